@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_BASE_ADDR_H
+#define WEFT_BASE_ADDR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weft/err.h"
+
+struct sockaddr;
+struct sockaddr_storage;
+
+enum addr_family { ADDR_NONE = 0, ADDR_IPV4 = 4, ADDR_IPV6 = 6 };
+
+/*
+ * An IP address and port, compared with memcmp: bytes that a family does
+ * not use are zero.
+ */
+struct addr {
+	uint8_t ip[16];	   /* network order; IPv4 uses the first four */
+	uint32_t scope_id; /* interface of a link-local IPv6 address, else 0 */
+	uint16_t port;	   /* host order */
+	uint8_t family;	   /* enum addr_family */
+	uint8_t zero;
+};
+
+#define ADDR_TEXT_CAP 80 /* "[" 45 "%" scope "]:" port NUL */
+
+/*
+ * addr_parse reads "192.0.2.1:7000", "[2001:db8::1]:7000" or
+ * "[fe80::1%3]:7000". Names are not looked up.
+ *
+ * Returns 0, or WEFT_EMALFORMED with *out_addr untouched.
+ */
+WEFT_MUST_CHECK
+int addr_parse(const char *text, struct addr *out_addr);
+
+/* addr_format writes the text that addr_parse reads; returns buf. */
+const char *addr_format(const struct addr *addr, char buf[static ADDR_TEXT_CAP]);
+
+bool addr_equal(const struct addr *a, const struct addr *b);
+bool addr_is_loopback(const struct addr *addr);
+bool addr_is_wildcard(const struct addr *addr);
+bool addr_is_link_local(const struct addr *addr);
+
+/*
+ * addr_from_sockaddr accepts AF_INET, AF_INET6 and v4-mapped AF_INET6,
+ * which becomes plain IPv4. Returns 0 or WEFT_EMALFORMED.
+ */
+WEFT_MUST_CHECK
+int addr_from_sockaddr(const struct sockaddr *sa, struct addr *out_addr);
+
+/* addr_to_sockaddr returns the length of what it wrote. */
+unsigned addr_to_sockaddr(const struct addr *addr, struct sockaddr_storage *out_sa);
+
+/*
+ * addr_prefix_key cuts addr to the prefix that limits count: prefix_len
+ * bits of the address, port and scope zeroed.
+ */
+struct addr addr_prefix_key(const struct addr *addr, unsigned prefix_len);
+
+#endif

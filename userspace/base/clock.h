@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_BASE_CLOCK_H
+#define WEFT_BASE_CLOCK_H
+
+#include <stdint.h>
+
+#define NS_PER_US 1000ull
+#define NS_PER_MS 1000000ull
+#define NS_PER_S  1000000000ull
+
+/* clock_monotonic_ns: CLOCK_MONOTONIC. Only node/, control/ and tools read it. */
+uint64_t clock_monotonic_ns(void);
+/* clock_wall_s: seconds since 1970, for records and logs only. */
+uint64_t clock_wall_s(void);
+
+#endif

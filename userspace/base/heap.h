@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_BASE_HEAP_H
+#define WEFT_BASE_HEAP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weft/err.h"
+
+/*
+ * A bounded allocator of size classes for libraries that insist on
+ * malloc-like functions (ngtcp2). Memory comes from one arena mapping,
+ * freed blocks return to their class. One worker, no locks. Callers may
+ * read used_len (live bytes with headers), peak_len, cap and refused_cnt.
+ */
+struct heap;
+
+struct heap_usage {
+	size_t used_len;
+	size_t peak_len;
+	size_t cap;
+	uint64_t refused_cnt;
+};
+
+/* heap_new reserves cap bytes of address space. 0 or -errno. */
+WEFT_MUST_CHECK
+int heap_new(size_t cap, struct heap **out_heap);
+void heap_free(struct heap *heap);
+/* heap_{alloc,zalloc,resize,release} as malloc, calloc, realloc, free. */
+void *heap_alloc(struct heap *heap, size_t len);
+void *heap_zalloc(struct heap *heap, size_t cnt, size_t len);
+void *heap_resize(struct heap *heap, void *block, size_t len);
+void heap_release(struct heap *heap, void *block);
+void heap_usage(const struct heap *heap, struct heap_usage *out_usage);
+
+#endif

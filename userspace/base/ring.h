@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_BASE_RING_H
+#define WEFT_BASE_RING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "weft/err.h"
+
+/*
+ * Bounded single-producer single-consumer ring of pointers, the only way
+ * threads talk. The producer writes tail, the consumer writes head; each
+ * is on a cache line of its own.
+ */
+struct ring;
+
+/* ring_new makes room for cap_cnt (power of two) pointers; NULL: no memory. */
+struct ring *ring_new(uint32_t cap_cnt);
+void ring_free(struct ring *ring);
+/* ring_push: 0 or WEFT_EFULL. Producer only. */
+WEFT_MUST_CHECK
+int ring_push(struct ring *ring, void *item);
+/* ring_pop: the oldest item or NULL. Consumer only. */
+void *ring_pop(struct ring *ring);
+uint32_t ring_fill(const struct ring *ring);
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_CODEC_CBOR_H
+#define WEFT_CODEC_CBOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cursor.h"
+#include "weft/err.h"
+
+/*
+ * Deterministic CBOR (RFC 8949 4.2.1): shortest heads, map keys ascending
+ * and unique, definite lengths, no floats, no tags, depth at most 8, text
+ * is valid UTF-8. The reader refuses everything else; like the cursor it
+ * is sticky, so a parser checks once at its end with cbor_reader_finish.
+ *
+ * Maps of ours have unsigned integer keys. Typical use:
+ *
+ *	cbor_reader_init(&r, bytes, len);
+ *	cbor_enter_map(&r);
+ *	while (cbor_next_key(&r, &key))
+ *		switch (key) {
+ *		case 0: cbor_read_fixed(&r, id, 32); break;
+ *		case 1: size = cbor_read_uint(&r); break;
+ *		default: cbor_skip(&r);
+ *		}
+ *	return cbor_reader_finish(&r);
+ *
+ * Skipped values are checked for determinism all the same.
+ */
+#define CBOR_DEPTH_MAX 8
+
+enum cbor_type {
+	CBOR_UINT,
+	CBOR_NEGATIVE,
+	CBOR_BYTES,
+	CBOR_TEXT,
+	CBOR_ARRAY,
+	CBOR_MAP,
+	CBOR_FALSE,
+	CBOR_TRUE,
+	CBOR_NULL,
+	CBOR_END, /* container or input has no further item, or the reader is bad */
+};
+
+struct cbor_level {
+	uint64_t left;		/* items (array) or pairs (map) still to come */
+	const uint8_t *key;	/* last key's bytes, for the order check; NULL: none yet */
+	size_t key_len;
+	bool is_map;
+	bool wants_value;	/* map: the key was read */
+};
+
+struct cbor_reader {
+	struct cursor c; /* c.bad is the sticky error */
+	unsigned depth;
+	struct cbor_level levels[CBOR_DEPTH_MAX];
+};
+
+void cbor_reader_init(struct cbor_reader *r, const void *data, size_t len);
+/* cbor_reader_finish: 0, or WEFT_EMALFORMED when anything was wrong or bytes are left over. */
+WEFT_MUST_CHECK
+int cbor_reader_finish(struct cbor_reader *r);
+/* cbor_fail marks the input as malformed (a wrong length, a value out of range). */
+void cbor_fail(struct cbor_reader *r);
+bool cbor_is_bad(const struct cbor_reader *r);
+
+/* cbor_peek: the type of the next item; reads nothing. */
+enum cbor_type cbor_peek(const struct cbor_reader *r);
+
+uint64_t cbor_read_uint(struct cbor_reader *r);
+/* cbor_read_uint_max fails when the value exceeds max. */
+uint64_t cbor_read_uint_max(struct cbor_reader *r, uint64_t max);
+int64_t cbor_read_int(struct cbor_reader *r);
+bool cbor_read_bool(struct cbor_reader *r);
+void cbor_read_null(struct cbor_reader *r);
+/* cbor_read_{bytes,text}: borrowed pointer into the input and its length; NULL, 0 when bad. */
+const uint8_t *cbor_read_bytes(struct cbor_reader *r, size_t *out_len);
+const char *cbor_read_text(struct cbor_reader *r, size_t *out_len); /* not NUL-terminated */
+/* cbor_read_fixed: a byte string of exactly len. */
+void cbor_read_fixed(struct cbor_reader *r, void *dst, size_t len);
+/* cbor_read_text_copy: text of at most cap - 1 bytes without NUL inside, NUL-terminated. */
+void cbor_read_text_copy(struct cbor_reader *r, char *dst, size_t cap);
+
+/*
+ * cbor_enter_array gives the number of items, cbor_enter_map the number
+ * of pairs. A container is left by reading its last item; cbor_next and
+ * cbor_next_key say false at its end (and when bad) and leave it.
+ * An empty container is left by the call that says false.
+ */
+uint64_t cbor_enter_array(struct cbor_reader *r);
+uint64_t cbor_enter_map(struct cbor_reader *r);
+bool cbor_next(struct cbor_reader *r);
+/* cbor_next_key reads an unsigned integer key. */
+bool cbor_next_key(struct cbor_reader *r, uint64_t *out_key);
+/* cbor_next_text_key reads a text key of a free metadata map. */
+bool cbor_next_text_key(struct cbor_reader *r, const char **out_key, size_t *out_len);
+void cbor_skip(struct cbor_reader *r);
+
+/*
+ * The writer emits heads in shortest form; the caller writes map keys in
+ * ascending order (checked by weft_assert_hot in the reader of tests, not
+ * here). Overflow is sticky in the struct writer.
+ */
+void cbor_write_uint(struct writer *w, uint64_t value);
+void cbor_write_int(struct writer *w, int64_t value);
+void cbor_write_bool(struct writer *w, bool value);
+void cbor_write_null(struct writer *w);
+void cbor_write_bytes(struct writer *w, const void *data, size_t len);
+void cbor_write_text(struct writer *w, const char *text, size_t len);
+void cbor_write_array(struct writer *w, uint64_t item_cnt);
+void cbor_write_map(struct writer *w, uint64_t pair_cnt);
+/* cbor_write_bytes_head: the head of a byte string whose len bytes the caller sends itself. */
+void cbor_write_bytes_head(struct writer *w, uint64_t len);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_CODEC_INI_H
+#define WEFT_CODEC_INI_H
+
+#include <stddef.h>
+
+#include "weft/err.h"
+
+/*
+ * INI text: [section], key = value, comments from # or ; at line start,
+ * UTF-8, LF or CRLF. Values are trimmed; quotes are not special. Lines of
+ * at most 1024 bytes.
+ */
+#define INI_LINE_LEN_MAX 1024
+
+struct ini_line {
+	const char *section; /* "" before the first section; NUL-terminated like key, value */
+	const char *key;
+	const char *value;
+	unsigned number; /* from 1 */
+};
+
+/* Returns 0 to go on, else what ini_parse returns. */
+typedef int (*ini_line_fn)(void *ctx, const struct ini_line *line);
+
+/*
+ * ini_parse calls on_line for every assignment.
+ * Returns 0, what on_line returned, or WEFT_EMALFORMED / WEFT_ETOOLARGE
+ * with *out_line_number set to the line at fault (also for on_line's code).
+ */
+WEFT_MUST_CHECK
+int ini_parse(const char *text, size_t len, ini_line_fn on_line, void *ctx,
+	      unsigned *out_line_number);
+
+#endif

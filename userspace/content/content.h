@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_CONTENT_CONTENT_H
+#define WEFT_CONTENT_CONTENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "content/link.h"
+#include "mesh/seam.h"
+#include "weft/err.h"
+
+struct store;
+struct jobs;
+struct timer_wheel;
+
+/*
+ * Files by hash: what is shared, what is being fetched, and answering
+ * peers who ask. Lives on the home worker; disks and hashing run in jobs
+ * and import threads. Inbound story: share.c -> import.c -> object.c and
+ * manifest.c; serve.c answers. Outbound: get.c -> fetch_*.c -> target.c.
+ */
+struct content;
+
+struct content_config {
+	unsigned import_threads;	/* hashing threads */
+	uint32_t share_cap;
+	uint32_t get_cap;		/* gets remembered */
+	uint32_t get_active_cap;	/* gets that run at once */
+	uint32_t chunks_in_flight;	/* requests of one get */
+	uint32_t chunk_buffer_cnt;	/* 256 KiB buffers in all, serving and fetching */
+	uint64_t request_timeout_ns;
+	uint64_t stall_ns;
+	uint32_t item_cap;		/* items of one manifest: 3,000 (B19) */
+};
+void content_config_defaults(struct content_config *config);
+
+/* Told to node/ for the event stream; text fields are for people. */
+enum content_event_kind {
+	CONTENT_IMPORT_PROGRESS,
+	CONTENT_SHARE_ADDED,
+	CONTENT_SHARE_REMOVED,
+	CONTENT_FILE_CHANGED, /* a shared file is no longer what was hashed */
+	CONTENT_GET_STARTED,
+	CONTENT_GET_PROGRESS,
+	CONTENT_GET_DONE,
+	CONTENT_GET_FAILED,
+	CONTENT_GET_CANCELLED,
+	CONTENT_PEER_BAD, /* a peer sent bytes that fail verification */
+};
+struct content_event {
+	enum content_event_kind kind;
+	uint64_t id;	   /* of the import or get */
+	const uint8_t *manifest_id;
+	const uint8_t *peer_key;
+	int err;
+	const char *text;
+};
+
+struct content_params {
+	struct content_config config;
+	const uint8_t *own_key;
+	struct store *store;
+	struct jobs *jobs;
+	struct timer_wheel *timers;
+	struct mesh_seam mesh;
+	uint64_t now_ns;
+	void (*on_event)(void *ctx, const struct content_event *event); /* may be NULL */
+	void *ctx;
+};
+
+/*
+ * content_new reads shares and gets from the store, registers its message
+ * handlers and resumes gets that were running. 0, -errno or WEFT_E....
+ */
+WEFT_MUST_CHECK
+int content_new(const struct content_params *params, struct content **out_content);
+void content_free(struct content *content);
+/* content_fd becomes readable when content_reap has work of import threads; -1: none. */
+int content_fd(const struct content *content);
+void content_reap(struct content *content, uint64_t now_ns);
+
+/*
+ * Sharing. content_share_add walks and hashes path (a folder or a file,
+ * absolute), keeps it in place, and makes its manifest. progress is called
+ * now and then, done once; nothing is listed before it is durable.
+ */
+struct content_import {
+	uint64_t id;
+	uint64_t file_cnt, file_done_cnt;
+	uint64_t byte_cnt, byte_done_cnt;
+	uint64_t reused_cnt;		/* files known by path, size, mtime, inode */
+	uint64_t skipped_symlink_cnt, skipped_special_cnt, skipped_unreadable_cnt,
+		skipped_name_cnt, skipped_changed_cnt;
+	char first_skipped[256];	/* an example, for people */
+	uint8_t manifest_id[32];	/* set when done */
+};
+struct content_share_ask {
+	const char *path;
+	const char *title; /* NULL: last part of path */
+	void (*progress)(void *arg, const struct content_import *import);
+	void (*done)(void *arg, int err, const struct content_import *import, const char *detail);
+	void *arg;
+};
+WEFT_MUST_CHECK
+int content_share_add(struct content *content, const struct content_share_ask *ask,
+		      uint64_t now_ns, uint64_t *out_import_id);
+/* content_import_cancel: done follows with WEFT_ECANCELLED. 0 or WEFT_EABSENT. */
+WEFT_MUST_CHECK
+int content_import_cancel(struct content *content, uint64_t import_id);
+
+struct content_share {
+	uint8_t manifest_id[32];
+	const char *path;
+	const char *title;
+	uint64_t added_s;
+	uint64_t item_cnt;
+	uint64_t byte_cnt;
+	uint64_t served_byte_cnt; /* since start */
+	uint64_t changed_cnt;	  /* files noticed as changed */
+};
+void content_shares_each(struct content *content,
+			 bool (*fn)(void *arg, const struct content_share *share), void *arg);
+/* content_share_remove forgets the share; files stay. done after the commit. 0 or WEFT_EABSENT. */
+WEFT_MUST_CHECK
+int content_share_remove(struct content *content, const uint8_t manifest_id[static 32],
+			 void (*done)(void *arg, int err), void *arg);
+
+/*
+ * Fetching. target is an absolute directory, made if absent. The get is
+ * durable when content_get_start's done is told; it then goes on across
+ * restarts until it ends or is cancelled.
+ */
+enum content_get_state {
+	CONTENT_GET_QUEUED,
+	CONTENT_GET_MANIFEST,
+	CONTENT_GET_VERIFYING, /* what is on disk from an earlier run */
+	CONTENT_GET_FETCHING,
+	CONTENT_GET_FINISHED,
+	CONTENT_GET_STOPPED, /* failed; err and detail say why; may be resumed */
+	CONTENT_GET_TAKEN_BACK, /* cancelled */
+};
+struct content_get_ask {
+	const struct link *link;
+	const char *target;
+	bool is_replacing; /* overwrite files that exist and differ */
+	bool has_range;	   /* one-item links: bytes [range_off, range_off + range_len) only */
+	uint64_t range_off, range_len;
+};
+struct content_get {
+	uint64_t id;
+	enum content_get_state state;
+	int err;
+	const char *detail; /* for people: what, which object, why; "" while all is well */
+	const struct link *link;
+	const char *target;
+	const char *title;
+	uint64_t item_cnt, item_done_cnt;
+	uint64_t byte_cnt, byte_done_cnt;  /* byte_done: verified and written */
+	uint64_t reused_byte_cnt;	   /* found on disk or copied from a twin */
+	uint64_t received_byte_cnt, bad_chunk_cnt;
+	uint64_t started_ns, ended_ns;
+	uint8_t actual_key[MESH_KEY_LEN];  /* with WEFT_EWRONGKEY */
+};
+WEFT_MUST_CHECK
+int content_get_start(struct content *content, const struct content_get_ask *ask, uint64_t now_ns,
+		      uint64_t *out_id);
+/* content_get_lookup: borrowed until the next call into content; NULL when unknown. */
+const struct content_get *content_get_lookup(struct content *content, uint64_t id);
+void content_gets_each(struct content *content,
+		       bool (*fn)(void *arg, const struct content_get *get), void *arg);
+/* content_get_cancel stops it and removes what was staged. 0 or WEFT_EABSENT. */
+WEFT_MUST_CHECK
+int content_get_cancel(struct content *content, uint64_t id, uint64_t now_ns);
+/* content_get_resume starts a stopped get again. 0, WEFT_EABSENT or WEFT_EBUSY. */
+WEFT_MUST_CHECK
+int content_get_resume(struct content *content, uint64_t id, uint64_t now_ns);
+
+/*
+ * What no share and no get refers to: objects, chunk lists, manifests.
+ * plan only counts; run deletes and compacts. done is told the outcome.
+ */
+struct content_gc {
+	uint64_t object_cnt, blob_cnt, path_cnt;
+	uint64_t byte_cnt; /* in segments; files in place are never touched */
+};
+WEFT_MUST_CHECK
+int content_gc(struct content *content, bool run,
+	       void (*done)(void *arg, int err, const struct content_gc *gc), void *arg);
+
+struct content_stats {
+	uint32_t share_cnt, get_cnt, get_active_cnt, chunk_buffer_used_cnt, import_cnt;
+	uint64_t served_byte_cnt, served_chunk_cnt, received_byte_cnt, bad_chunk_cnt;
+	uint64_t refused_busy_cnt, changed_cnt;
+};
+void content_stats(const struct content *content, struct content_stats *out_stats);
+
+#endif

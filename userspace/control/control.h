@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_CONTROL_CONTROL_H
+#define WEFT_CONTROL_CONTROL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "weft/err.h"
+
+struct poller;
+struct timer_wheel;
+
+/*
+ * The control socket: varlink (JSON objects ended by NUL on a unix stream
+ * socket). One method table serves it and later the gateway's /api/v1.
+ * Runs on the home worker; a slow client is pushed back and then dropped,
+ * never waited for.
+ */
+struct control;
+struct control_call; /* one method call waiting for its reply */
+
+enum control_role { CONTROL_VIEW, CONTROL_OPERATE, CONTROL_ADMIN };
+
+/*
+ * A method: name without interface ("AddShare"), the role it needs, and
+ * its handler, which replies now or later. parameters is borrowed for the
+ * call and always a JSON object.
+ */
+struct control_method {
+	const char *name;
+	enum control_role role;
+	void (*handle)(void *ctx, struct control_call *call, const json_t *parameters,
+		       uint64_t now_ns);
+};
+
+struct control_config {
+	const char *path;	 /* of the socket */
+	unsigned mode;		 /* of the socket file, 0600 or 0660 */
+	unsigned client_cap;	 /* connections in all */
+	size_t request_len_max;	 /* bytes of one request */
+	size_t output_len_max;	 /* bytes waiting for one client before it is dropped */
+	unsigned request_rate_per_s; /* per client */
+	uint32_t operate_gid;	 /* members may operate; UINT32_MAX: none */
+	uint32_t view_gid;	 /* members may look */
+	uint32_t event_cap;	 /* events kept for late watchers */
+};
+void control_config_defaults(struct control_config *config);
+
+struct control_params {
+	struct control_config config;
+	const struct control_method *methods; /* ends with name NULL; borrowed */
+	void *ctx;			      /* for handlers */
+	struct poller *poller;
+	struct timer_wheel *timers;
+	uint64_t now_ns;
+};
+/* control_open: 0, WEFT_EBUSY (another daemon answers there), -errno. */
+WEFT_MUST_CHECK
+int control_open(const struct control_params *params, struct control **out_control);
+void control_close(struct control *control);
+
+/*
+ * Replies. control_reply and control_fail end the call; control_reply_more
+ * sends one of several when the caller asked with more (control_wants_more).
+ * parameters is taken (NULL: empty object). All are safe after the client
+ * left: they do nothing but free. on_gone is called if the client leaves
+ * before the end; the call is gone then.
+ *
+ * control_fail names one of the interface's errors: err is a WEFT_E code or
+ * -errno and becomes {"code", "name", "what", "why", "next"}: what object,
+ * why it failed, what to do next.
+ */
+void control_reply(struct control_call *call, json_t *parameters);
+void control_reply_more(struct control_call *call, json_t *parameters);
+bool control_wants_more(const struct control_call *call);
+void control_fail(struct control_call *call, int err, const char *what, const char *why,
+		  const char *next);
+/* control_fail_with adds fields of extra (taken) to the error's parameters. */
+void control_fail_with(struct control_call *call, int err, const char *what, const char *why,
+		       const char *next, json_t *extra);
+/* control_fail_parameter: standard org.varlink.service.InvalidParameter. */
+void control_fail_parameter(struct control_call *call, const char *parameter);
+void control_on_gone(struct control_call *call, void (*gone)(void *arg), void *arg);
+
+/*
+ * Events: numbered from 1 without holes while the daemon runs; watchers
+ * that fall behind are told how many they missed ({"gap": n}).
+ * fields is taken.
+ */
+void control_event(struct control *control, const char *kind, json_t *fields, uint64_t now_ns);
+/* control_watch makes call a watcher from sequence number since (0: new ones only). */
+void control_watch(struct control *control, struct control_call *call, uint64_t since);
+
+struct control_stats {
+	uint32_t client_cnt, client_cap, watcher_cnt;
+	uint64_t call_cnt, refused_cnt, malformed_cnt, dropped_slow_cnt, event_cnt;
+};
+void control_stats(const struct control *control, struct control_stats *out_stats);
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_CRYPTO_BLAKE3_H
+#define WEFT_CRYPTO_BLAKE3_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weft/err.h"
+
+/*
+ * BLAKE3 with its tree in the open. Bytes are cut into leaves of 1 KiB;
+ * here a *group* is 16 leaves (16 KiB) and a *chunk* 256 leaves (256 KiB).
+ * A subtree has a chaining value of 32 bytes; a parent combines two; the
+ * root flag is set only at the top. See the BLAKE3 paper, sections 2 and 5.
+ */
+#define BLAKE3_HASH_LEN	 32
+#define BLAKE3_KEY_LEN	 32
+#define BLAKE3_BLOCK_LEN 64
+#define BLAKE3_LEAF_LEN	 1024u
+#define BLAKE3_GROUP_LEN (16u * BLAKE3_LEAF_LEN)
+#define BLAKE3_CHUNK_LEN (256u * BLAKE3_LEAF_LEN)
+#define BLAKE3_DEPTH_MAX 54 /* of a tree over 2^64 bytes */
+
+/* blake3_hash is the plain hash of len bytes. Thread-safe, as all here. */
+void blake3_hash(const void *data, size_t len, uint8_t out[static BLAKE3_HASH_LEN]);
+void blake3_keyed(const uint8_t key[static BLAKE3_KEY_LEN], const void *data, size_t len,
+		  uint8_t out[static BLAKE3_HASH_LEN]);
+/* blake3_derive_key: context is a NUL-terminated constant of the application. */
+void blake3_derive_key(const char *context, const void *material, size_t len, uint8_t *out,
+		       size_t out_len);
+
+/* Incremental hashing in any step size. */
+struct blake3 {
+	uint32_t key[8];
+	uint64_t leaf_counter;
+	uint32_t leaf_cv[8];
+	uint8_t block[BLAKE3_BLOCK_LEN];
+	uint8_t block_len;
+	uint8_t blocks_compressed;
+	uint8_t flags;
+	uint8_t stack_len;
+	uint8_t stack[BLAKE3_DEPTH_MAX * BLAKE3_HASH_LEN];
+};
+
+void blake3_init(struct blake3 *hash);
+void blake3_init_keyed(struct blake3 *hash, const uint8_t key[static BLAKE3_KEY_LEN]);
+void blake3_init_derive_key(struct blake3 *hash, const char *context);
+void blake3_update(struct blake3 *hash, const void *data, size_t len);
+/* blake3_final writes out_len bytes of output; the hasher may go on afterwards. */
+void blake3_final(const struct blake3 *hash, uint8_t *out, size_t out_len);
+
+/*
+ * blake3_subtree computes the chaining value of the subtree over data,
+ * which begins at leaf first_leaf of its file: [first_leaf * 1024,
+ * + len). len is in [1, ...]; first_leaf is a multiple of the subtree's
+ * width in leaves. If is_root, the subtree is the whole file and out is
+ * its hash.
+ */
+void blake3_subtree(const void *data, size_t len, uint64_t first_leaf, bool is_root,
+		    uint8_t out[static BLAKE3_HASH_LEN]);
+
+/* blake3_parent combines two chaining values. */
+void blake3_parent(const uint8_t left[static BLAKE3_HASH_LEN],
+		   const uint8_t right[static BLAKE3_HASH_LEN], bool is_root,
+		   uint8_t out[static BLAKE3_HASH_LEN]);
+
+/*
+ * A file's root from the chaining values of its chunks in order, without
+ * holding them: push each, then finish. One chunk: its value must have
+ * been computed with is_root, and finish returns it as it is.
+ */
+struct blake3_chunk_tree {
+	uint64_t chunk_cnt;
+	uint8_t stack_len;
+	uint8_t stack[BLAKE3_DEPTH_MAX][BLAKE3_HASH_LEN];
+};
+void blake3_chunk_tree_init(struct blake3_chunk_tree *tree);
+void blake3_chunk_tree_push(struct blake3_chunk_tree *tree,
+			    const uint8_t chunk_cv[static BLAKE3_HASH_LEN]);
+/* blake3_chunk_tree_finish: at least one chunk was pushed. */
+void blake3_chunk_tree_finish(const struct blake3_chunk_tree *tree,
+			      uint8_t out_root[static BLAKE3_HASH_LEN]);
+
+/*
+ * Proof that bytes of a file at 16 KiB granularity belong to its root.
+ * A proof for groups [first, last] of a file of file_len bytes is the
+ * pre-order list of parent nodes (64 bytes each: left, right) on the way
+ * from the root to those groups, interleaved with the groups' bytes, as
+ * in a bao slice with 2^4 leaves to a group and without the length header.
+ *
+ * blake3_chunk_nodes computes the chaining values of the groups of one
+ * chunk (at most 16; out has 32 bytes for each), for the prover.
+ */
+unsigned blake3_chunk_groups(const void *data, size_t len, uint64_t chunk_idx,
+			     uint8_t *out_group_cvs);
+
+/*
+ * blake3_cvs_root combines cnt chaining values of equal-width subtrees
+ * (the last may be narrower) into that of their common subtree.
+ */
+void blake3_cvs_combine(const uint8_t *cvs, size_t cnt, bool is_root,
+			uint8_t out[static BLAKE3_HASH_LEN]);
+
+/* blake3_backend_name: "avx512", "avx2", "sse41" or "portable", chosen at first use. */
+const char *blake3_backend_name(void);
+/* blake3_backend_force for tests and bench: 0, or WEFT_EABSENT when this CPU lacks it. */
+WEFT_MUST_CHECK
+int blake3_backend_force(const char *name);
+
+#endif

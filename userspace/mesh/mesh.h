@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_MESH_MESH_H
+#define WEFT_MESH_MESH_H
+
+#include "base/transport.h"
+#include "mesh/seam.h"
+
+struct store;
+struct timer_wheel;
+struct random;
+
+/*
+ * Sessions between keys: HELLO, frames, requests and answers, the peer
+ * table. Speaks over a struct transport, knows no packets.
+ */
+struct mesh_config {
+	uint32_t session_cap;
+	uint32_t request_cap;		/* ours in flight, in all */
+	uint32_t request_per_session_cap;
+	uint32_t incoming_cap;		/* peers' requests in hand, in all */
+	uint32_t incoming_per_session_cap;
+	uint32_t peer_cap;		/* peer table kept in the store */
+	uint64_t dial_stagger_ns;	/* between two addresses of one peer */
+	uint64_t skew_max_s;		/* clock difference that is reported */
+	uint32_t caps;			/* capability bitmap we announce */
+	struct addr addrs[8];		/* what HELLO announces */
+	unsigned addr_cnt;
+	char agent[65];
+};
+void mesh_config_defaults(struct mesh_config *config);
+
+/* A peer as `peer list` shows it; kept in the store, freshness in wall seconds. */
+struct mesh_peer_info {
+	uint8_t key[MESH_KEY_LEN];
+	uint32_t caps;
+	struct addr last_addr;
+	uint64_t first_seen_s, last_seen_s;
+	int64_t skew_s; /* peer's clock minus ours at its last HELLO */
+	char agent[65];
+	bool is_connected;
+	struct transport_conn_info conn; /* when connected */
+	uint32_t requests_in_flight, incoming_in_flight;
+};
+
+struct mesh_stats {
+	uint32_t session_cnt, request_cnt, incoming_cnt, peer_cnt;
+	uint64_t frame_in_cnt, frame_out_cnt, malformed_cnt, unknown_type_cnt;
+	uint64_t refused_cnt, timeout_cnt, hello_cnt, skew_cnt;
+};
+
+/*
+ * mesh_new lays out its tables; the transport is given afterwards because
+ * each needs the other's table. wall_s is the wall clock at now_ns, from
+ * which HELLO times are computed. Everything is borrowed.
+ */
+struct mesh_params {
+	struct mesh_config config;
+	const uint8_t *own_key;
+	struct store *store; /* NULL: peers are not kept (tests) */
+	struct timer_wheel *timers;
+	struct random *random;
+	uint64_t now_ns;
+	uint64_t wall_s;
+	/* Told of sessions that come and go, for the event stream; may be NULL. */
+	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
+	void *ctx;
+};
+WEFT_MUST_CHECK
+int mesh_new(const struct mesh_params *params, struct mesh **out_mesh);
+void mesh_free(struct mesh *mesh);
+void mesh_set_transport(struct mesh *mesh, struct transport *transport);
+extern const struct transport_events mesh_transport_events; /* ctx: struct mesh */
+struct mesh_seam mesh_seam_of(struct mesh *mesh);
+
+/* mesh_set_wall: the wall clock jumped or drifted; now_ns is wall_s. */
+void mesh_set_wall(struct mesh *mesh, uint64_t wall_s, uint64_t now_ns);
+/* mesh_goodbye tells every peer why and when to come back, and closes; for shut-down. */
+void mesh_goodbye(struct mesh *mesh, unsigned reason, uint64_t not_before_ms, uint64_t now_ns);
+/* mesh_connect: `peer connect`; done is told the outcome. */
+WEFT_MUST_CHECK
+int mesh_connect(struct mesh *mesh, const struct mesh_peer *peer, uint64_t timeout_ns,
+		 void (*done)(void *arg, int err, const uint8_t *actual_key), void *arg,
+		 uint64_t now_ns);
+void mesh_stats(const struct mesh *mesh, struct mesh_stats *out_stats);
+/* mesh_peers_each calls fn for every known peer, connected ones first, until it returns false. */
+void mesh_peers_each(struct mesh *mesh, bool (*fn)(void *arg, const struct mesh_peer_info *peer),
+		     void *arg);
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_MESH_SEAM_H
+#define WEFT_MESH_SEAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/transport.h"
+#include "weft/err.h"
+
+/*
+ * What content/ (and later service/, social/) may ask of mesh/: requests
+ * to a peer named by its key, and answers to requests of peers. The table
+ * is handed over at start; mesh/mesh.h is never included there. All on
+ * the home worker; nothing blocks; time is the now_ns of the turn.
+ */
+struct mesh;
+struct mesh_request;  /* one of ours, waiting for its answer */
+struct mesh_incoming; /* one of a peer's, waiting for ours */
+
+#define MESH_KEY_LEN 32
+
+/* Message numbers used across folders; the whole registry is mesh/registry.def. */
+enum mesh_message {
+	MESH_PING = 4,
+	MESH_PONG = 5,
+	MESH_GOODBYE = 6,
+	MESH_ERROR = 7,
+	MESH_HELLO = 8,
+	MESH_GET_MANIFEST = 400,
+	MESH_MANIFEST_DATA = 401,
+	MESH_HAVE_CONTENT = 499,
+	MESH_GET_CHUNK = 500,
+	MESH_CHUNK_DATA = 501,
+	MESH_GET_CHUNK_HASHES = 502,
+	MESH_CHUNK_HASH_LIST = 503,
+	MESH_RANGE_PROOF = 504,
+};
+
+/* Codes inside an error answer (flag 2), stable on the wire. */
+enum mesh_code {
+	MESH_CODE_INTERNAL = 1,
+	MESH_CODE_MALFORMED = 2,
+	MESH_CODE_ABSENT = 3,
+	MESH_CODE_UNKNOWN = 4, /* message type nobody here handles */
+	MESH_CODE_REFUSED = 5, /* a limit; not_before says when to come back */
+	MESH_CODE_TOO_LARGE = 6,
+	MESH_CODE_TIMEOUT = 7,
+	MESH_CODE_CHANGED = 8, /* the shared file is no longer what was hashed */
+	MESH_CODE_BUSY = 9,
+};
+
+/* Where a peer may be; borrowed for the call that takes it. */
+struct mesh_peer {
+	uint8_t key[MESH_KEY_LEN];
+	const struct addr *addrs;
+	unsigned addr_cnt; /* at most MESH_PEER_ADDRS_MAX */
+};
+#define MESH_PEER_ADDRS_MAX 8
+
+/*
+ * How a request ended, told exactly once by reply unless it was
+ * cancelled. err 0: payload is the answer frame's payload, inside the
+ * reply_buf given with the request. err < 0: WEFT_ETIMEOUT, ECLOSED,
+ * EUNREACHABLE, EWRONGKEY (actual_key is set), EMALFORMED, ETOOLARGE, or
+ * what the peer's error code maps to (MESH_CODE_* in code).
+ */
+struct mesh_reply {
+	int err;
+	unsigned type; /* message number of the answer */
+	enum mesh_code code;
+	uint64_t not_before_ns; /* with WEFT_EREFUSED or EBUSY: when to ask again */
+	const uint8_t *payload;
+	size_t payload_len;
+	const uint8_t *actual_key; /* with WEFT_EWRONGKEY */
+};
+
+struct mesh_ask {
+	struct mesh_peer peer;
+	unsigned type;
+	const void *payload; /* copied, at most TRANSPORT_COPY_LEN_MAX - 64 bytes */
+	size_t payload_len;
+	uint8_t *reply_buf; /* lent until reply or cancel: the answer frame is assembled here */
+	size_t reply_cap;   /* a longer frame ends the request with WEFT_ETOOLARGE */
+	uint64_t timeout_ns; /* from now, dialling included; measured without progress: */
+	uint64_t stall_ns;   /* 0: none; else give up when no byte came for so long */
+	void (*reply)(void *arg, const struct mesh_reply *reply, uint64_t now_ns);
+	void *arg;
+};
+/* Frame bytes around a payload, to size reply_buf: payload + MESH_FRAME_OVERHEAD. */
+#define MESH_FRAME_OVERHEAD 32
+
+/* A request from a peer, as its handler sees it. */
+struct mesh_call {
+	struct mesh_incoming *incoming; /* answer it once, now or later */
+	const uint8_t *peer_key;
+	unsigned type;
+	const uint8_t *payload; /* borrowed for the call of the handler */
+	size_t payload_len;
+};
+
+typedef void (*mesh_handler_fn)(void *ctx, const struct mesh_call *call, uint64_t now_ns);
+
+/*
+ * ask starts a request. 0 with *out_request, WEFT_EFULL (too many in
+ *     flight), WEFT_EMALFORMED (own key, no address and no session).
+ * cancel takes a request back; reply is not called, reply_buf is free.
+ * handle registers the handler of a message number listed in the registry;
+ *     once per number, at start.
+ * answer sends an answer frame whose payload is head followed by tail: head
+ *     (<= 1024 bytes) is copied, tail (may be NULL) is lent as a span.
+ *     incoming is gone after this. On WEFT_ECLOSED the asker left: tail
+ *     stays the caller's and its done is not called.
+ * answer_error sends flags response|error with code, a short text and when
+ *     to come back (0: no hint). incoming is gone.
+ * abandoned, set per incoming, is called when the asker leaves before the
+ *     answer; incoming is gone then.
+ */
+struct mesh_ops {
+	int (*ask)(struct mesh *mesh, const struct mesh_ask *ask, uint64_t now_ns,
+		   struct mesh_request **out_request);
+	void (*cancel)(struct mesh_request *request);
+	int (*handle)(struct mesh *mesh, unsigned type, mesh_handler_fn handler, void *ctx);
+	int (*answer)(struct mesh_incoming *incoming, unsigned type, const void *head,
+		      size_t head_len, const struct transport_span *tail);
+	void (*answer_error)(struct mesh_incoming *incoming, enum mesh_code code, const char *text,
+			     uint64_t not_before_ms);
+	void (*abandoned)(struct mesh_incoming *incoming, void (*gone)(void *arg), void *arg);
+};
+
+struct mesh_seam {
+	const struct mesh_ops *ops;
+	struct mesh *mesh;
+};
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_NET_PACKET_IO_H
+#define WEFT_NET_PACKET_IO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/dgram.h"
+
+/*
+ * Receive and send sides of packet I/O are separate objects, chosen
+ * separately: udp now, mem in the simulator, AF_XDP later. One worker owns
+ * both. Callers may read what the structs show; the rest is the backend's.
+ */
+#define PACKET_BURST_MAX 64
+
+struct packet_counters {
+	uint64_t dgram_cnt;
+	uint64_t byte_cnt;
+	uint64_t call_cnt;    /* system calls or completions, for batching figures */
+	uint64_t dropped_cnt; /* kernel overflow, truncated, refused by the network */
+};
+
+struct packet_rx;
+struct packet_rx_ops {
+	unsigned (*burst)(struct packet_rx *rx, struct dgram *out_dgrams, unsigned cap);
+	void (*close)(struct packet_rx *rx);
+};
+struct packet_rx {
+	const struct packet_rx_ops *ops;
+	const char *backend; /* "udp/io_uring", "udp/epoll", "mem" */
+	char reason[96];     /* why this backend: "io_uring refused: Operation not permitted" */
+	int fd;		     /* readable when burst has something; -1: none */
+	struct packet_counters counters;
+};
+
+struct packet_tx;
+struct packet_tx_ops {
+	int (*flush)(struct packet_tx *tx);
+	void (*close)(struct packet_tx *tx);
+};
+struct packet_tx {
+	struct dgram_sink sink; /* reserve, commit, cancel */
+	const struct packet_tx_ops *ops;
+	const char *backend;
+	char reason[96];
+	struct packet_counters counters;
+	uint64_t toobig_cnt; /* datagrams the path's MTU refused */
+};
+
+/*
+ * packet_rx_burst fills up to cap datagrams, whose data live until the
+ * next burst. Returns how many; 0: nothing is waiting. Never blocks.
+ */
+static inline unsigned packet_rx_burst(struct packet_rx *rx, struct dgram *out_dgrams, unsigned cap)
+{
+	return rx->ops->burst(rx, out_dgrams, cap);
+}
+
+/*
+ * packet_tx_flush hands everything committed to the kernel. Returns 0, or
+ * WEFT_EBUSY when some of it waits for room: flush again when fd of the
+ * receive side or the next deadline wakes the worker. Errors of single
+ * datagrams are counted, not returned.
+ */
+static inline int packet_tx_flush(struct packet_tx *tx)
+{
+	return tx->ops->flush(tx);
+}
+
+static inline void packet_rx_close(struct packet_rx *rx)
+{
+	if (rx)
+		rx->ops->close(rx);
+}
+
+static inline void packet_tx_close(struct packet_tx *tx)
+{
+	if (tx)
+		tx->ops->close(tx);
+}
+
+/*
+ * udp_open binds one UDP socket per listen address (1 to 8; port 0 lets
+ * the kernel choose, the chosen one is written back into listen) and makes
+ * both sides over them: io_uring, else epoll with recvmmsg and sendmmsg.
+ * Sockets have DF set, ECN and packet info on, GRO on, GSO used when the
+ * kernel has it.
+ * Returns 0, or -errno with *out_failed_idx the address at fault.
+ */
+struct udp_config {
+	struct addr listen[8];
+	unsigned listen_cnt;
+	unsigned rx_buffer_len; /* SO_RCVBUF, bytes */
+	unsigned tx_buffer_len;
+	bool refuse_io_uring; /* take the fallback, for tests and by configuration */
+};
+WEFT_MUST_CHECK
+int udp_open(struct udp_config *config, struct packet_rx **out_rx, struct packet_tx **out_tx,
+	     unsigned *out_failed_idx);
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_QUIC_QUIC_H
+#define WEFT_QUIC_QUIC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/dgram.h"
+#include "base/transport.h"
+#include "weft/err.h"
+
+struct node_key;
+struct random;
+
+/*
+ * QUIC v1 (RFC 9000, 9001, 9002) between Ed25519 keys, without I/O:
+ * datagrams, the time and a sink go in; streams come out through struct
+ * transport_events. One engine belongs to one worker.
+ *
+ * TLS 1.3 by raw public keys (RFC 7250); a self-signed X.509 certificate
+ * holding the same kind of key is accepted and offered to peers that
+ * cannot do raw keys.
+ */
+struct quic_engine;
+
+enum quic_congestion { QUIC_CUBIC, QUIC_BBR };
+
+struct quic_config {
+	uint32_t conn_cap;		 /* connections in all */
+	uint32_t conn_per_prefix_cap;	 /* before the peer's key is proved; v4 /32, v6 /64 */
+	uint32_t conn_per_key_cap;	 /* after */
+	uint32_t stream_per_conn_cap;	 /* bidirectional streams a peer may have open */
+	uint32_t stream_cap;		 /* streams in all */
+	uint32_t retry_above_cnt;	 /* unproven handshakes beyond which Retry is demanded */
+	uint64_t handshake_timeout_ns;
+	uint64_t idle_timeout_ns;
+	uint64_t keepalive_ns;		 /* 0: none */
+	uint64_t window_len_min;	 /* receive window per connection at start, bytes */
+	uint64_t window_len_max;	 /* and at most */
+	size_t heap_cap;		 /* bytes for ngtcp2's objects */
+	enum quic_congestion congestion;
+	bool is_pmtud_on;
+	uint16_t worker;		 /* goes into connection ids */
+};
+
+void quic_config_defaults(struct quic_config *config);
+
+/* Counters and fills, for status, limits and metrics. */
+struct quic_stats {
+	uint32_t conn_cnt, conn_peak_cnt, handshake_cnt, stream_cnt, stream_peak_cnt;
+	uint64_t accepted_cnt, dialled_cnt, resumed_cnt, completed_cnt;
+	uint64_t refused_full_cnt, refused_prefix_cnt, refused_key_cnt, refused_alpn_cnt;
+	uint64_t handshake_timeout_cnt, idle_timeout_cnt;
+	uint64_t retry_sent_cnt, version_sent_cnt, reset_sent_cnt, close_sent_cnt;
+	uint64_t bad_tag_cnt, garbage_cnt, bad_token_cnt, migrated_cnt, key_update_cnt;
+	uint64_t heap_used_len, heap_peak_len, heap_cap;
+};
+
+/*
+ * quic_engine_new. key, events and random are borrowed for the engine's
+ * life; ctx is handed to every event.
+ * Returns 0 with *out_engine, -errno, or WEFT_EFULL (TLS set-up failed).
+ */
+struct quic_engine_params {
+	struct quic_config config;
+	const struct node_key *key;
+	const struct transport_events *events;
+	void *ctx;
+	struct random *random;
+	struct dgram_sink *sink;
+	uint64_t now_ns;
+};
+WEFT_MUST_CHECK
+int quic_engine_new(const struct quic_engine_params *params, struct quic_engine **out_engine);
+/* quic_engine_free drops connections without a word; close them first to be polite. */
+void quic_engine_free(struct quic_engine *engine);
+
+/* quic_engine_transport: the engine as what mesh/ speaks over. */
+struct transport *quic_engine_transport(struct quic_engine *engine);
+/* quic_engine_set_sink: sending moved to another backend. */
+void quic_engine_set_sink(struct quic_engine *engine, struct dgram_sink *sink);
+
+/* quic_engine_input takes one datagram; its bytes are decrypted in place. */
+void quic_engine_input(struct quic_engine *engine, struct dgram *dgram, uint64_t now_ns);
+/*
+ * quic_engine_flush writes what connections have to send into the sink,
+ * until all are quiet or the sink is full (what is left stays queued).
+ */
+void quic_engine_flush(struct quic_engine *engine, uint64_t now_ns);
+/* quic_engine_expire runs due timers; call at quic_engine_next_ns, UINT64_MAX: none. */
+void quic_engine_expire(struct quic_engine *engine, uint64_t now_ns);
+uint64_t quic_engine_next_ns(const struct quic_engine *engine);
+/* quic_engine_drain refuses new connections from now on (shut-down). */
+void quic_engine_drain(struct quic_engine *engine);
+/*
+ * quic_engine_rebind: the local address changed; live dialled connections
+ * migrate to it (RFC 9000 9.2).
+ */
+void quic_engine_rebind(struct quic_engine *engine, const struct addr *local, uint64_t now_ns);
+void quic_engine_stats(const struct quic_engine *engine, struct quic_stats *out_stats);
+
+/*
+ * Wire constants of ours.
+ */
+#define QUIC_ALPN	  "mesh/1"
+#define QUIC_SNI	  "mesh.invalid"
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_STORE_STORE_H
+#define WEFT_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weft/err.h"
+
+/*
+ * What a node remembers: an LMDB environment of named databases and
+ * append-only segment files for blobs, in one state directory held by one
+ * process. Writes are batches, applied whole or not at all, by one store
+ * thread with group commit; done is told only after the commit is durable.
+ * Reads happen where they are needed, in a snapshot.
+ */
+struct store;
+struct store_batch;
+struct store_snapshot;
+
+/* The named databases; their keys and values are in store/databases.def. */
+enum store_db {
+	STORE_META,	 /* text -> schema version, node facts */
+	STORE_PEERS,	 /* node key32 -> peer record (mesh/) */
+	STORE_OBJECTS,	 /* content id32 -> size, where its bytes are (content/) */
+	STORE_PATHS,	 /* BLAKE3(absolute path) -> path, size, mtime, inode, content id */
+	STORE_OUTBOARDS, /* content id32 -> blob id32 of its chunk list */
+	STORE_SHARES,	 /* manifest id32 -> root path, title, time */
+	STORE_GETS,	 /* get id u64be -> link, target, options, state */
+	STORE_BLOBS,	 /* blob id32 (BLAKE3 of the bytes) -> segment, offset, length */
+	STORE_DB_CNT,
+};
+
+struct store_config {
+	const char *dir;	  /* made if absent, 0700; locked while open */
+	uint64_t map_len;	  /* LMDB map at first; grows ahead of need */
+	uint64_t map_len_max;
+	uint64_t segment_len_max; /* a segment is sealed beyond this */
+	unsigned reader_cap;
+	unsigned batch_cap;	  /* batches waiting, at most */
+	bool is_inline;		  /* no thread: store_reap commits (simulator, tests) */
+};
+void store_config_defaults(struct store_config *config);
+
+/*
+ * store_open. Errors: WEFT_EBUSY (another process holds dir),
+ * WEFT_ENEWER (newer schema), WEFT_EDAMAGED, WEFT_EFULL, -errno.
+ */
+WEFT_MUST_CHECK
+int store_open(const struct store_config *config, struct store **out_store);
+/* store_close commits what was submitted, then closes. */
+void store_close(struct store *store);
+/* store_crash closes as kill -9 would: what is not durable is gone. Simulator only. */
+void store_crash(struct store *store);
+
+/* The newest schema this program writes. */
+#define STORE_SCHEMA_VERSION 1
+
+/*
+ * A batch collects puts and deletes; it copies what it is given. NULL or
+ * errors are sticky: store_submit returns them.
+ */
+struct store_batch *store_batch_new(struct store *store);
+void store_batch_free(struct store_batch *batch); /* one that was not submitted */
+void store_batch_put(struct store_batch *batch, enum store_db db, const void *key, size_t key_len,
+		     const void *value, size_t value_len);
+void store_batch_delete(struct store_batch *batch, enum store_db db, const void *key,
+			size_t key_len);
+/*
+ * store_batch_put_blob stores bytes under id, their BLAKE3 (the caller
+ * computed it), in a segment, unless they are there already.
+ */
+void store_batch_put_blob(struct store_batch *batch, const uint8_t id[static 32],
+			  const void *data, size_t len);
+void store_batch_delete_blob(struct store_batch *batch, const uint8_t id[static 32]);
+
+/*
+ * store_submit takes batch on success. done(arg, err) is called on the
+ * submitting worker from store_reap: err 0 after the durable commit, else
+ * -ENOSPC, -EIO, WEFT_EFULL, ... and nothing of the batch is stored.
+ * Returns 0, WEFT_EFULL (too many wait: batch stays the caller's), or the
+ * batch's sticky error. Several workers may not share a store (home owns it).
+ */
+WEFT_MUST_CHECK
+int store_submit(struct store *store, struct store_batch *batch, void (*done)(void *arg, int err),
+		 void *arg);
+/* store_reap calls done for finished batches; returns how many. store_fd wakes for it (-1: inline). */
+unsigned store_reap(struct store *store);
+int store_fd(const struct store *store);
+/* store_flush waits until everything submitted is durable and reaped. Start-up, shut-down, tests. */
+void store_flush(struct store *store);
+
+/*
+ * A snapshot is a consistent view, open for a turn, not longer. One
+ * thread uses it. store_get lends the value until the snapshot ends.
+ */
+WEFT_MUST_CHECK
+int store_snapshot_open(struct store *store, struct store_snapshot **out_snapshot);
+void store_snapshot_close(struct store_snapshot *snapshot);
+/* store_get: 0 with value and length, WEFT_EABSENT or -errno. */
+WEFT_MUST_CHECK
+int store_get(struct store_snapshot *snapshot, enum store_db db, const void *key, size_t key_len,
+	      const void **out_value, size_t *out_len);
+/* store_each calls fn in key order from first key >= from (NULL: all) until it returns false. */
+struct store_item {
+	const uint8_t *key;
+	size_t key_len;
+	const uint8_t *value;
+	size_t value_len;
+};
+WEFT_MUST_CHECK
+int store_each(struct store_snapshot *snapshot, enum store_db db, const void *from, size_t from_len,
+	       bool (*fn)(void *arg, const struct store_item *item), void *arg);
+
+/*
+ * store_blob_len: the length of a stored blob or WEFT_EABSENT.
+ * store_blob_read reads [off, off + len) of it. May wait on the disk: call
+ * it in a job, or for small blobs at start. 0, WEFT_EABSENT,
+ * WEFT_EDAMAGED (beyond its end or its record does not check), -errno.
+ */
+WEFT_MUST_CHECK
+int64_t store_blob_len(struct store_snapshot *snapshot, const uint8_t id[static 32]);
+WEFT_MUST_CHECK
+int store_blob_read(struct store *store, const uint8_t id[static 32], uint64_t off, void *dst,
+		    size_t len);
+
+/* Fill, for status and limits. */
+struct store_stats {
+	uint64_t map_len, map_used_len, map_len_max;
+	uint64_t segment_cnt, segment_len, segment_dead_len;
+	uint64_t commit_cnt, batch_cnt, failed_cnt;
+	unsigned batch_waiting, batch_cap, reader_cnt, reader_cap;
+	uint64_t item_cnt[STORE_DB_CNT];
+};
+void store_stats(struct store *store, struct store_stats *out_stats);
+const char *store_db_name(enum store_db db);
+
+/*
+ * store_check walks databases and segments and verifies every blob;
+ * with repair, drops what cannot be verified and is derivable, rebuilds
+ * the blob index from the segments. Blocks: run it in a job or offline.
+ * report is called per finding with a plain sentence.
+ */
+struct store_check_result {
+	uint64_t blob_cnt, blob_bad_cnt, item_cnt, item_bad_cnt, repaired_cnt;
+};
+WEFT_MUST_CHECK
+int store_check(struct store *store, bool repair,
+		void (*report)(void *arg, const char *finding), void *arg,
+		struct store_check_result *out_result);
+/* store_compact rewrites segments with dead bytes; returns bytes freed or an error. Blocks. */
+WEFT_MUST_CHECK
+int64_t store_compact(struct store *store);
+
+#endif
