@@ -78,7 +78,13 @@ struct blake3_chunk_tree {
 void blake3_chunk_tree_init(struct blake3_chunk_tree *tree);
 void blake3_chunk_tree_push(struct blake3_chunk_tree *tree,
 			    const uint8_t chunk_cv[static BLAKE3_HASH_LEN]);
-/* blake3_chunk_tree_finish: at least one chunk was pushed. */
+/*
+ * blake3_chunk_tree_finish gives the root, blake3_chunk_tree_fold with
+ * is_root false the value of a subtree of whole chunks. At least one chunk
+ * was pushed.
+ */
+void blake3_chunk_tree_fold(const struct blake3_chunk_tree *tree, bool is_root,
+			    uint8_t out[static BLAKE3_HASH_LEN]);
 void blake3_chunk_tree_finish(const struct blake3_chunk_tree *tree,
 			      uint8_t out_root[static BLAKE3_HASH_LEN]);
 

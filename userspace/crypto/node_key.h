@@ -7,10 +7,10 @@
 
 #include "weft/err.h"
 
-#define NODE_KEY_LEN	   32 /* Ed25519 public key = NodeId */
-#define NODE_KEY_SEED_LEN  32
-#define NODE_KEY_SIG_LEN   64
-#define NODE_KEY_TEXT_CAP  53 /* z-base-32 and NUL */
+#define NODE_KEY_LEN	  32 /* Ed25519 public key = NodeId */
+#define NODE_KEY_SEED_LEN 32
+#define NODE_KEY_SIG_LEN  64
+#define NODE_KEY_TEXT_CAP 53 /* z-base-32 and NUL */
 
 /*
  * The node's Ed25519 key. The seed lives in locked memory behind an opaque
