@@ -46,6 +46,9 @@ $(B_DIR)/%.o: %.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+# The assembler includes these; the compiler's dependency list does not know.
+$(B_DIR)/userspace/control/interface.o: $(wildcard include/weft/*.varlink)
+
 define module_rule
 $(B_DIR)/$(1).a: $(call lib_objs,$(1),$(B_DIR))
 	$$(call say,AR,$$@)

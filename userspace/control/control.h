@@ -27,7 +27,9 @@ enum control_role { CONTROL_VIEW, CONTROL_OPERATE, CONTROL_ADMIN };
 /*
  * A method: name without interface ("AddShare"), the role it needs, and
  * its handler, which replies now or later. parameters is borrowed for the
- * call and always a JSON object.
+ * call, a JSON object that was checked against the interface description:
+ * what is not marked ? there is present and has its type, what is marked
+ * may be missing or null, nothing else is in it.
  */
 struct control_method {
 	const char *name;
@@ -37,17 +39,20 @@ struct control_method {
 };
 
 struct control_config {
-	const char *path;	 /* of the socket */
-	unsigned mode;		 /* of the socket file, 0600 or 0660 */
-	unsigned client_cap;	 /* connections in all */
-	size_t request_len_max;	 /* bytes of one request */
-	size_t output_len_max;	 /* bytes waiting for one client before it is dropped */
+	const char *path;	     /* of the socket */
+	unsigned mode;		     /* of the socket file: 0600, 0660, or 0666 with a view group */
+	unsigned client_cap;	     /* connections in all */
+	size_t request_len_max;	     /* bytes of one request */
+	size_t output_len_max;	     /* bytes waiting for one client before it is dropped */
 	unsigned request_rate_per_s; /* per client */
-	uint32_t operate_gid;	 /* members may operate; UINT32_MAX: none */
-	uint32_t view_gid;	 /* members may look */
-	uint32_t event_cap;	 /* events kept for late watchers */
+	uint32_t operate_gid;	     /* members may operate; UINT32_MAX: none */
+	uint32_t view_gid;	     /* members may look */
+	uint32_t event_cap;	     /* events kept for late watchers */
 };
 void control_config_defaults(struct control_config *config);
+/* control_footprint: bytes at worst, every client holding all it may. */
+size_t control_footprint(const struct control_config *config);
+#define CONTROL_EVENT_LEN_TYPICAL 512 /* what an event is reckoned with there */
 
 struct control_params {
 	struct control_config config;
@@ -57,10 +62,24 @@ struct control_params {
 	struct timer_wheel *timers;
 	uint64_t now_ns;
 };
-/* control_open: 0, WEFT_EBUSY (another daemon answers there), -errno. */
+/*
+ * control_open binds the socket, making the last folder of its path if
+ * need be and replacing a socket file that nobody answers on.
+ * Returns 0, WEFT_EBUSY (another daemon answers there), WEFT_EUNKNOWN
+ * (control_methods_agree is false), -EEXIST (something else is at path),
+ * -ENAMETOOLONG, -errno.
+ */
 WEFT_MUST_CHECK
 int control_open(const struct control_params *params, struct control **out_control);
+/* control_close drops clients and forgets calls: nobody may reply to one afterwards. */
 void control_close(struct control *control);
+/*
+ * control_methods_agree: the table and include/weft/net.weft.Node.varlink
+ * name the same methods. If not, out_name is the first that only one has.
+ */
+#define CONTROL_METHOD_NAME_CAP 64
+bool control_methods_agree(const struct control_method *methods,
+			   char out_name[static CONTROL_METHOD_NAME_CAP]);
 
 /*
  * Replies. control_reply and control_fail end the call; control_reply_more
@@ -95,7 +114,7 @@ void control_event(struct control *control, const char *kind, json_t *fields, ui
 void control_watch(struct control *control, struct control_call *call, uint64_t since);
 
 struct control_stats {
-	uint32_t client_cnt, client_cap, watcher_cnt;
+	uint32_t client_cnt, client_peak_cnt, client_cap, watcher_cnt;
 	uint64_t call_cnt, refused_cnt, malformed_cnt, dropped_slow_cnt, event_cnt;
 };
 void control_stats(const struct control *control, struct control_stats *out_stats);

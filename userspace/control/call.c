@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Calls: from a request to its handler, from a handler's reply to the
+ * client. Home worker.
+ */
+#include "control/server.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "control/interface.h"
+
+char *message_new(const char *error, json_t *parameters, bool continues, size_t *out_len)
+{
+	json_t *message = json_object();
+	char *text = NULL;
+
+	if (error)
+		(void)json_object_set_new(message, "error", json_string(error));
+	(void)json_object_set_new(message, "parameters", parameters ? parameters : json_object());
+	if (continues)
+		(void)json_object_set_new(message, "continues", json_true());
+	if (message)
+		text = json_dumps(message, JSON_COMPACT);
+	if (text)
+		*out_len = strlen(text);
+	json_decref(message);
+	return text;
+}
+
+/* Which of the interface's errors a code is, and its name for people who search. */
+static const struct error_class {
+	int err;
+	const char *symbol; /* NULL: as libc names it */
+	const char *error;
+} error_classes[] = {
+	{WEFT_EFULL, "WEFT_EFULL", "Refused"},
+	{WEFT_EMALFORMED, "WEFT_EMALFORMED", "Invalid"},
+	{WEFT_EABSENT, "WEFT_EABSENT", "NotFound"},
+	{WEFT_ETOOSMALL, "WEFT_ETOOSMALL", "Invalid"},
+	{WEFT_ETOOLARGE, "WEFT_ETOOLARGE", "Invalid"},
+	{WEFT_EDAMAGED, "WEFT_EDAMAGED", "NotVerified"},
+	{WEFT_ECHANGED, "WEFT_ECHANGED", "NotVerified"},
+	{WEFT_EUNKNOWN, "WEFT_EUNKNOWN", "Invalid"},
+	{WEFT_EREFUSED, "WEFT_EREFUSED", "Refused"},
+	{WEFT_ETIMEOUT, "WEFT_ETIMEOUT", "Timeout"},
+	{WEFT_ECANCELLED, "WEFT_ECANCELLED", "Failed"},
+	{WEFT_EWRONGKEY, "WEFT_EWRONGKEY", "NotVerified"},
+	{WEFT_ECLOSED, "WEFT_ECLOSED", "Failed"},
+	{WEFT_EEXISTS, "WEFT_EEXISTS", "Refused"},
+	{WEFT_ENEWER, "WEFT_ENEWER", "Refused"},
+	{WEFT_EBUSY, "WEFT_EBUSY", "Refused"},
+	{WEFT_EUNSAFE, "WEFT_EUNSAFE", "Refused"},
+	{WEFT_EUNREACHABLE, "WEFT_EUNREACHABLE", "Timeout"},
+	{-ENOENT, NULL, "NotFound"},
+	{-EACCES, NULL, "Refused"},
+	{-EPERM, NULL, "Refused"},
+	{-EROFS, NULL, "Refused"},
+	{-EEXIST, NULL, "Refused"},
+	{-EINVAL, NULL, "Invalid"},
+	{-ENOTDIR, NULL, "Invalid"},
+	{-ENAMETOOLONG, NULL, "Invalid"},
+	{-ETIMEDOUT, NULL, "Timeout"},
+};
+
+static struct error_class error_class_of(int err)
+{
+	struct error_class class = {err, NULL, "Failed"};
+
+	for (size_t i = 0; i < sizeof(error_classes) / sizeof(error_classes[0]); i++) {
+		if (error_classes[i].err == err)
+			class = error_classes[i];
+	}
+	if (!class.symbol)
+		class.symbol = strerrorname_np(-err);
+	if (!class.symbol)
+		class.symbol = "unknown";
+	return class;
+}
+
+/* text_json makes a string of what may hold bytes that are no UTF-8, as file names do. */
+static json_t *text_json(const char *text)
+{
+	json_t *json = json_string(text);
+	char *clean;
+
+	if (json)
+		return json;
+	clean = strdup(text);
+	if (!clean)
+		return NULL;
+	for (char *c = clean; *c; c++) {
+		if (*c & 0x80)
+			*c = '?';
+	}
+	json = json_string(clean);
+	free(clean);
+	return json;
+}
+
+json_t *error_parameters(int err, const char *what, const char *why, const char *next,
+			 const char **out_error)
+{
+	/* Kept whole so that the name outlives the call without an allocation. */
+	static const char *const names[] = {
+		INTERFACE_NODE ".Failed",  INTERFACE_NODE ".Invalid", INTERFACE_NODE ".NotFound",
+		INTERFACE_NODE ".Refused", INTERFACE_NODE ".Timeout", INTERFACE_NODE ".NotVerified",
+	};
+	struct error_class class = error_class_of(err);
+	json_t *parameters = json_object();
+
+	*out_error = names[0];
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(names[i] + strlen(INTERFACE_NODE "."), class.error) == 0)
+			*out_error = names[i];
+	}
+	(void)json_object_set_new(parameters, "code", json_integer(err));
+	(void)json_object_set_new(parameters, "name", json_string(class.symbol));
+	(void)json_object_set_new(parameters, "what", text_json(what));
+	(void)json_object_set_new(parameters, "why", text_json(why ? why : weft_err_text(err)));
+	(void)json_object_set_new(parameters, "next", text_json(next ? next : ""));
+	return parameters;
+}
+
+/*
+ * call_send_check finds out that a handler and the interface description
+ * have drifted apart where it happens, not in somebody's client.
+ */
+static void call_send_check(const struct control_call *call, const char *error, json_t *parameters)
+{
+	const struct idl *idl = call->control->idls[INTERFACE_CNT - 1];
+	const struct idl_member *member;
+	char field[IDL_FIELD_CAP];
+
+	if (!call->method)
+		return;
+	if (!error) {
+		if (idl_check(idl, call->method->output, parameters, field))
+			return;
+	} else {
+		if (strncmp(error, INTERFACE_NODE ".", strlen(INTERFACE_NODE ".")) != 0)
+			return;
+		member = idl_lookup(idl, IDL_ERROR, error + strlen(INTERFACE_NODE "."));
+		if (member && idl_check(idl, member->input, parameters, field))
+			return;
+	}
+	log_error("control: %s of %.*s does not follow the interface at \"%s\"",
+		  error ? error : "reply", (int)call->method->name.len, call->method->name.text,
+		  field);
+	weft_assert_hot(false);
+}
+
+/* call_send: parameters is taken. */
+static void call_send(struct control_call *call, const char *error, json_t *parameters,
+		      bool continues)
+{
+	size_t len;
+	char *text;
+
+	if (!call->client || call->is_oneway) {
+		json_decref(parameters);
+		return;
+	}
+	if (!parameters)
+		parameters = json_object();
+	call_send_check(call, error, parameters);
+	text = message_new(error, parameters, continues, &len);
+	if (text)
+		client_write(call->client, text, len);
+	else
+		log_error("control: no memory for a reply, leaving its caller without one");
+	free(text);
+}
+
+void call_free(struct control_call *call)
+{
+	struct control *control = call->control;
+
+	if (call->is_watching)
+		control->stats.watcher_cnt--;
+	if (call->prev)
+		call->prev->next = call->next;
+	else
+		control->calls = call->next;
+	if (call->next)
+		call->next->prev = call->prev;
+	free(call);
+}
+
+static void call_end(struct control_call *call)
+{
+	struct control_client *client = call->client;
+
+	call_free(call);
+	if (client)
+		client_call_ended(client);
+}
+
+void call_abandon(struct control_call *call)
+{
+	void (*gone)(void *arg) = call->gone;
+	void *arg = call->gone_arg;
+
+	call->client = NULL;
+	/* Whoever set gone lets go of the call there; else a reply is still to come. */
+	if (!gone && !call->is_watching)
+		return;
+	call_free(call);
+	if (gone)
+		gone(arg);
+}
+
+void control_reply(struct control_call *call, json_t *parameters)
+{
+	call_send(call, NULL, parameters, false);
+	call_end(call);
+}
+
+void control_reply_more(struct control_call *call, json_t *parameters)
+{
+	if (call->wants_more)
+		call_send(call, NULL, parameters, true);
+	else
+		json_decref(parameters);
+}
+
+bool control_wants_more(const struct control_call *call)
+{
+	return call->wants_more;
+}
+
+void control_fail(struct control_call *call, int err, const char *what, const char *why,
+		  const char *next)
+{
+	control_fail_with(call, err, what, why, next, NULL);
+}
+
+void control_fail_with(struct control_call *call, int err, const char *what, const char *why,
+		       const char *next, json_t *extra)
+{
+	const char *error;
+	json_t *parameters = error_parameters(err, what, why, next, &error);
+
+	if (extra)
+		(void)json_object_update(parameters, extra);
+	json_decref(extra);
+	call_send(call, error, parameters, false);
+	call_end(call);
+}
+
+void call_fail_standard(struct control_call *call, const char *error, json_t *parameters)
+{
+	call_send(call, error, parameters, false);
+	call_end(call);
+}
+
+void control_fail_parameter(struct control_call *call, const char *parameter)
+{
+	call_fail_standard(call, INTERFACE_SERVICE ".InvalidParameter",
+			   json_pack("{s:s}", "parameter", parameter));
+}
+
+void control_on_gone(struct control_call *call, void (*gone)(void *arg), void *arg)
+{
+	call->gone = gone;
+	call->gone_arg = arg;
+}
+
+static const struct control_method *method_lookup(const struct control_method *methods,
+						  const struct idl_name *name)
+{
+	for (const struct control_method *m = methods; m->name; m++) {
+		if (idl_name_is(name, m->name))
+			return m;
+	}
+	return NULL;
+}
+
+static void node_dispatch(struct control_call *call, const char *name, json_t *parameters)
+{
+	struct control *control = call->control;
+	const struct idl *idl = control->idls[INTERFACE_CNT - 1];
+	const struct control_method *method;
+	char field[IDL_FIELD_CAP];
+
+	call->method = idl_lookup(idl, IDL_METHOD, name);
+	if (!call->method) {
+		call_fail_standard(call, INTERFACE_SERVICE ".MethodNotFound",
+				   json_pack("{s:s+}", "method", INTERFACE_NODE ".", name));
+		return;
+	}
+	method = method_lookup(control->methods, &call->method->name);
+	if (call->client->role < method->role) {
+		control->stats.refused_cnt++;
+		call_fail_standard(call, INTERFACE_SERVICE ".PermissionDenied", NULL);
+	} else if (!idl_check(idl, call->method->input, parameters, field)) {
+		control_fail_parameter(call, field);
+	} else {
+		method->handle(control->ctx, call, parameters, control->now_ns);
+	}
+}
+
+static struct control_call *call_new(struct control_client *client, const struct request *request)
+{
+	struct control *control = client->control;
+	struct control_call *call = calloc(1, sizeof(*call));
+
+	if (!call)
+		return NULL;
+	call->control = control;
+	call->client = client;
+	call->wants_more = request->wants_more;
+	call->is_oneway = request->is_oneway;
+	call->next = control->calls;
+	if (call->next)
+		call->next->prev = call;
+	control->calls = call;
+	client->call = call;
+	control->stats.call_cnt++;
+	return call;
+}
+
+void call_dispatch(struct control_client *client, struct request *request)
+{
+	struct control_call *call = call_new(client, request);
+	const char *dot = strrchr(request->method, '.');
+	size_t interface_len = dot ? (size_t)(dot - request->method) : 0;
+	char interface[64];
+
+	if (!call) {
+		request_drop(request);
+		return;
+	}
+	/* A longer name is cut, and so is none of ours. */
+	if (interface_len >= sizeof(interface))
+		interface_len = sizeof(interface) - 1;
+	memcpy(interface, request->method, interface_len);
+	interface[interface_len] = '\0';
+	if (strcmp(interface, INTERFACE_NODE) == 0)
+		node_dispatch(call, dot + 1, request->parameters);
+	else if (strcmp(interface, INTERFACE_SERVICE) == 0)
+		service_dispatch(call, dot + 1, request->parameters);
+	else
+		call_fail_standard(call, INTERFACE_SERVICE ".InterfaceNotFound",
+				   json_pack("{s:s}", "interface", interface));
+	request_drop(request);
+}
+
+bool control_methods_agree(const struct control_method *methods,
+			   char out_name[static CONTROL_METHOD_NAME_CAP])
+{
+	const struct interface *interface = interface_lookup(INTERFACE_NODE);
+	struct idl *idl;
+	unsigned line;
+	bool agree = true;
+
+	out_name[0] = '\0';
+	if (idl_parse(interface->text, &idl, &line) < 0)
+		return false;
+	for (const struct control_method *m = methods; m->name && agree; m++) {
+		snprintf(out_name, CONTROL_METHOD_NAME_CAP, "%s", m->name);
+		agree = idl_lookup(idl, IDL_METHOD, m->name) != NULL;
+	}
+	for (const struct idl_member *m = idl_members(idl); m && agree; m = m->next) {
+		snprintf(out_name, CONTROL_METHOD_NAME_CAP, "%.*s", (int)m->name.len, m->name.text);
+		agree = m->kind != IDL_METHOD || method_lookup(methods, &m->name) != NULL;
+	}
+	idl_free(idl);
+	return agree;
+}

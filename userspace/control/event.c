@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The event stream: the last event_cap events in a ring, written once as
+ * the reply they will be, and watchers that read it at their own speed. A
+ * watcher that the ring has overtaken is told how many it missed. Home
+ * worker.
+ */
+#include "control/server.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "control/interface.h"
+
+/* A watcher is given the next event while less than this waits to be sent. */
+#define WATCHER_BACKLOG_MAX (64 * 1024)
+
+static struct event_entry *entry_of(struct control *control, uint64_t seq)
+{
+	return &control->events[seq % control->config.event_cap];
+}
+
+static uint64_t oldest_seq(const struct control *control)
+{
+	uint64_t cap = control->config.event_cap;
+
+	return control->last_seq > cap ? control->last_seq - cap + 1 : 1;
+}
+
+static void pump_gap(struct control_call *call, uint64_t missed_cnt)
+{
+	control_reply_more(call, json_pack("{s:I}", "gap", (json_int_t)missed_cnt));
+}
+
+void event_pump(struct control_call *call)
+{
+	struct control *control = call->control;
+	uint64_t oldest = oldest_seq(control);
+
+	if (call->next_seq < oldest && client_backlog_len(call->client) < WATCHER_BACKLOG_MAX) {
+		pump_gap(call, oldest - call->next_seq);
+		call->next_seq = oldest;
+	}
+	while (call->next_seq <= control->last_seq &&
+	       client_backlog_len(call->client) < WATCHER_BACKLOG_MAX) {
+		const struct event_entry *entry = entry_of(control, call->next_seq);
+
+		if (call->client->state == CLIENT_BROKEN)
+			return;
+		if (entry->text)
+			client_write(call->client, entry->text, entry->len);
+		else
+			pump_gap(call, 1);
+		call->next_seq++;
+	}
+}
+
+void control_event(struct control *control, const char *kind, json_t *fields, uint64_t now_ns)
+{
+	uint64_t seq = ++control->last_seq;
+	struct event_entry *entry = entry_of(control, seq);
+	struct control_call *next;
+
+	control->now_ns = now_ns;
+	control->stats.event_cnt++;
+	free(entry->text);
+	entry->text =
+		message_new(NULL,
+			    json_pack("{s:{s:I, s:I, s:s, s:o}}", "event", "seq", (json_int_t)seq,
+				      "at_s", (json_int_t)clock_wall_s(), "kind", kind, "fields",
+				      fields ? fields : json_object()),
+			    true, &entry->len);
+	for (struct control_call *call = control->calls; call; call = next) {
+		next = call->next;
+		if (call->is_watching)
+			event_pump(call);
+	}
+}
+
+void control_watch(struct control *control, struct control_call *call, uint64_t since)
+{
+	if (!call->wants_more) {
+		call_fail_standard(call, INTERFACE_SERVICE ".ExpectedMore", NULL);
+		return;
+	}
+	/* A number from before a restart may lie ahead: then there is nothing old to tell. */
+	call->next_seq = since && since <= control->last_seq ? since : control->last_seq + 1;
+	call->is_watching = true;
+	control->stats.watcher_cnt++;
+	event_pump(call);
+}
+
+void events_free(struct control *control)
+{
+	for (uint32_t i = 0; control->events && i < control->config.event_cap; i++)
+		free(control->events[i].text);
+	free(control->events);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_CONTROL_IDL_H
+#define WEFT_CONTROL_IDL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <jansson.h>
+
+#include "weft/err.h"
+
+/*
+ * A varlink interface description in memory, to check calls and replies
+ * against. The text is ours, but parsing it never trusts it: it is fuzzed
+ * like every parser. Everything lives until idl_free and is read only.
+ */
+struct idl;
+
+enum idl_kind {
+	IDL_BOOL,
+	IDL_INT,
+	IDL_FLOAT,
+	IDL_STRING,
+	IDL_OBJECT,
+	IDL_STRUCT, /* fields */
+	IDL_ENUM,   /* fields, names only */
+	IDL_NAMED,  /* name; its type is looked up */
+	IDL_ARRAY,  /* of item */
+	IDL_MAP,    /* from string to item */
+};
+
+struct idl_name {
+	const char *text; /* in the description, not NUL-terminated */
+	size_t len;
+};
+
+struct idl_type {
+	enum idl_kind kind;
+	bool is_nullable;
+	struct idl_name name;
+	const struct idl_type *item;
+	const struct idl_field *fields;
+};
+
+struct idl_field {
+	const struct idl_field *next;
+	struct idl_name name;
+	const struct idl_type *type;
+};
+
+enum idl_member_kind { IDL_TYPE, IDL_METHOD, IDL_ERROR };
+
+struct idl_member {
+	const struct idl_member *next;
+	enum idl_member_kind kind;
+	struct idl_name name;
+	const struct idl_type *input;  /* of a method; the type itself; an error's parameters */
+	const struct idl_type *output; /* of a method, else NULL */
+};
+
+/*
+ * idl_parse reads the description of one interface; text (NUL-terminated)
+ * is borrowed for the result's life. Names that are used but not defined,
+ * and members defined twice, are errors.
+ *
+ * Returns 0, WEFT_EMALFORMED with *out_line where, or -errno.
+ */
+WEFT_MUST_CHECK
+int idl_parse(const char *text, struct idl **out_idl, unsigned *out_line);
+void idl_free(struct idl *idl);
+
+const struct idl_member *idl_members(const struct idl *idl);
+/* idl_lookup finds a member by kind and name, or NULL. */
+const struct idl_member *idl_lookup(const struct idl *idl, enum idl_member_kind kind,
+				    const char *name);
+bool idl_name_is(const struct idl_name *name, const char *text);
+
+/*
+ * idl_check says whether value follows type. If not, out_field (which
+ * holds IDL_FIELD_CAP bytes) names the outermost field at fault; fields
+ * that type does not have are at fault, missing ones that are not
+ * nullable too.
+ */
+#define IDL_FIELD_CAP 64
+bool idl_check(const struct idl *idl, const struct idl_type *type, json_t *value,
+	       char out_field[static IDL_FIELD_CAP]);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The interface descriptions, put into the program by the assembler so that
+ * the files in include/weft/ stay their only source. The paths are those
+ * seen from the top folder, where make runs.
+ */
+#include "control/interface.h"
+
+#include <string.h>
+
+#define INCLUDE_TEXT(symbol, path)                                                                 \
+	__asm__(".pushsection .rodata\n"                                                           \
+		".type " #symbol ", @object\n" #symbol ":\n"                                       \
+		".incbin \"" path "\"\n"                                                           \
+		".byte 0\n"                                                                        \
+		".size " #symbol ", . - " #symbol "\n"                                             \
+		".popsection\n");                                                                  \
+	extern const char symbol[] __attribute__((visibility("hidden")))
+
+INCLUDE_TEXT(interface_node_text, "include/weft/net.weft.Node.varlink");
+INCLUDE_TEXT(interface_service_text, "include/weft/org.varlink.service.varlink");
+
+const struct interface interfaces[INTERFACE_CNT] = {
+	{INTERFACE_SERVICE, interface_service_text},
+	{INTERFACE_NODE, interface_node_text},
+};
+
+const struct interface *interface_lookup(const char *name)
+{
+	for (size_t i = 0; i < INTERFACE_CNT; i++) {
+		if (strcmp(interfaces[i].name, name) == 0)
+			return &interfaces[i];
+	}
+	return NULL;
+}

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control socket's life: bind, accept, refuse, close. Home worker.
+ *
+ * Inbound: listener_ready -> client_open; client_ready -> request_take ->
+ * call_dispatch -> the method's handler. Outbound: control_reply ->
+ * client_write -> client_flush; control_event -> event_pump -> client_write.
+ */
+#include "control/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "control/interface.h"
+
+#define ACCEPT_PER_TURN_MAX 64
+#define ACCEPT_PAUSE_NS	    (100 * NS_PER_MS)
+#define PEER_GROUPS_MAX	    256
+
+_Static_assert(sizeof(((struct control *)0)->idls) / sizeof(struct idl *) == INTERFACE_CNT,
+	       "one parsed description per interface");
+
+void control_config_defaults(struct control_config *config)
+{
+	*config = (struct control_config){
+		.mode = 0600,
+		.client_cap = 64,
+		.request_len_max = 64 * 1024,
+		.output_len_max = 4 * 1024 * 1024,
+		.request_rate_per_s = 1000,
+		.operate_gid = UINT32_MAX,
+		.view_gid = UINT32_MAX,
+		.event_cap = 1024,
+	};
+}
+
+size_t control_footprint(const struct control_config *config)
+{
+	size_t client_len = sizeof(struct control_client) + config->request_len_max + 1 +
+			    config->output_len_max;
+
+	return sizeof(struct control) +
+	       pool_footprint(sizeof(struct control_client), config->client_cap) +
+	       config->client_cap * client_len +
+	       config->event_cap * (sizeof(struct event_entry) + CONTROL_EVENT_LEN_TYPICAL);
+}
+
+/* control_refuse_fd tells who is behind fd why, as far as the socket takes it, and closes. */
+void control_refuse_fd(struct control *control, int fd, const char *error, json_t *parameters)
+{
+	size_t len;
+	char *text = message_new(error, parameters, false, &len);
+
+	control->stats.refused_cnt++;
+	if (text)
+		(void)send(fd, text, len + 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	free(text);
+	close(fd);
+}
+
+static bool peer_is_in_group(int fd, gid_t primary, uint32_t wanted)
+{
+	gid_t groups[PEER_GROUPS_MAX];
+	socklen_t len = sizeof(groups);
+
+	if (wanted == UINT32_MAX)
+		return false;
+	if (primary == wanted)
+		return true;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) < 0)
+		return false;
+	for (size_t i = 0; i < len / sizeof(groups[0]); i++) {
+		if (groups[i] == wanted)
+			return true;
+	}
+	return false;
+}
+
+/* peer_role: false when nothing entitles the peer to be here. */
+static bool peer_role(const struct control *control, int fd, enum control_role *out_role)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		return false;
+	if (cred.uid == 0 || cred.uid == geteuid())
+		*out_role = CONTROL_ADMIN;
+	else if (peer_is_in_group(fd, cred.gid, control->config.operate_gid))
+		*out_role = CONTROL_OPERATE;
+	else if (peer_is_in_group(fd, cred.gid, control->config.view_gid))
+		*out_role = CONTROL_VIEW;
+	else
+		return false;
+	return true;
+}
+
+static void refuse_full(struct control *control, int fd)
+{
+	const char *error;
+	json_t *parameters = error_parameters(
+		WEFT_EFULL, "control socket", "as many clients are connected as the daemon serves",
+		"close one, or raise client_cap in section [control]", &error);
+
+	control_refuse_fd(control, fd, error, parameters);
+}
+
+static void admit(struct control *control, int fd)
+{
+	enum control_role role;
+
+	if (!peer_role(control, fd, &role))
+		control_refuse_fd(control, fd, INTERFACE_SERVICE ".PermissionDenied", NULL);
+	else if (client_open(control, fd, role) < 0)
+		refuse_full(control, fd);
+}
+
+/*
+ * Out of descriptors, the spare one is given up to tell the client; without
+ * it the listener would stay readable and the worker would spin.
+ */
+static bool accept_with_spare(struct control *control)
+{
+	int fd;
+
+	if (control->spare_fd < 0)
+		return false;
+	close(control->spare_fd);
+	fd = accept4(control->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd >= 0)
+		refuse_full(control, fd);
+	control->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return fd >= 0;
+}
+
+static void listener_pause(struct control *control)
+{
+	if (poller_change(control->poller, &control->listener, 0) < 0)
+		return;
+	timer_set(control->timers, &control->accept_timer, control->now_ns + ACCEPT_PAUSE_NS);
+}
+
+static void listener_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
+{
+	struct control *control = (void *)((char *)watch - offsetof(struct control, listener));
+
+	(void)events;
+	control->now_ns = now_ns;
+	for (int i = 0; i < ACCEPT_PER_TURN_MAX; i++) {
+		int fd = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd >= 0) {
+			admit(control, fd);
+		} else if (errno == EMFILE || errno == ENFILE) {
+			if (accept_with_spare(control))
+				continue;
+			listener_pause(control);
+			return;
+		} else if (errno != EINTR && errno != ECONNABORTED) {
+			return;
+		}
+	}
+}
+
+static void accept_timer_fire(struct timer *timer, uint64_t now_ns)
+{
+	struct control *control = (void *)((char *)timer - offsetof(struct control, accept_timer));
+
+	control->now_ns = now_ns;
+	if (poller_change(control->poller, &control->listener, POLLER_IN) < 0)
+		timer_set(control->timers, timer, now_ns + ACCEPT_PAUSE_NS);
+}
+
+/* parent_make makes the last folder of the path: /run/weft, $XDG_RUNTIME_DIR/weft. */
+static int parent_make(const char *path)
+{
+	char parent[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	const char *slash = strrchr(path, '/');
+	size_t len = slash ? (size_t)(slash - path) : 0;
+
+	if (len == 0)
+		return 0;
+	memcpy(parent, path, len);
+	parent[len] = '\0';
+	return mkdir(parent, 0755) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+/*
+ * stale_remove: a socket file that nobody answers on is left over from a
+ * daemon that was killed. Anything else at path is not ours to remove.
+ */
+static int stale_remove(const struct sockaddr_un *sun)
+{
+	struct stat st;
+	int fd, err;
+
+	if (lstat(sun->sun_path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	err = connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) < 0 ? -errno : 0;
+	close(fd);
+	if (err == 0 || err == -EAGAIN)
+		return WEFT_EBUSY;
+	if (err != -ECONNREFUSED)
+		return err;
+	return unlink(sun->sun_path) < 0 ? -errno : 0;
+}
+
+static int socket_bind(struct control *control, const struct sockaddr_un *sun)
+{
+	const struct control_config *config = &control->config;
+	int fd = control->listener.fd;
+	struct stat st;
+
+	/* The mode of the socket becomes that of its file: no moment with a wider one. */
+	if (fchmod(fd, config->mode) < 0 ||
+	    bind(fd, (const struct sockaddr *)sun, sizeof(*sun)) < 0)
+		return -errno;
+	if (lstat(sun->sun_path, &st) == 0)
+		control->bound_ino = st.st_ino;
+	/* The umask may have narrowed what the groups are meant to have. */
+	if (config->operate_gid != UINT32_MAX &&
+	    chown(sun->sun_path, (uid_t)-1, config->operate_gid) < 0)
+		return -errno;
+	if (chmod(sun->sun_path, config->mode) < 0 || listen(fd, SOMAXCONN) < 0)
+		return -errno;
+	return 0;
+}
+
+static int listener_open(struct control *control)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	int err;
+
+	if (strlen(control->path) >= sizeof(sun.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(sun.sun_path, control->path);
+	err = parent_make(control->path);
+	if (err == 0)
+		err = stale_remove(&sun);
+	if (err < 0)
+		return err;
+	control->listener.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (control->listener.fd < 0)
+		return -errno;
+	err = socket_bind(control, &sun);
+	return err < 0 ? err : poller_add(control->poller, &control->listener, POLLER_IN);
+}
+
+static int clients_lay_out(struct control *control)
+{
+	uint32_t cap = control->config.client_cap;
+	int err = arena_open(&control->arena, pool_footprint(sizeof(struct control_client), cap));
+
+	if (err < 0)
+		return err;
+	control->events = calloc(control->config.event_cap, sizeof(*control->events));
+	if (!control->events)
+		return -ENOMEM;
+	return pool_init(&control->clients, &control->arena, sizeof(struct control_client), cap);
+}
+
+static int descriptions_parse(struct control *control)
+{
+	char method[CONTROL_METHOD_NAME_CAP];
+
+	for (size_t i = 0; i < INTERFACE_CNT; i++) {
+		unsigned line;
+		int err = idl_parse(interfaces[i].text, &control->idls[i], &line);
+
+		if (err < 0) {
+			log_error("control: interface %s does not parse, line %u",
+				  interfaces[i].name, line);
+			return err;
+		}
+	}
+	if (!control_methods_agree(control->methods, method)) {
+		log_error("control: method %s is not both described and handled", method);
+		return WEFT_EUNKNOWN;
+	}
+	return 0;
+}
+
+int control_open(const struct control_params *params, struct control **out_control)
+{
+	struct control *control = calloc(1, sizeof(*control));
+	int err;
+
+	if (!control)
+		return -ENOMEM;
+	control->config = params->config;
+	control->methods = params->methods;
+	control->ctx = params->ctx;
+	control->poller = params->poller;
+	control->timers = params->timers;
+	control->now_ns = params->now_ns;
+	control->stats.client_cap = params->config.client_cap;
+	control->listener = (struct poller_watch){.ready = listener_ready, .fd = -1};
+	timer_init(&control->accept_timer, accept_timer_fire);
+	control->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	control->path = strdup(params->config.path);
+	err = control->path ? descriptions_parse(control) : -ENOMEM;
+	if (err == 0)
+		err = clients_lay_out(control);
+	if (err == 0)
+		err = listener_open(control);
+	if (err < 0) {
+		control_close(control);
+		return err;
+	}
+	*out_control = control;
+	return 0;
+}
+
+static void listener_close(struct control *control)
+{
+	struct stat st;
+
+	if (control->listener.fd < 0)
+		return;
+	poller_remove(control->poller, &control->listener);
+	if (control->bound_ino && lstat(control->path, &st) == 0 && st.st_ino == control->bound_ino)
+		(void)unlink(control->path);
+	close(control->listener.fd);
+}
+
+void control_close(struct control *control)
+{
+	struct control_client *client;
+
+	if (!control)
+		return;
+	listener_close(control);
+	if (control->clients.cap_cnt) {
+		while ((client = pool_next(&control->clients, NULL)) != NULL)
+			client_close(client);
+	}
+	while (control->calls)
+		call_free(control->calls);
+	timer_cancel(control->timers, &control->accept_timer);
+	events_free(control);
+	arena_close(&control->arena);
+	for (size_t i = 0; i < INTERFACE_CNT; i++)
+		idl_free(control->idls[i]);
+	if (control->spare_fd >= 0)
+		close(control->spare_fd);
+	free(control->path);
+	free(control);
+}
+
+void control_stats(const struct control *control, struct control_stats *out_stats)
+{
+	*out_stats = control->stats;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_CONTROL_SERVER_H
+#define WEFT_CONTROL_SERVER_H
+
+#include "base/arena.h"
+#include "base/poller.h"
+#include "base/pool.h"
+#include "base/timer.h"
+#include "control/control.h"
+#include "control/idl.h"
+#include "control/request.h"
+
+/*
+ * Private to control/: the objects behind the socket. One connection runs
+ * one call at a time, in the order the requests came, as varlink demands;
+ * requests behind it wait in the splitter and the kernel.
+ *
+ * Replies may come from anywhere on the home worker, also from inside a
+ * handler, so nothing is closed there: the client is marked and its turn
+ * timer does the rest.
+ */
+enum client_state {
+	CLIENT_OPEN,
+	CLIENT_DRAINING, /* an error was sent; what still comes is thrown away */
+	CLIENT_BROKEN,	 /* closed at the next turn */
+};
+
+struct control_client {
+	struct control *control;
+	struct poller_watch watch;
+	struct timer turn_timer;  /* runs the next requests, or closes */
+	struct timer stall_timer; /* the peer neither reads nor finishes its request */
+	enum client_state state;
+	enum control_role role;
+	unsigned interest; /* what the poller was asked for */
+	bool is_running;   /* inside client_run: replies are flushed by it */
+	bool is_eof;	   /* the peer sends nothing more */
+	bool is_hung;	   /* nor does it read */
+	bool is_shut;	   /* our direction was shut down */
+	struct control_call *call;
+	struct request_splitter splitter;
+	uint64_t credit_ns; /* of the request rate; see client_take_credit */
+	uint64_t credit_at_ns;
+	uint64_t progress_ns; /* when a byte last moved */
+	uint64_t drain_until_ns;
+	char *out;
+	size_t out_begin, out_end, out_cap;
+};
+
+struct control_call {
+	struct control_call *next, *prev; /* among all calls of the server */
+	struct control *control;
+	struct control_client *client; /* NULL: it left, the reply goes nowhere */
+	const struct idl_member *method;
+	bool wants_more;
+	bool is_oneway;
+	bool is_watching;
+	uint64_t next_seq; /* of a watcher */
+	void (*gone)(void *arg);
+	void *gone_arg;
+};
+
+struct event_entry {
+	char *text; /* the whole reply, without its NUL; NULL: lost for want of memory */
+	size_t len;
+};
+
+struct control {
+	struct control_config config;
+	const struct control_method *methods;
+	void *ctx;
+	struct poller *poller;
+	struct timer_wheel *timers;
+	uint64_t now_ns; /* of the last entry from outside */
+	struct poller_watch listener;
+	struct timer accept_timer; /* listening again after the system ran out of something */
+	int spare_fd;		   /* given up to refuse a client when descriptors ran out */
+	uint64_t bound_ino;	   /* of the socket file, to remove only our own */
+	char *path;
+	struct idl *idls[2]; /* as interfaces[] */
+	struct arena arena;
+	struct pool clients;
+	struct control_call *calls;
+	struct event_entry *events; /* ring, event seq at [seq % event_cap] */
+	uint64_t last_seq;
+	struct control_stats stats;
+};
+
+/* server.c */
+void control_refuse_fd(struct control *control, int fd, const char *error, json_t *parameters);
+
+/* client.c */
+int client_open(struct control *control, int fd, enum control_role role);
+void client_close(struct control_client *client);
+/* client_write queues text with its NUL; a client too far behind is marked broken. */
+void client_write(struct control_client *client, const char *text, size_t len);
+size_t client_backlog_len(const struct control_client *client);
+/* client_call_ended: the next request may run. */
+void client_call_ended(struct control_client *client);
+
+/* call.c */
+/* call_dispatch runs one request to its handler; it takes what request owns. */
+void call_dispatch(struct control_client *client, struct request *request);
+/* call_abandon: the client left. */
+void call_abandon(struct control_call *call);
+void call_free(struct control_call *call);
+/* call_fail_standard ends a call with an error of org.varlink.service; parameters is taken. */
+void call_fail_standard(struct control_call *call, const char *error, json_t *parameters);
+/* message_new is {"error", "parameters", "continues"}; error NULL: a reply. parameters is taken. */
+char *message_new(const char *error, json_t *parameters, bool continues, size_t *out_len);
+/* error_parameters is what control_fail sends; out_error is the error's full name. */
+json_t *error_parameters(int err, const char *what, const char *why, const char *next,
+			 const char **out_error);
+
+/* service.c */
+/* service_dispatch answers org.varlink.service's own methods; name without interface. */
+void service_dispatch(struct control_call *call, const char *name, const json_t *parameters);
+
+/* event.c */
+void event_pump(struct control_call *call);
+void events_free(struct control *control);
+
+#endif
