@@ -19,7 +19,7 @@ struct store;
 struct store_batch;
 struct store_snapshot;
 
-/* The named databases; their keys and values are in store/databases.def. */
+/* The named databases; names and key lengths are one table in store/env.c. */
 enum store_db {
 	STORE_META,	 /* text -> schema version, node facts */
 	STORE_PEERS,	 /* node key32 -> peer record (mesh/) */
@@ -34,8 +34,8 @@ enum store_db {
 
 struct store_config {
 	const char *dir;	  /* made if absent, 0700; locked while open */
-	uint64_t map_len;	  /* LMDB map at first; grows ahead of need */
-	uint64_t map_len_max;
+	uint64_t map_len;	  /* room for the databases at first; grows ahead of need */
+	uint64_t map_len_max;	  /* to at most this; taken of the address space at once */
 	uint64_t segment_len_max; /* a segment is sealed beyond this */
 	unsigned reader_cap;
 	unsigned batch_cap;	  /* batches waiting, at most */
@@ -49,10 +49,23 @@ void store_config_defaults(struct store_config *config);
  */
 WEFT_MUST_CHECK
 int store_open(const struct store_config *config, struct store **out_store);
-/* store_close commits what was submitted, then closes. */
+/*
+ * store_close commits what was submitted, then closes. done is not called
+ * any more: store_flush before, if somebody wants to know.
+ */
 void store_close(struct store *store);
 /* store_crash closes as kill -9 would: what is not durable is gone. Simulator only. */
 void store_crash(struct store *store);
+
+/*
+ * store_set_aside renames the databases of a closed store (store_open said
+ * WEFT_EDAMAGED) to the name it writes into out_name, so that store_open
+ * makes new ones and store_check with repair indexes the segments again.
+ * What only the databases held, shares and gets, is lost. 0, WEFT_ETOOSMALL
+ * or -errno.
+ */
+WEFT_MUST_CHECK
+int store_set_aside(const char *dir, char *out_name, size_t cap);
 
 /* The newest schema this program writes. */
 #define STORE_SCHEMA_VERSION 1

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Batches become durable here, in this order: blobs are appended to the
+ * segments, the segments are synced, LMDB commits (which syncs), and only
+ * then is anything called done. A batch that fails leaves no trace: the
+ * transaction is aborted and the segments are cut back.
+ *
+ * Context: under the write lock.
+ */
+#include "store/store_state.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/cursor.h"
+
+void place_parse(const void *value, size_t len, struct segment_place *out_place)
+{
+	struct cursor c = cursor_of(value, len);
+
+	out_place->segment = cursor_be32(&c);
+	out_place->off = cursor_be64(&c);
+	out_place->len = cursor_be64(&c);
+}
+
+void segment_key_write(uint8_t key[static SEGMENT_KEY_LEN], uint32_t number)
+{
+	struct writer w = writer_of(key, SEGMENT_KEY_LEN);
+
+	writer_be32(&w, number);
+}
+
+bool segment_row_parse(const MDB_val *key, const MDB_val *value, struct segment_row *out_row)
+{
+	struct cursor k = cursor_of(key->mv_data, key->mv_size);
+	struct cursor v = cursor_of(value->mv_data, value->mv_size);
+
+	out_row->number = cursor_be32(&k);
+	out_row->len = cursor_be64(&v);
+	out_row->live_len = cursor_be64(&v);
+	return !k.bad && !v.bad;
+}
+
+int blob_place(const struct store *store, MDB_txn *txn, const uint8_t id[static 32],
+	       struct segment_place *out_place)
+{
+	const void *value;
+	size_t len;
+	int err = env_get(txn, store->env.dbis[STORE_BLOBS], id, 32, &value, &len);
+
+	if (err < 0)
+		return err;
+	if (len != BLOB_PLACE_LEN)
+		return WEFT_EDAMAGED;
+	place_parse(value, len, out_place);
+	return 0;
+}
+
+/* The account of a segment: how long it is, and how much of it is named. */
+static int segment_account(struct store *store, MDB_txn *txn, const struct segment_place *place,
+			   int64_t live_delta)
+{
+	uint8_t key[SEGMENT_KEY_LEN], value[SEGMENT_ROW_LEN];
+	uint64_t end = place->off + segment_record_len(place->len);
+	struct segment_row row = { .number = place->segment };
+	struct writer w = writer_of(value, sizeof(value));
+	MDB_val k = { sizeof(key), key }, v;
+	int err;
+
+	segment_key_write(key, place->segment);
+	err = env_err(mdb_get(txn, store->env.segments, &k, &v));
+	if (err < 0 && err != WEFT_EABSENT)
+		return err;
+	if (err == 0 && !segment_row_parse(&k, &v, &row))
+		return WEFT_EDAMAGED;
+	writer_be64(&w, row.len > end ? row.len : end);
+	writer_be64(&w, row.live_len + (uint64_t)live_delta);
+	return env_put(txn, store->env.segments, key, sizeof(key), value, sizeof(value));
+}
+
+static int blob_index(struct store *store, MDB_txn *txn, const uint8_t *id,
+		      const struct segment_place *place)
+{
+	uint8_t value[BLOB_PLACE_LEN];
+	struct writer w = writer_of(value, sizeof(value));
+	int err;
+
+	writer_be32(&w, place->segment);
+	writer_be64(&w, place->off);
+	writer_be64(&w, place->len);
+	err = env_put(txn, store->env.dbis[STORE_BLOBS], id, 32, value, sizeof(value));
+	if (err < 0)
+		return err;
+	return segment_account(store, txn, place, (int64_t)segment_record_len(place->len));
+}
+
+int blob_put(struct store *store, MDB_txn *txn, const uint8_t id[static 32], const void *data,
+	     size_t len)
+{
+	struct segment_place place;
+	int err = blob_place(store, txn, id, &place);
+
+	if (err != WEFT_EABSENT)
+		return err;
+	err = segments_append(&store->segments, id, data, len, &place);
+	return err < 0 ? err : blob_index(store, txn, id, &place);
+}
+
+int blob_adopt(struct store *store, MDB_txn *txn, const uint8_t id[static 32],
+	       const struct segment_place *place)
+{
+	struct segment_place known;
+	int err = blob_place(store, txn, id, &known);
+
+	return err == WEFT_EABSENT ? blob_index(store, txn, id, place) : err;
+}
+
+int blob_drop(struct store *store, MDB_txn *txn, const uint8_t id[static 32])
+{
+	struct segment_place place;
+	int err = blob_place(store, txn, id, &place);
+
+	if (err == WEFT_EABSENT)
+		return 0;
+	if (err == 0)
+		err = segment_account(store, txn, &place,
+				      -(int64_t)segment_record_len(place.len));
+	if (err < 0 && err != WEFT_EDAMAGED)
+		return err;
+	return env_delete(txn, store->env.dbis[STORE_BLOBS], id, 32);
+}
+
+static int batch_apply(struct store *store, MDB_txn *txn, const struct store_batch *batch)
+{
+	struct op op;
+	size_t off = 0;
+	int err = batch->put_len ? env_room(&store->env, txn, batch->put_len) : 0;
+
+	while (err == 0 && batch_op_next(batch, &off, &op)) {
+		MDB_dbi dbi = store->env.dbis[op.db];
+
+		switch ((enum op_kind)op.kind) {
+		case OP_PUT:
+			err = env_put(txn, dbi, op.key, op.key_len, op.value,
+				      (size_t)op.value_len);
+			break;
+		case OP_DELETE:
+			err = env_delete(txn, dbi, op.key, op.key_len);
+			break;
+		case OP_PUT_BLOB:
+			err = blob_put(store, txn, op.key, op.value, (size_t)op.value_len);
+			break;
+		case OP_DELETE_BLOB:
+			err = blob_drop(store, txn, op.key);
+			break;
+		}
+	}
+	return err;
+}
+
+int write_begin(struct store *store, MDB_txn **out_txn)
+{
+	int err;
+
+	pthread_mutex_lock(&store->write_lock);
+	err = env_err(mdb_txn_begin(store->env.lmdb, NULL, 0, out_txn));
+	if (err < 0)
+		pthread_mutex_unlock(&store->write_lock);
+	return err;
+}
+
+int write_end(struct store *store, MDB_txn *txn, int err)
+{
+	if (err == 0)
+		err = segments_sync(&store->segments);
+	if (err == 0) {
+		err = env_err(mdb_txn_commit(txn));
+		if (err == 0)
+			segments_keep(&store->segments);
+		else
+			segments_undo(&store->segments);
+	} else {
+		mdb_txn_abort(txn);
+		segments_undo(&store->segments);
+		segments_trim(&store->segments);
+	}
+	pthread_mutex_unlock(&store->write_lock);
+	return err;
+}
+
+/* Applies first and those behind it, up to but not with end. */
+static int commit_run(struct store *store, struct store_batch *first, struct store_batch *end)
+{
+	MDB_txn *txn;
+	int err = write_begin(store, &txn);
+
+	if (err < 0)
+		return err;
+	for (struct store_batch *batch = first; batch != end && err == 0; batch = batch->next)
+		err = batch_apply(store, txn, batch);
+	return write_end(store, txn, err);
+}
+
+void commit_group(struct store *store, struct store_batch *first)
+{
+	bool is_alone = !first->next;
+	int err = commit_run(store, first, NULL);
+
+	for (struct store_batch *batch = first; batch; batch = batch->next) {
+		batch->err = err < 0 && !is_alone ? commit_run(store, batch, batch->next) : err;
+		batch->ends_group = !batch->next || err < 0;
+		batch->map_len = store->env.map_len;
+	}
+}

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * LMDB behind the store: the one file that opens environments and the
+ * one list of databases. Transactions are begun by commit.c (writes),
+ * store.c (snapshots) and check.c.
+ */
+#include "store/env.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/cursor.h"
+
+#define ENV_PATH_CAP 4096
+/* Address space beyond map_len_max, so that a full store can still delete. */
+#define ENV_RESERVE_LEN (16ull << 20)
+
+const struct env_database env_databases[STORE_DB_CNT] = {
+	[STORE_META] = { "meta", 0 },		[STORE_PEERS] = { "peers", 32 },
+	[STORE_OBJECTS] = { "objects", 32 },	[STORE_PATHS] = { "paths", 32 },
+	[STORE_OUTBOARDS] = { "outboards", 32 }, [STORE_SHARES] = { "shares", 32 },
+	[STORE_GETS] = { "gets", 8 },		[STORE_BLOBS] = { "blobs", 32 },
+};
+
+/* Version 1 is the first, so there is nothing to step from yet. */
+const struct env_schema env_schema_current = { .version = STORE_SCHEMA_VERSION };
+
+int env_err(int lmdb_code)
+{
+	switch (lmdb_code) {
+	case MDB_SUCCESS:
+		return 0;
+	case MDB_NOTFOUND:
+		return WEFT_EABSENT;
+	case MDB_MAP_FULL:
+	case MDB_TXN_FULL:
+	case MDB_DBS_FULL:
+	case MDB_READERS_FULL:
+		return WEFT_EFULL;
+	case MDB_CORRUPTED:
+	case MDB_PAGE_NOTFOUND:
+	case MDB_INVALID:
+	case MDB_VERSION_MISMATCH:
+	case MDB_INCOMPATIBLE:
+	case MDB_BAD_DBI:
+		return WEFT_EDAMAGED;
+	case MDB_BAD_VALSIZE:
+		return WEFT_ETOOLARGE;
+	}
+	/* What is left of LMDB's own codes follows an I/O error (MDB_PANIC, MDB_BAD_TXN). */
+	return lmdb_code > 0 ? -lmdb_code : -EIO;
+}
+
+int env_get(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t key_len, const void **out_value,
+	    size_t *out_len)
+{
+	MDB_val k = { key_len, (void *)(uintptr_t)key };
+	MDB_val v;
+	int err = env_err(mdb_get(txn, dbi, &k, &v));
+
+	if (err < 0)
+		return err;
+	*out_value = v.mv_data;
+	*out_len = v.mv_size;
+	return 0;
+}
+
+int env_put(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t key_len, const void *value,
+	    size_t value_len)
+{
+	MDB_val k = { key_len, (void *)(uintptr_t)key };
+	MDB_val v = { value_len, (void *)(uintptr_t)value };
+
+	return env_err(mdb_put(txn, dbi, &k, &v, 0));
+}
+
+int env_delete(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t key_len)
+{
+	MDB_val k = { key_len, (void *)(uintptr_t)key };
+	int err = env_err(mdb_del(txn, dbi, &k, NULL));
+
+	return err == WEFT_EABSENT ? 0 : err;
+}
+
+uint64_t env_used_len(const struct env *env)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+
+	mdb_env_info(env->lmdb, &info);
+	mdb_env_stat(env->lmdb, &stat);
+	return ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+}
+
+/* Pages that a delete freed: records of database 0 begin with their count. */
+static uint64_t env_free_len(struct env *env, MDB_txn *txn)
+{
+	MDB_cursor *cursor;
+	MDB_stat stat;
+	MDB_val key, value;
+	uint64_t page_cnt = 0;
+
+	mdb_env_stat(env->lmdb, &stat);
+	if (mdb_cursor_open(txn, 0, &cursor) != MDB_SUCCESS)
+		return 0;
+	while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == MDB_SUCCESS) {
+		size_t cnt;
+
+		memcpy(&cnt, value.mv_data, sizeof(cnt));
+		page_cnt += cnt;
+	}
+	mdb_cursor_close(cursor);
+	return page_cnt * stat.ms_psize;
+}
+
+int env_room(struct env *env, MDB_txn *txn, uint64_t put_len)
+{
+	uint64_t used_len = env_used_len(env) + put_len;
+	uint64_t free_len;
+	struct statvfs fs;
+
+	if (used_len <= env->map_len / 4 * 3)
+		return 0;
+	free_len = env_free_len(env, txn);
+	used_len -= free_len < used_len ? free_len : used_len;
+	while (used_len > env->map_len / 4 * 3 && env->map_len < env->map_len_max) {
+		uint64_t next_len = env->map_len * 2;
+
+		if (next_len > env->map_len_max)
+			next_len = env->map_len_max;
+		if (fstatvfs(env->dir_fd, &fs) < 0)
+			return -errno;
+		if (fs.f_bavail * fs.f_frsize < next_len - env->map_len)
+			return used_len > env->map_len ? -ENOSPC : 0;
+		env->map_len = next_len;
+	}
+	return used_len > env->map_len ? WEFT_EFULL : 0;
+}
+
+/* A file cut short would end in SIGBUS at the first look at a lost page. */
+static int env_len_check(struct env *env)
+{
+	struct stat st;
+	int fd;
+
+	if (mdb_env_get_fd(env->lmdb, &fd) != MDB_SUCCESS || fstat(fd, &st) < 0)
+		return -errno;
+	return (uint64_t)st.st_size < env_used_len(env) ? WEFT_EDAMAGED : 0;
+}
+
+static int env_version_get(struct env *env, MDB_txn *txn, uint32_t *out_version)
+{
+	const void *value;
+	size_t len;
+	struct cursor c;
+	int err = env_get(txn, env->dbis[STORE_META], "schema", 6, &value, &len);
+
+	if (err < 0)
+		return err;
+	c = cursor_of(value, len);
+	*out_version = cursor_be32(&c);
+	return c.bad || *out_version == 0 ? WEFT_EDAMAGED : 0;
+}
+
+static int env_migrate(struct env *env, MDB_txn *txn, const struct env_schema *schema,
+		       uint32_t version)
+{
+	uint8_t value[4];
+	struct writer w = writer_of(value, sizeof(value));
+
+	while (version < schema->version) {
+		const struct env_step *step = NULL;
+		int err;
+
+		for (unsigned i = 0; i < schema->step_cnt; i++)
+			if (schema->steps[i].from == version)
+				step = &schema->steps[i];
+		if (!step)
+			return WEFT_EUNKNOWN;
+		err = step->run(env, txn);
+		if (err < 0)
+			return err;
+		version++;
+	}
+	writer_be32(&w, version);
+	return env_put(txn, env->dbis[STORE_META], "schema", 6, value, sizeof(value));
+}
+
+/* The version is read before any other database is made or looked at. */
+static int env_schema_apply(struct env *env, MDB_txn *txn, const struct env_schema *schema)
+{
+	uint32_t version = 0;
+	int err;
+
+	err = env_err(mdb_dbi_open(txn, env_databases[STORE_META].name, MDB_CREATE,
+				   &env->dbis[STORE_META]));
+	if (err < 0)
+		return err;
+	err = env_version_get(env, txn, &version);
+	env->is_fresh = err == WEFT_EABSENT;
+	if (err < 0 && !env->is_fresh)
+		return err;
+	if (version > schema->version)
+		return WEFT_ENEWER;
+	for (unsigned db = 0; db < STORE_DB_CNT; db++) {
+		err = env_err(mdb_dbi_open(txn, env_databases[db].name, MDB_CREATE,
+					   &env->dbis[db]));
+		if (err < 0)
+			return err;
+	}
+	err = env_err(mdb_dbi_open(txn, "segments", MDB_CREATE, &env->segments));
+	if (err < 0)
+		return err;
+	if (version == schema->version)
+		return 0;
+	return env_migrate(env, txn, schema, env->is_fresh ? schema->version : version);
+}
+
+static int env_setup(struct env *env, const struct env_schema *schema)
+{
+	MDB_txn *txn;
+	int err;
+
+	err = env_len_check(env);
+	if (err < 0)
+		return err;
+	err = env_err(mdb_txn_begin(env->lmdb, NULL, 0, &txn));
+	if (err < 0)
+		return err;
+	err = env_schema_apply(env, txn, schema);
+	if (err < 0) {
+		mdb_txn_abort(txn);
+		return err;
+	}
+	return env_err(mdb_txn_commit(txn));
+}
+
+/* LMDB syncs its file, not the directory that names it. */
+static int env_dir_sync(int dir_fd)
+{
+	int fd = openat(dir_fd, "db", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (fsync(fd) < 0 || fsync(dir_fd) < 0)
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+int env_open(struct env *env, const struct store_config *config, int dir_fd,
+	     const struct env_schema *schema)
+{
+	char path[ENV_PATH_CAP];
+	int err;
+
+	*env = (struct env){ .map_len = config->map_len,
+			     .map_len_max = config->map_len_max,
+			     .dir_fd = dir_fd };
+	if ((size_t)snprintf(path, sizeof(path), "%s/db", config->dir) >= sizeof(path))
+		return -ENAMETOOLONG;
+	if (mkdirat(dir_fd, "db", 0700) < 0 && errno != EEXIST)
+		return -errno;
+	err = env_err(mdb_env_create(&env->lmdb));
+	if (err < 0)
+		return err;
+	err = env_err(mdb_env_set_maxdbs(env->lmdb, STORE_DB_CNT + 1));
+	if (err == 0)
+		err = env_err(mdb_env_set_maxreaders(env->lmdb, config->reader_cap));
+	if (err == 0)
+		err = env_err(
+			mdb_env_set_mapsize(env->lmdb, config->map_len_max + ENV_RESERVE_LEN));
+	if (err == 0)
+		err = env_err(mdb_env_open(env->lmdb, path, MDB_NOTLS, 0600));
+	if (err == 0)
+		err = env_setup(env, schema);
+	if (err == 0)
+		err = env_dir_sync(dir_fd);
+	if (err < 0)
+		env_close(env);
+	return err;
+}
+
+void env_close(struct env *env)
+{
+	if (env->lmdb)
+		mdb_env_close(env->lmdb);
+	env->lmdb = NULL;
+}

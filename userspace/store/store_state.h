@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_STORE_STORE_STATE_H
+#define WEFT_STORE_STORE_STATE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "store/env.h"
+#include "store/segment.h"
+#include "store/store.h"
+
+/* What the files of store/ share. */
+
+struct ring;
+
+enum op_kind { OP_PUT, OP_DELETE, OP_PUT_BLOB, OP_DELETE_BLOB };
+
+struct op {
+	uint8_t kind; /* enum op_kind */
+	uint8_t db;   /* enum store_db; of blobs STORE_BLOBS */
+	uint32_t key_len;
+	uint64_t value_len;
+	const uint8_t *key;
+	const uint8_t *value;
+};
+
+/*
+ * The worker fills it and hands it over through store->waiting; the store
+ * thread then owns it until it comes back through store->finished.
+ */
+struct store_batch {
+	struct store_batch *next; /* of one group */
+	uint8_t *ops;		  /* records of op_head and bytes, in order of asking */
+	size_t len;
+	size_t cap;
+	uint64_t put_len; /* bytes that the databases will take, about */
+	int err;	  /* sticky while filled, the outcome afterwards */
+	bool ends_group;  /* the last of one commit */
+	uint64_t map_len; /* env.map_len after that commit */
+	void (*done)(void *arg, int err);
+	void *arg;
+};
+
+/* batch_op_next reads the op at *io_off and moves it on; false at the end. */
+bool batch_op_next(const struct store_batch *batch, size_t *io_off, struct op *out_op);
+
+/*
+ * The worker owns in_flight, config, stats and, inline, the queue. env and
+ * segments belong to the holder of write_lock; LMDB itself serves snapshots
+ * of any thread.
+ */
+struct store {
+	struct store_config config;
+	char *dir;
+	int dir_fd;
+	int lock_fd;
+	struct env env;
+	struct segments segments;
+	pthread_mutex_t write_lock;
+
+	struct ring *waiting;  /* batches: worker -> store thread */
+	struct ring *finished; /* batches: store thread -> worker */
+	int wake_fd;	       /* eventfd: waiting has something */
+	int done_fd;	       /* eventfd: finished has something */
+	pthread_t thread;
+	bool has_thread;
+	struct store_batch *inline_first;
+	struct store_batch **inline_last;
+	struct store_batch stop; /* tells the thread to end */
+
+	unsigned in_flight; /* submitted and not reaped */
+	struct store_stats stats;
+};
+
+/*
+ * commit_group applies a list of batches in one transaction and sets their
+ * err. When that fails each is tried alone, so that one bad batch fails
+ * alone. Context: store thread, or the worker when inline.
+ */
+void commit_group(struct store *store, struct store_batch *first);
+
+/*
+ * A write of our own beside the store thread: check and compact.
+ * write_begin takes the lock; write_end commits (err 0) or takes back what
+ * was appended, and gives the outcome.
+ */
+WEFT_MUST_CHECK
+int write_begin(struct store *store, MDB_txn **out_txn);
+WEFT_MUST_CHECK
+int write_end(struct store *store, MDB_txn *txn, int err);
+
+/* blob_{put,drop} inside a transaction, with the account of the segment. */
+WEFT_MUST_CHECK
+int blob_put(struct store *store, MDB_txn *txn, const uint8_t id[static 32], const void *data,
+	     size_t len);
+WEFT_MUST_CHECK
+int blob_drop(struct store *store, MDB_txn *txn, const uint8_t id[static 32]);
+/* blob_adopt indexes a record that is in a segment already, unless id is known. */
+WEFT_MUST_CHECK
+int blob_adopt(struct store *store, MDB_txn *txn, const uint8_t id[static 32],
+	       const struct segment_place *place);
+/* blob_place: where id is; 0, WEFT_EABSENT, WEFT_EDAMAGED. */
+WEFT_MUST_CHECK
+int blob_place(const struct store *store, MDB_txn *txn, const uint8_t id[static 32],
+	       struct segment_place *out_place);
+
+#define BLOB_PLACE_LEN	20 /* segment u32be, offset u64be, length u64be */
+#define SEGMENT_KEY_LEN 4
+#define SEGMENT_ROW_LEN 16 /* length u64be, live bytes u64be */
+struct segment_row {
+	uint32_t number;
+	uint64_t len;
+	uint64_t live_len;
+};
+void place_parse(const void *value, size_t len, struct segment_place *out_place);
+void segment_key_write(uint8_t key[static SEGMENT_KEY_LEN], uint32_t number);
+/* segment_row_parse: false when key and value are no row. */
+bool segment_row_parse(const MDB_val *key, const MDB_val *value, struct segment_row *out_row);
+
+/*
+ * META "adopt" is set while segments of a lost database are on disk whose
+ * records nobody has indexed yet: store_check with repair does it.
+ */
+#define STORE_ADOPT_KEY	    "adopt"
+#define STORE_ADOPT_KEY_LEN 5
+
+#endif
