@@ -134,7 +134,7 @@ static int batch_apply(struct store *store, MDB_txn *txn, const struct store_bat
 {
 	struct op op;
 	size_t off = 0;
-	int err = batch->put_len ? env_room(&store->env, txn, batch->put_len) : 0;
+	int err = batch->put_len ? env_room(&store->env, batch->put_len) : 0;
 
 	while (err == 0 && batch_op_next(batch, &off, &op)) {
 		MDB_dbi dbi = store->env.dbis[op.db];

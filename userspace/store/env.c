@@ -97,28 +97,35 @@ uint64_t env_used_len(const struct env *env)
 	return ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
 }
 
-/* Pages that a delete freed: records of database 0 begin with their count. */
-static uint64_t env_free_len(struct env *env, MDB_txn *txn)
+/*
+ * Pages that deletes freed: records of database 0 begin with their count.
+ * LMDB shows it to readers only. No reader slot: nothing counts as free.
+ */
+static uint64_t env_free_len(struct env *env)
 {
 	MDB_cursor *cursor;
+	MDB_txn *txn;
 	MDB_stat stat;
 	MDB_val key, value;
 	uint64_t page_cnt = 0;
 
-	mdb_env_stat(env->lmdb, &stat);
-	if (mdb_cursor_open(txn, 0, &cursor) != MDB_SUCCESS)
+	if (mdb_txn_begin(env->lmdb, NULL, MDB_RDONLY, &txn) != MDB_SUCCESS)
 		return 0;
-	while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == MDB_SUCCESS) {
-		size_t cnt;
+	mdb_env_stat(env->lmdb, &stat);
+	if (mdb_cursor_open(txn, 0, &cursor) == MDB_SUCCESS) {
+		while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == MDB_SUCCESS) {
+			size_t cnt;
 
-		memcpy(&cnt, value.mv_data, sizeof(cnt));
-		page_cnt += cnt;
+			memcpy(&cnt, value.mv_data, sizeof(cnt));
+			page_cnt += cnt;
+		}
+		mdb_cursor_close(cursor);
 	}
-	mdb_cursor_close(cursor);
+	mdb_txn_abort(txn);
 	return page_cnt * stat.ms_psize;
 }
 
-int env_room(struct env *env, MDB_txn *txn, uint64_t put_len)
+int env_room(struct env *env, uint64_t put_len)
 {
 	uint64_t used_len = env_used_len(env) + put_len;
 	uint64_t free_len;
@@ -126,7 +133,7 @@ int env_room(struct env *env, MDB_txn *txn, uint64_t put_len)
 
 	if (used_len <= env->map_len / 4 * 3)
 		return 0;
-	free_len = env_free_len(env, txn);
+	free_len = env_free_len(env);
 	used_len -= free_len < used_len ? free_len : used_len;
 	while (used_len > env->map_len / 4 * 3 && env->map_len < env->map_len_max) {
 		uint64_t next_len = env->map_len * 2;

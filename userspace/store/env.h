@@ -62,11 +62,11 @@ int env_err(int lmdb_code);
 
 /*
  * env_room makes room for put_len more bytes before a batch is applied.
- * 0, WEFT_EFULL (map_len_max is reached) or -ENOSPC. txn is a write
- * transaction. Context: holder of the write lock.
+ * 0, WEFT_EFULL (map_len_max is reached) or -ENOSPC. Context: holder of
+ * the write lock.
  */
 WEFT_MUST_CHECK
-int env_room(struct env *env, MDB_txn *txn, uint64_t put_len);
+int env_room(struct env *env, uint64_t put_len);
 /* env_used_len: the bytes of pages up to the last one in use. */
 uint64_t env_used_len(const struct env *env);
 

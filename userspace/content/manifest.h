@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_CONTENT_MANIFEST_H
+#define WEFT_CONTENT_MANIFEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weft/err.h"
+
+/*
+ * The list of a collection's files, as deterministic CBOR with integer
+ * keys (model 2.6 without what a signature needs):
+ *	0 version 1 | 4 created s | 6 title? | 10 items[] | 12 parts[] |
+ *	13 empty directories[]?
+ *	item: 0 content id 32 | 1 size | 2 name | 3 path? | 6 chunk count
+ *	part: 0 manifest id 32 | 1 item count | 2 bytes | 3 length
+ * Its name is the BLAKE3 of these bytes. There are three shapes:
+ *	whole  4, 6?, 10, 13?  all items of a small collection
+ *	root   4, 6?, 12       names parts, in order, never roots
+ *	part   10, 13?         items of a large collection
+ * path is relative and given only where it differs from name, its last
+ * part. Items and directories each ascend by manifest_path_compare, which
+ * makes the bytes a function of the files and shows a path that is used
+ * twice, or as a file and a directory, in one pass. The chunk hashes that
+ * B19 counts are not in here: they prove themselves against the content id.
+ */
+#define MANIFEST_VERSION   1
+#define MANIFEST_ITEMS_MAX 3000u /* B19; of one manifest */
+#define MANIFEST_PARTS_MAX 3000u
+#define MANIFEST_DIRS_MAX  3000u
+/* A call's payload is at most 1 MiB (K6); the answer's own fields need a few bytes. */
+#define MANIFEST_LEN_MAX      ((1u << 20) - 1024u)
+#define MANIFEST_PATH_LEN_MAX 4096u
+#define MANIFEST_NAME_LEN_MAX 255u
+#define MANIFEST_TITLE_CAP    256u
+#define MANIFEST_BYTES_MAX    (1ull << 62) /* all sizes added up */
+/* Names that begin so are ours in a target directory, and refused in manifests. */
+#define MANIFEST_STAGING_PREFIX ".weft-"
+
+enum manifest_shape { MANIFEST_WHOLE, MANIFEST_ROOT, MANIFEST_PART };
+
+/* Pointers borrow the bytes that were parsed; texts have no NUL. */
+struct manifest_item {
+	const uint8_t *content_id;
+	uint64_t size;
+	const char *path; /* relative, safe: "a/b/c.txt" */
+	size_t path_len;
+};
+struct manifest_dir {
+	const char *path;
+	size_t path_len;
+};
+struct manifest_part {
+	const uint8_t *manifest_id;
+	uint64_t item_cnt;
+	uint64_t byte_cnt; /* of its items */
+	uint64_t len;	   /* of its encoding */
+};
+struct manifest {
+	enum manifest_shape shape;
+	uint64_t created_s;
+	char title[MANIFEST_TITLE_CAP]; /* "" when there is none */
+	struct manifest_item *items;
+	uint32_t item_cnt;
+	struct manifest_part *parts;
+	uint32_t part_cnt;
+	struct manifest_dir *dirs; /* empty directories */
+	uint32_t dir_cnt;
+	uint64_t all_item_cnt; /* with those of the parts */
+	uint64_t all_byte_cnt;
+};
+
+/* manifest_chunk_cnt: the number of 256 KiB chunks of a file; 0 when it is empty. */
+uint64_t manifest_chunk_cnt(uint64_t size);
+
+/*
+ * manifest_parse reads bytes, which must outlive the manifest. 0,
+ * WEFT_EMALFORMED, WEFT_ETOOLARGE (a limit above), WEFT_EUNSAFE (a path
+ * that must not be written), WEFT_EUNKNOWN (another version) or -ENOMEM.
+ */
+WEFT_MUST_CHECK
+int manifest_parse(const void *bytes, size_t len, struct manifest **out_manifest);
+void manifest_free(struct manifest *manifest);
+
+/*
+ * manifest_path_is_safe: relative, parts divided by one '/', none of them
+ * empty, ".", "..", longer than 255 bytes or beginning with our staging
+ * prefix; no NUL or control character; UTF-8; at most 4096 bytes in all.
+ */
+bool manifest_path_is_safe(const char *path, size_t len);
+/* manifest_path_compare orders paths byte by byte with '/' before all others. */
+int manifest_path_compare(const char *a, size_t a_len, const char *b, size_t b_len);
+
+/*
+ * A builder encodes as it goes and never holds more than one manifest.
+ * Items and directories come in ascending order.
+ */
+struct manifest_builder;
+WEFT_MUST_CHECK
+int manifest_builder_new(struct manifest_builder **out_builder);
+void manifest_builder_free(struct manifest_builder *builder);
+/*
+ * manifest_builder_add_{item,dir,part}: 0, WEFT_EFULL (does not fit any
+ * more: finish this one and begin the next), WEFT_EUNSAFE, or
+ * WEFT_EMALFORMED (not in order). Nothing is added then.
+ */
+WEFT_MUST_CHECK
+int manifest_builder_add_item(struct manifest_builder *builder, const struct manifest_item *item);
+WEFT_MUST_CHECK
+int manifest_builder_add_dir(struct manifest_builder *builder, const char *path, size_t len);
+WEFT_MUST_CHECK
+int manifest_builder_add_part(struct manifest_builder *builder, const struct manifest_part *part);
+/* What was added since the last finish. */
+uint32_t manifest_builder_item_cnt(const struct manifest_builder *builder);
+uint64_t manifest_builder_byte_cnt(const struct manifest_builder *builder);
+bool manifest_builder_is_empty(const struct manifest_builder *builder);
+/*
+ * manifest_builder_encode writes what was added as shape; created_s and
+ * title ("" for none) are of whole and root. The bytes are lent until the
+ * next call. manifest_builder_reset forgets what was added.
+ */
+const uint8_t *manifest_builder_encode(struct manifest_builder *builder, enum manifest_shape shape,
+				       uint64_t created_s, const char *title, size_t *out_len);
+void manifest_builder_reset(struct manifest_builder *builder);
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_CONTENT_OBJECT_H
+#define WEFT_CONTENT_OBJECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weft/err.h"
+
+struct stat;
+struct store;
+struct store_batch;
+struct store_snapshot;
+
+/*
+ * Objects: bytes named by their BLAKE3, and the files on disk that held
+ * them when they were hashed. Three databases:
+ *	STORE_PATHS	BLAKE3(path) -> the file as it was, with its content id
+ *	STORE_OBJECTS	content id | BLAKE3(path) -> size: one row per location
+ *	STORE_OUTBOARDS content id -> blob ids of the pages of its chunk list
+ * An object of at most one chunk has no outboard: its chunk's hash is its
+ * content id. All of it is plain records; nothing is cached here.
+ *
+ * Context: any thread with a snapshot; writes go into a batch of home.
+ */
+#define OBJECT_ID_LEN	    32
+#define OBJECT_PATH_LEN_MAX 4096u
+/* Hashes of one page: 32,768, which is 1 MiB, for 8 GiB of file. */
+#define OBJECT_PAGE_HASHES 32768u
+
+/* What fstat said of a file when its bytes were hashed. */
+struct object_stamp {
+	uint64_t size;
+	int64_t mtime_ns;
+	int64_t ctime_ns;
+	uint64_t inode;
+	uint64_t dev;
+};
+void object_stamp_of(const struct stat *st, struct object_stamp *out_stamp);
+bool object_stamp_equal(const struct object_stamp *a, const struct object_stamp *b);
+
+struct object_file {
+	struct object_stamp stamp;
+	uint8_t content_id[OBJECT_ID_LEN];
+	/*
+	 * The file was written so shortly before it was hashed that a later
+	 * write may leave the same stamp: hash it again, do not trust the stamp.
+	 */
+	bool is_racy;
+	char path[OBJECT_PATH_LEN_MAX]; /* absolute */
+};
+
+void object_path_key(const char *path, uint8_t key[static OBJECT_ID_LEN]);
+
+/* object_file_get reads the record of path: 0, WEFT_EABSENT or WEFT_EDAMAGED. */
+WEFT_MUST_CHECK
+int object_file_get(struct store_snapshot *snapshot, const char *path,
+		    struct object_file *out_file);
+/*
+ * object_file_put records a file and makes it a location of its content;
+ * known is the record it replaces, or NULL.
+ */
+void object_file_put(struct store_batch *batch, const struct object_file *file,
+		     const struct object_file *known);
+/* object_file_forget drops both rows: the file is gone or no longer what was hashed. */
+void object_file_forget(struct store_batch *batch, const struct object_file *file);
+
+/*
+ * object_locate gives the first location of an object at or after number
+ * skip_cnt: 0, WEFT_EABSENT (no more) or WEFT_EDAMAGED. The caller opens the
+ * file, compares its stamp and verifies every chunk before it uses it.
+ */
+WEFT_MUST_CHECK
+int object_locate(struct store_snapshot *snapshot, const uint8_t content_id[static OBJECT_ID_LEN],
+		  unsigned skip_cnt, struct object_file *out_file);
+/* object_size: of an object with at least one location; 0, WEFT_EABSENT, WEFT_EDAMAGED. */
+WEFT_MUST_CHECK
+int object_size(struct store_snapshot *snapshot, const uint8_t content_id[static OBJECT_ID_LEN],
+		uint64_t *out_size);
+
+/*
+ * object_pages_put records the chunk list of an object: the ids of its
+ * pages, each a blob of OBJECT_PAGE_HASHES hashes but the last, which the
+ * caller puts with store_batch_put_blob.
+ */
+void object_pages_put(struct store_batch *batch, const uint8_t content_id[static OBJECT_ID_LEN],
+		      const uint8_t *page_ids, size_t page_cnt);
+/*
+ * object_hashes_read gives hashes [first, first + cnt) of the chunk list
+ * of an object of size bytes. 0, WEFT_EABSENT (no list), WEFT_EDAMAGED,
+ * WEFT_ETOOLARGE (beyond the last chunk) or -errno. May wait on the disk.
+ */
+WEFT_MUST_CHECK
+int object_hashes_read(struct store *store, const uint8_t content_id[static OBJECT_ID_LEN],
+		       uint64_t size, uint64_t first, size_t cnt, uint8_t *out_hashes);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_CONTENT_SHARE_H
+#define WEFT_CONTENT_SHARE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weft/err.h"
+
+struct content;
+struct shares;
+struct store_batch;
+
+/*
+ * The table of shares: in memory, with STORE_SHARES behind it. Adding and
+ * removing shows only after the commit. Home worker.
+ */
+WEFT_MUST_CHECK
+int shares_new(struct content *content, struct shares **out_shares);
+void shares_free(struct shares *shares);
+uint32_t shares_cnt(const struct shares *shares);
+
+/* shares_has_manifest: id is a share or a part of one, so peers may read it. */
+bool shares_has_manifest(const struct shares *shares, const uint8_t id[static 32]);
+/* shares_has_path: the absolute path is a shared file or below a shared folder. */
+bool shares_has_path(const struct shares *shares, const char *path);
+/* shares_note_{served,changed} count for the shares that path belongs to. */
+void shares_note_served(struct shares *shares, const char *path, uint64_t len);
+void shares_note_changed(struct shares *shares, const char *path);
+
+/* A share that is whole but not durable yet. */
+struct share_ask {
+	const uint8_t *manifest_id;
+	const char *path; /* absolute */
+	const char *title;
+	uint64_t added_s;
+	uint64_t item_cnt;
+	uint64_t byte_cnt;
+	const uint8_t *part_ids; /* 32 bytes each, of a root manifest */
+	size_t part_cnt;
+};
+/* shares_added_s: when path was shared as manifest id; false when it is not. */
+bool shares_added_s(const struct shares *shares, const char *path, uint64_t *out_added_s);
+/*
+ * shares_add puts the share into batch and submits it: done(arg, err) after
+ * the commit, when it is listed. batch is taken on success. 0, WEFT_EFULL
+ * (share_cap) or what store_submit says.
+ */
+WEFT_MUST_CHECK
+int shares_add(struct shares *shares, struct store_batch *batch, const struct share_ask *ask,
+	       void (*done)(void *arg, int err), void *arg);
+
+#endif
