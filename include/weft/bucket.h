@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef WEFT_BUCKET_H
+#define WEFT_BUCKET_H
+
+#include <linux/types.h>
+
+/*
+ * Token bucket whose credit is time itself, so no fraction of a token is
+ * ever rounded away: a rate of r per second is a cost of 1e9 / r ns per
+ * unit, a burst of b units is a credit_max_ns of b times that. Compiled
+ * for BPF and for userspace.
+ *
+ * A zeroed bucket is full as soon as the clock is past credit_max_ns. One
+ * owner at a time: a per-CPU map value, or a worker's array.
+ */
+struct weft_bucket {
+	__u64 filled_at_ns; /* CLOCK_MONOTONIC, as bpf_ktime_get_ns */
+	__u64 credit_ns;
+};
+
+_Static_assert(sizeof(struct weft_bucket) == 16, "BPF map value layout");
+
+struct weft_bucket_rate {
+	__u64 cost_ns;	     /* of one unit, >= 1 */
+	__u64 credit_max_ns; /* burst, >= cost_ns or nothing is ever admitted */
+};
+
+/*
+ * weft_bucket_take takes the credit of one unit, or leaves what there is
+ * and returns 0. Time that runs backwards (another CPU's clock) earns
+ * nothing and costs nothing.
+ */
+static inline _Bool weft_bucket_take(struct weft_bucket *bucket,
+				     const struct weft_bucket_rate *rate, __u64 now_ns)
+{
+	if (now_ns > bucket->filled_at_ns) {
+		__u64 earned_ns = now_ns - bucket->filled_at_ns;
+		__u64 room_ns = bucket->credit_ns < rate->credit_max_ns
+					? rate->credit_max_ns - bucket->credit_ns
+					: 0;
+
+		bucket->credit_ns += earned_ns < room_ns ? earned_ns : room_ns;
+		bucket->filled_at_ns = now_ns;
+	}
+	if (bucket->credit_ns < rate->cost_ns)
+		return 0;
+	bucket->credit_ns -= rate->cost_ns;
+	return 1;
+}
+
+#endif

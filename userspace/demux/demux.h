@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DEMUX_DEMUX_H
+#define WEFT_DEMUX_DEMUX_H
+
+#include "weft/classify.h"
+
+struct dgram;
+
+/*
+ * demux_classify says which protocol a received datagram belongs to; the
+ * rules are the driver's (weft/classify.h). It reads at most
+ * WEFT_CLASSIFY_LEN bytes and keeps nothing.
+ */
+enum weft_flow demux_classify(const struct dgram *dgram);
+
+/* demux_flow_name: "stun", "krpc", "probe", "quic-long", "quic-short", "other". */
+const char *demux_flow_name(enum weft_flow flow);
+
+#endif
