@@ -32,5 +32,21 @@ MAKEFLAGS += --no-builtin-rules
 	install uninstall clean help
 all:
 
+# Where the host lacks a package of tools/packages, make enters the private root
+# (tools/in-root) with the same goals; these few need no compiler:
+HOST_GOALS := install uninstall clean help
+GOALS := $(or $(MAKECMDGOALS),all)
+ifneq ($(filter-out $(HOST_GOALS),$(GOALS)),)
+WHERE := $(shell tools/setup --where $(if $(filter-out all test $(HOST_GOALS),$(GOALS)),check,build))
+endif
+
+ifneq ($(filter-out host,$(WHERE)),)
+.PHONY: $(GOALS) enter-root
+$(GOALS): enter-root
+	@:
+enter-root:
+	+@tools/in-root $(MAKE) --no-print-directory $(GOALS)
+else
 include tools/mk/build.mk
 include tools/mk/test.mk
+endif

@@ -14,10 +14,9 @@ CFLAGS += $(if $(COV),-O0 --coverage,$(if $(filter debug,$(OPT)),-O1,-O2))
 CFLAGS += $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -DWEFT_HOT_ASSERTS)
 
 # Sanitizers and gcov need the dynamic loader, so only the plain profiles are
-# static. --no-warnings: glibc warns of dlopen and getaddrinfo in OpenSSL's
-# archive, which no code of ours reaches (docs/decisions/0001).
+# static (docs/decisions/0001).
 DYNAMIC := $(SAN)$(COV)
-LDFLAGS := $(if $(DYNAMIC),,-static -Wl,--no-warnings) -pthread
+LDFLAGS := $(if $(DYNAMIC),,-static) -pthread
 LDFLAGS += $(if $(SAN),-fsanitize=$(SAN)) $(if $(COV),--coverage)
 LDLIBS = $(shell pkg-config $(if $(DYNAMIC),,--static) --libs $(PKGS))
 
@@ -58,8 +57,9 @@ $(B_DIR)/$(1).a: $(call lib_objs,$(1),$(B_DIR))
 endef
 $(foreach m,$(MODULES),$(eval $(call module_rule,$(m))))
 
+LINK := $(if $(DYNAMIC),,tools/link-quietly )$(CC)
 # link OBJECTS: the folders call down by name and up by seams, hence the group.
-link = $(CC) $(CFLAGS) -o $@ $(1) -Wl,--start-group $(LIBS) -Wl,--end-group $(LDFLAGS) $(LDLIBS)
+link = $(LINK) $(CFLAGS) -o $@ $(1) -Wl,--start-group $(LIBS) -Wl,--end-group $(LDFLAGS) $(LDLIBS)
 
 $(B_DIR)/weftd: $(B_DIR)/userspace/node/main.o $(LIBS)
 	$(call say,LINK,$@)
@@ -67,7 +67,7 @@ $(B_DIR)/weftd: $(B_DIR)/userspace/node/main.o $(LIBS)
 
 $(B_DIR)/weft: $(patsubst %.c,$(B_DIR)/%.o,$(wildcard tools/weft/*.c)) $(B_DIR)/base.a $(B_DIR)/codec.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) -o $@ $(filter %.o,$^) $(B_DIR)/codec.a $(B_DIR)/base.a $(LDFLAGS) \
+	$(Q)$(LINK) $(CFLAGS) -o $@ $(filter %.o,$^) $(B_DIR)/codec.a $(B_DIR)/base.a $(LDFLAGS) \
 		$(shell pkg-config $(if $(DYNAMIC),,--static) --libs jansson)
 
 -include $(OBJS:.o=.d)
