@@ -16,7 +16,6 @@ struct poller_watch {
 	/* events: POLLER_IN | POLLER_OUT | POLLER_HANGUP */
 	void (*ready)(struct poller_watch *watch, unsigned events, uint64_t now_ns);
 	int fd;
-	unsigned slot; /* private */
 };
 
 enum { POLLER_IN = 1, POLLER_OUT = 2, POLLER_HANGUP = 4 };

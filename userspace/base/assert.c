@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/assert.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+_Noreturn void assert_failed(const char *what, const char *file, int line)
+{
+	fprintf(stderr, "weft: broken invariant: %s (%s:%d)\n", what, file, line);
+	abort();
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Each thread has a ring in and a ring out, so the worker takes no lock;
+ * a new job goes to the thread with the fewest in hand.
+ */
+#include "base/jobs.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/ring.h"
+
+struct jobs_thread {
+	struct jobs *jobs;
+	struct ring *in;  /* worker -> thread; a NULL-run job ends it */
+	struct ring *out; /* thread -> worker */
+	sem_t waiting;	  /* counts what is in the ring in */
+	uint32_t in_hand; /* worker's */
+	pthread_t id;
+};
+
+struct jobs {
+	unsigned thread_cnt;
+	uint32_t cap_cnt;
+	uint32_t in_flight;
+	int fd;
+	struct job *inline_head, **inline_tail; /* with thread_cnt 0 */
+	struct job end;
+	struct jobs_thread threads[];
+};
+
+static void *thread_main(void *arg)
+{
+	struct jobs_thread *thread = arg;
+	const uint64_t one = 1;
+
+	for (;;) {
+		struct job *job;
+
+		while (sem_wait(&thread->waiting) < 0)
+			;
+		job = ring_pop(thread->in);
+		weft_assert(job != NULL);
+		if (!job->run)
+			return NULL;
+		job->run(job);
+		weft_assert(ring_push(thread->out, job) == 0);
+		/* A full counter still wakes the worker. */
+		(void)!write(thread->jobs->fd, &one, sizeof(one));
+	}
+}
+
+static int thread_start(struct jobs *jobs, struct jobs_thread *thread, uint32_t ring_cap)
+{
+	int err = -ENOMEM;
+
+	thread->jobs = jobs;
+	thread->in = ring_new(ring_cap);
+	thread->out = ring_new(ring_cap);
+	if (!thread->in || !thread->out)
+		goto free_rings;
+	sem_init(&thread->waiting, 0, 0);
+	err = -pthread_create(&thread->id, NULL, thread_main, thread);
+	if (err == 0)
+		return 0;
+	sem_destroy(&thread->waiting);
+free_rings:
+	ring_free(thread->in);
+	ring_free(thread->out);
+	return err;
+}
+
+int jobs_new(unsigned thread_cnt, uint32_t cap_cnt, struct jobs **out_jobs)
+{
+	struct jobs *jobs = calloc(1, sizeof(*jobs) + thread_cnt * sizeof(jobs->threads[0]));
+	uint32_t ring_cap = 2;
+	int err = 0;
+
+	if (!jobs)
+		return -ENOMEM;
+	while (ring_cap < cap_cnt + 1) /* one more for the end */
+		ring_cap *= 2;
+	jobs->cap_cnt = cap_cnt;
+	jobs->inline_tail = &jobs->inline_head;
+	jobs->fd = thread_cnt ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+	if (thread_cnt && jobs->fd < 0)
+		err = -errno;
+	for (unsigned i = 0; err == 0 && i < thread_cnt; i++) {
+		err = thread_start(jobs, &jobs->threads[i], ring_cap);
+		jobs->thread_cnt += err == 0;
+	}
+	if (err < 0) {
+		jobs_free(jobs);
+		return err;
+	}
+	*out_jobs = jobs;
+	return 0;
+}
+
+void jobs_free(struct jobs *jobs)
+{
+	if (!jobs)
+		return;
+	for (unsigned i = 0; i < jobs->thread_cnt; i++) {
+		struct jobs_thread *thread = &jobs->threads[i];
+
+		weft_assert(ring_push(thread->in, &jobs->end) == 0);
+		sem_post(&thread->waiting);
+		pthread_join(thread->id, NULL);
+		sem_destroy(&thread->waiting);
+		ring_free(thread->in);
+		ring_free(thread->out);
+	}
+	if (jobs->fd >= 0)
+		close(jobs->fd);
+	free(jobs);
+}
+
+static struct jobs_thread *thread_least_busy(struct jobs *jobs)
+{
+	struct jobs_thread *best = &jobs->threads[0];
+
+	for (unsigned i = 1; i < jobs->thread_cnt; i++)
+		if (jobs->threads[i].in_hand < best->in_hand)
+			best = &jobs->threads[i];
+	return best;
+}
+
+int jobs_submit(struct jobs *jobs, struct job *job)
+{
+	struct jobs_thread *thread;
+
+	weft_assert(job->run && job->done);
+	if (jobs->in_flight == jobs->cap_cnt)
+		return WEFT_EFULL;
+	jobs->in_flight++;
+	if (!jobs->thread_cnt) {
+		job->next = NULL;
+		*jobs->inline_tail = job;
+		jobs->inline_tail = &job->next;
+		return 0;
+	}
+	thread = thread_least_busy(jobs);
+	thread->in_hand++;
+	weft_assert(ring_push(thread->in, job) == 0);
+	sem_post(&thread->waiting);
+	return 0;
+}
+
+/* Only what waited at the start: jobs that jobs make run in the next turn. */
+static unsigned inline_reap(struct jobs *jobs)
+{
+	struct job *list = jobs->inline_head, *job;
+	unsigned cnt = 0;
+
+	jobs->inline_head = NULL;
+	jobs->inline_tail = &jobs->inline_head;
+	while ((job = list)) {
+		list = job->next;
+		job->run(job);
+		jobs->in_flight--;
+		job->done(job);
+		cnt++;
+	}
+	return cnt;
+}
+
+unsigned jobs_reap(struct jobs *jobs)
+{
+	unsigned cnt = 0;
+	uint64_t count;
+
+	if (!jobs->thread_cnt)
+		return inline_reap(jobs);
+	if (read(jobs->fd, &count, sizeof(count)) < 0)
+		return 0;
+	for (unsigned i = 0; i < jobs->thread_cnt; i++) {
+		struct jobs_thread *thread = &jobs->threads[i];
+		struct job *job;
+
+		while ((job = ring_pop(thread->out))) {
+			thread->in_hand--;
+			jobs->in_flight--;
+			job->done(job);
+			cnt++;
+		}
+	}
+	return cnt;
+}
+
+int jobs_fd(const struct jobs *jobs)
+{
+	return jobs->fd;
+}
+
+uint32_t jobs_in_flight(const struct jobs *jobs)
+{
+	return jobs->in_flight;
+}
