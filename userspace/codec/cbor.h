@@ -85,9 +85,9 @@ void cbor_read_text_copy(struct cbor_reader *r, char *dst, size_t cap);
 
 /*
  * cbor_enter_array gives the number of items, cbor_enter_map the number
- * of pairs. A container is left by reading its last item; cbor_next and
- * cbor_next_key say false at its end (and when bad) and leave it.
- * An empty container is left by the call that says false.
+ * of pairs. cbor_next and cbor_next_key say whether there is one more;
+ * the call that says false leaves the container, so even one of known
+ * size is walked to that call. When bad they say false.
  */
 uint64_t cbor_enter_array(struct cbor_reader *r);
 uint64_t cbor_enter_map(struct cbor_reader *r);
@@ -100,8 +100,7 @@ void cbor_skip(struct cbor_reader *r);
 
 /*
  * The writer emits heads in shortest form; the caller writes map keys in
- * ascending order (checked by weft_assert_hot in the reader of tests, not
- * here). Overflow is sticky in the struct writer.
+ * ascending order. Overflow is sticky in the struct writer.
  */
 void cbor_write_uint(struct writer *w, uint64_t value);
 void cbor_write_int(struct writer *w, int64_t value);

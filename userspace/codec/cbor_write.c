@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "codec/cbor.h"
+
+static void head_write(struct writer *w, uint8_t major, uint64_t value)
+{
+	uint8_t first = (uint8_t)(major << 5);
+
+	if (value < 24) {
+		writer_u8(w, (uint8_t)(first | value));
+	} else if (value <= UINT8_MAX) {
+		writer_u8(w, first | 24);
+		writer_u8(w, (uint8_t)value);
+	} else if (value <= UINT16_MAX) {
+		writer_u8(w, first | 25);
+		writer_be16(w, (uint16_t)value);
+	} else if (value <= UINT32_MAX) {
+		writer_u8(w, first | 26);
+		writer_be32(w, (uint32_t)value);
+	} else {
+		writer_u8(w, first | 27);
+		writer_be64(w, value);
+	}
+}
+
+void cbor_write_uint(struct writer *w, uint64_t value)
+{
+	head_write(w, 0, value);
+}
+
+void cbor_write_int(struct writer *w, int64_t value)
+{
+	if (value < 0)
+		head_write(w, 1, (uint64_t)(-1 - value));
+	else
+		head_write(w, 0, (uint64_t)value);
+}
+
+void cbor_write_bool(struct writer *w, bool value)
+{
+	writer_u8(w, value ? 0xf5 : 0xf4);
+}
+
+void cbor_write_null(struct writer *w)
+{
+	writer_u8(w, 0xf6);
+}
+
+void cbor_write_bytes_head(struct writer *w, uint64_t len)
+{
+	head_write(w, 2, len);
+}
+
+void cbor_write_bytes(struct writer *w, const void *data, size_t len)
+{
+	head_write(w, 2, len);
+	writer_bytes(w, data, len);
+}
+
+void cbor_write_text(struct writer *w, const char *text, size_t len)
+{
+	head_write(w, 3, len);
+	writer_bytes(w, text, len);
+}
+
+void cbor_write_array(struct writer *w, uint64_t item_cnt)
+{
+	head_write(w, 4, item_cnt);
+}
+
+void cbor_write_map(struct writer *w, uint64_t pair_cnt)
+{
+	head_write(w, 5, pair_cnt);
+}
