@@ -63,7 +63,7 @@ static uint8_t *batch_reserve(struct store_batch *batch, size_t len)
 static void batch_add(struct store_batch *batch, enum op_kind kind, enum store_db db,
 		      const void *key, size_t key_len, const void *value, size_t value_len)
 {
-	struct op_head head = { value_len, (uint32_t)key_len, (uint8_t)kind, (uint8_t)db };
+	struct op_head head = {value_len, (uint32_t)key_len, (uint8_t)kind, (uint8_t)db};
 	uint8_t *at;
 
 	if (!batch || batch->err < 0)
@@ -97,8 +97,8 @@ void store_batch_delete(struct store_batch *batch, enum store_db db, const void 
 	batch_add(batch, OP_DELETE, db, key, key_len, NULL, 0);
 }
 
-void store_batch_put_blob(struct store_batch *batch, const uint8_t id[static 32],
-			  const void *data, size_t len)
+void store_batch_put_blob(struct store_batch *batch, const uint8_t id[static 32], const void *data,
+			  size_t len)
 {
 	batch_add(batch, OP_PUT_BLOB, STORE_BLOBS, id, 32, data, len);
 	if (batch)
@@ -119,8 +119,8 @@ bool batch_op_next(const struct store_batch *batch, size_t *io_off, struct op *o
 		return false;
 	memcpy(&head, at, sizeof(head));
 	at += sizeof(head);
-	*out_op = (struct op){ head.kind,	head.db, head.key_len,
-			       head.value_len, at,	 at + head.key_len };
+	*out_op = (struct op){head.kind,      head.db, head.key_len,
+			      head.value_len, at,      at + head.key_len};
 	*io_off += sizeof(head) + head.key_len + (size_t)head.value_len;
 	return true;
 }

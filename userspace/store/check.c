@@ -81,7 +81,7 @@ static int record_adopt(void *arg, const struct segment_place *place, const uint
 static int segments_adopt(struct check *check)
 {
 	struct store *store = check->store;
-	struct adoption adoption = { .check = check };
+	struct adoption adoption = {.check = check};
 	int err = write_begin(store, &adoption.txn);
 
 	/* A segment that was never made scans as empty. */
@@ -148,8 +148,7 @@ static bool blob_is_sound(struct check *check, const struct store_item *item)
 		   err == WEFT_EABSENT	  ? "no such file"
 		   : err == WEFT_EDAMAGED ? "damaged record"
 					  : strerror(-err),
-		   place.segment, (unsigned long long)place.off,
-		   check->repairs ? ", dropped" : "");
+		   place.segment, (unsigned long long)place.off, check->repairs ? ", dropped" : "");
 	/* What the disk refuses today may be read tomorrow: only damage is dropped. */
 	return err != WEFT_EABSENT && err != WEFT_EDAMAGED;
 }
@@ -229,7 +228,7 @@ static int database_check(struct check *check, enum store_db db)
 int store_check(struct store *store, bool repair, void (*report)(void *arg, const char *finding),
 		void *arg, struct store_check_result *out_result)
 {
-	struct check check = { .store = store, .repairs = repair, .report = report, .arg = arg };
+	struct check check = {.store = store, .repairs = repair, .report = report, .arg = arg};
 	int err = check_adoption(&check);
 
 	for (unsigned db = 0; db < STORE_DB_CNT && err == 0; db++)
@@ -294,7 +293,7 @@ static int record_compact(void *arg, const struct segment_place *place, const ui
 /* Moves what lives in the segment to the head, then drops its row and its file. */
 static int segment_compact(struct store *store, uint32_t number)
 {
-	struct compaction c = { .store = store };
+	struct compaction c = {.store = store};
 	uint8_t key[SEGMENT_KEY_LEN];
 	int err = write_begin(store, &c.txn);
 
@@ -316,7 +315,7 @@ static int segment_compact(struct store *store, uint32_t number)
 static int compact_next(struct store *store, uint32_t after, struct segment_row *out_row)
 {
 	uint8_t from[SEGMENT_KEY_LEN];
-	MDB_val key = { sizeof(from), from }, value;
+	MDB_val key = {sizeof(from), from}, value;
 	struct segment_row row;
 	MDB_cursor *cursor;
 	MDB_txn *txn;
@@ -328,8 +327,8 @@ static int compact_next(struct store *store, uint32_t after, struct segment_row 
 	err = env_err(mdb_cursor_open(txn, store->env.segments, &cursor));
 	if (err == 0) {
 		err = env_err(mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE));
-		while (err == 0 && (!segment_row_parse(&key, &value, &row) ||
-				    row.live_len >= row.len))
+		while (err == 0 &&
+		       (!segment_row_parse(&key, &value, &row) || row.live_len >= row.len))
 			err = env_err(mdb_cursor_get(cursor, &key, &value, MDB_NEXT));
 		mdb_cursor_close(cursor);
 	}
@@ -341,7 +340,7 @@ static int compact_next(struct store *store, uint32_t after, struct segment_row 
 
 int64_t store_compact(struct store *store)
 {
-	struct segment_row row = { 0 };
+	struct segment_row row = {0};
 	uint32_t last = store->segments.durable;
 	int64_t freed_len = 0;
 	int err;

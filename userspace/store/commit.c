@@ -62,9 +62,9 @@ static int segment_account(struct store *store, MDB_txn *txn, const struct segme
 {
 	uint8_t key[SEGMENT_KEY_LEN], value[SEGMENT_ROW_LEN];
 	uint64_t end = place->off + segment_record_len(place->len);
-	struct segment_row row = { .number = place->segment };
+	struct segment_row row = {.number = place->segment};
 	struct writer w = writer_of(value, sizeof(value));
-	MDB_val k = { sizeof(key), key }, v;
+	MDB_val k = {sizeof(key), key}, v;
 	int err;
 
 	segment_key_write(key, place->segment);
@@ -123,8 +123,7 @@ int blob_drop(struct store *store, MDB_txn *txn, const uint8_t id[static 32])
 	if (err == WEFT_EABSENT)
 		return 0;
 	if (err == 0)
-		err = segment_account(store, txn, &place,
-				      -(int64_t)segment_record_len(place.len));
+		err = segment_account(store, txn, &place, -(int64_t)segment_record_len(place.len));
 	if (err < 0 && err != WEFT_EDAMAGED)
 		return err;
 	return env_delete(txn, store->env.dbis[STORE_BLOBS], id, 32);
@@ -141,8 +140,7 @@ static int batch_apply(struct store *store, MDB_txn *txn, const struct store_bat
 
 		switch ((enum op_kind)op.kind) {
 		case OP_PUT:
-			err = env_put(txn, dbi, op.key, op.key_len, op.value,
-				      (size_t)op.value_len);
+			err = env_put(txn, dbi, op.key, op.key_len, op.value, (size_t)op.value_len);
 			break;
 		case OP_DELETE:
 			err = env_delete(txn, dbi, op.key, op.key_len);

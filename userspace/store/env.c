@@ -21,14 +21,18 @@
 #define ENV_RESERVE_LEN (16ull << 20)
 
 const struct env_database env_databases[STORE_DB_CNT] = {
-	[STORE_META] = { "meta", 0 },		[STORE_PEERS] = { "peers", 32 },
-	[STORE_OBJECTS] = { "objects", 32 },	[STORE_PATHS] = { "paths", 32 },
-	[STORE_OUTBOARDS] = { "outboards", 32 }, [STORE_SHARES] = { "shares", 32 },
-	[STORE_GETS] = { "gets", 8 },		[STORE_BLOBS] = { "blobs", 32 },
+	[STORE_META] = {"meta", 0},
+	[STORE_PEERS] = {"peers", 32},
+	[STORE_OBJECTS] = {"objects", 32},
+	[STORE_PATHS] = {"paths", 32},
+	[STORE_OUTBOARDS] = {"outboards", 32},
+	[STORE_SHARES] = {"shares", 32},
+	[STORE_GETS] = {"gets", 8},
+	[STORE_BLOBS] = {"blobs", 32},
 };
 
 /* Version 1 is the first, so there is nothing to step from yet. */
-const struct env_schema env_schema_current = { .version = STORE_SCHEMA_VERSION };
+const struct env_schema env_schema_current = {.version = STORE_SCHEMA_VERSION};
 
 int env_err(int lmdb_code)
 {
@@ -59,7 +63,7 @@ int env_err(int lmdb_code)
 int env_get(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t key_len, const void **out_value,
 	    size_t *out_len)
 {
-	MDB_val k = { key_len, (void *)(uintptr_t)key };
+	MDB_val k = {key_len, (void *)(uintptr_t)key};
 	MDB_val v;
 	int err = env_err(mdb_get(txn, dbi, &k, &v));
 
@@ -73,15 +77,15 @@ int env_get(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t key_len, const vo
 int env_put(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t key_len, const void *value,
 	    size_t value_len)
 {
-	MDB_val k = { key_len, (void *)(uintptr_t)key };
-	MDB_val v = { value_len, (void *)(uintptr_t)value };
+	MDB_val k = {key_len, (void *)(uintptr_t)key};
+	MDB_val v = {value_len, (void *)(uintptr_t)value};
 
 	return env_err(mdb_put(txn, dbi, &k, &v, 0));
 }
 
 int env_delete(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t key_len)
 {
-	MDB_val k = { key_len, (void *)(uintptr_t)key };
+	MDB_val k = {key_len, (void *)(uintptr_t)key};
 	int err = env_err(mdb_del(txn, dbi, &k, NULL));
 
 	return err == WEFT_EABSENT ? 0 : err;
@@ -215,8 +219,8 @@ static int env_schema_apply(struct env *env, MDB_txn *txn, const struct env_sche
 	if (version > schema->version)
 		return WEFT_ENEWER;
 	for (unsigned db = 0; db < STORE_DB_CNT; db++) {
-		err = env_err(mdb_dbi_open(txn, env_databases[db].name, MDB_CREATE,
-					   &env->dbis[db]));
+		err = env_err(
+			mdb_dbi_open(txn, env_databases[db].name, MDB_CREATE, &env->dbis[db]));
 		if (err < 0)
 			return err;
 	}
@@ -267,9 +271,8 @@ int env_open(struct env *env, const struct store_config *config, int dir_fd,
 	char path[ENV_PATH_CAP];
 	int err;
 
-	*env = (struct env){ .map_len = config->map_len,
-			     .map_len_max = config->map_len_max,
-			     .dir_fd = dir_fd };
+	*env = (struct env){
+		.map_len = config->map_len, .map_len_max = config->map_len_max, .dir_fd = dir_fd};
 	if ((size_t)snprintf(path, sizeof(path), "%s/db", config->dir) >= sizeof(path))
 		return -ENAMETOOLONG;
 	if (mkdirat(dir_fd, "db", 0700) < 0 && errno != EEXIST)

@@ -24,9 +24,9 @@
 #define SEGMENT_CHECK_OFF 56
 #define SEGMENT_BLOCK_LEN (64u * 1024) /* of the chained check */
 
-static const uint8_t segment_magic[4] = { 'W', 'S', 'E', 'G' };
+static const uint8_t segment_magic[4] = {'W', 'S', 'E', 'G'};
 /* Not a secret: the check finds damage, not forgery. */
-static const uint64_t segment_check_key[2] = { 0x7765667473746f72ull, 0x656767656d656e74ull };
+static const uint64_t segment_check_key[2] = {0x7765667473746f72ull, 0x656767656d656e74ull};
 
 static void segment_name(uint32_t number, char name[static SEGMENT_NAME_CAP])
 {
@@ -35,7 +35,7 @@ static void segment_name(uint32_t number, char name[static SEGMENT_NAME_CAP])
 
 static uint64_t check_step(uint64_t check, const void *data, size_t len)
 {
-	uint64_t key[2] = { segment_check_key[0] ^ check, segment_check_key[1] };
+	uint64_t key[2] = {segment_check_key[0] ^ check, segment_check_key[1]};
 
 	return siphash(key, data, len);
 }
@@ -73,8 +73,7 @@ static bool header_parse(const uint8_t header[static SEGMENT_HEADER_LEN], uint64
 {
 	struct cursor c = cursor_of(header, SEGMENT_HEADER_LEN);
 
-	if (memcmp(cursor_bytes(&c, 4), segment_magic, 4) != 0 ||
-	    cursor_u8(&c) != SEGMENT_VERSION)
+	if (memcmp(cursor_bytes(&c, 4), segment_magic, 4) != 0 || cursor_u8(&c) != SEGMENT_VERSION)
 		return false;
 	(void)cursor_bytes(&c, 3);
 	*out_len = cursor_be64(&c);
@@ -174,13 +173,13 @@ int segments_open(struct segments *s, int state_fd, uint64_t len_max, uint32_t d
 	uint64_t file_len;
 	int err;
 
-	*s = (struct segments){ .dir_fd = -1,
-				.head_fd = -1,
-				.head = durable,
-				.head_len = durable_len,
-				.durable = durable,
-				.durable_len = durable_len,
-				.len_max = len_max };
+	*s = (struct segments){.dir_fd = -1,
+			       .head_fd = -1,
+			       .head = durable,
+			       .head_len = durable_len,
+			       .durable = durable,
+			       .durable_len = durable_len,
+			       .len_max = len_max};
 	if (mkdirat(state_fd, "segments", 0700) < 0 && errno != EEXIST)
 		return -errno;
 	s->dir_fd = openat(state_fd, "segments", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -253,9 +252,9 @@ int segments_append(struct segments *s, const uint8_t id[static 32], const void 
 	uint8_t header[SEGMENT_HEADER_LEN];
 	uint64_t record_len = segment_record_len(len);
 	struct iovec iov[3] = {
-		{ header, sizeof(header) },
-		{ (void *)(uintptr_t)data, len },
-		{ (void *)(uintptr_t)pad, (size_t)(record_len - SEGMENT_HEADER_LEN - len) },
+		{header, sizeof(header)},
+		{(void *)(uintptr_t)data, len},
+		{(void *)(uintptr_t)pad, (size_t)(record_len - SEGMENT_HEADER_LEN - len)},
 	};
 	int err;
 
@@ -266,7 +265,7 @@ int segments_append(struct segments *s, const uint8_t id[static 32], const void 
 	err = write_full(s->head_fd, iov, 3, s->head_len);
 	if (err < 0)
 		return err;
-	*out_place = (struct segment_place){ s->head, s->head_len, len };
+	*out_place = (struct segment_place){s->head, s->head_len, len};
 	s->head_len += record_len;
 	return 0;
 }
@@ -350,8 +349,8 @@ static int record_open(int dir_fd, const struct segment_place *place, const uint
 	if (fd < 0)
 		return fd;
 	err = read_full(fd, header, SEGMENT_HEADER_LEN, place->off);
-	if (err == 0 && (!header_parse(header, &found_len, &found_id) ||
-			 found_len != place->len || memcmp(found_id, id, 32) != 0))
+	if (err == 0 && (!header_parse(header, &found_len, &found_id) || found_len != place->len ||
+			 memcmp(found_id, id, 32) != 0))
 		err = WEFT_EDAMAGED;
 	if (err < 0) {
 		close(fd);
@@ -433,7 +432,7 @@ int segment_scan(int dir_fd, uint32_t number,
 		return fd;
 	while (err == 0 && file_len - off >= SEGMENT_HEADER_LEN) {
 		uint8_t header[SEGMENT_HEADER_LEN];
-		struct segment_place place = { .segment = number, .off = off };
+		struct segment_place place = {.segment = number, .off = off};
 		const uint8_t *id;
 
 		err = read_full(fd, header, sizeof(header), off);

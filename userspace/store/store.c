@@ -71,7 +71,7 @@ static void eventfd_lower(int fd)
 
 static bool fd_wait(int fd)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct pollfd p = {.fd = fd, .events = POLLIN};
 
 	return poll(&p, 1, -1) == 1;
 }
@@ -211,7 +211,7 @@ static int segments_newest(struct store *store, MDB_txn *txn, struct segment_row
 	MDB_val key, value;
 	int err;
 
-	*out_row = (struct segment_row){ 0 };
+	*out_row = (struct segment_row){0};
 	err = env_err(mdb_cursor_open(txn, store->env.segments, &cursor));
 	if (err < 0)
 		return err;
@@ -229,7 +229,7 @@ static int segments_newest(struct store *store, MDB_txn *txn, struct segment_row
 static int segments_reconcile(struct store *store, MDB_txn *txn)
 {
 	MDB_dbi meta = store->env.dbis[STORE_META];
-	struct segment_census census = { .store = store, .txn = txn };
+	struct segment_census census = {.store = store, .txn = txn};
 	const void *value;
 	size_t len;
 	int err = env_get(txn, meta, STORE_ADOPT_KEY, STORE_ADOPT_KEY_LEN, &value, &len);
@@ -495,7 +495,7 @@ int store_get(struct store_snapshot *snapshot, enum store_db db, const void *key
 int store_each(struct store_snapshot *snapshot, enum store_db db, const void *from, size_t from_len,
 	       bool (*fn)(void *arg, const struct store_item *item), void *arg)
 {
-	MDB_val key = { from_len, (void *)(uintptr_t)from }, value;
+	MDB_val key = {from_len, (void *)(uintptr_t)from}, value;
 	MDB_cursor *cursor;
 	int err, code;
 
@@ -504,8 +504,7 @@ int store_each(struct store_snapshot *snapshot, enum store_db db, const void *fr
 		return err;
 	code = mdb_cursor_get(cursor, &key, &value, from && from_len ? MDB_SET_RANGE : MDB_FIRST);
 	while (code == MDB_SUCCESS) {
-		struct store_item item = { key.mv_data, key.mv_size, value.mv_data,
-					   value.mv_size };
+		struct store_item item = {key.mv_data, key.mv_size, value.mv_data, value.mv_size};
 
 		if (!fn(arg, &item))
 			break;

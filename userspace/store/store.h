@@ -38,8 +38,8 @@ struct store_config {
 	uint64_t map_len_max;	  /* to at most this; taken of the address space at once */
 	uint64_t segment_len_max; /* a segment is sealed beyond this */
 	unsigned reader_cap;
-	unsigned batch_cap;	  /* batches waiting, at most */
-	bool is_inline;		  /* no thread: store_reap commits (simulator, tests) */
+	unsigned batch_cap; /* batches waiting, at most */
+	bool is_inline;	    /* no thread: store_reap commits (simulator, tests) */
 };
 void store_config_defaults(struct store_config *config);
 
@@ -84,8 +84,8 @@ void store_batch_delete(struct store_batch *batch, enum store_db db, const void 
  * store_batch_put_blob stores bytes under id, their BLAKE3 (the caller
  * computed it), in a segment, unless they are there already.
  */
-void store_batch_put_blob(struct store_batch *batch, const uint8_t id[static 32],
-			  const void *data, size_t len);
+void store_batch_put_blob(struct store_batch *batch, const uint8_t id[static 32], const void *data,
+			  size_t len);
 void store_batch_delete_blob(struct store_batch *batch, const uint8_t id[static 32]);
 
 /*
@@ -159,9 +159,8 @@ struct store_check_result {
 	uint64_t blob_cnt, blob_bad_cnt, item_cnt, item_bad_cnt, repaired_cnt;
 };
 WEFT_MUST_CHECK
-int store_check(struct store *store, bool repair,
-		void (*report)(void *arg, const char *finding), void *arg,
-		struct store_check_result *out_result);
+int store_check(struct store *store, bool repair, void (*report)(void *arg, const char *finding),
+		void *arg, struct store_check_result *out_result);
 /* store_compact rewrites segments with dead bytes; returns bytes freed or an error. Blocks. */
 WEFT_MUST_CHECK
 int64_t store_compact(struct store *store);

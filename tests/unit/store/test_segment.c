@@ -18,7 +18,7 @@ static uint64_t file_len(int dir_fd, const char *name)
 
 static void test_a_torn_tail_is_cut_at_open(void)
 {
-	static const uint8_t id[32] = { 1 }, data[300] = { 2 };
+	static const uint8_t id[32] = {1}, data[300] = {2};
 	struct segment_place first, second;
 	struct segments s;
 	char dir[SCRATCH_CAP];
@@ -43,7 +43,7 @@ static void test_a_torn_tail_is_cut_at_open(void)
 
 static void test_a_shortened_segment_is_sealed(void)
 {
-	static const uint8_t id[32] = { 1 }, data[300] = { 2 };
+	static const uint8_t id[32] = {1}, data[300] = {2};
 	struct segment_place place;
 	struct segments s;
 	char dir[SCRATCH_CAP];
@@ -63,10 +63,9 @@ static void test_a_shortened_segment_is_sealed(void)
 
 static void test_a_full_segment_is_sealed(void)
 {
-	static const uint8_t id[32] = { 1 }, data[300] = { 2 };
-	static const struct segment_place want[] = { { 1, 0, 300 },   { 1, 384, 300 },
-						     { 2, 0, 300 },   { 2, 384, 300 },
-						     { 3, 0, 300 } };
+	static const uint8_t id[32] = {1}, data[300] = {2};
+	static const struct segment_place want[] = {
+		{1, 0, 300}, {1, 384, 300}, {2, 0, 300}, {2, 384, 300}, {3, 0, 300}};
 	struct segments s;
 	char dir[SCRATCH_CAP];
 	int fd = open(scratch_make(dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -91,8 +90,8 @@ static void test_a_full_segment_is_sealed(void)
 
 static void test_every_flipped_bit_is_noticed(void)
 {
-	static const uint8_t id[32] = { 1 };
-	uint8_t data[100] = { 2 }, back[100], byte;
+	static const uint8_t id[32] = {1};
+	uint8_t data[100] = {2}, back[100], byte;
 	struct segment_place place;
 	struct segments s;
 	char dir[SCRATCH_CAP];
@@ -122,7 +121,10 @@ static void test_every_flipped_bit_is_noticed(void)
 
 static int count_sound(void *arg, const struct segment_place *place, const uint8_t id[32])
 {
-	struct { int dir_fd; unsigned cnt; } *count = arg;
+	struct {
+		int dir_fd;
+		unsigned cnt;
+	} *count = arg;
 
 	count->cnt += segment_verify(count->dir_fd, place, id) == 0;
 	return 0;
@@ -130,8 +132,11 @@ static int count_sound(void *arg, const struct segment_place *place, const uint8
 
 static void test_scan_steps_over_a_damaged_record(void)
 {
-	uint8_t id[32] = { 1 }, data[500] = { 2 }, zero[64] = { 0 };
-	struct { int dir_fd; unsigned cnt; } count = { 0, 0 };
+	uint8_t id[32] = {1}, data[500] = {2}, zero[64] = {0};
+	struct {
+		int dir_fd;
+		unsigned cnt;
+	} count = {0, 0};
 	struct segment_place place;
 	struct segments s;
 	char dir[SCRATCH_CAP];

@@ -52,7 +52,7 @@ static int put_one(struct store *store, enum store_db db, const void *key, size_
 		   const void *value, size_t len)
 {
 	struct store_batch *batch = store_batch_new(store);
-	struct outcome outcome = { 0, 1 };
+	struct outcome outcome = {0, 1};
 	int err;
 
 	store_batch_put(batch, db, key, key_len, value, len);
@@ -113,7 +113,7 @@ static void test_close_commits_what_was_submitted(void)
 	for (int is_inline = 0; is_inline < 2; is_inline++) {
 		struct store *store = store_of(dir, is_inline);
 		struct store_batch *batch = store_batch_new(store);
-		struct outcome outcome = { 0, 1 };
+		struct outcome outcome = {0, 1};
 
 		key_of((unsigned)is_inline, key);
 		store_batch_put(batch, STORE_PEERS, key, 32, "late", 4);
@@ -130,7 +130,7 @@ static void test_close_commits_what_was_submitted(void)
 static void test_crash_loses_what_was_not_reaped(void)
 {
 	char dir[SCRATCH_CAP];
-	uint8_t key[32], blob[100] = { 1 };
+	uint8_t key[32], blob[100] = {1};
 	struct store *store;
 	struct store_batch *batch;
 	struct store_stats stats;
@@ -202,16 +202,20 @@ static void test_a_missing_parent_is_an_error(void)
 static void test_a_wrong_key_is_a_sticky_error(void)
 {
 	char dir[SCRATCH_CAP];
-	uint8_t key[600] = { 1 };
+	uint8_t key[600] = {1};
 	static const struct {
 		enum store_db db;
 		size_t key_len;
 		int want;
 	} rows[] = {
-		{ STORE_PEERS, 32, 0 },	 { STORE_PEERS, 31, WEFT_ETOOLARGE },
-		{ STORE_PEERS, 33, WEFT_ETOOLARGE }, { STORE_GETS, 8, 0 },
-		{ STORE_GETS, 32, WEFT_ETOOLARGE }, { STORE_META, 511, 0 },
-		{ STORE_META, 512, WEFT_ETOOLARGE }, { STORE_META, 0, WEFT_ETOOLARGE },
+		{STORE_PEERS, 32, 0},
+		{STORE_PEERS, 31, WEFT_ETOOLARGE},
+		{STORE_PEERS, 33, WEFT_ETOOLARGE},
+		{STORE_GETS, 8, 0},
+		{STORE_GETS, 32, WEFT_ETOOLARGE},
+		{STORE_META, 511, 0},
+		{STORE_META, 512, WEFT_ETOOLARGE},
+		{STORE_META, 0, WEFT_ETOOLARGE},
 	};
 	struct store *store = store_of(scratch_make(dir), true);
 
@@ -227,7 +231,7 @@ static void test_one_batch_more_than_the_cap_is_refused(void)
 	struct store_config config;
 	struct store *store;
 	char dir[SCRATCH_CAP];
-	struct outcome outcome = { 0, 0 };
+	struct outcome outcome = {0, 0};
 
 	scratch_make(dir);
 	store_config_defaults(&config);
@@ -282,7 +286,7 @@ static void blob_fill(uint8_t *data, size_t len, unsigned seed)
 
 static void test_blobs_survive_in_any_size(void)
 {
-	static const size_t lens[] = { 0, 1, 63, 64, 65, 4096, 65536, 65537, 1 << 20 };
+	static const size_t lens[] = {0, 1, 63, 64, 65, 4096, 65536, 65537, 1 << 20};
 	enum { CNT = sizeof(lens) / sizeof(lens[0]) };
 	static uint8_t data[1 << 20], back[1 << 20];
 	char dir[SCRATCH_CAP];
@@ -327,7 +331,7 @@ static void test_the_same_blob_is_stored_once(void)
 	char dir[SCRATCH_CAP];
 	struct store *store = store_of(scratch_make(dir), true);
 	struct store_stats stats;
-	uint8_t id[32], data[1000] = { 3 };
+	uint8_t id[32], data[1000] = {3};
 
 	key_of(1, id);
 	for (int i = 0; i < 3; i++) {
@@ -379,7 +383,7 @@ static void test_each_walks_in_key_order_from_a_key(void)
 	CHECK_EQ(store_snapshot_open(store, &snapshot), 0);
 	key_of(90, key);
 	for (int from = 0; from < 2; from++) {
-		struct walk walk = { .in_order = true };
+		struct walk walk = {.in_order = true};
 
 		CHECK_EQ(store_each(snapshot, STORE_PEERS, from ? key : NULL, from ? 32 : 0,
 				    walk_item, &walk),
@@ -387,11 +391,11 @@ static void test_each_walks_in_key_order_from_a_key(void)
 		CHECK(walk.in_order);
 		CHECK_EQ(walk.cnt, from ? 10 : 100);
 	}
-	struct walk stopped = { .stop_at = 3, .in_order = true };
+	struct walk stopped = {.stop_at = 3, .in_order = true};
 
 	CHECK_EQ(store_each(snapshot, STORE_PEERS, NULL, 0, walk_item, &stopped), 0);
 	CHECK_EQ(stopped.cnt, 3);
-	struct walk none = { 0 };
+	struct walk none = {0};
 
 	CHECK_EQ(store_each(snapshot, STORE_GETS, NULL, 0, walk_item, &none), 0);
 	CHECK_EQ(none.cnt, 0);
@@ -459,8 +463,7 @@ static void *reader_main(void *arg)
 		if (store_snapshot_open(store, &snapshot) < 0)
 			return (void *)-1L;
 		if (store_get(snapshot, STORE_META, "a", 1, &a, &len) == 0 &&
-		    (store_get(snapshot, STORE_META, "b", 1, &b, &len) < 0 ||
-		     memcmp(a, b, 4) != 0))
+		    (store_get(snapshot, STORE_META, "b", 1, &b, &len) < 0 || memcmp(a, b, 4) != 0))
 			bad_cnt++;
 		store_snapshot_close(snapshot);
 	}
@@ -471,7 +474,7 @@ static void test_readers_of_other_threads_see_whole_batches(void)
 {
 	char dir[SCRATCH_CAP];
 	struct store *store = store_of(scratch_make(dir), false);
-	struct outcome outcome = { 0, 0 };
+	struct outcome outcome = {0, 0};
 	pthread_t readers[2];
 	void *bad_cnt;
 
@@ -563,7 +566,7 @@ static void test_the_map_grows_and_the_full_one_still_deletes(void)
 static void test_a_failed_batch_fails_alone(void)
 {
 	static uint8_t value[4 << 20];
-	struct outcome outcomes[3] = { { 0, 1 }, { 0, 1 }, { 0, 1 } };
+	struct outcome outcomes[3] = {{0, 1}, {0, 1}, {0, 1}};
 	struct store_config config;
 	struct store *store;
 	char dir[SCRATCH_CAP];

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/env.h"
+#include "store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "support/check.h"
+#include "support/scratch.h"
+
+#define BLOB_CNT   40
+#define BLOB_LEN   5000
+#define RECORD_LEN 5120
+
+static int open_store(const char *dir, struct store **out_store)
+{
+	struct store_config config;
+
+	store_config_defaults(&config);
+	config.dir = dir;
+	config.is_inline = true;
+	config.segment_len_max = 64 << 10;
+	config.map_len_max = 1ull << 30;
+	return store_open(&config, out_store);
+}
+
+static void id_of(unsigned i, uint8_t id[static 32])
+{
+	memset(id, 0, 32);
+	id[0] = (uint8_t)i;
+}
+
+/* A store with BLOB_CNT blobs in several segments. */
+static struct store *filled_store(const char *dir)
+{
+	static uint8_t blob[BLOB_LEN];
+	struct store *store = NULL;
+	struct store_batch *batch;
+	uint8_t id[32];
+
+	if (open_store(dir, &store) < 0)
+		return NULL;
+	for (unsigned i = 0; i < BLOB_CNT; i++) {
+		batch = store_batch_new(store);
+		id_of(i, id);
+		memset(blob, (int)i, sizeof(blob));
+		store_batch_put_blob(batch, id, blob, sizeof(blob));
+		store_batch_put(batch, STORE_SHARES, id, 32, "share", 5);
+		if (store_submit(store, batch, NULL, NULL) < 0)
+			return NULL;
+		store_flush(store);
+	}
+	return store;
+}
+
+static unsigned sound_cnt(struct store *store)
+{
+	static uint8_t blob[BLOB_LEN];
+	unsigned cnt = 0;
+	uint8_t id[32];
+
+	for (unsigned i = 0; i < BLOB_CNT; i++) {
+		id_of(i, id);
+		cnt += store_blob_read(store, id, 0, blob, BLOB_LEN) == 0 && blob[17] == i;
+	}
+	return cnt;
+}
+
+static void count_finding(void *arg, const char *finding)
+{
+	printf("# %s\n", finding);
+	++*(unsigned *)arg;
+}
+
+static bool poke(const char *dir, const char *name, off_t off, const void *data, size_t len)
+{
+	char path[SCRATCH_CAP + 64];
+	int fd = open(scratch_path(path, sizeof(path), dir, name), O_RDWR | O_CLOEXEC);
+	bool ok = fd >= 0 && pwrite(fd, data, len, off) == (ssize_t)len;
+
+	close(fd);
+	return ok;
+}
+
+static void test_a_sound_store_has_no_findings(void)
+{
+	struct store_check_result result;
+	char dir[SCRATCH_CAP];
+	struct store *store = filled_store(scratch_make(dir));
+	unsigned cnt = 0;
+
+	CHECK(store);
+	CHECK_EQ(store_check(store, true, count_finding, &cnt, &result), 0);
+	CHECK_EQ(cnt, 0);
+	CHECK_EQ(result.blob_cnt, BLOB_CNT);
+	CHECK_EQ(result.item_cnt, 2 * BLOB_CNT + 1);
+	CHECK_EQ(result.repaired_cnt, 0);
+	store_close(store);
+	scratch_remove(dir);
+}
+
+static void test_damaged_blobs_are_found_and_dropped(void)
+{
+	struct store_check_result result;
+	char dir[SCRATCH_CAP];
+	struct store *store = filled_store(scratch_make(dir));
+	unsigned cnt = 0;
+
+	CHECK(store);
+	CHECK(poke(dir, "segments/00000001.seg", 1000, "damage", 6));
+	CHECK(poke(dir, "segments/00000002.seg", 8, "damage", 6));
+	CHECK_EQ(store_check(store, false, count_finding, &cnt, &result), 0);
+	CHECK_EQ(cnt, 2);
+	CHECK_EQ(result.blob_bad_cnt, 2);
+	CHECK_EQ(result.repaired_cnt, 0);
+	CHECK_EQ(store_check(store, true, NULL, NULL, &result), 0);
+	CHECK_EQ(result.repaired_cnt, 2);
+	CHECK_EQ(store_check(store, false, NULL, NULL, &result), 0);
+	CHECK_EQ(result.blob_cnt, BLOB_CNT - 2);
+	CHECK_EQ(result.blob_bad_cnt, 0);
+	CHECK_EQ(sound_cnt(store), BLOB_CNT - 2);
+	store_close(store);
+	scratch_remove(dir);
+}
+
+static void test_a_lost_segment_is_found_and_dropped(void)
+{
+	struct store_check_result result;
+	char dir[SCRATCH_CAP], path[SCRATCH_CAP + 64];
+	struct store *store = filled_store(scratch_make(dir));
+
+	CHECK(store);
+	store_close(store);
+	CHECK_EQ(unlink(scratch_path(path, sizeof(path), dir, "segments/00000001.seg")), 0);
+	CHECK_EQ(open_store(dir, &store), 0);
+	CHECK_EQ(store_check(store, true, NULL, NULL, &result), 0);
+	CHECK(result.blob_bad_cnt > 0);
+	CHECK_EQ(result.repaired_cnt, result.blob_bad_cnt);
+	CHECK_EQ(sound_cnt(store), BLOB_CNT - result.blob_bad_cnt);
+	store_close(store);
+	scratch_remove(dir);
+}
+
+static void test_damaged_databases_are_refused_and_set_aside(void)
+{
+	static const uint8_t garbage[8192] = {7};
+	struct store_check_result result;
+	char dir[SCRATCH_CAP], name[64], path[SCRATCH_CAP + 64];
+	struct store *store;
+	unsigned cnt = 0;
+
+	for (int cut_short = 0; cut_short < 2; cut_short++) {
+		store = filled_store(scratch_make(dir));
+		CHECK(store);
+		store_close(store);
+		if (cut_short)
+			CHECK_EQ(truncate(scratch_path(path, sizeof(path), dir, "db/data.mdb"),
+					  8192),
+				 0);
+		else
+			CHECK(poke(dir, "db/data.mdb", 0, garbage, sizeof(garbage)));
+		CHECK_EQ(open_store(dir, &store), WEFT_EDAMAGED);
+		CHECK_EQ(store_set_aside(dir, name, sizeof(name)), 0);
+		CHECK_STR(name, "db.damaged-1");
+		CHECK_EQ(open_store(dir, &store), 0);
+		CHECK_EQ(sound_cnt(store), 0);
+		CHECK_EQ(store_check(store, false, count_finding, &cnt, &result), 0);
+		CHECK_EQ(sound_cnt(store), 0);
+		store_close(store);
+		/* The segments outlive another open before the repair. */
+		CHECK_EQ(open_store(dir, &store), 0);
+		CHECK_EQ(store_check(store, true, count_finding, &cnt, &result), 0);
+		CHECK_EQ(result.repaired_cnt, BLOB_CNT);
+		CHECK_EQ(sound_cnt(store), BLOB_CNT);
+		store_close(store);
+		CHECK_EQ(open_store(dir, &store), 0);
+		CHECK_EQ(sound_cnt(store), BLOB_CNT);
+		store_close(store);
+		scratch_remove(dir);
+	}
+	CHECK_EQ(cnt, 4);
+}
+
+static void test_compact_frees_what_is_dead(void)
+{
+	struct store_stats before, after;
+	char dir[SCRATCH_CAP];
+	struct store *store = filled_store(scratch_make(dir));
+	struct store_check_result result;
+	uint8_t id[32];
+
+	CHECK(store);
+	CHECK_EQ(store_compact(store), 0);
+	for (unsigned i = 0; i < BLOB_CNT; i += 2) {
+		struct store_batch *batch = store_batch_new(store);
+
+		id_of(i, id);
+		store_batch_delete_blob(batch, id);
+		CHECK_EQ(store_submit(store, batch, NULL, NULL), 0);
+	}
+	store_flush(store);
+	store_stats(store, &before);
+	CHECK_EQ(before.segment_dead_len, BLOB_CNT / 2 * RECORD_LEN);
+	CHECK_EQ(store_compact(store), (int64_t)before.segment_dead_len);
+	store_stats(store, &after);
+	CHECK_EQ(after.segment_dead_len, 0);
+	CHECK_EQ(after.segment_len, before.segment_len - before.segment_dead_len);
+	CHECK_EQ(sound_cnt(store), BLOB_CNT / 2);
+	store_close(store);
+	CHECK_EQ(open_store(dir, &store), 0);
+	CHECK_EQ(sound_cnt(store), BLOB_CNT / 2);
+	CHECK_EQ(store_check(store, false, NULL, NULL, &result), 0);
+	CHECK_EQ(result.blob_cnt, BLOB_CNT / 2);
+	CHECK_EQ(result.blob_bad_cnt, 0);
+	store_close(store);
+	scratch_remove(dir);
+}
+
+static void test_compact_keeps_a_segment_it_cannot_read(void)
+{
+	char dir[SCRATCH_CAP], path[SCRATCH_CAP + 64];
+	struct store *store = filled_store(scratch_make(dir));
+	struct store_batch *batch;
+	uint8_t id[32];
+
+	CHECK(store);
+	/* The second record of the first segment is damaged, the first dead. */
+	CHECK(poke(dir, "segments/00000001.seg", RECORD_LEN + 100, "damage", 6));
+	batch = store_batch_new(store);
+	id_of(0, id);
+	store_batch_delete_blob(batch, id);
+	CHECK_EQ(store_submit(store, batch, NULL, NULL), 0);
+	store_flush(store);
+	CHECK(store_compact(store) >= 0);
+	CHECK_EQ(sound_cnt(store), BLOB_CNT - 2);
+	CHECK(access(scratch_path(path, sizeof(path), dir, "segments/00000001.seg"), F_OK) == 0);
+	store_close(store);
+	scratch_remove(dir);
+}
+
+/* --- schema --- */
+
+static int step_from_7(struct env *env, MDB_txn *txn)
+{
+	return env_put(txn, env->dbis[STORE_META], "stepped", 7, "7", 1);
+}
+
+static int step_from_8(struct env *env, MDB_txn *txn)
+{
+	int err = env_delete(txn, env->dbis[STORE_META], "stepped", 7);
+
+	return err < 0 ? err : env_put(txn, env->dbis[STORE_META], "stepped", 7, "78", 2);
+}
+
+static int step_fails(struct env *env, MDB_txn *txn)
+{
+	int err = env_delete(txn, env->dbis[STORE_META], "stepped", 7);
+
+	return err < 0 ? err : -EIO;
+}
+
+static int env_open_as(const char *dir, uint32_t version, const struct env_step *steps,
+		       unsigned step_cnt, struct env *env)
+{
+	struct env_schema schema = {version, steps, step_cnt};
+	struct store_config config;
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int err;
+
+	store_config_defaults(&config);
+	config.dir = dir;
+	config.map_len_max = 1ull << 30;
+	err = env_open(env, &config, fd, &schema);
+	close(fd);
+	return err;
+}
+
+static bool stepped_is(struct env *env, const char *want)
+{
+	MDB_txn *txn;
+	const void *value = NULL;
+	size_t len = 0;
+	bool is;
+
+	if (mdb_txn_begin(env->lmdb, NULL, MDB_RDONLY, &txn) != 0)
+		return false;
+	is = env_get(txn, env->dbis[STORE_META], "stepped", 7, &value, &len) == 0
+		     ? len == strlen(want) && memcmp(value, want, len) == 0
+		     : *want == '\0';
+	mdb_txn_abort(txn);
+	return is;
+}
+
+static void test_an_older_schema_is_stepped_up_whole_or_not_at_all(void)
+{
+	static const struct env_step good[] = {{8, step_from_8}, {7, step_from_7}};
+	static const struct env_step bad[] = {{7, step_from_7}, {8, step_from_8}, {9, step_fails}};
+	char dir[SCRATCH_CAP];
+	struct env env;
+
+	scratch_make(dir);
+	CHECK_EQ(env_open_as(dir, 7, NULL, 0, &env), 0);
+	CHECK(stepped_is(&env, ""));
+	env_close(&env);
+	CHECK_EQ(env_open_as(dir, 9, good, 1, &env), WEFT_EUNKNOWN);
+	CHECK_EQ(env_open_as(dir, 10, bad, 3, &env), -EIO);
+	CHECK_EQ(env_open_as(dir, 7, NULL, 0, &env), 0);
+	CHECK(stepped_is(&env, ""));
+	env_close(&env);
+	CHECK_EQ(env_open_as(dir, 9, good, 2, &env), 0);
+	CHECK(stepped_is(&env, "78"));
+	env_close(&env);
+	CHECK_EQ(env_open_as(dir, 9, good, 2, &env), 0);
+	env_close(&env);
+	scratch_remove(dir);
+}
+
+static void test_a_newer_schema_is_refused_and_left_alone(void)
+{
+	char dir[SCRATCH_CAP];
+	struct store *store;
+	struct env env;
+
+	scratch_make(dir);
+	CHECK_EQ(env_open_as(dir, STORE_SCHEMA_VERSION + 1, NULL, 0, &env), 0);
+	env_close(&env);
+	CHECK_EQ(open_store(dir, &store), WEFT_ENEWER);
+	CHECK_EQ(env_open_as(dir, STORE_SCHEMA_VERSION + 1, NULL, 0, &env), 0);
+	env_close(&env);
+	scratch_remove(dir);
+}
+
+int main(void)
+{
+	RUN(test_a_sound_store_has_no_findings);
+	RUN(test_damaged_blobs_are_found_and_dropped);
+	RUN(test_a_lost_segment_is_found_and_dropped);
+	RUN(test_damaged_databases_are_refused_and_set_aside);
+	RUN(test_compact_frees_what_is_dead);
+	RUN(test_compact_keeps_a_segment_it_cannot_read);
+	RUN(test_an_older_schema_is_stepped_up_whole_or_not_at_all);
+	RUN(test_a_newer_schema_is_refused_and_left_alone);
+	return check_done();
+}
