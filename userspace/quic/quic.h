@@ -27,21 +27,21 @@ struct quic_engine;
 enum quic_congestion { QUIC_CUBIC, QUIC_BBR };
 
 struct quic_config {
-	uint32_t conn_cap;		 /* connections in all */
-	uint32_t conn_per_prefix_cap;	 /* before the peer's key is proved; v4 /32, v6 /64 */
-	uint32_t conn_per_key_cap;	 /* after */
-	uint32_t stream_per_conn_cap;	 /* bidirectional streams a peer may have open */
-	uint32_t stream_cap;		 /* streams in all */
-	uint32_t retry_above_cnt;	 /* unproven handshakes beyond which Retry is demanded */
+	uint32_t conn_cap;	      /* connections in all */
+	uint32_t conn_per_prefix_cap; /* before the peer's key is proved; v4 /32, v6 /64 */
+	uint32_t conn_per_key_cap;    /* after */
+	uint32_t stream_per_conn_cap; /* bidirectional streams a peer may have open */
+	uint32_t stream_cap;	      /* streams in all */
+	uint32_t retry_above_cnt;     /* unproven handshakes beyond which Retry is demanded */
 	uint64_t handshake_timeout_ns;
 	uint64_t idle_timeout_ns;
-	uint64_t keepalive_ns;		 /* 0: none */
-	uint64_t window_len_min;	 /* receive window per connection at start, bytes */
-	uint64_t window_len_max;	 /* and at most */
-	size_t heap_cap;		 /* bytes for ngtcp2's objects */
+	uint64_t keepalive_ns;	 /* 0: none */
+	uint64_t window_len_min; /* receive window per connection at start, bytes */
+	uint64_t window_len_max; /* and at most */
+	size_t heap_cap;	 /* bytes for ngtcp2's objects */
 	enum quic_congestion congestion;
 	bool is_pmtud_on;
-	uint16_t worker;		 /* goes into connection ids */
+	uint16_t worker; /* goes into connection ids */
 };
 
 void quic_config_defaults(struct quic_config *config);
@@ -101,9 +101,13 @@ void quic_engine_rebind(struct quic_engine *engine, const struct addr *local, ui
 void quic_engine_stats(const struct quic_engine *engine, struct quic_stats *out_stats);
 
 /*
- * Wire constants of ours.
+ * Wire constants of ours. The codes are the engine's own application
+ * codes; the speaker closes with others.
  */
-#define QUIC_ALPN	  "mesh/1"
-#define QUIC_SNI	  "mesh.invalid"
+#define QUIC_ALPN	    "mesh/1"
+#define QUIC_SNI	    "mesh.invalid"
+#define QUIC_CLOSE_REFUSED  0x7765660 /* the speaker or a limit says no */
+#define QUIC_CLOSE_NO_KEY   0x7765661 /* the peer showed no Ed25519 key */
+#define QUIC_STREAM_REFUSED 0x7765662 /* no room for one more stream */
 
 #endif

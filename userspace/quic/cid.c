@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The tables of connection ids and the keys of their tags.
+ */
+#include "quic/engine.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+
+#define CID_KEY_LIFE_NS (3600 * NS_PER_S)
+
+size_t quic_cids_footprint(uint32_t conn_cap)
+{
+	return map_footprint(WEFT_CID_LEN, conn_cap * QUIC_CONN_CID_CAP) +
+	       map_footprint(sizeof(struct cid_origin), conn_cap) +
+	       map_footprint(CID_RESET_TOKEN_LEN, conn_cap * QUIC_CONN_TOKEN_CAP);
+}
+
+int quic_cids_init(struct quic_cids *cids, struct arena *arena, uint32_t conn_cap, uint16_t worker,
+		   struct random *random, uint64_t now_ns)
+{
+	uint64_t secret[2];
+
+	memset(cids, 0, sizeof(*cids));
+	random_fill(random, secret, sizeof(secret));
+	cids->worker = worker;
+	(void)quic_cids_rotate(cids, random, now_ns);
+	if (map_init(&cids->ours, arena, WEFT_CID_LEN, conn_cap * QUIC_CONN_CID_CAP, secret) < 0 ||
+	    map_init(&cids->origins, arena, sizeof(struct cid_origin), conn_cap, secret) < 0 ||
+	    map_init(&cids->reset_tokens, arena, CID_RESET_TOKEN_LEN,
+		     conn_cap * QUIC_CONN_TOKEN_CAP, secret) < 0)
+		return WEFT_EFULL;
+	return 0;
+}
+
+bool quic_cids_rotate(struct quic_cids *cids, struct random *random, uint64_t now_ns)
+{
+	uint32_t next = (cids->keys.current_generation + 1) % WEFT_CID_KEY_CNT;
+	__u64 key[2];
+
+	cids->rotated_at_ns = now_ns;
+	if (cids->live_cnt[next])
+		return false;
+	random_fill(random, key, sizeof(key));
+	weft_cid_keys_rotate(&cids->keys, key);
+	return true;
+}
+
+int quic_cids_issue(struct quic_cids *cids, struct random *random, uint64_t now_ns, void *conn,
+		    uint8_t out_cid[static WEFT_CID_LEN])
+{
+	uint8_t noise[WEFT_CID_RANDOM_LEN], cid[WEFT_CID_LEN];
+
+	if (now_ns - cids->rotated_at_ns > CID_KEY_LIFE_NS)
+		(void)quic_cids_rotate(cids, random, now_ns);
+	do {
+		random_fill(random, noise, sizeof(noise));
+		weft_cid_write(&cids->keys, cids->worker, noise, cid);
+	} while (map_lookup(&cids->ours, cid));
+	if (map_put(&cids->ours, cid, conn) < 0)
+		return WEFT_EFULL;
+	cids->live_cnt[cid[1] % WEFT_CID_KEY_CNT]++;
+	memcpy(out_cid, cid, sizeof(cid));
+	return 0;
+}
+
+void quic_cids_retire(struct quic_cids *cids, const uint8_t cid[static WEFT_CID_LEN])
+{
+	if (map_delete(&cids->ours, cid))
+		cids->live_cnt[cid[1] % WEFT_CID_KEY_CNT]--;
+}
+
+bool quic_cids_is_ours(const struct quic_cids *cids, const uint8_t cid[static WEFT_CID_LEN])
+{
+	return weft_cid_is_ours(&cids->keys, cid);
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A connection's making and feeding: accept and dial, datagrams and the
+ * timer in. What ngtcp2 says on the way is conn_events.c, packets out are
+ * conn_write.c, the end is conn_end.c.
+ */
+#include "quic/engine.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+
+/* Of 9000-byte links first the largest, of others what usually fits. */
+static const uint16_t pmtud_probes[] = {QUIC_DGRAM_LEN_ETH, 1392, 1280, 4052, QUIC_DGRAM_LEN_MAX};
+
+/*
+ * An ACK per ten packets, sooner on loss or reordering and never later
+ * than the delay below: acknowledgements were 46 % of another stack's
+ * receive cost.
+ */
+#define ACK_EVERY_CNT	 10
+#define ACK_DELAY_MAX_NS (5 * NS_PER_MS)
+/* Spare ids so that a peer can move several times in a row. */
+#define PEER_CID_CNT 4
+
+static ngtcp2_conn *conn_of_ref(ngtcp2_crypto_conn_ref *ref)
+{
+	return ((struct quic_conn *)ref->user_data)->ngtcp2;
+}
+
+static void conn_fire(struct timer *timer, uint64_t now_ns)
+{
+	struct quic_conn *conn =
+		(struct quic_conn *)((char *)timer - offsetof(struct quic_conn, timer));
+	int rv;
+
+	if (now_ns > conn->engine->now_ns)
+		conn->engine->now_ns = now_ns;
+	if (conn->state == QUIC_CONN_LINGER) {
+		quic_conn_linger_over(conn);
+		return;
+	}
+	rv = ngtcp2_conn_handle_expiry(conn->ngtcp2, conn->engine->now_ns);
+	if (rv != 0)
+		quic_conn_shut(conn, rv);
+	else
+		quic_conn_want_write(conn);
+}
+
+static struct quic_conn *conn_new(struct quic_engine *engine, uint8_t scid[static WEFT_CID_LEN])
+{
+	struct quic_conn *conn;
+
+	if (engine->stats.conn_cnt >= engine->config.conn_cap)
+		return NULL;
+	conn = pool_acquire(&engine->conns);
+	if (!conn)
+		return NULL;
+	conn->engine = engine;
+	conn->ref.get_conn = conn_of_ref;
+	conn->ref.user_data = conn;
+	TAILQ_INIT(&conn->streams);
+	TAILQ_INIT(&conn->sending);
+	timer_init(&conn->timer, conn_fire);
+	if (quic_conn_issue_cid(conn, scid) < 0) {
+		pool_release(&engine->conns, conn);
+		return NULL;
+	}
+	engine->stats.conn_cnt++;
+	if (engine->stats.conn_cnt > engine->stats.conn_peak_cnt)
+		engine->stats.conn_peak_cnt = engine->stats.conn_cnt;
+	return conn;
+}
+
+static void settings_init(const struct quic_engine *engine, ngtcp2_settings *settings)
+{
+	const struct quic_config *config = &engine->config;
+
+	ngtcp2_settings_default(settings);
+	settings->initial_ts = engine->now_ns;
+	settings->cc_algo =
+		config->congestion == QUIC_BBR ? NGTCP2_CC_ALGO_BBR : NGTCP2_CC_ALGO_CUBIC;
+	settings->max_tx_udp_payload_size = engine->dgram_len_max;
+	settings->rand_ctx.native_handle = engine->random;
+	settings->max_window = config->window_len_max;
+	settings->max_stream_window = config->window_len_max;
+	settings->ack_thresh = ACK_EVERY_CNT;
+	settings->handshake_timeout = config->handshake_timeout_ns;
+	settings->no_pmtud = !config->is_pmtud_on;
+	settings->pmtud_probes = pmtud_probes;
+	settings->pmtud_probeslen = sizeof(pmtud_probes) / sizeof(pmtud_probes[0]);
+}
+
+static void params_init(const struct quic_engine *engine, ngtcp2_transport_params *params)
+{
+	const struct quic_config *config = &engine->config;
+
+	ngtcp2_transport_params_default(params);
+	params->initial_max_data = config->window_len_min;
+	params->initial_max_stream_data_bidi_local = config->window_len_min;
+	params->initial_max_stream_data_bidi_remote = config->window_len_min;
+	params->initial_max_streams_bidi = config->stream_per_conn_cap;
+	params->max_idle_timeout = config->idle_timeout_ns;
+	params->max_ack_delay = ACK_DELAY_MAX_NS;
+	params->active_connection_id_limit = PEER_CID_CNT;
+}
+
+static int conn_attach_tls(struct quic_conn *conn, SSL *ssl)
+{
+	int rv;
+
+	if (!ssl)
+		return WEFT_EFULL;
+	conn->ssl = ssl;
+	if (ngtcp2_crypto_ossl_ctx_new(&conn->ossl, ssl) != 0)
+		return WEFT_EFULL;
+	rv = conn->is_dialler ? ngtcp2_crypto_ossl_configure_client_session(ssl)
+			      : ngtcp2_crypto_ossl_configure_server_session(ssl);
+	if (rv != 0)
+		return WEFT_EFULL;
+	SSL_set_app_data(ssl, &conn->ref);
+	ngtcp2_conn_set_tls_native_handle(conn->ngtcp2, conn->ossl);
+	if (conn->engine->config.keepalive_ns)
+		ngtcp2_conn_set_keep_alive_timeout(conn->ngtcp2, conn->engine->config.keepalive_ns);
+	return 0;
+}
+
+static int accept_ngtcp2(struct quic_conn *conn, const struct quic_accept *accept,
+			 const uint8_t scid_bytes[static WEFT_CID_LEN])
+{
+	struct quic_engine *engine = conn->engine;
+	ngtcp2_transport_params params;
+	ngtcp2_path_storage path;
+	ngtcp2_settings settings;
+	ngtcp2_cid scid;
+
+	settings_init(engine, &settings);
+	params_init(engine, &params);
+	ngtcp2_cid_init(&scid, scid_bytes, WEFT_CID_LEN);
+	params.original_dcid_present = 1;
+	params.original_dcid = accept->hd->dcid;
+	if (accept->original) {
+		params.original_dcid = *accept->original;
+		params.retry_scid_present = 1;
+		params.retry_scid = accept->hd->dcid;
+		settings.token = accept->hd->token;
+		settings.tokenlen = accept->hd->tokenlen;
+		settings.token_type = NGTCP2_TOKEN_TYPE_RETRY;
+	}
+	params.stateless_reset_token_present = 1;
+	quic_reset_token(engine, scid_bytes, params.stateless_reset_token);
+	quic_path_init(&path, &conn->local, &conn->remote);
+	return ngtcp2_conn_server_new(&conn->ngtcp2, &accept->hd->scid, &scid, &path.path,
+				      accept->hd->version, &quic_conn_callbacks, &settings, &params,
+				      &engine->mem, conn);
+}
+
+struct quic_conn *quic_conn_accept(struct quic_engine *engine, const struct dgram *dgram,
+				   const struct quic_accept *accept)
+{
+	uint8_t scid[WEFT_CID_LEN];
+	struct quic_conn *conn = conn_new(engine, scid);
+
+	if (!conn)
+		return NULL;
+	engine->stats.handshake_cnt++;
+	conn->local = dgram->local;
+	conn->remote = dgram->remote;
+	conn->is_local_known = true;
+	if (accept_ngtcp2(conn, accept, scid) != 0 ||
+	    conn_attach_tls(conn, quic_tls_accept(&engine->tls)) < 0 ||
+	    quic_conn_set_origin(conn, &accept->hd->dcid) < 0) {
+		quic_conn_abandon(conn);
+		return NULL;
+	}
+	conn->prefix_count = accept->prefix_count;
+	engine->stats.accepted_cnt++;
+	return conn;
+}
+
+static int dial_ngtcp2(struct quic_conn *conn, const uint8_t scid_bytes[static WEFT_CID_LEN])
+{
+	struct quic_engine *engine = conn->engine;
+	ngtcp2_transport_params params;
+	ngtcp2_path_storage path;
+	ngtcp2_settings settings;
+	ngtcp2_cid scid, dcid;
+
+	settings_init(engine, &settings);
+	params_init(engine, &params);
+	ngtcp2_cid_init(&scid, scid_bytes, WEFT_CID_LEN);
+	dcid.datalen = WEFT_CID_LEN;
+	random_fill(engine->random, dcid.data, dcid.datalen);
+	quic_path_init(&path, &conn->local, &conn->remote);
+	return ngtcp2_conn_client_new(&conn->ngtcp2, &dcid, &scid, &path.path, NGTCP2_PROTO_VER_V1,
+				      &quic_conn_callbacks, &settings, &params, &engine->mem, conn);
+}
+
+int quic_conn_dial(struct quic_engine *engine, const struct transport_dial *dial,
+		   struct quic_conn **out_conn)
+{
+	uint8_t scid[WEFT_CID_LEN];
+	struct quic_conn *conn = conn_new(engine, scid);
+
+	if (!conn) {
+		engine->stats.refused_full_cnt++;
+		return WEFT_EFULL;
+	}
+	conn->is_dialler = true;
+	conn->remote = dial->remote;
+	conn->local = engine->local;
+	if (conn->local.family != conn->remote.family)
+		memset(&conn->local, 0, sizeof(conn->local));
+	conn->is_local_known = conn->local.family != ADDR_NONE;
+	memcpy(conn->peer_key, dial->peer_key, TRANSPORT_KEY_LEN);
+	if (dial_ngtcp2(conn, scid) != 0 ||
+	    conn_attach_tls(conn, quic_tls_dial(&engine->tls, dial->peer_key)) < 0) {
+		quic_conn_abandon(conn);
+		return WEFT_EFULL;
+	}
+	conn->transport.user = dial->user;
+	engine->stats.dialled_cnt++;
+	quic_conn_want_write(conn);
+	*out_conn = conn;
+	return 0;
+}
+
+/*
+ * The kernel chose our address when the first packet left; ngtcp2 learns
+ * it from the first that comes back, before it compares paths.
+ */
+static void conn_learn_local(struct quic_conn *conn, const struct addr *local)
+{
+	ngtcp2_path_storage path;
+
+	conn->local = *local;
+	conn->is_local_known = true;
+	quic_path_init(&path, local, &conn->remote);
+	ngtcp2_conn_set_local_addr(conn->ngtcp2, &path.path.local);
+}
+
+int quic_conn_input(struct quic_conn *conn, struct dgram *dgram)
+{
+	ngtcp2_pkt_info info = {.ecn = dgram->ecn};
+	ngtcp2_path_storage path;
+	int rv;
+
+	if (conn->state == QUIC_CONN_LINGER) {
+		quic_conn_input_lingering(conn);
+		return 0;
+	}
+	conn->has_heard = true;
+	if (!conn->is_local_known && addr_equal(&dgram->remote, &conn->remote))
+		conn_learn_local(conn, &dgram->local);
+	quic_path_init(&path, &dgram->local, &dgram->remote);
+	rv = ngtcp2_conn_read_pkt(conn->ngtcp2, &path.path, &info, dgram->data, dgram->len,
+				  conn->engine->now_ns);
+	if (rv == 0)
+		quic_conn_want_write(conn);
+	else
+		quic_conn_shut(conn, rv);
+	return rv;
+}
+
+void quic_conn_want_write(struct quic_conn *conn)
+{
+	if (conn->is_ready || conn->state == QUIC_CONN_LINGER)
+		return;
+	conn->is_ready = true;
+	TAILQ_INSERT_TAIL(&conn->engine->ready, conn, link);
+}
+
+void quic_conn_rearm(struct quic_conn *conn)
+{
+	uint64_t at_ns = ngtcp2_conn_get_expiry(conn->ngtcp2);
+
+	if (at_ns == UINT64_MAX)
+		timer_cancel(&conn->engine->wheel, &conn->timer);
+	else
+		timer_set(&conn->engine->wheel, &conn->timer, at_ns);
+}
+
+void quic_conn_rebind(struct quic_conn *conn, const struct addr *local)
+{
+	ngtcp2_path_storage path;
+
+	quic_path_init(&path, local, &conn->remote);
+	/*
+	 * Before the handshake is confirmed nothing may move (RFC 9000 9);
+	 * packets then simply leave from the new address, or the dial fails.
+	 */
+	if (ngtcp2_conn_initiate_immediate_migration(conn->ngtcp2, &path.path,
+						     conn->engine->now_ns) != 0)
+		return;
+	conn->local = *local;
+	conn->is_local_known = !addr_is_wildcard(local);
+	quic_conn_want_write(conn);
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A connection's end (RFC 9000 10): what it means to the speaker and the
+ * peer, the last events, and the ids that linger for three probe timeouts
+ * with a ready-made close packet, so that late packets are neither
+ * mistaken for an unknown connection nor cost a TLS state.
+ */
+#include "quic/engine.h"
+
+#include <string.h>
+
+/*
+ * What the end of a connection means to the speaker and to the peer.
+ */
+struct conn_end {
+	struct transport_close close;
+	ngtcp2_ccerr ccerr;
+	bool is_told;	   /* a CONNECTION_CLOSE goes out */
+	bool is_lingering; /* late packets of the peer are expected */
+};
+
+static void explain_peer_close(const struct quic_conn *conn, struct conn_end *end)
+{
+	const ngtcp2_ccerr *ccerr = ngtcp2_conn_get_ccerr(conn->ngtcp2);
+	bool is_refusal;
+
+	if (ccerr->type == NGTCP2_CCERR_TYPE_APPLICATION)
+		is_refusal = ccerr->error_code >= QUIC_CLOSE_REFUSED &&
+			     ccerr->error_code <= QUIC_CLOSE_NO_KEY;
+	else
+		is_refusal = ccerr->error_code == NGTCP2_CONNECTION_REFUSED ||
+			     (ccerr->error_code & ~0xffull) == NGTCP2_CRYPTO_ERROR;
+	end->close.err = is_refusal ? WEFT_EREFUSED : WEFT_ECLOSED;
+	end->close.code = ccerr->error_code;
+	end->close.by_peer = true;
+	end->is_lingering = !conn->is_peer_reset;
+}
+
+static void explain_tls(const struct quic_conn *conn, struct conn_end *end)
+{
+	uint8_t alert = ngtcp2_conn_get_tls_alert(conn->ngtcp2);
+
+	end->close.err = conn->is_wrong_key ? WEFT_EWRONGKEY : WEFT_EREFUSED;
+	end->close.code = NGTCP2_CRYPTO_ERROR | alert;
+	ngtcp2_ccerr_set_tls_alert(&end->ccerr, alert, NULL, 0);
+	end->is_told = end->is_lingering = true;
+	if (alert == TLS_ALERT_NO_APPLICATION_PROTOCOL)
+		conn->engine->stats.refused_alpn_cnt++;
+}
+
+static void conn_explain(const struct quic_conn *conn, int liberr, struct conn_end *end)
+{
+	struct quic_stats *stats = &conn->engine->stats;
+
+	switch (liberr) {
+	case 0: /* our speaker, or a rule of ours */
+		end->close.err = conn->close_err;
+		end->close.code = conn->close_code;
+		ngtcp2_ccerr_set_application_error(&end->ccerr, conn->close_code,
+						   (const uint8_t *)conn->close_reason,
+						   strlen(conn->close_reason));
+		end->is_told = end->is_lingering = true;
+		break;
+	case NGTCP2_ERR_DRAINING:
+		explain_peer_close(conn, end);
+		break;
+	case NGTCP2_ERR_CRYPTO:
+		explain_tls(conn, end);
+		break;
+	case NGTCP2_ERR_HANDSHAKE_TIMEOUT:
+		stats->handshake_timeout_cnt++;
+		end->close.err = conn->has_heard ? WEFT_ETIMEOUT : WEFT_EUNREACHABLE;
+		break;
+	case NGTCP2_ERR_IDLE_CLOSE:
+		stats->idle_timeout_cnt++;
+		end->close.err = WEFT_ETIMEOUT;
+		break;
+	case NGTCP2_ERR_DROP_CONN:
+	case NGTCP2_ERR_RETRY:
+		end->close.err = WEFT_EMALFORMED;
+		break;
+	case NGTCP2_ERR_RECV_VERSION_NEGOTIATION:
+		end->close.err = WEFT_EREFUSED;
+		break;
+	default:
+		end->close.err = liberr == NGTCP2_ERR_NOMEM ? WEFT_EFULL : WEFT_EMALFORMED;
+		ngtcp2_ccerr_set_liberr(&end->ccerr, liberr, NULL, 0);
+		end->close.code = end->ccerr.error_code;
+		end->is_told = end->is_lingering = true;
+	}
+}
+
+/* The close packet is made once; a lingering connection only repeats it. */
+static void send_close_packet(struct quic_conn *conn, const uint8_t *packet, size_t len)
+{
+	struct quic_engine *engine = conn->engine;
+	struct dgram_route route = {.local = conn->local, .remote = conn->remote};
+	struct dgram_slot slot;
+
+	if (!engine->sink->ops->reserve(engine->sink, len, &slot))
+		return;
+	memcpy(slot.data, packet, len);
+	engine->sink->ops->commit(engine->sink, &slot, len, &route);
+	engine->stats.close_sent_cnt++;
+}
+
+static void conn_say_goodbye(struct quic_conn *conn, const ngtcp2_ccerr *ccerr)
+{
+	struct quic_engine *engine = conn->engine;
+	uint8_t packet[NGTCP2_MAX_UDP_PAYLOAD_SIZE];
+	ngtcp2_path_storage path;
+	ngtcp2_ssize len;
+
+	ngtcp2_path_storage_zero(&path);
+	len = ngtcp2_conn_write_connection_close(conn->ngtcp2, &path.path, NULL, packet,
+						 sizeof(packet), ccerr, engine->now_ns);
+	if (len <= 0)
+		return;
+	quic_path_addr(&path.path.remote, &conn->remote);
+	send_close_packet(conn, packet, (size_t)len);
+	conn->close_packet = heap_alloc(engine->heap, (size_t)len);
+	if (!conn->close_packet)
+		return;
+	memcpy(conn->close_packet, packet, (size_t)len);
+	conn->close_packet_len = (size_t)len;
+}
+
+/* Answers to 1, 2, 4, 8, ... datagrams: RFC 9000 10.2.1 asks for fewer and fewer. */
+void quic_conn_input_lingering(struct quic_conn *conn)
+{
+	uint32_t cnt = ++conn->close_heard_cnt;
+
+	if (conn->close_packet && (cnt & (cnt - 1)) == 0)
+		send_close_packet(conn, conn->close_packet, conn->close_packet_len);
+}
+
+/* What a connection needs no more once it only lingers. Leaves ids and the close packet. */
+static void conn_strip(struct quic_conn *conn)
+{
+	struct quic_engine *engine = conn->engine;
+
+	timer_cancel(&engine->wheel, &conn->timer);
+	quic_conn_forget_reset_tokens(conn);
+	quic_limits_release(&engine->limits, conn->prefix_count);
+	quic_limits_release(&engine->limits, conn->key_count);
+	conn->prefix_count = conn->key_count = NULL;
+	/* SSL_free calls back into ngtcp2 unless the reference is gone. */
+	if (conn->ssl)
+		SSL_set_app_data(conn->ssl, NULL);
+	ngtcp2_conn_del(conn->ngtcp2);
+	conn->ngtcp2 = NULL;
+	SSL_free(conn->ssl);
+	conn->ssl = NULL;
+	ngtcp2_crypto_ossl_ctx_del(conn->ossl);
+	conn->ossl = NULL;
+}
+
+static void conn_release(struct quic_conn *conn)
+{
+	struct quic_engine *engine = conn->engine;
+
+	if (conn->is_lingering) {
+		TAILQ_REMOVE(&engine->lingering, conn, link);
+		engine->lingering_cnt--;
+	}
+	timer_cancel(&engine->wheel, &conn->timer);
+	quic_conn_retire_cids(conn);
+	heap_release(engine->heap, conn->close_packet);
+	pool_release(&engine->conns, conn);
+}
+
+static void conn_linger(struct quic_conn *conn, uint64_t linger_ns)
+{
+	struct quic_engine *engine = conn->engine;
+
+	if (engine->lingering_cnt == engine->linger_cap)
+		conn_release(TAILQ_FIRST(&engine->lingering));
+	conn->is_lingering = true;
+	TAILQ_INSERT_TAIL(&engine->lingering, conn, link);
+	engine->lingering_cnt++;
+	timer_set(&engine->wheel, &conn->timer, engine->now_ns + linger_ns);
+}
+
+void quic_conn_linger_over(struct quic_conn *conn)
+{
+	conn_release(conn);
+}
+
+/* From here on the connection is out of every count and list but its ids'. */
+static void conn_retire(struct quic_conn *conn)
+{
+	struct quic_engine *engine = conn->engine;
+
+	if (conn->is_ready)
+		TAILQ_REMOVE(&engine->ready, conn, link);
+	conn->is_ready = false;
+	if (!conn->is_dialler && conn->state == QUIC_CONN_HANDSHAKE)
+		engine->stats.handshake_cnt--;
+	engine->stats.conn_cnt--;
+	conn->state = QUIC_CONN_LINGER;
+}
+
+/* The speaker may call ops from these events; they find a lingering connection. */
+static void conn_tell(struct quic_conn *conn, const struct transport_close *close)
+{
+	struct quic_engine *engine = conn->engine;
+	struct quic_stream *stream;
+
+	while ((stream = TAILQ_FIRST(&conn->streams)))
+		quic_stream_close(stream, close->code);
+	if (conn->is_dialler || conn->is_announced)
+		engine->events->conn_closed(engine->ctx, &conn->transport, close, engine->now_ns);
+}
+
+void quic_conn_shut(struct quic_conn *conn, int liberr)
+{
+	uint64_t linger_ns = 3 * ngtcp2_conn_get_pto(conn->ngtcp2);
+	struct conn_end end = {0};
+
+	ngtcp2_ccerr_default(&end.ccerr);
+	conn_explain(conn, liberr, &end);
+	end.close.has_key = conn->has_actual_key;
+	memcpy(end.close.actual_key, conn->actual_key, TRANSPORT_KEY_LEN);
+	if (end.is_told)
+		conn_say_goodbye(conn, &end.ccerr);
+	conn_retire(conn);
+	conn_tell(conn, &end.close);
+	conn_strip(conn);
+	if (end.is_lingering)
+		conn_linger(conn, linger_ns);
+	else
+		conn_release(conn);
+}
+
+void quic_conn_abandon(struct quic_conn *conn)
+{
+	struct quic_stream *stream;
+
+	if (conn->state != QUIC_CONN_LINGER) {
+		conn_retire(conn);
+		while ((stream = TAILQ_FIRST(&conn->streams)))
+			quic_stream_release(stream);
+		conn_strip(conn);
+	}
+	conn_release(conn);
+}

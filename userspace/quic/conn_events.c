@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What ngtcp2 says about a connection, as one table of callbacks: TLS
+ * bytes, the proof of the peer's key, ids in and out, paths and keys.
+ * Streams' callbacks are stream.c's.
+ */
+#include "quic/engine.h"
+
+#include <string.h>
+
+/* Engine's rule against the peer; told with an application close once the turn is over. */
+static void conn_refuse(struct quic_conn *conn, uint64_t code, const char *reason)
+{
+	conn->is_close_wanted = true;
+	conn->close_err = WEFT_EREFUSED;
+	conn->close_code = code;
+	strncpy(conn->close_reason, reason, QUIC_REASON_LEN_MAX);
+}
+
+/*
+ * Runs when TLS has checked the peer's Finished, so that the key is proved
+ * before it is compared. A dialler that fails here has sent nothing of its
+ * own identity yet: its certificate waits in the same flight.
+ */
+static int check_peer(struct quic_conn *conn)
+{
+	uint8_t alert = 0;
+
+	if (!quic_tls_has_alpn(conn->ssl)) {
+		alert = TLS_ALERT_NO_APPLICATION_PROTOCOL;
+	} else {
+		conn->has_actual_key = quic_tls_peer_key(conn->ssl, conn->actual_key);
+		conn->is_wrong_key = conn->is_dialler && (!conn->has_actual_key ||
+							  memcmp(conn->actual_key, conn->peer_key,
+								 TRANSPORT_KEY_LEN) != 0);
+		if (conn->is_wrong_key)
+			alert = conn->has_actual_key ? TLS_ALERT_BAD_CERTIFICATE
+						     : TLS_ALERT_UNSUPPORTED_CERTIFICATE;
+	}
+	if (!alert)
+		return 0;
+	ngtcp2_conn_set_tls_alert(conn->ngtcp2, alert);
+	return NGTCP2_ERR_CRYPTO;
+}
+
+static int on_crypto_data(ngtcp2_conn *ngtcp2, ngtcp2_encryption_level level, uint64_t offset,
+			  const uint8_t *data, size_t len, void *user)
+{
+	struct quic_conn *conn = user;
+	int rv = ngtcp2_crypto_recv_crypto_data_cb(ngtcp2, level, offset, data, len, user);
+
+	if (rv != 0 || conn->is_peer_checked || !SSL_is_init_finished(conn->ssl))
+		return rv;
+	conn->is_peer_checked = true;
+	return check_peer(conn);
+}
+
+static int on_handshake_completed(ngtcp2_conn *ngtcp2, void *user)
+{
+	struct quic_conn *conn = user;
+	struct quic_engine *engine = conn->engine;
+
+	(void)ngtcp2;
+	if (!conn->is_dialler)
+		engine->stats.handshake_cnt--;
+	conn->state = QUIC_CONN_OPEN;
+	quic_limits_release(&engine->limits, conn->prefix_count);
+	conn->prefix_count = NULL;
+	if (!conn->has_actual_key) {
+		conn_refuse(conn, QUIC_CLOSE_NO_KEY, "an Ed25519 node key is required");
+		return 0;
+	}
+	memcpy(conn->peer_key, conn->actual_key, TRANSPORT_KEY_LEN);
+	conn->key_count = quic_limits_hold_key(&engine->limits, conn->peer_key);
+	if (!conn->key_count) {
+		engine->stats.refused_key_cnt++;
+		conn_refuse(conn, QUIC_CLOSE_REFUSED, "too many connections of one key");
+		return 0;
+	}
+	conn->is_resumed = SSL_session_reused(conn->ssl);
+	engine->stats.resumed_cnt += conn->is_resumed;
+	engine->stats.completed_cnt++;
+	conn->is_announced = true;
+	if (engine->events->conn_ready(engine->ctx, &conn->transport, engine->now_ns) < 0)
+		conn_refuse(conn, QUIC_CLOSE_REFUSED, "refused");
+	return 0;
+}
+
+int quic_conn_keep_session(SSL *ssl, SSL_SESSION *session)
+{
+	ngtcp2_crypto_conn_ref *ref = SSL_get_app_data(ssl);
+	struct quic_conn *conn = ref ? ref->user_data : NULL;
+
+	if (!conn || conn->state != QUIC_CONN_OPEN)
+		return 0;
+	quic_tls_keep_session(&conn->engine->tls, conn->peer_key, session);
+	return 1;
+}
+
+static void fill_random(uint8_t *dst, size_t len, const ngtcp2_rand_ctx *ctx)
+{
+	random_fill(ctx->native_handle, dst, len);
+}
+
+static int on_path_challenge(ngtcp2_conn *ngtcp2, ngtcp2_path_challenge_data *data, void *user)
+{
+	struct quic_conn *conn = user;
+
+	(void)ngtcp2;
+	random_fill(conn->engine->random, data->data, sizeof(data->data));
+	return 0;
+}
+
+static int on_new_cid(ngtcp2_conn *ngtcp2, ngtcp2_cid *cid, ngtcp2_stateless_reset_token *token,
+		      size_t len, void *user)
+{
+	struct quic_conn *conn = user;
+
+	(void)ngtcp2;
+	if (len != WEFT_CID_LEN || quic_conn_issue_cid(conn, cid->data) < 0)
+		return NGTCP2_ERR_CALLBACK_FAILURE;
+	cid->datalen = len;
+	quic_reset_token(conn->engine, cid->data, token->data);
+	return 0;
+}
+
+static int on_remove_cid(ngtcp2_conn *ngtcp2, const ngtcp2_cid *cid, void *user)
+{
+	struct quic_conn *conn = user;
+
+	(void)ngtcp2;
+	if (cid->datalen == WEFT_CID_LEN)
+		quic_conn_retire_cid(conn, cid->data);
+	return 0;
+}
+
+static int on_peer_cid(ngtcp2_conn *ngtcp2, ngtcp2_connection_id_status_type type, uint64_t seq,
+		       const ngtcp2_cid *cid, const ngtcp2_stateless_reset_token *token, void *user)
+{
+	(void)ngtcp2;
+	(void)seq;
+	(void)cid;
+	if (!token)
+		return 0;
+	if (type == NGTCP2_CONNECTION_ID_STATUS_TYPE_ACTIVATE)
+		quic_conn_learn_reset_token(user, token->data);
+	else
+		quic_conn_forget_reset_token(user, token->data);
+	return 0;
+}
+
+static int on_stateless_reset(ngtcp2_conn *ngtcp2, const ngtcp2_pkt_stateless_reset2 *reset,
+			      void *user)
+{
+	struct quic_conn *conn = user;
+
+	(void)ngtcp2;
+	(void)reset;
+	conn->is_peer_reset = true;
+	return 0;
+}
+
+static int on_path_validated(ngtcp2_conn *ngtcp2, uint32_t flags, const ngtcp2_path *path,
+			     const ngtcp2_path *fallback, ngtcp2_path_validation_result result,
+			     void *user)
+{
+	struct quic_conn *conn = user;
+	const ngtcp2_path *current = ngtcp2_conn_get_path(ngtcp2);
+
+	(void)flags;
+	(void)fallback;
+	if (result == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS && ngtcp2_path_eq(path, current))
+		conn->engine->stats.migrated_cnt++;
+	return 0;
+}
+
+/*
+ * ngtcp2 asks for the next keys ahead of their use: the first time after
+ * the handshake, then once after every update.
+ */
+static int on_update_key(ngtcp2_conn *ngtcp2, uint8_t *rx_secret, uint8_t *tx_secret,
+			 ngtcp2_crypto_aead_ctx *rx_ctx, uint8_t *rx_iv,
+			 ngtcp2_crypto_aead_ctx *tx_ctx, uint8_t *tx_iv,
+			 const uint8_t *current_rx_secret, const uint8_t *current_tx_secret,
+			 size_t secret_len, void *user)
+{
+	struct quic_conn *conn = user;
+
+	if (conn->key_prepared_cnt++ > 0)
+		conn->engine->stats.key_update_cnt++;
+	return ngtcp2_crypto_update_key_cb(ngtcp2, rx_secret, tx_secret, rx_ctx, rx_iv, tx_ctx,
+					   tx_iv, current_rx_secret, current_tx_secret, secret_len,
+					   user);
+}
+
+const ngtcp2_callbacks quic_conn_callbacks = {
+	.client_initial = ngtcp2_crypto_client_initial_cb,
+	.recv_client_initial = ngtcp2_crypto_recv_client_initial_cb,
+	.recv_crypto_data = on_crypto_data,
+	.handshake_completed = on_handshake_completed,
+	.encrypt = ngtcp2_crypto_encrypt_cb,
+	.decrypt = ngtcp2_crypto_decrypt_cb,
+	.hp_mask = ngtcp2_crypto_hp_mask_cb,
+	.recv_stream_data = quic_stream_on_data,
+	.acked_stream_data_offset = quic_stream_on_acked,
+	.stream_open = quic_stream_on_open,
+	.stream_close = quic_stream_on_close,
+	.recv_retry = ngtcp2_crypto_recv_retry_cb,
+	.extend_max_local_streams_bidi = quic_stream_on_credit,
+	.extend_max_stream_data = quic_stream_on_window,
+	.rand = fill_random,
+	.remove_connection_id = on_remove_cid,
+	.update_key = on_update_key,
+	.path_validation = on_path_validated,
+	.stream_reset = quic_stream_on_reset,
+	.delete_crypto_aead_ctx = ngtcp2_crypto_delete_crypto_aead_ctx_cb,
+	.delete_crypto_cipher_ctx = ngtcp2_crypto_delete_crypto_cipher_ctx_cb,
+	.version_negotiation = ngtcp2_crypto_version_negotiation_cb,
+	.recv_stateless_reset2 = on_stateless_reset,
+	.get_new_connection_id2 = on_new_cid,
+	.dcid_status2 = on_peer_cid,
+	.get_path_challenge_data2 = on_path_challenge,
+};

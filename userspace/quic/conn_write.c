@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Packets out: ngtcp2 encrypts straight into the sink's slot, as many
+ * packets of one size as pacing, congestion and the slot allow, so that
+ * one segmentation offload call sends them all. Streams take turns by the
+ * packet and share one when they have little to say.
+ */
+#include "quic/engine.h"
+
+/* An ngtcp2 verdict that concerns one stream; the packet goes on with the next. */
+static bool is_stream_verdict(ngtcp2_ssize rv)
+{
+	return rv == NGTCP2_ERR_STREAM_DATA_BLOCKED || rv == NGTCP2_ERR_STREAM_SHUT_WR ||
+	       rv == NGTCP2_ERR_STREAM_NOT_FOUND;
+}
+
+static void stream_rotate(struct quic_conn *conn, struct quic_stream *stream)
+{
+	if (!stream->is_sending)
+		return;
+	TAILQ_REMOVE(&conn->sending, stream, send_link);
+	TAILQ_INSERT_TAIL(&conn->sending, stream, send_link);
+}
+
+static ngtcp2_ssize write_packet(ngtcp2_conn *ngtcp2, ngtcp2_path *path, ngtcp2_pkt_info *info,
+				 uint8_t *dst, size_t cap, ngtcp2_tstamp now_ns, void *user)
+{
+	struct quic_conn *conn = user;
+	ngtcp2_vec vecs[TRANSPORT_SPANS_MAX];
+	struct quic_stream *stream;
+	ngtcp2_ssize taken, rv;
+	unsigned vec_cnt;
+	uint32_t flags;
+
+	for (;;) {
+		stream = conn->state == QUIC_CONN_OPEN && ngtcp2_conn_get_max_data_left(ngtcp2)
+				 ? TAILQ_FIRST(&conn->sending)
+				 : NULL;
+		vec_cnt = stream ? quic_stream_unsent(stream, vecs) : 0;
+		flags = stream ? NGTCP2_WRITE_STREAM_FLAG_MORE : NGTCP2_WRITE_STREAM_FLAG_NONE;
+		if (stream && stream->is_fin_wanted)
+			flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
+		taken = -1;
+		rv = ngtcp2_conn_writev_stream(ngtcp2, path, info, dst, cap, &taken, flags,
+					       stream ? stream->id : -1, vecs, vec_cnt, now_ns);
+		if (stream && taken >= 0) {
+			quic_stream_sent(stream, (size_t)taken);
+			stream_rotate(conn, stream);
+		}
+		if (rv == NGTCP2_ERR_WRITE_MORE)
+			continue;
+		if (!stream || !is_stream_verdict(rv))
+			return rv;
+		stream->is_shut = stream->is_shut || rv != NGTCP2_ERR_STREAM_DATA_BLOCKED;
+		quic_stream_stop_write(stream);
+	}
+}
+
+/*
+ * How much room to ask for: a batch for a connection with data, else what
+ * the largest single packet (a PMTUD probe) may need.
+ */
+static size_t batch_len(const struct quic_conn *conn)
+{
+	const struct quic_engine *engine = conn->engine;
+	size_t len = engine->dgram_len_max;
+
+	if (!TAILQ_EMPTY(&conn->sending) && ngtcp2_conn_get_send_quantum(conn->ngtcp2) > len)
+		len = ngtcp2_conn_get_send_quantum(conn->ngtcp2);
+	return len < engine->sink->batch_len_max ? len : engine->sink->batch_len_max;
+}
+
+static void conn_count_packets(struct quic_conn *conn, size_t len, size_t segment_len)
+{
+	struct quic_engine *engine = conn->engine;
+
+	conn->packets_since_keys += (len + segment_len - 1) / segment_len;
+	if (conn->packets_since_keys < engine->key_update_after_cnt)
+		return;
+	/* Refused until the peer has confirmed the last change; then the next batch asks again. */
+	if (ngtcp2_conn_initiate_key_update(conn->ngtcp2, engine->now_ns) == 0)
+		conn->packets_since_keys = 0;
+}
+
+enum quic_written quic_conn_write(struct quic_conn *conn)
+{
+	struct quic_engine *engine = conn->engine;
+	struct dgram_sink *sink = engine->sink;
+	size_t want = batch_len(conn), segment_len = 0;
+	ngtcp2_pkt_info info = {0};
+	struct dgram_route route = {0};
+	ngtcp2_path_storage path;
+	struct dgram_slot slot;
+	ngtcp2_ssize len;
+
+	if (!sink->ops->reserve(sink, want, &slot))
+		return QUIC_WRITTEN_FULL;
+	ngtcp2_path_storage_zero(&path);
+	len = ngtcp2_conn_write_aggregate_pkt2(conn->ngtcp2, &path.path, &info, slot.data, want,
+					       &segment_len, write_packet, 0, engine->now_ns);
+	if (len <= 0) {
+		sink->ops->cancel(sink, &slot);
+		if (len < 0) {
+			quic_conn_shut(conn, (int)len);
+			return QUIC_WRITTEN_GONE;
+		}
+		quic_conn_rearm(conn);
+		return QUIC_WRITTEN_QUIET;
+	}
+	ngtcp2_conn_update_pkt_tx_time(conn->ngtcp2, engine->now_ns);
+	quic_path_addr(&path.path.remote, &route.remote);
+	if (conn->is_local_known)
+		quic_path_addr(&path.path.local, &route.local);
+	route.segment_len = (size_t)len > segment_len ? segment_len : 0;
+	route.ecn = info.ecn;
+	sink->ops->commit(sink, &slot, (size_t)len, &route);
+	conn_count_packets(conn, (size_t)len, segment_len);
+	return QUIC_WRITTEN;
+}

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The engine: QUIC v1 on one worker, without I/O.
+ *
+ * Inbound. quic_engine_input reads the invariants (RFC 8999) and sorts:
+ *   short header: the tag of the id is checked, then the table is asked;
+ *     no tag or no entry: a stateless reset of the peer's is recognised by
+ *     its token, else quic_answer_reset (RFC 9000 10.3);
+ *   unknown version: quic_answer_version, to datagrams of 1200 bytes (6);
+ *   long header: by our id, by the client's first id, else a first Initial
+ *     passes engine_accept: token (8.1), caps, Retry under pressure,
+ *     then quic_conn_accept.
+ * quic_conn_input gives the datagram to ngtcp2, which calls back into
+ * conn_events.c and stream.c; stream bytes reach the speaker inside.
+ *
+ * Outbound. Whatever makes a connection want to write puts it on the ready
+ * list; quic_engine_flush takes them in turn and quic_conn_write fills one
+ * slot of the sink with a run of equal packets. Then the connection's one
+ * timer is set, and quic_engine_expire puts it back on the list when due.
+ *
+ * Left out: 0-RTT (nothing of ours is safe to replay), NEW_TOKEN, preferred
+ * addresses, unidirectional streams, DATAGRAM frames, versions but v1.
+ */
+#include "quic/engine.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+
+#define SESSION_CAP 1024
+/*
+ * About 6 GB. AES-GCM allows 2^23 packets under a key (RFC 9001 6.6);
+ * changing earlier keeps the path exercised.
+ */
+#define KEY_UPDATE_AFTER_CNT (1u << 22)
+
+static void *mem_alloc(size_t len, void *heap)
+{
+	return heap_alloc(heap, len);
+}
+
+static void mem_free(void *block, void *heap)
+{
+	heap_release(heap, block);
+}
+
+static void *mem_zalloc(size_t cnt, size_t len, void *heap)
+{
+	return heap_zalloc(heap, cnt, len);
+}
+
+static void *mem_resize(void *block, size_t len, void *heap)
+{
+	return heap_resize(heap, block, len);
+}
+
+void quic_config_defaults(struct quic_config *config)
+{
+	*config = (struct quic_config){
+		.conn_cap = 1024,
+		.conn_per_prefix_cap = 64,
+		.conn_per_key_cap = 4,
+		.stream_per_conn_cap = 128,
+		.stream_cap = 8192,
+		.retry_above_cnt = 256,
+		.handshake_timeout_ns = 10 * NS_PER_S,
+		.idle_timeout_ns = 60 * NS_PER_S,
+		.keepalive_ns = 20 * NS_PER_S,
+		.window_len_min = 1 << 20,
+		.window_len_max = 32 << 20,
+		.heap_cap = 128 << 20,
+		.congestion = QUIC_CUBIC,
+		.is_pmtud_on = true,
+	};
+}
+
+static uint32_t linger_cap_of(const struct quic_config *config)
+{
+	return config->conn_cap / 4 + 4;
+}
+
+/* Lingering connections have ids too, so tables are sized for all. */
+static uint32_t slot_cap_of(const struct quic_config *config)
+{
+	return config->conn_cap + linger_cap_of(config);
+}
+
+static size_t engine_footprint(const struct quic_config *config)
+{
+	uint32_t slot_cap = slot_cap_of(config);
+
+	return pool_footprint(sizeof(struct quic_conn), slot_cap) +
+	       pool_footprint(sizeof(struct quic_stream), config->stream_cap) +
+	       quic_cids_footprint(slot_cap) + quic_limits_footprint(slot_cap) +
+	       quic_tls_footprint(SESSION_CAP);
+}
+
+static int engine_lay_out(struct quic_engine *engine, const struct quic_engine_params *params)
+{
+	const struct quic_config *config = &params->config;
+	uint32_t slot_cap = slot_cap_of(config);
+	uint64_t secret[2];
+	int err;
+
+	err = arena_open(&engine->arena, engine_footprint(config));
+	if (err < 0)
+		return err;
+	err = heap_new(config->heap_cap, &engine->heap);
+	if (err < 0)
+		return err;
+	random_fill(params->random, secret, sizeof(secret));
+	if ((err = pool_init(&engine->conns, &engine->arena, sizeof(struct quic_conn), slot_cap)) <
+		    0 ||
+	    (err = pool_init(&engine->streams, &engine->arena, sizeof(struct quic_stream),
+			     config->stream_cap)) < 0 ||
+	    (err = quic_cids_init(&engine->cids, &engine->arena, slot_cap, config->worker,
+				  params->random, params->now_ns)) < 0 ||
+	    (err = quic_limits_init(&engine->limits, &engine->arena, slot_cap,
+				    config->conn_per_prefix_cap, config->conn_per_key_cap,
+				    secret)) < 0)
+		return err;
+	return quic_tls_init(&engine->tls, &engine->arena, params->key, SESSION_CAP, secret);
+}
+
+int quic_engine_new(const struct quic_engine_params *params, struct quic_engine **out_engine)
+{
+	struct quic_engine *engine = calloc(1, sizeof(*engine));
+	int err;
+
+	if (!engine)
+		return -ENOMEM;
+	engine->transport.ops = &quic_transport_ops;
+	engine->config = params->config;
+	engine->events = params->events;
+	engine->ctx = params->ctx;
+	engine->random = params->random;
+	engine->now_ns = params->now_ns;
+	engine->linger_cap = linger_cap_of(&params->config);
+	engine->key_update_after_cnt = KEY_UPDATE_AFTER_CNT;
+	TAILQ_INIT(&engine->ready);
+	TAILQ_INIT(&engine->lingering);
+	timer_wheel_init(&engine->wheel, params->now_ns);
+	err = engine_lay_out(engine, params);
+	if (err == 0)
+		err = quic_tls_derive(params->key, "weft stateless reset 1", engine->reset_secret);
+	/* A thread-safe one-time warm-up of OpenSSL's algorithm look-ups. */
+	if (err == 0 && ngtcp2_crypto_ossl_init() != 0)
+		err = WEFT_EFULL;
+	if (err < 0) {
+		quic_engine_free(engine);
+		return err;
+	}
+	random_fill(engine->random, engine->token_secret, sizeof(engine->token_secret));
+	SSL_CTX_sess_set_new_cb(engine->tls.client, quic_conn_keep_session);
+	engine->mem = (ngtcp2_mem){engine->heap, mem_alloc, mem_free, mem_zalloc, mem_resize};
+	quic_engine_set_sink(engine, params->sink);
+	*out_engine = engine;
+	return 0;
+}
+
+void quic_engine_free(struct quic_engine *engine)
+{
+	struct quic_conn *conn;
+
+	if (!engine)
+		return;
+	while (engine->conns.used_cnt && (conn = pool_next(&engine->conns, NULL)))
+		quic_conn_abandon(conn);
+	quic_tls_fini(&engine->tls);
+	heap_free(engine->heap);
+	arena_close(&engine->arena);
+	OPENSSL_cleanse(engine, sizeof(*engine));
+	free(engine);
+}
+
+struct transport *quic_engine_transport(struct quic_engine *engine)
+{
+	return &engine->transport;
+}
+
+void quic_engine_set_sink(struct quic_engine *engine, struct dgram_sink *sink)
+{
+	size_t len_max =
+		sink->batch_len_max < QUIC_DGRAM_LEN_MAX ? QUIC_DGRAM_LEN_ETH : QUIC_DGRAM_LEN_MAX;
+
+	weft_assert(sink->batch_len_max >= QUIC_DGRAM_LEN_ETH);
+	/* Live connections may have found a path for what they were promised. */
+	weft_assert(engine->stats.conn_cnt == 0 || sink->batch_len_max >= engine->dgram_len_max);
+	engine->sink = sink;
+	if (engine->stats.conn_cnt == 0)
+		engine->dgram_len_max = len_max;
+}
+
+static void engine_turn(struct quic_engine *engine, uint64_t now_ns)
+{
+	if (now_ns > engine->now_ns)
+		engine->now_ns = now_ns;
+}
+
+static void engine_start(struct quic_engine *engine, struct dgram *dgram, const ngtcp2_pkt_hd *hd,
+			 const ngtcp2_cid *original)
+{
+	struct quic_accept accept = {.hd = hd, .original = original};
+	struct quic_conn *conn;
+
+	accept.prefix_count = quic_limits_hold_prefix(&engine->limits, &dgram->remote);
+	if (!accept.prefix_count) {
+		engine->stats.refused_prefix_cnt++;
+		quic_answer_refuse(engine, dgram, hd, NGTCP2_CONNECTION_REFUSED);
+		return;
+	}
+	conn = quic_conn_accept(engine, dgram, &accept);
+	if (!conn) {
+		engine->stats.refused_full_cnt++;
+		quic_limits_release(&engine->limits, accept.prefix_count);
+		quic_answer_refuse(engine, dgram, hd, NGTCP2_CONNECTION_REFUSED);
+		return;
+	}
+	/* A ClientHello in several datagrams is held only for a validated address. */
+	if (quic_conn_input(conn, dgram) == NGTCP2_ERR_RETRY)
+		quic_answer_retry(engine, dgram, hd);
+}
+
+static void engine_accept(struct quic_engine *engine, struct dgram *dgram)
+{
+	ngtcp2_cid original;
+	enum quic_token token;
+	ngtcp2_pkt_hd hd;
+
+	/* Also refuses what is no Initial and Initials below 1200 bytes (14.1). */
+	if (ngtcp2_accept(&hd, dgram->data, dgram->len) != 0) {
+		engine->stats.garbage_cnt++;
+		return;
+	}
+	token = quic_token_check(engine, &dgram->remote, &hd, &original);
+	if (token == QUIC_TOKEN_BAD) {
+		engine->stats.bad_token_cnt++;
+		quic_answer_refuse(engine, dgram, &hd, NGTCP2_INVALID_TOKEN);
+	} else if (engine->is_draining || engine->stats.conn_cnt >= engine->config.conn_cap) {
+		engine->stats.refused_full_cnt++;
+		quic_answer_refuse(engine, dgram, &hd, NGTCP2_CONNECTION_REFUSED);
+	} else if (token == QUIC_TOKEN_NONE &&
+		   engine->stats.handshake_cnt >= engine->config.retry_above_cnt) {
+		quic_answer_retry(engine, dgram, &hd);
+	} else {
+		engine_start(engine, dgram, &hd, token == QUIC_TOKEN_VALID ? &original : NULL);
+	}
+}
+
+static void engine_input_long(struct quic_engine *engine, struct dgram *dgram,
+			      const ngtcp2_version_cid *ids)
+{
+	struct cid_origin origin = {.len = (uint8_t)ids->dcidlen};
+	struct quic_conn *conn = NULL;
+
+	if (ids->dcidlen == WEFT_CID_LEN)
+		conn = map_lookup(&engine->cids.ours, ids->dcid);
+	if (!conn && ids->dcidlen <= CID_ORIGIN_LEN_MAX) {
+		memcpy(origin.data, ids->dcid, ids->dcidlen);
+		conn = map_lookup(&engine->cids.origins, &origin);
+	}
+	if (conn)
+		(void)quic_conn_input(conn, dgram);
+	else
+		engine_accept(engine, dgram);
+}
+
+static void engine_input_short(struct quic_engine *engine, struct dgram *dgram,
+			       const uint8_t cid[static WEFT_CID_LEN])
+{
+	struct quic_conn *conn = NULL;
+	const uint8_t *token = dgram->data + dgram->len - CID_RESET_TOKEN_LEN;
+	bool is_ours = quic_cids_is_ours(&engine->cids, cid);
+
+	if (is_ours)
+		conn = map_lookup(&engine->cids.ours, cid);
+	if (!conn)
+		conn = map_lookup(&engine->cids.reset_tokens, token);
+	if (conn) {
+		(void)quic_conn_input(conn, dgram);
+		return;
+	}
+	engine->stats.bad_tag_cnt += !is_ours;
+	quic_answer_reset(engine, dgram, cid);
+}
+
+void quic_engine_input(struct quic_engine *engine, struct dgram *dgram, uint64_t now_ns)
+{
+	ngtcp2_version_cid ids;
+	int rv;
+
+	engine_turn(engine, now_ns);
+	rv = ngtcp2_pkt_decode_version_cid(&ids, dgram->data, dgram->len, WEFT_CID_LEN);
+	if (rv != 0 && rv != NGTCP2_ERR_VERSION_NEGOTIATION) {
+		engine->stats.garbage_cnt++;
+		return;
+	}
+	if (!(dgram->data[0] & 0x80)) {
+		engine_input_short(engine, dgram, ids.dcid);
+	} else if (ids.version != 0 && ids.version != NGTCP2_PROTO_VER_V1) {
+		if (dgram->len >= NGTCP2_MAX_UDP_PAYLOAD_SIZE)
+			quic_answer_version(engine, dgram, &ids);
+		else
+			engine->stats.garbage_cnt++;
+	} else {
+		engine_input_long(engine, dgram, &ids);
+	}
+}
+
+/* What the speaker had queued before it closed still goes, as far as the window lets it. */
+static enum quic_written conn_write_last(struct quic_conn *conn)
+{
+	enum quic_written written;
+
+	do
+		written = quic_conn_write(conn);
+	while (written == QUIC_WRITTEN);
+	if (written != QUIC_WRITTEN_QUIET)
+		return written;
+	quic_conn_shut(conn, 0);
+	return QUIC_WRITTEN_GONE;
+}
+
+void quic_engine_flush(struct quic_engine *engine, uint64_t now_ns)
+{
+	enum quic_written written;
+	struct quic_conn *conn;
+
+	engine_turn(engine, now_ns);
+	engine->is_sink_full = false;
+	while ((conn = TAILQ_FIRST(&engine->ready))) {
+		written = conn->is_close_wanted ? conn_write_last(conn) : quic_conn_write(conn);
+		if (written == QUIC_WRITTEN_FULL) {
+			engine->is_sink_full = true;
+			return;
+		}
+		if (written == QUIC_WRITTEN_GONE)
+			continue;
+		TAILQ_REMOVE(&engine->ready, conn, link);
+		conn->is_ready = false;
+		if (written == QUIC_WRITTEN)
+			quic_conn_want_write(conn);
+	}
+}
+
+void quic_engine_expire(struct quic_engine *engine, uint64_t now_ns)
+{
+	engine_turn(engine, now_ns);
+	timer_wheel_expire(&engine->wheel, engine->now_ns);
+}
+
+uint64_t quic_engine_next_ns(const struct quic_engine *engine)
+{
+	if (!TAILQ_EMPTY(&engine->ready) && !engine->is_sink_full)
+		return engine->now_ns;
+	return timer_wheel_next_ns(&engine->wheel);
+}
+
+void quic_engine_drain(struct quic_engine *engine)
+{
+	engine->is_draining = true;
+}
+
+void quic_engine_rebind(struct quic_engine *engine, const struct addr *local, uint64_t now_ns)
+{
+	struct quic_conn *conn = NULL;
+
+	engine_turn(engine, now_ns);
+	engine->local = *local;
+	while ((conn = pool_next(&engine->conns, conn)))
+		if (conn->is_dialler && conn->state != QUIC_CONN_LINGER &&
+		    conn->remote.family == local->family)
+			quic_conn_rebind(conn, local);
+}
+
+void quic_engine_stats(const struct quic_engine *engine, struct quic_stats *out_stats)
+{
+	struct heap_usage usage;
+
+	*out_stats = engine->stats;
+	out_stats->stream_cnt = engine->streams.used_cnt;
+	out_stats->stream_peak_cnt = engine->streams.peak_cnt;
+	heap_usage(engine->heap, &usage);
+	out_stats->heap_used_len = usage.used_len;
+	out_stats->heap_peak_len = usage.peak_len;
+	out_stats->heap_cap = usage.cap;
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_QUIC_ENGINE_H
+#define WEFT_QUIC_ENGINE_H
+
+#include <sys/queue.h>
+
+#include <ngtcp2/ngtcp2.h>
+#include <ngtcp2/ngtcp2_crypto.h>
+#include <ngtcp2/ngtcp2_crypto_ossl.h>
+
+#include "base/arena.h"
+#include "base/heap.h"
+#include "base/map.h"
+#include "base/pool.h"
+#include "base/random.h"
+#include "base/timer.h"
+#include "quic/cid.h"
+#include "quic/limits.h"
+#include "quic/quic.h"
+#include "quic/tls.h"
+
+/*
+ * Private to quic/: the engine, its connections and streams, and what its
+ * files call in each other. Everything runs on the worker that owns the
+ * engine.
+ */
+#define QUIC_SECRET_LEN	    32
+#define QUIC_REASON_LEN_MAX 64
+/* Largest UDP payload that PMTUD tries: a 9000-byte link less IPv6 and UDP headers. */
+#define QUIC_DGRAM_LEN_MAX 8952
+/* The same for a 1500-byte link; sinks hold at least this much. */
+#define QUIC_DGRAM_LEN_ETH 1452
+/* Ids a peer may hold of one connection, retired but remembered ones included. */
+#define QUIC_CONN_CID_CAP 16
+/* Reset tokens of ids that we may be using towards a peer: current, probed, fallback. */
+#define QUIC_CONN_TOKEN_CAP 4
+
+struct quic_stream {
+	struct transport_stream transport; /* first: the seam's pointer is ours */
+	struct quic_conn *conn;
+	int64_t id;
+	TAILQ_ENTRY(quic_stream) all_link;		  /* conn->streams */
+	TAILQ_ENTRY(quic_stream) send_link;		  /* conn->sending */
+	struct transport_span spans[TRANSPORT_SPANS_MAX]; /* oldest unacknowledged first */
+	unsigned span_cnt;
+	unsigned sent_idx;   /* the span that the next unsent byte is in */
+	size_t sent_off;     /* and its place there */
+	size_t acked_off;    /* acknowledged bytes of spans[0] */
+	uint64_t unread_len; /* received and not yet given back as credit */
+	bool is_sending;     /* on conn->sending */
+	bool is_fin_wanted;
+	bool is_fin_sent;
+	bool is_shut;	      /* the sending side was given up by either end */
+	bool is_send_refused; /* the speaker waits for stream_writable */
+	bool is_gone;	      /* in its last event */
+};
+TAILQ_HEAD(quic_stream_list, quic_stream);
+
+enum quic_conn_state {
+	QUIC_CONN_HANDSHAKE,
+	QUIC_CONN_OPEN,
+	QUIC_CONN_LINGER, /* closed: only ids and perhaps a close packet are left */
+};
+
+struct quic_conn {
+	struct transport_conn transport; /* first: the seam's pointer is ours */
+	struct quic_engine *engine;
+	enum quic_conn_state state;
+	ngtcp2_conn *ngtcp2; /* NULL in LINGER, as is ssl */
+	SSL *ssl;
+	ngtcp2_crypto_ossl_ctx *ossl;
+	ngtcp2_crypto_conn_ref ref;
+	struct timer timer;
+	TAILQ_ENTRY(quic_conn) link; /* engine->ready, or engine->lingering */
+	struct quic_stream_list streams;
+	struct quic_stream_list sending; /* served in turn, a packet each */
+	struct limit_count *prefix_count;
+	struct limit_count *key_count;
+	struct addr local;
+	struct addr remote;
+	uint8_t peer_key[TRANSPORT_KEY_LEN]; /* the wanted, then the proved one */
+	uint8_t actual_key[TRANSPORT_KEY_LEN];
+	uint8_t cids[QUIC_CONN_CID_CAP][WEFT_CID_LEN];
+	uint8_t reset_tokens[QUIC_CONN_TOKEN_CAP][CID_RESET_TOKEN_LEN];
+	struct cid_origin origin; /* the id a client invented for us */
+	unsigned cid_cnt;
+	unsigned reset_token_cnt;
+	bool is_dialler;
+	bool is_ready;	     /* on engine->ready */
+	bool is_lingering;   /* on engine->lingering */
+	bool is_announced;   /* conn_ready was raised */
+	bool is_local_known; /* our address is no longer the kernel's choice */
+	bool is_resumed;
+	bool is_peer_checked;
+	bool is_wrong_key;
+	bool has_actual_key;
+	bool has_heard;	      /* anything at all came back */
+	bool is_peer_reset;   /* ended by a stateless reset */
+	bool is_close_wanted; /* the next flush ends it with the three fields below */
+	bool is_open_refused; /* the speaker waits for conn_streams_available */
+	int close_err;
+	uint64_t close_code;
+	char close_reason[QUIC_REASON_LEN_MAX + 1];
+	uint8_t *close_packet; /* in LINGER, on the heap; NULL: only listen */
+	size_t close_packet_len;
+	uint32_t close_heard_cnt;    /* datagrams since the close */
+	uint32_t key_prepared_cnt;   /* generations of packet keys made ready */
+	uint64_t packets_since_keys; /* sent under the keys in use, about */
+};
+TAILQ_HEAD(quic_conn_list, quic_conn);
+
+struct quic_engine {
+	struct transport transport; /* first: the seam's pointer is ours */
+	struct quic_config config;
+	const struct transport_events *events;
+	void *ctx;
+	struct random *random;
+	struct dgram_sink *sink;
+	size_t dgram_len_max; /* largest UDP payload any connection sends */
+	uint64_t now_ns;
+	struct arena arena;
+	struct heap *heap;
+	ngtcp2_mem mem;
+	struct pool conns; /* config.conn_cap and linger_cap together */
+	struct pool streams;
+	struct quic_cids cids;
+	struct quic_tls tls;
+	struct quic_limits limits;
+	struct timer_wheel wheel;
+	struct quic_conn_list ready;	 /* has something to write, or may have */
+	struct quic_conn_list lingering; /* oldest first */
+	uint32_t lingering_cnt;
+	uint32_t linger_cap;
+	uint8_t reset_secret[QUIC_SECRET_LEN]; /* outlives restarts */
+	uint8_t token_secret[QUIC_SECRET_LEN];
+	struct addr local;	       /* of the last rebind; ADDR_NONE: kernel's choice */
+	uint64_t key_update_after_cnt; /* packets */
+	bool is_draining;
+	bool is_sink_full;
+	struct quic_stats stats; /* what is not read off pools and heap */
+};
+
+/*
+ * path.c: struct addr to and from what ngtcp2 compares. A path points
+ * into its storage.
+ */
+void quic_path_init(ngtcp2_path_storage *storage, const struct addr *local,
+		    const struct addr *remote);
+void quic_path_addr(const ngtcp2_addr *from, struct addr *out_addr);
+
+/*
+ * conn.c: making and feeding.
+ * accept makes a connection for a first Initial; NULL when something is
+ *     full, and the prefix count stays the caller's.
+ * input takes a datagram; conn may be gone when it returns. Returns 0 or
+ *     the ngtcp2 error that ended conn.
+ * want_write puts conn on the ready list; rearm sets its timer.
+ */
+struct quic_accept {
+	const ngtcp2_pkt_hd *hd;
+	const ngtcp2_cid *original; /* the client's first choice, before a Retry; or NULL */
+	struct limit_count *prefix_count;
+};
+struct quic_conn *quic_conn_accept(struct quic_engine *engine, const struct dgram *dgram,
+				   const struct quic_accept *accept);
+int quic_conn_dial(struct quic_engine *engine, const struct transport_dial *dial,
+		   struct quic_conn **out_conn);
+int quic_conn_input(struct quic_conn *conn, struct dgram *dgram);
+void quic_conn_want_write(struct quic_conn *conn);
+void quic_conn_rearm(struct quic_conn *conn);
+void quic_conn_rebind(struct quic_conn *conn, const struct addr *local);
+
+/* conn_events.c: the table ngtcp2 calls, and the tickets OpenSSL hands out. */
+extern const ngtcp2_callbacks quic_conn_callbacks;
+int quic_conn_keep_session(SSL *ssl, SSL_SESSION *session);
+
+/* conn_cid.c: a connection's share of the id tables. 0 or WEFT_EFULL. */
+WEFT_MUST_CHECK
+int quic_conn_issue_cid(struct quic_conn *conn, uint8_t out_cid[static WEFT_CID_LEN]);
+void quic_conn_retire_cid(struct quic_conn *conn, const uint8_t cid[static WEFT_CID_LEN]);
+void quic_conn_retire_cids(struct quic_conn *conn);
+WEFT_MUST_CHECK
+int quic_conn_set_origin(struct quic_conn *conn, const ngtcp2_cid *cid);
+void quic_conn_learn_reset_token(struct quic_conn *conn, const uint8_t *token);
+void quic_conn_forget_reset_token(struct quic_conn *conn, const uint8_t *token);
+void quic_conn_forget_reset_tokens(struct quic_conn *conn);
+
+/*
+ * conn_write.c: one batch of conn's packets into the sink.
+ */
+enum quic_written {
+	QUIC_WRITTEN,	    /* and there may be more */
+	QUIC_WRITTEN_QUIET, /* nothing to write now; the timer is set */
+	QUIC_WRITTEN_FULL,  /* the sink took nothing */
+	QUIC_WRITTEN_GONE,  /* conn ended and must not be touched */
+};
+enum quic_written quic_conn_write(struct quic_conn *conn);
+
+/*
+ * conn_end.c: shut ends conn for an ngtcp2 error, or 0 for the wish in
+ * close_*: packet, last events, linger. abandon is silent, for a
+ * half-built connection and quic_engine_free.
+ */
+void quic_conn_shut(struct quic_conn *conn, int liberr);
+void quic_conn_abandon(struct quic_conn *conn);
+void quic_conn_input_lingering(struct quic_conn *conn);
+void quic_conn_linger_over(struct quic_conn *conn);
+
+/*
+ * stream.c: release gives spans back and forgets the stream; close raises
+ * the last event first. unsent fills vecs and returns how many; sent says
+ * that len bytes of them, and with all of them the end, are in packets.
+ * send and send_copy as the seam says.
+ */
+struct quic_stream *quic_stream_new(struct quic_conn *conn, int64_t id);
+void quic_stream_release(struct quic_stream *stream);
+void quic_stream_close(struct quic_stream *stream, uint64_t code);
+unsigned quic_stream_unsent(const struct quic_stream *stream,
+			    ngtcp2_vec vecs[static TRANSPORT_SPANS_MAX]);
+void quic_stream_sent(struct quic_stream *stream, size_t len);
+void quic_stream_want_write(struct quic_stream *stream);
+void quic_stream_stop_write(struct quic_stream *stream);
+int quic_stream_send(struct quic_stream *stream, const struct transport_span *span);
+int quic_stream_send_copy(struct quic_stream *stream, const void *data, size_t len);
+int quic_stream_on_open(ngtcp2_conn *ngtcp2, int64_t id, void *user);
+int quic_stream_on_data(ngtcp2_conn *ngtcp2, uint32_t flags, int64_t id, uint64_t offset,
+			const uint8_t *data, size_t len, void *user, void *stream_user);
+int quic_stream_on_acked(ngtcp2_conn *ngtcp2, int64_t id, uint64_t offset, uint64_t len, void *user,
+			 void *stream_user);
+int quic_stream_on_reset(ngtcp2_conn *ngtcp2, int64_t id, uint64_t final_size, uint64_t code,
+			 void *user, void *stream_user);
+int quic_stream_on_close(ngtcp2_conn *ngtcp2, uint32_t flags, int64_t id, uint64_t code, void *user,
+			 void *stream_user);
+int quic_stream_on_credit(ngtcp2_conn *ngtcp2, uint64_t max_streams, void *user);
+int quic_stream_on_window(ngtcp2_conn *ngtcp2, int64_t id, uint64_t max_data, void *user,
+			  void *stream_user);
+
+/* transport.c */
+extern const struct transport_ops quic_transport_ops;
+
+/*
+ * answer.c: datagrams that leave no state behind. Each takes credit from
+ * its prefix and is never larger than what triggered it.
+ */
+void quic_answer_version(struct quic_engine *engine, const struct dgram *dgram,
+			 const ngtcp2_version_cid *ids);
+void quic_answer_retry(struct quic_engine *engine, const struct dgram *dgram,
+		       const ngtcp2_pkt_hd *hd);
+void quic_answer_refuse(struct quic_engine *engine, const struct dgram *dgram,
+			const ngtcp2_pkt_hd *hd, uint64_t code);
+void quic_answer_reset(struct quic_engine *engine, const struct dgram *dgram,
+		       const uint8_t cid[static WEFT_CID_LEN]);
+/* quic_reset_token is the same for one id in every life of the node (RFC 9000 10.3.2). */
+void quic_reset_token(const struct quic_engine *engine, const uint8_t cid[static WEFT_CID_LEN],
+		      uint8_t out_token[static CID_RESET_TOKEN_LEN]);
+
+/* token.c: what the token of an Initial says (RFC 9000 8.1). */
+enum quic_token {
+	QUIC_TOKEN_NONE,  /* none, or none of ours: the address is not validated */
+	QUIC_TOKEN_VALID, /* our Retry reached this address a moment ago */
+	QUIC_TOKEN_BAD,	  /* ours, for another address, connection or time */
+};
+enum quic_token quic_token_check(const struct quic_engine *engine, const struct addr *remote,
+				 const ngtcp2_pkt_hd *hd, ngtcp2_cid *out_original);
+/* quic_token_make returns the length of the token, or 0 when OpenSSL fails. */
+#define QUIC_TOKEN_LEN_MAX NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN2
+size_t quic_token_make(const struct quic_engine *engine, const struct addr *remote,
+		       const ngtcp2_pkt_hd *hd, const ngtcp2_cid *retry_scid,
+		       uint8_t out_token[static QUIC_TOKEN_LEN_MAX]);
+
+#endif

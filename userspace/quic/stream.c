@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Streams: received bytes go straight to the speaker, bytes to send stay
+ * in the speaker's spans until the peer has acknowledged them. ngtcp2
+ * keeps pointers into spans for retransmission, so a span is given back
+ * only when all of it is acknowledged or the stream is closed.
+ */
+#include "quic/engine.h"
+
+#include <string.h>
+
+/* Bytes of ours in a span made by send_copy; done gives them back. */
+struct stream_copy {
+	struct heap *heap;
+	uint8_t data[];
+};
+
+struct quic_stream *quic_stream_new(struct quic_conn *conn, int64_t id)
+{
+	struct quic_engine *engine = conn->engine;
+	struct quic_stream *stream = pool_acquire(&engine->streams);
+
+	if (!stream)
+		return NULL;
+	stream->conn = conn;
+	stream->id = id;
+	TAILQ_INSERT_TAIL(&conn->streams, stream, all_link);
+	return stream;
+}
+
+static void span_done(const struct transport_span *span)
+{
+	if (span->done)
+		span->done(span->arg);
+}
+
+void quic_stream_release(struct quic_stream *stream)
+{
+	struct quic_conn *conn = stream->conn;
+
+	if (stream->is_sending)
+		TAILQ_REMOVE(&conn->sending, stream, send_link);
+	TAILQ_REMOVE(&conn->streams, stream, all_link);
+	for (unsigned i = 0; i < stream->span_cnt; i++)
+		span_done(&stream->spans[i]);
+	pool_release(&conn->engine->streams, stream);
+}
+
+void quic_stream_close(struct quic_stream *stream, uint64_t code)
+{
+	struct quic_conn *conn = stream->conn;
+	struct quic_engine *engine = conn->engine;
+
+	/* What the speaker never used still counts against the connection. */
+	if (stream->unread_len)
+		ngtcp2_conn_extend_max_offset(conn->ngtcp2, stream->unread_len);
+	stream->unread_len = 0;
+	stream->is_gone = true;
+	engine->events->stream_closed(engine->ctx, &stream->transport, code, engine->now_ns);
+	quic_stream_release(stream);
+}
+
+void quic_stream_want_write(struct quic_stream *stream)
+{
+	bool has_more = stream->sent_idx < stream->span_cnt ||
+			(stream->is_fin_wanted && !stream->is_fin_sent);
+
+	if (!has_more || stream->is_shut)
+		return;
+	if (!stream->is_sending) {
+		stream->is_sending = true;
+		TAILQ_INSERT_TAIL(&stream->conn->sending, stream, send_link);
+	}
+	quic_conn_want_write(stream->conn);
+}
+
+void quic_stream_stop_write(struct quic_stream *stream)
+{
+	if (stream->is_sending)
+		TAILQ_REMOVE(&stream->conn->sending, stream, send_link);
+	stream->is_sending = false;
+}
+
+unsigned quic_stream_unsent(const struct quic_stream *stream,
+			    ngtcp2_vec vecs[static TRANSPORT_SPANS_MAX])
+{
+	unsigned cnt = 0;
+	size_t off = stream->sent_off;
+
+	for (unsigned i = stream->sent_idx; i < stream->span_cnt; i++) {
+		/* ngtcp2 takes writable pointers and only reads. */
+		vecs[cnt].base = (uint8_t *)(uintptr_t)(stream->spans[i].data + off);
+		vecs[cnt].len = stream->spans[i].len - off;
+		off = 0;
+		cnt++;
+	}
+	return cnt;
+}
+
+void quic_stream_sent(struct quic_stream *stream, size_t len)
+{
+	while (stream->sent_idx < stream->span_cnt) {
+		size_t left = stream->spans[stream->sent_idx].len - stream->sent_off;
+
+		if (len < left) {
+			stream->sent_off += len;
+			return;
+		}
+		len -= left;
+		stream->sent_off = 0;
+		stream->sent_idx++;
+	}
+	stream->is_fin_sent = stream->is_fin_wanted;
+	quic_stream_stop_write(stream);
+}
+
+/* Spans that are acknowledged whole leave; the rest move up. */
+static unsigned spans_acked(struct quic_stream *stream, size_t len,
+			    struct transport_span out_done[static TRANSPORT_SPANS_MAX])
+{
+	unsigned cnt = 0;
+
+	stream->acked_off += len;
+	while (cnt < stream->sent_idx && stream->acked_off >= stream->spans[cnt].len) {
+		stream->acked_off -= stream->spans[cnt].len;
+		out_done[cnt] = stream->spans[cnt];
+		cnt++;
+	}
+	stream->span_cnt -= cnt;
+	stream->sent_idx -= cnt;
+	memmove(stream->spans, stream->spans + cnt, stream->span_cnt * sizeof(stream->spans[0]));
+	return cnt;
+}
+
+int quic_stream_on_acked(ngtcp2_conn *ngtcp2, int64_t id, uint64_t offset, uint64_t len, void *user,
+			 void *stream_user)
+{
+	struct transport_span done[TRANSPORT_SPANS_MAX];
+	struct quic_stream *stream = stream_user;
+	struct quic_conn *conn = user;
+	unsigned cnt;
+
+	(void)ngtcp2;
+	(void)id;
+	(void)offset;
+	if (!stream)
+		return 0;
+	cnt = spans_acked(stream, (size_t)len, done);
+	for (unsigned i = 0; i < cnt; i++)
+		span_done(&done[i]);
+	if (cnt && stream->is_send_refused && !conn->is_close_wanted) {
+		stream->is_send_refused = false;
+		conn->engine->events->stream_writable(conn->engine->ctx, &stream->transport,
+						      conn->engine->now_ns);
+	}
+	return 0;
+}
+
+int quic_stream_on_open(ngtcp2_conn *ngtcp2, int64_t id, void *user)
+{
+	struct quic_conn *conn = user;
+	struct quic_engine *engine = conn->engine;
+	struct quic_stream *stream = NULL;
+
+	if (conn->is_announced && !conn->is_close_wanted)
+		stream = quic_stream_new(conn, id);
+	if (stream && engine->events->stream_opened(engine->ctx, &conn->transport,
+						    &stream->transport, engine->now_ns) < 0) {
+		quic_stream_release(stream);
+		stream = NULL;
+	}
+	if (!stream)
+		return ngtcp2_conn_shutdown_stream(ngtcp2, 0, id, QUIC_STREAM_REFUSED);
+	return ngtcp2_conn_set_stream_user_data(ngtcp2, id, stream);
+}
+
+int quic_stream_on_data(ngtcp2_conn *ngtcp2, uint32_t flags, int64_t id, uint64_t offset,
+			const uint8_t *data, size_t len, void *user, void *stream_user)
+{
+	struct quic_stream *stream = stream_user;
+	struct quic_conn *conn = user;
+
+	(void)id;
+	(void)offset;
+	if (!stream || conn->is_close_wanted) {
+		ngtcp2_conn_extend_max_offset(ngtcp2, len);
+		return 0;
+	}
+	stream->unread_len += len;
+	conn->engine->events->stream_data(conn->engine->ctx, &stream->transport, data, len,
+					  flags & NGTCP2_STREAM_DATA_FLAG_FIN,
+					  conn->engine->now_ns);
+	return 0;
+}
+
+int quic_stream_on_reset(ngtcp2_conn *ngtcp2, int64_t id, uint64_t final_size, uint64_t code,
+			 void *user, void *stream_user)
+{
+	struct quic_stream *stream = stream_user;
+	struct quic_conn *conn = user;
+
+	(void)ngtcp2;
+	(void)id;
+	(void)final_size;
+	if (stream && !conn->is_close_wanted)
+		conn->engine->events->stream_reset(conn->engine->ctx, &stream->transport, code,
+						   conn->engine->now_ns);
+	return 0;
+}
+
+int quic_stream_on_close(ngtcp2_conn *ngtcp2, uint32_t flags, int64_t id, uint64_t code, void *user,
+			 void *stream_user)
+{
+	struct quic_stream *stream = stream_user;
+
+	(void)user;
+	if (!ngtcp2_conn_is_local_stream(ngtcp2, id))
+		ngtcp2_conn_extend_max_streams_bidi(ngtcp2, 1);
+	if (stream)
+		quic_stream_close(stream,
+				  flags & NGTCP2_STREAM_CLOSE_FLAG_APP_ERROR_CODE_SET ? code : 0);
+	return 0;
+}
+
+int quic_stream_on_credit(ngtcp2_conn *ngtcp2, uint64_t max_streams, void *user)
+{
+	struct quic_conn *conn = user;
+
+	(void)ngtcp2;
+	(void)max_streams;
+	if (!conn->is_open_refused || conn->is_close_wanted)
+		return 0;
+	conn->is_open_refused = false;
+	conn->engine->events->conn_streams_available(conn->engine->ctx, &conn->transport,
+						     conn->engine->now_ns);
+	return 0;
+}
+
+int quic_stream_on_window(ngtcp2_conn *ngtcp2, int64_t id, uint64_t max_data, void *user,
+			  void *stream_user)
+{
+	(void)ngtcp2;
+	(void)id;
+	(void)max_data;
+	(void)user;
+	if (stream_user)
+		quic_stream_want_write(stream_user);
+	return 0;
+}
+
+static void copy_done(void *arg)
+{
+	struct stream_copy *copy = arg;
+
+	heap_release(copy->heap, copy);
+}
+
+int quic_stream_send(struct quic_stream *stream, const struct transport_span *span)
+{
+	if (stream->conn->state != QUIC_CONN_OPEN || stream->conn->is_close_wanted ||
+	    stream->is_shut || stream->is_fin_wanted || stream->is_gone)
+		return WEFT_ECLOSED;
+	if (stream->span_cnt == TRANSPORT_SPANS_MAX) {
+		stream->is_send_refused = true;
+		return WEFT_EFULL;
+	}
+	stream->spans[stream->span_cnt++] = *span;
+	quic_stream_want_write(stream);
+	return 0;
+}
+
+int quic_stream_send_copy(struct quic_stream *stream, const void *data, size_t len)
+{
+	struct heap *heap = stream->conn->engine->heap;
+	struct transport_span span;
+	struct stream_copy *copy;
+	int err;
+
+	if (len > TRANSPORT_COPY_LEN_MAX)
+		return WEFT_ETOOLARGE;
+	copy = heap_alloc(heap, sizeof(*copy) + len);
+	if (!copy) {
+		stream->is_send_refused = true;
+		return WEFT_EFULL;
+	}
+	copy->heap = heap;
+	memcpy(copy->data, data, len);
+	span = (struct transport_span){copy->data, len, copy_done, copy};
+	err = quic_stream_send(stream, &span);
+	if (err < 0)
+		heap_release(heap, copy);
+	return err;
+}
