@@ -16,6 +16,8 @@
 struct mem_net;
 struct random;
 
+#define MEM_DGRAM_LEN_MAX 8952 /* a jumbo frame of 9000 less IPv6 and UDP headers */
+
 struct mem_link {
 	uint64_t delay_ns;
 	uint64_t jitter_ns;	  /* uniform extra in [0, jitter_ns] */
@@ -23,21 +25,39 @@ struct mem_link {
 	uint32_t duplicate_per_1000;
 	uint32_t reorder_per_1000; /* held back by another delay_ns */
 	uint64_t rate_bytes_per_s; /* 0: unlimited; else a queue of 256 KiB, then drop */
-	uint16_t mtu_len;	  /* largest UDP payload; 0: 1452 */
+	uint16_t mtu_len;	  /* largest UDP payload, up to MEM_DGRAM_LEN_MAX; 0: 1452 */
 };
 
+/*
+ * mem_net_new makes room for node_cap nodes and dgram_cap datagrams that
+ * are queued, in flight or lent at once; one more is dropped and counted
+ * at its sender. random is borrowed for the network's life.
+ * Returns 0 or -errno.
+ */
 WEFT_MUST_CHECK
 int mem_net_new(uint32_t node_cap, uint32_t dgram_cap, struct random *random,
 		struct mem_net **out_net);
 void mem_net_free(struct mem_net *net);
-/* mem_net_attach gives addr an interface on the network. 0, WEFT_EFULL or WEFT_EEXISTS. */
+/*
+ * mem_net_attach gives addr an interface on the network; closing both
+ * sides detaches it, and what is in flight to it is lost.
+ * Returns 0, WEFT_EFULL or WEFT_EEXISTS.
+ */
 WEFT_MUST_CHECK
 int mem_net_attach(struct mem_net *net, const struct addr *addr, struct packet_rx **out_rx,
 		   struct packet_tx **out_tx);
 void mem_net_set_default_link(struct mem_net *net, const struct mem_link *link);
-/* mem_net_set_group: nodes in different groups do not hear each other (partition); 0 at first. */
+/*
+ * mem_net_set_group: nodes in different groups do not hear each other
+ * (partition); 0 at first. A datagram is heard by who is in the group that
+ * its sender was in when it left.
+ */
 void mem_net_set_group(struct mem_net *net, const struct addr *addr, unsigned group);
-/* mem_net_move: NAT rebinding; what addr sends and receives is now under its new name. */
+/*
+ * mem_net_move: NAT rebinding; what the node sends and receives is now
+ * under its new address, and what is in flight to the old one is lost.
+ * Returns 0, WEFT_EABSENT or WEFT_EEXISTS.
+ */
 WEFT_MUST_CHECK
 int mem_net_move(struct mem_net *net, const struct addr *from, const struct addr *to);
 /* mem_net_advance sets the time; arrived datagrams become visible to burst. */
