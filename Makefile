@@ -7,6 +7,7 @@
 SAN ?=
 OPT ?= release
 COV ?=
+FUZZING ?=
 T ?=
 B ?=
 TIME ?= 60
@@ -17,7 +18,7 @@ PREFIX ?= /usr/local
 comma := ,
 Q := $(if $(V),,@)
 say = $(if $(V),@:,@printf '  %-5s %s\n' $(1) $(2))
-PROFILE := $(if $(COV),cov,$(if $(SAN),san-$(subst $(comma),-,$(SAN)),$(OPT)))
+PROFILE := $(or $(if $(COV),cov),$(if $(FUZZING),fuzz),$(if $(SAN),san-$(subst $(comma),-,$(SAN))),$(OPT))
 B_DIR := build/$(PROFILE)
 
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
@@ -28,8 +29,7 @@ MAKEFLAGS += --no-builtin-rules
 .SECONDARY:
 .DELETE_ON_ERROR:
 
-.PHONY: all check test unit demo bench fuzz cov tidy format format-check layers headers \
-	install uninstall clean help
+.PHONY: all check test demo bench fuzz cov tidy format install uninstall clean help
 all:
 
 # Where the host lacks a package of tools/packages, make enters the private root
@@ -50,3 +50,24 @@ else
 include tools/mk/build.mk
 include tools/mk/test.mk
 endif
+
+include tools/mk/install.mk
+
+clean:
+	rm -rf build
+
+help:
+	@echo 'all        build/weftd and build/weft (the default)'
+	@echo 'demo       share a folder between two nodes on this machine and tell the story'
+	@echo 'check      the tree'"'"'s rules, unit, simulator, corpus replay, system tests'
+	@echo '           T=NAME one group or test: T=codec, T=system, T=layers'
+	@echo 'test       the part of check that needs neither root nor tools'
+	@echo 'bench      all measurements; B=hash one of them'
+	@echo 'fuzz       libFuzzer on every target; T=cbor one of them, TIME=60 seconds each'
+	@echo 'cov        line coverage of the tests by folder'
+	@echo 'tidy       clang-tidy; format: clang-format in place'
+	@echo 'install    to $$(DESTDIR)$$(PREFIX), PREFIX=/usr/local; uninstall takes it back'
+	@echo 'clean      removes build/'
+	@echo
+	@echo 'OPT=release|debug  SAN=address,undefined  SAN=thread  V=1 shows commands'
+	@echo 'tools/setup --check tells what the machine lacks and what make will do about it'

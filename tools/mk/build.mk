@@ -4,18 +4,21 @@
 MODULES := base codec crypto store net demux quic mesh content control node
 PKGS := libngtcp2_crypto_ossl libngtcp2 libssl libcrypto jansson libsodium liburing lmdb
 
-CC := gcc
+CC := $(if $(FUZZING),clang,gcc)
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wvla \
 	-Wundef -Wformat=2 -Wcast-align -Wpointer-arith
 CPPFLAGS := -Iinclude -Iuserspace -Itests -D_GNU_SOURCE
 CFLAGS_ANY := -std=gnu17 -g -fno-strict-aliasing -fstack-protector-strong
-CFLAGS := $(CFLAGS_ANY) $(WARN) -Werror
+CFLAGS := $(CFLAGS_ANY) $(if $(FUZZING),-w,$(WARN) -Werror)
 CFLAGS += $(if $(COV),-O0 --coverage,$(if $(filter debug,$(OPT)),-O1,-O2))
 CFLAGS += $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -DWEFT_HOT_ASSERTS)
 
+FUZZ_FLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DWEFT_HOT_ASSERTS
+CFLAGS += $(if $(FUZZING),$(FUZZ_FLAGS))
+
 # Sanitizers and gcov need the dynamic loader, so only the plain profiles are
 # static (docs/decisions/0001).
-DYNAMIC := $(SAN)$(COV)
+DYNAMIC := $(SAN)$(COV)$(FUZZING)
 LDFLAGS := $(if $(DYNAMIC),,-static) -pthread
 LDFLAGS += $(if $(SAN),-fsanitize=$(SAN)) $(if $(COV),--coverage)
 LDLIBS = $(shell pkg-config $(if $(DYNAMIC),,--static) --libs $(PKGS))
@@ -36,6 +39,9 @@ endif
 $(PROGRAMS:%=build/%): build/%: build/release/%
 	$(Q)ln -f $< $@
 
+# The vector code is written with gcc's builtins; fuzzing takes it as it is.
+%_sse41.o %_avx2.o %_avx512.o: CC := gcc
+%_sse41.o %_avx2.o %_avx512.o: CFLAGS := $(filter-out $(FUZZ_FLAGS),$(CFLAGS))
 %_sse41.o: CFLAGS += -msse4.1
 %_avx2.o: CFLAGS += -mavx2
 %_avx512.o: CFLAGS += -mavx512f -mavx512vl

@@ -10,22 +10,73 @@ SYSTEM := $(shell find tests/system -maxdepth 1 -type f -perm -100 2>/dev/null |
 SUPPORT_OBJS := $(patsubst %.c,$(B_DIR)/%.o,$(wildcard tests/support/*.c))
 
 # T=codec keeps the tests with a path part codec, codec.*, test_codec or fuzz_codec.
-matches = $(filter $(T) test_$(T) fuzz_$(T),$(subst /, ,$(basename $(1))))
+matches = $(filter $(T) test_$(T) fuzz_$(T) check-$(T),$(subst /, ,$(basename $(1))))
 pick = $(if $(T),$(foreach t,$(1),$(if $(call matches,$(t)),$(t))),$(1))
 
-TEST_ENV = WEFTD=$(abspath $(B_DIR)/weftd) WEFT=$(abspath $(B_DIR)/weft) BUILD=$(B_DIR)
+TEST_ENV = WEFTD=$(abspath $(B_DIR)/weftd) WEFT=$(abspath $(B_DIR)/weft) BUILD=$(abspath $(B_DIR))
 RUN_TESTS = $(TEST_ENV) tools/run-tests $(if $(T),--group $(T))
 
 $(UNIT) $(SIM): %: %.o $(SUPPORT_OBJS) $(LIBS)
 	$(call say,LINK,$@)
 	$(Q)$(call link,$< $(SUPPORT_OBJS))
 
-$(REPLAY): %: %.o $(B_DIR)/tests/fuzz/replay.o $(LIBS)
+# The same target either fuzzes or replays its corpus.
+FUZZ_MAIN := $(if $(FUZZING),,$(B_DIR)/tests/fuzz/replay.o)
+$(REPLAY): %: %.o $(FUZZ_MAIN) $(LIBS)
 	$(call say,LINK,$@)
-	$(Q)$(call link,$< $(B_DIR)/tests/fuzz/replay.o)
+	$(Q)$(call link,$< $(FUZZ_MAIN)) $(if $(FUZZING),-fsanitize=fuzzer)
 
-# What needs neither root nor a network: unit, simulator, corpus replay.
-test: $(call pick,$(UNIT) $(SIM) $(REPLAY))
+# What needs neither root nor tools beyond the compiler: unit, simulator, replay.
+TEST_PROGRAMS = $(call pick,$(UNIT) $(SIM) $(REPLAY))
+test: $(TEST_PROGRAMS)
 	$(Q)$(RUN_TESTS) $^
 
+CHECKS := tools/check-format tools/check-layers tools/check-headers tools/check-man
+export CHECK_CFLAGS = $(CPPFLAGS) -std=gnu17 $(WARN)
+check: $(TEST_PROGRAMS) all
+	$(Q)$(RUN_TESTS) $(call pick,$(CHECKS)) $(TEST_PROGRAMS) $(call pick,$(SYSTEM))
+
+fuzz:
+	+$(Q)$(MAKE) FUZZING=1 fuzz-run
+.PHONY: fuzz-run
+fuzz-run: $(call pick,$(REPLAY))
+	$(Q)for target in $^; do \
+		name=$${target##*/} && mkdir -p build/fuzz/corpus/$$name && echo "$$name, $(TIME) s" && \
+		$$target -max_total_time=$(TIME) -timeout=10 -rss_limit_mb=2048 -verbosity=0 \
+			-print_final_stats=1 -artifact_prefix=build/fuzz/$$name- \
+			build/fuzz/corpus/$$name tests/corpus/$$name || exit 1; \
+	done
+
+cov:
+	+$(Q)$(MAKE) COV=1 cov-run
+.PHONY: cov-run
+cov-run: test
+	$(Q)tools/coverage $(B_DIR)
+
+demo: all
+	$(Q)$(TEST_ENV) tools/demo
+
+TIDY_SRCS = $(filter-out %_sse41.c %_avx2.c %_avx512.c,$(SRCS))
+tidy:
+	$(Q)printf '%s\n' $(TIDY_SRCS) | xargs -n 4 -P $$(nproc) sh -c 'clang-tidy --quiet \
+		--config-file=tools/clang-tidy.yaml "$$@" -- $(CPPFLAGS) -std=gnu17' tidy
+
+format:
+	$(Q)find bpf include userspace tools tests bench -name '*.[ch]' 2>/dev/null | xargs clang-format -i
+
+# bench/NAME.sh or .py drives a bench, else the program of that name is one;
+# bench/NAME_PART.c are programs that a driver uses.
+BENCH_PROGRAMS := $(patsubst %.c,$(B_DIR)/%,$(wildcard bench/*.c))
+BENCH_DRIVERS := $(shell find bench -maxdepth 1 -type f -perm -100 2>/dev/null | sort)
+BENCHES = $(BENCH_DRIVERS) $(foreach p,$(BENCH_PROGRAMS),$(if \
+	$(findstring _,$(notdir $(p)))$(filter $(notdir $(p)),$(basename $(notdir $(BENCH_DRIVERS)))),,$(p)))
+$(BENCH_PROGRAMS): %: %.o $(LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(call link,$<)
+
+bench: all $(BENCH_PROGRAMS)
+	$(Q)set -e; for bench in $(if $(B),$(filter %/$(B) %/$(B).sh %/$(B).py,$(BENCHES)),$(BENCHES)); do \
+		echo "# $$bench"; $(TEST_ENV) $$bench; done
+
+-include $(BENCH_PROGRAMS:=.d)
 -include $(UNIT:=.d) $(SIM:=.d) $(REPLAY:=.d) $(SUPPORT_OBJS:.o=.d) $(B_DIR)/tests/fuzz/replay.d
