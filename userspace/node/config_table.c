@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every key of weft.conf, once: what reads it, prints it, checks it and
+ * documents it is made from this table. Defaults are not here: they are
+ * the modules' own (<module>_config_defaults) and config.c's.
+ */
+#include "node/config_table.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define FIELD(field) offsetof(struct node_config, field), sizeof(((struct node_config *)0)->field)
+#define KIB	     1024ull
+#define MIB	     (1024 * KIB)
+#define GIB	     (1024 * MIB)
+#define TIB	     (1024 * GIB)
+#define DAY_NS	     (86400 * NS_PER_S)
+
+#define TEXT(s, k, t, field, docs)                                                          \
+	{                                                                                   \
+		s, k, t, FIELD(field), 0, 0, sizeof(((struct node_config *)0)->field) - 1,  \
+			NULL, false, docs                                                   \
+	}
+#define NUMBER(s, k, t, field, low, high, docs)                          \
+	{                                                                \
+		s, k, t, FIELD(field), 0, low, high, NULL, false, docs \
+	}
+#define ADDRS(s, k, field, field_cnt, low, docs)                                        \
+	{                                                                               \
+		s, k, CONFIG_ADDRS, FIELD(field), offsetof(struct node_config, field_cnt), \
+			low, CONFIG_ADDRS_MAX, NULL, false, docs                        \
+	}
+
+/* clang-format off */
+const struct config_key config_keys[] = {
+TEXT("node", "state", CONFIG_PATH, state_dir,
+	"Folder that holds all this node remembers. One daemon at a time uses it."),
+ADDRS("node", "listen", udp.listen, udp.listen_cnt, 1,
+	"UDP addresses to listen on: ADDRESS:PORT or [ADDRESS]:PORT. Port 0 lets the kernel choose."),
+ADDRS("node", "advertise", advertise, advertise_cnt, 0,
+	"Addresses that links and greetings carry. Empty: those listened on, and the interfaces' own."),
+TEXT("node", "key_file", CONFIG_PATH, key_file,
+	"The node's key. Empty: the credential node.key, else node.key in the state folder, made at first start."),
+TEXT("node", "passphrase_file", CONFIG_PATH, passphrase_file,
+	"First line of this file seals the key file. Empty: the credential node.passphrase, else not sealed."),
+NUMBER("node", "job_threads", CONFIG_COUNT, job_threads, 1, 256,
+	"Threads that wait for disks."),
+NUMBER("node", "job_cap", CONFIG_COUNT, job_cap, 16, 65536,
+	"Disk jobs in flight, at most."),
+NUMBER("node", "drain_timeout", CONFIG_DURATION, drain_timeout_ns, 0, DAY_NS,
+	"How long a stopping daemon waits for what is in flight."),
+{ "log", "level", CONFIG_CHOICE, FIELD(log_level), 0, LOG_ERROR, LOG_DEBUG,
+	"error warning notice info debug", true,
+	"Least important kind of line that is logged." },
+
+NUMBER("udp", "receive_buffer", CONFIG_SIZE, udp.rx_buffer_len, 64 * KIB, GIB,
+	"Kernel buffer of the receiving socket; the kernel's own limit may make it less."),
+NUMBER("udp", "send_buffer", CONFIG_SIZE, udp.tx_buffer_len, 64 * KIB, GIB,
+	"Kernel buffer of the sending socket."),
+NUMBER("udp", "io_uring", CONFIG_BOOL_NOT, udp.refuse_io_uring, 0, 1,
+	"Use io_uring where the kernel allows it; else epoll."),
+
+NUMBER("quic", "conn_cap", CONFIG_COUNT, quic.conn_cap, 1, 1000000,
+	"Connections in all."),
+NUMBER("quic", "conn_per_prefix_cap", CONFIG_COUNT, quic.conn_per_prefix_cap, 1, 1000000,
+	"Connections of one address (IPv4) or /64 (IPv6) whose key is not proved yet."),
+NUMBER("quic", "conn_per_key_cap", CONFIG_COUNT, quic.conn_per_key_cap, 1, 1000000,
+	"Connections of one peer."),
+NUMBER("quic", "stream_per_conn_cap", CONFIG_COUNT, quic.stream_per_conn_cap, 1, 65536,
+	"Streams a peer may have open on one connection."),
+NUMBER("quic", "stream_cap", CONFIG_COUNT, quic.stream_cap, 1, 10000000,
+	"Streams in all."),
+NUMBER("quic", "retry_above", CONFIG_COUNT, quic.retry_above_cnt, 0, 1000000,
+	"Unproven handshakes beyond which an address has to prove itself first (Retry)."),
+NUMBER("quic", "handshake_timeout", CONFIG_DURATION, quic.handshake_timeout_ns, NS_PER_S, DAY_NS,
+	"A handshake that takes longer is dropped."),
+NUMBER("quic", "idle_timeout", CONFIG_DURATION, quic.idle_timeout_ns, NS_PER_S, DAY_NS,
+	"A silent connection is dropped after this."),
+NUMBER("quic", "keepalive", CONFIG_DURATION, quic.keepalive_ns, 0, DAY_NS,
+	"Silence after which a connection in use is probed; 0: never."),
+NUMBER("quic", "window_min", CONFIG_SIZE, quic.window_len_min, 16 * KIB, GIB,
+	"Receive window of a connection at first."),
+NUMBER("quic", "window_max", CONFIG_SIZE, quic.window_len_max, 16 * KIB, 4 * GIB,
+	"Receive window that a fast path may grow it to."),
+NUMBER("quic", "heap", CONFIG_SIZE, quic.heap_cap, MIB, TIB,
+	"Memory for all connections' protocol state."),
+{ "quic", "congestion", CONFIG_CHOICE, FIELD(quic.congestion), 0, QUIC_CUBIC, QUIC_BBR,
+	"cubic bbr", false, "Congestion control." },
+NUMBER("quic", "pmtud", CONFIG_BOOL, quic.is_pmtud_on, 0, 1,
+	"Look for a larger path MTU."),
+
+NUMBER("mesh", "session_cap", CONFIG_COUNT, mesh.session_cap, 1, 1000000,
+	"Sessions with peers."),
+NUMBER("mesh", "request_cap", CONFIG_COUNT, mesh.request_cap, 1, 10000000,
+	"Own requests in flight."),
+NUMBER("mesh", "request_per_session_cap", CONFIG_COUNT, mesh.request_per_session_cap, 1, 65536,
+	"Own requests in flight to one peer."),
+NUMBER("mesh", "incoming_cap", CONFIG_COUNT, mesh.incoming_cap, 1, 10000000,
+	"Requests of peers in hand."),
+NUMBER("mesh", "incoming_per_session_cap", CONFIG_COUNT, mesh.incoming_per_session_cap, 1, 65536,
+	"Requests of one peer in hand."),
+NUMBER("mesh", "peer_cap", CONFIG_COUNT, mesh.peer_cap, 1, 10000000,
+	"Peers remembered."),
+NUMBER("mesh", "dial_stagger", CONFIG_DURATION, mesh.dial_stagger_ns, 0, 60 * NS_PER_S,
+	"Between dialling two addresses of one peer."),
+NUMBER("mesh", "skew_max", CONFIG_SECONDS, mesh.skew_max_s, 1, 100 * 365 * 86400ull,
+	"Difference of clocks that is reported."),
+
+NUMBER("content", "import_threads", CONFIG_COUNT, content.import_threads, 1, 256,
+	"Threads that hash what is being shared."),
+NUMBER("content", "share_cap", CONFIG_COUNT, content.share_cap, 1, 1000000,
+	"Shares."),
+NUMBER("content", "get_cap", CONFIG_COUNT, content.get_cap, 1, 1000000,
+	"Gets remembered."),
+NUMBER("content", "get_active_cap", CONFIG_COUNT, content.get_active_cap, 1, 65536,
+	"Gets that run at once."),
+NUMBER("content", "chunks_in_flight", CONFIG_COUNT, content.chunks_in_flight, 1, 65536,
+	"Chunks one get asks for at once."),
+NUMBER("content", "chunk_buffers", CONFIG_COUNT, content.chunk_buffer_cnt, 4, 1000000,
+	"Buffers of 256K for chunks on their way in or out."),
+NUMBER("content", "request_timeout", CONFIG_DURATION, content.request_timeout_ns, NS_PER_S, DAY_NS,
+	"For an answer of a peer to begin, dialling included."),
+NUMBER("content", "stall", CONFIG_DURATION, content.stall_ns, NS_PER_S, DAY_NS,
+	"A transfer without a byte for so long is given up."),
+NUMBER("content", "item_cap", CONFIG_COUNT, content.item_cap, 1, 1000000,
+	"Files of one collection."),
+
+NUMBER("store", "map", CONFIG_SIZE, store.map_len, MIB, 16 * TIB,
+	"Address space for the database at first."),
+NUMBER("store", "map_max", CONFIG_SIZE, store.map_len_max, MIB, 16 * TIB,
+	"Largest size of the database."),
+NUMBER("store", "segment_max", CONFIG_SIZE, store.segment_len_max, MIB, TIB,
+	"Size at which a file of stored content is closed and the next one begun."),
+NUMBER("store", "reader_cap", CONFIG_COUNT, store.reader_cap, 4, 4096,
+	"Snapshots open at once."),
+NUMBER("store", "batch_cap", CONFIG_COUNT, store.batch_cap, 1, 1000000,
+	"Writes waiting for the disk."),
+
+TEXT("control", "path", CONFIG_PATH, control_path,
+	"Socket that weft(1) and varlinkctl(1) speak to."),
+NUMBER("control", "client_cap", CONFIG_COUNT, control.client_cap, 1, 100000,
+	"Clients connected at once."),
+NUMBER("control", "request_max", CONFIG_SIZE, control.request_len_max, KIB, 16 * MIB,
+	"Length of a request."),
+NUMBER("control", "output_max", CONFIG_SIZE, control.output_len_max, 4 * KIB, GIB,
+	"Replies waiting for one client beyond which it is dropped."),
+NUMBER("control", "request_rate", CONFIG_COUNT, control.request_rate_per_s, 1, 1000000,
+	"Requests per second of one client."),
+TEXT("control", "operate_group", CONFIG_NAME, operate_group,
+	"Group whose members may share and get with the daemon's rights over files. Empty: none."),
+TEXT("control", "view_group", CONFIG_NAME, view_group,
+	"Group whose members may look. Empty: none."),
+NUMBER("control", "event_cap", CONFIG_COUNT, control.event_cap, 1, 1000000,
+	"Events kept for those who watch late."),
+};
+/* clang-format on */
+
+const unsigned config_key_cnt = sizeof(config_keys) / sizeof(config_keys[0]);
