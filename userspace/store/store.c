@@ -444,6 +444,11 @@ unsigned store_reap(struct store *store)
 	return cnt;
 }
 
+bool store_is_pending(const struct store *store)
+{
+	return store->in_flight > 0;
+}
+
 int store_fd(const struct store *store)
 {
 	return store->done_fd;

@@ -101,6 +101,8 @@ int store_submit(struct store *store, struct store_batch *batch, void (*done)(vo
 /* store_reap calls done for finished batches; returns how many. store_fd wakes for it (-1: inline). */
 unsigned store_reap(struct store *store);
 int store_fd(const struct store *store);
+/* store_is_pending: batches were submitted whose done was not called yet. */
+bool store_is_pending(const struct store *store);
 /* store_flush waits until everything submitted is durable and reaped. Start-up, shut-down, tests. */
 void store_flush(struct store *store);
 
