@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What content/ and mesh/ tell becomes a numbered event on the control
+ * socket and, where an operator should know, one log line. Peers appear
+ * by NodeId, never by address.
+ */
+#include <jansson.h>
+
+#include "base/log.h"
+#include "codec/zbase32.h"
+#include "content/content.h"
+#include "mesh/mesh.h"
+#include "node/methods.h"
+
+static const char *const content_event_names[] = {
+	[CONTENT_IMPORT_PROGRESS] = "import.progress",
+	[CONTENT_SHARE_ADDED] = "share.added",
+	[CONTENT_SHARE_REMOVED] = "share.removed",
+	[CONTENT_FILE_CHANGED] = "share.file-changed",
+	[CONTENT_GET_STARTED] = "get.started",
+	[CONTENT_GET_PROGRESS] = "get.progress",
+	[CONTENT_GET_DONE] = "get.done",
+	[CONTENT_GET_FAILED] = "get.failed",
+	[CONTENT_GET_CANCELLED] = "get.cancelled",
+	[CONTENT_PEER_BAD] = "peer.bad-bytes",
+};
+
+static void fields_set_key(json_t *fields, const char *name, const uint8_t *key)
+{
+	char text[ZBASE32_KEY_TEXT_CAP];
+
+	if (key)
+		json_object_set_new(fields, name, json_string(zbase32_write(key, 32, text)));
+}
+
+static void content_event_log(const struct content_event *event)
+{
+	char peer[ZBASE32_KEY_TEXT_CAP] = "?";
+
+	if (event->peer_key)
+		zbase32_write(event->peer_key, 32, peer);
+	switch (event->kind) {
+	case CONTENT_FILE_CHANGED:
+		log_warn("shared file %s changed since it was hashed; it is not served until "
+			 "the share is added again", event->text ? event->text : "?");
+		break;
+	case CONTENT_PEER_BAD:
+		log_warn("peer %.8s sent bytes that do not match their hash; they were dropped",
+			 peer);
+		break;
+	case CONTENT_GET_FAILED:
+		log_warn("get %llu stopped: %s", (unsigned long long)event->id,
+			 event->text ? event->text : weft_err_text(event->err));
+		break;
+	default:
+		break;
+	}
+}
+
+static bool is_get_event(enum content_event_kind kind)
+{
+	return kind == CONTENT_GET_STARTED || kind == CONTENT_GET_PROGRESS ||
+	       kind == CONTENT_GET_DONE || kind == CONTENT_GET_FAILED ||
+	       kind == CONTENT_GET_CANCELLED;
+}
+
+void node_on_content(void *ctx, const struct content_event *event)
+{
+	struct node *node = ctx;
+	json_t *fields;
+
+	content_event_log(event);
+	if (is_get_event(event->kind))
+		method_get_moved(node, event->id);
+	if (!node->control)
+		return;
+	fields = json_object();
+	if (event->id)
+		json_object_set_new(fields, "id", json_integer((json_int_t)event->id));
+	fields_set_key(fields, "manifest", event->manifest_id);
+	fields_set_key(fields, "peer", event->peer_key);
+	if (event->err)
+		json_object_set_new(fields, "error", json_string(weft_err_text(event->err)));
+	if (event->text)
+		json_object_set_new(fields, "text", json_string(event->text));
+	control_event(node->control, content_event_names[event->kind], fields, node->now_ns);
+}
+
+void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
+{
+	struct node *node = ctx;
+	json_t *fields;
+
+	if (!node->control)
+		return;
+	fields = json_object();
+	fields_set_key(fields, "peer", peer->key);
+	control_event(node->control, is_up ? "peer.connected" : "peer.disconnected", fields,
+		      node->now_ns);
+}

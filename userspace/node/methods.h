@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_NODE_METHODS_H
+#define WEFT_NODE_METHODS_H
+
+#include <jansson.h>
+
+#include "control/control.h"
+#include "node/node_state.h"
+
+/*
+ * The handlers behind the control socket, one file per object. ctx is the
+ * struct node; parameters were checked against the interface description
+ * before a handler sees them, so a field has its declared type or is
+ * missing if optional.
+ */
+typedef void method_fn(void *ctx, struct control_call *call, const json_t *parameters,
+		       uint64_t now_ns);
+
+/* methods_share.c */
+method_fn method_add_share, method_list_shares, method_remove_share, method_cancel_import;
+method_fn method_plan_gc, method_run_gc;
+/* methods_get.c */
+method_fn method_get, method_watch_get, method_list_gets, method_cancel_get, method_resume_get;
+/* methods_peer.c */
+method_fn method_list_peers, method_show_peer, method_connect_peer;
+/* methods_state.c */
+method_fn method_status, method_get_node_id, method_show_limits, method_show_memory;
+/* methods_daemon.c */
+method_fn method_watch_events, method_show_config, method_check_store, method_reload,
+	method_shutdown;
+
+/* methods_get.c: content/ says that a get moved; its watchers are told. */
+void method_get_moved(struct node *node, uint64_t get_id);
+
+/* After control_close: what waited to reply to a call is dropped. */
+void method_imports_forget(struct node *node);
+void method_get_watches_forget(struct node *node);
+
+/* methods.c: small shapes several files need. */
+json_t *method_json_id(const uint8_t id[static 32]); /* z-base-32 */
+json_t *method_json_uint(uint64_t value);
+
+#endif

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Get, WatchGet, ListGets, CancelGet, ResumeGet. A caller that waits for a
+ * get is a watch in a list on the node; content/'s events move it. The get
+ * itself belongs to content/ and goes on when its watches leave.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec/zbase32.h"
+#include "content/content.h"
+#include "content/link.h"
+#include "node/methods.h"
+
+struct get_watch {
+	struct get_watch *next;
+	struct node *node;
+	struct control_call *call;
+	uint64_t get_id;
+};
+
+static const char *const get_state_names[] = {
+	[CONTENT_GET_QUEUED] = "queued",
+	[CONTENT_GET_MANIFEST] = "manifest",
+	[CONTENT_GET_VERIFYING] = "verifying",
+	[CONTENT_GET_FETCHING] = "fetching",
+	[CONTENT_GET_FINISHED] = "finished",
+	[CONTENT_GET_STOPPED] = "stopped",
+	[CONTENT_GET_TAKEN_BACK] = "cancelled",
+};
+
+static json_t *get_json(const struct node *node, const struct content_get *get)
+{
+	char link[LINK_TEXT_CAP];
+	uint64_t end_ns = get->ended_ns ? get->ended_ns : node->now_ns;
+
+	return json_pack("{s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
+			 " s:i, s:s}",
+			 "get_id", method_json_uint(get->id),
+			 "state", get_state_names[get->state],
+			 "link", link_write(get->link, link),
+			 "target", get->target, "title", get->title ? get->title : "",
+			 "node_id", method_json_id(get->link->node_key),
+			 "items", method_json_uint(get->item_cnt),
+			 "items_done", method_json_uint(get->item_done_cnt),
+			 "bytes", method_json_uint(get->byte_cnt),
+			 "bytes_done", method_json_uint(get->byte_done_cnt),
+			 "bytes_reused", method_json_uint(get->reused_byte_cnt),
+			 "bytes_received", method_json_uint(get->received_byte_cnt),
+			 "bad_chunks", method_json_uint(get->bad_chunk_cnt),
+			 "elapsed_ms", method_json_uint((end_ns - get->started_ns) / 1000000),
+			 "code", get->err, "detail", get->detail ? get->detail : "");
+}
+
+static bool get_is_over(const struct content_get *get)
+{
+	return get->state == CONTENT_GET_FINISHED || get->state == CONTENT_GET_STOPPED ||
+	       get->state == CONTENT_GET_TAKEN_BACK;
+}
+
+static const char *get_next_step(const struct content_get *get)
+{
+	switch (get->err) {
+	case WEFT_EWRONGKEY:
+		return "ask the sender for a fresh link: that address is another node's now";
+	case WEFT_EUNREACHABLE:
+	case WEFT_ETIMEOUT:
+		return "check that the other node runs, then: weft get resume ID";
+	case -ENOSPC:
+	case -EDQUOT:
+		return "free some space, then: weft get resume ID";
+	case WEFT_EEXISTS:
+		return "move the file away, or get with --replace";
+	case WEFT_EDAMAGED:
+		return "the sender's data is not what the link names: ask for a fresh link";
+	default:
+		return "mend that, then: weft get resume ID";
+	}
+}
+
+static void get_fail(struct control_call *call, const struct content_get *get)
+{
+	json_t *extra = json_pack("{s:o}", "get_id", method_json_uint(get->id));
+	char what[64];
+
+	snprintf(what, sizeof(what), "get %llu", (unsigned long long)get->id);
+	if (get->state == CONTENT_GET_TAKEN_BACK) {
+		control_fail_with(call, WEFT_ECANCELLED, what, "it was cancelled",
+				  "start it again with weft get LINK --to DIR", extra);
+		return;
+	}
+	if (get->err == WEFT_EWRONGKEY) {
+		json_object_set_new(extra, "wanted_key", method_json_id(get->link->node_key));
+		json_object_set_new(extra, "actual_key", method_json_id(get->actual_key));
+	}
+	control_fail_with(call, get->err, what,
+			  get->detail && get->detail[0] ? get->detail : weft_err_text(get->err),
+			  get_next_step(get), extra);
+}
+
+/* The last reply of a call about get. */
+static void get_reply(struct node *node, struct control_call *call, const struct content_get *get)
+{
+	if (get->state == CONTENT_GET_STOPPED || get->state == CONTENT_GET_TAKEN_BACK)
+		get_fail(call, get);
+	else
+		control_reply(call, json_pack("{s:o}", "transfer", get_json(node, get)));
+}
+
+static void watch_remove(struct get_watch *watch)
+{
+	struct get_watch **at = &watch->node->get_watches;
+
+	while (*at && *at != watch)
+		at = &(*at)->next;
+	if (*at)
+		*at = watch->next;
+	free(watch);
+}
+
+void method_get_watches_forget(struct node *node)
+{
+	while (node->get_watches)
+		watch_remove(node->get_watches);
+}
+
+static void watch_caller_left(void *arg)
+{
+	watch_remove(arg);
+}
+
+static void watch_add(struct node *node, struct control_call *call, uint64_t get_id)
+{
+	struct get_watch *watch = calloc(1, sizeof(*watch));
+
+	if (!watch) {
+		control_fail(call, -ENOMEM, "get", "no memory to watch it",
+			     "it goes on: weft get list");
+		return;
+	}
+	watch->node = node;
+	watch->call = call;
+	watch->get_id = get_id;
+	watch->next = node->get_watches;
+	node->get_watches = watch;
+	control_on_gone(call, watch_caller_left, watch);
+}
+
+/* Without more, one reply: as soon as the get is known to be durable. */
+static void watch_tell(struct get_watch *watch, const struct content_get *get)
+{
+	if (control_wants_more(watch->call) && !get_is_over(get)) {
+		control_reply_more(watch->call,
+				   json_pack("{s:o}", "transfer", get_json(watch->node, get)));
+		return;
+	}
+	control_on_gone(watch->call, NULL, NULL);
+	get_reply(watch->node, watch->call, get);
+	watch_remove(watch);
+}
+
+void method_get_moved(struct node *node, uint64_t get_id)
+{
+	const struct content_get *get = content_get_lookup(node->content, get_id);
+	struct get_watch *watch, *next;
+
+	for (watch = node->get_watches; get && watch; watch = next) {
+		next = watch->next;
+		if (watch->get_id == get_id)
+			watch_tell(watch, get);
+	}
+}
+
+static const char *link_fault(int err)
+{
+	switch (err) {
+	case WEFT_ETOOSMALL:
+		return "the link is cut short";
+	case WEFT_EDAMAGED:
+		return "a letter of the link is wrong: its check does not match";
+	case WEFT_EUNKNOWN:
+		return "it is a link of a kind this version does not know";
+	default:
+		return "it is not a mesh link";
+	}
+}
+
+void method_get(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const char *text = json_string_value(json_object_get(parameters, "link"));
+	const json_t *range = json_object_get(parameters, "range");
+	struct link link;
+	struct content_get_ask ask = {
+		.link = &link,
+		.target = json_string_value(json_object_get(parameters, "target")),
+		.is_replacing = json_is_true(json_object_get(parameters, "replace")),
+		.has_range = json_is_object(range),
+	};
+	uint64_t id;
+	int err = link_parse(text, &link);
+
+	if (err < 0) {
+		control_fail(call, err, "link", link_fault(err),
+			     "copy the whole link, from mesh: to its last letter");
+		return;
+	}
+	if (ask.target[0] != '/') {
+		control_fail(call, WEFT_EMALFORMED, ask.target, "the path is not absolute",
+			     "give the full path, beginning with /");
+		return;
+	}
+	if (ask.has_range) {
+		ask.range_off = (uint64_t)json_integer_value(json_object_get(range, "offset"));
+		ask.range_len = (uint64_t)json_integer_value(json_object_get(range, "length"));
+	}
+	err = content_get_start(node->content, &ask, now_ns, &id);
+	if (err < 0)
+		control_fail(call, err, ask.target, weft_err_text(err),
+			     err == WEFT_EFULL ? "cancel a get or raise content.get_cap "
+						 "(weft limits show)"
+					       : "check the link and the target folder");
+	else
+		watch_add(node, call, id);
+}
+
+/* The get a call names, or NULL after the call was failed. */
+static const struct content_get *get_named(struct node *node, struct control_call *call,
+					   const json_t *parameters)
+{
+	json_int_t id = json_integer_value(json_object_get(parameters, "get_id"));
+	const struct content_get *get = content_get_lookup(node->content, (uint64_t)id);
+	char what[64];
+
+	if (!get) {
+		snprintf(what, sizeof(what), "get %lld", (long long)id);
+		control_fail(call, WEFT_EABSENT, what, "there is no get of that number",
+			     "weft get list shows all");
+	}
+	return get;
+}
+
+void method_watch_get(void *ctx, struct control_call *call, const json_t *parameters,
+		      uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const struct content_get *get = get_named(node, call, parameters);
+
+	(void)now_ns;
+	if (get && !get_is_over(get) && control_wants_more(call))
+		watch_add(node, call, get->id);
+	else if (get)
+		get_reply(node, call, get);
+}
+
+struct get_search {
+	struct node *node;
+	json_t *found;
+};
+
+static bool get_collect(void *arg, const struct content_get *get)
+{
+	struct get_search *search = arg;
+
+	json_array_append_new(search->found, get_json(search->node, get));
+	return true;
+}
+
+void method_list_gets(void *ctx, struct control_call *call, const json_t *parameters,
+		      uint64_t now_ns)
+{
+	struct get_search search = { ctx, json_array() };
+
+	(void)parameters, (void)now_ns;
+	content_gets_each(search.node->content, get_collect, &search);
+	control_reply(call, json_pack("{s:o}", "transfers", search.found));
+}
+
+void method_cancel_get(void *ctx, struct control_call *call, const json_t *parameters,
+		       uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const struct content_get *get = get_named(node, call, parameters);
+	uint64_t id;
+	int err;
+
+	if (!get)
+		return;
+	id = get->id;
+	err = content_get_cancel(node->content, id, now_ns);
+	get = content_get_lookup(node->content, id);
+	if (err < 0 || !get)
+		control_fail(call, err, "get", weft_err_text(err), "weft get list shows all");
+	else
+		control_reply(call, json_pack("{s:o}", "transfer", get_json(node, get)));
+}
+
+void method_resume_get(void *ctx, struct control_call *call, const json_t *parameters,
+		       uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const struct content_get *get = get_named(node, call, parameters);
+	int err;
+
+	if (!get)
+		return;
+	err = content_get_resume(node->content, get->id, now_ns);
+	if (err < 0)
+		control_fail(call, err, "get",
+			     err == WEFT_EBUSY ? "it is running already" : weft_err_text(err),
+			     "weft get list shows its state");
+	else
+		watch_add(node, call, (uint64_t)json_integer_value(
+					      json_object_get(parameters, "get_id")));
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_NODE_NODE_STATE_H
+#define WEFT_NODE_NODE_STATE_H
+
+#include "base/poller.h"
+#include "base/timer.h"
+#include "control/control.h"
+#include "mesh/seam.h"
+#include "net/packet_io.h"
+#include "node/config.h"
+#include "node/node.h"
+
+struct jobs;
+
+/*
+ * What node/ files share. Home worker only.
+ */
+struct node {
+	const struct node_config *config;
+	const uint8_t *own_key;
+	struct random *random;
+	struct store *store;
+	struct jobs *jobs;
+	struct timer_wheel timers;
+	struct packet_rx *rx;
+	struct packet_tx *tx;
+	struct quic_engine *quic;
+	struct mesh *mesh;
+	struct content *content;
+	struct control *control; /* NULL: simulated */
+	struct import_record *imports; /* methods_share.c */
+	struct get_watch *get_watches; /* methods_get.c */
+	struct poller *poller;	 /* NULL: simulated */
+	struct poller_watch rx_watch, store_watch, jobs_watch, content_watch;
+	struct addr advertised[MESH_PEER_ADDRS_MAX];
+	unsigned advertised_cnt;
+	struct addr bound[8]; /* what the sockets listen on, ports filled in */
+	unsigned bound_cnt;
+	uint64_t now_ns;     /* of the turn */
+	uint64_t started_ns;
+	uint64_t turn_cnt, unknown_flow_cnt;
+	bool is_tx_waiting; /* the kernel had no room at the last flush */
+	bool is_stopping;
+	bool is_checking; /* a CheckStore runs */
+};
+
+/* advertise.c: the addresses that links and HELLO carry. */
+void node_advertise(struct node *node);
+
+/* events.c: what content/ and mesh/ tell, as control events and log lines. */
+struct content_event;
+struct mesh_peer_info;
+void node_on_content(void *ctx, const struct content_event *event);
+void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up);
+
+/* methods.c: the method table of the control socket; ctx is the node. */
+extern const struct control_method node_methods[];
+
+#endif
