@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* HELLO and GOODBYE payloads; session.c decides what they mean. */
+#include "mesh/hello.h"
+
+#include "codec/cbor.h"
+#include "mesh/peer_addr.h"
+
+void mesh_hello_write(struct writer *w, const struct mesh_hello *hello)
+{
+	cbor_write_map(w, 6);
+	cbor_write_uint(w, 0);
+	cbor_write_uint(w, MESH_VERSION);
+	cbor_write_uint(w, 1);
+	cbor_write_uint(w, hello->caps);
+	cbor_write_uint(w, 2);
+	cbor_write_uint(w, hello->unix_s);
+	cbor_write_uint(w, 3);
+	cbor_write_array(w, hello->addr_cnt);
+	for (unsigned i = 0; i < hello->addr_cnt; i++) {
+		struct mesh_peer_addr addr = mesh_peer_addr_of(&hello->addrs[i]);
+
+		mesh_peer_addr_write(w, &addr);
+	}
+	cbor_write_uint(w, 4);
+	cbor_write_array(w, 0);
+	cbor_write_uint(w, 5);
+	cbor_write_text(w, hello->agent, strlen(hello->agent));
+}
+
+static void hello_read_addrs(struct cbor_reader *r, struct mesh_hello *hello)
+{
+	if (cbor_enter_array(r) > MESH_HELLO_ADDRS_MAX)
+		cbor_fail(r);
+	while (cbor_next(r)) {
+		struct mesh_peer_addr addr;
+
+		mesh_peer_addr_read(r, &addr);
+		if (!cbor_is_bad(r) && mesh_peer_addr_is_direct(&addr))
+			hello->addrs[hello->addr_cnt++] = addr.peer.addr;
+	}
+}
+
+/* Roles are checked and not kept: no service is spoken yet. */
+static void hello_check_roles(struct cbor_reader *r)
+{
+	if (cbor_enter_array(r) > MESH_HELLO_ROLES_MAX)
+		cbor_fail(r);
+	while (cbor_next(r)) {
+		if (cbor_enter_array(r) != 3)
+			cbor_fail(r);
+		cbor_read_uint_max(r, UINT32_MAX);
+		cbor_read_uint_max(r, 7);
+		cbor_read_uint_max(r, UINT8_MAX);
+		if (cbor_next(r))
+			cbor_fail(r);
+	}
+}
+
+static void hello_read_field(struct cbor_reader *r, uint64_t key, struct mesh_hello *hello)
+{
+	switch (key) {
+	case 1:
+		hello->caps = (uint32_t)cbor_read_uint_max(r, UINT32_MAX);
+		break;
+	case 2:
+		/* Seconds that fit a signed count leave room for differences. */
+		hello->unix_s = cbor_read_uint_max(r, INT64_MAX);
+		break;
+	case 3:
+		hello_read_addrs(r, hello);
+		break;
+	case 4:
+		hello_check_roles(r);
+		break;
+	case 5:
+		cbor_read_text_copy(r, hello->agent, sizeof(hello->agent));
+		break;
+	default:
+		cbor_skip(r);
+	}
+}
+
+int mesh_hello_parse(const uint8_t *data, size_t len, struct mesh_hello *out_hello)
+{
+	struct mesh_hello hello = { 0 };
+	uint64_t version = MESH_VERSION;
+	struct cbor_reader r;
+	unsigned seen = 0;
+	uint64_t key;
+	int err;
+
+	cbor_reader_init(&r, data, len);
+	cbor_enter_map(&r);
+	while (cbor_next_key(&r, &key)) {
+		if (key < 6)
+			seen |= 1u << key;
+		if (key == 0)
+			version = cbor_read_uint(&r);
+		else
+			hello_read_field(&r, key, &hello);
+		/* What another version means by its further fields is not ours to judge. */
+		if (key == 0 && version != MESH_VERSION && !cbor_is_bad(&r))
+			return WEFT_EUNKNOWN;
+	}
+	if ((err = cbor_reader_finish(&r)) < 0)
+		return err;
+	if ((seen & 7) != 7)
+		return WEFT_EMALFORMED;
+	*out_hello = hello;
+	return 0;
+}
+
+void mesh_bye_write(struct writer *w, const struct mesh_bye *bye)
+{
+	cbor_write_map(w, 2);
+	cbor_write_uint(w, 0);
+	cbor_write_uint(w, bye->reason);
+	cbor_write_uint(w, 1);
+	cbor_write_uint(w, bye->not_before_ms);
+}
+
+int mesh_bye_parse(const uint8_t *data, size_t len, struct mesh_bye *out_bye)
+{
+	struct mesh_bye bye = { 0 };
+	bool has_reason = false;
+	struct cbor_reader r;
+	uint64_t key;
+	int err;
+
+	cbor_reader_init(&r, data, len);
+	cbor_enter_map(&r);
+	while (cbor_next_key(&r, &key)) {
+		switch (key) {
+		case 0:
+			bye.reason = cbor_read_uint(&r);
+			has_reason = true;
+			break;
+		case 1:
+			bye.not_before_ms = cbor_read_uint(&r);
+			break;
+		default:
+			cbor_skip(&r);
+		}
+	}
+	if ((err = cbor_reader_finish(&r)) < 0)
+		return err;
+	if (!has_reason)
+		return WEFT_EMALFORMED;
+	*out_bye = bye;
+	return 0;
+}

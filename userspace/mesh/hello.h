@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_MESH_HELLO_H
+#define WEFT_MESH_HELLO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/cursor.h"
+#include "mesh/seam.h"
+
+/*
+ * The payloads of session messages.
+ *
+ * HELLO: {0: version, 1: caps, 2: unix seconds, 3: [PeerAddr], 4: [[service
+ * id, roles, version]], 5: agent}. Fields 0 to 2 must be there; fields
+ * beyond 5 are skipped, so that a later version may add some.
+ */
+#define MESH_VERSION	     1
+#define MESH_AGENT_CAP	     65
+#define MESH_HELLO_ADDRS_MAX MESH_PEER_ADDRS_MAX
+#define MESH_HELLO_ROLES_MAX 32
+
+struct mesh_hello {
+	uint32_t caps;
+	uint64_t unix_s;
+	struct addr addrs[MESH_HELLO_ADDRS_MAX]; /* those that can be dialled directly */
+	unsigned addr_cnt;
+	char agent[MESH_AGENT_CAP];
+};
+
+void mesh_hello_write(struct writer *w, const struct mesh_hello *hello);
+/* mesh_hello_parse: 0, WEFT_EUNKNOWN for another version, WEFT_EMALFORMED. */
+WEFT_MUST_CHECK
+int mesh_hello_parse(const uint8_t *data, size_t len, struct mesh_hello *out_hello);
+
+/*
+ * Why a session ends: field 0 of GOODBYE and the code with which its
+ * connection is closed.
+ */
+enum mesh_goodbye_reason {
+	MESH_BYE_DONE = 0,
+	MESH_BYE_SHUTDOWN = 1,
+	MESH_BYE_PROTOCOL = 2,	 /* the peer broke the rules of the control stream */
+	MESH_BYE_VERSION = 3,	 /* HELLO of another version */
+	MESH_BYE_NO_KEY = 4,	 /* the peer proved no key, or ours */
+	MESH_BYE_NO_HELLO = 5,	 /* none in time */
+	MESH_BYE_DUPLICATE = 6,	 /* another session of the two keys lives on */
+	MESH_BYE_FULL = 7,
+};
+
+/* GOODBYE: {0: reason, 1: not before, in milliseconds from now; 0 says nothing}. */
+struct mesh_bye {
+	uint64_t reason;
+	uint64_t not_before_ms;
+};
+void mesh_bye_write(struct writer *w, const struct mesh_bye *bye);
+WEFT_MUST_CHECK
+int mesh_bye_parse(const uint8_t *data, size_t len, struct mesh_bye *out_bye);
+
+#endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The PeerAddr codec, used by HELLO and by the stored peer record. */
+#include "mesh/peer_addr.h"
+
+#include <string.h>
+
+static void hop_read_ip(struct cbor_reader *r, struct addr *addr)
+{
+	size_t len;
+	const uint8_t *ip = cbor_read_bytes(r, &len);
+
+	if (!ip)
+		return;
+	if (len != 4 && len != 16) {
+		cbor_fail(r);
+		return;
+	}
+	addr->family = len == 4 ? ADDR_IPV4 : ADDR_IPV6;
+	memcpy(addr->ip, ip, len);
+}
+
+static void hop_check(struct cbor_reader *r, const struct mesh_addr_hop *hop)
+{
+	bool has_ip = hop->addr.family != ADDR_NONE;
+	bool is_url = hop->transport == MESH_ADDR_RELAY_URL;
+
+	if (is_url ? has_ip || hop->addr.port || !hop->url[0]
+		   : !has_ip || !hop->addr.port || hop->url[0])
+		cbor_fail(r);
+}
+
+/* relayed is NULL for the relay itself: there field 4 is refused. */
+static void hop_read(struct cbor_reader *r, struct mesh_addr_hop *hop,
+		     struct mesh_peer_addr *relayed);
+
+static void relay_read(struct cbor_reader *r, struct mesh_peer_addr *relayed)
+{
+	unsigned seen = 0;
+	uint64_t key;
+
+	cbor_enter_map(r);
+	while (cbor_next_key(r, &key)) {
+		if (key > 1) {
+			cbor_skip(r);
+			continue;
+		}
+		seen |= 1u << key;
+		if (key == 0)
+			hop_read(r, &relayed->relay, NULL);
+		else
+			relayed->relay_slot = cbor_read_uint(r);
+	}
+	if (seen != 3)
+		cbor_fail(r);
+	relayed->has_relay = true;
+}
+
+static void hop_read(struct cbor_reader *r, struct mesh_addr_hop *hop,
+		     struct mesh_peer_addr *relayed)
+{
+	uint64_t key;
+
+	cbor_enter_map(r);
+	while (cbor_next_key(r, &key)) {
+		switch (key) {
+		case 0:
+			hop_read_ip(r, &hop->addr);
+			break;
+		case 1:
+			hop->addr.port = (uint16_t)cbor_read_uint_max(r, UINT16_MAX);
+			break;
+		case 2:
+			hop->transport = (enum mesh_addr_transport)cbor_read_uint_max(
+				r, MESH_ADDR_RELAY_URL);
+			break;
+		case 3:
+			cbor_read_fixed(r, hop->key, sizeof(hop->key));
+			hop->has_key = true;
+			break;
+		case 4:
+			if (relayed)
+				relay_read(r, relayed);
+			else
+				cbor_fail(r);
+			break;
+		case 5:
+			cbor_read_text_copy(r, hop->url, sizeof(hop->url));
+			break;
+		default:
+			cbor_skip(r);
+		}
+	}
+	hop_check(r, hop);
+}
+
+void mesh_peer_addr_read(struct cbor_reader *r, struct mesh_peer_addr *out_addr)
+{
+	struct mesh_peer_addr addr = { 0 };
+
+	hop_read(r, &addr.peer, &addr);
+	if (!cbor_is_bad(r))
+		*out_addr = addr;
+}
+
+static void hop_write(struct writer *w, const struct mesh_addr_hop *hop,
+		      const struct mesh_peer_addr *relayed)
+{
+	bool is_url = hop->transport == MESH_ADDR_RELAY_URL;
+	bool has_relay = relayed && relayed->has_relay;
+
+	cbor_write_map(w, (is_url ? 2 : 3) + (uint64_t)hop->has_key + (uint64_t)has_relay);
+	if (!is_url) {
+		cbor_write_uint(w, 0);
+		cbor_write_bytes(w, hop->addr.ip, hop->addr.family == ADDR_IPV4 ? 4 : 16);
+		cbor_write_uint(w, 1);
+		cbor_write_uint(w, hop->addr.port);
+	}
+	cbor_write_uint(w, 2);
+	cbor_write_uint(w, hop->transport);
+	if (hop->has_key) {
+		cbor_write_uint(w, 3);
+		cbor_write_bytes(w, hop->key, sizeof(hop->key));
+	}
+	if (has_relay) {
+		cbor_write_uint(w, 4);
+		cbor_write_map(w, 2);
+		cbor_write_uint(w, 0);
+		hop_write(w, &relayed->relay, NULL);
+		cbor_write_uint(w, 1);
+		cbor_write_uint(w, relayed->relay_slot);
+	}
+	if (is_url) {
+		cbor_write_uint(w, 5);
+		cbor_write_text(w, hop->url, strlen(hop->url));
+	}
+}
+
+void mesh_peer_addr_write(struct writer *w, const struct mesh_peer_addr *addr)
+{
+	hop_write(w, &addr->peer, addr);
+}
+
+struct mesh_peer_addr mesh_peer_addr_of(const struct addr *addr)
+{
+	struct mesh_peer_addr of = { .peer = { .addr = *addr, .transport = MESH_ADDR_QUIC } };
+
+	return of;
+}
+
+bool mesh_peer_addr_is_direct(const struct mesh_peer_addr *addr)
+{
+	return addr->peer.transport == MESH_ADDR_QUIC && !addr->has_relay;
+}
