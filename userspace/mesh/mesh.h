@@ -76,11 +76,34 @@ struct mesh_seam mesh_seam_of(struct mesh *mesh);
 void mesh_set_wall(struct mesh *mesh, uint64_t wall_s, uint64_t now_ns);
 /* mesh_goodbye tells every peer why and when to come back, and closes; for shut-down. */
 void mesh_goodbye(struct mesh *mesh, unsigned reason, uint64_t not_before_ms, uint64_t now_ns);
-/* mesh_connect: `peer connect`; done is told the outcome. */
+/*
+ * mesh_connect: `peer connect`; done is told the outcome, never inside the
+ * call, and actual_key with WEFT_EWRONGKEY. Without addresses in peer,
+ * those it is known by are dialled. 0, or as ask: WEFT_EFULL, EMALFORMED.
+ */
+typedef void (*mesh_connect_fn)(void *arg, int err, const uint8_t *actual_key);
 WEFT_MUST_CHECK
 int mesh_connect(struct mesh *mesh, const struct mesh_peer *peer, uint64_t timeout_ns,
-		 void (*done)(void *arg, int err, const uint8_t *actual_key), void *arg,
-		 uint64_t now_ns);
+		 mesh_connect_fn done, void *arg, uint64_t now_ns);
+/*
+ * mesh_ping: `peer ping`, over a session that is there. 0, WEFT_EABSENT
+ * (no session: connect first), WEFT_EBUSY (one is under way, or the
+ * control stream is not open yet), WEFT_EFULL. done: 0 with the round
+ * trip, WEFT_ETIMEOUT, WEFT_ECLOSED, or WEFT_EUNKNOWN (the peer has no ping).
+ */
+typedef void (*mesh_ping_fn)(void *arg, int err, uint64_t rtt_ns);
+WEFT_MUST_CHECK
+int mesh_ping(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], uint64_t timeout_ns,
+	      mesh_ping_fn done, void *arg, uint64_t now_ns);
+/*
+ * mesh_session_id gives what names the session with key on both of its
+ * sides and nowhere else (RFC 8446 7.5, label EXPORTER-mesh-session-v1).
+ * 0 or WEFT_EABSENT.
+ */
+#define MESH_SESSION_ID_LEN 16
+WEFT_MUST_CHECK
+int mesh_session_id(const struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
+		    uint8_t out_id[static MESH_SESSION_ID_LEN]);
 void mesh_stats(const struct mesh *mesh, struct mesh_stats *out_stats);
 /* mesh_peers_each calls fn for every known peer, connected ones first, until it returns false. */
 void mesh_peers_each(struct mesh *mesh, bool (*fn)(void *arg, const struct mesh_peer_info *peer),

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shelves of equal buffers; memory is touched only when one is used. */
+#include "mesh/buffers.h"
+
+#include "base/arena.h"
+#include "base/assert.h"
+#include "mesh/frame.h"
+#include "mesh/registry.h"
+
+#define ARENA_ALIGN 64
+
+static size_t shelf_buffer_len(enum mesh_buffer_size size)
+{
+	static const enum mesh_class classes[MESH_BUFFER_SIZE_CNT] = {
+		[MESH_BUFFER_SMALL] = MESH_CLASS_DGRAM,
+		[MESH_BUFFER_MEDIUM] = MESH_CLASS_ANNOUNCE,
+		[MESH_BUFFER_LARGE] = MESH_CLASS_ENVELOPE,
+	};
+	size_t len = mesh_class_payload_max(classes[size]) + MESH_FRAME_HEAD_LEN_MAX;
+
+	return (len + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
+}
+
+size_t mesh_buffers_footprint(const uint32_t cnts[static MESH_BUFFER_SIZE_CNT])
+{
+	size_t len = 0;
+
+	for (unsigned i = 0; i < MESH_BUFFER_SIZE_CNT; i++)
+		len += cnts[i] * (shelf_buffer_len(i) + sizeof(uint32_t)) + 2 * ARENA_ALIGN;
+	return len;
+}
+
+int mesh_buffers_init(struct mesh_buffers *buffers, struct arena *arena,
+		      const uint32_t cnts[static MESH_BUFFER_SIZE_CNT])
+{
+	for (unsigned i = 0; i < MESH_BUFFER_SIZE_CNT; i++) {
+		struct mesh_buffer_shelf *shelf = &buffers->shelves[i];
+
+		shelf->buffer_len = shelf_buffer_len(i);
+		shelf->bytes = arena_alloc(arena, cnts[i] * shelf->buffer_len);
+		shelf->free = arena_alloc(arena, cnts[i] * sizeof(*shelf->free));
+		if (!shelf->bytes || !shelf->free)
+			return WEFT_EFULL;
+		for (uint32_t k = 0; k < cnts[i]; k++)
+			shelf->free[k] = cnts[i] - 1 - k;
+		shelf->free_cnt = cnts[i];
+		shelf->cap_cnt = cnts[i];
+	}
+	return 0;
+}
+
+uint8_t *mesh_buffers_acquire(struct mesh_buffers *buffers, size_t len)
+{
+	struct mesh_buffer_shelf *shelf = buffers->shelves;
+
+	while (shelf < &buffers->shelves[MESH_BUFFER_SIZE_CNT] && shelf->buffer_len < len)
+		shelf++;
+	if (shelf == &buffers->shelves[MESH_BUFFER_SIZE_CNT] || !shelf->free_cnt)
+		return NULL;
+	return shelf->bytes + shelf->free[--shelf->free_cnt] * shelf->buffer_len;
+}
+
+void mesh_buffers_release(struct mesh_buffers *buffers, uint8_t *bytes)
+{
+	struct mesh_buffer_shelf *shelf = buffers->shelves;
+
+	if (!bytes)
+		return;
+	while (bytes < shelf->bytes || bytes >= shelf->bytes + shelf->cap_cnt * shelf->buffer_len)
+		shelf++;
+	weft_assert(shelf->free_cnt < shelf->cap_cnt);
+	shelf->free[shelf->free_cnt++] =
+		(uint32_t)((size_t)(bytes - shelf->bytes) / shelf->buffer_len);
+}

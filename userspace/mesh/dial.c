@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Dialling a key: its addresses are tried with staggered starts (as RFC
+ * 8305 does for host names), the first whose key is proved wins, the
+ * others are closed. Requests wait in the meantime. Home worker.
+ *
+ * If the peer's own dial to us wins, waiters use that session at once.
+ * Of two dials that cross, the smaller key's survives (session.c), so the
+ * larger key takes its own back; the smaller lets its own go on.
+ */
+#include "mesh/mesh_state.h"
+
+static void dial_note(struct mesh_dial *dial, int err, const uint8_t *actual_key)
+{
+	/* What a person can act on outweighs silence. */
+	static const int telling[] = { WEFT_EWRONGKEY, WEFT_EREFUSED, WEFT_EFULL };
+
+	for (size_t i = 0; i < sizeof(telling) / sizeof(telling[0]); i++) {
+		if (dial->err == telling[i])
+			return;
+		if (err != telling[i])
+			continue;
+		dial->err = err;
+		if (actual_key)
+			memcpy(dial->actual_key, actual_key, MESH_KEY_LEN);
+		return;
+	}
+}
+
+int mesh_dial_verdict(const struct mesh_dial *dial)
+{
+	return dial->err ? dial->err : WEFT_EUNREACHABLE;
+}
+
+/* Closes what is under way and forgets the dial; its waiters are the caller's. */
+static void dial_free(struct mesh_dial *dial)
+{
+	struct mesh *mesh = dial->mesh;
+
+	timer_cancel(mesh->timers, &dial->timer);
+	for (unsigned i = 0; i < dial->addr_cnt; i++) {
+		struct transport_conn *conn = dial->attempts[i].conn;
+
+		if (!conn)
+			continue;
+		conn->user = NULL;
+		mesh->transport->ops->close(conn, MESH_BYE_DUPLICATE, "not needed");
+	}
+	map_delete(&mesh->dials_by_key, dial->key);
+	pool_release(&mesh->dials, dial);
+}
+
+void mesh_dial_fail(struct mesh_dial *dial, int err)
+{
+	uint8_t actual_key[MESH_KEY_LEN];
+	struct list_node waiters;
+
+	memcpy(actual_key, dial->actual_key, sizeof(actual_key));
+	list_init(&waiters);
+	while (!list_is_empty(&dial->waiters)) {
+		struct mesh_request *request =
+			list_entry(dial->waiters.next, struct mesh_request, node);
+
+		list_unlink(&request->node);
+		list_push_back(&waiters, &request->node);
+		request->dial = NULL;
+	}
+	/* The dial is gone before anybody hears, so that they may ask again. */
+	dial_free(dial);
+	while (!list_is_empty(&waiters))
+		mesh_request_fail(list_entry(waiters.next, struct mesh_request, node), err,
+				  err == WEFT_EWRONGKEY ? actual_key : NULL);
+}
+
+static void dial_next(struct mesh_dial *dial)
+{
+	struct mesh *mesh = dial->mesh;
+
+	while (dial->next_idx < dial->addr_cnt) {
+		unsigned idx = dial->next_idx++;
+		struct transport_dial call = { .remote = dial->addrs[idx],
+					       .user = &dial->attempts[idx] };
+		struct mesh_attempt *attempt = &dial->attempts[idx];
+		int err;
+
+		memcpy(call.peer_key, dial->key, sizeof(call.peer_key));
+		err = mesh->transport->ops->dial(mesh->transport, &call, mesh->now_ns,
+						 &attempt->conn);
+		if (err < 0) {
+			attempt->conn = NULL;
+			dial_note(dial, err, NULL);
+			continue;
+		}
+		dial->live_cnt++;
+		if (dial->next_idx < dial->addr_cnt)
+			timer_set(mesh->timers, &dial->timer,
+				  mesh->now_ns + mesh->config.dial_stagger_ns);
+		return;
+	}
+	if (!dial->live_cnt)
+		mesh_dial_fail(dial, mesh_dial_verdict(dial));
+}
+
+static void dial_expire(struct timer *timer, uint64_t now_ns)
+{
+	struct mesh_dial *dial = list_entry(timer, struct mesh_dial, timer);
+
+	dial->mesh->now_ns = now_ns;
+	dial_next(dial);
+}
+
+static void dial_add_addr(struct mesh_dial *dial, const struct addr *addr)
+{
+	for (unsigned i = 0; i < dial->addr_cnt; i++)
+		if (addr_equal(&dial->addrs[i], addr))
+			return;
+	if (dial->addr_cnt == MESH_PEER_ADDRS_MAX || addr->family == ADDR_NONE || !addr->port)
+		return;
+	dial->attempts[dial->addr_cnt].kind = MESH_CONN_ATTEMPT;
+	dial->attempts[dial->addr_cnt].dial = dial;
+	dial->addrs[dial->addr_cnt++] = *addr;
+}
+
+/* Addresses the asker knows come first; without any, those the peer was known by. */
+static void dial_add_peer(struct mesh_dial *dial, const struct mesh_peer *peer)
+{
+	const struct mesh_peer_entry *entry;
+
+	for (unsigned i = 0; i < peer->addr_cnt; i++)
+		dial_add_addr(dial, &peer->addrs[i]);
+	if (peer->addr_cnt)
+		return;
+	entry = mesh_peers_lookup(&dial->mesh->peers, peer->key);
+	if (!entry)
+		return;
+	dial_add_addr(dial, &entry->record.last_addr);
+	for (unsigned i = 0; i < entry->record.addr_cnt; i++)
+		dial_add_addr(dial, &entry->record.addrs[i]);
+}
+
+static int dial_make(struct mesh *mesh, const struct mesh_peer *peer, struct mesh_dial **out_dial)
+{
+	struct mesh_dial *dial = pool_acquire(&mesh->dials);
+
+	if (!dial) {
+		mesh->stats.refused_cnt++;
+		return WEFT_EFULL;
+	}
+	dial->mesh = mesh;
+	memcpy(dial->key, peer->key, sizeof(dial->key));
+	list_init(&dial->waiters);
+	timer_init(&dial->timer, dial_expire);
+	dial_add_peer(dial, peer);
+	if (!dial->addr_cnt || map_put(&mesh->dials_by_key, dial->key, dial) < 0) {
+		int err = dial->addr_cnt ? WEFT_EFULL : WEFT_EMALFORMED;
+
+		pool_release(&mesh->dials, dial);
+		return err;
+	}
+	/* Not now: an asker is never told of failure inside its call. */
+	timer_set(mesh->timers, &dial->timer, mesh->now_ns);
+	*out_dial = dial;
+	return 0;
+}
+
+int mesh_dial_wait(struct mesh *mesh, const struct mesh_peer *peer, struct mesh_request *request)
+{
+	struct mesh_dial *dial = map_lookup(&mesh->dials_by_key, peer->key);
+	int err;
+
+	if (dial) {
+		bool was_idle = dial->next_idx == dial->addr_cnt;
+
+		dial_add_peer(dial, peer);
+		if (was_idle && dial->next_idx < dial->addr_cnt)
+			timer_set(mesh->timers, &dial->timer, mesh->now_ns);
+	} else if ((err = dial_make(mesh, peer, &dial)) < 0) {
+		return err;
+	}
+	request->dial = dial;
+	request->state = MESH_REQUEST_DIALLING;
+	list_push_back(&dial->waiters, &request->node);
+	dial->waiter_cnt++;
+	return 0;
+}
+
+void mesh_dial_leave(struct mesh_request *request)
+{
+	struct mesh_dial *dial = request->dial;
+
+	list_unlink(&request->node);
+	request->dial = NULL;
+	if (--dial->waiter_cnt == 0)
+		dial_free(dial);
+}
+
+void mesh_dial_won(struct mesh_dial *dial, struct mesh_session *session)
+{
+	bool goes_on = !session->is_dialler &&
+		       memcmp(dial->mesh->own_key, dial->key, MESH_KEY_LEN) < 0;
+
+	while (!list_is_empty(&dial->waiters)) {
+		struct mesh_request *request =
+			list_entry(dial->waiters.next, struct mesh_request, node);
+
+		dial->waiter_cnt--;
+		mesh_request_start(request, session);
+	}
+	if (!goes_on)
+		dial_free(dial);
+}
+
+void mesh_dial_attempt_failed(struct mesh_attempt *attempt, int err, const uint8_t *actual_key)
+{
+	struct mesh_dial *dial = attempt->dial;
+
+	attempt->conn = NULL;
+	dial->live_cnt--;
+	dial_note(dial, err, actual_key);
+	dial_next(dial);
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the transport tells, given to the object it concerns. An object
+ * whose user is NULL has ended on our side; what still comes is dropped.
+ */
+#include "mesh/mesh_state.h"
+
+static struct mesh_session *conn_session(const struct transport_conn *conn)
+{
+	enum mesh_conn_kind *kind = conn->user;
+
+	return kind && *kind == MESH_CONN_SESSION ? conn->user : NULL;
+}
+
+static bool key_is_none(const uint8_t *key)
+{
+	uint8_t all = 0;
+
+	for (unsigned i = 0; i < MESH_KEY_LEN; i++)
+		all |= key[i];
+	return !all;
+}
+
+/* True when the connection was closed, with a reason its peer can read. */
+static bool conn_is_refused(struct mesh *mesh, struct transport_conn *conn,
+		       const struct transport_conn_info *info)
+{
+	const struct transport_ops *ops = mesh->transport->ops;
+
+	if (key_is_none(info->peer_key))
+		ops->close(conn, MESH_BYE_NO_KEY, "a node key is needed");
+	else if (memcmp(info->peer_key, mesh->own_key, MESH_KEY_LEN) == 0)
+		ops->close(conn, MESH_BYE_NO_KEY, "this is my own key");
+	else if (mesh->is_leaving)
+		ops->close(conn, MESH_BYE_SHUTDOWN, "shutting down");
+	else if (mesh->sessions.used_cnt == mesh->sessions.cap_cnt)
+		ops->close(conn, MESH_BYE_FULL, "too many sessions");
+	else
+		return false;
+	mesh->stats.refused_cnt++;
+	return true;
+}
+
+static int on_conn_ready(void *ctx, struct transport_conn *conn, uint64_t now_ns)
+{
+	struct mesh *mesh = ctx;
+	struct mesh_attempt *attempt = conn->user;
+	struct mesh_session *session = NULL;
+	struct transport_conn_info info;
+	struct mesh_dial *dial;
+	bool is_refused;
+
+	mesh->now_ns = now_ns;
+	mesh->transport->ops->info(conn, &info);
+	conn->user = NULL;
+	if (info.is_dialler && !attempt)
+		return WEFT_ECLOSED; /* another address won already */
+	is_refused = conn_is_refused(mesh, conn, &info);
+	if (!is_refused)
+		session = mesh_session_make(mesh, conn, &info);
+	if (!session) {
+		if (attempt)
+			mesh_dial_attempt_failed(attempt, WEFT_EFULL, NULL);
+		return is_refused ? 0 : WEFT_EFULL;
+	}
+	dial = map_lookup(&mesh->dials_by_key, session->key);
+	if (attempt) {
+		attempt->conn = NULL;
+		dial->live_cnt--;
+	}
+	if (dial)
+		mesh_dial_won(dial, session);
+	return 0;
+}
+
+static void on_conn_closed(void *ctx, struct transport_conn *conn,
+			   const struct transport_close *close, uint64_t now_ns)
+{
+	struct mesh *mesh = ctx;
+	enum mesh_conn_kind *kind = conn->user;
+
+	mesh->now_ns = now_ns;
+	if (!kind)
+		return;
+	if (*kind == MESH_CONN_ATTEMPT)
+		mesh_dial_attempt_failed(conn->user, close->err,
+					 close->has_key ? close->actual_key : NULL);
+	else
+		mesh_session_end(conn->user);
+}
+
+static void on_conn_streams_available(void *ctx, struct transport_conn *conn, uint64_t now_ns)
+{
+	struct mesh *mesh = ctx;
+	struct mesh_session *session = conn_session(conn);
+
+	mesh->now_ns = now_ns;
+	if (!session)
+		return;
+	if (session->is_dialler && !session->control.stream)
+		mesh_control_open(session);
+	mesh_request_queue_run(session);
+}
+
+static int on_stream_opened(void *ctx, struct transport_conn *conn,
+			    struct transport_stream *stream, uint64_t now_ns)
+{
+	struct mesh *mesh = ctx;
+	struct mesh_session *session = conn_session(conn);
+
+	mesh->now_ns = now_ns;
+	return session ? mesh_incoming_open(session, stream) : WEFT_ECLOSED;
+}
+
+static void on_stream_data(void *ctx, struct transport_stream *stream, const uint8_t *data,
+			   size_t len, bool fin, uint64_t now_ns)
+{
+	struct mesh *mesh = ctx;
+	enum mesh_stream_kind *kind = stream->user;
+	struct cursor c = cursor_of(data, len);
+
+	mesh->now_ns = now_ns;
+	/* Whatever becomes of the bytes, none is left here after this call. */
+	mesh->transport->ops->consume(stream, len);
+	if (!kind)
+		return;
+	switch (*kind) {
+	case MESH_STREAM_CONTROL:
+		mesh_control_input(((struct mesh_control *)stream->user)->session, &c, fin);
+		break;
+	case MESH_STREAM_REQUEST:
+		mesh_request_data(stream->user, &c, fin);
+		break;
+	case MESH_STREAM_INCOMING:
+		mesh_incoming_data(stream->user, &c, fin);
+		break;
+	}
+}
+
+static void on_stream_reset(void *ctx, struct transport_stream *stream, uint64_t code,
+			    uint64_t now_ns)
+{
+	struct mesh *mesh = ctx;
+	enum mesh_stream_kind *kind = stream->user;
+
+	mesh->now_ns = now_ns;
+	if (!kind)
+		return;
+	switch (*kind) {
+	case MESH_STREAM_CONTROL:
+		mesh_session_close(((struct mesh_control *)stream->user)->session,
+				   MESH_BYE_PROTOCOL, "control stream reset");
+		break;
+	case MESH_STREAM_REQUEST:
+		mesh->transport->ops->reset(stream, code);
+		mesh_request_fail(stream->user, WEFT_ECLOSED, NULL);
+		break;
+	case MESH_STREAM_INCOMING:
+		mesh_incoming_reset(stream->user, code);
+		break;
+	}
+}
+
+static void on_stream_writable(void *ctx, struct transport_stream *stream, uint64_t now_ns)
+{
+	struct mesh *mesh = ctx;
+	enum mesh_stream_kind *kind = stream->user;
+
+	mesh->now_ns = now_ns;
+	if (!kind)
+		return;
+	switch (*kind) {
+	case MESH_STREAM_CONTROL:
+		mesh_control_writable(((struct mesh_control *)stream->user)->session);
+		break;
+	case MESH_STREAM_REQUEST:
+		mesh_request_writable(stream->user);
+		break;
+	case MESH_STREAM_INCOMING:
+		mesh_incoming_writable(stream->user);
+		break;
+	}
+}
+
+static void on_stream_closed(void *ctx, struct transport_stream *stream, uint64_t code,
+			     uint64_t now_ns)
+{
+	struct mesh *mesh = ctx;
+	enum mesh_stream_kind *kind = stream->user;
+
+	(void)code;
+	mesh->now_ns = now_ns;
+	if (!kind)
+		return;
+	switch (*kind) {
+	case MESH_STREAM_CONTROL:
+		/* Either the connection ends too, or the peer broke the session. */
+		mesh_session_close(((struct mesh_control *)stream->user)->session,
+				   MESH_BYE_PROTOCOL, "control stream closed");
+		break;
+	case MESH_STREAM_REQUEST:
+		mesh_request_fail(stream->user, WEFT_ECLOSED, NULL);
+		break;
+	case MESH_STREAM_INCOMING:
+		mesh_incoming_gone(stream->user);
+		break;
+	}
+}
+
+const struct transport_events mesh_transport_events = {
+	.conn_ready = on_conn_ready,
+	.conn_closed = on_conn_closed,
+	.conn_streams_available = on_conn_streams_available,
+	.stream_opened = on_stream_opened,
+	.stream_data = on_stream_data,
+	.stream_reset = on_stream_reset,
+	.stream_writable = on_stream_writable,
+	.stream_closed = on_stream_closed,
+};

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests of peers, each on its stream: read a frame of bounded size in
+ * bounded time, hand it to the handler of its type, send what it answers.
+ * Home worker.
+ *
+ * A bad request costs its stream, never the session: it is answered with
+ * an error and what still comes of it is skipped.
+ */
+#include "mesh/mesh_state.h"
+
+#include "base/assert.h"
+
+#define NS_PER_S 1000000000ull
+#define READ_TIMEOUT_NS (30 * NS_PER_S)
+/* A chunk at 4.4 KiB/s: who reads slower holds a buffer that others could use. */
+#define DRAIN_TIMEOUT_NS (60 * NS_PER_S)
+#define BUSY_NOT_BEFORE_MS 1000
+/* What may still come on the stream of a refused request. */
+#define SKIP_LEN_MAX (64u * 1024)
+
+static const struct transport_ops *incoming_ops(const struct mesh_incoming *incoming)
+{
+	return incoming->mesh->transport->ops;
+}
+
+/* Takes incoming out of its session; the stream is no longer its. */
+static void incoming_detach(struct mesh_incoming *incoming)
+{
+	struct mesh_session *session = incoming->session;
+
+	list_unlink(&incoming->node);
+	if (incoming->stream)
+		incoming->stream->user = NULL;
+	incoming->stream = NULL;
+	if (incoming->is_spare)
+		session->has_spare = false;
+	else
+		session->incoming_cnt--;
+	incoming->session = NULL;
+	timer_cancel(incoming->mesh->timers, &incoming->timer);
+	mesh_buffers_release(&incoming->mesh->buffers, incoming->buffer);
+	incoming->buffer = NULL;
+}
+
+static void incoming_free(struct mesh_incoming *incoming)
+{
+	struct transport_span tail = incoming->tail;
+
+	if (incoming->session)
+		incoming_detach(incoming);
+	pool_release(&incoming->mesh->incoming, incoming);
+	if (tail.data && tail.done)
+		tail.done(tail.arg);
+}
+
+void mesh_incoming_gone(struct mesh_incoming *incoming)
+{
+	void (*gone)(void *arg) = incoming->gone;
+	void *arg = incoming->gone_arg;
+
+	if (incoming->state != MESH_INCOMING_HANDED) {
+		incoming_free(incoming);
+		return;
+	}
+	incoming_detach(incoming);
+	if (!gone) {
+		incoming->state = MESH_INCOMING_ORPHAN;
+		return;
+	}
+	incoming_free(incoming);
+	gone(arg);
+}
+
+void mesh_incoming_reset(struct mesh_incoming *incoming, uint64_t code)
+{
+	incoming_ops(incoming)->reset(incoming->stream, code);
+	mesh_incoming_gone(incoming);
+}
+
+static void incoming_expire(struct timer *timer, uint64_t now_ns)
+{
+	struct mesh_incoming *incoming = list_entry(timer, struct mesh_incoming, timer);
+
+	incoming->mesh->now_ns = now_ns;
+	incoming->mesh->stats.timeout_cnt++;
+	mesh_incoming_reset(incoming, MESH_CODE_TIMEOUT);
+}
+
+/* Sends what is left of an answer. 0, WEFT_EFULL (stream_writable follows), WEFT_ECLOSED. */
+static int incoming_push(struct mesh_incoming *incoming)
+{
+	const struct transport_ops *ops = incoming_ops(incoming);
+	int err;
+
+	if (incoming->unsent_len) {
+		err = ops->send_copy(incoming->stream, incoming->buffer, incoming->unsent_len);
+		if (err < 0)
+			return err;
+		incoming->unsent_len = 0;
+		mesh_buffers_release(&incoming->mesh->buffers, incoming->buffer);
+		incoming->buffer = NULL;
+	}
+	if (incoming->tail.data) {
+		err = ops->send(incoming->stream, &incoming->tail);
+		if (err < 0)
+			return err;
+		incoming->tail.data = NULL;
+	}
+	ops->finish(incoming->stream);
+	incoming->is_finished = true;
+	return 0;
+}
+
+void mesh_incoming_writable(struct mesh_incoming *incoming)
+{
+	int err;
+
+	if (incoming->state != MESH_INCOMING_ANSWERED || incoming->is_finished)
+		return;
+	err = incoming_push(incoming);
+	if (err < 0 && err != WEFT_EFULL)
+		mesh_incoming_reset(incoming, MESH_CODE_INTERNAL);
+}
+
+/*
+ * The request is decided: its buffer carries the answer's start from now
+ * on, until the stream takes it.
+ */
+static int incoming_send(struct mesh_incoming *incoming, const struct mesh_frame *frame,
+			 const void *head, size_t head_len)
+{
+	const size_t cap = MESH_FRAME_HEAD_LEN_MAX + MESH_HEAD_LEN_MAX;
+	struct mesh *mesh = incoming->mesh;
+	struct writer w;
+	int err;
+
+	mesh_buffers_release(&mesh->buffers, incoming->buffer);
+	incoming->buffer = mesh_buffers_acquire(&mesh->buffers, cap);
+	weft_assert(incoming->buffer); /* the shelf has one for every incoming */
+	w = writer_of(incoming->buffer, cap);
+	mesh_frame_write(&w, frame);
+	writer_bytes(&w, head, head_len);
+	weft_assert(!w.bad);
+	incoming->unsent_len = writer_len(&w);
+	incoming->state = MESH_INCOMING_ANSWERED;
+	incoming->in.body = NULL;
+	mesh->stats.frame_out_cnt++;
+	timer_set(mesh->timers, &incoming->timer, mesh->now_ns + DRAIN_TIMEOUT_NS);
+	err = incoming_push(incoming);
+	return err == WEFT_EFULL ? 0 : err;
+}
+
+int mesh_incoming_answer(struct mesh_incoming *incoming, unsigned type, const void *head,
+			 size_t head_len, const struct transport_span *tail)
+{
+	struct mesh_frame frame = { .type = type,
+				    .req_id = incoming->req_id,
+				    .flags = MESH_FLAG_RESPONSE,
+				    .payload_len = head_len + (tail ? tail->len : 0) };
+
+	if (incoming->state == MESH_INCOMING_ORPHAN) {
+		incoming_free(incoming);
+		return WEFT_ECLOSED;
+	}
+	weft_assert(incoming->state == MESH_INCOMING_HANDED);
+	if (tail)
+		incoming->tail = *tail;
+	if (incoming_send(incoming, &frame, head, head_len) < 0) {
+		incoming->tail.data = NULL; /* stays the caller's */
+		mesh_incoming_reset(incoming, MESH_CODE_INTERNAL);
+		return WEFT_ECLOSED;
+	}
+	return 0;
+}
+
+void mesh_incoming_answer_error(struct mesh_incoming *incoming, enum mesh_code code,
+				const char *text, uint64_t not_before_ms)
+{
+	struct mesh_error error = { .code = code, .not_before_ms = not_before_ms };
+	struct mesh_frame frame = { .type = MESH_ERROR,
+				    .req_id = incoming->req_id,
+				    .flags = MESH_FLAG_RESPONSE | MESH_FLAG_ERROR };
+	uint8_t payload[MESH_ERROR_PAYLOAD_MAX];
+	struct writer w = writer_of(payload, sizeof(payload));
+
+	if (incoming->state == MESH_INCOMING_ORPHAN) {
+		incoming_free(incoming);
+		return;
+	}
+	strncpy(error.text, text, sizeof(error.text) - 1);
+	mesh_error_write(&w, &error);
+	frame.payload_len = writer_len(&w);
+	if (incoming_send(incoming, &frame, payload, frame.payload_len) < 0)
+		mesh_incoming_reset(incoming, MESH_CODE_INTERNAL);
+}
+
+void mesh_incoming_abandoned(struct mesh_incoming *incoming, void (*gone)(void *arg), void *arg)
+{
+	incoming->gone = gone;
+	incoming->gone_arg = arg;
+	if (incoming->state == MESH_INCOMING_ORPHAN) {
+		incoming_free(incoming);
+		gone(arg);
+	}
+}
+
+static void incoming_refuse(struct mesh_incoming *incoming, enum mesh_code code, const char *text)
+{
+	struct mesh_stats *stats = &incoming->mesh->stats;
+
+	if (code == MESH_CODE_UNKNOWN)
+		stats->unknown_type_cnt++;
+	else if (code == MESH_CODE_BUSY)
+		stats->refused_cnt++;
+	else
+		stats->malformed_cnt++;
+	mesh_incoming_answer_error(incoming, code, text,
+				   code == MESH_CODE_BUSY ? BUSY_NOT_BEFORE_MS : 0);
+}
+
+/* No object is left for this stream: say so, and forget it. */
+static int stream_refuse(struct mesh *mesh, struct transport_stream *stream)
+{
+	const struct transport_ops *ops = mesh->transport->ops;
+	struct mesh_error error = { .code = MESH_CODE_BUSY,
+				    .text = "too many requests",
+				    .not_before_ms = BUSY_NOT_BEFORE_MS };
+	struct mesh_frame frame = { .type = MESH_ERROR,
+				    .flags = MESH_FLAG_RESPONSE | MESH_FLAG_ERROR };
+	uint8_t payload[MESH_ERROR_PAYLOAD_MAX];
+	struct writer w = writer_of(payload, sizeof(payload));
+
+	mesh->stats.refused_cnt++;
+	mesh_error_write(&w, &error);
+	frame.payload_len = writer_len(&w);
+	w = writer_of(mesh->scratch, sizeof(mesh->scratch));
+	mesh_frame_write(&w, &frame);
+	writer_bytes(&w, payload, frame.payload_len);
+	if (ops->send_copy(stream, mesh->scratch, writer_len(&w)) < 0)
+		return WEFT_EFULL;
+	ops->finish(stream);
+	return 0;
+}
+
+int mesh_incoming_open(struct mesh_session *session, struct transport_stream *stream)
+{
+	struct mesh *mesh = session->mesh;
+	struct mesh_incoming *incoming;
+	bool is_over = session->incoming_cnt >= mesh->config.incoming_per_session_cap ||
+		       mesh->incoming.used_cnt >= mesh->config.incoming_cap;
+	/* The stream that brings HELLO must get through however busy we are. */
+	bool is_spare = is_over && !session->is_dialler && !session->control.stream &&
+			!session->has_spare;
+
+	if (is_over && !is_spare)
+		return stream_refuse(mesh, stream);
+	incoming = pool_acquire(&mesh->incoming);
+	if (!incoming)
+		return stream_refuse(mesh, stream);
+	incoming->kind = MESH_STREAM_INCOMING;
+	incoming->mesh = mesh;
+	incoming->session = session;
+	incoming->stream = stream;
+	incoming->is_spare = is_spare;
+	stream->user = incoming;
+	list_push_back(&session->incoming, &incoming->node);
+	if (is_spare)
+		session->has_spare = true;
+	else
+		session->incoming_cnt++;
+	timer_init(&incoming->timer, incoming_expire);
+	timer_set(mesh->timers, &incoming->timer, mesh->now_ns + READ_TIMEOUT_NS);
+	return 0;
+}
+
+/* The head is known: give the payload a place, or refuse. */
+static void incoming_admit(struct mesh_incoming *incoming)
+{
+	const struct mesh_frame *frame = &incoming->in.frame;
+	const struct mesh_message_info *info = mesh_registry_lookup(frame->type);
+	struct mesh *mesh = incoming->mesh;
+
+	incoming->req_id = frame->req_id;
+	if (incoming->is_spare)
+		incoming_refuse(incoming, MESH_CODE_BUSY, "too many requests");
+	else if (frame->flags)
+		incoming_refuse(incoming, MESH_CODE_MALFORMED, "flags of an answer");
+	else if (!info || !mesh->handlers[mesh_registry_idx(info)].fn)
+		incoming_refuse(incoming, MESH_CODE_UNKNOWN, "unknown type");
+	else if (frame->payload_len > mesh_class_payload_max(info->request_class))
+		incoming_refuse(incoming, MESH_CODE_TOO_LARGE, "request too large");
+	else if (!(incoming->buffer = mesh_buffers_acquire(&mesh->buffers, frame->payload_len)))
+		incoming_refuse(incoming, MESH_CODE_BUSY, "no buffer");
+	else
+		incoming->in.body = incoming->buffer;
+}
+
+static void incoming_hand_over(struct mesh_incoming *incoming)
+{
+	const struct mesh_frame *frame = &incoming->in.frame;
+	struct mesh *mesh = incoming->mesh;
+	unsigned idx = mesh_registry_idx(mesh_registry_lookup(frame->type));
+	struct mesh_call call = {
+		.incoming = incoming,
+		.peer_key = incoming->session->key,
+		.type = frame->type,
+		.payload = incoming->buffer,
+		.payload_len = frame->payload_len,
+	};
+
+	mesh->stats.frame_in_cnt++;
+	timer_cancel(mesh->timers, &incoming->timer);
+	incoming->state = MESH_INCOMING_HANDED;
+	mesh->handlers[idx].fn(mesh->handlers[idx].ctx, &call, mesh->now_ns);
+}
+
+static void incoming_read(struct mesh_incoming *incoming, struct cursor *c, bool fin)
+{
+	bool had_frame = incoming->in.has_frame;
+	int got = mesh_frame_in_head(&incoming->in, c);
+	struct mesh_session *session = incoming->session;
+	struct transport_stream *stream = incoming->stream;
+
+	if (got < 0) {
+		incoming_refuse(incoming, MESH_CODE_MALFORMED, "malformed frame");
+		return;
+	}
+	if (got && !had_frame && incoming->in.frame.type == MESH_HELLO &&
+	    !incoming->in.frame.flags) {
+		struct mesh_frame_in in = incoming->in;
+
+		incoming_free(incoming);
+		if (session->is_dialler || session->control.stream)
+			mesh_session_close(session, MESH_BYE_PROTOCOL, "second control stream");
+		else
+			mesh_control_adopt(session, stream, &in, c, fin);
+		return;
+	}
+	if (got && !had_frame)
+		incoming_admit(incoming);
+	if (incoming->state != MESH_INCOMING_READING)
+		return;
+	if (got && mesh_frame_in_body(&incoming->in, c)) {
+		if (cursor_left(c))
+			incoming_refuse(incoming, MESH_CODE_MALFORMED, "bytes after the request");
+		else
+			incoming_hand_over(incoming);
+	} else if (fin) {
+		incoming_refuse(incoming, MESH_CODE_MALFORMED, "request cut short");
+	}
+}
+
+void mesh_incoming_data(struct mesh_incoming *incoming, struct cursor *c, bool fin)
+{
+	if (incoming->state == MESH_INCOMING_READING) {
+		incoming_read(incoming, c, fin);
+		return;
+	}
+	incoming->skipped_len += cursor_left(c);
+	if (incoming->skipped_len > SKIP_LEN_MAX)
+		mesh_incoming_reset(incoming, MESH_CODE_MALFORMED);
+}

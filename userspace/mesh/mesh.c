@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sessions between keys, over streams that somebody else carries.
+ *
+ * Inbound: mesh_transport_events -> session.c (connections), control.c
+ * (HELLO and its kin), incoming.c (peers' requests -> handlers), request.c
+ * (answers to ours). Outbound: mesh_ops.ask -> request.c -> dial.c when
+ * there is no session; mesh_ops.answer -> incoming.c. frame.c reads and
+ * writes what is on a stream, registry.def lists what may be. Peers met
+ * are kept by peers.c. All on the home worker; nothing here reads a
+ * clock, waits or logs.
+ */
+#include "mesh/mesh.h"
+
+#include <stdlib.h>
+
+#include "base/random.h"
+#include "mesh/mesh_state.h"
+
+#define NS_PER_S 1000000000ull
+#define NS_PER_MS 1000000ull
+/* Requests larger than a datagram are rare; announcements and calls come in tens. */
+#define MEDIUM_CNT 128
+#define LARGE_CNT  4
+
+void mesh_config_defaults(struct mesh_config *config)
+{
+	*config = (struct mesh_config){
+		.session_cap = 1024,
+		.request_cap = 4096,
+		.request_per_session_cap = 256,
+		.incoming_cap = 4096,
+		.incoming_per_session_cap = 128,
+		.peer_cap = 4096,
+		.dial_stagger_ns = 250 * NS_PER_MS, /* RFC 8305, 8 */
+		.skew_max_s = 300,
+		.caps = 0x10, /* content_seed */
+		.agent = "weft",
+	};
+}
+
+/* A peer with a session is never thrown out of the table, so it holds them all. */
+static uint32_t peer_cap(const struct mesh_config *config)
+{
+	return config->peer_cap > config->session_cap ? config->peer_cap : config->session_cap;
+}
+
+/* Every request and every incoming may hold a small buffer, every session two. */
+static void buffer_cnts(const struct mesh_config *config, uint32_t cnts[MESH_BUFFER_SIZE_CNT])
+{
+	cnts[MESH_BUFFER_SMALL] =
+		config->request_cap + config->incoming_cap + 2 * config->session_cap;
+	cnts[MESH_BUFFER_MEDIUM] = MEDIUM_CNT;
+	cnts[MESH_BUFFER_LARGE] = LARGE_CNT;
+}
+
+static size_t mesh_footprint(const struct mesh_config *config)
+{
+	uint32_t cnts[MESH_BUFFER_SIZE_CNT];
+
+	buffer_cnts(config, cnts);
+	return pool_footprint(sizeof(struct mesh_session), config->session_cap) +
+	       pool_footprint(sizeof(struct mesh_request), config->request_cap) +
+	       pool_footprint(sizeof(struct mesh_incoming),
+			      config->incoming_cap + config->session_cap) +
+	       pool_footprint(sizeof(struct mesh_dial), config->session_cap) +
+	       2 * map_footprint(MESH_KEY_LEN, config->session_cap) +
+	       mesh_buffers_footprint(cnts) + mesh_peers_footprint(peer_cap(config));
+}
+
+static int mesh_lay_out(struct mesh *mesh, struct random *random)
+{
+	const struct mesh_config *config = &mesh->config;
+	uint32_t cnts[MESH_BUFFER_SIZE_CNT];
+	uint64_t secret[2];
+	int err;
+
+	buffer_cnts(config, cnts);
+	random_fill(random, secret, sizeof(secret));
+	if ((err = arena_open(&mesh->arena, mesh_footprint(config))) < 0 ||
+	    (err = pool_init(&mesh->sessions, &mesh->arena, sizeof(struct mesh_session),
+			     config->session_cap)) < 0 ||
+	    (err = pool_init(&mesh->requests, &mesh->arena, sizeof(struct mesh_request),
+			     config->request_cap)) < 0 ||
+	    (err = pool_init(&mesh->incoming, &mesh->arena, sizeof(struct mesh_incoming),
+			     config->incoming_cap + config->session_cap)) < 0 ||
+	    (err = pool_init(&mesh->dials, &mesh->arena, sizeof(struct mesh_dial),
+			     config->session_cap)) < 0 ||
+	    (err = map_init(&mesh->sessions_by_key, &mesh->arena, MESH_KEY_LEN,
+			    config->session_cap, secret)) < 0 ||
+	    (err = map_init(&mesh->dials_by_key, &mesh->arena, MESH_KEY_LEN, config->session_cap,
+			    secret)) < 0 ||
+	    (err = mesh_buffers_init(&mesh->buffers, &mesh->arena, cnts)) < 0)
+		return err;
+	return mesh_peers_init(&mesh->peers, &mesh->arena, peer_cap(config), secret);
+}
+
+int mesh_new(const struct mesh_params *params, struct mesh **out_mesh)
+{
+	struct mesh *mesh = calloc(1, sizeof(*mesh));
+	int err;
+
+	if (!mesh)
+		return WEFT_EFULL;
+	mesh->config = params->config;
+	memcpy(mesh->own_key, params->own_key, sizeof(mesh->own_key));
+	mesh->timers = params->timers;
+	mesh->now_ns = params->now_ns;
+	mesh->on_session = params->on_session;
+	mesh->ctx = params->ctx;
+	mesh_set_wall(mesh, params->wall_s, params->now_ns);
+	if ((err = mesh_lay_out(mesh, params->random)) < 0 ||
+	    (err = mesh_peers_load(&mesh->peers, params->store, params->timers)) < 0) {
+		mesh_free(mesh);
+		return err;
+	}
+	*out_mesh = mesh;
+	return 0;
+}
+
+/* The wheel outlives us: none of our timers may stay on it. */
+static void mesh_cancel_timers(struct mesh *mesh)
+{
+	struct mesh_session *session = NULL;
+	struct mesh_request *request = NULL;
+	struct mesh_incoming *incoming = NULL;
+	struct mesh_dial *dial = NULL;
+
+	while ((session = pool_next(&mesh->sessions, session))) {
+		timer_cancel(mesh->timers, &session->timer);
+		timer_cancel(mesh->timers, &session->ping.timer);
+	}
+	while ((request = pool_next(&mesh->requests, request)))
+		timer_cancel(mesh->timers, &request->timer);
+	while ((incoming = pool_next(&mesh->incoming, incoming)))
+		timer_cancel(mesh->timers, &incoming->timer);
+	while ((dial = pool_next(&mesh->dials, dial)))
+		timer_cancel(mesh->timers, &dial->timer);
+	mesh_peers_stop(&mesh->peers);
+}
+
+void mesh_free(struct mesh *mesh)
+{
+	if (!mesh)
+		return;
+	mesh_cancel_timers(mesh);
+	arena_close(&mesh->arena);
+	free(mesh);
+}
+
+void mesh_set_transport(struct mesh *mesh, struct transport *transport)
+{
+	mesh->transport = transport;
+}
+
+void mesh_set_wall(struct mesh *mesh, uint64_t wall_s, uint64_t now_ns)
+{
+	mesh->wall_s = wall_s;
+	mesh->wall_at_ns = now_ns;
+}
+
+uint64_t mesh_wall_now_s(const struct mesh *mesh)
+{
+	return mesh->wall_s + (mesh->now_ns - mesh->wall_at_ns) / NS_PER_S;
+}
+
+void mesh_goodbye(struct mesh *mesh, unsigned reason, uint64_t not_before_ms, uint64_t now_ns)
+{
+	struct mesh_session *session = NULL;
+	struct mesh_dial *dial;
+
+	mesh->now_ns = now_ns;
+	mesh->is_leaving = true;
+	while ((dial = pool_next(&mesh->dials, NULL)))
+		mesh_dial_fail(dial, WEFT_ECLOSED);
+	while ((session = pool_next(&mesh->sessions, session))) {
+		mesh_session_leave(session, reason, not_before_ms);
+		if (!session->peer)
+			continue;
+		session->peer->record.last_seen_s = mesh_wall_now_s(mesh);
+		mesh_peers_changed(&mesh->peers, session->peer, now_ns);
+	}
+	mesh_peers_flush(&mesh->peers);
+}
+
+int mesh_connect(struct mesh *mesh, const struct mesh_peer *peer, uint64_t timeout_ns,
+		 mesh_connect_fn done, void *arg, uint64_t now_ns)
+{
+	mesh->now_ns = now_ns;
+	return mesh_request_connect(mesh, peer, timeout_ns, done, arg);
+}
+
+int mesh_ping(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], uint64_t timeout_ns,
+	      mesh_ping_fn done, void *arg, uint64_t now_ns)
+{
+	struct mesh_session *session = map_lookup(&mesh->sessions_by_key, key);
+
+	mesh->now_ns = now_ns;
+	return session ? mesh_control_ping(session, timeout_ns, done, arg) : WEFT_EABSENT;
+}
+
+int mesh_session_id(const struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
+		    uint8_t out_id[static MESH_SESSION_ID_LEN])
+{
+	const struct mesh_session *session = map_lookup(&mesh->sessions_by_key, key);
+
+	if (!session)
+		return WEFT_EABSENT;
+	memcpy(out_id, session->id, MESH_SESSION_ID_LEN);
+	return 0;
+}
+
+void mesh_stats(const struct mesh *mesh, struct mesh_stats *out_stats)
+{
+	*out_stats = mesh->stats;
+	out_stats->session_cnt = mesh->sessions.used_cnt;
+	out_stats->request_cnt = mesh->requests.used_cnt;
+	out_stats->incoming_cnt = mesh->incoming.used_cnt;
+	out_stats->peer_cnt = mesh->peers.pool.used_cnt;
+}
+
+static void entry_fill_info(const struct mesh_peer_entry *entry, struct mesh_peer_info *out_info)
+{
+	const struct mesh_peer_record *record = &entry->record;
+	struct mesh_peer_info info = {
+		.caps = record->caps,
+		.last_addr = record->last_addr,
+		.first_seen_s = record->first_seen_s,
+		.last_seen_s = record->last_seen_s,
+		.skew_s = record->skew_s,
+	};
+
+	memcpy(info.key, entry->key, sizeof(info.key));
+	memcpy(info.agent, record->agent, sizeof(info.agent));
+	*out_info = info;
+}
+
+void mesh_peers_each(struct mesh *mesh, bool (*fn)(void *arg, const struct mesh_peer_info *peer),
+		     void *arg)
+{
+	struct mesh_session *session = NULL;
+	struct mesh_peer_entry *entry = NULL;
+	struct mesh_peer_info info;
+
+	while ((session = pool_next(&mesh->sessions, session))) {
+		if (map_lookup(&mesh->sessions_by_key, session->key) != session)
+			continue;
+		mesh_session_fill_info(session, &info);
+		if (!fn(arg, &info))
+			return;
+	}
+	while ((entry = pool_next(&mesh->peers.pool, entry))) {
+		if (map_lookup(&mesh->sessions_by_key, entry->key))
+			continue;
+		entry_fill_info(entry, &info);
+		if (!fn(arg, &info))
+			return;
+	}
+}
+
+static int mesh_handle(struct mesh *mesh, unsigned type, mesh_handler_fn handler, void *ctx)
+{
+	const struct mesh_message_info *info = mesh_registry_lookup(type);
+	struct mesh_handler *slot;
+
+	if (!info || info->request_class == MESH_CLASS_NONE ||
+	    info->request_class == MESH_CLASS_SESSION)
+		return WEFT_EUNKNOWN;
+	slot = &mesh->handlers[mesh_registry_idx(info)];
+	if (slot->fn)
+		return WEFT_EEXISTS;
+	*slot = (struct mesh_handler){ handler, ctx };
+	return 0;
+}
+
+static const struct mesh_ops mesh_ops = {
+	.ask = mesh_request_ask,
+	.cancel = mesh_request_cancel,
+	.handle = mesh_handle,
+	.answer = mesh_incoming_answer,
+	.answer_error = mesh_incoming_answer_error,
+	.abandoned = mesh_incoming_abandoned,
+};
+
+struct mesh_seam mesh_seam_of(struct mesh *mesh)
+{
+	return (struct mesh_seam){ &mesh_ops, mesh };
+}

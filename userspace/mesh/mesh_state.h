@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_MESH_MESH_STATE_H
+#define WEFT_MESH_MESH_STATE_H
+
+#include "base/arena.h"
+#include "base/map.h"
+#include "base/pool.h"
+#include "base/timer.h"
+#include "mesh/buffers.h"
+#include "mesh/frame.h"
+#include "mesh/hello.h"
+#include "mesh/list.h"
+#include "mesh/mesh.h"
+#include "mesh/peers.h"
+#include "mesh/registry.h"
+
+/*
+ * The objects of mesh/, private to it. One worker owns all of them.
+ *
+ *	mesh -> sessions by key -> { control stream, requests, incoming }
+ *	     -> dials by key    -> { attempts, requests that wait for a session }
+ *
+ * What a transport object's user field points to begins with its kind.
+ * When one of ours ends before the transport's, user becomes NULL and
+ * later events of that stream or connection are ignored.
+ */
+enum mesh_conn_kind { MESH_CONN_ATTEMPT, MESH_CONN_SESSION };
+enum mesh_stream_kind { MESH_STREAM_CONTROL, MESH_STREAM_REQUEST, MESH_STREAM_INCOMING };
+
+struct mesh_session;
+struct mesh_dial;
+
+/* The one stream of session messages, made by the dialler. */
+struct mesh_control {
+	enum mesh_stream_kind kind;
+	struct mesh_session *session;
+	struct transport_stream *stream; /* NULL: not seen yet */
+	struct mesh_frame_in in;
+	uint8_t *buffer;
+	bool is_hello_sent;
+};
+
+struct mesh_ping {
+	struct timer timer; /* set while one is under way */
+	uint32_t req_id;
+	uint64_t sent_ns;
+	mesh_ping_fn done;
+	void *arg;
+};
+
+struct mesh_session {
+	enum mesh_conn_kind kind;
+	struct mesh *mesh;
+	struct transport_conn *conn;
+	uint8_t key[MESH_KEY_LEN];
+	uint8_t id[MESH_SESSION_ID_LEN];
+	struct addr remote;
+	bool is_dialler;
+	bool has_hello;
+	bool is_retired; /* another session of this key is preferred */
+	bool is_leaving; /* GOODBYE was sent: only the close is missing */
+	bool has_spare;	 /* an incoming beyond the limits, maybe the control stream */
+	uint64_t ready_ns;
+	struct mesh_session *twin; /* next session of the same key, retired */
+	struct mesh_peer_entry *peer; /* NULL until HELLO */
+	struct list_node requests;    /* on streams */
+	struct list_node queue;	      /* waiting for stream credit */
+	struct list_node incoming;
+	uint32_t request_cnt; /* of both lists */
+	uint32_t incoming_cnt;
+	uint32_t next_req_id;
+	struct mesh_control control;
+	struct mesh_ping ping;
+	struct timer timer; /* HELLO deadline, quiet while retired, linger while leaving */
+};
+
+enum mesh_request_state {
+	MESH_REQUEST_DIALLING, /* in dial->waiters */
+	MESH_REQUEST_QUEUED,   /* in session->queue */
+	MESH_REQUEST_UNSENT,   /* has a stream that takes no bytes yet */
+	MESH_REQUEST_SENT,
+	MESH_REQUEST_FAILING,  /* told at the next expiry, never inside ask */
+};
+
+struct mesh_request {
+	enum mesh_stream_kind kind;
+	enum mesh_request_state state;
+	struct mesh *mesh;
+	struct mesh_session *session;
+	struct mesh_dial *dial;
+	struct transport_stream *stream;
+	struct list_node node;
+	struct timer timer;
+	const struct mesh_message_info *info; /* NULL: mesh_connect, which asks nothing */
+	uint32_t req_id;
+	uint8_t *frame; /* small or medium buffer: room for a head, payload; NULL once sent */
+	size_t payload_len;
+	uint8_t *reply_buf;
+	size_t reply_cap;
+	uint64_t deadline_ns;
+	uint64_t stall_ns;
+	uint64_t progress_ns;
+	uint64_t fail_not_before_ns;
+	int fail_err;
+	struct mesh_frame_in in;
+	uint8_t error[MESH_ERROR_PAYLOAD_MAX];
+	void (*reply)(void *arg, const struct mesh_reply *reply, uint64_t now_ns);
+	mesh_connect_fn connected;
+	void *arg;
+};
+
+enum mesh_incoming_state {
+	MESH_INCOMING_READING,
+	MESH_INCOMING_HANDED,	/* a handler owes the answer */
+	MESH_INCOMING_ANSWERED, /* the rest of both directions is drained */
+	MESH_INCOMING_ORPHAN,	/* handed, the asker left, and the handler does not know */
+};
+
+struct mesh_incoming {
+	enum mesh_stream_kind kind;
+	enum mesh_incoming_state state;
+	struct mesh *mesh;
+	struct mesh_session *session;
+	struct transport_stream *stream;
+	struct list_node node;
+	struct timer timer; /* for the request to arrive, later for the answer to leave */
+	bool is_spare;
+	bool is_finished; /* nothing more to send */
+	uint32_t req_id;
+	struct mesh_frame_in in;
+	uint8_t *buffer; /* the request's payload, later the unsent start of the answer */
+	size_t unsent_len;
+	struct transport_span tail; /* ours while tail.data is set: the stream was full */
+	size_t skipped_len;
+	void (*gone)(void *arg);
+	void *gone_arg;
+};
+
+struct mesh_attempt {
+	enum mesh_conn_kind kind;
+	struct mesh_dial *dial;
+	struct transport_conn *conn; /* NULL: not started or failed */
+};
+
+struct mesh_dial {
+	struct mesh *mesh;
+	uint8_t key[MESH_KEY_LEN];
+	struct addr addrs[MESH_PEER_ADDRS_MAX];
+	struct mesh_attempt attempts[MESH_PEER_ADDRS_MAX];
+	unsigned addr_cnt;
+	unsigned next_idx; /* address to try next */
+	unsigned live_cnt; /* attempts under way */
+	struct list_node waiters;
+	uint32_t waiter_cnt;
+	struct timer timer; /* next attempt */
+	int err;	    /* the most telling failure so far */
+	uint8_t actual_key[MESH_KEY_LEN];
+};
+
+struct mesh_handler {
+	mesh_handler_fn fn;
+	void *ctx;
+};
+
+struct mesh {
+	struct mesh_config config;
+	uint8_t own_key[MESH_KEY_LEN];
+	struct transport *transport;
+	struct timer_wheel *timers;
+	uint64_t now_ns; /* of the last event or call */
+	uint64_t wall_s, wall_at_ns;
+	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
+	void *ctx;
+	struct arena arena;
+	struct pool sessions, requests, incoming, dials;
+	struct map sessions_by_key, dials_by_key;
+	struct mesh_buffers buffers;
+	struct mesh_peers peers;
+	struct mesh_handler handlers[MESH_MESSAGE_CNT_MAX];
+	bool is_leaving; /* mesh_goodbye was called: nothing new begins */
+	struct mesh_stats stats; /* the counters; fills are read from the pools */
+	uint8_t scratch[MESH_FRAME_HEAD_LEN_MAX + 1280];
+};
+
+/* mesh.c */
+uint64_t mesh_wall_now_s(const struct mesh *mesh);
+
+/*
+ * session.c. mesh_session_make gives a session to a proved connection, or NULL
+ * when there is no room. mesh_session_close tells the peer's transport why and
+ * ends the session; mesh_session_end only ends it: its connection is gone.
+ * Both fail its requests, so the caller may not touch session afterwards.
+ */
+struct mesh_session *mesh_session_make(struct mesh *mesh, struct transport_conn *conn,
+				  const struct transport_conn_info *info);
+void mesh_session_close(struct mesh_session *session, enum mesh_goodbye_reason reason,
+		   const char *text);
+void mesh_session_end(struct mesh_session *session);
+void mesh_session_leave(struct mesh_session *session, unsigned reason, uint64_t not_before_ms);
+void mesh_session_fill_info(const struct mesh_session *session, struct mesh_peer_info *out_info);
+
+/* control.c: frames of the control stream. control_input may end the session. */
+void mesh_control_open(struct mesh_session *session);
+void mesh_control_say_hello(struct mesh_session *session);
+void mesh_control_writable(struct mesh_session *session);
+void mesh_control_input(struct mesh_session *session, struct cursor *c, bool fin);
+/* mesh_control_adopt: a peer's stream carries HELLO; in holds the head, rest what follows. */
+void mesh_control_adopt(struct mesh_session *session, struct transport_stream *stream,
+			const struct mesh_frame_in *in, struct cursor *rest, bool fin);
+void mesh_control_fini(struct mesh_session *session);
+WEFT_MUST_CHECK
+int mesh_control_ping(struct mesh_session *session, uint64_t timeout_ns, mesh_ping_fn done, void *arg);
+/* control_send: 0 or WEFT_EFULL, WEFT_ECLOSED; nothing is queued. */
+int mesh_control_send(struct mesh_session *session, const struct mesh_frame *frame,
+		 const void *payload);
+
+/* request.c */
+int mesh_request_ask(struct mesh *mesh, const struct mesh_ask *ask, uint64_t now_ns,
+		struct mesh_request **out_request);
+int mesh_request_connect(struct mesh *mesh, const struct mesh_peer *peer, uint64_t timeout_ns,
+		    mesh_connect_fn done, void *arg);
+void mesh_request_cancel(struct mesh_request *request);
+/* mesh_request_start puts a request on session, whose turn it is not yet when the queue is not empty. */
+void mesh_request_start(struct mesh_request *request, struct mesh_session *session);
+/* mesh_request_fail ends request, whatever its state, and tells the asker. */
+void mesh_request_fail(struct mesh_request *request, int err, const uint8_t *actual_key);
+void mesh_request_queue_run(struct mesh_session *session);
+void mesh_request_data(struct mesh_request *request, struct cursor *c, bool fin);
+void mesh_request_writable(struct mesh_request *request);
+
+/* incoming.c */
+int mesh_incoming_open(struct mesh_session *session, struct transport_stream *stream);
+void mesh_incoming_data(struct mesh_incoming *incoming, struct cursor *c, bool fin);
+void mesh_incoming_writable(struct mesh_incoming *incoming);
+/* incoming_gone: the stream or the session ended, or the asker reset it. */
+void mesh_incoming_gone(struct mesh_incoming *incoming);
+/* mesh_incoming_reset gives up the stream in both directions and ends incoming. */
+void mesh_incoming_reset(struct mesh_incoming *incoming, uint64_t code);
+int mesh_incoming_answer(struct mesh_incoming *incoming, unsigned type, const void *head,
+		    size_t head_len, const struct transport_span *tail);
+void mesh_incoming_answer_error(struct mesh_incoming *incoming, enum mesh_code code, const char *text,
+			   uint64_t not_before_ms);
+void mesh_incoming_abandoned(struct mesh_incoming *incoming, void (*gone)(void *arg), void *arg);
+
+/* dial.c */
+WEFT_MUST_CHECK
+int mesh_dial_wait(struct mesh *mesh, const struct mesh_peer *peer, struct mesh_request *request);
+/* dial_leave: request, which was waiting, is not interested any more. */
+void mesh_dial_leave(struct mesh_request *request);
+/* dial_verdict: why the dial has not succeeded so far. */
+int mesh_dial_verdict(const struct mesh_dial *dial);
+/* dial_won: session is there; whoever waited is started on it. */
+void mesh_dial_won(struct mesh_dial *dial, struct mesh_session *session);
+/* mesh_dial_attempt_failed: attempt's connection is gone; the next address is tried. */
+void mesh_dial_attempt_failed(struct mesh_attempt *attempt, int err, const uint8_t *actual_key);
+/* mesh_dial_fail tells whoever waits. */
+void mesh_dial_fail(struct mesh_dial *dial, int err);
+
+#endif

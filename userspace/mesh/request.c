@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests of ours: wait for a session, for stream credit, for room in
+ * the stream; then for the answer, which is read into the asker's own
+ * memory. Home worker.
+ *
+ * The asker is told exactly once, never inside its own call: whatever
+ * fails at once is told when timers next expire.
+ */
+#include "mesh/mesh_state.h"
+
+#include <errno.h>
+
+#define NS_PER_MS 1000000ull
+/* Nobody tells us to wait longer than this. */
+#define NOT_BEFORE_MS_MAX   (3600ull * 1000)
+#define TIMEOUT_DEFAULT_NS  (30ull * 1000 * 1000 * 1000)
+#define REQUEST_PAYLOAD_MAX (TRANSPORT_COPY_LEN_MAX - 64)
+
+/* What a peer resets its stream with when we take a request back. */
+#define RESET_CANCELLED MESH_CODE_TIMEOUT
+
+static const struct transport_ops *request_ops(const struct mesh_request *request)
+{
+	return request->mesh->transport->ops;
+}
+
+/* Leaves the lists, the stream and the buffers; the object stays. */
+static void request_detach(struct mesh_request *request)
+{
+	struct mesh *mesh = request->mesh;
+
+	list_unlink(&request->node);
+	timer_cancel(mesh->timers, &request->timer);
+	if (request->stream)
+		request->stream->user = NULL;
+	request->stream = NULL;
+	if (request->session)
+		request->session->request_cnt--;
+	request->session = NULL;
+	if (request->dial)
+		mesh_dial_leave(request);
+	request->dial = NULL;
+	mesh_buffers_release(&mesh->buffers, request->frame);
+	request->frame = NULL;
+}
+
+/* Tells the asker; request is gone before it hears. */
+static void request_finish(struct mesh_request *request, const struct mesh_reply *reply)
+{
+	struct mesh *mesh = request->mesh;
+	struct mesh_request told = *request;
+
+	request_detach(request);
+	pool_release(&mesh->requests, request);
+	if (told.connected)
+		told.connected(told.arg, reply->err, reply->actual_key);
+	else
+		told.reply(told.arg, reply, mesh->now_ns);
+}
+
+static void request_finish_err(struct mesh_request *request, int err)
+{
+	struct mesh_reply reply = { .err = err };
+
+	request_finish(request, &reply);
+}
+
+/* Ends a request whose stream still lives: the peer need not go on. */
+static void request_give_up(struct mesh_request *request, int err)
+{
+	if (request->stream)
+		request_ops(request)->reset(request->stream, RESET_CANCELLED);
+	request_finish_err(request, err);
+}
+
+void mesh_request_fail(struct mesh_request *request, int err, const uint8_t *actual_key)
+{
+	uint8_t key[MESH_KEY_LEN];
+	struct mesh_reply reply = { .err = err };
+
+	if (actual_key) {
+		memcpy(key, actual_key, sizeof(key));
+		reply.actual_key = key;
+	}
+	request_finish(request, &reply);
+}
+
+void mesh_request_cancel(struct mesh_request *request)
+{
+	struct mesh *mesh = request->mesh;
+
+	if (request->stream)
+		request_ops(request)->reset(request->stream, RESET_CANCELLED);
+	request_detach(request);
+	pool_release(&mesh->requests, request);
+}
+
+static void request_fail_soon(struct mesh_request *request, int err, uint64_t not_before_ns)
+{
+	if (request->stream)
+		request_ops(request)->reset(request->stream, RESET_CANCELLED);
+	request_detach(request);
+	request->state = MESH_REQUEST_FAILING;
+	request->fail_err = err;
+	request->fail_not_before_ns = not_before_ns;
+	timer_set(request->mesh->timers, &request->timer, request->mesh->now_ns);
+}
+
+static uint64_t request_due_ns(const struct mesh_request *request)
+{
+	uint64_t stall_at_ns = request->progress_ns + request->stall_ns;
+
+	if (request->state != MESH_REQUEST_SENT || !request->stall_ns ||
+	    stall_at_ns > request->deadline_ns)
+		return request->deadline_ns;
+	return stall_at_ns;
+}
+
+/* While dialling, silence means that nobody is there. */
+static void request_expire_dialling(struct mesh_request *request)
+{
+	struct mesh_dial *dial = request->dial;
+	int err = mesh_dial_verdict(dial);
+
+	mesh_request_fail(request, err, err == WEFT_EWRONGKEY ? dial->actual_key : NULL);
+}
+
+static void request_expire(struct timer *timer, uint64_t now_ns)
+{
+	struct mesh_request *request = list_entry(timer, struct mesh_request, timer);
+	struct mesh *mesh = request->mesh;
+
+	mesh->now_ns = now_ns;
+	if (request->state == MESH_REQUEST_FAILING) {
+		struct mesh_reply reply = { .err = request->fail_err,
+					    .not_before_ns = request->fail_not_before_ns };
+
+		request_finish(request, &reply);
+		return;
+	}
+	if (now_ns < request_due_ns(request)) {
+		timer_set(mesh->timers, timer, request_due_ns(request));
+		return;
+	}
+	mesh->stats.timeout_cnt++;
+	if (request->state == MESH_REQUEST_DIALLING)
+		request_expire_dialling(request);
+	else
+		request_give_up(request, WEFT_ETIMEOUT);
+}
+
+/* The payload lies behind room for the longest head; the head goes right before it. */
+static int request_send(struct mesh_request *request)
+{
+	struct mesh_frame frame = { .type = request->info->number,
+				    .req_id = request->req_id,
+				    .payload_len = request->payload_len };
+	uint8_t head[MESH_FRAME_HEAD_LEN_MAX];
+	struct writer w = writer_of(head, sizeof(head));
+	uint8_t *start;
+	int err;
+
+	mesh_frame_write(&w, &frame);
+	start = request->frame + MESH_FRAME_HEAD_LEN_MAX - writer_len(&w);
+	memcpy(start, head, writer_len(&w));
+	err = request_ops(request)->send_copy(request->stream, start,
+					      writer_len(&w) + request->payload_len);
+	if (err < 0)
+		return err;
+	request_ops(request)->finish(request->stream);
+	mesh_buffers_release(&request->mesh->buffers, request->frame);
+	request->frame = NULL;
+	request->state = MESH_REQUEST_SENT;
+	request->progress_ns = request->mesh->now_ns;
+	request->mesh->stats.frame_out_cnt++;
+	if (request->stall_ns)
+		timer_set(request->mesh->timers, &request->timer, request_due_ns(request));
+	return 0;
+}
+
+/* Gives request a stream. WEFT_EBUSY: no credit; otherwise it is settled. */
+static int request_open(struct mesh_request *request, struct mesh_session *session)
+{
+	int err = request_ops(request)->open(session->conn, request, &request->stream);
+
+	if (err == WEFT_EBUSY)
+		return err;
+	if (err < 0) {
+		request->stream = NULL;
+		request_fail_soon(request, err, 0);
+		return 0;
+	}
+	request->req_id = session->next_req_id++;
+	list_unlink(&request->node);
+	list_push_back(&session->requests, &request->node);
+	request->state = MESH_REQUEST_UNSENT;
+	err = request_send(request);
+	if (err < 0 && err != WEFT_EFULL)
+		request_fail_soon(request, err, 0);
+	return 0;
+}
+
+void mesh_request_start(struct mesh_request *request, struct mesh_session *session)
+{
+	bool is_first = list_is_empty(&session->queue);
+
+	list_unlink(&request->node);
+	request->dial = NULL;
+	request->session = session;
+	session->request_cnt++;
+	list_push_back(&session->queue, &request->node);
+	request->state = MESH_REQUEST_QUEUED;
+	if (!request->info)
+		request_fail_soon(request, 0, 0); /* connected was all it asked */
+	else if (is_first)
+		(void)request_open(request, session);
+}
+
+void mesh_request_queue_run(struct mesh_session *session)
+{
+	while (!list_is_empty(&session->queue))
+		if (request_open(list_entry(session->queue.next, struct mesh_request, node),
+				 session) == WEFT_EBUSY)
+			return;
+}
+
+void mesh_request_writable(struct mesh_request *request)
+{
+	int err;
+
+	if (request->state != MESH_REQUEST_UNSENT)
+		return;
+	err = request_send(request);
+	if (err < 0 && err != WEFT_EFULL)
+		request_give_up(request, err);
+}
+
+static int code_err(uint32_t code)
+{
+	switch (code) {
+	case MESH_CODE_INTERNAL:
+		return -EIO;
+	case MESH_CODE_MALFORMED:
+		return WEFT_EMALFORMED;
+	case MESH_CODE_ABSENT:
+		return WEFT_EABSENT;
+	case MESH_CODE_REFUSED:
+		return WEFT_EREFUSED;
+	case MESH_CODE_TOO_LARGE:
+		return WEFT_ETOOLARGE;
+	case MESH_CODE_TIMEOUT:
+		return WEFT_ETIMEOUT;
+	case MESH_CODE_CHANGED:
+		return WEFT_ECHANGED;
+	case MESH_CODE_BUSY:
+		return WEFT_EBUSY;
+	default:
+		return WEFT_EUNKNOWN;
+	}
+}
+
+/* The head of the answer is known: 0 with a place for the payload, or why not. */
+static int answer_admit(struct mesh_request *request)
+{
+	const struct mesh_frame *frame = &request->in.frame;
+	const struct mesh_message_info *info = mesh_registry_lookup(frame->type);
+
+	if (frame->flags == (MESH_FLAG_RESPONSE | MESH_FLAG_ERROR)) {
+		/* A peer too busy to read the request does not know its number. */
+		if (frame->type != MESH_ERROR || (frame->req_id && frame->req_id != request->req_id))
+			return WEFT_EMALFORMED;
+		if (frame->payload_len > sizeof(request->error))
+			return WEFT_ETOOLARGE;
+		request->in.body = request->error;
+		return 0;
+	}
+	if (frame->flags != MESH_FLAG_RESPONSE || frame->req_id != request->req_id || !info ||
+	    frame->type != request->info->answered_by)
+		return WEFT_EMALFORMED;
+	if (frame->payload_len > mesh_class_payload_max(info->answer_class) ||
+	    frame->payload_len > request->reply_cap)
+		return WEFT_ETOOLARGE;
+	request->in.body = request->reply_buf;
+	return 0;
+}
+
+static int answer_read_error(struct mesh_request *request, struct mesh_reply *reply)
+{
+	struct mesh_error error;
+	int err = mesh_error_parse(request->error, request->in.frame.payload_len, &error);
+
+	if (err < 0)
+		return err;
+	reply->code = (enum mesh_code)error.code;
+	if (error.not_before_ms > NOT_BEFORE_MS_MAX)
+		error.not_before_ms = NOT_BEFORE_MS_MAX;
+	if (error.not_before_ms)
+		reply->not_before_ns = request->mesh->now_ns + error.not_before_ms * NS_PER_MS;
+	return code_err(error.code);
+}
+
+static void answer_whole(struct mesh_request *request, bool fin)
+{
+	const struct mesh_frame *frame = &request->in.frame;
+	struct mesh_reply reply = { .type = frame->type };
+
+	request->mesh->stats.frame_in_cnt++;
+	if (frame->flags & MESH_FLAG_ERROR) {
+		reply.err = answer_read_error(request, &reply);
+	} else {
+		reply.payload = request->reply_buf;
+		reply.payload_len = frame->payload_len;
+	}
+	/* The peer's fin may come later: the stream ends now all the same. */
+	if (!fin)
+		request_ops(request)->reset(request->stream, 0);
+	request_finish(request, &reply);
+}
+
+static void answer_bad(struct mesh_request *request, int err)
+{
+	request->mesh->stats.malformed_cnt++;
+	request_give_up(request, err);
+}
+
+void mesh_request_data(struct mesh_request *request, struct cursor *c, bool fin)
+{
+	bool had_frame = request->in.has_frame;
+	int got = mesh_frame_in_head(&request->in, c);
+
+	request->progress_ns = request->mesh->now_ns;
+	if (got > 0 && !had_frame)
+		got = answer_admit(request) ?: 1;
+	if (got < 0) {
+		answer_bad(request, got);
+		return;
+	}
+	if (got && mesh_frame_in_body(&request->in, c)) {
+		if (cursor_left(c))
+			answer_bad(request, WEFT_EMALFORMED);
+		else
+			answer_whole(request, fin);
+	} else if (fin) {
+		answer_bad(request, WEFT_EMALFORMED);
+	}
+}
+
+/* Room for one more request to this peer? */
+static bool peer_has_room(const struct mesh *mesh, const uint8_t *key)
+{
+	const struct mesh_session *session = map_lookup(&mesh->sessions_by_key, key);
+	const struct mesh_dial *dial = map_lookup(&mesh->dials_by_key, key);
+	uint32_t cnt = session ? session->request_cnt : dial ? dial->waiter_cnt : 0;
+
+	return cnt < mesh->config.request_per_session_cap;
+}
+
+static struct mesh_request *request_make(struct mesh *mesh, const struct mesh_peer *peer,
+					 uint64_t timeout_ns)
+{
+	struct mesh_request *request;
+
+	if (!peer_has_room(mesh, peer->key) || !(request = pool_acquire(&mesh->requests))) {
+		mesh->stats.refused_cnt++;
+		return NULL;
+	}
+	request->kind = MESH_STREAM_REQUEST;
+	request->mesh = mesh;
+	request->deadline_ns = mesh->now_ns + (timeout_ns ?: TIMEOUT_DEFAULT_NS);
+	list_init(&request->node);
+	timer_init(&request->timer, request_expire);
+	timer_set(mesh->timers, &request->timer, request->deadline_ns);
+	return request;
+}
+
+/* Sends request on its way: over the session, or to whoever dials for one. */
+static int request_route(struct mesh_request *request, const struct mesh_peer *peer)
+{
+	struct mesh *mesh = request->mesh;
+	struct mesh_session *session = map_lookup(&mesh->sessions_by_key, peer->key);
+	const struct mesh_peer_entry *entry = mesh_peers_lookup(&mesh->peers, peer->key);
+
+	if (session) {
+		mesh_request_start(request, session);
+		return 0;
+	}
+	if (entry && entry->not_before_ns > mesh->now_ns) {
+		request_fail_soon(request, WEFT_EREFUSED, entry->not_before_ns);
+		return 0;
+	}
+	return mesh_dial_wait(mesh, peer, request);
+}
+
+static int peer_check(const struct mesh *mesh, const struct mesh_peer *peer)
+{
+	if (mesh->is_leaving)
+		return WEFT_EREFUSED;
+	if (peer->addr_cnt > MESH_PEER_ADDRS_MAX ||
+	    memcmp(peer->key, mesh->own_key, MESH_KEY_LEN) == 0)
+		return WEFT_EMALFORMED;
+	return 0;
+}
+
+int mesh_request_ask(struct mesh *mesh, const struct mesh_ask *ask, uint64_t now_ns,
+		     struct mesh_request **out_request)
+{
+	const struct mesh_message_info *info = mesh_registry_lookup(ask->type);
+	struct mesh_request *request;
+	int err;
+
+	mesh->now_ns = now_ns;
+	if ((err = peer_check(mesh, &ask->peer)) < 0)
+		return err;
+	if (!info || !info->answered_by || info->request_class == MESH_CLASS_SESSION)
+		return WEFT_EMALFORMED;
+	if (ask->payload_len > mesh_class_payload_max(info->request_class) ||
+	    ask->payload_len > REQUEST_PAYLOAD_MAX)
+		return WEFT_ETOOLARGE;
+	request = request_make(mesh, &ask->peer, ask->timeout_ns);
+	if (!request)
+		return WEFT_EFULL;
+	request->frame = mesh_buffers_acquire(&mesh->buffers,
+					      MESH_FRAME_HEAD_LEN_MAX + ask->payload_len);
+	if (!request->frame) {
+		mesh->stats.refused_cnt++;
+		mesh_request_cancel(request);
+		return WEFT_EFULL;
+	}
+	request->info = info;
+	if (ask->payload_len)
+		memcpy(request->frame + MESH_FRAME_HEAD_LEN_MAX, ask->payload, ask->payload_len);
+	request->payload_len = ask->payload_len;
+	request->reply_buf = ask->reply_buf;
+	request->reply_cap = ask->reply_cap;
+	request->stall_ns = ask->stall_ns;
+	request->reply = ask->reply;
+	request->arg = ask->arg;
+	if ((err = request_route(request, &ask->peer)) < 0) {
+		mesh_request_cancel(request);
+		return err;
+	}
+	*out_request = request;
+	return 0;
+}
+
+int mesh_request_connect(struct mesh *mesh, const struct mesh_peer *peer, uint64_t timeout_ns,
+			 mesh_connect_fn done, void *arg)
+{
+	struct mesh_request *request;
+	int err;
+
+	if ((err = peer_check(mesh, peer)) < 0)
+		return err;
+	request = request_make(mesh, peer, timeout_ns);
+	if (!request)
+		return WEFT_EFULL;
+	request->connected = done;
+	request->arg = arg;
+	if ((err = request_route(request, peer)) < 0)
+		mesh_request_cancel(request);
+	return err;
+}
