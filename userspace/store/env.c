@@ -23,7 +23,7 @@
 const struct env_database env_databases[STORE_DB_CNT] = {
 	[STORE_META] = {"meta", 0},
 	[STORE_PEERS] = {"peers", 32},
-	[STORE_OBJECTS] = {"objects", 32},
+	[STORE_OBJECTS] = {"objects", 64},
 	[STORE_PATHS] = {"paths", 32},
 	[STORE_OUTBOARDS] = {"outboards", 32},
 	[STORE_SHARES] = {"shares", 32},

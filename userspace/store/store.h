@@ -23,9 +23,9 @@ struct store_snapshot;
 enum store_db {
 	STORE_META,	 /* text -> schema version, node facts */
 	STORE_PEERS,	 /* node key32 -> peer record (mesh/) */
-	STORE_OBJECTS,	 /* content id32 -> size, where its bytes are (content/) */
+	STORE_OBJECTS,	 /* content id32, BLAKE3(path)32 -> size: where its bytes are */
 	STORE_PATHS,	 /* BLAKE3(absolute path) -> path, size, mtime, inode, content id */
-	STORE_OUTBOARDS, /* content id32 -> blob id32 of its chunk list */
+	STORE_OUTBOARDS, /* content id32 -> blob ids of the pages of its chunk list */
 	STORE_SHARES,	 /* manifest id32 -> root path, title, time */
 	STORE_GETS,	 /* get id u64be -> link, target, options, state */
 	STORE_BLOBS,	 /* blob id32 (BLAKE3 of the bytes) -> segment, offset, length */

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Records of objects and of the files that hold them. Path records are
+ * binary with a version byte:
+ *	version u8 1 | flags u8 (1: racy) | content id 32 | size u64be |
+ *	mtime ns u64be | ctime ns u64be | inode u64be | device u64be | path
+ */
+#include "content/object.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cursor.h"
+#include "content/manifest.h"
+#include "crypto/blake3.h"
+#include "store/store.h"
+
+#define FILE_VERSION	 1
+#define FILE_FLAG_RACY	 1
+#define FILE_RECORD_CAP	 (OBJECT_PATH_LEN_MAX + 128)
+#define LOCATION_KEY_LEN (2 * OBJECT_ID_LEN)
+
+static int64_t timespec_ns(const struct timespec *ts)
+{
+	return (int64_t)ts->tv_sec * 1000000000 + ts->tv_nsec;
+}
+
+void object_stamp_of(const struct stat *st, struct object_stamp *out_stamp)
+{
+	*out_stamp = (struct object_stamp){
+		.size = (uint64_t)st->st_size,
+		.mtime_ns = timespec_ns(&st->st_mtim),
+		.ctime_ns = timespec_ns(&st->st_ctim),
+		.inode = st->st_ino,
+		.dev = st->st_dev,
+	};
+}
+
+bool object_stamp_equal(const struct object_stamp *a, const struct object_stamp *b)
+{
+	return a->size == b->size && a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns &&
+	       a->inode == b->inode && a->dev == b->dev;
+}
+
+void object_path_key(const char *path, uint8_t key[static OBJECT_ID_LEN])
+{
+	blake3_hash(path, strlen(path), key);
+}
+
+static size_t file_write(const struct object_file *file, uint8_t record[static FILE_RECORD_CAP])
+{
+	struct writer w = writer_of(record, FILE_RECORD_CAP);
+
+	writer_u8(&w, FILE_VERSION);
+	writer_u8(&w, file->is_racy ? FILE_FLAG_RACY : 0);
+	writer_bytes(&w, file->content_id, OBJECT_ID_LEN);
+	writer_be64(&w, file->stamp.size);
+	writer_be64(&w, (uint64_t)file->stamp.mtime_ns);
+	writer_be64(&w, (uint64_t)file->stamp.ctime_ns);
+	writer_be64(&w, file->stamp.inode);
+	writer_be64(&w, file->stamp.dev);
+	writer_bytes(&w, file->path, strlen(file->path));
+	return writer_len(&w);
+}
+
+static int file_parse(const void *record, size_t len, struct object_file *out_file)
+{
+	struct cursor c = cursor_of(record, len);
+	uint8_t version = cursor_u8(&c);
+	uint8_t flags = cursor_u8(&c);
+	size_t path_len;
+
+	out_file->is_racy = flags & FILE_FLAG_RACY;
+	cursor_copy(&c, out_file->content_id, OBJECT_ID_LEN);
+	out_file->stamp.size = cursor_be64(&c);
+	out_file->stamp.mtime_ns = (int64_t)cursor_be64(&c);
+	out_file->stamp.ctime_ns = (int64_t)cursor_be64(&c);
+	out_file->stamp.inode = cursor_be64(&c);
+	out_file->stamp.dev = cursor_be64(&c);
+	path_len = cursor_left(&c);
+	if (c.bad || version != FILE_VERSION || path_len >= sizeof(out_file->path) ||
+	    memchr(c.pos, '\0', path_len))
+		return WEFT_EDAMAGED;
+	cursor_copy(&c, out_file->path, path_len);
+	out_file->path[path_len] = '\0';
+	return 0;
+}
+
+static int file_get(struct store_snapshot *snapshot, const uint8_t *path_key,
+		    struct object_file *out_file)
+{
+	const void *record;
+	size_t len;
+	int err = store_get(snapshot, STORE_PATHS, path_key, OBJECT_ID_LEN, &record, &len);
+
+	return err < 0 ? err : file_parse(record, len, out_file);
+}
+
+int object_file_get(struct store_snapshot *snapshot, const char *path, struct object_file *out_file)
+{
+	uint8_t key[OBJECT_ID_LEN];
+
+	object_path_key(path, key);
+	return file_get(snapshot, key, out_file);
+}
+
+static void location_key(const struct object_file *file, uint8_t key[static LOCATION_KEY_LEN])
+{
+	memcpy(key, file->content_id, OBJECT_ID_LEN);
+	object_path_key(file->path, key + OBJECT_ID_LEN);
+}
+
+void object_file_put(struct store_batch *batch, const struct object_file *file,
+		     const struct object_file *known)
+{
+	uint8_t key[LOCATION_KEY_LEN], record[FILE_RECORD_CAP], size[8];
+	struct writer w = writer_of(size, sizeof(size));
+	size_t len = file_write(file, record);
+
+	if (known && memcmp(known->content_id, file->content_id, OBJECT_ID_LEN) != 0) {
+		location_key(known, key);
+		store_batch_delete(batch, STORE_OBJECTS, key, sizeof(key));
+	}
+	location_key(file, key);
+	writer_be64(&w, file->stamp.size);
+	store_batch_put(batch, STORE_PATHS, key + OBJECT_ID_LEN, OBJECT_ID_LEN, record, len);
+	store_batch_put(batch, STORE_OBJECTS, key, sizeof(key), size, sizeof(size));
+}
+
+void object_file_forget(struct store_batch *batch, const struct object_file *file)
+{
+	uint8_t key[LOCATION_KEY_LEN];
+
+	location_key(file, key);
+	store_batch_delete(batch, STORE_PATHS, key + OBJECT_ID_LEN, OBJECT_ID_LEN);
+	store_batch_delete(batch, STORE_OBJECTS, key, sizeof(key));
+}
+
+struct location_walk {
+	struct store_snapshot *snapshot;
+	const uint8_t *content_id;
+	unsigned skip_cnt;
+	struct object_file *file; /* NULL: only the size is wanted */
+	uint64_t size;
+	int err;
+};
+
+/* A row whose path record names other content is left over and not counted. */
+static bool location_seen(void *arg, const struct store_item *item)
+{
+	struct location_walk *walk = arg;
+	struct cursor c = cursor_of(item->value, item->value_len);
+	int err;
+
+	if (item->key_len != LOCATION_KEY_LEN ||
+	    memcmp(item->key, walk->content_id, OBJECT_ID_LEN) != 0)
+		return false;
+	walk->size = cursor_be64(&c);
+	if (c.bad) {
+		walk->err = WEFT_EDAMAGED;
+		return false;
+	}
+	if (walk->file) {
+		err = file_get(walk->snapshot, item->key + OBJECT_ID_LEN, walk->file);
+		if (err == WEFT_EABSENT ||
+		    (err == 0 &&
+		     memcmp(walk->file->content_id, walk->content_id, OBJECT_ID_LEN) != 0))
+			return true;
+		if (walk->skip_cnt) {
+			walk->skip_cnt--;
+			return true;
+		}
+		walk->err = err;
+		return false;
+	}
+	walk->err = 0;
+	return false;
+}
+
+static int location_find(struct location_walk *walk)
+{
+	int err;
+
+	walk->err = WEFT_EABSENT;
+	err = store_each(walk->snapshot, STORE_OBJECTS, walk->content_id, OBJECT_ID_LEN,
+			 location_seen, walk);
+	return err < 0 ? err : walk->err;
+}
+
+int object_locate(struct store_snapshot *snapshot, const uint8_t content_id[static OBJECT_ID_LEN],
+		  unsigned skip_cnt, struct object_file *out_file)
+{
+	struct location_walk walk = {.snapshot = snapshot,
+				     .content_id = content_id,
+				     .skip_cnt = skip_cnt,
+				     .file = out_file};
+
+	return location_find(&walk);
+}
+
+int object_size(struct store_snapshot *snapshot, const uint8_t content_id[static OBJECT_ID_LEN],
+		uint64_t *out_size)
+{
+	struct location_walk walk = {.snapshot = snapshot, .content_id = content_id};
+	int err = location_find(&walk);
+
+	if (err == 0)
+		*out_size = walk.size;
+	return err;
+}
+
+void object_pages_put(struct store_batch *batch, const uint8_t content_id[static OBJECT_ID_LEN],
+		      const uint8_t *page_ids, size_t page_cnt)
+{
+	store_batch_put(batch, STORE_OUTBOARDS, content_id, OBJECT_ID_LEN, page_ids,
+			page_cnt * OBJECT_ID_LEN);
+}
+
+static int page_id_get(struct store *store, const uint8_t *content_id, uint64_t page,
+		       uint8_t out_id[static OBJECT_ID_LEN])
+{
+	struct store_snapshot *snapshot;
+	const void *ids;
+	size_t len;
+	int err = store_snapshot_open(store, &snapshot);
+
+	if (err < 0)
+		return err;
+	err = store_get(snapshot, STORE_OUTBOARDS, content_id, OBJECT_ID_LEN, &ids, &len);
+	if (err == 0 && (len % OBJECT_ID_LEN != 0 || page >= len / OBJECT_ID_LEN))
+		err = WEFT_EDAMAGED;
+	if (err == 0)
+		memcpy(out_id, (const uint8_t *)ids + page * OBJECT_ID_LEN, OBJECT_ID_LEN);
+	store_snapshot_close(snapshot);
+	return err;
+}
+
+int object_hashes_read(struct store *store, const uint8_t content_id[static OBJECT_ID_LEN],
+		       uint64_t size, uint64_t first, size_t cnt, uint8_t *out_hashes)
+{
+	uint64_t chunk_cnt = manifest_chunk_cnt(size);
+
+	if (first > chunk_cnt || cnt > chunk_cnt - first)
+		return WEFT_ETOOLARGE;
+	if (chunk_cnt == 1 && cnt) {
+		memcpy(out_hashes, content_id, OBJECT_ID_LEN);
+		return 0;
+	}
+	while (cnt) {
+		uint64_t at = first % OBJECT_PAGE_HASHES;
+		size_t step =
+			cnt < OBJECT_PAGE_HASHES - at ? cnt : (size_t)(OBJECT_PAGE_HASHES - at);
+		uint8_t page_id[OBJECT_ID_LEN];
+		int err = page_id_get(store, content_id, first / OBJECT_PAGE_HASHES, page_id);
+
+		if (err == 0)
+			err = store_blob_read(store, page_id, at * OBJECT_ID_LEN, out_hashes,
+					      step * OBJECT_ID_LEN);
+		if (err < 0)
+			return err;
+		out_hashes += step * OBJECT_ID_LEN;
+		first += step;
+		cnt -= step;
+	}
+	return 0;
+}

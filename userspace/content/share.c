@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of shares. A row of STORE_SHARES, deterministic CBOR:
+ *	{0 path, 1 title, 2 added s, 3 items, 4 bytes}
+ * The manifests themselves are blobs; the ids of a root's parts are read
+ * from it at start.
+ */
+#include "content/share.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cursor.h"
+#include "codec/cbor.h"
+#include "content/content_state.h"
+#include "content/manifest.h"
+#include "content/object.h"
+#include "content/serve.h"
+#include "store/store.h"
+
+#define SHARE_ROW_CAP (OBJECT_PATH_LEN_MAX + MANIFEST_TITLE_CAP + 64)
+
+struct share {
+	struct shares *shares;
+	struct share *next; /* of those listed */
+	uint8_t manifest_id[32];
+	char *path;
+	char *title;
+	uint8_t *part_ids;
+	size_t part_cnt;
+	uint64_t added_s;
+	uint64_t item_cnt;
+	uint64_t byte_cnt;
+	uint64_t served_byte_cnt;
+	uint64_t changed_cnt;
+	bool is_leaving;		  /* a removal was submitted */
+	void (*done)(void *arg, int err); /* of the add or removal under way */
+	void *arg;
+};
+
+struct shares {
+	struct content *content;
+	struct share *first;
+	uint32_t cnt; /* listed and being added */
+};
+
+static void share_free(struct share *share)
+{
+	if (!share)
+		return;
+	free(share->path);
+	free(share->title);
+	free(share->part_ids);
+	free(share);
+}
+
+static struct share *share_find(const struct shares *shares, const uint8_t *manifest_id)
+{
+	struct share *share = shares->first;
+
+	while (share && memcmp(share->manifest_id, manifest_id, 32) != 0)
+		share = share->next;
+	return share;
+}
+
+static struct share *share_make(struct shares *shares, const struct share_ask *ask)
+{
+	struct share *share = calloc(1, sizeof(*share));
+
+	if (!share)
+		return NULL;
+	share->shares = shares;
+	memcpy(share->manifest_id, ask->manifest_id, 32);
+	share->path = strdup(ask->path);
+	share->title = strdup(ask->title);
+	share->added_s = ask->added_s;
+	share->item_cnt = ask->item_cnt;
+	share->byte_cnt = ask->byte_cnt;
+	share->part_cnt = ask->part_cnt;
+	if (ask->part_cnt) {
+		share->part_ids = malloc(ask->part_cnt * 32);
+		if (share->part_ids)
+			memcpy(share->part_ids, ask->part_ids, ask->part_cnt * 32);
+	}
+	if (!share->path || !share->title || (ask->part_cnt && !share->part_ids)) {
+		share_free(share);
+		return NULL;
+	}
+	return share;
+}
+
+/* --- reading at start --- */
+
+static int row_parse(const struct store_item *item, char *path, char *title,
+		     struct share_ask *out_ask)
+{
+	struct cbor_reader r;
+	uint64_t key;
+
+	cbor_reader_init(&r, item->value, item->value_len);
+	cbor_enter_map(&r);
+	while (cbor_next_key(&r, &key)) {
+		switch (key) {
+		case 0:
+			cbor_read_text_copy(&r, path, OBJECT_PATH_LEN_MAX);
+			break;
+		case 1:
+			cbor_read_text_copy(&r, title, MANIFEST_TITLE_CAP);
+			break;
+		case 2:
+			out_ask->added_s = cbor_read_uint(&r);
+			break;
+		case 3:
+			out_ask->item_cnt = cbor_read_uint(&r);
+			break;
+		case 4:
+			out_ask->byte_cnt = cbor_read_uint(&r);
+			break;
+		default:
+			cbor_skip(&r);
+		}
+	}
+	out_ask->manifest_id = item->key;
+	out_ask->path = path;
+	out_ask->title = title;
+	return item->key_len == 32 && cbor_reader_finish(&r) == 0 && path[0] == '/' ? 0
+										    : WEFT_EDAMAGED;
+}
+
+/* parts_load reads a share's manifest for the ids of its parts; a lost one has none. */
+static int parts_load(struct store *store, struct store_snapshot *snapshot, struct share *share)
+{
+	int64_t len = store_blob_len(snapshot, share->manifest_id);
+	struct manifest *manifest;
+	uint8_t *bytes;
+	int err;
+
+	if (len < 0 || len > MANIFEST_LEN_MAX)
+		return 0;
+	bytes = malloc((size_t)len + 1);
+	if (!bytes)
+		return -ENOMEM;
+	err = store_blob_read(store, share->manifest_id, 0, bytes, (size_t)len);
+	if (err == 0)
+		err = manifest_parse(bytes, (size_t)len, &manifest);
+	if (err < 0) {
+		free(bytes);
+		return err == -ENOMEM ? err : 0;
+	}
+	if (manifest->part_cnt) {
+		share->part_ids = malloc((size_t)manifest->part_cnt * 32);
+		err = share->part_ids ? 0 : -ENOMEM;
+	}
+	for (uint32_t i = 0; i < manifest->part_cnt && err == 0; i++)
+		memcpy(share->part_ids + 32 * share->part_cnt++, manifest->parts[i].manifest_id,
+		       32);
+	manifest_free(manifest);
+	free(bytes);
+	return err;
+}
+
+struct share_load {
+	struct shares *shares;
+	struct store_snapshot *snapshot;
+	int err;
+};
+
+static bool share_load_one(void *arg, const struct store_item *item)
+{
+	struct share_load *load = arg;
+	struct shares *shares = load->shares;
+	char path[OBJECT_PATH_LEN_MAX] = "", title[MANIFEST_TITLE_CAP] = "";
+	struct share_ask ask = {0};
+	struct share *share;
+
+	load->err = row_parse(item, path, title, &ask);
+	if (load->err < 0)
+		return false;
+	share = share_make(shares, &ask);
+	if (!share) {
+		load->err = -ENOMEM;
+		return false;
+	}
+	share->next = shares->first;
+	shares->first = share;
+	shares->cnt++;
+	load->err = parts_load(shares->content->params.store, load->snapshot, share);
+	return load->err == 0;
+}
+
+int shares_new(struct content *content, struct shares **out_shares)
+{
+	struct share_load load = {.shares = calloc(1, sizeof(struct shares))};
+	int err;
+
+	if (!load.shares)
+		return -ENOMEM;
+	load.shares->content = content;
+	err = store_snapshot_open(content->params.store, &load.snapshot);
+	if (err == 0) {
+		err = store_each(load.snapshot, STORE_SHARES, NULL, 0, share_load_one, &load);
+		store_snapshot_close(load.snapshot);
+	}
+	if (err == 0)
+		err = load.err;
+	if (err < 0) {
+		shares_free(load.shares);
+		return err;
+	}
+	*out_shares = load.shares;
+	return 0;
+}
+
+void shares_free(struct shares *shares)
+{
+	if (!shares)
+		return;
+	while (shares->first) {
+		struct share *share = shares->first;
+
+		shares->first = share->next;
+		share_free(share);
+	}
+	free(shares);
+}
+
+/* --- asking --- */
+
+uint32_t shares_cnt(const struct shares *shares)
+{
+	return shares->cnt;
+}
+
+bool shares_has_manifest(const struct shares *shares, const uint8_t id[static 32])
+{
+	for (const struct share *share = shares->first; share; share = share->next) {
+		if (memcmp(share->manifest_id, id, 32) == 0)
+			return true;
+		for (size_t i = 0; i < share->part_cnt; i++)
+			if (memcmp(share->part_ids + 32 * i, id, 32) == 0)
+				return true;
+	}
+	return false;
+}
+
+static bool share_covers(const struct share *share, const char *path)
+{
+	size_t len = strlen(share->path);
+
+	if (strncmp(share->path, path, len) != 0)
+		return false;
+	return path[len] == '\0' || path[len] == '/' || (len == 1 && path[0] == '/');
+}
+
+bool shares_has_path(const struct shares *shares, const char *path)
+{
+	for (const struct share *share = shares->first; share; share = share->next)
+		if (share_covers(share, path))
+			return true;
+	return false;
+}
+
+void shares_note_served(struct shares *shares, const char *path, uint64_t len)
+{
+	for (struct share *share = shares->first; share; share = share->next)
+		if (share_covers(share, path))
+			share->served_byte_cnt += len;
+}
+
+void shares_note_changed(struct shares *shares, const char *path)
+{
+	for (struct share *share = shares->first; share; share = share->next) {
+		if (!share_covers(share, path))
+			continue;
+		share->changed_cnt++;
+		content_tell(shares->content,
+			     &(struct content_event){.kind = CONTENT_FILE_CHANGED,
+						     .manifest_id = share->manifest_id,
+						     .err = WEFT_ECHANGED,
+						     .text = path});
+	}
+}
+
+bool shares_added_s(const struct shares *shares, const char *path, uint64_t *out_added_s)
+{
+	for (const struct share *share = shares->first; share; share = share->next) {
+		if (strcmp(share->path, path) == 0) {
+			*out_added_s = share->added_s;
+			return true;
+		}
+	}
+	return false;
+}
+
+void content_shares_each(struct content *content,
+			 bool (*fn)(void *arg, const struct content_share *share), void *arg)
+{
+	for (const struct share *share = content->shares->first; share; share = share->next) {
+		struct content_share told = {
+			.path = share->path,
+			.title = share->title,
+			.added_s = share->added_s,
+			.item_cnt = share->item_cnt,
+			.byte_cnt = share->byte_cnt,
+			.served_byte_cnt = share->served_byte_cnt,
+			.changed_cnt = share->changed_cnt,
+		};
+
+		memcpy(told.manifest_id, share->manifest_id, 32);
+		if (!fn(arg, &told))
+			return;
+	}
+}
+
+/* --- adding and removing --- */
+
+static size_t row_write(const struct share *share, uint8_t row[static SHARE_ROW_CAP])
+{
+	struct writer w = writer_of(row, SHARE_ROW_CAP);
+
+	cbor_write_map(&w, 5);
+	cbor_write_uint(&w, 0);
+	cbor_write_text(&w, share->path, strlen(share->path));
+	cbor_write_uint(&w, 1);
+	cbor_write_text(&w, share->title, strlen(share->title));
+	cbor_write_uint(&w, 2);
+	cbor_write_uint(&w, share->added_s);
+	cbor_write_uint(&w, 3);
+	cbor_write_uint(&w, share->item_cnt);
+	cbor_write_uint(&w, 4);
+	cbor_write_uint(&w, share->byte_cnt);
+	return writer_len(&w);
+}
+
+/* An add of what is listed already keeps its counters and takes the newer row. */
+static void share_added(void *arg, int err)
+{
+	struct share *share = arg;
+	struct shares *shares = share->shares;
+	struct share *known = share_find(shares, share->manifest_id);
+	void (*done)(void *arg, int err) = share->done;
+	void *done_arg = share->arg;
+
+	if (err == 0 && !known) {
+		share->next = shares->first;
+		shares->first = share;
+		content_tell(shares->content,
+			     &(struct content_event){.kind = CONTENT_SHARE_ADDED,
+						     .manifest_id = share->manifest_id,
+						     .text = share->path});
+	} else {
+		if (err == 0) {
+			char *path = known->path;
+
+			known->path = share->path;
+			share->path = path;
+		}
+		shares->cnt--;
+		share_free(share);
+	}
+	done(done_arg, err);
+}
+
+int shares_add(struct shares *shares, struct store_batch *batch, const struct share_ask *ask,
+	       void (*done)(void *arg, int err), void *arg)
+{
+	uint8_t row[SHARE_ROW_CAP];
+	struct share *share;
+	int err;
+
+	if (shares->cnt >= shares->content->params.config.share_cap)
+		return WEFT_EFULL;
+	share = share_make(shares, ask);
+	if (!share)
+		return -ENOMEM;
+	share->done = done;
+	share->arg = arg;
+	store_batch_put(batch, STORE_SHARES, share->manifest_id, 32, row, row_write(share, row));
+	err = store_submit(shares->content->params.store, batch, share_added, share);
+	if (err < 0) {
+		share_free(share);
+		return err;
+	}
+	shares->cnt++;
+	return 0;
+}
+
+static void share_removed(void *arg, int err)
+{
+	struct share *share = arg;
+	struct shares *shares = share->shares;
+	struct share **link = &shares->first;
+	void (*done)(void *arg, int err) = share->done;
+	void *done_arg = share->arg;
+
+	share->is_leaving = false;
+	if (err == 0) {
+		while (*link != share)
+			link = &(*link)->next;
+		*link = share->next;
+		shares->cnt--;
+		serve_forget_files(shares->content->serve);
+		content_tell(shares->content,
+			     &(struct content_event){.kind = CONTENT_SHARE_REMOVED,
+						     .manifest_id = share->manifest_id,
+						     .text = share->path});
+		share_free(share);
+	}
+	if (done)
+		done(done_arg, err);
+}
+
+int content_share_remove(struct content *content, const uint8_t manifest_id[static 32],
+			 void (*done)(void *arg, int err), void *arg)
+{
+	struct share *share = share_find(content->shares, manifest_id);
+	struct store_batch *batch;
+	int err;
+
+	if (!share || share->is_leaving)
+		return WEFT_EABSENT;
+	batch = store_batch_new(content->params.store);
+	store_batch_delete(batch, STORE_SHARES, manifest_id, 32);
+	share->done = done;
+	share->arg = arg;
+	err = store_submit(content->params.store, batch, share_removed, share);
+	if (err < 0)
+		store_batch_free(batch);
+	share->is_leaving = err == 0;
+	return err;
+}
