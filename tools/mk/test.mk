@@ -7,6 +7,7 @@ SIM := $(patsubst %.c,$(B_DIR)/%,$(wildcard tests/sim/test_*.c))
 FUZZ := $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c)))
 REPLAY := $(FUZZ:%=$(B_DIR)/tests/fuzz/%)
 SYSTEM := $(shell find tests/system -maxdepth 1 -type f -perm -100 2>/dev/null | sort)
+SYSTEM_C := $(patsubst %.c,$(B_DIR)/%,$(wildcard tests/system/test_*.c))
 SUPPORT_OBJS := $(patsubst %.c,$(B_DIR)/%.o,$(wildcard tests/support/*.c))
 
 # T=codec keeps the tests with a path part codec, codec.*, test_codec or fuzz_codec.
@@ -16,7 +17,7 @@ pick = $(if $(T),$(foreach t,$(1),$(if $(call matches,$(t)),$(t))),$(1))
 TEST_ENV = WEFTD=$(abspath $(B_DIR)/weftd) WEFT=$(abspath $(B_DIR)/weft) BUILD=$(abspath $(B_DIR))
 RUN_TESTS = $(TEST_ENV) tools/run-tests $(if $(T),--group $(T))
 
-$(UNIT) $(SIM): %: %.o $(SUPPORT_OBJS) $(LIBS)
+$(UNIT) $(SIM) $(SYSTEM_C): %: %.o $(SUPPORT_OBJS) $(LIBS)
 	$(call say,LINK,$@)
 	$(Q)$(call link,$< $(SUPPORT_OBJS))
 
@@ -33,8 +34,10 @@ test: $(TEST_PROGRAMS)
 
 CHECKS := tools/check-format tools/check-layers tools/check-headers tools/check-man
 export CHECK_CFLAGS = $(CPPFLAGS) -std=gnu17 $(WARN)
-check: $(TEST_PROGRAMS) all
-	$(Q)$(RUN_TESTS) $(call pick,$(CHECKS)) $(TEST_PROGRAMS) $(call pick,$(SYSTEM))
+SYSTEM_PROGRAMS = $(call pick,$(SYSTEM_C))
+check: $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) all
+	$(Q)$(RUN_TESTS) $(call pick,$(CHECKS)) $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) \
+		$(call pick,$(SYSTEM))
 
 fuzz:
 	+$(Q)$(MAKE) FUZZING=1 fuzz-run
@@ -79,4 +82,4 @@ bench: all $(BENCH_PROGRAMS)
 		echo "# $$bench"; $(TEST_ENV) $$bench; done
 
 -include $(BENCH_PROGRAMS:=.d)
--include $(UNIT:=.d) $(SIM:=.d) $(REPLAY:=.d) $(SUPPORT_OBJS:.o=.d) $(B_DIR)/tests/fuzz/replay.d
+-include $(UNIT:=.d) $(SIM:=.d) $(SYSTEM_C:=.d) $(REPLAY:=.d) $(SUPPORT_OBJS:.o=.d) $(B_DIR)/tests/fuzz/replay.d

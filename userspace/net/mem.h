@@ -20,12 +20,12 @@ struct random;
 
 struct mem_link {
 	uint64_t delay_ns;
-	uint64_t jitter_ns;	  /* uniform extra in [0, jitter_ns] */
+	uint64_t jitter_ns; /* uniform extra in [0, jitter_ns] */
 	uint32_t loss_per_1000;
 	uint32_t duplicate_per_1000;
 	uint32_t reorder_per_1000; /* held back by another delay_ns */
 	uint64_t rate_bytes_per_s; /* 0: unlimited; else a queue of 256 KiB, then drop */
-	uint16_t mtu_len;	  /* largest UDP payload, up to MEM_DGRAM_LEN_MAX; 0: 1452 */
+	uint16_t mtu_len;	   /* largest UDP payload, up to MEM_DGRAM_LEN_MAX; 0: 1452 */
 };
 
 /*

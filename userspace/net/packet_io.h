@@ -30,7 +30,7 @@ struct packet_rx {
 	const struct packet_rx_ops *ops;
 	const char *backend; /* "udp/io_uring", "udp/epoll", "mem" */
 	char reason[96];     /* why this backend: "io_uring refused: Operation not permitted" */
-	int fd;		     /* readable when burst has something; -1: none */
+	int fd;		     /* readable when new datagrams arrived; -1: none */
 	struct packet_counters counters;
 };
 
@@ -59,9 +59,10 @@ static inline unsigned packet_rx_burst(struct packet_rx *rx, struct dgram *out_d
 
 /*
  * packet_tx_flush hands everything committed to the kernel. Returns 0, or
- * WEFT_EBUSY when some of it waits for room: flush again when fd of the
- * receive side or the next deadline wakes the worker. Errors of single
- * datagrams are counted, not returned.
+ * WEFT_EBUSY when some of it waits for room: the receive side's fd becomes
+ * readable when there is some, flush again then. Errors of single
+ * datagrams are counted, not returned. reserve flushes by itself when the
+ * send side is full, so it refuses only while the kernel does.
  */
 static inline int packet_tx_flush(struct packet_tx *tx)
 {

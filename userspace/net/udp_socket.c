@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Opening the UDP sockets. One socket per listen address and family, so
+ * that IPv4 peers never appear as mapped IPv6 addresses. Path MTU is
+ * QUIC's business: DF is set and the kernel's own MTU cache is not asked
+ * (IP_PMTUDISC_PROBE), or a forged ICMP message could stop a connection.
+ */
+#include "net/udp_socket.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct socket_option {
+	int level, name, value;
+};
+
+static const struct socket_option options_any[] = {
+	{SOL_UDP, UDP_GRO, 1},
+	{SOL_SOCKET, SO_RXQ_OVFL, 1},
+};
+
+static const struct socket_option options_ipv4[] = {
+	{IPPROTO_IP, IP_PKTINFO, 1},
+	{IPPROTO_IP, IP_RECVTOS, 1},
+	{IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE},
+};
+
+static const struct socket_option options_ipv6[] = {
+	{IPPROTO_IPV6, IPV6_V6ONLY, 1},
+	{IPPROTO_IPV6, IPV6_RECVPKTINFO, 1},
+	{IPPROTO_IPV6, IPV6_RECVTCLASS, 1},
+	{IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE},
+};
+
+static int options_set(int fd, const struct socket_option *options, size_t cnt)
+{
+	for (size_t i = 0; i < cnt; i++)
+		if (setsockopt(fd, options[i].level, options[i].name, &options[i].value,
+			       sizeof(options[i].value)) < 0)
+			return -errno;
+	return 0;
+}
+
+/* With privilege beyond the system's limit, without up to it: a wish, not a demand. */
+static void buffer_set(int fd, int force_name, int name, unsigned len)
+{
+	int value = len > INT32_MAX / 2 ? INT32_MAX / 2 : (int)len;
+
+	if (!len || setsockopt(fd, SOL_SOCKET, force_name, &value, sizeof(value)) == 0)
+		return;
+	(void)setsockopt(fd, SOL_SOCKET, name, &value, sizeof(value));
+}
+
+static int socket_bind(struct udp_socket *socket, struct addr *listen)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = addr_to_sockaddr(listen, &sa);
+
+	if (bind(socket->fd, (struct sockaddr *)&sa, len) < 0)
+		return -errno;
+	len = sizeof(sa);
+	if (getsockname(socket->fd, (struct sockaddr *)&sa, &len) < 0)
+		return -errno;
+	if (addr_from_sockaddr((struct sockaddr *)&sa, &socket->bound) < 0)
+		return -EAFNOSUPPORT;
+	socket->is_wildcard = addr_is_wildcard(&socket->bound);
+	listen->port = socket->bound.port;
+	return 0;
+}
+
+static int udp_socket_open(struct udp_socket *sock, struct addr *listen,
+			   const struct udp_config *config)
+{
+	bool is_ipv6 = listen->family == ADDR_IPV6;
+	int err;
+
+	sock->fd = socket(is_ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+			  IPPROTO_UDP);
+	if (sock->fd < 0)
+		return -errno;
+	err = options_set(sock->fd, options_any, sizeof(options_any) / sizeof(options_any[0]));
+	if (err < 0)
+		return err;
+	if (is_ipv6)
+		err = options_set(sock->fd, options_ipv6,
+				  sizeof(options_ipv6) / sizeof(options_ipv6[0]));
+	else
+		err = options_set(sock->fd, options_ipv4,
+				  sizeof(options_ipv4) / sizeof(options_ipv4[0]));
+	if (err < 0)
+		return err;
+	buffer_set(sock->fd, SO_RCVBUFFORCE, SO_RCVBUF, config->rx_buffer_len);
+	buffer_set(sock->fd, SO_SNDBUFFORCE, SO_SNDBUF, config->tx_buffer_len);
+	return socket_bind(sock, listen);
+}
+
+int udp_sockets_new(struct udp_config *config, struct udp_sockets **out_sockets,
+		    unsigned *out_failed_idx)
+{
+	struct udp_sockets *sockets;
+	int err;
+
+	*out_failed_idx = 0;
+	if (config->listen_cnt < 1 || config->listen_cnt > UDP_SOCKET_CNT_MAX)
+		return -EINVAL;
+	sockets = calloc(1, sizeof(*sockets));
+	if (!sockets)
+		return -ENOMEM;
+	sockets->ref_cnt = 1;
+	for (unsigned i = 0; i < config->listen_cnt; i++) {
+		err = udp_socket_open(&sockets->sockets[i], &config->listen[i], config);
+		if (sockets->sockets[i].fd >= 0)
+			sockets->cnt++;
+		if (err < 0) {
+			*out_failed_idx = i;
+			udp_sockets_release(sockets);
+			return err;
+		}
+	}
+	*out_sockets = sockets;
+	return 0;
+}
+
+void udp_sockets_release(struct udp_sockets *sockets)
+{
+	if (--sockets->ref_cnt)
+		return;
+	for (unsigned i = 0; i < sockets->cnt; i++)
+		close(sockets->sockets[i].fd);
+	free(sockets);
+}
+
+int udp_sockets_choose(const struct udp_sockets *sockets, const struct addr *local,
+		       const struct addr *remote)
+{
+	int fallback = -1;
+
+	for (unsigned i = 0; i < sockets->cnt; i++) {
+		const struct udp_socket *socket = &sockets->sockets[i];
+
+		if (socket->bound.family != remote->family)
+			continue;
+		if (local->family == ADDR_NONE || addr_equal(&socket->bound, local))
+			return (int)i;
+		if (fallback < 0 || (socket->is_wildcard && socket->bound.port == local->port))
+			fallback = (int)i;
+	}
+	return fallback;
+}
