@@ -510,3 +510,15 @@ void quic_node_stats(const struct quic_node *node, struct quic_stats *out_stats)
 {
 	quic_engine_stats(node->engine, out_stats);
 }
+
+void quic_pair_init(struct quic_pair *pair, uint64_t seed, const struct quic_config *config)
+{
+	quic_net_init(&pair->net, seed);
+	pair->a = quic_net_add(&pair->net, 1, NULL);
+	pair->b = quic_net_add(&pair->net, 2, config);
+}
+
+void quic_pair_fini(struct quic_pair *pair)
+{
+	quic_net_fini(&pair->net);
+}

@@ -126,6 +126,14 @@ struct quic_test_conn *quic_net_connect(struct quic_node *from, struct quic_node
 struct quic_test_stream *quic_net_send(struct quic_test_conn *conn, uint64_t len);
 /* quic_net_transfer sends, runs until the reply or for_ns; true when whole and undamaged. */
 bool quic_net_transfer(struct quic_test_conn *conn, uint64_t len, uint64_t for_ns);
+/* One wire and two nodes; config is b's, NULL: quic_net_config. */
+struct quic_pair {
+	struct quic_net net;
+	struct quic_node *a, *b;
+};
+void quic_pair_init(struct quic_pair *pair, uint64_t seed, const struct quic_config *config);
+void quic_pair_fini(struct quic_pair *pair);
+
 uint8_t quic_net_byte(uint64_t off);
 void quic_node_stats(const struct quic_node *node, struct quic_stats *out_stats);
 

@@ -144,9 +144,12 @@ static void conn_strip(struct quic_conn *conn)
 	quic_limits_release(&engine->limits, conn->prefix_count);
 	quic_limits_release(&engine->limits, conn->key_count);
 	conn->prefix_count = conn->key_count = NULL;
-	/* SSL_free calls back into ngtcp2 unless the reference is gone. */
-	if (conn->ssl)
+	if (conn->ssl) {
+		/* SSL_free calls back into ngtcp2 unless the reference is gone, */
 		SSL_set_app_data(conn->ssl, NULL);
+		/* and spoils the ticket of a connection that TLS saw no end of. */
+		SSL_set_shutdown(conn->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+	}
 	ngtcp2_conn_del(conn->ngtcp2);
 	conn->ngtcp2 = NULL;
 	SSL_free(conn->ssl);

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "support/check.h"
+#include "support/quic_net.h"
+
+#include "base/clock.h"
+#include "quic/engine.h"
+
+/* What a node put on the wire last, and how much in all. */
+struct capture {
+	unsigned cnt;
+	size_t len;
+	uint8_t data[2048];
+	struct addr to;
+};
+
+static bool capture_and_drop(struct quic_net *net, struct quic_net_dgram *dgram)
+{
+	struct capture *capture = net->tap_arg;
+
+	capture->cnt++;
+	capture->len = dgram->len;
+	capture->to = dgram->to;
+	memcpy(capture->data, dgram->data, dgram->len < 2048 ? dgram->len : 2048);
+	return false;
+}
+
+static struct addr stranger(unsigned host)
+{
+	return (struct addr){ .ip = { 192, 0, (uint8_t)(host >> 8), (uint8_t)host },
+			      .port = 4000,
+			      .family = ADDR_IPV4 };
+}
+
+static size_t long_header(uint8_t *to, uint32_t version, size_t len)
+{
+	static const uint8_t ids[] = { 8, 1, 2, 3, 4, 5, 6, 7, 8, 4, 9, 9, 9, 9, 0 };
+
+	memset(to, 0x5a, len);
+	to[0] = 0xc3;
+	for (int i = 0; i < 4; i++)
+		to[1 + i] = (uint8_t)(version >> (24 - 8 * i));
+	memcpy(to + 5, ids, sizeof(ids));
+	to[20] = 0x44; /* length, two bytes: 1100 */
+	to[21] = 0x4c;
+	return len;
+}
+
+static void test_unknown_version_is_negotiated_only_from_1200_bytes(void)
+{
+	static const struct {
+		size_t len;
+		bool is_answered;
+	} rows[] = { { 1199, false }, { 1200, true }, { 40, false }, { 1452, true } };
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct addr from = stranger(i);
+		struct capture out = { 0 };
+		struct quic_stats stats;
+		struct quic_pair p;
+		uint8_t data[1452];
+
+		quic_pair_init(&p, 20 + i, NULL);
+		p.net.tap = capture_and_drop;
+		p.net.tap_arg = &out;
+		quic_net_inject(p.b, &from, data, long_header(data, 0xdeadbeef, rows[i].len));
+		CHECK_EQ(out.cnt, rows[i].is_answered);
+		quic_node_stats(p.b, &stats);
+		CHECK_EQ(stats.version_sent_cnt, rows[i].is_answered);
+		CHECK_EQ(stats.garbage_cnt, !rows[i].is_answered);
+		if (out.cnt) {
+			CHECK(out.len < rows[i].len && addr_equal(&out.to, &from));
+			CHECK_MEM(out.data + 1, "\0\0\0\0", 4);
+			/* The client's ids, changed over, then version 1. */
+			CHECK_MEM(out.data + 5, "\x04\x09\x09\x09\x09\x08\x01\x02", 8);
+			CHECK_MEM(out.data + 19, "\0\0\0\1", 4);
+		}
+		quic_pair_fini(&p);
+	}
+}
+
+/* Version 2 of QUIC is known to the library and not spoken by us. */
+static void test_quic_v2_is_an_unknown_version(void)
+{
+	struct addr from = stranger(1);
+	struct capture out = { 0 };
+	struct quic_pair p;
+	uint8_t data[1200];
+
+	quic_pair_init(&p, 25, NULL);
+	p.net.tap = capture_and_drop;
+	p.net.tap_arg = &out;
+	quic_net_inject(p.b, &from, data, long_header(data, NGTCP2_PROTO_VER_V2, 1200));
+	CHECK_EQ(out.cnt, 1);
+	CHECK_MEM(out.data + 1, "\0\0\0\0", 4);
+	quic_pair_fini(&p);
+}
+
+static void test_small_initial_makes_nothing(void)
+{
+	struct addr from = stranger(1);
+	struct capture out = { 0 };
+	struct quic_stats stats;
+	struct quic_pair p;
+	uint8_t data[1200];
+
+	quic_pair_init(&p, 26, NULL);
+	p.net.tap = capture_and_drop;
+	p.net.tap_arg = &out;
+	quic_net_inject(p.b, &from, data, long_header(data, NGTCP2_PROTO_VER_V1, 1199));
+	quic_node_stats(p.b, &stats);
+	CHECK_EQ(stats.garbage_cnt, 1);
+	CHECK_EQ(stats.accepted_cnt, 0);
+	CHECK_EQ(out.cnt, 0);
+	/* At full size it is tried, does not decrypt, and is forgotten at once. */
+	quic_net_inject(p.b, &from, data, long_header(data, NGTCP2_PROTO_VER_V1, 1200));
+	quic_node_stats(p.b, &stats);
+	CHECK_EQ(stats.conn_cnt, 0);
+	CHECK_EQ(stats.handshake_cnt, 0);
+	CHECK_EQ(p.b->engine->conns.used_cnt, 0);
+	CHECK_EQ(out.cnt, 0);
+	quic_pair_fini(&p);
+}
+
+static void test_forged_id_gets_a_smaller_reset_and_no_table_look_up(void)
+{
+	static const struct {
+		size_t len;
+		size_t want_len; /* 0: silence */
+	} rows[] = { { 17, 0 }, { 21, 0 }, { 22, 21 }, { 40, 39 }, { 43, 42 }, { 1200, 42 } };
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct addr from = stranger(1);
+		struct capture out = { 0 };
+		struct quic_stats stats;
+		struct quic_pair p;
+		uint8_t data[1200], token[16];
+
+		quic_pair_init(&p, 30 + i, NULL);
+		p.net.tap = capture_and_drop;
+		p.net.tap_arg = &out;
+		memset(data, 0x61, sizeof(data));
+		quic_net_inject(p.b, &from, data, rows[i].len);
+		quic_node_stats(p.b, &stats);
+		CHECK_EQ(stats.bad_tag_cnt, 1);
+		CHECK_EQ(out.cnt, rows[i].want_len > 0);
+		if (out.cnt) {
+			CHECK_EQ(out.len, rows[i].want_len);
+			CHECK_EQ(out.data[0] & 0xc0, 0x40);
+			quic_reset_token(p.b->engine, data + 1, token);
+			CHECK_MEM(out.data + out.len - 16, token, 16);
+		}
+		quic_pair_fini(&p);
+	}
+}
+
+static void test_answers_to_one_prefix_are_limited(void)
+{
+	struct addr from = stranger(1), other = stranger(2);
+	struct capture out = { 0 };
+	struct quic_pair p;
+	uint8_t data[100];
+
+	quic_pair_init(&p, 40, NULL);
+	p.net.tap = capture_and_drop;
+	p.net.tap_arg = &out;
+	memset(data, 0x61, sizeof(data));
+	for (unsigned i = 0; i < 17; i++) {
+		from.port++;
+		quic_net_inject(p.b, &from, data, sizeof(data));
+	}
+	CHECK_EQ(out.cnt, 16);
+	quic_net_inject(p.b, &other, data, sizeof(data));
+	CHECK_EQ(out.cnt, 17);
+	p.net.now_ns += 100 * NS_PER_MS;
+	quic_net_inject(p.b, &from, data, sizeof(data));
+	quic_net_inject(p.b, &from, data, sizeof(data));
+	CHECK_EQ(out.cnt, 18);
+	quic_pair_fini(&p);
+}
+
+/* b restarts with its key and no memory; a learns it from the reset. */
+static void test_restarted_peer_resets_the_connection(void)
+{
+	struct quic_test_conn *conn;
+	struct quic_node *again;
+	struct quic_stats stats;
+	struct quic_pair p;
+
+	quic_pair_init(&p, 41, NULL);
+	conn = quic_net_connect(p.a, p.b);
+	CHECK(conn && conn->is_ready);
+	quic_net_settle(&p.net, NS_PER_S);
+	again = quic_net_add(&p.net, 2, NULL);
+	again->inner = again->outer = p.b->outer;
+	p.b->outer.port = 1;
+	CHECK(quic_net_send(conn, 1000));
+	quic_net_settle(&p.net, NS_PER_S);
+	CHECK(conn->is_closed);
+	CHECK_EQ(conn->close.err, WEFT_ECLOSED);
+	CHECK(conn->close.by_peer);
+	quic_node_stats(again, &stats);
+	CHECK(stats.reset_sent_cnt >= 1);
+	/* and is forgotten at once: nothing is left to say. */
+	CHECK_EQ(p.a->engine->conns.used_cnt, 0);
+	CHECK_EQ(p.a->engine->cids.reset_tokens.used_cnt, 0);
+	quic_pair_fini(&p);
+}
+
+static void retry_config(struct quic_config *config)
+{
+	quic_net_config(config);
+	config->retry_above_cnt = 0;
+}
+
+static void test_retry_is_survived_by_an_honest_client(void)
+{
+	struct quic_test_conn *conn;
+	struct quic_config config;
+	struct quic_stats stats;
+	struct quic_pair p;
+
+	retry_config(&config);
+	quic_pair_init(&p, 42, &config);
+	conn = quic_net_connect(p.a, p.b);
+	CHECK(conn && conn->is_ready);
+	CHECK(quic_net_transfer(conn, 20000, 10 * NS_PER_S));
+	quic_node_stats(p.b, &stats);
+	CHECK_EQ(stats.retry_sent_cnt, 1);
+	CHECK_EQ(stats.accepted_cnt, 1);
+	CHECK_EQ(stats.bad_token_cnt, 0);
+	quic_pair_fini(&p);
+}
+
+static void test_retry_is_demanded_one_above_the_limit(void)
+{
+	struct quic_config config;
+	struct quic_stats stats;
+	struct quic_pair p;
+
+	quic_net_config(&config);
+	config.retry_above_cnt = 3;
+	quic_pair_init(&p, 43, &config);
+	for (unsigned i = 0; i < 4; i++)
+		CHECK(quic_net_dial(p.a, p.b));
+	quic_net_settle(&p.net, 6 * NS_PER_MS);
+	quic_node_stats(p.b, &stats);
+	CHECK_EQ(stats.accepted_cnt, 3);
+	CHECK_EQ(stats.retry_sent_cnt, 1);
+	quic_net_settle(&p.net, NS_PER_S);
+	for (unsigned i = 0; i < 4; i++)
+		CHECK(p.a->conns[i].is_ready);
+	quic_pair_fini(&p);
+}
+
+/* Changes the Initial that carries a token on its way. */
+struct meddler {
+	struct quic_node *victim;
+	bool is_new_source; /* from another address */
+	bool is_new_port;
+	unsigned byte; /* of the token to turn over, 0: none */
+	uint64_t hold_ns;
+	unsigned changed_cnt;
+};
+
+static bool meddle(struct quic_net *net, struct quic_net_dgram *dgram)
+{
+	struct meddler *m = net->tap_arg;
+	ngtcp2_pkt_hd hd;
+
+	if (!addr_equal(&dgram->to, &m->victim->outer) ||
+	    ngtcp2_pkt_decode_hd_long(&hd, dgram->data, dgram->len) < 0 || hd.tokenlen == 0)
+		return true;
+	m->changed_cnt++;
+	if (m->is_new_source)
+		dgram->from.ip[3] ^= 1;
+	if (m->is_new_port)
+		dgram->from.port ^= 1;
+	if (m->byte)
+		dgram->data[hd.token - dgram->data + m->byte] ^= 1;
+	dgram->at_ns += m->hold_ns;
+	return true;
+}
+
+static void test_token_is_bound_to_address_port_time_and_key(void)
+{
+	static const struct meddler rows[] = {
+		{ .is_new_source = true },
+		{ .is_new_port = true },
+		{ .byte = 20 },
+		{ .hold_ns = 10 * NS_PER_S + NS_PER_MS },
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct meddler m = rows[i];
+		struct quic_config config;
+		struct quic_stats stats;
+		struct quic_pair p;
+
+		retry_config(&config);
+		quic_pair_init(&p, 44 + i, &config);
+		m.victim = p.b;
+		p.net.tap = meddle;
+		p.net.tap_arg = &m;
+		CHECK(quic_net_dial(p.a, p.b));
+		quic_net_settle(&p.net, 15 * NS_PER_S);
+		quic_node_stats(p.b, &stats);
+		CHECK(m.changed_cnt >= 1);
+		CHECK(stats.bad_token_cnt >= 1);
+		CHECK_EQ(stats.accepted_cnt, 0);
+		CHECK(p.a->conns[0].is_closed && !p.a->conns[0].is_ready);
+		/* Told at once where the answer can reach the client (8.1.3). */
+		if (m.byte)
+			CHECK_EQ(p.a->conns[0].close.code, NGTCP2_INVALID_TOKEN);
+		quic_pair_fini(&p);
+	}
+}
+
+/* A token we did not make and cannot know may come from another server's life. */
+static void test_foreign_token_is_as_good_as_none(void)
+{
+	struct addr from = stranger(9);
+	struct quic_stats stats;
+	struct quic_pair p;
+	uint8_t data[1200];
+
+	quic_pair_init(&p, 50, NULL);
+	long_header(data, NGTCP2_PROTO_VER_V1, sizeof(data));
+	data[19] = 4; /* token length, then its first byte */
+	data[20] = 0x36;
+	data[24] = 0x44;
+	data[25] = 0x40;
+	quic_net_inject(p.b, &from, data, sizeof(data));
+	quic_node_stats(p.b, &stats);
+	CHECK_EQ(stats.bad_token_cnt, 0);
+	CHECK_EQ(stats.accepted_cnt, 1);
+	quic_pair_fini(&p);
+}
+
+int main(void)
+{
+	RUN(test_unknown_version_is_negotiated_only_from_1200_bytes);
+	RUN(test_quic_v2_is_an_unknown_version);
+	RUN(test_small_initial_makes_nothing);
+	RUN(test_forged_id_gets_a_smaller_reset_and_no_table_look_up);
+	RUN(test_answers_to_one_prefix_are_limited);
+	RUN(test_restarted_peer_resets_the_connection);
+	RUN(test_retry_is_survived_by_an_honest_client);
+	RUN(test_retry_is_demanded_one_above_the_limit);
+	RUN(test_token_is_bound_to_address_port_time_and_key);
+	RUN(test_foreign_token_is_as_good_as_none);
+	return check_done();
+}
