@@ -282,7 +282,8 @@ void quic_net_config(struct quic_config *config)
 {
 	quic_config_defaults(config);
 	config->conn_cap = 32;
-	config->conn_per_prefix_cap = 16;
+	config->conn_per_prefix_cap = 32;
+	config->conn_per_key_cap = 32;
 	config->stream_cap = 256;
 	config->heap_cap = 32 << 20;
 	config->handshake_timeout_ns = 5 * NS_PER_S;
