@@ -76,7 +76,7 @@ struct quic_conn {
 	struct quic_stream_list sending; /* served in turn, a packet each */
 	struct limit_count *prefix_count;
 	struct limit_count *key_count;
-	struct addr local;
+	struct addr local; /* at first, and again at the end; ngtcp2 knows better meanwhile */
 	struct addr remote;
 	uint8_t peer_key[TRANSPORT_KEY_LEN]; /* the wanted, then the proved one */
 	uint8_t actual_key[TRANSPORT_KEY_LEN];

@@ -134,6 +134,7 @@ static void op_info(const struct transport_conn *transport, struct transport_con
 {
 	struct quic_conn *conn = conn_of(transport);
 	struct transport_conn_info info = {0};
+	const ngtcp2_path *path;
 	ngtcp2_conn_info stats;
 
 	memcpy(info.peer_key, conn->peer_key, TRANSPORT_KEY_LEN);
@@ -143,6 +144,10 @@ static void op_info(const struct transport_conn *transport, struct transport_con
 	info.is_resumed = conn->is_resumed;
 	if (conn->ngtcp2) {
 		ngtcp2_conn_get_conn_info(conn->ngtcp2, &stats);
+		path = ngtcp2_conn_get_path(conn->ngtcp2);
+		quic_path_addr(&path->remote, &info.remote);
+		if (conn->is_local_known)
+			quic_path_addr(&path->local, &info.local);
 		info.rtt_ns = stats.smoothed_rtt;
 		info.sent_len = stats.bytes_sent;
 		info.received_len = stats.bytes_recv;

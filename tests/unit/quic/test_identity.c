@@ -249,7 +249,7 @@ static void test_ticket_does_not_speak_for_another_key(void)
 static void test_ticket_store_is_bounded(void)
 {
 	struct quic_tls *tls;
-	uint8_t key[32] = { 0 };
+	uint8_t key[32] = {0};
 	struct quic_pair p;
 
 	quic_pair_init(&p, 15, NULL);

@@ -126,7 +126,7 @@ static void test_one_stream_too_many_of_a_peer_waits_for_credit(void)
 
 static void test_one_stream_too_many_in_all_is_reset(void)
 {
-	struct quic_test_stream unfinished[2] = { 0 }, *third;
+	struct quic_test_stream unfinished[2] = {0}, *third;
 	struct quic_test_conn *conn;
 	struct quic_config config;
 	struct quic_pair p;
@@ -319,7 +319,7 @@ static void test_garbage_flood_does_not_grow_anything(void)
 	quic_net_settle(&p.net, 2 * NS_PER_S);
 	heap_usage(p.b->engine->heap, &before);
 	for (unsigned i = 0; i < 100000; i++) {
-		struct addr from = { .port = 1, .family = ADDR_IPV4 };
+		struct addr from = {.port = 1, .family = ADDR_IPV4};
 		size_t len = 1 + random_below(&dice, sizeof(data));
 
 		random_fill(&dice, from.ip, 4);

@@ -26,14 +26,14 @@ static bool capture_and_drop(struct quic_net *net, struct quic_net_dgram *dgram)
 
 static struct addr stranger(unsigned host)
 {
-	return (struct addr){ .ip = { 192, 0, (uint8_t)(host >> 8), (uint8_t)host },
-			      .port = 4000,
-			      .family = ADDR_IPV4 };
+	return (struct addr){.ip = {192, 0, (uint8_t)(host >> 8), (uint8_t)host},
+			     .port = 4000,
+			     .family = ADDR_IPV4};
 }
 
 static size_t long_header(uint8_t *to, uint32_t version, size_t len)
 {
-	static const uint8_t ids[] = { 8, 1, 2, 3, 4, 5, 6, 7, 8, 4, 9, 9, 9, 9, 0 };
+	static const uint8_t ids[] = {8, 1, 2, 3, 4, 5, 6, 7, 8, 4, 9, 9, 9, 9, 0};
 
 	memset(to, 0x5a, len);
 	to[0] = 0xc3;
@@ -50,11 +50,11 @@ static void test_unknown_version_is_negotiated_only_from_1200_bytes(void)
 	static const struct {
 		size_t len;
 		bool is_answered;
-	} rows[] = { { 1199, false }, { 1200, true }, { 40, false }, { 1452, true } };
+	} rows[] = {{1199, false}, {1200, true}, {40, false}, {1452, true}};
 
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct addr from = stranger(i);
-		struct capture out = { 0 };
+		struct capture out = {0};
 		struct quic_stats stats;
 		struct quic_pair p;
 		uint8_t data[1452];
@@ -82,7 +82,7 @@ static void test_unknown_version_is_negotiated_only_from_1200_bytes(void)
 static void test_quic_v2_is_an_unknown_version(void)
 {
 	struct addr from = stranger(1);
-	struct capture out = { 0 };
+	struct capture out = {0};
 	struct quic_pair p;
 	uint8_t data[1200];
 
@@ -98,7 +98,7 @@ static void test_quic_v2_is_an_unknown_version(void)
 static void test_small_initial_makes_nothing(void)
 {
 	struct addr from = stranger(1);
-	struct capture out = { 0 };
+	struct capture out = {0};
 	struct quic_stats stats;
 	struct quic_pair p;
 	uint8_t data[1200];
@@ -126,11 +126,11 @@ static void test_forged_id_gets_a_smaller_reset_and_no_table_look_up(void)
 	static const struct {
 		size_t len;
 		size_t want_len; /* 0: silence */
-	} rows[] = { { 17, 0 }, { 21, 0 }, { 22, 21 }, { 40, 39 }, { 43, 42 }, { 1200, 42 } };
+	} rows[] = {{17, 0}, {21, 0}, {22, 21}, {40, 39}, {43, 42}, {1200, 42}};
 
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct addr from = stranger(1);
-		struct capture out = { 0 };
+		struct capture out = {0};
 		struct quic_stats stats;
 		struct quic_pair p;
 		uint8_t data[1200], token[16];
@@ -156,7 +156,7 @@ static void test_forged_id_gets_a_smaller_reset_and_no_table_look_up(void)
 static void test_answers_to_one_prefix_are_limited(void)
 {
 	struct addr from = stranger(1), other = stranger(2);
-	struct capture out = { 0 };
+	struct capture out = {0};
 	struct quic_pair p;
 	uint8_t data[100];
 
@@ -284,10 +284,10 @@ static bool meddle(struct quic_net *net, struct quic_net_dgram *dgram)
 static void test_token_is_bound_to_address_port_time_and_key(void)
 {
 	static const struct meddler rows[] = {
-		{ .is_new_source = true },
-		{ .is_new_port = true },
-		{ .byte = 20 },
-		{ .hold_ns = 10 * NS_PER_S + NS_PER_MS },
+		{.is_new_source = true},
+		{.is_new_port = true},
+		{.byte = 20},
+		{.hold_ns = 10 * NS_PER_S + NS_PER_MS},
 	};
 
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "support/check.h"
+#include "support/quic_net.h"
+
+#include "base/clock.h"
+#include "quic/engine.h"
+
+static void test_megabyte_survives_loss(void)
+{
+	static const enum quic_congestion algorithms[] = {QUIC_CUBIC, QUIC_BBR};
+
+	for (unsigned i = 0; i < 6; i++) {
+		struct quic_config config;
+		struct quic_net net;
+		struct quic_node *a, *b;
+		struct quic_test_conn *conn;
+
+		quic_net_config(&config);
+		config.congestion = algorithms[i % 2];
+		quic_net_init(&net, 90 + i);
+		a = quic_net_add(&net, 1, &config);
+		b = quic_net_add(&net, 2, &config);
+		net.loss_per_1000 = 50;
+		conn = quic_net_connect(a, b);
+		CHECK(conn && conn->is_ready);
+		CHECK(quic_net_transfer(conn, 1 << 20, 120 * NS_PER_S));
+		CHECK(!b->streams[0].is_damaged && b->streams[0].received_len == 1 << 20);
+		quic_net_fini(&net);
+	}
+}
+
+static bool reorder_and_double(struct quic_net *net, struct quic_net_dgram *dgram)
+{
+	if (random_below(&net->random, 10) == 0)
+		dgram->at_ns += 7 * NS_PER_MS;
+	return true;
+}
+
+static void test_reordering_does_not_damage_a_stream(void)
+{
+	struct quic_test_conn *conn;
+	struct quic_pair p;
+
+	quic_pair_init(&p, 96, NULL);
+	p.net.tap = reorder_and_double;
+	conn = quic_net_connect(p.a, p.b);
+	CHECK(conn->is_ready);
+	CHECK(quic_net_transfer(conn, 3 << 20, 60 * NS_PER_S));
+	CHECK(!p.b->streams[0].is_damaged);
+	quic_pair_fini(&p);
+}
+
+static bool is_half_there(void *arg)
+{
+	struct quic_node *node = arg;
+
+	return node->stream_cnt && node->streams[0].received_len > 1 << 20;
+}
+
+static bool is_stream_over(void *arg)
+{
+	return ((struct quic_test_stream *)arg)->is_closed;
+}
+
+/* The dialler's NAT gives it another port; it notices nothing. */
+static void test_nat_rebinding_is_survived_by_either_sender(void)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct quic_test_stream *stream;
+		struct quic_test_conn *conn;
+		struct transport_conn_info info;
+		struct quic_stats stats;
+		struct quic_pair p;
+		struct quic_node *receiver;
+
+		quic_pair_init(&p, 100 + i, NULL);
+		conn = quic_net_connect(p.a, p.b);
+		CHECK(conn->is_ready);
+		quic_net_settle(&p.net, NS_PER_S);
+		receiver = i ? p.a : p.b;
+		stream = quic_net_send(i ? &p.b->conns[0] : conn, 4 << 20);
+		CHECK(stream);
+		CHECK(quic_net_run(&p.net, 60 * NS_PER_S, is_half_there, receiver));
+		p.a->outer.port = 1234;
+		CHECK(quic_net_run(&p.net, 60 * NS_PER_S, is_stream_over, stream));
+		CHECK_EQ(stream->reply, 4 << 20);
+		CHECK(!receiver->streams[0].is_damaged);
+		p.b->transport->ops->info(p.b->conns[0].conn, &info);
+		CHECK_EQ(info.remote.port, 1234);
+		quic_node_stats(p.b, &stats);
+		CHECK(stats.migrated_cnt >= 1);
+		quic_pair_fini(&p);
+	}
+}
+
+static void test_dialler_migrates_to_a_new_address(void)
+{
+	struct quic_test_stream *stream;
+	struct quic_test_conn *conn;
+	struct transport_conn_info info;
+	struct quic_pair p;
+
+	quic_pair_init(&p, 102, NULL);
+	conn = quic_net_connect(p.a, p.b);
+	CHECK(conn->is_ready);
+	quic_net_settle(&p.net, NS_PER_S);
+	stream = quic_net_send(conn, 4 << 20);
+	CHECK(quic_net_run(&p.net, 60 * NS_PER_S, is_half_there, p.b));
+	for (uint8_t host = 50; host < 53; host++) {
+		p.a->inner.ip[3] = host;
+		p.a->outer = p.a->inner;
+		quic_engine_rebind(p.a->engine, &p.a->inner, p.net.now_ns);
+		quic_net_settle(&p.net, 500 * NS_PER_MS);
+		p.a->transport->ops->info(conn->conn, &info);
+		CHECK_EQ(info.local.ip[3], host);
+		p.b->transport->ops->info(p.b->conns[0].conn, &info);
+		CHECK_EQ(info.remote.ip[3], host);
+	}
+	CHECK(quic_net_run(&p.net, 60 * NS_PER_S, is_stream_over, stream));
+	CHECK_EQ(stream->reply, 4 << 20);
+	CHECK(!p.b->streams[0].is_damaged);
+	quic_pair_fini(&p);
+}
+
+static void test_dialler_learns_its_own_address(void)
+{
+	struct transport_conn_info info;
+	struct quic_test_conn *conn;
+	struct quic_pair p;
+
+	quic_pair_init(&p, 103, NULL);
+	conn = quic_net_connect(p.a, p.b);
+	CHECK(conn->is_ready);
+	p.a->transport->ops->info(conn->conn, &info);
+	CHECK(addr_equal(&info.local, &p.a->inner));
+	CHECK(addr_equal(&info.remote, &p.b->outer));
+	CHECK(info.rtt_ns >= 10 * NS_PER_MS);
+	CHECK(info.sent_len > 1000 && info.received_len > 1000 && info.cwnd_len > 1000);
+	quic_pair_fini(&p);
+}
+
+static void test_keys_change_and_nothing_is_lost(void)
+{
+	struct quic_test_conn *conn;
+	struct quic_stats stats;
+	struct quic_pair p;
+
+	quic_pair_init(&p, 104, NULL);
+	p.a->engine->key_update_after_cnt = 500;
+	conn = quic_net_connect(p.a, p.b);
+	CHECK(conn->is_ready);
+	CHECK(quic_net_transfer(conn, 8 << 20, 120 * NS_PER_S));
+	quic_node_stats(p.a, &stats);
+	CHECK(stats.key_update_cnt >= 3);
+	quic_node_stats(p.b, &stats);
+	CHECK(stats.key_update_cnt >= 3);
+	quic_pair_fini(&p);
+}
+
+static void test_path_mtu_is_found(void)
+{
+	static const struct {
+		size_t mtu_len, want_len;
+	} rows[] = {{1452, 1452}, {1400, 1392}, {1280, 1280},
+		    {1200, 1200}, {4100, 4052}, {9000, 8952}};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct transport_conn_info info;
+		struct quic_test_conn *conn;
+		struct quic_pair p;
+
+		quic_pair_init(&p, 110 + i, NULL);
+		p.net.mtu_len = rows[i].mtu_len;
+		conn = quic_net_connect(p.a, p.b);
+		CHECK(conn->is_ready);
+		CHECK(quic_net_transfer(conn, 1 << 20, 60 * NS_PER_S));
+		quic_net_settle(&p.net, 5 * NS_PER_S);
+		p.a->transport->ops->info(conn->conn, &info);
+		CHECK_EQ(info.pmtu_len, rows[i].want_len);
+		quic_pair_fini(&p);
+	}
+}
+
+static void test_pmtud_can_be_off(void)
+{
+	struct transport_conn_info info;
+	struct quic_config config;
+	struct quic_pair p;
+
+	quic_net_config(&config);
+	config.is_pmtud_on = false;
+	quic_pair_init(&p, 117, &config);
+	CHECK(quic_net_transfer(quic_net_connect(p.a, p.b), 100000, 60 * NS_PER_S));
+	p.b->transport->ops->info(p.b->conns[0].conn, &info);
+	CHECK_EQ(info.pmtu_len, 1200);
+	quic_pair_fini(&p);
+}
+
+/* Far below one ACK per two packets, and no stall. */
+static void test_acknowledgements_are_thin(void)
+{
+	struct quic_test_conn *conn;
+	uint64_t from_a, from_b;
+	struct quic_pair p;
+
+	quic_pair_init(&p, 118, NULL);
+	conn = quic_net_connect(p.a, p.b);
+	quic_net_settle(&p.net, NS_PER_S);
+	from_a = p.a->sent_cnt;
+	from_b = p.b->sent_cnt;
+	CHECK(quic_net_transfer(conn, 8 << 20, 60 * NS_PER_S));
+	CHECK((p.b->sent_cnt - from_b) * 6 < p.a->sent_cnt - from_a);
+	quic_pair_fini(&p);
+}
+
+/* 40 ms and 32 MiB: the receiver's window must open far beyond its first megabyte. */
+static void test_window_grows_to_the_bandwidth_delay_product(void)
+{
+	struct quic_test_conn *conn;
+	struct quic_pair p;
+	uint64_t from_ns;
+
+	quic_pair_init(&p, 119, NULL);
+	p.net.delay_ns = 20 * NS_PER_MS;
+	conn = quic_net_connect(p.a, p.b);
+	CHECK(conn->is_ready);
+	for (unsigned i = 0; i < 16; i++)
+		CHECK(quic_net_send(conn, 4 << 20));
+	from_ns = p.net.now_ns;
+	CHECK(quic_net_run(&p.net, 60 * NS_PER_S, is_stream_over, &p.a->streams[15]));
+	/* A fixed window of 1 MiB would take 64 round trips, 2.56 s. */
+	CHECK(p.net.now_ns - from_ns < 1600 * NS_PER_MS);
+	quic_pair_fini(&p);
+}
+
+static void test_ids_of_old_generations_stay_good(void)
+{
+	struct quic_cids *cids;
+	struct quic_test_conn *conn;
+	struct quic_pair p;
+	unsigned rotated_cnt = 0;
+
+	quic_pair_init(&p, 120, NULL);
+	conn = quic_net_connect(p.a, p.b);
+	quic_net_settle(&p.net, NS_PER_S);
+	cids = &p.b->engine->cids;
+	for (unsigned i = 0; i < 10; i++) {
+		rotated_cnt += quic_cids_rotate(cids, &p.net.random, p.net.now_ns);
+		CHECK(quic_net_transfer(conn, 5000, 10 * NS_PER_S));
+	}
+	/* Three generations are free; the fourth would take the living ids' key. */
+	CHECK_EQ(rotated_cnt, WEFT_CID_KEY_CNT - 1);
+	p.a->transport->ops->close(conn->conn, 0, NULL);
+	quic_net_settle(&p.net, 5 * NS_PER_S);
+	CHECK(quic_cids_rotate(cids, &p.net.random, p.net.now_ns));
+	quic_pair_fini(&p);
+}
+
+static void test_full_sink_only_delays(void)
+{
+	struct quic_test_stream *stream;
+	struct quic_test_conn *conn;
+	struct quic_pair p;
+
+	quic_pair_init(&p, 121, NULL);
+	conn = quic_net_connect(p.a, p.b);
+	stream = quic_net_send(conn, 2 << 20);
+	CHECK(quic_net_run(&p.net, 60 * NS_PER_S, is_half_there, p.b));
+	p.a->is_sink_full = true;
+	quic_net_settle(&p.net, 2 * NS_PER_S);
+	p.a->is_sink_full = false;
+	CHECK(quic_net_run(&p.net, 60 * NS_PER_S, is_stream_over, stream));
+	CHECK(!p.b->streams[0].is_damaged);
+	quic_pair_fini(&p);
+}
+
+int main(void)
+{
+	RUN(test_megabyte_survives_loss);
+	RUN(test_reordering_does_not_damage_a_stream);
+	RUN(test_nat_rebinding_is_survived_by_either_sender);
+	RUN(test_dialler_migrates_to_a_new_address);
+	RUN(test_dialler_learns_its_own_address);
+	RUN(test_keys_change_and_nothing_is_lost);
+	RUN(test_path_mtu_is_found);
+	RUN(test_pmtud_can_be_off);
+	RUN(test_acknowledgements_are_thin);
+	RUN(test_window_grows_to_the_bandwidth_delay_product);
+	RUN(test_ids_of_old_generations_stay_good);
+	RUN(test_full_sink_only_delays);
+	return check_done();
+}
