@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_TOOLS_CLIENT_H
+#define WEFT_TOOLS_CLIENT_H
+
+#include <jansson.h>
+#include <signal.h>
+
+#include "command.h"
+
+/*
+ * A varlink client for one call at a time over the daemon's socket.
+ * reply is called for each reply with its parameters, borrowed; false ends
+ * the call early.
+ */
+struct client_call {
+	const char *method; /* without interface */
+	json_t *parameters; /* taken; NULL: none */
+	bool wants_more;
+	bool (*reply)(void *arg, json_t *parameters, bool is_last);
+	void *arg;
+};
+
+/*
+ * client_call speaks to the daemon of inv. Every failure was said on
+ * stderr (and with --json on stdout) when it returns; STATUS_INTERRUPTED
+ * when a signal came (client_interrupted).
+ */
+int client_call(const struct invocation *inv, const struct client_call *call);
+
+/* client_ask is a call with one reply, given to the caller on STATUS_OK. */
+int client_ask(const struct invocation *inv, const char *method, json_t *parameters,
+	       json_t **out_reply);
+
+/* client_catch_interrupt makes SIGINT and SIGTERM end a call instead of the program. */
+void client_catch_interrupt(void);
+
+/* client_say_error writes "weft: WHAT: WHY" and what to do next, for errors found here. */
+int client_say_error(int status, const char *what, const char *why, const char *next);
+
+#endif

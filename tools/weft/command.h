@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_TOOLS_COMMAND_H
+#define WEFT_TOOLS_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct invocation;
+
+/* What the command ends with; weft(1) lists them. */
+enum weft_status {
+	STATUS_OK = 0,
+	STATUS_FAILED = 1,
+	STATUS_USAGE = 2,
+	STATUS_UNREACHABLE = 3, /* no daemon answers */
+	STATUS_NOT_FOUND = 4,
+	STATUS_REFUSED = 5,
+	STATUS_TIMEOUT = 6,
+	STATUS_NOT_VERIFIED = 7,
+	STATUS_INTERRUPTED = 130, /* 128 + SIGINT, as shells have it */
+};
+
+struct command_option {
+	const char *name; /* without its dashes */
+	const char *arg;  /* NULL: a flag */
+	const char *doc;
+};
+#define COMMAND_OPTION_MAX 5
+
+/*
+ * One command. Help, the manual's test, completion and the search for
+ * what a typing error meant all read the same table.
+ */
+struct command {
+	const char *object;
+	const char *verb; /* "": what the object does without one */
+	const char *args; /* "LINK" */
+	const char *doc;
+	const char *more; /* further lines of help, or NULL */
+	const char *example;
+	int (*run)(struct invocation *inv);
+	unsigned arg_min, arg_max;
+	struct command_option options[COMMAND_OPTION_MAX]; /* until name NULL */
+};
+
+extern const struct command commands[];
+extern const unsigned command_cnt;
+
+/* One run of one command, as it was typed. */
+#define INVOCATION_ARG_MAX 16
+struct invocation {
+	const struct command *command;
+	const char *args[INVOCATION_ARG_MAX];
+	unsigned arg_cnt;
+	const char *values[COMMAND_OPTION_MAX]; /* of its options; NULL: not given */
+	const char *socket;			/* NULL: where it usually is */
+	bool is_json;
+	bool is_help;
+	bool is_version;
+	bool has_terminal_out; /* stdout */
+	bool has_terminal_err; /* stderr */
+};
+
+/* invocation_option: the value of an option, "" of a flag, NULL when it was not given. */
+const char *invocation_option(const struct invocation *inv, const char *name);
+/*
+ * invocation_parse reads the command line. Returns STATUS_OK, or
+ * STATUS_USAGE after saying what is wrong and what may have been meant.
+ */
+int invocation_parse(int argc, char **argv, struct invocation *out_inv);
+
+/* help.c */
+void help_print(const struct invocation *inv);
+void help_print_completion(void);
+bool command_takes_option(const struct command *command, const char *name, unsigned *out_idx);
+extern const struct command_option global_options[];
+extern const unsigned global_option_cnt;
+
+/* The commands, by file. */
+int run_status(struct invocation *inv);
+int run_node_id(struct invocation *inv);
+int run_limits_show(struct invocation *inv);
+int run_config_show(struct invocation *inv);
+int run_memory_show(struct invocation *inv);
+int run_daemon_reload(struct invocation *inv);
+int run_daemon_stop(struct invocation *inv);
+int run_peer_list(struct invocation *inv);
+int run_peer_show(struct invocation *inv);
+int run_peer_connect(struct invocation *inv);
+int run_share_add(struct invocation *inv);
+int run_share_list(struct invocation *inv);
+int run_share_remove(struct invocation *inv);
+int run_share_cancel(struct invocation *inv);
+int run_get(struct invocation *inv);
+int run_get_watch(struct invocation *inv);
+int run_get_list(struct invocation *inv);
+int run_get_cancel(struct invocation *inv);
+int run_get_resume(struct invocation *inv);
+int run_event_watch(struct invocation *inv);
+int run_gc_plan(struct invocation *inv);
+int run_gc_run(struct invocation *inv);
+int run_store_check(struct invocation *inv);
+int run_completion(struct invocation *inv);
+
+#endif

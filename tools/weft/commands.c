@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every command, once. */
+#include "command.h"
+
+/* clang-format off */
+const struct command commands[] = {
+{ "share", "add", "DIR", "share a folder or a file, in place",
+	"Prints the link alone when its output is piped. Nothing is copied: the files\n"
+	"stay where they are and are hashed again when they change. Ctrl-C stops the\n"
+	"import; what was hashed is remembered.",
+	"weft share add /usr/share/doc", run_share_add, 1, 1,
+	{ { "title", "TEXT", "name shown to those who get it; default: the folder's" } } },
+{ "share", "list", "", "list shares, and folders being imported", NULL,
+	"weft share list", run_share_list, 0, 0, { { 0 } } },
+{ "share", "remove", "LINK|ID", "stop sharing; the files stay where they are", NULL,
+	"weft share remove 'mesh:...'", run_share_remove, 1, 1, { { 0 } } },
+{ "share", "cancel", "ID", "stop an import that is under way", NULL,
+	"weft share cancel 1", run_share_cancel, 1, 1, { { 0 } } },
+{ "get", "", "LINK", "fetch what a link names, every byte verified",
+	"The get belongs to the daemon: it goes on when this command ends or the daemon\n"
+	"restarts, from what is verified on disk. Ctrl-C leaves it running and says how\n"
+	"to watch or cancel it.",
+	"weft get 'mesh:...' --to ~/Downloads", run_get, 1, 1,
+	{ { "to", "DIR", "folder to fetch into, made if missing (needed)" },
+	  { "range", "OFF-END", "only these bytes of a one-file link; also OFF+LEN, units K M G" },
+	  { "replace", NULL, "overwrite files that exist and differ" },
+	  { "detach", NULL, "do not wait; print the get's number" } } },
+{ "get", "list", "", "list gets", NULL, "weft get list", run_get_list, 0, 0, { { 0 } } },
+{ "get", "watch", "ID", "follow a get until it ends", NULL,
+	"weft get watch 1", run_get_watch, 1, 1, { { 0 } } },
+{ "get", "cancel", "ID", "stop a get and remove what is not whole", NULL,
+	"weft get cancel 1", run_get_cancel, 1, 1, { { 0 } } },
+{ "get", "resume", "ID", "start a stopped get again, and follow it", NULL,
+	"weft get resume 1", run_get_resume, 1, 1,
+	{ { "detach", NULL, "do not wait" } } },
+{ "status", "", "", "show how the node is", NULL, "weft status", run_status, 0, 0, { { 0 } } },
+{ "node", "id", "", "print this node's id", NULL, "weft node id", run_node_id, 0, 0, { { 0 } } },
+{ "peer", "list", "", "list known peers, connected ones first", NULL,
+	"weft peer list", run_peer_list, 0, 0, { { 0 } } },
+{ "peer", "show", "NODE", "show one peer",
+	"NODE may be the first letters of an id, 8 or more.",
+	"weft peer show yqbk5n3t", run_peer_show, 1, 1, { { 0 } } },
+{ "peer", "connect", "NODE [ADDR:PORT...]", "open a session with a peer",
+	"Without an address, those the node knows of are tried.",
+	"weft peer connect NODE 192.0.2.1:7000", run_peer_connect, 1, 9,
+	{ { "timeout", "SECONDS", "give up after this long; default 10" } } },
+{ "event", "watch", "", "print events as they happen, until Ctrl-C", NULL,
+	"weft event watch --since 1", run_event_watch, 0, 0,
+	{ { "since", "N", "begin with event number N, if the daemon still has it" } } },
+{ "limits", "show", "", "show every limit and what is used of it", NULL,
+	"weft limits show", run_limits_show, 0, 0, { { 0 } } },
+{ "config", "show", "", "show every setting and where it comes from", NULL,
+	"weft config show", run_config_show, 0, 0, { { 0 } } },
+{ "memory", "show", "", "show memory planned and used", NULL,
+	"weft memory show", run_memory_show, 0, 0, { { 0 } } },
+{ "gc", "plan", "", "show what nothing refers to any more", NULL,
+	"weft gc plan", run_gc_plan, 0, 0, { { 0 } } },
+{ "gc", "run", "", "delete what nothing refers to any more", NULL,
+	"weft gc run", run_gc_run, 0, 0, { { 0 } } },
+{ "store", "check", "", "verify what the node has stored",
+	"Ends with 7 when something is bad and was not repaired.",
+	"weft store check --repair", run_store_check, 0, 0,
+	{ { "repair", NULL, "drop or rebuild what can be derived" } } },
+{ "daemon", "reload", "", "read the configuration again, as SIGHUP does", NULL,
+	"weft daemon reload", run_daemon_reload, 0, 0, { { 0 } } },
+{ "daemon", "stop", "", "drain and end the daemon, as SIGTERM does", NULL,
+	"weft daemon stop", run_daemon_stop, 0, 0, { { 0 } } },
+{ "completion", "bash", "", "print a completion script for bash", NULL,
+	"source <(weft completion bash)", run_completion, 0, 0, { { 0 } } },
+};
+/* clang-format on */
+
+const unsigned command_cnt = sizeof(commands) / sizeof(commands[0]);
+
+const struct command_option global_options[] = {
+	{"socket", "PATH", "control socket of the daemon; also -s PATH"},
+	{"json", NULL, "print JSON"},
+	{"help", NULL, "print help, also for one command; also -h"},
+	{"version", NULL, "print the version"},
+};
+const unsigned global_option_cnt = sizeof(global_options) / sizeof(global_options[0]);

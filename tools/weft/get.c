@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* weft get: fetch, follow, list, cancel, resume. */
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client.h"
+#include "path.h"
+#include "progress.h"
+#include "text.h"
+
+struct following {
+	struct invocation *inv;
+	struct progress progress;
+	uint64_t get_id;
+	bool is_detached;
+	json_t *last;
+};
+
+/* What people are told a state is; the daemon's word where none is better. */
+static const char *state_verb(const char *state)
+{
+	static const char *const verbs[][2] = {
+		{"queued", "waiting"},
+		{"manifest", "asking for the list of files"},
+		{"verifying", "verifying what is on disk"},
+	};
+
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		if (strcmp(verbs[i][0], state) == 0)
+			return verbs[i][1];
+	}
+	return state;
+}
+
+static bool follow_reply(void *arg, json_t *reply, bool is_last)
+{
+	struct following *following = arg;
+	json_t *transfer = json_object_get(reply, "transfer");
+	char verb[64];
+	struct progress_state state = {
+		.verb = text_clean(state_verb(field_text(transfer, "state")), verb, sizeof(verb)),
+		.done = field_uint(transfer, "bytes_done"),
+		.cnt = field_uint(transfer, "bytes"),
+		.item_done = field_uint(transfer, "items_done"),
+		.item_cnt = field_uint(transfer, "items"),
+	};
+
+	following->get_id = field_uint(transfer, "get_id");
+	json_decref(following->last);
+	following->last = json_incref(reply);
+	if (following->is_detached)
+		return false;
+	if (!is_last)
+		progress_show(&following->progress, &state);
+	return true;
+}
+
+static void print_finished(const struct invocation *inv, const json_t *transfer)
+{
+	uint64_t elapsed_ms = field_uint(transfer, "elapsed_ms");
+	uint64_t received = field_uint(transfer, "bytes_received");
+	uint64_t reused = field_uint(transfer, "bytes_reused");
+	uint64_t bad = field_uint(transfer, "bad_chunks");
+	char bytes[TEXT_SHORT_CAP], rate[TEXT_SHORT_CAP], clean[2][PATH_MAX];
+
+	if (!inv->has_terminal_err && !inv->has_terminal_out)
+		return;
+	fprintf(stderr,
+		"Fetched \"%s\" into %s: %" PRIu64 " files, %s in %" PRIu64 ".%" PRIu64 " s",
+		text_clean(field_text(transfer, "title"), clean[0], sizeof(clean[0])),
+		text_clean(field_text(transfer, "target"), clean[1], sizeof(clean[1])),
+		field_uint(transfer, "items"), text_bytes(field_uint(transfer, "bytes"), bytes),
+		elapsed_ms / 1000, elapsed_ms / 100 % 10);
+	if (elapsed_ms && received)
+		fprintf(stderr, " (%s/s)", text_bytes(received * 1000 / elapsed_ms, rate));
+	if (reused)
+		fprintf(stderr, ", %s were there already", text_bytes(reused, bytes));
+	if (bad)
+		fprintf(stderr, ", %" PRIu64 " bad chunks refused", bad);
+	fprintf(stderr, ".\n");
+}
+
+static void tell_detached(const struct following *following)
+{
+	if (following->inv->is_json)
+		return;
+	if (!following->inv->has_terminal_out)
+		printf("%" PRIu64 "\n", following->get_id);
+	else
+		printf("Get number %" PRIu64 " runs in the daemon.\n  weft get watch %" PRIu64
+		       "\n  weft get cancel %" PRIu64 "\n",
+		       following->get_id, following->get_id, following->get_id);
+}
+
+static int follow_interrupted(const struct following *following)
+{
+	if (following->get_id)
+		fprintf(stderr,
+			"weft: the get goes on in the daemon as number %" PRIu64
+			"\n  weft get watch %" PRIu64 "   follows it\n  weft get cancel %" PRIu64
+			"  stops it\n",
+			following->get_id, following->get_id, following->get_id);
+	return STATUS_INTERRUPTED;
+}
+
+/* follow makes a call that tells a get's progress, and shows it to its end. */
+static int follow(struct invocation *inv, const char *method, json_t *parameters, bool is_detached)
+{
+	struct following following = {.inv = inv, .is_detached = is_detached};
+	struct client_call call = {.method = method,
+				   .parameters = parameters,
+				   .wants_more = !is_detached,
+				   .reply = follow_reply,
+				   .arg = &following};
+	int status;
+
+	progress_init(&following.progress, inv->has_terminal_err);
+	client_catch_interrupt();
+	status = client_call(inv, &call);
+	progress_clear(&following.progress);
+	if (status == STATUS_INTERRUPTED)
+		status = follow_interrupted(&following);
+	if (status == STATUS_OK && following.last) {
+		if (inv->is_json)
+			text_print_json(following.last);
+		if (is_detached)
+			tell_detached(&following);
+		else
+			print_finished(inv, json_object_get(following.last, "transfer"));
+	}
+	json_decref(following.last);
+	return status;
+}
+
+/* range_parse reads OFF-END, the end not included, or OFF+LEN. */
+static json_t *range_parse(const char *text)
+{
+	size_t split = strcspn(text, "-+");
+	uint64_t off, second;
+
+	if (!text[split] || !text_parse_size(text, split, &off) ||
+	    !text_parse_size(text + split + 1, strlen(text + split + 1), &second))
+		return NULL;
+	if (text[split] == '-' && second <= off)
+		return NULL;
+	if (text[split] == '-')
+		second -= off;
+	return second ? json_pack("{s:I, s:I}", "offset", (json_int_t)off, "length",
+				  (json_int_t)second)
+		      : NULL;
+}
+
+int run_get(struct invocation *inv)
+{
+	const char *to = invocation_option(inv, "to");
+	const char *range = invocation_option(inv, "range");
+	json_t *parameters, *range_json = NULL;
+	char target[PATH_MAX];
+
+	if (!to)
+		return client_say_error(STATUS_USAGE, "get", "--to DIR is missing",
+					"for example: weft get 'mesh:...' --to ~/Downloads");
+	if (!path_absolute(to, target))
+		return client_say_error(STATUS_USAGE, to, "not a usable path", NULL);
+	if (range && (range_json = range_parse(range)) == NULL)
+		return client_say_error(STATUS_USAGE, range, "not a range",
+					"Write --range 0-1M (the end not included) or --range "
+					"1M+64K.");
+	parameters = json_pack("{s:s, s:s, s:b}", "link", inv->args[0], "target", target, "replace",
+			       invocation_option(inv, "replace") != NULL);
+	if (!parameters) {
+		json_decref(range_json);
+		return client_say_error(STATUS_USAGE, "get", "the link or the path is not UTF-8",
+					NULL);
+	}
+	if (range_json)
+		(void)json_object_set_new(parameters, "range", range_json);
+	return follow(inv, "Get", parameters, invocation_option(inv, "detach") != NULL);
+}
+
+static int id_parse(const struct invocation *inv, json_t **out_parameters)
+{
+	uint64_t id;
+
+	if (!text_parse_count(inv->args[0], &id))
+		return client_say_error(STATUS_USAGE, inv->args[0], "not the number of a get",
+					"weft get list shows the numbers.");
+	*out_parameters = json_pack("{s:I}", "get_id", (json_int_t)id);
+	return STATUS_OK;
+}
+
+int run_get_watch(struct invocation *inv)
+{
+	json_t *parameters;
+	int status = id_parse(inv, &parameters);
+
+	return status == STATUS_OK ? follow(inv, "WatchGet", parameters, false) : status;
+}
+
+int run_get_resume(struct invocation *inv)
+{
+	json_t *parameters;
+	int status = id_parse(inv, &parameters);
+
+	if (status != STATUS_OK)
+		return status;
+	return follow(inv, "ResumeGet", parameters, invocation_option(inv, "detach") != NULL);
+}
+
+int run_get_cancel(struct invocation *inv)
+{
+	json_t *parameters, *reply;
+	int status = id_parse(inv, &parameters);
+
+	if (status == STATUS_OK)
+		status = client_ask(inv, "CancelGet", parameters, &reply);
+	if (status != STATUS_OK)
+		return status;
+	if (inv->is_json)
+		text_print_json(reply);
+	else if (inv->has_terminal_out)
+		printf("Cancelled. Files that were whole stay where they are.\n");
+	json_decref(reply);
+	return STATUS_OK;
+}
+
+int run_get_list(struct invocation *inv)
+{
+	static const struct column columns[] = {
+		{"ID", "get_id", COLUMN_COUNT},	      {"STATE", "state", COLUMN_TEXT},
+		{"DONE", "bytes_done", COLUMN_BYTES}, {"SIZE", "bytes", COLUMN_BYTES},
+		{"FILES", "items", COLUMN_COUNT},     {"TITLE", "title", COLUMN_TEXT},
+		{"TARGET", "target", COLUMN_TEXT},    {"DETAIL", "detail", COLUMN_TEXT},
+		{"LINK", "link", COLUMN_PIPE},	      {0},
+	};
+	json_t *reply;
+	int status = client_ask(inv, "ListGets", NULL, &reply);
+
+	if (status != STATUS_OK)
+		return status;
+	if (inv->is_json)
+		text_print_json(reply);
+	else
+		table_print(inv, json_object_get(reply, "transfers"), columns,
+			    "no gets; weft get LINK --to DIR starts one");
+	json_decref(reply);
+	return STATUS_OK;
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading the command line by the table of commands. */
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "command.h"
+#include "weft/nearest.h"
+
+const char *invocation_option(const struct invocation *inv, const char *name)
+{
+	unsigned idx;
+
+	return command_takes_option(inv->command, name, &idx) ? inv->values[idx] : NULL;
+}
+
+bool command_takes_option(const struct command *command, const char *name, unsigned *out_idx)
+{
+	for (unsigned i = 0; i < COMMAND_OPTION_MAX && command->options[i].name; i++) {
+		if (strcmp(command->options[i].name, name) == 0) {
+			*out_idx = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static const struct command *command_lookup(const char *object, const char *verb)
+{
+	for (unsigned i = 0; i < command_cnt; i++) {
+		if (strcmp(commands[i].object, object) == 0 && strcmp(commands[i].verb, verb) == 0)
+			return &commands[i];
+	}
+	return NULL;
+}
+
+static bool object_is_known(const char *object)
+{
+	for (unsigned i = 0; i < command_cnt; i++) {
+		if (strcmp(commands[i].object, object) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* nearest_verb among an object's verbs, NULL when none is near. */
+static const char *nearest_verb(const char *object, const char *wanted)
+{
+	const char *nearest = NULL;
+	unsigned best = UINT_MAX;
+
+	for (unsigned i = 0; i < command_cnt; i++) {
+		if (strcmp(commands[i].object, object) == 0 && *commands[i].verb &&
+		    weft_is_nearer(wanted, commands[i].verb, &best))
+			nearest = commands[i].verb;
+	}
+	return nearest;
+}
+
+static int unknown_object(const char *object)
+{
+	const char *nearest = NULL;
+	unsigned best = UINT_MAX;
+
+	for (unsigned i = 0; i < command_cnt; i++) {
+		if (weft_is_nearer(object, commands[i].object, &best))
+			nearest = commands[i].object;
+	}
+	fprintf(stderr, "weft: unknown command \"%s\"", object);
+	if (nearest)
+		fprintf(stderr, "; did you mean \"weft %s\"?\n", nearest);
+	else
+		fprintf(stderr, "; weft --help lists them\n");
+	return STATUS_USAGE;
+}
+
+static int unknown_verb(const char *object, const char *verb)
+{
+	const char *nearest = nearest_verb(object, verb);
+
+	fprintf(stderr, "weft %s: unknown command \"%s\"", object, verb);
+	if (nearest)
+		fprintf(stderr, "; did you mean \"weft %s %s\"?\n", object, nearest);
+	else
+		fprintf(stderr, "; weft %s --help lists them\n", object);
+	return STATUS_USAGE;
+}
+
+static int unknown_option(const struct invocation *inv, const char *name)
+{
+	const char *nearest = NULL;
+	unsigned best = UINT_MAX;
+
+	for (unsigned i = 0; i < global_option_cnt; i++) {
+		if (weft_is_nearer(name, global_options[i].name, &best))
+			nearest = global_options[i].name;
+	}
+	for (unsigned i = 0; inv->command && i < COMMAND_OPTION_MAX; i++) {
+		const char *known = inv->command->options[i].name;
+
+		if (known && weft_is_nearer(name, known, &best))
+			nearest = known;
+	}
+	fprintf(stderr, "weft: unknown option --%s", name);
+	if (nearest)
+		fprintf(stderr, "; did you mean --%s?\n", nearest);
+	else
+		fprintf(stderr, "; --help lists them\n");
+	return STATUS_USAGE;
+}
+
+/*
+ * command_find takes object and verb off the words; what is left are the
+ * command's arguments. No words at all, or an object alone, asks for help.
+ */
+static int command_find(struct invocation *inv, const char **words, unsigned word_cnt)
+{
+	const char *object = word_cnt ? words[0] : "";
+	unsigned used = 2;
+
+	if (!word_cnt)
+		return STATUS_OK;
+	if (!object_is_known(object))
+		return unknown_object(object);
+	inv->command = command_lookup(object, word_cnt > 1 ? words[1] : "");
+	if (!inv->command || !*inv->command->verb) {
+		inv->command = command_lookup(object, "");
+		used = 1;
+		/* "weft get lst" is a slip, "weft get mesh:..." is none. */
+		if (word_cnt > 1 && (!inv->command || nearest_verb(object, words[1])))
+			return unknown_verb(object, words[1]);
+	}
+	if (!inv->command) {
+		inv->args[0] = object;
+		inv->arg_cnt = 1;
+		return STATUS_OK;
+	}
+	for (unsigned i = used; i < word_cnt; i++)
+		inv->args[inv->arg_cnt++] = words[i];
+	return STATUS_OK;
+}
+
+struct option_word {
+	const char *name;
+	const char *value; /* NULL: none so far */
+};
+#define OPTION_WORD_MAX 32
+
+static int option_set(struct invocation *inv, const struct option_word *word)
+{
+	unsigned idx;
+
+	if (!inv->command || !command_takes_option(inv->command, word->name, &idx))
+		return unknown_option(inv, word->name);
+	if (inv->command->options[idx].arg && !word->value) {
+		fprintf(stderr, "weft: --%s takes %s\n", word->name,
+			inv->command->options[idx].arg);
+		return STATUS_USAGE;
+	}
+	if (!inv->command->options[idx].arg && word->value) {
+		fprintf(stderr, "weft: --%s takes no value\n", word->name);
+		return STATUS_USAGE;
+	}
+	inv->values[idx] = word->value ? word->value : "";
+	return STATUS_OK;
+}
+
+/* option_needs_value, as any command has it: the command may not be known yet. */
+static bool option_needs_value(const char *name)
+{
+	unsigned idx;
+
+	for (unsigned i = 0; i < command_cnt; i++) {
+		if (command_takes_option(&commands[i], name, &idx) && commands[i].options[idx].arg)
+			return true;
+	}
+	return strcmp(name, "socket") == 0;
+}
+
+/* option_global: true when word was one of the options every command has. */
+static bool option_global(struct invocation *inv, const struct option_word *word)
+{
+	if (strcmp(word->name, "socket") == 0 && word->value)
+		inv->socket = word->value;
+	else if (strcmp(word->name, "json") == 0)
+		inv->is_json = true;
+	else if (strcmp(word->name, "help") == 0)
+		inv->is_help = true;
+	else if (strcmp(word->name, "version") == 0)
+		inv->is_version = true;
+	else
+		return false;
+	return true;
+}
+
+/* word_split makes "--name=value", "-s" and "-h" an option; false: it is a plain word. */
+static bool word_split(const char *text, struct option_word *out_word, char name[static 32])
+{
+	const char *equals = strchr(text, '=');
+
+	out_word->value = NULL;
+	out_word->name = name;
+	if (strcmp(text, "-s") == 0)
+		snprintf(name, 32, "socket");
+	else if (strcmp(text, "-h") == 0)
+		snprintf(name, 32, "help");
+	else if (strncmp(text, "--", 2) != 0)
+		return false;
+	else if (equals)
+		snprintf(name, 32, "%.*s", (int)(equals - text - 2), text + 2);
+	else
+		snprintf(name, 32, "%s", text + 2);
+	if (equals && text[1] == '-')
+		out_word->value = equals + 1;
+	return true;
+}
+
+static int words_check(const struct invocation *inv)
+{
+	const struct command *command = inv->command;
+
+	if (!command || inv->is_help)
+		return STATUS_OK;
+	if (inv->arg_cnt < command->arg_min)
+		fprintf(stderr, "weft %s%s%s: %s is missing\n", command->object,
+			*command->verb ? " " : "", command->verb, command->args);
+	else if (inv->arg_cnt > command->arg_max)
+		fprintf(stderr, "weft %s%s%s: \"%s\" is one argument too many\n", command->object,
+			*command->verb ? " " : "", command->verb, inv->args[command->arg_max]);
+	else
+		return STATUS_OK;
+	fprintf(stderr, "  for example: %s\n", command->example);
+	return STATUS_USAGE;
+}
+
+int invocation_parse(int argc, char **argv, struct invocation *out_inv)
+{
+	static char names[OPTION_WORD_MAX][32];
+	struct option_word options[OPTION_WORD_MAX];
+	const char *words[INVOCATION_ARG_MAX];
+	unsigned option_cnt = 0, word_cnt = 0;
+	bool is_plain = false;
+	int status;
+
+	for (int i = 1; i < argc; i++) {
+		struct option_word *option = &options[option_cnt];
+
+		if (option_cnt == OPTION_WORD_MAX || word_cnt == INVOCATION_ARG_MAX) {
+			fprintf(stderr, "weft: too many arguments\n");
+			return STATUS_USAGE;
+		}
+		if (!is_plain && strcmp(argv[i], "--") == 0) {
+			is_plain = true;
+		} else if (is_plain || !word_split(argv[i], option, names[option_cnt])) {
+			words[word_cnt++] = argv[i];
+		} else {
+			if (!option->value && option_needs_value(option->name) && i + 1 < argc)
+				option->value = argv[++i];
+			option_cnt += !option_global(out_inv, option);
+		}
+	}
+	status = command_find(out_inv, words, word_cnt);
+	for (unsigned i = 0; i < option_cnt && status == STATUS_OK; i++)
+		status = option_set(out_inv, &options[i]);
+	return status == STATUS_OK ? words_check(out_inv) : status;
+}

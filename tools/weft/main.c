@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * weft: speaks to a daemon over its control socket. One table of commands
+ * (commands.c), one call each; what people see is made here, what is true
+ * is known to the daemon.
+ */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "weft/version.h"
+
+int main(int argc, char **argv)
+{
+	struct invocation inv = {
+		.has_terminal_out = isatty(STDOUT_FILENO),
+		.has_terminal_err = isatty(STDERR_FILENO),
+	};
+	int status = invocation_parse(argc, argv, &inv);
+
+	if (status != STATUS_OK)
+		return status;
+	if (inv.is_version) {
+		printf("weft %s\n", WEFT_VERSION);
+		return STATUS_OK;
+	}
+	if (inv.is_help || !inv.command) {
+		help_print(&inv);
+		return inv.is_help || argc == 1 ? STATUS_OK : STATUS_USAGE;
+	}
+	status = inv.command->run(&inv);
+	/* Output that could not be written, a full disk or a closed pipe, is a failure too. */
+	if (fflush(stdout) != 0 && status == STATUS_OK) {
+		perror("weft: standard output");
+		status = STATUS_FAILED;
+	}
+	return status;
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* weft share: add, list, remove, cancel. */
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client.h"
+#include "path.h"
+#include "progress.h"
+#include "text.h"
+
+struct adding {
+	struct invocation *inv;
+	struct progress progress;
+	uint64_t import_id;
+	json_t *last; /* the reply with the link */
+};
+
+static bool add_reply(void *arg, json_t *reply, bool is_last)
+{
+	struct adding *adding = arg;
+	const json_t *import = json_object_get(reply, "import");
+	struct progress_state state = {
+		.verb = "hashing",
+		.done = field_uint(import, "bytes_done"),
+		.cnt = field_uint(import, "bytes"),
+		.item_done = field_uint(import, "files_done"),
+		.item_cnt = field_uint(import, "files"),
+	};
+
+	adding->import_id = field_uint(import, "import_id");
+	if (is_last)
+		adding->last = json_incref(reply);
+	else
+		progress_show(&adding->progress, &state);
+	return true;
+}
+
+/* tell_skipped says what of the folder is not in the share: nobody should learn that later. */
+static void tell_skipped(const json_t *import)
+{
+	static const struct {
+		const char *field;
+		const char *text;
+	} kinds[] = {
+		{"skipped_symlinks", "symbolic links"},
+		{"skipped_special", "sockets, pipes and devices"},
+		{"skipped_unreadable", "unreadable files"},
+		{"skipped_names", "names that are not UTF-8"},
+		{"skipped_changed", "files that changed while being read"},
+	};
+	const char *first = field_text(import, "first_skipped");
+	char clean[512];
+	bool is_any = false;
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		uint64_t cnt = field_uint(import, kinds[i].field);
+
+		if (cnt)
+			fprintf(stderr, "%s%" PRIu64 " %s", is_any ? ", " : "weft: skipped ", cnt,
+				kinds[i].text);
+		is_any |= cnt != 0;
+	}
+	if (is_any && *first)
+		fprintf(stderr, "; for example %s", text_clean(first, clean, sizeof(clean)));
+	if (is_any)
+		fprintf(stderr, "\n");
+}
+
+static void print_added(const struct invocation *inv, const json_t *reply)
+{
+	const json_t *share = json_object_get(reply, "share");
+	const char *link = field_text(reply, "link");
+	char bytes[TEXT_SHORT_CAP], clean[2][PATH_MAX];
+
+	if (!inv->has_terminal_out) {
+		printf("%s\n", link);
+		return;
+	}
+	printf("Shared %s as \"%s\": %" PRIu64 " files, %s.\n\n%s\n\nFetch it on another node:\n"
+	       "  weft get '%s' --to DIR\n",
+	       text_clean(field_text(share, "path"), clean[0], sizeof(clean[0])),
+	       text_clean(field_text(share, "title"), clean[1], sizeof(clean[1])),
+	       field_uint(share, "items"), text_bytes(field_uint(share, "bytes"), bytes), link,
+	       link);
+}
+
+/* add_interrupted: who presses Ctrl-C wants the hashing to stop. */
+static int add_interrupted(struct invocation *inv, uint64_t import_id)
+{
+	json_t *reply = NULL;
+	int status;
+
+	if (import_id == 0)
+		return STATUS_INTERRUPTED;
+	status = client_ask(inv, "CancelImport",
+			    json_pack("{s:I}", "import_id", (json_int_t)import_id), &reply);
+	if (status == STATUS_OK) {
+		json_decref(reply);
+		fprintf(stderr, "weft: import cancelled; what was hashed is remembered, so the "
+				"next \"weft share add\" goes on from there\n");
+	}
+	return STATUS_INTERRUPTED;
+}
+
+int run_share_add(struct invocation *inv)
+{
+	const char *title = invocation_option(inv, "title");
+	char path[PATH_MAX];
+	struct adding adding = {.inv = inv};
+	struct client_call call = {
+		.method = "AddShare", .wants_more = true, .reply = add_reply, .arg = &adding};
+	int status;
+
+	if (!path_existing(inv->args[0], path))
+		return client_say_error(STATUS_NOT_FOUND, inv->args[0], path,
+					"Name a folder or a file that is there.");
+	progress_init(&adding.progress, inv->has_terminal_err);
+	call.parameters = json_pack("{s:s}", "path", path);
+	if (!call.parameters)
+		return client_say_error(STATUS_USAGE, inv->args[0], "the path is not UTF-8",
+					"Rename it first.");
+	if (title)
+		(void)json_object_set_new(call.parameters, "title", json_string(title));
+	client_catch_interrupt();
+	status = client_call(inv, &call);
+	progress_clear(&adding.progress);
+	if (status == STATUS_INTERRUPTED)
+		return add_interrupted(inv, adding.import_id);
+	if (status == STATUS_OK && adding.last) {
+		tell_skipped(json_object_get(adding.last, "import"));
+		if (inv->is_json)
+			text_print_json(adding.last);
+		else
+			print_added(inv, adding.last);
+	}
+	json_decref(adding.last);
+	return status;
+}
+
+int run_share_list(struct invocation *inv)
+{
+	static const struct column columns[] = {
+		{"COLLECTION", "collection_id", COLUMN_ID},
+		{"FILES", "items", COLUMN_COUNT},
+		{"SIZE", "bytes", COLUMN_BYTES},
+		{"SERVED", "served_bytes", COLUMN_BYTES},
+		{"CHANGED", "changed_files", COLUMN_COUNT},
+		{"TITLE", "title", COLUMN_TEXT},
+		{"PATH", "path", COLUMN_TEXT},
+		{"LINK", "link", COLUMN_PIPE},
+		{0},
+	};
+	static const struct column import_columns[] = {
+		{"IMPORT", "import_id", COLUMN_COUNT},
+		{"FILES", "files", COLUMN_COUNT},
+		{"DONE", "files_done", COLUMN_COUNT},
+		{"SIZE", "bytes", COLUMN_BYTES},
+		{"HASHED", "bytes_done", COLUMN_BYTES},
+		{"PATH", "path", COLUMN_TEXT},
+		{0},
+	};
+	json_t *reply;
+	int status = client_ask(inv, "ListShares", NULL, &reply);
+
+	if (status != STATUS_OK)
+		return status;
+	if (inv->is_json) {
+		text_print_json(reply);
+	} else {
+		table_print(inv, json_object_get(reply, "shares"), columns,
+			    "nothing is shared; weft share add DIR shares a folder");
+		if (inv->has_terminal_out && json_array_size(json_object_get(reply, "imports")))
+			table_print(inv, json_object_get(reply, "imports"), import_columns, "");
+	}
+	json_decref(reply);
+	return STATUS_OK;
+}
+
+int run_share_remove(struct invocation *inv)
+{
+	json_t *reply;
+	int status =
+		client_ask(inv, "RemoveShare", json_pack("{s:s}", "share", inv->args[0]), &reply);
+
+	if (status != STATUS_OK)
+		return status;
+	if (inv->is_json)
+		text_print_json(reply);
+	else if (inv->has_terminal_out)
+		printf("No longer shared. The files stay; \"weft gc run\" gives back what weft "
+		       "kept about them.\n");
+	json_decref(reply);
+	return STATUS_OK;
+}
+
+int run_share_cancel(struct invocation *inv)
+{
+	uint64_t id;
+	json_t *reply;
+	int status;
+
+	if (!text_parse_count(inv->args[0], &id))
+		return client_say_error(STATUS_USAGE, inv->args[0], "not the number of an import",
+					"weft share list shows the numbers.");
+	status = client_ask(inv, "CancelImport", json_pack("{s:I}", "import_id", (json_int_t)id),
+			    &reply);
+	if (status != STATUS_OK)
+		return status;
+	if (inv->is_json)
+		text_print_json(reply);
+	json_decref(reply);
+	return STATUS_OK;
+}

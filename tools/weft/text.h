@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_TOOLS_TEXT_H
+#define WEFT_TOOLS_TEXT_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "command.h"
+
+/*
+ * Text for people and for pipes. Names come from peers and file systems,
+ * so whatever could steer a terminal is replaced before it is printed.
+ */
+
+/* text_clean copies text without control characters; returns buf. */
+const char *text_clean(const char *text, char *buf, size_t cap);
+
+#define TEXT_SHORT_CAP 32
+/* text_bytes: "1.2 GiB"; text_seconds: "1m 05s"; text_time: local "2026-01-31 12:30". */
+const char *text_bytes(uint64_t byte_cnt, char buf[static TEXT_SHORT_CAP]);
+const char *text_seconds(uint64_t seconds, char buf[static TEXT_SHORT_CAP]);
+const char *text_time(uint64_t wall_s, char buf[static TEXT_SHORT_CAP]);
+
+/* text_parse_count reads a decimal number; text_parse_size also 10K, 5M, 2G. */
+bool text_parse_count(const char *text, uint64_t *out_count);
+bool text_parse_size(const char *text, size_t len, uint64_t *out_size);
+
+/* text_print_json writes json indented, with a newline, in ASCII. */
+void text_print_json(const json_t *json);
+
+/* field_{uint,text}: a field of an object; 0 and "" when it is missing. */
+uint64_t field_uint(const json_t *object, const char *name);
+const char *field_text(const json_t *object, const char *name);
+
+/*
+ * A table of the objects in an array: aligned under a heading on a
+ * terminal, else tab-separated with plain numbers and no heading.
+ */
+enum column_kind {
+	COLUMN_TEXT,
+	COLUMN_ID, /* cut to 12 letters on a terminal */
+	COLUMN_COUNT,
+	COLUMN_BYTES, /* 1.2 GiB on a terminal */
+	COLUMN_TIME,
+	COLUMN_BOOL, /* yes or no */
+	COLUMN_PIPE, /* text that only a pipe gets */
+};
+struct column {
+	const char *heading;
+	const char *field;
+	enum column_kind kind;
+};
+/* table_print: columns end with heading NULL; empty says what to print for no rows. */
+void table_print(const struct invocation *inv, const json_t *rows, const struct column *columns,
+		 const char *empty);
+
+/* fields_print: one object, "heading  value" per line (a pipe: heading TAB value). */
+void fields_print(const struct invocation *inv, const json_t *object, const struct column *columns);
+
+#endif
