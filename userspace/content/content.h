@@ -23,15 +23,15 @@ struct timer_wheel;
 struct content;
 
 struct content_config {
-	unsigned import_threads;	/* hashing threads */
+	unsigned import_threads; /* hashing threads */
 	uint32_t share_cap;
-	uint32_t get_cap;		/* gets remembered */
-	uint32_t get_active_cap;	/* gets that run at once */
-	uint32_t chunks_in_flight;	/* requests of one get */
-	uint32_t chunk_buffer_cnt;	/* 256 KiB buffers in all, serving and fetching */
+	uint32_t get_cap;	   /* gets remembered */
+	uint32_t get_active_cap;   /* gets that run at once */
+	uint32_t chunks_in_flight; /* requests of one get */
+	uint32_t chunk_buffer_cnt; /* 256 KiB buffers in all, serving and fetching */
 	uint64_t request_timeout_ns;
 	uint64_t stall_ns;
-	uint32_t item_cap;		/* items of one manifest: 3,000 (B19) */
+	uint32_t item_cap; /* items of one manifest: 3,000 (B19) */
 };
 void content_config_defaults(struct content_config *config);
 
@@ -50,7 +50,7 @@ enum content_event_kind {
 };
 struct content_event {
 	enum content_event_kind kind;
-	uint64_t id;	   /* of the import or get */
+	uint64_t id; /* of the import or get */
 	const uint8_t *manifest_id;
 	const uint8_t *peer_key;
 	int err;
@@ -65,6 +65,7 @@ struct content_params {
 	struct timer_wheel *timers;
 	struct mesh_seam mesh;
 	uint64_t now_ns;
+	uint64_t (*wall_s)(void *ctx); /* seconds since 1970, for records; NULL: 0 */
 	void (*on_event)(void *ctx, const struct content_event *event); /* may be NULL */
 	void *ctx;
 };
@@ -89,11 +90,11 @@ struct content_import {
 	uint64_t id;
 	uint64_t file_cnt, file_done_cnt;
 	uint64_t byte_cnt, byte_done_cnt;
-	uint64_t reused_cnt;		/* files known by path, size, mtime, inode */
-	uint64_t skipped_symlink_cnt, skipped_special_cnt, skipped_unreadable_cnt,
-		skipped_name_cnt, skipped_changed_cnt;
-	char first_skipped[256];	/* an example, for people */
-	uint8_t manifest_id[32];	/* set when done */
+	uint64_t reused_cnt; /* files known by path, size, mtime, inode */
+	uint64_t skipped_symlink_cnt, skipped_special_cnt, skipped_unreadable_cnt, skipped_name_cnt,
+		skipped_changed_cnt;
+	char first_skipped[256]; /* an example, for people */
+	uint8_t manifest_id[32]; /* set when done */
 };
 struct content_share_ask {
 	const char *path;
@@ -103,8 +104,8 @@ struct content_share_ask {
 	void *arg;
 };
 WEFT_MUST_CHECK
-int content_share_add(struct content *content, const struct content_share_ask *ask,
-		      uint64_t now_ns, uint64_t *out_import_id);
+int content_share_add(struct content *content, const struct content_share_ask *ask, uint64_t now_ns,
+		      uint64_t *out_import_id);
 /* content_import_cancel: done follows with WEFT_ECANCELLED. 0 or WEFT_EABSENT. */
 WEFT_MUST_CHECK
 int content_import_cancel(struct content *content, uint64_t import_id);
@@ -137,7 +138,7 @@ enum content_get_state {
 	CONTENT_GET_VERIFYING, /* what is on disk from an earlier run */
 	CONTENT_GET_FETCHING,
 	CONTENT_GET_FINISHED,
-	CONTENT_GET_STOPPED, /* failed; err and detail say why; may be resumed */
+	CONTENT_GET_STOPPED,	/* failed; err and detail say why; may be resumed */
 	CONTENT_GET_TAKEN_BACK, /* cancelled */
 };
 struct content_get_ask {
@@ -156,11 +157,11 @@ struct content_get {
 	const char *target;
 	const char *title;
 	uint64_t item_cnt, item_done_cnt;
-	uint64_t byte_cnt, byte_done_cnt;  /* byte_done: verified and written */
-	uint64_t reused_byte_cnt;	   /* found on disk or copied from a twin */
+	uint64_t byte_cnt, byte_done_cnt; /* byte_done: verified and written */
+	uint64_t reused_byte_cnt;	  /* found on disk or copied from a twin */
 	uint64_t received_byte_cnt, bad_chunk_cnt;
 	uint64_t started_ns, ended_ns;
-	uint8_t actual_key[MESH_KEY_LEN];  /* with WEFT_EWRONGKEY */
+	uint8_t actual_key[MESH_KEY_LEN]; /* with WEFT_EWRONGKEY */
 };
 WEFT_MUST_CHECK
 int content_get_start(struct content *content, const struct content_get_ask *ask, uint64_t now_ns,

@@ -74,6 +74,13 @@ bool manifest_path_is_safe(const char *path, size_t len)
 	}
 }
 
+bool manifest_title_is_safe(const char *title)
+{
+	size_t len = strnlen(title, MANIFEST_TITLE_CAP);
+
+	return len < MANIFEST_TITLE_CAP && text_is_plain(title, len);
+}
+
 static unsigned path_rank(char c)
 {
 	return c == '/' ? 0 : (unsigned)(uint8_t)c;
@@ -328,7 +335,7 @@ static void fields_read(struct reading *reading)
 			break;
 		case KEY_TITLE:
 			cbor_read_text_copy(r, m->title, sizeof(m->title));
-			if (!cbor_is_bad(r) && !text_is_plain(m->title, strlen(m->title)))
+			if (!cbor_is_bad(r) && !manifest_title_is_safe(m->title))
 				reading_fail(reading, WEFT_EUNSAFE);
 			break;
 		case KEY_ITEMS:

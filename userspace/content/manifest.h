@@ -89,6 +89,8 @@ void manifest_free(struct manifest *manifest);
  * prefix; no NUL or control character; UTF-8; at most 4096 bytes in all.
  */
 bool manifest_path_is_safe(const char *path, size_t len);
+/* manifest_title_is_safe: UTF-8 without control characters that fits MANIFEST_TITLE_CAP. */
+bool manifest_title_is_safe(const char *title);
 /* manifest_path_compare orders paths byte by byte with '/' before all others. */
 int manifest_path_compare(const char *a, size_t a_len, const char *b, size_t b_len);
 

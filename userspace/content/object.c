@@ -65,7 +65,7 @@ static size_t file_write(const struct object_file *file, uint8_t record[static F
 	return writer_len(&w);
 }
 
-static int file_parse(const void *record, size_t len, struct object_file *out_file)
+int object_file_parse(const void *record, size_t len, struct object_file *out_file)
 {
 	struct cursor c = cursor_of(record, len);
 	uint8_t version = cursor_u8(&c);
@@ -95,7 +95,7 @@ static int file_get(struct store_snapshot *snapshot, const uint8_t *path_key,
 	size_t len;
 	int err = store_get(snapshot, STORE_PATHS, path_key, OBJECT_ID_LEN, &record, &len);
 
-	return err < 0 ? err : file_parse(record, len, out_file);
+	return err < 0 ? err : object_file_parse(record, len, out_file);
 }
 
 int object_file_get(struct store_snapshot *snapshot, const char *path, struct object_file *out_file)

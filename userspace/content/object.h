@@ -53,6 +53,9 @@ struct object_file {
 
 void object_path_key(const char *path, uint8_t key[static OBJECT_ID_LEN]);
 
+/* object_file_parse reads a record of STORE_PATHS: 0 or WEFT_EDAMAGED. */
+WEFT_MUST_CHECK
+int object_file_parse(const void *record, size_t len, struct object_file *out_file);
 /* object_file_get reads the record of path: 0, WEFT_EABSENT or WEFT_EDAMAGED. */
 WEFT_MUST_CHECK
 int object_file_get(struct store_snapshot *snapshot, const char *path,

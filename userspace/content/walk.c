@@ -209,6 +209,11 @@ void walk_free(struct walk *walk)
 	free(walk);
 }
 
+bool walk_is_file(const struct walk *walk)
+{
+	return walk->is_file;
+}
+
 /* --- the next entry --- */
 
 /* What the system refuses whoever asks must not look like an unreadable file. */

@@ -46,6 +46,8 @@ struct walk;
 WEFT_MUST_CHECK
 int walk_new(const char *root, struct walk **out_walk);
 void walk_free(struct walk *walk);
+/* walk_is_file: root is a single file. */
+bool walk_is_file(const struct walk *walk);
 /* walk_next: 1 with the next entry, 0 at the end, -errno when the system has no more to give. */
 WEFT_MUST_CHECK
 int walk_next(struct walk *walk, struct walk_entry *out_entry);
