@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Daemons, network namespaces and TAP for the system tests.
+
+A test is a function whose name is a claim; run(tests) runs each in a fresh
+Lab, a folder and the daemons and namespaces made in it, all gone at its end.
+WEFTD and WEFT name the programs under test.
+"""
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+WEFTD = os.environ.get("WEFTD", os.path.abspath("build/weftd"))
+WEFT = os.environ.get("WEFT", os.path.abspath("build/weft"))
+DEADLINE_S = 60
+
+# Exit codes of weft (weft.1).
+OK, FAILED, USAGE, NO_DAEMON, NOT_FOUND, REFUSED, TIMEOUT, NOT_VERIFIED = range(8)
+
+
+class Skip(Exception):
+    """The test cannot run here; its text says why."""
+
+
+class Mismatch(AssertionError):
+    pass
+
+
+def check(condition, text):
+    if not condition:
+        raise Mismatch(text)
+
+
+def check_eq(got, want, what):
+    if got != want:
+        raise Mismatch(f"{what}: got {got!r}, want {want!r}")
+
+
+def need_root():
+    if os.geteuid() != 0:
+        raise Skip("network namespaces need root")
+
+
+def run_plain(*command, **options):
+    return subprocess.run(command, check=True, capture_output=True, text=True, **options)
+
+
+class Daemon:
+    """One weftd with a state directory of its own."""
+
+    def __init__(self, lab, name, netns=None, listen=None, config=""):
+        self.lab, self.name, self.netns = lab, name, netns
+        self.state = lab.dir / f"{name}.state"
+        self.sock = lab.dir / f"{name}.sock"
+        self.log = lab.dir / f"{name}.log"
+        self.conf = lab.dir / f"{name}.conf"
+        self.conf.write_text(config)
+        self.listen = listen or ["127.0.0.1:0"]
+        self.process = None
+
+    def command(self, *extra):
+        prefix = ["ip", "netns", "exec", self.netns] if self.netns else []
+        listen = [word for addr in self.listen for word in ("--listen", addr)]
+        return [*prefix, WEFTD, "--config", str(self.conf), "--state", str(self.state),
+                "--control", str(self.sock), *listen, *extra]
+
+    def start(self, *extra, wrap=()):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen([*wrap, *self.command(*extra)], stdout=log, stderr=log,
+                                            start_new_session=True)
+        return self.wait_ready()
+
+    def wait_ready(self):
+        end = time.monotonic() + DEADLINE_S
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                raise Mismatch(f"{self.name} ended with {self.process.returncode}: {self.log_text()}")
+            if self.sock.exists() and self.weft("node", "id").returncode == OK:
+                return self
+            time.sleep(0.02)
+        raise Mismatch(f"{self.name} does not answer: {self.log_text()}")
+
+    def log_text(self):
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def weft(self, *words, timeout=DEADLINE_S, **options):
+        return subprocess.run([WEFT, "-s", str(self.sock), *map(str, words)], capture_output=True,
+                              text=True, timeout=timeout, **options)
+
+    def json(self, *words, **options):
+        done = self.weft(*words, "--json", **options)
+        check_eq(done.returncode, OK, f"weft {' '.join(map(str, words))}: {done.stderr}")
+        return json.loads(done.stdout)
+
+    def weft_popen(self, *words):
+        return subprocess.Popen([WEFT, "-s", str(self.sock), *map(str, words)], text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def share(self, path):
+        done = self.weft("share", "add", path)
+        check_eq(done.returncode, OK, f"share add {path}: {done.stderr}")
+        return done.stdout.strip()
+
+    def pid(self):
+        """Of weftd itself, also below ip netns exec and wrappers."""
+        return self.process.pid
+
+    def kill(self):
+        """kill -9, as a crash."""
+        if self.process and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def stop(self):
+        """SIGTERM; returns the exit code."""
+        if self.process and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGTERM)
+            try:
+                self.process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise Mismatch(f"{self.name} does not end on SIGTERM: {self.log_text()}")
+        return self.process.returncode if self.process else None
+
+
+class Lab:
+    def __init__(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="weft-lab-"))
+        self.daemons, self.namespaces = [], []
+
+    def daemon(self, name, **options):
+        daemon = Daemon(self, name, **options)
+        self.daemons.append(daemon)
+        return daemon
+
+    def netns(self, name):
+        need_root()
+        full = f"weft-{os.getpid()}-{name}"
+        run_plain("ip", "netns", "add", full)
+        self.namespaces.append(full)
+        self.ip(full, "link", "set", "lo", "up")
+        return full
+
+    def ip(self, netns, *words):
+        return run_plain("ip", "-n", netns, *words)
+
+    def veth_pair(self, mtu=1500):
+        """a (10.77.0.1, fd77::1) <- veth -> b (10.77.0.2, fd77::2)"""
+        a, b = self.netns("a"), self.netns("b")
+        self.ip(a, "link", "add", "veth0", "type", "veth", "peer", "name", "veth0", "netns", b)
+        for netns, host in ((a, 1), (b, 2)):
+            self.ip(netns, "addr", "add", f"10.77.0.{host}/24", "dev", "veth0")
+            self.ip(netns, "addr", "add", f"fd77::{host}/64", "dev", "veth0", "nodad")
+            self.ip(netns, "link", "set", "veth0", "mtu", str(mtu), "up")
+        return a, b
+
+    def folder(self, name, files, seed=1):
+        """files: {relative path: length}; contents are random but repeatable."""
+        root = self.dir / name
+        dice = random.Random(seed)
+        root.mkdir()
+        for path, length in files.items():
+            at = root / path
+            at.parent.mkdir(parents=True, exist_ok=True)
+            at.write_bytes(dice.randbytes(length))
+        return root
+
+    def close(self):
+        for daemon in self.daemons:
+            daemon.kill()
+        for netns in self.namespaces:
+            subprocess.run(["ip", "netns", "del", netns], check=False, capture_output=True)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def same_tree(left, right):
+    done = subprocess.run(["diff", "-r", str(left), str(right)], capture_output=True, text=True,
+                          check=False)
+    check(done.returncode == 0, f"diff -r {left} {right}: {done.stdout[:2000]}{done.stderr[:500]}")
+
+
+def wait_for(condition, what, timeout=DEADLINE_S):
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise Mismatch(f"did not happen in {timeout} s: {what}")
+
+
+def run(tests):
+    """TAP: runs each test in a lab of its own; exits 1 when one failed."""
+    failed = 0
+    print(f"1..{len(tests)}", flush=True)
+    for number, test in enumerate(tests, 1):
+        name = test.__name__.removeprefix("test_")
+        lab = Lab()
+        try:
+            test(lab)
+            print(f"ok {number} - {name}")
+        except Skip as why:
+            print(f"ok {number} - {name} # SKIP {why}")
+        except Exception:
+            failed += 1
+            print(f"not ok {number} - {name}")
+            print("# " + traceback.format_exc().replace("\n", "\n# "))
+            for daemon in lab.daemons:
+                print(f"# {daemon.name}: " + daemon.log_text()[-1500:].replace("\n", "\n# "))
+        finally:
+            lab.close()
+        sys.stdout.flush()
+    sys.exit(1 if failed else 0)

@@ -1,0 +1,255 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Each kind of bad input meets a clear error, and nothing is lost."""
+import os
+import pathlib
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+from lab import (FAILED, NO_DAEMON, NOT_VERIFIED, OK, TIMEOUT, USAGE, Skip, check, check_eq,
+                 need_root, run, run_plain, same_tree)
+
+CHUNK = 256 * 1024
+Z32 = "ybndrfg8ejkmcpqxot1uwisza345h769"
+
+
+def pair(lab):
+    return lab.daemon("a").start(), lab.daemon("b").start()
+
+
+def refused(daemon, words, codes, *parts):
+    """weft fails with one of codes and its words name every part."""
+    done = daemon.weft(*words)
+    check(done.returncode in codes, f"{words}: exit {done.returncode}: {done.stdout}{done.stderr}")
+    for part in parts:
+        check(part in done.stderr, f"{part!r} is not in: {done.stderr}")
+
+
+def test_a_damaged_link_is_told_apart(lab):
+    a, b = pair(lab)
+    link = a.share(lab.folder("root", {"x": 1}))
+    out = str(lab.dir / "out")
+    refused(b, ["get", link[:-7], "--to", out], [FAILED], "short")
+    for at in random.Random(3).sample(range(6, len(link)), 8):
+        letter = next(c for c in Z32 if c != link[at])
+        refused(b, ["get", link[:at] + letter + link[at + 1:], "--to", out], [FAILED], "link")
+    refused(b, ["get", "magnet:?xt=urn:btih:abc", "--to", out], [FAILED], "link")
+    check(not os.path.exists(out), "a target was made for a bad link")
+
+
+def test_a_node_that_is_off_is_reported(lab):
+    a, b = pair(lab)
+    link = a.share(lab.folder("root", {"x": 1}))
+    a.stop()
+    done = b.weft("get", link, "--to", lab.dir / "out", timeout=120)
+    check(done.returncode in (FAILED, TIMEOUT), f"{done.returncode} {done.stderr}")
+    check("resume" in done.stderr, done.stderr)
+
+
+def test_another_key_at_the_address_is_exit_7_and_both_are_named(lab):
+    a, b = pair(lab)
+    link = a.share(lab.folder("root", {"x": 1}))
+    wanted = a.weft("node", "id").stdout.strip()
+    a.listen = a.json("status")["listen"]
+    a.stop()
+    shutil.rmtree(a.state)
+    a.start()
+    actual = a.weft("node", "id").stdout.strip()
+    check(actual != wanted, "the key is the same")
+    refused(b, ["get", link, "--to", str(lab.dir / "out")], [NOT_VERIFIED], wanted, actual)
+
+
+def test_a_target_that_cannot_be_written_is_named(lab):
+    a, b = pair(lab)
+    link = a.share(lab.folder("root", {"x": 1}))
+    (lab.dir / "file").write_text("")
+    refused(b, ["get", link, "--to", str(lab.dir / "file")], [FAILED], "file")
+    refused(b, ["get", link, "--to", "/proc/nowhere"], [FAILED], "/proc/nowhere")
+
+
+def test_a_full_disk_while_getting_stops_and_resumes(lab):
+    need_root()
+    a, b = pair(lab)
+    root = lab.folder("root", {f"{i}.bin": 8 * CHUNK for i in range(8)})
+    small = lab.dir / "small"
+    small.mkdir()
+    run_plain("mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(small))
+    try:
+        done = b.weft("get", a.share(root), "--to", small / "out")
+        check_eq(done.returncode, FAILED, f"get: {done.stdout}{done.stderr}")
+        check("space" in done.stderr, done.stderr)
+        run_plain("mount", "-o", "remount,size=64m", str(small))
+        transfer = b.json("get", "list")["transfers"][0]
+        done = b.weft("get", "resume", transfer["get_id"])
+        check_eq(done.returncode, OK, f"resume: {done.stderr}")
+        same_tree(root, small / "out")
+    finally:
+        run_plain("umount", "-l", str(small))
+
+
+def test_a_full_disk_while_sharing_is_reported(lab):
+    need_root()
+    small = lab.dir / "small"
+    small.mkdir()
+    run_plain("mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(small))
+    try:
+        a = lab.daemon("a")
+        a.state = small / "state"
+        a.start()
+        root = lab.dir / "many"
+        root.mkdir()
+        for i in range(12000):
+            (root / f"{i}-{'x' * 100}").write_text(str(i))
+        done = a.weft("share", "add", root)
+        check(done.returncode == FAILED and ("space" in done.stderr or "room" in done.stderr),
+              f"{done.returncode} {done.stderr}")
+        run_plain("mount", "-o", "remount,size=256m", str(small))
+        check_eq(a.weft("share", "add", root).returncode, OK, "share with space again")
+        a.stop()
+    finally:
+        run_plain("umount", "-l", str(small))
+
+
+def start_fails(daemon, *parts, extra=()):
+    done = subprocess.run(daemon.command(*extra), capture_output=True, text=True, timeout=20,
+                          check=False)
+    check(done.returncode != 0, f"it started: {done.stderr}")
+    for part in parts:
+        check(part in done.stderr, f"{part!r} is not in: {done.stderr}")
+    check(done.stderr.count("\n") <= 3, f"not one clear sentence: {done.stderr}")
+
+
+def test_a_state_directory_in_use_is_refused(lab):
+    a = lab.daemon("a").start()
+    second = lab.daemon("second")
+    second.state = a.state
+    start_fails(second, str(a.state))
+    check_eq(a.weft("node", "id").returncode, OK, "the first daemon")
+
+
+def test_a_port_that_is_taken_is_named(lab):
+    a = lab.daemon("a").start()
+    second = lab.daemon("second", listen=a.json("status")["listen"])
+    start_fails(second, a.json("status")["listen"][0])
+
+
+def test_a_control_socket_that_is_taken_is_named(lab):
+    a = lab.daemon("a").start()
+    second = lab.daemon("second")
+    second.sock = a.sock
+    start_fails(second, str(a.sock))
+
+
+def test_a_damaged_database_is_refused_with_the_way_out(lab):
+    a = lab.daemon("a").start()
+    a.share(lab.folder("root", {"x": 1}))
+    a.stop()
+    data = next(p for p in a.state.rglob("data.mdb"))
+    data.write_bytes(os.urandom(data.stat().st_size))
+    start_fails(a, str(a.state))
+
+
+def test_an_unknown_setting_names_the_nearest(lab):
+    daemon = lab.daemon("a", config="[quic]\nconn_kap = 5\n")
+    start_fails(daemon, "conn_kap", "conn_cap", "2")
+
+
+def test_a_setting_out_of_range_is_refused(lab):
+    start_fails(lab.daemon("a", config="[quic]\nconn_cap = 999999999999\n"), "conn_cap")
+
+
+def test_control_garbage_is_refused_and_the_daemon_lives(lab):
+    a = lab.daemon("a").start()
+    for garbage in (b"\0", b"{\0", b"[]\0", b"{\"method\":5}\0", b"\xff\xfe\0", b"x" * 70000,
+                    b"[" * 5000 + b"\0", b'{"method":"net.weft.Node.Status"'):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(5)
+            client.connect(str(a.sock))
+            try:
+                client.sendall(garbage)
+                client.shutdown(socket.SHUT_WR)
+                while client.recv(65536):
+                    pass
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+    check_eq(a.weft("node", "id").returncode, OK, "after garbage")
+
+
+def test_a_control_request_of_100_mb_is_cut_off(lab):
+    a = lab.daemon("a").start()
+    before = a.json("memory", "show")["rss_bytes"]
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(5)
+        client.connect(str(a.sock))
+        sent = 0
+        try:
+            for _ in range(100):
+                client.sendall(b"x" * 1_000_000)
+                sent += 1
+        except (BrokenPipeError, ConnectionResetError, TimeoutError):
+            pass
+    check(sent < 100, "all of it was taken")
+    after = a.json("memory", "show")["rss_bytes"]
+    check(after - before < 8 << 20, f"memory grew by {after - before}")
+
+
+def test_10000_control_connections_leave_the_daemon_alive(lab):
+    a = lab.daemon("a").start()
+    clients = []
+    try:
+        for _ in range(10000):
+            client = socket.socket(socket.AF_UNIX)
+            client.settimeout(0.2)
+            try:
+                client.connect(str(a.sock))
+            except (BlockingIOError, TimeoutError, ConnectionRefusedError):
+                client.close()
+                continue
+            clients.append(client)
+            if len(clients) > 500:
+                clients.pop(0).close()
+        check(a.process.poll() is None, "the daemon ended")
+    finally:
+        for client in clients:
+            client.close()
+    check_eq(a.weft("node", "id").returncode, OK, "after 10,000 connections")
+
+
+def test_a_million_garbage_datagrams_change_nothing(lab):
+    a, b = pair(lab)
+    host, port = a.json("status")["listen"][0].rsplit(":", 1)
+    dice = random.Random(5)
+    blob = dice.randbytes(1 << 20)
+    before = a.json("memory", "show")["rss_bytes"]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        out.connect((host, int(port)))
+        firsts = [bytes([first]) + version for first in (0x40, 0x64, 0xc0, 0xd0, 0xff, 0x9d, 0x01)
+                  for version in (b"", b"\0\0\0\1\x10", b"\0\0\0\0\x08", b"\x6b\x33\x43\xcf\x14")]
+        for i in range(1_000_000):
+            at = i * 37 % (len(blob) - 1300)
+            try:
+                out.send(firsts[i % len(firsts)] + blob[at:at + 20 + i * 13 % 1250])
+            except OSError:
+                pass
+    after = a.json("memory", "show")["rss_bytes"]
+    check(after - before < 16 << 20, f"memory grew by {after - before}")
+    check_eq(a.json("status")["connections"], 0, "connections")
+    root = lab.folder("root", {"x": 3 * CHUNK})
+    check_eq(b.weft("get", a.share(root), "--to", lab.dir / "out").returncode, OK, "get")
+
+
+def test_no_daemon_is_exit_3(lab):
+    refused(lab.daemon("a"), ["status"], [NO_DAEMON], "a.sock")
+
+
+def test_wrong_usage_is_exit_2_and_names_the_nearest(lab):
+    refused(lab.daemon("a"), ["shar", "add", "/"], [USAGE], "share")
+    refused(lab.daemon("a"), ["get"], [USAGE])
+
+
+run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

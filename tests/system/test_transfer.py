@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Two daemons on loopback share a folder, fetch it, and survive kill -9.
+
+    a (shares) --127.0.0.1-- b (gets)
+"""
+import pathlib
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+from lab import (FAILED, NOT_FOUND, OK, check, check_eq, run, run_plain, same_tree, wait_for)
+
+CHUNK = 256 * 1024
+SIZES = [0, 1, 1023, 1024, 1025, 16 * 1024, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 5 * CHUNK + 77]
+
+
+def pair(lab):
+    return lab.daemon("a").start(), lab.daemon("b").start()
+
+
+def get(daemon, link, target, *extra):
+    done = daemon.weft("get", link, "--to", target, *extra)
+    check_eq(done.returncode, OK, f"get: {done.stderr}")
+    return done
+
+
+def test_a_folder_arrives_whole(lab):
+    a, b = pair(lab)
+    files = {f"size-{size}": size for size in SIZES}
+    files |= {f"deep/er/{i}.bin": 100 * i for i in range(40)}
+    files["with space and ü.txt"] = 10
+    root = lab.folder("root", files)
+    (root / "empty").mkdir()
+    get(b, a.share(root), lab.dir / "out")
+    same_tree(root, lab.dir / "out")
+    check(not list((lab.dir / "out").glob(".weft*")), "staging is left behind")
+
+
+def test_a_single_file_arrives(lab):
+    a, b = pair(lab)
+    root = lab.folder("root", {"one.bin": 3 * CHUNK + 5})
+    get(b, a.share(root / "one.bin"), lab.dir / "out")
+    same_tree(root, lab.dir / "out")
+
+
+def test_the_link_alone_is_on_stdout_when_piped(lab):
+    a, _ = pair(lab)
+    done = a.weft("share", "add", lab.folder("root", {"x": 1}))
+    check(done.stdout.startswith("mesh:") and done.stdout.count("\n") == 1, repr(done.stdout))
+
+
+def test_a_get_killed_half_way_goes_on_from_what_is_verified(lab):
+    a, b = pair(lab)
+    root = lab.folder("root", {f"{i}.bin": 24 * CHUNK for i in range(20)})
+    link = a.share(root)
+    waiting = b.weft_popen("get", link, "--to", str(lab.dir / "out"))
+    wait_for(lambda: (gets := b.json("get", "list")) and gets["transfers"] and
+             gets["transfers"][0]["bytes_done"] > 20 * CHUNK, "some bytes are done")
+    b.kill()
+    waiting.wait()
+    b.start()
+    transfer = wait_for(lambda: next((t for t in b.json("get", "list")["transfers"]
+                                      if t["state"] == "finished"), None), "it finished")
+    same_tree(root, lab.dir / "out")
+    check(transfer["bytes_received"] < transfer["bytes"],
+          f"everything was fetched again: {transfer}")
+
+
+def test_a_sender_that_restarts_is_found_again(lab):
+    a, b = pair(lab)
+    port = a.json("status")["listen"][0]
+    a.listen = [port]
+    root = lab.folder("root", {f"{i}.bin": 24 * CHUNK for i in range(20)})
+    link = a.share(root)
+    waiting = b.weft_popen("get", link, "--to", str(lab.dir / "out"))
+    wait_for(lambda: (gets := b.json("get", "list")) and gets["transfers"] and
+             gets["transfers"][0]["bytes_done"] > 20 * CHUNK, "some bytes are done")
+    a.kill()
+    time.sleep(0.3)
+    a.start()
+    out, err = waiting.communicate(timeout=60)
+    check_eq(waiting.returncode, OK, f"get: {out}{err}")
+    same_tree(root, lab.dir / "out")
+
+
+def test_a_get_into_a_full_copy_fetches_nothing(lab):
+    a, b = pair(lab)
+    root = lab.folder("root", {f"{i}.bin": CHUNK for i in range(5)})
+    link = a.share(root)
+    get(b, link, lab.dir / "out")
+    get(b, link, lab.dir / "out")
+    last = b.json("get", "list")["transfers"]
+    last = max(last, key=lambda t: t["get_id"])
+    check_eq(last["bytes_received"], 0, "bytes received again")
+
+
+def test_a_different_file_in_the_way_is_not_overwritten(lab):
+    a, b = pair(lab)
+    root = lab.folder("root", {"x": 1000})
+    link = a.share(root)
+    (lab.dir / "out").mkdir()
+    (lab.dir / "out" / "x").write_text("mine")
+    done = b.weft("get", link, "--to", lab.dir / "out")
+    check(done.returncode != OK and "x" in done.stderr, done.stderr)
+    check_eq((lab.dir / "out" / "x").read_text(), "mine", "the file in the way")
+    get(b, link, lab.dir / "out", "--replace")
+    same_tree(root, lab.dir / "out")
+
+
+def test_equal_files_are_fetched_once(lab):
+    a, b = pair(lab)
+    root = lab.folder("root", {"one": 8 * CHUNK})
+    for i in range(5):
+        (root / f"copy{i}").write_bytes((root / "one").read_bytes())
+    get(b, a.share(root), lab.dir / "out")
+    same_tree(root, lab.dir / "out")
+    transfer = b.json("get", "list")["transfers"][0]
+    check(transfer["bytes_received"] < 9 * CHUNK, f"twins were fetched: {transfer}")
+
+
+def test_a_range_is_the_bytes_asked_for(lab):
+    a, b = pair(lab)
+    root = lab.folder("root", {"one.bin": 10 * CHUNK})
+    link = a.share(root / "one.bin")
+    get(b, link, lab.dir / "out", "--range", "300000+70000")
+    parts = [p for p in (lab.dir / "out").iterdir() if p.is_file()]
+    check_eq(len(parts), 1, "files written")
+    want = (root / "one.bin").read_bytes()[300000:370000]
+    check(parts[0].read_bytes() == want, "the range differs")
+
+
+def test_a_changed_file_is_noticed_and_never_served_wrong(lab):
+    a, b = pair(lab)
+    root = lab.folder("root", {"x": 3 * CHUNK, "y": 10})
+    link = a.share(root)
+    data = bytearray((root / "x").read_bytes())
+    data[CHUNK + 7] ^= 1
+    (root / "x").write_bytes(data)
+    done = b.weft("get", link, "--to", lab.dir / "out")
+    check(done.returncode != OK and "chang" in done.stderr, done.stderr)
+    check(not (lab.dir / "out" / "x").exists(), "a wrong file arrived")
+    check(a.json("share", "list")["shares"][0]["changed_files"] >= 1, "not noticed")
+    get(b, a.share(root), lab.dir / "out2")
+    same_tree(root, lab.dir / "out2")
+
+
+def test_what_cannot_be_shared_is_counted_and_skipped(lab):
+    a, b = pair(lab)
+    root = lab.folder("root", {"x": 10})
+    (root / "link").symlink_to("x")
+    run_plain("mkfifo", str(root / "pipe"))
+    with open(bytes(root) + b"/bad-\xff", "wb") as bad:
+        bad.write(b"1")
+    reply = a.json("share", "add", root)
+    done = reply["import"]
+    check_eq((done["skipped_symlinks"], done["skipped_special"], done["skipped_names"]), (1, 1, 1),
+             "skipped")
+    get(b, reply["link"], lab.dir / "out")
+    check_eq(sorted(p.name for p in (lab.dir / "out").iterdir()), ["x"], "arrived")
+
+
+def test_a_removed_share_is_not_served_and_its_data_goes_with_gc(lab):
+    a, b = pair(lab)
+    link = a.share(lab.folder("root", {"x": 5 * CHUNK}))
+    check_eq(a.weft("share", "remove", link).returncode, OK, "remove")
+    check_eq(a.weft("share", "remove", link).returncode, NOT_FOUND, "remove again")
+    done = b.weft("get", link, "--to", lab.dir / "out")
+    check(done.returncode in (FAILED, NOT_FOUND), done.stderr)
+    check(a.json("gc", "plan")["unreferenced"]["objects"] >= 1, "nothing to collect")
+    check_eq(a.weft("gc", "run").returncode, OK, "gc run")
+    check_eq(a.json("gc", "plan")["unreferenced"]["objects"], 0, "left after gc")
+    check((lab.dir / "root" / "x").exists(), "gc touched the shared file")
+
+
+def test_shares_and_gets_survive_kill(lab):
+    a, b = pair(lab)
+    root = lab.folder("root", {"x": 5 * CHUNK})
+    link = a.share(root)
+    a.listen = a.json("status")["listen"]
+    a.kill()
+    a.start()
+    check_eq(len(a.json("share", "list")["shares"]), 1, "shares after kill -9")
+    get(b, link, lab.dir / "out")
+    same_tree(root, lab.dir / "out")
+    b.stop()
+    b.start()
+    check_eq(b.json("get", "list")["transfers"][0]["state"], "finished", "get after restart")
+    check(any(not p["connected"] for p in b.json("peer", "list")["peers"]), "peers are kept")
+
+
+def test_a_cancelled_get_leaves_no_staging(lab):
+    a, b = pair(lab)
+    root = lab.folder("root", {f"{i}.bin": 40 * CHUNK for i in range(20)})
+    waiting = b.weft_popen("get", a.share(root), "--to", str(lab.dir / "out"))
+    transfer = wait_for(lambda: next(iter(b.json("get", "list")["transfers"]), None), "it is listed")
+    check_eq(b.weft("get", "cancel", transfer["get_id"]).returncode, OK, "cancel")
+    check(waiting.wait(timeout=20) != OK, "the waiting command saw no cancel")
+    wait_for(lambda: not list((lab.dir / "out").glob(".weft*")), "staging is removed")
+
+
+run([value for name, value in sorted(globals().items()) if name.startswith("test_")])
