@@ -125,21 +125,23 @@ static void admit(struct control *control, int fd)
 }
 
 /*
- * Out of descriptors, the spare one is given up to tell the client; without
- * it the listener would stay readable and the worker would spin.
+ * accept_with_spare: out of descriptors, the spare one is given up to tell
+ * the client; without it the listener would stay readable and the worker
+ * would spin. Returns 1, 0 when nobody waits, or -errno.
  */
-static bool accept_with_spare(struct control *control)
+static int accept_with_spare(struct control *control)
 {
-	int fd;
+	int fd, err;
 
 	if (control->spare_fd < 0)
-		return false;
+		return -EMFILE;
 	close(control->spare_fd);
 	fd = accept4(control->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	err = fd < 0 ? -errno : 1;
 	if (fd >= 0)
 		refuse_full(control, fd);
 	control->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	return fd >= 0;
+	return err == -EAGAIN ? 0 : err;
 }
 
 static void listener_pause(struct control *control)
@@ -161,10 +163,12 @@ static void listener_ready(struct poller_watch *watch, unsigned events, uint64_t
 		if (fd >= 0) {
 			admit(control, fd);
 		} else if (errno == EMFILE || errno == ENFILE) {
-			if (accept_with_spare(control))
-				continue;
-			listener_pause(control);
-			return;
+			int served = accept_with_spare(control);
+
+			if (served < 0)
+				listener_pause(control);
+			if (served <= 0)
+				return;
 		} else if (errno != EINTR && errno != ECONNABORTED) {
 			return;
 		}
