@@ -89,24 +89,61 @@ void blake3_chunk_tree_finish(const struct blake3_chunk_tree *tree,
 			      uint8_t out_root[static BLAKE3_HASH_LEN]);
 
 /*
- * Proof that bytes of a file at 16 KiB granularity belong to its root.
- * A proof for groups [first, last] of a file of file_len bytes is the
- * pre-order list of parent nodes (64 bytes each: left, right) on the way
- * from the root to those groups, interleaved with the groups' bytes, as
- * in a bao slice with 2^4 leaves to a group and without the length header.
- *
- * blake3_chunk_nodes computes the chaining values of the groups of one
- * chunk (at most 16; out has 32 bytes for each), for the prover.
+ * blake3_chunk_groups computes the chaining values of the groups of one
+ * chunk (at most 16; out has 32 bytes for each). Returns their number.
  */
 unsigned blake3_chunk_groups(const void *data, size_t len, uint64_t chunk_idx,
 			     uint8_t *out_group_cvs);
 
 /*
- * blake3_cvs_root combines cnt chaining values of equal-width subtrees
- * (the last may be narrower) into that of their common subtree.
+ * blake3_cvs_combine combines cnt >= 1 chaining values of equal-width
+ * subtrees (the last may be narrower) into that of their common subtree.
  */
 void blake3_cvs_combine(const uint8_t *cvs, size_t cnt, bool is_root,
 			uint8_t out[static BLAKE3_HASH_LEN]);
+
+/*
+ * Proof that bytes of a file at 16 KiB granularity belong to its root. A
+ * proof for groups [first, first + cnt) of a file of file_len bytes is, in
+ * pre-order from the root, the parent nodes (64 bytes each: left, right)
+ * whose subtree has a group of the range, interleaved with the groups'
+ * bytes: a bao slice with 16 leaves to a group and without its length
+ * header.
+ */
+#define BLAKE3_PROOF_GROUPS_MAX 16u
+
+struct cursor;
+struct writer;
+struct blake3_range {
+	uint64_t file_len;
+	uint64_t first_group;
+	uint64_t group_cnt; /* in [1, BLAKE3_PROOF_GROUPS_MAX] */
+};
+
+/* blake3_range_is_valid: the range is not too wide and inside the file. */
+bool blake3_range_is_valid(const struct blake3_range *range);
+/* blake3_range_len: bytes of the file the groups hold. */
+size_t blake3_range_len(const struct blake3_range *range);
+
+/*
+ * blake3_proof_write makes the proof of a valid range. chunk_cvs is the
+ * file's chunk list, or NULL where it has one chunk; data is the file from
+ * the start of the chunk with the first group to the end of the chunk with
+ * the last, or of the file. 0, or WEFT_ETOOSMALL when w has no room.
+ */
+WEFT_MUST_CHECK
+int blake3_proof_write(const struct blake3_range *range, const uint8_t *chunk_cvs,
+		       const uint8_t *data, struct writer *w);
+
+/*
+ * blake3_proof_verify reads a proof that somebody else made and writes the
+ * range's bytes to dst, each group only after it was verified.
+ * 0, WEFT_EDAMAGED (it does not lead to root) or WEFT_EMALFORMED (the range
+ * is not valid, or the proof is too short or too long).
+ */
+WEFT_MUST_CHECK
+int blake3_proof_verify(const uint8_t root[static BLAKE3_HASH_LEN],
+			const struct blake3_range *range, struct cursor *proof, uint8_t *dst);
 
 /* blake3_backend_name: "avx512", "avx2", "sse41" or "portable", chosen at first use. */
 const char *blake3_backend_name(void);

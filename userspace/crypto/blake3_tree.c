@@ -289,13 +289,28 @@ unsigned blake3_chunk_groups(const void *data, size_t len, uint64_t chunk_idx,
 	return (unsigned)cnt;
 }
 
+/*
+ * Blocks of the list are reduced many lanes wide; their values are again a
+ * list of equal-width subtrees with a narrower one at its end.
+ */
 void blake3_cvs_combine(const uint8_t *cvs, size_t cnt, bool is_root,
 			uint8_t out[static BLAKE3_HASH_LEN])
 {
+	uint8_t block[BLAKE3_CHUNK_LEAVES * BLAKE3_HASH_LEN];
 	struct blake3_chunk_tree tree;
 
 	blake3_chunk_tree_init(&tree);
-	for (size_t i = 0; i < cnt; i++)
-		blake3_chunk_tree_push(&tree, cvs + BLAKE3_HASH_LEN * i);
+	while (cnt > 0) {
+		size_t part = cnt < BLAKE3_CHUNK_LEAVES ? cnt : BLAKE3_CHUNK_LEAVES;
+		bool is_all = tree.chunk_cnt == 0 && part == cnt;
+		size_t left;
+
+		memcpy(block, cvs, part * BLAKE3_HASH_LEN);
+		left = blake3_reduce(block, part, is_all ? 2 : 1, blake3_iv, 0);
+		for (size_t i = 0; i < left; i++)
+			blake3_chunk_tree_push(&tree, block + i * BLAKE3_HASH_LEN);
+		cvs += part * BLAKE3_HASH_LEN;
+		cnt -= part;
+	}
 	blake3_chunk_tree_fold(&tree, is_root, out);
 }

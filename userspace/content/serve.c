@@ -1,0 +1,527 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Answers to peers who ask for content.
+ *
+ *	on_request -> call_start: on the worker, from the page cache
+ *		   -> call_run in a job, when a disk must be waited for
+ *		   -> call_finish -> answer, which lends the call's buffer
+ *		   -> span_done, when the peer has acknowledged it
+ *
+ * A call keeps its buffer from start to span_done, so the number of buffers
+ * bounds what peers make us hold; when none is free the answer is BUSY with
+ * a time to come back. Only what a share or a get of ours names is reachable.
+ */
+#include "content/serve.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/pool.h"
+#include "content/buffers.h"
+#include "content/content_state.h"
+#include "content/get.h"
+#include "content/manifest.h"
+#include "content/serve_call.h"
+#include "content/share.h"
+#include "store/store.h"
+
+/* A buffer's turn is over in about a round trip: asking sooner only costs frames. */
+#define BUSY_MS 50u
+/* Locations of one content that are looked at before it counts as absent. */
+#define LOCATIONS_MAX	 16u
+#define MANIFEST_BUFFERS 8u
+
+struct serve {
+	struct content *content;
+	struct chunk_buffers buffers;
+	struct arena arena;
+	struct pool calls;
+	uint8_t *manifest_buffers[MANIFEST_BUFFERS]; /* NULL: lent */
+	uint64_t served_byte_cnt, served_chunk_cnt, refused_busy_cnt, changed_cnt;
+	struct serve_files files;
+};
+
+static void call_start(struct serve_call *call);
+
+static const struct mesh_ops *mesh_ops(const struct serve *serve)
+{
+	return serve->content->params.mesh.ops;
+}
+
+static uint8_t *manifest_buffer_acquire(struct serve *serve)
+{
+	for (unsigned i = 0; i < MANIFEST_BUFFERS; i++) {
+		uint8_t *buffer = serve->manifest_buffers[i];
+
+		serve->manifest_buffers[i] = NULL;
+		if (buffer)
+			return buffer;
+	}
+	return NULL;
+}
+
+static void manifest_buffer_release(struct serve *serve, uint8_t *buffer)
+{
+	unsigned i = 0;
+
+	while (serve->manifest_buffers[i])
+		i++;
+	serve->manifest_buffers[i] = buffer;
+}
+
+static void call_free(struct serve_call *call)
+{
+	struct serve *serve = call->serve;
+
+	if (call->file)
+		serve_file_release(call->file);
+	if (call->buffer && call->type == MESH_GET_MANIFEST)
+		manifest_buffer_release(serve, call->buffer);
+	else if (call->buffer)
+		chunk_buffers_release(&serve->buffers, call->buffer);
+	pool_release(&serve->calls, call);
+}
+
+static void call_refuse(struct serve_call *call, enum mesh_code code, const char *text,
+			uint64_t not_before_ms)
+{
+	if (call->incoming)
+		mesh_ops(call->serve)->answer_error(call->incoming, code, text, not_before_ms);
+	call_free(call);
+}
+
+static void call_refuse_busy(struct serve_call *call)
+{
+	call->serve->refused_busy_cnt++;
+	call_refuse(call, MESH_CODE_BUSY, "busy", BUSY_MS);
+}
+
+static void span_done(void *arg)
+{
+	call_free(arg);
+}
+
+static unsigned answer_type(unsigned request_type)
+{
+	return request_type == MESH_RANGE_PROOF ? MESH_RANGE_PROOF : request_type + 1;
+}
+
+static void call_count(const struct serve_call *call)
+{
+	struct serve *serve = call->serve;
+
+	if (call->type != MESH_GET_CHUNK && call->type != MESH_RANGE_PROOF)
+		return;
+	serve->served_chunk_cnt++;
+	serve->served_byte_cnt += call->answer.len;
+	shares_note_served(serve->content->shares, call->file->object.path, call->answer.len);
+}
+
+static void call_answer(struct serve_call *call)
+{
+	unsigned type = answer_type(call->type);
+	uint8_t head[MESSAGE_HEAD_CAP];
+	struct writer w = writer_of(head, sizeof(head));
+	struct transport_span tail = {
+		.data = call->buffer,
+		.len = call->answer.len,
+		.done = span_done,
+		.arg = call,
+	};
+
+	message_answer_write_head(&w, type, &call->answer);
+	/* The buffer has room after the hashes: 8,192 of them are one chunk. */
+	tail.len += message_answer_write_end(type, &call->answer, call->buffer + call->answer.len);
+	call_count(call);
+	if (mesh_ops(call->serve)->answer(call->incoming, type, head, writer_len(&w), &tail) < 0)
+		call_free(call);
+}
+
+/* Once for a file, however many calls find it out. */
+static void file_note_changed(struct serve *serve, struct serve_file *file)
+{
+	struct content_event event = {
+		.kind = CONTENT_FILE_CHANGED,
+		.err = WEFT_ECHANGED,
+		.text = file->object.path,
+	};
+
+	if (file->is_stale)
+		return;
+	serve_file_drop(file);
+	serve->changed_cnt++;
+	content_tell(serve->content, &event);
+	content_forget_file(serve->content, &file->object);
+}
+
+/* What the call opened stays with its file for others, unless one was faster. */
+static void call_keep_open(struct serve_call *call)
+{
+	struct serve_file *file = call->file;
+
+	if (!file || call->fd < 0 || call->fd == file->fd)
+		return;
+	if (file->fd >= 0)
+		close(call->fd);
+	else
+		file->fd = call->fd;
+	call->fd = file->fd;
+}
+
+static void call_finish(struct serve_call *call)
+{
+	call_keep_open(call);
+	if (!call->incoming) {
+		call_free(call);
+		return;
+	}
+	switch (call->err) {
+	case 0:
+		call_answer(call);
+		return;
+	case WEFT_ECHANGED:
+		file_note_changed(call->serve, call->file);
+		serve_file_release(call->file);
+		call->file = NULL;
+		call_start(call); /* at another location, if there is one */
+		return;
+	case WEFT_EABSENT:
+		call_refuse(call, MESH_CODE_ABSENT, "no such content here", 0);
+		return;
+	case WEFT_ETOOLARGE:
+		call_refuse(call, MESH_CODE_TOO_LARGE, "too large to prove", 0);
+		return;
+	default:
+		call_refuse(call, MESH_CODE_INTERNAL, "cannot read", 0);
+		return;
+	}
+}
+
+static int manifest_read(struct serve_call *call)
+{
+	struct store_snapshot *snapshot;
+	int64_t len;
+	int err = store_snapshot_open(call->store, &snapshot);
+
+	if (err)
+		return err;
+	len = store_blob_len(snapshot, call->request.id);
+	store_snapshot_close(snapshot);
+	if (len < 0 || (uint64_t)len > call->buffer_cap)
+		return len < 0 ? (int)len : WEFT_EDAMAGED;
+	call->answer.len = (size_t)len;
+	return store_blob_read(call->store, call->request.id, 0, call->buffer, (size_t)len);
+}
+
+/* A file written shortly before it was hashed proves itself by its bytes. */
+static int chunk_verify(const struct serve_call *call)
+{
+	const struct object_file *object = &call->file->object;
+	bool is_whole = object->stamp.size <= BLAKE3_CHUNK_LEN;
+	uint8_t want[BLAKE3_HASH_LEN], got[BLAKE3_HASH_LEN];
+	int err = 0;
+
+	if (is_whole)
+		memcpy(want, object->content_id, sizeof(want));
+	else
+		err = object_hashes_read(call->store, object->content_id, object->stamp.size,
+					 call->request.first, 1, want);
+	if (err)
+		return err;
+	blake3_subtree(call->buffer, call->answer.len,
+		       call->request.first * (BLAKE3_CHUNK_LEN / BLAKE3_LEAF_LEN), is_whole, got);
+	return memcmp(got, want, sizeof(got)) == 0 ? 0 : WEFT_ECHANGED;
+}
+
+static int file_read(struct serve_call *call, uint64_t off, void *dst, size_t len, bool is_waiting)
+{
+	if (call->fd < 0)
+		call->fd = serve_file_open(&call->file->object, is_waiting);
+	if (call->fd < 0)
+		return call->fd;
+	return serve_file_read(call->fd, &call->file->object, off, dst, len, is_waiting);
+}
+
+int serve_call_read(struct serve_call *call, uint64_t off, void *dst, size_t len)
+{
+	return file_read(call, off, dst, len, true);
+}
+
+static int chunk_read(struct serve_call *call, bool is_waiting)
+{
+	const struct object_file *object = &call->file->object;
+	uint64_t off = call->request.first * BLAKE3_CHUNK_LEN;
+	uint64_t left;
+	int err;
+
+	if (call->request.first >= manifest_chunk_cnt(object->stamp.size))
+		return WEFT_EABSENT;
+	if (object->is_racy && !is_waiting)
+		return -EAGAIN;
+	left = object->stamp.size - off;
+	call->answer.len = left < BLAKE3_CHUNK_LEN ? (size_t)left : BLAKE3_CHUNK_LEN;
+	err = file_read(call, off, call->buffer, call->answer.len, is_waiting);
+	return err || !object->is_racy ? err : chunk_verify(call);
+}
+
+static int hashes_read(struct serve_call *call)
+{
+	uint64_t total = manifest_chunk_cnt(call->file->object.stamp.size);
+	uint64_t first = call->request.first, cnt = call->request.cnt;
+
+	if (first >= total || cnt == 0)
+		return WEFT_EABSENT;
+	cnt = cnt < MESSAGE_HASHES_MAX ? cnt : MESSAGE_HASHES_MAX;
+	cnt = cnt < total - first ? cnt : total - first;
+	call->answer.total = total;
+	call->answer.len = (size_t)cnt * BLAKE3_HASH_LEN;
+	if (total == 1) {
+		memcpy(call->buffer, call->request.id, BLAKE3_HASH_LEN);
+		return 0;
+	}
+	return object_hashes_read(call->store, call->request.id, call->file->object.stamp.size,
+				  first, (size_t)cnt, call->buffer);
+}
+
+static int call_work(struct serve_call *call, bool is_waiting)
+{
+	call->answer = (struct message_answer){.first = call->request.first};
+	memcpy(call->answer.id, call->request.id, sizeof(call->answer.id));
+	if (call->type == MESH_GET_CHUNK)
+		return chunk_read(call, is_waiting);
+	if (!is_waiting)
+		return -EAGAIN;
+	if (call->type == MESH_GET_MANIFEST)
+		return manifest_read(call);
+	if (call->type == MESH_GET_CHUNK_HASHES)
+		return hashes_read(call);
+	return serve_proof_run(call);
+}
+
+static void call_run(struct job *job)
+{
+	struct serve_call *call = (struct serve_call *)job;
+
+	call->err = call_work(call, true);
+}
+
+static void call_done(struct job *job)
+{
+	call_finish((struct serve_call *)job);
+}
+
+static void call_abandoned(void *arg)
+{
+	struct serve_call *call = arg;
+
+	call->incoming = NULL;
+}
+
+static bool path_is_reachable(const struct serve *serve, const char *path)
+{
+	return shares_has_path(serve->content->shares, path) ||
+	       gets_has_path(serve->content->gets, path);
+}
+
+static int file_locate(struct serve_call *call)
+{
+	struct serve *serve = call->serve;
+	struct store_snapshot *snapshot;
+	struct object_file object;
+	int err = store_snapshot_open(call->store, &snapshot);
+
+	if (err)
+		return err;
+	do {
+		err = call->skip_cnt < LOCATIONS_MAX
+			      ? object_locate(snapshot, call->request.id, call->skip_cnt, &object)
+			      : WEFT_EABSENT;
+		call->skip_cnt++;
+	} while (!err && !path_is_reachable(serve, object.path));
+	store_snapshot_close(snapshot);
+	if (err)
+		return err;
+	call->file = serve_files_add(&serve->files, &object);
+	call->fd = -1;
+	return call->file ? 0 : WEFT_EFULL;
+}
+
+/* 0 with call->file, WEFT_EABSENT, WEFT_EFULL or an error. */
+static int call_locate(struct serve_call *call)
+{
+	struct serve_file *file = serve_files_lookup(&call->serve->files, call->request.id);
+
+	if (file && path_is_reachable(call->serve, file->object.path)) {
+		call->file = file;
+		call->fd = file->fd;
+		return 0;
+	}
+	if (file) {
+		serve_file_drop(file);
+		serve_file_release(file);
+	}
+	return file_locate(call);
+}
+
+static void call_submit(struct serve_call *call)
+{
+	call->job.run = call_run;
+	call->job.done = call_done;
+	if (jobs_submit(call->serve->content->params.jobs, &call->job) < 0) {
+		call_refuse_busy(call);
+		return;
+	}
+	mesh_ops(call->serve)->abandoned(call->incoming, call_abandoned, call);
+}
+
+static void call_start(struct serve_call *call)
+{
+	bool was_changed = call->skip_cnt > 0;
+	int err = call->type == MESH_GET_MANIFEST ? 0 : call_locate(call);
+
+	if (err == WEFT_EABSENT && was_changed) {
+		call_refuse(call, MESH_CODE_CHANGED, "the file is no longer what was shared", 0);
+		return;
+	}
+	if (err == WEFT_EFULL) {
+		call_refuse_busy(call);
+		return;
+	}
+	call->err = err ? err : call_work(call, false);
+	if (call->err == -EAGAIN)
+		call_submit(call);
+	else
+		call_finish(call);
+}
+
+static bool call_acquire_buffer(struct serve_call *call)
+{
+	struct serve *serve = call->serve;
+
+	if (call->type == MESH_GET_MANIFEST) {
+		call->buffer = manifest_buffer_acquire(serve);
+		call->buffer_cap = MANIFEST_LEN_MAX;
+	} else {
+		call->buffer = chunk_buffers_acquire(&serve->buffers);
+		call->buffer_cap = CHUNK_BUFFER_LEN;
+	}
+	return call->buffer != NULL;
+}
+
+static void on_request(void *ctx, const struct mesh_call *asked, uint64_t now_ns)
+{
+	struct serve *serve = ctx;
+	const struct content *content = serve->content;
+	struct message_request request;
+	struct serve_call *call;
+
+	(void)now_ns;
+	if (message_request_parse(asked->type, asked->payload, asked->payload_len, &request) < 0) {
+		mesh_ops(serve)->answer_error(asked->incoming, MESH_CODE_MALFORMED, "malformed", 0);
+		return;
+	}
+	if (asked->type == MESH_GET_MANIFEST && !shares_has_manifest(content->shares, request.id) &&
+	    !gets_has_manifest(content->gets, request.id)) {
+		mesh_ops(serve)->answer_error(asked->incoming, MESH_CODE_ABSENT,
+					      "no such collection here", 0);
+		return;
+	}
+	call = pool_acquire(&serve->calls);
+	if (!call) {
+		serve->refused_busy_cnt++;
+		mesh_ops(serve)->answer_error(asked->incoming, MESH_CODE_BUSY, "busy", BUSY_MS);
+		return;
+	}
+	call->serve = serve;
+	call->store = content->params.store;
+	call->incoming = asked->incoming;
+	call->type = asked->type;
+	call->request = request;
+	if (call_acquire_buffer(call))
+		call_start(call);
+	else
+		call_refuse_busy(call);
+}
+
+static int serve_register(struct serve *serve)
+{
+	static const unsigned types[] = {MESH_GET_MANIFEST, MESH_GET_CHUNK, MESH_GET_CHUNK_HASHES,
+					 MESH_RANGE_PROOF};
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]) && !err; i++)
+		err = mesh_ops(serve)->handle(serve->content->params.mesh.mesh, types[i],
+					      on_request, serve);
+	return err;
+}
+
+static int serve_lay_out(struct serve *serve)
+{
+	uint32_t buffer_cnt = serve->content->params.config.chunk_buffer_cnt;
+	uint32_t call_cnt = buffer_cnt + MANIFEST_BUFFERS;
+	int err = chunk_buffers_init(&serve->buffers, buffer_cnt);
+
+	if (!err)
+		err = arena_open(&serve->arena,
+				 pool_footprint(sizeof(struct serve_call), call_cnt) +
+					 MANIFEST_BUFFERS * (MANIFEST_LEN_MAX + 64u));
+	if (!err)
+		err = pool_init(&serve->calls, &serve->arena, sizeof(struct serve_call), call_cnt);
+	for (unsigned i = 0; i < MANIFEST_BUFFERS && !err; i++) {
+		serve->manifest_buffers[i] = arena_alloc(&serve->arena, MANIFEST_LEN_MAX);
+		err = serve->manifest_buffers[i] ? 0 : WEFT_EFULL;
+	}
+	return err;
+}
+
+int serve_new(struct content *content, struct serve **out_serve)
+{
+	struct serve *serve = calloc(1, sizeof(*serve));
+	int err;
+
+	if (!serve)
+		return -ENOMEM;
+	serve->content = content;
+	serve_files_init(&serve->files);
+	err = serve_lay_out(serve);
+	if (!err)
+		err = serve_register(serve);
+	if (err) {
+		serve_free(serve);
+		return err;
+	}
+	*out_serve = serve;
+	return 0;
+}
+
+void serve_free(struct serve *serve)
+{
+	if (!serve)
+		return;
+	serve_files_fini(&serve->files);
+	chunk_buffers_fini(&serve->buffers);
+	arena_close(&serve->arena);
+	free(serve);
+}
+
+struct chunk_buffers *serve_buffers(struct serve *serve)
+{
+	return &serve->buffers;
+}
+
+void serve_forget_files(struct serve *serve)
+{
+	serve_files_drop_all(&serve->files);
+}
+
+void serve_fill_stats(const struct serve *serve, struct content_stats *stats)
+{
+	stats->served_byte_cnt += serve->served_byte_cnt;
+	stats->served_chunk_cnt += serve->served_chunk_cnt;
+	stats->refused_busy_cnt += serve->refused_busy_cnt;
+	stats->changed_cnt += serve->changed_cnt;
+	stats->chunk_buffer_used_cnt += serve->buffers.cap_cnt - serve->buffers.free_cnt;
+}
