@@ -35,8 +35,8 @@ void rig_add(struct rig *rig, unsigned idx, const struct mesh_config *config, st
 	};
 
 	if (is_new)
-		node->end = pair_net_add(&rig->net, (uint8_t)(idx + 1), &mesh_transport_events,
-					 NULL);
+		node->end =
+			pair_net_add(&rig->net, (uint8_t)(idx + 1), &mesh_transport_events, NULL);
 	params.own_key = node->end->key;
 	params.timers = &node->end->timers;
 	random_init_seeded(&node->random, idx + 1);
@@ -94,11 +94,11 @@ int rig_ask(struct rig *rig, struct rig_ask *ask, unsigned from, unsigned to, un
 	    const void *payload, size_t len)
 {
 	struct addr addr = pair_addr(to + 1);
-	struct mesh_ask call = { .peer = { .addrs = &addr, .addr_cnt = 1 },
-				 .type = type,
-				 .payload = payload,
-				 .payload_len = len,
-				 .timeout_ns = 20 * PAIR_S };
+	struct mesh_ask call = {.peer = {.addrs = &addr, .addr_cnt = 1},
+				.type = type,
+				.payload = payload,
+				.payload_len = len,
+				.timeout_ns = 20 * PAIR_S};
 
 	memset(call.peer.key, (int)to + 1, MESH_KEY_LEN);
 	return rig_ask_with(rig, ask, from, &call);
@@ -122,7 +122,7 @@ bool rig_connected(struct rig *rig, unsigned from, unsigned to)
 {
 	struct rig_node *node = &rig->nodes[from];
 	struct addr addr = pair_addr(to + 1);
-	struct mesh_peer peer = { .addrs = &addr, .addr_cnt = 1 };
+	struct mesh_peer peer = {.addrs = &addr, .addr_cnt = 1};
 	struct mesh_stats stats;
 	int result = 1;
 
@@ -170,7 +170,7 @@ void rig_keep(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 size_t rig_frame(uint8_t *out, size_t cap, unsigned type, uint32_t req_id, unsigned flags,
 		 const void *payload, size_t len)
 {
-	struct mesh_frame frame = { type, req_id, flags, len };
+	struct mesh_frame frame = {type, req_id, flags, len};
 	struct writer w = writer_of(out, cap);
 
 	mesh_frame_write(&w, &frame);
@@ -181,7 +181,7 @@ size_t rig_frame(uint8_t *out, size_t cap, unsigned type, uint32_t req_id, unsig
 
 size_t rig_hello(uint8_t *out, size_t cap, uint64_t unix_s)
 {
-	struct mesh_hello hello = { .caps = 1, .unix_s = unix_s, .agent = "raw" };
+	struct mesh_hello hello = {.caps = 1, .unix_s = unix_s, .agent = "raw"};
 	uint8_t payload[1200];
 	struct writer w = writer_of(payload, sizeof(payload));
 

@@ -137,8 +137,7 @@ static struct pair_end *end_at(struct pair_net *net, const struct addr *addr)
 
 static void conn_fail(struct pair_conn *conn, uint64_t at_ns, int err, const uint8_t *actual_key)
 {
-	struct pair_event *event =
-		event_add(conn->end->net, at_ns, EVENT_CONN_CLOSED, conn, NULL);
+	struct pair_event *event = event_add(conn->end->net, at_ns, EVENT_CONN_CLOSED, conn, NULL);
 
 	event->close.err = err;
 	if (actual_key) {
@@ -147,8 +146,8 @@ static void conn_fail(struct pair_conn *conn, uint64_t at_ns, int err, const uin
 	}
 }
 
-static int op_dial(struct transport *transport, const struct transport_dial *dial,
-		   uint64_t now_ns, struct transport_conn **out_conn)
+static int op_dial(struct transport *transport, const struct transport_dial *dial, uint64_t now_ns,
+		   struct transport_conn **out_conn)
 {
 	struct pair_end *end = (struct pair_end *)(void *)transport;
 	struct pair_net *net = end->net;
@@ -191,13 +190,12 @@ static void conn_close(struct pair_conn *conn, uint64_t code, int err)
 		return;
 	conn->is_closing = true;
 	event = event_add(net, net->now_ns, EVENT_CONN_CLOSED, conn, NULL);
-	event->close = (struct transport_close){ .err = err, .code = code };
+	event->close = (struct transport_close){.err = err, .code = code};
 	if (conn->peer && !conn->end->is_dead) {
 		event = event_add(net, net->now_ns + net->delay_ns, EVENT_CONN_CLOSED, conn->peer,
 				  NULL);
-		event->close = (struct transport_close){ .err = WEFT_ECLOSED,
-							 .code = code,
-							 .by_peer = true };
+		event->close = (struct transport_close){
+			.err = WEFT_ECLOSED, .code = code, .by_peer = true};
 	}
 }
 
@@ -374,8 +372,8 @@ static void op_info(const struct transport_conn *transport_conn,
 {
 	struct pair_conn *conn = conn_of(transport_conn);
 
-	*out_info = (struct transport_conn_info){ .local = conn->end->addr,
-						  .is_dialler = conn->is_dialler };
+	*out_info = (struct transport_conn_info){.local = conn->end->addr,
+						 .is_dialler = conn->is_dialler};
 	if (!conn->peer)
 		return;
 	out_info->remote = conn->peer->end->addr;
@@ -493,8 +491,7 @@ static void stream_deliver_reset(struct pair_event *event)
 	if (stream->is_reset || stream->is_closed || event->conn->is_closing)
 		return;
 	if (stream->is_ours || stream->is_announced)
-		end->events->stream_reset(end->ctx, &stream->stream, event->code,
-					  end->net->now_ns);
+		end->events->stream_reset(end->ctx, &stream->stream, event->code, end->net->now_ns);
 	op_reset(&stream->stream, event->code);
 }
 
@@ -612,7 +609,7 @@ void pair_net_fini(struct pair_net *net)
 
 struct addr pair_addr(unsigned n)
 {
-	struct addr addr = { .ip = { 10, 0, 0, (uint8_t)n }, .port = 7000, .family = ADDR_IPV4 };
+	struct addr addr = {.ip = {10, 0, 0, (uint8_t)n}, .port = 7000, .family = ADDR_IPV4};
 
 	return addr;
 }
@@ -637,7 +634,7 @@ void pair_net_rule(struct pair_net *net, struct addr addr, enum pair_fate fate,
 		   uint64_t extra_delay_ns)
 {
 	weft_assert(net->rule_cnt < PAIR_RULES);
-	net->rules[net->rule_cnt++] = (struct pair_rule){ addr, fate, extra_delay_ns };
+	net->rules[net->rule_cnt++] = (struct pair_rule){addr, fate, extra_delay_ns};
 }
 
 /* The raw speaker. */
@@ -673,8 +670,8 @@ static void raw_streams_available(void *ctx, struct transport_conn *conn, uint64
 	(void)now_ns;
 }
 
-static struct pair_raw_stream *raw_stream_add(struct pair_raw *raw,
-					      struct transport_stream *stream, bool is_ours)
+static struct pair_raw_stream *raw_stream_add(struct pair_raw *raw, struct transport_stream *stream,
+					      bool is_ours)
 {
 	struct pair_raw_stream *added = &raw->streams[raw->stream_cnt++];
 
@@ -753,7 +750,7 @@ const struct transport_events pair_raw_events = {
 bool pair_raw_dial(struct pair_raw *raw, struct addr addr, uint8_t key_byte)
 {
 	struct pair_net *net = raw->end->net;
-	struct transport_dial dial = { .remote = addr };
+	struct transport_dial dial = {.remote = addr};
 	struct transport_conn *conn;
 	unsigned ready_cnt = raw->ready_cnt;
 

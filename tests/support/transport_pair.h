@@ -52,17 +52,17 @@ struct pair_end {
 	struct timer_wheel timers;
 	unsigned send_full_cnt; /* the next so many sends are refused; writable follows */
 	unsigned send_closed_cnt;
-	bool is_dead;		/* hears and says nothing more, as after kill -9 */
+	bool is_dead; /* hears and says nothing more, as after kill -9 */
 	unsigned dial_cnt, open_cnt, reset_cnt;
-	uint64_t close_code;	/* of the last close op, and its reason */
+	uint64_t close_code; /* of the last close op, and its reason */
 	char close_reason[80];
 };
 
 struct pair_net {
 	uint64_t now_ns;
-	uint64_t delay_ns;	 /* one way */
-	size_t cut_len;		 /* data arrives in pieces of at most this; 0: as sent */
-	unsigned stream_credit;	 /* streams an end may have open per connection */
+	uint64_t delay_ns;		/* one way */
+	size_t cut_len;			/* data arrives in pieces of at most this; 0: as sent */
+	unsigned stream_credit;		/* streams an end may have open per connection */
 	uint64_t first_stream_delay_ns; /* a connection's first stream is late by this */
 	struct pair_rule rules[PAIR_RULES];
 	unsigned rule_cnt;

@@ -16,9 +16,9 @@ struct arena;
  * gets, so that many large ones cannot starve the small.
  */
 enum mesh_buffer_size {
-	MESH_BUFFER_SMALL,    /* datagram class and a frame's head */
-	MESH_BUFFER_MEDIUM,   /* announce class, and whatever fits one send_copy */
-	MESH_BUFFER_LARGE,    /* envelope class */
+	MESH_BUFFER_SMALL,  /* datagram class and a frame's head */
+	MESH_BUFFER_MEDIUM, /* announce class, and whatever fits one send_copy */
+	MESH_BUFFER_LARGE,  /* envelope class */
 	MESH_BUFFER_SIZE_CNT,
 };
 

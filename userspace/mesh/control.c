@@ -50,7 +50,7 @@ void mesh_control_say_hello(struct mesh_session *session)
 	};
 	uint8_t payload[1200];
 	struct writer w = writer_of(payload, sizeof(payload));
-	struct mesh_frame frame = { .type = MESH_HELLO };
+	struct mesh_frame frame = {.type = MESH_HELLO};
 
 	memcpy(hello.addrs, mesh->config.addrs, sizeof(hello.addrs));
 	memcpy(hello.agent, mesh->config.agent, sizeof(hello.agent));
@@ -118,7 +118,7 @@ static void ping_answered(struct mesh_session *session, int err)
 int mesh_control_ping(struct mesh_session *session, uint64_t timeout_ns, mesh_ping_fn done,
 		      void *arg)
 {
-	struct mesh_frame frame = { .type = MESH_PING, .req_id = session->next_req_id };
+	struct mesh_frame frame = {.type = MESH_PING, .req_id = session->next_req_id};
 	uint64_t now_ns = session->mesh->now_ns;
 	int err;
 
@@ -223,9 +223,9 @@ static bool control_goodbye(struct mesh_session *session, const uint8_t *payload
 
 static void control_answer_ping(struct mesh_session *session)
 {
-	struct mesh_frame frame = { .type = MESH_PONG,
-				    .req_id = session->control.in.frame.req_id,
-				    .flags = MESH_FLAG_RESPONSE };
+	struct mesh_frame frame = {.type = MESH_PONG,
+				   .req_id = session->control.in.frame.req_id,
+				   .flags = MESH_FLAG_RESPONSE};
 
 	/* A peer that pings faster than it reads gets fewer answers. */
 	(void)mesh_control_send(session, &frame, "");
@@ -233,12 +233,12 @@ static void control_answer_ping(struct mesh_session *session)
 
 static void control_answer_unknown(struct mesh_session *session)
 {
-	struct mesh_error error = { .code = MESH_CODE_UNKNOWN, .text = "unknown type" };
+	struct mesh_error error = {.code = MESH_CODE_UNKNOWN, .text = "unknown type"};
 	uint8_t payload[MESH_ERROR_PAYLOAD_MAX];
 	struct writer w = writer_of(payload, sizeof(payload));
-	struct mesh_frame frame = { .type = MESH_ERROR,
-				    .req_id = session->control.in.frame.req_id,
-				    .flags = MESH_FLAG_RESPONSE | MESH_FLAG_ERROR };
+	struct mesh_frame frame = {.type = MESH_ERROR,
+				   .req_id = session->control.in.frame.req_id,
+				   .flags = MESH_FLAG_RESPONSE | MESH_FLAG_ERROR};
 
 	session->mesh->stats.unknown_type_cnt++;
 	mesh_error_write(&w, &error);

@@ -13,7 +13,7 @@
 static void dial_note(struct mesh_dial *dial, int err, const uint8_t *actual_key)
 {
 	/* What a person can act on outweighs silence. */
-	static const int telling[] = { WEFT_EWRONGKEY, WEFT_EREFUSED, WEFT_EFULL };
+	static const int telling[] = {WEFT_EWRONGKEY, WEFT_EREFUSED, WEFT_EFULL};
 
 	for (size_t i = 0; i < sizeof(telling) / sizeof(telling[0]); i++) {
 		if (dial->err == telling[i])
@@ -78,8 +78,8 @@ static void dial_next(struct mesh_dial *dial)
 
 	while (dial->next_idx < dial->addr_cnt) {
 		unsigned idx = dial->next_idx++;
-		struct transport_dial call = { .remote = dial->addrs[idx],
-					       .user = &dial->attempts[idx] };
+		struct transport_dial call = {.remote = dial->addrs[idx],
+					      .user = &dial->attempts[idx]};
 		struct mesh_attempt *attempt = &dial->attempts[idx];
 		int err;
 
@@ -196,8 +196,8 @@ void mesh_dial_leave(struct mesh_request *request)
 
 void mesh_dial_won(struct mesh_dial *dial, struct mesh_session *session)
 {
-	bool goes_on = !session->is_dialler &&
-		       memcmp(dial->mesh->own_key, dial->key, MESH_KEY_LEN) < 0;
+	bool goes_on =
+		!session->is_dialler && memcmp(dial->mesh->own_key, dial->key, MESH_KEY_LEN) < 0;
 
 	while (!list_is_empty(&dial->waiters)) {
 		struct mesh_request *request =

@@ -23,7 +23,7 @@ static bool key_is_none(const uint8_t *key)
 
 /* True when the connection was closed, with a reason its peer can read. */
 static bool conn_is_refused(struct mesh *mesh, struct transport_conn *conn,
-		       const struct transport_conn_info *info)
+			    const struct transport_conn_info *info)
 {
 	const struct transport_ops *ops = mesh->transport->ops;
 
@@ -102,8 +102,8 @@ static void on_conn_streams_available(void *ctx, struct transport_conn *conn, ui
 	mesh_request_queue_run(session);
 }
 
-static int on_stream_opened(void *ctx, struct transport_conn *conn,
-			    struct transport_stream *stream, uint64_t now_ns)
+static int on_stream_opened(void *ctx, struct transport_conn *conn, struct transport_stream *stream,
+			    uint64_t now_ns)
 {
 	struct mesh *mesh = ctx;
 	struct mesh_session *session = conn_session(conn);

@@ -67,10 +67,10 @@ int mesh_frame_parse(const uint8_t *data, size_t len, struct mesh_frame *out_fra
 		uint8_t major;
 		uint64_t value_max;
 	} fields[4] = {
-		{ 0, UINT16_MAX },
-		{ 0, UINT32_MAX },
-		{ 0, MESH_FLAG_RESPONSE | MESH_FLAG_ERROR },
-		{ 2, UINT32_MAX },
+		{0, UINT16_MAX},
+		{0, UINT32_MAX},
+		{0, MESH_FLAG_RESPONSE | MESH_FLAG_ERROR},
+		{2, UINT32_MAX},
 	};
 	struct cursor c = cursor_of(data, len);
 	int64_t values[4];
@@ -178,7 +178,7 @@ void mesh_error_write(struct writer *w, const struct mesh_error *error)
 
 int mesh_error_parse(const uint8_t *data, size_t len, struct mesh_error *out_error)
 {
-	struct mesh_error error = { 0 };
+	struct mesh_error error = {0};
 	struct cbor_reader r;
 	unsigned seen = 0;
 	uint64_t key;

@@ -82,7 +82,7 @@ static void hello_read_field(struct cbor_reader *r, uint64_t key, struct mesh_he
 
 int mesh_hello_parse(const uint8_t *data, size_t len, struct mesh_hello *out_hello)
 {
-	struct mesh_hello hello = { 0 };
+	struct mesh_hello hello = {0};
 	uint64_t version = MESH_VERSION;
 	struct cbor_reader r;
 	unsigned seen = 0;
@@ -121,7 +121,7 @@ void mesh_bye_write(struct writer *w, const struct mesh_bye *bye)
 
 int mesh_bye_parse(const uint8_t *data, size_t len, struct mesh_bye *out_bye)
 {
-	struct mesh_bye bye = { 0 };
+	struct mesh_bye bye = {0};
 	bool has_reason = false;
 	struct cbor_reader r;
 	uint64_t key;

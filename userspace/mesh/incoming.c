@@ -11,10 +11,10 @@
 
 #include "base/assert.h"
 
-#define NS_PER_S 1000000000ull
+#define NS_PER_S	1000000000ull
 #define READ_TIMEOUT_NS (30 * NS_PER_S)
 /* A chunk at 4.4 KiB/s: who reads slower holds a buffer that others could use. */
-#define DRAIN_TIMEOUT_NS (60 * NS_PER_S)
+#define DRAIN_TIMEOUT_NS   (60 * NS_PER_S)
 #define BUSY_NOT_BEFORE_MS 1000
 /* What may still come on the stream of a refused request. */
 #define SKIP_LEN_MAX (64u * 1024)
@@ -154,10 +154,10 @@ static int incoming_send(struct mesh_incoming *incoming, const struct mesh_frame
 int mesh_incoming_answer(struct mesh_incoming *incoming, unsigned type, const void *head,
 			 size_t head_len, const struct transport_span *tail)
 {
-	struct mesh_frame frame = { .type = type,
-				    .req_id = incoming->req_id,
-				    .flags = MESH_FLAG_RESPONSE,
-				    .payload_len = head_len + (tail ? tail->len : 0) };
+	struct mesh_frame frame = {.type = type,
+				   .req_id = incoming->req_id,
+				   .flags = MESH_FLAG_RESPONSE,
+				   .payload_len = head_len + (tail ? tail->len : 0)};
 
 	if (incoming->state == MESH_INCOMING_ORPHAN) {
 		incoming_free(incoming);
@@ -177,10 +177,10 @@ int mesh_incoming_answer(struct mesh_incoming *incoming, unsigned type, const vo
 void mesh_incoming_answer_error(struct mesh_incoming *incoming, enum mesh_code code,
 				const char *text, uint64_t not_before_ms)
 {
-	struct mesh_error error = { .code = code, .not_before_ms = not_before_ms };
-	struct mesh_frame frame = { .type = MESH_ERROR,
-				    .req_id = incoming->req_id,
-				    .flags = MESH_FLAG_RESPONSE | MESH_FLAG_ERROR };
+	struct mesh_error error = {.code = code, .not_before_ms = not_before_ms};
+	struct mesh_frame frame = {.type = MESH_ERROR,
+				   .req_id = incoming->req_id,
+				   .flags = MESH_FLAG_RESPONSE | MESH_FLAG_ERROR};
 	uint8_t payload[MESH_ERROR_PAYLOAD_MAX];
 	struct writer w = writer_of(payload, sizeof(payload));
 
@@ -223,11 +223,11 @@ static void incoming_refuse(struct mesh_incoming *incoming, enum mesh_code code,
 static int stream_refuse(struct mesh *mesh, struct transport_stream *stream)
 {
 	const struct transport_ops *ops = mesh->transport->ops;
-	struct mesh_error error = { .code = MESH_CODE_BUSY,
-				    .text = "too many requests",
-				    .not_before_ms = BUSY_NOT_BEFORE_MS };
-	struct mesh_frame frame = { .type = MESH_ERROR,
-				    .flags = MESH_FLAG_RESPONSE | MESH_FLAG_ERROR };
+	struct mesh_error error = {.code = MESH_CODE_BUSY,
+				   .text = "too many requests",
+				   .not_before_ms = BUSY_NOT_BEFORE_MS};
+	struct mesh_frame frame = {.type = MESH_ERROR,
+				   .flags = MESH_FLAG_RESPONSE | MESH_FLAG_ERROR};
 	uint8_t payload[MESH_ERROR_PAYLOAD_MAX];
 	struct writer w = writer_of(payload, sizeof(payload));
 
@@ -250,8 +250,8 @@ int mesh_incoming_open(struct mesh_session *session, struct transport_stream *st
 	bool is_over = session->incoming_cnt >= mesh->config.incoming_per_session_cap ||
 		       mesh->incoming.used_cnt >= mesh->config.incoming_cap;
 	/* The stream that brings HELLO must get through however busy we are. */
-	bool is_spare = is_over && !session->is_dialler && !session->control.stream &&
-			!session->has_spare;
+	bool is_spare =
+		is_over && !session->is_dialler && !session->control.stream && !session->has_spare;
 
 	if (is_over && !is_spare)
 		return stream_refuse(mesh, stream);

@@ -17,7 +17,7 @@
 #include "base/random.h"
 #include "mesh/mesh_state.h"
 
-#define NS_PER_S 1000000000ull
+#define NS_PER_S  1000000000ull
 #define NS_PER_MS 1000000ull
 /* Requests larger than a datagram are rare; announcements and calls come in tens. */
 #define MEDIUM_CNT 128
@@ -64,8 +64,8 @@ static size_t mesh_footprint(const struct mesh_config *config)
 	       pool_footprint(sizeof(struct mesh_incoming),
 			      config->incoming_cap + config->session_cap) +
 	       pool_footprint(sizeof(struct mesh_dial), config->session_cap) +
-	       2 * map_footprint(MESH_KEY_LEN, config->session_cap) +
-	       mesh_buffers_footprint(cnts) + mesh_peers_footprint(peer_cap(config));
+	       2 * map_footprint(MESH_KEY_LEN, config->session_cap) + mesh_buffers_footprint(cnts) +
+	       mesh_peers_footprint(peer_cap(config));
 }
 
 static int mesh_lay_out(struct mesh *mesh, struct random *random)
@@ -86,8 +86,8 @@ static int mesh_lay_out(struct mesh *mesh, struct random *random)
 			     config->incoming_cap + config->session_cap)) < 0 ||
 	    (err = pool_init(&mesh->dials, &mesh->arena, sizeof(struct mesh_dial),
 			     config->session_cap)) < 0 ||
-	    (err = map_init(&mesh->sessions_by_key, &mesh->arena, MESH_KEY_LEN,
-			    config->session_cap, secret)) < 0 ||
+	    (err = map_init(&mesh->sessions_by_key, &mesh->arena, MESH_KEY_LEN, config->session_cap,
+			    secret)) < 0 ||
 	    (err = map_init(&mesh->dials_by_key, &mesh->arena, MESH_KEY_LEN, config->session_cap,
 			    secret)) < 0 ||
 	    (err = mesh_buffers_init(&mesh->buffers, &mesh->arena, cnts)) < 0)
@@ -269,7 +269,7 @@ static int mesh_handle(struct mesh *mesh, unsigned type, mesh_handler_fn handler
 	slot = &mesh->handlers[mesh_registry_idx(info)];
 	if (slot->fn)
 		return WEFT_EEXISTS;
-	*slot = (struct mesh_handler){ handler, ctx };
+	*slot = (struct mesh_handler){handler, ctx};
 	return 0;
 }
 
@@ -284,5 +284,5 @@ static const struct mesh_ops mesh_ops = {
 
 struct mesh_seam mesh_seam_of(struct mesh *mesh)
 {
-	return (struct mesh_seam){ &mesh_ops, mesh };
+	return (struct mesh_seam){&mesh_ops, mesh};
 }

@@ -15,15 +15,15 @@ struct random;
  */
 struct mesh_config {
 	uint32_t session_cap;
-	uint32_t request_cap;		/* ours in flight, in all */
+	uint32_t request_cap; /* ours in flight, in all */
 	uint32_t request_per_session_cap;
-	uint32_t incoming_cap;		/* peers' requests in hand, in all */
+	uint32_t incoming_cap; /* peers' requests in hand, in all */
 	uint32_t incoming_per_session_cap;
-	uint32_t peer_cap;		/* peer table kept in the store */
-	uint64_t dial_stagger_ns;	/* between two addresses of one peer */
-	uint64_t skew_max_s;		/* clock difference that is reported */
-	uint32_t caps;			/* capability bitmap we announce */
-	struct addr addrs[8];		/* what HELLO announces */
+	uint32_t peer_cap;	  /* peer table kept in the store */
+	uint64_t dial_stagger_ns; /* between two addresses of one peer */
+	uint64_t skew_max_s;	  /* clock difference that is reported */
+	uint32_t caps;		  /* capability bitmap we announce */
+	struct addr addrs[8];	  /* what HELLO announces */
 	unsigned addr_cnt;
 	char agent[65];
 };

@@ -61,7 +61,7 @@ struct mesh_session {
 	bool is_leaving; /* GOODBYE was sent: only the close is missing */
 	bool has_spare;	 /* an incoming beyond the limits, maybe the control stream */
 	uint64_t ready_ns;
-	struct mesh_session *twin; /* next session of the same key, retired */
+	struct mesh_session *twin;    /* next session of the same key, retired */
 	struct mesh_peer_entry *peer; /* NULL until HELLO */
 	struct list_node requests;    /* on streams */
 	struct list_node queue;	      /* waiting for stream credit */
@@ -79,7 +79,7 @@ enum mesh_request_state {
 	MESH_REQUEST_QUEUED,   /* in session->queue */
 	MESH_REQUEST_UNSENT,   /* has a stream that takes no bytes yet */
 	MESH_REQUEST_SENT,
-	MESH_REQUEST_FAILING,  /* told at the next expiry, never inside ask */
+	MESH_REQUEST_FAILING, /* told at the next expiry, never inside ask */
 };
 
 struct mesh_request {
@@ -177,7 +177,7 @@ struct mesh {
 	struct mesh_buffers buffers;
 	struct mesh_peers peers;
 	struct mesh_handler handlers[MESH_MESSAGE_CNT_MAX];
-	bool is_leaving; /* mesh_goodbye was called: nothing new begins */
+	bool is_leaving;	 /* mesh_goodbye was called: nothing new begins */
 	struct mesh_stats stats; /* the counters; fills are read from the pools */
 	uint8_t scratch[MESH_FRAME_HEAD_LEN_MAX + 1280];
 };
@@ -192,9 +192,9 @@ uint64_t mesh_wall_now_s(const struct mesh *mesh);
  * Both fail its requests, so the caller may not touch session afterwards.
  */
 struct mesh_session *mesh_session_make(struct mesh *mesh, struct transport_conn *conn,
-				  const struct transport_conn_info *info);
+				       const struct transport_conn_info *info);
 void mesh_session_close(struct mesh_session *session, enum mesh_goodbye_reason reason,
-		   const char *text);
+			const char *text);
 void mesh_session_end(struct mesh_session *session);
 void mesh_session_leave(struct mesh_session *session, unsigned reason, uint64_t not_before_ms);
 void mesh_session_fill_info(const struct mesh_session *session, struct mesh_peer_info *out_info);
@@ -209,16 +209,17 @@ void mesh_control_adopt(struct mesh_session *session, struct transport_stream *s
 			const struct mesh_frame_in *in, struct cursor *rest, bool fin);
 void mesh_control_fini(struct mesh_session *session);
 WEFT_MUST_CHECK
-int mesh_control_ping(struct mesh_session *session, uint64_t timeout_ns, mesh_ping_fn done, void *arg);
+int mesh_control_ping(struct mesh_session *session, uint64_t timeout_ns, mesh_ping_fn done,
+		      void *arg);
 /* control_send: 0 or WEFT_EFULL, WEFT_ECLOSED; nothing is queued. */
 int mesh_control_send(struct mesh_session *session, const struct mesh_frame *frame,
-		 const void *payload);
+		      const void *payload);
 
 /* request.c */
 int mesh_request_ask(struct mesh *mesh, const struct mesh_ask *ask, uint64_t now_ns,
-		struct mesh_request **out_request);
+		     struct mesh_request **out_request);
 int mesh_request_connect(struct mesh *mesh, const struct mesh_peer *peer, uint64_t timeout_ns,
-		    mesh_connect_fn done, void *arg);
+			 mesh_connect_fn done, void *arg);
 void mesh_request_cancel(struct mesh_request *request);
 /* mesh_request_start puts a request on session, whose turn it is not yet when the queue is not empty. */
 void mesh_request_start(struct mesh_request *request, struct mesh_session *session);
@@ -237,9 +238,9 @@ void mesh_incoming_gone(struct mesh_incoming *incoming);
 /* mesh_incoming_reset gives up the stream in both directions and ends incoming. */
 void mesh_incoming_reset(struct mesh_incoming *incoming, uint64_t code);
 int mesh_incoming_answer(struct mesh_incoming *incoming, unsigned type, const void *head,
-		    size_t head_len, const struct transport_span *tail);
-void mesh_incoming_answer_error(struct mesh_incoming *incoming, enum mesh_code code, const char *text,
-			   uint64_t not_before_ms);
+			 size_t head_len, const struct transport_span *tail);
+void mesh_incoming_answer_error(struct mesh_incoming *incoming, enum mesh_code code,
+				const char *text, uint64_t not_before_ms);
 void mesh_incoming_abandoned(struct mesh_incoming *incoming, void (*gone)(void *arg), void *arg);
 
 /* dial.c */

@@ -95,7 +95,7 @@ static void hop_read(struct cbor_reader *r, struct mesh_addr_hop *hop,
 
 void mesh_peer_addr_read(struct cbor_reader *r, struct mesh_peer_addr *out_addr)
 {
-	struct mesh_peer_addr addr = { 0 };
+	struct mesh_peer_addr addr = {0};
 
 	hop_read(r, &addr.peer, &addr);
 	if (!cbor_is_bad(r))
@@ -142,7 +142,7 @@ void mesh_peer_addr_write(struct writer *w, const struct mesh_peer_addr *addr)
 
 struct mesh_peer_addr mesh_peer_addr_of(const struct addr *addr)
 {
-	struct mesh_peer_addr of = { .peer = { .addr = *addr, .transport = MESH_ADDR_QUIC } };
+	struct mesh_peer_addr of = {.peer = {.addr = *addr, .transport = MESH_ADDR_QUIC}};
 
 	return of;
 }

@@ -16,8 +16,8 @@
 
 #define RECORD_LAYOUT 1
 /* Late enough that a burst of sessions is one commit, early enough to lose little. */
-#define FLUSH_DELAY_NS	(5ull * 1000 * 1000 * 1000)
-#define FLUSH_CNT_MAX	512
+#define FLUSH_DELAY_NS (5ull * 1000 * 1000 * 1000)
+#define FLUSH_CNT_MAX  512
 
 void mesh_peer_record_write(struct writer *w, const struct mesh_peer_record *record)
 {
@@ -97,7 +97,7 @@ static void record_read_field(struct cbor_reader *r, uint64_t key, struct mesh_p
 
 int mesh_peer_record_parse(const uint8_t *data, size_t len, struct mesh_peer_record *out_record)
 {
-	struct mesh_peer_record record = { 0 };
+	struct mesh_peer_record record = {0};
 	uint64_t layout = 0;
 	struct cbor_reader r;
 	uint64_t key;
@@ -180,8 +180,7 @@ static bool peers_load_one(void *arg, const struct store_item *item)
 	if (item->key_len != MESH_KEY_LEN ||
 	    mesh_peer_record_parse(item->value, item->value_len, &record) < 0)
 		return true;
-	if (peers_are_full(peers) &&
-	    peers_stalest(peers)->record.last_seen_s >= record.last_seen_s)
+	if (peers_are_full(peers) && peers_stalest(peers)->record.last_seen_s >= record.last_seen_s)
 		return true;
 	entry = mesh_peers_meet(peers, item->key);
 	if (entry)

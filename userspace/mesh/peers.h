@@ -23,7 +23,7 @@ struct store;
  */
 struct mesh_peer_record {
 	uint32_t caps;
-	struct addr last_addr; /* ADDR_NONE: never reached */
+	struct addr last_addr;			 /* ADDR_NONE: never reached */
 	struct addr addrs[MESH_HELLO_ADDRS_MAX]; /* it announced */
 	unsigned addr_cnt;
 	uint64_t first_seen_s, last_seen_s;

@@ -7,7 +7,7 @@
 
 static const struct mesh_message_info registry[] = {
 #define MESH_MESSAGE(number, name, request, answer, answered_by, doc)                              \
-	{ number, answered_by, MESH_CLASS_##request, MESH_CLASS_##answer, #name },
+	{number, answered_by, MESH_CLASS_##request, MESH_CLASS_##answer, #name},
 #define MESH_RANGE(first, last, doc)
 #include "mesh/registry.def"
 #undef MESH_MESSAGE

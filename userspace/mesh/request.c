@@ -61,7 +61,7 @@ static void request_finish(struct mesh_request *request, const struct mesh_reply
 
 static void request_finish_err(struct mesh_request *request, int err)
 {
-	struct mesh_reply reply = { .err = err };
+	struct mesh_reply reply = {.err = err};
 
 	request_finish(request, &reply);
 }
@@ -77,7 +77,7 @@ static void request_give_up(struct mesh_request *request, int err)
 void mesh_request_fail(struct mesh_request *request, int err, const uint8_t *actual_key)
 {
 	uint8_t key[MESH_KEY_LEN];
-	struct mesh_reply reply = { .err = err };
+	struct mesh_reply reply = {.err = err};
 
 	if (actual_key) {
 		memcpy(key, actual_key, sizeof(key));
@@ -133,8 +133,8 @@ static void request_expire(struct timer *timer, uint64_t now_ns)
 
 	mesh->now_ns = now_ns;
 	if (request->state == MESH_REQUEST_FAILING) {
-		struct mesh_reply reply = { .err = request->fail_err,
-					    .not_before_ns = request->fail_not_before_ns };
+		struct mesh_reply reply = {.err = request->fail_err,
+					   .not_before_ns = request->fail_not_before_ns};
 
 		request_finish(request, &reply);
 		return;
@@ -153,9 +153,9 @@ static void request_expire(struct timer *timer, uint64_t now_ns)
 /* The payload lies behind room for the longest head; the head goes right before it. */
 static int request_send(struct mesh_request *request)
 {
-	struct mesh_frame frame = { .type = request->info->number,
-				    .req_id = request->req_id,
-				    .payload_len = request->payload_len };
+	struct mesh_frame frame = {.type = request->info->number,
+				   .req_id = request->req_id,
+				   .payload_len = request->payload_len};
 	uint8_t head[MESH_FRAME_HEAD_LEN_MAX];
 	struct writer w = writer_of(head, sizeof(head));
 	uint8_t *start;
@@ -268,7 +268,8 @@ static int answer_admit(struct mesh_request *request)
 
 	if (frame->flags == (MESH_FLAG_RESPONSE | MESH_FLAG_ERROR)) {
 		/* A peer too busy to read the request does not know its number. */
-		if (frame->type != MESH_ERROR || (frame->req_id && frame->req_id != request->req_id))
+		if (frame->type != MESH_ERROR ||
+		    (frame->req_id && frame->req_id != request->req_id))
 			return WEFT_EMALFORMED;
 		if (frame->payload_len > sizeof(request->error))
 			return WEFT_ETOOLARGE;
@@ -303,7 +304,7 @@ static int answer_read_error(struct mesh_request *request, struct mesh_reply *re
 static void answer_whole(struct mesh_request *request, bool fin)
 {
 	const struct mesh_frame *frame = &request->in.frame;
-	struct mesh_reply reply = { .type = frame->type };
+	struct mesh_reply reply = {.type = frame->type};
 
 	request->mesh->stats.frame_in_cnt++;
 	if (frame->flags & MESH_FLAG_ERROR) {
@@ -420,8 +421,8 @@ int mesh_request_ask(struct mesh *mesh, const struct mesh_ask *ask, uint64_t now
 	request = request_make(mesh, &ask->peer, ask->timeout_ns);
 	if (!request)
 		return WEFT_EFULL;
-	request->frame = mesh_buffers_acquire(&mesh->buffers,
-					      MESH_FRAME_HEAD_LEN_MAX + ask->payload_len);
+	request->frame =
+		mesh_buffers_acquire(&mesh->buffers, MESH_FRAME_HEAD_LEN_MAX + ask->payload_len);
 	if (!request->frame) {
 		mesh->stats.refused_cnt++;
 		mesh_request_cancel(request);

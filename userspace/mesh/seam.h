@@ -82,8 +82,8 @@ struct mesh_ask {
 	unsigned type;
 	const void *payload; /* copied, at most TRANSPORT_COPY_LEN_MAX - 64 bytes */
 	size_t payload_len;
-	uint8_t *reply_buf; /* lent until reply or cancel: the answer frame is assembled here */
-	size_t reply_cap;   /* a longer frame ends the request with WEFT_ETOOLARGE */
+	uint8_t *reply_buf;  /* lent until reply or cancel: the answer frame is assembled here */
+	size_t reply_cap;    /* a longer frame ends the request with WEFT_ETOOLARGE */
 	uint64_t timeout_ns; /* from now, dialling included; measured without progress: */
 	uint64_t stall_ns;   /* 0: none; else give up when no byte came for so long */
 	void (*reply)(void *arg, const struct mesh_reply *reply, uint64_t now_ns);

@@ -16,7 +16,7 @@
 #define RETIRED_QUIET_NS (2000ull * 1000 * 1000)
 #define HELLO_TIMEOUT_NS (10ull * 1000 * 1000 * 1000)
 /* Time for GOODBYE to be acknowledged; a polite peer closes before. */
-#define LEAVE_LINGER_NS	 (200ull * 1000 * 1000)
+#define LEAVE_LINGER_NS (200ull * 1000 * 1000)
 
 #define SESSIONS_PER_KEY_MAX 3
 
@@ -212,8 +212,7 @@ void mesh_session_end(struct mesh_session *session)
 	timer_cancel(mesh->timers, &session->timer);
 	mesh_control_fini(session);
 	while (!list_is_empty(&session->incoming))
-		mesh_incoming_gone(
-			list_entry(session->incoming.next, struct mesh_incoming, node));
+		mesh_incoming_gone(list_entry(session->incoming.next, struct mesh_incoming, node));
 	session_note_end(session);
 	session_end_queue(session);
 	while (!list_is_empty(&session->requests))
@@ -231,10 +230,10 @@ void mesh_session_close(struct mesh_session *session, enum mesh_goodbye_reason r
 
 void mesh_session_leave(struct mesh_session *session, unsigned reason, uint64_t not_before_ms)
 {
-	struct mesh_bye bye = { .reason = reason, .not_before_ms = not_before_ms };
+	struct mesh_bye bye = {.reason = reason, .not_before_ms = not_before_ms};
 	uint8_t payload[32];
 	struct writer w = writer_of(payload, sizeof(payload));
-	struct mesh_frame frame = { .type = MESH_GOODBYE };
+	struct mesh_frame frame = {.type = MESH_GOODBYE};
 
 	mesh_bye_write(&w, &bye);
 	frame.payload_len = writer_len(&w);
@@ -247,7 +246,7 @@ void mesh_session_leave(struct mesh_session *session, unsigned reason, uint64_t 
 void mesh_session_fill_info(const struct mesh_session *session, struct mesh_peer_info *out_info)
 {
 	const struct mesh_peer_entry *entry = session->peer;
-	struct mesh_peer_info info = { .is_connected = true, .last_addr = session->remote };
+	struct mesh_peer_info info = {.is_connected = true, .last_addr = session->remote};
 
 	memcpy(info.key, session->key, sizeof(info.key));
 	if (entry) {

@@ -12,7 +12,8 @@ static void test_request_is_answered(void)
 
 	rig_init(&rig, 2);
 	CHECK_EQ(rig.nodes[1].seam.ops->handle(rig.nodes[1].mesh, MESH_GET_CHUNK, rig_echo,
-					       &rig.nodes[1]), 0);
+					       &rig.nodes[1]),
+		 0);
 	CHECK_EQ(rig_ask(&rig, &ask, 0, 1, MESH_GET_CHUNK, "abc", 3), 0);
 	CHECK_EQ(ask.reply_cnt, 0);
 	pair_net_run(&rig.net, PAIR_S);
