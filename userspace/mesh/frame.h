@@ -15,7 +15,7 @@
  * All four fields are always there, so everything before the payload is a
  * head of at most MESH_FRAME_HEAD_LEN_MAX bytes.
  */
-#define MESH_FRAME_HEAD_LEN_MAX 22u
+#define MESH_FRAME_HEAD_LEN_MAX 23u /* 4 + 1, then a key and 3, 5, 1, 5 bytes */
 #define MESH_FRAME_HEAD_LEN_MIN 13u /* every number in one byte */
 
 enum mesh_frame_flag {

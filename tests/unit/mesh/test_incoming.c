@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "support/check.h"
+#include "support/mesh_rig.h"
+
+#include "mesh/frame.h"
+#include "mesh/registry.h"
+
+/*
+ * One mesh (node 0, handlers of the test's choice) and a raw peer that
+ * says to it what no mesh would.
+ */
+static struct rig rig;
+static struct pair_raw raw;
+static struct rig_kept kept;
+static uint8_t frame[3 * 1024 * 1024];
+
+static bool bench_init(const struct mesh_config *config, bool says_hello)
+{
+	uint8_t hello[256];
+
+	memset(&rig, 0, sizeof(rig));
+	memset(&raw, 0, sizeof(raw));
+	memset(&kept, 0, sizeof(kept));
+	pair_net_init(&rig.net);
+	rig_add(&rig, 0, config, NULL, RIG_WALL_S);
+	kept.ops = rig.nodes[0].seam.ops;
+	raw.end = pair_net_add(&rig.net, 9, &pair_raw_events, &raw);
+	if (kept.ops->handle(rig.nodes[0].mesh, MESH_GET_CHUNK, rig_echo, &rig.nodes[0]) < 0 ||
+	    kept.ops->handle(rig.nodes[0].mesh, MESH_HAVE_CONTENT, rig_echo, &rig.nodes[0]) < 0 ||
+	    kept.ops->handle(rig.nodes[0].mesh, MESH_GET_CHUNK_HASHES, rig_keep, &kept) < 0 ||
+	    !pair_raw_dial(&raw, pair_addr(1), 1))
+		return false;
+	if (says_hello)
+		pair_raw_send(&raw, pair_raw_open(&raw), hello,
+			      rig_hello(hello, sizeof(hello), RIG_WALL_S), false);
+	pair_net_run(&rig.net, 100 * PAIR_MS);
+	return raw.conn != NULL;
+}
+
+static bool bench_default(void)
+{
+	struct mesh_config config;
+
+	mesh_config_defaults(&config);
+	return bench_init(&config, true);
+}
+
+static struct mesh_stats stats_now(void)
+{
+	struct mesh_stats stats;
+
+	mesh_stats(rig.nodes[0].mesh, &stats);
+	return stats;
+}
+
+/* The answer on stream: its frame, and the code when it is an error; -1: none. */
+static int answer_on(unsigned stream, struct mesh_frame *out_frame)
+{
+	struct pair_raw_stream *at = &raw.streams[stream];
+	int head_len = mesh_frame_parse(at->bytes, at->len, out_frame);
+	struct mesh_error error;
+
+	if (head_len <= 0 || (size_t)head_len + out_frame->payload_len != at->len)
+		return -1;
+	if (!(out_frame->flags & MESH_FLAG_ERROR))
+		return 0;
+	if (out_frame->type != MESH_ERROR || !(out_frame->flags & MESH_FLAG_RESPONSE) ||
+	    mesh_error_parse(at->bytes + head_len, out_frame->payload_len, &error) < 0)
+		return -1;
+	return (int)error.code;
+}
+
+static unsigned say(const void *bytes, size_t len, bool fin)
+{
+	unsigned stream = pair_raw_open(&raw);
+
+	pair_raw_send(&raw, stream, bytes, len, fin);
+	pair_net_run(&rig.net, 200 * PAIR_MS);
+	return stream;
+}
+
+static unsigned say_frame(unsigned type, uint32_t req_id, unsigned flags, size_t payload_len)
+{
+	static const uint8_t payload[sizeof(frame) - 64];
+
+	return say(frame,
+		   rig_frame(frame, sizeof(frame), type, req_id, flags, payload, payload_len),
+		   true);
+}
+
+static void bench_fini(void)
+{
+	rig_fini(&rig);
+}
+
+static void test_wrong_frames_get_an_error_and_the_session_lives(void)
+{
+	static const struct {
+		const char *why;
+		unsigned type, flags;
+		size_t payload_len;
+		int code;
+	} rows[] = {
+		{"the largest chunk request", MESH_GET_CHUNK, 0, 1200, 0},
+		{"one byte more", MESH_GET_CHUNK, 0, 1201, MESH_CODE_TOO_LARGE},
+		{"the largest announcement", MESH_HAVE_CONTENT, 0, 65535, 0},
+		{"one byte more", MESH_HAVE_CONTENT, 0, 65536, MESH_CODE_TOO_LARGE},
+		{"type 65000", 65000, 0, 10, MESH_CODE_UNKNOWN},
+		{"a message nobody handles", MESH_GET_MANIFEST, 0, 10, MESH_CODE_UNKNOWN},
+		{"an answer as a request", MESH_CHUNK_DATA, 0, 10, MESH_CODE_UNKNOWN},
+		{"ping on a request's stream", MESH_PING, 0, 0, MESH_CODE_UNKNOWN},
+		{"a reserved number", 1, 0, 0, MESH_CODE_UNKNOWN},
+		{"flags of an answer", MESH_GET_CHUNK, 1, 3, MESH_CODE_MALFORMED},
+		{"flags of an error", MESH_GET_CHUNK, 2, 3, MESH_CODE_MALFORMED},
+	};
+
+	CHECK(bench_default());
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint32_t req_id = (uint32_t)(100000 + i);
+		unsigned stream =
+			say_frame(rows[i].type, req_id, rows[i].flags, rows[i].payload_len);
+		struct mesh_frame got = {0};
+
+		if (answer_on(stream, &got) != rows[i].code)
+			printf("# row \"%s\"\n", rows[i].why);
+		CHECK_EQ(answer_on(stream, &got), rows[i].code);
+		CHECK_EQ(got.req_id, req_id);
+		CHECK(raw.streams[stream].has_fin && raw.streams[stream].is_closed);
+		CHECK(raw.conn);
+	}
+	CHECK_EQ(stats_now().unknown_type_cnt, 5);
+	CHECK_EQ(stats_now().malformed_cnt, 4);
+	CHECK_EQ(stats_now().incoming_cnt, 0);
+	bench_fini();
+}
+
+static void test_malformed_bytes_get_code_2(void)
+{
+	static const struct {
+		const char *why;
+		size_t len;
+		uint8_t bytes[24];
+	} rows[] = {
+		{"map of three", 5, {0, 0, 0, 9, 0xa3}},
+		{"type not in shortest form", 8, {0, 0, 0, 10, 0xa4, 0, 0x18, 4}},
+		{"keys out of order", 8, {0, 0, 0, 9, 0xa4, 0, 4, 2}},
+		{"giant length",
+		 17,
+		 {0xff, 0xff, 0xff, 0xff, 0xa4, 0, 0x19, 1, 0xf4, 1, 1, 2, 0, 3, 0x41, 1, 1}},
+		{"nothing at all", 0, {0}},
+		{"half a length", 2, {0, 0}},
+		{"text", 16, "GET / HTTP/1.1\r\n"},
+	};
+
+	CHECK(bench_default());
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		unsigned stream = say(rows[i].bytes, rows[i].len, true);
+		struct mesh_frame got = {0};
+
+		if (answer_on(stream, &got) != MESH_CODE_MALFORMED)
+			printf("# row \"%s\"\n", rows[i].why);
+		CHECK_EQ(answer_on(stream, &got), MESH_CODE_MALFORMED);
+		CHECK_EQ(got.req_id, 0);
+		CHECK_EQ(stats_now().malformed_cnt, i + 1);
+	}
+	CHECK(raw.conn);
+	CHECK_EQ(stats_now().incoming_cnt, 0);
+	bench_fini();
+}
+
+static void test_giant_length_that_adds_up_is_too_large(void)
+{
+	static const uint8_t giant[] = {0xff, 0xff, 0xff, 0xff, 0xa4, 0,    0x19, 1,	0xf4, 1,
+					1,    2,    0,	  3,	0x5a, 0xff, 0xff, 0xff, 0xf0};
+	struct mesh_frame got;
+	unsigned stream;
+
+	CHECK(bench_default());
+	CHECK_EQ(mesh_frame_parse(giant, sizeof(giant), &got), sizeof(giant));
+	stream = say(giant, sizeof(giant), false);
+	CHECK_EQ(answer_on(stream, &got), MESH_CODE_TOO_LARGE);
+	CHECK(!raw.streams[stream].is_closed); /* we have not ended our side */
+	/* What keeps coming is skipped for a while, then the stream is given up. */
+	for (unsigned i = 0; i < 5 && !raw.streams[stream].is_reset; i++) {
+		pair_raw_send(&raw, stream, frame, 16000, false);
+		pair_net_run(&rig.net, 100 * PAIR_MS);
+	}
+	CHECK(raw.streams[stream].is_reset);
+	CHECK(raw.conn);
+	bench_fini();
+}
+
+static void test_every_cut_short_request_is_answered(void)
+{
+	uint8_t bytes[64];
+	size_t len = rig_frame(bytes, sizeof(bytes), MESH_GET_CHUNK, 70000, 0, "abcdef", 6);
+
+	for (size_t part = 0; part < len; part++) {
+		struct mesh_frame got;
+
+		CHECK(bench_default());
+		CHECK_EQ(answer_on(say(bytes, part, true), &got), MESH_CODE_MALFORMED);
+		CHECK_EQ(stats_now().incoming_cnt, 0);
+		CHECK_EQ(stats_now().frame_in_cnt, 1); /* HELLO */
+		bench_fini();
+	}
+}
+
+static void test_bytes_after_a_request_are_refused(void)
+{
+	size_t len;
+	struct mesh_frame got;
+
+	CHECK(bench_default());
+	len = rig_frame(frame, sizeof(frame), MESH_GET_CHUNK, 1, 0, "abc", 3);
+	frame[len] = 0;
+	CHECK_EQ(answer_on(say(frame, len + 1, true), &got), MESH_CODE_MALFORMED);
+	bench_fini();
+}
+
+static void test_single_bytes_make_a_request(void)
+{
+	struct mesh_frame got;
+	unsigned stream;
+
+	CHECK(bench_default());
+	rig.net.cut_len = 1;
+	stream = say_frame(MESH_GET_CHUNK, 5, 0, 300);
+	CHECK_EQ(answer_on(stream, &got), 0);
+	CHECK_EQ(got.payload_len, 301);
+	bench_fini();
+}
+
+static void test_request_before_hello_is_served(void)
+{
+	struct mesh_config config;
+	struct mesh_frame got;
+
+	mesh_config_defaults(&config);
+	CHECK(bench_init(&config, false));
+	CHECK_EQ(answer_on(say_frame(MESH_GET_CHUNK, 5, 0, 3), &got), 0);
+	bench_fini();
+}
+
+static void test_session_limit_of_requests_is_kept_to_one(void)
+{
+	struct mesh_config config;
+	struct mesh_frame got;
+	unsigned last;
+
+	mesh_config_defaults(&config);
+	config.incoming_per_session_cap = 3;
+	CHECK(bench_init(&config, true));
+	for (unsigned i = 0; i < 3; i++)
+		CHECK_EQ(answer_on(say_frame(MESH_GET_CHUNK_HASHES, i, 0, 3), &got), -1);
+	CHECK_EQ(kept.cnt, 3);
+	last = say_frame(MESH_GET_CHUNK_HASHES, 9, 0, 3);
+	CHECK_EQ(answer_on(last, &got), MESH_CODE_BUSY);
+	CHECK_EQ(kept.cnt, 3);
+	CHECK_EQ(stats_now().refused_cnt, 1);
+	/* One answered makes room for one. */
+	CHECK_EQ(kept.ops->answer(kept.incoming[0], MESH_CHUNK_HASH_LIST, "x", 1, NULL), 0);
+	pair_net_run(&rig.net, 200 * PAIR_MS);
+	CHECK_EQ(answer_on(say_frame(MESH_GET_CHUNK, 10, 0, 3), &got), 0);
+	bench_fini();
+}
+
+static void test_limit_of_requests_in_all_leaves_room_for_hello(void)
+{
+	struct mesh_config config;
+	struct mesh_frame got;
+	uint8_t hello[256];
+	unsigned stream;
+
+	mesh_config_defaults(&config);
+	config.incoming_cap = 2;
+	CHECK(bench_init(&config, false));
+	for (unsigned i = 0; i < 2; i++)
+		CHECK_EQ(answer_on(say_frame(MESH_GET_CHUNK_HASHES, i, 0, 3), &got), -1);
+	/* The third is one too many, but it might have been the control stream. */
+	CHECK_EQ(answer_on(say_frame(MESH_GET_CHUNK_HASHES, 9, 0, 3), &got), MESH_CODE_BUSY);
+	CHECK_EQ(got.req_id, 9);
+	stream = say(hello, rig_hello(hello, sizeof(hello), RIG_WALL_S), false);
+	CHECK_EQ(answer_on(stream, &got), 0);
+	CHECK_EQ(got.type, MESH_HELLO);
+	CHECK_EQ(stats_now().hello_cnt, 1);
+	CHECK_EQ(answer_on(say_frame(MESH_GET_CHUNK_HASHES, 9, 0, 3), &got), MESH_CODE_BUSY);
+	CHECK_EQ(kept.cnt, 2);
+	bench_fini();
+}
+
+static void test_announcements_arrive_side_by_side(void)
+{
+	static const uint8_t payload[60000];
+	struct mesh_frame got;
+	unsigned streams[16];
+	size_t len;
+
+	CHECK(bench_default());
+	len = rig_frame(frame, sizeof(frame), MESH_HAVE_CONTENT, 1, 0, payload, sizeof(payload));
+	for (unsigned i = 0; i < 15; i++) {
+		streams[i] = pair_raw_open(&raw);
+		pair_raw_send(&raw, streams[i], frame, len - 1, false);
+	}
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(stats_now().incoming_cnt, 15);
+	for (unsigned i = 0; i < 15; i++)
+		pair_raw_send(&raw, streams[i], frame + len - 1, 1, true);
+	pair_net_run(&rig.net, PAIR_S);
+	for (unsigned i = 0; i < 15; i++)
+		CHECK_EQ(answer_on(streams[i], &got), 0);
+	CHECK_EQ(stats_now().incoming_cnt, 0);
+	bench_fini();
+}
+
+static void test_slow_request_is_given_up(void)
+{
+	unsigned stream;
+
+	CHECK(bench_default());
+	stream = say("\0\0", 2, false);
+	pair_net_run(&rig.net, 29 * PAIR_S);
+	CHECK(!raw.streams[stream].is_reset);
+	pair_net_run(&rig.net, 2 * PAIR_S);
+	CHECK(raw.streams[stream].is_reset);
+	CHECK_EQ(stats_now().timeout_cnt, 1);
+	CHECK_EQ(stats_now().incoming_cnt, 0);
+	CHECK(raw.conn);
+	bench_fini();
+}
+
+static void test_asker_that_leaves_is_told_to_the_handler(void)
+{
+	unsigned stream;
+
+	CHECK(bench_default());
+	kept.wants_gone = true;
+	stream = say_frame(MESH_GET_CHUNK_HASHES, 1, 0, 3);
+	CHECK_EQ(kept.cnt, 1);
+	raw.end->transport.ops->reset(raw.streams[stream].stream, 7);
+	pair_net_run(&rig.net, 200 * PAIR_MS);
+	CHECK_EQ(kept.gone_cnt, 1);
+	CHECK_EQ(stats_now().incoming_cnt, 0);
+	/* And when the whole session goes. */
+	say_frame(MESH_GET_CHUNK_HASHES, 2, 0, 3);
+	CHECK_EQ(kept.cnt, 2);
+	raw.end->transport.ops->close(raw.conn, 0, NULL);
+	pair_net_run(&rig.net, 200 * PAIR_MS);
+	CHECK_EQ(kept.gone_cnt, 2);
+	CHECK_EQ(stats_now().incoming_cnt, 0);
+	CHECK_EQ(stats_now().session_cnt, 0);
+	bench_fini();
+}
+
+static void test_answer_to_an_asker_that_left_is_closed(void)
+{
+	struct transport_span tail = {.data = frame, .len = 10};
+	unsigned stream;
+
+	CHECK(bench_default());
+	for (unsigned i = 0; i < 3; i++) {
+		stream = say_frame(MESH_GET_CHUNK_HASHES, i, 0, 3);
+		raw.end->transport.ops->reset(raw.streams[stream].stream, 7);
+		pair_net_run(&rig.net, 200 * PAIR_MS);
+	}
+	CHECK_EQ(stats_now().incoming_cnt, 3); /* the handler still has them */
+	CHECK_EQ(kept.ops->answer(kept.incoming[0], MESH_CHUNK_HASH_LIST, "x", 1, &tail),
+		 WEFT_ECLOSED);
+	kept.ops->answer_error(kept.incoming[1], MESH_CODE_ABSENT, "no such", 0);
+	CHECK_EQ(stats_now().incoming_cnt, 1);
+	CHECK_EQ(rig.net.span_out_cnt, 0);
+	bench_fini();
+}
+
+static unsigned tail_done_cnt;
+
+static void tail_done(void *arg)
+{
+	(void)arg;
+	tail_done_cnt++;
+}
+
+static void test_answer_waits_for_a_full_stream(void)
+{
+	static uint8_t chunk[4096];
+	struct transport_span tail = {chunk, sizeof(chunk), tail_done, NULL};
+
+	/* The first send, the second, both, and again and again. */
+	for (unsigned full = 0; full < 6; full++) {
+		struct mesh_frame got;
+		unsigned stream;
+
+		CHECK(bench_default());
+		tail_done_cnt = 0;
+		stream = say_frame(MESH_GET_CHUNK_HASHES, 77, 0, 3);
+		rig.nodes[0].end->send_full_cnt = full;
+		CHECK_EQ(kept.ops->answer(kept.incoming[0], MESH_CHUNK_HASH_LIST, "head", 4, &tail),
+			 0);
+		pair_net_run(&rig.net, PAIR_S);
+		CHECK_EQ(answer_on(stream, &got), 0);
+		CHECK_EQ(got.payload_len, 4 + sizeof(chunk));
+		CHECK_EQ(tail_done_cnt, 1);
+		CHECK_EQ(stats_now().incoming_cnt, 0);
+		bench_fini();
+	}
+}
+
+static void test_answer_that_the_stream_refuses_stays_the_callers(void)
+{
+	struct transport_span tail = {frame, 100, tail_done, NULL};
+
+	CHECK(bench_default());
+	tail_done_cnt = 0;
+	say_frame(MESH_GET_CHUNK_HASHES, 77, 0, 3);
+	rig.nodes[0].end->send_closed_cnt = 1;
+	CHECK_EQ(kept.ops->answer(kept.incoming[0], MESH_CHUNK_HASH_LIST, "head", 4, &tail),
+		 WEFT_ECLOSED);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(tail_done_cnt, 0);
+	CHECK_EQ(stats_now().incoming_cnt, 0);
+	bench_fini();
+}
+
+static void test_waiting_tail_is_given_back_when_the_asker_leaves(void)
+{
+	struct transport_span tail = {frame, 100, tail_done, NULL};
+	unsigned stream;
+
+	CHECK(bench_default());
+	tail_done_cnt = 0;
+	stream = say_frame(MESH_GET_CHUNK_HASHES, 77, 0, 3);
+	rig.nodes[0].end->send_full_cnt = 1000;
+	CHECK_EQ(kept.ops->answer(kept.incoming[0], MESH_CHUNK_HASH_LIST, "head", 4, &tail), 0);
+	raw.end->transport.ops->reset(raw.streams[stream].stream, 7);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(tail_done_cnt, 1);
+	CHECK_EQ(stats_now().incoming_cnt, 0);
+	bench_fini();
+}
+
+static void test_answer_nobody_reads_is_given_up(void)
+{
+	struct transport_span tail = {frame, 100, tail_done, NULL};
+	unsigned stream;
+
+	CHECK(bench_default());
+	tail_done_cnt = 0;
+	stream = say_frame(MESH_GET_CHUNK_HASHES, 77, 0, 3);
+	rig.nodes[0].end->send_full_cnt = UINT32_MAX;
+	CHECK_EQ(kept.ops->answer(kept.incoming[0], MESH_CHUNK_HASH_LIST, "head", 4, &tail), 0);
+	pair_net_run(&rig.net, 59 * PAIR_S);
+	CHECK_EQ(tail_done_cnt, 0);
+	pair_net_run(&rig.net, 2 * PAIR_S);
+	CHECK_EQ(tail_done_cnt, 1);
+	CHECK(raw.streams[stream].is_reset);
+	CHECK(raw.conn);
+	bench_fini();
+}
+
+static void test_handlers_are_registered_once_and_only_for_requests(void)
+{
+	struct mesh *mesh;
+
+	CHECK(bench_default());
+	mesh = rig.nodes[0].mesh;
+	CHECK_EQ(kept.ops->handle(mesh, MESH_GET_CHUNK, rig_keep, &kept), WEFT_EEXISTS);
+	CHECK_EQ(kept.ops->handle(mesh, 65000, rig_keep, &kept), WEFT_EUNKNOWN);
+	CHECK_EQ(kept.ops->handle(mesh, MESH_CHUNK_DATA, rig_keep, &kept), WEFT_EUNKNOWN);
+	CHECK_EQ(kept.ops->handle(mesh, MESH_PING, rig_keep, &kept), WEFT_EUNKNOWN);
+	CHECK_EQ(kept.ops->handle(mesh, MESH_GET_MANIFEST, rig_keep, &kept), 0);
+	bench_fini();
+}
+
+int main(void)
+{
+	RUN(test_wrong_frames_get_an_error_and_the_session_lives);
+	RUN(test_malformed_bytes_get_code_2);
+	RUN(test_giant_length_that_adds_up_is_too_large);
+	RUN(test_every_cut_short_request_is_answered);
+	RUN(test_bytes_after_a_request_are_refused);
+	RUN(test_single_bytes_make_a_request);
+	RUN(test_request_before_hello_is_served);
+	RUN(test_session_limit_of_requests_is_kept_to_one);
+	RUN(test_limit_of_requests_in_all_leaves_room_for_hello);
+	RUN(test_announcements_arrive_side_by_side);
+	RUN(test_slow_request_is_given_up);
+	RUN(test_asker_that_leaves_is_told_to_the_handler);
+	RUN(test_answer_to_an_asker_that_left_is_closed);
+	RUN(test_answer_waits_for_a_full_stream);
+	RUN(test_answer_that_the_stream_refuses_stays_the_callers);
+	RUN(test_waiting_tail_is_given_back_when_the_asker_leaves);
+	RUN(test_answer_nobody_reads_is_given_up);
+	RUN(test_handlers_are_registered_once_and_only_for_requests);
+	return check_done();
+}
