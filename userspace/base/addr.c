@@ -1,73 +1,113 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Addresses as text and as the kernel's structures. A v4-mapped IPv6
+ * address never survives as such: one peer has one spelling here.
+ */
 #include "base/addr.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#define IP_TEXT_CAP 64
+static const uint8_t v4_mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
 
-/* Decimal in [min, max] and nothing else. */
-static int number_parse(const char *text, unsigned long min, unsigned long max,
-			unsigned long *out_value)
+static struct addr addr_of_ipv4(const void *ip, uint16_t port)
 {
-	char *end;
+	struct addr addr = {.family = ADDR_IPV4, .port = port};
 
-	if (text[0] < '0' || text[0] > '9')
-		return WEFT_EMALFORMED;
-	*out_value = strtoul(text, &end, 10);
-	return *end || *out_value < min || *out_value > max ? WEFT_EMALFORMED : 0;
+	memcpy(addr.ip, ip, 4);
+	return addr;
 }
 
-static int ip_parse(char *ip, bool is_ipv6, struct addr *out_addr)
+static struct addr addr_of_ipv6(const uint8_t *ip, uint32_t scope_id, uint16_t port)
 {
-	char *scope = is_ipv6 ? strchr(ip, '%') : NULL;
-	unsigned long scope_id;
+	struct addr addr = {.family = ADDR_IPV6, .port = port};
+
+	if (memcmp(ip, v4_mapped_prefix, sizeof(v4_mapped_prefix)) == 0)
+		return addr_of_ipv4(ip + sizeof(v4_mapped_prefix), port);
+	memcpy(addr.ip, ip, 16);
+	if (addr_is_link_local(&addr))
+		addr.scope_id = scope_id;
+	return addr;
+}
+
+/* Digits only and no leading zero, so that each number has one spelling. */
+static bool number_parse(const char *text, uint32_t max, uint32_t *out_value)
+{
+	uint64_t value = 0;
+
+	if (!*text || (text[0] == '0' && text[1]))
+		return false;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9')
+			return false;
+		value = value * 10 + (uint64_t)(*text - '0');
+		if (value > max)
+			return false;
+	}
+	*out_value = (uint32_t)value;
+	return true;
+}
+
+static int ipv4_parse(char *host, uint16_t port, struct addr *out_addr)
+{
+	uint8_t ip[4];
+
+	if (inet_pton(AF_INET, host, ip) != 1)
+		return WEFT_EMALFORMED;
+	*out_addr = addr_of_ipv4(ip, port);
+	return 0;
+}
+
+/* host is what stands between the brackets. */
+static int ipv6_parse(char *host, uint16_t port, struct addr *out_addr)
+{
+	char *scope = strchr(host, '%');
+	uint32_t scope_id = 0;
+	struct addr addr;
+	uint8_t ip[16];
 
 	if (scope) {
 		*scope++ = '\0';
-		if (number_parse(scope, 1, UINT32_MAX, &scope_id) < 0)
+		if (!number_parse(scope, UINT32_MAX, &scope_id) || scope_id == 0)
 			return WEFT_EMALFORMED;
-		out_addr->scope_id = (uint32_t)scope_id;
 	}
-	out_addr->family = is_ipv6 ? ADDR_IPV6 : ADDR_IPV4;
-	return inet_pton(is_ipv6 ? AF_INET6 : AF_INET, ip, out_addr->ip) == 1 ? 0
-									      : WEFT_EMALFORMED;
-}
-
-int addr_parse(const char *text, struct addr *out_addr)
-{
-	bool is_ipv6 = text[0] == '[';
-	const char *colon = strrchr(text, ':');
-	struct addr addr = { 0 };
-	char ip[IP_TEXT_CAP];
-	unsigned long port;
-	size_t len;
-
-	if (!colon || number_parse(colon + 1, 0, UINT16_MAX, &port) < 0)
+	if (inet_pton(AF_INET6, host, ip) != 1)
 		return WEFT_EMALFORMED;
-	text += is_ipv6;
-	len = (size_t)(colon - text);
-	if (is_ipv6 && (colon <= text || colon[-1] != ']'))
+	addr = addr_of_ipv6(ip, scope_id, port);
+	if (addr.scope_id != scope_id)
 		return WEFT_EMALFORMED;
-	len -= is_ipv6;
-	if (len >= sizeof(ip))
-		return WEFT_EMALFORMED;
-	memcpy(ip, text, len);
-	ip[len] = '\0';
-	if (ip_parse(ip, is_ipv6, &addr) < 0)
-		return WEFT_EMALFORMED;
-	addr.port = (uint16_t)port;
 	*out_addr = addr;
 	return 0;
 }
 
+int addr_parse(const char *text, struct addr *out_addr)
+{
+	char host[ADDR_TEXT_CAP];
+	uint32_t port;
+	char *colon;
+	size_t len = strlen(text);
+
+	if (len >= sizeof(host))
+		return WEFT_EMALFORMED;
+	memcpy(host, text, len + 1);
+	colon = strrchr(host, ':');
+	if (!colon || !number_parse(colon + 1, UINT16_MAX, &port))
+		return WEFT_EMALFORMED;
+	*colon = '\0';
+	if (host[0] != '[')
+		return ipv4_parse(host, (uint16_t)port, out_addr);
+	if (colon[-1] != ']')
+		return WEFT_EMALFORMED;
+	colon[-1] = '\0';
+	return ipv6_parse(host + 1, (uint16_t)port, out_addr);
+}
+
 const char *addr_format(const struct addr *addr, char buf[static ADDR_TEXT_CAP])
 {
-	char ip[INET6_ADDRSTRLEN] = "?";
+	char ip[INET6_ADDRSTRLEN];
 
 	if (addr->family == ADDR_IPV4) {
 		inet_ntop(AF_INET, addr->ip, ip, sizeof(ip));
@@ -91,18 +131,18 @@ bool addr_equal(const struct addr *a, const struct addr *b)
 
 bool addr_is_loopback(const struct addr *addr)
 {
-	static const uint8_t loopback6[16] = { [15] = 1 };
+	static const uint8_t ipv6_loopback[16] = {[15] = 1};
 
 	if (addr->family == ADDR_IPV4)
 		return addr->ip[0] == 127;
-	return addr->family == ADDR_IPV6 && memcmp(addr->ip, loopback6, 16) == 0;
+	return addr->family == ADDR_IPV6 && memcmp(addr->ip, ipv6_loopback, 16) == 0;
 }
 
 bool addr_is_wildcard(const struct addr *addr)
 {
-	static const uint8_t any[16];
+	static const uint8_t zero[16];
 
-	return addr->family != ADDR_NONE && memcmp(addr->ip, any, 16) == 0;
+	return addr->family != ADDR_NONE && memcmp(addr->ip, zero, 16) == 0;
 }
 
 bool addr_is_link_local(const struct addr *addr)
@@ -114,63 +154,53 @@ bool addr_is_link_local(const struct addr *addr)
 
 int addr_from_sockaddr(const struct sockaddr *sa, struct addr *out_addr)
 {
-	static const uint8_t v4_mapped[12] = { [10] = 0xff, [11] = 0xff };
-	struct addr addr = { 0 };
+	struct sockaddr_in in;
 	struct sockaddr_in6 in6;
-	struct sockaddr_in in4;
 
-	if (sa->sa_family == AF_INET) {
-		memcpy(&in4, sa, sizeof(in4));
-		memcpy(addr.ip, &in4.sin_addr, 4);
-		addr.port = ntohs(in4.sin_port);
-		addr.family = ADDR_IPV4;
-	} else if (sa->sa_family == AF_INET6) {
+	switch (sa->sa_family) {
+	case AF_INET:
+		memcpy(&in, sa, sizeof(in));
+		*out_addr = addr_of_ipv4(&in.sin_addr, ntohs(in.sin_port));
+		return 0;
+	case AF_INET6:
 		memcpy(&in6, sa, sizeof(in6));
-		addr.port = ntohs(in6.sin6_port);
-		addr.family = ADDR_IPV6;
-		if (memcmp(&in6.sin6_addr, v4_mapped, sizeof(v4_mapped)) == 0) {
-			memcpy(addr.ip, in6.sin6_addr.s6_addr + 12, 4);
-			addr.family = ADDR_IPV4;
-		} else {
-			memcpy(addr.ip, &in6.sin6_addr, 16);
-			addr.scope_id = addr_is_link_local(&addr) ? in6.sin6_scope_id : 0;
-		}
-	} else {
+		*out_addr = addr_of_ipv6(in6.sin6_addr.s6_addr, in6.sin6_scope_id,
+					 ntohs(in6.sin6_port));
+		return 0;
+	default:
 		return WEFT_EMALFORMED;
 	}
-	*out_addr = addr;
-	return 0;
 }
 
 unsigned addr_to_sockaddr(const struct addr *addr, struct sockaddr_storage *out_sa)
 {
-	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6 };
-	struct sockaddr_in in4 = { .sin_family = AF_INET };
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(addr->port)};
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(addr->port)};
 
 	memset(out_sa, 0, sizeof(*out_sa));
+	if (addr->family == ADDR_IPV4) {
+		memcpy(&in.sin_addr, addr->ip, 4);
+		memcpy(out_sa, &in, sizeof(in));
+		return sizeof(in);
+	}
 	if (addr->family == ADDR_IPV6) {
 		memcpy(&in6.sin6_addr, addr->ip, 16);
-		in6.sin6_port = htons(addr->port);
 		in6.sin6_scope_id = addr->scope_id;
 		memcpy(out_sa, &in6, sizeof(in6));
 		return sizeof(in6);
 	}
-	memcpy(&in4.sin_addr, addr->ip, 4);
-	in4.sin_port = htons(addr->port);
-	memcpy(out_sa, &in4, sizeof(in4));
-	return sizeof(in4);
+	return 0;
 }
 
 struct addr addr_prefix_key(const struct addr *addr, unsigned prefix_len)
 {
-	struct addr key = { .family = addr->family };
-	unsigned whole = prefix_len / 8, rest = prefix_len % 8;
-	unsigned ip_len = addr->family == ADDR_IPV6 ? 16 : 4;
+	struct addr key = {.family = addr->family};
 
-	if (whole > ip_len)
-		whole = ip_len;
-	memcpy(key.ip, addr->ip, whole);
-	if (whole < ip_len && rest)
-		key.ip[whole] = addr->ip[whole] & (uint8_t)(0xff << (8 - rest));
+	for (unsigned i = 0; i < sizeof(key.ip) && prefix_len > 0; i++) {
+		unsigned bit_cnt = prefix_len < 8 ? prefix_len : 8;
+
+		key.ip[i] = (uint8_t)(addr->ip[i] & (0xff00u >> bit_cnt));
+		prefix_len -= bit_cnt;
+	}
 	return key;
 }

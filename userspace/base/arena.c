@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+#include "base/poison.h"
+
 #define ARENA_ALIGN 64u
 
 int arena_open(struct arena *arena, size_t cap)
@@ -21,10 +23,11 @@ int arena_open(struct arena *arena, size_t cap)
 
 void arena_close(struct arena *arena)
 {
-	if (arena && arena->start)
-		munmap(arena->start, arena->cap ? arena->cap : 1);
-	if (arena)
-		arena->start = NULL;
+	if (!arena || !arena->start)
+		return;
+	poison_show(arena->start, arena->cap);
+	munmap(arena->start, arena->cap ? arena->cap : 1);
+	arena->start = NULL;
 }
 
 void *arena_alloc(struct arena *arena, size_t len)

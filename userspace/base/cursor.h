@@ -78,7 +78,7 @@ static inline uint16_t cursor_be16(struct cursor *c)
 {
 	const uint8_t *at = cursor_bytes(c, 2);
 
-	return at ? (uint16_t)(at[0] << 8 | at[1]) : 0;
+	return at ? (uint16_t)((uint32_t)at[0] << 8 | at[1]) : 0;
 }
 
 static inline uint32_t cursor_be32(struct cursor *c)

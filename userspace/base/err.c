@@ -27,10 +27,10 @@ static const char *const texts[] = {
 
 const char *weft_err_text(int err)
 {
-	int idx = -(err + 1000);
+	const int cnt = (int)(sizeof(texts) / sizeof(texts[0]));
 
-	if (idx >= 0 && idx < (int)(sizeof(texts) / sizeof(texts[0])))
-		return texts[idx];
+	if (err <= -1000 && err > -1000 - cnt)
+		return texts[-1000 - err];
 	if (err < 0 && err > -1000 && strerrordesc_np(-err))
 		return strerrordesc_np(-err);
 	return err < 0 ? "unknown error" : "no error";

@@ -13,11 +13,12 @@
 #include <sys/mman.h>
 
 #include "base/assert.h"
+#include "base/poison.h"
 
 #define SLAB_SHIFT    16
 #define SLAB_LEN      ((size_t)1 << SLAB_SHIFT)
 #define CLASS_STEP    16u
-#define CLASS_LINEAR  8u /* 16, 32, ... 128 */
+#define CLASS_LINEAR  8u		     /* 16, 32, ... 128 */
 #define CLASS_CNT     (CLASS_LINEAR + 4 * 8) /* then four to a doubling, up to 32 KiB */
 #define BLOCK_LEN_MAX 32768u
 
@@ -77,6 +78,7 @@ int heap_new(size_t cap, struct heap **out_heap)
 		heap->start = NULL;
 		goto free_heap;
 	}
+	poison_hide(heap->start, heap->cap);
 	*out_heap = heap;
 	return 0;
 free_heap:
@@ -88,8 +90,10 @@ void heap_free(struct heap *heap)
 {
 	if (!heap)
 		return;
-	if (heap->start)
+	if (heap->start) {
+		poison_show(heap->start, heap->cap);
 		munmap(heap->start, heap->cap);
+	}
 	free(heap->slab_kinds);
 	free(heap->run_lens);
 	free(heap);
@@ -132,12 +136,14 @@ static bool class_grow(struct heap *heap, unsigned class)
 		return false;
 	heap->slab_kinds[slab] = (uint8_t)(class + 1);
 	at = heap->start + ((size_t)slab << SLAB_SHIFT);
+	poison_show(at, SLAB_LEN);
 	for (size_t off = SLAB_LEN / len * len; off; off -= len) {
 		struct free_block *block = (struct free_block *)(void *)(at + off - len);
 
 		block->next = heap->classes[class];
 		heap->classes[class] = block;
 	}
+	poison_hide(at, SLAB_LEN);
 	return true;
 }
 
@@ -151,12 +157,18 @@ static void usage_add(struct heap *heap, size_t len)
 static size_t block_len(const struct heap *heap, const void *block)
 {
 	size_t slab = (size_t)((const uint8_t *)block - heap->start) >> SLAB_SHIFT;
-	uint8_t kind = heap->slab_kinds[slab];
+	uint8_t kind;
 
 	weft_assert(slab < heap->slab_cnt);
+	kind = heap->slab_kinds[slab];
 	weft_assert(kind != SLAB_FREE && kind != SLAB_RUN_TAIL);
-	return kind == SLAB_RUN ? (size_t)heap->run_lens[slab] << SLAB_SHIFT
-				: class_len(kind - 1u);
+	return kind == SLAB_RUN ? (size_t)heap->run_lens[slab] << SLAB_SHIFT : class_len(kind - 1u);
+}
+
+/* What was asked for, and the list link that release writes. */
+static void block_show(void *block, size_t len)
+{
+	poison_show(block, len > sizeof(struct free_block) ? len : sizeof(struct free_block));
 }
 
 void *heap_alloc(struct heap *heap, size_t len)
@@ -170,7 +182,9 @@ void *heap_alloc(struct heap *heap, size_t len)
 		class = class_of(len);
 		if (heap->classes[class] || class_grow(heap, class)) {
 			block = heap->classes[class];
+			poison_show(block, sizeof(*block));
 			heap->classes[class] = block->next;
+			poison_hide(block, sizeof(*block));
 		}
 	}
 	if (!block) {
@@ -178,6 +192,7 @@ void *heap_alloc(struct heap *heap, size_t len)
 		return NULL;
 	}
 	usage_add(heap, block_len(heap, block));
+	block_show(block, len);
 	return block;
 }
 
@@ -187,7 +202,7 @@ void *heap_zalloc(struct heap *heap, size_t cnt, size_t len)
 	void *block;
 
 	if (__builtin_mul_overflow(cnt, len, &total))
-		return NULL;
+		total = SIZE_MAX; /* refused below */
 	block = heap_alloc(heap, total);
 	return block ? memset(block, 0, total) : NULL;
 }
@@ -200,11 +215,16 @@ void *heap_resize(struct heap *heap, void *block, size_t len)
 	if (!block)
 		return heap_alloc(heap, len);
 	old_len = block_len(heap, block);
-	if (len <= old_len && len > old_len / 2)
+	if (len <= old_len && len > old_len / 2) {
+		poison_hide(block, old_len);
+		block_show(block, len);
 		return block;
+	}
 	moved = heap_alloc(heap, len);
 	if (!moved)
 		return NULL;
+	/* How much was asked for is not kept, so the rounding is copied too. */
+	poison_show(block, old_len);
 	memcpy(moved, block, len < old_len ? len : old_len);
 	heap_release(heap, block);
 	return moved;
@@ -213,18 +233,20 @@ void *heap_resize(struct heap *heap, void *block, size_t len)
 void heap_release(struct heap *heap, void *block)
 {
 	struct free_block *freed = block;
-	size_t slab;
+	size_t slab, len;
 
 	if (!block)
 		return;
-	heap->usage.used_len -= block_len(heap, block);
+	len = block_len(heap, block);
+	heap->usage.used_len -= len;
 	slab = (size_t)((uint8_t *)block - heap->start) >> SLAB_SHIFT;
 	if (heap->slab_kinds[slab] == SLAB_RUN) {
 		memset(heap->slab_kinds + slab, SLAB_FREE, heap->run_lens[slab]);
-		return;
+	} else {
+		freed->next = heap->classes[heap->slab_kinds[slab] - 1];
+		heap->classes[heap->slab_kinds[slab] - 1] = freed;
 	}
-	freed->next = heap->classes[heap->slab_kinds[slab] - 1];
-	heap->classes[heap->slab_kinds[slab] - 1] = freed;
+	poison_hide(block, len);
 }
 
 void heap_usage(const struct heap *heap, struct heap_usage *out_usage)

@@ -9,15 +9,16 @@
 
 /*
  * A bounded allocator of size classes for libraries that insist on
- * malloc-like functions (ngtcp2). Memory comes from one arena mapping,
- * freed blocks return to their class. One worker, no locks. Callers may
- * read used_len (live bytes with headers), peak_len, cap and refused_cnt.
+ * malloc-like functions (ngtcp2). Memory comes from one mapping, touched
+ * as it is needed; freed blocks return to their class. Blocks are aligned
+ * to 16; rounding costs at most a quarter of a block up to 32 KiB, and a
+ * larger one takes whole pieces of 64 KiB. One worker, no locks.
  */
 struct heap;
 
 struct heap_usage {
-	size_t used_len;
-	size_t peak_len;
+	size_t used_len; /* live blocks, rounded */
+	size_t peak_len; /* the most used_len ever was */
 	size_t cap;
 	uint64_t refused_cnt;
 };
@@ -26,7 +27,10 @@ struct heap_usage {
 WEFT_MUST_CHECK
 int heap_new(size_t cap, struct heap **out_heap);
 void heap_free(struct heap *heap);
-/* heap_{alloc,zalloc,resize,release} as malloc, calloc, realloc, free. */
+/*
+ * heap_{alloc,zalloc,resize,release} as malloc, calloc, realloc, free,
+ * but resize to 0 bytes keeps a block. Each NULL is counted as refused.
+ */
 void *heap_alloc(struct heap *heap, size_t len);
 void *heap_zalloc(struct heap *heap, size_t cnt, size_t len);
 void *heap_resize(struct heap *heap, void *block, size_t len);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -17,7 +18,7 @@
 
 struct jobs_thread {
 	struct jobs *jobs;
-	struct ring *in;  /* worker -> thread; a NULL-run job ends it */
+	struct ring *in;  /* worker -> thread; closed: the thread ends */
 	struct ring *out; /* thread -> worker */
 	sem_t waiting;	  /* counts what is in the ring in */
 	uint32_t in_hand; /* worker's */
@@ -30,7 +31,6 @@ struct jobs {
 	uint32_t in_flight;
 	int fd;
 	struct job *inline_head, **inline_tail; /* with thread_cnt 0 */
-	struct job end;
 	struct jobs_thread threads[];
 };
 
@@ -45,14 +45,26 @@ static void *thread_main(void *arg)
 		while (sem_wait(&thread->waiting) < 0)
 			;
 		job = ring_pop(thread->in);
-		weft_assert(job != NULL);
-		if (!job->run)
+		if (!job) /* closed: else each count of waiting has its job */
 			return NULL;
 		job->run(job);
 		weft_assert(ring_push(thread->out, job) == 0);
 		/* A full counter still wakes the worker. */
 		(void)!write(thread->jobs->fd, &one, sizeof(one));
 	}
+}
+
+/* Signals are the workers' business: a handler here would wake nobody. */
+static int thread_create(struct jobs_thread *thread)
+{
+	sigset_t all, before;
+	int err;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	err = -pthread_create(&thread->id, NULL, thread_main, thread);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return err;
 }
 
 static int thread_start(struct jobs *jobs, struct jobs_thread *thread, uint32_t ring_cap)
@@ -65,7 +77,7 @@ static int thread_start(struct jobs *jobs, struct jobs_thread *thread, uint32_t 
 	if (!thread->in || !thread->out)
 		goto free_rings;
 	sem_init(&thread->waiting, 0, 0);
-	err = -pthread_create(&thread->id, NULL, thread_main, thread);
+	err = thread_create(thread);
 	if (err == 0)
 		return 0;
 	sem_destroy(&thread->waiting);
@@ -83,7 +95,7 @@ int jobs_new(unsigned thread_cnt, uint32_t cap_cnt, struct jobs **out_jobs)
 
 	if (!jobs)
 		return -ENOMEM;
-	while (ring_cap < cap_cnt + 1) /* one more for the end */
+	while (ring_cap < cap_cnt)
 		ring_cap *= 2;
 	jobs->cap_cnt = cap_cnt;
 	jobs->inline_tail = &jobs->inline_head;
@@ -109,7 +121,7 @@ void jobs_free(struct jobs *jobs)
 	for (unsigned i = 0; i < jobs->thread_cnt; i++) {
 		struct jobs_thread *thread = &jobs->threads[i];
 
-		weft_assert(ring_push(thread->in, &jobs->end) == 0);
+		ring_close(thread->in);
 		sem_post(&thread->waiting);
 		pthread_join(thread->id, NULL);
 		sem_destroy(&thread->waiting);

@@ -32,7 +32,7 @@ struct job {
  */
 WEFT_MUST_CHECK
 int jobs_new(unsigned thread_cnt, uint32_t cap_cnt, struct jobs **out_jobs);
-/* jobs_free runs what was submitted, but calls no done: the owners are going too. */
+/* jobs_free waits for what runs and drops what waits; done is not called for either. */
 void jobs_free(struct jobs *jobs);
 /* jobs_submit: 0, or WEFT_EFULL with the job still the caller's. Worker only. */
 WEFT_MUST_CHECK

@@ -14,7 +14,7 @@
 static struct {
 	enum log_level max_level;
 	bool is_journal;
-} sink = { LOG_INFO, false };
+} sink = {LOG_INFO, false};
 
 /* systemd names the journal's stream as DEVICE:INODE of our stderr. */
 static bool stderr_is_journal(void)
@@ -35,8 +35,8 @@ void log_init(enum log_level max_level)
 
 static int line_prefix(char *line, size_t cap, enum log_level level)
 {
-	static const char *const names[] = { "", "", "", "error", "warning", "notice", "info",
-					     "debug" };
+	static const char *const names[] = {"",	       "",	 "",	 "error",
+					    "warning", "notice", "info", "debug"};
 	struct timespec ts;
 	struct tm tm;
 	char when[32];
@@ -48,6 +48,14 @@ static int line_prefix(char *line, size_t cap, enum log_level level)
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
 	return snprintf(line, cap, "%s.%03ldZ weftd %s: ", when, ts.tv_nsec / 1000000,
 			names[level]);
+}
+
+/* A name from outside may hold anything; a line of the log stays one line of text. */
+static void line_clean(char *line, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
+			line[i] = '?';
 }
 
 void log_write(enum log_level level, const char *fmt, ...)
@@ -66,6 +74,7 @@ void log_write(enum log_level level, const char *fmt, ...)
 	len += body < 0 ? 0 : (size_t)body;
 	if (len > sizeof(line) - 2)
 		len = sizeof(line) - 2;
+	line_clean(line, len);
 	line[len++] = '\n';
 	/* One write, so lines of threads do not mix; a closed stderr is not our failure. */
 	(void)!write(STDERR_FILENO, line, len);

@@ -98,7 +98,8 @@ static void slot_close_gap(struct map *map, uint32_t gap)
 {
 	uint32_t mask = map->slot_cnt - 1;
 
-	for (uint32_t idx = (gap + 1) & mask; slot_value(slot_at(map, idx)); idx = (idx + 1) & mask) {
+	for (uint32_t idx = (gap + 1) & mask; slot_value(slot_at(map, idx));
+	     idx = (idx + 1) & mask) {
 		uint32_t home = home_idx(map, slot_at(map, idx) + sizeof(void *));
 
 		if (((idx - home) & mask) < ((idx - gap) & mask))

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,6 +33,7 @@ int poller_new(unsigned watch_cap, struct poller **out_poller)
 		free(poller);
 		return err;
 	}
+	(void)prctl(PR_SET_TIMERSLACK, 1);
 	*out_poller = poller;
 	return 0;
 }
@@ -47,7 +49,7 @@ void poller_free(struct poller *poller)
 static int poller_control(struct poller *poller, int op, struct poller_watch *watch,
 			  unsigned events)
 {
-	struct epoll_event event = { .data.ptr = watch };
+	struct epoll_event event = {.data.ptr = watch};
 
 	if (events & POLLER_IN)
 		event.events |= EPOLLIN;
@@ -76,7 +78,8 @@ int poller_change(struct poller *poller, struct poller_watch *watch, unsigned ev
 
 void poller_remove(struct poller *poller, struct poller_watch *watch)
 {
-	if (poller_control(poller, EPOLL_CTL_DEL, watch, 0) == 0)
+	/* A descriptor closed before left epoll by itself (-EBADF), but its place is still counted. */
+	if (poller_control(poller, EPOLL_CTL_DEL, watch, 0) != -ENOENT)
 		poller->watch_cnt--;
 	for (int i = 0; i < poller->fetched_cnt; i++)
 		if (poller->fetched[i].data.ptr == watch)
@@ -100,7 +103,7 @@ static int poller_fetch(struct poller *poller, uint64_t deadline_ns)
 {
 	uint64_t now_ns = deadline_ns == 0 || deadline_ns == UINT64_MAX ? 0 : clock_monotonic_ns();
 	uint64_t wait_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
-	struct timespec timeout = { (time_t)(wait_ns / NS_PER_S), (long)(wait_ns % NS_PER_S) };
+	struct timespec timeout = {(time_t)(wait_ns / NS_PER_S), (long)(wait_ns % NS_PER_S)};
 
 	return epoll_pwait2(poller->fd, poller->fetched, FETCH_MAX,
 			    deadline_ns == UINT64_MAX ? NULL : &timeout, NULL);

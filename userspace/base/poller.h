@@ -20,7 +20,11 @@ struct poller_watch {
 
 enum { POLLER_IN = 1, POLLER_OUT = 2, POLLER_HANGUP = 4 };
 
-/* poller_new: at most watch_cap watches. 0 or -errno. */
+/*
+ * poller_new: at most watch_cap watches. 0 or -errno. Sets the calling
+ * thread's timer slack to 1 ns: with the usual 50 us every wait would end
+ * late, and pacing with it. Context: the thread that will wait.
+ */
 WEFT_MUST_CHECK
 int poller_new(unsigned watch_cap, struct poller **out_poller);
 void poller_free(struct poller *poller);
@@ -29,11 +33,13 @@ WEFT_MUST_CHECK
 int poller_add(struct poller *poller, struct poller_watch *watch, unsigned events);
 WEFT_MUST_CHECK
 int poller_change(struct poller *poller, struct poller_watch *watch, unsigned events);
+/* poller_remove: watch was added; its fd may be closed already. */
 void poller_remove(struct poller *poller, struct poller_watch *watch);
 /*
  * poller_wait waits until deadline_ns (CLOCK_MONOTONIC; 0: do not wait,
  * UINT64_MAX: without end) and calls ready for each event. Returns how
- * many, or -errno (-EINTR is 0).
+ * many, at most 64, or -errno (-EINTR is 0). ready may add, change and
+ * remove any watch.
  */
 WEFT_MUST_CHECK
 int poller_wait(struct poller *poller, uint64_t deadline_ns);

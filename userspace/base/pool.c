@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/assert.h"
+#include "base/poison.h"
 
 #define POOL_NONE UINT32_MAX
 
@@ -20,8 +21,7 @@ static size_t aligned(size_t len)
 
 size_t pool_footprint(size_t object_len, uint32_t cap_cnt)
 {
-	return aligned(object_step(object_len) * cap_cnt) +
-	       2 * aligned(sizeof(uint32_t) * cap_cnt);
+	return aligned(object_step(object_len) * cap_cnt) + 2 * aligned(sizeof(uint32_t) * cap_cnt);
 }
 
 int pool_init(struct pool *pool, struct arena *arena, size_t object_len, uint32_t cap_cnt)
@@ -33,6 +33,7 @@ int pool_init(struct pool *pool, struct arena *arena, size_t object_len, uint32_
 	pool->generations = arena_alloc(arena, sizeof(uint32_t) * cap_cnt);
 	if (!pool->objects || !pool->next_free || !pool->generations)
 		return WEFT_EFULL;
+	poison_hide(pool->objects, pool->object_len * cap_cnt);
 	pool->cap_cnt = cap_cnt;
 	pool->free_head = cap_cnt ? 0 : POOL_NONE;
 	for (uint32_t i = 0; i < cap_cnt; i++)
@@ -64,6 +65,7 @@ void *pool_acquire(struct pool *pool)
 	if (pool->used_cnt > pool->peak_cnt)
 		pool->peak_cnt = pool->used_cnt;
 	object = pool->objects + (size_t)idx * pool->object_len;
+	poison_show(object, pool->object_len);
 	memset(object, 0, pool->object_len);
 	return object;
 }
@@ -77,12 +79,14 @@ void pool_release(struct pool *pool, void *object)
 	pool->next_free[idx] = pool->free_head;
 	pool->free_head = idx;
 	pool->used_cnt--;
+	poison_hide(object, pool->object_len);
 }
 
 pool_handle pool_handle_of(const struct pool *pool, const void *object)
 {
 	uint32_t idx = object_idx(pool, object);
 
+	weft_assert(pool->generations[idx] & 1);
 	return (uint64_t)pool->generations[idx] << 32 | idx;
 }
 

@@ -12,7 +12,7 @@ struct arena;
 
 /*
  * A fixed number of objects of one size. Acquire and release are O(1) and
- * never reach the system. Callers may read used_cnt, cap_cnt, peak_cnt and
+ * never reach the system. Objects are aligned to 16. Callers may read used_cnt, cap_cnt, peak_cnt and
  * refused_cnt.
  */
 struct pool {
@@ -44,7 +44,10 @@ pool_handle pool_handle_of(const struct pool *pool, const void *object);
 /* pool_lookup gives the object a handle names, or NULL when it is gone. */
 void *pool_lookup(const struct pool *pool, pool_handle handle);
 
-/* pool_next walks acquired objects: start with NULL, ends with NULL. */
+/*
+ * pool_next walks acquired objects: start with NULL, ends with NULL. The
+ * object at hand may be released before its successor is asked for.
+ */
 void *pool_next(const struct pool *pool, const void *object);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/random.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -14,6 +15,9 @@ static void system_fill(struct random *random, void *dst, size_t len)
 	while (len) {
 		ssize_t got = getrandom(at, len, 0);
 
+		if (got < 0 && errno == EINTR)
+			continue;
+		/* Nothing may go on with bytes that are not random. */
 		weft_assert(got > 0);
 		at += got;
 		len -= (size_t)got;
@@ -83,9 +87,10 @@ uint64_t random_u64(struct random *random)
 
 uint64_t random_below(struct random *random, uint64_t bound)
 {
-	uint64_t limit = UINT64_MAX - UINT64_MAX % bound;
-	uint64_t value;
+	uint64_t limit, value;
 
+	weft_assert(bound >= 1);
+	limit = UINT64_MAX - UINT64_MAX % bound;
 	do
 		value = random_u64(random);
 	while (value >= limit);

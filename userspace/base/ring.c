@@ -7,9 +7,10 @@
 
 #include "base/assert.h"
 
-/* Producer writes tail and reads head; consumer writes head and reads tail. */
+/* Producer writes tail and closed and reads head; consumer writes head and reads the others. */
 struct ring {
 	alignas(64) _Atomic uint32_t tail;
+	atomic_bool closed;
 	alignas(64) _Atomic uint32_t head;
 	alignas(64) uint32_t mask;
 	void *items[];
@@ -26,6 +27,7 @@ struct ring *ring_new(uint32_t cap_cnt)
 		return NULL;
 	atomic_init(&ring->tail, 0);
 	atomic_init(&ring->head, 0);
+	atomic_init(&ring->closed, false);
 	ring->mask = cap_cnt - 1;
 	return ring;
 }
@@ -51,15 +53,23 @@ void *ring_pop(struct ring *ring)
 	uint32_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
 	void *item;
 
-	if (head == atomic_load_explicit(&ring->tail, memory_order_acquire))
+	if (head == atomic_load_explicit(&ring->tail, memory_order_acquire) ||
+	    atomic_load_explicit(&ring->closed, memory_order_relaxed))
 		return NULL;
 	item = ring->items[head & ring->mask];
 	atomic_store_explicit(&ring->head, head + 1, memory_order_release);
 	return item;
 }
 
+void ring_close(struct ring *ring)
+{
+	atomic_store_explicit(&ring->closed, true, memory_order_release);
+}
+
 uint32_t ring_fill(const struct ring *ring)
 {
-	return atomic_load_explicit(&ring->tail, memory_order_acquire) -
-	       atomic_load_explicit(&ring->head, memory_order_acquire);
+	/* Head first: a pop in between makes the answer too large, never negative. */
+	uint32_t head = atomic_load_explicit(&ring->head, memory_order_acquire);
+
+	return atomic_load_explicit(&ring->tail, memory_order_acquire) - head;
 }

@@ -20,8 +20,11 @@ void ring_free(struct ring *ring);
 /* ring_push: 0 or WEFT_EFULL. Producer only. */
 WEFT_MUST_CHECK
 int ring_push(struct ring *ring, void *item);
+/* ring_close drops what the ring holds: pop finds nothing any more. Producer only. */
+void ring_close(struct ring *ring);
 /* ring_pop: the oldest item or NULL. Consumer only. */
 void *ring_pop(struct ring *ring);
+/* ring_fill: about how many items wait; exact where the other side rests. */
 uint32_t ring_fill(const struct ring *ring);
 
 #endif

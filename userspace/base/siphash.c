@@ -34,8 +34,8 @@ static inline void sip_absorb(struct sip_state *s, uint64_t word)
 /* Little-endian, as the paper has it; every target of ours is. */
 uint64_t siphash(const uint64_t key[2], const void *data, size_t len)
 {
-	struct sip_state s = { key[0] ^ 0x736f6d6570736575ull, key[1] ^ 0x646f72616e646f6dull,
-			       key[0] ^ 0x6c7967656e657261ull, key[1] ^ 0x7465646279746573ull };
+	struct sip_state s = {key[0] ^ 0x736f6d6570736575ull, key[1] ^ 0x646f72616e646f6dull,
+			      key[0] ^ 0x6c7967656e657261ull, key[1] ^ 0x7465646279746573ull};
 	const uint8_t *at = data;
 	uint64_t word;
 	size_t left = len;

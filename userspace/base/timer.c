@@ -1,29 +1,156 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Six levels of 64 slots; a slot of level l spans 64^l ticks. A timer goes
- * into the level its distance asks for and moves down as the time comes
- * near (Varghese and Lauck 1987, scheme 7). Runs of empty slots are
- * skipped by bitmaps, so a long sleep costs no more than a short one.
+ * A step's number is cut into digits of six bits. A timer stands on the
+ * level of the highest digit in which its step differs from the wheel's,
+ * in the slot of that digit. So on each level but the lowest the occupied
+ * slots lie after the wheel's own digit, the lowest occupied level holds
+ * the earliest timers, and a slot is spread over the levels below when the
+ * wheel reaches it: at most seven moves in the life of a timer.
  */
 #include "base/timer.h"
 
 #include <stddef.h>
-#include <string.h>
 
 #define TICK_SHIFT 16
-#define LEVEL_BITS 6
-#define SLOT_MASK  (TIMER_SLOTS - 1)
+#define DIGIT_BITS 6
+#define DIGIT_MASK (TIMER_SLOTS - 1)
+#define NO_EVENT   UINT64_MAX
+
+static void timer_link(struct timer **link, struct timer *timer)
+{
+	timer->next = *link;
+	timer->prev_link = link;
+	if (timer->next)
+		timer->next->prev_link = &timer->next;
+	*link = timer;
+}
+
+static void timer_unlink(struct timer *timer)
+{
+	*timer->prev_link = timer->next;
+	if (timer->next)
+		timer->next->prev_link = timer->prev_link;
+	timer->next = NULL;
+	timer->prev_link = NULL;
+}
+
+static unsigned tick_digit(uint64_t tick, unsigned level)
+{
+	return (unsigned)(tick >> DIGIT_BITS * level) & DIGIT_MASK;
+}
+
+static void wheel_place(struct timer_wheel *wheel, struct timer *timer)
+{
+	uint64_t tick = timer->at_ns >> TICK_SHIFT;
+	uint64_t differs;
+	unsigned level, slot;
+
+	if (tick < wheel->tick)
+		tick = wheel->tick;
+	differs = tick ^ wheel->tick;
+	level = differs ? (unsigned)(63 - __builtin_clzll(differs)) / DIGIT_BITS : 0;
+	slot = tick_digit(tick, level);
+	timer_link(&wheel->slots[level][slot], timer);
+	wheel->occupied[level] |= 1ull << slot;
+}
+
+/* The slot at or after the wheel's digit that comes first, or TIMER_SLOTS. */
+static unsigned level_first_slot(const struct timer_wheel *wheel, unsigned level)
+{
+	uint64_t ahead = wheel->occupied[level] >> tick_digit(wheel->tick, level);
+
+	if (!ahead)
+		return TIMER_SLOTS;
+	return tick_digit(wheel->tick, level) + (unsigned)__builtin_ctzll(ahead);
+}
+
+/* When the first occupied slot begins: its timers are due or to be spread then. */
+static uint64_t wheel_next_event(const struct timer_wheel *wheel, unsigned *out_level)
+{
+	for (unsigned level = 0; level < TIMER_LEVELS; level++) {
+		unsigned slot = level_first_slot(wheel, level);
+		uint64_t digits_above = wheel->tick >> DIGIT_BITS * level & ~(uint64_t)DIGIT_MASK;
+
+		if (slot == TIMER_SLOTS)
+			continue;
+		*out_level = level;
+		return (digits_above | slot) << DIGIT_BITS * level;
+	}
+	return NO_EVENT;
+}
+
+static struct timer *slot_take(struct timer_wheel *wheel, unsigned level)
+{
+	unsigned slot = tick_digit(wheel->tick, level);
+	struct timer *first = wheel->slots[level][slot];
+
+	wheel->slots[level][slot] = NULL;
+	wheel->occupied[level] &= ~(1ull << slot);
+	return first;
+}
+
+static void wheel_spread(struct timer_wheel *wheel, unsigned level)
+{
+	struct timer *timer = slot_take(wheel, level);
+
+	while (timer) {
+		struct timer *next = timer->next;
+
+		wheel_place(wheel, timer);
+		timer = next;
+	}
+}
+
+/* Moves what the wheel's own step holds and is due to the end of the due list. */
+static struct timer **wheel_collect(struct timer_wheel *wheel, uint64_t now_ns,
+				    struct timer **due_end)
+{
+	struct timer *timer = slot_take(wheel, 0);
+
+	while (timer) {
+		struct timer *next = timer->next;
+
+		if (timer->at_ns <= now_ns) {
+			timer_link(due_end, timer);
+			due_end = &timer->next;
+		} else {
+			wheel_place(wheel, timer);
+		}
+		timer = next;
+	}
+	return due_end;
+}
 
 void timer_wheel_init(struct timer_wheel *wheel, uint64_t now_ns)
 {
-	memset(wheel, 0, sizeof(*wheel));
-	wheel->tick = now_ns >> TICK_SHIFT;
+	*wheel = (struct timer_wheel){.tick = now_ns >> TICK_SHIFT};
 }
 
 void timer_init(struct timer *timer, timer_fn fire)
 {
-	memset(timer, 0, sizeof(*timer));
-	timer->fire = fire;
+	*timer = (struct timer){.fire = fire};
+}
+
+void timer_set(struct timer_wheel *wheel, struct timer *timer, uint64_t at_ns)
+{
+	timer_cancel(wheel, timer);
+	if (at_ns == TIMER_NEVER)
+		return;
+	timer->at_ns = at_ns;
+	wheel_place(wheel, timer);
+}
+
+void timer_cancel(struct timer_wheel *wheel, struct timer *timer)
+{
+	uintptr_t off = (uintptr_t)timer->prev_link - (uintptr_t)wheel->slots;
+	size_t idx = off / sizeof(struct timer *);
+
+	if (!timer->prev_link)
+		return;
+	/* The only timer of a slot: prev_link is the slot itself. */
+	if (off < sizeof(wheel->slots) && !timer->next)
+		wheel->occupied[idx / TIMER_SLOTS] &= ~(1ull << idx % TIMER_SLOTS);
+	timer_unlink(timer);
 }
 
 bool timer_is_set(const struct timer *timer)
@@ -31,178 +158,48 @@ bool timer_is_set(const struct timer *timer)
 	return timer->prev_link != NULL;
 }
 
-static void list_push(struct timer **head, struct timer *timer)
-{
-	timer->next = *head;
-	timer->prev_link = head;
-	if (*head)
-		(*head)->prev_link = &timer->next;
-	*head = timer;
-}
-
-static void list_unlink(struct timer *timer)
-{
-	*timer->prev_link = timer->next;
-	if (timer->next)
-		timer->next->prev_link = timer->prev_link;
-	timer->prev_link = NULL;
-}
-
-static void wheel_insert(struct timer_wheel *wheel, struct timer *timer)
-{
-	const uint64_t farthest = (1ull << (LEVEL_BITS * TIMER_LEVELS)) - 1;
-	uint64_t at_tick = timer->at_ns >> TICK_SHIFT;
-	uint64_t distance;
-	unsigned level = 0, slot;
-
-	if (at_tick < wheel->tick)
-		at_tick = wheel->tick;
-	distance = at_tick - wheel->tick;
-	if (distance > farthest) {
-		distance = farthest;
-		at_tick = wheel->tick + distance;
-	}
-	while (distance >> (LEVEL_BITS * (level + 1)))
-		level++;
-	slot = (unsigned)(at_tick >> (LEVEL_BITS * level)) & SLOT_MASK;
-	wheel->occupied[level] |= 1ull << slot;
-	list_push(&wheel->slots[level][slot], timer);
-}
-
-void timer_set(struct timer_wheel *wheel, struct timer *timer, uint64_t at_ns)
-{
-	timer_cancel(wheel, timer);
-	timer->at_ns = at_ns;
-	if (at_ns != TIMER_NEVER)
-		wheel_insert(wheel, timer);
-}
-
-void timer_cancel(struct timer_wheel *wheel, struct timer *timer)
-{
-	struct timer **link = timer->prev_link;
-	ptrdiff_t idx;
-
-	if (!link)
-		return;
-	list_unlink(timer);
-	if (*link || link < &wheel->slots[0][0] ||
-	    link > &wheel->slots[TIMER_LEVELS - 1][TIMER_SLOTS - 1])
-		return;
-	idx = link - &wheel->slots[0][0];
-	wheel->occupied[idx / TIMER_SLOTS] &= ~(1ull << (idx % TIMER_SLOTS));
-}
-
-/* Takes a whole slot off the wheel; members stay cancellable. */
-static void slot_detach(struct timer_wheel *wheel, unsigned level, unsigned slot,
-			struct timer **out_list)
-{
-	*out_list = wheel->slots[level][slot];
-	if (*out_list)
-		(*out_list)->prev_link = out_list;
-	wheel->slots[level][slot] = NULL;
-	wheel->occupied[level] &= ~(1ull << slot);
-}
-
-/* At the start of a rotation, the next slot of each level above moves down. */
-static void wheel_cascade(struct timer_wheel *wheel)
-{
-	for (unsigned level = 1; level < TIMER_LEVELS; level++) {
-		unsigned slot = (unsigned)(wheel->tick >> (LEVEL_BITS * level)) & SLOT_MASK;
-		struct timer *list, *timer;
-
-		slot_detach(wheel, level, slot, &list);
-		while ((timer = list)) {
-			list_unlink(timer);
-			wheel_insert(wheel, timer);
-		}
-		if (slot != 0)
-			return;
-	}
-}
-
-static void slot_fire(struct timer_wheel *wheel, uint64_t now_ns)
-{
-	struct timer *due, *timer;
-
-	slot_detach(wheel, 0, (unsigned)wheel->tick & SLOT_MASK, &due);
-	while ((timer = due)) {
-		list_unlink(timer);
-		if (timer->at_ns <= now_ns)
-			timer->fire(timer, now_ns);
-		else
-			wheel_insert(wheel, timer);
-	}
-}
-
-/* The next tick at which something fires or moves down, at most target. */
-static uint64_t wheel_next_stop(const struct timer_wheel *wheel, uint64_t target)
-{
-	unsigned slot = (unsigned)wheel->tick & SLOT_MASK;
-	uint64_t later = slot == SLOT_MASK ? 0 : wheel->occupied[0] >> (slot + 1);
-	unsigned level = 1;
-	uint64_t stop;
-
-	if (later) {
-		stop = wheel->tick + 1 + (unsigned)__builtin_ctzll(later);
-	} else {
-		if (!wheel->occupied[0])
-			while (level < TIMER_LEVELS && !wheel->occupied[level])
-				level++;
-		if (level == TIMER_LEVELS)
-			return target;
-		stop = ((wheel->tick >> (LEVEL_BITS * level)) + 1) << (LEVEL_BITS * level);
-	}
-	return stop < target ? stop : target;
-}
-
 void timer_wheel_expire(struct timer_wheel *wheel, uint64_t now_ns)
 {
-	uint64_t target = now_ns >> TICK_SHIFT;
+	struct timer **due_end = &wheel->due;
+	uint64_t now_tick = now_ns >> TICK_SHIFT;
+	uint64_t event;
+	unsigned level;
 
-	while (wheel->tick < target) {
-		slot_fire(wheel, now_ns);
-		wheel->tick = wheel_next_stop(wheel, target);
-		if ((wheel->tick & SLOT_MASK) == 0)
-			wheel_cascade(wheel);
+	while ((event = wheel_next_event(wheel, &level)) <= now_tick) {
+		wheel->tick = event;
+		if (level > 0) {
+			wheel_spread(wheel, level);
+			continue;
+		}
+		due_end = wheel_collect(wheel, now_ns, due_end);
+		if (event == now_tick)
+			break;
 	}
-	slot_fire(wheel, now_ns);
-}
+	if (wheel->tick < now_tick)
+		wheel->tick = now_tick;
+	while (wheel->due) {
+		struct timer *timer = wheel->due;
 
-static uint64_t slot_earliest(const struct timer *timer)
-{
-	uint64_t earliest = TIMER_NEVER;
-
-	for (; timer; timer = timer->next)
-		if (timer->at_ns < earliest)
-			earliest = timer->at_ns;
-	return earliest;
-}
-
-static uint64_t rotated(uint64_t bits, unsigned by)
-{
-	return by ? bits >> by | bits << (TIMER_SLOTS - by) : bits;
+		timer_unlink(timer);
+		timer->fire(timer, now_ns);
+	}
 }
 
 uint64_t timer_wheel_next_ns(const struct timer_wheel *wheel)
 {
-	unsigned slot = (unsigned)wheel->tick & SLOT_MASK;
-	uint64_t next_ns = TIMER_NEVER, bits = rotated(wheel->occupied[0], slot);
+	uint64_t next_ns = TIMER_NEVER;
+	unsigned level = 0;
+	uint64_t event = wheel_next_event(wheel, &level);
 
-	if (bits) {
-		slot = (slot + (unsigned)__builtin_ctzll(bits)) & SLOT_MASK;
-		next_ns = slot_earliest(wheel->slots[0][slot]);
-	}
-	for (unsigned level = 1; level < TIMER_LEVELS; level++) {
-		uint64_t base = wheel->tick >> (LEVEL_BITS * level), start_ns;
-
-		/* The current slot was moved down already: if set, it is a rotation away. */
-		bits = rotated(wheel->occupied[level], ((unsigned)base + 1) & SLOT_MASK);
-		if (!bits)
-			continue;
-		start_ns = (base + 1 + (unsigned)__builtin_ctzll(bits))
-			   << (LEVEL_BITS * level + TICK_SHIFT);
-		if (start_ns < next_ns)
-			next_ns = start_ns;
-	}
+	if (wheel->due)
+		return wheel->due->at_ns;
+	if (event == NO_EVENT)
+		return TIMER_NEVER;
+	if (level > 0)
+		return event << TICK_SHIFT;
+	for (struct timer *timer = wheel->slots[0][tick_digit(event, 0)]; timer;
+	     timer = timer->next)
+		if (timer->at_ns < next_ns)
+			next_ns = timer->at_ns;
 	return next_ns;
 }

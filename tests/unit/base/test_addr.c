@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <sys/socket.h>
+
+#include "base/addr.h"
+#include "support/check.h"
+
+static const struct {
+	const char *text;
+	const char *want; /* as addr_format says it; NULL: refused */
+} rows[] = {
+	{"192.0.2.1:7000", "192.0.2.1:7000"},
+	{"0.0.0.0:0", "0.0.0.0:0"},
+	{"[2001:db8::1]:7000", "[2001:db8::1]:7000"},
+	{"[2001:DB8:0:0:0:0:0:1]:65535", "[2001:db8::1]:65535"},
+	{"[fe80::1%3]:7000", "[fe80::1%3]:7000"},
+	{"[fe80::1%4294967295]:1", "[fe80::1%4294967295]:1"},
+	{"[::ffff:192.0.2.1]:7000", "192.0.2.1:7000"},
+	{"[::]:1", "[::]:1"},
+	{"", NULL},
+	{":", NULL},
+	{":7000", NULL},
+	{"[", NULL},
+	{"[]:1", NULL},
+	{"[:1", NULL},
+	{"]:1", NULL},
+	{"192.0.2.1", NULL},
+	{"192.0.2.1:", NULL},
+	{"192.0.2.1:65536", NULL},
+	{"192.0.2.1:070", NULL},
+	{"192.0.2.1: 70", NULL},
+	{"192.0.2.1:-1", NULL},
+	{"192.0.2.1:18446744073709551617", NULL},
+	{"192.0.2:70", NULL},
+	{"[192.0.2.1]:70", NULL},
+	{"2001:db8::1:7000", NULL},
+	{"[2001:db8::1]7000", NULL},
+	{"[2001:db8::1%3]:7000", NULL}, /* only link-local addresses have a scope */
+	{"[fe80::1%0]:7000", NULL},
+	{"[fe80::1%4294967296]:7000", NULL},
+	{"[fe80::1%eth0]:7000", NULL},
+	{"example.org:7000", NULL},
+	{"[0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000]:1",
+	 NULL},
+};
+
+static void test_text_is_parsed_to_one_spelling_or_refused(void)
+{
+	char text[ADDR_TEXT_CAP];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct addr addr = {.port = 9}, again;
+
+		if (addr_parse(rows[i].text, &addr) < 0) {
+			CHECK_EQ(addr.port, 9);
+			CHECK_STR(rows[i].want ? rows[i].text : "", "");
+			continue;
+		}
+		CHECK_STR(addr_format(&addr, text), rows[i].want ? rows[i].want : "refused");
+		CHECK_EQ(addr_parse(text, &again), 0);
+		CHECK(addr_equal(&addr, &again));
+	}
+}
+
+static void test_sockaddr_round_trip_keeps_every_accepted_address(void)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct sockaddr_storage sa;
+		struct addr addr, again;
+
+		if (addr_parse(rows[i].text, &addr) < 0)
+			continue;
+		CHECK(addr_to_sockaddr(&addr, &sa) > 0);
+		CHECK_EQ(addr_from_sockaddr((struct sockaddr *)&sa, &again), 0);
+		CHECK(addr_equal(&addr, &again));
+	}
+}
+
+static void test_foreign_families_are_refused(void)
+{
+	struct sockaddr sa = {.sa_family = AF_UNIX};
+	struct addr addr;
+
+	CHECK_EQ(addr_from_sockaddr(&sa, &addr), WEFT_EMALFORMED);
+}
+
+static void test_kinds_of_addresses_are_told_apart(void)
+{
+	static const struct {
+		const char *text;
+		bool loopback, wildcard, link_local;
+	} kinds[] = {
+		{"127.9.9.9:1", true, false, false},   {"128.0.0.1:1", false, false, false},
+		{"[::1]:1", true, false, false},       {"[::2]:1", false, false, false},
+		{"0.0.0.0:1", false, true, false},     {"[::]:1", false, true, false},
+		{"169.254.1.1:1", false, false, true}, {"[febf::1]:1", false, false, true},
+		{"[fec0::1]:1", false, false, false},
+	};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct addr addr;
+
+		CHECK_EQ(addr_parse(kinds[i].text, &addr), 0);
+		CHECK_EQ(addr_is_loopback(&addr), kinds[i].loopback);
+		CHECK_EQ(addr_is_wildcard(&addr), kinds[i].wildcard);
+		CHECK_EQ(addr_is_link_local(&addr), kinds[i].link_local);
+	}
+}
+
+static void test_a_prefix_key_keeps_the_prefix_alone(void)
+{
+	static const struct {
+		const char *text;
+		unsigned prefix_len;
+		const char *want;
+	} keys[] = {
+		{"192.0.2.255:7000", 24, "192.0.2.0:0"},
+		{"192.0.2.255:7000", 25, "192.0.2.128:0"},
+		{"192.0.2.255:7000", 32, "192.0.2.255:0"},
+		{"192.0.2.255:7000", 0, "0.0.0.0:0"},
+		{"[2001:db8:ffff:ffff:ffff::1]:9", 64, "[2001:db8:ffff:ffff::]:0"},
+		{"[2001:db8:ffff:ffff:ffff::1]:9", 47, "[2001:db8:fffe::]:0"},
+		{"[fe80::1%3]:9", 128, "[fe80::1]:0"},
+	};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		char text[ADDR_TEXT_CAP];
+		struct addr addr, key;
+
+		CHECK_EQ(addr_parse(keys[i].text, &addr), 0);
+		key = addr_prefix_key(&addr, keys[i].prefix_len);
+		CHECK_STR(addr_format(&key, text), keys[i].want);
+	}
+}
+
+int main(void)
+{
+	RUN(test_text_is_parsed_to_one_spelling_or_refused);
+	RUN(test_sockaddr_round_trip_keeps_every_accepted_address);
+	RUN(test_foreign_families_are_refused);
+	RUN(test_kinds_of_addresses_are_told_apart);
+	RUN(test_a_prefix_key_keeps_the_prefix_alone);
+	return check_done();
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/random.h"
+#include "support/check.h"
+
+/* First outputs for seed 42 by Blackman and Vigna's reference code (splitmix64.c, xoshiro256starstar.c). */
+static const uint64_t seed_42[] = {0x15780b2e0c2ec716ull, 0x6104d9866d113a7eull,
+				   0xae17533239e499a1ull, 0xecb8ad4703b360a1ull};
+
+static void test_the_seeded_stream_is_xoshiro256starstar(void)
+{
+	struct random random;
+
+	random_init_seeded(&random, 42);
+	for (size_t i = 0; i < sizeof(seed_42) / sizeof(seed_42[0]); i++)
+		CHECK_EQ(random_u64(&random), seed_42[i]);
+}
+
+static void test_below_stays_below_and_reaches_every_value(void)
+{
+	struct random random;
+
+	random_init_seeded(&random, 1);
+	for (uint64_t bound = 1; bound < 40; bound++) {
+		uint64_t seen = 0;
+
+		for (unsigned i = 0; i < 2000; i++) {
+			uint64_t value = random_below(&random, bound);
+
+			CHECK(value < bound);
+			seen |= 1ull << value;
+		}
+		CHECK_EQ(seen, (1ull << bound) - 1);
+	}
+	CHECK(random_below(&random, UINT64_MAX) < UINT64_MAX);
+}
+
+static void test_the_system_fills_every_byte(void)
+{
+	uint8_t bytes[600], seen[600] = {0};
+	struct random random;
+
+	random_init_system(&random);
+	for (unsigned round = 0; round < 16; round++) {
+		memset(bytes, 0, sizeof(bytes));
+		random_fill(&random, bytes, sizeof(bytes));
+		for (size_t i = 0; i < sizeof(bytes); i++)
+			seen[i] |= bytes[i];
+	}
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		CHECK(seen[i] != 0);
+}
+
+int main(void)
+{
+	RUN(test_the_seeded_stream_is_xoshiro256starstar);
+	RUN(test_below_stays_below_and_reaches_every_value);
+	RUN(test_the_system_fills_every_byte);
+	return check_done();
+}
