@@ -4,15 +4,17 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "codec/utf8.h"
+
 struct ini_state {
-	char section[INI_LINE_LEN_MAX];
-	char text[INI_LINE_LEN_MAX]; /* the line being read; key and value point into it */
+	char section[INI_LINE_LEN_MAX + 1];
+	char text[INI_LINE_LEN_MAX + 1]; /* the line being read; key and value point into it */
 	unsigned number;
 };
 
 static bool is_blank(char c)
 {
-	return c == ' ' || c == '\t' || c == '\r';
+	return c == ' ' || c == '\t';
 }
 
 static char *trimmed(char *text)
@@ -27,14 +29,13 @@ static char *trimmed(char *text)
 	return text;
 }
 
-/* UTF-8 may pass; control characters, NUL among them, may not. */
-static bool is_text(const char *line, size_t len)
+/* No control characters, NUL among them; a tab may stand for a blank. */
+static bool line_is_text(const char *line, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		if (((unsigned char)line[i] < 0x20 && line[i] != '\t' && line[i] != '\r') ||
-		    line[i] == 0x7f)
+		if (((unsigned char)line[i] < 0x20 && line[i] != '\t') || line[i] == 0x7f)
 			return false;
-	return true;
+	return utf8_is_valid(line, len);
 }
 
 static int section_enter(struct ini_state *state, char *line)
@@ -52,7 +53,7 @@ static int line_parse(struct ini_state *state, ini_line_fn on_line, void *ctx)
 {
 	char *line = trimmed(state->text);
 	char *equals = strchr(line, '=');
-	struct ini_line parsed = { .section = state->section, .number = state->number };
+	struct ini_line parsed = {.section = state->section, .number = state->number};
 
 	if (line[0] == '\0' || line[0] == '#' || line[0] == ';')
 		return 0;
@@ -66,28 +67,36 @@ static int line_parse(struct ini_state *state, ini_line_fn on_line, void *ctx)
 	return parsed.key[0] ? on_line(ctx, &parsed) : WEFT_EMALFORMED;
 }
 
+/* The line without its end becomes state->text. */
+static int line_take(struct ini_state *state, const char *line, size_t len)
+{
+	if (len > 0 && line[len - 1] == '\r')
+		len--;
+	if (len > INI_LINE_LEN_MAX)
+		return WEFT_ETOOLARGE;
+	if (!line_is_text(line, len))
+		return WEFT_EMALFORMED;
+	memcpy(state->text, line, len);
+	state->text[len] = '\0';
+	return 0;
+}
+
 int ini_parse(const char *text, size_t len, ini_line_fn on_line, void *ctx,
 	      unsigned *out_line_number)
 {
-	struct ini_state state = { .number = 0 };
-	const char *end = text + len;
+	struct ini_state state = {.number = 0};
+	size_t off = 0;
 	int err = 0;
 
-	while (text < end && err == 0) {
-		const char *newline = memchr(text, '\n', (size_t)(end - text));
-		size_t line_len = (size_t)((newline ? newline : end) - text);
+	while (off < len && err == 0) {
+		const char *newline = memchr(text + off, '\n', len - off);
+		size_t line_len = newline ? (size_t)(newline - text) - off : len - off;
 
 		state.number++;
-		if (line_len >= sizeof(state.text)) {
-			err = WEFT_ETOOLARGE;
-		} else if (!is_text(text, line_len)) {
-			err = WEFT_EMALFORMED;
-		} else {
-			memcpy(state.text, text, line_len);
-			state.text[line_len] = '\0';
+		err = line_take(&state, text + off, line_len);
+		if (err == 0)
 			err = line_parse(&state, on_line, ctx);
-		}
-		text += line_len + 1;
+		off += line_len + 1;
 	}
 	if (err)
 		*out_line_number = state.number;

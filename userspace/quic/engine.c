@@ -24,7 +24,6 @@
 #include "quic/engine.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
