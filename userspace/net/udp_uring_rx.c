@@ -15,7 +15,9 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 #include "net/udp_socket.h"
@@ -46,6 +48,7 @@ struct udp_uring_rx {
 	struct msghdr layout; /* lengths of name and control in every buffer */
 	unsigned armed_set;   /* sockets with a receive under way, by bit */
 	bool is_enabled;
+	int wake_fd; /* eventfd: completions or task work wait */
 	uint16_t train_buffer;
 	uint16_t lent_cnt;
 	uint16_t lent[RX_BUFFER_CNT];
@@ -151,6 +154,21 @@ static bool rx_next_train(struct udp_uring_rx *rx)
 	return false;
 }
 
+/*
+ * The ring's own descriptor does not become readable for deferred task
+ * work when somebody else than io_uring_enter waits (seen on Linux 6.18),
+ * so waiting is by an eventfd. It is cleared only on the way to sleep and
+ * before the last look, so a busy worker pays no call for it.
+ */
+static bool rx_last_look(struct udp_uring_rx *rx)
+{
+	uint64_t count;
+
+	if (read(rx->wake_fd, &count, sizeof(count)) < 0)
+		return false;
+	return rx_next_train(rx);
+}
+
 static unsigned udp_uring_burst(struct packet_rx *base, struct dgram *out_dgrams, unsigned cap)
 {
 	struct udp_uring_rx *rx = (struct udp_uring_rx *)base;
@@ -164,7 +182,8 @@ static unsigned udp_uring_burst(struct packet_rx *base, struct dgram *out_dgrams
 	rx_provide(rx, rx->lent, rx->lent_cnt);
 	rx->lent_cnt = 0;
 	rx_arm(rx);
-	while (cnt < cap && (rx->train.len || rx_next_train(rx))) {
+	while (cnt < cap && (rx->train.len || rx_next_train(rx) ||
+			     (cnt == 0 && rx_last_look(rx)))) {
 		cnt += udp_train_take(&rx->train, out_dgrams + cnt, cap - cnt);
 		if (!rx->train.len)
 			rx->lent[rx->lent_cnt++] = rx->train_buffer;
@@ -199,6 +218,7 @@ static void udp_uring_rx_close(struct packet_rx *base)
 	rx->sockets->await_writable = NULL;
 	io_uring_free_buf_ring(&rx->ring, rx->buffer_ring, RX_BUFFER_CNT, RX_GROUP);
 	io_uring_queue_exit(&rx->ring);
+	close(rx->wake_fd);
 	udp_sockets_release(rx->sockets);
 	munmap(rx->buffers, RX_BUFFERS_LEN);
 	free(rx);
@@ -228,6 +248,11 @@ int udp_uring_rx_new(struct udp_sockets *sockets, struct packet_rx **out_rx)
 	err = io_uring_queue_init_params(2 * UDP_SOCKET_CNT_MAX, &rx->ring, &params);
 	if (err < 0)
 		goto unmap_buffers;
+	rx->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (rx->wake_fd < 0 || io_uring_register_eventfd(&rx->ring, rx->wake_fd) < 0) {
+		err = -errno;
+		goto exit_ring;
+	}
 	rx->buffer_ring = io_uring_setup_buf_ring(&rx->ring, RX_BUFFER_CNT, RX_GROUP, 0, &err);
 	if (!rx->buffer_ring)
 		goto exit_ring;
@@ -241,11 +266,13 @@ int udp_uring_rx_new(struct udp_sockets *sockets, struct packet_rx **out_rx)
 	sockets->rx = &rx->base;
 	rx->base.ops = &udp_uring_rx_ops;
 	rx->base.backend = "udp/io_uring";
-	rx->base.fd = rx->ring.ring_fd;
+	rx->base.fd = rx->wake_fd;
 	*out_rx = &rx->base;
 	return 0;
 exit_ring:
 	io_uring_queue_exit(&rx->ring);
+	if (rx->wake_fd >= 0)
+		close(rx->wake_fd);
 unmap_buffers:
 	munmap(rx->buffers, RX_BUFFERS_LEN);
 free_rx:
