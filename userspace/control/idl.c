@@ -115,7 +115,8 @@ static bool accept_word(struct idl_parser *p, const char *word)
 	size_t len = strlen(word);
 
 	skip_space(p);
-	return !is_name_char(p->pos[len]) && accept_token(p, word);
+	return strncmp(p->pos, word, len) == 0 && !is_name_char(p->pos[len]) &&
+	       accept_token(p, word);
 }
 
 static const struct idl_type *parse_type(struct idl_parser *p);
