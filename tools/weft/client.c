@@ -189,7 +189,7 @@ static const struct {
 	int status;
 } error_statuses[] = {
 	{INTERFACE ".Failed", STATUS_FAILED},
-	{INTERFACE ".Invalid", STATUS_USAGE},
+	{INTERFACE ".Invalid", STATUS_FAILED},
 	{INTERFACE ".NotFound", STATUS_NOT_FOUND},
 	{INTERFACE ".Refused", STATUS_REFUSED},
 	{INTERFACE ".Timeout", STATUS_TIMEOUT},

@@ -32,10 +32,14 @@ char *message_new(const char *error, json_t *parameters, bool continues, size_t 
 	return text;
 }
 
-/* Which of the interface's errors a code is, and its name for people who search. */
+/*
+ * Which of the interface's errors a code is, and its name for people who
+ * search. What the kernel said (-errno) is Failed: a missing folder on the
+ * way to a target is not what NotFound means.
+ */
 static const struct error_class {
 	int err;
-	const char *symbol; /* NULL: as libc names it */
+	const char *symbol;
 	const char *error;
 } error_classes[] = {
 	{WEFT_EFULL, "WEFT_EFULL", "Refused"},
@@ -56,15 +60,6 @@ static const struct error_class {
 	{WEFT_EBUSY, "WEFT_EBUSY", "Refused"},
 	{WEFT_EUNSAFE, "WEFT_EUNSAFE", "Refused"},
 	{WEFT_EUNREACHABLE, "WEFT_EUNREACHABLE", "Timeout"},
-	{-ENOENT, NULL, "NotFound"},
-	{-EACCES, NULL, "Refused"},
-	{-EPERM, NULL, "Refused"},
-	{-EROFS, NULL, "Refused"},
-	{-EEXIST, NULL, "Refused"},
-	{-EINVAL, NULL, "Invalid"},
-	{-ENOTDIR, NULL, "Invalid"},
-	{-ENAMETOOLONG, NULL, "Invalid"},
-	{-ETIMEDOUT, NULL, "Timeout"},
 };
 
 static struct error_class error_class_of(int err)

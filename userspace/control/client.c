@@ -18,8 +18,9 @@
 
 #define CLIENT_STALL_NS	    (30 * NS_PER_S)
 #define CLIENT_DRAIN_NS	    (2 * NS_PER_S)
-#define CLIENT_READ_MAX	    (256 * 1024) /* bytes of one turn */
-#define CLIENT_BACKLOG_LOW  (64 * 1024)	 /* replies waiting beyond which no request runs */
+#define CLIENT_DRAIN_MAX    (16 * 1024 * 1024) /* bytes thrown away, so that the error is read */
+#define CLIENT_READ_MAX	    (256 * 1024)       /* bytes of one turn */
+#define CLIENT_BACKLOG_LOW  (64 * 1024)	       /* replies waiting beyond which no request runs */
 #define CLIENT_OUT_CAP_MIN  4096
 #define CLIENT_OUT_CAP_KEEP 65536 /* an empty buffer larger than this is given back */
 
@@ -226,6 +227,11 @@ static ssize_t client_recv(struct control_client *client)
 		return -1;
 	}
 	n = recv(client->watch.fd, room, cap, MSG_DONTWAIT);
+	if (n > 0 && room == scratch) {
+		client->drained_len += (size_t)n;
+		if (client->drained_len > CLIENT_DRAIN_MAX)
+			client_break(client);
+	}
 	if (n > 0 && room != scratch) {
 		request_commit(&client->splitter, (size_t)n);
 		client->progress_ns = client->control->now_ns;

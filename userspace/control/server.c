@@ -35,7 +35,7 @@ void control_config_defaults(struct control_config *config)
 		.mode = 0600,
 		.client_cap = 64,
 		.request_len_max = 64 * 1024,
-		.output_len_max = 4 * 1024 * 1024,
+		.output_len_max = 1024 * 1024,
 		.request_rate_per_s = 1000,
 		.operate_gid = UINT32_MAX,
 		.view_gid = UINT32_MAX,

@@ -43,6 +43,7 @@ struct control_client {
 	uint64_t credit_at_ns;
 	uint64_t progress_ns; /* when a byte last moved */
 	uint64_t drain_until_ns;
+	size_t drained_len;
 	char *out;
 	size_t out_begin, out_end, out_cap;
 };

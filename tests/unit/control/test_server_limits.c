@@ -86,9 +86,21 @@ static void test_an_endless_request_is_swallowed_but_not_kept(void)
 		turn(0);
 	}
 	CHECK(strstr(hear(fd), "WEFT_ETOOLARGE"));
-	/* Who goes on after two seconds is cut off. */
+	/* Who goes on after two seconds is cut off, and who sends ever more too. */
 	turn(3 * NS_PER_S);
 	CHECK(send(fd, block, 1, MSG_NOSIGNAL) < 0);
+	close(fd);
+	fd = dial();
+	for (sent_len = 0; sent_len < (100u << 20);) {
+		ssize_t n = send(fd, block, sizeof(block), MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n < 0 && errno != EAGAIN)
+			break;
+		sent_len += n > 0 ? (size_t)n : 0;
+		turn(0);
+	}
+	CHECK(sent_len < (18u << 20));
+	CHECK(strstr(hear(fd), "WEFT_ETOOLARGE"));
 	close(fd);
 	rig_close();
 }
