@@ -8,11 +8,11 @@
 #include "codec/cbor.h"
 #include "support/check.h"
 
-static uint8_t id[32] = { 1, 2, 3 };
+static uint8_t id[32] = {1, 2, 3};
 
 static int add(struct manifest_builder *b, const char *path, uint64_t size)
 {
-	struct manifest_item item = { id, size, path, strlen(path) };
+	struct manifest_item item = {id, size, path, strlen(path)};
 
 	return manifest_builder_add_item(b, &item);
 }
@@ -34,8 +34,11 @@ static void test_what_was_built_is_read_back(void)
 	static const struct {
 		const char *path;
 		uint64_t size;
-	} want[] = { { "a", 0 },	       { "b/c/d.txt", 1 },	{ "b/c.txt", 262144 },
-		     { "b.txt", 262145 }, { "\xc3\xa9", 1ull << 40 } };
+	} want[] = {{"a", 0},
+		    {"b/c/d.txt", 1},
+		    {"b/c.txt", 262144},
+		    {"b.txt", 262145},
+		    {"\xc3\xa9", 1ull << 40}};
 	struct manifest_builder *b = sample_builder();
 	struct manifest *m;
 	const uint8_t *bytes;
@@ -101,7 +104,7 @@ static void test_a_byte_more_is_refused(void)
 
 static void test_parts_make_a_root(void)
 {
-	struct manifest_part part = { id, 3000, 1000, 77 };
+	struct manifest_part part = {id, 3000, 1000, 77};
 	struct manifest_builder *b;
 	struct manifest *m;
 	const uint8_t *bytes;
@@ -199,20 +202,46 @@ static void test_unsafe_paths_are_known(void)
 		const char *path;
 		bool safe;
 	} rows[] = {
-		{ "a", true },		{ "a/b", true },	 { "a b", true },
-		{ "...", true },	{ "a/.hidden", true },	 { ".weft", true },
-		{ "\xc3\xa9", true },	{ "a\\b", true },	 { "\xf4\x8f\xbf\xbf", true },
-		{ "c:", true },		{ "CON", true },	 { "\xc2\xa0", true },
-		{ "", false },		{ "/", false },		 { "/a", false },
-		{ "a/", false },	{ "a//b", false },	 { ".", false },
-		{ "..", false },	{ "../a", false },	 { "a/..", false },
-		{ "a/../b", false },	{ "a/.", false },	 { "./a", false },
-		{ "a\nb", false },	{ "a\x7f", false },	 { "\x01", false },
-		{ "\xc2\x85", false },	{ "\xff", false },	 { "\xc3", false },
-		{ "\xed\xa0\x80", false }, { "\xf4\x90\x80\x80", false }, { "\xc0\xaf", false },
-		{ ".weft-x", false },	{ "a/.weft-part", false }, { ".weft-", false },
-		{ name_255, true },	{ name_256, false },
-		{ path_4096, true },	{ path_4097, false },
+		{"a", true},
+		{"a/b", true},
+		{"a b", true},
+		{"...", true},
+		{"a/.hidden", true},
+		{".weft", true},
+		{"\xc3\xa9", true},
+		{"a\\b", true},
+		{"\xf4\x8f\xbf\xbf", true},
+		{"c:", true},
+		{"CON", true},
+		{"\xc2\xa0", true},
+		{"", false},
+		{"/", false},
+		{"/a", false},
+		{"a/", false},
+		{"a//b", false},
+		{".", false},
+		{"..", false},
+		{"../a", false},
+		{"a/..", false},
+		{"a/../b", false},
+		{"a/.", false},
+		{"./a", false},
+		{"a\nb", false},
+		{"a\x7f", false},
+		{"\x01", false},
+		{"\xc2\x85", false},
+		{"\xff", false},
+		{"\xc3", false},
+		{"\xed\xa0\x80", false},
+		{"\xf4\x90\x80\x80", false},
+		{"\xc0\xaf", false},
+		{".weft-x", false},
+		{"a/.weft-part", false},
+		{".weft-", false},
+		{name_255, true},
+		{name_256, false},
+		{path_4096, true},
+		{path_4097, false},
 	};
 
 	memset(name_255, 'n', 255);
@@ -233,8 +262,8 @@ static void test_unsafe_paths_are_known(void)
 
 static void test_paths_order_by_their_parts(void)
 {
-	static const char *const ordered[] = { "a", "a/b", "a/b/c", "a/c", "a b", "a-", "a.b",
-					       "aa", "b", "\xc3\xa9" };
+	static const char *const ordered[] = {"a",  "a/b", "a/b/c", "a/c", "a b",
+					      "a-", "a.b", "aa",    "b",   "\xc3\xa9"};
 
 	for (size_t i = 0; i < 10; i++)
 		for (size_t k = 0; k < 10; k++) {
@@ -345,23 +374,23 @@ static void test_hostile_items_are_refused(void)
 		uint64_t size, chunk_cnt;
 		int want;
 	} rows[] = {
-		{ "a", NULL, 1, 1, 0 },
-		{ "a", "d/a", 1, 1, 0 },
-		{ "a", NULL, 0, 0, 0 },
-		{ "a", NULL, 0, 1, WEFT_EMALFORMED },
-		{ "a", NULL, 262145, 1, WEFT_EMALFORMED },
-		{ "a", NULL, 1ull << 62, 1ull << 44, 0 },
-		{ "a", NULL, (1ull << 62) + 1, (1ull << 44) + 1, WEFT_ETOOLARGE },
-		{ "a", "a", 1, 1, WEFT_EMALFORMED },
-		{ "a", "d/b", 1, 1, WEFT_EMALFORMED },
-		{ "a", "xa", 1, 1, WEFT_EMALFORMED },
-		{ "", "d/", 1, 1, WEFT_EUNSAFE },
-		{ "..", NULL, 1, 1, WEFT_EUNSAFE },
-		{ "a", "../a", 1, 1, WEFT_EUNSAFE },
-		{ "a", "/a", 1, 1, WEFT_EUNSAFE },
-		{ "a/b", NULL, 1, 1, WEFT_EUNSAFE },
-		{ "a/b", "c/a/b", 1, 1, WEFT_EUNSAFE },
-		{ ".weft-1", NULL, 1, 1, WEFT_EUNSAFE },
+		{"a", NULL, 1, 1, 0},
+		{"a", "d/a", 1, 1, 0},
+		{"a", NULL, 0, 0, 0},
+		{"a", NULL, 0, 1, WEFT_EMALFORMED},
+		{"a", NULL, 262145, 1, WEFT_EMALFORMED},
+		{"a", NULL, 1ull << 62, 1ull << 44, 0},
+		{"a", NULL, (1ull << 62) + 1, (1ull << 44) + 1, WEFT_ETOOLARGE},
+		{"a", "a", 1, 1, WEFT_EMALFORMED},
+		{"a", "d/b", 1, 1, WEFT_EMALFORMED},
+		{"a", "xa", 1, 1, WEFT_EMALFORMED},
+		{"", "d/", 1, 1, WEFT_EUNSAFE},
+		{"..", NULL, 1, 1, WEFT_EUNSAFE},
+		{"a", "../a", 1, 1, WEFT_EUNSAFE},
+		{"a", "/a", 1, 1, WEFT_EUNSAFE},
+		{"a/b", NULL, 1, 1, WEFT_EUNSAFE},
+		{"a/b", "c/a/b", 1, 1, WEFT_EUNSAFE},
+		{".weft-1", NULL, 1, 1, WEFT_EUNSAFE},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -375,13 +404,13 @@ static void test_a_path_is_used_once(void)
 		const char *first, *second;
 		int want;
 	} rows[] = {
-		{ "a", "b", 0 },
-		{ "a/b", "a.b", 0 },
-		{ "a", "a", WEFT_EMALFORMED },
-		{ "b", "a", WEFT_EMALFORMED },
-		{ "a", "a/b", WEFT_EMALFORMED },
-		{ "a.b", "a/b", WEFT_EMALFORMED },
-		{ "x/a", "x/a/b/c", WEFT_EMALFORMED },
+		{"a", "b", 0},
+		{"a/b", "a.b", 0},
+		{"a", "a", WEFT_EMALFORMED},
+		{"b", "a", WEFT_EMALFORMED},
+		{"a", "a/b", WEFT_EMALFORMED},
+		{"a.b", "a/b", WEFT_EMALFORMED},
+		{"x/a", "x/a/b/c", WEFT_EMALFORMED},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -473,8 +502,7 @@ static void test_a_manifest_too_long_is_refused(void)
 		craft_created();
 		craft_list(10, 0);
 		cbor_write_uint(&craft.w, 20);
-		cbor_write_bytes(&craft.w, pad,
-				 MANIFEST_LEN_MAX - writer_len(&craft.w) - 5 + more);
+		cbor_write_bytes(&craft.w, pad, MANIFEST_LEN_MAX - writer_len(&craft.w) - 5 + more);
 		CHECK_EQ(writer_len(&craft.w), MANIFEST_LEN_MAX + more);
 		CHECK_EQ(craft_parse(), more ? WEFT_ETOOLARGE : 0);
 	}
