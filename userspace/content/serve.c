@@ -14,6 +14,7 @@
 #include "content/serve.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,6 +34,8 @@
 /* Locations of one content that are looked at before it counts as absent. */
 #define LOCATIONS_MAX	 16u
 #define MANIFEST_BUFFERS 8u
+/* At shut-down: how long to wait for one ended job before looking again. */
+#define FREE_POLL_MS 20
 
 struct serve {
 	struct content *content;
@@ -40,11 +43,21 @@ struct serve {
 	struct arena arena;
 	struct pool calls;
 	uint8_t *manifest_buffers[MANIFEST_BUFFERS]; /* NULL: lent */
+	uint32_t job_cnt;			     /* out */
+	bool is_ended;				     /* freed with the last span that is lent */
 	uint64_t served_byte_cnt, served_chunk_cnt, refused_busy_cnt, changed_cnt;
 	struct serve_files files;
 };
 
 static void call_start(struct serve_call *call);
+
+static void serve_destroy(struct serve *serve)
+{
+	serve_files_fini(&serve->files);
+	chunk_buffers_fini(&serve->buffers);
+	arena_close(&serve->arena);
+	free(serve);
+}
 
 static const struct mesh_ops *mesh_ops(const struct serve *serve)
 {
@@ -83,6 +96,8 @@ static void call_free(struct serve_call *call)
 	else if (call->buffer)
 		chunk_buffers_release(&serve->buffers, call->buffer);
 	pool_release(&serve->calls, call);
+	if (serve->is_ended && serve->calls.used_cnt == 0)
+		serve_destroy(serve);
 }
 
 static void call_refuse(struct serve_call *call, enum mesh_code code, const char *text,
@@ -310,7 +325,10 @@ static void call_run(struct job *job)
 
 static void call_done(struct job *job)
 {
-	call_finish((struct serve_call *)job);
+	struct serve_call *call = (struct serve_call *)job;
+
+	call->serve->job_cnt--;
+	call_finish(call);
 }
 
 static void call_abandoned(void *arg)
@@ -374,6 +392,7 @@ static void call_submit(struct serve_call *call)
 		call_refuse_busy(call);
 		return;
 	}
+	call->serve->job_cnt++;
 	mesh_ops(call->serve)->abandoned(call->incoming, call_abandoned, call);
 }
 
@@ -497,14 +516,20 @@ int serve_new(struct content *content, struct serve **out_serve)
 	return 0;
 }
 
+/* Jobs come back; what is lent to streams is given back when those are freed, maybe later. */
 void serve_free(struct serve *serve)
 {
+	struct pollfd ready = {.events = POLLIN};
+
 	if (!serve)
 		return;
-	serve_files_fini(&serve->files);
-	chunk_buffers_fini(&serve->buffers);
-	arena_close(&serve->arena);
-	free(serve);
+	ready.fd = jobs_fd(serve->content->params.jobs);
+	while (serve->job_cnt > 0)
+		if (jobs_reap(serve->content->params.jobs) == 0)
+			(void)poll(&ready, ready.fd >= 0, FREE_POLL_MS);
+	serve->is_ended = true;
+	if (serve->calls.used_cnt == 0)
+		serve_destroy(serve);
 }
 
 struct chunk_buffers *serve_buffers(struct serve *serve)

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_TESTS_CONTENT_RIG_H
+#define WEFT_TESTS_CONTENT_RIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/jobs.h"
+#include "base/timer.h"
+#include "content/content.h"
+#include "store/store.h"
+#include "support/scratch.h"
+
+/*
+ * Two content objects in one process, one asking the other, over a mesh
+ * seam that carries requests in memory: time is virtual, stores and jobs
+ * run inline, so a run repeats exactly. Hooks make the way or the peer bad.
+ */
+#define DUO_A 0
+#define DUO_B 1
+
+struct mesh_request;
+struct duo;
+
+/* One answer on its way back; a hook may change it. */
+struct duo_answer {
+	unsigned request_type;
+	unsigned type;
+	uint8_t *payload; /* whole, in memory of the rig */
+	size_t len;
+	int err; /* not 0: the asker hears this instead */
+	enum mesh_code code;
+	uint64_t not_before_ns;
+	const uint8_t *actual_key;
+	uint64_t delay_ns;
+};
+
+struct mesh {
+	struct duo *duo;
+	unsigned idx;
+	mesh_handler_fn handlers[4];
+	void *handler_ctx[4];
+};
+
+struct duo_node {
+	struct duo *duo;
+	struct mesh mesh;
+	char state[SCRATCH_CAP];
+	uint8_t key[32];
+	struct store *store;
+	struct jobs *jobs;
+	struct timer_wheel timers;
+	struct content *content;
+	struct content_config config;
+	unsigned event_cnt[CONTENT_PEER_BAD + 1];
+};
+
+struct duo {
+	char dir[SCRATCH_CAP];
+	uint64_t now_ns;
+	struct duo_node nodes[2];
+	struct mesh_request *requests; /* under way, oldest first */
+	unsigned asked_cnt;	       /* requests in all */
+	unsigned asked_peak_cnt;
+	unsigned lent_cnt; /* answers whose spans were not given back */
+	void (*on_answer)(struct duo *duo, struct duo_answer *answer);
+	unsigned hook_cnt; /* for the hook's own use */
+	/* content_share_add's outcome */
+	bool share_is_done;
+	int share_err;
+	struct content_import import;
+};
+
+void duo_init(struct duo *duo);
+void duo_fini(struct duo *duo);
+void duo_node_open(struct duo *duo, unsigned idx);
+/* duo_node_close frees the node's objects in order; duo_node_kill as kill -9 would. */
+void duo_node_close(struct duo *duo, unsigned idx);
+void duo_node_kill(struct duo *duo, unsigned idx);
+/* duo_turn: one turn of both loops; time goes to the next thing due. False: nothing is due. */
+bool duo_turn(struct duo *duo);
+/* duo_share shares path on A and fills link. False with a printed reason. */
+bool duo_share(struct duo *duo, const char *path, struct link *link);
+/* duo_run turns until the get of B has ended or max turns passed. */
+const struct content_get *duo_run(struct duo *duo, uint64_t id, unsigned turn_max);
+/* duo_path: dir/name, in one of a few static buffers. */
+const char *duo_path(const struct duo *duo, const char *name);
+
+#endif
