@@ -16,20 +16,22 @@
 #define TIB	     (1024 * GIB)
 #define DAY_NS	     (86400 * NS_PER_S)
 
-#define TEXT(s, k, t, field, docs)                                                          \
-	{                                                                                   \
-		s, k, t, FIELD(field), 0, 0, sizeof(((struct node_config *)0)->field) - 1,  \
-			NULL, false, docs                                                   \
-	}
-#define NUMBER(s, k, t, field, low, high, docs)                          \
-	{                                                                \
-		s, k, t, FIELD(field), 0, low, high, NULL, false, docs \
-	}
-#define ADDRS(s, k, field, field_cnt, low, docs)                                        \
-	{                                                                               \
-		s, k, CONFIG_ADDRS, FIELD(field), offsetof(struct node_config, field_cnt), \
-			low, CONFIG_ADDRS_MAX, NULL, false, docs                        \
-	}
+#define TEXT(s, k, t, field, docs)                                                                 \
+	{s,    k,     t,   FIELD(field), 0, 0, sizeof(((struct node_config *)0)->field) - 1,       \
+	 NULL, false, docs}
+#define NUMBER(s, k, t, field, low, high, docs)                                                    \
+	{s, k, t, FIELD(field), 0, low, high, NULL, false, docs}
+#define ADDRS(s, k, field, field_cnt, low, docs)                                                   \
+	{s,                                                                                        \
+	 k,                                                                                        \
+	 CONFIG_ADDRS,                                                                             \
+	 FIELD(field),                                                                             \
+	 offsetof(struct node_config, field_cnt),                                                  \
+	 low,                                                                                      \
+	 CONFIG_ADDRS_MAX,                                                                         \
+	 NULL,                                                                                     \
+	 false,                                                                                    \
+	 docs}
 
 /* clang-format off */
 const struct config_key config_keys[] = {

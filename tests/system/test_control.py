@@ -1,0 +1,316 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The control socket and the command, as people and other programs use them."""
+import json
+import os
+import pathlib
+import pty
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+from lab import (FAILED, NOT_FOUND, OK, REFUSED, USAGE, WEFT, WEFTD, Skip, check, check_eq, run,
+                 wait_for)
+
+NODE = "net.weft.Node"
+
+
+def varlinkctl(*words):
+    if not shutil.which("varlinkctl"):
+        raise Skip("varlinkctl is not installed")
+    done = subprocess.run(["varlinkctl", *map(str, words)], capture_output=True, text=True,
+                          timeout=30, check=False)
+    check_eq(done.returncode, 0, f"varlinkctl {words}: {done.stderr}")
+    return done.stdout
+
+
+class Client:
+    """Varlink by hand, for what varlinkctl would not send."""
+
+    def __init__(self, daemon):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(20)
+        self.socket.connect(str(daemon.sock))
+        self.buffer = b""
+
+    def send(self, method, parameters=None, **flags):
+        call = {"method": method, "parameters": parameters or {}, **flags}
+        self.socket.sendall(json.dumps(call).encode() + b"\0")
+
+    def reply(self):
+        while b"\0" not in self.buffer:
+            data = self.socket.recv(65536)
+            check(data, "the daemon closed the connection")
+            self.buffer += data
+        text, self.buffer = self.buffer.split(b"\0", 1)
+        return json.loads(text)
+
+    def call(self, method, parameters=None):
+        self.send(method, parameters)
+        return self.reply()
+
+
+def on_terminal(*words):
+    """Runs weft on a terminal and gives what it showed."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen([WEFT, *map(str, words)], stdout=follower, stderr=follower,
+                               stdin=follower)
+    os.close(follower)
+    shown = b""
+    while True:
+        try:
+            data = os.read(leader, 65536)
+        except OSError:
+            break
+        if not data:
+            break
+        shown += data
+    process.wait()
+    os.close(leader)
+    return shown.decode().replace("\r\n", "\n")
+
+
+def test_varlinkctl_introspects_and_calls(lab):
+    a = lab.daemon("a").start()
+    check("weftd" in varlinkctl("info", a.sock), "info")
+    text = varlinkctl("introspect", a.sock, NODE)
+    check("method AddShare(" in text, text)
+    (lab.dir / "idl").write_text(text)
+    varlinkctl("validate-idl", lab.dir / "idl")
+    methods = re.findall(r"^method (\w+)", text, re.M)
+    check_eq(sorted(f"{NODE}.{name}" for name in methods),
+             sorted(varlinkctl("list-methods", a.sock, NODE).split()), "list-methods")
+    reply = json.loads(varlinkctl("call", a.sock, f"{NODE}.GetNodeId", "{}"))
+    check_eq(reply["node_id"], a.weft("node", "id").stdout.strip(), "node id")
+
+
+def test_varlinkctl_hears_more_than_one_reply(lab):
+    a = lab.daemon("a").start()
+    root = lab.folder("root", {f"{i}": 5 for i in range(20)})
+    out = varlinkctl("call", "--more", "--json=short", a.sock, f"{NODE}.AddShare",
+                     json.dumps({"path": str(root)}))
+    replies = [json.loads(line) for line in out.replace("\x1e", "").splitlines()]
+    check(len(replies) >= 2, out)
+    check(replies[-1]["link"].startswith("mesh:"), out)
+
+
+def test_every_method_answers_as_described(lab):
+    """The daemon checks each reply against the description and logs a difference."""
+    a = lab.daemon("a").start()
+    client = Client(a)
+    path = str(lab.folder("root", {"x": 1}))
+    share = client.call(f"{NODE}.AddShare", {"path": path})["parameters"]["share"]
+    me = client.call(f"{NODE}.GetNodeId")["parameters"]["node_id"]
+    calls = [("Status", {}), ("ListPeers", {}), ("ShowPeer", {"node_id": me}),
+             ("ConnectPeer", {"node_id": me, "addresses": [], "timeout_ms": 100}),
+             ("ListShares", {}), ("CancelImport", {"import_id": 99}),
+             ("Get", {"link": "mesh:x", "target": "/tmp/x"}), ("WatchGet", {"get_id": 99}),
+             ("ListGets", {}), ("CancelGet", {"get_id": 99}), ("ResumeGet", {"get_id": 99}),
+             ("WatchEvents", {}), ("ShowLimits", {}), ("ShowConfig", {}), ("ShowMemory", {}),
+             ("PlanGc", {}), ("RunGc", {}), ("CheckStore", {"repair": False}), ("Reload", {}),
+             ("RemoveShare", {"share": share["collection_id"]})]
+    for method, parameters in calls:
+        reply = client.call(f"{NODE}.{method}", parameters)
+        check(isinstance(reply.get("parameters"), dict), f"{method}: {reply}")
+    client.call(f"{NODE}.Shutdown")
+    check_eq(a.process.wait(20), 0, "exit of the daemon")
+    check("does not follow the interface" not in a.log_text(), a.log_text())
+
+
+def test_one_connection_answers_in_order(lab):
+    a = lab.daemon("a").start()
+    client = Client(a)
+    for _ in range(50):
+        client.send(f"{NODE}.GetNodeId")
+        client.send(f"{NODE}.Status", oneway=True)
+        client.send("org.varlink.service.GetInfo")
+    for _ in range(50):
+        check("node_id" in client.reply()["parameters"], "GetNodeId first")
+        check_eq(client.reply()["parameters"]["product"], "weftd", "GetInfo second")
+
+
+def test_a_pipe_gets_tabs_and_a_terminal_a_table(lab):
+    a = lab.daemon("a").start()
+    link = a.share(lab.folder("root", {"x": 3000}))
+    fields = a.weft("share", "list").stdout.rstrip("\n").split("\t")
+    check_eq(len(fields), 8, f"fields {fields}")
+    check_eq((fields[1], fields[2], fields[5], fields[7]), ("1", "3000", "root", link), "fields")
+    shown = on_terminal("-s", a.sock, "share", "list")
+    check(shown.startswith("COLLECTION") and "2.9 KiB" in shown and "\t" not in shown, shown)
+    check_eq(a.json("share", "list")["shares"][0]["link"], link, "--json")
+
+
+def test_sharing_tells_the_link_alone_or_a_story(lab):
+    a = lab.daemon("a").start()
+    root = lab.folder("root", {"x": 10, "y/z": 20})
+    (root / "ln").symlink_to("x")
+    done = a.weft("share", "add", root, "--title", "a b")
+    check(re.fullmatch(r"mesh:[a-z0-9]+\n", done.stdout), done.stdout)
+    check("skipped 1 symbolic links" in done.stderr, done.stderr)
+    shown = on_terminal("-s", a.sock, "share", "add", root, "--title", "a b")
+    check("weft get 'mesh:" in shown and '"a b": 2 files, 30 B' in shown, shown)
+    check_eq(a.weft("share", "remove", done.stdout.strip()).returncode, OK, "remove by link")
+    check_eq(a.weft("share", "remove", done.stdout.strip()).returncode, NOT_FOUND, "remove again")
+    check_eq(a.weft("share", "add", lab.dir / "none").returncode, NOT_FOUND, "no such folder")
+    check_eq(a.weft("share", "cancel", 99).returncode, NOT_FOUND, "cancel of none")
+
+
+def test_names_from_afar_cannot_steer_a_terminal(lab):
+    a = lab.daemon("a").start()
+    root = lab.folder("\x1b[31mred\u009b\ttab", {"x": 10})
+    shown = on_terminal("-s", a.sock, "share", "add", root)
+    check("?[31mred" in shown, repr(shown))
+    check("\x1b[31m" not in shown and "\u009b" not in shown, repr(shown))
+
+
+def test_ctrl_c_cancels_an_import(lab):
+    a = lab.daemon("a").start()
+    root = lab.dir / "big"
+    root.mkdir()
+    with open(root / "holes", "wb") as file:
+        file.truncate(64 << 30)
+    adding = a.weft_popen("share", "add", root)
+    wait_for(lambda: a.json("share", "list")["imports"], "the import is listed")
+    adding.send_signal(signal.SIGINT)
+    _, err = adding.communicate(timeout=20)
+    check_eq(adding.returncode, 130, f"exit: {err}")
+    check("import cancelled" in err, err)
+    wait_for(lambda: not a.json("share", "list")["imports"], "the import is gone")
+    check_eq(a.json("share", "list")["shares"], [], "shares")
+
+
+def test_events_are_numbered(lab):
+    a = lab.daemon("a").start()
+    a.share(lab.folder("root", {"x": 10}))
+    watch = a.weft_popen("event", "watch", "--since", "1")
+    first = watch.stdout.readline().rstrip("\n").split("\t")
+    check_eq((first[0], len(first)), ("1", 4), f"first event {first}")
+    json.loads(first[3])
+    watch.send_signal(signal.SIGINT)
+    watch.communicate(timeout=20)
+    done = subprocess.Popen([WEFT, "-s", str(a.sock), "event", "watch", "--json"],
+                            stdout=subprocess.PIPE, text=True)
+    wait_for(lambda: a.json("status")["counters"]["control.call_cnt"] > 3, "the watch")
+    a.share(lab.folder("other", {"x": 11}))
+    check(json.loads(done.stdout.readline())["event"]["seq"] > 1, "seq")
+    done.kill()
+    done.communicate()
+
+
+def test_sighup_applies_what_is_live(lab):
+    a = lab.daemon("a", config="[log]\nlevel = info\n").start()
+    a.conf.write_text("[log]\nlevel = debug\n[quic]\nconn_cap = 99\n")
+    os.kill(a.pid(), signal.SIGHUP)
+    wait_for(lambda: "quic.conn_cap waits for a restart" in a.log_text(), "the reload")
+    check("log.level applied" in a.log_text(), a.log_text())
+    check("log\tlevel\tdebug" in a.weft("config", "show").stdout, "config show")
+    a.conf.write_text("[log]\nlevle = info\n")
+    done = a.weft("daemon", "reload")
+    check(done.returncode == FAILED and "levle" in done.stderr, done.stderr)
+    check("log\tlevel\tdebug" in a.weft("config", "show").stdout, "after a bad reload")
+
+
+def test_sigterm_ends_it_and_takes_the_socket_away(lab):
+    a = lab.daemon("a").start()
+    check_eq(a.stop(), 0, "exit")
+    check(not a.sock.exists(), "the socket file stays")
+
+
+def test_the_service_manager_is_told(lab):
+    a = lab.daemon("a")
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.settimeout(20)
+    manager.bind(str(lab.dir / "notify"))
+    a.start(wrap=["env", f"NOTIFY_SOCKET={lab.dir}/notify", "WATCHDOG_USEC=200000"])
+    heard = []
+    while not (any("READY=1" in text for text in heard) and "WATCHDOG=1" in heard):
+        heard.append(manager.recv(4096).decode())
+    os.kill(a.pid(), signal.SIGHUP)
+    while not heard[-1].startswith("RELOADING=1\nMONOTONIC_USEC="):
+        heard.append(manager.recv(4096).decode())
+    a.stop()
+    while not heard[-1].startswith("STOPPING=1"):
+        heard.append(manager.recv(4096).decode())
+
+
+def test_the_configuration_prints_and_reads_back(lab):
+    conf = lab.dir / "weft.conf"
+    conf.write_text("[quic]\nconn_cap = 77\n[node]\nlisten = 127.0.0.1:7123\n")
+
+    def printed(file):
+        done = subprocess.run([WEFTD, "--config", str(file), "--print-config"], check=True,
+                              capture_output=True, text=True)
+        return done.stdout
+
+    first = printed(conf)
+    (lab.dir / "again.conf").write_text(first)
+    values = [line for line in first.splitlines() if not line.startswith("# From:")]
+    again = [line for line in printed(lab.dir / "again.conf").splitlines()
+             if not line.startswith("# From:")]
+    check_eq(again, values, "printed again")
+    check("conn_cap = 77" in values, first)
+    check(f"# From: {conf}:2" in first, first)
+
+
+def test_weftd_says_what_its_options_lack(lab):
+    for words, said in ((["--sate", "x"], "did you mean --state?"), (["--state"], "takes a value"),
+                        (["--listen", "nowhere"], "ADDRESS:PORT"), (["x"], "no arguments"),
+                        (["--set", "quic.conn_kap=1"], "conn_cap"),
+                        (["--set", "conn_cap"], "SECTION.KEY=VALUE")):
+        done = subprocess.run([WEFTD, "--check-config", *words], capture_output=True, text=True,
+                              check=False)
+        check_eq(done.returncode, 2, f"{words}: {done.stderr}")
+        check(said in done.stderr, f"{words}: {done.stderr}")
+    done = subprocess.run([WEFTD, "--plan"], capture_output=True, text=True, check=True)
+    check("in all, at worst" in done.stdout, done.stdout)
+
+
+def test_weft_says_what_was_meant(lab):
+    for words, said in ((["shar"], "weft share"), (["share", "ad"], "weft share add"),
+                        (["get", "lst"], "weft get list"), (["limit", "show"], "weft limits"),
+                        (["share", "add"], "DIR is missing"),
+                        (["status", "x"], "one argument too many"),
+                        (["get", "mesh:x", "--too", "/"], "did you mean --to?"),
+                        (["get", "mesh:x"], "--to DIR is missing"),
+                        (["get", "mesh:x", "--to", "/", "--range", "9-3"], "not a range"),
+                        (["get", "cancel", "x"], "not the number of a get"),
+                        (["event", "watch", "--since"], "--since takes N")):
+        done = subprocess.run([WEFT, *words], capture_output=True, text=True, check=False)
+        check_eq(done.returncode, USAGE, f"{words}: {done.stderr}")
+        check(said in done.stderr, f"{words}: {done.stderr}")
+
+
+def test_a_stranger_is_refused(lab):
+    if os.geteuid() != 0:
+        raise Skip("becoming another user needs root")
+    a = lab.daemon("a", config="[control]\nview_group = 4002\n").start()
+    os.chmod(lab.dir, 0o755)
+    shutil.copy(WEFT, lab.dir / "weft")
+
+    def as_group(gid, *words):
+        return subprocess.run([str(lab.dir / "weft"), "-s", str(a.sock), *words], user=65534,
+                              group=gid, extra_groups=[], capture_output=True, text=True,
+                              check=False)
+
+    check_eq(as_group(4001, "status").returncode, REFUSED, "a stranger")
+    check_eq(as_group(4002, "status").returncode, OK, "a viewer")
+    done = as_group(4002, "daemon", "stop")
+    check(done.returncode == REFUSED and "operate group" in done.stderr, done.stderr)
+
+
+def test_the_key_is_told_to_nobody(lab):
+    a = lab.daemon("a", config="[log]\nlevel = debug\n").start()
+    a.share(lab.folder("root", {"x": 10}))
+    seed = (a.state / "node.key").read_bytes()[9:41]
+    told = a.log_text().encode()
+    for words in (("status",), ("config", "show"), ("memory", "show"), ("peer", "list")):
+        told += a.weft(*words, "--json").stdout.encode()
+    check(seed not in told and seed.hex().encode() not in told.lower(), "the seed is in there")
+    check("127.0.0.1" not in a.log_text(), "an address is in the log")
+
+
+run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The manual says what the programs do: same commands, same options, same keys,
+and its examples run."""
+import contextlib
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+from lab import WEFT, WEFTD, check, check_eq, run
+
+MAN = pathlib.Path(__file__).parents[2] / "docs" / "man"
+GLOBAL = {"socket", "json", "help", "version"}
+
+
+def page(name):
+    return (MAN / name).read_text().replace("\\-", "-")
+
+
+def help_of(*words):
+    return subprocess.run([*words, "--help"], check=True, capture_output=True, text=True).stdout
+
+
+def options_in(text):
+    return set(re.findall(r"^  --([a-z-]+)", text, re.M))
+
+
+def options_of_man(text):
+    return set(re.findall(r'^\.TP\n\.B[IR]? (?:.* )?--([a-z-]+)', text, re.M))
+
+
+def sections_of_weft():
+    """{"share add": its part of weft.1}"""
+    parts = re.split(r"^\.S[SH] (.*)$", page("weft.1"), flags=re.M)
+    named = zip(parts[1::2], parts[2::2])
+    return {title.removeprefix("weft "): text for title, text in named
+            if title.startswith("weft ")}
+
+
+def commands_of_weft():
+    rows = re.findall(r"^  ([a-z]+(?: [a-z]+)?)((?: [^a-z\s]\S*)*) {1,}(?=[a-z])",
+                      help_of(WEFT).split("Options:")[0], re.M)
+    return {(name + args).strip(): name.split() for name, args in rows}
+
+
+def test_weft_1_has_every_command_and_option(lab):
+    sections, commands = sections_of_weft(), commands_of_weft()
+    check(len(commands) > 20, f"help lists {commands}")
+    check_eq(sorted(sections), sorted(commands), "commands")
+    for title, words in commands.items():
+        told = options_in(help_of(WEFT, *words)) - GLOBAL
+        check_eq(options_of_man(sections[title]), told, f"options of {title}")
+    top = page("weft.1").split(".SH OPTIONS")[1].split(".SH")[0]
+    check_eq(set(re.findall(r"--([a-z]+)", top)), GLOBAL, "options of all commands")
+
+
+def test_weftd_8_has_every_option(lab):
+    text = page("weftd.8").split(".SH OPTIONS")[1].split(".SH")[0]
+    check_eq(options_of_man(text), options_in(help_of(WEFTD)), "options")
+
+
+def test_weft_conf_5_has_every_key(lab):
+    reference = subprocess.run([WEFTD, "--print-reference"], check=True, capture_output=True,
+                               text=True).stdout
+    text = (MAN / "weft.conf.5").read_text()
+    found = re.search(r'^\.\\" From here.*?\n(.*)^\.\\" End mark', text, re.M | re.S)
+    check_eq(found.group(1), reference,
+             "docs/man/weft.conf.5 between its marks is not what weftd --print-reference prints")
+
+
+def test_the_examples_of_weft_1_run(lab):
+    block = page("weft.1").split(".SH EXAMPLES")[1].split(".EX\n")[1].split(".EE")[0]
+    source = lab.folder("licenses", {"a": 10, "b/c": 400000})
+    script = block.replace("/tmp/", f"{lab.dir}/").replace("/usr/share/licenses", str(source))
+    # A script's next line comes sooner than a person's: wait where the socket is not there yet.
+    script = script.replace("link=", "until weft -s A node id && weft -s B node id; do sleep 0.05; "
+                            "done >/dev/null 2>&1\nlink=")
+    script = script.replace("-s A", f"-s {lab.dir}/a.sock").replace("-s B", f"-s {lab.dir}/b.sock")
+    script = script.replace("127.0.0.1:7000", "127.0.0.1:17000").replace("7001", "17001")
+    names = f"weft() {{ {WEFT} \"$@\"; }}\nweftd() {{ {WEFTD} \"$@\"; }}\n"
+    with open(lab.dir / "told", "w+") as told:
+        done = subprocess.Popen(["bash", "-e", "-c", f"{names}{script}\nwait\n"], stdout=told,
+                                stderr=told, start_new_session=True)
+        try:
+            code = done.wait(60)
+        except subprocess.TimeoutExpired:
+            code = "none in time"
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(done.pid, signal.SIGKILL)
+    check_eq(code, 0, f"{script}\n{(lab.dir / 'told').read_text()}")
+    check_eq((lab.dir / "out" / "b" / "c").read_bytes() if (lab.dir / "out" / "b").is_dir()
+             else (lab.dir / "out" / "licenses" / "b" / "c").read_bytes(),
+             (source / "b" / "c").read_bytes(), "what was fetched")
+
+
+def test_completion_offers_objects_verbs_and_options(lab):
+    script = subprocess.run([WEFT, "completion", "bash"], check=True, capture_output=True,
+                            text=True).stdout
+
+    def offered(*words):
+        line = " ".join(f"'{word}'" for word in ("weft", *words))
+        done = subprocess.run(["bash", "-c", f"{script}\nCOMP_WORDS=({line})\n"
+                               f"COMP_CWORD={len(words)}\n_weft\necho \"${{COMPREPLY[*]}}\""],
+                              check=True, capture_output=True, text=True)
+        return done.stdout.split()
+
+    check("share" in offered("") and "limits" in offered(""), offered(""))
+    check_eq(offered("sha"), ["share"], "sha")
+    check_eq(offered("-s", "/x", "share", "re"), ["remove"], "share re")
+    check_eq(offered("get", "--ra"), ["--range"], "get --ra")
+
+
+run([value for name, value in sorted(globals().items()) if name.startswith("test_")])
