@@ -335,7 +335,7 @@ static void list_done(struct job *job)
 	struct import_list *list = (void *)((char *)job - offsetof(struct import_list, job));
 	struct import *import = list->owner;
 
-	list->is_busy = false;
+	import->is_listing = false;
 	if (list->err < 0)
 		import_fail(import, list->err, "cannot walk %s", import->root);
 	import->told.file_cnt += list->file_cnt;
@@ -355,10 +355,10 @@ static void list_step(struct import *import)
 {
 	struct import_list *list = &import->list;
 
-	if (list->is_busy || list->has_ended || import->window_cnt + IMPORT_LIST_CNT > WINDOW_CNT)
+	if (import->is_listing || list->has_ended || import->window_cnt + IMPORT_LIST_CNT > WINDOW_CNT)
 		return;
 	list->job = (struct job){.run = import_list_run, .done = list_done};
-	list->is_busy = jobs_submit(import->imports->pool, &list->job) == 0;
+	import->is_listing = jobs_submit(import->imports->pool, &list->job) == 0;
 }
 
 /* --- hashing --- */
@@ -466,7 +466,7 @@ static bool is_working(const struct import *import)
 	for (unsigned i = 0; i < imports->task_cnt; i++)
 		if (imports->tasks[i].is_busy)
 			return true;
-	return import->list.is_busy;
+	return import->is_listing;
 }
 
 static void tasks_forget(struct imports *imports)
@@ -501,7 +501,7 @@ static void hashing_pump(struct import *import)
 		return;
 	list_step(import);
 	tasks_fill(import);
-	if (import->list.has_ended && !import->first && !is_working(import))
+	if (!import->first && !is_working(import) && import->list.has_ended)
 		import->phase = IMPORT_SAVING;
 }
 

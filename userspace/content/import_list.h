@@ -26,7 +26,6 @@ struct import_list {
 	char *root;
 	struct walk *walk; /* opened by the first step */
 	bool counts_only;
-	bool is_busy;
 
 	bool has_ended;
 	int err;

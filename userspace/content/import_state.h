@@ -46,6 +46,7 @@ struct import {
 	char detail[IMPORT_DETAIL_CAP];
 
 	struct import_list list;
+	bool is_listing; /* a job holds list */
 	struct import_file *first; /* told by the walk and not yet in the manifest */
 	struct import_file **last;
 	struct import_file *cursor; /* the first that tasks have not passed */

@@ -341,11 +341,14 @@ static int compact_next(struct store *store, uint32_t after, struct segment_row 
 int64_t store_compact(struct store *store)
 {
 	struct segment_row row = {0};
-	uint32_t last = store->segments.durable;
 	int64_t freed_len = 0;
+	uint32_t last;
 	int err;
 
 	/* Segments after the last of now are what this run itself writes. */
+	pthread_mutex_lock(&store->write_lock);
+	last = store->segments.durable;
+	pthread_mutex_unlock(&store->write_lock);
 	while ((err = compact_next(store, row.number, &row)) == 0 && row.number <= last) {
 		err = segment_compact(store, row.number);
 		if (err < 0)
