@@ -21,7 +21,7 @@ say = $(if $(V),@:,@printf '  %-5s %s\n' $(1) $(2))
 PROFILE := $(or $(if $(COV),cov),$(if $(FUZZING),fuzz),$(if $(SAN),san-$(subst $(comma),-,$(SAN))),$(OPT))
 B_DIR := build/$(PROFILE)
 
-ifeq ($(filter -j%,$(MAKEFLAGS)),)
+ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 MAKEFLAGS += --no-builtin-rules

@@ -68,7 +68,6 @@ static void wire_send(struct quic_node *node, const uint8_t *data, size_t len,
 	weft_assert(route->local.family == ADDR_NONE ||
 		    route->local.family == route->remote.family);
 	node->sent_cnt++;
-	node->sent_len += len;
 	dgram.data = malloc(len);
 	weft_assert(dgram.data);
 	memcpy(dgram.data, data, len);
@@ -358,7 +357,6 @@ static void deliver(struct quic_net *net, const struct quic_net_dgram *flying)
 
 		if (!addr_equal(&node->outer, &flying->to))
 			continue;
-		node->received_cnt++;
 		quic_engine_input(node->engine, &dgram, net->now_ns);
 	}
 	free(flying->data);

@@ -72,8 +72,6 @@ struct quic_node {
 	struct quic_test_stream streams[QUIC_NET_STREAMS];
 	unsigned stream_cnt;
 	uint64_t sent_cnt; /* datagrams */
-	uint64_t sent_len;
-	uint64_t received_cnt;
 };
 
 struct quic_net_dgram {

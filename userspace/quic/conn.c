@@ -38,7 +38,7 @@ static void conn_fire(struct timer *timer, uint64_t now_ns)
 	if (now_ns > conn->engine->now_ns)
 		conn->engine->now_ns = now_ns;
 	if (conn->state == QUIC_CONN_LINGER) {
-		quic_conn_linger_over(conn);
+		quic_conn_release(conn);
 		return;
 	}
 	rv = ngtcp2_conn_handle_expiry(conn->ngtcp2, conn->engine->now_ns);

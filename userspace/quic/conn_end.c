@@ -158,7 +158,7 @@ static void conn_strip(struct quic_conn *conn)
 	conn->ossl = NULL;
 }
 
-static void conn_release(struct quic_conn *conn)
+void quic_conn_release(struct quic_conn *conn)
 {
 	struct quic_engine *engine = conn->engine;
 
@@ -177,16 +177,11 @@ static void conn_linger(struct quic_conn *conn, uint64_t linger_ns)
 	struct quic_engine *engine = conn->engine;
 
 	if (engine->lingering_cnt == engine->linger_cap)
-		conn_release(TAILQ_FIRST(&engine->lingering));
+		quic_conn_release(TAILQ_FIRST(&engine->lingering));
 	conn->is_lingering = true;
 	TAILQ_INSERT_TAIL(&engine->lingering, conn, link);
 	engine->lingering_cnt++;
 	timer_set(&engine->wheel, &conn->timer, engine->now_ns + linger_ns);
-}
-
-void quic_conn_linger_over(struct quic_conn *conn)
-{
-	conn_release(conn);
 }
 
 /* From here on the connection is out of every count and list but its ids'. */
@@ -232,7 +227,7 @@ void quic_conn_shut(struct quic_conn *conn, int liberr)
 	if (end.is_lingering)
 		conn_linger(conn, linger_ns);
 	else
-		conn_release(conn);
+		quic_conn_release(conn);
 }
 
 void quic_conn_abandon(struct quic_conn *conn)
@@ -245,5 +240,5 @@ void quic_conn_abandon(struct quic_conn *conn)
 			quic_stream_release(stream);
 		conn_strip(conn);
 	}
-	conn_release(conn);
+	quic_conn_release(conn);
 }

@@ -198,13 +198,13 @@ enum quic_written quic_conn_write(struct quic_conn *conn);
 
 /*
  * conn_end.c: shut ends conn for an ngtcp2 error, or 0 for the wish in
- * close_*: packet, last events, linger. abandon is silent, for a
- * half-built connection and quic_engine_free.
+ * close_*: packet, last events, linger. release forgets a lingering one.
+ * abandon is silent, for a half-built connection and quic_engine_free.
  */
 void quic_conn_shut(struct quic_conn *conn, int liberr);
 void quic_conn_abandon(struct quic_conn *conn);
 void quic_conn_input_lingering(struct quic_conn *conn);
-void quic_conn_linger_over(struct quic_conn *conn);
+void quic_conn_release(struct quic_conn *conn);
 
 /*
  * stream.c: release gives spans back and forgets the stream; close raises

@@ -20,7 +20,15 @@ struct random;
  *
  * TLS 1.3 by raw public keys (RFC 7250); a self-signed X.509 certificate
  * holding the same kind of key is accepted and offered to peers that
- * cannot do raw keys.
+ * cannot do raw keys. A client without such a key gets its handshake and
+ * then QUIC_CLOSE_NO_KEY; the speaker does not hear of it.
+ *
+ * Where the seam leaves room: a connection that the speaker refuses from
+ * conn_ready still ends with conn_closed; a stream refused from
+ * stream_opened is reset and not mentioned again; an empty span is given
+ * back inside send. A dial that nothing ever answered ends with
+ * WEFT_EUNREACHABLE, one that stalled with WEFT_ETIMEOUT. What was queued
+ * when close is called goes first, as far as the window allows.
  */
 struct quic_engine;
 

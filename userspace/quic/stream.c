@@ -260,6 +260,11 @@ int quic_stream_send(struct quic_stream *stream, const struct transport_span *sp
 	if (stream->conn->state != QUIC_CONN_OPEN || stream->conn->is_close_wanted ||
 	    stream->is_shut || stream->is_fin_wanted || stream->is_gone)
 		return WEFT_ECLOSED;
+	/* Nothing will ever be acknowledged of it, and ngtcp2 writes no empty frame for it. */
+	if (span->len == 0) {
+		span_done(span);
+		return 0;
+	}
 	if (stream->span_cnt == TRANSPORT_SPANS_MAX) {
 		stream->is_send_refused = true;
 		return WEFT_EFULL;

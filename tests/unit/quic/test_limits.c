@@ -280,6 +280,23 @@ static void test_closed_connections_leave_nothing(void)
 	quic_pair_fini(&p);
 }
 
+static void test_dial_can_be_taken_back(void)
+{
+	struct quic_test_conn *conn;
+	struct quic_pair p;
+
+	quic_pair_init(&p, 76, NULL);
+	conn = quic_net_dial(p.a, p.b);
+	p.a->transport->ops->close(conn->conn, 5, NULL);
+	CHECK(!conn->is_closed);
+	quic_net_settle(&p.net, 10 * NS_PER_S);
+	CHECK(conn->is_closed && !conn->is_ready);
+	CHECK_EQ(conn->close.err, WEFT_ECLOSED);
+	CHECK_EQ(p.b->conn_cnt, 0);
+	CHECK(is_empty(p.a) && is_empty(p.b));
+	quic_pair_fini(&p);
+}
+
 static void test_lingering_connections_are_bounded(void)
 {
 	struct quic_config config;
@@ -454,6 +471,7 @@ int main(void)
 	RUN(test_idle_time_is_enforced_on_both_ends);
 	RUN(test_keepalive_holds_an_idle_connection);
 	RUN(test_closed_connections_leave_nothing);
+	RUN(test_dial_can_be_taken_back);
 	RUN(test_lingering_connections_are_bounded);
 	RUN(test_garbage_flood_does_not_grow_anything);
 	RUN(test_heap_exhaustion_is_survived);

@@ -130,6 +130,32 @@ static void test_send_after_the_end_is_refused(void)
 	quic_pair_fini(&p);
 }
 
+static void count_done(void *arg)
+{
+	++*(unsigned *)arg;
+}
+
+static void test_empty_span_comes_straight_back(void)
+{
+	unsigned done_cnt = 0;
+	struct transport_span empty = {NULL, 0, count_done, &done_cnt};
+	struct quic_test_stream *stream;
+	struct quic_pair p;
+
+	quic_pair_init(&p, 139, NULL);
+	stream = quic_net_send(quic_net_connect(p.a, p.b), 0);
+	CHECK_EQ(p.a->transport->ops->send(stream->stream, &empty), WEFT_ECLOSED);
+	CHECK_EQ(done_cnt, 0);
+	quic_net_settle(&p.net, NS_PER_S);
+	CHECK_EQ(p.a->transport->ops->open(p.a->conns[0].conn, stream, &stream->stream), 0);
+	CHECK_EQ(p.a->transport->ops->send(stream->stream, &empty), 0);
+	CHECK_EQ(p.a->transport->ops->send_copy(stream->stream, "", 0), 0);
+	CHECK_EQ(done_cnt, 1);
+	/* and does not stand in the way of others. */
+	CHECK(quic_net_transfer(&p.a->conns[0], 10000, NS_PER_S));
+	quic_pair_fini(&p);
+}
+
 static void test_close_carries_code_and_who(void)
 {
 	struct quic_test_conn *conn;
@@ -224,6 +250,7 @@ int main(void)
 	RUN(test_silent_reader_stops_the_sender_at_its_window);
 	RUN(test_unused_bytes_of_a_reset_stream_free_the_connection);
 	RUN(test_send_after_the_end_is_refused);
+	RUN(test_empty_span_comes_straight_back);
 	RUN(test_close_carries_code_and_who);
 	RUN(test_lost_close_is_repeated_to_late_packets);
 	RUN(test_queued_bytes_leave_before_a_close);
