@@ -130,7 +130,8 @@ static const struct pair_rule *rule_of(const struct pair_net *net, const struct 
 static struct pair_end *end_at(struct pair_net *net, const struct addr *addr)
 {
 	for (unsigned i = 0; i < net->end_cnt; i++)
-		if (addr_equal(&net->ends[i].addr, addr) && !net->ends[i].is_dead)
+		if (!net->ends[i].is_dead &&
+		    (addr_equal(&net->ends[i].addr, addr) || addr_equal(&net->ends[i].alias, addr)))
 			return &net->ends[i];
 	return NULL;
 }

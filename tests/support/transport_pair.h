@@ -47,6 +47,7 @@ struct pair_end {
 	struct pair_net *net;
 	uint8_t key[TRANSPORT_KEY_LEN];
 	struct addr addr;
+	struct addr alias; /* it is here too, unless ADDR_NONE */
 	const struct transport_events *events;
 	void *ctx;
 	struct timer_wheel timers;

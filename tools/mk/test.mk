@@ -32,7 +32,8 @@ TEST_PROGRAMS = $(call pick,$(UNIT) $(SIM) $(REPLAY))
 test: $(TEST_PROGRAMS)
 	$(Q)$(RUN_TESTS) $^
 
-CHECKS := tools/check-format tools/check-layers tools/check-headers tools/check-man
+CHECKS := tools/check-format tools/check-layers tools/check-headers tools/check-man \
+	tools/check-registry
 export CHECK_CFLAGS = $(CPPFLAGS) -std=gnu17 $(WARN)
 SYSTEM_PROGRAMS = $(call pick,$(SYSTEM_C))
 check: $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) all

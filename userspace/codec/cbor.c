@@ -63,8 +63,8 @@ static bool level_is_done(const struct cbor_reader *r)
 
 enum cbor_type cbor_peek(const struct cbor_reader *r)
 {
-	static const enum cbor_type types[] = { CBOR_UINT, CBOR_NEGATIVE, CBOR_BYTES, CBOR_TEXT,
-						CBOR_ARRAY, CBOR_MAP };
+	static const enum cbor_type types[] = {CBOR_UINT, CBOR_NEGATIVE, CBOR_BYTES,
+					       CBOR_TEXT, CBOR_ARRAY,	 CBOR_MAP};
 	uint8_t first;
 
 	if (r->c.bad || r->c.pos == r->c.end || level_is_done(r))
@@ -88,7 +88,7 @@ enum cbor_type cbor_peek(const struct cbor_reader *r)
 static struct head head_read(struct cbor_reader *r)
 {
 	uint8_t first = cursor_u8(&r->c);
-	struct head head = { first >> 5, first & 31 };
+	struct head head = {first >> 5, first & 31};
 	uint64_t min = 0;
 
 	switch (first & 31) {
@@ -267,7 +267,7 @@ static uint64_t container_enter(struct cbor_reader *r, enum major major)
 		cbor_fail(r);
 	if (r->c.bad)
 		return 0;
-	r->levels[r->depth++] = (struct cbor_level){ .left = cnt, .is_map = major == MAJOR_MAP };
+	r->levels[r->depth++] = (struct cbor_level){.left = cnt, .is_map = major == MAJOR_MAP};
 	return cnt;
 }
 
@@ -309,6 +309,8 @@ static void key_check_order(struct cbor_reader *r, const uint8_t *key)
 	int order = 1;
 
 	if (level->key) {
+		if (*key >> 5 != *level->key >> 5) /* one kind of key per map */
+			cbor_fail(r);
 		order = memcmp(key, level->key, common);
 		if (order == 0)
 			order = len > level->key_len ? 1 : -1;

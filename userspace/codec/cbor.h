@@ -15,7 +15,8 @@
  * is valid UTF-8. The reader refuses everything else; like the cursor it
  * is sticky, so a parser checks once at its end with cbor_reader_finish.
  *
- * Maps of ours have unsigned integer keys. Typical use:
+ * Maps of ours have unsigned integer keys, free metadata text keys; one
+ * map has one kind, so that both orders of RFC 8949 agree. Typical use:
  *
  *	cbor_reader_init(&r, bytes, len);
  *	cbor_enter_map(&r);

@@ -132,16 +132,17 @@ static int incoming_send(struct mesh_incoming *incoming, const struct mesh_frame
 {
 	const size_t cap = MESH_FRAME_HEAD_LEN_MAX + MESH_HEAD_LEN_MAX;
 	struct mesh *mesh = incoming->mesh;
+	uint8_t *buffer = mesh_buffers_acquire(&mesh->buffers, cap);
 	struct writer w;
 	int err;
 
-	mesh_buffers_release(&mesh->buffers, incoming->buffer);
-	incoming->buffer = mesh_buffers_acquire(&mesh->buffers, cap);
-	weft_assert(incoming->buffer); /* the shelf has one for every incoming */
-	w = writer_of(incoming->buffer, cap);
+	weft_assert(buffer); /* the shelf has one for every incoming, and one more */
+	w = writer_of(buffer, cap);
 	mesh_frame_write(&w, frame);
-	writer_bytes(&w, head, head_len);
+	writer_bytes(&w, head, head_len); /* which may lie in the request's payload */
 	weft_assert(!w.bad);
+	mesh_buffers_release(&mesh->buffers, incoming->buffer);
+	incoming->buffer = buffer;
 	incoming->unsent_len = writer_len(&w);
 	incoming->state = MESH_INCOMING_ANSWERED;
 	incoming->in.body = NULL;

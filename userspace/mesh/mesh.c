@@ -45,11 +45,14 @@ static uint32_t peer_cap(const struct mesh_config *config)
 	return config->peer_cap > config->session_cap ? config->peer_cap : config->session_cap;
 }
 
-/* Every request and every incoming may hold a small buffer, every session two. */
+/*
+ * Every request and every incoming may hold a small buffer, every session
+ * two; one more is where an answer is written while its request is there.
+ */
 static void buffer_cnts(const struct mesh_config *config, uint32_t cnts[MESH_BUFFER_SIZE_CNT])
 {
 	cnts[MESH_BUFFER_SMALL] =
-		config->request_cap + config->incoming_cap + 2 * config->session_cap;
+		config->request_cap + config->incoming_cap + 2 * config->session_cap + 1;
 	cnts[MESH_BUFFER_MEDIUM] = MEDIUM_CNT;
 	cnts[MESH_BUFFER_LARGE] = LARGE_CNT;
 }

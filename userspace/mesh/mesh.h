@@ -61,12 +61,13 @@ struct mesh_params {
 	struct random *random;
 	uint64_t now_ns;
 	uint64_t wall_s;
-	/* Told of sessions that come and go, for the event stream; may be NULL. */
+	/* Told of a peer's first HELLO and of its last session's end, for the event stream; may be NULL. */
 	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
 	void *ctx;
 };
 WEFT_MUST_CHECK
 int mesh_new(const struct mesh_params *params, struct mesh **out_mesh);
+/* mesh_free forgets everything; nobody waiting is told. NULL is nothing. */
 void mesh_free(struct mesh *mesh);
 void mesh_set_transport(struct mesh *mesh, struct transport *transport);
 extern const struct transport_events mesh_transport_events; /* ctx: struct mesh */

@@ -67,6 +67,7 @@ static const struct {
 	{"a2616101616202", true, "text keys in order"},
 	{"a2616201616102", false, "text keys out of order"},
 	{"a1f501", false, "a key that is neither number nor text"},
+	{"a20001616102", false, "keys of two kinds"},
 	{"a100", false, "key without value"},
 	{"f4", true, "false"},
 	{"f6", true, "null"},

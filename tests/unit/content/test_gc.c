@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "unit/content/content_rig.h"
+
+#define CHUNK BLAKE3_CHUNK_LEN
+
+struct sweep {
+	unsigned done_cnt;
+	int err;
+	struct content_gc told;
+};
+
+static void sweep_done(void *arg, int err, const struct content_gc *gc)
+{
+	struct sweep *sweep = arg;
+
+	sweep->done_cnt++;
+	sweep->err = err;
+	sweep->told = *gc;
+}
+
+static int sweep_run(struct content_rig *rig, bool run, struct sweep *sweep)
+{
+	int err;
+
+	memset(sweep, 0, sizeof(*sweep));
+	err = content_gc(rig->content, run, sweep_done, sweep);
+	for (int i = 0; err == 0 && i < 10000 && !sweep->done_cnt; i++)
+		rig_turn(rig);
+	return err < 0 ? err : sweep->done_cnt == 1 ? sweep->err : 1;
+}
+
+static void remove_note(void *arg, int err)
+{
+	*(int *)arg = err;
+}
+
+static int remove_share(struct content_rig *rig, const uint8_t *id)
+{
+	int outcome = 1, err = content_share_remove(rig->content, id, remove_note, &outcome);
+
+	rig_turn(rig);
+	return err < 0 ? err : outcome;
+}
+
+static bool trees_make(struct content_rig *rig, struct rig_import *kept, struct rig_import *left)
+{
+	char name[32];
+
+	if (!rig_begin(rig))
+		return false;
+	rig_mkdir(rig, "kept");
+	rig_mkdir(rig, "left");
+	rig_file(rig, "kept/big", 5 * CHUNK, 1);
+	rig_file(rig, "left/twin", 5 * CHUNK, 1);
+	rig_file(rig, "left/own", 7 * CHUNK, 2);
+	for (unsigned i = 0; i < 700; i++) {
+		snprintf(name, sizeof(name), "left/%03u", i);
+		rig_file(rig, name, 10, i);
+	}
+	return rig_share(rig, "kept", kept) == 0 && rig_share(rig, "left", left) == 0;
+}
+
+static void test_what_is_shared_is_kept(void)
+{
+	struct rig_import kept, left;
+	struct content_rig rig;
+	struct sweep sweep;
+
+	CHECK(trees_make(&rig, &kept, &left));
+	CHECK_EQ(sweep_run(&rig, true, &sweep), 0);
+	CHECK_EQ(sweep.told.path_cnt + sweep.told.object_cnt + sweep.told.blob_cnt, 0);
+	rig_end(&rig);
+}
+
+static void test_what_no_share_needs_is_planned_then_swept(void)
+{
+	struct store_stats before, planned, after;
+	struct rig_import kept, left;
+	struct content_rig rig;
+	struct sweep plan, run, again;
+	struct manifest *m;
+	uint8_t *bytes, hashes[5 * 32];
+
+	CHECK(trees_make(&rig, &kept, &left));
+	CHECK_EQ(remove_share(&rig, left.told.manifest_id), 0);
+	store_stats(rig.store, &before);
+	CHECK_EQ(sweep_run(&rig, false, &plan), 0);
+	store_stats(rig.store, &planned);
+	CHECK_EQ(planned.batch_cnt, before.batch_cnt);
+	CHECK_EQ(plan.told.path_cnt, 702);
+	CHECK_EQ(sweep_run(&rig, true, &run), 0);
+	CHECK_EQ(run.told.path_cnt, 702);
+	CHECK_EQ(run.told.object_cnt, plan.told.object_cnt);
+	CHECK_EQ(run.told.blob_cnt, plan.told.blob_cnt);
+	/* The manifest and one chunk list: the other belongs to the kept twin too. */
+	CHECK_EQ(run.told.blob_cnt, 2);
+	store_stats(rig.store, &after);
+	CHECK_EQ(after.item_cnt[STORE_PATHS], 1);
+	CHECK_EQ(after.item_cnt[STORE_OBJECTS], 1);
+	CHECK_EQ(after.item_cnt[STORE_OUTBOARDS], 1);
+	CHECK_EQ(after.item_cnt[STORE_BLOBS], 2);
+	CHECK_EQ(after.segment_dead_len, 0);
+	CHECK(after.segment_len < before.segment_len);
+	m = rig_manifest(&rig, kept.told.manifest_id, &bytes);
+	CHECK(m);
+	CHECK_EQ(object_hashes_read(rig.store, m->items[0].content_id, 5 * CHUNK, 0, 5, hashes), 0);
+	manifest_free(m);
+	free(bytes);
+	CHECK_EQ(sweep_run(&rig, true, &again), 0);
+	CHECK_EQ(again.told.path_cnt + again.told.object_cnt + again.told.blob_cnt, 0);
+	rig_end(&rig);
+}
+
+static void test_no_import_starts_while_it_sweeps_nor_the_reverse(void)
+{
+	struct rig_import seen;
+	struct content_rig rig;
+	struct sweep sweep = {0};
+
+	CHECK(rig_begin(&rig));
+	rig_mkdir(&rig, "t");
+	CHECK_EQ(rig_add(&rig, "t", &seen), 0);
+	CHECK_EQ(content_gc(rig.content, true, sweep_done, &sweep), WEFT_EBUSY);
+	while (!seen.done_cnt)
+		rig_turn(&rig);
+	CHECK_EQ(content_gc(rig.content, true, sweep_done, &sweep), 0);
+	CHECK_EQ(content_gc(rig.content, true, sweep_done, &sweep), WEFT_EBUSY);
+	CHECK_EQ(rig_add(&rig, "t", &seen), WEFT_EBUSY);
+	for (int i = 0; i < 100 && !sweep.done_cnt; i++)
+		rig_turn(&rig);
+	CHECK_EQ(sweep.err, 0);
+	CHECK_EQ(rig_share(&rig, "t", &seen), 0);
+	rig_end(&rig);
+}
+
+static void test_what_an_import_left_behind_is_swept(void)
+{
+	struct store_stats stats;
+	struct rig_import seen;
+	struct content_rig rig;
+	struct sweep sweep;
+
+	CHECK(rig_begin(&rig));
+	rig_mkdir(&rig, "t");
+	rig_file(&rig, "t/a", 10, 1);
+	rig_file(&rig, "t/b", 300 * CHUNK, 1);
+	CHECK_EQ(rig_add(&rig, "t", &seen), 0);
+	while (seen.told.file_done_cnt == 0 && !seen.done_cnt)
+		rig_turn(&rig);
+	CHECK_EQ(content_import_cancel(rig.content, 1), 0);
+	while (!seen.done_cnt)
+		rig_turn(&rig);
+	CHECK_EQ(seen.err, WEFT_ECANCELLED);
+	CHECK_EQ(sweep_run(&rig, true, &sweep), 0);
+	CHECK(sweep.told.path_cnt > 0);
+	store_stats(rig.store, &stats);
+	CHECK_EQ(stats.item_cnt[STORE_PATHS], 0);
+	CHECK_EQ(stats.item_cnt[STORE_BLOBS], 0);
+	rig_end(&rig);
+}
+
+int main(void)
+{
+	RUN(test_what_is_shared_is_kept);
+	RUN(test_what_no_share_needs_is_planned_then_swept);
+	RUN(test_no_import_starts_while_it_sweeps_nor_the_reverse);
+	RUN(test_what_an_import_left_behind_is_swept);
+	return check_done();
+}
