@@ -29,7 +29,7 @@ static void test_megabyte_survives_loss(void)
 	}
 }
 
-static bool reorder_and_double(struct quic_net *net, struct quic_net_dgram *dgram)
+static bool reorder_some(struct quic_net *net, struct quic_net_dgram *dgram)
 {
 	if (random_below(&net->random, 10) == 0)
 		dgram->at_ns += 7 * NS_PER_MS;
@@ -42,7 +42,7 @@ static void test_reordering_does_not_damage_a_stream(void)
 	struct quic_pair p;
 
 	quic_pair_init(&p, 96, NULL);
-	p.net.tap = reorder_and_double;
+	p.net.tap = reorder_some;
 	conn = quic_net_connect(p.a, p.b);
 	CHECK(conn->is_ready);
 	CHECK(quic_net_transfer(conn, 3 << 20, 60 * NS_PER_S));
