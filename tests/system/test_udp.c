@@ -10,6 +10,7 @@
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -255,6 +256,62 @@ static void test_taken_port_names_the_address_at_fault(void)
 	end_close(&a);
 }
 
+static bool is_port_free(const struct addr *addr)
+{
+	struct sockaddr_storage sa;
+	unsigned len = addr_to_sockaddr(addr, &sa);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool is_free = bind(fd, (struct sockaddr *)&sa, len) == 0;
+
+	close(fd);
+	return is_free;
+}
+
+static void test_port_is_free_as_soon_as_both_sides_are_closed(void)
+{
+	for (int refuse = 0; refuse < 2; refuse++) {
+		for (int round = 0; round < 20; round++) {
+			struct end a;
+
+			end_open(&a, refuse, "127.0.0.1:0");
+			end_close(&a);
+			CHECK(is_port_free(&a.config.listen[0]));
+		}
+	}
+}
+
+static void test_port_of_a_killed_process_can_be_opened(void)
+{
+	for (int round = 0; round < 5; round++) {
+		struct udp_config config = {.listen_cnt = 1};
+		int pipe_fds[2], status;
+		struct packet_rx *rx;
+		struct packet_tx *tx;
+		unsigned failed_idx;
+		struct end a;
+		pid_t child;
+
+		CHECK_EQ(pipe(pipe_fds), 0);
+		child = fork();
+		CHECK(child >= 0);
+		if (child == 0) {
+			end_open(&a, false, "127.0.0.1:0");
+			if (write(pipe_fds[1], &a.config.listen[0], sizeof(struct addr)) > 0)
+				(void)pause();
+			_exit(1);
+		}
+		CHECK_EQ(read(pipe_fds[0], &config.listen[0], sizeof(struct addr)),
+			 sizeof(struct addr));
+		close(pipe_fds[0]);
+		close(pipe_fds[1]);
+		CHECK_EQ(kill(child, SIGKILL), 0);
+		CHECK_EQ(waitpid(child, &status, 0), child);
+		CHECK_EQ(udp_open(&config, &rx, &tx, &failed_idx), 0);
+		packet_rx_close(rx);
+		packet_tx_close(tx);
+	}
+}
+
 /* The sockets are behind the seam, so look for a UDP socket among the descriptors. */
 static void forbid_gso(void)
 {
@@ -413,6 +470,8 @@ int main(void)
 	RUN(test_wildcard_socket_answers_from_the_address_asked);
 	RUN(test_several_addresses_share_one_side);
 	RUN(test_taken_port_names_the_address_at_fault);
+	RUN(test_port_is_free_as_soon_as_both_sides_are_closed);
+	RUN(test_port_of_a_killed_process_can_be_opened);
 	RUN(test_refused_gso_is_cut_here_and_remembered);
 	RUN(test_configuration_can_refuse_io_uring);
 	RUN(test_system_without_io_uring_falls_back_and_says_so);

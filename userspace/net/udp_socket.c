@@ -12,7 +12,11 @@
 #include <netinet/udp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
+
+#define BIND_PAUSE_NS  (10 * 1000 * 1000)
+#define BIND_RETRY_CNT 20
 
 struct socket_option {
 	int level, name, value;
@@ -55,13 +59,31 @@ static void buffer_set(int fd, int force_name, int name, unsigned len)
 	(void)setsockopt(fd, SOL_SOCKET, name, &value, sizeof(value));
 }
 
+/*
+ * The kernel takes the io_uring of a killed process apart in the
+ * background, 6 to 16 ms here (Linux 6.18), and its receives hold the port
+ * so long. A daemon that comes back must not fail over that.
+ */
+static int bind_patiently(int fd, const struct sockaddr_storage *sa, socklen_t len)
+{
+	const struct timespec pause = {.tv_nsec = BIND_PAUSE_NS};
+
+	for (unsigned tries = 0; bind(fd, (const struct sockaddr *)sa, len) < 0; tries++) {
+		if (errno != EADDRINUSE || tries == BIND_RETRY_CNT)
+			return -errno;
+		(void)nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
 static int socket_bind(struct udp_socket *socket, struct addr *listen)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = addr_to_sockaddr(listen, &sa);
+	int err = bind_patiently(socket->fd, &sa, len);
 
-	if (bind(socket->fd, (struct sockaddr *)&sa, len) < 0)
-		return -errno;
+	if (err < 0)
+		return err;
 	len = sizeof(sa);
 	if (getsockname(socket->fd, (struct sockaddr *)&sa, &len) < 0)
 		return -errno;

@@ -182,8 +182,8 @@ static unsigned udp_uring_burst(struct packet_rx *base, struct dgram *out_dgrams
 	rx_provide(rx, rx->lent, rx->lent_cnt);
 	rx->lent_cnt = 0;
 	rx_arm(rx);
-	while (cnt < cap && (rx->train.len || rx_next_train(rx) ||
-			     (cnt == 0 && rx_last_look(rx)))) {
+	while (cnt < cap &&
+	       (rx->train.len || rx_next_train(rx) || (cnt == 0 && rx_last_look(rx)))) {
 		cnt += udp_train_take(&rx->train, out_dgrams + cnt, cap - cnt);
 		if (!rx->train.len)
 			rx->lent[rx->lent_cnt++] = rx->train_buffer;
@@ -211,10 +211,29 @@ static void udp_uring_await_writable(struct packet_rx *base, unsigned socket_idx
 	(void)io_uring_submit(&rx->ring);
 }
 
+/*
+ * A receive under way holds its socket. Left to the kernel, which takes a
+ * ring apart behind our back, the port would stay taken for milliseconds
+ * after the daemon is gone.
+ */
+static void rx_cancel_all(struct udp_uring_rx *rx)
+{
+	struct io_uring_sync_cancel_reg cancel = {
+		.flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL,
+		.timeout = {-1, -1},
+	};
+
+	if (!rx->is_enabled)
+		return;
+	(void)io_uring_register_sync_cancel(&rx->ring, &cancel);
+	(void)io_uring_get_events(&rx->ring);
+}
+
 static void udp_uring_rx_close(struct packet_rx *base)
 {
 	struct udp_uring_rx *rx = (struct udp_uring_rx *)base;
 
+	rx_cancel_all(rx);
 	rx->sockets->await_writable = NULL;
 	io_uring_free_buf_ring(&rx->ring, rx->buffer_ring, RX_BUFFER_CNT, RX_GROUP);
 	io_uring_queue_exit(&rx->ring);
