@@ -203,7 +203,7 @@ void method_get(void *ctx, struct control_call *call, const json_t *parameters, 
 	int err = link_parse(text, &link);
 
 	if (err < 0) {
-		control_fail(call, err, "link", link_fault(err),
+		control_fail(call, WEFT_EMALFORMED, "link", link_fault(err),
 			     "copy the whole link, from mesh: to its last letter");
 		return;
 	}

@@ -5,6 +5,7 @@
  * list on the node, until content/ says it is done.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -119,13 +120,15 @@ static void import_progress(void *arg, const struct content_import *import)
 static void import_reply(struct import_record *record, int err, const char *detail)
 {
 	struct share_search search = { record->node, record->import.manifest_id, NULL };
+	char why[512];
 
+	snprintf(why, sizeof(why), "%s%s%s", detail ? detail : "", detail && detail[0] ? ": " : "",
+		 weft_err_text(err));
 	if (err == WEFT_ECANCELLED) {
 		control_fail(record->call, err, record->path, "the import was cancelled",
 			     "what was hashed is kept: share the folder again to go on");
 	} else if (err < 0) {
-		control_fail(record->call, err, record->path,
-			     detail && detail[0] ? detail : weft_err_text(err),
+		control_fail(record->call, err, record->path, why,
 			     "mend that and share it again; what was hashed is kept");
 	} else {
 		content_shares_each(record->node->content, share_collect, &search);
@@ -260,7 +263,6 @@ void method_remove_share(void *ctx, struct control_call *call, const json_t *par
 	err = content_share_remove(node->content, removal->manifest_id, removal_done, removal);
 	if (err == 0)
 		return;
-	removal->call = NULL;
 	control_on_gone(call, NULL, NULL);
 	control_fail(call, err, name,
 		     err == WEFT_EABSENT ? "this node does not share it" : weft_err_text(err),
