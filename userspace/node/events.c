@@ -70,10 +70,11 @@ void node_on_content(void *ctx, const struct content_event *event)
 	json_t *fields;
 
 	content_event_log(event);
-	if (is_get_event(event->kind))
-		method_get_moved(node, event->id);
+	/* While content/ resumes what was running at start, nobody watches yet. */
 	if (!node->control)
 		return;
+	if (is_get_event(event->kind))
+		method_get_moved(node, event->id);
 	fields = json_object();
 	if (event->id)
 		json_object_set_new(fields, "id", json_integer((json_int_t)event->id));
