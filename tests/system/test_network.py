@@ -53,7 +53,7 @@ def test_mtu_9000_is_discovered(lab):
 
 
 def test_epoll_fallback(lab):
-    a, b = transfer(lab, ["0.0.0.0:7000"], config="[net]\nio_uring = no\n")
+    a, b = transfer(lab, ["0.0.0.0:7000"], config="[udp]\nio_uring = no\n")
     check_eq(a.json("status")["receive"]["backend"], "udp/epoll", "backend")
 
 
