@@ -278,6 +278,20 @@ static void stream_carry(struct pair_stream *stream, const uint8_t *data, size_t
 	} while (off < len);
 }
 
+/* What was sent at this very moment carries the fin, as QUIC would have it. */
+static bool stream_mark_fin(const struct pair_stream *stream)
+{
+	struct pair_event *last = NULL;
+
+	for (struct pair_event *at = stream->conn->end->net->queue; at; at = at->next)
+		if (at->kind == EVENT_DATA && at->stream == stream->peer)
+			last = at;
+	if (!last || last->at_ns != stream_arrival_ns(stream))
+		return false;
+	last->fin = true;
+	return true;
+}
+
 static int stream_may_send(struct pair_stream *stream)
 {
 	struct pair_end *end = stream->conn->end;
@@ -335,7 +349,8 @@ static void op_finish(struct transport_stream *transport_stream)
 
 	if (stream->is_reset || stream->has_sent_fin)
 		return;
-	stream_carry(stream, NULL, 0, true);
+	if (!stream_mark_fin(stream))
+		stream_carry(stream, NULL, 0, true);
 	stream->has_sent_fin = true;
 	stream_check(stream);
 }
@@ -570,6 +585,13 @@ void pair_net_run(struct pair_net *net, uint64_t len_ns)
 				timer_wheel_expire(&net->ends[i].timers, net->now_ns);
 	}
 	net->now_ns = until_ns;
+}
+
+void pair_net_close_dialled(struct pair_net *net, unsigned idx)
+{
+	for (struct pair_conn *conn = net->conns; conn; conn = conn->next)
+		if (conn->is_dialler && conn->end == &net->ends[idx])
+			conn_close(conn, 0, WEFT_ETIMEOUT);
 }
 
 void pair_net_init(struct pair_net *net)

@@ -4,9 +4,10 @@
  * 8305 does for host names), the first whose key is proved wins, the
  * others are closed. Requests wait in the meantime. Home worker.
  *
- * If the peer's own dial to us wins, waiters use that session at once.
- * Of two dials that cross, the smaller key's survives (session.c), so the
- * larger key takes its own back; the smaller lets its own go on.
+ * If the peer's own dial to us is proved first, waiters use that session
+ * and our dial is taken back. Both sides cannot take back at once: what we
+ * accepted was proved on the dialling side before. Dials that are proved
+ * on both sides are session.c's to choose from.
  */
 #include "mesh/mesh_state.h"
 
@@ -196,9 +197,6 @@ void mesh_dial_leave(struct mesh_request *request)
 
 void mesh_dial_won(struct mesh_dial *dial, struct mesh_session *session)
 {
-	bool goes_on =
-		!session->is_dialler && memcmp(dial->mesh->own_key, dial->key, MESH_KEY_LEN) < 0;
-
 	while (!list_is_empty(&dial->waiters)) {
 		struct mesh_request *request =
 			list_entry(dial->waiters.next, struct mesh_request, node);
@@ -206,8 +204,7 @@ void mesh_dial_won(struct mesh_dial *dial, struct mesh_session *session)
 		dial->waiter_cnt--;
 		mesh_request_start(request, session);
 	}
-	if (!goes_on)
-		dial_free(dial);
+	dial_free(dial);
 }
 
 void mesh_dial_attempt_failed(struct mesh_attempt *attempt, int err, const uint8_t *actual_key)

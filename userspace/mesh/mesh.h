@@ -61,7 +61,10 @@ struct mesh_params {
 	struct random *random;
 	uint64_t now_ns;
 	uint64_t wall_s;
-	/* Told of a peer's first HELLO and of its last session's end, for the event stream; may be NULL. */
+	/*
+	 * Told of a peer's first HELLO and of its last session's end, for the
+	 * event stream; may be NULL.
+	 */
 	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
 	void *ctx;
 };

@@ -110,7 +110,8 @@ typedef void (*mesh_handler_fn)(void *ctx, const struct mesh_call *call, uint64_
  * handle registers the handler of a message number listed in the registry;
  *     once per number, at start.
  * answer sends an answer frame whose payload is head followed by tail: head
- *     (<= 1024 bytes, may lie in the call's payload) is copied, tail (may be NULL) is lent as a span.
+ *     (<= 1024 bytes, may lie in the call's payload) is copied, tail (may
+ *     be NULL) is lent as a span.
  *     incoming is gone after this. On WEFT_ECLOSED the asker left: tail
  *     stays the caller's and its done is not called.
  * answer_error sends flags response|error with code, a short text and when

@@ -307,6 +307,119 @@ static void test_crossed_dials_prefer_the_smaller_keys(void)
 	rig_fini(&rig);
 }
 
+static void test_accepted_session_takes_our_dial_back(void)
+{
+	struct rig_ask other;
+
+	for (unsigned slow = 0; slow < 2; slow++) {
+		nodes_init(2);
+		pair_net_rule(&rig.net, pair_addr(2 - slow), PAIR_NORMAL, 300 * PAIR_MS);
+		CHECK_EQ(rig_ask(&rig, &ask, slow, 1 - slow, MESH_GET_CHUNK, "abc", 3), 0);
+		CHECK_EQ(rig_ask(&rig, &other, 1 - slow, slow, MESH_GET_CHUNK, "abc", 3), 0);
+		pair_net_run(&rig.net, 200 * PAIR_MS);
+		CHECK_EQ(ask.reply_cnt, 1);
+		CHECK_EQ(other.reply_cnt, 1);
+		CHECK_EQ(rig.net.conn_open_cnt, 2);
+		pair_net_run(&rig.net, 20 * PAIR_S);
+		CHECK_EQ(rig.net.conn_open_cnt, 2);
+		CHECK_EQ(ask.reply.err, 0);
+		CHECK_EQ(other.reply.err, 0);
+		rig_ask_fini(&other);
+		nodes_fini();
+	}
+}
+
+/* Two sessions with a raw peer, both dialled by it: the second is preferred. */
+static bool twins_init(struct pair_raw *raw, struct transport_conn *out_conns[2])
+{
+	uint8_t hello[256];
+
+	nodes_init(1);
+	memset(raw, 0, sizeof(*raw));
+	raw->end = pair_net_add(&rig.net, 9, &pair_raw_events, raw);
+	for (unsigned i = 0; i < 2; i++) {
+		if (!pair_raw_dial(raw, pair_addr(1), 1))
+			return false;
+		out_conns[i] = raw->conn;
+		pair_raw_send(raw, pair_raw_open(raw), hello,
+			      rig_hello(hello, sizeof(hello), RIG_WALL_S), false);
+		pair_net_run(&rig.net, 100 * PAIR_MS);
+	}
+	return stats_of(0).session_cnt == 2;
+}
+
+static void test_retired_session_takes_over_when_the_other_ends(void)
+{
+	struct transport_conn *conns[2];
+	struct pair_raw raw;
+	uint8_t bytes[64];
+
+	CHECK(twins_init(&raw, conns));
+	CHECK_EQ(rig_ask(&rig, &ask, 0, 8, MESH_GET_CHUNK, "abc", 3), 0);
+	rig_ask_fini(&ask);
+	raw.end->transport.ops->close(conns[1], 0, NULL);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(stats_of(0).session_cnt, 1);
+	CHECK_EQ(rig.nodes[0].down_cnt, 0); /* the peer is still there */
+	pair_net_run(&rig.net, 20 * PAIR_S);
+	CHECK_EQ(stats_of(0).session_cnt, 1);
+	CHECK_EQ(rig_ask(&rig, &ask, 0, 8, MESH_GET_CHUNK, "abc", 3), 0);
+	pair_net_run(&rig.net, 100 * PAIR_MS);
+	pair_raw_send(&raw, raw.stream_cnt - 1, bytes,
+		      rig_frame(bytes, sizeof(bytes), MESH_CHUNK_DATA, 1, 1, "x", 1), true);
+	pair_net_run(&rig.net, 100 * PAIR_MS);
+	CHECK_EQ(ask.reply_cnt, 1);
+	CHECK_EQ(ask.reply.err, 0);
+	nodes_fini();
+}
+
+static void test_our_retired_dial_lives_when_it_takes_over(void)
+{
+	struct rig_ask asks[2];
+
+	/* Crossed dials; the larger key's connection is retired. Then the other is lost. */
+	nodes_init(2);
+	for (unsigned i = 0; i < 2; i++)
+		CHECK_EQ(rig_ask(&rig, &asks[i], i, 1 - i, MESH_GET_CHUNK, "abc", 3), 0);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(stats_of(1).session_cnt, 2);
+	pair_net_close_dialled(&rig.net, 0);
+	pair_net_run(&rig.net, 30 * PAIR_S);
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK_EQ(stats_of(i).session_cnt, 1);
+		CHECK_EQ(rig.nodes[i].down_cnt, 0);
+		rig_ask_fini(&asks[i]);
+	}
+	rig_fini(&rig);
+}
+
+static void test_queued_requests_move_to_the_other_session_or_fail(void)
+{
+	struct transport_conn *conns[2];
+	struct rig_ask asks[3];
+	struct pair_raw raw;
+
+	CHECK(twins_init(&raw, conns));
+	rig.net.stream_credit = 1;
+	for (unsigned i = 0; i < 3; i++)
+		CHECK_EQ(rig_ask(&rig, &asks[i], 0, 8, MESH_GET_CHUNK, "abc", 3), 0);
+	pair_net_run(&rig.net, 100 * PAIR_MS);
+	raw.end->transport.ops->close(conns[1], 0, NULL);
+	pair_net_run(&rig.net, 100 * PAIR_MS);
+	CHECK_EQ(asks[0].reply_cnt, 1); /* was on a stream */
+	CHECK_EQ(asks[0].reply.err, WEFT_ECLOSED);
+	CHECK_EQ(asks[1].reply_cnt + asks[2].reply_cnt, 0);
+	raw.end->transport.ops->close(conns[0], 0, NULL);
+	pair_net_run(&rig.net, 100 * PAIR_MS);
+	for (unsigned i = 0; i < 3; i++) {
+		CHECK_EQ(asks[i].reply_cnt, 1);
+		CHECK_EQ(asks[i].reply.err, WEFT_ECLOSED);
+		rig_ask_fini(&asks[i]);
+	}
+	CHECK_EQ(stats_of(0).request_cnt, 0);
+	rig_fini(&rig);
+}
+
 static void test_restarted_peer_is_reached_again(void)
 {
 	struct mesh_config config;
@@ -383,6 +496,10 @@ int main(void)
 	RUN(test_known_peer_needs_no_address);
 	RUN(test_crossed_dials_leave_one_session);
 	RUN(test_crossed_dials_prefer_the_smaller_keys);
+	RUN(test_accepted_session_takes_our_dial_back);
+	RUN(test_retired_session_takes_over_when_the_other_ends);
+	RUN(test_our_retired_dial_lives_when_it_takes_over);
+	RUN(test_queued_requests_move_to_the_other_session_or_fail);
 	RUN(test_restarted_peer_is_reached_again);
 	RUN(test_peer_that_connects_again_and_again_has_few_sessions);
 	RUN(test_reconnect_after_close);

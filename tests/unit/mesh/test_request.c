@@ -130,7 +130,7 @@ static void test_chunk_arrives_whole_in_any_cut(void)
 		CHECK_MEM(ask.reply.payload, "head", 4);
 		CHECK_MEM(ask.reply.payload + 4, chunk, tail.len);
 		CHECK_EQ(tail_done_cnt, 1);
-		CHECK_EQ(rig.nodes[0].end->reset_cnt, 1); /* its fin came by itself */
+		CHECK_EQ(rig.nodes[0].end->reset_cnt, 0); /* fin came with the last byte */
 		CHECK_EQ(rig.net.span_out_cnt, 0);
 		pair_fini();
 	}
@@ -255,6 +255,25 @@ static void test_wrong_answers_are_told_and_the_session_lives(void)
 		CHECK_EQ(ask.reply.err, rows[i].err);
 		CHECK_EQ(requests_of(0), 0);
 		CHECK(raw.conn);
+		pair_fini();
+	}
+}
+
+static void test_error_may_lack_the_number_but_not_have_another(void)
+{
+	static const int errs[] = {WEFT_EBUSY, WEFT_EBUSY, WEFT_EMALFORMED};
+
+	for (uint32_t req_id = 0; req_id < 3; req_id++) {
+		struct pair_raw raw;
+		uint8_t bytes[64];
+
+		CHECK(raw_asked(&raw, 200));
+		answer_raw(
+			&raw, bytes,
+			rig_frame(bytes, sizeof(bytes), MESH_ERROR, req_id, 3, "\xa1\x00\x09", 3),
+			true);
+		CHECK_EQ(ask.reply_cnt, 1);
+		CHECK_EQ(ask.reply.err, errs[req_id]);
 		pair_fini();
 	}
 }
@@ -552,6 +571,7 @@ int main(void)
 	RUN(test_chunk_arrives_whole_in_any_cut);
 	RUN(test_asks_that_make_no_sense_are_refused_at_once);
 	RUN(test_wrong_answers_are_told_and_the_session_lives);
+	RUN(test_error_may_lack_the_number_but_not_have_another);
 	RUN(test_answer_cut_anywhere_is_malformed);
 	RUN(test_bytes_after_an_answer);
 	RUN(test_error_codes_become_errors);

@@ -216,6 +216,30 @@ static void test_control_frames_that_end_the_session(void)
 	}
 }
 
+static void test_ping_before_hello_ends_the_session(void)
+{
+	struct mesh_config config;
+	struct rig_ask ask;
+	uint8_t bytes[64];
+
+	mesh_config_defaults(&config);
+	memset(&rig, 0, sizeof(rig));
+	memset(&raw, 0, sizeof(raw));
+	pair_net_init(&rig.net);
+	rig_add(&rig, 0, &config, NULL, RIG_WALL_S);
+	raw.end = pair_net_add(&rig.net, 2, &pair_raw_events, &raw);
+	CHECK_EQ(rig_ask(&rig, &ask, 0, 1, MESH_GET_CHUNK, "abc", 3), 0);
+	pair_net_run(&rig.net, 200 * PAIR_MS);
+	CHECK_EQ(raw.stream_cnt, 2);
+	raw_say(0, bytes, rig_frame(bytes, sizeof(bytes), MESH_PING, 1, 0, "", 0));
+	CHECK(!raw.conn);
+	CHECK_EQ(raw.close.code, MESH_BYE_PROTOCOL);
+	CHECK_EQ(ask.reply_cnt, 1);
+	CHECK_EQ(ask.reply.err, WEFT_ECLOSED);
+	rig_ask_fini(&ask);
+	rig_fini(&rig);
+}
+
 static void test_second_control_stream_ends_the_session(void)
 {
 	CHECK(raw_init(9));
@@ -445,6 +469,29 @@ static void test_goodbye_is_told_and_honoured(void)
 	rig_fini(&rig);
 }
 
+static void test_peer_that_comes_back_by_itself_is_dialled_again(void)
+{
+	struct mesh_config config;
+	struct rig_ask ask;
+
+	rig_init(&rig, 2);
+	CHECK(rig_connected(&rig, 0, 1));
+	mesh_goodbye(rig.nodes[1].mesh, MESH_BYE_SHUTDOWN, 600000, rig.net.now_ns);
+	pair_net_run(&rig.net, PAIR_S);
+	mesh_free(rig.nodes[1].mesh);
+	mesh_config_defaults(&config);
+	rig_add(&rig, 1, &config, NULL, RIG_WALL_S);
+	CHECK(rig_connected(&rig, 1, 0)); /* long before the time it gave */
+	pair_net_close_dialled(&rig.net, 1);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(stats_of(0).session_cnt, 0);
+	CHECK_EQ(rig_ask(&rig, &ask, 0, 1, MESH_GET_CHUNK, "abc", 3), 0);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(rig.nodes[0].end->dial_cnt, 2);
+	rig_ask_fini(&ask);
+	rig_fini(&rig);
+}
+
 static void test_goodbye_to_a_deaf_peer_ends_by_closing(void)
 {
 	const uint8_t *payload;
@@ -534,6 +581,7 @@ int main(void)
 	RUN(test_silent_peer_is_closed_politely);
 	RUN(test_hellos_that_end_the_session);
 	RUN(test_control_frames_that_end_the_session);
+	RUN(test_ping_before_hello_ends_the_session);
 	RUN(test_second_control_stream_ends_the_session);
 	RUN(test_control_stream_that_ends_ends_the_session);
 	RUN(test_unknown_control_frame_is_answered_and_skipped);
@@ -544,6 +592,7 @@ int main(void)
 	RUN(test_ping_measures_the_round_trip);
 	RUN(test_ping_ends_without_an_answer);
 	RUN(test_goodbye_is_told_and_honoured);
+	RUN(test_peer_that_comes_back_by_itself_is_dialled_again);
 	RUN(test_goodbye_to_a_deaf_peer_ends_by_closing);
 	RUN(test_endless_not_before_is_cut_to_an_hour);
 	RUN(test_session_id_is_the_same_on_both_sides);
