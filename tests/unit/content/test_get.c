@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -72,24 +73,22 @@ static uint64_t get_start(const struct link *link, const char *target)
 static const struct content_get *get_run(const struct link *link, const char *target)
 {
 	uint64_t id = get_start(link, target);
-	const struct content_get *get = id ? duo_run(&duo, id, TURN_MAX) : NULL;
 
-	if (get)
-		printf("# state %d err %d detail %s\n", get->state, get->err, get->detail);
-	return get;
+	return id ? duo_run(&duo, id, TURN_MAX) : NULL;
 }
 
-static void check_folder_arrives(void)
+static void test_shared_folder_arrives_as_it_is(void)
 {
 	const struct content_get *get;
 	struct link link;
 
+	duo_init(&duo);
 	folder_make();
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
-	get = get_run(&link, "out");
+	get = get_run(&link, "out/of/nothing");
 	CHECK(get);
 	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
-	CHECK(trees_equal("in", "out"));
+	CHECK(trees_equal("in", "out/of/nothing"));
 	CHECK_EQ(get->item_cnt, 9);
 	CHECK_EQ(get->item_done_cnt, 9);
 	CHECK_EQ(get->byte_done_cnt, get->byte_cnt);
@@ -99,17 +98,491 @@ static void check_folder_arrives(void)
 	CHECK(get->received_byte_cnt < get->byte_cnt);
 	CHECK_EQ(duo.nodes[DUO_B].event_cnt[CONTENT_GET_DONE], 1);
 	CHECK_EQ(duo.lent_cnt, 0);
+	duo_fini(&duo);
 }
 
-static void test_shared_folder_arrives_as_it_is(void)
+static void test_single_file_arrives(void)
 {
+	const struct content_get *get;
+	struct link link;
+
 	duo_init(&duo);
-	check_folder_arrives();
+	file_make("in/one.bin", BIG_LEN, 9);
+	CHECK(duo_share(&duo, duo_path(&duo, "in/one.bin"), &link));
+	get = get_run(&link, "out");
+	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK(trees_equal("in", "out"));
+	duo_fini(&duo);
+}
+
+/* More files than a manifest holds, so it comes in parts. */
+static void test_many_small_files_arrive(void)
+{
+	const struct content_get *get;
+	struct link link;
+	char name[32];
+
+	duo_init(&duo);
+	for (unsigned i = 0; i < 3500; i++) {
+		snprintf(name, sizeof(name), "in/%u/%u", i / 100, i);
+		file_make(name, 50, i + 1000);
+	}
+	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
+	get = get_run(&link, "out");
+	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK(trees_equal("in", "out"));
+	CHECK_EQ(get->item_done_cnt, 3500);
+	CHECK_EQ(get->byte_done_cnt, 3500 * 50);
+	/* One request for each file, for three manifests, and nothing else. */
+	CHECK_EQ(duo.asked_cnt, 3500 + 3);
+	duo_fini(&duo);
+}
+
+static void test_requests_in_flight_are_bounded(void)
+{
+	struct link link;
+
+	duo_init(&duo);
+	file_make("in/one.bin", BIG_LEN, 9);
+	file_make("in/two.bin", BIG_LEN, 10);
+	duo_node_close(&duo, DUO_B);
+	duo.nodes[DUO_B].config.chunks_in_flight = 2;
+	duo_node_open(&duo, DUO_B);
+	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
+	CHECK_EQ(get_run(&link, "out")->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(duo.asked_peak_cnt, 2);
+	duo_fini(&duo);
+}
+
+/* --- a run that is cut short --- */
+
+static void turns(unsigned cnt)
+{
+	while (cnt-- > 0)
+		(void)duo_turn(&duo);
+}
+
+static void test_killed_get_goes_on_where_it_was(void)
+{
+	const struct content_get *get;
+	struct link link;
+	uint64_t id;
+	bool was_cut = false;
+
+	/* Ended after 3, 7, 11 ... turns: every phase is cut once. */
+	for (unsigned cut = 3; cut < 120; cut += 4) {
+		duo_init(&duo);
+		folder_make();
+		CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
+		id = get_start(&link, "out");
+		turns(cut);
+		duo_node_close(&duo, DUO_B);
+		duo_node_open(&duo, DUO_B);
+		get = content_get_lookup(duo.nodes[DUO_B].content, id);
+		/* A get that was not durable yet may be gone; then it is asked for again. */
+		if (!get)
+			id = get_start(&link, "out");
+		else
+			was_cut |= get->state != CONTENT_GET_FINISHED;
+		get = duo_run(&duo, id, TURN_MAX);
+		CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+		CHECK_EQ(get->byte_done_cnt, get->byte_cnt);
+		CHECK(trees_equal("in", "out"));
+		duo_fini(&duo);
+	}
+	CHECK(was_cut);
+}
+
+static void only_first_chunks(struct duo *d, struct duo_answer *answer)
+{
+	if (answer->type == MESH_CHUNK_DATA && ++d->hook_cnt > 2)
+		answer->delay_ns = 3600 * NS_PER_S;
+}
+
+/* Turns until the get has two chunks, which is all it will have for an hour. */
+static bool turns_to_two_chunks(uint64_t id)
+{
+	const struct content_get *get = content_get_lookup(duo.nodes[DUO_B].content, id);
+
+	for (unsigned i = 0; i < 1000 && get->byte_done_cnt < 2 * BLAKE3_CHUNK_LEN; i++)
+		(void)duo_turn(&duo);
+	return get->byte_done_cnt == 2 * BLAKE3_CHUNK_LEN;
+}
+
+static void test_verified_chunks_are_not_fetched_again(void)
+{
+	const struct content_get *get;
+	struct link link;
+	uint64_t id;
+
+	duo_init(&duo);
+	file_make("in/one.bin", BIG_LEN, 9);
+	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
+	duo.on_answer = only_first_chunks;
+	id = get_start(&link, "out");
+	CHECK(turns_to_two_chunks(id));
+	duo_node_close(&duo, DUO_B);
+	duo.on_answer = NULL;
+	duo_node_open(&duo, DUO_B);
+	get = duo_run(&duo, id, TURN_MAX);
+	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->reused_byte_cnt, 2 * BLAKE3_CHUNK_LEN);
+	CHECK(get->received_byte_cnt < BIG_LEN - 2 * BLAKE3_CHUNK_LEN + 1024);
+	CHECK(trees_equal("in", "out"));
+	duo_fini(&duo);
+}
+
+static void test_damaged_staged_bytes_are_fetched_again(void)
+{
+	char command[SCRATCH_CAP + 200];
+	const struct content_get *get;
+	struct link link;
+	uint64_t id;
+
+	duo_init(&duo);
+	file_make("in/one.bin", BIG_LEN, 9);
+	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
+	duo.on_answer = only_first_chunks;
+	id = get_start(&link, "out");
+	CHECK(turns_to_two_chunks(id));
+	duo_node_close(&duo, DUO_B);
+	duo.on_answer = NULL;
+	snprintf(command, sizeof(command),
+		 "for f in %s/.weft-*/*; do printf X | dd of=$f bs=1 seek=100 conv=notrunc "
+		 "status=none; done",
+		 duo_path(&duo, "out"));
+	CHECK_EQ(system(command), 0);
+	duo_node_open(&duo, DUO_B);
+	get = duo_run(&duo, id, TURN_MAX);
+	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->reused_byte_cnt, BLAKE3_CHUNK_LEN);
+	CHECK(trees_equal("in", "out"));
+	duo_fini(&duo);
+}
+
+/* --- what is there already --- */
+
+static void test_finished_files_are_not_fetched_again(void)
+{
+	const struct content_get *get;
+	struct link link;
+
+	duo_init(&duo);
+	folder_make();
+	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
+	CHECK_EQ(get_run(&link, "out")->state, CONTENT_GET_FINISHED);
+	duo.asked_cnt = 0;
+	get = get_run(&link, "out");
+	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->reused_byte_cnt, get->byte_cnt);
+	CHECK_EQ(duo.asked_cnt, 0);
+	/* And elsewhere they are copied. */
+	get = get_run(&link, "out2");
+	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->reused_byte_cnt, get->byte_cnt);
+	CHECK_EQ(duo.asked_cnt, 0);
+	CHECK(trees_equal("in", "out2"));
+	duo_fini(&duo);
+}
+
+static void test_equal_file_in_place_is_kept(void)
+{
+	const struct content_get *get;
+	struct stat before, after;
+	struct link link;
+
+	duo_init(&duo);
+	folder_make();
+	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
+	file_make("out/a/big.bin", BIG_LEN, 2);
+	CHECK_EQ(stat(duo_path(&duo, "out/a/big.bin"), &before), 0);
+	get = get_run(&link, "out");
+	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(stat(duo_path(&duo, "out/a/big.bin"), &after), 0);
+	CHECK_EQ(after.st_ino, before.st_ino);
+	CHECK(trees_equal("in", "out"));
+	duo_fini(&duo);
+}
+
+static void test_different_file_in_place_stops_the_get(void)
+{
+	const struct content_get *get;
+	uint8_t kept[2000];
+	struct link link;
+	FILE *file;
+
+	duo_init(&duo);
+	folder_make();
+	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
+	for (unsigned same_len = 0; same_len < 2; same_len++) {
+		file_make("out/a/small.txt", same_len ? 1000 : 999, 77);
+		get = get_run(&link, "out");
+		CHECK_EQ(get->state, CONTENT_GET_STOPPED);
+		CHECK_EQ(get->err, WEFT_EEXISTS);
+		CHECK(strstr(get->detail, "a/small.txt"));
+		file = fopen(duo_path(&duo, "out/a/small.txt"), "r");
+		CHECK_EQ(fread(kept, 1, sizeof(kept), file), same_len ? 1000 : 999);
+		fclose(file);
+		CHECK_MEM(kept, bytes, 999);
+	}
+	duo_fini(&duo);
+}
+
+static void test_different_file_is_replaced_on_demand(void)
+{
+	struct content_get_ask ask = {.is_replacing = true};
+	const struct content_get *get;
+	struct link link;
+	uint64_t id;
+
+	duo_init(&duo);
+	folder_make();
+	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
+	file_make("out/a/small.txt", 999, 77);
+	file_make("out/a/big.bin", BIG_LEN, 78);
+	file_make("out/twin2", 5000, 79);
+	ask.link = &link;
+	ask.target = duo_path(&duo, "out");
+	CHECK_EQ(content_get_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &id), 0);
+	get = duo_run(&duo, id, TURN_MAX);
+	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK(trees_equal("in", "out"));
+	duo_fini(&duo);
+}
+
+/* A get into a target prepared by command; what it says, and nothing outside is written. */
+static void check_obstacle(const char *prepare, int err)
+{
+	char command[4 * SCRATCH_CAP];
+	const struct content_get *get;
+	struct link link;
+
+	duo_init(&duo);
+	folder_make();
+	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
+	snprintf(command, sizeof(command), "cd %s && mkdir outside && %s", duo.dir, prepare);
+	CHECK_EQ(system(command), 0);
+	get = get_run(&link, "out");
+	CHECK_EQ(get->state, CONTENT_GET_STOPPED);
+	CHECK_EQ(get->err, err);
+	snprintf(command, sizeof(command), "test -z \"$(ls -A %s/outside)\"", duo.dir);
+	CHECK_EQ(system(command), 0);
+	duo_fini(&duo);
+}
+
+static void test_obstacles_in_the_target_stop_the_get(void)
+{
+	static const struct {
+		const char *prepare;
+		int err;
+	} rows[] = {
+		{"mkdir out && ln -s ../outside out/a", WEFT_EUNSAFE},
+		{"mkdir -p out/z && ln -s ../../outside out/z/deep", WEFT_EUNSAFE},
+		{"mkdir out && ln -s ../outside/file out/empty", WEFT_EUNSAFE},
+		{"mkdir out && ln -s ../outside out/hollow", WEFT_EUNSAFE},
+		{"mkdir out && echo x > out/a", WEFT_EEXISTS},
+		{"mkdir -p out/empty", WEFT_EEXISTS},
+		{"mkdir out && mkfifo out/empty", WEFT_EEXISTS},
+		{"echo x > out", -ENOTDIR},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && !check_failed; i++) {
+		check_obstacle(rows[i].prepare, rows[i].err);
+		if (check_failed)
+			printf("# after %s\n", rows[i].prepare);
+	}
+}
+
+static void test_link_in_place_of_the_staging_folder_is_refused(void)
+{
+	char prepare[SCRATCH_CAP + 200], hex[17];
+	struct link link;
+
+	duo_init(&duo);
+	folder_make();
+	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
+	for (unsigned i = 0; i < 8; i++)
+		snprintf(hex + 2 * i, 3, "%02x", link.manifest_id[i]);
+	snprintf(prepare, sizeof(prepare),
+		 "cd %s && mkdir out outside && ln -s ../outside out/.weft-partial-%s", duo.dir,
+		 hex);
+	CHECK_EQ(system(prepare), 0);
+	CHECK_EQ(get_run(&link, "out")->err, WEFT_EUNSAFE);
+	duo_fini(&duo);
+}
+
+/* --- ranges --- */
+
+static void check_range(const struct link *link, uint64_t off, uint64_t len, uint64_t want_len)
+{
+	struct content_get_ask ask = {.link = link,
+				      .has_range = true,
+				      .range_off = off,
+				      .range_len = len,
+				      .is_replacing = true};
+	const struct content_get *get;
+	static uint8_t got[BIG_LEN + 1];
+	char name[80];
+	uint64_t id;
+	FILE *file;
+
+	ask.target = duo_path(&duo, "out");
+	CHECK_EQ(content_get_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &id), 0);
+	get = duo_run(&duo, id, TURN_MAX);
+	if (get->state != CONTENT_GET_FINISHED)
+		printf("# %s\n", get->detail);
+	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->byte_done_cnt, want_len);
+	snprintf(name, sizeof(name), "out/one.bin.%" PRIu64 "-%" PRIu64, off, want_len);
+	file = fopen(duo_path(&duo, name), "r");
+	CHECK(file);
+	CHECK_EQ(fread(got, 1, sizeof(got), file), want_len);
+	fclose(file);
+	CHECK_MEM(got, bytes + off, want_len);
+}
+
+static void test_ranges_arrive(void)
+{
+	struct content_get_ask ask = {.has_range = true, .range_off = BIG_LEN, .range_len = 1};
+	struct link link;
+	uint64_t id;
+
+	duo_init(&duo);
+	file_make("in/one.bin", BIG_LEN, 9);
+	CHECK(duo_share(&duo, duo_path(&duo, "in/one.bin"), &link));
+	check_range(&link, 0, 1, 1);
+	check_range(&link, 5, 20000, 20000);
+	check_range(&link, BLAKE3_CHUNK_LEN - 1, 2, 2);
+	check_range(&link, 0, BIG_LEN, BIG_LEN);
+	check_range(&link, 1, BIG_LEN, BIG_LEN - 1);
+	check_range(&link, BIG_LEN - 1, 100, 1);
+	check_range(&link, 100000, 400000, 400000);
+	CHECK(!check_failed);
+	ask.link = &link;
+	ask.target = duo_path(&duo, "out");
+	CHECK_EQ(content_get_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &id), 0);
+	CHECK_EQ(duo_run(&duo, id, TURN_MAX)->err, WEFT_ETOOLARGE);
+	ask.range_len = 0;
+	CHECK_EQ(content_get_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &id),
+		 WEFT_EMALFORMED);
+	duo_fini(&duo);
+}
+
+static void test_range_of_a_folder_is_refused(void)
+{
+	struct content_get_ask ask = {.has_range = true, .range_len = 10};
+	struct link link;
+	uint64_t id;
+
+	duo_init(&duo);
+	folder_make();
+	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
+	ask.link = &link;
+	ask.target = duo_path(&duo, "out");
+	CHECK_EQ(content_get_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &id), 0);
+	CHECK_EQ(duo_run(&duo, id, TURN_MAX)->err, WEFT_EREFUSED);
+	duo_fini(&duo);
+}
+
+/* --- taking back --- */
+
+static void test_cancelled_get_leaves_nothing_staged(void)
+{
+	char command[SCRATCH_CAP + 100];
+	struct link link;
+	uint64_t id;
+
+	for (unsigned cut = 1; cut < 200; cut += 9) {
+		duo_init(&duo);
+		folder_make();
+		CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
+		duo.on_answer = only_first_chunks;
+		id = get_start(&link, "out");
+		turns(cut);
+		CHECK_EQ(content_get_cancel(duo.nodes[DUO_B].content, id, duo.now_ns), 0);
+		CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, CONTENT_GET_TAKEN_BACK);
+		snprintf(command, sizeof(command), "test -z \"$(ls -d %s/.weft* 2>/dev/null)\"",
+			 duo_path(&duo, "out"));
+		CHECK_EQ(system(command), 0);
+		CHECK_EQ(duo.nodes[DUO_B].event_cnt[CONTENT_GET_CANCELLED], 1);
+		duo.on_answer = NULL;
+		CHECK_EQ(content_get_resume(duo.nodes[DUO_B].content, id, duo.now_ns), 0);
+		CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, CONTENT_GET_FINISHED);
+		CHECK(trees_equal("in", "out"));
+		duo_fini(&duo);
+	}
+}
+
+static void test_asking_the_impossible_is_refused(void)
+{
+	struct content *content;
+	struct content_get_ask ask = {.target = "relative"};
+	char long_path[5000];
+	struct link link;
+	uint64_t id, other;
+
+	duo_init(&duo);
+	content = duo.nodes[DUO_B].content;
+	folder_make();
+	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
+	ask.link = &link;
+	CHECK_EQ(content_get_start(content, &ask, duo.now_ns, &id), WEFT_EUNSAFE);
+	memset(long_path, 'x', sizeof(long_path));
+	long_path[0] = '/';
+	long_path[sizeof(long_path) - 1] = '\0';
+	ask.target = long_path;
+	CHECK_EQ(content_get_start(content, &ask, duo.now_ns, &id), WEFT_ETOOLARGE);
+	id = get_start(&link, "out");
+	ask.target = duo_path(&duo, "out/");
+	CHECK_EQ(content_get_start(content, &ask, duo.now_ns, &other), WEFT_EBUSY);
+	CHECK_EQ(content_get_resume(content, id, duo.now_ns), WEFT_EBUSY);
+	CHECK_EQ(content_get_resume(content, 999, duo.now_ns), WEFT_EABSENT);
+	CHECK_EQ(content_get_cancel(content, 999, duo.now_ns), WEFT_EABSENT);
+	duo_fini(&duo);
+}
+
+static void test_full_table_forgets_the_oldest_that_ended(void)
+{
+	struct link link;
+	uint64_t first, id;
+
+	duo_init(&duo);
+	duo_node_close(&duo, DUO_B);
+	duo.nodes[DUO_B].config.get_cap = 2;
+	duo_node_open(&duo, DUO_B);
+	file_make("in/x", 10, 1);
+	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
+	first = get_start(&link, "out1");
+	duo_run(&duo, first, TURN_MAX);
+	id = get_start(&link, "out2");
+	duo_run(&duo, id, TURN_MAX);
+	CHECK(content_get_lookup(duo.nodes[DUO_B].content, first));
+	id = get_start(&link, "out3");
+	CHECK(id);
+	CHECK(!content_get_lookup(duo.nodes[DUO_B].content, first));
+	CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, CONTENT_GET_FINISHED);
 	duo_fini(&duo);
 }
 
 int main(void)
 {
 	RUN(test_shared_folder_arrives_as_it_is);
+	RUN(test_single_file_arrives);
+	RUN(test_many_small_files_arrive);
+	RUN(test_requests_in_flight_are_bounded);
+	RUN(test_killed_get_goes_on_where_it_was);
+	RUN(test_verified_chunks_are_not_fetched_again);
+	RUN(test_damaged_staged_bytes_are_fetched_again);
+	RUN(test_finished_files_are_not_fetched_again);
+	RUN(test_equal_file_in_place_is_kept);
+	RUN(test_different_file_in_place_stops_the_get);
+	RUN(test_different_file_is_replaced_on_demand);
+	RUN(test_obstacles_in_the_target_stop_the_get);
+	RUN(test_link_in_place_of_the_staging_folder_is_refused);
+	RUN(test_ranges_arrive);
+	RUN(test_range_of_a_folder_is_refused);
+	RUN(test_cancelled_get_leaves_nothing_staged);
+	RUN(test_asking_the_impossible_is_refused);
+	RUN(test_full_table_forgets_the_oldest_that_ended);
 	return check_done();
 }
