@@ -48,7 +48,8 @@ static inline unsigned weft_edit_distance(const char *a, const char *b)
 static inline int weft_is_nearer(const char *wanted, const char *candidate, unsigned *best)
 {
 	unsigned distance = weft_edit_distance(wanted, candidate);
-	size_t len = strlen(wanted);
+	size_t len = strlen(wanted), candidate_len = strlen(candidate);
+	size_t shorter = len < candidate_len ? len : candidate_len;
 
 	/* A prefix is meant, however short: "lim" for limits. */
 	if (len >= 3 && strncmp(wanted, candidate, len) == 0)
@@ -56,7 +57,7 @@ static inline int weft_is_nearer(const char *wanted, const char *candidate, unsi
 	/* A third of the letters may be wrong, of the shorter name: a link is near nothing. */
 	if (strlen(candidate) < len)
 		len = strlen(candidate);
-	if (distance >= *best || distance > (len + 2) / 3)
+	if (distance >= *best || distance > (shorter + 2) / 3)
 		return 0;
 	*best = distance;
 	return 1;
