@@ -221,7 +221,7 @@ int mesh_request_ask(struct mesh *mesh, const struct mesh_ask *ask, uint64_t now
 int mesh_request_connect(struct mesh *mesh, const struct mesh_peer *peer, uint64_t timeout_ns,
 			 mesh_connect_fn done, void *arg);
 void mesh_request_cancel(struct mesh_request *request);
-/* mesh_request_start puts a request on session, whose turn it is not yet when the queue is not empty. */
+/* mesh_request_start puts a request on session, behind those that wait for credit. */
 void mesh_request_start(struct mesh_request *request, struct mesh_session *session);
 /* mesh_request_fail ends request, whatever its state, and tells the asker. */
 void mesh_request_fail(struct mesh_request *request, int err, const uint8_t *actual_key);
