@@ -32,7 +32,7 @@ lib_objs = $(patsubst %.c,$(2)/%.o,$(call lib_srcs,$(1)))
 LIBS := $(MODULES:%=$(B_DIR)/%.a)
 SRCS := $(foreach m,$(MODULES),$(wildcard userspace/$(m)/*.c)) $(wildcard tools/weft/*.c)
 OBJS := $(SRCS:%.c=$(B_DIR)/%.o)
-PROGRAMS := $(if $(wildcard userspace/node/main.c),weftd) $(if $(wildcard tools/weft/*.c),weft)
+PROGRAMS := weftd weft
 
 all: $(PROGRAMS:%=$(B_DIR)/%)
 ifeq ($(PROFILE),release)
