@@ -12,7 +12,6 @@
 #include "base/timer.h"
 #include "content/content.h"
 #include "content/content_state.h"
-#include "content/get.h"
 #include "content/manifest.h"
 #include "content/object.h"
 #include "content/share.h"
@@ -60,33 +59,6 @@ static inline void rig_event(void *ctx, const struct content_event *event)
 {
 	((struct content_rig *)ctx)->events[event->kind]++;
 }
-
-/* WEAK GETS BEGIN */
-__attribute__((weak)) int gets_new(struct content *content, struct gets **out_gets)
-{
-	(void)content;
-	*out_gets = NULL;
-	return 0;
-}
-__attribute__((weak)) void gets_free(struct gets *gets)
-{
-	(void)gets;
-}
-__attribute__((weak)) bool gets_has_manifest(const struct gets *gets, const uint8_t id[static 32])
-{
-	(void)gets, (void)id;
-	return false;
-}
-__attribute__((weak)) bool gets_has_path(const struct gets *gets, const char *path)
-{
-	(void)gets, (void)path;
-	return false;
-}
-__attribute__((weak)) void gets_fill_stats(const struct gets *gets, struct content_stats *stats)
-{
-	(void)gets, (void)stats;
-}
-/* WEAK GETS END */
 
 /* rig_open makes store and content in rig->dir with import_threads threads; 0 or the error. */
 static inline int rig_open(struct content_rig *rig, unsigned import_threads)
