@@ -64,12 +64,15 @@ void content_free(struct content *content)
 {
 	if (!content)
 		return;
-	/* No job of the import pool comes back after this, no batch after the flush. */
-	imports_free(content->imports);
+	/* Nobody is told anything any more; then what is under way comes back. */
+	imports_stop(content->imports);
+	shares_stop(content->shares);
+	gc_stop(content->gc);
 	store_flush(content->params.store);
 	gets_free(content->gets);
 	serve_free(content->serve);
 	gc_free(content->gc);
+	imports_free(content->imports);
 	shares_free(content->shares);
 	free(content);
 }

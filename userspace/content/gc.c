@@ -14,6 +14,7 @@
 #include "content/gc.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +28,9 @@
 #include "content/share.h"
 #include "store/store.h"
 
-#define GC_STEP_CNT 256 /* rows of one turn: well below a millisecond */
-#define GC_KEY_CAP  64
+#define GC_STEP_CNT	256 /* rows of one turn: well below a millisecond */
+#define GC_KEY_CAP	64
+#define GC_STOP_POLL_MS 100
 
 enum gc_phase { GC_PATHS, GC_OBJECTS, GC_OUTBOARDS, GC_BLOBS, GC_COMPACT, GC_IDLE };
 
@@ -43,6 +45,8 @@ struct gc {
 	struct timer timer;
 	struct job job;
 	int64_t compacted;
+	bool is_compacting; /* the job is out */
+	bool is_stopped;
 
 	/* Where the walk of this phase goes on. */
 	uint8_t next[GC_KEY_CAP];
@@ -74,11 +78,25 @@ int gc_new(struct content *content, struct gc **out_gc)
 	return 0;
 }
 
+void gc_stop(struct gc *gc)
+{
+	struct pollfd ready = {.events = POLLIN};
+
+	if (!gc)
+		return;
+	gc->done = NULL;
+	gc->is_stopped = true;
+	timer_cancel(gc->content->params.timers, &gc->timer);
+	ready.fd = jobs_fd(gc->content->params.jobs);
+	while (gc->is_compacting)
+		if (jobs_reap(gc->content->params.jobs) == 0)
+			(void)poll(&ready, ready.fd >= 0, GC_STOP_POLL_MS);
+}
+
 void gc_free(struct gc *gc)
 {
 	if (!gc)
 		return;
-	timer_cancel(gc->content->params.timers, &gc->timer);
 	store_batch_free(gc->batch);
 	free(gc->marks);
 	free(gc);
@@ -245,7 +263,8 @@ static enum store_db phase_db(enum gc_phase phase)
 
 static void gc_again(struct gc *gc)
 {
-	timer_set(gc->content->params.timers, &gc->timer, 0);
+	if (!gc->is_stopped)
+		timer_set(gc->content->params.timers, &gc->timer, 0);
 }
 
 static void compact_run(struct job *job)
@@ -259,6 +278,7 @@ static void compact_done(struct job *job)
 {
 	struct gc *gc = (void *)((char *)job - offsetof(struct gc, job));
 
+	gc->is_compacting = false;
 	if (gc->compacted < 0)
 		gc->err = (int)gc->compacted;
 	gc_end(gc);
@@ -268,6 +288,7 @@ static void gc_compact(struct gc *gc)
 {
 	gc->job = (struct job){.run = compact_run, .done = compact_done};
 	gc->err = jobs_submit(gc->content->params.jobs, &gc->job);
+	gc->is_compacting = gc->err == 0;
 	if (gc->err < 0)
 		gc_end(gc);
 }

@@ -16,6 +16,8 @@ struct gc;
  */
 WEFT_MUST_CHECK
 int gc_new(struct content *content, struct gc **out_gc);
+/* gc_stop ends a sweep without telling; a compaction under way is waited for. */
+void gc_stop(struct gc *gc);
 void gc_free(struct gc *gc);
 
 #endif

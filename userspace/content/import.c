@@ -130,14 +130,26 @@ int imports_new(struct content *content, struct imports **out_imports)
 	return 0;
 }
 
-void imports_free(struct imports *imports)
+void imports_stop(struct imports *imports)
 {
 	if (!imports)
 		return;
 	imports->is_closing = true;
+	timer_cancel(imports->content->params.timers, &imports->cancelled);
+	for (struct import *import = imports->first; import; import = import->next) {
+		import->progress = NULL;
+		import->done = NULL;
+	}
 	/* What runs ends; after this no job touches a file or a task. */
 	jobs_free(imports->pool);
-	timer_cancel(imports->content->params.timers, &imports->cancelled);
+	imports->pool = NULL;
+}
+
+void imports_free(struct imports *imports)
+{
+	if (!imports)
+		return;
+	jobs_free(imports->pool);
 	readers_free(imports);
 	free(imports->tasks);
 	while (imports->first) {
@@ -355,7 +367,8 @@ static void list_step(struct import *import)
 {
 	struct import_list *list = &import->list;
 
-	if (import->is_listing || list->has_ended || import->window_cnt + IMPORT_LIST_CNT > WINDOW_CNT)
+	if (import->is_listing || list->has_ended ||
+	    import->window_cnt + IMPORT_LIST_CNT > WINDOW_CNT)
 		return;
 	list->job = (struct job){.run = import_list_run, .done = list_done};
 	import->is_listing = jobs_submit(import->imports->pool, &list->job) == 0;

@@ -19,7 +19,11 @@ struct imports;
 
 WEFT_MUST_CHECK
 int imports_new(struct content *content, struct imports **out_imports);
-/* imports_free ends what runs without telling; what was hashed is kept. */
+/*
+ * imports_stop ends what runs without telling; what was hashed is kept. Its
+ * batches may still be in the store: flush it between stop and free.
+ */
+void imports_stop(struct imports *imports);
 void imports_free(struct imports *imports);
 int imports_fd(const struct imports *imports);
 void imports_reap(struct imports *imports, uint64_t now_ns);

@@ -212,6 +212,12 @@ int shares_new(struct content *content, struct shares **out_shares)
 	return 0;
 }
 
+void shares_stop(struct shares *shares)
+{
+	for (struct share *share = shares ? shares->first : NULL; share; share = share->next)
+		share->done = NULL;
+}
+
 void shares_free(struct shares *shares)
 {
 	if (!shares)

@@ -18,6 +18,8 @@ struct store_batch;
  */
 WEFT_MUST_CHECK
 int shares_new(struct content *content, struct shares **out_shares);
+/* shares_stop: removals under way are told to nobody any more. */
+void shares_stop(struct shares *shares);
 void shares_free(struct shares *shares);
 uint32_t shares_cnt(const struct shares *shares);
 

@@ -372,10 +372,19 @@ void store_close(struct store *store)
 	store_destroy(store);
 }
 
+void store_drop_waiting(struct store *store)
+{
+	struct store_batch *batch;
+
+	weft_assert(store->config.is_inline);
+	for (batch = store->inline_first; batch; batch = batch->next)
+		store->in_flight--;
+	batches_free(inline_take(store));
+}
+
 void store_crash(struct store *store)
 {
-	weft_assert(store->config.is_inline);
-	batches_free(inline_take(store));
+	store_drop_waiting(store);
 	segments_undo(&store->segments);
 	segments_trim(&store->segments);
 	store_destroy(store);

@@ -54,6 +54,11 @@ int store_open(const struct store_config *config, struct store **out_store);
  * any more: store_flush before, if somebody wants to know.
  */
 void store_close(struct store *store);
+/*
+ * store_drop_waiting drops batches that are not committed yet, untold: what
+ * a simulated crash does before it frees their owners, which would flush.
+ */
+void store_drop_waiting(struct store *store);
 /* store_crash closes as kill -9 would: what is not durable is gone. Simulator only. */
 void store_crash(struct store *store);
 

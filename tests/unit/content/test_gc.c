@@ -159,8 +159,32 @@ static void test_what_an_import_left_behind_is_swept(void)
 	rig_end(&rig);
 }
 
+static void test_closing_in_the_middle_of_a_sweep_tells_nobody(void)
+{
+	for (unsigned turn_cnt = 0; turn_cnt < 20; turn_cnt++) {
+		struct rig_import kept, left;
+		struct content_rig rig;
+		struct sweep sweep = {0};
+		unsigned before;
+
+		CHECK(trees_make(&rig, &kept, &left));
+		CHECK_EQ(remove_share(&rig, left.told.manifest_id), 0);
+		CHECK_EQ(content_gc(rig.content, true, sweep_done, &sweep), 0);
+		for (unsigned i = 0; i < turn_cnt; i++)
+			rig_turn(&rig);
+		before = sweep.done_cnt;
+		rig_close(&rig);
+		CHECK_EQ(sweep.done_cnt, before);
+		CHECK_EQ(rig_open(&rig, 0), 0);
+		CHECK_EQ(sweep_run(&rig, true, &sweep), 0);
+		CHECK(shares_has_manifest(rig.content->shares, kept.told.manifest_id));
+		rig_end(&rig);
+	}
+}
+
 int main(void)
 {
+	RUN(test_closing_in_the_middle_of_a_sweep_tells_nobody);
 	RUN(test_what_is_shared_is_kept);
 	RUN(test_what_no_share_needs_is_planned_then_swept);
 	RUN(test_no_import_starts_while_it_sweeps_nor_the_reverse);

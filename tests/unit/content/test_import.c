@@ -504,14 +504,40 @@ static void test_threads_hash_the_same_tree_to_the_same_name(void)
 	}
 	CHECK_EQ(threaded.err, 0);
 	CHECK_MEM(threaded.told.manifest_id, alone.told.manifest_id, 32);
-	/* Closing in the middle of one is no loss. */
-	CHECK_EQ(rig_add(&rig, "t", &threaded), 0);
-	rig_turn(&rig);
 	rig_end(&rig);
+}
+
+/* Closing after every number of turns, with a batch or a share on its way. */
+static void test_closing_in_the_middle_tells_nobody_and_loses_nothing(void)
+{
+	for (unsigned turn_cnt = 0; turn_cnt < 14; turn_cnt++) {
+		struct content_rig rig;
+		struct rig_import seen;
+		unsigned before;
+
+		CHECK(rig_begin(&rig));
+		rig_mkdir(&rig, "t");
+		rig_file(&rig, "t/a", 100, 1);
+		rig_file(&rig, "t/b", 3 * CHUNK, 2);
+		CHECK_EQ(rig_add(&rig, "t", &seen), 0);
+		for (unsigned i = 0; i < turn_cnt / 2; i++)
+			rig_turn(&rig);
+		/* Half a turn: jobs come back, the store does not answer yet. */
+		if (turn_cnt % 2)
+			content_reap(rig.content, ++rig.now_ns);
+		before = seen.done_cnt;
+		rig_close(&rig);
+		CHECK_EQ(seen.done_cnt, before);
+		CHECK_EQ(rig_open(&rig, 0), 0);
+		CHECK_EQ(rig_share(&rig, "t", &seen), 0);
+		CHECK_EQ(shares_cnt(rig.content->shares), 1);
+		rig_end(&rig);
+	}
 }
 
 int main(void)
 {
+	RUN(test_closing_in_the_middle_tells_nobody_and_loses_nothing);
 	RUN(test_a_tree_becomes_a_manifest);
 	RUN(test_a_share_outlives_a_restart_and_is_not_read_again);
 	RUN(test_unchanged_files_are_reused_and_changed_ones_read);

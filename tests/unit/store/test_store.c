@@ -599,8 +599,28 @@ static void test_a_failed_batch_fails_alone(void)
 	scratch_remove(dir);
 }
 
+static void test_dropped_batches_are_neither_stored_nor_told(void)
+{
+	struct outcome outcome = {0, 1};
+	char dir[SCRATCH_CAP];
+	struct store *store = store_of(scratch_make(dir), true);
+	struct store_batch *batch = store_batch_new(store);
+
+	store_batch_put(batch, STORE_META, "k", 1, "v", 1);
+	CHECK_EQ(store_submit(store, batch, outcome_note, &outcome), 0);
+	CHECK(store_is_pending(store));
+	store_drop_waiting(store);
+	CHECK(!store_is_pending(store));
+	store_flush(store);
+	CHECK_EQ(outcome.cnt, 0);
+	CHECK(!has_text(store, STORE_META, "k", 1, "v"));
+	store_close(store);
+	scratch_remove(dir);
+}
+
 int main(void)
 {
+	RUN(test_dropped_batches_are_neither_stored_nor_told);
 	RUN(test_what_was_put_is_there_after_reopening);
 	RUN(test_close_commits_what_was_submitted);
 	RUN(test_crash_loses_what_was_not_reaped);
