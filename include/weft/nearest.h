@@ -55,8 +55,6 @@ static inline int weft_is_nearer(const char *wanted, const char *candidate, unsi
 	if (len >= 3 && strncmp(wanted, candidate, len) == 0)
 		distance = 1;
 	/* A third of the letters may be wrong, of the shorter name: a link is near nothing. */
-	if (strlen(candidate) < len)
-		len = strlen(candidate);
 	if (distance >= *best || distance > (shorter + 2) / 3)
 		return 0;
 	*best = distance;

@@ -164,9 +164,11 @@ static int connection_next(struct connection *connection, json_t **out_reply)
 	size_t scanned = 0;
 	const char *nul;
 
-	connection->len -= connection->taken;
-	memmove(connection->buf, connection->buf + connection->taken, connection->len);
-	connection->taken = 0;
+	if (connection->taken) {
+		connection->len -= connection->taken;
+		memmove(connection->buf, connection->buf + connection->taken, connection->len);
+		connection->taken = 0;
+	}
 	for (;;) {
 		nul = connection->len
 			      ? memchr(connection->buf + scanned, '\0', connection->len - scanned)

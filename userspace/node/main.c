@@ -275,6 +275,8 @@ static void signals_ready(struct poller_watch *watch, unsigned events, uint64_t 
 			daemon_reload(daemon);
 			continue;
 		}
+		if (daemon->is_stopping)
+			continue;
 		log_info("stopping");
 		notify_stopping(&daemon->notify);
 		daemon->is_stopping = true;
