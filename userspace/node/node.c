@@ -181,7 +181,9 @@ static int node_open_poller(struct node *node, const struct node_params *params,
 	    (err = node_watch(node, &node->store_watch, store_fd(node->store))) < 0 ||
 	    (err = node_watch(node, &node->jobs_watch, jobs_fd(node->jobs))) < 0)
 		return err;
-	return node_watch(node, &node->content_watch, content_fd(node->content));
+	if ((err = node_watch(node, &node->content_watch, content_fd(node->content))) < 0)
+		return err;
+	return node_watch_addresses(node);
 }
 
 int node_new(const struct node_params *params, struct node **out_node, char what[NODE_WHAT_CAP])
@@ -213,6 +215,7 @@ free_node:
 
 static void node_free_above_store(struct node *node)
 {
+	node_unwatch_addresses(node);
 	control_close(node->control);
 	method_imports_forget(node);
 	method_get_watches_forget(node);

@@ -28,6 +28,7 @@ struct node {
 	struct mesh *mesh;
 	struct content *content;
 	struct control *control; /* NULL: simulated */
+	struct address_watch *addresses;
 	struct import_record *imports; /* methods_share.c */
 	struct get_watch *get_watches; /* methods_get.c */
 	struct poller *poller;	 /* NULL: simulated */
@@ -46,6 +47,11 @@ struct node {
 
 /* advertise.c: the addresses that links and HELLO carry. */
 void node_advertise(struct node *node);
+
+/* address_watch.c: dialled connections follow when the machine's addresses change. */
+WEFT_MUST_CHECK
+int node_watch_addresses(struct node *node);
+void node_unwatch_addresses(struct node *node);
 
 /* events.c: what content/ and mesh/ tell, as control events and log lines. */
 struct content_event;

@@ -209,10 +209,6 @@ int quic_conn_dial(struct quic_engine *engine, const struct transport_dial *dial
 	}
 	conn->is_dialler = true;
 	conn->remote = dial->remote;
-	conn->local = engine->local;
-	if (conn->local.family != conn->remote.family)
-		memset(&conn->local, 0, sizeof(conn->local));
-	conn->is_local_known = conn->local.family != ADDR_NONE;
 	memcpy(conn->peer_key, dial->peer_key, TRANSPORT_KEY_LEN);
 	if (dial_ngtcp2(conn, scid) != 0 ||
 	    conn_attach_tls(conn, quic_tls_dial(&engine->tls, dial->peer_key)) < 0) {
@@ -294,6 +290,5 @@ void quic_conn_rebind(struct quic_conn *conn, const struct addr *local)
 						     conn->engine->now_ns) != 0)
 		return;
 	conn->local = *local;
-	conn->is_local_known = !addr_is_wildcard(local);
 	quic_conn_want_write(conn);
 }

@@ -364,16 +364,21 @@ void quic_engine_drain(struct quic_engine *engine)
 	engine->is_draining = true;
 }
 
-void quic_engine_rebind(struct quic_engine *engine, const struct addr *local, uint64_t now_ns)
+void quic_engine_rebind(struct quic_engine *engine, quic_choose_local_fn choose, void *ctx,
+			uint64_t now_ns)
 {
 	struct quic_conn *conn = NULL;
+	struct addr remote, local, chosen;
 
 	engine_turn(engine, now_ns);
-	engine->local = *local;
-	while ((conn = pool_next(&engine->conns, conn)))
-		if (conn->is_dialler && conn->state != QUIC_CONN_LINGER &&
-		    conn->remote.family == local->family)
-			quic_conn_rebind(conn, local);
+	while ((conn = pool_next(&engine->conns, conn))) {
+		if (!conn->is_dialler || !conn->is_local_known || conn->state == QUIC_CONN_LINGER)
+			continue;
+		quic_path_addr(&ngtcp2_conn_get_path(conn->ngtcp2)->remote, &remote);
+		quic_path_addr(&ngtcp2_conn_get_path(conn->ngtcp2)->local, &local);
+		if (choose(ctx, &remote, &local, &chosen) && chosen.family == remote.family)
+			quic_conn_rebind(conn, &chosen);
+	}
 }
 
 void quic_engine_stats(const struct quic_engine *engine, struct quic_stats *out_stats)

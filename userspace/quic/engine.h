@@ -133,7 +133,6 @@ struct quic_engine {
 	uint32_t linger_cap;
 	uint8_t reset_secret[QUIC_SECRET_LEN]; /* outlives restarts */
 	uint8_t token_secret[QUIC_SECRET_LEN];
-	struct addr local;	       /* of the last rebind; ADDR_NONE: kernel's choice */
 	uint64_t key_update_after_cnt; /* packets */
 	bool is_draining;
 	bool is_sink_full;

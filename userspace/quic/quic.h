@@ -102,10 +102,14 @@ uint64_t quic_engine_next_ns(const struct quic_engine *engine);
 /* quic_engine_drain refuses new connections from now on (shut-down). */
 void quic_engine_drain(struct quic_engine *engine);
 /*
- * quic_engine_rebind: the local address changed; live dialled connections
- * migrate to it (RFC 9000 9.2).
+ * quic_engine_rebind: our addresses changed. choose is asked for every live
+ * connection we dialled: its remote and local address go in; true and
+ * another local address of that family move it there (RFC 9000 9.2).
  */
-void quic_engine_rebind(struct quic_engine *engine, const struct addr *local, uint64_t now_ns);
+typedef bool (*quic_choose_local_fn)(void *ctx, const struct addr *remote,
+				     const struct addr *local, struct addr *out_local);
+void quic_engine_rebind(struct quic_engine *engine, quic_choose_local_fn choose, void *ctx,
+			uint64_t now_ns);
 void quic_engine_stats(const struct quic_engine *engine, struct quic_stats *out_stats);
 
 /*

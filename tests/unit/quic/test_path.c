@@ -93,6 +93,16 @@ static void test_nat_rebinding_is_survived_by_either_sender(void)
 	}
 }
 
+static bool choose_inner(void *ctx, const struct addr *remote, const struct addr *local,
+			 struct addr *out_local)
+{
+	const struct quic_node *side = ctx;
+
+	(void)remote;
+	*out_local = side->inner;
+	return !addr_equal(local, out_local);
+}
+
 static void test_dialler_migrates_to_a_new_address(void)
 {
 	struct quic_test_stream *stream;
@@ -109,7 +119,7 @@ static void test_dialler_migrates_to_a_new_address(void)
 	for (uint8_t host = 50; host < 53; host++) {
 		p.a->inner.ip[3] = host;
 		p.a->outer = p.a->inner;
-		quic_engine_rebind(p.a->engine, &p.a->inner, p.net.now_ns);
+		quic_engine_rebind(p.a->engine, choose_inner, p.a, p.net.now_ns);
 		quic_net_settle(&p.net, 500 * NS_PER_MS);
 		p.a->transport->ops->info(conn->conn, &info);
 		CHECK_EQ(info.local.ip[3], host);
