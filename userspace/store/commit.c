@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "base/cursor.h"
 
@@ -167,12 +168,22 @@ int write_begin(struct store *store, MDB_txn **out_txn)
 	return err;
 }
 
+/* LMDB says EIO when a full disk took part of a write. */
+static int commit_err(const struct store *store, int lmdb_code)
+{
+	struct statvfs fs;
+
+	if (lmdb_code == EIO && fstatvfs(store->segments.dir_fd, &fs) == 0 && fs.f_bavail == 0)
+		return -ENOSPC;
+	return env_err(lmdb_code);
+}
+
 int write_end(struct store *store, MDB_txn *txn, int err)
 {
 	if (err == 0)
 		err = segments_sync(&store->segments);
 	if (err == 0) {
-		err = env_err(mdb_txn_commit(txn));
+		err = commit_err(store, mdb_txn_commit(txn));
 		if (err == 0)
 			segments_keep(&store->segments);
 		else
