@@ -124,7 +124,8 @@ static void request_answered(struct mesh_request *request, unsigned type, const 
 	answer->type = type;
 	answer->len = head_len + (tail ? tail->len : 0);
 	answer->payload = malloc(answer->len + 1);
-	memcpy(answer->payload, head, head_len);
+	if (head_len)
+		memcpy(answer->payload, head, head_len);
 	if (tail)
 		memcpy(answer->payload + head_len, tail->data, tail->len);
 	request->state = REQUEST_ANSWERED;
@@ -168,11 +169,11 @@ static void seam_answer_error(struct mesh_incoming *incoming, enum mesh_code cod
 	if (!request)
 		return;
 	request->incoming = NULL;
-	request_answered(request, MESH_ERROR, NULL, 0, NULL);
 	request->answer.code = code;
 	request->answer.err = code_err(code);
 	request->answer.not_before_ns =
 		not_before_ms ? request->duo->now_ns + not_before_ms * NS_PER_MS : 0;
+	request_answered(request, MESH_ERROR, NULL, 0, NULL);
 }
 
 static void seam_abandoned(struct mesh_incoming *incoming, void (*gone)(void *arg), void *arg)
@@ -189,6 +190,11 @@ static const struct mesh_ops seam_ops = {
 	.answer_error = seam_answer_error,
 	.abandoned = seam_abandoned,
 };
+
+const struct mesh_ops *duo_ops(void)
+{
+	return &seam_ops;
+}
 
 static void request_hand(struct mesh_request *request)
 {

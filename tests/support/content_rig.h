@@ -77,6 +77,8 @@ void duo_node_open(struct duo *duo, unsigned idx);
 /* duo_node_close frees the node's objects in order; duo_node_kill as kill -9 would. */
 void duo_node_close(struct duo *duo, unsigned idx);
 void duo_node_kill(struct duo *duo, unsigned idx);
+/* duo_ops: the seam itself, for tests that ask by hand; mesh is that of a node. */
+const struct mesh_ops *duo_ops(void);
 /* duo_turn: one turn of both loops; time goes to the next thing due. False: nothing is due. */
 bool duo_turn(struct duo *duo);
 /* duo_share shares path on A and fills link. False with a printed reason. */

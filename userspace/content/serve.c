@@ -158,17 +158,11 @@ static void call_answer(struct serve_call *call)
 /* Once for a file, however many calls find it out. */
 static void file_note_changed(struct serve *serve, struct serve_file *file)
 {
-	struct content_event event = {
-		.kind = CONTENT_FILE_CHANGED,
-		.err = WEFT_ECHANGED,
-		.text = file->object.path,
-	};
-
 	if (file->is_stale)
 		return;
+	file->is_changed = true;
 	serve_file_drop(file);
 	serve->changed_cnt++;
-	content_tell(serve->content, &event);
 	content_forget_file(serve->content, &file->object);
 }
 
@@ -199,6 +193,7 @@ static void call_finish(struct serve_call *call)
 		return;
 	case WEFT_ECHANGED:
 		file_note_changed(call->serve, call->file);
+		call->was_changed = true;
 		serve_file_release(call->file);
 		call->file = NULL;
 		call_start(call); /* at another location, if there is one */
@@ -358,7 +353,9 @@ static int file_locate(struct serve_call *call)
 			      ? object_locate(snapshot, call->request.id, call->skip_cnt, &object)
 			      : WEFT_EABSENT;
 		call->skip_cnt++;
-	} while (!err && !path_is_reachable(serve, object.path));
+		call->was_changed |= !err && serve_files_has_changed(&serve->files, &object);
+	} while (!err && (!path_is_reachable(serve, object.path) ||
+			  serve_files_has_changed(&serve->files, &object)));
 	store_snapshot_close(snapshot);
 	if (err)
 		return err;
@@ -398,10 +395,9 @@ static void call_submit(struct serve_call *call)
 
 static void call_start(struct serve_call *call)
 {
-	bool was_changed = call->skip_cnt > 0;
 	int err = call->type == MESH_GET_MANIFEST ? 0 : call_locate(call);
 
-	if (err == WEFT_EABSENT && was_changed) {
+	if (err == WEFT_EABSENT && call->was_changed) {
 		call_refuse(call, MESH_CODE_CHANGED, "the file is no longer what was shared", 0);
 		return;
 	}

@@ -24,6 +24,7 @@ struct serve_call {
 	struct serve_file *file; /* NULL for a manifest */
 	int fd;			 /* the file's, or one the job opened */
 	unsigned skip_cnt;	 /* locations that were looked at */
+	bool was_changed;	 /* one of them is not what it was */
 	uint8_t *buffer;
 	size_t buffer_cap;
 	struct message_answer answer; /* its bytes lie in buffer */

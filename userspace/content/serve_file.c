@@ -21,6 +21,7 @@ void serve_files_init(struct serve_files *files)
 		files->slots[i].use_cnt = 0;
 		files->slots[i].is_known = false;
 		files->slots[i].is_stale = false;
+		files->slots[i].is_changed = false;
 	}
 }
 
@@ -75,6 +76,7 @@ struct serve_file *serve_files_add(struct serve_files *files, const struct objec
 	slot_empty(oldest);
 	oldest->object = *object;
 	oldest->is_known = true;
+	oldest->is_changed = false;
 	return slot_use(files, oldest);
 }
 
@@ -90,6 +92,18 @@ void serve_file_drop(struct serve_file *file)
 	file->is_stale = true;
 	if (file->use_cnt == 0)
 		slot_empty(file);
+}
+
+bool serve_files_has_changed(const struct serve_files *files, const struct object_file *object)
+{
+	for (size_t i = 0; i < SERVE_FILES_MAX; i++) {
+		const struct serve_file *file = &files->slots[i];
+
+		if (file->is_changed && strcmp(file->object.path, object->path) == 0 &&
+		    object_stamp_equal(&file->object.stamp, &object->stamp))
+			return true;
+	}
+	return false;
 }
 
 void serve_files_drop_all(struct serve_files *files)

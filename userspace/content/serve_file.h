@@ -21,8 +21,9 @@ struct serve_file {
 	int fd; /* -1: not open yet; set by home only */
 	uint32_t use_cnt;
 	uint64_t used_seq;
-	bool is_known; /* a slot in use */
-	bool is_stale; /* not found any more; closed with its last use */
+	bool is_known;	 /* a slot in use */
+	bool is_stale;	 /* not found any more; closed with its last use */
+	bool is_changed; /* object is not true any more, until the slot is taken again */
 };
 
 struct serve_files {
@@ -40,6 +41,8 @@ struct serve_file *serve_files_add(struct serve_files *files, const struct objec
 void serve_file_release(struct serve_file *file);
 /* serve_file_drop: nobody finds this file here any more. */
 void serve_file_drop(struct serve_file *file);
+/* serve_files_has_changed: object was found changed, though its record may be there still. */
+bool serve_files_has_changed(const struct serve_files *files, const struct object_file *object);
 void serve_files_drop_all(struct serve_files *files);
 
 /*

@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a peer is answered, whatever it asks. */
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/cursor.h"
+#include "base/random.h"
+#include "content/message.h"
+#include "content/serve_file.h"
+#include "crypto/blake3.h"
+#include "support/check.h"
+#include "support/content_rig.h"
+
+#define BIG_LEN	  (3u * BLAKE3_CHUNK_LEN + 12345)
+#define REPLY_CAP (BLAKE3_CHUNK_LEN + 8192)
+
+static struct duo duo;
+static struct link shared;
+static uint8_t bytes[BIG_LEN];
+
+/* One question to A and its answer. */
+struct question {
+	struct mesh_request *request;
+	uint8_t buf[REPLY_CAP];
+	bool is_answered;
+	int err;
+	enum mesh_code code;
+	uint64_t not_before_ns;
+	size_t len;
+};
+
+static void on_reply(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
+{
+	struct question *q = arg;
+
+	(void)now_ns;
+	q->is_answered = true;
+	q->err = reply->err;
+	q->code = reply->code;
+	q->not_before_ns = reply->not_before_ns;
+	q->len = reply->payload_len;
+}
+
+static void ask_raw(struct question *q, unsigned type, const void *payload, size_t len)
+{
+	struct mesh_ask ask = {
+		.type = type,
+		.payload = payload,
+		.payload_len = len,
+		.reply_buf = q->buf,
+		.reply_cap = sizeof(q->buf),
+		.timeout_ns = 60 * NS_PER_S,
+		.reply = on_reply,
+		.arg = q,
+	};
+
+	q->is_answered = false;
+	(void)!duo_ops()->ask(&duo.nodes[DUO_B].mesh, &ask, duo.now_ns, &q->request);
+}
+
+static void ask(struct question *q, unsigned type, const uint8_t *id, uint64_t first, uint64_t cnt)
+{
+	struct message_request request = {.first = first, .cnt = cnt};
+	uint8_t payload[MESSAGE_REQUEST_CAP];
+	size_t len;
+
+	memcpy(request.id, id, sizeof(request.id));
+	len = message_request_write(type, &request, payload);
+	ask_raw(q, type, payload, len);
+}
+
+static bool answered(struct question *q)
+{
+	for (unsigned i = 0; i < 1000 && !q->is_answered; i++)
+		(void)duo_turn(&duo);
+	return q->is_answered;
+}
+
+static void hash_of(size_t len, uint64_t seed, uint8_t id[32])
+{
+	struct random random;
+
+	random_init_seeded(&random, seed);
+	random_fill(&random, bytes, len);
+	blake3_hash(bytes, len, id);
+}
+
+/* An hour old, so that its stamp can be trusted. */
+static void file_make(const char *name, size_t len, uint64_t seed, uint8_t id[32])
+{
+	struct timespec times[2] = {{.tv_sec = 1700000000}, {.tv_sec = 1700000000}};
+
+	hash_of(len, seed, id);
+	scratch_write(duo_path(&duo, name), bytes, len);
+	utimensat(AT_FDCWD, duo_path(&duo, name), times, 0);
+}
+
+static uint8_t big_id[32], small_id[32], private_id[32];
+
+static bool duo_begin(void)
+{
+	duo_init(&duo);
+	mkdir(duo_path(&duo, "in"), 0755);
+	mkdir(duo_path(&duo, "private"), 0755);
+	file_make("private/x", 500, 5, private_id);
+	file_make("in/small", 1000, 1, small_id);
+	file_make("in/big", BIG_LEN, 2, big_id);
+	return duo_share(&duo, duo_path(&duo, "in"), &shared);
+}
+
+static struct question q;
+
+static void test_chunk_is_answered_with_its_bytes(void)
+{
+	struct message_answer answer;
+
+	CHECK(duo_begin());
+	for (uint64_t idx = 0; idx < 4; idx++) {
+		ask(&q, MESH_GET_CHUNK, big_id, idx, 0);
+		CHECK(answered(&q));
+		CHECK_EQ(q.err, 0);
+		CHECK_EQ(message_answer_parse(MESH_CHUNK_DATA, q.buf, q.len, &answer), 0);
+		CHECK_EQ(answer.len, idx < 3 ? BLAKE3_CHUNK_LEN : 12345);
+		CHECK_EQ(answer.first, idx);
+		CHECK_MEM(answer.bytes, bytes + idx * BLAKE3_CHUNK_LEN, answer.len);
+	}
+	duo_fini(&duo);
+}
+
+static void test_chunk_list_leads_to_the_content_id(void)
+{
+	struct message_answer answer;
+	uint8_t root[32];
+
+	CHECK(duo_begin());
+	ask(&q, MESH_GET_CHUNK_HASHES, big_id, 0, MESSAGE_HASHES_MAX);
+	CHECK(answered(&q));
+	CHECK_EQ(message_answer_parse(MESH_CHUNK_HASH_LIST, q.buf, q.len, &answer), 0);
+	CHECK_EQ(answer.total, 4);
+	CHECK_EQ(answer.len, 4 * 32);
+	blake3_cvs_combine(answer.bytes, 4, true, root);
+	CHECK_MEM(root, big_id, sizeof(root));
+	/* A page from the middle, cut at its count; and of a file of one chunk. */
+	ask(&q, MESH_GET_CHUNK_HASHES, big_id, 1, 2);
+	CHECK(answered(&q));
+	CHECK_EQ(message_answer_parse(MESH_CHUNK_HASH_LIST, q.buf, q.len, &answer), 0);
+	CHECK_EQ(answer.len, 2 * 32);
+	ask(&q, MESH_GET_CHUNK_HASHES, small_id, 0, 5);
+	CHECK(answered(&q));
+	CHECK_EQ(message_answer_parse(MESH_CHUNK_HASH_LIST, q.buf, q.len, &answer), 0);
+	CHECK_EQ(answer.len, 32);
+	CHECK_MEM(answer.bytes, small_id, 32);
+	duo_fini(&duo);
+}
+
+static void test_proof_proves_a_range(void)
+{
+	static uint8_t got[MESSAGE_GROUPS_MAX * BLAKE3_GROUP_LEN];
+	struct blake3_range range = {.file_len = BIG_LEN, .first_group = 13, .group_cnt = 8};
+	struct message_answer answer;
+	struct cursor proof;
+
+	CHECK(duo_begin());
+	ask(&q, MESH_RANGE_PROOF, big_id, range.first_group, range.group_cnt);
+	CHECK(answered(&q));
+	CHECK_EQ(q.err, 0);
+	CHECK_EQ(message_answer_parse(MESH_RANGE_PROOF, q.buf, q.len, &answer), 0);
+	CHECK_EQ(answer.total, BIG_LEN);
+	proof = cursor_of(answer.bytes, answer.len);
+	CHECK_EQ(blake3_proof_verify(big_id, &range, &proof, got), 0);
+	CHECK_MEM(got, bytes + 13 * BLAKE3_GROUP_LEN, sizeof(got));
+	duo_fini(&duo);
+}
+
+static void test_what_is_not_there_is_refused(void)
+{
+	const struct {
+		unsigned type;
+		const uint8_t *id;
+		uint64_t first, cnt;
+	} rows[] = {
+		{MESH_GET_MANIFEST, big_id, 0, 0},
+		{MESH_GET_CHUNK, big_id, 4, 0},
+		{MESH_GET_CHUNK, big_id, UINT64_MAX, 0},
+		{MESH_GET_CHUNK, big_id, UINT64_MAX / BLAKE3_CHUNK_LEN + 1, 0},
+		{MESH_GET_CHUNK, private_id, 0, 0},
+		{MESH_GET_CHUNK, shared.manifest_id, 0, 0},
+		{MESH_GET_CHUNK_HASHES, big_id, 4, 1},
+		{MESH_GET_CHUNK_HASHES, big_id, 0, 0},
+		{MESH_GET_CHUNK_HASHES, big_id, UINT64_MAX, UINT64_MAX},
+		{MESH_GET_CHUNK_HASHES, private_id, 0, 1},
+		{MESH_RANGE_PROOF, big_id, 0, MESSAGE_GROUPS_MAX + 1},
+		{MESH_RANGE_PROOF, big_id, 0, 0},
+		{MESH_RANGE_PROOF, big_id, UINT64_MAX, 1},
+		{MESH_RANGE_PROOF, big_id, 48, 2},
+		{MESH_RANGE_PROOF, private_id, 0, 1},
+	};
+
+	CHECK(duo_begin());
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		ask(&q, rows[i].type, rows[i].id, rows[i].first, rows[i].cnt);
+		CHECK(answered(&q));
+		if (q.code != MESH_CODE_ABSENT)
+			printf("# row %zu\n", i);
+		CHECK_EQ(q.code, MESH_CODE_ABSENT);
+	}
+	duo_fini(&duo);
+}
+
+static void test_malformed_request_is_told_so(void)
+{
+	CHECK(duo_begin());
+	ask_raw(&q, MESH_GET_CHUNK, "\xa1\x00\x40", 3);
+	CHECK(answered(&q));
+	CHECK_EQ(q.code, MESH_CODE_MALFORMED);
+	duo_fini(&duo);
+}
+
+static void test_known_but_unshared_file_is_not_served(void)
+{
+	struct link other;
+
+	CHECK(duo_begin());
+	CHECK(duo_share(&duo, duo_path(&duo, "private"), &other));
+	ask(&q, MESH_GET_CHUNK, private_id, 0, 0);
+	CHECK(answered(&q));
+	CHECK_EQ(q.err, 0);
+	CHECK_EQ(content_share_remove(duo.nodes[DUO_A].content, other.manifest_id, NULL, NULL), 0);
+	for (unsigned i = 0; i < 100; i++)
+		(void)duo_turn(&duo);
+	ask(&q, MESH_GET_CHUNK, private_id, 0, 0);
+	CHECK(answered(&q));
+	CHECK_EQ(q.code, MESH_CODE_ABSENT);
+	ask(&q, MESH_GET_MANIFEST, other.manifest_id, 0, 0);
+	CHECK(answered(&q));
+	CHECK_EQ(q.code, MESH_CODE_ABSENT);
+	duo_fini(&duo);
+}
+
+static void slow_way(struct duo *d, struct duo_answer *answer)
+{
+	(void)d;
+	answer->delay_ns = 5 * NS_PER_S;
+}
+
+/* As many buffers as there are answers on their way: one more is refused with a time. */
+static void test_lent_buffers_are_bounded(void)
+{
+	static struct question many[4];
+	struct content_stats stats;
+
+	CHECK(duo_begin());
+	duo_node_close(&duo, DUO_A);
+	duo.nodes[DUO_A].config.chunk_buffer_cnt = 3;
+	duo_node_open(&duo, DUO_A);
+	duo.on_answer = slow_way;
+	for (unsigned i = 0; i < 3; i++)
+		ask(&many[i], MESH_GET_CHUNK, big_id, i, 0);
+	for (unsigned i = 0; i < 100 && duo.lent_cnt < 3; i++)
+		(void)duo_turn(&duo);
+	content_stats(duo.nodes[DUO_A].content, &stats);
+	CHECK_EQ(stats.chunk_buffer_used_cnt, 3);
+	duo.on_answer = NULL;
+	ask(&many[3], MESH_GET_CHUNK, big_id, 3, 0);
+	CHECK(answered(&many[3]));
+	CHECK_EQ(many[3].code, MESH_CODE_BUSY);
+	CHECK(many[3].not_before_ns > duo.now_ns - NS_PER_MS);
+	for (unsigned i = 0; i < 3; i++)
+		CHECK(answered(&many[i]) && many[i].err == 0);
+	ask(&many[3], MESH_GET_CHUNK, big_id, 3, 0);
+	CHECK(answered(&many[3]));
+	CHECK_EQ(many[3].err, 0);
+	content_stats(duo.nodes[DUO_A].content, &stats);
+	CHECK_EQ(stats.chunk_buffer_used_cnt, 0);
+	CHECK_EQ(stats.refused_busy_cnt, 1);
+	CHECK_EQ(stats.served_chunk_cnt, 4);
+	CHECK_EQ(stats.served_byte_cnt, BIG_LEN);
+	duo_fini(&duo);
+}
+
+/* The asker leaves while a job reads for it. */
+static void test_abandoned_question_gives_its_buffer_back(void)
+{
+	struct content_stats stats;
+
+	CHECK(duo_begin());
+	for (unsigned turn = 1; turn < 8; turn++) {
+		ask(&q, MESH_GET_CHUNK_HASHES, big_id, 0, 4);
+		for (unsigned i = 0; i < turn && !q.is_answered; i++)
+			(void)duo_turn(&duo);
+		if (!q.is_answered)
+			duo_ops()->cancel(q.request);
+		for (unsigned i = 0; i < 20; i++)
+			(void)duo_turn(&duo);
+		content_stats(duo.nodes[DUO_A].content, &stats);
+		CHECK_EQ(stats.chunk_buffer_used_cnt, 0);
+	}
+	CHECK_EQ(duo.lent_cnt, 0);
+	duo_fini(&duo);
+}
+
+static void check_change(const char *command_text)
+{
+	char command[2 * SCRATCH_CAP];
+	struct content_stats stats;
+
+	CHECK(duo_begin());
+	/* Once before, so that the file is open already. */
+	ask(&q, MESH_GET_CHUNK, small_id, 0, 0);
+	CHECK(answered(&q));
+	CHECK_EQ(q.err, 0);
+	snprintf(command, sizeof(command), "cd %s && %s", duo_path(&duo, "in"), command_text);
+	CHECK_EQ(system(command), 0);
+	ask(&q, MESH_GET_CHUNK, small_id, 0, 0);
+	CHECK(answered(&q));
+	CHECK_EQ(q.code, MESH_CODE_CHANGED);
+	content_stats(duo.nodes[DUO_A].content, &stats);
+	CHECK_EQ(stats.changed_cnt, 1);
+	CHECK_EQ(duo.nodes[DUO_A].event_cnt[CONTENT_FILE_CHANGED], 1);
+	/* It is forgotten soon, and the other file is not. */
+	for (unsigned i = 0; i < 20; i++)
+		(void)duo_turn(&duo);
+	ask(&q, MESH_GET_CHUNK, small_id, 0, 0);
+	CHECK(answered(&q));
+	CHECK_EQ(q.code, MESH_CODE_ABSENT);
+	ask(&q, MESH_GET_CHUNK, big_id, 0, 0);
+	CHECK(answered(&q));
+	CHECK_EQ(q.err, 0);
+	duo_fini(&duo);
+}
+
+static void test_changed_file_is_never_served(void)
+{
+	static const char *const changes[] = {
+		"printf X | dd of=small bs=1 conv=notrunc status=none",
+		"printf X | dd of=small bs=1 conv=notrunc status=none && touch -d @1700000000 "
+		"small",
+		"echo more >> small",
+		"truncate -s 10 small",
+		"touch small",
+	};
+
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]) && !check_failed; i++) {
+		check_change(changes[i]);
+		if (check_failed)
+			printf("# after %s\n", changes[i]);
+	}
+}
+
+/* A file that was put elsewhere is still served to who has it open, if it is the same. */
+static void test_replaced_or_removed_file_is_noticed_when_opened(void)
+{
+	static const char *const changes[] = {
+		"rm small",
+		"rm small && mkdir small",
+		"cp small other && mv other small",
+		"mv small gone && ln -s gone small",
+		"rm small && mkfifo small",
+	};
+	char command[2 * SCRATCH_CAP];
+
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		CHECK(duo_begin());
+		snprintf(command, sizeof(command), "cd %s && %s", duo_path(&duo, "in"), changes[i]);
+		CHECK_EQ(system(command), 0);
+		ask(&q, MESH_GET_CHUNK, small_id, 0, 0);
+		CHECK(answered(&q));
+		if (q.code != MESH_CODE_CHANGED)
+			printf("# after %s\n", changes[i]);
+		CHECK_EQ(q.code, MESH_CODE_CHANGED);
+		duo_fini(&duo);
+	}
+}
+
+static void test_other_copy_is_served_when_one_changed(void)
+{
+	uint8_t id[32];
+
+	duo_init(&duo);
+	mkdir(duo_path(&duo, "in"), 0755);
+	file_make("in/copy1", 1000, 1, small_id);
+	file_make("in/copy2", 1000, 1, small_id);
+	CHECK(duo_share(&duo, duo_path(&duo, "in"), &shared));
+	for (unsigned i = 1; i <= 2; i++) {
+		ask(&q, MESH_GET_CHUNK, small_id, 0, 0);
+		CHECK(answered(&q));
+		CHECK_EQ(q.err, 0);
+		file_make(i == 1 ? "in/copy1" : "in/copy2", 1000, 2, id);
+	}
+	ask(&q, MESH_GET_CHUNK, small_id, 0, 0);
+	CHECK(answered(&q));
+	CHECK(q.code == MESH_CODE_CHANGED || q.code == MESH_CODE_ABSENT);
+	duo_fini(&duo);
+}
+
+/* More files than are kept open at once. */
+static void test_many_files_are_served_in_turn(void)
+{
+	static uint8_t ids[SERVE_FILES_MAX + 5][32];
+	char name[32];
+
+	duo_init(&duo);
+	mkdir(duo_path(&duo, "in"), 0755);
+	for (unsigned i = 0; i < SERVE_FILES_MAX + 5; i++) {
+		snprintf(name, sizeof(name), "in/%u", i);
+		file_make(name, 100 + i, 100 + i, ids[i]);
+	}
+	CHECK(duo_share(&duo, duo_path(&duo, "in"), &shared));
+	for (unsigned i = 0; i < 3 * SERVE_FILES_MAX; i++) {
+		ask(&q, MESH_GET_CHUNK, ids[i % (SERVE_FILES_MAX + 5)], 0, 0);
+		CHECK(answered(&q));
+		CHECK_EQ(q.err, 0);
+	}
+	duo_fini(&duo);
+}
+
+static void test_getter_serves_what_it_got(void)
+{
+	struct content_get_ask get_ask = {.link = &shared};
+	struct message_request request = {.first = 1};
+	struct mesh_ask raw = {.type = MESH_GET_CHUNK,
+			       .timeout_ns = NS_PER_S,
+			       .reply = on_reply,
+			       .arg = &q,
+			       .reply_buf = q.buf,
+			       .reply_cap = sizeof(q.buf)};
+	uint8_t payload[MESSAGE_REQUEST_CAP];
+	uint64_t id;
+
+	CHECK(duo_begin());
+	get_ask.target = duo_path(&duo, "out");
+	CHECK_EQ(content_get_start(duo.nodes[DUO_B].content, &get_ask, duo.now_ns, &id), 0);
+	CHECK_EQ(duo_run(&duo, id, 100000)->state, CONTENT_GET_FINISHED);
+	memcpy(request.id, big_id, 32);
+	raw.payload = payload;
+	raw.payload_len = message_request_write(MESH_GET_CHUNK, &request, payload);
+	q.is_answered = false;
+	CHECK_EQ(duo_ops()->ask(&duo.nodes[DUO_A].mesh, &raw, duo.now_ns, &q.request), 0);
+	CHECK(answered(&q));
+	CHECK_EQ(q.err, 0);
+	CHECK_MEM(q.buf + q.len - BLAKE3_CHUNK_LEN, bytes + BLAKE3_CHUNK_LEN, BLAKE3_CHUNK_LEN);
+	duo_fini(&duo);
+}
+
+int main(void)
+{
+	RUN(test_chunk_is_answered_with_its_bytes);
+	RUN(test_chunk_list_leads_to_the_content_id);
+	RUN(test_proof_proves_a_range);
+	RUN(test_what_is_not_there_is_refused);
+	RUN(test_malformed_request_is_told_so);
+	RUN(test_known_but_unshared_file_is_not_served);
+	RUN(test_lent_buffers_are_bounded);
+	RUN(test_abandoned_question_gives_its_buffer_back);
+	RUN(test_changed_file_is_never_served);
+	RUN(test_replaced_or_removed_file_is_noticed_when_opened);
+	RUN(test_other_copy_is_served_when_one_changed);
+	RUN(test_many_files_are_served_in_turn);
+	RUN(test_getter_serves_what_it_got);
+	return check_done();
+}
