@@ -183,6 +183,41 @@ def test_ctrl_c_cancels_an_import(lab):
     check_eq(a.json("share", "list")["shares"], [], "shares")
 
 
+def test_ctrl_c_leaves_a_get_to_the_daemon(lab):
+    a, b = lab.daemon("a").start(), lab.daemon("b").start()
+    link = a.share(lab.folder("root", {"x": 100000}))
+    os.kill(a.pid(), signal.SIGSTOP)
+    getting = b.weft_popen("get", link, "--to", lab.dir / "out")
+    wait_for(lambda: b.json("get", "list")["transfers"], "the get is listed")
+    getting.send_signal(signal.SIGINT)
+    _, err = getting.communicate(timeout=20)
+    check_eq(getting.returncode, 130, f"exit: {err}")
+    check("weft get" in err, err)
+    os.kill(a.pid(), signal.SIGCONT)
+    done = b.weft("get", "watch", b.json("get", "list")["transfers"][0]["get_id"])
+    check_eq(done.returncode, OK, f"watch: {done.stderr}")
+    check('Fetched "root"' in done.stderr, done.stderr)
+
+
+def test_a_range_of_one_file_is_fetched(lab):
+    a, b = lab.daemon("a").start(), lab.daemon("b").start()
+    root = lab.folder("root", {"x": 100000})
+    done = b.weft("get", a.share(root / "x"), "--to", lab.dir / "out", "--range", "1K+2K")
+    check_eq(done.returncode, OK, f"get: {done.stderr}")
+    got = next(path for path in (lab.dir / "out").rglob("*") if path.is_file()).read_bytes()
+    check((root / "x").read_bytes()[1024:3072] in got, f"{len(got)} bytes")
+
+
+def test_a_detached_get_prints_its_number(lab):
+    a, b = lab.daemon("a").start(), lab.daemon("b").start()
+    done = b.weft("get", a.share(lab.folder("root", {"x": 10})), "--to", lab.dir / "out",
+                  "--detach")
+    check_eq((done.returncode, done.stdout), (OK, "1\n"), f"get --detach: {done.stderr}")
+    check_eq(b.weft("get", "watch", 1).returncode, OK, "watch")
+    shown = on_terminal("-s", b.sock, "get", "list")
+    check("finished" in shown and "root" in shown, shown)
+
+
 def test_events_are_numbered(lab):
     a = lab.daemon("a").start()
     a.share(lab.folder("root", {"x": 10}))

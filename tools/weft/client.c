@@ -34,9 +34,12 @@ static void on_interrupt(int signal_number)
 void client_catch_interrupt(void)
 {
 	struct sigaction action = {.sa_handler = on_interrupt}; /* no SA_RESTART */
+	struct sigaction before;
 
-	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+	/* In the background of a script Ctrl-C is not meant for us. */
+	if (sigaction(SIGINT, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+		sigaction(SIGINT, &action, NULL);
 }
 
 void client_forget_interrupt(void)

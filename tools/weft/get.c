@@ -58,7 +58,7 @@ static bool follow_reply(void *arg, json_t *reply, bool is_last)
 	return true;
 }
 
-static void print_finished(const struct invocation *inv, const json_t *transfer)
+static void tell_finished(const json_t *transfer)
 {
 	uint64_t elapsed_ms = field_uint(transfer, "elapsed_ms");
 	uint64_t received = field_uint(transfer, "bytes_received");
@@ -66,8 +66,6 @@ static void print_finished(const struct invocation *inv, const json_t *transfer)
 	uint64_t bad = field_uint(transfer, "bad_chunks");
 	char bytes[TEXT_SHORT_CAP], rate[TEXT_SHORT_CAP], clean[2][PATH_MAX];
 
-	if (!inv->has_terminal_err && !inv->has_terminal_out)
-		return;
 	fprintf(stderr,
 		"Fetched \"%s\" into %s: %" PRIu64 " files, %s in %" PRIu64 ".%" PRIu64 " s",
 		text_clean(field_text(transfer, "title"), clean[0], sizeof(clean[0])),
@@ -97,12 +95,16 @@ static void tell_detached(const struct following *following)
 
 static int follow_interrupted(const struct following *following)
 {
-	if (following->get_id)
+	uint64_t id = following->get_id;
+
+	if (!id)
+		fprintf(stderr, "weft: interrupted; weft get list shows whether the get began\n");
+	else
 		fprintf(stderr,
 			"weft: the get goes on in the daemon as number %" PRIu64
 			"\n  weft get watch %" PRIu64 "   follows it\n  weft get cancel %" PRIu64
 			"  stops it\n",
-			following->get_id, following->get_id, following->get_id);
+			id, id, id);
 	return STATUS_INTERRUPTED;
 }
 
@@ -129,7 +131,7 @@ static int follow(struct invocation *inv, const char *method, json_t *parameters
 		if (is_detached)
 			tell_detached(&following);
 		else
-			print_finished(inv, json_object_get(following.last, "transfer"));
+			tell_finished(json_object_get(following.last, "transfer"));
 	}
 	json_decref(following.last);
 	return status;
