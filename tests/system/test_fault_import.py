@@ -22,6 +22,7 @@ class Shares:
     def __init__(self, lab):
         self.lab = lab
         self.daemon = lab.daemon("a").start()
+        self.daemon.listen = self.daemon.json("status")["listen"]
         self.getter = lab.daemon("b").start()
         self.listed = set()  # acknowledged collections
         self.number = 0
