@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Disk to disk, verified: one file of 1 GiB, and 10,000 files of 16 KiB.
+
+Between two network namespaces joined by a veth pair with XDP_PASS on both
+ends; without root over loopback. Each round fetches everything once with each
+contender, compares what came with what was shared, and removes it.
+"""
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tests" / "system"))
+
+import report
+import transfer_peers as peers
+from support import lab
+
+MIB = 1 << 20
+ONE_FILE = {"file": 1024 * MIB}
+MANY_FILES = {f"{i // 100:02}/{i % 100:02}": 16384 for i in range(10000)}
+
+
+class Bench:
+    """Two sides, a and b, and what runs there; all gone after close()."""
+
+    DEADLINE_S = 3600
+    weft = lab.WEFT
+
+    def __init__(self):
+        self.lab = lab.Lab()
+        self.dir = self.lab.dir
+        self.processes = []
+        self.folder_cnt = 0
+        self.netns = {"a": None, "b": None}
+        self.address = {"a": "127.0.0.1", "b": "127.0.0.1"}
+        self.link = "loopback, as not root: no namespaces, no XDP; sockets look faster than they are"
+
+    def join_by_veth(self):
+        self.netns["a"], self.netns["b"] = self.lab.veth_pair()
+        self.address = {"a": "10.77.0.1", "b": "10.77.0.2"}
+        program = self.dir / "pass.o"
+        lab.run_plain("clang", "-O2", "-target", "bpf",
+                      f"-I/usr/include/{os.uname().machine}-linux-gnu",
+                      "-c", HERE / "xdp" / "pass.c", "-o", program)
+        for netns in self.netns.values():
+            self.lab.ip(netns, "link", "set", "dev", "veth0", "xdpdrv", "obj", program,
+                        "sec", "xdp")
+        self.link = "veth pair, MTU 1500, XDP_PASS attached natively to both ends"
+
+    def at(self, side):
+        return ["ip", "netns", "exec", self.netns[side]] if self.netns[side] else []
+
+    def port(self):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return probe.getsockname()[1]
+
+    def daemon(self, name):
+        return self.lab.daemon(name, netns=self.netns[name],
+                               listen=[f"{self.address[name]}:0"]).start()
+
+    def discard(self, daemon):
+        daemon.stop()
+        self.lab.daemons.remove(daemon)
+        shutil.rmtree(daemon.state)
+
+    def serve(self, side, command, port):
+        """A foreign daemon, until close(); returns its process id."""
+        process = subprocess.Popen([*self.at(side), *map(str, command)],
+                                   stdout=subprocess.DEVNULL)
+        self.processes.append(process)
+        self.wait_bound(process, port)
+        return process.pid
+
+    def wait_bound(self, process, port):
+        needle = f":{port:04X} "
+        end = time.monotonic() + 10
+        while process.poll() is None and time.monotonic() < end:
+            net = pathlib.Path(f"/proc/{process.pid}/net")
+            if any(needle in (net / proto).read_text() for proto in ("tcp", "udp")):
+                return
+            time.sleep(0.01)
+        raise RuntimeError(f"{process.args} does not listen")
+
+    def new_folder(self):
+        self.folder_cnt += 1
+        folder = self.dir / f"out{self.folder_cnt}"
+        folder.mkdir()
+        return folder
+
+    def check_same(self, source, out):
+        """Many files are left: ext4 makes new ones slowly for minutes after it deleted others."""
+        inner = out / source.name
+        lab.same_tree(source, inner if inner.is_dir() else out)
+        if len(list(source.iterdir())) == 1:
+            shutil.rmtree(out)
+
+    def close(self):
+        for process in self.processes:
+            process.terminate()
+        for process in self.processes:
+            process.wait()
+        self.lab.close()
+
+
+def run(title, files, aims, **nginx):
+    bench = Bench()
+    try:
+        if os.geteuid() == 0:
+            bench.join_by_veth()
+        source = bench.lab.folder("source", files)
+        contenders = {
+            "weft get": peers.Weft(bench, source),
+            "rsync daemon, plain TCP": peers.Rsync(bench, source),
+            "nginx HTTPS, curl": peers.Nginx(bench, source, **nginx),
+            "libtorrent, plain TCP": peers.Torrent(bench, source),
+        }
+        if len(files) == 1 and peers.RawStream.PROGRAM.exists():
+            contenders["our raw QUIC stream"] = peers.RawStream(bench)
+        samples = report.measure({name: c.fetch for name, c in contenders.items()})
+        report.report(f"transfer-{title}", samples, "weft get", "MB/s", 1e-6,
+                      [*notes(bench), aims])
+        imports = {"weft share add": peers.Import(bench, source).fetch,
+                   "b3sum": lambda: report.timed(
+                       ["b3sum", *(p for p in source.rglob("*") if p.is_file())],
+                       sum(files.values()))}
+        report.report(f"import-{title}", report.measure(imports), "weft share add", "MB/s", 1e-6,
+                      ["a new node shares the folder from page cache; b3sum with all threads"])
+    finally:
+        bench.close()
+
+
+def notes(bench):
+    ulp = pathlib.Path("/proc/sys/net/ipv4/tcp_available_ulp").read_text().split()
+    return [bench.link,
+            "source in page cache, target on disk, compared with the source after each round",
+            f"nginx: TLS 1.3, AES-128-GCM, kTLS {'available' if 'tls' in ulp else 'not in this kernel'}",
+            "rsync and libtorrent send in the clear; libtorrent: limits lifted, 2 hashing threads",
+            f"load of the machine at the end: {os.getloadavg()[0]:.1f}"]
+
+
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    run("file", ONE_FILE, "aims: >= 2x libtorrent, >= 1x nginx, >= 0.9x our raw stream")
+    run("files", MANY_FILES, "aims: >= 2x libtorrent, >= 1x nginx",
+        curl_flags=["--parallel", "--parallel-max", "16"])
+
+
+main()
