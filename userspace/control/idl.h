@@ -73,6 +73,8 @@ const struct idl_member *idl_members(const struct idl *idl);
 /* idl_lookup finds a member by kind and name, or NULL. */
 const struct idl_member *idl_lookup(const struct idl *idl, enum idl_member_kind kind,
 				    const char *name);
+/* idl_type_resolve follows names to what they stand for; NULL: nothing, or a circle. */
+const struct idl_type *idl_type_resolve(const struct idl *idl, const struct idl_type *type);
 bool idl_name_is(const struct idl_name *name, const char *text);
 
 /*

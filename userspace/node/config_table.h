@@ -4,7 +4,7 @@
 
 #include "node/config.h"
 
-/* Private to config*.c: the table of keys, and values as text. */
+/* Private to config*.c: the table of keys, values as text, what is kept for a reload. */
 enum config_type {
 	CONFIG_PATH, /* absolute */
 	CONFIG_NAME,
@@ -48,5 +48,27 @@ const char *config_value_format(const struct config_key *key, const struct node_
 				char text[static CONFIG_VALUE_CAP]);
 /* config_range_format: "1 to 1000", "1s to 10m", "yes or no", for messages and the manual. */
 const char *config_range_format(const struct config_key *key, char text[static CONFIG_WHY_CAP]);
+
+/* Where a configuration came from. */
+struct config_origin {
+	char *file; /* NULL: the default one */
+	struct config_override *overrides;
+	unsigned override_cnt;
+	struct node_config live; /* as config, with what reloads changed */
+	char *sources[];	 /* per key; NULL: default */
+};
+
+/* config_defaults fills what the modules and this machine suggest; config is zero before. */
+void config_defaults(struct node_config *config);
+/*
+ * config_read_{files,overrides} read what config's origin names into
+ * config. Errors as config_load's, with the sentence in message.
+ */
+WEFT_MUST_CHECK
+int config_read_files(struct node_config *config, char message[static CONFIG_MESSAGE_CAP]);
+WEFT_MUST_CHECK
+int config_read_overrides(struct node_config *config, char message[static CONFIG_MESSAGE_CAP]);
+/* config_message_set writes into a message of CONFIG_MESSAGE_CAP bytes. */
+void config_message_set(char *message, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif
