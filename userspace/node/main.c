@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * weftd: options, signals, the service manager; everything else is the
- * node's. Home worker's thread.
+ * weftd: signals, the service manager; everything else is the node's. Home worker's thread.
  */
 #include <errno.h>
-#include <getopt.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,53 +25,10 @@
 #include "node/memory.h"
 #include "node/node.h"
 #include "node/notify.h"
-#include "weft/nearest.h"
+#include "node/options.h"
 #include "weft/version.h"
 
-#define OVERRIDE_CAP 64
-
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
-
-enum daemon_mode { MODE_RUN, MODE_PLAN, MODE_CHECK, MODE_PRINT, MODE_REFERENCE };
-
-/* Options; those with a key stand for one line of the configuration. */
-static const struct daemon_option {
-	const char *name;
-	const char *arg; /* NULL: takes none */
-	const char *section, *key;
-	const char *doc;
-	enum daemon_mode mode; /* of an option without key and arg */
-} daemon_options[] = {
-	{"state", "DIR", "node", "state", "folder for all the node remembers", MODE_RUN},
-	{"listen", "ADDR:PORT", "node", "listen", "UDP address; may be given up to 8 times",
-	 MODE_RUN},
-	{"advertise", "ADDR:PORT", "node", "advertise",
-	 "address that links carry; may be given up to 8 times", MODE_RUN},
-	{"control", "PATH", "control", "path", "control socket", MODE_RUN},
-	{"passphrase-file", "FILE", "node", "passphrase_file",
-	 "its first line seals the node's key", MODE_RUN},
-	{"log-level", "LEVEL", "log", "level", "error, warning, notice, info or debug", MODE_RUN},
-	{"set", "SECTION.KEY=VALUE", NULL, NULL, "any other line of weft.conf(5)", MODE_RUN},
-	{"config", "FILE", NULL, NULL,
-	 "configuration, with FILE.d/*.conf; default " CONFIG_FILE_DEFAULT, MODE_RUN},
-	{"plan", NULL, NULL, NULL, "print the memory needed at worst, and exit", MODE_PLAN},
-	{"check-config", NULL, NULL, NULL, "read the configuration, say if it is good, and exit",
-	 MODE_CHECK},
-	{"print-config", NULL, NULL, NULL, "print the configuration in force, and exit",
-	 MODE_PRINT},
-	{"print-reference", NULL, NULL, NULL, "print every key in roff, and exit", MODE_REFERENCE},
-	{"help", NULL, NULL, NULL, "print this, and exit", MODE_RUN},
-	{"version", NULL, NULL, NULL, "print the version, and exit", MODE_RUN},
-};
-#define OPTION_CNT (sizeof(daemon_options) / sizeof(daemon_options[0]))
-
-struct daemon_args {
-	struct config_override overrides[OVERRIDE_CAP];
-	char texts[OVERRIDE_CAP][PATH_MAX];
-	unsigned override_cnt;
-	const char *config_file;
-	enum daemon_mode mode;
-};
+enum { EXIT_FAILED = 1 };
 
 struct daemon {
 	const struct node_config *config;
@@ -84,121 +38,6 @@ struct daemon {
 	struct timer watchdog;
 	bool is_stopping;
 };
-
-static void print_help(void)
-{
-	printf("weftd - mesh node daemon\n\nusage: weftd [OPTION...]\n\n");
-	for (size_t i = 0; i < OPTION_CNT; i++) {
-		char left[48];
-
-		snprintf(left, sizeof(left), "--%s %s", daemon_options[i].name,
-			 daemon_options[i].arg ? daemon_options[i].arg : "");
-		printf("  %-26s %s\n", left, daemon_options[i].doc);
-	}
-	printf("\nExample:\n  weftd --state /tmp/a --listen 127.0.0.1:7000 --control /tmp/a.sock\n"
-	       "\nSIGHUP reads the configuration again, SIGTERM drains and ends.\n"
-	       "See weftd(8), weft.conf(5), weft(1).\n");
-}
-
-static int usage_error(const char *what)
-{
-	fprintf(stderr, "weftd: %s; see weftd --help\n", what);
-	return EXIT_USAGE;
-}
-
-static int option_error(const char *word, bool lacks_value)
-{
-	const char *nearest = NULL;
-	unsigned best = UINT_MAX;
-
-	for (size_t i = 0; i < OPTION_CNT; i++) {
-		if (weft_is_nearer(word + strspn(word, "-"), daemon_options[i].name, &best))
-			nearest = daemon_options[i].name;
-	}
-	if (lacks_value)
-		fprintf(stderr, "weftd: %s takes a value; see weftd --help\n", word);
-	else if (nearest)
-		fprintf(stderr, "weftd: unknown option %s; did you mean --%s?\n", word, nearest);
-	else
-		fprintf(stderr, "weftd: unknown option %s; see weftd --help\n", word);
-	return EXIT_USAGE;
-}
-
-/* text_of_option: a path on the command line is relative to where one stands. */
-static void text_of_option(const struct daemon_option *option, const char *value, char *text)
-{
-	char cwd[PATH_MAX];
-	bool is_path = strcmp(option->arg, "DIR") == 0 || strcmp(option->arg, "FILE") == 0 ||
-		       strcmp(option->arg, "PATH") == 0;
-
-	if (is_path && *value && *value != '/' && getcwd(cwd, sizeof(cwd)) &&
-	    snprintf(text, PATH_MAX, "%s/%s", cwd, value) < PATH_MAX)
-		return;
-	snprintf(text, PATH_MAX, "%s", value);
-}
-
-static int override_add(struct daemon_args *args, const struct daemon_option *option,
-			const char *value)
-{
-	struct config_override *override = &args->overrides[args->override_cnt];
-	char *text = args->texts[args->override_cnt];
-	char *dot, *equals;
-
-	if (args->override_cnt == OVERRIDE_CAP)
-		return usage_error("too many options");
-	text_of_option(option, value, text);
-	*override = (struct config_override){option->section, option->key, text, false};
-	if (!option->section) {
-		equals = strchr(text, '=');
-		dot = equals ? memchr(text, '.', (size_t)(equals - text)) : NULL;
-		if (!dot)
-			return usage_error("--set takes SECTION.KEY=VALUE");
-		*dot = *equals = '\0';
-		*override = (struct config_override){text, dot + 1, equals + 1, false};
-	}
-	for (unsigned i = 0; i < args->override_cnt; i++) {
-		if (option->section && args->overrides[i].key == option->key)
-			override->is_appended = strcmp(option->arg, "ADDR:PORT") == 0;
-	}
-	args->override_cnt++;
-	return 0;
-}
-
-/* args_read: 0, or the exit status plus one when weftd is done already. */
-static int args_read(int argc, char **argv, struct daemon_args *args)
-{
-	struct option options[OPTION_CNT + 1] = {0};
-	int idx, c;
-
-	for (size_t i = 0; i < OPTION_CNT; i++)
-		options[i] = (struct option){
-			daemon_options[i].name,
-			daemon_options[i].arg ? required_argument : no_argument, NULL, 0};
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":", options, &idx)) == 0) {
-		const struct daemon_option *option = &daemon_options[idx];
-
-		if (strcmp(option->name, "help") == 0) {
-			print_help();
-			return 1 + EXIT_SUCCESS;
-		} else if (strcmp(option->name, "version") == 0) {
-			printf("weftd %s\n", WEFT_VERSION);
-			return 1 + EXIT_SUCCESS;
-		} else if (strcmp(option->name, "config") == 0) {
-			args->config_file = optarg;
-		} else if (option->arg) {
-			if (override_add(args, option, optarg) != 0)
-				return 1 + EXIT_USAGE;
-		} else {
-			args->mode = option->mode;
-		}
-	}
-	if (c != -1)
-		return 1 + option_error(argv[optind - 1], c == ':');
-	if (optind < argc)
-		return 1 + usage_error("it takes no arguments");
-	return 0;
-}
 
 static int print_plan(const struct node_config *config)
 {
@@ -393,14 +232,14 @@ close_notify:
 
 int main(int argc, char **argv)
 {
-	static struct daemon_args args;
+	static struct daemon_options args;
 	char message[CONFIG_MESSAGE_CAP];
 	struct node_config *config;
-	int status = args_read(argc, argv, &args);
+	int status = options_read(argc, argv, &args);
 
-	if (status)
-		return status - 1;
-	if (args.mode == MODE_REFERENCE) {
+	if (status >= 0)
+		return status;
+	if (args.mode == OPTIONS_REFERENCE) {
 		config_print_reference(stdout);
 		return EXIT_SUCCESS;
 	}
@@ -408,17 +247,18 @@ int main(int argc, char **argv)
 
 	if (config_load(&ask, &config, message) < 0) {
 		fprintf(stderr, "weftd: %s\n", message);
-		return EXIT_USAGE;
+		return OPTIONS_EXIT_USAGE;
 	}
 	log_init((enum log_level)config->log_level);
+	status = EXIT_SUCCESS;
 	switch (args.mode) {
-	case MODE_PLAN:
+	case OPTIONS_PLAN:
 		status = print_plan(config);
 		break;
-	case MODE_PRINT:
+	case OPTIONS_PRINT:
 		config_print(config, stdout);
 		break;
-	case MODE_CHECK:
+	case OPTIONS_CHECK:
 		printf("configuration is good\n");
 		break;
 	default:
