@@ -51,6 +51,11 @@ class Fault:
     def __str__(self):
         return f"{self.call} number {self.n}: {self.how}"
 
+    def wrap(self, log):
+        """In front of a command: strace runs beside it, so that the process made is the command."""
+        strace, *words = self.words(log)
+        return [strace, "-D", *words]
+
     def words(self, log):
         words = ["strace", "-f", "-qq", "-o", str(log), "-e", "signal=none"]
         if self.n == 0:
@@ -120,12 +125,10 @@ class Faulty:
         return self.was_killed if self.fault.how == KILL else self.fault.fired(self.log)
 
 
-def count_calls(daemon, work):
-    """What work makes the daemon call: {call: most times in one thread}, in order of ERRORS."""
-    with Faulty(daemon, Fault("", "", 0)) as counted:
-        work()
+def calls_of(log):
+    """{call: most times in one thread}, in order of ERRORS."""
     seen = {}
-    for line in counted.log.read_text(errors="replace").splitlines():
+    for line in log.read_text(errors="replace").splitlines():
         match = re.match(r"(\d+) +(\w+)\(", line)
         if match:
             thread, call = match.groups()
@@ -134,6 +137,21 @@ def count_calls(daemon, work):
     for (call, _), times in seen.items():
         most[call] = max(times, most.get(call, 0))
     return {call: most[call] for call in ERRORS if call in most}
+
+
+def count_calls(daemon, work):
+    """What work makes the daemon call."""
+    with Faulty(daemon, Fault("", "", 0)) as counted:
+        work()
+    return calls_of(counted.log)
+
+
+def calls_of_start(daemon):
+    """What a start calls; the daemon is down before and after."""
+    log = daemon.lab.dir / "strace.log"
+    daemon.start(wrap=Fault("", "", 0).wrap(log))
+    daemon.kill()
+    return calls_of(log)
 
 
 def faults_of(calls):
