@@ -37,7 +37,7 @@ all:
 HOST_GOALS := install uninstall clean help
 GOALS := $(or $(MAKECMDGOALS),all)
 ifneq ($(filter-out $(HOST_GOALS),$(GOALS)),)
-WHERE := $(shell tools/setup --where $(if $(filter-out all test $(HOST_GOALS),$(GOALS)),check,build))
+WHERE := $(shell tools/setup --where $(if $(filter-out all test demo $(HOST_GOALS),$(GOALS)),check,build))
 endif
 
 ifneq ($(filter-out host,$(WHERE)),)
