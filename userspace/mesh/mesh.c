@@ -57,7 +57,7 @@ static void buffer_cnts(const struct mesh_config *config, uint32_t cnts[MESH_BUF
 	cnts[MESH_BUFFER_LARGE] = LARGE_CNT;
 }
 
-static size_t mesh_footprint(const struct mesh_config *config)
+size_t mesh_footprint(const struct mesh_config *config)
 {
 	uint32_t cnts[MESH_BUFFER_SIZE_CNT];
 

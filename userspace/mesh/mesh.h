@@ -28,6 +28,8 @@ struct mesh_config {
 	char agent[65];
 };
 void mesh_config_defaults(struct mesh_config *config);
+/* mesh_footprint: bytes that mesh_new lays out, touched as they are used. */
+size_t mesh_footprint(const struct mesh_config *config);
 
 /* A peer as `peer list` shows it; kept in the store, freshness in wall seconds. */
 struct mesh_peer_info {
