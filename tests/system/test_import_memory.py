@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Sharing needs memory for what is in flight, not for what is shared."""
+import os
+import pathlib
+import re
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+from lab import OK, Skip, check, check_eq, run
+
+GIB = 1 << 30
+GROWTH_MAX_KIB = 32 * 1024
+SHARE_TIMEOUT_S = 300
+
+
+def peak_kib(daemon):
+    status = pathlib.Path(f"/proc/{daemon.pid()}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+)", status).group(1))
+
+
+def peak_reset(daemon):
+    """Of a process of ours the peak may be forgotten: see proc(5), clear_refs."""
+    try:
+        pathlib.Path(f"/proc/{daemon.pid()}/clear_refs").write_text("5")
+    except OSError as why:
+        raise Skip(f"the peak of memory cannot be reset: {why}")
+
+
+def growth_kib(daemon, path):
+    peak_reset(daemon)
+    before = peak_kib(daemon)
+    done = daemon.weft("share", "add", path, timeout=SHARE_TIMEOUT_S)
+    check_eq(done.returncode, OK, f"share add: {done.stderr}")
+    return peak_kib(daemon) - before
+
+
+def test_a_file_of_10_gib_grows_memory_by_less_than_32_mib(lab):
+    daemon = lab.daemon("a").start()
+    path = lab.dir / "sparse.bin"
+    with open(path, "wb") as sparse:
+        os.truncate(sparse.fileno(), 10 * GIB)
+    growth = growth_kib(daemon, path)
+    print(f"# grew by {growth} KiB")
+    check(growth < GROWTH_MAX_KIB, f"memory grew by {growth} KiB")
+    share = daemon.json("share", "list")["shares"][0]
+    check_eq(share["bytes"], 10 * GIB, "bytes shared")
+
+
+def test_twenty_thousand_files_grow_memory_by_less_than_32_mib(lab):
+    daemon = lab.daemon("a").start()
+    for number in range(20_000):
+        path = lab.dir / "many" / str(number // 1000) / f"file-{number}.txt"
+        if number % 1000 == 0:
+            path.parent.mkdir(parents=True)
+        path.write_text(str(number))
+    growth = growth_kib(daemon, lab.dir / "many")
+    print(f"# grew by {growth} KiB")
+    check(growth < GROWTH_MAX_KIB, f"memory grew by {growth} KiB")
+
+
+run([value for name, value in sorted(globals().items()) if name.startswith("test_")])
