@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/timer.h"
 #include "content/content.h"
 #include "content/import_collect.h"
 #include "content/import_hash.h"
@@ -15,6 +16,8 @@
 /* What the files of an import share; home's but for what a job holds. */
 
 #define IMPORT_DETAIL_CAP 512
+
+struct imports;
 
 enum import_phase { IMPORT_QUEUED, IMPORT_COUNTING, IMPORT_HASHING, IMPORT_SAVING };
 
@@ -46,7 +49,7 @@ struct import {
 	char detail[IMPORT_DETAIL_CAP];
 
 	struct import_list list;
-	bool is_listing; /* a job holds list */
+	bool is_listing;	   /* a job holds list */
 	struct import_file *first; /* told by the walk and not yet in the manifest */
 	struct import_file **last;
 	struct import_file *cursor; /* the first that tasks have not passed */
@@ -57,6 +60,27 @@ struct import {
 	uint64_t batch_len; /* bytes in it, about */
 	bool is_storing;    /* a batch was submitted */
 };
+
+struct imports {
+	struct content *content;
+	struct jobs *pool;
+	struct import_task *tasks;
+	unsigned task_cnt;
+	struct import *first; /* runs; the others wait */
+	uint32_t cnt;
+	uint64_t last_id;
+	uint64_t now_ns;
+	bool is_closing;
+	struct timer cancelled; /* some that wait were taken back */
+};
+
+/* import_pump does what can be done now; called whenever something came back. */
+void import_pump(struct import *import);
+/* import_save submits manifest and share; import_end tells the outcome and frees. */
+void import_save(struct import *import);
+void import_end(struct import *import);
+/* import_tell tells progress. */
+void import_tell(struct import *import);
 
 /* import_fail makes err the outcome, unless there is one. */
 __attribute__((format(printf, 3, 4))) void import_fail(struct import *import, int err,

@@ -74,6 +74,17 @@ struct store {
 	struct store_stats stats;
 };
 
+/* thread_start makes rings, eventfds and the thread; thread_stop lets it finish. */
+WEFT_MUST_CHECK
+int thread_start(struct store *store);
+void thread_stop(struct store *store);
+/* wake_{raise,lower,wait} on an eventfd; wait is false when a signal came first. */
+void wake_raise(int fd);
+void wake_lower(int fd);
+bool wake_wait(int fd);
+/* inline_take empties the queue of an inline store. */
+struct store_batch *inline_take(struct store *store);
+
 /*
  * commit_group applies a list of batches in one transaction and sets their
  * err. When that fails each is tried alone, so that one bad batch fails

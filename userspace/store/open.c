@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Opening and closing: the lock on the directory, the databases, the
+ * segments as the databases know them, the thread. Reversed on the way out.
+ */
+#include "store/store_state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/ring.h"
+
+/* The descriptor of flock belongs to this open, so a second one here is refused as well. */
+static int dir_lock(struct store *store)
+{
+	store->dir_fd = open(store->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (store->dir_fd < 0)
+		return -errno;
+	store->lock_fd = openat(store->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (store->lock_fd < 0)
+		return -errno;
+	if (flock(store->lock_fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? WEFT_EBUSY : -errno;
+	return 0;
+}
+
+struct segment_census {
+	struct store *store;
+	MDB_txn *txn;
+	uint32_t newest;
+	bool removes_unknown;
+	int err;
+};
+
+static void segment_counted(void *arg, uint32_t number)
+{
+	struct segment_census *census = arg;
+	struct store *store = census->store;
+	uint8_t key[SEGMENT_KEY_LEN];
+	const void *value;
+	size_t len;
+
+	if (number > census->newest)
+		census->newest = number;
+	segment_key_write(key, number);
+	if (census->removes_unknown && env_get(census->txn, store->env.segments, key, sizeof(key),
+					       &value, &len) == WEFT_EABSENT)
+		census->err = segments_remove(&store->segments, number);
+}
+
+static int segments_newest(struct store *store, MDB_txn *txn, struct segment_row *out_row)
+{
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	int err;
+
+	*out_row = (struct segment_row){0};
+	err = env_err(mdb_cursor_open(txn, store->env.segments, &cursor));
+	if (err < 0)
+		return err;
+	err = env_err(mdb_cursor_get(cursor, &key, &value, MDB_LAST));
+	if (err == 0 && !segment_row_parse(&key, &value, out_row))
+		err = WEFT_EDAMAGED;
+	mdb_cursor_close(cursor);
+	return err == WEFT_EABSENT ? 0 : err;
+}
+
+/*
+ * Files the databases do not know are what a kill left of an append or a
+ * compaction, and go; unless the databases are new and the files are not.
+ */
+static int segments_reconcile(struct store *store, MDB_txn *txn)
+{
+	MDB_dbi meta = store->env.dbis[STORE_META];
+	struct segment_census census = {.store = store, .txn = txn};
+	const void *value;
+	size_t len;
+	int err = env_get(txn, meta, STORE_ADOPT_KEY, STORE_ADOPT_KEY_LEN, &value, &len);
+
+	if (err < 0 && err != WEFT_EABSENT)
+		return err;
+	census.removes_unknown = err == WEFT_EABSENT && !store->env.is_fresh;
+	err = segments_each(store->segments.dir_fd, segment_counted, &census);
+	if (err < 0 || census.err < 0)
+		return err < 0 ? err : census.err;
+	if (census.removes_unknown || census.newest == 0)
+		return 0;
+	if (census.newest > store->segments.head) {
+		store->segments.head = census.newest;
+		segments_seal(&store->segments);
+		segments_keep(&store->segments);
+	}
+	return env_put(txn, meta, STORE_ADOPT_KEY, STORE_ADOPT_KEY_LEN, "", 0);
+}
+
+static int segments_setup(struct store *store, MDB_txn *txn)
+{
+	struct segment_row row;
+	int err = segments_newest(store, txn, &row);
+
+	if (err == 0)
+		err = segments_open(&store->segments, store->dir_fd, store->config.segment_len_max,
+				    row.number, row.len);
+	return err < 0 ? err : segments_reconcile(store, txn);
+}
+
+static int store_setup(struct store *store)
+{
+	const struct store_config *config = &store->config;
+	MDB_txn *txn;
+	int err;
+
+	if (mkdir(store->dir, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	err = dir_lock(store);
+	if (err == 0)
+		err = env_open(&store->env, config, store->dir_fd, &env_schema_current);
+	if (err < 0)
+		return err;
+	err = env_err(mdb_txn_begin(store->env.lmdb, NULL, 0, &txn));
+	if (err < 0)
+		return err;
+	err = segments_setup(store, txn);
+	if (err == 0)
+		err = env_err(mdb_txn_commit(txn));
+	else
+		mdb_txn_abort(txn);
+	if (err == 0 && !config->is_inline)
+		err = thread_start(store);
+	return err;
+}
+
+static void store_destroy(struct store *store)
+{
+	thread_stop(store);
+	segments_close(&store->segments);
+	env_close(&store->env);
+	ring_free(store->waiting);
+	ring_free(store->finished);
+	if (store->wake_fd >= 0)
+		close(store->wake_fd);
+	if (store->done_fd >= 0)
+		close(store->done_fd);
+	if (store->lock_fd >= 0)
+		close(store->lock_fd);
+	if (store->dir_fd >= 0)
+		close(store->dir_fd);
+	pthread_mutex_destroy(&store->write_lock);
+	free(store->dir);
+	free(store);
+}
+
+int store_open(const struct store_config *config, struct store **out_store)
+{
+	struct store *store = calloc(1, sizeof(*store));
+	int err;
+
+	if (!store)
+		return -ENOMEM;
+	store->config = *config;
+	store->dir_fd = store->lock_fd = store->wake_fd = store->done_fd = -1;
+	store->segments.dir_fd = store->segments.head_fd = -1;
+	store->inline_last = &store->inline_first;
+	store->dir = strdup(config->dir);
+	err = -pthread_mutex_init(&store->write_lock, NULL);
+	if (!store->dir) {
+		free(store);
+		return -ENOMEM;
+	}
+	store->config.dir = store->dir;
+	if (err == 0)
+		err = store_setup(store);
+	if (err < 0) {
+		store_destroy(store);
+		return err;
+	}
+	store->stats.map_len = store->env.map_len;
+	*out_store = store;
+	return 0;
+}
+
+struct store_batch *inline_take(struct store *store)
+{
+	struct store_batch *first = store->inline_first;
+
+	store->inline_first = NULL;
+	store->inline_last = &store->inline_first;
+	return first;
+}
+
+static void batches_free(struct store_batch *first)
+{
+	while (first) {
+		struct store_batch *batch = first;
+
+		first = batch->next;
+		store_batch_free(batch);
+	}
+}
+
+void store_close(struct store *store)
+{
+	struct store_batch *batch;
+
+	if (!store)
+		return;
+	thread_stop(store);
+	while (store->finished && (batch = ring_pop(store->finished)))
+		store_batch_free(batch);
+	if (store->inline_first) {
+		batch = inline_take(store);
+		commit_group(store, batch);
+		batches_free(batch);
+	}
+	store_destroy(store);
+}
+
+void store_drop_waiting(struct store *store)
+{
+	struct store_batch *batch;
+
+	weft_assert(store->config.is_inline);
+	for (batch = store->inline_first; batch; batch = batch->next)
+		store->in_flight--;
+	batches_free(inline_take(store));
+}
+
+void store_crash(struct store *store)
+{
+	store_drop_waiting(store);
+	segments_undo(&store->segments);
+	segments_trim(&store->segments);
+	store_destroy(store);
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The store thread: takes what waits, commits it as one group, hands it
+ * back. Rings carry the batches, eventfds the news.
+ */
+#include "store/store_state.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/ring.h"
+
+/* One commit takes at most about so much; LMDB holds its dirty pages in memory. */
+#define GROUP_LEN_MAX (64ull << 20)
+
+void wake_raise(int fd)
+{
+	const uint64_t one = 1;
+
+	/* Fails only when the counter is full, and then it is readable anyway. */
+	if (write(fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+void wake_lower(int fd)
+{
+	uint64_t cnt;
+
+	if (read(fd, &cnt, sizeof(cnt)) < 0)
+		return;
+}
+
+bool wake_wait(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	return poll(&p, 1, -1) == 1;
+}
+
+/* group_take links what waits into a list; true when the stop batch was met. */
+static bool group_take(struct store *store, struct store_batch **out_first)
+{
+	struct store_batch *batch, **link = out_first;
+	uint64_t len = 0;
+
+	*link = NULL;
+	while (len < GROUP_LEN_MAX && (batch = ring_pop(store->waiting))) {
+		if (batch == &store->stop)
+			return true;
+		len += batch->len;
+		*link = batch;
+		link = &batch->next;
+		*link = NULL;
+	}
+	return false;
+}
+
+static void group_finish(struct store *store, struct store_batch *first)
+{
+	while (first) {
+		struct store_batch *batch = first;
+
+		first = batch->next;
+		/* Never full: no more are in flight than fit in. */
+		if (ring_push(store->finished, batch) < 0)
+			weft_assert(!"the ring of finished batches is full");
+	}
+	wake_raise(store->done_fd);
+}
+
+static void *store_main(void *arg)
+{
+	struct store *store = arg;
+	struct store_batch *first;
+	bool is_stopping = false;
+
+	while (!is_stopping) {
+		is_stopping = group_take(store, &first);
+		if (first) {
+			commit_group(store, first);
+			group_finish(store, first);
+		} else if (!is_stopping) {
+			wake_wait(store->wake_fd);
+			wake_lower(store->wake_fd);
+		}
+	}
+	return NULL;
+}
+
+static uint32_t ring_cap_for(unsigned batch_cap)
+{
+	uint32_t cap = 2;
+
+	while (cap < batch_cap + 1)
+		cap *= 2;
+	return cap;
+}
+
+int thread_start(struct store *store)
+{
+	int err;
+
+	store->waiting = ring_new(ring_cap_for(store->config.batch_cap));
+	store->finished = ring_new(ring_cap_for(store->config.batch_cap));
+	if (!store->waiting || !store->finished)
+		return -ENOMEM;
+	store->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	store->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (store->wake_fd < 0 || store->done_fd < 0)
+		return -errno;
+	err = pthread_create(&store->thread, NULL, store_main, store);
+	if (err)
+		return -err;
+	store->has_thread = true;
+	return 0;
+}
+
+void thread_stop(struct store *store)
+{
+	if (!store->has_thread)
+		return;
+	if (ring_push(store->waiting, &store->stop) < 0)
+		weft_assert(!"the ring of waiting batches is full");
+	wake_raise(store->wake_fd);
+	pthread_join(store->thread, NULL);
+	store->has_thread = false;
+}
