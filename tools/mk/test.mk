@@ -36,7 +36,13 @@ CHECKS := tools/check-format tools/check-layers tools/check-headers tools/check-
 	tools/check-registry
 export CHECK_CFLAGS = $(CPPFLAGS) -std=gnu17 $(WARN)
 SYSTEM_PROGRAMS = $(call pick,$(SYSTEM_C))
-check: $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) all
+# weftd that counts what its worker allocates, for tests/system/test_malloc_trap.py.
+TRAP := $(B_DIR)/weftd-trap
+$(TRAP): $(B_DIR)/userspace/node/main.o $(B_DIR)/tests/system/support/malloc_trap.o $(LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(call link,$(filter %.o,$^)) $(foreach f,malloc calloc realloc node_run,-Wl,--wrap=$(f))
+
+check: $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) all $(if $(call pick,tests/system/test_malloc_trap.py),$(TRAP))
 	$(Q)$(RUN_TESTS) $(call pick,$(CHECKS)) $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) \
 		$(call pick,$(SYSTEM))
 

@@ -40,7 +40,8 @@ struct trap {
 
 static struct trap *trap;
 static _Thread_local bool is_worker;
-static _Thread_local bool is_openssl;
+/* volatile: the compiler knows realloc and would drop a store that only realloc's stand-in reads. */
+static _Thread_local volatile bool is_openssl;
 
 static void caller_count(uint64_t address)
 {
