@@ -165,6 +165,10 @@ def test_names_from_afar_cannot_steer_a_terminal(lab):
     shown = on_terminal("-s", a.sock, "share", "add", root)
     check("?[31mred" in shown, repr(shown))
     check("\x1b[31m" not in shown and "\u009b" not in shown, repr(shown))
+    done = subprocess.run([WEFT.encode(), b"share", b"add", b"/x\xff\x9b"], capture_output=True,
+                          check=False)
+    check_eq(done.returncode, USAGE, "a path that is not UTF-8")
+    check(b"\xff" not in done.stderr and b"UTF-8" in done.stderr, done.stderr)
 
 
 def test_ctrl_c_cancels_an_import(lab):

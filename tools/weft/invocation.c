@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading the command line by the table of commands. */
+#include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -233,6 +234,24 @@ static int words_check(const struct invocation *inv)
 	return STATUS_USAGE;
 }
 
+/* What goes to the daemon goes as JSON, which has no letters but UTF-8's. */
+static int words_are_text(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		json_t *json = json_string(argv[i]);
+
+		if (!json) {
+			fprintf(stderr,
+				"weft: argument %d is not UTF-8, and nothing else can be shared or "
+				"named; rename the file first\n",
+				i);
+			return STATUS_USAGE;
+		}
+		json_decref(json);
+	}
+	return STATUS_OK;
+}
+
 int invocation_parse(int argc, char **argv, struct invocation *out_inv)
 {
 	static char names[OPTION_WORD_MAX][32];
@@ -240,9 +259,9 @@ int invocation_parse(int argc, char **argv, struct invocation *out_inv)
 	const char *words[INVOCATION_ARG_MAX];
 	unsigned option_cnt = 0, word_cnt = 0;
 	bool is_plain = false;
-	int status;
+	int status = words_are_text(argc, argv);
 
-	for (int i = 1; i < argc; i++) {
+	for (int i = 1; i < argc && status == STATUS_OK; i++) {
 		struct option_word *option = &options[option_cnt];
 
 		if (option_cnt == OPTION_WORD_MAX || word_cnt == INVOCATION_ARG_MAX) {
@@ -259,7 +278,8 @@ int invocation_parse(int argc, char **argv, struct invocation *out_inv)
 			option_cnt += !option_global(out_inv, option);
 		}
 	}
-	status = command_find(out_inv, words, word_cnt);
+	if (status == STATUS_OK)
+		status = command_find(out_inv, words, word_cnt);
 	for (unsigned i = 0; i < option_cnt && status == STATUS_OK; i++)
 		status = option_set(out_inv, &options[i]);
 	return status == STATUS_OK ? words_check(out_inv) : status;

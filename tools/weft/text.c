@@ -12,18 +12,40 @@
 #define COLUMN_MAX 16
 #define ID_SHORT   12
 
+/* letter_len: bytes of the UTF-8 letter at c; 0: none that a terminal should see. */
+static size_t letter_len(const unsigned char *c)
+{
+	size_t len = c[0] < 0x80 ? 1 : c[0] < 0xc2 ? 0 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : 4;
+
+	if (c[0] < 0x20 || c[0] == 0x7f || c[0] > 0xf4)
+		return 0;
+	/* The control characters of the upper half (C1). */
+	if (c[0] == 0xc2 && c[1] < 0xa0)
+		return 0;
+	for (size_t i = 1; i < len; i++) {
+		if ((c[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	return len;
+}
+
 const char *text_clean(const char *text, char *buf, size_t cap)
 {
+	const unsigned char *c = (const unsigned char *)text;
 	size_t len = 0;
 
-	for (const unsigned char *c = (const unsigned char *)text; *c && len + 1 < cap; c++) {
-		bool is_c1 = c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f;
+	while (*c) {
+		size_t letter = letter_len(c);
+		size_t step = letter ? letter : 1;
 
-		if (*c < 0x20 || *c == 0x7f || is_c1)
-			buf[len++] = '?';
+		if (len + step >= cap)
+			break;
+		if (letter)
+			memcpy(buf + len, c, letter);
 		else
-			buf[len++] = (char)*c;
-		c += is_c1;
+			buf[len] = '?';
+		len += step;
+		c += step;
 	}
 	buf[len] = '\0';
 	return buf;
