@@ -22,7 +22,7 @@ struct cursor {
 
 static inline struct cursor cursor_of(const void *data, size_t len)
 {
-	struct cursor c = { data, (const uint8_t *)data + len, false };
+	struct cursor c = {data, (const uint8_t *)data + len, false};
 
 	return c;
 }
@@ -52,7 +52,7 @@ static inline const uint8_t *cursor_bytes(struct cursor *c, size_t len)
 static inline struct cursor cursor_sub(struct cursor *c, size_t len)
 {
 	const uint8_t *at = cursor_bytes(c, len);
-	struct cursor sub = { at, at ? at + len : NULL, at == NULL };
+	struct cursor sub = {at, at ? at + len : NULL, at == NULL};
 
 	return sub;
 }
@@ -108,7 +108,7 @@ struct writer {
 
 static inline struct writer writer_of(void *data, size_t cap)
 {
-	struct writer w = { data, data, (uint8_t *)data + cap, false };
+	struct writer w = {data, data, (uint8_t *)data + cap, false};
 
 	return w;
 }
@@ -146,7 +146,7 @@ static inline void writer_u8(struct writer *w, uint8_t value)
 
 static inline void writer_be16(struct writer *w, uint16_t value)
 {
-	uint8_t be[2] = { (uint8_t)(value >> 8), (uint8_t)value };
+	uint8_t be[2] = {(uint8_t)(value >> 8), (uint8_t)value};
 
 	writer_bytes(w, be, sizeof(be));
 }

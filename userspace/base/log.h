@@ -11,8 +11,7 @@ enum log_level { LOG_ERROR = 3, LOG_WARN = 4, LOG_NOTICE = 5, LOG_INFO = 6, LOG_
 
 /* log_init: stderr with <n> prefixes when journald reads it, plain text else. */
 void log_init(enum log_level max_level);
-void log_write(enum log_level level, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_error(...)	log_write(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...)	log_write(LOG_WARN, __VA_ARGS__)

@@ -31,8 +31,8 @@ struct timer {
 #define TIMER_SLOTS  64
 
 struct timer_wheel {
-	uint64_t tick; /* everything before this step has fired */
-	struct timer *due; /* taken off by the expire that runs, in order */
+	uint64_t tick;			 /* everything before this step has fired */
+	struct timer *due;		 /* taken off by the expire that runs, in order */
 	uint64_t occupied[TIMER_LEVELS]; /* bit per slot that holds timers */
 	struct timer *slots[TIMER_LEVELS][TIMER_SLOTS];
 };

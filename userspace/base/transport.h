@@ -37,10 +37,10 @@ struct transport_stream {
 
 /* Why a connection ended. */
 struct transport_close {
-	int err;	/* WEFT_ETIMEOUT, EWRONGKEY, EREFUSED, ECLOSED, EUNREACHABLE, ... */
-	uint64_t code;	/* application or protocol error code as the wire carried it */
+	int err;       /* WEFT_ETIMEOUT, EWRONGKEY, EREFUSED, ECLOSED, EUNREACHABLE, ... */
+	uint64_t code; /* application or protocol error code as the wire carried it */
 	bool by_peer;
-	bool has_key;			  /* actual_key is known (also for EWRONGKEY) */
+	bool has_key;			       /* actual_key is known (also for EWRONGKEY) */
 	uint8_t actual_key[TRANSPORT_KEY_LEN]; /* the key that did answer */
 };
 
@@ -51,9 +51,9 @@ struct transport_conn_info {
 	bool is_dialler;
 	bool is_resumed;
 	uint64_t rtt_ns;
-	uint64_t sent_len;	/* bytes of datagrams in all */
+	uint64_t sent_len; /* bytes of datagrams in all */
 	uint64_t received_len;
-	uint64_t lost_cnt;	/* packets */
+	uint64_t lost_cnt; /* packets */
 	uint64_t cwnd_len;
 	uint64_t pmtu_len;
 };
@@ -100,8 +100,8 @@ struct transport_dial {
 #define TRANSPORT_COPY_LEN_MAX 16384
 
 struct transport_ops {
-	int (*dial)(struct transport *transport, const struct transport_dial *dial,
-		    uint64_t now_ns, struct transport_conn **out_conn);
+	int (*dial)(struct transport *transport, const struct transport_dial *dial, uint64_t now_ns,
+		    struct transport_conn **out_conn);
 	void (*close)(struct transport_conn *conn, uint64_t code, const char *reason);
 	int (*open)(struct transport_conn *conn, void *user, struct transport_stream **out_stream);
 	int (*send)(struct transport_stream *stream, const struct transport_span *span);

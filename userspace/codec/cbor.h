@@ -46,11 +46,11 @@ enum cbor_type {
 };
 
 struct cbor_level {
-	uint64_t left;		/* items (array) or pairs (map) still to come */
-	const uint8_t *key;	/* last key's bytes, for the order check; NULL: none yet */
+	uint64_t left;	    /* items (array) or pairs (map) still to come */
+	const uint8_t *key; /* last key's bytes, for the order check; NULL: none yet */
 	size_t key_len;
 	bool is_map;
-	bool wants_value;	/* map: the key was read */
+	bool wants_value; /* map: the key was read */
 };
 
 struct cbor_reader {

@@ -10,8 +10,12 @@
 static size_t sequence_len(const uint8_t *at, size_t left)
 {
 	uint8_t low = 0x80, high = 0xbf;
-	size_t len = at[0] < 0x80 ? 1 : at[0] < 0xc2 ? 0 : at[0] < 0xe0 ? 2
-		     : at[0] < 0xf0 ? 3 : at[0] < 0xf5 ? 4 : 0;
+	size_t len = at[0] < 0x80   ? 1
+		     : at[0] < 0xc2 ? 0
+		     : at[0] < 0xe0 ? 2
+		     : at[0] < 0xf0 ? 3
+		     : at[0] < 0xf5 ? 4
+				    : 0;
 
 	if (at[0] == 0xe0)
 		low = 0xa0;
