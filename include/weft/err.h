@@ -13,23 +13,23 @@
 #define WEFT_MUST_CHECK __attribute__((warn_unused_result))
 
 enum weft_err {
-	WEFT_EFULL = -1000,	 /* a table, pool or ring has no room */
-	WEFT_EMALFORMED = -1001, /* bytes do not follow their format */
-	WEFT_EABSENT = -1002,	 /* no such object */
-	WEFT_ETOOSMALL = -1003,	 /* the caller's buffer is too small */
-	WEFT_ETOOLARGE = -1004,	 /* input exceeds a stated limit */
-	WEFT_EDAMAGED = -1005,	 /* stored or received bytes fail verification */
-	WEFT_ECHANGED = -1006,	 /* a file shared in place is not what was hashed */
-	WEFT_EUNKNOWN = -1007,	 /* a type, method or key nobody knows */
-	WEFT_EREFUSED = -1008,	 /* policy says no */
-	WEFT_ETIMEOUT = -1009,	 /* no answer in time */
-	WEFT_ECANCELLED = -1010, /* the asker took it back */
-	WEFT_EWRONGKEY = -1011,	 /* the peer proved another key than the wanted one */
-	WEFT_ECLOSED = -1012,	 /* the session or stream is gone */
-	WEFT_EEXISTS = -1013,	 /* the object is there already and differs */
-	WEFT_ENEWER = -1014,	 /* stored by a newer version of weft */
-	WEFT_EBUSY = -1015,	 /* held by somebody else, or too much in flight */
-	WEFT_EUNSAFE = -1016,	 /* a name or path that must not be used */
+	WEFT_EFULL = -1000,	   /* a table, pool or ring has no room */
+	WEFT_EMALFORMED = -1001,   /* bytes do not follow their format */
+	WEFT_EABSENT = -1002,	   /* no such object */
+	WEFT_ETOOSMALL = -1003,	   /* the caller's buffer is too small */
+	WEFT_ETOOLARGE = -1004,	   /* input exceeds a stated limit */
+	WEFT_EDAMAGED = -1005,	   /* stored or received bytes fail verification */
+	WEFT_ECHANGED = -1006,	   /* a file shared in place is not what was hashed */
+	WEFT_EUNKNOWN = -1007,	   /* a type, method or key nobody knows */
+	WEFT_EREFUSED = -1008,	   /* policy says no */
+	WEFT_ETIMEOUT = -1009,	   /* no answer in time */
+	WEFT_ECANCELLED = -1010,   /* the asker took it back */
+	WEFT_EWRONGKEY = -1011,	   /* the peer proved another key than the wanted one */
+	WEFT_ECLOSED = -1012,	   /* the session or stream is gone */
+	WEFT_EEXISTS = -1013,	   /* the object is there already and differs */
+	WEFT_ENEWER = -1014,	   /* stored by a newer version of weft */
+	WEFT_EBUSY = -1015,	   /* held by somebody else, or too much in flight */
+	WEFT_EUNSAFE = -1016,	   /* a name or path that must not be used */
 	WEFT_EUNREACHABLE = -1017, /* no address of the peer answers */
 };
 

@@ -26,8 +26,7 @@ static int socket_bound(const struct addr *ip)
 	struct addr any_port = *ip;
 	struct sockaddr_storage sa;
 	unsigned len;
-	int fd = socket(ip->family == ADDR_IPV6 ? AF_INET6 : AF_INET,
-			SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int fd = socket(ip->family == ADDR_IPV6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	int err = 0;
 
 	if (fd < 0)
@@ -45,8 +44,8 @@ static bool source_for(const struct addr *remote, struct addr *out_local)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = addr_to_sockaddr(remote, &sa);
-	int fd = socket(remote->family == ADDR_IPV6 ? AF_INET6 : AF_INET,
-			SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int fd = socket(remote->family == ADDR_IPV6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC,
+			0);
 	bool is_found;
 
 	if (fd < 0)
@@ -83,8 +82,8 @@ static void address_changed(struct poller_watch *watch, unsigned events, uint64_
 
 int node_watch_addresses(struct node *node)
 {
-	struct sockaddr_nl groups = { .nl_family = AF_NETLINK,
-				      .nl_groups = RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR };
+	struct sockaddr_nl groups = {.nl_family = AF_NETLINK,
+				     .nl_groups = RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR};
 	struct address_watch *addresses = calloc(1, sizeof(*addresses));
 	int err = -ENOMEM;
 

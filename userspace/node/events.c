@@ -6,6 +6,7 @@
  */
 #include <jansson.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "codec/zbase32.h"
 #include "content/content.h"
@@ -42,7 +43,8 @@ static void content_event_log(const struct content_event *event)
 	switch (event->kind) {
 	case CONTENT_FILE_CHANGED:
 		log_warn("shared file %s changed since it was hashed; it is not served until "
-			 "the share is added again", event->text ? event->text : "?");
+			 "the share is added again",
+			 event->text ? event->text : "?");
 		break;
 	case CONTENT_PEER_BAD:
 		log_warn("peer %.8s sent bytes that do not match their hash; they were dropped",
@@ -64,6 +66,21 @@ static bool is_get_event(enum content_event_kind kind)
 	       kind == CONTENT_GET_CANCELLED;
 }
 
+/* Watchers of a get see every step; the event ring keeps one in two seconds. */
+#define PROGRESS_EVENT_NS (2 * NS_PER_S)
+
+static bool is_told_enough(struct node *node, const struct content_event *event)
+{
+	uint64_t *told_ns = &node->progress_told_ns[event->id % NODE_PROGRESS_SLOTS];
+
+	if (event->kind != CONTENT_GET_PROGRESS && event->kind != CONTENT_IMPORT_PROGRESS)
+		return false;
+	if (*told_ns && node->now_ns - *told_ns < PROGRESS_EVENT_NS)
+		return true;
+	*told_ns = node->now_ns;
+	return false;
+}
+
 void node_on_content(void *ctx, const struct content_event *event)
 {
 	struct node *node = ctx;
@@ -75,6 +92,8 @@ void node_on_content(void *ctx, const struct content_event *event)
 		return;
 	if (is_get_event(event->kind))
 		method_get_moved(node, event->id);
+	if (is_told_enough(node, event))
+		return;
 	fields = json_object();
 	if (event->id)
 		json_object_set_new(fields, "id", json_integer((json_int_t)event->id));

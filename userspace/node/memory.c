@@ -11,18 +11,18 @@ unsigned memory_plan(const struct node_config *config,
 		     struct memory_region out_regions[MEMORY_REGION_CAP])
 {
 	const struct memory_region regions[] = {
-		{ "QUIC connections and streams (quic.heap_cap)", config->quic.heap_cap, true },
-		{ "TLS of open connections (quic.conn_cap)",
-		  (uint64_t)config->quic.conn_cap * TLS_LEN_PER_CONN, false },
-		{ "chunk buffers (content.chunk_buffer_cnt)",
-		  (uint64_t)config->content.chunk_buffer_cnt * CHUNK_BUFFER_LEN, false },
-		{ "sessions, requests, peers (mesh)", mesh_footprint(&config->mesh), false },
-		{ "control clients and events (control)", control_footprint(&config->control),
-		  false },
-		{ "socket buffers (net)",
-		  (uint64_t)config->udp.listen_cnt *
-			  (config->udp.rx_buffer_len + config->udp.tx_buffer_len),
-		  false },
+		{"QUIC connections and streams (quic.heap_cap)", config->quic.heap_cap, true},
+		{"TLS of open connections (quic.conn_cap)",
+		 (uint64_t)config->quic.conn_cap * TLS_LEN_PER_CONN, false},
+		{"chunk buffers (content.chunk_buffer_cnt)",
+		 (uint64_t)config->content.chunk_buffer_cnt * CHUNK_BUFFER_LEN, false},
+		{"sessions, requests, peers (mesh)", mesh_footprint(&config->mesh), false},
+		{"control clients and events (control)", control_footprint(&config->control),
+		 false},
+		{"socket buffers (net)",
+		 (uint64_t)config->udp.listen_cnt *
+			 (config->udp.rx_buffer_len + config->udp.tx_buffer_len),
+		 false},
 	};
 	unsigned cnt = sizeof(regions) / sizeof(regions[0]);
 

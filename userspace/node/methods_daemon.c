@@ -34,10 +34,10 @@ void method_shutdown(void *ctx, struct control_call *call, const json_t *paramet
 
 static bool setting_collect(void *arg, const struct config_setting *setting)
 {
-	json_array_append_new(arg, json_pack("{s:s, s:s, s:s, s:s, s:b}", "section",
-					     setting->section, "key", setting->key, "value",
-					     setting->value, "source", setting->source, "live",
-					     setting->is_live));
+	json_array_append_new(arg,
+			      json_pack("{s:s, s:s, s:s, s:s, s:b}", "section", setting->section,
+					"key", setting->key, "value", setting->value, "source",
+					setting->source, "live", setting->is_live));
 	return true;
 }
 
@@ -65,11 +65,10 @@ static void reloading_collect(void *arg, const char *name, bool is_applied)
 			      json_string(name));
 }
 
-void method_reload(void *ctx, struct control_call *call, const json_t *parameters,
-		   uint64_t now_ns)
+void method_reload(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	struct node *node = ctx;
-	struct reloading reloading = { json_array(), json_array() };
+	struct reloading reloading = {json_array(), json_array()};
 	char message[CONFIG_MESSAGE_CAP];
 	int err = config_reload(node->config, reloading_collect, &reloading, message);
 
@@ -113,8 +112,8 @@ static void checking_run(struct job *job)
 {
 	struct checking *checking = (struct checking *)job;
 
-	checking->err = store_check(checking->node->store, checking->is_repairing,
-				    checking_report, checking, &checking->result);
+	checking->err = store_check(checking->node->store, checking->is_repairing, checking_report,
+				    checking, &checking->result);
 }
 
 static void checking_reply(struct checking *checking)
@@ -123,16 +122,15 @@ static void checking_reply(struct checking *checking)
 	size_t cnt = json_array_size(checking->findings);
 
 	for (size_t i = 0; i < cnt && control_wants_more(checking->call); i++)
-		control_reply_more(checking->call,
-				   json_pack("{s:O}", "finding",
-					     json_array_get(checking->findings, i)));
-	control_reply(checking->call,
-		      json_pack("{s:{s:o, s:o, s:o, s:o, s:o}}", "result",
-				"blobs", method_json_uint(result->blob_cnt),
-				"blobs_bad", method_json_uint(result->blob_bad_cnt),
-				"items", method_json_uint(result->item_cnt),
-				"items_bad", method_json_uint(result->item_bad_cnt),
-				"repaired", method_json_uint(result->repaired_cnt)));
+		control_reply_more(
+			checking->call,
+			json_pack("{s:O}", "finding", json_array_get(checking->findings, i)));
+	control_reply(checking->call, json_pack("{s:{s:o, s:o, s:o, s:o, s:o}}", "result", "blobs",
+						method_json_uint(result->blob_cnt), "blobs_bad",
+						method_json_uint(result->blob_bad_cnt), "items",
+						method_json_uint(result->item_cnt), "items_bad",
+						method_json_uint(result->item_bad_cnt), "repaired",
+						method_json_uint(result->repaired_cnt)));
 }
 
 static void checking_done(struct job *job)
@@ -163,7 +161,7 @@ void method_check_store(void *ctx, struct control_call *call, const json_t *para
 
 	(void)now_ns;
 	if (checking) {
-		checking->job = (struct job){ .run = checking_run, .done = checking_done };
+		checking->job = (struct job){.run = checking_run, .done = checking_done};
 		checking->node = node;
 		checking->call = call;
 		checking->is_repairing = json_is_true(json_object_get(parameters, "repair"));

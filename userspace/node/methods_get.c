@@ -22,12 +22,9 @@ struct get_watch {
 };
 
 static const char *const get_state_names[] = {
-	[CONTENT_GET_QUEUED] = "queued",
-	[CONTENT_GET_MANIFEST] = "manifest",
-	[CONTENT_GET_VERIFYING] = "verifying",
-	[CONTENT_GET_FETCHING] = "fetching",
-	[CONTENT_GET_FINISHED] = "finished",
-	[CONTENT_GET_STOPPED] = "stopped",
+	[CONTENT_GET_QUEUED] = "queued",	[CONTENT_GET_MANIFEST] = "manifest",
+	[CONTENT_GET_VERIFYING] = "verifying",	[CONTENT_GET_FETCHING] = "fetching",
+	[CONTENT_GET_FINISHED] = "finished",	[CONTENT_GET_STOPPED] = "stopped",
 	[CONTENT_GET_TAKEN_BACK] = "cancelled",
 };
 
@@ -36,22 +33,20 @@ static json_t *get_json(const struct node *node, const struct content_get *get)
 	char link[LINK_TEXT_CAP];
 	uint64_t end_ns = get->ended_ns ? get->ended_ns : node->now_ns;
 
-	return json_pack("{s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
-			 " s:i, s:s}",
-			 "get_id", method_json_uint(get->id),
-			 "state", get_state_names[get->state],
-			 "link", link_write(get->link, link),
-			 "target", get->target, "title", get->title ? get->title : "",
-			 "node_id", method_json_id(get->link->node_key),
-			 "items", method_json_uint(get->item_cnt),
-			 "items_done", method_json_uint(get->item_done_cnt),
-			 "bytes", method_json_uint(get->byte_cnt),
-			 "bytes_done", method_json_uint(get->byte_done_cnt),
-			 "bytes_reused", method_json_uint(get->reused_byte_cnt),
-			 "bytes_received", method_json_uint(get->received_byte_cnt),
-			 "bad_chunks", method_json_uint(get->bad_chunk_cnt),
-			 "elapsed_ms", method_json_uint((end_ns - get->started_ns) / 1000000),
-			 "code", get->err, "detail", get->detail ? get->detail : "");
+	return json_pack(
+		"{s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
+		" s:i, s:s}",
+		"get_id", method_json_uint(get->id), "state", get_state_names[get->state], "link",
+		link_write(get->link, link), "target", get->target, "title",
+		get->title ? get->title : "", "node_id", method_json_id(get->link->node_key),
+		"items", method_json_uint(get->item_cnt), "items_done",
+		method_json_uint(get->item_done_cnt), "bytes", method_json_uint(get->byte_cnt),
+		"bytes_done", method_json_uint(get->byte_done_cnt), "bytes_reused",
+		method_json_uint(get->reused_byte_cnt), "bytes_received",
+		method_json_uint(get->received_byte_cnt), "bad_chunks",
+		method_json_uint(get->bad_chunk_cnt), "elapsed_ms",
+		method_json_uint((end_ns - get->started_ns) / 1000000), "code", get->err, "detail",
+		get->detail ? get->detail : "");
 }
 
 static bool get_is_over(const struct content_get *get)
@@ -271,7 +266,7 @@ static bool get_collect(void *arg, const struct content_get *get)
 void method_list_gets(void *ctx, struct control_call *call, const json_t *parameters,
 		      uint64_t now_ns)
 {
-	struct get_search search = { ctx, json_array() };
+	struct get_search search = {ctx, json_array()};
 
 	(void)parameters, (void)now_ns;
 	content_gets_each(search.node->content, get_collect, &search);
@@ -309,9 +304,11 @@ void method_resume_get(void *ctx, struct control_call *call, const json_t *param
 	err = content_get_resume(node->content, get->id, now_ns);
 	if (err < 0)
 		control_fail(call, err, "get",
-			     err == WEFT_EBUSY ? "it is running already" : weft_err_text(err),
+			     get->state == CONTENT_GET_FINISHED ? "it is finished already"
+			     : err == WEFT_EBUSY ? "it runs, or another get into its folder does"
+						 : weft_err_text(err),
 			     "weft get list shows its state");
 	else
-		watch_add(node, call, (uint64_t)json_integer_value(
-					      json_object_get(parameters, "get_id")));
+		watch_add(node, call,
+			  (uint64_t)json_integer_value(json_object_get(parameters, "get_id")));
 }

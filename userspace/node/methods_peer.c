@@ -21,26 +21,25 @@ static void peer_add_conn(json_t *json, const struct mesh_peer_info *peer)
 
 	json_object_update_new(
 		json, json_pack("{s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "dialled_by_us",
-				conn->is_dialler, "resumed", conn->is_resumed,
-				"rtt_us", method_json_uint(conn->rtt_ns / NS_PER_US),
-				"mtu", method_json_uint(conn->pmtu_len),
-				"sent_bytes", method_json_uint(conn->sent_len),
-				"received_bytes", method_json_uint(conn->received_len),
-				"lost_packets", method_json_uint(conn->lost_cnt),
-				"requests_in_flight", method_json_uint(peer->requests_in_flight),
-				"incoming_in_flight", method_json_uint(peer->incoming_in_flight)));
+				conn->is_dialler, "resumed", conn->is_resumed, "rtt_us",
+				method_json_uint(conn->rtt_ns / NS_PER_US), "mtu",
+				method_json_uint(conn->pmtu_len), "sent_bytes",
+				method_json_uint(conn->sent_len), "received_bytes",
+				method_json_uint(conn->received_len), "lost_packets",
+				method_json_uint(conn->lost_cnt), "requests_in_flight",
+				method_json_uint(peer->requests_in_flight), "incoming_in_flight",
+				method_json_uint(peer->incoming_in_flight)));
 }
 
 static json_t *peer_json(const struct mesh_peer_info *peer)
 {
 	char addr[ADDR_TEXT_CAP];
-	json_t *json = json_pack("{s:o, s:b, s:s, s:o, s:o, s:o, s:I}",
-				 "node_id", method_json_id(peer->key),
-				 "connected", peer->is_connected, "agent", peer->agent,
-				 "capabilities", method_json_uint(peer->caps),
+	json_t *json = json_pack("{s:o, s:b, s:s, s:o, s:o, s:o, s:I}", "node_id",
+				 method_json_id(peer->key), "connected", peer->is_connected,
+				 "agent", peer->agent, "capabilities", method_json_uint(peer->caps),
 				 "first_seen_s", method_json_uint(peer->first_seen_s),
-				 "last_seen_s", method_json_uint(peer->last_seen_s),
-				 "clock_skew_s", (json_int_t)peer->skew_s);
+				 "last_seen_s", method_json_uint(peer->last_seen_s), "clock_skew_s",
+				 (json_int_t)peer->skew_s);
 
 	if (peer->last_addr.family)
 		json_object_set_new(json, "address",
@@ -92,7 +91,7 @@ void method_show_peer(void *ctx, struct control_call *call, const json_t *parame
 {
 	struct node *node = ctx;
 	const char *name = json_string_value(json_object_get(parameters, "node_id"));
-	struct peer_search search = { .prefix = name, .prefix_len = strlen(name) };
+	struct peer_search search = {.prefix = name, .prefix_len = strlen(name)};
 
 	(void)now_ns;
 	if (search.prefix_len < PREFIX_LEN_MIN) {
@@ -139,8 +138,8 @@ static void connecting_fail(struct connecting *connecting, int err, const uint8_
 static void connecting_done(void *arg, int err, const uint8_t *actual_key)
 {
 	struct connecting *connecting = arg;
-	struct peer_search search = { .prefix = connecting->name,
-				      .prefix_len = strlen(connecting->name) };
+	struct peer_search search = {.prefix = connecting->name,
+				     .prefix_len = strlen(connecting->name)};
 
 	if (connecting->call && err < 0) {
 		connecting_fail(connecting, err, actual_key);
@@ -156,8 +155,8 @@ static void connecting_done(void *arg, int err, const uint8_t *actual_key)
 static int connecting_addrs(struct connecting *connecting, const json_t *given,
 			    struct addr addrs[static MESH_PEER_ADDRS_MAX])
 {
-	struct peer_search search = { .prefix = connecting->name,
-				      .prefix_len = strlen(connecting->name) };
+	struct peer_search search = {.prefix = connecting->name,
+				     .prefix_len = strlen(connecting->name)};
 	size_t cnt = json_array_size(given);
 
 	if (cnt > MESH_PEER_ADDRS_MAX)
@@ -196,7 +195,7 @@ void method_connect_peer(void *ctx, struct control_call *call, const json_t *par
 	json_int_t timeout_ms = json_integer_value(json_object_get(parameters, "timeout_ms"));
 	struct connecting *connecting = calloc(1, sizeof(*connecting));
 	struct addr addrs[MESH_PEER_ADDRS_MAX];
-	struct mesh_peer peer = { .addrs = addrs };
+	struct mesh_peer peer = {.addrs = addrs};
 	int err = -ENOMEM;
 
 	if (!connecting)

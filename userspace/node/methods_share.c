@@ -26,18 +26,17 @@ static json_t *import_json(const struct import_record *record)
 {
 	const struct content_import *import = &record->import;
 	json_t *json = json_pack(
-		"{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-		"import_id", method_json_uint(import->id), "path", record->path,
-		"files", method_json_uint(import->file_cnt),
-		"files_done", method_json_uint(import->file_done_cnt),
-		"files_reused", method_json_uint(import->reused_cnt),
-		"bytes", method_json_uint(import->byte_cnt),
-		"bytes_done", method_json_uint(import->byte_done_cnt),
-		"skipped_symlinks", method_json_uint(import->skipped_symlink_cnt),
-		"skipped_special", method_json_uint(import->skipped_special_cnt),
-		"skipped_unreadable", method_json_uint(import->skipped_unreadable_cnt),
-		"skipped_names", method_json_uint(import->skipped_name_cnt),
-		"skipped_changed", method_json_uint(import->skipped_changed_cnt));
+		"{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "import_id",
+		method_json_uint(import->id), "path", record->path, "files",
+		method_json_uint(import->file_cnt), "files_done",
+		method_json_uint(import->file_done_cnt), "files_reused",
+		method_json_uint(import->reused_cnt), "bytes", method_json_uint(import->byte_cnt),
+		"bytes_done", method_json_uint(import->byte_done_cnt), "skipped_symlinks",
+		method_json_uint(import->skipped_symlink_cnt), "skipped_special",
+		method_json_uint(import->skipped_special_cnt), "skipped_unreadable",
+		method_json_uint(import->skipped_unreadable_cnt), "skipped_names",
+		method_json_uint(import->skipped_name_cnt), "skipped_changed",
+		method_json_uint(import->skipped_changed_cnt));
 
 	if (import->first_skipped[0])
 		json_object_set_new(json, "first_skipped", json_string(import->first_skipped));
@@ -46,7 +45,7 @@ static json_t *import_json(const struct import_record *record)
 
 static json_t *link_json(const struct node *node, const uint8_t manifest_id[static 32])
 {
-	struct link link = { .kind = LINK_COLLECTION, .addr_cnt = (uint8_t)node->advertised_cnt };
+	struct link link = {.kind = LINK_COLLECTION, .addr_cnt = (uint8_t)node->advertised_cnt};
 	char text[LINK_TEXT_CAP];
 
 	memcpy(link.manifest_id, manifest_id, sizeof(link.manifest_id));
@@ -57,15 +56,14 @@ static json_t *link_json(const struct node *node, const uint8_t manifest_id[stat
 
 static json_t *share_json(const struct node *node, const struct content_share *share)
 {
-	return json_pack("{s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o}",
-			 "collection_id", method_json_id(share->manifest_id),
-			 "link", link_json(node, share->manifest_id),
-			 "path", share->path, "title", share->title,
-			 "added_s", method_json_uint(share->added_s),
-			 "items", method_json_uint(share->item_cnt),
-			 "bytes", method_json_uint(share->byte_cnt),
-			 "served_bytes", method_json_uint(share->served_byte_cnt),
-			 "changed_files", method_json_uint(share->changed_cnt));
+	return json_pack("{s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "collection_id",
+			 method_json_id(share->manifest_id), "link",
+			 link_json(node, share->manifest_id), "path", share->path, "title",
+			 share->title, "added_s", method_json_uint(share->added_s), "items",
+			 method_json_uint(share->item_cnt), "bytes",
+			 method_json_uint(share->byte_cnt), "served_bytes",
+			 method_json_uint(share->served_byte_cnt), "changed_files",
+			 method_json_uint(share->changed_cnt));
 }
 
 struct share_search {
@@ -119,7 +117,7 @@ static void import_progress(void *arg, const struct content_import *import)
 
 static void import_reply(struct import_record *record, int err, const char *detail)
 {
-	struct share_search search = { record->node, record->import.manifest_id, NULL };
+	struct share_search search = {record->node, record->import.manifest_id, NULL};
 	char why[512];
 
 	snprintf(why, sizeof(why), "%s%s%s", detail ? detail : "", detail && detail[0] ? ": " : "",
@@ -139,8 +137,7 @@ static void import_reply(struct import_record *record, int err, const char *deta
 	}
 }
 
-static void import_done(void *arg, int err, const struct content_import *import,
-			const char *detail)
+static void import_done(void *arg, int err, const struct content_import *import, const char *detail)
 {
 	struct import_record *record = arg;
 
@@ -180,6 +177,12 @@ void method_add_share(void *ctx, struct control_call *call, const json_t *parame
 	node->imports = record;
 	ask.arg = record;
 	err = content_share_add(node->content, &ask, now_ns, &record->import.id);
+	if (err == WEFT_EMALFORMED && ask.title) {
+		control_fail(call, err, "title", "it is empty, too long or has control characters",
+			     "give another with --title");
+		import_forget(record);
+		return;
+	}
 	if (err < 0) {
 		control_fail(call, err, ask.path, weft_err_text(err),
 			     err == WEFT_EFULL ? "wait for a running import, or raise "
@@ -196,7 +199,7 @@ void method_list_shares(void *ctx, struct control_call *call, const json_t *para
 			uint64_t now_ns)
 {
 	struct node *node = ctx;
-	struct share_search search = { node, NULL, json_array() };
+	struct share_search search = {node, NULL, json_array()};
 	json_t *imports = json_array();
 
 	(void)parameters, (void)now_ns;
@@ -305,11 +308,11 @@ static void collection_done(void *arg, int err, const struct content_gc *gc)
 	else if (collection->call)
 		control_reply(collection->call,
 			      json_pack("{s:{s:o, s:o, s:o, s:o}}",
-					collection->is_run ? "freed" : "unreferenced",
-					"objects", method_json_uint(gc->object_cnt),
-					"blobs", method_json_uint(gc->blob_cnt),
-					"paths", method_json_uint(gc->path_cnt),
-					"bytes", method_json_uint(gc->byte_cnt)));
+					collection->is_run ? "freed" : "unreferenced", "objects",
+					method_json_uint(gc->object_cnt), "blobs",
+					method_json_uint(gc->blob_cnt), "paths",
+					method_json_uint(gc->path_cnt), "bytes",
+					method_json_uint(gc->byte_cnt)));
 	free(collection);
 }
 
@@ -332,15 +335,13 @@ static void collection_start(struct node *node, struct control_call *call, bool 
 	free(collection);
 }
 
-void method_plan_gc(void *ctx, struct control_call *call, const json_t *parameters,
-		    uint64_t now_ns)
+void method_plan_gc(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	(void)parameters, (void)now_ns;
 	collection_start(ctx, call, false);
 }
 
-void method_run_gc(void *ctx, struct control_call *call, const json_t *parameters,
-		   uint64_t now_ns)
+void method_run_gc(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	(void)parameters, (void)now_ns;
 	collection_start(ctx, call, true);

@@ -14,7 +14,7 @@
 #include "mesh/mesh.h"
 #include "node/memory.h"
 #include "node/methods.h"
-#include "node/version.h"
+#include "weft/version.h"
 #include "quic/quic.h"
 #include "store/store.h"
 
@@ -41,30 +41,49 @@ struct figure {
 	size_t off;
 	size_t len; /* of the field: 4 or 8 */
 };
-#define FIGURE(section, field)                                          \
-	{ #section "." #field, offsetof(struct figures, section.field), \
-	  sizeof(((struct figures *)0)->section.field) }
+#define FIGURE(section, field)                                                                     \
+	{#section "." #field, offsetof(struct figures, section.field),                             \
+	 sizeof(((struct figures *)0)->section.field)}
 
 static const struct figure counters[] = {
-	FIGURE(quic, accepted_cnt),	   FIGURE(quic, dialled_cnt),
-	FIGURE(quic, resumed_cnt),	   FIGURE(quic, completed_cnt),
-	FIGURE(quic, refused_full_cnt),	   FIGURE(quic, refused_prefix_cnt),
-	FIGURE(quic, refused_key_cnt),	   FIGURE(quic, refused_alpn_cnt),
-	FIGURE(quic, handshake_timeout_cnt), FIGURE(quic, idle_timeout_cnt),
-	FIGURE(quic, retry_sent_cnt),	   FIGURE(quic, version_sent_cnt),
-	FIGURE(quic, reset_sent_cnt),	   FIGURE(quic, close_sent_cnt),
-	FIGURE(quic, bad_tag_cnt),	   FIGURE(quic, garbage_cnt),
-	FIGURE(quic, bad_token_cnt),	   FIGURE(quic, migrated_cnt),
-	FIGURE(quic, key_update_cnt),	   FIGURE(mesh, frame_in_cnt),
-	FIGURE(mesh, frame_out_cnt),	   FIGURE(mesh, malformed_cnt),
-	FIGURE(mesh, unknown_type_cnt),	   FIGURE(mesh, refused_cnt),
-	FIGURE(mesh, timeout_cnt),	   FIGURE(mesh, hello_cnt),
-	FIGURE(mesh, skew_cnt),		   FIGURE(content, served_chunk_cnt),
-	FIGURE(content, refused_busy_cnt), FIGURE(content, changed_cnt),
-	FIGURE(store, commit_cnt),	   FIGURE(store, batch_cnt),
-	FIGURE(store, failed_cnt),	   FIGURE(control, call_cnt),
-	FIGURE(control, refused_cnt),	   FIGURE(control, malformed_cnt),
-	FIGURE(control, dropped_slow_cnt), FIGURE(control, event_cnt),
+	FIGURE(quic, accepted_cnt),
+	FIGURE(quic, dialled_cnt),
+	FIGURE(quic, resumed_cnt),
+	FIGURE(quic, completed_cnt),
+	FIGURE(quic, refused_full_cnt),
+	FIGURE(quic, refused_prefix_cnt),
+	FIGURE(quic, refused_key_cnt),
+	FIGURE(quic, refused_alpn_cnt),
+	FIGURE(quic, handshake_timeout_cnt),
+	FIGURE(quic, idle_timeout_cnt),
+	FIGURE(quic, retry_sent_cnt),
+	FIGURE(quic, version_sent_cnt),
+	FIGURE(quic, reset_sent_cnt),
+	FIGURE(quic, close_sent_cnt),
+	FIGURE(quic, bad_tag_cnt),
+	FIGURE(quic, garbage_cnt),
+	FIGURE(quic, bad_token_cnt),
+	FIGURE(quic, migrated_cnt),
+	FIGURE(quic, key_update_cnt),
+	FIGURE(mesh, frame_in_cnt),
+	FIGURE(mesh, frame_out_cnt),
+	FIGURE(mesh, malformed_cnt),
+	FIGURE(mesh, unknown_type_cnt),
+	FIGURE(mesh, refused_cnt),
+	FIGURE(mesh, timeout_cnt),
+	FIGURE(mesh, hello_cnt),
+	FIGURE(mesh, skew_cnt),
+	FIGURE(content, served_chunk_cnt),
+	FIGURE(content, refused_busy_cnt),
+	FIGURE(content, changed_cnt),
+	FIGURE(store, commit_cnt),
+	FIGURE(store, batch_cnt),
+	FIGURE(store, failed_cnt),
+	FIGURE(control, call_cnt),
+	FIGURE(control, refused_cnt),
+	FIGURE(control, malformed_cnt),
+	FIGURE(control, dropped_slow_cnt),
+	FIGURE(control, event_cnt),
 };
 
 static uint64_t figure_value(const struct figures *figures, const struct figure *figure)
@@ -98,10 +117,10 @@ static json_t *side_json(const char *backend, const char *reason,
 			 const struct packet_counters *counts)
 {
 	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "backend", backend, "reason", reason,
-			 "datagrams", method_json_uint(counts->dgram_cnt),
-			 "bytes", method_json_uint(counts->byte_cnt),
-			 "system_calls", method_json_uint(counts->call_cnt),
-			 "dropped", method_json_uint(counts->dropped_cnt));
+			 "datagrams", method_json_uint(counts->dgram_cnt), "bytes",
+			 method_json_uint(counts->byte_cnt), "system_calls",
+			 method_json_uint(counts->call_cnt), "dropped",
+			 method_json_uint(counts->dropped_cnt));
 }
 
 static json_t *listen_json(const struct node *node)
@@ -114,8 +133,7 @@ static json_t *listen_json(const struct node *node)
 	return json;
 }
 
-void method_status(void *ctx, struct control_call *call, const json_t *parameters,
-		   uint64_t now_ns)
+void method_status(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	struct node *node = ctx;
 	struct figures f;
@@ -123,31 +141,29 @@ void method_status(void *ctx, struct control_call *call, const json_t *parameter
 
 	(void)parameters;
 	figures_read(node, &f);
-	json = json_pack("{s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:s}",
-			 "node_id", method_json_id(node->own_key), "version", WEFT_VERSION,
-			 "state", node->is_stopping ? "draining" : "running",
-			 "uptime_s", method_json_uint((now_ns - node->started_ns) / NS_PER_S),
-			 "listen", listen_json(node),
-			 "receive", side_json(node->rx->backend, node->rx->reason,
-					      &node->rx->counters),
-			 "send", side_json(node->tx->backend, node->tx->reason,
-					   &node->tx->counters),
+	json = json_pack("{s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:s}", "node_id",
+			 method_json_id(node->own_key), "version", WEFT_VERSION, "state",
+			 node->is_stopping ? "draining" : "running", "uptime_s",
+			 method_json_uint((now_ns - node->started_ns) / NS_PER_S), "listen",
+			 listen_json(node), "receive",
+			 side_json(node->rx->backend, node->rx->reason, &node->rx->counters),
+			 "send",
+			 side_json(node->tx->backend, node->tx->reason, &node->tx->counters),
 			 "hash_backend", blake3_backend_name());
 	json_object_update_new(
 		json, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
 				" s:o}",
-				"connections", method_json_uint(f.quic.conn_cnt),
-				"handshakes", method_json_uint(f.quic.handshake_cnt),
-				"sessions", method_json_uint(f.mesh.session_cnt),
-				"peers", method_json_uint(f.mesh.peer_cnt),
-				"shares", method_json_uint(f.content.share_cnt),
-				"imports", method_json_uint(f.content.import_cnt),
-				"gets", method_json_uint(f.content.get_cnt),
-				"gets_active", method_json_uint(f.content.get_active_cnt),
-				"served_bytes", method_json_uint(f.content.served_byte_cnt),
-				"received_bytes", method_json_uint(f.content.received_byte_cnt),
-				"bad_chunks", method_json_uint(f.content.bad_chunk_cnt),
-				"store_bytes",
+				"connections", method_json_uint(f.quic.conn_cnt), "handshakes",
+				method_json_uint(f.quic.handshake_cnt), "sessions",
+				method_json_uint(f.mesh.session_cnt), "peers",
+				method_json_uint(f.mesh.peer_cnt), "shares",
+				method_json_uint(f.content.share_cnt), "imports",
+				method_json_uint(f.content.import_cnt), "gets",
+				method_json_uint(f.content.get_cnt), "gets_active",
+				method_json_uint(f.content.get_active_cnt), "served_bytes",
+				method_json_uint(f.content.served_byte_cnt), "received_bytes",
+				method_json_uint(f.content.received_byte_cnt), "bad_chunks",
+				method_json_uint(f.content.bad_chunk_cnt), "store_bytes",
 				method_json_uint(f.store.map_used_len + f.store.segment_len),
 				"store_max_bytes", method_json_uint(f.store.map_len_max),
 				"counters", counters_json(node, &f)));
@@ -174,8 +190,7 @@ struct limit_row {
 static json_t *limit_json(const struct limit_row *row)
 {
 	json_t *json = json_pack("{s:s, s:o, s:o}", "name", row->name, "limit",
-				 method_json_uint(row->limit), "used",
-				 method_json_uint(row->used));
+				 method_json_uint(row->limit), "used", method_json_uint(row->used));
 
 	if (row->peak >= 0)
 		json_object_set_new(json, "peak", json_integer(row->peak));
@@ -195,32 +210,32 @@ void method_show_limits(void *ctx, struct control_call *call, const json_t *para
 	(void)parameters, (void)now_ns;
 	figures_read(node, &f);
 	const struct limit_row rows[] = {
-		{ "quic.conn_cap", config->quic.conn_cap, f.quic.conn_cnt,
-		  f.quic.conn_peak_cnt, (int64_t)f.quic.refused_full_cnt },
-		{ "quic.conn_per_prefix_cap", config->quic.conn_per_prefix_cap,
-		  f.quic.handshake_cnt, -1, (int64_t)f.quic.refused_prefix_cnt },
-		{ "quic.conn_per_key_cap", config->quic.conn_per_key_cap, 0, -1,
-		  (int64_t)f.quic.refused_key_cnt },
-		{ "quic.stream_cap", config->quic.stream_cap, f.quic.stream_cnt,
-		  f.quic.stream_peak_cnt, -1 },
-		{ "quic.heap_cap", config->quic.heap_cap, f.quic.heap_used_len,
-		  (int64_t)f.quic.heap_peak_len, -1 },
-		{ "mesh.session_cap", config->mesh.session_cap, f.mesh.session_cnt, -1, -1 },
-		{ "mesh.request_cap", config->mesh.request_cap, f.mesh.request_cnt, -1, -1 },
-		{ "mesh.incoming_cap", config->mesh.incoming_cap, f.mesh.incoming_cnt, -1,
-		  (int64_t)f.mesh.refused_cnt },
-		{ "mesh.peer_cap", config->mesh.peer_cap, f.mesh.peer_cnt, -1, -1 },
-		{ "content.share_cap", config->content.share_cap, f.content.share_cnt, -1, -1 },
-		{ "content.get_cap", config->content.get_cap, f.content.get_cnt, -1, -1 },
-		{ "content.get_active_cap", config->content.get_active_cap,
-		  f.content.get_active_cnt, -1, -1 },
-		{ "content.chunk_buffer_cnt", config->content.chunk_buffer_cnt,
-		  f.content.chunk_buffer_used_cnt, -1, (int64_t)f.content.refused_busy_cnt },
-		{ "store.map_len_max", f.store.map_len_max, f.store.map_used_len, -1, -1 },
-		{ "store.batch_cap", f.store.batch_cap, f.store.batch_waiting, -1, -1 },
-		{ "store.reader_cap", f.store.reader_cap, f.store.reader_cnt, -1, -1 },
-		{ "control.client_cap", f.control.client_cap, f.control.client_cnt, -1,
-		  (int64_t)f.control.refused_cnt },
+		{"quic.conn_cap", config->quic.conn_cap, f.quic.conn_cnt, f.quic.conn_peak_cnt,
+		 (int64_t)f.quic.refused_full_cnt},
+		{"quic.conn_per_prefix_cap", config->quic.conn_per_prefix_cap, f.quic.handshake_cnt,
+		 -1, (int64_t)f.quic.refused_prefix_cnt},
+		{"quic.conn_per_key_cap", config->quic.conn_per_key_cap, 0, -1,
+		 (int64_t)f.quic.refused_key_cnt},
+		{"quic.stream_cap", config->quic.stream_cap, f.quic.stream_cnt,
+		 f.quic.stream_peak_cnt, -1},
+		{"quic.heap_cap", config->quic.heap_cap, f.quic.heap_used_len,
+		 (int64_t)f.quic.heap_peak_len, -1},
+		{"mesh.session_cap", config->mesh.session_cap, f.mesh.session_cnt, -1, -1},
+		{"mesh.request_cap", config->mesh.request_cap, f.mesh.request_cnt, -1, -1},
+		{"mesh.incoming_cap", config->mesh.incoming_cap, f.mesh.incoming_cnt, -1,
+		 (int64_t)f.mesh.refused_cnt},
+		{"mesh.peer_cap", config->mesh.peer_cap, f.mesh.peer_cnt, -1, -1},
+		{"content.share_cap", config->content.share_cap, f.content.share_cnt, -1, -1},
+		{"content.get_cap", config->content.get_cap, f.content.get_cnt, -1, -1},
+		{"content.get_active_cap", config->content.get_active_cap, f.content.get_active_cnt,
+		 -1, -1},
+		{"content.chunk_buffer_cnt", config->content.chunk_buffer_cnt,
+		 f.content.chunk_buffer_used_cnt, -1, (int64_t)f.content.refused_busy_cnt},
+		{"store.map_len_max", f.store.map_len_max, f.store.map_used_len, -1, -1},
+		{"store.batch_cap", f.store.batch_cap, f.store.batch_waiting, -1, -1},
+		{"store.reader_cap", f.store.reader_cap, f.store.reader_cnt, -1, -1},
+		{"control.client_cap", f.control.client_cap, f.control.client_cnt,
+		 f.control.client_peak_cnt, (int64_t)f.control.refused_cnt},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		json_array_append_new(limits, limit_json(&rows[i]));
@@ -257,11 +272,11 @@ void method_show_memory(void *ctx, struct control_call *call, const json_t *para
 					   method_json_uint(regions[i].len));
 
 		if (regions[i].is_quic_heap)
-			json_object_update_new(
-				region, json_pack("{s:o, s:o}", "used_bytes",
-						  method_json_uint(quic.heap_used_len),
-						  "peak_bytes",
-						  method_json_uint(quic.heap_peak_len)));
+			json_object_update_new(region,
+					       json_pack("{s:o, s:o}", "used_bytes",
+							 method_json_uint(quic.heap_used_len),
+							 "peak_bytes",
+							 method_json_uint(quic.heap_peak_len)));
 		json_array_append_new(list, region);
 	}
 	control_reply(call, json_pack("{s:o, s:o}", "rss_bytes", method_json_uint(resident_len()),

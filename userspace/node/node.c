@@ -13,11 +13,13 @@
 #include "node/node.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/jobs.h"
 #include "content/content.h"
 #include "crypto/node_key.h"
@@ -49,7 +51,7 @@ static int node_open_store(struct node *node, const struct node_params *params, 
 
 static int node_open_udp(struct node *node, struct udp_config *udp, unsigned *out_failed_idx)
 {
-	const struct timespec wait = { 0, BIND_TRY_WAIT_NS };
+	const struct timespec wait = {0, BIND_TRY_WAIT_NS};
 	int err;
 
 	for (int try = 1;; try++) {
@@ -121,6 +123,27 @@ static int node_open_protocols(struct node *node, const struct node_params *para
 	return 0;
 }
 
+/* Simulated time carries its own wall clock. */
+static uint64_t node_wall_s(void *ctx)
+{
+	const struct node *node = ctx;
+
+	if (node->poller)
+		return clock_wall_s();
+	return node->started_wall_s + (node->now_ns - node->started_ns) / NS_PER_S;
+}
+
+/* An administrator or NTP may set the clock; HELLO's times follow within this. */
+#define WALL_CHECK_NS (60 * NS_PER_S)
+
+static void wall_check(struct timer *timer, uint64_t now_ns)
+{
+	struct node *node = (struct node *)((char *)timer - offsetof(struct node, wall_timer));
+
+	mesh_set_wall(node->mesh, clock_wall_s(), now_ns);
+	timer_set(&node->timers, timer, now_ns + WALL_CHECK_NS);
+}
+
 static int node_open_content(struct node *node, const struct node_params *params, char *what)
 {
 	struct content_params content = {
@@ -131,6 +154,7 @@ static int node_open_content(struct node *node, const struct node_params *params
 		.timers = &node->timers,
 		.mesh = mesh_seam_of(node->mesh),
 		.now_ns = params->now_ns,
+		.wall_s = node_wall_s,
 		.on_event = node_on_content,
 		.ctx = node,
 	};
@@ -197,6 +221,7 @@ int node_new(const struct node_params *params, struct node **out_node, char what
 	node->own_key = node_key_public(params->key);
 	node->random = params->random;
 	node->now_ns = node->started_ns = params->now_ns;
+	node->started_wall_s = params->wall_s;
 	timer_wheel_init(&node->timers, params->now_ns);
 	if ((err = node_open_store(node, params, what)) < 0 ||
 	    (err = node_open_packet_io(node, params, what)) < 0 ||
@@ -206,6 +231,9 @@ int node_new(const struct node_params *params, struct node **out_node, char what
 	if (!params->is_simulated && ((err = node_open_poller(node, params, what)) < 0 ||
 				      (err = node_open_control(node, params, what)) < 0))
 		goto free_node;
+	timer_init(&node->wall_timer, wall_check);
+	if (!params->is_simulated)
+		timer_set(&node->timers, &node->wall_timer, params->now_ns + WALL_CHECK_NS);
 	*out_node = node;
 	return 0;
 free_node:

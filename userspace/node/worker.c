@@ -95,9 +95,8 @@ static void node_drain(struct node *node)
 		if (poller_wait(node->poller, now_ns + NS_PER_MS) < 0)
 			break;
 		now_ns = clock_monotonic_ns();
-	} while (now_ns < deadline_ns &&
-		 (jobs_in_flight(node->jobs) || store_is_pending(node->store) ||
-		  node->is_tx_waiting));
+	} while (now_ns < deadline_ns && (jobs_in_flight(node->jobs) ||
+					  store_is_pending(node->store) || node->is_tx_waiting));
 	store_flush(node->store);
 }
 

@@ -106,8 +106,8 @@ void quic_engine_drain(struct quic_engine *engine);
  * connection we dialled: its remote and local address go in; true and
  * another local address of that family move it there (RFC 9000 9.2).
  */
-typedef bool (*quic_choose_local_fn)(void *ctx, const struct addr *remote,
-				     const struct addr *local, struct addr *out_local);
+typedef bool (*quic_choose_local_fn)(void *ctx, const struct addr *remote, const struct addr *local,
+				     struct addr *out_local);
 void quic_engine_rebind(struct quic_engine *engine, quic_choose_local_fn choose, void *ctx,
 			uint64_t now_ns);
 void quic_engine_stats(const struct quic_engine *engine, struct quic_stats *out_stats);
