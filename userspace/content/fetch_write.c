@@ -48,32 +48,67 @@ static int settle(int fd)
 	return futimens(fd, times) < 0 ? -errno : 0;
 }
 
-int fetch_place(const struct fetch *fetch, uint32_t at, int fd, const char *staged,
-		struct target_dir *dir, struct object_stamp *out_stamp)
-{
-	const struct manifest_item *entry = fetch_manifest_item(fetch, at);
-	const struct fetch_item *item = &fetch->items[at];
-	struct object_stamp replaced = {.inode = item->replaced_inode, .dev = item->replaced_dev};
-	struct stat st;
-	int err = settle(fd);
-
-	if (!err)
-		err = target_place(&fetch->target, dir, staged, entry->path, entry->path_len,
-				   item->has_replaced ? &replaced : NULL);
-	if (err)
-		return err;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	object_stamp_of(&st, out_stamp);
-	return 0;
-}
-
 static int hash_check(const struct fetch_slot *slot, const uint8_t *want, bool is_root)
 {
 	uint8_t hash[BLAKE3_HASH_LEN];
 
 	blake3_subtree(slot->bytes, slot->len, slot->idx * CHUNK_LEAVES, is_root, hash);
 	return memcmp(hash, want, sizeof(hash)) == 0 ? 0 : WEFT_EDAMAGED;
+}
+
+static const struct object_stamp *item_replaced(const struct fetch_item *item,
+						struct object_stamp *stamp)
+{
+	stamp->inode = item->replaced_inode;
+	stamp->dev = item->replaced_dev;
+	return item->has_replaced ? stamp : NULL;
+}
+
+static int stamp_take(int fd, struct object_stamp *out_stamp)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	object_stamp_of(&st, out_stamp);
+	return 0;
+}
+
+int fetch_place(const struct fetch *fetch, uint32_t at, int fd, const char *staged,
+		struct target_dir *dir, struct object_stamp *out_stamp)
+{
+	const struct manifest_item *entry = fetch_manifest_item(fetch, at);
+	struct object_stamp replaced;
+	int err = settle(fd);
+
+	if (!err)
+		err = target_place(&fetch->target, dir, staged, entry->path, entry->path_len,
+				   item_replaced(&fetch->items[at], &replaced));
+	return err ? err : stamp_take(fd, out_stamp);
+}
+
+static int nameless_write(struct fetch_slot *slot, int fd, struct target_dir *dir)
+{
+	const struct fetch *fetch = slot->fetch;
+	const struct manifest_item *entry = fetch_manifest_item(fetch, slot->item);
+	struct object_stamp replaced;
+	int err = fetch_write_at(fd, 0, slot->bytes, slot->len);
+
+	if (!err)
+		err = settle(fd);
+	if (!err)
+		err = target_nameless_place(&fetch->target, dir, fd, entry->path, entry->path_len,
+					    item_replaced(&fetch->items[slot->item], &replaced));
+	return err ? err : stamp_take(fd, &slot->stamp);
+}
+
+static int staged_write(struct fetch_slot *slot, int fd, const char *name, struct target_dir *dir)
+{
+	int err = ftruncate(fd, 0) < 0 ? -errno : 0;
+
+	if (!err)
+		err = fetch_write_at(fd, 0, slot->bytes, slot->len);
+	return err ? err : fetch_place(slot->fetch, slot->item, fd, name, dir, &slot->stamp);
 }
 
 static int whole_write(struct fetch_slot *slot, struct target_dir *dir)
@@ -87,16 +122,19 @@ static int whole_write(struct fetch_slot *slot, struct target_dir *dir)
 
 	if (err)
 		return err;
+	fd = target_nameless_open(&fetch->target, dir, entry->path, entry->path_len);
+	if (fd >= 0) {
+		err = nameless_write(slot, fd, dir);
+		if (close(fd) < 0 && !err)
+			err = -errno;
+	}
+	if (fd != -EOPNOTSUPP && err != -EOPNOTSUPP)
+		return fd < 0 ? fd : err;
 	fetch_name(entry->content_id, name);
 	fd = target_stage_open(&fetch->target, name, &is_new);
 	if (fd < 0)
 		return fd;
-	if (!is_new && ftruncate(fd, 0) < 0)
-		err = -errno;
-	if (!err)
-		err = fetch_write_at(fd, 0, slot->bytes, slot->len);
-	if (!err)
-		err = fetch_place(fetch, slot->item, fd, name, dir, &slot->stamp);
+	err = staged_write(slot, fd, name, dir);
 	if (close(fd) < 0 && !err)
 		err = -errno;
 	return err;

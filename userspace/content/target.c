@@ -278,6 +278,58 @@ int target_place(const struct target *target, struct target_dir *dir, const char
 	return err;
 }
 
+int target_nameless_open(const struct target *target, struct target_dir *dir, const char *path,
+			 size_t len)
+{
+	char name[NAME_CAP];
+	int err = parent_open(target, dir, path, len, true, name);
+	int fd;
+
+	if (err)
+		return err;
+	fd = openat(dir->fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+	if (fd >= 0)
+		return fd;
+	/* EISDIR and EINVAL are how kernels and filesystems without it answer. */
+	return errno == EISDIR || errno == EINVAL ? -EOPNOTSUPP : -errno;
+}
+
+/* By descriptor where that is allowed, else by its name in /proc. */
+static int nameless_link(int fd, int dir, const char *name)
+{
+	char path[32];
+
+	if (linkat(fd, "", dir, name, AT_EMPTY_PATH) == 0)
+		return 0;
+	if (errno != ENOENT && errno != EPERM)
+		return -errno;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (linkat(AT_FDCWD, path, dir, name, AT_SYMLINK_FOLLOW) == 0)
+		return 0;
+	return errno == ENOENT || errno == EPERM || errno == EXDEV ? -EOPNOTSUPP : -errno;
+}
+
+int target_nameless_place(const struct target *target, struct target_dir *dir, int fd,
+			  const char *path, size_t len, const struct object_stamp *replaced)
+{
+	char name[NAME_CAP], staged[32];
+	int err = parent_open(target, dir, path, len, true, name);
+
+	if (!err)
+		err = nameless_link(fd, dir->fd, name);
+	if (err != -EEXIST)
+		return err;
+	if (!replaced)
+		return WEFT_EEXISTS;
+	snprintf(staged, sizeof(staged), "replacing-%d", fd);
+	err = nameless_link(fd, target->stage_fd, staged);
+	if (!err)
+		err = place_replacing(target, dir->fd, staged, name, replaced);
+	if (err)
+		target_stage_remove(target, staged);
+	return err;
+}
+
 int target_stage_open(const struct target *target, const char *name, bool *out_is_new)
 {
 	int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW;

@@ -70,6 +70,20 @@ WEFT_MUST_CHECK
 int target_place(const struct target *target, struct target_dir *dir, const char *staged,
 		 const char *path, size_t len, const struct object_stamp *replaced);
 
+/*
+ * A small file needs no name before it is whole: target_nameless_open makes
+ * a file without one in the directory of path, with its parents, so that
+ * its inode lies with its neighbours' and a crash leaves nothing;
+ * target_nameless_place gives it its place, as target_place would. Both say
+ * -EOPNOTSUPP where the filesystem or the kernel cannot.
+ */
+WEFT_MUST_CHECK
+int target_nameless_open(const struct target *target, struct target_dir *dir, const char *path,
+			 size_t len);
+WEFT_MUST_CHECK
+int target_nameless_place(const struct target *target, struct target_dir *dir, int fd,
+			  const char *path, size_t len, const struct object_stamp *replaced);
+
 /* target_stage_open opens or makes a staged file; *out_is_new tells which. A descriptor. */
 WEFT_MUST_CHECK
 int target_stage_open(const struct target *target, const char *name, bool *out_is_new);
