@@ -147,6 +147,11 @@ int mkdirat(int dir_fd, const char *path, mode_t mode)
 	return call_fails() ? -1 : (int)syscall(SYS_mkdirat, dir_fd, path, mode);
 }
 
+int linkat(int from_fd, const char *from, int to_fd, const char *to, int flags)
+{
+	return call_fails() ? -1 : (int)syscall(SYS_linkat, from_fd, from, to_fd, to, flags);
+}
+
 int unlinkat(int dir_fd, const char *path, int flags)
 {
 	return call_fails() ? -1 : (int)syscall(SYS_unlinkat, dir_fd, path, flags);

@@ -276,7 +276,7 @@ static void open_run(struct job *job)
 				       fetch->get->link.manifest_id[i]);
 	step->err = target_open(&fetch->target, fetch->get->target, name);
 	if (!step->err && fetch->is_clearing)
-		target_clear(&fetch->target);
+		step->err = target_clear(&fetch->target);
 }
 
 static void open_done(struct job *job)
@@ -325,14 +325,20 @@ static void close_run(struct job *job)
 {
 	struct fetch_step_job *step = (struct fetch_step_job *)job;
 
-	target_clear(&step->fetch->target);
+	step->err = target_clear(&step->fetch->target);
 }
 
 static void close_done(struct job *job)
 {
-	struct fetch *fetch = ((struct fetch_step_job *)job)->fetch;
+	struct fetch_step_job *step = (struct fetch_step_job *)job;
+	struct fetch *fetch = step->fetch;
 
-	if (fetch_step_done(fetch))
+	if (!fetch_step_done(fetch))
+		return;
+	if (step->err)
+		fetch_stop(fetch, step->err, "all is there, but %s/%s cannot be removed: %s",
+			   fetch->get->target, fetch->target.stage_name, weft_err_text(step->err));
+	else
 		fetch_stop(fetch, 0, "%s", "");
 }
 

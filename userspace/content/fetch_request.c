@@ -160,7 +160,8 @@ void fetch_failed(struct fetch *fetch, const struct mesh_reply *reply, const cha
 		return;
 	case MESH_CODE_INTERNAL:
 	case MESH_CODE_TIMEOUT:
-		break;
+		way_failed(fetch, reply, now_ns);
+		return;
 	}
 	if (reply->err == WEFT_EWRONGKEY)
 		key_wrong(fetch, reply);

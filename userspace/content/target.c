@@ -74,19 +74,24 @@ void target_close(struct target *target)
 	target->fd = -1;
 }
 
-void target_clear(struct target *target)
+int target_clear(const struct target *target)
 {
-	int fd = target->stage_fd < 0 ? -1 : openat(target->stage_fd, ".", DIR_FLAGS);
+	int fd = openat(target->stage_fd, ".", DIR_FLAGS);
 	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
+	int err = stream ? 0 : -errno;
 
 	if (fd >= 0 && !stream)
 		close(fd);
 	while (stream && (entry = readdir(stream)))
-		unlinkat(target->stage_fd, entry->d_name, 0);
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+		    unlinkat(target->stage_fd, entry->d_name, 0) < 0)
+			err = -errno;
 	if (stream)
 		closedir(stream);
-	unlinkat(target->fd, target->stage_name, AT_REMOVEDIR);
+	if (!err && unlinkat(target->fd, target->stage_name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		err = -errno;
+	return err;
 }
 
 int target_join(const struct target *target, const char *path, size_t len,

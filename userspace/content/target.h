@@ -35,8 +35,9 @@ WEFT_MUST_CHECK
 int target_open(struct target *target, const char *path, const char *stage_name);
 /* target_close keeps what is staged. */
 void target_close(struct target *target);
-/* target_clear removes the staging directory and what is in it; the target stays open. */
-void target_clear(struct target *target);
+/* target_clear removes the staging directory and what is in it. 0 or -errno. */
+WEFT_MUST_CHECK
+int target_clear(const struct target *target);
 /* target_join writes the absolute path of a path inside the target: 0 or WEFT_ETOOLARGE. */
 WEFT_MUST_CHECK
 int target_join(const struct target *target, const char *path, size_t len,

@@ -10,7 +10,7 @@
 #include "content/manifest.h"
 #include "crypto/blake3.h"
 #include "support/check.h"
-#include "support/content_rig.h"
+#include "support/content_duo.h"
 
 #define BIG_LEN	 (3u * BLAKE3_CHUNK_LEN + 12345)
 #define TURN_MAX 2000000u

@@ -11,7 +11,7 @@
 #include "content/serve_file.h"
 #include "crypto/blake3.h"
 #include "support/check.h"
-#include "support/content_rig.h"
+#include "support/content_duo.h"
 
 #define BIG_LEN	  (3u * BLAKE3_CHUNK_LEN + 12345)
 #define REPLY_CAP (BLAKE3_CHUNK_LEN + 8192)

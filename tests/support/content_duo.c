@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "support/content_rig.h"
+#include "support/content_duo.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,10 +154,11 @@ static int seam_answer(struct mesh_incoming *incoming, unsigned type, const void
 
 static int code_err(enum mesh_code code)
 {
-	return code == MESH_CODE_ABSENT	   ? WEFT_EABSENT
-	       : code == MESH_CODE_BUSY	   ? WEFT_EBUSY
-	       : code == MESH_CODE_CHANGED ? WEFT_ECHANGED
-					   : WEFT_EREFUSED;
+	return code == MESH_CODE_ABSENT	    ? WEFT_EABSENT
+	       : code == MESH_CODE_BUSY	    ? WEFT_EBUSY
+	       : code == MESH_CODE_CHANGED  ? WEFT_ECHANGED
+	       : code == MESH_CODE_INTERNAL ? -EIO
+					    : WEFT_EREFUSED;
 }
 
 static void seam_answer_error(struct mesh_incoming *incoming, enum mesh_code code, const char *text,
@@ -382,19 +384,10 @@ void duo_node_close(struct duo *duo, unsigned idx)
 	store_close(node->store);
 }
 
-void duo_node_kill(struct duo *duo, unsigned idx)
-{
-	/* Everything that is not in the store or on the disk is gone either way. */
-	duo_node_close(duo, idx);
-}
-
-void duo_init(struct duo *duo)
+void duo_open(struct duo *duo, const char *dir)
 {
 	memset(duo, 0, sizeof(*duo));
-	/* Commits are many here, and what a disk makes of them is not the question. */
-	if (access("/dev/shm", W_OK) == 0)
-		setenv("TMPDIR", "/dev/shm", 0);
-	scratch_make(duo->dir);
+	snprintf(duo->dir, sizeof(duo->dir), "%s", dir);
 	duo->now_ns = 1000 * NS_PER_S;
 	for (unsigned i = 0; i < 2; i++) {
 		struct duo_node *node = &duo->nodes[i];
@@ -411,12 +404,27 @@ void duo_init(struct duo *duo)
 	}
 }
 
-void duo_fini(struct duo *duo)
+void duo_init(struct duo *duo)
+{
+	char dir[SCRATCH_CAP];
+
+	/* Commits are many here, and what a disk makes of them is not the question. */
+	if (access("/dev/shm", W_OK) == 0)
+		setenv("TMPDIR", "/dev/shm", 0);
+	duo_open(duo, scratch_make(dir));
+}
+
+void duo_close(struct duo *duo)
 {
 	duo_node_close(duo, DUO_A);
 	duo_node_close(duo, DUO_B);
 	while (duo->requests)
 		request_free(duo->requests);
+}
+
+void duo_fini(struct duo *duo)
+{
+	duo_close(duo);
 	scratch_remove(duo->dir);
 }
 

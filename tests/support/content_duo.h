@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_TESTS_CONTENT_RIG_H
-#define WEFT_TESTS_CONTENT_RIG_H
+#ifndef WEFT_TESTS_CONTENT_DUO_H
+#define WEFT_TESTS_CONTENT_DUO_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -71,12 +71,14 @@ struct duo {
 	struct content_import import;
 };
 
+/* duo_init makes a scratch directory for both; duo_open takes one that is there, with its state. */
 void duo_init(struct duo *duo);
+void duo_open(struct duo *duo, const char *dir);
+void duo_close(struct duo *duo);
+/* duo_fini closes and removes the directory. */
 void duo_fini(struct duo *duo);
 void duo_node_open(struct duo *duo, unsigned idx);
-/* duo_node_close frees the node's objects in order; duo_node_kill as kill -9 would. */
 void duo_node_close(struct duo *duo, unsigned idx);
-void duo_node_kill(struct duo *duo, unsigned idx);
 /* duo_ops: the seam itself, for tests that ask by hand; mesh is that of a node. */
 const struct mesh_ops *duo_ops(void);
 /* duo_turn: one turn of both loops; time goes to the next thing due. False: nothing is due. */
