@@ -31,7 +31,7 @@ struct content_config {
 	uint32_t chunk_buffer_cnt; /* 256 KiB buffers in all, serving and fetching */
 	uint64_t request_timeout_ns;
 	uint64_t stall_ns;
-	uint32_t item_cap; /* items of one manifest: 3,000 (B19) */
+	uint32_t item_cap; /* items of one manifest: 3,000 */
 };
 void content_config_defaults(struct content_config *config);
 

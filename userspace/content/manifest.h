@@ -10,7 +10,7 @@
 
 /*
  * The list of a collection's files, as deterministic CBOR with integer
- * keys (model 2.6 without what a signature needs):
+ * keys (docs/wire/content.md):
  *	0 version 1 | 4 created s | 6 title? | 10 items[] | 12 parts[] |
  *	13 empty directories[]?
  *	item: 0 content id 32 | 1 size | 2 name | 3 path? | 6 chunk count
@@ -22,14 +22,14 @@
  * path is relative and given only where it differs from name, its last
  * part. Items and directories each ascend by manifest_path_compare, which
  * makes the bytes a function of the files and shows a path that is used
- * twice, or as a file and a directory, in one pass. The chunk hashes that
- * B19 counts are not in here: they prove themselves against the content id.
+ * twice, or as a file and a directory, in one pass. The files' chunk
+ * hashes are not in here: they prove themselves against the content id.
  */
 #define MANIFEST_VERSION   1
-#define MANIFEST_ITEMS_MAX 3000u /* B19; of one manifest */
+#define MANIFEST_ITEMS_MAX 3000u /* of one manifest; larger folders have parts */
 #define MANIFEST_PARTS_MAX 3000u
 #define MANIFEST_DIRS_MAX  3000u
-/* A call's payload is at most 1 MiB (K6); the answer's own fields need a few bytes. */
+/* A call's payload is at most 1 MiB; the answer's own fields need a few bytes. */
 #define MANIFEST_LEN_MAX      ((1u << 20) - 1024u)
 #define MANIFEST_PATH_LEN_MAX 4096u
 #define MANIFEST_NAME_LEN_MAX 255u

@@ -40,7 +40,7 @@ unsigned mesh_registry_idx(const struct mesh_message_info *info)
 
 size_t mesh_class_payload_max(enum mesh_class class)
 {
-	/* The numbers are ruling K6 of the model; a chunk is a blob. */
+	/* The sizes of docs/wire/frames.md; a chunk is a blob. */
 	static const size_t payload_max[MESH_CLASS_CNT] = {
 		[MESH_CLASS_SESSION] = 1200,
 		[MESH_CLASS_DGRAM] = 1200,
