@@ -221,19 +221,15 @@ void store_close(struct store *store)
 	store_destroy(store);
 }
 
-void store_drop_waiting(struct store *store)
+void store_freeze(struct store *store)
 {
-	struct store_batch *batch;
-
 	weft_assert(store->config.is_inline);
-	for (batch = store->inline_first; batch; batch = batch->next)
-		store->in_flight--;
-	batches_free(inline_take(store));
+	store->is_frozen = true;
 }
 
 void store_crash(struct store *store)
 {
-	store_drop_waiting(store);
+	batches_free(inline_take(store));
 	segments_undo(&store->segments);
 	segments_trim(&store->segments);
 	store_destroy(store);

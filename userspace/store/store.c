@@ -84,9 +84,11 @@ unsigned store_reap(struct store *store)
 	if (store->config.is_inline) {
 		struct store_batch *first = inline_take(store);
 
-		if (first)
+		if (first && !store->is_frozen)
 			commit_group(store, first);
 		while ((batch = first)) {
+			if (store->is_frozen)
+				batch->err = -EIO;
 			first = batch->next;
 			batch_tell(store, batch);
 			cnt++;

@@ -55,10 +55,11 @@ int store_open(const struct store_config *config, struct store **out_store);
  */
 void store_close(struct store *store);
 /*
- * store_drop_waiting drops batches that are not committed yet, untold: what
- * a simulated crash does before it frees their owners, which would flush.
+ * store_freeze ends commits for good: batches that wait or are still to
+ * come are told -EIO and nothing of them is stored. What a simulated crash
+ * does first, for owners flush and wait to be told while they are freed.
  */
-void store_drop_waiting(struct store *store);
+void store_freeze(struct store *store);
 /* store_crash closes as kill -9 would: what is not durable is gone. Simulator only. */
 void store_crash(struct store *store);
 

@@ -599,20 +599,28 @@ static void test_a_failed_batch_fails_alone(void)
 	scratch_remove(dir);
 }
 
-static void test_dropped_batches_are_neither_stored_nor_told(void)
+static void test_frozen_store_tells_and_keeps_nothing(void)
 {
-	struct outcome outcome = {0, 1};
+	struct outcome outcomes[2] = {{0, 1}, {0, 1}};
 	char dir[SCRATCH_CAP];
 	struct store *store = store_of(scratch_make(dir), true);
-	struct store_batch *batch = store_batch_new(store);
 
-	store_batch_put(batch, STORE_META, "k", 1, "v", 1);
-	CHECK_EQ(store_submit(store, batch, outcome_note, &outcome), 0);
-	CHECK(store_is_pending(store));
-	store_drop_waiting(store);
-	CHECK(!store_is_pending(store));
+	for (int i = 0; i < 2; i++) { /* one waits, one comes later */
+		struct store_batch *batch = store_batch_new(store);
+
+		store_batch_put(batch, STORE_META, "k", 1, "v", 1);
+		CHECK_EQ(store_submit(store, batch, outcome_note, &outcomes[i]), 0);
+		store_freeze(store);
+	}
 	store_flush(store);
-	CHECK_EQ(outcome.cnt, 0);
+	CHECK(!store_is_pending(store));
+	for (int i = 0; i < 2; i++) {
+		CHECK_EQ(outcomes[i].cnt, 1);
+		CHECK_EQ(outcomes[i].err, -EIO);
+	}
+	CHECK(!has_text(store, STORE_META, "k", 1, "v"));
+	store_crash(store);
+	store = store_of(dir, true);
 	CHECK(!has_text(store, STORE_META, "k", 1, "v"));
 	store_close(store);
 	scratch_remove(dir);
@@ -620,7 +628,7 @@ static void test_dropped_batches_are_neither_stored_nor_told(void)
 
 int main(void)
 {
-	RUN(test_dropped_batches_are_neither_stored_nor_told);
+	RUN(test_frozen_store_tells_and_keeps_nothing);
 	RUN(test_what_was_put_is_there_after_reopening);
 	RUN(test_close_commits_what_was_submitted);
 	RUN(test_crash_loses_what_was_not_reaped);
