@@ -51,6 +51,8 @@ struct mem_node {
 	struct addr addr;
 	unsigned group;
 	bool is_rx_open, is_tx_open;
+	bool has_link; /* else the network's */
+	struct mem_link link;
 	uint64_t uplink_free_ns; /* when the last byte queued so far has left */
 	struct mem_list outbox, inbox, lent;
 	uint8_t run[MEM_RUN_LEN_MAX + 1];
@@ -66,6 +68,7 @@ struct mem_net {
 	uint32_t *flight; /* binary heap of slots by arrival */
 	uint32_t node_cap, slot_cap, flight_cnt;
 	struct mem_list idle;
+	uint32_t fresh_idx; /* slots from here on were never used */
 	uint64_t now_ns, flight_seq, trace_hash;
 };
 
@@ -99,6 +102,14 @@ static void slot_release(struct mem_net *net, uint32_t slot)
 	if (!idle->cnt++)
 		idle->tail = slot;
 	idle->head = slot;
+}
+
+/* Slots that were never used cost no memory until they are. */
+static uint32_t slot_acquire(struct mem_net *net)
+{
+	if (!net->idle.cnt && net->fresh_idx < net->slot_cap)
+		return net->fresh_idx++;
+	return list_pop(net, &net->idle);
 }
 
 static void list_release(struct mem_net *net, struct mem_list *list)
@@ -173,16 +184,21 @@ static bool dice(struct mem_net *net, uint32_t per_1000)
 	return per_1000 && random_below(net->random, 1000) < per_1000;
 }
 
-static size_t link_mtu(const struct mem_net *net)
+static const struct mem_link *node_link(const struct mem_node *node)
 {
-	return net->link.mtu_len ? net->link.mtu_len : MEM_MTU_LEN_DEFAULT;
+	return node->has_link ? &node->link : &node->net->link;
+}
+
+static size_t link_mtu(const struct mem_link *link)
+{
+	return link->mtu_len ? link->mtu_len : MEM_MTU_LEN_DEFAULT;
 }
 
 /* link_depart queues len bytes on the uplink. False: the queue is full. */
 static bool link_depart(struct mem_node *node, size_t len, uint64_t *out_at_ns)
 {
 	const struct mem_net *net = node->net;
-	uint64_t rate = net->link.rate_bytes_per_s;
+	uint64_t rate = node_link(node)->rate_bytes_per_s;
 	uint64_t start_ns = node->uplink_free_ns > net->now_ns ? node->uplink_free_ns : net->now_ns;
 
 	if (!rate) {
@@ -197,9 +213,8 @@ static bool link_depart(struct mem_node *node, size_t len, uint64_t *out_at_ns)
 	return true;
 }
 
-static uint64_t link_delay_ns(struct mem_net *net)
+static uint64_t link_delay_ns(struct mem_net *net, const struct mem_link *link)
 {
-	const struct mem_link *link = &net->link;
 	uint64_t delay_ns = link->delay_ns;
 
 	if (link->jitter_ns)
@@ -212,6 +227,7 @@ static uint64_t link_delay_ns(struct mem_net *net)
 static void node_send(struct mem_node *node, uint32_t slot_idx)
 {
 	struct mem_net *net = node->net;
+	const struct mem_link *link = node_link(node);
 	struct mem_slot *slot = &net->slots[slot_idx];
 	uint64_t depart_ns;
 	uint32_t copy_idx;
@@ -226,19 +242,19 @@ static void node_send(struct mem_node *node, uint32_t slot_idx)
 		slot_release(net, slot_idx);
 		return;
 	}
-	if (dice(net, net->link.loss_per_1000)) {
+	if (dice(net, link->loss_per_1000)) {
 		slot_release(net, slot_idx);
 		return;
 	}
-	slot->arrive_ns = depart_ns + link_delay_ns(net);
+	slot->arrive_ns = depart_ns + link_delay_ns(net, link);
 	flight_push(net, slot_idx);
-	if (!dice(net, net->link.duplicate_per_1000))
+	if (!dice(net, link->duplicate_per_1000))
 		return;
-	copy_idx = list_pop(net, &net->idle);
+	copy_idx = slot_acquire(net);
 	if (copy_idx == MEM_NONE)
 		return;
 	memcpy(&net->slots[copy_idx], slot, offsetof(struct mem_slot, data) + slot->len);
-	net->slots[copy_idx].arrive_ns = depart_ns + link_delay_ns(net);
+	net->slots[copy_idx].arrive_ns = depart_ns + link_delay_ns(net, link);
 	flight_push(net, copy_idx);
 }
 
@@ -276,11 +292,11 @@ static void node_queue(struct mem_node *node, const uint8_t *data, size_t len,
 	uint32_t slot_idx;
 	struct mem_slot *slot;
 
-	if (len > link_mtu(net)) {
+	if (len > link_mtu(node_link(node))) {
 		node->tx.toobig_cnt++;
 		return;
 	}
-	slot_idx = list_pop(net, &net->idle);
+	slot_idx = slot_acquire(net);
 	if (slot_idx == MEM_NONE) {
 		node->tx.counters.dropped_cnt++;
 		return;
@@ -397,8 +413,6 @@ int mem_net_new(uint32_t node_cap, uint32_t dgram_cap, struct random *random,
 	net->slot_cap = dgram_cap;
 	net->random = random;
 	net->trace_hash = 0xcbf29ce484222325ull;
-	for (uint32_t i = dgram_cap; i > 0; i--)
-		slot_release(net, i - 1);
 	*out_net = net;
 	return 0;
 close_arena:
@@ -453,6 +467,24 @@ void mem_net_set_default_link(struct mem_net *net, const struct mem_link *link)
 {
 	weft_assert(link->mtu_len <= MEM_DGRAM_LEN_MAX);
 	net->link = *link;
+}
+
+void mem_net_set_link(struct mem_net *net, const struct addr *addr, const struct mem_link *link)
+{
+	struct mem_node *node = map_lookup(&net->node_by_addr, addr);
+
+	weft_assert(node);
+	weft_assert(link->mtu_len <= MEM_DGRAM_LEN_MAX);
+	node->has_link = true;
+	node->link = *link;
+}
+
+bool mem_rx_is_waiting(const struct packet_rx *rx)
+{
+	const struct mem_node *node =
+		(const struct mem_node *)((const char *)rx - offsetof(struct mem_node, rx));
+
+	return node->inbox.cnt > 0;
 }
 
 void mem_net_set_group(struct mem_net *net, const struct addr *addr, unsigned group)

@@ -47,6 +47,10 @@ WEFT_MUST_CHECK
 int mem_net_attach(struct mem_net *net, const struct addr *addr, struct packet_rx **out_rx,
 		   struct packet_tx **out_tx);
 void mem_net_set_default_link(struct mem_net *net, const struct mem_link *link);
+/* mem_net_set_link: what addr sends goes over a link of its own, until it is detached. */
+void mem_net_set_link(struct mem_net *net, const struct addr *addr, const struct mem_link *link);
+/* mem_rx_is_waiting: a burst of rx, a receive side of a mem_net, would not be empty. */
+bool mem_rx_is_waiting(const struct packet_rx *rx);
 /*
  * mem_net_set_group: nodes in different groups do not hear each other
  * (partition); 0 at first. A datagram is heard by who is in the group that

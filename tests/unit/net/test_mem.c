@@ -169,6 +169,26 @@ static void test_loss_and_duplication_are_near_what_was_asked(void)
 	}
 }
 
+static void test_link_of_a_node_is_its_own(void)
+{
+	const struct mem_link lossless = {.delay_ns = NS_PER_MS};
+	const struct mem_link dead = {.loss_per_1000 = 1000};
+	struct dgram dgrams[4];
+	struct lab lab;
+
+	lab_open(&lab, 1, 16, &dead);
+	lab_send(&lab, 100, 0);
+	lab_advance(&lab, NS_PER_S);
+	CHECK(!mem_rx_is_waiting(lab.rx[1]));
+	mem_net_set_link(lab.net, &lab.addrs[0], &lossless);
+	lab_send(&lab, 100, 0);
+	lab_advance(&lab, NS_PER_S);
+	CHECK(mem_rx_is_waiting(lab.rx[1]));
+	CHECK_EQ(packet_rx_burst(lab.rx[1], dgrams, 4), 1);
+	CHECK(!mem_rx_is_waiting(lab.rx[1]));
+	lab_close(&lab);
+}
+
 static void test_reorder_lets_a_later_datagram_pass(void)
 {
 	struct lab lab;
@@ -319,6 +339,7 @@ int main(void)
 	RUN(test_run_is_cut_into_its_datagrams);
 	RUN(test_same_seed_gives_the_same_trace);
 	RUN(test_loss_and_duplication_are_near_what_was_asked);
+	RUN(test_link_of_a_node_is_its_own);
 	RUN(test_reorder_lets_a_later_datagram_pass);
 	RUN(test_partition_cuts_and_heals);
 	RUN(test_datagram_above_the_mtu_is_refused_and_counted);
