@@ -87,6 +87,11 @@ void content_reap(struct content *content, uint64_t now_ns)
 	imports_reap(content->imports, now_ns);
 }
 
+bool content_is_hashing(const struct content *content)
+{
+	return imports_is_hashing(content->imports);
+}
+
 void content_tell(struct content *content, const struct content_event *event)
 {
 	if (content->params.on_event)

@@ -80,6 +80,8 @@ void content_free(struct content *content);
 /* content_fd becomes readable when content_reap has work of import threads; -1: none. */
 int content_fd(const struct content *content);
 void content_reap(struct content *content, uint64_t now_ns);
+/* content_is_hashing: jobs of imports are under way; without threads, content_reap runs them. */
+bool content_is_hashing(const struct content *content);
 
 /*
  * Sharing. content_share_add walks and hashes path (a folder or a file,

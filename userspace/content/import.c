@@ -139,6 +139,11 @@ int imports_fd(const struct imports *imports)
 	return jobs_fd(imports->pool);
 }
 
+bool imports_is_hashing(const struct imports *imports)
+{
+	return jobs_in_flight(imports->pool) > 0;
+}
+
 uint32_t imports_cnt(const struct imports *imports)
 {
 	return imports->cnt;

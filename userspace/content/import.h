@@ -2,6 +2,7 @@
 #ifndef WEFT_CONTENT_IMPORT_H
 #define WEFT_CONTENT_IMPORT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "weft/err.h"
@@ -28,5 +29,7 @@ void imports_free(struct imports *imports);
 int imports_fd(const struct imports *imports);
 void imports_reap(struct imports *imports, uint64_t now_ns);
 uint32_t imports_cnt(const struct imports *imports);
+/* imports_is_hashing: jobs are under way that imports_reap runs or takes in. */
+bool imports_is_hashing(const struct imports *imports);
 
 #endif

@@ -267,6 +267,8 @@ void node_free(struct node *node)
 
 void node_crash(struct node *node)
 {
+	/* First, or content/ would make durable what waits as it is freed. */
+	store_freeze(node->store);
 	node_free_above_store(node);
 	store_crash(node->store);
 	free(node);

@@ -74,7 +74,8 @@ uint64_t node_next_ns(const struct node *node)
 	uint64_t next_ns = timers_ns < quic_ns ? timers_ns : quic_ns;
 
 	/* Without threads, jobs and commits run in the next turn. */
-	if (!node->poller && (jobs_in_flight(node->jobs) || store_is_pending(node->store)))
+	if (!node->poller && (jobs_in_flight(node->jobs) || store_is_pending(node->store) ||
+			      content_is_hashing(node->content)))
 		return node->now_ns;
 	/* A full socket has no descriptor event here: look again soon. */
 	if (node->is_tx_waiting && next_ns > node->now_ns + NS_PER_MS)
