@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The loop: time goes to the next thing that is due anywhere, every node
+ * that has something to do is turned, in order of number.
+ */
+#include "support/sim.h"
+
+#include <stdarg.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "support/check.h"
+
+#define DGRAM_CAP 32768
+/*
+ * The clock moves in steps, as a loop that wakes for a batch does; without
+ * them each datagram would be a turn of its own.
+ */
+#define STEP_NS	      (100 * 1000)
+#define FD_CAP	      16384
+#define HOUR_NS	      (3600 * NS_PER_S)
+#define SHARE_TIME_NS (600 * NS_PER_S)
+
+__attribute__((format(printf, 1, 2), noreturn)) static void bail(const char *fmt, ...)
+{
+	va_list args;
+
+	printf("Bail out! simulator: ");
+	va_start(args, fmt);
+	vprintf(fmt, args);
+	va_end(args);
+	printf("\n");
+	exit(1);
+}
+
+/* --- life --- */
+
+uint64_t sim_seed(uint64_t seed)
+{
+	const char *text = getenv("SEED");
+
+	return text ? strtoull(text, NULL, 0) : seed;
+}
+
+/* A node has half a dozen files open. */
+static void fds_raise(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= FD_CAP)
+		return;
+	limit.rlim_cur = limit.rlim_max < FD_CAP ? limit.rlim_max : FD_CAP;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static uint64_t clock_of(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+void sim_init(struct sim *sim, uint64_t seed, const struct mem_link *link)
+{
+	memset(sim, 0, sizeof(*sim));
+	sim->seed = seed;
+	sim->now_ns = sim->begin_ns = HOUR_NS;
+	sim->real_begin_ns = clock_of(CLOCK_MONOTONIC);
+	sim->cpu_begin_ns = clock_of(CLOCK_PROCESS_CPUTIME_ID);
+	random_init_seeded(&sim->dice, seed);
+	random_init_seeded(&sim->wire, seed + 1);
+	sim_random_take(seed + 2);
+	fds_raise();
+	/* What nodes log about hostile or lost peers is what the tests are about. */
+	log_init(LOG_ERROR);
+	if (access("/dev/shm", W_OK) == 0)
+		(void)setenv("TMPDIR", "/dev/shm", 0);
+	scratch_make(sim->dir);
+	if (mem_net_new(SIM_NODE_CAP, DGRAM_CAP, &sim->wire, &sim->net) < 0)
+		bail("no network");
+	mem_net_set_default_link(sim->net, link);
+	mem_net_advance(sim->net, sim->now_ns);
+}
+
+void sim_fini(struct sim *sim)
+{
+	if (check_failed)
+		printf("# replay with SEED=%" PRIu64 "\n", sim->seed);
+	for (unsigned i = 0; i < sim->node_cnt; i++) {
+		node_free(sim->nodes[i].node);
+		node_key_free(sim->nodes[i].key);
+	}
+	mem_net_free(sim->net);
+	sim_random_release();
+	scratch_remove(sim->dir);
+}
+
+void sim_report(const struct sim *sim, const char *name)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	printf("# %s: seed %" PRIu64 ", %u nodes, %.1f s simulated in %.1f s (%.1f s of CPU), "
+	       "%" PRIu64 " turns, peak RSS %ld MiB\n",
+	       name, sim->seed, sim->node_cnt, (double)(sim->now_ns - sim->begin_ns) / NS_PER_S,
+	       (double)(clock_of(CLOCK_MONOTONIC) - sim->real_begin_ns) / NS_PER_S,
+	       (double)(clock_of(CLOCK_PROCESS_CPUTIME_ID) - sim->cpu_begin_ns) / NS_PER_S,
+	       sim->turn_cnt, usage.ru_maxrss / 1024);
+}
+
+/* --- nodes --- */
+
+/* The modules' own defaults with small tables, so that hundreds fit. */
+static void config_init(struct node_config *config)
+{
+	quic_config_defaults(&config->quic);
+	mesh_config_defaults(&config->mesh);
+	store_config_defaults(&config->store);
+	content_config_defaults(&config->content);
+	config->quic.conn_cap = 32;
+	config->quic.stream_cap = 512;
+	config->quic.heap_cap = 32 << 20;
+	config->mesh.session_cap = 32;
+	config->mesh.request_cap = 256;
+	config->mesh.incoming_cap = 256;
+	config->mesh.peer_cap = 64;
+	config->store.map_len = 1 << 20;
+	config->store.map_len_max = 256 << 20;
+	config->store.segment_len_max = 16 << 20;
+	config->store.reader_cap = 16;
+	config->content.share_cap = 16;
+	config->content.get_cap = 16;
+	config->content.chunk_buffer_cnt = 16;
+	config->job_cap = 256;
+}
+
+struct sim_node *sim_add(struct sim *sim)
+{
+	unsigned idx = sim->node_cnt;
+	struct sim_node *node = &sim->nodes[idx];
+	uint8_t seed[NODE_KEY_SEED_LEN] = {(uint8_t)idx, (uint8_t)(idx >> 8)};
+	struct random random;
+
+	if (idx == SIM_NODE_CAP)
+		bail("more than %d nodes", SIM_NODE_CAP);
+	random_init_seeded(&random, sim->seed ^ (uint64_t)(idx + 1) << 32);
+	random_fill(&random, seed + 2, sizeof(seed) - 2);
+	node->sim = sim;
+	node->addr = (struct addr){.ip = {10, 0, (uint8_t)(idx >> 8), (uint8_t)idx},
+				   .port = 7000,
+				   .family = ADDR_IPV4};
+	if (node_key_from_seed(seed, &node->key) < 0)
+		bail("no key");
+	config_init(&node->config);
+	snprintf(node->state_dir, sizeof(node->state_dir), "%.180s/node%03u", sim->dir, idx);
+	node->config.store.dir = node->state_dir;
+	node->config.udp.listen[0] = node->addr;
+	node->config.udp.listen_cnt = 1;
+	sim->node_cnt++;
+	return node;
+}
+
+void sim_start(struct sim_node *node)
+{
+	struct sim *sim = node->sim;
+	uint64_t true_s = SIM_WALL_S + (sim->now_ns - sim->begin_ns) / NS_PER_S;
+	struct node_params params = {
+		.config = &node->config,
+		.key = node->key,
+		.random = &node->random,
+		.is_simulated = true,
+		.now_ns = sim->now_ns,
+		.wall_s = (uint64_t)((int64_t)true_s + node->wall_skew_s),
+	};
+	char what[NODE_WHAT_CAP];
+	int err;
+
+	random_init_seeded(&node->random, random_u64(&sim->dice));
+	err = mem_net_attach(sim->net, &node->addr, &params.rx, &params.tx);
+	if (err < 0)
+		bail("no address: %s", weft_err_text(err));
+	mem_net_set_group(sim->net, &node->addr, node->group);
+	if (node->link)
+		mem_net_set_link(sim->net, &node->addr, node->link);
+	err = node_new(&params, &node->node, what);
+	if (err < 0)
+		bail("%s: %s", what, weft_err_text(err));
+	node->rx = params.rx;
+	node->next_ns = sim->now_ns;
+	node->start_cnt++;
+}
+
+void sim_crash(struct sim_node *node)
+{
+	node_crash(node->node);
+	node->node = NULL;
+	node->rx = NULL;
+}
+
+void sim_set_group(struct sim_node *node, unsigned group)
+{
+	node->group = group;
+	if (node->node)
+		mem_net_set_group(node->sim->net, &node->addr, group);
+}
+
+void sim_wake(struct sim_node *node)
+{
+	node->next_ns = node->sim->now_ns;
+}
+
+/* --- time --- */
+
+static uint64_t sim_next_ns(const struct sim *sim)
+{
+	uint64_t next_ns = mem_net_next_ns(sim->net);
+
+	for (unsigned i = 0; i < sim->node_cnt; i++)
+		if (sim->nodes[i].node && sim->nodes[i].next_ns < next_ns)
+			next_ns = sim->nodes[i].next_ns;
+	return next_ns;
+}
+
+static void sim_step(struct sim *sim)
+{
+	mem_net_advance(sim->net, sim->now_ns);
+	for (unsigned i = 0; i < sim->node_cnt; i++) {
+		struct sim_node *node = &sim->nodes[i];
+
+		if (!node->node || (node->next_ns > sim->now_ns && !mem_rx_is_waiting(node->rx)))
+			continue;
+		node->next_ns =
+			node_turn(node->node, sim->now_ns) ? sim->now_ns : node_next_ns(node->node);
+		sim->turn_cnt++;
+	}
+}
+
+bool sim_run(struct sim *sim, uint64_t for_ns, bool (*done)(void *arg), void *arg)
+{
+	uint64_t end_ns = sim->now_ns + for_ns;
+
+	while (!done || !done(arg)) {
+		uint64_t next_ns = sim_next_ns(sim);
+
+		if (next_ns >= end_ns) {
+			sim->now_ns = end_ns;
+			mem_net_advance(sim->net, end_ns);
+			return done && done(arg);
+		}
+		/* At least one step on, for turns take time too. */
+		if (next_ns <= sim->now_ns)
+			next_ns = sim->now_ns + 1;
+		sim->now_ns = (next_ns + STEP_NS - 1) / STEP_NS * STEP_NS;
+		if (sim->now_ns > end_ns)
+			sim->now_ns = end_ns;
+		sim_step(sim);
+	}
+	return true;
+}
+
+/* --- what users do --- */
+
+const char *sim_path(const struct sim *sim, const char *name)
+{
+	static char paths[4][2 * SCRATCH_CAP];
+	static unsigned idx;
+
+	idx = (idx + 1) % 4;
+	return scratch_path(paths[idx], sizeof(paths[idx]), sim->dir, name);
+}
+
+struct share_outcome {
+	bool is_done;
+	int err;
+	char detail[256];
+	uint8_t manifest_id[32];
+};
+
+static void share_done(void *arg, int err, const struct content_import *import, const char *detail)
+{
+	struct share_outcome *outcome = arg;
+
+	outcome->is_done = true;
+	outcome->err = err;
+	snprintf(outcome->detail, sizeof(outcome->detail), "%s", detail ? detail : "");
+	memcpy(outcome->manifest_id, import->manifest_id, sizeof(outcome->manifest_id));
+}
+
+static bool share_is_done(void *arg)
+{
+	return ((struct share_outcome *)arg)->is_done;
+}
+
+void sim_share(struct sim_node *node, const char *path, struct link *out_link)
+{
+	struct share_outcome outcome = {0};
+	struct content_share_ask ask = {.path = path, .done = share_done, .arg = &outcome};
+	uint64_t id;
+	int err = content_share_add(node_content(node->node), &ask, node->sim->now_ns, &id);
+
+	sim_wake(node);
+	if (err < 0)
+		bail("share: %s", weft_err_text(err));
+	if (!sim_run(node->sim, SHARE_TIME_NS, share_is_done, &outcome))
+		bail("share: no end");
+	if (outcome.err)
+		bail("share: %s: %s", weft_err_text(outcome.err), outcome.detail);
+	*out_link = (struct link){.kind = LINK_COLLECTION, .addr_cnt = 1, .addrs = {node->addr}};
+	memcpy(out_link->manifest_id, outcome.manifest_id, sizeof(out_link->manifest_id));
+	memcpy(out_link->node_key, node_key_public(node->key), sizeof(out_link->node_key));
+}
+
+uint64_t sim_get_start(struct sim_node *node, const struct link *link, const char *target)
+{
+	const struct content_get_ask ask = {.link = link, .target = target};
+	uint64_t id;
+	int err = content_get_start(node_content(node->node), &ask, node->sim->now_ns, &id);
+
+	if (err < 0)
+		bail("get: %s", weft_err_text(err));
+	sim_wake(node);
+	return id;
+}
+
+const struct content_get *sim_get(const struct sim_node *node, uint64_t id)
+{
+	return node->node ? content_get_lookup(node_content(node->node), id) : NULL;
+}
+
+struct get_wait {
+	const struct sim_node *node;
+	uint64_t id;
+};
+
+static bool get_has_ended(void *arg)
+{
+	const struct get_wait *wait = arg;
+	const struct content_get *get = sim_get(wait->node, wait->id);
+
+	return get && get->state >= CONTENT_GET_FINISHED;
+}
+
+const struct content_get *sim_get_run(struct sim_node *node, uint64_t id, uint64_t for_ns)
+{
+	struct get_wait wait = {node, id};
+
+	(void)sim_run(node->sim, for_ns, get_has_ended, &wait);
+	return sim_get(node, id);
+}
