@@ -128,29 +128,31 @@ static bool file_lives(struct gc *gc)
 /* location_lives: the path record of a location row names its content and is held. */
 static bool location_lives(struct gc *gc, const struct store_item *item)
 {
-	const uint8_t *id = item->key;
-	unsigned skip_cnt = 0;
-	uint8_t key[OBJECT_ID_LEN];
+	return item->key_len == 2 * OBJECT_ID_LEN &&
+	       object_file_at(gc->snapshot, item->key + OBJECT_ID_LEN, &gc->file) == 0 &&
+	       memcmp(gc->file.content_id, item->key, OBJECT_ID_LEN) == 0 && file_lives(gc);
+}
 
-	if (item->key_len != 2 * OBJECT_ID_LEN)
-		return false;
-	for (;; skip_cnt++) {
-		if (object_locate(gc->snapshot, id, skip_cnt, &gc->file) < 0)
-			return false;
-		object_path_key(gc->file.path, key);
-		if (memcmp(key, item->key + OBJECT_ID_LEN, OBJECT_ID_LEN) == 0)
-			return path_is_held(gc, gc->file.path);
-	}
+struct location_hold {
+	const struct gc *gc;
+	bool is_held;
+};
+
+static bool location_held(void *arg, const struct object_file *file)
+{
+	struct location_hold *hold = arg;
+
+	hold->is_held = path_is_held(hold->gc, file->path);
+	return !hold->is_held;
 }
 
 static bool object_lives(struct gc *gc, const uint8_t *id)
 {
-	for (unsigned skip_cnt = 0;; skip_cnt++) {
-		if (object_locate(gc->snapshot, id, skip_cnt, &gc->file) < 0)
-			return false;
-		if (path_is_held(gc, gc->file.path))
-			return true;
-	}
+	struct location_hold hold = {.gc = gc};
+	int err = object_locations_each(gc->snapshot, id, &gc->file, location_held, &hold);
+
+	/* What cannot be read now is kept. */
+	return hold.is_held || (err < 0 && err != WEFT_EDAMAGED);
 }
 
 static int mark_order(const void *a, const void *b)

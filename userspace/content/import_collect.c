@@ -18,7 +18,7 @@ struct import_collect {
 	uint64_t byte_cnt;
 };
 
-int import_collect_new(struct import_collect **out_collect)
+int import_collect_new(uint32_t item_cap, struct import_collect **out_collect)
 {
 	struct import_collect *c = calloc(1, sizeof(*c));
 	int err = c ? manifest_builder_new(&c->builder) : -ENOMEM;
@@ -27,6 +27,7 @@ int import_collect_new(struct import_collect **out_collect)
 		free(c);
 		return err;
 	}
+	manifest_builder_limit(c->builder, item_cap);
 	*out_collect = c;
 	return 0;
 }

@@ -14,12 +14,12 @@ struct store_batch;
 /*
  * Collects items into manifests: one as long as they fit, else parts, which
  * go into the batch as they fill up, and a root. Memory is that of one
- * manifest and 56 bytes for each part.
+ * manifest and 64 bytes for each part. item_cap: items of one manifest.
  */
 struct import_collect;
 
 WEFT_MUST_CHECK
-int import_collect_new(struct import_collect **out_collect);
+int import_collect_new(uint32_t item_cap, struct import_collect **out_collect);
 void import_collect_free(struct import_collect *collect);
 /*
  * import_collect_add_{item,dir}: in the order of the walk. out_put_len is

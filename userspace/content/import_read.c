@@ -63,11 +63,6 @@ void import_reader_free(struct import_reader *reader)
 	free(reader);
 }
 
-enum import_read_way import_reader_way(const struct import_reader *reader)
-{
-	return reader->way;
-}
-
 static int block_read(int fd, struct block *block)
 {
 	while (block->got_len < block->want_len) {

@@ -23,7 +23,6 @@ struct import_reader;
 WEFT_MUST_CHECK
 int import_reader_new(enum import_read_way way, struct import_reader **out_reader);
 void import_reader_free(struct import_reader *reader);
-enum import_read_way import_reader_way(const struct import_reader *reader);
 /*
  * import_reader_run reads [off, off + len) of fd and calls fn for every
  * 256 KiB of it (the last may be shorter) in order. 0, WEFT_ECHANGED (the

@@ -225,7 +225,8 @@ static void tasks_forget(struct imports *imports)
 
 static int import_begin(struct import *import)
 {
-	int err = import_collect_new(&import->collect);
+	int err = import_collect_new(import->imports->content->params.config.item_cap,
+				     &import->collect);
 
 	if (err < 0)
 		return err;

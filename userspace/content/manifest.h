@@ -102,6 +102,8 @@ struct manifest_builder;
 WEFT_MUST_CHECK
 int manifest_builder_new(struct manifest_builder **out_builder);
 void manifest_builder_free(struct manifest_builder *builder);
+/* manifest_builder_limit: at most item_cap items, if that is less than MANIFEST_ITEMS_MAX. */
+void manifest_builder_limit(struct manifest_builder *builder, uint32_t item_cap);
 /*
  * manifest_builder_add_{item,dir,part}: 0, WEFT_EFULL (does not fit any
  * more: finish this one and begin the next), WEFT_EUNSAFE, or

@@ -24,7 +24,7 @@ struct manifest_builder {
 	uint8_t *dirs;
 	size_t dirs_len;
 	uint8_t *whole; /* what encode lends */
-	uint32_t item_cnt, part_cnt, dir_cnt;
+	uint32_t item_cap, item_cnt, part_cnt, dir_cnt;
 	uint64_t byte_cnt;
 	char last_item[MANIFEST_PATH_LEN_MAX];
 	size_t last_item_len;
@@ -38,6 +38,7 @@ int manifest_builder_new(struct manifest_builder **out_builder)
 
 	if (!b)
 		return -ENOMEM;
+	b->item_cap = MANIFEST_ITEMS_MAX;
 	b->items = malloc(MANIFEST_LEN_MAX);
 	b->dirs = malloc(MANIFEST_LEN_MAX);
 	b->whole = malloc(MANIFEST_LEN_MAX);
@@ -57,6 +58,11 @@ void manifest_builder_free(struct manifest_builder *b)
 	free(b->dirs);
 	free(b->whole);
 	free(b);
+}
+
+void manifest_builder_limit(struct manifest_builder *b, uint32_t item_cap)
+{
+	b->item_cap = item_cap < MANIFEST_ITEMS_MAX ? item_cap : MANIFEST_ITEMS_MAX;
 }
 
 void manifest_builder_reset(struct manifest_builder *b)
@@ -88,7 +94,7 @@ int manifest_builder_add_item(struct manifest_builder *b, const struct manifest_
 		return WEFT_EUNSAFE;
 	if (!path_follows(b->last_item, b->last_item_len, item->path, item->path_len))
 		return WEFT_EMALFORMED;
-	if (b->item_cnt == MANIFEST_ITEMS_MAX || item->size > MANIFEST_BYTES_MAX - b->byte_cnt ||
+	if (b->item_cnt == b->item_cap || item->size > MANIFEST_BYTES_MAX - b->byte_cnt ||
 	    !has_room(b, BUILDER_ITEM_LEN + 2 * item->path_len))
 		return WEFT_EFULL;
 	w = writer_of(b->items + b->items_len, MANIFEST_LEN_MAX - b->items_len);

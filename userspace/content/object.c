@@ -88,8 +88,38 @@ int object_file_parse(const void *record, size_t len, struct object_file *out_fi
 	return 0;
 }
 
-static int file_get(struct store_snapshot *snapshot, const uint8_t *path_key,
-		    struct object_file *out_file)
+static void location_key(const struct object_file *file, uint8_t key[static LOCATION_KEY_LEN])
+{
+	memcpy(key, file->content_id, OBJECT_ID_LEN);
+	object_path_key(file->path, key + OBJECT_ID_LEN);
+}
+
+void object_file_put(struct store_batch *batch, const struct object_file *file,
+		     const struct object_file *known)
+{
+	uint8_t key[LOCATION_KEY_LEN], record[FILE_RECORD_CAP];
+	size_t len = file_write(file, record);
+
+	if (known && memcmp(known->content_id, file->content_id, OBJECT_ID_LEN) != 0) {
+		location_key(known, key);
+		store_batch_delete(batch, STORE_OBJECTS, key, sizeof(key));
+	}
+	location_key(file, key);
+	store_batch_put(batch, STORE_PATHS, key + OBJECT_ID_LEN, OBJECT_ID_LEN, record, len);
+	store_batch_put(batch, STORE_OBJECTS, key, sizeof(key), "", 0);
+}
+
+void object_file_forget(struct store_batch *batch, const struct object_file *file)
+{
+	uint8_t key[LOCATION_KEY_LEN];
+
+	location_key(file, key);
+	store_batch_delete(batch, STORE_PATHS, key + OBJECT_ID_LEN, OBJECT_ID_LEN);
+	store_batch_delete(batch, STORE_OBJECTS, key, sizeof(key));
+}
+
+int object_file_at(struct store_snapshot *snapshot, const uint8_t path_key[static OBJECT_ID_LEN],
+		   struct object_file *out_file)
 {
 	const void *record;
 	size_t len;
@@ -103,112 +133,73 @@ int object_file_get(struct store_snapshot *snapshot, const char *path, struct ob
 	uint8_t key[OBJECT_ID_LEN];
 
 	object_path_key(path, key);
-	return file_get(snapshot, key, out_file);
-}
-
-static void location_key(const struct object_file *file, uint8_t key[static LOCATION_KEY_LEN])
-{
-	memcpy(key, file->content_id, OBJECT_ID_LEN);
-	object_path_key(file->path, key + OBJECT_ID_LEN);
-}
-
-void object_file_put(struct store_batch *batch, const struct object_file *file,
-		     const struct object_file *known)
-{
-	uint8_t key[LOCATION_KEY_LEN], record[FILE_RECORD_CAP], size[8];
-	struct writer w = writer_of(size, sizeof(size));
-	size_t len = file_write(file, record);
-
-	if (known && memcmp(known->content_id, file->content_id, OBJECT_ID_LEN) != 0) {
-		location_key(known, key);
-		store_batch_delete(batch, STORE_OBJECTS, key, sizeof(key));
-	}
-	location_key(file, key);
-	writer_be64(&w, file->stamp.size);
-	store_batch_put(batch, STORE_PATHS, key + OBJECT_ID_LEN, OBJECT_ID_LEN, record, len);
-	store_batch_put(batch, STORE_OBJECTS, key, sizeof(key), size, sizeof(size));
-}
-
-void object_file_forget(struct store_batch *batch, const struct object_file *file)
-{
-	uint8_t key[LOCATION_KEY_LEN];
-
-	location_key(file, key);
-	store_batch_delete(batch, STORE_PATHS, key + OBJECT_ID_LEN, OBJECT_ID_LEN);
-	store_batch_delete(batch, STORE_OBJECTS, key, sizeof(key));
+	return object_file_at(snapshot, key, out_file);
 }
 
 struct location_walk {
 	struct store_snapshot *snapshot;
 	const uint8_t *content_id;
-	unsigned skip_cnt;
-	struct object_file *file; /* NULL: only the size is wanted */
-	uint64_t size;
+	struct object_file *file;
+	bool (*fn)(void *arg, const struct object_file *file);
+	void *arg;
 	int err;
 };
 
-/* A row whose path record names other content is left over and not counted. */
+/* A row whose path record names other content is left over and not told. */
 static bool location_seen(void *arg, const struct store_item *item)
 {
 	struct location_walk *walk = arg;
-	struct cursor c = cursor_of(item->value, item->value_len);
 	int err;
 
 	if (item->key_len != LOCATION_KEY_LEN ||
 	    memcmp(item->key, walk->content_id, OBJECT_ID_LEN) != 0)
 		return false;
-	walk->size = cursor_be64(&c);
-	if (c.bad) {
-		walk->err = WEFT_EDAMAGED;
-		return false;
-	}
-	if (walk->file) {
-		err = file_get(walk->snapshot, item->key + OBJECT_ID_LEN, walk->file);
-		if (err == WEFT_EABSENT ||
-		    (err == 0 &&
-		     memcmp(walk->file->content_id, walk->content_id, OBJECT_ID_LEN) != 0))
-			return true;
-		if (walk->skip_cnt) {
-			walk->skip_cnt--;
-			return true;
-		}
-		walk->err = err;
-		return false;
-	}
-	walk->err = 0;
-	return false;
+	err = object_file_at(walk->snapshot, item->key + OBJECT_ID_LEN, walk->file);
+	if (err == WEFT_EABSENT ||
+	    (err == 0 && memcmp(walk->file->content_id, walk->content_id, OBJECT_ID_LEN) != 0))
+		return true;
+	walk->err = err;
+	return err == 0 && walk->fn(walk->arg, walk->file);
 }
 
-static int location_find(struct location_walk *walk)
+int object_locations_each(struct store_snapshot *snapshot,
+			  const uint8_t content_id[static OBJECT_ID_LEN],
+			  struct object_file *scratch,
+			  bool (*fn)(void *arg, const struct object_file *file), void *arg)
 {
-	int err;
+	struct location_walk walk = {.snapshot = snapshot,
+				     .content_id = content_id,
+				     .file = scratch,
+				     .fn = fn,
+				     .arg = arg};
+	int err = store_each(snapshot, STORE_OBJECTS, content_id, OBJECT_ID_LEN, location_seen,
+			     &walk);
 
-	walk->err = WEFT_EABSENT;
-	err = store_each(walk->snapshot, STORE_OBJECTS, walk->content_id, OBJECT_ID_LEN,
-			 location_seen, walk);
-	return err < 0 ? err : walk->err;
+	return err < 0 ? err : walk.err;
+}
+
+struct location_pick {
+	unsigned skip_cnt;
+	bool is_found;
+};
+
+static bool location_picked(void *arg, const struct object_file *file)
+{
+	struct location_pick *pick = arg;
+
+	(void)file;
+	pick->is_found = pick->skip_cnt == 0;
+	pick->skip_cnt -= !pick->is_found;
+	return !pick->is_found;
 }
 
 int object_locate(struct store_snapshot *snapshot, const uint8_t content_id[static OBJECT_ID_LEN],
 		  unsigned skip_cnt, struct object_file *out_file)
 {
-	struct location_walk walk = {.snapshot = snapshot,
-				     .content_id = content_id,
-				     .skip_cnt = skip_cnt,
-				     .file = out_file};
+	struct location_pick pick = {.skip_cnt = skip_cnt};
+	int err = object_locations_each(snapshot, content_id, out_file, location_picked, &pick);
 
-	return location_find(&walk);
-}
-
-int object_size(struct store_snapshot *snapshot, const uint8_t content_id[static OBJECT_ID_LEN],
-		uint64_t *out_size)
-{
-	struct location_walk walk = {.snapshot = snapshot, .content_id = content_id};
-	int err = location_find(&walk);
-
-	if (err == 0)
-		*out_size = walk.size;
-	return err;
+	return err < 0 ? err : pick.is_found ? 0 : WEFT_EABSENT;
 }
 
 void object_pages_put(struct store_batch *batch, const uint8_t content_id[static OBJECT_ID_LEN],

@@ -17,7 +17,7 @@ struct store_snapshot;
  * Objects: bytes named by their BLAKE3, and the files on disk that held
  * them when they were hashed. Three databases:
  *	STORE_PATHS	BLAKE3(path) -> the file as it was, with its content id
- *	STORE_OBJECTS	content id | BLAKE3(path) -> size: one row per location
+ *	STORE_OBJECTS	content id | BLAKE3(path) -> nothing: one row per location
  *	STORE_OUTBOARDS content id -> blob ids of the pages of its chunk list
  * An object of at most one chunk has no outboard: its chunk's hash is its
  * content id. All of it is plain records; nothing is cached here.
@@ -60,6 +60,10 @@ int object_file_parse(const void *record, size_t len, struct object_file *out_fi
 WEFT_MUST_CHECK
 int object_file_get(struct store_snapshot *snapshot, const char *path,
 		    struct object_file *out_file);
+/* object_file_at: as object_file_get, by the key of the path. */
+WEFT_MUST_CHECK
+int object_file_at(struct store_snapshot *snapshot, const uint8_t path_key[static OBJECT_ID_LEN],
+		   struct object_file *out_file);
 /*
  * object_file_put records a file and makes it a location of its content;
  * known is the record it replaces, or NULL.
@@ -77,10 +81,15 @@ void object_file_forget(struct store_batch *batch, const struct object_file *fil
 WEFT_MUST_CHECK
 int object_locate(struct store_snapshot *snapshot, const uint8_t content_id[static OBJECT_ID_LEN],
 		  unsigned skip_cnt, struct object_file *out_file);
-/* object_size: of an object with at least one location; 0, WEFT_EABSENT, WEFT_EDAMAGED. */
+/*
+ * object_locations_each calls fn with each location, read into scratch,
+ * until it returns false. 0, WEFT_EDAMAGED or -errno.
+ */
 WEFT_MUST_CHECK
-int object_size(struct store_snapshot *snapshot, const uint8_t content_id[static OBJECT_ID_LEN],
-		uint64_t *out_size);
+int object_locations_each(struct store_snapshot *snapshot,
+			  const uint8_t content_id[static OBJECT_ID_LEN],
+			  struct object_file *scratch,
+			  bool (*fn)(void *arg, const struct object_file *file), void *arg);
 
 /*
  * object_pages_put records the chunk list of an object: the ids of its

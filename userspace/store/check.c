@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Looking after what is stored: verify, repair, compact, set aside. Runs in
+ * Looking after what is stored: verify, repair, compact. Runs in
  * a job or offline, in slices: each takes the write lock for one
  * transaction, so that the store thread is never kept for long.
  */
 #include "store/store_state.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/cursor.h"
 
@@ -356,26 +354,4 @@ int64_t store_compact(struct store *store)
 		freed_len += (int64_t)(row.len - row.live_len);
 	}
 	return err < 0 && err != WEFT_EABSENT ? err : freed_len;
-}
-
-/* --- a damaged environment --- */
-
-int store_set_aside(const char *dir, char *out_name, size_t cap)
-{
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int err = -EEXIST;
-
-	if (fd < 0)
-		return -errno;
-	for (unsigned i = 1; i < 1000 && err == -EEXIST; i++) {
-		if ((size_t)snprintf(out_name, cap, "db.damaged-%u", i) >= cap) {
-			err = WEFT_ETOOSMALL;
-			break;
-		}
-		err = renameat2(fd, "db", fd, out_name, RENAME_NOREPLACE) < 0 ? -errno : 0;
-	}
-	if (err == 0 && fsync(fd) < 0)
-		err = -errno;
-	close(fd);
-	return err;
 }

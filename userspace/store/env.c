@@ -206,6 +206,7 @@ static int env_migrate(struct env *env, MDB_txn *txn, const struct env_schema *s
 static int env_schema_apply(struct env *env, MDB_txn *txn, const struct env_schema *schema)
 {
 	uint32_t version = 0;
+	bool is_fresh;
 	int err;
 
 	err = env_err(mdb_dbi_open(txn, env_databases[STORE_META].name, MDB_CREATE,
@@ -213,8 +214,8 @@ static int env_schema_apply(struct env *env, MDB_txn *txn, const struct env_sche
 	if (err < 0)
 		return err;
 	err = env_version_get(env, txn, &version);
-	env->is_fresh = err == WEFT_EABSENT;
-	if (err < 0 && !env->is_fresh)
+	is_fresh = err == WEFT_EABSENT;
+	if (err < 0 && !is_fresh)
 		return err;
 	if (version > schema->version)
 		return WEFT_ENEWER;
@@ -229,7 +230,7 @@ static int env_schema_apply(struct env *env, MDB_txn *txn, const struct env_sche
 		return err;
 	if (version == schema->version)
 		return 0;
-	return env_migrate(env, txn, schema, env->is_fresh ? schema->version : version);
+	return env_migrate(env, txn, schema, is_fresh ? schema->version : version);
 }
 
 static int env_setup(struct env *env, const struct env_schema *schema)

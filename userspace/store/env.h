@@ -24,8 +24,7 @@ struct env {
 	MDB_dbi segments; /* number u32be -> length u64be, live bytes u64be */
 	uint64_t map_len;
 	uint64_t map_len_max;
-	int dir_fd;    /* of the state directory, borrowed; for statvfs */
-	bool is_fresh; /* open made the databases */
+	int dir_fd; /* of the state directory, borrowed; for statvfs */
 };
 
 /* One row for each enum store_db. key_len 0: keys of any length. */

@@ -45,13 +45,16 @@ static void segment_counted(void *arg, uint32_t number)
 	uint8_t key[SEGMENT_KEY_LEN];
 	const void *value;
 	size_t len;
+	int err = 0;
 
 	if (number > census->newest)
 		census->newest = number;
 	segment_key_write(key, number);
 	if (census->removes_unknown && env_get(census->txn, store->env.segments, key, sizeof(key),
 					       &value, &len) == WEFT_EABSENT)
-		census->err = segments_remove(&store->segments, number);
+		err = segments_remove(&store->segments, number);
+	if (err < 0)
+		census->err = err;
 }
 
 static int segments_newest(struct store *store, MDB_txn *txn, struct segment_row *out_row)
@@ -71,26 +74,41 @@ static int segments_newest(struct store *store, MDB_txn *txn, struct segment_row
 	return err == WEFT_EABSENT ? 0 : err;
 }
 
+static int meta_has(struct store *store, MDB_txn *txn, const char *key, size_t key_len,
+		    bool *out_has)
+{
+	const void *value;
+	size_t len;
+	int err = env_get(txn, store->env.dbis[STORE_META], key, key_len, &value, &len);
+
+	*out_has = err == 0;
+	return err == WEFT_EABSENT ? 0 : err;
+}
+
 /*
  * Files the databases do not know are what a kill left of an append or a
- * compaction, and go; unless the databases are new and the files are not.
+ * compaction, and go; unless the databases are new and the files are not:
+ * then they are kept for adoption, and nothing is appended to them.
  */
 static int segments_reconcile(struct store *store, MDB_txn *txn)
 {
 	MDB_dbi meta = store->env.dbis[STORE_META];
 	struct segment_census census = {.store = store, .txn = txn};
-	const void *value;
-	size_t len;
-	int err = env_get(txn, meta, STORE_ADOPT_KEY, STORE_ADOPT_KEY_LEN, &value, &len);
+	bool has_seen, adopts;
+	int err = meta_has(store, txn, STORE_SEEN_KEY, STORE_SEEN_KEY_LEN, &has_seen);
 
-	if (err < 0 && err != WEFT_EABSENT)
+	if (err == 0)
+		err = meta_has(store, txn, STORE_ADOPT_KEY, STORE_ADOPT_KEY_LEN, &adopts);
+	if (err < 0)
 		return err;
-	census.removes_unknown = err == WEFT_EABSENT && !store->env.is_fresh;
+	census.removes_unknown = has_seen && !adopts;
 	err = segments_each(store->segments.dir_fd, segment_counted, &census);
-	if (err < 0 || census.err < 0)
-		return err < 0 ? err : census.err;
-	if (census.removes_unknown || census.newest == 0)
-		return 0;
+	if (err == 0)
+		err = census.err;
+	if (err == 0 && !has_seen)
+		err = env_put(txn, meta, STORE_SEEN_KEY, STORE_SEEN_KEY_LEN, "", 0);
+	if (err < 0 || census.removes_unknown || census.newest == 0)
+		return err;
 	if (census.newest > store->segments.head) {
 		store->segments.head = census.newest;
 		segments_seal(&store->segments);

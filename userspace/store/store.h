@@ -23,7 +23,7 @@ struct store_snapshot;
 enum store_db {
 	STORE_META,	 /* text -> schema version, node facts */
 	STORE_PEERS,	 /* node key32 -> peer record (mesh/) */
-	STORE_OBJECTS,	 /* content id32, BLAKE3(path)32 -> size: where its bytes are */
+	STORE_OBJECTS,	 /* content id32, BLAKE3(path)32 -> nothing: a location of it */
 	STORE_PATHS,	 /* BLAKE3(absolute path) -> path, size, mtime, inode, content id */
 	STORE_OUTBOARDS, /* content id32 -> blob ids of the pages of its chunk list */
 	STORE_SHARES,	 /* manifest id32 -> root path, title, time */
@@ -45,7 +45,10 @@ void store_config_defaults(struct store_config *config);
 
 /*
  * store_open. Errors: WEFT_EBUSY (another process holds dir),
- * WEFT_ENEWER (newer schema), WEFT_EDAMAGED, WEFT_EFULL, -errno.
+ * WEFT_ENEWER (newer schema), WEFT_EDAMAGED, WEFT_EFULL, -errno. The way
+ * out of damaged databases: rename the folder db in dir, so that the next
+ * open makes new ones, and let store_check with repair index the segments
+ * again. What only the databases held, shares and gets, is lost.
  */
 WEFT_MUST_CHECK
 int store_open(const struct store_config *config, struct store **out_store);
@@ -62,16 +65,6 @@ void store_close(struct store *store);
 void store_freeze(struct store *store);
 /* store_crash closes as kill -9 would: what is not durable is gone. Simulator only. */
 void store_crash(struct store *store);
-
-/*
- * store_set_aside renames the databases of a closed store (store_open said
- * WEFT_EDAMAGED) to the name it writes into out_name, so that store_open
- * makes new ones and store_check with repair indexes the segments again.
- * What only the databases held, shares and gets, is lost. 0, WEFT_ETOOSMALL
- * or -errno.
- */
-WEFT_MUST_CHECK
-int store_set_aside(const char *dir, char *out_name, size_t cap);
 
 /* The newest schema this program writes. */
 #define STORE_SCHEMA_VERSION 1

@@ -137,5 +137,8 @@ bool segment_row_parse(const MDB_val *key, const MDB_val *value, struct segment_
  */
 #define STORE_ADOPT_KEY	    "adopt"
 #define STORE_ADOPT_KEY_LEN 5
+/* META "segments" is set when the databases first saw the segment files there are. */
+#define STORE_SEEN_KEY	   "segments"
+#define STORE_SEEN_KEY_LEN 8
 
 #endif

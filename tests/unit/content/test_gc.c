@@ -182,8 +182,35 @@ static void test_closing_in_the_middle_of_a_sweep_tells_nobody(void)
 	}
 }
 
+/* A thousand equal files are one object: each of their rows is looked at once. */
+static void test_many_equal_files_are_swept_in_one_pass(void)
+{
+	struct store_stats stats;
+	struct rig_import seen;
+	struct content_rig rig;
+	struct sweep sweep;
+	char name[32];
+
+	CHECK(rig_begin(&rig));
+	rig_mkdir(&rig, "t");
+	for (unsigned i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "t/%04u", i);
+		rig_file(&rig, name, 0, 1);
+	}
+	CHECK_EQ(rig_share(&rig, "t", &seen), 0);
+	CHECK_EQ(sweep_run(&rig, true, &sweep), 0);
+	CHECK_EQ(sweep.told.object_cnt, 0);
+	CHECK_EQ(remove_share(&rig, seen.told.manifest_id), 0);
+	CHECK_EQ(sweep_run(&rig, true, &sweep), 0);
+	CHECK_EQ(sweep.told.object_cnt, 1000);
+	store_stats(rig.store, &stats);
+	CHECK_EQ(stats.item_cnt[STORE_OBJECTS] + stats.item_cnt[STORE_PATHS], 0);
+	rig_end(&rig);
+}
+
 int main(void)
 {
+	RUN(test_many_equal_files_are_swept_in_one_pass);
 	RUN(test_closing_in_the_middle_of_a_sweep_tells_nobody);
 	RUN(test_what_is_shared_is_kept);
 	RUN(test_what_no_share_needs_is_planned_then_swept);

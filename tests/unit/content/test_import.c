@@ -178,7 +178,6 @@ static void test_equal_files_are_one_object_in_two_places(void)
 	struct rig_import seen;
 	struct manifest *m;
 	uint8_t *bytes;
-	uint64_t size;
 
 	CHECK(rig_begin(&rig));
 	rig_mkdir(&rig, "t");
@@ -189,8 +188,6 @@ static void test_equal_files_are_one_object_in_two_places(void)
 	CHECK(m);
 	CHECK_MEM(m->items[0].content_id, m->items[1].content_id, 32);
 	CHECK_EQ(store_snapshot_open(rig.store, &snapshot), 0);
-	CHECK_EQ(object_size(snapshot, m->items[0].content_id, &size), 0);
-	CHECK_EQ(size, 3 * CHUNK);
 	CHECK_EQ(object_locate(snapshot, m->items[0].content_id, 0, &file), 0);
 	CHECK_EQ(object_locate(snapshot, m->items[0].content_id, 1, &file), 0);
 	CHECK_EQ(object_locate(snapshot, m->items[0].content_id, 2, &file), WEFT_EABSENT);
@@ -275,10 +272,10 @@ static void test_what_cannot_be_shared_is_an_error(void)
 	rig_end(&rig);
 }
 
-/* More than 3,000 files: a root and parts, which hold all items in order. */
+/* More files than a manifest takes: a root and parts, which hold all items in order. */
 static void test_many_files_become_parts(void)
 {
-	enum { CNT = 6500 };
+	enum { CNT = 25 };
 	struct content_rig rig;
 	struct rig_import seen;
 	struct manifest *root, *part;
@@ -287,6 +284,7 @@ static void test_many_files_become_parts(void)
 	char name[32];
 
 	CHECK(rig_begin(&rig));
+	rig.content->params.config.item_cap = 10;
 	rig_mkdir(&rig, "t");
 	for (unsigned i = 0; i < CNT; i++) {
 		snprintf(name, sizeof(name), "t/%05u", i);
@@ -307,7 +305,7 @@ static void test_many_files_become_parts(void)
 		CHECK_EQ(part->shape, MANIFEST_PART);
 		CHECK_EQ(part->item_cnt, root->parts[i].item_cnt);
 		CHECK_EQ(part->all_byte_cnt, root->parts[i].byte_cnt);
-		for (uint32_t k = 0; k < part->item_cnt; k += 500) {
+		for (uint32_t k = 0; k < part->item_cnt; k += 3) {
 			snprintf(name, sizeof(name), "%05u", item_cnt + k);
 			CHECK(item_is(part, k, name, 5, (item_cnt + k) % 7));
 		}
@@ -452,8 +450,6 @@ static void test_both_ways_of_reading_read_the_same(void)
 
 		rig_pattern(data, 24 * CHUNK, 3);
 		CHECK_EQ(import_reader_new(way, &reader), 0);
-		if (way == IMPORT_READ_URING && import_reader_way(reader) != way)
-			printf("# no io_uring here: plain reads twice\n");
 		for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
 			struct blake3 hash;
 			size_t off = i * 1000;

@@ -95,7 +95,7 @@ static void test_a_sound_store_has_no_findings(void)
 	CHECK_EQ(store_check(store, true, count_finding, &cnt, &result), 0);
 	CHECK_EQ(cnt, 0);
 	CHECK_EQ(result.blob_cnt, BLOB_CNT);
-	CHECK_EQ(result.item_cnt, 2 * BLOB_CNT + 1);
+	CHECK_EQ(result.item_cnt, 2 * BLOB_CNT + 2);
 	CHECK_EQ(result.repaired_cnt, 0);
 	store_close(store);
 	scratch_remove(dir);
@@ -143,11 +143,11 @@ static void test_a_lost_segment_is_found_and_dropped(void)
 	scratch_remove(dir);
 }
 
-static void test_damaged_databases_are_refused_and_set_aside(void)
+static void test_damaged_databases_are_refused_and_rebuilt(void)
 {
 	static const uint8_t garbage[8192] = {7};
 	struct store_check_result result;
-	char dir[SCRATCH_CAP], name[64], path[SCRATCH_CAP + 64];
+	char dir[SCRATCH_CAP], aside[SCRATCH_CAP + 64], path[SCRATCH_CAP + 64];
 	struct store *store;
 	unsigned cnt = 0;
 
@@ -162,8 +162,9 @@ static void test_damaged_databases_are_refused_and_set_aside(void)
 		else
 			CHECK(poke(dir, "db/data.mdb", 0, garbage, sizeof(garbage)));
 		CHECK_EQ(open_store(dir, &store), WEFT_EDAMAGED);
-		CHECK_EQ(store_set_aside(dir, name, sizeof(name)), 0);
-		CHECK_STR(name, "db.damaged-1");
+		CHECK_EQ(rename(scratch_path(path, sizeof(path), dir, "db"),
+				scratch_path(aside, sizeof(aside), dir, "db.damaged")),
+			 0);
 		CHECK_EQ(open_store(dir, &store), 0);
 		CHECK_EQ(sound_cnt(store), 0);
 		CHECK_EQ(store_check(store, false, count_finding, &cnt, &result), 0);
@@ -337,7 +338,7 @@ int main(void)
 	RUN(test_a_sound_store_has_no_findings);
 	RUN(test_damaged_blobs_are_found_and_dropped);
 	RUN(test_a_lost_segment_is_found_and_dropped);
-	RUN(test_damaged_databases_are_refused_and_set_aside);
+	RUN(test_damaged_databases_are_refused_and_rebuilt);
 	RUN(test_compact_frees_what_is_dead);
 	RUN(test_compact_keeps_a_segment_it_cannot_read);
 	RUN(test_an_older_schema_is_stepped_up_whole_or_not_at_all);

@@ -254,8 +254,67 @@ static void test_a_kill_of_the_store_thread_loses_nothing(void)
 	killed_runs(false, 7);
 }
 
+/* Blobs of which step i is left after a run of work without faults. */
+static unsigned blobs_sound(struct store *store)
+{
+	uint8_t id[32], blob[BLOB_LEN], back[BLOB_LEN];
+	unsigned cnt = 0;
+
+	for (unsigned i = 1; i < STEP_CNT; i += 2) {
+		id_of(i, id);
+		blob_of(i, blob);
+		cnt += store_blob_read(store, id, 0, back, BLOB_LEN) == 0 &&
+		       memcmp(back, blob, BLOB_LEN) == 0;
+	}
+	return cnt;
+}
+
+/*
+ * The databases were moved away: whenever the open that makes new ones is
+ * killed, the segments are there for the repair.
+ */
+static void test_a_kill_while_databases_are_made_anew_keeps_the_segments(void)
+{
+	int status = 0;
+	unsigned n = 0;
+
+	do {
+		char dir[SCRATCH_CAP], db[SCRATCH_CAP + 16], aside[SCRATCH_CAP + 16];
+		struct store_check_result result;
+		struct ledger ledger;
+		struct store *store;
+		pid_t child;
+
+		work(scratch_make(dir), true, &ledger);
+		CHECK(ledger.was_whole);
+		CHECK_EQ(rename(scratch_path(db, sizeof(db), dir, "db"),
+				scratch_path(aside, sizeof(aside), dir, "db.damaged")),
+			 0);
+		fflush(stdout);
+		child = fork();
+		if (child == 0) {
+			fail_nth_arm(++n, FAIL_NTH_KILL);
+			if (store_make(dir, true, &store) == 0)
+				store_close(store);
+			_exit(0);
+		}
+		n++;
+		CHECK_EQ(waitpid(child, &status, 0), child);
+		for (int i = 0; i < 2; i++) {
+			CHECK_EQ(store_make(dir, true, &store), 0);
+			if (i == 1)
+				CHECK_EQ(store_check(store, true, NULL, NULL, &result), 0);
+			CHECK_EQ(blobs_sound(store), i * STEP_CNT / 2);
+			store_close(store);
+		}
+		scratch_remove(dir);
+	} while (WIFSIGNALED(status));
+	CHECK(n > 15);
+}
+
 int main(void)
 {
+	RUN(test_a_kill_while_databases_are_made_anew_keeps_the_segments);
 	RUN(test_one_failing_call_loses_nothing);
 	RUN(test_a_disk_that_stays_full_loses_nothing);
 	RUN(test_a_failing_call_in_the_store_thread_loses_nothing);
