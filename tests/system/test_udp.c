@@ -171,6 +171,30 @@ static void test_more_waiting_than_buffers_all_arrives(void)
 	}
 }
 
+static void test_what_the_kernel_had_no_room_for_is_counted(void)
+{
+	for (size_t i = 0; i < PAIR_CNT; i++) {
+		struct udp_config config = {.listen_cnt = 1, .rx_buffer_len = 4096};
+		struct dgram dgrams[PACKET_BURST_MAX];
+		struct end a, b = {.config = config};
+		unsigned received, failed_idx;
+
+		end_open(&a, pairs[i].refuse_io_uring, pairs[i].a);
+		b.config.listen[0] = addr_of(pairs[i].b);
+		b.config.refuse_io_uring = pairs[i].refuse_io_uring;
+		CHECK_EQ(udp_open(&b.config, &b.rx, &b.tx, &failed_idx), 0);
+		for (int j = 0; j < 100; j++)
+			CHECK_EQ(end_send(&a, NULL, &b.config.listen[0], 500, 0, 0), 0);
+		received = packet_rx_burst(b.rx, dgrams, PACKET_BURST_MAX);
+		for (int j = 0; j < 100; j++)
+			received += packet_rx_burst(b.rx, dgrams, PACKET_BURST_MAX);
+		CHECK(received > 0 && received < 100);
+		CHECK_EQ(b.rx->counters.dropped_cnt, 100 - received);
+		end_close(&a);
+		end_close(&b);
+	}
+}
+
 static void test_idle_burst_gives_nothing(void)
 {
 	for (size_t i = 0; i < PAIR_CNT; i++) {
@@ -188,13 +212,23 @@ static void test_idle_burst_gives_nothing(void)
 
 static void test_wildcard_socket_answers_from_the_address_asked(void)
 {
-	for (int refuse = 0; refuse < 2; refuse++) {
-		struct addr asked = addr_of("127.0.0.5:0");
+	static const struct {
+		bool refuse_io_uring;
+		const char *server, *client, *asked;
+	} rows[] = {
+		{false, "0.0.0.0:0", "127.0.0.1:0", "127.0.0.5:0"},
+		{true, "0.0.0.0:0", "127.0.0.1:0", "127.0.0.5:0"},
+		{false, "[::]:0", "[::1]:0", "[::1]:0"},
+		{true, "[::]:0", "[::1]:0", "[::1]:0"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct addr asked = addr_of(rows[i].asked);
 		struct dgram dgram;
 		struct end server, client;
 
-		end_open(&server, refuse, "0.0.0.0:0");
-		end_open(&client, refuse, "127.0.0.1:0");
+		end_open(&server, rows[i].refuse_io_uring, rows[i].server);
+		end_open(&client, rows[i].refuse_io_uring, rows[i].client);
 		asked.port = server.config.listen[0].port;
 		CHECK_EQ(end_send(&client, NULL, &asked, 30, 0, 0), 0);
 		CHECK_EQ(end_receive(&server, &dgram, 1), 1);
@@ -466,6 +500,7 @@ int main(void)
 	RUN(test_run_arrives_whole_in_order_from_the_right_address);
 	RUN(test_run_of_more_segments_than_the_kernel_cuts_arrives);
 	RUN(test_more_waiting_than_buffers_all_arrives);
+	RUN(test_what_the_kernel_had_no_room_for_is_counted);
 	RUN(test_idle_burst_gives_nothing);
 	RUN(test_wildcard_socket_answers_from_the_address_asked);
 	RUN(test_several_addresses_share_one_side);

@@ -42,11 +42,8 @@ static void local_from_ipv4(const struct cmsghdr *msg, struct addr *local)
 	memcpy(local->ip, &info.ipi_addr, sizeof(info.ipi_addr));
 }
 
-static void train_learn(struct udp_socket *socket, const struct cmsghdr *msg,
-			struct udp_train *train, uint64_t *inout_dropped_cnt)
+static void train_learn(const struct cmsghdr *msg, struct udp_train *train)
 {
-	uint32_t overflow_cnt;
-
 	switch (msg->cmsg_level) {
 	case SOL_UDP:
 		if (msg->cmsg_type == UDP_GRO && control_int(msg) > 0)
@@ -64,20 +61,13 @@ static void train_learn(struct udp_socket *socket, const struct cmsghdr *msg,
 		else if (msg->cmsg_type == IPV6_TCLASS)
 			train->ecn = control_int(msg) & ECN_BITS;
 		break;
-	case SOL_SOCKET:
-		if (msg->cmsg_type != SO_RXQ_OVFL)
-			break;
-		overflow_cnt = (uint32_t)control_int(msg);
-		*inout_dropped_cnt += overflow_cnt - socket->overflow_cnt;
-		socket->overflow_cnt = overflow_cnt;
-		break;
 	default:
 		break;
 	}
 }
 
-bool udp_train_parse(struct udp_socket *socket, const void *name, void *control, size_t control_len,
-		     struct udp_train *train, uint64_t *inout_dropped_cnt)
+bool udp_train_parse(const struct udp_socket *socket, const void *name, void *control,
+		     size_t control_len, struct udp_train *train)
 {
 	struct msghdr msg = {.msg_control = control, .msg_controllen = control_len};
 
@@ -85,7 +75,7 @@ bool udp_train_parse(struct udp_socket *socket, const void *name, void *control,
 	train->segment_len = train->len;
 	train->ecn = 0;
 	for (struct cmsghdr *at = CMSG_FIRSTHDR(&msg); at; at = CMSG_NXTHDR(&msg, at))
-		train_learn(socket, at, train, inout_dropped_cnt);
+		train_learn(at, train);
 	return train->len > 0 && addr_from_sockaddr(name, &train->remote) == 0;
 }
 

@@ -50,8 +50,7 @@ static bool rx_next_train(struct udp_mmsg_rx *rx)
 		rx->train.data = message->iov.iov_base;
 		rx->train.len = header->msg_len;
 		if (udp_train_parse(&rx->sockets->sockets[rx->socket_idx], &message->name,
-				    message->control, header->msg_hdr.msg_controllen, &rx->train,
-				    &rx->base.counters.dropped_cnt) &&
+				    message->control, header->msg_hdr.msg_controllen, &rx->train) &&
 		    !(header->msg_hdr.msg_flags & MSG_TRUNC))
 			return true;
 		rx->base.counters.dropped_cnt++;
@@ -120,6 +119,7 @@ static unsigned udp_mmsg_burst(struct packet_rx *base, struct dgram *out_dgrams,
 	}
 	while (cnt < cap && (rx->train.len || rx_next_train(rx)))
 		cnt += udp_train_take(&rx->train, out_dgrams + cnt, cap - cnt);
+	udp_sockets_count_overflow(rx->sockets, &base->counters);
 	for (unsigned i = 0; i < cnt; i++)
 		base->counters.byte_cnt += out_dgrams[i].len;
 	base->counters.dgram_cnt += cnt;

@@ -20,8 +20,12 @@
 #include "net/udp_socket.h"
 
 #define TX_MESSAGE_CNT 64
-#define TX_BUFFER_LEN  (256u * 1024) /* four full runs: enough to batch, small enough for L2 */
-#define TX_ALIGN       64
+/*
+ * One full run, or 64 small datagrams: the next run is written where the
+ * last one was, while that is still in the cache.
+ */
+#define TX_BUFFER_LEN (64u * 1024)
+#define TX_ALIGN      64
 
 struct tx_message {
 	struct iovec iov; /* what is still to be sent */

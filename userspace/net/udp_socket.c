@@ -8,6 +8,7 @@
 #include "net/udp_socket.h"
 
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
@@ -15,8 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BIND_PAUSE_NS  (10 * 1000 * 1000)
-#define BIND_RETRY_CNT 20
+#define BIND_PAUSE_NS	   (10 * 1000 * 1000)
+#define BIND_RETRY_CNT	   100
+#define OVERFLOW_BURST_CNT 64
 
 struct socket_option {
 	int level, name, value;
@@ -40,6 +42,10 @@ static const struct socket_option options_ipv6[] = {
 	{IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE},
 };
 
+/* Which address a datagram was sent to is a question only where all of them lead here. */
+static const struct socket_option option_wildcard_ipv4 = {IPPROTO_IP, IP_PKTINFO, 1};
+static const struct socket_option option_wildcard_ipv6 = {IPPROTO_IPV6, IPV6_RECVPKTINFO, 1};
+
 static int options_set(int fd, const struct socket_option *options, size_t cnt)
 {
 	for (size_t i = 0; i < cnt; i++)
@@ -61,8 +67,8 @@ static void buffer_set(int fd, int force_name, int name, unsigned len)
 
 /*
  * The kernel takes the io_uring of a killed process apart in the
- * background, 6 to 16 ms here (Linux 6.18), and its receives hold the port
- * so long. A daemon that comes back must not fail over that.
+ * background, 6 to 16 ms on an idle machine (Linux 6.18), and its receives
+ * hold the port so long. A daemon that comes back must not fail over that.
  */
 static int bind_patiently(int fd, const struct sockaddr_storage *sa, socklen_t len)
 {
@@ -115,6 +121,11 @@ static int udp_socket_open(struct udp_socket *sock, struct addr *listen,
 				  sizeof(options_ipv4) / sizeof(options_ipv4[0]));
 	if (err < 0)
 		return err;
+	if (addr_is_wildcard(listen))
+		err = options_set(sock->fd, is_ipv6 ? &option_wildcard_ipv6 : &option_wildcard_ipv4,
+				  1);
+	if (err < 0)
+		return err;
 	buffer_set(sock->fd, SO_RCVBUFFORCE, SO_RCVBUF, config->rx_buffer_len);
 	buffer_set(sock->fd, SO_SNDBUFFORCE, SO_SNDBUF, config->tx_buffer_len);
 	return socket_bind(sock, listen);
@@ -154,6 +165,24 @@ void udp_sockets_release(struct udp_sockets *sockets)
 	for (unsigned i = 0; i < sockets->cnt; i++)
 		close(sockets->sockets[i].fd);
 	free(sockets);
+}
+
+void udp_sockets_count_overflow(struct udp_sockets *sockets, struct packet_counters *counters)
+{
+	if (++sockets->burst_cnt < OVERFLOW_BURST_CNT)
+		return;
+	sockets->burst_cnt = 0;
+	for (unsigned i = 0; i < sockets->cnt; i++) {
+		struct udp_socket *socket = &sockets->sockets[i];
+		uint32_t info[SK_MEMINFO_VARS] = {0};
+		socklen_t len = sizeof(info);
+
+		if (getsockopt(socket->fd, SOL_SOCKET, SO_MEMINFO, info, &len) < 0)
+			continue;
+		/* The kernel's count is of 32 bits and wraps. */
+		counters->dropped_cnt += (uint32_t)(info[SK_MEMINFO_DROPS] - socket->overflow_cnt);
+		socket->overflow_cnt = info[SK_MEMINFO_DROPS];
+	}
 }
 
 int udp_sockets_choose(const struct udp_sockets *sockets, const struct addr *local,

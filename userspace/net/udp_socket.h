@@ -17,14 +17,14 @@
 #define UDP_SEGMENT_CNT_MAX 64	  /* kernel: UDP_MAX_SEGMENTS before 6.9 */
 #define UDP_RUN_LEN_MAX	    65487 /* 65,535 less an IPv6 and a UDP header */
 #define UDP_TRAIN_LEN_MAX   65536 /* the most that one receive returns */
-#define UDP_CONTROL_LEN_MAX 128	  /* packet info, traffic class, segment length, overflow */
+#define UDP_CONTROL_LEN_MAX 128	  /* packet info, traffic class, segment length */
 
 struct udp_socket {
 	struct addr bound;
 	int fd;
 	bool is_wildcard;
+	uint32_t overflow_cnt; /* the kernel's running count when last asked */
 	bool is_gso_refused;   /* a device could not cut runs: we cut them from then on */
-	uint32_t overflow_cnt; /* the kernel's running count when last seen */
 };
 
 /*
@@ -36,6 +36,7 @@ struct udp_sockets {
 	struct udp_socket sockets[UDP_SOCKET_CNT_MAX];
 	unsigned cnt;
 	unsigned ref_cnt;
+	unsigned burst_cnt; /* since the kernel was last asked for overflows */
 	void (*await_writable)(struct packet_rx *rx, unsigned socket_idx);
 	struct packet_rx *rx;
 };
@@ -45,6 +46,12 @@ WEFT_MUST_CHECK
 int udp_sockets_new(struct udp_config *config, struct udp_sockets **out_sockets,
 		    unsigned *out_failed_idx);
 void udp_sockets_release(struct udp_sockets *sockets);
+/*
+ * udp_sockets_count_overflow, called once per burst, adds to dropped_cnt
+ * what the kernel had no room for. It asks only now and then: told with
+ * every datagram (SO_RXQ_OVFL) the count took 2 % of a receiver's time.
+ */
+void udp_sockets_count_overflow(struct udp_sockets *sockets, struct packet_counters *counters);
 /* udp_sockets_choose: which socket sends from local to remote, or -1: none of that family. */
 int udp_sockets_choose(const struct udp_sockets *sockets, const struct addr *local,
 		       const struct addr *remote);
@@ -64,11 +71,10 @@ struct udp_train {
  * name is a sockaddr of the sender, control the control messages.
  *
  * Returns true, or false when the train is empty or its sender has no
- * address we understand. *inout_dropped_cnt grows by what the kernel
- * dropped before it.
+ * address we understand.
  */
-bool udp_train_parse(struct udp_socket *socket, const void *name, void *control, size_t control_len,
-		     struct udp_train *train, uint64_t *inout_dropped_cnt);
+bool udp_train_parse(const struct udp_socket *socket, const void *name, void *control,
+		     size_t control_len, struct udp_train *train);
 
 /* udp_train_take moves up to cap datagrams out of train; len 0 says it is used up. */
 unsigned udp_train_take(struct udp_train *train, struct dgram *out_dgrams, unsigned cap);

@@ -33,15 +33,14 @@ static void control_put(struct control *control, int level, int type, const void
 }
 
 /* The peer is 192.0.2.9:4000 or [2001:db8::9]:4000. */
-static bool parse(struct udp_socket *socket, struct control *control, struct udp_train *train,
-		  uint64_t *dropped_cnt)
+static bool parse(struct udp_socket *socket, struct control *control, struct udp_train *train)
 {
 	struct addr peer = addr_of(socket->bound.family == ADDR_IPV6 ? "[2001:db8::9]:4000"
 								     : "192.0.2.9:4000");
 	struct sockaddr_storage sa;
 
 	(void)addr_to_sockaddr(&peer, &sa);
-	return udp_train_parse(socket, &sa, control->bytes, control->len, train, dropped_cnt);
+	return udp_train_parse(socket, &sa, control->bytes, control->len, train);
 }
 
 static void test_train_comes_apart_at_the_segment_length(void)
@@ -67,11 +66,10 @@ static void test_train_comes_apart_at_the_segment_length(void)
 		struct udp_train train = {.data = data, .len = rows[i].len};
 		struct control control = {.len = 0};
 		struct dgram dgrams[64];
-		uint64_t dropped_cnt = 0;
 
 		if (rows[i].segment_len)
 			control_put(&control, SOL_UDP, UDP_GRO, &rows[i].segment_len, sizeof(int));
-		CHECK(parse(&socket, &control, &train, &dropped_cnt));
+		CHECK(parse(&socket, &control, &train));
 		CHECK_EQ(udp_train_take(&train, dgrams, 64), rows[i].cnt);
 		CHECK_EQ(dgrams[rows[i].cnt - 1].len, rows[i].last_len);
 		CHECK(dgrams[rows[i].cnt - 1].data == data + rows[i].len - rows[i].last_len);
@@ -97,11 +95,10 @@ static void test_empty_or_nameless_receive_is_refused(void)
 	struct udp_train train = {.len = 0};
 	struct sockaddr_storage sa = {.ss_family = AF_UNIX};
 	struct control control = {.len = 0};
-	uint64_t dropped_cnt = 0;
 
-	CHECK(!parse(&socket, &control, &train, &dropped_cnt));
+	CHECK(!parse(&socket, &control, &train));
 	train.len = 1;
-	CHECK(!udp_train_parse(&socket, &sa, control.bytes, 0, &train, &dropped_cnt));
+	CHECK(!udp_train_parse(&socket, &sa, control.bytes, 0, &train));
 }
 
 static void test_ipv4_control_tells_local_address_and_ecn(void)
@@ -111,13 +108,12 @@ static void test_ipv4_control_tells_local_address_and_ecn(void)
 	struct in_pktinfo info = {.ipi_ifindex = 3};
 	struct udp_train train = {.len = 10};
 	struct control control = {.len = 0};
-	uint64_t dropped_cnt = 0;
 	uint8_t tos = 0xfe;
 
 	memcpy(&info.ipi_addr, want.ip, 4);
 	control_put(&control, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
 	control_put(&control, IPPROTO_IP, IP_TOS, &tos, sizeof(tos));
-	CHECK(parse(&socket, &control, &train, &dropped_cnt));
+	CHECK(parse(&socket, &control, &train));
 	CHECK(addr_equal(&train.local, &want));
 	CHECK_EQ(train.ecn, 2);
 	CHECK_EQ(train.remote.port, 4000);
@@ -136,35 +132,15 @@ static void test_ipv6_control_keeps_the_scope_of_link_local_only(void)
 		struct in6_pktinfo info = {.ipi6_ifindex = 5};
 		struct udp_train train = {.len = 10};
 		struct control control = {.len = 0};
-		uint64_t dropped_cnt = 0;
 		int tclass = 3;
 
 		memcpy(&info.ipi6_addr, want.ip, 16);
 		control_put(&control, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info));
 		control_put(&control, IPPROTO_IPV6, IPV6_TCLASS, &tclass, sizeof(tclass));
-		CHECK(parse(&socket, &control, &train, &dropped_cnt));
+		CHECK(parse(&socket, &control, &train));
 		want.scope_id = rows[i].scope_id;
 		CHECK(addr_equal(&train.local, &want));
 		CHECK_EQ(train.ecn, 3);
-	}
-}
-
-static void test_kernel_drops_are_counted_once(void)
-{
-	static const struct {
-		uint32_t told;
-		uint64_t dropped;
-	} rows[] = {{5, 5}, {5, 5}, {12, 12}, {3, 4294967299u}}; /* the count wraps */
-	struct udp_socket socket = {.bound = addr_of("192.0.2.1:7000")};
-	uint64_t dropped_cnt = 0;
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct udp_train train = {.len = 10};
-		struct control control = {.len = 0};
-
-		control_put(&control, SOL_SOCKET, SO_RXQ_OVFL, &rows[i].told, sizeof(uint32_t));
-		CHECK(parse(&socket, &control, &train, &dropped_cnt));
-		CHECK_EQ(dropped_cnt, rows[i].dropped);
 	}
 }
 
@@ -249,7 +225,6 @@ int main(void)
 	RUN(test_empty_or_nameless_receive_is_refused);
 	RUN(test_ipv4_control_tells_local_address_and_ecn);
 	RUN(test_ipv6_control_keeps_the_scope_of_link_local_only);
-	RUN(test_kernel_drops_are_counted_once);
 	RUN(test_written_control_is_what_the_route_needs);
 	RUN(test_socket_is_chosen_by_local_address_then_family);
 	return check_done();
