@@ -67,8 +67,26 @@ int quic_cids_issue(struct quic_cids *cids, struct random *random, uint64_t now_
 
 void quic_cids_retire(struct quic_cids *cids, const uint8_t cid[static WEFT_CID_LEN])
 {
+	if (cids->last_conn && memcmp(cids->last_cid, cid, WEFT_CID_LEN) == 0)
+		cids->last_conn = NULL;
 	if (map_delete(&cids->ours, cid))
 		cids->live_cnt[cid[1] % WEFT_CID_KEY_CNT]--;
+}
+
+void *quic_cids_lookup(struct quic_cids *cids, const uint8_t cid[static WEFT_CID_LEN])
+{
+	void *conn;
+
+	if (cids->last_conn && memcmp(cids->last_cid, cid, WEFT_CID_LEN) == 0)
+		return cids->last_conn;
+	if (!quic_cids_is_ours(cids, cid))
+		return NULL;
+	conn = map_lookup(&cids->ours, cid);
+	if (conn) {
+		memcpy(cids->last_cid, cid, WEFT_CID_LEN);
+		cids->last_conn = conn;
+	}
+	return conn;
 }
 
 bool quic_cids_is_ours(const struct quic_cids *cids, const uint8_t cid[static WEFT_CID_LEN])

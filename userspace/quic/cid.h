@@ -40,6 +40,8 @@ struct quic_cids {
 	struct weft_cid_keys keys;
 	uint32_t live_cnt[WEFT_CID_KEY_CNT]; /* ids in use, by generation % 4 */
 	uint64_t rotated_at_ns;
+	void *last_conn; /* of last_cid: datagrams of one sender come in trains */
+	uint8_t last_cid[WEFT_CID_LEN];
 	uint16_t worker;
 };
 
@@ -58,6 +60,8 @@ WEFT_MUST_CHECK
 int quic_cids_issue(struct quic_cids *cids, struct random *random, uint64_t now_ns, void *conn,
 		    uint8_t out_cid[static WEFT_CID_LEN]);
 void quic_cids_retire(struct quic_cids *cids, const uint8_t cid[static WEFT_CID_LEN]);
+/* quic_cids_lookup gives the connection that a tagged id leads to, or NULL. */
+void *quic_cids_lookup(struct quic_cids *cids, const uint8_t cid[static WEFT_CID_LEN]);
 /* quic_cids_is_ours checks generation and tag; no table is asked. */
 bool quic_cids_is_ours(const struct quic_cids *cids, const uint8_t cid[static WEFT_CID_LEN]);
 

@@ -22,6 +22,16 @@ static void stream_rotate(struct quic_conn *conn, struct quic_stream *stream)
 	TAILQ_INSERT_TAIL(&conn->sending, stream, send_link);
 }
 
+/* Whether a stream has enough for a packet of its own. */
+static bool fills_packet(const ngtcp2_vec *vecs, unsigned cnt, size_t packet_len)
+{
+	size_t len = 0;
+
+	for (unsigned i = 0; i < cnt && len < packet_len; i++)
+		len += vecs[i].len;
+	return len >= packet_len;
+}
+
 static ngtcp2_ssize write_packet(ngtcp2_conn *ngtcp2, ngtcp2_path *path, ngtcp2_pkt_info *info,
 				 uint8_t *dst, size_t cap, ngtcp2_tstamp now_ns, void *user)
 {
@@ -37,7 +47,10 @@ static ngtcp2_ssize write_packet(ngtcp2_conn *ngtcp2, ngtcp2_path *path, ngtcp2_
 				 ? TAILQ_FIRST(&conn->sending)
 				 : NULL;
 		vec_cnt = stream ? quic_stream_unsent(stream, vecs) : 0;
-		flags = stream ? NGTCP2_WRITE_STREAM_FLAG_MORE : NGTCP2_WRITE_STREAM_FLAG_NONE;
+		flags = NGTCP2_WRITE_STREAM_FLAG_NONE;
+		/* A packet left open for others takes a second call to close. */
+		if (stream && !fills_packet(vecs, vec_cnt, cap))
+			flags |= NGTCP2_WRITE_STREAM_FLAG_MORE;
 		if (stream && stream->is_fin_wanted)
 			flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
 		taken = -1;

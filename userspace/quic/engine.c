@@ -271,19 +271,16 @@ static void engine_input_long(struct quic_engine *engine, struct dgram *dgram,
 static void engine_input_short(struct quic_engine *engine, struct dgram *dgram,
 			       const uint8_t cid[static WEFT_CID_LEN])
 {
-	struct quic_conn *conn = NULL;
 	const uint8_t *token = dgram->data + dgram->len - CID_RESET_TOKEN_LEN;
-	bool is_ours = quic_cids_is_ours(&engine->cids, cid);
+	struct quic_conn *conn = quic_cids_lookup(&engine->cids, cid);
 
-	if (is_ours)
-		conn = map_lookup(&engine->cids.ours, cid);
 	if (!conn)
 		conn = map_lookup(&engine->cids.reset_tokens, token);
 	if (conn) {
 		(void)quic_conn_input(conn, dgram);
 		return;
 	}
-	engine->stats.bad_tag_cnt += !is_ours;
+	engine->stats.bad_tag_cnt += !quic_cids_is_ours(&engine->cids, cid);
 	quic_answer_reset(engine, dgram, cid);
 }
 
