@@ -218,10 +218,10 @@ static void record_hashes(struct fetch *fetch, const struct manifest_item *item,
 }
 
 void fetch_record(struct fetch *fetch, uint32_t item, const struct object_stamp *stamp,
-		  const uint8_t *hashes)
+		  bool is_racy, const uint8_t *hashes)
 {
 	const struct manifest_item *entry = fetch_manifest_item(fetch, item);
-	struct object_file file = {.stamp = *stamp};
+	struct object_file file = {.stamp = *stamp, .is_racy = is_racy};
 
 	if (target_join(&fetch->target, entry->path, entry->path_len, file.path) < 0)
 		return; /* a path too long to be recorded is not served */

@@ -242,9 +242,12 @@ bool fetch_job_done(struct fetch *fetch);
 /* fetch_step_submit submits the step's one job unless it is out; its done calls fetch_step_done. */
 void fetch_step_submit(struct fetch *fetch, job_fn run, job_fn done);
 bool fetch_step_done(struct fetch *fetch);
-/* fetch_record adds records to the batch under way; hashes only of a large file. */
+/*
+ * fetch_record adds records to the batch under way; hashes only of a large
+ * file. A file that was not settled by us (fetch_place) is racy.
+ */
 void fetch_record(struct fetch *fetch, uint32_t item, const struct object_stamp *stamp,
-		  const uint8_t *hashes);
+		  bool is_racy, const uint8_t *hashes);
 struct store_batch *fetch_batch(struct fetch *fetch);
 /* fetch_item_done: the item is in its place and verified; twins may follow. */
 void fetch_item_done(struct fetch *fetch, uint32_t item);

@@ -325,7 +325,8 @@ static void found_take(struct fetch_check *check)
 	fetch->get->view.byte_done_cnt += size;
 	fetch->get->view.reused_byte_cnt += size;
 	if (!check->is_recorded)
-		fetch_record(fetch, item, &check->stamp, check->scan.hashes);
+		fetch_record(fetch, item, &check->stamp, check->phase == CHECK_SCAN,
+			     check->scan.hashes);
 	check_reset(check);
 	check->is_found = false;
 	check->is_recorded = false;

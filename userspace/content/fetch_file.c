@@ -239,7 +239,7 @@ static void place_done(struct job *job)
 		fetch_stop_at(fetch, item, file->err);
 		return;
 	}
-	fetch_record(fetch, item, &file->stamp, file->hashes);
+	fetch_record(fetch, item, &file->stamp, false, file->hashes);
 	fetch_file_free(file);
 	fetch_item_done(fetch, item);
 }

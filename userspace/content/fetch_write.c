@@ -181,7 +181,7 @@ static void slot_written(struct fetch_slot *slot)
 	} else if (slot->kind == SLOT_PROOF) {
 		fetch_range_part_done(fetch, slot);
 	} else {
-		fetch_record(fetch, slot->item, &slot->stamp, NULL);
+		fetch_record(fetch, slot->item, &slot->stamp, false, NULL);
 		fetch->get->view.byte_done_cnt += slot->len;
 		fetch_item_done(fetch, slot->item);
 	}
