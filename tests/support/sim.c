@@ -23,11 +23,12 @@
 #define HOUR_NS	      (3600 * NS_PER_S)
 #define SHARE_TIME_NS (600 * NS_PER_S)
 
-__attribute__((format(printf, 1, 2), noreturn)) static void bail(const char *fmt, ...)
+__attribute__((format(printf, 2, 3), noreturn)) static void bail(const struct sim *sim,
+								 const char *fmt, ...)
 {
 	va_list args;
 
-	printf("Bail out! simulator: ");
+	printf("Bail out! simulator, SEED=%" PRIu64 ": ", sim->seed);
 	va_start(args, fmt);
 	vprintf(fmt, args);
 	va_end(args);
@@ -63,6 +64,19 @@ static uint64_t clock_of(clockid_t id)
 	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
+static size_t rss_len(void)
+{
+	FILE *file = fopen("/proc/self/statm", "re");
+	size_t all_cnt, resident_cnt = 0;
+
+	if (!file)
+		return 0;
+	if (fscanf(file, "%zu %zu", &all_cnt, &resident_cnt) != 2)
+		resident_cnt = 0;
+	fclose(file);
+	return resident_cnt * (size_t)sysconf(_SC_PAGESIZE);
+}
+
 void sim_init(struct sim *sim, uint64_t seed, const struct mem_link *link)
 {
 	memset(sim, 0, sizeof(*sim));
@@ -70,6 +84,7 @@ void sim_init(struct sim *sim, uint64_t seed, const struct mem_link *link)
 	sim->now_ns = sim->begin_ns = HOUR_NS;
 	sim->real_begin_ns = clock_of(CLOCK_MONOTONIC);
 	sim->cpu_begin_ns = clock_of(CLOCK_PROCESS_CPUTIME_ID);
+	sim->rss_begin_len = rss_len();
 	random_init_seeded(&sim->dice, seed);
 	random_init_seeded(&sim->wire, seed + 1);
 	sim_random_take(seed + 2);
@@ -80,7 +95,7 @@ void sim_init(struct sim *sim, uint64_t seed, const struct mem_link *link)
 		(void)setenv("TMPDIR", "/dev/shm", 0);
 	scratch_make(sim->dir);
 	if (mem_net_new(SIM_NODE_CAP, DGRAM_CAP, &sim->wire, &sim->net) < 0)
-		bail("no network");
+		bail(sim, "no network");
 	mem_net_set_default_link(sim->net, link);
 	mem_net_advance(sim->net, sim->now_ns);
 }
@@ -100,15 +115,15 @@ void sim_fini(struct sim *sim)
 
 void sim_report(const struct sim *sim, const char *name)
 {
-	struct rusage usage;
+	size_t len = rss_len();
 
-	getrusage(RUSAGE_SELF, &usage);
 	printf("# %s: seed %" PRIu64 ", %u nodes, %.1f s simulated in %.1f s (%.1f s of CPU), "
-	       "%" PRIu64 " turns, peak RSS %ld MiB\n",
+	       "%" PRIu64 " turns, %zu KiB for each node\n",
 	       name, sim->seed, sim->node_cnt, (double)(sim->now_ns - sim->begin_ns) / NS_PER_S,
 	       (double)(clock_of(CLOCK_MONOTONIC) - sim->real_begin_ns) / NS_PER_S,
 	       (double)(clock_of(CLOCK_PROCESS_CPUTIME_ID) - sim->cpu_begin_ns) / NS_PER_S,
-	       sim->turn_cnt, usage.ru_maxrss / 1024);
+	       sim->turn_cnt,
+	       len > sim->rss_begin_len ? (len - sim->rss_begin_len) / 1024 / sim->node_cnt : 0);
 }
 
 /* --- nodes --- */
@@ -145,7 +160,7 @@ struct sim_node *sim_add(struct sim *sim)
 	struct random random;
 
 	if (idx == SIM_NODE_CAP)
-		bail("more than %d nodes", SIM_NODE_CAP);
+		bail(sim, "more than %d nodes", SIM_NODE_CAP);
 	random_init_seeded(&random, sim->seed ^ (uint64_t)(idx + 1) << 32);
 	random_fill(&random, seed + 2, sizeof(seed) - 2);
 	node->sim = sim;
@@ -153,7 +168,7 @@ struct sim_node *sim_add(struct sim *sim)
 				   .port = 7000,
 				   .family = ADDR_IPV4};
 	if (node_key_from_seed(seed, &node->key) < 0)
-		bail("no key");
+		bail(sim, "no key");
 	config_init(&node->config);
 	snprintf(node->state_dir, sizeof(node->state_dir), "%.180s/node%03u", sim->dir, idx);
 	node->config.store.dir = node->state_dir;
@@ -181,13 +196,13 @@ void sim_start(struct sim_node *node)
 	random_init_seeded(&node->random, random_u64(&sim->dice));
 	err = mem_net_attach(sim->net, &node->addr, &params.rx, &params.tx);
 	if (err < 0)
-		bail("no address: %s", weft_err_text(err));
+		bail(sim, "no address: %s", weft_err_text(err));
 	mem_net_set_group(sim->net, &node->addr, node->group);
 	if (node->link)
 		mem_net_set_link(sim->net, &node->addr, node->link);
 	err = node_new(&params, &node->node, what);
 	if (err < 0)
-		bail("%s: %s", what, weft_err_text(err));
+		bail(sim, "%s: %s", what, weft_err_text(err));
 	node->rx = params.rx;
 	node->next_ns = sim->now_ns;
 	node->start_cnt++;
@@ -303,11 +318,11 @@ void sim_share(struct sim_node *node, const char *path, struct link *out_link)
 
 	sim_wake(node);
 	if (err < 0)
-		bail("share: %s", weft_err_text(err));
+		bail(node->sim, "share: %s", weft_err_text(err));
 	if (!sim_run(node->sim, SHARE_TIME_NS, share_is_done, &outcome))
-		bail("share: no end");
+		bail(node->sim, "share: no end");
 	if (outcome.err)
-		bail("share: %s: %s", weft_err_text(outcome.err), outcome.detail);
+		bail(node->sim, "share: %s: %s", weft_err_text(outcome.err), outcome.detail);
 	*out_link = (struct link){.kind = LINK_COLLECTION, .addr_cnt = 1, .addrs = {node->addr}};
 	memcpy(out_link->manifest_id, outcome.manifest_id, sizeof(out_link->manifest_id));
 	memcpy(out_link->node_key, node_key_public(node->key), sizeof(out_link->node_key));
@@ -320,7 +335,7 @@ uint64_t sim_get_start(struct sim_node *node, const struct link *link, const cha
 	int err = content_get_start(node_content(node->node), &ask, node->sim->now_ns, &id);
 
 	if (err < 0)
-		bail("get: %s", weft_err_text(err));
+		bail(node->sim, "get: %s", weft_err_text(err));
 	sim_wake(node);
 	return id;
 }

@@ -55,6 +55,7 @@ struct sim {
 	unsigned node_cnt;
 	uint64_t turn_cnt;
 	uint64_t real_begin_ns, cpu_begin_ns;
+	size_t rss_begin_len;
 };
 
 /* sim_seed: $SEED, or the given one. */
@@ -62,7 +63,7 @@ uint64_t sim_seed(uint64_t seed);
 void sim_init(struct sim *sim, uint64_t seed, const struct mem_link *link);
 /* sim_fini frees all; it prints how to replay the run if the test has failed. */
 void sim_fini(struct sim *sim);
-/* sim_report prints simulated and real time, turns and memory as a TAP comment. */
+/* sim_report prints, as a TAP comment, times, turns and what a node holds in memory now. */
 void sim_report(const struct sim *sim, const char *name);
 
 /*
