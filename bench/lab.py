@@ -3,7 +3,8 @@
 
 Without XDP a veth hands super-packets across uncut and flatters sockets; with
 it every peer pays for its packets. The sending side runs on the first CPU,
-the receiving side on the last.
+the receiving side on the last, and the stack above XDP runs where its receiver
+does (RPS), as a network card's interrupts would be steered.
 """
 import os
 import pathlib
@@ -51,6 +52,11 @@ class Process:
             ["nsenter", "--net=/run/netns/" + net.namespaces[side], "taskset", "-c",
              str(net.cpus[side]), *command], stdout=self.output)
 
+    def cpu_s(self):
+        """CPU seconds so far, of its first thread."""
+        stat = pathlib.Path(f"/proc/{self.process.pid}/schedstat").read_text(encoding="ascii")
+        return int(stat.split()[0]) / 1e9
+
     def wait(self):
         """What it printed and the CPU seconds it took."""
         deadline = time.monotonic() + ROUND_TIMEOUT_S
@@ -76,6 +82,7 @@ class Process:
 class Lab:
     def __init__(self, mtu=1500):
         self.mtu = mtu
+        self.port = 7000
         self.cpus = {"send": 0, "receive": os.cpu_count() - 1}
         self.namespaces = {"send": f"weft-s{os.getpid()}", "receive": f"weft-r{os.getpid()}"}
 
@@ -102,16 +109,25 @@ class Lab:
         here, there = self.namespaces["send"], self.namespaces["receive"]
         run("ip", "link", "add", "veth0", "netns", here, "type", "veth", "peer", "name", "veth0",
             "netns", there)
-        for netns, addr in ((here, "10.77.0.1"), (there, RECEIVER)):
+        for side, addr in (("send", "10.77.0.1"), ("receive", RECEIVER)):
+            netns = self.namespaces[side]
             run("ip", "-n", netns, "addr", "add", addr + "/24", "dev", "veth0")
             run("ip", "-n", netns, "link", "set", "lo", "up")
             run("ip", "-n", netns, "link", "set", "veth0", "mtu", str(self.mtu), "up")
             run("ip", "-n", netns, "link", "set", "dev", "veth0", "xdpdrv", "obj", PASS_OBJECT,
                 "sec", "xdp")
+            run("nsenter", "--net=/run/netns/" + netns, "unshare", "--mount", "sh", "-c",
+                "mount -t sysfs none /sys && "
+                f"echo {1 << self.cpus[side]:x} > /sys/class/net/veth0/queues/rx-0/rps_cpus")
 
     def __exit__(self, *_):
         for netns in self.namespaces.values():
             subprocess.run(["ip", "netns", "del", netns], check=False, stderr=subprocess.DEVNULL)
+
+    def next_port(self):
+        """A port of its own for every run: a killed io_uring lets go of one only later."""
+        self.port += 1
+        return str(self.port)
 
     def start(self, side, *command):
         return Process(self, side, command)

@@ -10,14 +10,14 @@ import lab
 import report
 
 SECONDS = os.environ.get("SECONDS", "3")
-PORT = "7001"
 
 
 def quic(net, conns, program, *receive_args):
     path = str(report.BUILD / "bench" / program)
-    receiver = net.start("receive", path, "receive", lab.RECEIVER, PORT, conns, *receive_args)
-    net.wait_for_port("receive", int(PORT))
-    sender = net.start("send", path, "send", lab.RECEIVER, PORT, conns, SECONDS)
+    port = net.next_port()
+    receiver = net.start("receive", path, "receive", lab.RECEIVER, port, conns, *receive_args)
+    net.wait_for_port("receive", int(port))
+    sender = net.start("send", path, "send", lab.RECEIVER, port, conns, SECONDS)
     _, sender_s = sender.wait()
     text, receiver_s = receiver.wait()
     result = json.loads(text)
@@ -25,9 +25,10 @@ def quic(net, conns, program, *receive_args):
 
 
 def iperf(net, conns):
-    receiver = net.start("receive", "iperf3", "-s", "-1", "-p", PORT)
-    net.wait_for_port("receive", int(PORT))
-    sender = net.start("send", "iperf3", "-J", "-c", lab.RECEIVER, "-p", PORT, "-P", conns, "-t",
+    port = net.next_port()
+    receiver = net.start("receive", "iperf3", "-s", "-1", "-p", port)
+    net.wait_for_port("receive", int(port))
+    sender = net.start("send", "iperf3", "-J", "-c", lab.RECEIVER, "-p", port, "-P", conns, "-t",
                        SECONDS)
     text, sender_s = sender.wait()
     _, receiver_s = receiver.wait()

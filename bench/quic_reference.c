@@ -252,8 +252,11 @@ static void conn_open(struct conn *conn, int fd, const struct sockaddr_in *local
 		SSL_set_connect_state(conn->ssl);
 		ngtcp2_crypto_ossl_configure_client_session(conn->ssl);
 		SSL_set_tlsext_host_name(conn->ssl, "bench.invalid");
-		if (is_resuming && ticket)
+		if (is_resuming && ticket) {
 			SSL_set_session(conn->ssl, ticket);
+			SSL_SESSION_free(ticket);
+			ticket = NULL;
+		}
 	}
 	SSL_set_app_data(conn->ssl, &conn->ref);
 	ngtcp2_conn_set_tls_native_handle(conn->ngtcp2, conn->ossl);
@@ -263,6 +266,8 @@ static void conn_close(struct conn *conn)
 {
 	ngtcp2_conn_del(conn->ngtcp2);
 	SSL_set_app_data(conn->ssl, NULL);
+	/* Freed without it, a session counts as broken and its ticket with it. */
+	SSL_set_shutdown(conn->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	ngtcp2_crypto_ossl_ctx_del(conn->ossl);
 	SSL_free(conn->ssl);
 	conn->ngtcp2 = NULL;
