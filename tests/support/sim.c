@@ -233,6 +233,8 @@ static uint64_t sim_next_ns(const struct sim *sim)
 {
 	uint64_t next_ns = mem_net_next_ns(sim->net);
 
+	if (sim->guest && sim->guest->next_ns < next_ns)
+		next_ns = sim->guest->next_ns;
 	for (unsigned i = 0; i < sim->node_cnt; i++)
 		if (sim->nodes[i].node && sim->nodes[i].next_ns < next_ns)
 			next_ns = sim->nodes[i].next_ns;
@@ -241,7 +243,11 @@ static uint64_t sim_next_ns(const struct sim *sim)
 
 static void sim_step(struct sim *sim)
 {
+	struct sim_guest *guest = sim->guest;
+
 	mem_net_advance(sim->net, sim->now_ns);
+	if (guest && (guest->next_ns <= sim->now_ns || mem_rx_is_waiting(guest->rx)))
+		guest->next_ns = guest->turn(guest, sim->now_ns);
 	for (unsigned i = 0; i < sim->node_cnt; i++) {
 		struct sim_node *node = &sim->nodes[i];
 

@@ -44,6 +44,13 @@ struct sim_node {
 	uint64_t next_ns; /* turn it then, or when something arrived */
 };
 
+/* What is no node of ours but takes part: turned like one. rx is its side of the network. */
+struct sim_guest {
+	struct packet_rx *rx;
+	uint64_t (*turn)(struct sim_guest *guest, uint64_t now_ns); /* when to turn again */
+	uint64_t next_ns;
+};
+
 struct sim {
 	uint64_t seed;
 	uint64_t now_ns, begin_ns;
@@ -53,6 +60,7 @@ struct sim {
 	char dir[SCRATCH_CAP]; /* in memory where there is /dev/shm */
 	struct sim_node nodes[SIM_NODE_CAP];
 	unsigned node_cnt;
+	struct sim_guest *guest; /* NULL: none; the test's */
 	uint64_t turn_cnt;
 	uint64_t real_begin_ns, cpu_begin_ns;
 	size_t rss_begin_len;
