@@ -75,7 +75,8 @@ static const char *start_advice(int err, const char *what)
 	case WEFT_ENEWER:
 		return "; use that version, or another folder with --state";
 	case WEFT_EDAMAGED:
-		return "; restore it from a copy, or move it away and start anew";
+		return "; move its folder db away, start again and run weft store check "
+		       "--repair: key and blobs are kept, shares are added again";
 	case -EACCES:
 	case -EPERM:
 	case -EROFS:
