@@ -212,11 +212,15 @@ void method_get(void *ctx, struct control_call *call, const json_t *parameters, 
 		ask.range_len = (uint64_t)json_integer_value(json_object_get(range, "length"));
 	}
 	err = content_get_start(node->content, &ask, now_ns, &id);
-	if (err < 0)
+	if (err == WEFT_EBUSY)
+		control_fail(call, err, ask.target, "a get into that folder is running already",
+			     "weft get list shows it, weft get watch ID follows it");
+	else if (err == WEFT_EFULL)
+		control_fail(call, err, ask.target, "as many gets are remembered as may be",
+			     "cancel one or raise content.get_cap (weft limits show)");
+	else if (err < 0)
 		control_fail(call, err, ask.target, weft_err_text(err),
-			     err == WEFT_EFULL ? "cancel a get or raise content.get_cap "
-						 "(weft limits show)"
-					       : "check the link and the target folder");
+			     "check the link and the target folder");
 	else
 		watch_add(node, call, id);
 }
