@@ -31,6 +31,13 @@ struct serve_call {
 	int err;
 };
 
+/*
+ * serve_call_work reads what the call's answer consists of; with is_waiting
+ * only in a job. 0, -EAGAIN (a disk must be waited for), WEFT_EABSENT,
+ * WEFT_ECHANGED, WEFT_ETOOLARGE, or another error.
+ */
+WEFT_MUST_CHECK
+int serve_call_work(struct serve_call *call, bool is_waiting);
 /* serve_call_read opens the call's file if need be and reads from it, in a job. */
 WEFT_MUST_CHECK
 int serve_call_read(struct serve_call *call, uint64_t off, void *dst, size_t len);

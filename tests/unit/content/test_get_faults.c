@@ -139,6 +139,13 @@ static void test_each_call_may_fail_once(void)
 	each_fault(EIO, false);
 }
 
+/* What a filesystem without some of the calls says: there is another way, or a reason. */
+static void test_each_call_may_be_unknown_to_the_filesystem(void)
+{
+	each_fault(EOPNOTSUPP, false);
+	each_fault(EINVAL, false);
+}
+
 static void test_disk_may_be_full_from_any_call_on(void)
 {
 	each_fault(ENOSPC, true);
@@ -204,6 +211,7 @@ static void test_process_may_be_killed_at_any_call(void)
 int main(void)
 {
 	RUN(test_each_call_may_fail_once);
+	RUN(test_each_call_may_be_unknown_to_the_filesystem);
 	RUN(test_disk_may_be_full_from_any_call_on);
 	RUN(test_process_may_be_killed_at_any_call);
 	return check_done();
