@@ -413,7 +413,7 @@ static void receive(int fd, const struct sockaddr_in *local)
 
 		for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c))
 			if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO)
-				segment_len = (size_t) * (int *)(void *)CMSG_DATA(c);
+				segment_len = (size_t)*(int *)(void *)CMSG_DATA(c);
 		for (size_t off = 0; off < len; off += segment_len)
 			datagram(fd, local, &names[i], trains[i] + off,
 				 len - off < segment_len ? len - off : segment_len);

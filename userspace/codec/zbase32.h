@@ -11,7 +11,7 @@
  * z-base-32 (Zooko O'Whielacronx): alphabet
  * ybndrfg8ejkmcpqxot1uwisza345h769, most significant bit first, no padding.
  */
-#define ZBASE32_TEXT_LEN(byte_cnt) (((byte_cnt)*8 + 4) / 5)
+#define ZBASE32_TEXT_LEN(byte_cnt) (((byte_cnt) * 8 + 4) / 5)
 #define ZBASE32_KEY_TEXT_CAP	   (ZBASE32_TEXT_LEN(32) + 1)
 
 /* zbase32_write writes ZBASE32_TEXT_LEN(len) letters and a NUL; returns text. */

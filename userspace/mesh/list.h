@@ -14,7 +14,7 @@ struct list_node {
 	struct list_node *prev;
 };
 
-#define list_entry(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
+#define list_entry(node, type, member) ((type *)(void *)((char *)(node) - offsetof(type, member)))
 
 static inline void list_init(struct list_node *node)
 {

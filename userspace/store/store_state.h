@@ -68,7 +68,7 @@ struct store {
 	bool has_thread;
 	struct store_batch *inline_first;
 	struct store_batch **inline_last;
-	bool is_frozen; /* store_freeze; inline only */
+	bool is_frozen;		 /* store_freeze; inline only */
 	struct store_batch stop; /* tells the thread to end */
 
 	unsigned in_flight; /* submitted and not reaped */
