@@ -67,6 +67,21 @@ def test_a_get_killed_half_way_goes_on_from_what_is_verified(lab):
           f"everything was fetched again: {transfer}")
 
 
+def test_a_get_goes_on_after_its_daemon_was_stopped_in_order(lab):
+    a, b = pair(lab)
+    root = lab.folder("root", {f"{i}.bin": 24 * CHUNK for i in range(40)})
+    waiting = b.weft_popen("get", a.share(root), "--to", str(lab.dir / "out"))
+    wait_for(lambda: (gets := b.json("get", "list")) and gets["transfers"] and
+             gets["transfers"][0]["bytes_done"] > 20 * CHUNK, "some bytes are done")
+    b.stop()
+    waiting.communicate()
+    b.start()
+    state = wait_for(lambda: next((t["state"] for t in b.json("get", "list")["transfers"]
+                                   if t["state"] in ("finished", "stopped")), None), "it ended")
+    check_eq(state, "finished", "the get after a restart")
+    same_tree(root, lab.dir / "out")
+
+
 def test_a_sender_that_restarts_is_found_again(lab):
     a, b = pair(lab)
     port = a.json("status")["listen"][0]

@@ -47,7 +47,8 @@ struct mesh_request *fetch_ask(struct fetch *fetch, struct mesh_ask *ask, uint64
 		return NULL;
 	}
 	err = params->mesh.ops->ask(params->mesh.mesh, ask, now_ns, &request);
-	if (err == WEFT_EFULL) {
+	/* EREFUSED: this node drains; the get must be active still when it starts again. */
+	if (err == WEFT_EFULL || err == WEFT_EREFUSED) {
 		fetch->must_retry_soon = true;
 		return NULL;
 	}
