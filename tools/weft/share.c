@@ -48,7 +48,7 @@ static void tell_skipped(const json_t *import)
 		{"skipped_symlinks", "symbolic links"},
 		{"skipped_special", "sockets, pipes and devices"},
 		{"skipped_unreadable", "unreadable files"},
-		{"skipped_names", "names that are not UTF-8"},
+		{"skipped_names", "names that are not safe UTF-8 or too deep"},
 		{"skipped_changed", "files that changed while being read"},
 	};
 	const char *first = field_text(import, "first_skipped");
