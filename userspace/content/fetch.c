@@ -80,26 +80,32 @@ void fetch_name(const uint8_t content_id[static OBJECT_ID_LEN], char name[static
 		snprintf(name + 2 * i, 3, "%02x", content_id[i]);
 }
 
-void fetch_stop_at(struct fetch *fetch, uint32_t item, int err)
+static void stop_at_path(struct fetch *fetch, const char *path, size_t path_len, int err)
 {
-	char path[OBJECT_PATH_LEN_MAX];
+	int len = (int)path_len;
 
-	fetch_item_path(fetch, item, path);
 	switch (err) {
 	case WEFT_EEXISTS:
-		fetch_stop(fetch, err, "%s: something else is there; remove it or replace it",
-			   path);
+		fetch_stop(fetch, err, "%.*s: something else is there; remove it or replace it",
+			   len, path);
 		break;
 	case WEFT_EUNSAFE:
-		fetch_stop(fetch, err, "%s: a symbolic link stands in the way", path);
+		fetch_stop(fetch, err, "%.*s: a symbolic link stands in the way", len, path);
 		break;
 	case -ENOSPC:
 	case -EDQUOT:
-		fetch_stop(fetch, err, "%s: no space left; make room and resume", path);
+		fetch_stop(fetch, err, "%.*s: no space left; make room and resume", len, path);
 		break;
 	default:
-		fetch_stop(fetch, err, "%s: %s", path, weft_err_text(err));
+		fetch_stop(fetch, err, "%.*s: %s", len, path, weft_err_text(err));
 	}
+}
+
+void fetch_stop_at(struct fetch *fetch, uint32_t item, int err)
+{
+	const struct manifest_item *entry = fetch_manifest_item(fetch, item);
+
+	stop_at_path(fetch, entry->path, entry->path_len, err);
 }
 
 static void requests_cancel(struct fetch *fetch)
@@ -159,97 +165,6 @@ static void fetch_free(struct fetch *fetch)
 	free(fetch);
 }
 
-/* --- the store --- */
-
-struct store_batch *fetch_batch(struct fetch *fetch)
-{
-	if (!fetch->batch)
-		fetch->batch = store_batch_new(fetch->content->params.store);
-	return fetch->batch;
-}
-
-static void batch_done(void *arg, int err)
-{
-	struct fetch *fetch = arg;
-
-	fetch->out_cnt--;
-	fetch_wake(fetch);
-	if (err)
-		fetch_stop(fetch, err, "cannot store what was fetched: %s", weft_err_text(err));
-}
-
-static void batch_submit(struct fetch *fetch)
-{
-	int err;
-
-	if (!fetch->batch)
-		return;
-	err = store_submit(fetch->content->params.store, fetch->batch, batch_done, fetch);
-	if (err == WEFT_EFULL) {
-		fetch->must_retry_soon = true;
-		return;
-	}
-	if (err) {
-		store_batch_free(fetch->batch);
-		fetch_stop(fetch, err, "cannot store what was fetched: %s", weft_err_text(err));
-	} else {
-		fetch->out_cnt++;
-	}
-	fetch->batch = NULL;
-	fetch->batch_cnt = 0;
-}
-
-static void record_hashes(struct fetch *fetch, const struct manifest_item *item,
-			  const uint8_t *hashes)
-{
-	uint64_t cnt = manifest_chunk_cnt(item->size);
-	uint8_t page_ids[(FETCH_CHUNKS_MAX / OBJECT_PAGE_HASHES) * OBJECT_ID_LEN];
-	size_t page_cnt = 0;
-
-	for (uint64_t at = 0; at < cnt && cnt <= FETCH_CHUNKS_MAX; at += OBJECT_PAGE_HASHES) {
-		uint64_t part = cnt - at < OBJECT_PAGE_HASHES ? cnt - at : OBJECT_PAGE_HASHES;
-		const uint8_t *page = hashes + at * OBJECT_ID_LEN;
-		uint8_t *id = page_ids + page_cnt++ * OBJECT_ID_LEN;
-
-		blake3_hash(page, (size_t)part * OBJECT_ID_LEN, id);
-		store_batch_put_blob(fetch_batch(fetch), id, page, (size_t)part * OBJECT_ID_LEN);
-	}
-	object_pages_put(fetch_batch(fetch), item->content_id, page_ids, page_cnt);
-}
-
-void fetch_record(struct fetch *fetch, uint32_t item, const struct object_stamp *stamp,
-		  bool is_racy, const uint8_t *hashes)
-{
-	const struct manifest_item *entry = fetch_manifest_item(fetch, item);
-	struct object_file file = {.stamp = *stamp, .is_racy = is_racy};
-
-	if (target_join(&fetch->target, entry->path, entry->path_len, file.path) < 0)
-		return; /* a path too long to be recorded is not served */
-	memcpy(file.content_id, entry->content_id, OBJECT_ID_LEN);
-	if (hashes)
-		record_hashes(fetch, entry, hashes);
-	object_file_put(fetch_batch(fetch), &file, NULL);
-	fetch->batch_cnt++;
-}
-
-void fetch_item_done(struct fetch *fetch, uint32_t item)
-{
-	struct fetch_item *done = &fetch->items[item];
-	uint32_t twin = done->next_twin;
-
-	done->state = ITEM_DONE;
-	fetch->done_cnt++;
-	fetch->get->view.item_done_cnt++;
-	while (done->twin_of == FETCH_NONE && twin != FETCH_NONE) {
-		uint32_t next = fetch->items[twin].next_twin;
-
-		fetch->items[twin].next_twin = fetch->ready_twins;
-		fetch->ready_twins = twin;
-		twin = next;
-	}
-	done->next_twin = FETCH_NONE;
-}
-
 /* --- jobs about the whole --- */
 
 void fetch_step_submit(struct fetch *fetch, job_fn run, job_fn done)
@@ -302,21 +217,24 @@ static void dirs_run(struct job *job)
 	const struct manifest *manifest = fetch->manifest;
 
 	step->err = 0;
-	for (uint32_t i = 0; i < manifest->dir_cnt && !step->err; i++)
-		step->err = target_make_dir(&fetch->target, manifest->dirs[i].path,
-					    manifest->dirs[i].path_len);
+	for (step->dir = 0; step->dir < manifest->dir_cnt; step->dir++) {
+		step->err = target_make_dir(&fetch->target, manifest->dirs[step->dir].path,
+					    manifest->dirs[step->dir].path_len);
+		if (step->err)
+			return;
+	}
 }
 
 static void dirs_done(struct job *job)
 {
 	struct fetch_step_job *step = (struct fetch_step_job *)job;
 	struct fetch *fetch = step->fetch;
+	const struct manifest_dir *dir = &fetch->manifest->dirs[step->dir];
 
 	if (!fetch_step_done(fetch))
 		return;
 	if (step->err)
-		fetch_stop(fetch, step->err, "cannot make an empty folder: %s",
-			   weft_err_text(step->err));
+		stop_at_path(fetch, dir->path, dir->path_len, step->err);
 	else
 		fetch_volume_next(fetch);
 }
@@ -353,7 +271,7 @@ static void items_run(struct fetch *fetch, uint64_t now_ns)
 	fetch_writes_run(fetch);
 	fetch_requests_run(fetch, now_ns);
 	if (fetch->batch_cnt >= BATCH_RECORDS)
-		batch_submit(fetch);
+		fetch_batch_submit(fetch);
 	if (fetch->step == FETCH_ITEMS && fetch->done_cnt == fetch->item_cnt) {
 		fetch->step = FETCH_DIRS;
 		fetch_wake(fetch);
@@ -387,7 +305,7 @@ static void step_run(struct fetch *fetch, uint64_t now_ns)
 			fetch_volume_next(fetch);
 		break;
 	case FETCH_FLUSH:
-		batch_submit(fetch);
+		fetch_batch_submit(fetch);
 		if (fetch->out_cnt == 0 && !fetch->batch && !fetch_is_stopping(fetch)) {
 			fetch->step = FETCH_CLOSING;
 			fetch_wake(fetch);
@@ -416,7 +334,7 @@ static bool end_run(struct fetch *fetch)
 	char detail[GET_DETAIL_CAP];
 	int err;
 
-	batch_submit(fetch);
+	fetch_batch_submit(fetch);
 	if (fetch->out_cnt > 0 || fetch->batch)
 		return false;
 	if (get->is_cancelled && !fetch->is_clearing && fetch->target.fd >= 0) {

@@ -162,6 +162,7 @@ enum fetch_step {
 struct fetch_step_job {
 	struct job job; /* first */
 	struct fetch *fetch;
+	uint32_t dir; /* the empty directory at hand */
 	int err;
 };
 
@@ -242,15 +243,6 @@ bool fetch_job_done(struct fetch *fetch);
 /* fetch_step_submit submits the step's one job unless it is out; its done calls fetch_step_done. */
 void fetch_step_submit(struct fetch *fetch, job_fn run, job_fn done);
 bool fetch_step_done(struct fetch *fetch);
-/*
- * fetch_record adds records to the batch under way; hashes only of a large
- * file. A file that was not settled by us (fetch_place) is racy.
- */
-void fetch_record(struct fetch *fetch, uint32_t item, const struct object_stamp *stamp,
-		  bool is_racy, const uint8_t *hashes);
-struct store_batch *fetch_batch(struct fetch *fetch);
-/* fetch_item_done: the item is in its place and verified; twins may follow. */
-void fetch_item_done(struct fetch *fetch, uint32_t item);
 const struct manifest_item *fetch_manifest_item(const struct fetch *fetch, uint32_t item);
 /* fetch_item_path: for messages to people; text of the item's path. */
 const char *fetch_item_path(const struct fetch *fetch, uint32_t item,
@@ -259,10 +251,23 @@ const char *fetch_item_path(const struct fetch *fetch, uint32_t item,
 void fetch_stop_at(struct fetch *fetch, uint32_t item, int err);
 /* fetch_name: the staged file of a content id. */
 void fetch_name(const uint8_t content_id[static OBJECT_ID_LEN], char name[static FETCH_NAME_CAP]);
+
+/*
+ * fetch_record.c. fetch_record adds records to the batch under way; hashes
+ * only of a large file. A file that was not settled by us (fetch_place) is
+ * racy. fetch_batch is that batch, fetch_batch_submit ends it.
+ */
+void fetch_record(struct fetch *fetch, uint32_t item, const struct object_stamp *stamp,
+		  bool is_racy, const uint8_t *hashes);
+struct store_batch *fetch_batch(struct fetch *fetch);
+void fetch_batch_submit(struct fetch *fetch);
+/* fetch_item_done: the item is in its place and verified; twins may follow. */
+void fetch_item_done(struct fetch *fetch, uint32_t item);
+
 /* fetch_manifest.c */
 void fetch_manifest_begin(struct fetch *fetch, const uint8_t id[static OBJECT_ID_LEN]);
 void fetch_manifest_ask(struct fetch *fetch, uint64_t now_ns);
-/* fetch_volume_end: all items of a manifest are done; the next part, or none. */
+/* fetch_volume_next: all items of a manifest are done; the next part, or the end. */
 void fetch_volume_next(struct fetch *fetch);
 void fetch_volume_free(struct fetch *fetch);
 

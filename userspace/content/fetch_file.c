@@ -250,10 +250,20 @@ void fetch_file_run(struct fetch_file *file)
 
 	if (file->job_is_out)
 		return;
-	if (file->step == FILE_FOLDING)
+	switch (file->step) {
+	case FILE_FOLDING:
 		file->job_is_out = fetch_submit(fetch, &file->job, fold_run, fold_done);
-	else if (file->step == FILE_OPENING)
+		break;
+	case FILE_OPENING:
+		fetch->get->view.state = CONTENT_GET_VERIFYING;
 		file->job_is_out = fetch_submit(fetch, &file->job, open_run, open_done);
-	else if (file->step == FILE_PLACING)
+		break;
+	case FILE_PLACING:
 		file->job_is_out = fetch_submit(fetch, &file->job, place_run, place_done);
+		break;
+	case FILE_UNUSED:
+	case FILE_LIST:
+	case FILE_CHUNKS:
+		break;
+	}
 }

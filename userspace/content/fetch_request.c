@@ -19,7 +19,7 @@
 #define BACKOFF_MAX_NS	(8 * NS_PER_S)
 #define BUSY_NS		(50 * NS_PER_MS)
 #define GIVE_UP_NS	(120 * NS_PER_S)
-#define FIRST_TRIES_MAX 3u /* of a node that was never reached in this run */
+#define FIRST_TRIES_MAX 2u /* of a node that was never reached in this run */
 #define BAD_MAX		3u /* answers that do not verify */
 
 /* A node's name in a sentence: its first letters are enough to know it by. */

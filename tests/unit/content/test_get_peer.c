@@ -190,7 +190,7 @@ static void test_peer_that_is_off_is_named_soon(void)
 	CHECK_EQ(get->err, WEFT_ETIMEOUT);
 	CHECK(strstr(get->detail, "no answer"));
 	CHECK(duo.now_ns - began_ns < 120 * NS_PER_S);
-	CHECK_EQ(duo.asked_cnt, 3);
+	CHECK_EQ(duo.asked_cnt, 2);
 	duo_node_open(&duo, DUO_A);
 	CHECK_EQ(get_again(get->id)->state, CONTENT_GET_FINISHED);
 	CHECK(arrived());
