@@ -55,30 +55,39 @@ static bool get_is_over(const struct content_get *get)
 	       get->state == CONTENT_GET_TAKEN_BACK;
 }
 
-static const char *get_next_step(const struct content_get *get)
+#define NEXT_STEP_CAP 160
+
+static const char *get_next_step(const struct content_get *get, char text[NEXT_STEP_CAP])
 {
+	const char *first = "mend that";
+
 	switch (get->err) {
 	case WEFT_EWRONGKEY:
 		return "ask the sender for a fresh link: that address is another node's now";
-	case WEFT_EUNREACHABLE:
-	case WEFT_ETIMEOUT:
-		return "check that the other node runs, then: weft get resume ID";
-	case -ENOSPC:
-	case -EDQUOT:
-		return "free some space, then: weft get resume ID";
 	case WEFT_EEXISTS:
 		return "move the file away, or get with --replace";
 	case WEFT_EDAMAGED:
 		return "the sender's data is not what the link names: ask for a fresh link";
+	case WEFT_EUNREACHABLE:
+	case WEFT_ETIMEOUT:
+		first = "check that the other node runs";
+		break;
+	case -ENOSPC:
+	case -EDQUOT:
+		first = "free some space";
+		break;
 	default:
-		return "mend that, then: weft get resume ID";
+		break;
 	}
+	snprintf(text, NEXT_STEP_CAP, "%s, then: weft get resume %llu", first,
+		 (unsigned long long)get->id);
+	return text;
 }
 
 static void get_fail(struct control_call *call, const struct content_get *get)
 {
 	json_t *extra = json_pack("{s:o}", "get_id", method_json_uint(get->id));
-	char what[64];
+	char what[64], next[NEXT_STEP_CAP];
 
 	snprintf(what, sizeof(what), "get %llu", (unsigned long long)get->id);
 	if (get->state == CONTENT_GET_TAKEN_BACK) {
@@ -92,7 +101,7 @@ static void get_fail(struct control_call *call, const struct content_get *get)
 	}
 	control_fail_with(call, get->err, what,
 			  get->detail && get->detail[0] ? get->detail : weft_err_text(get->err),
-			  get_next_step(get), extra);
+			  get_next_step(get, next), extra);
 }
 
 /* The last reply of a call about get. */

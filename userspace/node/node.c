@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/jobs.h"
@@ -42,26 +41,6 @@ static int node_open_store(struct node *node, const struct node_params *params, 
 	return jobs_new(job_threads, params->config->job_cap, &node->jobs);
 }
 
-/*
- * A daemon that was killed leaves its io_uring to the kernel, which lets
- * go of the sockets a moment after the process is gone.
- */
-#define BIND_TRY_CNT	 50
-#define BIND_TRY_WAIT_NS (20 * 1000 * 1000)
-
-static int node_open_udp(struct node *node, struct udp_config *udp, unsigned *out_failed_idx)
-{
-	const struct timespec wait = {0, BIND_TRY_WAIT_NS};
-	int err;
-
-	for (int try = 1;; try++) {
-		err = udp_open(udp, &node->rx, &node->tx, out_failed_idx);
-		if (err != -EADDRINUSE || try == BIND_TRY_CNT)
-			return err;
-		nanosleep(&wait, NULL);
-	}
-}
-
 static int node_open_packet_io(struct node *node, const struct node_params *params, char *what)
 {
 	struct udp_config udp = params->config->udp;
@@ -73,7 +52,7 @@ static int node_open_packet_io(struct node *node, const struct node_params *para
 		node->rx = params->rx;
 		node->tx = params->tx;
 	} else {
-		err = node_open_udp(node, &udp, &failed_idx);
+		err = udp_open(&udp, &node->rx, &node->tx, &failed_idx);
 	}
 	if (err < 0)
 		snprintf(what, NODE_WHAT_CAP, "UDP address %s",
