@@ -460,7 +460,7 @@ static void test_silent_peer_is_given_up(void)
 
 static void test_peer_without_hello_is_given_up(void)
 {
-	check_scene(EVIL_MUTE, WEFT_ECLOSED, "resume when it is back");
+	check_scene(EVIL_MUTE, WEFT_ETIMEOUT, "resume when it is back");
 }
 
 static void test_one_byte_a_second_is_given_up(void)
