@@ -11,7 +11,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import (FAILED, NO_DAEMON, NOT_VERIFIED, OK, TIMEOUT, USAGE, Skip, check, check_eq,
+from lab import (FAILED, NO_DAEMON, NOT_VERIFIED, OK, REFUSED, TIMEOUT, USAGE, Skip, check, check_eq,
                  need_root, run, run_plain, same_tree, wait_for)
 
 CHUNK = 256 * 1024
@@ -34,12 +34,43 @@ def test_a_damaged_link_is_told_apart(lab):
     a, b = pair(lab)
     link = a.share(lab.folder("root", {"x": 1}))
     out = str(lab.dir / "out")
-    refused(b, ["get", link[:-7], "--to", out], [FAILED], "short")
+    for text, why in ((link[:-7], "cut short"), ("mesh:", "cut short"), (link + "y", "appended"),
+                      ("", "empty"), (" \n", "empty"),
+                      ("https://x", '"https://x" does not begin with mesh:'),
+                      ("magnet:?xt=urn:btih:" + 20 * "\u00e9", "does not begin with mesh:"),
+                      (link[:20] + "0" + link[21:], "'0' occurs in no link"),
+                      (link[:20] + " " + link[20:], "white space"),
+                      ("mesh:" + link, "':' occurs in no link"),
+                      (link[:30] + ("b" if link[30] == "y" else "y") + link[31:],
+                       "its check does not match")):
+        done = b.weft("get", text, "--to", out)
+        check_eq(done.returncode, FAILED, f"{text!r}: {done.stderr}")
+        what, step = done.stderr.splitlines()
+        check(what.startswith("weft: link: ") and why in what, done.stderr)
+        check(step.startswith("  "), done.stderr)
     for at in random.Random(3).sample(range(6, len(link)), 8):
         letter = next(c for c in Z32 if c != link[at])
         refused(b, ["get", link[:at] + letter + link[at + 1:], "--to", out], [FAILED], "link")
-    refused(b, ["get", "magnet:?xt=urn:btih:abc", "--to", out], [FAILED], "link")
+    refused(b, ["share", "remove", link[:-7]], [FAILED], "cut short")
     check(not os.path.exists(out), "a target was made for a bad link")
+
+
+def test_a_link_may_be_in_capitals_and_have_space_around_it(lab):
+    a, b = pair(lab)
+    link = a.share(lab.folder("root", {"x": 1}))
+    for number, text in enumerate((link.upper(), f"\n {link}\t\r\n")):
+        check_eq(b.weft("get", text, "--to", lab.dir / f"out{number}").returncode, OK, repr(text))
+
+
+def test_what_is_neither_file_nor_folder_is_named(lab):
+    a = lab.daemon("a").start()
+    fifo = lab.dir / "fifo"
+    os.mkfifo(fifo)
+    for path, kind in (("/dev/null", "a device"), (fifo, "a FIFO"), (a.sock, "a socket")):
+        done = a.weft("share", "add", path)
+        check_eq(done.returncode, REFUSED, f"{path}: {done.stderr}")
+        check_eq(done.stderr.splitlines()[0],
+                 f"weft: {path}: it is {kind}, not a regular file or folder", "what it says")
 
 
 def test_a_node_that_is_off_is_reported(lab):

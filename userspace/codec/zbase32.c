@@ -32,6 +32,11 @@ static int letter_value(char letter)
 	return at ? (int)(at - alphabet) : -1;
 }
 
+bool zbase32_is_letter(char letter)
+{
+	return letter_value(letter) >= 0;
+}
+
 int zbase32_parse(const char *text, size_t text_len, uint8_t *dst, size_t cap)
 {
 	uint32_t bits = 0;

@@ -2,6 +2,7 @@
 #ifndef WEFT_CODEC_ZBASE32_H
 #define WEFT_CODEC_ZBASE32_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,8 @@
 
 /* zbase32_write writes ZBASE32_TEXT_LEN(len) letters and a NUL; returns text. */
 char *zbase32_write(const uint8_t *data, size_t len, char *text);
+/* zbase32_is_letter: in either case; NUL is none. */
+bool zbase32_is_letter(char letter);
 /*
  * zbase32_parse reads text of text_len letters (either case) into dst.
  * Unused low bits of the last letter must be zero.

@@ -86,7 +86,8 @@ bool content_is_hashing(const struct content *content);
 /*
  * Sharing. content_share_add walks and hashes path (a folder or a file,
  * absolute), keeps it in place, and makes its manifest. progress is called
- * now and then, done once; nothing is listed before it is durable.
+ * now and then, done once with a whole sentence in detail when it failed;
+ * nothing is listed before it is durable.
  */
 struct content_import {
 	uint64_t id;

@@ -216,7 +216,7 @@ static void share_stored(void *arg, int err)
 
 	import->is_storing = false;
 	if (err < 0)
-		import_fail(import, err, "cannot store the share of %s", import->root);
+		import_fail(import, err, "cannot store the share: %s", weft_err_text(err));
 	import_end(import);
 }
 
@@ -252,7 +252,8 @@ void import_save(struct import *import)
 
 	err = import_collect_finish(import->collect, import->batch, &import->batch_len);
 	if (err < 0) {
-		import_fail(import, err, "too many files in %s for one collection", import->root);
+		import_fail(import, err, "too many files for one collection: %s",
+			    weft_err_text(err));
 		return;
 	}
 	bytes = manifest_make(import, &ask.added_s, &len);
@@ -263,7 +264,7 @@ void import_save(struct import *import)
 	ask.part_ids = import_collect_part_ids(import->collect, &ask.part_cnt);
 	err = shares_add(content->shares, import->batch, &ask, share_stored, import);
 	if (err < 0) {
-		import_fail(import, err, "cannot store the share of %s", import->root);
+		import_fail(import, err, "cannot store the share: %s", weft_err_text(err));
 		return;
 	}
 	import->batch = NULL;

@@ -121,6 +121,7 @@ void import_list_run(struct job *job)
 	list->cnt = 0;
 	if (!list->walk)
 		got = walk_new(list->root, &list->walk);
+	list->special = got == WEFT_EUNSAFE ? walk_special_kind(list->root) : NULL;
 	if (got >= 0)
 		got = list->counts_only ? list_count(list) : list_fill(list);
 	list->err = got < 0 ? got : 0;

@@ -29,7 +29,8 @@ struct import_list {
 
 	bool has_ended;
 	int err;
-	uint64_t file_cnt; /* of the step */
+	const char *special; /* what the root is instead of a file or folder; else NULL */
+	uint64_t file_cnt;   /* of the step */
 	uint64_t byte_cnt;
 	struct import_file *first; /* home takes them */
 	unsigned cnt;

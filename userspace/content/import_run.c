@@ -33,7 +33,7 @@ static void batch_stored(void *arg, int err)
 
 	import->is_storing = false;
 	if (err < 0)
-		import_fail(import, err, "cannot store what was hashed of %s", import->root);
+		import_fail(import, err, "cannot store what was hashed: %s", weft_err_text(err));
 	import_pump(import);
 }
 
@@ -48,7 +48,7 @@ static void batch_flush(struct import *import)
 	if (err < 0) {
 		/* Not kept, then: it would be tried for ever. */
 		import->batch_len = 0;
-		import_fail(import, err, "cannot store what was hashed of %s", import->root);
+		import_fail(import, err, "cannot store what was hashed: %s", weft_err_text(err));
 		return;
 	}
 	import->is_storing = true;
@@ -81,8 +81,11 @@ static void list_done(struct job *job)
 	struct import *import = list->owner;
 
 	import->is_listing = false;
-	if (list->err < 0)
-		import_fail(import, list->err, "cannot walk %s", import->root);
+	if (list->special)
+		import_fail(import, list->err, "it is %s, not a regular file or folder",
+			    list->special);
+	else if (list->err < 0)
+		import_fail(import, list->err, "cannot walk it: %s", weft_err_text(list->err));
 	import->told.file_cnt += list->file_cnt;
 	import->told.byte_cnt += list->byte_cnt;
 	if (list->first)
@@ -175,7 +178,7 @@ static bool task_load(struct import *import, struct import_task *task)
 		return false;
 	err = import_big_begin(import, file);
 	if (err < 0) {
-		import_fail(import, err, "cannot share %s", file->path);
+		import_fail(import, err, "cannot share %s: %s", file->path, weft_err_text(err));
 		return false;
 	}
 	import->cursor = file->next;
@@ -270,7 +273,7 @@ void import_pump(struct import *import)
 	if (import->phase == IMPORT_QUEUED && import->err == 0) {
 		err = import_begin(import);
 		if (err < 0)
-			import_fail(import, err, "cannot share %s", import->root);
+			import_fail(import, err, "cannot begin: %s", weft_err_text(err));
 	}
 	if (import->phase == IMPORT_COUNTING && import->err == 0)
 		list_step(import);

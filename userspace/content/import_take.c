@@ -122,7 +122,8 @@ void import_take(struct import *import)
 		int err = file_take(import, file);
 
 		if (err < 0)
-			import_fail(import, err, "cannot share %s", file->path);
+			import_fail(import, err, "cannot share %s: %s", file->path,
+				    weft_err_text(err));
 		import->first = file->next;
 		if (!import->first)
 			import->last = &import->first;

@@ -81,8 +81,11 @@ static int letters_parse(const char *letters, size_t cnt, struct link *out_link)
 	bool is_known;
 	int len;
 
+	for (size_t i = 0; i < cnt; i++)
+		if (!zbase32_is_letter(letters[i]))
+			return WEFT_EMALFORMED;
 	if (cnt > LINK_LETTERS_MAX)
-		return WEFT_EMALFORMED;
+		return WEFT_ETOOLARGE;
 	memset(padded, 'y', sizeof(padded)); /* letter of value 0 */
 	memcpy(padded, letters, cnt);
 	if (zbase32_parse(padded, (cnt + 7) / 8 * 8, bytes, sizeof(bytes)) < 0)
@@ -96,10 +99,11 @@ static int letters_parse(const char *letters, size_t cnt, struct link *out_link)
 	if (!is_known) {
 		if (len < 0 || !check_holds(bytes, (size_t)len))
 			return WEFT_EDAMAGED;
-		return link.kind == LINK_COLLECTION ? WEFT_EMALFORMED : WEFT_EUNKNOWN;
+		return link.kind == LINK_COLLECTION ? WEFT_EMALFORMED : WEFT_ENEWER;
 	}
+	/* A whole link with something behind it, or a count that is wrong? */
 	if (cnt > ZBASE32_TEXT_LEN((size_t)(c.pos - bytes)))
-		return WEFT_EMALFORMED;
+		return check_holds(bytes, (size_t)(c.pos - bytes)) ? WEFT_ETOOLARGE : WEFT_EDAMAGED;
 	if (len < 0 || !check_holds(bytes, (size_t)len))
 		return WEFT_EDAMAGED;
 	*out_link = link;
@@ -115,7 +119,9 @@ int link_parse(const char *text, struct link *out_link)
 	len = strlen(text);
 	while (len > 0 && is_space(text[len - 1]))
 		len--;
-	if (len < LINK_SCHEME_LEN || strncmp(text, LINK_SCHEME, LINK_SCHEME_LEN) != 0)
+	if (len == 0)
+		return WEFT_EABSENT;
+	if (len < LINK_SCHEME_LEN || strncasecmp(text, LINK_SCHEME, LINK_SCHEME_LEN) != 0)
 		return WEFT_EUNKNOWN;
 	return letters_parse(text + LINK_SCHEME_LEN, len - LINK_SCHEME_LEN, out_link);
 }

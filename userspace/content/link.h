@@ -30,11 +30,14 @@ struct link {
 
 /*
  * link_parse: 0, or
- *   WEFT_EUNKNOWN   another scheme or a kind this version does not know
+ *   WEFT_EABSENT    nothing but white space
+ *   WEFT_EUNKNOWN   it does not begin with "mesh:"
+ *   WEFT_ENEWER     a kind this version does not know
  *   WEFT_ETOOSMALL  cut short (fewer letters than its own count says)
+ *   WEFT_ETOOLARGE  something is appended
  *   WEFT_EDAMAGED   the check does not match: a letter is wrong
- *   WEFT_EMALFORMED anything else (letters outside the alphabet, leftovers)
- * Surrounding white space is not part of a link.
+ *   WEFT_EMALFORMED a letter outside the alphabet, or fields that cannot be
+ * Surrounding white space is not part of a link; case does not matter.
  */
 WEFT_MUST_CHECK
 int link_parse(const char *text, struct link *out_link);

@@ -209,6 +209,25 @@ void walk_free(struct walk *walk)
 	free(walk);
 }
 
+const char *walk_special_kind(const char *root)
+{
+	struct stat st;
+
+	if (stat(root, &st) < 0)
+		return NULL;
+	switch (st.st_mode & S_IFMT) {
+	case S_IFIFO:
+		return "a FIFO";
+	case S_IFSOCK:
+		return "a socket";
+	case S_IFCHR:
+	case S_IFBLK:
+		return "a device";
+	default:
+		return NULL;
+	}
+}
+
 bool walk_is_file(const struct walk *walk)
 {
 	return walk->is_file;

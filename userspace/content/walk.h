@@ -46,6 +46,11 @@ struct walk;
 WEFT_MUST_CHECK
 int walk_new(const char *root, struct walk **out_walk);
 void walk_free(struct walk *walk);
+/*
+ * walk_special_kind names what root is when walk_new refuses it for being
+ * neither file nor directory ("a FIFO"); NULL: it is one of them, or gone.
+ */
+const char *walk_special_kind(const char *root);
 /* walk_is_file: root is a single file. */
 bool walk_is_file(const struct walk *walk);
 /* walk_next: 1 with the next entry, 0 at the end, -errno when the system has no more to give. */

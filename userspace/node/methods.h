@@ -39,5 +39,7 @@ void method_get_watches_forget(struct node *node);
 /* methods.c: small shapes several files need. */
 json_t *method_json_id(const uint8_t id[static 32]); /* z-base-32 */
 json_t *method_json_uint(uint64_t value);
+/* method_fail_link fails call for a text that link_parse refused with err. */
+void method_fail_link(struct control_call *call, int err, const char *text);
 
 #endif

@@ -177,20 +177,6 @@ void method_get_moved(struct node *node, uint64_t get_id)
 	}
 }
 
-static const char *link_fault(int err)
-{
-	switch (err) {
-	case WEFT_ETOOSMALL:
-		return "the link is cut short";
-	case WEFT_EDAMAGED:
-		return "a letter of the link is wrong: its check does not match";
-	case WEFT_EUNKNOWN:
-		return "it is a link of a kind this version does not know";
-	default:
-		return "it is not a mesh link";
-	}
-}
-
 void method_get(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	struct node *node = ctx;
@@ -207,8 +193,7 @@ void method_get(void *ctx, struct control_call *call, const json_t *parameters, 
 	int err = link_parse(text, &link);
 
 	if (err < 0) {
-		control_fail(call, WEFT_EMALFORMED, "link", link_fault(err),
-			     "copy the whole link, from mesh: to its last letter");
+		method_fail_link(call, err, text);
 		return;
 	}
 	if (ask.target[0] != '/') {

@@ -118,15 +118,15 @@ static void import_progress(void *arg, const struct content_import *import)
 static void import_reply(struct import_record *record, int err, const char *detail)
 {
 	struct share_search search = {record->node, record->import.manifest_id, NULL};
-	char why[512];
 
-	snprintf(why, sizeof(why), "%s%s%s", detail ? detail : "", detail && detail[0] ? ": " : "",
-		 weft_err_text(err));
 	if (err == WEFT_ECANCELLED) {
 		control_fail(record->call, err, record->path, "the import was cancelled",
 			     "what was hashed is kept: share the folder again to go on");
+	} else if (err == WEFT_EUNSAFE) {
+		control_fail(record->call, err, record->path, detail,
+			     "name a folder or a regular file that the daemon's user may read");
 	} else if (err < 0) {
-		control_fail(record->call, err, record->path, why,
+		control_fail(record->call, err, record->path, detail,
 			     "mend that and share it again; what was hashed is kept");
 	} else {
 		content_shares_each(record->node->content, share_collect, &search);
@@ -256,8 +256,11 @@ void method_remove_share(void *ctx, struct control_call *call, const json_t *par
 
 	(void)now_ns;
 	if (err < 0) {
-		control_fail(call, err, name, "neither a link nor a collection id",
-			     "copy one from weft share list");
+		if (strncasecmp(name, "mesh:", 5) == 0)
+			method_fail_link(call, err, name);
+		else
+			control_fail(call, err, name, "neither a link nor a collection id",
+				     "copy one from weft share list");
 		free(removal);
 		return;
 	}

@@ -262,6 +262,7 @@ static void test_what_cannot_be_shared_is_an_error(void)
 	CHECK(strstr(seen.detail, "cannot walk"));
 	CHECK_EQ(mkfifo(scratch_path(path, sizeof(path), rig.dir, "pipe"), 0600), 0);
 	CHECK_EQ(rig_share(&rig, "pipe", &seen), WEFT_EUNSAFE);
+	CHECK_STR(seen.detail, "it is a FIFO, not a regular file or folder");
 	CHECK_EQ(content_share_add(rig.content, &ask, 1, &id), WEFT_EUNSAFE);
 	ask.path = "/tmp/../etc";
 	CHECK_EQ(content_share_add(rig.content, &ask, 1, &id), WEFT_EUNSAFE);

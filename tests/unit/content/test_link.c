@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "content/link.h"
 
+#include <ctype.h>
+
 #include "codec/zbase32.h"
 #include "crypto/blake3.h"
 #include "support/check.h"
@@ -96,7 +98,22 @@ static void test_cut_link_is_called_too_short(void)
 		text[cut] = '\0';
 		CHECK_EQ(link_parse(text, &got), WEFT_EUNKNOWN);
 	}
-	CHECK_EQ(link_parse("", &got), WEFT_EUNKNOWN);
+	CHECK_EQ(link_parse("", &got), WEFT_EABSENT);
+	CHECK_EQ(link_parse(" \n", &got), WEFT_EABSENT);
+}
+
+static void test_case_does_not_matter(void)
+{
+	struct link link = link_example(2), got;
+	char text[LINK_TEXT_CAP];
+
+	link_write(&link, text);
+	memcpy(text, "MeSH:", 5);
+	CHECK_EQ(link_parse(text, &got), 0);
+	for (char *at = text; *at; at++)
+		*at = (char)toupper((unsigned char)*at);
+	CHECK_EQ(link_parse(text, &got), 0);
+	CHECK_MEM(&got, &link, sizeof(link));
 }
 
 /* A link whose bytes are given, with a check that holds. */
@@ -121,7 +138,7 @@ static void test_foreign_kinds_and_forms_are_refused(void)
 
 	bytes[0] = 2;
 	link_of_bytes(bytes, 66, text);
-	CHECK_EQ(link_parse(text, &got), WEFT_EUNKNOWN);
+	CHECK_EQ(link_parse(text, &got), WEFT_ENEWER);
 
 	bytes[0] = LINK_COLLECTION;
 	link_of_bytes(bytes, 66, text);
@@ -140,14 +157,14 @@ static void test_foreign_kinds_and_forms_are_refused(void)
 	CHECK_EQ(link_parse(text, &got), WEFT_EMALFORMED);
 
 	link_write(&link, whole);
-	snprintf(text, sizeof(text), "%syy", whole);
-	CHECK_EQ(link_parse(text, &got), WEFT_EMALFORMED);
+	snprintf(text, sizeof(text), "%sy", whole);
+	CHECK_EQ(link_parse(text, &got), WEFT_ETOOLARGE);
 	snprintf(text, sizeof(text), "%.20s!%s", whole, whole + 21);
 	CHECK_EQ(link_parse(text, &got), WEFT_EMALFORMED);
 	memset(text, 'y', sizeof(text) - 1);
 	memcpy(text, "mesh:", 5);
 	text[sizeof(text) - 1] = '\0';
-	CHECK_EQ(link_parse(text, &got), WEFT_EMALFORMED);
+	CHECK_EQ(link_parse(text, &got), WEFT_ETOOLARGE);
 }
 
 int main(void)
@@ -155,6 +172,7 @@ int main(void)
 	RUN(test_written_link_is_read_back);
 	RUN(test_white_space_around_a_link_is_ignored);
 	RUN(test_every_changed_letter_is_noticed);
+	RUN(test_case_does_not_matter);
 	RUN(test_changed_letter_of_an_id_is_called_damage);
 	RUN(test_cut_link_is_called_too_short);
 	RUN(test_foreign_kinds_and_forms_are_refused);
