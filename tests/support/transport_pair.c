@@ -7,7 +7,8 @@
 
 #include "base/assert.h"
 
-#define SILENT_NS (5 * PAIR_S)
+#define SILENT_NS  (5 * PAIR_S)
+#define PACKET_LEN 40 /* of one with an acknowledgement alone */
 
 enum event_kind {
 	EVENT_READY,
@@ -18,6 +19,7 @@ enum event_kind {
 	EVENT_WRITABLE,
 	EVENT_STREAM_CLOSED,
 	EVENT_SPAN_DONE,
+	EVENT_ACK,
 };
 
 struct pair_span {
@@ -44,6 +46,7 @@ struct pair_conn {
 	struct pair_conn *next;
 	struct pair_stream *streams;
 	unsigned id;
+	size_t received_len;
 	bool is_dialler, is_ready, is_closing, is_closed, wants_credit, had_stream;
 };
 
@@ -389,7 +392,8 @@ static void op_info(const struct transport_conn *transport_conn,
 	struct pair_conn *conn = conn_of(transport_conn);
 
 	*out_info = (struct transport_conn_info){.local = conn->end->addr,
-						 .is_dialler = conn->is_dialler};
+						 .is_dialler = conn->is_dialler,
+						 .received_len = conn->received_len};
 	if (!conn->peer)
 		return;
 	out_info->remote = conn->peer->end->addr;
@@ -511,6 +515,16 @@ static void stream_deliver_reset(struct pair_event *event)
 	op_reset(&stream->stream, event->code);
 }
 
+/* A datagram came; its acknowledgement goes back. */
+static void conn_receive(struct pair_conn *conn, size_t len)
+{
+	struct pair_net *net = conn->end->net;
+
+	conn->received_len += PACKET_LEN + len;
+	if (conn->peer)
+		event_add(net, net->now_ns + net->delay_ns, EVENT_ACK, conn->peer, NULL);
+}
+
 static void event_run(struct pair_event *event)
 {
 	struct pair_conn *conn = event->conn;
@@ -535,6 +549,7 @@ static void event_run(struct pair_event *event)
 			end->events->conn_streams_available(end->ctx, &conn->conn, now_ns);
 		break;
 	case EVENT_DATA:
+		conn_receive(conn, event->len);
 		stream_deliver(event);
 		break;
 	case EVENT_RESET:
@@ -546,6 +561,9 @@ static void event_run(struct pair_event *event)
 		break;
 	case EVENT_STREAM_CLOSED:
 		stream_end(event->stream, event->code);
+		break;
+	case EVENT_ACK:
+		conn->received_len += PACKET_LEN;
 		break;
 	case EVENT_SPAN_DONE:
 		break;
@@ -590,7 +608,7 @@ void pair_net_run(struct pair_net *net, uint64_t len_ns)
 void pair_net_close_dialled(struct pair_net *net, unsigned idx)
 {
 	for (struct pair_conn *conn = net->conns; conn; conn = conn->next)
-		if (conn->is_dialler && conn->end == &net->ends[idx])
+		if (conn->is_dialler && conn->is_ready && conn->end == &net->ends[idx])
 			conn_close(conn, 0, WEFT_ETIMEOUT);
 }
 

@@ -87,7 +87,7 @@ void pair_net_rule(struct pair_net *net, struct addr addr, enum pair_fate fate,
 /* pair_net_run lets the clock go on for len_ns. */
 void pair_net_run(struct pair_net *net, uint64_t len_ns);
 
-/* pair_net_close_dialled ends, as by an idle timeout, connections that end idx dialled. */
+/* pair_net_close_dialled ends, as by an idle timeout, sessions that end idx dialled. */
 void pair_net_close_dialled(struct pair_net *net, unsigned idx);
 
 /*

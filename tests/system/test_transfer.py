@@ -99,6 +99,21 @@ def test_a_sender_that_restarts_is_found_again(lab):
     same_tree(root, lab.dir / "out")
 
 
+def test_a_sender_killed_and_back_on_another_port_is_found_at_once(lab):
+    a, b = pair(lab)
+    root = lab.folder("root", {"x": 5 * CHUNK})
+    get(b, a.share(root), lab.dir / "out")
+    before = a.json("status")["listen"]
+    a.kill()
+    a.start()
+    check(a.json("status")["listen"] != before, "the port is the same: nothing is shown")
+    link = a.share(root)
+    begun = time.monotonic()
+    get(b, link, lab.dir / "out2")
+    check(time.monotonic() - begun < 5, "the get waited for the dead session")
+    same_tree(root, lab.dir / "out2")
+
+
 def test_a_get_into_a_full_copy_fetches_nothing(lab):
     a, b = pair(lab)
     root = lab.folder("root", {f"{i}.bin": CHUNK for i in range(5)})

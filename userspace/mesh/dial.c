@@ -8,6 +8,8 @@
  * and our dial is taken back. Both sides cannot take back at once: what we
  * accepted was proved on the dialling side before. Dials that are proved
  * on both sides are session.c's to choose from.
+ *
+ * A dial may run beside a session that is silent; race.c says when.
  */
 #include "mesh/mesh_state.h"
 
@@ -93,13 +95,12 @@ static void dial_next(struct mesh_dial *dial)
 			continue;
 		}
 		dial->live_cnt++;
-		if (dial->next_idx < dial->addr_cnt)
-			timer_set(mesh->timers, &dial->timer,
-				  mesh->now_ns + mesh->config.dial_stagger_ns);
-		return;
+		break;
 	}
 	if (!dial->live_cnt)
 		mesh_dial_fail(dial, mesh_dial_verdict(dial));
+	else if (dial->next_idx < dial->addr_cnt || dial->beside)
+		timer_set(mesh->timers, &dial->timer, mesh->now_ns + mesh->config.dial_stagger_ns);
 }
 
 static void dial_expire(struct timer *timer, uint64_t now_ns)
@@ -107,10 +108,11 @@ static void dial_expire(struct timer *timer, uint64_t now_ns)
 	struct mesh_dial *dial = list_entry(timer, struct mesh_dial, timer);
 
 	dial->mesh->now_ns = now_ns;
-	dial_next(dial);
+	if (!dial->beside || mesh_race_goes_on(dial))
+		dial_next(dial);
 }
 
-static void dial_add_addr(struct mesh_dial *dial, const struct addr *addr)
+void mesh_dial_add_addr(struct mesh_dial *dial, const struct addr *addr)
 {
 	for (unsigned i = 0; i < dial->addr_cnt; i++)
 		if (addr_equal(&dial->addrs[i], addr))
@@ -123,22 +125,23 @@ static void dial_add_addr(struct mesh_dial *dial, const struct addr *addr)
 }
 
 /* Addresses the asker knows come first; without any, those the peer was known by. */
-static void dial_add_peer(struct mesh_dial *dial, const struct mesh_peer *peer)
+void mesh_dial_add_peer(struct mesh_dial *dial, const struct mesh_peer *peer)
 {
 	const struct mesh_peer_entry *entry;
 
 	for (unsigned i = 0; i < peer->addr_cnt; i++)
-		dial_add_addr(dial, &peer->addrs[i]);
+		mesh_dial_add_addr(dial, &peer->addrs[i]);
 	if (peer->addr_cnt)
 		return;
 	entry = mesh_peers_lookup(&dial->mesh->peers, peer->key);
 	if (!entry)
 		return;
-	dial_add_addr(dial, &entry->record.last_addr);
+	mesh_dial_add_addr(dial, &entry->record.last_addr);
 	for (unsigned i = 0; i < entry->record.addr_cnt; i++)
-		dial_add_addr(dial, &entry->record.addrs[i]);
+		mesh_dial_add_addr(dial, &entry->record.addrs[i]);
 }
 
+/* Makes a dial whose timer is not set. */
 static int dial_make(struct mesh *mesh, const struct mesh_peer *peer, struct mesh_dial **out_dial)
 {
 	struct mesh_dial *dial = pool_acquire(&mesh->dials);
@@ -151,33 +154,41 @@ static int dial_make(struct mesh *mesh, const struct mesh_peer *peer, struct mes
 	memcpy(dial->key, peer->key, sizeof(dial->key));
 	list_init(&dial->waiters);
 	timer_init(&dial->timer, dial_expire);
-	dial_add_peer(dial, peer);
+	mesh_dial_add_peer(dial, peer);
 	if (!dial->addr_cnt || map_put(&mesh->dials_by_key, dial->key, dial) < 0) {
 		int err = dial->addr_cnt ? WEFT_EFULL : WEFT_EMALFORMED;
 
 		pool_release(&mesh->dials, dial);
 		return err;
 	}
-	/* Not now: an asker is never told of failure inside its call. */
-	timer_set(mesh->timers, &dial->timer, mesh->now_ns);
 	*out_dial = dial;
 	return 0;
+}
+
+struct mesh_dial *mesh_dial_beside(struct mesh_session *session, const struct mesh_peer *peer)
+{
+	struct mesh_dial *dial;
+
+	if (dial_make(session->mesh, peer, &dial) < 0)
+		return NULL;
+	dial->beside = session;
+	return dial;
 }
 
 int mesh_dial_wait(struct mesh *mesh, const struct mesh_peer *peer, struct mesh_request *request)
 {
 	struct mesh_dial *dial = map_lookup(&mesh->dials_by_key, peer->key);
+	bool was_idle = !dial || mesh_race_is_held(dial) || dial->next_idx == dial->addr_cnt;
 	int err;
 
-	if (dial) {
-		bool was_idle = dial->next_idx == dial->addr_cnt;
-
-		dial_add_peer(dial, peer);
-		if (was_idle && dial->next_idx < dial->addr_cnt)
-			timer_set(mesh->timers, &dial->timer, mesh->now_ns);
-	} else if ((err = dial_make(mesh, peer, &dial)) < 0) {
+	if (!dial && (err = dial_make(mesh, peer, &dial)) < 0)
 		return err;
-	}
+	if (mesh_race_is_held(dial))
+		dial->beside = NULL; /* wanted for its own sake now */
+	mesh_dial_add_peer(dial, peer);
+	/* Not now: an asker is never told of failure inside its call. */
+	if (was_idle && dial->next_idx < dial->addr_cnt)
+		timer_set(mesh->timers, &dial->timer, mesh->now_ns);
 	request->dial = dial;
 	request->state = MESH_REQUEST_DIALLING;
 	list_push_back(&dial->waiters, &request->node);
@@ -191,12 +202,14 @@ void mesh_dial_leave(struct mesh_request *request)
 
 	list_unlink(&request->node);
 	request->dial = NULL;
-	if (--dial->waiter_cnt == 0)
+	if (--dial->waiter_cnt == 0 && !dial->beside)
 		dial_free(dial);
 }
 
 void mesh_dial_won(struct mesh_dial *dial, struct mesh_session *session)
 {
+	struct mesh_session *loser = mesh_race_loser(dial, session);
+
 	while (!list_is_empty(&dial->waiters)) {
 		struct mesh_request *request =
 			list_entry(dial->waiters.next, struct mesh_request, node);
@@ -205,6 +218,19 @@ void mesh_dial_won(struct mesh_dial *dial, struct mesh_session *session)
 		mesh_request_start(request, session);
 	}
 	dial_free(dial);
+	if (loser)
+		mesh_session_close(loser, MESH_BYE_DUPLICATE, "another session answers");
+}
+
+void mesh_dial_session_ended(struct mesh_session *session)
+{
+	struct mesh_dial *dial = map_lookup(&session->mesh->dials_by_key, session->key);
+
+	if (!dial || dial->beside != session)
+		return;
+	dial->beside = NULL;
+	if (!dial->waiter_cnt)
+		dial_free(dial);
 }
 
 void mesh_dial_attempt_failed(struct mesh_attempt *attempt, int err, const uint8_t *actual_key)

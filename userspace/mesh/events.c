@@ -68,7 +68,7 @@ static int on_conn_ready(void *ctx, struct transport_conn *conn, uint64_t now_ns
 		attempt->conn = NULL;
 		dial->live_cnt--;
 	}
-	if (dial)
+	if (dial && !mesh_race_is_held(dial))
 		mesh_dial_won(dial, session);
 	return 0;
 }

@@ -5,7 +5,8 @@
  * Inbound: mesh_transport_events -> session.c (connections), control.c
  * (HELLO and its kin), incoming.c (peers' requests -> handlers), request.c
  * (answers to ours). Outbound: mesh_ops.ask -> request.c -> dial.c when
- * there is no session; mesh_ops.answer -> incoming.c. frame.c reads and
+ * there is no session, race.c when there is one and it owes an answer;
+ * mesh_ops.answer -> incoming.c. frame.c reads and
  * writes what is on a stream, registry.def lists what may be. Peers met
  * are kept by peers.c. All on the home worker; nothing here reads a
  * clock, waits or logs.
@@ -45,6 +46,12 @@ static uint32_t peer_cap(const struct mesh_config *config)
 	return config->peer_cap > config->session_cap ? config->peer_cap : config->session_cap;
 }
 
+/* A session may have a dial beside it, and a dial may become a session. */
+static uint32_t dial_cap(const struct mesh_config *config)
+{
+	return 2 * config->session_cap;
+}
+
 /*
  * Every request and every incoming may hold a small buffer, every session
  * two; one more is where an answer is written while its request is there.
@@ -66,8 +73,9 @@ size_t mesh_footprint(const struct mesh_config *config)
 	       pool_footprint(sizeof(struct mesh_request), config->request_cap) +
 	       pool_footprint(sizeof(struct mesh_incoming),
 			      config->incoming_cap + config->session_cap) +
-	       pool_footprint(sizeof(struct mesh_dial), config->session_cap) +
-	       2 * map_footprint(MESH_KEY_LEN, config->session_cap) + mesh_buffers_footprint(cnts) +
+	       pool_footprint(sizeof(struct mesh_dial), dial_cap(config)) +
+	       map_footprint(MESH_KEY_LEN, config->session_cap) +
+	       map_footprint(MESH_KEY_LEN, dial_cap(config)) + mesh_buffers_footprint(cnts) +
 	       mesh_peers_footprint(peer_cap(config));
 }
 
@@ -88,10 +96,10 @@ static int mesh_lay_out(struct mesh *mesh, struct random *random)
 	    (err = pool_init(&mesh->incoming, &mesh->arena, sizeof(struct mesh_incoming),
 			     config->incoming_cap + config->session_cap)) < 0 ||
 	    (err = pool_init(&mesh->dials, &mesh->arena, sizeof(struct mesh_dial),
-			     config->session_cap)) < 0 ||
+			     dial_cap(config))) < 0 ||
 	    (err = map_init(&mesh->sessions_by_key, &mesh->arena, MESH_KEY_LEN, config->session_cap,
 			    secret)) < 0 ||
-	    (err = map_init(&mesh->dials_by_key, &mesh->arena, MESH_KEY_LEN, config->session_cap,
+	    (err = map_init(&mesh->dials_by_key, &mesh->arena, MESH_KEY_LEN, dial_cap(config),
 			    secret)) < 0 ||
 	    (err = mesh_buffers_init(&mesh->buffers, &mesh->arena, cnts)) < 0)
 		return err;

@@ -12,6 +12,9 @@ struct random;
 /*
  * Sessions between keys: HELLO, frames, requests and answers, the peer
  * table. Speaks over a struct transport, knows no packets.
+ *
+ * A session whose peer was asked and stays silent is raced by a fresh
+ * dial, and the first to answer wins; the rule is on top of race.c.
  */
 struct mesh_config {
 	uint32_t session_cap;
@@ -85,7 +88,8 @@ void mesh_goodbye(struct mesh *mesh, unsigned reason, uint64_t not_before_ms, ui
 /*
  * mesh_connect: `peer connect`; done is told the outcome, never inside the
  * call, and actual_key with WEFT_EWRONGKEY. Without addresses in peer,
- * those it is known by are dialled. 0, or as ask: WEFT_EFULL, EMALFORMED.
+ * those it is known by are dialled; a session at none of those in peer
+ * does not count. 0, or as ask: WEFT_EFULL, EMALFORMED.
  */
 typedef void (*mesh_connect_fn)(void *arg, int err, const uint8_t *actual_key);
 WEFT_MUST_CHECK

@@ -152,8 +152,11 @@ struct mesh_dial {
 	unsigned live_cnt; /* attempts under way */
 	struct list_node waiters;
 	uint32_t waiter_cnt;
-	struct timer timer; /* next attempt */
-	int err;	    /* the most telling failure so far */
+	struct timer timer;	     /* next attempt, or the next look at beside */
+	struct mesh_session *beside; /* race.c: it is silent; NULL: there is none, or it is well */
+	uint64_t due_ns;	     /* when it will have been silent for long */
+	uint64_t seen_len;	     /* what it had received when it was asked */
+	int err;		     /* the most telling failure so far */
 	uint8_t actual_key[MESH_KEY_LEN];
 };
 
@@ -250,11 +253,31 @@ int mesh_dial_wait(struct mesh *mesh, const struct mesh_peer *peer, struct mesh_
 void mesh_dial_leave(struct mesh_request *request);
 /* dial_verdict: why the dial has not succeeded so far. */
 int mesh_dial_verdict(const struct mesh_dial *dial);
-/* dial_won: session is there; whoever waited is started on it. */
+/* mesh_dial_beside makes a held dial whose timer is not set; NULL: no room. */
+struct mesh_dial *mesh_dial_beside(struct mesh_session *session, const struct mesh_peer *peer);
+/* mesh_dial_add_peer adds addresses to try, as many as fit: those of peer or those it is known by. */
+void mesh_dial_add_addr(struct mesh_dial *dial, const struct addr *addr);
+void mesh_dial_add_peer(struct mesh_dial *dial, const struct mesh_peer *peer);
+/* mesh_dial_session_ended: nothing is left for a dial to be beside of. */
+void mesh_dial_session_ended(struct mesh_session *session);
+/* dial_won: session is there; whoever waited is started on it, and a silent other is closed. */
 void mesh_dial_won(struct mesh_dial *dial, struct mesh_session *session);
 /* mesh_dial_attempt_failed: attempt's connection is gone; the next address is tried. */
 void mesh_dial_attempt_failed(struct mesh_attempt *attempt, int err, const uint8_t *actual_key);
 /* mesh_dial_fail tells whoever waits. */
 void mesh_dial_fail(struct mesh_dial *dial, int err);
+
+/* race.c. mesh_race_asked: a request of peer went out on session, which owes a packet now. */
+void mesh_race_asked(struct mesh_session *session, const struct mesh_peer *peer);
+/* race_is_held: dial waits beside a session for it to be silent; race_is_on: it is, and races. */
+bool mesh_race_is_held(const struct mesh_dial *dial);
+bool mesh_race_is_on(const struct mesh_session *session);
+/* race_goes_on, when dial's timer fires: false when it was decided; dial is gone then. */
+bool mesh_race_goes_on(struct mesh_dial *dial);
+/* race_loser: the silent session to be closed when winner is used, or NULL. */
+struct mesh_session *mesh_race_loser(const struct mesh_dial *dial,
+				     const struct mesh_session *winner);
+/* race_session_suits: session is at an address of peer, or peer names none. */
+bool mesh_race_session_suits(const struct mesh_session *session, const struct mesh_peer *peer);
 
 #endif

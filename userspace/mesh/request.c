@@ -352,7 +352,7 @@ static bool peer_has_room(const struct mesh *mesh, const uint8_t *key)
 {
 	const struct mesh_session *session = map_lookup(&mesh->sessions_by_key, key);
 	const struct mesh_dial *dial = map_lookup(&mesh->dials_by_key, key);
-	uint32_t cnt = session ? session->request_cnt : dial ? dial->waiter_cnt : 0;
+	uint32_t cnt = (session ? session->request_cnt : 0) + (dial ? dial->waiter_cnt : 0);
 
 	return cnt < mesh->config.request_per_session_cap;
 }
@@ -375,6 +375,14 @@ static struct mesh_request *request_make(struct mesh *mesh, const struct mesh_pe
 	return request;
 }
 
+/* Who asks to connect to an address is not content with a session elsewhere. */
+static bool request_suits(const struct mesh_request *request, const struct mesh_session *session,
+			  const struct mesh_peer *peer)
+{
+	return !mesh_race_is_on(session) &&
+	       (request->info || mesh_race_session_suits(session, peer));
+}
+
 /* Sends request on its way: over the session, or to whoever dials for one. */
 static int request_route(struct mesh_request *request, const struct mesh_peer *peer)
 {
@@ -382,8 +390,10 @@ static int request_route(struct mesh_request *request, const struct mesh_peer *p
 	struct mesh_session *session = map_lookup(&mesh->sessions_by_key, peer->key);
 	const struct mesh_peer_entry *entry = mesh_peers_lookup(&mesh->peers, peer->key);
 
-	if (session) {
+	if (session && request_suits(request, session, peer)) {
 		mesh_request_start(request, session);
+		if (request->state == MESH_REQUEST_SENT)
+			mesh_race_asked(session, peer);
 		return 0;
 	}
 	if (entry && entry->not_before_ns > mesh->now_ns) {

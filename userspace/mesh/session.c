@@ -8,7 +8,8 @@
  * without a word. If the second one comes later than SIMULTANEOUS_NS, its
  * dialler had lost the first (a crash, a new address), and the newest is
  * preferred. The other is retired: it carries what it has begun, nothing
- * new is put on it, and its dialler closes it when it is quiet.
+ * new is put on it, and its dialler closes it when it is quiet. A session
+ * that owes an answer and is silent is doubted by race.c.
  */
 #include "mesh/mesh_state.h"
 
@@ -209,6 +210,7 @@ void mesh_session_end(struct mesh_session *session)
 
 	session->conn->user = NULL;
 	session_displace(session);
+	mesh_dial_session_ended(session);
 	timer_cancel(mesh->timers, &session->timer);
 	mesh_control_fini(session);
 	while (!list_is_empty(&session->incoming))

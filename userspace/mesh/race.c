@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A dial beside a session that has gone silent: its peer was killed and
+ * is back at another address, or came back and knows nothing of us, and
+ * QUIC's own idle timeout is a minute away. Home worker.
+ *
+ * The rule: a request that went out owes a packet (an acknowledgement at
+ * least). If the connection has received none SILENCE_NS and three round
+ * trips later, the peer is dialled at the addresses of that request and
+ * at the session's own. If none of the addresses asked for is where the
+ * session is, its word is worth less and dial_stagger is waited instead,
+ * as between two addresses of one peer. Nothing is dialled beside a
+ * session that owes nothing, however long it is silent: that is idleness.
+ *
+ * The first to answer wins. A packet on the session ends the dial, and
+ * what was asked meanwhile goes over the session. A proved connection is
+ * the newer session and preferred; if the old one has still not stirred,
+ * none of its requests lives, and it is closed so that their askers may
+ * ask again. If it has, it is retired and ends what it has begun.
+ *
+ * A dial here is held (nothing started, nobody waits, its timer is the
+ * patience), then on (attempts under way, new requests wait in it).
+ */
+#include "mesh/mesh_state.h"
+
+/* Several probe timeouts (RFC 9002 6.2) of a path of up to 300 ms. */
+#define SILENCE_NS (1000ull * 1000 * 1000)
+
+bool mesh_race_is_held(const struct mesh_dial *dial)
+{
+	return dial->beside && !dial->next_idx;
+}
+
+static uint64_t received_len(const struct mesh_session *session)
+{
+	struct transport_conn_info info;
+
+	session->mesh->transport->ops->info(session->conn, &info);
+	return info.received_len;
+}
+
+static bool addr_suits(const struct addr *addr, const struct mesh_peer *peer)
+{
+	for (unsigned i = 0; i < peer->addr_cnt; i++)
+		if (addr_equal(&peer->addrs[i], addr))
+			return true;
+	return !peer->addr_cnt;
+}
+
+bool mesh_race_session_suits(const struct mesh_session *session, const struct mesh_peer *peer)
+{
+	struct transport_conn_info info;
+
+	session->mesh->transport->ops->info(session->conn, &info);
+	return addr_suits(&info.remote, peer);
+}
+
+void mesh_race_asked(struct mesh_session *session, const struct mesh_peer *peer)
+{
+	struct mesh *mesh = session->mesh;
+	struct mesh_dial *dial = map_lookup(&mesh->dials_by_key, session->key);
+	struct transport_conn_info info;
+	uint64_t due_ns = mesh->now_ns;
+
+	mesh->transport->ops->info(session->conn, &info);
+	due_ns += 3 * info.rtt_ns;
+	due_ns += addr_suits(&info.remote, peer) ? SILENCE_NS : mesh->config.dial_stagger_ns;
+	if (!dial && !(dial = mesh_dial_beside(session, peer)))
+		return; /* no room for one more: the request has its timeout */
+	if (dial->beside != session || !mesh_race_is_held(dial))
+		return;
+	if (dial->seen_len != info.received_len)
+		dial->addr_cnt = 0; /* what was asked before is no longer in doubt */
+	mesh_dial_add_peer(dial, peer);
+	mesh_dial_add_addr(dial, &info.remote);
+	if (timer_is_set(&dial->timer) && dial->seen_len == info.received_len &&
+	    dial->due_ns <= due_ns)
+		return;
+	dial->seen_len = info.received_len;
+	dial->due_ns = due_ns;
+	timer_set(mesh->timers, &dial->timer, due_ns);
+}
+
+bool mesh_race_is_on(const struct mesh_session *session)
+{
+	const struct mesh_dial *dial = map_lookup(&session->mesh->dials_by_key, session->key);
+
+	return dial && dial->beside == session && dial->next_idx;
+}
+
+bool mesh_race_goes_on(struct mesh_dial *dial)
+{
+	struct mesh_session *session = dial->beside;
+	struct mesh *mesh = dial->mesh;
+
+	if (received_len(session) != dial->seen_len ||
+	    (!session->request_cnt && !dial->waiter_cnt)) {
+		mesh_dial_won(dial, session);
+		return false;
+	}
+	/* Its peer dialled us in the meantime. */
+	if (map_lookup(&mesh->sessions_by_key, session->key) != session) {
+		mesh_dial_won(dial, map_lookup(&mesh->sessions_by_key, session->key));
+		return false;
+	}
+	return true;
+}
+
+struct mesh_session *mesh_race_loser(const struct mesh_dial *dial,
+				     const struct mesh_session *winner)
+{
+	struct mesh_session *other = dial->beside;
+
+	if (!other || other == winner || received_len(other) != dial->seen_len)
+		return NULL;
+	return other;
+}
