@@ -325,6 +325,11 @@ static void on_event(void *ctx, const struct content_event *event)
 	node->event_cnt[event->kind]++;
 }
 
+static uint64_t wall_s(void *ctx)
+{
+	return ((struct duo_node *)ctx)->wall_s;
+}
+
 void duo_node_open(struct duo *duo, unsigned idx)
 {
 	struct duo_node *node = &duo->nodes[idx];
@@ -344,6 +349,7 @@ void duo_node_open(struct duo *duo, unsigned idx)
 	params.timers = &node->timers;
 	params.mesh = (struct mesh_seam){&seam_ops, &node->mesh};
 	params.now_ns = duo->now_ns;
+	params.wall_s = wall_s;
 	params.on_event = on_event;
 	params.ctx = node;
 	if (content_new(&params, &node->content) < 0)

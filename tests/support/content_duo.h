@@ -52,6 +52,7 @@ struct duo_node {
 	struct timer_wheel timers;
 	struct content *content;
 	struct content_config config;
+	uint64_t wall_s; /* its clock: 0, long before any file was written */
 	unsigned event_cnt[CONTENT_PEER_BAD + 1];
 };
 

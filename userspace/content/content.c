@@ -109,6 +109,21 @@ void content_forget_file(struct content *content, const struct object_file *file
 	shares_note_changed(content->shares, file->path);
 }
 
+/* Imports and gets have records under way that nobody can read yet. */
+void content_trust_file(struct content *content, const struct object_file *file)
+{
+	struct content_stats stats;
+
+	content_stats(content, &stats);
+	if (stats.import_cnt == 0 && stats.get_active_cnt == 0)
+		object_file_trust(content->params.store, file);
+}
+
+uint64_t content_wall_s(const struct content *content)
+{
+	return content->params.wall_s ? content->params.wall_s(content->params.ctx) : 0;
+}
+
 void content_stats(const struct content *content, struct content_stats *out_stats)
 {
 	*out_stats = (struct content_stats){

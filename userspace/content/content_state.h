@@ -42,6 +42,15 @@ struct content {
  */
 void content_forget_file(struct content *content, const struct object_file *file);
 
+/*
+ * content_trust_file is for whoever verified the whole of a file with a
+ * racy record (serve.c): its stamp is trusted from now on, durably and soon.
+ */
+void content_trust_file(struct content *content, const struct object_file *file);
+
+/* content_wall_s: seconds since 1970; 0 without a clock. */
+uint64_t content_wall_s(const struct content *content);
+
 /* content_tell hands an event to node/; fields that are not set are zero. */
 void content_tell(struct content *content, const struct content_event *event);
 

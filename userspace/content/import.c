@@ -237,7 +237,7 @@ static const uint8_t *manifest_make(struct import *import, uint64_t *out_added_s
 		if (shares_has_manifest(content->shares, import->told.manifest_id))
 			return bytes;
 	}
-	*out_added_s = content->params.wall_s ? content->params.wall_s(content->params.ctx) : 0;
+	*out_added_s = content_wall_s(content);
 	return import_collect_encode(import->collect, *out_added_s, import->title, out_len,
 				     import->told.manifest_id);
 }

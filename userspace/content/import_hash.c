@@ -13,21 +13,14 @@
 #include <unistd.h>
 
 #define SMALL_TRIES 2
-/*
- * A stamp so fresh may be shared by a later write: file systems keep times
- * in ticks, of up to 2 s (FAT). Threads of an import read the clock
- * because they compare it with what the disk says.
- */
-#define RACY_NS 2000000000ll
 
-static bool stamp_is_racy(const struct object_stamp *stamp)
+/* Threads of an import read the clock because they compare it with what the disk says. */
+static bool is_racy_now(const struct object_stamp *stamp)
 {
 	struct timespec now;
-	int64_t since_ns;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	since_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec - RACY_NS;
-	return stamp->mtime_ns >= since_ns || stamp->ctime_ns >= since_ns;
+	return object_stamp_is_racy(stamp, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec);
 }
 
 static int stamp_read(int fd, struct object_stamp *out_stamp)
@@ -56,7 +49,7 @@ static int small_try(struct import_task *task, int fd, struct import_file *file)
 		return err;
 	if (before.size > BLAKE3_CHUNK_LEN)
 		return WEFT_ECHANGED;
-	file->is_racy = stamp_is_racy(&before);
+	file->is_racy = is_racy_now(&before);
 	blake3_hash("", 0, file->content_id);
 	err = import_reader_run(task->reader, fd, 0, before.size, small_hash, file->content_id);
 	if (err == 0)
@@ -106,7 +99,7 @@ static int slice_run(struct import_task *task)
 	if (fd < 0)
 		return fd;
 	err = stamp_read(fd, &task->stamp);
-	task->is_racy = stamp_is_racy(&task->stamp);
+	task->is_racy = is_racy_now(&task->stamp);
 	if (err == 0 && !object_stamp_equal(&task->stamp, &task->big->stamp))
 		err = WEFT_ECHANGED;
 	if (err == 0)

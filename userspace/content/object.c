@@ -44,6 +44,14 @@ bool object_stamp_equal(const struct object_stamp *a, const struct object_stamp 
 	       a->inode == b->inode && a->dev == b->dev;
 }
 
+/* File systems keep times in ticks, of up to 2 s (FAT). */
+#define TICK_NS_MAX 2000000000ll
+
+bool object_stamp_is_racy(const struct object_stamp *stamp, int64_t wall_ns)
+{
+	return stamp->mtime_ns >= wall_ns - TICK_NS_MAX || stamp->ctime_ns >= wall_ns - TICK_NS_MAX;
+}
+
 void object_path_key(const char *path, uint8_t key[static OBJECT_ID_LEN])
 {
 	blake3_hash(path, strlen(path), key);
@@ -107,6 +115,33 @@ void object_file_put(struct store_batch *batch, const struct object_file *file,
 	location_key(file, key);
 	store_batch_put(batch, STORE_PATHS, key + OBJECT_ID_LEN, OBJECT_ID_LEN, record, len);
 	store_batch_put(batch, STORE_OBJECTS, key, sizeof(key), "", 0);
+}
+
+static bool is_as_hashed(const struct object_file *file, const struct object_file *known)
+{
+	return object_stamp_equal(&file->stamp, &known->stamp) &&
+	       memcmp(file->content_id, known->content_id, OBJECT_ID_LEN) == 0;
+}
+
+void object_file_trust(struct store *store, const struct object_file *file)
+{
+	struct store_snapshot *snapshot;
+	struct store_batch *batch;
+	struct object_file known;
+	int err;
+
+	if (store_snapshot_open(store, &snapshot) < 0)
+		return;
+	err = object_file_get(snapshot, file->path, &known);
+	store_snapshot_close(snapshot);
+	if (err || !is_as_hashed(file, &known))
+		return;
+	known.is_racy = false;
+	batch = store_batch_new(store);
+	object_file_put(batch, &known, &known);
+	/* Not recorded, it is verified again some time. */
+	if (store_submit(store, batch, NULL, NULL) < 0)
+		store_batch_free(batch);
 }
 
 void object_file_forget(struct store_batch *batch, const struct object_file *file)

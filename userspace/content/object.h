@@ -39,14 +39,16 @@ struct object_stamp {
 };
 void object_stamp_of(const struct stat *st, struct object_stamp *out_stamp);
 bool object_stamp_equal(const struct object_stamp *a, const struct object_stamp *b);
+/*
+ * object_stamp_is_racy: the file was written so shortly before wall_ns, a
+ * time since 1970, that a write after it may leave the same stamp.
+ */
+bool object_stamp_is_racy(const struct object_stamp *stamp, int64_t wall_ns);
 
 struct object_file {
 	struct object_stamp stamp;
 	uint8_t content_id[OBJECT_ID_LEN];
-	/*
-	 * The file was written so shortly before it was hashed that a later
-	 * write may leave the same stamp: hash it again, do not trust the stamp.
-	 */
+	/* The stamp was racy when the file was hashed: verify its bytes, do not trust it. */
 	bool is_racy;
 	char path[OBJECT_PATH_LEN_MAX]; /* absolute */
 };
@@ -70,6 +72,13 @@ int object_file_at(struct store_snapshot *snapshot, const uint8_t path_key[stati
  */
 void object_file_put(struct store_batch *batch, const struct object_file *file,
 		     const struct object_file *known);
+/*
+ * object_file_trust records that a file whose record is racy was verified
+ * as a whole when its stamp no longer was. Nothing happens when the record
+ * is another by now. The caller knows that no batch with a record of the
+ * path waits to be committed.
+ */
+void object_file_trust(struct store *store, const struct object_file *file);
 /* object_file_forget drops both rows: the file is gone or no longer what was hashed. */
 void object_file_forget(struct store_batch *batch, const struct object_file *file);
 

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/pool.h"
 #include "content/buffers.h"
 #include "content/content_state.h"
@@ -124,6 +125,29 @@ static unsigned answer_type(unsigned request_type)
 	return request_type == MESH_RANGE_PROOF ? MESH_RANGE_PROOF : request_type + 1;
 }
 
+/* Before the bytes are read: a write that comes after leaves another stamp. */
+static void call_look_for_race(struct serve_call *call)
+{
+	const struct serve_file *file = call->file;
+	uint64_t chunk = call->request.first;
+	uint64_t wall_s;
+
+	call->is_racy = call->type == MESH_GET_CHUNK &&
+			chunk < manifest_chunk_cnt(file->object.stamp.size) &&
+			serve_file_is_racy(file, chunk);
+	if (!call->is_racy)
+		return;
+	wall_s = content_wall_s(call->serve->content);
+	call->is_settling =
+		!object_stamp_is_racy(&file->object.stamp, (int64_t)(wall_s * NS_PER_S));
+}
+
+static void call_settle(const struct serve_call *call)
+{
+	if (call->is_settling && serve_file_settle(call->file, call->request.first))
+		content_trust_file(call->serve->content, &call->file->object);
+}
+
 static void call_count(const struct serve_call *call)
 {
 	struct serve *serve = call->serve;
@@ -150,6 +174,7 @@ static void call_answer(struct serve_call *call)
 	message_answer_write_head(&w, type, &call->answer);
 	/* The buffer has room after the hashes: 8,192 of them are one chunk. */
 	tail.len += message_answer_write_end(type, &call->answer, call->buffer + call->answer.len);
+	call_settle(call);
 	call_count(call);
 	if (mesh_ops(call->serve)->answer(call->incoming, type, head, writer_len(&w), &tail) < 0)
 		call_free(call);
@@ -304,6 +329,8 @@ static void call_start(struct serve_call *call)
 		call_refuse_busy(call);
 		return;
 	}
+	if (!err && call->file)
+		call_look_for_race(call);
 	call->err = err ? err : serve_call_work(call, false);
 	if (call->err == -EAGAIN)
 		call_submit(call);

@@ -25,6 +25,8 @@ struct serve_call {
 	int fd;			 /* the file's, or one the job opened */
 	unsigned skip_cnt;	 /* locations that were looked at */
 	bool was_changed;	 /* one of them is not what it was */
+	bool is_racy;		 /* the chunk is verified after it is read */
+	bool is_settling;	 /* and then it is racy no longer */
 	uint8_t *buffer;
 	size_t buffer_cap;
 	struct message_answer answer; /* its bytes lie in buffer */

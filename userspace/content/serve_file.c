@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "content/manifest.h"
 
 void serve_files_init(struct serve_files *files)
 {
@@ -22,6 +24,7 @@ void serve_files_init(struct serve_files *files)
 		files->slots[i].is_known = false;
 		files->slots[i].is_stale = false;
 		files->slots[i].is_changed = false;
+		files->slots[i].settled = NULL;
 	}
 }
 
@@ -32,6 +35,8 @@ static void slot_empty(struct serve_file *file)
 	file->fd = -1;
 	file->is_known = false;
 	file->is_stale = false;
+	free(file->settled);
+	file->settled = NULL;
 }
 
 void serve_files_fini(struct serve_files *files)
@@ -60,6 +65,15 @@ struct serve_file *serve_files_lookup(struct serve_files *files,
 	return NULL;
 }
 
+static uint8_t *settled_new(const struct object_file *object)
+{
+	uint64_t chunk_cnt = manifest_chunk_cnt(object->stamp.size);
+
+	if (!object->is_racy || chunk_cnt > SERVE_SETTLE_MAX)
+		return NULL;
+	return calloc(1, (size_t)(chunk_cnt + 7) / 8);
+}
+
 struct serve_file *serve_files_add(struct serve_files *files, const struct object_file *object)
 {
 	struct serve_file *oldest = NULL;
@@ -77,6 +91,8 @@ struct serve_file *serve_files_add(struct serve_files *files, const struct objec
 	oldest->object = *object;
 	oldest->is_known = true;
 	oldest->is_changed = false;
+	oldest->settled = settled_new(object);
+	oldest->settled_cnt = 0;
 	return slot_use(files, oldest);
 }
 
@@ -92,6 +108,27 @@ void serve_file_drop(struct serve_file *file)
 	file->is_stale = true;
 	if (file->use_cnt == 0)
 		slot_empty(file);
+}
+
+static bool chunk_is_settled(const struct serve_file *file, uint64_t chunk)
+{
+	return file->settled[chunk / 8] & 1u << chunk % 8;
+}
+
+bool serve_file_is_racy(const struct serve_file *file, uint64_t chunk)
+{
+	return file->object.is_racy && !(file->settled && chunk_is_settled(file, chunk));
+}
+
+bool serve_file_settle(struct serve_file *file, uint64_t chunk)
+{
+	if (!file->settled || chunk_is_settled(file, chunk))
+		return false;
+	file->settled[chunk / 8] |= (uint8_t)(1u << chunk % 8);
+	if (++file->settled_cnt < manifest_chunk_cnt(file->object.stamp.size))
+		return false;
+	file->object.is_racy = false;
+	return true;
 }
 
 bool serve_files_has_changed(const struct serve_files *files, const struct object_file *object)

@@ -12,18 +12,23 @@
 /*
  * Files that peers read from, a few kept open. A file is what its record
  * says or it is stale: the descriptor's stamp is compared before and after
- * each read, so bytes of a changed file are never handed out.
+ * each read, so bytes of a changed file are never handed out. While the
+ * record is racy, so is a chunk, until it was verified at a time when the
+ * stamp no longer was.
  */
-#define SERVE_FILES_MAX 64
+#define SERVE_FILES_MAX	 64
+#define SERVE_SETTLE_MAX (1ull << 22) /* chunks of a racy file; a larger one stays racy */
 
 struct serve_file {
 	struct object_file object;
 	int fd; /* -1: not open yet; set by home only */
 	uint32_t use_cnt;
 	uint64_t used_seq;
-	bool is_known;	 /* a slot in use */
-	bool is_stale;	 /* not found any more; closed with its last use */
-	bool is_changed; /* object is not true any more, until the slot is taken again */
+	bool is_known;	  /* a slot in use */
+	bool is_stale;	  /* not found any more; closed with its last use */
+	bool is_changed;  /* object is not true any more, until the slot is taken again */
+	uint8_t *settled; /* of a racy object: a bit for each chunk that is not; or NULL */
+	uint64_t settled_cnt;
 };
 
 struct serve_files {
@@ -41,6 +46,13 @@ struct serve_file *serve_files_add(struct serve_files *files, const struct objec
 void serve_file_release(struct serve_file *file);
 /* serve_file_drop: nobody finds this file here any more. */
 void serve_file_drop(struct serve_file *file);
+/* serve_file_is_racy: the chunk's bytes prove themselves, the stamp does not. */
+bool serve_file_is_racy(const struct serve_file *file, uint64_t chunk);
+/*
+ * serve_file_settle: a chunk was verified, and read when the stamp was not
+ * racy any more. True when it was the last: object is not racy from now on.
+ */
+bool serve_file_settle(struct serve_file *file, uint64_t chunk);
 /* serve_files_has_changed: object was found changed, though its record may be there still. */
 bool serve_files_has_changed(const struct serve_files *files, const struct object_file *object);
 void serve_files_drop_all(struct serve_files *files);

@@ -71,12 +71,12 @@ static int chunk_read(struct serve_call *call, bool is_waiting)
 
 	if (call->request.first >= manifest_chunk_cnt(object->stamp.size))
 		return WEFT_EABSENT;
-	if (object->is_racy && !is_waiting)
+	if (call->is_racy && !is_waiting)
 		return -EAGAIN;
 	left = object->stamp.size - off;
 	call->answer.len = left < BLAKE3_CHUNK_LEN ? (size_t)left : BLAKE3_CHUNK_LEN;
 	err = file_read(call, off, call->buffer, call->answer.len, is_waiting);
-	return err || !object->is_racy ? err : chunk_verify(call);
+	return err || !call->is_racy ? err : chunk_verify(call);
 }
 
 static int hashes_read(struct serve_call *call)

@@ -8,10 +8,12 @@
 #include "base/cursor.h"
 #include "base/random.h"
 #include "content/message.h"
+#include "content/object.h"
 #include "content/serve_file.h"
 #include "crypto/blake3.h"
 #include "support/check.h"
 #include "support/content_duo.h"
+#include "store/store.h"
 
 #define BIG_LEN	  (3u * BLAKE3_CHUNK_LEN + 12345)
 #define REPLY_CAP (BLAKE3_CHUNK_LEN + 8192)
@@ -349,6 +351,84 @@ static void test_changed_file_is_never_served(void)
 	}
 }
 
+static void record_read(const char *name, struct object_file *out_file)
+{
+	struct store_snapshot *snapshot;
+
+	CHECK_EQ(store_snapshot_open(duo.nodes[DUO_A].store, &snapshot), 0);
+	CHECK_EQ(object_file_get(snapshot, duo_path(&duo, name), out_file), 0);
+	store_snapshot_close(snapshot);
+}
+
+static int chunk_ask(uint64_t idx)
+{
+	ask(&q, MESH_GET_CHUNK, big_id, idx, 0);
+	return answered(&q) ? q.err : 1;
+}
+
+static bool big_is_racy(void)
+{
+	struct object_file file;
+
+	for (unsigned i = 0; i < 20; i++)
+		(void)duo_turn(&duo);
+	record_read("in/big", &file);
+	return file.is_racy;
+}
+
+/* The ctime of a test's file is always fresh: its record is racy. */
+static void test_fresh_file_is_trusted_when_all_of_it_was_verified_later(void)
+{
+	struct object_file file;
+	uint64_t written_s;
+
+	CHECK(duo_begin());
+	CHECK(big_is_racy());
+	record_read("in/big", &file);
+	written_s = (uint64_t)file.stamp.ctime_ns / NS_PER_S;
+	duo.nodes[DUO_A].wall_s = written_s + 2;
+	for (uint64_t idx = 0; idx < 4; idx++)
+		CHECK_EQ(chunk_ask(idx), 0);
+	CHECK(big_is_racy());
+	duo.nodes[DUO_A].wall_s = written_s + 3;
+	for (uint64_t idx = 0; idx < 3; idx++)
+		CHECK_EQ(chunk_ask(idx), 0);
+	CHECK_EQ(chunk_ask(0), 0);
+	CHECK(big_is_racy());
+	CHECK_EQ(chunk_ask(3), 0);
+	CHECK(!big_is_racy());
+	CHECK_EQ(chunk_ask(3), 0);
+	duo_fini(&duo);
+}
+
+/* The last chunk changes and the stamp does not, as within one tick of a file system's clock. */
+static void test_change_without_a_new_stamp_is_never_served(void)
+{
+	struct object_file file;
+	char command[2 * SCRATCH_CAP];
+	struct store_batch *batch;
+	struct stat st;
+
+	CHECK(duo_begin());
+	snprintf(command, sizeof(command),
+		 "printf X | dd of=%s bs=1 seek=%u conv=notrunc status=none",
+		 duo_path(&duo, "in/big"), BIG_LEN - 1);
+	CHECK_EQ(system(command), 0);
+	CHECK_EQ(stat(duo_path(&duo, "in/big"), &st), 0);
+	record_read("in/big", &file);
+	object_stamp_of(&st, &file.stamp);
+	batch = store_batch_new(duo.nodes[DUO_A].store);
+	object_file_put(batch, &file, &file);
+	CHECK_EQ(store_submit(duo.nodes[DUO_A].store, batch, NULL, NULL), 0);
+	store_flush(duo.nodes[DUO_A].store);
+	duo.nodes[DUO_A].wall_s = (uint64_t)st.st_ctim.tv_sec + 3;
+	for (uint64_t idx = 0; idx < 3; idx++)
+		CHECK_EQ(chunk_ask(idx), 0);
+	CHECK(chunk_ask(3) != 0);
+	CHECK_EQ(q.code, MESH_CODE_CHANGED);
+	duo_fini(&duo);
+}
+
 /* A file that was put elsewhere is still served to who has it open, if it is the same. */
 static void test_replaced_or_removed_file_is_noticed_when_opened(void)
 {
@@ -455,6 +535,8 @@ int main(void)
 	RUN(test_lent_buffers_are_bounded);
 	RUN(test_abandoned_question_gives_its_buffer_back);
 	RUN(test_changed_file_is_never_served);
+	RUN(test_fresh_file_is_trusted_when_all_of_it_was_verified_later);
+	RUN(test_change_without_a_new_stamp_is_never_served);
 	RUN(test_replaced_or_removed_file_is_noticed_when_opened);
 	RUN(test_other_copy_is_served_when_one_changed);
 	RUN(test_many_files_are_served_in_turn);
