@@ -87,11 +87,20 @@ static inline void packet_tx_close(struct packet_tx *tx)
  * both sides over them: io_uring, else epoll with recvmmsg and sendmmsg.
  * Sockets have DF set, ECN and packet info on, GRO on, GSO used when the
  * kernel has it.
+ *
+ * Several workers listen on the same addresses by opening one after the
+ * other, worker_idx 0 to worker_cnt - 1, each with the addresses written
+ * back by the first. Once the last has opened, the kernel gives a QUIC
+ * datagram to the worker that its connection id names, and any other to
+ * the first. A port that somebody else holds is refused to the first.
+ *
  * Returns 0, or -errno with *out_failed_idx the address at fault.
  */
 struct udp_config {
 	struct addr listen[8];
 	unsigned listen_cnt;
+	unsigned worker_idx;
+	unsigned worker_cnt;	/* 0 or 1: alone */
 	unsigned rx_buffer_len; /* SO_RCVBUF, bytes */
 	unsigned tx_buffer_len;
 	bool refuse_io_uring; /* take the fallback, for tests and by configuration */

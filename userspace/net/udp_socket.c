@@ -128,7 +128,16 @@ static int udp_socket_open(struct udp_socket *sock, struct addr *listen,
 		return err;
 	buffer_set(sock->fd, SO_RCVBUFFORCE, SO_RCVBUF, config->rx_buffer_len);
 	buffer_set(sock->fd, SO_SNDBUFFORCE, SO_SNDBUF, config->tx_buffer_len);
-	return socket_bind(sock, listen);
+	if (config->worker_idx > 0 && (err = udp_steer_join(sock->fd)) < 0)
+		return err;
+	err = socket_bind(sock, listen);
+	if (err < 0 || config->worker_cnt < 2)
+		return err;
+	if (config->worker_idx == 0)
+		return udp_steer_join(sock->fd);
+	return config->worker_idx + 1 == config->worker_cnt
+		       ? udp_steer_start(sock->fd, config->worker_cnt)
+		       : 0;
 }
 
 int udp_sockets_new(struct udp_config *config, struct udp_sockets **out_sockets,

@@ -47,6 +47,16 @@ int udp_sockets_new(struct udp_config *config, struct udp_sockets **out_sockets,
 		    unsigned *out_failed_idx);
 void udp_sockets_release(struct udp_sockets *sockets);
 /*
+ * Sockets of several workers on one port: udp_steer_join makes fd one of
+ * them, the first after it is bound, so that a port in use is noticed, the
+ * others before; udp_steer_start, on the last to join, starts the steering.
+ * 0 or -errno.
+ */
+WEFT_MUST_CHECK
+int udp_steer_join(int fd);
+WEFT_MUST_CHECK
+int udp_steer_start(int fd, unsigned worker_cnt);
+/*
  * udp_sockets_count_overflow, called once per burst, adds to dropped_cnt
  * what the kernel had no room for. It asks only now and then: told with
  * every datagram (SO_RXQ_OVFL) the count took 2 % of a receiver's time.
