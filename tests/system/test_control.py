@@ -187,6 +187,38 @@ def test_ctrl_c_cancels_an_import(lab):
     check_eq(a.json("share", "list")["shares"], [], "shares")
 
 
+def clients_of(daemon):
+    limits = daemon.json("limits", "show")["limits"]
+    return next(l["used"] for l in limits if l["name"] == "control.client_cap") - 1  # and this one
+
+
+def test_ctrl_c_leaves_an_import_to_others_who_wait(lab):
+    a = lab.daemon("a").start()
+    root = lab.dir / "big"
+    root.mkdir()
+    with open(root / "holes", "wb") as file:
+        file.truncate(64 << 30)
+    first, second = (a.weft_popen("share", "add", root) for _ in range(2))
+    imports = wait_for(lambda: a.json("share", "list")["imports"], "the import is listed")
+    wait_for(lambda: clients_of(a) == 2, "both have asked")
+    check_eq(len(a.json("share", "list")["imports"]), 1, "imports of one path")
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=20)
+    check_eq(first.returncode, 130, "exit of the first")
+    check_eq([i["import_id"] for i in a.json("share", "list")["imports"]],
+             [imports[0]["import_id"]], "the import of the second")
+    check(second.poll() is None, "the second was ended")
+    third = a.weft_popen("share", "add", root, "--title", "another")
+    wait_for(lambda: len(a.json("share", "list")["imports"]) == 2, "another title is another share")
+    third.send_signal(signal.SIGINT)
+    wait_for(lambda: len(a.json("share", "list")["imports"]) == 1, "the third's is gone")
+    # An explicit cancel ends it for all.
+    check_eq(a.weft("share", "cancel", imports[0]["import_id"]).returncode, OK, "cancel")
+    _, err = second.communicate(timeout=20)
+    check(second.returncode not in (OK, 130) and "cancelled" in err, err)
+    wait_for(lambda: not a.json("share", "list")["imports"], "the import is gone")
+
+
 def test_ctrl_c_leaves_a_get_to_the_daemon(lab):
     a, b = lab.daemon("a").start(), lab.daemon("b").start()
     link = a.share(lab.folder("root", {"x": 100000}))

@@ -42,11 +42,6 @@ void client_catch_interrupt(void)
 		sigaction(SIGINT, &action, NULL);
 }
 
-void client_forget_interrupt(void)
-{
-	interrupted = 0;
-}
-
 int client_say_error(int status, const char *what, const char *why, const char *next)
 {
 	char clean[3][1024];

@@ -31,12 +31,8 @@ int client_call(const struct invocation *inv, const struct client_call *call);
 int client_ask(const struct invocation *inv, const char *method, json_t *parameters,
 	       json_t **out_reply);
 
-/*
- * client_catch_interrupt makes SIGINT and SIGTERM end a call instead of the
- * program; client_forget_interrupt lets further calls run after one came.
- */
+/* client_catch_interrupt makes SIGINT and SIGTERM end a call instead of the program. */
 void client_catch_interrupt(void);
-void client_forget_interrupt(void);
 
 /* client_say_error writes "weft: WHAT: WHY" and what to do next, for errors found here. */
 int client_say_error(int status, const char *what, const char *why, const char *next);

@@ -14,7 +14,6 @@
 struct adding {
 	struct invocation *inv;
 	struct progress progress;
-	uint64_t import_id;
 	json_t *last; /* the reply with the link */
 };
 
@@ -30,7 +29,6 @@ static bool add_reply(void *arg, json_t *reply, bool is_last)
 		.item_cnt = field_uint(import, "files"),
 	};
 
-	adding->import_id = field_uint(import, "import_id");
 	if (is_last)
 		adding->last = json_incref(reply);
 	else
@@ -87,42 +85,6 @@ static void print_added(const struct invocation *inv, const json_t *reply)
 	       link);
 }
 
-/* import_of_path asks for the number of an import that has not told it yet; 0: there is none. */
-static uint64_t import_of_path(const struct invocation *inv, const char *path)
-{
-	uint64_t import_id = 0;
-	json_t *reply, *import;
-	size_t idx;
-
-	if (client_ask(inv, "ListShares", NULL, &reply) != STATUS_OK)
-		return 0;
-	json_array_foreach(json_object_get(reply, "imports"), idx, import)
-	{
-		if (strcmp(field_text(import, "path"), path) == 0)
-			import_id = field_uint(import, "import_id");
-	}
-	json_decref(reply);
-	return import_id;
-}
-
-/* add_interrupted: who presses Ctrl-C wants the hashing to stop. */
-static int add_interrupted(const struct invocation *inv, const char *path, uint64_t import_id)
-{
-	json_t *reply;
-
-	client_forget_interrupt();
-	if (!import_id)
-		import_id = import_of_path(inv, path);
-	if (import_id &&
-	    client_ask(inv, "CancelImport", json_pack("{s:I}", "import_id", (json_int_t)import_id),
-		       &reply) == STATUS_OK) {
-		json_decref(reply);
-		fprintf(stderr, "weft: import cancelled; what was hashed is remembered, so the "
-				"next \"weft share add\" goes on from there\n");
-	}
-	return STATUS_INTERRUPTED;
-}
-
 int run_share_add(struct invocation *inv)
 {
 	const char *title = invocation_option(inv, "title");
@@ -145,8 +107,11 @@ int run_share_add(struct invocation *inv)
 	client_catch_interrupt();
 	status = client_call(inv, &call);
 	progress_clear(&adding.progress);
+	/* Leaving is enough: the daemon stops an import that nobody waits for. */
 	if (status == STATUS_INTERRUPTED)
-		return add_interrupted(inv, path, adding.import_id);
+		fprintf(stderr, "weft: import cancelled, unless another command waits for it; "
+				"what was hashed is remembered, so the next \"weft share add\" "
+				"goes on from there\n");
 	if (status == STATUS_OK && adding.last) {
 		tell_skipped(json_object_get(adding.last, "import"));
 		if (inv->is_json)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * AddShare, ListShares, RemoveShare, CancelImport, PlanGc, RunGc. An import
- * outlives the caller that asked for it, so each has a record here, in a
- * list on the node, until content/ says it is done.
+ * AddShare, ListShares, RemoveShare, CancelImport, PlanGc, RunGc.
+ *
+ * Whoever asks for what is being imported already joins that import. Each
+ * has a record here, in a list on the node, until content/ says that it is
+ * done. The last caller to leave takes the import back.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,12 +16,20 @@
 #include "content/link.h"
 #include "node/methods.h"
 
+struct import_caller {
+	struct import_caller *next;
+	struct import_record *record;
+	struct control_call *call;
+};
+
 struct import_record {
 	struct import_record *next;
 	struct node *node;
-	struct control_call *call; /* NULL: the caller left */
+	struct import_caller *callers;
 	struct content_import import;
+	bool is_cancelled; /* nobody joins it any more */
 	char *path;
+	char *title; /* NULL: the path's last part */
 };
 
 static json_t *import_json(const struct import_record *record)
@@ -83,6 +93,16 @@ static bool share_collect(void *arg, const struct content_share *share)
 	return !search->manifest_id || !search->found;
 }
 
+static void caller_forget(struct import_caller *caller)
+{
+	struct import_caller **at = &caller->record->callers;
+
+	while (*at != caller)
+		at = &(*at)->next;
+	*at = caller->next;
+	free(caller);
+}
+
 static void import_forget(struct import_record *record)
 {
 	struct import_record **at = &record->node->imports;
@@ -91,7 +111,10 @@ static void import_forget(struct import_record *record)
 		at = &(*at)->next;
 	if (*at)
 		*at = record->next;
+	while (record->callers)
+		caller_forget(record->callers);
 	free(record->path);
+	free(record->title);
 	free(record);
 }
 
@@ -101,36 +124,85 @@ void method_imports_forget(struct node *node)
 		import_forget(node->imports);
 }
 
+static int import_cancel(struct import_record *record)
+{
+	int err = content_import_cancel(record->node->content, record->import.id);
+
+	record->is_cancelled |= err == 0;
+	return err;
+}
+
 static void import_caller_left(void *arg)
 {
-	((struct import_record *)arg)->call = NULL;
+	struct import_caller *caller = arg;
+	struct import_record *record = caller->record;
+
+	caller_forget(caller);
+	if (!record->callers)
+		(void)import_cancel(record); /* too late: it is being saved, and stays */
+}
+
+/* import_join makes call wait for record's import; 0 or -ENOMEM. */
+static int import_join(struct import_record *record, struct control_call *call)
+{
+	struct import_caller *caller = calloc(1, sizeof(*caller));
+
+	if (!caller)
+		return -ENOMEM;
+	caller->record = record;
+	caller->call = call;
+	caller->next = record->callers;
+	record->callers = caller;
+	control_on_gone(call, import_caller_left, caller);
+	return 0;
+}
+
+static bool text_is_same(const char *left, const char *right)
+{
+	return left && right ? strcmp(left, right) == 0 : left == right;
+}
+
+static struct import_record *import_find(struct node *node, const char *path, const char *title)
+{
+	struct import_record *record = node->imports;
+
+	while (record && (record->is_cancelled || strcmp(record->path, path) != 0 ||
+			  !text_is_same(record->title, title)))
+		record = record->next;
+	return record;
 }
 
 static void import_progress(void *arg, const struct content_import *import)
 {
 	struct import_record *record = arg;
+	struct import_caller *next;
 
 	record->import = *import;
-	if (record->call && control_wants_more(record->call))
-		control_reply_more(record->call, json_pack("{s:o}", "import", import_json(record)));
+	for (struct import_caller *caller = record->callers; caller; caller = next) {
+		next = caller->next;
+		if (control_wants_more(caller->call))
+			control_reply_more(caller->call,
+					   json_pack("{s:o}", "import", import_json(record)));
+	}
 }
 
-static void import_reply(struct import_record *record, int err, const char *detail)
+static void import_reply(struct import_record *record, struct control_call *call, int err,
+			 const char *detail)
 {
 	struct share_search search = {record->node, record->import.manifest_id, NULL};
 
 	if (err == WEFT_ECANCELLED) {
-		control_fail(record->call, err, record->path, "the import was cancelled",
+		control_fail(call, err, record->path, "the import was cancelled",
 			     "what was hashed is kept: share the folder again to go on");
 	} else if (err == WEFT_EUNSAFE) {
-		control_fail(record->call, err, record->path, detail,
+		control_fail(call, err, record->path, detail,
 			     "name a folder or a regular file that the daemon's user may read");
 	} else if (err < 0) {
-		control_fail(record->call, err, record->path, detail,
+		control_fail(call, err, record->path, detail,
 			     "mend that and share it again; what was hashed is kept");
 	} else {
 		content_shares_each(record->node->content, share_collect, &search);
-		control_reply(record->call,
+		control_reply(call,
 			      json_pack("{s:o, s:o, s:o*}", "import", import_json(record), "link",
 					link_json(record->node, record->import.manifest_id),
 					"share", search.found));
@@ -142,9 +214,48 @@ static void import_done(void *arg, int err, const struct content_import *import,
 	struct import_record *record = arg;
 
 	record->import = *import;
-	if (record->call)
-		import_reply(record, err, detail);
+	while (record->callers) {
+		struct control_call *call = record->callers->call;
+
+		control_on_gone(call, NULL, NULL);
+		caller_forget(record->callers);
+		import_reply(record, call, err, detail);
+	}
 	import_forget(record);
+}
+
+static struct import_record *import_record_make(struct node *node, const char *path,
+						const char *title)
+{
+	struct import_record *record = calloc(1, sizeof(*record));
+
+	if (!record)
+		return NULL;
+	record->node = node;
+	record->path = strdup(path);
+	record->title = title ? strdup(title) : NULL;
+	if (!record->path || (title && !record->title)) {
+		import_forget(record);
+		return NULL;
+	}
+	record->next = node->imports;
+	node->imports = record;
+	return record;
+}
+
+static void add_refuse(struct control_call *call, const struct content_share_ask *ask, int err)
+{
+	if (err == WEFT_EMALFORMED && ask->title)
+		control_fail(call, err, "title", "it is empty, too long or has control characters",
+			     "give another with --title");
+	else if (err == -ENOMEM)
+		control_fail(call, err, ask->path, "no memory", "free some and try again");
+	else
+		control_fail(call, err, ask->path, weft_err_text(err),
+			     err == WEFT_EFULL ? "wait for a running import, or raise "
+						 "content.share_cap (weft limits show)"
+					       : "check that the path exists and is readable by "
+						 "the daemon's user");
 }
 
 void method_add_share(void *ctx, struct control_call *call, const json_t *parameters,
@@ -165,34 +276,25 @@ void method_add_share(void *ctx, struct control_call *call, const json_t *parame
 			     "give the full path, beginning with /");
 		return;
 	}
-	record = calloc(1, sizeof(*record));
-	if (!record || !(record->path = strdup(ask.path))) {
-		free(record);
-		control_fail(call, -ENOMEM, ask.path, "no memory", "free some and try again");
+	record = import_find(node, ask.path, ask.title);
+	if (record && (err = import_join(record, call)) < 0)
+		add_refuse(call, &ask, err);
+	if (record)
+		return;
+	record = import_record_make(node, ask.path, ask.title);
+	if (!record) {
+		add_refuse(call, &ask, -ENOMEM);
 		return;
 	}
-	record->node = node;
-	record->call = call;
-	record->next = node->imports;
-	node->imports = record;
 	ask.arg = record;
 	err = content_share_add(node->content, &ask, now_ns, &record->import.id);
-	if (err == WEFT_EMALFORMED && ask.title) {
-		control_fail(call, err, "title", "it is empty, too long or has control characters",
-			     "give another with --title");
-		import_forget(record);
-		return;
-	}
 	if (err < 0) {
-		control_fail(call, err, ask.path, weft_err_text(err),
-			     err == WEFT_EFULL ? "wait for a running import, or raise "
-						 "content.share_cap (weft limits show)"
-					       : "check that the path exists and is readable by "
-						 "the daemon's user");
 		import_forget(record);
-		return;
+		add_refuse(call, &ask, err);
+	} else if ((err = import_join(record, call)) < 0) {
+		(void)import_cancel(record);
+		add_refuse(call, &ask, err);
 	}
-	control_on_gone(call, import_caller_left, record);
 }
 
 void method_list_shares(void *ctx, struct control_call *call, const json_t *parameters,
@@ -281,9 +383,13 @@ void method_cancel_import(void *ctx, struct control_call *call, const json_t *pa
 {
 	struct node *node = ctx;
 	json_int_t id = json_integer_value(json_object_get(parameters, "import_id"));
-	int err = content_import_cancel(node->content, (uint64_t)id);
+	struct import_record *record = node->imports;
+	int err;
 
 	(void)now_ns;
+	while (record && record->import.id != (uint64_t)id)
+		record = record->next;
+	err = record ? import_cancel(record) : WEFT_EABSENT;
 	if (err < 0)
 		control_fail(call, err, "import", "no import of that number is running",
 			     "weft share list shows those that run");
