@@ -385,6 +385,7 @@ void quic_engine_stats(const struct quic_engine *engine, struct quic_stats *out_
 	*out_stats = engine->stats;
 	out_stats->stream_cnt = engine->streams.used_cnt;
 	out_stats->stream_peak_cnt = engine->streams.peak_cnt;
+	out_stats->ticket_cnt = engine->tls.sessions.used_cnt;
 	heap_usage(engine->heap, &usage);
 	out_stats->heap_used_len = usage.used_len;
 	out_stats->heap_peak_len = usage.peak_len;

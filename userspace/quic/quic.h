@@ -57,6 +57,7 @@ void quic_config_defaults(struct quic_config *config);
 /* Counters and fills, for status, limits and metrics. */
 struct quic_stats {
 	uint32_t conn_cnt, conn_peak_cnt, handshake_cnt, stream_cnt, stream_peak_cnt;
+	uint32_t ticket_cnt; /* peers that can be dialled by a resumed handshake */
 	uint64_t accepted_cnt, dialled_cnt, resumed_cnt, completed_cnt;
 	uint64_t refused_full_cnt, refused_prefix_cnt, refused_key_cnt, refused_alpn_cnt;
 	uint64_t handshake_timeout_cnt, idle_timeout_cnt;
