@@ -109,7 +109,24 @@ static SSL_CTX *make_context(EVP_PKEY *key, X509 *cert)
 	return NULL;
 }
 
-static bool contexts_init(struct quic_tls *tls, EVP_PKEY *key)
+/*
+ * Tickets name a session that is kept here (RFC 8446 4.6.1), the oldest
+ * making room. Sealing the session into the ticket instead costs more
+ * than the key exchange: OpenSSL 3.5 looks up every encoder it has to
+ * write down the peer's raw public key.
+ */
+static bool tickets_init(SSL_CTX *server, uint32_t session_cap)
+{
+	SSL_CTX_set_options(server, SSL_OP_NO_TICKET);
+	SSL_CTX_set_session_cache_mode(server, SSL_SESS_CACHE_SERVER);
+	/* A new session is counted before room is made for it. */
+	SSL_CTX_sess_set_cache_size(server, (long)session_cap + 1);
+	/* One ticket: peers of ours use it once and get the next one with it. */
+	return SSL_CTX_set_num_tickets(server, 1) &&
+	       SSL_CTX_set_session_id_context(server, alpn_wire, ALPN_WIRE_LEN);
+}
+
+static bool contexts_init(struct quic_tls *tls, EVP_PKEY *key, uint32_t session_cap)
 {
 	X509 *cert = make_certificate(key);
 
@@ -118,13 +135,8 @@ static bool contexts_init(struct quic_tls *tls, EVP_PKEY *key)
 	tls->server = make_context(key, cert);
 	tls->client = make_context(key, cert);
 	X509_free(cert);
-	if (!tls->server || !tls->client)
+	if (!tls->server || !tls->client || !tickets_init(tls->server, session_cap))
 		return false;
-	/* One ticket: peers of ours use it once and get the next one with it. */
-	if (!SSL_CTX_set_num_tickets(tls->server, 1) ||
-	    !SSL_CTX_set_session_id_context(tls->server, alpn_wire, ALPN_WIRE_LEN))
-		return false;
-	SSL_CTX_set_session_cache_mode(tls->server, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_alpn_select_cb(tls->server, select_alpn, NULL);
 	SSL_CTX_set_session_cache_mode(tls->client,
 				       SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
@@ -149,7 +161,7 @@ int quic_tls_init(struct quic_tls *tls, struct arena *arena, const struct node_k
 		return WEFT_EFULL;
 	pkey = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, node_key_seed(key),
 					    NODE_KEY_SEED_LEN);
-	is_ok = pkey && contexts_init(tls, pkey);
+	is_ok = pkey && contexts_init(tls, pkey, session_cap);
 	EVP_PKEY_free(pkey);
 	return is_ok ? 0 : WEFT_EFULL;
 }

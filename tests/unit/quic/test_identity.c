@@ -264,6 +264,26 @@ static void test_ticket_store_is_bounded(void)
 	quic_pair_fini(&p);
 }
 
+/* The accepting side keeps sessions, not peers' tickets: the oldest makes room there too. */
+static void test_sessions_kept_for_peers_are_bounded(void)
+{
+	const struct quic_tls *tls;
+	struct quic_pair p;
+
+	quic_pair_init(&p, 17, NULL);
+	tls = &p.b->engine->tls;
+	CHECK_EQ(SSL_CTX_sess_get_cache_size(tls->server), (long)tls->sessions.cap_cnt + 1);
+	SSL_CTX_sess_set_cache_size(tls->server, 2 + 1);
+	for (unsigned seed = 3; seed < 6; seed++)
+		close_and_settle(quic_net_connect(quic_net_add(&p.net, seed, NULL), p.b));
+	CHECK_EQ(SSL_CTX_sess_number(tls->server), 2);
+	/* The last peer resumes; the first one's is gone, so it proves its key again. */
+	CHECK(quic_net_connect(p.net.nodes[4], p.b)->info.is_resumed);
+	CHECK(!quic_net_connect(p.net.nodes[2], p.b)->info.is_resumed);
+	CHECK(p.b->conns[3].info.is_resumed && !p.b->conns[4].info.is_resumed);
+	quic_pair_fini(&p);
+}
+
 /* OpenSSL 3.5 would send two datagrams for its default groups. */
 static bool count_first_flight(struct quic_net *net, struct quic_net_dgram *dgram)
 {
@@ -299,6 +319,7 @@ int main(void)
 	RUN(test_resumption_remembers_an_x509_peer);
 	RUN(test_ticket_does_not_speak_for_another_key);
 	RUN(test_ticket_store_is_bounded);
+	RUN(test_sessions_kept_for_peers_are_bounded);
 	RUN(test_client_hello_fits_one_datagram);
 	return check_done();
 }
