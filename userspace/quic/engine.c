@@ -145,7 +145,8 @@ int quic_engine_new(const struct quic_engine_params *params, struct quic_engine 
 	timer_wheel_init(&engine->wheel, params->now_ns);
 	err = engine_lay_out(engine, params);
 	if (err == 0)
-		err = quic_tls_derive(params->key, "weft stateless reset 1", engine->reset_secret);
+		err = quic_tls_derive(params->key, "weft stateless reset 2",
+				      (uint8_t *)engine->reset_secrets);
 	/* A thread-safe one-time warm-up of OpenSSL's algorithm look-ups. */
 	if (err == 0 && ngtcp2_crypto_ossl_init() != 0)
 		err = WEFT_EFULL;

@@ -131,7 +131,7 @@ struct quic_engine {
 	struct quic_conn_list lingering; /* oldest first */
 	uint32_t lingering_cnt;
 	uint32_t linger_cap;
-	uint8_t reset_secret[QUIC_SECRET_LEN]; /* outlives restarts */
+	uint64_t reset_secrets[2][2]; /* for the halves of a token; outlive restarts */
 	uint8_t token_secret[QUIC_SECRET_LEN];
 	uint64_t key_update_after_cnt; /* packets */
 	bool is_draining;
