@@ -168,6 +168,8 @@ void mesh_set_wall(struct mesh *mesh, uint64_t wall_s, uint64_t now_ns)
 {
 	mesh->wall_s = wall_s;
 	mesh->wall_at_ns = now_ns;
+	/* Time is reckoned from here, so it may not be behind. */
+	mesh->now_ns = now_ns;
 }
 
 uint64_t mesh_wall_now_s(const struct mesh *mesh)

@@ -573,6 +573,25 @@ static void test_connected_peers_are_listed_first(void)
 	rig_fini(&rig);
 }
 
+static bool peer_take(void *arg, const struct mesh_peer_info *peer)
+{
+	*(struct mesh_peer_info *)arg = *peer;
+	return false;
+}
+
+static void test_last_seen_follows_a_clock_that_was_set(void)
+{
+	struct mesh_peer_info peer = {0};
+
+	rig_init(&rig, 2);
+	CHECK(rig_connected(&rig, 0, 1));
+	/* Nothing happened since: the clock is set later than the last event. */
+	mesh_set_wall(rig.nodes[0].mesh, RIG_WALL_S + 60, rig.net.now_ns + 60 * PAIR_S);
+	mesh_peers_each(rig.nodes[0].mesh, peer_take, &peer);
+	CHECK_EQ(peer.last_seen_s, RIG_WALL_S + 60);
+	rig_fini(&rig);
+}
+
 int main(void)
 {
 	RUN(test_both_sides_say_hello_at_once);
@@ -597,5 +616,6 @@ int main(void)
 	RUN(test_endless_not_before_is_cut_to_an_hour);
 	RUN(test_session_id_is_the_same_on_both_sides);
 	RUN(test_connected_peers_are_listed_first);
+	RUN(test_last_seen_follows_a_clock_that_was_set);
 	return check_done();
 }
