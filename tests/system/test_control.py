@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import (FAILED, NOT_FOUND, OK, REFUSED, USAGE, WEFT, WEFTD, Skip, check, check_eq, run,
+from lab import (FAILED, NOT_FOUND, OK, REFUSED, TIMEOUT, USAGE, WEFT, WEFTD, Skip, check, check_eq, run,
                  wait_for)
 
 NODE = "net.weft.Node"
@@ -54,11 +54,11 @@ class Client:
         return self.reply()
 
 
-def on_terminal(*words):
+def on_terminal(*words, columns=""):
     """Runs weft on a terminal and gives what it showed."""
     leader, follower = pty.openpty()
     process = subprocess.Popen([WEFT, *map(str, words)], stdout=follower, stderr=follower,
-                               stdin=follower)
+                               stdin=follower, env={**os.environ, "COLUMNS": columns})
     os.close(follower)
     shown = b""
     while True:
@@ -150,13 +150,69 @@ def test_sharing_tells_the_link_alone_or_a_story(lab):
     (root / "ln").symlink_to("x")
     done = a.weft("share", "add", root, "--title", "a b")
     check(re.fullmatch(r"mesh:[a-z0-9]+\n", done.stdout), done.stdout)
-    check("skipped 1 symbolic links" in done.stderr, done.stderr)
+    check("skipped 1 symbolic link;" in done.stderr, done.stderr)
     shown = on_terminal("-s", a.sock, "share", "add", root, "--title", "a b")
     check("weft get 'mesh:" in shown and '"a b": 2 files, 30 B' in shown, shown)
     check_eq(a.weft("share", "remove", done.stdout.strip()).returncode, OK, "remove by link")
     check_eq(a.weft("share", "remove", done.stdout.strip()).returncode, NOT_FOUND, "remove again")
     check_eq(a.weft("share", "add", lab.dir / "none").returncode, NOT_FOUND, "no such folder")
     check_eq(a.weft("share", "cancel", 99).returncode, NOT_FOUND, "cancel of none")
+
+
+def test_one_is_told_as_one(lab):
+    a, b = lab.daemon("a").start(), lab.daemon("b").start()
+    shown = on_terminal("-s", a.sock, "share", "add", lab.folder("root", {"x": 10}))
+    check('"root": 1 file, 10 B' in shown, shown)
+    done = b.weft("get", re.search("mesh:[a-z0-9]+", shown).group(), "--to", lab.dir / "out")
+    check(": 1 file, 10 B in " in done.stderr, done.stderr)
+
+
+def test_help_tells_of_all_of_an_object_or_of_one_command(lab):
+    def helped(*words):
+        done = subprocess.run([WEFT, *words], capture_output=True, text=True, check=False)
+        check_eq((done.returncode, done.stderr), (OK, ""), f"weft {words}")
+        return done.stdout
+
+    check_eq(helped(), helped("help"), "weft alone")
+    check_eq(helped("--help"), helped("help"), "weft --help")
+    check("share add DIR" in helped("help") and "completion bash" in helped("help"), "all")
+    check("share remove" in helped("help", "share") and "peer" not in helped("help", "share"),
+          helped("help", "share"))
+    check_eq(helped("share", "add", "--help"), helped("help", "share", "add"), "two ways")
+    check("--range OFF-END" in helped("help", "get") and "get resume ID" in helped("help", "get"),
+          helped("help", "get"))
+    check(re.fullmatch(r"weft \d+\.\d+\.\d+\n", helped("--version")), helped("--version"))
+
+
+def test_progress_fits_the_terminal_without_escape_sequences(lab):
+    a = lab.daemon("a").start()
+    for columns, whole in (("120", "[....................]   0% hashing 0 B of 3.9 KiB, 0/2 files"),
+                           ("40", "  0% hashing 0 B of 3.9 KiB, 0/2 files"),
+                           ("30", "  0% hashing 0 B of 3.9 KiB"), ("10", "  0% ")):
+        root = lab.folder(f"root{columns}", {"x": 2000, "y": 2000})
+        shown = on_terminal("-s", a.sock, "share", "add", root, columns=columns)
+        lines = shown.split("Shared ")[0].split("\r")
+        check(whole in lines, f"{columns} columns: {lines}")
+        check(all(len(line) < int(columns) for line in lines), f"{columns} columns: {lines}")
+        check("\x1b" not in shown, repr(shown))
+
+
+def test_a_daemon_that_never_answers_is_given_up(lab):
+    for is_accepting in (True, False):
+        path = lab.dir / f"deaf{is_accepting}"
+        deaf = socket.socket(socket.AF_UNIX)
+        deaf.bind(str(path))
+        deaf.listen(0)
+        queued = []
+        while not is_accepting and len(queued) < 3:
+            queued.append(socket.socket(socket.AF_UNIX))
+            queued[-1].setblocking(False)
+            queued[-1].connect_ex(str(path))
+        for words in (["status"], ["gc", "run"], ["event", "watch"], ["get", "mesh:y", "--to", "/"]):
+            done = subprocess.run([WEFT, "-s", str(path), "--timeout", "1", *words],
+                                  capture_output=True, text=True, timeout=20, check=False)
+            check_eq(done.returncode, TIMEOUT, f"{words}: {done.stderr}")
+            check("no answer within 1 s" in done.stderr and str(path) in done.stderr, done.stderr)
 
 
 def test_names_from_afar_cannot_steer_a_terminal(lab):
@@ -349,7 +405,13 @@ def test_weft_says_what_was_meant(lab):
                         (["get", "mesh:x"], "--to DIR is missing"),
                         (["get", "mesh:x", "--to", "/", "--range", "9-3"], "not a range"),
                         (["get", "cancel", "x"], "not the number of a get"),
-                        (["event", "watch", "--since"], "--since takes N")):
+                        (["event", "watch", "--since"], "--since takes N"),
+                        (["share"], "share: a verb is missing"), (["share"], "share add DIR"),
+                        (["share", "xyzzy"], "there is add list"),
+                        (["help", "shar"], "weft share"), (["help", "get", "lst"], "weft get list"),
+                        (["status", "--timeout", "0"], "--timeout takes SECONDS"),
+                        (["status", "--timeout"], "--timeout takes SECONDS"),
+                        (["--socket"], "--socket takes PATH"), (["--jsn"], "did you mean --json?")):
         done = subprocess.run([WEFT, *words], capture_output=True, text=True, check=False)
         check_eq(done.returncode, USAGE, f"{words}: {done.stderr}")
         check(said in done.stderr, f"{words}: {done.stderr}")

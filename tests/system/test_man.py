@@ -14,7 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from lab import WEFT, WEFTD, check, check_eq, run
 
 MAN = pathlib.Path(__file__).parents[2] / "docs" / "man"
-GLOBAL = {"socket", "json", "help", "version"}
+GLOBAL = {"socket", "json", "timeout", "help", "version"}
 
 
 def page(name):

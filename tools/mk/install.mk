@@ -7,6 +7,7 @@ MAN_PAGES := $(wildcard docs/man/*.[158])
 man_dir = $(INSTALL_TO)/share/man/man$(subst .,,$(suffix $(1)))
 # Directories that are ours alone; the others belong to the system.
 INSTALLED = $(INSTALL_TO)/sbin/weftd $(INSTALL_TO)/bin/weft $(INSTALL_TO)/share/weft \
+	$(INSTALL_TO)/share/bash-completion/completions/weft \
 	$(INSTALL_TO)/lib/systemd/system/weftd.service $(INSTALL_TO)/lib/sysusers.d/weft.conf \
 	$(foreach m,$(MAN_PAGES),$(call man_dir,$(m))/$(notdir $(m)))
 
@@ -15,7 +16,8 @@ install:
 	install -D -m 755 build/weftd $(INSTALL_TO)/sbin/weftd
 	install -D -m 755 build/weft $(INSTALL_TO)/bin/weft
 	install -D -m 644 -t $(INSTALL_TO)/share/weft include/weft/*.varlink
-	install -d $(INSTALL_TO)/lib/systemd/system
+	install -d $(INSTALL_TO)/lib/systemd/system $(INSTALL_TO)/share/bash-completion/completions
+	build/weft completion bash >$(INSTALL_TO)/share/bash-completion/completions/weft
 	sed 's,@PREFIX@,$(PREFIX),' tools/packaging/weftd.service >$(INSTALL_TO)/lib/systemd/system/weftd.service
 	install -D -m 644 tools/packaging/weft.sysusers $(INSTALL_TO)/lib/sysusers.d/weft.conf
 	$(foreach m,$(MAN_PAGES),install -D -m 644 $(m) $(call man_dir,$(m))/$(notdir $(m)) &&) true

@@ -3,6 +3,7 @@
 #include "client.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,17 +11,20 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "text.h"
 
-#define INTERFACE	"net.weft.Node"
-#define REPLY_LEN_MAX	(256u << 20) /* a daemon gone mad should not take our memory too */
-#define REPLY_CAP_FIRST 65536
+#define INTERFACE	   "net.weft.Node"
+#define REPLY_LEN_MAX	   (256u << 20) /* a daemon gone mad should not take our memory too */
+#define REPLY_CAP_FIRST	   65536
+#define TIMEOUT_DEFAULT_MS 30000
 
 struct connection {
 	int fd;
 	char *buf;
 	size_t len, cap;
-	size_t taken; /* of the reply given out last */
+	size_t taken;	      /* of the reply given out last */
+	uint64_t deadline_ns; /* for the next bytes; 0: none */
 };
 
 static volatile sig_atomic_t interrupted;
@@ -55,8 +59,10 @@ int client_say_error(int status, const char *what, const char *why, const char *
 
 /* --- where the daemon is --- */
 
-static int socket_connect(const char *path)
+/* A daemon that hangs does not take connections from its queue: connecting waits too. */
+static int socket_connect(const char *path, uint64_t timeout_ms)
 {
+	struct timeval timeout = {(time_t)(timeout_ms / 1000), 0};
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	int fd;
 
@@ -66,6 +72,7 @@ static int socket_connect(const char *path)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
 	if (connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) < 0) {
 		int err = -errno;
 
@@ -89,14 +96,38 @@ static const char *socket_of(const struct invocation *inv, char path[static 256]
 	return "/run/weft/control.sock";
 }
 
+static uint64_t timeout_of(const struct invocation *inv)
+{
+	return inv->timeout_ms ? inv->timeout_ms : TIMEOUT_DEFAULT_MS;
+}
+
+/* Somebody holds the socket and says nothing. */
+static int say_silence(const struct invocation *inv)
+{
+	char usual[256], what[512], why[64];
+
+	snprintf(what, sizeof(what), "daemon at %s", socket_of(inv, usual));
+	snprintf(why, sizeof(why), "no answer within %llu s",
+		 (unsigned long long)timeout_of(inv) / 1000);
+	return client_say_error(STATUS_TIMEOUT, what, why,
+				"It may be stopped or overloaded: see its log and state (ps), or "
+				"wait longer with --timeout SECONDS.");
+}
+
 static int connection_open(const struct invocation *inv, struct connection *connection)
 {
 	char usual[256], what[512];
 	const char *path = socket_of(inv, usual);
+	uint64_t timeout_ms = timeout_of(inv);
 
-	*connection = (struct connection){.fd = socket_connect(path)};
+	*connection = (struct connection){
+		.fd = socket_connect(path, timeout_ms),
+		.deadline_ns = clock_monotonic_ns() + timeout_ms * NS_PER_MS,
+	};
 	if (connection->fd >= 0)
 		return STATUS_OK;
+	if (connection->fd == -EAGAIN)
+		return say_silence(inv);
 	snprintf(what, sizeof(what), "no daemon answers at %s", path);
 	if (connection->fd == -EACCES)
 		return client_say_error(STATUS_UNREACHABLE, what, strerror(EACCES),
@@ -130,9 +161,25 @@ static void connection_send(struct connection *connection, const char *text, siz
 	}
 }
 
-static int connection_fill(struct connection *connection)
+/* connection_wait: STATUS_OK when there is something to read or a signal came. */
+static int connection_wait(const struct invocation *inv, const struct connection *connection)
+{
+	struct pollfd poller = {.fd = connection->fd, .events = POLLIN};
+	uint64_t now_ns = clock_monotonic_ns();
+	int wait_ms = -1, got;
+
+	if (connection->deadline_ns)
+		wait_ms = connection->deadline_ns <= now_ns
+				  ? 0
+				  : (int)((connection->deadline_ns - now_ns) / NS_PER_MS) + 1;
+	got = poll(&poller, 1, wait_ms);
+	return got == 0 ? say_silence(inv) : STATUS_OK;
+}
+
+static int connection_fill(const struct invocation *inv, struct connection *connection)
 {
 	ssize_t n;
+	int status;
 
 	if (connection->len == connection->cap) {
 		size_t cap = connection->cap ? 2 * connection->cap : REPLY_CAP_FIRST;
@@ -144,20 +191,24 @@ static int connection_fill(struct connection *connection)
 		connection->buf = buf;
 		connection->cap = cap;
 	}
-	n = recv(connection->fd, connection->buf + connection->len,
-		 connection->cap - connection->len, 0);
-	if (n > 0)
-		connection->len += (size_t)n;
-	if (n > 0 || (n < 0 && errno == EINTR && !interrupted))
-		return STATUS_OK;
 	if (interrupted)
 		return STATUS_INTERRUPTED;
+	status = connection_wait(inv, connection);
+	if (status != STATUS_OK)
+		return status;
+	n = recv(connection->fd, connection->buf + connection->len,
+		 connection->cap - connection->len, MSG_DONTWAIT);
+	if (n > 0)
+		connection->len += (size_t)n;
+	if (n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN)))
+		return STATUS_OK;
 	return client_say_error(STATUS_UNREACHABLE, "daemon", "it closed the connection",
 				"It may have been stopped; see its log.");
 }
 
 /* connection_next gives the next reply as JSON, owned by the caller. */
-static int connection_next(struct connection *connection, json_t **out_reply)
+static int connection_next(const struct invocation *inv, struct connection *connection,
+			   json_t **out_reply)
 {
 	size_t scanned = 0;
 	const char *nul;
@@ -174,7 +225,7 @@ static int connection_next(struct connection *connection, json_t **out_reply)
 		if (nul)
 			break;
 		scanned = connection->len;
-		int status = connection_fill(connection);
+		int status = connection_fill(inv, connection);
 
 		if (status != STATUS_OK)
 			return status;
@@ -253,6 +304,29 @@ static int reply_handle(const struct invocation *inv, const struct client_call *
 	return STATUS_OK;
 }
 
+/*
+ * connection_greet asks what any daemon answers at once: replies of the
+ * call that follows may be far apart, and silence then means nothing.
+ */
+static int connection_greet(const struct invocation *inv, struct connection *connection)
+{
+	static const char greeting[] = "{\"method\":\"org.varlink.service.GetInfo\"}";
+	const char *error;
+	json_t *reply;
+	int status;
+
+	connection_send(connection, greeting, sizeof(greeting));
+	status = connection_next(inv, connection, &reply);
+	if (status != STATUS_OK)
+		return status;
+	error = json_string_value(json_object_get(reply, "error"));
+	if (error)
+		status = tell_error(inv, reply, error);
+	json_decref(reply);
+	connection->deadline_ns = 0;
+	return status;
+}
+
 static char *call_text(const struct client_call *call)
 {
 	json_t *message = json_pack("{s:s+}", "method", INTERFACE ".", call->method);
@@ -278,12 +352,15 @@ int client_call(const struct invocation *inv, const struct client_call *call)
 		free(text);
 		return status;
 	}
-	connection_send(&connection, text, strlen(text) + 1);
+	if (call->wants_more || call->is_long)
+		status = connection_greet(inv, &connection);
+	if (status == STATUS_OK)
+		connection_send(&connection, text, strlen(text) + 1);
 	free(text);
 	while (status == STATUS_OK && !is_last) {
 		json_t *reply;
 
-		status = connection_next(&connection, &reply);
+		status = connection_next(inv, &connection, &reply);
 		if (status == STATUS_OK) {
 			status = reply_handle(inv, call, reply, &is_last);
 			json_decref(reply);

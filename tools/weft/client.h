@@ -15,7 +15,8 @@
 struct client_call {
 	const char *method; /* without interface */
 	json_t *parameters; /* taken; NULL: none */
-	bool wants_more;
+	bool wants_more;    /* replies may be far apart, so only its beginning has a time limit */
+	bool is_long;	    /* likewise, for one reply */
 	bool (*reply)(void *arg, json_t *parameters, bool is_last);
 	void *arg;
 };

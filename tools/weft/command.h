@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
 
 struct invocation;
 
@@ -56,6 +58,7 @@ struct invocation {
 	const char *socket;			/* NULL: where it usually is */
 	bool is_json;
 	bool is_help;
+	uint64_t timeout_ms; /* for the daemon to answer */
 	bool is_version;
 	bool has_terminal_out; /* stdout */
 	bool has_terminal_err; /* stderr */
@@ -70,7 +73,7 @@ const char *invocation_option(const struct invocation *inv, const char *name);
 int invocation_parse(int argc, char **argv, struct invocation *out_inv);
 
 /* help.c */
-void help_print(const struct invocation *inv);
+void help_print(const struct invocation *inv, FILE *out);
 void help_print_completion(void);
 bool command_takes_option(const struct command *command, const char *name, unsigned *out_idx);
 extern const struct command_option global_options[];
@@ -100,6 +103,7 @@ int run_event_watch(struct invocation *inv);
 int run_gc_plan(struct invocation *inv);
 int run_gc_run(struct invocation *inv);
 int run_store_check(struct invocation *inv);
+int run_help(struct invocation *inv);
 int run_completion(struct invocation *inv);
 
 #endif

@@ -41,9 +41,9 @@ const struct command commands[] = {
 	"NODE may be the first letters of an id, 8 or more.",
 	"weft peer show yqbk5n3t", run_peer_show, 1, 1, { { 0 } } },
 { "peer", "connect", "NODE [ADDR:PORT...]", "open a session with a peer",
-	"Without an address, those the node knows of are tried.",
-	"weft peer connect NODE 192.0.2.1:7000", run_peer_connect, 1, 9,
-	{ { "timeout", "SECONDS", "give up after this long; default 10" } } },
+	"NODE may be the first letters of a known peer's id, 8 or more; then ADDR:PORT is\n"
+	"not needed either. --timeout, here 10 seconds by default, is for the peer to answer.",
+	"weft peer connect NODE 192.0.2.1:7000", run_peer_connect, 1, 9, { { 0 } } },
 { "event", "watch", "", "print events as they happen, until Ctrl-C", NULL,
 	"weft event watch --since 1", run_event_watch, 0, 0,
 	{ { "since", "N", "begin with event number N, if the daemon still has it" } } },
@@ -65,6 +65,8 @@ const struct command commands[] = {
 	"weft daemon reload", run_daemon_reload, 0, 0, { { 0 } } },
 { "daemon", "stop", "", "drain and end the daemon, as SIGTERM does", NULL,
 	"weft daemon stop", run_daemon_stop, 0, 0, { { 0 } } },
+{ "help", "", "[OBJECT [VERB]]", "print help, about one command or all", NULL,
+	"weft help share add", run_help, 0, 2, { { 0 } } },
 { "completion", "bash", "", "print a completion script for bash", NULL,
 	"source <(weft completion bash)", run_completion, 0, 0, { { 0 } } },
 };
@@ -75,6 +77,7 @@ const unsigned command_cnt = sizeof(commands) / sizeof(commands[0]);
 const struct command_option global_options[] = {
 	{"socket", "PATH", "control socket of the daemon; also -s PATH"},
 	{"json", NULL, "print JSON"},
+	{"timeout", "SECONDS", "for the daemon to answer; default 30"},
 	{"help", NULL, "print help, also for one command; also -h"},
 	{"version", NULL, "print the version"},
 };

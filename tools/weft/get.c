@@ -9,6 +9,7 @@
 #include "client.h"
 #include "path.h"
 #include "progress.h"
+#include "table.h"
 #include "text.h"
 
 struct following {
@@ -64,20 +65,21 @@ static void tell_finished(const json_t *transfer)
 	uint64_t received = field_uint(transfer, "bytes_received");
 	uint64_t reused = field_uint(transfer, "bytes_reused");
 	uint64_t bad = field_uint(transfer, "bad_chunks");
-	char bytes[TEXT_SHORT_CAP], rate[TEXT_SHORT_CAP], clean[2][PATH_MAX];
+	char bytes[TEXT_SHORT_CAP], rate[TEXT_SHORT_CAP], elapsed[TEXT_SHORT_CAP];
+	char count[TEXT_COUNT_CAP], clean[2][PATH_MAX];
 
-	fprintf(stderr,
-		"Fetched \"%s\" into %s: %" PRIu64 " files, %s in %" PRIu64 ".%" PRIu64 " s",
+	fprintf(stderr, "Fetched \"%s\" into %s: %s, %s in %s",
 		text_clean(field_text(transfer, "title"), clean[0], sizeof(clean[0])),
 		text_clean(field_text(transfer, "target"), clean[1], sizeof(clean[1])),
-		field_uint(transfer, "items"), text_bytes(field_uint(transfer, "bytes"), bytes),
-		elapsed_ms / 1000, elapsed_ms / 100 % 10);
+		text_count(field_uint(transfer, "items"), "file", "files", count),
+		text_bytes(field_uint(transfer, "bytes"), bytes),
+		text_elapsed(elapsed_ms, elapsed));
 	if (elapsed_ms && received)
 		fprintf(stderr, " (%s/s)", text_bytes(received * 1000 / elapsed_ms, rate));
 	if (reused)
 		fprintf(stderr, ", %s were there already", text_bytes(reused, bytes));
 	if (bad)
-		fprintf(stderr, ", %" PRIu64 " bad chunks refused", bad);
+		fprintf(stderr, ", %s refused", text_count(bad, "bad chunk", "bad chunks", count));
 	fprintf(stderr, ".\n");
 }
 

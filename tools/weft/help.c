@@ -1,81 +1,110 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Help and completion, from the table of commands. */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "command.h"
 
-static void print_usage_of(const struct command *command)
-{
-	printf("weft %s%s%s%s%s", command->object, *command->verb ? " " : "", command->verb,
-	       *command->args ? " " : "", command->args);
-}
-
-static void print_options(const struct command_option *options, unsigned cnt)
+static void print_options(FILE *out, const struct command_option *options, unsigned cnt)
 {
 	for (unsigned i = 0; i < cnt && options[i].name; i++) {
 		char left[40];
 
 		snprintf(left, sizeof(left), "--%s %s", options[i].name,
 			 options[i].arg ? options[i].arg : "");
-		printf("  %-20s %s\n", left, options[i].doc);
+		fprintf(out, "  %-20s %s\n", left, options[i].doc);
 	}
 }
 
-static void print_row(const struct command *command)
+/* call_write: "peer connect NODE [ADDR:PORT...]" */
+static const char *call_write(const struct command *command, char text[static 64])
 {
-	char left[48];
-
-	snprintf(left, sizeof(left), "%s%s%s%s%s", command->object, *command->verb ? " " : "",
-		 command->verb, *command->args ? " " : "", command->args);
-	printf("  %-32s %s\n", left, command->doc);
+	snprintf(text, 64, "%s%s%s%s%s", command->object, *command->verb ? " " : "", command->verb,
+		 *command->args ? " " : "", command->args);
+	return text;
 }
 
-static void print_all(void)
+static void print_row(FILE *out, const struct command *command)
 {
-	printf("weft - speak to a mesh node\n\n"
-	       "usage: weft [-s SOCKET] [--json] OBJECT VERB [ARGUMENT...]\n\n");
+	char call[64];
+
+	fprintf(out, "  %-33s %s\n", call_write(command, call), command->doc);
+}
+
+static void print_all(FILE *out)
+{
+	fprintf(out, "weft - speak to a mesh node\n\n"
+		     "usage: weft [-s SOCKET] [--json] OBJECT VERB [ARGUMENT...]\n\n");
 	for (unsigned i = 0; i < command_cnt; i++)
-		print_row(&commands[i]);
-	printf("\nOptions:\n");
-	print_options(global_options, global_option_cnt);
-	printf("\nExamples:\n"
-	       "  weft share add /usr/share/doc\n"
-	       "  weft get 'mesh:...' --to ~/Downloads\n"
-	       "  weft status --json\n\n"
-	       "weft OBJECT VERB --help tells more about one. See weft(1), weftd(8).\n");
+		print_row(out, &commands[i]);
+	fprintf(out, "\nOptions:\n");
+	print_options(out, global_options, global_option_cnt);
+	fprintf(out, "\nExamples:\n"
+		     "  weft share add /usr/share/doc\n"
+		     "  weft get 'mesh:...' --to ~/Downloads\n"
+		     "  weft status --json\n\n"
+		     "weft help OBJECT VERB tells more about one. See weft(1), weftd(8).\n");
 }
 
-static void print_object(const char *object)
+static void print_verbs(FILE *out, const char *object, const struct command *but)
 {
-	printf("usage: weft %s VERB\n\n", object);
 	for (unsigned i = 0; i < command_cnt; i++) {
-		if (strcmp(commands[i].object, object) == 0)
-			print_row(&commands[i]);
+		if (strcmp(commands[i].object, object) == 0 && &commands[i] != but)
+			print_row(out, &commands[i]);
 	}
 }
 
-static void print_command(const struct command *command)
+static void print_object(FILE *out, const char *object)
 {
-	printf("usage: ");
-	print_usage_of(command);
-	printf("%s\n\n%s.\n", command->options[0].name ? " [OPTION...]" : "", command->doc);
-	if (command->more)
-		printf("%s\n", command->more);
-	printf("\nOptions:\n");
-	print_options(command->options, COMMAND_OPTION_MAX);
-	print_options(global_options, global_option_cnt);
-	printf("\nExample:\n  %s\n", command->example);
+	fprintf(out, "usage: weft %s VERB\n\n", object);
+	print_verbs(out, object, NULL);
+	fprintf(out, "\nweft help %s VERB tells more about one.\n", object);
 }
 
-void help_print(const struct invocation *inv)
+static bool object_has_verbs(const char *object)
+{
+	for (unsigned i = 0; i < command_cnt; i++) {
+		if (strcmp(commands[i].object, object) == 0 && *commands[i].verb)
+			return true;
+	}
+	return false;
+}
+
+static void print_command(FILE *out, const struct command *command)
+{
+	char call[64];
+
+	fprintf(out, "usage: weft %s%s\n\n%c%s.\n", call_write(command, call),
+		command->options[0].name ? " [OPTION...]" : "", toupper(command->doc[0]),
+		command->doc + 1);
+	if (command->more)
+		fprintf(out, "%s\n", command->more);
+	fprintf(out, "\nOptions:\n");
+	print_options(out, command->options, COMMAND_OPTION_MAX);
+	print_options(out, global_options, global_option_cnt);
+	if (!*command->verb && object_has_verbs(command->object)) {
+		fprintf(out, "\nAlso:\n");
+		print_verbs(out, command->object, command);
+	}
+	fprintf(out, "\nExample:\n  %s\n", command->example);
+}
+
+void help_print(const struct invocation *inv, FILE *out)
 {
 	if (inv->command)
-		print_command(inv->command);
+		print_command(out, inv->command);
 	else if (inv->arg_cnt)
-		print_object(inv->args[0]);
+		print_object(out, inv->args[0]);
 	else
-		print_all();
+		print_all(out);
+}
+
+int run_help(struct invocation *inv)
+{
+	(void)inv;
+	print_all(stdout);
+	return STATUS_OK;
 }
 
 /* The words that may follow an object: its verbs and options. */
@@ -91,7 +120,7 @@ static void print_words(const char *object)
 		for (unsigned j = 0; j < COMMAND_OPTION_MAX && command->options[j].name; j++)
 			printf("--%s ", command->options[j].name);
 	}
-	printf("--json --help\" ;;\n");
+	printf("--json --timeout --help\" ;;\n");
 }
 
 void help_print_completion(void)
@@ -116,7 +145,9 @@ void help_print_completion(void)
 		if (i == 0 || strcmp(commands[i].object, commands[i - 1].object) != 0)
 			printf("%s ", commands[i].object);
 	}
-	printf("--socket --json --help --version\" ;;\n");
+	for (unsigned i = 0; i < global_option_cnt; i++)
+		printf("--%s ", global_options[i].name);
+	printf("\" ;;\n");
 	for (unsigned i = 0; i < command_cnt; i++) {
 		if (i == 0 || strcmp(commands[i].object, commands[i - 1].object) != 0)
 			print_words(commands[i].object);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "text.h"
 #include "weft/nearest.h"
 
 const char *invocation_option(const struct invocation *inv, const char *name)
@@ -71,7 +72,7 @@ static int unknown_object(const char *object)
 	if (nearest)
 		fprintf(stderr, "; did you mean \"weft %s\"?\n", nearest);
 	else
-		fprintf(stderr, "; weft --help lists them\n");
+		fprintf(stderr, "; weft help lists them\n");
 	return STATUS_USAGE;
 }
 
@@ -80,10 +81,16 @@ static int unknown_verb(const char *object, const char *verb)
 	const char *nearest = nearest_verb(object, verb);
 
 	fprintf(stderr, "weft %s: unknown command \"%s\"", object, verb);
-	if (nearest)
+	if (nearest) {
 		fprintf(stderr, "; did you mean \"weft %s %s\"?\n", object, nearest);
-	else
-		fprintf(stderr, "; weft %s --help lists them\n", object);
+		return STATUS_USAGE;
+	}
+	fprintf(stderr, "; there is");
+	for (unsigned i = 0; i < command_cnt; i++) {
+		if (strcmp(commands[i].object, object) == 0 && *commands[i].verb)
+			fprintf(stderr, " %s", commands[i].verb);
+	}
+	fprintf(stderr, "\n");
 	return STATUS_USAGE;
 }
 
@@ -106,13 +113,13 @@ static int unknown_option(const struct invocation *inv, const char *name)
 	if (nearest)
 		fprintf(stderr, "; did you mean --%s?\n", nearest);
 	else
-		fprintf(stderr, "; --help lists them\n");
+		fprintf(stderr, "; %s--help lists them\n", inv->command ? "" : "weft ");
 	return STATUS_USAGE;
 }
 
 /*
  * command_find takes object and verb off the words; what is left are the
- * command's arguments. No words at all, or an object alone, asks for help.
+ * command's arguments. No words at all ask for help, as "help" before others.
  */
 static int command_find(struct invocation *inv, const char **words, unsigned word_cnt)
 {
@@ -121,6 +128,10 @@ static int command_find(struct invocation *inv, const char **words, unsigned wor
 
 	if (!word_cnt)
 		return STATUS_OK;
+	if (strcmp(object, "help") == 0 && word_cnt > 1) {
+		inv->is_help = true;
+		return command_find(inv, words + 1, word_cnt - 1);
+	}
 	if (!object_is_known(object))
 		return unknown_object(object);
 	inv->command = command_lookup(object, word_cnt > 1 ? words[1] : "");
@@ -146,52 +157,81 @@ struct option_word {
 	const char *value; /* NULL: none so far */
 };
 #define OPTION_WORD_MAX 32
+#define TIMEOUT_MAX_S	86400
 
-static int option_set(struct invocation *inv, const struct option_word *word)
+static int option_check(const struct command_option *option, const struct option_word *word)
 {
-	unsigned idx;
-
-	if (!inv->command || !command_takes_option(inv->command, word->name, &idx))
-		return unknown_option(inv, word->name);
-	if (inv->command->options[idx].arg && !word->value) {
-		fprintf(stderr, "weft: --%s takes %s\n", word->name,
-			inv->command->options[idx].arg);
-		return STATUS_USAGE;
-	}
-	if (!inv->command->options[idx].arg && word->value) {
+	if (option->arg && !word->value)
+		fprintf(stderr, "weft: --%s takes %s\n", word->name, option->arg);
+	else if (!option->arg && word->value)
 		fprintf(stderr, "weft: --%s takes no value\n", word->name);
-		return STATUS_USAGE;
+	else
+		return STATUS_OK;
+	return STATUS_USAGE;
+}
+
+static const struct command_option *option_global(const char *name)
+{
+	for (unsigned i = 0; i < global_option_cnt; i++) {
+		if (strcmp(global_options[i].name, name) == 0)
+			return &global_options[i];
 	}
-	inv->values[idx] = word->value ? word->value : "";
-	return STATUS_OK;
+	return NULL;
 }
 
 /* option_needs_value, as any command has it: the command may not be known yet. */
 static bool option_needs_value(const char *name)
 {
+	const struct command_option *global = option_global(name);
 	unsigned idx;
 
 	for (unsigned i = 0; i < command_cnt; i++) {
 		if (command_takes_option(&commands[i], name, &idx) && commands[i].options[idx].arg)
 			return true;
 	}
-	return strcmp(name, "socket") == 0;
+	return global && global->arg;
 }
 
-/* option_global: true when word was one of the options every command has. */
-static bool option_global(struct invocation *inv, const struct option_word *word)
+static int option_set_global(struct invocation *inv, const struct option_word *word)
 {
-	if (strcmp(word->name, "socket") == 0 && word->value)
+	uint64_t seconds;
+
+	if (strcmp(word->name, "socket") == 0) {
 		inv->socket = word->value;
-	else if (strcmp(word->name, "json") == 0)
+	} else if (strcmp(word->name, "json") == 0) {
 		inv->is_json = true;
-	else if (strcmp(word->name, "help") == 0)
+	} else if (strcmp(word->name, "help") == 0) {
 		inv->is_help = true;
-	else if (strcmp(word->name, "version") == 0)
+	} else if (strcmp(word->name, "version") == 0) {
 		inv->is_version = true;
-	else
-		return false;
-	return true;
+	} else {
+		if (!text_parse_count(word->value, &seconds) || !seconds ||
+		    seconds > TIMEOUT_MAX_S) {
+			fprintf(stderr, "weft: --timeout takes SECONDS, 1 to %d, not \"%s\"\n",
+				TIMEOUT_MAX_S, word->value);
+			return STATUS_USAGE;
+		}
+		inv->timeout_ms = seconds * 1000;
+	}
+	return STATUS_OK;
+}
+
+static int option_set(struct invocation *inv, const struct option_word *word)
+{
+	const struct command_option *global = option_global(word->name);
+	unsigned idx;
+	int status;
+
+	if (global) {
+		status = option_check(global, word);
+		return status == STATUS_OK ? option_set_global(inv, word) : status;
+	}
+	if (!inv->command || !command_takes_option(inv->command, word->name, &idx))
+		return unknown_option(inv, word->name);
+	status = option_check(&inv->command->options[idx], word);
+	if (status == STATUS_OK)
+		inv->values[idx] = word->value ? word->value : "";
+	return status;
 }
 
 /* word_split makes "--name=value", "-s" and "-h" an option; false: it is a plain word. */
@@ -275,7 +315,7 @@ int invocation_parse(int argc, char **argv, struct invocation *out_inv)
 		} else {
 			if (!option->value && option_needs_value(option->name) && i + 1 < argc)
 				option->value = argv[++i];
-			option_cnt += !option_global(out_inv, option);
+			option_cnt++;
 		}
 	}
 	if (status == STATUS_OK)

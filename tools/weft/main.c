@@ -24,9 +24,14 @@ int main(int argc, char **argv)
 		printf("weft %s\n", WEFT_VERSION);
 		return STATUS_OK;
 	}
-	if (inv.is_help || !inv.command) {
-		help_print(&inv);
-		return inv.is_help || argc == 1 ? STATUS_OK : STATUS_USAGE;
+	if (inv.is_help || (!inv.command && !inv.arg_cnt)) {
+		help_print(&inv, stdout);
+		return STATUS_OK;
+	}
+	if (!inv.command) {
+		fprintf(stderr, "weft %s: a verb is missing\n\n", inv.args[0]);
+		help_print(&inv, stderr);
+		return STATUS_USAGE;
 	}
 	status = inv.command->run(&inv);
 	/* Output that could not be written, a full disk or a closed pipe, is a failure too. */

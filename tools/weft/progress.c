@@ -3,7 +3,9 @@
 #include "progress.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -16,6 +18,8 @@
 #define RATE_WINDOW_NS (500 * NS_PER_MS)
 #define RATE_WEIGHT    0.3 /* of the newest window */
 #define BAR_LEN	       20
+#define BAR_LINE_MIN   72 /* narrower terminals get the figures alone */
+#define LINE_CAP       256
 
 void progress_init(struct progress *progress, bool has_terminal)
 {
@@ -43,53 +47,83 @@ static void rate_update(struct progress *progress, uint64_t done, uint64_t now_n
 	progress->since_done = done;
 }
 
-static size_t bar_write(char *line, size_t cap, const struct progress_state *state)
+/* A line under way; a part that does not fit, and all after it, are left out. */
+struct line {
+	char text[LINE_CAP];
+	size_t len, max;
+	bool is_full;
+};
+
+__attribute__((format(printf, 2, 3))) static void line_add(struct line *line, const char *fmt, ...)
 {
-	unsigned permille =
-		state->cnt ? (unsigned)(1000.0 * (double)state->done / (double)state->cnt) : 0;
-	unsigned filled = permille * BAR_LEN / 1000;
+	char part[LINE_CAP];
+	va_list args;
+	int len;
+
+	va_start(args, fmt);
+	len = vsnprintf(part, sizeof(part), fmt, args);
+	va_end(args);
+	line->is_full |= len < 0 || line->len + (size_t)len > line->max;
+	if (line->is_full)
+		return;
+	memcpy(line->text + line->len, part, (size_t)len + 1);
+	line->len += (size_t)len;
+}
+
+static unsigned permille_of(const struct progress_state *state)
+{
+	double share = state->cnt ? (double)state->done / (double)state->cnt : 0;
+
+	return share >= 1 ? 1000 : (unsigned)(1000 * share);
+}
+
+static void line_add_bar(struct line *line, const struct progress_state *state)
+{
+	unsigned permille = permille_of(state), filled = permille * BAR_LEN / 1000;
 	char bar[BAR_LEN + 1];
 
-	if (permille > 1000)
-		permille = 1000;
-	if (filled > BAR_LEN)
-		filled = BAR_LEN;
 	memset(bar, '.', BAR_LEN);
 	memset(bar, '#', filled);
 	bar[BAR_LEN] = '\0';
-	return (size_t)snprintf(line, cap, "[%s] %3u%% ", bar, permille / 10);
+	if (line->max >= BAR_LINE_MIN)
+		line_add(line, "[%s] ", bar);
+	line_add(line, "%3u%% ", permille / 10);
 }
 
 static void line_write(const struct progress *progress, const struct progress_state *state,
-		       char *line, size_t cap)
+		       struct line *line)
 {
 	char done[TEXT_SHORT_CAP], cnt[TEXT_SHORT_CAP], rate[TEXT_SHORT_CAP], left[TEXT_SHORT_CAP];
-	size_t len = 0;
 
 	if (progress->has_terminal && state->cnt)
-		len = bar_write(line, cap, state);
-	len += (size_t)snprintf(line + len, cap - len, "%s %s", state->verb,
-				text_bytes(state->done, done));
+		line_add_bar(line, state);
+	line_add(line, "%s", state->verb);
 	if (state->cnt)
-		len += (size_t)snprintf(line + len, cap - len, " of %s",
-					text_bytes(state->cnt, cnt));
-	if (state->item_cnt)
-		len += (size_t)snprintf(line + len, cap - len, ", %" PRIu64 "/%" PRIu64 " files",
-					state->item_done, state->item_cnt);
+		line_add(line, " %s of %s", text_bytes(state->done, done),
+			 text_bytes(state->cnt, cnt));
+	else if (state->done)
+		line_add(line, " %s", text_bytes(state->done, done));
 	if (progress->rate_per_s >= 1)
-		len += (size_t)snprintf(line + len, cap - len, ", %s/s",
-					text_bytes((uint64_t)progress->rate_per_s, rate));
+		line_add(line, ", %s/s", text_bytes((uint64_t)progress->rate_per_s, rate));
 	if (progress->rate_per_s >= 1 && state->cnt > state->done)
-		(void)snprintf(line + len, cap - len, ", %s left",
-			       text_seconds((uint64_t)((double)(state->cnt - state->done) /
-						       progress->rate_per_s),
-					    left));
+		line_add(line, ", %s left",
+			 text_seconds((uint64_t)((double)(state->cnt - state->done) /
+						 progress->rate_per_s),
+				      left));
+	if (state->item_cnt)
+		line_add(line, ", %" PRIu64 "/%" PRIu64 " files", state->item_done,
+			 state->item_cnt);
 }
 
-static int terminal_width(void)
+/* terminal_width: $COLUMNS as POSIX has it, else what the terminal says. */
+static size_t terminal_width(void)
 {
+	const char *columns = getenv("COLUMNS");
 	struct winsize size;
+	uint64_t width;
 
+	if (columns && text_parse_count(columns, &width) && width > 1 && width <= LINE_CAP)
+		return (size_t)width;
 	return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col : 80;
 }
 
@@ -97,7 +131,7 @@ void progress_show(struct progress *progress, const struct progress_state *state
 {
 	uint64_t now_ns = clock_monotonic_ns();
 	uint64_t every_ns = progress->has_terminal ? DRAW_EVERY_NS : LINE_EVERY_NS;
-	char line[256];
+	struct line line = {.max = LINE_CAP - 1};
 
 	rate_update(progress, state->done, now_ns);
 	/* Without a terminal, work of a few seconds is done in silence. */
@@ -106,17 +140,22 @@ void progress_show(struct progress *progress, const struct progress_state *state
 	if (now_ns - progress->drawn_ns < every_ns)
 		return;
 	progress->drawn_ns = now_ns;
-	line_write(progress, state, line, sizeof(line));
-	if (progress->has_terminal)
-		fprintf(stderr, "\r%.*s\x1b[K", terminal_width() - 1, line);
-	else
-		fprintf(stderr, "%s\n", line);
-	progress->is_drawn = progress->has_terminal;
+	if (progress->has_terminal && terminal_width() < LINE_CAP)
+		line.max = terminal_width() - 1;
+	line_write(progress, state, &line);
+	if (!progress->has_terminal) {
+		fprintf(stderr, "%s\n", line.text);
+		return;
+	}
+	progress_clear(progress);
+	fprintf(stderr, "%s", line.text);
+	progress->drawn_len = line.len;
 }
 
+/* With spaces: any terminal knows those. */
 void progress_clear(struct progress *progress)
 {
-	if (progress->is_drawn)
-		fprintf(stderr, "\r\x1b[K");
-	progress->is_drawn = false;
+	if (progress->drawn_len)
+		fprintf(stderr, "\r%*s\r", (int)progress->drawn_len, "");
+	progress->drawn_len = 0;
 }

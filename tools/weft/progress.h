@@ -3,15 +3,16 @@
 #define WEFT_TOOLS_PROGRESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /*
- * Progress on stderr: one line that is redrawn on a terminal, else a line
- * now and then. Names in it are cleaned.
+ * Progress on stderr: one line that is redrawn on a terminal, as wide as it
+ * is and without escape sequences; else a line now and then.
  */
 struct progress {
 	bool has_terminal;
-	bool is_drawn; /* a line stands that has no end */
+	size_t drawn_len; /* of the line that stands without an end; 0: none */
 	uint64_t drawn_ns;
 	uint64_t since_ns; /* of the rate's window */
 	uint64_t since_done;

@@ -9,6 +9,7 @@
 #include "client.h"
 #include "path.h"
 #include "progress.h"
+#include "table.h"
 #include "text.h"
 
 struct adding {
@@ -41,24 +42,26 @@ static void tell_skipped(const json_t *import)
 {
 	static const struct {
 		const char *field;
-		const char *text;
+		const char *one, *many;
 	} kinds[] = {
-		{"skipped_symlinks", "symbolic links"},
-		{"skipped_special", "sockets, pipes and devices"},
-		{"skipped_unreadable", "unreadable files"},
-		{"skipped_names", "names that are not safe UTF-8 or too deep"},
-		{"skipped_changed", "files that changed while being read"},
+		{"skipped_symlinks", "symbolic link", "symbolic links"},
+		{"skipped_special", "socket, pipe or device", "sockets, pipes or devices"},
+		{"skipped_unreadable", "unreadable file", "unreadable files"},
+		{"skipped_names", "name that is not safe UTF-8 or too deep",
+		 "names that are not safe UTF-8 or too deep"},
+		{"skipped_changed", "file that changed while being read",
+		 "files that changed while being read"},
 	};
 	const char *first = field_text(import, "first_skipped");
-	char clean[512];
+	char clean[512], count[TEXT_COUNT_CAP];
 	bool is_any = false;
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		uint64_t cnt = field_uint(import, kinds[i].field);
 
 		if (cnt)
-			fprintf(stderr, "%s%" PRIu64 " %s", is_any ? ", " : "weft: skipped ", cnt,
-				kinds[i].text);
+			fprintf(stderr, "%s%s", is_any ? ", " : "weft: skipped ",
+				text_count(cnt, kinds[i].one, kinds[i].many, count));
 		is_any |= cnt != 0;
 	}
 	if (is_any && *first)
@@ -71,18 +74,18 @@ static void print_added(const struct invocation *inv, const json_t *reply)
 {
 	const json_t *share = json_object_get(reply, "share");
 	const char *link = field_text(reply, "link");
-	char bytes[TEXT_SHORT_CAP], clean[2][PATH_MAX];
+	char bytes[TEXT_SHORT_CAP], files[TEXT_COUNT_CAP], clean[2][PATH_MAX];
 
 	if (!inv->has_terminal_out) {
 		printf("%s\n", link);
 		return;
 	}
-	printf("Shared %s as \"%s\": %" PRIu64 " files, %s.\n\n%s\n\nFetch it on another node:\n"
+	printf("Shared %s as \"%s\": %s, %s.\n\n%s\n\nFetch it on another node:\n"
 	       "  weft get '%s' --to DIR\n",
 	       text_clean(field_text(share, "path"), clean[0], sizeof(clean[0])),
 	       text_clean(field_text(share, "title"), clean[1], sizeof(clean[1])),
-	       field_uint(share, "items"), text_bytes(field_uint(share, "bytes"), bytes), link,
-	       link);
+	       text_count(field_uint(share, "items"), "file", "files", files),
+	       text_bytes(field_uint(share, "bytes"), bytes), link, link);
 }
 
 int run_share_add(struct invocation *inv)

@@ -8,10 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-#define CELL_CAP   4352 /* a path */
-#define COLUMN_MAX 16
-#define ID_SHORT   12
-
 /* letter_len: bytes of the UTF-8 letter at c; 0: none that a terminal should see. */
 static size_t letter_len(const unsigned char *c)
 {
@@ -79,6 +75,35 @@ const char *text_seconds(uint64_t seconds, char buf[static TEXT_SHORT_CAP])
 	return buf;
 }
 
+const char *text_rtt(uint64_t us, char buf[static TEXT_SHORT_CAP])
+{
+	if (us < 1000)
+		snprintf(buf, TEXT_SHORT_CAP, "%" PRIu64 " us", us);
+	else
+		snprintf(buf, TEXT_SHORT_CAP, us < 100000 ? "%.2f ms" : "%.0f ms",
+			 (double)us / 1000);
+	return buf;
+}
+
+const char *text_elapsed(uint64_t ms, char buf[static TEXT_SHORT_CAP])
+{
+	if (ms >= 60000)
+		return text_seconds(ms / 1000, buf);
+	if (ms >= 1000)
+		snprintf(buf, TEXT_SHORT_CAP, "%" PRIu64 ".%" PRIu64 " s", ms / 1000,
+			 ms / 100 % 10);
+	else
+		snprintf(buf, TEXT_SHORT_CAP, "%" PRIu64 " ms", ms);
+	return buf;
+}
+
+const char *text_count(uint64_t cnt, const char *one, const char *many,
+		       char buf[static TEXT_COUNT_CAP])
+{
+	snprintf(buf, TEXT_COUNT_CAP, "%" PRIu64 " %s", cnt, cnt == 1 ? one : many);
+	return buf;
+}
+
 const char *text_time(uint64_t wall_s, char buf[static TEXT_SHORT_CAP])
 {
 	time_t at = (time_t)wall_s;
@@ -138,148 +163,4 @@ const char *field_text(const json_t *object, const char *name)
 	const char *text = json_string_value(json_object_get(object, name));
 
 	return text ? text : "";
-}
-
-static void cell_human(const struct column *column, const json_t *value, char cell[static CELL_CAP])
-{
-	uint64_t number = (uint64_t)json_integer_value(value);
-	char brief[TEXT_SHORT_CAP];
-
-	if (column->kind == COLUMN_BYTES)
-		snprintf(cell, CELL_CAP, "%s", text_bytes(number, brief));
-	else if (column->kind == COLUMN_TIME)
-		snprintf(cell, CELL_CAP, "%s", text_time(number, brief));
-	else if (column->kind == COLUMN_ID && strlen(cell) > ID_SHORT)
-		cell[ID_SHORT] = '\0';
-}
-
-static void cell_write(const struct invocation *inv, const struct column *column,
-		       const json_t *object, char cell[static CELL_CAP])
-{
-	const json_t *value = json_object_get(object, column->field);
-
-	if (!value || json_is_null(value))
-		snprintf(cell, CELL_CAP, "-");
-	else if (json_is_boolean(value))
-		snprintf(cell, CELL_CAP, "%s", json_is_true(value) ? "yes" : "no");
-	else if (json_is_integer(value))
-		snprintf(cell, CELL_CAP, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-	else
-		text_clean(field_text(object, column->field), cell, CELL_CAP);
-	if (inv->has_terminal_out && value && !json_is_null(value))
-		cell_human(column, value, cell);
-}
-
-static bool column_is_number(const struct column *column)
-{
-	return column->kind == COLUMN_COUNT || column->kind == COLUMN_BYTES;
-}
-
-/* A terminal column is as wide as its letters, not its bytes: UTF-8 counts once. */
-static size_t text_width(const char *text)
-{
-	size_t width = 0;
-
-	for (; *text; text++)
-		width += (*text & 0xc0) != 0x80;
-	return width;
-}
-
-static void cell_print(const char *cell, size_t width, bool is_number, bool is_last)
-{
-	int pad = (int)(width - text_width(cell));
-
-	if (is_number)
-		printf("%*s%s", pad, "", cell);
-	else if (is_last)
-		printf("%s", cell);
-	else
-		printf("%s%*s", cell, pad, "");
-	printf("%s", is_last ? "\n" : "  ");
-}
-
-static void table_aligned(const struct invocation *inv, const json_t *rows,
-			  const struct column *columns, unsigned column_cnt)
-{
-	size_t widths[COLUMN_MAX], idx;
-	char cell[CELL_CAP];
-	json_t *row;
-
-	for (unsigned i = 0; i < column_cnt; i++)
-		widths[i] = strlen(columns[i].heading);
-	json_array_foreach(rows, idx, row)
-	{
-		for (unsigned i = 0; i < column_cnt; i++) {
-			cell_write(inv, &columns[i], row, cell);
-			if (text_width(cell) > widths[i])
-				widths[i] = text_width(cell);
-		}
-	}
-	for (unsigned i = 0; i < column_cnt; i++)
-		cell_print(columns[i].heading, widths[i], column_is_number(&columns[i]),
-			   i + 1 == column_cnt);
-	json_array_foreach(rows, idx, row)
-	{
-		for (unsigned i = 0; i < column_cnt; i++) {
-			cell_write(inv, &columns[i], row, cell);
-			cell_print(cell, widths[i], column_is_number(&columns[i]),
-				   i + 1 == column_cnt);
-		}
-	}
-}
-
-static void table_piped(const struct invocation *inv, const json_t *rows,
-			const struct column *columns)
-{
-	char cell[CELL_CAP];
-	json_t *row;
-	size_t idx;
-
-	json_array_foreach(rows, idx, row)
-	{
-		for (unsigned i = 0; columns[i].heading; i++) {
-			cell_write(inv, &columns[i], row, cell);
-			printf("%s%s", i ? "\t" : "", cell);
-		}
-		printf("\n");
-	}
-}
-
-void table_print(const struct invocation *inv, const json_t *rows, const struct column *columns,
-		 const char *empty)
-{
-	struct column shown[COLUMN_MAX];
-	unsigned cnt = 0;
-
-	if (!inv->has_terminal_out) {
-		table_piped(inv, rows, columns);
-		return;
-	}
-	if (json_array_size(rows) == 0) {
-		printf("%s\n", empty);
-		return;
-	}
-	for (; columns->heading; columns++) {
-		if (columns->kind != COLUMN_PIPE)
-			shown[cnt++] = *columns;
-	}
-	table_aligned(inv, rows, shown, cnt);
-}
-
-void fields_print(const struct invocation *inv, const json_t *object, const struct column *columns)
-{
-	char cell[CELL_CAP];
-
-	for (; columns->heading; columns++) {
-		struct column column = *columns;
-
-		/* There is room for a whole id here. */
-		if (column.kind == COLUMN_ID)
-			column.kind = COLUMN_TEXT;
-		cell_write(inv, &column, object, cell);
-		if (inv->has_terminal_out)
-			printf("%-18s %s\n", column.heading, cell);
-		else
-			printf("%s\t%s\n", column.heading, cell);
-	}
 }

@@ -3,9 +3,8 @@
 #define WEFT_TOOLS_TEXT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
-
-#include "command.h"
 
 /*
  * Text for people and for pipes. Names come from peers and file systems,
@@ -20,6 +19,13 @@ const char *text_clean(const char *text, char *buf, size_t cap);
 const char *text_bytes(uint64_t byte_cnt, char buf[static TEXT_SHORT_CAP]);
 const char *text_seconds(uint64_t seconds, char buf[static TEXT_SHORT_CAP]);
 const char *text_time(uint64_t wall_s, char buf[static TEXT_SHORT_CAP]);
+/* text_rtt: "1.65 ms"; text_elapsed: "7 ms", "3.2 s". */
+const char *text_rtt(uint64_t us, char buf[static TEXT_SHORT_CAP]);
+const char *text_elapsed(uint64_t ms, char buf[static TEXT_SHORT_CAP]);
+/* text_count: "1 file", "2 files". */
+#define TEXT_COUNT_CAP 96
+const char *text_count(uint64_t cnt, const char *one, const char *many,
+		       char buf[static TEXT_COUNT_CAP]);
 
 /* text_parse_count reads a decimal number; text_parse_size also 10K, 5M, 2G. */
 bool text_parse_count(const char *text, uint64_t *out_count);
@@ -31,30 +37,5 @@ void text_print_json(const json_t *json);
 /* field_{uint,text}: a field of an object; 0 and "" when it is missing. */
 uint64_t field_uint(const json_t *object, const char *name);
 const char *field_text(const json_t *object, const char *name);
-
-/*
- * A table of the objects in an array: aligned under a heading on a
- * terminal, else tab-separated with plain numbers and no heading.
- */
-enum column_kind {
-	COLUMN_TEXT,
-	COLUMN_ID, /* cut to 12 letters on a terminal */
-	COLUMN_COUNT,
-	COLUMN_BYTES, /* 1.2 GiB on a terminal */
-	COLUMN_TIME,
-	COLUMN_BOOL, /* yes or no */
-	COLUMN_PIPE, /* text that only a pipe gets */
-};
-struct column {
-	const char *heading;
-	const char *field;
-	enum column_kind kind;
-};
-/* table_print: columns end with heading NULL; empty says what to print for no rows. */
-void table_print(const struct invocation *inv, const json_t *rows, const struct column *columns,
-		 const char *empty);
-
-/* fields_print: one object, "heading  value" per line (a pipe: heading TAB value). */
-void fields_print(const struct invocation *inv, const json_t *object, const struct column *columns);
 
 #endif

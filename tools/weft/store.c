@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* weft gc and weft store: what is stored, and what nothing needs. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "client.h"
+#include "table.h"
+#include "text.h"
+
+/* gc_print says in words what was or would be deleted; a pipe gets the figures. */
+static void gc_print(const struct invocation *inv, const json_t *gc, bool is_run)
+{
+	static const struct field fields[] = {
+		{"objects", "objects", "objects", COLUMN_COUNT},
+		{"blobs", "blobs", "blobs", COLUMN_COUNT},
+		{"paths", "paths", "paths", COLUMN_COUNT},
+		{"bytes", "bytes", "bytes", COLUMN_BYTES},
+		{0},
+	};
+	uint64_t object_cnt = field_uint(gc, "objects"), blob_cnt = field_uint(gc, "blobs");
+	uint64_t path_cnt = field_uint(gc, "paths");
+	char cnts[3][TEXT_COUNT_CAP], bytes[TEXT_SHORT_CAP];
+
+	if (!inv->has_terminal_out) {
+		fields_print(inv, gc, fields);
+		return;
+	}
+	if (!object_cnt && !blob_cnt && !path_cnt) {
+		printf("A share or a get refers to everything that is kept: nothing to delete.\n");
+		return;
+	}
+	printf("%s%s, %s and %s that no share and no get refers to, %s in all.\n",
+	       is_run ? "Deleted " : "",
+	       text_count(object_cnt, "file's hashes", "files' hashes", cnts[0]),
+	       text_count(blob_cnt, "stored blob", "stored blobs", cnts[1]),
+	       text_count(path_cnt, "path", "paths", cnts[2]),
+	       text_bytes(field_uint(gc, "bytes"), bytes));
+	if (!is_run)
+		printf("\"weft gc run\" deletes them; the files themselves stay.\n");
+}
+
+struct collecting {
+	struct invocation *inv;
+	bool is_run;
+};
+
+static bool gc_reply(void *arg, json_t *reply, bool is_last)
+{
+	const struct collecting *gc = arg;
+
+	(void)is_last;
+	if (gc->inv->is_json)
+		text_print_json(reply);
+	else
+		gc_print(gc->inv, json_object_get(reply, gc->is_run ? "freed" : "unreferenced"),
+			 gc->is_run);
+	return true;
+}
+
+int run_gc_plan(struct invocation *inv)
+{
+	struct collecting gc = {inv, false};
+	struct client_call call = {
+		.method = "PlanGc", .is_long = true, .reply = gc_reply, .arg = &gc};
+
+	return client_call(inv, &call);
+}
+
+int run_gc_run(struct invocation *inv)
+{
+	struct collecting gc = {inv, true};
+	struct client_call call = {
+		.method = "RunGc", .is_long = true, .reply = gc_reply, .arg = &gc};
+
+	return client_call(inv, &call);
+}
+
+struct checking {
+	struct invocation *inv;
+	int status;
+};
+
+static void check_print(const struct invocation *inv, const json_t *result)
+{
+	static const struct field fields[] = {
+		{"blobs", "blobs checked", "blobs", COLUMN_COUNT},
+		{"bad blobs", "bad blobs", "blobs_bad", COLUMN_COUNT},
+		{"items", "records checked", "items", COLUMN_COUNT},
+		{"bad items", "bad records", "items_bad", COLUMN_COUNT},
+		{"repaired", "repaired", "repaired", COLUMN_COUNT},
+		{0},
+	};
+	bool is_sound = !field_uint(result, "blobs_bad") && !field_uint(result, "items_bad");
+
+	fields_print(inv, result, fields);
+	if (!inv->has_terminal_out)
+		return;
+	if (is_sound)
+		printf("The store is sound.\n");
+	else if (!field_uint(result, "repaired"))
+		printf("\"weft store check --repair\" drops or rebuilds what can be derived.\n");
+}
+
+static bool check_reply(void *arg, json_t *reply, bool is_last)
+{
+	struct checking *checking = arg;
+	const json_t *result = json_object_get(reply, "result");
+	const char *finding = json_string_value(json_object_get(reply, "finding"));
+	char clean[1024];
+
+	(void)is_last;
+	if (checking->inv->is_json)
+		text_print_json(reply);
+	if (finding && !checking->inv->is_json)
+		fprintf(stderr, "%s\n", text_clean(finding, clean, sizeof(clean)));
+	if (!result)
+		return true;
+	if (!checking->inv->is_json)
+		check_print(checking->inv, result);
+	if (field_uint(result, "blobs_bad") + field_uint(result, "items_bad") >
+	    field_uint(result, "repaired"))
+		checking->status = STATUS_NOT_VERIFIED;
+	return true;
+}
+
+int run_store_check(struct invocation *inv)
+{
+	struct checking checking = {inv, STATUS_OK};
+	struct client_call call = {
+		.method = "CheckStore",
+		.parameters =
+			json_pack("{s:b}", "repair", invocation_option(inv, "repair") != NULL),
+		.wants_more = true,
+		.reply = check_reply,
+		.arg = &checking,
+	};
+	int status = client_call(inv, &call);
+
+	return status == STATUS_OK ? checking.status : status;
+}
