@@ -32,13 +32,6 @@ static struct import_file *file_make(const struct walk_entry *entry)
 	return file;
 }
 
-static bool stamp_is_same(const struct object_stamp *a, const struct object_stamp *b)
-{
-	/* Not the device: its number may differ after every boot. */
-	return a->size == b->size && a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns &&
-	       a->inode == b->inode;
-}
-
 /* A file known by path and stamp, with its chunk list, need not be read again. */
 static void file_recall(const struct import_list *list, struct store_snapshot *snapshot,
 			struct object_file *known, struct import_file *file)
@@ -55,7 +48,7 @@ static void file_recall(const struct import_list *list, struct store_snapshot *s
 		return;
 	file->has_known = true;
 	memcpy(file->known_id, known->content_id, OBJECT_ID_LEN);
-	if (known->is_racy || !stamp_is_same(&known->stamp, &file->stamp))
+	if (known->is_racy || !object_stamp_equal(&known->stamp, &file->stamp))
 		return;
 	if (file->stamp.size > BLAKE3_CHUNK_LEN &&
 	    store_get(snapshot, STORE_OUTBOARDS, file->known_id, OBJECT_ID_LEN, &pages, &len) < 0)

@@ -41,7 +41,7 @@ void object_stamp_of(const struct stat *st, struct object_stamp *out_stamp)
 bool object_stamp_equal(const struct object_stamp *a, const struct object_stamp *b)
 {
 	return a->size == b->size && a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns &&
-	       a->inode == b->inode && a->dev == b->dev;
+	       a->inode == b->inode;
 }
 
 /* File systems keep times in ticks, of up to 2 s (FAT). */

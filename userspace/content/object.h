@@ -38,6 +38,10 @@ struct object_stamp {
 	uint64_t dev;
 };
 void object_stamp_of(const struct stat *st, struct object_stamp *out_stamp);
+/*
+ * object_stamp_equal: the file is as it was. The device is left out: the
+ * kernel may number it otherwise after every boot, and records outlive boots.
+ */
 bool object_stamp_equal(const struct object_stamp *a, const struct object_stamp *b);
 /*
  * object_stamp_is_racy: the file was written so shortly before wall_ns, a

@@ -496,6 +496,41 @@ static void test_many_files_are_served_in_turn(void)
 	duo_fini(&duo);
 }
 
+/* As it is long after, behind a boot: the device of the same file has another number. */
+static void device_renumber(const char *path)
+{
+	struct store *store = duo.nodes[DUO_A].store;
+	struct store_batch *batch = store_batch_new(store);
+	struct store_snapshot *snapshot;
+	static struct object_file file;
+
+	CHECK_EQ(store_snapshot_open(store, &snapshot), 0);
+	CHECK_EQ(object_file_get(snapshot, path, &file), 0);
+	store_snapshot_close(snapshot);
+	file.is_racy = false;
+	file.stamp.dev++;
+	object_file_put(batch, &file, NULL);
+	CHECK_EQ(store_submit(store, batch, NULL, NULL), 0);
+	store_flush(store);
+}
+
+static void test_file_is_served_when_its_device_has_another_number(void)
+{
+	struct content_stats stats;
+
+	CHECK(duo_begin());
+	device_renumber(duo_path(&duo, "in/small"));
+	/* Sharing again finds nothing to do, as the file is the same. */
+	CHECK(duo_share(&duo, duo_path(&duo, "in"), &shared));
+	CHECK_EQ(duo.import.reused_cnt, 1);
+	ask(&q, MESH_GET_CHUNK, small_id, 0, 0);
+	CHECK(answered(&q));
+	CHECK_EQ(q.err, 0);
+	content_stats(duo.nodes[DUO_A].content, &stats);
+	CHECK_EQ(stats.changed_cnt, 0);
+	duo_fini(&duo);
+}
+
 static void test_getter_serves_what_it_got(void)
 {
 	struct content_get_ask get_ask = {.link = &shared};
@@ -540,6 +575,7 @@ int main(void)
 	RUN(test_replaced_or_removed_file_is_noticed_when_opened);
 	RUN(test_other_copy_is_served_when_one_changed);
 	RUN(test_many_files_are_served_in_turn);
+	RUN(test_file_is_served_when_its_device_has_another_number);
 	RUN(test_getter_serves_what_it_got);
 	return check_done();
 }
