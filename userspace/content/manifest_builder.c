@@ -78,7 +78,7 @@ static bool has_room(const struct manifest_builder *b, size_t len)
 	return b->items_len + b->dirs_len + len + BUILDER_FRAME_LEN <= MANIFEST_LEN_MAX;
 }
 
-/* path_take checks that path follows the last of its list, and remembers it. */
+/* Does path come after the last of its list? */
 static bool path_follows(const char *last, size_t last_len, const char *path, size_t len)
 {
 	return last_len == 0 || manifest_path_compare(last, last_len, path, len) < 0;

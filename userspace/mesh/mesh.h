@@ -89,7 +89,7 @@ void mesh_goodbye(struct mesh *mesh, unsigned reason, uint64_t not_before_ms, ui
  * mesh_connect: `peer connect`; done is told the outcome, never inside the
  * call, and actual_key with WEFT_EWRONGKEY. Without addresses in peer,
  * those it is known by are dialled; a session at none of those in peer
- * does not count. 0, or as ask: WEFT_EFULL, EMALFORMED.
+ * does not count. 0, or as ask: WEFT_EFULL, EMALFORMED, EREFUSED.
  */
 typedef void (*mesh_connect_fn)(void *arg, int err, const uint8_t *actual_key);
 WEFT_MUST_CHECK

@@ -105,7 +105,9 @@ typedef void (*mesh_handler_fn)(void *ctx, const struct mesh_call *call, uint64_
 
 /*
  * ask starts a request. 0 with *out_request, WEFT_EFULL (too many in
- *     flight), WEFT_EMALFORMED (own key, no address and no session).
+ *     flight), WEFT_EMALFORMED (own key, too many addresses or none and no
+ *     session, a message that is not asked), WEFT_ETOOLARGE (payload) or
+ *     WEFT_EREFUSED (this node says goodbye).
  * cancel takes a request back; reply is not called, reply_buf is free.
  * handle registers the handler of a message number listed in the registry;
  *     once per number, at start.
