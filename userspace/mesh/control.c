@@ -10,10 +10,7 @@
 #include "mesh/mesh_state.h"
 
 #include "base/assert.h"
-
-#define NS_PER_MS 1000000ull
-/* Nobody tells us to stay away longer than this. */
-#define NOT_BEFORE_MS_MAX (3600ull * 1000)
+#include "base/clock.h"
 
 static const struct transport_ops *session_ops(const struct mesh_session *session)
 {
@@ -213,8 +210,8 @@ static bool control_goodbye(struct mesh_session *session, const uint8_t *payload
 
 	if (mesh_bye_parse(payload, len, &bye) < 0)
 		return control_refuse(session, MESH_BYE_PROTOCOL, "malformed goodbye");
-	if (bye.not_before_ms > NOT_BEFORE_MS_MAX)
-		bye.not_before_ms = NOT_BEFORE_MS_MAX;
+	if (bye.not_before_ms > MESH_NOT_BEFORE_MS_MAX)
+		bye.not_before_ms = MESH_NOT_BEFORE_MS_MAX;
 	if (entry)
 		entry->not_before_ns = mesh->now_ns + bye.not_before_ms * NS_PER_MS;
 	mesh_session_close(session, MESH_BYE_DONE, "goodbye");

@@ -10,8 +10,8 @@
 #include "mesh/mesh_state.h"
 
 #include "base/assert.h"
+#include "base/clock.h"
 
-#define NS_PER_S	1000000000ull
 #define READ_TIMEOUT_NS (30 * NS_PER_S)
 /* A chunk at 4.4 KiB/s: who reads slower holds a buffer that others could use. */
 #define DRAIN_TIMEOUT_NS   (60 * NS_PER_S)

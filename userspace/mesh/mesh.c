@@ -13,13 +13,13 @@
  */
 #include "mesh/mesh.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/random.h"
 #include "mesh/mesh_state.h"
 
-#define NS_PER_S  1000000000ull
-#define NS_PER_MS 1000000ull
 /* Requests larger than a datagram are rare; announcements and calls come in tens. */
 #define MEDIUM_CNT 128
 #define LARGE_CNT  4
@@ -112,7 +112,7 @@ int mesh_new(const struct mesh_params *params, struct mesh **out_mesh)
 	int err;
 
 	if (!mesh)
-		return WEFT_EFULL;
+		return -ENOMEM;
 	mesh->config = params->config;
 	memcpy(mesh->own_key, params->own_key, sizeof(mesh->own_key));
 	mesh->timers = params->timers;

@@ -30,6 +30,9 @@ enum mesh_stream_kind { MESH_STREAM_CONTROL, MESH_STREAM_REQUEST, MESH_STREAM_IN
 struct mesh_session;
 struct mesh_dial;
 
+/* Nobody tells us to wait or to stay away longer than this. */
+#define MESH_NOT_BEFORE_MS_MAX (3600ull * 1000)
+
 /* The one stream of session messages, made by the dialler. */
 struct mesh_control {
 	enum mesh_stream_kind kind;

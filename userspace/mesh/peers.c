@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "codec/cbor.h"
 #include "mesh/list.h"
 #include "mesh/peer_addr.h"
@@ -16,7 +17,7 @@
 
 #define RECORD_LAYOUT 1
 /* Late enough that a burst of sessions is one commit, early enough to lose little. */
-#define FLUSH_DELAY_NS (5ull * 1000 * 1000 * 1000)
+#define FLUSH_DELAY_NS (5 * NS_PER_S)
 #define FLUSH_CNT_MAX  512
 
 void mesh_peer_record_write(struct writer *w, const struct mesh_peer_record *record)

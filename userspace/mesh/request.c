@@ -11,10 +11,9 @@
 
 #include <errno.h>
 
-#define NS_PER_MS 1000000ull
-/* Nobody tells us to wait longer than this. */
-#define NOT_BEFORE_MS_MAX   (3600ull * 1000)
-#define TIMEOUT_DEFAULT_NS  (30ull * 1000 * 1000 * 1000)
+#include "base/clock.h"
+
+#define TIMEOUT_DEFAULT_NS  (30 * NS_PER_S)
 #define REQUEST_PAYLOAD_MAX (TRANSPORT_COPY_LEN_MAX - 64)
 
 /* What a peer resets its stream with when we take a request back. */
@@ -294,8 +293,8 @@ static int answer_read_error(struct mesh_request *request, struct mesh_reply *re
 	if (err < 0)
 		return err;
 	reply->code = (enum mesh_code)error.code;
-	if (error.not_before_ms > NOT_BEFORE_MS_MAX)
-		error.not_before_ms = NOT_BEFORE_MS_MAX;
+	if (error.not_before_ms > MESH_NOT_BEFORE_MS_MAX)
+		error.not_before_ms = MESH_NOT_BEFORE_MS_MAX;
 	if (error.not_before_ms)
 		reply->not_before_ns = request->mesh->now_ns + error.not_before_ms * NS_PER_MS;
 	return code_err(error.code);

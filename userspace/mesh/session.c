@@ -13,11 +13,13 @@
  */
 #include "mesh/mesh_state.h"
 
-#define SIMULTANEOUS_NS	 (2000ull * 1000 * 1000)
-#define RETIRED_QUIET_NS (2000ull * 1000 * 1000)
-#define HELLO_TIMEOUT_NS (10ull * 1000 * 1000 * 1000)
+#include "base/clock.h"
+
+#define SIMULTANEOUS_NS	 (2 * NS_PER_S)
+#define RETIRED_QUIET_NS (2 * NS_PER_S)
+#define HELLO_TIMEOUT_NS (10 * NS_PER_S)
 /* Time for GOODBYE to be acknowledged; a polite peer closes before. */
-#define LEAVE_LINGER_NS (200ull * 1000 * 1000)
+#define LEAVE_LINGER_NS (200 * NS_PER_MS)
 
 #define SESSIONS_PER_KEY_MAX 3
 
