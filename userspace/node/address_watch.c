@@ -77,7 +77,7 @@ static void address_changed(struct poller_watch *watch, unsigned events, uint64_
 	/* Lost messages (ENOBUFS) are changes, too. */
 	while (recv(watch->fd, messages, sizeof(messages), MSG_DONTWAIT) > 0 || errno == ENOBUFS)
 		errno = 0;
-	quic_engine_rebind(addresses->node->quic, choose_local, NULL, now_ns);
+	quic_engine_rebind(addresses->node->home.quic, choose_local, NULL, now_ns);
 }
 
 int node_watch_addresses(struct node *node)
@@ -97,7 +97,7 @@ int node_watch_addresses(struct node *node)
 	if (addresses->watch.fd < 0 ||
 	    bind(addresses->watch.fd, (struct sockaddr *)&groups, sizeof(groups)) < 0)
 		return -errno;
-	return poller_add(node->poller, &addresses->watch, POLLER_IN);
+	return poller_add(node->home.poller, &addresses->watch, POLLER_IN);
 }
 
 void node_unwatch_addresses(struct node *node)
@@ -105,7 +105,7 @@ void node_unwatch_addresses(struct node *node)
 	if (!node->addresses)
 		return;
 	if (node->addresses->watch.fd >= 0) {
-		poller_remove(node->poller, &node->addresses->watch);
+		poller_remove(node->home.poller, &node->addresses->watch);
 		close(node->addresses->watch.fd);
 	}
 	free(node->addresses);

@@ -47,14 +47,14 @@ void node_advertise(struct node *node)
 		advertised_add(node, &config->advertise[i]);
 	if (node->advertised_cnt)
 		return;
-	for (unsigned i = 0; i < node->bound_cnt; i++) {
-		if (addr_is_wildcard(&node->bound[i]))
-			advertised_add_interfaces(node, &node->bound[i], false);
+	for (unsigned i = 0; i < node->home.bound_cnt; i++) {
+		if (addr_is_wildcard(&node->home.bound[i]))
+			advertised_add_interfaces(node, &node->home.bound[i], false);
 		else
-			advertised_add(node, &node->bound[i]);
+			advertised_add(node, &node->home.bound[i]);
 	}
 	/* A machine without a network still reaches itself. */
-	for (unsigned i = 0; i < node->bound_cnt && !node->advertised_cnt; i++)
-		if (addr_is_wildcard(&node->bound[i]))
-			advertised_add_interfaces(node, &node->bound[i], true);
+	for (unsigned i = 0; i < node->home.bound_cnt && !node->advertised_cnt; i++)
+		if (addr_is_wildcard(&node->home.bound[i]))
+			advertised_add_interfaces(node, &node->home.bound[i], true);
 }

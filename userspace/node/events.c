@@ -75,9 +75,9 @@ static bool is_told_enough(struct node *node, const struct content_event *event)
 
 	if (event->kind != CONTENT_GET_PROGRESS && event->kind != CONTENT_IMPORT_PROGRESS)
 		return false;
-	if (*told_ns && node->now_ns - *told_ns < PROGRESS_EVENT_NS)
+	if (*told_ns && node->home.now_ns - *told_ns < PROGRESS_EVENT_NS)
 		return true;
-	*told_ns = node->now_ns;
+	*told_ns = node->home.now_ns;
 	return false;
 }
 
@@ -103,7 +103,7 @@ void node_on_content(void *ctx, const struct content_event *event)
 		json_object_set_new(fields, "error", json_string(weft_err_text(event->err)));
 	if (event->text)
 		json_object_set_new(fields, "text", json_string(event->text));
-	control_event(node->control, content_event_names[event->kind], fields, node->now_ns);
+	control_event(node->control, content_event_names[event->kind], fields, node->home.now_ns);
 }
 
 void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
@@ -116,5 +116,5 @@ void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
 	fields = json_object();
 	fields_set_key(fields, "peer", peer->key);
 	control_event(node->control, is_up ? "peer.connected" : "peer.disconnected", fields,
-		      node->now_ns);
+		      node->home.now_ns);
 }

@@ -166,7 +166,7 @@ void method_check_store(void *ctx, struct control_call *call, const json_t *para
 		checking->call = call;
 		checking->is_repairing = json_is_true(json_object_get(parameters, "repair"));
 		checking->findings = json_array();
-		err = jobs_submit(node->jobs, &checking->job);
+		err = jobs_submit(node->home.jobs, &checking->job);
 	}
 	if (err < 0) {
 		control_fail(call, err, "store", weft_err_text(err),

@@ -31,7 +31,7 @@ static const char *const get_state_names[] = {
 static json_t *get_json(const struct node *node, const struct content_get *get)
 {
 	char link[LINK_TEXT_CAP];
-	uint64_t end_ns = get->ended_ns ? get->ended_ns : node->now_ns;
+	uint64_t end_ns = get->ended_ns ? get->ended_ns : node->home.now_ns;
 
 	return json_pack(
 		"{s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
@@ -167,7 +167,7 @@ static void watch_tell(struct get_watch *watch, const struct content_get *get)
 
 void method_get_moved(struct node *node, uint64_t get_id)
 {
-	const struct content_get *get = content_get_lookup(node->content, get_id);
+	const struct content_get *get = content_get_lookup(node->home.content, get_id);
 	struct get_watch *watch, *next;
 
 	for (watch = node->get_watches; get && watch; watch = next) {
@@ -205,7 +205,7 @@ void method_get(void *ctx, struct control_call *call, const json_t *parameters, 
 		ask.range_off = (uint64_t)json_integer_value(json_object_get(range, "offset"));
 		ask.range_len = (uint64_t)json_integer_value(json_object_get(range, "length"));
 	}
-	err = content_get_start(node->content, &ask, now_ns, &id);
+	err = content_get_start(node->home.content, &ask, now_ns, &id);
 	if (err == WEFT_EBUSY)
 		control_fail(call, err, ask.target, "a get into that folder is running already",
 			     "weft get list shows it, weft get watch ID follows it");
@@ -224,7 +224,7 @@ static const struct content_get *get_named(struct node *node, struct control_cal
 					   const json_t *parameters)
 {
 	json_int_t id = json_integer_value(json_object_get(parameters, "get_id"));
-	const struct content_get *get = content_get_lookup(node->content, (uint64_t)id);
+	const struct content_get *get = content_get_lookup(node->home.content, (uint64_t)id);
 	char what[64];
 
 	if (!get) {
@@ -267,7 +267,7 @@ void method_list_gets(void *ctx, struct control_call *call, const json_t *parame
 	struct get_search search = {ctx, json_array()};
 
 	(void)parameters, (void)now_ns;
-	content_gets_each(search.node->content, get_collect, &search);
+	content_gets_each(search.node->home.content, get_collect, &search);
 	control_reply(call, json_pack("{s:o}", "transfers", search.found));
 }
 
@@ -282,8 +282,8 @@ void method_cancel_get(void *ctx, struct control_call *call, const json_t *param
 	if (!get)
 		return;
 	id = get->id;
-	err = content_get_cancel(node->content, id, now_ns);
-	get = content_get_lookup(node->content, id);
+	err = content_get_cancel(node->home.content, id, now_ns);
+	get = content_get_lookup(node->home.content, id);
 	if (err < 0 || !get)
 		control_fail(call, err, "get", weft_err_text(err), "weft get list shows all");
 	else
@@ -299,7 +299,7 @@ void method_resume_get(void *ctx, struct control_call *call, const json_t *param
 
 	if (!get)
 		return;
-	err = content_get_resume(node->content, get->id, now_ns);
+	err = content_get_resume(node->home.content, get->id, now_ns);
 	if (err < 0)
 		control_fail(call, err, "get",
 			     get->state == CONTENT_GET_FINISHED ? "it is finished already"

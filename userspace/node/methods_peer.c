@@ -62,7 +62,7 @@ void method_list_peers(void *ctx, struct control_call *call, const json_t *param
 	json_t *peers = json_array();
 
 	(void)parameters, (void)now_ns;
-	mesh_peers_each(node->mesh, peer_collect, peers);
+	mesh_peers_each(node->home.mesh, peer_collect, peers);
 	control_reply(call, json_pack("{s:o}", "peers", peers));
 }
 
@@ -99,7 +99,7 @@ void method_show_peer(void *ctx, struct control_call *call, const json_t *parame
 			     "give more of it: weft peer list");
 		return;
 	}
-	mesh_peers_each(node->mesh, peer_match, &search);
+	mesh_peers_each(node->home.mesh, peer_match, &search);
 	if (search.found_cnt == 1)
 		control_reply(call, json_pack("{s:o}", "peer", peer_json(&search.found)));
 	else
@@ -144,7 +144,7 @@ static void connecting_done(void *arg, int err, const uint8_t *actual_key)
 	if (connecting->call && err < 0) {
 		connecting_fail(connecting, err, actual_key);
 	} else if (connecting->call) {
-		mesh_peers_each(connecting->node->mesh, peer_match, &search);
+		mesh_peers_each(connecting->node->home.mesh, peer_match, &search);
 		control_reply(connecting->call,
 			      json_pack("{s:o}", "peer", peer_json(&search.found)));
 	}
@@ -166,7 +166,7 @@ static int connecting_addrs(struct connecting *connecting, const json_t *given,
 			return WEFT_EMALFORMED;
 	if (cnt)
 		return (int)cnt;
-	mesh_peers_each(connecting->node->mesh, peer_match, &search);
+	mesh_peers_each(connecting->node->home.mesh, peer_match, &search);
 	if (search.found_cnt != 1 || !search.found.last_addr.family)
 		return WEFT_EUNREACHABLE;
 	addrs[0] = search.found.last_addr;
@@ -215,7 +215,7 @@ void method_connect_peer(void *ctx, struct control_call *call, const json_t *par
 	if (timeout_ms <= 0)
 		timeout_ms = CONNECT_TIMEOUT_MS;
 	control_on_gone(call, connecting_caller_left, connecting);
-	err = mesh_connect(connecting->node->mesh, &peer, (uint64_t)timeout_ms * NS_PER_MS,
+	err = mesh_connect(connecting->node->home.mesh, &peer, (uint64_t)timeout_ms * NS_PER_MS,
 			   connecting_done, connecting, now_ns);
 	if (err == 0)
 		return;

@@ -126,7 +126,7 @@ void method_imports_forget(struct node *node)
 
 static int import_cancel(struct import_record *record)
 {
-	int err = content_import_cancel(record->node->content, record->import.id);
+	int err = content_import_cancel(record->node->home.content, record->import.id);
 
 	record->is_cancelled |= err == 0;
 	return err;
@@ -201,7 +201,7 @@ static void import_reply(struct import_record *record, struct control_call *call
 		control_fail(call, err, record->path, detail,
 			     "mend that and share it again; what was hashed is kept");
 	} else {
-		content_shares_each(record->node->content, share_collect, &search);
+		content_shares_each(record->node->home.content, share_collect, &search);
 		control_reply(call,
 			      json_pack("{s:o, s:o, s:o*}", "import", import_json(record), "link",
 					link_json(record->node, record->import.manifest_id),
@@ -287,7 +287,7 @@ void method_add_share(void *ctx, struct control_call *call, const json_t *parame
 		return;
 	}
 	ask.arg = record;
-	err = content_share_add(node->content, &ask, now_ns, &record->import.id);
+	err = content_share_add(node->home.content, &ask, now_ns, &record->import.id);
 	if (err < 0) {
 		import_forget(record);
 		add_refuse(call, &ask, err);
@@ -305,7 +305,7 @@ void method_list_shares(void *ctx, struct control_call *call, const json_t *para
 	json_t *imports = json_array();
 
 	(void)parameters, (void)now_ns;
-	content_shares_each(node->content, share_collect, &search);
+	content_shares_each(node->home.content, share_collect, &search);
 	for (struct import_record *record = node->imports; record; record = record->next)
 		json_array_append_new(imports, import_json(record));
 	control_reply(call, json_pack("{s:o, s:o}", "shares", search.found, "imports", imports));
@@ -368,7 +368,7 @@ void method_remove_share(void *ctx, struct control_call *call, const json_t *par
 	}
 	removal->call = call;
 	control_on_gone(call, removal_caller_left, removal);
-	err = content_share_remove(node->content, removal->manifest_id, removal_done, removal);
+	err = content_share_remove(node->home.content, removal->manifest_id, removal_done, removal);
 	if (err == 0)
 		return;
 	control_on_gone(call, NULL, NULL);
@@ -434,7 +434,7 @@ static void collection_start(struct node *node, struct control_call *call, bool 
 		collection->call = call;
 		collection->is_run = is_run;
 		control_on_gone(call, collection_caller_left, collection);
-		err = content_gc(node->content, is_run, collection_done, collection);
+		err = content_gc(node->home.content, is_run, collection_done, collection);
 		if (err == 0)
 			return;
 		control_on_gone(call, NULL, NULL);

@@ -29,9 +29,9 @@ struct figures {
 
 static void figures_read(struct node *node, struct figures *figures)
 {
-	quic_engine_stats(node->quic, &figures->quic);
-	mesh_stats(node->mesh, &figures->mesh);
-	content_stats(node->content, &figures->content);
+	quic_engine_stats(node->home.quic, &figures->quic);
+	mesh_stats(node->home.mesh, &figures->mesh);
+	content_stats(node->home.content, &figures->content);
 	store_stats(node->store, &figures->store);
 	control_stats(node->control, &figures->control);
 }
@@ -107,9 +107,9 @@ static json_t *counters_json(const struct node *node, const struct figures *figu
 	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
 		json_object_set_new(json, counters[i].name,
 				    method_json_uint(figure_value(figures, &counters[i])));
-	json_object_set_new(json, "node.turn_cnt", method_json_uint(node->turn_cnt));
+	json_object_set_new(json, "node.turn_cnt", method_json_uint(node->home.turn_cnt));
 	json_object_set_new(json, "node.unknown_flow_cnt",
-			    method_json_uint(node->unknown_flow_cnt));
+			    method_json_uint(node->home.unknown_flow_cnt));
 	return json;
 }
 
@@ -128,8 +128,8 @@ static json_t *listen_json(const struct node *node)
 	json_t *json = json_array();
 	char text[ADDR_TEXT_CAP];
 
-	for (unsigned i = 0; i < node->bound_cnt; i++)
-		json_array_append_new(json, json_string(addr_format(&node->bound[i], text)));
+	for (unsigned i = 0; i < node->home.bound_cnt; i++)
+		json_array_append_new(json, json_string(addr_format(&node->home.bound[i], text)));
 	return json;
 }
 
@@ -141,15 +141,16 @@ void method_status(void *ctx, struct control_call *call, const json_t *parameter
 
 	(void)parameters;
 	figures_read(node, &f);
-	json = json_pack("{s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:s}", "node_id",
-			 method_json_id(node->own_key), "version", WEFT_VERSION, "state",
-			 node->is_stopping ? "draining" : "running", "uptime_s",
-			 method_json_uint((now_ns - node->started_ns) / NS_PER_S), "listen",
-			 listen_json(node), "receive",
-			 side_json(node->rx->backend, node->rx->reason, &node->rx->counters),
-			 "send",
-			 side_json(node->tx->backend, node->tx->reason, &node->tx->counters),
-			 "hash_backend", blake3_backend_name());
+	json = json_pack(
+		"{s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:s}", "node_id",
+		method_json_id(node->own_key), "version", WEFT_VERSION, "state",
+		node->is_stopping ? "draining" : "running", "uptime_s",
+		method_json_uint((now_ns - node->started_ns) / NS_PER_S), "listen",
+		listen_json(node), "receive",
+		side_json(node->home.rx->backend, node->home.rx->reason, &node->home.rx->counters),
+		"send",
+		side_json(node->home.tx->backend, node->home.tx->reason, &node->home.tx->counters),
+		"hash_backend", blake3_backend_name());
 	json_object_update_new(
 		json, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
 				" s:o}",
@@ -266,7 +267,7 @@ void method_show_memory(void *ctx, struct control_call *call, const json_t *para
 	struct quic_stats quic;
 
 	(void)parameters, (void)now_ns;
-	quic_engine_stats(node->quic, &quic);
+	quic_engine_stats(node->home.quic, &quic);
 	for (unsigned i = 0; i < cnt; i++) {
 		json_t *region = json_pack("{s:s, s:o}", "name", regions[i].name, "planned_bytes",
 					   method_json_uint(regions[i].len));

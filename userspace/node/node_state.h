@@ -2,15 +2,12 @@
 #ifndef WEFT_NODE_NODE_STATE_H
 #define WEFT_NODE_NODE_STATE_H
 
-#include "base/poller.h"
-#include "base/timer.h"
 #include "control/control.h"
 #include "mesh/seam.h"
 #include "net/packet_io.h"
 #include "node/config.h"
 #include "node/node.h"
-
-struct jobs;
+#include "node/worker.h"
 
 /* Gets whose progress events are thinned apart from each other's. */
 #define NODE_PROGRESS_SLOTS 8
@@ -23,30 +20,18 @@ struct node {
 	const uint8_t *own_key;
 	struct random *random;
 	struct store *store;
-	struct jobs *jobs;
-	struct timer_wheel timers;
-	struct packet_rx *rx;
-	struct packet_tx *tx;
-	struct quic_engine *quic;
-	struct mesh *mesh;
-	struct content *content;
+	struct worker home;
 	struct control *control; /* NULL: simulated */
 	struct address_watch *addresses;
 	struct import_record *imports; /* methods_share.c */
 	struct get_watch *get_watches; /* methods_get.c */
-	struct poller *poller;	       /* NULL: simulated */
-	struct poller_watch rx_watch, store_watch, jobs_watch, content_watch;
+	struct poller_watch store_watch;
 	struct addr advertised[MESH_PEER_ADDRS_MAX];
 	unsigned advertised_cnt;
-	struct addr bound[8]; /* what the sockets listen on, ports filled in */
-	unsigned bound_cnt;
-	uint64_t now_ns; /* of the turn */
 	uint64_t started_ns;
 	uint64_t started_wall_s; /* wall clock at started_ns */
 	struct timer wall_timer; /* tells mesh/ of a wall clock that was set */
 	uint64_t progress_told_ns[NODE_PROGRESS_SLOTS]; /* by get id, for events */
-	uint64_t turn_cnt, unknown_flow_cnt;
-	bool is_tx_waiting; /* the kernel had no room at the last flush */
 	bool is_stopping;
 	bool is_checking; /* a CheckStore runs */
 };

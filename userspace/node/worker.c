@@ -1,120 +1,254 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The worker's loop: receive a batch, dispatch, drain mailboxes, run
- * timers, flush, wait. Everything between is sans-I/O and takes now_ns.
- * The only switch on flow class stands here.
+ * One worker: how it is put together and its loop, receive a batch,
+ * dispatch, drain mailboxes, run timers, flush. Everything between is
+ * sans-I/O and takes now_ns. The only switch on flow class stands here.
+ *
+ * Every module gets its own section of the configuration, and its
+ * neighbours only as seams:
+ *
+ *	packet_tx's dgram_sink   -> quic     (struct dgram_sink_ops)
+ *	mesh_transport_events    -> quic     (struct transport_events)
+ *	quic's transport         -> mesh     (struct transport_ops)
+ *	mesh_seam_of(mesh)       -> content  (struct mesh_ops)
  */
+#include "node/worker.h"
+
+#include <stdio.h>
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/jobs.h"
 #include "content/content.h"
+#include "crypto/node_key.h"
 #include "demux/demux.h"
 #include "mesh/mesh.h"
-#include "node/node_state.h"
+#include "net/packet_io.h"
+#include "node/config.h"
+#include "node/node.h"
 #include "quic/quic.h"
-#include "store/store.h"
 
 /* GOODBYE reason: the daemon is shutting down (docs/wire/frames.md). */
 #define GOODBYE_SHUTDOWN 1
 /* Peers may redial a restarted daemon after this. */
 #define GOODBYE_NOT_BEFORE_MS 2000
+/* Descriptors besides control clients: sockets, mailboxes, signals, netlink. */
+#define WATCHES_BESIDE_CLIENTS 16
+
+int worker_listen(struct worker *worker, const struct worker_params *params, char *what)
+{
+	struct udp_config udp = params->config->udp;
+	char text[ADDR_TEXT_CAP];
+	unsigned failed_idx = 0;
+	int err = 0;
+
+	if (params->rx) {
+		worker->rx = params->rx;
+		worker->tx = params->tx;
+	} else {
+		err = udp_open(&udp, &worker->rx, &worker->tx, &failed_idx);
+	}
+	if (err < 0) {
+		snprintf(what, NODE_WHAT_CAP, "UDP address %s",
+			 addr_format(&udp.listen[failed_idx], text));
+		return err;
+	}
+	worker->bound_cnt = udp.listen_cnt;
+	memcpy(worker->bound, udp.listen, udp.listen_cnt * sizeof(udp.listen[0]));
+	return 0;
+}
+
+static int worker_open_jobs(struct worker *worker, const struct worker_params *params, char *what)
+{
+	unsigned thread_cnt = params->is_simulated ? 0 : params->config->job_threads;
+
+	snprintf(what, NODE_WHAT_CAP, "disk threads");
+	return jobs_new(thread_cnt, params->config->job_cap, &worker->jobs);
+}
+
+static int worker_open_protocols(struct worker *worker, const struct worker_params *params,
+				 char *what)
+{
+	struct quic_engine_params quic = {
+		.config = params->config->quic,
+		.key = params->key,
+		.events = &mesh_transport_events,
+		.random = params->random,
+		.sink = &worker->tx->sink,
+		.now_ns = params->now_ns,
+	};
+	struct mesh_params mesh = {
+		.config = params->config->mesh,
+		.own_key = node_key_public(params->key),
+		.store = params->store,
+		.timers = &worker->timers,
+		.random = params->random,
+		.now_ns = params->now_ns,
+		.wall_s = params->wall_s,
+		.on_session = params->on_session,
+		.ctx = params->ctx,
+	};
+	int err;
+
+	snprintf(what, NODE_WHAT_CAP, "session tables");
+	for (unsigned i = 0; i < params->advertised_cnt; i++)
+		mesh.config.addrs[i] = params->advertised[i];
+	mesh.config.addr_cnt = params->advertised_cnt;
+	if ((err = mesh_new(&mesh, &worker->mesh)) < 0)
+		return err;
+	snprintf(what, NODE_WHAT_CAP, "QUIC engine");
+	quic.ctx = worker->mesh;
+	if ((err = quic_engine_new(&quic, &worker->quic)) < 0)
+		return err;
+	mesh_set_transport(worker->mesh, quic_engine_transport(worker->quic));
+	return 0;
+}
+
+static int worker_open_content(struct worker *worker, const struct worker_params *params,
+			       char *what)
+{
+	struct content_params content = {
+		.config = params->config->content,
+		.own_key = node_key_public(params->key),
+		.store = params->store,
+		.jobs = worker->jobs,
+		.timers = &worker->timers,
+		.mesh = mesh_seam_of(worker->mesh),
+		.now_ns = params->now_ns,
+		.wall_s = params->content_wall_s,
+		.on_event = params->on_content,
+		.ctx = params->ctx,
+	};
+
+	snprintf(what, NODE_WHAT_CAP, "content tables in %s", params->config->store.dir);
+	if (params->is_simulated)
+		content.config.import_threads = 0;
+	return content_new(&content, &worker->content);
+}
+
+static void watch_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
+{
+	/* The next turn looks everywhere; waking was all that was wanted. */
+	(void)watch, (void)events, (void)now_ns;
+}
+
+int worker_watch(struct worker *worker, struct poller_watch *watch, int fd)
+{
+	if (fd < 0)
+		return 0;
+	watch->fd = fd;
+	watch->ready = watch_ready;
+	return poller_add(worker->poller, watch, POLLER_IN);
+}
+
+static int worker_open_poller(struct worker *worker, const struct worker_params *params, char *what)
+{
+	int err;
+
+	snprintf(what, NODE_WHAT_CAP, "event loop");
+	if ((err = poller_new(params->config->control.client_cap + WATCHES_BESIDE_CLIENTS,
+			      &worker->poller)) < 0 ||
+	    (err = worker_watch(worker, &worker->rx_watch, worker->rx->fd)) < 0 ||
+	    (err = worker_watch(worker, &worker->jobs_watch, jobs_fd(worker->jobs))) < 0)
+		return err;
+	return worker_watch(worker, &worker->content_watch, content_fd(worker->content));
+}
+
+int worker_open(struct worker *worker, const struct worker_params *params, char *what)
+{
+	int err;
+
+	worker->now_ns = params->now_ns;
+	timer_wheel_init(&worker->timers, params->now_ns);
+	if ((err = worker_open_jobs(worker, params, what)) < 0 ||
+	    (err = worker_open_protocols(worker, params, what)) < 0 ||
+	    (err = worker_open_content(worker, params, what)) < 0)
+		return err;
+	return params->is_simulated ? 0 : worker_open_poller(worker, params, what);
+}
+
+void worker_close(struct worker *worker)
+{
+	content_free(worker->content);
+	mesh_free(worker->mesh);
+	quic_engine_free(worker->quic);
+	packet_tx_close(worker->tx);
+	packet_rx_close(worker->rx);
+	jobs_free(worker->jobs);
+	poller_free(worker->poller);
+}
 
 /* Returns true when the batch was full: more is probably waiting. */
-static bool node_receive(struct node *node, uint64_t now_ns)
+static bool worker_receive(struct worker *worker, uint64_t now_ns)
 {
 	struct dgram dgrams[PACKET_BURST_MAX];
-	unsigned cnt = packet_rx_burst(node->rx, dgrams, PACKET_BURST_MAX);
+	unsigned cnt = packet_rx_burst(worker->rx, dgrams, PACKET_BURST_MAX);
 
 	for (unsigned i = 0; i < cnt; i++) {
 		switch (demux_classify(&dgrams[i])) {
 		case WEFT_FLOW_QUIC_LONG:
 		case WEFT_FLOW_QUIC_SHORT:
-			quic_engine_input(node->quic, &dgrams[i], now_ns);
+			quic_engine_input(worker->quic, &dgrams[i], now_ns);
 			break;
 		default:
-			node->unknown_flow_cnt++;
+			worker->unknown_flow_cnt++;
 			break;
 		}
 	}
 	return cnt == PACKET_BURST_MAX;
 }
 
-static bool node_drain_mailboxes(struct node *node, uint64_t now_ns)
+static bool worker_drain_mailboxes(struct worker *worker, uint64_t now_ns)
 {
-	unsigned cnt = store_reap(node->store);
+	unsigned cnt = jobs_reap(worker->jobs);
 
-	cnt += jobs_reap(node->jobs);
-	content_reap(node->content, now_ns);
+	content_reap(worker->content, now_ns);
 	return cnt > 0;
 }
 
-static void node_flush(struct node *node, uint64_t now_ns)
+static void worker_flush(struct worker *worker, uint64_t now_ns)
 {
-	quic_engine_flush(node->quic, now_ns);
-	node->is_tx_waiting = packet_tx_flush(node->tx) == WEFT_EBUSY;
+	quic_engine_flush(worker->quic, now_ns);
+	worker->is_tx_waiting = packet_tx_flush(worker->tx) == WEFT_EBUSY;
 }
 
-bool node_turn(struct node *node, uint64_t now_ns)
+bool worker_turn(struct worker *worker, uint64_t now_ns)
 {
 	bool is_busy;
 
-	node->now_ns = now_ns;
-	node->turn_cnt++;
-	is_busy = node_receive(node, now_ns);
-	is_busy |= node_drain_mailboxes(node, now_ns);
-	timer_wheel_expire(&node->timers, now_ns);
-	quic_engine_expire(node->quic, now_ns);
-	node_flush(node, now_ns);
+	worker->now_ns = now_ns;
+	worker->turn_cnt++;
+	is_busy = worker_receive(worker, now_ns);
+	is_busy |= worker_drain_mailboxes(worker, now_ns);
+	timer_wheel_expire(&worker->timers, now_ns);
+	quic_engine_expire(worker->quic, now_ns);
+	worker_flush(worker, now_ns);
 	return is_busy;
 }
 
-uint64_t node_next_ns(const struct node *node)
+uint64_t worker_next_ns(const struct worker *worker)
 {
-	uint64_t timers_ns = timer_wheel_next_ns(&node->timers);
-	uint64_t quic_ns = quic_engine_next_ns(node->quic);
+	uint64_t timers_ns = timer_wheel_next_ns(&worker->timers);
+	uint64_t quic_ns = quic_engine_next_ns(worker->quic);
 	uint64_t next_ns = timers_ns < quic_ns ? timers_ns : quic_ns;
 
-	/* Without threads, jobs and commits run in the next turn. */
-	if (!node->poller && (jobs_in_flight(node->jobs) || store_is_pending(node->store) ||
-			      content_is_hashing(node->content)))
-		return node->now_ns;
+	/* Without threads, jobs run in the next turn. */
+	if (!worker->poller &&
+	    (jobs_in_flight(worker->jobs) || content_is_hashing(worker->content)))
+		return worker->now_ns;
 	/* A full socket has no descriptor event here: look again soon. */
-	if (node->is_tx_waiting && next_ns > node->now_ns + NS_PER_MS)
-		return node->now_ns + NS_PER_MS;
+	if (worker->is_tx_waiting && next_ns > worker->now_ns + NS_PER_MS)
+		return worker->now_ns + NS_PER_MS;
 	return next_ns;
 }
 
-/* Bounded: what the disks do not finish in time is found again at start. */
-static void node_drain(struct node *node)
+void worker_goodbye(struct worker *worker, uint64_t now_ns)
 {
-	uint64_t now_ns = clock_monotonic_ns();
-	uint64_t deadline_ns = now_ns + node->config->drain_timeout_ns;
-
-	quic_engine_drain(node->quic);
-	mesh_goodbye(node->mesh, GOODBYE_SHUTDOWN, GOODBYE_NOT_BEFORE_MS, now_ns);
-	do {
-		(void)node_turn(node, now_ns);
-		if (poller_wait(node->poller, now_ns + NS_PER_MS) < 0)
-			break;
-		now_ns = clock_monotonic_ns();
-	} while (now_ns < deadline_ns && (jobs_in_flight(node->jobs) ||
-					  store_is_pending(node->store) || node->is_tx_waiting));
-	store_flush(node->store);
+	quic_engine_drain(worker->quic);
+	mesh_goodbye(worker->mesh, GOODBYE_SHUTDOWN, GOODBYE_NOT_BEFORE_MS, now_ns);
 }
 
-int node_run(struct node *node)
+bool worker_is_draining(const struct worker *worker)
 {
-	while (!node->is_stopping) {
-		bool is_busy = node_turn(node, clock_monotonic_ns());
-		int err = poller_wait(node->poller, is_busy ? 0 : node_next_ns(node));
-
-		if (err < 0)
-			return err;
-	}
-	node_drain(node);
-	return 0;
-}
-
-void node_stop(struct node *node)
-{
-	node->is_stopping = true;
+	return jobs_in_flight(worker->jobs) || worker->is_tx_waiting;
 }

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_NODE_WORKER_H
+#define WEFT_NODE_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/poller.h"
+#include "base/timer.h"
+#include "weft/err.h"
+
+struct content;
+struct content_event;
+struct jobs;
+struct mesh;
+struct mesh_peer_info;
+struct node_config;
+struct node_key;
+struct packet_rx;
+struct packet_tx;
+struct quic_engine;
+struct random;
+struct store;
+
+/*
+ * A worker: everything between the wire and the files that one thread runs
+ * and nobody else touches. Home, worker 0, is the node's; what only home
+ * has, the store thread's answers and the control socket, is in struct node.
+ */
+struct worker {
+	struct packet_rx *rx;
+	struct packet_tx *tx;
+	struct addr bound[8]; /* what its sockets listen on, ports filled in */
+	unsigned bound_cnt;
+	struct jobs *jobs;
+	struct quic_engine *quic;
+	struct mesh *mesh;
+	struct content *content;
+	struct timer_wheel timers;
+	struct poller *poller; /* NULL: simulated */
+	struct poller_watch rx_watch, jobs_watch, content_watch;
+	uint64_t now_ns; /* of the turn */
+	uint64_t turn_cnt, unknown_flow_cnt;
+	bool is_tx_waiting; /* the kernel had no room at the last flush */
+};
+
+/* Everything is borrowed for the worker's life but rx and tx, which are taken. */
+struct worker_params {
+	const struct node_config *config;
+	const struct node_key *key;
+	struct random *random;
+	struct store *store;
+	struct packet_rx *rx; /* NULL: UDP by config */
+	struct packet_tx *tx;
+	bool is_simulated; /* no threads, no descriptors */
+	uint64_t now_ns;
+	uint64_t wall_s;	       /* wall clock at now_ns */
+	const struct addr *advertised; /* what HELLO announces; read by worker_open */
+	unsigned advertised_cnt;
+	uint64_t (*content_wall_s)(void *ctx);
+	void (*on_content)(void *ctx, const struct content_event *event);
+	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
+	void *ctx;
+};
+
+/*
+ * A zeroed worker is started in two steps: worker_listen binds its sockets,
+ * so that bound is known; worker_open makes the rest, resumes what was
+ * running, and puts its descriptors under watch. Both return 0, or a
+ * negative code with what naming the object at fault (NODE_WHAT_CAP).
+ * worker_close takes what either left behind.
+ */
+WEFT_MUST_CHECK
+int worker_listen(struct worker *worker, const struct worker_params *params, char *what);
+WEFT_MUST_CHECK
+int worker_open(struct worker *worker, const struct worker_params *params, char *what);
+void worker_close(struct worker *worker);
+
+/*
+ * worker_turn receives a batch, drains mailboxes, runs timers and flushes.
+ * Returns true when there is more to do at once. worker_next_ns: when to
+ * turn again if nothing arrives before, or UINT64_MAX.
+ */
+bool worker_turn(struct worker *worker, uint64_t now_ns);
+uint64_t worker_next_ns(const struct worker *worker);
+/* worker_goodbye refuses new connections and tells every peer that we leave. */
+void worker_goodbye(struct worker *worker, uint64_t now_ns);
+/* worker_is_draining: jobs or datagrams are still on their way out. */
+bool worker_is_draining(const struct worker *worker);
+
+/* worker_watch wakes the worker when fd is readable; fd -1 is nothing. 0, WEFT_EFULL or -errno. */
+WEFT_MUST_CHECK
+int worker_watch(struct worker *worker, struct poller_watch *watch, int fd);
+
+#endif
