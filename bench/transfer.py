@@ -106,6 +106,17 @@ class Bench:
         folder.mkdir()
         return folder
 
+    def warm_memory(self, byte_cnt):
+        """Makes as much of the free memory as byte_cnt takes ready to be written. A hypervisor
+        takes free pages back after a second or two, and the first write to such a page costs ten
+        times as much: whoever ran after a pause would pay for it."""
+        scratch = self.dir / "warm"
+        block = bytes(MIB)
+        with scratch.open("wb") as out:
+            for _ in range(byte_cnt * 5 // 4 // MIB):
+                out.write(block)
+        scratch.unlink()
+
     def check_same(self, source, out):
         """Many files are left: ext4 makes new ones slowly for minutes after it deleted others."""
         inner = out / source.name
@@ -151,6 +162,7 @@ def run(title, files, aims, **nginx):
 def notes(bench):
     ulp = pathlib.Path("/proc/sys/net/ipv4/tcp_available_ulp").read_text().split()
     return [bench.link,
+            "as much memory as a fetch writes was in use a moment before it",
             "source in page cache, target not forced to disk, compared with the source each round",
             f"nginx: TLS 1.3, AES-128-GCM, kTLS {'available' if 'tls' in ulp else 'not in this kernel'}",
             "rsync and libtorrent send in the clear; libtorrent: limits lifted, 2 hashing threads",

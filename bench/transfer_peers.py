@@ -63,6 +63,7 @@ class Contender:
     def timed(self, command, *servers):
         """A client at B's side runs to its end."""
         cpu = Cpu(*servers)
+        self.bench.warm_memory(self.bytes)
         sample = report.timed([*self.bench.at("b"), "timeout", str(DEADLINE_S), *map(str, command)],
                               self.bytes, cwd=self.out)
         sample.cpu_s += cpu.used()
@@ -211,6 +212,7 @@ class Torrent(Contender):
         get = self.session("b", "get", self.out, self.bench.port(), self.bench.address["a"],
                            str(self.port))
         cpu = Cpu(self.seed.pid, get.pid)
+        self.bench.warm_memory(self.bytes)
         start = time.monotonic()
         get.stdin.write("\n")
         get.stdin.flush()
