@@ -273,10 +273,10 @@ int udp_uring_rx_new(struct udp_sockets *sockets, struct packet_rx **out_rx)
 	if (err < 0)
 		goto unmap_buffers;
 	rx->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (rx->wake_fd < 0 || io_uring_register_eventfd(&rx->ring, rx->wake_fd) < 0) {
-		err = -errno;
+	/* liburing gives its errors as results and leaves errno alone. */
+	err = rx->wake_fd < 0 ? -errno : io_uring_register_eventfd(&rx->ring, rx->wake_fd);
+	if (err < 0)
 		goto exit_ring;
-	}
 	rx->buffer_ring = io_uring_setup_buf_ring(&rx->ring, RX_BUFFER_CNT, RX_GROUP, 0, &err);
 	if (!rx->buffer_ring)
 		goto exit_ring;
