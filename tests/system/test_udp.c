@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "net/packet_io.h"
+#include "net/udp_socket.h"
 #include "support/check.h"
 
 static bool has_namespace;
@@ -387,6 +387,34 @@ static void test_configuration_can_refuse_io_uring(void)
 	end_close(&a);
 }
 
+/* A sender that stays full asks at every turn; one wait and one wake are enough. */
+static void test_room_is_waited_for_once_however_often_it_is_asked_for(void)
+{
+	struct udp_config config = {.listen = {addr_of("127.0.0.1:0")}, .listen_cnt = 1};
+	struct udp_sockets *sockets;
+	struct packet_rx *rx;
+	struct dgram dgram;
+	unsigned failed_idx;
+	uint64_t wake_cnt = 0;
+
+	CHECK_EQ(udp_sockets_new(&config, &sockets, &failed_idx), 0);
+	if (udp_uring_rx_new(sockets, &rx) < 0) {
+		printf("# no io_uring here\n");
+		udp_sockets_release(sockets);
+		return;
+	}
+	CHECK_EQ(packet_rx_burst(rx, &dgram, 1), 0);
+	for (unsigned turn = 0; turn < 3; turn++) {
+		for (unsigned i = 0; i < 1000; i++)
+			sockets->await_writable(rx, 0);
+		CHECK_EQ(read(rx->fd, &wake_cnt, sizeof(wake_cnt)), sizeof(wake_cnt));
+		CHECK_EQ(wake_cnt, 1);
+		CHECK_EQ(packet_rx_burst(rx, &dgram, 1), 0);
+	}
+	packet_rx_close(rx);
+	udp_sockets_release(sockets);
+}
+
 static int child_without(unsigned call_number)
 {
 	struct sock_filter code[] = {
@@ -514,6 +542,7 @@ int main(void)
 	RUN(test_port_of_a_killed_process_can_be_opened);
 	RUN(test_refused_gso_is_cut_here_and_remembered);
 	RUN(test_configuration_can_refuse_io_uring);
+	RUN(test_room_is_waited_for_once_however_often_it_is_asked_for);
 	RUN(test_system_without_io_uring_falls_back_and_says_so);
 	RUN(test_datagram_above_the_mtu_is_counted_and_the_rest_goes);
 	RUN(test_unreachable_address_is_counted_and_the_rest_goes);

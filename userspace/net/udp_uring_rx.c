@@ -29,7 +29,7 @@
  */
 #define RX_BUFFER_CNT 32
 #define RX_GROUP      0
-#define RX_WRITABLE   0x100 /* user_data of a wait for room; below: socket index */
+#define RX_WRITABLE   0x100 /* in user_data beside the socket index: a wait for room */
 
 /*
  * io_uring puts its header, the name and the control before the payload;
@@ -52,6 +52,7 @@ struct udp_uring_rx {
 	uint8_t *buffers;
 	struct msghdr layout; /* lengths of name and control in every buffer */
 	unsigned armed_set;   /* sockets with a receive under way, by bit */
+	unsigned awaited_set; /* and those whose room is waited for */
 	bool is_enabled;
 	int wake_fd; /* eventfd: completions or task work wait */
 	uint16_t train_buffer;
@@ -74,7 +75,8 @@ static void rx_arm(struct udp_uring_rx *rx)
 {
 	unsigned all_set = (1u << rx->sockets->cnt) - 1;
 
-	if (rx->armed_set == all_set)
+	/* What a submit left in the queue, for want of memory, is submitted again. */
+	if (rx->armed_set == all_set && !io_uring_sq_ready(&rx->ring))
 		return;
 	for (unsigned i = 0; i < rx->sockets->cnt; i++) {
 		struct io_uring_sqe *sqe;
@@ -146,7 +148,9 @@ static bool rx_next_train(struct udp_uring_rx *rx)
 	while (rx_peek(rx, &cqe)) {
 		bool has_train = false;
 
-		if (cqe->user_data < UDP_SOCKET_CNT_MAX) {
+		if (cqe->user_data & RX_WRITABLE) {
+			rx->awaited_set &= ~(1u << (cqe->user_data - RX_WRITABLE));
+		} else {
 			if (!(cqe->flags & IORING_CQE_F_MORE))
 				rx->armed_set &= ~(1u << cqe->user_data);
 			has_train = cqe->res >= 0 && rx_train_of(rx, cqe);
@@ -204,15 +208,20 @@ static unsigned udp_uring_burst(struct packet_rx *base, struct dgram *out_dgrams
 	return cnt;
 }
 
+/* Once per socket: a sender that is full asks at every turn. */
 static void udp_uring_await_writable(struct packet_rx *base, unsigned socket_idx)
 {
 	struct udp_uring_rx *rx = (struct udp_uring_rx *)base;
-	struct io_uring_sqe *sqe = rx->is_enabled ? io_uring_get_sqe(&rx->ring) : NULL;
+	struct io_uring_sqe *sqe;
 
+	if (!rx->is_enabled || rx->awaited_set & 1u << socket_idx)
+		return;
+	sqe = io_uring_get_sqe(&rx->ring);
 	if (!sqe)
 		return;
 	io_uring_prep_poll_add(sqe, rx->sockets->sockets[socket_idx].fd, POLLOUT);
-	sqe->user_data = RX_WRITABLE;
+	sqe->user_data = RX_WRITABLE | socket_idx;
+	rx->awaited_set |= 1u << socket_idx;
 	(void)io_uring_submit(&rx->ring);
 }
 
