@@ -8,6 +8,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -387,6 +388,36 @@ static void test_configuration_can_refuse_io_uring(void)
 	end_close(&a);
 }
 
+static int option_of(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, level, name, &value, &len) < 0 ? -errno : value;
+}
+
+/* What a datagram need not bring along is not asked for: each costs a control message. */
+static void test_packet_info_is_asked_for_only_where_it_is_a_question(void)
+{
+	struct udp_config config = {.listen = {addr_of("127.0.0.1:0"), addr_of("0.0.0.0:0"),
+					       addr_of("[::1]:0"), addr_of("[::]:0")},
+				    .listen_cnt = 4};
+	struct udp_sockets *sockets;
+	unsigned failed_idx;
+
+	CHECK_EQ(udp_sockets_new(&config, &sockets, &failed_idx), 0);
+	for (unsigned i = 0; i < 4; i++) {
+		int fd = sockets->sockets[i].fd;
+		bool is_ipv6 = i >= 2;
+
+		CHECK_EQ(option_of(fd, is_ipv6 ? IPPROTO_IPV6 : IPPROTO_IP,
+				   is_ipv6 ? IPV6_RECVPKTINFO : IP_PKTINFO),
+			 i % 2);
+		CHECK_EQ(option_of(fd, SOL_SOCKET, SO_RXQ_OVFL), 0);
+	}
+	udp_sockets_release(sockets);
+}
+
 /* A sender that stays full asks at every turn; one wait and one wake are enough. */
 static void test_room_is_waited_for_once_however_often_it_is_asked_for(void)
 {
@@ -542,6 +573,7 @@ int main(void)
 	RUN(test_port_of_a_killed_process_can_be_opened);
 	RUN(test_refused_gso_is_cut_here_and_remembered);
 	RUN(test_configuration_can_refuse_io_uring);
+	RUN(test_packet_info_is_asked_for_only_where_it_is_a_question);
 	RUN(test_room_is_waited_for_once_however_often_it_is_asked_for);
 	RUN(test_system_without_io_uring_falls_back_and_says_so);
 	RUN(test_datagram_above_the_mtu_is_counted_and_the_rest_goes);

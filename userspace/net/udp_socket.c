@@ -26,18 +26,15 @@ struct socket_option {
 
 static const struct socket_option options_any[] = {
 	{SOL_UDP, UDP_GRO, 1},
-	{SOL_SOCKET, SO_RXQ_OVFL, 1},
 };
 
 static const struct socket_option options_ipv4[] = {
-	{IPPROTO_IP, IP_PKTINFO, 1},
 	{IPPROTO_IP, IP_RECVTOS, 1},
 	{IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE},
 };
 
 static const struct socket_option options_ipv6[] = {
 	{IPPROTO_IPV6, IPV6_V6ONLY, 1},
-	{IPPROTO_IPV6, IPV6_RECVPKTINFO, 1},
 	{IPPROTO_IPV6, IPV6_RECVTCLASS, 1},
 	{IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE},
 };
