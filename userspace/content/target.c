@@ -327,6 +327,8 @@ int target_nameless_place(const struct target *target, struct target_dir *dir, i
 	if (!replaced)
 		return WEFT_EEXISTS;
 	snprintf(staged, sizeof(staged), "replacing-%d", fd);
+	/* A kill right here, in an earlier run, left one of that name. */
+	target_stage_remove(target, staged);
 	err = nameless_link(fd, target->stage_fd, staged);
 	if (!err)
 		err = place_replacing(target, dir->fd, staged, name, replaced);

@@ -12,10 +12,11 @@
 /*
  * The directory a get writes into, and the staging directory inside it.
  * Everything below is reached by descriptors, component by component,
- * never through a symbolic link, so nothing is written outside however
- * the tree changes meanwhile. Paths are those of manifests: relative and
- * checked with manifest_path_is_safe. Any thread; a target_dir is used by
- * one at a time.
+ * never through a symbolic link, so nothing is written outside whatever
+ * is put in the way meanwhile; only a directory that is itself moved out
+ * takes along what was about to be written to it. Paths are those of
+ * manifests: relative and checked with manifest_path_is_safe. Any thread;
+ * a target_dir is used by one at a time.
  */
 #define TARGET_STAGE_CAP 64
 
@@ -75,7 +76,8 @@ int target_place(const struct target *target, struct target_dir *dir, const char
  * A small file needs no name before it is whole: target_nameless_open makes
  * a file without one in the directory of path, with its parents, so that
  * its inode lies with its neighbours' and a crash leaves nothing;
- * target_nameless_place gives it its place, as target_place would. Both say
+ * target_nameless_place gives it its place, as target_place would, and is
+ * tried once: a file that lost its name does not get another. Both say
  * -EOPNOTSUPP where the filesystem or the kernel cannot.
  */
 WEFT_MUST_CHECK
