@@ -8,8 +8,10 @@
  *		   -> span_done, when the peer has acknowledged it
  *
  * A call keeps its buffer from start to span_done, so the number of buffers
- * bounds what peers make us hold; when none is free the answer is BUSY with
- * a time to come back. Only what a share or a get of ours names is reachable.
+ * bounds what peers make us hold. A peer may hold as many as are free: one
+ * that reads slowly or never has half of them, of several each has less, and
+ * one that comes finds some. Beyond that the answer is BUSY with a time to
+ * come back. Only what a share or a get of ours names is reachable.
  */
 #include "content/serve.h"
 
@@ -338,6 +340,34 @@ static void call_start(struct serve_call *call)
 		call_finish(call);
 }
 
+static uint32_t buffers_free_cnt(const struct serve *serve, bool is_manifest)
+{
+	uint32_t cnt = 0;
+
+	if (!is_manifest)
+		return serve->buffers.free_cnt;
+	for (unsigned i = 0; i < MANIFEST_BUFFERS; i++)
+		cnt += serve->manifest_buffers[i] != NULL;
+	return cnt;
+}
+
+/* Does the asker of call hold fewer buffers of its kind than are free? */
+static bool peer_has_room(struct serve_call *call)
+{
+	const struct serve *serve = call->serve;
+	bool is_manifest = call->type == MESH_GET_MANIFEST;
+	uint32_t free_cnt = buffers_free_cnt(serve, is_manifest), held_cnt = 0;
+	const struct serve_call *other = NULL;
+
+	/* All calls but this one together hold fewer: no need to look whose they are. */
+	if (serve->calls.used_cnt <= free_cnt)
+		return true;
+	while ((other = pool_next(&serve->calls, other)))
+		held_cnt += other->buffer && (other->type == MESH_GET_MANIFEST) == is_manifest &&
+			    memcmp(other->peer_key, call->peer_key, MESH_KEY_LEN) == 0;
+	return held_cnt < free_cnt;
+}
+
 static bool call_acquire_buffer(struct serve_call *call)
 {
 	struct serve *serve = call->serve;
@@ -379,9 +409,10 @@ static void on_request(void *ctx, const struct mesh_call *asked, uint64_t now_ns
 	call->serve = serve;
 	call->store = content->params.store;
 	call->incoming = asked->incoming;
+	memcpy(call->peer_key, asked->peer_key, MESH_KEY_LEN);
 	call->type = asked->type;
 	call->request = request;
-	if (call_acquire_buffer(call))
+	if (peer_has_room(call) && call_acquire_buffer(call))
 		call_start(call);
 	else
 		call_refuse_busy(call);

@@ -5,8 +5,8 @@
 #include "base/jobs.h"
 #include "content/message.h"
 #include "content/serve_file.h"
+#include "mesh/seam.h"
 
-struct mesh_incoming;
 struct serve;
 struct store;
 
@@ -19,6 +19,7 @@ struct serve_call {
 	struct serve *serve;
 	struct store *store;
 	struct mesh_incoming *incoming; /* NULL: the asker left */
+	uint8_t peer_key[MESH_KEY_LEN]; /* of the asker */
 	unsigned type;			/* of the request */
 	struct message_request request;
 	struct serve_file *file; /* NULL for a manifest */

@@ -258,10 +258,12 @@ static void test_lent_buffers_are_bounded(void)
 	duo.nodes[DUO_A].config.chunk_buffer_cnt = 3;
 	duo_node_open(&duo, DUO_A);
 	duo.on_answer = slow_way;
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < 3; i++) {
+		duo.nodes[DUO_B].key[0]++; /* each asks as a node of its own */
 		ask(&many[i], MESH_GET_CHUNK, big_id, i, 0);
-	for (unsigned i = 0; i < 100 && duo.lent_cnt < 3; i++)
-		(void)duo_turn(&duo);
+		for (unsigned k = 0; k < 100 && duo.lent_cnt < i + 1; k++)
+			(void)duo_turn(&duo);
+	}
 	content_stats(duo.nodes[DUO_A].content, &stats);
 	CHECK_EQ(stats.chunk_buffer_used_cnt, 3);
 	duo.on_answer = NULL;
@@ -280,6 +282,54 @@ static void test_lent_buffers_are_bounded(void)
 	CHECK_EQ(stats.served_chunk_cnt, 4);
 	CHECK_EQ(stats.served_byte_cnt, BIG_LEN);
 	duo_fini(&duo);
+}
+
+static void slow_unless_refused(struct duo *d, struct duo_answer *answer)
+{
+	(void)d;
+	answer->delay_ns = answer->err ? 0 : 5 * NS_PER_S;
+}
+
+/* How many of cnt questions at once, from a node of its own, take a buffer each. */
+static unsigned peer_takes(struct question *questions, unsigned cnt, unsigned type,
+			   const uint8_t *id)
+{
+	unsigned before_cnt = duo.lent_cnt, refused_cnt = 0;
+
+	duo.nodes[DUO_B].key[0]++;
+	for (unsigned i = 0; i < cnt; i++)
+		ask(&questions[i], type, id, 0, 0);
+	for (unsigned turn = 0; turn < 200 && duo.lent_cnt - before_cnt + refused_cnt < cnt;
+	     turn++) {
+		(void)duo_turn(&duo);
+		refused_cnt = 0;
+		for (unsigned i = 0; i < cnt; i++)
+			refused_cnt +=
+				questions[i].is_answered && questions[i].code == MESH_CODE_BUSY;
+	}
+	return duo.lent_cnt - before_cnt;
+}
+
+/* Nodes that take all they get and never read leave something for one that comes. */
+static void test_no_peer_takes_all_buffers(void)
+{
+	/* Eight buffers of either kind. */
+	static const unsigned takes[] = {4, 2, 1, 1, 0};
+	static struct question many[5][8];
+
+	for (int kind = 0; kind < 2; kind++) {
+		unsigned type = kind ? MESH_GET_MANIFEST : MESH_GET_CHUNK;
+		const uint8_t *id = kind ? shared.manifest_id : small_id;
+
+		CHECK(duo_begin());
+		duo_node_close(&duo, DUO_A);
+		duo.nodes[DUO_A].config.chunk_buffer_cnt = 8;
+		duo_node_open(&duo, DUO_A);
+		duo.on_answer = slow_unless_refused;
+		for (unsigned i = 0; i < sizeof(takes) / sizeof(takes[0]); i++)
+			CHECK_EQ(peer_takes(many[i], 8, type, id), takes[i]);
+		duo_fini(&duo);
+	}
 }
 
 /* The asker leaves while a job reads for it. */
@@ -568,6 +618,7 @@ int main(void)
 	RUN(test_malformed_request_is_told_so);
 	RUN(test_known_but_unshared_file_is_not_served);
 	RUN(test_lent_buffers_are_bounded);
+	RUN(test_no_peer_takes_all_buffers);
 	RUN(test_abandoned_question_gives_its_buffer_back);
 	RUN(test_changed_file_is_never_served);
 	RUN(test_fresh_file_is_trusted_when_all_of_it_was_verified_later);
