@@ -48,6 +48,7 @@ enter-root:
 	+@tools/in-root $(MAKE) --no-print-directory $(GOALS)
 else
 include tools/mk/build.mk
+include tools/mk/bpf.mk
 include tools/mk/test.mk
 endif
 

@@ -2,7 +2,7 @@
 #ifndef WEFT_BUCKET_H
 #define WEFT_BUCKET_H
 
-#include <linux/types.h>
+#include "weft/bytes.h"
 
 /*
  * Token bucket whose credit is time itself, so no fraction of a token is
@@ -30,8 +30,8 @@ struct weft_bucket_rate {
  * and returns 0. Time that runs backwards (another CPU's clock) earns
  * nothing and costs nothing.
  */
-static inline _Bool weft_bucket_take(struct weft_bucket *bucket,
-				     const struct weft_bucket_rate *rate, __u64 now_ns)
+WEFT_INLINE _Bool weft_bucket_take(struct weft_bucket *bucket, const struct weft_bucket_rate *rate,
+				   __u64 now_ns)
 {
 	if (now_ns > bucket->filled_at_ns) {
 		__u64 earned_ns = now_ns - bucket->filled_at_ns;

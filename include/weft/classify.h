@@ -2,7 +2,7 @@
 #ifndef WEFT_CLASSIFY_H
 #define WEFT_CLASSIFY_H
 
-#include <linux/types.h>
+#include "weft/bytes.h"
 
 /*
  * One UDP port carries everything; the first bytes of a datagram say what
@@ -30,24 +30,19 @@ enum weft_flow {
 #define WEFT_QUIC_V1		1u
 #define WEFT_QUIC_V1_CID_MAX	20 /* RFC 9000 17.2 */
 
-static inline __u32 weft_classify_be32(const __u8 *at)
-{
-	return (__u32)at[0] << 24 | (__u32)at[1] << 16 | (__u32)at[2] << 8 | at[3];
-}
-
 /*
  * weft_classify names the protocol of a UDP payload of len bytes. When
  * len >= WEFT_CLASSIFY_LEN that many bytes at data are readable; a BPF
  * caller has compared data + WEFT_CLASSIFY_LEN with data_end.
  */
-static inline enum weft_flow weft_classify(const __u8 *data, __u32 len)
+WEFT_INLINE enum weft_flow weft_classify(const __u8 *data, __u32 len)
 {
 	if (len < WEFT_CLASSIFY_LEN)
 		return WEFT_FLOW_OTHER;
 	switch (data[0] >> 6) {
 	case 0:
 		if (data[0] <= 3 && len >= WEFT_STUN_LEN_MIN &&
-		    weft_classify_be32(data + 4) == WEFT_STUN_COOKIE)
+		    weft_load_be32(data + 4) == WEFT_STUN_COOKIE)
 			return WEFT_FLOW_STUN;
 		return WEFT_FLOW_OTHER;
 	case 1:
@@ -63,7 +58,7 @@ static inline enum weft_flow weft_classify(const __u8 *data, __u32 len)
 			return WEFT_FLOW_PROBE;
 		return WEFT_FLOW_OTHER;
 	default:
-		if (weft_classify_be32(data + 1) == WEFT_QUIC_V1 && data[5] > WEFT_QUIC_V1_CID_MAX)
+		if (weft_load_be32(data + 1) == WEFT_QUIC_V1 && data[5] > WEFT_QUIC_V1_CID_MAX)
 			return WEFT_FLOW_OTHER;
 		return WEFT_FLOW_QUIC_LONG;
 	}

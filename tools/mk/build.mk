@@ -2,7 +2,7 @@
 # Objects, one archive per folder, the two programs.
 
 MODULES := base codec crypto store net demux quic mesh content control node
-PKGS := libngtcp2_crypto_ossl libngtcp2 libssl libcrypto jansson libsodium liburing lmdb
+PKGS := libngtcp2_crypto_ossl libngtcp2 libssl libcrypto jansson libsodium liburing lmdb libbpf
 
 CC := $(if $(FUZZING),clang,gcc)
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wvla \
@@ -67,8 +67,9 @@ endef
 $(foreach m,$(MODULES),$(eval $(call module_rule,$(m))))
 
 LINK := $(if $(DYNAMIC),,tools/link-quietly )$(CC)
-# link OBJECTS: the folders call down by name and up by seams, hence the group.
-link = $(LINK) $(CFLAGS) -o $@ $(1) -Wl,--start-group $(LIBS) -Wl,--end-group $(LDFLAGS) $(LDLIBS)
+# link OBJECTS: the folders call down by name and up by seams, and a static
+# libelf calls net/elf_search_tree.c; hence the group.
+link = $(LINK) $(CFLAGS) -o $@ $(1) -Wl,--start-group $(LIBS) $(LDLIBS) -Wl,--end-group $(LDFLAGS)
 
 $(B_DIR)/weftd: $(B_DIR)/userspace/node/main.o $(LIBS)
 	$(call say,LINK,$@)

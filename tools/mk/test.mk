@@ -8,6 +8,7 @@ FUZZ := $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c)))
 REPLAY := $(FUZZ:%=$(B_DIR)/tests/fuzz/%)
 SYSTEM := $(shell find tests/system -maxdepth 1 -type f -perm -100 2>/dev/null | sort)
 SYSTEM_C := $(patsubst %.c,$(B_DIR)/%,$(wildcard tests/system/test_*.c))
+BPF_TESTS := $(patsubst %.c,$(B_DIR)/%,$(wildcard tests/bpf/test_*.c))
 SUPPORT_OBJS := $(patsubst %.c,$(B_DIR)/%.o,$(wildcard tests/support/*.c))
 
 # T=codec keeps the tests with a path part codec, codec.*, test_codec or fuzz_codec.
@@ -20,6 +21,13 @@ RUN_TESTS = $(TEST_ENV) tools/run-tests $(if $(T),--group $(T))
 $(UNIT) $(SIM) $(SYSTEM_C): %: %.o $(SUPPORT_OBJS) $(LIBS)
 	$(call say,LINK,$@)
 	$(Q)$(call link,$< $(SUPPORT_OBJS))
+
+# They run the BPF program through its skeleton, as net/ loads it.
+BPF_SUPPORT_OBJS := $(patsubst %.c,$(B_DIR)/%.o,$(wildcard tests/bpf/support/*.c))
+$(BPF_TESTS:=.o) $(BPF_SUPPORT_OBJS): | $(SKELETONS)
+$(BPF_TESTS): %: %.o $(BPF_SUPPORT_OBJS) $(SUPPORT_OBJS) $(LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(call link,$< $(BPF_SUPPORT_OBJS) $(SUPPORT_OBJS))
 
 # The same target either fuzzes or replays its corpus.
 FUZZ_MAIN := $(if $(FUZZING),,$(B_DIR)/tests/fuzz/replay.o)
@@ -35,7 +43,7 @@ test: $(TEST_PROGRAMS)
 CHECKS := tools/check-format tools/check-layers tools/check-headers tools/check-man \
 	tools/check-registry
 export CHECK_CFLAGS = $(CPPFLAGS) -std=gnu17 $(WARN)
-SYSTEM_PROGRAMS = $(call pick,$(SYSTEM_C))
+SYSTEM_PROGRAMS = $(call pick,$(BPF_TESTS) $(SYSTEM_C))
 # weftd that counts what its worker allocates, for tests/system/test_malloc_trap.py.
 TRAP := $(B_DIR)/weftd-trap
 $(TRAP): $(B_DIR)/userspace/node/main.o $(B_DIR)/tests/system/support/malloc_trap.o $(LIBS)
@@ -89,4 +97,5 @@ bench: all $(BENCH_PROGRAMS)
 		echo "# $$bench"; $(TEST_ENV) $$bench; done
 
 -include $(BENCH_PROGRAMS:=.d)
--include $(UNIT:=.d) $(SIM:=.d) $(SYSTEM_C:=.d) $(REPLAY:=.d) $(SUPPORT_OBJS:.o=.d) $(B_DIR)/tests/fuzz/replay.d
+-include $(UNIT:=.d) $(SIM:=.d) $(SYSTEM_C:=.d) $(BPF_TESTS:=.d) $(BPF_SUPPORT_OBJS:.o=.d) \
+	$(REPLAY:=.d) $(SUPPORT_OBJS:.o=.d) $(B_DIR)/tests/fuzz/replay.d

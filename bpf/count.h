@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef WEFT_BPF_COUNT_H
+#define WEFT_BPF_COUNT_H
+
+#include "maps.h"
+
+/* The one exit: every frame is counted under its reason, and some drops are told. */
+WEFT_INLINE void count_frame(enum weft_reason reason, __u64 len)
+{
+	__u32 idx = reason;
+	struct weft_counter *counter = bpf_map_lookup_elem(&weft_counters, &idx);
+
+	if (!counter)
+		return;
+	counter->packet_cnt++;
+	counter->byte_cnt += len;
+}
+
+WEFT_INLINE void count_drop(enum weft_reason reason, const struct weft_facts *facts)
+{
+	__u32 idx = reason;
+	const struct weft_config *cfg = weft_table_config(0);
+	struct weft_sampler *sampler = bpf_map_lookup_elem(&weft_samplers, &idx);
+	struct weft_sample *sample;
+	__u32 weight;
+
+	if (!cfg || !sampler)
+		return;
+	weight = weft_policy_weigh(cfg, sampler, facts->now_ns);
+	if (!weight)
+		return;
+	sample = bpf_ringbuf_reserve(&weft_samples, sizeof(*sample), 0);
+	if (!sample)
+		return;
+	sample->at_ns = facts->now_ns;
+	sample->source = facts->source;
+	sample->weight = weight;
+	sample->reason = (__u16)reason;
+	sample->flow = (__u8)facts->flow;
+	sample->zero = 0;
+	bpf_ringbuf_submit(sample, 0);
+}
+
+#endif

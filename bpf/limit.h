@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef WEFT_BPF_LIMIT_H
+#define WEFT_BPF_LIMIT_H
+
+#include "maps.h"
+#include "weft/limit.h"
+
+__attribute__((noinline)) int limit_admit(const struct weft_endpoint *source, __u32 class,
+					  __u64 now_ns)
+{
+	return source ? weft_limit_admit(0, source, class, now_ns) : 0;
+}
+
+WEFT_INLINE _Bool weft_call_admit(struct weft_tables *tables, const struct weft_endpoint *source,
+				  __u32 class, __u64 now_ns)
+{
+	return limit_admit(source, class, now_ns) != 0;
+}
+
+#endif

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef WEFT_BPF_MAPS_H
+#define WEFT_BPF_MAPS_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "weft/cid.h"
+#include "weft/facts.h"
+#include "weft/fastpath.h"
+#include "weft/frame.h"
+#include "weft/ghash.h"
+#include "weft/token.h"
+
+/*
+ * The program's tables (weft/fastpath.h says who writes which), and the
+ * functions by which weft/policy.h asks them.
+ */
+#define WEFT_LOCAL_CNT	 256
+#define WEFT_SCRATCH_LEN 640 /* the longest answer, with two ids of 255 bytes */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct weft_config);
+} weft_config SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct weft_cid_keys);
+} weft_cid_keys SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct weft_token_keys);
+} weft_token_keys SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct weft_ghash);
+} weft_ghash SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, WEFT_LOCAL_CNT);
+	__type(key, struct weft_endpoint);
+	__type(value, __u32);
+} weft_locals SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, WEFT_BAN_CNT_MAX);
+	__type(key, struct weft_ban_key_ipv4);
+	__type(value, struct weft_ban);
+} weft_bans_ipv4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, WEFT_BAN_CNT_MAX);
+	__type(key, struct weft_ban_key_ipv6);
+	__type(value, struct weft_ban);
+} weft_bans_ipv6 SEC(".maps");
+
+/* Filled before traffic, so that memory stays flat; the loader may set another size. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, WEFT_VALIDATED_CNT_DEFAULT);
+	__type(key, struct weft_endpoint);
+	__type(value, struct weft_validated);
+} weft_validated SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, WEFT_CLASS_CNT *WEFT_LEVEL_CNT *WEFT_BUCKET_BLOCKS);
+	__type(key, __u32);
+	__type(value, struct weft_bucket_block);
+} weft_buckets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct weft_bucket);
+} weft_answers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, WEFT_REASON_CNT);
+	__type(key, __u32);
+	__type(value, struct weft_counter);
+} weft_counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, WEFT_REASON_CNT);
+	__type(key, __u32);
+	__type(value, struct weft_sampler);
+} weft_samplers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, WEFT_SAMPLES_LEN);
+} weft_samples SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_XSKMAP);
+	__uint(max_entries, WEFT_QUEUE_CNT);
+	__type(key, __u32);
+	__type(value, __u32);
+} weft_xsks SEC(".maps");
+
+/* Where packets are copied to that are read or written at offsets of their own. */
+struct weft_scratch {
+	__u8 bytes[WEFT_SCRATCH_LEN];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct weft_scratch);
+} weft_scratch SEC(".maps");
+
+/* Maps are the kernel's; what belongs to the packet at hand is its context. */
+#define weft_tables xdp_md
+
+WEFT_INLINE const struct weft_config *weft_table_config(struct weft_tables *tables)
+{
+	__u32 only = 0;
+
+	return bpf_map_lookup_elem(&weft_config, &only);
+}
+
+WEFT_INLINE const struct weft_cid_keys *weft_table_cid_keys(struct weft_tables *tables)
+{
+	__u32 only = 0;
+
+	return bpf_map_lookup_elem(&weft_cid_keys, &only);
+}
+
+WEFT_INLINE const struct weft_token_keys *weft_table_token_keys(struct weft_tables *tables)
+{
+	__u32 only = 0;
+
+	return bpf_map_lookup_elem(&weft_token_keys, &only);
+}
+
+WEFT_INLINE _Bool weft_table_has_local(struct weft_tables *tables,
+				       const struct weft_endpoint *endpoint)
+{
+	return bpf_map_lookup_elem(&weft_locals, endpoint) != 0;
+}
+
+WEFT_INLINE const struct weft_ban *weft_table_ban(struct weft_tables *tables,
+						  const struct weft_endpoint *source)
+{
+	struct weft_ban_key_ipv6 ipv6 = {.prefix_len = 128};
+	struct weft_ban_key_ipv4 ipv4 = {.prefix_len = 32};
+
+	if (weft_endpoint_is_ipv4(source)) {
+		__builtin_memcpy(ipv4.addr, source->addr + 12, sizeof(ipv4.addr));
+		return bpf_map_lookup_elem(&weft_bans_ipv4, &ipv4);
+	}
+	__builtin_memcpy(ipv6.addr, source->addr, sizeof(ipv6.addr));
+	return bpf_map_lookup_elem(&weft_bans_ipv6, &ipv6);
+}
+
+WEFT_INLINE struct weft_validated *weft_table_validated(struct weft_tables *tables,
+							const struct weft_endpoint *source)
+{
+	return bpf_map_lookup_elem(&weft_validated, source);
+}
+
+WEFT_INLINE _Bool weft_table_validate(struct weft_tables *tables,
+				      const struct weft_endpoint *source,
+				      const struct weft_validated *entry)
+{
+	return bpf_map_update_elem(&weft_validated, source, entry, BPF_ANY) == 0;
+}
+
+WEFT_INLINE struct weft_bucket *weft_table_bucket(struct weft_tables *tables, enum weft_class class,
+						  __u32 level, __u32 idx)
+{
+	__u32 place =
+		(class * WEFT_LEVEL_CNT + level) * WEFT_BUCKET_BLOCKS + idx / WEFT_BUCKET_BLOCK_CNT;
+	struct weft_bucket_block *block = bpf_map_lookup_elem(&weft_buckets, &place);
+
+	return block ? &block->buckets[idx % WEFT_BUCKET_BLOCK_CNT] : 0;
+}
+
+WEFT_INLINE struct weft_bucket *weft_table_answers(struct weft_tables *tables)
+{
+	__u32 only = 0;
+
+	return bpf_map_lookup_elem(&weft_answers, &only);
+}
+
+WEFT_INLINE struct weft_scratch *scratch_acquire(void)
+{
+	__u32 only = 0;
+
+	return bpf_map_lookup_elem(&weft_scratch, &only);
+}
+
+WEFT_INLINE const __u8 *weft_table_head(struct weft_tables *tables, const struct weft_facts *facts)
+{
+	struct weft_scratch *copy = scratch_acquire();
+
+	if (!copy || bpf_xdp_load_bytes(tables, facts->payload_off, copy->bytes, WEFT_HEAD_LEN) < 0)
+		return 0;
+	return copy->bytes;
+}
+
+#endif

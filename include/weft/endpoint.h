@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef WEFT_ENDPOINT_H
+#define WEFT_ENDPOINT_H
+
+#include "weft/bytes.h"
+
+/*
+ * An address and a port, in both families one: IPv4 is v4-mapped
+ * (::ffff:192.0.2.1). Compared by bytes and used as a key of BPF maps, so
+ * what is not used is zero.
+ */
+struct weft_endpoint {
+	union {
+		__u8 addr[16]; /* network order */
+		__u64 words[2];
+	};
+	__be16 port_be;
+	__u16 zero[3];
+};
+
+_Static_assert(sizeof(struct weft_endpoint) == 24, "BPF map key layout");
+
+/* The second word of ::ffff:0.0.0.0, as it lies in memory. */
+#define WEFT_ENDPOINT_V4_WORD 0x00000000ffff0000ull
+
+WEFT_INLINE void weft_endpoint_set_ipv4(struct weft_endpoint *endpoint, const __u8 *addr)
+{
+	endpoint->words[0] = 0;
+	endpoint->words[1] = WEFT_ENDPOINT_V4_WORD | (__u64)weft_load_le32(addr) << 32;
+}
+
+WEFT_INLINE void weft_endpoint_set_ipv6(struct weft_endpoint *endpoint, const __u8 *addr)
+{
+	endpoint->words[0] = weft_load_le64(addr);
+	endpoint->words[1] = weft_load_le64(addr + 8);
+}
+
+WEFT_INLINE _Bool weft_endpoint_is_ipv4(const struct weft_endpoint *endpoint)
+{
+	return endpoint->words[0] == 0 && (__u32)endpoint->words[1] == (__u32)WEFT_ENDPOINT_V4_WORD;
+}
+
+/* weft_endpoint_ipv4 is the IPv4 address in host order; of IPv6 the last four bytes. */
+WEFT_INLINE __u32 weft_endpoint_ipv4(const struct weft_endpoint *endpoint)
+{
+	return __builtin_bswap32((__u32)(endpoint->words[1] >> 32));
+}
+
+WEFT_INLINE _Bool weft_endpoint_is_loopback(const struct weft_endpoint *endpoint)
+{
+	if (weft_endpoint_is_ipv4(endpoint))
+		return weft_endpoint_ipv4(endpoint) >> 24 == 127;
+	return endpoint->words[0] == 0 && endpoint->words[1] == 1ull << 56;
+}
+
+/*
+ * weft_endpoint_may_send: a datagram can have come from source to local.
+ * No address of many, none at all, no port, not local itself, and loopback
+ * only to loopback: none of these may be answered (RFC 1122 3.2.1.3, RFC
+ * 4291 2.5 and 2.7).
+ */
+WEFT_INLINE _Bool weft_endpoint_may_send(const struct weft_endpoint *source,
+					 const struct weft_endpoint *local)
+{
+	if (source->port_be == 0)
+		return 0;
+	if (source->words[0] == local->words[0] && source->words[1] == local->words[1] &&
+	    source->port_be == local->port_be)
+		return 0;
+	if (weft_endpoint_is_loopback(source) && !weft_endpoint_is_loopback(local))
+		return 0;
+	if (weft_endpoint_is_ipv4(source)) {
+		__u32 first = weft_endpoint_ipv4(source) >> 24;
+
+		return first != 0 && first < 224;
+	}
+	return source->addr[0] != 0xff && (source->words[0] | source->words[1]) != 0;
+}
+
+/* Limits count prefixes of three lengths: IPv6 /64, /56, /48; IPv4 /32 and /24. */
+#define WEFT_LEVEL_CNT 3
+
+WEFT_INLINE __u32 weft_endpoint_level_cnt(const struct weft_endpoint *endpoint)
+{
+	return weft_endpoint_is_ipv4(endpoint) ? 2 : WEFT_LEVEL_CNT;
+}
+
+/*
+ * weft_endpoint_prefix is the prefix at level as a word. IPv4 stands
+ * below ffff:ffff::/32, whose addresses send nothing.
+ */
+WEFT_INLINE __u64 weft_endpoint_prefix(const struct weft_endpoint *endpoint, __u32 level)
+{
+	__u64 word = weft_endpoint_is_ipv4(endpoint)
+			     ? 0xffffffffull << 32 | weft_endpoint_ipv4(endpoint)
+			     : weft_load_be64(endpoint->addr);
+
+	return word >> 8 * level << 8 * level;
+}
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef WEFT_FACTS_H
+#define WEFT_FACTS_H
+
+#include "weft/classify.h"
+#include "weft/endpoint.h"
+#include "weft/token.h"
+
+#define WEFT_INITIAL_LEN_MIN 1200 /* RFC 9000 14.1 */
+/* An Initial's ids and our token are in these: 7 + 20 + 20 + 8 + 36, and what loads read over. */
+#define WEFT_HEAD_LEN 128
+
+#define WEFT_LONG_CID_OFF 6 /* of the destination id in a long header */
+
+enum weft_long_type {
+	WEFT_LONG_INITIAL,
+	WEFT_LONG_EARLY_DATA,
+	WEFT_LONG_HANDSHAKE,
+	WEFT_LONG_RETRY,
+};
+
+/*
+ * A datagram to be judged, and what judging it found out. Without
+ * pointers, so that the BPF verifier lets a function by itself have it.
+ */
+struct weft_facts {
+	struct weft_endpoint source;
+	__u64 now_ns;
+	__u32 len;		   /* of the UDP payload */
+	__u32 payload_off;	   /* of the payload in its frame */
+	enum weft_flow flow;	   /* found; OTHER when not looked at */
+	__u32 zero;		   /* padding is read by the verifier */
+	struct weft_id dcid, scid; /* found, of an Initial of 1200 bytes and more */
+};
+
+#endif

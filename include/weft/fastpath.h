@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef WEFT_FASTPATH_H
+#define WEFT_FASTPATH_H
+
+#include "weft/bucket.h"
+#include "weft/classify.h"
+#include "weft/endpoint.h"
+#include "weft/reason.h"
+
+/*
+ * What the BPF program and userspace say to each other: the values of the
+ * maps in bpf/maps.h, which userspace/demux has as plain tables. All times
+ * are CLOCK_MONOTONIC nanoseconds unless they say wall. Whoever is named
+ * writes; everybody may read.
+ *
+ *   map               kind            key, value                       written by
+ *   weft_config       array           0: struct weft_config            userspace
+ *   weft_cid_keys     array           0: struct weft_cid_keys          userspace
+ *   weft_token_keys   array           0: struct weft_token_keys        userspace
+ *   weft_ghash        array           0: struct weft_ghash             userspace, once
+ *   weft_locals       hash            struct weft_endpoint: __u32      userspace
+ *   weft_bans_ipv4    LPM trie        weft_ban_key_ipv4: weft_ban      userspace
+ *   weft_bans_ipv6    LPM trie        weft_ban_key_ipv6: weft_ban      userspace
+ *   weft_validated    hash            weft_endpoint: weft_validated    both
+ *   weft_buckets      per-CPU array   block: weft_bucket_block         program
+ *   weft_answers      per-CPU array   0: struct weft_bucket            program
+ *   weft_counters     per-CPU array   reason: struct weft_counter      program
+ *   weft_samplers     per-CPU array   reason: struct weft_sampler      program
+ *   weft_samples      ring buffer     struct weft_sample               program
+ *   weft_xsks         XSK map         receive queue: socket            userspace
+ *
+ * Limits hold per CPU, so a source whose datagrams spread over n receive
+ * queues may send n times its rate.
+ */
+
+/* Moved by userspace from the load it measures. */
+enum weft_mode {
+	WEFT_MODE_NORMAL,
+	WEFT_MODE_PRESSURED, /* strangers prove their address by a Retry first */
+	WEFT_MODE_FLOOD,     /* and get a fraction of their rates; strangers' KRPC is dropped */
+	WEFT_MODE_CNT,
+};
+
+/* What strangers have a rate for, per prefix. */
+enum weft_class {
+	WEFT_CLASS_INITIAL,
+	WEFT_CLASS_NEW_PATH, /* a real connection id from an unproven address */
+	WEFT_CLASS_KRPC,
+	WEFT_CLASS_STUN,
+	WEFT_CLASS_PROBE,
+	WEFT_CLASS_ANSWER, /* version negotiation, Retry, stateless reset */
+	WEFT_CLASS_CNT,
+};
+
+#define WEFT_QUEUE_CNT 64
+
+struct weft_config {
+	__u32 mode;	      /* enum weft_mode */
+	__u32 flood_shift;    /* in mode flood rates of strangers are divided by 2^this, 0..16 */
+	__u64 wall_offset_ns; /* wall clock less monotonic clock */
+	__u64 salt[3];	      /* of bucket places; random, changed when userspace likes */
+	struct weft_bucket_rate rates[WEFT_CLASS_CNT][WEFT_LEVEL_CNT];
+	struct weft_bucket_rate answers;   /* to all sources together */
+	struct weft_bucket_rate validated; /* Initials, KRPC, STUN, probes of one proven address */
+	struct weft_bucket_rate samples;   /* per reason */
+	__u64 token_life_ns;		   /* how long a good token makes its source proven */
+	__u32 ban_ipv4_cnt;		   /* 0: the trie is not asked */
+	__u32 ban_ipv6_cnt;
+	__u8 queue_workers[WEFT_QUEUE_CNT]; /* the worker of each receive queue, 0..127 */
+};
+
+/*
+ * A proven address. Put by the program for a good token, by userspace when
+ * a path is proved or dialled; refreshed and swept by userspace. A full map
+ * refuses new ones.
+ */
+enum weft_validated_kind {
+	WEFT_VALIDATED_TOKEN = 1, /* received what we sent it, no more */
+	WEFT_VALIDATED_SESSION,	  /* the path of a live connection */
+};
+
+#define WEFT_VALIDATED_CNT_DEFAULT 65536
+
+struct weft_validated {
+	__u64 expires_ns;
+	struct weft_bucket bucket; /* its own, so that no stranger spends it */
+	__u32 kind;		   /* enum weft_validated_kind */
+	__u32 zero;
+};
+
+struct weft_ban_key_ipv4 {
+	__u32 prefix_len; /* 0..32 */
+	__u8 addr[4];
+};
+
+struct weft_ban_key_ipv6 {
+	__u32 prefix_len; /* 0..128 */
+	__u8 addr[16];
+};
+
+/* The longest prefix decides, also when its ban has expired; userspace sweeps. */
+#define WEFT_BAN_CNT_MAX 16384
+
+struct weft_ban {
+	__u64 expires_ns; /* 0: never */
+	__u64 rule;	  /* userspace's own name for it */
+};
+
+/*
+ * Buckets of strangers: WEFT_BUCKET_CNT for each class and level, found by
+ * a keyed hash of the prefix. In blocks, for a value of a per-CPU map is
+ * 32 KiB at most and a pointer per bucket would cost a cache line.
+ */
+#define WEFT_BUCKET_CNT	      8192u
+#define WEFT_BUCKET_BLOCK_CNT 2048u
+#define WEFT_BUCKET_BLOCKS    (WEFT_BUCKET_CNT / WEFT_BUCKET_BLOCK_CNT)
+
+struct weft_bucket_block {
+	struct weft_bucket buckets[WEFT_BUCKET_BLOCK_CNT];
+};
+
+struct weft_counter {
+	__u64 packet_cnt;
+	__u64 byte_cnt; /* of whole frames */
+};
+
+/* One in so many drops is told, with the weight of those since the last. */
+struct weft_sampler {
+	struct weft_bucket bucket;
+	__u64 weight;
+};
+
+struct weft_sample {
+	__u64 at_ns;
+	struct weft_endpoint source;
+	__u32 weight; /* drops for this reason on this CPU since the last sample */
+	__u16 reason; /* enum weft_reason */
+	__u8 flow;    /* enum weft_flow; OTHER when it was not looked at */
+	__u8 zero;
+};
+
+#define WEFT_SAMPLES_LEN (1u << 18)
+
+_Static_assert(sizeof(struct weft_config) == 456, "BPF map value layout");
+_Static_assert(sizeof(struct weft_validated) == 32, "BPF map value layout");
+_Static_assert(sizeof(struct weft_ban) == 16, "BPF map value layout");
+_Static_assert(sizeof(struct weft_bucket_block) == 32768, "largest value of a per-CPU map");
+_Static_assert(sizeof(struct weft_sampler) == 24, "BPF map value layout");
+_Static_assert(sizeof(struct weft_sample) == 40, "ring buffer record layout");
+
+#endif

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef WEFT_FRAME_H
+#define WEFT_FRAME_H
+
+#include "weft/endpoint.h"
+#include "weft/reason.h"
+
+/*
+ * Headers at fixed offsets: Ethernet, up to two VLAN tags, IPv4 without
+ * options or IPv6 without extension headers, UDP. Compiled for BPF and for
+ * userspace: a pointer is compared with end before each header is read,
+ * and only constants are added to it, for without CAP_PERFMON the verifier
+ * takes nothing else.
+ */
+#define WEFT_ETH_LEN	   14
+#define WEFT_VLAN_LEN	   4
+#define WEFT_VLAN_CNT_MAX  2
+#define WEFT_IPV4_LEN	   20
+#define WEFT_IPV6_LEN	   40
+#define WEFT_UDP_LEN	   8
+#define WEFT_FRAME_LEN_MIN 60 /* IEEE 802.3, without the check sequence */
+
+#define WEFT_ETHERTYPE_IPV4 0x0800
+#define WEFT_ETHERTYPE_IPV6 0x86dd
+#define WEFT_ETHERTYPE_VLAN 0x8100 /* 802.1Q */
+#define WEFT_ETHERTYPE_QINQ 0x88a8 /* 802.1ad */
+#define WEFT_PROTOCOL_UDP   17
+
+struct weft_frame {
+	struct weft_endpoint source, local;
+	const __u8 *payload; /* of UDP */
+	__u32 payload_len;   /* by the UDP header */
+	__u16 network_off;   /* where the IP header begins */
+	__u16 payload_off;
+	__u8 ecn; /* the two bits */
+	_Bool is_ipv6;
+	_Bool is_length_good; /* what IP and UDP say of their lengths fits the frame */
+};
+
+WEFT_INLINE _Bool weft_ethertype_is_vlan(__u32 type)
+{
+	return type == WEFT_ETHERTYPE_VLAN || type == WEFT_ETHERTYPE_QINQ;
+}
+
+/* What an IP header leaves for the UDP header to be judged by. */
+struct weft_frame_ip {
+	const __u8 *next; /* what follows the header */
+	__u32 said_len;	  /* bytes that follow, as it says */
+	__u32 left_len;	  /* bytes of the frame that do */
+	enum weft_reason reason;
+};
+
+WEFT_INLINE _Bool weft_frame_parse_ipv4(const __u8 *at, const __u8 *end, struct weft_frame *frame,
+					struct weft_frame_ip *ip)
+{
+	__u32 total_len;
+
+	if (at + WEFT_IPV4_LEN > end) {
+		ip->reason = WEFT_REASON_CUT_SHORT;
+		return 0;
+	}
+	if (at[0] != 0x45) {
+		ip->reason = at[0] >> 4 == 4 ? WEFT_REASON_IP_OPTIONS : WEFT_REASON_NOT_IP;
+		return 0;
+	}
+	if (at[9] != WEFT_PROTOCOL_UDP) {
+		ip->reason = WEFT_REASON_NOT_UDP;
+		return 0;
+	}
+	/* More fragments follow, or this one does not begin at 0 (RFC 791 3.1). */
+	if (weft_load_be16(at + 6) & 0x3fff) {
+		ip->reason = WEFT_REASON_FRAGMENT;
+		return 0;
+	}
+	weft_endpoint_set_ipv4(&frame->source, at + 12);
+	weft_endpoint_set_ipv4(&frame->local, at + 16);
+	total_len = weft_load_be16(at + 2);
+	frame->is_ipv6 = 0;
+	frame->ecn = at[1] & 3;
+	ip->said_len = total_len >= WEFT_IPV4_LEN ? total_len - WEFT_IPV4_LEN : 0;
+	ip->next = at + WEFT_IPV4_LEN;
+	return 1;
+}
+
+WEFT_INLINE _Bool weft_frame_parse_ipv6(const __u8 *at, const __u8 *end, struct weft_frame *frame,
+					struct weft_frame_ip *ip)
+{
+	if (at + WEFT_IPV6_LEN > end) {
+		ip->reason = WEFT_REASON_CUT_SHORT;
+		return 0;
+	}
+	if (at[0] >> 4 != 6) {
+		ip->reason = WEFT_REASON_NOT_IP;
+		return 0;
+	}
+	if (at[6] != WEFT_PROTOCOL_UDP) {
+		ip->reason = WEFT_REASON_NOT_UDP;
+		return 0;
+	}
+	weft_endpoint_set_ipv6(&frame->source, at + 8);
+	weft_endpoint_set_ipv6(&frame->local, at + 24);
+	frame->is_ipv6 = 1;
+	frame->ecn = at[1] >> 4 & 3;
+	ip->said_len = weft_load_be16(at + 4);
+	ip->next = at + WEFT_IPV6_LEN;
+	return 1;
+}
+
+WEFT_INLINE _Bool weft_frame_parse_udp(const struct weft_frame_ip *ip, const __u8 *end,
+				       struct weft_frame *frame)
+{
+	const __u8 *at = ip->next;
+	__u32 udp_len;
+
+	if (at + WEFT_UDP_LEN > end)
+		return 0;
+	frame->source.port_be = WEFT_LOAD(__be16, at);
+	frame->local.port_be = WEFT_LOAD(__be16, at + 2);
+	udp_len = weft_load_be16(at + 4);
+	/* Bytes between the two lengths are UDP options (RFC 9868): not looked at. */
+	frame->is_length_good =
+		udp_len >= WEFT_UDP_LEN && udp_len <= ip->said_len && ip->said_len <= ip->left_len;
+	frame->payload = at + WEFT_UDP_LEN;
+	frame->payload_len = udp_len - WEFT_UDP_LEN;
+	return 1;
+}
+
+/*
+ * weft_frame_parse reads the headers of the frame of len bytes in [data,
+ * end). Returns whether it is UDP at fixed offsets; if not, *out_reason is
+ * one of verdict PASS and the frame means nothing. Nothing but
+ * is_length_good says whether the payload is all there.
+ */
+WEFT_INLINE _Bool weft_frame_parse(const __u8 *data, const __u8 *end, __u32 len,
+				   struct weft_frame *frame, enum weft_reason *out_reason)
+{
+	struct weft_frame_ip ip = {.reason = WEFT_REASON_NOT_IP};
+	const __u8 *at = data;
+	__u32 type, off = WEFT_ETH_LEN;
+	_Bool is_ip = 0;
+
+	*frame = (struct weft_frame){0};
+	*out_reason = WEFT_REASON_CUT_SHORT;
+	if (at + WEFT_ETH_LEN > end)
+		return 0;
+	type = weft_load_be16(at + 12);
+	at += WEFT_ETH_LEN;
+	for (int i = 0; i < WEFT_VLAN_CNT_MAX && weft_ethertype_is_vlan(type); i++) {
+		if (at + WEFT_VLAN_LEN > end)
+			return 0;
+		type = weft_load_be16(at + 2);
+		at += WEFT_VLAN_LEN;
+		off += WEFT_VLAN_LEN;
+	}
+	frame->network_off = (__u16)off;
+	if (type == WEFT_ETHERTYPE_IPV4)
+		is_ip = weft_frame_parse_ipv4(at, end, frame, &ip);
+	else if (type == WEFT_ETHERTYPE_IPV6)
+		is_ip = weft_frame_parse_ipv6(at, end, frame, &ip);
+	if (!is_ip) {
+		*out_reason = ip.reason;
+		return 0;
+	}
+	off += frame->is_ipv6 ? WEFT_IPV6_LEN : WEFT_IPV4_LEN;
+	ip.left_len = len - off;
+	frame->payload_off = (__u16)(off + WEFT_UDP_LEN);
+	return weft_frame_parse_udp(&ip, end, frame);
+}
+
+#endif

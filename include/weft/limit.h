@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef WEFT_LIMIT_H
+#define WEFT_LIMIT_H
+
+#include "weft/fastpath.h"
+
+/*
+ * What strangers may send, per class and prefix, from tables that never
+ * grow: spoofed sources share buckets with each other, and those who
+ * proved an address have their own (struct weft_validated). Whoever
+ * includes this has defined struct weft_tables and, static and inline,
+ * weft_table_config (policy.h) and
+ *
+ *   weft_table_bucket(tables, class, level, i)   that bucket, i < WEFT_BUCKET_CNT, or NULL
+ */
+
+/*
+ * Where the prefix's bucket is: a hash with a secret salt (pair-multiply-
+ * shift; Thorup, "High Speed Hashing for Integers and Strings", 2015, 3.2),
+ * cheaper than a tag and without a way to learn which prefixes share one.
+ */
+WEFT_INLINE __u32 weft_limit_place(const struct weft_config *config, __u64 prefix)
+{
+	__u64 hash = ((__u32)prefix + config->salt[0]) * ((prefix >> 32) + config->salt[1]) +
+		     config->salt[2];
+
+	return (__u32)(hash >> 32) & (WEFT_BUCKET_CNT - 1);
+}
+
+/*
+ * weft_limit_admit takes credit for one datagram of class from every
+ * prefix that source is in, the smallest first; 0 when one has none left.
+ */
+WEFT_INLINE _Bool weft_limit_admit(struct weft_tables *tables, const struct weft_endpoint *source,
+				   __u32 class, __u64 now_ns)
+{
+	const struct weft_config *config = weft_table_config(tables);
+	__u32 level_cnt = weft_endpoint_level_cnt(source);
+	__u32 shift;
+
+	if (!config || class >= WEFT_CLASS_CNT)
+		return 0;
+	shift = config->mode == WEFT_MODE_FLOOD ? config->flood_shift & 31 : 0;
+	for (__u32 level = 0; level < WEFT_LEVEL_CNT && level < level_cnt; level++) {
+		__u32 place = weft_limit_place(config, weft_endpoint_prefix(source, level));
+		struct weft_bucket *bucket = weft_table_bucket(tables, class, level, place);
+		struct weft_bucket_rate rate = config->rates[class][level];
+
+		rate.cost_ns <<= shift;
+		if (!bucket || !weft_bucket_take(bucket, &rate, now_ns))
+			return 0;
+	}
+	return 1;
+}
+
+#endif

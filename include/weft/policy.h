@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef WEFT_POLICY_H
+#define WEFT_POLICY_H
+
+#include "weft/frame.h"
+#include "weft/limit.h"
+#include "weft/stranger.h"
+
+/*
+ * What becomes of a datagram: one function for the BPF program and for
+ * userspace, which differ only in what their tables are. Whoever includes
+ * this and its parts, limit.h and stranger.h, has defined before them,
+ * static and inline:
+ *
+ *   struct weft_tables                          all of them
+ *   weft_table_config, _cid_keys, _token_keys   the values, or NULL
+ *   weft_table_has_local(tables, endpoint)      a socket of ours is bound there
+ *   weft_table_ban(tables, source)              the ban of the longest prefix, or NULL
+ *   weft_table_validated(tables, source)        the entry, expired or not, or NULL
+ *   weft_table_validate(tables, source, entry)  puts one; false: full
+ *   weft_table_bucket(tables, class, level, i)  a bucket of strangers, i < WEFT_BUCKET_CNT
+ *   weft_table_answers(tables)                  the bucket of all answers
+ *   weft_table_head(tables, facts)              the payload's first WEFT_HEAD_LEN bytes, of
+ *                                               WEFT_INITIAL_LEN_MIN and more, where they can
+ *                                               be read at any offset
+ *
+ * Lookups return a pointer that lives as long as the call, or NULL. Two
+ * functions are called through the includer, for to the BPF verifier a
+ * function by itself is read once, and an inlined one once for each way
+ * that leads there:
+ *
+ *   weft_call_admit(tables, source, class, now_ns)   weft_limit_admit; before stranger.h
+ *   weft_call_initial(tables, facts, is_ours)        weft_policy_initial; before policy.h
+ */
+
+/*
+ * Stateless resets that can pass for a packet are shorter than the packet
+ * that caused them; senders keep them below this (RFC 9000 10.3.3).
+ */
+#define WEFT_RESET_LEN_CAP 64
+
+/* A payload where it lies: [data, end), read at fixed offsets only. */
+struct weft_view {
+	const __u8 *data, *end;
+};
+
+/* WEFT_CID_LEN bytes at cid can be read and were made under a key of ours. */
+WEFT_INLINE _Bool weft_policy_is_ours(struct weft_tables *tables, const __u8 *cid)
+{
+	const struct weft_cid_keys *keys = weft_table_cid_keys(tables);
+
+	return keys && weft_cid_is_ours(keys, cid);
+}
+
+WEFT_INLINE enum weft_reason weft_policy_short(struct weft_tables *tables,
+					       const struct weft_config *config,
+					       const struct weft_view *view,
+					       const struct weft_facts *facts)
+{
+	if (view->data + 1 + WEFT_CID_LEN <= view->end &&
+	    weft_policy_is_ours(tables, view->data + 1))
+		return weft_policy_our_id(tables, config, facts);
+	/* A peer's stateless reset wears an id of noise. */
+	if (facts->len < WEFT_RESET_LEN_CAP && weft_policy_validated(tables, facts))
+		return WEFT_REASON_MAYBE_RESET;
+	return WEFT_REASON_BAD_ID;
+}
+
+WEFT_INLINE enum weft_reason weft_policy_version(struct weft_tables *tables,
+						 const struct weft_config *config,
+						 const struct weft_facts *facts)
+{
+	if (facts->len < WEFT_INITIAL_LEN_MIN)
+		return WEFT_REASON_SMALL_VERSION;
+	return weft_policy_answer(tables, config, facts, WEFT_REASON_VERSION_SENT);
+}
+
+WEFT_INLINE enum weft_reason weft_policy_long(struct weft_tables *tables,
+					      const struct weft_config *config,
+					      const struct weft_view *view,
+					      struct weft_facts *facts)
+{
+	const __u8 *at = view->data;
+	__u32 version = weft_load_be32(at + 1), type = at[0] >> 4 & 3;
+	_Bool is_ours = at[WEFT_LONG_CID_OFF - 1] == WEFT_CID_LEN &&
+			facts->len >= WEFT_LONG_CID_OFF + WEFT_CID_LEN &&
+			at + WEFT_LONG_CID_OFF + WEFT_CID_LEN <= view->end &&
+			weft_policy_is_ours(tables, at + WEFT_LONG_CID_OFF);
+
+	if (version != 0 && version != WEFT_QUIC_V1)
+		return weft_policy_version(tables, config, facts);
+	if (version == WEFT_QUIC_V1 && type == WEFT_LONG_INITIAL &&
+	    facts->len >= WEFT_INITIAL_LEN_MIN)
+		return weft_call_initial(tables, facts, is_ours);
+	/* Servers' Initials may be short, and theirs are all answers to what we sent. */
+	if (is_ours)
+		return weft_policy_our_id(tables, config, facts);
+	if (version == 0)
+		return WEFT_REASON_STRAY_VERSION;
+	if (type == WEFT_LONG_INITIAL)
+		return WEFT_REASON_SMALL_INITIAL;
+	if (type != WEFT_LONG_EARLY_DATA)
+		return WEFT_REASON_BAD_ID;
+	if (config->mode != WEFT_MODE_NORMAL && !weft_policy_validated(tables, facts))
+		return WEFT_REASON_EARLY_DATA;
+	return weft_policy_limit(tables, config, facts, WEFT_CLASS_INITIAL, WEFT_REASON_INITIAL,
+				 WEFT_REASON_INITIAL_LIMIT);
+}
+
+WEFT_INLINE _Bool weft_policy_is_banned(struct weft_tables *tables,
+					const struct weft_config *config,
+					const struct weft_facts *facts)
+{
+	const struct weft_ban *ban;
+
+	if (!(weft_endpoint_is_ipv4(&facts->source) ? config->ban_ipv4_cnt : config->ban_ipv6_cnt))
+		return 0;
+	ban = weft_table_ban(tables, &facts->source);
+	return ban && (ban->expires_ns == 0 || ban->expires_ns > facts->now_ns);
+}
+
+/*
+ * weft_policy_judge decides on a datagram that came to a socket of ours,
+ * whose payload is view and whose source, len and now_ns facts say.
+ */
+WEFT_INLINE enum weft_reason weft_policy_judge(struct weft_tables *tables,
+					       const struct weft_view *view,
+					       struct weft_facts *facts)
+{
+	const struct weft_config *config = weft_table_config(tables);
+
+	facts->flow = WEFT_FLOW_OTHER;
+	if (!config)
+		return WEFT_REASON_NO_TABLES;
+	if (weft_policy_is_banned(tables, config, facts))
+		return WEFT_REASON_BANNED;
+	if (view->data + WEFT_CLASSIFY_LEN > view->end)
+		return WEFT_REASON_NO_PROTOCOL;
+	facts->flow = weft_classify(view->data, facts->len);
+	switch (facts->flow) {
+	case WEFT_FLOW_QUIC_SHORT:
+		return weft_policy_short(tables, config, view, facts);
+	case WEFT_FLOW_QUIC_LONG:
+		return weft_policy_long(tables, config, view, facts);
+	case WEFT_FLOW_KRPC:
+		return weft_policy_limit(tables, config, facts, WEFT_CLASS_KRPC, WEFT_REASON_KRPC,
+					 WEFT_REASON_KRPC_LIMIT);
+	case WEFT_FLOW_STUN:
+		return weft_policy_limit(tables, config, facts, WEFT_CLASS_STUN, WEFT_REASON_STUN,
+					 WEFT_REASON_STUN_LIMIT);
+	case WEFT_FLOW_PROBE:
+		return weft_policy_limit(tables, config, facts, WEFT_CLASS_PROBE, WEFT_REASON_PROBE,
+					 WEFT_REASON_PROBE_LIMIT);
+	default:
+		return WEFT_REASON_NO_PROTOCOL;
+	}
+}
+
+/*
+ * weft_policy_judge_frame decides on the frame of a device whose bytes are
+ * view; facts has its len and now_ns. frame is filled in, and what facts
+ * and view say becomes the payload's.
+ */
+WEFT_INLINE enum weft_reason weft_policy_judge_frame(struct weft_tables *tables,
+						     struct weft_view *view,
+						     struct weft_frame *frame,
+						     struct weft_facts *facts)
+{
+	enum weft_reason reason;
+
+	facts->flow = WEFT_FLOW_OTHER;
+	if (!weft_frame_parse(view->data, view->end, facts->len, frame, &reason))
+		return reason;
+	if (!weft_table_has_local(tables, &frame->local))
+		return WEFT_REASON_OTHER_PORT;
+	facts->source = frame->source;
+	facts->len = frame->payload_len;
+	facts->payload_off = frame->payload_off;
+	view->data = frame->payload;
+	if (!frame->is_length_good)
+		return WEFT_REASON_BAD_LENGTH;
+	if (!weft_endpoint_may_send(&frame->source, &frame->local))
+		return WEFT_REASON_BAD_SOURCE;
+	return weft_policy_judge(tables, view, facts);
+}
+
+/*
+ * weft_policy_weigh says whether a drop is to be told: returns the number
+ * of drops it stands for, or 0.
+ */
+WEFT_INLINE __u32 weft_policy_weigh(const struct weft_config *config, struct weft_sampler *sampler,
+				    __u64 now_ns)
+{
+	__u64 weight = sampler->weight + 1;
+
+	if (!weft_bucket_take(&sampler->bucket, &config->samples, now_ns)) {
+		sampler->weight = weight;
+		return 0;
+	}
+	sampler->weight = 0;
+	return weight < ~0u ? (__u32)weight : ~0u;
+}
+
+#endif

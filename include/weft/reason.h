@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef WEFT_REASON_H
+#define WEFT_REASON_H
+
+#include "weft/bytes.h"
+
+/* What is done with a datagram. */
+enum weft_verdict {
+	WEFT_PASS,	     /* not ours: the kernel's stack goes on */
+	WEFT_DROP,	     /* ends here */
+	WEFT_DELIVER,	     /* to userspace, by AF_XDP or the kernel's socket */
+	WEFT_ANSWER_VERSION, /* answered by QUIC version negotiation */
+	WEFT_ANSWER_RETRY,   /* answered by a QUIC Retry */
+};
+
+/* And why: the index of a counter. */
+enum weft_reason {
+#define WEFT_REASON(name, word, verdict, text) WEFT_REASON_##name,
+#include "weft/reasons.def"
+#undef WEFT_REASON
+	WEFT_REASON_CNT,
+};
+
+/* weft_verdict: a reason has one. */
+WEFT_INLINE enum weft_verdict weft_verdict(enum weft_reason reason)
+{
+	switch (reason) {
+#define WEFT_REASON(name, word, verdict, text)                                                     \
+	case WEFT_REASON_##name:                                                                   \
+		return WEFT_##verdict;
+#include "weft/reasons.def"
+#undef WEFT_REASON
+	case WEFT_REASON_CNT:
+		break;
+	}
+	return WEFT_PASS;
+}
+
+#ifndef __bpf__
+/* weft_reason_{word,text}: "bad-id" and what it means, for people; NULL beyond the last. */
+WEFT_INLINE const char *weft_reason_word(enum weft_reason reason)
+{
+	static const char *const words[] = {
+#define WEFT_REASON(name, word, verdict, text) word,
+#include "weft/reasons.def"
+#undef WEFT_REASON
+	};
+
+	return (unsigned)reason < WEFT_REASON_CNT ? words[reason] : (const char *)0;
+}
+
+WEFT_INLINE const char *weft_reason_text(enum weft_reason reason)
+{
+	static const char *const texts[] = {
+#define WEFT_REASON(name, word, verdict, text) text,
+#include "weft/reasons.def"
+#undef WEFT_REASON
+	};
+
+	return (unsigned)reason < WEFT_REASON_CNT ? texts[reason] : (const char *)0;
+}
+#endif
+
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef WEFT_RETRY_H
+#define WEFT_RETRY_H
+
+#include "weft/cid.h"
+#include "weft/ghash.h"
+#include "weft/token.h"
+
+/*
+ * QUIC v1 Retry packets (RFC 9000 17.2.5) without state: the same trigger
+ * at the same second gets the same Retry, byte for byte, from the BPF
+ * program and from userspace.
+ */
+#define WEFT_RETRY_LEN_MAX (1 + 4 + 1 + 20 + 1 + WEFT_CID_LEN + WEFT_TOKEN_LEN + WEFT_GHASH_TAG_LEN)
+
+/*
+ * The pseudo-packet that the tag is over (RFC 9001 5.8), then the tag: the
+ * Retry begins behind the client's first destination id, at begin. With
+ * room for what ids and padding write over, and for a checksum.
+ */
+#define WEFT_RETRY_DRAFT_LEN 192
+
+struct weft_retry_draft {
+	__u8 bytes[WEFT_RETRY_DRAFT_LEN];
+};
+
+/* What a Retry is made from. */
+struct weft_retry {
+	struct weft_id dcid, scid; /* of the client's Initial */
+	struct weft_endpoint client;
+	__u32 now_s; /* wall clock */
+	__u32 worker;
+};
+
+/* weft_retry_begin: where in the draft the packet begins. */
+WEFT_INLINE __u32 weft_retry_begin(const struct weft_retry *retry)
+{
+	return 1 + (retry->dcid.len & 31);
+}
+
+/*
+ * The id for the client to use from now on. Its noise is a hash of what it
+ * is for, under the token's key, so that nobody else can tell it.
+ */
+WEFT_INLINE void weft_retry_scid(const struct weft_cid_keys *cid_keys,
+				 const struct weft_siphash_key *key, const struct weft_retry *retry,
+				 __u64 out_scid[2])
+{
+	struct weft_siphash s;
+
+	weft_siphash_init(&s, key->key);
+	weft_siphash_absorb(&s, retry->dcid.words[0]);
+	weft_siphash_absorb(&s, retry->dcid.words[1]);
+	weft_siphash_absorb(&s, retry->dcid.words[2] | (__u64)retry->now_s << 32);
+	weft_siphash_absorb(&s, retry->client.words[0] ^ retry->client.port_be);
+	weft_siphash_absorb(&s, retry->client.words[1]);
+	weft_cid_make(cid_keys, retry->worker, weft_siphash_finish(&s, 5), out_scid);
+}
+
+/* The tag over the len bytes of the pseudo-packet in draft. */
+WEFT_INLINE void weft_retry_tag(const struct weft_ghash *ghash, struct weft_retry_draft *draft,
+				__u32 len)
+{
+	__u64 sum[2] = {0, 0};
+	__u8 *end;
+
+	/* Zeros up to the next whole block. */
+	end = draft->bytes + (len & 127);
+	weft_store_le64(end, 0);
+	weft_store_le64(end + 8, 0);
+	for (__u32 off = 0; off < 128 && off < len; off += WEFT_GHASH_BLOCK_LEN)
+		weft_ghash_absorb(ghash, sum, weft_load_le64(draft->bytes + off),
+				  weft_load_le64(draft->bytes + off + 8));
+	weft_ghash_absorb(ghash, sum, __builtin_bswap64((__u64)len * 8), 0);
+	weft_store_le64(end, sum[0] ^ ghash->mask[0]);
+	weft_store_le64(end + 8, sum[1] ^ ghash->mask[1]);
+}
+
+/*
+ * weft_retry_write makes the Retry for retry, whose dcid has 8 to 20 bytes
+ * and whose scid at most 20, in draft from weft_retry_begin on. Returns
+ * its length, at most WEFT_RETRY_LEN_MAX and less than any Initial's, or 0
+ * when today has no token key.
+ */
+WEFT_INLINE __u32 weft_retry_write(const struct weft_cid_keys *cid_keys,
+				   const struct weft_token_keys *token_keys,
+				   const struct weft_ghash *ghash, const struct weft_retry *retry,
+				   struct weft_retry_draft *draft)
+{
+	struct weft_token token = {
+		.original = retry->dcid,
+		.client = retry->client,
+		.issued_s = retry->now_s,
+		.kind = WEFT_TOKEN_RETRY,
+	};
+	__u32 off = weft_retry_begin(retry), begin = off;
+
+	weft_retry_scid(cid_keys, weft_token_key(token_keys, weft_token_day(retry->now_s)), retry,
+			token.retry_scid);
+	draft->bytes[0] = (__u8)retry->dcid.len;
+	weft_id_store(&retry->dcid, draft->bytes + 1);
+	draft->bytes[off] = 0xf0; /* long header, fixed bit, Retry */
+	weft_store_be32(draft->bytes + off + 1, 1);
+	draft->bytes[off + 5] = (__u8)retry->scid.len;
+	weft_id_store(&retry->scid, draft->bytes + off + 6);
+	off += 6 + (retry->scid.len & 31);
+	draft->bytes[off] = WEFT_CID_LEN;
+	weft_store_le64(draft->bytes + off + 1, token.retry_scid[0]);
+	weft_store_le64(draft->bytes + off + 9, token.retry_scid[1]);
+	off += 1 + WEFT_CID_LEN;
+	if (!weft_token_write(token_keys, &token, draft->bytes + off))
+		return 0;
+	off += WEFT_TOKEN_LEN;
+	weft_retry_tag(ghash, draft, off);
+	return off + WEFT_GHASH_TAG_LEN - begin;
+}
+
+#endif

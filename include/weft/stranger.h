@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef WEFT_STRANGER_H
+#define WEFT_STRANGER_H
+
+#include "weft/cid.h"
+#include "weft/facts.h"
+#include "weft/fastpath.h"
+#include "weft/token.h"
+
+/*
+ * Sources that proved their address and sources that did not: what each
+ * may send, and how an Initial's token makes one of the other. Part of
+ * policy.h, which says what must be defined before.
+ */
+/* The entry of a source that is proven now, or NULL. */
+WEFT_INLINE struct weft_validated *weft_policy_validated(struct weft_tables *tables,
+							 const struct weft_facts *facts)
+{
+	struct weft_validated *entry = weft_table_validated(tables, &facts->source);
+
+	return entry && entry->expires_ns > facts->now_ns ? entry : 0;
+}
+
+/* An answer without state takes credit from the source's prefixes and from all. */
+WEFT_INLINE enum weft_reason weft_policy_answer(struct weft_tables *tables,
+						const struct weft_config *config,
+						const struct weft_facts *facts,
+						enum weft_reason reason)
+{
+	struct weft_bucket *all = weft_table_answers(tables);
+
+	if (!weft_call_admit(tables, &facts->source, WEFT_CLASS_ANSWER, facts->now_ns) || !all ||
+	    !weft_bucket_take(all, &config->answers, facts->now_ns))
+		return WEFT_REASON_ANSWER_LIMIT;
+	return reason;
+}
+
+/* A datagram that leads to a connection of ours by an id with a right tag. */
+WEFT_INLINE enum weft_reason weft_policy_our_id(struct weft_tables *tables,
+						const struct weft_config *config,
+						const struct weft_facts *facts)
+{
+	if (weft_policy_validated(tables, facts))
+		return WEFT_REASON_SESSION;
+	if (weft_call_admit(tables, &facts->source, WEFT_CLASS_NEW_PATH, facts->now_ns))
+		return WEFT_REASON_NEW_PATH;
+	return WEFT_REASON_REPLAYED_ID;
+}
+
+/* What is limited per proven address, else per prefix: KRPC, STUN, probes. */
+WEFT_INLINE enum weft_reason weft_policy_limit(struct weft_tables *tables,
+					       const struct weft_config *config,
+					       const struct weft_facts *facts,
+					       enum weft_class class, enum weft_reason good,
+					       enum weft_reason limit)
+{
+	struct weft_validated *entry = weft_policy_validated(tables, facts);
+
+	if (entry)
+		return weft_bucket_take(&entry->bucket, &config->validated, facts->now_ns) ? good
+											   : limit;
+	if (class == WEFT_CLASS_KRPC && config->mode == WEFT_MODE_FLOOD)
+		return WEFT_REASON_KRPC_FLOOD;
+	return weft_call_admit(tables, &facts->source, class, facts->now_ns) ? good : limit;
+}
+
+/* A first Initial whose token, if it has one, says nothing. */
+WEFT_INLINE enum weft_reason weft_policy_stranger(struct weft_tables *tables,
+						  const struct weft_config *config,
+						  const struct weft_facts *facts)
+{
+	if (config->mode != WEFT_MODE_NORMAL && !weft_policy_validated(tables, facts))
+		return weft_policy_answer(tables, config, facts, WEFT_REASON_RETRY_SENT);
+	return weft_policy_limit(tables, config, facts, WEFT_CLASS_INITIAL, WEFT_REASON_INITIAL,
+				 WEFT_REASON_INITIAL_LIMIT);
+}
+
+/* The source has shown a good token: from now on it is limited by itself. */
+WEFT_INLINE enum weft_reason weft_policy_proven(struct weft_tables *tables,
+						const struct weft_config *config,
+						const struct weft_facts *facts, __u8 kind)
+{
+	struct weft_validated *entry = weft_policy_validated(tables, facts);
+
+	if (!entry) {
+		struct weft_validated fresh = {
+			.expires_ns = facts->now_ns + config->token_life_ns,
+			.kind = WEFT_VALIDATED_TOKEN,
+		};
+
+		if (weft_table_validate(tables, &facts->source, &fresh))
+			entry = weft_table_validated(tables, &facts->source);
+	}
+	if (entry) {
+		if (!weft_bucket_take(&entry->bucket, &config->validated, facts->now_ns))
+			return WEFT_REASON_INITIAL_LIMIT;
+		return kind == WEFT_TOKEN_RETRY ? WEFT_REASON_RETRIED : WEFT_REASON_KNOWN;
+	}
+	/* Full: closed for strangers, not for those we know. */
+	if (kind == WEFT_TOKEN_RETRY)
+		return WEFT_REASON_VALIDATED_FULL;
+	return weft_call_admit(tables, &facts->source, WEFT_CLASS_INITIAL, facts->now_ns)
+		       ? WEFT_REASON_KNOWN
+		       : WEFT_REASON_INITIAL_LIMIT;
+}
+
+/* A first Initial with a token of our length and kind. */
+WEFT_INLINE enum weft_reason weft_policy_token(struct weft_tables *tables,
+					       const struct weft_config *config,
+					       const struct weft_facts *facts, const __u8 *at)
+{
+	const struct weft_token_keys *keys = weft_table_token_keys(tables);
+	__u32 now_s = (__u32)((facts->now_ns + config->wall_offset_ns) / 1000000000);
+	struct weft_token token = {
+		.client = facts->source,
+		.retry_scid = {facts->dcid.words[0], facts->dcid.words[1]},
+	};
+	enum weft_token_verdict verdict;
+
+	if (!keys)
+		return WEFT_REASON_NO_TABLES;
+	verdict = weft_token_read(keys, at, now_s, &token);
+	if (verdict == WEFT_TOKEN_GOOD)
+		return weft_policy_proven(tables, config, facts, token.kind);
+	if (token.kind == WEFT_TOKEN_RETRY && verdict == WEFT_TOKEN_FORGED)
+		return WEFT_REASON_BAD_TOKEN;
+	if (token.kind == WEFT_TOKEN_RETRY && verdict == WEFT_TOKEN_LATE)
+		return WEFT_REASON_LATE_TOKEN;
+	if (token.kind == WEFT_TOKEN_RETRY)
+		return WEFT_REASON_UNKEYED_TOKEN;
+	return weft_policy_stranger(tables, config, facts);
+}
+
+/* An Initial of 1200 bytes and more. */
+WEFT_INLINE enum weft_reason weft_policy_initial(struct weft_tables *tables,
+						 struct weft_facts *facts, _Bool is_ours)
+{
+	const struct weft_config *config = weft_table_config(tables);
+	const __u8 *head = weft_table_head(tables, facts);
+	__u32 off = WEFT_LONG_CID_OFF, dcid_len, scid_len, varint_len;
+	__u64 token_len;
+
+	if (!config || !head)
+		return WEFT_REASON_NO_TABLES;
+	dcid_len = head[WEFT_LONG_CID_OFF - 1];
+	if (dcid_len > WEFT_ID_LEN_MAX)
+		return WEFT_REASON_BAD_INITIAL;
+	weft_id_load(&facts->dcid, head + WEFT_LONG_CID_OFF, dcid_len);
+	off += dcid_len;
+	scid_len = head[off];
+	if (scid_len > WEFT_ID_LEN_MAX)
+		return WEFT_REASON_BAD_INITIAL;
+	off += 1;
+	weft_id_load(&facts->scid, head + off, scid_len);
+	off += scid_len;
+	/*
+	 * A variable-length integer of 1, 2, 4 or 8 bytes (RFC 9000 16). The
+	 * mask tells the verifier so.
+	 */
+	varint_len = 0x8421u >> 4 * (head[off] >> 6) & 15;
+	token_len = weft_load_be64(head + off) << 2 >> 2 >> (64 - 8 * varint_len);
+	if (token_len > facts->len)
+		return WEFT_REASON_BAD_INITIAL;
+	off += varint_len;
+	if (token_len == WEFT_TOKEN_LEN &&
+	    (head[off] == WEFT_TOKEN_RETRY || head[off] == WEFT_TOKEN_KNOWN))
+		return weft_policy_token(tables, config, facts, head + off);
+	if (is_ours)
+		return weft_policy_our_id(tables, config, facts);
+	if (dcid_len < WEFT_TOKEN_ID_MIN)
+		return WEFT_REASON_BAD_INITIAL;
+	return weft_policy_stranger(tables, config, facts);
+}
+
+#endif

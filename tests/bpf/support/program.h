@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_TESTS_BPF_PROGRAM_H
+#define WEFT_TESTS_BPF_PROGRAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weft/fastpath.h"
+
+struct weft_xdp; /* the skeleton */
+
+/*
+ * The BPF program as a function: a frame in, an action and bytes out, with
+ * tables and the time in the test's hands. On one CPU, so that per-CPU
+ * tables are one.
+ */
+struct program {
+	struct weft_xdp *skel;
+	int fd;
+	int cpu;
+	int cpu_cnt;
+};
+
+struct program_result {
+	uint32_t action; /* XDP_... */
+	size_t len;
+	uint8_t bytes[2048];
+};
+
+/*
+ * program_open loads it; NULL, or the reason why this machine cannot, which
+ * is the test's skip. Anything else that fails ends the test program.
+ */
+const char *program_open(struct program *program);
+void program_close(struct program *program);
+
+void program_set_now(struct program *program, uint64_t now_ns);
+void program_run(struct program *program, const uint8_t *frame, size_t len,
+		 struct program_result *out_result);
+/* program_count: frames counted for reason so far. */
+uint64_t program_count(struct program *program, enum weft_reason reason);
+/* program_put writes one value of the map; what fails ends the test program. */
+void program_put(struct program *program, const char *map, const void *key, const void *value);
+
+#endif

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+# The BPF program: clang makes an object, bpftool strips it of debug sections and
+# writes the skeleton, a header that holds it. net/ and tests/bpf include that,
+# so nothing of it is looked for when weftd runs.
+
+BPF_SRCS := $(wildcard bpf/*.bpf.c)
+SKELETONS := $(BPF_SRCS:%.bpf.c=$(B_DIR)/%.skel.h)
+# linux/types.h asks for asm/types.h, which only the host's architecture has.
+BPF_FLAGS := -target bpf -mcpu=v3 -O2 -g -fno-strict-aliasing -Iinclude \
+	-idirafter /usr/include/$(shell gcc -print-multiarch)
+# Every function of the policy takes the tables, and in BPF they are the kernel's.
+BPF_WARN := -Wall -Wextra -Wshadow -Wconversion -Wundef -Wformat=2 -Wpointer-arith -Werror \
+	-Wno-unused-parameter
+
+$(B_DIR)/%.bpf.o: %.bpf.c
+	$(call say,BPF,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)clang $(BPF_FLAGS) $(BPF_WARN) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $@.unstripped $<
+	$(Q)bpftool gen object $@ $@.unstripped
+
+$(SKELETONS): %.skel.h: %.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)bpftool gen skeleton $< name $(notdir $*) >$@
+
+# A system header to the compiler: bpftool does not write it for our warnings.
+CPPFLAGS += -isystem $(B_DIR)
+all: $(SKELETONS)
+# Once built, the compiler's dependency lists know who includes it.
+$(filter $(B_DIR)/userspace/net/%,$(OBJS)): | $(SKELETONS)
+
+-include $(SKELETONS:.skel.h=.bpf.d)
