@@ -228,9 +228,12 @@ static void stream_fill(struct quic_test_stream *record)
 
 static void on_writable(void *ctx, struct transport_stream *stream, uint64_t now_ns)
 {
+	struct quic_test_stream *record = stream->user;
+
 	(void)ctx;
 	(void)now_ns;
-	stream_fill(stream->user);
+	record->writable_cnt++;
+	stream_fill(record);
 }
 
 static void on_stream_closed(void *ctx, struct transport_stream *stream, uint64_t code,

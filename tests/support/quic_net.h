@@ -50,7 +50,8 @@ struct quic_test_stream {
 	uint64_t to_send_len; /* in all */
 	uint64_t queued_len;
 	unsigned spans_out; /* lent and not given back */
-	uint64_t reply;	    /* the eight bytes, on streams of ours */
+	unsigned writable_cnt;
+	uint64_t reply; /* the eight bytes, on streams of ours */
 	unsigned reply_len;
 };
 

@@ -168,7 +168,7 @@ void quic_conn_release(struct quic_conn *conn)
 	}
 	timer_cancel(&engine->wheel, &conn->timer);
 	quic_conn_retire_cids(conn);
-	heap_release(engine->heap, conn->close_packet);
+	quic_memory_release(engine, conn->close_packet);
 	pool_release(&engine->conns, conn);
 }
 

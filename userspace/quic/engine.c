@@ -37,26 +37,6 @@
  */
 #define KEY_UPDATE_AFTER_CNT (1u << 22)
 
-static void *mem_alloc(size_t len, void *heap)
-{
-	return heap_alloc(heap, len);
-}
-
-static void mem_free(void *block, void *heap)
-{
-	heap_release(heap, block);
-}
-
-static void *mem_zalloc(size_t cnt, size_t len, void *heap)
-{
-	return heap_zalloc(heap, cnt, len);
-}
-
-static void *mem_resize(void *block, size_t len, void *heap)
-{
-	return heap_resize(heap, block, len);
-}
-
 void quic_config_defaults(struct quic_config *config)
 {
 	*config = (struct quic_config){
@@ -108,7 +88,7 @@ static int engine_lay_out(struct quic_engine *engine, const struct quic_engine_p
 	err = arena_open(&engine->arena, engine_footprint(config));
 	if (err < 0)
 		return err;
-	err = heap_new(config->heap_cap, &engine->heap);
+	err = quic_memory_init(engine, config->heap_cap);
 	if (err < 0)
 		return err;
 	random_fill(params->random, secret, sizeof(secret));
@@ -156,7 +136,6 @@ int quic_engine_new(const struct quic_engine_params *params, struct quic_engine 
 	}
 	random_fill(engine->random, engine->token_secret, sizeof(engine->token_secret));
 	SSL_CTX_sess_set_new_cb(engine->tls.client, quic_conn_keep_session);
-	engine->mem = (ngtcp2_mem){engine->heap, mem_alloc, mem_free, mem_zalloc, mem_resize};
 	quic_engine_set_sink(engine, params->sink);
 	*out_engine = engine;
 	return 0;
@@ -328,6 +307,7 @@ void quic_engine_flush(struct quic_engine *engine, uint64_t now_ns)
 	struct quic_conn *conn;
 
 	engine_turn(engine, now_ns);
+	quic_memory_wake(engine);
 	engine->is_sink_full = false;
 	while ((conn = TAILQ_FIRST(&engine->ready))) {
 		written = conn->is_close_wanted ? conn_write_last(conn) : quic_conn_write(conn);
@@ -352,7 +332,7 @@ void quic_engine_expire(struct quic_engine *engine, uint64_t now_ns)
 
 uint64_t quic_engine_next_ns(const struct quic_engine *engine)
 {
-	if (!TAILQ_EMPTY(&engine->ready) && !engine->is_sink_full)
+	if ((!TAILQ_EMPTY(&engine->ready) && !engine->is_sink_full) || quic_memory_is_due(engine))
 		return engine->now_ns;
 	return timer_wheel_next_ns(&engine->wheel);
 }

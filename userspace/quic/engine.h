@@ -41,6 +41,7 @@ struct quic_stream {
 	int64_t id;
 	TAILQ_ENTRY(quic_stream) all_link;		  /* conn->streams */
 	TAILQ_ENTRY(quic_stream) send_link;		  /* conn->sending */
+	TAILQ_ENTRY(quic_stream) starved_link;		  /* engine->starved */
 	struct transport_span spans[TRANSPORT_SPANS_MAX]; /* oldest unacknowledged first */
 	unsigned span_cnt;
 	unsigned sent_idx;   /* the span that the next unsent byte is in */
@@ -52,6 +53,7 @@ struct quic_stream {
 	bool is_fin_sent;
 	bool is_shut;	      /* the sending side was given up by either end */
 	bool is_send_refused; /* the speaker waits for stream_writable */
+	bool is_starved;      /* on engine->starved */
 	bool is_gone;	      /* in its last event */
 };
 TAILQ_HEAD(quic_stream_list, quic_stream);
@@ -127,6 +129,9 @@ struct quic_engine {
 	struct quic_tls tls;
 	struct quic_limits limits;
 	struct timer_wheel wheel;
+	struct quic_stream_list starved; /* the heap had no room for their bytes */
+	uint32_t starved_cnt;
+	bool is_memory_freed;		 /* since all of them were told */
 	struct quic_conn_list ready;	 /* has something to write, or may have */
 	struct quic_conn_list lingering; /* oldest first */
 	uint32_t lingering_cnt;
@@ -138,6 +143,20 @@ struct quic_engine {
 	bool is_sink_full;
 	struct quic_stats stats; /* what is not read off pools and heap */
 };
+
+/*
+ * memory.c: the heap and the streams that wait for it. release is
+ * heap_release for whatever came from the heap. await puts stream in line
+ * for stream_writable, forget takes it out, wake raises it where memory
+ * was freed meanwhile; is_due says that wake has something to do.
+ */
+WEFT_MUST_CHECK
+int quic_memory_init(struct quic_engine *engine, size_t cap);
+void quic_memory_release(struct quic_engine *engine, void *block);
+void quic_memory_await(struct quic_stream *stream);
+void quic_memory_forget(struct quic_stream *stream);
+void quic_memory_wake(struct quic_engine *engine);
+bool quic_memory_is_due(const struct quic_engine *engine);
 
 /*
  * path.c: struct addr to and from what ngtcp2 compares. A path points
@@ -209,7 +228,8 @@ void quic_conn_release(struct quic_conn *conn);
  * stream.c: release gives spans back and forgets the stream; close raises
  * the last event first. unsent fills vecs and returns how many; sent says
  * that len bytes of them, and with all of them the end, are in packets.
- * send and send_copy as the seam says.
+ * send and send_copy as the seam says; writable ends the wait of a
+ * speaker that they refused.
  */
 struct quic_stream *quic_stream_new(struct quic_conn *conn, int64_t id);
 void quic_stream_release(struct quic_stream *stream);
@@ -221,6 +241,7 @@ void quic_stream_want_write(struct quic_stream *stream);
 void quic_stream_stop_write(struct quic_stream *stream);
 int quic_stream_send(struct quic_stream *stream, const struct transport_span *span);
 int quic_stream_send_copy(struct quic_stream *stream, const void *data, size_t len);
+void quic_stream_writable(struct quic_stream *stream);
 int quic_stream_on_open(ngtcp2_conn *ngtcp2, int64_t id, void *user);
 int quic_stream_on_data(ngtcp2_conn *ngtcp2, uint32_t flags, int64_t id, uint64_t offset,
 			const uint8_t *data, size_t len, void *user, void *stream_user);

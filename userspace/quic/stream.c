@@ -11,7 +11,7 @@
 
 /* Bytes of ours in a span made by send_copy; done gives them back. */
 struct stream_copy {
-	struct heap *heap;
+	struct quic_engine *engine;
 	uint8_t data[];
 };
 
@@ -40,6 +40,7 @@ void quic_stream_release(struct quic_stream *stream)
 
 	if (stream->is_sending)
 		TAILQ_REMOVE(&conn->sending, stream, send_link);
+	quic_memory_forget(stream);
 	TAILQ_REMOVE(&conn->streams, stream, all_link);
 	for (unsigned i = 0; i < stream->span_cnt; i++)
 		span_done(&stream->spans[i]);
@@ -132,14 +133,25 @@ static unsigned spans_acked(struct quic_stream *stream, size_t len,
 	return cnt;
 }
 
+void quic_stream_writable(struct quic_stream *stream)
+{
+	struct quic_conn *conn = stream->conn;
+	struct quic_engine *engine = conn->engine;
+
+	stream->is_send_refused = false;
+	quic_memory_forget(stream);
+	if (!conn->is_close_wanted)
+		engine->events->stream_writable(engine->ctx, &stream->transport, engine->now_ns);
+}
+
 int quic_stream_on_acked(ngtcp2_conn *ngtcp2, int64_t id, uint64_t offset, uint64_t len, void *user,
 			 void *stream_user)
 {
 	struct transport_span done[TRANSPORT_SPANS_MAX];
 	struct quic_stream *stream = stream_user;
-	struct quic_conn *conn = user;
 	unsigned cnt;
 
+	(void)user;
 	(void)ngtcp2;
 	(void)id;
 	(void)offset;
@@ -148,11 +160,8 @@ int quic_stream_on_acked(ngtcp2_conn *ngtcp2, int64_t id, uint64_t offset, uint6
 	cnt = spans_acked(stream, (size_t)len, done);
 	for (unsigned i = 0; i < cnt; i++)
 		span_done(&done[i]);
-	if (cnt && stream->is_send_refused && !conn->is_close_wanted) {
-		stream->is_send_refused = false;
-		conn->engine->events->stream_writable(conn->engine->ctx, &stream->transport,
-						      conn->engine->now_ns);
-	}
+	if (cnt && stream->is_send_refused)
+		quic_stream_writable(stream);
 	return 0;
 }
 
@@ -252,47 +261,59 @@ static void copy_done(void *arg)
 {
 	struct stream_copy *copy = arg;
 
-	heap_release(copy->heap, copy);
+	quic_memory_release(copy->engine, copy);
 }
 
-int quic_stream_send(struct quic_stream *stream, const struct transport_span *span)
+/* Whether stream takes one more span: 0, WEFT_EFULL (and the speaker will be told), WEFT_ECLOSED. */
+static int stream_check(struct quic_stream *stream)
 {
 	if (stream->conn->state != QUIC_CONN_OPEN || stream->conn->is_close_wanted ||
 	    stream->is_shut || stream->is_fin_wanted || stream->is_gone)
 		return WEFT_ECLOSED;
-	/* Nothing will ever be acknowledged of it, and ngtcp2 writes no empty frame for it. */
-	if (span->len == 0) {
-		span_done(span);
+	if (stream->span_cnt < TRANSPORT_SPANS_MAX)
 		return 0;
-	}
-	if (stream->span_cnt == TRANSPORT_SPANS_MAX) {
-		stream->is_send_refused = true;
-		return WEFT_EFULL;
-	}
+	stream->is_send_refused = true;
+	return WEFT_EFULL;
+}
+
+static void stream_append(struct quic_stream *stream, const struct transport_span *span)
+{
 	stream->spans[stream->span_cnt++] = *span;
 	quic_stream_want_write(stream);
+}
+
+int quic_stream_send(struct quic_stream *stream, const struct transport_span *span)
+{
+	int err = stream_check(stream);
+
+	if (err < 0)
+		return err;
+	/* Nothing will ever be acknowledged of it, and ngtcp2 writes no empty frame for it. */
+	if (span->len == 0)
+		span_done(span);
+	else
+		stream_append(stream, span);
 	return 0;
 }
 
 int quic_stream_send_copy(struct quic_stream *stream, const void *data, size_t len)
 {
-	struct heap *heap = stream->conn->engine->heap;
-	struct transport_span span;
+	struct quic_engine *engine = stream->conn->engine;
 	struct stream_copy *copy;
-	int err;
+	int err = stream_check(stream);
 
 	if (len > TRANSPORT_COPY_LEN_MAX)
 		return WEFT_ETOOLARGE;
-	copy = heap_alloc(heap, sizeof(*copy) + len);
+	if (err < 0 || len == 0)
+		return err;
+	copy = heap_alloc(engine->heap, sizeof(*copy) + len);
 	if (!copy) {
 		stream->is_send_refused = true;
+		quic_memory_await(stream);
 		return WEFT_EFULL;
 	}
-	copy->heap = heap;
+	copy->engine = engine;
 	memcpy(copy->data, data, len);
-	span = (struct transport_span){copy->data, len, copy_done, copy};
-	err = quic_stream_send(stream, &span);
-	if (err < 0)
-		heap_release(heap, copy);
-	return err;
+	stream_append(stream, &(struct transport_span){copy->data, len, copy_done, copy});
+	return 0;
 }

@@ -389,15 +389,26 @@ static void test_heap_exhaustion_is_survived(void)
 
 /* The n-th allocation fails, and only that one. */
 static unsigned fail_countdown;
+static ngtcp2_mem real_mem;
 
-static void *failing_alloc(size_t len, void *heap)
+static bool is_failing(void)
 {
-	return fail_countdown && --fail_countdown == 0 ? NULL : heap_alloc(heap, len);
+	return fail_countdown && --fail_countdown == 0;
 }
 
-static void *failing_zalloc(size_t cnt, size_t len, void *heap)
+static void *failing_alloc(size_t len, void *user)
 {
-	return fail_countdown && --fail_countdown == 0 ? NULL : heap_zalloc(heap, cnt, len);
+	return is_failing() ? NULL : real_mem.malloc(len, user);
+}
+
+static void *failing_zalloc(size_t cnt, size_t len, void *user)
+{
+	return is_failing() ? NULL : real_mem.calloc(cnt, len, user);
+}
+
+static void *failing_resize(void *block, size_t len, void *user)
+{
+	return is_failing() ? NULL : real_mem.realloc(block, len, user);
 }
 
 static void test_every_failing_allocation_is_survived(void)
@@ -409,8 +420,10 @@ static void test_every_failing_allocation_is_survived(void)
 		struct quic_pair p;
 
 		quic_pair_init(&p, 75, NULL);
+		real_mem = p.b->engine->mem;
 		p.b->engine->mem.malloc = failing_alloc;
 		p.b->engine->mem.calloc = failing_zalloc;
+		p.b->engine->mem.realloc = failing_resize;
 		fail_countdown = n;
 		conn = quic_net_connect(p.a, p.b);
 		CHECK(conn);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <malloc.h>
+#include <string.h>
 
 #include "support/check.h"
 #include "support/quic_net.h"
@@ -75,8 +76,106 @@ static void test_idle_connections_cost_nothing_per_tick(void)
 	quic_pair_fini(&p);
 }
 
+#define SLAB_LEN  65536 /* what a new size class takes of the heap */
+#define COPY_LEN  8000
+#define WAITS_CNT 40
+
+/* What of the heap is in no size class yet. */
+static void *blocks[4096];
+static unsigned block_cnt;
+
+static void exhaust(struct quic_engine *engine)
+{
+	for (block_cnt = 0; (blocks[block_cnt] = heap_alloc(engine->heap, SLAB_LEN)); block_cnt++)
+		CHECK(block_cnt < 4095);
+	CHECK(block_cnt > 0);
+}
+
+static void give_back(struct quic_engine *engine)
+{
+	while (block_cnt)
+		quic_memory_release(engine, blocks[--block_cnt]);
+}
+
+static void refuse_all(const struct transport_ops *ops, const struct quic_test_stream *records)
+{
+	static const uint8_t bytes[COPY_LEN];
+
+	for (unsigned i = 0; i < WAITS_CNT; i++)
+		CHECK_EQ(ops->send_copy(records[i].stream, bytes, COPY_LEN), WEFT_EFULL);
+}
+
+/* Flushes as a loop does that nothing else wakes. */
+static void flush_while_due(struct quic_engine *engine)
+{
+	for (unsigned i = 0; i < 1000 && quic_engine_next_ns(engine) <= engine->now_ns; i++)
+		quic_engine_flush(engine, engine->now_ns);
+}
+
+static void test_refused_copy_is_told_when_memory_comes_free(void)
+{
+	static struct quic_test_stream records[WAITS_CNT];
+	const struct transport_ops *ops;
+	struct quic_test_conn *conn;
+	struct quic_engine *engine;
+	struct quic_pair p;
+
+	memset(records, 0, sizeof(records));
+	quic_pair_init(&p, 82, NULL);
+	engine = p.a->engine;
+	ops = p.a->transport->ops;
+	conn = quic_net_connect(p.a, p.b);
+	for (unsigned i = 0; i < WAITS_CNT; i++) {
+		records[i].conn = conn;
+		CHECK_EQ(ops->open(conn->conn, &records[i], &records[i].stream), 0);
+	}
+	quic_net_settle(&p.net, NS_PER_S);
+	exhaust(engine);
+	refuse_all(ops, records);
+	/* Something was freed a while ago, so all may try, in vain; then it is quiet. */
+	flush_while_due(engine);
+	refuse_all(ops, records);
+	refuse_all(ops, records);
+	flush_while_due(engine);
+	CHECK_EQ(engine->starved_cnt, WAITS_CNT);
+	for (unsigned i = 0; i < WAITS_CNT; i++)
+		CHECK_EQ(records[i].writable_cnt, 1);
+	give_back(engine);
+	flush_while_due(engine);
+	CHECK_EQ(engine->starved_cnt, 0);
+	for (unsigned i = 0; i < WAITS_CNT; i++)
+		CHECK_EQ(records[i].writable_cnt, 2);
+	/* Who ends while waiting leaves the line. */
+	exhaust(engine);
+	refuse_all(ops, records);
+	CHECK_EQ(engine->starved_cnt, WAITS_CNT);
+	ops->close(conn->conn, 0, NULL);
+	flush_while_due(engine);
+	CHECK(conn->is_closed);
+	CHECK_EQ(engine->starved_cnt, 0);
+	give_back(engine);
+	quic_pair_fini(&p);
+}
+
+static void test_copy_for_an_ended_stream_is_not_left_waiting(void)
+{
+	struct quic_test_stream *stream;
+	struct quic_pair p;
+
+	quic_pair_init(&p, 83, NULL);
+	stream = quic_net_send(quic_net_connect(p.a, p.b), 0);
+	exhaust(p.a->engine);
+	CHECK_EQ(p.a->transport->ops->send_copy(stream->stream, quic_node_key(p.a), 32),
+		 WEFT_ECLOSED);
+	CHECK_EQ(p.a->engine->starved_cnt, 0);
+	give_back(p.a->engine);
+	quic_pair_fini(&p);
+}
+
 int main(void)
 {
+	RUN(test_refused_copy_is_told_when_memory_comes_free);
+	RUN(test_copy_for_an_ended_stream_is_not_left_waiting);
 	RUN(test_idle_connection_costs_less_than_32_kib);
 	RUN(test_idle_connections_cost_nothing_per_tick);
 	return check_done();
