@@ -103,11 +103,11 @@ static int copy_open(struct fetch_check *check)
 	return 0;
 }
 
-/* Steps to the next source that can be opened: 0 with CHECK_COPY begun, or ITEM_IS_ABSENT. */
-static int source_next(struct fetch_check *check, struct store_snapshot *snapshot,
-		       bool *out_is_copy)
+/* Steps to the next source that can be opened: CHECK_COPY begun and wanting more, or absent. */
+static int source_next(struct fetch_check *check, struct store_snapshot *snapshot)
 {
-	*out_is_copy = false;
+	int err;
+
 	while (check_entry(check)->size > 0 && check->source_cnt < SOURCES_MAX) {
 		fd_close(&check->fd);
 		check->fd = source_open(check, snapshot);
@@ -116,30 +116,45 @@ static int source_next(struct fetch_check *check, struct store_snapshot *snapsho
 			break;
 		if (check->fd < 0 || !source_fits(check))
 			continue;
-		*out_is_copy = true;
-		return copy_open(check);
+		err = copy_open(check);
+		return err ? err : ITEM_WANTS_MORE;
 	}
-	return 0;
+	return ITEM_IS_ABSENT;
 }
 
-/* Within the kernel where it can, so that a filesystem may share the extents. */
+/* The source is no longer what its record says, or cannot be read to its end. */
+static int source_give_up(struct fetch_check *check, struct store_snapshot *snapshot)
+{
+	char name[FETCH_NAME_CAP];
+
+	copy_name(check, name);
+	target_stage_remove(&check->fetch->target, name);
+	fd_close(&check->staged_fd);
+	scan_fini(&check->scan);
+	return source_next(check, snapshot);
+}
+
+/*
+ * Within the kernel where it can, so that a filesystem may share the
+ * extents; else read and written, which also tells whose fault an error is:
+ * 0 when the source gives nothing more, an error when the copy takes nothing.
+ */
 static ssize_t copy_step(struct fetch_check *check, size_t len)
 {
 	off_t from = (off_t)check->copied_len, to = from;
 	ssize_t got = copy_file_range(check->fd, &from, check->staged_fd, &to, len, 0);
 	int err;
 
-	if (got >= 0 ||
-	    (errno != EXDEV && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP))
-		return got < 0 ? -errno : got;
+	if (got > 0)
+		return got;
 	len = len < BLAKE3_CHUNK_LEN ? len : BLAKE3_CHUNK_LEN;
-	err = scan_read(check->fd, check->copied_len, check->buffer, len);
-	if (!err)
-		err = fetch_write_at(check->staged_fd, check->copied_len, check->buffer, len);
+	if (scan_read(check->fd, check->copied_len, check->buffer, len) < 0)
+		return 0;
+	err = fetch_write_at(check->staged_fd, check->copied_len, check->buffer, len);
 	return err ? err : (ssize_t)len;
 }
 
-static int copy_run(struct fetch_check *check, uint64_t budget)
+static int copy_run(struct fetch_check *check, struct store_snapshot *snapshot, uint64_t budget)
 {
 	uint64_t size = check_entry(check)->size, spent = 0;
 	int err;
@@ -154,7 +169,7 @@ static int copy_run(struct fetch_check *check, uint64_t budget)
 		if (got < 0)
 			return (int)got;
 		if (got == 0)
-			return WEFT_ECHANGED;
+			return source_give_up(check, snapshot);
 		check->copied_len += (uint64_t)got;
 		spent += (uint64_t)got;
 	}
@@ -217,7 +232,6 @@ static int place_conflict(struct fetch_check *check)
 
 static int phase_look(struct fetch_check *check, struct store_snapshot *snapshot)
 {
-	bool is_copy;
 	int err = place_look(check, snapshot);
 
 	if (err == WEFT_EEXISTS && check->fd >= 0)
@@ -226,14 +240,12 @@ static int phase_look(struct fetch_check *check, struct store_snapshot *snapshot
 		err = 0;
 	if (err || check->phase == CHECK_SCAN)
 		return err ? err : ITEM_WANTS_MORE;
-	err = source_next(check, snapshot, &is_copy);
-	return err ? err : is_copy ? ITEM_WANTS_MORE : ITEM_IS_ABSENT;
+	return source_next(check, snapshot);
 }
 
 static int phase_scan(struct fetch_check *check, struct store_snapshot *snapshot, uint64_t budget)
 {
 	int err = scan_run(&check->scan, budget, check->buffer);
-	bool is_copy;
 
 	if (err > 0)
 		return ITEM_WANTS_MORE;
@@ -242,9 +254,7 @@ static int phase_scan(struct fetch_check *check, struct store_snapshot *snapshot
 	if (err && err != WEFT_ECHANGED)
 		return err;
 	err = place_conflict(check);
-	if (!err)
-		err = source_next(check, snapshot, &is_copy);
-	return err ? err : is_copy ? ITEM_WANTS_MORE : ITEM_IS_ABSENT;
+	return err ? err : source_next(check, snapshot);
 }
 
 static int phase_scan_copy(struct fetch_check *check, struct store_snapshot *snapshot,
@@ -252,24 +262,17 @@ static int phase_scan_copy(struct fetch_check *check, struct store_snapshot *sna
 {
 	int err = scan_run(&check->scan, budget, check->buffer);
 	char name[FETCH_NAME_CAP];
-	bool is_copy;
 
 	if (err > 0)
 		return ITEM_WANTS_MORE;
 	if (err)
 		return err;
+	if (!scan_matches(check))
+		return source_give_up(check, snapshot);
 	copy_name(check, name);
-	if (scan_matches(check)) {
-		err = fetch_place(check->fetch, check_item(check), check->staged_fd, name,
-				  &check->dir, &check->stamp);
-		return err ? err : ITEM_IS_FOUND;
-	}
-	/* The source is no longer what its record says. */
-	target_stage_remove(&check->fetch->target, name);
-	fd_close(&check->staged_fd);
-	scan_fini(&check->scan);
-	err = source_next(check, snapshot, &is_copy);
-	return err ? err : is_copy ? ITEM_WANTS_MORE : ITEM_IS_ABSENT;
+	err = fetch_place(check->fetch, check_item(check), check->staged_fd, name, &check->dir,
+			  &check->stamp);
+	return err ? err : ITEM_IS_FOUND;
 }
 
 static int item_step(struct fetch_check *check, struct store_snapshot *snapshot)
@@ -280,7 +283,7 @@ static int item_step(struct fetch_check *check, struct store_snapshot *snapshot)
 	case CHECK_SCAN:
 		return phase_scan(check, snapshot, FETCH_JOB_LEN);
 	case CHECK_COPY:
-		return copy_run(check, FETCH_JOB_LEN);
+		return copy_run(check, snapshot, FETCH_JOB_LEN);
 	default:
 		return phase_scan_copy(check, snapshot, FETCH_JOB_LEN);
 	}

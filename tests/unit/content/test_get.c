@@ -101,6 +101,56 @@ static void test_shared_folder_arrives_as_it_is(void)
 	duo_fini(&duo);
 }
 
+/* Longer than what one job copies, and all holes. */
+#define LONG_LEN (66ull << 20)
+
+static void long_make(const char *name)
+{
+	int fd = open(duo_path(&duo, name), O_WRONLY | O_CREAT, 0644);
+
+	CHECK(fd >= 0 && ftruncate(fd, (off_t)LONG_LEN) == 0);
+	close(fd);
+}
+
+static bool copy_has_begun(void)
+{
+	char command[SCRATCH_CAP + 400];
+
+	snprintf(command, sizeof(command), "ls %s/.weft-partial-*/*.copy >%s 2>&1",
+		 duo_path(&duo, "out"), duo_path(&duo, "ls"));
+	return system(command) == 0;
+}
+
+/* Somebody cuts the first of two equal files while the second is copied from it. */
+static void test_source_that_shrinks_is_left_for_the_peer(void)
+{
+	const struct content_get *get;
+	struct link link;
+	uint64_t id;
+	bool has_cut = false;
+
+	duo_init(&duo);
+	CHECK_EQ(mkdir(duo_path(&duo, "in"), 0755), 0);
+	long_make("in/1");
+	long_make("in/2");
+	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
+	id = get_start(&link, "out");
+	get = content_get_lookup(duo.nodes[DUO_B].content, id);
+	for (unsigned i = 0; i < TURN_MAX && get->ended_ns == 0; i++) {
+		(void)duo_turn(&duo);
+		if (has_cut || get->item_done_cnt != 1 || !copy_has_begun())
+			continue;
+		has_cut = true;
+		CHECK_EQ(truncate(duo_path(&duo, "out/1"), 1000), 0);
+	}
+	CHECK(has_cut);
+	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->reused_byte_cnt, 0);
+	CHECK_EQ(truncate(duo_path(&duo, "out/1"), (off_t)LONG_LEN), 0);
+	CHECK(trees_equal("in", "out"));
+	duo_fini(&duo);
+}
+
 static void test_single_file_arrives(void)
 {
 	const struct content_get *get;
@@ -567,6 +617,7 @@ static void test_full_table_forgets_the_oldest_that_ended(void)
 int main(void)
 {
 	RUN(test_shared_folder_arrives_as_it_is);
+	RUN(test_source_that_shrinks_is_left_for_the_peer);
 	RUN(test_single_file_arrives);
 	RUN(test_many_small_files_arrive);
 	RUN(test_requests_in_flight_are_bounded);
