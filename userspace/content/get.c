@@ -138,8 +138,7 @@ static struct get *get_make(struct gets *gets, uint64_t id)
 static void gets_append(struct gets *gets, struct get *get)
 {
 	gets->slots[gets->cnt++] = get;
-	if (get->view.id >= gets->next_id)
-		gets->next_id = get->view.id + 1;
+	gets->next_id = get->view.id + 1;
 }
 
 static struct get *gets_lookup(const struct gets *gets, uint64_t id)
@@ -208,8 +207,11 @@ static bool gets_load_one(void *arg, const struct store_item *item)
 {
 	struct gets *gets = arg;
 	struct cursor c = cursor_of(item->key, item->key_len);
-	struct get *get = get_make(gets, cursor_be64(&c));
+	uint64_t id = cursor_be64(&c);
+	struct get *get = get_make(gets, id);
 
+	/* Its number stays taken, also when there is no place for it. */
+	gets->next_id = id + 1;
 	if (!get || gets->cnt >= gets->content->params.config.get_cap ||
 	    get_record_parse(item->value, item->value_len, get) < 0) {
 		if (get)
@@ -410,13 +412,12 @@ int content_get_start(struct content *content, const struct content_get_ask *ask
 	gets->now_ns = now_ns;
 	if (content->is_sweeping)
 		return WEFT_EBUSY;
-	err = gets_make_room(gets);
-	if (err)
-		return err;
 	get = get_make(gets, gets->next_id);
 	if (!get)
 		return -ENOMEM;
 	err = get_fill(get, ask);
+	if (!err)
+		err = gets_make_room(gets);
 	if (!err)
 		err = get_save(get);
 	if (err) {

@@ -594,6 +594,7 @@ static void test_asking_the_impossible_is_refused(void)
 static void test_full_table_forgets_the_oldest_that_ended(void)
 {
 	struct link link;
+	const struct content_get_ask bad = {.link = &link, .target = "relative"};
 	uint64_t first, id;
 
 	duo_init(&duo);
@@ -606,11 +607,37 @@ static void test_full_table_forgets_the_oldest_that_ended(void)
 	duo_run(&duo, first, TURN_MAX);
 	id = get_start(&link, "out2");
 	duo_run(&duo, id, TURN_MAX);
+	/* An ask that is refused costs nobody his place. */
+	CHECK_EQ(content_get_start(duo.nodes[DUO_B].content, &bad, duo.now_ns, &id), WEFT_EUNSAFE);
 	CHECK(content_get_lookup(duo.nodes[DUO_B].content, first));
 	id = get_start(&link, "out3");
 	CHECK(id);
 	CHECK(!content_get_lookup(duo.nodes[DUO_B].content, first));
 	CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, CONTENT_GET_FINISHED);
+	duo_fini(&duo);
+}
+
+/* The table was made smaller: what it has no room for keeps its record and its number. */
+static void test_get_without_a_place_keeps_its_number(void)
+{
+	struct link link;
+	uint64_t first, second;
+
+	duo_init(&duo);
+	file_make("in/x", 10, 1);
+	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
+	first = get_start(&link, "out1");
+	duo_run(&duo, first, TURN_MAX);
+	second = get_start(&link, "out2");
+	duo_run(&duo, second, TURN_MAX);
+	duo_node_close(&duo, DUO_B);
+	duo.nodes[DUO_B].config.get_cap = 1;
+	duo_node_open(&duo, DUO_B);
+	CHECK(get_start(&link, "out3") > second);
+	duo_node_close(&duo, DUO_B);
+	duo.nodes[DUO_B].config.get_cap = 2;
+	duo_node_open(&duo, DUO_B);
+	CHECK(content_get_lookup(duo.nodes[DUO_B].content, second));
 	duo_fini(&duo);
 }
 
@@ -635,5 +662,6 @@ int main(void)
 	RUN(test_cancelled_get_leaves_nothing_staged);
 	RUN(test_asking_the_impossible_is_refused);
 	RUN(test_full_table_forgets_the_oldest_that_ended);
+	RUN(test_get_without_a_place_keeps_its_number);
 	return check_done();
 }
