@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/cursor.h"
 #include "content/manifest.h"
 #include "crypto/blake3.h"
@@ -22,9 +23,15 @@
 #define FILE_RECORD_CAP	 (OBJECT_PATH_LEN_MAX + 128)
 #define LOCATION_KEY_LEN (2 * OBJECT_ID_LEN)
 
+/* Some file systems keep times that nanoseconds cannot say: cut, and so never old. */
 static int64_t timespec_ns(const struct timespec *ts)
 {
-	return (int64_t)ts->tv_sec * 1000000000 + ts->tv_nsec;
+	int64_t ns;
+
+	if (__builtin_mul_overflow((int64_t)ts->tv_sec, (int64_t)NS_PER_S, &ns) ||
+	    __builtin_add_overflow(ns, (int64_t)ts->tv_nsec, &ns))
+		return ts->tv_sec < 0 ? INT64_MIN : INT64_MAX;
+	return ns;
 }
 
 void object_stamp_of(const struct stat *st, struct object_stamp *out_stamp)

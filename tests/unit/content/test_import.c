@@ -532,6 +532,30 @@ static void test_closing_in_the_middle_tells_nobody_and_loses_nothing(void)
 	}
 }
 
+/* tmpfs and btrfs keep such times; nanoseconds end in 2262. */
+static void test_time_that_nanoseconds_cannot_say_is_cut(void)
+{
+	static const struct {
+		int64_t s, ns, want_ns;
+	} rows[] = {
+		{0, 0, 0},
+		{-1, 5, -999999995},
+		{9223372036, 854775807, INT64_MAX},
+		{9223372036, 854775808, INT64_MAX},
+		{9223372037, 0, INT64_MAX},
+		{INT64_MAX, 0, INT64_MAX},
+		{INT64_MIN, 0, INT64_MIN},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct stat st = {.st_mtim = {.tv_sec = rows[i].s, .tv_nsec = rows[i].ns}};
+		struct object_stamp stamp;
+
+		object_stamp_of(&st, &stamp);
+		CHECK_EQ(stamp.mtime_ns, rows[i].want_ns);
+	}
+}
+
 int main(void)
 {
 	RUN(test_closing_in_the_middle_tells_nobody_and_loses_nothing);
@@ -549,5 +573,6 @@ int main(void)
 	RUN(test_a_removed_share_is_gone_after_the_commit);
 	RUN(test_both_ways_of_reading_read_the_same);
 	RUN(test_threads_hash_the_same_tree_to_the_same_name);
+	RUN(test_time_that_nanoseconds_cannot_say_is_cut);
 	return check_done();
 }
