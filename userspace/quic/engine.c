@@ -210,8 +210,13 @@ static void engine_accept(struct quic_engine *engine, struct dgram *dgram)
 	enum quic_token token;
 	ngtcp2_pkt_hd hd;
 
-	/* Also refuses what is no Initial and Initials below 1200 bytes (14.1). */
-	if (ngtcp2_accept(&hd, dgram->data, dgram->len) != 0) {
+	/*
+	 * Also refuses what is no Initial and Initials below 1200 bytes (14.1).
+	 * The least length of the id (7.2) it asks only without a token, but
+	 * with one of ours the id is ours, and an empty one is none to the tables.
+	 */
+	if (ngtcp2_accept(&hd, dgram->data, dgram->len) != 0 ||
+	    hd.dcid.datalen < NGTCP2_MIN_INITIAL_DCIDLEN) {
 		engine->stats.garbage_cnt++;
 		return;
 	}

@@ -121,6 +121,38 @@ static void test_small_initial_makes_nothing(void)
 	quic_pair_fini(&p);
 }
 
+/* RFC 9000 7.2: at least 8 bytes, invented by the client or ours from a Retry; a token changes nothing. */
+static void test_initial_to_a_short_id_makes_nothing(void)
+{
+	static const struct {
+		uint8_t id_len;
+		bool is_garbage;
+	} rows[] = {{0, true}, {1, true}, {7, true}, {8, false}};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		static const uint8_t rest[] = {4, 9, 9, 9, 9, 3, 't', 'o', 'k', 0x44, 0x4c};
+		struct capture out = {0};
+		struct quic_stats stats;
+		struct quic_pair p;
+		uint8_t data[1200];
+
+		quic_pair_init(&p, 40 + i, NULL);
+		p.net.tap = capture_and_drop;
+		p.net.tap_arg = &out;
+		for (unsigned k = 0; k < 2; k++) {
+			struct addr from = stranger(k);
+
+			(void)long_header(data, NGTCP2_PROTO_VER_V1, sizeof(data));
+			data[5] = rows[i].id_len;
+			memcpy(data + 6 + rows[i].id_len, rest, sizeof(rest));
+			quic_net_inject(p.b, &from, data, sizeof(data));
+		}
+		quic_node_stats(p.b, &stats);
+		CHECK_EQ(stats.garbage_cnt, rows[i].is_garbage ? 2 : 0);
+		quic_pair_fini(&p);
+	}
+}
+
 static void test_forged_id_gets_a_smaller_reset_and_no_table_look_up(void)
 {
 	static const struct {
@@ -341,6 +373,7 @@ int main(void)
 	RUN(test_unknown_version_is_negotiated_only_from_1200_bytes);
 	RUN(test_quic_v2_is_an_unknown_version);
 	RUN(test_small_initial_makes_nothing);
+	RUN(test_initial_to_a_short_id_makes_nothing);
 	RUN(test_forged_id_gets_a_smaller_reset_and_no_table_look_up);
 	RUN(test_answers_to_one_prefix_are_limited);
 	RUN(test_restarted_peer_resets_the_connection);
