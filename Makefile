@@ -29,7 +29,7 @@ MAKEFLAGS += --no-builtin-rules
 .SECONDARY:
 .DELETE_ON_ERROR:
 
-.PHONY: all check test demo bench fuzz cov tidy format install uninstall clean help
+.PHONY: all check test demo lab bench fuzz cov tidy format install uninstall clean help
 all:
 
 # Where the host lacks a package of tools/packages, make enters the private root
@@ -50,6 +50,7 @@ else
 include tools/mk/build.mk
 include tools/mk/bpf.mk
 include tools/mk/test.mk
+include tools/mk/lab.mk
 endif
 
 include tools/mk/install.mk
@@ -60,6 +61,7 @@ clean:
 help:
 	@echo 'all        build/weftd and build/weft (the default)'
 	@echo 'demo       share a folder between two nodes on this machine and tell the story'
+	@echo 'lab        what tools/lab needs: networks of namespaces to try nodes in'
 	@echo 'check      the tree'"'"'s rules, unit, simulator, corpus replay, system tests'
 	@echo '           T=NAME one group or test: T=codec, T=system, T=layers'
 	@echo 'test       the part of check that needs neither root nor tools'

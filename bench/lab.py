@@ -17,18 +17,20 @@ import time
 
 import report
 
-RECEIVER = "10.77.0.2"
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tools"))
+from netlab.namespace import Refused  # noqa: E402
+from netlab.network import Network  # noqa: E402
+
+SENDERS = ("10.77.0.1", "fd77::1")
+RECEIVERS = ("10.77.0.2", "fd77::2")
+RECEIVER = RECEIVERS[0]
 ROUND_TIMEOUT_S = 60
-PASS_OBJECT = str(report.BUILD.parent / "bench" / "pass.o")
+PASS_OBJECT = str(report.BUILD / "bench" / "pass.bpf.o")
 
 
 def skip(reason):
     print("skipped: " + reason, file=sys.stderr)
     sys.exit(77)
-
-
-def run(*command):
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def softirq_s():
@@ -49,8 +51,8 @@ class Process:
     def __init__(self, net, side, command):
         self.output = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
-            ["nsenter", "--net=/run/netns/" + net.namespaces[side], "taskset", "-c",
-             str(net.cpus[side]), *command], stdout=self.output)
+            ["nsenter", "--net=" + net.nodes[side].path, "taskset", "-c", str(net.cpus[side]),
+             *command], stdout=self.output)
 
     def cpu_s(self):
         """CPU seconds so far, of its first thread."""
@@ -84,45 +86,34 @@ class Lab:
         self.mtu = mtu
         self.port = 7000
         self.cpus = {"send": 0, "receive": os.cpu_count() - 1}
-        self.namespaces = {"send": f"weft-s{os.getpid()}", "receive": f"weft-r{os.getpid()}"}
+        self.network = Network(f"weft-bench-{os.getpid()}", plain=True)
+        self.nodes = self.network.nodes
 
     def __enter__(self):
         if os.geteuid() != 0:
             skip("network namespaces and XDP need root")
-        for tool in ("ip", "nsenter", "taskset", "clang"):
+        for tool in ("ip", "nsenter", "taskset"):
             if not shutil.which(tool):
                 skip(tool + " is missing")
         try:
             self.build()
-        except subprocess.CalledProcessError as error:
+        except Refused as why:
             self.__exit__()
-            skip("refused here: " + " ".join(error.cmd))
+            skip(str(why))
         return self
 
     def build(self):
-        os.makedirs(os.path.dirname(PASS_OBJECT), exist_ok=True)
-        run("clang", "-O2", "-g", "-target", "bpf",
-            f"-I/usr/include/{os.uname().machine}-linux-gnu", "-c", "bench/xdp/pass.c", "-o",
-            PASS_OBJECT)
-        for netns in self.namespaces.values():
-            run("ip", "netns", "add", netns)
-        here, there = self.namespaces["send"], self.namespaces["receive"]
-        run("ip", "link", "add", "veth0", "netns", here, "type", "veth", "peer", "name", "veth0",
-            "netns", there)
-        for side, addr in (("send", "10.77.0.1"), ("receive", RECEIVER)):
-            netns = self.namespaces[side]
-            run("ip", "-n", netns, "addr", "add", addr + "/24", "dev", "veth0")
-            run("ip", "-n", netns, "link", "set", "lo", "up")
-            run("ip", "-n", netns, "link", "set", "veth0", "mtu", str(self.mtu), "up")
-            run("ip", "-n", netns, "link", "set", "dev", "veth0", "xdpdrv", "obj", PASS_OBJECT,
-                "sec", "xdp")
-            run("nsenter", "--net=/run/netns/" + netns, "unshare", "--mount", "sh", "-c",
-                "mount -t sysfs none /sys && "
-                f"echo {1 << self.cpus[side]:x} > /sys/class/net/veth0/queues/rx-0/rps_cpus")
+        for side in ("send", "receive"):
+            self.network.add(side)
+        devices = self.network.join("send", "receive", self.mtu)
+        for side, device, addrs in zip(("send", "receive"), devices, (SENDERS, RECEIVERS)):
+            self.network.address(side, device, f"{addrs[0]}/24", f"{addrs[1]}/64")
+            self.nodes[side].attach_xdp(device, PASS_OBJECT)
+            rps = f"/sys/class/net/{device}/queues/rx-0/rps_cpus"
+            self.nodes[side].run("sh", "-c", f"echo {1 << self.cpus[side]:x} >{rps}")
 
     def __exit__(self, *_):
-        for netns in self.namespaces.values():
-            subprocess.run(["ip", "netns", "del", netns], check=False, stderr=subprocess.DEVNULL)
+        self.network.close()
 
     def next_port(self):
         """A port of its own for every run: a killed io_uring lets go of one only later."""
@@ -136,8 +127,7 @@ class Lab:
         """Until somebody on side has bound port."""
         tables = [f"/proc/net/{name}" for name in ("udp", "tcp", "udp6", "tcp6")]
         for _ in range(1000):
-            text = subprocess.run(["nsenter", "--net=/run/netns/" + self.namespaces[side], "cat",
-                                   *tables], capture_output=True, text=True, check=True).stdout
+            text = self.nodes[side].run("cat", *tables)
             if f":{port:04X} " in text:
                 return
             time.sleep(0.01)

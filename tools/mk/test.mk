@@ -50,7 +50,8 @@ $(TRAP): $(B_DIR)/userspace/node/main.o $(B_DIR)/tests/system/support/malloc_tra
 	$(call say,LINK,$@)
 	$(Q)$(call link,$(filter %.o,$^)) $(foreach f,malloc calloc realloc node_run,-Wl,--wrap=$(f))
 
-check: $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) all $(if $(call pick,tests/system/test_malloc_trap.py),$(TRAP))
+check: $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) all $(if $(call pick,tests/system/test_malloc_trap.py),$(TRAP)) \
+		$(if $(call pick,tests/system/test_lab.py),$(B_DIR)/lab-wire)
 	$(Q)$(RUN_TESTS) $(call pick,$(CHECKS)) $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) \
 		$(call pick,$(SYSTEM))
 
@@ -84,7 +85,7 @@ format:
 
 # bench/NAME.sh or .py drives a bench, else the program of that name is one;
 # bench/NAME_PART.c are programs that a driver uses.
-BENCH_PROGRAMS := $(patsubst %.c,$(B_DIR)/%,$(wildcard bench/*.c))
+BENCH_PROGRAMS := $(patsubst %.c,$(B_DIR)/%,$(filter-out %.bpf.c,$(wildcard bench/*.c)))
 BENCH_DRIVERS := $(shell find bench -maxdepth 1 -type f -perm -100 2>/dev/null | sort)
 BENCHES = $(BENCH_DRIVERS) $(foreach p,$(BENCH_PROGRAMS),$(if \
 	$(findstring _,$(notdir $(p)))$(filter $(notdir $(p)),$(basename $(notdir $(BENCH_DRIVERS)))),,$(p)))

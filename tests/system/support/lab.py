@@ -21,6 +21,10 @@ WEFTD = os.environ.get("WEFTD", os.path.abspath("build/weftd"))
 WEFT = os.environ.get("WEFT", os.path.abspath("build/weft"))
 DEADLINE_S = 60
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "tools"))
+from netlab import topology  # noqa: E402
+from netlab.network import Network  # noqa: E402
+
 # Exit codes of weft (weft.1).
 OK, FAILED, USAGE, NO_DAEMON, NOT_FOUND, REFUSED, TIMEOUT, NOT_VERIFIED = range(8)
 
@@ -133,7 +137,9 @@ class Daemon:
 class Lab:
     def __init__(self):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="weft-lab-"))
-        self.daemons, self.namespaces = [], []
+        self.daemons = []
+        self.network = Network(f"weft-{os.getpid()}", plain=True)
+        self.networks = [self.network]
 
     def daemon(self, name, **options):
         daemon = Daemon(self, name, **options)
@@ -142,24 +148,24 @@ class Lab:
 
     def netns(self, name):
         need_root()
-        full = f"weft-{os.getpid()}-{name}"
-        run_plain("ip", "netns", "add", full)
-        self.namespaces.append(full)
-        self.ip(full, "link", "set", "lo", "up")
-        return full
+        return self.network.add(name).name
 
     def ip(self, netns, *words):
         return run_plain("ip", "-n", netns, *words)
 
     def veth_pair(self, mtu=1500):
         """a (10.77.0.1, fd77::1) <- veth -> b (10.77.0.2, fd77::2)"""
-        a, b = self.netns("a"), self.netns("b")
-        self.ip(a, "link", "add", "veth0", "type", "veth", "peer", "name", "veth0", "netns", b)
-        for netns, host in ((a, 1), (b, 2)):
-            self.ip(netns, "addr", "add", f"10.77.0.{host}/24", "dev", "veth0")
-            self.ip(netns, "addr", "add", f"fd77::{host}/64", "dev", "veth0", "nodad")
-            self.ip(netns, "link", "set", "veth0", "mtu", str(mtu), "up")
-        return a, b
+        need_root()
+        topology.build(self.network, "pair", [], mtu)
+        return [node.name for node in self.network.nodes.values()]
+
+    def topology(self, name, *words, mtu=1500):
+        """A network of tools/lab, whose links can be impaired."""
+        need_root()
+        network = Network(f"weft-{os.getpid()}-{len(self.networks)}")
+        self.networks.append(network)
+        topology.build(network, name, words, mtu)
+        return network
 
     def folder(self, name, files, seed=1):
         """files: {relative path: length}; contents are random but repeatable."""
@@ -175,8 +181,8 @@ class Lab:
     def close(self):
         for daemon in self.daemons:
             daemon.kill()
-        for netns in self.namespaces:
-            subprocess.run(["ip", "netns", "del", netns], check=False, capture_output=True)
+        for network in self.networks:
+            network.close()
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
