@@ -7,16 +7,21 @@ import re
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import OK, Skip, check, check_eq, run
+from lab import OK, Skip, check, check_eq, run, wait_for
 
 GIB = 1 << 30
 GROWTH_MAX_KIB = 32 * 1024
+IDLE_MAX_KIB = 40 * 1024
 SHARE_TIMEOUT_S = 300
 
 
-def peak_kib(daemon):
+def status_kib(daemon, field):
     status = pathlib.Path(f"/proc/{daemon.pid()}/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+)", status).group(1))
+    return int(re.search(field + r":\s+(\d+)", status).group(1))
+
+
+def peak_kib(daemon):
+    return status_kib(daemon, "VmHWM")
 
 
 def peak_reset(daemon):
@@ -47,16 +52,30 @@ def test_a_file_of_10_gib_grows_memory_by_less_than_32_mib(lab):
     check_eq(share["bytes"], 10 * GIB, "bytes shared")
 
 
-def test_twenty_thousand_files_grow_memory_by_less_than_32_mib(lab):
-    daemon = lab.daemon("a").start()
-    for number in range(20_000):
+def folder_of(lab, cnt):
+    for number in range(cnt):
         path = lab.dir / "many" / str(number // 1000) / f"file-{number}.txt"
         if number % 1000 == 0:
             path.parent.mkdir(parents=True)
         path.write_text(str(number))
-    growth = growth_kib(daemon, lab.dir / "many")
+    return lab.dir / "many"
+
+
+def test_twenty_thousand_files_grow_memory_by_less_than_32_mib(lab):
+    daemon = lab.daemon("a").start()
+    growth = growth_kib(daemon, folder_of(lab, 20_000))
     print(f"# grew by {growth} KiB")
     check(growth < GROWTH_MAX_KIB, f"memory grew by {growth} KiB")
+
+
+def test_what_sharing_many_files_took_is_given_back(lab):
+    """Mapped pages of the database (RssFile) all, our own (RssAnon) but for one commit's."""
+    daemon = lab.daemon("a").start()
+    done = daemon.weft("share", "add", folder_of(lab, 60_000), timeout=SHARE_TIMEOUT_S)
+    check_eq(done.returncode, OK, f"share add: {done.stderr}")
+    print(f"# right after: {status_kib(daemon, 'VmRSS')} KiB")
+    wait_for(lambda: status_kib(daemon, "VmRSS") <= IDLE_MAX_KIB, "it is given back")
+    print(f"# idle: {status_kib(daemon, 'RssFile')} + {status_kib(daemon, 'RssAnon')} KiB")
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

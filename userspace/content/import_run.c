@@ -23,7 +23,7 @@
 #include "store/store.h"
 
 #define WINDOW_CNT    1024 /* files between walk and manifest */
-#define BATCH_LEN_MAX (8u << 20)
+#define BATCH_LEN_MAX (32u << 20)
 
 /* --- storing --- */
 

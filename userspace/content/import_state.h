@@ -57,7 +57,7 @@ struct import {
 	struct import_big big;
 	struct import_collect *collect;
 	struct store_batch *batch;
-	uint64_t batch_len; /* bytes in it, about */
+	uint64_t batch_len; /* bytes it and its commit take, about */
 	bool is_storing;    /* a batch was submitted */
 };
 

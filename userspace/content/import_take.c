@@ -11,9 +11,12 @@
 #include "store/store.h"
 
 /* Bytes waiting to be stored beyond which nothing more is taken. */
-#define TAKE_LEN_MAX (4u << 20)
-/* What one file's records take in a batch, about. */
-#define TAKE_FILE_LEN 400
+#define TAKE_LEN_MAX (24u << 20)
+/*
+ * What one file's records take while they are committed: two leaves, for
+ * both tables are ordered by hashes and hardly any two files share one.
+ */
+#define TAKE_FILE_LEN (2 * 4096)
 
 static void skip_note(struct import *import, uint64_t *io_cnt, const struct import_file *file,
 		      const char *why)

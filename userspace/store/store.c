@@ -117,7 +117,7 @@ void store_flush(struct store *store)
 {
 	while (store->in_flight) {
 		if (!store->config.is_inline)
-			wake_wait(store->done_fd);
+			wake_wait(store->done_fd, -1);
 		(void)store_reap(store);
 	}
 }

@@ -79,10 +79,15 @@ struct store {
 WEFT_MUST_CHECK
 int thread_start(struct store *store);
 void thread_stop(struct store *store);
-/* wake_{raise,lower,wait} on an eventfd; wait is false when a signal came first. */
+/*
+ * wake_{raise,lower,wait} on an eventfd; wait is false when timeout_ms went
+ * by (-1: none) or a signal came first.
+ */
 void wake_raise(int fd);
 void wake_lower(int fd);
-bool wake_wait(int fd);
+bool wake_wait(int fd, int timeout_ms);
+/* store_rest gives back memory that only commits needed. Context: store thread. */
+void store_rest(struct store *store);
 /* inline_take empties the queue of an inline store. */
 struct store_batch *inline_take(struct store *store);
 

@@ -13,8 +13,11 @@
 #include "base/assert.h"
 #include "base/ring.h"
 
-/* One commit takes at most about so much; LMDB holds its dirty pages in memory. */
-#define GROUP_LEN_MAX (64ull << 20)
+/* One commit takes at most about so much; LMDB keeps its dirty pages in memory, and for ever. */
+#define GROUP_LEN_MAX (16ull << 20)
+/* After commits of so much, and without work for so long, the thread lets go of memory. */
+#define REST_LEN      (4ull << 20)
+#define REST_AFTER_MS 1000
 
 void wake_raise(int fd)
 {
@@ -33,15 +36,15 @@ void wake_lower(int fd)
 		return;
 }
 
-bool wake_wait(int fd)
+bool wake_wait(int fd, int timeout_ms)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 
-	return poll(&p, 1, -1) == 1;
+	return poll(&p, 1, timeout_ms) == 1;
 }
 
 /* group_take links what waits into a list; true when the stop batch was met. */
-static bool group_take(struct store *store, struct store_batch **out_first)
+static bool group_take(struct store *store, struct store_batch **out_first, uint64_t *out_len)
 {
 	struct store_batch *batch, **link = out_first;
 	uint64_t len = 0;
@@ -50,7 +53,8 @@ static bool group_take(struct store *store, struct store_batch **out_first)
 	while (len < GROUP_LEN_MAX && (batch = ring_pop(store->waiting))) {
 		if (batch == &store->stop)
 			return true;
-		len += batch->len;
+		len += batch->len + batch->put_len;
+		*out_len += batch->len + batch->put_len;
 		*link = batch;
 		link = &batch->next;
 		*link = NULL;
@@ -71,20 +75,30 @@ static void group_finish(struct store *store, struct store_batch *first)
 	wake_raise(store->done_fd);
 }
 
+/* True when there may be work; false when there was none for long after much. */
+static bool work_wait(struct store *store, uint64_t len)
+{
+	bool is_woken = wake_wait(store->wake_fd, len < REST_LEN ? -1 : REST_AFTER_MS);
+
+	wake_lower(store->wake_fd);
+	return is_woken;
+}
+
 static void *store_main(void *arg)
 {
 	struct store *store = arg;
 	struct store_batch *first;
+	uint64_t len = 0; /* committed since the last rest */
 	bool is_stopping = false;
 
 	while (!is_stopping) {
-		is_stopping = group_take(store, &first);
+		is_stopping = group_take(store, &first, &len);
 		if (first) {
 			commit_group(store, first);
 			group_finish(store, first);
-		} else if (!is_stopping) {
-			wake_wait(store->wake_fd);
-			wake_lower(store->wake_fd);
+		} else if (!is_stopping && !work_wait(store, len)) {
+			store_rest(store);
+			len = 0;
 		}
 	}
 	return NULL;
