@@ -291,6 +291,27 @@ def test_ctrl_c_leaves_a_get_to_the_daemon(lab):
     check('Fetched "root"' in done.stderr, done.stderr)
 
 
+def test_the_same_get_again_follows_the_one_that_runs(lab):
+    a, b = lab.daemon("a").start(), lab.daemon("b").start()
+    link = a.share(lab.folder("root", {"x": 100000}))
+    out = lab.dir / "out"
+    os.kill(a.pid(), signal.SIGSTOP)
+    first = b.weft_popen("get", link, "--to", out)
+    wait_for(lambda: b.json("get", "list")["transfers"], "the get is listed")
+    others = [b.weft_popen("get", link, "--to", f"{out}/"), b.weft_popen("get", "resume", 1)]
+    wait_for(lambda: clients_of(b) == 3, "all have asked")
+    check_eq(b.weft("get", link, "--to", out, "--detach").stdout, "1\n", "get --detach again")
+    done = b.weft("get", link, "--to", out, "--replace")
+    check_eq(done.returncode, REFUSED, done.stderr)
+    check("with other options" in done.stderr, done.stderr)
+    check_eq(len(b.json("get", "list")["transfers"]), 1, "gets")
+    os.kill(a.pid(), signal.SIGCONT)
+    for getting in (first, *others):
+        _, err = getting.communicate(timeout=60)
+        check_eq(getting.returncode, OK, err)
+        check('Fetched "root"' in err, err)
+
+
 def test_a_range_of_one_file_is_fetched(lab):
     a, b = lab.daemon("a").start(), lab.daemon("b").start()
     root = lab.folder("root", {"x": 100000})

@@ -77,8 +77,8 @@ demo: all
 
 TIDY_SRCS = $(filter-out %_sse41.c %_avx2.c %_avx512.c,$(SRCS))
 tidy:
-	$(Q)printf '%s\n' $(TIDY_SRCS) | xargs -n 4 -P $$(nproc) sh -c 'clang-tidy --quiet \
-		--config-file=tools/clang-tidy.yaml "$$@" -- $(CPPFLAGS) -std=gnu17' tidy
+	$(Q)printf '%s\n' $(TIDY_SRCS) | xargs -n 1 -P $$(nproc) sh -c 'clang-tidy --quiet \
+		--config-file=tools/clang-tidy.yaml "$$@" -- $(CPPFLAGS) -DWEFT_HOT_ASSERTS -std=gnu17' tidy
 
 format:
 	$(Q)find bpf include userspace tools tests bench -name '*.[ch]' 2>/dev/null | xargs clang-format -i

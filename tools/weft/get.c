@@ -198,7 +198,7 @@ static int id_parse(const struct invocation *inv, json_t **out_parameters)
 
 int run_get_watch(struct invocation *inv)
 {
-	json_t *parameters;
+	json_t *parameters = NULL;
 	int status = id_parse(inv, &parameters);
 
 	return status == STATUS_OK ? follow(inv, "WatchGet", parameters, false) : status;
@@ -206,7 +206,7 @@ int run_get_watch(struct invocation *inv)
 
 int run_get_resume(struct invocation *inv)
 {
-	json_t *parameters;
+	json_t *parameters = NULL;
 	int status = id_parse(inv, &parameters);
 
 	if (status != STATUS_OK)
@@ -216,7 +216,7 @@ int run_get_resume(struct invocation *inv)
 
 int run_get_cancel(struct invocation *inv)
 {
-	json_t *parameters, *reply;
+	json_t *parameters = NULL, *reply;
 	int status = id_parse(inv, &parameters);
 
 	if (status == STATUS_OK)

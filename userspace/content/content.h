@@ -166,6 +166,12 @@ struct content_get {
 	uint64_t started_ns, ended_ns;
 	uint8_t actual_key[MESH_KEY_LEN]; /* with WEFT_EWRONGKEY */
 };
+/*
+ * content_get_start: 0 with a new get in *out_id, or 1 with the one that does
+ * the same already. WEFT_EBUSY while garbage is collected, WEFT_EEXISTS when
+ * one with other options or another sender fills that target, WEFT_EFULL,
+ * WEFT_EMALFORMED (range), WEFT_EUNSAFE and WEFT_ETOOLARGE (target), -errno.
+ */
 WEFT_MUST_CHECK
 int content_get_start(struct content *content, const struct content_get_ask *ask, uint64_t now_ns,
 		      uint64_t *out_id);

@@ -357,16 +357,26 @@ static int gets_make_room(struct gets *gets)
 	return 0;
 }
 
-static bool gets_is_running(const struct gets *gets, const struct get *twin)
+/* The get under way that brings the same collection into the same target. */
+static struct get *gets_twin(const struct gets *gets, const struct get *of)
 {
 	for (uint32_t i = 0; i < gets->cnt; i++) {
-		const struct get *get = gets->slots[i];
+		struct get *get = gets->slots[i];
 
-		if (get != twin && !get_is_ended(get) && strcmp(get->target, twin->target) == 0 &&
-		    memcmp(get->link.manifest_id, twin->link.manifest_id, OBJECT_ID_LEN) == 0)
-			return true;
+		if (get != of && !get_is_ended(get) && strcmp(get->target, of->target) == 0 &&
+		    memcmp(get->link.manifest_id, of->link.manifest_id, OBJECT_ID_LEN) == 0)
+			return get;
 	}
-	return false;
+	return NULL;
+}
+
+/* Addresses may differ: they are ways to the same sender. */
+static bool get_does_same(const struct get *get, const struct get *other)
+{
+	return !get->is_cancelled && get->is_replacing == other->is_replacing &&
+	       get->has_range == other->has_range && get->range_off == other->range_off &&
+	       get->range_len == other->range_len &&
+	       memcmp(get->link.node_key, other->link.node_key, MESH_KEY_LEN) == 0;
 }
 
 static int target_text_copy(const char *target, char out[static OBJECT_PATH_LEN_MAX])
@@ -399,14 +409,14 @@ static int get_fill(struct get *get, const struct content_get_ask *ask)
 	get->range_off = ask->range_off;
 	get->range_len = ask->range_len;
 	get->view.state = CONTENT_GET_QUEUED;
-	return gets_is_running(get->gets, get) ? WEFT_EBUSY : 0;
+	return 0;
 }
 
 int content_get_start(struct content *content, const struct content_get_ask *ask, uint64_t now_ns,
 		      uint64_t *out_id)
 {
 	struct gets *gets = content->gets;
-	struct get *get;
+	struct get *get, *twin;
 	int err;
 
 	gets->now_ns = now_ns;
@@ -416,17 +426,28 @@ int content_get_start(struct content *content, const struct content_get_ask *ask
 	if (!get)
 		return -ENOMEM;
 	err = get_fill(get, ask);
+	if (err)
+		goto free_get;
+	twin = gets_twin(gets, get);
+	if (twin) {
+		err = get_does_same(twin, get) ? 1 : WEFT_EEXISTS;
+		if (err == 1)
+			*out_id = twin->view.id;
+		goto free_get;
+	}
+	err = gets_make_room(gets);
 	if (!err)
 		err = gets_make_room(gets);
 	if (!err)
 		err = get_save(get);
-	if (err) {
-		get_free(get);
-		return err;
-	}
+	if (err)
+		goto free_get;
 	gets_append(gets, get);
 	*out_id = get->view.id;
 	return 0;
+free_get:
+	get_free(get);
+	return err;
 }
 
 const struct content_get *content_get_lookup(struct content *content, uint64_t id)
@@ -475,7 +496,7 @@ int content_get_resume(struct content *content, uint64_t id, uint64_t now_ns)
 		return WEFT_EABSENT;
 	content->gets->now_ns = now_ns;
 	if (content->is_sweeping || get->fetch || get->view.state == CONTENT_GET_FINISHED ||
-	    !get_is_ended(get) || gets_is_running(content->gets, get))
+	    !get_is_ended(get) || gets_twin(content->gets, get))
 		return WEFT_EBUSY;
 	get->is_cancelled = false;
 	get->view.state = CONTENT_GET_QUEUED;

@@ -45,7 +45,7 @@ static int small_try(struct import_task *task, int fd, struct import_file *file)
 	struct object_stamp before, after;
 	int err = stamp_read(fd, &before);
 
-	if (err < 0)
+	if (err)
 		return err;
 	if (before.size > BLAKE3_CHUNK_LEN)
 		return WEFT_ECHANGED;

@@ -144,7 +144,7 @@ static int parts_load(struct store *store, struct store_snapshot *snapshot, stru
 	err = store_blob_read(store, share->manifest_id, 0, bytes, (size_t)len);
 	if (err == 0)
 		err = manifest_parse(bytes, (size_t)len, &manifest);
-	if (err < 0) {
+	if (err) {
 		free(bytes);
 		return err == -ENOMEM ? err : 0;
 	}

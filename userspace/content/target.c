@@ -320,8 +320,9 @@ int target_nameless_place(const struct target *target, struct target_dir *dir, i
 	char name[NAME_CAP], staged[32];
 	int err = parent_open(target, dir, path, len, true, name);
 
-	if (!err)
-		err = nameless_link(fd, dir->fd, name);
+	if (err)
+		return err;
+	err = nameless_link(fd, dir->fd, name);
 	if (err != -EEXIST)
 		return err;
 	if (!replaced)

@@ -97,6 +97,7 @@ static unsigned end_take(struct handover_end *end, struct dgram *out_dgrams, uns
 	struct handover *handover = end->handover;
 	unsigned cnt = 0;
 
+	weft_assert_hot(handover->worker_cnt > 0);
 	for (unsigned i = 0; i < handover->worker_cnt && cnt < cap; i++) {
 		unsigned from = (end->next_from + i) % handover->worker_cnt;
 		struct handover_slot *slot;

@@ -71,7 +71,7 @@ static int message_send_cut(struct udp_mmsg_tx *tx, struct tx_message *message,
 {
 	const struct udp_socket *socket = &tx->sockets->sockets[message->socket_idx];
 	struct mmsghdr headers[UDP_SEGMENT_CNT_MAX];
-	struct iovec iovs[UDP_SEGMENT_CNT_MAX];
+	struct iovec iovs[UDP_SEGMENT_CNT_MAX] = {0};
 	size_t segment_len = message->route.segment_len, control_len;
 	socklen_t name_len = addr_to_sockaddr(&message->route.remote, &message->name);
 

@@ -63,9 +63,9 @@ static int dirs_make(const char *path)
 {
 	char part[CONFIG_PATH_CAP];
 
-	for (const char *slash = path + 1; slash; slash = strchr(slash + 1, '/')) {
+	for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 		snprintf(part, sizeof(part), "%.*s", (int)(slash - path), path);
-		if (slash[0] == '/' && mkdir(part, 0700) < 0 && errno != EEXIST)
+		if (mkdir(part, 0700) < 0 && errno != EEXIST)
 			return -errno;
 	}
 	return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;

@@ -63,7 +63,10 @@ static char link_foreign_letter(const char *text)
 		return '\0';
 	for (at++; zbase32_is_letter(*at); at++)
 		;
-	return at[strspn(at, " \t\r\n")] ? *at : '\0';
+	/* White space at the end is not part of it. */
+	if (!at[strspn(at, " \t\r\n")])
+		return '\0';
+	return *at;
 }
 
 static void link_describe_letter(const char *text, char why[static LINK_WHY_CAP])

@@ -152,6 +152,19 @@ static void watch_add(struct node *node, struct control_call *call, uint64_t get
 	control_on_gone(call, watch_caller_left, watch);
 }
 
+/* For a get that is under way: how it stands, and with more what becomes of it. */
+static void watch_join(struct node *node, struct control_call *call, uint64_t get_id)
+{
+	const struct content_get *get = content_get_lookup(node->home.content, get_id);
+
+	if (!control_wants_more(call)) {
+		get_reply(node, call, get);
+		return;
+	}
+	control_reply_more(call, json_pack("{s:o}", "transfer", get_json(node, get)));
+	watch_add(node, call, get_id);
+}
+
 /* Without more, one reply: as soon as the get is known to be durable. */
 static void watch_tell(struct get_watch *watch, const struct content_get *get)
 {
@@ -207,14 +220,19 @@ void method_get(void *ctx, struct control_call *call, const json_t *parameters, 
 	}
 	err = content_get_start(node->home.content, &ask, now_ns, &id);
 	if (err == WEFT_EBUSY)
-		control_fail(call, err, ask.target, "a get into that folder is running already",
-			     "weft get list shows it, weft get watch ID follows it");
+		control_fail(call, err, ask.target, "garbage is being collected", "try again soon");
+	else if (err == WEFT_EEXISTS)
+		control_fail(call, WEFT_EBUSY, ask.target,
+			     "a get of the same into that folder runs with other options",
+			     "weft get list shows it: wait for it, or cancel it first");
 	else if (err == WEFT_EFULL)
 		control_fail(call, err, ask.target, "as many gets are remembered as may be",
 			     "cancel one or raise content.get_cap (weft limits show)");
 	else if (err < 0)
 		control_fail(call, err, ask.target, weft_err_text(err),
 			     "check the link and the target folder");
+	else if (err == 1)
+		watch_join(node, call, id);
 	else
 		watch_add(node, call, id);
 }
@@ -242,8 +260,8 @@ void method_watch_get(void *ctx, struct control_call *call, const json_t *parame
 	const struct content_get *get = get_named(node, call, parameters);
 
 	(void)now_ns;
-	if (get && !get_is_over(get) && control_wants_more(call))
-		watch_add(node, call, get->id);
+	if (get && !get_is_over(get))
+		watch_join(node, call, get->id);
 	else if (get)
 		get_reply(node, call, get);
 }
@@ -299,11 +317,15 @@ void method_resume_get(void *ctx, struct control_call *call, const json_t *param
 
 	if (!get)
 		return;
+	if (!get_is_over(get)) {
+		watch_join(node, call, get->id);
+		return;
+	}
 	err = content_get_resume(node->home.content, get->id, now_ns);
 	if (err < 0)
 		control_fail(call, err, "get",
 			     get->state == CONTENT_GET_FINISHED ? "it is finished already"
-			     : err == WEFT_EBUSY ? "it runs, or another get into its folder does"
+			     : err == WEFT_EBUSY ? "another get of the same into its folder runs"
 						 : weft_err_text(err),
 			     "weft get list shows its state");
 	else

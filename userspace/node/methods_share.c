@@ -106,13 +106,16 @@ static void caller_forget(struct import_caller *caller)
 static void import_forget(struct import_record *record)
 {
 	struct import_record **at = &record->node->imports;
+	struct import_caller *caller;
 
 	while (*at && *at != record)
 		at = &(*at)->next;
 	if (*at)
 		*at = record->next;
-	while (record->callers)
-		caller_forget(record->callers);
+	while ((caller = record->callers)) {
+		record->callers = caller->next;
+		free(caller);
+	}
 	free(record->path);
 	free(record->title);
 	free(record);
