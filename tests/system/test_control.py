@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import (FAILED, NOT_FOUND, OK, REFUSED, TIMEOUT, USAGE, WEFT, WEFTD, Skip, check, check_eq, run,
+from lab import (FAILED, NOT_FOUND, NOT_VERIFIED, OK, REFUSED, TIMEOUT, USAGE, WEFT, WEFTD, Skip, check, check_eq, run,
                  wait_for)
 
 NODE = "net.weft.Node"
@@ -107,7 +107,7 @@ def test_every_method_answers_as_described(lab):
     me = client.call(f"{NODE}.GetNodeId")["parameters"]["node_id"]
     calls = [("Status", {}), ("ListPeers", {}), ("ShowPeer", {"node_id": me}),
              ("ConnectPeer", {"node_id": me, "addresses": [], "timeout_ms": 100}),
-             ("ListShares", {}), ("CancelImport", {"import_id": 99}),
+             ("PingPeer", {"node_id": me}), ("ListShares", {}), ("CancelImport", {"import_id": 99}),
              ("Get", {"link": "mesh:x", "target": "/tmp/x"}), ("WatchGet", {"get_id": 99}),
              ("ListGets", {}), ("CancelGet", {"get_id": 99}), ("ResumeGet", {"get_id": 99}),
              ("WatchEvents", {}), ("ShowLimits", {}), ("ShowConfig", {}), ("ShowMemory", {}),
@@ -310,6 +310,70 @@ def test_the_same_get_again_follows_the_one_that_runs(lab):
         _, err = getting.communicate(timeout=60)
         check_eq(getting.returncode, OK, err)
         check('Fetched "root"' in err, err)
+
+
+def test_a_connect_that_fails_says_which_way(lab):
+    a, b = lab.daemon("a").start(), lab.daemon("b").start()
+    a_id, b_id = (node.weft("node", "id").stdout.strip() for node in (a, b))
+    a_addr = a.json("status")["listen"][0]
+    other_id = "y" * 51 + "o"
+    silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    silent.bind(("127.0.0.1", 0))
+    silent_addr = f"127.0.0.1:{silent.getsockname()[1]}"
+    for words, code, why in (
+            ((other_id, silent_addr, "--timeout", 1), TIMEOUT, f"no answer from {silent_addr} "),
+            ((other_id, silent_addr, "127.0.0.1:9", "--timeout", 1), TIMEOUT, "and 1 more within 1."),
+            ((other_id, "[2001:db8::1]:9", "--timeout", 1), TIMEOUT, None),
+            ((other_id, a_addr), NOT_VERIFIED, f"another node answers there: {a_id}"),
+            ((other_id,), TIMEOUT, "no address of it is known"),
+            ((b_id, a_addr), FAILED, "that is this node itself"),
+            ((other_id[:12], a_addr), FAILED, "no known peer begins with that"),
+            (("short", a_addr), FAILED, "52 letters"),
+            ((other_id[:-1] + "l", a_addr), FAILED, "52 letters"),
+            ((a_id, "nowhere"), FAILED, "not an address with a port"),
+            ((a_id, *["127.0.0.1:9"] * 8, a_addr), USAGE, "one argument too many")):
+        done = b.weft("peer", "connect", *words)
+        check_eq(done.returncode, code, f"{words}: {done.stderr}")
+        check((why or "") in done.stderr, f"{why!r} is not in: {done.stderr}")
+        check(done.stderr.count("\n") == 2, f"no next step: {done.stderr}")
+    check_eq(b.weft("peer", "connect", a_id, a_addr).returncode, OK, "connect")
+    check_eq(b.weft("peer", "connect", a_id[:8]).returncode, OK, "connect by 8 letters")
+
+
+def test_no_way_to_an_address_is_told_apart_from_silence(lab):
+    netns = lab.netns("alone")
+    a = lab.daemon("a", netns=netns).start()
+    done = a.weft("peer", "connect", "y" * 51 + "o", "192.0.2.1:7000", "--timeout", 1)
+    check_eq(done.returncode, TIMEOUT, done.stderr)
+    check("no way from this machine to 192.0.2.1:7000: Network is unreachable" in done.stderr,
+          done.stderr)
+
+
+def test_ping_measures_round_trips_and_loss(lab):
+    a, b = lab.daemon("a").start(), lab.daemon("b").start()
+    a_id, a_addr = a.weft("node", "id").stdout.strip(), a.json("status")["listen"][0]
+    done = b.weft("peer", "ping", a_id)
+    check_eq(done.returncode, NOT_FOUND, done.stderr)
+    check("no session" in done.stderr and "peer connect" in done.stderr, done.stderr)
+    check_eq(b.weft("peer", "connect", a_id, a_addr).returncode, OK, "connect")
+    ping = b.json("peer", "ping", a_id[:8], "--count", 3)["ping"]
+    check_eq((ping["sent"], ping["answered"], ping["node_id"]), (3, 3, a_id), "counts")
+    check(0 < ping["min_us"] <= ping["avg_us"] <= ping["max_us"], ping)
+    check_eq(ping["address"], a_addr, "path")
+    b_id = b.weft("node", "id").stdout.strip()
+    check_eq(a.json("peer", "ping", b_id, "--count", 1)["ping"]["session_id"], ping["session_id"],
+             "the session's name on the other side")
+    fields = dict(line.split("\t") for line in
+                  b.weft("peer", "ping", a_id, "--count", 1).stdout.splitlines())
+    check_eq((fields["answered"], fields["lost_percent"]), ("1", "0"), "a pipe")
+    shown = on_terminal("-s", b.sock, "peer", "ping", a_id, "--count", 2)
+    check(f"answer to 2 from {a_addr}: " in shown and "longest" in shown, shown)
+    os.kill(a.pid(), signal.SIGSTOP)
+    done = b.weft("peer", "ping", a_id, "--count", 1)
+    os.kill(a.pid(), signal.SIGCONT)
+    check_eq(done.returncode, TIMEOUT, f"{done.stdout}{done.stderr}")
+    check("lost_percent\t100" in done.stdout, done.stdout)
+    check_eq(b.weft("peer", "ping", a_id, "--count", 0).returncode, USAGE, "--count 0")
 
 
 def test_a_range_of_one_file_is_fetched(lab):

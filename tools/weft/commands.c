@@ -44,6 +44,11 @@ const struct command commands[] = {
 	"NODE may be the first letters of a known peer's id, 8 or more; then ADDR:PORT is\n"
 	"not needed either. --timeout, here 10 seconds by default, is for the peer to answer.",
 	"weft peer connect NODE 192.0.2.1:7000", run_peer_connect, 1, 9, { { 0 } } },
+{ "peer", "ping", "NODE", "measure round trips to a connected peer",
+	"NODE may be the first letters of a known peer's id, 8 or more. Ends with 6 when\n"
+	"nothing was answered.",
+	"weft peer ping yqbk5n3t --count 10", run_peer_ping, 1, 1,
+	{ { "count", "N", "how many; default 4" } } },
 { "event", "watch", "", "print events as they happen, until Ctrl-C", NULL,
 	"weft event watch --since 1", run_event_watch, 0, 0,
 	{ { "since", "N", "begin with event number N, if the daemon still has it" } } },

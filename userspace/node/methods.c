@@ -21,6 +21,7 @@ const struct control_method node_methods[] = {
 	{"ListPeers", CONTROL_VIEW, method_list_peers},
 	{"ShowPeer", CONTROL_VIEW, method_show_peer},
 	{"ConnectPeer", CONTROL_OPERATE, method_connect_peer},
+	{"PingPeer", CONTROL_OPERATE, method_ping_peer},
 	{"AddShare", CONTROL_OPERATE, method_add_share},
 	{"ListShares", CONTROL_VIEW, method_list_shares},
 	{"RemoveShare", CONTROL_OPERATE, method_remove_share},

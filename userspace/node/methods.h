@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "control/control.h"
+#include "mesh/mesh.h"
 #include "node/node_state.h"
 
 /*
@@ -22,7 +23,11 @@ method_fn method_plan_gc, method_run_gc;
 /* methods_get.c */
 method_fn method_get, method_watch_get, method_list_gets, method_cancel_get, method_resume_get;
 /* methods_peer.c */
-method_fn method_list_peers, method_show_peer, method_connect_peer;
+method_fn method_list_peers, method_show_peer;
+/* methods_connect.c */
+method_fn method_connect_peer;
+/* methods_ping.c */
+method_fn method_ping_peer;
 /* methods_state.c */
 method_fn method_status, method_get_node_id, method_show_limits, method_show_memory;
 /* methods_daemon.c */
@@ -35,6 +40,18 @@ void method_get_moved(struct node *node, uint64_t get_id);
 /* After control_close: what waited to reply to a call is dropped. */
 void method_imports_forget(struct node *node);
 void method_get_watches_forget(struct node *node);
+void method_pings_forget(struct node *node);
+
+/*
+ * methods_peer.c. method_peer_lookup: how many known peers' NodeIds begin with
+ * name (2: several); *out_peer is written for 1. method_node_id_read reads the
+ * key a call names, which may be cut when it is a known peer's; false: call was
+ * failed.
+ */
+json_t *method_json_peer(const struct mesh_peer_info *peer);
+unsigned method_peer_lookup(struct node *node, const char *name, struct mesh_peer_info *out_peer);
+bool method_node_id_read(struct node *node, struct control_call *call, const char *name,
+			 uint8_t key[static MESH_KEY_LEN]);
 
 /* methods.c: small shapes several files need. */
 json_t *method_json_id(const uint8_t id[static 32]); /* z-base-32 */

@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ListPeers, ShowPeer, ConnectPeer.
+ * ListPeers, ShowPeer, and finding the peer that a call names.
  */
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "codec/zbase32.h"
-#include "mesh/mesh.h"
 #include "node/methods.h"
 
-#define CONNECT_TIMEOUT_MS 10000
 /* A NodeId may be cut to a prefix of this many letters. */
 #define PREFIX_LEN_MIN 8
 
@@ -31,7 +27,7 @@ static void peer_add_conn(json_t *json, const struct mesh_peer_info *peer)
 				method_json_uint(peer->incoming_in_flight)));
 }
 
-static json_t *peer_json(const struct mesh_peer_info *peer)
+json_t *method_json_peer(const struct mesh_peer_info *peer)
 {
 	char addr[ADDR_TEXT_CAP];
 	json_t *json = json_pack("{s:o, s:b, s:s, s:o, s:o, s:o, s:I}", "node_id",
@@ -51,7 +47,7 @@ static json_t *peer_json(const struct mesh_peer_info *peer)
 
 static bool peer_collect(void *arg, const struct mesh_peer_info *peer)
 {
-	json_array_append_new(arg, peer_json(peer));
+	json_array_append_new(arg, method_json_peer(peer));
 	return true;
 }
 
@@ -86,142 +82,65 @@ static bool peer_match(void *arg, const struct mesh_peer_info *peer)
 	return search->found_cnt < 2;
 }
 
+unsigned method_peer_lookup(struct node *node, const char *name, struct mesh_peer_info *out_peer)
+{
+	struct peer_search search = {.prefix = name, .prefix_len = strlen(name)};
+
+	mesh_peers_each(node->home.mesh, peer_match, &search);
+	if (search.found_cnt == 1)
+		*out_peer = search.found;
+	return search.found_cnt;
+}
+
+bool method_node_id_read(struct node *node, struct control_call *call, const char *name,
+			 uint8_t key[static MESH_KEY_LEN])
+{
+	const char *why = "not a node id: that has 52 letters, or 8 and more of a known peer's";
+	const char *next = "weft node id prints it on that node, weft peer list has the known ones";
+	size_t len = strlen(name);
+	struct mesh_peer_info peer;
+	unsigned cnt;
+
+	if (len == ZBASE32_TEXT_LEN(MESH_KEY_LEN) &&
+	    zbase32_parse(name, len, key, MESH_KEY_LEN) == MESH_KEY_LEN) {
+		if (memcmp(key, node->own_key, MESH_KEY_LEN) != 0)
+			return true;
+		why = "that is this node itself";
+		next = "name another; weft peer list has the known ones";
+	} else if (len >= PREFIX_LEN_MIN && len < ZBASE32_TEXT_LEN(MESH_KEY_LEN)) {
+		cnt = method_peer_lookup(node, name, &peer);
+		if (cnt == 1) {
+			memcpy(key, peer.key, MESH_KEY_LEN);
+			return true;
+		}
+		why = cnt ? "several known peers begin with that"
+			  : "no known peer begins with that";
+		next = "give the whole id, 52 letters";
+	}
+	control_fail(call, WEFT_EMALFORMED, name, why, next);
+	return false;
+}
+
 void method_show_peer(void *ctx, struct control_call *call, const json_t *parameters,
 		      uint64_t now_ns)
 {
 	struct node *node = ctx;
 	const char *name = json_string_value(json_object_get(parameters, "node_id"));
-	struct peer_search search = {.prefix = name, .prefix_len = strlen(name)};
+	struct mesh_peer_info peer;
+	unsigned cnt;
 
 	(void)now_ns;
-	if (search.prefix_len < PREFIX_LEN_MIN) {
+	if (strlen(name) < PREFIX_LEN_MIN) {
 		control_fail(call, WEFT_EMALFORMED, name, "fewer than 8 letters of a node id",
 			     "give more of it: weft peer list");
 		return;
 	}
-	mesh_peers_each(node->home.mesh, peer_match, &search);
-	if (search.found_cnt == 1)
-		control_reply(call, json_pack("{s:o}", "peer", peer_json(&search.found)));
+	cnt = method_peer_lookup(node, name, &peer);
+	if (cnt == 1)
+		control_reply(call, json_pack("{s:o}", "peer", method_json_peer(&peer)));
 	else
 		control_fail(call, WEFT_EABSENT, name,
-			     search.found_cnt ? "several peers begin with that"
-					      : "no known peer begins with that",
+			     cnt ? "several peers begin with that"
+				 : "no known peer begins with that",
 			     "weft peer list shows all");
-}
-
-struct connecting {
-	struct node *node;
-	struct control_call *call;
-	uint8_t key[MESH_KEY_LEN];
-	char name[ZBASE32_KEY_TEXT_CAP];
-};
-
-static void connecting_caller_left(void *arg)
-{
-	((struct connecting *)arg)->call = NULL;
-}
-
-static void connecting_fail(struct connecting *connecting, int err, const uint8_t *actual_key)
-{
-	json_t *extra = json_object();
-
-	if (err == WEFT_EWRONGKEY && actual_key) {
-		json_object_set_new(extra, "wanted_key", method_json_id(connecting->key));
-		json_object_set_new(extra, "actual_key", method_json_id(actual_key));
-	}
-	control_fail_with(connecting->call, err, connecting->name,
-			  err == WEFT_EWRONGKEY ? "another key answered at that address"
-						: weft_err_text(err),
-			  "check that it runs and that the address is its own", extra);
-}
-
-static void connecting_done(void *arg, int err, const uint8_t *actual_key)
-{
-	struct connecting *connecting = arg;
-	struct peer_search search = {.prefix = connecting->name,
-				     .prefix_len = strlen(connecting->name)};
-
-	if (connecting->call && err < 0) {
-		connecting_fail(connecting, err, actual_key);
-	} else if (connecting->call) {
-		mesh_peers_each(connecting->node->home.mesh, peer_match, &search);
-		control_reply(connecting->call,
-			      json_pack("{s:o}", "peer", peer_json(&search.found)));
-	}
-	free(connecting);
-}
-
-/* Addresses from the call, else the one the peer was last seen at. */
-static int connecting_addrs(struct connecting *connecting, const json_t *given,
-			    struct addr addrs[static MESH_PEER_ADDRS_MAX])
-{
-	struct peer_search search = {.prefix = connecting->name,
-				     .prefix_len = strlen(connecting->name)};
-	size_t cnt = json_array_size(given);
-
-	if (cnt > MESH_PEER_ADDRS_MAX)
-		return WEFT_ETOOLARGE;
-	for (size_t i = 0; i < cnt; i++)
-		if (addr_parse(json_string_value(json_array_get(given, i)), &addrs[i]) < 0)
-			return WEFT_EMALFORMED;
-	if (cnt)
-		return (int)cnt;
-	mesh_peers_each(connecting->node->home.mesh, peer_match, &search);
-	if (search.found_cnt != 1 || !search.found.last_addr.family)
-		return WEFT_EUNREACHABLE;
-	addrs[0] = search.found.last_addr;
-	return 1;
-}
-
-static const char *connecting_fault(int err)
-{
-	switch (err) {
-	case WEFT_EUNREACHABLE:
-		return "no address of it is known";
-	case WEFT_ETOOLARGE:
-		return "more than 8 addresses";
-	case WEFT_EMALFORMED:
-		return "an address is not like 192.0.2.1:7000 or [2001:db8::1]:7000, or the node "
-		       "id is not 52 letters, or it is this node's own";
-	default:
-		return weft_err_text(err);
-	}
-}
-
-void method_connect_peer(void *ctx, struct control_call *call, const json_t *parameters,
-			 uint64_t now_ns)
-{
-	const char *name = json_string_value(json_object_get(parameters, "node_id"));
-	json_int_t timeout_ms = json_integer_value(json_object_get(parameters, "timeout_ms"));
-	struct connecting *connecting = calloc(1, sizeof(*connecting));
-	struct addr addrs[MESH_PEER_ADDRS_MAX];
-	struct mesh_peer peer = {.addrs = addrs};
-	int err = -ENOMEM;
-
-	if (!connecting)
-		goto fail;
-	connecting->node = ctx;
-	connecting->call = call;
-	err = WEFT_EMALFORMED;
-	if (zbase32_parse(name, strlen(name), connecting->key, sizeof(connecting->key)) !=
-	    MESH_KEY_LEN)
-		goto fail;
-	zbase32_write(connecting->key, sizeof(connecting->key), connecting->name);
-	err = connecting_addrs(connecting, json_object_get(parameters, "addresses"), addrs);
-	if (err < 0)
-		goto fail;
-	peer.addr_cnt = (unsigned)err;
-	memcpy(peer.key, connecting->key, sizeof(peer.key));
-	if (timeout_ms <= 0)
-		timeout_ms = CONNECT_TIMEOUT_MS;
-	control_on_gone(call, connecting_caller_left, connecting);
-	err = mesh_connect(connecting->node->home.mesh, &peer, (uint64_t)timeout_ms * NS_PER_MS,
-			   connecting_done, connecting, now_ns);
-	if (err == 0)
-		return;
-	control_on_gone(call, NULL, NULL);
-fail:
-	control_fail(call, err, name, connecting_fault(err),
-		     "weft peer connect NODEID ADDRESS:PORT");
-	free(connecting);
 }

@@ -130,6 +130,7 @@ static void node_free_above_store(struct node *node)
 	control_close(node->control);
 	method_imports_forget(node);
 	method_get_watches_forget(node);
+	method_pings_forget(node);
 	worker_close(&node->home);
 }
 

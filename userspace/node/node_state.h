@@ -25,6 +25,7 @@ struct node {
 	struct address_watch *addresses;
 	struct import_record *imports; /* methods_share.c */
 	struct get_watch *get_watches; /* methods_get.c */
+	struct ping_run *ping_runs;    /* methods_ping.c */
 	struct poller_watch store_watch;
 	struct addr advertised[MESH_PEER_ADDRS_MAX];
 	unsigned advertised_cnt;
