@@ -354,6 +354,30 @@ int walk_next(struct walk *walk, struct walk_entry *out_entry)
 	return 0;
 }
 
+/* For kernels and filters without openat2: each part by itself. */
+static int open_by_parts(int root_fd, const char *path, int flags)
+{
+	int dir = fcntl(root_fd, F_DUPFD_CLOEXEC, 0), next;
+	char name[MANIFEST_NAME_LEN_MAX + 1];
+	const char *slash;
+
+	if (dir < 0)
+		return -errno;
+	for (; dir >= 0 && (slash = strchr(path, '/')); path = slash + 1) {
+		snprintf(name, sizeof(name), "%.*s", (int)(slash - path), path);
+		next = openat(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		next = next < 0 ? -errno : next;
+		close(dir);
+		dir = next;
+	}
+	if (dir < 0)
+		return dir;
+	next = openat(dir, path, flags | O_NOFOLLOW);
+	next = next < 0 ? -errno : next;
+	close(dir);
+	return next;
+}
+
 int walk_open(const struct walk *walk, const char *path)
 {
 	struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
@@ -364,8 +388,11 @@ int walk_open(const struct walk *walk, const char *path)
 	if (walk->is_file)
 		how.resolve = 0;
 	fd = (int)syscall(SYS_openat2, walk->root_fd, path, &how, sizeof(how));
-	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
-		fd = openat(walk->root_fd, path, (int)how.flags | (walk->is_file ? 0 : O_NOFOLLOW));
+	if (fd >= 0 || (errno != ENOSYS && errno != EPERM))
+		return fd < 0 ? -errno : fd;
+	if (!walk->is_file)
+		return open_by_parts(walk->root_fd, path, (int)how.flags);
+	fd = openat(walk->root_fd, path, (int)how.flags);
 	return fd < 0 ? -errno : fd;
 }
 
