@@ -54,7 +54,10 @@ static void record_hashes(struct fetch *fetch, const struct manifest_item *item,
 	uint8_t page_ids[(FETCH_CHUNKS_MAX / OBJECT_PAGE_HASHES) * OBJECT_ID_LEN];
 	size_t page_cnt = 0;
 
-	for (uint64_t at = 0; at < cnt && cnt <= FETCH_CHUNKS_MAX; at += OBJECT_PAGE_HASHES) {
+	/* Found in its place, as one this long is not fetched; whoever shares it lists it. */
+	if (cnt > FETCH_CHUNKS_MAX)
+		return;
+	for (uint64_t at = 0; at < cnt; at += OBJECT_PAGE_HASHES) {
 		uint64_t part = cnt - at < OBJECT_PAGE_HASHES ? cnt - at : OBJECT_PAGE_HASHES;
 		const uint8_t *page = hashes + at * OBJECT_ID_LEN;
 		uint8_t *id = page_ids + page_cnt++ * OBJECT_ID_LEN;
