@@ -15,29 +15,11 @@ void mesh_hello_write(struct writer *w, const struct mesh_hello *hello)
 	cbor_write_uint(w, 2);
 	cbor_write_uint(w, hello->unix_s);
 	cbor_write_uint(w, 3);
-	cbor_write_array(w, hello->addr_cnt);
-	for (unsigned i = 0; i < hello->addr_cnt; i++) {
-		struct mesh_peer_addr addr = mesh_peer_addr_of(&hello->addrs[i]);
-
-		mesh_peer_addr_write(w, &addr);
-	}
+	mesh_peer_addrs_write(w, hello->addrs, hello->addr_cnt);
 	cbor_write_uint(w, 4);
 	cbor_write_array(w, 0);
 	cbor_write_uint(w, 5);
 	cbor_write_text(w, hello->agent, strlen(hello->agent));
-}
-
-static void hello_read_addrs(struct cbor_reader *r, struct mesh_hello *hello)
-{
-	if (cbor_enter_array(r) > MESH_HELLO_ADDRS_MAX)
-		cbor_fail(r);
-	while (cbor_next(r)) {
-		struct mesh_peer_addr addr;
-
-		mesh_peer_addr_read(r, &addr);
-		if (!cbor_is_bad(r) && mesh_peer_addr_is_direct(&addr))
-			hello->addrs[hello->addr_cnt++] = addr.peer.addr;
-	}
 }
 
 /* Roles are checked and not kept: no service is spoken yet. */
@@ -67,7 +49,7 @@ static void hello_read_field(struct cbor_reader *r, uint64_t key, struct mesh_he
 		hello->unix_s = cbor_read_uint_max(r, INT64_MAX);
 		break;
 	case 3:
-		hello_read_addrs(r, hello);
+		hello->addr_cnt = mesh_peer_addrs_read(r, hello->addrs);
 		break;
 	case 4:
 		hello_check_roles(r);

@@ -151,3 +151,29 @@ bool mesh_peer_addr_is_direct(const struct mesh_peer_addr *addr)
 {
 	return addr->peer.transport == MESH_ADDR_QUIC && !addr->has_relay;
 }
+
+unsigned mesh_peer_addrs_read(struct cbor_reader *r, struct addr addrs[static MESH_PEER_ADDRS_MAX])
+{
+	unsigned cnt = 0;
+
+	if (cbor_enter_array(r) > MESH_PEER_ADDRS_MAX)
+		cbor_fail(r);
+	while (cbor_next(r)) {
+		struct mesh_peer_addr addr;
+
+		mesh_peer_addr_read(r, &addr);
+		if (!cbor_is_bad(r) && mesh_peer_addr_is_direct(&addr))
+			addrs[cnt++] = addr.peer.addr;
+	}
+	return cnt;
+}
+
+void mesh_peer_addrs_write(struct writer *w, const struct addr *addrs, unsigned cnt)
+{
+	cbor_write_array(w, cnt);
+	for (unsigned i = 0; i < cnt; i++) {
+		struct mesh_peer_addr addr = mesh_peer_addr_of(&addrs[i]);
+
+		mesh_peer_addr_write(w, &addr);
+	}
+}

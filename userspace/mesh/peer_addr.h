@@ -46,4 +46,12 @@ struct mesh_peer_addr mesh_peer_addr_of(const struct addr *addr);
 /* mesh_peer_addr_is_direct: a QUIC address one can dial without a relay. */
 bool mesh_peer_addr_is_direct(const struct mesh_peer_addr *addr);
 
+/*
+ * mesh_peer_addrs_{read,write}: an array of at most MESH_PEER_ADDRS_MAX.
+ * Reading keeps the direct ones in addrs and says how many; a longer array
+ * is an error.
+ */
+unsigned mesh_peer_addrs_read(struct cbor_reader *r, struct addr addrs[static MESH_PEER_ADDRS_MAX]);
+void mesh_peer_addrs_write(struct writer *w, const struct addr *addrs, unsigned cnt);
+
 #endif

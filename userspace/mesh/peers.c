@@ -35,11 +35,7 @@ void mesh_peer_record_write(struct writer *w, const struct mesh_peer_record *rec
 		mesh_peer_addr_write(w, &addr);
 	}
 	cbor_write_uint(w, 3);
-	cbor_write_array(w, record->addr_cnt);
-	for (unsigned i = 0; i < record->addr_cnt; i++) {
-		addr = mesh_peer_addr_of(&record->addrs[i]);
-		mesh_peer_addr_write(w, &addr);
-	}
+	mesh_peer_addrs_write(w, record->addrs, record->addr_cnt);
 	cbor_write_uint(w, 4);
 	cbor_write_uint(w, record->first_seen_s);
 	cbor_write_uint(w, 5);
@@ -48,19 +44,6 @@ void mesh_peer_record_write(struct writer *w, const struct mesh_peer_record *rec
 	cbor_write_int(w, record->skew_s);
 	cbor_write_uint(w, 7);
 	cbor_write_text(w, record->agent, strlen(record->agent));
-}
-
-static void record_read_addrs(struct cbor_reader *r, struct mesh_peer_record *record)
-{
-	if (cbor_enter_array(r) > MESH_HELLO_ADDRS_MAX)
-		cbor_fail(r);
-	while (cbor_next(r)) {
-		struct mesh_peer_addr addr;
-
-		mesh_peer_addr_read(r, &addr);
-		if (!cbor_is_bad(r))
-			record->addrs[record->addr_cnt++] = addr.peer.addr;
-	}
 }
 
 static void record_read_field(struct cbor_reader *r, uint64_t key, struct mesh_peer_record *record)
@@ -77,7 +60,7 @@ static void record_read_field(struct cbor_reader *r, uint64_t key, struct mesh_p
 			record->last_addr = addr.peer.addr;
 		break;
 	case 3:
-		record_read_addrs(r, record);
+		record->addr_cnt = mesh_peer_addrs_read(r, record->addrs);
 		break;
 	case 4:
 		record->first_seen_s = cbor_read_uint(r);
