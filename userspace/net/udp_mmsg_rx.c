@@ -119,10 +119,7 @@ static unsigned udp_mmsg_burst(struct packet_rx *base, struct dgram *out_dgrams,
 	}
 	while (cnt < cap && (rx->train.len || rx_next_train(rx)))
 		cnt += udp_train_take(&rx->train, out_dgrams + cnt, cap - cnt);
-	udp_sockets_count_overflow(rx->sockets, &base->counters);
-	for (unsigned i = 0; i < cnt; i++)
-		base->counters.byte_cnt += out_dgrams[i].len;
-	base->counters.dgram_cnt += cnt;
+	udp_sockets_count_burst(rx->sockets, &base->counters, out_dgrams, cnt);
 	return cnt;
 }
 

@@ -173,7 +173,7 @@ void udp_sockets_release(struct udp_sockets *sockets)
 	free(sockets);
 }
 
-void udp_sockets_count_overflow(struct udp_sockets *sockets, struct packet_counters *counters)
+static void count_overflow(struct udp_sockets *sockets, struct packet_counters *counters)
 {
 	if (++sockets->burst_cnt < OVERFLOW_BURST_CNT)
 		return;
@@ -189,6 +189,15 @@ void udp_sockets_count_overflow(struct udp_sockets *sockets, struct packet_count
 		counters->dropped_cnt += (uint32_t)(info[SK_MEMINFO_DROPS] - socket->overflow_cnt);
 		socket->overflow_cnt = info[SK_MEMINFO_DROPS];
 	}
+}
+
+void udp_sockets_count_burst(struct udp_sockets *sockets, struct packet_counters *counters,
+			     const struct dgram *dgrams, unsigned cnt)
+{
+	for (unsigned i = 0; i < cnt; i++)
+		counters->byte_cnt += dgrams[i].len;
+	counters->dgram_cnt += cnt;
+	count_overflow(sockets, counters);
 }
 
 int udp_sockets_choose(const struct udp_sockets *sockets, const struct addr *local,

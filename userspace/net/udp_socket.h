@@ -57,11 +57,12 @@ int udp_steer_join(int fd);
 WEFT_MUST_CHECK
 int udp_steer_start(int fd, unsigned worker_cnt);
 /*
- * udp_sockets_count_overflow, called once per burst, adds to dropped_cnt
- * what the kernel had no room for. It asks only now and then: told with
+ * udp_sockets_count_burst adds what a burst brought, and to dropped_cnt what
+ * the kernel had no room for. That it asks only now and then: told with
  * every datagram (SO_RXQ_OVFL) the count took 2 % of a receiver's time.
  */
-void udp_sockets_count_overflow(struct udp_sockets *sockets, struct packet_counters *counters);
+void udp_sockets_count_burst(struct udp_sockets *sockets, struct packet_counters *counters,
+			     const struct dgram *dgrams, unsigned cnt);
 /* udp_sockets_choose: which socket sends from local to remote, or -1: none of that family. */
 int udp_sockets_choose(const struct udp_sockets *sockets, const struct addr *local,
 		       const struct addr *remote);

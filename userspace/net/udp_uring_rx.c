@@ -201,10 +201,7 @@ static unsigned udp_uring_burst(struct packet_rx *base, struct dgram *out_dgrams
 	 * before the worker waits, or nothing would wake it.
 	 */
 	rx_arm(rx);
-	udp_sockets_count_overflow(rx->sockets, &base->counters);
-	for (unsigned i = 0; i < cnt; i++)
-		base->counters.byte_cnt += out_dgrams[i].len;
-	base->counters.dgram_cnt += cnt;
+	udp_sockets_count_burst(rx->sockets, &base->counters, out_dgrams, cnt);
 	return cnt;
 }
 
