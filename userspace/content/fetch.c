@@ -403,7 +403,7 @@ int fetch_start(struct get *get, bool is_clearing)
 	fetch->is_clearing = is_clearing;
 	fetch->target.fd = -1;
 	fetch->target.stage_fd = -1;
-	fetch->range_fd = -1;
+	fetch->range_fd = fetch->range_sum_fd = -1;
 	fetch->step_job.fetch = fetch;
 	fetch->ask_cap = config->chunks_in_flight;
 	fetch->ready_end = &fetch->ready;

@@ -210,7 +210,9 @@ struct fetch {
 	uint64_t range_off, range_end; /* of the one item, cut at its size */
 	uint64_t range_part_cnt, range_done_cnt, range_next;
 	uint8_t *range_parts; /* enum chunk_state of each */
-	int range_fd;
+	uint64_t range_scan;  /* parts before it were looked for in what is staged */
+	int range_fd, range_sum_fd;
+	char range_staged[64];
 	char range_name[MANIFEST_NAME_LEN_MAX + 48];
 
 	struct store_batch *batch;

@@ -2,8 +2,12 @@
 /*
  * A part of a single file: bytes [off, off + len), asked for in pieces of a
  * few groups that prove themselves against the content id, so no chunk list
- * is needed. It is written as "<name>.<off>-<len>" in the target. What an
- * earlier run had is not kept: a range is fetched again from its start.
+ * is needed. It is written as "<name>.<off>-<len>" in the target.
+ *
+ * Without a chunk list nothing says later whether staged bytes are right.
+ * So beside them lies a file of one hash per part, of the bytes as they
+ * were verified; a later run keeps the parts that still have theirs. What
+ * a crash tore or a disk lost has another hash and is fetched again.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -36,6 +40,38 @@ static struct blake3_range part_range(const struct fetch *fetch, uint64_t idx)
 		.first_group = first,
 		.group_cnt = end - first,
 	};
+}
+
+/* Where the wanted bytes of part idx lie in the file. */
+static uint64_t part_begin(const struct fetch *fetch, uint64_t idx)
+{
+	uint64_t off = part_range(fetch, idx).first_group * BLAKE3_GROUP_LEN;
+
+	return off > fetch->range_off ? off : fetch->range_off;
+}
+
+static size_t part_len(const struct fetch *fetch, uint64_t idx)
+{
+	struct blake3_range range = part_range(fetch, idx);
+	uint64_t end = range.first_group * BLAKE3_GROUP_LEN + blake3_range_len(&range);
+
+	end = end < fetch->range_end ? end : fetch->range_end;
+	return (size_t)(end - part_begin(fetch, idx));
+}
+
+/* Of which content and from where the bytes are is part of what they hash to. */
+static void part_sum(const struct fetch *fetch, uint64_t idx, const uint8_t *data,
+		     uint8_t sum[static BLAKE3_HASH_LEN])
+{
+	uint8_t begin[8];
+	struct writer w = writer_of(begin, sizeof(begin));
+	struct blake3 hash;
+
+	writer_be64(&w, part_begin(fetch, idx));
+	blake3_init_keyed(&hash, range_item(fetch)->content_id);
+	blake3_update(&hash, begin, sizeof(begin));
+	blake3_update(&hash, data, part_len(fetch, idx));
+	blake3_final(&hash, sum, BLAKE3_HASH_LEN);
 }
 
 static void range_open(struct fetch *fetch)
@@ -85,16 +121,78 @@ void fetch_range_begin(struct fetch *fetch)
 	range_open(fetch);
 }
 
+static int staged_open(struct fetch *fetch)
+{
+	char name[sizeof(fetch->range_staged) + 8];
+	bool is_new;
+
+	snprintf(fetch->range_staged, sizeof(fetch->range_staged), "range-%llu-%llu",
+		 (unsigned long long)fetch->range_off,
+		 (unsigned long long)(fetch->range_end - fetch->range_off));
+	snprintf(name, sizeof(name), "%s.sums", fetch->range_staged);
+	fetch->range_fd = target_stage_open(&fetch->target, fetch->range_staged, &is_new);
+	if (fetch->range_fd < 0)
+		return fetch->range_fd;
+	fetch->range_sum_fd = target_stage_open(&fetch->target, name, &is_new);
+	if (fetch->range_sum_fd < 0)
+		return fetch->range_sum_fd;
+	if (ftruncate(fetch->range_fd, (off_t)(fetch->range_end - fetch->range_off)) < 0)
+		return -errno;
+	return 0;
+}
+
+/* Did an earlier run verify and write part idx, and is it still what it was? */
+static bool part_is_staged(const struct fetch *fetch, uint64_t idx, uint8_t *buffer)
+{
+	static const uint8_t none[BLAKE3_HASH_LEN];
+	uint8_t want[BLAKE3_HASH_LEN], sum[BLAKE3_HASH_LEN];
+
+	if (scan_read(fetch->range_sum_fd, idx * sizeof(want), want, sizeof(want)) < 0 ||
+	    memcmp(want, none, sizeof(want)) == 0 ||
+	    scan_read(fetch->range_fd, part_begin(fetch, idx) - fetch->range_off, buffer,
+		      part_len(fetch, idx)) < 0)
+		return false;
+	part_sum(fetch, idx, buffer, sum);
+	return memcmp(want, sum, sizeof(sum)) == 0;
+}
+
+/* A job's share of looking; range_parts and range_scan are the job's meanwhile. */
+static int staged_scan(struct fetch *fetch)
+{
+	uint8_t *buffer = malloc(PART_LEN);
+
+	if (!buffer)
+		return -ENOMEM;
+	for (uint64_t i = 0; i < FETCH_JOB_LEN / PART_LEN; i++) {
+		if (fetch->range_scan == fetch->range_part_cnt)
+			break;
+		if (part_is_staged(fetch, fetch->range_scan, buffer))
+			fetch->range_parts[fetch->range_scan] = CHUNK_HAVE;
+		fetch->range_scan++;
+	}
+	free(buffer);
+	return 0;
+}
+
 static void open_run(struct job *job)
 {
 	struct fetch_step_job *step = (struct fetch_step_job *)job;
 	struct fetch *fetch = step->fetch;
-	bool is_new;
 
-	fetch->range_fd = target_stage_open(&fetch->target, "range", &is_new);
-	step->err = fetch->range_fd < 0 ? fetch->range_fd : 0;
-	if (!step->err && ftruncate(fetch->range_fd, 0) < 0)
-		step->err = -errno;
+	step->err = fetch->range_fd < 0 ? staged_open(fetch) : 0;
+	if (!step->err)
+		step->err = staged_scan(fetch);
+}
+
+static void range_found(struct fetch *fetch)
+{
+	for (uint64_t i = 0; i < fetch->range_part_cnt; i++) {
+		if (fetch->range_parts[i] != CHUNK_HAVE)
+			continue;
+		fetch->range_done_cnt++;
+		fetch->get->view.byte_done_cnt += part_len(fetch, i);
+		fetch->get->view.reused_byte_cnt += part_len(fetch, i);
+	}
 }
 
 static void open_done(struct job *job)
@@ -104,10 +202,12 @@ static void open_done(struct job *job)
 
 	if (!fetch_step_done(fetch))
 		return;
-	if (step->err)
+	if (step->err) {
 		fetch_stop_at(fetch, 0, step->err);
-	else
+	} else if (fetch->range_scan == fetch->range_part_cnt) {
+		range_found(fetch);
 		fetch->step = FETCH_RANGE;
+	}
 }
 
 /* The place is taken only by nothing or, when replacing, by what stands there now. */
@@ -126,7 +226,7 @@ static void place_run(struct job *job)
 		fd = target_lookup(&fetch->target, &dir, fetch->range_name, len);
 	if (fd >= 0 && fstat(fd, &st) == 0)
 		object_stamp_of(&st, &replaced);
-	step->err = target_place(&fetch->target, &dir, "range", fetch->range_name, len,
+	step->err = target_place(&fetch->target, &dir, fetch->range_staged, fetch->range_name, len,
 				 fd >= 0 ? &replaced : NULL);
 	if (fd >= 0)
 		close(fd);
@@ -189,7 +289,22 @@ void fetch_range_again(struct fetch *fetch, uint64_t part)
 		fetch->range_next = part;
 }
 
-/* The wanted bytes of a verified part, cut at the range's ends. In a job. */
+/* The wanted bytes of a verified part, and what they hash to. In a job. */
+static int part_write(struct fetch_slot *slot, const uint8_t *wanted)
+{
+	const struct fetch *fetch = slot->fetch;
+	uint8_t sum[BLAKE3_HASH_LEN];
+	int err;
+
+	slot->len = part_len(fetch, slot->part);
+	err = fetch_write_at(fetch->range_fd, part_begin(fetch, slot->part) - fetch->range_off,
+			     wanted, slot->len);
+	if (err)
+		return err;
+	part_sum(fetch, slot->part, wanted, sum);
+	return fetch_write_at(fetch->range_sum_fd, slot->part * sizeof(sum), sum, sizeof(sum));
+}
+
 int fetch_range_write(struct fetch_slot *slot)
 {
 	const struct fetch *fetch = slot->fetch;
@@ -197,22 +312,12 @@ int fetch_range_write(struct fetch_slot *slot)
 	struct cursor proof = cursor_of(slot->bytes, slot->len);
 	uint8_t *data = malloc(PART_LEN);
 	uint64_t off = range.first_group * BLAKE3_GROUP_LEN;
-	uint64_t begin = off > fetch->range_off ? off : fetch->range_off;
-	uint64_t end;
 	int err;
 
 	if (!data)
 		return -ENOMEM;
 	err = blake3_proof_verify(range_item(fetch)->content_id, &range, &proof, data);
-	if (err) {
-		free(data);
-		return WEFT_EDAMAGED;
-	}
-	end = off + blake3_range_len(&range);
-	end = end < fetch->range_end ? end : fetch->range_end;
-	slot->len = (size_t)(end - begin);
-	err = fetch_write_at(fetch->range_fd, begin - fetch->range_off, data + (begin - off),
-			     slot->len);
+	err = err ? WEFT_EDAMAGED : part_write(slot, data + (part_begin(fetch, slot->part) - off));
 	free(data);
 	return err;
 }
@@ -228,7 +333,9 @@ void fetch_range_free(struct fetch *fetch)
 {
 	if (fetch->range_fd >= 0)
 		close(fetch->range_fd);
-	fetch->range_fd = -1;
+	if (fetch->range_sum_fd >= 0)
+		close(fetch->range_sum_fd);
+	fetch->range_fd = fetch->range_sum_fd = -1;
 	free(fetch->range_parts);
 	fetch->range_parts = NULL;
 }

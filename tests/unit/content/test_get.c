@@ -14,6 +14,12 @@
 #define TURN_MAX 2000000u
 
 static struct duo duo;
+/* A range of BIG_LEN from byte 100, its first part, and what two of its parts have. */
+#define RANGE_LEN	 700000u
+#define RANGE_FIRST_LEN	 (BLAKE3_CHUNK_LEN / 2 - 100)
+#define RANGE_CUT_LEN	 (RANGE_FIRST_LEN + BLAKE3_CHUNK_LEN / 2)
+#define RANGE_PROOFS_LEN (RANGE_LEN / 32) /* what proofs add, at most */
+
 static uint8_t bytes[BIG_LEN];
 
 static void file_make(const char *name, size_t len, uint64_t seed)
@@ -518,6 +524,96 @@ static void test_ranges_arrive(void)
 	duo_fini(&duo);
 }
 
+static void only_two_proofs(struct duo *d, struct duo_answer *answer)
+{
+	if (answer->request_type == MESH_RANGE_PROOF && ++d->hook_cnt > 2)
+		answer->delay_ns = 3600 * NS_PER_S;
+}
+
+/* Most of a file, of which two parts are there when its node ends. */
+static void range_cut_short(struct link *link, uint64_t *out_id)
+{
+	struct content_get_ask ask = {
+		.link = link, .has_range = true, .range_off = 100, .range_len = RANGE_LEN};
+	const struct content_get *get;
+
+	duo_init(&duo);
+	file_make("in/one.bin", BIG_LEN, 9);
+	CHECK(duo_share(&duo, duo_path(&duo, "in/one.bin"), link));
+	ask.target = duo_path(&duo, "out");
+	duo.on_answer = only_two_proofs;
+	CHECK_EQ(content_get_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, out_id), 0);
+	get = content_get_lookup(duo.nodes[DUO_B].content, *out_id);
+	for (unsigned i = 0; i < 1000 && get->byte_done_cnt < RANGE_CUT_LEN; i++)
+		(void)duo_turn(&duo);
+	CHECK_EQ(get->byte_done_cnt, RANGE_CUT_LEN);
+	duo_node_close(&duo, DUO_B);
+	duo.on_answer = NULL;
+}
+
+static void check_range_resumed(uint64_t id, uint64_t reused_len)
+{
+	const struct content_get *get;
+	static uint8_t got[BIG_LEN];
+	char name[80];
+	FILE *file;
+
+	duo_node_open(&duo, DUO_B);
+	get = duo_run(&duo, id, TURN_MAX);
+	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->byte_done_cnt, RANGE_LEN);
+	CHECK_EQ(get->reused_byte_cnt, reused_len);
+	CHECK(get->received_byte_cnt < RANGE_LEN - reused_len + RANGE_PROOFS_LEN);
+	snprintf(name, sizeof(name), "out/one.bin.100-%u", RANGE_LEN);
+	file = fopen(duo_path(&duo, name), "r");
+	CHECK(file);
+	CHECK_EQ(fread(got, 1, sizeof(got), file), RANGE_LEN);
+	fclose(file);
+	CHECK_MEM(got, bytes + 100, RANGE_LEN);
+	CHECK_EQ(access(duo_path(&duo, "out/one.bin"), F_OK), -1);
+}
+
+static void test_a_range_goes_on_where_it_was(void)
+{
+	struct link link;
+	uint64_t id;
+
+	range_cut_short(&link, &id);
+	check_range_resumed(id, RANGE_CUT_LEN);
+	duo_fini(&duo);
+}
+
+static void test_damaged_parts_of_a_range_are_fetched_again(void)
+{
+	static const struct {
+		const char *what, *command;
+		unsigned reused_len;
+	} rows[] = {
+		{"a byte of the first part", "printf X | dd of=$f bs=1 seek=7 conv=notrunc",
+		 RANGE_CUT_LEN - RANGE_FIRST_LEN},
+		{"a hash of the second", "printf X | dd of=$f.sums bs=1 seek=40 conv=notrunc",
+		 RANGE_FIRST_LEN},
+		{"all hashes lost", "rm $f.sums", 0},
+		{"all bytes lost", "rm $f", 0},
+		{"hashes cut short", "truncate -s 40 $f.sums", RANGE_FIRST_LEN},
+	};
+	char command[SCRATCH_CAP + 200];
+	struct link link;
+	uint64_t id;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && !check_failed; i++) {
+		range_cut_short(&link, &id);
+		snprintf(command, sizeof(command),
+			 "exec 2>/dev/null; for f in %s/.weft-*/range-*0; do %s; done",
+			 duo_path(&duo, "out"), rows[i].command);
+		CHECK_EQ(system(command), 0);
+		check_range_resumed(id, rows[i].reused_len);
+		if (check_failed)
+			printf("# row \"%s\"\n", rows[i].what);
+		duo_fini(&duo);
+	}
+}
+
 static void test_range_of_a_folder_is_refused(void)
 {
 	struct content_get_ask ask = {.has_range = true, .range_len = 10};
@@ -672,6 +768,8 @@ int main(void)
 	RUN(test_obstacles_in_the_target_stop_the_get);
 	RUN(test_link_in_place_of_the_staging_folder_is_refused);
 	RUN(test_ranges_arrive);
+	RUN(test_a_range_goes_on_where_it_was);
+	RUN(test_damaged_parts_of_a_range_are_fetched_again);
 	RUN(test_range_of_a_folder_is_refused);
 	RUN(test_cancelled_get_leaves_nothing_staged);
 	RUN(test_asking_the_impossible_is_refused);
