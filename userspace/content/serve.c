@@ -34,9 +34,10 @@
 
 /* A buffer's turn is over in about a round trip: asking sooner only costs frames. */
 #define BUSY_MS 50u
-/* Locations of one content that are looked at before it counts as absent. */
-#define LOCATIONS_MAX	 16u
-#define MANIFEST_BUFFERS 8u
+/* Locations of one content that are tried, and looked at, before it counts as absent. */
+#define LOCATION_TRIES_MAX 16u
+#define LOCATIONS_MAX	   256u
+#define MANIFEST_BUFFERS   8u
 /* At shut-down: how long to wait for one ended job before looking again. */
 #define FREE_POLL_MS 20
 
@@ -265,8 +266,33 @@ static bool path_is_reachable(const struct serve *serve, const char *path)
 	       gets_has_path(serve->content->gets, path);
 }
 
+struct location_search {
+	struct serve_call *call;
+	unsigned seen_cnt;
+	bool is_found;
+};
+
+/* Goes on behind what the call has seen, to the first file worth trying. */
+static bool location_seen(void *arg, const struct object_file *file)
+{
+	struct location_search *search = arg;
+	struct serve_call *call = search->call;
+
+	if (search->seen_cnt++ < call->seen_cnt)
+		return true;
+	if (call->seen_cnt == LOCATIONS_MAX)
+		return false;
+	call->seen_cnt++;
+	if (!path_is_reachable(call->serve, file->path))
+		return true;
+	search->is_found = !serve_files_has_changed(&call->serve->files, file);
+	call->was_changed |= !search->is_found;
+	return !search->is_found;
+}
+
 static int file_locate(struct serve_call *call)
 {
+	struct location_search search = {.call = call};
 	struct serve *serve = call->serve;
 	struct store_snapshot *snapshot;
 	struct object_file object;
@@ -274,17 +300,12 @@ static int file_locate(struct serve_call *call)
 
 	if (err)
 		return err;
-	do {
-		err = call->skip_cnt < LOCATIONS_MAX
-			      ? object_locate(snapshot, call->request.id, call->skip_cnt, &object)
-			      : WEFT_EABSENT;
-		call->skip_cnt++;
-		call->was_changed |= !err && serve_files_has_changed(&serve->files, &object);
-	} while (!err && (!path_is_reachable(serve, object.path) ||
-			  serve_files_has_changed(&serve->files, &object)));
+	if (call->try_cnt++ < LOCATION_TRIES_MAX)
+		err = object_locations_each(snapshot, call->request.id, &object, location_seen,
+					    &search);
 	store_snapshot_close(snapshot);
-	if (err)
-		return err;
+	if (err || !search.is_found)
+		return err ? err : WEFT_EABSENT;
 	call->file = serve_files_add(&serve->files, &object);
 	call->fd = -1;
 	return call->file ? 0 : WEFT_EFULL;

@@ -24,7 +24,8 @@ struct serve_call {
 	struct message_request request;
 	struct serve_file *file; /* NULL for a manifest */
 	int fd;			 /* the file's, or one the job opened */
-	unsigned skip_cnt;	 /* locations that were looked at */
+	unsigned seen_cnt;	 /* locations that were looked at */
+	unsigned try_cnt;	 /* and searches for one to try */
 	bool was_changed;	 /* one of them is not what it was */
 	bool is_racy;		 /* the chunk is verified after it is read */
 	bool is_settling;	 /* and then it is racy no longer */

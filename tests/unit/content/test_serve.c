@@ -241,6 +241,27 @@ static void test_known_but_unshared_file_is_not_served(void)
 	duo_fini(&duo);
 }
 
+/* Copies of it stand in many places that are no longer shared, most of them before it. */
+static void test_file_is_found_behind_copies_that_are_not_shared(void)
+{
+	struct link other;
+	char name[32];
+
+	CHECK(duo_begin());
+	for (unsigned i = 0; i < 200; i++) {
+		snprintf(name, sizeof(name), "private/copy%u", i);
+		file_make(name, 1000, 1, small_id);
+	}
+	CHECK(duo_share(&duo, duo_path(&duo, "private"), &other));
+	CHECK_EQ(content_share_remove(duo.nodes[DUO_A].content, other.manifest_id, NULL, NULL), 0);
+	for (unsigned i = 0; i < 100; i++)
+		(void)duo_turn(&duo);
+	ask(&q, MESH_GET_CHUNK, small_id, 0, 0);
+	CHECK(answered(&q));
+	CHECK_EQ(q.err, 0);
+	duo_fini(&duo);
+}
+
 static void slow_way(struct duo *d, struct duo_answer *answer)
 {
 	(void)d;
@@ -617,6 +638,7 @@ int main(void)
 	RUN(test_what_is_not_there_is_refused);
 	RUN(test_malformed_request_is_told_so);
 	RUN(test_known_but_unshared_file_is_not_served);
+	RUN(test_file_is_found_behind_copies_that_are_not_shared);
 	RUN(test_lent_buffers_are_bounded);
 	RUN(test_no_peer_takes_all_buffers);
 	RUN(test_abandoned_question_gives_its_buffer_back);
