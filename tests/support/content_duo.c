@@ -497,3 +497,22 @@ const char *duo_path(const struct duo *duo, const char *name)
 	snprintf(path, sizeof(paths[0]), "%s/%s", duo->dir, name);
 	return path;
 }
+
+uint64_t duo_get_start(struct duo *duo, const struct link *link, const char *target)
+{
+	struct content_get_ask ask = {.link = link, .target = duo_path(duo, target)};
+	uint64_t id = 0;
+	int err = content_get_start(duo->nodes[DUO_B].content, &ask, duo->now_ns, &id);
+
+	if (err)
+		printf("# get_start: %d\n", err);
+	return id;
+}
+
+bool duo_trees_equal(const struct duo *duo, const char *a, const char *b)
+{
+	char command[2 * SCRATCH_CAP + 700];
+
+	snprintf(command, sizeof(command), "diff -r %s %s", duo_path(duo, a), duo_path(duo, b));
+	return system(command) == 0;
+}

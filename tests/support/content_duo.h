@@ -86,8 +86,12 @@ const struct mesh_ops *duo_ops(void);
 bool duo_turn(struct duo *duo);
 /* duo_share shares path on A and fills link. False with a printed reason. */
 bool duo_share(struct duo *duo, const char *path, struct link *link);
+/* duo_get_start has B get link's content into dir/target; its number, or 0 with a printed reason. */
+uint64_t duo_get_start(struct duo *duo, const struct link *link, const char *target);
 /* duo_run turns until the get of B has ended or max turns passed. */
 const struct content_get *duo_run(struct duo *duo, uint64_t id, unsigned turn_max);
+/* duo_trees_equal: dir/a and dir/b hold the same files, as diff sees it. */
+bool duo_trees_equal(const struct duo *duo, const char *a, const char *b);
 /* duo_path: dir/name, in one of a few static buffers. */
 const char *duo_path(const struct duo *duo, const char *name);
 

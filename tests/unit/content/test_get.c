@@ -42,14 +42,6 @@ static void file_make(const char *name, size_t len, uint64_t seed)
 	scratch_write(duo_path(&duo, name), bytes, len);
 }
 
-static bool trees_equal(const char *a, const char *b)
-{
-	char command[2 * SCRATCH_CAP + 700];
-
-	snprintf(command, sizeof(command), "diff -r %s %s", duo_path(&duo, a), duo_path(&duo, b));
-	return system(command) == 0;
-}
-
 /* A small folder with every kind of item. */
 static void folder_make(void)
 {
@@ -65,20 +57,9 @@ static void folder_make(void)
 	mkdir(duo_path(&duo, "in/hollow"), 0755);
 }
 
-static uint64_t get_start(const struct link *link, const char *target)
-{
-	struct content_get_ask ask = {.link = link, .target = duo_path(&duo, target)};
-	uint64_t id = 0;
-	int err = content_get_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &id);
-
-	if (err)
-		printf("# get_start: %d\n", err);
-	return id;
-}
-
 static const struct content_get *get_run(const struct link *link, const char *target)
 {
-	uint64_t id = get_start(link, target);
+	uint64_t id = duo_get_start(&duo, link, target);
 
 	return id ? duo_run(&duo, id, TURN_MAX) : NULL;
 }
@@ -94,7 +75,7 @@ static void test_shared_folder_arrives_as_it_is(void)
 	get = get_run(&link, "out/of/nothing");
 	CHECK(get);
 	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
-	CHECK(trees_equal("in", "out/of/nothing"));
+	CHECK(duo_trees_equal(&duo, "in", "out/of/nothing"));
 	CHECK_EQ(get->item_cnt, 9);
 	CHECK_EQ(get->item_done_cnt, 9);
 	CHECK_EQ(get->byte_done_cnt, get->byte_cnt);
@@ -140,7 +121,7 @@ static void test_source_that_shrinks_is_left_for_the_peer(void)
 	long_make("in/1");
 	long_make("in/2");
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
-	id = get_start(&link, "out");
+	id = duo_get_start(&duo, &link, "out");
 	get = content_get_lookup(duo.nodes[DUO_B].content, id);
 	for (unsigned i = 0; i < TURN_MAX && get->ended_ns == 0; i++) {
 		(void)duo_turn(&duo);
@@ -153,7 +134,7 @@ static void test_source_that_shrinks_is_left_for_the_peer(void)
 	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
 	CHECK_EQ(get->reused_byte_cnt, 0);
 	CHECK_EQ(truncate(duo_path(&duo, "out/1"), (off_t)LONG_LEN), 0);
-	CHECK(trees_equal("in", "out"));
+	CHECK(duo_trees_equal(&duo, "in", "out"));
 	duo_fini(&duo);
 }
 
@@ -167,7 +148,7 @@ static void test_single_file_arrives(void)
 	CHECK(duo_share(&duo, duo_path(&duo, "in/one.bin"), &link));
 	get = get_run(&link, "out");
 	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
-	CHECK(trees_equal("in", "out"));
+	CHECK(duo_trees_equal(&duo, "in", "out"));
 	duo_fini(&duo);
 }
 
@@ -186,7 +167,7 @@ static void test_many_small_files_arrive(void)
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
 	get = get_run(&link, "out");
 	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
-	CHECK(trees_equal("in", "out"));
+	CHECK(duo_trees_equal(&duo, "in", "out"));
 	CHECK_EQ(get->item_done_cnt, 3500);
 	CHECK_EQ(get->byte_done_cnt, 3500 * 50);
 	/* One request for each file, for three manifests, and nothing else. */
@@ -230,20 +211,20 @@ static void test_killed_get_goes_on_where_it_was(void)
 		duo_init(&duo);
 		folder_make();
 		CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
-		id = get_start(&link, "out");
+		id = duo_get_start(&duo, &link, "out");
 		turns(cut);
 		duo_node_close(&duo, DUO_B);
 		duo_node_open(&duo, DUO_B);
 		get = content_get_lookup(duo.nodes[DUO_B].content, id);
 		/* A get that was not durable yet may be gone; then it is asked for again. */
 		if (!get)
-			id = get_start(&link, "out");
+			id = duo_get_start(&duo, &link, "out");
 		else
 			was_cut |= get->state != CONTENT_GET_FINISHED;
 		get = duo_run(&duo, id, TURN_MAX);
 		CHECK_EQ(get->state, CONTENT_GET_FINISHED);
 		CHECK_EQ(get->byte_done_cnt, get->byte_cnt);
-		CHECK(trees_equal("in", "out"));
+		CHECK(duo_trees_equal(&duo, "in", "out"));
 		duo_fini(&duo);
 	}
 	CHECK(was_cut);
@@ -275,7 +256,7 @@ static void test_verified_chunks_are_not_fetched_again(void)
 	file_make("in/one.bin", BIG_LEN, 9);
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
 	duo.on_answer = only_first_chunks;
-	id = get_start(&link, "out");
+	id = duo_get_start(&duo, &link, "out");
 	CHECK(turns_to_two_chunks(id));
 	duo_node_close(&duo, DUO_B);
 	duo.on_answer = NULL;
@@ -284,7 +265,7 @@ static void test_verified_chunks_are_not_fetched_again(void)
 	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
 	CHECK_EQ(get->reused_byte_cnt, 2 * BLAKE3_CHUNK_LEN);
 	CHECK(get->received_byte_cnt < BIG_LEN - 2 * BLAKE3_CHUNK_LEN + 1024);
-	CHECK(trees_equal("in", "out"));
+	CHECK(duo_trees_equal(&duo, "in", "out"));
 	duo_fini(&duo);
 }
 
@@ -299,7 +280,7 @@ static void test_damaged_staged_bytes_are_fetched_again(void)
 	file_make("in/one.bin", BIG_LEN, 9);
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
 	duo.on_answer = only_first_chunks;
-	id = get_start(&link, "out");
+	id = duo_get_start(&duo, &link, "out");
 	CHECK(turns_to_two_chunks(id));
 	duo_node_close(&duo, DUO_B);
 	duo.on_answer = NULL;
@@ -312,7 +293,7 @@ static void test_damaged_staged_bytes_are_fetched_again(void)
 	get = duo_run(&duo, id, TURN_MAX);
 	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
 	CHECK_EQ(get->reused_byte_cnt, BLAKE3_CHUNK_LEN);
-	CHECK(trees_equal("in", "out"));
+	CHECK(duo_trees_equal(&duo, "in", "out"));
 	duo_fini(&duo);
 }
 
@@ -337,7 +318,7 @@ static void test_finished_files_are_not_fetched_again(void)
 	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
 	CHECK_EQ(get->reused_byte_cnt, get->byte_cnt);
 	CHECK_EQ(duo.asked_cnt, 0);
-	CHECK(trees_equal("in", "out2"));
+	CHECK(duo_trees_equal(&duo, "in", "out2"));
 	duo_fini(&duo);
 }
 
@@ -356,7 +337,7 @@ static void test_equal_file_in_place_is_kept(void)
 	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
 	CHECK_EQ(stat(duo_path(&duo, "out/a/big.bin"), &after), 0);
 	CHECK_EQ(after.st_ino, before.st_ino);
-	CHECK(trees_equal("in", "out"));
+	CHECK(duo_trees_equal(&duo, "in", "out"));
 	duo_fini(&duo);
 }
 
@@ -402,7 +383,7 @@ static void test_different_file_is_replaced_on_demand(void)
 	CHECK_EQ(content_get_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &id), 0);
 	get = duo_run(&duo, id, TURN_MAX);
 	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
-	CHECK(trees_equal("in", "out"));
+	CHECK(duo_trees_equal(&duo, "in", "out"));
 	duo_fini(&duo);
 }
 
@@ -643,7 +624,7 @@ static void test_cancelled_get_leaves_nothing_staged(void)
 		folder_make();
 		CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
 		duo.on_answer = only_first_chunks;
-		id = get_start(&link, "out");
+		id = duo_get_start(&duo, &link, "out");
 		turns(cut);
 		CHECK_EQ(content_get_cancel(duo.nodes[DUO_B].content, id, duo.now_ns), 0);
 		CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, CONTENT_GET_TAKEN_BACK);
@@ -654,7 +635,7 @@ static void test_cancelled_get_leaves_nothing_staged(void)
 		duo.on_answer = NULL;
 		CHECK_EQ(content_get_resume(duo.nodes[DUO_B].content, id, duo.now_ns), 0);
 		CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, CONTENT_GET_FINISHED);
-		CHECK(trees_equal("in", "out"));
+		CHECK(duo_trees_equal(&duo, "in", "out"));
 		duo_fini(&duo);
 	}
 }
@@ -678,7 +659,7 @@ static void test_asking_the_impossible_is_refused(void)
 	long_path[sizeof(long_path) - 1] = '\0';
 	ask.target = long_path;
 	CHECK_EQ(content_get_start(content, &ask, duo.now_ns, &id), WEFT_ETOOLARGE);
-	id = get_start(&link, "out");
+	id = duo_get_start(&duo, &link, "out");
 	ask.target = duo_path(&duo, "out/");
 	CHECK_EQ(content_get_start(content, &ask, duo.now_ns, &other), 1);
 	CHECK_EQ(other, id);
@@ -713,14 +694,14 @@ static void test_full_table_forgets_the_oldest_that_ended(void)
 	duo_node_open(&duo, DUO_B);
 	file_make("in/x", 10, 1);
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
-	first = get_start(&link, "out1");
+	first = duo_get_start(&duo, &link, "out1");
 	duo_run(&duo, first, TURN_MAX);
-	id = get_start(&link, "out2");
+	id = duo_get_start(&duo, &link, "out2");
 	duo_run(&duo, id, TURN_MAX);
 	/* An ask that is refused costs nobody his place. */
 	CHECK_EQ(content_get_start(duo.nodes[DUO_B].content, &bad, duo.now_ns, &id), WEFT_EUNSAFE);
 	CHECK(content_get_lookup(duo.nodes[DUO_B].content, first));
-	id = get_start(&link, "out3");
+	id = duo_get_start(&duo, &link, "out3");
 	CHECK(id);
 	CHECK(!content_get_lookup(duo.nodes[DUO_B].content, first));
 	CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, CONTENT_GET_FINISHED);
@@ -736,14 +717,14 @@ static void test_get_without_a_place_keeps_its_number(void)
 	duo_init(&duo);
 	file_make("in/x", 10, 1);
 	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
-	first = get_start(&link, "out1");
+	first = duo_get_start(&duo, &link, "out1");
 	duo_run(&duo, first, TURN_MAX);
-	second = get_start(&link, "out2");
+	second = duo_get_start(&duo, &link, "out2");
 	duo_run(&duo, second, TURN_MAX);
 	duo_node_close(&duo, DUO_B);
 	duo.nodes[DUO_B].config.get_cap = 1;
 	duo_node_open(&duo, DUO_B);
-	CHECK(get_start(&link, "out3") > second);
+	CHECK(duo_get_start(&duo, &link, "out3") > second);
 	duo_node_close(&duo, DUO_B);
 	duo.nodes[DUO_B].config.get_cap = 2;
 	duo_node_open(&duo, DUO_B);

@@ -47,31 +47,13 @@ static bool duo_begin(void)
 	return duo_share(&duo, duo_path(&duo, "in"), &shared);
 }
 
-static bool arrived(void)
-{
-	char command[2 * SCRATCH_CAP + 700];
-
-	snprintf(command, sizeof(command), "diff -r %s %s", duo_path(&duo, "in"),
-		 duo_path(&duo, "out"));
-	return system(command) == 0;
-}
-
-static uint64_t get_start(void)
-{
-	struct content_get_ask ask = {.link = &shared, .target = duo_path(&duo, "out")};
-	uint64_t id = 0;
-
-	(void)!content_get_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &id);
-	return id;
-}
-
 static const struct content_get *get_again(uint64_t id)
 {
 	const struct content_get *get =
 		id ? content_get_lookup(duo.nodes[DUO_B].content, id) : NULL;
 
 	if (!get)
-		id = get_start();
+		id = duo_get_start(&duo, &shared, "out");
 	else if (get->state == CONTENT_GET_STOPPED)
 		(void)!content_get_resume(duo.nodes[DUO_B].content, id, duo.now_ns);
 	return id ? duo_run(&duo, id, TURN_MAX) : NULL;
@@ -93,7 +75,7 @@ static void check_recovery(uint64_t id)
 	CHECK(get);
 	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
 	CHECK_EQ(get->byte_done_cnt, get->byte_cnt);
-	CHECK(arrived());
+	CHECK(duo_trees_equal(&duo, "in", "out"));
 }
 
 static bool was_fired;
@@ -108,7 +90,7 @@ static void check_fault(unsigned n, int error, bool stays)
 		fail_nth_arm_all(n, error);
 	else
 		fail_nth_arm(n, error);
-	id = get_start();
+	id = duo_get_start(&duo, &shared, "out");
 	get = id ? duo_run(&duo, id, TURN_MAX) : NULL;
 	was_fired = fail_nth_disarm();
 	if (get && get->state == CONTENT_GET_STOPPED) {
@@ -168,7 +150,7 @@ static void get_and_die(unsigned n, struct legacy *legacy)
 	legacy->shared = shared;
 	legacy->was_fired = true;
 	fail_nth_arm(n, FAIL_NTH_KILL);
-	id = get_start();
+	id = duo_get_start(&duo, &shared, "out");
 	if (id)
 		(void)duo_run(&duo, id, TURN_MAX);
 	legacy->was_fired = fail_nth_disarm();
