@@ -4,9 +4,18 @@
 
 #include "maps.h"
 
-/* To the AF_XDP socket of this receive queue; where there is none, to the kernel's socket. */
-WEFT_INLINE int deliver_frame(struct xdp_md *ctx)
+/*
+ * To the AF_XDP socket of this receive queue; where there is none, to the
+ * kernel's socket. There, too, goes what would be lost on the way to ours:
+ * a frame larger than theirs, of a raised MTU, or in generic mode a run of
+ * datagrams that the sender's kernel did not cut.
+ */
+WEFT_INLINE int deliver_frame(struct xdp_md *ctx, __u32 len)
 {
+	const struct weft_config *config = weft_table_config(ctx);
+
+	if (!config || len > config->deliver_len_max)
+		return XDP_PASS;
 	return (int)bpf_redirect_map(&weft_xsks, ctx->rx_queue_index, XDP_PASS);
 }
 

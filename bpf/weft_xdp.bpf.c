@@ -33,7 +33,7 @@ int weft_xdp(struct xdp_md *ctx)
 		count_drop(reason, &facts);
 		return XDP_DROP;
 	case WEFT_DELIVER:
-		return deliver_frame(ctx);
+		return deliver_frame(ctx, len);
 	case WEFT_ANSWER_VERSION:
 	case WEFT_ANSWER_RETRY:
 		return XDP_DROP;

@@ -66,6 +66,8 @@ struct weft_config {
 	__u64 token_life_ns;		   /* how long a good token makes its source proven */
 	__u32 ban_ipv4_cnt;		   /* 0: the trie is not asked */
 	__u32 ban_ipv6_cnt;
+	__u32 deliver_len_max; /* longer frames fit no AF_XDP socket: they go to the kernel's */
+	__u32 zero;
 	__u8 queue_workers[WEFT_QUEUE_CNT]; /* the worker of each receive queue, 0..127 */
 };
 
@@ -141,7 +143,7 @@ struct weft_sample {
 
 #define WEFT_SAMPLES_LEN (1u << 18)
 
-_Static_assert(sizeof(struct weft_config) == 456, "BPF map value layout");
+_Static_assert(sizeof(struct weft_config) == 464, "BPF map value layout");
 _Static_assert(sizeof(struct weft_validated) == 32, "BPF map value layout");
 _Static_assert(sizeof(struct weft_ban) == 16, "BPF map value layout");
 _Static_assert(sizeof(struct weft_bucket_block) == 32768, "largest value of a per-CPU map");
