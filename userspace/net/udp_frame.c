@@ -6,120 +6,49 @@
 #include "net/udp_frame.h"
 
 #include <arpa/inet.h>
-#include <linux/if_ether.h>
+#include <net/ethernet.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
 #include <netinet/udp.h>
 #include <string.h>
 
 #include "net/checksum.h"
+#include "weft/frame.h"
 
-#define VLAN_TAG_LEN	 4
-#define VLAN_TAG_CNT_MAX 2
-#define HOP_LIMIT	 64 /* RFC 1700's default, and Linux' */
-#define ECN_BITS	 3
+#define HOP_LIMIT 64 /* RFC 1700's default, and Linux' */
+#define ECN_BITS  3
 
-static uint16_t load_be16(const uint8_t *at)
+static void addr_set(struct addr *addr, const struct weft_endpoint *endpoint, unsigned ifindex)
 {
-	return (uint16_t)((uint32_t)at[0] << 8 | at[1]);
-}
-
-static bool is_vlan(uint16_t type)
-{
-	return type == ETH_P_8021Q || type == ETH_P_8021AD;
-}
-
-/* Length of the link header, 0: cut off. *out_type is what follows it. */
-static size_t link_parse(const uint8_t *frame, size_t len, uint16_t *out_type)
-{
-	size_t link_len = LINK_HEADER_LEN;
-
-	if (len < link_len)
-		return 0;
-	while (is_vlan(load_be16(frame + link_len - 2)) && link_len < LINK_HEADER_LEN_MAX) {
-		link_len += VLAN_TAG_LEN;
-		if (len < link_len)
-			return 0;
+	addr->port = ntohs(endpoint->port_be);
+	if (weft_endpoint_is_ipv4(endpoint)) {
+		addr->family = ADDR_IPV4;
+		memcpy(addr->ip, endpoint->addr + 12, 4);
+		return;
 	}
-	*out_type = load_be16(frame + link_len - 2);
-	return link_len;
-}
-
-/* Length of the UDP header and payload behind an IPv4 header, 0: not of our form. */
-static size_t ipv4_parse(const uint8_t *packet, size_t len, struct dgram *dgram)
-{
-	struct iphdr ip;
-	size_t ip_len;
-
-	if (len < UDP_FRAME_HEADERS_IPV4)
-		return 0;
-	memcpy(&ip, packet, sizeof(ip));
-	ip_len = ntohs(ip.tot_len);
-	if (ip.version != 4 || ip.ihl != 5 || ip.protocol != IPPROTO_UDP ||
-	    (ntohs(ip.frag_off) & (IP_MF | IP_OFFMASK)) || ip_len < UDP_FRAME_HEADERS_IPV4 ||
-	    ip_len > len || checksum_fold(checksum_add(0, &ip, sizeof(ip))) != 0)
-		return 0;
-	dgram->ecn = ip.tos & ECN_BITS;
-	dgram->remote.family = dgram->local.family = ADDR_IPV4;
-	memcpy(dgram->remote.ip, &ip.saddr, sizeof(ip.saddr));
-	memcpy(dgram->local.ip, &ip.daddr, sizeof(ip.daddr));
-	return ip_len - sizeof(ip);
-}
-
-static size_t ipv6_parse(const uint8_t *packet, size_t len, struct dgram *dgram)
-{
-	struct ip6_hdr ip;
-	size_t payload_len;
-
-	if (len < UDP_FRAME_HEADERS_IPV6)
-		return 0;
-	memcpy(&ip, packet, sizeof(ip));
-	payload_len = ntohs(ip.ip6_plen);
-	if (ip.ip6_vfc >> 4 != 6 || ip.ip6_nxt != IPPROTO_UDP ||
-	    payload_len < sizeof(struct udphdr) || payload_len > len - sizeof(ip))
-		return 0;
-	dgram->ecn = (uint8_t)(ntohl(ip.ip6_flow) >> 20 & ECN_BITS);
-	dgram->remote.family = dgram->local.family = ADDR_IPV6;
-	memcpy(dgram->remote.ip, &ip.ip6_src, sizeof(ip.ip6_src));
-	memcpy(dgram->local.ip, &ip.ip6_dst, sizeof(ip.ip6_dst));
-	return payload_len;
-}
-
-static void scope_set(struct addr *addr, unsigned ifindex)
-{
+	addr->family = ADDR_IPV6;
+	memcpy(addr->ip, endpoint->addr, sizeof(addr->ip));
 	if (addr_is_link_local(addr))
 		addr->scope_id = ifindex;
 }
 
-bool udp_frame_parse(uint8_t *frame, size_t len, unsigned ifindex, struct dgram *out_dgram,
+bool udp_frame_parse(uint8_t *data, size_t len, unsigned ifindex, struct dgram *out_dgram,
 		     size_t *out_link_len)
 {
-	struct dgram dgram = {0};
-	uint16_t type = 0;
-	size_t link_len = link_parse(frame, len, &type);
-	uint8_t *packet = frame + link_len;
-	struct udphdr udp;
-	size_t udp_len;
+	enum weft_reason reason;
+	struct weft_frame frame;
 
-	if (!link_len || (type != ETH_P_IP && type != ETH_P_IPV6))
+	if (!weft_frame_parse(data, data + len, (__u32)len, &frame, &reason) ||
+	    !frame.is_length_good || frame.payload_len == 0)
 		return false;
-	udp_len = type == ETH_P_IP ? ipv4_parse(packet, len - link_len, &dgram)
-				   : ipv6_parse(packet, len - link_len, &dgram);
-	if (!udp_len)
+	if (!frame.is_ipv6 &&
+	    checksum_fold(checksum_add(0, data + frame.network_off, WEFT_IPV4_LEN)) != 0)
 		return false;
-	packet += type == ETH_P_IP ? sizeof(struct iphdr) : sizeof(struct ip6_hdr);
-	memcpy(&udp, packet, sizeof(udp));
-	dgram.len = ntohs(udp.len);
-	if (dgram.len <= sizeof(udp) || dgram.len > udp_len)
-		return false;
-	dgram.len -= sizeof(udp);
-	dgram.data = packet + sizeof(udp);
-	dgram.remote.port = ntohs(udp.source);
-	dgram.local.port = ntohs(udp.dest);
-	scope_set(&dgram.remote, ifindex);
-	scope_set(&dgram.local, ifindex);
-	*out_dgram = dgram;
-	*out_link_len = link_len;
+	*out_dgram = (struct dgram){
+		.data = data + frame.payload_off, .len = frame.payload_len, .ecn = frame.ecn};
+	addr_set(&out_dgram->remote, &frame.source, ifindex);
+	addr_set(&out_dgram->local, &frame.local, ifindex);
+	*out_link_len = frame.network_off;
 	return true;
 }
 

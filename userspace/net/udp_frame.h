@@ -10,15 +10,14 @@
 
 /*
  * Private to net/: a UDP datagram with the headers that it has on the
- * wire: Ethernet, up to two VLAN tags (IEEE 802.1Q), IPv4 without options
- * or IPv6 without extension headers, UDP. What the XDP program delivers is
- * of this form and no other.
+ * wire, of the one form that the XDP program delivers: Ethernet, up to two
+ * VLAN tags, IPv4 without options or IPv6 without extension headers, UDP.
+ * They are read by weft/frame.h, as the program reads them.
  */
 #define LINK_HEADER_LEN	       14 /* Ethernet alone */
-#define LINK_HEADER_LEN_MAX    22 /* with two tags */
+#define LINK_HEADER_LEN_MAX    22 /* Ethernet and two tags */
 #define UDP_FRAME_HEADERS_IPV4 28 /* IPv4 and UDP */
 #define UDP_FRAME_HEADERS_IPV6 48
-#define UDP_FRAME_HEADERS_MAX  (LINK_HEADER_LEN_MAX + UDP_FRAME_HEADERS_IPV6)
 
 /* What stands in front of the IP header, the type of that included. */
 struct link_header {
@@ -27,7 +26,7 @@ struct link_header {
 };
 
 /*
- * udp_frame_parse reads the len bytes at frame, which came by the
+ * udp_frame_parse reads the frame of len bytes at data, which came by the
  * interface ifindex (the scope of link-local addresses). out_dgram's data
  * points into them. *out_link_len: how much of them is link header.
  *
@@ -38,7 +37,7 @@ struct link_header {
  * Returns false, with nothing written, when the frame is not whole or not
  * of the form above.
  */
-bool udp_frame_parse(uint8_t *frame, size_t len, unsigned ifindex, struct dgram *out_dgram,
+bool udp_frame_parse(uint8_t *data, size_t len, unsigned ifindex, struct dgram *out_dgram,
 		     size_t *out_link_len);
 
 /*
