@@ -1,0 +1,771 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The fast path on a veth pair, in a network namespace of its own. veth0
+ * is the device attached; the test speaks raw frames at its other end.
+ *
+ *	near: veth0 10.77.0.1 fd77::1, XDP  <-->  veth1: an AF_PACKET socket
+ */
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "net/packet_io.h"
+#include "net/udp_frame.h"
+#include "net/umem.h"
+#include "net/xdp.h"
+#include "support/check.h"
+#include "weft/cid.h"
+
+#define FRAME_CNT 256
+
+static struct weft_cid_keys keys;
+static struct xdp_config config;
+
+struct lab {
+	struct udp_config udp;
+	struct packet_rx *rx;
+	struct packet_tx *tx;
+	struct xdp *xdp;
+	int device; /* its number, or what xdp_device_open said */
+	int far;    /* AF_PACKET on veth1 */
+	unsigned fault_cnt[XDP_FAULT_CNT];
+	char why[XDP_WHY_CAP];
+};
+
+static struct addr addr_of(const char *text)
+{
+	struct addr addr;
+
+	if (addr_parse(text, &addr) < 0)
+		abort();
+	return addr;
+}
+
+static void shell(const char *command)
+{
+	if (system(command) != 0) {
+		printf("# failed: %s\n", command);
+		abort();
+	}
+}
+
+static void veth_make(void)
+{
+	shell("ip link add veth0 address 02:00:00:00:00:01 type veth peer name veth1 address "
+	      "02:00:00:00:00:02 && ip addr add 10.77.0.1/24 dev veth0 && "
+	      "ip addr add fd77::1/64 dev veth0 nodad && "
+	      "ip neigh add 10.77.0.2 lladdr 02:00:00:00:00:02 dev veth0 && "
+	      "ip link set veth0 up && ip link set veth1 up");
+}
+
+static void on_fault(void *ctx, unsigned device, enum xdp_fault fault, const char *detail)
+{
+	struct lab *lab = ctx;
+
+	(void)device, (void)detail;
+	lab->fault_cnt[fault]++;
+}
+
+static void policy_set(struct xdp *xdp)
+{
+	const struct weft_bucket_rate free_rate = {1, NS_PER_S};
+	const struct addr locals[] = {addr_of("10.77.0.1:7000"), addr_of("[fd77::1]:7000")};
+	struct weft_config policy = {.token_life_ns = NS_PER_S};
+
+	for (int i = 0; i < WEFT_CLASS_CNT; i++)
+		for (int level = 0; level < WEFT_LEVEL_CNT; level++)
+			policy.rates[i][level] = free_rate;
+	policy.answers = policy.validated = policy.samples = free_rate;
+	if (xdp_set_config(xdp, &policy) < 0 || xdp_set_cid_keys(xdp, &keys) < 0 ||
+	    xdp_set_locals(xdp, locals, 2) < 0)
+		abort();
+}
+
+static void device_attach(struct lab *lab)
+{
+	struct xdp_device *device;
+
+	lab->device = xdp_device_open(lab->xdp, &config, "veth0", &device, lab->why);
+	if (lab->device < 0)
+		return;
+	lab->device = xdp_take(lab->xdp, device);
+	if (lab->device < 0)
+		abort();
+	policy_set(lab->xdp);
+}
+
+static int far_open(void)
+{
+	struct sockaddr_ll at = {.sll_family = AF_PACKET,
+				 .sll_protocol = htons(0x0003), /* all */
+				 .sll_ifindex = (int)if_nametoindex("veth1")};
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, at.sll_protocol);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
+		abort();
+	return fd;
+}
+
+static void lab_open(struct lab *lab)
+{
+	struct xdp_params params = {.on_fault = on_fault, .ctx = lab};
+	unsigned failed_idx;
+	struct dgram dgram;
+
+	memset(lab, 0, sizeof(*lab));
+	veth_make();
+	lab->udp.listen[0] = addr_of("0.0.0.0:7000");
+	lab->udp.listen[1] = addr_of("[::]:7000");
+	lab->udp.listen_cnt = 2;
+	lab->udp.refuse_io_uring = true;
+	if (udp_open(&lab->udp, &lab->rx, &lab->tx, &failed_idx) < 0)
+		abort();
+	(void)packet_rx_burst(lab->rx, &dgram, 1);
+	params.udp = lab->tx;
+	if (xdp_new(&params, &lab->xdp) < 0)
+		abort();
+	lab->far = far_open();
+	device_attach(lab);
+}
+
+static void lab_close(struct lab *lab)
+{
+	xdp_free(lab->xdp);
+	packet_tx_close(lab->tx);
+	packet_rx_close(lab->rx);
+	close(lab->far);
+	if (if_nametoindex("veth0"))
+		shell("ip link del veth0");
+}
+
+/* A frame to veth0's port 7000 with len bytes that begin as a short header under an id of ours. */
+static size_t frame_of(uint8_t *frame, size_t cap, bool is_ipv4, unsigned tag_cnt, size_t len)
+{
+	static const uint8_t nonce[WEFT_CID_RANDOM_LEN] = {1, 2, 3, 4, 5, 6};
+	struct dgram_route route = {
+		.local = addr_of(is_ipv4 ? "10.77.0.2:4000" : "[fd77::2]:4000"),
+		.remote = addr_of(is_ipv4 ? "10.77.0.1:7000" : "[fd77::1]:7000"),
+		.ecn = 2,
+	};
+	struct link_header link = {.bytes = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2}, .len = 12};
+	uint8_t data[9000];
+
+	memset(data, 0x55, sizeof(data));
+	data[0] = 0x41;
+	weft_cid_write(&keys, 0, nonce, data + 1);
+	for (unsigned i = 0; i < tag_cnt; i++) {
+		memcpy(link.bytes + link.len, (const uint8_t[]){0x81, 0, 0, 5}, 4);
+		link.len = (uint8_t)(link.len + 4);
+	}
+	memcpy(link.bytes + link.len, is_ipv4 ? "\x08\x00" : "\x86\xdd", 2);
+	link.len = (uint8_t)(link.len + 2);
+	return udp_frame_write(frame, cap, &link, &route, data, len);
+}
+
+static void far_send(struct lab *lab, bool is_ipv4, unsigned tag_cnt, size_t len)
+{
+	uint8_t frame[9100];
+	size_t frame_len = frame_of(frame, sizeof(frame), is_ipv4, tag_cnt, len);
+
+	if (send(lab->far, frame, frame_len, 0) != (ssize_t)frame_len)
+		abort();
+}
+
+/* Waits up to a second for cnt datagrams on rx; the veth's softirq is not of this thread. */
+static unsigned receive(struct packet_rx *rx, struct dgram *dgrams, unsigned cnt)
+{
+	uint64_t end_ns = clock_monotonic_ns() + NS_PER_S;
+	unsigned got = 0;
+
+	while (got < cnt && clock_monotonic_ns() < end_ns)
+		got += packet_rx_burst(rx, dgrams + got, cnt - got);
+	return got;
+}
+
+static void check_until(struct lab *lab, enum xdp_fault fault)
+{
+	uint64_t end_ns = clock_monotonic_ns() + 5 * NS_PER_S;
+
+	while (!lab->fault_cnt[fault] && clock_monotonic_ns() < end_ns)
+		xdp_check(lab->xdp);
+}
+
+static uint32_t frame_sum(const struct lab *lab)
+{
+	uint32_t cnt[UMEM_OWNER_CNT], sum = 0;
+
+	xdp_frames(lab->xdp, (unsigned)lab->device, cnt);
+	for (int i = 0; i < UMEM_OWNER_CNT; i++)
+		sum += cnt[i];
+	return sum;
+}
+
+static void test_datagrams_come_by_the_ring_with_their_addresses(void)
+{
+	struct lab lab;
+
+	lab_open(&lab);
+	CHECK_EQ(lab.device, 0);
+	CHECK_EQ(xdp_device_info(lab.xdp, 0)->mode, XDP_NATIVE);
+	for (unsigned row = 0; row < 6; row++) {
+		struct addr us = addr_of(row % 2 ? "10.77.0.1:7000" : "[fd77::1]:7000");
+		struct addr peer = addr_of(row % 2 ? "10.77.0.2:4000" : "[fd77::2]:4000");
+		struct dgram dgram;
+
+		far_send(&lab, row % 2, row / 2, 100 + row);
+		CHECK_EQ(receive(xdp_rx(lab.xdp, 0, 0), &dgram, 1), 1);
+		CHECK_EQ(dgram.len, 100 + row);
+		CHECK_EQ(dgram.ecn, 2);
+		CHECK(addr_equal(&dgram.local, &us));
+		CHECK(addr_equal(&dgram.remote, &peer));
+		CHECK(weft_cid_is_ours(&keys, dgram.data + 1));
+	}
+	CHECK(xdp_rx(lab.xdp, 0, xdp_device_info(lab.xdp, 0)->queue_cnt) == NULL);
+	lab_close(&lab);
+}
+
+static void test_unhooked_and_detached_devices_leave_datagrams_to_the_socket(void)
+{
+	struct dgram dgram;
+	struct lab lab;
+
+	lab_open(&lab);
+	CHECK_EQ(lab.device, 0);
+	far_send(&lab, true, 0, 100);
+	CHECK_EQ(receive(xdp_rx(lab.xdp, 0, 0), &dgram, 1), 1);
+	far_send(&lab, true, 0, 101);
+	xdp_unhook(lab.xdp, 0);
+	far_send(&lab, true, 0, 102);
+	/* What stood in the ring can still be taken. */
+	CHECK_EQ(receive(xdp_rx(lab.xdp, 0, 0), &dgram, 1), 1);
+	CHECK_EQ(dgram.len, 101);
+	CHECK_EQ(receive(lab.rx, &dgram, 1), 1);
+	CHECK_EQ(dgram.len, 102);
+	xdp_detach(lab.xdp, 0);
+	far_send(&lab, true, 0, 103);
+	CHECK_EQ(receive(lab.rx, &dgram, 1), 1);
+	CHECK_EQ(dgram.len, 103);
+	device_attach(&lab);
+	CHECK_EQ(lab.device, 0);
+	far_send(&lab, true, 0, 104);
+	CHECK_EQ(receive(xdp_rx(lab.xdp, 0, 0), &dgram, 1), 1);
+	CHECK_EQ(dgram.len, 104);
+	lab_close(&lab);
+}
+
+static void send_run(struct lab *lab, size_t len, size_t segment_len)
+{
+	struct dgram_sink *sink = &xdp_tx(lab->xdp)->sink;
+	struct dgram_route route = {.local = addr_of("10.77.0.1:7000"),
+				    .remote = addr_of("10.77.0.2:4000"),
+				    .segment_len = segment_len,
+				    .ecn = 1};
+	struct dgram_slot slot;
+
+	if (!sink->ops->reserve(sink, len, &slot))
+		abort();
+	memset(slot.data, 0x33, len);
+	sink->ops->commit(sink, &slot, len, &route);
+	if (packet_tx_flush(xdp_tx(lab->xdp)) < 0)
+		abort();
+}
+
+/* Datagrams from 10.77.0.1 that arrive at the far end within a second, and what they have in sum. */
+static unsigned far_receive(struct lab *lab, unsigned cnt, size_t *out_len)
+{
+	uint64_t end_ns = clock_monotonic_ns() + NS_PER_S;
+	unsigned got = 0;
+
+	*out_len = 0;
+	while (got < cnt && clock_monotonic_ns() < end_ns) {
+		uint8_t frame[65536];
+		struct dgram dgram;
+		size_t link_len;
+		ssize_t len = recv(lab->far, frame, sizeof(frame), 0);
+
+		if (len <= 0 || !udp_frame_parse(frame, (size_t)len, 1, &dgram, &link_len) ||
+		    dgram.local.port != 4000)
+			continue;
+		got++;
+		*out_len += dgram.len;
+	}
+	return got;
+}
+
+static void test_sending_goes_by_the_ring_once_the_path_is_heard(void)
+{
+	struct packet_tx *tx;
+	struct dgram dgram;
+	struct lab lab;
+	size_t len;
+
+	config.send = XDP_SEND_AF_XDP;
+	lab_open(&lab);
+	config.send = XDP_SEND_AUTO;
+	CHECK_EQ(lab.device, 0);
+	tx = xdp_tx(lab.xdp);
+	CHECK(tx != NULL);
+	send_run(&lab, 100, 0);
+	CHECK_EQ(far_receive(&lab, 1, &len), 1);
+	CHECK_EQ(tx->counters.dgram_cnt, 0);
+	CHECK_EQ(lab.tx->counters.dgram_cnt, 1);
+	far_send(&lab, true, 0, 100);
+	CHECK_EQ(receive(xdp_rx(lab.xdp, 0, 0), &dgram, 1), 1);
+	send_run(&lab, 10 * 1200 + 7, 1200);
+	CHECK_EQ(far_receive(&lab, 11, &len), 11);
+	CHECK_EQ(len, 10 * 1200 + 7);
+	CHECK_EQ(tx->counters.dgram_cnt, 11);
+	/* Larger than the MTU: the kernel's socket says so. */
+	send_run(&lab, 2000, 0);
+	CHECK_EQ(tx->counters.dgram_cnt, 11);
+	CHECK_EQ(tx->toobig_cnt, 1);
+	/* Many times the frames there are: none is lost, none leaks. */
+	for (int i = 0; i < 100; i++) {
+		send_run(&lab, 60 * 1000, 1000);
+		CHECK_EQ(far_receive(&lab, 60, &len), 60);
+	}
+	CHECK_EQ(frame_sum(&lab) % FRAME_CNT, 0);
+	for (int i = 0; i < 31; i++)
+		xdp_age(lab.xdp);
+	len = tx->counters.dgram_cnt;
+	send_run(&lab, 100, 0);
+	CHECK_EQ(tx->counters.dgram_cnt, len);
+	lab_close(&lab);
+}
+
+static void test_starved_of_frames_it_loses_counts_and_recovers(void)
+{
+	struct dgram dgrams[FRAME_CNT];
+	uint32_t owned[UMEM_OWNER_CNT];
+	struct lab lab;
+
+	lab_open(&lab);
+	CHECK_EQ(lab.device, 0);
+	for (unsigned i = 0; i < 2 * FRAME_CNT; i++)
+		far_send(&lab, true, 0, 100);
+	check_until(&lab, XDP_FILL_EMPTY);
+	CHECK(lab.fault_cnt[XDP_FILL_EMPTY] > 0);
+	CHECK_EQ(receive(xdp_rx(lab.xdp, 0, 0), dgrams, FRAME_CNT), FRAME_CNT);
+	CHECK(xdp_device_info(lab.xdp, 0)->rx_lost_cnt >= FRAME_CNT);
+	for (unsigned round = 0; round < 100; round++) {
+		/* What a burst lent is given back by the next. */
+		CHECK_EQ(packet_rx_burst(xdp_rx(lab.xdp, 0, 0), dgrams, 1), 0);
+		for (unsigned i = 0; i < FRAME_CNT / 2; i++)
+			far_send(&lab, true, 0, 200);
+		CHECK_EQ(receive(xdp_rx(lab.xdp, 0, 0), dgrams, FRAME_CNT / 2), FRAME_CNT / 2);
+	}
+	CHECK_EQ(packet_rx_burst(xdp_rx(lab.xdp, 0, 0), dgrams, 1), 0);
+	xdp_frames(lab.xdp, 0, owned);
+	CHECK_EQ(owned[UMEM_FILLING] % FRAME_CNT, 0);
+	CHECK_EQ(owned[UMEM_LENT], 0);
+	lab_close(&lab);
+}
+
+static void test_link_down_and_up_is_told_and_survived(void)
+{
+	struct dgram dgram;
+	struct lab lab;
+
+	lab_open(&lab);
+	CHECK_EQ(lab.device, 0);
+	shell("ip link set veth0 down");
+	check_until(&lab, XDP_LINK_DOWN);
+	CHECK_EQ(lab.fault_cnt[XDP_LINK_DOWN], 1);
+	shell("ip link set veth0 up");
+	check_until(&lab, XDP_LINK_UP);
+	CHECK_EQ(lab.fault_cnt[XDP_LINK_UP], 1);
+	far_send(&lab, true, 0, 100);
+	CHECK_EQ(receive(xdp_rx(lab.xdp, 0, 0), &dgram, 1), 1);
+	lab_close(&lab);
+}
+
+static void test_another_mtu_is_told(void)
+{
+	struct lab lab;
+
+	lab_open(&lab);
+	CHECK_EQ(lab.device, 0);
+	shell("ip link set veth0 mtu 1400");
+	check_until(&lab, XDP_MTU_CHANGED);
+	CHECK_EQ(lab.fault_cnt[XDP_MTU_CHANGED], 1);
+	CHECK_EQ(xdp_device_info(lab.xdp, 0)->mtu, 1400);
+	lab_close(&lab);
+}
+
+static void test_a_device_that_is_gone_is_told_once_and_another_can_come(void)
+{
+	struct lab lab;
+
+	lab_open(&lab);
+	CHECK_EQ(lab.device, 0);
+	shell("ip link del veth0");
+	check_until(&lab, XDP_DEVICE_GONE);
+	xdp_check(lab.xdp);
+	CHECK_EQ(lab.fault_cnt[XDP_DEVICE_GONE], 1);
+	CHECK(xdp_device_info(lab.xdp, 0)->is_lost);
+	CHECK_EQ(lab.fault_cnt[XDP_PROGRAM_GONE], 0);
+	xdp_detach(lab.xdp, 0);
+	close(lab.far);
+	veth_make();
+	lab.far = far_open();
+	device_attach(&lab);
+	CHECK_EQ(lab.device, 0);
+	lab_close(&lab);
+}
+
+/* What bpftool link detach does. */
+static bool links_detach_all(void)
+{
+	uint32_t id = 0;
+	bool is_any = false;
+
+	while (bpf_link_get_next_id(id, &id) == 0) {
+		struct bpf_link_info info = {0};
+		uint32_t len = sizeof(info);
+		int fd = bpf_link_get_fd_by_id(id);
+
+		if (fd < 0)
+			continue;
+		if (bpf_link_get_info_by_fd(fd, &info, &len) == 0 &&
+		    info.type == BPF_LINK_TYPE_XDP && info.xdp.ifindex == if_nametoindex("veth0"))
+			is_any |= bpf_link_detach(fd) == 0;
+		close(fd);
+	}
+	return is_any;
+}
+
+static void test_a_program_detached_by_somebody_is_told_and_datagrams_come_by_the_socket(void)
+{
+	struct dgram dgram;
+	struct lab lab;
+
+	lab_open(&lab);
+	CHECK_EQ(lab.device, 0);
+	CHECK(links_detach_all());
+	check_until(&lab, XDP_PROGRAM_GONE);
+	CHECK_EQ(lab.fault_cnt[XDP_PROGRAM_GONE], 1);
+	far_send(&lab, true, 0, 100);
+	CHECK_EQ(receive(lab.rx, &dgram, 1), 1);
+	lab_close(&lab);
+}
+
+static void test_a_second_program_is_refused_by_name(void)
+{
+	struct xdp_device *device;
+	struct xdp_plan plan;
+	struct lab lab;
+
+	lab_open(&lab);
+	CHECK_EQ(lab.device, 0);
+	CHECK_EQ(xdp_plan(&config, "veth0", &plan), 0);
+	CHECK(!plan.is_possible);
+	CHECK_EQ(plan.foreign_id, xdp_device_info(lab.xdp, 0)->prog_id);
+	CHECK_STR(plan.foreign_name, "weft_xdp");
+	CHECK(strstr(plan.why, "weft_xdp") != NULL);
+	CHECK_EQ(xdp_device_open(lab.xdp, &config, "veth0", &device, lab.why), WEFT_EBUSY);
+	lab_close(&lab);
+}
+
+static void test_two_devices_share_their_tables(void)
+{
+	struct weft_counter counters[WEFT_REASON_CNT];
+	struct xdp_device *device;
+	struct dgram dgram;
+	struct lab lab;
+
+	lab_open(&lab);
+	CHECK_EQ(lab.device, 0);
+	CHECK_EQ(xdp_device_open(lab.xdp, &config, "veth1", &device, lab.why), 0);
+	CHECK_EQ(xdp_take(lab.xdp, device), 1);
+	far_send(&lab, true, 0, 100);
+	CHECK_EQ(receive(xdp_rx(lab.xdp, 0, 0), &dgram, 1), 1);
+	/* The first one gone, the tables are still there for the second. */
+	xdp_detach(lab.xdp, 0);
+	xdp_counters(lab.xdp, counters);
+	CHECK_EQ(counters[WEFT_REASON_NEW_PATH].packet_cnt, 1);
+	policy_set(lab.xdp);
+	xdp_detach(lab.xdp, 1);
+	xdp_counters(lab.xdp, counters);
+	CHECK_EQ(counters[WEFT_REASON_NEW_PATH].packet_cnt, 0);
+	lab_close(&lab);
+}
+
+struct sampled {
+	unsigned cnt;
+	struct weft_sample last;
+};
+
+static void sampled_take(void *ctx, const struct weft_sample *sample)
+{
+	struct sampled *sampled = ctx;
+
+	sampled->cnt++;
+	sampled->last = *sample;
+}
+
+static void test_bans_are_put_counted_told_and_taken_back(void)
+{
+	const struct weft_ban ban = {.rule = 7};
+	struct addr prefix = addr_of("10.77.0.0:0");
+	struct weft_config policy = {.ban_ipv4_cnt = 1};
+	struct weft_counter counters[WEFT_REASON_CNT];
+	struct sampled sampled = {0};
+	struct dgram dgram;
+	struct lab lab;
+
+	lab_open(&lab);
+	CHECK_EQ(lab.device, 0);
+	CHECK_EQ(xdp_ban_put(lab.xdp, &prefix, 24, &ban), 0);
+	policy.samples = (struct weft_bucket_rate){1, NS_PER_S};
+	CHECK_EQ(xdp_set_config(lab.xdp, &policy), 0);
+	far_send(&lab, true, 0, 100);
+	for (int i = 0; i < 1000 && !sampled.cnt; i++) {
+		sched_yield();
+		(void)xdp_samples(lab.xdp, sampled_take, &sampled);
+	}
+	CHECK_EQ(sampled.cnt, 1);
+	CHECK_EQ(sampled.last.reason, WEFT_REASON_BANNED);
+	CHECK_EQ(sampled.last.weight, 1);
+	xdp_counters(lab.xdp, counters);
+	CHECK_EQ(counters[WEFT_REASON_BANNED].packet_cnt, 1);
+	xdp_ban_delete(lab.xdp, &prefix, 24);
+	policy_set(lab.xdp);
+	far_send(&lab, true, 0, 100);
+	CHECK_EQ(receive(xdp_rx(lab.xdp, 0, 0), &dgram, 1), 1);
+	lab_close(&lab);
+}
+
+static void test_proven_addresses_are_swept_when_they_expire_and_a_full_table_says_so(void)
+{
+	struct addr peer = addr_of("10.77.0.2:1");
+	unsigned swept = 0;
+	struct lab lab;
+	int err = 0;
+
+	config.validated_cap = 1000;
+	lab_open(&lab);
+	xdp_config_defaults(&config);
+	config.frame_cnt = FRAME_CNT;
+	CHECK_EQ(lab.device, 0);
+	for (unsigned i = 0; i < 1000; i++) {
+		peer.port = (uint16_t)(1 + i);
+		CHECK_EQ(xdp_validated_put(lab.xdp, &peer, i % 2 ? 100 : 1000,
+					   WEFT_VALIDATED_SESSION),
+			 0);
+	}
+	/* The kernel's hash keeps some entries per CPU in reserve. */
+	for (unsigned i = 1000; i < 2000 && !err; i++) {
+		peer.port = (uint16_t)(1 + i);
+		err = xdp_validated_put(lab.xdp, &peer, 1000, WEFT_VALIDATED_SESSION);
+	}
+	CHECK_EQ(err, WEFT_EFULL);
+	for (int i = 0; i < 10; i++)
+		swept += xdp_validated_sweep(lab.xdp, 500);
+	CHECK_EQ(swept, 500);
+	CHECK_EQ(xdp_validated_put(lab.xdp, &peer, 1000, WEFT_VALIDATED_SESSION), 0);
+	lab_close(&lab);
+}
+
+static void test_plans_say_what_they_will_do(void)
+{
+	static const struct {
+		const char *make, *name;
+		bool is_possible;
+		enum xdp_mode mode;
+		const char *word;
+	} rows[] = {
+		{"true", "lo", true, XDP_GENERIC, "own packets"},
+		{"ip link add w0 type bridge", "w0", true, XDP_GENERIC, "ports"},
+		{"ip link add w0 type bond", "w0", false, XDP_NATIVE, "each port"},
+		{"ip tuntap add w0 mode tun", "w0", false, XDP_NATIVE, "Ethernet"},
+		{"ip tuntap add w0 mode tap && ip link set w0 up", "w0", true, XDP_NATIVE, ""},
+		{"ip link add w0 type veth peer name w1", "w0", true, XDP_NATIVE, "segmentation"},
+		{"ip link add w0 type veth peer name w1", "w0", true, XDP_NATIVE, "down"},
+		{"ip link add w0 mtu 9000 type veth peer name w1 mtu 9000", "w0", true, XDP_NATIVE,
+		 "larger ones"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct xdp_plan plan;
+		char all[XDP_WHY_CAP * (XDP_WARNING_MAX + 1)];
+
+		if (system(rows[i].make) != 0) {
+			printf("# not here: %s\n", rows[i].make);
+			continue;
+		}
+		CHECK_EQ(xdp_plan(&config, rows[i].name, &plan), 0);
+		snprintf(all, sizeof(all), "%s", plan.why);
+		for (unsigned j = 0; j < plan.warning_cnt; j++)
+			strncat(all, plan.warnings[j], sizeof(all) - strlen(all) - 1);
+		if (if_nametoindex("w0"))
+			shell("ip link del w0");
+		printf("# %s: %s\n", rows[i].make, all);
+		CHECK_EQ(plan.is_possible, rows[i].is_possible);
+		CHECK(!plan.is_possible || plan.mode == rows[i].mode);
+		CHECK(strstr(all, rows[i].word) != NULL);
+		CHECK(plan.frames_len > 0 || !plan.served_cnt);
+	}
+	struct xdp_plan none;
+
+	CHECK_EQ(xdp_plan(&config, "w0", &none), -ENODEV);
+}
+
+static void test_frames_larger_than_ours_come_by_the_socket(void)
+{
+	struct dgram dgram;
+	struct lab lab;
+
+	lab_open(&lab);
+	CHECK_EQ(lab.device, 0);
+	CHECK_EQ(xdp_device_info(lab.xdp, 0)->deliver_len_max, 1792);
+	shell("ip link set veth0 mtu 3000 && ip link set veth1 mtu 3000");
+	/* 14 bytes of Ethernet, 28 of IPv4 and UDP. */
+	far_send(&lab, true, 0, 1792 - 42);
+	CHECK_EQ(receive(xdp_rx(lab.xdp, 0, 0), &dgram, 1), 1);
+	CHECK_EQ(dgram.len, 1792 - 42);
+	far_send(&lab, true, 0, 1792 - 41);
+	CHECK_EQ(receive(lab.rx, &dgram, 1), 1);
+	CHECK_EQ(dgram.len, 1792 - 41);
+	xdp_check(lab.xdp);
+	CHECK_EQ(xdp_device_info(lab.xdp, 0)->rx_lost_cnt, 0);
+	xdp_detach(lab.xdp, 0);
+	device_attach(&lab);
+	CHECK_EQ(xdp_device_info(lab.xdp, 0)->deliver_len_max, 3840);
+	far_send(&lab, true, 0, 2900);
+	CHECK_EQ(receive(xdp_rx(lab.xdp, 0, 0), &dgram, 1), 1);
+	lab_close(&lab);
+}
+
+static void test_generic_mode_delivers_too(void)
+{
+	struct dgram dgram;
+	struct lab lab;
+
+	config.mode = XDP_GENERIC;
+	lab_open(&lab);
+	config.mode = XDP_AUTO;
+	CHECK_EQ(lab.device, 0);
+	CHECK_EQ(xdp_device_info(lab.xdp, 0)->mode, XDP_GENERIC);
+	CHECK_STR(xdp_rx(lab.xdp, 0, 0)->backend, "af_xdp/copy");
+	for (unsigned is_ipv4 = 0; is_ipv4 < 2; is_ipv4++) {
+		far_send(&lab, is_ipv4, 0, 1200);
+		CHECK_EQ(receive(xdp_rx(lab.xdp, 0, 0), &dgram, 1), 1);
+		CHECK_EQ(dgram.len, 1200);
+	}
+	lab_close(&lab);
+}
+
+static bool keep_only_three(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+	const unsigned three[] = {CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW};
+
+	for (int i = 0; i < 3; i++) {
+		data[CAP_TO_INDEX(three[i])].effective |= CAP_TO_MASK(three[i]);
+		data[CAP_TO_INDEX(three[i])].permitted |= CAP_TO_MASK(three[i]);
+	}
+	return syscall(SYS_capset, &header, data) == 0;
+}
+
+/* In a child, for what is given up does not come back. */
+static int privilege_child(void)
+{
+	struct addr local = addr_of("10.77.0.1:7001");
+	struct weft_counter counters[WEFT_REASON_CNT];
+	struct xdp_device *device;
+	struct dgram dgram;
+	struct lab lab;
+
+	if (!keep_only_three() || !xdp_privilege_is_held())
+		return 1;
+	lab_open(&lab);
+	if (lab.device != 0) {
+		printf("# %s\n", lab.why);
+		return 3;
+	}
+	if (xdp_privilege_drop() < 0 || xdp_privilege_is_held())
+		return 4;
+	far_send(&lab, true, 0, 100);
+	if (receive(xdp_rx(lab.xdp, 0, 0), &dgram, 1) != 1)
+		return 5;
+	if (xdp_set_locals(lab.xdp, &local, 1) < 0)
+		return 6;
+	xdp_counters(lab.xdp, counters);
+	if (counters[WEFT_REASON_NEW_PATH].packet_cnt != 1)
+		return 7;
+	xdp_detach(lab.xdp, 0);
+	if (xdp_device_open(lab.xdp, &config, "veth0", &device, lab.why) != -EPERM)
+		return 8;
+	return strstr(lab.why, "CAP_BPF") ? 0 : 9;
+}
+
+static void test_three_capabilities_are_enough_and_can_be_dropped(void)
+{
+	int status = -1;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0)
+		_exit(privilege_child());
+	CHECK(pid > 0 && waitpid(pid, &status, 0) == pid);
+	if (if_nametoindex("veth0"))
+		shell("ip link del veth0");
+	CHECK(WIFEXITED(status));
+	CHECK_EQ(WEXITSTATUS(status), 0);
+}
+
+static bool can_load(void)
+{
+	struct lab lab;
+
+	lab_open(&lab);
+	if (lab.device < 0)
+		printf("# %s\n", lab.why);
+	lab_close(&lab);
+	return lab.device >= 0;
+}
+
+int main(void)
+{
+	const __u64 key[2] = {1, 2};
+
+	if (geteuid() != 0)
+		SKIP_ALL("XDP needs root");
+	if (unshare(CLONE_NEWNET) < 0)
+		SKIP_ALL("no network namespace of our own");
+	shell("ip link set lo up");
+	weft_cid_keys_rotate(&keys, key);
+	xdp_config_defaults(&config);
+	config.frame_cnt = FRAME_CNT;
+	if (!can_load())
+		SKIP_ALL("the kernel does not take the program");
+	RUN(test_datagrams_come_by_the_ring_with_their_addresses);
+	RUN(test_unhooked_and_detached_devices_leave_datagrams_to_the_socket);
+	RUN(test_sending_goes_by_the_ring_once_the_path_is_heard);
+	RUN(test_starved_of_frames_it_loses_counts_and_recovers);
+	RUN(test_link_down_and_up_is_told_and_survived);
+	RUN(test_another_mtu_is_told);
+	RUN(test_a_device_that_is_gone_is_told_once_and_another_can_come);
+	RUN(test_a_program_detached_by_somebody_is_told_and_datagrams_come_by_the_socket);
+	RUN(test_a_second_program_is_refused_by_name);
+	RUN(test_two_devices_share_their_tables);
+	RUN(test_bans_are_put_counted_told_and_taken_back);
+	RUN(test_proven_addresses_are_swept_when_they_expire_and_a_full_table_says_so);
+	RUN(test_frames_larger_than_ours_come_by_the_socket);
+	RUN(test_generic_mode_delivers_too);
+	RUN(test_plans_say_what_they_will_do);
+	RUN(test_three_capabilities_are_enough_and_can_be_dropped);
+	return check_done();
+}

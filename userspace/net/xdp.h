@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_NET_XDP_H
+#define WEFT_NET_XDP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "weft/err.h"
+#include "weft/fastpath.h"
+
+/*
+ * The XDP program in front of devices, the AF_XDP sockets behind it, and
+ * its tables.
+ *
+ * A device is attached in two steps: xdp_device_open loads and verifies
+ * the program, which takes tenths of a second, attaches it and opens the
+ * sockets, on a thread of its own; xdp_take then gives the device to the
+ * worker. The program passes everything to the kernel until the table of
+ * locals names an address, so the other tables are filled before that and
+ * nothing is lost on the way. Detaching goes the same way back.
+ *
+ * The program hangs on a bpf_link that lives no longer than this process:
+ * after kill -9 nothing stays attached.
+ *
+ * Privilege: xdp_device_open needs CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW
+ * and no other, and locked memory for the sockets' frames (RLIMIT_MEMLOCK
+ * or CAP_IPC_LOCK). xdp_privilege_drop gives the three up for the calling
+ * thread. Afterwards everything else here works on (reading and writing
+ * tables, detaching, faults), but no device can be attached, and before
+ * Linux 5.19 tables can only be worked where kernel.unprivileged_bpf_disabled
+ * is 0.
+ */
+struct packet_rx;
+struct packet_tx;
+struct xdp;
+struct xdp_device;
+
+#define XDP_DEVICE_MAX 4
+#define XDP_QUEUE_MAX  16
+#define XDP_NAME_CAP   16 /* IFNAMSIZ */
+#define XDP_WHY_CAP    256
+
+enum xdp_mode { XDP_AUTO, XDP_NATIVE, XDP_GENERIC };
+enum xdp_send { XDP_SEND_AUTO, XDP_SEND_UDP, XDP_SEND_AF_XDP };
+
+struct xdp_config {
+	enum xdp_mode mode;
+	enum xdp_send send;
+	uint32_t queue_cnt; /* queues to serve at most, 1 to XDP_QUEUE_MAX; 0: all of the device */
+	uint32_t frame_cnt; /* frames a queue receives into, a power of two, 256 to 32,768 */
+	uint32_t validated_cap; /* proven addresses the program remembers */
+};
+
+void xdp_config_defaults(struct xdp_config *config);
+
+/*
+ * xdp_plan says what attaching would do, and does nothing. is_possible is
+ * false with the reason in why. Needs no privilege; with it it also knows
+ * a foreign program's name. Returns 0, -ENODEV or -errno.
+ */
+#define XDP_WARNING_MAX 8
+struct xdp_plan {
+	char name[XDP_NAME_CAP];
+	char kind[16];	 /* "veth", "bridge"; "": a real device or lo */
+	char driver[32]; /* "": unknown */
+	bool is_possible;
+	enum xdp_mode mode;    /* what it would be, XDP_NATIVE or XDP_GENERIC */
+	bool is_mode_certain;  /* else native is tried and generic taken when it fails */
+	bool may_zero_copy;    /* the driver says it can */
+	uint32_t mtu;	       /* bytes */
+	uint32_t queue_cnt;    /* the device has */
+	uint32_t served_cnt;   /* of which we would serve */
+	uint32_t frame_len;    /* bytes */
+	size_t frames_len;     /* locked memory of all sockets, bytes */
+	size_t tables_len;     /* kernel memory of the program's tables, about, bytes */
+	uint32_t foreign_id;   /* of a program that is there already, else 0 */
+	char foreign_name[17]; /* "": not to be learned without CAP_SYS_ADMIN */
+	char why[XDP_WHY_CAP];
+	unsigned warning_cnt;
+	char warnings[XDP_WARNING_MAX][XDP_WHY_CAP];
+};
+WEFT_MUST_CHECK
+int xdp_plan(const struct xdp_config *config, const char *name, struct xdp_plan *out_plan);
+
+/* What can happen to a device after it was attached. Each is counted and reported once per check. */
+enum xdp_fault {
+	XDP_LINK_DOWN,
+	XDP_LINK_UP,
+	XDP_MTU_CHANGED,
+	XDP_RING_FULL,	  /* datagrams lost: we took them too slowly */
+	XDP_FILL_EMPTY,	  /* datagrams lost: we gave frames back too slowly */
+	XDP_DESC_REFUSED, /* the kernel refused a descriptor of ours: a defect */
+	XDP_DEVICE_GONE,  /* detach it; the kernel's socket carries on */
+	XDP_PROGRAM_GONE, /* somebody detached it: the same */
+	XDP_FAULT_CNT,
+};
+const char *xdp_fault_name(enum xdp_fault fault); /* "link-down", ... */
+
+struct xdp_params {
+	struct packet_tx *udp; /* sends what AF_XDP does not; borrowed */
+	uint64_t secret[2];    /* of hash tables */
+	/* detail: a sentence for people. May not detach from within. */
+	void (*on_fault)(void *ctx, unsigned device, enum xdp_fault fault, const char *detail);
+	void *ctx;
+};
+/* xdp_new makes the worker's side, with nothing attached. 0 or -errno. */
+WEFT_MUST_CHECK
+int xdp_new(const struct xdp_params *params, struct xdp **out_xdp);
+/* xdp_free detaches everything. */
+void xdp_free(struct xdp *xdp);
+
+/*
+ * xdp_device_open loads, attaches and opens. On any thread, one at a time;
+ * of xdp it reads only what no xdp_take or xdp_detach changes meanwhile:
+ * the worker calls neither until it is done. On failure why says what was
+ * refused and what to do. Returns 0 or a negative code: -ENODEV,
+ * WEFT_EREFUSED (xdp_plan says impossible), WEFT_EBUSY (a foreign program,
+ * or a queue held by somebody), -EPERM, -errno.
+ */
+WEFT_MUST_CHECK
+int xdp_device_open(const struct xdp *xdp, const struct xdp_config *config, const char *name,
+		    struct xdp_device **out_device, char why[static XDP_WHY_CAP]);
+/* xdp_device_close: of one that was not taken; takes NULL. */
+void xdp_device_close(struct xdp_device *device);
+/*
+ * xdp_take: the worker has the device from now on. Returns its number, in
+ * [0, XDP_DEVICE_MAX), or WEFT_EFULL or -ENOMEM with the device still the
+ * caller's.
+ */
+WEFT_MUST_CHECK
+int xdp_take(struct xdp *xdp, struct xdp_device *device);
+/*
+ * xdp_detach takes the sockets out of the program's map, so that datagrams
+ * go to the kernel's socket, and frees all. First take by xdp_rx what has
+ * arrived: xdp_unhook does the first half.
+ */
+void xdp_unhook(struct xdp *xdp, unsigned device);
+void xdp_detach(struct xdp *xdp, unsigned device);
+
+/* What a device is, now. Borrowed until it is detached; NULL: no such device. */
+struct xdp_device_info {
+	char name[XDP_NAME_CAP];
+	unsigned ifindex;
+	enum xdp_mode mode;
+	const char *mode_reason; /* why this one: "native mode refused: Operation not supported" */
+	uint32_t mtu, frame_len;
+	uint32_t deliver_len_max; /* of a frame that fits, link header included */
+	uint32_t queue_cnt;
+	bool is_loopback, is_running, is_zero_copy, is_huge, sends;
+	bool is_lost; /* the device or the program is gone */
+	uint64_t fault_cnt[XDP_FAULT_CNT];
+	uint64_t rx_lost_cnt; /* datagrams the kernel had no room for */
+	uint32_t prog_id;
+};
+const struct xdp_device_info *xdp_device_info(const struct xdp *xdp, unsigned device);
+/* xdp_frames counts device's frames by owner, of enum umem_owner; the sum never changes. */
+void xdp_frames(const struct xdp *xdp, unsigned device, uint32_t out_cnt[static 5]);
+
+/* xdp_rx: the receive side of one queue, borrowed; NULL beyond the last. */
+struct packet_rx *xdp_rx(const struct xdp *xdp, unsigned device, unsigned queue);
+/* xdp_tx: sending by AF_XDP, or NULL: no attached device sends. Borrowed until the last is detached. */
+struct packet_tx *xdp_tx(const struct xdp *xdp);
+
+/*
+ * xdp_watch_fd is readable when xdp_check has something to see; call that
+ * once a second, too, for what nothing tells. xdp_age says that a second
+ * has passed: paths' link headers grow old.
+ */
+int xdp_watch_fd(const struct xdp *xdp);
+void xdp_check(struct xdp *xdp);
+void xdp_age(struct xdp *xdp);
+
+/*
+ * The program's tables, shared by all attached devices. Without a device
+ * nothing is kept: who attaches the first fills them all, locals last.
+ * Writers return 0, WEFT_EFULL or -errno, and 0 when nothing is attached.
+ */
+/* xdp_set_config: deliver_len_max is filled in here, from what is attached. Set it again after that changed. */
+WEFT_MUST_CHECK
+int xdp_set_config(struct xdp *xdp, const struct weft_config *config);
+struct weft_cid_keys;
+WEFT_MUST_CHECK
+int xdp_set_cid_keys(struct xdp *xdp, const struct weft_cid_keys *keys);
+struct weft_token_keys;
+WEFT_MUST_CHECK
+int xdp_set_token_keys(struct xdp *xdp, const struct weft_token_keys *keys);
+/* xdp_set_locals: exactly these addresses are ours from now on. None: everything passes. */
+WEFT_MUST_CHECK
+int xdp_set_locals(struct xdp *xdp, const struct addr *addrs, unsigned cnt);
+/* xdp_ban_{put,delete}: prefix_len bits of addr, by its family. The counts of config are the caller's. */
+WEFT_MUST_CHECK
+int xdp_ban_put(struct xdp *xdp, const struct addr *addr, unsigned prefix_len,
+		const struct weft_ban *ban);
+void xdp_ban_delete(struct xdp *xdp, const struct addr *addr, unsigned prefix_len);
+WEFT_MUST_CHECK
+int xdp_validated_put(struct xdp *xdp, const struct addr *remote, uint64_t expires_ns,
+		      enum weft_validated_kind kind);
+void xdp_validated_delete(struct xdp *xdp, const struct addr *remote);
+/* xdp_validated_sweep looks at part of the table and drops what has expired; returns how many. */
+unsigned xdp_validated_sweep(struct xdp *xdp, uint64_t now_ns);
+/* xdp_counters adds up all CPUs' counters since the first attach; zeros without a device. */
+void xdp_counters(const struct xdp *xdp, struct weft_counter out_counters[static WEFT_REASON_CNT]);
+/* xdp_samples calls fn for each sample of a drop that waits. Returns how many. */
+typedef void (*xdp_sample_fn)(void *ctx, const struct weft_sample *sample);
+unsigned xdp_samples(struct xdp *xdp, xdp_sample_fn fn, void *ctx);
+
+/* Whether this thread holds the three capabilities. */
+bool xdp_privilege_is_held(void);
+/* xdp_privilege_drop gives them up for the calling thread and what it starts. 0 or -errno. */
+WEFT_MUST_CHECK
+int xdp_privilege_drop(void);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The three capabilities that attaching takes, by the kernel's own calls:
+ * they are a thread's, and a new thread inherits its maker's.
+ */
+#include <errno.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "net/xdp.h"
+
+static const unsigned needed[] = {CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW};
+#define NEEDED_CNT (sizeof(needed) / sizeof(needed[0]))
+
+struct capabilities {
+	struct __user_cap_header_struct header;
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+};
+
+static int capabilities_get(struct capabilities *caps)
+{
+	*caps = (struct capabilities){.header = {.version = _LINUX_CAPABILITY_VERSION_3}};
+	return syscall(SYS_capget, &caps->header, caps->data) < 0 ? -errno : 0;
+}
+
+bool xdp_privilege_is_held(void)
+{
+	struct capabilities caps;
+
+	if (capabilities_get(&caps) < 0)
+		return false;
+	for (unsigned i = 0; i < NEEDED_CNT; i++)
+		if (!(caps.data[CAP_TO_INDEX(needed[i])].effective & CAP_TO_MASK(needed[i])))
+			return false;
+	return true;
+}
+
+int xdp_privilege_drop(void)
+{
+	struct capabilities caps;
+	int err = capabilities_get(&caps);
+
+	if (err < 0)
+		return err;
+	for (unsigned i = 0; i < NEEDED_CNT; i++) {
+		struct __user_cap_data_struct *data = &caps.data[CAP_TO_INDEX(needed[i])];
+
+		data->effective &= ~CAP_TO_MASK(needed[i]);
+		data->permitted &= ~CAP_TO_MASK(needed[i]);
+		data->inheritable &= ~CAP_TO_MASK(needed[i]);
+		(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_LOWER, needed[i], 0, 0);
+	}
+	return syscall(SYS_capset, &caps.header, caps.data) < 0 ? -errno : 0;
+}

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The tables that the program and the worker share, by system calls on
+ * their descriptors. None of them is on the path of a datagram: keys change
+ * by the hour, bans by hand, a proven path once, counters are read when
+ * somebody asks.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "net/xdp_state.h"
+#include "weft/cid.h"
+#include "weft/ghash.h"
+#include "weft/token.h"
+
+/* Entries of the table of proven addresses that one sweep looks at. */
+#define SWEEP_CNT 512
+
+static bool is_attached(const struct xdp *xdp)
+{
+	return xdp->maps[XDP_MAP_CONFIG] >= 0;
+}
+
+static struct weft_endpoint endpoint_of(const struct addr *addr)
+{
+	struct weft_endpoint endpoint = {.port_be = htons(addr->port)};
+
+	if (addr->family == ADDR_IPV4)
+		weft_endpoint_set_ipv4(&endpoint, addr->ip);
+	else
+		weft_endpoint_set_ipv6(&endpoint, addr->ip);
+	return endpoint;
+}
+
+static int only_put(struct xdp *xdp, enum xdp_map map, const void *value)
+{
+	const uint32_t only = 0;
+
+	if (!is_attached(xdp))
+		return 0;
+	return bpf_map_update_elem(xdp->maps[map], &only, value, BPF_ANY);
+}
+
+int xdp_set_config(struct xdp *xdp, const struct weft_config *config)
+{
+	struct weft_config with_len = *config;
+
+	with_len.deliver_len_max = xdp_deliver_len_max(xdp);
+	return only_put(xdp, XDP_MAP_CONFIG, &with_len);
+}
+
+int xdp_set_cid_keys(struct xdp *xdp, const struct weft_cid_keys *keys)
+{
+	return only_put(xdp, XDP_MAP_CID_KEYS, keys);
+}
+
+int xdp_set_token_keys(struct xdp *xdp, const struct weft_token_keys *keys)
+{
+	return only_put(xdp, XDP_MAP_TOKEN_KEYS, keys);
+}
+
+static bool locals_have(const struct addr *addrs, unsigned cnt, const struct addr *addr)
+{
+	for (unsigned i = 0; i < cnt; i++)
+		if (addr_equal(&addrs[i], addr))
+			return true;
+	return false;
+}
+
+int xdp_set_locals(struct xdp *xdp, const struct addr *addrs, unsigned cnt)
+{
+	const uint32_t yes = 1;
+	struct weft_endpoint endpoint;
+	int err = 0;
+
+	if (!is_attached(xdp))
+		return 0;
+	if (cnt > XDP_LOCAL_MAX)
+		return WEFT_EFULL;
+	for (unsigned i = 0; i < xdp->local_cnt; i++) {
+		if (locals_have(addrs, cnt, &xdp->locals[i]))
+			continue;
+		endpoint = endpoint_of(&xdp->locals[i]);
+		(void)bpf_map_delete_elem(xdp->maps[XDP_MAP_LOCALS], &endpoint);
+	}
+	memcpy(xdp->locals, addrs, cnt * sizeof(addrs[0]));
+	xdp->local_cnt = cnt;
+	for (unsigned i = 0; i < cnt && !err; i++) {
+		endpoint = endpoint_of(&addrs[i]);
+		err = bpf_map_update_elem(xdp->maps[XDP_MAP_LOCALS], &endpoint, &yes, BPF_ANY);
+	}
+	return err;
+}
+
+union ban_key {
+	struct weft_ban_key_ipv4 ipv4;
+	struct weft_ban_key_ipv6 ipv6;
+};
+
+static enum xdp_map ban_key_of(const struct addr *addr, unsigned prefix_len, union ban_key *key)
+{
+	memset(key, 0, sizeof(*key));
+	if (addr->family == ADDR_IPV4) {
+		key->ipv4.prefix_len = prefix_len;
+		memcpy(key->ipv4.addr, addr->ip, sizeof(key->ipv4.addr));
+		return XDP_MAP_BANS_IPV4;
+	}
+	key->ipv6.prefix_len = prefix_len;
+	memcpy(key->ipv6.addr, addr->ip, sizeof(key->ipv6.addr));
+	return XDP_MAP_BANS_IPV6;
+}
+
+/* What the kernel says of a full hash or trie. */
+static int full_of(int err)
+{
+	return err == -E2BIG || err == -ENOSPC ? WEFT_EFULL : err;
+}
+
+int xdp_ban_put(struct xdp *xdp, const struct addr *addr, unsigned prefix_len,
+		const struct weft_ban *ban)
+{
+	union ban_key key;
+	enum xdp_map map = ban_key_of(addr, prefix_len, &key);
+
+	if (!is_attached(xdp))
+		return 0;
+	return full_of(bpf_map_update_elem(xdp->maps[map], &key, ban, BPF_ANY));
+}
+
+void xdp_ban_delete(struct xdp *xdp, const struct addr *addr, unsigned prefix_len)
+{
+	union ban_key key;
+	enum xdp_map map = ban_key_of(addr, prefix_len, &key);
+
+	if (is_attached(xdp))
+		(void)bpf_map_delete_elem(xdp->maps[map], &key);
+}
+
+int xdp_validated_put(struct xdp *xdp, const struct addr *remote, uint64_t expires_ns,
+		      enum weft_validated_kind kind)
+{
+	const struct weft_validated entry = {.expires_ns = expires_ns, .kind = kind};
+	struct weft_endpoint endpoint = endpoint_of(remote);
+
+	if (!is_attached(xdp))
+		return 0;
+	return full_of(
+		bpf_map_update_elem(xdp->maps[XDP_MAP_VALIDATED], &endpoint, &entry, BPF_ANY));
+}
+
+void xdp_validated_delete(struct xdp *xdp, const struct addr *remote)
+{
+	struct weft_endpoint endpoint = endpoint_of(remote);
+
+	if (is_attached(xdp))
+		(void)bpf_map_delete_elem(xdp->maps[XDP_MAP_VALIDATED], &endpoint);
+}
+
+unsigned xdp_validated_sweep(struct xdp *xdp, uint64_t now_ns)
+{
+	struct weft_endpoint keys[SWEEP_CNT];
+	struct weft_validated entries[SWEEP_CNT];
+	uint32_t cnt = SWEEP_CNT, next;
+	unsigned swept = 0;
+	int err;
+
+	if (!is_attached(xdp))
+		return 0;
+	err = bpf_map_lookup_batch(xdp->maps[XDP_MAP_VALIDATED],
+				   xdp->is_sweeping ? &xdp->sweep_at : NULL, &next, keys, entries,
+				   &cnt, NULL);
+	/* -ENOENT: these were the last ones, and the next sweep begins again. */
+	xdp->is_sweeping = err == 0;
+	xdp->sweep_at = next;
+	if (err < 0 && err != -ENOENT)
+		return 0;
+	for (uint32_t i = 0; i < cnt; i++) {
+		if (entries[i].expires_ns > now_ns)
+			continue;
+		swept += bpf_map_delete_elem(xdp->maps[XDP_MAP_VALIDATED], &keys[i]) == 0;
+	}
+	return swept;
+}
+
+void xdp_counters(const struct xdp *xdp, struct weft_counter out_counters[static WEFT_REASON_CNT])
+{
+	memset(out_counters, 0, WEFT_REASON_CNT * sizeof(out_counters[0]));
+	if (!is_attached(xdp))
+		return;
+	for (uint32_t reason = 0; reason < WEFT_REASON_CNT; reason++) {
+		if (bpf_map_lookup_elem(xdp->maps[XDP_MAP_COUNTERS], &reason, xdp->cpu_counters) <
+		    0)
+			continue;
+		for (unsigned cpu = 0; cpu < xdp->cpu_cnt; cpu++) {
+			out_counters[reason].packet_cnt += xdp->cpu_counters[cpu].packet_cnt;
+			out_counters[reason].byte_cnt += xdp->cpu_counters[cpu].byte_cnt;
+		}
+	}
+}
+
+static int sample_take(void *ctx, void *data, size_t len)
+{
+	struct xdp *xdp = ctx;
+
+	if (len >= sizeof(struct weft_sample))
+		xdp->sample_fn(xdp->sample_ctx, data);
+	return 0;
+}
+
+unsigned xdp_samples(struct xdp *xdp, xdp_sample_fn fn, void *ctx)
+{
+	int cnt;
+
+	if (!xdp->samples)
+		return 0;
+	xdp->sample_fn = fn;
+	xdp->sample_ctx = ctx;
+	cnt = ring_buffer__consume(xdp->samples);
+	return cnt > 0 ? (unsigned)cnt : 0;
+}
+
+static int ghash_put(struct xdp *xdp)
+{
+	struct weft_ghash *ghash = malloc(sizeof(*ghash));
+	int err;
+
+	if (!ghash)
+		return -ENOMEM;
+	weft_ghash_fill(ghash);
+	err = only_put(xdp, XDP_MAP_GHASH, ghash);
+	free(ghash);
+	return err;
+}
+
+int xdp_tables_adopt(struct xdp *xdp, const int maps[static XDP_MAP_CNT])
+{
+	int err = 0;
+
+	if (is_attached(xdp))
+		return 0;
+	for (unsigned i = 0; i < XDP_MAP_CNT && !err; i++) {
+		xdp->maps[i] = fcntl(maps[i], F_DUPFD_CLOEXEC, 0);
+		err = xdp->maps[i] < 0 ? -errno : 0;
+	}
+	if (!err)
+		err = ghash_put(xdp);
+	if (!err) {
+		xdp->samples = ring_buffer__new(xdp->maps[XDP_MAP_SAMPLES], sample_take, xdp, NULL);
+		err = xdp->samples ? 0 : -errno;
+	}
+	if (err)
+		xdp_tables_forget(xdp);
+	return err;
+}
+
+void xdp_tables_forget(struct xdp *xdp)
+{
+	ring_buffer__free(xdp->samples);
+	xdp->samples = NULL;
+	for (unsigned i = 0; i < XDP_MAP_CNT; i++) {
+		if (xdp->maps[i] >= 0)
+			close(xdp->maps[i]);
+		xdp->maps[i] = -1;
+	}
+	xdp->local_cnt = 0;
+	xdp->is_sweeping = false;
+}
