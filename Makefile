@@ -61,7 +61,7 @@ clean:
 help:
 	@echo 'all        build/weftd and build/weft (the default)'
 	@echo 'demo       share a folder between two nodes on this machine and tell the story'
-	@echo 'lab        what tools/lab needs: networks of namespaces to try nodes in'
+	@echo 'lab        what tools/lab needs to make networks of namespaces, and pktgen'
 	@echo 'check      the tree'"'"'s rules, unit, simulator, corpus replay, system tests'
 	@echo '           T=NAME one group or test: T=codec, T=system, T=layers'
 	@echo 'test       the part of check that needs neither root nor tools'

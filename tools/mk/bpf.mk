@@ -3,7 +3,7 @@
 # writes the skeleton, a header that holds it. net/ and tests/bpf include that,
 # so nothing of it is looked for when weftd runs.
 
-BPF_SRCS := $(wildcard bpf/*.bpf.c tools/netlab/*.bpf.c bench/*.bpf.c)
+BPF_SRCS := $(wildcard bpf/*.bpf.c tools/netlab/*.bpf.c bench/*.bpf.c bench/*/*.bpf.c)
 SKELETONS := $(BPF_SRCS:%.bpf.c=$(B_DIR)/%.skel.h)
 # linux/types.h asks for asm/types.h, which only the host's architecture has.
 BPF_FLAGS := -target bpf -mcpu=v3 -O2 -g -fno-strict-aliasing -Iinclude \

@@ -39,7 +39,7 @@ ifeq ($(PROFILE),release)
 all: $(PROGRAMS:%=build/%)
 endif
 
-$(PROGRAMS:%=build/%) build/lab-wire: build/%: build/release/%
+$(PROGRAMS:%=build/%) build/lab-wire build/pktgen: build/%: build/release/%
 	$(Q)ln -f $< $@
 
 # The vector code is written with gcc's builtins; fuzzing takes it as it is.

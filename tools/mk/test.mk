@@ -51,7 +51,8 @@ $(TRAP): $(B_DIR)/userspace/node/main.o $(B_DIR)/tests/system/support/malloc_tra
 	$(Q)$(call link,$(filter %.o,$^)) $(foreach f,malloc calloc realloc node_run,-Wl,--wrap=$(f))
 
 check: $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) all $(if $(call pick,tests/system/test_malloc_trap.py),$(TRAP)) \
-		$(if $(call pick,tests/system/test_lab.py),$(B_DIR)/lab-wire)
+		$(if $(call pick,tests/system/test_lab.py),$(B_DIR)/lab-wire) \
+		$(if $(call pick,tests/system/test_pktgen.py),$(B_DIR)/pktgen)
 	$(Q)$(RUN_TESTS) $(call pick,$(CHECKS)) $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) \
 		$(call pick,$(SYSTEM))
 
@@ -93,7 +94,7 @@ $(BENCH_PROGRAMS): %: %.o $(LIBS)
 	$(call say,LINK,$@)
 	$(Q)$(call link,$<)
 
-bench: all $(BENCH_PROGRAMS)
+bench: all lab $(BENCH_PROGRAMS)
 	$(Q)set -e; for bench in $(if $(B),$(filter %/$(B) %/$(B).sh %/$(B).py,$(BENCHES)),$(BENCHES)); do \
 		echo "# $$bench"; $(TEST_ENV) $$bench; done
 
