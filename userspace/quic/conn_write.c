@@ -32,6 +32,21 @@ static bool fills_packet(const ngtcp2_vec *vecs, unsigned cnt, size_t packet_len
 	return len >= packet_len;
 }
 
+/* Whose turn it is; without credit of the connection only an end of a stream may go. */
+static struct quic_stream *stream_next(struct quic_conn *conn)
+{
+	struct quic_stream *stream;
+
+	if (conn->state != QUIC_CONN_OPEN)
+		return NULL;
+	if (ngtcp2_conn_get_max_data_left(conn->ngtcp2))
+		return TAILQ_FIRST(&conn->sending);
+	TAILQ_FOREACH(stream, &conn->sending, send_link)
+	if (stream->sent_idx == stream->span_cnt)
+		return stream;
+	return NULL;
+}
+
 static ngtcp2_ssize write_packet(ngtcp2_conn *ngtcp2, ngtcp2_path *path, ngtcp2_pkt_info *info,
 				 uint8_t *dst, size_t cap, ngtcp2_tstamp now_ns, void *user)
 {
@@ -43,9 +58,7 @@ static ngtcp2_ssize write_packet(ngtcp2_conn *ngtcp2, ngtcp2_path *path, ngtcp2_
 	uint32_t flags;
 
 	for (;;) {
-		stream = conn->state == QUIC_CONN_OPEN && ngtcp2_conn_get_max_data_left(ngtcp2)
-				 ? TAILQ_FIRST(&conn->sending)
-				 : NULL;
+		stream = stream_next(conn);
 		vec_cnt = stream ? quic_stream_unsent(stream, vecs) : 0;
 		flags = NGTCP2_WRITE_STREAM_FLAG_NONE;
 		/* A packet left open for others takes a second call to close. */

@@ -77,6 +77,29 @@ static void test_silent_reader_stops_the_sender_at_its_window(void)
 	quic_pair_fini(&p);
 }
 
+/* The end needs no credit, of the stream or of the connection (RFC 9000 4.1). */
+static void test_end_arrives_while_the_window_is_closed(void)
+{
+	struct quic_test_stream *stream;
+	struct quic_test_conn *conn;
+	struct quic_pair p;
+	uint64_t window;
+
+	quic_pair_init(&p, 129, NULL);
+	window = p.b->engine->config.window_len_min;
+	p.b->is_consuming = false;
+	conn = quic_net_connect(p.a, p.b);
+	CHECK(quic_net_send(conn, 8 * window)); /* waits for credit, in front */
+	stream = quic_net_send(conn, 0);
+	quic_net_settle(&p.net, 10 * NS_PER_S);
+	CHECK_EQ(p.b->streams[0].received_len, window);
+	CHECK(stream->is_closed);
+	stream = quic_net_send(conn, 0);
+	quic_net_settle(&p.net, 10 * NS_PER_S);
+	CHECK(stream->is_closed);
+	quic_pair_fini(&p);
+}
+
 static void test_unused_bytes_of_a_reset_stream_free_the_connection(void)
 {
 	struct quic_test_conn *conn;
@@ -248,6 +271,7 @@ int main(void)
 	RUN(test_both_ends_open_streams);
 	RUN(test_streams_share_a_connection_fairly);
 	RUN(test_silent_reader_stops_the_sender_at_its_window);
+	RUN(test_end_arrives_while_the_window_is_closed);
 	RUN(test_unused_bytes_of_a_reset_stream_free_the_connection);
 	RUN(test_send_after_the_end_is_refused);
 	RUN(test_empty_span_comes_straight_back);
