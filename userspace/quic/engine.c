@@ -266,7 +266,9 @@ static void engine_input_short(struct quic_engine *engine, struct dgram *dgram,
 		return;
 	}
 	engine->stats.bad_tag_cnt += !quic_cids_is_ours(&engine->cids, cid);
-	quic_answer_reset(engine, dgram, cid);
+	/* All workers of a node make the same token: another one's connection may live (21.11). */
+	if (cid[0] == (0x80 | engine->config.worker))
+		quic_answer_reset(engine, dgram, cid);
 }
 
 void quic_engine_input(struct quic_engine *engine, struct dgram *dgram, uint64_t now_ns)

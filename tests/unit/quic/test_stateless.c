@@ -171,6 +171,7 @@ static void test_forged_id_gets_a_smaller_reset_and_no_table_look_up(void)
 		p.net.tap = capture_and_drop;
 		p.net.tap_arg = &out;
 		memset(data, 0x61, sizeof(data));
+		data[1] = 0x80; /* worker 0 */
 		quic_net_inject(p.b, &from, data, rows[i].len);
 		quic_node_stats(p.b, &stats);
 		CHECK_EQ(stats.bad_tag_cnt, 1);
@@ -185,6 +186,24 @@ static void test_forged_id_gets_a_smaller_reset_and_no_table_look_up(void)
 	}
 }
 
+/* RFC 9000 21.11: whoever sees an id must not get its token from a worker that does not know it. */
+static void test_id_of_another_worker_gets_no_reset(void)
+{
+	struct addr from = stranger(1);
+	struct capture out = {0};
+	struct quic_pair p;
+	uint8_t data[100];
+
+	quic_pair_init(&p, 39, NULL);
+	p.net.tap = capture_and_drop;
+	p.net.tap_arg = &out;
+	memset(data, 0x61, sizeof(data));
+	data[1] = 0x81;
+	quic_net_inject(p.b, &from, data, sizeof(data));
+	CHECK_EQ(out.cnt, 0);
+	quic_pair_fini(&p);
+}
+
 static void test_answers_to_one_prefix_are_limited(void)
 {
 	struct addr from = stranger(1), other = stranger(2);
@@ -196,6 +215,7 @@ static void test_answers_to_one_prefix_are_limited(void)
 	p.net.tap = capture_and_drop;
 	p.net.tap_arg = &out;
 	memset(data, 0x61, sizeof(data));
+	data[1] = 0x80; /* worker 0 */
 	for (unsigned i = 0; i < 17; i++) {
 		from.port++;
 		quic_net_inject(p.b, &from, data, sizeof(data));
@@ -375,6 +395,7 @@ int main(void)
 	RUN(test_small_initial_makes_nothing);
 	RUN(test_initial_to_a_short_id_makes_nothing);
 	RUN(test_forged_id_gets_a_smaller_reset_and_no_table_look_up);
+	RUN(test_id_of_another_worker_gets_no_reset);
 	RUN(test_answers_to_one_prefix_are_limited);
 	RUN(test_restarted_peer_resets_the_connection);
 	RUN(test_retry_is_survived_by_an_honest_client);
