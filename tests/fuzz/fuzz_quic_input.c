@@ -85,7 +85,7 @@ static void try_token(struct quic_engine *engine, const struct dgram *dgram)
 {
 	ngtcp2_pkt_hd hd = {.version = NGTCP2_PROTO_VER_V1, .dcid.datalen = 8};
 	uint8_t token[1500];
-	ngtcp2_cid original;
+	struct quic_retry retry;
 
 	if (dgram->len > sizeof(token))
 		return;
@@ -93,7 +93,7 @@ static void try_token(struct quic_engine *engine, const struct dgram *dgram)
 	hd.token = token;
 	hd.tokenlen = dgram->len;
 	/* Nobody guesses a sealed token. */
-	weft_assert(quic_token_check(engine, &dgram->remote, &hd, &original) != QUIC_TOKEN_VALID);
+	weft_assert(quic_token_check(engine, &dgram->remote, &hd, &retry) != QUIC_TOKEN_VALID);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

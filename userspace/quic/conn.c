@@ -140,10 +140,10 @@ static int accept_ngtcp2(struct quic_conn *conn, const struct quic_accept *accep
 	ngtcp2_cid_init(&scid, scid_bytes, WEFT_CID_LEN);
 	params.original_dcid_present = 1;
 	params.original_dcid = accept->hd->dcid;
-	if (accept->original) {
-		params.original_dcid = *accept->original;
+	if (accept->retry) {
+		params.original_dcid = accept->retry->original;
 		params.retry_scid_present = 1;
-		params.retry_scid = accept->hd->dcid;
+		params.retry_scid = accept->retry->scid;
 		settings.token = accept->hd->token;
 		settings.tokenlen = accept->hd->tokenlen;
 		settings.token_type = NGTCP2_TOKEN_TYPE_RETRY;

@@ -181,9 +181,9 @@ static void engine_turn(struct quic_engine *engine, uint64_t now_ns)
 }
 
 static void engine_start(struct quic_engine *engine, struct dgram *dgram, const ngtcp2_pkt_hd *hd,
-			 const ngtcp2_cid *original)
+			 const struct quic_retry *retry)
 {
-	struct quic_accept accept = {.hd = hd, .original = original};
+	struct quic_accept accept = {.hd = hd, .retry = retry};
 	struct quic_conn *conn;
 
 	accept.prefix_count = quic_limits_hold_prefix(&engine->limits, &dgram->remote);
@@ -206,7 +206,7 @@ static void engine_start(struct quic_engine *engine, struct dgram *dgram, const 
 
 static void engine_accept(struct quic_engine *engine, struct dgram *dgram)
 {
-	ngtcp2_cid original;
+	struct quic_retry retry;
 	enum quic_token token;
 	ngtcp2_pkt_hd hd;
 
@@ -220,7 +220,7 @@ static void engine_accept(struct quic_engine *engine, struct dgram *dgram)
 		engine->stats.garbage_cnt++;
 		return;
 	}
-	token = quic_token_check(engine, &dgram->remote, &hd, &original);
+	token = quic_token_check(engine, &dgram->remote, &hd, &retry);
 	if (token == QUIC_TOKEN_BAD) {
 		engine->stats.bad_token_cnt++;
 		quic_answer_refuse(engine, dgram, &hd, NGTCP2_INVALID_TOKEN);
@@ -231,7 +231,7 @@ static void engine_accept(struct quic_engine *engine, struct dgram *dgram)
 		   engine->stats.handshake_cnt >= engine->config.retry_above_cnt) {
 		quic_answer_retry(engine, dgram, &hd);
 	} else {
-		engine_start(engine, dgram, &hd, token == QUIC_TOKEN_VALID ? &original : NULL);
+		engine_start(engine, dgram, &hd, token == QUIC_TOKEN_VALID ? &retry : NULL);
 	}
 }
 

@@ -174,9 +174,10 @@ void quic_path_addr(const ngtcp2_addr *from, struct addr *out_addr);
  *     the ngtcp2 error that ended conn.
  * want_write puts conn on the ready list; rearm sets its timer.
  */
+struct quic_retry;
 struct quic_accept {
 	const ngtcp2_pkt_hd *hd;
-	const ngtcp2_cid *original; /* the client's first choice, before a Retry; or NULL */
+	const struct quic_retry *retry; /* NULL: the client was asked for none */
 	struct limit_count *prefix_count;
 };
 struct quic_conn *quic_conn_accept(struct quic_engine *engine, const struct dgram *dgram,
@@ -274,14 +275,22 @@ void quic_answer_reset(struct quic_engine *engine, const struct dgram *dgram,
 void quic_reset_token(const struct quic_engine *engine, const uint8_t cid[static WEFT_CID_LEN],
 		      uint8_t out_token[static CID_RESET_TOKEN_LEN]);
 
-/* token.c: what the token of an Initial says (RFC 9000 8.1). */
+/*
+ * token.c: what the token of an Initial says (RFC 9000 8.1). A valid one
+ * alone knows the Retry before it: whoever sent that kept nothing, and
+ * both ids go into the transport parameters (7.3).
+ */
+struct quic_retry {
+	ngtcp2_cid original; /* destination of the client's first Initial */
+	ngtcp2_cid scid;     /* the id that the Retry gave it instead */
+};
 enum quic_token {
 	QUIC_TOKEN_NONE,  /* none, or none of ours: the address is not validated */
 	QUIC_TOKEN_VALID, /* our Retry reached this address a moment ago */
 	QUIC_TOKEN_BAD,	  /* ours, for another address, connection or time */
 };
 enum quic_token quic_token_check(const struct quic_engine *engine, const struct addr *remote,
-				 const ngtcp2_pkt_hd *hd, ngtcp2_cid *out_original);
+				 const ngtcp2_pkt_hd *hd, struct quic_retry *out_retry);
 /* quic_token_make returns the length of the token, or 0 when OpenSSL fails. */
 #define QUIC_TOKEN_LEN_MAX NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN2
 size_t quic_token_make(const struct quic_engine *engine, const struct addr *remote,

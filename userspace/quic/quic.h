@@ -90,7 +90,7 @@ struct transport *quic_engine_transport(struct quic_engine *engine);
 /* quic_engine_set_sink: sending moved to another backend. */
 void quic_engine_set_sink(struct quic_engine *engine, struct dgram_sink *sink);
 
-/* quic_engine_input takes one datagram; its bytes are decrypted in place. */
+/* quic_engine_input takes one datagram; its bytes are decrypted in place and then let go. */
 void quic_engine_input(struct quic_engine *engine, struct dgram *dgram, uint64_t now_ns);
 /*
  * quic_engine_flush writes what connections have to send into the sink,

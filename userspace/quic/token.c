@@ -31,7 +31,7 @@ size_t quic_token_make(const struct quic_engine *engine, const struct addr *remo
 }
 
 enum quic_token quic_token_check(const struct quic_engine *engine, const struct addr *remote,
-				 const ngtcp2_pkt_hd *hd, ngtcp2_cid *out_original)
+				 const ngtcp2_pkt_hd *hd, struct quic_retry *out_retry)
 {
 	ngtcp2_path_storage path;
 	ngtcp2_cid original;
@@ -47,6 +47,7 @@ enum quic_token quic_token_check(const struct quic_engine *engine, const struct 
 		path.path.remote.addrlen, &hd->dcid, TOKEN_LIFE_NS, engine->now_ns);
 	if (rv != 0)
 		return QUIC_TOKEN_BAD;
-	*out_original = original;
+	/* The token is bound to the id that it came under. */
+	*out_retry = (struct quic_retry){.original = original, .scid = hd->dcid};
 	return QUIC_TOKEN_VALID;
 }
