@@ -51,8 +51,8 @@ static void listen_default(struct udp_config *udp)
 {
 	udp->listen[0] = (struct addr){.family = ADDR_IPV4, .port = 7000};
 	udp->listen_cnt = 1;
-	/* A kernel without IPv6 is no reason not to start. */
-	if (access("/proc/net/if_inet6", F_OK) == 0)
+	/* A kernel without IPv6 is no reason not to start; /proc may hold processes alone. */
+	if (access("/proc/self/net/if_inet6", F_OK) == 0)
 		udp->listen[udp->listen_cnt++] = (struct addr){.family = ADDR_IPV6, .port = 7000};
 }
 
