@@ -415,15 +415,34 @@ def test_events_are_numbered(lab):
 
 def test_sighup_applies_what_is_live(lab):
     a = lab.daemon("a", config="[log]\nlevel = info\n").start()
-    a.conf.write_text("[log]\nlevel = debug\n[quic]\nconn_cap = 99\n")
+    a.share(lab.folder("one", {"x": 1}))
+    a.conf.write_text("[log]\nlevel = debug\n[quic]\nconn_cap = 99\n[content]\nshare_cap = 1\n")
     os.kill(a.pid(), signal.SIGHUP)
-    wait_for(lambda: "quic.conn_cap waits for a restart" in a.log_text(), "the reload")
-    check("log.level applied" in a.log_text(), a.log_text())
-    check("log\tlevel\tdebug" in a.weft("config", "show").stdout, "config show")
+    wait_for(lambda: "content.share_cap = 1 applied, was 1024" in a.log_text(), "the reload")
+    check("log.level = debug applied, was info" in a.log_text(), a.log_text())
+    check("quic.conn_cap = 99 waits for a restart, 1024 stays in force" in a.log_text(),
+          a.log_text())
+    done = a.weft("share", "add", lab.folder("two", {"x": 2}))
+    check_eq(done.returncode, REFUSED, f"a share over the new limit: {done.stderr}")
+    shown = a.weft("config", "show").stdout
+    check(f"log\tlevel\tdebug\t{a.conf}:2\tyes\t-\n" in shown, shown)
+    check("quic\tconn_cap\t1024\tdefault\tno\t99\n" in shown, shown)
+    limit = next(l for l in a.json("limits", "show")["limits"] if l["name"] == "content.share_cap")
+    check_eq((limit["limit"], limit["unit"]), (1, "count"), "the limit that is shown")
+    done = a.weft("daemon", "reload")
+    check_eq(done.stdout, "quic.conn_cap\twaits for a restart\n", "what still waits")
     a.conf.write_text("[log]\nlevle = info\n")
     done = a.weft("daemon", "reload")
     check(done.returncode == FAILED and "levle" in done.stderr, done.stderr)
     check("log\tlevel\tdebug" in a.weft("config", "show").stdout, "after a bad reload")
+
+
+def test_every_limit_has_the_name_of_its_setting(lab):
+    a = lab.daemon("a").start()
+    known = {f"{s['section']}.{s['key']}" for s in a.json("config", "show")["settings"]}
+    check({l["name"] for l in a.json("limits", "show")["limits"]} <= known, "names")
+    shown = on_terminal("-s", a.sock, "limits", "show")
+    check("128.0 MiB" in shown and "64.0 GiB" in shown, shown)
 
 
 def test_sigterm_ends_it_and_takes_the_socket_away(lab):
@@ -465,7 +484,8 @@ def test_the_configuration_prints_and_reads_back(lab):
              if not line.startswith("# From:")]
     check_eq(again, values, "printed again")
     check("conn_cap = 77" in values, first)
-    check(f"# From: {conf}:2" in first, first)
+    check(f"# A change takes a restart.\n# From: {conf}:2\nconn_cap = 77" in first, first)
+    check("# A change takes a reload.\n# From: default\nretry_above = " in first, first)
 
 
 def test_weftd_says_what_its_options_lack(lab):

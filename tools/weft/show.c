@@ -139,6 +139,8 @@ int run_config_show(struct invocation *inv)
 		{"KEY", "key", COLUMN_TEXT},
 		{"VALUE", "value", COLUMN_TEXT},
 		{"FROM", "source", COLUMN_TEXT},
+		{"RELOADS", "live", COLUMN_BOOL},
+		{"AFTER RESTART", "pending", COLUMN_TEXT},
 		{0},
 	};
 

@@ -77,6 +77,17 @@ void content_free(struct content *content)
 	free(content);
 }
 
+void content_configure(struct content *content, const struct content_config *config)
+{
+	struct content_config *own = &content->params.config;
+
+	own->share_cap = config->share_cap;
+	own->get_active_cap = config->get_active_cap;
+	own->request_timeout_ns = config->request_timeout_ns;
+	own->stall_ns = config->stall_ns;
+	own->item_cap = config->item_cap;
+}
+
 int content_fd(const struct content *content)
 {
 	return imports_fd(content->imports);

@@ -77,6 +77,8 @@ struct content_params {
 WEFT_MUST_CHECK
 int content_new(const struct content_params *params, struct content **out_content);
 void content_free(struct content *content);
+/* content_configure takes what can change at run time: share_cap, get_active_cap, item_cap, times. */
+void content_configure(struct content *content, const struct content_config *config);
 /* content_fd becomes readable when content_reap has work of import threads; -1: none. */
 int content_fd(const struct content *content);
 void content_reap(struct content *content, uint64_t now_ns);

@@ -73,6 +73,8 @@ WEFT_MUST_CHECK
 int control_open(const struct control_params *params, struct control **out_control);
 /* control_close drops clients and forgets calls: nobody may reply to one afterwards. */
 void control_close(struct control *control);
+/* control_configure takes what can change at run time: request_rate, output and request lengths. */
+void control_configure(struct control *control, const struct control_config *config);
 /*
  * control_methods_agree: the table and include/weft/net.weft.Node.varlink
  * name the same methods. If not, out_name is the first that only one has.

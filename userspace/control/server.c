@@ -365,6 +365,13 @@ void control_close(struct control *control)
 	free(control);
 }
 
+void control_configure(struct control *control, const struct control_config *config)
+{
+	control->config.request_rate_per_s = config->request_rate_per_s;
+	control->config.output_len_max = config->output_len_max;
+	control->config.request_len_max = config->request_len_max;
+}
+
 void control_stats(const struct control *control, struct control_stats *out_stats)
 {
 	*out_stats = control->stats;

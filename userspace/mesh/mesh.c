@@ -164,6 +164,16 @@ void mesh_set_transport(struct mesh *mesh, struct transport *transport)
 	mesh->transport = transport;
 }
 
+void mesh_configure(struct mesh *mesh, const struct mesh_config *config)
+{
+	struct mesh_config *own = &mesh->config;
+
+	own->request_per_session_cap = config->request_per_session_cap;
+	own->incoming_per_session_cap = config->incoming_per_session_cap;
+	own->dial_stagger_ns = config->dial_stagger_ns;
+	own->skew_max_s = config->skew_max_s;
+}
+
 void mesh_set_wall(struct mesh *mesh, uint64_t wall_s, uint64_t now_ns)
 {
 	mesh->wall_s = wall_s;

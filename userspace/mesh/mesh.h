@@ -81,6 +81,8 @@ void mesh_set_transport(struct mesh *mesh, struct transport *transport);
 extern const struct transport_events mesh_transport_events; /* ctx: struct mesh */
 struct mesh_seam mesh_seam_of(struct mesh *mesh);
 
+/* mesh_configure takes what can change at run time: the caps per session, dial_stagger, skew_max. */
+void mesh_configure(struct mesh *mesh, const struct mesh_config *config);
 /* mesh_set_wall: the wall clock jumped or drifted; now_ns is wall_s. */
 void mesh_set_wall(struct mesh *mesh, uint64_t wall_s, uint64_t now_ns);
 /* mesh_goodbye tells every peer why and when to come back, and closes; for shut-down. */

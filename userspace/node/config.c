@@ -167,7 +167,8 @@ static int origin_new(const struct config_ask *ask, struct config_origin **out_o
 	*out_origin = origin;
 	origin->file = text_copy(ask->file);
 	origin->overrides = calloc(ask->override_cnt + 1, sizeof(*origin->overrides));
-	if (!origin->overrides)
+	origin->pending = calloc(config_key_cnt, sizeof(*origin->pending));
+	if (!origin->overrides || !origin->pending)
 		return -ENOMEM;
 	origin->override_cnt = ask->override_cnt;
 	for (unsigned i = 0; i < ask->override_cnt; i++) {
@@ -184,8 +185,12 @@ static void origin_free(struct config_origin *origin)
 {
 	if (!origin)
 		return;
-	for (unsigned i = 0; i < config_key_cnt; i++)
+	for (unsigned i = 0; i < config_key_cnt; i++) {
 		free(origin->sources[i]);
+		if (origin->pending)
+			free(origin->pending[i]);
+	}
+	free(origin->pending);
 	for (unsigned i = 0; origin->overrides && i < origin->override_cnt; i++) {
 		free((void *)origin->overrides[i].section);
 		free((void *)origin->overrides[i].key);
@@ -248,12 +253,18 @@ void config_each(const struct node_config *config,
 			.value = config_value_format(key, &config->origin->live, value),
 			.source = source ? source : "default",
 			.doc = key->doc,
+			.pending = config->origin->pending[i],
 			.is_live = key->is_live,
 		};
 
 		if (!fn(arg, &setting))
 			return;
 	}
+}
+
+const struct node_config *config_live(const struct node_config *config)
+{
+	return &config->origin->live;
 }
 
 static void live_apply(struct node_config *live, const struct config_key *key, const char *value)
@@ -265,8 +276,23 @@ static void live_apply(struct node_config *live, const struct config_key *key, c
 		log_init((enum log_level)live->log_level);
 }
 
-int config_reload(const struct node_config *config,
-		  void (*changed)(void *arg, const char *name, bool is_applied), void *arg,
+/* Key idx differs in fresh: it becomes live, or waits. */
+static void change_take(struct config_origin *origin, struct config_origin *fresh, unsigned idx,
+			const char *after)
+{
+	char *source = origin->sources[idx];
+
+	if (!config_keys[idx].is_live) {
+		free(origin->pending[idx]);
+		origin->pending[idx] = strdup(after);
+		return;
+	}
+	live_apply(&origin->live, &config_keys[idx], after);
+	origin->sources[idx] = fresh->sources[idx];
+	fresh->sources[idx] = source;
+}
+
+int config_reload(const struct node_config *config, config_change_fn changed, void *arg,
 		  char message[static CONFIG_MESSAGE_CAP])
 {
 	struct config_origin *origin = config->origin;
@@ -278,20 +304,18 @@ int config_reload(const struct node_config *config,
 		return err;
 	for (unsigned i = 0; i < config_key_cnt; i++) {
 		const struct config_key *key = &config_keys[i];
-		char now[CONFIG_VALUE_CAP], wanted[CONFIG_VALUE_CAP], name[96];
+		char before[CONFIG_VALUE_CAP], after[CONFIG_VALUE_CAP], name[96];
+		struct config_change change = {name, before, after, key->is_live};
 
-		if (strcmp(config_value_format(key, &origin->live, now),
-			   config_value_format(key, fresh, wanted)) == 0)
+		if (strcmp(config_value_format(key, &origin->live, before),
+			   config_value_format(key, fresh, after)) == 0) {
+			free(origin->pending[i]);
+			origin->pending[i] = NULL;
 			continue;
-		snprintf(name, sizeof(name), "%s.%s", key->section, key->key);
-		if (key->is_live) {
-			char *source = origin->sources[i];
-
-			live_apply(&origin->live, key, wanted);
-			origin->sources[i] = fresh->origin->sources[i];
-			fresh->origin->sources[i] = source;
 		}
-		changed(arg, name, key->is_live);
+		snprintf(name, sizeof(name), "%s.%s", key->section, key->key);
+		change_take(origin, fresh->origin, i, after);
+		changed(arg, &change);
 	}
 	config_free(fresh);
 	return 0;

@@ -90,20 +90,29 @@ struct config_setting {
 	const char *value;
 	const char *source; /* "default", "command line", "FILE:LINE" */
 	const char *doc;
-	bool is_live; /* a reload applies it */
+	const char *pending; /* what a restart would make of it, if that differs; else NULL */
+	bool is_live;	     /* a reload applies it */
 };
 void config_each(const struct node_config *config,
 		 bool (*fn)(void *arg, const struct config_setting *setting), void *arg);
 
 /*
  * config_reload reads everything again and tells of each setting that
- * differs from what is in force ("log.level"): applied (is_applied) or in
- * need of a restart. On failure nothing is applied, message says why.
+ * differs from what is in force: now live (is_applied) or waiting for a
+ * restart. On failure nothing changes, message says why. Handing what is live
+ * to the modules is node_reload's.
  */
+struct config_change {
+	const char *name; /* "log.level" */
+	const char *before, *after;
+	bool is_applied;
+};
+typedef void (*config_change_fn)(void *arg, const struct config_change *change);
 WEFT_MUST_CHECK
-int config_reload(const struct node_config *config,
-		  void (*changed)(void *arg, const char *name, bool is_applied), void *arg,
+int config_reload(const struct node_config *config, config_change_fn changed, void *arg,
 		  char message[static CONFIG_MESSAGE_CAP]);
+/* config_live: config with what reloads changed. */
+const struct node_config *config_live(const struct node_config *config);
 
 /* config_print writes INI that config_load reads to the same configuration. */
 void config_print(const struct node_config *config, FILE *out);

@@ -17,8 +17,9 @@ static bool print_setting(void *arg, const struct config_setting *setting)
 	if (!state->section || strcmp(state->section, setting->section) != 0)
 		fprintf(state->out, "%s[%s]\n", state->section ? "\n" : "", setting->section);
 	state->section = setting->section;
-	fprintf(state->out, "# %s\n# From: %s\n%s = %s\n", setting->doc, setting->source,
-		setting->key, setting->value);
+	fprintf(state->out, "# %s\n# A change takes a %s.\n# From: %s\n%s = %s\n", setting->doc,
+		setting->is_live ? "reload" : "restart", setting->source, setting->key,
+		setting->value);
 	return true;
 }
 

@@ -55,6 +55,7 @@ struct config_origin {
 	struct config_override *overrides;
 	unsigned override_cnt;
 	struct node_config live; /* as config, with what reloads changed */
+	char **pending;		 /* per key; NULL: nothing waits for a restart */
 	char *sources[];	 /* per key; NULL: default */
 };
 

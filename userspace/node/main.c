@@ -87,10 +87,15 @@ static const char *start_advice(int err, const char *what)
 	}
 }
 
-static void reload_changed(void *arg, const char *name, bool is_applied)
+static void reload_changed(void *arg, const struct config_change *change)
 {
 	(void)arg;
-	log_notice("configuration: %s %s", name, is_applied ? "applied" : "waits for a restart");
+	if (change->is_applied)
+		log_notice("configuration: %s = %s applied, was %s", change->name, change->after,
+			   change->before);
+	else
+		log_notice("configuration: %s = %s waits for a restart, %s stays in force",
+			   change->name, change->after, change->before);
 }
 
 static void daemon_reload(struct daemon *daemon)
@@ -98,7 +103,7 @@ static void daemon_reload(struct daemon *daemon)
 	char message[CONFIG_MESSAGE_CAP];
 
 	notify_reloading(&daemon->notify, clock_monotonic_ns());
-	if (config_reload(daemon->config, reload_changed, NULL, message) < 0)
+	if (node_reload(daemon->node, reload_changed, NULL, message) < 0)
 		log_error("configuration: %s; keeping what is in force", message);
 	notify_ready(&daemon->notify, NULL);
 }

@@ -34,10 +34,10 @@ void method_shutdown(void *ctx, struct control_call *call, const json_t *paramet
 
 static bool setting_collect(void *arg, const struct config_setting *setting)
 {
-	json_array_append_new(arg,
-			      json_pack("{s:s, s:s, s:s, s:s, s:b}", "section", setting->section,
-					"key", setting->key, "value", setting->value, "source",
-					setting->source, "live", setting->is_live));
+	json_array_append_new(arg, json_pack("{s:s, s:s, s:s, s:s, s:b, s:s*}", "section",
+					     setting->section, "key", setting->key, "value",
+					     setting->value, "source", setting->source, "live",
+					     setting->is_live, "pending", setting->pending));
 	return true;
 }
 
@@ -57,12 +57,12 @@ struct reloading {
 	json_t *pending;
 };
 
-static void reloading_collect(void *arg, const char *name, bool is_applied)
+static void reloading_collect(void *arg, const struct config_change *change)
 {
 	struct reloading *reloading = arg;
 
-	json_array_append_new(is_applied ? reloading->applied : reloading->pending,
-			      json_string(name));
+	json_array_append_new(change->is_applied ? reloading->applied : reloading->pending,
+			      json_string(change->name));
 }
 
 void method_reload(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
@@ -70,7 +70,7 @@ void method_reload(void *ctx, struct control_call *call, const json_t *parameter
 	struct node *node = ctx;
 	struct reloading reloading = {json_array(), json_array()};
 	char message[CONFIG_MESSAGE_CAP];
-	int err = config_reload(node->config, reloading_collect, &reloading, message);
+	int err = node_reload(node, reloading_collect, &reloading, message);
 
 	(void)parameters, (void)now_ns;
 	if (err < 0) {

@@ -188,9 +188,15 @@ struct limit_row {
 	int64_t refused; /* -1: not counted */
 };
 
+static bool limit_is_bytes(const char *name)
+{
+	return strcmp(name, "quic.heap") == 0 || strcmp(name, "store.map_max") == 0;
+}
+
 static json_t *limit_json(const struct limit_row *row)
 {
-	json_t *json = json_pack("{s:s, s:o, s:o}", "name", row->name, "limit",
+	json_t *json = json_pack("{s:s, s:s, s:o, s:o}", "name", row->name, "unit",
+				 limit_is_bytes(row->name) ? "bytes" : "count", "limit",
 				 method_json_uint(row->limit), "used", method_json_uint(row->used));
 
 	if (row->peak >= 0)
@@ -204,7 +210,7 @@ void method_show_limits(void *ctx, struct control_call *call, const json_t *para
 			uint64_t now_ns)
 {
 	struct node *node = ctx;
-	const struct node_config *config = node->config;
+	const struct node_config *config = config_live(node->config);
 	json_t *limits = json_array();
 	struct figures f;
 
@@ -219,7 +225,7 @@ void method_show_limits(void *ctx, struct control_call *call, const json_t *para
 		 (int64_t)f.quic.refused_key_cnt},
 		{"quic.stream_cap", config->quic.stream_cap, f.quic.stream_cnt,
 		 f.quic.stream_peak_cnt, -1},
-		{"quic.heap_cap", config->quic.heap_cap, f.quic.heap_used_len,
+		{"quic.heap", config->quic.heap_cap, f.quic.heap_used_len,
 		 (int64_t)f.quic.heap_peak_len, -1},
 		{"mesh.session_cap", config->mesh.session_cap, f.mesh.session_cnt, -1, -1},
 		{"mesh.request_cap", config->mesh.request_cap, f.mesh.request_cnt, -1, -1},
@@ -230,9 +236,9 @@ void method_show_limits(void *ctx, struct control_call *call, const json_t *para
 		{"content.get_cap", config->content.get_cap, f.content.get_cnt, -1, -1},
 		{"content.get_active_cap", config->content.get_active_cap, f.content.get_active_cnt,
 		 -1, -1},
-		{"content.chunk_buffer_cnt", config->content.chunk_buffer_cnt,
+		{"content.chunk_buffers", config->content.chunk_buffer_cnt,
 		 f.content.chunk_buffer_used_cnt, -1, (int64_t)f.content.refused_busy_cnt},
-		{"store.map_len_max", f.store.map_len_max, f.store.map_used_len, -1, -1},
+		{"store.map_max", f.store.map_len_max, f.store.map_used_len, -1, -1},
 		{"store.batch_cap", f.store.batch_cap, f.store.batch_waiting, -1, -1},
 		{"store.reader_cap", f.store.reader_cap, f.store.reader_cnt, -1, -1},
 		{"control.client_cap", f.control.client_cap, f.control.client_cnt,
@@ -262,7 +268,7 @@ void method_show_memory(void *ctx, struct control_call *call, const json_t *para
 {
 	struct node *node = ctx;
 	struct memory_region regions[MEMORY_REGION_CAP];
-	unsigned cnt = memory_plan(node->config, regions);
+	unsigned cnt = memory_plan(config_live(node->config), regions);
 	json_t *list = json_array();
 	struct quic_stats quic;
 

@@ -171,7 +171,7 @@ uint64_t node_next_ns(const struct node *node)
 static void node_drain(struct node *node)
 {
 	uint64_t now_ns = clock_monotonic_ns();
-	uint64_t deadline_ns = now_ns + node->config->drain_timeout_ns;
+	uint64_t deadline_ns = now_ns + config_live(node->config)->drain_timeout_ns;
 
 	worker_goodbye(&node->home, now_ns);
 	do {

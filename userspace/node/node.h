@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "node/config.h"
 #include "weft/err.h"
 
 struct content;
@@ -68,6 +69,13 @@ WEFT_MUST_CHECK
 int node_run(struct node *node);
 /* node_stop ends node_run after the turn. On the worker only. */
 void node_stop(struct node *node);
+/*
+ * node_reload reads the configuration again (config_reload) and hands what a
+ * reload may change to the modules. On the worker only.
+ */
+WEFT_MUST_CHECK
+int node_reload(struct node *node, config_change_fn changed, void *arg,
+		char message[static CONFIG_MESSAGE_CAP]);
 /* node_poller: for main's signal descriptor and watchdog; NULL when simulated. */
 struct poller *node_poller(struct node *node);
 struct timer_wheel *node_timers(struct node *node);

@@ -57,6 +57,21 @@ void quic_config_defaults(struct quic_config *config)
 	};
 }
 
+void quic_engine_configure(struct quic_engine *engine, const struct quic_config *config)
+{
+	struct quic_config *own = &engine->config;
+
+	own->retry_above_cnt = config->retry_above_cnt;
+	own->stream_per_conn_cap = config->stream_per_conn_cap;
+	own->handshake_timeout_ns = config->handshake_timeout_ns;
+	own->idle_timeout_ns = config->idle_timeout_ns;
+	own->keepalive_ns = config->keepalive_ns;
+	own->window_len_min = config->window_len_min;
+	own->window_len_max = config->window_len_max;
+	own->congestion = config->congestion;
+	own->is_pmtud_on = config->is_pmtud_on;
+}
+
 static uint32_t linger_cap_of(const struct quic_config *config)
 {
 	return config->conn_cap / 4 + 4;

@@ -111,6 +111,12 @@ typedef bool (*quic_choose_local_fn)(void *ctx, const struct addr *remote, const
 				     struct addr *out_local);
 void quic_engine_rebind(struct quic_engine *engine, quic_choose_local_fn choose, void *ctx,
 			uint64_t now_ns);
+/*
+ * quic_engine_configure takes what of config can change while it runs, for
+ * connections that begin afterwards: retry_above, stream_per_conn_cap, times,
+ * windows, congestion, pmtud.
+ */
+void quic_engine_configure(struct quic_engine *engine, const struct quic_config *config);
 void quic_engine_stats(const struct quic_engine *engine, struct quic_stats *out_stats);
 
 /*

@@ -390,10 +390,13 @@ static void test_a_file_that_changes_while_it_is_read_is_left_out(void)
 static void test_one_share_more_than_the_cap_is_refused(void)
 {
 	struct content_rig rig;
+	struct content_config config;
 	struct rig_import seen;
 
 	CHECK(rig_begin(&rig));
-	rig.content->params.config.share_cap = 1;
+	config = rig.content->params.config;
+	config.share_cap = 1;
+	content_configure(rig.content, &config);
 	rig_mkdir(&rig, "a");
 	rig_mkdir(&rig, "b");
 	rig_file(&rig, "b/f", 1, 1);

@@ -487,6 +487,23 @@ static void test_requests_wait_for_stream_credit(void)
 	rig_fini(&rig);
 }
 
+static void test_caps_follow_what_was_configured_later(void)
+{
+	struct mesh_config config;
+	struct rig_ask asks[2];
+
+	mesh_config_defaults(&config);
+	CHECK(pair_init(&config));
+	config.request_per_session_cap = 1;
+	mesh_configure(rig.nodes[0].mesh, &config);
+	CHECK_EQ(rig_ask(&rig, &asks[0], 0, 1, MESH_GET_CHUNK, "abc", 3), 0);
+	CHECK_EQ(rig_ask(&rig, &asks[1], 0, 1, MESH_GET_CHUNK, "abc", 3), WEFT_EFULL);
+	pair_net_run(&rig.net, 10 * PAIR_S);
+	for (unsigned i = 0; i < 2; i++)
+		rig_ask_fini(&asks[i]);
+	rig_fini(&rig);
+}
+
 static void test_too_many_requests_are_refused(void)
 {
 	struct mesh_config config;
@@ -581,6 +598,7 @@ int main(void)
 	RUN(test_cancelled_dial_leaves_no_connection);
 	RUN(test_answer_after_cancel_is_closed);
 	RUN(test_requests_wait_for_stream_credit);
+	RUN(test_caps_follow_what_was_configured_later);
 	RUN(test_too_many_requests_are_refused);
 	RUN(test_full_stream_delays_a_request);
 	RUN(test_closed_stream_fails_a_request);

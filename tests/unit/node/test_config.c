@@ -336,13 +336,34 @@ struct changes {
 	char text[256];
 };
 
-static void on_change(void *arg, const char *name, bool is_applied)
+static void on_change(void *arg, const struct config_change *change)
 {
 	struct changes *changes = arg;
 	size_t len = strlen(changes->text);
 
-	snprintf(changes->text + len, sizeof(changes->text) - len, "%s%s ", name,
-		 is_applied ? "+" : "-");
+	snprintf(changes->text + len, sizeof(changes->text) - len, "%s=%s%s ", change->name,
+		 change->after, change->is_applied ? "+" : "-");
+}
+
+struct pending {
+	const char *key, *value;
+};
+
+static bool pending_find(void *arg, const struct config_setting *setting)
+{
+	struct pending *pending = arg;
+
+	if (strcmp(setting->key, pending->key) == 0 && setting->pending)
+		pending->value = setting->pending;
+	return true;
+}
+
+static const char *pending_of(const struct node_config *config, const char *key)
+{
+	struct pending pending = {key, ""};
+
+	config_each(config, pending_find, &pending);
+	return pending.value;
 }
 
 static void test_a_reload_applies_what_is_live_and_tells_the_rest(void)
@@ -353,17 +374,26 @@ static void test_a_reload_applies_what_is_live_and_tells_the_rest(void)
 
 	begin();
 	CHECK_EQ(load_text("[quic]\nconn_cap = 5\n", &config), 0);
-	write_file("weft.conf", "[log]\nlevel = error\n[quic]\nconn_cap = 6\n");
+	write_file("weft.conf", "[log]\nlevel = error\n[quic]\nconn_cap = 6\n"
+				"[content]\nshare_cap = 7\n");
 	CHECK_EQ(config_reload(config, on_change, &changes, message), 0);
-	CHECK_STR(changes.text, "log.level+ quic.conn_cap- ");
+	CHECK_STR(changes.text, "log.level=error+ quic.conn_cap=6- content.share_cap=7+ ");
 	CHECK_EQ(config->quic.conn_cap, 5);
+	CHECK_EQ(config_live(config)->quic.conn_cap, 5);
+	CHECK_EQ(config_live(config)->content.share_cap, 7);
+	CHECK_STR(pending_of(config, "conn_cap"), "6");
+	CHECK_STR(pending_of(config, "share_cap"), "");
 	config_each(config, collect, &all);
 	CHECK(strstr(all.text, "log.level=error\n"));
 	CHECK(strstr(all.text, "quic.conn_cap=5\n"));
 	/* The second time only what still waits is told. */
 	changes.text[0] = '\0';
 	CHECK_EQ(config_reload(config, on_change, &changes, message), 0);
-	CHECK_STR(changes.text, "quic.conn_cap- ");
+	CHECK_STR(changes.text, "quic.conn_cap=6- ");
+	/* What is taken back does not wait any more. */
+	write_file("weft.conf", "[quic]\nconn_cap = 5\n[content]\nshare_cap = 7\n");
+	CHECK_EQ(config_reload(config, on_change, &changes, message), 0);
+	CHECK_STR(pending_of(config, "conn_cap"), "");
 	log_init(LOG_INFO);
 	config_free(config);
 	scratch_remove(dir);

@@ -264,6 +264,24 @@ static void retry_config(struct quic_config *config)
 	config->retry_above_cnt = 0;
 }
 
+static void test_new_connections_follow_what_was_configured_later(void)
+{
+	struct quic_test_conn *conn;
+	struct quic_config config;
+	struct quic_stats stats;
+	struct quic_pair p;
+
+	quic_net_config(&config);
+	quic_pair_init(&p, 42, &config);
+	config.retry_above_cnt = 0;
+	quic_engine_configure(p.b->engine, &config);
+	conn = quic_net_connect(p.a, p.b);
+	CHECK(conn && conn->is_ready);
+	quic_node_stats(p.b, &stats);
+	CHECK_EQ(stats.retry_sent_cnt, 1);
+	quic_pair_fini(&p);
+}
+
 static void test_retry_is_survived_by_an_honest_client(void)
 {
 	struct quic_test_conn *conn;
@@ -398,6 +416,7 @@ int main(void)
 	RUN(test_id_of_another_worker_gets_no_reset);
 	RUN(test_answers_to_one_prefix_are_limited);
 	RUN(test_restarted_peer_resets_the_connection);
+	RUN(test_new_connections_follow_what_was_configured_later);
 	RUN(test_retry_is_survived_by_an_honest_client);
 	RUN(test_retry_is_demanded_one_above_the_limit);
 	RUN(test_token_is_bound_to_address_port_time_and_key);
