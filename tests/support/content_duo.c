@@ -278,7 +278,7 @@ static bool node_turn(struct duo_node *node)
 	is_busy |= store_reap(node->store) > 0;
 	content_reap(node->content, node->duo->now_ns);
 	timer_wheel_expire(&node->timers, node->duo->now_ns);
-	return is_busy || jobs_in_flight(node->jobs) > 0;
+	return is_busy || jobs_in_flight(node->jobs) > 0 || store_is_pending(node->store);
 }
 
 static uint64_t next_due(const struct duo *duo)

@@ -392,12 +392,21 @@ static struct fetch_slot *slot_unused(struct fetch *fetch)
 	return NULL;
 }
 
-/* A quarter of the buffers is left to peers who ask us. */
+static bool holds_buffer(const struct fetch *fetch)
+{
+	for (uint32_t i = 0; i < fetch->slot_cnt; i++)
+		if (fetch->slots[i].is_used)
+			return true;
+	return false;
+}
+
+/* A quarter of the buffers is left to peers who ask us, but for one to go on with. */
 static uint8_t *buffer_acquire(struct fetch *fetch)
 {
 	struct chunk_buffers *buffers = serve_buffers(fetch->content->serve);
 
-	if (buffers->free_cnt <= buffers->cap_cnt / 4) {
+	if (buffers->free_cnt == 0 ||
+	    (buffers->free_cnt <= buffers->cap_cnt / 4 && holds_buffer(fetch))) {
 		fetch->must_retry_soon = true;
 		return NULL;
 	}

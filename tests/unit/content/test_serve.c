@@ -630,6 +630,61 @@ static void test_getter_serves_what_it_got(void)
 	duo_fini(&duo);
 }
 
+static void hold_proofs(struct duo *d, struct duo_answer *answer)
+{
+	(void)d;
+	answer->delay_ns = answer->request_type == MESH_RANGE_PROOF ? 50 * NS_PER_S : 0;
+}
+
+/* Peers hold three of four buffers; the last is theirs too, but the get must go on. */
+static void test_peers_that_hold_buffers_do_not_stop_a_get(void)
+{
+	static struct question many[3];
+	struct content_get_ask get = {.link = &shared};
+	const struct content_get *got;
+	struct link other;
+	uint64_t id;
+
+	CHECK(duo_begin());
+	CHECK(duo_share(&duo, duo_path(&duo, "private"), &other));
+	duo_node_close(&duo, DUO_B);
+	duo.nodes[DUO_B].config.chunk_buffer_cnt = 4;
+	duo_node_open(&duo, DUO_B);
+	get.target = duo_path(&duo, "out1");
+	CHECK_EQ(content_get_start(duo.nodes[DUO_B].content, &get, duo.now_ns, &id), 0);
+	CHECK_EQ(duo_run(&duo, id, 100000)->state, CONTENT_GET_FINISHED);
+	duo.on_answer = hold_proofs;
+	for (unsigned i = 0; i < 3; i++) {
+		struct mesh_request *request;
+		uint8_t payload[MESSAGE_REQUEST_CAP];
+		struct message_request asked = {.cnt = 1};
+		struct mesh_ask ask = {
+			.type = MESH_RANGE_PROOF,
+			.payload = payload,
+			.reply_buf = many[i].buf,
+			.reply_cap = sizeof(many[i].buf),
+			.timeout_ns = 60 * NS_PER_S,
+			.reply = on_reply,
+			.arg = &many[i],
+		};
+
+		memcpy(asked.id, big_id, sizeof(asked.id));
+		ask.payload_len = message_request_write(ask.type, &asked, payload);
+		duo.nodes[DUO_A].key[0]++;
+		CHECK_EQ(duo_ops()->ask(&duo.nodes[DUO_A].mesh, &ask, duo.now_ns, &request), 0);
+		for (unsigned k = 0; k < 100 && duo.lent_cnt < i + 1; k++)
+			(void)duo_turn(&duo);
+	}
+	CHECK_EQ(duo.lent_cnt, 3);
+	get.target = duo_path(&duo, "out2");
+	get.link = &other;
+	CHECK_EQ(content_get_start(duo.nodes[DUO_B].content, &get, duo.now_ns, &id), 0);
+	got = duo_run(&duo, id, 100000);
+	CHECK_EQ(got->state, CONTENT_GET_FINISHED);
+	CHECK(got->ended_ns - got->started_ns < 40 * NS_PER_S);
+	duo_fini(&duo);
+}
+
 int main(void)
 {
 	RUN(test_chunk_is_answered_with_its_bytes);
@@ -650,5 +705,6 @@ int main(void)
 	RUN(test_many_files_are_served_in_turn);
 	RUN(test_file_is_served_when_its_device_has_another_number);
 	RUN(test_getter_serves_what_it_got);
+	RUN(test_peers_that_hold_buffers_do_not_stop_a_get);
 	return check_done();
 }
