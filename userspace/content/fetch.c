@@ -189,9 +189,8 @@ static void open_run(struct job *job)
 	for (size_t i = 0; i < 8; i++)
 		at += (size_t)snprintf(name + at, sizeof(name) - at, "%02x",
 				       fetch->get->link.manifest_id[i]);
-	step->err = target_open(&fetch->target, fetch->get->target, name);
-	if (!step->err && fetch->is_clearing)
-		step->err = target_clear(&fetch->target);
+	step->err = fetch->is_clearing ? target_discard(fetch->get->target, name)
+				       : target_open(&fetch->target, fetch->get->target, name);
 }
 
 static void open_done(struct job *job)
@@ -327,7 +326,26 @@ static void clear_done(struct job *job)
 	(void)fetch_step_done(fetch);
 }
 
-/* True when fetch is gone. What a cancelled get has staged goes before it ends. */
+static void leave_run(struct job *job)
+{
+	struct fetch_step_job *step = (struct fetch_step_job *)job;
+
+	step->err = target_leave(&step->fetch->target) ? 0 : WEFT_EEXISTS;
+}
+
+static void leave_done(struct job *job)
+{
+	struct fetch_step_job *step = (struct fetch_step_job *)job;
+
+	step->fetch->has_left = true;
+	step->fetch->get->has_staged = step->err < 0;
+	(void)fetch_step_done(step->fetch);
+}
+
+/*
+ * True when fetch is gone. What a cancelled get has staged goes before it
+ * ends; what a failed one has staged is for its resumption.
+ */
 static bool end_run(struct fetch *fetch)
 {
 	struct get *get = fetch->get;
@@ -339,6 +357,10 @@ static bool end_run(struct fetch *fetch)
 		return false;
 	if (get->is_cancelled && !fetch->is_clearing && fetch->target.fd >= 0) {
 		fetch_step_submit(fetch, close_run, clear_done);
+		return false;
+	}
+	if (fetch->end_err && !fetch->is_clearing && !fetch->has_left && fetch->target.fd >= 0) {
+		fetch_step_submit(fetch, leave_run, leave_done);
 		return false;
 	}
 	err = fetch->end_err;

@@ -172,6 +172,7 @@ struct fetch {
 	struct content *content;
 	enum fetch_step step;
 	bool is_clearing; /* only removes what is staged */
+	bool has_left;	  /* an empty staging directory is gone */
 	int end_err;
 	char end_detail[GET_DETAIL_CAP];
 	struct target target;

@@ -323,7 +323,17 @@ void gets_fill_stats(const struct gets *gets, struct content_stats *stats)
 	stats->bad_chunk_cnt += gets->bad_chunk_cnt;
 }
 
-/* The oldest get that has ended is forgotten for a new one, taken back ones first. */
+/*
+ * What may be forgotten for a new get: what has ended, unless it left
+ * something staged, which would lie in its target for ever then.
+ */
+static bool get_is_forgettable(const struct get *get)
+{
+	return get_is_ended(get) && get->save_cnt == 0 && !get->fetch &&
+	       (get->view.state != CONTENT_GET_STOPPED || !get->has_staged);
+}
+
+/* The oldest of those is forgotten, taken back ones first. */
 static int gets_make_room(struct gets *gets)
 {
 	struct store *store = gets->content->params.store;
@@ -338,7 +348,7 @@ static int gets_make_room(struct gets *gets)
 		bool is_better = found == gets->cnt || get->view.state == CONTENT_GET_TAKEN_BACK ||
 				 gets->slots[found]->view.state != CONTENT_GET_TAKEN_BACK;
 
-		if (get_is_ended(get) && get->save_cnt == 0 && !get->fetch && is_better)
+		if (is_better && get_is_forgettable(get))
 			found = i;
 	}
 	if (found == gets->cnt)

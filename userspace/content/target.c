@@ -94,6 +94,26 @@ int target_clear(const struct target *target)
 	return err;
 }
 
+bool target_leave(const struct target *target)
+{
+	return unlinkat(target->fd, target->stage_name, AT_REMOVEDIR) == 0 || errno == ENOENT;
+}
+
+int target_discard(const char *path, const char *stage_name)
+{
+	struct target target = {.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+				.stage_fd = -1};
+	int err;
+
+	if (target.fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	snprintf(target.stage_name, sizeof(target.stage_name), "%s", stage_name);
+	target.stage_fd = openat(target.fd, stage_name, DIR_FLAGS);
+	err = target.stage_fd >= 0 ? target_clear(&target) : errno == ENOENT ? 0 : -errno;
+	target_close(&target);
+	return err;
+}
+
 int target_join(const struct target *target, const char *path, size_t len,
 		char out[static OBJECT_PATH_LEN_MAX])
 {

@@ -39,6 +39,11 @@ void target_close(struct target *target);
 /* target_clear removes the staging directory and what is in it. 0 or -errno. */
 WEFT_MUST_CHECK
 int target_clear(const struct target *target);
+/* target_leave removes the staging directory if nothing is in it; false: it stays. */
+bool target_leave(const struct target *target);
+/* target_discard is target_clear for a target that is not open and makes nothing. */
+WEFT_MUST_CHECK
+int target_discard(const char *path, const char *stage_name);
 /* target_join writes the absolute path of a path inside the target: 0 or WEFT_ETOOLARGE. */
 WEFT_MUST_CHECK
 int target_join(const struct target *target, const char *path, size_t len,
