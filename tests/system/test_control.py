@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 
@@ -241,6 +242,34 @@ def test_ctrl_c_cancels_an_import(lab):
     check("import cancelled" in err, err)
     wait_for(lambda: not a.json("share", "list")["imports"], "the import is gone")
     check_eq(a.json("share", "list")["shares"], [], "shares")
+
+
+def branches_break(path):
+    """Of each branch page of a database file: makes it say that it has one key. How many."""
+    page, cnt = 4096, 0
+    data = bytearray(path.read_bytes())
+    for at in range(2 * page, len(data), page):
+        flags, end = struct.unpack_from("<HH", data, at + 10)
+        if flags == 1 and end > 18:
+            struct.pack_into("<H", data, at + 12, 18)
+            cnt += 1
+    path.write_bytes(data)
+    return cnt
+
+
+def test_a_damaged_database_is_a_finding_and_kills_nobody(lab):
+    a = lab.daemon("a").start()
+    a.share(lab.folder("root", {f"{i}": i for i in range(200)}))
+    check_eq(a.weft("store", "check").returncode, OK, "check of a sound store")
+    a.stop()
+    if os.sysconf("SC_PAGESIZE") != 4096:
+        raise Skip("the pages of the database have another size")
+    check(branches_break(a.state / "db" / "data.mdb") > 0, "no branch page")
+    a.start()
+    done = a.weft("store", "check")
+    check_eq(done.returncode, NOT_VERIFIED, f"check of a damaged one: {done.stderr}")
+    check("database objects" in done.stderr and "move the folder db" in done.stderr, done.stderr)
+    check_eq(a.weft("status").returncode, OK, "the daemon lives")
 
 
 def clients_of(daemon):

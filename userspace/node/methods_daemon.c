@@ -133,13 +133,28 @@ static void checking_reply(struct checking *checking)
 						method_json_uint(result->repaired_cnt)));
 }
 
+static void checking_fail(const struct checking *checking)
+{
+	size_t cnt = json_array_size(checking->findings);
+	const char *last =
+		cnt ? json_string_value(json_array_get(checking->findings, cnt - 1)) : NULL;
+
+	if (checking->err == WEFT_EDAMAGED && last)
+		control_fail(checking->call, checking->err, "store", last,
+			     "stop weftd, move the folder db of its state folder away, start it "
+			     "again and run weft store check --repair: key and blobs are kept, "
+			     "shares are added again");
+	else
+		control_fail(checking->call, checking->err, "store", weft_err_text(checking->err),
+			     "see the daemon's log");
+}
+
 static void checking_done(struct job *job)
 {
 	struct checking *checking = (struct checking *)job;
 
 	if (checking->call && checking->err < 0)
-		control_fail(checking->call, checking->err, "store", weft_err_text(checking->err),
-			     "see the daemon's log");
+		checking_fail(checking);
 	else if (checking->call)
 		checking_reply(checking);
 	checking->node->is_checking = false;

@@ -227,8 +227,14 @@ int store_check(struct store *store, bool repair, void (*report)(void *arg, cons
 		void *arg, struct store_check_result *out_result)
 {
 	struct check check = {.store = store, .repairs = repair, .report = report, .arg = arg};
-	int err = check_adoption(&check);
+	const char *name;
+	int err = store_probe(store, &name);
 
+	if (err == WEFT_EDAMAGED)
+		check_tell(&check, "database %s: pages of it are damaged and cannot be walked",
+			   name);
+	if (err == 0)
+		err = check_adoption(&check);
 	for (unsigned db = 0; db < STORE_DB_CNT && err == 0; db++)
 		err = database_check(&check, (enum store_db)db);
 	if (err == 0)

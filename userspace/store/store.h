@@ -154,7 +154,9 @@ const char *store_db_name(enum store_db db);
  * store_check walks databases and segments and verifies every blob;
  * with repair, drops what cannot be verified and is derivable, rebuilds
  * the blob index from the segments. Blocks: run it in a job or offline.
- * report is called per finding with a plain sentence.
+ * report is called per finding with a plain sentence. WEFT_EDAMAGED:
+ * pages of a database cannot be walked, told as the last finding; nothing
+ * was repaired. A child process finds that out, as LMDB may die of it.
  */
 struct store_check_result {
 	uint64_t blob_cnt, blob_bad_cnt, item_cnt, item_bad_cnt, repaired_cnt;

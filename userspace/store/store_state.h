@@ -108,6 +108,13 @@ int write_begin(struct store *store, MDB_txn **out_txn);
 WEFT_MUST_CHECK
 int write_end(struct store *store, MDB_txn *txn, int err);
 
+/*
+ * store_probe reads all keys and values in a child process. 0, -errno, or
+ * WEFT_EDAMAGED with the database at which the child failed or died.
+ */
+WEFT_MUST_CHECK
+int store_probe(struct store *store, const char **out_db);
+
 /* blob_{put,drop} inside a transaction, with the account of the segment. */
 WEFT_MUST_CHECK
 int blob_put(struct store *store, MDB_txn *txn, const uint8_t id[static 32], const void *data,

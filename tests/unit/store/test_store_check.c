@@ -333,6 +333,65 @@ static void test_a_newer_schema_is_refused_and_left_alone(void)
 	scratch_remove(dir);
 }
 
+/* Pages of the database file with all of flags set, made to say that they have one key. */
+static unsigned branches_break(const char *dir)
+{
+	char path[SCRATCH_CAP + 64];
+	uint8_t page[4096];
+	const uint16_t one_key_end = 16 + 2; /* a page's head and one offset */
+	unsigned cnt = 0;
+	int fd = open(scratch_path(path, sizeof(path), dir, "db/data.mdb"), O_RDWR | O_CLOEXEC);
+
+	for (off_t at = 2 * 4096; fd >= 0 && pread(fd, page, sizeof(page), at) == sizeof(page);
+	     at += 4096) {
+		uint16_t flags, end;
+
+		memcpy(&flags, page + 10, sizeof(flags));
+		memcpy(&end, page + 12, sizeof(end));
+		if (flags == 1 && end > one_key_end && /* P_BRANCH */
+		    pwrite(fd, &one_key_end, sizeof(one_key_end), at + 12) == 2)
+			cnt++;
+	}
+	close(fd);
+	return cnt;
+}
+
+static void keep_finding(void *arg, const char *finding)
+{
+	snprintf(arg, 200, "%s", finding);
+}
+
+static void test_damage_that_kills_the_reader_is_a_finding(void)
+{
+	struct store_check_result result = {0};
+	char dir[SCRATCH_CAP], finding[200] = "";
+	struct store_batch *batch;
+	struct store *store;
+	uint8_t key[32];
+
+	if (sysconf(_SC_PAGESIZE) != 4096)
+		return; /* LMDB's pages are the system's */
+	scratch_make(dir);
+	CHECK_EQ(open_store(dir, &store), 0);
+	batch = store_batch_new(store);
+	for (unsigned i = 0; i < 200; i++) {
+		id_of(i, key);
+		store_batch_put(batch, STORE_PEERS, key, sizeof(key), "a peer", 6);
+	}
+	CHECK_EQ(store_submit(store, batch, NULL, NULL), 0);
+	store_flush(store);
+	CHECK_EQ(store_check(store, false, keep_finding, finding, &result), 0);
+	CHECK_EQ(result.item_cnt >= 200, 1);
+	CHECK_STR(finding, "");
+	store_close(store);
+	CHECK(branches_break(dir) > 0);
+	CHECK_EQ(open_store(dir, &store), 0);
+	CHECK_EQ(store_check(store, true, keep_finding, finding, &result), WEFT_EDAMAGED);
+	CHECK_STR(finding, "database peers: pages of it are damaged and cannot be walked");
+	store_close(store);
+	scratch_remove(dir);
+}
+
 int main(void)
 {
 	RUN(test_a_sound_store_has_no_findings);
@@ -343,5 +402,6 @@ int main(void)
 	RUN(test_compact_keeps_a_segment_it_cannot_read);
 	RUN(test_an_older_schema_is_stepped_up_whole_or_not_at_all);
 	RUN(test_a_newer_schema_is_refused_and_left_alone);
+	RUN(test_damage_that_kills_the_reader_is_a_finding);
 	return check_done();
 }
