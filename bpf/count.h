@@ -5,7 +5,7 @@
 #include "maps.h"
 
 /* The one exit: every frame is counted under its reason, and some drops are told. */
-WEFT_INLINE void count_frame(enum weft_reason reason, __u64 len)
+WEFT_INLINE void count_frame(enum weft_reason reason, __u32 len)
 {
 	__u32 idx = reason;
 	struct weft_counter *counter = bpf_map_lookup_elem(&weft_counters, &idx);
@@ -16,17 +16,17 @@ WEFT_INLINE void count_frame(enum weft_reason reason, __u64 len)
 	counter->byte_cnt += len;
 }
 
-WEFT_INLINE void count_drop(enum weft_reason reason, const struct weft_facts *facts)
+WEFT_INLINE void count_drop(struct xdp_md *ctx, enum weft_reason reason, struct weft_facts *facts)
 {
 	__u32 idx = reason;
-	const struct weft_config *cfg = weft_table_config(0);
+	const struct weft_config *cfg = weft_table_config(ctx);
 	struct weft_sampler *sampler = bpf_map_lookup_elem(&weft_samplers, &idx);
 	struct weft_sample *sample;
 	__u32 weight;
 
 	if (!cfg || !sampler)
 		return;
-	weight = weft_policy_weigh(cfg, sampler, facts->now_ns);
+	weight = weft_policy_weigh(ctx, cfg, sampler, facts);
 	if (!weight)
 		return;
 	sample = bpf_ringbuf_reserve(&weft_samples, sizeof(*sample), 0);

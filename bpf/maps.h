@@ -5,6 +5,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+#include "clock.h"
 #include "weft/cid.h"
 #include "weft/facts.h"
 #include "weft/fastpath.h"
@@ -48,10 +49,10 @@ struct {
 } weft_ghash SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, WEFT_LOCAL_CNT);
-	__type(key, struct weft_endpoint);
-	__type(value, __u32);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct weft_locals);
 } weft_locals SEC(".maps");
 
 struct {
@@ -118,9 +119,14 @@ struct {
 	__type(value, __u32);
 } weft_xsks SEC(".maps");
 
-/* Where packets are copied to that are read or written at offsets of their own. */
+/*
+ * Where bytes are that are read or written at offsets of their own: the
+ * head of a packet, then its answer, which is len bytes from begin on.
+ */
 struct weft_scratch {
 	__u8 bytes[WEFT_SCRATCH_LEN];
+	__u32 begin, len;
+	__u64 work[24]; /* a stack has 512 bytes, and no room for what an answer is made from */
 };
 
 struct {
@@ -140,6 +146,28 @@ WEFT_INLINE const struct weft_config *weft_table_config(struct weft_tables *tabl
 	return bpf_map_lookup_elem(&weft_config, &only);
 }
 
+WEFT_INLINE const struct weft_locals *weft_table_locals(struct weft_tables *tables)
+{
+	__u32 only = 0;
+
+	return bpf_map_lookup_elem(&weft_locals, &only);
+}
+
+WEFT_INLINE __u32 weft_table_frame_len(struct weft_tables *tables)
+{
+	return (__u32)bpf_xdp_get_buff_len(tables);
+}
+
+WEFT_INLINE __u64 weft_table_now(struct weft_tables *tables)
+{
+	return clock_now_ns();
+}
+
+WEFT_INLINE __u64 weft_table_tick(struct weft_tables *tables)
+{
+	return clock_tick();
+}
+
 WEFT_INLINE const struct weft_cid_keys *weft_table_cid_keys(struct weft_tables *tables)
 {
 	__u32 only = 0;
@@ -152,12 +180,6 @@ WEFT_INLINE const struct weft_token_keys *weft_table_token_keys(struct weft_tabl
 	__u32 only = 0;
 
 	return bpf_map_lookup_elem(&weft_token_keys, &only);
-}
-
-WEFT_INLINE _Bool weft_table_has_local(struct weft_tables *tables,
-				       const struct weft_endpoint *endpoint)
-{
-	return bpf_map_lookup_elem(&weft_locals, endpoint) != 0;
 }
 
 WEFT_INLINE const struct weft_ban *weft_table_ban(struct weft_tables *tables,

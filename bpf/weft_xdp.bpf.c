@@ -9,38 +9,42 @@
  * CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW.
  */
 #include "maps.h"
-#include "limit.h"
-#include "stranger.h"
-#include "weft/policy.h"
-#include "clock.h"
-#include "count.h"
+#include "judge.h"
+#include "answer_version.h"
+#include "answer_retry.h"
 #include "deliver.h"
+#include "count.h"
 
 SEC("xdp")
 int weft_xdp(struct xdp_md *ctx)
 {
-	struct weft_view view = {(const __u8 *)(long)ctx->data, (const __u8 *)(long)ctx->data_end};
-	struct weft_facts facts = {.len = (__u32)bpf_xdp_get_buff_len(ctx)};
-	__u32 len = facts.len;
-	struct weft_frame frame;
-	enum weft_reason reason;
+	struct weft_frame frame = {.is_length_good = 0};
+	struct weft_facts facts = {.now_ns = 0};
+	enum weft_reason reason = (enum weft_reason)judge_frame(ctx, &frame, &facts);
+	__u32 action = XDP_PASS;
 
-	facts.now_ns = clock_now_ns();
-	reason = weft_policy_judge_frame(ctx, &view, &frame, &facts);
-	count_frame(reason, len);
 	switch (weft_verdict(reason)) {
-	case WEFT_DROP:
-		count_drop(reason, &facts);
-		return XDP_DROP;
-	case WEFT_DELIVER:
-		return deliver_frame(ctx, len);
-	case WEFT_ANSWER_VERSION:
-	case WEFT_ANSWER_RETRY:
-		return XDP_DROP;
 	case WEFT_PASS:
 		break;
+	case WEFT_DROP:
+		action = XDP_DROP;
+		break;
+	case WEFT_DELIVER:
+		action = (__u32)deliver_frame(ctx, frame.said_len);
+		break;
+	case WEFT_ANSWER_VERSION:
+		action = answer_version(ctx, &frame) ? XDP_TX : XDP_DROP;
+		break;
+	case WEFT_ANSWER_RETRY:
+		action = answer_retry(ctx, &frame, &facts) ? XDP_TX : XDP_DROP;
+		break;
 	}
-	return XDP_PASS;
+	if (action == XDP_DROP && weft_verdict(reason) != WEFT_DROP)
+		reason = WEFT_REASON_ANSWER_FAILED;
+	count_frame(reason, facts.len);
+	if (action == XDP_DROP)
+		count_drop(ctx, reason, &facts);
+	return (int)action;
 }
 
 char weft_xdp_license[] SEC("license") = "Dual BSD/GPL";

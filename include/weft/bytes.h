@@ -16,6 +16,13 @@
 
 #define WEFT_INLINE static inline __attribute__((always_inline))
 
+/* Before a loop whose turns the BPF verifier wants to see apart, with constant offsets. */
+#ifdef __bpf__
+#define WEFT_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define WEFT_UNROLL
+#endif
+
 #ifdef __bpf__
 #define WEFT_LOAD(type, at)	   (*(const type *)(at))
 #define WEFT_STORE(type, at, word) (*(type *)(at) = (word))

@@ -28,7 +28,9 @@ enum weft_flow {
 #define WEFT_PROBE_LEN		32
 #define WEFT_QUIC_SHORT_LEN_MIN 21 /* RFC 9000 10.3: the smallest stateless reset */
 #define WEFT_QUIC_V1		1u
-#define WEFT_QUIC_V1_CID_MAX	20 /* RFC 9000 17.2 */
+/* One that nobody may rely on, told beside the real one (RFC 9000 6.3). */
+#define WEFT_QUIC_GREASE     0x1a2a3a4au
+#define WEFT_QUIC_V1_CID_MAX 20 /* RFC 9000 17.2 */
 
 /*
  * weft_classify names the protocol of a UDP payload of len bytes. When

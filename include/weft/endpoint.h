@@ -35,6 +35,11 @@ WEFT_INLINE void weft_endpoint_set_ipv6(struct weft_endpoint *endpoint, const __
 	endpoint->words[1] = weft_load_le64(addr + 8);
 }
 
+WEFT_INLINE _Bool weft_endpoint_equal(const struct weft_endpoint *a, const struct weft_endpoint *b)
+{
+	return a->port_be == b->port_be && a->words[1] == b->words[1] && a->words[0] == b->words[0];
+}
+
 WEFT_INLINE _Bool weft_endpoint_is_ipv4(const struct weft_endpoint *endpoint)
 {
 	return endpoint->words[0] == 0 && (__u32)endpoint->words[1] == (__u32)WEFT_ENDPOINT_V4_WORD;
@@ -62,10 +67,7 @@ WEFT_INLINE _Bool weft_endpoint_is_loopback(const struct weft_endpoint *endpoint
 WEFT_INLINE _Bool weft_endpoint_may_send(const struct weft_endpoint *source,
 					 const struct weft_endpoint *local)
 {
-	if (source->port_be == 0)
-		return 0;
-	if (source->words[0] == local->words[0] && source->words[1] == local->words[1] &&
-	    source->port_be == local->port_be)
+	if (source->port_be == 0 || weft_endpoint_equal(source, local))
 		return 0;
 	if (weft_endpoint_is_loopback(source) && !weft_endpoint_is_loopback(local))
 		return 0;

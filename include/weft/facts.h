@@ -25,7 +25,7 @@ enum weft_long_type {
  */
 struct weft_facts {
 	struct weft_endpoint source;
-	__u64 now_ns;
+	__u64 now_ns;		   /* 0: not asked yet */
 	__u32 len;		   /* of the UDP payload */
 	__u32 payload_off;	   /* of the payload in its frame */
 	enum weft_flow flow;	   /* found; OTHER when not looked at */

@@ -18,7 +18,7 @@
  *   weft_cid_keys     array           0: struct weft_cid_keys          userspace
  *   weft_token_keys   array           0: struct weft_token_keys        userspace
  *   weft_ghash        array           0: struct weft_ghash             userspace, once
- *   weft_locals       hash            struct weft_endpoint: __u32      userspace
+ *   weft_locals       array           0: struct weft_locals            userspace
  *   weft_bans_ipv4    LPM trie        weft_ban_key_ipv4: weft_ban      userspace
  *   weft_bans_ipv6    LPM trie        weft_ban_key_ipv6: weft_ban      userspace
  *   weft_validated    hash            weft_endpoint: weft_validated    both
@@ -70,6 +70,57 @@ struct weft_config {
 	__u32 zero;
 	__u8 queue_workers[WEFT_QUEUE_CNT]; /* the worker of each receive queue, 0..127 */
 };
+
+/* weft_config_wall_s: the wall clock in seconds when the monotonic one says now_ns. */
+WEFT_INLINE __u32 weft_config_wall_s(const struct weft_config *config, __u64 now_ns)
+{
+	return (__u32)((now_ns + config->wall_offset_ns) / 1000000000);
+}
+
+/*
+ * Where our sockets are bound: sets of a few endpoints, for each frame of
+ * the device is held against them, and what is not ours pays least when
+ * that is a multiplication and four comparisons. A set that is full refuses
+ * one more; its datagrams then come by the kernel's socket.
+ */
+#define WEFT_LOCAL_SET_CNT 64
+#define WEFT_LOCAL_WAY_CNT 4
+
+struct weft_locals {
+	struct weft_endpoint sets[WEFT_LOCAL_SET_CNT][WEFT_LOCAL_WAY_CNT]; /* port 0: empty */
+};
+
+WEFT_INLINE __u32 weft_locals_set(const struct weft_endpoint *endpoint)
+{
+	__u64 word = endpoint->words[0] ^ endpoint->words[1] ^ endpoint->port_be;
+
+	return (__u32)(word * 0x9e3779b97f4a7c15ull >> 58) & (WEFT_LOCAL_SET_CNT - 1);
+}
+
+/* weft_locals_have: endpoint is among them. */
+WEFT_INLINE _Bool weft_locals_have(const struct weft_locals *locals,
+				   const struct weft_endpoint *endpoint)
+{
+	const struct weft_endpoint *set = locals->sets[weft_locals_set(endpoint)];
+
+	return endpoint->port_be &&
+	       (weft_endpoint_equal(&set[0], endpoint) || weft_endpoint_equal(&set[1], endpoint) ||
+		weft_endpoint_equal(&set[2], endpoint) || weft_endpoint_equal(&set[3], endpoint));
+}
+
+/* weft_locals_put adds endpoint; 0: its set is full. Start with zeros. Userspace only. */
+WEFT_INLINE _Bool weft_locals_put(struct weft_locals *locals, const struct weft_endpoint *endpoint)
+{
+	struct weft_endpoint *set = locals->sets[weft_locals_set(endpoint)];
+
+	for (__u32 way = 0; way < WEFT_LOCAL_WAY_CNT; way++) {
+		if (set[way].port_be && !weft_endpoint_equal(&set[way], endpoint))
+			continue;
+		set[way] = *endpoint;
+		return 1;
+	}
+	return 0;
+}
 
 /*
  * A proven address. Put by the program for a good token, by userspace when
@@ -123,13 +174,17 @@ struct weft_bucket_block {
 
 struct weft_counter {
 	__u64 packet_cnt;
-	__u64 byte_cnt; /* of whole frames */
+	__u64 byte_cnt; /* of payloads, by their UDP headers; of what is not ours none */
 };
 
-/* One in so many drops is told, with the weight of those since the last. */
+/*
+ * One in so many drops is told, with the weight of those since the last.
+ * The clock is asked once a tick at most.
+ */
 struct weft_sampler {
 	struct weft_bucket bucket;
 	__u64 weight;
+	__u64 tick;
 };
 
 struct weft_sample {
@@ -147,7 +202,7 @@ _Static_assert(sizeof(struct weft_config) == 464, "BPF map value layout");
 _Static_assert(sizeof(struct weft_validated) == 32, "BPF map value layout");
 _Static_assert(sizeof(struct weft_ban) == 16, "BPF map value layout");
 _Static_assert(sizeof(struct weft_bucket_block) == 32768, "largest value of a per-CPU map");
-_Static_assert(sizeof(struct weft_sampler) == 24, "BPF map value layout");
+_Static_assert(sizeof(struct weft_sampler) == 32, "BPF map value layout");
 _Static_assert(sizeof(struct weft_sample) == 40, "ring buffer record layout");
 
 #endif

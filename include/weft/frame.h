@@ -26,15 +26,21 @@
 #define WEFT_ETHERTYPE_QINQ 0x88a8 /* 802.1ad */
 #define WEFT_PROTOCOL_UDP   17
 
+/* Bytes where they lie: [data, end), read at fixed offsets only. */
+struct weft_view {
+	const __u8 *data, *end;
+};
+
 struct weft_frame {
 	struct weft_endpoint source, local;
-	const __u8 *payload; /* of UDP */
-	__u32 payload_len;   /* by the UDP header */
-	__u16 network_off;   /* where the IP header begins */
+	__u32 payload_len; /* of UDP, by its header */
+	__u16 network_off; /* where the IP header begins */
 	__u16 payload_off;
 	__u8 ecn; /* the two bits */
-	_Bool is_ipv6;
-	_Bool is_length_good; /* what IP and UDP say of their lengths fits the frame */
+	__u8 is_ipv6;
+	__u8 is_length_good; /* what UDP says of its length fits what IP says */
+	__u8 zero;	     /* padding is read by the verifier */
+	__u32 said_len;	     /* of the frame at least, by its IP header */
 };
 
 WEFT_INLINE _Bool weft_ethertype_is_vlan(__u32 type)
@@ -46,7 +52,6 @@ WEFT_INLINE _Bool weft_ethertype_is_vlan(__u32 type)
 struct weft_frame_ip {
 	const __u8 *next; /* what follows the header */
 	__u32 said_len;	  /* bytes that follow, as it says */
-	__u32 left_len;	  /* bytes of the frame that do */
 	enum weft_reason reason;
 };
 
@@ -106,36 +111,35 @@ WEFT_INLINE _Bool weft_frame_parse_ipv6(const __u8 *at, const __u8 *end, struct 
 	return 1;
 }
 
-WEFT_INLINE _Bool weft_frame_parse_udp(const struct weft_frame_ip *ip, const __u8 *end,
+WEFT_INLINE _Bool weft_frame_parse_udp(const struct weft_frame_ip *ip, struct weft_view *view,
 				       struct weft_frame *frame)
 {
 	const __u8 *at = ip->next;
 	__u32 udp_len;
 
-	if (at + WEFT_UDP_LEN > end)
+	if (at + WEFT_UDP_LEN > view->end)
 		return 0;
 	frame->source.port_be = WEFT_LOAD(__be16, at);
 	frame->local.port_be = WEFT_LOAD(__be16, at + 2);
 	udp_len = weft_load_be16(at + 4);
 	/* Bytes between the two lengths are UDP options (RFC 9868): not looked at. */
-	frame->is_length_good =
-		udp_len >= WEFT_UDP_LEN && udp_len <= ip->said_len && ip->said_len <= ip->left_len;
-	frame->payload = at + WEFT_UDP_LEN;
+	frame->is_length_good = udp_len >= WEFT_UDP_LEN && udp_len <= ip->said_len;
 	frame->payload_len = udp_len - WEFT_UDP_LEN;
+	view->data = at + WEFT_UDP_LEN;
 	return 1;
 }
 
 /*
- * weft_frame_parse reads the headers of the frame of len bytes in [data,
- * end). Returns whether it is UDP at fixed offsets; if not, *out_reason is
- * one of verdict PASS and the frame means nothing. Nothing but
- * is_length_good says whether the payload is all there.
+ * weft_frame_parse reads the headers of the frame in view, which becomes
+ * the payload. Returns whether it is UDP at fixed offsets; if not,
+ * *out_reason is one of verdict PASS and frame means nothing. The payload
+ * is there if is_length_good and the frame has said_len bytes.
  */
-WEFT_INLINE _Bool weft_frame_parse(const __u8 *data, const __u8 *end, __u32 len,
-				   struct weft_frame *frame, enum weft_reason *out_reason)
+WEFT_INLINE _Bool weft_frame_parse(struct weft_view *view, struct weft_frame *frame,
+				   enum weft_reason *out_reason)
 {
 	struct weft_frame_ip ip = {.reason = WEFT_REASON_NOT_IP};
-	const __u8 *at = data;
+	const __u8 *at = view->data, *end = view->end;
 	__u32 type, off = WEFT_ETH_LEN;
 	_Bool is_ip = 0;
 
@@ -162,9 +166,9 @@ WEFT_INLINE _Bool weft_frame_parse(const __u8 *data, const __u8 *end, __u32 len,
 		return 0;
 	}
 	off += frame->is_ipv6 ? WEFT_IPV6_LEN : WEFT_IPV4_LEN;
-	ip.left_len = len - off;
+	frame->said_len = off + ip.said_len;
 	frame->payload_off = (__u16)(off + WEFT_UDP_LEN);
-	return weft_frame_parse_udp(&ip, end, frame);
+	return weft_frame_parse_udp(&ip, view, frame);
 }
 
 #endif

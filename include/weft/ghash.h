@@ -51,14 +51,18 @@ WEFT_INLINE void weft_ghash_fill(struct weft_ghash *ghash)
 	}
 }
 
+struct weft_ghash_sum {
+	__u64 words[2];
+};
+
 /* weft_ghash_absorb adds a block to sum. */
-WEFT_INLINE void weft_ghash_absorb(const struct weft_ghash *ghash, __u64 sum[2], __u64 first,
-				   __u64 second)
+WEFT_INLINE void weft_ghash_absorb(const struct weft_ghash *ghash, struct weft_ghash_sum *sum,
+				   __u64 first, __u64 second)
 {
 	__u64 product[2] = {0, 0};
 
-	first ^= sum[0];
-	second ^= sum[1];
+	first ^= sum->words[0];
+	second ^= sum->words[1];
 	for (unsigned i = 0; i < 8; i++) {
 		const __u64 *of_first = ghash->products[i][first >> 8 * i & 0xff];
 		const __u64 *of_second = ghash->products[i + 8][second >> 8 * i & 0xff];
@@ -66,8 +70,8 @@ WEFT_INLINE void weft_ghash_absorb(const struct weft_ghash *ghash, __u64 sum[2],
 		product[0] ^= of_first[0] ^ of_second[0];
 		product[1] ^= of_first[1] ^ of_second[1];
 	}
-	sum[0] = product[0];
-	sum[1] = product[1];
+	sum->words[0] = product[0];
+	sum->words[1] = product[1];
 }
 
 #endif

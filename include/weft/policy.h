@@ -13,8 +13,10 @@
  * static and inline:
  *
  *   struct weft_tables                          all of them
- *   weft_table_config, _cid_keys, _token_keys   the values, or NULL
- *   weft_table_has_local(tables, endpoint)      a socket of ours is bound there
+ *   weft_table_config, _locals, _cid_keys, _token_keys   the values, or NULL
+ *   weft_table_now(tables)                      the time, never 0
+ *   weft_table_tick(tables)                     something that changes 100 to 1000 times a second
+ *   weft_table_frame_len(tables)                bytes of the frame at hand
  *   weft_table_ban(tables, source)              the ban of the longest prefix, or NULL
  *   weft_table_validated(tables, source)        the entry, expired or not, or NULL
  *   weft_table_validate(tables, source, entry)  puts one; false: full
@@ -39,11 +41,6 @@
  */
 #define WEFT_RESET_LEN_CAP 64
 
-/* A payload where it lies: [data, end), read at fixed offsets only. */
-struct weft_view {
-	const __u8 *data, *end;
-};
-
 /* WEFT_CID_LEN bytes at cid can be read and were made under a key of ours. */
 WEFT_INLINE _Bool weft_policy_is_ours(struct weft_tables *tables, const __u8 *cid)
 {
@@ -53,13 +50,12 @@ WEFT_INLINE _Bool weft_policy_is_ours(struct weft_tables *tables, const __u8 *ci
 }
 
 WEFT_INLINE enum weft_reason weft_policy_short(struct weft_tables *tables,
-					       const struct weft_config *config,
 					       const struct weft_view *view,
-					       const struct weft_facts *facts)
+					       struct weft_facts *facts)
 {
 	if (view->data + 1 + WEFT_CID_LEN <= view->end &&
 	    weft_policy_is_ours(tables, view->data + 1))
-		return weft_policy_our_id(tables, config, facts);
+		return weft_policy_our_id(tables, facts);
 	/* A peer's stateless reset wears an id of noise. */
 	if (facts->len < WEFT_RESET_LEN_CAP && weft_policy_validated(tables, facts))
 		return WEFT_REASON_MAYBE_RESET;
@@ -68,7 +64,7 @@ WEFT_INLINE enum weft_reason weft_policy_short(struct weft_tables *tables,
 
 WEFT_INLINE enum weft_reason weft_policy_version(struct weft_tables *tables,
 						 const struct weft_config *config,
-						 const struct weft_facts *facts)
+						 struct weft_facts *facts)
 {
 	if (facts->len < WEFT_INITIAL_LEN_MIN)
 		return WEFT_REASON_SMALL_VERSION;
@@ -94,7 +90,7 @@ WEFT_INLINE enum weft_reason weft_policy_long(struct weft_tables *tables,
 		return weft_call_initial(tables, facts, is_ours);
 	/* Servers' Initials may be short, and theirs are all answers to what we sent. */
 	if (is_ours)
-		return weft_policy_our_id(tables, config, facts);
+		return weft_policy_our_id(tables, facts);
 	if (version == 0)
 		return WEFT_REASON_STRAY_VERSION;
 	if (type == WEFT_LONG_INITIAL)
@@ -108,20 +104,19 @@ WEFT_INLINE enum weft_reason weft_policy_long(struct weft_tables *tables,
 }
 
 WEFT_INLINE _Bool weft_policy_is_banned(struct weft_tables *tables,
-					const struct weft_config *config,
-					const struct weft_facts *facts)
+					const struct weft_config *config, struct weft_facts *facts)
 {
 	const struct weft_ban *ban;
 
 	if (!(weft_endpoint_is_ipv4(&facts->source) ? config->ban_ipv4_cnt : config->ban_ipv6_cnt))
 		return 0;
 	ban = weft_table_ban(tables, &facts->source);
-	return ban && (ban->expires_ns == 0 || ban->expires_ns > facts->now_ns);
+	return ban && (ban->expires_ns == 0 || ban->expires_ns > weft_policy_now(tables, facts));
 }
 
 /*
  * weft_policy_judge decides on a datagram that came to a socket of ours,
- * whose payload is view and whose source, len and now_ns facts say.
+ * whose payload is view and whose source and len facts say.
  */
 WEFT_INLINE enum weft_reason weft_policy_judge(struct weft_tables *tables,
 					       const struct weft_view *view,
@@ -139,7 +134,7 @@ WEFT_INLINE enum weft_reason weft_policy_judge(struct weft_tables *tables,
 	facts->flow = weft_classify(view->data, facts->len);
 	switch (facts->flow) {
 	case WEFT_FLOW_QUIC_SHORT:
-		return weft_policy_short(tables, config, view, facts);
+		return weft_policy_short(tables, view, facts);
 	case WEFT_FLOW_QUIC_LONG:
 		return weft_policy_long(tables, config, view, facts);
 	case WEFT_FLOW_KRPC:
@@ -157,28 +152,29 @@ WEFT_INLINE enum weft_reason weft_policy_judge(struct weft_tables *tables,
 }
 
 /*
- * weft_policy_judge_frame decides on the frame of a device whose bytes are
- * view; facts has its len and now_ns. frame is filled in, and what facts
- * and view say becomes the payload's.
+ * weft_policy_judge_frame decides on the frame of a device that lies in
+ * view. frame and facts are filled in, and view becomes the payload.
  */
 WEFT_INLINE enum weft_reason weft_policy_judge_frame(struct weft_tables *tables,
 						     struct weft_view *view,
 						     struct weft_frame *frame,
 						     struct weft_facts *facts)
 {
+	const struct weft_locals *locals = weft_table_locals(tables);
 	enum weft_reason reason;
 
 	facts->flow = WEFT_FLOW_OTHER;
-	if (!weft_frame_parse(view->data, view->end, facts->len, frame, &reason))
+	if (!locals)
+		return WEFT_REASON_NO_TABLES;
+	if (!weft_frame_parse(view, frame, &reason))
 		return reason;
-	if (!weft_table_has_local(tables, &frame->local))
+	if (!weft_locals_have(locals, &frame->local))
 		return WEFT_REASON_OTHER_PORT;
 	facts->source = frame->source;
-	facts->len = frame->payload_len;
 	facts->payload_off = frame->payload_off;
-	view->data = frame->payload;
-	if (!frame->is_length_good)
+	if (!frame->is_length_good || frame->said_len > weft_table_frame_len(tables))
 		return WEFT_REASON_BAD_LENGTH;
+	facts->len = frame->payload_len;
 	if (!weft_endpoint_may_send(&frame->source, &frame->local))
 		return WEFT_REASON_BAD_SOURCE;
 	return weft_policy_judge(tables, view, facts);
@@ -188,15 +184,17 @@ WEFT_INLINE enum weft_reason weft_policy_judge_frame(struct weft_tables *tables,
  * weft_policy_weigh says whether a drop is to be told: returns the number
  * of drops it stands for, or 0.
  */
-WEFT_INLINE __u32 weft_policy_weigh(const struct weft_config *config, struct weft_sampler *sampler,
-				    __u64 now_ns)
+WEFT_INLINE __u32 weft_policy_weigh(struct weft_tables *tables, const struct weft_config *config,
+				    struct weft_sampler *sampler, struct weft_facts *facts)
 {
-	__u64 weight = sampler->weight + 1;
+	__u64 tick = weft_table_tick(tables), weight = sampler->weight + 1;
 
-	if (!weft_bucket_take(&sampler->bucket, &config->samples, now_ns)) {
-		sampler->weight = weight;
+	sampler->weight = weight;
+	if (tick == sampler->tick)
 		return 0;
-	}
+	sampler->tick = tick;
+	if (!weft_bucket_take(&sampler->bucket, &config->samples, weft_policy_now(tables, facts)))
+		return 0;
 	sampler->weight = 0;
 	return weight < ~0u ? (__u32)weight : ~0u;
 }

@@ -12,37 +12,45 @@
  * may send, and how an Initial's token makes one of the other. Part of
  * policy.h, which says what must be defined before.
  */
+/* The clock is asked only for what depends on it, and once. */
+WEFT_INLINE __u64 weft_policy_now(struct weft_tables *tables, struct weft_facts *facts)
+{
+	if (facts->now_ns == 0)
+		facts->now_ns = weft_table_now(tables);
+	return facts->now_ns;
+}
+
 /* The entry of a source that is proven now, or NULL. */
 WEFT_INLINE struct weft_validated *weft_policy_validated(struct weft_tables *tables,
-							 const struct weft_facts *facts)
+							 struct weft_facts *facts)
 {
 	struct weft_validated *entry = weft_table_validated(tables, &facts->source);
 
-	return entry && entry->expires_ns > facts->now_ns ? entry : 0;
+	return entry && entry->expires_ns > weft_policy_now(tables, facts) ? entry : 0;
 }
 
 /* An answer without state takes credit from the source's prefixes and from all. */
 WEFT_INLINE enum weft_reason weft_policy_answer(struct weft_tables *tables,
 						const struct weft_config *config,
-						const struct weft_facts *facts,
-						enum weft_reason reason)
+						struct weft_facts *facts, enum weft_reason reason)
 {
 	struct weft_bucket *all = weft_table_answers(tables);
 
-	if (!weft_call_admit(tables, &facts->source, WEFT_CLASS_ANSWER, facts->now_ns) || !all ||
-	    !weft_bucket_take(all, &config->answers, facts->now_ns))
+	if (!weft_call_admit(tables, &facts->source, WEFT_CLASS_ANSWER,
+			     weft_policy_now(tables, facts)) ||
+	    !all || !weft_bucket_take(all, &config->answers, weft_policy_now(tables, facts)))
 		return WEFT_REASON_ANSWER_LIMIT;
 	return reason;
 }
 
 /* A datagram that leads to a connection of ours by an id with a right tag. */
 WEFT_INLINE enum weft_reason weft_policy_our_id(struct weft_tables *tables,
-						const struct weft_config *config,
-						const struct weft_facts *facts)
+						struct weft_facts *facts)
 {
 	if (weft_policy_validated(tables, facts))
 		return WEFT_REASON_SESSION;
-	if (weft_call_admit(tables, &facts->source, WEFT_CLASS_NEW_PATH, facts->now_ns))
+	if (weft_call_admit(tables, &facts->source, WEFT_CLASS_NEW_PATH,
+			    weft_policy_now(tables, facts)))
 		return WEFT_REASON_NEW_PATH;
 	return WEFT_REASON_REPLAYED_ID;
 }
@@ -50,24 +58,27 @@ WEFT_INLINE enum weft_reason weft_policy_our_id(struct weft_tables *tables,
 /* What is limited per proven address, else per prefix: KRPC, STUN, probes. */
 WEFT_INLINE enum weft_reason weft_policy_limit(struct weft_tables *tables,
 					       const struct weft_config *config,
-					       const struct weft_facts *facts,
-					       enum weft_class class, enum weft_reason good,
-					       enum weft_reason limit)
+					       struct weft_facts *facts, enum weft_class class,
+					       enum weft_reason good, enum weft_reason limit)
 {
 	struct weft_validated *entry = weft_policy_validated(tables, facts);
 
 	if (entry)
-		return weft_bucket_take(&entry->bucket, &config->validated, facts->now_ns) ? good
-											   : limit;
+		return weft_bucket_take(&entry->bucket, &config->validated,
+					weft_policy_now(tables, facts))
+			       ? good
+			       : limit;
 	if (class == WEFT_CLASS_KRPC && config->mode == WEFT_MODE_FLOOD)
 		return WEFT_REASON_KRPC_FLOOD;
-	return weft_call_admit(tables, &facts->source, class, facts->now_ns) ? good : limit;
+	return weft_call_admit(tables, &facts->source, class, weft_policy_now(tables, facts))
+		       ? good
+		       : limit;
 }
 
 /* A first Initial whose token, if it has one, says nothing. */
 WEFT_INLINE enum weft_reason weft_policy_stranger(struct weft_tables *tables,
 						  const struct weft_config *config,
-						  const struct weft_facts *facts)
+						  struct weft_facts *facts)
 {
 	if (config->mode != WEFT_MODE_NORMAL && !weft_policy_validated(tables, facts))
 		return weft_policy_answer(tables, config, facts, WEFT_REASON_RETRY_SENT);
@@ -78,13 +89,13 @@ WEFT_INLINE enum weft_reason weft_policy_stranger(struct weft_tables *tables,
 /* The source has shown a good token: from now on it is limited by itself. */
 WEFT_INLINE enum weft_reason weft_policy_proven(struct weft_tables *tables,
 						const struct weft_config *config,
-						const struct weft_facts *facts, __u8 kind)
+						struct weft_facts *facts, __u8 kind)
 {
 	struct weft_validated *entry = weft_policy_validated(tables, facts);
 
 	if (!entry) {
 		struct weft_validated fresh = {
-			.expires_ns = facts->now_ns + config->token_life_ns,
+			.expires_ns = weft_policy_now(tables, facts) + config->token_life_ns,
 			.kind = WEFT_VALIDATED_TOKEN,
 		};
 
@@ -92,14 +103,16 @@ WEFT_INLINE enum weft_reason weft_policy_proven(struct weft_tables *tables,
 			entry = weft_table_validated(tables, &facts->source);
 	}
 	if (entry) {
-		if (!weft_bucket_take(&entry->bucket, &config->validated, facts->now_ns))
+		if (!weft_bucket_take(&entry->bucket, &config->validated,
+				      weft_policy_now(tables, facts)))
 			return WEFT_REASON_INITIAL_LIMIT;
 		return kind == WEFT_TOKEN_RETRY ? WEFT_REASON_RETRIED : WEFT_REASON_KNOWN;
 	}
 	/* Full: closed for strangers, not for those we know. */
 	if (kind == WEFT_TOKEN_RETRY)
 		return WEFT_REASON_VALIDATED_FULL;
-	return weft_call_admit(tables, &facts->source, WEFT_CLASS_INITIAL, facts->now_ns)
+	return weft_call_admit(tables, &facts->source, WEFT_CLASS_INITIAL,
+			       weft_policy_now(tables, facts))
 		       ? WEFT_REASON_KNOWN
 		       : WEFT_REASON_INITIAL_LIMIT;
 }
@@ -107,10 +120,10 @@ WEFT_INLINE enum weft_reason weft_policy_proven(struct weft_tables *tables,
 /* A first Initial with a token of our length and kind. */
 WEFT_INLINE enum weft_reason weft_policy_token(struct weft_tables *tables,
 					       const struct weft_config *config,
-					       const struct weft_facts *facts, const __u8 *at)
+					       struct weft_facts *facts, const __u8 *at)
 {
 	const struct weft_token_keys *keys = weft_table_token_keys(tables);
-	__u32 now_s = (__u32)((facts->now_ns + config->wall_offset_ns) / 1000000000);
+	__u32 now_s = weft_config_wall_s(config, weft_policy_now(tables, facts));
 	struct weft_token token = {
 		.client = facts->source,
 		.retry_scid = {facts->dcid.words[0], facts->dcid.words[1]},
@@ -166,7 +179,7 @@ WEFT_INLINE enum weft_reason weft_policy_initial(struct weft_tables *tables,
 	    (head[off] == WEFT_TOKEN_RETRY || head[off] == WEFT_TOKEN_KNOWN))
 		return weft_policy_token(tables, config, facts, head + off);
 	if (is_ours)
-		return weft_policy_our_id(tables, config, facts);
+		return weft_policy_our_id(tables, facts);
 	if (dcid_len < WEFT_TOKEN_ID_MIN)
 		return WEFT_REASON_BAD_INITIAL;
 	return weft_policy_stranger(tables, config, facts);

@@ -37,7 +37,7 @@ static int load_with(uint64_t caps)
 		if (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr) ||
 		    !keep_only(caps))
 			_exit(2);
-		_exit(program_open(&program) != NULL);
+		_exit(program_open(&program, 16) != NULL);
 	}
 	if (child < 0 || waitpid(child, &status, 0) != child)
 		return -1;
@@ -60,7 +60,7 @@ static void test_frame_for_nobody_goes_to_the_kernel(void)
 	struct program_result result;
 	uint8_t frame[64] = {[12] = 8, [13] = 6};
 
-	CHECK(!program_open(&program));
+	CHECK(!program_open(&program, 16));
 	program_run(&program, frame, sizeof(frame), &result);
 	CHECK_EQ(result.action, 2);
 	CHECK_EQ(program_count(&program, WEFT_REASON_NOT_IP), 1);
@@ -70,7 +70,7 @@ static void test_frame_for_nobody_goes_to_the_kernel(void)
 int main(void)
 {
 	struct program program;
-	const char *reason = program_open(&program);
+	const char *reason = program_open(&program, 16);
 
 	if (reason)
 		SKIP_ALL(reason);

@@ -35,11 +35,12 @@ static void addr_set(struct addr *addr, const struct weft_endpoint *endpoint, un
 bool udp_frame_parse(uint8_t *data, size_t len, unsigned ifindex, struct dgram *out_dgram,
 		     size_t *out_link_len)
 {
+	struct weft_view view = {data, data + len};
 	enum weft_reason reason;
 	struct weft_frame frame;
 
-	if (!weft_frame_parse(data, data + len, (__u32)len, &frame, &reason) ||
-	    !frame.is_length_good || frame.payload_len == 0)
+	if (!weft_frame_parse(&view, &frame, &reason) || !frame.is_length_good ||
+	    frame.said_len > len || frame.payload_len == 0)
 		return false;
 	if (!frame.is_ipv6 &&
 	    checksum_fold(checksum_add(0, data + frame.network_off, WEFT_IPV4_LEN)) != 0)

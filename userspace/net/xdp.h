@@ -186,7 +186,11 @@ int xdp_set_cid_keys(struct xdp *xdp, const struct weft_cid_keys *keys);
 struct weft_token_keys;
 WEFT_MUST_CHECK
 int xdp_set_token_keys(struct xdp *xdp, const struct weft_token_keys *keys);
-/* xdp_set_locals: exactly these addresses are ours from now on. None: everything passes. */
+/*
+ * xdp_set_locals: exactly these addresses are ours from now on. None:
+ * everything passes. WEFT_EFULL: not all have room (weft/fastpath.h); what
+ * comes to the others passes to the kernel's socket.
+ */
 WEFT_MUST_CHECK
 int xdp_set_locals(struct xdp *xdp, const struct addr *addrs, unsigned cnt);
 /* xdp_ban_{put,delete}: prefix_len bits of addr, by its family. The counts of config are the caller's. */

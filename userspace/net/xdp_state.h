@@ -32,8 +32,6 @@ enum xdp_map {
 
 /* What the kernel leaves free in front of a packet in a frame (XDP_PACKET_HEADROOM). */
 #define XDP_FRAME_HEADROOM 256
-/* Addresses and ports that can be ours at once: max_entries of the map. */
-#define XDP_LOCAL_MAX 256
 
 struct ring_buffer;
 struct link_table;
@@ -64,8 +62,6 @@ struct xdp {
 	bool is_sweeping;
 	unsigned cpu_cnt;
 	struct weft_counter *cpu_counters; /* room for one counter of each CPU */
-	struct addr locals[XDP_LOCAL_MAX]; /* what the table holds */
-	unsigned local_cnt;
 };
 
 /* xdp.c: the longest frame that every attached device's sockets take; 0: none is attached. */

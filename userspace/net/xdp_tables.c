@@ -65,37 +65,19 @@ int xdp_set_token_keys(struct xdp *xdp, const struct weft_token_keys *keys)
 	return only_put(xdp, XDP_MAP_TOKEN_KEYS, keys);
 }
 
-static bool locals_have(const struct addr *addrs, unsigned cnt, const struct addr *addr)
-{
-	for (unsigned i = 0; i < cnt; i++)
-		if (addr_equal(&addrs[i], addr))
-			return true;
-	return false;
-}
-
 int xdp_set_locals(struct xdp *xdp, const struct addr *addrs, unsigned cnt)
 {
-	const uint32_t yes = 1;
-	struct weft_endpoint endpoint;
-	int err = 0;
+	struct weft_locals locals = {0};
+	unsigned put_cnt = 0;
+	int err;
 
-	if (!is_attached(xdp))
-		return 0;
-	if (cnt > XDP_LOCAL_MAX)
-		return WEFT_EFULL;
-	for (unsigned i = 0; i < xdp->local_cnt; i++) {
-		if (locals_have(addrs, cnt, &xdp->locals[i]))
-			continue;
-		endpoint = endpoint_of(&xdp->locals[i]);
-		(void)bpf_map_delete_elem(xdp->maps[XDP_MAP_LOCALS], &endpoint);
+	for (unsigned i = 0; i < cnt; i++) {
+		struct weft_endpoint endpoint = endpoint_of(&addrs[i]);
+
+		put_cnt += weft_locals_put(&locals, &endpoint);
 	}
-	memcpy(xdp->locals, addrs, cnt * sizeof(addrs[0]));
-	xdp->local_cnt = cnt;
-	for (unsigned i = 0; i < cnt && !err; i++) {
-		endpoint = endpoint_of(&addrs[i]);
-		err = bpf_map_update_elem(xdp->maps[XDP_MAP_LOCALS], &endpoint, &yes, BPF_ANY);
-	}
-	return err;
+	err = only_put(xdp, XDP_MAP_LOCALS, &locals);
+	return err < 0 || put_cnt == cnt ? err : WEFT_EFULL;
 }
 
 union ban_key {
@@ -268,6 +250,5 @@ void xdp_tables_forget(struct xdp *xdp)
 			close(xdp->maps[i]);
 		xdp->maps[i] = -1;
 	}
-	xdp->local_cnt = 0;
 	xdp->is_sweeping = false;
 }

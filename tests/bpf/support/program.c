@@ -37,7 +37,7 @@ static int stay_on_one_cpu(void)
 	return cpu;
 }
 
-const char *program_open(struct program *program)
+const char *program_open(struct program *program, uint32_t validated_cap)
 {
 	libbpf_print_fn_t print = libbpf_set_print(NULL);
 	int err;
@@ -49,6 +49,9 @@ const char *program_open(struct program *program)
 	if (!program->skel)
 		die("open the program", errno);
 	program->skel->rodata->is_clock_given = true;
+	err = bpf_map__set_max_entries(program->skel->maps.weft_validated, validated_cap);
+	if (err < 0)
+		die("size the map of proven addresses", err);
 	err = weft_xdp__load(program->skel);
 	if (err == -EPERM && geteuid() != 0) {
 		program_close(program);
@@ -94,21 +97,25 @@ static struct bpf_map *map_named(struct program *program, const char *name)
 	return map;
 }
 
+void program_get_own(struct program *program, const char *map, uint32_t idx, void *out_value,
+		     size_t len)
+{
+	uint8_t *values = malloc((size_t)program->cpu_cnt * len);
+	int err = values ? bpf_map_lookup_elem(bpf_map__fd(map_named(program, map)), &idx, values)
+			 : -ENOMEM;
+
+	if (err < 0)
+		die(map, err);
+	memcpy(out_value, values + (size_t)program->cpu * len, len);
+	free(values);
+}
+
 uint64_t program_count(struct program *program, enum weft_reason reason)
 {
-	struct weft_counter *counters = calloc((size_t)program->cpu_cnt, sizeof(*counters));
-	__u32 idx = reason;
-	uint64_t cnt;
-	int err;
+	struct weft_counter counter;
 
-	if (!counters)
-		die("calloc", ENOMEM);
-	err = bpf_map_lookup_elem(bpf_map__fd(map_named(program, "weft_counters")), &idx, counters);
-	if (err < 0)
-		die("read a counter", err);
-	cnt = counters[program->cpu].packet_cnt;
-	free(counters);
-	return cnt;
+	program_get_own(program, "weft_counters", reason, &counter, sizeof(counter));
+	return counter.packet_cnt;
 }
 
 void program_put(struct program *program, const char *map, const void *key, const void *value)
@@ -117,4 +124,77 @@ void program_put(struct program *program, const char *map, const void *key, cons
 
 	if (err < 0)
 		die(map, err);
+}
+
+bool program_first(struct program *program, const char *map, void *out_key, void *out_value)
+{
+	int fd = bpf_map__fd(map_named(program, map));
+
+	return bpf_map_get_next_key(fd, NULL, out_key) == 0 &&
+	       bpf_map_lookup_elem(fd, out_key, out_value) == 0;
+}
+
+bool program_next(struct program *program, const char *map, void *key, void *out_value)
+{
+	int fd = bpf_map__fd(map_named(program, map));
+
+	return bpf_map_get_next_key(fd, key, key) == 0 &&
+	       bpf_map_lookup_elem(fd, key, out_value) == 0;
+}
+
+static void map_empty(struct bpf_map *map)
+{
+	uint8_t key[32];
+	int fd = bpf_map__fd(map);
+
+	while (bpf_map_get_next_key(fd, NULL, key) == 0)
+		if (bpf_map_delete_elem(fd, key) < 0)
+			die(bpf_map__name(map), errno);
+}
+
+static void map_zero(struct program *program, struct bpf_map *map)
+{
+	void *zeros = calloc((size_t)program->cpu_cnt, bpf_map__value_size(map));
+	int err;
+
+	if (!zeros)
+		die("calloc", ENOMEM);
+	for (__u32 i = 0; i < bpf_map__max_entries(map); i++) {
+		err = bpf_map_update_elem(bpf_map__fd(map), &i, zeros, BPF_ANY);
+		if (err < 0)
+			die(bpf_map__name(map), err);
+	}
+	free(zeros);
+}
+
+static int keep_sample(void *out_last, void *sample, size_t len)
+{
+	memcpy(out_last, sample, len);
+	return 0;
+}
+
+unsigned program_samples(struct program *program, struct weft_sample *out_last)
+{
+	struct ring_buffer *ring = ring_buffer__new(bpf_map__fd(program->skel->maps.weft_samples),
+						    keep_sample, out_last, NULL);
+	int cnt = ring ? ring_buffer__consume(ring) : -errno;
+
+	if (cnt < 0)
+		die("read samples", cnt);
+	ring_buffer__free(ring);
+	return (unsigned)cnt;
+}
+
+void program_clear(struct program *program)
+{
+	struct weft_sample last;
+
+	map_empty(program->skel->maps.weft_validated);
+	map_empty(program->skel->maps.weft_bans_ipv4);
+	map_empty(program->skel->maps.weft_bans_ipv6);
+	map_zero(program, program->skel->maps.weft_buckets);
+	map_zero(program, program->skel->maps.weft_answers);
+	map_zero(program, program->skel->maps.weft_counters);
+	map_zero(program, program->skel->maps.weft_samplers);
+	(void)program_samples(program, &last);
 }

@@ -32,7 +32,7 @@ struct program_result {
  * program_open loads it; NULL, or the reason why this machine cannot, which
  * is the test's skip. Anything else that fails ends the test program.
  */
-const char *program_open(struct program *program);
+const char *program_open(struct program *program, uint32_t validated_cap);
 void program_close(struct program *program);
 
 void program_set_now(struct program *program, uint64_t now_ns);
@@ -42,5 +42,15 @@ void program_run(struct program *program, const uint8_t *frame, size_t len,
 uint64_t program_count(struct program *program, enum weft_reason reason);
 /* program_put writes one value of the map; what fails ends the test program. */
 void program_put(struct program *program, const char *map, const void *key, const void *value);
+/* program_get_own reads this CPU's value at idx of a per-CPU map. */
+void program_get_own(struct program *program, const char *map, uint32_t idx, void *out_value,
+		     size_t len);
+/* program_{first,next} walk a hash; false: there is no more. */
+bool program_first(struct program *program, const char *map, void *out_key, void *out_value);
+bool program_next(struct program *program, const char *map, void *key, void *out_value);
+/* program_clear empties what frames fill, and the bans. */
+void program_clear(struct program *program);
+/* program_samples counts the samples that wait, and keeps the last. */
+unsigned program_samples(struct program *program, struct weft_sample *out_last);
 
 #endif
