@@ -68,7 +68,7 @@ $(foreach m,$(MODULES),$(eval $(call module_rule,$(m))))
 
 LINK := $(if $(DYNAMIC),,tools/link-quietly )$(CC)
 # link OBJECTS: the folders call down by name and up by seams, and a static
-# libelf calls net/elf_search_tree.c; hence the group.
+# libelf calls net/elf_tree.c; hence the group.
 link = $(LINK) $(CFLAGS) -o $@ $(1) -Wl,--start-group $(LIBS) $(LDLIBS) -Wl,--end-group $(LDFLAGS)
 
 $(B_DIR)/weftd: $(B_DIR)/userspace/node/main.o $(LIBS)

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bpf/support/twins.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/bpf.h>
+
+#include "demux/policy.h"
+#include "weft/ghash.h"
+
+static const struct demux_tables_params params = {
+	.ban_cap = 64,
+	.validated_cap = TWINS_VALIDATED_CAP,
+	.secret = {1, 2},
+};
+static const uint32_t only;
+
+const char *twins_open(struct twins *twins)
+{
+	struct weft_ghash *ghash = malloc(sizeof(*ghash));
+	const char *reason;
+
+	memset(twins, 0, sizeof(*twins));
+	if (!ghash || arena_open(&twins->arena, demux_tables_footprint(&params)) < 0 ||
+	    demux_tables_init(&twins->native, &twins->arena, &params) < 0)
+		abort();
+	reason = program_open(&twins->program, TWINS_VALIDATED_CAP);
+	twins->has_program = !reason;
+	weft_ghash_fill(ghash);
+	if (twins->has_program)
+		program_put(&twins->program, "weft_ghash", &only, ghash);
+	free(ghash);
+	return reason;
+}
+
+void twins_close(struct twins *twins)
+{
+	if (twins->has_program)
+		program_close(&twins->program);
+	arena_close(&twins->arena);
+}
+
+static void put(struct twins *twins, const char *map, const void *key, const void *value)
+{
+	if (twins->has_program)
+		program_put(&twins->program, map, key, value);
+}
+
+void twins_reset(struct twins *twins)
+{
+	struct weft_tables *native = &twins->native;
+	struct weft_tables kept = *native;
+
+	arena_close(&twins->arena);
+	if (arena_open(&twins->arena, demux_tables_footprint(&params)) < 0 ||
+	    demux_tables_init(native, &twins->arena, &params) < 0)
+		abort();
+	native->locals = kept.locals;
+	native->cid_keys = kept.cid_keys;
+	native->token_keys = kept.token_keys;
+	kept.config.ban_ipv4_cnt = kept.config.ban_ipv6_cnt = 0;
+	native->config = kept.config;
+	native->now_ns = kept.now_ns;
+	if (!twins->has_program)
+		return;
+	program_clear(&twins->program);
+	put(twins, "weft_config", &only, &native->config);
+}
+
+void twins_set_config(struct twins *twins, const struct weft_config *config)
+{
+	demux_tables_set_config(&twins->native, config);
+	put(twins, "weft_config", &only, &twins->native.config);
+}
+
+void twins_set_cid_keys(struct twins *twins, const struct weft_cid_keys *keys)
+{
+	twins->native.cid_keys = *keys;
+	put(twins, "weft_cid_keys", &only, keys);
+}
+
+void twins_set_token_keys(struct twins *twins, const struct weft_token_keys *keys)
+{
+	twins->native.token_keys = *keys;
+	put(twins, "weft_token_keys", &only, keys);
+}
+
+void twins_set_locals(struct twins *twins, const struct weft_locals *locals)
+{
+	twins->native.locals = *locals;
+	put(twins, "weft_locals", &only, locals);
+}
+
+void twins_set_now(struct twins *twins, uint64_t now_ns)
+{
+	twins->native.now_ns = now_ns;
+	if (twins->has_program)
+		program_set_now(&twins->program, now_ns);
+}
+
+void twins_ban(struct twins *twins, const struct weft_endpoint *addr, unsigned prefix_len,
+	       uint64_t expires_ns)
+{
+	const struct weft_ban ban = {.expires_ns = expires_ns, .rule = 1};
+	struct weft_ban_key_ipv6 ipv6 = {.prefix_len = prefix_len};
+	struct weft_ban_key_ipv4 ipv4 = {.prefix_len = prefix_len};
+
+	if (demux_ban_put(&twins->native, addr, prefix_len, &ban) < 0)
+		abort();
+	memcpy(ipv4.addr, addr->addr + 12, sizeof(ipv4.addr));
+	memcpy(ipv6.addr, addr->addr, sizeof(ipv6.addr));
+	if (weft_endpoint_is_ipv4(addr))
+		put(twins, "weft_bans_ipv4", &ipv4, &ban);
+	else
+		put(twins, "weft_bans_ipv6", &ipv6, &ban);
+	put(twins, "weft_config", &only, &twins->native.config);
+}
+
+void twins_validate(struct twins *twins, const struct weft_endpoint *source, uint64_t expires_ns)
+{
+	const struct weft_validated entry = {.expires_ns = expires_ns,
+					     .kind = WEFT_VALIDATED_SESSION};
+
+	if (demux_validated_put(&twins->native, source, &entry) < 0)
+		abort();
+	put(twins, "weft_validated", source, &entry);
+}
+
+enum weft_reason twins_judge_native(struct twins *twins, const uint8_t *frame, size_t len)
+{
+	struct weft_tables *native = &twins->native;
+	struct weft_view view = {frame, frame + len};
+	struct weft_facts facts = {.now_ns = 0};
+	struct weft_frame parsed = {.said_len = 0};
+	enum weft_reason reason;
+
+	native->frame_len = (uint32_t)len;
+	/* The payload is judged where the frame says that it is. */
+	native->payload = frame;
+	if (weft_frame_parse(&view, &parsed, &reason))
+		native->payload = view.data;
+	view = (struct weft_view){frame, frame + len};
+	reason = weft_policy_judge_frame(native, &view, &parsed, &facts);
+	native->counters[reason].packet_cnt++;
+	native->counters[reason].byte_cnt += facts.len;
+	if (weft_verdict(reason) == WEFT_DROP)
+		(void)weft_policy_weigh(native, &native->config, &native->samplers[reason], &facts);
+	return reason;
+}
+
+static uint32_t action_of(enum weft_verdict verdict)
+{
+	switch (verdict) {
+	case WEFT_DROP:
+		return XDP_DROP;
+	case WEFT_ANSWER_VERSION:
+	case WEFT_ANSWER_RETRY:
+		return XDP_TX;
+	case WEFT_PASS:
+	case WEFT_DELIVER: /* no socket is there */
+		break;
+	}
+	return XDP_PASS;
+}
+
+const char *twins_judge(struct twins *twins, const uint8_t *frame, size_t len,
+			struct twins_verdict *out_verdict)
+{
+	out_verdict->reason = twins_judge_native(twins, frame, len);
+	if (!twins->has_program)
+		return NULL;
+	program_run(&twins->program, frame, len, &out_verdict->result);
+	if (out_verdict->result.action != action_of(weft_verdict(out_verdict->reason)))
+		return "action";
+	return NULL;
+}
+
+static bool buckets_differ(struct twins *twins)
+{
+	static struct weft_bucket_block block;
+
+	for (uint32_t i = 0; i < WEFT_CLASS_CNT * WEFT_LEVEL_CNT * WEFT_BUCKET_BLOCKS; i++) {
+		program_get_own(&twins->program, "weft_buckets", i, &block, sizeof(block));
+		if (memcmp(&block, twins->native.buckets + (size_t)i * WEFT_BUCKET_BLOCK_CNT,
+			   sizeof(block)) != 0)
+			return true;
+	}
+	return false;
+}
+
+static bool counters_differ(struct twins *twins)
+{
+	struct weft_counter counter;
+
+	for (uint32_t i = 0; i < WEFT_REASON_CNT; i++) {
+		program_get_own(&twins->program, "weft_counters", i, &counter, sizeof(counter));
+		if (memcmp(&counter, &twins->native.counters[i], sizeof(counter)) != 0) {
+			printf("# %s: the program has %llu frames, its twin %llu\n",
+			       weft_reason_word(i), counter.packet_cnt,
+			       twins->native.counters[i].packet_cnt);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool samplers_differ(struct twins *twins)
+{
+	struct weft_sampler sampler;
+
+	for (uint32_t i = 0; i < WEFT_REASON_CNT; i++) {
+		program_get_own(&twins->program, "weft_samplers", i, &sampler, sizeof(sampler));
+		if (memcmp(&sampler, &twins->native.samplers[i], sizeof(sampler)) != 0)
+			return true;
+	}
+	return false;
+}
+
+static bool validated_differ(struct twins *twins)
+{
+	struct weft_endpoint key;
+	struct weft_validated entry;
+	const struct weft_validated *twin;
+	uint32_t cnt = 0;
+	bool more = program_first(&twins->program, "weft_validated", &key, &entry);
+
+	for (; more; more = program_next(&twins->program, "weft_validated", &key, &entry)) {
+		twin = demux_validated_lookup(&twins->native, &key);
+		if (!twin || memcmp(&entry, twin, sizeof(entry)) != 0)
+			return true;
+		cnt++;
+	}
+	return cnt != twins->native.validated.used_cnt;
+}
+
+const char *twins_compare_tables(struct twins *twins)
+{
+	struct weft_bucket answers;
+
+	if (!twins->has_program)
+		return NULL;
+	if (counters_differ(twins))
+		return "counters";
+	if (buckets_differ(twins))
+		return "buckets";
+	if (samplers_differ(twins))
+		return "samplers";
+	program_get_own(&twins->program, "weft_answers", 0, &answers, sizeof(answers));
+	if (memcmp(&answers, &twins->native.answers, sizeof(answers)) != 0)
+		return "bucket of all answers";
+	return validated_differ(twins) ? "proven addresses" : NULL;
+}
+
+struct weft_config twins_config(void)
+{
+	const struct weft_bucket_rate rate = {.cost_ns = 1000, .credit_max_ns = 1000000};
+	struct weft_config config = {
+		.flood_shift = 3,
+		.wall_offset_ns = TWINS_WALL_S * 1000000000,
+		.salt = {0x9b05688c2b3e6c1f, 0x1f83d9abfb41bd6b, 0x5be0cd19137e2179},
+		.answers = rate,
+		.validated = rate,
+		.samples = {.cost_ns = 10000000, .credit_max_ns = 100000000},
+		.token_life_ns = 60000000000,
+	};
+
+	for (unsigned class = 0; class < WEFT_CLASS_CNT; class ++)
+		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
+			config.rates[class][level] = rate;
+	return config;
+}

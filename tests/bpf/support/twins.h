@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_TESTS_BPF_TWINS_H
+#define WEFT_TESTS_BPF_TWINS_H
+
+#include "base/arena.h"
+#include "bpf/support/program.h"
+#include "demux/tables.h"
+
+/*
+ * The BPF program and its native twin with the same tables. Every frame
+ * goes to both; what they say of it must be one thing.
+ */
+#define TWINS_VALIDATED_CAP 4096
+#define TWINS_WALL_S	    1800000000ull /* when the monotonic clock says 0 */
+
+struct twins {
+	struct program program;
+	struct weft_tables native;
+	struct arena arena;
+	bool has_program; /* else the native one alone */
+};
+
+/* What both said. */
+struct twins_verdict {
+	enum weft_reason reason;
+	struct program_result result; /* of the program */
+};
+
+/* twins_open: NULL, or why this machine runs no BPF program; native is there either way. */
+const char *twins_open(struct twins *twins);
+void twins_close(struct twins *twins);
+
+/* twins_reset empties what datagrams fill: buckets, counters, proven addresses, bans. */
+void twins_reset(struct twins *twins);
+void twins_set_config(struct twins *twins, const struct weft_config *config);
+void twins_set_cid_keys(struct twins *twins, const struct weft_cid_keys *keys);
+void twins_set_token_keys(struct twins *twins, const struct weft_token_keys *keys);
+void twins_set_locals(struct twins *twins, const struct weft_locals *locals);
+void twins_set_now(struct twins *twins, uint64_t now_ns);
+void twins_ban(struct twins *twins, const struct weft_endpoint *addr, unsigned prefix_len,
+	       uint64_t expires_ns);
+void twins_validate(struct twins *twins, const struct weft_endpoint *source, uint64_t expires_ns);
+
+/*
+ * twins_judge gives the frame to both and compares. Returns NULL, or what
+ * they differ in. Counters say which reason the program had.
+ */
+const char *twins_judge(struct twins *twins, const uint8_t *frame, size_t len,
+			struct twins_verdict *out_verdict);
+/* twins_judge_native: the native one alone; payload_len of facts is there for who wants it. */
+enum weft_reason twins_judge_native(struct twins *twins, const uint8_t *frame, size_t len);
+/* twins_compare_tables: NULL, or which table's contents differ. */
+const char *twins_compare_tables(struct twins *twins);
+
+/* twins_config: generous rates, samples on, the wall clock of TWINS_WALL_S. */
+struct weft_config twins_config(void);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DEMUX_POLICY_H
+#define WEFT_DEMUX_POLICY_H
+
+#include "demux/tables.h"
+#include "weft/limit.h"
+
+/*
+ * weft/policy.h over a worker's own tables: to be included by who calls
+ * it, which are judge.c and the tests that hold it against the program.
+ */
+WEFT_INLINE _Bool weft_call_admit(struct weft_tables *tables, const struct weft_endpoint *source,
+				  __u32 class, __u64 now_ns)
+{
+	return weft_limit_admit(tables, source, class, now_ns);
+}
+
+#include "weft/stranger.h"
+
+WEFT_INLINE enum weft_reason weft_call_initial(struct weft_tables *tables, struct weft_facts *facts,
+					       _Bool is_ours)
+{
+	return weft_policy_initial(tables, facts, is_ours);
+}
+
+#include "weft/policy.h"
+
+#endif

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Bans and proven addresses; the rest of the tables are plain arrays. A
+ * look-up of bans asks each prefix length that is in use, the longest
+ * first: there are few, and without a ban none.
+ */
+#include "demux/tables.h"
+
+#include <string.h>
+
+#include "base/arena.h"
+#include "weft/err.h"
+
+#define BUCKET_CNT_ALL (WEFT_CLASS_CNT * WEFT_LEVEL_CNT * WEFT_BUCKET_CNT)
+
+struct validated_slot {
+	struct weft_endpoint source;
+	struct weft_validated entry;
+};
+
+size_t demux_tables_footprint(const struct demux_tables_params *params)
+{
+	return BUCKET_CNT_ALL * sizeof(struct weft_bucket) +
+	       map_footprint(sizeof(struct demux_ban_key), params->ban_cap) +
+	       pool_footprint(sizeof(struct weft_ban), params->ban_cap) +
+	       map_footprint(sizeof(struct weft_endpoint), params->validated_cap) +
+	       pool_footprint(sizeof(struct validated_slot), params->validated_cap);
+}
+
+int demux_tables_init(struct weft_tables *tables, struct arena *arena,
+		      const struct demux_tables_params *params)
+{
+	memset(tables, 0, sizeof(*tables));
+	tables->buckets = arena_alloc(arena, BUCKET_CNT_ALL * sizeof(struct weft_bucket));
+	if (!tables->buckets ||
+	    map_init(&tables->bans, arena, sizeof(struct demux_ban_key), params->ban_cap,
+		     params->secret) < 0 ||
+	    pool_init(&tables->ban_slots, arena, sizeof(struct weft_ban), params->ban_cap) < 0 ||
+	    map_init(&tables->validated, arena, sizeof(struct weft_endpoint), params->validated_cap,
+		     params->secret) < 0 ||
+	    pool_init(&tables->validated_slots, arena, sizeof(struct validated_slot),
+		      params->validated_cap) < 0)
+		return WEFT_EFULL;
+	return 0;
+}
+
+void demux_tables_set_config(struct weft_tables *tables, const struct weft_config *config)
+{
+	uint32_t ipv4_cnt = tables->config.ban_ipv4_cnt, ipv6_cnt = tables->config.ban_ipv6_cnt;
+
+	tables->config = *config;
+	tables->config.ban_ipv4_cnt = ipv4_cnt;
+	tables->config.ban_ipv6_cnt = ipv6_cnt;
+}
+
+/* prefix_len counts from the first of the family's own bits. */
+static struct demux_ban_key ban_key_of(const struct weft_endpoint *addr, unsigned prefix_len)
+{
+	struct demux_ban_key key = {
+		.prefix_len = (uint8_t)prefix_len,
+		.is_ipv4 = weft_endpoint_is_ipv4(addr),
+	};
+	unsigned bits = prefix_len + (key.is_ipv4 ? 96 : 0);
+
+	memcpy(key.addr, addr->addr, bits / 8);
+	if (bits % 8)
+		key.addr[bits / 8] = addr->addr[bits / 8] & (uint8_t)(0xff00 >> bits % 8);
+	return key;
+}
+
+static uint32_t *ban_cnt(struct weft_tables *tables, const struct demux_ban_key *key)
+{
+	return key->is_ipv4 ? &tables->config.ban_ipv4_cnt : &tables->config.ban_ipv6_cnt;
+}
+
+int demux_ban_put(struct weft_tables *tables, const struct weft_endpoint *addr, unsigned prefix_len,
+		  const struct weft_ban *ban)
+{
+	struct demux_ban_key key = ban_key_of(addr, prefix_len);
+	struct weft_ban *slot = map_lookup(&tables->bans, &key);
+
+	if (slot) {
+		*slot = *ban;
+		return 0;
+	}
+	slot = pool_acquire(&tables->ban_slots);
+	if (!slot)
+		return WEFT_EFULL;
+	if (map_put(&tables->bans, &key, slot) < 0) {
+		pool_release(&tables->ban_slots, slot);
+		return WEFT_EFULL;
+	}
+	*slot = *ban;
+	tables->ban_cnt[key.is_ipv4][prefix_len]++;
+	++*ban_cnt(tables, &key);
+	return 0;
+}
+
+void demux_ban_delete(struct weft_tables *tables, const struct weft_endpoint *addr,
+		      unsigned prefix_len)
+{
+	struct demux_ban_key key = ban_key_of(addr, prefix_len);
+	struct weft_ban *slot = map_delete(&tables->bans, &key);
+
+	if (!slot)
+		return;
+	pool_release(&tables->ban_slots, slot);
+	tables->ban_cnt[key.is_ipv4][prefix_len]--;
+	--*ban_cnt(tables, &key);
+}
+
+const struct weft_ban *demux_ban_lookup(struct weft_tables *tables,
+					const struct weft_endpoint *source)
+{
+	bool is_ipv4 = weft_endpoint_is_ipv4(source);
+
+	for (unsigned len = is_ipv4 ? 33 : 129; len-- > 0;) {
+		struct demux_ban_key key;
+		const struct weft_ban *ban;
+
+		if (!tables->ban_cnt[is_ipv4][len])
+			continue;
+		key = ban_key_of(source, len);
+		ban = map_lookup(&tables->bans, &key);
+		if (ban)
+			return ban;
+	}
+	return NULL;
+}
+
+int demux_validated_put(struct weft_tables *tables, const struct weft_endpoint *source,
+			const struct weft_validated *entry)
+{
+	struct validated_slot *slot = map_lookup(&tables->validated, source);
+
+	if (!slot) {
+		slot = pool_acquire(&tables->validated_slots);
+		if (!slot)
+			return WEFT_EFULL;
+		if (map_put(&tables->validated, source, slot) < 0) {
+			pool_release(&tables->validated_slots, slot);
+			return WEFT_EFULL;
+		}
+		slot->source = *source;
+	}
+	slot->entry = *entry;
+	return 0;
+}
+
+void demux_validated_delete(struct weft_tables *tables, const struct weft_endpoint *source)
+{
+	struct validated_slot *slot = map_delete(&tables->validated, source);
+
+	if (slot)
+		pool_release(&tables->validated_slots, slot);
+}
+
+struct weft_validated *demux_validated_lookup(struct weft_tables *tables,
+					      const struct weft_endpoint *source)
+{
+	struct validated_slot *slot = map_lookup(&tables->validated, source);
+
+	return slot ? &slot->entry : NULL;
+}
+
+unsigned demux_validated_sweep(struct weft_tables *tables, uint64_t now_ns)
+{
+	struct validated_slot *slot = NULL;
+	unsigned swept_cnt = 0;
+
+	while ((slot = pool_next(&tables->validated_slots, slot))) {
+		struct weft_endpoint source = slot->source;
+
+		if (slot->entry.expires_ns > now_ns)
+			continue;
+		demux_validated_delete(tables, &source);
+		swept_cnt++;
+	}
+	return swept_cnt;
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DEMUX_TABLES_H
+#define WEFT_DEMUX_TABLES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/map.h"
+#include "base/pool.h"
+#include "weft/cid.h"
+#include "weft/facts.h"
+#include "weft/fastpath.h"
+#include "weft/token.h"
+
+struct arena;
+
+/*
+ * The tables of the BPF program (weft/fastpath.h) for a worker whose
+ * datagrams come by the kernel's socket: the same values under the same
+ * names, as memory of one worker instead of maps of the kernel. Callers
+ * write locals and the keys as they are.
+ */
+struct demux_ban_key {
+	uint8_t addr[16]; /* v4-mapped; bits beyond the prefix are 0 */
+	uint8_t prefix_len;
+	uint8_t is_ipv4;
+};
+
+struct weft_tables {
+	struct weft_config config;
+	struct weft_locals locals;
+	struct weft_cid_keys cid_keys;
+	struct weft_token_keys token_keys;
+	struct weft_counter counters[WEFT_REASON_CNT];
+	struct weft_sampler samplers[WEFT_REASON_CNT];
+	struct weft_bucket answers;
+	struct weft_bucket *buckets; /* by class, level, place */
+	struct map bans;
+	struct pool ban_slots;
+	uint32_t ban_cnt[2][129]; /* by is_ipv4 and prefix length */
+	struct map validated;
+	struct pool validated_slots;
+	/* The datagram at hand. */
+	uint64_t now_ns;
+	const uint8_t *payload;
+	uint32_t frame_len;
+};
+
+struct demux_tables_params {
+	uint32_t ban_cap;
+	uint32_t validated_cap;
+	uint64_t secret[2]; /* of hash tables */
+};
+
+size_t demux_tables_footprint(const struct demux_tables_params *params);
+/* demux_tables_init: zeroed storage; rates are all free until config is written. 0 or WEFT_EFULL. */
+WEFT_MUST_CHECK
+int demux_tables_init(struct weft_tables *tables, struct arena *arena,
+		      const struct demux_tables_params *params);
+
+/* demux_tables_set_config: all of it but the counts of bans, which are the tables' own. */
+void demux_tables_set_config(struct weft_tables *tables, const struct weft_config *config);
+
+/*
+ * demux_ban_put bans prefix_len bits of addr's address, of 32 or 128 by
+ * its family, or changes that ban. 0 or WEFT_EFULL. config's counts follow.
+ */
+WEFT_MUST_CHECK
+int demux_ban_put(struct weft_tables *tables, const struct weft_endpoint *addr, unsigned prefix_len,
+		  const struct weft_ban *ban);
+void demux_ban_delete(struct weft_tables *tables, const struct weft_endpoint *addr,
+		      unsigned prefix_len);
+/* demux_ban_lookup: that of the longest prefix that source is in, or NULL. */
+const struct weft_ban *demux_ban_lookup(struct weft_tables *tables,
+					const struct weft_endpoint *source);
+
+/* demux_validated_put adds or replaces. 0 or WEFT_EFULL. */
+WEFT_MUST_CHECK
+int demux_validated_put(struct weft_tables *tables, const struct weft_endpoint *source,
+			const struct weft_validated *entry);
+void demux_validated_delete(struct weft_tables *tables, const struct weft_endpoint *source);
+struct weft_validated *demux_validated_lookup(struct weft_tables *tables,
+					      const struct weft_endpoint *source);
+/* demux_validated_sweep drops what has expired; returns how many. */
+unsigned demux_validated_sweep(struct weft_tables *tables, uint64_t now_ns);
+
+/*
+ * What weft/policy.h asks; used by who includes that.
+ */
+#define DEMUX_TICK_SHIFT 22 /* a tick of 4 ms */
+
+WEFT_INLINE const struct weft_config *weft_table_config(struct weft_tables *tables)
+{
+	return &tables->config;
+}
+
+WEFT_INLINE const struct weft_locals *weft_table_locals(struct weft_tables *tables)
+{
+	return &tables->locals;
+}
+
+WEFT_INLINE const struct weft_cid_keys *weft_table_cid_keys(struct weft_tables *tables)
+{
+	return &tables->cid_keys;
+}
+
+WEFT_INLINE const struct weft_token_keys *weft_table_token_keys(struct weft_tables *tables)
+{
+	return &tables->token_keys;
+}
+
+WEFT_INLINE __u64 weft_table_now(struct weft_tables *tables)
+{
+	return tables->now_ns;
+}
+
+WEFT_INLINE __u64 weft_table_tick(struct weft_tables *tables)
+{
+	return tables->now_ns >> DEMUX_TICK_SHIFT;
+}
+
+WEFT_INLINE __u32 weft_table_frame_len(struct weft_tables *tables)
+{
+	return tables->frame_len;
+}
+
+WEFT_INLINE const __u8 *weft_table_head(struct weft_tables *tables, const struct weft_facts *facts)
+{
+	(void)facts;
+	return tables->payload;
+}
+
+WEFT_INLINE const struct weft_ban *weft_table_ban(struct weft_tables *tables,
+						  const struct weft_endpoint *source)
+{
+	return demux_ban_lookup(tables, source);
+}
+
+WEFT_INLINE struct weft_validated *weft_table_validated(struct weft_tables *tables,
+							const struct weft_endpoint *source)
+{
+	return demux_validated_lookup(tables, source);
+}
+
+WEFT_INLINE _Bool weft_table_validate(struct weft_tables *tables,
+				      const struct weft_endpoint *source,
+				      const struct weft_validated *entry)
+{
+	return demux_validated_put(tables, source, entry) == 0;
+}
+
+WEFT_INLINE struct weft_bucket *weft_table_bucket(struct weft_tables *tables, __u32 class,
+						  __u32 level, __u32 idx)
+{
+	return &tables->buckets[(class * WEFT_LEVEL_CNT + level) * WEFT_BUCKET_CNT + idx];
+}
+
+WEFT_INLINE struct weft_bucket *weft_table_answers(struct weft_tables *tables)
+{
+	return &tables->answers;
+}
+
+#endif
