@@ -61,6 +61,7 @@ static struct quic_conn *conn_new(struct quic_engine *engine, uint8_t scid[stati
 	conn->ref.get_conn = conn_of_ref;
 	conn->ref.user_data = conn;
 	TAILQ_INIT(&conn->streams);
+	TAILQ_INIT(&conn->starting);
 	TAILQ_INIT(&conn->sending);
 	timer_init(&conn->timer, conn_fire);
 	if (quic_conn_issue_cid(conn, scid) < 0) {

@@ -2,8 +2,8 @@
 /*
  * Packets out: ngtcp2 encrypts straight into the sink's slot, as many
  * packets of one size as pacing, congestion and the slot allow, so that
- * one segmentation offload call sends them all. Streams take turns by the
- * packet and share one when they have little to say.
+ * one segmentation offload call sends them all. Streams share one when
+ * they have little to say.
  */
 #include "quic/engine.h"
 
@@ -12,14 +12,6 @@ static bool is_stream_verdict(ngtcp2_ssize rv)
 {
 	return rv == NGTCP2_ERR_STREAM_DATA_BLOCKED || rv == NGTCP2_ERR_STREAM_SHUT_WR ||
 	       rv == NGTCP2_ERR_STREAM_NOT_FOUND;
-}
-
-static void stream_rotate(struct quic_conn *conn, struct quic_stream *stream)
-{
-	if (!stream->is_sending)
-		return;
-	TAILQ_REMOVE(&conn->sending, stream, send_link);
-	TAILQ_INSERT_TAIL(&conn->sending, stream, send_link);
 }
 
 /* Whether a stream has enough for a packet of its own. */
@@ -32,6 +24,16 @@ static bool fills_packet(const ngtcp2_vec *vecs, unsigned cnt, size_t packet_len
 	return len >= packet_len;
 }
 
+static struct quic_stream *stream_at_its_end(struct quic_stream_list *list)
+{
+	struct quic_stream *stream;
+
+	TAILQ_FOREACH(stream, list, send_link)
+	if (stream->sent_idx == stream->span_cnt)
+		return stream;
+	return NULL;
+}
+
 /* Whose turn it is; without credit of the connection only an end of a stream may go. */
 static struct quic_stream *stream_next(struct quic_conn *conn)
 {
@@ -40,11 +42,9 @@ static struct quic_stream *stream_next(struct quic_conn *conn)
 	if (conn->state != QUIC_CONN_OPEN)
 		return NULL;
 	if (ngtcp2_conn_get_max_data_left(conn->ngtcp2))
-		return TAILQ_FIRST(&conn->sending);
-	TAILQ_FOREACH(stream, &conn->sending, send_link)
-	if (stream->sent_idx == stream->span_cnt)
-		return stream;
-	return NULL;
+		return quic_stream_next(conn);
+	stream = stream_at_its_end(&conn->starting);
+	return stream ? stream : stream_at_its_end(&conn->sending);
 }
 
 static ngtcp2_ssize write_packet(ngtcp2_conn *ngtcp2, ngtcp2_path *path, ngtcp2_pkt_info *info,
@@ -69,10 +69,8 @@ static ngtcp2_ssize write_packet(ngtcp2_conn *ngtcp2, ngtcp2_path *path, ngtcp2_
 		taken = -1;
 		rv = ngtcp2_conn_writev_stream(ngtcp2, path, info, dst, cap, &taken, flags,
 					       stream ? stream->id : -1, vecs, vec_cnt, now_ns);
-		if (stream && taken >= 0) {
+		if (stream && taken >= 0)
 			quic_stream_sent(stream, (size_t)taken);
-			stream_rotate(conn, stream);
-		}
 		if (rv == NGTCP2_ERR_WRITE_MORE)
 			continue;
 		if (!stream || !is_stream_verdict(rv))
@@ -90,8 +88,9 @@ static size_t batch_len(const struct quic_conn *conn)
 {
 	const struct quic_engine *engine = conn->engine;
 	size_t len = engine->dgram_len_max;
+	bool has_data = !TAILQ_EMPTY(&conn->starting) || !TAILQ_EMPTY(&conn->sending);
 
-	if (!TAILQ_EMPTY(&conn->sending) && ngtcp2_conn_get_send_quantum(conn->ngtcp2) > len)
+	if (has_data && ngtcp2_conn_get_send_quantum(conn->ngtcp2) > len)
 		len = ngtcp2_conn_get_send_quantum(conn->ngtcp2);
 	return len < engine->sink->batch_len_max ? len : engine->sink->batch_len_max;
 }

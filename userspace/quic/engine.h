@@ -48,7 +48,9 @@ struct quic_stream {
 	size_t sent_off;     /* and its place there */
 	size_t acked_off;    /* acknowledged bytes of spans[0] */
 	uint64_t unread_len; /* received and not yet given back as credit */
-	bool is_sending;     /* on conn->sending */
+	bool is_sending;     /* on conn->starting or conn->sending */
+	bool is_starting;    /* in its first turn: the former */
+	size_t turn_len;     /* bytes of its turn that are left */
 	bool is_fin_wanted;
 	bool is_fin_sent;
 	bool is_shut;	      /* the sending side was given up by either end */
@@ -75,7 +77,9 @@ struct quic_conn {
 	struct timer timer;
 	TAILQ_ENTRY(quic_conn) link; /* engine->ready, or engine->lingering */
 	struct quic_stream_list streams;
-	struct quic_stream_list sending; /* served in turn, a packet each */
+	struct quic_stream_list starting; /* streams in their first turn, which is short */
+	struct quic_stream_list sending;  /* and in later ones */
+	bool is_start_next;		  /* who has the next packet when both have streams */
 	struct limit_count *prefix_count;
 	struct limit_count *key_count;
 	struct addr local; /* at first, and again at the end; ngtcp2 knows better meanwhile */
@@ -229,6 +233,7 @@ void quic_conn_release(struct quic_conn *conn);
  * stream.c: release gives spans back and forgets the stream; close raises
  * the last event first. unsent fills vecs and returns how many; sent says
  * that len bytes of them, and with all of them the end, are in packets.
+ * Streams that send take turns of so many bytes (stream.c).
  * send and send_copy as the seam says; writable ends the wait of a
  * speaker that they refused.
  */
@@ -240,6 +245,8 @@ unsigned quic_stream_unsent(const struct quic_stream *stream,
 void quic_stream_sent(struct quic_stream *stream, size_t len);
 void quic_stream_want_write(struct quic_stream *stream);
 void quic_stream_stop_write(struct quic_stream *stream);
+/* quic_stream_next: whose turn the next packet of conn is; NULL: nobody's. */
+struct quic_stream *quic_stream_next(struct quic_conn *conn);
 int quic_stream_send(struct quic_stream *stream, const struct transport_span *span);
 int quic_stream_send_copy(struct quic_stream *stream, const void *data, size_t len);
 void quic_stream_writable(struct quic_stream *stream);

@@ -4,10 +4,20 @@
  * in the speaker's spans until the peer has acknowledged them. ngtcp2
  * keeps pointers into spans for retransmission, so a span is given back
  * only when all of it is acknowledged or the stream is closed.
+ *
+ * Who sends takes turns. A turn is as long as a chunk of content: answers
+ * that were asked for together then end one after the other, not all at
+ * once, and either end reads or fills one buffer at a time, which stays in
+ * its cache. The first turn of a stream is short, and the streams in theirs
+ * have every other packet: a short answer does not wait for many long ones,
+ * nor they for a flood of short ones.
  */
 #include "quic/engine.h"
 
 #include <string.h>
+
+#define TURN_FIRST_LEN (16u << 10)
+#define TURN_LEN       (256u << 10)
 
 /* Bytes of ours in a span made by send_copy; done gives them back. */
 struct stream_copy {
@@ -24,6 +34,8 @@ struct quic_stream *quic_stream_new(struct quic_conn *conn, int64_t id)
 		return NULL;
 	stream->conn = conn;
 	stream->id = id;
+	stream->is_starting = true;
+	stream->turn_len = TURN_FIRST_LEN;
 	TAILQ_INSERT_TAIL(&conn->streams, stream, all_link);
 	return stream;
 }
@@ -34,12 +46,23 @@ static void span_done(const struct transport_span *span)
 		span->done(span->arg);
 }
 
+static struct quic_stream_list *sending_list(struct quic_stream *stream)
+{
+	return stream->is_starting ? &stream->conn->starting : &stream->conn->sending;
+}
+
+void quic_stream_stop_write(struct quic_stream *stream)
+{
+	if (stream->is_sending)
+		TAILQ_REMOVE(sending_list(stream), stream, send_link);
+	stream->is_sending = false;
+}
+
 void quic_stream_release(struct quic_stream *stream)
 {
 	struct quic_conn *conn = stream->conn;
 
-	if (stream->is_sending)
-		TAILQ_REMOVE(&conn->sending, stream, send_link);
+	quic_stream_stop_write(stream);
 	quic_memory_forget(stream);
 	TAILQ_REMOVE(&conn->streams, stream, all_link);
 	for (unsigned i = 0; i < stream->span_cnt; i++)
@@ -70,16 +93,32 @@ void quic_stream_want_write(struct quic_stream *stream)
 		return;
 	if (!stream->is_sending) {
 		stream->is_sending = true;
-		TAILQ_INSERT_TAIL(&stream->conn->sending, stream, send_link);
+		TAILQ_INSERT_TAIL(sending_list(stream), stream, send_link);
 	}
 	quic_conn_want_write(stream->conn);
 }
 
-void quic_stream_stop_write(struct quic_stream *stream)
+struct quic_stream *quic_stream_next(struct quic_conn *conn)
 {
-	if (stream->is_sending)
-		TAILQ_REMOVE(&stream->conn->sending, stream, send_link);
-	stream->is_sending = false;
+	struct quic_stream *starting = TAILQ_FIRST(&conn->starting);
+	struct quic_stream *sending = TAILQ_FIRST(&conn->sending);
+
+	if (!starting || !sending)
+		return starting ? starting : sending;
+	conn->is_start_next = !conn->is_start_next;
+	return conn->is_start_next ? starting : sending;
+}
+
+static void turn_pass(struct quic_stream *stream, size_t len)
+{
+	if (len < stream->turn_len) {
+		stream->turn_len -= len;
+		return;
+	}
+	TAILQ_REMOVE(sending_list(stream), stream, send_link);
+	stream->is_starting = false;
+	stream->turn_len = TURN_LEN;
+	TAILQ_INSERT_TAIL(&stream->conn->sending, stream, send_link);
 }
 
 unsigned quic_stream_unsent(const struct quic_stream *stream,
@@ -100,6 +139,7 @@ unsigned quic_stream_unsent(const struct quic_stream *stream,
 
 void quic_stream_sent(struct quic_stream *stream, size_t len)
 {
+	turn_pass(stream, len);
 	while (stream->sent_idx < stream->span_cnt) {
 		size_t left = stream->spans[stream->sent_idx].len - stream->sent_off;
 
