@@ -82,8 +82,9 @@ def machine():
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
 
 
-def report(name, samples, ours, unit, scale=1.0, notes=()):
-    """Ratios are of medians, ours over each peer; unit is what scale * rate is in."""
+def report(name, samples, ours, unit, scale=1.0, notes=(), more=None):
+    """Ratios are of medians, ours over each peer; unit is what scale * rate is in. more: what
+    else the JSON file is to say."""
     facts = machine()
     print(f"{name}: {facts['cpu']}, {facts['cores']} cores, Linux {facts['kernel']}, "
           f"commit {facts['commit']}, {len(samples[ours])} rounds")
@@ -104,7 +105,7 @@ def report(name, samples, ours, unit, scale=1.0, notes=()):
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps({
         "bench": name, "machine": facts, "unit": unit, "ours": ours, "ratios": ratios,
-        "notes": list(notes),
+        "notes": list(notes), **(more or {}),
         "samples": {c: [vars(s) for s in runs] for c, runs in samples.items()}}, indent=1))
     print(f"  raw samples: {out}\n", flush=True)
     return ratios

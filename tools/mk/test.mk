@@ -85,19 +85,20 @@ format:
 	$(Q)find bpf include userspace tools tests bench -name '*.[ch]' 2>/dev/null | xargs clang-format -i
 
 # bench/NAME.sh or .py drives a bench, else the program of that name is one;
-# bench/NAME_PART.c are programs that a driver uses.
+# bench/NAME_PART.c are programs that a driver uses, bench/support/ is in all of them.
 BENCH_PROGRAMS := $(patsubst %.c,$(B_DIR)/%,$(filter-out %.bpf.c,$(wildcard bench/*.c)))
 BENCH_DRIVERS := $(shell find bench -maxdepth 1 -type f -perm -100 2>/dev/null | sort)
 BENCHES = $(BENCH_DRIVERS) $(foreach p,$(BENCH_PROGRAMS),$(if \
 	$(findstring _,$(notdir $(p)))$(filter $(notdir $(p)),$(basename $(notdir $(BENCH_DRIVERS)))),,$(p)))
-$(BENCH_PROGRAMS): %: %.o $(LIBS)
+BENCH_SUPPORT := $(patsubst %.c,$(B_DIR)/%.o,$(wildcard bench/support/*.c))
+$(BENCH_PROGRAMS): %: %.o $(BENCH_SUPPORT) $(LIBS)
 	$(call say,LINK,$@)
-	$(Q)$(call link,$<)
+	$(Q)$(call link,$< $(BENCH_SUPPORT))
 
 bench: all lab $(BENCH_PROGRAMS)
 	$(Q)set -e; for bench in $(if $(B),$(filter %/$(B) %/$(B).sh %/$(B).py,$(BENCHES)),$(BENCHES)); do \
 		echo "# $$bench"; $(TEST_ENV) $$bench; done
 
--include $(BENCH_PROGRAMS:=.d)
+-include $(BENCH_PROGRAMS:=.d) $(BENCH_SUPPORT:.o=.d)
 -include $(UNIT:=.d) $(SIM:=.d) $(SYSTEM_C:=.d) $(BPF_TESTS:=.d) $(BPF_SUPPORT_OBJS:.o=.d) \
 	$(REPLAY:=.d) $(SUPPORT_OBJS:.o=.d) $(B_DIR)/tests/fuzz/replay.d

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fast_path.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define NS_PER_S   1000000000ULL
+#define BUFFER_LEN (4u << 20)
+
+void fast_path_fail(const char *what, const char *why)
+{
+	fprintf(stderr, "%s: %s\n", what, why);
+	exit(1);
+}
+
+static void no_limits(struct weft_config *policy)
+{
+	const struct weft_bucket_rate any = {.cost_ns = 1, .credit_max_ns = NS_PER_S};
+
+	*policy = (struct weft_config){.answers = any, .validated = any, .token_life_ns = NS_PER_S};
+	policy->samples = (struct weft_bucket_rate){NS_PER_S / 10, NS_PER_S};
+	policy->salt[0] = 0x9e3779b97f4a7c15;
+	policy->salt[1] = 0xbf58476d1ce4e5b9;
+	policy->salt[2] = 0x94d049bb133111eb;
+	for (int class = 0; class < WEFT_CLASS_CNT; class ++)
+		for (int level = 0; level < WEFT_LEVEL_CNT; level++)
+			policy->rates[class][level] = any;
+}
+
+static void listen_on(struct fast_path *path, const char *listen)
+{
+	struct udp_config config = {
+		.listen_cnt = 1, .rx_buffer_len = BUFFER_LEN, .tx_buffer_len = BUFFER_LEN};
+	unsigned failed_idx;
+	int err = addr_parse(listen, &config.listen[0]);
+
+	if (err == 0)
+		err = udp_open(&config, &path->udp_rx, &path->udp_tx, &failed_idx);
+	if (err < 0)
+		fast_path_fail(listen, weft_err_text(err));
+}
+
+static void attach(struct fast_path *path, const char *name, enum xdp_send send)
+{
+	struct xdp_device *device;
+	char why[XDP_WHY_CAP];
+	struct xdp_config config;
+	int number;
+
+	xdp_config_defaults(&config);
+	config.mode = XDP_NATIVE;
+	config.send = send;
+	if (xdp_device_open(path->xdp, &config, name, &device, why) < 0)
+		fast_path_fail(name, why);
+	number = xdp_take(path->xdp, device);
+	if (number < 0)
+		fast_path_fail(name, weft_err_text(number));
+	path->device = (unsigned)number;
+}
+
+void fast_path_apply(struct fast_path *path)
+{
+	int err = xdp_set_config(path->xdp, &path->policy);
+
+	if (err == 0)
+		err = xdp_set_cid_keys(path->xdp, &path->keys);
+	if (err < 0)
+		fast_path_fail("tables of the program", weft_err_text(err));
+}
+
+void fast_path_open(struct fast_path *path, const char *device, const char *listen,
+		    enum xdp_send send)
+{
+	static const __u64 key[2] = {0x0706050403020100, 0x0f0e0d0c0b0a0908};
+	struct xdp_params params = {.secret = {1, 2}};
+	struct addr local;
+	int err;
+
+	*path = (struct fast_path){.udp_rx = NULL};
+	no_limits(&path->policy);
+	weft_cid_keys_rotate(&path->keys, key);
+	listen_on(path, listen);
+	params.udp = path->udp_tx;
+	err = xdp_new(&params, &path->xdp);
+	if (err < 0)
+		fast_path_fail("XDP", weft_err_text(err));
+	attach(path, device, send);
+	fast_path_apply(path);
+	if (addr_parse(listen, &local) < 0 || xdp_set_locals(path->xdp, &local, 1) < 0)
+		fast_path_fail(listen, "cannot be told to the program");
+}
+
+void fast_path_close(struct fast_path *path)
+{
+	xdp_free(path->xdp);
+	packet_tx_close(path->udp_tx);
+	packet_rx_close(path->udp_rx);
+}

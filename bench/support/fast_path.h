@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BENCH_FAST_PATH_H
+#define BENCH_FAST_PATH_H
+
+#include "net/packet_io.h"
+#include "net/xdp.h"
+#include "weft/cid.h"
+
+/*
+ * What a node has between its wire and its QUIC, without the node: a UDP
+ * socket, the XDP program in front of it, AF_XDP sockets behind that. What
+ * fails ends the program with the reason.
+ */
+struct fast_path {
+	struct packet_rx *udp_rx;
+	struct packet_tx *udp_tx;
+	struct xdp *xdp;
+	unsigned device;
+	struct weft_config policy; /* fast_path_apply puts it into the program */
+	struct weft_cid_keys keys;
+};
+
+/* fast_path_open listens on listen, an address of the device. Nobody is limited. */
+void fast_path_open(struct fast_path *path, const char *device, const char *listen,
+		    enum xdp_send send);
+void fast_path_apply(struct fast_path *path);
+void fast_path_close(struct fast_path *path);
+
+/* fast_path_fail prints what and why and ends the program. */
+__attribute__((noreturn)) void fast_path_fail(const char *what, const char *why);
+
+#endif
