@@ -49,7 +49,7 @@ int udp_open(struct udp_config *config, struct packet_rx **out_rx, struct packet
 	err = udp_mmsg_tx_new(sockets, &tx);
 	if (err < 0)
 		goto close_rx;
-	snprintf(tx->reason, sizeof(tx->reason), "sendmmsg with GSO beats io_uring sends");
+	snprintf(tx->reason, sizeof(tx->reason), "with GSO; io_uring sends are no faster");
 	udp_sockets_release(sockets);
 	*out_rx = rx;
 	*out_tx = tx;

@@ -5,7 +5,7 @@
  * socket, runs of equal datagrams as one message that the kernel or the
  * device cuts (GSO). Where a device cannot, we cut, from then on.
  *
- * Plain system calls and not io_uring, because they are faster here:
+ * Plain system calls and not io_uring, which is no faster here:
  * docs/decisions/0002. Runs on the worker that owns the sockets; after
  * open nothing is allocated.
  */
