@@ -160,6 +160,17 @@ def test_sharing_tells_the_link_alone_or_a_story(lab):
     check_eq(a.weft("share", "cancel", 99).returncode, NOT_FOUND, "cancel of none")
 
 
+def test_a_share_is_removed_by_what_the_table_shows(lab):
+    a = lab.daemon("a").start()
+    a.share(lab.folder("root", {"x": 10}))
+    shown = on_terminal("-s", a.sock, "share", "list").splitlines()[1].split()[0]
+    check(len(shown) < 52, shown)
+    done = a.weft("share", "remove", shown[:7])
+    check(done.returncode == NOT_FOUND and "8 letters" in done.stderr, done.stderr)
+    check_eq(a.weft("share", "remove", shown).returncode, OK, "remove")
+    check_eq(a.json("share", "list")["shares"], [], "shares")
+
+
 def test_one_is_told_as_one(lab):
     a, b = lab.daemon("a").start(), lab.daemon("b").start()
     shown = on_terminal("-s", a.sock, "share", "add", lab.folder("root", {"x": 10}))

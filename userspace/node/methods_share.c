@@ -314,18 +314,55 @@ void method_list_shares(void *ctx, struct control_call *call, const json_t *para
 	control_reply(call, json_pack("{s:o, s:o}", "shares", search.found, "imports", imports));
 }
 
-/* A share is named by its link or by its collection id. */
-static int share_name_parse(const char *text, uint8_t manifest_id[static 32])
+/* A collection id may be cut to this many letters, as share list does. */
+#define SHARE_PREFIX_LEN_MIN 8
+
+struct share_prefix {
+	const char *text;
+	unsigned found_cnt;
+	uint8_t *manifest_id;
+};
+
+static bool share_match(void *arg, const struct content_share *share)
 {
+	struct share_prefix *prefix = arg;
+	char text[ZBASE32_KEY_TEXT_CAP];
+
+	zbase32_write(share->manifest_id, 32, text);
+	if (strncasecmp(text, prefix->text, strlen(prefix->text)) == 0) {
+		memcpy(prefix->manifest_id, share->manifest_id, 32);
+		prefix->found_cnt++;
+	}
+	return prefix->found_cnt < 2;
+}
+
+/* A share is named by its link, its collection id or the beginning of that. */
+static bool share_name_read(struct node *node, struct control_call *call, const char *name,
+			    uint8_t manifest_id[static 32])
+{
+	struct share_prefix prefix = {.text = name, .manifest_id = manifest_id};
+	size_t len = strlen(name);
 	struct link link;
 	int err;
 
-	if (strlen(text) == ZBASE32_TEXT_LEN(32))
-		return zbase32_parse(text, strlen(text), manifest_id, 32) == 32 ? 0
-										: WEFT_EMALFORMED;
-	if ((err = link_parse(text, &link)) == 0)
-		memcpy(manifest_id, link.manifest_id, 32);
-	return err;
+	if (strncasecmp(name, "mesh:", 5) == 0) {
+		err = link_parse(name, &link);
+		if (err < 0)
+			method_fail_link(call, err, name);
+		else
+			memcpy(manifest_id, link.manifest_id, 32);
+		return err == 0;
+	}
+	if (len == ZBASE32_TEXT_LEN(32) && zbase32_parse(name, len, manifest_id, 32) == 32)
+		return true;
+	if (len >= SHARE_PREFIX_LEN_MIN)
+		content_shares_each(node->home.content, share_match, &prefix);
+	if (prefix.found_cnt != 1)
+		control_fail(call, prefix.found_cnt ? WEFT_EMALFORMED : WEFT_EABSENT, name,
+			     prefix.found_cnt ? "several shares begin with that"
+					      : "neither a link nor the id of a share",
+			     "copy one from weft share list; 8 letters of an id are enough");
+	return prefix.found_cnt == 1;
 }
 
 struct removal {
@@ -357,15 +394,14 @@ void method_remove_share(void *ctx, struct control_call *call, const json_t *par
 	struct node *node = ctx;
 	const char *name = json_string_value(json_object_get(parameters, "share"));
 	struct removal *removal = calloc(1, sizeof(*removal));
-	int err = removal ? share_name_parse(name, removal->manifest_id) : -ENOMEM;
+	int err;
 
 	(void)now_ns;
-	if (err < 0) {
-		if (strncasecmp(name, "mesh:", 5) == 0)
-			method_fail_link(call, err, name);
-		else
-			control_fail(call, err, name, "neither a link nor a collection id",
-				     "copy one from weft share list");
+	if (!removal) {
+		control_fail(call, -ENOMEM, name, "no memory", "free some and try again");
+		return;
+	}
+	if (!share_name_read(node, call, name, removal->manifest_id)) {
 		free(removal);
 		return;
 	}
