@@ -283,6 +283,19 @@ def test_a_damaged_database_is_a_finding_and_kills_nobody(lab):
     check_eq(a.weft("status").returncode, OK, "the daemon lives")
 
 
+def test_a_start_on_a_damaged_database_is_refused_with_the_way_out(lab):
+    a = lab.daemon("a").start()
+    for number in range(60):
+        a.share(lab.folder(f"root{number}", {"x": number}))
+    a.stop()
+    if os.sysconf("SC_PAGESIZE") != 4096:
+        raise Skip("the pages of the database have another size")
+    check(branches_break(a.state / "db" / "data.mdb") > 0, "no branch page")
+    done = subprocess.run(a.command(), capture_output=True, text=True, timeout=20, check=False)
+    check_eq(done.returncode, FAILED, f"start: {done.stderr}")
+    check("move its folder db away" in done.stderr, done.stderr)
+
+
 def clients_of(daemon):
     limits = daemon.json("limits", "show")["limits"]
     return next(l["used"] for l in limits if l["name"] == "control.client_cap") - 1  # and this one

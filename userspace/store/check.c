@@ -223,16 +223,29 @@ static int database_check(struct check *check, enum store_db db)
 	return err;
 }
 
+/* The walk in this process comes after one in a child that may die of it. */
+static int check_probe(struct check *check)
+{
+	struct store_snapshot *snapshot;
+	const char *name;
+	int err = store_snapshot_open(check->store, &snapshot);
+
+	if (err < 0)
+		return err;
+	err = store_probe(check->store->dir, PROBE_ALL, &name);
+	store_snapshot_close(snapshot);
+	if (err == WEFT_EDAMAGED)
+		check_tell(check, "database %s: pages of it are damaged and cannot be walked",
+			   name);
+	return err;
+}
+
 int store_check(struct store *store, bool repair, void (*report)(void *arg, const char *finding),
 		void *arg, struct store_check_result *out_result)
 {
 	struct check check = {.store = store, .repairs = repair, .report = report, .arg = arg};
-	const char *name;
-	int err = store_probe(store, &name);
+	int err = check_probe(&check);
 
-	if (err == WEFT_EDAMAGED)
-		check_tell(&check, "database %s: pages of it are damaged and cannot be walked",
-			   name);
 	if (err == 0)
 		err = check_adoption(&check);
 	for (unsigned db = 0; db < STORE_DB_CNT && err == 0; db++)

@@ -131,12 +131,16 @@ static int segments_setup(struct store *store, MDB_txn *txn)
 static int store_setup(struct store *store)
 {
 	const struct store_config *config = &store->config;
+	const char *damaged;
 	MDB_txn *txn;
 	int err;
 
 	if (mkdir(store->dir, 0700) < 0 && errno != EEXIST)
 		return -errno;
 	err = dir_lock(store);
+	/* An inline store is the simulator's and the tests': they open thousands. */
+	if (err == 0 && !config->is_inline)
+		err = store_probe(store->dir, PROBE_START, &damaged);
 	if (err == 0)
 		err = env_open(&store->env, config, store->dir_fd, &env_schema_current);
 	if (err < 0)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * LMDB trusts its pages: a damaged one can end in an assertion or a
- * signal, and with it the process that looks. So before the walk of a
- * check a child looks at every key and value first, through an
- * environment of its own, and what becomes of it is the finding.
+ * signal, and with it the process that looks. So a child looks first,
+ * through an environment of its own, and what becomes of it is the
+ * finding: before the walk of a check at every key and value, before the
+ * environment is opened at the databases that a start reads.
  *
  * The child opens without a lock, or a crash would leave its place in the
- * table of readers taken; the snapshot the parent holds meanwhile keeps
- * the pages it reads from being used again.
+ * table of readers taken. Nobody writes at a start; beside a check, the
+ * snapshot that the caller holds keeps the pages from being used again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -67,22 +68,34 @@ static int database_read(MDB_txn *txn, const char *name)
 	return err == MDB_NOTFOUND ? MDB_SUCCESS : err;
 }
 
-static int child_read(const struct store *store, struct probe_seen *seen)
+/* The small ones, which are read whole before the daemon is ready. */
+static bool is_read_at_start(unsigned db)
+{
+	return db == STORE_META || db == STORE_PEERS || db == STORE_SHARES || db == STORE_GETS ||
+	       db == STORE_DB_CNT;
+}
+
+static int child_read(const char *dir, enum probe_scope scope, struct probe_seen *seen)
 {
 	char path[PATH_CAP];
 	MDB_env *lmdb;
 	MDB_txn *txn;
 	int err;
 
-	if ((size_t)snprintf(path, sizeof(path), "%s/db", store->dir) >= sizeof(path))
+	if ((size_t)snprintf(path, sizeof(path), "%s/db", dir) >= sizeof(path))
 		return ENAMETOOLONG;
 	if ((err = mdb_env_create(&lmdb)) || (err = mdb_env_set_maxdbs(lmdb, STORE_DB_CNT + 1)) ||
 	    (err = mdb_env_open(lmdb, path, MDB_RDONLY | MDB_NOLOCK, 0)) ||
 	    (err = mdb_txn_begin(lmdb, NULL, MDB_RDONLY, &txn)))
 		return err;
 	for (unsigned db = 0; db <= STORE_DB_CNT && err == MDB_SUCCESS; db++) {
+		if (scope == PROBE_START && !is_read_at_start(db))
+			continue;
 		seen->db = db;
 		err = database_read(txn, db < STORE_DB_CNT ? env_databases[db].name : "segments");
+		/* An older schema had it not, and a new store has none. */
+		if (err == MDB_NOTFOUND)
+			err = MDB_SUCCESS;
 	}
 	return err;
 }
@@ -98,26 +111,22 @@ static int child_outcome(pid_t pid)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : WEFT_EDAMAGED;
 }
 
-int store_probe(struct store *store, const char **out_db)
+int store_probe(const char *dir, enum probe_scope scope, const char **out_db)
 {
 	struct probe_seen *seen = mmap(NULL, sizeof(*seen), PROT_READ | PROT_WRITE,
 				       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	struct store_snapshot *snapshot;
 	pid_t pid;
 	int err;
 
 	if (seen == MAP_FAILED)
 		return -errno;
-	err = store_snapshot_open(store, &snapshot);
-	if (err == 0) {
-		pid = fork();
-		if (pid == 0) {
-			child_confine();
-			_exit(child_read(store, seen) == MDB_SUCCESS ? 0 : 1);
-		}
-		err = pid < 0 ? -errno : child_outcome(pid);
-		store_snapshot_close(snapshot);
+	pid = fork();
+	if (pid == 0) {
+		child_confine();
+		/* What the system refuses, or a file that is not there, is no damage. */
+		_exit(child_read(dir, scope, seen) >= 0 ? 0 : 1);
 	}
+	err = pid < 0 ? -errno : child_outcome(pid);
 	*out_db = seen->db < STORE_DB_CNT ? env_databases[seen->db].name : "segments";
 	(void)munmap(seen, sizeof(*seen));
 	return err;

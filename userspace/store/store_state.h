@@ -109,11 +109,12 @@ WEFT_MUST_CHECK
 int write_end(struct store *store, MDB_txn *txn, int err);
 
 /*
- * store_probe reads all keys and values in a child process. 0, -errno, or
+ * store_probe reads databases below dir in a child process. 0, -errno, or
  * WEFT_EDAMAGED with the database at which the child failed or died.
  */
+enum probe_scope { PROBE_START, PROBE_ALL };
 WEFT_MUST_CHECK
-int store_probe(struct store *store, const char **out_db);
+int store_probe(const char *dir, enum probe_scope scope, const char **out_db);
 
 /* blob_{put,drop} inside a transaction, with the account of the segment. */
 WEFT_MUST_CHECK
