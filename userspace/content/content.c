@@ -16,6 +16,7 @@
 #include "content/import.h"
 #include "content/manifest.h"
 #include "content/object.h"
+#include "content/reach.h"
 #include "content/serve.h"
 #include "content/share.h"
 #include "store/store.h"
@@ -35,14 +36,30 @@ void content_config_defaults(struct content_config *config)
 	};
 }
 
-int content_new(const struct content_params *params, struct content **out_content)
+static int content_begin(const struct content_params *params, struct content **out_content)
 {
 	struct content *content = calloc(1, sizeof(*content));
-	int err;
 
 	if (!content)
 		return -ENOMEM;
 	content->params = *params;
+	content->reach = reach_new();
+	if (!content->reach) {
+		free(content);
+		return -ENOMEM;
+	}
+	*out_content = content;
+	return 0;
+}
+
+int content_new(const struct content_params *params, struct content **out_content)
+{
+	struct content *content;
+	int err = content_begin(params, &content);
+
+	if (err < 0)
+		return err;
+	content->is_reach_stale = true;
 	err = shares_new(content, &content->shares);
 	if (err == 0)
 		err = imports_new(content, &content->imports);
@@ -60,20 +77,40 @@ int content_new(const struct content_params *params, struct content **out_conten
 	return 0;
 }
 
+int content_server_new(const struct content_params *params, struct content **out_content)
+{
+	struct content *content;
+	int err = content_begin(params, &content);
+
+	if (err < 0)
+		return err;
+	content->is_server = true;
+	err = serve_new(content, &content->serve);
+	if (err < 0) {
+		content_free(content);
+		return err;
+	}
+	*out_content = content;
+	return 0;
+}
+
 void content_free(struct content *content)
 {
 	if (!content)
 		return;
-	/* Nobody is told anything any more; then what is under way comes back. */
-	imports_stop(content->imports);
-	shares_stop(content->shares);
-	gc_stop(content->gc);
-	store_flush(content->params.store);
-	gets_free(content->gets);
+	if (!content->is_server) {
+		/* Nobody is told anything any more; then what is under way comes back. */
+		imports_stop(content->imports);
+		shares_stop(content->shares);
+		gc_stop(content->gc);
+		store_flush(content->params.store);
+		gets_free(content->gets);
+	}
 	serve_free(content->serve);
 	gc_free(content->gc);
 	imports_free(content->imports);
 	shares_free(content->shares);
+	reach_free(content->reach);
 	free(content);
 }
 
@@ -90,17 +127,18 @@ void content_configure(struct content *content, const struct content_config *con
 
 int content_fd(const struct content *content)
 {
-	return imports_fd(content->imports);
+	return content->is_server ? -1 : imports_fd(content->imports);
 }
 
 void content_reap(struct content *content, uint64_t now_ns)
 {
-	imports_reap(content->imports, now_ns);
+	if (!content->is_server)
+		imports_reap(content->imports, now_ns);
 }
 
 bool content_is_hashing(const struct content *content)
 {
-	return imports_is_hashing(content->imports);
+	return !content->is_server && imports_is_hashing(content->imports);
 }
 
 void content_tell(struct content *content, const struct content_event *event)
@@ -109,10 +147,97 @@ void content_tell(struct content *content, const struct content_event *event)
 		content->params.on_event(content->params.ctx, event);
 }
 
+/* --- what peers may read --- */
+
+void content_reach_changed(struct content *content)
+{
+	content->is_reach_stale = true;
+	if (content->params.on_reach_changed)
+		content->params.on_reach_changed(content->params.ctx);
+}
+
+static void served_take(void *arg, const uint8_t manifest_id[static 32], uint64_t len)
+{
+	shares_note_served(arg, manifest_id, len);
+}
+
+void content_collect_served(struct content *content)
+{
+	reach_served_each(content->reach, served_take, content->shares);
+}
+
+/* Without memory for a new list the old one stays, and is_reach_stale says so. */
+struct reach *content_reach(struct content *content)
+{
+	struct reach *reach;
+
+	if (!content->is_reach_stale)
+		return content->reach;
+	reach = reach_new();
+	if (!reach || shares_fill_reach(content->shares, reach) < 0 ||
+	    (content->gets && gets_fill_reach(content->gets, reach) < 0)) {
+		reach_free(reach);
+		return content->reach;
+	}
+	reach_seal(reach);
+	content_collect_served(content);
+	reach_free(content->reach);
+	content->reach = reach;
+	content->is_reach_stale = false;
+	return reach;
+}
+
+struct reach *content_reach_copy(struct content *content)
+{
+	struct reach *reach = content_reach(content);
+
+	return content->is_reach_stale ? NULL : reach_copy(reach);
+}
+
+void content_take_reach(struct content *content, struct reach *reach)
+{
+	reach_free(content->reach);
+	content->reach = reach;
+	serve_forget_files(content->serve);
+}
+
+void content_reach_free(struct reach *reach)
+{
+	reach_free(reach);
+}
+
+void content_served_each(struct content *content,
+			 void (*fn)(void *arg, const uint8_t manifest_id[static 32], uint64_t len),
+			 void *arg)
+{
+	reach_served_each(content->reach, fn, arg);
+}
+
+void content_note_served(struct content *content, const uint8_t manifest_id[static 32],
+			 uint64_t len)
+{
+	shares_note_served(content->shares, manifest_id, len);
+}
+
+/* --- what serving finds out --- */
+
+static void content_tell_finding(struct content *content, bool is_changed,
+				 const struct object_file *file)
+{
+	const struct content_finding finding = {is_changed, file, sizeof(*file)};
+
+	content->params.on_finding(content->params.ctx, &finding);
+}
+
 void content_forget_file(struct content *content, const struct object_file *file)
 {
-	struct store_batch *batch = store_batch_new(content->params.store);
+	struct store_batch *batch;
 
+	if (content->is_server) {
+		content_tell_finding(content, true, file);
+		return;
+	}
+	batch = store_batch_new(content->params.store);
 	object_file_forget(batch, file);
 	/* A store that is full now will see the file again: whoever reads it tells us. */
 	if (store_submit(content->params.store, batch, NULL, NULL) < 0)
@@ -125,9 +250,21 @@ void content_trust_file(struct content *content, const struct object_file *file)
 {
 	struct content_stats stats;
 
+	if (content->is_server) {
+		content_tell_finding(content, false, file);
+		return;
+	}
 	content_stats(content, &stats);
 	if (stats.import_cnt == 0 && stats.get_active_cnt == 0)
 		object_file_trust(content->params.store, file);
+}
+
+void content_note_finding(struct content *content, const struct content_finding *finding)
+{
+	if (finding->is_changed)
+		content_forget_file(content, finding->bytes);
+	else
+		content_trust_file(content, finding->bytes);
 }
 
 uint64_t content_wall_s(const struct content *content)
@@ -137,10 +274,11 @@ uint64_t content_wall_s(const struct content *content)
 
 void content_stats(const struct content *content, struct content_stats *out_stats)
 {
-	*out_stats = (struct content_stats){
-		.share_cnt = shares_cnt(content->shares),
-		.import_cnt = imports_cnt(content->imports),
-	};
+	*out_stats = (struct content_stats){0};
 	serve_fill_stats(content->serve, out_stats);
+	if (content->is_server)
+		return;
+	out_stats->share_cnt = shares_cnt(content->shares);
+	out_stats->import_cnt = imports_cnt(content->imports);
 	gets_fill_stats(content->gets, out_stats);
 }

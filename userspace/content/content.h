@@ -13,6 +13,7 @@
 struct store;
 struct jobs;
 struct timer_wheel;
+struct reach;
 
 /*
  * Files by hash: what is shared, what is being fetched, and answering
@@ -57,6 +58,13 @@ struct content_event {
 	const char *text;
 };
 
+/* What a server found out about a file, for home; bytes means something to content/ alone. */
+struct content_finding {
+	bool is_changed; /* else: it can be trusted by now */
+	const void *bytes;
+	size_t len;
+};
+
 struct content_params {
 	struct content_config config;
 	const uint8_t *own_key;
@@ -67,6 +75,9 @@ struct content_params {
 	uint64_t now_ns;
 	uint64_t (*wall_s)(void *ctx); /* seconds since 1970, for records; NULL: 0 */
 	void (*on_event)(void *ctx, const struct content_event *event); /* may be NULL */
+	void (*on_reach_changed)(
+		void *ctx); /* content_reach_copy gives another list; may be NULL */
+	void (*on_finding)(void *ctx, const struct content_finding *finding); /* servers only */
 	void *ctx;
 };
 
@@ -84,6 +95,30 @@ int content_fd(const struct content *content);
 void content_reap(struct content *content, uint64_t now_ns);
 /* content_is_hashing: jobs of imports are under way; without threads, content_reap runs them. */
 bool content_is_hashing(const struct content *content);
+
+/*
+ * Home does all of this; other workers only serve what home's shares and
+ * gets make reachable. content_server_new makes such a server, which reads
+ * the store, writes nothing, and knows no share, import or get; calls about
+ * those are not for it. Its lists come from home: on_reach_changed says
+ * that there is a new one, content_reach_copy makes a copy on home, and
+ * content_take_reach hands it to the server on its worker. Back go findings
+ * about files (on_finding there, content_note_finding on home) and served
+ * bytes by share (content_served_each there, content_note_served on home).
+ */
+WEFT_MUST_CHECK
+int content_server_new(const struct content_params *params, struct content **out_content);
+/* content_reach_copy: NULL when there is no memory; try again in a later turn. */
+struct reach *content_reach_copy(struct content *content);
+/* content_take_reach takes reach. */
+void content_take_reach(struct content *content, struct reach *reach);
+void content_reach_free(struct reach *reach);
+void content_note_finding(struct content *content, const struct content_finding *finding);
+void content_served_each(struct content *content,
+			 void (*fn)(void *arg, const uint8_t manifest_id[static 32], uint64_t len),
+			 void *arg);
+void content_note_served(struct content *content, const uint8_t manifest_id[static 32],
+			 uint64_t len);
 
 /*
  * Sharing. content_share_add walks and hashes path (a folder or a file,

@@ -24,6 +24,7 @@ struct imports;
 struct serve;
 struct gets;
 struct gc;
+struct reach;
 
 struct content {
 	struct content_params params;
@@ -32,7 +33,10 @@ struct content {
 	struct serve *serve;
 	struct gets *gets;
 	struct gc *gc;
+	struct reach *reach; /* what serve answers from */
+	bool is_reach_stale; /* shares or gets changed since it was made */
 	bool is_sweeping;
+	bool is_server; /* all but serve and reach are NULL */
 };
 
 /*
@@ -50,6 +54,16 @@ void content_trust_file(struct content *content, const struct object_file *file)
 
 /* content_wall_s: seconds since 1970; 0 without a clock. */
 uint64_t content_wall_s(const struct content *content);
+
+/*
+ * content_reach_changed is for share.c and get.c: what peers may read is
+ * not what it was. content_reach is what they may read now; borrowed until
+ * the next turn.
+ */
+void content_reach_changed(struct content *content);
+struct reach *content_reach(struct content *content);
+/* content_collect_served brings the shares' counts of served bytes up to date. */
+void content_collect_served(struct content *content);
 
 /* content_tell hands an event to node/; fields that are not set are zero. */
 void content_tell(struct content *content, const struct content_event *event);

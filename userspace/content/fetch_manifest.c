@@ -151,6 +151,7 @@ static int root_keep(struct fetch *fetch)
 		memcpy(get->part_ids + (size_t)i * OBJECT_ID_LEN,
 		       fetch->manifest->parts[i].manifest_id, OBJECT_ID_LEN);
 	get->part_cnt = cnt;
+	content_reach_changed(get->gets->content);
 	fetch->root = fetch->manifest;
 	fetch->root_buf = fetch->manifest_buf;
 	fetch->manifest = NULL;

@@ -25,7 +25,7 @@
 #include "content/get.h"
 #include "content/import.h"
 #include "content/object.h"
-#include "content/share.h"
+#include "content/reach.h"
 #include "store/store.h"
 
 #define GC_STEP_CNT	256 /* rows of one turn: well below a millisecond */
@@ -117,7 +117,7 @@ static void gc_end(struct gc *gc)
 
 static bool path_is_held(const struct gc *gc, const char *path)
 {
-	return shares_has_path(gc->content->shares, path) || gets_has_path(gc->content->gets, path);
+	return reach_has_path(content_reach(gc->content), path);
 }
 
 static bool file_lives(struct gc *gc)
@@ -185,8 +185,7 @@ static void pages_mark(struct gc *gc, const struct store_item *item)
 
 static bool blob_lives(const struct gc *gc, const uint8_t *id)
 {
-	return shares_has_manifest(gc->content->shares, id) ||
-	       gets_has_manifest(gc->content->gets, id) ||
+	return reach_has_manifest(content_reach(gc->content), id) ||
 	       (gc->mark_cnt && bsearch(id, gc->marks, gc->mark_cnt, OBJECT_ID_LEN, mark_order));
 }
 
@@ -373,6 +372,10 @@ int content_gc(struct content *content, bool run,
 	gets_fill_stats(content->gets, &stats);
 	if (content->is_sweeping || imports_cnt(content->imports) || stats.get_active_cnt)
 		return WEFT_EBUSY;
+	/* What is reachable must be known before anything is called garbage. */
+	(void)content_reach(content);
+	if (content->is_reach_stale)
+		return -ENOMEM;
 	gc->told = (struct content_gc){0};
 	gc->phase = GC_PATHS;
 	gc->deletes = run;

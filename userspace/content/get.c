@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "content/fetch.h"
 #include "content/get_state.h"
+#include "content/reach.h"
 #include "store/store.h"
 
 #define SAVE_RETRY_NS (100 * NS_PER_MS)
@@ -137,6 +138,7 @@ static struct get *get_make(struct gets *gets, uint64_t id)
 
 static void gets_append(struct gets *gets, struct get *get)
 {
+	content_reach_changed(gets->content);
 	gets->slots[gets->cnt++] = get;
 	gets->next_id = get->view.id + 1;
 }
@@ -194,6 +196,7 @@ void get_ended(struct get *get, int err, const char *detail)
 	view->ended_ns = get->gets->now_ns;
 	view->err = err;
 	snprintf(get->detail, sizeof(get->detail), "%s", detail);
+	content_reach_changed(get->gets->content);
 	if (get->is_cancelled)
 		view->state = CONTENT_GET_TAKEN_BACK;
 	else
@@ -282,37 +285,23 @@ void gets_free(struct gets *gets)
 	free(gets);
 }
 
-static bool parts_have(const struct get *get, const uint8_t id[static 32])
+int gets_fill_reach(const struct gets *gets, struct reach *reach)
 {
-	for (uint32_t i = 0; i < get->part_cnt; i++)
-		if (memcmp(get->part_ids + (size_t)i * OBJECT_ID_LEN, id, OBJECT_ID_LEN) == 0)
-			return true;
-	return false;
-}
+	int err = 0;
 
-bool gets_has_manifest(const struct gets *gets, const uint8_t id[static 32])
-{
-	for (uint32_t i = 0; i < gets->cnt; i++) {
+	for (uint32_t i = 0; i < gets->cnt && !err; i++) {
 		const struct get *get = gets->slots[i];
 
-		if (get->view.state != CONTENT_GET_TAKEN_BACK &&
-		    (memcmp(get->link.manifest_id, id, OBJECT_ID_LEN) == 0 || parts_have(get, id)))
-			return true;
+		if (get->view.state == CONTENT_GET_TAKEN_BACK)
+			continue;
+		err = reach_add_place(reach, get->target, NULL);
+		if (!err)
+			err = reach_add_manifest(reach, get->link.manifest_id);
+		for (uint32_t part = 0; part < get->part_cnt && !err; part++)
+			err = reach_add_manifest(reach,
+						 get->part_ids + (size_t)part * OBJECT_ID_LEN);
 	}
-	return false;
-}
-
-bool gets_has_path(const struct gets *gets, const char *path)
-{
-	for (uint32_t i = 0; i < gets->cnt; i++) {
-		const struct get *get = gets->slots[i];
-		size_t len = strlen(get->target);
-
-		if (get->view.state != CONTENT_GET_TAKEN_BACK &&
-		    strncmp(path, get->target, len) == 0 && path[len] == '/')
-			return true;
-	}
-	return false;
+	return err;
 }
 
 void gets_fill_stats(const struct gets *gets, struct content_stats *stats)
@@ -364,6 +353,7 @@ static int gets_make_room(struct gets *gets)
 	memmove(&gets->slots[found], &gets->slots[found + 1],
 		(gets->cnt - found - 1) * sizeof(gets->slots[0]));
 	gets->cnt--;
+	content_reach_changed(gets->content);
 	return 0;
 }
 

@@ -26,10 +26,9 @@
 #include "base/pool.h"
 #include "content/buffers.h"
 #include "content/content_state.h"
-#include "content/get.h"
 #include "content/manifest.h"
+#include "content/reach.h"
 #include "content/serve_call.h"
-#include "content/share.h"
 #include "store/store.h"
 
 /* A buffer's turn is over in about a round trip: asking sooner only costs frames. */
@@ -159,7 +158,7 @@ static void call_count(const struct serve_call *call)
 		return;
 	serve->served_chunk_cnt++;
 	serve->served_byte_cnt += call->answer.len;
-	shares_note_served(serve->content->shares, call->file->object.path, call->answer.len);
+	reach_note_served(content_reach(serve->content), call->file->object.path, call->answer.len);
 }
 
 static void call_answer(struct serve_call *call)
@@ -262,8 +261,7 @@ static void call_abandoned(void *arg)
 
 static bool path_is_reachable(const struct serve *serve, const char *path)
 {
-	return shares_has_path(serve->content->shares, path) ||
-	       gets_has_path(serve->content->gets, path);
+	return reach_has_path(content_reach(serve->content), path);
 }
 
 struct location_search {
@@ -415,8 +413,8 @@ static void on_request(void *ctx, const struct mesh_call *asked, uint64_t now_ns
 		mesh_ops(serve)->answer_error(asked->incoming, MESH_CODE_MALFORMED, "malformed", 0);
 		return;
 	}
-	if (asked->type == MESH_GET_MANIFEST && !shares_has_manifest(content->shares, request.id) &&
-	    !gets_has_manifest(content->gets, request.id)) {
+	if (asked->type == MESH_GET_MANIFEST &&
+	    !reach_has_manifest(content_reach(serve->content), request.id)) {
 		mesh_ops(serve)->answer_error(asked->incoming, MESH_CODE_ABSENT,
 					      "no such collection here", 0);
 		return;

@@ -16,6 +16,7 @@
 #include "content/content_state.h"
 #include "content/manifest.h"
 #include "content/object.h"
+#include "content/reach.h"
 #include "content/serve.h"
 #include "store/store.h"
 
@@ -259,19 +260,26 @@ static bool share_covers(const struct share *share, const char *path)
 	return path[len] == '\0' || path[len] == '/' || (len == 1 && path[0] == '/');
 }
 
-bool shares_has_path(const struct shares *shares, const char *path)
+int shares_fill_reach(const struct shares *shares, struct reach *reach)
 {
-	for (const struct share *share = shares->first; share; share = share->next)
-		if (share_covers(share, path))
-			return true;
-	return false;
+	int err = 0;
+
+	for (const struct share *share = shares->first; share && !err; share = share->next) {
+		err = reach_add_place(reach, share->path, share->manifest_id);
+		if (!err)
+			err = reach_add_manifest(reach, share->manifest_id);
+		for (size_t i = 0; i < share->part_cnt && !err; i++)
+			err = reach_add_manifest(reach, share->part_ids + 32 * i);
+	}
+	return err;
 }
 
-void shares_note_served(struct shares *shares, const char *path, uint64_t len)
+void shares_note_served(struct shares *shares, const uint8_t manifest_id[static 32], uint64_t len)
 {
-	for (struct share *share = shares->first; share; share = share->next)
-		if (share_covers(share, path))
-			share->served_byte_cnt += len;
+	struct share *share = share_find(shares, manifest_id);
+
+	if (share)
+		share->served_byte_cnt += len;
 }
 
 void shares_note_changed(struct shares *shares, const char *path)
@@ -302,6 +310,7 @@ bool shares_added_s(const struct shares *shares, const char *path, uint64_t *out
 void content_shares_each(struct content *content,
 			 bool (*fn)(void *arg, const struct content_share *share), void *arg)
 {
+	content_collect_served(content);
 	for (const struct share *share = content->shares->first; share; share = share->next) {
 		struct content_share told = {
 			.path = share->path,
@@ -351,6 +360,7 @@ static void share_added(void *arg, int err)
 	if (err == 0 && !known) {
 		share->next = shares->first;
 		shares->first = share;
+		content_reach_changed(shares->content);
 		content_tell(shares->content,
 			     &(struct content_event){.kind = CONTENT_SHARE_ADDED,
 						     .manifest_id = share->manifest_id,
@@ -361,6 +371,7 @@ static void share_added(void *arg, int err)
 
 			known->path = share->path;
 			share->path = path;
+			content_reach_changed(shares->content);
 		}
 		shares->cnt--;
 		share_free(share);
@@ -406,6 +417,7 @@ static void share_removed(void *arg, int err)
 			link = &(*link)->next;
 		*link = share->next;
 		shares->cnt--;
+		content_reach_changed(shares->content);
 		serve_forget_files(shares->content->serve);
 		content_tell(shares->content,
 			     &(struct content_event){.kind = CONTENT_SHARE_REMOVED,

@@ -9,6 +9,7 @@
 #include "weft/err.h"
 
 struct content;
+struct reach;
 struct shares;
 struct store_batch;
 
@@ -23,12 +24,13 @@ void shares_stop(struct shares *shares);
 void shares_free(struct shares *shares);
 uint32_t shares_cnt(const struct shares *shares);
 
-/* shares_has_manifest: id is a share or a part of one, so peers may read it. */
+/* shares_has_manifest: id is a share or a part of one. */
 bool shares_has_manifest(const struct shares *shares, const uint8_t id[static 32]);
-/* shares_has_path: the absolute path is a shared file or below a shared folder. */
-bool shares_has_path(const struct shares *shares, const char *path);
-/* shares_note_{served,changed} count for the shares that path belongs to. */
-void shares_note_served(struct shares *shares, const char *path, uint64_t len);
+/* shares_fill_reach adds manifests, their parts, and the shared paths. 0 or -ENOMEM. */
+WEFT_MUST_CHECK
+int shares_fill_reach(const struct shares *shares, struct reach *reach);
+/* shares_note_served counts for one share, shares_note_changed for all that path belongs to. */
+void shares_note_served(struct shares *shares, const uint8_t manifest_id[static 32], uint64_t len);
 void shares_note_changed(struct shares *shares, const char *path);
 
 /* A share that is whole but not durable yet. */

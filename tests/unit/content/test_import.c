@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "content/import_read.h"
+#include "content/reach.h"
 #include "unit/content/content_rig.h"
 
 #define CHUNK BLAKE3_CHUNK_LEN
@@ -244,8 +245,8 @@ static void test_a_single_file_is_shared_by_its_name(void)
 	manifest_free(m);
 	free(bytes);
 	scratch_path(path, sizeof(path), rig.dir, "one.bin");
-	CHECK(shares_has_path(rig.content->shares, path));
-	CHECK(!shares_has_path(rig.content->shares, rig.dir));
+	CHECK(reach_has_path(content_reach(rig.content), path));
+	CHECK(!reach_has_path(content_reach(rig.content), rig.dir));
 	rig_end(&rig);
 }
 
