@@ -6,9 +6,8 @@
 
 #include <string.h>
 
-#include "base/clock.h"
-
-#define CID_KEY_LIFE_NS (3600 * NS_PER_S)
+#include "base/assert.h"
+#include "base/siphash.h"
 
 size_t quic_cids_footprint(uint32_t conn_cap)
 {
@@ -18,42 +17,45 @@ size_t quic_cids_footprint(uint32_t conn_cap)
 }
 
 int quic_cids_init(struct quic_cids *cids, struct arena *arena, uint32_t conn_cap, uint16_t worker,
-		   struct random *random, uint64_t now_ns)
+		   const uint64_t secret[2], const uint64_t map_secret[2])
 {
-	uint64_t secret[2];
-
 	memset(cids, 0, sizeof(*cids));
-	random_fill(random, secret, sizeof(secret));
+	memcpy(cids->secret, secret, sizeof(cids->secret));
 	cids->worker = worker;
-	(void)quic_cids_rotate(cids, random, now_ns);
-	if (map_init(&cids->ours, arena, WEFT_CID_LEN, conn_cap * QUIC_CONN_CID_CAP, secret) < 0 ||
-	    map_init(&cids->origins, arena, sizeof(struct cid_origin), conn_cap, secret) < 0 ||
+	quic_cids_rotate(cids);
+	if (map_init(&cids->ours, arena, WEFT_CID_LEN, conn_cap * QUIC_CONN_CID_CAP, map_secret) <
+		    0 ||
+	    map_init(&cids->origins, arena, sizeof(struct cid_origin), conn_cap, map_secret) < 0 ||
 	    map_init(&cids->reset_tokens, arena, CID_RESET_TOKEN_LEN,
-		     conn_cap * QUIC_CONN_TOKEN_CAP, secret) < 0)
+		     conn_cap * QUIC_CONN_TOKEN_CAP, map_secret) < 0)
 		return WEFT_EFULL;
 	return 0;
 }
 
-bool quic_cids_rotate(struct quic_cids *cids, struct random *random, uint64_t now_ns)
+bool quic_cids_can_rotate(const struct quic_cids *cids)
 {
-	uint32_t next = (cids->keys.current_generation + 1) % WEFT_CID_KEY_CNT;
-	__u64 key[2];
-
-	cids->rotated_at_ns = now_ns;
-	if (cids->live_cnt[next])
-		return false;
-	random_fill(random, key, sizeof(key));
-	weft_cid_keys_rotate(&cids->keys, key);
-	return true;
+	return cids->live_cnt[(cids->keys.current_generation + 1) % WEFT_CID_KEY_CNT] == 0;
 }
 
-int quic_cids_issue(struct quic_cids *cids, struct random *random, uint64_t now_ns, void *conn,
+void quic_cids_rotate(struct quic_cids *cids)
+{
+	__u64 key[2];
+
+	weft_assert(quic_cids_can_rotate(cids));
+	cids->rotated_cnt++;
+	for (uint32_t half = 0; half < 2; half++) {
+		const uint32_t input[2] = {cids->rotated_cnt, half};
+
+		key[half] = siphash(cids->secret, input, sizeof(input));
+	}
+	weft_cid_keys_rotate(&cids->keys, key);
+}
+
+int quic_cids_issue(struct quic_cids *cids, struct random *random, void *conn,
 		    uint8_t out_cid[static WEFT_CID_LEN])
 {
 	uint8_t noise[WEFT_CID_RANDOM_LEN], cid[WEFT_CID_LEN];
 
-	if (now_ns - cids->rotated_at_ns > CID_KEY_LIFE_NS)
-		(void)quic_cids_rotate(cids, random, now_ns);
 	do {
 		random_fill(random, noise, sizeof(noise));
 		weft_cid_write(&cids->keys, cids->worker, noise, cid);

@@ -30,8 +30,9 @@ struct cid_origin {
 
 /*
  * Tags are keyed by generation. The newest four generations are honoured,
- * and a new one starts only when the one it displaces has no living id, so
- * a change loses nobody.
+ * and a new one may start only when the one it displaces has no living id,
+ * so a change loses nobody. Keys are made of a secret and the number of
+ * changes, so that all workers of a node come to the same ones.
  */
 struct quic_cids {
 	struct map ours;
@@ -39,25 +40,26 @@ struct quic_cids {
 	struct map reset_tokens;
 	struct weft_cid_keys keys;
 	uint32_t live_cnt[WEFT_CID_KEY_CNT]; /* ids in use, by generation % 4 */
-	uint64_t rotated_at_ns;
+	uint64_t secret[2];
+	uint32_t rotated_cnt;
 	void *last_conn; /* of last_cid: datagrams of one sender come in trains */
 	uint8_t last_cid[WEFT_CID_LEN];
 	uint16_t worker;
 };
 
 size_t quic_cids_footprint(uint32_t conn_cap);
+/* quic_cids_init: secret is that of the node, map_secret this engine's own. */
 WEFT_MUST_CHECK
 int quic_cids_init(struct quic_cids *cids, struct arena *arena, uint32_t conn_cap, uint16_t worker,
-		   struct random *random, uint64_t now_ns);
-/*
- * quic_cids_rotate starts a new generation; issue does so once an hour.
- * Returns false while the generation to be displaced has living ids.
- */
-bool quic_cids_rotate(struct quic_cids *cids, struct random *random, uint64_t now_ns);
+		   const uint64_t secret[2], const uint64_t map_secret[2]);
+/* quic_cids_can_rotate: the generation that a new one displaces has no living id. */
+bool quic_cids_can_rotate(const struct quic_cids *cids);
+/* quic_cids_rotate starts a new generation. */
+void quic_cids_rotate(struct quic_cids *cids);
 
 /* quic_cids_issue makes a new id that leads to conn. 0 or WEFT_EFULL. */
 WEFT_MUST_CHECK
-int quic_cids_issue(struct quic_cids *cids, struct random *random, uint64_t now_ns, void *conn,
+int quic_cids_issue(struct quic_cids *cids, struct random *random, void *conn,
 		    uint8_t out_cid[static WEFT_CID_LEN]);
 void quic_cids_retire(struct quic_cids *cids, const uint8_t cid[static WEFT_CID_LEN]);
 /* quic_cids_lookup gives the connection that a tagged id leads to, or NULL. */

@@ -15,7 +15,7 @@ int quic_conn_issue_cid(struct quic_conn *conn, uint8_t out_cid[static WEFT_CID_
 
 	if (conn->cid_cnt == QUIC_CONN_CID_CAP)
 		return WEFT_EFULL;
-	err = quic_cids_issue(&engine->cids, engine->random, engine->now_ns, conn, out_cid);
+	err = quic_cids_issue(&engine->cids, engine->random, conn, out_cid);
 	if (err < 0)
 		return err;
 	memcpy(conn->cids[conn->cid_cnt++], out_cid, WEFT_CID_LEN);

@@ -31,6 +31,9 @@
 #include "base/clock.h"
 
 #define SESSION_CAP 1024
+/* Where the destination id begins, RFC 9000 17.2 and 17.3. */
+#define LONG_CID_OFF  6
+#define SHORT_CID_OFF 1
 /*
  * About 6 GB. AES-GCM allows 2^23 packets under a key (RFC 9001 6.6);
  * changing earlier keeps the path exercised.
@@ -97,7 +100,7 @@ static int engine_lay_out(struct quic_engine *engine, const struct quic_engine_p
 {
 	const struct quic_config *config = &params->config;
 	uint32_t slot_cap = slot_cap_of(config);
-	uint64_t secret[2];
+	uint64_t secret[2], cid_secret[2];
 	int err;
 
 	err = arena_open(&engine->arena, engine_footprint(config));
@@ -107,12 +110,16 @@ static int engine_lay_out(struct quic_engine *engine, const struct quic_engine_p
 	if (err < 0)
 		return err;
 	random_fill(params->random, secret, sizeof(secret));
+	if (params->cid_secret)
+		memcpy(cid_secret, params->cid_secret, sizeof(cid_secret));
+	else
+		random_fill(params->random, cid_secret, sizeof(cid_secret));
 	if ((err = pool_init(&engine->conns, &engine->arena, sizeof(struct quic_conn), slot_cap)) <
 		    0 ||
 	    (err = pool_init(&engine->streams, &engine->arena, sizeof(struct quic_stream),
 			     config->stream_cap)) < 0 ||
 	    (err = quic_cids_init(&engine->cids, &engine->arena, slot_cap, config->worker,
-				  params->random, params->now_ns)) < 0 ||
+				  cid_secret, secret)) < 0 ||
 	    (err = quic_limits_init(&engine->limits, &engine->arena, slot_cap,
 				    config->conn_per_prefix_cap, config->conn_per_key_cap,
 				    secret)) < 0)
@@ -284,6 +291,35 @@ static void engine_input_short(struct quic_engine *engine, struct dgram *dgram,
 	/* All workers of a node make the same token: another one's connection may live (21.11). */
 	if (cid[0] == (0x80 | engine->config.worker))
 		quic_answer_reset(engine, dgram, cid);
+}
+
+int quic_engine_owner(const struct quic_engine *engine, const struct dgram *dgram)
+{
+	bool is_long = dgram->data[0] & 0x80;
+	const uint8_t *cid = dgram->data + (is_long ? LONG_CID_OFF : SHORT_CID_OFF);
+
+	if (dgram->len < LONG_CID_OFF + WEFT_CID_LEN || (is_long && cid[-1] != WEFT_CID_LEN) ||
+	    !(cid[0] & 0x80))
+		return -1;
+	/* The rule: ours are seldom anybody else's, so the tag is not looked at. */
+	if (weft_cid_worker(cid) == engine->cids.worker)
+		return engine->cids.worker;
+	return quic_cids_is_ours(&engine->cids, cid) ? (int)weft_cid_worker(cid) : -1;
+}
+
+const struct weft_cid_keys *quic_engine_cid_keys(const struct quic_engine *engine)
+{
+	return &engine->cids.keys;
+}
+
+bool quic_engine_can_rotate_cids(const struct quic_engine *engine)
+{
+	return quic_cids_can_rotate(&engine->cids);
+}
+
+void quic_engine_rotate_cids(struct quic_engine *engine)
+{
+	quic_cids_rotate(&engine->cids);
 }
 
 void quic_engine_input(struct quic_engine *engine, struct dgram *dgram, uint64_t now_ns)

@@ -11,6 +11,7 @@
 #include "weft/err.h"
 
 struct node_key;
+struct weft_cid_keys;
 struct random;
 
 /*
@@ -78,6 +79,7 @@ struct quic_engine_params {
 	void *ctx;
 	struct random *random;
 	struct dgram_sink *sink;
+	const uint64_t *cid_secret; /* two words, the same for all workers; NULL: drawn */
 	uint64_t now_ns;
 };
 WEFT_MUST_CHECK
@@ -92,6 +94,20 @@ void quic_engine_set_sink(struct quic_engine *engine, struct dgram_sink *sink);
 
 /* quic_engine_input takes one datagram; its bytes are decrypted in place and then let go. */
 void quic_engine_input(struct quic_engine *engine, struct dgram *dgram, uint64_t now_ns);
+/*
+ * quic_engine_owner: the worker whose connection dgram (a QUIC datagram)
+ * names by an id that some worker of this node handed out, or -1. One of
+ * this engine's own may be forged: input finds that out.
+ */
+int quic_engine_owner(const struct quic_engine *engine, const struct dgram *dgram);
+/*
+ * Tags of connection ids are keyed by generation (weft/cid.h). The node
+ * changes the keys of all its workers at once, now and then, when every
+ * engine says that it can; quic_engine_cid_keys are those honoured now.
+ */
+bool quic_engine_can_rotate_cids(const struct quic_engine *engine);
+void quic_engine_rotate_cids(struct quic_engine *engine);
+const struct weft_cid_keys *quic_engine_cid_keys(const struct quic_engine *engine);
 /*
  * quic_engine_flush writes what connections have to send into the sink,
  * until all are quiet or the sink is full (what is left stays queued).

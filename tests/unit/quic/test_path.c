@@ -255,15 +255,75 @@ static void test_ids_of_old_generations_stay_good(void)
 	quic_net_settle(&p.net, NS_PER_S);
 	cids = &p.b->engine->cids;
 	for (unsigned i = 0; i < 10; i++) {
-		rotated_cnt += quic_cids_rotate(cids, &p.net.random, p.net.now_ns);
+		if (quic_cids_can_rotate(cids)) {
+			quic_cids_rotate(cids);
+			rotated_cnt++;
+		}
 		CHECK(quic_net_transfer(conn, 5000, 10 * NS_PER_S));
 	}
 	/* Three generations are free; the fourth would take the living ids' key. */
 	CHECK_EQ(rotated_cnt, WEFT_CID_KEY_CNT - 1);
 	p.a->transport->ops->close(conn->conn, 0, NULL);
 	quic_net_settle(&p.net, 5 * NS_PER_S);
-	CHECK(quic_cids_rotate(cids, &p.net.random, p.net.now_ns));
+	CHECK(quic_cids_can_rotate(cids));
 	quic_pair_fini(&p);
+}
+
+static void test_datagram_of_another_worker_is_told_by_its_id(void)
+{
+	const uint8_t noise[WEFT_CID_RANDOM_LEN] = {1, 2, 3};
+	uint8_t data[64] = {0x40}, cid[WEFT_CID_LEN];
+	struct dgram dgram = {.data = data, .len = sizeof(data)};
+	const struct weft_cid_keys *keys;
+	struct quic_engine *engine;
+	struct quic_pair p;
+
+	quic_pair_init(&p, 122, NULL);
+	engine = p.a->engine;
+	keys = quic_engine_cid_keys(engine);
+	weft_cid_write(keys, 2, noise, cid);
+	memcpy(data + 1, cid, sizeof(cid));
+	CHECK_EQ(quic_engine_owner(engine, &dgram), 2);
+	quic_engine_rotate_cids(engine);
+	CHECK_EQ(quic_engine_owner(engine, &dgram), 2);
+	data[16] ^= 1;
+	CHECK_EQ(quic_engine_owner(engine, &dgram), -1);
+
+	memset(data, 0, sizeof(data));
+	data[0] = 0xe0;
+	data[5] = WEFT_CID_LEN;
+	memcpy(data + 6, cid, sizeof(cid));
+	CHECK_EQ(quic_engine_owner(engine, &dgram), 2);
+	data[5] = WEFT_CID_LEN - 1; /* an id of a client's choice */
+	CHECK_EQ(quic_engine_owner(engine, &dgram), -1);
+	data[5] = WEFT_CID_LEN;
+	for (size_t len = 1; len < 6 + WEFT_CID_LEN; len++) {
+		dgram.len = len;
+		CHECK_EQ(quic_engine_owner(engine, &dgram), -1);
+	}
+	quic_pair_fini(&p);
+}
+
+static void test_workers_of_one_secret_come_to_the_same_keys(void)
+{
+	const uint64_t secret[2] = {1, 2}, other[2] = {1, 3};
+	struct weft_cid_keys keys[3];
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct quic_cids cids;
+		struct arena arena;
+
+		CHECK_EQ(arena_open(&arena, quic_cids_footprint(4)), 0);
+		CHECK_EQ(quic_cids_init(&cids, &arena, 4, (uint16_t)i, i < 2 ? secret : other,
+					secret),
+			 0);
+		for (unsigned turn = 0; turn < 300; turn++) /* once round all generations */
+			quic_cids_rotate(&cids);
+		keys[i] = cids.keys;
+		arena_close(&arena);
+	}
+	CHECK_MEM(&keys[0], &keys[1], sizeof(keys[0]));
+	CHECK(memcmp(&keys[0], &keys[2], sizeof(keys[0])) != 0);
 }
 
 static void test_full_sink_only_delays(void)
@@ -297,6 +357,8 @@ int main(void)
 	RUN(test_acknowledgements_are_thin);
 	RUN(test_window_grows_to_the_bandwidth_delay_product);
 	RUN(test_ids_of_old_generations_stay_good);
+	RUN(test_datagram_of_another_worker_is_told_by_its_id);
+	RUN(test_workers_of_one_secret_come_to_the_same_keys);
 	RUN(test_full_sink_only_delays);
 	return check_done();
 }
