@@ -281,6 +281,24 @@ void mesh_peers_each(struct mesh *mesh, bool (*fn)(void *arg, const struct mesh_
 	}
 }
 
+void mesh_note_peer(struct mesh *mesh, const struct mesh_peer_info *info, uint64_t now_ns)
+{
+	struct mesh_peer_entry *entry = mesh_peers_meet(&mesh->peers, info->key);
+	struct mesh_peer_record *record;
+
+	if (!entry)
+		return;
+	record = &entry->record;
+	record->caps = info->caps;
+	record->last_addr = info->last_addr;
+	record->last_seen_s = info->last_seen_s;
+	if (!record->first_seen_s)
+		record->first_seen_s = info->last_seen_s;
+	record->skew_s = info->skew_s;
+	memcpy(record->agent, info->agent, sizeof(record->agent));
+	mesh_peers_changed(&mesh->peers, entry, now_ns);
+}
+
 static int mesh_handle(struct mesh *mesh, unsigned type, mesh_handler_fn handler, void *ctx)
 {
 	const struct mesh_message_info *info = mesh_registry_lookup(type);

@@ -116,6 +116,11 @@ int mesh_ping(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], uint64_
 WEFT_MUST_CHECK
 int mesh_session_id(const struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
 		    uint8_t out_id[static MESH_SESSION_ID_LEN]);
+/*
+ * mesh_note_peer remembers a peer that another worker of this node has met
+ * or lost: what info says of it is kept as for one of our own sessions.
+ */
+void mesh_note_peer(struct mesh *mesh, const struct mesh_peer_info *info, uint64_t now_ns);
 void mesh_stats(const struct mesh *mesh, struct mesh_stats *out_stats);
 /* mesh_peers_each calls fn for every known peer, connected ones first, until it returns false. */
 void mesh_peers_each(struct mesh *mesh, bool (*fn)(void *arg, const struct mesh_peer_info *peer),

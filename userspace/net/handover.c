@@ -193,6 +193,11 @@ void handover_free(struct handover *handover)
 	free(handover);
 }
 
+unsigned handover_worker_cnt(const struct handover *handover)
+{
+	return handover->worker_cnt;
+}
+
 int handover_give(struct handover *handover, unsigned from, unsigned to, const struct dgram *dgram)
 {
 	struct handover_pair *pair = pair_of(handover, from, to);

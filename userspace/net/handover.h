@@ -24,6 +24,8 @@ int handover_new(unsigned worker_cnt, struct handover **out_handover);
 /* handover_free: after the workers ended. NULL is nothing. */
 void handover_free(struct handover *handover);
 
+unsigned handover_worker_cnt(const struct handover *handover);
+
 /*
  * handover_give copies dgram for worker to. Returns 0, WEFT_EFULL or
  * WEFT_ETOOLARGE, both counted (handover_dropped_cnt).

@@ -10,17 +10,19 @@
 unsigned memory_plan(const struct node_config *config,
 		     struct memory_region out_regions[MEMORY_REGION_CAP])
 {
+	uint64_t workers = config->worker_cnt;
 	const struct memory_region regions[] = {
-		{"QUIC connections and streams (quic.heap)", config->quic.heap_cap, true},
+		{"QUIC connections and streams (quic.heap)", workers * config->quic.heap_cap, true},
 		{"TLS of open connections (quic.conn_cap)",
-		 (uint64_t)config->quic.conn_cap * TLS_LEN_PER_CONN, false},
+		 workers * config->quic.conn_cap * TLS_LEN_PER_CONN, false},
 		{"chunk buffers (content.chunk_buffers)",
-		 (uint64_t)config->content.chunk_buffer_cnt * CHUNK_BUFFER_LEN, false},
-		{"sessions, requests, peers (mesh)", mesh_footprint(&config->mesh), false},
+		 workers * config->content.chunk_buffer_cnt * CHUNK_BUFFER_LEN, false},
+		{"sessions, requests, peers (mesh)", workers * mesh_footprint(&config->mesh),
+		 false},
 		{"control clients and events (control)", control_footprint(&config->control),
 		 false},
 		{"socket buffers (net)",
-		 (uint64_t)config->udp.listen_cnt *
+		 workers * config->udp.listen_cnt *
 			 (config->udp.rx_buffer_len + config->udp.tx_buffer_len),
 		 false},
 	};

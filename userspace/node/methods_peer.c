@@ -45,6 +45,41 @@ json_t *method_json_peer(const struct mesh_peer_info *peer)
 	return json;
 }
 
+/* Peers of all workers; home's table names them, the crew says who is connected there. */
+struct peer_walk {
+	const struct crew *crew; /* NULL: home is the only worker */
+	bool (*fn)(void *arg, const struct mesh_peer_info *peer);
+	void *arg;
+	bool wants_connected;
+	bool is_over;
+};
+
+static bool peer_walk_one(void *arg, const struct mesh_peer_info *peer)
+{
+	struct peer_walk *walk = arg;
+	const struct crew_session *session = NULL;
+
+	if (!peer->is_connected && walk->crew)
+		session = crew_session_lookup(walk->crew, peer->key);
+	if (session)
+		peer = &session->peer;
+	if (peer->is_connected == walk->wants_connected)
+		walk->is_over = !walk->fn(walk->arg, peer);
+	return !walk->is_over;
+}
+
+/* Connected ones first. */
+static void peers_each(struct node *node, bool (*fn)(void *arg, const struct mesh_peer_info *peer),
+		       void *arg)
+{
+	struct peer_walk walk = {node->crew, fn, arg, true, false};
+
+	mesh_peers_each(node->home.mesh, peer_walk_one, &walk);
+	walk.wants_connected = false;
+	if (!walk.is_over)
+		mesh_peers_each(node->home.mesh, peer_walk_one, &walk);
+}
+
 static bool peer_collect(void *arg, const struct mesh_peer_info *peer)
 {
 	json_array_append_new(arg, method_json_peer(peer));
@@ -58,7 +93,7 @@ void method_list_peers(void *ctx, struct control_call *call, const json_t *param
 	json_t *peers = json_array();
 
 	(void)parameters, (void)now_ns;
-	mesh_peers_each(node->home.mesh, peer_collect, peers);
+	peers_each(node, peer_collect, peers);
 	control_reply(call, json_pack("{s:o}", "peers", peers));
 }
 
@@ -86,7 +121,7 @@ unsigned method_peer_lookup(struct node *node, const char *name, struct mesh_pee
 {
 	struct peer_search search = {.prefix = name, .prefix_len = strlen(name)};
 
-	mesh_peers_each(node->home.mesh, peer_match, &search);
+	peers_each(node, peer_match, &search);
 	if (search.found_cnt == 1)
 		*out_peer = search.found;
 	return search.found_cnt;

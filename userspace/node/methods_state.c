@@ -18,23 +18,16 @@
 #include "quic/quic.h"
 #include "store/store.h"
 
-/* All modules' figures of one moment. */
+/* All modules' figures of one moment, over all workers. */
 struct figures {
 	struct quic_stats quic;
 	struct mesh_stats mesh;
 	struct content_stats content;
+	struct packet_counters rx, tx;
+	uint64_t turn_cnt, unknown_flow_cnt;
 	struct store_stats store;
 	struct control_stats control;
 };
-
-static void figures_read(struct node *node, struct figures *figures)
-{
-	quic_engine_stats(node->home.quic, &figures->quic);
-	mesh_stats(node->home.mesh, &figures->mesh);
-	content_stats(node->home.content, &figures->content);
-	store_stats(node->store, &figures->store);
-	control_stats(node->control, &figures->control);
-}
 
 struct figure {
 	const char *name;
@@ -86,6 +79,30 @@ static const struct figure counters[] = {
 	FIGURE(control, event_cnt),
 };
 
+/* Fills and sums that Status and ShowLimits show in places of their own. */
+static const struct figure fills[] = {
+	FIGURE(quic, conn_cnt),
+	FIGURE(quic, conn_peak_cnt),
+	FIGURE(quic, handshake_cnt),
+	FIGURE(quic, stream_cnt),
+	FIGURE(quic, stream_peak_cnt),
+	FIGURE(quic, heap_used_len),
+	FIGURE(quic, heap_peak_len),
+	FIGURE(mesh, session_cnt),
+	FIGURE(mesh, request_cnt),
+	FIGURE(mesh, incoming_cnt),
+	FIGURE(content, chunk_buffer_used_cnt),
+	FIGURE(content, served_byte_cnt),
+	FIGURE(rx, dgram_cnt),
+	FIGURE(rx, byte_cnt),
+	FIGURE(rx, call_cnt),
+	FIGURE(rx, dropped_cnt),
+	FIGURE(tx, dgram_cnt),
+	FIGURE(tx, byte_cnt),
+	FIGURE(tx, call_cnt),
+	FIGURE(tx, dropped_cnt),
+};
+
 static uint64_t figure_value(const struct figures *figures, const struct figure *figure)
 {
 	const char *at = (const char *)figures + figure->off;
@@ -100,16 +117,88 @@ static uint64_t figure_value(const struct figures *figures, const struct figure 
 	return narrow;
 }
 
-static json_t *counters_json(const struct node *node, const struct figures *figures)
+static void figure_add(struct figures *sum, const struct figures *more, const struct figure *figure)
+{
+	uint64_t value = figure_value(sum, figure) + figure_value(more, figure);
+	uint32_t narrow = (uint32_t)value;
+
+	memcpy((char *)sum + figure->off,
+	       figure->len == sizeof(value) ? (const void *)&value : (const void *)&narrow,
+	       figure->len);
+}
+
+static void figures_add(struct figures *sum, const struct worker_figures *worker)
+{
+	const struct figures more = {
+		.quic = worker->quic,
+		.mesh = worker->mesh,
+		.content = worker->content,
+		.rx = worker->rx,
+		.tx = worker->tx,
+	};
+
+	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
+		figure_add(sum, &more, &counters[i]);
+	for (size_t i = 0; i < sizeof(fills) / sizeof(fills[0]); i++)
+		figure_add(sum, &more, &fills[i]);
+	sum->turn_cnt += worker->turn_cnt;
+	sum->unknown_flow_cnt += worker->unknown_flow_cnt;
+}
+
+static void figures_read(struct node *node, struct figures *figures)
+{
+	struct worker_figures home;
+
+	worker_figures_read(&node->home, &home);
+	*figures = (struct figures){
+		.quic = home.quic,
+		.mesh = home.mesh,
+		.content = home.content,
+		.rx = home.rx,
+		.tx = home.tx,
+		.turn_cnt = home.turn_cnt,
+		.unknown_flow_cnt = home.unknown_flow_cnt,
+	};
+	store_stats(node->store, &figures->store);
+	control_stats(node->control, &figures->control);
+	for (unsigned i = 1; node->crew && i <= crew_cnt(node->crew); i++)
+		figures_add(figures, crew_figures(node->crew, i));
+}
+
+static json_t *worker_json(unsigned idx, const struct worker_figures *figures)
+{
+	return json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "worker", (int)idx,
+			 "connections", method_json_uint(figures->quic.conn_cnt), "sessions",
+			 method_json_uint(figures->mesh.session_cnt), "received_datagrams",
+			 method_json_uint(figures->rx.dgram_cnt), "sent_datagrams",
+			 method_json_uint(figures->tx.dgram_cnt), "served_bytes",
+			 method_json_uint(figures->content.served_byte_cnt), "handed_in",
+			 method_json_uint(figures->handed_in_cnt), "handover_dropped",
+			 method_json_uint(figures->handover_dropped_cnt));
+}
+
+static json_t *workers_json(const struct node *node)
+{
+	json_t *json = json_array();
+	struct worker_figures home;
+
+	worker_figures_read(&node->home, &home);
+	json_array_append_new(json, worker_json(0, &home));
+	for (unsigned i = 1; node->crew && i <= crew_cnt(node->crew); i++)
+		json_array_append_new(json, worker_json(i, crew_figures(node->crew, i)));
+	return json;
+}
+
+static json_t *counters_json(const struct figures *figures)
 {
 	json_t *json = json_object();
 
 	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
 		json_object_set_new(json, counters[i].name,
 				    method_json_uint(figure_value(figures, &counters[i])));
-	json_object_set_new(json, "node.turn_cnt", method_json_uint(node->home.turn_cnt));
+	json_object_set_new(json, "node.turn_cnt", method_json_uint(figures->turn_cnt));
 	json_object_set_new(json, "node.unknown_flow_cnt",
-			    method_json_uint(node->home.unknown_flow_cnt));
+			    method_json_uint(figures->unknown_flow_cnt));
 	return json;
 }
 
@@ -141,16 +230,14 @@ void method_status(void *ctx, struct control_call *call, const json_t *parameter
 
 	(void)parameters;
 	figures_read(node, &f);
-	json = json_pack(
-		"{s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:s}", "node_id",
-		method_json_id(node->own_key), "version", WEFT_VERSION, "state",
-		node->is_stopping ? "draining" : "running", "uptime_s",
-		method_json_uint((now_ns - node->started_ns) / NS_PER_S), "listen",
-		listen_json(node), "receive",
-		side_json(node->home.rx->backend, node->home.rx->reason, &node->home.rx->counters),
-		"send",
-		side_json(node->home.tx->backend, node->home.tx->reason, &node->home.tx->counters),
-		"hash_backend", blake3_backend_name());
+	json = json_pack("{s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:s}", "node_id",
+			 method_json_id(node->own_key), "version", WEFT_VERSION, "state",
+			 node->is_stopping ? "draining" : "running", "uptime_s",
+			 method_json_uint((now_ns - node->started_ns) / NS_PER_S), "listen",
+			 listen_json(node), "receive",
+			 side_json(node->home.rx->backend, node->home.rx->reason, &f.rx), "send",
+			 side_json(node->home.tx->backend, node->home.tx->reason, &f.tx),
+			 "hash_backend", blake3_backend_name());
 	json_object_update_new(
 		json, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
 				" s:o}",
@@ -167,7 +254,8 @@ void method_status(void *ctx, struct control_call *call, const json_t *parameter
 				method_json_uint(f.content.bad_chunk_cnt), "store_bytes",
 				method_json_uint(f.store.map_used_len + f.store.segment_len),
 				"store_max_bytes", method_json_uint(f.store.map_len_max),
-				"counters", counters_json(node, &f)));
+				"counters", counters_json(&f)));
+	json_object_set_new(json, "workers", workers_json(node));
 	control_reply(call, json);
 }
 
@@ -212,31 +300,33 @@ void method_show_limits(void *ctx, struct control_call *call, const json_t *para
 	struct node *node = ctx;
 	const struct node_config *config = config_live(node->config);
 	json_t *limits = json_array();
+	uint64_t worker_cnt = config->worker_cnt; /* each has tables of its own */
 	struct figures f;
 
 	(void)parameters, (void)now_ns;
 	figures_read(node, &f);
 	const struct limit_row rows[] = {
-		{"quic.conn_cap", config->quic.conn_cap, f.quic.conn_cnt, f.quic.conn_peak_cnt,
-		 (int64_t)f.quic.refused_full_cnt},
+		{"quic.conn_cap", worker_cnt * config->quic.conn_cap, f.quic.conn_cnt,
+		 f.quic.conn_peak_cnt, (int64_t)f.quic.refused_full_cnt},
 		{"quic.conn_per_prefix_cap", config->quic.conn_per_prefix_cap, f.quic.handshake_cnt,
 		 -1, (int64_t)f.quic.refused_prefix_cnt},
 		{"quic.conn_per_key_cap", config->quic.conn_per_key_cap, 0, -1,
 		 (int64_t)f.quic.refused_key_cnt},
-		{"quic.stream_cap", config->quic.stream_cap, f.quic.stream_cnt,
+		{"quic.stream_cap", worker_cnt * config->quic.stream_cap, f.quic.stream_cnt,
 		 f.quic.stream_peak_cnt, -1},
-		{"quic.heap", config->quic.heap_cap, f.quic.heap_used_len,
+		{"quic.heap", worker_cnt * config->quic.heap_cap, f.quic.heap_used_len,
 		 (int64_t)f.quic.heap_peak_len, -1},
-		{"mesh.session_cap", config->mesh.session_cap, f.mesh.session_cnt, -1, -1},
+		{"mesh.session_cap", worker_cnt * config->mesh.session_cap, f.mesh.session_cnt, -1,
+		 -1},
 		{"mesh.request_cap", config->mesh.request_cap, f.mesh.request_cnt, -1, -1},
-		{"mesh.incoming_cap", config->mesh.incoming_cap, f.mesh.incoming_cnt, -1,
-		 (int64_t)f.mesh.refused_cnt},
+		{"mesh.incoming_cap", worker_cnt * config->mesh.incoming_cap, f.mesh.incoming_cnt,
+		 -1, (int64_t)f.mesh.refused_cnt},
 		{"mesh.peer_cap", config->mesh.peer_cap, f.mesh.peer_cnt, -1, -1},
 		{"content.share_cap", config->content.share_cap, f.content.share_cnt, -1, -1},
 		{"content.get_cap", config->content.get_cap, f.content.get_cnt, -1, -1},
 		{"content.get_active_cap", config->content.get_active_cap, f.content.get_active_cnt,
 		 -1, -1},
-		{"content.chunk_buffers", config->content.chunk_buffer_cnt,
+		{"content.chunk_buffers", worker_cnt * config->content.chunk_buffer_cnt,
 		 f.content.chunk_buffer_used_cnt, -1, (int64_t)f.content.refused_busy_cnt},
 		{"store.map_max", f.store.map_len_max, f.store.map_used_len, -1, -1},
 		{"store.batch_cap", f.store.batch_cap, f.store.batch_waiting, -1, -1},

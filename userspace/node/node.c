@@ -13,10 +13,12 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/random.h"
 #include "base/jobs.h"
 #include "content/content.h"
 #include "crypto/node_key.h"
 #include "mesh/mesh.h"
+#include "net/handover.h"
 #include "node/methods.h"
 #include "quic/quic.h"
 #include "store/store.h"
@@ -51,6 +53,13 @@ static void wall_check(struct timer *timer, uint64_t now_ns)
 	timer_set(&node->home.timers, timer, now_ns + WALL_CHECK_NS);
 }
 
+static void node_on_reach(void *ctx)
+{
+	struct node *node = ctx;
+
+	node->is_reach_due = node->crew != NULL;
+}
+
 static int node_open_home(struct node *node, const struct node_params *params, char *what)
 {
 	struct worker_params worker = {
@@ -66,6 +75,9 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 		.content_wall_s = node_wall_s,
 		.on_content = node_on_content,
 		.on_session = node_on_session,
+		.on_reach_changed = node_on_reach,
+		.handover = node->handover,
+		.cid_secret = node->cid_secret,
 		.ctx = node,
 	};
 	int err = worker_listen(&node->home, &worker, what);
@@ -80,6 +92,50 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 	if ((err = worker_watch(&node->home, &node->store_watch, store_fd(node->store))) < 0)
 		return err;
 	return node_watch_addresses(node);
+}
+
+static void node_on_crew_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
+{
+	struct node *node = ctx;
+
+	mesh_note_peer(node->home.mesh, peer, node->home.now_ns);
+	node_on_session(node, peer, is_up);
+}
+
+static void node_on_finding(void *ctx, const struct content_finding *finding)
+{
+	content_note_finding(((struct node *)ctx)->home.content, finding);
+}
+
+static void node_on_served(void *ctx, const uint8_t manifest_id[static 32], uint64_t len)
+{
+	content_note_served(((struct node *)ctx)->home.content, manifest_id, len);
+}
+
+static int node_open_crew(struct node *node, const struct node_params *params, char *what)
+{
+	const struct crew_params crew = {
+		.config = params->config,
+		.key = params->key,
+		.store = node->store,
+		.handover = node->handover,
+		.listen = node->home.bound,
+		.cid_secret = node->cid_secret,
+		.advertised = node->advertised,
+		.advertised_cnt = node->advertised_cnt,
+		.on_session = node_on_crew_session,
+		.on_finding = node_on_finding,
+		.on_served = node_on_served,
+		.ctx = node,
+	};
+	int err;
+
+	if (!node->handover)
+		return 0;
+	if ((err = crew_new(&crew, &node->crew, what)) < 0)
+		return err;
+	node->is_reach_due = true;
+	return worker_watch(&node->home, &node->crew_watch, crew_fd(node->crew));
 }
 
 static int node_open_control(struct node *node, const struct node_params *params, char *what)
@@ -109,8 +165,14 @@ int node_new(const struct node_params *params, struct node **out_node, char what
 	node->random = params->random;
 	node->started_ns = params->now_ns;
 	node->started_wall_s = params->wall_s;
+	random_fill(node->random, node->cid_secret, sizeof(node->cid_secret));
+	node->cids_rotated_ns = params->now_ns;
+	if (!params->is_simulated && params->config->worker_cnt > 1 &&
+	    (err = handover_new(params->config->worker_cnt, &node->handover)) < 0)
+		goto free_node;
 	if ((err = node_open_store(node, params, what)) < 0 ||
-	    (err = node_open_home(node, params, what)) < 0)
+	    (err = node_open_home(node, params, what)) < 0 ||
+	    (err = node_open_crew(node, params, what)) < 0)
 		goto free_node;
 	if (!params->is_simulated && (err = node_open_control(node, params, what)) < 0)
 		goto free_node;
@@ -131,7 +193,10 @@ static void node_free_above_store(struct node *node)
 	method_imports_forget(node);
 	method_get_watches_forget(node);
 	method_pings_forget(node);
+	crew_free(node->crew);
+	node->crew = NULL;
 	worker_close(&node->home);
+	handover_free(node->handover);
 }
 
 void node_free(struct node *node)
@@ -152,10 +217,30 @@ void node_crash(struct node *node)
 	free(node);
 }
 
+/* Ids of a generation are honoured for at least three of these (weft/cid.h). */
+#define CID_KEY_LIFE_NS (3600 * NS_PER_S)
+
+static void node_rotate_cids(struct node *node, uint64_t now_ns)
+{
+	if (now_ns - node->cids_rotated_ns < CID_KEY_LIFE_NS ||
+	    !quic_engine_can_rotate_cids(node->home.quic) ||
+	    (node->crew && !crew_try_rotate_cids(node->crew)))
+		return;
+	node->cids_rotated_ns = now_ns;
+	quic_engine_rotate_cids(node->home.quic);
+}
+
 bool node_turn(struct node *node, uint64_t now_ns)
 {
 	bool is_busy = store_reap(node->store) > 0;
 
+	if (node->crew)
+		is_busy |= crew_reap(node->crew) > 0;
+	if (node->is_reach_due)
+		node->is_reach_due = !crew_spread_reach(node->crew, node->home.content);
+	if (node->is_config_due)
+		node->is_config_due = !crew_configure(node->crew, config_live(node->config));
+	node_rotate_cids(node, now_ns);
 	return worker_turn(&node->home, now_ns) || is_busy;
 }
 
@@ -173,6 +258,8 @@ static void node_drain(struct node *node)
 	uint64_t now_ns = clock_monotonic_ns();
 	uint64_t deadline_ns = now_ns + config_live(node->config)->drain_timeout_ns;
 
+	if (node->crew)
+		crew_stop(node->crew);
 	worker_goodbye(&node->home, now_ns);
 	do {
 		(void)node_turn(node, now_ns);

@@ -7,6 +7,7 @@
 #include "net/packet_io.h"
 #include "node/config.h"
 #include "node/node.h"
+#include "node/crew.h"
 #include "node/worker.h"
 
 /* Gets whose progress events are thinned apart from each other's. */
@@ -21,6 +22,13 @@ struct node {
 	struct random *random;
 	struct store *store;
 	struct worker home;
+	struct crew *crew;	   /* NULL: home is the only worker */
+	struct handover *handover; /* likewise */
+	struct poller_watch crew_watch;
+	uint64_t cid_secret[2];
+	uint64_t cids_rotated_ns;
+	bool is_reach_due;	 /* the crew has not heard what peers may read now */
+	bool is_config_due;	 /* nor what a reload changed */
 	struct control *control; /* NULL: simulated */
 	struct address_watch *addresses;
 	struct import_record *imports; /* methods_share.c */

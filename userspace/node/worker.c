@@ -23,6 +23,7 @@
 #include "crypto/node_key.h"
 #include "demux/demux.h"
 #include "mesh/mesh.h"
+#include "net/handover.h"
 #include "net/packet_io.h"
 #include "node/config.h"
 #include "node/node.h"
@@ -42,6 +43,12 @@ int worker_listen(struct worker *worker, const struct worker_params *params, cha
 	unsigned failed_idx = 0;
 	int err = 0;
 
+	worker->idx = params->idx;
+	worker->handover = params->handover;
+	udp.worker_idx = params->idx;
+	udp.worker_cnt = params->config->worker_cnt;
+	if (params->listen)
+		memcpy(udp.listen, params->listen, udp.listen_cnt * sizeof(udp.listen[0]));
 	if (params->rx) {
 		worker->rx = params->rx;
 		worker->tx = params->tx;
@@ -75,12 +82,13 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 		.events = &mesh_transport_events,
 		.random = params->random,
 		.sink = &worker->tx->sink,
+		.cid_secret = params->cid_secret,
 		.now_ns = params->now_ns,
 	};
 	struct mesh_params mesh = {
 		.config = params->config->mesh,
 		.own_key = node_key_public(params->key),
-		.store = params->store,
+		.store = worker->idx == 0 ? params->store : NULL,
 		.timers = &worker->timers,
 		.random = params->random,
 		.now_ns = params->now_ns,
@@ -98,6 +106,7 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 		return err;
 	snprintf(what, NODE_WHAT_CAP, "QUIC engine");
 	quic.ctx = worker->mesh;
+	quic.config.worker = (uint16_t)worker->idx;
 	if ((err = quic_engine_new(&quic, &worker->quic)) < 0)
 		return err;
 	mesh_set_transport(worker->mesh, quic_engine_transport(worker->quic));
@@ -117,13 +126,16 @@ static int worker_open_content(struct worker *worker, const struct worker_params
 		.now_ns = params->now_ns,
 		.wall_s = params->content_wall_s,
 		.on_event = params->on_content,
+		.on_reach_changed = params->on_reach_changed,
+		.on_finding = params->on_finding,
 		.ctx = params->ctx,
 	};
 
 	snprintf(what, NODE_WHAT_CAP, "content tables in %s", params->config->store.dir);
 	if (params->is_simulated)
 		content.config.import_threads = 0;
-	return content_new(&content, &worker->content);
+	return worker->idx == 0 ? content_new(&content, &worker->content)
+				: content_server_new(&content, &worker->content);
 }
 
 static void watch_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
@@ -150,6 +162,10 @@ static int worker_open_poller(struct worker *worker, const struct worker_params 
 			      &worker->poller)) < 0 ||
 	    (err = worker_watch(worker, &worker->rx_watch, worker->rx->fd)) < 0 ||
 	    (err = worker_watch(worker, &worker->jobs_watch, jobs_fd(worker->jobs))) < 0)
+		return err;
+	if (worker->handover &&
+	    (err = worker_watch(worker, &worker->handover_watch,
+				handover_rx(worker->handover, worker->idx)->fd)) < 0)
 		return err;
 	return worker_watch(worker, &worker->content_watch, content_fd(worker->content));
 }
@@ -178,17 +194,32 @@ void worker_close(struct worker *worker)
 	poller_free(worker->poller);
 }
 
+/*
+ * A datagram of another worker's connection goes there: the queue it came
+ * by, or an id that the kernel's steering cannot read, led it here.
+ */
+static void worker_input_quic(struct worker *worker, struct dgram *dgram, bool is_handed)
+{
+	int owner = worker->handover && !is_handed ? quic_engine_owner(worker->quic, dgram) : -1;
+
+	if (owner >= 0 && (unsigned)owner != worker->idx &&
+	    (unsigned)owner < handover_worker_cnt(worker->handover))
+		(void)handover_give(worker->handover, worker->idx, (unsigned)owner, dgram);
+	else
+		quic_engine_input(worker->quic, dgram, worker->now_ns);
+}
+
 /* Returns true when the batch was full: more is probably waiting. */
-static bool worker_receive(struct worker *worker, uint64_t now_ns)
+static bool worker_receive_from(struct worker *worker, struct packet_rx *rx, bool is_handed)
 {
 	struct dgram dgrams[PACKET_BURST_MAX];
-	unsigned cnt = packet_rx_burst(worker->rx, dgrams, PACKET_BURST_MAX);
+	unsigned cnt = packet_rx_burst(rx, dgrams, PACKET_BURST_MAX);
 
 	for (unsigned i = 0; i < cnt; i++) {
 		switch (demux_classify(&dgrams[i])) {
 		case WEFT_FLOW_QUIC_LONG:
 		case WEFT_FLOW_QUIC_SHORT:
-			quic_engine_input(worker->quic, &dgrams[i], now_ns);
+			worker_input_quic(worker, &dgrams[i], is_handed);
 			break;
 		default:
 			worker->unknown_flow_cnt++;
@@ -196,6 +227,17 @@ static bool worker_receive(struct worker *worker, uint64_t now_ns)
 		}
 	}
 	return cnt == PACKET_BURST_MAX;
+}
+
+static bool worker_receive(struct worker *worker)
+{
+	bool is_full = worker_receive_from(worker, worker->rx, false);
+
+	if (!worker->handover)
+		return is_full;
+	handover_flush(worker->handover, worker->idx);
+	return worker_receive_from(worker, handover_rx(worker->handover, worker->idx), true) ||
+	       is_full;
 }
 
 static bool worker_drain_mailboxes(struct worker *worker, uint64_t now_ns)
@@ -218,7 +260,7 @@ bool worker_turn(struct worker *worker, uint64_t now_ns)
 
 	worker->now_ns = now_ns;
 	worker->turn_cnt++;
-	is_busy = worker_receive(worker, now_ns);
+	is_busy = worker_receive(worker);
 	is_busy |= worker_drain_mailboxes(worker, now_ns);
 	timer_wheel_expire(&worker->timers, now_ns);
 	quic_engine_expire(worker->quic, now_ns);

@@ -12,6 +12,8 @@
 
 struct content;
 struct content_event;
+struct content_finding;
+struct handover;
 struct jobs;
 struct mesh;
 struct mesh_peer_info;
@@ -29,6 +31,8 @@ struct store;
  * has, the store thread's answers and the control socket, is in struct node.
  */
 struct worker {
+	unsigned idx;		   /* 0: home */
+	struct handover *handover; /* NULL: the only worker */
 	struct packet_rx *rx;
 	struct packet_tx *tx;
 	struct addr bound[8]; /* what its sockets listen on, ports filled in */
@@ -39,7 +43,7 @@ struct worker {
 	struct content *content;
 	struct timer_wheel timers;
 	struct poller *poller; /* NULL: simulated */
-	struct poller_watch rx_watch, jobs_watch, content_watch;
+	struct poller_watch rx_watch, handover_watch, jobs_watch, content_watch;
 	uint64_t now_ns; /* of the turn */
 	uint64_t turn_cnt, unknown_flow_cnt;
 	bool is_tx_waiting; /* the kernel had no room at the last flush */
@@ -47,6 +51,10 @@ struct worker {
 
 /* Everything is borrowed for the worker's life but rx and tx, which are taken. */
 struct worker_params {
+	unsigned idx;		    /* 0: home; others only serve content and keep no peers */
+	struct handover *handover;  /* NULL: the only worker */
+	const struct addr *listen;  /* NULL: what config says; else what the first one bound */
+	const uint64_t *cid_secret; /* of connection ids, the same for all */
 	const struct node_config *config;
 	const struct node_key *key;
 	struct random *random;
@@ -61,6 +69,8 @@ struct worker_params {
 	uint64_t (*content_wall_s)(void *ctx);
 	void (*on_content)(void *ctx, const struct content_event *event);
 	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
+	void (*on_reach_changed)(void *ctx);				      /* home */
+	void (*on_finding)(void *ctx, const struct content_finding *finding); /* others */
 	void *ctx;
 };
 

@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""One node of several workers: everyone serves, and a connection finds its worker."""
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+from lab import NOT_FOUND, OK, check, check_eq, run, same_tree, wait_for
+
+CHUNK = 256 * 1024
+WORKERS = 3
+CONFIG = f"[node]\nworkers = {WORKERS}\n"
+FILES = {f"{i}.bin": 20 * CHUNK for i in range(4)} | {"small": 5}
+
+
+def workers_of(daemon):
+    return daemon.json("status")["workers"]
+
+
+def fetch(lab, getter, link, name):
+    done = getter.weft("get", link, "--to", lab.dir / name)
+    check_eq(done.returncode, OK, f"get: {done.stderr}")
+
+
+def test_every_worker_serves_some_of_many_getters(lab):
+    """The first id of a client is random and chooses: 24 getters leave none idle but once in 5,000."""
+    a = lab.daemon("a", config=CONFIG).start()
+    root = lab.folder("root", FILES)
+    link = a.share(root)
+    for i in range(24):
+        b = lab.daemon(f"b{i}").start()
+        fetch(lab, b, link, f"out{i}")
+        same_tree(root, lab.dir / f"out{i}")
+        b.stop()
+    total = 24 * sum(FILES.values())
+    served = wait_for(lambda: sum(w["served_bytes"] for w in workers_of(a)) >= total and
+                      workers_of(a), "all bytes reported")
+    check_eq(len(served), WORKERS, "workers")
+    for worker in served:
+        check(worker["served_bytes"] > 0, f"an idle worker: {served}")
+    check_eq(sum(w["served_bytes"] for w in served), a.json("status")["served_bytes"], "the sum")
+    share = a.json("share", "list")["shares"][0]
+    check(share["served_bytes"] >= total, f"the share's own count: {share}")
+
+
+def connected(daemon):
+    return [p for p in daemon.json("peer", "list")["peers"] if p["connected"]]
+
+
+def test_sessions_of_all_workers_are_peers_of_the_node(lab):
+    a = lab.daemon("a", config=CONFIG).start()
+    link = a.share(lab.folder("root", {"x": 100}))
+    getters = [lab.daemon(f"b{i}").start() for i in range(8)]
+    for i, b in enumerate(getters):
+        fetch(lab, b, link, f"out{i}")
+    ids = {b.weft("node", "id").stdout.strip() for b in getters}
+    wait_for(lambda: {p["node_id"] for p in connected(a)} == ids, "8 connected peers")
+    wait_for(lambda: a.json("status")["sessions"] == 8, "8 sessions in all")
+    for b in getters:
+        b.stop()
+    wait_for(lambda: not connected(a), "no connected peer")
+    known = {p["node_id"] for p in a.json("peer", "list")["peers"]}
+    check_eq(known, ids, "all are remembered")
+
+
+def test_removed_share_is_served_by_no_worker(lab):
+    a = lab.daemon("a", config=CONFIG).start()
+    link = a.share(lab.folder("root", {"x": 3 * CHUNK}))
+    check_eq(a.weft("share", "remove", link).returncode, OK, "share remove")
+    for i in range(8):
+        b = lab.daemon(f"b{i}").start()
+        done = b.weft("get", link, "--to", lab.dir / f"out{i}")
+        check_eq(done.returncode, NOT_FOUND, f"get of a removed share: {done.stderr}")
+        b.stop()
+
+
+def test_changed_file_is_noticed_by_whoever_serves_it(lab):
+    a = lab.daemon("a", config=CONFIG).start()
+    root = lab.folder("root", {"x": 3 * CHUNK})
+    link = a.share(root)
+    (root / "x").write_bytes(bytes(3 * CHUNK))
+    for i in range(6):
+        b = lab.daemon(f"b{i}").start()
+        done = b.weft("get", link, "--to", lab.dir / f"out{i}")
+        check(done.returncode != OK, "a changed file was served")
+        check(not (lab.dir / f"out{i}" / "x").exists(), "wrong bytes arrived")
+        b.stop()
+    wait_for(lambda: a.json("share", "list")["shares"][0]["changed_files"] >= 1,
+             "home counts the change")
+
+
+def test_connection_keeps_its_worker_when_the_address_changes(lab):
+    ns_a, ns_b = lab.veth_pair()
+    a = lab.daemon("a", netns=ns_a, listen=["10.77.0.1:7000"], config=CONFIG).start()
+    root = lab.folder("root", {f"{i}.bin": 100 * CHUNK for i in range(4)})
+    link = a.share(root)
+    for i in range(4):
+        b = lab.daemon(f"b{i}", netns=ns_b, listen=["0.0.0.0:7000"]).start()
+        get = b.weft_popen("get", link, "--to", lab.dir / f"out{i}")
+        wait_for(lambda: b.json("status")["received_bytes"] > 20 * CHUNK, "under way")
+        old, new = (f"10.77.0.{2 + i}/24", f"10.77.0.{3 + i}/24")
+        lab.ip(ns_b, "addr", "add", new, "dev", "veth0")
+        lab.ip(ns_b, "addr", "del", old, "dev", "veth0")
+        lab.ip(ns_b, "addr", "replace", new, "dev", "veth0")
+        out, err = get.communicate(timeout=60)
+        check_eq(get.returncode, OK, f"get: {err}")
+        same_tree(root, lab.dir / f"out{i}")
+        b.stop()
+    check(a.json("status")["counters"]["quic.migrated_cnt"] >= 1, "nothing migrated")
+
+
+def test_restart_ends_and_begins_all_workers(lab):
+    a = lab.daemon("a", listen=["127.0.0.1:0"], config=CONFIG).start()
+    link = a.share(lab.folder("root", {"x": 100}))
+    b = lab.daemon("b").start()
+    fetch(lab, b, link, "out")
+    check_eq(a.stop(), 0, "exit code of SIGTERM")
+    a.start()
+    check_eq(len(workers_of(a)), WORKERS, "workers")
+    a.kill()
+    a.start()
+    check_eq(len(workers_of(a)), WORKERS, "workers after kill -9")
+
+
+run([test_every_worker_serves_some_of_many_getters,
+     test_sessions_of_all_workers_are_peers_of_the_node,
+     test_removed_share_is_served_by_no_worker,
+     test_changed_file_is_noticed_by_whoever_serves_it,
+     test_connection_keeps_its_worker_when_the_address_changes,
+     test_restart_ends_and_begins_all_workers])

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_NODE_CREW_H
+#define WEFT_NODE_CREW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "content/content.h"
+#include "mesh/mesh.h"
+#include "net/packet_io.h"
+#include "node/worker.h"
+#include "quic/quic.h"
+
+struct content;
+
+/*
+ * The workers besides home, each a thread. They accept sessions and serve
+ * content; home does all else. Nothing is shared with home but the store,
+ * which they read, and two bounded rings each: orders go there, reports
+ * come back. Every function here is for home's thread.
+ */
+struct crew;
+
+/* What a worker last said of itself. */
+struct worker_figures {
+	struct quic_stats quic;
+	struct mesh_stats mesh;
+	struct content_stats content;
+	struct packet_counters rx, tx;
+	uint64_t turn_cnt, unknown_flow_cnt;
+	uint64_t handed_in_cnt, handover_dropped_cnt;
+	bool can_rotate_cids;
+};
+/* worker_figures_read: of a worker of the calling thread. */
+void worker_figures_read(const struct worker *worker, struct worker_figures *out_figures);
+
+struct crew_params {
+	const struct node_config *config; /* worker_cnt - 1 of them are made */
+	const struct node_key *key;
+	struct store *store;
+	struct handover *handover;
+	const struct addr *listen; /* as bound by home */
+	const uint64_t *cid_secret;
+	const struct addr *advertised;
+	unsigned advertised_cnt;
+	/* Called from crew_reap. */
+	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
+	void (*on_finding)(void *ctx, const struct content_finding *finding);
+	void (*on_served)(void *ctx, const uint8_t manifest_id[static 32], uint64_t len);
+	void *ctx;
+};
+
+/*
+ * crew_new starts the threads once home has bound its sockets. 0, or a
+ * negative code with what naming the object at fault (NODE_WHAT_CAP).
+ */
+WEFT_MUST_CHECK
+int crew_new(const struct crew_params *params, struct crew **out_crew, char *what);
+/* crew_stop asks every worker to say goodbye and drain, within config's time. */
+void crew_stop(struct crew *crew);
+/* crew_free stops what runs and waits for it. NULL is nothing. */
+void crew_free(struct crew *crew);
+
+/* crew_reap handles reports; returns how many. crew_fd becomes readable when there are some. */
+unsigned crew_reap(struct crew *crew);
+int crew_fd(const struct crew *crew);
+
+unsigned crew_cnt(const struct crew *crew);
+/* crew_figures: of worker idx, 1 to crew_cnt, a fraction of a second old when it is busy. */
+const struct worker_figures *crew_figures(const struct crew *crew, unsigned idx);
+
+/* A session that one of them has; conn is as it was when the session began. */
+struct crew_session {
+	struct mesh_peer_info peer;
+	unsigned worker_idx;
+};
+/* crew_session_lookup: borrowed until the next reap; NULL: none has a session with key. */
+const struct crew_session *crew_session_lookup(const struct crew *crew,
+					       const uint8_t key[static MESH_KEY_LEN]);
+/* crew_session_next walks them: start with NULL, ends with NULL. */
+const struct crew_session *crew_session_next(const struct crew *crew,
+					     const struct crew_session *session);
+
+/*
+ * crew_spread_reach hands every worker content's new list of what peers
+ * may read. False: not all could be told, try again soon.
+ */
+bool crew_spread_reach(struct crew *crew, struct content *content);
+/* crew_configure: every worker takes what a reload may change. As crew_spread_reach. */
+bool crew_configure(struct crew *crew, const struct node_config *live);
+/*
+ * crew_try_rotate_cids starts the next generation of connection ids
+ * everywhere, when every engine can; home does the same in that turn.
+ */
+bool crew_try_rotate_cids(struct crew *crew);
+
+#endif
