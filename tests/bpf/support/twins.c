@@ -11,7 +11,7 @@
 #include "weft/ghash.h"
 
 static const struct demux_tables_params params = {
-	.ban_cap = 64,
+	.ban_cap = TWINS_BAN_CAP,
 	.validated_cap = TWINS_VALIDATED_CAP,
 	.secret = {1, 2},
 };

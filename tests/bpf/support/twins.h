@@ -11,6 +11,7 @@
  * goes to both; what they say of it must be one thing.
  */
 #define TWINS_VALIDATED_CAP 4096
+#define TWINS_BAN_CAP	    64
 #define TWINS_WALL_S	    1800000000ull /* when the monotonic clock says 0 */
 
 struct twins {

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_TESTS_BPF_PAYLOAD_H
+#define WEFT_TESTS_BPF_PAYLOAD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weft/cid.h"
+#include "weft/token.h"
+
+/*
+ * QUIC headers as tests want them; zeros stand for the usual. What follows
+ * a header is zeros: nobody on this way reads it.
+ */
+#define PAYLOAD_LEN_MAX 1500
+
+enum payload_id {
+	PAYLOAD_ID_NOISE, /* len bytes of nobody's */
+	PAYLOAD_ID_OURS,  /* 16 bytes under the current key */
+	PAYLOAD_ID_RETRY, /* the one that the token's Retry gave */
+};
+
+struct payload_token {
+	uint8_t kind;		     /* 0: no token */
+	struct weft_endpoint client; /* whose it is */
+	uint32_t issued_s;
+	unsigned flip; /* bit of it to turn over, counted from 1 */
+	unsigned cut;  /* bytes that are missing at its end */
+};
+
+struct payload_long {
+	uint8_t first_byte; /* 0: an Initial */
+	uint32_t version;   /* 0: 1; PAYLOAD_VERSION_NEGOTIATION: 0 */
+	enum payload_id dcid;
+	unsigned dcid_len; /* of noise; 0: 8, PAYLOAD_ID_EMPTY: 0 */
+	unsigned scid_len;
+	struct payload_token token;
+	unsigned varint_len;  /* of the token's length: 1, 2, 4, 8; 0: 1 */
+	uint64_t token_claim; /* instead of the right length; 0: right */
+	size_t len;	      /* of the datagram; 0: 1200 */
+};
+#define PAYLOAD_VERSION_NEGOTIATION 0xffffffffu
+#define PAYLOAD_ID_EMPTY	    1000
+
+struct payload_keys {
+	struct weft_cid_keys cid;
+	struct weft_token_keys token;
+};
+
+/* payload_write_long returns the datagram's length; at has PAYLOAD_LEN_MAX bytes. */
+size_t payload_write_long(const struct payload_keys *keys, const struct payload_long *spec,
+			  uint8_t *at);
+/* payload_write_short: with an id of ours, or of noise. */
+size_t payload_write_short(const struct payload_keys *keys, enum payload_id id, size_t len,
+			   uint8_t *at);
+/* payload_keys_init: keys of four days around wall clock now_s. */
+void payload_keys_init(struct payload_keys *keys, uint32_t now_s);
+
+#endif

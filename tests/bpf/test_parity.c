@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One policy, two compilers: a million frames, structured and random,
+ * through the BPF program and its native twin, while time passes, modes
+ * change, keys rotate, sources are proven and banned. Each frame must meet
+ * the same end in both, and the tables must hold the same afterwards.
+ */
+#include <string.h>
+
+#include <arpa/inet.h>
+#include <linux/bpf.h>
+
+#include "base/random.h"
+#include "bpf/support/packet.h"
+#include "bpf/support/payload.h"
+#include "bpf/support/twins.h"
+#include "support/check.h"
+#include "weft/frame.h"
+
+#define FRAME_CNT	1000000
+#define COMPARE_EVERY	100000
+#define DISTURB_EVERY	997
+#define VALIDATED_FRESH (TWINS_VALIDATED_CAP / 2)
+
+static struct twins twins;
+static struct payload_keys keys;
+static struct random rng;
+
+static unsigned below(unsigned bound)
+{
+	return (unsigned)random_below(&rng, bound);
+}
+
+static bool one_in(unsigned cnt)
+{
+	return below(cnt) == 0;
+}
+
+/* Few networks, so that prefixes meet; some from anywhere. */
+static struct weft_endpoint random_source(void)
+{
+	struct weft_endpoint source = {.port_be = htons((uint16_t)(1 + below(3)))};
+	uint8_t addr[16] = {0x20, 0x01, 0x0d, 0xb8};
+
+	if (one_in(8)) {
+		random_fill(&rng, addr, sizeof(addr));
+		source.port_be = (uint16_t)below(1 << 16);
+	}
+	if (one_in(2)) {
+		addr[5] = (uint8_t)below(2);
+		addr[6] = (uint8_t)below(2);
+		addr[7] = (uint8_t)below(4);
+		addr[15] = (uint8_t)below(8);
+		weft_endpoint_set_ipv6(&source, addr);
+	} else {
+		if (!one_in(8))
+			memcpy(addr, "\xc6\x33", 2);
+		addr[2] = (uint8_t)below(4);
+		addr[3] = (uint8_t)below(64);
+		weft_endpoint_set_ipv4(&source, addr);
+	}
+	return source;
+}
+
+static struct weft_endpoint random_local(const struct weft_endpoint *source)
+{
+	const char *addr = weft_endpoint_is_ipv4(source) ? "10.0.0.1" : "2001:db8::1";
+
+	return packet_endpoint(addr, one_in(20) ? 7001 : 7000);
+}
+
+static size_t random_long(const struct weft_endpoint *source, uint8_t *payload)
+{
+	static const uint32_t versions[] = {0,	       0, 0, 0, 0, 1, PAYLOAD_VERSION_NEGOTIATION,
+					    0x6b3343cf};
+	static const uint8_t kinds[] = {
+		0, 0, 0, WEFT_TOKEN_RETRY, WEFT_TOKEN_RETRY, WEFT_TOKEN_KNOWN, 0x36};
+	struct payload_long spec = {
+		.first_byte = one_in(4) ? (uint8_t)(0xc0 | below(64)) : 0,
+		.version = versions[below(8)],
+		.dcid = one_in(2) ? PAYLOAD_ID_NOISE : (enum payload_id)below(3),
+		.dcid_len = 1 + below(one_in(10) ? 255 : 22),
+		.scid_len = below(one_in(10) ? 256 : 22),
+		.varint_len = 1u << below(4),
+		.token_claim = one_in(40) ? below(1u << 6) : 0,
+		.len = one_in(4) ? 20 + below(1200) : 1200 + below(100),
+	};
+
+	spec.token = (struct payload_token){
+		.kind = kinds[below(7)],
+		.client = one_in(6) ? random_source() : *source,
+		.issued_s = (uint32_t)(TWINS_WALL_S + twins.native.now_ns / 1000000000) -
+			    below(one_in(4) ? 400000 : 12),
+		.flip = one_in(10) ? 1 + below(8 * WEFT_TOKEN_LEN) : 0,
+		.cut = one_in(20) ? 1 + below(3) : 0,
+	};
+	/* A one-byte length reaches 63 only. */
+	return payload_write_long(&keys, &spec, payload);
+}
+
+static size_t random_bytes(uint8_t *payload)
+{
+	static const char *const heads[] = {
+		"d1:ad2:id20:", "d1:rd2:id20:", "\0\1\0\0\x21\x12\xa4\x42", "\x9d", ""};
+	static const uint8_t lens[] = {12, 12, 8, 1, 0};
+	unsigned pick = below(5);
+
+	memset(payload, 0, PAYLOAD_LEN_MAX);
+	random_fill(&rng, payload, 48);
+	memcpy(payload, heads[pick], lens[pick]);
+	return one_in(3) ? 32 : below(120);
+}
+
+static size_t random_frame(uint8_t *frame)
+{
+	static uint8_t payload[PAYLOAD_LEN_MAX];
+	struct packet packet = {.source = random_source(), .payload = payload};
+	size_t len;
+
+	packet.local = random_local(&packet.source);
+	packet.vlan_cnt = one_in(6) ? below(4) : 0;
+	switch (below(5)) {
+	case 0:
+	case 1:
+		packet.payload_len = random_long(&packet.source, payload);
+		break;
+	case 2:
+	case 3:
+		packet.payload_len =
+			payload_write_short(&keys, one_in(3) ? PAYLOAD_ID_NOISE : PAYLOAD_ID_OURS,
+					    one_in(3) ? 18 + below(60) : 100, payload);
+		break;
+	default:
+		packet.payload_len = random_bytes(payload);
+	}
+	packet.tail_len = one_in(10) ? (uint16_t)below(30) : 0;
+	if (one_in(20))
+		packet.ip_len_excess = (int)below(60) - 30;
+	if (one_in(20))
+		packet.udp_len_excess = (int)below(60) - 30;
+	len = packet_write(&packet, frame);
+	/* Anything may be anything. */
+	for (unsigned i = one_in(5) ? 1 + below(3) : 0; i > 0; i--)
+		frame[12 + below((unsigned)(len < 112 ? len - 12 : 100))] = (uint8_t)below(256);
+	if (one_in(20))
+		len = WEFT_ETH_LEN + below((unsigned)(len - WEFT_ETH_LEN + 1));
+	return len;
+}
+
+/* What userspace does meanwhile. */
+static void disturb(void)
+{
+	struct weft_config config = twins.native.config;
+	struct weft_endpoint source = random_source();
+	__u64 key[2] = {random_u64(&rng), 1};
+
+	config.mode = below(WEFT_MODE_CNT);
+	twins_set_config(&twins, &config);
+	if (one_in(5)) {
+		weft_cid_keys_rotate(&keys.cid, key);
+		twins_set_cid_keys(&twins, &keys.cid);
+	}
+	if (twins.native.validated.used_cnt < VALIDATED_FRESH)
+		twins_validate(&twins, &source,
+			       twins.native.now_ns + random_below(&rng, 20000000000ull));
+	if (one_in(20) && twins.native.bans.used_cnt < TWINS_BAN_CAP)
+		twins_ban(&twins, &source, weft_endpoint_is_ipv4(&source) ? 32 : 128 - below(10),
+			  one_in(3) ? 0 : twins.native.now_ns + 1000000000);
+}
+
+static void set_state(void)
+{
+	struct weft_config config = twins_config();
+	struct weft_locals locals = {0};
+	struct weft_endpoint v4 = packet_endpoint("10.0.0.1", 7000);
+	struct weft_endpoint v6 = packet_endpoint("2001:db8::1", 7000);
+
+	weft_locals_put(&locals, &v4);
+	weft_locals_put(&locals, &v6);
+	/* Limits that are met and left again. */
+	for (unsigned class = 0; class < WEFT_CLASS_CNT; class ++)
+		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
+			config.rates[class][level] = (struct weft_bucket_rate){
+				.cost_ns = 20000000 >> 2 * level, .credit_max_ns = 40000000};
+	config.validated = (struct weft_bucket_rate){.cost_ns = 1000000, .credit_max_ns = 5000000};
+	config.answers = (struct weft_bucket_rate){.cost_ns = 30000, .credit_max_ns = 3000000};
+	config.token_life_ns = 1000000000;
+	twins_set_now(&twins, 1000000000);
+	twins_set_locals(&twins, &locals);
+	twins_set_config(&twins, &config);
+	twins_set_cid_keys(&twins, &keys.cid);
+	twins_set_token_keys(&twins, &keys.token);
+}
+
+static bool check_frame(unsigned number)
+{
+	uint8_t frame[PACKET_LEN_MAX + 64];
+	struct twins_verdict verdict;
+	size_t len = random_frame(frame);
+	const char *difference = twins_judge(&twins, frame, len, &verdict);
+
+	if (!difference && number % COMPARE_EVERY == 0)
+		difference = twins_compare_tables(&twins);
+	if (!difference &&
+	    verdict.result.len > (len < WEFT_FRAME_LEN_MIN ? WEFT_FRAME_LEN_MIN : len))
+		difference = "length: the answer is longer";
+	if (!difference && verdict.result.action != XDP_TX &&
+	    (verdict.result.len != len || memcmp(verdict.result.bytes, frame, len) != 0))
+		difference = "bytes: a frame that is not answered is changed";
+	if (!difference)
+		return true;
+	printf("# frame %u, %s by the twin: twins differ in %s\n", number,
+	       weft_reason_word(verdict.reason), difference);
+	check_hex("frame", frame, len < 160 ? len : 160);
+	return false;
+}
+
+static void test_a_million_frames_meet_the_same_end(void)
+{
+	unsigned reason_cnt = 0;
+
+	set_state();
+	for (unsigned i = 1; i <= FRAME_CNT; i++) {
+		if (i % DISTURB_EVERY == 0)
+			disturb();
+		twins_set_now(&twins, twins.native.now_ns + below(20000));
+		CHECK(check_frame(i));
+	}
+	CHECK(!twins_compare_tables(&twins));
+	/* And the frames were of all kinds: no table is missing, no map full, no answer fails. */
+	for (unsigned reason = 0; reason < WEFT_REASON_CNT; reason++) {
+		if (!twins.native.counters[reason].packet_cnt)
+			printf("# no frame was %s\n", weft_reason_word(reason));
+		reason_cnt += twins.native.counters[reason].packet_cnt > 0;
+	}
+	CHECK(reason_cnt >= WEFT_REASON_CNT - 3);
+}
+
+int main(void)
+{
+	const char *why = twins_open(&twins);
+
+	if (why)
+		SKIP_ALL(why);
+	random_init_seeded(&rng, 20260);
+	payload_keys_init(&keys, (uint32_t)TWINS_WALL_S);
+	RUN(test_a_million_frames_meet_the_same_end);
+	twins_close(&twins);
+	return check_done();
+}
