@@ -57,25 +57,6 @@ WEFT_INLINE __u32 weft_retry_begin(const struct weft_retry *retry)
 	return weft_retry_pseudo_begin(retry) + 1 + (retry->dcid.len & 31);
 }
 
-/*
- * The id for the client to use from now on. Its noise is a hash of what it
- * is for, under the token's key, so that nobody else can tell it.
- */
-WEFT_INLINE void weft_retry_scid(const struct weft_cid_keys *cid_keys,
-				 const struct weft_siphash_key *key, const struct weft_retry *retry,
-				 __u64 out_scid[2])
-{
-	struct weft_siphash s;
-
-	weft_siphash_init(&s, key->key);
-	weft_siphash_absorb(&s, retry->dcid.words[0]);
-	weft_siphash_absorb(&s, retry->dcid.words[1]);
-	weft_siphash_absorb(&s, retry->dcid.words[2] | (__u64)retry->now_s << 32);
-	weft_siphash_absorb(&s, retry->client.words[0] ^ retry->client.port_be);
-	weft_siphash_absorb(&s, retry->client.words[1]);
-	weft_cid_make(cid_keys, retry->worker, weft_siphash_finish(&s, 5), out_scid);
-}
-
 /* The tag over the pseudo-packet, which ends at end. */
 WEFT_INLINE void weft_retry_tag(const struct weft_ghash *ghash, struct weft_retry_draft *draft,
 				__u32 len, __u8 *end)
@@ -112,8 +93,8 @@ WEFT_INLINE __u32 weft_retry_write(const struct weft_cid_keys *cid_keys,
 	token->client = retry->client;
 	token->issued_s = retry->now_s;
 	token->kind = WEFT_TOKEN_RETRY;
-	weft_retry_scid(cid_keys, weft_token_key(token_keys, weft_token_day(retry->now_s)), retry,
-			token->retry_scid);
+	if (!weft_token_retry_scid(cid_keys, token_keys, retry->worker, token))
+		return 0;
 	__builtin_memset(draft->bytes, 0, WEFT_RETRY_PSEUDO_LEN);
 	draft->bytes[off] = (__u8)retry->dcid.len;
 	weft_id_store(&retry->dcid, draft->bytes + off + 1);

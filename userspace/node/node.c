@@ -48,8 +48,10 @@ static uint64_t node_wall_s(void *ctx)
 static void wall_check(struct timer *timer, uint64_t now_ns)
 {
 	struct node *node = (struct node *)((char *)timer - offsetof(struct node, wall_timer));
+	uint64_t wall_s = clock_wall_s();
 
-	mesh_set_wall(node->home.mesh, clock_wall_s(), now_ns);
+	mesh_set_wall(node->home.mesh, wall_s, now_ns);
+	quic_engine_set_wall(node->home.quic, wall_s, now_ns);
 	timer_set(&node->home.timers, timer, now_ns + WALL_CHECK_NS);
 }
 

@@ -84,6 +84,7 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 		.sink = &worker->tx->sink,
 		.cid_secret = params->cid_secret,
 		.now_ns = params->now_ns,
+		.wall_s = params->wall_s,
 	};
 	struct mesh_params mesh = {
 		.config = params->config->mesh,

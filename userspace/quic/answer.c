@@ -67,20 +67,18 @@ void quic_answer_version(struct quic_engine *engine, const struct dgram *dgram,
 void quic_answer_retry(struct quic_engine *engine, const struct dgram *dgram,
 		       const ngtcp2_pkt_hd *hd)
 {
-	uint8_t token[QUIC_TOKEN_LEN_MAX];
+	struct quic_retry_answer retry;
 	struct answer answer;
-	ngtcp2_cid scid = {.datalen = WEFT_CID_LEN};
-	size_t token_len;
+	bool is_made;
 
 	if (!answer_begin(&answer, engine, dgram))
 		return;
-	random_fill(engine->random, scid.data, scid.datalen);
-	token_len = quic_token_make(engine, &dgram->remote, hd, &scid, token);
+	is_made = quic_token_make(engine, &dgram->remote, &hd->dcid, &retry);
 	engine->stats.retry_sent_cnt += answer_end(
-		&answer, token_len == 0 ? 0
-					: ngtcp2_crypto_write_retry(answer.slot.data, answer.room,
-								    hd->version, &hd->scid, &scid,
-								    &hd->dcid, token, token_len));
+		&answer, is_made ? ngtcp2_crypto_write_retry(
+					   answer.slot.data, answer.room, hd->version, &hd->scid,
+					   &retry.scid, &hd->dcid, retry.token, sizeof(retry.token))
+				 : 0);
 }
 
 void quic_answer_refuse(struct quic_engine *engine, const struct dgram *dgram,

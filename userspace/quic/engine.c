@@ -140,6 +140,8 @@ int quic_engine_new(const struct quic_engine_params *params, struct quic_engine 
 	engine->ctx = params->ctx;
 	engine->random = params->random;
 	engine->now_ns = params->now_ns;
+	engine->key = params->key;
+	quic_engine_set_wall(engine, params->wall_s, params->now_ns);
 	engine->linger_cap = linger_cap_of(&params->config);
 	engine->key_update_after_cnt = KEY_UPDATE_AFTER_CNT;
 	TAILQ_INIT(&engine->ready);
@@ -156,7 +158,6 @@ int quic_engine_new(const struct quic_engine_params *params, struct quic_engine 
 		quic_engine_free(engine);
 		return err;
 	}
-	random_fill(engine->random, engine->token_secret, sizeof(engine->token_secret));
 	SSL_CTX_sess_set_new_cb(engine->tls.client, quic_conn_keep_session);
 	quic_engine_set_sink(engine, params->sink);
 	*out_engine = engine;
@@ -176,6 +177,20 @@ void quic_engine_free(struct quic_engine *engine)
 	arena_close(&engine->arena);
 	OPENSSL_cleanse(engine, sizeof(*engine));
 	free(engine);
+}
+
+void quic_engine_set_wall(struct quic_engine *engine, uint64_t wall_s, uint64_t now_ns)
+{
+	/* Of the difference only sums with the time are used: it may wrap. */
+	engine->wall_offset_ns = wall_s * NS_PER_S - now_ns;
+}
+
+int quic_engine_token_keys(struct quic_engine *engine, struct weft_token_keys *out_keys)
+{
+	int err = quic_token_keys_turn(engine);
+
+	*out_keys = engine->token_keys;
+	return err;
 }
 
 struct transport *quic_engine_transport(struct quic_engine *engine)

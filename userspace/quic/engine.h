@@ -18,6 +18,7 @@
 #include "quic/limits.h"
 #include "quic/quic.h"
 #include "quic/tls.h"
+#include "weft/token.h"
 
 /*
  * Private to quic/: the engine, its connections and streams, and what its
@@ -141,7 +142,11 @@ struct quic_engine {
 	uint32_t lingering_cnt;
 	uint32_t linger_cap;
 	uint64_t reset_secrets[2][2]; /* for the halves of a token; outlive restarts */
-	uint8_t token_secret[QUIC_SECRET_LEN];
+	const struct node_key *key;
+	struct weft_token_keys token_keys; /* of the days around token_day */
+	uint32_t token_day;
+	bool has_token_keys;
+	uint64_t wall_offset_ns;       /* wall clock less now_ns */
 	uint64_t key_update_after_cnt; /* packets */
 	bool is_draining;
 	bool is_sink_full;
@@ -294,14 +299,20 @@ struct quic_retry {
 enum quic_token {
 	QUIC_TOKEN_NONE,  /* none, or none of ours: the address is not validated */
 	QUIC_TOKEN_VALID, /* our Retry reached this address a moment ago */
+	QUIC_TOKEN_KNOWN, /* a session of ours had this address not long ago */
 	QUIC_TOKEN_BAD,	  /* ours, for another address, connection or time */
 };
-enum quic_token quic_token_check(const struct quic_engine *engine, const struct addr *remote,
+enum quic_token quic_token_check(struct quic_engine *engine, const struct addr *remote,
 				 const ngtcp2_pkt_hd *hd, struct quic_retry *out_retry);
-/* quic_token_make returns the length of the token, or 0 when OpenSSL fails. */
-#define QUIC_TOKEN_LEN_MAX NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN2
-size_t quic_token_make(const struct quic_engine *engine, const struct addr *remote,
-		       const ngtcp2_pkt_hd *hd, const ngtcp2_cid *retry_scid,
-		       uint8_t out_token[static QUIC_TOKEN_LEN_MAX]);
+/* quic_token_make: what a Retry for an Initial to dcid says. False when OpenSSL fails. */
+struct quic_retry_answer {
+	ngtcp2_cid scid;
+	uint8_t token[WEFT_TOKEN_LEN];
+};
+bool quic_token_make(struct quic_engine *engine, const struct addr *remote, const ngtcp2_cid *dcid,
+		     struct quic_retry_answer *out_answer);
+/* quic_token_keys_turn derives the keys of a new day. 0 or WEFT_EFULL, with the old ones kept. */
+WEFT_MUST_CHECK
+int quic_token_keys_turn(struct quic_engine *engine);
 
 #endif

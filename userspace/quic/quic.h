@@ -81,6 +81,7 @@ struct quic_engine_params {
 	struct dgram_sink *sink;
 	const uint64_t *cid_secret; /* two words, the same for all workers; NULL: drawn */
 	uint64_t now_ns;
+	uint64_t wall_s; /* wall clock at now_ns, for tokens */
 };
 WEFT_MUST_CHECK
 int quic_engine_new(const struct quic_engine_params *params, struct quic_engine **out_engine);
@@ -91,6 +92,18 @@ void quic_engine_free(struct quic_engine *engine);
 struct transport *quic_engine_transport(struct quic_engine *engine);
 /* quic_engine_set_sink: sending moved to another backend. */
 void quic_engine_set_sink(struct quic_engine *engine, struct dgram_sink *sink);
+
+/* quic_engine_set_wall: the wall clock jumped or drifted; now_ns is wall_s. */
+void quic_engine_set_wall(struct quic_engine *engine, uint64_t wall_s, uint64_t now_ns);
+/*
+ * quic_engine_token_keys: those under which tokens of Initials are made and
+ * taken now (weft/token.h). They follow from the node's key and the day, so
+ * all workers and all lives of a node have the same; ask again when the day
+ * of the wall clock has changed. 0, or WEFT_EFULL with those of before.
+ */
+struct weft_token_keys;
+WEFT_MUST_CHECK
+int quic_engine_token_keys(struct quic_engine *engine, struct weft_token_keys *out_keys);
 
 /* quic_engine_input takes one datagram; its bytes are decrypted in place and then let go. */
 void quic_engine_input(struct quic_engine *engine, struct dgram *dgram, uint64_t now_ns);

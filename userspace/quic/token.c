@@ -1,53 +1,121 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Retry tokens (RFC 9000 8.1.2 to 8.1.4): sealed under a key of this
- * engine's life and bound to the client's address and port, the id it
- * first chose, the id we gave it, and the time. No NEW_TOKEN is handed
- * out: our own nodes resume by ticket and are asked for a Retry only under
- * pressure, where one round trip is the point.
+ * Tokens of Initials (RFC 9000 8.1.2 to 8.1.4), the same that the BPF
+ * program makes and takes (weft/token.h): bound to the client's address
+ * and port, the id it first chose, the id we gave it, and the time, under
+ * a key that follows from the node's key and the day. So it does not
+ * matter who answered a client, and which life of the node.
  */
 #include "quic/engine.h"
 
+#include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 
+#include <openssl/crypto.h>
+
 #include "base/clock.h"
+#include "weft/token.h"
 
-/* Long enough for a slow path's Retry and answer, short enough to be useless when stolen. */
-#define TOKEN_LIFE_NS (10 * NS_PER_S)
+/* The days honoured: a known token lives two, and the clock may be set back over midnight. */
+#define DAYS_BEFORE 2
+#define DAYS_AFTER  1
+_Static_assert(DAYS_BEFORE + 1 + DAYS_AFTER == WEFT_TOKEN_KEY_CNT, "one slot for each");
 
-size_t quic_token_make(const struct quic_engine *engine, const struct addr *remote,
-		       const ngtcp2_pkt_hd *hd, const ngtcp2_cid *retry_scid,
-		       uint8_t out_token[static QUIC_TOKEN_LEN_MAX])
+static uint32_t wall_s(const struct quic_engine *engine)
 {
-	ngtcp2_path_storage path;
-	ngtcp2_ssize len;
-
-	quic_path_init(&path, remote, remote);
-	len = ngtcp2_crypto_generate_retry_token2(out_token, engine->token_secret,
-						  sizeof(engine->token_secret), hd->version,
-						  path.path.remote.addr, path.path.remote.addrlen,
-						  retry_scid, &hd->dcid, engine->now_ns);
-	return len > 0 ? (size_t)len : 0;
+	return (uint32_t)((engine->now_ns + engine->wall_offset_ns) / NS_PER_S);
 }
 
-enum quic_token quic_token_check(const struct quic_engine *engine, const struct addr *remote,
+static int derive_key(const struct quic_engine *engine, uint32_t day, __u64 out_key[2])
+{
+	uint8_t secret[QUIC_SECRET_LEN];
+	char label[32];
+	int err;
+
+	snprintf(label, sizeof(label), "weft token 1 day %u", day);
+	err = quic_tls_derive(engine->key, label, secret);
+	memcpy(out_key, secret, 2 * sizeof(out_key[0]));
+	OPENSSL_cleanse(secret, sizeof(secret));
+	return err;
+}
+
+int quic_token_keys_turn(struct quic_engine *engine)
+{
+	uint32_t today = weft_token_day(wall_s(engine));
+	struct weft_token_keys keys = {0};
+	__u64 key[2];
+	int err;
+
+	if (engine->has_token_keys && engine->token_day == today)
+		return 0;
+	for (uint32_t i = 0; i < WEFT_TOKEN_KEY_CNT; i++) {
+		err = derive_key(engine, today - DAYS_BEFORE + i, key);
+		if (err < 0)
+			return err;
+		weft_token_keys_set(&keys, today - DAYS_BEFORE + i, key);
+	}
+	engine->token_keys = keys;
+	engine->token_day = today;
+	engine->has_token_keys = true;
+	return 0;
+}
+
+static struct weft_endpoint endpoint_of(const struct addr *addr)
+{
+	struct weft_endpoint endpoint = {.port_be = htons(addr->port)};
+
+	if (addr->family == ADDR_IPV4)
+		weft_endpoint_set_ipv4(&endpoint, addr->ip);
+	else
+		weft_endpoint_set_ipv6(&endpoint, addr->ip);
+	return endpoint;
+}
+
+bool quic_token_make(struct quic_engine *engine, const struct addr *remote, const ngtcp2_cid *dcid,
+		     struct quic_retry_answer *out_answer)
+{
+	struct weft_token token = {
+		.client = endpoint_of(remote),
+		.issued_s = wall_s(engine),
+		.kind = WEFT_TOKEN_RETRY,
+	};
+	uint8_t room[WEFT_ID_ROOM_LEN] = {0};
+
+	if (dcid->datalen > WEFT_ID_LEN_MAX || quic_token_keys_turn(engine) < 0)
+		return false;
+	memcpy(room, dcid->data, dcid->datalen);
+	weft_id_load(&token.original, room, (__u32)dcid->datalen);
+	if (!weft_token_retry_scid(&engine->cids.keys, &engine->token_keys, engine->cids.worker,
+				   &token) ||
+	    !weft_token_write(&engine->token_keys, &token, out_answer->token))
+		return false;
+	ngtcp2_cid_init(&out_answer->scid, (const uint8_t *)token.retry_scid, WEFT_CID_LEN);
+	return true;
+}
+
+enum quic_token quic_token_check(struct quic_engine *engine, const struct addr *remote,
 				 const ngtcp2_pkt_hd *hd, struct quic_retry *out_retry)
 {
-	ngtcp2_path_storage path;
-	ngtcp2_cid original;
-	int rv;
+	struct weft_token token = {.client = endpoint_of(remote)};
+	enum weft_token_verdict verdict;
 
 	/* Another kind of token may be some former server's: as good as none (8.1.3). */
-	if (hd->tokenlen == 0 || hd->token[0] != NGTCP2_CRYPTO_TOKEN_MAGIC_RETRY2)
+	if (hd->tokenlen != WEFT_TOKEN_LEN || quic_token_keys_turn(engine) < 0)
 		return QUIC_TOKEN_NONE;
-	quic_path_init(&path, remote, remote);
-	rv = ngtcp2_crypto_verify_retry_token2(
-		&original, hd->token, hd->tokenlen, engine->token_secret,
-		sizeof(engine->token_secret), hd->version, path.path.remote.addr,
-		path.path.remote.addrlen, &hd->dcid, TOKEN_LIFE_NS, engine->now_ns);
-	if (rv != 0)
+	if (hd->dcid.datalen == WEFT_CID_LEN)
+		memcpy(token.retry_scid, hd->dcid.data, WEFT_CID_LEN);
+	verdict = weft_token_read(&engine->token_keys, hd->token, wall_s(engine), &token);
+	/* A known one that is not good any more is none, too; a Retry was a moment ago. */
+	if (token.kind == WEFT_TOKEN_KNOWN)
+		return verdict == WEFT_TOKEN_GOOD ? QUIC_TOKEN_KNOWN : QUIC_TOKEN_NONE;
+	if (verdict == WEFT_TOKEN_FOREIGN)
+		return QUIC_TOKEN_NONE;
+	if (verdict != WEFT_TOKEN_GOOD)
 		return QUIC_TOKEN_BAD;
 	/* The token is bound to the id that it came under. */
-	*out_retry = (struct quic_retry){.original = original, .scid = hd->dcid};
+	out_retry->scid = hd->dcid;
+	ngtcp2_cid_init(&out_retry->original, (const uint8_t *)token.original.words,
+			token.original.len);
 	return QUIC_TOKEN_VALID;
 }

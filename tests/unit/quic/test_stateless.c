@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
+
 #include "support/check.h"
 #include "support/quic_net.h"
 
@@ -357,7 +359,7 @@ static void test_token_is_bound_to_address_port_time_and_key(void)
 		{.is_new_source = true},
 		{.is_new_port = true},
 		{.byte = 20},
-		{.hold_ns = 10 * NS_PER_S + NS_PER_MS},
+		{.hold_ns = 11 * NS_PER_S},
 	};
 
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -406,6 +408,118 @@ static void test_foreign_token_is_as_good_as_none(void)
 	quic_pair_fini(&p);
 }
 
+/* An Initial from `from` to dcid with a token made under keys, as the driver would make it. */
+static void initial_with_token(uint8_t data[static 1200], const struct weft_token_keys *keys,
+			       struct weft_token *token)
+{
+	uint8_t *at = data + 6;
+
+	memset(data, 0x5a, 1200);
+	memcpy(data, "\xc3\0\0\0\1\x10", 6);
+	memcpy(at, token->retry_scid, WEFT_CID_LEN);
+	at += WEFT_CID_LEN;
+	*at++ = 0;
+	*at++ = WEFT_TOKEN_LEN;
+	if (!weft_token_write(keys, token, at))
+		memset(at, 0, WEFT_TOKEN_LEN);
+	at += WEFT_TOKEN_LEN;
+	memcpy(at, "\x44\x4c", 2);
+}
+
+static struct weft_token token_of(struct quic_engine *engine, uint8_t kind, const struct addr *from)
+{
+	struct weft_token token = {
+		.original = {.words = {0x0807060504030201}, .len = 8},
+		.client = {.port_be = htons(from->port)},
+		.issued_s = (uint32_t)((engine->now_ns + engine->wall_offset_ns) / NS_PER_S),
+		.kind = kind,
+	};
+
+	weft_endpoint_set_ipv4(&token.client, from->ip);
+	if (kind == WEFT_TOKEN_KNOWN)
+		token.original = (struct weft_id){.len = 0};
+	return token;
+}
+
+/* Whoever has the keys, as the driver, may answer and vouch for a client. */
+static void test_tokens_made_elsewhere_are_taken(void)
+{
+	static const struct {
+		const char *name;
+		uint8_t kind;
+		int age_s;
+		bool is_other_id, is_other_key;
+		unsigned accepted_cnt, retry_cnt, bad_cnt;
+	} rows[] = {
+		{"Retry", WEFT_TOKEN_RETRY, 0, false, false, 1, 0, 0},
+		{"Retry, too old", WEFT_TOKEN_RETRY, 11, false, false, 0, 0, 1},
+		{"Retry, under another id", WEFT_TOKEN_RETRY, 0, true, false, 0, 0, 1},
+		{"Retry, another node's", WEFT_TOKEN_RETRY, 0, false, true, 0, 0, 1},
+		{"known", WEFT_TOKEN_KNOWN, 86400, true, false, 1, 0, 0},
+		{"known, too old", WEFT_TOKEN_KNOWN, 2 * 86400 + 1, false, false, 0, 1, 0},
+		{"known, another node's", WEFT_TOKEN_KNOWN, 0, false, true, 0, 1, 0},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct addr from = stranger(3);
+		struct weft_token_keys keys;
+		struct weft_token token;
+		struct quic_config config;
+		struct quic_stats stats;
+		struct quic_pair p;
+		uint8_t data[1200];
+
+		retry_config(&config);
+		quic_pair_init(&p, 60 + (unsigned)i, &config);
+		quic_engine_set_wall(p.b->engine, 1800000000, p.net.now_ns);
+		CHECK_EQ(quic_engine_token_keys(p.b->engine, &keys), 0);
+		token = token_of(p.b->engine, rows[i].kind, &from);
+		token.issued_s -= (uint32_t)rows[i].age_s;
+		for (unsigned slot = 0; slot < WEFT_TOKEN_KEY_CNT; slot++)
+			keys.slots[slot].key[0] ^= rows[i].is_other_key;
+		initial_with_token(data, &keys, &token);
+		data[6] ^= rows[i].is_other_id;
+		quic_net_inject(p.b, &from, data, sizeof(data));
+		quic_node_stats(p.b, &stats);
+		if (stats.accepted_cnt != rows[i].accepted_cnt)
+			printf("# %s\n", rows[i].name);
+		CHECK_EQ(stats.accepted_cnt, rows[i].accepted_cnt);
+		CHECK_EQ(stats.retry_sent_cnt, rows[i].retry_cnt);
+		CHECK_EQ(stats.bad_token_cnt, rows[i].bad_cnt);
+		quic_pair_fini(&p);
+	}
+}
+
+/* The node's key and the day are all that keys are made of. */
+static void test_token_keys_outlive_the_engine_and_change_by_the_day(void)
+{
+	struct weft_token_keys keys, again, later;
+	struct quic_pair p;
+	struct quic_node *twin;
+	uint32_t day = weft_token_day(1800000000);
+
+	quic_pair_init(&p, 70, NULL);
+	twin = quic_net_add(&p.net, 2, NULL);
+	quic_engine_set_wall(p.b->engine, 1800000000, p.net.now_ns);
+	quic_engine_set_wall(twin->engine, 1800000000, p.net.now_ns);
+	CHECK_EQ(quic_engine_token_keys(p.b->engine, &keys), 0);
+	CHECK_EQ(quic_engine_token_keys(twin->engine, &again), 0);
+	CHECK_MEM(&keys, &again, sizeof(keys));
+	/* From two days ago to tomorrow. */
+	for (uint32_t i = day - 2; i <= day + 1; i++)
+		CHECK_EQ(weft_token_key(&keys, i)->generation, i & 0xff);
+	quic_engine_set_wall(p.b->engine, 1800000000 + 86400, p.net.now_ns);
+	CHECK_EQ(quic_engine_token_keys(p.b->engine, &later), 0);
+	CHECK_EQ(weft_token_key(&later, day + 2)->generation, (day + 2) & 0xff);
+	CHECK_MEM(weft_token_key(&later, day), weft_token_key(&keys, day),
+		  sizeof(struct weft_siphash_key));
+	CHECK(memcmp(weft_token_key(&later, day + 2)->key, weft_token_key(&keys, day - 2)->key,
+		     16) != 0);
+	CHECK_EQ(quic_engine_token_keys(p.a->engine, &again), 0);
+	CHECK(memcmp(&again, &keys, sizeof(keys)) != 0);
+	quic_pair_fini(&p);
+}
+
 int main(void)
 {
 	RUN(test_unknown_version_is_negotiated_only_from_1200_bytes);
@@ -421,5 +535,7 @@ int main(void)
 	RUN(test_retry_is_demanded_one_above_the_limit);
 	RUN(test_token_is_bound_to_address_port_time_and_key);
 	RUN(test_foreign_token_is_as_good_as_none);
+	RUN(test_tokens_made_elsewhere_are_taken);
+	RUN(test_token_keys_outlive_the_engine_and_change_by_the_day);
 	return check_done();
 }
