@@ -218,6 +218,7 @@ int quic_conn_dial(struct quic_engine *engine, const struct transport_dial *dial
 	}
 	conn->transport.user = dial->user;
 	engine->stats.dialled_cnt++;
+	quic_path_tell(engine, ngtcp2_conn_get_path(conn->ngtcp2));
 	quic_conn_want_write(conn);
 	*out_conn = conn;
 	return 0;

@@ -60,7 +60,6 @@ static int on_handshake_completed(ngtcp2_conn *ngtcp2, void *user)
 	struct quic_conn *conn = user;
 	struct quic_engine *engine = conn->engine;
 
-	(void)ngtcp2;
 	if (!conn->is_dialler)
 		engine->stats.handshake_cnt--;
 	conn->state = QUIC_CONN_OPEN;
@@ -81,6 +80,7 @@ static int on_handshake_completed(ngtcp2_conn *ngtcp2, void *user)
 	engine->stats.resumed_cnt += conn->is_resumed;
 	engine->stats.completed_cnt++;
 	conn->is_announced = true;
+	quic_path_tell(engine, ngtcp2_conn_get_path(ngtcp2));
 	if (engine->events->conn_ready(engine->ctx, &conn->transport, engine->now_ns) < 0)
 		conn_refuse(conn, QUIC_CLOSE_REFUSED, "refused");
 	return 0;
@@ -169,7 +169,10 @@ static int on_path_validated(ngtcp2_conn *ngtcp2, uint32_t flags, const ngtcp2_p
 
 	(void)flags;
 	(void)fallback;
-	if (result == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS && ngtcp2_path_eq(path, current))
+	if (result != NGTCP2_PATH_VALIDATION_RESULT_SUCCESS)
+		return 0;
+	quic_path_tell(conn->engine, path);
+	if (ngtcp2_path_eq(path, current))
 		conn->engine->stats.migrated_cnt++;
 	return 0;
 }

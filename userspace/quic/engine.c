@@ -138,6 +138,8 @@ int quic_engine_new(const struct quic_engine_params *params, struct quic_engine 
 	engine->config = params->config;
 	engine->events = params->events;
 	engine->ctx = params->ctx;
+	engine->on_path = params->on_path;
+	engine->path_ctx = params->path_ctx;
 	engine->random = params->random;
 	engine->now_ns = params->now_ns;
 	engine->key = params->key;
@@ -429,6 +431,20 @@ void quic_engine_rebind(struct quic_engine *engine, quic_choose_local_fn choose,
 		quic_path_addr(&ngtcp2_conn_get_path(conn->ngtcp2)->local, &local);
 		if (choose(ctx, &remote, &local, &chosen) && chosen.family == remote.family)
 			quic_conn_rebind(conn, &chosen);
+	}
+}
+
+void quic_engine_each_path(struct quic_engine *engine, quic_path_fn fn, void *ctx)
+{
+	struct quic_conn *conn = NULL;
+	struct addr remote;
+
+	while ((conn = pool_next(&engine->conns, conn))) {
+		if (conn->state == QUIC_CONN_LINGER ||
+		    (conn->state == QUIC_CONN_HANDSHAKE && !conn->is_dialler))
+			continue;
+		quic_path_addr(&ngtcp2_conn_get_path(conn->ngtcp2)->remote, &remote);
+		fn(ctx, &remote);
 	}
 }
 

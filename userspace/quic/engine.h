@@ -123,6 +123,8 @@ struct quic_engine {
 	void *ctx;
 	struct random *random;
 	struct dgram_sink *sink;
+	quic_path_fn on_path; /* may be NULL */
+	void *path_ctx;
 	size_t dgram_len_max; /* largest UDP payload any connection sends */
 	uint64_t now_ns;
 	struct arena arena;
@@ -174,6 +176,8 @@ bool quic_memory_is_due(const struct quic_engine *engine);
 void quic_path_init(ngtcp2_path_storage *storage, const struct addr *local,
 		    const struct addr *remote);
 void quic_path_addr(const ngtcp2_addr *from, struct addr *out_addr);
+/* quic_path_tell: datagrams are expected from path's remote address. */
+void quic_path_tell(const struct quic_engine *engine, const ngtcp2_path *path);
 
 /*
  * conn.c: making and feeding.

@@ -53,3 +53,13 @@ void quic_path_addr(const ngtcp2_addr *from, struct addr *out_addr)
 	}
 	*out_addr = addr;
 }
+
+void quic_path_tell(const struct quic_engine *engine, const ngtcp2_path *path)
+{
+	struct addr remote;
+
+	if (!engine->on_path)
+		return;
+	quic_path_addr(&path->remote, &remote);
+	engine->on_path(engine->path_ctx, &remote);
+}

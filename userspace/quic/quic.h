@@ -68,6 +68,12 @@ struct quic_stats {
 };
 
 /*
+ * quic_path_fn is told the remote address of a path that datagrams of a
+ * connection of ours may be expected on; it may not call the engine.
+ */
+typedef void (*quic_path_fn)(void *ctx, const struct addr *remote);
+
+/*
  * quic_engine_new. key, events and random are borrowed for the engine's
  * life; ctx is handed to every event.
  * Returns 0 with *out_engine, -errno, or WEFT_EFULL (TLS set-up failed).
@@ -80,6 +86,9 @@ struct quic_engine_params {
 	struct random *random;
 	struct dgram_sink *sink;
 	const uint64_t *cid_secret; /* two words, the same for all workers; NULL: drawn */
+	/* A connection is dialled to remote, or proved that it is there: NULL, nobody asks. */
+	quic_path_fn on_path;
+	void *path_ctx;
 	uint64_t now_ns;
 	uint64_t wall_s; /* wall clock at now_ns, for tokens */
 };
@@ -146,6 +155,8 @@ void quic_engine_rebind(struct quic_engine *engine, quic_choose_local_fn choose,
  * windows, congestion, pmtud.
  */
 void quic_engine_configure(struct quic_engine *engine, const struct quic_config *config);
+/* quic_engine_each_path tells fn the current path of every connection that is dialled or open. */
+void quic_engine_each_path(struct quic_engine *engine, quic_path_fn fn, void *ctx);
 void quic_engine_stats(const struct quic_engine *engine, struct quic_stats *out_stats);
 
 /*
