@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/privilege.h"
 #include "net/packet_io.h"
 #include "net/udp_frame.h"
 #include "net/umem.h"
@@ -687,14 +688,14 @@ static int privilege_child(void)
 	struct dgram dgram;
 	struct lab lab;
 
-	if (!keep_only_three() || !xdp_privilege_is_held())
+	if (!keep_only_three() || !privilege_is_held())
 		return 1;
 	lab_open(&lab);
 	if (lab.device != 0) {
 		printf("# %s\n", lab.why);
 		return 3;
 	}
-	if (xdp_privilege_drop() < 0 || xdp_privilege_is_held())
+	if (privilege_drop() < 0 || privilege_is_held())
 		return 4;
 	far_send(&lab, true, 0, 100);
 	if (receive(xdp_rx(lab.xdp, 0, 0), &dgram, 1) != 1)

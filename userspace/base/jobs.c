@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/privilege.h"
 #include "base/ring.h"
 
 struct jobs_thread {
@@ -39,6 +40,7 @@ static void *thread_main(void *arg)
 	struct jobs_thread *thread = arg;
 	const uint64_t one = 1;
 
+	(void)privilege_drop();
 	for (;;) {
 		struct job *job;
 

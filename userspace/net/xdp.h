@@ -26,11 +26,10 @@
  *
  * Privilege: xdp_device_open needs CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW
  * and no other, and locked memory for the sockets' frames (RLIMIT_MEMLOCK
- * or CAP_IPC_LOCK). xdp_privilege_drop gives the three up for the calling
- * thread. Afterwards everything else here works on (reading and writing
- * tables, detaching, faults), but no device can be attached, and before
- * Linux 5.19 tables can only be worked where kernel.unprivileged_bpf_disabled
- * is 0.
+ * or CAP_IPC_LOCK). Once they are dropped (base/privilege.h) everything
+ * else here works on (reading and writing tables, detaching, faults), but
+ * no device can be attached, and before Linux 5.19 tables can only be
+ * worked where kernel.unprivileged_bpf_disabled is 0.
  */
 struct packet_rx;
 struct packet_tx;
@@ -42,7 +41,7 @@ struct xdp_device;
 #define XDP_NAME_CAP   16 /* IFNAMSIZ */
 #define XDP_WHY_CAP    256
 
-enum xdp_mode { XDP_AUTO, XDP_NATIVE, XDP_GENERIC };
+enum xdp_mode { XDP_AUTO, XDP_NATIVE, XDP_GENERIC, XDP_OFF };
 enum xdp_send { XDP_SEND_AUTO, XDP_SEND_UDP, XDP_SEND_AF_XDP };
 
 struct xdp_config {
@@ -69,6 +68,7 @@ struct xdp_plan {
 	enum xdp_mode mode;    /* what it would be, XDP_NATIVE or XDP_GENERIC */
 	bool is_mode_certain;  /* else native is tried and generic taken when it fails */
 	bool may_zero_copy;    /* the driver says it can */
+	bool may_send;	       /* and we would send by AF_XDP, too */
 	uint32_t mtu;	       /* bytes */
 	uint32_t queue_cnt;    /* the device has */
 	uint32_t served_cnt;   /* of which we would serve */
@@ -198,7 +198,6 @@ WEFT_MUST_CHECK
 int xdp_ban_put(struct xdp *xdp, const struct addr *addr, unsigned prefix_len,
 		const struct weft_ban *ban);
 void xdp_ban_delete(struct xdp *xdp, const struct addr *addr, unsigned prefix_len);
-WEFT_MUST_CHECK
 int xdp_validated_put(struct xdp *xdp, const struct addr *remote, uint64_t expires_ns,
 		      enum weft_validated_kind kind);
 void xdp_validated_delete(struct xdp *xdp, const struct addr *remote);
@@ -209,11 +208,5 @@ void xdp_counters(const struct xdp *xdp, struct weft_counter out_counters[static
 /* xdp_samples calls fn for each sample of a drop that waits. Returns how many. */
 typedef void (*xdp_sample_fn)(void *ctx, const struct weft_sample *sample);
 unsigned xdp_samples(struct xdp *xdp, xdp_sample_fn fn, void *ctx);
-
-/* Whether this thread holds the three capabilities. */
-bool xdp_privilege_is_held(void);
-/* xdp_privilege_drop gives them up for the calling thread and what it starts. 0 or -errno. */
-WEFT_MUST_CHECK
-int xdp_privilege_drop(void);
 
 #endif

@@ -151,8 +151,10 @@ static void plan_kind(struct xdp_plan *plan, const struct netdev *netdev)
 
 static void plan_frames(const struct xdp_config *config, struct xdp_plan *plan)
 {
-	uint32_t tx_cnt = config->send == XDP_SEND_UDP ? 0 : config->frame_cnt;
 	uint32_t room;
+
+	plan->may_send = config->send == XDP_SEND_AF_XDP ||
+			 (config->send == XDP_SEND_AUTO && plan->may_zero_copy);
 
 	plan->frame_len = UMEM_FRAME_LEN_MIN;
 	if (plan->mtu + LINK_HEADER_LEN_MAX > UMEM_FRAME_LEN_MIN - XDP_FRAME_HEADROOM)
@@ -173,8 +175,8 @@ static void plan_frames(const struct xdp_config *config, struct xdp_plan *plan)
 		     "%u of %u queues are served: what arrives on the others comes by the "
 		     "kernel's socket",
 		     plan->served_cnt, plan->queue_cnt);
-	plan->frames_len =
-		plan->served_cnt * umem_footprint(config->frame_cnt + tx_cnt, plan->frame_len);
+	plan->frames_len = plan->served_cnt *
+			   umem_footprint(config->frame_cnt << plan->may_send, plan->frame_len);
 }
 
 /* Entries as the kernel keeps them: key, value and its own header, about. */
@@ -203,6 +205,8 @@ void xdp_plan_of(const struct xdp_config *config, const struct netdev *netdev,
 	plan_kind(&plan, netdev);
 	plan_frames(config, &plan);
 	plan_foreign(&plan, netdev);
+	if (config->mode == XDP_OFF)
+		refuse(&plan, "XDP is off by configuration (xdp.mode)");
 	*out_plan = plan;
 }
 

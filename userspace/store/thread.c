@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/privilege.h"
 #include "base/ring.h"
 
 /* One commit takes at most about so much; LMDB keeps its dirty pages in memory, and for ever. */
@@ -91,6 +92,7 @@ static void *store_main(void *arg)
 	uint64_t len = 0; /* committed since the last rest */
 	bool is_stopping = false;
 
+	(void)privilege_drop();
 	while (!is_stopping) {
 		is_stopping = group_take(store, &first, &len);
 		if (first) {

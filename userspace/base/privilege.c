@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The three capabilities that attaching takes, by the kernel's own calls:
- * they are a thread's, and a new thread inherits its maker's.
- */
+/* By the kernel's own calls: a thread has what its maker had, and drops it for itself. */
+#include "base/privilege.h"
+
 #include <errno.h>
 #include <linux/capability.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include "net/xdp.h"
 
 static const unsigned needed[] = {CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW};
 #define NEEDED_CNT (sizeof(needed) / sizeof(needed[0]))
@@ -25,7 +22,7 @@ static int capabilities_get(struct capabilities *caps)
 	return syscall(SYS_capget, &caps->header, caps->data) < 0 ? -errno : 0;
 }
 
-bool xdp_privilege_is_held(void)
+bool privilege_is_held(void)
 {
 	struct capabilities caps;
 
@@ -37,7 +34,7 @@ bool xdp_privilege_is_held(void)
 	return true;
 }
 
-int xdp_privilege_drop(void)
+int privilege_drop(void)
 {
 	struct capabilities caps;
 	int err = capabilities_get(&caps);
