@@ -77,6 +77,7 @@ static void address_changed(struct poller_watch *watch, unsigned events, uint64_
 	/* Lost messages (ENOBUFS) are changes, too. */
 	while (recv(watch->fd, messages, sizeof(messages), MSG_DONTWAIT) > 0 || errno == ENOBUFS)
 		errno = 0;
+	fastpath_addresses_changed(&addresses->node->fastpath);
 	quic_engine_rebind(addresses->node->home.quic, choose_local, NULL, now_ns);
 }
 

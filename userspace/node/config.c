@@ -63,6 +63,7 @@ void config_defaults(struct node_config *config)
 	store_config_defaults(&config->store);
 	control_config_defaults(&config->control);
 	content_config_defaults(&config->content);
+	fastpath_config_defaults(&config->fastpath);
 	listen_default(&config->udp);
 	config->udp.rx_buffer_len = 4 * 1024 * 1024;
 	config->udp.tx_buffer_len = 4 * 1024 * 1024;
@@ -140,6 +141,8 @@ static int keys_agree(const struct node_config *config, char *message)
 		 "quic.window_max is less than quic.window_min"},
 		{config->store.map_len_max < config->store.map_len,
 		 "store.map_max is less than store.map"},
+		{config->fastpath.xdp.frame_cnt & (config->fastpath.xdp.frame_cnt - 1),
+		 "xdp.frames is not a power of two"},
 		{config->content.get_active_cap > config->content.get_cap,
 		 "content.get_active_cap is more than content.get_cap"},
 	};

@@ -12,6 +12,7 @@
 #include "control/control.h"
 #include "mesh/mesh.h"
 #include "net/packet_io.h"
+#include "node/fastpath.h"
 #include "quic/quic.h"
 #include "store/store.h"
 #include "weft/err.h"
@@ -53,6 +54,7 @@ struct node_config {
 	struct store_config store;     /* dir points to state_dir */
 	struct control_config control; /* path points to control_path */
 	struct content_config content;
+	struct fastpath_config fastpath;
 
 	struct config_origin *origin;
 };

@@ -30,6 +30,9 @@ method_fn method_connect_peer;
 method_fn method_ping_peer;
 /* methods_state.c */
 method_fn method_status, method_get_node_id, method_show_limits, method_show_memory;
+/* methods_xdp.c */
+method_fn method_plan_xdp, method_attach_xdp, method_keep_xdp, method_detach_xdp, method_show_xdp;
+method_fn method_set_xdp_mode, method_list_xdp_counters;
 /* methods_daemon.c */
 method_fn method_watch_events, method_show_config, method_check_store, method_reload,
 	method_shutdown;
@@ -53,6 +56,10 @@ unsigned method_peer_lookup(struct node *node, const char *name, struct mesh_pee
 bool method_node_id_read(struct node *node, struct control_call *call, const char *name,
 			 uint8_t key[static MESH_KEY_LEN]);
 
+struct packet_counters;
+/* methods_state.c: one side of packet I/O. */
+json_t *method_json_side(const char *backend, const char *reason,
+			 const struct packet_counters *counts);
 /* methods.c: small shapes several files need. */
 json_t *method_json_id(const uint8_t id[static 32]); /* z-base-32 */
 json_t *method_json_uint(uint64_t value);

@@ -202,7 +202,7 @@ static json_t *counters_json(const struct figures *figures)
 	return json;
 }
 
-static json_t *side_json(const char *backend, const char *reason,
+json_t *method_json_side(const char *backend, const char *reason,
 			 const struct packet_counters *counts)
 {
 	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "backend", backend, "reason", reason,
@@ -235,8 +235,9 @@ void method_status(void *ctx, struct control_call *call, const json_t *parameter
 			 node->is_stopping ? "draining" : "running", "uptime_s",
 			 method_json_uint((now_ns - node->started_ns) / NS_PER_S), "listen",
 			 listen_json(node), "receive",
-			 side_json(node->home.rx->backend, node->home.rx->reason, &f.rx), "send",
-			 side_json(node->home.tx->backend, node->home.tx->reason, &f.tx),
+			 method_json_side(node->home.rx->backend, node->home.rx->reason, &f.rx),
+			 "send",
+			 method_json_side(node->home.tx->backend, node->home.tx->reason, &f.tx),
 			 "hash_backend", blake3_backend_name());
 	json_object_update_new(
 		json, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"

@@ -80,6 +80,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 		.on_reach_changed = node_on_reach,
 		.handover = node->handover,
 		.cid_secret = node->cid_secret,
+		.on_path = fastpath_on_path,
 		.ctx = node,
 	};
 	int err = worker_listen(&node->home, &worker, what);
@@ -93,7 +94,10 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 		return err;
 	if ((err = worker_watch(&node->home, &node->store_watch, store_fd(node->store))) < 0)
 		return err;
-	return node_watch_addresses(node);
+	if ((err = node_watch_addresses(node)) < 0)
+		return err;
+	snprintf(what, NODE_WHAT_CAP, "fast path");
+	return fastpath_open(&node->fastpath, node);
 }
 
 static void node_on_crew_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
@@ -101,6 +105,8 @@ static void node_on_crew_session(void *ctx, const struct mesh_peer_info *peer, b
 	struct node *node = ctx;
 
 	mesh_note_peer(node->home.mesh, peer, node->home.now_ns);
+	if (is_up)
+		fastpath_on_path(node, &peer->conn.remote);
 	node_on_session(node, peer, is_up);
 }
 

@@ -6,6 +6,7 @@
 #include "mesh/seam.h"
 #include "net/packet_io.h"
 #include "node/config.h"
+#include "node/fastpath.h"
 #include "node/node.h"
 #include "node/crew.h"
 #include "node/worker.h"
@@ -22,6 +23,7 @@ struct node {
 	struct random *random;
 	struct store *store;
 	struct worker home;
+	struct fastpath fastpath;
 	struct crew *crew;	   /* NULL: home is the only worker */
 	struct handover *handover; /* likewise */
 	struct poller_watch crew_watch;

@@ -34,7 +34,7 @@
 /* Peers may redial a restarted daemon after this. */
 #define GOODBYE_NOT_BEFORE_MS 2000
 /* Descriptors besides control clients: sockets, mailboxes, signals, netlink. */
-#define WATCHES_BESIDE_CLIENTS 16
+#define WATCHES_BESIDE_CLIENTS (16 + WORKER_FAST_RX_MAX)
 
 int worker_listen(struct worker *worker, const struct worker_params *params, char *what)
 {
@@ -83,6 +83,8 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 		.random = params->random,
 		.sink = &worker->tx->sink,
 		.cid_secret = params->cid_secret,
+		.on_path = params->on_path,
+		.path_ctx = params->ctx,
 		.now_ns = params->now_ns,
 		.wall_s = params->wall_s,
 	};
@@ -234,11 +236,57 @@ static bool worker_receive(struct worker *worker)
 {
 	bool is_full = worker_receive_from(worker, worker->rx, false);
 
+	for (unsigned i = 0; i < worker->fast_rx_cap; i++)
+		if (worker->fast_rxs[i].rx)
+			is_full |= worker_receive_from(worker, worker->fast_rxs[i].rx, false);
+
 	if (!worker->handover)
 		return is_full;
 	handover_flush(worker->handover, worker->idx);
 	return worker_receive_from(worker, handover_rx(worker->handover, worker->idx), true) ||
 	       is_full;
+}
+
+int worker_add_rx(struct worker *worker, struct packet_rx *rx)
+{
+	unsigned i = 0;
+	int err;
+
+	while (i < WORKER_FAST_RX_MAX && worker->fast_rxs[i].rx)
+		i++;
+	if (i == WORKER_FAST_RX_MAX)
+		return WEFT_EFULL;
+	err = worker_watch(worker, &worker->fast_rxs[i].watch, rx->fd);
+	if (err < 0)
+		return err;
+	worker->fast_rxs[i].rx = rx;
+	if (worker->fast_rx_cap <= i)
+		worker->fast_rx_cap = i + 1;
+	return 0;
+}
+
+void worker_remove_rx(struct worker *worker, struct packet_rx *rx)
+{
+	for (unsigned i = 0; i < worker->fast_rx_cap; i++) {
+		if (worker->fast_rxs[i].rx != rx)
+			continue;
+		while (worker_receive_from(worker, rx, false))
+			;
+		poller_remove(worker->poller, &worker->fast_rxs[i].watch);
+		worker->fast_rxs[i].rx = NULL;
+	}
+}
+
+void worker_set_tx(struct worker *worker, struct packet_tx *tx)
+{
+	struct packet_tx *before = worker->fast_tx ? worker->fast_tx : worker->tx;
+	struct packet_tx *after = tx ? tx : worker->tx;
+
+	if (before == after)
+		return;
+	(void)packet_tx_flush(before);
+	worker->fast_tx = tx;
+	quic_engine_set_sink(worker->quic, &after->sink);
 }
 
 static bool worker_drain_mailboxes(struct worker *worker, uint64_t now_ns)
@@ -252,7 +300,8 @@ static bool worker_drain_mailboxes(struct worker *worker, uint64_t now_ns)
 static void worker_flush(struct worker *worker, uint64_t now_ns)
 {
 	quic_engine_flush(worker->quic, now_ns);
-	worker->is_tx_waiting = packet_tx_flush(worker->tx) == WEFT_EBUSY;
+	worker->is_tx_waiting =
+		packet_tx_flush(worker->fast_tx ? worker->fast_tx : worker->tx) == WEFT_EBUSY;
 }
 
 bool worker_turn(struct worker *worker, uint64_t now_ns)

@@ -25,6 +25,9 @@ struct quic_engine;
 struct random;
 struct store;
 
+/* Queues of attached devices that one worker serves. */
+#define WORKER_FAST_RX_MAX 64
+
 /*
  * A worker: everything between the wire and the files that one thread runs
  * and nobody else touches. Home, worker 0, is the node's; what only home
@@ -33,9 +36,15 @@ struct store;
 struct worker {
 	unsigned idx;		   /* 0: home */
 	struct handover *handover; /* NULL: the only worker */
-	struct packet_rx *rx;
+	struct packet_rx *rx;	   /* the kernel's sockets, open all the time */
 	struct packet_tx *tx;
-	struct addr bound[8]; /* what its sockets listen on, ports filled in */
+	struct packet_tx *fast_tx; /* sends in tx's place; NULL: tx does */
+	struct {
+		struct packet_rx *rx; /* NULL: free */
+		struct poller_watch watch;
+	} fast_rxs[WORKER_FAST_RX_MAX]; /* whose datagrams the XDP program has judged */
+	unsigned fast_rx_cap;		/* the last one used and one */
+	struct addr bound[8];		/* what its sockets listen on, ports filled in */
 	unsigned bound_cnt;
 	struct jobs *jobs;
 	struct quic_engine *quic;
@@ -71,6 +80,7 @@ struct worker_params {
 	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
 	void (*on_reach_changed)(void *ctx);				      /* home */
 	void (*on_finding)(void *ctx, const struct content_finding *finding); /* others */
+	void (*on_path)(void *ctx, const struct addr *remote);
 	void *ctx;
 };
 
@@ -98,6 +108,18 @@ uint64_t worker_next_ns(const struct worker *worker);
 void worker_goodbye(struct worker *worker, uint64_t now_ns);
 /* worker_is_draining: jobs or datagrams are still on their way out. */
 bool worker_is_draining(const struct worker *worker);
+
+/*
+ * worker_add_rx also receives from rx, which was judged by the XDP
+ * program; 0, WEFT_EFULL or -errno. worker_remove_rx takes what has
+ * arrived there and then lets it go. worker_set_tx sends by tx, or by the
+ * kernel's sockets again (NULL). All at any time between turns; sessions
+ * do not notice.
+ */
+WEFT_MUST_CHECK
+int worker_add_rx(struct worker *worker, struct packet_rx *rx);
+void worker_remove_rx(struct worker *worker, struct packet_rx *rx);
+void worker_set_tx(struct worker *worker, struct packet_tx *tx);
 
 /* worker_watch wakes the worker when fd is readable; fd -1 is nothing. 0, WEFT_EFULL or -errno. */
 WEFT_MUST_CHECK

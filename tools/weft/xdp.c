@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* weft xdp: plan, attach, keep, detach, status, mode. */
+#include <stdio.h>
+#include <string.h>
+
+#include "client.h"
+#include "show.h"
+#include "text.h"
+
+/* "60", "60s" or "5m" in seconds; at most a day. */
+#define CONFIRM_MAX_S 86400
+
+static bool seconds_parse(const char *text, uint64_t *out_s)
+{
+	size_t len = strlen(text);
+	char digits[16];
+	uint64_t factor = 1;
+
+	if (len && (text[len - 1] == 's' || text[len - 1] == 'm')) {
+		factor = text[len - 1] == 'm' ? 60 : 1;
+		len--;
+	}
+	if (len >= sizeof(digits))
+		return false;
+	snprintf(digits, sizeof(digits), "%.*s", (int)len, text);
+	if (!text_parse_count(digits, out_s) || !*out_s || *out_s > CONFIRM_MAX_S / factor)
+		return false;
+	*out_s *= factor;
+	return true;
+}
+
+static void print_texts(const char *title, const json_t *texts)
+{
+	char clean[512];
+	json_t *text;
+	size_t idx;
+
+	json_array_foreach(texts, idx, text)
+		printf("%-*s  %s\n", FIELD_TITLE_WIDTH, idx ? "" : title,
+		       text_clean(json_string_value(text), clean, sizeof(clean)));
+}
+
+static void print_plan(const struct invocation *inv, const json_t *plan)
+{
+	static const struct field fields[] = {
+		{"device", "device", "device", COLUMN_TEXT},
+		{"kind", "kind", "kind", COLUMN_TEXT},
+		{"driver", "driver", "driver", COLUMN_TEXT},
+		{"possible", "can be attached", "possible", COLUMN_BOOL},
+		{"why", "what is in the way", "why", COLUMN_TEXT},
+		{"mode", "mode", "mode", COLUMN_TEXT},
+		{"certain", "mode is certain", "certain", COLUMN_BOOL},
+		{"zero_copy", "zero copy", "zero_copy", COLUMN_BOOL},
+		{"mtu", "MTU", "mtu", COLUMN_COUNT},
+		{"queues", "queues", "queues", COLUMN_COUNT},
+		{"queues_served", "queues served", "queues_served", COLUMN_COUNT},
+		{"frame_bytes", "frame", "frame_bytes", COLUMN_BYTES},
+		{"frames_bytes", "locked memory", "frames_bytes", COLUMN_BYTES},
+		{"tables_bytes", "tables, about", "tables_bytes", COLUMN_BYTES},
+		{"foreign_program", "foreign program", "foreign_program", COLUMN_COUNT},
+		{"foreign_name", "its name", "foreign_name", COLUMN_TEXT},
+		{0},
+	};
+
+	fields_print(inv, plan, fields);
+	if (!inv->has_terminal_out)
+		return;
+	print_texts("stays untouched", json_object_get(plan, "untouched"));
+	print_texts("warnings", json_object_get(plan, "warnings"));
+}
+
+/* Asks for something about the device named by the first argument. */
+static json_t *device_ask(const struct invocation *inv)
+{
+	json_t *parameters = json_pack("{s:s}", "device", inv->args[0]);
+	const char *mode = invocation_option(inv, "mode");
+	const char *send = invocation_option(inv, "send");
+
+	if (mode)
+		json_object_set_new(parameters, "mode", json_string(mode));
+	if (send)
+		json_object_set_new(parameters, "send", json_string(send));
+	return parameters;
+}
+
+int run_xdp_plan(struct invocation *inv)
+{
+	json_t *reply;
+	int status = client_ask(inv, "PlanXdp", device_ask(inv), &reply);
+
+	if (status != STATUS_OK)
+		return status;
+	if (inv->is_json)
+		text_print_json(reply);
+	else
+		print_plan(inv, json_object_get(reply, "plan"));
+	json_decref(reply);
+	return STATUS_OK;
+}
+
+static const struct field device_fields[] = {
+	{"device", "device", "device", COLUMN_TEXT},
+	{"mode", "mode", "mode", COLUMN_TEXT},
+	{"mode_reason", "because", "mode_reason", COLUMN_TEXT},
+	{"queues", "queues", "queues", COLUMN_COUNT},
+	{"zero_copy", "zero copy", "zero_copy", COLUMN_BOOL},
+	{"huge_pages", "huge pages", "huge_pages", COLUMN_BOOL},
+	{"program", "program id", "program", COLUMN_COUNT},
+	{"confirm_ms", "detached in, ms", "confirm_ms", COLUMN_COUNT},
+	{0},
+};
+
+int run_xdp_attach(struct invocation *inv)
+{
+	const char *confirm = invocation_option(inv, "confirm");
+	json_t *parameters;
+	uint64_t confirm_s = 0;
+	int status;
+
+	if (confirm && !seconds_parse(confirm, &confirm_s))
+		return client_say_error(STATUS_USAGE, confirm, "not a time such as 60s or 5m",
+					"weft help xdp attach");
+	parameters = device_ask(inv);
+	if (confirm)
+		json_object_set_new(parameters, "confirm_ms",
+				    json_integer((json_int_t)(confirm_s * 1000)));
+	status = show_fields(inv, "AttachXdp", parameters, "device", device_fields);
+	if (status == STATUS_OK && confirm && !inv->is_json)
+		fprintf(stderr, "weft: it is detached in %s unless you type: weft xdp keep %s\n",
+			confirm, inv->args[0]);
+	return status;
+}
+
+int run_xdp_keep(struct invocation *inv)
+{
+	return show_fields(inv, "KeepXdp", device_ask(inv), "device", device_fields);
+}
+
+int run_xdp_detach(struct invocation *inv)
+{
+	json_t *reply;
+	int status = client_ask(inv, "DetachXdp", device_ask(inv), &reply);
+
+	if (status != STATUS_OK)
+		return status;
+	if (inv->is_json)
+		text_print_json(reply);
+	json_decref(reply);
+	return STATUS_OK;
+}
+
+int run_xdp_mode(struct invocation *inv)
+{
+	json_t *reply;
+	int status =
+		client_ask(inv, "SetXdpMode", json_pack("{s:s}", "mode", inv->args[0]), &reply);
+
+	if (status != STATUS_OK)
+		return status;
+	if (inv->is_json)
+		text_print_json(reply);
+	else
+		printf("%s\n", field_text(reply, "mode"));
+	json_decref(reply);
+	return STATUS_OK;
+}
+
+static void print_status(const struct invocation *inv, const json_t *reply)
+{
+	static const struct field fields[] = {
+		{"mode", "mode", "mode", COLUMN_TEXT},
+		{"forced", "mode set by hand", "forced", COLUMN_BOOL},
+		{"stranger_rate", "strangers, per s", "stranger_rate", COLUMN_COUNT},
+		{"privilege", "privilege", "privilege", COLUMN_TEXT},
+		{"last_error", "last error", "last_error", COLUMN_TEXT},
+		{0},
+	};
+	static const struct column columns[] = {
+		{"DEVICE", "device", COLUMN_TEXT},
+		{"MODE", "mode", COLUMN_TEXT},
+		{"QUEUES", "queues", COLUMN_COUNT},
+		{"ZERO COPY", "zero_copy", COLUMN_BOOL},
+		{"RUNNING", "running", COLUMN_BOOL},
+		{"LOST", "lost", COLUMN_COUNT},
+		{"DETACHED IN, MS", "confirm_ms", COLUMN_COUNT},
+		{"BECAUSE", "mode_reason", COLUMN_TEXT},
+		{0},
+	};
+
+	if (inv->has_terminal_out)
+		fields_print(inv, reply, fields);
+	table_print(inv, json_object_get(reply, "devices"), columns, "no device is attached");
+}
+
+int run_xdp_status(struct invocation *inv)
+{
+	json_t *reply;
+	int status = client_ask(inv, "ShowXdp", NULL, &reply);
+
+	if (status != STATUS_OK)
+		return status;
+	if (inv->is_json)
+		text_print_json(reply);
+	else
+		print_status(inv, reply);
+	json_decref(reply);
+	return STATUS_OK;
+}

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The fast path's life: a device joins the worker and leaves it, the
+ * program's tables follow what the node knows, faults become events, and
+ * once a second the load is measured.
+ *
+ * A device that joins: the tables are filled, the worker takes from its
+ * rings, and only then the program is told which addresses are ours. One
+ * that leaves goes the same way back, and what stands in its rings is
+ * taken before they go.
+ */
+#include "node/fastpath.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "node/node_state.h"
+#include "quic/quic.h"
+#include "weft/cid.h"
+
+#define TICK_NS NS_PER_S
+/*
+ * A path stays proven for so long after it was last told; paths of live
+ * connections are told again every third of it.
+ */
+#define PATH_LIFE_NS	(90 * NS_PER_S)
+#define PATH_TELL_TICKS 30
+#define LOCAL_MAX	64
+/* Beyond this, datagrams of strangers cost more than they can be worth. */
+#define FLOOD_ABOVE_DEFAULT 50000
+
+void fastpath_config_defaults(struct fastpath_config *config)
+{
+	*config = (struct fastpath_config){.flood_above = FLOOD_ABOVE_DEFAULT};
+	xdp_config_defaults(&config->xdp);
+}
+
+/* A failed write to a table leaves it as it was: logged, and tried again by the next tick. */
+static void table_check(const char *table, int err)
+{
+	if (err < 0)
+		log_warn("XDP table of %s: %s; it stays as it was", table, weft_err_text(err));
+}
+
+static void config_push(struct fastpath *fastpath)
+{
+	fastpath->policy.wall_offset_ns =
+		clock_wall_s() * NS_PER_S - clock_monotonic_ns() / NS_PER_S * NS_PER_S;
+	table_check("limits", xdp_set_config(fastpath->xdp, &fastpath->policy));
+}
+
+static void cid_keys_push(struct fastpath *fastpath)
+{
+	const struct weft_cid_keys *keys = quic_engine_cid_keys(fastpath->node->home.quic);
+
+	fastpath->cid_generation = keys->current_generation;
+	table_check("connection id keys", xdp_set_cid_keys(fastpath->xdp, keys));
+}
+
+static void locals_push(struct fastpath *fastpath)
+{
+	struct addr locals[LOCAL_MAX];
+	unsigned cnt = fastpath_locals(fastpath, locals, LOCAL_MAX);
+
+	table_check("own addresses", xdp_set_locals(fastpath->xdp, locals, cnt));
+}
+
+/* A full table refuses: such a path has a stranger's limits until there is room. */
+static void path_push(void *ctx, const struct addr *remote)
+{
+	struct fastpath *fastpath = ctx;
+
+	(void)xdp_validated_put(fastpath->xdp, remote, clock_monotonic_ns() + PATH_LIFE_NS,
+				WEFT_VALIDATED_SESSION);
+}
+
+void fastpath_on_path(void *ctx, const struct addr *remote)
+{
+	struct node *node = ctx;
+
+	if (node->fastpath.xdp)
+		path_push(&node->fastpath, remote);
+}
+
+static void event_tell(struct fastpath *fastpath, const char *kind, const char *device,
+		       const char *text)
+{
+	struct node *node = fastpath->node;
+
+	if (node->control)
+		control_event(node->control, kind,
+			      json_pack("{s:s, s:s}", "device", device, "text", text),
+			      node->home.now_ns);
+}
+
+static void on_fault(void *ctx, unsigned device, enum xdp_fault fault, const char *detail)
+{
+	struct fastpath *fastpath = ctx;
+	const struct xdp_device_info *info = xdp_device_info(fastpath->xdp, device);
+	char kind[40];
+
+	snprintf(kind, sizeof(kind), "xdp.%s", xdp_fault_name(fault));
+	if (fault == XDP_LINK_UP)
+		log_info("%s", detail);
+	else
+		log_warn("%s", detail);
+	event_tell(fastpath, kind, info->name, detail);
+}
+
+static void rxs_add(struct fastpath *fastpath, unsigned device)
+{
+	struct packet_rx *rx;
+
+	for (unsigned queue = 0; (rx = xdp_rx(fastpath->xdp, device, queue)); queue++) {
+		int err = worker_add_rx(&fastpath->node->home, rx);
+
+		if (err < 0)
+			log_warn("queue %u of device %u is not served: %s", queue, device,
+				 weft_err_text(err));
+	}
+}
+
+/* Those of a device and no more stand in the worker's list when it is told to drop them. */
+static void rxs_remove(struct fastpath *fastpath, unsigned device)
+{
+	struct packet_rx *rx;
+
+	for (unsigned queue = 0; (rx = xdp_rx(fastpath->xdp, device, queue)); queue++)
+		worker_remove_rx(&fastpath->node->home, rx);
+}
+
+int fastpath_device_taken(struct fastpath *fastpath, struct xdp_device *device, const char **why)
+{
+	const struct xdp_device_info *info;
+	int number = xdp_take(fastpath->xdp, device);
+
+	if (number < 0) {
+		*why = weft_err_text(number);
+		xdp_device_close(device);
+		return number;
+	}
+	config_push(fastpath);
+	cid_keys_push(fastpath);
+	quic_engine_each_path(fastpath->node->home.quic, path_push, fastpath);
+	rxs_add(fastpath, (unsigned)number);
+	worker_set_tx(&fastpath->node->home, xdp_tx(fastpath->xdp));
+	locals_push(fastpath);
+	info = xdp_device_info(fastpath->xdp, (unsigned)number);
+	log_info("XDP attached to %s, %s mode, %u queues, %s: %s", info->name,
+		 info->mode == XDP_NATIVE ? "native" : "generic", info->queue_cnt,
+		 xdp_rx(fastpath->xdp, (unsigned)number, 0)->backend, info->mode_reason);
+	event_tell(fastpath, "xdp.attached", info->name, info->mode_reason);
+	return number;
+}
+
+void fastpath_device_remove(struct fastpath *fastpath, unsigned device, const char *event)
+{
+	const struct xdp_device_info *info = xdp_device_info(fastpath->xdp, device);
+	char name[XDP_NAME_CAP];
+
+	memcpy(name, info->name, sizeof(name));
+	timer_cancel(&fastpath->node->home.timers, &fastpath->confirms[device].timer);
+	fastpath->confirms[device].at_ns = 0;
+	xdp_unhook(fastpath->xdp, device);
+	rxs_remove(fastpath, device);
+	/* Its frames may be in the send side's hands: that is changed first. */
+	worker_set_tx(&fastpath->node->home, NULL);
+	xdp_detach(fastpath->xdp, device);
+	worker_set_tx(&fastpath->node->home, xdp_tx(fastpath->xdp));
+	config_push(fastpath);
+	log_info("XDP detached from %s; datagrams come by the kernel's socket", name);
+	event_tell(fastpath, event, name, "datagrams come by the kernel's socket");
+}
+
+/* A device that is gone, or whose program is, is let go. */
+static void lost_remove(struct fastpath *fastpath)
+{
+	if (fastpath->attaching)
+		return;
+	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++) {
+		const struct xdp_device_info *info = xdp_device_info(fastpath->xdp, i);
+
+		if (info && info->is_lost)
+			fastpath_device_remove(fastpath, i, "xdp.detached");
+	}
+}
+
+static void watch_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
+{
+	struct fastpath *fastpath =
+		(struct fastpath *)((char *)watch - offsetof(struct fastpath, watch));
+
+	(void)events, (void)now_ns;
+	xdp_check(fastpath->xdp);
+	lost_remove(fastpath);
+}
+
+/* What strangers sent, whatever became of it. */
+static uint64_t strangers_count(const struct fastpath *fastpath)
+{
+	static const enum weft_reason reasons[] = {
+		WEFT_REASON_INITIAL,	   WEFT_REASON_INITIAL_LIMIT, WEFT_REASON_RETRY_SENT,
+		WEFT_REASON_ANSWER_LIMIT,  WEFT_REASON_VERSION_SENT,  WEFT_REASON_KRPC_LIMIT,
+		WEFT_REASON_KRPC_FLOOD,	   WEFT_REASON_STUN_LIMIT,    WEFT_REASON_BAD_TOKEN,
+		WEFT_REASON_SMALL_INITIAL, WEFT_REASON_REPLAYED_ID,
+	};
+	struct weft_counter counters[WEFT_REASON_CNT];
+	uint64_t sum = 0;
+
+	xdp_counters(fastpath->xdp, counters);
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		sum += counters[reasons[i]].packet_cnt;
+	return sum;
+}
+
+static void mode_move(struct fastpath *fastpath, uint64_t now_ns)
+{
+	struct pressure_load load = {.stranger_cnt = strangers_count(fastpath)};
+	struct quic_stats quic;
+	enum weft_mode mode;
+
+	quic_engine_stats(fastpath->node->home.quic, &quic);
+	load.handshake_cnt = quic.handshake_cnt;
+	mode = pressure_measure(&fastpath->pressure, &load, now_ns);
+	if (mode == fastpath->policy.mode)
+		return;
+	log_notice("mode %s after %s: %u handshakes under way, %llu datagrams of strangers a "
+		   "second",
+		   pressure_mode_name(mode), pressure_mode_name(fastpath->policy.mode),
+		   load.handshake_cnt, (unsigned long long)fastpath->pressure.stranger_rate);
+	fastpath->policy.mode = mode;
+	config_push(fastpath);
+	event_tell(fastpath, "xdp.mode", "", pressure_mode_name(mode));
+}
+
+void fastpath_force(struct fastpath *fastpath, enum weft_mode mode)
+{
+	if (mode == WEFT_MODE_CNT)
+		pressure_release(&fastpath->pressure);
+	else
+		pressure_force(&fastpath->pressure, mode);
+	mode_move(fastpath, clock_monotonic_ns());
+}
+
+void fastpath_addresses_changed(struct fastpath *fastpath)
+{
+	if (fastpath->xdp)
+		locals_push(fastpath);
+}
+
+static void tick_fire(struct timer *timer, uint64_t now_ns)
+{
+	struct fastpath *fastpath =
+		(struct fastpath *)((char *)timer - offsetof(struct fastpath, tick));
+	struct node *node = fastpath->node;
+
+	fastpath->tick_cnt++;
+	xdp_age(fastpath->xdp);
+	xdp_check(fastpath->xdp);
+	lost_remove(fastpath);
+	mode_move(fastpath, now_ns);
+	if (quic_engine_cid_keys(node->home.quic)->current_generation != fastpath->cid_generation)
+		cid_keys_push(fastpath);
+	(void)xdp_validated_sweep(fastpath->xdp, now_ns);
+	if (fastpath->tick_cnt % PATH_TELL_TICKS == 0) {
+		quic_engine_each_path(node->home.quic, path_push, fastpath);
+		config_push(fastpath);
+	}
+	timer_set(&node->home.timers, timer, now_ns + TICK_NS);
+}
+
+int fastpath_open(struct fastpath *fastpath, struct node *node)
+{
+	const struct fastpath_config *config = &node->config->fastpath;
+	struct xdp_params params = {.udp = node->home.tx, .on_fault = on_fault, .ctx = fastpath};
+	const struct pressure_config pressure = {
+		.pressured_above = node->config->quic.retry_above_cnt,
+		.flood_above = config->flood_above,
+	};
+	int err;
+
+	fastpath->node = node;
+	pressure_init(&fastpath->pressure, &pressure);
+	fastpath_policy_defaults(&fastpath->policy);
+	random_fill(node->random, params.secret, sizeof(params.secret));
+	random_fill(node->random, fastpath->policy.salt, sizeof(fastpath->policy.salt));
+	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++) {
+		fastpath->confirms[i].fastpath = fastpath;
+		fastpath->confirms[i].device = i;
+	}
+	err = xdp_new(&params, &fastpath->xdp);
+	if (err < 0)
+		return err;
+	fastpath->watch.fd = xdp_watch_fd(fastpath->xdp);
+	fastpath->watch.ready = watch_ready;
+	if ((err = poller_add(node->home.poller, &fastpath->watch, POLLER_IN)) < 0)
+		return err;
+	timer_init(&fastpath->tick, tick_fire);
+	timer_set(&node->home.timers, &fastpath->tick, node->home.now_ns + TICK_NS);
+	fastpath_attach_named(fastpath);
+	return 0;
+}
+
+void fastpath_close(struct fastpath *fastpath)
+{
+	if (!fastpath->xdp)
+		return;
+	fastpath_attach_abandon(fastpath);
+	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++)
+		if (xdp_device_info(fastpath->xdp, i))
+			fastpath_device_remove(fastpath, i, "xdp.detached");
+	timer_cancel(&fastpath->node->home.timers, &fastpath->tick);
+	if (fastpath->watch.fd >= 0)
+		poller_remove(fastpath->node->home.poller, &fastpath->watch);
+	xdp_free(fastpath->xdp);
+	fastpath->xdp = NULL;
+}

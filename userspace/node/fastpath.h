@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_NODE_FASTPATH_H
+#define WEFT_NODE_FASTPATH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/poller.h"
+#include "base/timer.h"
+#include "net/xdp.h"
+#include "node/pressure.h"
+
+struct node;
+
+/*
+ * The fast path of a node: which devices are attached, the tables of the
+ * XDP program filled from what the node knows, its mode moved with the
+ * load. Sessions never notice: the kernel's sockets are open all the time,
+ * AF_XDP sockets are added beside them and taken away. Home worker only;
+ * absent in the simulator.
+ */
+struct fastpath_config {
+	char interfaces[64]; /* attached at start, apart by commas or blanks; "": none */
+	struct xdp_config xdp;
+	bool keeps_privilege; /* else given up when the devices named are attached */
+	uint32_t flood_above; /* pressure_config */
+};
+void fastpath_config_defaults(struct fastpath_config *config);
+
+struct fastpath_confirm {
+	struct timer timer; /* first: its fire finds the rest */
+	struct fastpath *fastpath;
+	unsigned device;
+	uint64_t at_ns; /* detached then unless kept; 0: kept */
+};
+
+struct fastpath {
+	struct node *node;
+	struct xdp *xdp;
+	struct weft_config policy;
+	struct pressure pressure;
+	struct poller_watch watch; /* of devices */
+	struct timer tick;
+	uint64_t tick_cnt;
+	uint32_t cid_generation; /* that the program knows */
+	struct attaching *attaching;
+	struct fastpath_confirm confirms[XDP_DEVICE_MAX];
+	unsigned named_off; /* of config's interfaces, what was taken */
+	bool is_privilege_dropped;
+	char last_error[XDP_WHY_CAP]; /* of an attach at start; "": none */
+};
+
+/* fastpath_open makes it and begins to attach what config names. 0 or -errno. */
+WEFT_MUST_CHECK
+int fastpath_open(struct fastpath *fastpath, struct node *node);
+/* fastpath_close takes a zeroed one, too. */
+void fastpath_close(struct fastpath *fastpath);
+
+/*
+ * fastpath_attach begins to attach device name; done is called on the
+ * worker when it stands, with its number, or failed, with a negative code
+ * and why. confirm_ns: detach after so long unless fastpath_keep; 0: stay.
+ * Returns 0, or WEFT_EBUSY (another one is being attached), WEFT_EEXISTS
+ * (attached already), -errno.
+ */
+typedef void (*fastpath_attached_fn)(void *ctx, int device, const char *why);
+struct fastpath_attach {
+	const char *name;
+	enum xdp_mode mode;
+	enum xdp_send send;
+	uint64_t confirm_ns;
+	fastpath_attached_fn done; /* may be NULL */
+	void *ctx;
+};
+WEFT_MUST_CHECK
+int fastpath_attach(struct fastpath *fastpath, const struct fastpath_attach *attach);
+/* fastpath_attach_forget: who asked is gone; done is not called. */
+void fastpath_attach_forget(struct fastpath *fastpath, void *ctx);
+/* fastpath_lookup: the number of the attached device called name, or WEFT_EABSENT. */
+int fastpath_lookup(const struct fastpath *fastpath, const char *name);
+/* fastpath_keep: 0, or WEFT_EABSENT. */
+WEFT_MUST_CHECK
+int fastpath_keep(struct fastpath *fastpath, const char *name);
+/* fastpath_detach: 0, WEFT_EABSENT, or WEFT_EBUSY (a device is being attached). */
+WEFT_MUST_CHECK
+int fastpath_detach(struct fastpath *fastpath, const char *name);
+
+/* fastpath_on_path: quic expects datagrams from remote (quic_path_fn). */
+void fastpath_on_path(void *ctx, const struct addr *remote);
+/* fastpath_addresses_changed: this machine's addresses are others now. */
+void fastpath_addresses_changed(struct fastpath *fastpath);
+/* fastpath_force: mode by hand; WEFT_MODE_CNT lets it move again. */
+void fastpath_force(struct fastpath *fastpath, enum weft_mode mode);
+
+/* Private to fastpath*.c. */
+int fastpath_device_taken(struct fastpath *fastpath, struct xdp_device *device, const char **why);
+void fastpath_device_remove(struct fastpath *fastpath, unsigned device, const char *event);
+void fastpath_policy_defaults(struct weft_config *policy);
+void fastpath_attach_named(struct fastpath *fastpath);	 /* the next of config's interfaces */
+void fastpath_attach_abandon(struct fastpath *fastpath); /* waits for the thread */
+unsigned fastpath_locals(const struct fastpath *fastpath, struct addr *out_addrs, unsigned cap);
+
+#endif

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * PlanXdp, AttachXdp, KeepXdp, DetachXdp, ShowXdp, SetXdpMode,
+ * ListXdpCounters.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/privilege.h"
+#include "net/packet_io.h"
+#include "node/methods.h"
+#include "weft/reason.h"
+
+/* What an attached program lets pass, whatever the device. */
+static const char *const untouched[] = {
+	"everything that is not UDP: ssh and all other TCP, ping, ARP, neighbour discovery",
+	"UDP to other ports, and to addresses that are not this machine's",
+	"fragments, IPv4 with options, IPv6 with extension headers: they come by the kernel's "
+	"socket",
+};
+
+static const char *mode_name(enum xdp_mode mode)
+{
+	return mode == XDP_NATIVE ? "native" : "generic";
+}
+
+/* The place of the parameter's word in words, or otherwise. */
+static unsigned word_of(const json_t *parameters, const char *name, const char *const *words,
+			unsigned otherwise)
+{
+	const char *text = json_string_value(json_object_get(parameters, name));
+
+	for (unsigned i = 0; text && words[i]; i++)
+		if (strcmp(words[i], text) == 0)
+			return i;
+	return otherwise;
+}
+
+static enum xdp_mode mode_of(const struct node *node, const json_t *parameters)
+{
+	static const char *const words[] = {"auto", "native", "generic", NULL};
+	enum xdp_mode configured = node->config->fastpath.xdp.mode;
+
+	/* Off by configuration stays off, whatever is asked for. */
+	return configured == XDP_OFF ? XDP_OFF : word_of(parameters, "mode", words, configured);
+}
+
+static json_t *texts_json(const char *const *texts, unsigned cnt)
+{
+	json_t *json = json_array();
+
+	for (unsigned i = 0; i < cnt; i++)
+		json_array_append_new(json, json_string(texts[i]));
+	return json;
+}
+
+static json_t *plan_json(const struct xdp_plan *plan)
+{
+	const char *warnings[XDP_WARNING_MAX];
+	json_t *json;
+
+	for (unsigned i = 0; i < plan->warning_cnt; i++)
+		warnings[i] = plan->warnings[i];
+	json = json_pack("{s:s, s:s, s:s, s:b, s:s, s:s, s:b, s:b}", "device", plan->name, "kind",
+			 plan->kind, "driver", plan->driver, "possible", plan->is_possible, "why",
+			 plan->why, "mode", mode_name(plan->mode), "certain", plan->is_mode_certain,
+			 "zero_copy", plan->may_zero_copy);
+	json_object_update_new(
+		json,
+		json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}", "mtu",
+			  method_json_uint(plan->mtu), "queues", method_json_uint(plan->queue_cnt),
+			  "queues_served", method_json_uint(plan->served_cnt), "frame_bytes",
+			  method_json_uint(plan->frame_len), "frames_bytes",
+			  method_json_uint(plan->frames_len), "tables_bytes",
+			  method_json_uint(plan->tables_len), "foreign_program",
+			  method_json_uint(plan->foreign_id), "foreign_name", plan->foreign_name,
+			  "untouched",
+			  texts_json(untouched, sizeof(untouched) / sizeof(untouched[0])),
+			  "warnings", texts_json(warnings, plan->warning_cnt)));
+	return json;
+}
+
+static const char *parameter_device(const json_t *parameters)
+{
+	return json_string_value(json_object_get(parameters, "device"));
+}
+
+static void fail_device(struct control_call *call, int err, const char *name, const char *why)
+{
+	const char *next = "weft xdp plan DEVICE says what attaching would do";
+
+	if (err == -ENODEV)
+		next = "ip link shows the devices there are";
+	else if (err == -EPERM)
+		next = "the unit's AmbientCapabilities= gives them, or start weftd as root";
+	else if (err == WEFT_EABSENT)
+		next = "weft xdp status shows what is attached";
+	control_fail(call, err, name, why, next);
+}
+
+void method_plan_xdp(void *ctx, struct control_call *call, const json_t *parameters,
+		     uint64_t now_ns)
+{
+	struct node *node = ctx;
+	struct xdp_config config = node->config->fastpath.xdp;
+	const char *name = parameter_device(parameters);
+	struct xdp_plan plan;
+	int err;
+
+	(void)now_ns;
+	config.mode = mode_of(node, parameters);
+	err = xdp_plan(&config, name, &plan);
+	if (err < 0)
+		fail_device(call, err, name, weft_err_text(err));
+	else
+		control_reply(call, json_pack("{s:o}", "plan", plan_json(&plan)));
+}
+
+static json_t *frames_json(const struct node *node, unsigned device)
+{
+	static const char *const owners[] = {"free", "filling", "lent", "writing", "sending"};
+	uint32_t cnt[5];
+	json_t *json = json_object();
+
+	xdp_frames(node->fastpath.xdp, device, cnt);
+	for (unsigned i = 0; i < 5; i++)
+		json_object_set_new(json, owners[i], method_json_uint(cnt[i]));
+	return json;
+}
+
+static json_t *device_json(const struct node *node, unsigned device)
+{
+	const struct fastpath *fastpath = &node->fastpath;
+	const struct xdp_device_info *info = xdp_device_info(fastpath->xdp, device);
+	uint64_t at_ns = fastpath->confirms[device].at_ns, now_ns = clock_monotonic_ns();
+	json_t *receive = json_array(), *faults = json_object(), *json;
+	struct packet_rx *rx;
+
+	for (unsigned queue = 0; (rx = xdp_rx(fastpath->xdp, device, queue)); queue++)
+		json_array_append_new(receive,
+				      method_json_side(rx->backend, rx->reason, &rx->counters));
+	for (unsigned i = 0; i < XDP_FAULT_CNT; i++)
+		json_object_set_new(faults, xdp_fault_name(i),
+				    method_json_uint(info->fault_cnt[i]));
+	json = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:b, s:b, s:b}", "device", info->name,
+			 "mode", mode_name(info->mode), "mode_reason", info->mode_reason, "program",
+			 method_json_uint(info->prog_id), "mtu", method_json_uint(info->mtu),
+			 "frame_bytes", method_json_uint(info->frame_len), "queues",
+			 method_json_uint(info->queue_cnt), "zero_copy", info->is_zero_copy,
+			 "huge_pages", info->is_huge, "running", info->is_running);
+	json_object_update_new(json, json_pack("{s:o, s:o, s:o, s:o}", "receive", receive, "lost",
+					       method_json_uint(info->rx_lost_cnt), "frames",
+					       frames_json(node, device), "faults", faults));
+	if (at_ns)
+		json_object_set_new(
+			json, "confirm_ms",
+			method_json_uint(at_ns > now_ns ? (at_ns - now_ns) / NS_PER_MS : 0));
+	return json;
+}
+
+struct attach_call {
+	struct node *node;
+	struct control_call *call;
+	char name[XDP_NAME_CAP];
+};
+
+static void attach_done(void *ctx, int device, const char *why)
+{
+	struct attach_call *attach = ctx;
+
+	if (device < 0)
+		fail_device(attach->call, device, attach->name, why);
+	else
+		control_reply(attach->call, json_pack("{s:o}", "device",
+						      device_json(attach->node, (unsigned)device)));
+	free(attach);
+}
+
+/* The device is attached all the same. */
+static void attach_caller_left(void *arg)
+{
+	struct attach_call *attach = arg;
+
+	fastpath_attach_forget(&attach->node->fastpath, attach);
+	free(attach);
+}
+
+void method_attach_xdp(void *ctx, struct control_call *call, const json_t *parameters,
+		       uint64_t now_ns)
+{
+	static const char *const sends[] = {"auto", "udp", "af_xdp", NULL};
+	struct node *node = ctx;
+	const char *name = parameter_device(parameters);
+	struct attach_call *caller = calloc(1, sizeof(*caller));
+	struct fastpath_attach attach = {
+		.name = name,
+		.mode = mode_of(node, parameters),
+		.send = word_of(parameters, "send", sends, node->config->fastpath.xdp.send),
+		.confirm_ns =
+			(uint64_t)json_integer_value(json_object_get(parameters, "confirm_ms")) *
+			NS_PER_MS,
+		.done = attach_done,
+		.ctx = caller,
+	};
+	int err = -ENOMEM;
+
+	(void)now_ns;
+	if (caller) {
+		caller->node = node;
+		caller->call = call;
+		snprintf(caller->name, sizeof(caller->name), "%s", name);
+		err = fastpath_attach(&node->fastpath, &attach);
+	}
+	if (err == 0) {
+		control_on_gone(call, attach_caller_left, caller);
+		return;
+	}
+	free(caller);
+	if (err == WEFT_EBUSY)
+		fail_device(call, err, name, "another device is being attached; try again");
+	else if (err == WEFT_EEXISTS)
+		fail_device(call, err, name, "attached already");
+	else
+		fail_device(call, err, name, weft_err_text(err));
+}
+
+void method_keep_xdp(void *ctx, struct control_call *call, const json_t *parameters,
+		     uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const char *name = parameter_device(parameters);
+	int err = fastpath_keep(&node->fastpath, name);
+
+	(void)now_ns;
+	if (err < 0)
+		fail_device(call, err, name, "not attached");
+	else
+		control_reply(call, json_pack("{s:o}", "device",
+					      device_json(node, (unsigned)fastpath_lookup(
+									&node->fastpath, name))));
+}
+
+void method_detach_xdp(void *ctx, struct control_call *call, const json_t *parameters,
+		       uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const char *name = parameter_device(parameters);
+	int err = fastpath_detach(&node->fastpath, name);
+
+	(void)now_ns;
+	if (err < 0)
+		fail_device(call, err, name,
+			    err == WEFT_EBUSY ? "another device is being attached; try again"
+					      : "not attached");
+	else
+		control_reply(call, NULL);
+}
+
+void method_show_xdp(void *ctx, struct control_call *call, const json_t *parameters,
+		     uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const struct fastpath *fastpath = &node->fastpath;
+	const struct packet_tx *tx = node->home.fast_tx ? node->home.fast_tx : node->home.tx;
+	const char *privilege = privilege_is_held() ? "held" : "missing";
+	json_t *devices = json_array();
+
+	(void)parameters, (void)now_ns;
+	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++)
+		if (xdp_device_info(fastpath->xdp, i))
+			json_array_append_new(devices, device_json(node, i));
+	control_reply(call,
+		      json_pack("{s:o, s:s, s:b, s:o, s:o, s:s, s:s}", "devices", devices, "mode",
+				pressure_mode_name(fastpath->pressure.mode), "forced",
+				fastpath->pressure.is_forced, "stranger_rate",
+				method_json_uint(fastpath->pressure.stranger_rate), "send",
+				method_json_side(tx->backend, tx->reason, &tx->counters),
+				"privilege", fastpath->is_privilege_dropped ? "dropped" : privilege,
+				"last_error", fastpath->last_error));
+}
+
+void method_set_xdp_mode(void *ctx, struct control_call *call, const json_t *parameters,
+			 uint64_t now_ns)
+{
+	static const char *const words[] = {"normal", "pressured", "flood", NULL};
+	struct node *node = ctx;
+
+	(void)now_ns;
+	fastpath_force(&node->fastpath, word_of(parameters, "mode", words, WEFT_MODE_CNT));
+	control_reply(call,
+		      json_pack("{s:s}", "mode", pressure_mode_name(node->fastpath.pressure.mode)));
+}
+
+static const char *verdict_name(enum weft_reason reason)
+{
+	switch (weft_verdict(reason)) {
+	case WEFT_PASS:
+		return "pass";
+	case WEFT_DROP:
+		return "drop";
+	case WEFT_DELIVER:
+		return "deliver";
+	case WEFT_ANSWER_VERSION:
+	case WEFT_ANSWER_RETRY:
+		break;
+	}
+	return "answer";
+}
+
+void method_list_xdp_counters(void *ctx, struct control_call *call, const json_t *parameters,
+			      uint64_t now_ns)
+{
+	struct node *node = ctx;
+	struct weft_counter counters[WEFT_REASON_CNT];
+	json_t *list = json_array();
+
+	(void)parameters, (void)now_ns;
+	xdp_counters(node->fastpath.xdp, counters);
+	for (unsigned i = 0; i < WEFT_REASON_CNT; i++)
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:s, s:o, s:o}", "reason", weft_reason_word(i),
+					"verdict", verdict_name(i), "text", weft_reason_text(i),
+					"packets", method_json_uint(counters[i].packet_cnt),
+					"bytes", method_json_uint(counters[i].byte_cnt)));
+	control_reply(call, json_pack("{s:o}", "counters", list));
+}

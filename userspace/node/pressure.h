@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_NODE_PRESSURE_H
+#define WEFT_NODE_PRESSURE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "weft/fastpath.h"
+
+/*
+ * Which mode the fast path is in, from how hard strangers press: normal,
+ * pressured (they prove their address by a Retry first), flood (and get a
+ * fraction of their rates). A mode is entered as soon as its threshold is
+ * crossed, and left, one step at a time, after PRESSURE_CALM_NS below half
+ * of it. Sans-I/O.
+ */
+#define PRESSURE_CALM_NS (10ull * 1000 * 1000 * 1000)
+
+struct pressure_config {
+	uint32_t pressured_above; /* handshakes under way whose key is not proved */
+	uint32_t flood_above;	  /* datagrams of strangers per second, refused ones included */
+};
+
+struct pressure_load {
+	uint32_t handshake_cnt;
+	uint64_t stranger_cnt; /* datagrams since the start */
+};
+
+struct pressure {
+	struct pressure_config config;
+	enum weft_mode mode;
+	bool is_forced;
+	uint64_t calm_since_ns; /* 0: not calm */
+	uint64_t measured_ns;	/* when stranger_cnt was taken */
+	uint64_t stranger_cnt;
+	uint64_t stranger_rate; /* per second, of the last measure */
+};
+
+void pressure_init(struct pressure *pressure, const struct pressure_config *config);
+/* pressure_measure takes the load of now and returns the mode. Once a second or so. */
+enum weft_mode pressure_measure(struct pressure *pressure, const struct pressure_load *load,
+				uint64_t now_ns);
+/* pressure_force holds mode until pressure_release. */
+void pressure_force(struct pressure *pressure, enum weft_mode mode);
+void pressure_release(struct pressure *pressure);
+/* "normal", "pressured", "flood". */
+const char *pressure_mode_name(enum weft_mode mode);
+
+#endif
