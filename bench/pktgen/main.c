@@ -14,6 +14,7 @@
 #include "run.h"
 #include "weft/cid.h"
 
+#define NS_PER_S	    1000000000ULL
 #define DEFAULT_PORT	    7000
 #define DEFAULT_SOURCE_PORT 1024
 #define DEFAULT_ID_CNT	    1024
@@ -49,7 +50,8 @@ static const char help[] =
 	"      --key HEX         32 digits, a connection-id key of the receiver; --generation N "
 	"(1)\n"
 	"      --ids N           how many different valid ids (1024, at most 65536)\n"
-	"      --rate N          frames per second (as many as it can)\n"
+	"      --rate N          frames per second (as many as it can); takes a whole core even "
+	"so\n"
 	"      --count N         frames to send\n"
 	"      --seconds N       for how long\n"
 	"      --batch N         frames per turn of the kernel (64, at most 256)\n"
@@ -137,6 +139,7 @@ void stop_on_signals(void)
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGALRM, &action, NULL);
 }
 
 bool stop_wanted(void)
@@ -149,7 +152,7 @@ uint64_t monotonic_ns(void)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
 __attribute__((noreturn, format(printf, 1, 2))) static void refuse(const char *format, ...)
@@ -269,10 +272,10 @@ static void take_option(struct args *args, int which, const char *name, const ch
 		send->config.id_cnt = (uint32_t)number(name, value, 1, PKTGEN_ID_CNT_MAX);
 		break;
 	case OPT_RATE:
-		send->rate_pps = number(name, value, 1, 1000000000);
+		send->config.gap_ns = NS_PER_S / number(name, value, 1, NS_PER_S);
 		break;
 	case OPT_COUNT:
-		send->cnt = number(name, value, 1, UINT64_MAX);
+		send->cnt = send->config.cnt = number(name, value, 1, UINT64_MAX);
 		break;
 	case OPT_SECONDS:
 		send->seconds = args->sink.seconds = seconds(value);

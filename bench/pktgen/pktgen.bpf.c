@@ -37,8 +37,28 @@ struct {
 	__type(value, struct pktgen_counter);
 } received SEC(".maps");
 
+/* What is behind by more than this is not made up for. */
+#define LAG_MAX_NS 1000000
+
 /* One process sends, one frame at a time. */
 __u64 sent_cnt;
+__u64 due_ns;
+
+/* Whether the next frame's time has come; else the kernel's loop asks again. */
+static __always_inline _Bool is_due(const struct pktgen_config *config)
+{
+	__u64 now_ns;
+
+	if (config->cnt && sent_cnt >= config->cnt)
+		return 0;
+	if (!config->gap_ns)
+		return 1;
+	now_ns = bpf_ktime_get_ns();
+	if (now_ns < due_ns)
+		return 0;
+	due_ns = (due_ns + LAG_MAX_NS > now_ns ? due_ns : now_ns) + config->gap_ns;
+	return 1;
+}
 
 /* The finalizer of SplitMix64: noise that is the same in every run. */
 static __always_inline __u64 mix(__u64 number)
@@ -137,10 +157,13 @@ int pktgen_send(struct xdp_md *ctx)
 	const struct pktgen_config *config = bpf_map_lookup_elem(&config_of, &only);
 	struct ipv6hdr *ipv6 = (void *)(data + sizeof(struct ethhdr));
 	struct iphdr *ipv4 = (void *)(data + sizeof(struct ethhdr));
-	__u64 noise = mix(++sent_cnt * 0x9e3779b97f4a7c15ULL);
+	__u64 noise;
 
 	if (!config)
 		return XDP_ABORTED;
+	if (!is_due(config))
+		return XDP_DROP;
+	noise = mix(++sent_cnt * 0x9e3779b97f4a7c15ULL);
 	idx = pick((__u32)(noise >> 32), config->source_cnt);
 	if (config->is_ipv6) {
 		struct udphdr *udp = (void *)(ipv6 + 1);

@@ -26,6 +26,8 @@ struct pktgen_config {
 	__u32 ip_sum;	   /* partial sums, not complemented */
 	__u32 udp_sum;
 	__u32 zero;
+	__u64 gap_ns; /* from one frame to the next; 0: none */
+	__u64 cnt;    /* frames to send; 0: no end */
 };
 
 struct pktgen_id {

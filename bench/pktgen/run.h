@@ -13,10 +13,9 @@ struct send_request {
 	const char *device;
 	unsigned ifindex;
 	struct frame frame;
-	struct pktgen_config config;
+	struct pktgen_config config; /* its gap_ns and cnt make the rate and the end */
 	const struct pktgen_id *ids; /* config.id_cnt of them */
 	uint64_t cnt;		     /* frames; 0: until seconds are over */
-	uint64_t rate_pps;	     /* 0: as fast as it goes */
 	uint32_t batch;		     /* frames per round of the kernel, 1 to 256 */
 	double seconds;		     /* 0: until cnt is reached or a signal comes */
 };
@@ -37,7 +36,7 @@ struct sink_request {
 /* sink_run counts and drops everything that the device receives. */
 int sink_run(const struct sink_request *request);
 
-/* stop_wanted: SIGINT or SIGTERM has come; stop_on_signals makes it so. */
+/* stop_wanted: SIGINT, SIGTERM or SIGALRM has come; stop_on_signals makes it so. */
 void stop_on_signals(void);
 bool stop_wanted(void);
 uint64_t monotonic_ns(void);

@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Live frames through BPF_PROG_RUN, in slices as long as the rate allows. */
+/*
+ * Live frames through BPF_PROG_RUN. To begin and to end a run costs the
+ * kernel tens of milliseconds of waiting, so a run lasts until a signal ends
+ * it, and a rate is kept by the program, which turns idle until its time.
+ */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/time.h>
 #include <time.h>
 
 #include "bench/pktgen/pktgen.skel.h"
 #include "run.h"
 
-#define NS_PER_S  1000000000ULL
-#define SLICE_NS  1000000ULL /* a rate is kept within each millisecond */
-#define SLICE_CNT 16384	     /* without a rate: frames between two looks at the clock */
+#define NS_PER_S   1000000000ULL
+#define US_PER_S   1000000ULL
+#define REPEAT_MAX (1 << 30)
+#define TURN_CNT   (1 << 20) /* of a rated run between two looks at what was sent */
 
 static int fill_maps(struct pktgen *bpf, const struct send_request *request)
 {
@@ -29,34 +35,28 @@ static int fill_maps(struct pktgen *bpf, const struct send_request *request)
 	return 0;
 }
 
-static int send_slice(struct pktgen *bpf, const struct send_request *request, uint64_t cnt)
+static int run_once(struct pktgen *bpf, const struct send_request *request, uint64_t repeat)
 {
 	struct xdp_md ctx = {.data_end = (uint32_t)request->frame.len,
 			     .ingress_ifindex = request->ifindex};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = request->frame.bytes,
 		    .data_size_in = (uint32_t)request->frame.len, .ctx_in = &ctx,
-		    .ctx_size_in = sizeof(ctx), .repeat = (int)cnt,
+		    .ctx_size_in = sizeof(ctx), .repeat = (int)repeat,
 		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = request->batch);
 
 	return bpf_prog_test_run_opts(bpf_program__fd(bpf->progs.pktgen_send), &opts);
 }
 
-/* How many frames may leave now; 0: wait. */
-static uint64_t slice_cnt(const struct send_request *request, uint64_t sent_cnt, uint64_t spent_ns)
+/* A signal ends a run; it comes again in case the first found none. */
+static void stop_after(double seconds)
 {
-	uint64_t cnt = SLICE_CNT;
+	uint64_t us = (uint64_t)(seconds * (double)US_PER_S);
+	struct itimerval timer = {
+		.it_value = {.tv_sec = (time_t)(us / US_PER_S), .tv_usec = (long)(us % US_PER_S)},
+		.it_interval = {.tv_usec = 1000}};
 
-	if (request->rate_pps) {
-		uint64_t due = (uint64_t)((__uint128_t)request->rate_pps * spent_ns / NS_PER_S);
-
-		/* What was missed is not made up for in one burst. */
-		cnt = due > sent_cnt ? due - sent_cnt : 0;
-		if (cnt > request->rate_pps * 10 * SLICE_NS / NS_PER_S + 1)
-			cnt = request->rate_pps * 10 * SLICE_NS / NS_PER_S + 1;
-	}
-	if (request->cnt && cnt > request->cnt - sent_cnt)
-		cnt = request->cnt - sent_cnt;
-	return cnt;
+	if (us)
+		setitimer(ITIMER_REAL, &timer, NULL);
 }
 
 static uint64_t cpu_ns(void)
@@ -75,25 +75,22 @@ struct outcome {
 static int send_all(struct pktgen *bpf, const struct send_request *request,
 		    struct outcome *out_outcome)
 {
-	uint64_t begin_ns = monotonic_ns(), begin_cpu_ns = cpu_ns(), spent_ns = 0, sent_cnt = 0;
-	uint64_t end_ns = (uint64_t)(request->seconds * (double)NS_PER_S);
+	const uint64_t limit = request->cnt ? request->cnt : UINT64_MAX;
+	uint64_t begin_ns = monotonic_ns(), begin_cpu_ns = cpu_ns(), sent_cnt = 0;
 	int err = 0;
 
-	while (!stop_wanted() && err == 0 && (!end_ns || spent_ns < end_ns) &&
-	       (!request->cnt || sent_cnt < request->cnt)) {
-		uint64_t cnt = slice_cnt(request, sent_cnt, spent_ns);
+	stop_after(request->seconds);
+	while (!stop_wanted() && err == 0 && sent_cnt < limit) {
+		uint64_t left = limit - sent_cnt,
+			 max = request->config.gap_ns ? TURN_CNT : REPEAT_MAX;
 
-		if (cnt)
-			err = send_slice(bpf, request, cnt);
-		else
-			clock_nanosleep(CLOCK_MONOTONIC, 0,
-					&(struct timespec){.tv_nsec = SLICE_NS / 4}, NULL);
-		sent_cnt += cnt;
-		spent_ns = monotonic_ns() - begin_ns;
+		err = run_once(bpf, request, request->config.gap_ns || left > max ? max : left);
 		if (err == -EINTR)
 			err = 0;
+		sent_cnt = bpf->bss->sent_cnt;
 	}
-	*out_outcome = (struct outcome){sent_cnt, spent_ns, cpu_ns() - begin_cpu_ns};
+	*out_outcome =
+		(struct outcome){sent_cnt, monotonic_ns() - begin_ns, cpu_ns() - begin_cpu_ns};
 	return err;
 }
 

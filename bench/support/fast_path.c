@@ -80,6 +80,8 @@ void fast_path_open(struct fast_path *path, const char *device, const char *list
 	no_limits(&path->policy);
 	weft_cid_keys_rotate(&path->keys, key);
 	listen_on(path, listen);
+	if (!device)
+		return;
 	params.udp = path->udp_tx;
 	err = xdp_new(&params, &path->xdp);
 	if (err < 0)
@@ -92,7 +94,8 @@ void fast_path_open(struct fast_path *path, const char *device, const char *list
 
 void fast_path_close(struct fast_path *path)
 {
-	xdp_free(path->xdp);
+	if (path->xdp)
+		xdp_free(path->xdp);
 	packet_tx_close(path->udp_tx);
 	packet_rx_close(path->udp_rx);
 }

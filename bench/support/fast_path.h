@@ -20,7 +20,10 @@ struct fast_path {
 	struct weft_cid_keys keys;
 };
 
-/* fast_path_open listens on listen, an address of the device. Nobody is limited. */
+/*
+ * fast_path_open listens on listen, an address of the device. Nobody is
+ * limited. device NULL: the socket alone, with xdp NULL.
+ */
 void fast_path_open(struct fast_path *path, const char *device, const char *listen,
 		    enum xdp_send send);
 void fast_path_apply(struct fast_path *path);

@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Receiving and sending by themselves, at 200 and at 1,350 bytes: AF_XDP and
+the program in front of it, and a UDP socket with GRO and GSO.
+
+    send, first CPU: io_pipe -- veth -- receive, last CPU: its NAPI thread and io_pipe
+
+Receiving: from sockets with GSO, whose packets a veth has to copy for any
+program, and from live frames, as a card's driver has them, whose checksums the
+UDP socket's side has to verify. Sending: what the sink on the other end counted.
+"""
+import contextlib
+import itertools
+import json
+import os
+import pathlib
+import time
+
+import lab
+import report
+
+SECONDS = os.environ.get("SECONDS", "2")
+SIZES = (1350, 200)
+PIPE = str(report.BUILD / "bench" / "io_pipe")
+PKTGEN = str(report.BUILD / "pktgen")
+KEY = bytes(range(16)).hex()  # of bench/support/fast_path.c
+TELL_CNT = "100"
+
+
+class NapiThread:
+    """The receiving device's packets on a thread of their own, whose CPU can be pinned and read."""
+
+    def __init__(self, net):
+        self.net = net
+        net.nodes["receive"].run("sh", "-c", "echo 1 >/sys/class/net/veth0/threaded; "
+                                 "echo 0 >/sys/class/net/veth0/queues/rx-0/rps_cpus")
+
+    def pids(self):
+        """They change when a program is attached or taken off."""
+        for comm in pathlib.Path("/proc").glob("[0-9]*/comm"):
+            with contextlib.suppress(OSError):
+                if comm.read_text(errors="replace").startswith("napi/veth0-"):
+                    yield int(comm.parent.name)
+
+    def pin(self):
+        for pid in self.pids():
+            os.sched_setaffinity(pid, {self.net.cpus["receive"]})
+            os.setpriority(os.PRIO_PROCESS, pid, lab.NICE)
+
+    def cpu_s(self):
+        return sum(int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0])
+                   for pid in self.pids()) / 1e9
+
+
+def start(net, side, *words):
+    """io_pipe; the kernel lets go of the last one's AF_XDP socket some time after its end."""
+    for _ in range(100):
+        process = net.start(side, PIPE, *words)
+        time.sleep(0.3)
+        if process.process.poll() is None:
+            return process
+    raise RuntimeError("io_pipe does not start")
+
+
+@contextlib.contextmanager
+def program_of(net, side, backend):
+    """UDP has XDP_PASS before it; AF_XDP brings weft's program."""
+    node = net.nodes[side]
+    node.ip("link", "set", "dev", "veth0", "xdp", "off")
+    if backend == "udp":
+        node.attach_xdp("veth0", lab.PASS_OBJECT)
+    yield
+    if backend == "udp":
+        node.ip("link", "set", "dev", "veth0", "xdp", "off")
+
+
+def by_socket(net, port, size):
+    net.start("send", PIPE, "send", "veth0", f"{lab.SENDERS[0]}:{port}", "udp",
+              f"{lab.RECEIVER}:{port}", str(size), SECONDS).wait()
+
+
+def by_pktgen(net, port, size):
+    mac = net.nodes["receive"].run("cat", "/sys/class/net/veth0/address").strip()
+    net.start("send", PKTGEN, "send", "veth0", "--mac", mac, "--to", lab.RECEIVER, "--port", port,
+              "--from", lab.SENDERS[0], "--kind", "short-valid", "--key", KEY, "--ids", "1",
+              "--size", str(size), "--seconds", SECONDS).wait()
+
+
+def receive(net, napi, size, backend, sender):
+    port = net.next_port()
+    to = f"{lab.RECEIVER}:{port}"
+    with program_of(net, "receive", backend):
+        receiver = start(net, "receive", "receive", "veth0", to, backend)
+        napi.pin()
+        before_s = napi.cpu_s()
+        sender(net, port, size)
+        spent_s = napi.cpu_s() - before_s
+        got = json.loads(receiver.wait()[0])
+    if not got["dgrams"]:
+        raise RuntimeError(f"{backend} received nothing")
+    return report.Sample(got["dgrams"], got["ns"] / 1e9, got["cpu_ns"] / 1e9 + spent_s)
+
+
+def tell_the_way(net, port):
+    """A node learns the way to a peer from frames with an id that it gave out."""
+    mac = net.nodes["send"].run("cat", "/sys/class/net/veth0/address").strip()
+    net.nodes["receive"].run(PKTGEN, "send", "veth0", "--mac", mac, "--to", lab.SENDERS[0], "--port",
+                             port, "--from", lab.RECEIVER, "--kind", "short-valid", "--key", KEY,
+                             "--count", TELL_CNT, "--rate", "10000")
+
+
+def send(net, size, backend):
+    port = net.next_port()
+    node = net.nodes["receive"]
+    with program_of(net, "receive", "sink"), program_of(net, "send", backend):
+        sink = net.start("receive", PKTGEN, "sink", "veth0", "--quiet")
+        sender = start(net, "send", "send", "veth0", f"{lab.SENDERS[0]}:{port}", backend,
+                       f"{lab.RECEIVER}:{port}", str(size), SECONDS)
+        if backend == "xdp":
+            tell_the_way(net, port)
+        text, _ = sender.wait()
+        counted = json.loads(sink.stop()[0])
+        assert "xdp" not in node.ip("link", "show", "veth0")
+    sent = json.loads(text.split("\n", 1)[1])
+    return report.Sample(counted["frames"], sent["ns"] / 1e9, sent["cpu_ns"] / 1e9)
+
+
+SENDERS = {"sockets": by_socket, "frames": by_pktgen}
+
+
+def know_each_other(net):
+    """The sink answers no ARP."""
+    for side, other, address in (("send", "receive", lab.RECEIVER),
+                                 ("receive", "send", lab.SENDERS[0])):
+        mac = net.nodes[other].run("cat", "/sys/class/net/veth0/address").strip()
+        net.nodes[side].ip("neigh", "replace", address, "lladdr", mac, "dev", "veth0", "nud",
+                           "permanent")
+
+
+def main():
+    lab.come_first()
+    with lab.Lab() as net:
+        know_each_other(net)
+        net.nodes["receive"].offload("veth0", "gro", True)
+        napi = NapiThread(net)
+        for size, (title, sender) in itertools.product(SIZES, SENDERS.items()):
+            samples = report.measure({
+                "AF_XDP": lambda: receive(net, napi, size, "xdp", sender),
+                "UDP with GRO": lambda: receive(net, napi, size, "udp", sender),
+            })
+            report.report(f"io-receive-{size}-from-{title}", samples, "AF_XDP", "Mpps", 1e-6, [
+                f"{size}-byte datagrams; cpu ns per datagram of the receiving process and the"
+                " device's NAPI thread, on one CPU",
+                "targets: AF_XDP >= 1.4x at 1,350 bytes, >= 1.8x at 200"])
+        for size in SIZES:
+            samples = report.measure({
+                "UDP with GSO": lambda: send(net, size, "udp"),
+                "AF_XDP": lambda: send(net, size, "xdp"),
+            })
+            report.report(f"io-send-{size}", samples, "UDP with GSO", "Mpps", 1e-6, [
+                f"{size}-byte datagrams in runs of 44, as counted behind the wire; cpu ns per"
+                " datagram of the sending process",
+                "the hybrid, which a veth gets, is AF_XDP of the first table and UDP of this one"])
+
+
+main()
