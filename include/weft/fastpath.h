@@ -61,7 +61,7 @@ struct weft_config {
 	__u64 salt[3];	      /* of bucket places; random, changed when userspace likes */
 	struct weft_bucket_rate rates[WEFT_CLASS_CNT][WEFT_LEVEL_CNT];
 	struct weft_bucket_rate answers;   /* to all sources together */
-	struct weft_bucket_rate validated; /* Initials, KRPC, STUN, probes of one proven address */
+	struct weft_bucket_rate validated; /* of one proven address, beside its session's own */
 	struct weft_bucket_rate samples;   /* per reason */
 	__u64 token_life_ns;		   /* how long a good token makes its source proven */
 	__u32 ban_ipv4_cnt;		   /* 0: the trie is not asked */

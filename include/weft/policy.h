@@ -50,14 +50,16 @@ WEFT_INLINE _Bool weft_policy_is_ours(struct weft_tables *tables, const __u8 *ci
 }
 
 WEFT_INLINE enum weft_reason weft_policy_short(struct weft_tables *tables,
+					       const struct weft_config *config,
 					       const struct weft_view *view,
 					       struct weft_facts *facts)
 {
 	if (view->data + 1 + WEFT_CID_LEN <= view->end &&
 	    weft_policy_is_ours(tables, view->data + 1))
-		return weft_policy_our_id(tables, facts);
-	/* A peer's stateless reset wears an id of noise. */
-	if (facts->len < WEFT_RESET_LEN_CAP && weft_policy_validated(tables, facts))
+		return weft_policy_our_id(tables, config, facts);
+	/* A peer's stateless reset wears an id of noise, as all do who borrow its address. */
+	if (facts->len < WEFT_RESET_LEN_CAP &&
+	    weft_policy_has_credit(tables, config, facts, weft_policy_validated(tables, facts)))
 		return WEFT_REASON_MAYBE_RESET;
 	return WEFT_REASON_BAD_ID;
 }
@@ -90,7 +92,7 @@ WEFT_INLINE enum weft_reason weft_policy_long(struct weft_tables *tables,
 		return weft_call_initial(tables, facts, is_ours);
 	/* Servers' Initials may be short, and theirs are all answers to what we sent. */
 	if (is_ours)
-		return weft_policy_our_id(tables, facts);
+		return weft_policy_our_id(tables, config, facts);
 	if (version == 0)
 		return WEFT_REASON_STRAY_VERSION;
 	if (type == WEFT_LONG_INITIAL)
@@ -134,7 +136,7 @@ WEFT_INLINE enum weft_reason weft_policy_judge(struct weft_tables *tables,
 	facts->flow = weft_classify(view->data, facts->len);
 	switch (facts->flow) {
 	case WEFT_FLOW_QUIC_SHORT:
-		return weft_policy_short(tables, view, facts);
+		return weft_policy_short(tables, config, view, facts);
 	case WEFT_FLOW_QUIC_LONG:
 		return weft_policy_long(tables, config, view, facts);
 	case WEFT_FLOW_KRPC:
@@ -168,14 +170,17 @@ WEFT_INLINE enum weft_reason weft_policy_judge_frame(struct weft_tables *tables,
 		return WEFT_REASON_NO_TABLES;
 	if (!weft_frame_parse(view, frame, &reason))
 		return reason;
-	if (!weft_locals_have(locals, &frame->local))
+	if (!weft_locals_have(locals, &frame->local) ||
+	    (frame->is_ipv6 && weft_endpoint_is_ipv4(&frame->local)))
 		return WEFT_REASON_OTHER_PORT;
 	facts->source = frame->source;
 	facts->payload_off = frame->payload_off;
 	if (!frame->is_length_good || frame->said_len > weft_table_frame_len(tables))
 		return WEFT_REASON_BAD_LENGTH;
 	facts->len = frame->payload_len;
-	if (!weft_endpoint_may_send(&frame->source, &frame->local))
+	/* A v4-mapped source is on no wire (RFC 4291 2.5.5.2): it would pass for an IPv4 peer. */
+	if (!weft_endpoint_may_send(&frame->source, &frame->local) ||
+	    (frame->is_ipv6 && weft_endpoint_is_ipv4(&frame->source)))
 		return WEFT_REASON_BAD_SOURCE;
 	return weft_policy_judge(tables, view, facts);
 }

@@ -43,11 +43,28 @@ WEFT_INLINE enum weft_reason weft_policy_answer(struct weft_tables *tables,
 	return reason;
 }
 
-/* A datagram that leads to a connection of ours by an id with a right tag. */
+/* A proven address pays for a datagram of its own; entry may be NULL. */
+WEFT_INLINE _Bool weft_policy_has_credit(struct weft_tables *tables,
+					 const struct weft_config *config, struct weft_facts *facts,
+					 struct weft_validated *entry)
+{
+	return entry &&
+	       weft_bucket_take(&entry->bucket, &config->validated, weft_policy_now(tables, facts));
+}
+
+/*
+ * A datagram that leads to a connection of ours by an id with a right tag.
+ * A Retry gives one to whoever asks, so a token alone does not open the way
+ * for as many as its owner likes: a session's path does.
+ */
 WEFT_INLINE enum weft_reason weft_policy_our_id(struct weft_tables *tables,
+						const struct weft_config *config,
 						struct weft_facts *facts)
 {
-	if (weft_policy_validated(tables, facts))
+	struct weft_validated *entry = weft_policy_validated(tables, facts);
+
+	if (entry && (entry->kind == WEFT_VALIDATED_SESSION ||
+		      weft_policy_has_credit(tables, config, facts, entry)))
 		return WEFT_REASON_SESSION;
 	if (weft_call_admit(tables, &facts->source, WEFT_CLASS_NEW_PATH,
 			    weft_policy_now(tables, facts)))
@@ -64,10 +81,7 @@ WEFT_INLINE enum weft_reason weft_policy_limit(struct weft_tables *tables,
 	struct weft_validated *entry = weft_policy_validated(tables, facts);
 
 	if (entry)
-		return weft_bucket_take(&entry->bucket, &config->validated,
-					weft_policy_now(tables, facts))
-			       ? good
-			       : limit;
+		return weft_policy_has_credit(tables, config, facts, entry) ? good : limit;
 	if (class == WEFT_CLASS_KRPC && config->mode == WEFT_MODE_FLOOD)
 		return WEFT_REASON_KRPC_FLOOD;
 	return weft_call_admit(tables, &facts->source, class, weft_policy_now(tables, facts))
@@ -103,8 +117,7 @@ WEFT_INLINE enum weft_reason weft_policy_proven(struct weft_tables *tables,
 			entry = weft_table_validated(tables, &facts->source);
 	}
 	if (entry) {
-		if (!weft_bucket_take(&entry->bucket, &config->validated,
-				      weft_policy_now(tables, facts)))
+		if (!weft_policy_has_credit(tables, config, facts, entry))
 			return WEFT_REASON_INITIAL_LIMIT;
 		return kind == WEFT_TOKEN_RETRY ? WEFT_REASON_RETRIED : WEFT_REASON_KNOWN;
 	}
@@ -179,7 +192,7 @@ WEFT_INLINE enum weft_reason weft_policy_initial(struct weft_tables *tables,
 	    (head[off] == WEFT_TOKEN_RETRY || head[off] == WEFT_TOKEN_KNOWN))
 		return weft_policy_token(tables, config, facts, head + off);
 	if (is_ours)
-		return weft_policy_our_id(tables, facts);
+		return weft_policy_our_id(tables, config, facts);
 	if (dcid_len < WEFT_TOKEN_ID_MIN)
 		return WEFT_REASON_BAD_INITIAL;
 	return weft_policy_stranger(tables, config, facts);

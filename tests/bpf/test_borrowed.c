@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What somebody gains who borrows an address: that of a proven peer, that
+ * of IPv4 in the clothes of IPv6, or one of his own that a Retry proved
+ * and no session stands behind.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bpf/support/packet.h"
+#include "bpf/support/payload.h"
+#include "bpf/support/twins.h"
+#include "support/check.h"
+#include "weft/frame.h"
+
+#define NOW_NS	  (1000 * 1000000000ull)
+#define PORT	  7000
+#define PEER_PORT 4242
+#define BURST_CNT 3
+
+static struct twins twins;
+static struct payload_keys keys;
+
+/* Everybody may send BURST_CNT datagrams, and no more while the clock stands. */
+static void set_up(const struct weft_endpoint *local)
+{
+	const struct weft_bucket_rate rate = {.cost_ns = 1000, .credit_max_ns = BURST_CNT * 1000};
+	struct weft_config config = twins_config();
+	struct weft_locals locals = {0};
+
+	config.validated = rate;
+	for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
+		config.rates[WEFT_CLASS_NEW_PATH][level] = rate;
+	weft_locals_put(&locals, local);
+	twins_reset(&twins);
+	twins_set_locals(&twins, &locals);
+	twins_set_config(&twins, &config);
+	twins_set_cid_keys(&twins, &keys.cid);
+	twins_set_now(&twins, NOW_NS);
+}
+
+static void prove(const struct weft_endpoint *source, enum weft_validated_kind kind)
+{
+	const struct weft_validated entry = {.expires_ns = NOW_NS + 1, .kind = kind};
+
+	if (demux_validated_put(&twins.native, source, &entry) < 0)
+		abort();
+	if (twins.has_program)
+		program_put(&twins.program, "weft_validated", source, &entry);
+}
+
+/* The reason of both twins, or WEFT_REASON_CNT when they differ. */
+static enum weft_reason judge(const char *source, const char *local, enum payload_id id, size_t len)
+{
+	uint8_t payload[PAYLOAD_LEN_MAX], frame[PACKET_LEN_MAX];
+	struct packet packet = {
+		.source = packet_endpoint(source, PEER_PORT),
+		.local = packet_endpoint(local, PORT),
+		.payload = payload,
+		.payload_len = payload_write_short(&keys, id, len, payload),
+	};
+	struct twins_verdict verdict;
+
+	return twins_judge(&twins, frame, packet_write(&packet, frame), &verdict) ||
+			       twins_compare_tables(&twins)
+		       ? WEFT_REASON_CNT
+		       : verdict.reason;
+}
+
+/* judge of an IPv6 frame between these bytes, whatever they would be as IPv4. */
+static enum weft_reason judge_mapped(const char *source, const char *local)
+{
+	uint8_t payload[PAYLOAD_LEN_MAX], frame[PACKET_LEN_MAX];
+	struct packet packet = {
+		.source = packet_endpoint("2001:db8::1", PEER_PORT),
+		.local = packet_endpoint("2001:db8::2", PORT),
+		.payload = payload,
+		.payload_len = payload_write_short(&keys, PAYLOAD_ID_OURS, 100, payload),
+	};
+	struct weft_endpoint mapped_source = packet_endpoint(source, PEER_PORT);
+	struct weft_endpoint mapped_local = packet_endpoint(local, PORT);
+	size_t len = packet_write(&packet, frame);
+	struct twins_verdict verdict;
+
+	memcpy(frame + WEFT_ETH_LEN + 8, mapped_source.addr, 16);
+	memcpy(frame + WEFT_ETH_LEN + 24, mapped_local.addr, 16);
+	return twins_judge(&twins, frame, len, &verdict) ? WEFT_REASON_CNT : verdict.reason;
+}
+
+static void test_resets_of_a_peer_are_paid_by_its_address(void)
+{
+	struct weft_endpoint local = packet_endpoint("10.0.0.1", PORT);
+	struct weft_endpoint peer = packet_endpoint("192.0.2.1", PEER_PORT);
+
+	set_up(&local);
+	prove(&peer, WEFT_VALIDATED_SESSION);
+	for (unsigned i = 0; i < BURST_CNT; i++)
+		CHECK_EQ(judge("192.0.2.1", "10.0.0.1", PAYLOAD_ID_NOISE, 40),
+			 WEFT_REASON_MAYBE_RESET);
+	CHECK_EQ(judge("192.0.2.1", "10.0.0.1", PAYLOAD_ID_NOISE, 40), WEFT_REASON_BAD_ID);
+	/* What the peer's session sends is not touched by it. */
+	CHECK_EQ(judge("192.0.2.1", "10.0.0.1", PAYLOAD_ID_OURS, 100), WEFT_REASON_SESSION);
+}
+
+static void test_a_token_without_a_session_pays(void)
+{
+	struct weft_endpoint local = packet_endpoint("10.0.0.1", PORT);
+	struct weft_endpoint peer = packet_endpoint("192.0.2.1", PEER_PORT);
+
+	set_up(&local);
+	prove(&peer, WEFT_VALIDATED_TOKEN);
+	for (unsigned i = 0; i < BURST_CNT; i++)
+		CHECK_EQ(judge("192.0.2.1", "10.0.0.1", PAYLOAD_ID_OURS, 100), WEFT_REASON_SESSION);
+	/* Then as everybody. */
+	for (unsigned i = 0; i < BURST_CNT; i++)
+		CHECK_EQ(judge("192.0.2.1", "10.0.0.1", PAYLOAD_ID_OURS, 100),
+			 WEFT_REASON_NEW_PATH);
+	CHECK_EQ(judge("192.0.2.1", "10.0.0.1", PAYLOAD_ID_OURS, 100), WEFT_REASON_REPLAYED_ID);
+}
+
+static void test_ipv6_that_says_ipv4_is_no_peer(void)
+{
+	struct weft_endpoint local_v6 = packet_endpoint("2001:db8::2", PORT);
+	struct weft_endpoint local_v4 = packet_endpoint("10.0.0.1", PORT);
+	struct weft_endpoint peer = packet_endpoint("192.0.2.1", PEER_PORT);
+
+	set_up(&local_v6);
+	prove(&peer, WEFT_VALIDATED_SESSION);
+	CHECK_EQ(judge_mapped("192.0.2.1", "2001:db8::2"), WEFT_REASON_BAD_SOURCE);
+	set_up(&local_v4);
+	prove(&peer, WEFT_VALIDATED_SESSION);
+	CHECK_EQ(judge_mapped("192.0.2.1", "10.0.0.1"), WEFT_REASON_OTHER_PORT);
+	CHECK_EQ(judge_mapped("2001:db8::1", "10.0.0.1"), WEFT_REASON_OTHER_PORT);
+}
+
+int main(void)
+{
+	const char *reason = twins_open(&twins);
+
+	if (reason)
+		printf("# native twin only: %s\n", reason);
+	payload_keys_init(&keys, (uint32_t)(TWINS_WALL_S + NOW_NS / 1000000000));
+	RUN(test_resets_of_a_peer_are_paid_by_its_address);
+	RUN(test_a_token_without_a_session_pays);
+	RUN(test_ipv6_that_says_ipv4_is_no_peer);
+	twins_close(&twins);
+	return check_done();
+}
