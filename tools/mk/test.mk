@@ -77,7 +77,7 @@ demo: all
 	$(Q)$(TEST_ENV) tools/demo
 
 TIDY_SRCS = $(filter-out %_sse41.c %_avx2.c %_avx512.c,$(SRCS))
-tidy:
+tidy: $(SKELETONS)
 	$(Q)printf '%s\n' $(TIDY_SRCS) | xargs -n 1 -P $$(nproc) sh -c 'clang-tidy --quiet \
 		--config-file=tools/clang-tidy.yaml "$$@" -- $(CPPFLAGS) -DWEFT_HOT_ASSERTS -std=gnu17' tidy
 

@@ -159,7 +159,7 @@ unsigned mesh_peer_addrs_read(struct cbor_reader *r, struct addr addrs[static ME
 	if (cbor_enter_array(r) > MESH_PEER_ADDRS_MAX)
 		cbor_fail(r);
 	while (cbor_next(r)) {
-		struct mesh_peer_addr addr;
+		struct mesh_peer_addr addr = {0};
 
 		mesh_peer_addr_read(r, &addr);
 		if (!cbor_is_bad(r) && mesh_peer_addr_is_direct(&addr))

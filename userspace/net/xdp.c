@@ -215,6 +215,8 @@ static int device_open_parts(const struct xdp *xdp, const struct xdp_config *con
 	}
 	if (err < 0)
 		return err;
+	if (!device->xsks[0])
+		return failed(why, WEFT_EREFUSED, "%s has no receive queue to serve", plan->name);
 	device->info.is_zero_copy = device->xsks[0]->is_zero_copy;
 	device->info.is_huge = device->xsks[0]->umem.is_huge;
 	/* Measured: with copying the kernel's socket sends faster (docs/performance.md). */

@@ -218,10 +218,12 @@ static void import_done(void *arg, int err, const struct content_import *import,
 
 	record->import = *import;
 	while (record->callers) {
-		struct control_call *call = record->callers->call;
+		struct import_caller *caller = record->callers;
+		struct control_call *call = caller->call;
 
+		record->callers = caller->next;
+		free(caller);
 		control_on_gone(call, NULL, NULL);
-		caller_forget(record->callers);
 		import_reply(record, call, err, detail);
 	}
 	import_forget(record);
