@@ -72,11 +72,12 @@ void fetch_record(struct fetch *fetch, uint32_t item, const struct object_stamp 
 		  bool is_racy, const uint8_t *hashes)
 {
 	const struct manifest_item *entry = fetch_manifest_item(fetch, item);
-	struct object_file file = {.stamp = *stamp, .is_racy = is_racy};
+	struct object_file file = {.stamp = *stamp, .is_racy = is_racy, .is_got = true};
 
 	if (target_join(&fetch->target, entry->path, entry->path_len, file.path) < 0)
 		return; /* a path too long to be recorded is not served */
 	memcpy(file.content_id, entry->content_id, OBJECT_ID_LEN);
+	memcpy(file.got_id, fetch->get->link.manifest_id, OBJECT_ID_LEN);
 	if (hashes)
 		record_hashes(fetch, entry, hashes);
 	object_file_put(fetch_batch(fetch), &file, NULL);

@@ -2,7 +2,7 @@
 /*
  * Four walks, each over one database, rows per step of a timer:
  *
- *	paths	   a record lives if a share or a get covers its path
+ *	paths	   a record lives if a share or a get has its file
  *	objects	   a location lives if its path record does and names it
  *	outboards  a chunk list lives if its object has a location; the ids of
  *		   its pages are marked
@@ -115,14 +115,9 @@ static void gc_end(struct gc *gc)
 
 /* --- who lives --- */
 
-static bool path_is_held(const struct gc *gc, const char *path)
+static bool file_is_held(const struct gc *gc, const struct object_file *file)
 {
-	return reach_has_path(content_reach(gc->content), path);
-}
-
-static bool file_lives(struct gc *gc)
-{
-	return path_is_held(gc, gc->file.path);
+	return reach_has_file(content_reach(gc->content), file);
 }
 
 /* location_lives: the path record of a location row names its content and is held. */
@@ -130,7 +125,8 @@ static bool location_lives(struct gc *gc, const struct store_item *item)
 {
 	return item->key_len == 2 * OBJECT_ID_LEN &&
 	       object_file_at(gc->snapshot, item->key + OBJECT_ID_LEN, &gc->file) == 0 &&
-	       memcmp(gc->file.content_id, item->key, OBJECT_ID_LEN) == 0 && file_lives(gc);
+	       memcmp(gc->file.content_id, item->key, OBJECT_ID_LEN) == 0 &&
+	       file_is_held(gc, &gc->file);
 }
 
 struct location_hold {
@@ -142,7 +138,7 @@ static bool location_held(void *arg, const struct object_file *file)
 {
 	struct location_hold *hold = arg;
 
-	hold->is_held = path_is_held(hold->gc, file->path);
+	hold->is_held = file_is_held(hold->gc, file);
 	return !hold->is_held;
 }
 
@@ -194,7 +190,8 @@ static bool blob_lives(const struct gc *gc, const uint8_t *id)
 static void path_sweep(struct gc *gc, const struct store_item *item)
 {
 	/* A record that cannot be read is of no use to anybody. */
-	if (object_file_parse(item->value, item->value_len, &gc->file) == 0 && file_lives(gc))
+	if (object_file_parse(item->value, item->value_len, &gc->file) == 0 &&
+	    file_is_held(gc, &gc->file))
 		return;
 	gc->told.path_cnt++;
 	store_batch_delete(gc->batch, STORE_PATHS, item->key, item->key_len);

@@ -294,9 +294,7 @@ int gets_fill_reach(const struct gets *gets, struct reach *reach)
 
 		if (get->view.state == CONTENT_GET_TAKEN_BACK)
 			continue;
-		err = reach_add_place(reach, get->target, NULL);
-		if (!err)
-			err = reach_add_manifest(reach, get->link.manifest_id);
+		err = reach_add_manifest(reach, get->link.manifest_id);
 		for (uint32_t part = 0; part < get->part_cnt && !err; part++)
 			err = reach_add_manifest(reach,
 						 get->part_ids + (size_t)part * OBJECT_ID_LEN);

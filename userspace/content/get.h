@@ -21,7 +21,7 @@ WEFT_MUST_CHECK
 int gets_new(struct content *content, struct gets **out_gets);
 void gets_free(struct gets *gets);
 
-/* gets_fill_reach adds manifests, their parts, and targets of all that were not taken back. */
+/* gets_fill_reach adds manifests and their parts of all that were not taken back. */
 WEFT_MUST_CHECK
 int gets_fill_reach(const struct gets *gets, struct reach *reach);
 /* gets_fill_stats adds get_cnt, get_active_cnt, received_byte_cnt and bad_chunk_cnt. */

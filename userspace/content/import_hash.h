@@ -30,11 +30,13 @@ struct import_file {
 	enum import_file_state state;
 	struct object_stamp stamp;
 	bool is_reused; /* hashed before and unchanged since: content_id is known */
-	bool has_known; /* known_id is what its record says */
+	bool has_known; /* known_id, is_got and got_id are what its record says */
+	bool is_got;
 	bool is_racy;
 	bool was_retried;
 	int err; /* why it is skipped */
 	uint8_t known_id[OBJECT_ID_LEN];
+	uint8_t got_id[OBJECT_ID_LEN];
 	uint8_t content_id[OBJECT_ID_LEN];
 	uint8_t *page_ids; /* of its chunk list, when it has more than one chunk */
 	size_t page_cnt;

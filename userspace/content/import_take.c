@@ -69,6 +69,10 @@ static int object_store(struct import *import, const struct import_file *file)
 		record->stamp = file->stamp;
 		record->is_racy = file->is_racy;
 		memcpy(record->content_id, file->content_id, OBJECT_ID_LEN);
+		/* Other bytes are no part of what was got. */
+		record->is_got = file->is_got &&
+				 memcmp(file->known_id, file->content_id, OBJECT_ID_LEN) == 0;
+		memcpy(record->got_id, file->got_id, OBJECT_ID_LEN);
 		memcpy(known->content_id, file->known_id, OBJECT_ID_LEN);
 		memcpy(known->path, record->path, sizeof(known->path));
 		object_file_put(import->batch, record, file->has_known ? known : NULL);

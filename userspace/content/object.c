@@ -2,8 +2,9 @@
 /*
  * Records of objects and of the files that hold them. Path records are
  * binary with a version byte:
- *	version u8 1 | flags u8 (1: racy) | content id 32 | size u64be |
- *	mtime ns u64be | ctime ns u64be | inode u64be | device u64be | path
+ *	version u8 1 | flags u8 (1: racy, 2: got) | content id 32 | size u64be |
+ *	mtime ns u64be | ctime ns u64be | inode u64be | device u64be |
+ *	the collection it was got as a part of 32, with flag 2 | path
  */
 #include "content/object.h"
 
@@ -20,6 +21,7 @@
 
 #define FILE_VERSION	 1
 #define FILE_FLAG_RACY	 1
+#define FILE_FLAG_GOT	 2
 #define FILE_RECORD_CAP	 (OBJECT_PATH_LEN_MAX + 128)
 #define LOCATION_KEY_LEN (2 * OBJECT_ID_LEN)
 
@@ -69,13 +71,16 @@ static size_t file_write(const struct object_file *file, uint8_t record[static F
 	struct writer w = writer_of(record, FILE_RECORD_CAP);
 
 	writer_u8(&w, FILE_VERSION);
-	writer_u8(&w, file->is_racy ? FILE_FLAG_RACY : 0);
+	writer_u8(&w, (uint8_t)((file->is_racy ? FILE_FLAG_RACY : 0) |
+				(file->is_got ? FILE_FLAG_GOT : 0)));
 	writer_bytes(&w, file->content_id, OBJECT_ID_LEN);
 	writer_be64(&w, file->stamp.size);
 	writer_be64(&w, (uint64_t)file->stamp.mtime_ns);
 	writer_be64(&w, (uint64_t)file->stamp.ctime_ns);
 	writer_be64(&w, file->stamp.inode);
 	writer_be64(&w, file->stamp.dev);
+	if (file->is_got)
+		writer_bytes(&w, file->got_id, OBJECT_ID_LEN);
 	writer_bytes(&w, file->path, strlen(file->path));
 	return writer_len(&w);
 }
@@ -88,12 +93,15 @@ int object_file_parse(const void *record, size_t len, struct object_file *out_fi
 	size_t path_len;
 
 	out_file->is_racy = flags & FILE_FLAG_RACY;
+	out_file->is_got = flags & FILE_FLAG_GOT;
 	cursor_copy(&c, out_file->content_id, OBJECT_ID_LEN);
 	out_file->stamp.size = cursor_be64(&c);
 	out_file->stamp.mtime_ns = (int64_t)cursor_be64(&c);
 	out_file->stamp.ctime_ns = (int64_t)cursor_be64(&c);
 	out_file->stamp.inode = cursor_be64(&c);
 	out_file->stamp.dev = cursor_be64(&c);
+	if (out_file->is_got)
+		cursor_copy(&c, out_file->got_id, OBJECT_ID_LEN);
 	path_len = cursor_left(&c);
 	if (c.bad || version != FILE_VERSION || path_len >= sizeof(out_file->path) ||
 	    memchr(c.pos, '\0', path_len))

@@ -54,6 +54,9 @@ struct object_file {
 	uint8_t content_id[OBJECT_ID_LEN];
 	/* The stamp was racy when the file was hashed: verify its bytes, do not trust it. */
 	bool is_racy;
+	/* A get brought or found it here, as a file of this collection. */
+	bool is_got;
+	uint8_t got_id[OBJECT_ID_LEN];	/* the manifest that the get's link names */
 	char path[OBJECT_PATH_LEN_MAX]; /* absolute */
 };
 
@@ -72,7 +75,8 @@ int object_file_at(struct store_snapshot *snapshot, const uint8_t path_key[stati
 		   struct object_file *out_file);
 /*
  * object_file_put records a file and makes it a location of its content;
- * known is the record it replaces, or NULL.
+ * known is what it replaces, as far as it is known: its path and content id;
+ * or NULL.
  */
 void object_file_put(struct store_batch *batch, const struct object_file *file,
 		     const struct object_file *known);

@@ -16,7 +16,6 @@
 struct reach_place {
 	char *path;
 	uint8_t share_id[MANIFEST_ID_LEN];
-	bool is_share;
 	uint64_t served_len;
 };
 
@@ -47,13 +46,14 @@ void reach_free(struct reach *reach)
 static void *array_grow(void *array, size_t cnt, size_t *cap, size_t len)
 {
 	size_t new_cap = *cap ? 2 * *cap : 16;
+	void *grown;
 
 	if (cnt < *cap)
 		return array;
-	array = realloc(array, new_cap * len);
-	if (array)
+	grown = realloc(array, new_cap * len);
+	if (grown)
 		*cap = new_cap;
-	return array;
+	return grown;
 }
 
 int reach_add_manifest(struct reach *reach, const uint8_t id[static MANIFEST_ID_LEN])
@@ -68,9 +68,10 @@ int reach_add_manifest(struct reach *reach, const uint8_t id[static MANIFEST_ID_
 	return 0;
 }
 
-int reach_add_place(struct reach *reach, const char *path, const uint8_t *share_id)
+int reach_add_share(struct reach *reach, const char *path,
+		    const uint8_t share_id[static MANIFEST_ID_LEN])
 {
-	struct reach_place place = {.path = strdup(path), .is_share = share_id != NULL};
+	struct reach_place place = {.path = strdup(path)};
 	void *grown = array_grow(reach->places, reach->place_cnt, &reach->place_cap,
 				 sizeof(reach->places[0]));
 
@@ -80,8 +81,7 @@ int reach_add_place(struct reach *reach, const char *path, const uint8_t *share_
 		free(place.path);
 		return -ENOMEM;
 	}
-	if (share_id)
-		memcpy(place.share_id, share_id, MANIFEST_ID_LEN);
+	memcpy(place.share_id, share_id, MANIFEST_ID_LEN);
 	reach->places[reach->place_cnt++] = place;
 	return 0;
 }
@@ -117,7 +117,7 @@ struct reach *reach_copy(const struct reach *reach)
 	for (size_t i = 0; i < reach->place_cnt && !err; i++) {
 		const struct reach_place *place = &reach->places[i];
 
-		err = reach_add_place(copy, place->path, place->is_share ? place->share_id : NULL);
+		err = reach_add_share(copy, place->path, place->share_id);
 	}
 	if (!err)
 		return copy;
@@ -170,11 +170,13 @@ static bool path_begin(char at[static OBJECT_PATH_LEN_MAX], const char *path)
 	return true;
 }
 
-bool reach_has_path(const struct reach *reach, const char *path)
+bool reach_has_file(const struct reach *reach, const struct object_file *file)
 {
 	char at[OBJECT_PATH_LEN_MAX];
 
-	if (!path_begin(at, path))
+	if (file->is_got && reach_has_manifest(reach, file->got_id))
+		return true;
+	if (!path_begin(at, file->path))
 		return false;
 	do
 		if (place_find(reach, at))
@@ -206,7 +208,7 @@ void reach_served_each(struct reach *reach,
 	for (size_t i = 0; i < reach->place_cnt; i++) {
 		struct reach_place *place = &reach->places[i];
 
-		if (place->is_share && place->served_len)
+		if (place->served_len)
 			fn(arg, place->share_id, place->served_len);
 		place->served_len = 0;
 	}

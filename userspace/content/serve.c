@@ -259,9 +259,9 @@ static void call_abandoned(void *arg)
 	call->incoming = NULL;
 }
 
-static bool path_is_reachable(const struct serve *serve, const char *path)
+static bool file_is_reachable(const struct serve *serve, const struct object_file *file)
 {
-	return reach_has_path(content_reach(serve->content), path);
+	return reach_has_file(content_reach(serve->content), file);
 }
 
 struct location_search {
@@ -281,7 +281,7 @@ static bool location_seen(void *arg, const struct object_file *file)
 	if (call->seen_cnt == LOCATIONS_MAX)
 		return false;
 	call->seen_cnt++;
-	if (!path_is_reachable(call->serve, file->path))
+	if (!file_is_reachable(call->serve, file))
 		return true;
 	search->is_found = !serve_files_has_changed(&call->serve->files, file);
 	call->was_changed |= !search->is_found;
@@ -314,7 +314,7 @@ static int call_locate(struct serve_call *call)
 {
 	struct serve_file *file = serve_files_lookup(&call->serve->files, call->request.id);
 
-	if (file && path_is_reachable(call->serve, file->object.path)) {
+	if (file && file_is_reachable(call->serve, &file->object)) {
 		call->file = file;
 		call->fd = file->fd;
 		return 0;

@@ -265,7 +265,7 @@ int shares_fill_reach(const struct shares *shares, struct reach *reach)
 	int err = 0;
 
 	for (const struct share *share = shares->first; share && !err; share = share->next) {
-		err = reach_add_place(reach, share->path, share->manifest_id);
+		err = reach_add_share(reach, share->path, share->manifest_id);
 		if (!err)
 			err = reach_add_manifest(reach, share->manifest_id);
 		for (size_t i = 0; i < share->part_cnt && !err; i++)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "content/object.h"
 #include "content/reach.h"
 #include "support/check.h"
 
@@ -8,25 +9,40 @@ static struct reach *reach_of(void)
 {
 	struct reach *reach = reach_new();
 
-	if (!reach || reach_add_place(reach, "/srv/files", one) < 0 ||
-	    reach_add_place(reach, "/srv/files/inner", two) < 0 ||
-	    reach_add_place(reach, "/srv/one.iso", two) < 0 ||
-	    reach_add_place(reach, "/home/get", NULL) < 0 || reach_add_manifest(reach, two) < 0 ||
+	if (!reach || reach_add_share(reach, "/srv/files", one) < 0 ||
+	    reach_add_share(reach, "/srv/files/inner", two) < 0 ||
+	    reach_add_share(reach, "/srv/one.iso", two) < 0 || reach_add_manifest(reach, two) < 0 ||
 	    reach_add_manifest(reach, one) < 0)
 		abort();
 	reach_seal(reach);
 	return reach;
 }
 
+/* A file that was hashed where it lies. */
+static bool has_path(const struct reach *reach, const char *path)
+{
+	struct object_file file = {.is_got = false};
+
+	snprintf(file.path, sizeof(file.path), "%s", path);
+	return reach_has_file(reach, &file);
+}
+
 static const struct {
 	const char *path;
 	bool want;
 } paths[] = {
-	{"/srv/files", true},	    {"/srv/files/a", true},   {"/srv/files/a/b/c", true},
+	{"/srv/files", true},
+	{"/srv/files/a", true},
+	{"/srv/files/a/b/c", true},
 	{"/srv/filesystem", false}, /* a name that begins alike is not inside */
-	{"/srv/file", false},	    {"/srv", false},	      {"/", false},
-	{"/srv/one.iso", true},	    {"/srv/one.iso2", false}, {"/home/get/x", true},
-	{"/home", false},	    {"srv/files/a", false},   {"", false},
+	{"/srv/file", false},
+	{"/srv", false},
+	{"/", false},
+	{"/srv/one.iso", true},
+	{"/srv/one.iso2", false},
+	{"/home", false},
+	{"srv/files/a", false},
+	{"", false},
 };
 
 static void test_path_is_reachable_at_or_below_a_place(void)
@@ -34,7 +50,7 @@ static void test_path_is_reachable_at_or_below_a_place(void)
 	struct reach *reach = reach_of();
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
-		bool got = reach_has_path(reach, paths[i].path);
+		bool got = has_path(reach, paths[i].path);
 
 		if (got != paths[i].want)
 			printf("# %s\n", paths[i].path);
@@ -50,12 +66,12 @@ static void test_root_folder_covers_all_and_an_empty_list_nothing(void)
 {
 	struct reach *reach = reach_new();
 
-	CHECK(!reach_has_path(reach, "/any/thing"));
+	CHECK(!has_path(reach, "/any/thing"));
 	CHECK(!reach_has_manifest(reach, one));
-	CHECK_EQ(reach_add_place(reach, "/", one), 0);
+	CHECK_EQ(reach_add_share(reach, "/", one), 0);
 	reach_seal(reach);
-	CHECK(reach_has_path(reach, "/any/thing"));
-	CHECK(reach_has_path(reach, "/"));
+	CHECK(has_path(reach, "/any/thing"));
+	CHECK(has_path(reach, "/"));
 	reach_free(reach);
 }
 
@@ -79,7 +95,7 @@ static void test_served_bytes_count_for_every_share_around_them_once(void)
 
 	reach_note_served(reach, "/srv/files/inner/x", 100);
 	reach_note_served(reach, "/srv/one.iso", 5);
-	reach_note_served(reach, "/home/get/x", 7); /* a get has no count */
+	reach_note_served(reach, "/home/get/x", 7); /* of a get: no share counts it */
 	copy = reach_copy(reach);
 	reach_served_each(copy, tell, &told);
 	CHECK_EQ(told.cnt, 0);
@@ -88,7 +104,7 @@ static void test_served_bytes_count_for_every_share_around_them_once(void)
 	CHECK_EQ(told.by_first_byte[2], 105);
 	reach_served_each(reach, tell, &told);
 	CHECK_EQ(told.by_first_byte[1], 100);
-	CHECK(reach_has_path(copy, "/srv/files/a") && reach_has_manifest(copy, two));
+	CHECK(has_path(copy, "/srv/files/a") && reach_has_manifest(copy, two));
 	reach_free(reach);
 	reach_free(copy);
 }
@@ -98,8 +114,8 @@ static void test_two_shares_of_one_path_are_both_counted(void)
 	struct reach *reach = reach_new();
 	struct told told = {0};
 
-	CHECK_EQ(reach_add_place(reach, "/x", one), 0);
-	CHECK_EQ(reach_add_place(reach, "/x", three), 0);
+	CHECK_EQ(reach_add_share(reach, "/x", one), 0);
+	CHECK_EQ(reach_add_share(reach, "/x", three), 0);
 	reach_seal(reach);
 	reach_note_served(reach, "/x/y", 9);
 	reach_served_each(reach, tell, &told);
@@ -108,15 +124,18 @@ static void test_two_shares_of_one_path_are_both_counted(void)
 	reach_free(reach);
 }
 
-static void test_path_longer_than_any_is_out_of_reach(void)
+static void test_got_file_is_reachable_while_its_collection_is(void)
 {
-	static char path[8192];
-	struct reach *reach = reach_new();
+	struct object_file file = {.path = "/home/get/x", .is_got = true};
+	struct reach *reach = reach_of();
 
-	CHECK_EQ(reach_add_place(reach, "/", one), 0);
-	reach_seal(reach);
-	memset(path, '/', sizeof(path) - 1);
-	CHECK(!reach_has_path(reach, path));
+	memcpy(file.got_id, two, sizeof(two));
+	CHECK(reach_has_file(reach, &file));
+	memcpy(file.got_id, three, sizeof(three));
+	CHECK(!reach_has_file(reach, &file));
+	memcpy(file.got_id, two, sizeof(two));
+	file.is_got = false;
+	CHECK(!reach_has_file(reach, &file));
 	reach_free(reach);
 }
 
@@ -126,6 +145,6 @@ int main(void)
 	RUN(test_root_folder_covers_all_and_an_empty_list_nothing);
 	RUN(test_served_bytes_count_for_every_share_around_them_once);
 	RUN(test_two_shares_of_one_path_are_both_counted);
-	RUN(test_path_longer_than_any_is_out_of_reach);
+	RUN(test_got_file_is_reachable_while_its_collection_is);
 	return check_done();
 }

@@ -602,31 +602,120 @@ static void test_file_is_served_when_its_device_has_another_number(void)
 	duo_fini(&duo);
 }
 
-static void test_getter_serves_what_it_got(void)
+/* The getter is asked for a chunk, as a node of its own. */
+static void getter_ask(const uint8_t *id, uint64_t first)
 {
-	struct content_get_ask get_ask = {.link = &shared};
-	struct message_request request = {.first = 1};
+	struct message_request request = {.first = first};
+	uint8_t payload[MESSAGE_REQUEST_CAP];
 	struct mesh_ask raw = {.type = MESH_GET_CHUNK,
+			       .payload = payload,
 			       .timeout_ns = NS_PER_S,
 			       .reply = on_reply,
 			       .arg = &q,
 			       .reply_buf = q.buf,
 			       .reply_cap = sizeof(q.buf)};
-	uint8_t payload[MESSAGE_REQUEST_CAP];
-	uint64_t id;
 
-	CHECK(duo_begin());
-	get_ask.target = duo_path(&duo, "out");
-	CHECK_EQ(content_get_start(duo.nodes[DUO_B].content, &get_ask, duo.now_ns, &id), 0);
-	CHECK_EQ(duo_run(&duo, id, 100000)->state, CONTENT_GET_FINISHED);
-	memcpy(request.id, big_id, 32);
-	raw.payload = payload;
+	memcpy(request.id, id, sizeof(request.id));
 	raw.payload_len = message_request_write(MESH_GET_CHUNK, &request, payload);
 	q.is_answered = false;
 	CHECK_EQ(duo_ops()->ask(&duo.nodes[DUO_A].mesh, &raw, duo.now_ns, &q.request), 0);
 	CHECK(answered(&q));
+}
+
+static void getter_get(const struct link *link, const char *target)
+{
+	uint64_t id = duo_get_start(&duo, link, target);
+
+	CHECK(id);
+	CHECK_EQ(duo_run(&duo, id, 100000)->state, CONTENT_GET_FINISHED);
+}
+
+static void test_getter_serves_what_it_got(void)
+{
+	CHECK(duo_begin());
+	getter_get(&shared, "out");
+	getter_ask(big_id, 1);
 	CHECK_EQ(q.err, 0);
+	hash_of(BIG_LEN, 2, big_id);
 	CHECK_MEM(q.buf + q.len - BLAKE3_CHUNK_LEN, bytes + BLAKE3_CHUNK_LEN, BLAKE3_CHUNK_LEN);
+	duo_fini(&duo);
+}
+
+static void on_shared(void *arg, int err, const struct content_import *import, const char *detail)
+{
+	(void)detail;
+	CHECK_EQ(err, 0);
+	memcpy(arg, import->manifest_id, 32);
+}
+
+static void turns(void)
+{
+	for (unsigned i = 0; i < 1000; i++)
+		if (!duo_turn(&duo))
+			duo.now_ns += NS_PER_MS;
+}
+
+/* The getter shares a folder of its own, lets it be known, and takes the share back. */
+static void getter_share_and_remove(const char *name)
+{
+	struct content *content = duo.nodes[DUO_B].content;
+	uint8_t manifest_id[32] = {0};
+	struct content_share_ask share = {
+		.path = duo_path(&duo, name), .done = on_shared, .arg = manifest_id};
+	uint64_t id;
+
+	CHECK_EQ(content_share_add(content, &share, duo.now_ns, &id), 0);
+	turns();
+	CHECK_EQ(content_share_remove(content, manifest_id, NULL, NULL), 0);
+	turns();
+}
+
+/* A get brings its files into a folder that holds others, once shared. */
+static void test_removed_share_below_a_target_is_not_served(void)
+{
+	CHECK(duo_begin());
+	mkdir(duo_path(&duo, "out"), 0755);
+	mkdir(duo_path(&duo, "out/own"), 0755);
+	file_make("out/own/x", 700, 9, private_id);
+	getter_share_and_remove("out/own");
+	getter_get(&shared, "out");
+	getter_ask(private_id, 0);
+	CHECK_EQ(q.code, MESH_CODE_ABSENT);
+	getter_ask(small_id, 0);
+	CHECK_EQ(q.err, 0);
+	duo_fini(&duo);
+}
+
+/* What a share knew already is the get's too, and stays it when that share goes. */
+static void test_file_of_a_get_is_served_after_a_share_of_it_went(void)
+{
+	CHECK(duo_begin());
+	getter_get(&shared, "out");
+	getter_share_and_remove("out");
+	getter_ask(small_id, 0);
+	CHECK_EQ(q.err, 0);
+	mkdir(duo_path(&duo, "out2"), 0755);
+	file_make("out2/small", 1000, 1, small_id);
+	file_make("out2/big", BIG_LEN, 2, big_id);
+	getter_share_and_remove("out2");
+	CHECK_EQ(unlink(duo_path(&duo, "out/small")), 0);
+	getter_ask(small_id, 0);
+	CHECK_EQ(q.code, MESH_CODE_CHANGED);
+	getter_get(&shared, "out2");
+	getter_ask(small_id, 0);
+	CHECK_EQ(q.err, 0);
+	duo_fini(&duo);
+}
+
+/* Other bytes under the same name are no part of what was got. */
+static void test_changed_file_of_a_get_goes_with_its_share(void)
+{
+	CHECK(duo_begin());
+	getter_get(&shared, "out");
+	file_make("out/small", 800, 11, private_id);
+	getter_share_and_remove("out");
+	getter_ask(private_id, 0);
+	CHECK_EQ(q.code, MESH_CODE_ABSENT);
 	duo_fini(&duo);
 }
 
@@ -705,6 +794,9 @@ int main(void)
 	RUN(test_many_files_are_served_in_turn);
 	RUN(test_file_is_served_when_its_device_has_another_number);
 	RUN(test_getter_serves_what_it_got);
+	RUN(test_removed_share_below_a_target_is_not_served);
+	RUN(test_file_of_a_get_is_served_after_a_share_of_it_went);
+	RUN(test_changed_file_of_a_get_goes_with_its_share);
 	RUN(test_peers_that_hold_buffers_do_not_stop_a_get);
 	return check_done();
 }
