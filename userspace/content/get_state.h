@@ -31,7 +31,7 @@ struct get {
 	bool is_cancelled; /* becomes taken back when fetch has ended */
 	bool is_unsaved;   /* the store had no room for a batch: try again */
 	bool is_end_told;
-	bool has_staged; /* it stopped with something staged to go on with */
+	bool has_staged;   /* it stopped with something staged to go on with */
 	unsigned save_cnt; /* batches under way */
 };
 
