@@ -14,7 +14,12 @@
 #error "weft's tags and tables are laid out for little-endian machines"
 #endif
 
+/* What is called in BPF is verified at each call; in userspace the compiler knows best. */
+#ifdef __bpf__
 #define WEFT_INLINE static inline __attribute__((always_inline))
+#else
+#define WEFT_INLINE static inline
+#endif
 
 /* Before a loop whose turns the BPF verifier wants to see apart, with constant offsets. */
 #ifdef __bpf__

@@ -93,8 +93,7 @@ WEFT_INLINE __u32 weft_retry_write(const struct weft_cid_keys *cid_keys,
 	token->client = retry->client;
 	token->issued_s = retry->now_s;
 	token->kind = WEFT_TOKEN_RETRY;
-	if (!weft_token_retry_scid(cid_keys, token_keys, retry->worker, token))
-		return 0;
+	weft_token_retry_scid(cid_keys, token_keys, retry->worker, token);
 	__builtin_memset(draft->bytes, 0, WEFT_RETRY_PSEUDO_LEN);
 	draft->bytes[off] = (__u8)retry->dcid.len;
 	weft_id_store(&retry->dcid, draft->bytes + off + 1);

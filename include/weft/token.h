@@ -163,27 +163,22 @@ WEFT_INLINE void weft_token_keys_set(struct weft_token_keys *keys, __u32 day, co
  * weft_token_retry_scid makes the id that a Retry gives the client, whose
  * original, client and issued_s are set in token: one of ours, for worker.
  * Its noise is a hash of what it is for, under the day's key, so that
- * nobody else can tell it and nothing need be kept. 0 when the day has no
- * key.
+ * nobody else can tell it and nothing need be kept. When the day has no
+ * key, the id is worth nothing, and weft_token_write says so.
  */
-WEFT_INLINE _Bool weft_token_retry_scid(const struct weft_cid_keys *cid_keys,
-					const struct weft_token_keys *keys, __u32 worker,
-					struct weft_token *token)
+WEFT_INLINE void weft_token_retry_scid(const struct weft_cid_keys *cid_keys,
+				       const struct weft_token_keys *keys, __u32 worker,
+				       struct weft_token *token)
 {
-	__u32 day = weft_token_day(token->issued_s);
-	const struct weft_siphash_key *slot = weft_token_key(keys, day);
 	struct weft_siphash s;
 
-	if (!slot->is_set || slot->generation != (day & 0xff))
-		return 0;
-	weft_siphash_init(&s, slot->key);
+	weft_siphash_init(&s, weft_token_key(keys, weft_token_day(token->issued_s))->key);
 	weft_siphash_absorb(&s, token->original.words[0]);
 	weft_siphash_absorb(&s, token->original.words[1]);
 	weft_siphash_absorb(&s, token->original.words[2] | (__u64)token->issued_s << 32);
 	weft_siphash_absorb(&s, token->client.words[0] ^ token->client.port_be);
 	weft_siphash_absorb(&s, token->client.words[1]);
 	weft_cid_make(cid_keys, worker, weft_siphash_finish(&s, 5), token->retry_scid);
-	return 1;
 }
 
 /*

@@ -50,18 +50,51 @@ static void set_state(enum weft_mode mode)
 	twins_set_now(&twins, NOW_NS);
 }
 
+/*
+ * With WEFT_PCAP every trigger and answer goes to that file, for other
+ * people's dissectors (tests/system/test_dissect.py).
+ */
+static FILE *pcap;
+
+static void pcap_open(void)
+{
+	/* Nanoseconds, version 2.4, no zone, no accuracy, 64 KiB, Ethernet. */
+	static const uint32_t head[] = {0xa1b23c4d, 0x00040002, 0, 0, 65536, 1};
+	const char *name = getenv("WEFT_PCAP");
+
+	pcap = name ? fopen(name, "w") : NULL;
+	if (pcap)
+		fwrite(head, sizeof(head), 1, pcap);
+}
+
+static void pcap_put(const uint8_t *frame, size_t len)
+{
+	static uint32_t time_s;
+	const uint32_t head[] = {time_s++, 0, (uint32_t)len, (uint32_t)len};
+
+	if (!pcap)
+		return;
+	fwrite(head, sizeof(head), 1, pcap);
+	fwrite(frame, len, 1, pcap);
+}
+
 /* Sends the payload; what both say of it, and the frame that came back. */
 static enum weft_reason judge(struct packet *packet, const uint8_t *payload, size_t len,
 			      struct twins_verdict *verdict)
 {
 	uint8_t frame[PACKET_LEN_MAX];
 	const char *difference;
+	size_t frame_len;
 
 	packet->payload = payload;
 	packet->payload_len = len;
-	difference = twins_judge(&twins, frame, packet_write(packet, frame), verdict);
+	frame_len = packet_write(packet, frame);
+	difference = twins_judge(&twins, frame, frame_len, verdict);
 	if (difference)
 		printf("# twins differ in %s\n", difference);
+	pcap_put(frame, frame_len);
+	if (verdict->result.action == XDP_TX)
+		pcap_put(verdict->result.bytes, verdict->result.len);
 	return difference ? WEFT_REASON_CNT : verdict->reason;
 }
 
@@ -452,6 +485,7 @@ int main(void)
 	weft_ghash_fill(&ghash);
 	if (why)
 		SKIP_ALL(why);
+	pcap_open();
 	RUN(test_integrity_tag_is_that_of_rfc_9001);
 	RUN(test_version_negotiation_swaps_ids_of_every_length);
 	RUN(test_retry_for_ids_of_every_length);
@@ -461,5 +495,7 @@ int main(void)
 	RUN(test_full_map_is_closed_for_strangers_and_open_for_the_proven);
 	RUN(test_without_todays_key_no_retry_is_sent);
 	twins_close(&twins);
+	if (pcap)
+		fclose(pcap);
 	return check_done();
 }

@@ -52,7 +52,8 @@ $(TRAP): $(B_DIR)/userspace/node/main.o $(B_DIR)/tests/system/support/malloc_tra
 
 check: $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) all $(if $(call pick,tests/system/test_malloc_trap.py),$(TRAP)) \
 		$(if $(call pick,tests/system/test_lab.py),$(B_DIR)/lab-wire) \
-		$(if $(call pick,tests/system/test_pktgen.py),$(B_DIR)/pktgen)
+		$(if $(call pick,tests/system/test_pktgen.py),$(B_DIR)/pktgen) \
+		$(if $(call pick,tests/system/test_dissect.py),$(B_DIR)/tests/bpf/test_answers)
 	$(Q)$(RUN_TESTS) $(call pick,$(CHECKS)) $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) \
 		$(call pick,$(SYSTEM))
 

@@ -86,9 +86,8 @@ bool quic_token_make(struct quic_engine *engine, const struct addr *remote, cons
 		return false;
 	memcpy(room, dcid->data, dcid->datalen);
 	weft_id_load(&token.original, room, (__u32)dcid->datalen);
-	if (!weft_token_retry_scid(&engine->cids.keys, &engine->token_keys, engine->cids.worker,
-				   &token) ||
-	    !weft_token_write(&engine->token_keys, &token, out_answer->token))
+	weft_token_retry_scid(&engine->cids.keys, &engine->token_keys, engine->cids.worker, &token);
+	if (!weft_token_write(&engine->token_keys, &token, out_answer->token))
 		return false;
 	ngtcp2_cid_init(&out_answer->scid, (const uint8_t *)token.retry_scid, WEFT_CID_LEN);
 	return true;

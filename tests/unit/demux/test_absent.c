@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The policy over tables that are not all there, which in the kernel only
+ * the verifier believes in: nothing is read, and nobody is harmed.
+ */
+#include "support/check.h"
+#include "weft/facts.h"
+#include "weft/fastpath.h"
+#include "weft/token.h"
+
+enum absent { NOTHING, CONFIG, LOCALS, CID_KEYS, TOKEN_KEYS, BUCKETS, ANSWERS, HEAD, ROOM };
+
+struct weft_tables {
+	enum absent absent;
+	struct weft_config config;
+	struct weft_locals locals;
+	struct weft_cid_keys cid_keys;
+	struct weft_token_keys token_keys;
+	struct weft_bucket bucket;
+	uint8_t payload[1500];
+};
+
+#define THERE(tables, what, value) ((tables)->absent == (what) ? NULL : (value))
+
+static inline const struct weft_config *weft_table_config(struct weft_tables *tables)
+{
+	return THERE(tables, CONFIG, &tables->config);
+}
+
+static inline const struct weft_locals *weft_table_locals(struct weft_tables *tables)
+{
+	return THERE(tables, LOCALS, &tables->locals);
+}
+
+static inline const struct weft_cid_keys *weft_table_cid_keys(struct weft_tables *tables)
+{
+	return THERE(tables, CID_KEYS, &tables->cid_keys);
+}
+
+static inline const struct weft_token_keys *weft_table_token_keys(struct weft_tables *tables)
+{
+	return THERE(tables, TOKEN_KEYS, &tables->token_keys);
+}
+
+static inline struct weft_bucket *weft_table_bucket(struct weft_tables *tables, __u32 class,
+						    __u32 level, __u32 idx)
+{
+	(void)class, (void)level, (void)idx;
+	return THERE(tables, BUCKETS, &tables->bucket);
+}
+
+static inline struct weft_bucket *weft_table_answers(struct weft_tables *tables)
+{
+	return THERE(tables, ANSWERS, &tables->bucket);
+}
+
+static inline const __u8 *weft_table_head(struct weft_tables *tables,
+					  const struct weft_facts *facts)
+{
+	(void)facts;
+	return THERE(tables, HEAD, tables->payload);
+}
+
+static inline __u64 weft_table_now(struct weft_tables *tables)
+{
+	(void)tables;
+	return 1000;
+}
+
+static inline __u64 weft_table_tick(struct weft_tables *tables)
+{
+	(void)tables;
+	return 1;
+}
+
+static inline __u32 weft_table_frame_len(struct weft_tables *tables)
+{
+	(void)tables;
+	return 1500;
+}
+
+static inline const struct weft_ban *weft_table_ban(struct weft_tables *tables,
+						    const struct weft_endpoint *source)
+{
+	(void)tables, (void)source;
+	return NULL;
+}
+
+static inline struct weft_validated *weft_table_validated(struct weft_tables *tables,
+							  const struct weft_endpoint *source)
+{
+	(void)tables, (void)source;
+	return NULL;
+}
+
+static inline _Bool weft_table_validate(struct weft_tables *tables,
+					const struct weft_endpoint *source,
+					const struct weft_validated *entry)
+{
+	(void)tables, (void)source, (void)entry;
+	return tables->absent != ROOM;
+}
+
+#include "weft/limit.h"
+#define weft_call_admit weft_limit_admit
+#include "weft/stranger.h"
+#define weft_call_initial weft_policy_initial
+#include "weft/policy.h"
+
+static const struct weft_endpoint source = {.addr = {0x20, 1}, .port_be = 1};
+
+static struct weft_tables tables_without(enum absent absent)
+{
+	struct weft_tables tables = {.absent = absent};
+	const __u64 key[2] = {1, 2};
+
+	weft_cid_keys_rotate(&tables.cid_keys, key);
+	weft_token_keys_set(&tables.token_keys, 0, key);
+	return tables;
+}
+
+static enum weft_reason judge(struct weft_tables *tables, uint32_t len, uint32_t readable_len)
+{
+	struct weft_view view = {tables->payload, tables->payload + readable_len};
+	struct weft_facts facts = {.source = source, .len = len};
+
+	return weft_policy_judge(tables, &view, &facts);
+}
+
+static void test_absent_table_leaves_datagrams_to_the_kernel(void)
+{
+	static const struct {
+		enum absent absent;
+		const char *head;
+		enum weft_reason want;
+	} rows[] = {
+		{NOTHING, "\xc3\0\0\0\1\x08", WEFT_REASON_INITIAL},
+		{CONFIG, "\xc3\0\0\0\1\x08", WEFT_REASON_NO_TABLES},
+		{HEAD, "\xc3\0\0\0\1\x08", WEFT_REASON_NO_TABLES},
+		{BUCKETS, "\xc3\0\0\0\1\x08", WEFT_REASON_INITIAL_LIMIT},
+		{CID_KEYS, "\x41\x80\1\2\3\4", WEFT_REASON_BAD_ID},
+		{ANSWERS, "\xc3\0\0\0\2\x08", WEFT_REASON_ANSWER_LIMIT},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct weft_tables tables = tables_without(rows[i].absent);
+
+		memcpy(tables.payload, rows[i].head, 6);
+		CHECK_EQ(judge(&tables, 1200, 1200), rows[i].want);
+	}
+}
+
+static void test_without_addresses_everything_passes(void)
+{
+	struct weft_tables tables = tables_without(LOCALS);
+	struct weft_view view = {tables.payload, tables.payload + 1500};
+	struct weft_facts facts = {.len = 0};
+	struct weft_frame frame;
+
+	CHECK_EQ(weft_policy_judge_frame(&tables, &view, &frame, &facts), WEFT_REASON_NO_TABLES);
+}
+
+static void write_token(struct weft_tables *tables, uint8_t kind)
+{
+	struct weft_token token = {.client = source, .kind = kind};
+
+	memcpy(tables->payload, "\xc3\0\0\0\1\x10", 6);
+	tables->payload[23] = WEFT_TOKEN_LEN;
+	(void)weft_token_write(&tables->token_keys, &token, tables->payload + 24);
+}
+
+static void test_token_needs_keys_and_room(void)
+{
+	struct weft_tables tables = tables_without(TOKEN_KEYS);
+
+	write_token(&tables, WEFT_TOKEN_RETRY);
+	CHECK_EQ(judge(&tables, 1200, 1200), WEFT_REASON_NO_TABLES);
+	tables.absent = ROOM;
+	CHECK_EQ(judge(&tables, 1200, 1200), WEFT_REASON_VALIDATED_FULL);
+	write_token(&tables, WEFT_TOKEN_KNOWN);
+	CHECK_EQ(judge(&tables, 1200, 1200), WEFT_REASON_KNOWN);
+	/* Put, and gone when it is asked for: as if there were no room. */
+	tables.absent = NOTHING;
+	CHECK_EQ(judge(&tables, 1200, 1200), WEFT_REASON_KNOWN);
+}
+
+/* What can be read ends earlier than the length says: nothing beyond is touched. */
+static void test_nothing_is_read_beyond_the_view(void)
+{
+	struct weft_tables tables = tables_without(NOTHING);
+	uint8_t *cid = tables.payload + 1;
+	const __u8 noise[WEFT_CID_RANDOM_LEN] = {0};
+
+	tables.payload[0] = 0x41;
+	weft_cid_write(&tables.cid_keys, 0, noise, cid);
+	CHECK_EQ(judge(&tables, 100, 17), WEFT_REASON_NEW_PATH);
+	CHECK_EQ(judge(&tables, 100, 16), WEFT_REASON_BAD_ID);
+	CHECK_EQ(judge(&tables, 100, 7), WEFT_REASON_NO_PROTOCOL);
+	memmove(tables.payload + 6, cid, WEFT_CID_LEN);
+	memcpy(tables.payload, "\xe3\0\0\0\1\x10", 6);
+	CHECK_EQ(judge(&tables, 100, 22), WEFT_REASON_NEW_PATH);
+	CHECK_EQ(judge(&tables, 100, 21), WEFT_REASON_BAD_ID);
+}
+
+static void test_classes_beyond_the_last_are_refused(void)
+{
+	struct weft_tables tables = tables_without(NOTHING);
+
+	CHECK(weft_limit_admit(&tables, &source, WEFT_CLASS_CNT - 1, 1));
+	CHECK(!weft_limit_admit(&tables, &source, WEFT_CLASS_CNT, 1));
+	tables.absent = CONFIG;
+	CHECK(!weft_limit_admit(&tables, &source, 0, 1));
+}
+
+static void test_weight_of_a_sample_does_not_wrap(void)
+{
+	struct weft_tables tables = tables_without(NOTHING);
+	struct weft_sampler sampler = {.weight = 1ull << 32};
+	struct weft_facts facts = {.now_ns = 0};
+
+	CHECK_EQ(weft_policy_weigh(&tables, &tables.config, &sampler, &facts), ~0u);
+	CHECK_EQ(sampler.weight, 0);
+}
+
+int main(void)
+{
+	RUN(test_absent_table_leaves_datagrams_to_the_kernel);
+	RUN(test_without_addresses_everything_passes);
+	RUN(test_token_needs_keys_and_room);
+	RUN(test_nothing_is_read_beyond_the_view);
+	RUN(test_classes_beyond_the_last_are_refused);
+	RUN(test_weight_of_a_sample_does_not_wrap);
+	return check_done();
+}
