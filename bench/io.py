@@ -13,7 +13,6 @@ import contextlib
 import itertools
 import json
 import os
-import pathlib
 import time
 
 import lab
@@ -25,31 +24,6 @@ PIPE = str(report.BUILD / "bench" / "io_pipe")
 PKTGEN = str(report.BUILD / "pktgen")
 KEY = bytes(range(16)).hex()  # of bench/support/fast_path.c
 TELL_CNT = "100"
-
-
-class NapiThread:
-    """The receiving device's packets on a thread of their own, whose CPU can be pinned and read."""
-
-    def __init__(self, net):
-        self.net = net
-        net.nodes["receive"].run("sh", "-c", "echo 1 >/sys/class/net/veth0/threaded; "
-                                 "echo 0 >/sys/class/net/veth0/queues/rx-0/rps_cpus")
-
-    def pids(self):
-        """They change when a program is attached or taken off."""
-        for comm in pathlib.Path("/proc").glob("[0-9]*/comm"):
-            with contextlib.suppress(OSError):
-                if comm.read_text(errors="replace").startswith("napi/veth0-"):
-                    yield int(comm.parent.name)
-
-    def pin(self):
-        for pid in self.pids():
-            os.sched_setaffinity(pid, {self.net.cpus["receive"]})
-            os.setpriority(os.PRIO_PROCESS, pid, lab.NICE)
-
-    def cpu_s(self):
-        return sum(int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0])
-                   for pid in self.pids()) / 1e9
 
 
 def start(net, side, *words):
@@ -142,7 +116,7 @@ def main():
     with lab.Lab() as net:
         know_each_other(net)
         net.nodes["receive"].offload("veth0", "gro", True)
-        napi = NapiThread(net)
+        napi = lab.NapiThread(net)
         for size, (title, sender) in itertools.product(SIZES, SENDERS.items()):
             samples = report.measure({
                 "AF_XDP": lambda: receive(net, napi, size, "xdp", sender),
