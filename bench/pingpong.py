@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Round trips of a 64-byte request over a session, one in flight: UDP against
+AF_XDP, sleeping between datagrams and never sleeping.
+
+    send, first CPU: pingpong_engine ask -- veth -- receive, last CPU: pingpong_engine answer
+"""
+import json
+import os
+import statistics
+import time
+
+import lab
+import report
+
+COUNT = os.environ.get("COUNT", "5000")
+TRIES = 50
+ENGINE = str(report.BUILD / "bench" / "pingpong_engine")
+
+
+def set_programs(net, is_xdp):
+    """UDP has XDP_PASS at both ends; AF_XDP brings weft's program."""
+    for side in ("send", "receive"):
+        net.nodes[side].ip("link", "set", "dev", "veth0", "xdp", "off")
+        if not is_xdp:
+            net.nodes[side].attach_xdp("veth0", lab.PASS_OBJECT)
+
+
+def answer(net, *words):
+    """The kernel lets go of the last one's AF_XDP socket some time after its end."""
+    for _ in range(TRIES):
+        process = net.start("receive", ENGINE, "answer", *words)
+        time.sleep(0.3)
+        if process.process.poll() is None:
+            return process
+    raise RuntimeError("pingpong_engine does not start")
+
+
+def ask(net, *words):
+    for left in reversed(range(TRIES)):
+        try:
+            return net.start("send", ENGINE, "ask", *words, COUNT).wait()
+        except RuntimeError:
+            if not left:
+                raise
+            time.sleep(0.1)
+
+
+def round_trips(net, device, wait, collected):
+    port = net.next_port()
+    set_programs(net, device != "-")
+    server = answer(net, device, f"{lab.RECEIVER}:{port}", wait)
+    text, cpu_s = ask(net, device, f"{lab.SENDERS[0]}:{port}", wait, f"{lab.RECEIVER}:{port}")
+    server_cpu_s = server.cpu_s()
+    server.stop()
+    result = json.loads(text)
+    if result["xdp"] != (device != "-"):
+        raise RuntimeError(f"answers did not come by {'AF_XDP' if device != '-' else 'UDP'}")
+    trips = sorted(result["trips_ns"])
+    collected.append({"p50_us": trips[len(trips) // 2] / 1e3,
+                      "p99_us": trips[len(trips) * 99 // 100] / 1e3})
+    return report.Sample(len(trips), sum(trips) / 1e9, cpu_s + server_cpu_s)
+
+
+def main():
+    lab.come_first()
+    ways = {"AF_XDP, never sleeping": ("veth0", "spin"), "UDP, never sleeping": ("-", "spin"),
+            "AF_XDP": ("veth0", "sleep"), "UDP": ("-", "sleep")}
+    collected = {name: [] for name in ways}
+    with lab.Lab() as net:
+        samples = report.measure({
+            name: lambda n=name, w=way: round_trips(net, *w, collected[n])
+            for name, way in ways.items()})
+    notes, figures = ["round trip in us, medians over the rounds:"], {}
+    for name, runs in collected.items():
+        figures[name] = {key: statistics.median(run[key] for run in runs[1:])
+                         for key in ("p50_us", "p99_us")}
+        notes.append(f"  {name:26} p50 {figures[name]['p50_us']:8.1f}  p99"
+                     f" {figures[name]['p99_us']:8.1f}")
+    report.report("pingpong", samples, "AF_XDP, never sleeping", "requests/s", 1, notes,
+                  {"round_trips": figures})
+
+
+main()
