@@ -4,6 +4,7 @@
 
     namespace a: 10.77.0.1 fd77::1 -- veth0 == veth0 -- namespace b: 10.77.0.2 fd77::2
 """
+import json
 import pathlib
 import re
 import socket
@@ -41,6 +42,28 @@ def devices(daemon):
 def arrived(daemon, device="veth0"):
     """Datagrams that came by AF_XDP."""
     return sum(side["datagrams"] for side in devices(daemon)[device]["receive"])
+
+
+def call(daemon, method, **parameters):
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(daemon.sock))
+        request = {"method": f"net.weft.Node.{method}", "parameters": parameters}
+        client.sendall(json.dumps(request).encode() + b"\0")
+        text = b""
+        while not text.endswith(b"\0"):
+            text += client.recv(65536)
+    reply = json.loads(text[:-1])
+    check("error" not in reply, f"{method}: {reply}")
+    return reply["parameters"]
+
+
+def counters(daemon):
+    return {row["reason"]: row["packets"] for row in call(daemon, "ListXdpCounters")["counters"]}
+
+
+def connect(client, server, timeout=30):
+    node = server.json("node", "id")["node_id"]
+    return client.weft("peer", "connect", node, "10.77.0.1:7000", "--timeout", timeout)
 
 
 def program_on(netns, device="veth0"):
@@ -289,6 +312,40 @@ def test_idle_it_uses_less_than_a_hundredth_of_a_core(lab):
     time.sleep(5)
     used = cpu_s(a.pid()) - before
     check(used <= 0.05, f"{used} s of CPU in 5 s")
+
+
+def test_pressured_strangers_prove_their_address_to_the_driver(lab):
+    # A veth takes what the other end's XDP sends only where it runs XDP, or GRO, itself.
+    a, b = two(lab, config_b="[xdp]\ninterfaces = veth0\n")
+    attach(a)
+    a.weft("xdp", "mode", "pressured")
+    wait_for(lambda: devices(b), "b is attached")
+    done = connect(b, a)
+    check_eq(done.returncode, OK, f"connect: {done.stderr}")
+    seen = counters(a)
+    check_eq((seen["retry-sent"], seen["retried"]), (1, 1), f"counters: {seen}")
+    status = a.json("status")["counters"]
+    check_eq(status["quic.retry_sent_cnt"], 0, "Retries of userspace")
+    check_eq(status["quic.bad_token_cnt"], 0, "bad tokens")
+
+
+def test_a_banned_network_is_not_heard_until_its_time_is_over(lab):
+    a, b = two(lab)
+    attach(a)
+    ban = call(a, "AddBan", prefix="10.77.0.2/25", expires_in_s=4, reason="test")["ban"]
+    check_eq((ban["prefix"], ban["reason"]), ("10.77.0.0/25", "test"), "ban")
+    check(connect(b, a, timeout=1).returncode != OK, "a banned address was heard")
+    check(counters(a)["banned"] > 0, "nothing was counted")
+    wait_for(lambda: not call(a, "ListBans")["bans"], "expired", timeout=10)
+    check_eq(connect(b, a).returncode, OK, "connect")
+    call(a, "AddBan", prefix="10.77.0.2")
+    call(a, "RemoveBan", prefix="10.77.0.2")
+    a.weft("xdp", "detach", "veth0")
+    call(a, "AddBan", prefix="10.77.0.2")
+    attach(a)
+    before = counters(a)["banned"]
+    b.weft("peer", "ping", a.json("node", "id")["node_id"], "--count", "1", "--timeout", "1")
+    wait_for(lambda: counters(a)["banned"] > before, "a ban made before is in force")
 
 
 def test_a_mode_set_by_hand_holds_and_is_told(lab):

@@ -136,10 +136,14 @@ static void plan_kind(struct xdp_plan *plan, const struct netdev *netdev)
 	if (strcmp(netdev->kind, "vlan") == 0)
 		warn(plan, "a VLAN device runs XDP behind the device below it; attach that one to "
 			   "decide in the driver: tags are understood");
-	if (strcmp(netdev->kind, "veth") == 0 && plan->mode == XDP_NATIVE)
+	if (strcmp(netdev->kind, "veth") == 0 && plan->mode == XDP_NATIVE) {
 		warn(plan, "attaching XDP to a veth turns segmentation offload off for the whole "
 			   "device: bulk TCP and UDP of everybody towards it falls to about a "
 			   "quarter");
+		warn(plan,
+		     "the driver's own answers (Retry, version negotiation) reach the other "
+		     "end of a veth only when that runs XDP, or GRO (ethtool -K PEER gro on)");
+	}
 	if (netdev->master_ifindex)
 		warn(plan,
 		     "%s is a port of a bridge or bond: only datagrams to this host's own "

@@ -22,6 +22,7 @@
 #include "node/node_state.h"
 #include "quic/quic.h"
 #include "weft/cid.h"
+#include "weft/token.h"
 
 #define TICK_NS NS_PER_S
 /*
@@ -60,6 +61,62 @@ static void cid_keys_push(struct fastpath *fastpath)
 
 	fastpath->cid_generation = keys->current_generation;
 	table_check("connection id keys", xdp_set_cid_keys(fastpath->xdp, keys));
+}
+
+/* Those of today and of the days around it. */
+static void token_keys_push(struct fastpath *fastpath)
+{
+	struct weft_token_keys keys;
+	int err = quic_engine_token_keys(fastpath->node->home.quic, &keys);
+
+	if (err == 0)
+		err = xdp_set_token_keys(fastpath->xdp, &keys);
+	table_check("token keys", err);
+}
+
+static void ban_push(struct fastpath *fastpath, const struct ban *ban)
+{
+	const struct weft_ban entry = {.expires_ns = ban->expires_ns, .rule = ban->rule};
+
+	table_check("bans", xdp_ban_put(fastpath->xdp, &ban->prefix, ban->prefix_len, &entry));
+}
+
+/* The program asks a table only when it is said to have something in it. */
+static void bans_counted(struct fastpath *fastpath)
+{
+	fastpath->policy.ban_ipv4_cnt = bans_count(&fastpath->bans, ADDR_IPV4);
+	fastpath->policy.ban_ipv6_cnt = bans_count(&fastpath->bans, ADDR_IPV6);
+	config_push(fastpath);
+}
+
+int fastpath_ban(struct fastpath *fastpath, struct ban *ban)
+{
+	int err = bans_put(&fastpath->bans, ban);
+
+	if (err < 0)
+		return err;
+	ban_push(fastpath, ban);
+	bans_counted(fastpath);
+	return 0;
+}
+
+bool fastpath_unban(struct fastpath *fastpath, struct ban *ban)
+{
+	if (!bans_remove(&fastpath->bans, &ban->prefix, ban->prefix_len, ban))
+		return false;
+	xdp_ban_delete(fastpath->xdp, &ban->prefix, ban->prefix_len);
+	bans_counted(fastpath);
+	return true;
+}
+
+static void bans_sweep(struct fastpath *fastpath, uint64_t now_ns)
+{
+	struct ban ban;
+
+	while (bans_expire(&fastpath->bans, now_ns, &ban)) {
+		xdp_ban_delete(fastpath->xdp, &ban.prefix, ban.prefix_len);
+		bans_counted(fastpath);
+	}
 }
 
 static void locals_push(struct fastpath *fastpath)
@@ -146,6 +203,9 @@ int fastpath_device_taken(struct fastpath *fastpath, struct xdp_device *device, 
 	}
 	config_push(fastpath);
 	cid_keys_push(fastpath);
+	token_keys_push(fastpath);
+	for (unsigned i = 0; i < fastpath->bans.cnt; i++)
+		ban_push(fastpath, &fastpath->bans.list[i]);
 	quic_engine_each_path(fastpath->node->home.quic, path_push, fastpath);
 	rxs_add(fastpath, (unsigned)number);
 	worker_set_tx(&fastpath->node->home, xdp_tx(fastpath->xdp));
@@ -270,7 +330,9 @@ static void tick_fire(struct timer *timer, uint64_t now_ns)
 	if (fastpath->tick_cnt % PATH_TELL_TICKS == 0) {
 		quic_engine_each_path(node->home.quic, path_push, fastpath);
 		config_push(fastpath);
+		token_keys_push(fastpath);
 	}
+	bans_sweep(fastpath, now_ns);
 	timer_set(&node->home.timers, timer, now_ns + TICK_NS);
 }
 

@@ -9,6 +9,7 @@
 #include "base/poller.h"
 #include "base/timer.h"
 #include "net/xdp.h"
+#include "node/bans.h"
 #include "node/pressure.h"
 
 struct node;
@@ -40,6 +41,7 @@ struct fastpath {
 	struct xdp *xdp;
 	struct weft_config policy;
 	struct pressure pressure;
+	struct bans bans;
 	struct poller_watch watch; /* of devices */
 	struct timer tick;
 	uint64_t tick_cnt;
@@ -92,6 +94,15 @@ void fastpath_on_path(void *ctx, const struct addr *remote);
 void fastpath_addresses_changed(struct fastpath *fastpath);
 /* fastpath_force: mode by hand; WEFT_MODE_CNT lets it move again. */
 void fastpath_force(struct fastpath *fastpath, enum weft_mode mode);
+
+/*
+ * fastpath_ban drops what comes from a prefix from now on, sessions'
+ * datagrams included; 0 or WEFT_EFULL. fastpath_unban takes the ban of
+ * ban's prefix back, into *ban. False: there is none.
+ */
+WEFT_MUST_CHECK
+int fastpath_ban(struct fastpath *fastpath, struct ban *ban);
+bool fastpath_unban(struct fastpath *fastpath, struct ban *ban);
 
 /* Private to fastpath*.c. */
 int fastpath_device_taken(struct fastpath *fastpath, struct xdp_device *device, const char **why);
