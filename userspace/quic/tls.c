@@ -110,6 +110,19 @@ static SSL_CTX *make_context(EVP_PKEY *key, X509 *cert)
 }
 
 /*
+ * A client without a key of ours is closed at once; were its session kept,
+ * anybody could push those of peers out for the price of a handshake.
+ */
+static int cache_session(SSL *ssl, SSL_SESSION *session)
+{
+	uint8_t key[TRANSPORT_KEY_LEN];
+
+	if (quic_tls_peer_key(ssl, key))
+		(void)SSL_CTX_add_session(SSL_get_SSL_CTX(ssl), session);
+	return 0; /* what the cache holds is a reference of its own */
+}
+
+/*
  * Tickets name a session that is kept here (RFC 8446 4.6.1), the oldest
  * making room. Sealing the session into the ticket instead costs more
  * than the key exchange: OpenSSL 3.5 looks up every encoder it has to
@@ -118,7 +131,9 @@ static SSL_CTX *make_context(EVP_PKEY *key, X509 *cert)
 static bool tickets_init(SSL_CTX *server, uint32_t session_cap)
 {
 	SSL_CTX_set_options(server, SSL_OP_NO_TICKET);
-	SSL_CTX_set_session_cache_mode(server, SSL_SESS_CACHE_SERVER);
+	SSL_CTX_set_session_cache_mode(server,
+				       SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL_STORE);
+	SSL_CTX_sess_set_new_cb(server, cache_session);
 	/* A new session is counted before room is made for it. */
 	SSL_CTX_sess_set_cache_size(server, (long)session_cap + 1);
 	/* One ticket: peers of ours use it once and get the next one with it. */

@@ -284,6 +284,32 @@ static void test_sessions_kept_for_peers_are_bounded(void)
 	quic_pair_fini(&p);
 }
 
+static void test_clients_without_a_key_leave_no_session(void)
+{
+	struct quic_node *stranger;
+	const struct quic_tls *tls;
+	struct quic_pair p;
+
+	quic_pair_init(&p, 18, NULL);
+	tls = &p.b->engine->tls;
+	SSL_CTX_sess_set_cache_size(tls->server, 1 + 1);
+	close_and_settle(quic_net_connect(p.a, p.b));
+	CHECK_EQ(SSL_CTX_sess_number(tls->server), 1);
+	stranger = quic_net_add(&p.net, 3, NULL);
+	SSL_CTX_free(stranger->engine->tls.client);
+	stranger->engine->tls.client = stranger_context();
+	for (unsigned i = 0; i < 4; i++) {
+		/* The first two have no certificate, the others one of another kind. */
+		if (i == 2)
+			use_p256_certificate(stranger->engine->tls.client);
+		CHECK(quic_net_connect(stranger, p.b)->is_ready);
+		quic_net_settle(&p.net, 5 * NS_PER_S);
+	}
+	CHECK_EQ(SSL_CTX_sess_number(tls->server), 1);
+	CHECK(quic_net_connect(p.a, p.b)->info.is_resumed);
+	quic_pair_fini(&p);
+}
+
 /* OpenSSL 3.5 would send two datagrams for its default groups. */
 static bool count_first_flight(struct quic_net *net, struct quic_net_dgram *dgram)
 {
@@ -320,6 +346,7 @@ int main(void)
 	RUN(test_ticket_does_not_speak_for_another_key);
 	RUN(test_ticket_store_is_bounded);
 	RUN(test_sessions_kept_for_peers_are_bounded);
+	RUN(test_clients_without_a_key_leave_no_session);
 	RUN(test_client_hello_fits_one_datagram);
 	return check_done();
 }
