@@ -344,6 +344,57 @@ static void test_full_sink_only_delays(void)
 	quic_pair_fini(&p);
 }
 
+struct burst {
+	const struct quic_node *sender;
+	uint64_t at_ns;
+	uint64_t len, len_max; /* that left at one time, and the most that ever did */
+};
+
+static bool measure_burst(struct quic_net *net, struct quic_net_dgram *dgram)
+{
+	struct burst *burst = net->tap_arg;
+
+	if (!addr_equal(&dgram->from, &burst->sender->outer))
+		return true;
+	if (net->now_ns != burst->at_ns)
+		burst->len = 0;
+	burst->at_ns = net->now_ns;
+	burst->len += dgram->len;
+	if (burst->len > burst->len_max)
+		burst->len_max = burst->len;
+	return true;
+}
+
+static void send_in_bursts(uint64_t delay_ns, uint64_t *out_len_max)
+{
+	struct quic_test_conn *conn;
+	struct burst burst = {0};
+	struct quic_pair p;
+
+	quic_pair_init(&p, 55, NULL);
+	p.net.delay_ns = delay_ns;
+	conn = quic_net_connect(p.a, p.b);
+	burst.sender = p.a;
+	p.net.tap = measure_burst;
+	p.net.tap_arg = &burst;
+	CHECK(quic_net_transfer(conn, 8 << 20, 600 * NS_PER_S));
+	quic_pair_fini(&p);
+	*out_len_max = burst.len_max;
+}
+
+/* A batch at a time where that is much, as much as a millisecond carries where it is little. */
+static void test_bursts_follow_the_rate(void)
+{
+	uint64_t slow_len = 0, fast_len = 0;
+
+	send_in_bursts(100 * NS_PER_MS, &slow_len);
+	send_in_bursts(NS_PER_MS / 4, &fast_len);
+	printf("# %llu and %llu bytes at a time\n", (unsigned long long)slow_len,
+	       (unsigned long long)fast_len);
+	CHECK(slow_len <= 65487);
+	CHECK(fast_len > 2 * 65487 && fast_len <= (256 << 10) + 65487);
+}
+
 int main(void)
 {
 	RUN(test_megabyte_survives_loss);
@@ -360,5 +411,6 @@ int main(void)
 	RUN(test_datagram_of_another_worker_is_told_by_its_id);
 	RUN(test_workers_of_one_secret_come_to_the_same_keys);
 	RUN(test_full_sink_only_delays);
+	RUN(test_bursts_follow_the_rate);
 	return check_done();
 }
