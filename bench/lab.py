@@ -88,6 +88,7 @@ class Lab:
         self.mtu = mtu
         self.port = 7000
         self.cpus = {"send": 0, "receive": os.cpu_count() - 1}
+        self.devices = {}
         self.network = Network(f"weft-bench-{os.getpid()}", plain=True)
         self.nodes = self.network.nodes
 
@@ -107,12 +108,17 @@ class Lab:
     def build(self):
         for side in ("send", "receive"):
             self.network.add(side)
-        devices = self.network.join("send", "receive", self.mtu)
-        for side, device, addrs in zip(("send", "receive"), devices, (SENDERS, RECEIVERS)):
+        self.devices = dict(zip(("send", "receive"),
+                                self.network.join("send", "receive", self.mtu)))
+        for (side, device), addrs in zip(self.devices.items(), (SENDERS, RECEIVERS)):
             self.network.address(side, device, f"{addrs[0]}/24", f"{addrs[1]}/64")
             self.nodes[side].attach_xdp(device, PASS_OBJECT)
             rps = f"/sys/class/net/{device}/queues/rx-0/rps_cpus"
             self.nodes[side].run("sh", "-c", f"echo {1 << self.cpus[side]:x} >{rps}")
+
+    def set_gro(self, on):
+        for side, device in self.devices.items():
+            self.nodes[side].offload(device, "gro", on)
 
     def __exit__(self, *_):
         self.network.close()

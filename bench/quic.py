@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Bulk over one connection and four: our engine's raw stream against a minimal
-loop over the same library, and against iperf3 TCP as what the path can do."""
+loop over the same library, and against iperf3 TCP as what the path can do;
+with GRO, as every network card's driver has it, and without, as a veth does."""
 import json
 import os
 import shutil
@@ -51,16 +52,18 @@ def main():
         lab.skip("iperf3 is missing")
     lab.come_first()
     with lab.Lab() as net:
-        for conns in ("1", "4"):
+        for conns, gro in (("1", True), ("1", False), ("4", True), ("4", False)):
+            net.set_gro(gro)
             samples = report.measure({
                 "weft": with_softirqs(quic, net, conns, "quic_engine"),
                 "minimal ngtcp2 loop": with_softirqs(quic, net, conns, "quic_reference", "2"),
                 "the same, an ACK per 10": with_softirqs(quic, net, conns, "quic_reference", "10"),
                 "iperf3 TCP": with_softirqs(iperf, net, conns),
             })
-            report.report(f"quic-{conns}", samples, "weft", "Gbit/s", 8e-9, [
-                f"{conns} connections of {SECONDS} s, veth with XDP_PASS on both ends, MTU 1500;"
-                " cpu ns per byte of both sides and softirq threads",
+            state = "on" if gro else "off"
+            report.report(f"quic-{conns}-gro-{state}", samples, "weft", "Gbit/s", 8e-9, [
+                f"{conns} connections of {SECONDS} s, veth with XDP_PASS on both ends, MTU 1500,"
+                f" GRO {state}; cpu ns per byte of both sides and softirq threads",
                 "targets: >= 1.0x of the minimal loop, aim 1.3x; iperf3 is the ceiling, unencrypted",
             ])
 
