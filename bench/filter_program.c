@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * weft's XDP program on one device in a state that sends every frame of
- * bench/filter down one branch to a drop. Prints "ready", waits for
- * SIGTERM and prints how many frames each reason counted, as JSON.
+ * bench/filter down one branch to a drop, or every Initial of bench/retry
+ * to a Retry. Prints "ready", waits for SIGTERM and prints how many frames
+ * each reason counted, as JSON.
  *
- *   filter_program DEVICE ADDRESS:PORT junk|bucket|id|ban
+ *   filter_program DEVICE ADDRESS:PORT junk|bucket|id|ban|retry
  */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "support/fast_path.h"
+#include "weft/token.h"
 
 #define NS_PER_HOUR 3600000000000ULL
 #define OTHER_BANS  1000 /* a list as somebody would have it, beside the ban that hits */
@@ -47,6 +50,21 @@ static void ban_sources(struct fast_path *path)
 	}
 }
 
+/* Mode pressured, and keys for the tokens of today and of the days about it. */
+static void answer_retries(struct fast_path *path)
+{
+	static const __u64 key[2] = {3, 4};
+	struct weft_token_keys keys = {0};
+	__u32 today = weft_token_day((__u32)clock_wall_s());
+
+	for (__u32 day = today - 1; day <= today + 1; day++)
+		weft_token_keys_set(&keys, day, key);
+	path->policy.mode = WEFT_MODE_PRESSURED;
+	path->policy.wall_offset_ns = clock_wall_s() * NS_PER_S - clock_monotonic_ns();
+	if (xdp_set_token_keys(path->xdp, &keys) < 0)
+		fast_path_fail("token keys", "the program takes none");
+}
+
 static void print_counters(struct fast_path *path)
 {
 	struct weft_counter counters[WEFT_REASON_CNT];
@@ -71,7 +89,7 @@ int main(int argc, char **argv)
 	int number;
 
 	if (argc != 4)
-		fast_path_fail("filter_program", "DEVICE ADDRESS:PORT junk|bucket|id|ban");
+		fast_path_fail("filter_program", "DEVICE ADDRESS:PORT junk|bucket|id|ban|retry");
 	sigemptyset(&ends);
 	sigaddset(&ends, SIGTERM);
 	sigprocmask(SIG_BLOCK, &ends, NULL);
@@ -80,6 +98,8 @@ int main(int argc, char **argv)
 		limit_everybody(&path);
 	else if (strcmp(argv[3], "ban") == 0)
 		ban_sources(&path);
+	else if (strcmp(argv[3], "retry") == 0)
+		answer_retries(&path);
 	fast_path_apply(&path);
 	printf("ready\n");
 	fflush(stdout);

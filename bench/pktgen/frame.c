@@ -154,4 +154,6 @@ void frame_write(const struct frame_request *request, struct frame *out_frame,
 	config->id_off = (uint32_t)shapes[request->kind].id_off;
 	config->id_len = (uint32_t)shapes[request->kind].id_len;
 	out_frame->len = (size_t)(at - out_frame->bytes);
+	memcpy(config->head, out_frame->bytes,
+	       out_frame->len < sizeof(config->head) ? out_frame->len : sizeof(config->head));
 }

@@ -31,7 +31,7 @@ struct frame_request {
 };
 
 struct frame {
-	uint8_t bytes[FRAME_LEN_MAX];
+	uint8_t bytes[FRAME_LEN_MAX + PKTGEN_TAIL_LEN];
 	size_t len;
 };
 

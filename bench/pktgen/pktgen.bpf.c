@@ -148,21 +148,41 @@ static __always_inline int send_udp(struct udphdr *udp, void *end,
 	return XDP_TX;
 }
 
+static __always_inline void restore_head(__u8 *data, void *end, const struct pktgen_config *config)
+{
+	__u64 *words = (void *)data;
+
+#pragma unroll
+	for (int i = 0; i < PKTGEN_HEAD_WORDS; i++) {
+		if ((void *)(words + i + 1) > end)
+			return;
+		words[i] = config->head[i];
+	}
+}
+
 SEC("xdp")
 int pktgen_send(struct xdp_md *ctx)
 {
-	__u8 *data = (__u8 *)(long)ctx->data;
-	void *end = (void *)(long)ctx->data_end;
 	__u32 only = 0, idx;
 	const struct pktgen_config *config = bpf_map_lookup_elem(&config_of, &only);
-	struct ipv6hdr *ipv6 = (void *)(data + sizeof(struct ethhdr));
-	struct iphdr *ipv4 = (void *)(data + sizeof(struct ethhdr));
+	struct ipv6hdr *ipv6;
+	struct iphdr *ipv4;
 	__u64 noise;
+	__u8 *data;
+	void *end;
 
 	if (!config)
 		return XDP_ABORTED;
 	if (!is_due(config))
 		return XDP_DROP;
+	/* The kernel takes the length from us only when we change it; answers have changed it too. */
+	if (bpf_xdp_adjust_tail(ctx, -PKTGEN_TAIL_LEN) < 0)
+		return XDP_ABORTED;
+	data = (__u8 *)(long)ctx->data;
+	end = (void *)(long)ctx->data_end;
+	ipv6 = (void *)(data + sizeof(struct ethhdr));
+	ipv4 = (void *)(data + sizeof(struct ethhdr));
+	restore_head(data, end, config);
 	noise = mix(++sent_cnt * 0x9e3779b97f4a7c15ULL);
 	idx = pick((__u32)(noise >> 32), config->source_cnt);
 	if (config->is_ipv6) {

@@ -7,9 +7,12 @@
 /*
  * What pktgen.bpf.c varies from frame to frame. A template carries zeros in
  * every place that is written, and base sums are those of the template, so
- * that a checksum is the base plus what was written: pages come back with
- * the bytes of their last journey.
+ * that a checksum is the base plus what was written. Pages come back with
+ * the bytes of their last journey, on which somebody may have made an
+ * answer of them: their head is the template's again before they leave.
  */
+#define PKTGEN_HEAD_WORDS 28 /* 224 bytes: no Retry or Version Negotiation is longer */
+#define PKTGEN_TAIL_LEN	  1  /* bytes behind the frame that are cut off for each journey */
 #define PKTGEN_ID_LEN	  16
 #define PKTGEN_ID_CNT_MAX 65536
 #define PKTGEN_OFF_MAX	  63 /* of what varies, from the beginning of the UDP payload */
@@ -26,8 +29,9 @@ struct pktgen_config {
 	__u32 ip_sum;	   /* partial sums, not complemented */
 	__u32 udp_sum;
 	__u32 zero;
-	__u64 gap_ns; /* from one frame to the next; 0: none */
-	__u64 cnt;    /* frames to send; 0: no end */
+	__u64 gap_ns;		       /* from one frame to the next; 0: none */
+	__u64 cnt;		       /* frames to send; 0: no end */
+	__u64 head[PKTGEN_HEAD_WORDS]; /* of the template, whole words of it */
 };
 
 struct pktgen_id {

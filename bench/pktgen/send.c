@@ -37,11 +37,10 @@ static int fill_maps(struct pktgen *bpf, const struct send_request *request)
 
 static int run_once(struct pktgen *bpf, const struct send_request *request, uint64_t repeat)
 {
-	struct xdp_md ctx = {.data_end = (uint32_t)request->frame.len,
-			     .ingress_ifindex = request->ifindex};
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = request->frame.bytes,
-		    .data_size_in = (uint32_t)request->frame.len, .ctx_in = &ctx,
-		    .ctx_size_in = sizeof(ctx), .repeat = (int)repeat,
+	const uint32_t len = (uint32_t)request->frame.len + PKTGEN_TAIL_LEN;
+	struct xdp_md ctx = {.data_end = len, .ingress_ifindex = request->ifindex};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = request->frame.bytes, .data_size_in = len,
+		    .ctx_in = &ctx, .ctx_size_in = sizeof(ctx), .repeat = (int)repeat,
 		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = request->batch);
 
 	return bpf_prog_test_run_opts(bpf_program__fd(bpf->progs.pktgen_send), &opts);
