@@ -130,10 +130,15 @@ WEFT_INLINE enum weft_reason weft_policy_proven(struct weft_tables *tables,
 		       : WEFT_REASON_INITIAL_LIMIT;
 }
 
-/* A first Initial with a token of our length and kind. */
+/*
+ * An Initial with a token of our length and kind. A client repeats the
+ * Retry's token in all its Initials (RFC 9000 17.2.5.3), also when it uses
+ * the next id by then: the token no longer fits, but the id is ours.
+ */
 WEFT_INLINE enum weft_reason weft_policy_token(struct weft_tables *tables,
 					       const struct weft_config *config,
-					       struct weft_facts *facts, const __u8 *at)
+					       struct weft_facts *facts, const __u8 *at,
+					       _Bool is_ours)
 {
 	const struct weft_token_keys *keys = weft_table_token_keys(tables);
 	__u32 now_s = weft_config_wall_s(config, weft_policy_now(tables, facts));
@@ -148,13 +153,13 @@ WEFT_INLINE enum weft_reason weft_policy_token(struct weft_tables *tables,
 	verdict = weft_token_read(keys, at, now_s, &token);
 	if (verdict == WEFT_TOKEN_GOOD)
 		return weft_policy_proven(tables, config, facts, token.kind);
-	if (token.kind == WEFT_TOKEN_RETRY && verdict == WEFT_TOKEN_FORGED)
+	if (is_ours)
+		return weft_policy_our_id(tables, config, facts);
+	if (token.kind != WEFT_TOKEN_RETRY)
+		return weft_policy_stranger(tables, config, facts);
+	if (verdict == WEFT_TOKEN_FORGED)
 		return WEFT_REASON_BAD_TOKEN;
-	if (token.kind == WEFT_TOKEN_RETRY && verdict == WEFT_TOKEN_LATE)
-		return WEFT_REASON_LATE_TOKEN;
-	if (token.kind == WEFT_TOKEN_RETRY)
-		return WEFT_REASON_UNKEYED_TOKEN;
-	return weft_policy_stranger(tables, config, facts);
+	return verdict == WEFT_TOKEN_LATE ? WEFT_REASON_LATE_TOKEN : WEFT_REASON_UNKEYED_TOKEN;
 }
 
 /* An Initial of 1200 bytes and more. */
@@ -190,7 +195,7 @@ WEFT_INLINE enum weft_reason weft_policy_initial(struct weft_tables *tables,
 	off += varint_len;
 	if (token_len == WEFT_TOKEN_LEN &&
 	    (head[off] == WEFT_TOKEN_RETRY || head[off] == WEFT_TOKEN_KNOWN))
-		return weft_policy_token(tables, config, facts, head + off);
+		return weft_policy_token(tables, config, facts, head + off, is_ours);
 	if (is_ours)
 		return weft_policy_our_id(tables, config, facts);
 	if (dcid_len < WEFT_TOKEN_ID_MIN)

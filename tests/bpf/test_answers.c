@@ -342,7 +342,7 @@ static void test_token_is_good_for_whom_it_was_made(void)
 		uint8_t kind;
 		int age_s;
 		unsigned flip;
-		bool is_other_addr, is_other_port, is_other_id, is_old_key, is_other_node;
+		bool is_other_addr, is_other_port, is_other_id, is_no_id, is_old_key, is_other_node;
 	} rows[] = {
 		/* clang-format off */
 		{ "Retry token at once", WEFT_REASON_RETRIED, WEFT_TOKEN_RETRY, .age_s = 0 },
@@ -352,7 +352,10 @@ static void test_token_is_good_for_whom_it_was_made(void)
 		{ "clock set back by three seconds", WEFT_REASON_LATE_TOKEN, WEFT_TOKEN_RETRY, .age_s = -3 },
 		{ "Retry token of another address", WEFT_REASON_BAD_TOKEN, WEFT_TOKEN_RETRY, .is_other_addr = 1 },
 		{ "Retry token of another port", WEFT_REASON_BAD_TOKEN, WEFT_TOKEN_RETRY, .is_other_port = 1 },
-		{ "Retry token under another id", WEFT_REASON_BAD_TOKEN, WEFT_TOKEN_RETRY, .is_other_id = 1 },
+		{ "Retry token under another id of ours", WEFT_REASON_NEW_PATH, WEFT_TOKEN_RETRY, .is_other_id = 1 },
+		{ "late Retry token under another id of ours", WEFT_REASON_NEW_PATH, WEFT_TOKEN_RETRY, .age_s = 11, .is_other_id = 1 },
+		{ "Retry token under an id of nobody", WEFT_REASON_BAD_TOKEN, WEFT_TOKEN_RETRY, .is_no_id = 1 },
+		{ "late known token under an id of ours", WEFT_REASON_NEW_PATH, WEFT_TOKEN_KNOWN, .age_s = 2 * 86400 + 1, .is_other_id = 1 },
 		{ "Retry token of an old key", WEFT_REASON_UNKEYED_TOKEN, WEFT_TOKEN_RETRY, .is_old_key = 1 },
 		{ "Retry token of another node", WEFT_REASON_BAD_TOKEN, WEFT_TOKEN_RETRY, .is_other_node = 1 },
 		{ "Retry token with a kind of none", WEFT_REASON_RETRY_SENT, WEFT_TOKEN_RETRY, .flip = 1 },
@@ -375,7 +378,9 @@ static void test_token_is_good_for_whom_it_was_made(void)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct packet packet = packet_of(i & 1, 0);
 		struct payload_long spec = {
-			.dcid = rows[i].is_other_id ? PAYLOAD_ID_OURS : PAYLOAD_ID_RETRY,
+			.dcid = rows[i].is_other_id ? PAYLOAD_ID_OURS
+				: rows[i].is_no_id  ? PAYLOAD_ID_NOISE
+						    : PAYLOAD_ID_RETRY,
 			.token = {.kind = rows[i].kind,
 				  .client = packet.source,
 				  .issued_s = NOW_S - (uint32_t)rows[i].age_s,

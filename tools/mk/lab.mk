@@ -6,7 +6,7 @@
 lab_objs = $(patsubst %.c,$(B_DIR)/%.o,$(filter-out %.bpf.c,$(wildcard $(1)/*.c)))
 LAB_PROGRAMS := lab-wire pktgen
 LAB_OBJS := $(call lab_objs,tools/netlab) $(call lab_objs,bench/pktgen)
-$(LAB_OBJS): | $(SKELETONS)
+$(LAB_OBJS): $(SKELETONS)
 
 $(B_DIR)/lab-wire: $(call lab_objs,tools/netlab)
 $(B_DIR)/pktgen: $(call lab_objs,bench/pktgen)

@@ -24,7 +24,7 @@ $(UNIT) $(SIM) $(SYSTEM_C): %: %.o $(SUPPORT_OBJS) $(LIBS)
 
 # They run the BPF program through its skeleton, as net/ loads it.
 BPF_SUPPORT_OBJS := $(patsubst %.c,$(B_DIR)/%.o,$(wildcard tests/bpf/support/*.c))
-$(BPF_TESTS:=.o) $(BPF_SUPPORT_OBJS): | $(SKELETONS)
+$(BPF_SUPPORT_OBJS): $(SKELETONS)
 $(BPF_TESTS): %: %.o $(BPF_SUPPORT_OBJS) $(SUPPORT_OBJS) $(LIBS)
 	$(call say,LINK,$@)
 	$(Q)$(call link,$< $(BPF_SUPPORT_OBJS) $(SUPPORT_OBJS))
