@@ -21,6 +21,7 @@ static atomic_int fail_left; /* calls until one fails; 0: not armed */
 static atomic_int fail_error;
 static atomic_bool fail_stays;
 static atomic_bool fail_fired;
+static atomic_int fail_sync_error; /* 0: not armed */
 
 static void arm(unsigned n, int error, bool stays)
 {
@@ -40,9 +41,16 @@ void fail_nth_arm_all(unsigned n, int error)
 	arm(n, error, true);
 }
 
+void fail_nth_arm_sync(int error)
+{
+	fail_fired = false;
+	fail_sync_error = error;
+}
+
 bool fail_nth_disarm(void)
 {
 	fail_left = 0;
+	fail_sync_error = 0;
 	return fail_fired;
 }
 
@@ -130,6 +138,18 @@ int fsync(int fd)
 int fdatasync(int fd)
 {
 	return fd_call_fails(fd) ? -1 : (int)syscall(SYS_fdatasync, fd);
+}
+
+int syncfs(int fd)
+{
+	int error = atomic_exchange(&fail_sync_error, 0);
+
+	if (error) {
+		fail_fired = true;
+		errno = error;
+		return -1;
+	}
+	return fd_call_fails(fd) ? -1 : (int)syscall(SYS_syncfs, fd);
 }
 
 int ftruncate(int fd, off_t len)

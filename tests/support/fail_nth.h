@@ -17,6 +17,8 @@
 void fail_nth_arm(unsigned n, int error);
 /* fail_nth_arm_all makes the n-th and every later call fail: a disk that stays full. */
 void fail_nth_arm_all(unsigned n, int error);
+/* fail_nth_arm_sync makes the next syncfs fail, and nothing else. */
+void fail_nth_arm_sync(int error);
 /* fail_nth_disarm ends it; true when a call was made to fail. */
 bool fail_nth_disarm(void);
 

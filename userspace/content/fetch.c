@@ -22,10 +22,8 @@
 #include "base/clock.h"
 #include "store/store.h"
 
-/* Records of one batch: few commits, and little to do again after a crash. */
-#define BATCH_RECORDS 256u
-#define RETRY_NS      (10 * NS_PER_MS)
-#define TELL_NS	      (250 * NS_PER_MS)
+#define RETRY_NS (10 * NS_PER_MS)
+#define TELL_NS	 (250 * NS_PER_MS)
 /* At shut-down: how long to wait for one ended job before looking again. */
 #define ABANDON_POLL_MS 20
 
@@ -159,7 +157,7 @@ static void fetch_free(struct fetch *fetch)
 	fetch_volume_free(fetch);
 	manifest_free(fetch->root);
 	free(fetch->root_buf);
-	store_batch_free(fetch->batch);
+	fetch_records_free(fetch);
 	target_close(&fetch->target);
 	free(fetch->slots);
 	free(fetch);
@@ -232,6 +230,7 @@ static void dirs_done(struct job *job)
 
 	if (!fetch_step_done(fetch))
 		return;
+	fetch->has_unsynced = true;
 	if (step->err)
 		stop_at_path(fetch, dir->path, dir->path_len, step->err);
 	else
@@ -263,14 +262,17 @@ static void close_done(struct job *job)
 
 static void items_run(struct fetch *fetch, uint64_t now_ns)
 {
-	fetch_check_run(fetch);
+	bool has_room = fetch->batch_cnt < FETCH_RECORDS_MAX;
+
+	if (has_room)
+		fetch_check_run(fetch);
 	for (unsigned i = 0; i < FETCH_FILES_MAX; i++)
 		if (fetch->files[i].step != FILE_UNUSED)
 			fetch_file_run(&fetch->files[i]);
 	fetch_writes_run(fetch);
-	fetch_requests_run(fetch, now_ns);
-	if (fetch->batch_cnt >= BATCH_RECORDS)
-		fetch_batch_submit(fetch);
+	if (has_room)
+		fetch_requests_run(fetch, now_ns);
+	fetch_records_run(fetch, false);
 	if (fetch->step == FETCH_ITEMS && fetch->done_cnt == fetch->item_cnt) {
 		fetch->step = FETCH_DIRS;
 		fetch_wake(fetch);
@@ -304,8 +306,9 @@ static void step_run(struct fetch *fetch, uint64_t now_ns)
 			fetch_volume_next(fetch);
 		break;
 	case FETCH_FLUSH:
-		fetch_batch_submit(fetch);
-		if (fetch->out_cnt == 0 && !fetch->batch && !fetch_is_stopping(fetch)) {
+		fetch_records_run(fetch, true);
+		if (fetch->out_cnt == 0 && !fetch_records_pending(fetch) &&
+		    !fetch_is_stopping(fetch)) {
 			fetch->step = FETCH_CLOSING;
 			fetch_wake(fetch);
 		}
@@ -352,8 +355,8 @@ static bool end_run(struct fetch *fetch)
 	char detail[GET_DETAIL_CAP];
 	int err;
 
-	fetch_batch_submit(fetch);
-	if (fetch->out_cnt > 0 || fetch->batch)
+	fetch_records_run(fetch, true);
+	if (fetch->out_cnt > 0 || fetch_records_pending(fetch))
 		return false;
 	if (get->is_cancelled && !fetch->is_clearing && fetch->target.fd >= 0) {
 		fetch_step_submit(fetch, close_run, clear_done);

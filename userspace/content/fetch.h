@@ -27,13 +27,14 @@ struct store_batch;
  * set; fetch_pump, which the timer calls, decides what is next. So a turn
  * decides once, over all that arrived in it.
  */
-#define FETCH_FILES_MAX	 4u	      /* large files at once */
-#define FETCH_JOBS_MAX	 4u	      /* write jobs at once */
-#define FETCH_WRITES_MAX 16u	      /* chunks of one write job */
-#define FETCH_CHECKS_MAX 128u	      /* items of one check job */
-#define FETCH_CHUNKS_MAX (1ull << 22) /* of one file: 1 TiB, a list of 128 MiB */
-#define FETCH_NONE	 UINT32_MAX
-#define FETCH_NAME_CAP	 80 /* of a staged file */
+#define FETCH_FILES_MAX	  4u	       /* large files at once */
+#define FETCH_JOBS_MAX	  4u	       /* write jobs at once */
+#define FETCH_WRITES_MAX  16u	       /* chunks of one write job */
+#define FETCH_CHECKS_MAX  128u	       /* items of one check job */
+#define FETCH_CHUNKS_MAX  (1ull << 22) /* of one file: 1 TiB, a list of 128 MiB */
+#define FETCH_NONE	  UINT32_MAX
+#define FETCH_RECORDS_MAX 16384u /* that wait for a sync: some 4 MB; nothing is added then */
+#define FETCH_NAME_CAP	  80	 /* of a staged file */
 /* A job's share: long enough to be worth it, short enough to be cancelled. */
 #define FETCH_JOB_LEN (64ull << 20)
 
@@ -158,6 +159,17 @@ enum fetch_step {
 	FETCH_ENDING,  /* waits for what is under way */
 };
 
+enum fetch_sync_step { SYNC_NONE, SYNC_WAITING, SYNC_OUT, SYNC_DONE };
+
+/* Records whose files are brought to the disk before they go to the store. */
+struct fetch_sync {
+	struct job job; /* first */
+	struct fetch *fetch;
+	enum fetch_sync_step step;
+	struct store_batch *batch; /* from SYNC_WAITING on */
+	int err;
+};
+
 /* A job about the whole: open, load, dirs, close. */
 struct fetch_step_job {
 	struct job job; /* first */
@@ -216,8 +228,11 @@ struct fetch {
 	char range_staged[64];
 	char range_name[MANIFEST_NAME_LEN_MAX + 48];
 
-	struct store_batch *batch;
+	struct store_batch *batch; /* records of files since the last sync began */
 	unsigned batch_cnt;
+	uint64_t batch_len; /* bytes of those files */
+	bool has_unsynced;  /* something was written that no sync has seen */
+	struct fetch_sync sync;
 	unsigned fail_cnt;
 	unsigned bad_cnt;
 	bool has_reached;	/* the peer has answered in this run */
@@ -258,12 +273,17 @@ void fetch_name(const uint8_t content_id[static OBJECT_ID_LEN], char name[static
 /*
  * fetch_record.c. fetch_record adds records to the batch under way; hashes
  * only of a large file. A file that was not settled by us (fetch_place) is
- * racy. fetch_batch is that batch, fetch_batch_submit ends it.
+ * racy. fetch_batch is that batch. fetch_records_run brings it a step closer
+ * to the store when it is large, or is_last: through a sync of the target's
+ * filesystem, so that a record says nothing that a power loss undoes.
+ * fetch_records_pending: something is on that way, or would be.
  */
 void fetch_record(struct fetch *fetch, uint32_t item, const struct object_stamp *stamp,
 		  bool is_racy, const uint8_t *hashes);
 struct store_batch *fetch_batch(struct fetch *fetch);
-void fetch_batch_submit(struct fetch *fetch);
+void fetch_records_run(struct fetch *fetch, bool is_last);
+bool fetch_records_pending(const struct fetch *fetch);
+void fetch_records_free(struct fetch *fetch);
 /* fetch_item_done: the item is in its place and verified; twins may follow. */
 void fetch_item_done(struct fetch *fetch, uint32_t item);
 

@@ -250,6 +250,7 @@ static void place_done(struct job *job)
 		return;
 	}
 	fetch->get->view.item_done_cnt++;
+	fetch->has_unsynced = true;
 	fetch->step = FETCH_FLUSH;
 }
 

@@ -9,6 +9,7 @@
 #include "crypto/blake3.h"
 #include "support/check.h"
 #include "support/content_duo.h"
+#include "support/fail_nth.h"
 
 #define BIG_LEN	 (3u * BLAKE3_CHUNK_LEN + 12345)
 #define TURN_MAX 2000000u
@@ -85,6 +86,39 @@ static void test_shared_folder_arrives_as_it_is(void)
 	CHECK(get->received_byte_cnt < get->byte_cnt);
 	CHECK_EQ(duo.nodes[DUO_B].event_cnt[CONTENT_GET_DONE], 1);
 	CHECK_EQ(duo.lent_cnt, 0);
+	duo_fini(&duo);
+}
+
+static uint64_t stored_path_cnt(void)
+{
+	struct store_stats stats;
+
+	store_stats(duo.nodes[DUO_B].store, &stats);
+	return stats.item_cnt[STORE_PATHS];
+}
+
+/* All files are in their places; that they are on the disk is not said. */
+static void test_what_is_not_synced_is_not_recorded(void)
+{
+	const struct content_get *get;
+	struct link link;
+	uint64_t id;
+
+	duo_init(&duo);
+	folder_make();
+	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
+	fail_nth_arm_sync(EIO);
+	id = duo_get_start(&duo, &link, "out");
+	get = duo_run(&duo, id, TURN_MAX);
+	CHECK(fail_nth_disarm());
+	CHECK_EQ(get->state, CONTENT_GET_STOPPED);
+	CHECK_EQ(get->err, -EIO);
+	CHECK(duo_trees_equal(&duo, "in", "out"));
+	CHECK_EQ(stored_path_cnt(), 0);
+	CHECK_EQ(content_get_resume(duo.nodes[DUO_B].content, id, duo.now_ns), 0);
+	get = duo_run(&duo, id, TURN_MAX);
+	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(stored_path_cnt(), 9);
 	duo_fini(&duo);
 }
 
@@ -857,6 +891,7 @@ static void test_get_without_a_place_keeps_its_number(void)
 int main(void)
 {
 	RUN(test_shared_folder_arrives_as_it_is);
+	RUN(test_what_is_not_synced_is_not_recorded);
 	RUN(test_source_that_shrinks_is_left_for_the_peer);
 	RUN(test_single_file_arrives);
 	RUN(test_many_small_files_arrive);
