@@ -64,6 +64,7 @@ static void import_free(struct import *import)
 	walk_free(import->list.walk);
 	import_collect_free(import->collect);
 	store_batch_free(import->batch);
+	free(import->list.resolved);
 	free(import->root);
 	free(import);
 }
@@ -273,7 +274,7 @@ void import_save(struct import *import)
 
 /* --- asking --- */
 
-static bool path_is_shareable(const char *path)
+bool import_path_is_shareable(const char *path)
 {
 	size_t len = strlen(path);
 
@@ -284,7 +285,7 @@ static int ask_check(const struct imports *imports, const char *path, const char
 {
 	const struct content *content = imports->content;
 
-	if (path[0] != '/' || !path_is_shareable(path))
+	if (path[0] != '/' || !import_path_is_shareable(path))
 		return WEFT_EUNSAFE;
 	if (title && !manifest_title_is_safe(title))
 		return WEFT_EMALFORMED;

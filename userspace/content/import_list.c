@@ -114,8 +114,11 @@ void import_list_run(struct job *job)
 	list->file_cnt = list->byte_cnt = 0;
 	list->first = NULL;
 	list->cnt = 0;
+	/* A file is served under its own name only, never through a link that may change. */
+	if (!list->walk && list->counts_only)
+		list->resolved = realpath(list->root, NULL);
 	if (!list->walk)
-		got = walk_new(list->root, &list->walk);
+		got = walk_new(list->resolved ? list->resolved : list->root, &list->walk);
 	list->special = got == WEFT_EUNSAFE ? walk_special_kind(list->root) : NULL;
 	if (got >= 0)
 		got = list->counts_only ? list_count(list) : list_fill(list);

@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 #include "base/assert.h"
 #include "content/content_state.h"
@@ -75,12 +76,26 @@ static void window_add(struct import *import)
 	list->cnt = 0;
 }
 
+static void root_take(struct import *import)
+{
+	struct import_list *list = &import->list;
+
+	if (!list->resolved)
+		return;
+	free(import->root);
+	import->root = list->root = list->resolved;
+	list->resolved = NULL;
+	if (!import_path_is_shareable(import->root))
+		import_fail(import, WEFT_EUNSAFE, "it leads to a path that cannot be shared");
+}
+
 static void list_done(struct job *job)
 {
 	struct import_list *list = (void *)((char *)job - offsetof(struct import_list, job));
 	struct import *import = list->owner;
 
 	import->is_listing = false;
+	root_take(import);
 	if (list->special)
 		import_fail(import, list->err, "it is %s, not a regular file or folder",
 			    list->special);

@@ -75,6 +75,8 @@ struct imports {
 };
 
 /* import_pump does what can be done now; called whenever something came back. */
+/* import_path_is_shareable: path is one that a share may have. */
+bool import_path_is_shareable(const char *path);
 void import_pump(struct import *import);
 /* import_save submits manifest and share; import_end tells the outcome and frees. */
 void import_save(struct import *import);

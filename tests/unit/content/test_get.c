@@ -187,6 +187,25 @@ static void test_single_file_arrives(void)
 }
 
 /* More files than a manifest holds, so it comes in parts. */
+/* Also when the link leads elsewhere later: the file was shared, not the link. */
+static void test_file_and_folder_shared_through_links_arrive(void)
+{
+	struct link link;
+
+	duo_init(&duo);
+	file_make("in/one.bin", BIG_LEN, 9);
+	CHECK_EQ(symlink("in/one.bin", duo_path(&duo, "latest")), 0);
+	CHECK_EQ(symlink("in", duo_path(&duo, "folder")), 0);
+	CHECK(duo_share(&duo, duo_path(&duo, "latest"), &link));
+	CHECK_EQ(unlink(duo_path(&duo, "latest")), 0);
+	CHECK_EQ(get_run(&link, "out")->state, CONTENT_GET_FINISHED);
+	CHECK(duo_trees_equal(&duo, "in", "out"));
+	CHECK(duo_share(&duo, duo_path(&duo, "folder"), &link));
+	CHECK_EQ(get_run(&link, "out2")->state, CONTENT_GET_FINISHED);
+	CHECK(duo_trees_equal(&duo, "in", "out2"));
+	duo_fini(&duo);
+}
+
 static void test_many_small_files_arrive(void)
 {
 	const struct content_get *get;
@@ -894,6 +913,7 @@ int main(void)
 	RUN(test_what_is_not_synced_is_not_recorded);
 	RUN(test_source_that_shrinks_is_left_for_the_peer);
 	RUN(test_single_file_arrives);
+	RUN(test_file_and_folder_shared_through_links_arrive);
 	RUN(test_many_small_files_arrive);
 	RUN(test_requests_in_flight_are_bounded);
 	RUN(test_killed_get_goes_on_where_it_was);
