@@ -476,12 +476,12 @@ int content_get_cancel(struct content *content, uint64_t id, uint64_t now_ns)
 	    get->is_cancelled)
 		return 0;
 	get->is_cancelled = true;
-	if (get->fetch) {
+	if (get->fetch)
 		fetch_stop(get->fetch, WEFT_ECANCELLED, "taken back");
-		return 0;
-	}
-	/* Nothing runs: a fetch that only clears removes what was staged. */
-	get->view.state = CONTENT_GET_QUEUED;
+	else
+		/* Nothing runs: a fetch that only clears removes what was staged. */
+		get->view.state = CONTENT_GET_QUEUED;
+	get_save_soon(get);
 	gets_run_next(content->gets);
 	return 0;
 }

@@ -3,7 +3,8 @@
  * The record of a get: 0 version 1 | 1 link | 2 target | 3 replacing |
  * 4 range offset? | 5 range length? | 6 state | 7 error | 8 detail |
  * 9 title | 10 items | 11 bytes | 12 items done | 13 bytes done |
- * 14 part ids (one byte string) | 15 something is staged.
+ * 14 part ids (one byte string) | 15 something is staged |
+ * 16 it is to be taken back.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +38,7 @@ int get_record_write(const struct get *get, uint8_t *out, size_t cap)
 	struct writer w = writer_of(out, cap);
 	char link[LINK_TEXT_CAP];
 
-	cbor_write_map(&w, get->has_range ? 16 : 14);
+	cbor_write_map(&w, get->has_range ? 17 : 15);
 	field_uint(&w, 0, RECORD_VERSION);
 	field_text(&w, 1, link_write(&get->link, link));
 	/* Paths need not be UTF-8, so these are byte strings. */
@@ -63,6 +64,8 @@ int get_record_write(const struct get *get, uint8_t *out, size_t cap)
 	cbor_write_bytes(&w, get->part_ids, (size_t)get->part_cnt * OBJECT_ID_LEN);
 	cbor_write_uint(&w, 15);
 	cbor_write_bool(&w, get->has_staged);
+	cbor_write_uint(&w, 16);
+	cbor_write_bool(&w, get->is_cancelled);
 	return w.bad ? WEFT_EFULL : (int)writer_len(&w);
 }
 
@@ -163,6 +166,9 @@ static void read_field(struct cbor_reader *r, uint64_t key, struct get *get)
 		break;
 	case 15:
 		get->has_staged = cbor_read_bool(r);
+		break;
+	case 16:
+		get->is_cancelled = cbor_read_bool(r);
 		break;
 	default:
 		cbor_skip(r);

@@ -765,6 +765,30 @@ static void test_stopped_get_with_staged_bytes_is_not_forgotten(void)
 	duo_fini(&duo);
 }
 
+/* The restart comes before the cancelled get has had its turn. */
+static void test_cancel_of_a_stopped_get_outlives_a_restart(void)
+{
+	struct link link;
+	uint64_t id;
+
+	duo_init(&duo);
+	file_make("in/one.bin", BIG_LEN, 9);
+	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
+	get_stop_half_way(&link, "half", &id);
+	duo_node_close(&duo, DUO_B);
+	duo.nodes[DUO_B].config.get_active_cap = 0;
+	duo_node_open(&duo, DUO_B);
+	CHECK_EQ(content_get_cancel(duo.nodes[DUO_B].content, id, duo.now_ns), 0);
+	turns(10);
+	CHECK(is_staging_in("half"));
+	duo_node_close(&duo, DUO_B);
+	duo.nodes[DUO_B].config.get_active_cap = 4;
+	duo_node_open(&duo, DUO_B);
+	CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, CONTENT_GET_TAKEN_BACK);
+	CHECK(!is_staging_in("half"));
+	duo_fini(&duo);
+}
+
 static void test_table_of_gets_with_staged_bytes_is_full(void)
 {
 	struct content_get_ask ask = {0};
@@ -932,6 +956,7 @@ int main(void)
 	RUN(test_cancelled_get_leaves_nothing_staged);
 	RUN(test_failed_get_leaves_only_what_it_can_go_on_with);
 	RUN(test_stopped_get_with_staged_bytes_is_not_forgotten);
+	RUN(test_cancel_of_a_stopped_get_outlives_a_restart);
 	RUN(test_table_of_gets_with_staged_bytes_is_full);
 	RUN(test_cancel_of_a_get_whose_target_is_gone_makes_nothing);
 	RUN(test_asking_the_impossible_is_refused);
