@@ -42,6 +42,8 @@ struct mesh_request *fetch_ask(struct fetch *fetch, struct mesh_ask *ask, uint64
 	ask->peer.addr_cnt = link->addr_cnt;
 	ask->timeout_ns = params->config.request_timeout_ns;
 	ask->stall_ns = params->config.stall_ns;
+	/* A manifest is as long as a few chunks, and may take as long. */
+	ask->progress_len = BLAKE3_CHUNK_LEN;
 	if (memcmp(link->node_key, params->own_key, sizeof(link->node_key)) == 0) {
 		fetch_stop(fetch, WEFT_EABSENT, "the link is of this node, which has it no longer");
 		return NULL;

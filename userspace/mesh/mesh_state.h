@@ -100,8 +100,10 @@ struct mesh_request {
 	size_t payload_len;
 	uint8_t *reply_buf;
 	size_t reply_cap;
-	uint64_t deadline_ns;
+	uint64_t deadline_ns; /* without what progress earns */
+	uint64_t timeout_ns;
 	uint64_t stall_ns;
+	size_t progress_len;
 	uint64_t progress_ns;
 	uint64_t fail_not_before_ns;
 	int fail_err;

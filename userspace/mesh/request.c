@@ -109,10 +109,12 @@ static void request_fail_soon(struct mesh_request *request, int err, uint64_t no
 static uint64_t request_due_ns(const struct mesh_request *request)
 {
 	uint64_t stall_at_ns = request->progress_ns + request->stall_ns;
+	uint64_t deadline_ns = request->deadline_ns;
 
-	if (request->state != MESH_REQUEST_SENT || !request->stall_ns ||
-	    stall_at_ns > request->deadline_ns)
-		return request->deadline_ns;
+	if (request->progress_len)
+		deadline_ns += request->in.body_len / request->progress_len * request->timeout_ns;
+	if (request->state != MESH_REQUEST_SENT || !request->stall_ns || stall_at_ns > deadline_ns)
+		return deadline_ns;
 	return stall_at_ns;
 }
 
@@ -367,7 +369,8 @@ static struct mesh_request *request_make(struct mesh *mesh, const struct mesh_pe
 	}
 	request->kind = MESH_STREAM_REQUEST;
 	request->mesh = mesh;
-	request->deadline_ns = mesh->now_ns + (timeout_ns ?: TIMEOUT_DEFAULT_NS);
+	request->timeout_ns = timeout_ns ?: TIMEOUT_DEFAULT_NS;
+	request->deadline_ns = mesh->now_ns + request->timeout_ns;
 	list_init(&request->node);
 	timer_init(&request->timer, request_expire);
 	timer_set(mesh->timers, &request->timer, request->deadline_ns);
@@ -444,6 +447,7 @@ int mesh_request_ask(struct mesh *mesh, const struct mesh_ask *ask, uint64_t now
 	request->reply_buf = ask->reply_buf;
 	request->reply_cap = ask->reply_cap;
 	request->stall_ns = ask->stall_ns;
+	request->progress_len = ask->progress_len;
 	request->reply = ask->reply;
 	request->arg = ask->arg;
 	if ((err = request_route(request, &ask->peer)) < 0) {

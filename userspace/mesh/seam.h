@@ -86,6 +86,7 @@ struct mesh_ask {
 	size_t reply_cap;    /* a longer frame ends the request with WEFT_ETOOLARGE */
 	uint64_t timeout_ns; /* from now, dialling included; measured without progress: */
 	uint64_t stall_ns;   /* 0: none; else give up when no byte came for so long */
+	size_t progress_len; /* 0: none; else so many bytes of the answer earn timeout_ns again */
 	void (*reply)(void *arg, const struct mesh_reply *reply, uint64_t now_ns);
 	void *arg;
 };

@@ -410,6 +410,39 @@ static void test_trickle_lives_and_stall_ends(void)
 	pair_fini();
 }
 
+/* As slow as it may be: the time comes again with every eight bytes, and not with seven. */
+static void test_progress_earns_time(void)
+{
+	uint8_t bytes[64], hello[256];
+	struct mesh_ask call = {.type = MESH_GET_CHUNK,
+				.payload = "abc",
+				.payload_len = 3,
+				.timeout_ns = 10 * PAIR_S,
+				.progress_len = 8};
+	struct rig_ask slow;
+	struct pair_raw raw;
+	size_t len;
+
+	CHECK(raw_asked(&raw, 200)); /* for the session */
+	memset(call.peer.key, 2, MESH_KEY_LEN);
+	CHECK_EQ(rig_ask_with(&rig, &slow, 0, &call), 0);
+	pair_raw_send(&raw, 0, hello, rig_hello(hello, sizeof(hello), RIG_WALL_S), false);
+	pair_net_run(&rig.net, 100 * PAIR_MS);
+	len = rig_frame(bytes, sizeof(bytes), MESH_CHUNK_DATA, 2, 1, "abcdefghijklmnopqrstuvwx",
+			24);
+	pair_raw_send(&raw, 2, bytes, len - 16, false);
+	pair_net_run(&rig.net, 15 * PAIR_S);
+	CHECK_EQ(slow.reply_cnt, 0);
+	pair_raw_send(&raw, 2, bytes + len - 16, 7, false);
+	pair_net_run(&rig.net, 4 * PAIR_S);
+	CHECK_EQ(slow.reply_cnt, 0);
+	pair_net_run(&rig.net, 2 * PAIR_S);
+	CHECK_EQ(slow.reply_cnt, 1);
+	CHECK_EQ(slow.reply.err, WEFT_ETIMEOUT);
+	rig_ask_fini(&slow);
+	pair_fini();
+}
+
 /* Cancels at step so many milliseconds after asking; nothing may be told or left. */
 static void test_cancel_at_every_stage(void)
 {
@@ -594,6 +627,7 @@ int main(void)
 	RUN(test_error_codes_become_errors);
 	RUN(test_silence_ends_by_timeout);
 	RUN(test_trickle_lives_and_stall_ends);
+	RUN(test_progress_earns_time);
 	RUN(test_cancel_at_every_stage);
 	RUN(test_cancelled_dial_leaves_no_connection);
 	RUN(test_answer_after_cancel_is_closed);
