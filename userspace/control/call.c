@@ -167,7 +167,7 @@ static void call_send(struct control_call *call, const char *error, json_t *para
 	if (text)
 		client_write(call->client, text, len);
 	else
-		log_error("control: no memory for a reply, leaving its caller without one");
+		client_break(call->client); /* no memory: its end is all it can be told */
 	free(text);
 }
 
@@ -183,7 +183,7 @@ void call_free(struct control_call *call)
 		control->calls = call->next;
 	if (call->next)
 		call->next->prev = call->prev;
-	free(call);
+	pool_release(&control->call_pool, call);
 }
 
 static void call_end(struct control_call *call)
@@ -302,7 +302,7 @@ static void node_dispatch(struct control_call *call, const char *name, json_t *p
 static struct control_call *call_new(struct control_client *client, const struct request *request)
 {
 	struct control *control = client->control;
-	struct control_call *call = calloc(1, sizeof(*call));
+	struct control_call *call = pool_acquire(&control->call_pool);
 
 	if (!call)
 		return NULL;
@@ -319,7 +319,7 @@ static struct control_call *call_new(struct control_client *client, const struct
 	return call;
 }
 
-void call_dispatch(struct control_client *client, struct request *request)
+int call_dispatch(struct control_client *client, struct request *request)
 {
 	struct control_call *call = call_new(client, request);
 	const char *dot = strrchr(request->method, '.');
@@ -328,7 +328,7 @@ void call_dispatch(struct control_client *client, struct request *request)
 
 	if (!call) {
 		request_drop(request);
-		return;
+		return WEFT_EFULL;
 	}
 	/* A longer name is cut, and so is none of ours. */
 	if (interface_len >= sizeof(interface))
@@ -343,6 +343,7 @@ void call_dispatch(struct control_client *client, struct request *request)
 		call_fail_standard(call, INTERFACE_SERVICE ".InterfaceNotFound",
 				   json_pack("{s:s}", "interface", interface));
 	request_drop(request);
+	return 0;
 }
 
 bool control_methods_agree(const struct control_method *methods,

@@ -40,7 +40,7 @@ static void client_schedule(struct control_client *client)
 	timer_set(client->control->timers, &client->turn_timer, client->control->now_ns);
 }
 
-static void client_break(struct control_client *client)
+void client_break(struct control_client *client)
 {
 	client->state = CLIENT_BROKEN;
 	client_schedule(client);
@@ -134,9 +134,14 @@ static void client_refuse(struct control_client *client, int err, const char *wh
 	size_t len;
 	char *text = message_new(error, parameters, false, &len);
 
-	client->control->stats.malformed_cnt++;
+	if (err == WEFT_EFULL)
+		client->control->stats.refused_cnt++;
+	else
+		client->control->stats.malformed_cnt++;
 	if (text)
 		client_write(client, text, len);
+	else
+		client_break(client);
 	free(text);
 	if (client->state == CLIENT_BROKEN)
 		return;
@@ -181,8 +186,9 @@ static void client_request(struct control_client *client, const char *text, size
 		client_refuse(client, err, "the connection cannot be upgraded to another protocol");
 	else if (err < 0)
 		client_refuse(client, WEFT_EMALFORMED, "not a varlink call in JSON");
-	else
-		call_dispatch(client, &request);
+	else if (call_dispatch(client, &request) == WEFT_EFULL)
+		client_refuse(client, WEFT_EFULL,
+			      "too many calls are under way whose callers have left");
 }
 
 /*

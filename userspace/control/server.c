@@ -43,13 +43,18 @@ void control_config_defaults(struct control_config *config)
 	};
 }
 
+static size_t pools_footprint(uint32_t client_cap)
+{
+	return pool_footprint(sizeof(struct control_client), client_cap) +
+	       pool_footprint(sizeof(struct control_call), client_cap * CALLS_PER_CLIENT);
+}
+
 size_t control_footprint(const struct control_config *config)
 {
 	size_t client_len = sizeof(struct control_client) + config->request_len_max + 1 +
 			    config->output_len_max;
 
-	return sizeof(struct control) +
-	       pool_footprint(sizeof(struct control_client), config->client_cap) +
+	return sizeof(struct control) + pools_footprint(config->client_cap) +
 	       config->client_cap * client_len +
 	       config->event_cap * (sizeof(struct event_entry) + CONTROL_EVENT_LEN_TYPICAL);
 }
@@ -267,13 +272,17 @@ static int listener_open(struct control *control)
 static int clients_lay_out(struct control *control)
 {
 	uint32_t cap = control->config.client_cap;
-	int err = arena_open(&control->arena, pool_footprint(sizeof(struct control_client), cap));
+	int err = arena_open(&control->arena, pools_footprint(cap));
 
 	if (err < 0)
 		return err;
 	control->events = calloc(control->config.event_cap, sizeof(*control->events));
 	if (!control->events)
 		return -ENOMEM;
+	err = pool_init(&control->call_pool, &control->arena, sizeof(struct control_call),
+			cap * CALLS_PER_CLIENT);
+	if (err < 0)
+		return err;
 	return pool_init(&control->clients, &control->arena, sizeof(struct control_client), cap);
 }
 

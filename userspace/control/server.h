@@ -81,6 +81,7 @@ struct control {
 	struct idl *idls[2]; /* as interfaces[] */
 	struct arena arena;
 	struct pool clients;
+	struct pool call_pool;
 	struct control_call *calls;
 	struct event_entry *events; /* ring, event seq at [seq % event_cap] */
 	uint64_t last_seq;
@@ -95,13 +96,21 @@ int client_open(struct control *control, int fd, enum control_role role);
 void client_close(struct control_client *client);
 /* client_write queues text with its NUL; a client too far behind is marked broken. */
 void client_write(struct control_client *client, const char *text, size_t len);
+/* client_break closes the connection at its next turn. */
+void client_break(struct control_client *client);
 size_t client_backlog_len(const struct control_client *client);
 /* client_call_ended: the next request may run. */
 void client_call_ended(struct control_client *client);
 
 /* call.c */
-/* call_dispatch runs one request to its handler; it takes what request owns. */
-void call_dispatch(struct control_client *client, struct request *request);
+/* Calls for each client that may be there: its own, and one of a client that left. */
+#define CALLS_PER_CLIENT 2
+/*
+ * call_dispatch runs one request to its handler; it takes what request owns.
+ * 0, or WEFT_EFULL when too many calls are under way, and none was begun.
+ */
+WEFT_MUST_CHECK
+int call_dispatch(struct control_client *client, struct request *request);
 /* call_abandon: the client left. */
 void call_abandon(struct control_call *call);
 void call_free(struct control_call *call);

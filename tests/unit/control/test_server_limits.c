@@ -154,6 +154,75 @@ static void test_one_client_too_many_is_told_so(void)
 	rig_close();
 }
 
+/* Nobody waits for them any more, but whoever is to reply still holds them. */
+static void test_calls_of_clients_that_left_are_bounded(void)
+{
+	struct control_stats stats;
+	int fd;
+
+	rig_prepare();
+	rig.config.client_cap = 2;
+	CHECK_EQ(rig_open(), 0);
+	for (unsigned i = 0; i < 4; i++) {
+		fd = dial();
+		say(fd, CALL("RemoveShare", ",\"parameters\":{\"share\":\"x\"}"));
+		turn(0);
+		close(fd);
+		turn(0);
+	}
+	fd = dial();
+	say(fd, CALL("GetNodeId", ""));
+	turn(0);
+	CHECK(strstr(hear(fd), "WEFT_EFULL"));
+	CHECK_STR(hear(fd), "EOF");
+	close(fd);
+	turn(0);
+	control_reply(rig.waiting, NULL);
+	fd = dial();
+	say(fd, CALL("GetNodeId", ""));
+	turn(0);
+	CHECK_STR(hear(fd), ID_REPLY);
+	close(fd);
+	control_stats(rig.control, &stats);
+	CHECK_EQ(stats.refused_cnt, 1);
+	rig_close();
+}
+
+/* A connection keeps the length that was in force when it began. */
+static void test_limits_change_while_running(void)
+{
+	struct control_config config;
+	char *text;
+	int fd;
+
+	rig_prepare();
+	rig.config.request_len_max = 10000;
+	CHECK_EQ(rig_open(), 0);
+	config = rig.config;
+	config.request_len_max = 5000;
+	config.request_rate_per_s = 1;
+	control_configure(rig.control, &config);
+	fd = dial();
+	text = padded_call(5000);
+	say(fd, text);
+	say(fd, text);
+	turn(0);
+	CHECK_STR(hear(fd), ID_REPLY);
+	CHECK_STR(hear(fd), "");
+	turn(2 * NS_PER_S);
+	CHECK_STR(hear(fd), ID_REPLY);
+	close(fd);
+	free(text);
+	fd = dial();
+	text = padded_call(5001);
+	say(fd, text);
+	turn(0);
+	CHECK(strstr(hear(fd), "WEFT_ETOOLARGE"));
+	close(fd);
+	free(text);
+	rig_close();
+}
+
 static void test_without_descriptors_a_client_is_told_so(void)
 {
 	struct rlimit old, tight;
@@ -339,6 +408,8 @@ int main(void)
 	RUN(test_an_endless_request_is_swallowed_but_not_kept);
 	RUN(test_half_a_request_is_given_up_in_time);
 	RUN(test_one_client_too_many_is_told_so);
+	RUN(test_calls_of_clients_that_left_are_bounded);
+	RUN(test_limits_change_while_running);
 	RUN(test_without_descriptors_a_client_is_told_so);
 	RUN(test_requests_beyond_the_rate_wait);
 	RUN(test_a_client_that_does_not_read_is_dropped);
