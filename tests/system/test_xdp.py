@@ -348,6 +348,18 @@ def test_a_banned_network_is_not_heard_until_its_time_is_over(lab):
     wait_for(lambda: counters(a)["banned"] > before, "a ban made before is in force")
 
 
+def test_a_ban_holds_without_a_device_attached(lab):
+    a, b = two(lab)
+    call(a, "AddBan", prefix="10.77.0.2")
+    check(connect(b, a, timeout=1).returncode != OK, "a banned address was heard")
+    check(counters(a)["banned"] > 0, "nothing was counted")
+    call(a, "RemoveBan", prefix="10.77.0.2")
+    check_eq(connect(b, a).returncode, OK, "connect")
+    seen = counters(a)
+    check(seen["initial"] > 0 and seen["session"] > 0, f"counters: {seen}")
+    check_eq((seen["bad-id"], seen["replayed-id"]), (0, 0), f"counters: {seen}")
+
+
 def test_a_mode_set_by_hand_holds_and_is_told(lab):
     a, b = two(lab)
     attach(a)

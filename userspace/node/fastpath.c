@@ -11,6 +11,7 @@
  */
 #include "node/fastpath.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -29,9 +30,10 @@
  * A path stays proven for so long after it was last told; paths of live
  * connections are told again every third of it.
  */
-#define PATH_LIFE_NS	(90 * NS_PER_S)
-#define PATH_TELL_TICKS 30
-#define LOCAL_MAX	64
+#define PATH_LIFE_NS	  (90 * NS_PER_S)
+#define PATH_TELL_TICKS	  30
+#define CREW_PATH_LIFE_NS (3600 * NS_PER_S)
+#define LOCAL_MAX	  64
 /* Beyond this, datagrams of strangers cost more than they can be worth. */
 #define FLOOD_ABOVE_DEFAULT 50000
 
@@ -39,6 +41,17 @@ void fastpath_config_defaults(struct fastpath_config *config)
 {
 	*config = (struct fastpath_config){.flood_above = FLOOD_ABOVE_DEFAULT};
 	xdp_config_defaults(&config->xdp);
+}
+
+static struct weft_endpoint endpoint_of(const struct addr *addr)
+{
+	struct weft_endpoint endpoint = {.port_be = htons(addr->port)};
+
+	if (addr->family == ADDR_IPV4)
+		weft_endpoint_set_ipv4(&endpoint, addr->ip);
+	else
+		weft_endpoint_set_ipv6(&endpoint, addr->ip);
+	return endpoint;
 }
 
 /* A failed write to a table leaves it as it was: logged, and tried again by the next tick. */
@@ -52,6 +65,7 @@ static void config_push(struct fastpath *fastpath)
 {
 	fastpath->policy.wall_offset_ns =
 		clock_wall_s() * NS_PER_S - clock_monotonic_ns() / NS_PER_S * NS_PER_S;
+	demux_tables_set_config(&fastpath->tables, &fastpath->policy);
 	table_check("limits", xdp_set_config(fastpath->xdp, &fastpath->policy));
 }
 
@@ -60,6 +74,7 @@ static void cid_keys_push(struct fastpath *fastpath)
 	const struct weft_cid_keys *keys = quic_engine_cid_keys(fastpath->node->home.quic);
 
 	fastpath->cid_generation = keys->current_generation;
+	fastpath->tables.cid_keys = *keys;
 	table_check("connection id keys", xdp_set_cid_keys(fastpath->xdp, keys));
 }
 
@@ -69,16 +84,28 @@ static void token_keys_push(struct fastpath *fastpath)
 	struct weft_token_keys keys;
 	int err = quic_engine_token_keys(fastpath->node->home.quic, &keys);
 
-	if (err == 0)
+	if (err == 0) {
+		fastpath->tables.token_keys = keys;
 		err = xdp_set_token_keys(fastpath->xdp, &keys);
+	}
 	table_check("token keys", err);
 }
 
 static void ban_push(struct fastpath *fastpath, const struct ban *ban)
 {
 	const struct weft_ban entry = {.expires_ns = ban->expires_ns, .rule = ban->rule};
+	struct weft_endpoint endpoint = endpoint_of(&ban->prefix);
 
+	table_check("bans", demux_ban_put(&fastpath->tables, &endpoint, ban->prefix_len, &entry));
 	table_check("bans", xdp_ban_put(fastpath->xdp, &ban->prefix, ban->prefix_len, &entry));
+}
+
+static void ban_pull(struct fastpath *fastpath, const struct ban *ban)
+{
+	struct weft_endpoint endpoint = endpoint_of(&ban->prefix);
+
+	demux_ban_delete(&fastpath->tables, &endpoint, ban->prefix_len);
+	xdp_ban_delete(fastpath->xdp, &ban->prefix, ban->prefix_len);
 }
 
 /* The program asks a table only when it is said to have something in it. */
@@ -104,7 +131,7 @@ bool fastpath_unban(struct fastpath *fastpath, struct ban *ban)
 {
 	if (!bans_remove(&fastpath->bans, &ban->prefix, ban->prefix_len, ban))
 		return false;
-	xdp_ban_delete(fastpath->xdp, &ban->prefix, ban->prefix_len);
+	ban_pull(fastpath, ban);
 	bans_counted(fastpath);
 	return true;
 }
@@ -114,7 +141,7 @@ static void bans_sweep(struct fastpath *fastpath, uint64_t now_ns)
 	struct ban ban;
 
 	while (bans_expire(&fastpath->bans, now_ns, &ban)) {
-		xdp_ban_delete(fastpath->xdp, &ban.prefix, ban.prefix_len);
+		ban_pull(fastpath, &ban);
 		bans_counted(fastpath);
 	}
 }
@@ -128,12 +155,43 @@ static void locals_push(struct fastpath *fastpath)
 }
 
 /* A full table refuses: such a path has a stranger's limits until there is room. */
+static void path_put(struct fastpath *fastpath, const struct addr *remote, uint64_t life_ns)
+{
+	const struct weft_validated entry = {
+		.expires_ns = clock_monotonic_ns() + life_ns,
+		.kind = WEFT_VALIDATED_SESSION,
+	};
+	struct weft_endpoint endpoint = endpoint_of(remote);
+
+	(void)!demux_validated_put(&fastpath->tables, &endpoint, &entry);
+	(void)xdp_validated_put(fastpath->xdp, remote, entry.expires_ns, entry.kind);
+}
+
 static void path_push(void *ctx, const struct addr *remote)
 {
-	struct fastpath *fastpath = ctx;
+	path_put(ctx, remote, PATH_LIFE_NS);
+}
 
-	(void)xdp_validated_put(fastpath->xdp, remote, clock_monotonic_ns() + PATH_LIFE_NS,
-				WEFT_VALIDATED_SESSION);
+/* Nobody tells of another worker's paths again, so theirs live longer, and go with the session. */
+void fastpath_on_crew_session(struct fastpath *fastpath, const struct addr *remote, bool is_up)
+{
+	struct weft_endpoint endpoint = endpoint_of(remote);
+
+	if (!fastpath->xdp || !remote->family)
+		return;
+	if (is_up) {
+		path_put(fastpath, remote, CREW_PATH_LIFE_NS);
+		return;
+	}
+	demux_validated_delete(&fastpath->tables, &endpoint);
+	xdp_validated_delete(fastpath->xdp, remote);
+}
+
+bool fastpath_admits(void *ctx, const struct dgram *dgram, uint64_t now_ns)
+{
+	struct fastpath *fastpath = &((struct node *)ctx)->fastpath;
+
+	return weft_verdict(demux_judge_dgram(&fastpath->judge, dgram, now_ns)) != WEFT_DROP;
 }
 
 void fastpath_on_path(void *ctx, const struct addr *remote)
@@ -260,6 +318,16 @@ static void watch_ready(struct poller_watch *watch, unsigned events, uint64_t no
 	lost_remove(fastpath);
 }
 
+void fastpath_counters(const struct fastpath *fastpath,
+		       struct weft_counter out_counters[static WEFT_REASON_CNT])
+{
+	xdp_counters(fastpath->xdp, out_counters);
+	for (unsigned i = 0; i < WEFT_REASON_CNT; i++) {
+		out_counters[i].packet_cnt += fastpath->tables.counters[i].packet_cnt;
+		out_counters[i].byte_cnt += fastpath->tables.counters[i].byte_cnt;
+	}
+}
+
 /* What strangers sent, whatever became of it. */
 static uint64_t strangers_count(const struct fastpath *fastpath)
 {
@@ -272,7 +340,7 @@ static uint64_t strangers_count(const struct fastpath *fastpath)
 	struct weft_counter counters[WEFT_REASON_CNT];
 	uint64_t sum = 0;
 
-	xdp_counters(fastpath->xdp, counters);
+	fastpath_counters(fastpath, counters);
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
 		sum += counters[reasons[i]].packet_cnt;
 	return sum;
@@ -327,6 +395,8 @@ static void tick_fire(struct timer *timer, uint64_t now_ns)
 	if (quic_engine_cid_keys(node->home.quic)->current_generation != fastpath->cid_generation)
 		cid_keys_push(fastpath);
 	(void)xdp_validated_sweep(fastpath->xdp, now_ns);
+	if (fastpath->tick_cnt % PATH_TELL_TICKS == PATH_TELL_TICKS / 2)
+		(void)demux_validated_sweep(&fastpath->tables, now_ns);
 	if (fastpath->tick_cnt % PATH_TELL_TICKS == 0) {
 		quic_engine_each_path(node->home.quic, path_push, fastpath);
 		config_push(fastpath);
@@ -334,6 +404,32 @@ static void tick_fire(struct timer *timer, uint64_t now_ns)
 	}
 	bans_sweep(fastpath, now_ns);
 	timer_set(&node->home.timers, timer, now_ns + TICK_NS);
+}
+
+static struct demux_tables_params tables_params(const struct fastpath_config *config)
+{
+	return (struct demux_tables_params){
+		.ban_cap = BANS_CAP,
+		.validated_cap = config->xdp.validated_cap,
+	};
+}
+
+size_t fastpath_footprint(const struct fastpath_config *config)
+{
+	const struct demux_tables_params params = tables_params(config);
+
+	return demux_tables_footprint(&params);
+}
+
+static int tables_open(struct fastpath *fastpath, const uint64_t secret[static 2])
+{
+	struct demux_tables_params params = tables_params(&fastpath->node->config->fastpath);
+	int err;
+
+	memcpy(params.secret, secret, sizeof(params.secret));
+	fastpath->judge.tables = &fastpath->tables;
+	err = arena_open(&fastpath->arena, demux_tables_footprint(&params));
+	return err < 0 ? err : demux_tables_init(&fastpath->tables, &fastpath->arena, &params);
 }
 
 int fastpath_open(struct fastpath *fastpath, struct node *node)
@@ -355,9 +451,12 @@ int fastpath_open(struct fastpath *fastpath, struct node *node)
 		fastpath->confirms[i].fastpath = fastpath;
 		fastpath->confirms[i].device = i;
 	}
-	err = xdp_new(&params, &fastpath->xdp);
-	if (err < 0)
+	if ((err = tables_open(fastpath, params.secret)) < 0 ||
+	    (err = xdp_new(&params, &fastpath->xdp)) < 0)
 		return err;
+	config_push(fastpath);
+	cid_keys_push(fastpath);
+	token_keys_push(fastpath);
 	fastpath->watch.fd = xdp_watch_fd(fastpath->xdp);
 	fastpath->watch.ready = watch_ready;
 	if ((err = poller_add(node->home.poller, &fastpath->watch, POLLER_IN)) < 0)
@@ -381,4 +480,5 @@ void fastpath_close(struct fastpath *fastpath)
 		poller_remove(fastpath->node->home.poller, &fastpath->watch);
 	xdp_free(fastpath->xdp);
 	fastpath->xdp = NULL;
+	arena_close(&fastpath->arena);
 }

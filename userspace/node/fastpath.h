@@ -6,12 +6,16 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "base/arena.h"
 #include "base/poller.h"
 #include "base/timer.h"
+#include "demux/judge.h"
+#include "demux/tables.h"
 #include "net/xdp.h"
 #include "node/bans.h"
 #include "node/pressure.h"
 
+struct dgram;
 struct node;
 
 /*
@@ -42,6 +46,9 @@ struct fastpath {
 	struct weft_config policy;
 	struct pressure pressure;
 	struct bans bans;
+	struct arena arena;	   /* of the tables below */
+	struct weft_tables tables; /* what the program's are, for the kernel's sockets */
+	struct demux_judge judge;
 	struct poller_watch watch; /* of devices */
 	struct timer tick;
 	uint64_t tick_cnt;
@@ -90,6 +97,14 @@ int fastpath_detach(struct fastpath *fastpath, const char *name);
 
 /* fastpath_on_path: quic expects datagrams from remote (quic_path_fn). */
 void fastpath_on_path(void *ctx, const struct addr *remote);
+/*
+ * fastpath_admits judges a datagram that came by the kernel's sockets as
+ * the program would have. False: it is dropped, and counted. What the
+ * program would answer goes to QUIC, which does.
+ */
+bool fastpath_admits(void *ctx, const struct dgram *dgram, uint64_t now_ns);
+/* fastpath_on_crew_session: another worker's session at remote began or ended. */
+void fastpath_on_crew_session(struct fastpath *fastpath, const struct addr *remote, bool is_up);
 /* fastpath_addresses_changed: this machine's addresses are others now. */
 void fastpath_addresses_changed(struct fastpath *fastpath);
 /* fastpath_force: mode by hand; WEFT_MODE_CNT lets it move again. */
@@ -103,6 +118,12 @@ void fastpath_force(struct fastpath *fastpath, enum weft_mode mode);
 WEFT_MUST_CHECK
 int fastpath_ban(struct fastpath *fastpath, struct ban *ban);
 bool fastpath_unban(struct fastpath *fastpath, struct ban *ban);
+
+/* fastpath_footprint: bytes of the tables for the kernel's sockets. */
+size_t fastpath_footprint(const struct fastpath_config *config);
+/* fastpath_counters: by reason, of the program and of the kernel's sockets together. */
+void fastpath_counters(const struct fastpath *fastpath,
+		       struct weft_counter out_counters[static WEFT_REASON_CNT]);
 
 /* Private to fastpath*.c. */
 int fastpath_device_taken(struct fastpath *fastpath, struct xdp_device *device, const char **why);

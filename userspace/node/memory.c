@@ -21,6 +21,8 @@ unsigned memory_plan(const struct node_config *config,
 		 false},
 		{"control clients and events (control)", control_footprint(&config->control),
 		 false},
+		{"limits of strangers, proven addresses (xdp.validated_cap)",
+		 fastpath_footprint(&config->fastpath), false},
 		{"socket buffers (net)",
 		 workers * config->udp.listen_cnt *
 			 (config->udp.rx_buffer_len + config->udp.tx_buffer_len),

@@ -317,7 +317,7 @@ void method_list_xdp_counters(void *ctx, struct control_call *call, const json_t
 	json_t *list = json_array();
 
 	(void)parameters, (void)now_ns;
-	xdp_counters(node->fastpath.xdp, counters);
+	fastpath_counters(&node->fastpath, counters);
 	for (unsigned i = 0; i < WEFT_REASON_CNT; i++)
 		json_array_append_new(
 			list, json_pack("{s:s, s:s, s:s, s:o, s:o}", "reason", weft_reason_word(i),

@@ -81,6 +81,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 		.handover = node->handover,
 		.cid_secret = node->cid_secret,
 		.on_path = fastpath_on_path,
+		.admits = params->is_simulated ? NULL : fastpath_admits,
 		.ctx = node,
 	};
 	int err = worker_listen(&node->home, &worker, what);
@@ -105,8 +106,7 @@ static void node_on_crew_session(void *ctx, const struct mesh_peer_info *peer, b
 	struct node *node = ctx;
 
 	mesh_note_peer(node->home.mesh, peer, node->home.now_ns);
-	if (is_up)
-		fastpath_on_path(node, &peer->conn.remote);
+	fastpath_on_crew_session(&node->fastpath, &peer->conn.remote, is_up);
 	node_on_session(node, peer, is_up);
 }
 

@@ -178,6 +178,8 @@ int worker_open(struct worker *worker, const struct worker_params *params, char 
 	int err;
 
 	worker->now_ns = params->now_ns;
+	worker->admits = params->admits;
+	worker->admits_ctx = params->ctx;
 	timer_wheel_init(&worker->timers, params->now_ns);
 	if ((err = worker_open_jobs(worker, params, what)) < 0 ||
 	    (err = worker_open_protocols(worker, params, what)) < 0 ||
@@ -219,6 +221,10 @@ static bool worker_receive_from(struct worker *worker, struct packet_rx *rx, boo
 	unsigned cnt = packet_rx_burst(rx, dgrams, PACKET_BURST_MAX);
 
 	for (unsigned i = 0; i < cnt; i++) {
+		/* What came by another way was judged there. */
+		if (rx == worker->rx && worker->admits &&
+		    !worker->admits(worker->admits_ctx, &dgrams[i], worker->now_ns))
+			continue;
 		switch (demux_classify(&dgrams[i])) {
 		case WEFT_FLOW_QUIC_LONG:
 		case WEFT_FLOW_QUIC_SHORT:

@@ -11,6 +11,7 @@
 #include "weft/err.h"
 
 struct content;
+struct dgram;
 struct content_event;
 struct content_finding;
 struct handover;
@@ -43,8 +44,10 @@ struct worker {
 		struct packet_rx *rx; /* NULL: free */
 		struct poller_watch watch;
 	} fast_rxs[WORKER_FAST_RX_MAX]; /* whose datagrams the XDP program has judged */
-	unsigned fast_rx_cap;		/* the last one used and one */
-	struct addr bound[8];		/* what its sockets listen on, ports filled in */
+	bool (*admits)(void *ctx, const struct dgram *dgram, uint64_t now_ns);
+	void *admits_ctx;
+	unsigned fast_rx_cap; /* the last one used and one */
+	struct addr bound[8]; /* what its sockets listen on, ports filled in */
 	unsigned bound_cnt;
 	struct jobs *jobs;
 	struct quic_engine *quic;
@@ -81,6 +84,8 @@ struct worker_params {
 	void (*on_reach_changed)(void *ctx);				      /* home */
 	void (*on_finding)(void *ctx, const struct content_finding *finding); /* others */
 	void (*on_path)(void *ctx, const struct addr *remote);
+	/* Whether a datagram of the kernel's sockets is taken; NULL: all are. */
+	bool (*admits)(void *ctx, const struct dgram *dgram, uint64_t now_ns);
 	void *ctx;
 };
 
