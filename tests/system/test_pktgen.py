@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import check, check_eq, run
+from lab import OK, check, check_eq, run
 
 BUILD = pathlib.Path(os.environ.get("BUILD", "build/release"))
 PKTGEN = str(BUILD / "pktgen")
@@ -82,10 +82,10 @@ def mac_of(node, device="veth0"):
     return node.run("cat", f"/sys/class/net/{device}/address").strip()
 
 
-def send(lab, *words):
+def send(lab, *words, cnt=CNT):
     nodes = lab.network.nodes
     return json.loads(nodes["a"].run(PKTGEN, "send", "veth0", "--mac", mac_of(nodes["b"]),
-                                     "--count", str(CNT), "--rate", "20000", *words))
+                                     "--count", str(cnt), "--rate", "20000", *words))
 
 
 def receive(from_socket):
@@ -156,6 +156,25 @@ def test_the_sink_counts_every_frame_and_leaves_nothing_attached(lab):
     counted = json.loads(sink.communicate(timeout=20)[0])
     check_eq((counted["frames"], counted["bytes"]), (CNT, CNT * 142), "frames and bytes")
     check("xdp" not in b.ip("link", "show", "veth0"), "the sink's program is still there")
+
+
+def test_frames_that_came_back_as_answers_leave_as_new(lab):
+    """A page that the far program made a Retry of is used again: addresses, length and all."""
+    lab.veth_pair()
+    nodes = lab.network.nodes
+    daemon = lab.daemon("b", netns=nodes["b"].name, listen=[f"10.77.0.2:{PORT}"]).start()
+    for words in (("attach", "veth0"), ("mode", "pressured")):
+        done = daemon.weft("xdp", *words)
+        check_eq(done.returncode, OK, f"weft xdp {' '.join(words)}: {done.stderr}")
+    sink = subprocess.Popen(nodes["a"].command(PKTGEN, "sink", "veth0", "--quiet"),
+                            stdout=subprocess.PIPE, text=True)
+    while "xdp" not in nodes["a"].ip("link", "show", "veth0"):
+        check(sink.poll() is None, "the sink ended")
+    send(lab, "--to", "10.77.0.2", "--kind", "initial", "--sources", "1000000", cnt=20 * CNT)
+    sink.terminate()
+    answers = json.loads(sink.communicate(timeout=20)[0])["frames"]
+    # Without care a page is answered on its first journeys alone.
+    check(answers > 18 * CNT, f"{answers} answers to {20 * CNT} Initials")
 
 
 def test_what_cannot_be_sent_is_refused_in_words(lab):
