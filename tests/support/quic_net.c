@@ -287,7 +287,7 @@ void quic_net_config(struct quic_config *config)
 	config->conn_per_prefix_cap = 32;
 	config->conn_per_key_cap = 32;
 	config->stream_cap = 256;
-	config->heap_cap = 32 << 20;
+	config->heap_cap = 128 << 20; /* windows depend on it */
 	config->handshake_timeout_ns = 5 * NS_PER_S;
 	config->idle_timeout_ns = 30 * NS_PER_S;
 	config->keepalive_ns = 0;

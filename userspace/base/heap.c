@@ -154,7 +154,7 @@ static void usage_add(struct heap *heap, size_t len)
 		heap->usage.peak_len = heap->usage.used_len;
 }
 
-static size_t block_len(const struct heap *heap, const void *block)
+size_t heap_block_len(const struct heap *heap, const void *block)
 {
 	size_t slab = (size_t)((const uint8_t *)block - heap->start) >> SLAB_SHIFT;
 	uint8_t kind;
@@ -191,7 +191,7 @@ void *heap_alloc(struct heap *heap, size_t len)
 		heap->usage.refused_cnt++;
 		return NULL;
 	}
-	usage_add(heap, block_len(heap, block));
+	usage_add(heap, heap_block_len(heap, block));
 	block_show(block, len);
 	return block;
 }
@@ -214,7 +214,7 @@ void *heap_resize(struct heap *heap, void *block, size_t len)
 
 	if (!block)
 		return heap_alloc(heap, len);
-	old_len = block_len(heap, block);
+	old_len = heap_block_len(heap, block);
 	if (len <= old_len && len > old_len / 2) {
 		poison_hide(block, old_len);
 		block_show(block, len);
@@ -237,7 +237,7 @@ void heap_release(struct heap *heap, void *block)
 
 	if (!block)
 		return;
-	len = block_len(heap, block);
+	len = heap_block_len(heap, block);
 	heap->usage.used_len -= len;
 	slab = (size_t)((uint8_t *)block - heap->start) >> SLAB_SHIFT;
 	if (heap->slab_kinds[slab] == SLAB_RUN) {

@@ -35,6 +35,8 @@ void *heap_alloc(struct heap *heap, size_t len);
 void *heap_zalloc(struct heap *heap, size_t cnt, size_t len);
 void *heap_resize(struct heap *heap, void *block, size_t len);
 void heap_release(struct heap *heap, void *block);
+/* heap_block_len: bytes that a live block takes, rounding included. */
+size_t heap_block_len(const struct heap *heap, const void *block);
 void heap_usage(const struct heap *heap, struct heap_usage *out_usage);
 
 #endif

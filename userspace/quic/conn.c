@@ -21,6 +21,12 @@ static const uint16_t pmtud_probes[] = {QUIC_DGRAM_LEN_ETH, 1392, 1280, 4052, QU
  */
 #define ACK_EVERY_CNT	 10
 #define ACK_DELAY_MAX_NS (5 * NS_PER_MS)
+/*
+ * How much of what is left of the heap's common half a window may be: at
+ * most, so that two may fill theirs, and at start, so that 64 may.
+ */
+#define WINDOW_MAX_DIVISOR 2
+#define WINDOW_MIN_DIVISOR 64
 /* Spare ids so that a peer can move several times in a row. */
 #define PEER_CID_CNT 4
 
@@ -58,6 +64,8 @@ static struct quic_conn *conn_new(struct quic_engine *engine, uint8_t scid[stati
 	if (!conn)
 		return NULL;
 	conn->engine = engine;
+	conn->mem = engine->mem;
+	conn->mem.user_data = conn;
 	conn->ref.get_conn = conn_of_ref;
 	conn->ref.user_data = conn;
 	TAILQ_INIT(&conn->streams);
@@ -84,8 +92,8 @@ static void settings_init(const struct quic_engine *engine, ngtcp2_settings *set
 		config->congestion == QUIC_BBR ? NGTCP2_CC_ALGO_BBR : NGTCP2_CC_ALGO_CUBIC;
 	settings->max_tx_udp_payload_size = engine->dgram_len_max;
 	settings->rand_ctx.native_handle = engine->random;
-	settings->max_window = config->window_len_max;
-	settings->max_stream_window = config->window_len_max;
+	settings->max_window = settings->max_stream_window =
+		quic_memory_window_len(engine, config->window_len_max, WINDOW_MAX_DIVISOR);
 	settings->ack_thresh = ACK_EVERY_CNT;
 	settings->handshake_timeout = config->handshake_timeout_ns;
 	settings->no_pmtud = !config->is_pmtud_on;
@@ -98,9 +106,9 @@ static void params_init(const struct quic_engine *engine, ngtcp2_transport_param
 	const struct quic_config *config = &engine->config;
 
 	ngtcp2_transport_params_default(params);
-	params->initial_max_data = config->window_len_min;
-	params->initial_max_stream_data_bidi_local = config->window_len_min;
-	params->initial_max_stream_data_bidi_remote = config->window_len_min;
+	params->initial_max_data = params->initial_max_stream_data_bidi_local =
+		params->initial_max_stream_data_bidi_remote =
+			quic_memory_window_len(engine, config->window_len_min, WINDOW_MIN_DIVISOR);
 	params->initial_max_streams_bidi = config->stream_per_conn_cap;
 	params->max_idle_timeout = config->idle_timeout_ns;
 	params->max_ack_delay = ACK_DELAY_MAX_NS;
@@ -154,7 +162,7 @@ static int accept_ngtcp2(struct quic_conn *conn, const struct quic_accept *accep
 	quic_path_init(&path, &conn->local, &conn->remote);
 	return ngtcp2_conn_server_new(&conn->ngtcp2, &accept->hd->scid, &scid, &path.path,
 				      accept->hd->version, &quic_conn_callbacks, &settings, &params,
-				      &engine->mem, conn);
+				      &conn->mem, conn);
 }
 
 struct quic_conn *quic_conn_accept(struct quic_engine *engine, const struct dgram *dgram,
@@ -195,7 +203,7 @@ static int dial_ngtcp2(struct quic_conn *conn, const uint8_t scid_bytes[static W
 	random_fill(engine->random, dcid.data, dcid.datalen);
 	quic_path_init(&path, &conn->local, &conn->remote);
 	return ngtcp2_conn_client_new(&conn->ngtcp2, &dcid, &scid, &path.path, NGTCP2_PROTO_VER_V1,
-				      &quic_conn_callbacks, &settings, &params, &engine->mem, conn);
+				      &quic_conn_callbacks, &settings, &params, &conn->mem, conn);
 }
 
 int quic_conn_dial(struct quic_engine *engine, const struct transport_dial *dial,

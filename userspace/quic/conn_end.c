@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#include "base/assert.h"
+
 /*
  * What the end of a connection means to the speaker and to the peer.
  */
@@ -118,7 +120,7 @@ static void conn_say_goodbye(struct quic_conn *conn, const ngtcp2_ccerr *ccerr)
 		return;
 	quic_path_addr(&path.path.remote, &conn->remote);
 	send_close_packet(conn, packet, (size_t)len);
-	conn->close_packet = heap_alloc(engine->heap, (size_t)len);
+	conn->close_packet = quic_memory_alloc(conn, (size_t)len);
 	if (!conn->close_packet)
 		return;
 	memcpy(conn->close_packet, packet, (size_t)len);
@@ -168,7 +170,8 @@ void quic_conn_release(struct quic_conn *conn)
 	}
 	timer_cancel(&engine->wheel, &conn->timer);
 	quic_conn_retire_cids(conn);
-	quic_memory_release(engine, conn->close_packet);
+	quic_memory_release(conn, conn->close_packet);
+	weft_assert_hot(conn->heap_len == 0);
 	pool_release(&engine->conns, conn);
 }
 

@@ -8,8 +8,7 @@
 
 #include <string.h>
 
-/* Engine's rule against the peer; told with an application close once the turn is over. */
-static void conn_refuse(struct quic_conn *conn, uint64_t code, const char *reason)
+void quic_conn_refuse(struct quic_conn *conn, uint64_t code, const char *reason)
 {
 	conn->is_close_wanted = true;
 	conn->close_err = WEFT_EREFUSED;
@@ -66,14 +65,14 @@ static int on_handshake_completed(ngtcp2_conn *ngtcp2, void *user)
 	quic_limits_release(&engine->limits, conn->prefix_count);
 	conn->prefix_count = NULL;
 	if (!conn->has_actual_key) {
-		conn_refuse(conn, QUIC_CLOSE_NO_KEY, "an Ed25519 node key is required");
+		quic_conn_refuse(conn, QUIC_CLOSE_NO_KEY, "an Ed25519 node key is required");
 		return 0;
 	}
 	memcpy(conn->peer_key, conn->actual_key, TRANSPORT_KEY_LEN);
 	conn->key_count = quic_limits_hold_key(&engine->limits, conn->peer_key);
 	if (!conn->key_count) {
 		engine->stats.refused_key_cnt++;
-		conn_refuse(conn, QUIC_CLOSE_REFUSED, "too many connections of one key");
+		quic_conn_refuse(conn, QUIC_CLOSE_REFUSED, "too many connections of one key");
 		return 0;
 	}
 	conn->is_resumed = SSL_session_reused(conn->ssl);
@@ -82,7 +81,7 @@ static int on_handshake_completed(ngtcp2_conn *ngtcp2, void *user)
 	conn->is_announced = true;
 	quic_path_tell(engine, ngtcp2_conn_get_path(ngtcp2));
 	if (engine->events->conn_ready(engine->ctx, &conn->transport, engine->now_ns) < 0)
-		conn_refuse(conn, QUIC_CLOSE_REFUSED, "refused");
+		quic_conn_refuse(conn, QUIC_CLOSE_REFUSED, "refused");
 	return 0;
 }
 

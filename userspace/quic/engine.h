@@ -72,6 +72,8 @@ struct quic_conn {
 	struct quic_engine *engine;
 	enum quic_conn_state state;
 	ngtcp2_conn *ngtcp2; /* NULL in LINGER, as is ssl */
+	ngtcp2_mem mem;	     /* the engine's functions, for this connection */
+	size_t heap_len;     /* what it holds of the heap (memory.c) */
 	SSL *ssl;
 	ngtcp2_crypto_ossl_ctx *ossl;
 	ngtcp2_crypto_conn_ref ref;
@@ -103,6 +105,7 @@ struct quic_conn {
 	bool has_actual_key;
 	bool has_heard;	      /* anything at all came back */
 	bool is_peer_reset;   /* ended by a stateless reset */
+	bool is_condemned;    /* it holds most of a heap that is short, and is to end */
 	bool is_close_wanted; /* the next flush ends it with the three fields below */
 	bool is_open_refused; /* the speaker waits for conn_streams_available */
 	int close_err;
@@ -130,7 +133,10 @@ struct quic_engine {
 	uint64_t now_ns;
 	struct arena arena;
 	struct heap *heap;
-	ngtcp2_mem mem;
+	ngtcp2_mem mem;	       /* user_data is each connection's own */
+	size_t heap_share_len; /* of the heap, nobody asks a connection about */
+	size_t excess_len;     /* held beyond their shares by all that are not condemned */
+	size_t excess_cap;
 	struct pool conns; /* config.conn_cap and linger_cap together */
 	struct pool streams;
 	struct quic_cids cids;
@@ -157,14 +163,20 @@ struct quic_engine {
 };
 
 /*
- * memory.c: the heap and the streams that wait for it. release is
- * heap_release for whatever came from the heap. await puts stream in line
+ * memory.c: the heap, who may hold how much of it, and the streams that
+ * wait for it. alloc takes on conn's account; NULL: none is left, or conn
+ * holds the most and ends. release takes it back, and NULL. window_len is the receive window
+ * of a connection that begins now: wanted_len, but no more than so much of
+ * what is left. await puts stream in line
  * for stream_writable, forget takes it out, wake raises it where memory
  * was freed meanwhile; is_due says that wake has something to do.
  */
 WEFT_MUST_CHECK
 int quic_memory_init(struct quic_engine *engine, size_t cap);
-void quic_memory_release(struct quic_engine *engine, void *block);
+void *quic_memory_alloc(struct quic_conn *conn, size_t len);
+void quic_memory_release(struct quic_conn *conn, void *block);
+uint64_t quic_memory_window_len(const struct quic_engine *engine, uint64_t wanted_len,
+				unsigned divisor);
 void quic_memory_await(struct quic_stream *stream);
 void quic_memory_forget(struct quic_stream *stream);
 void quic_memory_wake(struct quic_engine *engine);
@@ -203,8 +215,13 @@ void quic_conn_want_write(struct quic_conn *conn);
 void quic_conn_rearm(struct quic_conn *conn);
 void quic_conn_rebind(struct quic_conn *conn, const struct addr *local);
 
-/* conn_events.c: the table ngtcp2 calls, and the tickets OpenSSL hands out. */
+/*
+ * conn_events.c: the table ngtcp2 calls, and the tickets OpenSSL hands out.
+ * refuse: a rule of ours against the peer, which is told by an application
+ * close in the next flush.
+ */
 extern const ngtcp2_callbacks quic_conn_callbacks;
+void quic_conn_refuse(struct quic_conn *conn, uint64_t code, const char *reason);
 int quic_conn_keep_session(SSL *ssl, SSL_SESSION *session);
 
 /* conn_cid.c: a connection's share of the id tables. 0 or WEFT_EFULL. */

@@ -46,8 +46,8 @@ struct quic_config {
 	uint64_t idle_timeout_ns;
 	uint64_t keepalive_ns;	 /* 0: none */
 	uint64_t window_len_min; /* receive window per connection at start, bytes */
-	uint64_t window_len_max; /* and at most */
-	size_t heap_cap;	 /* bytes for ngtcp2's objects */
+	uint64_t window_len_max; /* and at most; both are less while the heap fills */
+	size_t heap_cap;	 /* bytes for ngtcp2's objects, data out of order among them */
 	enum quic_congestion congestion;
 	bool is_pmtud_on;
 	uint16_t worker; /* goes into connection ids */
@@ -61,6 +61,7 @@ struct quic_stats {
 	uint32_t ticket_cnt; /* peers that can be dialled by a resumed handshake */
 	uint64_t accepted_cnt, dialled_cnt, resumed_cnt, completed_cnt;
 	uint64_t refused_full_cnt, refused_prefix_cnt, refused_key_cnt, refused_alpn_cnt;
+	uint64_t refused_heap_cnt; /* connections ended for what they held of a full heap */
 	uint64_t handshake_timeout_cnt, idle_timeout_cnt;
 	uint64_t retry_sent_cnt, version_sent_cnt, reset_sent_cnt, close_sent_cnt;
 	uint64_t bad_tag_cnt, garbage_cnt, bad_token_cnt, migrated_cnt, key_update_cnt;

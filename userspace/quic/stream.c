@@ -21,7 +21,7 @@
 
 /* Bytes of ours in a span made by send_copy; done gives them back. */
 struct stream_copy {
-	struct quic_engine *engine;
+	struct quic_conn *conn;
 	uint8_t data[];
 };
 
@@ -301,7 +301,7 @@ static void copy_done(void *arg)
 {
 	struct stream_copy *copy = arg;
 
-	quic_memory_release(copy->engine, copy);
+	quic_memory_release(copy->conn, copy);
 }
 
 /* Whether stream takes one more span: 0, WEFT_EFULL (and the speaker will be told), WEFT_ECLOSED. */
@@ -338,7 +338,6 @@ int quic_stream_send(struct quic_stream *stream, const struct transport_span *sp
 
 int quic_stream_send_copy(struct quic_stream *stream, const void *data, size_t len)
 {
-	struct quic_engine *engine = stream->conn->engine;
 	struct stream_copy *copy;
 	int err = stream_check(stream);
 
@@ -346,13 +345,13 @@ int quic_stream_send_copy(struct quic_stream *stream, const void *data, size_t l
 		return WEFT_ETOOLARGE;
 	if (err < 0 || len == 0)
 		return err;
-	copy = heap_alloc(engine->heap, sizeof(*copy) + len);
+	copy = quic_memory_alloc(stream->conn, sizeof(*copy) + len);
 	if (!copy) {
 		stream->is_send_refused = true;
 		quic_memory_await(stream);
 		return WEFT_EFULL;
 	}
-	copy->engine = engine;
+	copy->conn = stream->conn;
 	memcpy(copy->data, data, len);
 	stream_append(stream, &(struct transport_span){copy->data, len, copy_done, copy});
 	return 0;
