@@ -174,7 +174,7 @@ WEFT_INLINE enum weft_reason weft_policy_initial(struct weft_tables *tables,
 	if (!config || !head)
 		return WEFT_REASON_NO_TABLES;
 	dcid_len = head[WEFT_LONG_CID_OFF - 1];
-	if (dcid_len > WEFT_ID_LEN_MAX)
+	if (dcid_len < WEFT_TOKEN_ID_MIN || dcid_len > WEFT_ID_LEN_MAX)
 		return WEFT_REASON_BAD_INITIAL;
 	weft_id_load(&facts->dcid, head + WEFT_LONG_CID_OFF, dcid_len);
 	off += dcid_len;
@@ -198,8 +198,6 @@ WEFT_INLINE enum weft_reason weft_policy_initial(struct weft_tables *tables,
 		return weft_policy_token(tables, config, facts, head + off, is_ours);
 	if (is_ours)
 		return weft_policy_our_id(tables, config, facts);
-	if (dcid_len < WEFT_TOKEN_ID_MIN)
-		return WEFT_REASON_BAD_INITIAL;
 	return weft_policy_stranger(tables, config, facts);
 }
 

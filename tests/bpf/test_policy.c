@@ -126,6 +126,7 @@ static const struct row rows[] = {
 	{ "Initial beyond the limit", WEFT_REASON_INITIAL_LIMIT, .is_limited = 1, INITIAL() },
 	{ "Initial of a proven address beyond its own", WEFT_REASON_INITIAL_LIMIT, .is_limited = 1, .is_proven = 1, INITIAL() },
 	{ "Initial to an id of 7 bytes", WEFT_REASON_BAD_INITIAL, INITIAL(.dcid_len = 7) },
+	{ "Initial to an id of 7 bytes with a known token that is none", WEFT_REASON_BAD_INITIAL, .mode = WEFT_MODE_PRESSURED, INITIAL(.dcid_len = 7, .token = { .kind = WEFT_TOKEN_KNOWN }) },
 	{ "Initial to an id of 20 bytes", WEFT_REASON_INITIAL, INITIAL(.dcid_len = 20) },
 	{ "Initial to an id of 21 bytes", WEFT_REASON_NO_PROTOCOL, INITIAL(.dcid_len = 21) },
 	{ "Initial from an id of 20 bytes", WEFT_REASON_INITIAL, INITIAL(.scid_len = 20) },
