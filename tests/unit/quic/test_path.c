@@ -395,12 +395,54 @@ static void test_bursts_follow_the_rate(void)
 	CHECK(fast_len > 2 * 65487 && fast_len <= (256 << 10) + 65487);
 }
 
+/* What an engine told of paths. */
+struct told {
+	struct addr last;
+	unsigned cnt;
+};
+
+static void path_take(void *ctx, const struct addr *remote)
+{
+	struct told *told = ctx;
+
+	told->last = *remote;
+	told->cnt++;
+}
+
+static void test_paths_are_told_when_dialled_proved_and_moved(void)
+{
+	struct told dialler = {0}, listener = {0}, each = {0};
+	struct quic_test_conn *conn;
+	struct quic_pair p;
+
+	quic_pair_init(&p, 95, NULL);
+	p.a->engine->on_path = p.b->engine->on_path = path_take;
+	p.a->engine->path_ctx = &dialler;
+	p.b->engine->path_ctx = &listener;
+	conn = quic_net_connect(p.a, p.b);
+	CHECK(conn->is_ready);
+	quic_net_settle(&p.net, NS_PER_S);
+	CHECK_EQ(dialler.cnt, 2);
+	CHECK(addr_equal(&dialler.last, &p.b->outer));
+	CHECK_EQ(listener.cnt, 1);
+	CHECK(addr_equal(&listener.last, &p.a->outer));
+	p.a->outer.port = 1234;
+	CHECK(quic_net_transfer(conn, 3 << 20, 60 * NS_PER_S));
+	CHECK(listener.cnt > 1);
+	CHECK(addr_equal(&listener.last, &p.a->outer));
+	quic_engine_each_path(p.b->engine, path_take, &each);
+	CHECK_EQ(each.cnt, 1);
+	CHECK(addr_equal(&each.last, &p.a->outer));
+	quic_pair_fini(&p);
+}
+
 int main(void)
 {
 	RUN(test_megabyte_survives_loss);
 	RUN(test_reordering_does_not_damage_a_stream);
 	RUN(test_nat_rebinding_is_survived_by_either_sender);
 	RUN(test_dialler_migrates_to_a_new_address);
+	RUN(test_paths_are_told_when_dialled_proved_and_moved);
 	RUN(test_dialler_learns_its_own_address);
 	RUN(test_keys_change_and_nothing_is_lost);
 	RUN(test_path_mtu_is_found);
