@@ -143,6 +143,8 @@ static int store_setup(struct store *store)
 		err = store_probe(store->dir, PROBE_START, &damaged);
 	if (err == 0)
 		err = env_open(&store->env, config, store->dir_fd, &env_schema_current);
+	if (err == 0)
+		err = env_err(mdb_env_set_userctx(store->env.lmdb, store)); /* for snapshots */
 	if (err < 0)
 		return err;
 	err = env_err(mdb_txn_begin(store->env.lmdb, NULL, 0, &txn));

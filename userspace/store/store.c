@@ -17,10 +17,16 @@
 /* Times a blob is looked up again when compaction moved it meanwhile. */
 #define BLOB_TRIES 3
 
-struct store_snapshot {
-	struct store *store;
-	MDB_txn *txn;
-};
+/* A snapshot is a transaction of LMDB, and its environment knows the store: nothing to allocate. */
+static MDB_txn *snapshot_txn(struct store_snapshot *snapshot)
+{
+	return (MDB_txn *)snapshot;
+}
+
+static struct store *snapshot_store(struct store_snapshot *snapshot)
+{
+	return mdb_env_get_userctx(mdb_txn_env(snapshot_txn(snapshot)));
+}
 
 void store_config_defaults(struct store_config *config)
 {
@@ -126,34 +132,26 @@ void store_flush(struct store *store)
 
 int store_snapshot_open(struct store *store, struct store_snapshot **out_snapshot)
 {
-	struct store_snapshot *snapshot = malloc(sizeof(*snapshot));
-	int err;
+	MDB_txn *txn;
+	int err = env_err(mdb_txn_begin(store->env.lmdb, NULL, MDB_RDONLY, &txn));
 
-	if (!snapshot)
-		return -ENOMEM;
-	snapshot->store = store;
-	err = env_err(mdb_txn_begin(store->env.lmdb, NULL, MDB_RDONLY, &snapshot->txn));
-	if (err < 0) {
-		free(snapshot);
+	if (err < 0)
 		return err;
-	}
-	*out_snapshot = snapshot;
+	*out_snapshot = (struct store_snapshot *)txn;
 	return 0;
 }
 
 void store_snapshot_close(struct store_snapshot *snapshot)
 {
-	if (!snapshot)
-		return;
-	mdb_txn_abort(snapshot->txn);
-	free(snapshot);
+	if (snapshot)
+		mdb_txn_abort(snapshot_txn(snapshot));
 }
 
 int store_get(struct store_snapshot *snapshot, enum store_db db, const void *key, size_t key_len,
 	      const void **out_value, size_t *out_len)
 {
-	return env_get(snapshot->txn, snapshot->store->env.dbis[db], key, key_len, out_value,
-		       out_len);
+	return env_get(snapshot_txn(snapshot), snapshot_store(snapshot)->env.dbis[db], key, key_len,
+		       out_value, out_len);
 }
 
 int store_each(struct store_snapshot *snapshot, enum store_db db, const void *from, size_t from_len,
@@ -163,7 +161,8 @@ int store_each(struct store_snapshot *snapshot, enum store_db db, const void *fr
 	MDB_cursor *cursor;
 	int err, code;
 
-	err = env_err(mdb_cursor_open(snapshot->txn, snapshot->store->env.dbis[db], &cursor));
+	err = env_err(mdb_cursor_open(snapshot_txn(snapshot),
+				      snapshot_store(snapshot)->env.dbis[db], &cursor));
 	if (err < 0)
 		return err;
 	code = mdb_cursor_get(cursor, &key, &value, from && from_len ? MDB_SET_RANGE : MDB_FIRST);
@@ -181,7 +180,7 @@ int store_each(struct store_snapshot *snapshot, enum store_db db, const void *fr
 int64_t store_blob_len(struct store_snapshot *snapshot, const uint8_t id[static 32])
 {
 	struct segment_place place;
-	int err = blob_place(snapshot->store, snapshot->txn, id, &place);
+	int err = blob_place(snapshot_store(snapshot), snapshot_txn(snapshot), id, &place);
 
 	return err < 0 ? err : (int64_t)place.len;
 }
@@ -198,7 +197,7 @@ int store_blob_read(struct store *store, const uint8_t id[static 32], uint64_t o
 		err = store_snapshot_open(store, &snapshot);
 		if (err < 0)
 			return err;
-		err = blob_place(store, snapshot->txn, id, &place);
+		err = blob_place(store, snapshot_txn(snapshot), id, &place);
 		store_snapshot_close(snapshot);
 		if (err < 0)
 			return err;
@@ -231,9 +230,9 @@ void store_stats(struct store *store, struct store_stats *out_stats)
 	if (store_snapshot_open(store, &snapshot) < 0)
 		return;
 	for (unsigned db = 0; db < STORE_DB_CNT; db++)
-		if (mdb_stat(snapshot->txn, store->env.dbis[db], &stat) == MDB_SUCCESS)
+		if (mdb_stat(snapshot_txn(snapshot), store->env.dbis[db], &stat) == MDB_SUCCESS)
 			out_stats->item_cnt[db] = stat.ms_entries;
-	if (mdb_cursor_open(snapshot->txn, store->env.segments, &cursor) == MDB_SUCCESS) {
+	if (mdb_cursor_open(snapshot_txn(snapshot), store->env.segments, &cursor) == MDB_SUCCESS) {
 		struct segment_row row;
 
 		while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == MDB_SUCCESS &&
