@@ -3,8 +3,8 @@
 """What a worker allocates once it runs, counted by caller.
 
 weftd-trap is weftd with malloc and its kin replaced (support/malloc_trap.c).
-The data path never allocates; what does allocates by the command or by the
-file, never by the byte. The shares of the libraries are measured and told.
+The data path never allocates; what does allocates by the command, never by
+the file or the byte. The shares of the libraries are measured and told.
 """
 import collections
 import os
@@ -118,6 +118,23 @@ def test_bytes_cost_no_allocation(lab):
         check(large <= small + 8, f"{name}: {small} allocations for 4 MiB, {large} for 64 MiB")
 
 
+def test_files_cost_no_allocation(lab):
+    a, b = Trapped(lab, "a"), Trapped(lab, "b")
+    seen = {}
+    for cnt in (20, 21, 320):  # the first makes the connection
+        # Of one chunk and of several, just written: their stamps are not trusted yet.
+        files = {f"{i}.bin": 600000 if i % 2 else 3000 for i in range(cnt)}
+        link = a.daemon.share(lab.folder(f"root{cnt}", files, seed=cnt))
+        before = a.counts(), b.counts()
+        get(b, link, lab.dir / f"out{cnt}")
+        callers = [ours(now.since(then)) for now, then in zip((a.counts(), b.counts()), before)]
+        seen[cnt] = [sum(each.values()) for each in callers]
+        print(f"# {cnt} files: ours {seen[cnt]}")
+    # Lists that grow by doubling, and progress that is told on the way.
+    for name, few, many, where in zip(("server", "getter"), seen[21], seen[320], callers):
+        check(many <= few + 16, f"{name}: {few} allocations for 21 files, {many} for 320: {where}")
+
+
 def test_what_openssl_holds_for_a_connection_is_told(lab):
     a, b = Trapped(lab, "a"), Trapped(lab, "b")
     link = a.daemon.share(lab.folder("root", {"x": 1}))
@@ -130,4 +147,5 @@ def test_what_openssl_holds_for_a_connection_is_told(lab):
 
 if __name__ == "__main__":
     run([test_the_data_path_does_not_allocate, test_bytes_cost_no_allocation,
+         test_files_cost_no_allocation,
          test_what_openssl_holds_for_a_connection_is_told])

@@ -151,7 +151,7 @@ static void fetch_free(struct fetch *fetch)
 	fetch_range_free(fetch);
 	fetch_check_fini(fetch);
 	for (unsigned i = 0; i < FETCH_FILES_MAX; i++)
-		fetch_file_free(&fetch->files[i]);
+		fetch_file_fini(&fetch->files[i]);
 	for (unsigned i = 0; i < FETCH_JOBS_MAX; i++)
 		target_dir_fini(&fetch->writes[i].dir);
 	fetch_volume_free(fetch);

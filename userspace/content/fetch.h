@@ -74,8 +74,9 @@ struct fetch_file {
 	uint32_t item;
 	uint64_t size;
 	uint64_t chunk_cnt;
-	uint8_t *hashes;
+	uint8_t *hashes;   /* room for chunk_cap, as chunks; kept for the next file here */
 	uint64_t hash_cnt; /* fetched so far */
+	uint64_t chunk_cap;
 	bool list_is_asked;
 	bool job_is_out;
 	uint8_t *chunks; /* enum chunk_state of each */
@@ -305,7 +306,9 @@ int fetch_file_start(struct fetch *fetch, uint32_t item);
 void fetch_file_run(struct fetch_file *file);
 void fetch_file_list_arrived(struct fetch_file *file, const struct message_answer *answer);
 void fetch_file_chunk_done(struct fetch_file *file, uint64_t idx, size_t len);
-void fetch_file_free(struct fetch_file *file);
+/* fetch_file_end leaves the slot to another file, fetch_file_fini frees what it keeps. */
+void fetch_file_end(struct fetch_file *file);
+void fetch_file_fini(struct fetch_file *file);
 size_t fetch_file_chunk_len(const struct fetch_file *file, uint64_t idx);
 
 /* fetch_request.c */

@@ -15,6 +15,8 @@
 #include "content/fetch.h"
 
 #define CHUNK_LEAVES (BLAKE3_CHUNK_LEN / BLAKE3_LEAF_LEN)
+/* Of a file of 8 GiB: what is larger is rare, and its list is given back. */
+#define KEPT_CHUNKS OBJECT_PAGE_HASHES
 
 static struct fetch_file *file_unused(struct fetch *fetch)
 {
@@ -36,16 +38,50 @@ size_t fetch_file_chunk_len(const struct fetch_file *file, uint64_t idx)
 	return left < BLAKE3_CHUNK_LEN ? (size_t)left : BLAKE3_CHUNK_LEN;
 }
 
-void fetch_file_free(struct fetch_file *file)
+static void chunks_free(struct fetch_file *file)
 {
-	if (file->fd >= 0)
-		close(file->fd);
 	free(file->hashes);
 	free(file->chunks);
+	file->hashes = file->chunks = NULL;
+	file->chunk_cap = 0;
+}
+
+static int chunks_lay_out(struct fetch_file *file, uint64_t cnt)
+{
+	if (cnt > file->chunk_cap) {
+		chunks_free(file);
+		file->hashes = malloc((size_t)cnt * BLAKE3_HASH_LEN);
+		file->chunks = malloc((size_t)cnt);
+		if (!file->hashes || !file->chunks) {
+			chunks_free(file);
+			return -ENOMEM;
+		}
+		file->chunk_cap = cnt;
+	}
+	memset(file->chunks, CHUNK_MISSING, (size_t)cnt);
+	return 0;
+}
+
+void fetch_file_end(struct fetch_file *file)
+{
+	struct fetch_file kept = {.fd = -1};
+
+	if (file->fd >= 0)
+		close(file->fd);
 	if (file->step != FILE_UNUSED)
 		target_dir_fini(&file->dir);
-	memset(file, 0, sizeof(*file));
-	file->fd = -1;
+	if (file->chunk_cap > KEPT_CHUNKS)
+		chunks_free(file);
+	kept.hashes = file->hashes;
+	kept.chunks = file->chunks;
+	kept.chunk_cap = file->chunk_cap;
+	*file = kept;
+}
+
+void fetch_file_fini(struct fetch_file *file)
+{
+	fetch_file_end(file);
+	chunks_free(file);
 }
 
 int fetch_file_start(struct fetch *fetch, uint32_t item)
@@ -60,14 +96,11 @@ int fetch_file_start(struct fetch *fetch, uint32_t item)
 		fetch_stop_at(fetch, item, WEFT_ETOOLARGE);
 		return WEFT_ETOOLARGE;
 	}
-	file->fetch = fetch;
-	file->hashes = malloc((size_t)chunk_cnt * BLAKE3_HASH_LEN);
-	file->chunks = calloc(1, (size_t)chunk_cnt);
-	if (!file->hashes || !file->chunks) {
-		fetch_file_free(file);
+	if (chunks_lay_out(file, chunk_cnt) < 0) {
 		fetch_stop_at(fetch, item, -ENOMEM);
 		return -ENOMEM;
 	}
+	file->fetch = fetch;
 	file->step = FILE_LIST;
 	file->item = item;
 	file->size = entry->size;
@@ -240,7 +273,7 @@ static void place_done(struct job *job)
 		return;
 	}
 	fetch_record(fetch, item, &file->stamp, false, file->hashes);
-	fetch_file_free(file);
+	fetch_file_end(file);
 	fetch_item_done(fetch, item);
 }
 

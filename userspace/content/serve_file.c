@@ -35,7 +35,8 @@ static void slot_empty(struct serve_file *file)
 	file->fd = -1;
 	file->is_known = false;
 	file->is_stale = false;
-	free(file->settled);
+	if (file->settled != file->settled_few)
+		free(file->settled);
 	file->settled = NULL;
 }
 
@@ -65,13 +66,19 @@ struct serve_file *serve_files_lookup(struct serve_files *files,
 	return NULL;
 }
 
-static uint8_t *settled_new(const struct object_file *object)
+static void settled_lay_out(struct serve_file *file)
 {
-	uint64_t chunk_cnt = manifest_chunk_cnt(object->stamp.size);
+	uint64_t chunk_cnt = manifest_chunk_cnt(file->object.stamp.size);
 
-	if (!object->is_racy || chunk_cnt > SERVE_SETTLE_MAX)
-		return NULL;
-	return calloc(1, (size_t)(chunk_cnt + 7) / 8);
+	file->settled_cnt = 0;
+	if (!file->object.is_racy || chunk_cnt > SERVE_SETTLE_MAX)
+		return;
+	if (chunk_cnt > SERVE_SETTLE_FEW) {
+		file->settled = calloc(1, (size_t)(chunk_cnt + 7) / 8);
+		return;
+	}
+	memset(file->settled_few, 0, sizeof(file->settled_few));
+	file->settled = file->settled_few;
 }
 
 struct serve_file *serve_files_add(struct serve_files *files, const struct object_file *object)
@@ -91,8 +98,7 @@ struct serve_file *serve_files_add(struct serve_files *files, const struct objec
 	oldest->object = *object;
 	oldest->is_known = true;
 	oldest->is_changed = false;
-	oldest->settled = settled_new(object);
-	oldest->settled_cnt = 0;
+	settled_lay_out(oldest);
 	return slot_use(files, oldest);
 }
 

@@ -17,6 +17,7 @@
  * stamp no longer was.
  */
 #define SERVE_FILES_MAX	 64
+#define SERVE_SETTLE_FEW 4096	      /* chunks of a racy file that takes no memory of its own */
 #define SERVE_SETTLE_MAX (1ull << 22) /* chunks of a racy file; a larger one stays racy */
 
 struct serve_file {
@@ -28,6 +29,7 @@ struct serve_file {
 	bool is_stale;	  /* not found any more; closed with its last use */
 	bool is_changed;  /* object is not true any more, until the slot is taken again */
 	uint8_t *settled; /* of a racy object: a bit for each chunk that is not; or NULL */
+	uint8_t settled_few[SERVE_SETTLE_FEW / 8]; /* where settled points if they fit */
 	uint64_t settled_cnt;
 };
 

@@ -133,6 +133,11 @@ static bool mailbox_post(struct mailbox *mailbox, struct letter *letter)
 	return true;
 }
 
+/*
+ * Allocated, for they are few: a letter goes with a session, a finding about
+ * a file, an order, and figures some times a second; never with a packet or
+ * a chunk. No more are out than the rings hold.
+ */
 static struct letter *letter_new(enum letter_kind kind, size_t bytes_len)
 {
 	struct letter *letter = malloc(sizeof(*letter) + bytes_len);
