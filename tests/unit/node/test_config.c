@@ -399,6 +399,27 @@ static void test_a_reload_applies_what_is_live_and_tells_the_rest(void)
 	scratch_remove(dir);
 }
 
+/* What ends the daemon and what limits its socket reads these when it comes to that. */
+static void test_a_reload_reaches_the_drain_and_the_socket(void)
+{
+	struct changes changes = {""};
+	const struct node_config *live;
+	struct node_config *config;
+
+	begin();
+	CHECK_EQ(load_text("[node]\ndrain_timeout = 9s\n", &config), 0);
+	CHECK_EQ(config_live(config)->drain_timeout_ns, 9 * NS_PER_S);
+	write_file("weft.conf", "[node]\ndrain_timeout = 3s\n[control]\nrequest_rate = 17\n");
+	CHECK_EQ(config_reload(config, on_change, &changes, message), 0);
+	live = config_live(config);
+	CHECK_EQ(live->drain_timeout_ns, 3 * NS_PER_S);
+	CHECK_EQ(live->control.request_rate_per_s, 17);
+	CHECK_EQ(config->drain_timeout_ns, 9 * NS_PER_S);
+	log_init(LOG_INFO);
+	config_free(config);
+	scratch_remove(dir);
+}
+
 static void test_a_bad_reload_changes_nothing(void)
 {
 	struct changes changes = {""};
@@ -445,6 +466,7 @@ int main(void)
 	RUN(test_drop_ins_then_the_command_line_win);
 	RUN(test_what_is_printed_reads_back_the_same);
 	RUN(test_a_reload_applies_what_is_live_and_tells_the_rest);
+	RUN(test_a_reload_reaches_the_drain_and_the_socket);
 	RUN(test_a_bad_reload_changes_nothing);
 	RUN(test_groups_open_the_socket_to_themselves);
 	return check_done();
