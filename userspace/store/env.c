@@ -29,10 +29,25 @@ const struct env_database env_databases[STORE_DB_CNT] = {
 	[STORE_SHARES] = {"shares", 32},
 	[STORE_GETS] = {"gets", 8},
 	[STORE_BLOBS] = {"blobs", 32},
+	[STORE_BANS] = {"bans", 33},
 };
 
-/* Version 1 is the first, so there is nothing to step from yet. */
-const struct env_schema env_schema_current = {.version = STORE_SCHEMA_VERSION};
+/*
+ * Version 2 has bans, which were made empty on the way here; a program that
+ * knows only version 1 would let in whom they keep out, and is refused.
+ */
+static int step_to_2(struct env *env, MDB_txn *txn)
+{
+	(void)env, (void)txn;
+	return 0;
+}
+
+static const struct env_step env_steps[] = {{1, step_to_2}};
+const struct env_schema env_schema_current = {
+	.version = STORE_SCHEMA_VERSION,
+	.steps = env_steps,
+	.step_cnt = sizeof(env_steps) / sizeof(env_steps[0]),
+};
 
 int env_err(int lmdb_code)
 {

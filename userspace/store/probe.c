@@ -72,7 +72,7 @@ static int database_read(MDB_txn *txn, const char *name)
 static bool is_read_at_start(unsigned db)
 {
 	return db == STORE_META || db == STORE_PEERS || db == STORE_SHARES || db == STORE_GETS ||
-	       db == STORE_DB_CNT;
+	       db == STORE_BANS || db == STORE_DB_CNT;
 }
 
 static int child_read(const char *dir, enum probe_scope scope, struct probe_seen *seen)

@@ -29,6 +29,7 @@ enum store_db {
 	STORE_SHARES,	 /* manifest id32 -> root path, title, time */
 	STORE_GETS,	 /* get id u64be -> link, target, options, state */
 	STORE_BLOBS,	 /* blob id32 (BLAKE3 of the bytes) -> segment, offset, length */
+	STORE_BANS,	 /* kind u8, then key32, or addr16, prefix length u8 and zeros -> ban (node/) */
 	STORE_DB_CNT,
 };
 
@@ -67,7 +68,7 @@ void store_freeze(struct store *store);
 void store_crash(struct store *store);
 
 /* The newest schema this program writes. */
-#define STORE_SCHEMA_VERSION 1
+#define STORE_SCHEMA_VERSION 2
 
 /*
  * A batch collects puts and deletes; it copies what it is given. NULL or
