@@ -21,11 +21,12 @@ static bool key_is_none(const uint8_t *key)
 	return !all;
 }
 
-/* True when the connection was closed, with a reason its peer can read. */
-static bool conn_is_refused(struct mesh *mesh, struct transport_conn *conn,
-			    const struct transport_conn_info *info)
+/* 0, or why the connection was closed, with a reason its peer can read. */
+static int conn_refuse(struct mesh *mesh, struct transport_conn *conn,
+		       const struct transport_conn_info *info)
 {
 	const struct transport_ops *ops = mesh->transport->ops;
+	int err = WEFT_EFULL;
 
 	if (key_is_none(info->peer_key))
 		ops->close(conn, MESH_BYE_NO_KEY, "a node key is needed");
@@ -35,10 +36,14 @@ static bool conn_is_refused(struct mesh *mesh, struct transport_conn *conn,
 		ops->close(conn, MESH_BYE_SHUTDOWN, "shutting down");
 	else if (mesh->sessions.used_cnt == mesh->sessions.cap_cnt)
 		ops->close(conn, MESH_BYE_FULL, "too many sessions");
-	else
-		return false;
+	else if (mesh_refuses(mesh, info->peer_key, &info->remote)) {
+		ops->close(conn, MESH_BYE_REFUSED, "not welcome");
+		err = WEFT_EREFUSED;
+	} else {
+		return 0;
+	}
 	mesh->stats.refused_cnt++;
-	return true;
+	return err;
 }
 
 static int on_conn_ready(void *ctx, struct transport_conn *conn, uint64_t now_ns)
@@ -48,20 +53,20 @@ static int on_conn_ready(void *ctx, struct transport_conn *conn, uint64_t now_ns
 	struct mesh_session *session = NULL;
 	struct transport_conn_info info;
 	struct mesh_dial *dial;
-	bool is_refused;
+	int err;
 
 	mesh->now_ns = now_ns;
 	mesh->transport->ops->info(conn, &info);
 	conn->user = NULL;
 	if (info.is_dialler && !attempt)
 		return WEFT_ECLOSED; /* another address won already */
-	is_refused = conn_is_refused(mesh, conn, &info);
-	if (!is_refused)
+	err = conn_refuse(mesh, conn, &info);
+	if (!err)
 		session = mesh_session_make(mesh, conn, &info);
 	if (!session) {
 		if (attempt)
-			mesh_dial_attempt_failed(attempt, WEFT_EFULL, NULL);
-		return is_refused ? 0 : WEFT_EFULL;
+			mesh_dial_attempt_failed(attempt, err ? err : WEFT_EFULL, NULL);
+		return err ? 0 : WEFT_EFULL;
 	}
 	dial = map_lookup(&mesh->dials_by_key, session->key);
 	if (attempt) {

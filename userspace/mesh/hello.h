@@ -47,6 +47,7 @@ enum mesh_goodbye_reason {
 	MESH_BYE_NO_HELLO = 5,	/* none in time */
 	MESH_BYE_DUPLICATE = 6, /* another session of the two keys lives on */
 	MESH_BYE_FULL = 7,
+	MESH_BYE_REFUSED = 8, /* the key or the address is banned */
 };
 
 /* GOODBYE: {0: reason, 1: not before, in milliseconds from now; 0 says nothing}. */

@@ -119,6 +119,8 @@ int mesh_new(const struct mesh_params *params, struct mesh **out_mesh)
 	mesh->now_ns = params->now_ns;
 	mesh->on_session = params->on_session;
 	mesh->ctx = params->ctx;
+	mesh->refuses = params->refuses;
+	mesh->refuses_ctx = params->refuses_ctx;
 	mesh_set_wall(mesh, params->wall_s, params->now_ns);
 	if ((err = mesh_lay_out(mesh, params->random)) < 0 ||
 	    (err = mesh_peers_load(&mesh->peers, params->store, params->timers)) < 0) {
@@ -172,6 +174,51 @@ void mesh_configure(struct mesh *mesh, const struct mesh_config *config)
 	own->incoming_per_session_cap = config->incoming_per_session_cap;
 	own->dial_stagger_ns = config->dial_stagger_ns;
 	own->skew_max_s = config->skew_max_s;
+}
+
+bool mesh_refuses(const struct mesh *mesh, const uint8_t *key, const struct addr *remote)
+{
+	return mesh->refuses && mesh->refuses(mesh->refuses_ctx, key, remote);
+}
+
+static struct mesh_session *refused_session(const struct mesh *mesh)
+{
+	struct mesh_session *session = NULL;
+	struct transport_conn_info info;
+
+	while ((session = pool_next(&mesh->sessions, session))) {
+		mesh->transport->ops->info(session->conn, &info);
+		if (mesh_refuses(mesh, session->key, &info.remote))
+			return session;
+	}
+	return NULL;
+}
+
+static struct mesh_dial *refused_dial(const struct mesh *mesh)
+{
+	static const struct addr nowhere;
+	struct mesh_dial *dial = NULL;
+
+	while ((dial = pool_next(&mesh->dials, dial)))
+		if (mesh_refuses(mesh, dial->key, &nowhere))
+			return dial;
+	return NULL;
+}
+
+/* Closing one may end others with it, so the walk begins anew each time. */
+unsigned mesh_expel(struct mesh *mesh, uint64_t now_ns)
+{
+	struct mesh_session *session;
+	struct mesh_dial *dial;
+	unsigned cnt = 0;
+
+	mesh->now_ns = now_ns;
+	/* Whoever is told and asks again is refused at once: request.c. */
+	while ((dial = refused_dial(mesh)))
+		mesh_dial_fail(dial, WEFT_EREFUSED);
+	for (; (session = refused_session(mesh)); cnt++)
+		mesh_session_close(session, MESH_BYE_REFUSED, "not welcome");
+	return cnt;
 }
 
 void mesh_set_wall(struct mesh *mesh, uint64_t wall_s, uint64_t now_ns)

@@ -53,6 +53,9 @@ struct mesh_stats {
 	uint64_t refused_cnt, timeout_cnt, hello_cnt, skew_cnt;
 };
 
+/* mesh_refuse_fn: may a session with key, whose datagrams come from remote, not be? */
+typedef bool (*mesh_refuse_fn)(void *ctx, const uint8_t *key, const struct addr *remote);
+
 /*
  * mesh_new lays out its tables; the transport is given afterwards because
  * each needs the other's table. wall_s is the wall clock at now_ns, from
@@ -72,6 +75,8 @@ struct mesh_params {
 	 */
 	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
 	void *ctx;
+	mesh_refuse_fn refuses; /* may be NULL: nobody is */
+	void *refuses_ctx;
 };
 WEFT_MUST_CHECK
 int mesh_new(const struct mesh_params *params, struct mesh **out_mesh);
@@ -83,6 +88,11 @@ struct mesh_seam mesh_seam_of(struct mesh *mesh);
 
 /* mesh_configure takes what can change at run time: the caps per session, dial_stagger, skew_max. */
 void mesh_configure(struct mesh *mesh, const struct mesh_config *config);
+/*
+ * mesh_expel closes every session, and fails every dial, that refuses says
+ * no to by now. Returns how many sessions.
+ */
+unsigned mesh_expel(struct mesh *mesh, uint64_t now_ns);
 /* mesh_set_wall: the wall clock jumped or drifted; now_ns is wall_s. */
 void mesh_set_wall(struct mesh *mesh, uint64_t wall_s, uint64_t now_ns);
 /* mesh_goodbye tells every peer why and when to come back, and closes; for shut-down. */

@@ -179,6 +179,8 @@ struct mesh {
 	uint64_t wall_s, wall_at_ns;
 	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
 	void *ctx;
+	mesh_refuse_fn refuses;
+	void *refuses_ctx;
 	struct arena arena;
 	struct pool sessions, requests, incoming, dials;
 	struct map sessions_by_key, dials_by_key;
@@ -190,7 +192,8 @@ struct mesh {
 	uint8_t scratch[MESH_FRAME_HEAD_LEN_MAX + 1280];
 };
 
-/* mesh.c */
+/* mesh.c. mesh_refuses: our owner will not have key, or whoever is at remote. */
+bool mesh_refuses(const struct mesh *mesh, const uint8_t *key, const struct addr *remote);
 uint64_t mesh_wall_now_s(const struct mesh *mesh);
 
 /*

@@ -388,6 +388,7 @@ static bool request_suits(const struct mesh_request *request, const struct mesh_
 /* Sends request on its way: over the session, or to whoever dials for one. */
 static int request_route(struct mesh_request *request, const struct mesh_peer *peer)
 {
+	static const struct addr nowhere;
 	struct mesh *mesh = request->mesh;
 	struct mesh_session *session = map_lookup(&mesh->sessions_by_key, peer->key);
 	const struct mesh_peer_entry *entry = mesh_peers_lookup(&mesh->peers, peer->key);
@@ -396,6 +397,10 @@ static int request_route(struct mesh_request *request, const struct mesh_peer *p
 		mesh_request_start(request, session);
 		if (request->state == MESH_REQUEST_SENT)
 			mesh_race_asked(session, peer);
+		return 0;
+	}
+	if (mesh_refuses(mesh, peer->key, &nowhere)) {
+		request_fail_soon(request, WEFT_EREFUSED, 0);
 		return 0;
 	}
 	if (entry && entry->not_before_ns > mesh->now_ns) {
