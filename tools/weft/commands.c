@@ -74,6 +74,17 @@ const struct command commands[] = {
 { "event", "watch", "", "print events as they happen, until Ctrl-C", NULL,
 	"weft event watch --since 1", run_event_watch, 0, 0,
 	{ { "since", "N", "begin with event number N, if the daemon still has it" } } },
+{ "ban", "add", "WHO", "keep an address, a prefix or a node out",
+	"WHO is an address, a prefix like 192.0.2.0/24, or a node's id. Its datagrams are\n"
+	"dropped, in the driver where XDP is attached, and its sessions are closed and\n"
+	"refused. Ends by itself with --for, else only by weft ban remove.",
+	"weft ban add 192.0.2.0/24 --for 12h --reason 'port scans'", run_ban_add, 1, 1,
+	{ { "for", "DURATION", "how long, like 90s, 10m, 12h, 7d; default: until removed" },
+	  { "reason", "TEXT", "why, for who reads the list" } } },
+{ "ban", "list", "", "list who is kept out", NULL, "weft ban list", run_ban_list, 0, 0, { { 0 } } },
+{ "ban", "remove", "WHO", "let in again",
+	"WHO as weft ban list shows it.",
+	"weft ban remove 192.0.2.0/24", run_ban_remove, 1, 1, { { 0 } } },
 { "limits", "show", "", "show every limit and what is used of it", NULL,
 	"weft limits show", run_limits_show, 0, 0, { { 0 } } },
 { "config", "show", "", "show every setting and where it comes from", NULL,

@@ -147,6 +147,30 @@ bool text_parse_count(const char *text, uint64_t *out_count)
 	       text_parse_size(text, len, out_count);
 }
 
+bool text_parse_seconds(const char *text, uint64_t *out_seconds)
+{
+	static const struct {
+		char unit;
+		uint64_t seconds;
+	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+	size_t len = strlen(text);
+	char digits[16];
+	uint64_t cnt;
+
+	if (len < 2 || len > sizeof(digits))
+		return false;
+	memcpy(digits, text, len - 1);
+	digits[len - 1] = '\0';
+	if (!text_parse_count(digits, &cnt) || !cnt || cnt > UINT32_MAX)
+		return false;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (text[len - 1] == units[i].unit) {
+			*out_seconds = cnt * units[i].seconds;
+			return true;
+		}
+	return false;
+}
+
 void text_print_json(const json_t *json)
 {
 	json_dumpf(json, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);

@@ -31,6 +31,9 @@ const char *text_count(uint64_t cnt, const char *one, const char *many,
 bool text_parse_count(const char *text, uint64_t *out_count);
 bool text_parse_size(const char *text, size_t len, uint64_t *out_size);
 
+/* text_parse_seconds reads "90s", "10m", "12h", "7d"; more than 0. */
+bool text_parse_seconds(const char *text, uint64_t *out_seconds);
+
 /* text_print_json writes json indented, with a newline, in ASCII. */
 void text_print_json(const json_t *json);
 

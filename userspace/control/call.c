@@ -228,6 +228,11 @@ bool control_wants_more(const struct control_call *call)
 	return call->wants_more;
 }
 
+enum control_role control_role_of(const struct control_call *call)
+{
+	return call->client ? call->client->role : CONTROL_VIEW;
+}
+
 void control_fail(struct control_call *call, int err, const char *what, const char *why,
 		  const char *next)
 {

@@ -97,6 +97,8 @@ bool control_methods_agree(const struct control_method *methods,
 void control_reply(struct control_call *call, json_t *parameters);
 void control_reply_more(struct control_call *call, json_t *parameters);
 bool control_wants_more(const struct control_call *call);
+/* control_role_of: of who calls; what is shown may depend on it. */
+enum control_role control_role_of(const struct control_call *call);
 void control_fail(struct control_call *call, int err, const char *what, const char *why,
 		  const char *next);
 /* control_fail_with adds fields of extra (taken) to the error's parameters. */

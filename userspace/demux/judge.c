@@ -6,21 +6,8 @@
  */
 #include "demux/judge.h"
 
-#include <arpa/inet.h>
-
 #include "base/dgram.h"
 #include "demux/policy.h"
-
-static struct weft_endpoint endpoint_of(const struct addr *addr)
-{
-	struct weft_endpoint endpoint = {.port_be = htons(addr->port)};
-
-	if (addr->family == ADDR_IPV4)
-		weft_endpoint_set_ipv4(&endpoint, addr->ip);
-	else
-		weft_endpoint_set_ipv6(&endpoint, addr->ip);
-	return endpoint;
-}
 
 static void tell_drop(struct demux_judge *judge, enum weft_reason reason, struct weft_facts *facts)
 {
@@ -38,13 +25,36 @@ static void tell_drop(struct demux_judge *judge, enum weft_reason reason, struct
 		judge->on_sample(judge->ctx, &sample);
 }
 
+static void count(struct weft_tables *tables, enum weft_reason reason, uint32_t len)
+{
+	tables->counters[reason].packet_cnt++;
+	tables->counters[reason].byte_cnt += len;
+}
+
+bool demux_judge_ban(struct demux_judge *judge, const struct dgram *dgram, uint64_t now_ns)
+{
+	struct weft_tables *tables = judge->tables;
+	struct weft_facts facts = {.now_ns = now_ns, .len = (__u32)dgram->len};
+
+	if (!tables->config.ban_ipv4_cnt && !tables->config.ban_ipv6_cnt)
+		return false;
+	facts.source = demux_endpoint(&dgram->remote);
+	facts.flow = WEFT_FLOW_OTHER;
+	tables->now_ns = now_ns;
+	if (!weft_policy_is_banned(tables, &tables->config, &facts))
+		return false;
+	count(tables, WEFT_REASON_BANNED, facts.len);
+	tell_drop(judge, WEFT_REASON_BANNED, &facts);
+	return true;
+}
+
 enum weft_reason demux_judge_dgram(struct demux_judge *judge, const struct dgram *dgram,
 				   uint64_t now_ns)
 {
 	struct weft_tables *tables = judge->tables;
 	struct weft_view view = {dgram->data, dgram->data + dgram->len};
 	struct weft_facts facts = {
-		.source = endpoint_of(&dgram->remote),
+		.source = demux_endpoint(&dgram->remote),
 		.now_ns = now_ns,
 		.len = (__u32)dgram->len,
 	};
@@ -53,8 +63,7 @@ enum weft_reason demux_judge_dgram(struct demux_judge *judge, const struct dgram
 	tables->now_ns = now_ns;
 	tables->payload = dgram->data;
 	reason = weft_policy_judge(tables, &view, &facts);
-	tables->counters[reason].packet_cnt++;
-	tables->counters[reason].byte_cnt += facts.len;
+	count(tables, reason, facts.len);
 	if (weft_verdict(reason) == WEFT_DROP)
 		tell_drop(judge, reason, &facts);
 	return reason;

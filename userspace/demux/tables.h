@@ -12,7 +12,11 @@
 #include "weft/fastpath.h"
 #include "weft/token.h"
 
+struct addr;
 struct arena;
+
+/* demux_endpoint: addr as the tables have it. */
+struct weft_endpoint demux_endpoint(const struct addr *addr);
 
 /*
  * The tables of the BPF program (weft/fastpath.h) for a worker whose

@@ -1,113 +1,109 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the list of bans to who enforces them, and back out when they end.
+ * Enforcers compare times of the monotonic clock, so when somebody sets the
+ * wall clock they are told anew.
+ */
 #include "node/bans.h"
 
-#include <arpa/inet.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <stddef.h>
 
-static bool prefix_len_parse(const char *text, unsigned max, unsigned *out_len)
+#include "base/clock.h"
+#include "base/log.h"
+#include "node/node_state.h"
+
+/* How late a wall clock that was set is noticed. */
+#define LOOK_S 30
+
+static uint64_t wall_offset_s(uint64_t now_ns)
 {
-	char *end;
-	unsigned long len = strtoul(text, &end, 10);
-
-	if (*text < '0' || *text > '9' || *end || len > max)
-		return false;
-	*out_len = (unsigned)len;
-	return true;
+	return clock_wall_s() - now_ns / NS_PER_S;
 }
 
-int ban_parse(const char *text, struct addr *out_prefix, unsigned *out_prefix_len)
+static void timer_arm(struct bans *bans, uint64_t now_ns)
 {
-	char ip[INET6_ADDRSTRLEN];
-	size_t len = strcspn(text, "/");
-	struct addr addr = {0};
-	unsigned prefix_len;
+	uint64_t next_s = ban_list_next_s(bans->list), wall_s = clock_wall_s();
+	uint64_t in_s = LOOK_S;
 
-	if (len >= sizeof(ip))
-		return WEFT_EMALFORMED;
-	snprintf(ip, sizeof(ip), "%.*s", (int)len, text);
-	if (inet_pton(AF_INET, ip, addr.ip) == 1)
-		addr.family = ADDR_IPV4;
-	else if (inet_pton(AF_INET6, ip, addr.ip) == 1)
-		addr.family = ADDR_IPV6;
-	else
-		return WEFT_EMALFORMED;
-	prefix_len = addr.family == ADDR_IPV4 ? 32 : 128;
-	if (text[len] == '/' && !prefix_len_parse(text + len + 1, prefix_len, &prefix_len))
-		return WEFT_EMALFORMED;
-	*out_prefix = addr_prefix_key(&addr, prefix_len);
-	*out_prefix_len = prefix_len;
+	if (next_s <= wall_s)
+		in_s = 0;
+	else if (next_s - wall_s < LOOK_S)
+		in_s = next_s - wall_s;
+	timer_set(&bans->node->home.timers, &bans->timer, now_ns + in_s * NS_PER_S);
+}
+
+static void spread(struct bans *bans, uint64_t now_ns)
+{
+	struct node *node = bans->node;
+
+	bans->wall_offset_s = wall_offset_s(now_ns);
+	worker_take_bans(&node->home, ban_list_copy(bans->list, clock_wall_s(), now_ns), now_ns);
+	node->is_bans_due = node->crew != NULL;
+}
+
+void bans_tell(struct bans *bans, const char *kind, const struct ban *ban)
+{
+	struct node *node = bans->node;
+	char key[BAN_TARGET_TEXT_CAP];
+
+	if (!node->control)
+		return;
+	ban_target_format(&ban->target, key);
+	control_event(node->control, kind,
+		      ban->target.kind == BAN_KEY ? json_pack("{s:s}", "peer", key) : json_object(),
+		      node->home.now_ns);
+}
+
+static void ban_ended(void *arg, const struct ban *ban)
+{
+	struct bans *bans = arg;
+
+	fastpath_ban_changed(&bans->node->fastpath, &ban->target);
+	bans_tell(bans, "ban.ended", ban);
+}
+
+static void timer_fire(struct timer *timer, uint64_t now_ns)
+{
+	struct bans *bans = (struct bans *)((char *)timer - offsetof(struct bans, timer));
+	uint64_t offset_s = wall_offset_s(now_ns);
+	bool was_set = offset_s > bans->wall_offset_s + 1 || offset_s + 1 < bans->wall_offset_s;
+
+	if (was_set)
+		fastpath_bans_push(&bans->node->fastpath);
+	if (ban_list_expire(bans->list, clock_wall_s(), ban_ended, bans) || was_set)
+		spread(bans, now_ns);
+	timer_arm(bans, now_ns);
+}
+
+int bans_open(struct bans *bans, struct node *node)
+{
+	uint64_t now_ns = node->home.now_ns;
+	int err;
+
+	bans->node = node;
+	timer_init(&bans->timer, timer_fire);
+	err = ban_list_open(node->store, clock_wall_s(), &bans->list);
+	if (err < 0)
+		return err;
+	if (ban_list_cnt(bans->list))
+		log_info("bans in force: %u", ban_list_cnt(bans->list));
+	spread(bans, now_ns);
+	timer_arm(bans, now_ns);
 	return 0;
 }
 
-const char *ban_format(const struct ban *ban, char text[static BAN_TEXT_CAP])
+void bans_close(struct bans *bans)
 {
-	bool is_ipv4 = ban->prefix.family == ADDR_IPV4;
-	char ip[INET6_ADDRSTRLEN];
-
-	(void)inet_ntop(is_ipv4 ? AF_INET : AF_INET6, ban->prefix.ip, ip, sizeof(ip));
-	if (ban->prefix_len == (is_ipv4 ? 32 : 128))
-		snprintf(text, BAN_TEXT_CAP, "%s", ip);
-	else
-		snprintf(text, BAN_TEXT_CAP, "%s/%u", ip, ban->prefix_len);
-	return text;
+	if (!bans->list)
+		return;
+	timer_cancel(&bans->node->home.timers, &bans->timer);
+	ban_list_free(bans->list);
+	bans->list = NULL;
 }
 
-static struct ban *bans_find(struct bans *bans, const struct addr *prefix, unsigned prefix_len)
+void bans_changed(struct bans *bans, const struct ban_target *target, uint64_t now_ns)
 {
-	for (unsigned i = 0; i < bans->cnt; i++)
-		if (bans->list[i].prefix_len == prefix_len &&
-		    addr_equal(&bans->list[i].prefix, prefix))
-			return &bans->list[i];
-	return NULL;
-}
-
-int bans_put(struct bans *bans, struct ban *ban)
-{
-	struct ban *at = bans_find(bans, &ban->prefix, ban->prefix_len);
-
-	if (!at && bans->cnt == BANS_CAP)
-		return WEFT_EFULL;
-	ban->rule = at ? at->rule : ++bans->next_rule;
-	if (!at)
-		at = &bans->list[bans->cnt++];
-	*at = *ban;
-	return 0;
-}
-
-static void bans_take(struct bans *bans, struct ban *at, struct ban *out_ban)
-{
-	*out_ban = *at;
-	*at = bans->list[--bans->cnt];
-}
-
-bool bans_remove(struct bans *bans, const struct addr *prefix, unsigned prefix_len,
-		 struct ban *out_ban)
-{
-	struct ban *at = bans_find(bans, prefix, prefix_len);
-
-	if (at)
-		bans_take(bans, at, out_ban);
-	return at != NULL;
-}
-
-bool bans_expire(struct bans *bans, uint64_t now_ns, struct ban *out_ban)
-{
-	for (unsigned i = 0; i < bans->cnt; i++) {
-		if (!bans->list[i].expires_ns || bans->list[i].expires_ns > now_ns)
-			continue;
-		bans_take(bans, &bans->list[i], out_ban);
-		return true;
-	}
-	return false;
-}
-
-uint32_t bans_count(const struct bans *bans, uint8_t family)
-{
-	uint32_t cnt = 0;
-
-	for (unsigned i = 0; i < bans->cnt; i++)
-		cnt += bans->list[i].prefix.family == family;
-	return cnt;
+	fastpath_ban_changed(&bans->node->fastpath, target);
+	spread(bans, now_ns);
+	timer_arm(bans, now_ns);
 }

@@ -26,6 +26,7 @@
 #include "base/random.h"
 #include "base/ring.h"
 #include "net/handover.h"
+#include "node/ban_list.h"
 #include "node/config.h"
 #include "node/node.h"
 #include "weft/cid.h"
@@ -37,6 +38,7 @@
 enum letter_kind {
 	LETTER_REACH, /* orders */
 	LETTER_CONFIGURE,
+	LETTER_BANS,
 	LETTER_ROTATE_CIDS,
 	LETTER_STOP,
 	LETTER_SESSION, /* reports */
@@ -49,6 +51,7 @@ struct letter {
 	enum letter_kind kind;
 	union {
 		struct reach *reach;
+		struct ban_set *bans;
 		struct {
 			struct quic_config quic;
 			struct mesh_config mesh;
@@ -151,6 +154,8 @@ static void letter_free(struct letter *letter)
 {
 	if (letter && letter->kind == LETTER_REACH)
 		content_reach_free(letter->reach);
+	if (letter && letter->kind == LETTER_BANS)
+		free(letter->bans);
 	free(letter);
 }
 
@@ -245,6 +250,10 @@ static void member_obey(struct crew_member *member, struct letter *letter)
 		quic_engine_configure(member->worker.quic, &letter->config.quic);
 		mesh_configure(member->worker.mesh, &letter->config.mesh);
 		content_configure(member->worker.content, &letter->config.content);
+		break;
+	case LETTER_BANS:
+		worker_take_bans(&member->worker, letter->bans, member->worker.now_ns);
+		letter->bans = NULL;
 		break;
 	case LETTER_ROTATE_CIDS:
 		quic_engine_rotate_cids(member->worker.quic);
@@ -578,6 +587,24 @@ bool crew_spread_reach(struct crew *crew, struct content *content)
 		if (letter)
 			letter->reach = content_reach_copy(content);
 		if (letter && letter->reach && mailbox_post(&crew->members[i].orders, letter))
+			continue;
+		letter_free(letter);
+		is_spread = false;
+	}
+	return is_spread;
+}
+
+bool crew_spread_bans(struct crew *crew, const struct ban_list *bans, uint64_t wall_s,
+		      uint64_t now_ns)
+{
+	bool is_spread = true;
+
+	for (unsigned i = 0; i < crew->cnt; i++) {
+		struct letter *letter = letter_new(LETTER_BANS, 0);
+
+		if (letter)
+			letter->bans = ban_list_copy(bans, wall_s, now_ns);
+		if (letter && letter->bans && mailbox_post(&crew->members[i].orders, letter))
 			continue;
 		letter_free(letter);
 		is_spread = false;

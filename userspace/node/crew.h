@@ -11,6 +11,7 @@
 #include "node/worker.h"
 #include "quic/quic.h"
 
+struct ban_list;
 struct content;
 
 /*
@@ -86,6 +87,9 @@ const struct crew_session *crew_session_next(const struct crew *crew,
  * may read. False: not all could be told, try again soon.
  */
 bool crew_spread_reach(struct crew *crew, struct content *content);
+/* crew_spread_bans hands every worker what to enforce from now on. As crew_spread_reach. */
+bool crew_spread_bans(struct crew *crew, const struct ban_list *bans, uint64_t wall_s,
+		      uint64_t now_ns);
 /* crew_configure: every worker takes what a reload may change. As crew_spread_reach. */
 bool crew_configure(struct crew *crew, const struct node_config *live);
 /*

@@ -11,7 +11,6 @@
  */
 #include "node/fastpath.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -20,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "node/gate.h"
 #include "node/node_state.h"
 #include "quic/quic.h"
 #include "weft/cid.h"
@@ -43,17 +43,6 @@ void fastpath_config_defaults(struct fastpath_config *config)
 	xdp_config_defaults(&config->xdp);
 }
 
-static struct weft_endpoint endpoint_of(const struct addr *addr)
-{
-	struct weft_endpoint endpoint = {.port_be = htons(addr->port)};
-
-	if (addr->family == ADDR_IPV4)
-		weft_endpoint_set_ipv4(&endpoint, addr->ip);
-	else
-		weft_endpoint_set_ipv6(&endpoint, addr->ip);
-	return endpoint;
-}
-
 /* A failed write to a table leaves it as it was: logged, and tried again by the next tick. */
 static void table_check(const char *table, int err)
 {
@@ -61,7 +50,7 @@ static void table_check(const char *table, int err)
 		log_warn("XDP table of %s: %s; it stays as it was", table, weft_err_text(err));
 }
 
-static void config_push(struct fastpath *fastpath)
+void fastpath_config_push(struct fastpath *fastpath)
 {
 	fastpath->policy.wall_offset_ns =
 		clock_wall_s() * NS_PER_S - clock_monotonic_ns() / NS_PER_S * NS_PER_S;
@@ -91,61 +80,6 @@ static void token_keys_push(struct fastpath *fastpath)
 	table_check("token keys", err);
 }
 
-static void ban_push(struct fastpath *fastpath, const struct ban *ban)
-{
-	const struct weft_ban entry = {.expires_ns = ban->expires_ns, .rule = ban->rule};
-	struct weft_endpoint endpoint = endpoint_of(&ban->prefix);
-
-	table_check("bans", demux_ban_put(&fastpath->tables, &endpoint, ban->prefix_len, &entry));
-	table_check("bans", xdp_ban_put(fastpath->xdp, &ban->prefix, ban->prefix_len, &entry));
-}
-
-static void ban_pull(struct fastpath *fastpath, const struct ban *ban)
-{
-	struct weft_endpoint endpoint = endpoint_of(&ban->prefix);
-
-	demux_ban_delete(&fastpath->tables, &endpoint, ban->prefix_len);
-	xdp_ban_delete(fastpath->xdp, &ban->prefix, ban->prefix_len);
-}
-
-/* The program asks a table only when it is said to have something in it. */
-static void bans_counted(struct fastpath *fastpath)
-{
-	fastpath->policy.ban_ipv4_cnt = bans_count(&fastpath->bans, ADDR_IPV4);
-	fastpath->policy.ban_ipv6_cnt = bans_count(&fastpath->bans, ADDR_IPV6);
-	config_push(fastpath);
-}
-
-int fastpath_ban(struct fastpath *fastpath, struct ban *ban)
-{
-	int err = bans_put(&fastpath->bans, ban);
-
-	if (err < 0)
-		return err;
-	ban_push(fastpath, ban);
-	bans_counted(fastpath);
-	return 0;
-}
-
-bool fastpath_unban(struct fastpath *fastpath, struct ban *ban)
-{
-	if (!bans_remove(&fastpath->bans, &ban->prefix, ban->prefix_len, ban))
-		return false;
-	ban_pull(fastpath, ban);
-	bans_counted(fastpath);
-	return true;
-}
-
-static void bans_sweep(struct fastpath *fastpath, uint64_t now_ns)
-{
-	struct ban ban;
-
-	while (bans_expire(&fastpath->bans, now_ns, &ban)) {
-		ban_pull(fastpath, &ban);
-		bans_counted(fastpath);
-	}
-}
-
 static void locals_push(struct fastpath *fastpath)
 {
 	struct addr locals[LOCAL_MAX];
@@ -161,7 +95,7 @@ static void path_put(struct fastpath *fastpath, const struct addr *remote, uint6
 		.expires_ns = clock_monotonic_ns() + life_ns,
 		.kind = WEFT_VALIDATED_SESSION,
 	};
-	struct weft_endpoint endpoint = endpoint_of(remote);
+	struct weft_endpoint endpoint = demux_endpoint(remote);
 
 	(void)!demux_validated_put(&fastpath->tables, &endpoint, &entry);
 	(void)xdp_validated_put(fastpath->xdp, remote, entry.expires_ns, entry.kind);
@@ -175,7 +109,7 @@ static void path_push(void *ctx, const struct addr *remote)
 /* Nobody tells of another worker's paths again, so theirs live longer, and go with the session. */
 void fastpath_on_crew_session(struct fastpath *fastpath, const struct addr *remote, bool is_up)
 {
-	struct weft_endpoint endpoint = endpoint_of(remote);
+	struct weft_endpoint endpoint = demux_endpoint(remote);
 
 	if (!fastpath->xdp || !remote->family)
 		return;
@@ -259,11 +193,9 @@ int fastpath_device_taken(struct fastpath *fastpath, struct xdp_device *device, 
 		xdp_device_close(device);
 		return number;
 	}
-	config_push(fastpath);
+	fastpath_bans_push(fastpath);
 	cid_keys_push(fastpath);
 	token_keys_push(fastpath);
-	for (unsigned i = 0; i < fastpath->bans.cnt; i++)
-		ban_push(fastpath, &fastpath->bans.list[i]);
 	quic_engine_each_path(fastpath->node->home.quic, path_push, fastpath);
 	rxs_add(fastpath, (unsigned)number);
 	worker_set_tx(&fastpath->node->home, xdp_tx(fastpath->xdp));
@@ -290,7 +222,7 @@ void fastpath_device_remove(struct fastpath *fastpath, unsigned device, const ch
 	worker_set_tx(&fastpath->node->home, NULL);
 	xdp_detach(fastpath->xdp, device);
 	worker_set_tx(&fastpath->node->home, xdp_tx(fastpath->xdp));
-	config_push(fastpath);
+	fastpath_config_push(fastpath);
 	log_info("XDP detached from %s; datagrams come by the kernel's socket", name);
 	event_tell(fastpath, event, name, "datagrams come by the kernel's socket");
 }
@@ -321,7 +253,11 @@ static void watch_ready(struct poller_watch *watch, unsigned events, uint64_t no
 void fastpath_counters(const struct fastpath *fastpath,
 		       struct weft_counter out_counters[static WEFT_REASON_CNT])
 {
+	const struct weft_counter *gate = gate_counters(fastpath->node->home.gate);
+
 	xdp_counters(fastpath->xdp, out_counters);
+	out_counters[WEFT_REASON_BANNED].packet_cnt += gate[WEFT_REASON_BANNED].packet_cnt;
+	out_counters[WEFT_REASON_BANNED].byte_cnt += gate[WEFT_REASON_BANNED].byte_cnt;
 	for (unsigned i = 0; i < WEFT_REASON_CNT; i++) {
 		out_counters[i].packet_cnt += fastpath->tables.counters[i].packet_cnt;
 		out_counters[i].byte_cnt += fastpath->tables.counters[i].byte_cnt;
@@ -362,7 +298,7 @@ static void mode_move(struct fastpath *fastpath, uint64_t now_ns)
 		   pressure_mode_name(mode), pressure_mode_name(fastpath->policy.mode),
 		   load.handshake_cnt, (unsigned long long)fastpath->pressure.stranger_rate);
 	fastpath->policy.mode = mode;
-	config_push(fastpath);
+	fastpath_config_push(fastpath);
 	event_tell(fastpath, "xdp.mode", "", pressure_mode_name(mode));
 }
 
@@ -399,17 +335,16 @@ static void tick_fire(struct timer *timer, uint64_t now_ns)
 		(void)demux_validated_sweep(&fastpath->tables, now_ns);
 	if (fastpath->tick_cnt % PATH_TELL_TICKS == 0) {
 		quic_engine_each_path(node->home.quic, path_push, fastpath);
-		config_push(fastpath);
+		fastpath_config_push(fastpath);
 		token_keys_push(fastpath);
 	}
-	bans_sweep(fastpath, now_ns);
 	timer_set(&node->home.timers, timer, now_ns + TICK_NS);
 }
 
 static struct demux_tables_params tables_params(const struct fastpath_config *config)
 {
 	return (struct demux_tables_params){
-		.ban_cap = BANS_CAP,
+		.ban_cap = 1, /* gate.c has them, for all workers alike */
 		.validated_cap = config->xdp.validated_cap,
 	};
 }
@@ -454,7 +389,7 @@ int fastpath_open(struct fastpath *fastpath, struct node *node)
 	if ((err = tables_open(fastpath, params.secret)) < 0 ||
 	    (err = xdp_new(&params, &fastpath->xdp)) < 0)
 		return err;
-	config_push(fastpath);
+	fastpath_config_push(fastpath);
 	cid_keys_push(fastpath);
 	token_keys_push(fastpath);
 	fastpath->watch.fd = xdp_watch_fd(fastpath->xdp);

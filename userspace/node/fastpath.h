@@ -12,7 +12,6 @@
 #include "demux/judge.h"
 #include "demux/tables.h"
 #include "net/xdp.h"
-#include "node/bans.h"
 #include "node/pressure.h"
 
 struct dgram;
@@ -45,7 +44,6 @@ struct fastpath {
 	struct xdp *xdp;
 	struct weft_config policy;
 	struct pressure pressure;
-	struct bans bans;
 	struct arena arena;	   /* of the tables below */
 	struct weft_tables tables; /* what the program's are, for the kernel's sockets */
 	struct demux_judge judge;
@@ -111,13 +109,12 @@ void fastpath_addresses_changed(struct fastpath *fastpath);
 void fastpath_force(struct fastpath *fastpath, enum weft_mode mode);
 
 /*
- * fastpath_ban drops what comes from a prefix from now on, sessions'
- * datagrams included; 0 or WEFT_EFULL. fastpath_unban takes the ban of
- * ban's prefix back, into *ban. False: there is none.
+ * fastpath_ban_changed: the node's ban of target is new, other or gone.
+ * fastpath_bans_push writes all, and the configuration with their counts.
  */
-WEFT_MUST_CHECK
-int fastpath_ban(struct fastpath *fastpath, struct ban *ban);
-bool fastpath_unban(struct fastpath *fastpath, struct ban *ban);
+struct ban_target;
+void fastpath_ban_changed(struct fastpath *fastpath, const struct ban_target *target);
+void fastpath_bans_push(struct fastpath *fastpath);
 
 /* fastpath_footprint: bytes of the tables for the kernel's sockets. */
 size_t fastpath_footprint(const struct fastpath_config *config);
@@ -128,6 +125,7 @@ void fastpath_counters(const struct fastpath *fastpath,
 /* Private to fastpath*.c. */
 int fastpath_device_taken(struct fastpath *fastpath, struct xdp_device *device, const char **why);
 void fastpath_device_remove(struct fastpath *fastpath, unsigned device, const char *event);
+void fastpath_config_push(struct fastpath *fastpath);
 void fastpath_policy_defaults(struct weft_config *policy);
 void fastpath_attach_named(struct fastpath *fastpath);	 /* the next of config's interfaces */
 void fastpath_attach_abandon(struct fastpath *fastpath); /* waits for the thread */

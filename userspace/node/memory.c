@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/memory.h"
 
+#include "node/ban_list.h"
 #include "node/config.h"
+#include "node/gate.h"
 
 #define CHUNK_BUFFER_LEN (256u * 1024)
 /* ngtcp2's objects aside, TLS keeps about this much per connection (measured, docs/operations.md). */
@@ -19,6 +21,7 @@ unsigned memory_plan(const struct node_config *config,
 		 workers * config->content.chunk_buffer_cnt * CHUNK_BUFFER_LEN, false},
 		{"sessions, requests, peers (mesh)", workers * mesh_footprint(&config->mesh),
 		 false},
+		{"bans (node)", ban_list_footprint() + workers * gate_footprint(), false},
 		{"control clients and events (control)", control_footprint(&config->control),
 		 false},
 		{"limits of strangers, proven addresses (xdp.validated_cap)",

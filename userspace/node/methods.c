@@ -46,7 +46,7 @@ const struct control_method node_methods[] = {
 	{"SetXdpMode", CONTROL_ADMIN, method_set_xdp_mode},
 	{"ListXdpCounters", CONTROL_VIEW, method_list_xdp_counters},
 	{"AddBan", CONTROL_ADMIN, method_add_ban},
-	{"ListBans", CONTROL_VIEW, method_list_bans},
+	{"ListBans", CONTROL_OPERATE, method_list_bans},
 	{"RemoveBan", CONTROL_ADMIN, method_remove_ban},
 	{"Reload", CONTROL_ADMIN, method_reload},
 	{"Shutdown", CONTROL_ADMIN, method_shutdown},

@@ -1,87 +1,206 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* AddBan, ListBans, RemoveBan. */
+/*
+ * AddBan, ListBans, RemoveBan.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "node/methods.h"
+
+/* A ban for longer is meant for ever. */
+#define DURATION_S_MAX (100ull * 366 * 86400)
 
 static json_t *ban_json(const struct ban *ban)
 {
-	uint64_t now_ns = clock_monotonic_ns();
-	char text[BAN_TEXT_CAP];
-	json_t *json = json_pack("{s:s, s:o, s:o, s:s}", "prefix", ban_format(ban, text), "rule",
-				 method_json_uint(ban->rule), "added_s",
-				 method_json_uint(ban->added_s), "reason", ban->reason);
+	static const char *const kinds[] = {"address", "address", "key"};
+	char text[BAN_TARGET_TEXT_CAP];
+	json_t *json =
+		json_pack("{s:s, s:s, s:s, s:o}", "target", ban_target_format(&ban->target, text),
+			  "kind", kinds[ban->target.kind], "reason", ban->reason, "added_s",
+			  method_json_uint(ban->added_s));
 
-	if (ban->expires_ns)
-		json_object_set_new(json, "expires_in_s",
-				    method_json_uint(ban->expires_ns > now_ns
-							     ? (ban->expires_ns - now_ns) / NS_PER_S
-							     : 0));
+	if (ban->expires_s)
+		json_object_set_new(json, "expires_s", method_json_uint(ban->expires_s));
 	return json;
 }
 
-static bool prefix_of(struct control_call *call, const json_t *parameters, struct ban *ban)
+static void fail_unsafe(struct control_call *call, const char *text, const struct ban_target *meant)
 {
-	const char *text = json_string_value(json_object_get(parameters, "prefix"));
+	char prefix[BAN_TARGET_TEXT_CAP], next[128];
 
-	if (ban_parse(text, &ban->prefix, &ban->prefix_len) == 0)
-		return true;
-	control_fail(call, WEFT_EMALFORMED, text, "neither an address nor a network",
-		     "such as 192.0.2.1, 192.0.2.0/24 or 2001:db8::/32");
-	return false;
+	snprintf(next, sizeof(next), "weft ban add %s bans the whole prefix",
+		 ban_target_format(meant, prefix));
+	control_fail(call, WEFT_EMALFORMED, text, "it has bits beyond the length of its prefix",
+		     next);
+}
+
+/* target_read: false: call was failed. What is neither address nor prefix is a node's key. */
+static bool target_read(struct node *node, struct control_call *call, const char *text,
+			struct ban_target *out_target)
+{
+	struct ban_target target = {.kind = BAN_KEY};
+	int err = ban_target_parse(text, &target);
+
+	if (err == WEFT_EMALFORMED && (strchr(text, ':') || strchr(text, '.'))) {
+		control_fail(call, err, text, "not an address, a prefix or a node id",
+			     "write it like 192.0.2.1, 192.0.2.0/24 or 2001:db8::/48; there is "
+			     "no port");
+	} else if (err == WEFT_EMALFORMED) {
+		target = (struct ban_target){.kind = BAN_KEY};
+		if (!method_node_id_read(node, call, text, target.key))
+			return false;
+		err = 0;
+	} else if (err == WEFT_EUNSAFE) {
+		fail_unsafe(call, text, &target);
+	} else if (err < 0) {
+		control_fail(call, WEFT_EMALFORMED, text,
+			     "the length of an IPv4 prefix is 1 to 32, of an IPv6 prefix 1 to 128",
+			     "to keep everybody out, stop the daemon or close its port");
+	}
+	if (err == 0)
+		*out_target = target;
+	return err == 0;
+}
+
+/* Who waits for a change to be durable. */
+struct ban_call {
+	struct node *node;
+	struct control_call *call; /* NULL: it left */
+	struct ban ban;
+	const char *event;
+};
+
+static void ban_caller_left(void *arg)
+{
+	((struct ban_call *)arg)->call = NULL;
+}
+
+static void ban_done(void *arg, int err)
+{
+	struct ban_call *change = arg;
+	struct node *node = change->node;
+	char text[BAN_TARGET_TEXT_CAP];
+
+	ban_target_format(&change->ban.target, text);
+	if (err < 0)
+		bans_changed(&node->bans, &change->ban.target, node->home.now_ns); /* back */
+	if (err < 0 && change->call)
+		control_fail(change->call, err, text, "the store did not take it",
+			     "look at free space, and at weft store check");
+	else if (change->call)
+		control_reply(change->call, json_pack("{s:o}", "ban", ban_json(&change->ban)));
+	if (err == 0)
+		bans_tell(&node->bans, change->event, &change->ban);
+	free(change);
+}
+
+static void fail_change(struct control_call *call, int err, const char *text)
+{
+	if (err == WEFT_EABSENT)
+		control_fail(call, err, text, "there is no such ban",
+			     "weft ban list shows all; name one as it is there");
+	else if (err == WEFT_EFULL)
+		control_fail(call, err, text, "there are as many bans as there may be, 16384",
+			     "ban prefixes in place of addresses: weft ban list");
+	else
+		control_fail(call, err, text, weft_err_text(err), "try again");
+}
+
+static void change_begin(struct node *node, struct control_call *call, const struct ban *ban,
+			 bool is_added)
+{
+	struct ban_call *change = malloc(sizeof(*change));
+	char text[BAN_TARGET_TEXT_CAP];
+	int err = -ENOMEM;
+
+	ban_target_format(&ban->target, text);
+	if (change) {
+		*change = (struct ban_call){.node = node, .call = call, .ban = *ban};
+		change->event = is_added ? "ban.added" : "ban.removed";
+		err = is_added ? ban_list_put(node->bans.list, ban, ban_done, change)
+			       : ban_list_delete(node->bans.list, &ban->target, ban_done, change);
+	}
+	if (err < 0) {
+		free(change);
+		fail_change(call, err, text);
+		return;
+	}
+	control_on_gone(call, ban_caller_left, change);
+	log_notice("%s was %s by hand%s%s", text, is_added ? "banned" : "let in again",
+		   ban->reason[0] ? ": " : "", ban->reason);
+	bans_changed(&node->bans, &ban->target, node->home.now_ns);
+}
+
+/* reason_read: false: call was failed. */
+static bool reason_read(struct control_call *call, const json_t *parameters,
+			char reason[static BAN_REASON_CAP])
+{
+	const char *text = json_string_value(json_object_get(parameters, "reason"));
+	size_t len = text ? strlen(text) : 0;
+
+	if (len >= BAN_REASON_CAP) {
+		control_fail(call, WEFT_ETOOLARGE, "reason", "longer than 127 bytes",
+			     "say it shorter");
+		return false;
+	}
+	snprintf(reason, BAN_REASON_CAP, "%s", text ? text : "");
+	return true;
 }
 
 void method_add_ban(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	struct node *node = ctx;
-	json_int_t expires_s = json_integer_value(json_object_get(parameters, "expires_in_s"));
-	const char *reason = json_string_value(json_object_get(parameters, "reason"));
+	const char *text = json_string_value(json_object_get(parameters, "target"));
+	const json_t *duration = json_object_get(parameters, "duration_s");
 	struct ban ban = {.added_s = clock_wall_s()};
-	int err;
+	json_int_t duration_s = json_integer_value(duration);
 
-	if (!prefix_of(call, parameters, &ban))
-		return;
-	if (expires_s < 0 || (uint64_t)expires_s > UINT64_MAX / NS_PER_S / 2) {
-		control_fail_parameter(call, "expires_in_s");
+	(void)now_ns;
+	if (json_is_integer(duration) &&
+	    (duration_s <= 0 || (uint64_t)duration_s > DURATION_S_MAX)) {
+		control_fail(call, WEFT_EMALFORMED, "duration_s",
+			     "not from a second to a hundred years",
+			     "without a duration the ban stays until it is removed");
 		return;
 	}
-	ban.expires_ns = expires_s ? now_ns + (uint64_t)expires_s * NS_PER_S : 0;
-	snprintf(ban.reason, sizeof(ban.reason), "%s", reason ? reason : "");
-	err = fastpath_ban(&node->fastpath, &ban);
-	if (err < 0)
-		control_fail(call, err, "bans", "the list is full",
-			     "remove some, or ban a network in their place");
-	else
-		control_reply(call, json_pack("{s:o}", "ban", ban_json(&ban)));
-}
-
-void method_list_bans(void *ctx, struct control_call *call, const json_t *parameters,
-		      uint64_t now_ns)
-{
-	struct node *node = ctx;
-	const struct bans *bans = &node->fastpath.bans;
-	json_t *list = json_array();
-
-	(void)parameters, (void)now_ns;
-	for (unsigned i = 0; i < bans->cnt; i++)
-		json_array_append_new(list, ban_json(&bans->list[i]));
-	control_reply(call, json_pack("{s:o}", "bans", list));
+	if (!reason_read(call, parameters, ban.reason) ||
+	    !target_read(node, call, text, &ban.target))
+		return;
+	if (duration_s)
+		ban.expires_s = ban.added_s + (uint64_t)duration_s;
+	change_begin(node, call, &ban, true);
 }
 
 void method_remove_ban(void *ctx, struct control_call *call, const json_t *parameters,
 		       uint64_t now_ns)
 {
 	struct node *node = ctx;
+	const char *text = json_string_value(json_object_get(parameters, "target"));
+	const struct ban *there;
 	struct ban ban = {0};
 
 	(void)now_ns;
-	if (!prefix_of(call, parameters, &ban))
+	if (!target_read(node, call, text, &ban.target))
 		return;
-	if (!fastpath_unban(&node->fastpath, &ban))
-		control_fail(call, WEFT_EABSENT,
-			     json_string_value(json_object_get(parameters, "prefix")), "not banned",
-			     "the list shows what is");
-	else
-		control_reply(call, json_pack("{s:o}", "ban", ban_json(&ban)));
+	there = ban_list_lookup(node->bans.list, &ban.target);
+	if (there)
+		ban = *there;
+	change_begin(node, call, &ban, false);
+}
+
+void method_list_bans(void *ctx, struct control_call *call, const json_t *parameters,
+		      uint64_t now_ns)
+{
+	struct node *node = ctx;
+	json_t *bans = json_array();
+	const struct ban *ban = NULL;
+
+	(void)parameters, (void)now_ns;
+	while ((ban = ban_list_next(node->bans.list, ban)))
+		json_array_append_new(bans, ban_json(ban));
+	control_reply(call, json_pack("{s:o}", "bans", bans));
 }

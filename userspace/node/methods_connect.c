@@ -146,6 +146,24 @@ static bool connecting_parse(struct connecting *connecting, struct control_call 
 	return true;
 }
 
+/* connecting_is_banned: call was failed. */
+static bool connecting_is_banned(const struct connecting *connecting, struct control_call *call)
+{
+	struct ban_target target = {.kind = BAN_KEY};
+	const struct ban *ban;
+	char why[2 * BAN_REASON_CAP];
+
+	memcpy(target.key, connecting->key, sizeof(target.key));
+	ban = ban_list_lookup(connecting->node->bans.list, &target);
+	if (!ban)
+		return false;
+	snprintf(why, sizeof(why), "this node has banned it%s%s", ban->reason[0] ? ": " : "",
+		 ban->reason);
+	control_fail(call, WEFT_EREFUSED, connecting->name, why,
+		     "weft ban remove NODE lets it in again");
+	return true;
+}
+
 void method_connect_peer(void *ctx, struct control_call *call, const json_t *parameters,
 			 uint64_t now_ns)
 {
@@ -166,6 +184,8 @@ void method_connect_peer(void *ctx, struct control_call *call, const json_t *par
 	if (!method_node_id_read(node, call, name, connecting->key))
 		goto free_connecting;
 	zbase32_write(connecting->key, sizeof(connecting->key), connecting->name);
+	if (connecting_is_banned(connecting, call))
+		goto free_connecting;
 	if (!connecting_parse(connecting, call, json_object_get(parameters, "addresses")))
 		goto free_connecting;
 	peer = (struct mesh_peer){.addrs = connecting->addrs, .addr_cnt = connecting->addr_cnt};

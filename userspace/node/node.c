@@ -97,6 +97,9 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 		return err;
 	if ((err = node_watch_addresses(node)) < 0)
 		return err;
+	snprintf(what, NODE_WHAT_CAP, "bans in %s", params->config->store.dir);
+	if ((err = bans_open(&node->bans, node)) < 0)
+		return err;
 	snprintf(what, NODE_WHAT_CAP, "fast path");
 	return fastpath_open(&node->fastpath, node);
 }
@@ -143,6 +146,7 @@ static int node_open_crew(struct node *node, const struct node_params *params, c
 	if ((err = crew_new(&crew, &node->crew, what)) < 0)
 		return err;
 	node->is_reach_due = true;
+	node->is_bans_due = true;
 	return worker_watch(&node->home, &node->crew_watch, crew_fd(node->crew));
 }
 
@@ -203,6 +207,7 @@ static void node_free_above_store(struct node *node)
 	method_pings_forget(node);
 	crew_free(node->crew);
 	node->crew = NULL;
+	bans_close(&node->bans);
 	worker_close(&node->home);
 	handover_free(node->handover);
 }
@@ -246,6 +251,9 @@ bool node_turn(struct node *node, uint64_t now_ns)
 		is_busy |= crew_reap(node->crew) > 0;
 	if (node->is_reach_due)
 		node->is_reach_due = !crew_spread_reach(node->crew, node->home.content);
+	if (node->is_bans_due)
+		node->is_bans_due =
+			!crew_spread_bans(node->crew, node->bans.list, clock_wall_s(), now_ns);
 	if (node->is_config_due)
 		node->is_config_due = !crew_configure(node->crew, config_live(node->config));
 	node_rotate_cids(node, now_ns);

@@ -5,6 +5,7 @@
 #include "control/control.h"
 #include "mesh/seam.h"
 #include "net/packet_io.h"
+#include "node/bans.h"
 #include "node/config.h"
 #include "node/fastpath.h"
 #include "node/node.h"
@@ -24,6 +25,7 @@ struct node {
 	struct store *store;
 	struct worker home;
 	struct fastpath fastpath;
+	struct bans bans;
 	struct crew *crew;	   /* NULL: home is the only worker */
 	struct handover *handover; /* likewise */
 	struct poller_watch crew_watch;
@@ -31,6 +33,7 @@ struct node {
 	uint64_t cids_rotated_ns;
 	bool is_reach_due;	 /* the crew has not heard what peers may read now */
 	bool is_config_due;	 /* nor what a reload changed */
+	bool is_bans_due;	 /* nor who is banned now */
 	struct control *control; /* NULL: simulated */
 	struct address_watch *addresses;
 	struct import_record *imports; /* methods_share.c */

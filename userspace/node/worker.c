@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/jobs.h"
+#include "base/random.h"
 #include "content/content.h"
 #include "crypto/node_key.h"
 #include "demux/demux.h"
@@ -26,6 +27,7 @@
 #include "net/handover.h"
 #include "net/packet_io.h"
 #include "node/config.h"
+#include "node/gate.h"
 #include "node/node.h"
 #include "quic/quic.h"
 
@@ -73,6 +75,17 @@ static int worker_open_jobs(struct worker *worker, const struct worker_params *p
 	return jobs_new(thread_cnt, params->config->job_cap, &worker->jobs);
 }
 
+static int worker_open_gate(struct worker *worker, const struct worker_params *params, char *what)
+{
+	struct gate_params gate = {.on_sample = params->on_sample, .ctx = params->ctx};
+
+	if (params->is_simulated)
+		return 0;
+	snprintf(what, NODE_WHAT_CAP, "tables of bans");
+	random_fill(params->random, gate.secret, sizeof(gate.secret));
+	return gate_new(&gate, &worker->gate);
+}
+
 static int worker_open_protocols(struct worker *worker, const struct worker_params *params,
 				 char *what)
 {
@@ -98,6 +111,8 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 		.wall_s = params->wall_s,
 		.on_session = params->on_session,
 		.ctx = params->ctx,
+		.refuses = worker->gate ? gate_refuses : NULL,
+		.refuses_ctx = worker->gate,
 	};
 	int err;
 
@@ -182,6 +197,7 @@ int worker_open(struct worker *worker, const struct worker_params *params, char 
 	worker->admits_ctx = params->ctx;
 	timer_wheel_init(&worker->timers, params->now_ns);
 	if ((err = worker_open_jobs(worker, params, what)) < 0 ||
+	    (err = worker_open_gate(worker, params, what)) < 0 ||
 	    (err = worker_open_protocols(worker, params, what)) < 0 ||
 	    (err = worker_open_content(worker, params, what)) < 0)
 		return err;
@@ -193,6 +209,7 @@ void worker_close(struct worker *worker)
 	content_free(worker->content);
 	mesh_free(worker->mesh);
 	quic_engine_free(worker->quic);
+	gate_free(worker->gate);
 	packet_tx_close(worker->tx);
 	packet_rx_close(worker->rx);
 	jobs_free(worker->jobs);
@@ -214,6 +231,14 @@ static void worker_input_quic(struct worker *worker, struct dgram *dgram, bool i
 		quic_engine_input(worker->quic, dgram, worker->now_ns);
 }
 
+/* Of the kernel's sockets; what came by another way was judged there. */
+static bool worker_admits(struct worker *worker, const struct dgram *dgram)
+{
+	if (worker->gate && gate_drops(worker->gate, dgram))
+		return false;
+	return !worker->admits || worker->admits(worker->admits_ctx, dgram, worker->now_ns);
+}
+
 /* Returns true when the batch was full: more is probably waiting. */
 static bool worker_receive_from(struct worker *worker, struct packet_rx *rx, bool is_handed)
 {
@@ -221,9 +246,7 @@ static bool worker_receive_from(struct worker *worker, struct packet_rx *rx, boo
 	unsigned cnt = packet_rx_burst(rx, dgrams, PACKET_BURST_MAX);
 
 	for (unsigned i = 0; i < cnt; i++) {
-		/* What came by another way was judged there. */
-		if (rx == worker->rx && worker->admits &&
-		    !worker->admits(worker->admits_ctx, &dgrams[i], worker->now_ns))
+		if (rx == worker->rx && !worker_admits(worker, &dgrams[i]))
 			continue;
 		switch (demux_classify(&dgrams[i])) {
 		case WEFT_FLOW_QUIC_LONG:
@@ -316,12 +339,21 @@ bool worker_turn(struct worker *worker, uint64_t now_ns)
 
 	worker->now_ns = now_ns;
 	worker->turn_cnt++;
+	if (worker->gate)
+		gate_turn(worker->gate, now_ns);
 	is_busy = worker_receive(worker);
 	is_busy |= worker_drain_mailboxes(worker, now_ns);
 	timer_wheel_expire(&worker->timers, now_ns);
 	quic_engine_expire(worker->quic, now_ns);
 	worker_flush(worker, now_ns);
 	return is_busy;
+}
+
+void worker_take_bans(struct worker *worker, struct ban_set *set, uint64_t now_ns)
+{
+	gate_take(worker->gate, set);
+	gate_turn(worker->gate, now_ns);
+	(void)mesh_expel(worker->mesh, now_ns);
 }
 
 uint64_t worker_next_ns(const struct worker *worker)

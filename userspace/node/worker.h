@@ -13,7 +13,9 @@
 struct content;
 struct dgram;
 struct content_event;
+struct ban_set;
 struct content_finding;
+struct gate;
 struct handover;
 struct jobs;
 struct mesh;
@@ -25,6 +27,7 @@ struct packet_tx;
 struct quic_engine;
 struct random;
 struct store;
+struct weft_sample;
 
 /* Queues of attached devices that one worker serves. */
 #define WORKER_FAST_RX_MAX 64
@@ -49,6 +52,7 @@ struct worker {
 	unsigned fast_rx_cap; /* the last one used and one */
 	struct addr bound[8]; /* what its sockets listen on, ports filled in */
 	unsigned bound_cnt;
+	struct gate *gate; /* NULL: simulated */
 	struct jobs *jobs;
 	struct quic_engine *quic;
 	struct mesh *mesh;
@@ -86,6 +90,8 @@ struct worker_params {
 	void (*on_path)(void *ctx, const struct addr *remote);
 	/* Whether a datagram of the kernel's sockets is taken; NULL: all are. */
 	bool (*admits)(void *ctx, const struct dgram *dgram, uint64_t now_ns);
+	/* Some of the datagrams that the gate dropped; may be NULL. */
+	void (*on_sample)(void *ctx, const struct weft_sample *sample);
 	void *ctx;
 };
 
@@ -125,6 +131,12 @@ WEFT_MUST_CHECK
 int worker_add_rx(struct worker *worker, struct packet_rx *rx);
 void worker_remove_rx(struct worker *worker, struct packet_rx *rx);
 void worker_set_tx(struct worker *worker, struct packet_tx *tx);
+
+/*
+ * worker_take_bans enforces exactly set, which is freed, from now on: sessions
+ * that it keeps out are closed. NULL (no memory for it) changes nothing.
+ */
+void worker_take_bans(struct worker *worker, struct ban_set *set, uint64_t now_ns);
 
 /* worker_watch wakes the worker when fd is readable; fd -1 is nothing. 0, WEFT_EFULL or -errno. */
 WEFT_MUST_CHECK

@@ -29,7 +29,7 @@ enum store_db {
 	STORE_SHARES,	 /* manifest id32 -> root path, title, time */
 	STORE_GETS,	 /* get id u64be -> link, target, options, state */
 	STORE_BLOBS,	 /* blob id32 (BLAKE3 of the bytes) -> segment, offset, length */
-	STORE_BANS,	 /* kind u8, then key32, or addr16, prefix length u8 and zeros -> ban (node/) */
+	STORE_BANS,	 /* kind u8, key32 or addr16 and prefix length -> ban (node/) */
 	STORE_DB_CNT,
 };
 

@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Bans keep out and cut off, in the driver and at the sockets, and outlive kill -9.
+
+    a (10.77.0.1, fd77::1) <- veth -> b (10.77.0.2, fd77::2)
+"""
+import json
+import pathlib
+import socket
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+from lab import FAILED, NOT_FOUND, OK, REFUSED, Skip, TIMEOUT, USAGE, check, check_eq, run, wait_for
+
+WORKERS = "[node]\nworkers = 3\n"
+
+
+def pair(lab, config=""):
+    """a, the one who bans, and b, with sessions over both families to make."""
+    ns_a, ns_b = lab.veth_pair()
+    a = lab.daemon("a", netns=ns_a, listen=["10.77.0.1:7000", "[fd77::1]:7000"], config=config)
+    b = lab.daemon("b", netns=ns_b, listen=["10.77.0.2:7000", "[fd77::2]:7000"])
+    return a.start(), b.start()
+
+
+def node_id(daemon):
+    return daemon.weft("node", "id").stdout.strip()
+
+
+def connect(b, a, addr, timeout=10):
+    return b.weft("peer", "connect", node_id(a), addr, "--timeout", timeout).returncode
+
+
+def connected(daemon):
+    return [p for p in daemon.json("peer", "list")["peers"] if p["connected"]]
+
+
+def ban(daemon, who, *options):
+    done = daemon.weft("ban", "add", who, *options)
+    check_eq(done.returncode, OK, f"ban add {who}: {done.stderr}")
+
+
+def unban(daemon, who):
+    done = daemon.weft("ban", "remove", who)
+    check_eq(done.returncode, OK, f"ban remove {who}: {done.stderr}")
+
+
+def banned(daemon):
+    return sorted(b["target"] for b in daemon.json("ban", "list")["bans"])
+
+
+def attach(lab, daemon):
+    done = daemon.weft("xdp", "attach", "veth0")
+    if done.returncode != OK:
+        raise Skip(f"XDP does not attach here: {done.stderr.strip()}")
+
+
+def driver_drops(daemon, reason):
+    with socket.socket(socket.AF_UNIX) as control:
+        control.connect(str(daemon.sock))
+        control.sendall(b'{"method":"net.weft.Node.ListXdpCounters"}\0')
+        reply = b""
+        while not reply.endswith(b"\0"):
+            reply += control.recv(65536)
+    counters = json.loads(reply[:-1])["parameters"]["counters"]
+    return {c["reason"]: c["packets"] for c in counters}.get(reason, 0)
+
+
+FAMILIES = (("10.77.0.1:7000", "10.77.0.2", "10.77.0.0/24"),
+            ("[fd77::1]:7000", "fd77::2", "fd77::/64"))
+
+
+def cut_and_kept_out(lab, a, b):
+    """For addresses and prefixes of both families: cut, silence, in again."""
+    for at, addr, prefix in FAMILIES:
+        b.stop()  # or its session over the other family takes over
+        b.start()
+        wait_for(lambda: not connected(a), "no session")
+        for who in (addr, prefix):
+            check_eq(connect(b, a, at), OK, f"before the ban of {who}")
+            wait_for(lambda: connected(a), "a session")
+            ban(a, who)
+            wait_for(lambda: not connected(a), f"the session is cut by the ban of {who}")
+            code = connect(b, a, at, timeout=1)
+            check(code in (FAILED, TIMEOUT), f"banned {who}: connect ended with {code}")
+            check_eq(connected(a), [], f"sessions while {who} is banned")
+            unban(a, who)
+            wait_for(lambda: connect(b, a, at, timeout=2) == OK, f"in again after {who}")
+            wait_for(lambda: connected(a), "a session again")
+
+
+def test_banned_addresses_are_cut_and_kept_out_at_the_sockets(lab):
+    a, b = pair(lab)
+    cut_and_kept_out(lab, a, b)
+
+
+def test_banned_addresses_are_cut_and_kept_out_in_the_driver(lab):
+    a, b = pair(lab)
+    attach(lab, a)
+    cut_and_kept_out(lab, a, b)
+    check(driver_drops(a, "banned") > 0, "the driver dropped nothing")
+
+
+def test_what_was_banned_before_is_banned_where_xdp_attaches(lab):
+    a, b = pair(lab)
+    ban(a, "10.77.0.2")
+    attach(lab, a)
+    check(connect(b, a, "10.77.0.1:7000", timeout=1) != OK, "a banned address came in")
+    check_eq(connect(b, a, "[fd77::1]:7000"), OK, "another address of the node")
+    check(driver_drops(a, "banned") > 0, "the driver dropped nothing")
+
+
+def test_a_banned_key_is_cut_and_refused_both_ways(lab):
+    a, b = pair(lab)
+    for at, _, _ in FAMILIES:
+        check_eq(connect(b, a, at), OK, "before the ban")
+        wait_for(lambda: connected(a), "a session")
+        ban(a, node_id(b), "--reason", "spam")
+        wait_for(lambda: not connected(a) and not connected(b), "the session is cut")
+        connect(b, a, at, timeout=2)
+        wait_for(lambda: not connected(b), "it is closed again")
+        check_eq(connected(a), [], "sessions with a banned key")
+        done = a.weft("peer", "connect", node_id(b), "10.77.0.2:7000")
+        check_eq(done.returncode, REFUSED, "dialling a banned key")
+        check("spam" in done.stderr, f"the reason is said: {done.stderr}")
+        unban(a, node_id(b))
+        wait_for(lambda: connect(b, a, at, timeout=2) == OK, "in again")
+
+
+def test_every_worker_cuts_what_is_banned(lab):
+    a, b = pair(lab, WORKERS)
+    others = [lab.daemon(f"c{i}", netns=b.netns, listen=[f"10.77.0.2:{7001 + i}"]).start()
+              for i in range(7)]
+    for peer in (b, *others):
+        check_eq(connect(peer, a, "10.77.0.1:7000"), OK, "before the ban")
+    wait_for(lambda: len(connected(a)) == 8, "8 sessions")
+    wait_for(lambda: sum(1 for w in a.json("status")["workers"] if w["sessions"]) > 1,
+             "more than one worker has sessions", timeout=10)
+    ban(a, node_id(others[0]))
+    wait_for(lambda: len(connected(a)) == 7, "one key is cut")
+    ban(a, "10.77.0.0/24")
+    wait_for(lambda: not connected(a), "all workers cut the prefix")
+    for peer in (b, *others[:3]):
+        check(connect(peer, a, "10.77.0.1:7000", timeout=1) != OK, "a banned address came in")
+
+
+def test_bans_outlive_kill_9_and_end_by_themselves(lab):
+    a, b = pair(lab)
+    ban(a, "10.77.0.2", "--reason", "too loud")
+    ban(a, node_id(b), "--for", "5s")
+    ends_at = time.monotonic() + 5
+    a.kill()
+    a.start()
+    check_eq(banned(a), sorted(["10.77.0.2", node_id(b)]), "bans after kill -9")
+    listed = {x["target"]: x for x in a.json("ban", "list")["bans"]}
+    check_eq(listed["10.77.0.2"]["reason"], "too loud", "the reason")
+    check("expires_s" not in listed["10.77.0.2"], "by hand and without a length: for good")
+    check(connect(b, a, "10.77.0.1:7000", timeout=1) != OK, "a banned address came in")
+    wait_for(lambda: banned(a) == ["10.77.0.2"], "a ban ends")
+    check(time.monotonic() > ends_at - 1.1, "it ended too soon")
+    check_eq(connect(b, a, "[fd77::1]:7000"), OK, "after the ban of the key")
+    unban(a, "10.77.0.2")
+    a.kill()
+    a.start()
+    check_eq(banned(a), [], "bans after the last was removed and kill -9")
+
+
+def test_bad_input_is_refused_with_what_to_do(lab):
+    a = lab.daemon("a").start()
+    for words, code, text in (
+            (("add", "10.0.0.0/0"), FAILED, "1 to 32"),
+            (("add", "10.0.0.1/24"), FAILED, "10.0.0.0/24"),
+            (("add", "10.0.0.1:7000"), FAILED, "no port"),
+            (("add", "nobody"), FAILED, "52"),
+            (("add", node_id(a)), FAILED, "itself"),
+            (("add", "10.0.0.1", "--for", "soon"), USAGE, "12h"),
+            (("add", "10.0.0.1", "--for", "0s"), USAGE, "12h"),
+            (("add", "10.0.0.1", "--for", "99999999d"), FAILED, "hundred years"),
+            (("add", "10.0.0.1", "--reason", "x" * 128), FAILED, "127"),
+            (("remove", "10.0.0.1"), NOT_FOUND, "ban list")):
+        done = a.weft("ban", *words)
+        check_eq(done.returncode, code, f"{words}: {done.stderr}")
+        check(text in done.stderr, f"{words}: {done.stderr}")
+    check_eq(banned(a), [], "bans")
+    ban(a, "10.0.0.1", "--reason", "x" * 127)
+    ban(a, "10.0.0.1", "--reason", "changed")
+    check_eq([b["reason"] for b in a.json("ban", "list")["bans"]], ["changed"], "the same again")
+
+
+run([test_banned_addresses_are_cut_and_kept_out_at_the_sockets,
+     test_banned_addresses_are_cut_and_kept_out_in_the_driver,
+     test_what_was_banned_before_is_banned_where_xdp_attaches,
+     test_a_banned_key_is_cut_and_refused_both_ways,
+     test_every_worker_cuts_what_is_banned,
+     test_bans_outlive_kill_9_and_end_by_themselves,
+     test_bad_input_is_refused_with_what_to_do])
