@@ -166,6 +166,49 @@ def test_bans_outlive_kill_9_and_end_by_themselves(lab):
     check_eq(banned(a), [], "bans after the last was removed and kill -9")
 
 
+def dropped(daemon, reason):
+    return {d["reason"]: d["packets"] for d in daemon.json("drops")["drops"]}.get(reason, 0)
+
+
+def source_dropped(daemon, source, reason):
+    rows = daemon.json("drops", "--by", "source")["sources"]
+    return sum(row["packets"] for row in rows if (row["source"], row["reason"]) == (source, reason))
+
+
+def drops_are_shown(lab, a, b):
+    for at, addr, source in (("10.77.0.1:7000", "10.77.0.2", "10.77.0.2"),
+                             ("[fd77::1]:7000", "fd77::2", "fd77::/64")):
+        before = dropped(a, "banned")
+        ban(a, addr)
+        check(connect(b, a, at, timeout=1) != OK, f"banned {addr} came in")
+        wait_for(lambda: dropped(a, "banned") > before, f"drops of {addr}")
+        wait_for(lambda: source_dropped(a, source, "banned"), f"{source} among the sources")
+        unban(a, addr)
+    total = dropped(a, "banned")
+    a.weft("xdp", "detach", "veth0")
+    check_eq(dropped(a, "banned"), total, "drops after the driver forgot its counters")
+
+
+def test_drops_are_shown_by_reason_and_source_at_the_sockets(lab):
+    a, b = pair(lab)
+    drops_are_shown(lab, a, b)
+
+
+def test_drops_are_shown_by_reason_and_source_in_the_driver(lab):
+    a, b = pair(lab)
+    attach(lab, a)
+    drops_are_shown(lab, a, b)
+
+
+def test_drops_of_other_workers_are_shown(lab):
+    a, b = pair(lab, WORKERS)
+    ban(a, "10.77.0.0/24")
+    for _ in range(6):
+        check(connect(b, a, "10.77.0.1:7000", timeout=1) != OK, "a banned address came in")
+    wait_for(lambda: dropped(a, "banned") >= 6, "drops of all workers")
+    wait_for(lambda: source_dropped(a, "10.77.0.2", "banned") >= 3, "the source")
+
+
 def test_bad_input_is_refused_with_what_to_do(lab):
     a = lab.daemon("a").start()
     for words, code, text in (
@@ -194,4 +237,7 @@ run([test_banned_addresses_are_cut_and_kept_out_at_the_sockets,
      test_a_banned_key_is_cut_and_refused_both_ways,
      test_every_worker_cuts_what_is_banned,
      test_bans_outlive_kill_9_and_end_by_themselves,
+     test_drops_are_shown_by_reason_and_source_at_the_sockets,
+     test_drops_are_shown_by_reason_and_source_in_the_driver,
+     test_drops_of_other_workers_are_shown,
      test_bad_input_is_refused_with_what_to_do])

@@ -85,6 +85,11 @@ const struct command commands[] = {
 { "ban", "remove", "WHO", "let in again",
 	"WHO as weft ban list shows it.",
 	"weft ban remove 192.0.2.0/24", run_ban_remove, 1, 1, { { 0 } } },
+{ "drops", "", "", "show what was dropped, and why",
+	"By source: who was dropped most in the last 24 hours, an IPv4 address or an IPv6\n"
+	"/64; who may not administer sees a name that stands for it until a restart.",
+	"weft drops --by source", run_drops, 0, 0,
+	{ { "by", "WHAT", "reason (default) or source" } } },
 { "limits", "show", "", "show every limit and what is used of it", NULL,
 	"weft limits show", run_limits_show, 0, 0, { { 0 } } },
 { "config", "show", "", "show every setting and where it comes from", NULL,

@@ -28,6 +28,7 @@
 #include "net/handover.h"
 #include "node/ban_list.h"
 #include "node/config.h"
+#include "node/gate.h"
 #include "node/node.h"
 #include "weft/cid.h"
 
@@ -44,6 +45,7 @@ enum letter_kind {
 	LETTER_SESSION, /* reports */
 	LETTER_FINDING,
 	LETTER_SERVED,
+	LETTER_SAMPLE,
 	LETTER_FIGURES,
 };
 
@@ -69,6 +71,7 @@ struct letter {
 			uint8_t manifest_id[32];
 			uint64_t len;
 		} served;
+		struct weft_sample sample;
 		struct worker_figures figures;
 	};
 	uint8_t bytes[];
@@ -201,6 +204,15 @@ static void member_on_served(void *ctx, const uint8_t manifest_id[static 32], ui
 	(void)member_report(ctx, letter);
 }
 
+static void member_on_sample(void *ctx, const struct weft_sample *sample)
+{
+	struct letter *letter = letter_new(LETTER_SAMPLE, 0);
+
+	if (letter)
+		letter->sample = *sample;
+	(void)member_report(ctx, letter);
+}
+
 void worker_figures_read(const struct worker *worker, struct worker_figures *out_figures)
 {
 	*out_figures = (struct worker_figures){
@@ -213,6 +225,9 @@ void worker_figures_read(const struct worker *worker, struct worker_figures *out
 	quic_engine_stats(worker->quic, &out_figures->quic);
 	mesh_stats(worker->mesh, &out_figures->mesh);
 	content_stats(worker->content, &out_figures->content);
+	if (worker->gate)
+		memcpy(out_figures->dropped, gate_counters(worker->gate),
+		       sizeof(out_figures->dropped));
 	if (!worker->handover)
 		return;
 	out_figures->handed_in_cnt = handover_rx(worker->handover, worker->idx)->counters.dgram_cnt;
@@ -374,6 +389,7 @@ static int member_start(struct crew_member *member, char *what)
 		.advertised_cnt = params->advertised_cnt,
 		.on_session = member_on_session,
 		.on_finding = member_on_finding,
+		.on_sample = member_on_sample,
 		.ctx = member,
 	};
 	/* Here and not on the thread: the order of binding is the order of workers. */
@@ -524,6 +540,9 @@ static void member_heard(struct crew_member *member, const struct letter *letter
 		params->on_finding(params->ctx,
 				   &(struct content_finding){letter->finding.is_changed,
 							     letter->bytes, letter->finding.len});
+		break;
+	case LETTER_SAMPLE:
+		params->on_sample(params->ctx, &letter->sample);
 		break;
 	case LETTER_SERVED:
 		params->on_served(params->ctx, letter->served.manifest_id, letter->served.len);

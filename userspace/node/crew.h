@@ -10,6 +10,7 @@
 #include "net/packet_io.h"
 #include "node/worker.h"
 #include "quic/quic.h"
+#include "weft/fastpath.h"
 
 struct ban_list;
 struct content;
@@ -31,6 +32,7 @@ struct worker_figures {
 	uint64_t turn_cnt, unknown_flow_cnt;
 	uint64_t handed_in_cnt, handover_dropped_cnt;
 	bool can_rotate_cids;
+	struct weft_counter dropped[WEFT_REASON_CNT]; /* at its socket */
 };
 /* worker_figures_read: of a worker of the calling thread. */
 void worker_figures_read(const struct worker *worker, struct worker_figures *out_figures);
@@ -47,6 +49,7 @@ struct crew_params {
 	/* Called from crew_reap. */
 	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
 	void (*on_finding)(void *ctx, const struct content_finding *finding);
+	void (*on_sample)(void *ctx, const struct weft_sample *sample);
 	void (*on_served)(void *ctx, const uint8_t manifest_id[static 32], uint64_t len);
 	void *ctx;
 };

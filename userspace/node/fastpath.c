@@ -362,7 +362,8 @@ static int tables_open(struct fastpath *fastpath, const uint64_t secret[static 2
 	int err;
 
 	memcpy(params.secret, secret, sizeof(params.secret));
-	fastpath->judge.tables = &fastpath->tables;
+	fastpath->judge =
+		(struct demux_judge){&fastpath->tables, drops_sample, &fastpath->node->drops};
 	err = arena_open(&fastpath->arena, demux_tables_footprint(&params));
 	return err < 0 ? err : demux_tables_init(&fastpath->tables, &fastpath->arena, &params);
 }

@@ -48,6 +48,8 @@ const struct control_method node_methods[] = {
 	{"AddBan", CONTROL_ADMIN, method_add_ban},
 	{"ListBans", CONTROL_OPERATE, method_list_bans},
 	{"RemoveBan", CONTROL_ADMIN, method_remove_ban},
+	{"ListDrops", CONTROL_VIEW, method_list_drops},
+	{"ListDropSources", CONTROL_VIEW, method_list_drop_sources},
 	{"Reload", CONTROL_ADMIN, method_reload},
 	{"Shutdown", CONTROL_ADMIN, method_shutdown},
 	{NULL, CONTROL_ADMIN, NULL},

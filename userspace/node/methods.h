@@ -35,6 +35,8 @@ method_fn method_plan_xdp, method_attach_xdp, method_keep_xdp, method_detach_xdp
 method_fn method_set_xdp_mode, method_list_xdp_counters;
 /* methods_ban.c */
 method_fn method_add_ban, method_list_bans, method_remove_ban;
+/* methods_drops.c */
+method_fn method_list_drops, method_list_drop_sources;
 /* methods_daemon.c */
 method_fn method_watch_events, method_show_config, method_check_store, method_reload,
 	method_shutdown;

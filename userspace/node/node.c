@@ -62,6 +62,11 @@ static void node_on_reach(void *ctx)
 	node->is_reach_due = node->crew != NULL;
 }
 
+static void node_on_sample(void *ctx, const struct weft_sample *sample)
+{
+	drops_sample(&((struct node *)ctx)->drops, sample);
+}
+
 static int node_open_home(struct node *node, const struct node_params *params, char *what)
 {
 	struct worker_params worker = {
@@ -78,6 +83,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 		.on_content = node_on_content,
 		.on_session = node_on_session,
 		.on_reach_changed = node_on_reach,
+		.on_sample = node_on_sample,
 		.handover = node->handover,
 		.cid_secret = node->cid_secret,
 		.on_path = fastpath_on_path,
@@ -97,6 +103,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 		return err;
 	if ((err = node_watch_addresses(node)) < 0)
 		return err;
+	drops_open(&node->drops, node);
 	snprintf(what, NODE_WHAT_CAP, "bans in %s", params->config->store.dir);
 	if ((err = bans_open(&node->bans, node)) < 0)
 		return err;
@@ -136,6 +143,7 @@ static int node_open_crew(struct node *node, const struct node_params *params, c
 		.advertised_cnt = node->advertised_cnt,
 		.on_session = node_on_crew_session,
 		.on_finding = node_on_finding,
+		.on_sample = node_on_sample,
 		.on_served = node_on_served,
 		.ctx = node,
 	};
@@ -208,6 +216,7 @@ static void node_free_above_store(struct node *node)
 	crew_free(node->crew);
 	node->crew = NULL;
 	bans_close(&node->bans);
+	drops_close(&node->drops);
 	worker_close(&node->home);
 	handover_free(node->handover);
 }

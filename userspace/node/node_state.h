@@ -7,6 +7,7 @@
 #include "net/packet_io.h"
 #include "node/bans.h"
 #include "node/config.h"
+#include "node/drops.h"
 #include "node/fastpath.h"
 #include "node/node.h"
 #include "node/crew.h"
@@ -26,6 +27,7 @@ struct node {
 	struct worker home;
 	struct fastpath fastpath;
 	struct bans bans;
+	struct drops drops;
 	struct crew *crew;	   /* NULL: home is the only worker */
 	struct handover *handover; /* likewise */
 	struct poller_watch crew_watch;

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* weft drops: by reason, by source. */
+#include <stdio.h>
+#include <string.h>
+
+#include "client.h"
+#include "show.h"
+#include "text.h"
+
+static int show_sources(struct invocation *inv)
+{
+	static const struct column columns[] = {
+		{"SOURCE", "source", COLUMN_TEXT},
+		{"REASON", "reason", COLUMN_TEXT},
+		{"DATAGRAMS", "packets", COLUMN_COUNT},
+		{"OF WHICH UNSURE", "error", COLUMN_COUNT},
+		{"FIRST", "first_s", COLUMN_TIME},
+		{"LAST", "last_s", COLUMN_TIME},
+		{0},
+	};
+
+	return show_list(inv, "ListDropSources", "sources", columns,
+			 "nobody was dropped in the last 24 hours");
+}
+
+static void print_reasons(const struct invocation *inv, const json_t *reply)
+{
+	static const struct column columns[] = {
+		{"REASON", "reason", COLUMN_TEXT}, {"DATAGRAMS", "packets", COLUMN_COUNT},
+		{"BYTES", "bytes", COLUMN_BYTES},  {"PER SECOND", "per_s", COLUMN_COUNT},
+		{"WHY", "text", COLUMN_TEXT},	   {0},
+	};
+	char since[TEXT_SHORT_CAP];
+
+	table_print(inv, json_object_get(reply, "drops"), columns, "nothing was dropped");
+	if (inv->has_terminal_out)
+		printf("Since %s.\n", text_time(field_uint(reply, "since_s"), since));
+}
+
+int run_drops(struct invocation *inv)
+{
+	const char *by = invocation_option(inv, "by");
+	json_t *reply;
+	int status;
+
+	if (by && strcmp(by, "source") == 0)
+		return show_sources(inv);
+	if (by && strcmp(by, "reason") != 0)
+		return client_say_error(STATUS_USAGE, "--by", "neither reason nor source",
+					"weft drops --by source");
+	status = client_ask(inv, "ListDrops", NULL, &reply);
+	if (status != STATUS_OK)
+		return status;
+	if (inv->is_json)
+		text_print_json(reply);
+	else
+		print_reasons(inv, reply);
+	json_decref(reply);
+	return STATUS_OK;
+}
