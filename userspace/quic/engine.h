@@ -165,11 +165,12 @@ struct quic_engine {
 /*
  * memory.c: the heap, who may hold how much of it, and the streams that
  * wait for it. alloc takes on conn's account; NULL: none is left, or conn
- * holds the most and ends. release takes it back, and NULL. window_len is the receive window
- * of a connection that begins now: wanted_len, but no more than so much of
- * what is left. await puts stream in line
- * for stream_writable, forget takes it out, wake raises it where memory
- * was freed meanwhile; is_due says that wake has something to do.
+ * holds the most and ends. release takes it back, and NULL. window_len is
+ * the receive window of a connection that begins now: wanted_len, but no
+ * more than a divisor-th of what all may hold beyond their shares. await
+ * puts stream in line for stream_writable, forget takes it out, wake raises
+ * it where memory was freed meanwhile; is_due says that wake has something
+ * to do.
  */
 WEFT_MUST_CHECK
 int quic_memory_init(struct quic_engine *engine, size_t cap);

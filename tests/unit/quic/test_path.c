@@ -159,7 +159,8 @@ static void test_keys_change_and_nothing_is_lost(void)
 	p.a->engine->key_update_after_cnt = 500;
 	conn = quic_net_connect(p.a, p.b);
 	CHECK(conn->is_ready);
-	CHECK(quic_net_transfer(conn, 8 << 20, 120 * NS_PER_S));
+	/* A change waits for the last one to be confirmed: long enough for several round trips. */
+	CHECK(quic_net_transfer(conn, 32 << 20, 120 * NS_PER_S));
 	quic_node_stats(p.a, &stats);
 	CHECK(stats.key_update_cnt >= 3);
 	quic_node_stats(p.b, &stats);
