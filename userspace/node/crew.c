@@ -40,6 +40,7 @@ enum letter_kind {
 	LETTER_REACH, /* orders */
 	LETTER_CONFIGURE,
 	LETTER_BANS,
+	LETTER_WALL,
 	LETTER_ROTATE_CIDS,
 	LETTER_STOP,
 	LETTER_SESSION, /* reports */
@@ -59,6 +60,9 @@ struct letter {
 			struct mesh_config mesh;
 			struct content_config content;
 		} config;
+		struct {
+			uint64_t wall_s, now_ns;
+		} wall;
 		struct {
 			struct mesh_peer_info peer;
 			bool is_up;
@@ -269,6 +273,10 @@ static void member_obey(struct crew_member *member, struct letter *letter)
 	case LETTER_BANS:
 		worker_take_bans(&member->worker, letter->bans, member->worker.now_ns);
 		letter->bans = NULL;
+		break;
+	case LETTER_WALL:
+		mesh_set_wall(member->worker.mesh, letter->wall.wall_s, letter->wall.now_ns);
+		quic_engine_set_wall(member->worker.quic, letter->wall.wall_s, letter->wall.now_ns);
 		break;
 	case LETTER_ROTATE_CIDS:
 		quic_engine_rotate_cids(member->worker.quic);
@@ -649,6 +657,20 @@ bool crew_configure(struct crew *crew, const struct node_config *live)
 		is_told = false;
 	}
 	return is_told;
+}
+
+void crew_set_wall(struct crew *crew, uint64_t wall_s, uint64_t now_ns)
+{
+	for (unsigned i = 0; i < crew->cnt; i++) {
+		struct letter *letter = letter_new(LETTER_WALL, 0);
+
+		if (letter) {
+			letter->wall.wall_s = wall_s;
+			letter->wall.now_ns = now_ns;
+		}
+		if (!mailbox_post(&crew->members[i].orders, letter))
+			letter_free(letter);
+	}
 }
 
 static bool crew_can_rotate_cids(const struct crew *crew)

@@ -95,6 +95,8 @@ bool crew_spread_bans(struct crew *crew, const struct ban_list *bans, uint64_t w
 		      uint64_t now_ns);
 /* crew_configure: every worker takes what a reload may change. As crew_spread_reach. */
 bool crew_configure(struct crew *crew, const struct node_config *live);
+/* crew_set_wall: the wall clock shows wall_s at now_ns. What is lost is told again. */
+void crew_set_wall(struct crew *crew, uint64_t wall_s, uint64_t now_ns);
 /*
  * crew_try_rotate_cids starts the next generation of connection ids
  * everywhere, when every engine can; home does the same in that turn.

@@ -285,11 +285,14 @@ static uint64_t strangers_count(const struct fastpath *fastpath)
 static void mode_move(struct fastpath *fastpath, uint64_t now_ns)
 {
 	struct pressure_load load = {.stranger_cnt = strangers_count(fastpath)};
+	const struct node *node = fastpath->node;
 	struct quic_stats quic;
 	enum weft_mode mode;
 
 	quic_engine_stats(fastpath->node->home.quic, &quic);
 	load.handshake_cnt = quic.handshake_cnt;
+	for (unsigned i = 1; node->crew && i <= crew_cnt(node->crew); i++)
+		load.handshake_cnt += crew_figures(node->crew, i)->quic.handshake_cnt;
 	mode = pressure_measure(&fastpath->pressure, &load, now_ns);
 	if (mode == fastpath->policy.mode)
 		return;

@@ -52,6 +52,8 @@ static void wall_check(struct timer *timer, uint64_t now_ns)
 
 	mesh_set_wall(node->home.mesh, wall_s, now_ns);
 	quic_engine_set_wall(node->home.quic, wall_s, now_ns);
+	if (node->crew)
+		crew_set_wall(node->crew, wall_s, now_ns);
 	timer_set(&node->home.timers, timer, now_ns + WALL_CHECK_NS);
 }
 
