@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """One node of several workers: everyone serves, and a connection finds its worker."""
 import pathlib
+import re
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import NOT_FOUND, OK, check, check_eq, run, same_tree, wait_for
+from lab import NOT_FOUND, OK, check, check_eq, need_root, run, same_tree, wait_for
 
 CHUNK = 256 * 1024
 WORKERS = 3
@@ -122,9 +123,23 @@ def test_restart_ends_and_begins_all_workers(lab):
     check_eq(len(workers_of(a)), WORKERS, "workers after kill -9")
 
 
+def test_only_home_keeps_what_attaching_takes(lab):
+    """A thread has its maker's capabilities, and root's has all: only the main thread attaches."""
+    need_root()
+    a = lab.daemon("a", config=CONFIG).start()
+    three = 1 << 39 | 1 << 12 | 1 << 13  # CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW
+    tasks = pathlib.Path(f"/proc/{a.pid()}/task")
+    others = [task for task in tasks.iterdir() if task.name != str(a.pid())]
+    check(len(others) >= WORKERS - 1, f"threads: {others}")
+    for task in others:
+        for line in re.findall(r"^Cap(?:Eff|Prm|Inh):\t([0-9a-f]+)$", (task / "status").read_text(), re.M):
+            check_eq(int(line, 16) & three, 0, f"capabilities of a thread: {line}")
+
+
 run([test_every_worker_serves_some_of_many_getters,
      test_sessions_of_all_workers_are_peers_of_the_node,
      test_removed_share_is_served_by_no_worker,
      test_changed_file_is_noticed_by_whoever_serves_it,
      test_connection_keeps_its_worker_when_the_address_changes,
-     test_restart_ends_and_begins_all_workers])
+     test_restart_ends_and_begins_all_workers,
+     test_only_home_keeps_what_attaching_takes])

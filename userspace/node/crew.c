@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/map.h"
 #include "base/pool.h"
+#include "base/privilege.h"
 #include "base/random.h"
 #include "base/ring.h"
 #include "net/handover.h"
@@ -344,6 +345,8 @@ static void *member_main(void *arg)
 	struct crew_member *member = arg;
 	bool is_open;
 
+	/* Devices are attached by home alone. */
+	(void)privilege_drop();
 	timer_init(&member->report_timer, report_due);
 	member->orders_watch.fd = member->orders.fd;
 	member->orders_watch.ready = orders_ready;
