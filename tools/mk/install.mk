@@ -15,7 +15,7 @@ install:
 	+@test -x build/weftd && test -x build/weft || $(MAKE) all
 	install -D -m 755 build/weftd $(INSTALL_TO)/sbin/weftd
 	install -D -m 755 build/weft $(INSTALL_TO)/bin/weft
-	install -D -m 644 -t $(INSTALL_TO)/share/weft include/weft/*.varlink
+	install -D -m 644 -t $(INSTALL_TO)/share/weft include/weft/*.varlink tools/packaging/xdp.conf
 	install -d $(INSTALL_TO)/lib/systemd/system $(INSTALL_TO)/share/bash-completion/completions
 	build/weft completion bash >$(INSTALL_TO)/share/bash-completion/completions/weft
 	sed 's,@PREFIX@,$(PREFIX),' tools/packaging/weftd.service >$(INSTALL_TO)/lib/systemd/system/weftd.service
