@@ -74,8 +74,8 @@ cov:
 cov-run: test
 	$(Q)tools/coverage $(B_DIR)
 
-demo: all
-	$(Q)$(TEST_ENV) tools/demo
+demo: all $(B_DIR)/pktgen
+	$(Q)$(TEST_ENV) PKTGEN=$(abspath $(B_DIR)/pktgen) tools/demo
 
 TIDY_SRCS = $(filter-out %_sse41.c %_avx2.c %_avx512.c,$(SRCS))
 tidy: $(SKELETONS)
