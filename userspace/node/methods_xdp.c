@@ -58,7 +58,7 @@ static json_t *texts_json(const char *const *texts, unsigned cnt)
 
 static json_t *plan_json(const struct xdp_plan *plan)
 {
-	const char *warnings[XDP_WARNING_MAX];
+	const char *warnings[XDP_WARNING_MAX] = {NULL};
 	json_t *json;
 
 	for (unsigned i = 0; i < plan->warning_cnt; i++)
