@@ -209,6 +209,49 @@ def test_drops_of_other_workers_are_shown(lab):
     wait_for(lambda: source_dropped(a, "10.77.0.2", "banned") >= 3, "the source")
 
 
+def incidents(daemon, who):
+    return [(i["kind"], i.get("why")) for i in daemon.json("why", who)["incidents"]]
+
+
+def test_why_tells_what_happened_to_a_peer_and_an_address(lab):
+    a, b = pair(lab, WORKERS)
+    name = node_id(b)
+    check_eq(a.json("why", "10.77.0.2"), {"who": "10.77.0.2", "incidents": [], "drops": [],
+                                          "lost": 0}, "before anything happened")
+    check_eq(connect(b, a, "10.77.0.1:7000"), OK, "before the ban")
+    wait_for(lambda: incidents(a, name) == [("session_opened", None)], "the session")
+    ban(a, "10.77.0.0/24", "--reason", "too loud")
+    wait_for(lambda: incidents(a, name)[1:] == [("session_closed", "banned")], "why it closed")
+    check(connect(b, a, "10.77.0.1:7000", timeout=1) != OK, "a banned address came in")
+    why = wait_for(lambda: a.json("why", "10.77.0.2")["drops"] and a.json("why", "10.77.0.2"),
+                   "drops")
+    check_eq((why["ban"]["target"], why["ban"]["reason"]), ("10.77.0.0/24", "too loud"), "the ban")
+    check_eq({d["reason"] for d in why["drops"]}, {"banned"}, "drops")
+    kinds = [i["kind"] for i in why["incidents"]]
+    check_eq(sorted(kinds), ["banned", "session_closed", "session_opened"], "incidents")
+    check_eq(a.json("why", name)["drops"][0]["source"], "10.77.0.2", "drops where the peer was")
+    unban(a, "10.77.0.0/24")
+    ban(a, name[:8], "--for", "1s")
+    wait_for(lambda: ("ban_ended", None) in incidents(a, name), "a ban ends")
+    wait_for(lambda: connect(b, a, "10.77.0.1:7000", timeout=2) == OK, "in again")
+    b.stop()
+    wait_for(lambda: incidents(a, name)[-1] == ("session_closed", "shutting down"), "the goodbye")
+    check_eq(a.json("why", "10.77.0.3")["incidents"][0]["kind"], "banned", "a neighbour's ban")
+    check_eq(a.weft("why", "nobody").returncode, FAILED, "no such peer")
+    lines = a.weft("why", name).stdout.splitlines()
+    check(lines[0].startswith("incident\t"), f"piped: {lines}")
+
+
+def test_why_tells_that_another_key_answered(lab):
+    a, b = pair(lab)
+    c = lab.daemon("c", netns=b.netns, listen=["10.77.0.2:7001"]).start()
+    done = a.weft("peer", "connect", node_id(b), "10.77.0.2:7001")
+    check(done.returncode != OK, "another node passed for b")
+    told = a.json("why", node_id(b))["incidents"][0]
+    check_eq((told["kind"], told["actual_key"], told["address"]),
+             ("wrong_key", node_id(c), "10.77.0.2:7001"), "incident")
+
+
 def test_bad_input_is_refused_with_what_to_do(lab):
     a = lab.daemon("a").start()
     for words, code, text in (
@@ -240,4 +283,6 @@ run([test_banned_addresses_are_cut_and_kept_out_at_the_sockets,
      test_drops_are_shown_by_reason_and_source_at_the_sockets,
      test_drops_are_shown_by_reason_and_source_in_the_driver,
      test_drops_of_other_workers_are_shown,
+     test_why_tells_what_happened_to_a_peer_and_an_address,
+     test_why_tells_that_another_key_answered,
      test_bad_input_is_refused_with_what_to_do])

@@ -111,6 +111,7 @@ int run_ban_add(struct invocation *inv);
 int run_ban_list(struct invocation *inv);
 int run_ban_remove(struct invocation *inv);
 int run_drops(struct invocation *inv);
+int run_why(struct invocation *inv);
 int run_gc_plan(struct invocation *inv);
 int run_gc_run(struct invocation *inv);
 int run_store_check(struct invocation *inv);

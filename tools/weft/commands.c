@@ -90,6 +90,10 @@ const struct command commands[] = {
 	"/64; who may not administer sees a name that stands for it until a restart.",
 	"weft drops --by source", run_drops, 0, 0,
 	{ { "by", "WHAT", "reason (default) or source" } } },
+{ "why", "", "WHO", "show what happened to a peer or an address, and which rule it was",
+	"WHO is a node's id, an address or a prefix. Of the last 24 hours: bans, sessions\n"
+	"opened and closed with the reason, other keys that answered, and drops.",
+	"weft why 192.0.2.1", run_why, 1, 1, { { 0 } } },
 { "limits", "show", "", "show every limit and what is used of it", NULL,
 	"weft limits show", run_limits_show, 0, 0, { { 0 } } },
 { "config", "show", "", "show every setting and where it comes from", NULL,

@@ -78,6 +78,12 @@ static int on_conn_ready(void *ctx, struct transport_conn *conn, uint64_t now_ns
 	return 0;
 }
 
+static void session_closed(struct mesh_session *session, const struct transport_close *close)
+{
+	session->end = (struct mesh_end){close->err, close->code, close->by_peer};
+	mesh_session_end(session);
+}
+
 static void on_conn_closed(void *ctx, struct transport_conn *conn,
 			   const struct transport_close *close, uint64_t now_ns)
 {
@@ -91,7 +97,7 @@ static void on_conn_closed(void *ctx, struct transport_conn *conn,
 		mesh_dial_attempt_failed(conn->user, close->err,
 					 close->has_key ? close->actual_key : NULL);
 	else
-		mesh_session_end(conn->user);
+		session_closed(conn->user, close);
 }
 
 static void on_conn_streams_available(void *ctx, struct transport_conn *conn, uint64_t now_ns)
@@ -200,6 +206,8 @@ static void on_stream_closed(void *ctx, struct transport_stream *stream, uint64_
 	switch (*kind) {
 	case MESH_STREAM_CONTROL:
 		/* Either the connection ends too, or the peer broke the session. */
+		((struct mesh_control *)stream->user)->session->end =
+			(struct mesh_end){.err = WEFT_ECLOSED, .code = MESH_END_UNKNOWN};
 		mesh_session_close(((struct mesh_control *)stream->user)->session,
 				   MESH_BYE_PROTOCOL, "control stream closed");
 		break;

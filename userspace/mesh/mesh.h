@@ -34,6 +34,14 @@ void mesh_config_defaults(struct mesh_config *config);
 /* mesh_footprint: bytes that mesh_new lays out, touched as they are used. */
 size_t mesh_footprint(const struct mesh_config *config);
 
+/* How a session ended: err as transport_close has it, and the code of its close. */
+#define MESH_END_UNKNOWN UINT64_MAX /* the connection ended and took the control stream along */
+struct mesh_end {
+	int err;
+	uint64_t code;
+	bool by_peer;
+};
+
 /* A peer as `peer list` shows it; kept in the store, freshness in wall seconds. */
 struct mesh_peer_info {
 	uint8_t key[MESH_KEY_LEN];
@@ -45,6 +53,7 @@ struct mesh_peer_info {
 	bool is_connected;
 	struct transport_conn_info conn; /* when connected */
 	uint32_t requests_in_flight, incoming_in_flight;
+	struct mesh_end end; /* when it is told that the last session is down */
 };
 
 struct mesh_stats {

@@ -64,6 +64,7 @@ struct mesh_session {
 	bool is_leaving; /* GOODBYE was sent: only the close is missing */
 	bool has_spare;	 /* an incoming beyond the limits, maybe the control stream */
 	uint64_t ready_ns;
+	struct mesh_end end;	      /* set before it ends */
 	struct mesh_session *twin;    /* next session of the same key, retired */
 	struct mesh_peer_entry *peer; /* NULL until HELLO */
 	struct list_node requests;    /* on streams */

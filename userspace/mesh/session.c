@@ -178,6 +178,7 @@ static void session_note_end(struct mesh_session *session)
 		return;
 	mesh_session_fill_info(session, &info);
 	info.is_connected = false;
+	info.end = session->end;
 	entry->session_cnt--;
 	entry->record.last_addr = info.last_addr;
 	entry->record.last_seen_s = mesh_wall_now_s(mesh);
@@ -229,6 +230,9 @@ void mesh_session_close(struct mesh_session *session, enum mesh_goodbye_reason r
 			const char *text)
 {
 	session->mesh->transport->ops->close(session->conn, reason, text);
+	/* A close that answers GOODBYE is for the peer's reason. */
+	if (!session->end.err)
+		session->end = (struct mesh_end){.err = WEFT_ECLOSED, .code = reason};
 	mesh_session_end(session);
 }
 

@@ -92,6 +92,17 @@ int ban_target_parse(const char *text, struct ban_target *out_target)
 	return addr_equal(&target.addr, &addr) ? 0 : WEFT_EUNSAFE;
 }
 
+struct ban_target ban_target_of(const struct addr *addr)
+{
+	struct ban_target target = {
+		.kind = addr->family == ADDR_IPV4 ? BAN_IPV4 : BAN_IPV6,
+		.prefix_len = bits_of(addr),
+	};
+
+	target.addr = addr_prefix_key(addr, target.prefix_len);
+	return target;
+}
+
 const char *ban_target_format(const struct ban_target *target, char buf[static BAN_TARGET_TEXT_CAP])
 {
 	char addr[INET6_ADDRSTRLEN] = "?", key[ZBASE32_KEY_TEXT_CAP];

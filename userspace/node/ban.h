@@ -45,6 +45,8 @@ bool ban_is_expired(const struct ban *ban, uint64_t wall_s);
  */
 WEFT_MUST_CHECK
 int ban_target_parse(const char *text, struct ban_target *out_target);
+/* ban_target_of: addr alone, without its port; it is of a family. */
+struct ban_target ban_target_of(const struct addr *addr);
 /* ban_target_format writes what is parsed, or a key in z-base-32; returns buf. */
 #define BAN_TARGET_TEXT_CAP 80
 const char *ban_target_format(const struct ban_target *target,

@@ -41,15 +41,24 @@ static void spread(struct bans *bans, uint64_t now_ns)
 	node->is_bans_due = node->crew != NULL;
 }
 
-void bans_tell(struct bans *bans, const char *kind, const struct ban *ban)
+void bans_tell(struct bans *bans, enum incident_kind kind, const struct ban *ban)
 {
+	static const char *const events[] = {[INCIDENT_BANNED] = "ban.added",
+					     [INCIDENT_BAN_REMOVED] = "ban.removed",
+					     [INCIDENT_BAN_ENDED] = "ban.ended"};
 	struct node *node = bans->node;
+	const struct incident incident = {.at_ns = node->home.now_ns,
+					  .at_s = clock_wall_s(),
+					  .kind = kind,
+					  .who = ban->target};
 	char key[BAN_TARGET_TEXT_CAP];
 
 	if (!node->control)
 		return;
+	incidents_add(&node->incidents, &incident);
+	/* Who only looks is told no addresses. */
 	ban_target_format(&ban->target, key);
-	control_event(node->control, kind,
+	control_event(node->control, events[kind],
 		      ban->target.kind == BAN_KEY ? json_pack("{s:s}", "peer", key) : json_object(),
 		      node->home.now_ns);
 }
@@ -59,7 +68,7 @@ static void ban_ended(void *arg, const struct ban *ban)
 	struct bans *bans = arg;
 
 	fastpath_ban_changed(&bans->node->fastpath, &ban->target);
-	bans_tell(bans, "ban.ended", ban);
+	bans_tell(bans, INCIDENT_BAN_ENDED, ban);
 }
 
 static void timer_fire(struct timer *timer, uint64_t now_ns)

@@ -6,6 +6,7 @@
 
 #include "base/timer.h"
 #include "node/ban_list.h"
+#include "node/incidents.h"
 
 struct node;
 
@@ -33,7 +34,7 @@ void bans_close(struct bans *bans);
  * that may not be any more are closed.
  */
 void bans_changed(struct bans *bans, const struct ban_target *target, uint64_t now_ns);
-/* bans_tell makes an event of kind; addresses are not told to who only looks. */
-void bans_tell(struct bans *bans, const char *kind, const struct ban *ban);
+/* bans_tell makes an event of what befell ban, and remembers it for a day. */
+void bans_tell(struct bans *bans, enum incident_kind kind, const struct ban *ban);
 
 #endif

@@ -5,6 +5,7 @@
  * by NodeId, never by address.
  */
 #include <jansson.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -106,6 +107,24 @@ void node_on_content(void *ctx, const struct content_event *event)
 	control_event(node->control, content_event_names[event->kind], fields, node->home.now_ns);
 }
 
+/* weft why tells of it for a day. */
+static void note_session(struct node *node, const struct mesh_peer_info *peer, bool is_up)
+{
+	struct incident incident = {
+		.at_ns = node->home.now_ns,
+		.at_s = clock_wall_s(),
+		.kind = is_up ? INCIDENT_SESSION_OPENED : INCIDENT_SESSION_CLOSED,
+		.err = peer->end.err,
+		.code = peer->end.code,
+		.by_peer = peer->end.by_peer,
+		.who.kind = BAN_KEY,
+		.addr = peer->last_addr,
+	};
+
+	memcpy(incident.who.key, peer->key, BAN_KEY_LEN);
+	incidents_add(&node->incidents, &incident);
+}
+
 void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
 {
 	struct node *node = ctx;
@@ -113,6 +132,7 @@ void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
 
 	if (!node->control)
 		return;
+	note_session(node, peer, is_up);
 	fields = json_object();
 	fields_set_key(fields, "peer", peer->key);
 	control_event(node->control, is_up ? "peer.connected" : "peer.disconnected", fields,

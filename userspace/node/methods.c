@@ -48,6 +48,7 @@ const struct control_method node_methods[] = {
 	{"AddBan", CONTROL_ADMIN, method_add_ban},
 	{"ListBans", CONTROL_OPERATE, method_list_bans},
 	{"RemoveBan", CONTROL_ADMIN, method_remove_ban},
+	{"ShowWhy", CONTROL_ADMIN, method_show_why},
 	{"ListDrops", CONTROL_VIEW, method_list_drops},
 	{"ListDropSources", CONTROL_VIEW, method_list_drop_sources},
 	{"Reload", CONTROL_ADMIN, method_reload},

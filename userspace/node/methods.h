@@ -35,6 +35,8 @@ method_fn method_plan_xdp, method_attach_xdp, method_keep_xdp, method_detach_xdp
 method_fn method_set_xdp_mode, method_list_xdp_counters;
 /* methods_ban.c */
 method_fn method_add_ban, method_list_bans, method_remove_ban;
+/* methods_why.c */
+method_fn method_show_why;
 /* methods_drops.c */
 method_fn method_list_drops, method_list_drop_sources;
 /* methods_daemon.c */
@@ -59,6 +61,17 @@ json_t *method_json_peer(const struct mesh_peer_info *peer);
 unsigned method_peer_lookup(struct node *node, const char *name, struct mesh_peer_info *out_peer);
 bool method_node_id_read(struct node *node, struct control_call *call, const char *name,
 			 uint8_t key[static MESH_KEY_LEN]);
+
+/*
+ * methods_ban.c. method_target_read reads the address, prefix or node id, which
+ * may be cut when it is a known peer's, that a call names; false: call was failed.
+ */
+json_t *method_json_ban(const struct ban *ban);
+bool method_target_read(struct node *node, struct control_call *call, const char *text,
+			struct ban_target *out_target);
+/* methods_drops.c: as a caller of role may see it. */
+json_t *method_json_drop_source(const struct drops *drops, const struct offender *offender,
+				enum control_role role);
 
 struct packet_counters;
 /* methods_state.c: one side of packet I/O. */

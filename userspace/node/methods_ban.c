@@ -14,7 +14,7 @@
 /* A ban for longer is meant for ever. */
 #define DURATION_S_MAX (100ull * 366 * 86400)
 
-static json_t *ban_json(const struct ban *ban)
+json_t *method_json_ban(const struct ban *ban)
 {
 	static const char *const kinds[] = {"address", "address", "key"};
 	char text[BAN_TARGET_TEXT_CAP];
@@ -38,8 +38,7 @@ static void fail_unsafe(struct control_call *call, const char *text, const struc
 		     next);
 }
 
-/* target_read: false: call was failed. What is neither address nor prefix is a node's key. */
-static bool target_read(struct node *node, struct control_call *call, const char *text,
+bool method_target_read(struct node *node, struct control_call *call, const char *text,
 			struct ban_target *out_target)
 {
 	struct ban_target target = {.kind = BAN_KEY};
@@ -71,7 +70,7 @@ struct ban_call {
 	struct node *node;
 	struct control_call *call; /* NULL: it left */
 	struct ban ban;
-	const char *event;
+	enum incident_kind kind;
 };
 
 static void ban_caller_left(void *arg)
@@ -92,9 +91,10 @@ static void ban_done(void *arg, int err)
 		control_fail(change->call, err, text, "the store did not take it",
 			     "look at free space, and at weft store check");
 	else if (change->call)
-		control_reply(change->call, json_pack("{s:o}", "ban", ban_json(&change->ban)));
+		control_reply(change->call,
+			      json_pack("{s:o}", "ban", method_json_ban(&change->ban)));
 	if (err == 0)
-		bans_tell(&node->bans, change->event, &change->ban);
+		bans_tell(&node->bans, change->kind, &change->ban);
 	free(change);
 }
 
@@ -120,7 +120,7 @@ static void change_begin(struct node *node, struct control_call *call, const str
 	ban_target_format(&ban->target, text);
 	if (change) {
 		*change = (struct ban_call){.node = node, .call = call, .ban = *ban};
-		change->event = is_added ? "ban.added" : "ban.removed";
+		change->kind = is_added ? INCIDENT_BANNED : INCIDENT_BAN_REMOVED;
 		err = is_added ? ban_list_put(node->bans.list, ban, ban_done, change)
 			       : ban_list_delete(node->bans.list, &ban->target, ban_done, change);
 	}
@@ -168,7 +168,7 @@ void method_add_ban(void *ctx, struct control_call *call, const json_t *paramete
 		return;
 	}
 	if (!reason_read(call, parameters, ban.reason) ||
-	    !target_read(node, call, text, &ban.target))
+	    !method_target_read(node, call, text, &ban.target))
 		return;
 	if (duration_s)
 		ban.expires_s = ban.added_s + (uint64_t)duration_s;
@@ -184,7 +184,7 @@ void method_remove_ban(void *ctx, struct control_call *call, const json_t *param
 	struct ban ban = {0};
 
 	(void)now_ns;
-	if (!target_read(node, call, text, &ban.target))
+	if (!method_target_read(node, call, text, &ban.target))
 		return;
 	there = ban_list_lookup(node->bans.list, &ban.target);
 	if (there)
@@ -201,6 +201,6 @@ void method_list_bans(void *ctx, struct control_call *call, const json_t *parame
 
 	(void)parameters, (void)now_ns;
 	while ((ban = ban_list_next(node->bans.list, ban)))
-		json_array_append_new(bans, ban_json(ban));
+		json_array_append_new(bans, method_json_ban(ban));
 	control_reply(call, json_pack("{s:o}", "bans", bans));
 }

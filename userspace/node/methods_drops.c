@@ -51,8 +51,8 @@ static const char *source_name(const struct drops *drops, const struct weft_endp
 	return text;
 }
 
-static json_t *source_json(const struct drops *drops, const struct offender *offender,
-			   enum control_role role)
+json_t *method_json_drop_source(const struct drops *drops, const struct offender *offender,
+				enum control_role role)
 {
 	uint64_t now_ns = clock_monotonic_ns(), now_s = clock_wall_s();
 	char name[INET6_ADDRSTRLEN + 4];
@@ -82,6 +82,7 @@ void method_list_drop_sources(void *ctx, struct control_call *call, const json_t
 	cnt = offenders_top(&drops->offenders, now_ns, top,
 			    wanted < SOURCES_MAX ? (unsigned)wanted : SOURCES_MAX);
 	for (unsigned i = 0; i < cnt; i++)
-		json_array_append_new(list, source_json(drops, &top[i], control_role_of(call)));
+		json_array_append_new(
+			list, method_json_drop_source(drops, &top[i], control_role_of(call)));
 	control_reply(call, json_pack("{s:o}", "sources", list));
 }

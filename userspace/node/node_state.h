@@ -9,6 +9,7 @@
 #include "node/config.h"
 #include "node/drops.h"
 #include "node/fastpath.h"
+#include "node/incidents.h"
 #include "node/node.h"
 #include "node/crew.h"
 #include "node/worker.h"
@@ -28,6 +29,7 @@ struct node {
 	struct fastpath fastpath;
 	struct bans bans;
 	struct drops drops;
+	struct incidents incidents;
 	struct crew *crew;	   /* NULL: home is the only worker */
 	struct handover *handover; /* likewise */
 	struct poller_watch crew_watch;

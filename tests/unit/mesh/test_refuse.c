@@ -55,6 +55,10 @@ static void test_expel_closes_what_is_refused_by_now_and_nothing_else(void)
 	CHECK_EQ(session_cnt(0), 1);
 	CHECK_EQ(session_cnt(1), 0);
 	CHECK_EQ(session_cnt(2), 1);
+	CHECK_EQ(rig.nodes[0].last_peer.end.code, MESH_BYE_REFUSED);
+	CHECK(!rig.nodes[0].last_peer.end.by_peer);
+	/* What closes with the connection cannot tell why. */
+	CHECK(rig.nodes[1].last_peer.end.code == MESH_END_UNKNOWN);
 	refused_key = 0;
 	refused_addr = pair_addr(3);
 	CHECK_EQ(mesh_expel(rig.nodes[0].mesh, rig.net.now_ns), 1);

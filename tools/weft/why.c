@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* weft why: what happened to somebody. */
+#include <stdio.h>
+
+#include "client.h"
+#include "show.h"
+#include "text.h"
+
+/* In a pipe each line says first of which kind it is. */
+static void print_part(const struct invocation *inv, const char *kind, const json_t *rows,
+		       const struct column *columns)
+{
+	json_t *copy, *row;
+	size_t idx;
+
+	if (!json_array_size(rows))
+		return;
+	copy = json_deep_copy(rows);
+	json_array_foreach(copy, idx, row)(void)
+		json_object_set_new(row, "line", json_string(kind));
+	table_print(inv, copy, columns, "");
+	if (inv->has_terminal_out)
+		printf("\n");
+	json_decref(copy);
+}
+
+static void print_why(const struct invocation *inv, const json_t *why)
+{
+	static const struct column bans[] = {
+		{"", "line", COLUMN_TEXT},
+		{"BANNED", "target", COLUMN_TEXT},
+		{"UNTIL", "expires_s", COLUMN_TIME},
+		{"REASON", "reason", COLUMN_TEXT},
+		{0},
+	};
+	static const struct column incidents[] = {
+		{"", "line", COLUMN_TEXT},
+		{"TIME", "at_s", COLUMN_TIME},
+		{"WHAT", "kind", COLUMN_TEXT},
+		{"WHO", "who", COLUMN_ID},
+		{"WHERE", "address", COLUMN_TEXT},
+		{"WHY", "why", COLUMN_TEXT},
+		{"ANSWERED", "actual_key", COLUMN_ID},
+		{0},
+	};
+	static const struct column drops[] = {
+		{"", "line", COLUMN_TEXT},
+		{"SOURCE", "source", COLUMN_TEXT},
+		{"REASON", "reason", COLUMN_TEXT},
+		{"DATAGRAMS", "packets", COLUMN_COUNT},
+		{"FIRST", "first_s", COLUMN_TIME},
+		{"LAST", "last_s", COLUMN_TIME},
+		{0},
+	};
+	json_t *ban = json_object_get(why, "ban"), *list = json_array();
+
+	if (json_is_object(ban))
+		(void)json_array_append(list, ban);
+	print_part(inv, "ban", list, bans);
+	json_decref(list);
+	print_part(inv, "incident", json_object_get(why, "incidents"), incidents);
+	print_part(inv, "drop", json_object_get(why, "drops"), drops);
+	if (inv->has_terminal_out && !json_is_object(ban) &&
+	    !json_array_size(json_object_get(why, "incidents")) &&
+	    !json_array_size(json_object_get(why, "drops")))
+		printf("Nothing is known of it in the last 24 hours.\n");
+}
+
+int run_why(struct invocation *inv)
+{
+	json_t *reply;
+	int status = client_ask(inv, "ShowWhy", json_pack("{s:s}", "who", inv->args[0]), &reply);
+
+	if (status != STATUS_OK)
+		return status;
+	if (inv->is_json)
+		text_print_json(reply);
+	else
+		print_why(inv, reply);
+	json_decref(reply);
+	return STATUS_OK;
+}
