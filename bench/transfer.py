@@ -159,7 +159,7 @@ def notes(bench):
     ulp = pathlib.Path("/proc/sys/net/ipv4/tcp_available_ulp").read_text().split()
     return [bench.link,
             "as much memory as a fetch writes was in use a moment before it",
-            "source in page cache, target not forced to disk, compared with the source each round",
+            "source in page cache; the time ends when all is on the target's disk; compared each round",
             f"nginx: TLS 1.3, AES-128-GCM, kTLS {'available' if 'tls' in ulp else 'not in this kernel'}",
             "rsync and libtorrent send in the clear; libtorrent: limits lifted, 2 hashing threads",
             f"load of the machine at the end: {os.getloadavg()[0]:.1f}"]
