@@ -389,7 +389,7 @@ static int member_start(struct crew_member *member, char *what)
 		.idx = member->worker.idx,
 		.handover = params->handover,
 		.listen = params->listen,
-		.cid_secret = params->cid_secret,
+		.cid_epoch = params->cid_epoch,
 		.config = params->config,
 		.key = params->key,
 		.random = &member->random,

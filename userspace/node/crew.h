@@ -43,7 +43,7 @@ struct crew_params {
 	struct store *store;
 	struct handover *handover;
 	const struct addr *listen; /* as bound by home */
-	const uint64_t *cid_secret;
+	uint32_t cid_epoch;
 	const struct addr *advertised;
 	unsigned advertised_cnt;
 	/* Called from crew_reap. */

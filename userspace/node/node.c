@@ -87,7 +87,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 		.on_reach_changed = node_on_reach,
 		.on_sample = node_on_sample,
 		.handover = node->handover,
-		.cid_secret = node->cid_secret,
+		.cid_epoch = node->cid_epoch,
 		.on_path = fastpath_on_path,
 		.admits = params->is_simulated ? NULL : fastpath_admits,
 		.ctx = node,
@@ -140,7 +140,7 @@ static int node_open_crew(struct node *node, const struct node_params *params, c
 		.store = node->store,
 		.handover = node->handover,
 		.listen = node->home.bound,
-		.cid_secret = node->cid_secret,
+		.cid_epoch = node->cid_epoch,
 		.advertised = node->advertised,
 		.advertised_cnt = node->advertised_cnt,
 		.on_session = node_on_crew_session,
@@ -175,6 +175,9 @@ static int node_open_control(struct node *node, const struct node_params *params
 	return control_open(&control, &node->control);
 }
 
+/* Ids of a generation are honoured for at least three of these (weft/cid.h). */
+#define CID_KEY_LIFE_NS (3600 * NS_PER_S)
+
 int node_new(const struct node_params *params, struct node **out_node, char what[NODE_WHAT_CAP])
 {
 	struct node *node = calloc(1, sizeof(*node));
@@ -187,7 +190,7 @@ int node_new(const struct node_params *params, struct node **out_node, char what
 	node->random = params->random;
 	node->started_ns = params->now_ns;
 	node->started_wall_s = params->wall_s;
-	random_fill(node->random, node->cid_secret, sizeof(node->cid_secret));
+	node->cid_epoch = (uint32_t)(params->wall_s * NS_PER_S / CID_KEY_LIFE_NS);
 	node->cids_rotated_ns = params->now_ns;
 	if (!params->is_simulated && params->config->worker_cnt > 1 &&
 	    (err = handover_new(params->config->worker_cnt, &node->handover)) < 0)
@@ -240,9 +243,6 @@ void node_crash(struct node *node)
 	store_crash(node->store);
 	free(node);
 }
-
-/* Ids of a generation are honoured for at least three of these (weft/cid.h). */
-#define CID_KEY_LIFE_NS (3600 * NS_PER_S)
 
 static void node_rotate_cids(struct node *node, uint64_t now_ns)
 {

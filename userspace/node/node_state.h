@@ -33,7 +33,7 @@ struct node {
 	struct crew *crew;	   /* NULL: home is the only worker */
 	struct handover *handover; /* likewise */
 	struct poller_watch crew_watch;
-	uint64_t cid_secret[2];
+	uint32_t cid_epoch;
 	uint64_t cids_rotated_ns;
 	bool is_reach_due;	 /* the crew has not heard what peers may read now */
 	bool is_config_due;	 /* nor what a reload changed */

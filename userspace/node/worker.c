@@ -95,7 +95,7 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 		.events = &mesh_transport_events,
 		.random = params->random,
 		.sink = &worker->tx->sink,
-		.cid_secret = params->cid_secret,
+		.cid_epoch = params->cid_epoch,
 		.on_path = params->on_path,
 		.path_ctx = params->ctx,
 		.now_ns = params->now_ns,

@@ -67,10 +67,10 @@ struct worker {
 
 /* Everything is borrowed for the worker's life but rx and tx, which are taken. */
 struct worker_params {
-	unsigned idx;		    /* 0: home; others only serve content and keep no peers */
-	struct handover *handover;  /* NULL: the only worker */
-	const struct addr *listen;  /* NULL: what config says; else what the first one bound */
-	const uint64_t *cid_secret; /* of connection ids, the same for all */
+	unsigned idx;		   /* 0: home; others only serve content and keep no peers */
+	struct handover *handover; /* NULL: the only worker */
+	const struct addr *listen; /* NULL: what config says; else what the first one bound */
+	uint32_t cid_epoch;	   /* of connection ids, the same for all */
 	const struct node_config *config;
 	const struct node_key *key;
 	struct random *random;

@@ -16,18 +16,24 @@ size_t quic_cids_footprint(uint32_t conn_cap)
 	       map_footprint(CID_RESET_TOKEN_LEN, conn_cap * QUIC_CONN_TOKEN_CAP);
 }
 
-int quic_cids_init(struct quic_cids *cids, struct arena *arena, uint32_t conn_cap, uint16_t worker,
-		   const uint64_t secret[2], const uint64_t map_secret[2])
+int quic_cids_init(struct quic_cids *cids, struct arena *arena,
+		   const struct quic_cids_params *params)
 {
+	uint32_t cap = params->conn_cap;
+
 	memset(cids, 0, sizeof(*cids));
-	memcpy(cids->secret, secret, sizeof(cids->secret));
-	cids->worker = worker;
-	quic_cids_rotate(cids);
-	if (map_init(&cids->ours, arena, WEFT_CID_LEN, conn_cap * QUIC_CONN_CID_CAP, map_secret) <
+	memcpy(cids->secret, params->secret, sizeof(cids->secret));
+	cids->worker = params->worker;
+	cids->epoch = params->epoch - WEFT_CID_KEY_CNT;
+	cids->keys.current_generation = cids->epoch & 0xff;
+	for (unsigned i = 0; i < WEFT_CID_KEY_CNT; i++)
+		quic_cids_rotate(cids);
+	if (map_init(&cids->ours, arena, WEFT_CID_LEN, cap * QUIC_CONN_CID_CAP,
+		     params->map_secret) < 0 ||
+	    map_init(&cids->origins, arena, sizeof(struct cid_origin), cap, params->map_secret) <
 		    0 ||
-	    map_init(&cids->origins, arena, sizeof(struct cid_origin), conn_cap, map_secret) < 0 ||
-	    map_init(&cids->reset_tokens, arena, CID_RESET_TOKEN_LEN,
-		     conn_cap * QUIC_CONN_TOKEN_CAP, map_secret) < 0)
+	    map_init(&cids->reset_tokens, arena, CID_RESET_TOKEN_LEN, cap * QUIC_CONN_TOKEN_CAP,
+		     params->map_secret) < 0)
 		return WEFT_EFULL;
 	return 0;
 }
@@ -42,9 +48,9 @@ void quic_cids_rotate(struct quic_cids *cids)
 	__u64 key[2];
 
 	weft_assert(quic_cids_can_rotate(cids));
-	cids->rotated_cnt++;
+	cids->epoch++;
 	for (uint32_t half = 0; half < 2; half++) {
-		const uint32_t input[2] = {cids->rotated_cnt, half};
+		const uint32_t input[2] = {cids->epoch, half};
 
 		key[half] = siphash(cids->secret, input, sizeof(input));
 	}

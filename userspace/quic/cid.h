@@ -31,8 +31,9 @@ struct cid_origin {
 /*
  * Tags are keyed by generation. The newest four generations are honoured,
  * and a new one may start only when the one it displaces has no living id,
- * so a change loses nobody. Keys are made of a secret and the number of
- * changes, so that all workers of a node come to the same ones.
+ * so a change loses nobody. Keys are made of a secret and a count of hours,
+ * so that all workers of a node come to the same ones, and a node that
+ * starts again knows the ids of its last life for those it may reset.
  */
 struct quic_cids {
 	struct map ours;
@@ -41,17 +42,23 @@ struct quic_cids {
 	struct weft_cid_keys keys;
 	uint32_t live_cnt[WEFT_CID_KEY_CNT]; /* ids in use, by generation % 4 */
 	uint64_t secret[2];
-	uint32_t rotated_cnt;
+	uint32_t epoch;	 /* of the newest generation, which is its last byte */
 	void *last_conn; /* of last_cid: datagrams of one sender come in trains */
 	uint8_t last_cid[WEFT_CID_LEN];
 	uint16_t worker;
 };
 
 size_t quic_cids_footprint(uint32_t conn_cap);
-/* quic_cids_init: secret is that of the node, map_secret this engine's own. */
+struct quic_cids_params {
+	uint32_t conn_cap;
+	uint16_t worker;
+	uint32_t epoch;		/* the same for all workers of a node */
+	uint64_t secret[2];	/* likewise, and in every life */
+	uint64_t map_secret[2]; /* this engine's own */
+};
 WEFT_MUST_CHECK
-int quic_cids_init(struct quic_cids *cids, struct arena *arena, uint32_t conn_cap, uint16_t worker,
-		   const uint64_t secret[2], const uint64_t map_secret[2]);
+int quic_cids_init(struct quic_cids *cids, struct arena *arena,
+		   const struct quic_cids_params *params);
 /* quic_cids_can_rotate: the generation that a new one displaces has no living id. */
 bool quic_cids_can_rotate(const struct quic_cids *cids);
 /* quic_cids_rotate starts a new generation. */

@@ -96,11 +96,32 @@ static size_t engine_footprint(const struct quic_config *config)
 	       quic_tls_footprint(SESSION_CAP);
 }
 
+static int engine_lay_out_cids(struct quic_engine *engine, const struct quic_engine_params *params,
+			       const uint64_t map_secret[2])
+{
+	struct quic_cids_params cids = {
+		.conn_cap = slot_cap_of(&params->config),
+		.worker = params->config.worker,
+		.epoch = params->cid_epoch,
+		.map_secret = {map_secret[0], map_secret[1]},
+	};
+	uint8_t secret[32];
+	int err = quic_tls_derive(params->key, "weft connection ids 1", secret);
+
+	if (err < 0)
+		return err;
+	memcpy(cids.secret, secret, sizeof(cids.secret));
+	err = quic_cids_init(&engine->cids, &engine->arena, &cids);
+	OPENSSL_cleanse(secret, sizeof(secret));
+	OPENSSL_cleanse(&cids, sizeof(cids));
+	return err;
+}
+
 static int engine_lay_out(struct quic_engine *engine, const struct quic_engine_params *params)
 {
 	const struct quic_config *config = &params->config;
 	uint32_t slot_cap = slot_cap_of(config);
-	uint64_t secret[2], cid_secret[2];
+	uint64_t secret[2];
 	int err;
 
 	err = arena_open(&engine->arena, engine_footprint(config));
@@ -110,16 +131,11 @@ static int engine_lay_out(struct quic_engine *engine, const struct quic_engine_p
 	if (err < 0)
 		return err;
 	random_fill(params->random, secret, sizeof(secret));
-	if (params->cid_secret)
-		memcpy(cid_secret, params->cid_secret, sizeof(cid_secret));
-	else
-		random_fill(params->random, cid_secret, sizeof(cid_secret));
 	if ((err = pool_init(&engine->conns, &engine->arena, sizeof(struct quic_conn), slot_cap)) <
 		    0 ||
 	    (err = pool_init(&engine->streams, &engine->arena, sizeof(struct quic_stream),
 			     config->stream_cap)) < 0 ||
-	    (err = quic_cids_init(&engine->cids, &engine->arena, slot_cap, config->worker,
-				  cid_secret, secret)) < 0 ||
+	    (err = engine_lay_out_cids(engine, params, secret)) < 0 ||
 	    (err = quic_limits_init(&engine->limits, &engine->arena, slot_cap,
 				    config->conn_per_prefix_cap, config->conn_per_key_cap,
 				    secret)) < 0)

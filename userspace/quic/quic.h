@@ -86,7 +86,7 @@ struct quic_engine_params {
 	void *ctx;
 	struct random *random;
 	struct dgram_sink *sink;
-	const uint64_t *cid_secret; /* two words, the same for all workers; NULL: drawn */
+	uint32_t cid_epoch; /* hours of the wall clock at start, the same for all workers */
 	/* A connection is dialled to remote, or proved that it is there: NULL, nobody asks. */
 	quic_path_fn on_path;
 	void *path_ctx;

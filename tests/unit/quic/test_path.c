@@ -305,26 +305,45 @@ static void test_datagram_of_another_worker_is_told_by_its_id(void)
 	quic_pair_fini(&p);
 }
 
-static void test_workers_of_one_secret_come_to_the_same_keys(void)
+/* Keys after turn_cnt changes from epoch on. */
+static struct weft_cid_keys keys_of(uint64_t secret, uint32_t epoch, unsigned turn_cnt)
 {
-	const uint64_t secret[2] = {1, 2}, other[2] = {1, 3};
-	struct weft_cid_keys keys[3];
+	const struct quic_cids_params params = {
+		.conn_cap = 4, .epoch = epoch, .secret = {secret, 2}, .map_secret = {3, 4}};
+	struct quic_cids cids;
+	struct arena arena;
 
-	for (unsigned i = 0; i < 3; i++) {
-		struct quic_cids cids;
-		struct arena arena;
+	if (arena_open(&arena, quic_cids_footprint(4)) < 0 ||
+	    quic_cids_init(&cids, &arena, &params) < 0)
+		abort();
+	for (unsigned turn = 0; turn < turn_cnt; turn++)
+		quic_cids_rotate(&cids);
+	arena_close(&arena);
+	return cids.keys;
+}
 
-		CHECK_EQ(arena_open(&arena, quic_cids_footprint(4)), 0);
-		CHECK_EQ(quic_cids_init(&cids, &arena, 4, (uint16_t)i, i < 2 ? secret : other,
-					secret),
-			 0);
-		for (unsigned turn = 0; turn < 300; turn++) /* once round all generations */
-			quic_cids_rotate(&cids);
-		keys[i] = cids.keys;
-		arena_close(&arena);
+static void test_keys_follow_from_the_secret_and_the_hours(void)
+{
+	struct weft_cid_keys keys = keys_of(1, 490000, 300); /* once round all generations */
+	struct weft_cid_keys again = keys_of(1, 490300, 0), other = keys_of(5, 490300, 0);
+
+	CHECK_MEM(&keys, &again, sizeof(keys));
+	CHECK(memcmp(&keys, &other, sizeof(keys)) != 0);
+}
+
+static void test_ids_of_the_last_life_are_known_for_three_hours(void)
+{
+	const uint8_t noise[WEFT_CID_RANDOM_LEN] = {1};
+	struct weft_cid_keys before = keys_of(1, 490000, 0), after;
+	uint8_t cid[WEFT_CID_LEN];
+
+	weft_cid_write(&before, 0, noise, cid);
+	for (uint32_t hours = 0; hours < WEFT_CID_KEY_CNT; hours++) {
+		after = keys_of(1, 490000 + hours, 0);
+		CHECK(weft_cid_is_ours(&after, cid));
 	}
-	CHECK_MEM(&keys[0], &keys[1], sizeof(keys[0]));
-	CHECK(memcmp(&keys[0], &keys[2], sizeof(keys[0])) != 0);
+	after = keys_of(1, 490000 + WEFT_CID_KEY_CNT, 0);
+	CHECK(!weft_cid_is_ours(&after, cid));
 }
 
 static void test_full_sink_only_delays(void)
@@ -452,7 +471,8 @@ int main(void)
 	RUN(test_window_grows_to_the_bandwidth_delay_product);
 	RUN(test_ids_of_old_generations_stay_good);
 	RUN(test_datagram_of_another_worker_is_told_by_its_id);
-	RUN(test_workers_of_one_secret_come_to_the_same_keys);
+	RUN(test_keys_follow_from_the_secret_and_the_hours);
+	RUN(test_ids_of_the_last_life_are_known_for_three_hours);
 	RUN(test_full_sink_only_delays);
 	RUN(test_bursts_follow_the_rate);
 	return check_done();
