@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "base/arena.h"
 #include "base/clock.h"
@@ -23,6 +24,7 @@ struct ban_list {
 	struct arena arena;
 	struct pool pool;
 	struct map by_id;
+	LIST_HEAD(, change) changes; /* whose outcome is not known yet */
 };
 
 struct loading {
@@ -34,6 +36,7 @@ struct loading {
 
 /* A change on its way to the disk, and what to go back to. */
 struct change {
+	LIST_ENTRY(change) link;
 	struct ban_list *list;
 	struct ban before, after;
 	bool was_there, is_there;
@@ -150,8 +153,14 @@ int ban_list_open(struct store *store, uint64_t wall_s, struct ban_list **out_li
 
 void ban_list_free(struct ban_list *list)
 {
+	struct change *change;
+
 	if (!list)
 		return;
+	while ((change = LIST_FIRST(&list->changes))) {
+		LIST_REMOVE(change, link);
+		free(change);
+	}
 	arena_close(&list->arena);
 	free(list);
 }
@@ -199,6 +208,7 @@ static void change_done(void *arg, int err)
 		else
 			list_unset(change->list, &change->after.target);
 	}
+	LIST_REMOVE(change, link);
 	change->done(change->arg, err);
 	free(change);
 }
@@ -223,6 +233,7 @@ static int list_change(struct ban_list *list, const struct change *wanted)
 		free(change);
 		return err;
 	}
+	LIST_INSERT_HEAD(&list->changes, change, link);
 	/* There is room: put looked before. */
 	if (wanted->is_there)
 		(void)list_set(list, &wanted->after);

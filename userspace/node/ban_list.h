@@ -19,7 +19,10 @@ struct ban_list;
 /* ban_list_open reads what the store has, and drops what has expired. 0 or a negative code. */
 WEFT_MUST_CHECK
 int ban_list_open(struct store *store, uint64_t wall_s, struct ban_list **out_list);
-/* ban_list_free takes NULL. */
+/*
+ * ban_list_free takes NULL. Whoever waits for done is not told: flush the
+ * store before, if somebody wants to know, and reap no more of it after.
+ */
 void ban_list_free(struct ban_list *list);
 /* ban_list_footprint: bytes laid out, touched as they are used. */
 size_t ban_list_footprint(void);
