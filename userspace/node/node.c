@@ -214,6 +214,7 @@ free_node:
 static void node_free_above_store(struct node *node)
 {
 	node_unwatch_addresses(node);
+	fastpath_close(&node->fastpath);
 	control_close(node->control);
 	method_imports_forget(node);
 	method_get_watches_forget(node);
