@@ -394,3 +394,19 @@ int client_ask(const struct invocation *inv, const char *method, json_t *paramet
 		json_decref(reply);
 	return status;
 }
+
+int client_show(const struct invocation *inv, const char *method, json_t *parameters,
+		client_print_fn print)
+{
+	json_t *reply;
+	int status = client_ask(inv, method, parameters, &reply);
+
+	if (status != STATUS_OK)
+		return status;
+	if (inv->is_json)
+		text_print_json(reply);
+	else if (print)
+		print(inv, reply);
+	json_decref(reply);
+	return STATUS_OK;
+}

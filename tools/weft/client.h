@@ -32,6 +32,14 @@ int client_call(const struct invocation *inv, const struct client_call *call);
 int client_ask(const struct invocation *inv, const char *method, json_t *parameters,
 	       json_t **out_reply);
 
+/*
+ * client_show asks and prints the reply: as JSON where that is wanted, else
+ * by print (NULL: nothing is said).
+ */
+typedef void (*client_print_fn)(const struct invocation *inv, const json_t *reply);
+int client_show(const struct invocation *inv, const char *method, json_t *parameters,
+		client_print_fn print);
+
 /* client_catch_interrupt makes SIGINT and SIGTERM end a call instead of the program. */
 void client_catch_interrupt(void);
 

@@ -93,17 +93,7 @@ static void print_status(const struct invocation *inv, const json_t *status)
 
 int run_status(struct invocation *inv)
 {
-	json_t *reply;
-	int status = client_ask(inv, "Status", NULL, &reply);
-
-	if (status != STATUS_OK)
-		return status;
-	if (inv->is_json)
-		text_print_json(reply);
-	else
-		print_status(inv, reply);
-	json_decref(reply);
-	return STATUS_OK;
+	return client_show(inv, "Status", NULL, print_status);
 }
 
 int run_node_id(struct invocation *inv)

@@ -68,15 +68,5 @@ static void print_why(const struct invocation *inv, const json_t *why)
 
 int run_why(struct invocation *inv)
 {
-	json_t *reply;
-	int status = client_ask(inv, "ShowWhy", json_pack("{s:s}", "who", inv->args[0]), &reply);
-
-	if (status != STATUS_OK)
-		return status;
-	if (inv->is_json)
-		text_print_json(reply);
-	else
-		print_why(inv, reply);
-	json_decref(reply);
-	return STATUS_OK;
+	return client_show(inv, "ShowWhy", json_pack("{s:s}", "who", inv->args[0]), print_why);
 }

@@ -40,8 +40,9 @@ static void print_texts(const char *title, const json_t *texts)
 		       text_clean(json_string_value(text), clean, sizeof(clean)));
 }
 
-static void print_plan(const struct invocation *inv, const json_t *plan)
+static void print_plan(const struct invocation *inv, const json_t *reply)
 {
+	const json_t *plan = json_object_get(reply, "plan");
 	static const struct field fields[] = {
 		{"device", "device", "device", COLUMN_TEXT},
 		{"kind", "kind", "kind", COLUMN_TEXT},
@@ -85,17 +86,7 @@ static json_t *device_ask(const struct invocation *inv)
 
 int run_xdp_plan(struct invocation *inv)
 {
-	json_t *reply;
-	int status = client_ask(inv, "PlanXdp", device_ask(inv), &reply);
-
-	if (status != STATUS_OK)
-		return status;
-	if (inv->is_json)
-		text_print_json(reply);
-	else
-		print_plan(inv, json_object_get(reply, "plan"));
-	json_decref(reply);
-	return STATUS_OK;
+	return client_show(inv, "PlanXdp", device_ask(inv), print_plan);
 }
 
 static const struct field device_fields[] = {
@@ -138,31 +129,18 @@ int run_xdp_keep(struct invocation *inv)
 
 int run_xdp_detach(struct invocation *inv)
 {
-	json_t *reply;
-	int status = client_ask(inv, "DetachXdp", device_ask(inv), &reply);
+	return client_show(inv, "DetachXdp", device_ask(inv), NULL);
+}
 
-	if (status != STATUS_OK)
-		return status;
-	if (inv->is_json)
-		text_print_json(reply);
-	json_decref(reply);
-	return STATUS_OK;
+static void print_mode(const struct invocation *inv, const json_t *reply)
+{
+	(void)inv;
+	printf("%s\n", field_text(reply, "mode"));
 }
 
 int run_xdp_mode(struct invocation *inv)
 {
-	json_t *reply;
-	int status =
-		client_ask(inv, "SetXdpMode", json_pack("{s:s}", "mode", inv->args[0]), &reply);
-
-	if (status != STATUS_OK)
-		return status;
-	if (inv->is_json)
-		text_print_json(reply);
-	else
-		printf("%s\n", field_text(reply, "mode"));
-	json_decref(reply);
-	return STATUS_OK;
+	return client_show(inv, "SetXdpMode", json_pack("{s:s}", "mode", inv->args[0]), print_mode);
 }
 
 static void print_status(const struct invocation *inv, const json_t *reply)
@@ -194,15 +172,5 @@ static void print_status(const struct invocation *inv, const json_t *reply)
 
 int run_xdp_status(struct invocation *inv)
 {
-	json_t *reply;
-	int status = client_ask(inv, "ShowXdp", NULL, &reply);
-
-	if (status != STATUS_OK)
-		return status;
-	if (inv->is_json)
-		text_print_json(reply);
-	else
-		print_status(inv, reply);
-	json_decref(reply);
-	return STATUS_OK;
+	return client_show(inv, "ShowXdp", NULL, print_status);
 }
