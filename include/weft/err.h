@@ -31,6 +31,7 @@ enum weft_err {
 	WEFT_EBUSY = -1015,	   /* held by somebody else, or too much in flight */
 	WEFT_EUNSAFE = -1016,	   /* a name or path that must not be used */
 	WEFT_EUNREACHABLE = -1017, /* no address of the peer answers */
+	WEFT_ESTALE = -1018,	   /* older than what its owner published before */
 };
 
 /*

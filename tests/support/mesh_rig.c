@@ -19,6 +19,19 @@ static void rig_on_session(void *ctx, const struct mesh_peer_info *peer, bool is
 		node->down_cnt++;
 }
 
+static void rig_step(void *ctx, const struct mesh_step *step)
+{
+	struct rig_node *node = ctx;
+
+	if (node->on_step)
+		node->on_step(node, step);
+}
+
+void rig_on_step(struct rig *rig, unsigned idx, mesh_step_fn on_step)
+{
+	rig->nodes[idx].on_step = on_step;
+}
+
 void rig_add(struct rig *rig, unsigned idx, const struct mesh_config *config, struct store *store,
 	     uint64_t wall_s)
 {
@@ -31,6 +44,7 @@ void rig_add(struct rig *rig, unsigned idx, const struct mesh_config *config, st
 		.now_ns = rig->net.now_ns,
 		.wall_s = wall_s,
 		.on_session = rig_on_session,
+		.on_step = rig_step,
 		.ctx = node,
 	};
 

@@ -20,6 +20,7 @@ struct rig_node {
 	struct random random;
 	unsigned up_cnt, down_cnt;
 	struct mesh_peer_info last_peer;
+	mesh_step_fn on_step; /* ctx: the rig_node */
 };
 
 struct rig {
@@ -43,6 +44,9 @@ void rig_fini(struct rig *rig);
 void rig_add(struct rig *rig, unsigned idx, const struct mesh_config *config, struct store *store,
 	     uint64_t wall_s);
 #define RIG_WALL_S 1700000000ull
+
+/* rig_on_step tells steps of discovery of node idx from now on. */
+void rig_on_step(struct rig *rig, unsigned idx, mesh_step_fn on_step);
 
 /* rig_ask starts a request from node from to node to, by its address. */
 int rig_ask(struct rig *rig, struct rig_ask *ask, unsigned from, unsigned to, unsigned type,

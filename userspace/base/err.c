@@ -23,6 +23,7 @@ static const char *const texts[] = {
 	[-(WEFT_EBUSY + 1000)] = "busy",
 	[-(WEFT_EUNSAFE + 1000)] = "an unsafe name or path",
 	[-(WEFT_EUNREACHABLE + 1000)] = "no address answers",
+	[-(WEFT_ESTALE + 1000)] = "older than what its owner published before",
 };
 
 const char *weft_err_text(int err)

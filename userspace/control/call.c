@@ -60,6 +60,7 @@ static const struct error_class {
 	{WEFT_EBUSY, "WEFT_EBUSY", "Refused"},
 	{WEFT_EUNSAFE, "WEFT_EUNSAFE", "Refused"},
 	{WEFT_EUNREACHABLE, "WEFT_EUNREACHABLE", "Timeout"},
+	{WEFT_ESTALE, "WEFT_ESTALE", "NotVerified"},
 };
 
 static struct error_class error_class_of(int err)

@@ -9,9 +9,16 @@
  * accepted was proved on the dialling side before. Dials that are proved
  * on both sides are session.c's to choose from.
  *
- * A dial may run beside a session that is silent; race.c says when.
+ * A dial without an address to try, or whose addresses keep silent, looks
+ * for others: discovery.c. It may run beside a session that is silent;
+ * race.c says when.
  */
 #include "mesh/mesh_state.h"
+
+#include "base/clock.h"
+
+/* Addresses at hand have this long: two probe timeouts of a handshake (RFC 9002 6.2.2). */
+#define DISCOVERY_PATIENCE_NS (2 * NS_PER_S)
 
 static void dial_note(struct mesh_dial *dial, int err, const uint8_t *actual_key)
 {
@@ -41,6 +48,7 @@ static void dial_free(struct mesh_dial *dial)
 	struct mesh *mesh = dial->mesh;
 
 	timer_cancel(mesh->timers, &dial->timer);
+	mesh_discovery_stop(dial);
 	for (unsigned i = 0; i < dial->addr_cnt; i++) {
 		struct transport_conn *conn = dial->attempts[i].conn;
 
@@ -98,9 +106,22 @@ static void dial_next(struct mesh_dial *dial)
 		break;
 	}
 	if (!dial->live_cnt)
-		mesh_dial_fail(dial, mesh_dial_verdict(dial));
+		mesh_discovery_begin(dial, mesh->now_ns);
 	else if (dial->next_idx < dial->addr_cnt || dial->beside)
 		timer_set(mesh->timers, &dial->timer, mesh->now_ns + mesh->config.dial_stagger_ns);
+	mesh_dial_end_if_hopeless(dial);
+}
+
+void mesh_dial_end_if_hopeless(struct mesh_dial *dial)
+{
+	if (!dial->live_cnt && dial->next_idx == dial->addr_cnt && mesh_discovery_is_over(dial))
+		mesh_dial_fail(dial, mesh_dial_verdict(dial));
+}
+
+void mesh_dial_go_on(struct mesh_dial *dial)
+{
+	if (dial->next_idx < dial->addr_cnt)
+		timer_set(dial->mesh->timers, &dial->timer, dial->mesh->now_ns);
 }
 
 static void dial_expire(struct timer *timer, uint64_t now_ns)
@@ -117,7 +138,7 @@ void mesh_dial_add_addr(struct mesh_dial *dial, const struct addr *addr)
 	for (unsigned i = 0; i < dial->addr_cnt; i++)
 		if (addr_equal(&dial->addrs[i], addr))
 			return;
-	if (dial->addr_cnt == MESH_PEER_ADDRS_MAX || addr->family == ADDR_NONE || !addr->port)
+	if (dial->addr_cnt == MESH_DIAL_ADDRS_MAX || addr->family == ADDR_NONE || !addr->port)
 		return;
 	dial->attempts[dial->addr_cnt].kind = MESH_CONN_ATTEMPT;
 	dial->attempts[dial->addr_cnt].dial = dial;
@@ -127,13 +148,16 @@ void mesh_dial_add_addr(struct mesh_dial *dial, const struct addr *addr)
 /* Addresses the asker knows come first; without any, those the peer was known by. */
 void mesh_dial_add_peer(struct mesh_dial *dial, const struct mesh_peer *peer)
 {
-	const struct mesh_peer_entry *entry;
-
 	for (unsigned i = 0; i < peer->addr_cnt; i++)
 		mesh_dial_add_addr(dial, &peer->addrs[i]);
-	if (peer->addr_cnt)
-		return;
-	entry = mesh_peers_lookup(&dial->mesh->peers, peer->key);
+	if (!peer->addr_cnt)
+		mesh_dial_add_known(dial);
+}
+
+void mesh_dial_add_known(struct mesh_dial *dial)
+{
+	const struct mesh_peer_entry *entry = mesh_peers_lookup(&dial->mesh->peers, dial->key);
+
 	if (!entry)
 		return;
 	mesh_dial_add_addr(dial, &entry->record.last_addr);
@@ -145,6 +169,7 @@ void mesh_dial_add_peer(struct mesh_dial *dial, const struct mesh_peer *peer)
 static int dial_make(struct mesh *mesh, const struct mesh_peer *peer, struct mesh_dial **out_dial)
 {
 	struct mesh_dial *dial = pool_acquire(&mesh->dials);
+	bool has_hope;
 
 	if (!dial) {
 		mesh->stats.refused_cnt++;
@@ -154,9 +179,11 @@ static int dial_make(struct mesh *mesh, const struct mesh_peer *peer, struct mes
 	memcpy(dial->key, peer->key, sizeof(dial->key));
 	list_init(&dial->waiters);
 	timer_init(&dial->timer, dial_expire);
+	mesh_discovery_init(dial);
 	mesh_dial_add_peer(dial, peer);
-	if (!dial->addr_cnt || map_put(&mesh->dials_by_key, dial->key, dial) < 0) {
-		int err = dial->addr_cnt ? WEFT_EFULL : WEFT_EMALFORMED;
+	has_hope = dial->addr_cnt || !mesh_discovery_is_over(dial);
+	if (!has_hope || map_put(&mesh->dials_by_key, dial->key, dial) < 0) {
+		int err = has_hope ? WEFT_EFULL : WEFT_EMALFORMED;
 
 		pool_release(&mesh->dials, dial);
 		return err;
@@ -189,6 +216,7 @@ int mesh_dial_wait(struct mesh *mesh, const struct mesh_peer *peer, struct mesh_
 	/* Not now: an asker is never told of failure inside its call. */
 	if (was_idle && dial->next_idx < dial->addr_cnt)
 		timer_set(mesh->timers, &dial->timer, mesh->now_ns);
+	mesh_discovery_begin(dial, mesh->now_ns + (dial->addr_cnt ? DISCOVERY_PATIENCE_NS : 0));
 	request->dial = dial;
 	request->state = MESH_REQUEST_DIALLING;
 	list_push_back(&dial->waiters, &request->node);
@@ -210,6 +238,7 @@ void mesh_dial_won(struct mesh_dial *dial, struct mesh_session *session)
 {
 	struct mesh_session *loser = mesh_race_loser(dial, session);
 
+	session->addr_seq = dial->discovery.seq;
 	while (!list_is_empty(&dial->waiters)) {
 		struct mesh_request *request =
 			list_entry(dial->waiters.next, struct mesh_request, node);

@@ -6,7 +6,8 @@
  * (HELLO and its kin), incoming.c (peers' requests -> handlers), request.c
  * (answers to ours). Outbound: mesh_ops.ask -> request.c -> dial.c when
  * there is no session, race.c when there is one and it owes an answer;
- * mesh_ops.answer -> incoming.c. frame.c reads and
+ * mesh_ops.answer -> incoming.c. discovery.c asks who else may know where a
+ * key is. frame.c reads and
  * writes what is on a stream, registry.def lists what may be. Peers met
  * are kept by peers.c. All on the home worker; nothing here reads a
  * clock, waits or logs.
@@ -118,6 +119,7 @@ int mesh_new(const struct mesh_params *params, struct mesh **out_mesh)
 	mesh->timers = params->timers;
 	mesh->now_ns = params->now_ns;
 	mesh->on_session = params->on_session;
+	mesh->on_step = params->on_step;
 	mesh->ctx = params->ctx;
 	mesh->refuses = params->refuses;
 	mesh->refuses_ctx = params->refuses_ctx;
@@ -147,8 +149,11 @@ static void mesh_cancel_timers(struct mesh *mesh)
 		timer_cancel(mesh->timers, &request->timer);
 	while ((incoming = pool_next(&mesh->incoming, incoming)))
 		timer_cancel(mesh->timers, &incoming->timer);
-	while ((dial = pool_next(&mesh->dials, dial)))
+	mesh->on_step = NULL;
+	while ((dial = pool_next(&mesh->dials, dial))) {
 		timer_cancel(mesh->timers, &dial->timer);
+		mesh_discovery_stop(dial);
+	}
 	mesh_peers_stop(&mesh->peers);
 }
 

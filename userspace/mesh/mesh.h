@@ -3,6 +3,7 @@
 #define WEFT_MESH_MESH_H
 
 #include "base/transport.h"
+#include "mesh/discovery.h"
 #include "mesh/seam.h"
 
 struct store;
@@ -60,6 +61,7 @@ struct mesh_stats {
 	uint32_t session_cnt, request_cnt, incoming_cnt, peer_cnt;
 	uint64_t frame_in_cnt, frame_out_cnt, malformed_cnt, unknown_type_cnt;
 	uint64_t refused_cnt, timeout_cnt, hello_cnt, skew_cnt;
+	uint64_t stale_record_cnt; /* of addresses, older than the owner's newest (discovery.h) */
 };
 
 /* mesh_refuse_fn: may a session with key, whose datagrams come from remote, not be? */
@@ -83,6 +85,7 @@ struct mesh_params {
 	 * event stream; may be NULL.
 	 */
 	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
+	mesh_step_fn on_step; /* each step of looking for a key, as it ends; may be NULL */
 	void *ctx;
 	mesh_refuse_fn refuses; /* may be NULL: nobody is */
 	void *refuses_ctx;

@@ -7,6 +7,7 @@
 #include "base/pool.h"
 #include "base/timer.h"
 #include "mesh/buffers.h"
+#include "mesh/discovery.h"
 #include "mesh/frame.h"
 #include "mesh/hello.h"
 #include "mesh/list.h"
@@ -58,6 +59,7 @@ struct mesh_session {
 	uint8_t key[MESH_KEY_LEN];
 	uint8_t id[MESH_SESSION_ID_LEN];
 	struct addr remote;
+	uint64_t addr_seq; /* of the record its address was found by; 0: of none */
 	bool is_dialler;
 	bool has_hello;
 	bool is_retired; /* another session of this key is preferred */
@@ -148,11 +150,34 @@ struct mesh_attempt {
 	struct transport_conn *conn; /* NULL: not started or failed */
 };
 
+struct mesh_look {
+	struct mesh_dial *dial;
+	void *run; /* the provider's */
+	bool is_running;
+	bool is_stale; /* a record was refused */
+	unsigned addr_cnt;
+	uint64_t started_ns;
+};
+
+/* discovery.c: looks for addresses of a dial, by provider. */
+struct mesh_discovery {
+	struct timer timer;
+	bool is_begun;
+	unsigned next_idx; /* provider to ask next */
+	unsigned running_cnt;
+	uint64_t next_ns; /* when it is asked */
+	uint64_t seq;	  /* of the newest record found */
+	struct mesh_look looks[MESH_PROVIDERS_MAX];
+};
+
+/* Those given, and as many that were found. */
+#define MESH_DIAL_ADDRS_MAX (2 * MESH_PEER_ADDRS_MAX)
+
 struct mesh_dial {
 	struct mesh *mesh;
 	uint8_t key[MESH_KEY_LEN];
-	struct addr addrs[MESH_PEER_ADDRS_MAX];
-	struct mesh_attempt attempts[MESH_PEER_ADDRS_MAX];
+	struct addr addrs[MESH_DIAL_ADDRS_MAX];
+	struct mesh_attempt attempts[MESH_DIAL_ADDRS_MAX];
 	unsigned addr_cnt;
 	unsigned next_idx; /* address to try next */
 	unsigned live_cnt; /* attempts under way */
@@ -164,6 +189,7 @@ struct mesh_dial {
 	uint64_t seen_len;	     /* what it had received when it was asked */
 	int err;		     /* the most telling failure so far */
 	uint8_t actual_key[MESH_KEY_LEN];
+	struct mesh_discovery discovery;
 };
 
 struct mesh_handler {
@@ -182,6 +208,9 @@ struct mesh {
 	void *ctx;
 	mesh_refuse_fn refuses;
 	void *refuses_ctx;
+	mesh_step_fn on_step;
+	struct mesh_provider providers[MESH_PROVIDERS_MAX];
+	unsigned provider_cnt;
 	struct arena arena;
 	struct pool sessions, requests, incoming, dials;
 	struct map sessions_by_key, dials_by_key;
@@ -267,6 +296,12 @@ struct mesh_dial *mesh_dial_beside(struct mesh_session *session, const struct me
 /* mesh_dial_add_peer adds addresses to try, as many as fit: those of peer or those it is known by. */
 void mesh_dial_add_addr(struct mesh_dial *dial, const struct addr *addr);
 void mesh_dial_add_peer(struct mesh_dial *dial, const struct mesh_peer *peer);
+/* mesh_dial_add_known adds the addresses of earlier sessions. */
+void mesh_dial_add_known(struct mesh_dial *dial);
+/* mesh_dial_go_on: addresses were added to a dial that is on; the first of them is tried soon. */
+void mesh_dial_go_on(struct mesh_dial *dial);
+/* mesh_dial_end_if_hopeless fails a dial without an address to try or to hope for. */
+void mesh_dial_end_if_hopeless(struct mesh_dial *dial);
 /* mesh_dial_session_ended: nothing is left for a dial to be beside of. */
 void mesh_dial_session_ended(struct mesh_session *session);
 /* dial_won: session is there; whoever waited is started on it, and a silent other is closed. */
@@ -275,6 +310,16 @@ void mesh_dial_won(struct mesh_dial *dial, struct mesh_session *session);
 void mesh_dial_attempt_failed(struct mesh_attempt *attempt, int err, const uint8_t *actual_key);
 /* mesh_dial_fail tells whoever waits. */
 void mesh_dial_fail(struct mesh_dial *dial, int err);
+
+/*
+ * discovery.c. mesh_discovery_begin asks the first provider at at_ns, or
+ * when it was going to if that is earlier. discovery_is_over: nobody is
+ * left to ask, nothing is left to hear. discovery_stop cancels what runs.
+ */
+void mesh_discovery_init(struct mesh_dial *dial);
+void mesh_discovery_begin(struct mesh_dial *dial, uint64_t at_ns);
+bool mesh_discovery_is_over(const struct mesh_dial *dial);
+void mesh_discovery_stop(struct mesh_dial *dial);
 
 /* race.c. mesh_race_asked: a request of peer went out on session, which owes a packet now. */
 void mesh_race_asked(struct mesh_session *session, const struct mesh_peer *peer);

@@ -25,7 +25,7 @@ void mesh_peer_record_write(struct writer *w, const struct mesh_peer_record *rec
 	bool has_addr = record->last_addr.family != ADDR_NONE;
 	struct mesh_peer_addr addr = mesh_peer_addr_of(&record->last_addr);
 
-	cbor_write_map(w, has_addr ? 8 : 7);
+	cbor_write_map(w, 7u + has_addr + (record->addr_seq > 0));
 	cbor_write_uint(w, 0);
 	cbor_write_uint(w, RECORD_LAYOUT);
 	cbor_write_uint(w, 1);
@@ -44,6 +44,10 @@ void mesh_peer_record_write(struct writer *w, const struct mesh_peer_record *rec
 	cbor_write_int(w, record->skew_s);
 	cbor_write_uint(w, 7);
 	cbor_write_text(w, record->agent, strlen(record->agent));
+	if (!record->addr_seq)
+		return;
+	cbor_write_uint(w, 8);
+	cbor_write_uint(w, record->addr_seq);
 }
 
 static void record_read_field(struct cbor_reader *r, uint64_t key, struct mesh_peer_record *record)
@@ -73,6 +77,9 @@ static void record_read_field(struct cbor_reader *r, uint64_t key, struct mesh_p
 		break;
 	case 7:
 		cbor_read_text_copy(r, record->agent, sizeof(record->agent));
+		break;
+	case 8:
+		record->addr_seq = cbor_read_uint(r);
 		break;
 	default:
 		cbor_skip(r);

@@ -28,6 +28,7 @@ struct mesh_peer_record {
 	unsigned addr_cnt;
 	uint64_t first_seen_s, last_seen_s;
 	int64_t skew_s;
+	uint64_t addr_seq; /* of the newest signed address record that led to it; 0: none did */
 	char agent[MESH_AGENT_CAP];
 };
 
@@ -72,8 +73,8 @@ void mesh_peers_changed(struct mesh_peers *peers, struct mesh_peer_entry *entry,
 
 /*
  * A record: {0: layout 1, 1: caps, 2: last PeerAddr, 3: [PeerAddr],
- * 4: first seen, 5: last seen, 6: skew, 7: agent}; 2 is missing when
- * there is none. Parsing gives WEFT_ENEWER for a later layout.
+ * 4: first seen, 5: last seen, 6: skew, 7: agent, 8: address record};
+ * 2 and 8 are missing when there is none. Parsing gives WEFT_ENEWER for a later layout.
  */
 #define MESH_PEER_RECORD_LEN_MAX 640
 void mesh_peer_record_write(struct writer *w, const struct mesh_peer_record *record);

@@ -23,6 +23,7 @@ static struct mesh_peer_record full_record(void)
 		record.addrs[i].port = 65535;
 	}
 	memset(record.agent, 'a', MESH_AGENT_CAP - 1);
+	record.addr_seq = UINT64_MAX;
 	return record;
 }
 
