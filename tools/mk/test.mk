@@ -54,6 +54,7 @@ check: $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) all $(if $(call pick,tests/system/tes
 		$(if $(call pick,tests/system/test_lab.py),$(B_DIR)/lab-wire) \
 		$(if $(call pick,tests/system/test_pktgen.py),$(B_DIR)/pktgen) \
 		$(if $(call pick,tests/system/test_dissect.py),$(B_DIR)/tests/bpf/test_answers)
+	$(Q)$(if $(call pick,$(SYSTEM)),tools/setup --npm || :)
 	$(Q)$(RUN_TESTS) $(call pick,$(CHECKS)) $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) \
 		$(call pick,$(SYSTEM))
 
