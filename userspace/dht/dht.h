@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DHT_DHT_H
+#define WEFT_DHT_DHT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/cursor.h"
+#include "base/pool.h"
+#include "dht/reason.h"
+#include "kad/lookup.h"
+#include "kad/table.h"
+#include "weft/err.h"
+
+/*
+ * A node of the Mainline DHT (BEP-5, 32, 42, 43, 44, 45, 51) without I/O:
+ * datagrams, the time and a sink go in. Both address families are networks
+ * of their own, with an id and a routing table each (BEP-32, 45).
+ *
+ *     in   dht_input: krpc_parse -> a query: answer.c reads table, items and
+ *          swarms and writes into the sink; a reply: query.c finds what was asked
+ *     out  dht_get, dht_put, ...: a search asks node after node; dht_flush
+ *          and dht_expire send what is due
+ *
+ * Home worker only. Never logs, sleeps, or asks for the time; allocates in dht_new only.
+ */
+struct dht;
+struct dgram;
+struct dgram_sink;
+struct dht_item;
+struct random;
+
+#define DHT_FAMILY_CNT 2
+/* Index of what there is one of per family: IPv4 first. */
+enum dht_net { DHT_NET_IPV4, DHT_NET_IPV6 };
+
+struct dht_config {
+	bool is_on[DHT_FAMILY_CNT];
+	bool is_read_only; /* BEP-43: asks, and answers nothing */
+	struct kad_table_config table;
+	struct kad_lookup_config lookup;
+	uint32_t item_cap;	       /* BEP-44 items kept for others */
+	uint32_t item_subnet_max;      /* of them put from one /24 or /64 */
+	uint32_t peer_cap;	       /* BEP-5 peers kept for others, of all swarms */
+	uint32_t swarm_peer_max;       /* of them in one swarm */
+	uint32_t peer_subnet_max;      /* of them announced from one /24 or /64 */
+	uint32_t query_cap;	       /* queries of ours that wait for a reply */
+	uint32_t search_cap;	       /* searches at a time, asked for or our own */
+	uint32_t own_cap;	       /* items and announces of ours, refreshed hourly */
+	uint32_t destinations_per_s;   /* new addresses that we send to, per second */
+	uint32_t stranger_bytes_per_s; /* answers in all to addresses that proved nothing */
+};
+
+void dht_config_defaults(struct dht_config *config);
+/* dht_footprint: bytes that dht_new lays out, touched as they are used. */
+size_t dht_footprint(const struct dht_config *config);
+/* What one more of these takes, for whoever sizes a node. */
+struct dht_footprint_each {
+	size_t item_len, peer_len, node_len, query_len, search_len, own_len;
+};
+void dht_footprint_each(const struct dht_config *config, struct dht_footprint_each *out_each);
+
+/* What happens by itself; every function may be NULL and may not call the dht. */
+struct dht_events {
+	/* Enough nodes agree that we are seen at addr: our id follows it (BEP-42). */
+	void (*external)(void *ctx, const struct addr *addr);
+	/* dht_save would give other bytes than the last time, for some time now. */
+	void (*save)(void *ctx);
+	/*
+	 * Something is held under key from now on, or nothing any more: a
+	 * get_peers or get for a key of which this was never told can be answered
+	 * by dht_blob alone.
+	 */
+	void (*held)(void *ctx, const struct kad_id *key, bool is_held);
+};
+
+struct dht_params {
+	struct dht_config config;
+	const struct dht_events *events; /* borrowed for life, as are random and sink */
+	void *ctx;
+	struct random *random;
+	struct dgram_sink *sink;
+	uint64_t now_ns;
+	uint64_t wall_us; /* microseconds since 1970 at now_ns */
+};
+
+/* dht_new: 0 with *out_dht, -errno, or WEFT_EFULL. */
+WEFT_MUST_CHECK
+int dht_new(const struct dht_params *params, struct dht **out_dht);
+/* dht_free ends what runs without a word. */
+void dht_free(struct dht *dht);
+void dht_set_sink(struct dht *dht, struct dgram_sink *sink);
+/* dht_set_wall: the wall clock jumped or drifted; now_ns is wall_us. */
+void dht_set_wall(struct dht *dht, uint64_t wall_us, uint64_t now_ns);
+
+/* dht_input takes one datagram that weft_classify calls KRPC. */
+void dht_input(struct dht *dht, const struct dgram *dgram, uint64_t now_ns);
+/* dht_flush sends queries that wait, until there are none or the sink is full. */
+void dht_flush(struct dht *dht, uint64_t now_ns);
+/* dht_expire runs what is due; call at dht_next_ns, UINT64_MAX: never. */
+void dht_expire(struct dht *dht, uint64_t now_ns);
+uint64_t dht_next_ns(const struct dht *dht);
+
+/*
+ * Ways in. dht_bootstrap replaces the addresses that are asked while
+ * nobody else answers (cnt at most DHT_BOOTSTRAP_MAX, more are ignored);
+ * node/ looks their names up. dht_add_node pings one more.
+ */
+#define DHT_BOOTSTRAP_MAX 32
+void dht_bootstrap(struct dht *dht, const struct addr *addrs, unsigned cnt, uint64_t now_ns);
+void dht_add_node(struct dht *dht, const struct addr *addr, uint64_t now_ns);
+
+/*
+ * What is asked of others. Each of these gives a handle with which it can
+ * be cancelled, or 0 when search_cap (own_cap) is reached or nobody is known to ask. What
+ * comes of it is told to the asker, never inside the call that asked, and
+ * ended exactly once unless it was cancelled.
+ */
+typedef pool_handle dht_handle;
+
+/* How something ended. */
+struct dht_outcome {
+	int err; /* 0; WEFT_EABSENT, ETIMEOUT, EUNREACHABLE (nobody answered), EREFUSED */
+	unsigned asked_cnt; /* nodes */
+	unsigned answered_cnt;
+	unsigned stored_cnt; /* put, announce: nodes that took it, or have it */
+	int64_t seq_max; /* get, put: highest that anybody showed with a good signature, or -1 */
+	uint64_t began_ns;
+	uint64_t ended_ns;
+};
+
+struct dht_asker {
+	/* get: an item was found, good by dht_item_judge, or one newer than the last told. */
+	void (*item)(void *ctx, const struct dht_item *item);
+	/* peers: some more. */
+	void (*peers)(void *ctx, const struct addr *addrs, unsigned cnt);
+	/* Each step of the way, for traces; NULL: nobody asks. */
+	void (*step)(void *ctx, const struct kad_step *step);
+	/* lookup: the nodes nearest to the target that answered, nearest first, before ended. */
+	void (*nodes)(void *ctx, const struct kad_contact *contacts, unsigned cnt);
+	/* put and announce that are kept: at the end of each round; the handle lives on. */
+	void (*ended)(void *ctx, const struct dht_outcome *outcome);
+	void *ctx;
+};
+
+/* dht_get: the item of this target; key (32 bytes) and salt for a mutable one, else NULL. */
+struct dht_get_params {
+	struct kad_id target;
+	const uint8_t *key;
+	const uint8_t *salt;
+	size_t salt_len;
+	bool is_first_enough; /* ends at the first item, not when the newest is sure */
+	uint64_t budget_ns;   /* WEFT_ETIMEOUT after this; 0: as long as it takes */
+};
+dht_handle dht_get(struct dht *dht, const struct dht_get_params *params,
+		   const struct dht_asker *asker, uint64_t now_ns);
+
+/*
+ * dht_put stores item with the nodes nearest to its target. Those are
+ * looked at first: nobody is sent what at least eight of them hold. WEFT_ESTALE in
+ * the outcome: somebody shows a higher sequence number, seq_max; sign again
+ * above it. kept: the same bytes are put again every hour until cancelled,
+ * and saved by dht_save.
+ */
+struct dht_put_params {
+	const struct dht_item *item; /* copied */
+	bool has_cas;
+	int64_t cas;
+	bool is_kept;
+};
+dht_handle dht_put(struct dht *dht, const struct dht_put_params *params,
+		   const struct dht_asker *asker, uint64_t now_ns);
+
+/* dht_peers: who announced info_hash. */
+dht_handle dht_peers(struct dht *dht, const struct kad_id *info_hash, const struct dht_asker *asker,
+		     uint64_t now_ns);
+/* dht_announce: port 0 means the port that our datagrams come from. */
+struct dht_announce_params {
+	struct kad_id info_hash;
+	uint16_t port;
+	bool is_kept;
+	uint64_t every_ns; /* of one that is kept */
+};
+dht_handle dht_announce(struct dht *dht, const struct dht_announce_params *params,
+			const struct dht_asker *asker, uint64_t now_ns);
+/* dht_lookup: who is nearest to target, in net. */
+dht_handle dht_lookup(struct dht *dht, enum dht_net net, const struct kad_id *target,
+		      const struct dht_asker *asker, uint64_t now_ns);
+/* dht_cancel: nothing more is told; a handle that has ended is ignored. */
+void dht_cancel(struct dht *dht, dht_handle handle);
+
+/* What there is. */
+void dht_nodes_each(const struct dht *dht, enum dht_net net,
+		    void (*fn)(void *ctx, unsigned bucket, const struct kad_node *node), void *ctx);
+const struct kad_id *dht_own_id(const struct dht *dht, enum dht_net net);
+/* dht_external: where others see us; false: not known yet. */
+bool dht_external(const struct dht *dht, enum dht_net net, struct addr *out_addr);
+
+struct dht_stats {
+	uint64_t reasons[DHT_REASON_CNT]; /* by enum dht_reason */
+	uint64_t bytes_in, bytes_out;
+	uint32_t item_cnt, peer_cnt, swarm_cnt, query_cnt, search_cnt, own_cnt;
+	struct kad_table_counts nodes[DHT_FAMILY_CNT];
+};
+void dht_stats(const struct dht *dht, uint64_t now_ns, struct dht_stats *out_stats);
+
+/*
+ * What the XDP program answers from, and userspace answers from as well,
+ * so that both give the same bytes: for each number of leading bits that a target
+ * shares with our id, up to 8 nodes near it in compact form, 26 or 38 bytes
+ * each. Refreshed in dht_input and dht_expire, at most once a second.
+ *
+ * dht_blob_generation changes when any blob, an id of ours or the token key did.
+ * dht_blob gives bucket's length in bytes; *out_nodes is borrowed until
+ * the next dht_input or dht_expire.
+ */
+#define DHT_BLOB_NODES_MAX 8
+uint64_t dht_blob_generation(const struct dht *dht);
+size_t dht_blob(const struct dht *dht, enum dht_net net, unsigned bucket,
+		const uint8_t **out_nodes);
+/* dht_token_key: what weft_krpc_token makes write tokens with now; changes every 5 minutes. */
+void dht_token_key(const struct dht *dht, uint64_t out_key[2]);
+
+/*
+ * dht_heard: the XDP program answered a query of a node with this id at
+ * addr, sampled, so that the table learns of it.
+ */
+void dht_heard(struct dht *dht, const struct kad_id *id, const struct addr *addr, uint64_t now_ns);
+
+/*
+ * dht_save writes what a warm start needs: our ids, good nodes, items and
+ * announces that are kept. Returns the length, or WEFT_ETOOSMALL; DHT_SAVE_CAP is always
+ * enough for the nodes, plus own_cap times DHT_SAVE_OWN_LEN. dht_load takes it at start,
+ * once: 0, or WEFT_EMALFORMED with nothing taken.
+ */
+#define DHT_SAVE_CAP	 (256 * 1024)
+#define DHT_SAVE_OWN_LEN 1300
+WEFT_MUST_CHECK
+int dht_save(const struct dht *dht, void *dst, size_t cap, uint64_t now_ns);
+WEFT_MUST_CHECK
+int dht_load(struct dht *dht, const void *data, size_t len, uint64_t now_ns);
+
+#endif
