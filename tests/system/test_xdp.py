@@ -329,34 +329,51 @@ def test_pressured_strangers_prove_their_address_to_the_driver(lab):
     check_eq(status["quic.bad_token_cnt"], 0, "bad tokens")
 
 
+def meet(client, server):
+    """A session that both ends have: the client's stands before the server has heard its last flight."""
+    check_eq(connect(client, server).returncode, OK, "connect")
+    wait_for(lambda: server.json("status")["sessions"] == 1, "the server's session")
+
+
+def ban_and_part(server, client, target):
+    """Bans what the session of both comes from, and waits until neither has it any more."""
+    call(server, "AddBan", target=target)
+    for daemon in (server, client):
+        wait_for(lambda: daemon.json("status")["sessions"] == 0, "the session is cut")
+
+
+def unheard(client, server):
+    """Dials in vain; at least one datagram of it is counted as banned."""
+    before = counters(server)["banned"]
+    check(connect(client, server, timeout=1).returncode != OK, "a banned address was heard")
+    wait_for(lambda: counters(server)["banned"] > before, "it is counted")
+
+
 def test_a_banned_network_is_not_heard_until_its_time_is_over(lab):
     a, b = two(lab)
     attach(a)
     ban = call(a, "AddBan", target="10.77.0.0/25", duration_s=4, reason="test")["ban"]
     check_eq((ban["target"], ban["reason"]), ("10.77.0.0/25", "test"), "ban")
-    check(connect(b, a, timeout=1).returncode != OK, "a banned address was heard")
-    check(counters(a)["banned"] > 0, "nothing was counted")
+    unheard(b, a)
     wait_for(lambda: not call(a, "ListBans")["bans"], "expired", timeout=10)
-    check_eq(connect(b, a).returncode, OK, "connect")
-    call(a, "AddBan", target="10.77.0.2")
+    meet(b, a)
+    ban_and_part(a, b, "10.77.0.2")
     call(a, "RemoveBan", target="10.77.0.2")
     a.weft("xdp", "detach", "veth0")
     call(a, "AddBan", target="10.77.0.2")
     attach(a)
-    before = counters(a)["banned"]
-    connect(b, a, timeout=1)
-    wait_for(lambda: counters(a)["banned"] > before, "a ban made before is in force")
+    unheard(b, a)
 
 
 def test_a_ban_holds_without_a_device_attached(lab):
     a, b = two(lab)
     call(a, "AddBan", target="10.77.0.2")
-    check(connect(b, a, timeout=1).returncode != OK, "a banned address was heard")
-    check(counters(a)["banned"] > 0, "nothing was counted")
+    unheard(b, a)
     call(a, "RemoveBan", target="10.77.0.2")
-    check_eq(connect(b, a).returncode, OK, "connect")
-    seen = counters(a)
-    check(seen["initial"] > 0 and seen["session"] > 0, f"counters: {seen}")
+    meet(b, a)
+    # The datagram that proves b's path is still a stranger's.
+    seen = wait_for(lambda: (now := counters(a))["session"] > 0 and now, "a session's datagram")
+    check(seen["initial"] > 0, f"counters: {seen}")
     check_eq((seen["bad-id"], seen["replayed-id"]), (0, 0), f"counters: {seen}")
 
 
