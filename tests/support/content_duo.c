@@ -446,11 +446,11 @@ static void on_share_done(void *arg, int err, const struct content_import *impor
 	duo->import = *import;
 }
 
-bool duo_share(struct duo *duo, const char *path, struct link *link)
+bool duo_share_at(struct duo *duo, unsigned idx, const char *path, struct link *link)
 {
 	struct content_share_ask ask = {.path = path, .done = on_share_done, .arg = duo};
 	uint64_t id;
-	int err = content_share_add(duo->nodes[DUO_A].content, &ask, duo->now_ns, &id);
+	int err = content_share_add(duo->nodes[idx].content, &ask, duo->now_ns, &id);
 
 	duo->share_is_done = false;
 	for (unsigned i = 0; i < 100000 && !err && !duo->share_is_done; i++)
@@ -463,10 +463,15 @@ bool duo_share(struct duo *duo, const char *path, struct link *link)
 	memset(link, 0, sizeof(*link));
 	link->kind = LINK_COLLECTION;
 	memcpy(link->manifest_id, duo->import.manifest_id, sizeof(link->manifest_id));
-	memcpy(link->node_key, duo->nodes[DUO_A].key, sizeof(link->node_key));
+	memcpy(link->node_key, duo->nodes[idx].key, sizeof(link->node_key));
 	link->addr_cnt = 1;
 	link->addrs[0] = (struct addr){.ip = {127, 0, 0, 1}, .port = 7000, .family = ADDR_IPV4};
 	return true;
+}
+
+bool duo_share(struct duo *duo, const char *path, struct link *link)
+{
+	return duo_share_at(duo, DUO_A, path, link);
 }
 
 const struct content_get *duo_run(struct duo *duo, uint64_t id, unsigned turn_max)

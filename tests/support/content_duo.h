@@ -84,7 +84,8 @@ void duo_node_close(struct duo *duo, unsigned idx);
 const struct mesh_ops *duo_ops(void);
 /* duo_turn: one turn of both loops; time goes to the next thing due. False: nothing is due. */
 bool duo_turn(struct duo *duo);
-/* duo_share shares path on A and fills link. False with a printed reason. */
+/* duo_share_at shares path on node idx, duo_share on A, and fills link. False with a printed reason. */
+bool duo_share_at(struct duo *duo, unsigned idx, const char *path, struct link *link);
 bool duo_share(struct duo *duo, const char *path, struct link *link);
 /* duo_get_start has B get link's content into dir/target; its number, or 0 with a printed reason. */
 uint64_t duo_get_start(struct duo *duo, const struct link *link, const char *target);

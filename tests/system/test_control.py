@@ -593,6 +593,32 @@ def test_a_stranger_is_refused(lab):
     check(done.returncode == REFUSED and "operate group" in done.stderr, done.stderr)
 
 
+def test_who_may_only_look_sees_no_addresses(lab):
+    if os.geteuid() != 0:
+        raise Skip("becoming another user needs root")
+    groups = "[control]\nview_group = 4002\noperate_group = 4003\n"
+    a, b = lab.daemon("a", config=groups).start(), lab.daemon("b").start()
+    node = b.weft("node", "id").stdout.strip()
+    where = b.json("status")["listen"][0]
+    a.weft("peer", "connect", node, where)
+    os.chmod(lab.dir, 0o755)
+    shutil.copy(WEFT, lab.dir / "weft")
+
+    def addresses(gid):
+        for words in (["peer", "list"], ["peer", "show", node]):
+            done = subprocess.run([str(lab.dir / "weft"), "-s", str(a.sock), *words, "--json"],
+                                  user=65534, group=gid, extra_groups=[], capture_output=True,
+                                  text=True, check=True)
+            reply = json.loads(done.stdout)
+            for peer in reply.get("peers") or [reply["peer"]]:
+                yield peer["address"]
+
+    for address in addresses(4002):
+        check(re.fullmatch("[0-9a-f]{16}", address), f"a viewer sees {address}")
+    for address in addresses(4003):
+        check_eq(address, where, "who operates")
+
+
 def test_the_key_is_told_to_nobody(lab):
     a = lab.daemon("a", config="[log]\nlevel = debug\n").start()
     a.share(lab.folder("root", {"x": 10}))

@@ -137,6 +137,7 @@ struct fetch_check {
 	int staged_fd; /* a copy */
 	uint64_t copied_len;
 	unsigned source_cnt; /* places copied from so far */
+	struct reach *reach; /* as it was when items were filled in: others change theirs */
 	struct scan scan;
 	uint8_t *buffer;
 	struct target_dir dir;

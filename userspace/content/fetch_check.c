@@ -2,8 +2,9 @@
 /*
  * What is on this disk already, item by item, before anything is asked for:
  * the file in its place, if it has the right content; else a copy of the
- * same content, from a twin in this collection or from another file this
- * node has hashed. Copies are hashed before they count.
+ * same content, from a twin in this collection or from another file that
+ * peers may read anyway: who names a hash in a collection learns by what is
+ * not asked for whether it is here. Copies are hashed before they count.
  *
  * One job at a time looks at a batch of items and stops at the first that
  * it finds, or when it has read enough for one job.
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "content/fetch.h"
+#include "content/reach.h"
 #include "store/store.h"
 
 #define SOURCES_MAX   4u
@@ -58,12 +60,30 @@ static void check_reset(struct fetch_check *check)
 
 /* --- a copy from elsewhere on this disk --- */
 
+struct source_pick {
+	const struct reach *reach; /* NULL: no memory for it */
+	unsigned skip_cnt;
+	bool is_found;
+};
+
+static bool source_picked(void *arg, const struct object_file *file)
+{
+	struct source_pick *pick = arg;
+
+	if (!pick->reach || !reach_has_file(pick->reach, file))
+		return true;
+	pick->is_found = pick->skip_cnt == 0;
+	pick->skip_cnt -= !pick->is_found;
+	return !pick->is_found;
+}
+
 /* The twin that is in place already, then files the store knows. A descriptor or WEFT_EABSENT. */
 static int source_open(struct fetch_check *check, struct store_snapshot *snapshot)
 {
 	const struct fetch *fetch = check->fetch;
 	uint32_t twin = fetch->items[check_item(check)].twin_of;
-	unsigned known_idx = check->source_cnt - (twin != FETCH_NONE);
+	struct source_pick pick = {.reach = check->reach,
+				   .skip_cnt = check->source_cnt - (twin != FETCH_NONE)};
 	struct object_file file;
 	int err;
 
@@ -72,8 +92,9 @@ static int source_open(struct fetch_check *check, struct store_snapshot *snapsho
 
 		return target_lookup(&fetch->target, &check->dir, entry->path, entry->path_len);
 	}
-	err = object_locate(snapshot, check_entry(check)->content_id, known_idx, &file);
-	if (err)
+	err = object_locations_each(snapshot, check_entry(check)->content_id, &file, source_picked,
+				    &pick);
+	if (err < 0 || !pick.is_found)
 		return WEFT_EABSENT;
 	err = open(file.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	return err < 0 ? -errno : err;
@@ -367,6 +388,8 @@ static void batch_fill(struct fetch_check *check)
 	struct fetch *fetch = check->fetch;
 
 	check->cnt = check->at = check->marked = 0;
+	content_reach_free(check->reach);
+	check->reach = content_reach_copy(fetch->content);
 	while (fetch->ready_twins != FETCH_NONE && check->cnt < FETCH_CHECKS_MAX) {
 		struct fetch_item *twin = &fetch->items[fetch->ready_twins];
 
@@ -414,6 +437,8 @@ void fetch_check_fini(struct fetch *fetch)
 
 	check_reset(check);
 	target_dir_fini(&check->dir);
+	content_reach_free(check->reach);
+	check->reach = NULL;
 	free(check->buffer);
 	check->buffer = NULL;
 }

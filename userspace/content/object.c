@@ -228,30 +228,6 @@ int object_locations_each(struct store_snapshot *snapshot,
 	return err < 0 ? err : walk.err;
 }
 
-struct location_pick {
-	unsigned skip_cnt;
-	bool is_found;
-};
-
-static bool location_picked(void *arg, const struct object_file *file)
-{
-	struct location_pick *pick = arg;
-
-	(void)file;
-	pick->is_found = pick->skip_cnt == 0;
-	pick->skip_cnt -= !pick->is_found;
-	return !pick->is_found;
-}
-
-int object_locate(struct store_snapshot *snapshot, const uint8_t content_id[static OBJECT_ID_LEN],
-		  unsigned skip_cnt, struct object_file *out_file)
-{
-	struct location_pick pick = {.skip_cnt = skip_cnt};
-	int err = object_locations_each(snapshot, content_id, out_file, location_picked, &pick);
-
-	return err < 0 ? err : pick.is_found ? 0 : WEFT_EABSENT;
-}
-
 void object_pages_put(struct store_batch *batch, const uint8_t content_id[static OBJECT_ID_LEN],
 		      const uint8_t *page_ids, size_t page_cnt)
 {

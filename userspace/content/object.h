@@ -91,16 +91,9 @@ void object_file_trust(struct store *store, const struct object_file *file);
 void object_file_forget(struct store_batch *batch, const struct object_file *file);
 
 /*
- * object_locate gives the first location of an object at or after number
- * skip_cnt: 0, WEFT_EABSENT (no more) or WEFT_EDAMAGED. The caller opens the
- * file, compares its stamp and verifies every chunk before it uses it.
- */
-WEFT_MUST_CHECK
-int object_locate(struct store_snapshot *snapshot, const uint8_t content_id[static OBJECT_ID_LEN],
-		  unsigned skip_cnt, struct object_file *out_file);
-/*
  * object_locations_each calls fn with each location, read into scratch,
- * until it returns false. 0, WEFT_EDAMAGED or -errno.
+ * until it returns false. The caller opens the file, compares its stamp and
+ * verifies every chunk before it uses it. 0, WEFT_EDAMAGED or -errno.
  */
 WEFT_MUST_CHECK
 int object_locations_each(struct store_snapshot *snapshot,

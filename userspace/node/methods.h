@@ -52,12 +52,14 @@ void method_get_watches_forget(struct node *node);
 void method_pings_forget(struct node *node);
 
 /*
- * methods_peer.c. method_peer_lookup: how many known peers' NodeIds begin with
+ * methods_peer.c. method_json_peer: as a caller of role may see it.
+ * method_peer_lookup: how many known peers' NodeIds begin with
  * name (2: several); *out_peer is written for 1. method_node_id_read reads the
  * key a call names, which may be cut when it is a known peer's; false: call was
  * failed.
  */
-json_t *method_json_peer(const struct mesh_peer_info *peer);
+json_t *method_json_peer(const struct node *node, const struct mesh_peer_info *peer,
+			 enum control_role role);
 unsigned method_peer_lookup(struct node *node, const char *name, struct mesh_peer_info *out_peer);
 bool method_node_id_read(struct node *node, struct control_call *call, const char *name,
 			 uint8_t key[static MESH_KEY_LEN]);

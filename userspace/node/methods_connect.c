@@ -128,7 +128,9 @@ static void connecting_done(void *arg, int err, const uint8_t *actual_key)
 	} else if (connecting->call) {
 		(void)method_peer_lookup(connecting->node, connecting->name, &peer);
 		control_reply(connecting->call,
-			      json_pack("{s:o}", "peer", method_json_peer(&peer)));
+			      json_pack("{s:o}", "peer",
+					method_json_peer(connecting->node, &peer,
+							 control_role_of(connecting->call))));
 	}
 	free(connecting);
 }

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "codec/zbase32.h"
+#include "demux/tables.h"
 #include "node/methods.h"
 
 /* A NodeId may be cut to a prefix of this many letters. */
@@ -27,9 +28,20 @@ static void peer_add_conn(json_t *json, const struct mesh_peer_info *peer)
 				method_json_uint(peer->incoming_in_flight)));
 }
 
-json_t *method_json_peer(const struct mesh_peer_info *peer)
+/* What a caller of role may know of where a peer is. */
+static json_t *peer_address(const struct node *node, const struct addr *addr,
+			    enum control_role role)
 {
-	char addr[ADDR_TEXT_CAP];
+	const struct weft_endpoint endpoint = demux_endpoint(addr);
+	char text[ADDR_TEXT_CAP], name[DROPS_PSEUDONYM_CAP];
+
+	return json_string(role < CONTROL_OPERATE ? drops_pseudonym(&node->drops, &endpoint, name)
+						  : addr_format(addr, text));
+}
+
+json_t *method_json_peer(const struct node *node, const struct mesh_peer_info *peer,
+			 enum control_role role)
+{
 	json_t *json = json_pack("{s:o, s:b, s:s, s:o, s:o, s:o, s:I}", "node_id",
 				 method_json_id(peer->key), "connected", peer->is_connected,
 				 "agent", peer->agent, "capabilities", method_json_uint(peer->caps),
@@ -38,8 +50,7 @@ json_t *method_json_peer(const struct mesh_peer_info *peer)
 				 (json_int_t)peer->skew_s);
 
 	if (peer->last_addr.family)
-		json_object_set_new(json, "address",
-				    json_string(addr_format(&peer->last_addr, addr)));
+		json_object_set_new(json, "address", peer_address(node, &peer->last_addr, role));
 	if (peer->is_connected)
 		peer_add_conn(json, peer);
 	return json;
@@ -80,21 +91,28 @@ static void peers_each(struct node *node, bool (*fn)(void *arg, const struct mes
 		mesh_peers_each(node->home.mesh, peer_walk_one, &walk);
 }
 
+struct peer_list {
+	const struct node *node;
+	enum control_role role;
+	json_t *peers;
+};
+
 static bool peer_collect(void *arg, const struct mesh_peer_info *peer)
 {
-	json_array_append_new(arg, method_json_peer(peer));
+	struct peer_list *list = arg;
+
+	json_array_append_new(list->peers, method_json_peer(list->node, peer, list->role));
 	return true;
 }
 
 void method_list_peers(void *ctx, struct control_call *call, const json_t *parameters,
 		       uint64_t now_ns)
 {
-	struct node *node = ctx;
-	json_t *peers = json_array();
+	struct peer_list list = {ctx, control_role_of(call), json_array()};
 
 	(void)parameters, (void)now_ns;
-	peers_each(node, peer_collect, peers);
-	control_reply(call, json_pack("{s:o}", "peers", peers));
+	peers_each(ctx, peer_collect, &list);
+	control_reply(call, json_pack("{s:o}", "peers", list.peers));
 }
 
 struct peer_search {
@@ -172,7 +190,9 @@ void method_show_peer(void *ctx, struct control_call *call, const json_t *parame
 	}
 	cnt = method_peer_lookup(node, name, &peer);
 	if (cnt == 1)
-		control_reply(call, json_pack("{s:o}", "peer", method_json_peer(&peer)));
+		control_reply(call,
+			      json_pack("{s:o}", "peer",
+					method_json_peer(node, &peer, control_role_of(call))));
 	else
 		control_fail(call, WEFT_EABSENT, name,
 			     cnt ? "several peers begin with that"

@@ -375,6 +375,42 @@ static void test_finished_files_are_not_fetched_again(void)
 	duo_fini(&duo);
 }
 
+static void on_share_removed(void *arg, int err)
+{
+	*(int *)arg = err;
+}
+
+/* Whoever makes a collection would learn what else lies here: nothing they could not be served. */
+static void test_only_what_peers_may_read_is_copied(void)
+{
+	const struct content_get *get;
+	struct link first, second, own;
+	int removed = 1;
+
+	duo_init(&duo);
+	file_make("in1/x", 5000, 1);
+	file_make("in2/x", 7000, 2);
+	file_make("own/y", 5000, 1);
+	file_make("own/z", 7000, 2);
+	CHECK(duo_share(&duo, duo_path(&duo, "in1"), &first));
+	CHECK(duo_share(&duo, duo_path(&duo, "in2"), &second));
+	CHECK(duo_share_at(&duo, DUO_B, duo_path(&duo, "own"), &own));
+	get = get_run(&first, "out1");
+	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->reused_byte_cnt, 5000);
+	CHECK_EQ(content_share_remove(duo.nodes[DUO_B].content, own.manifest_id, on_share_removed,
+				      &removed),
+		 0);
+	while (duo_turn(&duo))
+		;
+	CHECK_EQ(removed, 0);
+	get = get_run(&second, "out2");
+	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->reused_byte_cnt, 0);
+	CHECK(duo_trees_equal(&duo, "in2", "out2"));
+	duo_fini(&duo);
+}
+
 static void test_equal_file_in_place_is_kept(void)
 {
 	const struct content_get *get;
@@ -944,6 +980,7 @@ int main(void)
 	RUN(test_verified_chunks_are_not_fetched_again);
 	RUN(test_damaged_staged_bytes_are_fetched_again);
 	RUN(test_finished_files_are_not_fetched_again);
+	RUN(test_only_what_peers_may_read_is_copied);
 	RUN(test_equal_file_in_place_is_kept);
 	RUN(test_different_file_in_place_stops_the_get);
 	RUN(test_different_file_is_replaced_on_demand);
