@@ -27,7 +27,7 @@ static void step_tell(const struct mesh_dial *dial, struct mesh_step *step)
 	mesh->on_step(mesh->ctx, step);
 }
 
-static void look_end(struct mesh_look *look, int err)
+static void look_end(struct mesh_dial_look *look, int err)
 {
 	struct mesh_dial *dial = look->dial;
 	struct mesh_step step = {
@@ -44,7 +44,7 @@ static void look_end(struct mesh_look *look, int err)
 	step_tell(dial, &step);
 }
 
-static void look_cancel(struct mesh_look *look, int err)
+static void look_cancel(struct mesh_dial_look *look, int err)
 {
 	const struct mesh_dial *dial = look->dial;
 	const struct mesh_provider *provider = &dial->mesh->providers[look - dial->discovery.looks];
@@ -63,7 +63,7 @@ static void discovery_arm(struct mesh_dial *dial)
 	if (discovery->is_begun && discovery->next_idx < mesh->provider_cnt)
 		next_ns = discovery->next_ns;
 	for (unsigned i = 0; i < discovery->next_idx; i++) {
-		const struct mesh_look *look = &discovery->looks[i];
+		const struct mesh_dial_look *look = &discovery->looks[i];
 		uint64_t due_ns = look->started_ns + mesh->providers[i].budget_ns;
 
 		if (look->is_running && due_ns < next_ns)
@@ -72,20 +72,69 @@ static void discovery_arm(struct mesh_dial *dial)
 	timer_set(mesh->timers, &discovery->timer, next_ns);
 }
 
+/* Who replays an old record could send us to where the peer was. */
+static bool found_is_stale(struct mesh_dial *dial, const struct mesh_found *found)
+{
+	const struct mesh_peer_entry *entry = mesh_peers_lookup(&dial->mesh->peers, dial->key);
+
+	return found->seq &&
+	       ((entry && found->seq < entry->record.addr_seq) || found->seq < dial->discovery.seq);
+}
+
+static int look_found(struct mesh_look *lookup, const struct mesh_found *found, uint64_t now_ns)
+{
+	struct mesh_dial_look *look = list_entry(lookup, struct mesh_dial_look, look);
+	struct mesh_dial *dial = look->dial;
+	unsigned had_cnt = dial->addr_cnt;
+
+	dial->mesh->now_ns = now_ns;
+	if (found_is_stale(dial, found)) {
+		look->is_stale = true;
+		dial->mesh->stats.stale_record_cnt++;
+		return WEFT_ESTALE;
+	}
+	if (found->seq)
+		dial->discovery.seq = found->seq;
+	for (unsigned i = 0; i < found->addr_cnt; i++)
+		mesh_dial_add_addr(dial, &found->addrs[i]);
+	look->addr_cnt += dial->addr_cnt - had_cnt;
+	mesh_dial_go_on(dial);
+	return 0;
+}
+
+static void look_ended(struct mesh_look *lookup, int err, uint64_t now_ns)
+{
+	struct mesh_dial_look *look = list_entry(lookup, struct mesh_dial_look, look);
+	struct mesh_dial *dial = look->dial;
+
+	dial->mesh->now_ns = now_ns;
+	look_end(look, err);
+	/* Nobody waits for the next one's turn when this one knew nothing. */
+	if (!look->addr_cnt)
+		dial->discovery.next_ns = now_ns;
+	discovery_arm(dial);
+	mesh_dial_end_if_hopeless(dial);
+}
+
 /* Asks one provider; whether it is running now. */
 static bool discovery_ask(struct mesh_dial *dial)
 {
 	struct mesh_discovery *discovery = &dial->discovery;
 	struct mesh *mesh = dial->mesh;
 	const struct mesh_provider *provider = &mesh->providers[discovery->next_idx];
-	struct mesh_look *look = &discovery->looks[discovery->next_idx++];
+	struct mesh_dial_look *look = &discovery->looks[discovery->next_idx++];
 	int err;
 
-	*look = (struct mesh_look){.dial = dial, .started_ns = mesh->now_ns, .is_running = true};
+	*look = (struct mesh_dial_look){
+		.look = {look_found, look_ended},
+		.dial = dial,
+		.started_ns = mesh->now_ns,
+		.is_running = true,
+	};
 	discovery->running_cnt++;
 	if (discovery->next_idx < mesh->provider_cnt)
 		discovery->next_ns = mesh->now_ns + mesh->providers[discovery->next_idx].stagger_ns;
-	err = provider->look(provider->ctx, dial->key, look, mesh->now_ns, &look->run);
+	err = provider->look(provider->ctx, dial->key, &look->look, mesh->now_ns, &look->run);
 	if (err < 0)
 		look_end(look, err);
 	return err == 0;
@@ -121,7 +170,7 @@ static void discovery_expire(struct timer *timer, uint64_t now_ns)
 
 	mesh->now_ns = now_ns;
 	for (unsigned i = 0; i < discovery->next_idx; i++) {
-		struct mesh_look *look = &discovery->looks[i];
+		struct mesh_dial_look *look = &discovery->looks[i];
 
 		if (look->is_running && now_ns >= look->started_ns + mesh->providers[i].budget_ns)
 			look_cancel(look, WEFT_ETIMEOUT);
@@ -169,46 +218,4 @@ void mesh_discovery_stop(struct mesh_dial *dial)
 	for (unsigned i = 0; i < discovery->next_idx; i++)
 		if (discovery->looks[i].is_running)
 			look_cancel(&discovery->looks[i], WEFT_ECANCELLED);
-}
-
-/* Who replays an old record could send us to where the peer was. */
-static bool found_is_stale(struct mesh_dial *dial, const struct mesh_found *found)
-{
-	const struct mesh_peer_entry *entry = mesh_peers_lookup(&dial->mesh->peers, dial->key);
-
-	return found->seq &&
-	       ((entry && found->seq < entry->record.addr_seq) || found->seq < dial->discovery.seq);
-}
-
-int mesh_look_found(struct mesh_look *look, const struct mesh_found *found, uint64_t now_ns)
-{
-	struct mesh_dial *dial = look->dial;
-	unsigned had_cnt = dial->addr_cnt;
-
-	dial->mesh->now_ns = now_ns;
-	if (found_is_stale(dial, found)) {
-		look->is_stale = true;
-		dial->mesh->stats.stale_record_cnt++;
-		return WEFT_ESTALE;
-	}
-	if (found->seq)
-		dial->discovery.seq = found->seq;
-	for (unsigned i = 0; i < found->addr_cnt; i++)
-		mesh_dial_add_addr(dial, &found->addrs[i]);
-	look->addr_cnt += dial->addr_cnt - had_cnt;
-	mesh_dial_go_on(dial);
-	return 0;
-}
-
-void mesh_look_ended(struct mesh_look *look, int err, uint64_t now_ns)
-{
-	struct mesh_dial *dial = look->dial;
-
-	dial->mesh->now_ns = now_ns;
-	look_end(look, err);
-	/* Nobody waits for the next one's turn when this one knew nothing. */
-	if (!look->addr_cnt)
-		dial->discovery.next_ns = now_ns;
-	discovery_arm(dial);
-	mesh_dial_end_if_hopeless(dial);
 }

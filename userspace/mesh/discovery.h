@@ -22,7 +22,6 @@
 #define MESH_PROVIDERS_MAX 4
 
 struct mesh;
-struct mesh_look; /* one provider looking for one key */
 
 /* What a provider knows of a key; borrowed. */
 struct mesh_found {
@@ -32,11 +31,21 @@ struct mesh_found {
 };
 
 /*
+ * One provider looking for one key, embedded by who wants to know: found is
+ * called any number of times, ended once and last. found returns
+ * WEFT_ESTALE, else 0: the record is older than one that this key's owner
+ * published before, so somebody replays it, and it was refused.
+ */
+struct mesh_look {
+	int (*found)(struct mesh_look *look, const struct mesh_found *found, uint64_t now_ns);
+	void (*ended)(struct mesh_look *look, int err, uint64_t now_ns);
+};
+
+/*
  * look starts looking for key. 0 with what names the search in *out_run, or
  *     WEFT_EFULL, WEFT_EUNREACHABLE (nobody to ask): it has ended then.
- *     mesh_look_found may follow any number of times and mesh_look_ended
- *     once, neither inside the call.
- * cancel takes a search back: neither follows any more.
+ *     Neither found nor ended is called inside the call.
+ * cancel takes a search back: neither is called any more.
  */
 struct mesh_provider {
 	const char *name; /* a word; lives as long as the mesh */
@@ -47,15 +56,6 @@ struct mesh_provider {
 	void (*cancel)(void *ctx, void *run);
 	void *ctx;
 };
-
-/*
- * mesh_look_found adds what was found to the dial. A record older than one
- * that this key's owner published before is refused and told as such:
- * somebody replays it. Returns 0 or WEFT_ESTALE.
- */
-int mesh_look_found(struct mesh_look *look, const struct mesh_found *found, uint64_t now_ns);
-/* mesh_look_ended: nothing more is found. look is gone after this. */
-void mesh_look_ended(struct mesh_look *look, int err, uint64_t now_ns);
 
 /*
  * A step of looking for a key, told when it ends. err: 0, also when nothing

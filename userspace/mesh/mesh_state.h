@@ -150,7 +150,8 @@ struct mesh_attempt {
 	struct transport_conn *conn; /* NULL: not started or failed */
 };
 
-struct mesh_look {
+struct mesh_dial_look {
+	struct mesh_look look;
 	struct mesh_dial *dial;
 	void *run; /* the provider's */
 	bool is_running;
@@ -167,7 +168,7 @@ struct mesh_discovery {
 	unsigned running_cnt;
 	uint64_t next_ns; /* when it is asked */
 	uint64_t seq;	  /* of the newest record found */
-	struct mesh_look looks[MESH_PROVIDERS_MAX];
+	struct mesh_dial_look looks[MESH_PROVIDERS_MAX];
 };
 
 /* Those given, and as many that were found. */

@@ -98,7 +98,7 @@ static int find(struct fake *fake, struct addr addr, uint64_t seq)
 {
 	struct mesh_found found = {.addrs = &addr, .addr_cnt = 1, .seq = seq};
 
-	return mesh_look_found(fake->look, &found, rig.net.now_ns);
+	return fake->look->found(fake->look, &found, rig.net.now_ns);
 }
 
 static void end(struct fake *fake, int err)
@@ -106,7 +106,7 @@ static void end(struct fake *fake, int err)
 	struct mesh_look *look = fake->look;
 
 	fake->look = NULL;
-	mesh_look_ended(look, err, rig.net.now_ns);
+	look->ended(look, err, rig.net.now_ns);
 }
 
 static void test_bare_key_is_looked_for_and_reached(void)
@@ -309,7 +309,7 @@ static void test_a_flood_of_addresses_is_cut_off(void)
 	}
 	CHECK_EQ(connect_to(NULL, 0), 0);
 	pair_net_run(&rig.net, PAIR_MS);
-	CHECK_EQ(mesh_look_found(fakes[0].look, &found, rig.net.now_ns), 0);
+	CHECK_EQ(fakes[0].look->found(fakes[0].look, &found, rig.net.now_ns), 0);
 	end(&fakes[0], 0);
 	CHECK_EQ(steps[0].addr_cnt, 2 * MESH_PEER_ADDRS_MAX);
 	pair_net_run(&rig.net, 20 * PAIR_S);
