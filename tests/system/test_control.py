@@ -402,6 +402,28 @@ def test_no_way_to_an_address_is_told_apart_from_silence(lab):
           done.stderr)
 
 
+def test_check_says_how_a_node_is_found_and_which_step_fails(lab):
+    a, b = lab.daemon("a").start(), lab.daemon("b").start()
+    a_id, a_addr = a.weft("node", "id").stdout.strip(), a.json("status")["listen"][0]
+    b_id = b.weft("node", "id").stdout.strip()
+    for words, why in (((b_id,), "this node itself"), (("short",), "52 letters"),
+                       (("y" * 51 + "o",), "y" * 12 + ": record: ")):
+        done = b.weft("check", *words)
+        check_eq(done.returncode, FAILED, f"{words}: {done.stderr}")
+        check(why in done.stderr and done.stderr.count("\n") == 2, done.stderr)
+    check_eq(b.weft("peer", "connect", a_id, a_addr).returncode, OK, "connect")
+    done = b.weft("check", a_id[:8])
+    check_eq(done.returncode, OK, done.stderr)
+    steps = [line.split("\t") for line in done.stdout.splitlines()]
+    check_eq((steps[0][0], steps[0][2], steps[0][3].strip()), ("cache", "a session is open", a_addr),
+             "what is known")
+    check_eq((steps[-1][0], steps[-1][2]), ("dial", "it answers"), "the dial")
+    a.kill()
+    done = b.weft("check", a_id, "--timeout", 1)
+    check_eq(done.returncode, FAILED, done.stdout)
+    check("dial" in done.stderr and "answer" in done.stderr, done.stderr)
+
+
 def test_ping_measures_round_trips_and_loss(lab):
     a, b = lab.daemon("a").start(), lab.daemon("b").start()
     a_id, a_addr = a.weft("node", "id").stdout.strip(), a.json("status")["listen"][0]

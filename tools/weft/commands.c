@@ -49,6 +49,11 @@ const struct command commands[] = {
 	"nothing was answered.",
 	"weft peer ping yqbk5n3t --count 10", run_peer_ping, 1, 1,
 	{ { "count", "N", "how many; default 4" } } },
+{ "check", "", "NODE", "say how a node is found and whether it answers, step by step",
+	"Every way is gone through, also those that an open session makes needless: what\n"
+	"earlier sessions left, the DHT, relays of records; then what they said is dialled.\n"
+	"Ends with 1 when a step failed that nothing made up for, and says which.",
+	"weft check yqbk5n3t", run_check, 1, 1, { { 0 } } },
 { "xdp", "plan", "DEVICE", "say what attaching XDP to a device would do",
 	"Nothing is done. It says the mode, the queues, the memory, a program that is\n"
 	"there already, what stays untouched, and what to beware of.",

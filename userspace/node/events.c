@@ -125,6 +125,22 @@ static void note_session(struct node *node, const struct mesh_peer_info *peer, b
 	incidents_add(&node->incidents, &incident);
 }
 
+void node_on_step(void *ctx, const struct mesh_step *step)
+{
+	struct node *node = ctx;
+	json_t *fields;
+
+	if (!node->control)
+		return;
+	fields =
+		json_pack("{s:s, s:i, s:I}", "step", step->name, "addresses", (int)step->addr_cnt,
+			  "took_us", (json_int_t)((step->ended_ns - step->started_ns) / NS_PER_US));
+	fields_set_key(fields, "peer", step->key);
+	if (step->err)
+		json_object_set_new(fields, "error", json_string(weft_err_text(step->err)));
+	control_event(node->control, "peer.looked-for", fields, node->home.now_ns);
+}
+
 void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
 {
 	struct node *node = ctx;

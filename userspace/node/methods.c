@@ -22,6 +22,7 @@ const struct control_method node_methods[] = {
 	{"ShowPeer", CONTROL_VIEW, method_show_peer},
 	{"ConnectPeer", CONTROL_OPERATE, method_connect_peer},
 	{"PingPeer", CONTROL_OPERATE, method_ping_peer},
+	{"CheckPeer", CONTROL_OPERATE, method_check_peer},
 	{"AddShare", CONTROL_OPERATE, method_add_share},
 	{"ListShares", CONTROL_VIEW, method_list_shares},
 	{"RemoveShare", CONTROL_OPERATE, method_remove_share},

@@ -28,6 +28,8 @@ method_fn method_list_peers, method_show_peer;
 method_fn method_connect_peer;
 /* methods_ping.c */
 method_fn method_ping_peer;
+/* methods_check.c */
+method_fn method_check_peer;
 /* methods_state.c */
 method_fn method_status, method_get_node_id, method_show_limits, method_show_memory;
 /* methods_xdp.c */
@@ -50,6 +52,7 @@ void method_get_moved(struct node *node, uint64_t get_id);
 void method_imports_forget(struct node *node);
 void method_get_watches_forget(struct node *node);
 void method_pings_forget(struct node *node);
+void method_checks_forget(struct node *node);
 
 /*
  * methods_peer.c. method_json_peer: as a caller of role may see it.

@@ -84,6 +84,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 		.content_wall_s = node_wall_s,
 		.on_content = node_on_content,
 		.on_session = node_on_session,
+		.on_step = node_on_step,
 		.on_reach_changed = node_on_reach,
 		.on_sample = node_on_sample,
 		.handover = node->handover,
@@ -219,6 +220,7 @@ static void node_free_above_store(struct node *node)
 	method_imports_forget(node);
 	method_get_watches_forget(node);
 	method_pings_forget(node);
+	method_checks_forget(node);
 	crew_free(node->crew);
 	node->crew = NULL;
 	bans_close(&node->bans);

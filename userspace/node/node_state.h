@@ -33,6 +33,8 @@ struct node {
 	struct crew *crew;	   /* NULL: home is the only worker */
 	struct handover *handover; /* likewise */
 	struct poller_watch crew_watch;
+	struct mesh_provider providers[MESH_PROVIDERS_MAX]; /* whom mesh asks where a key is */
+	unsigned provider_cnt;
 	uint32_t cid_epoch;
 	uint64_t cids_rotated_ns;
 	bool is_reach_due;	 /* the crew has not heard what peers may read now */
@@ -43,6 +45,7 @@ struct node {
 	struct import_record *imports; /* methods_share.c */
 	struct get_watch *get_watches; /* methods_get.c */
 	struct ping_run *ping_runs;    /* methods_ping.c */
+	struct check_run *check_runs;  /* methods_check.c */
 	struct poller_watch store_watch;
 	struct addr advertised[MESH_PEER_ADDRS_MAX];
 	unsigned advertised_cnt;
@@ -67,6 +70,7 @@ struct content_event;
 struct mesh_peer_info;
 void node_on_content(void *ctx, const struct content_event *event);
 void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up);
+void node_on_step(void *ctx, const struct mesh_step *step);
 
 /* methods.c: the method table of the control socket; ctx is the node. */
 extern const struct control_method node_methods[];

@@ -110,6 +110,7 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 		.now_ns = params->now_ns,
 		.wall_s = params->wall_s,
 		.on_session = params->on_session,
+		.on_step = params->on_step,
 		.ctx = params->ctx,
 		.refuses = worker->gate ? gate_refuses : NULL,
 		.refuses_ctx = worker->gate,
