@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which values are kept for others: caps, order, expiry. */
+#include "base/arena.h"
+#include "base/random.h"
+#include "kad/storage.h"
+#include "kad/table.h"
+#include "support/check.h"
+
+#define CAP 64
+
+static struct arena arena;
+static struct random dice;
+static struct kad_storage *storage;
+static struct kad_value gone;
+static unsigned gone_cnt;
+static const struct kad_id own = {{0x80}};
+
+static void note_gone(void *arg, const struct kad_value *value)
+{
+	(void)arg;
+	gone = *value;
+	gone_cnt++;
+}
+
+static void begin(unsigned key_max, unsigned subnet_max)
+{
+	struct kad_storage_config config = {
+		.value_cap = CAP, .key_max = key_max, .subnet_max = subnet_max};
+
+	random_init_seeded(&dice, 3);
+	gone_cnt = 0;
+	arena_close(&arena);
+	if (arena_open(&arena, kad_storage_footprint(&config)) < 0 ||
+	    kad_storage_new(&arena, &config, &own, &dice, note_gone, NULL, &storage) < 0)
+		abort();
+}
+
+/* A value of key and owner number, from a subnet of its own, that expires at 100. */
+static struct kad_value value_of(unsigned key, unsigned owner, uint64_t seq)
+{
+	static unsigned net;
+	struct kad_value value = {.key = {{0x80, (uint8_t)(key >> 8), (uint8_t)key}},
+				  .owner = {{(uint8_t)owner}},
+				  .source = {.ip = {20, (uint8_t)(++net >> 8), (uint8_t)net, 1},
+					     .port = 1,
+					     .family = ADDR_IPV4},
+				  .seq = seq,
+				  .expires_ns = 100,
+				  .handle = seq};
+
+	return value;
+}
+
+static struct kad_storage_counts counts(void)
+{
+	struct kad_storage_counts c;
+
+	kad_storage_count(storage, &c);
+	return c;
+}
+
+static void test_freshest_of_an_owner_wins(void)
+{
+	static const struct {
+		uint64_t seq;
+		enum kad_put want;
+	} rows[] = {
+		{5, KAD_PUT_ADDED},    {4, KAD_PUT_OLDER}, {5, KAD_PUT_REPLACED},
+		{6, KAD_PUT_REPLACED}, {5, KAD_PUT_OLDER},
+	};
+
+	begin(4, CAP);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct kad_value value = value_of(1, 1, rows[i].seq);
+
+		CHECK_EQ(kad_storage_put(storage, &value), rows[i].want);
+	}
+	CHECK_EQ(gone_cnt, 2);
+	CHECK_EQ(gone.seq, 5);
+	CHECK_EQ(kad_storage_first(storage, &gone.key)->seq, 6);
+	CHECK_EQ(kad_storage_key_cnt(storage, &gone.key), 1);
+}
+
+static void test_full_key_drops_what_was_refreshed_longest_ago(void)
+{
+	struct kad_value first = value_of(1, 1, 1), second = value_of(1, 2, 2);
+	struct kad_value third = value_of(1, 3, 3), fourth = value_of(1, 4, 4);
+
+	begin(3, CAP);
+	CHECK_EQ(kad_storage_put(storage, &first), KAD_PUT_ADDED);
+	CHECK_EQ(kad_storage_put(storage, &second), KAD_PUT_ADDED);
+	CHECK_EQ(kad_storage_put(storage, &third), KAD_PUT_ADDED);
+	CHECK(kad_storage_refresh(storage, &first.key, &first.owner, 200));
+	CHECK_EQ(kad_storage_put(storage, &fourth), KAD_PUT_ADDED);
+	CHECK_EQ(gone_cnt, 1);
+	CHECK_EQ(gone.handle, second.handle);
+	CHECK_EQ(kad_storage_key_cnt(storage, &first.key), 3);
+	CHECK_EQ(kad_storage_first(storage, &first.key)->handle, fourth.handle);
+	CHECK_EQ(kad_storage_next(kad_storage_first(storage, &first.key))->handle, first.handle);
+	CHECK_EQ(counts().displaced, 1);
+}
+
+static void test_subnet_has_its_share(void)
+{
+	struct kad_value value = value_of(1, 1, 1);
+
+	begin(4, 2);
+	for (unsigned i = 0; i < 3; i++) {
+		value.key.bytes[2] = (uint8_t)i;
+		value.source.ip[3] = (uint8_t)i;
+		CHECK_EQ(kad_storage_put(storage, &value),
+			 i < 2 ? KAD_PUT_ADDED : KAD_PUT_SUBNET_FULL);
+	}
+	/* What it has it may bring up to date. */
+	value.key.bytes[2] = 1;
+	value.seq = 2;
+	CHECK_EQ(kad_storage_put(storage, &value), KAD_PUT_REPLACED);
+	/* What goes gives its share back. */
+	kad_storage_drop(storage, &value.key, &value.owner);
+	value.key.bytes[2] = 2;
+	CHECK_EQ(kad_storage_put(storage, &value), KAD_PUT_ADDED);
+	CHECK_EQ(counts().subnets, 1);
+}
+
+static void test_refresh_by_another_costs_neither(void)
+{
+	struct kad_value value = value_of(1, 1, 1);
+
+	begin(4, 1);
+	CHECK_EQ(kad_storage_put(storage, &value), KAD_PUT_ADDED);
+	CHECK(kad_storage_refresh(storage, &value.key, &value.owner, 300));
+	CHECK_EQ(kad_storage_next_ns(storage), 300);
+	value.owner.bytes[0] = 9;
+	CHECK(!kad_storage_refresh(storage, &value.key, &value.owner, 300));
+}
+
+static void test_full_index_keeps_what_is_near(void)
+{
+	struct kad_value far = value_of(0, 0, 1), near = value_of(2, 0, 1);
+
+	begin(4, CAP);
+	for (unsigned i = 0; i < CAP; i++) {
+		struct kad_value value = value_of(i, 0, 1);
+
+		value.key.bytes[0] = 0x00; /* as far as can be */
+		CHECK_EQ(kad_storage_put(storage, &value), KAD_PUT_ADDED);
+	}
+	far.key.bytes[0] = 0x7f;
+	CHECK_EQ(kad_storage_put(storage, &far), KAD_PUT_FARTHER);
+	CHECK_EQ(kad_storage_put(storage, &near), KAD_PUT_ADDED);
+	CHECK_EQ(gone_cnt, 1);
+	CHECK_EQ(gone.key.bytes[0], 0);
+	CHECK_EQ(counts().values, CAP);
+	CHECK_EQ(counts().evicted, 1);
+}
+
+static void test_a_million_foreign_puts_change_nothing_but_counts(void)
+{
+	struct kad_value mine = value_of(0, 0, 1);
+
+	begin(4, CAP);
+	mine.key = own;
+	CHECK_EQ(kad_storage_put(storage, &mine), KAD_PUT_ADDED);
+	for (unsigned i = 0; i < 1000000; i++) {
+		struct kad_value value = value_of(i, i >> 16, 1);
+
+		random_fill(&dice, value.key.bytes, KAD_ID_LEN);
+		(void)kad_storage_put(storage, &value);
+	}
+	CHECK_EQ(counts().values, CAP);
+	CHECK(kad_storage_find(storage, &own, &mine.owner));
+}
+
+static void test_values_expire_in_order(void)
+{
+	uint64_t last_ns = 0;
+
+	begin(CAP, CAP);
+	for (unsigned i = 0; i < CAP; i++) {
+		struct kad_value value = value_of(i, i, 1);
+
+		value.expires_ns = 1 + random_below(&dice, 1000);
+		CHECK_EQ(kad_storage_put(storage, &value), KAD_PUT_ADDED);
+	}
+	CHECK(counts().values == CAP);
+	while (kad_storage_next_ns(storage) != UINT64_MAX) {
+		uint64_t next_ns = kad_storage_next_ns(storage);
+		unsigned before = counts().values;
+
+		CHECK(next_ns > last_ns);
+		kad_storage_expire(storage, next_ns - 1);
+		CHECK_EQ(counts().values, before);
+		kad_storage_expire(storage, next_ns);
+		CHECK(counts().values < before);
+		CHECK_EQ(gone.expires_ns, next_ns);
+		last_ns = next_ns;
+	}
+	CHECK_EQ(counts().values + counts().keys + counts().subnets, 0);
+	CHECK_EQ(counts().expired, CAP);
+}
+
+/* What a list of the same puts says, after many puts, drops and expiries. */
+static void test_index_agrees_with_a_list(void)
+{
+	static struct kad_value list[CAP];
+	unsigned cnt = 0;
+
+	begin(CAP, CAP);
+	for (unsigned round = 0; round < 20000; round++) {
+		struct kad_value value = value_of((unsigned)random_below(&dice, 8),
+						  (unsigned)random_below(&dice, 7), round);
+		unsigned at = 0;
+
+		while (at < cnt && !(kad_id_equal(&list[at].key, &value.key) &&
+				     kad_id_equal(&list[at].owner, &value.owner)))
+			at++;
+		value.expires_ns = round + 1 + random_below(&dice, 200);
+		if (random_below(&dice, 4) == 0) {
+			kad_storage_drop(storage, &value.key, &value.owner);
+			if (at < cnt)
+				list[at] = list[--cnt];
+		} else {
+			CHECK_EQ(kad_storage_put(storage, &value),
+				 at < cnt ? KAD_PUT_REPLACED : KAD_PUT_ADDED);
+			list[at] = value;
+			cnt += at == cnt;
+		}
+		kad_storage_expire(storage, round);
+		for (unsigned i = 0; i < cnt; i++)
+			if (list[i].expires_ns <= round)
+				list[i--] = list[--cnt];
+		CHECK_EQ(counts().values, cnt);
+	}
+	for (unsigned i = 0; i < cnt; i++)
+		CHECK_EQ(kad_storage_find(storage, &list[i].key, &list[i].owner)->seq, list[i].seq);
+}
+
+static void test_sample_gives_each_key_once(void)
+{
+	struct kad_id keys[20];
+	unsigned cnt;
+
+	begin(8, CAP);
+	CHECK_EQ(kad_storage_sample(storage, keys, 20), 0);
+	for (unsigned i = 0; i < CAP; i++) {
+		struct kad_value value = value_of(i % 10, i, 1);
+
+		CHECK_EQ(kad_storage_put(storage, &value), KAD_PUT_ADDED);
+	}
+	cnt = kad_storage_sample(storage, keys, 20);
+	CHECK(cnt >= 5 && cnt <= 10);
+	for (unsigned i = 0; i < cnt; i++)
+		for (unsigned j = 0; j < i; j++)
+			CHECK(!kad_id_equal(&keys[i], &keys[j]));
+	CHECK_EQ(kad_storage_sample(storage, keys, 3), 3);
+}
+
+static void test_arena_too_small_is_refused(void)
+{
+	struct kad_storage_config config = {.value_cap = CAP, .key_max = 1, .subnet_max = 1};
+	struct kad_storage *none = NULL;
+	struct arena small = {0};
+
+	CHECK_EQ(arena_open(&small, kad_storage_footprint(&config) - 64), 0);
+	CHECK_EQ(kad_storage_new(&small, &config, &own, &dice, note_gone, NULL, &none), WEFT_EFULL);
+	CHECK(!none);
+	arena_close(&small);
+}
+
+int main(void)
+{
+	RUN(test_freshest_of_an_owner_wins);
+	RUN(test_full_key_drops_what_was_refreshed_longest_ago);
+	RUN(test_subnet_has_its_share);
+	RUN(test_refresh_by_another_costs_neither);
+	RUN(test_full_index_keeps_what_is_near);
+	RUN(test_a_million_foreign_puts_change_nothing_but_counts);
+	RUN(test_values_expire_in_order);
+	RUN(test_index_agrees_with_a_list);
+	RUN(test_sample_gives_each_key_once);
+	RUN(test_arena_too_small_is_refused);
+	arena_close(&arena);
+	return check_done();
+}

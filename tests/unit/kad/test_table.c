@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The routing table, once for each plane. */
+#include "planes.h"
+
+static struct arena arena;
+static struct random dice;
+static struct kad_table_config config;
+static struct kad_table *table;
+static const struct kad_id own = {{0x5a, 0xa5, 0x11}};
+
+static void begin(void)
+{
+	kad_table_defaults(&config);
+	config.k = plane->k;
+	config.wide_cnt = plane->wide_cnt;
+	random_init_seeded(&dice, 7);
+	arena_close(&arena);
+	if (arena_open(&arena, kad_table_footprint(&config)) < 0 ||
+	    kad_table_new(&arena, &config, &own, &dice, 0, &table) < 0)
+		abort();
+}
+
+/* Members and candidates of a bucket whose size is the plane's k, below the wide ones. */
+#define DEEP 9
+
+/* Fills bucket DEEP with k members, numbered from 1000, that answered at 1 s. */
+static void fill_deep(struct kad_contact members[static KAD_K_MAX])
+{
+	for (unsigned i = 0; i < config.k; i++) {
+		members[i] = plane_contact(&own, DEEP, 1000 + i, &dice);
+		(void)kad_table_answered(table, &members[i], SECOND / 10, SECOND);
+	}
+	/* Splits every bucket above DEEP off, as members nearer to us do. */
+	for (unsigned i = 0; i < 200; i++) {
+		struct kad_contact near = plane_contact(&own, 12 + i % 40, 2000 + i, &dice);
+
+		(void)kad_table_answered(table, &near, 0, SECOND);
+	}
+}
+
+static struct kad_table_counts counts(uint64_t now_ns)
+{
+	struct kad_table_counts c;
+
+	kad_table_count(table, now_ns, &c);
+	return c;
+}
+
+static void test_who_only_asked_is_no_member(void)
+{
+	struct kad_contact contact, ping;
+
+	begin();
+	contact = plane_contact(&own, 0, 1, &dice);
+	CHECK_EQ(kad_table_asked(table, &contact, SECOND), KAD_WAITS);
+	CHECK_EQ(counts(SECOND).good, 0);
+	CHECK(kad_table_next_ping(table, SECOND, &ping));
+	CHECK(kad_id_equal(&ping.id, &contact.id));
+	CHECK(!kad_table_next_ping(table, SECOND, &ping));
+	CHECK_EQ(kad_table_answered(table, &contact, SECOND / 20, SECOND + 1), KAD_ADDED);
+	CHECK_EQ(counts(SECOND).good, 1);
+	CHECK_EQ(kad_table_lookup(table, &contact.id)->rtt_ns, SECOND / 20);
+}
+
+static void test_candidate_that_fails_is_forgotten(void)
+{
+	struct kad_contact contact, ping;
+
+	begin();
+	contact = plane_contact(&own, 0, 1, &dice);
+	(void)kad_table_asked(table, &contact, SECOND);
+	CHECK(kad_table_next_ping(table, SECOND, &ping));
+	kad_table_failed(table, &ping.id, &ping.addr, 3 * SECOND);
+	CHECK_EQ(counts(SECOND).candidates, 0);
+	CHECK(!kad_table_next_ping(table, 100 * SECOND, &ping));
+}
+
+static void test_impossible_contacts_are_refused(void)
+{
+	struct kad_contact contact;
+
+	begin();
+	contact = plane_contact(&own, 0, 1, &dice);
+	contact.addr.port = 0;
+	CHECK_EQ(kad_table_answered(table, &contact, 0, 0), KAD_REFUSED_ADDR);
+	CHECK_EQ(kad_table_asked(table, &contact, 0), KAD_REFUSED_ADDR);
+	contact = plane_contact(&own, 0, 1, &dice);
+	contact.id = own;
+	CHECK_EQ(kad_table_answered(table, &contact, 0, 0), KAD_REFUSED_SELF);
+	CHECK_EQ(counts(0).good + counts(0).candidates, 0);
+}
+
+static void test_good_members_do_not_give_way(void)
+{
+	struct kad_contact members[KAD_K_MAX], late;
+
+	begin();
+	fill_deep(members);
+	late = plane_contact(&own, DEEP, 3000, &dice);
+	CHECK_EQ(kad_table_answered(table, &late, 0, 2 * SECOND), KAD_WAITS);
+	CHECK(!kad_table_lookup(table, &late.id));
+	for (unsigned i = 0; i < config.k; i++)
+		CHECK(kad_table_lookup(table, &members[i].id));
+}
+
+static void test_silent_member_is_pinged_and_replaced_when_bad(void)
+{
+	struct kad_contact members[KAD_K_MAX], late, ping;
+	uint64_t now_ns, generation;
+
+	begin();
+	fill_deep(members);
+	now_ns = SECOND + config.good_ns;
+	late = plane_contact(&own, DEEP, 3000, &dice);
+	CHECK_EQ(kad_table_answered(table, &late, 0, now_ns), KAD_WAITS);
+	CHECK_EQ(kad_table_state(table, kad_table_lookup(table, &members[0].id), now_ns - 1),
+		 KAD_GOOD);
+	CHECK_EQ(kad_table_state(table, kad_table_lookup(table, &members[0].id), now_ns),
+		 KAD_QUESTIONABLE);
+	CHECK(!kad_table_next_ping(table, now_ns - 1, &ping));
+	CHECK(kad_table_next_ns(table, now_ns) <= now_ns);
+	CHECK(kad_table_next_ping(table, now_ns, &ping));
+	generation = kad_table_generation(table);
+	for (unsigned i = 1; i < config.failed_max; i++) {
+		kad_table_failed(table, &members[0].id, &members[0].addr, now_ns);
+		CHECK(kad_table_lookup(table, &members[0].id));
+	}
+	CHECK_EQ(kad_table_generation(table), generation);
+	kad_table_failed(table, &members[0].id, &members[0].addr, now_ns);
+	CHECK(!kad_table_lookup(table, &members[0].id));
+	CHECK(kad_table_lookup(table, &late.id));
+	CHECK(kad_table_generation(table) > generation);
+}
+
+static void test_bad_member_without_successor_stays_and_comes_back(void)
+{
+	const struct kad_node *found[KAD_K_MAX];
+	struct kad_contact contact, ping;
+	uint64_t now_ns = SECOND;
+
+	begin();
+	contact = plane_contact(&own, 0, 1, &dice);
+	(void)kad_table_answered(table, &contact, 0, now_ns);
+	for (unsigned i = 0; i < config.failed_max; i++)
+		kad_table_failed(table, &contact.id, &contact.addr, now_ns);
+	CHECK_EQ(counts(now_ns).bad, 1);
+	CHECK_EQ(kad_table_closest(table, &own, KAD_TELL, now_ns, found, KAD_K_MAX), 0);
+	CHECK_EQ(kad_table_closest(table, &own, KAD_ASK, now_ns, found, KAD_K_MAX), 1);
+	CHECK(!kad_table_next_ping(table, now_ns, &ping));
+	CHECK(kad_table_next_ping(table, now_ns + config.good_ns, &ping));
+	CHECK_EQ(kad_table_answered(table, &contact, 0, now_ns + config.good_ns), KAD_KNOWN);
+	CHECK_EQ(counts(now_ns + config.good_ns).good, 1);
+}
+
+static void test_failing_member_is_told_to_nobody(void)
+{
+	const struct kad_node *found[KAD_K_MAX];
+	struct kad_contact contact;
+
+	begin();
+	contact = plane_contact(&own, 0, 1, &dice);
+	(void)kad_table_answered(table, &contact, 0, SECOND);
+	CHECK_EQ(kad_table_closest(table, &own, KAD_TELL, SECOND, found, KAD_K_MAX), 1);
+	kad_table_failed(table, &contact.id, &contact.addr, SECOND);
+	CHECK_EQ(kad_table_closest(table, &own, KAD_TELL, SECOND, found, KAD_K_MAX), 0);
+}
+
+static void test_subnet_has_its_share_of_bucket_and_table(void)
+{
+	struct kad_contact members[KAD_K_MAX];
+	unsigned in = 0, number = 1;
+
+	begin();
+	fill_deep(members);
+	/* Empty buckets enough, each bit count its own: subnet_bucket of each fit, until the sum. */
+	for (unsigned bits = 0; in < config.subnet_table; bits++)
+		for (unsigned i = 0; i <= config.subnet_bucket; i++) {
+			struct kad_contact contact = plane_contact(&own, bits, 7, &dice);
+			enum kad_verdict want =
+				i < config.subnet_bucket ? KAD_ADDED : KAD_REFUSED_BUCKET_SUBNET;
+
+			contact.addr = plane_addr(7, number++);
+			CHECK_EQ(kad_table_answered(table, &contact, 0, SECOND), want);
+			in += want == KAD_ADDED;
+		}
+	members[0] = plane_contact(&own, 8, 7, &dice);
+	members[0].addr = plane_addr(7, number);
+	CHECK_EQ(kad_table_answered(table, &members[0], 0, SECOND), KAD_REFUSED_TABLE_SUBNET);
+}
+
+static void test_taken_id_stays_where_it_is_until_bad(void)
+{
+	struct kad_contact contact, thief;
+
+	begin();
+	contact = plane_contact(&own, 0, 1, &dice);
+	thief = contact;
+	thief.addr = plane_addr(2, 1);
+	(void)kad_table_answered(table, &contact, 0, SECOND);
+	CHECK_EQ(kad_table_answered(table, &thief, 0, SECOND), KAD_REFUSED_TAKEN);
+	CHECK_EQ(kad_table_asked(table, &thief, SECOND), KAD_REFUSED_TAKEN);
+	for (unsigned i = 0; i < config.failed_max; i++)
+		kad_table_failed(table, &thief.id, &thief.addr, SECOND);
+	CHECK_EQ(counts(SECOND).good, 1);
+	for (unsigned i = 0; i < config.failed_max; i++)
+		kad_table_failed(table, &contact.id, &contact.addr, SECOND);
+	CHECK_EQ(kad_table_answered(table, &thief, 0, SECOND), KAD_ADDED);
+	CHECK(addr_equal(&kad_table_lookup(table, &contact.id)->contact.addr, &thief.addr));
+}
+
+static void test_address_has_one_id(void)
+{
+	struct kad_contact before, after;
+
+	begin();
+	before = plane_contact(&own, 0, 1, &dice);
+	after = plane_contact(&own, 1, 1, &dice);
+	(void)kad_table_answered(table, &before, 0, SECOND);
+	CHECK_EQ(kad_table_answered(table, &after, 0, 2 * SECOND), KAD_ADDED);
+	CHECK(!kad_table_lookup(table, &before.id));
+	CHECK_EQ(counts(2 * SECOND).good, 1);
+}
+
+static void test_proven_takes_the_place_of_unproven(void)
+{
+	struct kad_contact members[KAD_K_MAX], proven, unproven;
+
+	begin();
+	fill_deep(members);
+	members[3].is_proven = false;
+	CHECK_EQ(kad_table_answered(table, &members[3], 0, SECOND), KAD_KNOWN);
+	unproven = plane_contact(&own, DEEP, 3000, &dice);
+	unproven.is_proven = false;
+	CHECK_EQ(kad_table_answered(table, &unproven, 0, SECOND), KAD_WAITS);
+	proven = plane_contact(&own, DEEP, 3001, &dice);
+	CHECK_EQ(kad_table_answered(table, &proven, 0, SECOND), KAD_ADDED);
+	CHECK(!kad_table_lookup(table, &members[3].id));
+}
+
+static void test_flood_of_askers_does_not_displace_who_answered(void)
+{
+	struct kad_contact members[KAD_K_MAX], late, ping;
+	unsigned pinged = 0;
+
+	begin();
+	fill_deep(members);
+	late = plane_contact(&own, DEEP, 3000, &dice);
+	CHECK_EQ(kad_table_answered(table, &late, 0, SECOND), KAD_WAITS);
+	for (unsigned i = 0; i < 1000; i++) {
+		struct kad_contact asker = plane_contact(&own, DEEP, 4000 + i, &dice);
+
+		(void)kad_table_asked(table, &asker, 2 * SECOND);
+	}
+	CHECK(counts(SECOND).candidates <= counts(SECOND).buckets * config.candidate_cnt);
+	/* There is no place for them, so they are not pinged either. */
+	while (kad_table_next_ping(table, 3 * SECOND, &ping))
+		pinged++;
+	CHECK_EQ(pinged, 0);
+	for (unsigned i = 0; i < config.failed_max; i++)
+		kad_table_failed(table, &members[0].id, &members[0].addr, 4 * SECOND);
+	CHECK(kad_table_lookup(table, &late.id));
+}
+
+static int nearness(const struct kad_id *target, const struct kad_id *a, const struct kad_id *b)
+{
+	return kad_id_is_nearer(target, a, b) ? -1 : kad_id_is_nearer(target, b, a);
+}
+
+struct all {
+	struct kad_id ids[2048];
+	unsigned cnt;
+};
+
+static void all_add(void *arg, unsigned bucket, const struct kad_node *node)
+{
+	struct all *all = arg;
+
+	(void)bucket;
+	all->ids[all->cnt++] = node->contact.id;
+}
+
+static void test_closest_are_those_a_full_scan_finds(void)
+{
+	static struct all all;
+	const struct kad_node *found[KAD_K_MAX];
+
+	begin();
+	for (unsigned i = 0; i < 4000; i++) {
+		struct kad_contact contact = plane_contact(&own, 200, i, &dice);
+
+		if (i % 4 == 0)
+			contact.id =
+				kad_id_random_in(&own, (unsigned)random_below(&dice, 30), &dice);
+		(void)kad_table_answered(table, &contact, 0, SECOND);
+	}
+	all.cnt = 0;
+	kad_table_each(table, all_add, &all);
+	CHECK(all.cnt > 5 * config.k);
+	for (unsigned round = 0; round < 500; round++) {
+		unsigned bits = round % 2 ? (unsigned)random_below(&dice, 40) : 200;
+		struct kad_id target = kad_id_random_in(&own, bits, &dice);
+		unsigned cnt = kad_table_closest(table, &target, KAD_TELL, SECOND, found, config.k);
+
+		CHECK_EQ(cnt, config.k);
+		for (unsigned i = 1; i < cnt; i++)
+			CHECK(nearness(&target, &found[i - 1]->contact.id, &found[i]->contact.id) <
+			      0);
+		for (unsigned i = 0, nearer = 0; i < all.cnt; i++) {
+			nearer += nearness(&target, &all.ids[i], &found[cnt - 1]->contact.id) < 0;
+			CHECK(nearer < cnt);
+		}
+	}
+}
+
+static void test_only_the_own_bucket_splits(void)
+{
+	begin();
+	for (unsigned i = 0; i < 1000; i++) {
+		struct kad_contact contact = plane_contact(&own, 0, i, &dice);
+
+		(void)kad_table_answered(table, &contact, 0, SECOND);
+	}
+	CHECK_EQ(counts(SECOND).buckets, 2);
+	CHECK_EQ(counts(SECOND).good, plane->wide_cnt > plane->k ? plane->wide_cnt : plane->k);
+	for (unsigned i = 0; i < 20000; i++) {
+		struct kad_contact contact = plane_contact(&own, i % KAD_ID_BITS, i, &dice);
+
+		(void)kad_table_answered(table, &contact, 0, SECOND);
+	}
+	CHECK(counts(SECOND).good <= counts(SECOND).member_cap);
+	CHECK(counts(SECOND).buckets <= KAD_ID_BITS);
+}
+
+static void test_new_id_sorts_all_anew(void)
+{
+	struct kad_id other = kad_id_random_in(&own, 0, &dice);
+	const struct kad_node *found[1];
+	struct kad_table_counts before, after;
+
+	begin();
+	for (unsigned i = 0; i < 300; i++) {
+		struct kad_contact contact = plane_contact(&own, 200, i, &dice);
+
+		(void)kad_table_answered(table, &contact, 0, SECOND);
+	}
+	before = counts(SECOND);
+	kad_table_set_own_id(table, &other, SECOND);
+	after = counts(SECOND);
+	CHECK(kad_id_equal(kad_table_own_id(table), &other));
+	CHECK(after.good >= config.k && after.good <= before.good);
+	CHECK_EQ(kad_table_closest(table, &other, KAD_TELL, SECOND, found, 1), 1);
+	CHECK(kad_table_lookup(table, &found[0]->contact.id) == found[0]);
+}
+
+static void test_own_id_as_a_member_goes_when_it_becomes_ours(void)
+{
+	struct kad_contact contact;
+
+	begin();
+	contact = plane_contact(&own, 0, 1, &dice);
+	(void)kad_table_answered(table, &contact, 0, SECOND);
+	kad_table_set_own_id(table, &contact.id, SECOND);
+	CHECK_EQ(counts(SECOND).good, 0);
+}
+
+static void test_refresh_is_due_once_per_bucket(void)
+{
+	struct kad_contact members[KAD_K_MAX];
+	struct kad_id target;
+	unsigned due = 0, buckets;
+
+	begin();
+	fill_deep(members);
+	buckets = counts(SECOND).buckets;
+	CHECK(!kad_table_next_refresh(table, config.refresh_ns - 1, &target));
+	target = kad_id_random_in(&own, 3, &dice);
+	kad_table_note_lookup(table, &target, config.refresh_ns);
+	while (kad_table_next_refresh(table, config.refresh_ns, &target)) {
+		CHECK(kad_id_common_bits(&own, &target) != 3);
+		due++;
+	}
+	CHECK_EQ(due, buckets - 1);
+	CHECK(kad_table_next_ns(table, config.refresh_ns) <= 2 * config.refresh_ns);
+}
+
+static void test_random_target_shares_exactly_the_bits(void)
+{
+	begin();
+	for (unsigned bits = 0; bits < KAD_ID_BITS; bits++) {
+		struct kad_id made = kad_id_random_in(&own, bits, &dice);
+
+		CHECK_EQ(kad_id_common_bits(&own, &made), bits);
+	}
+}
+
+static void test_arena_too_small_is_refused(void)
+{
+	struct kad_table *none = NULL;
+	struct arena small = {0};
+
+	begin();
+	CHECK_EQ(arena_open(&small, kad_table_footprint(&config) - 64), 0);
+	CHECK_EQ(kad_table_new(&small, &config, &own, &dice, 0, &none), WEFT_EFULL);
+	CHECK(!none);
+	arena_close(&small);
+}
+
+static void test_verdicts_have_names(void)
+{
+	for (unsigned i = 0; i < KAD_VERDICT_CNT; i++)
+		CHECK(kad_verdict_name((enum kad_verdict)i));
+}
+
+static void test_dropped_member_is_succeeded(void)
+{
+	struct kad_contact members[KAD_K_MAX], late;
+
+	begin();
+	fill_deep(members);
+	late = plane_contact(&own, DEEP, 3000, &dice);
+	(void)kad_table_answered(table, &late, 0, SECOND);
+	kad_table_drop(table, &members[1].id, &members[1].addr);
+	CHECK(!kad_table_lookup(table, &members[1].id));
+	CHECK(kad_table_lookup(table, &late.id));
+}
+
+int main(void)
+{
+	RUN_PLANES(test_who_only_asked_is_no_member);
+	RUN_PLANES(test_candidate_that_fails_is_forgotten);
+	RUN_PLANES(test_impossible_contacts_are_refused);
+	RUN_PLANES(test_good_members_do_not_give_way);
+	RUN_PLANES(test_silent_member_is_pinged_and_replaced_when_bad);
+	RUN_PLANES(test_bad_member_without_successor_stays_and_comes_back);
+	RUN_PLANES(test_failing_member_is_told_to_nobody);
+	RUN_PLANES(test_subnet_has_its_share_of_bucket_and_table);
+	RUN_PLANES(test_taken_id_stays_where_it_is_until_bad);
+	RUN_PLANES(test_address_has_one_id);
+	RUN_PLANES(test_proven_takes_the_place_of_unproven);
+	RUN_PLANES(test_flood_of_askers_does_not_displace_who_answered);
+	RUN_PLANES(test_dropped_member_is_succeeded);
+	RUN_PLANES(test_closest_are_those_a_full_scan_finds);
+	RUN_PLANES(test_only_the_own_bucket_splits);
+	RUN_PLANES(test_new_id_sorts_all_anew);
+	RUN_PLANES(test_own_id_as_a_member_goes_when_it_becomes_ours);
+	RUN_PLANES(test_refresh_is_due_once_per_bucket);
+	RUN_PLANES(test_random_target_shares_exactly_the_bits);
+	RUN_PLANES(test_arena_too_small_is_refused);
+	RUN(test_verdicts_have_names);
+	arena_close(&arena);
+	return check_done();
+}
