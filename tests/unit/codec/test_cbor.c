@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/cbor.h"
 #include "support/check.h"
+#include "support/hex.h"
 
 static int walk(const uint8_t *data, size_t len)
 {
@@ -9,19 +10,6 @@ static int walk(const uint8_t *data, size_t len)
 	cbor_reader_init(&r, data, len);
 	cbor_skip(&r);
 	return cbor_reader_finish(&r);
-}
-
-static size_t unhex(const char *hex, uint8_t *out)
-{
-	size_t len = strlen(hex) / 2;
-
-	for (size_t i = 0; i < len; i++) {
-		unsigned byte;
-
-		sscanf(hex + 2 * i, "%2x", &byte);
-		out[i] = (uint8_t)byte;
-	}
-	return len;
 }
 
 /* Sources: RFC 8949 appendix A for the accepted ones, 4.2.1 for the rules. */
@@ -94,7 +82,7 @@ static void test_every_rule_of_determinism_is_enforced(void)
 	uint8_t data[64];
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		size_t len = unhex(rows[i].hex, data);
+		size_t len = hex_parse(rows[i].hex, data);
 
 		if ((walk(data, len) == 0) != rows[i].ok) {
 			printf("# row %s: %s\n", rows[i].hex, rows[i].why);

@@ -5,6 +5,7 @@
 
 #include "base/random.h"
 #include "support/check.h"
+#include "support/hex.h"
 
 #define VECTORS		"tests/vectors/blake3.txt"
 #define VECTOR_LEN	131
@@ -22,14 +23,6 @@ static void fill_pattern(void)
 		input[i] = (uint8_t)(i % 251);
 }
 
-static bool hex_parse(const char *text, uint8_t *dst, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if (sscanf(text + 2 * i, "%2hhx", &dst[i]) != 1)
-			return false;
-	return true;
-}
-
 struct vector {
 	size_t len;
 	uint8_t hash[VECTOR_LEN], keyed[VECTOR_LEN], derived[VECTOR_LEN];
@@ -40,9 +33,9 @@ static bool vector_parse(const char *line, struct vector *out_vector)
 	char hash[2 * VECTOR_LEN + 1], keyed[2 * VECTOR_LEN + 1], derived[2 * VECTOR_LEN + 1];
 
 	return sscanf(line, "%zu %262s %262s %262s", &out_vector->len, hash, keyed, derived) == 4 &&
-	       hex_parse(hash, out_vector->hash, VECTOR_LEN) &&
-	       hex_parse(keyed, out_vector->keyed, VECTOR_LEN) &&
-	       hex_parse(derived, out_vector->derived, VECTOR_LEN);
+	       hex_parse(hash, out_vector->hash) == VECTOR_LEN &&
+	       hex_parse(keyed, out_vector->keyed) == VECTOR_LEN &&
+	       hex_parse(derived, out_vector->derived) == VECTOR_LEN;
 }
 
 static void check_vector(const struct vector *v)
@@ -140,7 +133,7 @@ static void check_against_b3sum(const char *path, size_t len)
 	CHECK_EQ(fwrite(input, 1, len, file), len);
 	CHECK_EQ(fclose(file), 0);
 	CHECK(b3sum(path, want));
-	CHECK(hex_parse(want, want_hash, sizeof(want_hash)));
+	CHECK_EQ(hex_parse(want, want_hash), sizeof(want_hash));
 	for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]); i++) {
 		if (blake3_backend_force(backends[i]) < 0)
 			continue;
