@@ -152,6 +152,49 @@ bool addr_is_link_local(const struct addr *addr)
 	return addr->family == ADDR_IPV6 && addr->ip[0] == 0xfe && (addr->ip[1] & 0xc0) == 0x80;
 }
 
+struct ip_range {
+	uint8_t ip[16];
+	uint8_t prefix_len;
+};
+
+static bool range_holds(const struct ip_range *range, const struct addr *addr)
+{
+	struct addr key = addr_prefix_key(addr, range->prefix_len);
+
+	return memcmp(key.ip, range->ip, sizeof(key.ip)) == 0;
+}
+
+static bool ranges_hold(const struct ip_range *ranges, size_t cnt, const struct addr *addr)
+{
+	for (size_t i = 0; i < cnt; i++)
+		if (range_holds(&ranges[i], addr))
+			return true;
+	return false;
+}
+
+bool addr_is_global(const struct addr *addr)
+{
+	static const struct ip_range local_ipv4[] = {
+		{{0}, 8},	  {{10}, 8},	   {{100, 64}, 10},   {{127}, 8},
+		{{169, 254}, 16}, {{172, 16}, 12}, {{192, 0, 0}, 24}, {{192, 88, 99}, 24},
+		{{192, 168}, 16}, {{198, 18}, 15}, {{224}, 4},	      {{240}, 4},
+	};
+	static const struct ip_range global_ipv6 = {{0x20}, 3};
+	static const struct ip_range wrapping_ipv6[] = {{{0x20, 0x01}, 32}, {{0x20, 0x02}, 16}};
+
+	if (addr->family == ADDR_IPV4)
+		return !ranges_hold(local_ipv4, sizeof(local_ipv4) / sizeof(local_ipv4[0]), addr);
+	return addr->family == ADDR_IPV6 && range_holds(&global_ipv6, addr) &&
+	       !ranges_hold(wrapping_ipv6, sizeof(wrapping_ipv6) / sizeof(wrapping_ipv6[0]), addr);
+}
+
+bool addr_is_unicast(const struct addr *addr)
+{
+	if (addr->family == ADDR_IPV4)
+		return addr->ip[0] != 0 && addr->ip[0] < 224;
+	return addr->family == ADDR_IPV6 && !addr_is_wildcard(addr) && addr->ip[0] != 0xff;
+}
+
 int addr_from_sockaddr(const struct sockaddr *sa, struct addr *out_addr)
 {
 	struct sockaddr_in in;

@@ -106,6 +106,77 @@ static void test_kinds_of_addresses_are_told_apart(void)
 	}
 }
 
+static void test_ranges_of_nowhere_in_particular_are_not_global(void)
+{
+	static const struct {
+		const char *text;
+		bool is_global, is_unicast;
+	} ranges[] = {
+		/* The last before, the first, the last and the first behind, where that tells. */
+		{"0.0.0.0:1", false, false},
+		{"0.255.255.255:1", false, false},
+		{"1.0.0.0:1", true, true},
+		{"9.255.255.255:1", true, true},
+		{"10.0.0.0:1", false, true},
+		{"10.255.255.255:1", false, true},
+		{"11.0.0.0:1", true, true},
+		{"100.63.255.255:1", true, true},
+		{"100.64.0.0:1", false, true},
+		{"100.127.255.255:1", false, true},
+		{"100.128.0.0:1", true, true},
+		{"126.255.255.255:1", true, true},
+		{"127.0.0.1:1", false, true},
+		{"128.0.0.0:1", true, true},
+		{"169.253.255.255:1", true, true},
+		{"169.254.0.1:1", false, true},
+		{"169.255.0.0:1", true, true},
+		{"172.15.255.255:1", true, true},
+		{"172.16.0.0:1", false, true},
+		{"172.31.255.255:1", false, true},
+		{"172.32.0.0:1", true, true},
+		{"192.0.0.8:1", false, true},
+		{"192.0.1.0:1", true, true},
+		{"192.0.2.1:1", true, true},
+		{"192.88.99.1:1", false, true},
+		{"192.167.255.255:1", true, true},
+		{"192.168.0.0:1", false, true},
+		{"192.169.0.0:1", true, true},
+		{"198.17.255.255:1", true, true},
+		{"198.18.0.0:1", false, true},
+		{"198.19.255.255:1", false, true},
+		{"198.20.0.0:1", true, true},
+		{"223.255.255.255:1", true, true},
+		{"224.0.0.1:1", false, false},
+		{"240.0.0.1:1", false, false},
+		{"255.255.255.255:1", false, false},
+		{"[::]:1", false, false},
+		{"[::1]:1", false, true},
+		{"[64:ff9b::102:304]:1", false, true},
+		{"[1fff:ffff::1]:1", false, true},
+		{"[2001::1]:1", false, true},
+		{"[2001:1::1]:1", true, true},
+		{"[2001:db8::1]:1", true, true},
+		{"[2002:a00:1::1]:1", false, true},
+		{"[2003::1]:1", true, true},
+		{"[3fff:ffff::1]:1", true, true},
+		{"[4000::1]:1", false, true},
+		{"[fd00::1]:1", false, true},
+		{"[fe80::1%2]:1", false, true},
+		{"[ff02::1]:1", false, false},
+	};
+	struct addr addr = {.family = ADDR_NONE};
+
+	CHECK(!addr_is_global(&addr) && !addr_is_unicast(&addr));
+	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+		CHECK_EQ(addr_parse(ranges[i].text, &addr), 0);
+		if (addr_is_global(&addr) != ranges[i].is_global ||
+		    addr_is_unicast(&addr) != ranges[i].is_unicast)
+			printf("# %s\n", ranges[i].text);
+		CHECK_EQ(addr_is_global(&addr), ranges[i].is_global);
+		CHECK_EQ(addr_is_unicast(&addr), ranges[i].is_unicast);
+	}
+}
+
 static void test_a_prefix_key_keeps_the_prefix_alone(void)
 {
 	static const struct {
@@ -138,6 +209,7 @@ int main(void)
 	RUN(test_sockaddr_round_trip_keeps_every_accepted_address);
 	RUN(test_foreign_families_are_refused);
 	RUN(test_kinds_of_addresses_are_told_apart);
+	RUN(test_ranges_of_nowhere_in_particular_are_not_global);
 	RUN(test_a_prefix_key_keeps_the_prefix_alone);
 	return check_done();
 }
