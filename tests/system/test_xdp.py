@@ -189,7 +189,11 @@ def test_a_second_daemon_on_the_device_is_told_who_is_there(lab):
     attach(a)
     before = program_on(a.netns)
     plan = other.json("xdp", "plan", "veth0")["plan"]
-    check_eq((plan["possible"], plan["foreign_name"]), (False, "weft_xdp"), "plan")
+    check_eq((plan["possible"], plan["attached"], plan["foreign_name"]),
+             (False, False, "weft_xdp"), "plan")
+    own = a.json("xdp", "plan", "veth0")["plan"]
+    check_eq((own["possible"], own["attached"], own["foreign_program"]), (False, True, 0), "its own")
+    check("by this daemon" in own["why"], f"plan of who attached: {own['why']}")
     done = other.weft("xdp", "attach", "veth0")
     check_eq(done.returncode, REFUSED, f"attach: {done.stderr}")
     check("weft_xdp" in done.stderr and before in done.stderr, f"who is there: {done.stderr}")

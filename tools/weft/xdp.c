@@ -49,6 +49,7 @@ static void print_plan(const struct invocation *inv, const json_t *reply)
 		{"driver", "driver", "driver", COLUMN_TEXT},
 		{"possible", "can be attached", "possible", COLUMN_BOOL},
 		{"why", "what is in the way", "why", COLUMN_TEXT},
+		{"attached", "attached by weftd", "attached", COLUMN_BOOL},
 		{"mode", "mode", "mode", COLUMN_TEXT},
 		{"certain", "mode is certain", "certain", COLUMN_BOOL},
 		{"zero_copy", "zero copy", "zero_copy", COLUMN_BOOL},

@@ -142,7 +142,8 @@ static void plan_kind(struct xdp_plan *plan, const struct netdev *netdev)
 			   "quarter");
 		warn(plan,
 		     "the driver's own answers (Retry, version negotiation) reach the other "
-		     "end of a veth only when that runs XDP, or GRO (ethtool -K PEER gro on)");
+		     "end of a veth only while an XDP program runs there, too; mode generic has "
+		     "no such condition");
 	}
 	if (netdev->master_ifindex)
 		warn(plan,
@@ -176,9 +177,9 @@ static void plan_frames(const struct xdp_config *config, struct xdp_plan *plan)
 		plan->served_cnt = XDP_QUEUE_MAX;
 	if (plan->served_cnt < plan->queue_cnt)
 		warn(plan,
-		     "%u of %u queues are served: what arrives on the others comes by the "
+		     "of %u queues %u %s served: what arrives on the others comes by the "
 		     "kernel's socket",
-		     plan->served_cnt, plan->queue_cnt);
+		     plan->queue_cnt, plan->served_cnt, plan->served_cnt == 1 ? "is" : "are");
 	plan->frames_len = plan->served_cnt *
 			   umem_footprint(config->frame_cnt << plan->may_send, plan->frame_len);
 }

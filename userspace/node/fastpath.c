@@ -201,8 +201,9 @@ int fastpath_device_taken(struct fastpath *fastpath, struct xdp_device *device, 
 	worker_set_tx(&fastpath->node->home, xdp_tx(fastpath->xdp));
 	locals_push(fastpath);
 	info = xdp_device_info(fastpath->xdp, (unsigned)number);
-	log_info("XDP attached to %s, %s mode, %u queues, %s: %s", info->name,
+	log_info("XDP attached to %s, %s mode, %u queue%s, %s: %s", info->name,
 		 info->mode == XDP_NATIVE ? "native" : "generic", info->queue_cnt,
+		 info->queue_cnt == 1 ? "" : "s",
 		 xdp_rx(fastpath->xdp, (unsigned)number, 0)->backend, info->mode_reason);
 	event_tell(fastpath, "xdp.attached", info->name, info->mode_reason);
 	return number;

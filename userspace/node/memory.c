@@ -3,7 +3,9 @@
 
 #include "node/ban_list.h"
 #include "node/config.h"
+#include "node/drops.h"
 #include "node/gate.h"
+#include "node/incidents.h"
 
 #define CHUNK_BUFFER_LEN (256u * 1024)
 /* ngtcp2's objects aside, TLS keeps about this much per connection (measured, docs/operations.md). */
@@ -21,6 +23,8 @@ unsigned memory_plan(const struct node_config *config,
 		 workers * config->content.chunk_buffer_cnt * CHUNK_BUFFER_LEN, false},
 		{"sessions, requests, peers (mesh)", workers * mesh_footprint(&config->mesh),
 		 false},
+		{"what was dropped and what happened (node)",
+		 sizeof(struct drops) + sizeof(struct incidents), false},
 		{"bans (node)", ban_list_footprint() + workers * gate_footprint(), false},
 		{"control clients and events (control)", control_footprint(&config->control),
 		 false},

@@ -4,6 +4,7 @@
  * ListXdpCounters.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,6 +101,24 @@ static void fail_device(struct control_call *call, int err, const char *name, co
 	control_fail(call, err, name, why, next);
 }
 
+/* What is there is ours, and no stranger's. */
+static void plan_note_attached(const struct node *node, struct xdp_plan *plan)
+{
+	const struct xdp_device_info *info;
+	int device = fastpath_lookup(&node->fastpath, plan->name);
+
+	if (device < 0)
+		return;
+	info = xdp_device_info(node->fastpath.xdp, (unsigned)device);
+	plan->is_possible = false;
+	plan->foreign_id = 0;
+	plan->foreign_name[0] = '\0';
+	snprintf(plan->why, sizeof(plan->why),
+		 "attached already, by this daemon: program %u, %s mode; weft xdp detach %s takes "
+		 "it off",
+		 info->prog_id, mode_name(info->mode), plan->name);
+}
+
 void method_plan_xdp(void *ctx, struct control_call *call, const json_t *parameters,
 		     uint64_t now_ns)
 {
@@ -107,15 +126,21 @@ void method_plan_xdp(void *ctx, struct control_call *call, const json_t *paramet
 	struct xdp_config config = node->config->fastpath.xdp;
 	const char *name = parameter_device(parameters);
 	struct xdp_plan plan;
+	json_t *json;
 	int err;
 
 	(void)now_ns;
 	config.mode = mode_of(node, parameters);
 	err = xdp_plan(&config, name, &plan);
-	if (err < 0)
+	if (err < 0) {
 		fail_device(call, err, name, weft_err_text(err));
-	else
-		control_reply(call, json_pack("{s:o}", "plan", plan_json(&plan)));
+		return;
+	}
+	plan_note_attached(node, &plan);
+	json = plan_json(&plan);
+	json_object_set_new(json, "attached",
+			    json_boolean(fastpath_lookup(&node->fastpath, name) >= 0));
+	control_reply(call, json_pack("{s:o}", "plan", json));
 }
 
 static json_t *frames_json(const struct node *node, unsigned device)
