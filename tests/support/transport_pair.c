@@ -48,6 +48,7 @@ struct pair_conn {
 	unsigned id;
 	size_t received_len;
 	bool is_dialler, is_ready, is_closing, is_closed, wants_credit, had_stream;
+	const struct transport_close *close; /* while it is told; else NULL */
 };
 
 struct pair_event {
@@ -394,6 +395,10 @@ static void op_info(const struct transport_conn *transport_conn,
 	*out_info = (struct transport_conn_info){.local = conn->end->addr,
 						 .is_dialler = conn->is_dialler,
 						 .received_len = conn->received_len};
+	if (conn->close) {
+		out_info->has_ended = true;
+		out_info->end = *conn->close;
+	}
 	if (!conn->peer)
 		return;
 	out_info->remote = conn->peer->end->addr;
@@ -459,10 +464,12 @@ static void conn_end(struct pair_conn *conn, const struct transport_close *close
 	if (conn->is_closed)
 		return;
 	conn->is_closing = true;
+	conn->close = close;
 	for (struct pair_stream *stream = conn->streams; stream; stream = stream->next)
 		stream_end(stream, close->code);
 	if ((conn->is_ready || conn->is_dialler) && !end->is_dead)
 		end->events->conn_closed(end->ctx, &conn->conn, close, end->net->now_ns);
+	conn->close = NULL;
 	conn->is_closed = true;
 	end->net->conn_open_cnt--;
 }

@@ -236,10 +236,56 @@ def test_why_tells_what_happened_to_a_peer_and_an_address(lab):
     wait_for(lambda: connect(b, a, "10.77.0.1:7000", timeout=2) == OK, "in again")
     b.stop()
     wait_for(lambda: incidents(a, name)[-1] == ("session_closed", "shutting down"), "the goodbye")
+    check(a.json("why", name)["incidents"][-1]["by_peer"], "whose goodbye it was")
     check_eq(a.json("why", "10.77.0.3")["incidents"][0]["kind"], "banned", "a neighbour's ban")
     check_eq(a.weft("why", "nobody").returncode, FAILED, "no such peer")
     lines = a.weft("why", name).stdout.splitlines()
     check(lines[0].startswith("incident\t"), f"piped: {lines}")
+
+
+def last_incident(daemon, who, kind):
+    told = [i for i in daemon.json("why", who)["incidents"] if i["kind"] == kind]
+    return told[-1] if told else None
+
+
+def test_why_tells_how_a_session_ended_and_who_was_refused(lab):
+    a, b = pair(lab, "[quic]\nidle_timeout = 2s\nkeepalive = 0s\n")
+    name = node_id(b)
+    check_eq(connect(b, a, "10.77.0.1:7000"), OK, "a session")
+    wait_for(lambda: last_incident(a, name, "session_opened"), "the session is told")
+    b.kill()
+    told = wait_for(lambda: last_incident(a, name, "session_closed"), "silence is told", timeout=10)
+    check_eq((told["why"], told["by_peer"]), ("nothing was heard for too long", False), "silence")
+    b.start()
+    check_eq(connect(b, a, "[fd77::1]:7000"), OK, "at another address")
+    ban(a, name)
+    for _ in range(3):
+        connect(b, a, "10.77.0.1:7000", timeout=2)
+    told = wait_for(lambda: last_incident(a, name, "refused"), "the refusal")
+    check_eq((told["why"], told["err"]), ("banned", -1008), "refused")
+    wait_for(lambda: last_incident(a, name, "refused").get("times", 1) >= 2, "a count of them")
+    unban(a, name)
+    b.stop()
+    check(a.weft("peer", "connect", name, "10.77.0.2:7000", "--timeout", 1).returncode != OK,
+          "a daemon that is down answered")
+    told = wait_for(lambda: last_incident(a, name, "dial_failed"), "the dial")
+    check_eq((told["why"], told["address"]),
+             ("no answer until it was given up", "10.77.0.2:7000"), "no answer")
+
+
+def test_why_tells_drops_at_all_addresses_of_a_peer(lab):
+    a, b = pair(lab)
+    name = node_id(b)
+    for at, addr, _ in FAMILIES:
+        check_eq(connect(b, a, at), OK, f"a session at {at}")
+        wait_for(lambda: connected(a), "a session")
+        ban(a, addr)
+        check(connect(b, a, at, timeout=1) != OK, f"banned {addr} came in")
+        unban(a, addr)
+        b.stop()
+        b.start()
+    wait_for(lambda: {d["source"] for d in a.json("why", name)["drops"]} ==
+             {"10.77.0.2", "fd77::/64"}, "drops of both addresses")
 
 
 def test_why_tells_that_another_key_answered(lab):
@@ -284,5 +330,7 @@ run([test_banned_addresses_are_cut_and_kept_out_at_the_sockets,
      test_drops_are_shown_by_reason_and_source_in_the_driver,
      test_drops_of_other_workers_are_shown,
      test_why_tells_what_happened_to_a_peer_and_an_address,
+     test_why_tells_how_a_session_ended_and_who_was_refused,
+     test_why_tells_drops_at_all_addresses_of_a_peer,
      test_why_tells_that_another_key_answered,
      test_bad_input_is_refused_with_what_to_do])

@@ -40,7 +40,10 @@ static void print_why(const struct invocation *inv, const json_t *why)
 		{"WHO", "who", COLUMN_ID},
 		{"WHERE", "address", COLUMN_TEXT},
 		{"WHY", "why", COLUMN_TEXT},
+		{"BY THE PEER", "by_peer", COLUMN_BOOL},
 		{"ANSWERED", "actual_key", COLUMN_ID},
+		{"TIMES", "times", COLUMN_COUNT},
+		{"LAST", "last_s", COLUMN_TIME},
 		{0},
 	};
 	static const struct column drops[] = {

@@ -40,6 +40,8 @@ struct transport_close {
 	int err;       /* WEFT_ETIMEOUT, EWRONGKEY, EREFUSED, ECLOSED, EUNREACHABLE, ... */
 	uint64_t code; /* application or protocol error code as the wire carried it */
 	bool by_peer;
+	bool is_protocol_code;		       /* code is of RFC 9000 20, not of the speaker */
+	bool is_reset;			       /* by_peer, who no longer knew the connection */
 	bool has_key;			       /* actual_key is known (also for EWRONGKEY) */
 	uint8_t actual_key[TRANSPORT_KEY_LEN]; /* the key that did answer */
 };
@@ -56,6 +58,8 @@ struct transport_conn_info {
 	uint64_t lost_cnt; /* packets */
 	uint64_t cwnd_len;
 	uint64_t pmtu_len;
+	bool has_ended; /* streams are being closed because of end, and conn_closed follows */
+	struct transport_close end;
 };
 
 /*

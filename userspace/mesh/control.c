@@ -216,7 +216,8 @@ static bool control_goodbye(struct mesh_session *session, const uint8_t *payload
 		bye.not_before_ms = MESH_NOT_BEFORE_MS_MAX;
 	if (entry)
 		entry->not_before_ns = mesh->now_ns + bye.not_before_ms * NS_PER_MS;
-	session->end = (struct mesh_end){WEFT_ECLOSED, bye.reason, true};
+	session->end =
+		(struct transport_close){.err = WEFT_ECLOSED, .code = bye.reason, .by_peer = true};
 	mesh_session_close(session, MESH_BYE_DONE, "goodbye");
 	return false;
 }

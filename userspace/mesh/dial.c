@@ -224,6 +224,17 @@ int mesh_dial_wait(struct mesh *mesh, const struct mesh_peer *peer, struct mesh_
 	return 0;
 }
 
+/* Nobody waits any longer, and nobody has answered. */
+static void dial_give_up(struct mesh_dial *dial)
+{
+	static const struct transport_close silence = {.err = WEFT_ECANCELLED};
+
+	for (unsigned i = 0; i < dial->addr_cnt; i++)
+		if (dial->attempts[i].conn)
+			mesh_dial_tell(&dial->attempts[i], &silence);
+	dial_free(dial);
+}
+
 void mesh_dial_leave(struct mesh_request *request)
 {
 	struct mesh_dial *dial = request->dial;
@@ -231,7 +242,7 @@ void mesh_dial_leave(struct mesh_request *request)
 	list_unlink(&request->node);
 	request->dial = NULL;
 	if (--dial->waiter_cnt == 0 && !dial->beside)
-		dial_free(dial);
+		dial_give_up(dial);
 }
 
 void mesh_dial_won(struct mesh_dial *dial, struct mesh_session *session)
@@ -260,6 +271,20 @@ void mesh_dial_session_ended(struct mesh_session *session)
 	dial->beside = NULL;
 	if (!dial->waiter_cnt)
 		dial_free(dial);
+}
+
+void mesh_dial_tell(const struct mesh_attempt *attempt, const struct transport_close *end)
+{
+	const struct mesh_dial *dial = attempt->dial;
+	struct mesh_failure failure = {
+		.remote = dial->addrs[attempt - dial->attempts],
+		.is_dialler = true,
+		.end = *end,
+	};
+
+	memcpy(failure.key, dial->key, sizeof(failure.key));
+	if (dial->mesh->on_failure)
+		dial->mesh->on_failure(dial->mesh->ctx, &failure);
 }
 
 void mesh_dial_attempt_failed(struct mesh_attempt *attempt, int err, const uint8_t *actual_key)

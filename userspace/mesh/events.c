@@ -21,29 +21,47 @@ static bool key_is_none(const uint8_t *key)
 	return !all;
 }
 
-/* 0, or why the connection was closed, with a reason its peer can read. */
+/* Why a connection becomes no session; its peer can read it. */
+struct objection {
+	enum mesh_goodbye_reason reason;
+	const char *text; /* NULL: none */
+};
+
+static struct objection conn_objection(struct mesh *mesh, const struct transport_conn_info *info)
+{
+	if (key_is_none(info->peer_key))
+		return (struct objection){MESH_BYE_NO_KEY, "a node key is needed"};
+	if (memcmp(info->peer_key, mesh->own_key, MESH_KEY_LEN) == 0)
+		return (struct objection){MESH_BYE_NO_KEY, "this is my own key"};
+	if (mesh->is_leaving)
+		return (struct objection){MESH_BYE_SHUTDOWN, "shutting down"};
+	if (mesh->sessions.used_cnt == mesh->sessions.cap_cnt)
+		return (struct objection){MESH_BYE_FULL, "too many sessions"};
+	if (mesh_refuses(mesh, info->peer_key, &info->remote))
+		return (struct objection){MESH_BYE_REFUSED, "not welcome"};
+	return (struct objection){MESH_BYE_DONE, NULL};
+}
+
+/* 0, or why the connection was closed. */
 static int conn_refuse(struct mesh *mesh, struct transport_conn *conn,
 		       const struct transport_conn_info *info)
 {
-	const struct transport_ops *ops = mesh->transport->ops;
-	int err = WEFT_EFULL;
+	struct objection objection = conn_objection(mesh, info);
+	struct mesh_failure failure = {
+		.remote = info->remote,
+		.is_dialler = info->is_dialler,
+		.end = {.err = objection.reason == MESH_BYE_REFUSED ? WEFT_EREFUSED : WEFT_EFULL,
+			.code = objection.reason},
+	};
 
-	if (key_is_none(info->peer_key))
-		ops->close(conn, MESH_BYE_NO_KEY, "a node key is needed");
-	else if (memcmp(info->peer_key, mesh->own_key, MESH_KEY_LEN) == 0)
-		ops->close(conn, MESH_BYE_NO_KEY, "this is my own key");
-	else if (mesh->is_leaving)
-		ops->close(conn, MESH_BYE_SHUTDOWN, "shutting down");
-	else if (mesh->sessions.used_cnt == mesh->sessions.cap_cnt)
-		ops->close(conn, MESH_BYE_FULL, "too many sessions");
-	else if (mesh_refuses(mesh, info->peer_key, &info->remote)) {
-		ops->close(conn, MESH_BYE_REFUSED, "not welcome");
-		err = WEFT_EREFUSED;
-	} else {
+	if (!objection.text)
 		return 0;
-	}
+	mesh->transport->ops->close(conn, objection.reason, objection.text);
 	mesh->stats.refused_cnt++;
-	return err;
+	memcpy(failure.key, info->peer_key, sizeof(failure.key));
+	if (mesh->on_failure)
+		mesh->on_failure(mesh->ctx, &failure);
+	return failure.end.err;
 }
 
 static int on_conn_ready(void *ctx, struct transport_conn *conn, uint64_t now_ns)
@@ -80,7 +98,7 @@ static int on_conn_ready(void *ctx, struct transport_conn *conn, uint64_t now_ns
 
 static void session_closed(struct mesh_session *session, const struct transport_close *close)
 {
-	session->end = (struct mesh_end){close->err, close->code, close->by_peer};
+	session->end = *close;
 	mesh_session_end(session);
 }
 
@@ -93,11 +111,12 @@ static void on_conn_closed(void *ctx, struct transport_conn *conn,
 	mesh->now_ns = now_ns;
 	if (!kind)
 		return;
-	if (*kind == MESH_CONN_ATTEMPT)
-		mesh_dial_attempt_failed(conn->user, close->err,
-					 close->has_key ? close->actual_key : NULL);
-	else
+	if (*kind != MESH_CONN_ATTEMPT) {
 		session_closed(conn->user, close);
+		return;
+	}
+	mesh_dial_tell(conn->user, close);
+	mesh_dial_attempt_failed(conn->user, close->err, close->has_key ? close->actual_key : NULL);
 }
 
 static void on_conn_streams_available(void *ctx, struct transport_conn *conn, uint64_t now_ns)
@@ -193,6 +212,18 @@ static void on_stream_writable(void *ctx, struct transport_stream *stream, uint6
 	}
 }
 
+/* Either the connection ends, too, and says why, or the peer broke the session. */
+static void control_closed(struct mesh_session *session)
+{
+	struct transport_conn_info info;
+
+	session->mesh->transport->ops->info(session->conn, &info);
+	if (info.has_ended)
+		session_closed(session, &info.end);
+	else
+		mesh_session_close(session, MESH_BYE_PROTOCOL, "control stream closed");
+}
+
 static void on_stream_closed(void *ctx, struct transport_stream *stream, uint64_t code,
 			     uint64_t now_ns)
 {
@@ -205,11 +236,7 @@ static void on_stream_closed(void *ctx, struct transport_stream *stream, uint64_
 		return;
 	switch (*kind) {
 	case MESH_STREAM_CONTROL:
-		/* Either the connection ends too, or the peer broke the session. */
-		((struct mesh_control *)stream->user)->session->end =
-			(struct mesh_end){.err = WEFT_ECLOSED, .code = MESH_END_UNKNOWN};
-		mesh_session_close(((struct mesh_control *)stream->user)->session,
-				   MESH_BYE_PROTOCOL, "control stream closed");
+		control_closed(((struct mesh_control *)stream->user)->session);
 		break;
 	case MESH_STREAM_REQUEST:
 		mesh_request_fail(stream->user, WEFT_ECLOSED, NULL);

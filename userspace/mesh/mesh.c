@@ -120,6 +120,7 @@ int mesh_new(const struct mesh_params *params, struct mesh **out_mesh)
 	mesh->now_ns = params->now_ns;
 	mesh->on_session = params->on_session;
 	mesh->on_step = params->on_step;
+	mesh->on_failure = params->on_failure;
 	mesh->ctx = params->ctx;
 	mesh->refuses = params->refuses;
 	mesh->refuses_ctx = params->refuses_ctx;

@@ -35,14 +35,6 @@ void mesh_config_defaults(struct mesh_config *config);
 /* mesh_footprint: bytes that mesh_new lays out, touched as they are used. */
 size_t mesh_footprint(const struct mesh_config *config);
 
-/* How a session ended: err as transport_close has it, and the code of its close. */
-#define MESH_END_UNKNOWN UINT64_MAX /* the connection ended and took the control stream along */
-struct mesh_end {
-	int err;
-	uint64_t code;
-	bool by_peer;
-};
-
 /* A peer as `peer list` shows it; kept in the store, freshness in wall seconds. */
 struct mesh_peer_info {
 	uint8_t key[MESH_KEY_LEN];
@@ -54,7 +46,15 @@ struct mesh_peer_info {
 	bool is_connected;
 	struct transport_conn_info conn; /* when connected */
 	uint32_t requests_in_flight, incoming_in_flight;
-	struct mesh_end end; /* when it is told that the last session is down */
+	struct transport_close end; /* when it is told that the last session is down */
+};
+
+/* A connection that became no session: one that we dialled, or one whose key we would not have. */
+struct mesh_failure {
+	uint8_t key[MESH_KEY_LEN]; /* dialled, or proved by who came */
+	struct addr remote;
+	bool is_dialler;
+	struct transport_close end;
 };
 
 struct mesh_stats {
@@ -86,6 +86,7 @@ struct mesh_params {
 	 */
 	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
 	mesh_step_fn on_step; /* each step of looking for a key, as it ends; may be NULL */
+	void (*on_failure)(void *ctx, const struct mesh_failure *failure); /* may be NULL */
 	void *ctx;
 	mesh_refuse_fn refuses; /* may be NULL: nobody is */
 	void *refuses_ctx;

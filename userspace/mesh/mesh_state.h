@@ -66,7 +66,7 @@ struct mesh_session {
 	bool is_leaving; /* GOODBYE was sent: only the close is missing */
 	bool has_spare;	 /* an incoming beyond the limits, maybe the control stream */
 	uint64_t ready_ns;
-	struct mesh_end end;	      /* set before it ends */
+	struct transport_close end;   /* set before it ends */
 	struct mesh_session *twin;    /* next session of the same key, retired */
 	struct mesh_peer_entry *peer; /* NULL until HELLO */
 	struct list_node requests;    /* on streams */
@@ -206,6 +206,7 @@ struct mesh {
 	uint64_t now_ns; /* of the last event or call */
 	uint64_t wall_s, wall_at_ns;
 	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
+	void (*on_failure)(void *ctx, const struct mesh_failure *failure);
 	void *ctx;
 	mesh_refuse_fn refuses;
 	void *refuses_ctx;
@@ -307,6 +308,8 @@ void mesh_dial_end_if_hopeless(struct mesh_dial *dial);
 void mesh_dial_session_ended(struct mesh_session *session);
 /* dial_won: session is there; whoever waited is started on it, and a silent other is closed. */
 void mesh_dial_won(struct mesh_dial *dial, struct mesh_session *session);
+/* mesh_dial_tell: attempt came to end; the owner of the mesh hears of it. */
+void mesh_dial_tell(const struct mesh_attempt *attempt, const struct transport_close *end);
 /* mesh_dial_attempt_failed: attempt's connection is gone; the next address is tried. */
 void mesh_dial_attempt_failed(struct mesh_attempt *attempt, int err, const uint8_t *actual_key);
 /* mesh_dial_fail tells whoever waits. */

@@ -232,7 +232,7 @@ void mesh_session_close(struct mesh_session *session, enum mesh_goodbye_reason r
 	session->mesh->transport->ops->close(session->conn, reason, text);
 	/* A close that answers GOODBYE is for the peer's reason. */
 	if (!session->end.err)
-		session->end = (struct mesh_end){.err = WEFT_ECLOSED, .code = reason};
+		session->end = (struct transport_close){.err = WEFT_ECLOSED, .code = reason};
 	mesh_session_end(session);
 }
 

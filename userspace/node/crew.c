@@ -45,6 +45,7 @@ enum letter_kind {
 	LETTER_ROTATE_CIDS,
 	LETTER_STOP,
 	LETTER_SESSION, /* reports */
+	LETTER_FAILURE,
 	LETTER_FINDING,
 	LETTER_SERVED,
 	LETTER_SAMPLE,
@@ -68,6 +69,7 @@ struct letter {
 			struct mesh_peer_info peer;
 			bool is_up;
 		} session;
+		struct mesh_failure failure;
 		struct {
 			bool is_changed;
 			size_t len;
@@ -183,6 +185,15 @@ static void member_on_session(void *ctx, const struct mesh_peer_info *peer, bool
 		letter->session.peer = *peer;
 		letter->session.is_up = is_up;
 	}
+	(void)member_report(ctx, letter);
+}
+
+static void member_on_failure(void *ctx, const struct mesh_failure *failure)
+{
+	struct letter *letter = letter_new(LETTER_FAILURE, 0);
+
+	if (letter)
+		letter->failure = *failure;
 	(void)member_report(ctx, letter);
 }
 
@@ -399,6 +410,7 @@ static int member_start(struct crew_member *member, char *what)
 		.advertised = params->advertised,
 		.advertised_cnt = params->advertised_cnt,
 		.on_session = member_on_session,
+		.on_failure = member_on_failure,
 		.on_finding = member_on_finding,
 		.on_sample = member_on_sample,
 		.ctx = member,
@@ -546,6 +558,9 @@ static void member_heard(struct crew_member *member, const struct letter *letter
 	switch (letter->kind) {
 	case LETTER_SESSION:
 		session_heard(member, letter);
+		break;
+	case LETTER_FAILURE:
+		params->on_failure(params->ctx, &letter->failure);
 		break;
 	case LETTER_FINDING:
 		params->on_finding(params->ctx,

@@ -48,6 +48,7 @@ struct crew_params {
 	unsigned advertised_cnt;
 	/* Called from crew_reap. */
 	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
+	void (*on_failure)(void *ctx, const struct mesh_failure *failure);
 	void (*on_finding)(void *ctx, const struct content_finding *finding);
 	void (*on_sample)(void *ctx, const struct weft_sample *sample);
 	void (*on_served)(void *ctx, const uint8_t manifest_id[static 32], uint64_t len);

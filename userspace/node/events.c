@@ -114,9 +114,7 @@ static void note_session(struct node *node, const struct mesh_peer_info *peer, b
 		.at_ns = node->home.now_ns,
 		.at_s = clock_wall_s(),
 		.kind = is_up ? INCIDENT_SESSION_OPENED : INCIDENT_SESSION_CLOSED,
-		.err = peer->end.err,
-		.code = peer->end.code,
-		.by_peer = peer->end.by_peer,
+		.end = peer->end,
 		.who.kind = BAN_KEY,
 		.addr = peer->last_addr,
 	};
@@ -139,6 +137,26 @@ void node_on_step(void *ctx, const struct mesh_step *step)
 	if (step->err)
 		json_object_set_new(fields, "error", json_string(weft_err_text(step->err)));
 	control_event(node->control, "peer.looked-for", fields, node->home.now_ns);
+}
+
+void node_on_failure(void *ctx, const struct mesh_failure *failure)
+{
+	struct node *node = ctx;
+	struct incident incident = {
+		.at_ns = node->home.now_ns,
+		.at_s = clock_wall_s(),
+		.kind = failure->is_dialler ? INCIDENT_DIAL_FAILED : INCIDENT_REFUSED,
+		.end = failure->end,
+		.who.kind = BAN_KEY,
+		.addr = failure->remote,
+	};
+
+	if (!node->control)
+		return;
+	if (failure->end.err == WEFT_EWRONGKEY)
+		incident.kind = INCIDENT_WRONG_KEY;
+	memcpy(incident.who.key, failure->key, BAN_KEY_LEN);
+	incidents_add(&node->incidents, &incident);
 }
 
 void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)

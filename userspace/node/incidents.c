@@ -3,10 +3,37 @@
 
 #include <string.h>
 
+static bool is_repeatable(enum incident_kind kind)
+{
+	return kind == INCIDENT_WRONG_KEY || kind == INCIDENT_DIAL_FAILED ||
+	       kind == INCIDENT_REFUSED;
+}
+
+static bool is_the_same(const struct incident *a, const struct incident *b)
+{
+	return a->kind == b->kind && a->end.err == b->end.err && a->end.code == b->end.code &&
+	       memcmp(a->who.key, b->who.key, sizeof(a->who.key)) == 0 &&
+	       memcmp(a->end.actual_key, b->end.actual_key, sizeof(a->end.actual_key)) == 0 &&
+	       a->addr.family == b->addr.family &&
+	       memcmp(a->addr.ip, b->addr.ip, sizeof(a->addr.ip)) == 0;
+}
+
+/* What incident repeats, of the same hour, or NULL. */
+static struct incident *hour_earlier(struct incident_hour *hour, const struct incident *incident)
+{
+	uint64_t cnt = hour->cnt < INCIDENTS_CAP ? hour->cnt : INCIDENTS_CAP;
+
+	for (uint64_t i = 0; is_repeatable(incident->kind) && i < cnt; i++)
+		if (is_the_same(&hour->incidents[i], incident))
+			return &hour->incidents[i];
+	return NULL;
+}
+
 void incidents_add(struct incidents *incidents, const struct incident *incident)
 {
 	uint64_t number = incident->at_ns / INCIDENTS_HOUR_NS + 1;
 	struct incident_hour *hour = &incidents->hours[number % INCIDENTS_HOUR_CNT];
+	struct incident *earlier;
 
 	if (hour->hour > number)
 		return;
@@ -14,7 +41,13 @@ void incidents_add(struct incidents *incidents, const struct incident *incident)
 		hour->hour = number;
 		hour->cnt = 0;
 	}
-	hour->incidents[hour->cnt++ % INCIDENTS_CAP] = *incident;
+	earlier = hour_earlier(hour, incident);
+	if (earlier) {
+		earlier->again_cnt++;
+		earlier->last_s = incident->at_s;
+	} else {
+		hour->incidents[hour->cnt++ % INCIDENTS_CAP] = *incident;
+	}
 }
 
 /* A ban of a prefix befell whoever is in it; what befell an address befell its prefix. */

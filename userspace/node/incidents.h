@@ -2,6 +2,7 @@
 #ifndef WEFT_NODE_INCIDENTS_H
 #define WEFT_NODE_INCIDENTS_H
 
+#include "base/transport.h"
 #include "node/ban.h"
 
 /*
@@ -15,22 +16,23 @@
 
 enum incident_kind {
 	INCIDENT_SESSION_OPENED,
-	INCIDENT_SESSION_CLOSED, /* err, code, by_peer */
+	INCIDENT_SESSION_CLOSED, /* end says why */
 	INCIDENT_BANNED,
 	INCIDENT_BAN_REMOVED,
 	INCIDENT_BAN_ENDED,
-	INCIDENT_WRONG_KEY, /* we dialled key, and other_key answered */
+	INCIDENT_WRONG_KEY,   /* we dialled who, and end's actual_key answered */
+	INCIDENT_DIAL_FAILED, /* we dialled who, and no session came of it: end */
+	INCIDENT_REFUSED,     /* who came, and got no session: end */
 };
 
 struct incident {
 	uint64_t at_ns, at_s; /* monotonic, wall clock */
+	uint64_t last_s;      /* of the same again and again: when last, 0: once; kept here */
+	uint64_t again_cnt;   /* how often after the first; kept here */
 	enum incident_kind kind;
-	int err;
-	uint64_t code;
-	bool by_peer;
+	struct transport_close end;
 	struct ban_target who; /* of a ban; else a key */
 	struct addr addr;      /* where it was; ADDR_NONE: not known */
-	uint8_t other_key[BAN_KEY_LEN];
 };
 
 struct incidents {
@@ -41,7 +43,11 @@ struct incidents {
 	} hours[INCIDENTS_HOUR_CNT];
 };
 
-/* incidents_add: a time before the hour at hand is ignored. */
+/*
+ * incidents_add: a time before the hour at hand is ignored. Who tries in
+ * vain over and over from one address has one incident an hour, with a
+ * count, and pushes nothing out.
+ */
 void incidents_add(struct incidents *incidents, const struct incident *incident);
 /*
  * incidents_find writes those of who, oldest first: of a key, or of the

@@ -77,19 +77,8 @@ static void connecting_fail_silent(const struct connecting *connecting)
 static void connecting_fail_wrong_key(const struct connecting *connecting,
 				      const uint8_t *actual_key)
 {
-	struct incident incident = {
-		.at_ns = connecting->node->home.now_ns,
-		.at_s = clock_wall_s(),
-		.kind = INCIDENT_WRONG_KEY,
-		.who.kind = BAN_KEY,
-	};
 	char id[ZBASE32_KEY_TEXT_CAP], why[128];
 
-	if (connecting->addr_cnt == 1)
-		incident.addr = connecting->addrs[0];
-	memcpy(incident.who.key, connecting->key, BAN_KEY_LEN);
-	memcpy(incident.other_key, actual_key, BAN_KEY_LEN);
-	incidents_add(&connecting->node->incidents, &incident);
 	snprintf(why, sizeof(why), "another node answers there: %s",
 		 zbase32_write(actual_key, MESH_KEY_LEN, id));
 	control_fail_with(connecting->call, WEFT_EWRONGKEY, connecting->name, why,

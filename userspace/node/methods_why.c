@@ -2,6 +2,7 @@
 /*
  * ShowWhy: what the last day knows of one peer or address.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 #include "node/methods.h"
 
 #define INCIDENTS_TOLD_MAX 200
+#define PLACE_MAX	   64 /* addresses of one peer */
 
 static const char *const kinds[] = {
 	[INCIDENT_SESSION_OPENED] = "session_opened",
@@ -18,6 +20,8 @@ static const char *const kinds[] = {
 	[INCIDENT_BAN_REMOVED] = "ban_removed",
 	[INCIDENT_BAN_ENDED] = "ban_ended",
 	[INCIDENT_WRONG_KEY] = "wrong_key",
+	[INCIDENT_DIAL_FAILED] = "dial_failed",
+	[INCIDENT_REFUSED] = "refused",
 };
 
 /* docs/wire/session.md has the codes. */
@@ -33,15 +37,64 @@ static const char *const bye_texts[] = {
 	[MESH_BYE_REFUSED] = "banned",
 };
 
-static const char *close_text(const struct incident *incident)
-{
-	bool is_told = !incident->err || incident->err == WEFT_ECLOSED;
+#define END_TEXT_CAP 96
 
-	if (is_told && incident->code < sizeof(bye_texts) / sizeof(bye_texts[0]))
-		return bye_texts[incident->code];
-	if (is_told)
-		return "the connection ended";
-	return weft_err_text(incident->err);
+/* What ended without a word from either side. */
+static const char *silent_end_text(const struct transport_close *end)
+{
+	switch (end->err) {
+	case WEFT_ETIMEOUT:
+		return "nothing was heard for too long";
+	case WEFT_EUNREACHABLE:
+		return "no answer";
+	case WEFT_ECANCELLED:
+		return "no answer until it was given up";
+	case WEFT_EWRONGKEY:
+		return "another key answered";
+	case WEFT_EFULL:
+		return "no memory left for the connection";
+	default:
+		return weft_err_text(end->err);
+	}
+}
+
+static const char *end_text(const struct transport_close *end, char text[static END_TEXT_CAP])
+{
+	unsigned long long code = end->code;
+
+	if (end->is_reset)
+		return "the peer no longer knew the connection (stateless reset)";
+	if (end->err == WEFT_EWRONGKEY || end->err == WEFT_ETIMEOUT ||
+	    end->err == WEFT_EUNREACHABLE)
+		return silent_end_text(end);
+	if (end->is_protocol_code && code >> 8 == 1)
+		snprintf(text, END_TEXT_CAP, "TLS alert %llu", code & 0xff);
+	else if (end->is_protocol_code && code)
+		snprintf(text, END_TEXT_CAP, "QUIC error 0x%llx", code);
+	else if (end->is_protocol_code)
+		return "the connection was closed without an error";
+	else if (end->err != WEFT_ECLOSED && end->err != WEFT_EREFUSED && !code)
+		return silent_end_text(end);
+	else if (code < sizeof(bye_texts) / sizeof(bye_texts[0]))
+		return bye_texts[code];
+	else
+		snprintf(text, END_TEXT_CAP, "code %llu", code);
+	return text;
+}
+
+static bool has_end(enum incident_kind kind)
+{
+	return kind == INCIDENT_SESSION_CLOSED || kind == INCIDENT_WRONG_KEY ||
+	       kind == INCIDENT_DIAL_FAILED || kind == INCIDENT_REFUSED;
+}
+
+static json_t *end_json(const struct transport_close *end)
+{
+	char text[END_TEXT_CAP];
+
+	return json_pack("{s:s, s:b, s:i, s:o, s:b}", "why", end_text(end, text), "by_peer",
+			 end->by_peer, "err", end->err, "code", method_json_uint(end->code),
+			 "protocol_code", end->is_protocol_code);
 }
 
 static json_t *incident_json(const struct incident *incident)
@@ -54,25 +107,46 @@ static json_t *incident_json(const struct incident *incident)
 	if (incident->addr.family != ADDR_NONE)
 		json_object_set_new(json, "address",
 				    json_string(addr_format(&incident->addr, addr)));
-	if (incident->kind == INCIDENT_SESSION_CLOSED) {
-		json_object_set_new(json, "why", json_string(close_text(incident)));
-		json_object_set_new(json, "by_peer", json_boolean(incident->by_peer));
+	if (has_end(incident->kind))
+		json_object_update_new(json, end_json(&incident->end));
+	if (incident->kind == INCIDENT_WRONG_KEY && incident->end.has_key)
+		json_object_set_new(json, "actual_key", method_json_id(incident->end.actual_key));
+	if (incident->again_cnt) {
+		json_object_set_new(json, "times", method_json_uint(incident->again_cnt + 1));
+		json_object_set_new(json, "last_s", method_json_uint(incident->last_s));
 	}
-	if (incident->kind == INCIDENT_WRONG_KEY)
-		json_object_set_new(json, "actual_key", method_json_id(incident->other_key));
 	return json;
 }
 
-/* Where a peer was last; its drops are those of that address. */
-static void target_of_peer(struct node *node, const uint8_t *key, struct ban_target *out_target)
+/* Where drops are looked for: of a peer, all addresses that it was seen at. */
+struct places {
+	struct ban_target targets[PLACE_MAX];
+	unsigned cnt;
+};
+
+static void places_add(struct places *places, const struct addr *addr)
+{
+	if (addr->family == ADDR_NONE || places->cnt == PLACE_MAX)
+		return;
+	for (unsigned i = 0; i < places->cnt; i++)
+		if (ban_target_has(&places->targets[i], addr))
+			return;
+	places->targets[places->cnt++] = ban_target_of(addr);
+}
+
+/* The newest first, for those there is room for. */
+static void places_of_peer(struct node *node, const uint8_t *key, const struct incident *found,
+			   unsigned cnt, struct places *places)
 {
 	char id[ZBASE32_KEY_TEXT_CAP];
 	struct mesh_peer_info peer;
 
 	zbase32_write(key, BAN_KEY_LEN, id);
-	if (method_peer_lookup(node, id, &peer) != 1 || peer.last_addr.family == ADDR_NONE)
-		return;
-	*out_target = ban_target_of(&peer.last_addr);
+	if (method_peer_lookup(node, id, &peer) == 1)
+		places_add(places, &peer.last_addr);
+	while (cnt-- > 0)
+		if (found[cnt].kind != INCIDENT_WRONG_KEY)
+			places_add(places, &found[cnt].addr);
 }
 
 /* What a table of sources has of IPv6 is a /64. */
@@ -81,8 +155,6 @@ static bool offender_is_in(const struct offender *offender, const struct ban_tar
 	struct ban_target cut = *where;
 	struct addr addr = {.family = ADDR_IPV6};
 
-	if (where->kind == BAN_KEY)
-		return false;
 	if (weft_endpoint_is_ipv4(&offender->source)) {
 		addr.family = ADDR_IPV4;
 		memcpy(addr.ip, offender->source.addr + 12, 4);
@@ -96,7 +168,15 @@ static bool offender_is_in(const struct offender *offender, const struct ban_tar
 	return ban_target_has(&cut, &addr);
 }
 
-static json_t *drops_json(struct node *node, const struct ban_target *where)
+static bool offender_is_at(const struct offender *offender, const struct places *places)
+{
+	for (unsigned i = 0; i < places->cnt; i++)
+		if (offender_is_in(offender, &places->targets[i]))
+			return true;
+	return false;
+}
+
+static json_t *drops_json(struct node *node, const struct places *places)
 {
 	const unsigned cap = OFFENDERS_HOUR_CNT * OFFENDERS_CAP;
 	struct offender *all = malloc(cap * sizeof(*all));
@@ -104,56 +184,66 @@ static json_t *drops_json(struct node *node, const struct ban_target *where)
 	unsigned cnt = all ? offenders_top(&node->drops.offenders, node->home.now_ns, all, cap) : 0;
 
 	for (unsigned i = 0; i < cnt; i++)
-		if (offender_is_in(&all[i], where))
+		if (offender_is_at(&all[i], places))
 			json_array_append_new(list, method_json_drop_source(&node->drops, &all[i],
 									    CONTROL_ADMIN));
 	free(all);
 	return list;
 }
 
-static json_t *incidents_json(struct node *node, const struct ban_target *who,
-			      uint64_t *out_lost_cnt)
+static json_t *incidents_json(const struct incident *found, unsigned cnt)
 {
-	struct incident *found = malloc(INCIDENTS_TOLD_MAX * sizeof(*found));
 	json_t *list = json_array();
-	unsigned cnt = 0;
 
-	*out_lost_cnt = 0;
-	if (found)
-		cnt = incidents_find(&node->incidents, node->home.now_ns, who, found,
-				     INCIDENTS_TOLD_MAX, out_lost_cnt);
 	for (unsigned i = 0; i < cnt; i++)
 		json_array_append_new(list, incident_json(&found[i]));
-	free(found);
 	return list;
+}
+
+static const struct ban *ban_of(struct node *node, const struct ban_target *who,
+				const struct places *places)
+{
+	const struct ban *ban = ban_list_lookup(node->bans.list, who);
+
+	/* Of a peer, that of the place where it was last. */
+	if (!ban && places->cnt)
+		ban = ban_list_match(node->bans.list, &places->targets[0].addr);
+	return ban;
 }
 
 void method_show_why(void *ctx, struct control_call *call, const json_t *parameters,
 		     uint64_t now_ns)
 {
+	struct incident *found = malloc(INCIDENTS_TOLD_MAX * sizeof(*found));
 	struct node *node = ctx;
-	struct ban_target who, where = {.kind = BAN_KEY};
-	const struct ban *ban;
+	struct places places = {.cnt = 0};
 	char text[BAN_TARGET_TEXT_CAP];
-	uint64_t lost_cnt;
+	struct ban_target who;
+	const struct ban *ban;
+	uint64_t lost_cnt = 0;
+	unsigned cnt = 0;
 	json_t *json;
 
 	(void)now_ns;
 	if (!method_target_read(node, call, json_string_value(json_object_get(parameters, "who")),
-				&who))
+				&who)) {
+		free(found);
 		return;
+	}
 	drops_fetch(&node->drops);
+	if (found)
+		cnt = incidents_find(&node->incidents, node->home.now_ns, &who, found,
+				     INCIDENTS_TOLD_MAX, &lost_cnt);
 	if (who.kind == BAN_KEY)
-		target_of_peer(node, who.key, &where);
+		places_of_peer(node, who.key, found, cnt, &places);
 	else
-		where = who;
-	ban = ban_list_lookup(node->bans.list, &who);
-	if (!ban && where.kind != BAN_KEY)
-		ban = ban_list_match(node->bans.list, &where.addr);
-	json = json_pack("{s:s, s:o, s:o}", "who", ban_target_format(&who, text), "incidents",
-			 incidents_json(node, &who, &lost_cnt), "drops", drops_json(node, &where));
-	json_object_set_new(json, "lost", method_json_uint(lost_cnt));
+		places = (struct places){.targets = {who}, .cnt = 1};
+	json = json_pack("{s:s, s:o, s:o, s:o}", "who", ban_target_format(&who, text), "incidents",
+			 incidents_json(found, cnt), "drops", drops_json(node, &places), "lost",
+			 method_json_uint(lost_cnt));
+	ban = ban_of(node, &who, &places);
 	if (ban)
 		json_object_set_new(json, "ban", method_json_ban(ban));
 	control_reply(call, json);
+	free(found);
 }

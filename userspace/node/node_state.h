@@ -67,10 +67,12 @@ void node_unwatch_addresses(struct node *node);
 
 /* events.c: what content/ and mesh/ tell, as control events and log lines. */
 struct content_event;
+struct mesh_failure;
 struct mesh_peer_info;
 void node_on_content(void *ctx, const struct content_event *event);
 void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up);
 void node_on_step(void *ctx, const struct mesh_step *step);
+void node_on_failure(void *ctx, const struct mesh_failure *failure);
 
 /* methods.c: the method table of the control socket; ctx is the node. */
 extern const struct control_method node_methods[];

@@ -111,6 +111,7 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 		.wall_s = params->wall_s,
 		.on_session = params->on_session,
 		.on_step = params->on_step,
+		.on_failure = params->on_failure,
 		.ctx = params->ctx,
 		.refuses = worker->gate ? gate_refuses : NULL,
 		.refuses_ctx = worker->gate,

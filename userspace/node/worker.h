@@ -19,6 +19,7 @@ struct gate;
 struct handover;
 struct jobs;
 struct mesh;
+struct mesh_failure;
 struct mesh_peer_info;
 struct mesh_step;
 struct node_config;
@@ -86,7 +87,8 @@ struct worker_params {
 	uint64_t (*content_wall_s)(void *ctx);
 	void (*on_content)(void *ctx, const struct content_event *event);
 	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
-	void (*on_step)(void *ctx, const struct mesh_step *step);	      /* home */
+	void (*on_step)(void *ctx, const struct mesh_step *step); /* home */
+	void (*on_failure)(void *ctx, const struct mesh_failure *failure);
 	void (*on_reach_changed)(void *ctx);				      /* home */
 	void (*on_finding)(void *ctx, const struct content_finding *finding); /* others */
 	void (*on_path)(void *ctx, const struct addr *remote);

@@ -35,6 +35,8 @@ static void explain_peer_close(const struct quic_conn *conn, struct conn_end *en
 	end->close.err = is_refusal ? WEFT_EREFUSED : WEFT_ECLOSED;
 	end->close.code = ccerr->error_code;
 	end->close.by_peer = true;
+	end->close.is_protocol_code = ccerr->type != NGTCP2_CCERR_TYPE_APPLICATION;
+	end->close.is_reset = conn->is_peer_reset;
 	end->is_lingering = !conn->is_peer_reset;
 }
 
@@ -44,6 +46,7 @@ static void explain_tls(const struct quic_conn *conn, struct conn_end *end)
 
 	end->close.err = conn->is_wrong_key ? WEFT_EWRONGKEY : WEFT_EREFUSED;
 	end->close.code = NGTCP2_CRYPTO_ERROR | alert;
+	end->close.is_protocol_code = true;
 	ngtcp2_ccerr_set_tls_alert(&end->ccerr, alert, NULL, 0);
 	end->is_told = end->is_lingering = true;
 	if (alert == TLS_ALERT_NO_APPLICATION_PROTOCOL)
@@ -88,6 +91,7 @@ static void conn_explain(const struct quic_conn *conn, int liberr, struct conn_e
 		end->close.err = liberr == NGTCP2_ERR_NOMEM ? WEFT_EFULL : WEFT_EMALFORMED;
 		ngtcp2_ccerr_set_liberr(&end->ccerr, liberr, NULL, 0);
 		end->close.code = end->ccerr.error_code;
+		end->close.is_protocol_code = true;
 		end->is_told = end->is_lingering = true;
 	}
 }
@@ -207,10 +211,12 @@ static void conn_tell(struct quic_conn *conn, const struct transport_close *clos
 	struct quic_engine *engine = conn->engine;
 	struct quic_stream *stream;
 
+	conn->end = close;
 	while ((stream = TAILQ_FIRST(&conn->streams)))
 		quic_stream_close(stream, close->code);
 	if (conn->is_dialler || conn->is_announced)
 		engine->events->conn_closed(engine->ctx, &conn->transport, close, engine->now_ns);
+	conn->end = NULL;
 }
 
 void quic_conn_shut(struct quic_conn *conn, int liberr)

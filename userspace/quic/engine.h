@@ -103,8 +103,9 @@ struct quic_conn {
 	bool is_peer_checked;
 	bool is_wrong_key;
 	bool has_actual_key;
-	bool has_heard;	      /* anything at all came back */
-	bool is_peer_reset;   /* ended by a stateless reset */
+	bool has_heard;			   /* anything at all came back */
+	bool is_peer_reset;		   /* ended by a stateless reset */
+	const struct transport_close *end; /* while the speaker is told of it; else NULL */
 	bool is_condemned;    /* it holds most of a heap that is short, and is to end */
 	bool is_close_wanted; /* the next flush ends it with the three fields below */
 	bool is_open_refused; /* the speaker waits for conn_streams_available */

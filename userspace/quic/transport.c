@@ -155,6 +155,10 @@ static void op_info(const struct transport_conn *transport, struct transport_con
 		info.cwnd_len = stats.cwnd;
 		info.pmtu_len = ngtcp2_conn_get_path_max_tx_udp_payload_size(conn->ngtcp2);
 	}
+	if (conn->end) {
+		info.has_ended = true;
+		info.end = *conn->end;
+	}
 	*out_info = info;
 }
 

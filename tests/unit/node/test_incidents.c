@@ -28,7 +28,7 @@ static struct ban_target prefix_of(const char *text)
 
 static void add(struct ban_target who, const char *addr, uint64_t at_ns, uint64_t code)
 {
-	struct incident incident = {.at_ns = at_ns, .who = who, .code = code};
+	struct incident incident = {.at_ns = at_ns, .who = who, .end.code = code};
 
 	if (addr && addr_parse(addr, &incident.addr) < 0)
 		printf("# %s is no address\n", addr);
@@ -47,11 +47,11 @@ static void test_each_finds_its_own(void)
 	add(key_of(2), "[2001:db8::1]:5", 2, 20);
 	add(prefix_of("192.0.2.0/24"), NULL, 3, 30);
 	CHECK_EQ(find(key_of(1), 9, 10), 1);
-	CHECK_EQ(found[0].code, 10);
+	CHECK_EQ(found[0].end.code, 10);
 	CHECK_EQ(find(key_of(3), 9, 10), 0);
 	CHECK_EQ(find(prefix_of("192.0.2.1"), 9, 10), 2);
-	CHECK_EQ(found[0].code, 10);
-	CHECK_EQ(found[1].code, 30);
+	CHECK_EQ(found[0].end.code, 10);
+	CHECK_EQ(found[1].end.code, 30);
 	CHECK_EQ(find(prefix_of("192.0.2.2"), 9, 10), 1);
 	CHECK_EQ(find(prefix_of("192.0.0.0/16"), 9, 10), 2);
 	CHECK_EQ(find(prefix_of("192.0.3.0/24"), 9, 10), 0);
@@ -69,9 +69,9 @@ static void test_one_more_than_an_hour_holds_loses_its_oldest(void)
 	add(key_of(1), NULL, 2 * HOUR - 1, 5000);
 	CHECK_EQ(find(key_of(1), 2 * HOUR - 1, INCIDENTS_CAP + 2), INCIDENTS_CAP + 1);
 	CHECK_EQ(lost_cnt, 1);
-	CHECK_EQ(found[0].code, 7);
-	CHECK_EQ(found[1].code, 1001);
-	CHECK_EQ(found[INCIDENTS_CAP].code, 5000);
+	CHECK_EQ(found[0].end.code, 7);
+	CHECK_EQ(found[1].end.code, 1001);
+	CHECK_EQ(found[INCIDENTS_CAP].end.code, 5000);
 }
 
 static void test_the_newest_are_told_when_the_room_is_small(void)
@@ -82,7 +82,7 @@ static void test_the_newest_are_told_when_the_room_is_small(void)
 	for (unsigned cap = 1; cap < 100; cap++) {
 		CHECK_EQ(find(key_of(1), 100, cap), cap);
 		for (unsigned i = 0; i < cap; i++)
-			CHECK_EQ(found[i].code, 100 - cap + i);
+			CHECK_EQ(found[i].end.code, 100 - cap + i);
 	}
 }
 
@@ -92,12 +92,53 @@ static void test_a_day_is_remembered_and_no_more(void)
 	for (unsigned hour = 0; hour < 60; hour++)
 		add(key_of(1), NULL, hour * HOUR, hour);
 	CHECK_EQ(find(key_of(1), 59 * HOUR, 60), 25);
-	CHECK_EQ(found[0].code, 35);
-	CHECK_EQ(found[24].code, 59);
+	CHECK_EQ(found[0].end.code, 35);
+	CHECK_EQ(found[24].end.code, 59);
 	CHECK_EQ(find(key_of(1), 83 * HOUR, 60), 1);
 	CHECK_EQ(find(key_of(1), 84 * HOUR, 60), 0);
 	add(key_of(1), NULL, 5 * HOUR, 5); /* a day late */
 	CHECK_EQ(find(key_of(1), 59 * HOUR, 60), 25);
+}
+
+/* Who hammers at the door does not push others out of the hour. */
+static void test_attempts_in_vain_are_counted_not_kept(void)
+{
+	struct incident attempt = {.kind = INCIDENT_REFUSED, .who = key_of(7)};
+
+	memset(&incidents, 0, sizeof(incidents));
+	CHECK_EQ(addr_parse("192.0.2.1:5", &attempt.addr), 0);
+	add(key_of(1), "192.0.2.9:5", 1, 10);
+	for (uint64_t i = 0; i < 3 * INCIDENTS_CAP; i++) {
+		attempt.at_ns = 2 + i;
+		attempt.at_s = i;
+		attempt.addr.port = (uint16_t)i;
+		incidents_add(&incidents, &attempt);
+	}
+	CHECK_EQ(find(key_of(1), HOUR - 1, 10), 1);
+	CHECK_EQ(find(key_of(7), HOUR - 1, 10), 1);
+	CHECK_EQ(found[0].at_s, 0);
+	CHECK_EQ(found[0].again_cnt, 3 * INCIDENTS_CAP - 1);
+	CHECK_EQ(found[0].last_s, 3 * INCIDENTS_CAP - 1);
+	CHECK_EQ(lost_cnt, 0);
+	/* Another cause, another place, another hour, another kind are another incident. */
+	attempt.end.code = 7;
+	incidents_add(&incidents, &attempt);
+	attempt.addr.ip[3] = 2;
+	incidents_add(&incidents, &attempt);
+	attempt.kind = INCIDENT_DIAL_FAILED;
+	incidents_add(&incidents, &attempt);
+	attempt.at_ns += HOUR;
+	incidents_add(&incidents, &attempt);
+	CHECK_EQ(find(key_of(7), 2 * HOUR - 1, 10), 5);
+}
+
+/* A session that opens twice has opened twice. */
+static void test_sessions_are_kept_one_by_one(void)
+{
+	memset(&incidents, 0, sizeof(incidents));
+	add(key_of(1), "192.0.2.1:5", 1, 0);
+	add(key_of(1), "192.0.2.1:5", 2, 0);
+	CHECK_EQ(find(key_of(1), 9, 10), 2);
 }
 
 int main(void)
@@ -106,5 +147,7 @@ int main(void)
 	RUN(test_one_more_than_an_hour_holds_loses_its_oldest);
 	RUN(test_the_newest_are_told_when_the_room_is_small);
 	RUN(test_a_day_is_remembered_and_no_more);
+	RUN(test_attempts_in_vain_are_counted_not_kept);
+	RUN(test_sessions_are_kept_one_by_one);
 	return check_done();
 }
