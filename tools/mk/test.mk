@@ -95,7 +95,7 @@ BENCHES = $(BENCH_DRIVERS) $(foreach p,$(BENCH_PROGRAMS),$(if \
 BENCH_SUPPORT := $(patsubst %.c,$(B_DIR)/%.o,$(wildcard bench/support/*.c))
 $(BENCH_PROGRAMS): %: %.o $(BENCH_SUPPORT) $(LIBS)
 	$(call say,LINK,$@)
-	$(Q)$(call link,$< $(BENCH_SUPPORT))
+	$(Q)$(call link,$< $(BENCH_SUPPORT)) -lm
 
 bench: all lab $(BENCH_PROGRAMS)
 	$(Q)set -e; for bench in $(if $(B),$(filter %/$(B) %/$(B).sh %/$(B).py,$(BENCHES)),$(BENCHES)); do \

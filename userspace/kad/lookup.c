@@ -17,7 +17,7 @@ enum node_state { NODE_NEW, NODE_OUT, NODE_SLOW, NODE_ANSWERED, NODE_FAILED };
 void kad_lookup_defaults(struct kad_lookup_config *config)
 {
 	*config = (struct kad_lookup_config){
-		.k = 8, .alpha = 3, .out_max = 12, .asked_max = 96, .subnet_max = 2};
+		.k = 8, .alpha = 4, .out_max = 12, .asked_max = 96, .subnet_max = 2};
 }
 
 const char *kad_told_name(enum kad_told told)

@@ -16,12 +16,12 @@
  */
 static const struct plane {
 	const char *name;
-	unsigned k, wide_cnt;
+	unsigned k, wide_cnt, alpha;
 	enum addr_family family;
 } planes[] = {
-	{"Mainline over IPv4", 8, 128, ADDR_IPV4},
-	{"Mainline over IPv6", 8, 8, ADDR_IPV6},
-	{"overlay", 20, 20, ADDR_IPV4},
+	{"Mainline over IPv4", 8, 128, 4, ADDR_IPV4},
+	{"Mainline over IPv6", 8, 8, 4, ADDR_IPV6},
+	{"overlay", 20, 20, 3, ADDR_IPV4},
 };
 
 #define PLANE_CNT (sizeof(planes) / sizeof(planes[0]))

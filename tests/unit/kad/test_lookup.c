@@ -32,6 +32,7 @@ static void begin(enum kad_lookup_kind kind)
 
 	kad_lookup_defaults(&config);
 	config.k = plane->k;
+	config.alpha = plane->alpha;
 	random_init_seeded(&dice, 11);
 	kad_rtt_init(&rtt, 300 * MS, MS, 1000 * MS);
 	step_cnt = 0;
