@@ -3,7 +3,9 @@
 """One node of several workers: everyone serves, and a connection finds its worker."""
 import pathlib
 import re
+import socket
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from lab import NOT_FOUND, OK, check, check_eq, need_root, run, same_tree, wait_for
@@ -123,6 +125,57 @@ def test_restart_ends_and_begins_all_workers(lab):
     check_eq(len(workers_of(a)), WORKERS, "workers after kill -9")
 
 
+def waiting_at(port):
+    """Bytes in the sockets of port that nobody has taken yet."""
+    rows = (line.split() for line in pathlib.Path("/proc/net/udp").read_text().splitlines()[1:])
+    return sum(int(row[4].partition(":")[2], 16) for row in rows
+               if row[1].endswith(f":{int(port):04X}"))
+
+
+def strangers(daemon, packets):
+    """Sends packets to daemon's first address, and returns when it has judged as many more."""
+    host, _, port = daemon.json("status")["listen"][0].rpartition(":")
+    before = sum(daemon.judged().values())
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        for i, packet in enumerate(packets):
+            if i % 50 == 0:
+                wait_for(lambda: not waiting_at(port), "room in the sockets")
+            client.sendto(packet, (host, int(port)))
+    wait_for(lambda: sum(daemon.judged().values()) >= before + len(packets), "all judged")
+
+
+def long_header(kind, worker):
+    """Of 1200 bytes, with an id that leads to worker: 0 is an Initial, 1 early data."""
+    return bytes([0xc3 | kind << 4, 0, 0, 0, 1, 8, 0x80 | worker]).ljust(1200, b"\1")
+
+
+def test_all_workers_together_admit_no_more_of_a_stranger_than_the_limit(lab):
+    a = lab.daemon("a", config="[node]\nworkers = 2\n").start()
+    began = time.monotonic()
+    strangers(a, [long_header(0, i % 2) for i in range(2000)])
+    limit = 1000 + 500 * (time.monotonic() - began)
+    seen = a.judged()
+    check(seen["initial"] <= limit, f"{seen['initial']} of a limit of {limit}")
+    check(seen["initial"] >= 1000, f"less than the burst: {seen['initial']}")
+    check_eq(seen["initial"] + seen["initial-limit"], 2000, "Initials")
+    drops = {row["reason"]: row["packets"] for row in a.json("drops")["drops"]}
+    check_eq(drops["initial-limit"], seen["initial-limit"], "drops")
+    sources = a.json("drops", "--by", "source")["sources"]
+    check_eq([(row["source"], row["reason"]) for row in sources], [("127.0.0.1", "initial-limit")], "told")
+
+
+def test_a_mode_holds_at_every_worker(lab):
+    a = lab.daemon("a", config=CONFIG).start()
+    early = [long_header(1, worker) for worker in range(WORKERS)]
+    strangers(a, early)
+    check_eq(a.judged()["early-data"], 0, "early data dropped in mode normal")
+    check_eq(a.weft("xdp", "mode", "pressured").returncode, OK, "mode")
+    wait_for(lambda: strangers(a, early) or a.judged()["early-data"] >= WORKERS, "dropped")
+    before = a.judged()["early-data"]
+    strangers(a, early)
+    check_eq(a.judged()["early-data"], before + WORKERS, "early data dropped by every worker")
+
+
 def test_only_home_keeps_what_attaching_takes(lab):
     """A thread has its maker's capabilities, and root's has all: only the main thread attaches."""
     need_root()
@@ -142,4 +195,6 @@ run([test_every_worker_serves_some_of_many_getters,
      test_changed_file_is_noticed_by_whoever_serves_it,
      test_connection_keeps_its_worker_when_the_address_changes,
      test_restart_ends_and_begins_all_workers,
+     test_all_workers_together_admit_no_more_of_a_stranger_than_the_limit,
+     test_a_mode_holds_at_every_worker,
      test_only_home_keeps_what_attaching_takes])

@@ -4,10 +4,8 @@
 
     namespace a: 10.77.0.1 fd77::1 -- veth0 == veth0 -- namespace b: 10.77.0.2 fd77::2
 """
-import json
 import pathlib
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -42,23 +40,6 @@ def devices(daemon):
 def arrived(daemon, device="veth0"):
     """Datagrams that came by AF_XDP."""
     return sum(side["datagrams"] for side in devices(daemon)[device]["receive"])
-
-
-def call(daemon, method, **parameters):
-    with socket.socket(socket.AF_UNIX) as client:
-        client.connect(str(daemon.sock))
-        request = {"method": f"net.weft.Node.{method}", "parameters": parameters}
-        client.sendall(json.dumps(request).encode() + b"\0")
-        text = b""
-        while not text.endswith(b"\0"):
-            text += client.recv(65536)
-    reply = json.loads(text[:-1])
-    check("error" not in reply, f"{method}: {reply}")
-    return reply["parameters"]
-
-
-def counters(daemon):
-    return {row["reason"]: row["packets"] for row in call(daemon, "ListXdpCounters")["counters"]}
 
 
 def connect(client, server, timeout=30):
@@ -326,7 +307,7 @@ def test_pressured_strangers_prove_their_address_to_the_driver(lab):
     wait_for(lambda: devices(b), "b is attached")
     done = connect(b, a)
     check_eq(done.returncode, OK, f"connect: {done.stderr}")
-    seen = counters(a)
+    seen = a.judged()
     check_eq((seen["retry-sent"], seen["retried"]), (1, 1), f"counters: {seen}")
     status = a.json("status")["counters"]
     check_eq(status["quic.retry_sent_cnt"], 0, "Retries of userspace")
@@ -341,42 +322,42 @@ def meet(client, server):
 
 def ban_and_part(server, client, target):
     """Bans what the session of both comes from, and waits until neither has it any more."""
-    call(server, "AddBan", target=target)
+    server.call("AddBan", target=target)
     for daemon in (server, client):
         wait_for(lambda: daemon.json("status")["sessions"] == 0, "the session is cut")
 
 
 def unheard(client, server):
     """Dials in vain; at least one datagram of it is counted as banned."""
-    before = counters(server)["banned"]
+    before = server.judged()["banned"]
     check(connect(client, server, timeout=1).returncode != OK, "a banned address was heard")
-    wait_for(lambda: counters(server)["banned"] > before, "it is counted")
+    wait_for(lambda: server.judged()["banned"] > before, "it is counted")
 
 
 def test_a_banned_network_is_not_heard_until_its_time_is_over(lab):
     a, b = two(lab)
     attach(a)
-    ban = call(a, "AddBan", target="10.77.0.0/25", duration_s=4, reason="test")["ban"]
+    ban = a.call("AddBan", target="10.77.0.0/25", duration_s=4, reason="test")["ban"]
     check_eq((ban["target"], ban["reason"]), ("10.77.0.0/25", "test"), "ban")
     unheard(b, a)
-    wait_for(lambda: not call(a, "ListBans")["bans"], "expired", timeout=10)
+    wait_for(lambda: not a.call("ListBans")["bans"], "expired", timeout=10)
     meet(b, a)
     ban_and_part(a, b, "10.77.0.2")
-    call(a, "RemoveBan", target="10.77.0.2")
+    a.call("RemoveBan", target="10.77.0.2")
     a.weft("xdp", "detach", "veth0")
-    call(a, "AddBan", target="10.77.0.2")
+    a.call("AddBan", target="10.77.0.2")
     attach(a)
     unheard(b, a)
 
 
 def test_a_ban_holds_without_a_device_attached(lab):
     a, b = two(lab)
-    call(a, "AddBan", target="10.77.0.2")
+    a.call("AddBan", target="10.77.0.2")
     unheard(b, a)
-    call(a, "RemoveBan", target="10.77.0.2")
+    a.call("RemoveBan", target="10.77.0.2")
     meet(b, a)
     # The datagram that proves b's path is still a stranger's.
-    seen = wait_for(lambda: (now := counters(a))["session"] > 0 and now, "a session's datagram")
+    seen = wait_for(lambda: (now := a.judged())["session"] > 0 and now, "a session's datagram")
     check(seen["initial"] > 0, f"counters: {seen}")
     check_eq((seen["bad-id"], seen["replayed-id"]), (0, 0), f"counters: {seen}")
 

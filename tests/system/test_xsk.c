@@ -546,9 +546,19 @@ static void test_bans_are_put_counted_told_and_taken_back(void)
 	lab_close(&lab);
 }
 
+static int prove(struct lab *lab, uint16_t port, uint64_t expires_ns)
+{
+	const struct addr peer = addr_of("10.77.0.2:1");
+	const struct weft_validated entry = {.expires_ns = expires_ns,
+					     .kind = WEFT_VALIDATED_SESSION};
+	struct weft_endpoint source = {.port_be = htons(port)};
+
+	weft_endpoint_set_ipv4(&source, peer.ip);
+	return xdp_validated_put(lab->xdp, &source, &entry);
+}
+
 static void test_proven_addresses_are_swept_when_they_expire_and_a_full_table_says_so(void)
 {
-	struct addr peer = addr_of("10.77.0.2:1");
 	unsigned swept = 0;
 	struct lab lab;
 	int err = 0;
@@ -559,21 +569,16 @@ static void test_proven_addresses_are_swept_when_they_expire_and_a_full_table_sa
 	config.frame_cnt = FRAME_CNT;
 	CHECK_EQ(lab.device, 0);
 	for (unsigned i = 0; i < 1000; i++) {
-		peer.port = (uint16_t)(1 + i);
-		CHECK_EQ(xdp_validated_put(lab.xdp, &peer, i % 2 ? 100 : 1000,
-					   WEFT_VALIDATED_SESSION),
-			 0);
+		CHECK_EQ(prove(&lab, (uint16_t)(1 + i), i % 2 ? 100 : 1000), 0);
 	}
 	/* The kernel's hash keeps some entries per CPU in reserve. */
-	for (unsigned i = 1000; i < 2000 && !err; i++) {
-		peer.port = (uint16_t)(1 + i);
-		err = xdp_validated_put(lab.xdp, &peer, 1000, WEFT_VALIDATED_SESSION);
-	}
+	for (unsigned i = 1000; i < 2000 && !err; i++)
+		err = prove(&lab, (uint16_t)(1 + i), 1000);
 	CHECK_EQ(err, WEFT_EFULL);
 	for (int i = 0; i < 10; i++)
 		swept += xdp_validated_sweep(lab.xdp, 500);
 	CHECK_EQ(swept, 500);
-	CHECK_EQ(xdp_validated_put(lab.xdp, &peer, 1000, WEFT_VALIDATED_SESSION), 0);
+	CHECK_EQ(prove(&lab, 1, 1000), 0);
 	lab_close(&lab);
 }
 

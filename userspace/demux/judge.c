@@ -31,23 +31,6 @@ static void count(struct weft_tables *tables, enum weft_reason reason, uint32_t 
 	tables->counters[reason].byte_cnt += len;
 }
 
-bool demux_judge_ban(struct demux_judge *judge, const struct dgram *dgram, uint64_t now_ns)
-{
-	struct weft_tables *tables = judge->tables;
-	struct weft_facts facts = {.now_ns = now_ns, .len = (__u32)dgram->len};
-
-	if (!tables->config.ban_ipv4_cnt && !tables->config.ban_ipv6_cnt)
-		return false;
-	facts.source = demux_endpoint(&dgram->remote);
-	facts.flow = WEFT_FLOW_OTHER;
-	tables->now_ns = now_ns;
-	if (!weft_policy_is_banned(tables, &tables->config, &facts))
-		return false;
-	count(tables, WEFT_REASON_BANNED, facts.len);
-	tell_drop(judge, WEFT_REASON_BANNED, &facts);
-	return true;
-}
-
 enum weft_reason demux_judge_dgram(struct demux_judge *judge, const struct dgram *dgram,
 				   uint64_t now_ns)
 {

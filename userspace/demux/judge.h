@@ -2,7 +2,6 @@
 #ifndef WEFT_DEMUX_JUDGE_H
 #define WEFT_DEMUX_JUDGE_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "weft/fastpath.h"
@@ -24,11 +23,5 @@ struct demux_judge {
 
 enum weft_reason demux_judge_dgram(struct demux_judge *judge, const struct dgram *dgram,
 				   uint64_t now_ns);
-
-/*
- * demux_judge_ban asks only the first question, whether the source is
- * banned; if it is, that is counted and told as above.
- */
-bool demux_judge_ban(struct demux_judge *judge, const struct dgram *dgram, uint64_t now_ns);
 
 #endif

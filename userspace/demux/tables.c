@@ -176,6 +176,14 @@ struct weft_validated *demux_validated_lookup(struct weft_tables *tables,
 	return slot ? &slot->entry : NULL;
 }
 
+void demux_validated_each(const struct weft_tables *tables, demux_validated_fn fn, void *ctx)
+{
+	const struct validated_slot *slot = NULL;
+
+	while ((slot = pool_next(&tables->validated_slots, slot)))
+		fn(ctx, &slot->source, &slot->entry);
+}
+
 unsigned demux_validated_sweep(struct weft_tables *tables, uint64_t now_ns)
 {
 	struct validated_slot *slot = NULL;

@@ -85,6 +85,10 @@ int demux_validated_put(struct weft_tables *tables, const struct weft_endpoint *
 void demux_validated_delete(struct weft_tables *tables, const struct weft_endpoint *source);
 struct weft_validated *demux_validated_lookup(struct weft_tables *tables,
 					      const struct weft_endpoint *source);
+/* demux_validated_each tells fn every entry, expired or not; fn changes none. */
+typedef void (*demux_validated_fn)(void *ctx, const struct weft_endpoint *source,
+				   const struct weft_validated *entry);
+void demux_validated_each(const struct weft_tables *tables, demux_validated_fn fn, void *ctx);
 /* demux_validated_sweep drops what has expired; returns how many. */
 unsigned demux_validated_sweep(struct weft_tables *tables, uint64_t now_ns);
 

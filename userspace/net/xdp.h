@@ -198,9 +198,9 @@ WEFT_MUST_CHECK
 int xdp_ban_put(struct xdp *xdp, const struct addr *addr, unsigned prefix_len,
 		const struct weft_ban *ban);
 void xdp_ban_delete(struct xdp *xdp, const struct addr *addr, unsigned prefix_len);
-int xdp_validated_put(struct xdp *xdp, const struct addr *remote, uint64_t expires_ns,
-		      enum weft_validated_kind kind);
-void xdp_validated_delete(struct xdp *xdp, const struct addr *remote);
+WEFT_MUST_CHECK
+int xdp_validated_put(struct xdp *xdp, const struct weft_endpoint *source,
+		      const struct weft_validated *entry);
 /* xdp_validated_sweep looks at part of the table and drops what has expired; returns how many. */
 unsigned xdp_validated_sweep(struct xdp *xdp, uint64_t now_ns);
 /* xdp_counters adds up all CPUs' counters since the first attach; zeros without a device. */

@@ -124,24 +124,12 @@ void xdp_ban_delete(struct xdp *xdp, const struct addr *addr, unsigned prefix_le
 		(void)bpf_map_delete_elem(xdp->maps[map], &key);
 }
 
-int xdp_validated_put(struct xdp *xdp, const struct addr *remote, uint64_t expires_ns,
-		      enum weft_validated_kind kind)
+int xdp_validated_put(struct xdp *xdp, const struct weft_endpoint *source,
+		      const struct weft_validated *entry)
 {
-	const struct weft_validated entry = {.expires_ns = expires_ns, .kind = kind};
-	struct weft_endpoint endpoint = endpoint_of(remote);
-
 	if (!is_attached(xdp))
 		return 0;
-	return full_of(
-		bpf_map_update_elem(xdp->maps[XDP_MAP_VALIDATED], &endpoint, &entry, BPF_ANY));
-}
-
-void xdp_validated_delete(struct xdp *xdp, const struct addr *remote)
-{
-	struct weft_endpoint endpoint = endpoint_of(remote);
-
-	if (is_attached(xdp))
-		(void)bpf_map_delete_elem(xdp->maps[XDP_MAP_VALIDATED], &endpoint);
+	return full_of(bpf_map_update_elem(xdp->maps[XDP_MAP_VALIDATED], source, entry, BPF_ANY));
 }
 
 unsigned xdp_validated_sweep(struct xdp *xdp, uint64_t now_ns)

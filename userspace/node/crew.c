@@ -35,17 +35,21 @@
 
 /* Letters under way each way between home and one worker. Power of two. */
 #define LETTER_CNT_MAX 1024
-#define REPORT_NS      (200 * NS_PER_MS)
+/* Proven paths that go together: those of all connections are told again and again. */
+#define LETTER_PATHS_MAX 32
+#define REPORT_NS	 (200 * NS_PER_MS)
 
 enum letter_kind {
 	LETTER_REACH, /* orders */
 	LETTER_CONFIGURE,
 	LETTER_BANS,
+	LETTER_POLICY,
 	LETTER_WALL,
 	LETTER_ROTATE_CIDS,
 	LETTER_STOP,
 	LETTER_SESSION, /* reports */
 	LETTER_FAILURE,
+	LETTER_PATHS,
 	LETTER_FINDING,
 	LETTER_SERVED,
 	LETTER_SAMPLE,
@@ -57,6 +61,7 @@ struct letter {
 	union {
 		struct reach *reach;
 		struct ban_set *bans;
+		struct weft_config policy;
 		struct {
 			struct quic_config quic;
 			struct mesh_config mesh;
@@ -70,6 +75,10 @@ struct letter {
 			bool is_up;
 		} session;
 		struct mesh_failure failure;
+		struct {
+			unsigned cnt;
+			struct addr remotes[LETTER_PATHS_MAX];
+		} paths;
 		struct {
 			bool is_changed;
 			size_t len;
@@ -100,6 +109,8 @@ struct crew_member {
 	struct poller_watch orders_watch;
 	uint64_t reported_turn_cnt;
 	bool is_stopping;
+	unsigned path_cnt; /* of paths, that wait for the turn's end */
+	struct addr paths[LETTER_PATHS_MAX];
 
 	struct mailbox orders;	/* home writes */
 	struct mailbox reports; /* the worker writes */
@@ -197,6 +208,28 @@ static void member_on_failure(void *ctx, const struct mesh_failure *failure)
 	(void)member_report(ctx, letter);
 }
 
+static void member_tell_paths(struct crew_member *member)
+{
+	struct letter *letter = letter_new(LETTER_PATHS, 0);
+
+	if (letter) {
+		letter->paths.cnt = member->path_cnt;
+		memcpy(letter->paths.remotes, member->paths,
+		       member->path_cnt * sizeof(member->paths[0]));
+	}
+	(void)member_report(member, letter);
+	member->path_cnt = 0;
+}
+
+static void member_on_path(void *ctx, const struct addr *remote)
+{
+	struct crew_member *member = ctx;
+
+	member->paths[member->path_cnt++] = *remote;
+	if (member->path_cnt == LETTER_PATHS_MAX)
+		member_tell_paths(member);
+}
+
 static void member_on_finding(void *ctx, const struct content_finding *finding)
 {
 	struct letter *letter = letter_new(LETTER_FINDING, finding->len);
@@ -242,8 +275,8 @@ void worker_figures_read(const struct worker *worker, struct worker_figures *out
 	mesh_stats(worker->mesh, &out_figures->mesh);
 	content_stats(worker->content, &out_figures->content);
 	if (worker->gate)
-		memcpy(out_figures->dropped, gate_counters(worker->gate),
-		       sizeof(out_figures->dropped));
+		memcpy(out_figures->judged, gate_counters(worker->gate),
+		       sizeof(out_figures->judged));
 	if (!worker->handover)
 		return;
 	out_figures->handed_in_cnt = handover_rx(worker->handover, worker->idx)->counters.dgram_cnt;
@@ -286,12 +319,14 @@ static void member_obey(struct crew_member *member, struct letter *letter)
 		worker_take_bans(&member->worker, letter->bans, member->worker.now_ns);
 		letter->bans = NULL;
 		break;
+	case LETTER_POLICY:
+		gate_configure(member->worker.gate, &letter->policy);
+		break;
 	case LETTER_WALL:
-		mesh_set_wall(member->worker.mesh, letter->wall.wall_s, letter->wall.now_ns);
-		quic_engine_set_wall(member->worker.quic, letter->wall.wall_s, letter->wall.now_ns);
+		worker_set_wall(&member->worker, letter->wall.wall_s, letter->wall.now_ns);
 		break;
 	case LETTER_ROTATE_CIDS:
-		quic_engine_rotate_cids(member->worker.quic);
+		worker_rotate_cids(&member->worker);
 		member_tell_figures(member);
 		break;
 	default:
@@ -309,6 +344,8 @@ static bool member_turn(struct crew_member *member, uint64_t now_ns)
 
 	while ((letter = ring_pop(member->orders.letters)))
 		member_obey(member, letter);
+	if (member->path_cnt)
+		member_tell_paths(member);
 	/* One report's own wake-up is no reason for the next: an idle worker sleeps. */
 	if (!timer_is_set(&member->report_timer) &&
 	    worker->turn_cnt > member->reported_turn_cnt + 1)
@@ -411,6 +448,7 @@ static int member_start(struct crew_member *member, char *what)
 		.advertised_cnt = params->advertised_cnt,
 		.on_session = member_on_session,
 		.on_failure = member_on_failure,
+		.on_path = member_on_path,
 		.on_finding = member_on_finding,
 		.on_sample = member_on_sample,
 		.ctx = member,
@@ -562,6 +600,10 @@ static void member_heard(struct crew_member *member, const struct letter *letter
 	case LETTER_FAILURE:
 		params->on_failure(params->ctx, &letter->failure);
 		break;
+	case LETTER_PATHS:
+		for (unsigned i = 0; i < letter->paths.cnt; i++)
+			params->on_path(params->ctx, &letter->paths.remotes[i]);
+		break;
 	case LETTER_FINDING:
 		params->on_finding(params->ctx,
 				   &(struct content_finding){letter->finding.is_changed,
@@ -650,6 +692,23 @@ bool crew_spread_bans(struct crew *crew, const struct ban_list *bans, uint64_t w
 		if (letter)
 			letter->bans = ban_list_copy(bans, wall_s, now_ns);
 		if (letter && letter->bans && mailbox_post(&crew->members[i].orders, letter))
+			continue;
+		letter_free(letter);
+		is_spread = false;
+	}
+	return is_spread;
+}
+
+bool crew_spread_policy(struct crew *crew, const struct weft_config *part)
+{
+	bool is_spread = true;
+
+	for (unsigned i = 0; i < crew->cnt; i++) {
+		struct letter *letter = letter_new(LETTER_POLICY, 0);
+
+		if (letter)
+			letter->policy = *part;
+		if (mailbox_post(&crew->members[i].orders, letter))
 			continue;
 		letter_free(letter);
 		is_spread = false;

@@ -32,7 +32,7 @@ struct worker_figures {
 	uint64_t turn_cnt, unknown_flow_cnt;
 	uint64_t handed_in_cnt, handover_dropped_cnt;
 	bool can_rotate_cids;
-	struct weft_counter dropped[WEFT_REASON_CNT]; /* at its socket */
+	struct weft_counter judged[WEFT_REASON_CNT]; /* at its sockets */
 };
 /* worker_figures_read: of a worker of the calling thread. */
 void worker_figures_read(const struct worker *worker, struct worker_figures *out_figures);
@@ -49,6 +49,7 @@ struct crew_params {
 	/* Called from crew_reap. */
 	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
 	void (*on_failure)(void *ctx, const struct mesh_failure *failure);
+	void (*on_path)(void *ctx, const struct addr *remote); /* as a worker's */
 	void (*on_finding)(void *ctx, const struct content_finding *finding);
 	void (*on_sample)(void *ctx, const struct weft_sample *sample);
 	void (*on_served)(void *ctx, const uint8_t manifest_id[static 32], uint64_t len);
@@ -94,6 +95,8 @@ bool crew_spread_reach(struct crew *crew, struct content *content);
 /* crew_spread_bans hands every worker what to enforce from now on. As crew_spread_reach. */
 bool crew_spread_bans(struct crew *crew, const struct ban_list *bans, uint64_t wall_s,
 		      uint64_t now_ns);
+/* crew_spread_policy hands every worker its part of the limits, and the mode. As crew_spread_reach. */
+bool crew_spread_policy(struct crew *crew, const struct weft_config *part);
 /* crew_configure: every worker takes what a reload may change. As crew_spread_reach. */
 bool crew_configure(struct crew *crew, const struct node_config *live);
 /* crew_set_wall: the wall clock shows wall_s at now_ns. What is lost is told again. */

@@ -9,7 +9,6 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/siphash.h"
-#include "node/gate.h"
 #include "node/node_state.h"
 
 #define TICK_NS NS_PER_S
@@ -19,23 +18,6 @@ void drops_sample(void *ctx, const struct weft_sample *sample)
 	struct drops *drops = ctx;
 
 	offenders_add(&drops->offenders, sample);
-}
-
-static void counters_add(struct weft_counter *sum, const struct weft_counter *more)
-{
-	for (unsigned i = 0; i < WEFT_REASON_CNT; i++) {
-		sum[i].packet_cnt += more[i].packet_cnt;
-		sum[i].byte_cnt += more[i].byte_cnt;
-	}
-}
-
-static void sockets_read(const struct node *node, struct weft_counter *out_counters)
-{
-	memset(out_counters, 0, WEFT_REASON_CNT * sizeof(out_counters[0]));
-	counters_add(out_counters, node->fastpath.tables.counters);
-	counters_add(out_counters, gate_counters(node->home.gate));
-	for (unsigned i = 1; node->crew && i <= crew_cnt(node->crew); i++)
-		counters_add(out_counters, crew_figures(node->crew, i)->dropped);
 }
 
 /* What is less than it was began anew in between. */
@@ -68,7 +50,7 @@ void drops_fetch(struct drops *drops)
 		totals_grow(drops, drops->seen_driver, now, second);
 		(void)xdp_samples(node->fastpath.xdp, drops_sample, drops);
 	}
-	sockets_read(node, now);
+	fastpath_socket_counters(&node->fastpath, now);
 	totals_grow(drops, drops->seen_sockets, now, second);
 }
 

@@ -22,18 +22,12 @@
 #include "node/gate.h"
 #include "node/node_state.h"
 #include "quic/quic.h"
-#include "weft/cid.h"
 #include "weft/token.h"
 
 #define TICK_NS NS_PER_S
-/*
- * A path stays proven for so long after it was last told; paths of live
- * connections are told again every third of it.
- */
-#define PATH_LIFE_NS	  (90 * NS_PER_S)
-#define PATH_TELL_TICKS	  30
-#define CREW_PATH_LIFE_NS (3600 * NS_PER_S)
-#define LOCAL_MAX	  64
+/* How late the policy notices a wall clock that was set, and a new day's keys. */
+#define CLOCK_TICKS 30
+#define LOCAL_MAX   64
 /* Beyond this, datagrams of strangers cost more than they can be worth. */
 #define FLOOD_ABOVE_DEFAULT 50000
 
@@ -52,19 +46,23 @@ static void table_check(const char *table, int err)
 
 void fastpath_config_push(struct fastpath *fastpath)
 {
+	struct node *node = fastpath->node;
+
 	fastpath->policy.wall_offset_ns =
 		clock_wall_s() * NS_PER_S - clock_monotonic_ns() / NS_PER_S * NS_PER_S;
-	demux_tables_set_config(&fastpath->tables, &fastpath->policy);
+	fastpath->part = fastpath->policy;
+	gate_share(&fastpath->part, node->config->worker_cnt);
+	gate_configure(node->home.gate, &fastpath->part);
+	node->is_policy_due = node->handover != NULL;
 	table_check("limits", xdp_set_config(fastpath->xdp, &fastpath->policy));
 }
 
-static void cid_keys_push(struct fastpath *fastpath)
+void fastpath_cids_rotated(struct fastpath *fastpath)
 {
-	const struct weft_cid_keys *keys = quic_engine_cid_keys(fastpath->node->home.quic);
-
-	fastpath->cid_generation = keys->current_generation;
-	fastpath->tables.cid_keys = *keys;
-	table_check("connection id keys", xdp_set_cid_keys(fastpath->xdp, keys));
+	if (fastpath->xdp)
+		table_check("connection id keys",
+			    xdp_set_cid_keys(fastpath->xdp,
+					     quic_engine_cid_keys(fastpath->node->home.quic)));
 }
 
 /* Those of today and of the days around it. */
@@ -73,10 +71,8 @@ static void token_keys_push(struct fastpath *fastpath)
 	struct weft_token_keys keys;
 	int err = quic_engine_token_keys(fastpath->node->home.quic, &keys);
 
-	if (err == 0) {
-		fastpath->tables.token_keys = keys;
+	if (err == 0)
 		err = xdp_set_token_keys(fastpath->xdp, &keys);
-	}
 	table_check("token keys", err);
 }
 
@@ -89,51 +85,25 @@ static void locals_push(struct fastpath *fastpath)
 }
 
 /* A full table refuses: such a path has a stranger's limits until there is room. */
-static void path_put(struct fastpath *fastpath, const struct addr *remote, uint64_t life_ns)
+static void proven_push(void *ctx, const struct weft_endpoint *source,
+			const struct weft_validated *entry)
 {
-	const struct weft_validated entry = {
-		.expires_ns = clock_monotonic_ns() + life_ns,
-		.kind = WEFT_VALIDATED_SESSION,
-	};
-	struct weft_endpoint endpoint = demux_endpoint(remote);
+	struct fastpath *fastpath = ctx;
 
-	(void)!demux_validated_put(&fastpath->tables, &endpoint, &entry);
-	(void)xdp_validated_put(fastpath->xdp, remote, entry.expires_ns, entry.kind);
-}
-
-static void path_push(void *ctx, const struct addr *remote)
-{
-	path_put(ctx, remote, PATH_LIFE_NS);
-}
-
-/* Nobody tells of another worker's paths again, so theirs live longer, and go with the session. */
-void fastpath_on_crew_session(struct fastpath *fastpath, const struct addr *remote, bool is_up)
-{
-	struct weft_endpoint endpoint = demux_endpoint(remote);
-
-	if (!fastpath->xdp || !remote->family)
-		return;
-	if (is_up) {
-		path_put(fastpath, remote, CREW_PATH_LIFE_NS);
-		return;
-	}
-	demux_validated_delete(&fastpath->tables, &endpoint);
-	xdp_validated_delete(fastpath->xdp, remote);
-}
-
-bool fastpath_admits(void *ctx, const struct dgram *dgram, uint64_t now_ns)
-{
-	struct fastpath *fastpath = &((struct node *)ctx)->fastpath;
-
-	return weft_verdict(demux_judge_dgram(&fastpath->judge, dgram, now_ns)) != WEFT_DROP;
+	(void)!xdp_validated_put(fastpath->xdp, source, entry);
 }
 
 void fastpath_on_path(void *ctx, const struct addr *remote)
 {
-	struct node *node = ctx;
+	struct fastpath *fastpath = &((struct node *)ctx)->fastpath;
+	const struct weft_validated entry = {
+		.expires_ns = clock_monotonic_ns() + GATE_PATH_LIFE_NS,
+		.kind = WEFT_VALIDATED_SESSION,
+	};
+	struct weft_endpoint endpoint = demux_endpoint(remote);
 
-	if (node->fastpath.xdp)
-		path_push(&node->fastpath, remote);
+	if (fastpath->xdp)
+		proven_push(fastpath, &endpoint, &entry);
 }
 
 static void event_tell(struct fastpath *fastpath, const char *kind, const char *device,
@@ -194,9 +164,9 @@ int fastpath_device_taken(struct fastpath *fastpath, struct xdp_device *device, 
 		return number;
 	}
 	fastpath_bans_push(fastpath);
-	cid_keys_push(fastpath);
+	fastpath_cids_rotated(fastpath);
 	token_keys_push(fastpath);
-	quic_engine_each_path(fastpath->node->home.quic, path_push, fastpath);
+	gate_each_proven(fastpath->node->home.gate, proven_push, fastpath);
 	rxs_add(fastpath, (unsigned)number);
 	worker_set_tx(&fastpath->node->home, xdp_tx(fastpath->xdp));
 	locals_push(fastpath);
@@ -251,18 +221,33 @@ static void watch_ready(struct poller_watch *watch, unsigned events, uint64_t no
 	lost_remove(fastpath);
 }
 
+static void counters_add(struct weft_counter *sum, const struct weft_counter *more)
+{
+	for (unsigned i = 0; i < WEFT_REASON_CNT; i++) {
+		sum[i].packet_cnt += more[i].packet_cnt;
+		sum[i].byte_cnt += more[i].byte_cnt;
+	}
+}
+
+void fastpath_socket_counters(const struct fastpath *fastpath,
+			      struct weft_counter out_counters[static WEFT_REASON_CNT])
+{
+	const struct node *node = fastpath->node;
+
+	memset(out_counters, 0, WEFT_REASON_CNT * sizeof(out_counters[0]));
+	counters_add(out_counters, gate_counters(node->home.gate));
+	for (unsigned i = 1; node->crew && i <= crew_cnt(node->crew); i++)
+		counters_add(out_counters, crew_figures(node->crew, i)->judged);
+}
+
 void fastpath_counters(const struct fastpath *fastpath,
 		       struct weft_counter out_counters[static WEFT_REASON_CNT])
 {
-	const struct weft_counter *gate = gate_counters(fastpath->node->home.gate);
+	struct weft_counter sockets[WEFT_REASON_CNT];
 
 	xdp_counters(fastpath->xdp, out_counters);
-	out_counters[WEFT_REASON_BANNED].packet_cnt += gate[WEFT_REASON_BANNED].packet_cnt;
-	out_counters[WEFT_REASON_BANNED].byte_cnt += gate[WEFT_REASON_BANNED].byte_cnt;
-	for (unsigned i = 0; i < WEFT_REASON_CNT; i++) {
-		out_counters[i].packet_cnt += fastpath->tables.counters[i].packet_cnt;
-		out_counters[i].byte_cnt += fastpath->tables.counters[i].byte_cnt;
-	}
+	fastpath_socket_counters(fastpath, sockets);
+	counters_add(out_counters, sockets);
 }
 
 /* What strangers sent, whatever became of it. */
@@ -332,44 +317,12 @@ static void tick_fire(struct timer *timer, uint64_t now_ns)
 	xdp_check(fastpath->xdp);
 	lost_remove(fastpath);
 	mode_move(fastpath, now_ns);
-	if (quic_engine_cid_keys(node->home.quic)->current_generation != fastpath->cid_generation)
-		cid_keys_push(fastpath);
 	(void)xdp_validated_sweep(fastpath->xdp, now_ns);
-	if (fastpath->tick_cnt % PATH_TELL_TICKS == PATH_TELL_TICKS / 2)
-		(void)demux_validated_sweep(&fastpath->tables, now_ns);
-	if (fastpath->tick_cnt % PATH_TELL_TICKS == 0) {
-		quic_engine_each_path(node->home.quic, path_push, fastpath);
+	if (fastpath->tick_cnt % CLOCK_TICKS == 0) {
 		fastpath_config_push(fastpath);
 		token_keys_push(fastpath);
 	}
 	timer_set(&node->home.timers, timer, now_ns + TICK_NS);
-}
-
-static struct demux_tables_params tables_params(const struct fastpath_config *config)
-{
-	return (struct demux_tables_params){
-		.ban_cap = 1, /* gate.c has them, for all workers alike */
-		.validated_cap = config->xdp.validated_cap,
-	};
-}
-
-size_t fastpath_footprint(const struct fastpath_config *config)
-{
-	const struct demux_tables_params params = tables_params(config);
-
-	return demux_tables_footprint(&params);
-}
-
-static int tables_open(struct fastpath *fastpath, const uint64_t secret[static 2])
-{
-	struct demux_tables_params params = tables_params(&fastpath->node->config->fastpath);
-	int err;
-
-	memcpy(params.secret, secret, sizeof(params.secret));
-	fastpath->judge =
-		(struct demux_judge){&fastpath->tables, drops_sample, &fastpath->node->drops};
-	err = arena_open(&fastpath->arena, demux_tables_footprint(&params));
-	return err < 0 ? err : demux_tables_init(&fastpath->tables, &fastpath->arena, &params);
 }
 
 int fastpath_open(struct fastpath *fastpath, struct node *node)
@@ -391,12 +344,9 @@ int fastpath_open(struct fastpath *fastpath, struct node *node)
 		fastpath->confirms[i].fastpath = fastpath;
 		fastpath->confirms[i].device = i;
 	}
-	if ((err = tables_open(fastpath, params.secret)) < 0 ||
-	    (err = xdp_new(&params, &fastpath->xdp)) < 0)
+	if ((err = xdp_new(&params, &fastpath->xdp)) < 0)
 		return err;
 	fastpath_config_push(fastpath);
-	cid_keys_push(fastpath);
-	token_keys_push(fastpath);
 	fastpath->watch.fd = xdp_watch_fd(fastpath->xdp);
 	fastpath->watch.ready = watch_ready;
 	if ((err = poller_add(node->home.poller, &fastpath->watch, POLLER_IN)) < 0)
@@ -420,5 +370,4 @@ void fastpath_close(struct fastpath *fastpath)
 		poller_remove(fastpath->node->home.poller, &fastpath->watch);
 	xdp_free(fastpath->xdp);
 	fastpath->xdp = NULL;
-	arena_close(&fastpath->arena);
 }

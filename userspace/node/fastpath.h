@@ -6,15 +6,11 @@
 #include <stdint.h>
 
 #include "base/addr.h"
-#include "base/arena.h"
 #include "base/poller.h"
 #include "base/timer.h"
-#include "demux/judge.h"
-#include "demux/tables.h"
 #include "net/xdp.h"
 #include "node/pressure.h"
 
-struct dgram;
 struct node;
 
 /*
@@ -31,6 +27,8 @@ struct fastpath_config {
 	uint32_t flood_above; /* pressure_config */
 };
 void fastpath_config_defaults(struct fastpath_config *config);
+/* fastpath_policy_defaults: how much strangers may send, in mode normal. */
+void fastpath_policy_defaults(struct weft_config *policy);
 
 struct fastpath_confirm {
 	struct timer timer; /* first: its fire finds the rest */
@@ -42,15 +40,12 @@ struct fastpath_confirm {
 struct fastpath {
 	struct node *node;
 	struct xdp *xdp;
-	struct weft_config policy;
+	struct weft_config policy; /* the program's */
+	struct weft_config part;   /* and that of each worker's sockets */
 	struct pressure pressure;
-	struct arena arena;	   /* of the tables below */
-	struct weft_tables tables; /* what the program's are, for the kernel's sockets */
-	struct demux_judge judge;
 	struct poller_watch watch; /* of devices */
 	struct timer tick;
 	uint64_t tick_cnt;
-	uint32_t cid_generation; /* that the program knows */
 	struct attaching *attaching;
 	struct fastpath_confirm confirms[XDP_DEVICE_MAX];
 	unsigned named_off; /* of config's interfaces, what was taken */
@@ -93,16 +88,10 @@ int fastpath_keep(struct fastpath *fastpath, const char *name);
 WEFT_MUST_CHECK
 int fastpath_detach(struct fastpath *fastpath, const char *name);
 
-/* fastpath_on_path: quic expects datagrams from remote (quic_path_fn). */
+/* fastpath_on_path: a worker expects datagrams from remote (worker.h); ctx is the node. */
 void fastpath_on_path(void *ctx, const struct addr *remote);
-/*
- * fastpath_admits judges a datagram that came by the kernel's sockets as
- * the program would have. False: it is dropped, and counted. What the
- * program would answer goes to QUIC, which does.
- */
-bool fastpath_admits(void *ctx, const struct dgram *dgram, uint64_t now_ns);
-/* fastpath_on_crew_session: another worker's session at remote began or ended. */
-void fastpath_on_crew_session(struct fastpath *fastpath, const struct addr *remote, bool is_up);
+/* fastpath_cids_rotated: there is a new generation of connection ids. */
+void fastpath_cids_rotated(struct fastpath *fastpath);
 /* fastpath_addresses_changed: this machine's addresses are others now. */
 void fastpath_addresses_changed(struct fastpath *fastpath);
 /* fastpath_force: mode by hand; WEFT_MODE_CNT lets it move again. */
@@ -116,9 +105,12 @@ struct ban_target;
 void fastpath_ban_changed(struct fastpath *fastpath, const struct ban_target *target);
 void fastpath_bans_push(struct fastpath *fastpath);
 
-/* fastpath_footprint: bytes of the tables for the kernel's sockets. */
-size_t fastpath_footprint(const struct fastpath_config *config);
-/* fastpath_counters: by reason, of the program and of the kernel's sockets together. */
+/*
+ * fastpath_counters: by reason, of the program and of all workers' sockets
+ * together; fastpath_socket_counters of the sockets alone.
+ */
+void fastpath_socket_counters(const struct fastpath *fastpath,
+			      struct weft_counter out_counters[static WEFT_REASON_CNT]);
 void fastpath_counters(const struct fastpath *fastpath,
 		       struct weft_counter out_counters[static WEFT_REASON_CNT]);
 
@@ -126,7 +118,6 @@ void fastpath_counters(const struct fastpath *fastpath,
 int fastpath_device_taken(struct fastpath *fastpath, struct xdp_device *device, const char **why);
 void fastpath_device_remove(struct fastpath *fastpath, unsigned device, const char *event);
 void fastpath_config_push(struct fastpath *fastpath);
-void fastpath_policy_defaults(struct weft_config *policy);
 void fastpath_attach_named(struct fastpath *fastpath);	 /* the next of config's interfaces */
 void fastpath_attach_abandon(struct fastpath *fastpath); /* waits for the thread */
 unsigned fastpath_locals(const struct fastpath *fastpath, struct addr *out_addrs, unsigned cap);

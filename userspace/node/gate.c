@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bans at one worker: prefixes in the tables of demux/, which are those of
- * the XDP program, and keys in a map beside them.
+ * The policy at one worker: the tables of demux/, which are those of the XDP
+ * program, and a map of banned keys beside them.
  */
 #include "node/gate.h"
 
@@ -17,10 +17,6 @@
 #include "demux/tables.h"
 #include "node/ban_list.h"
 
-/* Drops of one reason that are told: as many as the XDP program tells (docs/operations.md). */
-#define SAMPLES_PER_S 50
-#define SAMPLES_BURST 100
-
 struct gate {
 	struct arena arena;
 	struct weft_tables tables;
@@ -35,17 +31,17 @@ struct key_ban {
 	uint64_t expires_ns;
 };
 
-/* Nobody is proven here: that table is as small as it can be. */
-static struct demux_tables_params tables_params(const uint64_t secret[2])
+static struct demux_tables_params tables_params(uint32_t validated_cap, const uint64_t secret[2])
 {
-	return (struct demux_tables_params){
-		.ban_cap = BAN_LIST_CAP, .validated_cap = 1, .secret = {secret[0], secret[1]}};
+	return (struct demux_tables_params){.ban_cap = BAN_LIST_CAP,
+					    .validated_cap = validated_cap,
+					    .secret = {secret[0], secret[1]}};
 }
 
-size_t gate_footprint(void)
+size_t gate_footprint(uint32_t validated_cap)
 {
 	const uint64_t any[2] = {0};
-	const struct demux_tables_params params = tables_params(any);
+	const struct demux_tables_params params = tables_params(validated_cap, any);
 
 	return demux_tables_footprint(&params) + map_footprint(BAN_KEY_LEN, BAN_LIST_CAP) +
 	       pool_footprint(sizeof(struct key_ban), BAN_LIST_CAP);
@@ -53,14 +49,15 @@ size_t gate_footprint(void)
 
 int gate_new(const struct gate_params *params, struct gate **out_gate)
 {
-	const struct demux_tables_params tables = tables_params(params->secret);
+	const struct demux_tables_params tables =
+		tables_params(params->validated_cap, params->secret);
 	struct gate *gate = calloc(1, sizeof(*gate));
 	int err;
 
 	if (!gate)
 		return -ENOMEM;
 	gate->judge = (struct demux_judge){&gate->tables, params->on_sample, params->ctx};
-	if ((err = arena_open(&gate->arena, gate_footprint())) < 0 ||
+	if ((err = arena_open(&gate->arena, gate_footprint(params->validated_cap))) < 0 ||
 	    (err = demux_tables_init(&gate->tables, &gate->arena, &tables)) < 0 ||
 	    (err = map_init(&gate->keys, &gate->arena, BAN_KEY_LEN, BAN_LIST_CAP, params->secret)) <
 		    0 ||
@@ -69,8 +66,6 @@ int gate_new(const struct gate_params *params, struct gate **out_gate)
 		gate_free(gate);
 		return err;
 	}
-	gate->tables.config.samples = (struct weft_bucket_rate){
-		NS_PER_S / SAMPLES_PER_S, NS_PER_S / SAMPLES_PER_S * SAMPLES_BURST};
 	*out_gate = gate;
 	return 0;
 }
@@ -138,14 +133,71 @@ void gate_take(struct gate *gate, struct ban_set *set)
 	gate->set = set;
 }
 
+static void rate_share(struct weft_bucket_rate *rate, unsigned worker_cnt, uint32_t flood_shift)
+{
+	rate->cost_ns *= worker_cnt;
+	if (rate->credit_max_ns < rate->cost_ns << flood_shift)
+		rate->credit_max_ns = rate->cost_ns << flood_shift;
+}
+
+void gate_share(struct weft_config *policy, unsigned worker_cnt)
+{
+	static const enum weft_class spread[] = {WEFT_CLASS_INITIAL, WEFT_CLASS_NEW_PATH,
+						 WEFT_CLASS_ANSWER};
+
+	for (unsigned i = 0; i < sizeof(spread) / sizeof(spread[0]); i++)
+		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
+			rate_share(&policy->rates[spread[i]][level], worker_cnt,
+				   policy->flood_shift);
+	rate_share(&policy->answers, worker_cnt, 0);
+	rate_share(&policy->validated, worker_cnt, 0);
+	rate_share(&policy->samples, worker_cnt, 0);
+}
+
+void gate_configure(struct gate *gate, const struct weft_config *part)
+{
+	demux_tables_set_config(&gate->tables, part);
+}
+
+void gate_set_cid_keys(struct gate *gate, const struct weft_cid_keys *keys)
+{
+	gate->tables.cid_keys = *keys;
+}
+
+void gate_set_token_keys(struct gate *gate, const struct weft_token_keys *keys)
+{
+	gate->tables.token_keys = *keys;
+}
+
+void gate_prove(struct gate *gate, const struct addr *remote, uint64_t now_ns)
+{
+	const struct weft_validated entry = {
+		.expires_ns = now_ns + GATE_PATH_LIFE_NS,
+		.kind = WEFT_VALIDATED_SESSION,
+	};
+	struct weft_endpoint endpoint = demux_endpoint(remote);
+
+	(void)!demux_validated_put(&gate->tables, &endpoint, &entry);
+}
+
+void gate_each_proven(const struct gate *gate, demux_validated_fn fn, void *ctx)
+{
+	demux_validated_each(&gate->tables, fn, ctx);
+}
+
+void gate_sweep(struct gate *gate)
+{
+	(void)demux_validated_sweep(&gate->tables, gate->now_ns);
+}
+
 void gate_turn(struct gate *gate, uint64_t now_ns)
 {
 	gate->now_ns = now_ns;
 }
 
-bool gate_drops(struct gate *gate, const struct dgram *dgram)
+bool gate_admits(struct gate *gate, const struct dgram *dgram)
 {
-	return demux_judge_ban(&gate->judge, dgram, gate->now_ns);
+	return weft_verdict(demux_judge_dgram(&gate->judge, dgram, gate->now_ns)) != WEFT_DROP;
 }
 
 static bool is_in_force(const struct gate *gate, uint64_t expires_ns)

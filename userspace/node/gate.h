@@ -6,24 +6,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "demux/tables.h"
 #include "weft/err.h"
 #include "weft/fastpath.h"
 
 struct addr;
 struct ban_set;
 struct dgram;
+struct weft_cid_keys;
+struct weft_token_keys;
 
 /*
- * Who may not come in, as one worker enforces it: datagrams of banned
- * addresses end before any protocol sees them, sessions of banned keys and
- * addresses are refused. What the XDP program does for attached devices
- * this does for the kernel's sockets, from the same kind of tables. Owned
- * by its worker; without a ban it costs a comparison a datagram.
+ * Who may come in, as one worker enforces it: what the XDP program decides
+ * for attached devices this decides for the worker's kernel sockets, by the
+ * same policy from tables of the same kind, and before any protocol looks.
+ * Sessions of banned keys and addresses are refused. Every worker owns one,
+ * and each has its part of what strangers may send (gate_share).
  */
 struct gate;
 
+/* A path stays proven for so long after it was last told. */
+#define GATE_PATH_LIFE_NS (90ull * 1000 * 1000 * 1000)
+
 struct gate_params {
-	uint64_t secret[2]; /* of hash tables */
+	uint64_t secret[2];	/* of hash tables */
+	uint32_t validated_cap; /* proven addresses it remembers */
 	/* Some of what was dropped is told, with weights; may be NULL. */
 	void (*on_sample)(void *ctx, const struct weft_sample *sample);
 	void *ctx;
@@ -33,17 +40,44 @@ int gate_new(const struct gate_params *params, struct gate **out_gate);
 /* gate_free takes NULL. */
 void gate_free(struct gate *gate);
 /* gate_footprint: bytes laid out, touched as they are used. */
-size_t gate_footprint(void);
+size_t gate_footprint(uint32_t validated_cap);
 
+/*
+ * gate_share makes the policy of a node that of each of its worker_cnt
+ * workers. A client invents the id that chooses the worker of its Initials,
+ * so those, and what answers them, have a rate divided by the workers:
+ * together they admit what the rate says, whichever way a source spreads.
+ * Other protocols come to the first worker's sockets alone and have all of
+ * theirs. A part admits one datagram at least.
+ */
+void gate_share(struct weft_config *policy, unsigned worker_cnt);
+/* gate_configure: limits and mode from now on, a worker's part of them; before, all is free. */
+void gate_configure(struct gate *gate, const struct weft_config *part);
+/* gate_set_{cid,token}_keys: those of the worker's engine; without them no id and no token is ours. */
+void gate_set_cid_keys(struct gate *gate, const struct weft_cid_keys *keys);
+void gate_set_token_keys(struct gate *gate, const struct weft_token_keys *keys);
+/*
+ * gate_prove: datagrams of a connection are expected from remote. With a
+ * full table it has a stranger's limits until there is room.
+ */
+void gate_prove(struct gate *gate, const struct addr *remote, uint64_t now_ns);
+/* gate_each_proven tells fn every proven address. */
+void gate_each_proven(const struct gate *gate, demux_validated_fn fn, void *ctx);
+/* gate_sweep drops what has expired. */
+void gate_sweep(struct gate *gate);
 /* gate_take enforces exactly set, which is freed; NULL changes nothing. */
 void gate_take(struct gate *gate, struct ban_set *set);
-/* gate_drops: dgram comes from a banned address; it was counted. */
-bool gate_drops(struct gate *gate, const struct dgram *dgram);
+/*
+ * gate_admits judges a datagram of the kernel's sockets. False: it is
+ * dropped, and counted. What the program would answer goes to QUIC, which
+ * does.
+ */
+bool gate_admits(struct gate *gate, const struct dgram *dgram);
 /* gate_refuses: key, or the address remote, is banned. A mesh_refuse_fn; ctx is the gate. */
 bool gate_refuses(void *ctx, const uint8_t *key, const struct addr *remote);
-/* gate_turn: it is now_ns, by which bans end. */
+/* gate_turn: it is now_ns, by which bans end and credit grows. */
 void gate_turn(struct gate *gate, uint64_t now_ns);
-/* gate_counters: what was dropped, by enum weft_reason. Borrowed. */
+/* gate_counters: what was judged, by enum weft_reason. Borrowed. */
 const struct weft_counter *gate_counters(const struct gate *gate);
 
 #endif

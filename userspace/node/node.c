@@ -19,6 +19,7 @@
 #include "crypto/node_key.h"
 #include "mesh/mesh.h"
 #include "net/handover.h"
+#include "node/gate.h"
 #include "node/methods.h"
 #include "quic/quic.h"
 #include "store/store.h"
@@ -50,8 +51,7 @@ static void wall_check(struct timer *timer, uint64_t now_ns)
 	struct node *node = (struct node *)((char *)timer - offsetof(struct node, wall_timer));
 	uint64_t wall_s = clock_wall_s();
 
-	mesh_set_wall(node->home.mesh, wall_s, now_ns);
-	quic_engine_set_wall(node->home.quic, wall_s, now_ns);
+	worker_set_wall(&node->home, wall_s, now_ns);
 	if (node->crew)
 		crew_set_wall(node->crew, wall_s, now_ns);
 	timer_set(&node->home.timers, timer, now_ns + WALL_CHECK_NS);
@@ -91,7 +91,6 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 		.handover = node->handover,
 		.cid_epoch = node->cid_epoch,
 		.on_path = fastpath_on_path,
-		.admits = params->is_simulated ? NULL : fastpath_admits,
 		.ctx = node,
 	};
 	int err = worker_listen(&node->home, &worker, what);
@@ -120,8 +119,16 @@ static void node_on_crew_session(void *ctx, const struct mesh_peer_info *peer, b
 	struct node *node = ctx;
 
 	mesh_note_peer(node->home.mesh, peer, node->home.now_ns);
-	fastpath_on_crew_session(&node->fastpath, &peer->conn.remote, is_up);
 	node_on_session(node, peer, is_up);
+}
+
+/* Its datagrams that are no connection's come to home's sockets: there, too, it is no stranger. */
+static void node_on_crew_path(void *ctx, const struct addr *remote)
+{
+	struct node *node = ctx;
+
+	gate_prove(node->home.gate, remote, node->home.now_ns);
+	fastpath_on_path(node, remote);
 }
 
 static void node_on_finding(void *ctx, const struct content_finding *finding)
@@ -147,6 +154,7 @@ static int node_open_crew(struct node *node, const struct node_params *params, c
 		.advertised_cnt = node->advertised_cnt,
 		.on_session = node_on_crew_session,
 		.on_failure = node_on_failure,
+		.on_path = node_on_crew_path,
 		.on_finding = node_on_finding,
 		.on_sample = node_on_sample,
 		.on_served = node_on_served,
@@ -256,7 +264,8 @@ static void node_rotate_cids(struct node *node, uint64_t now_ns)
 	    (node->crew && !crew_try_rotate_cids(node->crew)))
 		return;
 	node->cids_rotated_ns = now_ns;
-	quic_engine_rotate_cids(node->home.quic);
+	worker_rotate_cids(&node->home);
+	fastpath_cids_rotated(&node->fastpath);
 }
 
 bool node_turn(struct node *node, uint64_t now_ns)
@@ -272,6 +281,8 @@ bool node_turn(struct node *node, uint64_t now_ns)
 			!crew_spread_bans(node->crew, node->bans.list, clock_wall_s(), now_ns);
 	if (node->is_config_due)
 		node->is_config_due = !crew_configure(node->crew, config_live(node->config));
+	if (node->is_policy_due)
+		node->is_policy_due = !crew_spread_policy(node->crew, &node->fastpath.part);
 	node_rotate_cids(node, now_ns);
 	return worker_turn(&node->home, now_ns) || is_busy;
 }

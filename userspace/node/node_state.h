@@ -40,6 +40,7 @@ struct node {
 	bool is_reach_due;	 /* the crew has not heard what peers may read now */
 	bool is_config_due;	 /* nor what a reload changed */
 	bool is_bans_due;	 /* nor who is banned now */
+	bool is_policy_due;	 /* nor which limits and mode hold */
 	struct control *control; /* NULL: simulated */
 	struct address_watch *addresses;
 	struct import_record *imports; /* methods_share.c */

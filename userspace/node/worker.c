@@ -14,6 +14,7 @@
  */
 #include "node/worker.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,11 +31,14 @@
 #include "node/gate.h"
 #include "node/node.h"
 #include "quic/quic.h"
+#include "weft/token.h"
 
 /* GOODBYE reason: the daemon is shutting down (docs/wire/frames.md). */
 #define GOODBYE_SHUTDOWN 1
 /* Peers may redial a restarted daemon after this. */
 #define GOODBYE_NOT_BEFORE_MS 2000
+/* Twice before a path is forgotten. */
+#define PATHS_TELL_NS (GATE_PATH_LIFE_NS / 3)
 /* Descriptors besides control clients: sockets, mailboxes, signals, netlink. */
 #define WATCHES_BESIDE_CLIENTS (16 + WORKER_FAST_RX_MAX)
 
@@ -77,13 +81,50 @@ static int worker_open_jobs(struct worker *worker, const struct worker_params *p
 
 static int worker_open_gate(struct worker *worker, const struct worker_params *params, char *what)
 {
-	struct gate_params gate = {.on_sample = params->on_sample, .ctx = params->ctx};
+	struct gate_params gate = {
+		.validated_cap = params->config->fastpath.xdp.validated_cap,
+		.on_sample = params->on_sample,
+		.ctx = params->ctx,
+	};
 
 	if (params->is_simulated)
 		return 0;
-	snprintf(what, NODE_WHAT_CAP, "tables of bans");
+	snprintf(what, NODE_WHAT_CAP, "tables of limits and bans");
 	random_fill(params->random, gate.secret, sizeof(gate.secret));
 	return gate_new(&gate, &worker->gate);
+}
+
+/* Who has it from us is no stranger at our sockets, nor wherever the owner tells it. */
+static void worker_on_path(void *ctx, const struct addr *remote)
+{
+	struct worker *worker = ctx;
+
+	if (worker->gate)
+		gate_prove(worker->gate, remote, worker->now_ns);
+	if (worker->on_path)
+		worker->on_path(worker->ctx, remote);
+}
+
+static void paths_tell(struct timer *timer, uint64_t now_ns)
+{
+	struct worker *worker =
+		(struct worker *)((char *)timer - offsetof(struct worker, paths_timer));
+
+	gate_sweep(worker->gate);
+	quic_engine_each_path(worker->quic, worker_on_path, worker);
+	timer_set(&worker->timers, timer, now_ns + PATHS_TELL_NS);
+}
+
+/* All workers have the same keys, so each takes its own engine's. */
+static void worker_push_keys(struct worker *worker)
+{
+	struct weft_token_keys keys;
+
+	if (!worker->gate)
+		return;
+	gate_set_cid_keys(worker->gate, quic_engine_cid_keys(worker->quic));
+	if (quic_engine_token_keys(worker->quic, &keys) == 0)
+		gate_set_token_keys(worker->gate, &keys);
 }
 
 static int worker_open_protocols(struct worker *worker, const struct worker_params *params,
@@ -96,8 +137,8 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 		.random = params->random,
 		.sink = &worker->tx->sink,
 		.cid_epoch = params->cid_epoch,
-		.on_path = params->on_path,
-		.path_ctx = params->ctx,
+		.on_path = worker_on_path,
+		.path_ctx = worker,
 		.now_ns = params->now_ns,
 		.wall_s = params->wall_s,
 	};
@@ -130,6 +171,7 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 	if ((err = quic_engine_new(&quic, &worker->quic)) < 0)
 		return err;
 	mesh_set_transport(worker->mesh, quic_engine_transport(worker->quic));
+	worker_push_keys(worker);
 	return 0;
 }
 
@@ -195,15 +237,19 @@ int worker_open(struct worker *worker, const struct worker_params *params, char 
 	int err;
 
 	worker->now_ns = params->now_ns;
-	worker->admits = params->admits;
-	worker->admits_ctx = params->ctx;
+	worker->on_path = params->on_path;
+	worker->ctx = params->ctx;
 	timer_wheel_init(&worker->timers, params->now_ns);
 	if ((err = worker_open_jobs(worker, params, what)) < 0 ||
 	    (err = worker_open_gate(worker, params, what)) < 0 ||
 	    (err = worker_open_protocols(worker, params, what)) < 0 ||
 	    (err = worker_open_content(worker, params, what)) < 0)
 		return err;
-	return params->is_simulated ? 0 : worker_open_poller(worker, params, what);
+	if (params->is_simulated)
+		return 0;
+	timer_init(&worker->paths_timer, paths_tell);
+	timer_set(&worker->timers, &worker->paths_timer, params->now_ns + PATHS_TELL_NS);
+	return worker_open_poller(worker, params, what);
 }
 
 void worker_close(struct worker *worker)
@@ -233,12 +279,11 @@ static void worker_input_quic(struct worker *worker, struct dgram *dgram, bool i
 		quic_engine_input(worker->quic, dgram, worker->now_ns);
 }
 
-/* Of the kernel's sockets; what came by another way was judged there. */
-static bool worker_admits(struct worker *worker, const struct dgram *dgram)
+/* What comes by another way than the kernel's sockets was judged there. */
+static bool worker_admits(struct worker *worker, const struct packet_rx *rx,
+			  const struct dgram *dgram)
 {
-	if (worker->gate && gate_drops(worker->gate, dgram))
-		return false;
-	return !worker->admits || worker->admits(worker->admits_ctx, dgram, worker->now_ns);
+	return rx != worker->rx || !worker->gate || gate_admits(worker->gate, dgram);
 }
 
 /* Returns true when the batch was full: more is probably waiting. */
@@ -248,7 +293,7 @@ static bool worker_receive_from(struct worker *worker, struct packet_rx *rx, boo
 	unsigned cnt = packet_rx_burst(rx, dgrams, PACKET_BURST_MAX);
 
 	for (unsigned i = 0; i < cnt; i++) {
-		if (rx == worker->rx && !worker_admits(worker, &dgrams[i]))
+		if (!worker_admits(worker, rx, &dgrams[i]))
 			continue;
 		switch (demux_classify(&dgrams[i])) {
 		case WEFT_FLOW_QUIC_LONG:
@@ -356,6 +401,19 @@ void worker_take_bans(struct worker *worker, struct ban_set *set, uint64_t now_n
 	gate_take(worker->gate, set);
 	gate_turn(worker->gate, now_ns);
 	(void)mesh_expel(worker->mesh, now_ns);
+}
+
+void worker_rotate_cids(struct worker *worker)
+{
+	quic_engine_rotate_cids(worker->quic);
+	worker_push_keys(worker);
+}
+
+void worker_set_wall(struct worker *worker, uint64_t wall_s, uint64_t now_ns)
+{
+	mesh_set_wall(worker->mesh, wall_s, now_ns);
+	quic_engine_set_wall(worker->quic, wall_s, now_ns);
+	worker_push_keys(worker);
 }
 
 uint64_t worker_next_ns(const struct worker *worker)

@@ -49,12 +49,13 @@ struct worker {
 		struct packet_rx *rx; /* NULL: free */
 		struct poller_watch watch;
 	} fast_rxs[WORKER_FAST_RX_MAX]; /* whose datagrams the XDP program has judged */
-	bool (*admits)(void *ctx, const struct dgram *dgram, uint64_t now_ns);
-	void *admits_ctx;
-	unsigned fast_rx_cap; /* the last one used and one */
-	struct addr bound[8]; /* what its sockets listen on, ports filled in */
+	unsigned fast_rx_cap;		/* the last one used and one */
+	struct addr bound[8];		/* what its sockets listen on, ports filled in */
 	unsigned bound_cnt;
-	struct gate *gate; /* NULL: simulated */
+	struct gate *gate; /* of its kernel sockets; NULL: simulated */
+	struct timer paths_timer;
+	void (*on_path)(void *ctx, const struct addr *remote);
+	void *ctx;
 	struct jobs *jobs;
 	struct quic_engine *quic;
 	struct mesh *mesh;
@@ -91,9 +92,11 @@ struct worker_params {
 	void (*on_failure)(void *ctx, const struct mesh_failure *failure);
 	void (*on_reach_changed)(void *ctx);				      /* home */
 	void (*on_finding)(void *ctx, const struct content_finding *finding); /* others */
+	/*
+	 * Datagrams of a connection are expected from remote: told when that
+	 * begins, and again within GATE_PATH_LIFE_NS while it lasts. May be NULL.
+	 */
 	void (*on_path)(void *ctx, const struct addr *remote);
-	/* Whether a datagram of the kernel's sockets is taken; NULL: all are. */
-	bool (*admits)(void *ctx, const struct dgram *dgram, uint64_t now_ns);
 	/* Some of the datagrams that the gate dropped; may be NULL. */
 	void (*on_sample)(void *ctx, const struct weft_sample *sample);
 	void *ctx;
@@ -141,6 +144,14 @@ void worker_set_tx(struct worker *worker, struct packet_tx *tx);
  * that it keeps out are closed. NULL (no memory for it) changes nothing.
  */
 void worker_take_bans(struct worker *worker, struct ban_set *set, uint64_t now_ns);
+
+/*
+ * worker_rotate_cids starts the next generation of connection ids, and
+ * worker_set_wall says that the wall clock shows wall_s at now_ns; the gate
+ * follows both.
+ */
+void worker_rotate_cids(struct worker *worker);
+void worker_set_wall(struct worker *worker, uint64_t wall_s, uint64_t now_ns);
 
 /* worker_watch wakes the worker when fd is readable; fd -1 is nothing. 0, WEFT_EFULL or -errno. */
 WEFT_MUST_CHECK

@@ -11,6 +11,7 @@ import pathlib
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -102,6 +103,23 @@ class Daemon:
         done = self.weft(*words, "--json", **options)
         check_eq(done.returncode, OK, f"weft {' '.join(map(str, words))}: {done.stderr}")
         return json.loads(done.stdout)
+
+    def call(self, method, **parameters):
+        """What the control socket answers, also where the command has no word for it."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(self.sock))
+            request = {"method": f"net.weft.Node.{method}", "parameters": parameters}
+            client.sendall(json.dumps(request).encode() + b"\0")
+            text = b""
+            while not text.endswith(b"\0"):
+                text += client.recv(65536)
+        reply = json.loads(text[:-1])
+        check("error" not in reply, f"{method}: {reply}")
+        return reply["parameters"]
+
+    def judged(self):
+        """Datagrams by what became of them, in the driver and at all sockets."""
+        return {row["reason"]: row["packets"] for row in self.call("ListXdpCounters")["counters"]}
 
     def weft_popen(self, *words):
         return subprocess.Popen([WEFT, "-s", str(self.sock), *map(str, words)], text=True,
