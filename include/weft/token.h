@@ -14,13 +14,16 @@
  *   byte  2       length of the client's first destination id, 8..20; known: 0
  *   byte  3       0
  *   bytes 4..7    wall clock in seconds, big-endian
- *   bytes 8..27   that id, zeros behind it
+ *   bytes 8..27   that id, zeros behind it; known: who it was given to and
+ *                 since when that one is known, sealed (quic/token.c alone
+ *                 reads it), so that tokens tell an onlooker nothing
  *   bytes 28..35  SipHash-2-4, little-endian, over bytes 0..27, the port (2
  *                 bytes, then none more), the address (16), our id (16)
  *
  * A Retry token is bound to the port and to the id that the Retry gave the
  * client; a known one, handed out to a proven peer for its next
- * connection, to neither. Keys follow from the node's key and the day, so
+ * connection, to neither: to the address alone, because RFC 9000 8.1.4 lets
+ * no other go without the limit on what it is sent. Keys follow from the node's key and the day, so
  * a token outlives a restart and is nothing to another node.
  */
 #define WEFT_TOKEN_LEN	  36
@@ -96,7 +99,7 @@ WEFT_INLINE void weft_id_store(const struct weft_id *id, __u8 *at)
 
 /* What a token says and is bound to. */
 struct weft_token {
-	struct weft_id original;     /* the client's first destination id; known: len 0 */
+	struct weft_id original;     /* the client's first destination id; known: sealed, len 0 */
 	struct weft_endpoint client; /* known: the port is not looked at */
 	__u64 retry_scid[2];	     /* the id our Retry gave; known: not looked at */
 	__u32 issued_s;		     /* wall clock */

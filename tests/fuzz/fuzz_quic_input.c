@@ -86,6 +86,7 @@ static void try_token(struct quic_engine *engine, const struct dgram *dgram)
 	ngtcp2_pkt_hd hd = {.version = NGTCP2_PROTO_VER_V1, .dcid.datalen = 8};
 	uint8_t token[1500];
 	struct quic_retry retry;
+	struct quic_claim claim;
 	enum quic_token found;
 
 	if (dgram->len > sizeof(token))
@@ -94,7 +95,7 @@ static void try_token(struct quic_engine *engine, const struct dgram *dgram)
 	hd.token = token;
 	hd.tokenlen = dgram->len;
 	/* Nobody guesses a tag. */
-	found = quic_token_check(engine, &dgram->remote, &hd, &retry);
+	found = quic_token_check(engine, &dgram->remote, &hd, &retry, &claim);
 	weft_assert(found == QUIC_TOKEN_NONE || found == QUIC_TOKEN_BAD);
 }
 

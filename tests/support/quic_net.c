@@ -131,6 +131,24 @@ static void on_closed(void *ctx, struct transport_conn *conn, const struct trans
 	record->conn = NULL;
 }
 
+static void on_token(void *ctx, struct transport_conn *conn, const uint8_t *data, size_t len,
+		     uint64_t now_ns)
+{
+	struct quic_node *node = ctx;
+
+	(void)now_ns;
+	weft_assert(((struct quic_test_conn *)conn->user)->is_ready && len <= sizeof(node->token));
+	memcpy(node->token, data, len);
+	node->token_len = len;
+	node->token_cnt++;
+}
+
+static uint64_t on_key_met_s(void *ctx, const uint8_t key[TRANSPORT_KEY_LEN])
+{
+	(void)key;
+	return ((struct quic_node *)ctx)->met_s;
+}
+
 static void on_streams_available(void *ctx, struct transport_conn *conn, uint64_t now_ns)
 {
 	(void)ctx;
@@ -251,6 +269,8 @@ static void on_stream_closed(void *ctx, struct transport_stream *stream, uint64_
 
 static const struct transport_events speaker = {
 	.conn_ready = on_ready,
+	.conn_token = on_token,
+	.key_met_s = on_key_met_s,
 	.conn_closed = on_closed,
 	.conn_streams_available = on_streams_available,
 	.stream_opened = on_opened,
@@ -446,6 +466,10 @@ struct quic_test_conn *quic_net_dial_key(struct quic_node *from, const struct ad
 	weft_assert(from->conn_cnt < QUIC_NET_CONNS);
 	memcpy(dial.peer_key, key, sizeof(dial.peer_key));
 	dial.user = record;
+	if (from->is_showing_token) {
+		dial.token = from->token;
+		dial.token_len = from->token_len;
+	}
 	if (from->transport->ops->dial(from->transport, &dial, from->net->now_ns, &record->conn) <
 	    0)
 		return NULL;

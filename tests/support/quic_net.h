@@ -73,6 +73,11 @@ struct quic_node {
 	struct quic_test_stream streams[QUIC_NET_STREAMS];
 	unsigned stream_cnt;
 	uint64_t sent_cnt; /* datagrams */
+	uint8_t token[64]; /* the newest that a peer gave */
+	size_t token_len;
+	unsigned token_cnt;
+	bool is_showing_token; /* the next dial shows it */
+	uint64_t met_s;	       /* since when it knows any key; 0: it knows none */
 };
 
 struct quic_net_dgram {

@@ -164,6 +164,9 @@ static int op_dial(struct transport *transport, const struct transport_dial *dia
 
 	weft_assert(now_ns == net->now_ns);
 	end->dial_cnt++;
+	end->token_len = dial->token_len;
+	if (dial->token)
+		memcpy(end->token, dial->token, dial->token_len);
 	if (rule && rule->fate == PAIR_FULL)
 		return WEFT_EFULL;
 	conn = conn_new(end, (unsigned)net->seq, true);
@@ -610,6 +613,15 @@ void pair_net_run(struct pair_net *net, uint64_t len_ns)
 				timer_wheel_expire(&net->ends[i].timers, net->now_ns);
 	}
 	net->now_ns = until_ns;
+}
+
+void pair_net_give_token(struct pair_net *net, unsigned idx, const void *data, size_t len)
+{
+	struct pair_end *end = &net->ends[idx];
+
+	for (struct pair_conn *conn = net->conns; conn; conn = conn->next)
+		if (conn->end == end && conn->is_dialler && conn->is_ready && !conn->is_closed)
+			end->events->conn_token(end->ctx, &conn->conn, data, len, net->now_ns);
 }
 
 void pair_net_close_dialled(struct pair_net *net, unsigned idx)

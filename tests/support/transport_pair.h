@@ -55,6 +55,8 @@ struct pair_end {
 	unsigned send_closed_cnt;
 	bool is_dead; /* hears and says nothing more, as after kill -9 */
 	unsigned dial_cnt, open_cnt, reset_cnt;
+	uint8_t token[64];   /* of the last dial */
+	size_t token_len;    /* 0: it had none */
 	uint64_t close_code; /* of the last close op, and its reason */
 	char close_reason[80];
 };
@@ -87,6 +89,8 @@ void pair_net_rule(struct pair_net *net, struct addr addr, enum pair_fate fate,
 /* pair_net_run lets the clock go on for len_ns. */
 void pair_net_run(struct pair_net *net, uint64_t len_ns);
 
+/* pair_net_give_token: every connection that end idx dialled and has gets a token. */
+void pair_net_give_token(struct pair_net *net, unsigned idx, const void *data, size_t len);
 /* pair_net_close_dialled ends, as by an idle timeout, sessions that end idx dialled. */
 void pair_net_close_dialled(struct pair_net *net, unsigned idx);
 

@@ -77,6 +77,8 @@ struct transport_span {
 struct transport_dial {
 	uint8_t peer_key[TRANSPORT_KEY_LEN]; /* must answer with exactly this key */
 	struct addr remote;
+	const uint8_t *token; /* what conn_token told of this peer at remote, copied; NULL: none */
+	size_t token_len;
 	void *user; /* becomes conn->user */
 };
 
@@ -130,6 +132,12 @@ struct transport {
  * conn_ready: handshake done, the peer's key proved (read it with info).
  *     For an accepted connection conn->user is NULL until the speaker
  *     sets it. Returning a negative code refuses the connection.
+ * conn_token: the peer of a dialled connection gave a token (RFC 9000 8.1.3)
+ *     that the next dial to it at this address may show, once. data is
+ *     borrowed for the call.
+ * key_met_s: a question: since when the speaker knows the key, wall clock
+ *     in seconds; 0: it does not. Both may be NULL: no token is kept, no
+ *     key is known.
  * conn_closed: last event of a connection; its streams were closed before.
  * conn_streams_available: open may succeed again.
  * stream_opened: the peer opened a bidirectional stream.
@@ -141,6 +149,9 @@ struct transport {
  */
 struct transport_events {
 	int (*conn_ready)(void *ctx, struct transport_conn *conn, uint64_t now_ns);
+	void (*conn_token)(void *ctx, struct transport_conn *conn, const uint8_t *data, size_t len,
+			   uint64_t now_ns);
+	uint64_t (*key_met_s)(void *ctx, const uint8_t key[TRANSPORT_KEY_LEN]);
 	void (*conn_closed)(void *ctx, struct transport_conn *conn,
 			    const struct transport_close *close, uint64_t now_ns);
 	void (*conn_streams_available)(void *ctx, struct transport_conn *conn, uint64_t now_ns);

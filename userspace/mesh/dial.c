@@ -83,6 +83,21 @@ void mesh_dial_fail(struct mesh_dial *dial, int err)
 				  err == WEFT_EWRONGKEY ? actual_key : NULL);
 }
 
+/* Whoever reads two Initials with one token knows that one node sent them: it is used up here. */
+static struct mesh_peer_token dial_take_token(struct mesh_dial *dial, const struct addr *remote)
+{
+	struct mesh_peers *peers = &dial->mesh->peers;
+	struct mesh_peer_entry *entry = mesh_peers_lookup(peers, dial->key);
+	struct mesh_peer_token token = {0};
+
+	if (!entry || !entry->record.token.len || !addr_equal(&entry->record.token.addr, remote))
+		return token;
+	token = entry->record.token;
+	entry->record.token.len = 0;
+	mesh_peers_changed(peers, entry, dial->mesh->now_ns);
+	return token;
+}
+
 static void dial_next(struct mesh_dial *dial)
 {
 	struct mesh *mesh = dial->mesh;
@@ -92,8 +107,13 @@ static void dial_next(struct mesh_dial *dial)
 		struct transport_dial call = {.remote = dial->addrs[idx],
 					      .user = &dial->attempts[idx]};
 		struct mesh_attempt *attempt = &dial->attempts[idx];
+		struct mesh_peer_token token = dial_take_token(dial, &dial->addrs[idx]);
 		int err;
 
+		if (token.len) {
+			call.token = token.data;
+			call.token_len = token.len;
+		}
 		memcpy(call.peer_key, dial->key, sizeof(call.peer_key));
 		err = mesh->transport->ops->dial(mesh->transport, &call, mesh->now_ns,
 						 &attempt->conn);

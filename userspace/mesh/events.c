@@ -119,6 +119,33 @@ static void on_conn_closed(void *ctx, struct transport_conn *conn,
 	mesh_dial_attempt_failed(conn->user, close->err, close->has_key ? close->actual_key : NULL);
 }
 
+static void on_conn_token(void *ctx, struct transport_conn *conn, const uint8_t *data, size_t len,
+			  uint64_t now_ns)
+{
+	struct mesh *mesh = ctx;
+	struct mesh_session *session = conn_session(conn);
+	struct transport_conn_info info;
+
+	mesh->now_ns = now_ns;
+	if (!session || len > MESH_TOKEN_LEN_MAX)
+		return;
+	mesh->transport->ops->info(conn, &info);
+	session->token = (struct mesh_peer_token){.addr = info.remote, .len = (uint8_t)len};
+	memcpy(session->token.data, data, len);
+	if (!session->peer)
+		return;
+	session->peer->record.token = session->token;
+	mesh_peers_changed(&mesh->peers, session->peer, now_ns);
+}
+
+static uint64_t on_key_met_s(void *ctx, const uint8_t key[TRANSPORT_KEY_LEN])
+{
+	struct mesh *mesh = ctx;
+	const struct mesh_peer_entry *entry = mesh_peers_lookup(&mesh->peers, key);
+
+	return entry ? entry->record.first_seen_s : 0;
+}
+
 static void on_conn_streams_available(void *ctx, struct transport_conn *conn, uint64_t now_ns)
 {
 	struct mesh *mesh = ctx;
@@ -249,6 +276,8 @@ static void on_stream_closed(void *ctx, struct transport_stream *stream, uint64_
 
 const struct transport_events mesh_transport_events = {
 	.conn_ready = on_conn_ready,
+	.conn_token = on_conn_token,
+	.key_met_s = on_key_met_s,
 	.conn_closed = on_conn_closed,
 	.conn_streams_available = on_conn_streams_available,
 	.stream_opened = on_stream_opened,

@@ -67,6 +67,7 @@ struct mesh_session {
 	bool has_spare;	 /* an incoming beyond the limits, maybe the control stream */
 	uint64_t ready_ns;
 	struct transport_close end;   /* set before it ends */
+	struct mesh_peer_token token; /* the newest that its peer gave us */
 	struct mesh_session *twin;    /* next session of the same key, retired */
 	struct mesh_peer_entry *peer; /* NULL until HELLO */
 	struct list_node requests;    /* on streams */

@@ -23,9 +23,10 @@
 void mesh_peer_record_write(struct writer *w, const struct mesh_peer_record *record)
 {
 	bool has_addr = record->last_addr.family != ADDR_NONE;
+	bool has_token = record->token.len > 0;
 	struct mesh_peer_addr addr = mesh_peer_addr_of(&record->last_addr);
 
-	cbor_write_map(w, 7u + has_addr + (record->addr_seq > 0));
+	cbor_write_map(w, 7u + has_addr + (record->addr_seq > 0) + (has_token ? 2 : 0));
 	cbor_write_uint(w, 0);
 	cbor_write_uint(w, RECORD_LAYOUT);
 	cbor_write_uint(w, 1);
@@ -44,10 +45,28 @@ void mesh_peer_record_write(struct writer *w, const struct mesh_peer_record *rec
 	cbor_write_int(w, record->skew_s);
 	cbor_write_uint(w, 7);
 	cbor_write_text(w, record->agent, strlen(record->agent));
-	if (!record->addr_seq)
+	if (record->addr_seq) {
+		cbor_write_uint(w, 8);
+		cbor_write_uint(w, record->addr_seq);
+	}
+	if (!has_token)
 		return;
-	cbor_write_uint(w, 8);
-	cbor_write_uint(w, record->addr_seq);
+	addr = mesh_peer_addr_of(&record->token.addr);
+	cbor_write_uint(w, 9);
+	mesh_peer_addr_write(w, &addr);
+	cbor_write_uint(w, 10);
+	cbor_write_bytes(w, record->token.data, record->token.len);
+}
+
+static void record_read_token(struct cbor_reader *r, struct mesh_peer_token *token)
+{
+	size_t len;
+	const uint8_t *data = cbor_read_bytes(r, &len);
+
+	if (!data || len > sizeof(token->data))
+		return;
+	memcpy(token->data, data, len);
+	token->len = (uint8_t)len;
 }
 
 static void record_read_field(struct cbor_reader *r, uint64_t key, struct mesh_peer_record *record)
@@ -80,6 +99,14 @@ static void record_read_field(struct cbor_reader *r, uint64_t key, struct mesh_p
 		break;
 	case 8:
 		record->addr_seq = cbor_read_uint(r);
+		break;
+	case 9:
+		mesh_peer_addr_read(r, &addr);
+		if (!cbor_is_bad(r))
+			record->token.addr = addr.peer.addr;
+		break;
+	case 10:
+		record_read_token(r, &record->token);
 		break;
 	default:
 		cbor_skip(r);

@@ -21,6 +21,14 @@ struct store;
  * session are not thrown out. Records are written in batches, seconds
  * after they change: a crash forgets at most those.
  */
+/* What a peer gave us to show it at our next dial to it at addr, once (RFC 9000 8.1.3). */
+#define MESH_TOKEN_LEN_MAX 64 /* ours have 36 bytes; a longer one is not kept */
+struct mesh_peer_token {
+	struct addr addr;
+	uint8_t len; /* 0: none */
+	uint8_t data[MESH_TOKEN_LEN_MAX];
+};
+
 struct mesh_peer_record {
 	uint32_t caps;
 	struct addr last_addr;			 /* ADDR_NONE: never reached */
@@ -30,6 +38,7 @@ struct mesh_peer_record {
 	int64_t skew_s;
 	uint64_t addr_seq; /* of the newest signed address record that led to it; 0: none did */
 	char agent[MESH_AGENT_CAP];
+	struct mesh_peer_token token;
 };
 
 struct mesh_peer_entry {
@@ -73,8 +82,8 @@ void mesh_peers_changed(struct mesh_peers *peers, struct mesh_peer_entry *entry,
 
 /*
  * A record: {0: layout 1, 1: caps, 2: last PeerAddr, 3: [PeerAddr],
- * 4: first seen, 5: last seen, 6: skew, 7: agent, 8: address record};
- * 2 and 8 are missing when there is none. Parsing gives WEFT_ENEWER for a later layout.
+ * 4: first seen, 5: last seen, 6: skew, 7: agent, 8: address record,
+ * 9: PeerAddr of 10: token}; 2, 8, 9 and 10 are missing when there is none. Parsing gives WEFT_ENEWER for a later layout.
  */
 #define MESH_PEER_RECORD_LEN_MAX 640
 void mesh_peer_record_write(struct writer *w, const struct mesh_peer_record *record);

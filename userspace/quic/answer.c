@@ -73,7 +73,7 @@ void quic_answer_retry(struct quic_engine *engine, const struct dgram *dgram,
 
 	if (!answer_begin(&answer, engine, dgram))
 		return;
-	is_made = quic_token_make(engine, &dgram->remote, &hd->dcid, &retry);
+	is_made = quic_token_retry(engine, &dgram->remote, &hd->dcid, &retry);
 	engine->stats.retry_sent_cnt += answer_end(
 		&answer, is_made ? ngtcp2_crypto_write_retry(
 					   answer.slot.data, answer.room, hd->version, &hd->scid,

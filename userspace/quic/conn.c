@@ -157,6 +157,11 @@ static int accept_ngtcp2(struct quic_conn *conn, const struct quic_accept *accep
 		settings.tokenlen = accept->hd->tokenlen;
 		settings.token_type = NGTCP2_TOKEN_TYPE_RETRY;
 	}
+	/*
+	 * A known token is not ngtcp2's business: it may be replayed, and our
+	 * whole first flight fits the limit on unvalidated addresses, which
+	 * therefore stays (RFC 9000 8.1).
+	 */
 	params.stateless_reset_token_present = 1;
 	quic_reset_token(engine, scid_bytes, params.stateless_reset_token);
 	quic_path_init(&path, &conn->local, &conn->remote);
@@ -184,11 +189,14 @@ struct quic_conn *quic_conn_accept(struct quic_engine *engine, const struct dgra
 		return NULL;
 	}
 	conn->prefix_count = accept->prefix_count;
+	if (accept->claim)
+		conn->claim = *accept->claim;
 	engine->stats.accepted_cnt++;
 	return conn;
 }
 
-static int dial_ngtcp2(struct quic_conn *conn, const uint8_t scid_bytes[static WEFT_CID_LEN])
+static int dial_ngtcp2(struct quic_conn *conn, const struct transport_dial *dial,
+		       const uint8_t scid_bytes[static WEFT_CID_LEN])
 {
 	struct quic_engine *engine = conn->engine;
 	ngtcp2_transport_params params;
@@ -202,6 +210,11 @@ static int dial_ngtcp2(struct quic_conn *conn, const uint8_t scid_bytes[static W
 	dcid.datalen = WEFT_CID_LEN;
 	random_fill(engine->random, dcid.data, dcid.datalen);
 	quic_path_init(&path, &conn->local, &conn->remote);
+	if (dial->token) {
+		settings.token = dial->token;
+		settings.tokenlen = dial->token_len;
+		settings.token_type = NGTCP2_TOKEN_TYPE_NEW_TOKEN;
+	}
 	return ngtcp2_conn_client_new(&conn->ngtcp2, &dcid, &scid, &path.path, NGTCP2_PROTO_VER_V1,
 				      &quic_conn_callbacks, &settings, &params, &conn->mem, conn);
 }
@@ -219,7 +232,7 @@ int quic_conn_dial(struct quic_engine *engine, const struct transport_dial *dial
 	conn->is_dialler = true;
 	conn->remote = dial->remote;
 	memcpy(conn->peer_key, dial->peer_key, TRANSPORT_KEY_LEN);
-	if (dial_ngtcp2(conn, scid) != 0 ||
+	if (dial_ngtcp2(conn, dial, scid) != 0 ||
 	    conn_attach_tls(conn, quic_tls_dial(&engine->tls, dial->peer_key)) < 0) {
 		quic_conn_abandon(conn);
 		return WEFT_EFULL;

@@ -54,6 +54,45 @@ static int on_crypto_data(ngtcp2_conn *ngtcp2, ngtcp2_encryption_level level, ui
 	return check_peer(conn);
 }
 
+/* Since when the peer is known, by its token and by the speaker; now, when by neither. */
+static uint32_t conn_met_s(const struct quic_conn *conn)
+{
+	const struct quic_engine *engine = conn->engine;
+	uint32_t met_s = quic_token_wall_s(engine);
+	uint64_t spoken_s = 0;
+
+	if (conn->claim.met_s &&
+	    memcmp(conn->claim.key_head, conn->peer_key, QUIC_CLAIM_KEY_LEN) == 0 &&
+	    conn->claim.met_s < met_s)
+		met_s = conn->claim.met_s;
+	if (engine->events->key_met_s)
+		spoken_s = engine->events->key_met_s(engine->ctx, conn->peer_key);
+	return spoken_s && spoken_s < met_s ? (uint32_t)spoken_s : met_s;
+}
+
+/* For its next connection from where it is now. Without one it is asked for a Retry at worst. */
+static void conn_give_token(struct quic_conn *conn, const ngtcp2_path *path)
+{
+	uint8_t token[WEFT_TOKEN_LEN];
+	struct addr remote;
+
+	quic_path_addr(&path->remote, &remote);
+	if (quic_token_known(conn->engine, &remote, &conn->claim, token))
+		(void)ngtcp2_conn_submit_new_token(conn->ngtcp2, token, sizeof(token));
+}
+
+static int on_new_token(ngtcp2_conn *ngtcp2, const uint8_t *token, size_t len, void *user)
+{
+	struct quic_conn *conn = user;
+	struct quic_engine *engine = conn->engine;
+
+	(void)ngtcp2;
+	if (conn->is_announced && engine->events->conn_token)
+		engine->events->conn_token(engine->ctx, &conn->transport, token, len,
+					   engine->now_ns);
+	return 0;
+}
+
 static int on_handshake_completed(ngtcp2_conn *ngtcp2, void *user)
 {
 	struct quic_conn *conn = user;
@@ -69,6 +108,8 @@ static int on_handshake_completed(ngtcp2_conn *ngtcp2, void *user)
 		return 0;
 	}
 	memcpy(conn->peer_key, conn->actual_key, TRANSPORT_KEY_LEN);
+	conn->claim.met_s = conn_met_s(conn);
+	memcpy(conn->claim.key_head, conn->peer_key, QUIC_CLAIM_KEY_LEN);
 	conn->key_count = quic_limits_hold_key(&engine->limits, conn->peer_key);
 	if (!conn->key_count) {
 		engine->stats.refused_key_cnt++;
@@ -82,6 +123,8 @@ static int on_handshake_completed(ngtcp2_conn *ngtcp2, void *user)
 	quic_path_tell(engine, ngtcp2_conn_get_path(ngtcp2));
 	if (engine->events->conn_ready(engine->ctx, &conn->transport, engine->now_ns) < 0)
 		quic_conn_refuse(conn, QUIC_CLOSE_REFUSED, "refused");
+	else if (!conn->is_dialler && !conn->is_close_wanted)
+		conn_give_token(conn, ngtcp2_conn_get_path(ngtcp2));
 	return 0;
 }
 
@@ -171,8 +214,11 @@ static int on_path_validated(ngtcp2_conn *ngtcp2, uint32_t flags, const ngtcp2_p
 	if (result != NGTCP2_PATH_VALIDATION_RESULT_SUCCESS)
 		return 0;
 	quic_path_tell(conn->engine, path);
-	if (ngtcp2_path_eq(path, current))
-		conn->engine->stats.migrated_cnt++;
+	if (!ngtcp2_path_eq(path, current))
+		return 0;
+	conn->engine->stats.migrated_cnt++;
+	if (!conn->is_dialler)
+		conn_give_token(conn, path);
 	return 0;
 }
 
@@ -211,6 +257,7 @@ const ngtcp2_callbacks quic_conn_callbacks = {
 	.extend_max_local_streams_bidi = quic_stream_on_credit,
 	.extend_max_stream_data = quic_stream_on_window,
 	.rand = fill_random,
+	.recv_new_token = on_new_token,
 	.remove_connection_id = on_remove_cid,
 	.update_key = on_update_key,
 	.path_validation = on_path_validated,

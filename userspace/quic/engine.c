@@ -18,8 +18,7 @@
  * slot of the sink with a run of equal packets. Then the connection's one
  * timer is set, and quic_engine_expire puts it back on the list when due.
  *
- * Left out: 0-RTT (nothing of ours is safe to replay), NEW_TOKEN, preferred
- * addresses, unidirectional streams, DATAGRAM frames, versions but v1.
+ * Left out: 0-RTT (nothing of ours is safe to replay), preferred addresses, unidirectional streams, DATAGRAM frames, versions but v1.
  */
 #include "quic/engine.h"
 
@@ -143,6 +142,16 @@ static int engine_lay_out(struct quic_engine *engine, const struct quic_engine_p
 	return quic_tls_init(&engine->tls, &engine->arena, params->key, SESSION_CAP, secret);
 }
 
+static int engine_derive_claim_secret(struct quic_engine *engine)
+{
+	uint8_t secret[QUIC_SECRET_LEN];
+	int err = quic_tls_derive(engine->key, "weft known tokens 1", secret);
+
+	memcpy(engine->claim_secret, secret, sizeof(engine->claim_secret));
+	OPENSSL_cleanse(secret, sizeof(secret));
+	return err;
+}
+
 int quic_engine_new(const struct quic_engine_params *params, struct quic_engine **out_engine)
 {
 	struct quic_engine *engine = calloc(1, sizeof(*engine));
@@ -169,6 +178,8 @@ int quic_engine_new(const struct quic_engine_params *params, struct quic_engine 
 	if (err == 0)
 		err = quic_tls_derive(params->key, "weft stateless reset 2",
 				      (uint8_t *)engine->reset_secrets);
+	if (err == 0)
+		err = engine_derive_claim_secret(engine);
 	/* A thread-safe one-time warm-up of OpenSSL's algorithm look-ups. */
 	if (err == 0 && ngtcp2_crypto_ossl_init() != 0)
 		err = WEFT_EFULL;
@@ -235,22 +246,22 @@ static void engine_turn(struct quic_engine *engine, uint64_t now_ns)
 		engine->now_ns = now_ns;
 }
 
-static void engine_start(struct quic_engine *engine, struct dgram *dgram, const ngtcp2_pkt_hd *hd,
-			 const struct quic_retry *retry)
+static void engine_start(struct quic_engine *engine, struct dgram *dgram,
+			 struct quic_accept *accept)
 {
-	struct quic_accept accept = {.hd = hd, .retry = retry};
+	const ngtcp2_pkt_hd *hd = accept->hd;
 	struct quic_conn *conn;
 
-	accept.prefix_count = quic_limits_hold_prefix(&engine->limits, &dgram->remote);
-	if (!accept.prefix_count) {
+	accept->prefix_count = quic_limits_hold_prefix(&engine->limits, &dgram->remote);
+	if (!accept->prefix_count) {
 		engine->stats.refused_prefix_cnt++;
 		quic_answer_refuse(engine, dgram, hd, NGTCP2_CONNECTION_REFUSED);
 		return;
 	}
-	conn = quic_conn_accept(engine, dgram, &accept);
+	conn = quic_conn_accept(engine, dgram, accept);
 	if (!conn) {
 		engine->stats.refused_full_cnt++;
-		quic_limits_release(&engine->limits, accept.prefix_count);
+		quic_limits_release(&engine->limits, accept->prefix_count);
 		quic_answer_refuse(engine, dgram, hd, NGTCP2_CONNECTION_REFUSED);
 		return;
 	}
@@ -262,6 +273,7 @@ static void engine_start(struct quic_engine *engine, struct dgram *dgram, const 
 static void engine_accept(struct quic_engine *engine, struct dgram *dgram)
 {
 	struct quic_retry retry;
+	struct quic_claim claim;
 	enum quic_token token;
 	ngtcp2_pkt_hd hd;
 
@@ -275,7 +287,7 @@ static void engine_accept(struct quic_engine *engine, struct dgram *dgram)
 		engine->stats.garbage_cnt++;
 		return;
 	}
-	token = quic_token_check(engine, &dgram->remote, &hd, &retry);
+	token = quic_token_check(engine, &dgram->remote, &hd, &retry, &claim);
 	if (token == QUIC_TOKEN_BAD) {
 		engine->stats.bad_token_cnt++;
 		quic_answer_refuse(engine, dgram, &hd, NGTCP2_INVALID_TOKEN);
@@ -286,7 +298,13 @@ static void engine_accept(struct quic_engine *engine, struct dgram *dgram)
 		   engine->stats.handshake_cnt >= engine->config.retry_above_cnt) {
 		quic_answer_retry(engine, dgram, &hd);
 	} else {
-		engine_start(engine, dgram, &hd, token == QUIC_TOKEN_VALID ? &retry : NULL);
+		struct quic_accept accept = {
+			.hd = &hd,
+			.retry = token == QUIC_TOKEN_VALID ? &retry : NULL,
+			.claim = token == QUIC_TOKEN_KNOWN ? &claim : NULL,
+		};
+
+		engine_start(engine, dgram, &accept);
 	}
 }
 

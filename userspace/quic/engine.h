@@ -61,6 +61,13 @@ struct quic_stream {
 };
 TAILQ_HEAD(quic_stream_list, quic_stream);
 
+/* What a known token says of who shows it, until TLS proves the key. */
+#define QUIC_CLAIM_KEY_LEN 8 /* to find another key that begins so takes 2^63 tries */
+struct quic_claim {
+	uint8_t key_head[QUIC_CLAIM_KEY_LEN];
+	uint32_t met_s; /* wall clock */
+};
+
 enum quic_conn_state {
 	QUIC_CONN_HANDSHAKE,
 	QUIC_CONN_OPEN,
@@ -92,6 +99,7 @@ struct quic_conn {
 	uint8_t cids[QUIC_CONN_CID_CAP][WEFT_CID_LEN];
 	uint8_t reset_tokens[QUIC_CONN_TOKEN_CAP][CID_RESET_TOKEN_LEN];
 	struct cid_origin origin; /* the id a client invented for us */
+	struct quic_claim claim;  /* met_s 0: it showed no known token */
 	unsigned cid_cnt;
 	unsigned reset_token_cnt;
 	bool is_dialler;
@@ -153,6 +161,7 @@ struct quic_engine {
 	uint32_t linger_cap;
 	uint64_t reset_secrets[2][2]; /* for the halves of a token; outlive restarts */
 	const struct node_key *key;
+	uint64_t claim_secret[2];	   /* seals what known tokens say of their owner */
 	struct weft_token_keys token_keys; /* of the days around token_day */
 	uint32_t token_day;
 	bool has_token_keys;
@@ -206,6 +215,7 @@ struct quic_retry;
 struct quic_accept {
 	const ngtcp2_pkt_hd *hd;
 	const struct quic_retry *retry; /* NULL: the client was asked for none */
+	const struct quic_claim *claim; /* NULL: it showed no known token */
 	struct limit_count *prefix_count;
 };
 struct quic_conn *quic_conn_accept(struct quic_engine *engine, const struct dgram *dgram,
@@ -326,15 +336,22 @@ enum quic_token {
 	QUIC_TOKEN_KNOWN, /* a session of ours had this address not long ago */
 	QUIC_TOKEN_BAD,	  /* ours, for another address, connection or time */
 };
+/* *out_retry is written for VALID, *out_claim for KNOWN. */
 enum quic_token quic_token_check(struct quic_engine *engine, const struct addr *remote,
-				 const ngtcp2_pkt_hd *hd, struct quic_retry *out_retry);
-/* quic_token_make: what a Retry for an Initial to dcid says. False when OpenSSL fails. */
+				 const ngtcp2_pkt_hd *hd, struct quic_retry *out_retry,
+				 struct quic_claim *out_claim);
+/* quic_token_retry: what a Retry for an Initial to dcid says. False when OpenSSL fails. */
 struct quic_retry_answer {
 	ngtcp2_cid scid;
 	uint8_t token[WEFT_TOKEN_LEN];
 };
-bool quic_token_make(struct quic_engine *engine, const struct addr *remote, const ngtcp2_cid *dcid,
-		     struct quic_retry_answer *out_answer);
+bool quic_token_retry(struct quic_engine *engine, const struct addr *remote, const ngtcp2_cid *dcid,
+		      struct quic_retry_answer *out_answer);
+/* quic_token_known: for the next Initial from remote's address of who claim says. As above. */
+bool quic_token_known(struct quic_engine *engine, const struct addr *remote,
+		      const struct quic_claim *claim, uint8_t out_token[static WEFT_TOKEN_LEN]);
+/* The wall clock, in seconds. */
+uint32_t quic_token_wall_s(const struct quic_engine *engine);
 /* quic_token_keys_turn derives the keys of a new day. 0 or WEFT_EFULL, with the old ones kept. */
 WEFT_MUST_CHECK
 int quic_token_keys_turn(struct quic_engine *engine);

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Tokens of Initials (RFC 9000 8.1.2 to 8.1.4), the same that the BPF
- * program makes and takes (weft/token.h): bound to the client's address
- * and port, the id it first chose, the id we gave it, and the time, under
- * a key that follows from the node's key and the day. So it does not
- * matter who answered a client, and which life of the node.
+ * program takes (weft/token.h), under keys that follow from the node's key
+ * and the day. So it does not matter who answered a client, which worker,
+ * and which life of the node. A Retry's is bound to the client's address
+ * and port, the id it first chose, the id we gave it, and the time.
+ *
+ * A known one, which a client gets in NEW_TOKEN once its key is proved and
+ * again when it has moved, is bound to its address and the time, and says
+ * which key it was given to and since when that is known. TLS has to prove
+ * that key before anything is built on it. This part is sealed with a
+ * nonce, so that two tokens of one peer look like those of two.
  */
 #include "quic/engine.h"
 
@@ -15,6 +21,7 @@
 #include <openssl/crypto.h>
 
 #include "base/clock.h"
+#include "base/siphash.h"
 #include "weft/token.h"
 
 /* The days honoured: a known token lives two, and the clock may be set back over midnight. */
@@ -22,7 +29,7 @@
 #define DAYS_AFTER  1
 _Static_assert(DAYS_BEFORE + 1 + DAYS_AFTER == WEFT_TOKEN_KEY_CNT, "one slot for each");
 
-static uint32_t wall_s(const struct quic_engine *engine)
+uint32_t quic_token_wall_s(const struct quic_engine *engine)
 {
 	return (uint32_t)((engine->now_ns + engine->wall_offset_ns) / NS_PER_S);
 }
@@ -42,7 +49,7 @@ static int derive_key(const struct quic_engine *engine, uint32_t day, __u64 out_
 
 int quic_token_keys_turn(struct quic_engine *engine)
 {
-	uint32_t today = weft_token_day(wall_s(engine));
+	uint32_t today = weft_token_day(quic_token_wall_s(engine));
 	struct weft_token_keys keys = {0};
 	__u64 key[2];
 	int err;
@@ -72,12 +79,12 @@ static struct weft_endpoint endpoint_of(const struct addr *addr)
 	return endpoint;
 }
 
-bool quic_token_make(struct quic_engine *engine, const struct addr *remote, const ngtcp2_cid *dcid,
-		     struct quic_retry_answer *out_answer)
+bool quic_token_retry(struct quic_engine *engine, const struct addr *remote, const ngtcp2_cid *dcid,
+		      struct quic_retry_answer *out_answer)
 {
 	struct weft_token token = {
 		.client = endpoint_of(remote),
-		.issued_s = wall_s(engine),
+		.issued_s = quic_token_wall_s(engine),
 		.kind = WEFT_TOKEN_RETRY,
 	};
 	uint8_t room[WEFT_ID_ROOM_LEN] = {0};
@@ -93,8 +100,49 @@ bool quic_token_make(struct quic_engine *engine, const struct addr *remote, cons
 	return true;
 }
 
+/* Seals a claim and opens it again: words[0] of a known token is its nonce. */
+static void claim_turn(const struct quic_engine *engine, __u64 words[3])
+{
+	for (unsigned i = 1; i <= 2; i++) {
+		const uint64_t input[2] = {words[0], i};
+
+		words[i] ^= siphash(engine->claim_secret, input, sizeof(input));
+	}
+	words[2] = (uint32_t)words[2]; /* the token has room for 20 bytes */
+}
+
+bool quic_token_known(struct quic_engine *engine, const struct addr *remote,
+		      const struct quic_claim *claim, uint8_t out_token[static WEFT_TOKEN_LEN])
+{
+	struct weft_token token = {
+		.client = endpoint_of(remote),
+		.issued_s = quic_token_wall_s(engine),
+		.kind = WEFT_TOKEN_KNOWN,
+	};
+
+	if (quic_token_keys_turn(engine) < 0)
+		return false;
+	random_fill(engine->random, &token.original.words[0], sizeof(token.original.words[0]));
+	memcpy(&token.original.words[1], claim->key_head, sizeof(claim->key_head));
+	token.original.words[2] = claim->met_s;
+	claim_turn(engine, token.original.words);
+	return weft_token_write(&engine->token_keys, &token, out_token);
+}
+
+static void claim_read(const struct quic_engine *engine, const struct weft_token *token,
+		       struct quic_claim *out_claim)
+{
+	__u64 words[3];
+
+	memcpy(words, token->original.words, sizeof(words));
+	claim_turn(engine, words);
+	memcpy(out_claim->key_head, &words[1], sizeof(out_claim->key_head));
+	out_claim->met_s = (uint32_t)words[2];
+}
+
 enum quic_token quic_token_check(struct quic_engine *engine, const struct addr *remote,
-				 const ngtcp2_pkt_hd *hd, struct quic_retry *out_retry)
+				 const ngtcp2_pkt_hd *hd, struct quic_retry *out_retry,
+				 struct quic_claim *out_claim)
 {
 	struct weft_token token = {.client = endpoint_of(remote)};
 	enum weft_token_verdict verdict;
@@ -104,10 +152,15 @@ enum quic_token quic_token_check(struct quic_engine *engine, const struct addr *
 		return QUIC_TOKEN_NONE;
 	if (hd->dcid.datalen == WEFT_CID_LEN)
 		memcpy(token.retry_scid, hd->dcid.data, WEFT_CID_LEN);
-	verdict = weft_token_read(&engine->token_keys, hd->token, wall_s(engine), &token);
+	verdict =
+		weft_token_read(&engine->token_keys, hd->token, quic_token_wall_s(engine), &token);
 	/* A known one that is not good any more is none, too; a Retry was a moment ago. */
-	if (token.kind == WEFT_TOKEN_KNOWN)
-		return verdict == WEFT_TOKEN_GOOD ? QUIC_TOKEN_KNOWN : QUIC_TOKEN_NONE;
+	if (token.kind == WEFT_TOKEN_KNOWN) {
+		if (verdict != WEFT_TOKEN_GOOD)
+			return QUIC_TOKEN_NONE;
+		claim_read(engine, &token, out_claim);
+		return QUIC_TOKEN_KNOWN;
+	}
 	if (verdict == WEFT_TOKEN_FOREIGN)
 		return QUIC_TOKEN_NONE;
 	if (verdict != WEFT_TOKEN_GOOD)

@@ -3,6 +3,7 @@
 #include "support/mesh_rig.h"
 
 #include "mesh/hello.h"
+#include "mesh/peers.h"
 
 static struct rig rig;
 static struct rig_ask ask;
@@ -250,6 +251,68 @@ static void test_known_peer_needs_no_address(void)
 	nodes_fini();
 }
 
+static void test_token_is_shown_once_and_where_it_was_given(void)
+{
+	struct addr elsewhere = pair_addr(60);
+
+	nodes_init(2);
+	CHECK(rig_connected(&rig, 0, 1));
+	CHECK_EQ(rig.nodes[0].end->token_len, 0);
+	pair_net_give_token(&rig.net, 0, "first", 5);
+	pair_net_give_token(&rig.net, 0, "newest", 6);
+	mesh_goodbye(rig.nodes[1].mesh, 0, 0, rig.net.now_ns);
+	pair_net_run(&rig.net, PAIR_S);
+	/* At another address it would tell both that one node asks. */
+	CHECK_EQ(connect_to(2, &elsewhere), 0);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(rig.nodes[0].end->dial_cnt, 2);
+	CHECK_EQ(rig.nodes[0].end->token_len, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK_EQ(connect_to(2, NULL), 0);
+		pair_net_run(&rig.net, PAIR_S);
+		CHECK_EQ(rig.nodes[0].end->dial_cnt, 3 + i);
+		CHECK_EQ(rig.nodes[0].end->token_len, i ? 0 : 6);
+	}
+	CHECK_MEM(rig.nodes[0].end->token, "newest", 6);
+	nodes_fini();
+}
+
+/* One byte more than there is room for, and none at all before HELLO. */
+static void test_token_is_kept_up_to_its_longest(void)
+{
+	uint8_t data[MESH_TOKEN_LEN_MAX + 1] = {1};
+
+	for (unsigned over = 0; over < 2; over++) {
+		nodes_init(2);
+		CHECK(rig_connected(&rig, 0, 1));
+		pair_net_give_token(&rig.net, 0, data, MESH_TOKEN_LEN_MAX + over);
+		mesh_goodbye(rig.nodes[1].mesh, 0, 0, rig.net.now_ns);
+		pair_net_run(&rig.net, PAIR_S);
+		CHECK_EQ(connect_to(2, NULL), 0);
+		pair_net_run(&rig.net, PAIR_S);
+		CHECK_EQ(rig.nodes[0].end->token_len, over ? 0 : MESH_TOKEN_LEN_MAX);
+		nodes_fini();
+	}
+}
+
+static void test_token_that_comes_before_hello_is_kept(void)
+{
+	nodes_init(2);
+	rig.net.first_stream_delay_ns = PAIR_S;
+	CHECK_EQ(connect_to(2, (const struct addr[]){pair_addr(2)}), 0);
+	pair_net_run(&rig.net, 100 * PAIR_MS);
+	CHECK_EQ(rig.nodes[0].up_cnt, 0);
+	pair_net_give_token(&rig.net, 0, "early", 5);
+	pair_net_run(&rig.net, 3 * PAIR_S);
+	CHECK_EQ(rig.nodes[0].up_cnt, 1);
+	mesh_goodbye(rig.nodes[1].mesh, 0, 0, rig.net.now_ns);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(connect_to(2, NULL), 0);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(rig.nodes[0].end->token_len, 5);
+	nodes_fini();
+}
+
 /* Both sides dial each other, the second lead_ms after the first. */
 static void crossed_dials(unsigned lead_ms, unsigned late)
 {
@@ -494,6 +557,9 @@ int main(void)
 	RUN(test_requests_share_one_dial_and_add_addresses);
 	RUN(test_connect_tells_the_outcome);
 	RUN(test_known_peer_needs_no_address);
+	RUN(test_token_is_shown_once_and_where_it_was_given);
+	RUN(test_token_is_kept_up_to_its_longest);
+	RUN(test_token_that_comes_before_hello_is_kept);
 	RUN(test_crossed_dials_leave_one_session);
 	RUN(test_crossed_dials_prefer_the_smaller_keys);
 	RUN(test_accepted_session_takes_our_dial_back);

@@ -24,6 +24,8 @@ static struct mesh_peer_record full_record(void)
 	}
 	memset(record.agent, 'a', MESH_AGENT_CAP - 1);
 	record.addr_seq = UINT64_MAX;
+	record.token = (struct mesh_peer_token){.addr = record.addrs[0], .len = MESH_TOKEN_LEN_MAX};
+	memset(record.token.data, 0xd8, sizeof(record.token.data));
 	return record;
 }
 
@@ -151,6 +153,12 @@ static void nodes_start(struct store *store, uint32_t peer_cap)
 	}
 }
 
+static void connect_done(void *arg, int err, const uint8_t *actual_key)
+{
+	(void)arg, (void)actual_key;
+	CHECK_EQ(err, 0);
+}
+
 static void node_leave(unsigned idx)
 {
 	mesh_goodbye(rig.nodes[idx].mesh, 0, 0, rig.net.now_ns);
@@ -188,6 +196,39 @@ static void test_capabilities_survive_a_restart(void)
 	CHECK(!peer_known(3, &peer));
 	rig_fini(&rig);
 	store_close(store);
+	scratch_remove(dir);
+}
+
+static void test_token_survives_a_restart(void)
+{
+	struct mesh_peer peer = {.addr_cnt = 0};
+	char dir[SCRATCH_CAP];
+	struct store *store;
+
+	memset(peer.key, 2, sizeof(peer.key));
+	CHECK(scratch_make(dir));
+	store = store_at(dir);
+	nodes_start(store, 8);
+	CHECK(rig_connected(&rig, 0, 1));
+	pair_net_give_token(&rig.net, 0, "token", 5);
+	pair_net_run(&rig.net, 6 * PAIR_S);
+	store_flush(store);
+	store_crash(store);
+	rig_fini(&rig);
+
+	/* Shown, and not again by the life after the next. */
+	for (unsigned life = 0; life < 2; life++) {
+		store = store_at(dir);
+		nodes_start(store, 8);
+		CHECK_EQ(mesh_connect(rig.nodes[0].mesh, &peer, PAIR_S, connect_done, NULL,
+				      rig.net.now_ns),
+			 0);
+		pair_net_run(&rig.net, 6 * PAIR_S);
+		CHECK_EQ(rig.nodes[0].end->token_len, life ? 0 : 5);
+		store_flush(store);
+		store_crash(store);
+		rig_fini(&rig);
+	}
 	scratch_remove(dir);
 }
 
@@ -281,6 +322,7 @@ int main(void)
 	RUN(test_record_is_read_as_written);
 	RUN(test_full_table_forgets_the_stalest_without_a_session);
 	RUN(test_capabilities_survive_a_restart);
+	RUN(test_token_survives_a_restart);
 	RUN(test_goodbye_writes_what_is_not_written_yet);
 	RUN(test_evicted_peers_leave_the_store);
 	RUN(test_damaged_records_are_skipped);
