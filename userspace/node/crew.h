@@ -7,13 +7,15 @@
 
 #include "content/content.h"
 #include "mesh/mesh.h"
-#include "net/packet_io.h"
-#include "node/worker.h"
-#include "quic/quic.h"
+#include "node/worker_figures.h"
 #include "weft/fastpath.h"
 
+struct addr;
 struct ban_list;
-struct content;
+struct handover;
+struct node_config;
+struct node_key;
+struct store;
 
 /*
  * The workers besides home, each a thread. They accept sessions and serve
@@ -22,20 +24,6 @@ struct content;
  * come back. Every function here is for home's thread.
  */
 struct crew;
-
-/* What a worker last said of itself. */
-struct worker_figures {
-	struct quic_stats quic;
-	struct mesh_stats mesh;
-	struct content_stats content;
-	struct packet_counters rx, tx;
-	uint64_t turn_cnt, unknown_flow_cnt;
-	uint64_t handed_in_cnt, handover_dropped_cnt;
-	bool can_rotate_cids;
-	struct weft_counter judged[WEFT_REASON_CNT]; /* at its sockets */
-};
-/* worker_figures_read: of a worker of the calling thread. */
-void worker_figures_read(const struct worker *worker, struct worker_figures *out_figures);
 
 struct crew_params {
 	const struct node_config *config; /* worker_cnt - 1 of them are made */
@@ -53,18 +41,28 @@ struct crew_params {
 	void (*on_finding)(void *ctx, const struct content_finding *finding);
 	void (*on_sample)(void *ctx, const struct weft_sample *sample);
 	void (*on_served)(void *ctx, const uint8_t manifest_id[static 32], uint64_t len);
+	/* Worker idx ended without an order; err: its event loop failed so. */
+	void (*on_ended)(void *ctx, unsigned idx, int err);
 	void *ctx;
 };
 
 /*
- * crew_new starts the threads once home has bound its sockets. 0, or a
- * negative code with what naming the object at fault (NODE_WHAT_CAP).
+ * crew_new binds their sockets once home has bound its own, and crew_start
+ * starts the threads; what was spread in between is in force before a
+ * worker takes its first datagram. 0, or a negative code with what naming
+ * the object at fault (NODE_WHAT_CAP).
  */
 WEFT_MUST_CHECK
 int crew_new(const struct crew_params *params, struct crew **out_crew, char *what);
+WEFT_MUST_CHECK
+int crew_start(struct crew *crew, char *what);
 /* crew_stop asks every worker to say goodbye and drain, within config's time. */
 void crew_stop(struct crew *crew);
-/* crew_free stops what runs and waits for it. NULL is nothing. */
+/*
+ * crew_free stops what runs and waits for it, a few seconds beyond config's
+ * time; a thread that does not end then ends the process, with a core to
+ * look at: what it uses cannot be freed. NULL is nothing.
+ */
 void crew_free(struct crew *crew);
 
 /* crew_reap handles reports; returns how many. crew_fd becomes readable when there are some. */
@@ -74,6 +72,8 @@ int crew_fd(const struct crew *crew);
 unsigned crew_cnt(const struct crew *crew);
 /* crew_figures: of worker idx, 1 to crew_cnt, a fraction of a second old when it is busy. */
 const struct worker_figures *crew_figures(const struct crew *crew, unsigned idx);
+/* crew_order_lost_cnt: orders that worker idx had no room for; what must arrive is given again. */
+uint64_t crew_order_lost_cnt(const struct crew *crew, unsigned idx);
 
 /* A session that one of them has; conn is as it was when the session began. */
 struct crew_session {

@@ -147,16 +147,19 @@ static void figures_read(struct node *node, struct figures *figures)
 		figures_add(figures, crew_figures(node->crew, i));
 }
 
-static json_t *worker_json(unsigned idx, const struct worker_figures *figures)
+static json_t *worker_json(unsigned idx, const struct worker_figures *figures,
+			   uint64_t order_lost_cnt)
 {
-	return json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "worker", (int)idx,
+	return json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "worker", (int)idx,
 			 "connections", method_json_uint(figures->quic.conn_cnt), "sessions",
 			 method_json_uint(figures->mesh.session_cnt), "received_datagrams",
 			 method_json_uint(figures->rx.dgram_cnt), "sent_datagrams",
 			 method_json_uint(figures->tx.dgram_cnt), "served_bytes",
 			 method_json_uint(figures->content.served_byte_cnt), "handed_in",
 			 method_json_uint(figures->handed_in_cnt), "handover_dropped",
-			 method_json_uint(figures->handover_dropped_cnt));
+			 method_json_uint(figures->handover_dropped_cnt), "lost_reports",
+			 method_json_uint(figures->report_lost_cnt), "lost_orders",
+			 method_json_uint(order_lost_cnt));
 }
 
 static json_t *workers_json(const struct node *node)
@@ -165,9 +168,10 @@ static json_t *workers_json(const struct node *node)
 	struct worker_figures home;
 
 	worker_figures_read(&node->home, &home);
-	json_array_append_new(json, worker_json(0, &home));
+	json_array_append_new(json, worker_json(0, &home, 0));
 	for (unsigned i = 1; node->crew && i <= crew_cnt(node->crew); i++)
-		json_array_append_new(json, worker_json(i, crew_figures(node->crew, i)));
+		json_array_append_new(json, worker_json(i, crew_figures(node->crew, i),
+							crew_order_lost_cnt(node->crew, i)));
 	return json;
 }
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "base/jobs.h"
 #include "content/content.h"
@@ -141,6 +142,30 @@ static void node_on_served(void *ctx, const uint8_t manifest_id[static 32], uint
 	content_note_served(((struct node *)ctx)->home.content, manifest_id, len);
 }
 
+/* Its share of the datagrams would go nowhere: whoever supervises us starts us again. */
+static void node_on_crew_ended(void *ctx, unsigned idx, int err)
+{
+	struct node *node = ctx;
+
+	log_error("worker %u: event loop: %s; stopping", idx, weft_err_text(err));
+	node->failure = err;
+	node_stop(node);
+}
+
+/* What could not be told is told in the next turn. */
+static void node_tell_crew(struct node *node, uint64_t now_ns)
+{
+	if (node->is_reach_due)
+		node->is_reach_due = !crew_spread_reach(node->crew, node->home.content);
+	if (node->is_bans_due)
+		node->is_bans_due =
+			!crew_spread_bans(node->crew, node->bans.list, clock_wall_s(), now_ns);
+	if (node->is_config_due)
+		node->is_config_due = !crew_configure(node->crew, config_live(node->config));
+	if (node->is_policy_due)
+		node->is_policy_due = !crew_spread_policy(node->crew, &node->fastpath.part);
+}
+
 static int node_open_crew(struct node *node, const struct node_params *params, char *what)
 {
 	const struct crew_params crew = {
@@ -158,6 +183,7 @@ static int node_open_crew(struct node *node, const struct node_params *params, c
 		.on_finding = node_on_finding,
 		.on_sample = node_on_sample,
 		.on_served = node_on_served,
+		.on_ended = node_on_crew_ended,
 		.ctx = node,
 	};
 	int err;
@@ -168,6 +194,9 @@ static int node_open_crew(struct node *node, const struct node_params *params, c
 		return err;
 	node->is_reach_due = true;
 	node->is_bans_due = true;
+	node_tell_crew(node, params->now_ns);
+	if ((err = crew_start(node->crew, what)) < 0)
+		return err;
 	return worker_watch(&node->home, &node->crew_watch, crew_fd(node->crew));
 }
 
@@ -272,17 +301,10 @@ bool node_turn(struct node *node, uint64_t now_ns)
 {
 	bool is_busy = store_reap(node->store) > 0;
 
-	if (node->crew)
+	if (node->crew) {
 		is_busy |= crew_reap(node->crew) > 0;
-	if (node->is_reach_due)
-		node->is_reach_due = !crew_spread_reach(node->crew, node->home.content);
-	if (node->is_bans_due)
-		node->is_bans_due =
-			!crew_spread_bans(node->crew, node->bans.list, clock_wall_s(), now_ns);
-	if (node->is_config_due)
-		node->is_config_due = !crew_configure(node->crew, config_live(node->config));
-	if (node->is_policy_due)
-		node->is_policy_due = !crew_spread_policy(node->crew, &node->fastpath.part);
+		node_tell_crew(node, now_ns);
+	}
 	node_rotate_cids(node, now_ns);
 	return worker_turn(&node->home, now_ns) || is_busy;
 }
@@ -324,7 +346,7 @@ int node_run(struct node *node)
 			return err;
 	}
 	node_drain(node);
-	return 0;
+	return node->failure;
 }
 
 void node_stop(struct node *node)

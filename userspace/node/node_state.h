@@ -55,6 +55,7 @@ struct node {
 	struct timer wall_timer; /* tells mesh/ of a wall clock that was set */
 	uint64_t progress_told_ns[NODE_PROGRESS_SLOTS]; /* by get id, for events */
 	bool is_stopping;
+	int failure;	  /* why it stops by itself; 0: it was told to */
 	bool is_checking; /* a CheckStore runs */
 };
 

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_NODE_WORKER_FIGURES_H
+#define WEFT_NODE_WORKER_FIGURES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "content/content.h"
+#include "mesh/mesh.h"
+#include "net/packet_io.h"
+#include "quic/quic.h"
+#include "weft/fastpath.h"
+
+struct worker;
+
+/* What a worker says of itself. */
+struct worker_figures {
+	struct quic_stats quic;
+	struct mesh_stats mesh;
+	struct content_stats content;
+	struct packet_counters rx, tx;
+	uint64_t turn_cnt, unknown_flow_cnt;
+	uint64_t handed_in_cnt, handover_dropped_cnt;
+	uint64_t report_lost_cnt; /* reports that home had no room for */
+	bool can_rotate_cids;
+	struct weft_counter judged[WEFT_REASON_CNT]; /* at its sockets */
+};
+
+/* worker_figures_read: of a worker of the calling thread; report_lost_cnt is the caller's. */
+void worker_figures_read(const struct worker *worker, struct worker_figures *out_figures);
+
+#endif
