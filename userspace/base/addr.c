@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "weft/endpoint.h"
+
 static const uint8_t v4_mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
 
 static struct addr addr_of_ipv4(const void *ip, uint16_t port)
@@ -233,6 +235,17 @@ unsigned addr_to_sockaddr(const struct addr *addr, struct sockaddr_storage *out_
 		return sizeof(in6);
 	}
 	return 0;
+}
+
+struct weft_endpoint addr_endpoint(const struct addr *addr)
+{
+	struct weft_endpoint endpoint = {.port_be = htons(addr->port)};
+
+	if (addr->family == ADDR_IPV4)
+		weft_endpoint_set_ipv4(&endpoint, addr->ip);
+	else
+		weft_endpoint_set_ipv6(&endpoint, addr->ip);
+	return endpoint;
 }
 
 struct addr addr_prefix_key(const struct addr *addr, unsigned prefix_len)

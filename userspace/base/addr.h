@@ -10,6 +10,7 @@
 
 struct sockaddr;
 struct sockaddr_storage;
+struct weft_endpoint;
 
 enum addr_family { ADDR_NONE = 0, ADDR_IPV4 = 4, ADDR_IPV6 = 6 };
 
@@ -63,6 +64,9 @@ int addr_from_sockaddr(const struct sockaddr *sa, struct addr *out_addr);
 
 /* addr_to_sockaddr returns the length of what it wrote. */
 unsigned addr_to_sockaddr(const struct addr *addr, struct sockaddr_storage *out_sa);
+
+/* addr_endpoint: addr as it stands in tables that the BPF program has too; scope is lost. */
+struct weft_endpoint addr_endpoint(const struct addr *addr);
 
 /*
  * addr_prefix_key cuts addr to the prefix that limits count: prefix_len

@@ -62,6 +62,8 @@ struct dht_footprint_each {
 };
 void dht_footprint_each(const struct dht_config *config, struct dht_footprint_each *out_each);
 
+#define DHT_HELD_NS (2 * 3600 * 1000000000ull)
+
 /* What happens by itself; every function may be NULL and may not call the dht. */
 struct dht_events {
 	/* Enough nodes agree that we are seen at addr: our id follows it (BEP-42). */
@@ -69,11 +71,11 @@ struct dht_events {
 	/* dht_save would give other bytes than the last time, for some time now. */
 	void (*save)(void *ctx);
 	/*
-	 * Something is held under key from now on, or nothing any more: a
-	 * get_peers or get for a key of which this was never told can be answered
-	 * by dht_blob alone.
+	 * Something was stored or refreshed under key: it may be held for
+	 * DHT_HELD_NS from now. A get_peers or get for a key that was not told of for
+	 * so long is answered by dht_blob alone.
 	 */
-	void (*held)(void *ctx, const struct kad_id *key, bool is_held);
+	void (*held)(void *ctx, const struct kad_id *key);
 };
 
 struct dht_params {

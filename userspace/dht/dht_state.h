@@ -6,8 +6,11 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "codec/bencode.h"
 #include "dht/dht.h"
+#include "dht/tokens.h"
 #include "kad/rtt.h"
+#include "weft/bucket.h"
 
 /*
  * What the files of dht/ share. Each object below has one file that owns
@@ -19,7 +22,7 @@
  *	items	 items.c    BEP-44 items kept for others
  *	swarms	 swarms.c   BEP-5 peers kept for others
  *	blobs	 blobs.c    lists of nodes by bucket, what find_node is answered with
- *	         answer.c   a query in, an answer into the sink
+ *		 answer.c   a query in, an answer into the sink
  * The asking half:
  *	queries	 query.c    what of ours waits for a reply
  *	searches search.c   lookups over queries
@@ -27,22 +30,19 @@
  *	joins	 join.c     bootstrap, refresh, our id and external address
  *	governor governor.c new addresses per second
  */
-struct tokens;
-struct proven;
-struct items;
-struct swarms;
-struct blobs;
-struct queries;
-struct searches;
-struct owns;
-struct joins;
-struct governor;
+struct dht_blobs;
+struct dht_items;
+struct dht_proven;
+struct dht_swarms;
 
-/* One of the two networks; off: table is NULL. */
+/* One of the two networks; off: all pointers are NULL. */
 struct dht_side {
-	struct kad_id id; /* the table's own id as well */
+	struct kad_id id; /* change it by dht_set_own_id */
 	struct kad_table *table;
 	struct kad_rtt rtt;
+	struct dht_items *items;
+	struct dht_swarms *swarms;
+	struct dht_blobs *blobs;
 };
 
 struct dht {
@@ -52,20 +52,33 @@ struct dht {
 	uint64_t reasons[DHT_REASON_CNT];
 	uint64_t bytes_in, bytes_out;
 	uint64_t wall_us, wall_at_ns;
-	struct tokens *tokens;
-	struct proven *proven;
-	struct items *items;
-	struct swarms *swarms;
-	struct blobs *blobs;
-	struct queries *queries;
-	struct searches *searches;
-	struct owns *owns;
-	struct joins *joins;
-	struct governor *governor;
+	uint64_t blob_generation;
+	struct dht_tokens tokens;
+	struct weft_bucket strangers; /* answers to unproven addresses */
+	struct dht_proven *proven;
 };
 
-/* dht_side_of: the network that addr belongs to, or NULL when it is off. */
+static inline bool dht_side_is_on(const struct dht_side *side)
+{
+	return side->table != NULL;
+}
+
+/* dht_net_of: the network that addr belongs to. */
+static inline enum dht_net dht_net_of(const struct addr *addr)
+{
+	return addr->family == ADDR_IPV4 ? DHT_NET_IPV4 : DHT_NET_IPV6;
+}
+
+/* dht_side_of: the same, or NULL when it is off. */
 struct dht_side *dht_side_of(struct dht *dht, const struct addr *addr);
+/* dht_set_own_id: the node is another one in net from now on; what it keeps stays. */
+void dht_set_own_id(struct dht *dht, enum dht_net net, const struct kad_id *id, uint64_t now_ns);
+/*
+ * dht_nodes_near: the nodes that whoever looks for target in net is told
+ * of, in compact form; borrowed until the table changes. Empty when it is off.
+ */
+struct bencode_span dht_nodes_near(const struct dht *dht, enum dht_net net,
+				   const struct kad_id *target);
 /* dht_wall_us: microseconds since 1970 at now_ns. */
 uint64_t dht_wall_us(const struct dht *dht, uint64_t now_ns);
 

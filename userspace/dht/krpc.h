@@ -15,15 +15,11 @@
  * KRPC messages (BEP-5, 32, 42, 43, 44, 51; docs/wire/krpc.md): bytes to
  * struct and struct to bytes, nothing else. Unknown keys are stepped over.
  */
-#define KRPC_TRANSACTION_LEN_MAX 32   /* of a peer's; ours have 4 */
-#define KRPC_VALUE_LEN_MAX	 1000 /* BEP-44, of the bencoded v */
-#define KRPC_SALT_LEN_MAX	 64   /* BEP-44 */
-#define KRPC_KEY_LEN		 32
-#define KRPC_SIG_LEN		 64
+#define KRPC_TRANSACTION_LEN_MAX 32  /* of a peer's; ours have 4 */
 #define KRPC_TOKEN_LEN_MAX	 128 /* of a foreign node's, that we give back */
 /* What we send: reaches everybody without fragments, also through tunnels. */
 #define KRPC_SEND_LEN_MAX 1024
-/* Answers that carry a value may be longer than that, up to this. */
+/* What carries a value of 1000 bytes, its key and signature is longer: up to this. */
 #define KRPC_VALUE_SEND_LEN_MAX 1400
 
 #define KRPC_PEER_LEN_IPV4 6
@@ -44,6 +40,9 @@ enum krpc_method {
 	KRPC_UNKNOWN,
 };
 
+/* krpc_method_name: as it stands in messages; method is not KRPC_UNKNOWN. */
+const char *krpc_method_name(enum krpc_method method);
+
 enum { KRPC_WANT_IPV4 = 1, KRPC_WANT_IPV6 = 2 };
 
 /*
@@ -55,7 +54,7 @@ enum { KRPC_WANT_IPV4 = 1, KRPC_WANT_IPV6 = 2 };
 struct krpc_message {
 	enum krpc_kind kind;
 	enum krpc_method method; /* of a query */
-	enum dht_reason fault;	 /* DHT_ANSWERED: none */
+	enum dht_reason fault;	 /* DHT_ANSWERED: none; of a reply DHT_SHORT_REPLY */
 	struct bencode_span transaction;
 	struct bencode_span version;
 	struct bencode_span external; /* ip: how the sender sees us, 6 or 18 bytes */
@@ -64,24 +63,27 @@ struct krpc_message {
 	/* Arguments of a query and values of a reply. */
 	bool has_id, has_target;
 	struct kad_id id;
-	struct kad_id target;		   /* target or info_hash */
+	struct kad_id target;		   /* of get_peers and announce_peer: info_hash */
 	struct bencode_span token;	   /* any length */
 	struct bencode_span nodes, nodes6; /* whole numbers of compact nodes */
-	struct bencode_span peers;	   /* the raw list `values`; krpc_peers_next walks it */
+	struct bencode_span peers;	   /* the list `values`, as encoded: krpc_peers_next */
 	struct bencode_span value;	   /* v, as encoded; any length */
 	struct bencode_span key, sig;	   /* 32 and 64 bytes */
 	struct bencode_span salt;	   /* any length */
-	struct bencode_span samples;	   /* whole numbers of ids */
+	struct bencode_span samples;	   /* a whole number of ids */
 	bool has_seq, has_cas, has_port, is_port_implied;
 	int64_t seq, cas;
-	uint16_t port;	  /* host order */
-	unsigned want;	  /* KRPC_WANT_*, 0: not said */
-	int64_t interval; /* BEP-51 */
-	int64_t num;
+	int64_t port;	       /* of a query without fault in [1, 65535] unless implied */
+	unsigned want;	       /* KRPC_WANT_*, 0: not said */
+	int64_t interval, num; /* BEP-51, 0: not said */
 
 	/* Of an error. */
 	int64_t error_code;
 	struct bencode_span error_text;
+
+	/* For krpc_parse alone. */
+	bool has_body, has_error, has_info_hash;
+	struct kad_id info_hash;
 };
 
 /*
@@ -94,18 +96,21 @@ WEFT_MUST_CHECK
 enum dht_reason krpc_parse(const void *data, size_t len, struct krpc_message *out_message);
 
 /*
- * Compact forms. krpc_{node,peer}_read take the next of what cursor is
- * over; false at its end or when it is cut short.
+ * Compact forms. krpc_node_read takes the next node that cursor is over;
+ * false at its end or when it is cut short. krpc_peer_read takes 6 or 18
+ * bytes; false: another length. krpc_peers_next walks message->peers, iter
+ * made by krpc_peers_begin; entries of other lengths are stepped over.
  */
 bool krpc_node_read(struct cursor *c, enum addr_family family, struct kad_id *out_id,
 		    struct addr *out_addr);
+bool krpc_peer_read(const struct bencode_span *span, struct addr *out_addr);
+void krpc_peers_begin(const struct krpc_message *message, struct bencode_reader *iter);
+bool krpc_peers_next(struct bencode_reader *iter, struct addr *out_addr);
 void krpc_node_write(struct writer *w, const struct kad_id *id, const struct addr *addr);
 void krpc_peer_write(struct writer *w, const struct addr *addr);
-/* krpc_peer_parse: 6 or 18 bytes. False: another length. */
-bool krpc_peer_parse(const struct bencode_span *span, struct addr *out_addr);
-/* krpc_peers_next: walks message->peers; *iter starts zeroed. Entries of other lengths are skipped. */
-bool krpc_peers_next(const struct krpc_message *message, struct bencode_reader *iter,
-		     struct addr *out_addr);
+/* krpc_{peer,node}_len: of one in compact form. */
+size_t krpc_peer_len(enum addr_family family);
+size_t krpc_node_len(enum addr_family family);
 
 /*
  * A query of ours. Which fields are read follows from the method; spans

@@ -68,22 +68,11 @@ int quic_token_keys_turn(struct quic_engine *engine)
 	return 0;
 }
 
-static struct weft_endpoint endpoint_of(const struct addr *addr)
-{
-	struct weft_endpoint endpoint = {.port_be = htons(addr->port)};
-
-	if (addr->family == ADDR_IPV4)
-		weft_endpoint_set_ipv4(&endpoint, addr->ip);
-	else
-		weft_endpoint_set_ipv6(&endpoint, addr->ip);
-	return endpoint;
-}
-
 bool quic_token_retry(struct quic_engine *engine, const struct addr *remote, const ngtcp2_cid *dcid,
 		      struct quic_retry_answer *out_answer)
 {
 	struct weft_token token = {
-		.client = endpoint_of(remote),
+		.client = addr_endpoint(remote),
 		.issued_s = quic_token_wall_s(engine),
 		.kind = WEFT_TOKEN_RETRY,
 	};
@@ -115,7 +104,7 @@ bool quic_token_known(struct quic_engine *engine, const struct addr *remote,
 		      const struct quic_claim *claim, uint8_t out_token[static WEFT_TOKEN_LEN])
 {
 	struct weft_token token = {
-		.client = endpoint_of(remote),
+		.client = addr_endpoint(remote),
 		.issued_s = quic_token_wall_s(engine),
 		.kind = WEFT_TOKEN_KNOWN,
 	};
@@ -144,7 +133,7 @@ enum quic_token quic_token_check(struct quic_engine *engine, const struct addr *
 				 const ngtcp2_pkt_hd *hd, struct quic_retry *out_retry,
 				 struct quic_claim *out_claim)
 {
-	struct weft_token token = {.client = endpoint_of(remote)};
+	struct weft_token token = {.client = addr_endpoint(remote)};
 	enum weft_token_verdict verdict;
 
 	/* Another kind of token may be some former server's: as good as none (8.1.3). */

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Composition: what a node of the DHT is made of, and where a datagram
+ * goes. In: dht_input -> krpc_parse -> dht_answer for a query. Implements
+ * BEP-5, 32, 42, 43, 44, 45 (an id per network) and of BEP-51 the answer.
+ */
+#include "dht/dht.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/dgram.h"
+#include "base/random.h"
+#include "dht/answer.h"
+#include "dht/blobs.h"
+#include "dht/dht_state.h"
+#include "dht/items.h"
+#include "dht/krpc.h"
+#include "dht/node_id.h"
+#include "dht/proven.h"
+#include "dht/swarms.h"
+
+void dht_config_defaults(struct dht_config *config)
+{
+	*config = (struct dht_config){
+		.is_on = {true, true},
+		.item_cap = 10000,
+		.item_subnet_max = 512,
+		.peer_cap = 20000,
+		.swarm_peer_max = 500,
+		.peer_subnet_max = 256,
+		.query_cap = 1024,
+		.search_cap = 64,
+		.own_cap = 64,
+		.destinations_per_s = 50,
+		.stranger_bytes_per_s = 1000000,
+	};
+	kad_table_defaults(&config->table);
+	kad_lookup_defaults(&config->lookup);
+}
+
+static struct dht_items_config items_config(const struct dht_config *config)
+{
+	return (struct dht_items_config){
+		.item_cap = config->item_cap,
+		.subnet_max = config->item_subnet_max,
+	};
+}
+
+static struct dht_swarms_config swarms_config(const struct dht_config *config)
+{
+	return (struct dht_swarms_config){
+		.peer_cap = config->peer_cap,
+		.swarm_max = config->swarm_peer_max,
+		.subnet_max = config->peer_subnet_max,
+	};
+}
+
+static size_t side_footprint(const struct dht_config *config)
+{
+	const struct dht_items_config items = items_config(config);
+	const struct dht_swarms_config swarms = swarms_config(config);
+
+	return kad_table_footprint(&config->table) + dht_items_footprint(&items) +
+	       dht_swarms_footprint(&swarms) + dht_blobs_footprint();
+}
+
+size_t dht_footprint(const struct dht_config *config)
+{
+	size_t len = dht_proven_footprint();
+
+	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++) {
+		if (config->is_on[net])
+			len += side_footprint(config);
+	}
+	return len;
+}
+
+static int side_init(struct dht *dht, struct dht_side *side)
+{
+	const struct dht_params *params = &dht->params;
+	const struct dht_items_config items = items_config(&params->config);
+	const struct dht_swarms_config swarms = swarms_config(&params->config);
+	int err;
+
+	random_fill(params->random, side->id.bytes, KAD_ID_LEN);
+	err = dht_items_new(&dht->arena, &items, &side->id, params->random, &side->items);
+	if (err < 0)
+		return err;
+	err = dht_swarms_new(&dht->arena, &swarms, &side->id, params->random, &side->swarms);
+	if (err < 0)
+		return err;
+	err = dht_blobs_new(&dht->arena, &side->blobs);
+	if (err < 0)
+		return err;
+	return kad_table_new(&dht->arena, &params->config.table, &side->id, params->random,
+			     params->now_ns, &side->table);
+}
+
+static int parts_init(struct dht *dht)
+{
+	const struct dht_params *params = &dht->params;
+	uint64_t secret[2];
+	int err;
+
+	random_fill(params->random, secret, sizeof(secret));
+	dht_tokens_init(&dht->tokens, params->random, params->now_ns);
+	err = dht_proven_new(&dht->arena, secret, &dht->proven);
+	for (unsigned net = 0; net < DHT_FAMILY_CNT && err == 0; net++) {
+		if (params->config.is_on[net])
+			err = side_init(dht, &dht->sides[net]);
+	}
+	return err;
+}
+
+int dht_new(const struct dht_params *params, struct dht **out_dht)
+{
+	struct dht *dht = calloc(1, sizeof(*dht));
+	int err;
+
+	if (!dht)
+		return -ENOMEM;
+	dht->params = *params;
+	dht_set_wall(dht, params->wall_us, params->now_ns);
+	err = arena_open(&dht->arena, dht_footprint(&params->config));
+	if (err == 0)
+		err = parts_init(dht);
+	if (err < 0) {
+		dht_free(dht);
+		return err;
+	}
+	*out_dht = dht;
+	return 0;
+}
+
+void dht_free(struct dht *dht)
+{
+	if (!dht)
+		return;
+	arena_close(&dht->arena);
+	free(dht);
+}
+
+void dht_set_sink(struct dht *dht, struct dgram_sink *sink)
+{
+	dht->params.sink = sink;
+}
+
+void dht_set_wall(struct dht *dht, uint64_t wall_us, uint64_t now_ns)
+{
+	dht->wall_us = wall_us;
+	dht->wall_at_ns = now_ns;
+}
+
+uint64_t dht_wall_us(const struct dht *dht, uint64_t now_ns)
+{
+	return dht->wall_us + (now_ns - dht->wall_at_ns) / 1000;
+}
+
+struct dht_side *dht_side_of(struct dht *dht, const struct addr *addr)
+{
+	struct dht_side *side = &dht->sides[dht_net_of(addr)];
+
+	return dht_side_is_on(side) ? side : NULL;
+}
+
+void dht_set_own_id(struct dht *dht, enum dht_net net, const struct kad_id *id, uint64_t now_ns)
+{
+	struct dht_side *side = &dht->sides[net];
+
+	side->id = *id;
+	kad_table_set_own_id(side->table, id, now_ns);
+	dht_items_set_own_id(side->items, id);
+	dht_swarms_set_own_id(side->swarms, id);
+	dht->blob_generation++;
+}
+
+/* Who asks under an id of ours, or from where we are, is ourselves or forged. */
+static bool is_self(const struct dht *dht, const struct krpc_message *message)
+{
+	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++) {
+		if (dht_side_is_on(&dht->sides[net]) && message->has_id &&
+		    kad_id_equal(&message->id, &dht->sides[net].id))
+			return true;
+	}
+	return false;
+}
+
+static enum dht_reason source_judge(struct dht *dht, const struct dgram *dgram)
+{
+	if (addr_equal(&dgram->remote, &dgram->local))
+		return DHT_SOURCE_SELF;
+	if (dgram->local.family == ADDR_NONE
+		    ? kad_reach_of(&dgram->remote) == KAD_REACH_NONE
+		    : !kad_reach_is_credible(&dgram->remote, &dgram->local))
+		return DHT_SOURCE_MARTIAN;
+	return dht_side_of(dht, &dgram->remote) ? DHT_ANSWERED : DHT_FAMILY_OFF;
+}
+
+void dht_heard(struct dht *dht, const struct kad_id *id, const struct addr *addr, uint64_t now_ns)
+{
+	struct dht_side *side = dht_side_of(dht, addr);
+	struct kad_contact contact = {.id = *id, .addr = *addr};
+
+	if (!side)
+		return;
+	contact.is_proven = dht_node_id_fits(id, addr);
+	if (!contact.is_proven)
+		dht->reasons[DHT_WRONG_NODE_ID]++;
+	(void)kad_table_asked(side->table, &contact, now_ns);
+}
+
+static void query_input(struct dht *dht, const struct krpc_message *query,
+			const struct dgram *dgram, uint64_t now_ns)
+{
+	if (dht->params.config.is_read_only) {
+		dht->reasons[DHT_READ_ONLY]++;
+		return;
+	}
+	if (query->has_id && !query->is_read_only)
+		dht_heard(dht, &query->id, &dgram->remote, now_ns);
+	dht_answer(dht, query, dgram, now_ns);
+}
+
+static void blobs_refresh(struct dht *dht, uint64_t now_ns)
+{
+	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++) {
+		const struct dht_side *side = &dht->sides[net];
+
+		if (dht_side_is_on(side) && dht_blobs_refresh(side->blobs, side->table, now_ns))
+			dht->blob_generation++;
+	}
+}
+
+void dht_input(struct dht *dht, const struct dgram *dgram, uint64_t now_ns)
+{
+	struct krpc_message message;
+	enum dht_reason reason = source_judge(dht, dgram);
+
+	dht->bytes_in += dgram->len;
+	if (reason == DHT_ANSWERED)
+		reason = krpc_parse(dgram->data, dgram->len, &message);
+	if (reason == DHT_ANSWERED && is_self(dht, &message))
+		reason = DHT_SOURCE_SELF;
+	if (reason != DHT_ANSWERED) {
+		dht->reasons[reason]++;
+		return;
+	}
+	blobs_refresh(dht, now_ns);
+	if (message.kind == KRPC_QUERY)
+		query_input(dht, &message, dgram, now_ns);
+	else
+		dht->reasons[DHT_STRAY_REPLY]++;
+}
+
+void dht_expire(struct dht *dht, uint64_t now_ns)
+{
+	if (dht_tokens_expire(&dht->tokens, now_ns))
+		dht->blob_generation++;
+	blobs_refresh(dht, now_ns);
+	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++) {
+		if (!dht_side_is_on(&dht->sides[net]))
+			continue;
+		dht_items_expire(dht->sides[net].items, now_ns);
+		dht_swarms_expire(dht->sides[net].swarms, now_ns);
+	}
+}
+
+static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
+{
+	return a_ns < b_ns ? a_ns : b_ns;
+}
+
+uint64_t dht_next_ns(const struct dht *dht)
+{
+	uint64_t next_ns = dht->tokens.turn_ns;
+
+	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++) {
+		const struct dht_side *side = &dht->sides[net];
+
+		if (!dht_side_is_on(side))
+			continue;
+		next_ns = earlier(next_ns, dht_items_next_ns(side->items));
+		next_ns = earlier(next_ns, dht_swarms_next_ns(side->swarms));
+		next_ns = earlier(next_ns, dht_blobs_next_ns(side->blobs, side->table));
+	}
+	return next_ns;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What others read of the node; nothing here changes it. */
+#include "dht/blobs.h"
+#include "dht/dht.h"
+#include "dht/dht_state.h"
+#include "dht/items.h"
+#include "dht/swarms.h"
+
+struct bencode_span dht_nodes_near(const struct dht *dht, enum dht_net net,
+				   const struct kad_id *target)
+{
+	static const struct bencode_span none = {(const uint8_t *)"", 0};
+	const struct dht_side *side = &dht->sides[net];
+	unsigned bucket;
+
+	if (!dht_side_is_on(side))
+		return none;
+	bucket = kad_id_common_bits(&side->id, target);
+	return dht_blobs_at(side->blobs, bucket < KAD_ID_BITS ? bucket : KAD_ID_BITS - 1);
+}
+
+uint64_t dht_blob_generation(const struct dht *dht)
+{
+	return dht->blob_generation;
+}
+
+size_t dht_blob(const struct dht *dht, enum dht_net net, unsigned bucket, const uint8_t **out_nodes)
+{
+	struct bencode_span nodes = {NULL, 0};
+
+	if (dht_side_is_on(&dht->sides[net]))
+		nodes = dht_blobs_at(dht->sides[net].blobs, bucket);
+	*out_nodes = nodes.data;
+	return nodes.len;
+}
+
+void dht_token_key(const struct dht *dht, uint64_t out_key[2])
+{
+	out_key[0] = dht->tokens.current[0];
+	out_key[1] = dht->tokens.current[1];
+}
+
+const struct kad_id *dht_own_id(const struct dht *dht, enum dht_net net)
+{
+	return &dht->sides[net].id;
+}
+
+void dht_nodes_each(const struct dht *dht, enum dht_net net,
+		    void (*fn)(void *ctx, unsigned bucket, const struct kad_node *node), void *ctx)
+{
+	if (dht_side_is_on(&dht->sides[net]))
+		kad_table_each(dht->sides[net].table, fn, ctx);
+}
+
+void dht_stats(const struct dht *dht, uint64_t now_ns, struct dht_stats *out_stats)
+{
+	*out_stats = (struct dht_stats){.bytes_in = dht->bytes_in, .bytes_out = dht->bytes_out};
+	for (unsigned reason = 0; reason < DHT_REASON_CNT; reason++)
+		out_stats->reasons[reason] = dht->reasons[reason];
+	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++) {
+		const struct dht_side *side = &dht->sides[net];
+		struct dht_swarms_counts swarms;
+
+		if (!dht_side_is_on(side))
+			continue;
+		dht_swarms_count(side->swarms, &swarms);
+		out_stats->swarm_cnt += swarms.swarm_cnt;
+		out_stats->peer_cnt += swarms.peer_cnt;
+		out_stats->item_cnt += dht_items_cnt(side->items);
+		kad_table_count(side->table, now_ns, &out_stats->nodes[net]);
+	}
+}
