@@ -8,7 +8,6 @@
 /* A function by itself for the verifier's sake, as limit_admit. */
 __attribute__((noinline)) int ghash_absorb(struct weft_ghash_sum *sum, __u64 first, __u64 second)
 {
-	__u32 only = 0;
 	const struct weft_ghash *ghash = bpf_map_lookup_elem(&weft_ghash, &only);
 
 	if (!sum || !ghash)
@@ -36,7 +35,6 @@ __attribute__((noinline)) int answer_draft_retry(struct xdp_md *ctx, const struc
 	const struct weft_cid_keys *cid_keys = weft_table_cid_keys(ctx);
 	const struct weft_token_keys *token_keys = weft_table_token_keys(ctx);
 	struct weft_scratch *answer = scratch_acquire();
-	__u32 only = 0;
 	const struct weft_ghash *ghash = bpf_map_lookup_elem(&weft_ghash, &only);
 	struct weft_retry *retry;
 

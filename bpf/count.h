@@ -5,25 +5,29 @@
 #include "maps.h"
 
 /* The one exit: every frame is counted under its reason, and some drops are told. */
-WEFT_INLINE void count_frame(enum weft_reason reason, __u32 len)
+WEFT_INLINE void count_frame(struct weft_scratch *scratch, enum weft_reason reason, __u32 len)
 {
-	__u32 idx = reason;
-	struct weft_counter *counter = bpf_map_lookup_elem(&weft_counters, &idx);
+	struct weft_counter *counter;
 
+	scratch->idx = reason;
+	counter = bpf_map_lookup_elem(&weft_counters, &scratch->idx);
 	if (!counter)
 		return;
 	counter->packet_cnt++;
 	counter->byte_cnt += len;
 }
 
-WEFT_INLINE void count_drop(struct xdp_md *ctx, enum weft_reason reason, struct weft_facts *facts)
+WEFT_INLINE void count_drop(struct xdp_md *ctx, struct weft_scratch *scratch,
+			    enum weft_reason reason)
 {
-	__u32 idx = reason;
+	struct weft_facts *facts = &scratch->facts;
 	const struct weft_config *cfg = weft_table_config(ctx);
-	struct weft_sampler *sampler = bpf_map_lookup_elem(&weft_samplers, &idx);
+	struct weft_sampler *sampler;
 	struct weft_sample *sample;
 	__u32 weight;
 
+	scratch->idx = reason;
+	sampler = bpf_map_lookup_elem(&weft_samplers, &scratch->idx);
 	if (!cfg || !sampler)
 		return;
 	weight = weft_policy_weigh(ctx, cfg, sampler, facts);

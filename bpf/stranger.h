@@ -5,16 +5,27 @@
 #include "limit.h"
 #include "weft/stranger.h"
 
-__attribute__((noinline)) int stranger_initial(struct xdp_md *ctx, struct weft_facts *facts,
-					       __u32 is_ours)
+__attribute__((noinline)) int stranger_initial(struct weft_facts *facts)
 {
-	return facts ? (int)weft_policy_initial(ctx, facts, is_ours != 0) : WEFT_REASON_NO_TABLES;
+	struct weft_scratch *head = scratch_acquire();
+
+	return head && facts ? (int)weft_policy_initial(0, head->bytes, facts)
+			     : WEFT_REASON_NO_TABLES;
 }
 
-WEFT_INLINE enum weft_reason weft_call_initial(struct weft_tables *tables, struct weft_facts *facts,
-					       _Bool is_ours)
+/* Words of the packet are copied where they can be read at any offset. */
+WEFT_INLINE enum weft_reason weft_call_initial(struct weft_tables *tables,
+					       const struct weft_view *view,
+					       struct weft_facts *facts)
 {
-	return (enum weft_reason)stranger_initial(tables, facts, is_ours);
+	struct weft_scratch *head = scratch_acquire();
+
+	if (!head || view->data + WEFT_HEAD_LEN > view->end)
+		return WEFT_REASON_NO_TABLES;
+	WEFT_UNROLL
+	for (__u32 off = 0; off < WEFT_HEAD_LEN; off += 8)
+		weft_store_le64(head->bytes + off, weft_load_le64(view->data + off));
+	return (enum weft_reason)stranger_initial(facts);
 }
 
 #endif

@@ -18,11 +18,19 @@
 SEC("xdp")
 int weft_xdp(struct xdp_md *ctx)
 {
-	struct weft_frame frame = {.is_length_good = 0};
-	struct weft_facts facts = {.now_ns = 0};
-	enum weft_reason reason = (enum weft_reason)judge_frame(ctx, &frame, &facts);
+	struct weft_scratch *scratch = scratch_acquire();
+	struct weft_frame *frame;
+	struct weft_facts *facts;
+	enum weft_reason reason;
 	__u32 action = XDP_PASS;
 
+	if (!scratch)
+		return XDP_PASS;
+	frame = &scratch->frame;
+	facts = &scratch->facts;
+	facts->now_ns = 0;
+	facts->len = 0;
+	reason = (enum weft_reason)judge_frame(ctx, frame, facts);
 	switch (weft_verdict(reason)) {
 	case WEFT_PASS:
 		break;
@@ -30,20 +38,20 @@ int weft_xdp(struct xdp_md *ctx)
 		action = XDP_DROP;
 		break;
 	case WEFT_DELIVER:
-		action = (__u32)deliver_frame(ctx, frame.said_len);
+		action = (__u32)deliver_frame(ctx, frame->said_len);
 		break;
 	case WEFT_ANSWER_VERSION:
-		action = answer_version(ctx, &frame) ? XDP_TX : XDP_DROP;
+		action = answer_version(ctx, frame) ? XDP_TX : XDP_DROP;
 		break;
 	case WEFT_ANSWER_RETRY:
-		action = answer_retry(ctx, &frame, &facts) ? XDP_TX : XDP_DROP;
+		action = answer_retry(ctx, frame, facts) ? XDP_TX : XDP_DROP;
 		break;
 	}
 	if (action == XDP_DROP && weft_verdict(reason) != WEFT_DROP)
 		reason = WEFT_REASON_ANSWER_FAILED;
-	count_frame(reason, facts.len);
+	count_frame(scratch, reason, facts->len);
 	if (action == XDP_DROP)
-		count_drop(ctx, reason, &facts);
+		count_drop(ctx, scratch, reason);
 	return (int)action;
 }
 

@@ -22,9 +22,6 @@
  *   weft_table_validate(tables, source, entry)  puts one; false: full
  *   weft_table_bucket(tables, class, level, i)  a bucket of strangers, i < WEFT_BUCKET_CNT
  *   weft_table_answers(tables)                  the bucket of all answers
- *   weft_table_head(tables, facts)              the payload's first WEFT_HEAD_LEN bytes, of
- *                                               WEFT_INITIAL_LEN_MIN and more, where they can
- *                                               be read at any offset
  *
  * Lookups return a pointer that lives as long as the call, or NULL. Two
  * functions are called through the includer, for to the BPF verifier a
@@ -32,7 +29,8 @@
  * that leads there:
  *
  *   weft_call_admit(tables, source, class, now_ns)   weft_limit_admit; before stranger.h
- *   weft_call_initial(tables, facts, is_ours)        weft_policy_initial; before policy.h
+ *   weft_call_initial(tables, view, facts)           weft_policy_initial of what is in view;
+ *                                                    before policy.h
  */
 
 /*
@@ -40,14 +38,6 @@
  * that caused them; senders keep them below this (RFC 9000 10.3.3).
  */
 #define WEFT_RESET_LEN_CAP 64
-
-/* WEFT_CID_LEN bytes at cid can be read and were made under a key of ours. */
-WEFT_INLINE _Bool weft_policy_is_ours(struct weft_tables *tables, const __u8 *cid)
-{
-	const struct weft_cid_keys *keys = weft_table_cid_keys(tables);
-
-	return keys && weft_cid_is_ours(keys, cid);
-}
 
 WEFT_INLINE enum weft_reason weft_policy_short(struct weft_tables *tables,
 					       const struct weft_config *config,
@@ -80,18 +70,17 @@ WEFT_INLINE enum weft_reason weft_policy_long(struct weft_tables *tables,
 {
 	const __u8 *at = view->data;
 	__u32 version = weft_load_be32(at + 1), type = at[0] >> 4 & 3;
-	_Bool is_ours = at[WEFT_LONG_CID_OFF - 1] == WEFT_CID_LEN &&
-			facts->len >= WEFT_LONG_CID_OFF + WEFT_CID_LEN &&
-			at + WEFT_LONG_CID_OFF + WEFT_CID_LEN <= view->end &&
-			weft_policy_is_ours(tables, at + WEFT_LONG_CID_OFF);
 
 	if (version != 0 && version != WEFT_QUIC_V1)
 		return weft_policy_version(tables, config, facts);
 	if (version == WEFT_QUIC_V1 && type == WEFT_LONG_INITIAL &&
 	    facts->len >= WEFT_INITIAL_LEN_MIN)
-		return weft_call_initial(tables, facts, is_ours);
+		return weft_call_initial(tables, view, facts);
 	/* Servers' Initials may be short, and theirs are all answers to what we sent. */
-	if (is_ours)
+	if (at[WEFT_LONG_CID_OFF - 1] == WEFT_CID_LEN &&
+	    facts->len >= WEFT_LONG_CID_OFF + WEFT_CID_LEN &&
+	    at + WEFT_LONG_CID_OFF + WEFT_CID_LEN <= view->end &&
+	    weft_policy_is_ours(tables, at + WEFT_LONG_CID_OFF))
 		return weft_policy_our_id(tables, config, facts);
 	if (version == 0)
 		return WEFT_REASON_STRAY_VERSION;

@@ -5,6 +5,7 @@
 #include "weft/cid.h"
 #include "weft/facts.h"
 #include "weft/fastpath.h"
+#include "weft/frame.h"
 #include "weft/token.h"
 
 /*
@@ -18,6 +19,21 @@ WEFT_INLINE __u64 weft_policy_now(struct weft_tables *tables, struct weft_facts 
 	if (facts->now_ns == 0)
 		facts->now_ns = weft_table_now(tables);
 	return facts->now_ns;
+}
+
+/* WEFT_CID_LEN bytes at cid can be read and were made under a key of ours. */
+WEFT_INLINE _Bool weft_policy_is_ours(struct weft_tables *tables, const __u8 *cid)
+{
+	const struct weft_cid_keys *keys = weft_table_cid_keys(tables);
+
+	return keys && weft_cid_is_ours(keys, cid);
+}
+
+/* The destination id that facts has is of ours. */
+WEFT_INLINE _Bool weft_policy_is_to_us(struct weft_tables *tables, const struct weft_facts *facts)
+{
+	return facts->dcid.len == WEFT_CID_LEN &&
+	       weft_policy_is_ours(tables, (const __u8 *)facts->dcid.words);
 }
 
 /* The entry of a source that is proven now, or NULL. */
@@ -137,8 +153,7 @@ WEFT_INLINE enum weft_reason weft_policy_proven(struct weft_tables *tables,
  */
 WEFT_INLINE enum weft_reason weft_policy_token(struct weft_tables *tables,
 					       const struct weft_config *config,
-					       struct weft_facts *facts, const __u8 *at,
-					       _Bool is_ours)
+					       struct weft_facts *facts, const __u8 *at)
 {
 	const struct weft_token_keys *keys = weft_table_token_keys(tables);
 	__u32 now_s = weft_config_wall_s(config, weft_policy_now(tables, facts));
@@ -153,7 +168,7 @@ WEFT_INLINE enum weft_reason weft_policy_token(struct weft_tables *tables,
 	verdict = weft_token_read(keys, at, now_s, &token);
 	if (verdict == WEFT_TOKEN_GOOD)
 		return weft_policy_proven(tables, config, facts, token.kind);
-	if (is_ours)
+	if (weft_policy_is_to_us(tables, facts))
 		return weft_policy_our_id(tables, config, facts);
 	if (token.kind != WEFT_TOKEN_RETRY)
 		return weft_policy_stranger(tables, config, facts);
@@ -162,16 +177,18 @@ WEFT_INLINE enum weft_reason weft_policy_token(struct weft_tables *tables,
 	return verdict == WEFT_TOKEN_LATE ? WEFT_REASON_LATE_TOKEN : WEFT_REASON_UNKEYED_TOKEN;
 }
 
-/* An Initial of 1200 bytes and more. */
-WEFT_INLINE enum weft_reason weft_policy_initial(struct weft_tables *tables,
-						 struct weft_facts *facts, _Bool is_ours)
+/*
+ * An Initial of 1200 bytes and more. Its first WEFT_HEAD_LEN bytes at head
+ * can be read at any offset.
+ */
+WEFT_INLINE enum weft_reason weft_policy_initial(struct weft_tables *tables, const __u8 *head,
+						 struct weft_facts *facts)
 {
 	const struct weft_config *config = weft_table_config(tables);
-	const __u8 *head = weft_table_head(tables, facts);
 	__u32 off = WEFT_LONG_CID_OFF, dcid_len, scid_len, varint_len;
 	__u64 token_len;
 
-	if (!config || !head)
+	if (!config)
 		return WEFT_REASON_NO_TABLES;
 	dcid_len = head[WEFT_LONG_CID_OFF - 1];
 	if (dcid_len < WEFT_TOKEN_ID_MIN || dcid_len > WEFT_ID_LEN_MAX)
@@ -195,8 +212,8 @@ WEFT_INLINE enum weft_reason weft_policy_initial(struct weft_tables *tables,
 	off += varint_len;
 	if (token_len == WEFT_TOKEN_LEN &&
 	    (head[off] == WEFT_TOKEN_RETRY || head[off] == WEFT_TOKEN_KNOWN))
-		return weft_policy_token(tables, config, facts, head + off, is_ours);
-	if (is_ours)
+		return weft_policy_token(tables, config, facts, head + off);
+	if (weft_policy_is_to_us(tables, facts))
 		return weft_policy_our_id(tables, config, facts);
 	return weft_policy_stranger(tables, config, facts);
 }

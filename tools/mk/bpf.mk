@@ -6,8 +6,10 @@
 
 BPF_SRCS := $(wildcard bpf/*.bpf.c tools/netlab/*.bpf.c bench/*.bpf.c bench/*/*.bpf.c)
 SKELETONS := $(BPF_SRCS:%.bpf.c=$(B_DIR)/%.skel.h)
+# Without CAP_PERFMON the verifier refuses half a word where a pointer was spilled, so no two
+# share a place on the stack.
 # linux/types.h asks for asm/types.h, which only the host's architecture has.
-BPF_FLAGS := -target bpf -mcpu=v3 -O2 -g -fno-strict-aliasing -Iinclude \
+BPF_FLAGS := -target bpf -mcpu=v3 -O2 -g -mllvm -no-stack-slot-sharing -fno-strict-aliasing -Iinclude \
 	-idirafter /usr/include/$(shell gcc -print-multiarch)
 # Every function of the policy takes the tables, and in BPF they are the kernel's.
 BPF_WARN := -Wall -Wextra -Wshadow -Wconversion -Wundef -Wformat=2 -Wpointer-arith -Werror \

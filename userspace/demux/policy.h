@@ -17,10 +17,11 @@ WEFT_INLINE _Bool weft_call_admit(struct weft_tables *tables, const struct weft_
 
 #include "weft/stranger.h"
 
-WEFT_INLINE enum weft_reason weft_call_initial(struct weft_tables *tables, struct weft_facts *facts,
-					       _Bool is_ours)
+WEFT_INLINE enum weft_reason weft_call_initial(struct weft_tables *tables,
+					       const struct weft_view *view,
+					       struct weft_facts *facts)
 {
-	return weft_policy_initial(tables, facts, is_ours);
+	return weft_policy_initial(tables, view->data, facts);
 }
 
 #include "weft/policy.h"

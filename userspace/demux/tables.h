@@ -132,12 +132,6 @@ WEFT_INLINE __u32 weft_table_frame_len(struct weft_tables *tables)
 	return tables->frame_len;
 }
 
-WEFT_INLINE const __u8 *weft_table_head(struct weft_tables *tables, const struct weft_facts *facts)
-{
-	(void)facts;
-	return tables->payload;
-}
-
 WEFT_INLINE const struct weft_ban *weft_table_ban(struct weft_tables *tables,
 						  const struct weft_endpoint *source)
 {
