@@ -189,6 +189,7 @@ struct quic_conn *quic_conn_accept(struct quic_engine *engine, const struct dgra
 		return NULL;
 	}
 	conn->prefix_count = accept->prefix_count;
+	conn->standing = accept->standing;
 	if (accept->claim)
 		conn->claim = *accept->claim;
 	engine->stats.accepted_cnt++;

@@ -150,6 +150,7 @@ static void conn_strip(struct quic_conn *conn)
 	quic_limits_release(&engine->limits, conn->prefix_count);
 	quic_limits_release(&engine->limits, conn->key_count);
 	conn->prefix_count = conn->key_count = NULL;
+	(void)quic_limits_move(&engine->limits, &conn->standing, QUIC_KNOWN);
 	if (conn->ssl) {
 		/* SSL_free calls back into ngtcp2 unless the reference is gone, */
 		SSL_set_app_data(conn->ssl, NULL);

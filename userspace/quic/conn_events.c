@@ -70,6 +70,19 @@ static uint32_t conn_met_s(const struct quic_conn *conn)
 	return spoken_s && spoken_s < met_s ? (uint32_t)spoken_s : met_s;
 }
 
+/* The proved key decides what a token could only claim. False: there is no room for strangers. */
+static bool conn_settle_standing(struct quic_conn *conn)
+{
+	struct quic_engine *engine = conn->engine;
+
+	conn->claim.met_s = conn_met_s(conn);
+	memcpy(conn->claim.key_head, conn->peer_key, QUIC_CLAIM_KEY_LEN);
+	return conn->is_dialler || quic_limits_move(&engine->limits, &conn->standing,
+						    quic_token_is_known(engine, conn->claim.met_s)
+							    ? QUIC_KNOWN
+							    : QUIC_STRANGER_OPEN);
+}
+
 /* For its next connection from where it is now. Without one it is asked for a Retry at worst. */
 static void conn_give_token(struct quic_conn *conn, const ngtcp2_path *path)
 {
@@ -108,12 +121,15 @@ static int on_handshake_completed(ngtcp2_conn *ngtcp2, void *user)
 		return 0;
 	}
 	memcpy(conn->peer_key, conn->actual_key, TRANSPORT_KEY_LEN);
-	conn->claim.met_s = conn_met_s(conn);
-	memcpy(conn->claim.key_head, conn->peer_key, QUIC_CLAIM_KEY_LEN);
 	conn->key_count = quic_limits_hold_key(&engine->limits, conn->peer_key);
 	if (!conn->key_count) {
 		engine->stats.refused_key_cnt++;
 		quic_conn_refuse(conn, QUIC_CLOSE_REFUSED, "too many connections of one key");
+		return 0;
+	}
+	if (!conn_settle_standing(conn)) {
+		engine->stats.refused_stranger_cnt++;
+		quic_conn_refuse(conn, QUIC_CLOSE_REFUSED, "no room for who is new here");
 		return 0;
 	}
 	conn->is_resumed = SSL_session_reused(conn->ssl);

@@ -45,6 +45,7 @@ void quic_config_defaults(struct quic_config *config)
 		.conn_cap = 1024,
 		.conn_per_prefix_cap = 64,
 		.conn_per_key_cap = 4,
+		.known_reserve_percent = 25,
 		.stream_per_conn_cap = 128,
 		.stream_cap = 8192,
 		.retry_above_cnt = 256,
@@ -64,6 +65,8 @@ void quic_engine_configure(struct quic_engine *engine, const struct quic_config 
 	struct quic_config *own = &engine->config;
 
 	own->retry_above_cnt = config->retry_above_cnt;
+	own->known_reserve_percent = config->known_reserve_percent;
+	quic_limits_reserve(&engine->limits, own->conn_cap, own->known_reserve_percent);
 	own->stream_per_conn_cap = config->stream_per_conn_cap;
 	own->handshake_timeout_ns = config->handshake_timeout_ns;
 	own->idle_timeout_ns = config->idle_timeout_ns;
@@ -139,6 +142,7 @@ static int engine_lay_out(struct quic_engine *engine, const struct quic_engine_p
 				    config->conn_per_prefix_cap, config->conn_per_key_cap,
 				    secret)) < 0)
 		return err;
+	quic_limits_reserve(&engine->limits, config->conn_cap, config->known_reserve_percent);
 	return quic_tls_init(&engine->tls, &engine->arena, params->key, SESSION_CAP, secret);
 }
 
@@ -246,28 +250,41 @@ static void engine_turn(struct quic_engine *engine, uint64_t now_ns)
 		engine->now_ns = now_ns;
 }
 
+/* The counts of accept, or why there is no room: the counter of refusals. */
+static uint64_t *accept_hold(struct quic_engine *engine, const struct addr *remote,
+			     struct quic_accept *accept)
+{
+	bool is_known = accept->claim && quic_token_is_known(engine, accept->claim->met_s);
+
+	accept->standing = QUIC_KNOWN;
+	if (!quic_limits_move(&engine->limits, &accept->standing,
+			      is_known ? QUIC_KNOWN : QUIC_STRANGER_NEW))
+		return &engine->stats.refused_stranger_cnt;
+	accept->prefix_count = quic_limits_hold_prefix(&engine->limits, remote);
+	return accept->prefix_count ? NULL : &engine->stats.refused_prefix_cnt;
+}
+
+static void accept_release(struct quic_engine *engine, struct quic_accept *accept)
+{
+	(void)quic_limits_move(&engine->limits, &accept->standing, QUIC_KNOWN);
+	quic_limits_release(&engine->limits, accept->prefix_count);
+}
+
 static void engine_start(struct quic_engine *engine, struct dgram *dgram,
 			 struct quic_accept *accept)
 {
-	const ngtcp2_pkt_hd *hd = accept->hd;
-	struct quic_conn *conn;
+	uint64_t *refused_cnt = accept_hold(engine, &dgram->remote, accept);
+	struct quic_conn *conn = refused_cnt ? NULL : quic_conn_accept(engine, dgram, accept);
 
-	accept->prefix_count = quic_limits_hold_prefix(&engine->limits, &dgram->remote);
-	if (!accept->prefix_count) {
-		engine->stats.refused_prefix_cnt++;
-		quic_answer_refuse(engine, dgram, hd, NGTCP2_CONNECTION_REFUSED);
-		return;
-	}
-	conn = quic_conn_accept(engine, dgram, accept);
 	if (!conn) {
-		engine->stats.refused_full_cnt++;
-		quic_limits_release(&engine->limits, accept->prefix_count);
-		quic_answer_refuse(engine, dgram, hd, NGTCP2_CONNECTION_REFUSED);
+		++*(refused_cnt ? refused_cnt : &engine->stats.refused_full_cnt);
+		accept_release(engine, accept);
+		quic_answer_refuse(engine, dgram, accept->hd, NGTCP2_CONNECTION_REFUSED);
 		return;
 	}
 	/* A ClientHello in several datagrams is held only for a validated address. */
 	if (quic_conn_input(conn, dgram) == NGTCP2_ERR_RETRY)
-		quic_answer_retry(engine, dgram, hd);
+		quic_answer_retry(engine, dgram, accept->hd);
 }
 
 static void engine_accept(struct quic_engine *engine, struct dgram *dgram)
@@ -490,6 +507,8 @@ void quic_engine_stats(const struct quic_engine *engine, struct quic_stats *out_
 	out_stats->stream_cnt = engine->streams.used_cnt;
 	out_stats->stream_peak_cnt = engine->streams.peak_cnt;
 	out_stats->ticket_cnt = engine->tls.sessions.used_cnt;
+	out_stats->stranger_cnt = engine->limits.stranger_cnt;
+	out_stats->stranger_cap = engine->limits.stranger_cap;
 	heap_usage(engine->heap, &usage);
 	out_stats->heap_used_len = usage.used_len;
 	out_stats->heap_peak_len = usage.peak_len;

@@ -100,6 +100,7 @@ struct quic_conn {
 	uint8_t reset_tokens[QUIC_CONN_TOKEN_CAP][CID_RESET_TOKEN_LEN];
 	struct cid_origin origin; /* the id a client invented for us */
 	struct quic_claim claim;  /* met_s 0: it showed no known token */
+	enum quic_standing standing;
 	unsigned cid_cnt;
 	unsigned reset_token_cnt;
 	bool is_dialler;
@@ -217,6 +218,7 @@ struct quic_accept {
 	const struct quic_retry *retry; /* NULL: the client was asked for none */
 	const struct quic_claim *claim; /* NULL: it showed no known token */
 	struct limit_count *prefix_count;
+	enum quic_standing standing; /* counted */
 };
 struct quic_conn *quic_conn_accept(struct quic_engine *engine, const struct dgram *dgram,
 				   const struct quic_accept *accept);
@@ -352,6 +354,8 @@ bool quic_token_known(struct quic_engine *engine, const struct addr *remote,
 		      const struct quic_claim *claim, uint8_t out_token[static WEFT_TOKEN_LEN]);
 /* The wall clock, in seconds. */
 uint32_t quic_token_wall_s(const struct quic_engine *engine);
+/* Whoever is known since met_s is no stranger now. */
+bool quic_token_is_known(const struct quic_engine *engine, uint32_t met_s);
 /* quic_token_keys_turn derives the keys of a new day. 0 or WEFT_EFULL, with the old ones kept. */
 WEFT_MUST_CHECK
 int quic_token_keys_turn(struct quic_engine *engine);

@@ -23,6 +23,7 @@ struct limit_count {
 
 #define PREFIX_BITS_IPV4 32
 #define PREFIX_BITS_IPV6 64
+#define PROVING_DIVISOR	 4
 /* Stateless answers to one prefix: a handful at once, ten a second for long. */
 #define ANSWER_COST_NS	 (100 * NS_PER_MS)
 #define ANSWER_CREDIT_NS (16 * ANSWER_COST_NS)
@@ -98,6 +99,34 @@ void quic_limits_release(struct quic_limits *limits, struct limit_count *count)
 		return;
 	(void)map_delete(count->home, count->key);
 	pool_release(&limits->counts, count);
+}
+
+void quic_limits_reserve(struct quic_limits *limits, uint32_t conn_cap, uint32_t percent)
+{
+	uint32_t reserved_cnt = (uint32_t)((uint64_t)conn_cap * percent / 100);
+	uint32_t stranger_cap = conn_cap - reserved_cnt;
+	uint32_t less_cnt = reserved_cnt < stranger_cap ? reserved_cnt : stranger_cap;
+
+	limits->stranger_cap = stranger_cap;
+	limits->stranger_open_cap = stranger_cap - less_cnt / PROVING_DIVISOR;
+}
+
+bool quic_limits_move(struct quic_limits *limits, enum quic_standing *standing,
+		      enum quic_standing to)
+{
+	uint32_t cnt = limits->stranger_cnt - (*standing != QUIC_KNOWN) + (to != QUIC_KNOWN);
+	uint32_t open_cnt = limits->stranger_open_cnt - (*standing == QUIC_STRANGER_OPEN) +
+			    (to == QUIC_STRANGER_OPEN);
+
+	/* Leaving is always possible, also when the caps have become less. */
+	if (cnt > limits->stranger_cnt && cnt > limits->stranger_cap)
+		return false;
+	if (open_cnt > limits->stranger_open_cnt && open_cnt > limits->stranger_open_cap)
+		return false;
+	limits->stranger_cnt = cnt;
+	limits->stranger_open_cnt = open_cnt;
+	*standing = to;
+	return true;
 }
 
 bool quic_limits_may_answer(struct quic_limits *limits, const struct addr *remote, uint64_t now_ns)

@@ -35,13 +35,17 @@ struct quic_engine;
 
 enum quic_congestion { QUIC_CUBIC, QUIC_BBR };
 
+/* Who has come and gone only now could be anybody: a crowd of strangers comes back, too. */
+#define QUIC_KNOWN_AFTER_S 3600
+
 struct quic_config {
-	uint32_t conn_cap;	      /* connections in all */
-	uint32_t conn_per_prefix_cap; /* before the peer's key is proved; v4 /32, v6 /64 */
-	uint32_t conn_per_key_cap;    /* after */
-	uint32_t stream_per_conn_cap; /* bidirectional streams a peer may have open */
-	uint32_t stream_cap;	      /* streams in all */
-	uint32_t retry_above_cnt;     /* unproven handshakes beyond which Retry is demanded */
+	uint32_t conn_cap;		/* connections in all */
+	uint32_t conn_per_prefix_cap;	/* before the peer's key is proved; v4 /32, v6 /64 */
+	uint32_t conn_per_key_cap;	/* after */
+	uint32_t stream_per_conn_cap;	/* bidirectional streams a peer may have open */
+	uint32_t stream_cap;		/* streams in all */
+	uint32_t known_reserve_percent; /* of conn_cap, for peers known for QUIC_KNOWN_AFTER_S */
+	uint32_t retry_above_cnt;	/* unproven handshakes beyond which Retry is demanded */
 	uint64_t handshake_timeout_ns;
 	uint64_t idle_timeout_ns;
 	uint64_t keepalive_ns;	 /* 0: none */
@@ -60,8 +64,10 @@ struct quic_stats {
 	uint32_t conn_cnt, conn_peak_cnt, handshake_cnt, stream_cnt, stream_peak_cnt;
 	uint32_t ticket_cnt; /* peers that can be dialled by a resumed handshake */
 	uint64_t accepted_cnt, dialled_cnt, resumed_cnt, completed_cnt;
+	uint32_t stranger_cnt, stranger_cap; /* accepted ones that are not known, at most */
 	uint64_t refused_full_cnt, refused_prefix_cnt, refused_key_cnt, refused_alpn_cnt;
-	uint64_t refused_heap_cnt; /* connections ended for what they held of a full heap */
+	uint64_t refused_stranger_cnt; /* there was room, but for known peers alone */
+	uint64_t refused_heap_cnt;     /* connections ended for what they held of a full heap */
 	uint64_t handshake_timeout_cnt, idle_timeout_cnt;
 	uint64_t retry_sent_cnt, version_sent_cnt, reset_sent_cnt, close_sent_cnt;
 	uint64_t bad_tag_cnt, garbage_cnt, bad_token_cnt, migrated_cnt, key_update_cnt;
@@ -152,8 +158,8 @@ void quic_engine_rebind(struct quic_engine *engine, quic_choose_local_fn choose,
 			uint64_t now_ns);
 /*
  * quic_engine_configure takes what of config can change while it runs, for
- * connections that begin afterwards: retry_above, stream_per_conn_cap, times,
- * windows, congestion, pmtud.
+ * connections that begin afterwards: retry_above, known_reserve,
+ * stream_per_conn_cap, times, windows, congestion, pmtud.
  */
 void quic_engine_configure(struct quic_engine *engine, const struct quic_config *config);
 /* quic_engine_each_path tells fn the current path of every connection that is dialled or open. */

@@ -89,6 +89,13 @@ bool quic_token_retry(struct quic_engine *engine, const struct addr *remote, con
 	return true;
 }
 
+bool quic_token_is_known(const struct quic_engine *engine, uint32_t met_s)
+{
+	uint32_t now_s = quic_token_wall_s(engine);
+
+	return met_s <= now_s && now_s - met_s >= QUIC_KNOWN_AFTER_S;
+}
+
 /* Seals a claim and opens it again: words[0] of a known token is its nonce. */
 static void claim_turn(const struct quic_engine *engine, __u64 words[3])
 {

@@ -190,6 +190,9 @@ static void test_capabilities_survive_a_restart(void)
 	CHECK_STR(peer.agent, "peer 1");
 	CHECK_EQ(peer.skew_s, 1000);
 	CHECK_EQ(peer.first_seen_s, RIG_WALL_S);
+	CHECK_EQ(mesh_transport_events.key_met_s(rig.nodes[0].mesh, peer.key), RIG_WALL_S);
+	memset(peer.key, 77, sizeof(peer.key));
+	CHECK_EQ(mesh_transport_events.key_met_s(rig.nodes[0].mesh, peer.key), 0);
 	CHECK_EQ(peer.last_seen_s, RIG_WALL_S);
 	CHECK_EQ(peer.last_addr.port, 7000);
 	CHECK_EQ(peer.last_addr.ip[3], 2);
