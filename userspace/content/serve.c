@@ -266,21 +266,26 @@ static bool file_is_reachable(const struct serve *serve, const struct object_fil
 
 struct location_search {
 	struct serve_call *call;
-	unsigned seen_cnt;
 	bool is_found;
 };
 
-/* Goes on behind what the call has seen, to the first file worth trying. */
+/*
+ * Goes on behind what the call has seen, to the first file worth trying. By
+ * key, not by number: what was forgotten meanwhile is in the list no more.
+ */
 static bool location_seen(void *arg, const struct object_file *file)
 {
 	struct location_search *search = arg;
 	struct serve_call *call = search->call;
+	uint8_t key[OBJECT_ID_LEN];
 
-	if (search->seen_cnt++ < call->seen_cnt)
+	object_path_key(file->path, key);
+	if (call->seen_cnt && memcmp(key, call->seen_key, sizeof(key)) <= 0)
 		return true;
 	if (call->seen_cnt == LOCATIONS_MAX)
 		return false;
 	call->seen_cnt++;
+	memcpy(call->seen_key, key, sizeof(key));
 	if (!file_is_reachable(call->serve, file))
 		return true;
 	search->is_found = !serve_files_has_changed(&call->serve->files, file);

@@ -22,13 +22,14 @@ struct serve_call {
 	uint8_t peer_key[MESH_KEY_LEN]; /* of the asker */
 	unsigned type;			/* of the request */
 	struct message_request request;
-	struct serve_file *file; /* NULL for a manifest */
-	int fd;			 /* the file's, or one the job opened */
-	unsigned seen_cnt;	 /* locations that were looked at */
-	unsigned try_cnt;	 /* and searches for one to try */
-	bool was_changed;	 /* one of them is not what it was */
-	bool is_racy;		 /* the chunk is verified after it is read */
-	bool is_settling;	 /* and then it is racy no longer */
+	struct serve_file *file;	 /* NULL for a manifest */
+	int fd;				 /* the file's, or one the job opened */
+	unsigned seen_cnt;		 /* locations that were looked at */
+	uint8_t seen_key[OBJECT_ID_LEN]; /* the last of them */
+	unsigned try_cnt;		 /* and searches for one to try */
+	bool was_changed;		 /* one of them is not what it was */
+	bool is_racy;			 /* the chunk is verified after it is read */
+	bool is_settling;		 /* and then it is racy no longer */
 	uint8_t *buffer;
 	size_t buffer_cap;
 	struct message_answer answer; /* its bytes lie in buffer */

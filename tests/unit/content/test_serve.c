@@ -546,6 +546,53 @@ static void test_other_copy_is_served_when_one_changed(void)
 	duo_fini(&duo);
 }
 
+/* The name of the copy that is looked at last: in the order of their paths' keys. */
+static unsigned last_copy(unsigned cnt)
+{
+	uint8_t key[32], last[32] = {0};
+	unsigned found = 0;
+	char name[32];
+
+	for (unsigned i = 0; i < cnt; i++) {
+		snprintf(name, sizeof(name), "in/copy%u", i);
+		object_path_key(duo_path(&duo, name), key);
+		if (memcmp(key, last, sizeof(key)) <= 0)
+			continue;
+		memcpy(last, key, sizeof(key));
+		found = i;
+	}
+	return found;
+}
+
+/* Those before it are forgotten one by one, while the question looks at the next. */
+static void test_last_copy_is_served_when_those_before_it_changed(void)
+{
+	uint8_t id[32];
+	char name[32];
+
+	for (unsigned cnt = 2; cnt <= 14; cnt++) {
+		unsigned kept;
+
+		duo_init(&duo);
+		mkdir(duo_path(&duo, "in"), 0755);
+		for (unsigned i = 0; i < cnt; i++) {
+			snprintf(name, sizeof(name), "in/copy%u", i);
+			file_make(name, 1000, 1, small_id);
+		}
+		CHECK(duo_share(&duo, duo_path(&duo, "in"), &shared));
+		kept = last_copy(cnt);
+		for (unsigned i = 0; i < cnt; i++) {
+			snprintf(name, sizeof(name), "in/copy%u", i);
+			if (i != kept)
+				file_make(name, 1000, 2, id);
+		}
+		ask(&q, MESH_GET_CHUNK, small_id, 0, 0);
+		CHECK(answered(&q));
+		CHECK_EQ(q.err, 0);
+		duo_fini(&duo);
+	}
+}
+
 /* More files than are kept open at once. */
 static void test_many_files_are_served_in_turn(void)
 {
@@ -791,6 +838,7 @@ int main(void)
 	RUN(test_change_without_a_new_stamp_is_never_served);
 	RUN(test_replaced_or_removed_file_is_noticed_when_opened);
 	RUN(test_other_copy_is_served_when_one_changed);
+	RUN(test_last_copy_is_served_when_those_before_it_changed);
 	RUN(test_many_files_are_served_in_turn);
 	RUN(test_file_is_served_when_its_device_has_another_number);
 	RUN(test_getter_serves_what_it_got);
