@@ -1,19 +1,23 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What an honest transfer keeps while a flood arrives.
+"""What an honest transfer keeps while a flood arrives, and how many of 200 new
+peers a second get in.
 
-    send, first CPU: daemon B fetches, pktgen -- veth0 -- receive, last CPU: daemon A, its NAPI thread
-                                     pktgen -- veth1 -- sink: XDP_DROP
+    send, first CPU: daemon B fetches, flood_dialer, pktgen -- veth0 -- receive, last CPU: daemon A,
+                                                                        its NAPI thread
+                                                     pktgen -- veth1 -- sink: XDP_DROP
 
 The generator takes a good part of B's core, so the measure is the same transfer
-while the same flood goes to the sink. A is filtered by weft's XDP program, or
-judges each datagram in userspace, or does that behind an nft meter.
+and the same dials while the same flood goes to the sink. A is filtered by weft's
+XDP program, or judges each datagram in userspace, or does that behind an nft
+meter. Each new peer has a network, a port and a key of its own.
 """
 import contextlib
 import json
 import os
 import pathlib
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -32,8 +36,14 @@ PORT = 7000
 SOURCE_LEN = 4 << 30
 MEMORY = "/dev/shm"
 PKTGEN = str(report.BUILD / "pktgen")
+DIALER = str(report.BUILD / "bench" / "flood_dialer")
+DIALS_PER_S, DIALLING_NETS = 200, 200
 KINDS = ("short-junk", "initial", "krpc")
 SOURCES = ("--sources", "1000000")
+BASELINE = "flood to the sink"
+# How A is filtered, and whose device the flood goes to when it is not A's.
+CONTENDERS = {BASELINE: ("udp", "veth1", "sink"), "weft, XDP": ("xdp",),
+              "weft, UDP alone": ("udp",), "weft, UDP behind nft": ("nft",)}
 # Whom the node serves is known to this administrator; everybody else has a rate.
 RULES = f"""
 table netdev bench {{
@@ -57,6 +67,15 @@ class Flood:
         self.a = self.daemon("a", "receive", lab.RECEIVER)
         self.b = self.daemon("b", "send", lab.SENDERS[0])
         self.link = self.share()
+        self.node = self.a.json("node", "id")["node_id"]
+        self.dials = {}
+        self.bring_dialling_nets()
+
+    def bring_dialling_nets(self):
+        """An address in each of so many networks, behind the sender's device."""
+        self.net.nodes["send"].run("ip", "-batch", "-", text="".join(
+            f"addr add 10.78.{number}.1/32 dev veth0\n" for number in range(DIALLING_NETS)))
+        self.target.ip("route", "add", "10.78.0.0/16", "dev", "veth0")
 
     def daemon(self, name, side, address):
         daemon = self.lab.daemon(name, netns=self.net.nodes[side].name,
@@ -118,13 +137,21 @@ class Flood:
             self.b.weft("get", "cancel", number)
             shutil.rmtree(into, ignore_errors=True)
 
-    def goodput(self, by, kind, device="veth0", node="receive"):
+    def dial(self):
+        return self.net.start("send", DIALER, f"{lab.RECEIVER}:{PORT}", self.node, "10.78.0.1:0",
+                              str(DIALLING_NETS), str(DIALS_PER_S), str(SECONDS))
+
+    def kept(self, name, by, kind, device="veth0", node="receive"):
+        """A Sample of the transfer; what became of the dials is kept under name."""
         with self.filtered(by), self.transfer(), self.flooded(kind, device, node):
+            dialer = self.dial()
             begin, len_before = time.monotonic(), self.done_len()
             cpu_before = report.cpu_of([self.a.pid()]) + self.napi.cpu_s()
             time.sleep(SECONDS)
             len_after, end = self.done_len(), time.monotonic()
             cpu_s = report.cpu_of([self.a.pid()]) + self.napi.cpu_s() - cpu_before
+            dials = json.loads(dialer.wait()[0])
+        self.dials.setdefault(name, []).append(dials)
         return report.Sample(max(len_after - len_before, 1), end - begin, cpu_s)
 
 
@@ -142,6 +169,17 @@ def sink_beside(net):
         counter.wait()
 
 
+def tell_dials(made):
+    yield f"new peers of {DIALS_PER_S} a second that got in, medians; over those of the sink:"
+    share = {name: statistics.median(r["made"] / r["dialled"] for r in rounds)
+             for name, rounds in made.items()}
+    for name, rounds in made.items():
+        p50, p99 = (statistics.median(r[key] for r in rounds) / 1e3 for key in ("p50_us", "p99_us"))
+        base = share[BASELINE]
+        yield (f"  {name:22} {100 * share[name]:5.1f} %  {share[name] / base if base else 0:5.2f}"
+               f"   p50 {p50:6.1f} ms, p99 {p99:6.1f} ms")
+
+
 def main():
     lab.come_first()
     tempfile.tempdir = MEMORY
@@ -150,16 +188,16 @@ def main():
         try:
             bench = Flood(net, place)
             for kind in KINDS:
+                bench.dials.clear()
                 samples = report.measure({
-                    "flood to the sink": lambda: bench.goodput("udp", kind, "veth1", "sink"),
-                    "weft, XDP": lambda: bench.goodput("xdp", kind),
-                    "weft, UDP alone": lambda: bench.goodput("udp", kind),
-                    "weft, UDP behind nft": lambda: bench.goodput("nft", kind),
-                })
+                    name: lambda n=name, w=where: bench.kept(n, w[0], kind, *w[1:])
+                    for name, where in CONTENDERS.items()})
+                made = {name: rounds[1:] for name, rounds in bench.dials.items()}
                 report.report(f"flood-{kind}", samples, "weft, XDP", "MB/s", 1e-6, [
                     f"{bench.flood_pps:.0f} frames/s of {kind} from a million sources; cpu ns per byte"
                     " of the daemon under attack and its device's NAPI thread",
-                    "target: >= 0.95 of what the transfer has while the flood goes to the sink"])
+                    "target: >= 0.95 of what the transfer has while the flood goes to the sink, and"
+                    " of the new peers", *tell_dials(made)], {"dials": made})
         finally:
             place.close()
 
