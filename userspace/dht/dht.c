@@ -15,11 +15,21 @@
 #include "dht/answer.h"
 #include "dht/blobs.h"
 #include "dht/dht_state.h"
+#include "dht/governor.h"
 #include "dht/items.h"
+#include "dht/join.h"
 #include "dht/krpc.h"
 #include "dht/node_id.h"
 #include "dht/proven.h"
+#include "dht/publish.h"
+#include "dht/query.h"
+#include "dht/search.h"
 #include "dht/swarms.h"
+
+/* Until answers teach better, and however quick or slow they are: a query is slow after this. */
+#define RTT_START_NS   1000000000ull
+#define RTT_FLOOR_NS   50000000ull
+#define RTT_CEILING_NS 2000000000ull
 
 void dht_config_defaults(struct dht_config *config)
 {
@@ -68,7 +78,10 @@ static size_t side_footprint(const struct dht_config *config)
 
 size_t dht_footprint(const struct dht_config *config)
 {
-	size_t len = dht_proven_footprint();
+	size_t len = dht_proven_footprint() + dht_governor_footprint() + dht_joins_footprint() +
+		     dht_queries_footprint(config->query_cap) +
+		     dht_searches_footprint(config->search_cap) +
+		     dht_owns_footprint(config->own_cap);
 
 	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++) {
 		if (config->is_on[net])
@@ -85,6 +98,7 @@ static int side_init(struct dht *dht, struct dht_side *side)
 	int err;
 
 	random_fill(params->random, side->id.bytes, KAD_ID_LEN);
+	kad_rtt_init(&side->rtt, RTT_START_NS, RTT_FLOOR_NS, RTT_CEILING_NS);
 	err = dht_items_new(&dht->arena, &items, &side->id, params->random, &side->items);
 	if (err < 0)
 		return err;
@@ -96,6 +110,23 @@ static int side_init(struct dht *dht, struct dht_side *side)
 		return err;
 	return kad_table_new(&dht->arena, &params->config.table, &side->id, params->random,
 			     params->now_ns, &side->table);
+}
+
+static int asking_init(struct dht *dht, const uint64_t secret[2])
+{
+	const struct dht_config *config = &dht->params.config;
+	struct arena *arena = &dht->arena;
+	int err;
+
+	timer_wheel_init(&dht->timers, dht->params.now_ns);
+	err = dht_governor_new(arena, config->destinations_per_s, secret, &dht->governor);
+	if (err == 0)
+		err = dht_queries_new(arena, config->query_cap, secret, &dht->queries);
+	if (err == 0)
+		err = dht_searches_new(arena, config->search_cap, &dht->searches);
+	if (err == 0)
+		err = dht_owns_new(arena, config->own_cap, &dht->owns);
+	return err < 0 ? err : dht_joins_new(arena, dht, &dht->joins);
 }
 
 static int parts_init(struct dht *dht)
@@ -111,7 +142,7 @@ static int parts_init(struct dht *dht)
 		if (params->config.is_on[net])
 			err = side_init(dht, &dht->sides[net]);
 	}
-	return err;
+	return err < 0 ? err : asking_init(dht, secret);
 }
 
 int dht_new(const struct dht_params *params, struct dht **out_dht)
@@ -251,7 +282,12 @@ void dht_input(struct dht *dht, const struct dgram *dgram, uint64_t now_ns)
 	if (message.kind == KRPC_QUERY)
 		query_input(dht, &message, dgram, now_ns);
 	else
-		dht->reasons[DHT_STRAY_REPLY]++;
+		dht->reasons[dht_query_input(dht, &message, dgram, now_ns)]++;
+}
+
+void dht_flush(struct dht *dht, uint64_t now_ns)
+{
+	dht_searches_flush(dht, now_ns);
 }
 
 void dht_expire(struct dht *dht, uint64_t now_ns)
@@ -265,6 +301,10 @@ void dht_expire(struct dht *dht, uint64_t now_ns)
 		dht_items_expire(dht->sides[net].items, now_ns);
 		dht_swarms_expire(dht->sides[net].swarms, now_ns);
 	}
+	timer_wheel_expire(&dht->timers, now_ns);
+	dht_joins_expire(dht, now_ns);
+	dht_searches_flush(dht, now_ns);
+	dht_save_expire(dht, now_ns);
 }
 
 static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
@@ -274,8 +314,9 @@ static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
 
 uint64_t dht_next_ns(const struct dht *dht)
 {
-	uint64_t next_ns = dht->tokens.turn_ns;
+	uint64_t next_ns = earlier(dht->tokens.turn_ns, dht_joins_next_ns(dht));
 
+	next_ns = earlier(next_ns, timer_wheel_next_ns(&dht->timers));
 	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++) {
 		const struct dht_side *side = &dht->sides[net];
 

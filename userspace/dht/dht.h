@@ -108,11 +108,12 @@ uint64_t dht_next_ns(const struct dht *dht);
 /*
  * Ways in. dht_bootstrap replaces the addresses that are asked while
  * nobody else answers (cnt at most DHT_BOOTSTRAP_MAX, more are ignored);
- * node/ looks their names up. dht_add_node pings one more.
+ * node/ looks their names up. dht_add_node pings one more: 0, or why not now
+ * (dht_query_send).
  */
 #define DHT_BOOTSTRAP_MAX 32
 void dht_bootstrap(struct dht *dht, const struct addr *addrs, unsigned cnt, uint64_t now_ns);
-void dht_add_node(struct dht *dht, const struct addr *addr, uint64_t now_ns);
+int dht_add_node(struct dht *dht, const struct addr *addr, uint64_t now_ns);
 
 /*
  * What is asked of others. Each of these gives a handle with which it can
@@ -127,7 +128,9 @@ struct dht_outcome {
 	int err; /* 0; WEFT_EABSENT, ETIMEOUT, EUNREACHABLE (nobody answered), EREFUSED */
 	unsigned asked_cnt; /* nodes */
 	unsigned answered_cnt;
-	unsigned stored_cnt; /* put, announce: nodes that took it, or have it */
+	unsigned stored_cnt;	  /* put, announce: nodes that took it, or have it */
+	unsigned newer_cnt;	  /* put: nodes that refused it for a newer one or for cas */
+	unsigned rolled_back_cnt; /* get: nodes that gave one below known_seq */
 	int64_t seq_max; /* get, put: highest that anybody showed with a good signature, or -1 */
 	uint64_t began_ns;
 	uint64_t ended_ns;
@@ -153,6 +156,11 @@ struct dht_get_params {
 	const uint8_t *key;
 	const uint8_t *salt;
 	size_t salt_len;
+	/*
+	 * A mutable one below this is an old record that somebody plays back: not
+	 * told, counted as rolled-back and in the outcome.
+	 */
+	int64_t known_seq;
 	bool is_first_enough; /* ends at the first item, not when the newest is sure */
 	uint64_t budget_ns;   /* WEFT_ETIMEOUT after this; 0: as long as it takes */
 };
@@ -160,11 +168,15 @@ dht_handle dht_get(struct dht *dht, const struct dht_get_params *params,
 		   const struct dht_asker *asker, uint64_t now_ns);
 
 /*
- * dht_put stores item with the nodes nearest to its target. Those are
- * looked at first: nobody is sent what at least eight of them hold. WEFT_ESTALE in
- * the outcome: somebody shows a higher sequence number, seq_max; sign again
- * above it. kept: the same bytes are put again every hour until cancelled,
- * and saved by dht_save.
+ * dht_put stores item with the nodes nearest to its target, after it has
+ * looked what those hold. WEFT_ESTALE in the outcome: somebody shows a
+ * higher sequence number, seq_max; sign again above it (dht_seq). Nobody
+ * is sent what he holds, and nobody anything if eight hold it. An item
+ * that is kept is another matter: the same bytes are put again every hour,
+ * wherever they are held, until it is cancelled, and dht_save saves them.
+ * A put takes the place of an earlier one of the same target, as if that
+ * had been cancelled. The handle is 0 as well when dht_item_verify refuses
+ * the item.
  */
 struct dht_put_params {
 	const struct dht_item *item; /* copied */
@@ -174,6 +186,12 @@ struct dht_put_params {
 };
 dht_handle dht_put(struct dht *dht, const struct dht_put_params *params,
 		   const struct dht_asker *asker, uint64_t now_ns);
+
+/*
+ * dht_seq: the sequence number for an item that is signed now, when the last one known had
+ * last (-1: none): microseconds since 1970, but above last whatever the clock says.
+ */
+int64_t dht_seq(const struct dht *dht, int64_t last, uint64_t now_ns);
 
 /* dht_peers: who announced info_hash. */
 dht_handle dht_peers(struct dht *dht, const struct kad_id *info_hash, const struct dht_asker *asker,

@@ -6,8 +6,10 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/timer.h"
 #include "codec/bencode.h"
 #include "dht/dht.h"
+#include "dht/save.h"
 #include "dht/tokens.h"
 #include "kad/rtt.h"
 #include "weft/bucket.h"
@@ -29,11 +31,18 @@
  *	owns	 publish.c  what is put and announced, again and again
  *	joins	 join.c     bootstrap, refresh, our id and external address
  *	governor governor.c new addresses per second
+ *	saving   save.c     when to write down what a warm start needs
+ *	         ask.c      what may be asked: searches by their public names
  */
 struct dht_blobs;
 struct dht_items;
 struct dht_proven;
 struct dht_swarms;
+struct dht_governor;
+struct dht_joins;
+struct dht_owns;
+struct dht_queries;
+struct dht_searches;
 
 /* One of the two networks; off: all pointers are NULL. */
 struct dht_side {
@@ -56,6 +65,13 @@ struct dht {
 	struct dht_tokens tokens;
 	struct weft_bucket strangers; /* answers to unproven addresses */
 	struct dht_proven *proven;
+	struct timer_wheel timers; /* of queries, searches and owns */
+	struct dht_governor *governor;
+	struct dht_queries *queries;
+	struct dht_searches *searches;
+	struct dht_owns *owns;
+	struct dht_joins *joins;
+	struct dht_saving saving;
 };
 
 static inline bool dht_side_is_on(const struct dht_side *side)

@@ -4,6 +4,9 @@
 #include "dht/dht.h"
 #include "dht/dht_state.h"
 #include "dht/items.h"
+#include "dht/publish.h"
+#include "dht/query.h"
+#include "dht/search.h"
 #include "dht/swarms.h"
 
 struct bencode_span dht_nodes_near(const struct dht *dht, enum dht_net net,
@@ -54,7 +57,13 @@ void dht_nodes_each(const struct dht *dht, enum dht_net net,
 
 void dht_stats(const struct dht *dht, uint64_t now_ns, struct dht_stats *out_stats)
 {
-	*out_stats = (struct dht_stats){.bytes_in = dht->bytes_in, .bytes_out = dht->bytes_out};
+	*out_stats = (struct dht_stats){
+		.bytes_in = dht->bytes_in,
+		.bytes_out = dht->bytes_out,
+		.query_cnt = dht_queries_cnt(dht->queries),
+		.search_cnt = dht_searches_cnt(dht->searches),
+		.own_cnt = dht_owns_cnt(dht->owns),
+	};
 	for (unsigned reason = 0; reason < DHT_REASON_CNT; reason++)
 		out_stats->reasons[reason] = dht->reasons[reason];
 	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++) {

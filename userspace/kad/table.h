@@ -122,8 +122,8 @@ bool kad_table_next_ping(struct kad_table *table, uint64_t now_ns, struct kad_co
 bool kad_table_next_refresh(struct kad_table *table, uint64_t now_ns, struct kad_id *out_target);
 /* kad_table_note_lookup: a lookup of target was made for another reason. */
 void kad_table_note_lookup(struct kad_table *table, const struct kad_id *target, uint64_t now_ns);
-/* kad_table_next_ns: when next_ping or next_refresh may have something, or UINT64_MAX. */
-uint64_t kad_table_next_ns(const struct kad_table *table, uint64_t now_ns);
+/* kad_table_next_ping_ns: next_ping gives nobody before. */
+uint64_t kad_table_next_ping_ns(const struct kad_table *table);
 
 /* A member as the outside may read it. */
 struct kad_node {

@@ -96,15 +96,7 @@ bool kad_table_next_refresh(struct kad_table *table, uint64_t now_ns, struct kad
 	return false;
 }
 
-uint64_t kad_table_next_ns(const struct kad_table *table, uint64_t now_ns)
+uint64_t kad_table_next_ping_ns(const struct kad_table *table)
 {
-	uint64_t next_ns = table->ping_ns;
-
-	for (unsigned b = 0; b <= table->last; b++) {
-		uint64_t due_ns = table->buckets[b].looked_ns + table->config.refresh_ns;
-
-		if (due_ns < next_ns)
-			next_ns = due_ns;
-	}
-	return next_ns > now_ns ? next_ns : now_ns;
+	return table->ping_ns;
 }

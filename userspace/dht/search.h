@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DHT_SEARCH_H
+#define WEFT_DHT_SEARCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dht/dht.h"
+#include "dht/governor.h"
+#include "dht/item.h"
+
+struct arena;
+
+/*
+ * Searches: a lookup of kad/ driven over KRPC in each network that is on,
+ * both at once, and what is written with the nodes it finds.
+ *
+ *     dht_search_start -> flush: ask node after node (query.c)
+ *         -> a reply: items, peers, tokens, further nodes -> flush ...
+ *         -> the nearest are known: put or announce with those that lack it
+ *         -> ended
+ *
+ * An item that is told was verified and lies at the target. A node that
+ * gives another one lies: it counts as if it had not answered and leaves the table.
+ */
+struct dht_searches;
+
+size_t dht_searches_footprint(uint32_t search_cap);
+size_t dht_search_len(void);
+WEFT_MUST_CHECK
+int dht_searches_new(struct arena *arena, uint32_t search_cap, struct dht_searches **out_searches);
+
+/* Both networks, as bits per enum dht_net. */
+#define DHT_NETS_ALL (1u << DHT_NET_IPV4 | 1u << DHT_NET_IPV6)
+
+/* What to ask node after node. */
+enum dht_search_kind { DHT_FIND_NODES, DHT_FIND_ITEM, DHT_FIND_PEERS };
+
+/* What to write at the end: an item (FIND_ITEM) or ourselves (FIND_PEERS). */
+struct dht_write {
+	const struct dht_item *item; /* NULL: announce */
+	bool has_cas;
+	int64_t cas;
+	bool is_refresh; /* also where it is held: its two hours begin anew */
+	uint16_t port;	 /* announce; 0: the one our datagrams come from */
+};
+
+struct dht_search_params {
+	enum dht_search_kind kind;
+	enum dht_urgency urgency;
+	struct kad_id target;
+	unsigned nets;	    /* bit per enum dht_net; those that are off are left out */
+	const uint8_t *key; /* FIND_ITEM: of a mutable one, else NULL; copied, as is salt */
+	const uint8_t *salt;
+	size_t salt_len;
+	int64_t known_seq; /* a mutable item below it is rolled back */
+	bool is_first_enough;
+	uint64_t budget_ns;	       /* 0: as long as it takes */
+	const struct dht_write *write; /* borrowed until the end; NULL: nothing */
+	struct dht_asker asker;
+};
+
+/*
+ * dht_search_start: a handle, or 0 when there is no room or nobody to ask.
+ * Nothing is sent or told before the next flush or expire.
+ */
+dht_handle dht_search_start(struct dht *dht, const struct dht_search_params *params,
+			    uint64_t now_ns);
+/* dht_search_cancel: nothing more is told. */
+void dht_search_cancel(struct dht *dht, dht_handle handle);
+/* dht_searches_flush asks on, in every search that wants to. */
+void dht_searches_flush(struct dht *dht, uint64_t now_ns);
+uint32_t dht_searches_cnt(const struct dht_searches *searches);
+
+#endif

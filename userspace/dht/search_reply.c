@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the nodes asked by a search answer, and what of it is believed. */
+#include <string.h>
+
+#include "dht/dht_state.h"
+#include "dht/node_id.h"
+#include "dht/query.h"
+#include "dht/search_state.h"
+
+/* More in one datagram do not fit (KRPC_NODE_LEN_IPV4, a datagram of 1,500 bytes). */
+#define TOLD_MAX  56
+#define PEERS_MAX 120
+
+/* Is the item that was found where it was looked for, and signed by its key? */
+static bool item_is_good(const struct dht_search *search, const struct dht_item *item)
+{
+	struct kad_id target;
+
+	if ((search->params.key != NULL) != (item->key != NULL))
+		return false;
+	dht_item_target(item, &target);
+	return kad_id_equal(&target, &search->params.target) && dht_item_verify(item) == 0;
+}
+
+static bool item_equal(const struct dht_item *a, const struct dht_item *b)
+{
+	return a->value_len == b->value_len && memcmp(a->value, b->value, a->value_len) == 0 &&
+	       (!a->key || (a->seq == b->seq && memcmp(a->sig, b->sig, NODE_KEY_SIG_LEN) == 0));
+}
+
+/*
+ * Takes the item of an answer: tells it when it is news. False: it is a
+ * false one. The asker may cancel the search when it is told.
+ */
+static bool item_hear(struct dht_search *search, struct search_leg *leg, uint16_t slot,
+		      const struct krpc_message *reply)
+{
+	struct dht *dht = search->dht;
+	const struct dht_asker asker = search->params.asker;
+	const struct dht_write *write = search->params.write;
+	const struct dht_item item = {
+		.key = reply->key.data,
+		.sig = reply->sig.data,
+		.salt = search->params.salt,
+		.salt_len = search->params.salt_len,
+		.value = reply->value.data,
+		.value_len = reply->value.len,
+		.seq = reply->seq,
+	};
+
+	if (item.key && (!reply->has_seq || !item.sig))
+		return false;
+	if (write && item_equal(&item, write->item)) {
+		leg->has_item[slot] = true;
+		return true;
+	}
+	/* What ours is about to replace. */
+	if (write && item.key && item.seq <= write->item->seq)
+		return true;
+	/* What is not news needs no look at its signature, the most costly thing here. */
+	if (search->has_found && (!item.key || item.seq <= search->outcome.seq_max))
+		return true;
+	if (!item_is_good(search, &item))
+		return false;
+	if (item.key && item.seq < search->params.known_seq) {
+		dht->reasons[DHT_ROLLED_BACK]++;
+		search->outcome.rolled_back_cnt++;
+		return true;
+	}
+	search->has_found = true;
+	search->outcome.seq_max = item.key ? item.seq : -1;
+	if (asker.item)
+		asker.item(asker.ctx, &item);
+	return true;
+}
+
+static void peers_hear(struct dht_search *search, const struct krpc_message *reply,
+		       const struct addr *teller)
+{
+	const struct dht_asker asker = search->params.asker;
+	struct addr peers[PEERS_MAX];
+	struct bencode_reader iter;
+	unsigned cnt = 0;
+
+	krpc_peers_begin(reply, &iter);
+	while (cnt < PEERS_MAX && krpc_peers_next(&iter, &peers[cnt]))
+		cnt += kad_reach_is_credible(&peers[cnt], teller);
+	search->has_found |= cnt > 0;
+	if (cnt && asker.peers)
+		asker.peers(asker.ctx, peers, cnt);
+}
+
+/* The nodes that an answer tells of, in the family of the leg. */
+static unsigned nodes_read(const struct krpc_message *reply, enum dht_net net,
+			   struct kad_contact out_told[static TOLD_MAX])
+{
+	enum addr_family family = net == DHT_NET_IPV4 ? ADDR_IPV4 : ADDR_IPV6;
+	const struct bencode_span *span = net == DHT_NET_IPV4 ? &reply->nodes : &reply->nodes6;
+	struct cursor c = cursor_of(span->data, span->len);
+	unsigned cnt = 0;
+
+	while (cnt < TOLD_MAX) {
+		struct kad_contact *contact = &out_told[cnt];
+
+		*contact = (struct kad_contact){0};
+		if (!krpc_node_read(&c, family, &contact->id, &contact->addr))
+			break;
+		contact->is_proven = dht_node_id_fits(&contact->id, &contact->addr);
+		cnt++;
+	}
+	return cnt;
+}
+
+static void token_keep(struct search_leg *leg, uint16_t slot, const struct krpc_message *reply)
+{
+	struct search_token *token = &leg->tokens[slot];
+
+	if (!reply->token.data || reply->token.len > sizeof(token->bytes))
+		return;
+	token->len = (uint8_t)reply->token.len;
+	memcpy(token->bytes, reply->token.data, reply->token.len);
+}
+
+/* A node lied, or its query was lost: the lookup does without it. */
+static void step_failed(struct dht_search *search, struct search_leg *leg, uint16_t slot,
+			uint64_t now_ns)
+{
+	kad_lookup_failed(&leg->lookup, slot, now_ns);
+	search_wake(search);
+}
+
+static void written(struct dht_search *search, struct search_leg *leg,
+		    const struct krpc_message *reply)
+{
+	leg->write_out_cnt--;
+	if (reply && reply->kind == KRPC_REPLY) {
+		search->outcome.stored_cnt++;
+	} else if (reply && (reply->error_code == dht_reason_code(DHT_OLD_SEQ) ||
+			     reply->error_code == dht_reason_code(DHT_CAS_MISMATCH))) {
+		search->outcome.newer_cnt++;
+	}
+	search_wake(search);
+}
+
+void search_hear(struct dht *dht, pool_handle handle, uint16_t slot,
+		 const struct krpc_message *reply, uint64_t now_ns)
+{
+	struct dht_search *search = pool_lookup(&dht->searches->pool, handle);
+	enum dht_net net = slot >> SEARCH_SLOT_NET_SHIFT & 1;
+	uint16_t node = slot & SEARCH_SLOT_MASK;
+	struct kad_contact told[TOLD_MAX];
+	struct search_leg *leg;
+	const struct addr *teller;
+
+	if (!search)
+		return;
+	leg = &search->legs[net];
+	if (slot & SEARCH_SLOT_WRITE) {
+		written(search, leg, reply);
+		return;
+	}
+	if (leg->phase != LEG_ASKING)
+		return;
+	if (!reply || reply->kind != KRPC_REPLY) {
+		step_failed(search, leg, node, now_ns);
+		return;
+	}
+	search->outcome.answered_cnt++;
+	teller = &leg->lookup.nodes[node].contact.addr;
+	if (search->params.kind == DHT_FIND_ITEM && reply->value.data &&
+	    !item_hear(search, leg, node, reply)) {
+		dht->reasons[DHT_FALSE_ITEM]++;
+		kad_table_drop(dht->sides[net].table, &reply->id, teller);
+		step_failed(search, leg, node, now_ns);
+		return;
+	}
+	if (search->params.kind == DHT_FIND_PEERS)
+		peers_hear(search, reply, teller);
+	if (pool_lookup(&dht->searches->pool, handle) != search)
+		return; /* whoever was told had enough */
+	token_keep(leg, node, reply);
+	kad_lookup_answered(&leg->lookup, node, node, told, nodes_read(reply, net, told), now_ns);
+	if (search->has_found && !search->params.write && search->params.kind == DHT_FIND_ITEM &&
+	    (search->params.is_first_enough || !search->params.key)) {
+		search_end(search, 0, now_ns);
+		return;
+	}
+	search_wake(search);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_DHT_SEARCH_STATE_H
+#define WEFT_DHT_SEARCH_STATE_H
+
+#include "base/timer.h"
+#include "crypto/node_key.h"
+#include "dht/krpc.h"
+#include "dht/search.h"
+
+/* A search's insides, private to search*.c. */
+
+struct search_token {
+	uint8_t len; /* 0: none, so nothing can be written there */
+	uint8_t bytes[KRPC_TOKEN_LEN_MAX];
+};
+
+/* What a query carries beside the search's handle: a slot of a leg's lookup, and what was asked. */
+#define SEARCH_SLOT_MASK      0x7f
+#define SEARCH_SLOT_NET_SHIFT 8
+#define SEARCH_SLOT_WRITE     0x200
+_Static_assert(KAD_LOOKUP_NODES_MAX <= SEARCH_SLOT_MASK + 1, "a slot fits beside the flags");
+
+enum search_phase { LEG_OFF, LEG_ASKING, LEG_WRITING, LEG_DONE };
+
+/* The search in one network. Slots are those of the lookup. */
+struct search_leg {
+	enum search_phase phase;
+	struct kad_lookup lookup;
+	struct search_token tokens[KAD_LOOKUP_NODES_MAX];
+	bool has_item[KAD_LOOKUP_NODES_MAX]; /* the very bytes that are to be written */
+	uint16_t to_write[KAD_K_MAX];
+	unsigned write_cnt, written_cnt; /* of to_write: all, and those sent */
+	unsigned write_out_cnt;		 /* sent and not answered */
+};
+
+struct dht_search {
+	struct timer timer;
+	struct dht *dht;
+	struct dht_search_params params;
+	uint8_t key[NODE_KEY_LEN];
+	uint8_t salt[DHT_SALT_LEN_MAX];
+	struct search_leg legs[DHT_FAMILY_CNT];
+	struct dht_outcome outcome;
+	uint64_t retry_ns; /* sending was refused until then */
+	bool has_found;	   /* an item or peers */
+	bool wants_flush;
+};
+
+struct dht_searches {
+	struct pool pool;
+	bool wants_flush; /* some search does */
+};
+
+/* --- search_reply.c --- */
+
+/* search_hear: what a node answered, or NULL. May free the search. */
+void search_hear(struct dht *dht, pool_handle handle, uint16_t slot,
+		 const struct krpc_message *reply, uint64_t now_ns);
+
+/* --- search.c --- */
+
+/* search_end tells the outcome and frees the search. */
+void search_end(struct dht_search *search, int err, uint64_t now_ns);
+/* search_wake: it has something to send or may be at its end. */
+void search_wake(struct dht_search *search);
+
+/* --- search_write.c --- */
+
+/* leg_write_begin chooses with whom to write: the nearest that answered, gave a token and lack it. */
+void leg_write_begin(struct dht_search *search, struct search_leg *leg);
+/* leg_write sends what is left to send; 0, or why not (query.h). */
+WEFT_MUST_CHECK
+int leg_write(struct dht_search *search, enum dht_net net, uint64_t now_ns);
+
+#endif
