@@ -20,9 +20,10 @@ struct cursor {
 	bool bad;
 };
 
+/* cursor_of: over len bytes at data, which may be NULL when there are none. */
 static inline struct cursor cursor_of(const void *data, size_t len)
 {
-	struct cursor c = {data, (const uint8_t *)data + len, false};
+	struct cursor c = {data, len ? (const uint8_t *)data + len : data, false};
 
 	return c;
 }

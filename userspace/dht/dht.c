@@ -90,6 +90,27 @@ size_t dht_footprint(const struct dht_config *config)
 	return len;
 }
 
+void dht_footprint_each(const struct dht_config *config, struct dht_footprint_each *out_each)
+{
+	struct dht_config twice = *config;
+	struct dht_items_config items = items_config(config), more_items;
+	struct dht_swarms_config swarms = swarms_config(config), more_swarms;
+
+	/* Over a doubling, for hash tables grow in such steps. */
+	twice.item_cap *= 2;
+	twice.peer_cap *= 2;
+	more_items = items_config(&twice);
+	more_swarms = swarms_config(&twice);
+	*out_each = (struct dht_footprint_each){
+		.item_len = (dht_items_footprint(&more_items) - dht_items_footprint(&items)) /
+			    config->item_cap,
+		.peer_len = (dht_swarms_footprint(&more_swarms) - dht_swarms_footprint(&swarms)) /
+			    config->peer_cap,
+		/* And its two places in the table. */
+		.node_len = sizeof(struct kad_node) + 2 * sizeof(struct kad_node *),
+	};
+}
+
 static int side_init(struct dht *dht, struct dht_side *side)
 {
 	const struct dht_params *params = &dht->params;

@@ -58,7 +58,7 @@ void dht_config_defaults(struct dht_config *config);
 size_t dht_footprint(const struct dht_config *config);
 /* What one more of these takes, for whoever sizes a node. */
 struct dht_footprint_each {
-	size_t item_len, peer_len, node_len, query_len, search_len, own_len;
+	size_t item_len, peer_len, node_len;
 };
 void dht_footprint_each(const struct dht_config *config, struct dht_footprint_each *out_each);
 

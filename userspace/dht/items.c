@@ -41,11 +41,6 @@ static uint32_t slot_cap(const struct dht_items_config *config)
 	return config->item_cap + 1;
 }
 
-size_t dht_items_slot_len(void)
-{
-	return sizeof(struct slot);
-}
-
 size_t dht_items_footprint(const struct dht_items_config *config)
 {
 	struct kad_storage_config index = index_config(config);

@@ -26,8 +26,6 @@ struct dht_items_config {
 };
 
 size_t dht_items_footprint(const struct dht_items_config *config);
-/* dht_items_slot_len: bytes that one item takes beside its place in the index. */
-size_t dht_items_slot_len(void);
 WEFT_MUST_CHECK
 int dht_items_new(struct arena *arena, const struct dht_items_config *config,
 		  const struct kad_id *own_id, struct random *random, struct dht_items **out_items);

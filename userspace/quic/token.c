@@ -14,7 +14,6 @@
  */
 #include "quic/engine.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
