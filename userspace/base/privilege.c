@@ -8,8 +8,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static const unsigned needed[] = {CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW};
-#define NEEDED_CNT (sizeof(needed) / sizeof(needed[0]))
+static const unsigned used[] = {CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW, CAP_PERFMON};
+#define USED_CNT   (sizeof(used) / sizeof(used[0]))
+#define NEEDED_CNT 3 /* the first of them */
 
 struct capabilities {
 	struct __user_cap_header_struct header;
@@ -29,7 +30,7 @@ bool privilege_is_held(void)
 	if (capabilities_get(&caps) < 0)
 		return false;
 	for (unsigned i = 0; i < NEEDED_CNT; i++)
-		if (!(caps.data[CAP_TO_INDEX(needed[i])].effective & CAP_TO_MASK(needed[i])))
+		if (!(caps.data[CAP_TO_INDEX(used[i])].effective & CAP_TO_MASK(used[i])))
 			return false;
 	return true;
 }
@@ -41,13 +42,13 @@ int privilege_drop(void)
 
 	if (err < 0)
 		return err;
-	for (unsigned i = 0; i < NEEDED_CNT; i++) {
-		struct __user_cap_data_struct *data = &caps.data[CAP_TO_INDEX(needed[i])];
+	for (unsigned i = 0; i < USED_CNT; i++) {
+		struct __user_cap_data_struct *data = &caps.data[CAP_TO_INDEX(used[i])];
 
-		data->effective &= ~CAP_TO_MASK(needed[i]);
-		data->permitted &= ~CAP_TO_MASK(needed[i]);
-		data->inheritable &= ~CAP_TO_MASK(needed[i]);
-		(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_LOWER, needed[i], 0, 0);
+		data->effective &= ~CAP_TO_MASK(used[i]);
+		data->permitted &= ~CAP_TO_MASK(used[i]);
+		data->inheritable &= ~CAP_TO_MASK(used[i]);
+		(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_LOWER, used[i], 0, 0);
 	}
 	return syscall(SYS_capset, &caps.header, caps.data) < 0 ? -errno : 0;
 }
