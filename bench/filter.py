@@ -33,14 +33,20 @@ KRPC_MANY = ("--kind", "krpc", "--sources", str(MANY))
 # Ids made under another key than the node's: the tag is worked out and found wrong.
 FORGED = ("--kind", "short-valid", "--key", "f" * 32, "--sources", str(FEW))
 JUNK = ("--kind", "junk", "--sources", str(FEW))
+INITIALS = ("--kind", "initial", "--size", "1200", "--sources", str(FEW))
 
-# name: (what is sent, case of filter_program, word of the reason that must count it)
+# name: (what is sent, case of filter_program, word of the reason that must count it); with
+# barriers as it is where the loader has no CAP_PERFMON
 WEFT = {
     "no protocol": (JUNK, "junk", "no-protocol"),
     "ban, list of 1,001": (JUNK, "ban", "banned"),
     "forged id": (FORGED, "id", "bad-id"),
     "buckets, 4 k sources": (KRPC_FEW, "bucket", "krpc-limit"),
     "buckets, 1 M sources": (KRPC_MANY, "bucket", "krpc-limit"),
+    "Initials, 4 k sources": (INITIALS, "bucket", "initial-limit"),
+    "no protocol, barriers": (JUNK, "junk barriers", "no-protocol"),
+    "forged id, barriers": (FORGED, "id barriers", "bad-id"),
+    "buckets, 4 k, barriers": (KRPC_FEW, "bucket barriers", "krpc-limit"),
 }
 NFT = {
     "nft drop": (JUNK, NFT_DROP_PORT),
@@ -102,7 +108,7 @@ class Filter:
         deadline = time.monotonic() + 10
         while True:
             program = subprocess.Popen(
-                self.node.command(PROGRAM, "veth0", f"{lab.RECEIVER}:{PORT}", case),
+                self.node.command(PROGRAM, "veth0", f"{lab.RECEIVER}:{PORT}", *case.split()),
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             if program.stdout.readline() == "ready\n":
                 return program
@@ -150,7 +156,7 @@ def main():
         bench.node.ip("link", "set", "dev", "veth0", "xdp", "off")
         bench.load_nft()
         bases = {what: f"XDP_DROP of {what[1]} from {what[-1]}"
-                 for what in (JUNK, FORGED, KRPC_FEW, KRPC_MANY)}
+                 for what in (JUNK, FORGED, KRPC_FEW, KRPC_MANY, INITIALS)}
         contenders = {base: lambda w=what: bench.bare_drop(w) for what, base in bases.items()}
         contenders |= {name: lambda c=case: bench.weft(*c) for name, case in WEFT.items()}
         contenders |= {name: lambda c=case: bench.nft(*c) for name, case in NFT.items()}

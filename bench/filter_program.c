@@ -3,13 +3,16 @@
  * weft's XDP program on one device in a state that sends every frame of
  * bench/filter down one branch to a drop, or every Initial of bench/retry
  * to a Retry. Prints "ready", waits for SIGTERM and prints how many frames
- * each reason counted, as JSON.
+ * each reason counted, as JSON. With "barriers" it is loaded without
+ * CAP_PERFMON, so that the kernel puts barriers against speculation in.
  *
- *   filter_program DEVICE ADDRESS:PORT junk|bucket|id|ban|retry
+ *   filter_program DEVICE ADDRESS:PORT junk|bucket|id|ban|retry [barriers]
  */
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -25,8 +28,23 @@
  */
 static void limit_everybody(struct fast_path *path)
 {
-	path->policy.rates[WEFT_CLASS_KRPC][1] =
-		(struct weft_bucket_rate){.cost_ns = NS_PER_HOUR, .credit_max_ns = NS_PER_HOUR};
+	const struct weft_bucket_rate rate = {.cost_ns = NS_PER_HOUR, .credit_max_ns = NS_PER_HOUR};
+
+	path->policy.rates[WEFT_CLASS_KRPC][1] = rate;
+	path->policy.rates[WEFT_CLASS_INITIAL][1] = rate;
+}
+
+static void give_up_perfmon(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
+
+	if (syscall(SYS_capget, &header, caps) < 0)
+		fast_path_fail("capabilities", "cannot be read");
+	caps[CAP_TO_INDEX(CAP_PERFMON)].effective &= ~CAP_TO_MASK(CAP_PERFMON);
+	caps[CAP_TO_INDEX(CAP_SYS_ADMIN)].effective &= ~CAP_TO_MASK(CAP_SYS_ADMIN);
+	if (syscall(SYS_capset, &header, caps) < 0)
+		fast_path_fail("CAP_PERFMON", "cannot be given up");
 }
 
 static void ban(struct fast_path *path, const char *text, unsigned prefix_len)
@@ -88,8 +106,11 @@ int main(int argc, char **argv)
 	sigset_t ends;
 	int number;
 
-	if (argc != 4)
-		fast_path_fail("filter_program", "DEVICE ADDRESS:PORT junk|bucket|id|ban|retry");
+	if (argc < 4)
+		fast_path_fail("filter_program",
+			       "DEVICE ADDRESS:PORT junk|bucket|id|ban|retry [barriers]");
+	if (argc > 4)
+		give_up_perfmon();
 	sigemptyset(&ends);
 	sigaddset(&ends, SIGTERM);
 	sigprocmask(SIG_BLOCK, &ends, NULL);
