@@ -13,7 +13,6 @@ import contextlib
 import itertools
 import json
 import os
-import time
 
 import lab
 import report
@@ -26,26 +25,13 @@ KEY = bytes(range(16)).hex()  # of bench/support/fast_path.c
 TELL_CNT = "100"
 
 
-def start(net, side, *words):
-    """io_pipe; the kernel lets go of the last one's AF_XDP socket some time after its end."""
-    for _ in range(100):
-        process = net.start(side, PIPE, *words)
-        time.sleep(0.3)
-        if process.process.poll() is None:
-            return process
-    raise RuntimeError("io_pipe does not start")
-
-
 @contextlib.contextmanager
 def program_of(net, side, backend):
     """UDP has XDP_PASS before it; AF_XDP brings weft's program."""
-    node = net.nodes[side]
-    node.ip("link", "set", "dev", "veth0", "xdp", "off")
-    if backend == "udp":
-        node.attach_xdp("veth0", lab.PASS_OBJECT)
+    (net.pass_all if backend == "udp" else net.clear)(side)
     yield
     if backend == "udp":
-        node.ip("link", "set", "dev", "veth0", "xdp", "off")
+        net.clear(side)
 
 
 def by_socket(net, port, size):
@@ -64,7 +50,7 @@ def receive(net, napi, size, backend, sender):
     port = net.next_port()
     to = f"{lab.RECEIVER}:{port}"
     with program_of(net, "receive", backend):
-        receiver = start(net, "receive", "receive", "veth0", to, backend)
+        receiver = net.start_on_device("receive", PIPE, "receive", "veth0", to, backend)
         napi.pin()
         before_s = napi.cpu_s()
         sender(net, port, size)
@@ -88,7 +74,7 @@ def send(net, size, backend):
     node = net.nodes["receive"]
     with program_of(net, "receive", "sink"), program_of(net, "send", backend):
         sink = net.start("receive", PKTGEN, "sink", "veth0", "--quiet")
-        sender = start(net, "send", "send", "veth0", f"{lab.SENDERS[0]}:{port}", backend,
+        sender = net.start_on_device("send", PIPE, "send", "veth0", f"{lab.SENDERS[0]}:{port}", backend,
                        f"{lab.RECEIVER}:{port}", str(size), SECONDS)
         if backend == "xdp":
             tell_the_way(net, port)

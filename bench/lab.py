@@ -26,6 +26,7 @@ SENDERS = ("10.77.0.1", "fd77::1")
 RECEIVERS = ("10.77.0.2", "fd77::2")
 RECEIVER = RECEIVERS[0]
 ROUND_TIMEOUT_S = 60
+START_TRIES, START_S = 50, 0.3
 NICE = -15
 PASS_OBJECT = str(report.BUILD / "bench" / "pass.bpf.o")
 
@@ -130,6 +131,23 @@ class Lab:
 
     def start(self, side, *command):
         return Process(self, side, command)
+
+    def start_on_device(self, side, *command):
+        """The kernel lets go of the last one's AF_XDP sockets some time after its end."""
+        for _ in range(START_TRIES):
+            process = self.start(side, *command)
+            time.sleep(START_S)
+            if process.process.poll() is None:
+                return process
+        raise RuntimeError(f"{command} does not start")
+
+    def pass_all(self, side):
+        """XDP_PASS in front of side's device, or again."""
+        self.clear(side)
+        self.nodes[side].attach_xdp("veth0", PASS_OBJECT)
+
+    def clear(self, side):
+        self.nodes[side].ip("link", "set", "dev", "veth0", "xdp", "off")
 
     def wait_for_port(self, side, port):
         """Until somebody on side has bound port."""

@@ -18,24 +18,6 @@ TRIES = 50
 ENGINE = str(report.BUILD / "bench" / "pingpong_engine")
 
 
-def set_programs(net, is_xdp):
-    """UDP has XDP_PASS at both ends; AF_XDP brings weft's program."""
-    for side in ("send", "receive"):
-        net.nodes[side].ip("link", "set", "dev", "veth0", "xdp", "off")
-        if not is_xdp:
-            net.nodes[side].attach_xdp("veth0", lab.PASS_OBJECT)
-
-
-def answer(net, *words):
-    """The kernel lets go of the last one's AF_XDP socket some time after its end."""
-    for _ in range(TRIES):
-        process = net.start("receive", ENGINE, "answer", *words)
-        time.sleep(0.3)
-        if process.process.poll() is None:
-            return process
-    raise RuntimeError("pingpong_engine does not start")
-
-
 def ask(net, *words):
     for left in reversed(range(TRIES)):
         try:
@@ -48,8 +30,9 @@ def ask(net, *words):
 
 def round_trips(net, device, wait, collected):
     port = net.next_port()
-    set_programs(net, device != "-")
-    server = answer(net, device, f"{lab.RECEIVER}:{port}", wait)
+    for side in ("send", "receive"):  # AF_XDP brings weft's program
+        (net.pass_all if device == "-" else net.clear)(side)
+    server = net.start_on_device("receive", ENGINE, "answer", device, f"{lab.RECEIVER}:{port}", wait)
     text, cpu_s = ask(net, device, f"{lab.SENDERS[0]}:{port}", wait, f"{lab.RECEIVER}:{port}")
     server_cpu_s = server.cpu_s()
     server.stop()

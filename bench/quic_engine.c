@@ -3,7 +3,13 @@
  * Our engine as bench/quic and bench/handshake measure it: quic/ over
  * net/ with the daemon's loop and defaults, no mesh above. The commands
  * and the line of JSON are those of quic_reference.c, the key of the
- * receiving side is fixed so that it can be pinned.
+ * receiving side is fixed so that it can be pinned. With a device datagrams
+ * come by AF_XDP, too:
+ *
+ *   quic_engine receive ADDRESS PORT CONNECTIONS [DEVICE]
+ *   quic_engine send ADDRESS PORT CONNECTIONS SECONDS [DEVICE OWN_ADDRESS:PORT]
+ *   quic_engine accept ADDRESS PORT
+ *   quic_engine dial ADDRESS PORT SECONDS full|resumed
  */
 #include <poll.h>
 #include <stdio.h>
@@ -15,8 +21,8 @@
 #include "base/random.h"
 #include "crypto/node_key.h"
 #include "demux/demux.h"
-#include "net/packet_io.h"
 #include "quic/quic.h"
+#include "support/fast_path.h"
 
 #define SPAN_LEN (256u * 1024) /* a chunk, as content/ lends it */
 
@@ -24,8 +30,8 @@ enum role { RECEIVE, SEND, ACCEPT, DIAL };
 
 struct bench {
 	enum role role;
-	struct packet_rx *rx;
-	struct packet_tx *tx;
+	struct fast_path path;
+	struct packet_rx *rxs[2]; /* the second by AF_XDP, or NULL */
 	struct quic_engine *engine;
 	struct transport *transport;
 	struct addr remote;
@@ -151,21 +157,14 @@ static const struct transport_events events = {
 	.stream_closed = stream_closed,
 };
 
-static void bench_open(struct bench *bench, const char *listen)
+static void bench_open(struct bench *bench, const char *device, const char *listen)
 {
-	struct udp_config udp = {
-		.listen_cnt = 1, .rx_buffer_len = 4u << 20, .tx_buffer_len = 4u << 20};
 	struct quic_engine_params params = {.events = &events, .ctx = bench};
 	bool is_receiver = bench->role == RECEIVE || bench->role == ACCEPT;
 	static struct random random;
 	struct node_key *key;
-	unsigned failed_idx;
 
-	if (addr_parse(listen, &udp.listen[0]) < 0)
-		die(listen);
-	udp.refuse_io_uring = getenv("REFUSE_IO_URING") != NULL;
-	if (udp_open(&udp, &bench->rx, &bench->tx, &failed_idx) < 0)
-		die("udp_open");
+	fast_path_open(&bench->path, device, listen, XDP_SEND_AUTO);
 	if (node_key_from_seed(is_receiver ? seed_receiver : seed_sender, &key) < 0)
 		die("node key");
 	random_init_system(&random);
@@ -175,29 +174,45 @@ static void bench_open(struct bench *bench, const char *listen)
 	params.config.keepalive_ns = 0;
 	params.key = key;
 	params.random = &random;
-	params.sink = &bench->tx->sink;
+	params.sink = &bench->path.udp_tx->sink;
 	params.now_ns = clock_monotonic_ns();
 	if (quic_engine_new(&params, &bench->engine) < 0)
 		die("quic engine");
 	bench->transport = quic_engine_transport(bench->engine);
+	bench->rxs[0] = bench->path.udp_rx;
+	if (device) {
+		bench->rxs[1] = xdp_rx(bench->path.xdp, bench->path.device, 0);
+		bench->path.keys = *quic_engine_cid_keys(bench->engine);
+		fast_path_apply(&bench->path);
+	}
+}
+
+/* Whether there may be more at once. */
+static bool take(struct bench *bench, struct packet_rx *rx, uint64_t now_ns)
+{
+	struct dgram dgrams[PACKET_BURST_MAX];
+	unsigned cnt = rx ? packet_rx_burst(rx, dgrams, PACKET_BURST_MAX) : 0;
+
+	for (unsigned i = 0; i < cnt; i++)
+		if (demux_classify(&dgrams[i]) >= WEFT_FLOW_QUIC_LONG)
+			quic_engine_input(bench->engine, &dgrams[i], now_ns);
+	return cnt == PACKET_BURST_MAX;
 }
 
 /* One turn of the daemon's loop; waits when there is nothing to do. */
 static void turn(struct bench *bench)
 {
-	struct dgram dgrams[PACKET_BURST_MAX];
 	uint64_t now_ns = clock_monotonic_ns(), next_ns;
-	struct pollfd fd = {.fd = bench->rx->fd, .events = POLLIN};
+	struct pollfd fds[2] = {{.fd = bench->rxs[0]->fd, .events = POLLIN},
+				{.fd = bench->rxs[1] ? bench->rxs[1]->fd : -1, .events = POLLIN}};
 	struct timespec wait = {0};
-	unsigned cnt = packet_rx_burst(bench->rx, dgrams, PACKET_BURST_MAX);
+	bool has_more = take(bench, bench->rxs[0], now_ns);
 
-	for (unsigned i = 0; i < cnt; i++)
-		if (demux_classify(&dgrams[i]) >= WEFT_FLOW_QUIC_LONG)
-			quic_engine_input(bench->engine, &dgrams[i], now_ns);
+	has_more |= take(bench, bench->rxs[1], now_ns);
 	quic_engine_expire(bench->engine, now_ns);
 	quic_engine_flush(bench->engine, now_ns);
-	(void)packet_tx_flush(bench->tx);
-	if (cnt == PACKET_BURST_MAX)
+	(void)packet_tx_flush(bench->path.udp_tx);
+	if (has_more)
 		return;
 	next_ns = quic_engine_next_ns(bench->engine);
 	if (bench->stop_ns && next_ns > bench->stop_ns)
@@ -209,21 +224,24 @@ static void turn(struct bench *bench)
 
 		wait.tv_sec = (time_t)(left_ns / NS_PER_S);
 		wait.tv_nsec = (long)(left_ns % NS_PER_S);
-		ppoll(&fd, 1, &wait, NULL);
+		ppoll(fds, 2, &wait, NULL);
 	}
 }
 
 static void print_result(const struct bench *bench)
 {
+	const struct packet_rx *rx = bench->rxs[bench->rxs[1] != NULL];
+	const struct packet_tx *tx = bench->path.udp_tx;
+
 	printf("{\"bytes\":%llu,\"ns\":%llu,\"handshakes\":%llu,\"resumed\":%llu,\"rx\":\"%s\","
 	       "\"rx_calls\":%llu,\"rx_dropped\":%llu,\"tx_calls\":%llu,\"tx_dgrams\":%llu}\n",
 	       (unsigned long long)bench->bytes,
 	       (unsigned long long)(bench->last_ns - bench->first_ns),
 	       (unsigned long long)bench->handshakes, (unsigned long long)bench->resumed,
-	       bench->rx->backend, (unsigned long long)bench->rx->counters.call_cnt,
-	       (unsigned long long)bench->rx->counters.dropped_cnt,
-	       (unsigned long long)bench->tx->counters.call_cnt,
-	       (unsigned long long)bench->tx->counters.dgram_cnt);
+	       rx->backend, (unsigned long long)rx->counters.call_cnt,
+	       (unsigned long long)rx->counters.dropped_cnt,
+	       (unsigned long long)tx->counters.call_cnt,
+	       (unsigned long long)tx->counters.dgram_cnt);
 	fflush(stdout);
 }
 
@@ -241,7 +259,7 @@ static void close_one(struct bench *bench, struct transport_conn *conn)
 {
 	bench->transport->ops->close(conn, 0, NULL);
 	quic_engine_flush(bench->engine, clock_monotonic_ns());
-	(void)packet_tx_flush(bench->tx);
+	(void)packet_tx_flush(bench->path.udp_tx);
 }
 
 static void fill(struct bench *bench, unsigned seconds)
@@ -323,19 +341,19 @@ int main(int argc, char **argv)
 	snprintf(addr, sizeof(addr), "%s:%s", argv[2], argv[3]);
 	bench.conn_cnt = argc > 4 ? (unsigned)atoi(argv[4]) : 0;
 	if (bench.role == RECEIVE || bench.role == ACCEPT) {
-		bench_open(&bench, addr);
+		bench_open(&bench, argc > 5 ? argv[5] : NULL, addr);
 		serve(&bench);
-		packet_rx_close(bench.rx);
-		packet_tx_close(bench.tx);
+		fast_path_close(&bench.path);
 		return 0;
 	}
 	if (argc < 6)
 		return 2;
 	learn_peer(&bench, addr);
-	bench_open(&bench, "0.0.0.0:0");
+	bench_open(&bench, argc > 7 ? argv[6] : NULL, argc > 7 ? argv[7] : "0.0.0.0:0");
 	if (bench.role == SEND)
 		fill(&bench, (unsigned)atoi(argv[5]));
 	else
 		dial(&bench, (unsigned)atoi(argv[4]), strcmp(argv[5], "resumed") == 0);
+	fast_path_close(&bench.path);
 	return 0;
 }
