@@ -8,7 +8,7 @@
 #define NS_PER_MS 1000000ull
 #define NS_PER_S  1000000000ull
 
-/* clock_monotonic_ns: CLOCK_MONOTONIC. Only node/, control/ and tools read it. */
+/* clock_monotonic_ns: CLOCK_MONOTONIC. Only node/, control/, tools and what waits in a job read it. */
 uint64_t clock_monotonic_ns(void);
 /* clock_wall_s: seconds since 1970, for records and logs only. */
 uint64_t clock_wall_s(void);

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_NET_RESOLVER_H
+#define WEFT_NET_RESOLVER_H
+
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "weft/err.h"
+
+/*
+ * Host names to addresses, by the machine's own resolv.conf and hosts file
+ * (c-ares; docs/decisions/0003). It waits, so it is called on job threads
+ * alone; there it reads the monotonic clock itself.
+ */
+#define RESOLVER_HOST_CAP 254 /* 253 characters are the longest name (RFC 1035, 2.3.4) */
+
+struct resolver_target {
+	char host[RESOLVER_HOST_CAP]; /* a name, or an address without brackets */
+	uint16_t port;
+};
+
+/*
+ * resolver_target_parse reads "relay.example:6881", "192.0.2.1:6881" or
+ * "[2001:db8::1]:6881"; a name is letters, digits, '-', '_' and dots.
+ * 0, or WEFT_EMALFORMED.
+ */
+WEFT_MUST_CHECK
+int resolver_target_parse(const char *text, struct resolver_target *out_target);
+
+/*
+ * resolver_lookup gives at most cap addresses of target, in the order in
+ * which they should be tried (RFC 6724).
+ *
+ * Returns how many, at least 1, or:
+ *   WEFT_EABSENT      the name has no address
+ *   WEFT_ETIMEOUT     nobody answered by deadline_ns (CLOCK_MONOTONIC)
+ *   WEFT_EUNREACHABLE no name server to ask, or none that answers properly
+ *   -errno
+ */
+WEFT_MUST_CHECK
+int resolver_lookup(const struct resolver_target *target, uint64_t deadline_ns,
+		    struct addr *out_addrs, unsigned cap);
+
+#endif
