@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests per client address: a virtual schedule (GCRA), one number per address. */
+#include "gateway/rate.h"
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "base/siphash.h"
+
+#define IPV4_PREFIX_LEN 32
+#define IPV6_PREFIX_LEN 64
+
+void rate_init(struct rate *rate, unsigned per_s, unsigned burst)
+{
+	struct random random;
+
+	random_init_system(&random);
+	random_fill(&random, rate->secret, sizeof(rate->secret));
+	rate->interval_ns = NS_PER_S / per_s;
+	rate->burst_ns = rate->interval_ns * burst;
+}
+
+struct addr rate_prefix(const struct addr *addr)
+{
+	return addr_prefix_key(addr, addr->family == ADDR_IPV4 ? IPV4_PREFIX_LEN : IPV6_PREFIX_LEN);
+}
+
+static struct rate_slot *rate_slot(struct rate *rate, const struct addr *prefix)
+{
+	uint64_t hash = siphash(rate->secret, prefix, sizeof(*prefix));
+	struct rate_slot *row = &rate->slots[hash % RATE_SLOT_CNT / RATE_WAY_CNT * RATE_WAY_CNT];
+	struct rate_slot *least = row;
+
+	for (unsigned i = 0; i < RATE_WAY_CNT; i++) {
+		if (addr_equal(&row[i].prefix, prefix))
+			return &row[i];
+		if (row[i].repaid_ns < least->repaid_ns)
+			least = &row[i];
+	}
+	*least = (struct rate_slot){.prefix = *prefix};
+	return least;
+}
+
+bool rate_take(struct rate *rate, const struct addr *addr, uint64_t now_ns)
+{
+	struct addr prefix = rate_prefix(addr);
+	struct rate_slot *slot = rate_slot(rate, &prefix);
+	uint64_t repaid_ns = slot->repaid_ns > now_ns ? slot->repaid_ns : now_ns;
+
+	if (repaid_ns + rate->interval_ns > now_ns + rate->burst_ns)
+		return false;
+	slot->repaid_ns = repaid_ns + rate->interval_ns;
+	return true;
+}

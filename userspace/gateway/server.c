@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The gateway's sockets: listen, accept, refuse, read, send, close. What the
+ * bytes mean is conn.c's. Home worker.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/poller.h"
+#include "base/pool.h"
+#include "base/timer.h"
+#include "gateway/conn.h"
+#include "gateway/rate.h"
+
+#define ACCEPT_PER_TURN_MAX 64
+#define ACCEPT_PAUSE_NS	    (100 * NS_PER_MS)
+#define STEPS_PER_TURN_MAX  64 /* sends and receives before others get their turn */
+
+struct server_conn {
+	struct gateway *gateway;
+	struct poller_watch watch;
+	struct timer timer; /* the connection's deadline, or its next turn */
+	unsigned interest;
+	bool is_shut; /* our direction was shut down */
+	struct gateway_conn http;
+};
+
+struct gateway {
+	struct conn_shared shared;
+	struct gateway_config config;
+	struct poller *poller;
+	struct timer_wheel *timers;
+	uint64_t now_ns; /* of the last entry from outside */
+	struct poller_watch listener;
+	struct timer accept_timer; /* listening again after the system ran out of something */
+	struct arena arena;
+	struct pool conns;
+	uint8_t *bodies; /* shared.body_cap bytes for each conn, by its place in the pool */
+	struct rate *rate;
+};
+
+void gateway_config_defaults(struct gateway_config *config)
+{
+	*config = (struct gateway_config){
+		.listen = {.family = ADDR_IPV4, .ip = {127, 0, 0, 1}, .port = 5030},
+		.conn_cap = 64,
+		.conn_addr_max = 32,
+		.request_rate_per_s = 2,
+		.request_burst = 10,
+	};
+}
+
+size_t gateway_footprint(const struct gateway_config *config, size_t body_len_max)
+{
+	/* The arena gives each piece at a multiple of 64 bytes. */
+	return pool_footprint(sizeof(struct server_conn), config->conn_cap) +
+	       config->conn_cap * body_len_max + sizeof(struct rate) + 128;
+}
+
+static void conn_close(struct server_conn *conn)
+{
+	struct gateway *gateway = conn->gateway;
+
+	timer_cancel(gateway->timers, &conn->timer);
+	poller_remove(gateway->poller, &conn->watch);
+	close(conn->watch.fd);
+	conn_fini(&conn->http);
+	pool_release(&gateway->conns, conn);
+	gateway->shared.stats.conn_cnt--;
+}
+
+/* conn_send: 1 when something went, 0 when nothing waits or goes, negative: the client is gone. */
+static int conn_send(struct server_conn *conn)
+{
+	const char *data;
+	size_t len = conn_output(&conn->http, &data);
+	ssize_t n;
+
+	if (!len)
+		return 0;
+	n = send(conn->watch.fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	conn_sent(&conn->http, (size_t)n, conn->gateway->now_ns);
+	return 1;
+}
+
+static int conn_receive(struct server_conn *conn)
+{
+	char *room;
+	size_t cap = conn_reserve(&conn->http, &room);
+	ssize_t n;
+
+	if (!cap || conn->http.is_eof)
+		return 0;
+	n = recv(conn->watch.fd, room, cap, MSG_DONTWAIT);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	if (n == 0)
+		conn_eof(&conn->http);
+	else
+		conn_commit(&conn->http, (size_t)n, conn->gateway->now_ns);
+	return 1;
+}
+
+static void conn_watch(struct server_conn *conn)
+{
+	const char *data;
+	char *room;
+	unsigned interest = 0;
+
+	if (conn_reserve(&conn->http, &room) && !conn->http.is_eof)
+		interest |= POLLER_IN;
+	if (conn_output(&conn->http, &data))
+		interest |= POLLER_OUT;
+	if (interest == conn->interest)
+		return;
+	conn->interest = interest;
+	if (poller_change(conn->gateway->poller, &conn->watch, interest) < 0)
+		conn->http.state = CONN_OVER;
+}
+
+/* conn_turn does all that can be done now, and leaves watch and timer set for the rest. */
+static void conn_turn(struct server_conn *conn)
+{
+	struct gateway *gateway = conn->gateway;
+	const char *data;
+	int sent = 1, received = 1;
+	unsigned steps = 0;
+
+	while ((sent > 0 || received > 0) && !conn_is_over(&conn->http) &&
+	       steps++ < STEPS_PER_TURN_MAX) {
+		sent = conn_send(conn);
+		received = sent < 0 ? -1 : conn_receive(conn);
+		if (received < 0)
+			conn->http.state = CONN_OVER;
+	}
+	if (!conn_is_over(&conn->http))
+		conn_watch(conn);
+	if (conn_is_over(&conn->http)) {
+		conn_close(conn);
+		return;
+	}
+	if (conn->http.state == CONN_DRAINING && !conn->is_shut &&
+	    conn_output(&conn->http, &data) == 0) {
+		conn->is_shut = true;
+		(void)shutdown(conn->watch.fd, SHUT_WR);
+	}
+	timer_set(gateway->timers, &conn->timer,
+		  steps > STEPS_PER_TURN_MAX ? gateway->now_ns : conn_deadline_ns(&conn->http));
+}
+
+static void conn_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
+{
+	struct server_conn *conn = (void *)((char *)watch - offsetof(struct server_conn, watch));
+
+	conn->gateway->now_ns = now_ns;
+	if (events & POLLER_HANGUP && !(events & POLLER_IN))
+		conn->http.state = CONN_OVER;
+	conn_turn(conn);
+}
+
+static void conn_timer_fire(struct timer *timer, uint64_t now_ns)
+{
+	struct server_conn *conn = (void *)((char *)timer - offsetof(struct server_conn, timer));
+
+	conn->gateway->now_ns = now_ns;
+	conn_expire(&conn->http, now_ns);
+	conn_turn(conn);
+}
+
+static void server_replied(struct conn_shared *shared, struct gateway_conn *http)
+{
+	struct gateway *gateway = (void *)((char *)shared - offsetof(struct gateway, shared));
+	struct server_conn *conn = (void *)((char *)http - offsetof(struct server_conn, http));
+
+	timer_set(gateway->timers, &conn->timer, gateway->now_ns);
+}
+
+static bool server_admits(struct conn_shared *shared, const struct addr *remote, uint64_t now_ns)
+{
+	struct gateway *gateway = (void *)((char *)shared - offsetof(struct gateway, shared));
+
+	return rate_take(gateway->rate, remote, now_ns);
+}
+
+/* conns_of counts the connections of one client; *out_idle is the one that idled longest, of all. */
+static unsigned conns_of(const struct gateway *gateway, const struct addr *remote,
+			 struct server_conn **out_idle)
+{
+	struct addr prefix = rate_prefix(remote);
+	struct server_conn *conn = NULL, *idle = NULL;
+	unsigned cnt = 0;
+
+	while ((conn = pool_next(&gateway->conns, conn)) != NULL) {
+		struct addr other = rate_prefix(&conn->http.remote);
+
+		cnt += addr_equal(&other, &prefix);
+		if (conn_is_idle(&conn->http) &&
+		    (!idle || conn->http.progress_ns < idle->http.progress_ns))
+			idle = conn;
+	}
+	*out_idle = idle;
+	return cnt;
+}
+
+static void fd_refuse(struct gateway *gateway, int fd)
+{
+	static const char text[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
+				   "Retry-After: 10\r\nContent-Length: 0\r\n\r\n";
+
+	gateway->shared.stats.refused_cnt++;
+	(void)send(fd, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	close(fd);
+}
+
+/* place_of gives a conn for remote, that of an idle client if need be, or NULL. */
+static struct server_conn *place_of(struct gateway *gateway, const struct addr *remote)
+{
+	struct server_conn *idle;
+
+	if (conns_of(gateway, remote, &idle) >= gateway->config.conn_addr_max)
+		return NULL;
+	if (gateway->conns.used_cnt == gateway->conns.cap_cnt && idle)
+		conn_close(idle);
+	return pool_acquire(&gateway->conns);
+}
+
+static void fd_admit(struct gateway *gateway, int fd, const struct addr *remote)
+{
+	struct gateway_stats *stats = &gateway->shared.stats;
+	struct server_conn *conn = place_of(gateway, remote);
+	size_t place;
+
+	if (!conn) {
+		fd_refuse(gateway, fd);
+		return;
+	}
+	place = (size_t)((uint8_t *)conn - gateway->conns.objects) / gateway->conns.object_len;
+	conn->gateway = gateway;
+	conn->watch = (struct poller_watch){.ready = conn_ready, .fd = fd};
+	conn->interest = POLLER_IN;
+	timer_init(&conn->timer, conn_timer_fire);
+	conn_init(&conn->http, &gateway->shared, remote,
+		  gateway->bodies + place * gateway->shared.body_cap, gateway->now_ns);
+	if (poller_add(gateway->poller, &conn->watch, POLLER_IN) < 0) {
+		pool_release(&gateway->conns, conn);
+		fd_refuse(gateway, fd);
+		return;
+	}
+	stats->conn_cnt++;
+	if (stats->conn_cnt > stats->conn_peak_cnt)
+		stats->conn_peak_cnt = stats->conn_cnt;
+	timer_set(gateway->timers, &conn->timer, conn_deadline_ns(&conn->http));
+}
+
+/* listener_pause: out of descriptors, and the listener would stay readable. */
+static void listener_pause(struct gateway *gateway)
+{
+	if (poller_change(gateway->poller, &gateway->listener, 0) == 0)
+		timer_set(gateway->timers, &gateway->accept_timer,
+			  gateway->now_ns + ACCEPT_PAUSE_NS);
+}
+
+static void accept_timer_fire(struct timer *timer, uint64_t now_ns)
+{
+	struct gateway *gateway = (void *)((char *)timer - offsetof(struct gateway, accept_timer));
+
+	gateway->now_ns = now_ns;
+	if (poller_change(gateway->poller, &gateway->listener, POLLER_IN) < 0)
+		timer_set(gateway->timers, timer, now_ns + ACCEPT_PAUSE_NS);
+}
+
+static void listener_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
+{
+	struct gateway *gateway = (void *)((char *)watch - offsetof(struct gateway, listener));
+	struct sockaddr_storage sa;
+	struct addr remote;
+
+	(void)events;
+	gateway->now_ns = now_ns;
+	for (int i = 0; i < ACCEPT_PER_TURN_MAX; i++) {
+		socklen_t len = sizeof(sa);
+		int fd = accept4(watch->fd, (struct sockaddr *)&sa, &len,
+				 SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd >= 0 && addr_from_sockaddr((struct sockaddr *)&sa, &remote) == 0)
+			fd_admit(gateway, fd, &remote);
+		else if (fd >= 0)
+			close(fd);
+		else if (errno == EMFILE || errno == ENFILE)
+			listener_pause(gateway);
+		if (fd < 0 && errno != EINTR && errno != ECONNABORTED)
+			return;
+	}
+}
+
+static int listener_open(struct gateway *gateway)
+{
+	struct sockaddr_storage sa;
+	unsigned len = addr_to_sockaddr(&gateway->config.listen, &sa);
+	int on = 1, fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -errno;
+	gateway->listener.fd = fd;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	    (sa.ss_family == AF_INET6 &&
+	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0))
+		return -errno;
+	if (bind(fd, (struct sockaddr *)&sa, len) < 0 || listen(fd, SOMAXCONN) < 0)
+		return errno == EADDRINUSE ? WEFT_EBUSY : -errno;
+	return poller_add(gateway->poller, &gateway->listener, POLLER_IN);
+}
+
+static size_t body_len_max(const struct gateway_route *routes)
+{
+	size_t max = 0;
+
+	for (; routes->path; routes++)
+		if (routes->body_len_max > max)
+			max = routes->body_len_max;
+	return max;
+}
+
+static int memory_lay_out(struct gateway *gateway)
+{
+	const struct gateway_config *config = &gateway->config;
+	int err = arena_open(&gateway->arena, gateway_footprint(config, gateway->shared.body_cap));
+
+	if (err == 0)
+		err = pool_init(&gateway->conns, &gateway->arena, sizeof(struct server_conn),
+				config->conn_cap);
+	if (err < 0)
+		return err;
+	gateway->rate = arena_alloc(&gateway->arena, sizeof(*gateway->rate));
+	gateway->bodies = arena_alloc(&gateway->arena, config->conn_cap * gateway->shared.body_cap);
+	if (!gateway->rate || !gateway->bodies)
+		return WEFT_EFULL;
+	rate_init(gateway->rate, config->request_rate_per_s, config->request_burst);
+	return 0;
+}
+
+int gateway_open(const struct gateway_params *params, struct gateway **out_gateway)
+{
+	struct gateway *gateway = calloc(1, sizeof(*gateway));
+	int err;
+
+	if (!gateway)
+		return -ENOMEM;
+	gateway->shared = (struct conn_shared){
+		.routes = params->routes,
+		.wall_s = params->wall_s,
+		.admits = server_admits,
+		.replied = server_replied,
+		.body_cap = body_len_max(params->routes),
+		.stats.conn_cap = params->config.conn_cap,
+	};
+	gateway->config = params->config;
+	gateway->poller = params->poller;
+	gateway->timers = params->timers;
+	gateway->now_ns = params->now_ns;
+	gateway->listener = (struct poller_watch){.ready = listener_ready, .fd = -1};
+	timer_init(&gateway->accept_timer, accept_timer_fire);
+	err = memory_lay_out(gateway);
+	if (err == 0)
+		err = listener_open(gateway);
+	if (err < 0) {
+		gateway_close(gateway);
+		return err;
+	}
+	*out_gateway = gateway;
+	return 0;
+}
+
+void gateway_close(struct gateway *gateway)
+{
+	struct server_conn *conn;
+
+	if (!gateway)
+		return;
+	if (gateway->listener.fd >= 0) {
+		poller_remove(gateway->poller, &gateway->listener);
+		close(gateway->listener.fd);
+	}
+	if (gateway->conns.cap_cnt) {
+		while ((conn = pool_next(&gateway->conns, NULL)) != NULL)
+			conn_close(conn);
+	}
+	timer_cancel(gateway->timers, &gateway->accept_timer);
+	arena_close(&gateway->arena);
+	free(gateway);
+}
+
+struct addr gateway_addr(const struct gateway *gateway)
+{
+	struct addr addr = gateway->config.listen;
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+
+	if (getsockname(gateway->listener.fd, (struct sockaddr *)&sa, &len) == 0)
+		(void)!addr_from_sockaddr((struct sockaddr *)&sa, &addr);
+	return addr;
+}
+
+void gateway_stats(const struct gateway *gateway, struct gateway_stats *out_stats)
+{
+	*out_stats = gateway->shared.stats;
+}
