@@ -217,10 +217,10 @@ static void test_record_is_found_among_liars_and_churn(void)
 	CHECK(dht_lab_wait(&lab, &kept, 2 * MINUTE));
 	printf("# put: stored with %u of %u asked, error %d\n", kept.outcome.stored_cnt,
 	       kept.outcome.asked_cnt, kept.outcome.err);
-	/* An hour and a half, so that the owner has put again once. */
+	/* More than an hour, so that the owner has put again once. */
 	for (unsigned i = 0; i < REPLACED; i++) {
 		replace_one();
-		(void)dht_lab_run(&lab, 90 * MINUTE / REPLACED, NULL, NULL);
+		(void)dht_lab_run(&lab, 70 * MINUTE / REPLACED, NULL, NULL);
 		if (i % (REPLACED / GETS) || asked == GETS)
 			continue;
 		found += record_is_found(&result);

@@ -17,22 +17,22 @@ static void die(const char *what)
 	exit(1);
 }
 
-void dht_lab_init(struct dht_lab *net, uint64_t seed, unsigned node_cap)
+void dht_lab_init(struct dht_lab *lab, uint64_t seed, unsigned node_cap)
 {
 	const struct mem_link link = {
 		.delay_ns = 20000000, .jitter_ns = 80000000, .loss_per_1000 = 10};
 
-	memset(net, 0, sizeof(*net));
-	net->seed = seed;
-	net->now_ns = 1000000000;
-	random_init_seeded(&net->dice, seed);
-	random_init_seeded(&net->wire, seed + 1);
-	net->nodes = calloc(node_cap, sizeof(*net->nodes));
-	net->node_cap = node_cap;
-	if (!net->nodes || mem_net_new(node_cap, DGRAM_CAP, &net->wire, &net->mem) < 0)
+	memset(lab, 0, sizeof(*lab));
+	lab->seed = seed;
+	lab->now_ns = 1000000000;
+	random_init_seeded(&lab->dice, seed);
+	random_init_seeded(&lab->wire, seed + 1);
+	lab->nodes = calloc(node_cap, sizeof(*lab->nodes));
+	lab->node_cap = node_cap;
+	if (!lab->nodes || mem_net_new(node_cap, DGRAM_CAP, &lab->wire, &lab->mem) < 0)
 		die("no memory");
-	mem_net_set_default_link(net->mem, &link);
-	mem_net_advance(net->mem, net->now_ns);
+	mem_net_set_default_link(lab->mem, &link);
+	mem_net_advance(lab->mem, lab->now_ns);
 }
 
 static void node_detach(struct dht_lab_node *node)
@@ -50,44 +50,53 @@ void dht_lab_stop(struct dht_lab_node *node)
 	node_detach(node);
 }
 
-void dht_lab_fini(struct dht_lab *net)
+void dht_lab_fini(struct dht_lab *lab)
 {
-	for (unsigned i = 0; i < net->node_cnt; i++)
-		dht_lab_stop(&net->nodes[i]);
-	mem_net_free(net->mem);
-	free(net->nodes);
-	net->nodes = NULL;
+	for (unsigned i = 0; i < lab->node_cnt; i++)
+		dht_lab_stop(&lab->nodes[i]);
+	mem_net_free(lab->mem);
+	free(lab->nodes);
+	lab->nodes = NULL;
 }
 
-static struct dht_lab_node *node_new(struct dht_lab *net)
+static struct addr addr_of(enum dht_net net, unsigned number)
 {
-	struct dht_lab_node *node = &net->nodes[net->node_cnt];
+	struct addr addr = {.family = net == DHT_NET_IPV4 ? ADDR_IPV4 : ADDR_IPV6, .port = 6881};
+	unsigned host = net == DHT_NET_IPV4 ? 3 : 15;
 
-	if (net->node_cnt == net->node_cap)
+	addr.ip[0] = (uint8_t)(net == DHT_NET_IPV4 ? 20 + number % 100 : 0x20 + number % 16);
+	addr.ip[1] = (uint8_t)(number >> 8);
+	addr.ip[2] = (uint8_t)number;
+	addr.ip[host] = 7;
+	return addr;
+}
+
+static struct dht_lab_node *node_new(struct dht_lab *lab)
+{
+	struct dht_lab_node *node = &lab->nodes[lab->node_cnt];
+
+	if (lab->node_cnt == lab->node_cap)
 		die("more nodes than room");
-	node->net = net;
-	node->number = net->node_cnt++;
-	node->addr = (struct addr){.family = ADDR_IPV4, .port = 6881};
-	node->addr.ip[0] = (uint8_t)(20 + node->number % 100);
-	node->addr.ip[1] = (uint8_t)(node->number >> 8);
-	node->addr.ip[2] = (uint8_t)node->number;
-	node->addr.ip[3] = 7;
-	random_init_seeded(&node->random, net->seed + 1000 + node->number);
+	node->lab = lab;
+	node->number = lab->node_cnt++;
+	node->addr = addr_of(lab->net, node->number);
+	random_init_seeded(&node->random, lab->seed + 1000 + node->number);
 	return node;
 }
 
 static void node_attach(struct dht_lab_node *node)
 {
-	if (mem_net_attach(node->net->mem, &node->addr, &node->rx, &node->tx) < 0)
+	if (mem_net_attach(node->lab->mem, &node->addr, &node->rx, &node->tx) < 0)
 		die("no room on the network");
 }
 
-struct dht_lab_node *dht_lab_add(struct dht_lab *net)
+struct dht_lab_node *dht_lab_add(struct dht_lab *lab)
 {
-	struct dht_lab_node *node = node_new(net);
+	struct dht_lab_node *node = node_new(lab);
 
 	dht_config_defaults(&node->config);
-	node->config.is_on[DHT_NET_IPV6] = false;
+	for (unsigned other = 0; other < DHT_FAMILY_CNT; other++)
+		node->config.is_on[other] = other == lab->net;
 	node->config.table.wide_cnt = 8;
 	node->config.item_cap = 64;
 	node->config.peer_cap = 64;
@@ -111,21 +120,21 @@ void dht_lab_start(struct dht_lab_node *node, const struct dht_lab_node *bootstr
 				    .events = &events,
 				    .ctx = node,
 				    .random = &node->random,
-				    .now_ns = node->net->now_ns};
+				    .now_ns = node->lab->now_ns};
 
-	params.wall_us = DHT_LAB_WALL_US + node->net->now_ns / 1000 + (uint64_t)node->wall_skew_us;
+	params.wall_us = DHT_LAB_WALL_US + node->lab->now_ns / 1000 + (uint64_t)node->wall_skew_us;
 	node_attach(node);
 	params.sink = &node->tx->sink;
 	if (dht_new(&params, &node->dht) < 0)
 		die("a node does not start");
 	if (bootstrap)
-		dht_bootstrap(node->dht, &bootstrap->addr, 1, node->net->now_ns);
+		dht_bootstrap(node->dht, &bootstrap->addr, 1, node->lab->now_ns);
 	node->next_ns = 0;
 }
 
-struct dht_lab_node *dht_lab_stranger(struct dht_lab *net, dht_lab_stranger_fn fn)
+struct dht_lab_node *dht_lab_stranger(struct dht_lab *lab, dht_lab_stranger_fn fn)
 {
-	struct dht_lab_node *node = node_new(net);
+	struct dht_lab_node *node = node_new(lab);
 
 	node->stranger = fn;
 	dht_node_id_make(&node->addr, &node->random, &node->id);
@@ -154,8 +163,8 @@ static void node_input(struct dht_lab_node *node, const struct dgram *dgram)
 	}
 	if (krpc_parse(dgram->data, dgram->len, &message) == DHT_ANSWERED &&
 	    message.kind == KRPC_QUERY)
-		node->net->query_cnt[message.method]++;
-	dht_input(node->dht, dgram, node->net->now_ns);
+		node->lab->query_cnt[message.method]++;
+	dht_input(node->dht, dgram, node->lab->now_ns);
 }
 
 static void node_turn(struct dht_lab_node *node)
@@ -167,52 +176,52 @@ static void node_turn(struct dht_lab_node *node)
 		for (unsigned i = 0; i < cnt; i++)
 			node_input(node, &dgrams[i]);
 	if (node->dht) {
-		if (dht_next_ns(node->dht) <= node->net->now_ns)
-			dht_expire(node->dht, node->net->now_ns);
-		dht_flush(node->dht, node->net->now_ns);
+		if (dht_next_ns(node->dht) <= node->lab->now_ns)
+			dht_expire(node->dht, node->lab->now_ns);
+		dht_flush(node->dht, node->lab->now_ns);
 		node->next_ns = dht_next_ns(node->dht);
 	}
 	packet_tx_flush(node->tx);
 }
 
-bool dht_lab_run(struct dht_lab *net, uint64_t for_ns, bool (*done)(void *arg), void *arg)
+bool dht_lab_run(struct dht_lab *lab, uint64_t for_ns, bool (*done)(void *arg), void *arg)
 {
-	uint64_t end_ns = net->now_ns + for_ns;
+	uint64_t end_ns = lab->now_ns + for_ns;
 
 	for (;;) {
 		uint64_t next_ns = UINT64_MAX;
 
-		for (unsigned i = 0; i < net->node_cnt; i++) {
-			struct dht_lab_node *node = &net->nodes[i];
+		for (unsigned i = 0; i < lab->node_cnt; i++) {
+			struct dht_lab_node *node = &lab->nodes[i];
 
 			if (!node->rx)
 				continue;
 			if (mem_rx_is_waiting(node->rx) ||
-			    (node->dht && node->next_ns <= net->now_ns))
+			    (node->dht && node->next_ns <= lab->now_ns))
 				node_turn(node);
 			if (node->dht && node->next_ns < next_ns)
 				next_ns = node->next_ns;
 		}
 		if (done && done(arg))
 			return true;
-		if (net->now_ns >= end_ns)
+		if (lab->now_ns >= end_ns)
 			return false;
-		if (mem_net_next_ns(net->mem) < next_ns)
-			next_ns = mem_net_next_ns(net->mem);
-		if (next_ns < net->now_ns + STEP_NS)
-			next_ns = net->now_ns + STEP_NS;
-		net->now_ns = next_ns < end_ns ? next_ns : end_ns;
-		mem_net_advance(net->mem, net->now_ns);
+		if (mem_net_next_ns(lab->mem) < next_ns)
+			next_ns = mem_net_next_ns(lab->mem);
+		if (next_ns < lab->now_ns + STEP_NS)
+			next_ns = lab->now_ns + STEP_NS;
+		lab->now_ns = next_ns < end_ns ? next_ns : end_ns;
+		mem_net_advance(lab->mem, lab->now_ns);
 	}
 }
 
-void dht_lab_grow(struct dht_lab *net, unsigned cnt, uint64_t gap_ns)
+void dht_lab_grow(struct dht_lab *lab, unsigned cnt, uint64_t gap_ns)
 {
 	for (unsigned i = 0; i < cnt; i++) {
-		struct dht_lab_node *node = dht_lab_add(net);
+		struct dht_lab_node *node = dht_lab_add(lab);
 
-		dht_lab_start(node, node->number ? &net->nodes[0] : NULL);
-		(void)dht_lab_run(net, gap_ns, NULL, NULL);
+		dht_lab_start(node, node->number ? &lab->nodes[0] : NULL);
+		(void)dht_lab_run(lab, gap_ns, NULL, NULL);
 	}
 }
 
@@ -307,18 +316,18 @@ static bool has_ended(void *arg)
 	return ((const struct dht_lab_result *)arg)->is_ended;
 }
 
-bool dht_lab_wait(struct dht_lab *net, struct dht_lab_result *result, uint64_t for_ns)
+bool dht_lab_wait(struct dht_lab *lab, struct dht_lab_result *result, uint64_t for_ns)
 {
 	/* What was asked outside a turn is sent in one. */
-	for (unsigned i = 0; i < net->node_cnt; i++)
-		net->nodes[i].next_ns = 0;
-	return dht_lab_run(net, for_ns, has_ended, result);
+	for (unsigned i = 0; i < lab->node_cnt; i++)
+		lab->nodes[i].next_ns = 0;
+	return dht_lab_run(lab, for_ns, has_ended, result);
 }
 
 uint64_t dht_lab_count(const struct dht_lab_node *node, enum dht_reason reason)
 {
 	struct dht_stats stats;
 
-	dht_stats(node->dht, node->net->now_ns, &stats);
+	dht_stats(node->dht, node->lab->now_ns, &stats);
 	return stats.reasons[reason];
 }

@@ -26,7 +26,7 @@ typedef void (*dht_lab_stranger_fn)(struct dht_lab_node *node, const struct krpc
 				    const struct addr *asker);
 
 struct dht_lab_node {
-	struct dht_lab *net;
+	struct dht_lab *lab;
 	unsigned number;
 	struct addr addr;
 	struct dht *dht; /* NULL: down, or a stranger */
@@ -43,6 +43,7 @@ struct dht_lab_node {
 
 struct dht_lab {
 	uint64_t seed, now_ns;
+	enum dht_net net;   /* of nodes made from now on; IPv4 at first */
 	struct random dice; /* for the test's own choices */
 	struct random wire;
 	struct mem_net *mem;
@@ -52,23 +53,23 @@ struct dht_lab {
 			   1]; /* datagrams that arrived at nodes of ours, by method */
 };
 
-void dht_lab_init(struct dht_lab *net, uint64_t seed, unsigned node_cap);
+void dht_lab_init(struct dht_lab *lab, uint64_t seed, unsigned node_cap);
 /* dht_lab_fini frees all. */
-void dht_lab_fini(struct dht_lab *net);
+void dht_lab_fini(struct dht_lab *lab);
 
 /* dht_lab_add makes a node of ours, down, with small tables; config may be changed before start. */
-struct dht_lab_node *dht_lab_add(struct dht_lab *net);
+struct dht_lab_node *dht_lab_add(struct dht_lab *lab);
 /* dht_lab_start: bootstrap is a node that runs, or NULL. */
 void dht_lab_start(struct dht_lab_node *node, const struct dht_lab_node *bootstrap);
 /* dht_lab_stop is kill -9. */
 void dht_lab_stop(struct dht_lab_node *node);
 /* dht_lab_stranger makes a stranger that listens; its id fits its address until the test changes it. */
-struct dht_lab_node *dht_lab_stranger(struct dht_lab *net, dht_lab_stranger_fn fn);
+struct dht_lab_node *dht_lab_stranger(struct dht_lab *lab, dht_lab_stranger_fn fn);
 
 /* dht_lab_run lets time pass until done(arg) (NULL: never) or for_ns are over; done's last word. */
-bool dht_lab_run(struct dht_lab *net, uint64_t for_ns, bool (*done)(void *arg), void *arg);
+bool dht_lab_run(struct dht_lab *lab, uint64_t for_ns, bool (*done)(void *arg), void *arg);
 /* dht_lab_grow starts cnt nodes, one each gap_ns, all by way of the first node. */
-void dht_lab_grow(struct dht_lab *net, unsigned cnt, uint64_t gap_ns);
+void dht_lab_grow(struct dht_lab *lab, unsigned cnt, uint64_t gap_ns);
 
 /*
  * dht_lab_reply sends asker what reply says; transaction, asker and id are set here.
@@ -96,7 +97,7 @@ struct dht_lab_result {
 
 struct dht_asker dht_lab_asker(struct dht_lab_result *result);
 /* dht_lab_wait runs until result has ended; false: not within for_ns. */
-bool dht_lab_wait(struct dht_lab *net, struct dht_lab_result *result, uint64_t for_ns);
+bool dht_lab_wait(struct dht_lab *lab, struct dht_lab_result *result, uint64_t for_ns);
 uint64_t dht_lab_count(const struct dht_lab_node *node, enum dht_reason reason);
 
 #endif

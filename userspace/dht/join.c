@@ -21,7 +21,10 @@
 #define RETRY_MAX_NS (60 * 1000000000ull)
 /* Is anybody left? Asked so often. */
 #define LOOK_NS (5 * 1000000000ull)
-/* Pings of one expire; what is left, for this, the governor's or the sink's sake, comes after a pause. */
+/*
+ * Pings are sent in runs with a pause between: askers make the table want
+ * one at any time, and looking whom it wants costs a walk through it.
+ */
 #define PINGS_PER_TURN 8
 #define PING_PAUSE_NS  (20 * 1000000ull)
 
@@ -234,26 +237,26 @@ static bool refresh_start(struct join_side *side, uint64_t now_ns)
 
 /* --- upkeep --- */
 
-/* Pings who is due; true: there may be more. */
-static bool pings_send(struct join_side *side, uint64_t now_ns)
+static void pings_send(struct join_side *side, uint64_t now_ns)
 {
 	struct dht *dht = side->dht;
+	struct kad_table *table = dht->sides[side->net].table;
 	struct kad_contact contact;
 
-	for (unsigned i = 0; i < PINGS_PER_TURN; i++) {
+	/* Asked first: whom the table has given it does not give again for a while. */
+	for (unsigned i = 0; i < PINGS_PER_TURN &&
+			     dht_governor_next_ns(dht->governor, DHT_UPKEEP, now_ns) <= now_ns &&
+			     kad_table_next_ping(table, now_ns, &contact);
+	     i++) {
 		struct krpc_query ping = {.method = KRPC_PING};
-		struct dht_query_params params = {.query = &ping, .urgency = DHT_UPKEEP};
+		struct dht_query_params params = {.query = &ping,
+						  .remote = contact.addr,
+						  .id = &contact.id,
+						  .urgency = DHT_UPKEEP};
 
-		if (dht_governor_next_ns(dht->governor, DHT_UPKEEP, now_ns) > now_ns)
-			return true;
-		if (!kad_table_next_ping(dht->sides[side->net].table, now_ns, &contact))
-			return false;
-		params.remote = contact.addr;
-		params.id = &contact.id;
 		if (dht_query_send(dht, &params, now_ns) < 0)
-			return true;
+			return;
 	}
-	return true;
 }
 
 void dht_joins_expire(struct dht *dht, uint64_t now_ns)
@@ -263,8 +266,10 @@ void dht_joins_expire(struct dht *dht, uint64_t now_ns)
 
 		if (!dht_side_is_on(&dht->sides[net]))
 			continue;
-		if (now_ns >= side->ping_ns && pings_send(side, now_ns))
+		if (now_ns >= side->ping_ns) {
+			pings_send(side, now_ns);
 			side->ping_ns = now_ns + PING_PAUSE_NS;
+		}
 		if (side->search || now_ns < side->next_ns)
 			continue;
 		if (!side->is_joined)

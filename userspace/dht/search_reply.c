@@ -90,15 +90,20 @@ static void peers_hear(struct dht_search *search, const struct krpc_message *rep
 		asker.peers(asker.ctx, peers, cnt);
 }
 
-/* The nodes that an answer tells of, in the family of the leg. */
-static unsigned nodes_read(const struct krpc_message *reply, enum dht_net net,
-			   struct kad_contact out_told[static TOLD_MAX])
+/*
+ * The nodes that an answer tells of, in the family of the leg; not
+ * ourselves under an id that we had before.
+ */
+static unsigned nodes_read(const struct dht *dht, const struct krpc_message *reply,
+			   enum dht_net net, struct kad_contact out_told[static TOLD_MAX])
 {
 	enum addr_family family = net == DHT_NET_IPV4 ? ADDR_IPV4 : ADDR_IPV6;
 	const struct bencode_span *span = net == DHT_NET_IPV4 ? &reply->nodes : &reply->nodes6;
 	struct cursor c = cursor_of(span->data, span->len);
+	struct addr external = {0};
 	unsigned cnt = 0;
 
+	(void)dht_external(dht, net, &external);
 	while (cnt < TOLD_MAX) {
 		struct kad_contact *contact = &out_told[cnt];
 
@@ -106,7 +111,7 @@ static unsigned nodes_read(const struct krpc_message *reply, enum dht_net net,
 		if (!krpc_node_read(&c, family, &contact->id, &contact->addr))
 			break;
 		contact->is_proven = dht_node_id_fits(&contact->id, &contact->addr);
-		cnt++;
+		cnt += !addr_equal(&contact->addr, &external);
 	}
 	return cnt;
 }
@@ -179,7 +184,8 @@ void search_hear(struct dht *dht, pool_handle handle, uint16_t slot,
 	if (pool_lookup(&dht->searches->pool, handle) != search)
 		return; /* whoever was told had enough */
 	token_keep(leg, node, reply);
-	kad_lookup_answered(&leg->lookup, node, node, told, nodes_read(reply, net, told), now_ns);
+	kad_lookup_answered(&leg->lookup, node, node, told, nodes_read(dht, reply, net, told),
+			    now_ns);
 	if (search->has_found && !search->params.write && search->params.kind == DHT_FIND_ITEM &&
 	    (search->params.is_first_enough || !search->params.key)) {
 		search_end(search, 0, now_ns);

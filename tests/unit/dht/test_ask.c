@@ -2,6 +2,7 @@
 /* The asking half among forty nodes: get, put, peers, announce, lookup, and how they end. */
 #include "crypto/node_key.h"
 #include "dht/item.h"
+#include "dht/node_id.h"
 #include "support/check.h"
 #include "support/dht_lab.h"
 
@@ -9,25 +10,31 @@
 #define HOUR   (3600 * SECOND)
 #define NODES  40
 
-static struct dht_lab net;
+static struct dht_lab lab;
 static struct node_key *key;
 static uint8_t sig[NODE_KEY_SIG_LEN];
 
 /* Forty nodes that know each other. */
-static void begin(void)
+static void begin_with(enum dht_net net)
 {
 	static const uint8_t seed[NODE_KEY_SEED_LEN] = {5};
 
-	dht_lab_init(&net, 77, NODES + 24);
-	dht_lab_grow(&net, NODES, SECOND / 10);
-	(void)dht_lab_run(&net, 60 * SECOND, NULL, NULL);
+	dht_lab_init(&lab, 77, NODES + 24);
+	lab.net = net;
+	dht_lab_grow(&lab, NODES, SECOND / 10);
+	(void)dht_lab_run(&lab, 60 * SECOND, NULL, NULL);
 	if (!key && node_key_from_seed(seed, &key) < 0)
 		abort();
 }
 
+static void begin(void)
+{
+	begin_with(DHT_NET_IPV4);
+}
+
 static struct dht *dht_of(unsigned number)
 {
-	return net.nodes[number].dht;
+	return lab.nodes[number].dht;
 }
 
 /* A mutable item of the test's key; value is bencoded. Signed anew by each call. */
@@ -59,8 +66,8 @@ static bool put_done(unsigned number, const struct dht_put_params *params,
 {
 	struct dht_asker asker = dht_lab_asker(result);
 
-	return dht_put(dht_of(number), params, &asker, net.now_ns) &&
-	       dht_lab_wait(&net, result, 30 * SECOND);
+	return dht_put(dht_of(number), params, &asker, lab.now_ns) &&
+	       dht_lab_wait(&lab, result, 30 * SECOND);
 }
 
 static bool get_done(unsigned number, const struct dht_get_params *params,
@@ -68,8 +75,8 @@ static bool get_done(unsigned number, const struct dht_get_params *params,
 {
 	struct dht_asker asker = dht_lab_asker(result);
 
-	return dht_get(dht_of(number), params, &asker, net.now_ns) &&
-	       dht_lab_wait(&net, result, 30 * SECOND);
+	return dht_get(dht_of(number), params, &asker, lab.now_ns) &&
+	       dht_lab_wait(&lab, result, 30 * SECOND);
 }
 
 static bool value_is(const struct dht_lab_result *result, const char *want)
@@ -94,7 +101,7 @@ static void test_immutable_put_is_got_elsewhere(void)
 	CHECK_EQ(result.item_cnt, 1);
 	CHECK(value_is(&result, "5:hello"));
 	CHECK(result.step_cnt > 0);
-	dht_lab_fini(&net);
+	dht_lab_fini(&lab);
 }
 
 static void test_mutable_put_with_salt_is_got_and_replaced(void)
@@ -124,7 +131,7 @@ static void test_mutable_put_with_salt_is_got_and_replaced(void)
 	CHECK(get_done(19, &get, &result));
 	CHECK_EQ(result.outcome.err, WEFT_EABSENT);
 	CHECK_EQ(result.item_cnt, 0);
-	dht_lab_fini(&net);
+	dht_lab_fini(&lab);
 }
 
 static void test_put_below_a_newer_one_is_stale_and_says_how_far(void)
@@ -143,9 +150,9 @@ static void test_put_below_a_newer_one_is_stale_and_says_how_far(void)
 	CHECK_EQ(result.outcome.seq_max, 1000);
 	CHECK_EQ(result.outcome.stored_cnt, 0);
 	/* The clock is far above it: the next number is the clock's. */
-	CHECK_EQ(dht_seq(dht_of(4), result.outcome.seq_max, net.now_ns),
-		 DHT_LAB_WALL_US + net.now_ns / 1000);
-	dht_lab_fini(&net);
+	CHECK_EQ(dht_seq(dht_of(4), result.outcome.seq_max, lab.now_ns),
+		 DHT_LAB_WALL_US + lab.now_ns / 1000);
+	dht_lab_fini(&lab);
 }
 
 static void test_seq_is_the_clock_but_above_the_last(void)
@@ -162,15 +169,15 @@ static void test_seq_is_the_clock_but_above_the_last(void)
 		{0, INT64_MAX, INT64_MAX},
 	};
 
-	dht_lab_init(&net, 1, 10);
+	dht_lab_init(&lab, 1, 10);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct dht_lab_node *node = dht_lab_add(&net);
+		struct dht_lab_node *node = dht_lab_add(&lab);
 
 		node->wall_skew_us = rows[i].skew_us;
 		dht_lab_start(node, NULL);
-		CHECK_EQ(dht_seq(node->dht, rows[i].last, net.now_ns), rows[i].want);
+		CHECK_EQ(dht_seq(node->dht, rows[i].last, lab.now_ns), rows[i].want);
 	}
-	dht_lab_fini(&net);
+	dht_lab_fini(&lab);
 }
 
 static void test_cas_that_does_not_match_is_refused_and_counted(void)
@@ -192,7 +199,7 @@ static void test_cas_that_does_not_match_is_refused_and_counted(void)
 	put.cas = 10;
 	CHECK(put_done(4, &put, &result));
 	CHECK_EQ(result.outcome.err, 0);
-	dht_lab_fini(&net);
+	dht_lab_fini(&lab);
 }
 
 static void test_put_that_eight_hold_is_not_sent_again(void)
@@ -207,12 +214,12 @@ static void test_put_that_eight_hold_is_not_sent_again(void)
 	put = (struct dht_put_params){.item = &item};
 	for (unsigned i = 0; i < 4; i++) /* lost datagrams leave gaps: until all hold it */
 		CHECK(put_done(3, &put, &result));
-	puts = net.query_cnt[KRPC_PUT];
+	puts = lab.query_cnt[KRPC_PUT];
 	CHECK(put_done(3, &put, &result));
 	CHECK_EQ(result.outcome.err, 0);
 	CHECK(result.outcome.stored_cnt >= 8);
-	CHECK_EQ(net.query_cnt[KRPC_PUT], puts);
-	dht_lab_fini(&net);
+	CHECK_EQ(lab.query_cnt[KRPC_PUT], puts);
+	dht_lab_fini(&lab);
 }
 
 static void test_kept_put_outlives_its_holders(void)
@@ -229,9 +236,9 @@ static void test_kept_put_outlives_its_holders(void)
 	get = get_params(&item);
 	put = (struct dht_put_params){.item = &item, .is_kept = true};
 	asker = dht_lab_asker(&result);
-	handle = dht_put(dht_of(3), &put, &asker, net.now_ns);
+	handle = dht_put(dht_of(3), &put, &asker, lab.now_ns);
 	CHECK(handle);
-	(void)dht_lab_run(&net, 5 * HOUR, NULL, NULL);
+	(void)dht_lab_run(&lab, 5 * HOUR, NULL, NULL);
 	CHECK(result.ended_cnt >= 5 && result.ended_cnt <= 7);
 	CHECK_EQ(result.outcome.err, 0);
 	CHECK(get_done(21, &get, &got));
@@ -239,10 +246,10 @@ static void test_kept_put_outlives_its_holders(void)
 	CHECK(value_is(&got, "4:kept"));
 	/* Cancelled, it is forgotten after two hours. */
 	dht_cancel(dht_of(3), handle);
-	(void)dht_lab_run(&net, 3 * HOUR, NULL, NULL);
+	(void)dht_lab_run(&lab, 3 * HOUR, NULL, NULL);
 	CHECK(get_done(22, &get, &got));
 	CHECK_EQ(got.outcome.err, WEFT_EABSENT);
-	dht_lab_fini(&net);
+	dht_lab_fini(&lab);
 }
 
 static void test_announced_peers_are_found(void)
@@ -255,27 +262,27 @@ static void test_announced_peers_are_found(void)
 
 	begin();
 	asker = dht_lab_asker(&result);
-	CHECK(dht_announce(dht_of(3), &params, &asker, net.now_ns));
-	CHECK(dht_lab_wait(&net, &result, 30 * SECOND));
+	CHECK(dht_announce(dht_of(3), &params, &asker, lab.now_ns));
+	CHECK(dht_lab_wait(&lab, &result, 30 * SECOND));
 	CHECK_EQ(result.outcome.err, 0);
 	params.port = 7777;
 	asker = dht_lab_asker(&result);
-	CHECK(dht_announce(dht_of(4), &params, &asker, net.now_ns));
-	CHECK(dht_lab_wait(&net, &result, 30 * SECOND));
+	CHECK(dht_announce(dht_of(4), &params, &asker, lab.now_ns));
+	CHECK(dht_lab_wait(&lab, &result, 30 * SECOND));
 	asker = dht_lab_asker(&result);
-	CHECK(dht_peers(dht_of(25), &info_hash, &asker, net.now_ns));
-	CHECK(dht_lab_wait(&net, &result, 30 * SECOND));
+	CHECK(dht_peers(dht_of(25), &info_hash, &asker, lab.now_ns));
+	CHECK(dht_lab_wait(&lab, &result, 30 * SECOND));
 	CHECK_EQ(result.outcome.err, 0);
 	for (unsigned i = 0; i < result.peer_cnt; i++) {
-		struct addr want = net.nodes[4].addr;
+		struct addr want = lab.nodes[4].addr;
 
 		want.port = 7777;
-		has_implied |= addr_equal(&result.peers[i], &net.nodes[3].addr);
+		has_implied |= addr_equal(&result.peers[i], &lab.nodes[3].addr);
 		has_port |= addr_equal(&result.peers[i], &want);
 	}
 	CHECK(has_implied);
 	CHECK(has_port);
-	dht_lab_fini(&net);
+	dht_lab_fini(&lab);
 }
 
 static void test_lookup_finds_the_nearest(void)
@@ -287,12 +294,12 @@ static void test_lookup_finds_the_nearest(void)
 	begin();
 	target = dht_own_id(dht_of(30), DHT_NET_IPV4);
 	asker = dht_lab_asker(&result);
-	CHECK(dht_lookup(dht_of(2), DHT_NET_IPV4, target, &asker, net.now_ns));
-	CHECK(dht_lab_wait(&net, &result, 30 * SECOND));
+	CHECK(dht_lookup(dht_of(2), DHT_NET_IPV4, target, &asker, lab.now_ns));
+	CHECK(dht_lab_wait(&lab, &result, 30 * SECOND));
 	CHECK_EQ(result.outcome.err, 0);
 	CHECK_EQ(result.node_cnt, 8);
 	CHECK(kad_id_equal(&result.nodes[0].id, target));
-	dht_lab_fini(&net);
+	dht_lab_fini(&lab);
 }
 
 static void test_who_knows_nobody_is_told_at_once(void)
@@ -303,13 +310,13 @@ static void test_who_knows_nobody_is_told_at_once(void)
 	struct dht_asker asker = dht_lab_asker(&result);
 	struct dht_lab_node *alone;
 
-	dht_lab_init(&net, 1, 1);
-	alone = dht_lab_add(&net);
+	dht_lab_init(&lab, 1, 1);
+	alone = dht_lab_add(&lab);
 	dht_lab_start(alone, NULL);
-	CHECK_EQ(dht_get(alone->dht, &get, &asker, net.now_ns), 0);
-	CHECK_EQ(dht_lookup(alone->dht, DHT_NET_IPV4, &target, &asker, net.now_ns), 0);
+	CHECK_EQ(dht_get(alone->dht, &get, &asker, lab.now_ns), 0);
+	CHECK_EQ(dht_lookup(alone->dht, DHT_NET_IPV4, &target, &asker, lab.now_ns), 0);
 	CHECK(!result.is_ended);
-	dht_lab_fini(&net);
+	dht_lab_fini(&lab);
 }
 
 static void test_dead_bootstrap_is_unreachable_and_tried_again(void)
@@ -321,22 +328,66 @@ static void test_dead_bootstrap_is_unreachable_and_tried_again(void)
 	struct dht_asker asker = dht_lab_asker(&result);
 	struct dht_stats stats;
 
-	dht_lab_init(&net, 1, 2);
-	alone = dht_lab_add(&net);
-	late = dht_lab_add(&net);
+	dht_lab_init(&lab, 1, 2);
+	alone = dht_lab_add(&lab);
+	late = dht_lab_add(&lab);
 	dht_lab_start(alone, late);
-	CHECK(dht_get(alone->dht, &get, &asker, net.now_ns));
-	CHECK(dht_lab_wait(&net, &result, 30 * SECOND));
+	CHECK(dht_get(alone->dht, &get, &asker, lab.now_ns));
+	CHECK(dht_lab_wait(&lab, &result, 30 * SECOND));
 	CHECK_EQ(result.outcome.err, WEFT_EUNREACHABLE);
-	(void)dht_lab_run(&net, 600 * SECOND, NULL, NULL);
+	(void)dht_lab_run(&lab, 600 * SECOND, NULL, NULL);
 	dht_lab_start(late, NULL);
-	(void)dht_lab_run(&net, 70 * SECOND, NULL, NULL);
-	dht_stats(alone->dht, net.now_ns, &stats);
+	(void)dht_lab_run(&lab, 70 * SECOND, NULL, NULL);
+	dht_stats(alone->dht, lab.now_ns, &stats);
 	CHECK_EQ(stats.nodes[DHT_NET_IPV4].good, 1);
 	/* And the other way round: who asked is known. */
-	dht_stats(late->dht, net.now_ns, &stats);
+	dht_stats(late->dht, lab.now_ns, &stats);
 	CHECK_EQ(stats.nodes[DHT_NET_IPV4].good, 1);
-	dht_lab_fini(&net);
+	dht_lab_fini(&lab);
+}
+
+static void test_who_was_cut_off_for_an_hour_comes_back(void)
+{
+	struct dht_item item = {.value = (const uint8_t *)"5:hello", .value_len = 7};
+	struct dht_put_params put = {.item = &item};
+	struct dht_get_params get = get_params(&item);
+	struct dht_lab_result result;
+	struct dht_stats stats;
+
+	begin();
+	mem_net_set_group(lab.mem, &lab.nodes[8].addr, 1);
+	(void)dht_lab_run(&lab, HOUR, NULL, NULL);
+	dht_stats(dht_of(8), lab.now_ns, &stats);
+	CHECK_EQ(stats.nodes[DHT_NET_IPV4].good, 0);
+	CHECK(get_done(8, &get, &result));
+	CHECK_EQ(result.outcome.err, WEFT_EUNREACHABLE);
+	CHECK(put_done(3, &put, &result));
+	mem_net_set_group(lab.mem, &lab.nodes[8].addr, 0);
+	(void)dht_lab_run(&lab, 70 * SECOND, NULL, NULL);
+	dht_stats(dht_of(8), lab.now_ns, &stats);
+	CHECK(stats.nodes[DHT_NET_IPV4].good >= 8);
+	CHECK(get_done(8, &get, &result));
+	CHECK_EQ(result.outcome.err, 0);
+	dht_lab_fini(&lab);
+}
+
+static void test_the_other_network_is_as_good(void)
+{
+	struct dht_item item = {.value = (const uint8_t *)"5:hello", .value_len = 7};
+	struct dht_put_params put = {.item = &item};
+	struct dht_get_params get = get_params(&item);
+	struct dht_lab_result result;
+	struct addr external;
+
+	begin_with(DHT_NET_IPV6);
+	CHECK(put_done(3, &put, &result));
+	CHECK_EQ(result.outcome.err, 0);
+	CHECK(get_done(17, &get, &result));
+	CHECK(value_is(&result, "5:hello"));
+	CHECK(dht_external(dht_of(17), DHT_NET_IPV6, &external));
+	CHECK(addr_equal(&external, &lab.nodes[17].addr));
+	CHECK(dht_node_id_fits(dht_own_id(dht_of(17), DHT_NET_IPV6), &external));
+	dht_lab_fini(&lab);
 }
 
 static void test_get_ends_within_its_budget(void)
@@ -350,7 +401,7 @@ static void test_get_ends_within_its_budget(void)
 	CHECK_EQ(result.outcome.err, WEFT_ETIMEOUT);
 	CHECK(result.outcome.ended_ns - result.outcome.began_ns <= SECOND / 100 + 10000000);
 	CHECK_EQ(result.ended_cnt, 1);
-	dht_lab_fini(&net);
+	dht_lab_fini(&lab);
 }
 
 static void test_first_item_is_enough_when_said_so(void)
@@ -370,7 +421,7 @@ static void test_first_item_is_enough_when_said_so(void)
 	CHECK(get_done(12, &get, &quick));
 	CHECK_EQ(quick.outcome.err, 0);
 	CHECK(quick.outcome.answered_cnt < sure.outcome.answered_cnt);
-	dht_lab_fini(&net);
+	dht_lab_fini(&lab);
 }
 
 static void test_cancelled_tells_nothing_more(void)
@@ -384,16 +435,16 @@ static void test_cancelled_tells_nothing_more(void)
 
 	begin();
 	asker = dht_lab_asker(&result);
-	handle = dht_get(dht_of(9), &get, &asker, net.now_ns);
+	handle = dht_get(dht_of(9), &get, &asker, lab.now_ns);
 	CHECK(handle);
-	(void)dht_lab_run(&net, SECOND / 20, NULL, NULL);
+	(void)dht_lab_run(&lab, SECOND / 20, NULL, NULL);
 	dht_cancel(dht_of(9), handle);
 	dht_cancel(dht_of(9), handle);
-	(void)dht_lab_run(&net, 30 * SECOND, NULL, NULL);
+	(void)dht_lab_run(&lab, 30 * SECOND, NULL, NULL);
 	CHECK(!result.is_ended);
-	dht_stats(dht_of(9), net.now_ns, &stats);
+	dht_stats(dht_of(9), lab.now_ns, &stats);
 	CHECK_EQ(stats.search_cnt, 0);
-	dht_lab_fini(&net);
+	dht_lab_fini(&lab);
 }
 
 static void test_one_search_too_many_is_refused(void)
@@ -404,12 +455,12 @@ static void test_one_search_too_many_is_refused(void)
 	unsigned begun = 0;
 
 	begin();
-	while (begun < 100 && dht_get(dht_of(9), &get, &nobody, net.now_ns))
+	while (begun < 100 && dht_get(dht_of(9), &get, &nobody, lab.now_ns))
 		begun++;
-	CHECK_EQ(begun, net.nodes[9].config.search_cap);
-	(void)dht_lab_run(&net, 30 * SECOND, NULL, NULL);
-	CHECK(dht_get(dht_of(9), &get, &nobody, net.now_ns));
-	dht_lab_fini(&net);
+	CHECK_EQ(begun, lab.nodes[9].config.search_cap);
+	(void)dht_lab_run(&lab, 30 * SECOND, NULL, NULL);
+	CHECK(dht_get(dht_of(9), &get, &nobody, lab.now_ns));
+	dht_lab_fini(&lab);
 }
 
 static void test_one_own_too_many_is_refused_and_one_target_is_one(void)
@@ -422,17 +473,17 @@ static void test_one_own_too_many_is_refused_and_one_target_is_one(void)
 
 	begin();
 	put.item = &item;
-	for (unsigned i = 0; i < net.nodes[3].config.own_cap; i++, salt[0]++) {
+	for (unsigned i = 0; i < lab.nodes[3].config.own_cap; i++, salt[0]++) {
 		item = mutable_item("1:x", 1, salt);
-		CHECK(dht_put(dht_of(3), &put, &nobody, net.now_ns));
+		CHECK(dht_put(dht_of(3), &put, &nobody, lab.now_ns));
 	}
 	item = mutable_item("1:x", 1, salt);
-	CHECK_EQ(dht_put(dht_of(3), &put, &nobody, net.now_ns), 0);
+	CHECK_EQ(dht_put(dht_of(3), &put, &nobody, lab.now_ns), 0);
 	item = mutable_item("1:y", 2, "a");
-	CHECK(dht_put(dht_of(3), &put, &nobody, net.now_ns));
-	dht_stats(dht_of(3), net.now_ns, &stats);
-	CHECK_EQ(stats.own_cnt, net.nodes[3].config.own_cap);
-	dht_lab_fini(&net);
+	CHECK(dht_put(dht_of(3), &put, &nobody, lab.now_ns));
+	dht_stats(dht_of(3), lab.now_ns, &stats);
+	CHECK_EQ(stats.own_cnt, lab.nodes[3].config.own_cap);
+	dht_lab_fini(&lab);
 }
 
 static void test_item_that_nobody_would_store_is_not_put(void)
@@ -445,13 +496,13 @@ static void test_item_that_nobody_would_store_is_not_put(void)
 	begin();
 	memset(longest, 'x', sizeof(longest));
 	memcpy(longest, "997:", 4);
-	CHECK_EQ(dht_put(dht_of(3), &put, &nobody, net.now_ns), 0);
+	CHECK_EQ(dht_put(dht_of(3), &put, &nobody, lab.now_ns), 0);
 	item.value_len--;
-	CHECK(dht_put(dht_of(3), &put, &nobody, net.now_ns));
+	CHECK(dht_put(dht_of(3), &put, &nobody, lab.now_ns));
 	item = mutable_item("1:x", 1, "");
 	sig[0] ^= 1;
-	CHECK_EQ(dht_put(dht_of(3), &put, &nobody, net.now_ns), 0);
-	dht_lab_fini(&net);
+	CHECK_EQ(dht_put(dht_of(3), &put, &nobody, lab.now_ns), 0);
+	dht_lab_fini(&lab);
 }
 
 static void test_warm_start_needs_no_bootstrap(void)
@@ -471,22 +522,22 @@ static void test_warm_start_needs_no_bootstrap(void)
 	get = get_params(&item);
 	put = (struct dht_put_params){.item = &item, .is_kept = true};
 	asker = dht_lab_asker(&result);
-	CHECK(dht_put(dht_of(5), &put, &asker, net.now_ns));
-	CHECK(dht_lab_wait(&net, &result, 30 * SECOND));
-	CHECK(net.nodes[5].save_cnt > 0);
-	len = dht_save(dht_of(5), saved, sizeof(saved), net.now_ns);
+	CHECK(dht_put(dht_of(5), &put, &asker, lab.now_ns));
+	CHECK(dht_lab_wait(&lab, &result, 30 * SECOND));
+	CHECK(lab.nodes[5].save_cnt > 0);
+	len = dht_save(dht_of(5), saved, sizeof(saved), lab.now_ns);
 	CHECK(len > 8 * 26);
-	CHECK_EQ(dht_save(dht_of(5), saved, (size_t)len - 1, net.now_ns), WEFT_ETOOSMALL);
-	CHECK_EQ(dht_save(dht_of(5), saved, (size_t)len, net.now_ns), len);
+	CHECK_EQ(dht_save(dht_of(5), saved, (size_t)len - 1, lab.now_ns), WEFT_ETOOSMALL);
+	CHECK_EQ(dht_save(dht_of(5), saved, (size_t)len, lab.now_ns), len);
 	id = *dht_own_id(dht_of(5), DHT_NET_IPV4);
-	dht_lab_stop(&net.nodes[5]);
+	dht_lab_stop(&lab.nodes[5]);
 
-	again = &net.nodes[5];
+	again = &lab.nodes[5];
 	dht_lab_start(again, NULL);
 	for (int cut = 0; cut < len; cut++)
-		CHECK_EQ(dht_load(again->dht, saved, (size_t)cut, net.now_ns), WEFT_EMALFORMED);
+		CHECK_EQ(dht_load(again->dht, saved, (size_t)cut, lab.now_ns), WEFT_EMALFORMED);
 	CHECK(!kad_id_equal(dht_own_id(again->dht, DHT_NET_IPV4), &id));
-	CHECK_EQ(dht_load(again->dht, saved, (size_t)len, net.now_ns), 0);
+	CHECK_EQ(dht_load(again->dht, saved, (size_t)len, lab.now_ns), 0);
 	CHECK(kad_id_equal(dht_own_id(again->dht, DHT_NET_IPV4), &id));
 	/* The first get after the start, by nodes of the last life. */
 	get.is_first_enough = true;
@@ -494,10 +545,10 @@ static void test_warm_start_needs_no_bootstrap(void)
 	CHECK_EQ(result.outcome.err, 0);
 	CHECK(result.outcome.ended_ns - result.outcome.began_ns < SECOND / 2);
 	/* What was kept is put again though nobody asked for it in this life. */
-	(void)dht_lab_run(&net, 4 * HOUR, NULL, NULL);
+	(void)dht_lab_run(&lab, 4 * HOUR, NULL, NULL);
 	CHECK(get_done(6, &get, &result));
 	CHECK_EQ(result.outcome.err, 0);
-	dht_lab_fini(&net);
+	dht_lab_fini(&lab);
 }
 
 int main(void)
@@ -513,6 +564,8 @@ int main(void)
 	RUN(test_lookup_finds_the_nearest);
 	RUN(test_who_knows_nobody_is_told_at_once);
 	RUN(test_dead_bootstrap_is_unreachable_and_tried_again);
+	RUN(test_who_was_cut_off_for_an_hour_comes_back);
+	RUN(test_the_other_network_is_as_good);
 	RUN(test_get_ends_within_its_budget);
 	RUN(test_first_item_is_enough_when_said_so);
 	RUN(test_cancelled_tells_nothing_more);
