@@ -206,9 +206,12 @@ static int member_run(struct crew_member *member)
 	struct worker *worker = &member->worker;
 	int err = 0;
 
-	while (!member->is_stopping && err >= 0) {
+	while (err >= 0) {
 		bool is_busy = member_turn(member, clock_monotonic_ns());
 
+		/* Before the wait: the order's wake-up was this turn's. */
+		if (member->is_stopping)
+			break;
 		err = poller_wait(worker->poller, is_busy ? 0 : worker_next_ns(worker));
 	}
 	member_drain(member);

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A worker of the crew on its thread, with a store and sockets of its own. */
+#include "node/crew_member.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "crypto/node_key.h"
+#include "node/config.h"
+#include "store/store.h"
+#include "support/check.h"
+#include "support/scratch.h"
+
+#define WAIT_NS (20 * NS_PER_S)
+
+struct lab {
+	char dir[SCRATCH_CAP];
+	struct node_config *config;
+	struct node_key *key;
+	struct store *store;
+	struct crew_member member;
+	int reports_fd;
+};
+
+static bool lab_open(struct lab *lab)
+{
+	static const struct config_override overrides[] = {
+		{"node", "listen", "127.0.0.1:0", false}};
+	const struct config_ask ask = {NULL, overrides, 1};
+	struct worker_params params = {.idx = 1, .now_ns = clock_monotonic_ns()};
+	char message[CONFIG_MESSAGE_CAP], what[NODE_WHAT_CAP];
+	struct store_config store;
+
+	memset(lab, 0, sizeof(*lab));
+	scratch_make(lab->dir);
+	store_config_defaults(&store);
+	store.dir = lab->dir;
+	lab->reports_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (config_load(&ask, &lab->config, message) < 0 || node_key_generate(&lab->key) < 0 ||
+	    store_open(&store, &lab->store) < 0)
+		return false;
+	params.config = lab->config;
+	params.key = lab->key;
+	params.store = lab->store;
+	return crew_member_init(&lab->member, &params, lab->reports_fd, what) == 0 &&
+	       crew_member_start(&lab->member, what) == 0;
+}
+
+static void lab_close(struct lab *lab)
+{
+	crew_member_fini(&lab->member);
+	store_close(lab->store);
+	node_key_free(lab->key);
+	config_free(lab->config);
+	close(lab->reports_fd);
+	scratch_remove(lab->dir);
+}
+
+/* It tells figures when it has done something, and then sleeps. */
+static bool figures_are_told(struct lab *lab)
+{
+	uint64_t deadline_ns = clock_monotonic_ns() + WAIT_NS;
+	struct pollfd fd = {.fd = lab->reports_fd, .events = POLLIN};
+	bool is_told = false;
+
+	while (!is_told && clock_monotonic_ns() < deadline_ns && poll(&fd, 1, 1000) >= 0) {
+		struct letter *letter = mailbox_take(&lab->member.reports);
+
+		if (!letter)
+			mailbox_rest(lab->reports_fd);
+		is_told = letter && letter->kind == LETTER_FIGURES;
+		letter_free(letter);
+	}
+	return is_told;
+}
+
+/*
+ * The order wakes it once, and that wake-up is used up by the turn in which
+ * it is obeyed: no wait may follow.
+ */
+static void test_one_order_ends_a_worker_that_sleeps(void)
+{
+	struct lab lab;
+
+	CHECK(lab_open(&lab));
+	CHECK(figures_are_told(&lab));
+	CHECK(crew_member_stop(&lab.member, 0));
+	CHECK(crew_member_join(&lab.member, WAIT_NS));
+	CHECK_EQ(lab.member.err, 0);
+	lab_close(&lab);
+}
+
+int main(void)
+{
+	RUN(test_one_order_ends_a_worker_that_sleeps);
+	return check_done();
+}
