@@ -45,6 +45,7 @@ static void attach(struct fast_path *path, const char *name, enum xdp_send send)
 	struct xdp_device *device;
 	char why[XDP_WHY_CAP];
 	struct xdp_config config;
+	struct xdp_queue *queue;
 	int number;
 
 	xdp_config_defaults(&config);
@@ -56,6 +57,8 @@ static void attach(struct fast_path *path, const char *name, enum xdp_send send)
 	if (number < 0)
 		fast_path_fail(name, weft_err_text(number));
 	path->device = (unsigned)number;
+	for (unsigned i = 0; (queue = xdp_queue_of(path->xdp, path->device, i)); i++)
+		xdp_lane_add(path->lane, queue);
 }
 
 void fast_path_apply(struct fast_path *path)
@@ -72,7 +75,8 @@ void fast_path_open(struct fast_path *path, const char *device, const char *list
 		    enum xdp_send send)
 {
 	static const __u64 key[2] = {0x0706050403020100, 0x0f0e0d0c0b0a0908};
-	struct xdp_params params = {.secret = {1, 2}};
+	static const uint64_t secret[2] = {1, 2};
+	const struct xdp_params params = {0};
 	struct addr local;
 	int err;
 
@@ -82,8 +86,9 @@ void fast_path_open(struct fast_path *path, const char *device, const char *list
 	listen_on(path, listen);
 	if (!device)
 		return;
-	params.udp = path->udp_tx;
 	err = xdp_new(&params, &path->xdp);
+	if (err == 0)
+		err = xdp_lane_new(path->udp_tx, secret, &path->lane);
 	if (err < 0)
 		fast_path_fail("XDP", weft_err_text(err));
 	attach(path, device, send);
@@ -94,8 +99,8 @@ void fast_path_open(struct fast_path *path, const char *device, const char *list
 
 void fast_path_close(struct fast_path *path)
 {
-	if (path->xdp)
-		xdp_free(path->xdp);
+	xdp_lane_free(path->lane);
+	xdp_free(path->xdp);
 	packet_tx_close(path->udp_tx);
 	packet_rx_close(path->udp_rx);
 }

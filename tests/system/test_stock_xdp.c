@@ -138,7 +138,7 @@ static void server_open_engine(struct server *server)
 
 static void server_open(struct server *server, enum weft_mode mode)
 {
-	struct xdp_params params = {.on_fault = on_fault};
+	const struct xdp_params params = {.on_fault = on_fault};
 	struct xdp_config config;
 	struct xdp_device *device;
 	char why[XDP_WHY_CAP] = "";
@@ -150,7 +150,6 @@ static void server_open(struct server *server, enum weft_mode mode)
 	if (udp_open(&server->udp, &server->rx, &server->tx, &failed_idx) < 0)
 		abort();
 	server_open_engine(server);
-	params.udp = server->tx;
 	xdp_config_defaults(&config);
 	/* Generic: there the far end needs nothing to take what is sent back. */
 	config.mode = XDP_GENERIC;
@@ -186,7 +185,7 @@ static void serve_from(struct server *server, struct packet_rx *rx, uint64_t now
 static bool serve(struct server *server, FILE *client)
 {
 	struct pollfd fds[] = {
-		{.fd = xdp_rx(server->xdp, 0, 0)->fd, .events = POLLIN},
+		{.fd = xdp_queue_of(server->xdp, 0, 0)->rx->fd, .events = POLLIN},
 		{.fd = server->rx->fd, .events = POLLIN},
 		{.fd = fileno(client), .events = POLLIN},
 	};
@@ -194,7 +193,7 @@ static bool serve(struct server *server, FILE *client)
 	ssize_t len = 1;
 
 	while ((now_ns = clock_monotonic_ns()) < stop_ns && len > 0) {
-		serve_from(server, xdp_rx(server->xdp, 0, 0), now_ns);
+		serve_from(server, xdp_queue_of(server->xdp, 0, 0)->rx, now_ns);
 		serve_from(server, server->rx, now_ns);
 		quic_engine_expire(server->engine, now_ns);
 		quic_engine_flush(server->engine, now_ns);

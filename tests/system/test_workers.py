@@ -8,7 +8,8 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import NOT_FOUND, OK, check, check_eq, need_root, run, same_tree, wait_for
+from lab import (NOT_FOUND, OK, Skip, check, check_eq, need_root, run, run_plain, same_tree,
+                 wait_for)
 
 CHUNK = 256 * 1024
 WORKERS = 3
@@ -176,6 +177,152 @@ def test_a_mode_holds_at_every_worker(lab):
     check_eq(a.judged()["early-data"], before + WORKERS, "early data dropped by every worker")
 
 
+QUEUES = 4
+FRAMES = 4096  # xdp.frames
+
+
+def wide_pair(lab):
+    """As veth_pair, and what comes to an end spreads over QUEUES queues by addresses and ports."""
+    ns_a, ns_b = lab.netns("a"), lab.netns("b")
+    wide = ["numrxqueues", QUEUES, "numtxqueues", QUEUES]
+    run_plain(*map(str, ["ip", "link", "add", "veth0", "netns", ns_a, *wide, "type", "veth",
+                         "peer", "name", "veth0", "netns", ns_b, *wide]))
+    for netns, host in ((ns_a, 1), (ns_b, 2)):
+        lab.ip(netns, "addr", "add", f"10.77.0.{host}/24", "dev", "veth0")
+        lab.ip(netns, "link", "set", "lo", "up")
+        lab.ip(netns, "link", "set", "veth0", "up")
+    return ns_a, ns_b
+
+
+def attach(daemon, *options):
+    done = daemon.weft("xdp", "attach", "veth0", *options)
+    if done.returncode != OK:
+        raise Skip(f"XDP does not attach here: {done.stderr.strip()}")
+
+
+def device(daemon):
+    return next(iter(daemon.json("xdp", "status")["devices"]), None)
+
+
+def all_frames_told(daemon):
+    """Frames are counted by their workers, who tell some times a second."""
+    wait_for(lambda: sum(device(daemon)["frames"].values()) == QUEUES * FRAMES, "every frame has an owner")
+
+
+def clients(lab, netns, cnt):
+    """On a port each, so that their datagrams come by different queues."""
+    return [lab.daemon(f"b{i}", netns=netns, listen=[f"0.0.0.0:{7001 + i}"]).start()
+            for i in range(cnt)]
+
+
+def test_each_worker_receives_from_its_own_queues(lab):
+    ns_a, ns_b = wide_pair(lab)
+    a = lab.daemon("a", netns=ns_a, listen=["10.77.0.1:7000"], config="[node]\nworkers = 2\n").start()
+    attach(a)
+    check_eq([(q["queue"], q["worker"]) for q in device(a)["receive"]],
+             [(q, q % 2) for q in range(QUEUES)], "queues and workers")
+    wait_for(lambda: [w["queues"] for w in workers_of(a)] ==
+             [["veth0:0", "veth0:2"], ["veth0:1", "veth0:3"]], "queues of the workers")
+    told = a.weft("status").stdout
+    check("worker 0\tveth0:0 veth0:2\nworker 1\tveth0:1 veth0:3\n" in told, f"status: {told}")
+    link = a.share(lab.folder("root", {"x": 8 * CHUNK}))
+    for i, b in enumerate(clients(lab, ns_b, 12)):
+        fetch(lab, b, link, f"out{i}")
+    received = wait_for(lambda: (q := device(a)["receive"]) and
+                        all(q[w]["datagrams"] + q[w + 2]["datagrams"] > 0 for w in range(2)) and q,
+                        "both workers received by AF_XDP")
+    wait_for(lambda: sum(w["served_bytes"] for w in workers_of(a)) >= 12 * 8 * CHUNK, "all is served")
+    for worker in workers_of(a):
+        check(worker["served_bytes"] > 0, f"an idle worker: {received}")
+        check_eq(worker["handed_in"], 0, "a queue's connections live with the queue's worker")
+    all_frames_told(a)
+
+
+def test_each_worker_sends_by_a_queue_of_its_own(lab):
+    ns_a, ns_b = wide_pair(lab)
+    a = lab.daemon("a", netns=ns_a, listen=["10.77.0.1:7000"], config="[node]\nworkers = 2\n").start()
+    plan = a.json("xdp", "plan", "veth0")["plan"]["frames_bytes"]
+    attach(a, "--send", "af_xdp")
+    link = a.share(lab.folder("root", {"x": 40 * CHUNK}))
+    for i, b in enumerate(clients(lab, ns_b, 12)):
+        fetch(lab, b, link, f"out{i}")
+        same_tree(lab.dir / "root", lab.dir / f"out{i}")
+    wait_for(lambda: sum(w["served_bytes"] for w in workers_of(a)) >= 12 * 40 * CHUNK, "all is served")
+    for worker in workers_of(a):
+        check(worker["served_bytes"] > 0, f"an idle worker: {worker}")
+        # Their sockets sent what went before the way to the clients was known, by whatever queue.
+        check(worker["sent_datagrams"] < 200, f"sent by its sockets: {worker}")
+    sent = a.json("xdp", "status")["send"]
+    check_eq(sent["backend"], "af_xdp", "send side")
+    check(sent["bytes"] > 12 * 40 * CHUNK, f"sent by AF_XDP: {sent}")
+    wait_for(lambda: sum(device(a)["frames"].values()) == (QUEUES + 2) * FRAMES, "every frame has an owner")
+    check_eq(plan, QUEUES * FRAMES * 2048, "planned without sending")
+
+
+def test_connection_whose_datagrams_come_by_another_workers_queue_goes_on(lab):
+    ns_a, ns_b = wide_pair(lab)
+    a = lab.daemon("a", netns=ns_a, listen=["10.77.0.1:7000"], config="[node]\nworkers = 2\n").start()
+    attach(a)
+    root = lab.folder("root", {f"{i}.bin": 100 * CHUNK for i in range(8)})
+    b = lab.daemon("b", netns=ns_b, listen=["0.0.0.0:7001"]).start()
+    get = b.weft_popen("get", a.share(root), "--to", lab.dir / "out")
+    host = 2
+    while not sum(w["handed_in"] for w in workers_of(a)) and host < 40 and get.poll() is None:
+        got = b.json("status")["received_bytes"]
+        lab.ip(ns_b, "addr", "add", f"10.77.0.{host + 1}/24", "dev", "veth0")
+        lab.ip(ns_b, "addr", "del", f"10.77.0.{host}/24", "dev", "veth0")
+        lab.ip(ns_b, "addr", "replace", f"10.77.0.{host + 1}/24", "dev", "veth0")
+        host += 1
+        wait_for(lambda: b.json("status")["received_bytes"] > got + 2 * CHUNK or get.poll() is not None,
+                 "the transfer goes on from the new address")
+    out, err = get.communicate(timeout=120)
+    check_eq(get.returncode, OK, f"get: {err}")
+    same_tree(root, lab.dir / "out")
+    wait_for(lambda: sum(w["handed_in"] for w in workers_of(a)), "datagrams were handed over")
+    check(a.json("status")["counters"]["quic.migrated_cnt"] >= 1, "nothing migrated")
+
+
+def test_devices_come_and_go_under_the_transfers_of_all_workers(lab):
+    ns_a, ns_b = wide_pair(lab)
+    a = lab.daemon("a", netns=ns_a, listen=["10.77.0.1:7000"], config="[node]\nworkers = 2\n").start()
+    root = lab.folder("root", {f"{i}.bin": 100 * CHUNK for i in range(8)})
+    link = a.share(root)
+    gets = [b.weft_popen("get", link, "--to", lab.dir / f"out{i}")
+            for i, b in enumerate(clients(lab, ns_b, 4))]
+    wait_for(lambda: a.json("status")["sessions"] == 4, "4 sessions")
+    changes = 0
+    while any(get.poll() is None for get in gets) and changes < 8:
+        attach(a)
+        wait_for(lambda: sum(q["datagrams"] for q in device(a)["receive"]) > 1000 or
+                 all(get.poll() is not None for get in gets), "datagrams come by AF_XDP")
+        a.weft("xdp", "mode", ("pressured", "flood", "auto")[changes % 3])
+        all_frames_told(a)
+        check_eq(a.weft("xdp", "detach", "veth0").returncode, OK, "detach")
+        check_eq(device(a), None, "devices")
+        changes += 1
+    for i, get in enumerate(gets):
+        out, err = get.communicate(timeout=120)
+        check_eq(get.returncode, OK, f"get: {err}")
+        same_tree(root, lab.dir / f"out{i}")
+    check(changes >= 1, "the transfers were over before the device was detached")
+    status = a.json("status")
+    check_eq(status["counters"]["quic.accepted_cnt"], 4, "connections")
+    check_eq([w["queues"] for w in status["workers"]], [[], []], "queues after the last detach")
+
+
+def test_killed_with_queues_at_all_workers_it_leaves_nothing(lab):
+    ns_a, _ = wide_pair(lab)
+    a = lab.daemon("a", netns=ns_a, listen=["10.77.0.1:7000"], config="[node]\nworkers = 2\n").start()
+    attach(a)
+    a.kill()
+    wait_for(lambda: "prog/xdp" not in lab.ip(ns_a, "-d", "link", "show", "dev", "veth0").stdout,
+             "the program is gone", timeout=5)
+    a.start()
+    attach(a)
+    check_eq(a.stop(), 0, "exit code of SIGTERM")
+    check("prog/xdp" not in lab.ip(ns_a, "-d", "link", "show", "dev", "veth0").stdout, "the program is gone")
+
+
 def test_only_home_keeps_what_attaching_takes(lab):
     """A thread has its maker's capabilities, and root's has all: only the main thread attaches."""
     need_root()
@@ -197,4 +344,9 @@ run([test_every_worker_serves_some_of_many_getters,
      test_restart_ends_and_begins_all_workers,
      test_all_workers_together_admit_no_more_of_a_stranger_than_the_limit,
      test_a_mode_holds_at_every_worker,
+     test_each_worker_receives_from_its_own_queues,
+     test_each_worker_sends_by_a_queue_of_its_own,
+     test_connection_whose_datagrams_come_by_another_workers_queue_goes_on,
+     test_devices_come_and_go_under_the_transfers_of_all_workers,
+     test_killed_with_queues_at_all_workers_it_leaves_nothing,
      test_only_home_keeps_what_attaching_takes])

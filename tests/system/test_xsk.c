@@ -37,6 +37,7 @@ struct lab {
 	struct packet_rx *rx;
 	struct packet_tx *tx;
 	struct xdp *xdp;
+	struct xdp_lane *lane;
 	int device; /* its number, or what xdp_device_open said */
 	int far;    /* AF_PACKET on veth1 */
 	unsigned fault_cnt[XDP_FAULT_CNT];
@@ -60,13 +61,21 @@ static void shell(const char *command)
 	}
 }
 
+static unsigned veth_queue_cnt = 1;
+
 static void veth_make(void)
 {
-	shell("ip link add veth0 address 02:00:00:00:00:01 type veth peer name veth1 address "
-	      "02:00:00:00:00:02 && ip addr add 10.77.0.1/24 dev veth0 && "
-	      "ip addr add fd77::1/64 dev veth0 nodad && "
-	      "ip neigh add 10.77.0.2 lladdr 02:00:00:00:00:02 dev veth0 && "
-	      "ip link set veth0 up && ip link set veth1 up");
+	char command[600];
+
+	snprintf(command, sizeof(command),
+		 "ip link add veth0 numrxqueues %u numtxqueues %u address 02:00:00:00:00:01 type "
+		 "veth "
+		 "peer name veth1 numrxqueues %u numtxqueues %u address 02:00:00:00:00:02 && "
+		 "ip addr add 10.77.0.1/24 dev veth0 && ip addr add fd77::1/64 dev veth0 nodad && "
+		 "ip neigh add 10.77.0.2 lladdr 02:00:00:00:00:02 dev veth0 && "
+		 "ip link set veth0 up && ip link set veth1 up",
+		 veth_queue_cnt, veth_queue_cnt, veth_queue_cnt, veth_queue_cnt);
+	shell(command);
 }
 
 static void on_fault(void *ctx, unsigned device, enum xdp_fault fault, const char *detail)
@@ -92,6 +101,20 @@ static void policy_set(struct xdp *xdp)
 		abort();
 }
 
+static void queues_each(struct lab *lab, void (*fn)(struct xdp_lane *, struct xdp_queue *))
+{
+	struct xdp_queue *queue;
+
+	for (unsigned i = 0; (queue = xdp_queue_of(lab->xdp, (unsigned)lab->device, i)); i++)
+		fn(lab->lane, queue);
+}
+
+static void device_detach(struct lab *lab)
+{
+	queues_each(lab, xdp_lane_remove);
+	xdp_detach(lab->xdp, (unsigned)lab->device);
+}
+
 static void device_attach(struct lab *lab)
 {
 	struct xdp_device *device;
@@ -102,6 +125,7 @@ static void device_attach(struct lab *lab)
 	lab->device = xdp_take(lab->xdp, device);
 	if (lab->device < 0)
 		abort();
+	queues_each(lab, xdp_lane_add);
 	policy_set(lab->xdp);
 }
 
@@ -119,7 +143,8 @@ static int far_open(void)
 
 static void lab_open(struct lab *lab)
 {
-	struct xdp_params params = {.on_fault = on_fault, .ctx = lab};
+	const struct xdp_params params = {.on_fault = on_fault, .ctx = lab};
+	const uint64_t secret[2] = {1, 2};
 	unsigned failed_idx;
 	struct dgram dgram;
 
@@ -132,8 +157,7 @@ static void lab_open(struct lab *lab)
 	if (udp_open(&lab->udp, &lab->rx, &lab->tx, &failed_idx) < 0)
 		abort();
 	(void)packet_rx_burst(lab->rx, &dgram, 1);
-	params.udp = lab->tx;
-	if (xdp_new(&params, &lab->xdp) < 0)
+	if (xdp_new(&params, &lab->xdp) < 0 || xdp_lane_new(lab->tx, secret, &lab->lane) < 0)
 		abort();
 	lab->far = far_open();
 	device_attach(lab);
@@ -141,6 +165,7 @@ static void lab_open(struct lab *lab)
 
 static void lab_close(struct lab *lab)
 {
+	xdp_lane_free(lab->lane);
 	xdp_free(lab->xdp);
 	packet_tx_close(lab->tx);
 	packet_rx_close(lab->rx);
@@ -148,6 +173,9 @@ static void lab_close(struct lab *lab)
 	if (if_nametoindex("veth0"))
 		shell("ip link del veth0");
 }
+
+#define FAR_PORT 4000
+static uint16_t far_port = FAR_PORT;
 
 /* A frame to veth0's port 7000 with len bytes that begin as a short header under an id of ours. */
 static size_t frame_of(uint8_t *frame, size_t cap, bool is_ipv4, unsigned tag_cnt, size_t len)
@@ -161,6 +189,7 @@ static size_t frame_of(uint8_t *frame, size_t cap, bool is_ipv4, unsigned tag_cn
 	struct link_header link = {.bytes = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2}, .len = 12};
 	uint8_t data[9000];
 
+	route.local.port = far_port;
 	memset(data, 0x55, sizeof(data));
 	data[0] = 0x41;
 	weft_cid_write(&keys, 0, nonce, data + 1);
@@ -203,11 +232,14 @@ static void check_until(struct lab *lab, enum xdp_fault fault)
 
 static uint32_t frame_sum(const struct lab *lab)
 {
+	const struct xdp_queue *queue;
 	uint32_t cnt[UMEM_OWNER_CNT], sum = 0;
 
-	xdp_frames(lab->xdp, (unsigned)lab->device, cnt);
-	for (int i = 0; i < UMEM_OWNER_CNT; i++)
-		sum += cnt[i];
+	for (unsigned i = 0; (queue = xdp_queue_of(lab->xdp, (unsigned)lab->device, i)); i++) {
+		xdp_queue_frames(queue, cnt);
+		for (int owner = 0; owner < UMEM_OWNER_CNT; owner++)
+			sum += cnt[owner];
+	}
 	return sum;
 }
 
@@ -224,14 +256,14 @@ static void test_datagrams_come_by_the_ring_with_their_addresses(void)
 		struct dgram dgram;
 
 		far_send(&lab, row % 2, row / 2, 100 + row);
-		CHECK_EQ(receive(xdp_rx(lab.xdp, 0, 0), &dgram, 1), 1);
+		CHECK_EQ(receive(xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
 		CHECK_EQ(dgram.len, 100 + row);
 		CHECK_EQ(dgram.ecn, 2);
 		CHECK(addr_equal(&dgram.local, &us));
 		CHECK(addr_equal(&dgram.remote, &peer));
 		CHECK(weft_cid_is_ours(&keys, dgram.data + 1));
 	}
-	CHECK(xdp_rx(lab.xdp, 0, xdp_device_info(lab.xdp, 0)->queue_cnt) == NULL);
+	CHECK(xdp_queue_of(lab.xdp, 0, xdp_device_info(lab.xdp, 0)->queue_cnt) == NULL);
 	lab_close(&lab);
 }
 
@@ -243,30 +275,30 @@ static void test_unhooked_and_detached_devices_leave_datagrams_to_the_socket(voi
 	lab_open(&lab);
 	CHECK_EQ(lab.device, 0);
 	far_send(&lab, true, 0, 100);
-	CHECK_EQ(receive(xdp_rx(lab.xdp, 0, 0), &dgram, 1), 1);
+	CHECK_EQ(receive(xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
 	far_send(&lab, true, 0, 101);
 	xdp_unhook(lab.xdp, 0);
 	far_send(&lab, true, 0, 102);
 	/* What stood in the ring can still be taken. */
-	CHECK_EQ(receive(xdp_rx(lab.xdp, 0, 0), &dgram, 1), 1);
+	CHECK_EQ(receive(xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
 	CHECK_EQ(dgram.len, 101);
 	CHECK_EQ(receive(lab.rx, &dgram, 1), 1);
 	CHECK_EQ(dgram.len, 102);
-	xdp_detach(lab.xdp, 0);
+	device_detach(&lab);
 	far_send(&lab, true, 0, 103);
 	CHECK_EQ(receive(lab.rx, &dgram, 1), 1);
 	CHECK_EQ(dgram.len, 103);
 	device_attach(&lab);
 	CHECK_EQ(lab.device, 0);
 	far_send(&lab, true, 0, 104);
-	CHECK_EQ(receive(xdp_rx(lab.xdp, 0, 0), &dgram, 1), 1);
+	CHECK_EQ(receive(xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
 	CHECK_EQ(dgram.len, 104);
 	lab_close(&lab);
 }
 
 static void send_run(struct lab *lab, size_t len, size_t segment_len)
 {
-	struct dgram_sink *sink = &xdp_tx(lab->xdp)->sink;
+	struct dgram_sink *sink = &xdp_lane_tx(lab->lane)->sink;
 	struct dgram_route route = {.local = addr_of("10.77.0.1:7000"),
 				    .remote = addr_of("10.77.0.2:4000"),
 				    .segment_len = segment_len,
@@ -277,7 +309,7 @@ static void send_run(struct lab *lab, size_t len, size_t segment_len)
 		abort();
 	memset(slot.data, 0x33, len);
 	sink->ops->commit(sink, &slot, len, &route);
-	if (packet_tx_flush(xdp_tx(lab->xdp)) < 0)
+	if (packet_tx_flush(xdp_lane_tx(lab->lane)) < 0)
 		abort();
 }
 
@@ -314,14 +346,14 @@ static void test_sending_goes_by_the_ring_once_the_path_is_heard(void)
 	lab_open(&lab);
 	config.send = XDP_SEND_AUTO;
 	CHECK_EQ(lab.device, 0);
-	tx = xdp_tx(lab.xdp);
+	tx = xdp_lane_tx(lab.lane);
 	CHECK(tx != NULL);
 	send_run(&lab, 100, 0);
 	CHECK_EQ(far_receive(&lab, 1, &len), 1);
 	CHECK_EQ(tx->counters.dgram_cnt, 0);
 	CHECK_EQ(lab.tx->counters.dgram_cnt, 1);
 	far_send(&lab, true, 0, 100);
-	CHECK_EQ(receive(xdp_rx(lab.xdp, 0, 0), &dgram, 1), 1);
+	CHECK_EQ(receive(xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
 	send_run(&lab, 10 * 1200 + 7, 1200);
 	CHECK_EQ(far_receive(&lab, 11, &len), 11);
 	CHECK_EQ(len, 10 * 1200 + 7);
@@ -336,8 +368,15 @@ static void test_sending_goes_by_the_ring_once_the_path_is_heard(void)
 		CHECK_EQ(far_receive(&lab, 60, &len), 60);
 	}
 	CHECK_EQ(frame_sum(&lab) % FRAME_CNT, 0);
-	for (int i = 0; i < 31; i++)
-		xdp_age(lab.xdp);
+	/* Beyond an MTU that has shrunk it is the kernel's, too. */
+	len = tx->counters.dgram_cnt;
+	xdp_lane_set_mtu(lab.lane, 0, 1000);
+	send_run(&lab, 1000, 0);
+	CHECK_EQ(tx->counters.dgram_cnt, len);
+	xdp_lane_set_mtu(lab.lane, 0, 1500);
+	send_run(&lab, 1000, 0);
+	CHECK_EQ(tx->counters.dgram_cnt, len + 1);
+	xdp_lane_turn(lab.lane, 31 * NS_PER_S);
 	len = tx->counters.dgram_cnt;
 	send_run(&lab, 100, 0);
 	CHECK_EQ(tx->counters.dgram_cnt, len);
@@ -356,17 +395,18 @@ static void test_starved_of_frames_it_loses_counts_and_recovers(void)
 		far_send(&lab, true, 0, 100);
 	check_until(&lab, XDP_FILL_EMPTY);
 	CHECK(lab.fault_cnt[XDP_FILL_EMPTY] > 0);
-	CHECK_EQ(receive(xdp_rx(lab.xdp, 0, 0), dgrams, FRAME_CNT), FRAME_CNT);
+	CHECK_EQ(receive(xdp_queue_of(lab.xdp, 0, 0)->rx, dgrams, FRAME_CNT), FRAME_CNT);
 	CHECK(xdp_device_info(lab.xdp, 0)->rx_lost_cnt >= FRAME_CNT);
 	for (unsigned round = 0; round < 100; round++) {
 		/* What a burst lent is given back by the next. */
-		CHECK_EQ(packet_rx_burst(xdp_rx(lab.xdp, 0, 0), dgrams, 1), 0);
+		CHECK_EQ(packet_rx_burst(xdp_queue_of(lab.xdp, 0, 0)->rx, dgrams, 1), 0);
 		for (unsigned i = 0; i < FRAME_CNT / 2; i++)
 			far_send(&lab, true, 0, 200);
-		CHECK_EQ(receive(xdp_rx(lab.xdp, 0, 0), dgrams, FRAME_CNT / 2), FRAME_CNT / 2);
+		CHECK_EQ(receive(xdp_queue_of(lab.xdp, 0, 0)->rx, dgrams, FRAME_CNT / 2),
+			 FRAME_CNT / 2);
 	}
-	CHECK_EQ(packet_rx_burst(xdp_rx(lab.xdp, 0, 0), dgrams, 1), 0);
-	xdp_frames(lab.xdp, 0, owned);
+	CHECK_EQ(packet_rx_burst(xdp_queue_of(lab.xdp, 0, 0)->rx, dgrams, 1), 0);
+	xdp_queue_frames(xdp_queue_of(lab.xdp, 0, 0), owned);
 	CHECK_EQ(owned[UMEM_FILLING] % FRAME_CNT, 0);
 	CHECK_EQ(owned[UMEM_LENT], 0);
 	lab_close(&lab);
@@ -386,7 +426,7 @@ static void test_link_down_and_up_is_told_and_survived(void)
 	check_until(&lab, XDP_LINK_UP);
 	CHECK_EQ(lab.fault_cnt[XDP_LINK_UP], 1);
 	far_send(&lab, true, 0, 100);
-	CHECK_EQ(receive(xdp_rx(lab.xdp, 0, 0), &dgram, 1), 1);
+	CHECK_EQ(receive(xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
 	lab_close(&lab);
 }
 
@@ -415,7 +455,7 @@ static void test_a_device_that_is_gone_is_told_once_and_another_can_come(void)
 	CHECK_EQ(lab.fault_cnt[XDP_DEVICE_GONE], 1);
 	CHECK(xdp_device_info(lab.xdp, 0)->is_lost);
 	CHECK_EQ(lab.fault_cnt[XDP_PROGRAM_GONE], 0);
-	xdp_detach(lab.xdp, 0);
+	device_detach(&lab);
 	close(lab.far);
 	veth_make();
 	lab.far = far_open();
@@ -489,9 +529,9 @@ static void test_two_devices_share_their_tables(void)
 	CHECK_EQ(xdp_device_open(lab.xdp, &config, "veth1", &device, lab.why), 0);
 	CHECK_EQ(xdp_take(lab.xdp, device), 1);
 	far_send(&lab, true, 0, 100);
-	CHECK_EQ(receive(xdp_rx(lab.xdp, 0, 0), &dgram, 1), 1);
+	CHECK_EQ(receive(xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
 	/* The first one gone, the tables are still there for the second. */
-	xdp_detach(lab.xdp, 0);
+	device_detach(&lab);
 	xdp_counters(lab.xdp, counters);
 	CHECK_EQ(counters[WEFT_REASON_NEW_PATH].packet_cnt, 1);
 	policy_set(lab.xdp);
@@ -542,7 +582,7 @@ static void test_bans_are_put_counted_told_and_taken_back(void)
 	xdp_ban_delete(lab.xdp, &prefix, 24);
 	policy_set(lab.xdp);
 	far_send(&lab, true, 0, 100);
-	CHECK_EQ(receive(xdp_rx(lab.xdp, 0, 0), &dgram, 1), 1);
+	CHECK_EQ(receive(xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
 	lab_close(&lab);
 }
 
@@ -637,18 +677,18 @@ static void test_frames_larger_than_ours_come_by_the_socket(void)
 	shell("ip link set veth0 mtu 3000 && ip link set veth1 mtu 3000");
 	/* 14 bytes of Ethernet, 28 of IPv4 and UDP. */
 	far_send(&lab, true, 0, 1792 - 42);
-	CHECK_EQ(receive(xdp_rx(lab.xdp, 0, 0), &dgram, 1), 1);
+	CHECK_EQ(receive(xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
 	CHECK_EQ(dgram.len, 1792 - 42);
 	far_send(&lab, true, 0, 1792 - 41);
 	CHECK_EQ(receive(lab.rx, &dgram, 1), 1);
 	CHECK_EQ(dgram.len, 1792 - 41);
 	xdp_check(lab.xdp);
 	CHECK_EQ(xdp_device_info(lab.xdp, 0)->rx_lost_cnt, 0);
-	xdp_detach(lab.xdp, 0);
+	device_detach(&lab);
 	device_attach(&lab);
 	CHECK_EQ(xdp_device_info(lab.xdp, 0)->deliver_len_max, 3840);
 	far_send(&lab, true, 0, 2900);
-	CHECK_EQ(receive(xdp_rx(lab.xdp, 0, 0), &dgram, 1), 1);
+	CHECK_EQ(receive(xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
 	lab_close(&lab);
 }
 
@@ -662,10 +702,10 @@ static void test_generic_mode_delivers_too(void)
 	config.mode = XDP_AUTO;
 	CHECK_EQ(lab.device, 0);
 	CHECK_EQ(xdp_device_info(lab.xdp, 0)->mode, XDP_GENERIC);
-	CHECK_STR(xdp_rx(lab.xdp, 0, 0)->backend, "af_xdp/copy");
+	CHECK_STR(xdp_queue_of(lab.xdp, 0, 0)->rx->backend, "af_xdp/copy");
 	for (unsigned is_ipv4 = 0; is_ipv4 < 2; is_ipv4++) {
 		far_send(&lab, is_ipv4, 0, 1200);
-		CHECK_EQ(receive(xdp_rx(lab.xdp, 0, 0), &dgram, 1), 1);
+		CHECK_EQ(receive(xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1), 1);
 		CHECK_EQ(dgram.len, 1200);
 	}
 	lab_close(&lab);
@@ -703,14 +743,14 @@ static int privilege_child(void)
 	if (privilege_drop() < 0 || privilege_is_held())
 		return 4;
 	far_send(&lab, true, 0, 100);
-	if (receive(xdp_rx(lab.xdp, 0, 0), &dgram, 1) != 1)
+	if (receive(xdp_queue_of(lab.xdp, 0, 0)->rx, &dgram, 1) != 1)
 		return 5;
 	if (xdp_set_locals(lab.xdp, &local, 1) < 0)
 		return 6;
 	xdp_counters(lab.xdp, counters);
 	if (counters[WEFT_REASON_NEW_PATH].packet_cnt != 1)
 		return 7;
-	xdp_detach(lab.xdp, 0);
+	device_detach(&lab);
 	if (xdp_device_open(lab.xdp, &config, "veth0", &device, lab.why) != -EPERM)
 		return 8;
 	return strstr(lab.why, "CAP_BPF") ? 0 : 9;
@@ -743,6 +783,85 @@ static bool can_load(void)
 	return lab.device >= 0;
 }
 
+/* Two queues, of two workers: what they have to send by, and their frames. */
+static void test_each_lane_has_its_queues_frames_and_way_to_send(void)
+{
+	const uint64_t secret[2] = {3, 4};
+	struct xdp_queue *queue;
+	struct xdp_lane *other;
+	struct lab lab;
+
+	veth_queue_cnt = 2;
+	config.send = XDP_SEND_AF_XDP;
+	config.worker_cnt = 2;
+	lab_open(&lab);
+	CHECK_EQ(lab.device, 0);
+	CHECK_EQ(xdp_device_info(lab.xdp, 0)->queue_cnt, 2);
+	CHECK_EQ(frame_sum(&lab), 2 * 2 * FRAME_CNT);
+	CHECK_EQ(xdp_lane_new(lab.tx, secret, &other), 0);
+	CHECK(xdp_lane_tx(other) == NULL);
+	queue = xdp_queue_of(lab.xdp, 0, 1);
+	xdp_lane_remove(lab.lane, queue);
+	CHECK(xdp_lane_tx(lab.lane) != NULL);
+	xdp_lane_add(other, queue);
+	CHECK(xdp_lane_tx(other) != NULL);
+	CHECK(xdp_lane_tx(other) != xdp_lane_tx(lab.lane));
+	xdp_lane_remove(other, queue);
+	CHECK(xdp_lane_tx(other) == NULL);
+	xdp_lane_free(other);
+	lab_close(&lab);
+	/* For one worker only the first sends. */
+	config.worker_cnt = 1;
+	lab_open(&lab);
+	CHECK_EQ(frame_sum(&lab), 3 * FRAME_CNT);
+	CHECK(!xdp_queue_of(lab.xdp, 0, 1)->sends);
+	lab_close(&lab);
+	config.send = XDP_SEND_AUTO;
+	config.worker_cnt = 0;
+	veth_queue_cnt = 1;
+}
+
+/* The queue by which a datagram from port comes, or -1: it comes by the kernel's socket; -2: by nothing. */
+static int queue_of_port(struct lab *lab, uint16_t port)
+{
+	uint64_t end_ns = clock_monotonic_ns() + NS_PER_S;
+	struct dgram dgram;
+
+	far_port = port;
+	far_send(lab, true, 0, 100);
+	far_port = FAR_PORT;
+	while (clock_monotonic_ns() < end_ns) {
+		for (int i = 0; i < 2; i++)
+			if (packet_rx_burst(xdp_queue_of(lab->xdp, 0, (unsigned)i)->rx, &dgram, 1))
+				return i;
+		if (packet_rx_burst(lab->rx, &dgram, 1))
+			return -1;
+	}
+	return -2;
+}
+
+static void test_a_queue_unhooked_alone_leaves_the_others(void)
+{
+	int queues[32];
+	unsigned second_cnt = 0;
+	struct lab lab;
+
+	veth_queue_cnt = 2;
+	lab_open(&lab);
+	CHECK_EQ(lab.device, 0);
+	for (uint16_t i = 0; i < 32; i++) {
+		queues[i] = queue_of_port(&lab, 4000 + i);
+		CHECK(queues[i] >= 0);
+		second_cnt += queues[i] == 1;
+	}
+	CHECK(second_cnt > 0 && second_cnt < 32);
+	xdp_unhook_queue(lab.xdp, 0, 1);
+	for (uint16_t i = 0; i < 32; i++)
+		CHECK_EQ(queue_of_port(&lab, 4000 + i), queues[i] == 1 ? -1 : 0);
+	lab_close(&lab);
+	veth_queue_cnt = 1;
+}
+
 int main(void)
 {
 	const __u64 key[2] = {1, 2};
@@ -763,6 +882,8 @@ int main(void)
 	RUN(test_starved_of_frames_it_loses_counts_and_recovers);
 	RUN(test_link_down_and_up_is_told_and_survived);
 	RUN(test_another_mtu_is_told);
+	RUN(test_each_lane_has_its_queues_frames_and_way_to_send);
+	RUN(test_a_queue_unhooked_alone_leaves_the_others);
 	RUN(test_a_device_that_is_gone_is_told_once_and_another_can_come);
 	RUN(test_a_program_detached_by_somebody_is_told_and_datagrams_come_by_the_socket);
 	RUN(test_a_second_program_is_refused_by_name);

@@ -70,7 +70,8 @@ const struct command commands[] = {
 	"weft xdp keep eth0", run_xdp_keep, 1, 1, { { 0 } } },
 { "xdp", "detach", "DEVICE", "leave a device to the kernel again; sessions go on", NULL,
 	"weft xdp detach eth0", run_xdp_detach, 1, 1, { { 0 } } },
-{ "xdp", "status", "", "show attached devices, the mode and who may attach", NULL,
+{ "xdp", "status", "", "show attached devices, the mode and who may attach",
+	"On a terminal also which worker serves which queue; --json has that and more.",
 	"weft xdp status", run_xdp_status, 0, 0, { { 0 } } },
 { "xdp", "mode", "MODE", "set how strangers are met: auto, normal, pressured, flood",
 	"pressured makes them prove their address first, flood also cuts their rates.\n"

@@ -51,6 +51,31 @@ static void print_side(const json_t *status, const char *side)
 	       text_clean(field_text(packets, "reason"), reason, sizeof(reason)));
 }
 
+/* Which queues of attached devices each worker serves; none: no line. */
+static void print_queues(const struct invocation *inv, const json_t *workers)
+{
+	const json_t *worker, *queue;
+	size_t i, j;
+
+	json_array_foreach(workers, i, worker)
+	{
+		const json_t *queues = json_object_get(worker, "queues");
+		char title[32];
+
+		if (!json_array_size(queues))
+			continue;
+		snprintf(title, sizeof(title),
+			 inv->has_terminal_out ? "queues of worker %zu" : "worker %zu", i);
+		if (inv->has_terminal_out)
+			printf("%-*s ", FIELD_TITLE_WIDTH, title);
+		else
+			printf("%s\t", title);
+		json_array_foreach(queues, j, queue) printf(
+			"%s%s", j || inv->has_terminal_out ? " " : "", json_string_value(queue));
+		printf("\n");
+	}
+}
+
 static void print_status(const struct invocation *inv, const json_t *status)
 {
 	static const struct field fields[] = {
@@ -85,6 +110,7 @@ static void print_status(const struct invocation *inv, const json_t *status)
 		else
 			printf("listen\t%s\n", json_string_value(address));
 	}
+	print_queues(inv, json_object_get(status, "workers"));
 	if (inv->has_terminal_out) {
 		print_side(status, "receive");
 		print_side(status, "send");

@@ -144,6 +144,24 @@ int run_xdp_mode(struct invocation *inv)
 	return client_show(inv, "SetXdpMode", json_pack("{s:s}", "mode", inv->args[0]), print_mode);
 }
 
+/* Who serves which queue: for people, beside one device a line. */
+static void print_queues(const struct invocation *inv, const json_t *devices)
+{
+	static const struct column columns[] = {
+		{"QUEUE", "queue", COLUMN_COUNT},	  {"WORKER", "worker", COLUMN_COUNT},
+		{"DATAGRAMS", "datagrams", COLUMN_COUNT}, {"LOST", "dropped", COLUMN_COUNT},
+		{"BY", "backend", COLUMN_TEXT},		  {0},
+	};
+	const json_t *device;
+	size_t i;
+
+	json_array_foreach(devices, i, device)
+	{
+		printf("\n%s\n", field_text(device, "device"));
+		table_print(inv, json_object_get(device, "receive"), columns, "no queue");
+	}
+}
+
 static void print_status(const struct invocation *inv, const json_t *reply)
 {
 	static const struct field fields[] = {
@@ -169,6 +187,8 @@ static void print_status(const struct invocation *inv, const json_t *reply)
 	if (inv->has_terminal_out)
 		fields_print(inv, reply, fields);
 	table_print(inv, json_object_get(reply, "devices"), columns, "no device is attached");
+	if (inv->has_terminal_out)
+		print_queues(inv, json_object_get(reply, "devices"));
 }
 
 int run_xdp_status(struct invocation *inv)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/siphash.h"
 
 #define SET_LEN 4
@@ -33,7 +34,7 @@ struct link_path {
 
 struct link_table {
 	uint64_t secret[2];
-	uint32_t now_s; /* counted by link_table_age, from 1 */
+	uint32_t now_s; /* never 0 */
 	struct link_path *last;
 	struct link_path sets[SET_CNT][SET_LEN];
 };
@@ -118,9 +119,9 @@ const struct link_header *link_table_lookup(struct link_table *table, const stru
 	return &path->header;
 }
 
-void link_table_age(struct link_table *table)
+void link_table_turn(struct link_table *table, uint64_t now_ns)
 {
-	table->now_s++;
+	table->now_s = (uint32_t)(now_ns / NS_PER_S) + 1;
 }
 
 void link_table_forget(struct link_table *table, uint8_t device)

@@ -43,8 +43,8 @@ void link_table_learn(struct link_table *table, const struct addr *local, const 
  */
 const struct link_header *link_table_lookup(struct link_table *table, const struct addr *local,
 					    const struct addr *remote, uint8_t *out_device);
-/* link_table_age: a second has passed. */
-void link_table_age(struct link_table *table);
+/* link_table_turn: it is now_ns, by which paths grow old. */
+void link_table_turn(struct link_table *table, uint64_t now_ns);
 /* link_table_forget: device is gone. */
 void link_table_forget(struct link_table *table, uint8_t device);
 

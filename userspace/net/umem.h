@@ -20,8 +20,8 @@
  *
  * Counts by owner are always kept; builds with WEFT_HOT_ASSERTS check each
  * frame. A frame is named by an address: its offset in the area, to which
- * the kernel may have added an offset within the frame. One worker owns a
- * umem.
+ * the kernel may have added an offset within the frame. One worker has a
+ * umem at a time.
  */
 enum umem_owner {
 	UMEM_FREE,    /* nobody's, on the stack */

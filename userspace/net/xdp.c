@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 #include "base/assert.h"
-#include "net/link_table.h"
 #include "net/packet_io.h"
 #include "net/xdp_state.h"
 #include "bpf/weft_xdp.skel.h"
@@ -165,9 +164,9 @@ static int queue_open(struct xdp_device *device, const struct xdp_config *config
 		.may_zero_copy = is_native,
 		.frame_len = device->info.frame_len,
 		.rx_frame_cnt = config->frame_cnt,
-		.tx_frame_cnt = plan->may_send ? config->frame_cnt : 0,
+		.tx_frame_cnt = queue < xdp_plan_sender_cnt(config, plan) ? config->frame_cnt : 0,
 	};
-	int err = xsk_open(&xsk, &device->xsks[queue]);
+	int err = xsk_open(&xsk, &device->queues[queue].xsk);
 	uint32_t key = queue;
 
 	if (err == -ENOBUFS || err == -ENOMEM)
@@ -184,9 +183,10 @@ static int queue_open(struct xdp_device *device, const struct xdp_config *config
 	if (err < 0)
 		return failed(why, err, "AF_XDP socket on queue %u of %s: %s", queue,
 			      device->info.name, strerror(-err));
-	device->xsks[queue]->mtu = device->info.mtu;
+	device->queues[queue].idx = (uint8_t)queue;
+	device->queues[queue].xsk->mtu = device->info.mtu;
 	err = bpf_map_update_elem(bpf_map__fd(device->program->maps.weft_xsks), &key,
-				  &device->xsks[queue]->fd, BPF_ANY);
+				  &device->queues[queue].xsk->fd, BPF_ANY);
 	return err < 0 ? failed(why, err, "the program's map of sockets: %s", strerror(-err)) : 0;
 }
 
@@ -211,14 +211,14 @@ static int device_open_parts(const struct xdp *xdp, const struct xdp_config *con
 		return err;
 	for (unsigned i = 0; i < plan->served_cnt && err >= 0; i++) {
 		err = queue_open(device, config, plan, i, why);
-		device->info.queue_cnt += device->xsks[i] != NULL;
+		device->info.queue_cnt += device->queues[i].xsk != NULL;
 	}
 	if (err < 0)
 		return err;
-	if (!device->xsks[0])
+	if (!device->queues[0].xsk)
 		return failed(why, WEFT_EREFUSED, "%s has no receive queue to serve", plan->name);
-	device->info.is_zero_copy = device->xsks[0]->is_zero_copy;
-	device->info.is_huge = device->xsks[0]->umem.is_huge;
+	device->info.is_zero_copy = device->queues[0].xsk->is_zero_copy;
+	device->info.is_huge = device->queues[0].xsk->umem.is_huge;
 	/* Measured: with copying the kernel's socket sends faster (docs/performance.md). */
 	device->info.sends =
 		plan->may_send && (config->send == XDP_SEND_AF_XDP || device->info.is_zero_copy);
@@ -276,8 +276,8 @@ void xdp_device_close(struct xdp_device *device)
 	if (device->program)
 		device_unhook(device);
 	for (unsigned i = 0; i < XDP_QUEUE_MAX; i++) {
-		packet_rx_close(device->rxs[i]);
-		xsk_close(device->xsks[i]);
+		packet_rx_close(device->queues[i].rx);
+		xsk_close(device->queues[i].xsk);
 	}
 	if (device->link_fd >= 0)
 		close(device->link_fd);
@@ -300,9 +300,7 @@ int xdp_new(const struct xdp_params *params, struct xdp **out_xdp)
 		xdp->maps[i] = -1;
 	xdp->cpu_cnt = cpu_cnt > 0 ? (unsigned)cpu_cnt : 1;
 	xdp->cpu_counters = calloc(xdp->cpu_cnt, sizeof(xdp->cpu_counters[0]));
-	if (!xdp->cpu_counters || link_table_new(params->secret, &xdp->links) < 0)
-		goto free_xdp;
-	if ((err = xsk_tx_new(params->udp, xdp->links, &xdp->tx)) < 0)
+	if (!xdp->cpu_counters)
 		goto free_xdp;
 	xdp->watch_fd = netdev_watch_open();
 	if (xdp->watch_fd < 0) {
@@ -325,15 +323,12 @@ void xdp_free(struct xdp *xdp)
 			xdp_detach(xdp, i);
 	if (xdp->watch_fd >= 0)
 		close(xdp->watch_fd);
-	packet_tx_close(xdp->tx);
-	link_table_free(xdp->links);
 	free(xdp->cpu_counters);
 	free(xdp);
 }
 
 static int device_adopt(struct xdp *xdp, struct xdp_device *device, uint8_t number)
 {
-	struct link_table *links = device->info.sends ? xdp->links : NULL;
 	struct bpf_map *maps[XDP_MAP_CNT];
 	int fds[XDP_MAP_CNT];
 	int err = 0;
@@ -342,8 +337,12 @@ static int device_adopt(struct xdp *xdp, struct xdp_device *device, uint8_t numb
 	for (unsigned i = 0; i < XDP_MAP_CNT; i++)
 		fds[i] = bpf_map__fd(maps[i]);
 	for (unsigned i = 0; i < device->info.queue_cnt && !err; i++) {
-		device->xsks[i]->device = number;
-		err = xsk_rx_new(device->xsks[i], links, &device->rxs[i]);
+		struct xdp_queue *queue = &device->queues[i];
+
+		queue->device = queue->xsk->device = number;
+		queue->teaches = device->info.sends;
+		queue->sends = device->info.sends && queue->xsk->tx.cnt;
+		err = xsk_rx_new(queue->xsk, &queue->rx);
 	}
 	return err ? err : xdp_tables_adopt(xdp, fds);
 }
@@ -360,8 +359,6 @@ int xdp_take(struct xdp *xdp, struct xdp_device *device)
 	err = device_adopt(xdp, device, number);
 	if (err < 0)
 		return err;
-	if (device->info.sends)
-		xsk_tx_set(xdp->tx, number, device->xsks[0]);
 	xdp->devices[number] = device;
 	xdp->device_cnt++;
 	return number;
@@ -374,6 +371,14 @@ void xdp_unhook(struct xdp *xdp, unsigned device)
 		device_unhook(xdp->devices[device]);
 }
 
+void xdp_unhook_queue(struct xdp *xdp, unsigned device, unsigned queue)
+{
+	uint32_t key = queue;
+
+	weft_assert(xdp_queue_of(xdp, device, queue) != NULL);
+	(void)bpf_map_delete_elem(bpf_map__fd(xdp->devices[device]->program->maps.weft_xsks), &key);
+}
+
 void xdp_detach(struct xdp *xdp, unsigned number)
 {
 	struct xdp_device *device;
@@ -382,8 +387,6 @@ void xdp_detach(struct xdp *xdp, unsigned number)
 	device = xdp->devices[number];
 	if (!device)
 		return;
-	xsk_tx_set(xdp->tx, (uint8_t)number, NULL);
-	link_table_forget(xdp->links, (uint8_t)number);
 	xdp->devices[number] = NULL;
 	xdp->device_cnt--;
 	xdp_device_close(device);
@@ -398,30 +401,12 @@ const struct xdp_device_info *xdp_device_info(const struct xdp *xdp, unsigned de
 	return &xdp->devices[device]->info;
 }
 
-void xdp_frames(const struct xdp *xdp, unsigned device, uint32_t out_cnt[static UMEM_OWNER_CNT])
-{
-	memset(out_cnt, 0, UMEM_OWNER_CNT * sizeof(out_cnt[0]));
-	if (device >= XDP_DEVICE_MAX || !xdp->devices[device])
-		return;
-	for (unsigned i = 0; i < xdp->devices[device]->info.queue_cnt; i++)
-		for (unsigned owner = 0; owner < UMEM_OWNER_CNT; owner++)
-			out_cnt[owner] += xdp->devices[device]->xsks[i]->umem.owned_cnt[owner];
-}
-
-struct packet_rx *xdp_rx(const struct xdp *xdp, unsigned device, unsigned queue)
+struct xdp_queue *xdp_queue_of(struct xdp *xdp, unsigned device, unsigned queue)
 {
 	if (device >= XDP_DEVICE_MAX || !xdp->devices[device] ||
 	    queue >= xdp->devices[device]->info.queue_cnt)
 		return NULL;
-	return xdp->devices[device]->rxs[queue];
-}
-
-struct packet_tx *xdp_tx(const struct xdp *xdp)
-{
-	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++)
-		if (xdp->devices[i] && xdp->devices[i]->info.sends)
-			return xdp->tx;
-	return NULL;
+	return &xdp->devices[device]->queues[queue];
 }
 
 uint32_t xdp_deliver_len_max(const struct xdp *xdp)

@@ -21,6 +21,11 @@
  * locals names an address, so the other tables are filled before that and
  * nothing is lost on the way. Detaching goes the same way back.
  *
+ * A device has a socket for each queue it serves, and each queue belongs to
+ * one worker (struct xdp_queue), which alone works its rings and frames and
+ * has its own way to send (struct xdp_lane). All else is home's: functions
+ * of a struct xdp are for the thread that made it.
+ *
  * The program hangs on a bpf_link that lives no longer than this process:
  * after kill -9 nothing stays attached.
  *
@@ -50,6 +55,7 @@ struct xdp_config {
 	uint32_t queue_cnt; /* queues to serve at most, 1 to XDP_QUEUE_MAX; 0: all of the device */
 	uint32_t frame_cnt; /* frames a queue receives into, a power of two, 256 to 32,768 */
 	uint32_t validated_cap; /* proven addresses the program remembers */
+	uint32_t worker_cnt; /* who share the queues: queue q is worker q % worker_cnt's; 0 is 1 */
 };
 
 void xdp_config_defaults(struct xdp_config *config);
@@ -99,22 +105,20 @@ enum xdp_fault {
 const char *xdp_fault_name(enum xdp_fault fault); /* "link-down", ... */
 
 struct xdp_params {
-	struct packet_tx *udp; /* sends what AF_XDP does not; borrowed */
-	uint64_t secret[2];    /* of hash tables */
 	/* detail: a sentence for people. May not detach from within. */
 	void (*on_fault)(void *ctx, unsigned device, enum xdp_fault fault, const char *detail);
 	void *ctx;
 };
-/* xdp_new makes the worker's side, with nothing attached. 0 or -errno. */
+/* xdp_new makes home's side, with nothing attached. 0 or -errno. */
 WEFT_MUST_CHECK
 int xdp_new(const struct xdp_params *params, struct xdp **out_xdp);
-/* xdp_free detaches everything. */
+/* xdp_free detaches everything, as xdp_detach. */
 void xdp_free(struct xdp *xdp);
 
 /*
  * xdp_device_open loads, attaches and opens. On any thread, one at a time;
  * of xdp it reads only what no xdp_take or xdp_detach changes meanwhile:
- * the worker calls neither until it is done. On failure why says what was
+ * home calls neither until it is done. On failure why says what was
  * refused and what to do. Returns 0 or a negative code: -ENODEV,
  * WEFT_EREFUSED (xdp_plan says impossible), WEFT_EBUSY (a foreign program,
  * or a queue held by somebody), -EPERM, -errno.
@@ -125,18 +129,20 @@ int xdp_device_open(const struct xdp *xdp, const struct xdp_config *config, cons
 /* xdp_device_close: of one that was not taken; takes NULL. */
 void xdp_device_close(struct xdp_device *device);
 /*
- * xdp_take: the worker has the device from now on. Returns its number, in
+ * xdp_take: xdp has the device from now on. Returns its number, in
  * [0, XDP_DEVICE_MAX), or WEFT_EFULL or -ENOMEM with the device still the
  * caller's.
  */
 WEFT_MUST_CHECK
 int xdp_take(struct xdp *xdp, struct xdp_device *device);
 /*
- * xdp_detach takes the sockets out of the program's map, so that datagrams
- * go to the kernel's socket, and frees all. First take by xdp_rx what has
- * arrived: xdp_unhook does the first half.
+ * Detaching: xdp_unhook takes the sockets out of the program's map, so that
+ * datagrams go to the kernel's socket; xdp_unhook_queue does so for one.
+ * Workers then take what has arrived and remove the queues from their
+ * lanes, and when none has one left xdp_detach frees all.
  */
 void xdp_unhook(struct xdp *xdp, unsigned device);
+void xdp_unhook_queue(struct xdp *xdp, unsigned device, unsigned queue);
 void xdp_detach(struct xdp *xdp, unsigned device);
 
 /* What a device is, now. Borrowed until it is detached; NULL: no such device. */
@@ -155,22 +161,58 @@ struct xdp_device_info {
 	uint32_t prog_id;
 };
 const struct xdp_device_info *xdp_device_info(const struct xdp *xdp, unsigned device);
-/* xdp_frames counts device's frames by owner, of enum umem_owner; the sum never changes. */
-void xdp_frames(const struct xdp *xdp, unsigned device, uint32_t out_cnt[static 5]);
+/*
+ * One receive queue of an attached device: its socket, rings and frames.
+ * Borrowed until the device is detached. Whose lane it was added to has it
+ * until removed; device, idx, and rx's backend and reason anybody may read
+ * who knows of it, lost_cnt home.
+ */
+struct xsk;
+struct xdp_queue {
+	uint8_t device; /* its number */
+	uint8_t idx;
+	struct packet_rx *rx;
+	struct xsk *xsk;
+	bool sends;	   /* it has frames to send from */
+	bool teaches;	   /* links, for its device sends, if by another queue */
+	uint64_t lost_cnt; /* datagrams the kernel had no room for */
+};
+/* xdp_queue_of: NULL beyond the last. */
+struct xdp_queue *xdp_queue_of(struct xdp *xdp, unsigned device, unsigned queue);
+/* xdp_queue_frames counts frames by owner, of enum umem_owner; the sum never changes. Who has it. */
+#define XDP_FRAME_OWNER_CNT 5
+void xdp_queue_frames(const struct xdp_queue *queue, uint32_t out_cnt[static XDP_FRAME_OWNER_CNT]);
 
-/* xdp_rx: the receive side of one queue, borrowed; NULL beyond the last. */
-struct packet_rx *xdp_rx(const struct xdp *xdp, unsigned device, unsigned queue);
-/* xdp_tx: sending by AF_XDP, or NULL: no attached device sends. Borrowed until the last is detached. */
-struct packet_tx *xdp_tx(const struct xdp *xdp);
+/*
+ * What one worker has of attached devices: the link layer of paths, learned
+ * from the queues that it serves, and a send side that goes by the first of
+ * them of each device that sends. Only its worker may use it. What comes by
+ * one worker's queue teaches that worker alone; the others send to such
+ * paths by udp.
+ */
+struct xdp_lane;
+/* xdp_lane_new: udp, borrowed, sends what AF_XDP does not; secret keys the hash. 0 or -ENOMEM. */
+WEFT_MUST_CHECK
+int xdp_lane_new(struct packet_tx *udp, const uint64_t secret[2], struct xdp_lane **out_lane);
+/* xdp_lane_free takes NULL, and one that still has queues. */
+void xdp_lane_free(struct xdp_lane *lane);
+/* xdp_lane_{add,remove}: to be called with lane's own send side not in use (xdp_lane_tx). */
+void xdp_lane_add(struct xdp_lane *lane, struct xdp_queue *queue);
+void xdp_lane_remove(struct xdp_lane *lane, struct xdp_queue *queue);
+/* xdp_lane_tx: sending by AF_XDP, or NULL: no queue of the lane sends. Borrowed until the next remove. */
+struct packet_tx *xdp_lane_tx(const struct xdp_lane *lane);
+/* xdp_lane_set_mtu: device's is mtu now. */
+void xdp_lane_set_mtu(struct xdp_lane *lane, unsigned device, uint32_t mtu);
+/* xdp_lane_turn: it is now_ns, by which learned paths grow old. */
+void xdp_lane_turn(struct xdp_lane *lane, uint64_t now_ns);
 
 /*
  * xdp_watch_fd is readable when xdp_check has something to see; call that
- * once a second, too, for what nothing tells. xdp_age says that a second
- * has passed: paths' link headers grow old.
+ * once a second, too, for what nothing tells. A changed MTU is the caller's
+ * to tell to lanes.
  */
 int xdp_watch_fd(const struct xdp *xdp);
 void xdp_check(struct xdp *xdp);
-void xdp_age(struct xdp *xdp);
 
 /*
  * The program's tables, shared by all attached devices. Without a device

@@ -154,9 +154,18 @@ static void plan_kind(struct xdp_plan *plan, const struct netdev *netdev)
 		warn(plan, "%s is down; datagrams come when it is up", netdev->name);
 }
 
+uint32_t xdp_plan_sender_cnt(const struct xdp_config *config, const struct xdp_plan *plan)
+{
+	uint32_t worker_cnt = config->worker_cnt ? config->worker_cnt : 1;
+
+	if (!plan->may_send)
+		return 0;
+	return plan->served_cnt < worker_cnt ? plan->served_cnt : worker_cnt;
+}
+
 static void plan_frames(const struct xdp_config *config, struct xdp_plan *plan)
 {
-	uint32_t room;
+	uint32_t room, sender_cnt;
 
 	plan->may_send = config->send == XDP_SEND_AF_XDP ||
 			 (config->send == XDP_SEND_AUTO && plan->may_zero_copy);
@@ -180,8 +189,10 @@ static void plan_frames(const struct xdp_config *config, struct xdp_plan *plan)
 		     "of %u queues %u %s served: what arrives on the others comes by the "
 		     "kernel's socket",
 		     plan->queue_cnt, plan->served_cnt, plan->served_cnt == 1 ? "is" : "are");
-	plan->frames_len = plan->served_cnt *
-			   umem_footprint(config->frame_cnt << plan->may_send, plan->frame_len);
+	sender_cnt = xdp_plan_sender_cnt(config, plan);
+	plan->frames_len = sender_cnt * umem_footprint(2 * config->frame_cnt, plan->frame_len) +
+			   (plan->served_cnt - sender_cnt) *
+				   umem_footprint(config->frame_cnt, plan->frame_len);
 }
 
 /* Entries as the kernel keeps them: key, value and its own header, about. */

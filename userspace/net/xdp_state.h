@@ -34,7 +34,6 @@ enum xdp_map {
 #define XDP_FRAME_HEADROOM 256
 
 struct ring_buffer;
-struct link_table;
 struct weft_xdp;
 
 struct xdp_device {
@@ -43,8 +42,7 @@ struct xdp_device {
 	struct weft_xdp *program;
 	int link_fd;
 	bool is_unhooked;
-	struct xsk *xsks[XDP_QUEUE_MAX];
-	struct packet_rx *rxs[XDP_QUEUE_MAX];
+	struct xdp_queue queues[XDP_QUEUE_MAX]; /* info.queue_cnt of them */
 };
 
 struct xdp {
@@ -53,8 +51,6 @@ struct xdp {
 	unsigned device_cnt;
 	int maps[XDP_MAP_CNT]; /* our own descriptors; -1: nothing was attached */
 	int watch_fd;
-	struct link_table *links;
-	struct packet_tx *tx;	     /* in front of params.udp */
 	struct ring_buffer *samples; /* NULL: nothing was attached */
 	xdp_sample_fn sample_fn;     /* of the xdp_samples that runs */
 	void *sample_ctx;
@@ -72,6 +68,8 @@ WEFT_MUST_CHECK
 int xdp_tables_adopt(struct xdp *xdp, const int maps[static XDP_MAP_CNT]);
 void xdp_tables_forget(struct xdp *xdp);
 
+/* xdp_plan.c: queues that send, the first of each worker. */
+uint32_t xdp_plan_sender_cnt(const struct xdp_config *config, const struct xdp_plan *plan);
 /* xdp_plan.c: the part that xdp_device_open shares; netdev is what was read. */
 void xdp_plan_of(const struct xdp_config *config, const struct netdev *netdev,
 		 struct xdp_plan *out_plan);

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "net/link_table.h"
 #include "net/udp_frame.h"
 #include "net/xdp_state.h"
 
@@ -57,15 +56,15 @@ static void mtu_changed(struct xdp *xdp, unsigned number, uint32_t mtu)
 {
 	struct xdp_device *device = xdp->devices[number];
 
+	uint32_t before = device->info.mtu;
+
+	device->info.mtu = mtu;
 	tell(xdp, number, XDP_MTU_CHANGED, "MTU of %s went from %u to %u%s", device->info.name,
-	     device->info.mtu, mtu,
+	     before, mtu,
 	     mtu > device->info.deliver_len_max - LINK_HEADER_LEN_MAX
 		     ? "; larger packets than a frame come by the kernel's socket, attach again "
 		       "for larger frames"
 		     : "");
-	device->info.mtu = mtu;
-	for (unsigned i = 0; i < device->info.queue_cnt; i++)
-		device->xsks[i]->mtu = mtu;
 }
 
 static void device_changed(void *ctx, const struct netdev *netdev, bool is_gone)
@@ -127,12 +126,12 @@ static void losses_check(struct xdp *xdp, unsigned number)
 	for (unsigned i = 0; i < device->info.queue_cnt; i++) {
 		struct xsk_losses more;
 
-		xsk_read_losses(device->xsks[i], &more);
+		xsk_read_losses(device->queues[i].xsk, &more);
 		sum.rx_dropped_cnt += more.rx_dropped_cnt;
 		sum.rx_ring_full_cnt += more.rx_ring_full_cnt;
 		sum.fill_empty_cnt += more.fill_empty_cnt;
 		sum.invalid_desc_cnt += more.invalid_desc_cnt;
-		device->rxs[i]->counters.dropped_cnt += more.rx_dropped_cnt + more.rx_ring_full_cnt;
+		device->queues[i].lost_cnt += more.rx_dropped_cnt + more.rx_ring_full_cnt;
 	}
 	device->info.rx_lost_cnt += sum.rx_dropped_cnt + sum.rx_ring_full_cnt;
 	if (sum.rx_ring_full_cnt)
@@ -169,9 +168,4 @@ void xdp_check(struct xdp *xdp)
 		link_check(xdp, i);
 		losses_check(xdp, i);
 	}
-}
-
-void xdp_age(struct xdp *xdp)
-{
-	link_table_age(xdp->links);
 }

@@ -12,7 +12,7 @@
 /*
  * Private to net/: one AF_XDP socket, bound to one receive queue of one
  * device, with its umem and rings. The receive side and the send side work
- * on it; who opened it closes it after both. One worker owns it.
+ * on it; who opened it closes it after both. One worker has it in between.
  */
 struct link_table;
 
@@ -45,10 +45,10 @@ struct xsk {
 	unsigned ifindex, queue_idx;
 	uint8_t device;
 	bool is_zero_copy, is_busy_polled;
-	uint32_t mtu; /* of the device, kept by the opener: the send side goes by it */
+	uint32_t mtu; /* of the device: the send side goes by it */
 	struct umem umem;
 	struct xsk_ring fill, rx, completion, tx;
-	struct xsk_losses losses;
+	struct xsk_losses losses; /* the opener's */
 	struct {
 		void *at;
 		size_t len;
@@ -71,11 +71,13 @@ void xsk_close(struct xsk *xsk);
 void xsk_read_losses(struct xsk *xsk, struct xsk_losses *out_new);
 
 /*
- * xsk_rx_new makes the receive side. With links, paths of frames whose
- * sender knows an id of ours are learned. 0 or -ENOMEM.
+ * xsk_rx_new makes the receive side. 0 or -ENOMEM. xsk_rx_teach: paths of
+ * frames whose sender knows an id of ours are learned by links from now on;
+ * NULL: by nobody.
  */
 WEFT_MUST_CHECK
-int xsk_rx_new(struct xsk *xsk, struct link_table *links, struct packet_rx **out_rx);
+int xsk_rx_new(struct xsk *xsk, struct packet_rx **out_rx);
+void xsk_rx_teach(struct packet_rx *rx, struct link_table *links);
 
 /*
  * xsk_tx_new makes a send side in front of udp: what goes to a path that

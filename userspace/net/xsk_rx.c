@@ -123,14 +123,18 @@ static void xsk_rx_close(struct packet_rx *base)
 
 static const struct packet_rx_ops xsk_rx_ops = {.burst = xsk_burst, .close = xsk_rx_close};
 
-int xsk_rx_new(struct xsk *xsk, struct link_table *links, struct packet_rx **out_rx)
+void xsk_rx_teach(struct packet_rx *base, struct link_table *links)
+{
+	((struct xsk_rx *)base)->links = links;
+}
+
+int xsk_rx_new(struct xsk *xsk, struct packet_rx **out_rx)
 {
 	struct xsk_rx *rx = calloc(1, sizeof(*rx));
 
 	if (!rx)
 		return -ENOMEM;
 	rx->xsk = xsk;
-	rx->links = links;
 	rx->base.ops = &xsk_rx_ops;
 	rx->base.backend = xsk->is_zero_copy ? "af_xdp/zero-copy" : "af_xdp/copy";
 	rx->base.fd = xsk->fd;

@@ -186,6 +186,8 @@ void xsk_tx_set(struct packet_tx *base, uint8_t device, struct xsk *xsk)
 	struct xsk_tx *tx = (struct xsk_tx *)base;
 
 	weft_assert(device < XSK_TX_DEVICE_MAX);
+	if (tx->xsks[device] == xsk)
+		return;
 	tx->xsks[device] = xsk;
 	tx->unsent_set &= (uint8_t)~(1u << device);
 }

@@ -230,6 +230,7 @@ int config_load(const struct config_ask *ask, struct node_config **out_config,
 	}
 	config->store.dir = config->state_dir;
 	config->control.path = config->control_path;
+	config->fastpath.xdp.worker_cnt = config->worker_cnt;
 	config->origin->live = *config;
 	*out_config = config;
 	return 0;

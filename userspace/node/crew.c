@@ -179,6 +179,9 @@ static void letter_heard(struct crew *crew, struct crew_member *member, const st
 		for (unsigned i = 0; i < letter->paths.cnt; i++)
 			params->on_path(params->ctx, &letter->paths.remotes[i]);
 		break;
+	case LETTER_QUEUE_LEFT:
+		params->on_queue_left(params->ctx, &letter->queue.at, letter->queue.err);
+		break;
 	case LETTER_FINDING:
 		params->on_finding(params->ctx,
 				   &(struct content_finding){letter->finding.is_changed,
@@ -351,6 +354,47 @@ void crew_set_wall(struct crew *crew, uint64_t wall_s, uint64_t now_ns)
 	struct wall_order order = {wall_s, now_ns};
 
 	(void)crew_spread(crew, LETTER_WALL, wall_write, &order);
+}
+
+static bool queue_order(struct crew *crew, unsigned idx, enum letter_kind kind,
+			const struct crew_queue *queue)
+{
+	struct letter *letter = letter_new(kind, 0);
+
+	if (letter)
+		letter->queue.at = *queue;
+	return mailbox_post(&crew->members[idx - 1].orders, letter);
+}
+
+bool crew_add_queue(struct crew *crew, unsigned idx, const struct crew_queue *queue)
+{
+	return queue_order(crew, idx, LETTER_ADD_QUEUE, queue);
+}
+
+bool crew_remove_queue(struct crew *crew, unsigned idx, const struct crew_queue *queue)
+{
+	return queue_order(crew, idx, LETTER_REMOVE_QUEUE, queue);
+}
+
+struct mtu_order {
+	unsigned device;
+	uint32_t mtu;
+};
+
+static bool mtu_write(struct letter *letter, void *arg)
+{
+	const struct mtu_order *order = arg;
+
+	letter->mtu.device = order->device;
+	letter->mtu.mtu = order->mtu;
+	return true;
+}
+
+void crew_set_mtu(struct crew *crew, unsigned device, uint32_t mtu)
+{
+	struct mtu_order order = {device, mtu};
+
+	(void)crew_spread(crew, LETTER_MTU, mtu_write, &order);
 }
 
 static bool crew_can_rotate_cids(const struct crew *crew)

@@ -25,6 +25,13 @@ struct store;
  */
 struct crew;
 
+/* A queue of an attached device that is given to a worker, and taken back. */
+struct crew_queue {
+	struct xdp_queue *queue; /* not to be looked at when it comes back */
+	unsigned device, idx;
+	uint32_t serial; /* the giver's */
+};
+
 struct crew_params {
 	const struct node_config *config; /* worker_cnt - 1 of them are made */
 	const struct node_key *key;
@@ -41,6 +48,8 @@ struct crew_params {
 	void (*on_finding)(void *ctx, const struct content_finding *finding);
 	void (*on_sample)(void *ctx, const struct weft_sample *sample);
 	void (*on_served)(void *ctx, const uint8_t manifest_id[static 32], uint64_t len);
+	/* It has no more to do with queue; err: because it could not take it. */
+	void (*on_queue_left)(void *ctx, const struct crew_queue *queue, int err);
 	/* Worker idx ended without an order; err: its event loop failed so. */
 	void (*on_ended)(void *ctx, unsigned idx, int err);
 	void *ctx;
@@ -99,6 +108,15 @@ bool crew_spread_bans(struct crew *crew, const struct ban_list *bans, uint64_t w
 bool crew_spread_policy(struct crew *crew, const struct weft_config *part);
 /* crew_configure: every worker takes what a reload may change. As crew_spread_reach. */
 bool crew_configure(struct crew *crew, const struct node_config *live);
+/*
+ * crew_add_queue gives queue to worker idx, and crew_remove_queue takes it
+ * back, which on_queue_left then tells, also of one that it has not got.
+ * False: it could not be told.
+ */
+bool crew_add_queue(struct crew *crew, unsigned idx, const struct crew_queue *queue);
+bool crew_remove_queue(struct crew *crew, unsigned idx, const struct crew_queue *queue);
+/* crew_set_mtu: a device's is mtu now. What is lost lasts until the next change. */
+void crew_set_mtu(struct crew *crew, unsigned device, uint32_t mtu);
 /* crew_set_wall: the wall clock shows wall_s at now_ns. What is lost is told again. */
 void crew_set_wall(struct crew *crew, uint64_t wall_s, uint64_t now_ns);
 /*

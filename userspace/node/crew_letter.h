@@ -36,6 +36,9 @@ enum letter_kind {
 	LETTER_POLICY,
 	LETTER_WALL,
 	LETTER_ROTATE_CIDS,
+	LETTER_ADD_QUEUE,
+	LETTER_REMOVE_QUEUE,
+	LETTER_MTU,
 	LETTER_STOP,
 	LETTER_SESSION, /* reports */
 	LETTER_FAILURE,
@@ -44,6 +47,7 @@ enum letter_kind {
 	LETTER_SERVED,
 	LETTER_SAMPLE,
 	LETTER_FIGURES,
+	LETTER_QUEUE_LEFT,
 };
 
 struct letter {
@@ -52,6 +56,14 @@ struct letter {
 		struct reach *reach;  /* the letter's until taken */
 		struct ban_set *bans; /* likewise */
 		struct weft_config policy;
+		struct {
+			unsigned device;
+			uint32_t mtu;
+		} mtu;
+		struct {
+			struct crew_queue at;
+			int err; /* of a report: why it was not taken */
+		} queue;
 		struct {
 			struct quic_config quic;
 			struct mesh_config mesh;

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -122,6 +121,35 @@ static void report_due(struct timer *timer, uint64_t now_ns)
 	member_tell_figures(member);
 }
 
+static void member_tell_left(struct crew_member *member, const struct crew_queue *queue, int err)
+{
+	struct letter *letter = letter_new(LETTER_QUEUE_LEFT, 0);
+
+	if (letter) {
+		letter->queue.at = *queue;
+		letter->queue.err = err;
+	}
+	/* What it counted comes before it. */
+	member_tell_figures(member);
+	member_report(member, letter);
+}
+
+static void member_take_queue(struct crew_member *member, const struct crew_queue *queue)
+{
+	int err = worker_add_queue(&member->worker, queue->queue);
+
+	if (err < 0)
+		member_tell_left(member, queue, err);
+	else
+		member_tell_figures(member);
+}
+
+static void member_leave_queue(struct crew_member *member, const struct crew_queue *queue)
+{
+	worker_remove_queue(&member->worker, queue->queue);
+	member_tell_left(member, queue, 0);
+}
+
 static void member_obey(struct crew_member *member, struct letter *letter)
 {
 	switch (letter->kind) {
@@ -143,6 +171,15 @@ static void member_obey(struct crew_member *member, struct letter *letter)
 		break;
 	case LETTER_WALL:
 		worker_set_wall(&member->worker, letter->wall.wall_s, letter->wall.now_ns);
+		break;
+	case LETTER_ADD_QUEUE:
+		member_take_queue(member, &letter->queue.at);
+		break;
+	case LETTER_REMOVE_QUEUE:
+		member_leave_queue(member, &letter->queue.at);
+		break;
+	case LETTER_MTU:
+		worker_set_mtu(&member->worker, letter->mtu.device, letter->mtu.mtu);
 		break;
 	case LETTER_ROTATE_CIDS:
 		worker_rotate_cids(&member->worker);
@@ -334,14 +371,17 @@ bool crew_member_stop(struct crew_member *member, uint64_t wait_ns)
 
 bool crew_member_join(struct crew_member *member, uint64_t wait_ns)
 {
-	uint64_t end_ns = clock_monotonic_ns() + wait_ns;
-	const struct timespec end = {.tv_sec = (time_t)(end_ns / NS_PER_S),
-				     .tv_nsec = (long)(end_ns % NS_PER_S)};
+	uint64_t deadline_ns = clock_monotonic_ns() + wait_ns;
 
 	if (!member->is_running)
 		return true;
-	if (pthread_clockjoin_np(member->thread, NULL, CLOCK_MONOTONIC, &end) != 0)
-		return false;
+	while (!crew_member_has_ended(member)) {
+		if (clock_monotonic_ns() >= deadline_ns)
+			return false;
+		(void)usleep(1000);
+	}
+	/* It has nothing more to do than to return. */
+	(void)pthread_join(member->thread, NULL);
 	member->is_running = false;
-	return crew_member_has_ended(member);
+	return true;
 }

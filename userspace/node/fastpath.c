@@ -1,13 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The fast path's life: a device joins the worker and leaves it, the
- * program's tables follow what the node knows, faults become events, and
- * once a second the load is measured.
- *
- * A device that joins: the tables are filled, the worker takes from its
- * rings, and only then the program is told which addresses are ours. One
- * that leaves goes the same way back, and what stands in its rings is
- * taken before they go.
+ * The fast path's life: the program's tables follow what the node knows,
+ * faults become events, and once a second the load is measured.
  */
 #include "node/fastpath.h"
 
@@ -76,14 +70,6 @@ static void token_keys_push(struct fastpath *fastpath)
 	table_check("token keys", err);
 }
 
-static void locals_push(struct fastpath *fastpath)
-{
-	struct addr locals[LOCAL_MAX];
-	unsigned cnt = fastpath_locals(fastpath, locals, LOCAL_MAX);
-
-	table_check("own addresses", xdp_set_locals(fastpath->xdp, locals, cnt));
-}
-
 /* A full table refuses: such a path has a stranger's limits until there is room. */
 static void proven_push(void *ctx, const struct weft_endpoint *source,
 			const struct weft_validated *entry)
@@ -106,8 +92,8 @@ void fastpath_on_path(void *ctx, const struct addr *remote)
 		proven_push(fastpath, &endpoint, &entry);
 }
 
-static void event_tell(struct fastpath *fastpath, const char *kind, const char *device,
-		       const char *text)
+void fastpath_event(struct fastpath *fastpath, const char *kind, const char *device,
+		    const char *text)
 {
 	struct node *node = fastpath->node;
 
@@ -128,87 +114,17 @@ static void on_fault(void *ctx, unsigned device, enum xdp_fault fault, const cha
 		log_info("%s", detail);
 	else
 		log_warn("%s", detail);
-	event_tell(fastpath, kind, info->name, detail);
+	fastpath_event(fastpath, kind, info->name, detail);
+	if (fault == XDP_MTU_CHANGED)
+		fastpath_tell_mtu(fastpath, device);
 }
 
-static void rxs_add(struct fastpath *fastpath, unsigned device)
+void fastpath_tables_push(struct fastpath *fastpath)
 {
-	struct packet_rx *rx;
-
-	for (unsigned queue = 0; (rx = xdp_rx(fastpath->xdp, device, queue)); queue++) {
-		int err = worker_add_rx(&fastpath->node->home, rx);
-
-		if (err < 0)
-			log_warn("queue %u of device %u is not served: %s", queue, device,
-				 weft_err_text(err));
-	}
-}
-
-/* Those of a device and no more stand in the worker's list when it is told to drop them. */
-static void rxs_remove(struct fastpath *fastpath, unsigned device)
-{
-	struct packet_rx *rx;
-
-	for (unsigned queue = 0; (rx = xdp_rx(fastpath->xdp, device, queue)); queue++)
-		worker_remove_rx(&fastpath->node->home, rx);
-}
-
-int fastpath_device_taken(struct fastpath *fastpath, struct xdp_device *device, const char **why)
-{
-	const struct xdp_device_info *info;
-	int number = xdp_take(fastpath->xdp, device);
-
-	if (number < 0) {
-		*why = weft_err_text(number);
-		xdp_device_close(device);
-		return number;
-	}
 	fastpath_bans_push(fastpath);
 	fastpath_cids_rotated(fastpath);
 	token_keys_push(fastpath);
 	gate_each_proven(fastpath->node->home.gate, proven_push, fastpath);
-	rxs_add(fastpath, (unsigned)number);
-	worker_set_tx(&fastpath->node->home, xdp_tx(fastpath->xdp));
-	locals_push(fastpath);
-	info = xdp_device_info(fastpath->xdp, (unsigned)number);
-	log_info("XDP attached to %s, %s mode, %u queue%s, %s: %s", info->name,
-		 info->mode == XDP_NATIVE ? "native" : "generic", info->queue_cnt,
-		 info->queue_cnt == 1 ? "" : "s",
-		 xdp_rx(fastpath->xdp, (unsigned)number, 0)->backend, info->mode_reason);
-	event_tell(fastpath, "xdp.attached", info->name, info->mode_reason);
-	return number;
-}
-
-void fastpath_device_remove(struct fastpath *fastpath, unsigned device, const char *event)
-{
-	const struct xdp_device_info *info = xdp_device_info(fastpath->xdp, device);
-	char name[XDP_NAME_CAP];
-
-	memcpy(name, info->name, sizeof(name));
-	timer_cancel(&fastpath->node->home.timers, &fastpath->confirms[device].timer);
-	fastpath->confirms[device].at_ns = 0;
-	xdp_unhook(fastpath->xdp, device);
-	rxs_remove(fastpath, device);
-	/* Its frames may be in the send side's hands: that is changed first. */
-	worker_set_tx(&fastpath->node->home, NULL);
-	xdp_detach(fastpath->xdp, device);
-	worker_set_tx(&fastpath->node->home, xdp_tx(fastpath->xdp));
-	fastpath_config_push(fastpath);
-	log_info("XDP detached from %s; datagrams come by the kernel's socket", name);
-	event_tell(fastpath, event, name, "datagrams come by the kernel's socket");
-}
-
-/* A device that is gone, or whose program is, is let go. */
-static void lost_remove(struct fastpath *fastpath)
-{
-	if (fastpath->attaching)
-		return;
-	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++) {
-		const struct xdp_device_info *info = xdp_device_info(fastpath->xdp, i);
-
-		if (info && info->is_lost)
-			fastpath_device_remove(fastpath, i, "xdp.detached");
-	}
 }
 
 static void watch_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
@@ -218,7 +134,7 @@ static void watch_ready(struct poller_watch *watch, unsigned events, uint64_t no
 
 	(void)events, (void)now_ns;
 	xdp_check(fastpath->xdp);
-	lost_remove(fastpath);
+	fastpath_devices_check(fastpath);
 }
 
 static void counters_add(struct weft_counter *sum, const struct weft_counter *more)
@@ -288,7 +204,7 @@ static void mode_move(struct fastpath *fastpath, uint64_t now_ns)
 		   load.handshake_cnt, (unsigned long long)fastpath->pressure.stranger_rate);
 	fastpath->policy.mode = mode;
 	fastpath_config_push(fastpath);
-	event_tell(fastpath, "xdp.mode", "", pressure_mode_name(mode));
+	fastpath_event(fastpath, "xdp.mode", "", pressure_mode_name(mode));
 }
 
 void fastpath_force(struct fastpath *fastpath, enum weft_mode mode)
@@ -302,8 +218,13 @@ void fastpath_force(struct fastpath *fastpath, enum weft_mode mode)
 
 void fastpath_addresses_changed(struct fastpath *fastpath)
 {
-	if (fastpath->xdp)
-		locals_push(fastpath);
+	struct addr locals[LOCAL_MAX];
+	unsigned cnt;
+
+	if (!fastpath->xdp)
+		return;
+	cnt = fastpath_locals(fastpath, locals, LOCAL_MAX);
+	table_check("own addresses", xdp_set_locals(fastpath->xdp, locals, cnt));
 }
 
 static void tick_fire(struct timer *timer, uint64_t now_ns)
@@ -313,9 +234,9 @@ static void tick_fire(struct timer *timer, uint64_t now_ns)
 	struct node *node = fastpath->node;
 
 	fastpath->tick_cnt++;
-	xdp_age(fastpath->xdp);
 	xdp_check(fastpath->xdp);
-	lost_remove(fastpath);
+	fastpath_devices_check(fastpath);
+	fastpath_devices_repeat(fastpath);
 	mode_move(fastpath, now_ns);
 	(void)xdp_validated_sweep(fastpath->xdp, now_ns);
 	if (fastpath->tick_cnt % CLOCK_TICKS == 0) {
@@ -328,7 +249,7 @@ static void tick_fire(struct timer *timer, uint64_t now_ns)
 int fastpath_open(struct fastpath *fastpath, struct node *node)
 {
 	const struct fastpath_config *config = &node->config->fastpath;
-	struct xdp_params params = {.udp = node->home.tx, .on_fault = on_fault, .ctx = fastpath};
+	const struct xdp_params params = {.on_fault = on_fault, .ctx = fastpath};
 	const struct pressure_config pressure = {
 		.pressured_above = node->config->quic.retry_above_cnt,
 		.flood_above = config->flood_above,
@@ -338,12 +259,13 @@ int fastpath_open(struct fastpath *fastpath, struct node *node)
 	fastpath->node = node;
 	pressure_init(&fastpath->pressure, &pressure);
 	fastpath_policy_defaults(&fastpath->policy);
-	random_fill(node->random, params.secret, sizeof(params.secret));
 	random_fill(node->random, fastpath->policy.salt, sizeof(fastpath->policy.salt));
 	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++) {
-		fastpath->confirms[i].fastpath = fastpath;
-		fastpath->confirms[i].device = i;
+		fastpath->devices[i].fastpath = fastpath;
+		fastpath->devices[i].number = i;
 	}
+	for (unsigned i = 0; i < WEFT_QUEUE_CNT; i++)
+		fastpath->policy.queue_workers[i] = (__u8)fastpath_queue_worker(fastpath, i);
 	if ((err = xdp_new(&params, &fastpath->xdp)) < 0)
 		return err;
 	fastpath_config_push(fastpath);
@@ -362,9 +284,7 @@ void fastpath_close(struct fastpath *fastpath)
 	if (!fastpath->xdp)
 		return;
 	fastpath_attach_abandon(fastpath);
-	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++)
-		if (xdp_device_info(fastpath->xdp, i))
-			fastpath_device_remove(fastpath, i, "xdp.detached");
+	fastpath_devices_close(fastpath);
 	timer_cancel(&fastpath->node->home.timers, &fastpath->tick);
 	if (fastpath->watch.fd >= 0)
 		poller_remove(fastpath->node->home.poller, &fastpath->watch);

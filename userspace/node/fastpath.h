@@ -11,6 +11,7 @@
 #include "net/xdp.h"
 #include "node/pressure.h"
 
+struct crew_queue;
 struct node;
 
 /*
@@ -30,11 +31,19 @@ void fastpath_config_defaults(struct fastpath_config *config);
 /* fastpath_policy_defaults: how much strangers may send, in mode normal. */
 void fastpath_policy_defaults(struct weft_config *policy);
 
-struct fastpath_confirm {
-	struct timer timer; /* first: its fire finds the rest */
+typedef void (*fastpath_detached_fn)(void *ctx);
+
+/* What home knows of an attached device, besides what net/ does. */
+struct fastpath_device {
+	struct timer confirm_timer; /* first: its fire finds the rest */
 	struct fastpath *fastpath;
-	unsigned device;
-	uint64_t at_ns; /* detached then unless kept; 0: kept */
+	unsigned number;
+	uint64_t confirm_at_ns; /* detached then unless kept; 0: kept */
+	uint32_t serial;   /* of its attachment, so that a late answer is not taken for another's */
+	uint32_t away_set; /* queues that other workers have, by bit */
+	const char *leaving;	       /* the event that will tell of its end; NULL: it stays */
+	fastpath_detached_fn detached; /* of who waits for that; NULL: nobody */
+	void *detached_ctx;
 };
 
 struct fastpath {
@@ -47,7 +56,8 @@ struct fastpath {
 	struct timer tick;
 	uint64_t tick_cnt;
 	struct attaching *attaching;
-	struct fastpath_confirm confirms[XDP_DEVICE_MAX];
+	struct fastpath_device devices[XDP_DEVICE_MAX];
+	uint32_t serial_cnt;
 	unsigned named_off; /* of config's interfaces, what was taken */
 	bool is_privilege_dropped;
 	char last_error[XDP_WHY_CAP]; /* of an attach at start; "": none */
@@ -56,14 +66,14 @@ struct fastpath {
 /* fastpath_open makes it and begins to attach what config names. 0 or -errno. */
 WEFT_MUST_CHECK
 int fastpath_open(struct fastpath *fastpath, struct node *node);
-/* fastpath_close takes a zeroed one, too. */
+/* fastpath_close comes after the crew has ended; takes a zeroed one, too. */
 void fastpath_close(struct fastpath *fastpath);
 
 /*
  * fastpath_attach begins to attach device name; done is called on the
  * worker when it stands, with its number, or failed, with a negative code
  * and why. confirm_ns: detach after so long unless fastpath_keep; 0: stay.
- * Returns 0, or WEFT_EBUSY (another one is being attached), WEFT_EEXISTS
+ * Returns 0, or WEFT_EBUSY (one is being attached or detached), WEFT_EEXISTS
  * (attached already), -errno.
  */
 typedef void (*fastpath_attached_fn)(void *ctx, int device, const char *why);
@@ -84,9 +94,19 @@ int fastpath_lookup(const struct fastpath *fastpath, const char *name);
 /* fastpath_keep: 0, or WEFT_EABSENT. */
 WEFT_MUST_CHECK
 int fastpath_keep(struct fastpath *fastpath, const char *name);
-/* fastpath_detach: 0, WEFT_EABSENT, or WEFT_EBUSY (a device is being attached). */
+/*
+ * fastpath_detach: 1, it is detached; 0, detached is called on home once the
+ * workers have let go of it; WEFT_EABSENT; or WEFT_EBUSY (one is being attached
+ * or detached). fastpath_detach_forget: who asked is gone.
+ */
 WEFT_MUST_CHECK
-int fastpath_detach(struct fastpath *fastpath, const char *name);
+int fastpath_detach(struct fastpath *fastpath, const char *name, fastpath_detached_fn detached,
+		    void *ctx);
+void fastpath_detach_forget(struct fastpath *fastpath, void *ctx);
+/* fastpath_queue_worker: the worker whose queue this is, of any device. */
+unsigned fastpath_queue_worker(const struct fastpath *fastpath, unsigned queue);
+/* fastpath_on_queue_left: another worker let go of a queue, or did not take it (crew.h). */
+void fastpath_on_queue_left(void *ctx, const struct crew_queue *left, int err);
 
 /* fastpath_on_path: a worker expects datagrams from remote (worker.h); ctx is the node. */
 void fastpath_on_path(void *ctx, const struct addr *remote);
@@ -115,6 +135,14 @@ void fastpath_counters(const struct fastpath *fastpath,
 		       struct weft_counter out_counters[static WEFT_REASON_CNT]);
 
 /* Private to fastpath*.c. */
+void fastpath_event(struct fastpath *fastpath, const char *kind, const char *device,
+		    const char *text);
+void fastpath_tables_push(struct fastpath *fastpath);
+bool fastpath_is_changing(const struct fastpath *fastpath);
+void fastpath_devices_check(struct fastpath *fastpath);	 /* lets go of what is lost */
+void fastpath_devices_repeat(struct fastpath *fastpath); /* orders that were not obeyed */
+void fastpath_devices_close(struct fastpath *fastpath);
+void fastpath_tell_mtu(struct fastpath *fastpath, unsigned device);
 int fastpath_device_taken(struct fastpath *fastpath, struct xdp_device *device, const char **why);
 void fastpath_device_remove(struct fastpath *fastpath, unsigned device, const char *event);
 void fastpath_config_push(struct fastpath *fastpath);

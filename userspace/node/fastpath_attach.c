@@ -57,8 +57,8 @@ static void attaching_join(struct attaching *attaching)
 
 static void confirm_fire(struct timer *timer, uint64_t now_ns)
 {
-	struct fastpath_confirm *confirm = (struct fastpath_confirm *)timer;
-	struct fastpath *fastpath = confirm->fastpath;
+	struct fastpath_device *device = (struct fastpath_device *)timer;
+	struct fastpath *fastpath = device->fastpath;
 
 	/* While another one is being attached devices do not go: a moment later. */
 	if (fastpath->attaching) {
@@ -66,19 +66,18 @@ static void confirm_fire(struct timer *timer, uint64_t now_ns)
 		return;
 	}
 	log_warn("%s was not kept in time (weft xdp keep): detaching it",
-		 xdp_device_info(fastpath->xdp, confirm->device)->name);
-	fastpath_device_remove(fastpath, confirm->device, "xdp.unconfirmed");
+		 xdp_device_info(fastpath->xdp, device->number)->name);
+	fastpath_device_remove(fastpath, device->number, "xdp.unconfirmed");
 }
 
-static void confirm_begin(struct fastpath *fastpath, unsigned device, uint64_t confirm_ns)
+static void confirm_begin(struct fastpath_device *device, uint64_t confirm_ns)
 {
-	struct fastpath_confirm *confirm = &fastpath->confirms[device];
-
 	if (!confirm_ns)
 		return;
-	confirm->at_ns = clock_monotonic_ns() + confirm_ns;
-	timer_init(&confirm->timer, confirm_fire);
-	timer_set(&fastpath->node->home.timers, &confirm->timer, confirm->at_ns);
+	device->confirm_at_ns = clock_monotonic_ns() + confirm_ns;
+	timer_init(&device->confirm_timer, confirm_fire);
+	timer_set(&device->fastpath->node->home.timers, &device->confirm_timer,
+		  device->confirm_at_ns);
 }
 
 static void attaching_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
@@ -93,7 +92,7 @@ static void attaching_ready(struct poller_watch *watch, unsigned events, uint64_
 	if (number >= 0)
 		number = fastpath_device_taken(fastpath, attaching->device, &why);
 	if (number >= 0)
-		confirm_begin(fastpath, (unsigned)number, attaching->confirm_ns);
+		confirm_begin(&fastpath->devices[number], attaching->confirm_ns);
 	else
 		log_warn("XDP is not attached to %s: %s; datagrams come by the kernel's socket",
 			 attaching->name, why);
@@ -131,7 +130,7 @@ int fastpath_attach(struct fastpath *fastpath, const struct fastpath_attach *att
 	struct attaching *attaching;
 	int err;
 
-	if (fastpath->attaching)
+	if (fastpath_is_changing(fastpath))
 		return WEFT_EBUSY;
 	if (strlen(attach->name) >= XDP_NAME_CAP || !*attach->name)
 		return -ENODEV;
@@ -246,19 +245,33 @@ int fastpath_keep(struct fastpath *fastpath, const char *name)
 
 	if (device < 0)
 		return device;
-	timer_cancel(&fastpath->node->home.timers, &fastpath->confirms[device].timer);
-	fastpath->confirms[device].at_ns = 0;
+	timer_cancel(&fastpath->node->home.timers, &fastpath->devices[device].confirm_timer);
+	fastpath->devices[device].confirm_at_ns = 0;
 	return 0;
 }
 
-int fastpath_detach(struct fastpath *fastpath, const char *name)
+int fastpath_detach(struct fastpath *fastpath, const char *name, fastpath_detached_fn detached,
+		    void *ctx)
 {
-	int device = fastpath_lookup(fastpath, name);
+	int number = fastpath_lookup(fastpath, name);
+	struct fastpath_device *device;
 
-	if (device < 0)
-		return device;
-	if (fastpath->attaching)
+	if (number < 0)
+		return number;
+	if (fastpath_is_changing(fastpath))
 		return WEFT_EBUSY;
-	fastpath_device_remove(fastpath, (unsigned)device, "xdp.detached");
+	device = &fastpath->devices[number];
+	fastpath_device_remove(fastpath, (unsigned)number, "xdp.detached");
+	if (!device->leaving)
+		return 1;
+	device->detached = detached;
+	device->detached_ctx = ctx;
 	return 0;
+}
+
+void fastpath_detach_forget(struct fastpath *fastpath, void *ctx)
+{
+	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++)
+		if (fastpath->devices[i].detached_ctx == ctx)
+			fastpath->devices[i].detached = NULL;
 }

@@ -169,19 +169,37 @@ static void figures_read(struct node *node, struct figures *figures)
 		figures_add(figures, crew_figures(node->crew, i));
 }
 
-static json_t *worker_json(unsigned idx, const struct worker_figures *figures,
-			   uint64_t order_lost_cnt)
+/* As "eth0:3". A device may have gone since the worker told. */
+static json_t *queues_json(const struct node *node, const struct worker_figures *figures)
 {
-	return json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "worker", (int)idx,
-			 "connections", method_json_uint(figures->quic.conn_cnt), "sessions",
-			 method_json_uint(figures->mesh.session_cnt), "received_datagrams",
-			 method_json_uint(figures->rx.dgram_cnt), "sent_datagrams",
-			 method_json_uint(figures->tx.dgram_cnt), "served_bytes",
+	json_t *json = json_array();
+
+	for (unsigned i = 0; i < figures->queue_cnt; i++) {
+		const struct queue_figures *queue = &figures->queues[i];
+		const struct xdp_device_info *info =
+			xdp_device_info(node->fastpath.xdp, queue->device);
+
+		if (info)
+			json_array_append_new(json, json_sprintf("%s:%u", info->name, queue->idx));
+	}
+	return json;
+}
+
+static json_t *worker_json(const struct node *node, unsigned idx,
+			   const struct worker_figures *figures)
+{
+	uint64_t order_lost_cnt = idx ? crew_order_lost_cnt(node->crew, idx) : 0;
+
+	return json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "worker",
+			 (int)idx, "connections", method_json_uint(figures->quic.conn_cnt),
+			 "sessions", method_json_uint(figures->mesh.session_cnt),
+			 "received_datagrams", method_json_uint(figures->rx.dgram_cnt),
+			 "sent_datagrams", method_json_uint(figures->tx.dgram_cnt), "served_bytes",
 			 method_json_uint(figures->content.served_byte_cnt), "handed_in",
 			 method_json_uint(figures->handed_in_cnt), "handover_dropped",
 			 method_json_uint(figures->handover_dropped_cnt), "lost_reports",
 			 method_json_uint(figures->report_lost_cnt), "lost_orders",
-			 method_json_uint(order_lost_cnt));
+			 method_json_uint(order_lost_cnt), "queues", queues_json(node, figures));
 }
 
 static json_t *workers_json(const struct node *node)
@@ -190,10 +208,9 @@ static json_t *workers_json(const struct node *node)
 	struct worker_figures home;
 
 	worker_figures_read(&node->home, &home);
-	json_array_append_new(json, worker_json(0, &home, 0));
+	json_array_append_new(json, worker_json(node, 0, &home));
 	for (unsigned i = 1; node->crew && i <= crew_cnt(node->crew); i++)
-		json_array_append_new(json, worker_json(i, crew_figures(node->crew, i),
-							crew_order_lost_cnt(node->crew, i)));
+		json_array_append_new(json, worker_json(node, i, crew_figures(node->crew, i)));
 	return json;
 }
 

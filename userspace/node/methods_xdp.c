@@ -143,15 +143,36 @@ void method_plan_xdp(void *ctx, struct control_call *call, const json_t *paramet
 	control_reply(call, json_pack("{s:o}", "plan", json));
 }
 
-static json_t *frames_json(const struct node *node, unsigned device)
+/* A worker says so some times a second: of one just given, nothing yet. */
+static void queue_add_json(const struct node *node, const struct worker_figures *home,
+			   const struct xdp_queue *queue, json_t *receive,
+			   uint32_t frames[static XDP_FRAME_OWNER_CNT])
 {
-	static const char *const owners[] = {"free", "filling", "lent", "writing", "sending"};
-	uint32_t cnt[5];
+	unsigned worker = fastpath_queue_worker(&node->fastpath, queue->idx);
+	const struct queue_figures *figures = worker_figures_queue(
+		worker ? crew_figures(node->crew, worker) : home, queue->device, queue->idx);
+	struct packet_counters counters = {0};
+	json_t *json;
+
+	if (figures)
+		counters = figures->counters;
+	for (unsigned i = 0; figures && i < XDP_FRAME_OWNER_CNT; i++)
+		frames[i] += figures->frames[i];
+	counters.dropped_cnt += queue->lost_cnt;
+	json = method_json_side(queue->rx->backend, queue->rx->reason, &counters);
+	json_object_set_new(json, "queue", method_json_uint(queue->idx));
+	json_object_set_new(json, "worker", method_json_uint(worker));
+	json_array_append_new(receive, json);
+}
+
+static json_t *frames_json(const uint32_t frames[static XDP_FRAME_OWNER_CNT])
+{
+	static const char *const owners[XDP_FRAME_OWNER_CNT] = {"free", "filling", "lent",
+								"writing", "sending"};
 	json_t *json = json_object();
 
-	xdp_frames(node->fastpath.xdp, device, cnt);
-	for (unsigned i = 0; i < 5; i++)
-		json_object_set_new(json, owners[i], method_json_uint(cnt[i]));
+	for (unsigned i = 0; i < XDP_FRAME_OWNER_CNT; i++)
+		json_object_set_new(json, owners[i], method_json_uint(frames[i]));
 	return json;
 }
 
@@ -159,13 +180,15 @@ static json_t *device_json(const struct node *node, unsigned device)
 {
 	const struct fastpath *fastpath = &node->fastpath;
 	const struct xdp_device_info *info = xdp_device_info(fastpath->xdp, device);
-	uint64_t at_ns = fastpath->confirms[device].at_ns, now_ns = clock_monotonic_ns();
+	uint64_t at_ns = fastpath->devices[device].confirm_at_ns, now_ns = clock_monotonic_ns();
+	uint32_t frames[XDP_FRAME_OWNER_CNT] = {0};
 	json_t *receive = json_array(), *faults = json_object(), *json;
-	struct packet_rx *rx;
+	const struct xdp_queue *queue;
+	struct worker_figures home;
 
-	for (unsigned queue = 0; (rx = xdp_rx(fastpath->xdp, device, queue)); queue++)
-		json_array_append_new(receive,
-				      method_json_side(rx->backend, rx->reason, &rx->counters));
+	worker_figures_read(&node->home, &home);
+	for (unsigned i = 0; (queue = xdp_queue_of(fastpath->xdp, device, i)); i++)
+		queue_add_json(node, &home, queue, receive, frames);
 	for (unsigned i = 0; i < XDP_FAULT_CNT; i++)
 		json_object_set_new(faults, xdp_fault_name(i),
 				    method_json_uint(info->fault_cnt[i]));
@@ -177,13 +200,15 @@ static json_t *device_json(const struct node *node, unsigned device)
 			 "huge_pages", info->is_huge, "running", info->is_running);
 	json_object_update_new(json, json_pack("{s:o, s:o, s:o, s:o}", "receive", receive, "lost",
 					       method_json_uint(info->rx_lost_cnt), "frames",
-					       frames_json(node, device), "faults", faults));
+					       frames_json(frames), "faults", faults));
 	if (at_ns)
 		json_object_set_new(
 			json, "confirm_ms",
 			method_json_uint(at_ns > now_ns ? (at_ns - now_ns) / NS_PER_MS : 0));
 	return json;
 }
+
+static const char changing[] = "a device is being attached or detached; try again";
 
 struct attach_call {
 	struct node *node;
@@ -244,7 +269,7 @@ void method_attach_xdp(void *ctx, struct control_call *call, const json_t *param
 	}
 	free(caller);
 	if (err == WEFT_EBUSY)
-		fail_device(call, err, name, "another device is being attached; try again");
+		fail_device(call, err, name, changing);
 	else if (err == WEFT_EEXISTS)
 		fail_device(call, err, name, "attached already");
 	else
@@ -267,20 +292,71 @@ void method_keep_xdp(void *ctx, struct control_call *call, const json_t *paramet
 									&node->fastpath, name))));
 }
 
+struct detach_call {
+	struct node *node;
+	struct control_call *call;
+};
+
+static void detach_done(void *ctx)
+{
+	struct detach_call *detach = ctx;
+
+	control_reply(detach->call, NULL);
+	free(detach);
+}
+
+static void detach_caller_left(void *arg)
+{
+	struct detach_call *detach = arg;
+
+	fastpath_detach_forget(&detach->node->fastpath, detach);
+	free(detach);
+}
+
 void method_detach_xdp(void *ctx, struct control_call *call, const json_t *parameters,
 		       uint64_t now_ns)
 {
 	struct node *node = ctx;
 	const char *name = parameter_device(parameters);
-	int err = fastpath_detach(&node->fastpath, name);
+	struct detach_call *caller = calloc(1, sizeof(*caller));
+	int err = -ENOMEM;
 
 	(void)now_ns;
-	if (err < 0)
-		fail_device(call, err, name,
-			    err == WEFT_EBUSY ? "another device is being attached; try again"
-					      : "not attached");
+	if (caller) {
+		*caller = (struct detach_call){node, call};
+		err = fastpath_detach(&node->fastpath, name, detach_done, caller);
+	}
+	if (err == 0) {
+		control_on_gone(call, detach_caller_left, caller);
+		return;
+	}
+	free(caller);
+	if (err == WEFT_EBUSY)
+		fail_device(call, err, name, changing);
+	else if (err == WEFT_EABSENT)
+		fail_device(call, err, name, "not attached");
+	else if (err < 0)
+		fail_device(call, err, name, weft_err_text(err));
 	else
 		control_reply(call, NULL);
+}
+
+static json_t *send_json(const struct node *node)
+{
+	const struct packet_tx *tx = node->home.fast_tx ? node->home.fast_tx : node->home.tx;
+	struct packet_counters sum = tx->counters;
+
+	for (unsigned i = 1; node->crew && i <= crew_cnt(node->crew); i++) {
+		const struct worker_figures *figures = crew_figures(node->crew, i);
+		const struct packet_counters *more =
+			node->home.fast_tx ? &figures->fast_tx : &figures->tx;
+
+		sum.dgram_cnt += more->dgram_cnt;
+		sum.byte_cnt += more->byte_cnt;
+		sum.call_cnt += more->call_cnt;
+		sum.dropped_cnt += more->dropped_cnt;
+	}
+	return method_json_side(tx->backend, tx->reason, &sum);
 }
 
 void method_show_xdp(void *ctx, struct control_call *call, const json_t *parameters,
@@ -288,7 +364,6 @@ void method_show_xdp(void *ctx, struct control_call *call, const json_t *paramet
 {
 	struct node *node = ctx;
 	const struct fastpath *fastpath = &node->fastpath;
-	const struct packet_tx *tx = node->home.fast_tx ? node->home.fast_tx : node->home.tx;
 	const char *privilege = privilege_is_held() ? "held" : "missing";
 	json_t *devices = json_array();
 
@@ -296,14 +371,13 @@ void method_show_xdp(void *ctx, struct control_call *call, const json_t *paramet
 	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++)
 		if (xdp_device_info(fastpath->xdp, i))
 			json_array_append_new(devices, device_json(node, i));
-	control_reply(call,
-		      json_pack("{s:o, s:s, s:b, s:o, s:o, s:s, s:s}", "devices", devices, "mode",
-				pressure_mode_name(fastpath->pressure.mode), "forced",
-				fastpath->pressure.is_forced, "stranger_rate",
-				method_json_uint(fastpath->pressure.stranger_rate), "send",
-				method_json_side(tx->backend, tx->reason, &tx->counters),
-				"privilege", fastpath->is_privilege_dropped ? "dropped" : privilege,
-				"last_error", fastpath->last_error));
+	control_reply(call, json_pack("{s:o, s:s, s:b, s:o, s:o, s:s, s:s}", "devices", devices,
+				      "mode", pressure_mode_name(fastpath->pressure.mode), "forced",
+				      fastpath->pressure.is_forced, "stranger_rate",
+				      method_json_uint(fastpath->pressure.stranger_rate), "send",
+				      send_json(node), "privilege",
+				      fastpath->is_privilege_dropped ? "dropped" : privilege,
+				      "last_error", fastpath->last_error));
 }
 
 void method_set_xdp_mode(void *ctx, struct control_call *call, const json_t *parameters,

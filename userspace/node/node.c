@@ -183,6 +183,7 @@ static int node_open_crew(struct node *node, const struct node_params *params, c
 		.on_finding = node_on_finding,
 		.on_sample = node_on_sample,
 		.on_served = node_on_served,
+		.on_queue_left = fastpath_on_queue_left,
 		.on_ended = node_on_crew_ended,
 		.ctx = node,
 	};
@@ -254,14 +255,15 @@ free_node:
 static void node_free_above_store(struct node *node)
 {
 	node_unwatch_addresses(node);
-	fastpath_close(&node->fastpath);
 	control_close(node->control);
+	node->control = NULL;
 	method_imports_forget(node);
 	method_get_watches_forget(node);
 	method_pings_forget(node);
 	method_checks_forget(node);
 	crew_free(node->crew);
 	node->crew = NULL;
+	fastpath_close(&node->fastpath);
 	bans_close(&node->bans);
 	drops_close(&node->drops);
 	worker_close(&node->home);

@@ -27,6 +27,7 @@
 #include "mesh/mesh.h"
 #include "net/handover.h"
 #include "net/packet_io.h"
+#include "net/xdp.h"
 #include "node/config.h"
 #include "node/gate.h"
 #include "node/node.h"
@@ -37,10 +38,12 @@
 #define GOODBYE_SHUTDOWN 1
 /* Peers may redial a restarted daemon after this. */
 #define GOODBYE_NOT_BEFORE_MS 2000
+_Static_assert(WORKER_QUEUE_MAX == XDP_DEVICE_MAX * XDP_QUEUE_MAX, "one worker may serve all");
+
 /* Twice before a path is forgotten. */
 #define PATHS_TELL_NS (GATE_PATH_LIFE_NS / 3)
 /* Descriptors besides control clients: sockets, mailboxes, signals, netlink. */
-#define WATCHES_BESIDE_CLIENTS (16 + WORKER_FAST_RX_MAX)
+#define WATCHES_BESIDE_CLIENTS (16 + WORKER_QUEUE_MAX)
 
 int worker_listen(struct worker *worker, const struct worker_params *params, char *what)
 {
@@ -92,6 +95,17 @@ static int worker_open_gate(struct worker *worker, const struct worker_params *p
 	snprintf(what, NODE_WHAT_CAP, "tables of limits and bans");
 	random_fill(params->random, gate.secret, sizeof(gate.secret));
 	return gate_new(&gate, &worker->gate);
+}
+
+static int worker_open_lane(struct worker *worker, const struct worker_params *params, char *what)
+{
+	uint64_t secret[2];
+
+	if (params->is_simulated)
+		return 0;
+	snprintf(what, NODE_WHAT_CAP, "table of links");
+	random_fill(params->random, secret, sizeof(secret));
+	return xdp_lane_new(worker->tx, secret, &worker->lane);
 }
 
 /* Who has it from us is no stranger at our sockets, nor wherever the owner tells it. */
@@ -242,6 +256,7 @@ int worker_open(struct worker *worker, const struct worker_params *params, char 
 	timer_wheel_init(&worker->timers, params->now_ns);
 	if ((err = worker_open_jobs(worker, params, what)) < 0 ||
 	    (err = worker_open_gate(worker, params, what)) < 0 ||
+	    (err = worker_open_lane(worker, params, what)) < 0 ||
 	    (err = worker_open_protocols(worker, params, what)) < 0 ||
 	    (err = worker_open_content(worker, params, what)) < 0)
 		return err;
@@ -258,6 +273,7 @@ void worker_close(struct worker *worker)
 	mesh_free(worker->mesh);
 	quic_engine_free(worker->quic);
 	gate_free(worker->gate);
+	xdp_lane_free(worker->lane);
 	packet_tx_close(worker->tx);
 	packet_rx_close(worker->rx);
 	jobs_free(worker->jobs);
@@ -312,9 +328,9 @@ static bool worker_receive(struct worker *worker)
 {
 	bool is_full = worker_receive_from(worker, worker->rx, false);
 
-	for (unsigned i = 0; i < worker->fast_rx_cap; i++)
-		if (worker->fast_rxs[i].rx)
-			is_full |= worker_receive_from(worker, worker->fast_rxs[i].rx, false);
+	for (unsigned i = 0; i < worker->queue_cap; i++)
+		if (worker->queues[i].queue)
+			is_full |= worker_receive_from(worker, worker->queues[i].queue->rx, false);
 
 	if (!worker->handover)
 		return is_full;
@@ -323,37 +339,8 @@ static bool worker_receive(struct worker *worker)
 	       is_full;
 }
 
-int worker_add_rx(struct worker *worker, struct packet_rx *rx)
-{
-	unsigned i = 0;
-	int err;
-
-	while (i < WORKER_FAST_RX_MAX && worker->fast_rxs[i].rx)
-		i++;
-	if (i == WORKER_FAST_RX_MAX)
-		return WEFT_EFULL;
-	err = worker_watch(worker, &worker->fast_rxs[i].watch, rx->fd);
-	if (err < 0)
-		return err;
-	worker->fast_rxs[i].rx = rx;
-	if (worker->fast_rx_cap <= i)
-		worker->fast_rx_cap = i + 1;
-	return 0;
-}
-
-void worker_remove_rx(struct worker *worker, struct packet_rx *rx)
-{
-	for (unsigned i = 0; i < worker->fast_rx_cap; i++) {
-		if (worker->fast_rxs[i].rx != rx)
-			continue;
-		while (worker_receive_from(worker, rx, false))
-			;
-		poller_remove(worker->poller, &worker->fast_rxs[i].watch);
-		worker->fast_rxs[i].rx = NULL;
-	}
-}
-
-void worker_set_tx(struct worker *worker, struct packet_tx *tx)
+/* Sends by tx, or by the kernel's sockets again (NULL). */
+static void worker_set_tx(struct worker *worker, struct packet_tx *tx)
 {
 	struct packet_tx *before = worker->fast_tx ? worker->fast_tx : worker->tx;
 	struct packet_tx *after = tx ? tx : worker->tx;
@@ -363,6 +350,48 @@ void worker_set_tx(struct worker *worker, struct packet_tx *tx)
 	(void)packet_tx_flush(before);
 	worker->fast_tx = tx;
 	quic_engine_set_sink(worker->quic, &after->sink);
+}
+
+int worker_add_queue(struct worker *worker, struct xdp_queue *queue)
+{
+	unsigned i = 0;
+	int err;
+
+	while (i < WORKER_QUEUE_MAX && worker->queues[i].queue)
+		i++;
+	if (i == WORKER_QUEUE_MAX)
+		return WEFT_EFULL;
+	err = worker_watch(worker, &worker->queues[i].watch, queue->rx->fd);
+	if (err < 0)
+		return err;
+	worker->queues[i].queue = queue;
+	if (worker->queue_cap <= i)
+		worker->queue_cap = i + 1;
+	worker_set_tx(worker, NULL);
+	xdp_lane_add(worker->lane, queue);
+	worker_set_tx(worker, xdp_lane_tx(worker->lane));
+	return 0;
+}
+
+void worker_remove_queue(struct worker *worker, struct xdp_queue *queue)
+{
+	for (unsigned i = 0; i < worker->queue_cap; i++) {
+		if (worker->queues[i].queue != queue)
+			continue;
+		while (worker_receive_from(worker, queue->rx, false))
+			;
+		poller_remove(worker->poller, &worker->queues[i].watch);
+		worker->queues[i].queue = NULL;
+		/* Its frames may be in the send side's hands: that is changed first. */
+		worker_set_tx(worker, NULL);
+		xdp_lane_remove(worker->lane, queue);
+		worker_set_tx(worker, xdp_lane_tx(worker->lane));
+	}
+}
+
+void worker_set_mtu(struct worker *worker, unsigned device, uint32_t mtu)
+{
+	xdp_lane_set_mtu(worker->lane, device, mtu);
 }
 
 static bool worker_drain_mailboxes(struct worker *worker, uint64_t now_ns)
@@ -388,6 +417,8 @@ bool worker_turn(struct worker *worker, uint64_t now_ns)
 	worker->turn_cnt++;
 	if (worker->gate)
 		gate_turn(worker->gate, now_ns);
+	if (worker->lane)
+		xdp_lane_turn(worker->lane, now_ns);
 	is_busy = worker_receive(worker);
 	is_busy |= worker_drain_mailboxes(worker, now_ns);
 	timer_wheel_expire(&worker->timers, now_ns);

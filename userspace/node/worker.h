@@ -30,9 +30,11 @@ struct quic_engine;
 struct random;
 struct store;
 struct weft_sample;
+struct xdp_lane;
+struct xdp_queue;
 
-/* Queues of attached devices that one worker serves. */
-#define WORKER_FAST_RX_MAX 64
+/* Queues of attached devices that one worker serves: all there can be. */
+#define WORKER_QUEUE_MAX 64
 
 /*
  * A worker: everything between the wire and the files that one thread runs
@@ -45,12 +47,13 @@ struct worker {
 	struct packet_rx *rx;	   /* the kernel's sockets, open all the time */
 	struct packet_tx *tx;
 	struct packet_tx *fast_tx; /* sends in tx's place; NULL: tx does */
+	struct xdp_lane *lane;	   /* its share of attached devices; NULL: simulated */
 	struct {
-		struct packet_rx *rx; /* NULL: free */
+		struct xdp_queue *queue; /* NULL: free */
 		struct poller_watch watch;
-	} fast_rxs[WORKER_FAST_RX_MAX]; /* whose datagrams the XDP program has judged */
-	unsigned fast_rx_cap;		/* the last one used and one */
-	struct addr bound[8];		/* what its sockets listen on, ports filled in */
+	} queues[WORKER_QUEUE_MAX]; /* whose datagrams the XDP program has judged */
+	unsigned queue_cap;	    /* the last one used and one */
+	struct addr bound[8];	    /* what its sockets listen on, ports filled in */
 	unsigned bound_cnt;
 	struct gate *gate; /* of its kernel sockets; NULL: simulated */
 	struct timer paths_timer;
@@ -128,16 +131,16 @@ void worker_goodbye(struct worker *worker, uint64_t now_ns);
 bool worker_is_draining(const struct worker *worker);
 
 /*
- * worker_add_rx also receives from rx, which was judged by the XDP
- * program; 0, WEFT_EFULL or -errno. worker_remove_rx takes what has
- * arrived there and then lets it go. worker_set_tx sends by tx, or by the
- * kernel's sockets again (NULL). All at any time between turns; sessions
- * do not notice.
+ * worker_add_queue also receives from queue, which is judged by the XDP
+ * program, and sends by its device if that does; 0, WEFT_EFULL or -errno.
+ * worker_remove_queue takes what has arrived there and then lets it go; one
+ * that the worker has not got is nothing. worker_set_mtu: a device's is mtu
+ * now. All at any time between turns; sessions do not notice.
  */
 WEFT_MUST_CHECK
-int worker_add_rx(struct worker *worker, struct packet_rx *rx);
-void worker_remove_rx(struct worker *worker, struct packet_rx *rx);
-void worker_set_tx(struct worker *worker, struct packet_tx *tx);
+int worker_add_queue(struct worker *worker, struct xdp_queue *queue);
+void worker_remove_queue(struct worker *worker, struct xdp_queue *queue);
+void worker_set_mtu(struct worker *worker, unsigned device, uint32_t mtu);
 
 /*
  * worker_take_bans enforces exactly set, which is freed, from now on: sessions

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A device joins the workers and leaves them. Queue q of every device is
+ * worker q mod N's, home's among them; the others are told by letters.
+ *
+ * One that joins: the tables are filled, each worker is given its queues,
+ * and only then the program is told which addresses are ours. One that
+ * leaves goes the same way back: the program hands nothing more to its
+ * queues, each worker takes what stands in them and lets go, and when the
+ * last has, the device is detached.
+ */
+#include <string.h>
+
+#include "base/log.h"
+#include "node/node_state.h"
+
+unsigned fastpath_queue_worker(const struct fastpath *fastpath, unsigned queue)
+{
+	return queue % fastpath->node->config->worker_cnt;
+}
+
+static struct crew_queue crew_queue_of(const struct fastpath_device *device,
+				       struct xdp_queue *queue)
+{
+	return (struct crew_queue){.queue = queue,
+				   .device = device->number,
+				   .idx = queue->idx,
+				   .serial = device->serial};
+}
+
+/* What arrives there comes by the kernel's sockets. */
+static void queue_refused(struct fastpath_device *device, unsigned idx, int err)
+{
+	struct xdp *xdp = device->fastpath->xdp;
+
+	log_warn("queue %u of %s is not served: %s; its datagrams come by the kernel's socket", idx,
+		 xdp_device_info(xdp, device->number)->name, weft_err_text(err));
+	xdp_unhook_queue(xdp, device->number, idx);
+	device->away_set &= ~(1u << idx);
+}
+
+static void queue_give(struct fastpath_device *device, struct xdp_queue *queue)
+{
+	struct node *node = device->fastpath->node;
+	unsigned worker = fastpath_queue_worker(device->fastpath, queue->idx);
+	struct crew_queue order = crew_queue_of(device, queue);
+	int err = 0;
+
+	if (!worker) {
+		err = worker_add_queue(&node->home, queue);
+	} else {
+		device->away_set |= 1u << queue->idx;
+		if (!crew_add_queue(node->crew, worker, &order))
+			err = WEFT_EFULL;
+	}
+	if (err < 0)
+		queue_refused(device, queue->idx, err);
+}
+
+int fastpath_device_taken(struct fastpath *fastpath, struct xdp_device *opened, const char **why)
+{
+	int number = xdp_take(fastpath->xdp, opened);
+	const struct xdp_device_info *info;
+	struct fastpath_device *device;
+	struct xdp_queue *queue;
+
+	if (number < 0) {
+		*why = weft_err_text(number);
+		xdp_device_close(opened);
+		return number;
+	}
+	device = &fastpath->devices[number];
+	device->serial = ++fastpath->serial_cnt;
+	fastpath_tables_push(fastpath);
+	for (unsigned i = 0; (queue = xdp_queue_of(fastpath->xdp, device->number, i)); i++)
+		queue_give(device, queue);
+	fastpath_addresses_changed(fastpath);
+	info = xdp_device_info(fastpath->xdp, device->number);
+	log_info("XDP attached to %s, %s mode, %u queue%s, %s: %s", info->name,
+		 info->mode == XDP_NATIVE ? "native" : "generic", info->queue_cnt,
+		 info->queue_cnt == 1 ? "" : "s",
+		 xdp_queue_of(fastpath->xdp, device->number, 0)->rx->backend, info->mode_reason);
+	fastpath_event(fastpath, "xdp.attached", info->name, info->mode_reason);
+	return number;
+}
+
+/* No worker has a queue of it any more. */
+static void device_gone(struct fastpath_device *device)
+{
+	static const char then[] = "datagrams come by the kernel's socket";
+	struct fastpath *fastpath = device->fastpath;
+	const char *event = device->leaving;
+	char name[XDP_NAME_CAP];
+
+	memcpy(name, xdp_device_info(fastpath->xdp, device->number)->name, sizeof(name));
+	xdp_detach(fastpath->xdp, device->number);
+	device->leaving = NULL;
+	fastpath_config_push(fastpath);
+	log_info("XDP detached from %s; %s", name, then);
+	fastpath_event(fastpath, event, name, then);
+	if (device->detached)
+		device->detached(device->detached_ctx);
+	device->detached = NULL;
+}
+
+/* Orders those that are still away back; whoever has none says so again. */
+static void queues_recall(struct fastpath_device *device)
+{
+	struct fastpath *fastpath = device->fastpath;
+	struct xdp_queue *queue;
+
+	for (unsigned i = 0; (queue = xdp_queue_of(fastpath->xdp, device->number, i)); i++) {
+		struct crew_queue order = crew_queue_of(device, queue);
+
+		if (device->away_set & 1u << i)
+			(void)crew_remove_queue(fastpath->node->crew,
+						fastpath_queue_worker(fastpath, i), &order);
+	}
+}
+
+void fastpath_device_remove(struct fastpath *fastpath, unsigned number, const char *event)
+{
+	struct fastpath_device *device = &fastpath->devices[number];
+	struct xdp_queue *queue;
+
+	if (device->leaving)
+		return;
+	device->leaving = event;
+	timer_cancel(&fastpath->node->home.timers, &device->confirm_timer);
+	device->confirm_at_ns = 0;
+	xdp_unhook(fastpath->xdp, number);
+	for (unsigned i = 0; (queue = xdp_queue_of(fastpath->xdp, number, i)); i++)
+		worker_remove_queue(&fastpath->node->home, queue);
+	queues_recall(device);
+	if (!device->away_set)
+		device_gone(device);
+}
+
+void fastpath_on_queue_left(void *ctx, const struct crew_queue *left, int err)
+{
+	struct fastpath *fastpath = &((struct node *)ctx)->fastpath;
+	struct fastpath_device *device = &fastpath->devices[left->device];
+
+	/* Told twice, when it was ordered twice: of a device that is gone, perhaps. */
+	if (left->serial != device->serial || !(device->away_set & 1u << left->idx))
+		return;
+	if (err < 0)
+		queue_refused(device, left->idx, err);
+	device->away_set &= ~(1u << left->idx);
+	if (device->leaving && !device->away_set)
+		device_gone(device);
+}
+
+bool fastpath_is_changing(const struct fastpath *fastpath)
+{
+	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++)
+		if (fastpath->devices[i].leaving)
+			return true;
+	return fastpath->attaching != NULL;
+}
+
+void fastpath_devices_check(struct fastpath *fastpath)
+{
+	if (fastpath->attaching)
+		return;
+	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++) {
+		const struct xdp_device_info *info = xdp_device_info(fastpath->xdp, i);
+
+		if (info && info->is_lost)
+			fastpath_device_remove(fastpath, i, "xdp.detached");
+	}
+}
+
+void fastpath_devices_repeat(struct fastpath *fastpath)
+{
+	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++)
+		if (fastpath->devices[i].leaving)
+			queues_recall(&fastpath->devices[i]);
+}
+
+void fastpath_tell_mtu(struct fastpath *fastpath, unsigned number)
+{
+	struct node *node = fastpath->node;
+	uint32_t mtu = xdp_device_info(fastpath->xdp, number)->mtu;
+
+	worker_set_mtu(&node->home, number, mtu);
+	if (node->crew)
+		crew_set_mtu(node->crew, number, mtu);
+}
+
+void fastpath_devices_close(struct fastpath *fastpath)
+{
+	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++) {
+		struct fastpath_device *device = &fastpath->devices[i];
+
+		if (!xdp_device_info(fastpath->xdp, i))
+			continue;
+		device->away_set = 0;
+		if (device->leaving)
+			device_gone(device);
+		else
+			fastpath_device_remove(fastpath, i, "xdp.detached");
+	}
+}
