@@ -24,6 +24,8 @@
 /* LIVE: a reload applies it, for what begins afterwards; the module's configure takes the field. */
 #define LIVE(s, k, t, field, low, high, docs)                                                      \
 	{s, k, t, FIELD(field), 0, low, high, NULL, true, docs}
+#define LIMIT(k, field, low, docs)                                                                 \
+	LIVE("limits", k, CONFIG_COUNT, fastpath.limits.field, low, LIMITS_RATE_MAX, docs)
 #define ADDRS(s, k, field, field_cnt, low, docs)                                                   \
 	{s,                                                                                        \
 	 k,                                                                                        \
@@ -81,10 +83,43 @@ NUMBER("xdp", "frames", CONFIG_COUNT, fastpath.xdp.frame_cnt, 256, 32768,
 	"Frames of 2K, or 4K for a large MTU, that one queue receives into; a power of two."),
 NUMBER("xdp", "validated_cap", CONFIG_COUNT, fastpath.xdp.validated_cap, 1024, 10000000,
 	"Proven addresses that the program remembers; strangers find no room when it is full."),
-NUMBER("xdp", "flood_above", CONFIG_COUNT, fastpath.flood_above, 1, 100000000,
+LIVE("xdp", "flood_above", CONFIG_COUNT, fastpath.flood_above, 1, 100000000,
 	"Datagrams of strangers per second beyond which they get a fraction of their rates."),
 NUMBER("xdp", "keep_privilege", CONFIG_BOOL, fastpath.keeps_privilege, 0, 1,
 	"Keep CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW when the interfaces are attached."),
+
+LIMIT("initial_rate", classes[WEFT_CLASS_INITIAL].per_s, 1,
+	"Initials (new connections) of one address not proven, per second and CPU; a network of 256 gets 4 times as much."),
+LIMIT("initial_burst", classes[WEFT_CLASS_INITIAL].burst, LIMITS_BURST_MIN,
+	"How many of these at once after a silence."),
+LIMIT("new_path_rate", classes[WEFT_CLASS_NEW_PATH].per_s, 1,
+	"Datagrams with a connection id of ours from a path that is not proved yet of one address not proven, per second and CPU; a network of 256 gets 4 times as much."),
+LIMIT("new_path_burst", classes[WEFT_CLASS_NEW_PATH].burst, LIMITS_BURST_MIN,
+	"How many of these at once after a silence."),
+LIMIT("krpc_rate", classes[WEFT_CLASS_KRPC].per_s, 1,
+	"DHT datagrams of one address not proven, per second and CPU; a network of 256 gets 4 times as much."),
+LIMIT("krpc_burst", classes[WEFT_CLASS_KRPC].burst, LIMITS_BURST_MIN,
+	"How many of these at once after a silence."),
+LIMIT("stun_rate", classes[WEFT_CLASS_STUN].per_s, 1,
+	"STUN requests of one address not proven, per second and CPU; a network of 256 gets 4 times as much."),
+LIMIT("stun_burst", classes[WEFT_CLASS_STUN].burst, LIMITS_BURST_MIN,
+	"How many of these at once after a silence."),
+LIMIT("probe_rate", classes[WEFT_CLASS_PROBE].per_s, 1,
+	"Path probes of one address not proven, per second and CPU; a network of 256 gets 4 times as much."),
+LIMIT("probe_burst", classes[WEFT_CLASS_PROBE].burst, LIMITS_BURST_MIN,
+	"How many of these at once after a silence."),
+LIMIT("answer_rate", classes[WEFT_CLASS_ANSWER].per_s, 1,
+	"Answers without state (Retry, version negotiation) of one address not proven, per second and CPU; a network of 256 gets 4 times as much."),
+LIMIT("answer_burst", classes[WEFT_CLASS_ANSWER].burst, LIMITS_BURST_MIN,
+	"How many of these at once after a silence."),
+LIMIT("all_answers_rate", all_answers.per_s, 1,
+	"Answers without state to all addresses together, per second and CPU."),
+LIMIT("all_answers_burst", all_answers.burst, LIMITS_BURST_MIN,
+	"How many of these at once after a silence."),
+LIMIT("proven_rate", proven.per_s, 1,
+	"Datagrams of one proven address beside those of its session, per second."),
+LIMIT("proven_burst", proven.burst, LIMITS_BURST_MIN,
+	"How many of these at once after a silence."),
 
 NUMBER("quic", "conn_cap", CONFIG_COUNT, quic.conn_cap, 1, 1000000,
 	"Connections in all."),

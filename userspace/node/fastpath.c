@@ -29,6 +29,7 @@ void fastpath_config_defaults(struct fastpath_config *config)
 {
 	*config = (struct fastpath_config){.flood_above = FLOOD_ABOVE_DEFAULT};
 	xdp_config_defaults(&config->xdp);
+	limits_config_defaults(&config->limits);
 }
 
 /* A failed write to a table leaves it as it was: logged, and tried again by the next tick. */
@@ -246,19 +247,34 @@ static void tick_fire(struct timer *timer, uint64_t now_ns)
 	timer_set(&node->home.timers, timer, now_ns + TICK_NS);
 }
 
+static struct pressure_config pressure_config_of(const struct node_config *config)
+{
+	return (struct pressure_config){
+		.pressured_above = config->quic.retry_above_cnt,
+		.flood_above = config->fastpath.flood_above,
+	};
+}
+
+void fastpath_configure(struct fastpath *fastpath, const struct node_config *config)
+{
+	if (!fastpath->xdp)
+		return;
+	fastpath->pressure.config = pressure_config_of(config);
+	limits_apply(&config->fastpath.limits, &fastpath->policy);
+	fastpath_config_push(fastpath);
+}
+
 int fastpath_open(struct fastpath *fastpath, struct node *node)
 {
 	const struct fastpath_config *config = &node->config->fastpath;
 	const struct xdp_params params = {.on_fault = on_fault, .ctx = fastpath};
-	const struct pressure_config pressure = {
-		.pressured_above = node->config->quic.retry_above_cnt,
-		.flood_above = config->flood_above,
-	};
+	const struct pressure_config pressure = pressure_config_of(node->config);
 	int err;
 
 	fastpath->node = node;
 	pressure_init(&fastpath->pressure, &pressure);
 	fastpath_policy_defaults(&fastpath->policy);
+	limits_apply(&config->limits, &fastpath->policy);
 	random_fill(node->random, fastpath->policy.salt, sizeof(fastpath->policy.salt));
 	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++) {
 		fastpath->devices[i].fastpath = fastpath;

@@ -9,6 +9,7 @@
 #include "base/poller.h"
 #include "base/timer.h"
 #include "net/xdp.h"
+#include "node/limits.h"
 #include "node/pressure.h"
 
 struct crew_queue;
@@ -26,6 +27,7 @@ struct fastpath_config {
 	struct xdp_config xdp;
 	bool keeps_privilege; /* else given up when the devices named are attached */
 	uint32_t flood_above; /* pressure_config */
+	struct limits_config limits;
 };
 void fastpath_config_defaults(struct fastpath_config *config);
 /* fastpath_policy_defaults: how much strangers may send, in mode normal. */
@@ -66,6 +68,9 @@ struct fastpath {
 /* fastpath_open makes it and begins to attach what config names. 0 or -errno. */
 WEFT_MUST_CHECK
 int fastpath_open(struct fastpath *fastpath, struct node *node);
+/* fastpath_configure takes what a reload may change: limits and what moves the mode. */
+struct node_config;
+void fastpath_configure(struct fastpath *fastpath, const struct node_config *config);
 /* fastpath_close comes after the crew has ended; takes a zeroed one, too. */
 void fastpath_close(struct fastpath *fastpath);
 

@@ -63,45 +63,19 @@ unsigned fastpath_locals(const struct fastpath *fastpath, struct addr *out_addrs
 	return cnt;
 }
 
-struct rate {
-	uint64_t per_s;
-	uint64_t burst;
-};
-
-/*
- * Per second and CPU, of one address (IPv4 /32, IPv6 /64); networks above
- * it get four times, and sixteen times as much. Generous to people behind
- * one address, and a thousandth of what one attacker can send.
- */
-static const struct rate rates[WEFT_CLASS_CNT] = {
-	[WEFT_CLASS_INITIAL] = {500, 1000}, [WEFT_CLASS_NEW_PATH] = {1000, 2000},
-	[WEFT_CLASS_KRPC] = {100, 200},	    [WEFT_CLASS_STUN] = {20, 40},
-	[WEFT_CLASS_PROBE] = {50, 100},	    [WEFT_CLASS_ANSWER] = {200, 400},
-};
-/* All answers together, per CPU: a tenth of what one core can send. */
-static const struct rate answers_rate = {200000, 200000};
-static const struct rate validated_rate = {2000, 4000};
-static const struct rate samples_rate = {50, 100};
+/* Drops of one reason that are told. */
+static const struct limits_rate samples_rate = {50, 100};
 
 #define TOKEN_LIFE_NS (60 * NS_PER_S)
-#define FLOOD_SHIFT   3
-
-static struct weft_bucket_rate bucket_rate(const struct rate *rate, unsigned level)
-{
-	uint64_t cost_ns = NS_PER_S / (rate->per_s << 2 * level);
-
-	return (struct weft_bucket_rate){cost_ns, cost_ns * (rate->burst << 2 * level)};
-}
 
 void fastpath_policy_defaults(struct weft_config *policy)
 {
+	struct limits_config limits;
+
+	limits_config_defaults(&limits);
 	memset(policy, 0, sizeof(*policy));
-	policy->flood_shift = FLOOD_SHIFT;
+	policy->flood_shift = LIMITS_FLOOD_SHIFT;
 	policy->token_life_ns = TOKEN_LIFE_NS;
-	for (unsigned i = 0; i < WEFT_CLASS_CNT; i++)
-		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
-			policy->rates[i][level] = bucket_rate(&rates[i], level);
-	policy->answers = bucket_rate(&answers_rate, 0);
-	policy->validated = bucket_rate(&validated_rate, 0);
-	policy->samples = bucket_rate(&samples_rate, 0);
+	policy->samples = limits_bucket_rate(&samples_rate, 0);
+	limits_apply(&limits, policy);
 }

@@ -20,6 +20,7 @@ int node_reload(struct node *node, config_change_fn changed, void *arg,
 	mesh_configure(node->home.mesh, &live->mesh);
 	content_configure(node->home.content, &live->content);
 	control_configure(node->control, &live->control);
+	fastpath_configure(&node->fastpath, live);
 	node->is_config_due = node->crew != NULL;
 	return 0;
 }
