@@ -81,10 +81,10 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, WEFT_CLASS_CNT *WEFT_LEVEL_CNT *WEFT_BUCKET_BLOCKS);
+	__uint(max_entries, WEFT_CLASS_CNT *WEFT_LEVEL_CNT *WEFT_PLACE_BLOCKS);
 	__type(key, __u32);
-	__type(value, struct weft_bucket_block);
-} weft_buckets SEC(".maps");
+	__type(value, struct weft_place_block);
+} weft_places SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -211,14 +211,14 @@ WEFT_INLINE _Bool weft_table_validate(struct weft_tables *tables,
 	return bpf_map_update_elem(&weft_validated, source, entry, BPF_ANY) == 0;
 }
 
-WEFT_INLINE struct weft_bucket *weft_table_bucket(struct weft_tables *tables, enum weft_class class,
-						  __u32 level, __u32 idx)
+WEFT_INLINE struct weft_place *weft_table_place(struct weft_tables *tables, enum weft_class class,
+						__u32 level, __u32 idx)
 {
-	__u32 place =
-		(class * WEFT_LEVEL_CNT + level) * WEFT_BUCKET_BLOCKS + idx / WEFT_BUCKET_BLOCK_CNT;
-	struct weft_bucket_block *block = bpf_map_lookup_elem(&weft_buckets, &place);
+	__u32 at =
+		(class * WEFT_LEVEL_CNT + level) * WEFT_PLACE_BLOCKS + idx / WEFT_PLACE_BLOCK_CNT;
+	struct weft_place_block *block = bpf_map_lookup_elem(&weft_places, &at);
 
-	return block ? &block->buckets[idx % WEFT_BUCKET_BLOCK_CNT] : 0;
+	return block ? &block->places[idx % WEFT_PLACE_BLOCK_CNT] : 0;
 }
 
 WEFT_INLINE struct weft_bucket *weft_table_answers(struct weft_tables *tables)

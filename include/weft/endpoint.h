@@ -100,4 +100,17 @@ WEFT_INLINE __u64 weft_endpoint_prefix(const struct weft_endpoint *endpoint, __u
 	return word >> 8 * level << 8 * level;
 }
 
+/* weft_prefix_endpoint is the first address of a prefix of level 0, without a port. */
+WEFT_INLINE struct weft_endpoint weft_prefix_endpoint(__u64 prefix)
+{
+	struct weft_endpoint endpoint = {.words = {__builtin_bswap64(prefix)}};
+
+	if (prefix >> 32 == 0xffffffff) {
+		endpoint.words[0] = 0;
+		endpoint.words[1] = WEFT_ENDPOINT_V4_WORD | (__u64)__builtin_bswap32((__u32)prefix)
+								    << 32;
+	}
+	return endpoint;
+}
+
 #endif

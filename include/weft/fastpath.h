@@ -22,7 +22,7 @@
  *   weft_bans_ipv4    LPM trie        weft_ban_key_ipv4: weft_ban      userspace
  *   weft_bans_ipv6    LPM trie        weft_ban_key_ipv6: weft_ban      userspace
  *   weft_validated    hash            weft_endpoint: weft_validated    both
- *   weft_buckets      per-CPU array   block: weft_bucket_block         program
+ *   weft_places       per-CPU array   block: weft_place_block          program
  *   weft_answers      per-CPU array   0: struct weft_bucket            program
  *   weft_counters     per-CPU array   reason: struct weft_counter      program
  *   weft_samplers     per-CPU array   reason: struct weft_sampler      program
@@ -160,16 +160,27 @@ struct weft_ban {
 };
 
 /*
- * Buckets of strangers: WEFT_BUCKET_CNT for each class and level, found by
- * a keyed hash of the prefix. In blocks, for a value of a per-CPU map is
- * 32 KiB at most and a pointer per bucket would cost a cache line.
+ * Buckets of strangers: WEFT_PLACE_CNT places for each class and level,
+ * found by a keyed hash of the prefix. In blocks, for a value of a per-CPU
+ * map is 32 KiB at most and a pointer per place would cost a cache line.
+ *
+ * Beside its bucket a place has what userspace keeps its record of the last
+ * day from: who used it last, and how often, in the cache line that a
+ * datagram dirties anyway. The counts wrap around.
  */
-#define WEFT_BUCKET_CNT	      8192u
-#define WEFT_BUCKET_BLOCK_CNT 2048u
-#define WEFT_BUCKET_BLOCKS    (WEFT_BUCKET_CNT / WEFT_BUCKET_BLOCK_CNT)
+#define WEFT_PLACE_CNT	     8192u
+#define WEFT_PLACE_BLOCK_CNT 1024u
+#define WEFT_PLACE_BLOCKS    (WEFT_PLACE_CNT / WEFT_PLACE_BLOCK_CNT)
 
-struct weft_bucket_block {
-	struct weft_bucket buckets[WEFT_BUCKET_BLOCK_CNT];
+struct weft_place {
+	struct weft_bucket bucket;
+	__u64 prefix; /* weft_endpoint_prefix of the last; 0: nobody yet */
+	__u32 offered_cnt;
+	__u32 refused_cnt; /* of these */
+};
+
+struct weft_place_block {
+	struct weft_place places[WEFT_PLACE_BLOCK_CNT];
 };
 
 struct weft_counter {
@@ -201,7 +212,8 @@ struct weft_sample {
 _Static_assert(sizeof(struct weft_config) == 464, "BPF map value layout");
 _Static_assert(sizeof(struct weft_validated) == 32, "BPF map value layout");
 _Static_assert(sizeof(struct weft_ban) == 16, "BPF map value layout");
-_Static_assert(sizeof(struct weft_bucket_block) == 32768, "largest value of a per-CPU map");
+_Static_assert(sizeof(struct weft_place) == 32, "half a cache line");
+_Static_assert(sizeof(struct weft_place_block) == 32768, "largest value of a per-CPU map");
 _Static_assert(sizeof(struct weft_sampler) == 32, "BPF map value layout");
 _Static_assert(sizeof(struct weft_sample) == 40, "ring buffer record layout");
 

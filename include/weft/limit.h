@@ -11,11 +11,11 @@
  * includes this has defined struct weft_tables and, static and inline,
  * weft_table_config (policy.h) and
  *
- *   weft_table_bucket(tables, class, level, i)   that bucket, i < WEFT_BUCKET_CNT, or NULL
+ *   weft_table_place(tables, class, level, i)   that place, i < WEFT_PLACE_CNT, or NULL
  */
 
 /*
- * Where the prefix's bucket is: a hash with a secret salt (pair-multiply-
+ * Where the prefix's place is: a hash with a secret salt (pair-multiply-
  * shift; Thorup, "High Speed Hashing for Integers and Strings", 2015, 3.2),
  * cheaper than a tag and without a way to learn which prefixes share one.
  */
@@ -24,7 +24,7 @@ WEFT_INLINE __u32 weft_limit_place(const struct weft_config *config, __u64 prefi
 	__u64 hash = ((__u32)prefix + config->salt[0]) * ((prefix >> 32) + config->salt[1]) +
 		     config->salt[2];
 
-	return (__u32)(hash >> 32) & (WEFT_BUCKET_CNT - 1);
+	return (__u32)(hash >> 32) & (WEFT_PLACE_CNT - 1);
 }
 
 /*
@@ -42,13 +42,20 @@ WEFT_INLINE _Bool weft_limit_admit(struct weft_tables *tables, const struct weft
 		return 0;
 	shift = config->mode == WEFT_MODE_FLOOD ? config->flood_shift & 31 : 0;
 	for (__u32 level = 0; level < WEFT_LEVEL_CNT && level < level_cnt; level++) {
-		__u32 place = weft_limit_place(config, weft_endpoint_prefix(source, level));
-		struct weft_bucket *bucket = weft_table_bucket(tables, class, level, place);
+		__u64 prefix = weft_endpoint_prefix(source, level);
+		__u32 i = weft_limit_place(config, prefix);
+		struct weft_place *place = weft_table_place(tables, class, level, i);
 		struct weft_bucket_rate rate = config->rates[class][level];
 
-		rate.cost_ns <<= shift;
-		if (!bucket || !weft_bucket_take(bucket, &rate, now_ns))
+		if (!place)
 			return 0;
+		rate.cost_ns <<= shift;
+		place->prefix = prefix;
+		place->offered_cnt++;
+		if (!weft_bucket_take(&place->bucket, &rate, now_ns)) {
+			place->refused_cnt++;
+			return 0;
+		}
 	}
 	return 1;
 }

@@ -20,7 +20,7 @@
  *   weft_table_ban(tables, source)              the ban of the longest prefix, or NULL
  *   weft_table_validated(tables, source)        the entry, expired or not, or NULL
  *   weft_table_validate(tables, source, entry)  puts one; false: full
- *   weft_table_bucket(tables, class, level, i)  a bucket of strangers, i < WEFT_BUCKET_CNT
+ *   weft_table_place(tables, class, level, i)   a place of strangers, i < WEFT_PLACE_CNT
  *   weft_table_answers(tables)                  the bucket of all answers
  *
  * Lookups return a pointer that lives as long as the call, or NULL. Two

@@ -111,6 +111,8 @@ int run_event_watch(struct invocation *inv);
 int run_ban_add(struct invocation *inv);
 int run_ban_list(struct invocation *inv);
 int run_ban_remove(struct invocation *inv);
+int run_policy_show(struct invocation *inv);
+int run_policy_test(struct invocation *inv);
 int run_drops(struct invocation *inv);
 int run_why(struct invocation *inv);
 int run_gc_plan(struct invocation *inv);

@@ -100,6 +100,16 @@ const struct command commands[] = {
 	"WHO is a node's id, an address or a prefix. Of the last 24 hours: bans, sessions\n"
 	"opened and closed with the reason, other keys that answered, and drops.",
 	"weft why 192.0.2.1", run_why, 1, 1, { { 0 } } },
+{ "policy", "show", "", "show every limit: in force, how near, how often it refused, where",
+	"Rates of strangers in the XDP program and at the sockets, what moves the mode, and\n"
+	"the node's tables, each with the setting that makes it.",
+	"weft policy show", run_policy_show, 0, 0, { { 0 } } },
+{ "policy", "test", "SETTING=VALUE...", "say whom other limits would have refused in the last day",
+	"Nothing is changed. Tried are rates and bursts of strangers in [limits] of\n"
+	"weft.conf(5), xdp.flood_above and quic.retry_above, against those in force, on a\n"
+	"record of who sent how much each second. How much may be wrong is said.",
+	"weft policy test limits.krpc_rate=50 limits.krpc_burst=100 --since 1h", run_policy_test, 1, 16,
+	{ { "since", "TIME", "how far back: 10m, 1h, 1d (default)" } } },
 { "limits", "show", "", "show every limit and what is used of it", NULL,
 	"weft limits show", run_limits_show, 0, 0, { { 0 } } },
 { "config", "show", "", "show every setting and where it comes from", NULL,

@@ -40,6 +40,23 @@ int show_fields(const struct invocation *inv, const char *method, json_t *parame
 	return STATUS_OK;
 }
 
+void show_part(const struct invocation *inv, const char *kind, const json_t *rows,
+	       const struct column *columns)
+{
+	json_t *copy, *row;
+	size_t idx;
+
+	if (!json_array_size(rows))
+		return;
+	copy = json_deep_copy(rows);
+	json_array_foreach(copy, idx, row)(void)
+		json_object_set_new(row, "line", json_string(kind));
+	table_print(inv, copy, columns, "");
+	if (inv->has_terminal_out)
+		printf("\n");
+	json_decref(copy);
+}
+
 static void print_side(const json_t *status, const char *side)
 {
 	const json_t *packets = json_object_get(status, side);

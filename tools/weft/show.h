@@ -14,4 +14,12 @@ int show_list(const struct invocation *inv, const char *method, const char *memb
 int show_fields(const struct invocation *inv, const char *method, json_t *parameters,
 		const char *member, const struct field *fields);
 
+/*
+ * show_part prints one of several tables of a reply, none when it has no
+ * rows. In a pipe each line says first of which kind it is: columns begin
+ * with the field "line".
+ */
+void show_part(const struct invocation *inv, const char *kind, const json_t *rows,
+	       const struct column *columns);
+
 #endif

@@ -6,24 +6,6 @@
 #include "show.h"
 #include "text.h"
 
-/* In a pipe each line says first of which kind it is. */
-static void print_part(const struct invocation *inv, const char *kind, const json_t *rows,
-		       const struct column *columns)
-{
-	json_t *copy, *row;
-	size_t idx;
-
-	if (!json_array_size(rows))
-		return;
-	copy = json_deep_copy(rows);
-	json_array_foreach(copy, idx, row)(void)
-		json_object_set_new(row, "line", json_string(kind));
-	table_print(inv, copy, columns, "");
-	if (inv->has_terminal_out)
-		printf("\n");
-	json_decref(copy);
-}
-
 static void print_why(const struct invocation *inv, const json_t *why)
 {
 	static const struct column bans[] = {
@@ -59,10 +41,10 @@ static void print_why(const struct invocation *inv, const json_t *why)
 
 	if (json_is_object(ban))
 		(void)json_array_append(list, ban);
-	print_part(inv, "ban", list, bans);
+	show_part(inv, "ban", list, bans);
 	json_decref(list);
-	print_part(inv, "incident", json_object_get(why, "incidents"), incidents);
-	print_part(inv, "drop", json_object_get(why, "drops"), drops);
+	show_part(inv, "incident", json_object_get(why, "incidents"), incidents);
+	show_part(inv, "drop", json_object_get(why, "drops"), drops);
 	if (inv->has_terminal_out && !json_is_object(ban) &&
 	    !json_array_size(json_object_get(why, "incidents")) &&
 	    !json_array_size(json_object_get(why, "drops")))

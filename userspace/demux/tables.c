@@ -13,7 +13,7 @@
 #include "base/arena.h"
 #include "weft/err.h"
 
-#define BUCKET_CNT_ALL (WEFT_CLASS_CNT * WEFT_LEVEL_CNT * WEFT_BUCKET_CNT)
+#define PLACE_CNT_ALL (WEFT_CLASS_CNT * WEFT_LEVEL_CNT * WEFT_PLACE_CNT)
 
 struct validated_slot {
 	struct weft_endpoint source;
@@ -33,7 +33,7 @@ struct weft_endpoint demux_endpoint(const struct addr *addr)
 
 size_t demux_tables_footprint(const struct demux_tables_params *params)
 {
-	return BUCKET_CNT_ALL * sizeof(struct weft_bucket) +
+	return PLACE_CNT_ALL * sizeof(struct weft_place) +
 	       map_footprint(sizeof(struct demux_ban_key), params->ban_cap) +
 	       pool_footprint(sizeof(struct weft_ban), params->ban_cap) +
 	       map_footprint(sizeof(struct weft_endpoint), params->validated_cap) +
@@ -44,8 +44,8 @@ int demux_tables_init(struct weft_tables *tables, struct arena *arena,
 		      const struct demux_tables_params *params)
 {
 	memset(tables, 0, sizeof(*tables));
-	tables->buckets = arena_alloc(arena, BUCKET_CNT_ALL * sizeof(struct weft_bucket));
-	if (!tables->buckets ||
+	tables->places = arena_alloc(arena, PLACE_CNT_ALL * sizeof(struct weft_place));
+	if (!tables->places ||
 	    map_init(&tables->bans, arena, sizeof(struct demux_ban_key), params->ban_cap,
 		     params->secret) < 0 ||
 	    pool_init(&tables->ban_slots, arena, sizeof(struct weft_ban), params->ban_cap) < 0 ||

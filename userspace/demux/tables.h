@@ -38,7 +38,7 @@ struct weft_tables {
 	struct weft_counter counters[WEFT_REASON_CNT];
 	struct weft_sampler samplers[WEFT_REASON_CNT];
 	struct weft_bucket answers;
-	struct weft_bucket *buckets; /* by class, level, place */
+	struct weft_place *places; /* by class, level, place */
 	struct map bans;
 	struct pool ban_slots;
 	uint32_t ban_cnt[2][129]; /* by is_ipv4 and prefix length */
@@ -151,10 +151,10 @@ WEFT_INLINE _Bool weft_table_validate(struct weft_tables *tables,
 	return demux_validated_put(tables, source, entry) == 0;
 }
 
-WEFT_INLINE struct weft_bucket *weft_table_bucket(struct weft_tables *tables, __u32 class,
-						  __u32 level, __u32 idx)
+WEFT_INLINE struct weft_place *weft_table_place(struct weft_tables *tables, __u32 class,
+						__u32 level, __u32 idx)
 {
-	return &tables->buckets[(class * WEFT_LEVEL_CNT + level) * WEFT_BUCKET_CNT + idx];
+	return &tables->places[(class * WEFT_LEVEL_CNT + level) * WEFT_PLACE_CNT + idx];
 }
 
 WEFT_INLINE struct weft_bucket *weft_table_answers(struct weft_tables *tables)

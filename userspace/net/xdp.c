@@ -69,7 +69,7 @@ static void maps_of(const struct weft_xdp *program, struct bpf_map *out_maps[XDP
 		[XDP_MAP_BANS_IPV4] = program->maps.weft_bans_ipv4,
 		[XDP_MAP_BANS_IPV6] = program->maps.weft_bans_ipv6,
 		[XDP_MAP_VALIDATED] = program->maps.weft_validated,
-		[XDP_MAP_BUCKETS] = program->maps.weft_buckets,
+		[XDP_MAP_PLACES] = program->maps.weft_places,
 		[XDP_MAP_ANSWERS] = program->maps.weft_answers,
 		[XDP_MAP_COUNTERS] = program->maps.weft_counters,
 		[XDP_MAP_SAMPLERS] = program->maps.weft_samplers,
@@ -300,7 +300,8 @@ int xdp_new(const struct xdp_params *params, struct xdp **out_xdp)
 		xdp->maps[i] = -1;
 	xdp->cpu_cnt = cpu_cnt > 0 ? (unsigned)cpu_cnt : 1;
 	xdp->cpu_counters = calloc(xdp->cpu_cnt, sizeof(xdp->cpu_counters[0]));
-	if (!xdp->cpu_counters)
+	xdp->cpu_places = calloc(xdp->cpu_cnt, sizeof(xdp->cpu_places[0]));
+	if (!xdp->cpu_counters || !xdp->cpu_places)
 		goto free_xdp;
 	xdp->watch_fd = netdev_watch_open();
 	if (xdp->watch_fd < 0) {
@@ -323,6 +324,7 @@ void xdp_free(struct xdp *xdp)
 			xdp_detach(xdp, i);
 	if (xdp->watch_fd >= 0)
 		close(xdp->watch_fd);
+	free(xdp->cpu_places);
 	free(xdp->cpu_counters);
 	free(xdp);
 }

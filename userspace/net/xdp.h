@@ -247,6 +247,21 @@ int xdp_validated_put(struct xdp *xdp, const struct weft_endpoint *source,
 unsigned xdp_validated_sweep(struct xdp *xdp, uint64_t now_ns);
 /* xdp_counters adds up all CPUs' counters since the first attach; zeros without a device. */
 void xdp_counters(const struct xdp *xdp, struct weft_counter out_counters[static WEFT_REASON_CNT]);
+/*
+ * xdp_places_each lends fn the places of class, a block of each level and
+ * CPU at a time; places has WEFT_PLACE_BLOCK_CNT of them, from first on.
+ * Nothing without a device. xdp_tables_generation is another number when
+ * they began at zero again.
+ */
+struct xdp_places {
+	unsigned cpu, level;
+	uint32_t first;
+	const struct weft_place *places;
+};
+typedef void (*xdp_places_fn)(void *ctx, const struct xdp_places *block);
+void xdp_places_each(const struct xdp *xdp, enum weft_class class, xdp_places_fn fn, void *ctx);
+unsigned xdp_cpu_cnt(void); /* that may ever be on line: each has tables of its own */
+uint64_t xdp_tables_generation(const struct xdp *xdp);
 /* xdp_samples calls fn for each sample of a drop that waits. Returns how many. */
 typedef void (*xdp_sample_fn)(void *ctx, const struct weft_sample *sample);
 unsigned xdp_samples(struct xdp *xdp, xdp_sample_fn fn, void *ctx);

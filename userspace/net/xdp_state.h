@@ -22,7 +22,7 @@ enum xdp_map {
 	XDP_MAP_BANS_IPV4,
 	XDP_MAP_BANS_IPV6,
 	XDP_MAP_VALIDATED,
-	XDP_MAP_BUCKETS,
+	XDP_MAP_PLACES,
 	XDP_MAP_ANSWERS,
 	XDP_MAP_COUNTERS,
 	XDP_MAP_SAMPLERS,
@@ -57,7 +57,9 @@ struct xdp {
 	uint32_t sweep_at; /* the kernel's mark of how far a sweep came */
 	bool is_sweeping;
 	unsigned cpu_cnt;
-	struct weft_counter *cpu_counters; /* room for one counter of each CPU */
+	struct weft_counter *cpu_counters;   /* room for one counter of each CPU */
+	struct weft_place_block *cpu_places; /* likewise for a block */
+	uint64_t generation;		     /* how often tables were made */
 };
 
 /* xdp.c: the longest frame that every attached device's sockets take; 0: none is attached. */

@@ -174,6 +174,36 @@ void xdp_counters(const struct xdp *xdp, struct weft_counter out_counters[static
 	}
 }
 
+void xdp_places_each(const struct xdp *xdp, enum weft_class class, xdp_places_fn fn, void *ctx)
+{
+	for (uint32_t i = 0; is_attached(xdp) && i < WEFT_LEVEL_CNT * WEFT_PLACE_BLOCKS; i++) {
+		uint32_t idx = class * WEFT_LEVEL_CNT * WEFT_PLACE_BLOCKS + i;
+		struct xdp_places block = {
+			.level = i / WEFT_PLACE_BLOCKS,
+			.first = i % WEFT_PLACE_BLOCKS * WEFT_PLACE_BLOCK_CNT,
+		};
+
+		if (bpf_map_lookup_elem(xdp->maps[XDP_MAP_PLACES], &idx, xdp->cpu_places) < 0)
+			continue;
+		for (block.cpu = 0; block.cpu < xdp->cpu_cnt; block.cpu++) {
+			block.places = xdp->cpu_places[block.cpu].places;
+			fn(ctx, &block);
+		}
+	}
+}
+
+unsigned xdp_cpu_cnt(void)
+{
+	int cnt = libbpf_num_possible_cpus();
+
+	return cnt > 0 ? (unsigned)cnt : 1;
+}
+
+uint64_t xdp_tables_generation(const struct xdp *xdp)
+{
+	return xdp->generation;
+}
+
 static int sample_take(void *ctx, void *data, size_t len)
 {
 	struct xdp *xdp = ctx;
@@ -214,6 +244,7 @@ int xdp_tables_adopt(struct xdp *xdp, const int maps[static XDP_MAP_CNT])
 
 	if (is_attached(xdp))
 		return 0;
+	xdp->generation++;
 	for (unsigned i = 0; i < XDP_MAP_CNT && !err; i++) {
 		xdp->maps[i] = fcntl(maps[i], F_DUPFD_CLOEXEC, 0);
 		err = xdp->maps[i] < 0 ? -errno : 0;

@@ -114,6 +114,13 @@ typedef void (*config_change_fn)(void *arg, const struct config_change *change);
 WEFT_MUST_CHECK
 int config_reload(const struct node_config *config, config_change_fn changed, void *arg,
 		  char message[static CONFIG_MESSAGE_CAP]);
+/*
+ * config_set writes the setting called name ("log.level") into config and
+ * nothing else: to try something, on a copy. Errors as config_load's.
+ */
+WEFT_MUST_CHECK
+int config_set(struct node_config *config, const char *name, const char *value,
+	       char message[static CONFIG_MESSAGE_CAP]);
 /* config_live: config with what reloads changed. */
 const struct node_config *config_live(const struct node_config *config);
 

@@ -259,3 +259,29 @@ int config_read_overrides(struct node_config *config, char message[static CONFIG
 	}
 	return err;
 }
+
+int config_set(struct node_config *config, const char *name, const char *value,
+	       char message[static CONFIG_MESSAGE_CAP])
+{
+	const char *dot = strchr(name, '.');
+	char section[64] = "", why[CONFIG_WHY_CAP];
+	const struct config_key *key;
+	unsigned idx;
+	int err;
+
+	if (dot)
+		snprintf(section, sizeof(section), "%.*s", (int)(dot - name), name);
+	if (!section_is_known(section)) {
+		tell_unknown_section(message, name, section);
+		return WEFT_EUNKNOWN;
+	}
+	key = key_lookup(section, dot + 1, &idx);
+	if (!key) {
+		tell_unknown_key(message, name, section, dot + 1);
+		return WEFT_EUNKNOWN;
+	}
+	err = config_value_parse(key, value, false, config, why);
+	if (err < 0)
+		config_message_set(message, "%s: %s", name, why);
+	return err;
+}

@@ -225,3 +225,8 @@ const struct weft_counter *gate_counters(const struct gate *gate)
 {
 	return gate->tables.counters;
 }
+
+const struct weft_place *gate_places(const struct gate *gate, enum weft_class class, unsigned level)
+{
+	return gate->tables.places + (class * WEFT_LEVEL_CNT + level) * (size_t)WEFT_PLACE_CNT;
+}

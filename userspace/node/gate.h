@@ -77,6 +77,9 @@ bool gate_admits(struct gate *gate, const struct dgram *dgram);
 bool gate_refuses(void *ctx, const uint8_t *key, const struct addr *remote);
 /* gate_turn: it is now_ns, by which bans end and credit grows. */
 void gate_turn(struct gate *gate, uint64_t now_ns);
+/* gate_places: the WEFT_PLACE_CNT places of a class and level. Borrowed. */
+const struct weft_place *gate_places(const struct gate *gate, enum weft_class class,
+				     unsigned level);
 /* gate_counters: what was judged, by enum weft_reason. Borrowed. */
 const struct weft_counter *gate_counters(const struct gate *gate);
 

@@ -6,6 +6,7 @@
 #include "node/drops.h"
 #include "node/gate.h"
 #include "node/incidents.h"
+#include "node/record.h"
 
 #define CHUNK_BUFFER_LEN (256u * 1024)
 /* ngtcp2's objects aside, TLS keeps about this much per connection (measured, docs/operations.md). */
@@ -25,6 +26,8 @@ unsigned memory_plan(const struct node_config *config,
 		 false},
 		{"what was dropped and what happened (node)",
 		 sizeof(struct drops) + sizeof(struct incidents), false},
+		{"what strangers sent in the last day (node)", record_footprint(xdp_cpu_cnt()),
+		 false},
 		{"bans (node)", ban_list_footprint(), false},
 		{"control clients and events (control)", control_footprint(&config->control),
 		 false},

@@ -50,6 +50,8 @@ const struct control_method node_methods[] = {
 	{"ListBans", CONTROL_OPERATE, method_list_bans},
 	{"RemoveBan", CONTROL_ADMIN, method_remove_ban},
 	{"ShowWhy", CONTROL_ADMIN, method_show_why},
+	{"ShowPolicy", CONTROL_VIEW, method_show_policy},
+	{"TestPolicy", CONTROL_VIEW, method_test_policy},
 	{"ListDrops", CONTROL_VIEW, method_list_drops},
 	{"ListDropSources", CONTROL_VIEW, method_list_drop_sources},
 	{"Reload", CONTROL_ADMIN, method_reload},

@@ -39,6 +39,8 @@ method_fn method_set_xdp_mode, method_list_xdp_counters;
 method_fn method_add_ban, method_list_bans, method_remove_ban;
 /* methods_why.c */
 method_fn method_show_why;
+/* methods_policy.c */
+method_fn method_show_policy, method_test_policy;
 /* methods_drops.c */
 method_fn method_list_drops, method_list_drop_sources;
 /* methods_daemon.c */
@@ -74,11 +76,16 @@ bool method_node_id_read(struct node *node, struct control_call *call, const cha
 json_t *method_json_ban(const struct ban *ban);
 bool method_target_read(struct node *node, struct control_call *call, const char *text,
 			struct ban_target *out_target);
-/* methods_drops.c: as a caller of role may see it. */
+/* methods_drops.c: what a caller of role may see, of an address or /64 and of what was dropped. */
+#define METHOD_SOURCE_CAP 50
+const char *method_source_name(const struct drops *drops, const struct weft_endpoint *source,
+			       enum control_role role, char text[static METHOD_SOURCE_CAP]);
 json_t *method_json_drop_source(const struct drops *drops, const struct offender *offender,
 				enum control_role role);
 
 struct packet_counters;
+/* methods_state.c: the limits of all tables, as ShowLimits tells them. */
+json_t *method_json_limits(struct node *node);
 /* methods_state.c: one side of packet I/O. */
 json_t *method_json_side(const char *backend, const char *reason,
 			 const struct packet_counters *counts);

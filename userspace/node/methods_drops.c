@@ -37,9 +37,8 @@ void method_list_drops(void *ctx, struct control_call *call, const json_t *param
 				      "drops", list));
 }
 
-/* What a caller of role may know of who source is. */
-static const char *source_name(const struct drops *drops, const struct weft_endpoint *source,
-			       enum control_role role, char text[static INET6_ADDRSTRLEN + 4])
+const char *method_source_name(const struct drops *drops, const struct weft_endpoint *source,
+			       enum control_role role, char text[static METHOD_SOURCE_CAP])
 {
 	char ip[INET6_ADDRSTRLEN] = "?";
 	bool is_ipv4 = weft_endpoint_is_ipv4(source);
@@ -47,7 +46,7 @@ static const char *source_name(const struct drops *drops, const struct weft_endp
 	if (role < CONTROL_ADMIN)
 		return drops_pseudonym(drops, source, text);
 	inet_ntop(is_ipv4 ? AF_INET : AF_INET6, source->addr + (is_ipv4 ? 12 : 0), ip, sizeof(ip));
-	snprintf(text, INET6_ADDRSTRLEN + 4, "%s%s", ip, is_ipv4 ? "" : "/64");
+	snprintf(text, METHOD_SOURCE_CAP, "%s%s", ip, is_ipv4 ? "" : "/64");
 	return text;
 }
 
@@ -55,11 +54,11 @@ json_t *method_json_drop_source(const struct drops *drops, const struct offender
 				enum control_role role)
 {
 	uint64_t now_ns = clock_monotonic_ns(), now_s = clock_wall_s();
-	char name[INET6_ADDRSTRLEN + 4];
+	char name[METHOD_SOURCE_CAP];
 
 	return json_pack(
 		"{s:s, s:s, s:o, s:o, s:o, s:o}", "source",
-		source_name(drops, &offender->source, role, name), "reason",
+		method_source_name(drops, &offender->source, role, name), "reason",
 		weft_reason_word(offender->reason), "packets", method_json_uint(offender->cnt),
 		"error", method_json_uint(offender->error_cnt), "first_s",
 		method_json_uint(now_s - (now_ns - offender->first_ns) / NS_PER_S), "last_s",

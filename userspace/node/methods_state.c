@@ -320,16 +320,13 @@ static json_t *limit_json(const struct limit_row *row)
 	return json;
 }
 
-void method_show_limits(void *ctx, struct control_call *call, const json_t *parameters,
-			uint64_t now_ns)
+json_t *method_json_limits(struct node *node)
 {
-	struct node *node = ctx;
 	const struct node_config *config = config_live(node->config);
 	json_t *limits = json_array();
 	uint64_t worker_cnt = config->worker_cnt; /* each has tables of its own */
 	struct figures f;
 
-	(void)parameters, (void)now_ns;
 	figures_read(node, &f);
 	const struct limit_row rows[] = {
 		{"quic.conn_cap", worker_cnt * config->quic.conn_cap, f.quic.conn_cnt,
@@ -365,7 +362,14 @@ void method_show_limits(void *ctx, struct control_call *call, const json_t *para
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		json_array_append_new(limits, limit_json(&rows[i]));
-	control_reply(call, json_pack("{s:o}", "limits", limits));
+	return limits;
+}
+
+void method_show_limits(void *ctx, struct control_call *call, const json_t *parameters,
+			uint64_t now_ns)
+{
+	(void)parameters, (void)now_ns;
+	control_reply(call, json_pack("{s:o}", "limits", method_json_limits(ctx)));
 }
 
 /* Resident bytes of this process, 0 when /proc is not there. */

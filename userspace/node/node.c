@@ -112,7 +112,10 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 	if ((err = bans_open(&node->bans, node)) < 0)
 		return err;
 	snprintf(what, NODE_WHAT_CAP, "fast path");
-	return fastpath_open(&node->fastpath, node);
+	if ((err = fastpath_open(&node->fastpath, node)) < 0)
+		return err;
+	snprintf(what, NODE_WHAT_CAP, "record of the last day");
+	return record_open(&node->record, node);
 }
 
 static void node_on_crew_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
@@ -266,6 +269,7 @@ static void node_free_above_store(struct node *node)
 	fastpath_close(&node->fastpath);
 	bans_close(&node->bans);
 	drops_close(&node->drops);
+	record_close(&node->record);
 	worker_close(&node->home);
 	handover_free(node->handover);
 }

@@ -11,6 +11,7 @@
 #include "node/fastpath.h"
 #include "node/incidents.h"
 #include "node/node.h"
+#include "node/record.h"
 #include "node/crew.h"
 #include "node/worker.h"
 
@@ -30,6 +31,7 @@ struct node {
 	struct bans bans;
 	struct drops drops;
 	struct incidents incidents;
+	struct record record;
 	struct crew *crew;	   /* NULL: home is the only worker */
 	struct handover *handover; /* likewise */
 	struct poller_watch crew_watch;

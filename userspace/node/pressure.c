@@ -37,6 +37,7 @@ enum weft_mode pressure_measure(struct pressure *pressure, const struct pressure
 	enum weft_mode wanted;
 
 	rate_measure(pressure, load->stranger_cnt, now_ns);
+	pressure->handshake_cnt = load->handshake_cnt;
 	if (pressure->is_forced)
 		return pressure->mode;
 	wanted = mode_of(pressure, load->handshake_cnt, 0);

@@ -34,6 +34,7 @@ struct pressure {
 	uint64_t measured_ns;	/* when stranger_cnt was taken */
 	uint64_t stranger_cnt;
 	uint64_t stranger_rate; /* per second, of the last measure */
+	uint32_t handshake_cnt; /* likewise */
 };
 
 void pressure_init(struct pressure *pressure, const struct pressure_config *config);

@@ -192,7 +192,7 @@ void program_clear(struct program *program)
 	map_empty(program->skel->maps.weft_validated);
 	map_empty(program->skel->maps.weft_bans_ipv4);
 	map_empty(program->skel->maps.weft_bans_ipv6);
-	map_zero(program, program->skel->maps.weft_buckets);
+	map_zero(program, program->skel->maps.weft_places);
 	map_zero(program, program->skel->maps.weft_answers);
 	map_zero(program, program->skel->maps.weft_counters);
 	map_zero(program, program->skel->maps.weft_samplers);

@@ -177,13 +177,13 @@ const char *twins_judge(struct twins *twins, const uint8_t *frame, size_t len,
 	return NULL;
 }
 
-static bool buckets_differ(struct twins *twins)
+static bool places_differ(struct twins *twins)
 {
-	static struct weft_bucket_block block;
+	static struct weft_place_block block;
 
-	for (uint32_t i = 0; i < WEFT_CLASS_CNT * WEFT_LEVEL_CNT * WEFT_BUCKET_BLOCKS; i++) {
-		program_get_own(&twins->program, "weft_buckets", i, &block, sizeof(block));
-		if (memcmp(&block, twins->native.buckets + (size_t)i * WEFT_BUCKET_BLOCK_CNT,
+	for (uint32_t i = 0; i < WEFT_CLASS_CNT * WEFT_LEVEL_CNT * WEFT_PLACE_BLOCKS; i++) {
+		program_get_own(&twins->program, "weft_places", i, &block, sizeof(block));
+		if (memcmp(&block, twins->native.places + (size_t)i * WEFT_PLACE_BLOCK_CNT,
 			   sizeof(block)) != 0)
 			return true;
 	}
@@ -243,7 +243,7 @@ const char *twins_compare_tables(struct twins *twins)
 		return NULL;
 	if (counters_differ(twins))
 		return "counters";
-	if (buckets_differ(twins))
+	if (places_differ(twins))
 		return "buckets";
 	if (samplers_differ(twins))
 		return "samplers";

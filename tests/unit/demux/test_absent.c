@@ -8,7 +8,7 @@
 #include "weft/fastpath.h"
 #include "weft/token.h"
 
-enum absent { NOTHING, CONFIG, LOCALS, CID_KEYS, TOKEN_KEYS, BUCKETS, ANSWERS, ROOM };
+enum absent { NOTHING, CONFIG, LOCALS, CID_KEYS, TOKEN_KEYS, PLACES, ANSWERS, ROOM };
 
 struct weft_tables {
 	enum absent absent;
@@ -17,6 +17,7 @@ struct weft_tables {
 	struct weft_cid_keys cid_keys;
 	struct weft_token_keys token_keys;
 	struct weft_bucket bucket;
+	struct weft_place place;
 	uint8_t payload[1500];
 };
 
@@ -42,11 +43,11 @@ static inline const struct weft_token_keys *weft_table_token_keys(struct weft_ta
 	return THERE(tables, TOKEN_KEYS, &tables->token_keys);
 }
 
-static inline struct weft_bucket *weft_table_bucket(struct weft_tables *tables, __u32 class,
-						    __u32 level, __u32 idx)
+static inline struct weft_place *weft_table_place(struct weft_tables *tables, __u32 class,
+						  __u32 level, __u32 idx)
 {
 	(void)class, (void)level, (void)idx;
-	return THERE(tables, BUCKETS, &tables->bucket);
+	return THERE(tables, PLACES, &tables->place);
 }
 
 static inline struct weft_bucket *weft_table_answers(struct weft_tables *tables)
@@ -136,7 +137,7 @@ static void test_absent_table_leaves_datagrams_to_the_kernel(void)
 	} rows[] = {
 		{NOTHING, "\xc3\0\0\0\1\x08", WEFT_REASON_INITIAL},
 		{CONFIG, "\xc3\0\0\0\1\x08", WEFT_REASON_NO_TABLES},
-		{BUCKETS, "\xc3\0\0\0\1\x08", WEFT_REASON_INITIAL_LIMIT},
+		{PLACES, "\xc3\0\0\0\1\x08", WEFT_REASON_INITIAL_LIMIT},
 		{CID_KEYS, "\x41\x80\1\2\3\4", WEFT_REASON_BAD_ID},
 		{ANSWERS, "\xc3\0\0\0\2\x08", WEFT_REASON_ANSWER_LIMIT},
 	};
