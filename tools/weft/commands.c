@@ -35,6 +35,12 @@ const struct command commands[] = {
 	{ { "detach", NULL, "do not wait" } } },
 { "status", "", "", "show how the node is", NULL, "weft status", run_status, 0, 0, { { 0 } } },
 { "node", "id", "", "print this node's id", NULL, "weft node id", run_node_id, 0, 0, { { 0 } } },
+{ "top", "", "", "show who makes the node work, again and again, until Ctrl-C",
+	"Sessions by what they carry, workers, devices, gets that run, drops, mode, memory.\n"
+	"Piped it prints once; --json prints a line for each interval.",
+	"weft top --interval 5s", run_top, 0, 0,
+	{ { "interval", "TIME", "between two looks: 1s (default), 5s, 1m" },
+	  { "once", NULL, "print once and end" } } },
 { "peer", "list", "", "list known peers, connected ones first", NULL,
 	"weft peer list", run_peer_list, 0, 0, { { 0 } } },
 { "peer", "show", "NODE", "show one peer",

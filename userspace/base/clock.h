@@ -10,6 +10,8 @@
 
 /* clock_monotonic_ns: CLOCK_MONOTONIC. Only node/, control/, tools and what waits in a job read it. */
 uint64_t clock_monotonic_ns(void);
+/* clock_thread_ns: CPU time of the calling thread. */
+uint64_t clock_thread_ns(void);
 /* clock_wall_s: seconds since 1970, for records and logs only. */
 uint64_t clock_wall_s(void);
 

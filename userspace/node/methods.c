@@ -33,6 +33,7 @@ const struct control_method node_methods[] = {
 	{"CancelGet", CONTROL_OPERATE, method_cancel_get},
 	{"ResumeGet", CONTROL_OPERATE, method_resume_get},
 	{"WatchEvents", CONTROL_VIEW, method_watch_events},
+	{"WatchLoad", CONTROL_VIEW, method_watch_load},
 	{"ShowLimits", CONTROL_VIEW, method_show_limits},
 	{"ShowConfig", CONTROL_VIEW, method_show_config},
 	{"ShowMemory", CONTROL_VIEW, method_show_memory},

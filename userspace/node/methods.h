@@ -30,6 +30,8 @@ method_fn method_connect_peer;
 method_fn method_ping_peer;
 /* methods_check.c */
 method_fn method_check_peer;
+/* methods_top.c */
+method_fn method_watch_load;
 /* methods_state.c */
 method_fn method_status, method_get_node_id, method_show_limits, method_show_memory;
 /* methods_xdp.c */
@@ -54,6 +56,7 @@ void method_get_moved(struct node *node, uint64_t get_id);
 void method_imports_forget(struct node *node);
 void method_get_watches_forget(struct node *node);
 void method_pings_forget(struct node *node);
+void method_load_watches_forget(struct node *node);
 void method_checks_forget(struct node *node);
 
 /*
@@ -84,6 +87,16 @@ json_t *method_json_drop_source(const struct drops *drops, const struct offender
 				enum control_role role);
 
 struct packet_counters;
+/* methods_state.c: each worker; bytes of this process that are resident, 0 when /proc is not there. */
+json_t *method_json_workers(const struct node *node);
+uint64_t method_resident_len(void);
+/* methods_xdp.c: attached devices. methods_get.c: gets, those that run or all. methods_drops.c: by reason. */
+json_t *method_json_devices(const struct node *node);
+json_t *method_json_gets(struct node *node, bool wants_all);
+json_t *method_json_drops(const struct drops *drops);
+/* methods_peer.c: fn for each known peer of all workers, connected ones first, until it returns false. */
+void method_peers_each(struct node *node, bool (*fn)(void *arg, const struct mesh_peer_info *peer),
+		       void *arg);
 /* methods_state.c: the limits of all tables, as ShowLimits tells them. */
 json_t *method_json_limits(struct node *node);
 /* methods_state.c: one side of packet I/O. */

@@ -12,15 +12,10 @@
 #define SOURCES_DEFAULT 20
 #define SOURCES_MAX	200
 
-void method_list_drops(void *ctx, struct control_call *call, const json_t *parameters,
-		       uint64_t now_ns)
+json_t *method_json_drops(const struct drops *drops)
 {
-	struct node *node = ctx;
-	struct drops *drops = &node->drops;
 	json_t *list = json_array();
 
-	(void)parameters, (void)now_ns;
-	drops_fetch(drops);
 	for (enum weft_reason reason = 0; reason < WEFT_REASON_CNT; reason++) {
 		const struct weft_counter *total = &drops->totals[reason];
 
@@ -33,10 +28,22 @@ void method_list_drops(void *ctx, struct control_call *call, const json_t *param
 						      method_json_uint(total->byte_cnt), "per_s",
 						      method_json_uint(drops_rate(drops, reason))));
 	}
-	control_reply(call, json_pack("{s:o, s:o}", "since_s", method_json_uint(drops->since_s),
-				      "drops", list));
+	return list;
 }
 
+void method_list_drops(void *ctx, struct control_call *call, const json_t *parameters,
+		       uint64_t now_ns)
+{
+	struct node *node = ctx;
+
+	(void)parameters, (void)now_ns;
+	drops_fetch(&node->drops);
+	control_reply(call,
+		      json_pack("{s:o, s:o}", "since_s", method_json_uint(node->drops.since_s),
+				"drops", method_json_drops(&node->drops)));
+}
+
+/* What a caller of role may know of who source is. */
 const char *method_source_name(const struct drops *drops, const struct weft_endpoint *source,
 			       enum control_role role, char text[static METHOD_SOURCE_CAP])
 {

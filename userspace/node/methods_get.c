@@ -269,24 +269,37 @@ void method_watch_get(void *ctx, struct control_call *call, const json_t *parame
 struct get_search {
 	struct node *node;
 	json_t *found;
+	bool wants_all;
 };
+
+static bool is_running(const struct content_get *get)
+{
+	return get->state == CONTENT_GET_MANIFEST || get->state == CONTENT_GET_VERIFYING ||
+	       get->state == CONTENT_GET_FETCHING;
+}
 
 static bool get_collect(void *arg, const struct content_get *get)
 {
 	struct get_search *search = arg;
 
-	json_array_append_new(search->found, get_json(search->node, get));
+	if (search->wants_all || is_running(get))
+		json_array_append_new(search->found, get_json(search->node, get));
 	return true;
+}
+
+json_t *method_json_gets(struct node *node, bool wants_all)
+{
+	struct get_search search = {node, json_array(), wants_all};
+
+	content_gets_each(node->home.content, get_collect, &search);
+	return search.found;
 }
 
 void method_list_gets(void *ctx, struct control_call *call, const json_t *parameters,
 		      uint64_t now_ns)
 {
-	struct get_search search = {ctx, json_array()};
-
 	(void)parameters, (void)now_ns;
-	content_gets_each(search.node->home.content, get_collect, &search);
-	control_reply(call, json_pack("{s:o}", "transfers", search.found));
+	control_reply(call, json_pack("{s:o}", "transfers", method_json_gets(ctx, true)));
 }
 
 void method_cancel_get(void *ctx, struct control_call *call, const json_t *parameters,

@@ -79,8 +79,7 @@ static bool peer_walk_one(void *arg, const struct mesh_peer_info *peer)
 	return !walk->is_over;
 }
 
-/* Connected ones first. */
-static void peers_each(struct node *node, bool (*fn)(void *arg, const struct mesh_peer_info *peer),
+void method_peers_each(struct node *node, bool (*fn)(void *arg, const struct mesh_peer_info *peer),
 		       void *arg)
 {
 	struct peer_walk walk = {node->crew, fn, arg, true, false};
@@ -111,7 +110,7 @@ void method_list_peers(void *ctx, struct control_call *call, const json_t *param
 	struct peer_list list = {ctx, control_role_of(call), json_array()};
 
 	(void)parameters, (void)now_ns;
-	peers_each(ctx, peer_collect, &list);
+	method_peers_each(ctx, peer_collect, &list);
 	control_reply(call, json_pack("{s:o}", "peers", list.peers));
 }
 
@@ -139,7 +138,7 @@ unsigned method_peer_lookup(struct node *node, const char *name, struct mesh_pee
 {
 	struct peer_search search = {.prefix = name, .prefix_len = strlen(name)};
 
-	peers_each(node, peer_match, &search);
+	method_peers_each(node, peer_match, &search);
 	if (search.found_cnt == 1)
 		*out_peer = search.found;
 	return search.found_cnt;

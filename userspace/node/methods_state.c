@@ -190,11 +190,15 @@ static json_t *worker_json(const struct node *node, unsigned idx,
 {
 	uint64_t order_lost_cnt = idx ? crew_order_lost_cnt(node->crew, idx) : 0;
 
-	return json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "worker",
-			 (int)idx, "connections", method_json_uint(figures->quic.conn_cnt),
-			 "sessions", method_json_uint(figures->mesh.session_cnt),
-			 "received_datagrams", method_json_uint(figures->rx.dgram_cnt),
-			 "sent_datagrams", method_json_uint(figures->tx.dgram_cnt), "served_bytes",
+	return json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+			 "worker", (int)idx, "cpu_ms",
+			 method_json_uint(figures->cpu_ns / NS_PER_MS), "turns",
+			 method_json_uint(figures->turn_cnt), "chunk_buffers_used",
+			 method_json_uint(figures->content.chunk_buffer_used_cnt), "connections",
+			 method_json_uint(figures->quic.conn_cnt), "sessions",
+			 method_json_uint(figures->mesh.session_cnt), "received_datagrams",
+			 method_json_uint(figures->rx.dgram_cnt), "sent_datagrams",
+			 method_json_uint(figures->tx.dgram_cnt), "served_bytes",
 			 method_json_uint(figures->content.served_byte_cnt), "handed_in",
 			 method_json_uint(figures->handed_in_cnt), "handover_dropped",
 			 method_json_uint(figures->handover_dropped_cnt), "lost_reports",
@@ -202,7 +206,7 @@ static json_t *worker_json(const struct node *node, unsigned idx,
 			 method_json_uint(order_lost_cnt), "queues", queues_json(node, figures));
 }
 
-static json_t *workers_json(const struct node *node)
+json_t *method_json_workers(const struct node *node)
 {
 	json_t *json = json_array();
 	struct worker_figures home;
@@ -281,7 +285,7 @@ void method_status(void *ctx, struct control_call *call, const json_t *parameter
 				method_json_uint(f.store.map_used_len + f.store.segment_len),
 				"store_max_bytes", method_json_uint(f.store.map_len_max),
 				"counters", counters_json(&f)));
-	json_object_set_new(json, "workers", workers_json(node));
+	json_object_set_new(json, "workers", method_json_workers(node));
 	control_reply(call, json);
 }
 
@@ -373,7 +377,7 @@ void method_show_limits(void *ctx, struct control_call *call, const json_t *para
 }
 
 /* Resident bytes of this process, 0 when /proc is not there. */
-static uint64_t resident_len(void)
+uint64_t method_resident_len(void)
 {
 	unsigned long pages = 0;
 	FILE *statm = fopen("/proc/self/statm", "re");
@@ -409,6 +413,6 @@ void method_show_memory(void *ctx, struct control_call *call, const json_t *para
 							 method_json_uint(quic.heap_peak_len)));
 		json_array_append_new(list, region);
 	}
-	control_reply(call, json_pack("{s:o, s:o}", "rss_bytes", method_json_uint(resident_len()),
-				      "regions", list));
+	control_reply(call, json_pack("{s:o, s:o}", "rss_bytes",
+				      method_json_uint(method_resident_len()), "regions", list));
 }

@@ -359,20 +359,27 @@ static json_t *send_json(const struct node *node)
 	return method_json_side(tx->backend, tx->reason, &sum);
 }
 
+json_t *method_json_devices(const struct node *node)
+{
+	json_t *devices = json_array();
+
+	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++)
+		if (xdp_device_info(node->fastpath.xdp, i))
+			json_array_append_new(devices, device_json(node, i));
+	return devices;
+}
+
 void method_show_xdp(void *ctx, struct control_call *call, const json_t *parameters,
 		     uint64_t now_ns)
 {
 	struct node *node = ctx;
 	const struct fastpath *fastpath = &node->fastpath;
 	const char *privilege = privilege_is_held() ? "held" : "missing";
-	json_t *devices = json_array();
 
 	(void)parameters, (void)now_ns;
-	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++)
-		if (xdp_device_info(fastpath->xdp, i))
-			json_array_append_new(devices, device_json(node, i));
-	control_reply(call, json_pack("{s:o, s:s, s:b, s:o, s:o, s:s, s:s}", "devices", devices,
-				      "mode", pressure_mode_name(fastpath->pressure.mode), "forced",
+	control_reply(call, json_pack("{s:o, s:s, s:b, s:o, s:o, s:s, s:s}", "devices",
+				      method_json_devices(node), "mode",
+				      pressure_mode_name(fastpath->pressure.mode), "forced",
 				      fastpath->pressure.is_forced, "stranger_rate",
 				      method_json_uint(fastpath->pressure.stranger_rate), "send",
 				      send_json(node), "privilege",

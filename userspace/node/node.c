@@ -263,6 +263,7 @@ static void node_free_above_store(struct node *node)
 	method_imports_forget(node);
 	method_get_watches_forget(node);
 	method_pings_forget(node);
+	method_load_watches_forget(node);
 	method_checks_forget(node);
 	crew_free(node->crew);
 	node->crew = NULL;

@@ -45,10 +45,11 @@ struct node {
 	bool is_policy_due;	 /* nor which limits and mode hold */
 	struct control *control; /* NULL: simulated */
 	struct address_watch *addresses;
-	struct import_record *imports; /* methods_share.c */
-	struct get_watch *get_watches; /* methods_get.c */
-	struct ping_run *ping_runs;    /* methods_ping.c */
-	struct check_run *check_runs;  /* methods_check.c */
+	struct import_record *imports;	 /* methods_share.c */
+	struct get_watch *get_watches;	 /* methods_get.c */
+	struct ping_run *ping_runs;	 /* methods_ping.c */
+	struct load_watch *load_watches; /* methods_top.c */
+	struct check_run *check_runs;	 /* methods_check.c */
 	struct poller_watch store_watch;
 	struct addr advertised[MESH_PEER_ADDRS_MAX];
 	unsigned advertised_cnt;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "net/handover.h"
 #include "node/gate.h"
 
@@ -28,6 +29,7 @@ void worker_figures_read(const struct worker *worker, struct worker_figures *out
 		.rx = worker->rx->counters,
 		.tx = worker->tx->counters,
 		.turn_cnt = worker->turn_cnt,
+		.cpu_ns = clock_thread_ns(),
 		.unknown_flow_cnt = worker->unknown_flow_cnt,
 		.can_rotate_cids = quic_engine_can_rotate_cids(worker->quic),
 	};

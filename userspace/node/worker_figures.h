@@ -28,6 +28,7 @@ struct worker_figures {
 	struct packet_counters rx, tx;	/* of its kernel sockets */
 	struct packet_counters fast_tx; /* what it sends by AF_XDP now; zeros: nothing */
 	uint64_t turn_cnt, unknown_flow_cnt;
+	uint64_t cpu_ns; /* of its thread */
 	uint64_t handed_in_cnt, handover_dropped_cnt;
 	uint64_t report_lost_cnt; /* reports that home had no room for */
 	bool can_rotate_cids;

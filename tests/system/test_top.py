@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""weft top: who makes the node work, piped, as JSON, and on a terminal that it leaves as it was.
+
+    a (10.77.0.1, fd77::1) <- veth -> b (10.77.0.2, fd77::2)
+"""
+import fcntl
+import json
+import os
+import pathlib
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+from lab import OK, USAGE, WEFT, Skip, check, check_eq, run, wait_for
+
+CHUNK = 256 * 1024
+
+
+def two(lab):
+    ns_a, ns_b = lab.veth_pair()
+    a = lab.daemon("a", netns=ns_a, listen=["10.77.0.1:7000"])
+    b = lab.daemon("b", netns=ns_b, listen=["10.77.0.2:7000"])
+    return a.start(), b.start()
+
+
+def under_way(lab, a, b):
+    root = lab.folder("root", {f"f{i}": 60 * CHUNK for i in range(20)})
+    return b.weft_popen("get", a.share(root), "--to", lab.dir / "out")
+
+
+def test_a_stream_of_json_tells_rates_of_sessions_workers_and_gets(lab):
+    a, b = two(lab)
+    name = b.weft("node", "id").stdout.strip()
+    connected = b.weft("peer", "connect", a.weft("node", "id").stdout.strip(), "10.77.0.1:7000")
+    check_eq(connected.returncode, OK, connected.stderr)
+    top = a.weft_popen("top", "--json")
+    time.sleep(0.3)
+    get = under_way(lab, a, b)
+    best, last_ms = 0, 0
+    for _ in range(4):
+        load = json.loads(top.stdout.readline())
+        check(load["at_ms"] > last_ms, "time goes on")
+        last_ms = load["at_ms"]
+        best = max([best, *(s["out_per_s"] for s in load["sessions"] if s["node_id"] == name)])
+    check(best > CHUNK, f"bytes a second to the one who gets: {best}")
+    check_eq([w["worker"] for w in load["workers"]], [0], "workers")
+    check(load["rss_bytes"] > 1 << 20 and load["mode"] == "normal", f"node: {load}")
+    top.send_signal(signal.SIGINT)
+    top.wait(timeout=10)
+    get.kill()
+    get.wait()
+    check_eq(a.weft("status").returncode, OK, "the daemon after a watcher left")
+
+
+def test_piped_it_prints_once_and_devices_and_drops_are_there(lab):
+    a, b = two(lab)
+    done = a.weft("xdp", "attach", "veth0")
+    if done.returncode != OK:
+        raise Skip(f"XDP does not attach here: {done.stderr.strip()}")
+    a.weft("ban", "add", "10.77.0.2")
+    b.weft("peer", "connect", a.weft("node", "id").stdout.strip(), "10.77.0.1:7000", "--timeout", 1)
+    wait_for(lambda: a.json("drops")["drops"], "drops")
+    done = a.weft("top")
+    check_eq(done.returncode, OK, done.stderr)
+    kinds = [line.split("\t")[:2] for line in done.stdout.splitlines()]
+    check_eq(kinds, [["node", "normal"], ["worker", "0"], ["device", "veth0"], ["drop", "banned"]],
+             "lines")
+    check_eq(a.weft("top", "--once", "--json").returncode, OK, "once")
+    check_eq(a.weft("top", "--interval", "soon").returncode, USAGE, "interval")
+
+
+def screen(fd, until, timeout=20):
+    text, end = b"", time.monotonic() + timeout
+    while time.monotonic() < end and until not in text:
+        if select.select([fd], [], [], 0.2)[0]:
+            text += os.read(fd, 65536)
+    check(until in text, f"{until} on the terminal: {text[-2000:]}")
+    return text
+
+
+def test_a_terminal_is_redrawn_in_place_and_given_back(lab):
+    a = lab.daemon("a").start()
+    main, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 80, 0, 0))
+    before = termios.tcgetattr(terminal)
+    top = subprocess.Popen([WEFT, "-s", str(a.sock), "top"], stdin=terminal, stdout=terminal,
+                           stderr=terminal)
+    try:
+        text = screen(main, b"\x1b[3A\x1b[J")  # up over the three lines that stood
+        check(text.startswith(b"\x1b[?7l\x1b[?25lmode normal"), f"begin: {text[:200]}")
+        check(b"WORKER" in text and b"LOAD %" in text, f"a table: {text}")
+        top.send_signal(signal.SIGINT)
+        screen(main, b"\x1b[?7h\x1b[?25h")
+        check_eq(top.wait(timeout=10), OK, "Ctrl-C is how it ends")
+        check_eq(termios.tcgetattr(terminal), before, "the terminal's settings")
+    finally:
+        top.kill()
+        top.wait()
+        os.close(main)
+        os.close(terminal)
+
+
+run([test_a_stream_of_json_tells_rates_of_sessions_workers_and_gets,
+     test_piped_it_prints_once_and_devices_and_drops_are_there,
+     test_a_terminal_is_redrawn_in_place_and_given_back])
