@@ -85,6 +85,11 @@ uint64_t dht_blobs_next_ns(const struct dht_blobs *blobs, const struct kad_table
 	return blobs->made_ns + DHT_BLOBS_AGE_NS;
 }
 
+void dht_blobs_forget(struct dht_blobs *blobs)
+{
+	blobs->is_made = false;
+}
+
 bool dht_blobs_refresh(struct dht_blobs *blobs, const struct kad_table *table, uint64_t now_ns)
 {
 	enum kad_reach widest = KAD_REACH_NONE;

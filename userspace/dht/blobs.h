@@ -35,6 +35,8 @@ int dht_blobs_new(struct arena *arena, struct dht_blobs **out_blobs);
 #define DHT_BLOBS_GAP_NS 1000000000ull
 #define DHT_BLOBS_AGE_NS (60 * 1000000000ull)
 bool dht_blobs_refresh(struct dht_blobs *blobs, const struct kad_table *table, uint64_t now_ns);
+/* dht_blobs_forget: our id changed, so they are others; the next refresh makes them at once. */
+void dht_blobs_forget(struct dht_blobs *blobs);
 /* dht_blobs_next_ns: when refresh has something to do, if the table has changed or not. */
 uint64_t dht_blobs_next_ns(const struct dht_blobs *blobs, const struct kad_table *table);
 /* dht_blobs_at: bucket in [0, WEFT_KRPC_BUCKET_CNT). Borrowed until refresh; data is never NULL. */

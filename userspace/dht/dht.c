@@ -90,27 +90,6 @@ size_t dht_footprint(const struct dht_config *config)
 	return len;
 }
 
-void dht_footprint_each(const struct dht_config *config, struct dht_footprint_each *out_each)
-{
-	struct dht_config twice = *config;
-	struct dht_items_config items = items_config(config), more_items;
-	struct dht_swarms_config swarms = swarms_config(config), more_swarms;
-
-	/* Over a doubling, for hash tables grow in such steps. */
-	twice.item_cap *= 2;
-	twice.peer_cap *= 2;
-	more_items = items_config(&twice);
-	more_swarms = swarms_config(&twice);
-	*out_each = (struct dht_footprint_each){
-		.item_len = (dht_items_footprint(&more_items) - dht_items_footprint(&items)) /
-			    config->item_cap,
-		.peer_len = (dht_swarms_footprint(&more_swarms) - dht_swarms_footprint(&swarms)) /
-			    config->peer_cap,
-		/* And its two places in the table. */
-		.node_len = sizeof(struct kad_node) + 2 * sizeof(struct kad_node *),
-	};
-}
-
 static int side_init(struct dht *dht, struct dht_side *side)
 {
 	const struct dht_params *params = &dht->params;
@@ -225,6 +204,7 @@ void dht_set_own_id(struct dht *dht, enum dht_net net, const struct kad_id *id, 
 	kad_table_set_own_id(side->table, id, now_ns);
 	dht_items_set_own_id(side->items, id);
 	dht_swarms_set_own_id(side->swarms, id);
+	dht_blobs_forget(side->blobs);
 	dht->blob_generation++;
 }
 
@@ -250,17 +230,19 @@ static enum dht_reason source_judge(struct dht *dht, const struct dgram *dgram)
 	return dht_side_of(dht, &dgram->remote) ? DHT_ANSWERED : DHT_FAMILY_OFF;
 }
 
-void dht_heard(struct dht *dht, const struct kad_id *id, const struct addr *addr, uint64_t now_ns)
+/* Whoever asks may be worth a place in the table. */
+static void asker_note(struct dht *dht, const struct kad_id *id, const struct addr *addr,
+		       uint64_t now_ns)
 {
-	struct dht_side *side = dht_side_of(dht, addr);
-	struct kad_contact contact = {.id = *id, .addr = *addr};
+	const struct kad_contact contact = {
+		.id = *id,
+		.addr = *addr,
+		.is_proven = dht_node_id_fits(id, addr),
+	};
 
-	if (!side)
-		return;
-	contact.is_proven = dht_node_id_fits(id, addr);
 	if (!contact.is_proven)
 		dht->reasons[DHT_WRONG_NODE_ID]++;
-	(void)kad_table_asked(side->table, &contact, now_ns);
+	(void)kad_table_asked(dht_side_of(dht, addr)->table, &contact, now_ns);
 }
 
 static void query_input(struct dht *dht, const struct krpc_message *query,
@@ -271,7 +253,7 @@ static void query_input(struct dht *dht, const struct krpc_message *query,
 		return;
 	}
 	if (query->has_id && !query->is_read_only)
-		dht_heard(dht, &query->id, &dgram->remote, now_ns);
+		asker_note(dht, &query->id, &dgram->remote, now_ns);
 	dht_answer(dht, query, dgram, now_ns);
 }
 

@@ -56,12 +56,6 @@ struct dht_config {
 void dht_config_defaults(struct dht_config *config);
 /* dht_footprint: bytes that dht_new lays out, touched as they are used. */
 size_t dht_footprint(const struct dht_config *config);
-/* What one more of these takes, for whoever sizes a node. */
-struct dht_footprint_each {
-	size_t item_len, peer_len, node_len;
-};
-void dht_footprint_each(const struct dht_config *config, struct dht_footprint_each *out_each);
-
 #define DHT_HELD_NS (2 * 3600 * 1000000000ull)
 
 /* What happens by itself; every function may be NULL and may not call the dht. */
@@ -242,12 +236,6 @@ size_t dht_blob(const struct dht *dht, enum dht_net net, unsigned bucket,
 		const uint8_t **out_nodes);
 /* dht_token_key: what weft_krpc_token makes write tokens with now; changes every 5 minutes. */
 void dht_token_key(const struct dht *dht, uint64_t out_key[2]);
-
-/*
- * dht_heard: the XDP program answered a query of a node with this id at
- * addr, sampled, so that the table learns of it.
- */
-void dht_heard(struct dht *dht, const struct kad_id *id, const struct addr *addr, uint64_t now_ns);
 
 /*
  * dht_save writes what a warm start needs: our ids, good nodes, items and

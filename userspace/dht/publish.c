@@ -39,11 +39,6 @@ struct dht_owns {
 	struct pool pool;
 };
 
-size_t dht_own_len(void)
-{
-	return sizeof(struct dht_own);
-}
-
 size_t dht_owns_footprint(uint32_t own_cap)
 {
 	return ((sizeof(struct dht_owns) + 63) & ~(size_t)63) +

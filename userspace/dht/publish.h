@@ -24,7 +24,6 @@ struct dht_owns;
 #define DHT_PUT_EVERY_NS (3600 * 1000000000ull) /* BEP-44: holders forget after two hours */
 
 size_t dht_owns_footprint(uint32_t own_cap);
-size_t dht_own_len(void);
 WEFT_MUST_CHECK
 int dht_owns_new(struct arena *arena, uint32_t own_cap, struct dht_owns **out_owns);
 uint32_t dht_owns_cnt(const struct dht_owns *owns);

@@ -36,11 +36,6 @@ size_t dht_searches_footprint(uint32_t search_cap)
 	       pool_footprint(sizeof(struct dht_search), search_cap);
 }
 
-size_t dht_search_len(void)
-{
-	return sizeof(struct dht_search);
-}
-
 int dht_searches_new(struct arena *arena, uint32_t search_cap, struct dht_searches **out_searches)
 {
 	struct dht_searches *searches = arena_alloc(arena, sizeof(*searches));

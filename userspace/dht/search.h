@@ -26,7 +26,6 @@ struct arena;
 struct dht_searches;
 
 size_t dht_searches_footprint(uint32_t search_cap);
-size_t dht_search_len(void);
 WEFT_MUST_CHECK
 int dht_searches_new(struct arena *arena, uint32_t search_cap, struct dht_searches **out_searches);
 

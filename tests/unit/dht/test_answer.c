@@ -115,6 +115,30 @@ static void test_find_node_tells_eight_nodes_of_the_network_wanted(void)
 	dht_rig_fini(&rig);
 }
 
+static void test_a_new_id_tells_of_other_nodes_at_once(void)
+{
+	const struct addr asker = dht_rig_addr(STRANGER);
+	struct krpc_query query = dht_rig_query(KRPC_FIND_NODE);
+	struct krpc_message answer;
+	struct kad_id id, told;
+	struct addr addr;
+	struct cursor c;
+
+	rig_up();
+	table_fill(200);
+	id = *dht_own_id(rig.dht, DHT_NET_IPV4);
+	query.target = id;
+	id.bytes[0] ^= 0x80;
+	dht_set_own_id(rig.dht, DHT_NET_IPV4, &id, rig.now_ns);
+	/* From here the old id is in the half that all others are in. */
+	CHECK(dht_rig_ask(&rig, &asker, &query, &answer));
+	CHECK_EQ(answer.nodes.len, 8 * 26);
+	c = cursor_of(answer.nodes.data, answer.nodes.len);
+	while (krpc_node_read(&c, ADDR_IPV4, &told, &addr))
+		CHECK_EQ(kad_id_common_bits(&id, &told), 0);
+	dht_rig_fini(&rig);
+}
+
 static void test_want_for_both_networks_gets_both_once_the_asker_is_proven(void)
 {
 	const struct addr asker = dht_rig_addr(STRANGER);
@@ -609,6 +633,7 @@ int main(void)
 {
 	RUN(test_a_ping_is_answered_with_id_and_address);
 	RUN(test_find_node_tells_eight_nodes_of_the_network_wanted);
+	RUN(test_a_new_id_tells_of_other_nodes_at_once);
 	RUN(test_want_for_both_networks_gets_both_once_the_asker_is_proven);
 	RUN(test_a_network_that_is_off_is_told_of_as_empty_and_not_spoken);
 	RUN(test_answers_are_those_of_the_fast_path);

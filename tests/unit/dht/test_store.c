@@ -276,23 +276,23 @@ static void test_100000_items_and_10000_nodes_stay_within_the_plan(void)
 	dht_rig_fini(&rig);
 }
 
-static void test_the_plan_grows_by_what_each_is_said_to_take(void)
+/* What docs/dht.md says that each takes; over a doubling, for hash tables grow in such steps. */
+static void test_the_plan_grows_by_what_is_said(void)
 {
-	struct dht_footprint_each each;
 	struct dht_config config, more;
+	size_t item_len, peer_len;
 
 	dht_config_defaults(&config);
 	config.is_on[DHT_NET_IPV6] = false;
-	dht_footprint_each(&config, &each);
-	printf("# an item takes %zu bytes, a peer %zu, a node %zu\n", each.item_len, each.peer_len,
-	       each.node_len);
 	more = config;
 	more.item_cap *= 2;
-	CHECK_EQ((dht_footprint(&more) - dht_footprint(&config)) / config.item_cap, each.item_len);
+	item_len = (dht_footprint(&more) - dht_footprint(&config)) / config.item_cap;
 	more = config;
 	more.peer_cap *= 2;
-	CHECK_EQ((dht_footprint(&more) - dht_footprint(&config)) / config.peer_cap, each.peer_len);
-	CHECK(each.item_len < 2048 && each.peer_len < 512 && each.node_len < 256);
+	peer_len = (dht_footprint(&more) - dht_footprint(&config)) / config.peer_cap;
+	printf("# an item takes %zu bytes, a peer %zu\n", item_len, peer_len);
+	CHECK(item_len > 1064 && item_len <= 1520);
+	CHECK(peer_len > 46 && peer_len <= 328);
 }
 
 int main(void)
@@ -303,6 +303,6 @@ int main(void)
 	RUN(test_peers_are_capped_by_swarm_subnet_and_in_all);
 	RUN(test_a_peer_that_announces_again_is_one_peer);
 	RUN(test_100000_items_and_10000_nodes_stay_within_the_plan);
-	RUN(test_the_plan_grows_by_what_each_is_said_to_take);
+	RUN(test_the_plan_grows_by_what_is_said);
 	return check_done();
 }
