@@ -49,7 +49,7 @@ static void give_up_perfmon(void)
 
 static void ban(struct fast_path *path, const char *text, unsigned prefix_len)
 {
-	const struct weft_ban forever = {.rule = 1};
+	const struct weft_ban forever = {.expires_ns = 0};
 	struct addr addr;
 
 	if (addr_parse(text, &addr) < 0 || xdp_ban_put(path->xdp, &addr, prefix_len, &forever) < 0)

@@ -46,7 +46,9 @@ WEFT_INLINE enum weft_reason weft_policy_short(struct weft_tables *tables,
 {
 	if (view->data + 1 + WEFT_CID_LEN <= view->end &&
 	    weft_policy_is_ours(tables, view->data + 1))
-		return weft_policy_our_id(tables, config, facts);
+		return facts->is_suspect && !weft_policy_has_session(tables, facts)
+			       ? WEFT_REASON_FAILED_DECRYPTS
+			       : weft_policy_our_id(tables, config, facts);
 	/* A peer's stateless reset wears an id of noise, as all do who borrow its address. */
 	if (facts->len < WEFT_RESET_LEN_CAP &&
 	    weft_policy_has_credit(tables, config, facts, weft_policy_validated(tables, facts)))
@@ -94,15 +96,19 @@ WEFT_INLINE enum weft_reason weft_policy_long(struct weft_tables *tables,
 				 WEFT_REASON_INITIAL_LIMIT);
 }
 
-WEFT_INLINE _Bool weft_policy_is_banned(struct weft_tables *tables,
-					const struct weft_config *config, struct weft_facts *facts)
+/* The ban in force, or NULL. */
+WEFT_INLINE const struct weft_ban *weft_policy_ban(struct weft_tables *tables,
+						   const struct weft_config *config,
+						   struct weft_facts *facts)
 {
 	const struct weft_ban *ban;
 
 	if (!(weft_endpoint_is_ipv4(&facts->source) ? config->ban_ipv4_cnt : config->ban_ipv6_cnt))
 		return 0;
 	ban = weft_table_ban(tables, &facts->source);
-	return ban && (ban->expires_ns == 0 || ban->expires_ns > weft_policy_now(tables, facts));
+	if (ban && ban->expires_ns != 0 && ban->expires_ns <= weft_policy_now(tables, facts))
+		return 0;
+	return ban;
 }
 
 /*
@@ -114,12 +120,15 @@ WEFT_INLINE enum weft_reason weft_policy_judge(struct weft_tables *tables,
 					       struct weft_facts *facts)
 {
 	const struct weft_config *config = weft_table_config(tables);
+	const struct weft_ban *ban;
 
 	facts->flow = WEFT_FLOW_OTHER;
 	if (!config)
 		return WEFT_REASON_NO_TABLES;
-	if (weft_policy_is_banned(tables, config, facts))
+	ban = weft_policy_ban(tables, config, facts);
+	if (ban && ban->scope == WEFT_BAN_ALL)
 		return WEFT_REASON_BANNED;
+	facts->is_suspect = ban != 0;
 	if (view->data + WEFT_CLASSIFY_LEN > view->end)
 		return WEFT_REASON_NO_PROTOCOL;
 	facts->flow = weft_classify(view->data, facts->len);

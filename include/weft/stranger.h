@@ -68,6 +68,14 @@ WEFT_INLINE _Bool weft_policy_has_credit(struct weft_tables *tables,
 	       weft_bucket_take(&entry->bucket, &config->validated, weft_policy_now(tables, facts));
 }
 
+/* Only who holds the keys of a connection has made its path. */
+WEFT_INLINE _Bool weft_policy_has_session(struct weft_tables *tables, struct weft_facts *facts)
+{
+	struct weft_validated *entry = weft_policy_validated(tables, facts);
+
+	return entry && entry->kind == WEFT_VALIDATED_SESSION;
+}
+
 /*
  * A datagram that leads to a connection of ours by an id with a right tag.
  * A Retry gives one to whoever asks, so a token alone does not open the way

@@ -40,6 +40,8 @@ struct row {
 	enum weft_mode mode;
 	bool is_proven;
 	bool was_proven;  /* and that has expired */
+	bool has_token;	  /* it is proven by a token alone */
+	bool is_suspect;  /* banned for ids of ours */
 	bool is_limited;  /* strangers have no credit, nor does this proven address */
 	bool no_answers;  /* no answer to anybody has any */
 	bool is_unlisted; /* no address is ours */
@@ -102,6 +104,17 @@ static const struct row rows[] = {
 	{ "our id, strange address", WEFT_REASON_NEW_PATH, .kind = SHORT, .id = PAYLOAD_ID_OURS, .len = 100 },
 	{ "our id, proven once", WEFT_REASON_NEW_PATH, .kind = SHORT, .id = PAYLOAD_ID_OURS, .len = 100, .was_proven = 1 },
 	{ "our id, strange and too often", WEFT_REASON_REPLAYED_ID, .kind = SHORT, .id = PAYLOAD_ID_OURS, .len = 100, .is_limited = 1 },
+	/* From where much did not decrypt: who holds keys is heard, who dials, and nobody else. */
+	{ "our id of a suspect", WEFT_REASON_FAILED_DECRYPTS, .kind = SHORT, .id = PAYLOAD_ID_OURS, .len = 100, .is_suspect = 1 },
+	{ "our id of an IPv6 suspect", WEFT_REASON_FAILED_DECRYPTS, .kind = SHORT, .id = PAYLOAD_ID_OURS, .len = 100, .is_suspect = 1, .is_ipv6 = 1 },
+	{ "our id of a suspect with a token", WEFT_REASON_FAILED_DECRYPTS, .kind = SHORT, .id = PAYLOAD_ID_OURS, .len = 100, .is_suspect = 1, .has_token = 1 },
+	{ "our id of a suspect, its session is over", WEFT_REASON_FAILED_DECRYPTS, .kind = SHORT, .id = PAYLOAD_ID_OURS, .len = 100, .is_suspect = 1, .was_proven = 1 },
+	{ "our id of a suspect, by its session", WEFT_REASON_SESSION, .kind = SHORT, .id = PAYLOAD_ID_OURS, .len = 100, .is_suspect = 1, .is_proven = 1 },
+	{ "wrong id of a suspect", WEFT_REASON_BAD_ID, .kind = SHORT, .len = 100, .is_suspect = 1 },
+	{ "Initial of a suspect", WEFT_REASON_INITIAL, .is_suspect = 1, INITIAL() },
+	{ "Handshake of a suspect to an id of ours", WEFT_REASON_NEW_PATH, .is_suspect = 1, INITIAL(.first_byte = 0xe3, .dcid = PAYLOAD_ID_OURS) },
+	{ "KRPC of a suspect", WEFT_REASON_KRPC, .is_suspect = 1, .kind = BYTES, .bytes = KRPC, .bytes_len = 12, .len = 90 },
+	{ "our id with a token", WEFT_REASON_SESSION, .kind = SHORT, .id = PAYLOAD_ID_OURS, .len = 100, .has_token = 1 },
 	{ "wrong id", WEFT_REASON_BAD_ID, .kind = SHORT, .len = 100 },
 	{ "wrong id over IPv6", WEFT_REASON_BAD_ID, .kind = SHORT, .len = 100, .is_ipv6 = 1 },
 	{ "wrong id, proven, longest reset", WEFT_REASON_MAYBE_RESET, .kind = SHORT, .len = 63, .is_proven = 1 },
@@ -182,6 +195,11 @@ static void set_state(const struct row *row, const struct weft_endpoint *source)
 	twins_set_now(&twins, NOW_NS);
 	if (row->is_proven || row->was_proven)
 		twins_validate(&twins, source, row->is_proven ? NOW_NS + 1 : NOW_NS);
+	if (row->has_token)
+		twins_validate_kind(&twins, source, NOW_NS + 1, WEFT_VALIDATED_TOKEN);
+	if (row->is_suspect)
+		twins_ban_scope(&twins, source, weft_endpoint_is_ipv4(source) ? 32 : 64,
+				&(struct weft_ban){.scope = WEFT_BAN_IDS});
 }
 
 static size_t write_frame(const struct row *row, struct packet *packet, uint8_t *frame)
@@ -442,7 +460,7 @@ static void test_everything_can_be_banned_by_family(void)
 static void test_bans_are_refused_one_above_their_number(void)
 {
 	static const struct row row = {INITIAL()};
-	const struct weft_ban forever = {.rule = 9};
+	const struct weft_ban forever = {.scope = WEFT_BAN_ALL};
 	struct weft_endpoint addr;
 	unsigned cnt = 0;
 
@@ -456,8 +474,9 @@ static void test_bans_are_refused_one_above_their_number(void)
 	CHECK_EQ(twins.native.config.ban_ipv4_cnt, TWINS_BAN_CAP);
 	/* One that is there can still be changed. */
 	addr = packet_endpoint("100.0.0.1", 0);
-	CHECK_EQ(demux_ban_put(&twins.native, &addr, 32, &(struct weft_ban){.rule = 10}), 0);
-	CHECK_EQ(demux_ban_lookup(&twins.native, &addr)->rule, 10);
+	CHECK_EQ(demux_ban_put(&twins.native, &addr, 32, &(struct weft_ban){.scope = WEFT_BAN_IDS}),
+		 0);
+	CHECK_EQ(demux_ban_lookup(&twins.native, &addr)->scope, WEFT_BAN_IDS);
 }
 
 /* Five at once for one address, eight for its /24 or /56, ten for a /48. */

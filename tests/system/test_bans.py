@@ -5,6 +5,7 @@
     a (10.77.0.1, fd77::1) <- veth -> b (10.77.0.2, fd77::2)
 """
 import pathlib
+import subprocess
 import sys
 import time
 
@@ -130,6 +131,65 @@ def test_every_worker_cuts_what_is_banned(lab):
     wait_for(lambda: not connected(a), "all workers cut the prefix")
     for peer in (b, *others[:3]):
         check(connect(peer, a, "10.77.0.1:7000", timeout=1) != OK, "a banned address came in")
+
+
+# Waits for a datagram with a short header of the session, and sends its id with noise.
+REPLAY = """
+import os, socket, sys, time
+tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
+tap.bind(("veth0", 0))
+while True:
+    packet, link = tap.recvfrom(2000)
+    if link[2] == socket.PACKET_OUTGOING and packet[9] == 17 and packet[28] & 0xc0 == 0x40:
+        break
+out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for i in range(300):
+    out.sendto(b"\x40" + packet[29:45] + os.urandom(60), ("10.77.0.1", 7000))
+    time.sleep(0.002)
+"""
+
+
+def replay(a, b):
+    with subprocess.Popen(["ip", "netns", "exec", b.netns, sys.executable, "-c", REPLAY]) as sender:
+        while sender.poll() is None:
+            b.weft("peer", "ping", node_id(a), "--count", 1)
+
+
+def junk_hits_only_what_it_is(lab, a, b):
+    """b's address is borrowed: a session lives on and a new one begins, ids alone are not heard."""
+    check_eq(connect(b, a, "10.77.0.1:7000"), OK, "a session")
+    replay(a, b)
+    wait_for(lambda: a.json("ban", "list")["bans"], "a ban")
+    only, = a.json("ban", "list")["bans"]
+    check_eq((only["target"], only["scope"], only["reason"]),
+             ("10.77.0.2", "ids", "failed decrypts"), "the ban")
+    check(0 < only["expires_s"] - only["added_s"] <= 300, f"not for minutes: {only}")
+    check("10.77.0" not in a.log_text(), "an address is in the log")
+    check_eq(b.weft("peer", "ping", node_id(a), "--count", 3).returncode, OK, "the session")
+    before = a.judged()["failed-decrypts"]
+    replay(a, b)
+    wait_for(lambda: a.judged()["failed-decrypts"] >= before + 300, "all of it is dropped")
+    b.kill()
+    b.start()
+    check_eq(connect(b, a, "10.77.0.1:7000"), OK, "a new session")
+    check_eq(b.weft("peer", "ping", node_id(a), "--count", 3).returncode, OK, "over it")
+    why = a.json("why", "10.77.0.2")
+    check_eq(why["ban"]["reason"], "failed decrypts", "weft why")
+    check("failed-decrypts" in [d["reason"] for d in why["drops"]], f"its drops: {why}")
+    # A ban by hand is of everything, and takes its place.
+    ban(a, "10.77.0.2")
+    check(connect(b, a, "10.77.0.1:7000", timeout=1) != OK, "a banned address came in")
+
+
+def test_junk_with_real_ids_hits_only_what_it_is_at_the_sockets(lab):
+    a, b = pair(lab)
+    junk_hits_only_what_it_is(lab, a, b)
+
+
+def test_junk_with_real_ids_hits_only_what_it_is_in_the_driver(lab):
+    a, b = pair(lab)
+    attach(lab, a)
+    junk_hits_only_what_it_is(lab, a, b)
 
 
 def test_bans_outlive_kill_9_and_end_by_themselves(lab):

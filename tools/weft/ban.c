@@ -7,9 +7,13 @@
 #include "text.h"
 
 static const struct field ban_fields[] = {
-	{"target", "banned", "target", COLUMN_TEXT}, {"kind", "kind", "kind", COLUMN_TEXT},
-	{"added", "since", "added_s", COLUMN_TIME},  {"expires", "until", "expires_s", COLUMN_TIME},
-	{"reason", "reason", "reason", COLUMN_TEXT}, {0},
+	{"target", "banned", "target", COLUMN_TEXT},
+	{"kind", "kind", "kind", COLUMN_TEXT},
+	{"added", "since", "added_s", COLUMN_TIME},
+	{"expires", "until", "expires_s", COLUMN_TIME},
+	{"reason", "reason", "reason", COLUMN_TEXT},
+	{"scope", "keeps out", "scope", COLUMN_TEXT},
+	{0},
 };
 
 int run_ban_add(struct invocation *inv)
@@ -34,9 +38,13 @@ int run_ban_add(struct invocation *inv)
 int run_ban_list(struct invocation *inv)
 {
 	static const struct column columns[] = {
-		{"BANNED", "target", COLUMN_TEXT}, {"KIND", "kind", COLUMN_TEXT},
-		{"SINCE", "added_s", COLUMN_TIME}, {"UNTIL", "expires_s", COLUMN_TIME},
-		{"REASON", "reason", COLUMN_TEXT}, {0},
+		{"BANNED", "target", COLUMN_TEXT},
+		{"KIND", "kind", COLUMN_TEXT},
+		{"SINCE", "added_s", COLUMN_TIME},
+		{"UNTIL", "expires_s", COLUMN_TIME},
+		{"REASON", "reason", COLUMN_TEXT},
+		{"KEEPS OUT", "scope", COLUMN_TEXT},
+		{0},
 	};
 
 	return show_list(inv, "ListBans", "bans", columns, "nobody is banned");

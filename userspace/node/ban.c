@@ -131,6 +131,15 @@ bool ban_target_has(const struct ban_target *target, const struct addr *addr)
 	return addr_equal(&prefix, &target->addr);
 }
 
+struct ban_target ban_target_cut(const struct ban_target *target, unsigned prefix_len)
+{
+	struct ban_target cut = *target;
+
+	cut.addr = addr_prefix_key(&target->addr, prefix_len);
+	cut.prefix_len = prefix_len;
+	return cut;
+}
+
 void ban_target_id(const struct ban_target *target, uint8_t out_id[static BAN_ID_LEN])
 {
 	memset(out_id, 0, BAN_ID_LEN);
@@ -169,7 +178,7 @@ static int target_of_id(const uint8_t id[static BAN_ID_LEN], struct ban_target *
 
 void ban_record_write(struct writer *w, const struct ban *ban)
 {
-	cbor_write_map(w, 4);
+	cbor_write_map(w, ban->scope == WEFT_BAN_ALL ? 4 : 5);
 	cbor_write_uint(w, 0);
 	cbor_write_uint(w, RECORD_LAYOUT);
 	cbor_write_uint(w, 1);
@@ -178,6 +187,10 @@ void ban_record_write(struct writer *w, const struct ban *ban)
 	cbor_write_uint(w, ban->expires_s);
 	cbor_write_uint(w, 3);
 	cbor_write_text(w, ban->reason, strlen(ban->reason));
+	if (ban->scope == WEFT_BAN_ALL)
+		return;
+	cbor_write_uint(w, 4);
+	cbor_write_uint(w, ban->scope);
 }
 
 static void record_read_field(struct cbor_reader *r, uint64_t key, struct ban *ban)
@@ -191,6 +204,9 @@ static void record_read_field(struct cbor_reader *r, uint64_t key, struct ban *b
 		break;
 	case 3:
 		cbor_read_text_copy(r, ban->reason, sizeof(ban->reason));
+		break;
+	case 4:
+		ban->scope = (enum weft_ban_scope)cbor_read_uint_max(r, WEFT_BAN_IDS);
 		break;
 	default:
 		cbor_skip(r);

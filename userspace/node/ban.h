@@ -8,6 +8,7 @@
 
 #include "base/addr.h"
 #include "weft/err.h"
+#include "weft/fastpath.h"
 
 struct cursor;
 struct writer;
@@ -30,6 +31,7 @@ struct ban_target {
 
 struct ban {
 	struct ban_target target;
+	enum weft_ban_scope scope;   /* of a key: ALL */
 	uint64_t added_s, expires_s; /* wall clock; expires 0: never */
 	char reason[BAN_REASON_CAP];
 };
@@ -53,13 +55,16 @@ const char *ban_target_format(const struct ban_target *target,
 			      char buf[static BAN_TARGET_TEXT_CAP]);
 /* ban_target_has: addr, whatever its port, is in the prefix. */
 bool ban_target_has(const struct ban_target *target, const struct addr *addr);
+/* ban_target_cut: target's prefix made shorter, to prefix_len. */
+struct ban_target ban_target_cut(const struct ban_target *target, unsigned prefix_len);
 
 /* The name of a target in tables and in the store (STORE_BANS): equal for equal targets. */
 #define BAN_ID_LEN 33
 void ban_target_id(const struct ban_target *target, uint8_t out_id[static BAN_ID_LEN]);
 
 /*
- * A record: {0: layout 1, 1: added, 2: expires, 3: reason} under its id.
+ * A record: {0: layout 1, 1: added, 2: expires, 3: reason, 4: scope} under
+ * its id; without 4 everything is kept out.
  * Parsing gives WEFT_ENEWER for a later layout, WEFT_EMALFORMED.
  */
 #define BAN_RECORD_LEN_MAX 192

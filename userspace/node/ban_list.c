@@ -186,7 +186,7 @@ static struct store_batch *batch_of(const struct ban_list *list, const struct ba
 
 static bool ban_equal(const struct ban *a, const struct ban *b)
 {
-	return a->added_s == b->added_s && a->expires_s == b->expires_s &&
+	return a->scope == b->scope && a->added_s == b->added_s && a->expires_s == b->expires_s &&
 	       strcmp(a->reason, b->reason) == 0;
 }
 
@@ -242,13 +242,25 @@ static int list_change(struct ban_list *list, const struct change *wanted)
 	return 0;
 }
 
+static bool list_is_full_for(const struct ban_list *list, const struct ban *ban)
+{
+	const struct ban *other = NULL;
+	unsigned ids_cnt = 0;
+
+	if (ban->scope == WEFT_BAN_ALL)
+		return list->pool.used_cnt == list->pool.cap_cnt;
+	while ((other = ban_list_next(list, other)))
+		ids_cnt += other->scope == WEFT_BAN_IDS;
+	return ids_cnt >= BAN_LIST_IDS_CAP || list->pool.used_cnt == list->pool.cap_cnt;
+}
+
 int ban_list_put(struct ban_list *list, const struct ban *ban, ban_done_fn done, void *arg)
 {
 	const struct ban *before = list_lookup(list, &ban->target);
 	struct change change = {
 		.list = list, .after = *ban, .is_there = true, .done = done, .arg = arg};
 
-	if (!before && list->pool.used_cnt == list->pool.cap_cnt)
+	if (!before && list_is_full_for(list, ban))
 		return WEFT_EFULL;
 	change.was_there = before != NULL;
 	if (before)
@@ -327,6 +339,18 @@ const struct ban *ban_list_match(const struct ban_list *list, const struct addr 
 	return longest;
 }
 
+bool ban_list_is_needed(const struct ban_list *list, const struct ban *ban)
+{
+	for (unsigned len = ban->target.prefix_len; ban->scope != WEFT_BAN_ALL && len > 1; len--) {
+		const struct ban_target wider = ban_target_cut(&ban->target, len - 1);
+		const struct ban *other = list_lookup(list, &wider);
+
+		if (other && other->scope == WEFT_BAN_ALL)
+			return false;
+	}
+	return true;
+}
+
 const struct ban *ban_list_next(const struct ban_list *list, const struct ban *ban)
 {
 	return pool_next(&list->pool, ban);
@@ -341,9 +365,13 @@ struct ban_set *ban_list_copy(const struct ban_list *list, uint64_t wall_s, uint
 		return NULL;
 	set->cnt = 0;
 	while ((ban = ban_list_next(list, ban))) {
-		struct ban_rule *rule = &set->rules[set->cnt++];
+		struct ban_rule *rule = &set->rules[set->cnt];
 
+		if (!ban_list_is_needed(list, ban))
+			continue;
+		set->cnt++;
 		rule->target = ban->target;
+		rule->scope = ban->scope;
 		rule->expires_ns = 0;
 		/* 1 is long ago, and not 0. */
 		if (ban->expires_s)

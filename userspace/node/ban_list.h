@@ -14,6 +14,9 @@ struct store;
  */
 #define BAN_LIST_CAP WEFT_BAN_CNT_MAX /* what each trie of the XDP program holds */
 
+/* Of them for ids of ours, which strangers can bring about. */
+#define BAN_LIST_IDS_CAP 64
+
 struct ban_list;
 
 /* ban_list_open reads what the store has, and drops what has expired. 0 or a negative code. */
@@ -30,8 +33,8 @@ size_t ban_list_footprint(void);
 /*
  * ban_list_put adds ban or changes that of its target, at once; done tells
  * when it is durable, or why it is not: then it is as it was, unless it was
- * changed again meanwhile. Returns 0, WEFT_EFULL (the list, or the store's
- * queue; nothing was done), or -ENOMEM. ban_list_delete likewise, with
+ * changed again meanwhile. Returns 0, WEFT_EFULL (the list, its part for ids
+ * of ours, or the store's queue; nothing was done), or -ENOMEM. ban_list_delete likewise, with
  * WEFT_EABSENT.
  */
 typedef void (*ban_done_fn)(void *arg, int err);
@@ -55,12 +58,18 @@ unsigned ban_list_cnt(const struct ban_list *list);
 const struct ban *ban_list_lookup(const struct ban_list *list, const struct ban_target *target);
 /* ban_list_match: the ban of the longest prefix that addr is in, or NULL. */
 const struct ban *ban_list_match(const struct ban_list *list, const struct addr *addr);
+/*
+ * ban_list_is_needed: false for a ban for ids inside a ban of everything.
+ * The longest prefix decides, so enforcers are not told of it.
+ */
+bool ban_list_is_needed(const struct ban_list *list, const struct ban *ban);
 /* ban_list_next walks them: start with NULL, ends with NULL. */
 const struct ban *ban_list_next(const struct ban_list *list, const struct ban *ban);
 
 /* What a worker enforces: a copy of targets and ends, which goes from thread to thread. */
 struct ban_rule {
 	struct ban_target target;
+	enum weft_ban_scope scope;
 	uint64_t expires_ns; /* CLOCK_MONOTONIC; 0: never */
 };
 struct ban_set {

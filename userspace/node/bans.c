@@ -7,6 +7,7 @@
 #include "node/bans.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -37,6 +38,7 @@ static void spread(struct bans *bans, uint64_t now_ns)
 	struct node *node = bans->node;
 
 	bans->wall_offset_s = wall_offset_s(now_ns);
+	bans->is_spread_due = false;
 	worker_take_bans(&node->home, ban_list_copy(bans->list, clock_wall_s(), now_ns), now_ns);
 	node->is_bans_due = node->crew != NULL;
 }
@@ -79,9 +81,58 @@ static void timer_fire(struct timer *timer, uint64_t now_ns)
 
 	if (was_set)
 		fastpath_bans_push(&bans->node->fastpath);
-	if (ban_list_expire(bans->list, clock_wall_s(), ban_ended, bans) || was_set)
+	if (ban_list_expire(bans->list, clock_wall_s(), ban_ended, bans) || was_set ||
+	    bans->is_spread_due)
 		spread(bans, now_ns);
 	timer_arm(bans, now_ns);
+}
+
+static struct ban_target target_of(const struct weft_endpoint *source)
+{
+	bool is_ipv4 = weft_endpoint_is_ipv4(source);
+	struct addr addr = {.family = is_ipv4 ? ADDR_IPV4 : ADDR_IPV6};
+	struct ban_target target;
+
+	memcpy(addr.ip, source->addr + (is_ipv4 ? 12 : 0), is_ipv4 ? 4 : 16);
+	target = ban_target_of(&addr);
+	return is_ipv4 ? target : ban_target_cut(&target, 64);
+}
+
+/* A worker is in the middle of a datagram when this becomes known: its tables wait for the turn. */
+static void spread_soon(struct bans *bans)
+{
+	bans->is_spread_due = true;
+	timer_set(&bans->node->home.timers, &bans->timer, bans->node->home.now_ns);
+}
+
+/* Not on the disk, so not in the list; the driver's entry ends by itself. */
+static void suspect_done(void *arg, int err)
+{
+	if (err < 0)
+		spread_soon(arg);
+}
+
+void bans_note_failure(struct bans *bans, const struct weft_sample *sample)
+{
+	const struct weft_endpoint source = offenders_source(&sample->source);
+	struct ban ban = {.target = target_of(&source),
+			  .scope = WEFT_BAN_IDS,
+			  .added_s = clock_wall_s(),
+			  .reason = "failed decrypts"};
+
+	/* While it is banned its datagrams are counted for the same reason, and are no news. */
+	if (!bans->list || ban_list_lookup(bans->list, &ban.target) ||
+	    !suspects_note(&bans->suspects, &source, sample->weight, sample->at_ns))
+		return;
+	ban.expires_s = ban.added_s + BANS_SUSPECT_S;
+	if (ban_list_put(bans->list, &ban, suspect_done, bans) < 0)
+		return;
+	log_notice("an address sends connection ids of ours with what does not decrypt: for %u "
+		   "minutes only its sessions may use them; weft ban list shows it",
+		   BANS_SUSPECT_S / 60);
+	fastpath_ban_changed(&bans->node->fastpath, &ban.target);
+	spread_soon(bans);
+	bans_tell(bans, INCIDENT_BANNED, &ban);
 }
 
 int bans_open(struct bans *bans, struct node *node)

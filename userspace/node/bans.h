@@ -7,8 +7,10 @@
 #include "base/timer.h"
 #include "node/ban_list.h"
 #include "node/incidents.h"
+#include "node/suspects.h"
 
 struct node;
+struct weft_sample;
 
 /*
  * The bans of a node in force everywhere: the list and its clock, every
@@ -20,6 +22,8 @@ struct bans {
 	struct ban_list *list;	/* NULL: simulated */
 	struct timer timer;	/* the next end of a ban, or a look at the wall clock */
 	uint64_t wall_offset_s; /* wall clock less monotonic clock when they were last spread */
+	bool is_spread_due;	/* with the next turn */
+	struct suspects suspects;
 };
 
 /* bans_open reads them and tells home; who joins later is told by its owner. 0 or negative. */
@@ -34,6 +38,16 @@ void bans_close(struct bans *bans);
  * that may not be any more are closed.
  */
 void bans_changed(struct bans *bans, const struct ban_target *target, uint64_t now_ns);
+/*
+ * bans_note_failure: datagrams with ids of ours that did not decrypt, from
+ * no session's path. Whose rate is too high is banned for BANS_SUSPECT_S,
+ * but only for what he did: the source of such a datagram is whatever its
+ * sender wrote there. So its sessions go on, it may open new ones, and all
+ * that somebody who borrows its address takes from it is to move a session
+ * to another of its ports meanwhile.
+ */
+#define BANS_SUSPECT_S 300
+void bans_note_failure(struct bans *bans, const struct weft_sample *sample);
 /* bans_tell makes an event of what befell ban, and remembers it for a day. */
 void bans_tell(struct bans *bans, enum incident_kind kind, const struct ban *ban);
 

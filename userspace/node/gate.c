@@ -95,7 +95,7 @@ static int key_enforce(struct gate *gate, const struct ban_rule *rule)
 
 static void rule_enforce(struct gate *gate, const struct ban_rule *rule)
 {
-	const struct weft_ban ban = {.expires_ns = rule->expires_ns};
+	const struct weft_ban ban = {.expires_ns = rule->expires_ns, .scope = rule->scope};
 	struct weft_endpoint endpoint = demux_endpoint(&rule->target.addr);
 	int err;
 
@@ -200,6 +200,11 @@ bool gate_admits(struct gate *gate, const struct dgram *dgram)
 	return weft_verdict(demux_judge_dgram(&gate->judge, dgram, gate->now_ns)) != WEFT_DROP;
 }
 
+void gate_note_undecryptable(struct gate *gate, const struct dgram *dgram)
+{
+	demux_judge_note(&gate->judge, dgram, WEFT_REASON_FAILED_DECRYPTS, gate->now_ns);
+}
+
 static bool is_in_force(const struct gate *gate, uint64_t expires_ns)
 {
 	return expires_ns == 0 || expires_ns > gate->now_ns;
@@ -218,7 +223,7 @@ bool gate_refuses(void *ctx, const uint8_t *key, const struct addr *remote)
 		return false;
 	endpoint = demux_endpoint(remote);
 	ban = demux_ban_lookup(&gate->tables, &endpoint);
-	return ban && is_in_force(gate, ban->expires_ns);
+	return ban && ban->scope == WEFT_BAN_ALL && is_in_force(gate, ban->expires_ns);
 }
 
 const struct weft_counter *gate_counters(const struct gate *gate)

@@ -73,6 +73,8 @@ void gate_take(struct gate *gate, struct ban_set *set);
  * does.
  */
 bool gate_admits(struct gate *gate, const struct dgram *dgram);
+/* gate_note_undecryptable: QUIC could use nothing of dgram, which came from no session's path. */
+void gate_note_undecryptable(struct gate *gate, const struct dgram *dgram);
 /* gate_refuses: key, or the address remote, is banned. A mesh_refuse_fn; ctx is the gate. */
 bool gate_refuses(void *ctx, const uint8_t *key, const struct addr *remote);
 /* gate_turn: it is now_ns, by which bans end and credit grows. */

@@ -119,6 +119,14 @@ static void worker_on_path(void *ctx, const struct addr *remote)
 		worker->on_path(worker->ctx, remote);
 }
 
+static void worker_on_undecryptable(void *ctx, const struct dgram *dgram)
+{
+	struct worker *worker = ctx;
+
+	if (worker->gate)
+		gate_note_undecryptable(worker->gate, dgram);
+}
+
 static void paths_tell(struct timer *timer, uint64_t now_ns)
 {
 	struct worker *worker =
@@ -152,6 +160,7 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 		.sink = &worker->tx->sink,
 		.cid_epoch = params->cid_epoch,
 		.on_path = worker_on_path,
+		.on_undecryptable = worker_on_undecryptable,
 		.path_ctx = worker,
 		.now_ns = params->now_ns,
 		.wall_s = params->wall_s,

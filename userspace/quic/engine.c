@@ -168,6 +168,7 @@ int quic_engine_new(const struct quic_engine_params *params, struct quic_engine 
 	engine->events = params->events;
 	engine->ctx = params->ctx;
 	engine->on_path = params->on_path;
+	engine->on_undecryptable = params->on_undecryptable;
 	engine->path_ctx = params->path_ctx;
 	engine->random = params->random;
 	engine->now_ns = params->now_ns;

@@ -138,6 +138,7 @@ struct quic_engine {
 	struct random *random;
 	struct dgram_sink *sink;
 	quic_path_fn on_path; /* may be NULL */
+	quic_dgram_fn on_undecryptable;
 	void *path_ctx;
 	size_t dgram_len_max; /* largest UDP payload any connection sends */
 	uint64_t now_ns;
@@ -201,6 +202,8 @@ bool quic_memory_is_due(const struct quic_engine *engine);
 void quic_path_init(ngtcp2_path_storage *storage, const struct addr *local,
 		    const struct addr *remote);
 void quic_path_addr(const ngtcp2_addr *from, struct addr *out_addr);
+/* quic_path_is_from: path's other end is remote. */
+bool quic_path_is_from(const ngtcp2_path *path, const struct addr *remote);
 /* quic_path_tell: datagrams are expected from path's remote address. */
 void quic_path_tell(const struct quic_engine *engine, const ngtcp2_path *path);
 

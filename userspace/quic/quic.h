@@ -79,6 +79,13 @@ struct quic_stats {
  * connection of ours may be expected on; it may not call the engine.
  */
 typedef void (*quic_path_fn)(void *ctx, const struct addr *remote);
+/*
+ * quic_dgram_fn is told a datagram with an id of a connection of ours that
+ * came from elsewhere than its peer and of which nothing could be used: it
+ * does not decrypt, or is a copy. Who sent it is not known: its source is
+ * what it says. As quic_path_fn.
+ */
+typedef void (*quic_dgram_fn)(void *ctx, const struct dgram *dgram);
 
 /*
  * quic_engine_new. key, events and random are borrowed for the engine's
@@ -95,7 +102,8 @@ struct quic_engine_params {
 	uint32_t cid_epoch; /* hours of the wall clock at start, the same for all workers */
 	/* A connection is dialled to remote, or proved that it is there: NULL, nobody asks. */
 	quic_path_fn on_path;
-	void *path_ctx;
+	quic_dgram_fn on_undecryptable; /* NULL: nobody asks */
+	void *path_ctx;			/* of both */
 	uint64_t now_ns;
 	uint64_t wall_s; /* wall clock at now_ns, for tokens */
 };

@@ -103,25 +103,36 @@ void twins_set_now(struct twins *twins, uint64_t now_ns)
 void twins_ban(struct twins *twins, const struct weft_endpoint *addr, unsigned prefix_len,
 	       uint64_t expires_ns)
 {
-	const struct weft_ban ban = {.expires_ns = expires_ns, .rule = 1};
+	twins_ban_scope(twins, addr, prefix_len,
+			&(struct weft_ban){.expires_ns = expires_ns, .scope = WEFT_BAN_ALL});
+}
+
+void twins_ban_scope(struct twins *twins, const struct weft_endpoint *addr, unsigned prefix_len,
+		     const struct weft_ban *ban)
+{
 	struct weft_ban_key_ipv6 ipv6 = {.prefix_len = prefix_len};
 	struct weft_ban_key_ipv4 ipv4 = {.prefix_len = prefix_len};
 
-	if (demux_ban_put(&twins->native, addr, prefix_len, &ban) < 0)
+	if (demux_ban_put(&twins->native, addr, prefix_len, ban) < 0)
 		abort();
 	memcpy(ipv4.addr, addr->addr + 12, sizeof(ipv4.addr));
 	memcpy(ipv6.addr, addr->addr, sizeof(ipv6.addr));
 	if (weft_endpoint_is_ipv4(addr))
-		put(twins, "weft_bans_ipv4", &ipv4, &ban);
+		put(twins, "weft_bans_ipv4", &ipv4, ban);
 	else
-		put(twins, "weft_bans_ipv6", &ipv6, &ban);
+		put(twins, "weft_bans_ipv6", &ipv6, ban);
 	put(twins, "weft_config", &only, &twins->native.config);
 }
 
 void twins_validate(struct twins *twins, const struct weft_endpoint *source, uint64_t expires_ns)
 {
-	const struct weft_validated entry = {.expires_ns = expires_ns,
-					     .kind = WEFT_VALIDATED_SESSION};
+	twins_validate_kind(twins, source, expires_ns, WEFT_VALIDATED_SESSION);
+}
+
+void twins_validate_kind(struct twins *twins, const struct weft_endpoint *source,
+			 uint64_t expires_ns, enum weft_validated_kind kind)
+{
+	const struct weft_validated entry = {.expires_ns = expires_ns, .kind = kind};
 
 	if (demux_validated_put(&twins->native, source, &entry) < 0)
 		abort();

@@ -40,7 +40,11 @@ void twins_set_locals(struct twins *twins, const struct weft_locals *locals);
 void twins_set_now(struct twins *twins, uint64_t now_ns);
 void twins_ban(struct twins *twins, const struct weft_endpoint *addr, unsigned prefix_len,
 	       uint64_t expires_ns);
+void twins_ban_scope(struct twins *twins, const struct weft_endpoint *addr, unsigned prefix_len,
+		     const struct weft_ban *ban);
 void twins_validate(struct twins *twins, const struct weft_endpoint *source, uint64_t expires_ns);
+void twins_validate_kind(struct twins *twins, const struct weft_endpoint *source,
+			 uint64_t expires_ns, enum weft_validated_kind kind);
 
 /*
  * twins_judge gives the frame to both and compares. Returns NULL, or what

@@ -87,6 +87,7 @@ static void test_records_come_back_as_they_were(void)
 			CHECK_EQ(ban_target_parse(texts[i], &ban.target), 0);
 		else
 			memset(ban.target.key, 7, sizeof(ban.target.key));
+		ban.scope = i == 1 ? WEFT_BAN_IDS : WEFT_BAN_ALL;
 		memset(ban.reason, 'x', BAN_REASON_CAP - 1);
 		ban_record_write(&w, &ban);
 		CHECK(!w.bad);
@@ -97,6 +98,7 @@ static void test_records_come_back_as_they_were(void)
 		CHECK_STR(got.reason, ban.reason);
 		CHECK_EQ(got.added_s, 5);
 		CHECK_EQ(got.expires_s, i);
+		CHECK_EQ(got.scope, ban.scope);
 		for (size_t len = 0; len < writer_len(&w); len++)
 			CHECK(ban_record_parse(id, record, len, &got) < 0);
 	}
