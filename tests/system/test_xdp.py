@@ -106,6 +106,16 @@ def test_generic_mode_carries_a_transfer(lab):
     check(arrived(a) > 100, "nothing came by AF_XDP")
 
 
+def test_generic_mode_keeps_the_order_of_ring_and_socket(lab):
+    """What the sender's offload left whole comes by the socket, the rest by the ring."""
+    a, b = two(lab)
+    attach(b, "--mode", "generic")
+    root, waiting = get_under_way(lab, a, b, files=20)
+    finish(lab, root, waiting)
+    check(arrived(b) > 100, "nothing came by AF_XDP")
+    check_eq((sessions(a), sessions(b)), (1, 1), "connections: a broken one is dialled again")
+
+
 def test_sending_by_af_xdp_carries_a_transfer(lab):
     a, b = two(lab)
     for daemon in (a, b):

@@ -42,6 +42,8 @@ _Static_assert(WORKER_QUEUE_MAX == XDP_DEVICE_MAX * XDP_QUEUE_MAX, "one worker m
 
 /* Twice before a path is forgotten. */
 #define PATHS_TELL_NS (GATE_PATH_LIFE_NS / 3)
+/* Bursts of the socket before a ring's, at most: about as much as its buffer holds. */
+#define SOCKET_BURSTS_MAX 64
 /* Descriptors besides control clients: sockets, mailboxes, signals, netlink. */
 #define WATCHES_BESIDE_CLIENTS (16 + WORKER_QUEUE_MAX)
 
@@ -311,11 +313,10 @@ static bool worker_admits(struct worker *worker, const struct packet_rx *rx,
 	return rx != worker->rx || !worker->gate || gate_admits(worker->gate, dgram);
 }
 
-/* Returns true when the batch was full: more is probably waiting. */
-static bool worker_receive_from(struct worker *worker, struct packet_rx *rx, bool is_handed)
+static void worker_dispatch(struct worker *worker, const struct packet_rx *rx, struct dgram *dgrams,
+			    unsigned cnt)
 {
-	struct dgram dgrams[PACKET_BURST_MAX];
-	unsigned cnt = packet_rx_burst(rx, dgrams, PACKET_BURST_MAX);
+	bool is_handed = worker->handover && rx == handover_rx(worker->handover, worker->idx);
 
 	for (unsigned i = 0; i < cnt; i++) {
 		if (!worker_admits(worker, rx, &dgrams[i]))
@@ -330,21 +331,51 @@ static bool worker_receive_from(struct worker *worker, struct packet_rx *rx, boo
 			break;
 		}
 	}
+}
+
+/* Returns how many there were: of a whole batch, more are probably waiting. */
+static unsigned worker_receive_from(struct worker *worker, struct packet_rx *rx)
+{
+	struct dgram dgrams[PACKET_BURST_MAX];
+	unsigned cnt = packet_rx_burst(rx, dgrams, PACKET_BURST_MAX);
+
+	worker_dispatch(worker, rx, dgrams, cnt);
+	return cnt;
+}
+
+/*
+ * Frames that fit no AF_XDP socket come by the kernel's (generic mode sees
+ * what a sender's offloads have not cut yet), and the small ones between
+ * them by the ring, where nothing waits. A peer whose packets overtake a
+ * hundred others takes those for lost and sends them again, so what the
+ * socket had when the ring was looked at goes first. Within a turn the
+ * order is nothing: acknowledgements leave after it.
+ */
+static bool worker_receive_queue(struct worker *worker, struct packet_rx *rx)
+{
+	struct dgram dgrams[PACKET_BURST_MAX];
+	unsigned cnt = packet_rx_burst(rx, dgrams, PACKET_BURST_MAX);
+	unsigned before_cnt = cnt;
+
+	for (unsigned i = 0; before_cnt && i < SOCKET_BURSTS_MAX; i++)
+		before_cnt = worker_receive_from(worker, worker->rx);
+	worker_dispatch(worker, rx, dgrams, cnt);
 	return cnt == PACKET_BURST_MAX;
 }
 
 static bool worker_receive(struct worker *worker)
 {
-	bool is_full = worker_receive_from(worker, worker->rx, false);
+	bool is_full = false;
 
 	for (unsigned i = 0; i < worker->queue_cap; i++)
 		if (worker->queues[i].queue)
-			is_full |= worker_receive_from(worker, worker->queues[i].queue->rx, false);
-
+			is_full |= worker_receive_queue(worker, worker->queues[i].queue->rx);
+	is_full |= worker_receive_from(worker, worker->rx) == PACKET_BURST_MAX;
 	if (!worker->handover)
 		return is_full;
 	handover_flush(worker->handover, worker->idx);
-	return worker_receive_from(worker, handover_rx(worker->handover, worker->idx), true) ||
+	return worker_receive_from(worker, handover_rx(worker->handover, worker->idx)) ==
+		       PACKET_BURST_MAX ||
 	       is_full;
 }
 
@@ -387,7 +418,7 @@ void worker_remove_queue(struct worker *worker, struct xdp_queue *queue)
 	for (unsigned i = 0; i < worker->queue_cap; i++) {
 		if (worker->queues[i].queue != queue)
 			continue;
-		while (worker_receive_from(worker, queue->rx, false))
+		while (worker_receive_queue(worker, queue->rx))
 			;
 		poller_remove(worker->poller, &worker->queues[i].watch);
 		worker->queues[i].queue = NULL;
