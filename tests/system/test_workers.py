@@ -323,6 +323,22 @@ def test_killed_with_queues_at_all_workers_it_leaves_nothing(lab):
     check("prog/xdp" not in lab.ip(ns_a, "-d", "link", "show", "dev", "veth0").stdout, "the program is gone")
 
 
+def test_strangers_prove_their_address_to_every_worker_when_pressured(lab):
+    a = lab.daemon("a", config="[node]\nworkers = 2\n").start()
+    link = a.share(lab.folder("root", {"x": 100}))
+    check_eq(a.weft("xdp", "mode", "pressured").returncode, OK, "mode")
+    early = [long_header(1, 1)]
+    wait_for(lambda: strangers(a, early) or a.judged()["early-data"], "worker 1 knows of the mode")
+    for i in range(8):
+        fetch(lab, lab.daemon(f"b{i}").start(), link, f"out{i}")
+    wait_for(lambda: a.json("status")["sessions"] == 8, "8 sessions")
+    counters = a.json("status")["counters"]
+    check_eq((counters["quic.retry_sent_cnt"], counters["quic.bad_token_cnt"]), (8, 0), "Retries")
+    check(all(w["sessions"] for w in workers_of(a)), f"an idle worker: {workers_of(a)}")
+    seen = a.judged()
+    check_eq((seen["retry-sent"], seen["retried"]), (8, 8), "judged")
+
+
 def test_only_home_keeps_what_attaching_takes(lab):
     """A thread has its maker's capabilities, and root's has all: only the main thread attaches."""
     need_root()
@@ -344,6 +360,7 @@ run([test_every_worker_serves_some_of_many_getters,
      test_restart_ends_and_begins_all_workers,
      test_all_workers_together_admit_no_more_of_a_stranger_than_the_limit,
      test_a_mode_holds_at_every_worker,
+     test_strangers_prove_their_address_to_every_worker_when_pressured,
      test_each_worker_receives_from_its_own_queues,
      test_each_worker_sends_by_a_queue_of_its_own,
      test_connection_whose_datagrams_come_by_another_workers_queue_goes_on,

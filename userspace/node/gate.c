@@ -195,9 +195,9 @@ void gate_turn(struct gate *gate, uint64_t now_ns)
 	gate->now_ns = now_ns;
 }
 
-bool gate_admits(struct gate *gate, const struct dgram *dgram)
+enum weft_verdict gate_judge(struct gate *gate, const struct dgram *dgram)
 {
-	return weft_verdict(demux_judge_dgram(&gate->judge, dgram, gate->now_ns)) != WEFT_DROP;
+	return weft_verdict(demux_judge_dgram(&gate->judge, dgram, gate->now_ns));
 }
 
 void gate_note_undecryptable(struct gate *gate, const struct dgram *dgram)

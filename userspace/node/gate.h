@@ -68,11 +68,10 @@ void gate_sweep(struct gate *gate);
 /* gate_take enforces exactly set, which is freed; NULL changes nothing. */
 void gate_take(struct gate *gate, struct ban_set *set);
 /*
- * gate_admits judges a datagram of the kernel's sockets. False: it is
- * dropped, and counted. What the program would answer goes to QUIC, which
- * does.
+ * gate_judge decides on a datagram of the kernel's sockets, and counts it.
+ * What it says is the caller's to do.
  */
-bool gate_admits(struct gate *gate, const struct dgram *dgram);
+enum weft_verdict gate_judge(struct gate *gate, const struct dgram *dgram);
 /* gate_note_undecryptable: QUIC could use nothing of dgram, which came from no session's path. */
 void gate_note_undecryptable(struct gate *gate, const struct dgram *dgram);
 /* gate_refuses: key, or the address remote, is banned. A mesh_refuse_fn; ctx is the gate. */

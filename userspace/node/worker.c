@@ -306,11 +306,22 @@ static void worker_input_quic(struct worker *worker, struct dgram *dgram, bool i
 		quic_engine_input(worker->quic, dgram, worker->now_ns);
 }
 
-/* What comes by another way than the kernel's sockets was judged there. */
+/*
+ * What comes by another way than the kernel's sockets was judged there. Of
+ * what the program would answer QUIC knows other versions by itself, and is
+ * told who is to prove its address.
+ */
 static bool worker_admits(struct worker *worker, const struct packet_rx *rx,
 			  const struct dgram *dgram)
 {
-	return rx != worker->rx || !worker->gate || gate_admits(worker->gate, dgram);
+	enum weft_verdict verdict;
+
+	if (rx != worker->rx || !worker->gate)
+		return true;
+	verdict = gate_judge(worker->gate, dgram);
+	if (verdict == WEFT_ANSWER_RETRY)
+		quic_engine_retry(worker->quic, dgram, worker->now_ns);
+	return verdict != WEFT_DROP && verdict != WEFT_ANSWER_RETRY;
 }
 
 static void worker_dispatch(struct worker *worker, const struct packet_rx *rx, struct dgram *dgrams,

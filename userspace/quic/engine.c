@@ -391,6 +391,18 @@ void quic_engine_rotate_cids(struct quic_engine *engine)
 	quic_cids_rotate(&engine->cids);
 }
 
+void quic_engine_retry(struct quic_engine *engine, const struct dgram *dgram, uint64_t now_ns)
+{
+	ngtcp2_pkt_hd hd;
+
+	engine_turn(engine, now_ns);
+	if (ngtcp2_accept(&hd, dgram->data, dgram->len) != 0 ||
+	    hd.dcid.datalen < NGTCP2_MIN_INITIAL_DCIDLEN)
+		engine->stats.garbage_cnt++;
+	else
+		quic_answer_retry(engine, dgram, &hd);
+}
+
 void quic_engine_input(struct quic_engine *engine, struct dgram *dgram, uint64_t now_ns)
 {
 	ngtcp2_version_cid ids;

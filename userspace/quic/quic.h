@@ -132,6 +132,11 @@ int quic_engine_token_keys(struct quic_engine *engine, struct weft_token_keys *o
 /* quic_engine_input takes one datagram; its bytes are decrypted in place and then let go. */
 void quic_engine_input(struct quic_engine *engine, struct dgram *dgram, uint64_t now_ns);
 /*
+ * quic_engine_retry answers a client's first Initial with a Retry, whatever
+ * the engine's own load says, and keeps nothing; what is no Initial is counted.
+ */
+void quic_engine_retry(struct quic_engine *engine, const struct dgram *dgram, uint64_t now_ns);
+/*
  * quic_engine_owner: the worker whose connection dgram (a QUIC datagram)
  * names by an id that some worker of this node handed out, or -1. One of
  * this engine's own may be forged: input finds that out.

@@ -114,7 +114,7 @@ static bool drops(struct bench *bench, const char *from)
 	uint8_t data[50] = "d1:ad2:id20:"; /* from anybody else it is let in */
 	struct dgram dgram = {.data = data, .len = sizeof(data)};
 
-	return addr_parse(from, &dgram.remote) == 0 && !gate_admits(bench->gate, &dgram);
+	return addr_parse(from, &dgram.remote) == 0 && gate_judge(bench->gate, &dgram) == WEFT_DROP;
 }
 
 static bool refuses(struct bench *bench, char key, const char *from)
@@ -197,7 +197,7 @@ static enum weft_reason judged(struct bench *bench, const char *from, const char
 	memcpy(before, gate_counters(bench->gate), sizeof(before));
 	if (addr_parse(from, &dgram.remote) < 0)
 		return WEFT_REASON_CNT;
-	(void)gate_admits(bench->gate, &dgram);
+	(void)gate_judge(bench->gate, &dgram);
 	while (gate_counters(bench->gate)[reason].packet_cnt == before[reason].packet_cnt)
 		reason++;
 	return reason;

@@ -48,7 +48,7 @@ static bool admits(struct gate *gate, const char *from, const void *data, size_t
 	struct dgram dgram = {.data = copy, .len = len};
 
 	memcpy(copy, data, len < 16 ? len : 16);
-	return addr_parse(from, &dgram.remote) == 0 && gate_admits(gate, &dgram);
+	return addr_parse(from, &dgram.remote) == 0 && gate_judge(gate, &dgram) != WEFT_DROP;
 }
 
 static bool admits_initial(struct gate *gate, const char *from)
@@ -70,7 +70,7 @@ static bool admits_id_of(struct gate *gate, const struct weft_cid_keys *keys, co
 	struct dgram dgram = {.data = packet, .len = sizeof(packet)};
 
 	weft_cid_write(keys, 0, noise, packet + 1);
-	return addr_parse(from, &dgram.remote) == 0 && gate_admits(gate, &dgram);
+	return addr_parse(from, &dgram.remote) == 0 && gate_judge(gate, &dgram) != WEFT_DROP;
 }
 
 static unsigned burst_of(const struct bench *bench, enum weft_class class)
