@@ -95,7 +95,9 @@ BENCHES = $(BENCH_DRIVERS) $(foreach p,$(BENCH_PROGRAMS),$(if \
 BENCH_SUPPORT := $(patsubst %.c,$(B_DIR)/%.o,$(wildcard bench/support/*.c))
 $(BENCH_PROGRAMS): %: %.o $(BENCH_SUPPORT) $(LIBS)
 	$(call say,LINK,$@)
-	$(Q)$(call link,$< $(BENCH_SUPPORT)) -lm
+	$(Q)$(call link,$< $(BENCH_SUPPORT) $(BENCH_MORE)) -lm
+$(B_DIR)/bench/decisions: $(BPF_SUPPORT_OBJS)
+$(B_DIR)/bench/decisions: BENCH_MORE = $(BPF_SUPPORT_OBJS)
 
 bench: all lab $(BENCH_PROGRAMS)
 	$(Q)set -e; for bench in $(if $(B),$(filter %/$(B) %/$(B).sh %/$(B).py,$(BENCHES)),$(BENCHES)); do \

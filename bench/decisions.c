@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What each decision of the XDP program costs by itself: BPF_PROG_TEST_RUN
+ * of one frame again and again, less that of a program that only returns.
+ * Caches are warm and the clock is the test's, so these are the least it can
+ * be; `bench/filter` has traffic. An answer changes its frame and is run once
+ * at a time, as is what it is compared with. Root, prints median of ROUNDS.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/bpf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bpf/support/packet.h"
+#include "bpf/support/payload.h"
+#include "bpf/support/program.h"
+#include "weft/reason.h"
+
+#define ROUNDS	15
+#define REPEAT	200000
+#define ANSWERS 2001
+#define WALL_S	1700000000ull
+#define NOW_NS	(1000 * 1000000000ull)
+#define NOW_S	((uint32_t)(WALL_S + 1000))
+#define PORT	7000
+#define QUIC_V2 0x6b3343cf
+
+enum kind { LONG, SHORT, DHT };
+
+struct row {
+	const char *step;
+	enum weft_reason want;
+	struct packet packet; /* source, local and payload are filled in */
+	const char *source;   /* NULL: 192.0.2.1 */
+	enum kind kind;
+	struct payload_long spec;
+	enum payload_id id;
+	enum weft_mode mode;
+	bool is_proven, is_limited, is_unlisted, is_answer;
+	size_t len; /* of SHORT */
+};
+
+#define TOKEN(...)                                                                                 \
+	.kind = LONG, .spec = {.dcid = PAYLOAD_ID_RETRY, .token = {WEFT_TOKEN_RETRY, __VA_ARGS__}}
+
+static const struct row rows[] = {
+	/* clang-format off */
+	{ "1", WEFT_REASON_NOT_IP, .packet = { .ethertype = 0x0806 } },
+	{ "1", WEFT_REASON_NOT_UDP, .packet = { .protocol = 6 } },
+	{ "2", WEFT_REASON_OTHER_PORT, .is_unlisted = 1 },
+	{ "3", WEFT_REASON_BAD_LENGTH, .packet = { .ip_len_excess = 1 } },
+	{ "4", WEFT_REASON_BAD_SOURCE, .source = "127.0.0.1" },
+	{ "6", WEFT_REASON_NO_PROTOCOL, .kind = SHORT, .len = 20 },
+	{ "7", WEFT_REASON_BAD_ID, .kind = SHORT, .len = 100 },
+	{ "7a", WEFT_REASON_MAYBE_RESET, .kind = SHORT, .len = 50, .is_proven = 1 },
+	{ "7b", WEFT_REASON_SESSION, .kind = SHORT, .len = 100, .id = PAYLOAD_ID_OURS, .is_proven = 1 },
+	{ "7d", WEFT_REASON_NEW_PATH, .kind = SHORT, .len = 100, .id = PAYLOAD_ID_OURS },
+	{ "7d", WEFT_REASON_REPLAYED_ID, .kind = SHORT, .len = 100, .id = PAYLOAD_ID_OURS, .is_limited = 1 },
+	{ "8", WEFT_REASON_SMALL_VERSION, .spec = { .version = QUIC_V2, .len = 1199 } },
+	{ "8", WEFT_REASON_ANSWER_LIMIT, .spec = { .version = QUIC_V2 }, .is_limited = 1 },
+	{ "8", WEFT_REASON_VERSION_SENT, .spec = { .version = QUIC_V2 }, .is_answer = 1 },
+	{ "9", WEFT_REASON_BAD_INITIAL, .spec = { .dcid_len = 7 } },
+	{ "9a", WEFT_REASON_BAD_TOKEN, TOKEN(.issued_s = NOW_S - 1, .flip = 200) },
+	{ "9a", WEFT_REASON_LATE_TOKEN, TOKEN(.issued_s = NOW_S - 1000) },
+	{ "9a", WEFT_REASON_RETRIED, TOKEN(.issued_s = NOW_S - 1) },
+	{ "9c", WEFT_REASON_INITIAL, .spec = { .len = 1200 } },
+	{ "9c", WEFT_REASON_INITIAL_LIMIT, .spec = { .len = 1200 }, .is_limited = 1 },
+	{ "9d", WEFT_REASON_RETRY_SENT, .spec = { .len = 1200 }, .mode = WEFT_MODE_PRESSURED, .is_answer = 1 },
+	{ "9d", WEFT_REASON_ANSWER_LIMIT, .spec = { .len = 1200 }, .mode = WEFT_MODE_PRESSURED, .is_limited = 1 },
+	{ "11", WEFT_REASON_SMALL_INITIAL, .spec = { .len = 1199 } },
+	{ "12", WEFT_REASON_KRPC, .kind = DHT },
+	{ "12", WEFT_REASON_KRPC_LIMIT, .kind = DHT, .is_limited = 1 },
+	/* clang-format on */
+};
+
+static struct program program;
+static struct payload_keys keys;
+
+static void state_set(const struct row *row, const struct packet *packet)
+{
+	/* Credit without end, or none. */
+	const struct weft_bucket_rate rate = {row->is_limited ? 2 : 0, 1};
+	struct weft_config config = {.wall_offset_ns = WALL_S * 1000000000,
+				     .mode = row->mode,
+				     .salt = {1, 2, 3},
+				     .answers = {0, 1},
+				     .validated = {0, 1},
+				     .samples = {10000000, 100000000},
+				     .token_life_ns = 60000000000};
+	const struct weft_validated entry = {.expires_ns = UINT64_MAX,
+					     .kind = WEFT_VALIDATED_SESSION};
+	struct weft_locals locals = {0};
+	const uint32_t only = 0;
+
+	for (unsigned i = 0; i < WEFT_CLASS_CNT; i++)
+		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
+			config.rates[i][level] = rate;
+	if (!row->is_unlisted)
+		weft_locals_put(&locals, &packet->local);
+	program_clear(&program);
+	program_set_now(&program, NOW_NS);
+	program_put(&program, "weft_config", &only, &config);
+	program_put(&program, "weft_locals", &only, &locals);
+	program_put(&program, "weft_cid_keys", &only, &keys.cid);
+	program_put(&program, "weft_token_keys", &only, &keys.token);
+	if (row->is_proven)
+		program_put(&program, "weft_validated", &packet->source, &entry);
+}
+
+static size_t frame_write(const struct row *row, struct packet *packet, uint8_t *frame)
+{
+	static uint8_t payload[PAYLOAD_LEN_MAX];
+	struct payload_long spec = row->spec;
+
+	*packet = row->packet;
+	packet->source = packet_endpoint(row->source ? row->source : "192.0.2.1", 4242);
+	packet->local = packet_endpoint("10.0.0.1", PORT);
+	packet->payload = payload;
+	spec.token.client = packet->source;
+	if (row->kind == LONG)
+		packet->payload_len = payload_write_long(&keys, &spec, payload);
+	else if (row->kind == SHORT)
+		packet->payload_len = payload_write_short(&keys, row->id, row->len, payload);
+	else
+		packet->payload_len = (size_t)snprintf((char *)payload, sizeof(payload),
+						       "d1:ad2:id20:abcdefghij01234567899:");
+	return packet_write(packet, frame);
+}
+
+/* ns of one run, by the kernel's clock. */
+static double run_ns(int fd, const uint8_t *frame, size_t len, int repeat)
+{
+	uint8_t out[2048];
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = (__u32)len,
+		    .data_out = out, .data_size_out = sizeof(out), .repeat = repeat);
+
+	if (bpf_prog_test_run_opts(fd, &opts) < 0) {
+		perror("decisions: BPF_PROG_TEST_RUN");
+		exit(1);
+	}
+	return opts.duration;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Medians of both and what is between them; interleaved, for the machine is not alone. */
+static double above_ns(int fd, int base_fd, const struct row *row, const uint8_t *frame, size_t len)
+{
+	static double ours[ANSWERS], base[ANSWERS];
+	unsigned cnt = row->is_answer ? ANSWERS : ROUNDS;
+	int repeat = row->is_answer ? 1 : REPEAT;
+
+	for (unsigned i = 0; i < cnt; i++) {
+		ours[i] = run_ns(fd, frame, len, repeat);
+		base[i] = run_ns(base_fd, frame, len, repeat);
+	}
+	qsort(ours, cnt, sizeof(ours[0]), by_value);
+	qsort(base, cnt, sizeof(base[0]), by_value);
+	return ours[cnt / 2] - base[cnt / 2];
+}
+
+/* r0 = XDP_DROP; exit */
+static int base_load(void)
+{
+	static const struct bpf_insn insns[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_DROP},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+
+	return bpf_prog_load(BPF_PROG_TYPE_XDP, "bare_drop", "GPL", insns, 2, NULL);
+}
+
+int main(void)
+{
+	const char *why = program_open(&program, 65536);
+	int base_fd = base_load();
+
+	if (why || base_fd < 0) {
+		fprintf(stderr, "decisions: %s\n", why ? why : "no BPF program can be loaded");
+		return 1;
+	}
+	payload_keys_init(&keys, NOW_S);
+	printf("ns above a bare XDP_DROP, warm; step of docs/fast-path.md, reason:\n");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct row *row = &rows[i];
+		uint8_t frame[PACKET_LEN_MAX];
+		struct packet packet;
+		size_t len = frame_write(row, &packet, frame);
+		double ns;
+
+		state_set(row, &packet);
+		ns = above_ns(program.fd, base_fd, row, frame, len);
+		if (!program_count(&program, row->want)) {
+			fprintf(stderr, "decisions: step %s did not end in %s\n", row->step,
+				weft_reason_word(row->want));
+			return 1;
+		}
+		printf("  %-3s %-15s %6.0f\n", row->step, weft_reason_word(row->want), ns);
+	}
+	program_close(&program);
+	return 0;
+}
