@@ -11,8 +11,9 @@
 /* BEP-51: how long a crawler is to stay away, the longest there is. */
 #define SAMPLES_INTERVAL_S 21600
 /* More do not fit into KRPC_SEND_LEN_MAX: 8 bytes each. */
-#define PEERS_MAX	  120
-#define STRANGER_BURST_NS 1000000000ull
+#define PEERS_MAX 120
+/* Short, so that a flood has no more than its rate; one answer always fits. */
+#define STRANGER_BURST_NS 100000000ull
 
 static const struct bencode_span nothing = {NULL, 0};
 
@@ -37,9 +38,10 @@ static bool stranger_may_have(struct asking *asking, size_t len)
 {
 	struct dht *dht = asking->dht;
 	uint64_t per_s = dht->params.config.stranger_bytes_per_s;
+	uint64_t longest_ns = KRPC_VALUE_SEND_LEN_MAX * 1000000000ull / per_s;
 	const struct weft_bucket_rate rate = {
 		.cost_ns = len * 1000000000ull / per_s,
-		.credit_max_ns = STRANGER_BURST_NS,
+		.credit_max_ns = longest_ns > STRANGER_BURST_NS ? longest_ns : STRANGER_BURST_NS,
 	};
 
 	return asking->is_proven || weft_bucket_take(&dht->strangers, &rate, asking->now_ns);

@@ -546,19 +546,16 @@ static void test_a_proven_or_padded_asker_gets_the_longest_value(void)
 	dht_rig_fini(&rig);
 }
 
-/* A second of find_node from forged addresses, all different, far beyond what is answered. */
-static void test_a_spoofed_flood_draws_no_more_bytes_than_it_sends(void)
+/* A second of find_node from forged addresses, all different, cnt of them. */
+static void flood(uint32_t cnt, uint64_t *out_sent_len)
 {
 	struct krpc_query query = dht_rig_query(KRPC_FIND_NODE);
-	uint64_t sent_len = 0;
 	uint8_t buf[256];
 	struct writer w = writer_of(buf, sizeof(buf));
 
-	rig_up();
-	table_fill(200);
 	krpc_write_query(&w, &query);
 	dht_rig_forget(&rig);
-	for (uint32_t i = 0; i < 50000; i++) {
+	for (uint32_t i = 0; i < cnt; i++) {
 		struct addr source = {.family = ADDR_IPV4, .port = 6881};
 
 		source.ip[0] = 20;
@@ -566,13 +563,39 @@ static void test_a_spoofed_flood_draws_no_more_bytes_than_it_sends(void)
 		source.ip[2] = (uint8_t)(i >> 8);
 		source.ip[3] = (uint8_t)i;
 		dht_rig_input(&rig, &source, buf, writer_len(&w));
-		sent_len += writer_len(&w);
-		rig.now_ns += 20000;
+		rig.now_ns += 1000000000ull / cnt;
 	}
-	CHECK(rig.sent_len > 0);
-	CHECK(rig.sent_len <= sent_len);
-	CHECK(rig.sent_len <= 2ull * rig.config.stranger_bytes_per_s);
-	CHECK(dht_rig_count(&rig, DHT_STRANGER_LIMIT) > 0);
+	*out_sent_len = (uint64_t)cnt * writer_len(&w);
+}
+
+static void test_a_spoofed_flood_draws_no_more_bytes_than_it_sends(void)
+{
+	/* 1.2 MB, little above what strangers have in a second, and far above. */
+	static const uint32_t cnts[] = {13000, 50000};
+
+	for (size_t i = 0; i < sizeof(cnts) / sizeof(cnts[0]); i++) {
+		uint64_t sent_len;
+
+		rig_up();
+		table_fill(200);
+		flood(cnts[i], &sent_len);
+		CHECK(rig.sent_len > rig.config.stranger_bytes_per_s / 2);
+		CHECK(rig.sent_len <= sent_len);
+		CHECK(dht_rig_count(&rig, DHT_STRANGER_LIMIT) > 0);
+		dht_rig_fini(&rig);
+	}
+}
+
+static void test_the_least_budget_still_answers_now_and_then(void)
+{
+	uint64_t sent_len;
+
+	dht_rig_init(&rig);
+	rig.config.stranger_bytes_per_s = 1;
+	dht_rig_start(&rig);
+	table_fill(200);
+	flood(1000, &sent_len);
+	CHECK(rig.sent_cnt >= 4 && rig.sent_len <= KRPC_VALUE_SEND_LEN_MAX + 1);
 	dht_rig_fini(&rig);
 }
 
@@ -652,6 +675,7 @@ int main(void)
 	RUN(test_an_unproven_asker_gets_no_more_than_five_times_its_query);
 	RUN(test_a_proven_or_padded_asker_gets_the_longest_value);
 	RUN(test_a_spoofed_flood_draws_no_more_bytes_than_it_sends);
+	RUN(test_the_least_budget_still_answers_now_and_then);
 	RUN(test_many_peers_fill_no_more_than_one_datagram);
 	return check_done();
 }
