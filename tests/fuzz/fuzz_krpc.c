@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Datagrams of strangers meet a node that keeps what they put. The input
- * is cut into datagrams by two bytes of length; each comes from one of a
- * few addresses that its first byte names.
+ * Datagrams of strangers meet a node that keeps what they put, and looks
+ * for an item itself. The input is cut into datagrams by two bytes of
+ * length; the byte before says where each comes from: one of a few addresses,
+ * or the node that was asked last, which then knows the transaction id. Tokens are those told.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,10 @@ struct answered {
 	struct dgram_sink sink;
 	uint8_t slot[1500];
 	size_t len; /* of the answer, 0: none */
+	/* Whom we asked last, and by which id. */
+	struct addr asked;
+	uint8_t transaction[4];
+	uint8_t token[WEFT_KRPC_TOKEN_LEN]; /* that we told last */
 };
 
 static bool sink_reserve(struct dgram_sink *sink, size_t len, struct dgram_slot *out_slot)
@@ -29,7 +34,6 @@ static bool sink_reserve(struct dgram_sink *sink, size_t len, struct dgram_slot 
 	return len <= sizeof(answered->slot);
 }
 
-/* Our own queries go out as well; what is looked at is the answer. */
 static void sink_commit(struct dgram_sink *sink, const struct dgram_slot *slot, size_t len,
 			const struct dgram_route *route)
 {
@@ -37,11 +41,18 @@ static void sink_commit(struct dgram_sink *sink, const struct dgram_slot *slot, 
 	struct krpc_message message;
 
 	(void)slot;
-	(void)route;
 	if (krpc_parse(answered->slot, len, &message) != DHT_ANSWERED || message.fault)
 		abort();
-	if (message.kind != KRPC_QUERY)
+	if (message.kind != KRPC_QUERY) {
 		answered->len = len;
+		if (message.token.data)
+			memcpy(answered->token, message.token.data, sizeof(answered->token));
+		return;
+	}
+	if (message.transaction.len != sizeof(answered->transaction))
+		abort();
+	answered->asked = route->remote;
+	memcpy(answered->transaction, message.transaction.data, message.transaction.len);
 }
 
 static void sink_cancel(struct dgram_sink *sink, const struct dgram_slot *slot)
@@ -98,6 +109,16 @@ static void spans_walk(const uint8_t *data, size_t len)
 		;
 }
 
+/* What stands first behind key becomes value: nobody guesses a token or a transaction id. */
+static void secret_set(uint8_t *data, size_t len, const char *key, const void *value,
+		       size_t value_len)
+{
+	uint8_t *at = memmem(data, len, key, strlen(key));
+
+	if (at && at + strlen(key) + value_len <= data + len)
+		memcpy(at + strlen(key), value, value_len);
+}
+
 static void datagram_input(struct dht *dht, struct answered *answered, uint8_t from,
 			   const uint8_t *data, size_t len, uint64_t now_ns)
 {
@@ -107,8 +128,14 @@ static void datagram_input(struct dht *dht, struct answered *answered, uint8_t f
 	if (!exact || addr_parse("203.0.113.1:7000", &dgram.local) < 0 ||
 	    addr_parse("198.51.100.1:6881", &dgram.remote) < 0)
 		abort();
-	dgram.remote.ip[3] = from & 3;
 	memcpy(exact, data, len);
+	dgram.remote.ip[3] = from & 3;
+	if (from & 4 && answered->asked.family) {
+		dgram.remote = answered->asked;
+		secret_set(exact, len, "1:t4:", answered->transaction,
+			   sizeof(answered->transaction));
+	}
+	secret_set(exact, len, "5:token8:", answered->token, sizeof(answered->token));
 	answered->len = 0;
 	dht_input(dht, &dgram, now_ns);
 	if (answered->len > KRPC_VALUE_SEND_LEN_MAX)
@@ -116,6 +143,21 @@ static void datagram_input(struct dht *dht, struct answered *answered, uint8_t f
 	readers_compare(exact, len);
 	spans_walk(exact, len);
 	free(exact);
+}
+
+/* Looks for an item, by way of one node. */
+static void search_start(struct dht *dht, uint64_t now_ns)
+{
+	static const struct dht_asker nobody;
+	static const uint8_t key[32] = {1};
+	const struct dht_get_params params = {.key = key};
+	struct addr entry;
+
+	if (addr_parse("198.51.100.9:6881", &entry) < 0)
+		abort();
+	dht_bootstrap(dht, &entry, 1, now_ns);
+	(void)dht_get(dht, &params, &nobody, now_ns);
+	dht_expire(dht, now_ns);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
@@ -136,17 +178,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	random_init_seeded(&random, 1);
 	dht_config_defaults(&params.config);
 	params.config.item_cap = params.config.peer_cap = 16;
+	params.config.query_cap = 16;
+	params.config.search_cap = 4;
 	params.random = &random;
 	if (dht_new(&params, &dht) < 0)
 		abort();
+	search_start(dht, now_ns);
 	while (len > 3) {
 		size_t part = (size_t)data[1] << 8 | data[2];
 
 		part = part < len - 3 ? part : len - 3;
 		if (part)
 			datagram_input(dht, &answered, data[0], data + 3, part, now_ns);
-		/* The upper bits of the first byte let time pass. */
-		now_ns += (uint64_t)(data[0] >> 2) * 1000000000;
+		/* The upper bits of the byte before it let time pass. */
+		now_ns += (uint64_t)(data[0] >> 3) * 1000000000;
 		dht_expire(dht, now_ns);
 		data += 3 + part;
 		len -= 3 + part;
