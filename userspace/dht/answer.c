@@ -94,41 +94,42 @@ static void error_send(struct asking *asking, enum dht_reason reason)
 	slot_send(asking, &slot, &w, reason);
 }
 
-/* A value that an unproven asker may not have yet is as if it were not there. */
-static void value_keep_back(struct krpc_reply *reply)
+/* Writes reply over what was written before; whether it is short enough. */
+static bool reply_rewrite(const struct asking *asking, const struct krpc_reply *reply,
+			  struct writer *w)
 {
-	reply->value = reply->key = reply->sig = nothing;
-	reply->has_seq = false;
-}
-
-static bool fits(const struct writer *w, size_t len_max)
-{
-	return !w->bad && writer_len(w) <= len_max;
+	*w = writer_of(w->start, (size_t)(w->end - w->start));
+	krpc_write_reply(w, reply);
+	return !w->bad && writer_len(w) <= asking->len_max;
 }
 
 /*
  * What does not fit is left out, the least important first: the nodes
- * beside a value, then the value instead of the nodes.
+ * beside a value, then the value instead of the nodes, then the nodes of
+ * the network that was not asked over. What is left fits.
  */
 static void reply_write(struct asking *asking, struct krpc_reply *reply, struct writer *w)
 {
 	const struct bencode_span nodes = reply->nodes, nodes6 = reply->nodes6;
-	const struct writer empty = *w;
 
-	krpc_write_reply(w, reply);
-	if (!reply->value.data || (fits(w, asking->len_max) && fits(w, KRPC_SEND_LEN_MAX)))
+	if (reply_rewrite(asking, reply, w) &&
+	    (!reply->value.data || writer_len(w) <= KRPC_SEND_LEN_MAX))
 		return;
-	reply->nodes = reply->nodes6 = nothing;
-	*w = empty;
-	krpc_write_reply(w, reply);
-	if (fits(w, asking->len_max))
-		return;
+	if (reply->value.data) {
+		reply->nodes = reply->nodes6 = nothing;
+		if (reply_rewrite(asking, reply, w))
+			return;
+		/* One that an unproven asker may not have yet is as if it were not there. */
+		reply->value = reply->key = reply->sig = nothing;
+		reply->has_seq = false;
+		reply->nodes = nodes;
+		reply->nodes6 = nodes6;
+	}
 	count(asking, DHT_CUT_ANSWER);
-	reply->nodes = nodes;
-	reply->nodes6 = nodes6;
-	value_keep_back(reply);
-	*w = empty;
-	krpc_write_reply(w, reply);
+	if (reply_rewrite(asking, reply, w))
+		return;
+	*(asking->dgram->remote.family == ADDR_IPV4 ? &reply->nodes6 : &reply->nodes) = nothing;
+	(void)reply_rewrite(asking, reply, w);
 }
 
 static void reply_send(struct asking *asking, struct krpc_reply *reply, enum dht_reason reason)

@@ -141,17 +141,55 @@ static void test_a_new_id_tells_of_other_nodes_at_once(void)
 
 static void test_want_for_both_networks_gets_both_once_the_asker_is_proven(void)
 {
-	const struct addr asker = dht_rig_addr(STRANGER);
+	static const char *const askers[] = {STRANGER, STRANGER_6};
 	struct krpc_query query = dht_rig_query(KRPC_FIND_NODE);
 	struct krpc_message answer;
 
 	rig_up();
 	table_fill(200);
 	query.want = KRPC_WANT_IPV4 | KRPC_WANT_IPV6;
-	dht_proven_add(rig.dht->proven, &asker, rig.now_ns);
-	CHECK(dht_rig_ask(&rig, &asker, &query, &answer));
-	CHECK_EQ(answer.nodes.len, 8 * 26);
-	CHECK_EQ(answer.nodes6.len, 8 * 38);
+	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++) {
+		const struct addr asker = dht_rig_addr(askers[net]);
+
+		/* Both are more than five times so short a query: one's own network comes first. */
+		CHECK(dht_rig_ask(&rig, &asker, &query, &answer));
+		CHECK_EQ(answer.nodes.len, net == DHT_NET_IPV4 ? 8 * 26 : 0);
+		CHECK_EQ(answer.nodes6.len, net == DHT_NET_IPV6 ? 8 * 38 : 0);
+		CHECK_EQ(dht_rig_count(&rig, DHT_CUT_ANSWER), net + 1);
+		dht_proven_add(rig.dht->proven, &asker, rig.now_ns);
+		CHECK(dht_rig_ask(&rig, &asker, &query, &answer));
+		CHECK_EQ(answer.nodes.len, 8 * 26);
+		CHECK_EQ(answer.nodes6.len, 8 * 38);
+	}
+	dht_rig_fini(&rig);
+}
+
+/* However short the query: something comes back, and not more than five times as much. */
+static void test_everybody_who_asks_rightly_is_answered(void)
+{
+	static const enum krpc_method methods[] = {KRPC_PING, KRPC_FIND_NODE, KRPC_GET_PEERS,
+						   KRPC_GET, KRPC_SAMPLE_INFOHASHES};
+	static const char *const askers[] = {STRANGER, STRANGER_6};
+
+	rig_up();
+	table_fill(200);
+	for (unsigned turn = 0; turn < 5 * 2 * 4 * 32; turn++) {
+		struct krpc_query query = dht_rig_query(methods[turn % 5]);
+		const struct addr asker = dht_rig_addr(askers[turn / 5 % 2]);
+		struct krpc_message answer;
+		uint8_t buf[256];
+		struct writer w = writer_of(buf, sizeof(buf));
+
+		query.want = query.method == KRPC_PING ? 0 : turn / 10 % 4;
+		query.transaction = (struct bencode_span){
+			(const uint8_t *)"01234567890123456789012345678901", 1 + turn / 40 % 32};
+		rig.now_ns += 10000000;
+		krpc_write_query(&w, &query);
+		CHECK(dht_rig_ask(&rig, &asker, &query, &answer));
+		CHECK_EQ(answer.kind, KRPC_REPLY);
+		CHECK(rig.sent[0].len <= 5 * writer_len(&w));
+		CHECK(query.method == KRPC_PING || answer.nodes.len + answer.nodes6.len > 0);
+	}
 	dht_rig_fini(&rig);
 }
 
@@ -658,6 +696,7 @@ int main(void)
 	RUN(test_find_node_tells_eight_nodes_of_the_network_wanted);
 	RUN(test_a_new_id_tells_of_other_nodes_at_once);
 	RUN(test_want_for_both_networks_gets_both_once_the_asker_is_proven);
+	RUN(test_everybody_who_asks_rightly_is_answered);
 	RUN(test_a_network_that_is_off_is_told_of_as_empty_and_not_spoken);
 	RUN(test_answers_are_those_of_the_fast_path);
 	RUN(test_tokens_are_good_for_their_address_for_two_turns);
