@@ -53,11 +53,18 @@ class Bench:
     def join_by_veth(self):
         self.netns["a"], self.netns["b"] = self.lab.veth_pair()
         self.address = {"a": "10.77.0.1", "b": "10.77.0.2"}
-        for node in self.lab.network.nodes.values():
-            node.attach_xdp("veth0", report.BUILD / "bench" / "pass.bpf.o")
+        for side, node in self.lab.network.nodes.items():
+            self.pass_all(side)
             # Every network card's driver has it on; a veth has it off, with XDP too.
             node.offload("veth0", "gro", True)
         self.link = "veth pair, MTU 1500, GRO on, XDP_PASS attached natively to both ends"
+
+    def clear(self, side):
+        self.lab.network.nodes[side].ip("link", "set", "dev", "veth0", "xdp", "off")
+
+    def pass_all(self, side):
+        self.clear(side)
+        self.lab.network.nodes[side].attach_xdp("veth0", report.BUILD / "bench" / "pass.bpf.o")
 
     def at(self, side):
         return ["ip", "netns", "exec", self.netns[side]] if self.netns[side] else []
@@ -68,8 +75,10 @@ class Bench:
             return probe.getsockname()[1]
 
     def daemon(self, name):
-        daemon = self.lab.daemon(name, netns=self.netns[name],
-                                 listen=[f"{self.address[name]}:0"]).start()
+        """On the side that is the name's first letter."""
+        side = name[0]
+        daemon = self.lab.daemon(name, netns=self.netns[side],
+                                 listen=[f"{self.address[side]}:0"]).start()
         share_nice(daemon.pid())
         return daemon
 
@@ -136,6 +145,7 @@ def run(title, files, aims, **nginx):
         source = bench.lab.folder("source", files)
         contenders = {
             "weft get": peers.Weft(bench, source),
+            **({"weft get, AF_XDP": peers.WeftByAfXdp(bench, source)} if bench.netns["a"] else {}),
             "rsync daemon, plain TCP": peers.Rsync(bench, source),
             "nginx HTTPS, curl": peers.Nginx(bench, source, **nginx),
             "libtorrent, plain TCP": peers.Torrent(bench, source),
@@ -168,7 +178,7 @@ def notes(bench):
 def main():
     share_nice("self")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    run("file", ONE_FILE, "aims: >= 2x libtorrent, >= 1x nginx, >= 0.9x our raw stream")
+    run("file", ONE_FILE, "aims: >= 2x libtorrent, >= 1x nginx, >= 0.9x our raw stream; AF_XDP >= UDP")
     run("files", MANY_FILES, "aims: >= 2x libtorrent, >= 1x nginx",
         curl_flags=["--parallel", "--parallel-max", "16"])
 

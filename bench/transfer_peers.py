@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The contenders of bench/transfer: each serves one folder from A and fetches
 all of it into an empty folder on B, with the flags that suit it best."""
+import contextlib
 import json
 import os
 import pathlib
@@ -13,6 +14,7 @@ import libtorrent
 import report
 
 DEADLINE_S = 120
+ATTACH_DEADLINE_S = 10
 HERE = pathlib.Path(__file__).resolve().parent
 
 
@@ -80,19 +82,57 @@ class Contender:
 class Weft(Contender):
     """B is a new node in each round: nothing is known, nothing is reused."""
 
-    def __init__(self, bench, source):
+    def __init__(self, bench, source, name="a"):
         super().__init__(bench, source)
-        self.a = bench.daemon("a")
+        self.a = bench.daemon(name)
         self.link = self.a.share(source)
 
     def transfer(self):
         b = self.bench.daemon("b")
         try:
-            sample = self.timed([self.bench.weft, "-s", b.sock, "get", self.link, "--to", self.out],
-                                self.a.pid(), b.pid())
+            with self.programs(b):
+                sample = self.timed([self.bench.weft, "-s", b.sock, "get", self.link, "--to",
+                                     self.out], self.a.pid(), b.pid())
         finally:
             self.bench.discard(b)
         return sample
+
+    @contextlib.contextmanager
+    def programs(self, _):
+        yield
+
+
+class WeftByAfXdp(Weft):
+    """The same with weft's program natively on both devices instead of XDP_PASS."""
+
+    def __init__(self, bench, source):
+        super().__init__(bench, source, "a-xdp")
+
+    @contextlib.contextmanager
+    def programs(self, b):
+        daemons = {"a": self.a, "b": b}
+        try:
+            for side, daemon in daemons.items():
+                self.bench.clear(side)
+                self.attach(daemon)
+            yield
+            for daemon in daemons.values():
+                came = sum(queue["datagrams"] for queue in
+                           daemon.json("xdp", "status")["devices"][0]["receive"])
+                if came < 1000:
+                    raise RuntimeError(f"{came} datagrams came to {daemon.name} by AF_XDP")
+        finally:
+            for side, daemon in daemons.items():
+                daemon.weft("xdp", "detach", "veth0")
+                self.bench.pass_all(side)
+
+    def attach(self, daemon):
+        """The kernel lets go of the last node's AF_XDP sockets some time after its end."""
+        end = time.monotonic() + ATTACH_DEADLINE_S
+        while (done := daemon.weft("xdp", "attach", "veth0")).returncode:
+            if time.monotonic() > end:
+                raise RuntimeError(done.stderr)
+            time.sleep(0.1)
 
 
 class Import(Contender):
