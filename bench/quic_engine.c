@@ -181,7 +181,7 @@ static void bench_open(struct bench *bench, const char *device, const char *list
 	bench->transport = quic_engine_transport(bench->engine);
 	bench->rxs[0] = bench->path.udp_rx;
 	if (device) {
-		bench->rxs[1] = xdp_rx(bench->path.xdp, bench->path.device, 0);
+		bench->rxs[1] = xdp_queue_of(bench->path.xdp, bench->path.device, 0)->rx;
 		bench->path.keys = *quic_engine_cid_keys(bench->engine);
 		fast_path_apply(&bench->path);
 	}
