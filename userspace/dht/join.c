@@ -21,6 +21,9 @@
 #define RETRY_MAX_NS (60 * 1000000000ull)
 /* Is anybody left? Asked so often. */
 #define LOOK_NS (5 * 1000000000ull)
+/* Who knows fewer than a lookup wants may have come before the others did: it looks again, ever more rarely. */
+#define THIN_MIN_NS (10 * 1000000000ull)
+#define THIN_MAX_NS (300 * 1000000000ull)
 /*
  * Pings are sent in runs with a pause between: askers make the table want
  * one at any time, and looking whom it wants costs a walk through it.
@@ -42,6 +45,8 @@ struct join_side {
 	uint64_t next_ns;  /* no join or refresh before */
 	uint64_t ping_ns;  /* no ping before */
 	uint64_t retry_ns; /* pause after the next failure */
+	uint64_t thin_ns;  /* no lookup for want of nodes before */
+	uint64_t thin_pause_ns;
 	struct kad_contact known[DHT_JOIN_KNOWN_MAX];
 	unsigned known_cnt;
 	struct join_vote votes[DHT_VOTES_MAX]; /* the latest last */
@@ -70,6 +75,7 @@ int dht_joins_new(struct arena *arena, struct dht *dht, struct dht_joins **out_j
 		joins->sides[net].dht = dht;
 		joins->sides[net].net = net;
 		joins->sides[net].retry_ns = RETRY_MIN_NS;
+		joins->sides[net].thin_pause_ns = THIN_MIN_NS;
 	}
 	*out_joins = joins;
 	return 0;
@@ -214,6 +220,22 @@ static void join_start(struct join_side *side, uint64_t now_ns)
 	side->retry_ns = 2 * side->retry_ns < RETRY_MAX_NS ? 2 * side->retry_ns : RETRY_MAX_NS;
 }
 
+/* True: too few are known, and it was a while ago that more were looked for. */
+static bool is_thin(struct join_side *side, const struct kad_table_counts *counts, uint64_t now_ns)
+{
+	if (counts->good >= side->dht->params.config.table.k) {
+		side->thin_pause_ns = THIN_MIN_NS;
+		return false;
+	}
+	if (now_ns < side->thin_ns)
+		return false;
+	side->thin_ns = now_ns + side->thin_pause_ns;
+	side->thin_pause_ns *= 2;
+	if (side->thin_pause_ns > THIN_MAX_NS)
+		side->thin_pause_ns = THIN_MAX_NS;
+	return true;
+}
+
 /* The next lookup that fills or refreshes a bucket, if there is one to make. */
 static bool refresh_start(struct join_side *side, uint64_t now_ns)
 {
@@ -229,6 +251,8 @@ static bool refresh_start(struct join_side *side, uint64_t now_ns)
 	}
 	if (side->fill_idx < counts.buckets)
 		target = kad_id_random_in(&of->id, side->fill_idx++, side->dht->params.random);
+	else if (is_thin(side, &counts, now_ns))
+		target = of->id;
 	else if (!kad_table_next_refresh(of->table, now_ns, &target))
 		return false;
 	lookup_start(side, &target, now_ns, refresh_ended);

@@ -13,6 +13,11 @@
 #include "dht/search.h"
 
 #define RETRY_MIN_NS (2 * 1000000000ull)
+/*
+ * With fewer holders than enough the network is small, or we know little of it yet: the next
+ * round comes earlier, ever more rarely.
+ */
+#define THIN_MIN_NS (30 * 1000000000ull)
 /* Rounds come this much earlier at random, so that a restart does not bunch them up. */
 #define JITTER_PERCENT 5
 /* Owns and searches have handles of one type. */
@@ -99,11 +104,13 @@ static uint64_t round_pause_ns(struct dht_own *own, const struct dht_outcome *ou
 {
 	uint64_t pause_ns = own->retry_ns;
 
-	if (outcome && outcome->stored_cnt) {
+	if (outcome && outcome->stored_cnt >= DHT_HOLDERS_ENOUGH) {
 		own->retry_ns = RETRY_MIN_NS;
 		return own->every_ns - random_below(own->dht->params.random,
 						    own->every_ns / 100 * JITTER_PERCENT + 1);
 	}
+	if (outcome && outcome->stored_cnt && pause_ns < THIN_MIN_NS)
+		pause_ns = THIN_MIN_NS;
 	own->retry_ns = 2 * pause_ns < own->every_ns ? 2 * pause_ns : own->every_ns;
 	return pause_ns;
 }

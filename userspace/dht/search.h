@@ -35,6 +35,9 @@ int dht_searches_new(struct arena *arena, uint32_t search_cap, struct dht_search
 /* What to ask node after node. */
 enum dht_search_kind { DHT_FIND_NODES, DHT_FIND_ITEM, DHT_FIND_PEERS };
 
+/* Nobody is sent what so many of the nearest hold already. */
+#define DHT_HOLDERS_ENOUGH 8
+
 /* What to write at the end: an item (FIND_ITEM) or ourselves (FIND_PEERS). */
 struct dht_write {
 	const struct dht_item *item; /* NULL: announce */

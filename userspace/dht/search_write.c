@@ -5,9 +5,6 @@
 #include "dht/query.h"
 #include "dht/search_state.h"
 
-/* Nobody is sent what so many of the nearest hold already. */
-#define HOLDERS_ENOUGH 8
-
 void leg_write_begin(struct dht_search *search, struct search_leg *leg)
 {
 	struct kad_closest closest[KAD_K_MAX];
@@ -23,7 +20,7 @@ void leg_write_begin(struct dht_search *search, struct search_leg *leg)
 	for (unsigned i = 0; i < cnt && !write->is_refresh; i++)
 		holders += leg->has_item[closest[i].answer_tag];
 	search->outcome.stored_cnt += holders;
-	if (holders >= HOLDERS_ENOUGH)
+	if (holders >= DHT_HOLDERS_ENOUGH)
 		return;
 	for (unsigned i = 0; i < cnt; i++) {
 		uint16_t slot = (uint16_t)closest[i].answer_tag;
