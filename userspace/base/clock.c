@@ -23,3 +23,11 @@ uint64_t clock_wall_s(void)
 {
 	return (uint64_t)time(NULL);
 }
+
+uint64_t clock_wall_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / NS_PER_US;
+}

@@ -12,7 +12,8 @@
 uint64_t clock_monotonic_ns(void);
 /* clock_thread_ns: CPU time of the calling thread. */
 uint64_t clock_thread_ns(void);
-/* clock_wall_s: seconds since 1970, for records and logs only. */
+/* clock_wall_{s,us}: seconds, microseconds since 1970, for records and logs only. */
 uint64_t clock_wall_s(void);
+uint64_t clock_wall_us(void);
 
 #endif

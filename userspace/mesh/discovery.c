@@ -16,6 +16,16 @@ int mesh_add_provider(struct mesh *mesh, const struct mesh_provider *provider)
 	return 0;
 }
 
+void mesh_forget_providers(struct mesh *mesh)
+{
+	struct mesh_dial *dial = NULL;
+
+	mesh->on_step = NULL;
+	while ((dial = pool_next(&mesh->dials, dial)))
+		mesh_discovery_stop(dial);
+	mesh->provider_cnt = 0;
+}
+
 static void step_tell(const struct mesh_dial *dial, struct mesh_step *step)
 {
 	const struct mesh *mesh = dial->mesh;
