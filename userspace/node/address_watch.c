@@ -78,6 +78,8 @@ static void address_changed(struct poller_watch *watch, unsigned events, uint64_
 	while (recv(watch->fd, messages, sizeof(messages), MSG_DONTWAIT) > 0 || errno == ENOBUFS)
 		errno = 0;
 	fastpath_addresses_changed(&addresses->node->fastpath);
+	node_advertise(addresses->node);
+	publish_changed(addresses->node->publish, now_ns);
 	quic_engine_rebind(addresses->node->home.quic, choose_local, NULL, now_ns);
 }
 

@@ -2,7 +2,8 @@
 /*
  * Which addresses links and HELLO carry: those the configuration names,
  * else those the sockets are bound to, with a wildcard replaced by the
- * machine's own addresses of that family. Start-up only.
+ * machine's own addresses of that family. Home worker, at start and when
+ * those change; a HELLO carries what was there at start.
  */
 #include <ifaddrs.h>
 #include <net/if.h>
@@ -43,6 +44,7 @@ void node_advertise(struct node *node)
 {
 	const struct node_config *config = node->config;
 
+	node->advertised_cnt = 0;
 	for (unsigned i = 0; i < config->advertise_cnt; i++)
 		advertised_add(node, &config->advertise[i]);
 	if (node->advertised_cnt)

@@ -64,6 +64,8 @@ void config_defaults(struct node_config *config)
 	control_config_defaults(&config->control);
 	content_config_defaults(&config->content);
 	fastpath_config_defaults(&config->fastpath);
+	mainline_config_defaults(&config->mainline);
+	config->publish.policy.publish = PKARR_RELAY_ONLY;
 	listen_default(&config->udp);
 	config->udp.rx_buffer_len = 4 * 1024 * 1024;
 	config->udp.tx_buffer_len = 4 * 1024 * 1024;

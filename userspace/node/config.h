@@ -13,6 +13,8 @@
 #include "mesh/mesh.h"
 #include "net/packet_io.h"
 #include "node/fastpath.h"
+#include "node/mainline.h"
+#include "node/publish.h"
 #include "quic/quic.h"
 #include "store/store.h"
 #include "weft/err.h"
@@ -55,6 +57,8 @@ struct node_config {
 	struct control_config control; /* path points to control_path */
 	struct content_config content;
 	struct fastpath_config fastpath;
+	struct mainline_config mainline;
+	struct publish_config publish;
 
 	struct config_origin *origin;
 };

@@ -28,6 +28,13 @@ method_fn method_list_peers, method_show_peer;
 method_fn method_connect_peer;
 /* methods_ping.c */
 method_fn method_ping_peer;
+/* methods_dht.c */
+method_fn method_show_dht, method_list_dht_nodes;
+/* methods_dht_search.c */
+method_fn method_lookup_dht, method_get_dht_item, method_put_dht_item;
+method_fn method_find_dht_peers, method_announce_dht, method_find_route;
+/* methods_route.c */
+method_fn method_show_published, method_publish_route;
 /* methods_check.c */
 method_fn method_check_peer;
 /* methods_top.c */
@@ -58,6 +65,7 @@ void method_get_watches_forget(struct node *node);
 void method_pings_forget(struct node *node);
 void method_load_watches_forget(struct node *node);
 void method_checks_forget(struct node *node);
+void method_dht_runs_forget(struct node *node);
 
 /*
  * methods_peer.c. method_json_peer: as a caller of role may see it.
@@ -85,6 +93,14 @@ const char *method_source_name(const struct drops *drops, const struct weft_endp
 			       enum control_role role, char text[static METHOD_SOURCE_CAP]);
 json_t *method_json_drop_source(const struct drops *drops, const struct offender *offender,
 				enum control_role role);
+
+/* methods_dht.c. method_dht_is_on: false: call was failed. */
+struct kad_id;
+bool method_dht_is_on(const struct node *node, struct control_call *call);
+json_t *method_json_kad_id(const struct kad_id *id);
+/* methods_route.c: an address record of key; what is only known when it is signed, beside it. */
+json_t *method_json_record(const uint8_t *key, const struct pkarr_record *record);
+void method_json_record_packet(json_t *json, const struct pkarr_packet *packet);
 
 struct packet_counters;
 /* methods_state.c: each worker; bytes of this process that are resident, 0 when /proc is not there. */

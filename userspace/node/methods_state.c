@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "content/content.h"
+#include "dht/dht.h"
 #include "crypto/blake3.h"
 #include "mesh/mesh.h"
 #include "node/memory.h"
@@ -329,9 +330,13 @@ json_t *method_json_limits(struct node *node)
 	const struct node_config *config = config_live(node->config);
 	json_t *limits = json_array();
 	uint64_t worker_cnt = config->worker_cnt; /* each has tables of its own */
+	const struct dht_config *mainline = &config->mainline.dht;
+	struct dht_stats dht = {0};
 	struct figures f;
 
 	figures_read(node, &f);
+	if (node->home.dht)
+		dht_stats(node->home.dht, now_ns, &dht);
 	const struct limit_row rows[] = {
 		{"quic.conn_cap", worker_cnt * config->quic.conn_cap, f.quic.conn_cnt,
 		 f.quic.conn_peak_cnt, (int64_t)f.quic.refused_full_cnt},
@@ -358,6 +363,12 @@ json_t *method_json_limits(struct node *node)
 		 -1, -1},
 		{"content.chunk_buffers", worker_cnt * config->content.chunk_buffer_cnt,
 		 f.content.chunk_buffer_used_cnt, -1, (int64_t)f.content.refused_busy_cnt},
+		{"dht.item_cap", mainline->item_cap, dht.item_cnt, -1,
+		 (int64_t)dht.reasons[DHT_STORE_FULL]},
+		{"dht.peer_cap", mainline->peer_cap, dht.peer_cnt, -1, -1},
+		{"dht.query_cap", mainline->query_cap, dht.query_cnt, -1, -1},
+		{"dht.search_cap", mainline->search_cap, dht.search_cnt, -1, -1},
+		{"dht.own_cap", mainline->own_cap, dht.own_cnt, -1, -1},
 		{"store.map_max", f.store.map_len_max, f.store.map_used_len, -1, -1},
 		{"store.batch_cap", f.store.batch_cap, f.store.batch_waiting, -1, -1},
 		{"store.reader_cap", f.store.reader_cap, f.store.reader_cnt, -1, -1},

@@ -44,6 +44,13 @@ static uint64_t node_wall_s(void *ctx)
 	return node->started_wall_s + (node->home.now_ns - node->started_ns) / NS_PER_S;
 }
 
+uint64_t node_wall_us(const struct node *node)
+{
+	if (node->home.poller)
+		return clock_wall_us();
+	return node->started_wall_s * 1000000 + (node->home.now_ns - node->started_ns) / NS_PER_US;
+}
+
 /* An administrator or NTP may set the clock; HELLO's times follow within this. */
 #define WALL_CHECK_NS (60 * NS_PER_S)
 
@@ -53,6 +60,8 @@ static void wall_check(struct timer *timer, uint64_t now_ns)
 	uint64_t wall_s = clock_wall_s();
 
 	worker_set_wall(&node->home, wall_s, now_ns);
+	if (node->home.dht)
+		dht_set_wall(node->home.dht, clock_wall_us(), now_ns);
 	if (node->crew)
 		crew_set_wall(node->crew, wall_s, now_ns);
 	timer_set(&node->home.timers, timer, now_ns + WALL_CHECK_NS);
@@ -68,6 +77,21 @@ static void node_on_reach(void *ctx)
 static void node_on_sample(void *ctx, const struct weft_sample *sample)
 {
 	drops_sample(&((struct node *)ctx)->drops, sample);
+}
+
+/* Whom mesh asks where a key is, in order. */
+static int node_open_discovery(struct node *node, char *what)
+{
+	int err = mainline_open(node, what);
+
+	if (err < 0 || (err = publish_open(node)) < 0)
+		return err;
+	if (node->mainline)
+		node->providers[node->provider_cnt++] = mainline_provider(node->mainline);
+	for (unsigned i = 0; i < node->provider_cnt; i++)
+		if ((err = mesh_add_provider(node->home.mesh, &node->providers[i])) < 0)
+			return err;
+	return 0;
 }
 
 static int node_open_home(struct node *node, const struct node_params *params, char *what)
@@ -101,7 +125,8 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 	node_advertise(node);
 	worker.advertised = node->advertised;
 	worker.advertised_cnt = node->advertised_cnt;
-	if ((err = worker_open(&node->home, &worker, what)) < 0 || params->is_simulated)
+	if ((err = worker_open(&node->home, &worker, what)) < 0 ||
+	    (err = node_open_discovery(node, what)) < 0 || params->is_simulated)
 		return err;
 	if ((err = worker_watch(&node->home, &node->store_watch, store_fd(node->store))) < 0)
 		return err;
@@ -230,6 +255,7 @@ int node_new(const struct node_params *params, struct node **out_node, char what
 	if (!node)
 		return -ENOMEM;
 	node->config = params->config;
+	node->key = params->key;
 	node->own_key = node_key_public(params->key);
 	node->random = params->random;
 	node->started_ns = params->now_ns;
@@ -265,12 +291,16 @@ static void node_free_above_store(struct node *node)
 	method_pings_forget(node);
 	method_load_watches_forget(node);
 	method_checks_forget(node);
+	method_dht_runs_forget(node);
 	crew_free(node->crew);
 	node->crew = NULL;
 	fastpath_close(&node->fastpath);
 	bans_close(&node->bans);
 	drops_close(&node->drops);
 	record_close(&node->record);
+	mesh_forget_providers(node->home.mesh);
+	publish_close(node->publish);
+	mainline_close(node);
 	worker_close(&node->home);
 	handover_free(node->handover);
 }
@@ -313,6 +343,8 @@ bool node_turn(struct node *node, uint64_t now_ns)
 		node_tell_crew(node, now_ns);
 	}
 	node_rotate_cids(node, now_ns);
+	if (node->mainline)
+		mainline_turn(node->mainline);
 	return worker_turn(&node->home, now_ns) || is_busy;
 }
 

@@ -23,7 +23,8 @@
  */
 struct node {
 	const struct node_config *config;
-	const uint8_t *own_key;
+	const struct node_key *key;
+	const uint8_t *own_key; /* its public half */
 	struct random *random;
 	struct store *store;
 	struct worker home;
@@ -32,6 +33,8 @@ struct node {
 	struct drops drops;
 	struct incidents incidents;
 	struct record record;
+	struct mainline *mainline; /* NULL: the DHT is off */
+	struct publish *publish;
 	struct crew *crew;	   /* NULL: home is the only worker */
 	struct handover *handover; /* likewise */
 	struct poller_watch crew_watch;
@@ -50,6 +53,7 @@ struct node {
 	struct ping_run *ping_runs;	 /* methods_ping.c */
 	struct load_watch *load_watches; /* methods_top.c */
 	struct check_run *check_runs;	 /* methods_check.c */
+	struct dht_run *dht_runs;	 /* methods_dht_search.c */
 	struct poller_watch store_watch;
 	struct addr advertised[MESH_PEER_ADDRS_MAX];
 	unsigned advertised_cnt;
@@ -61,6 +65,9 @@ struct node {
 	int failure;	  /* why it stops by itself; 0: it was told to */
 	bool is_checking; /* a CheckStore runs */
 };
+
+/* node.c: the wall clock, or simulated time's own. Microseconds since 1970. */
+uint64_t node_wall_us(const struct node *node);
 
 /* advertise.c: the addresses that links and HELLO carry. */
 void node_advertise(struct node *node);

@@ -14,7 +14,7 @@
 /* Options; those with a key stand for one line of the configuration. */
 static const struct option_row {
 	const char *name;
-	const char *arg; /* NULL: takes none */
+	const char *arg; /* NULL: takes none; one with a key says yes then */
 	const char *section, *key;
 	const char *doc;
 	enum options_mode mode; /* of an option without key and arg */
@@ -25,6 +25,7 @@ static const struct option_row {
 	{"advertise", "ADDR:PORT", "node", "advertise",
 	 "address that links carry; may be given up to 8 times", OPTIONS_RUN},
 	{"control", "PATH", "control", "path", "control socket", OPTIONS_RUN},
+	{"dht-only", NULL, "dht", "only", "look nodes up on the DHT and nowhere else", OPTIONS_RUN},
 	{"passphrase-file", "FILE", "node", "passphrase_file",
 	 "its first line seals the node's key", OPTIONS_RUN},
 	{"log-level", "LEVEL", "log", "level", "error, warning, notice, info or debug",
@@ -87,8 +88,9 @@ static int option_error(const char *word, bool lacks_value)
 static void text_of_option(const struct option_row *option, const char *value, char *text)
 {
 	char cwd[PATH_MAX];
-	bool is_path = strcmp(option->arg, "DIR") == 0 || strcmp(option->arg, "FILE") == 0 ||
-		       strcmp(option->arg, "PATH") == 0;
+	bool is_path = option->arg && (strcmp(option->arg, "DIR") == 0 ||
+				       strcmp(option->arg, "FILE") == 0 ||
+				       strcmp(option->arg, "PATH") == 0);
 
 	if (is_path && *value && *value != '/' && getcwd(cwd, sizeof(cwd)) &&
 	    snprintf(text, PATH_MAX, "%s/%s", cwd, value) < PATH_MAX)
@@ -116,7 +118,7 @@ static int override_add(struct daemon_options *args, const struct option_row *op
 		*override = (struct config_override){text, dot + 1, equals + 1, false};
 	}
 	for (unsigned i = 0; i < args->override_cnt; i++) {
-		if (option->section && args->overrides[i].key == option->key)
+		if (option->arg && option->section && args->overrides[i].key == option->key)
 			override->is_appended = strcmp(option->arg, "ADDR:PORT") == 0;
 	}
 	args->override_cnt++;
@@ -144,8 +146,8 @@ int options_read(int argc, char **argv, struct daemon_options *args)
 			return EXIT_SUCCESS;
 		} else if (strcmp(option->name, "config") == 0) {
 			args->config_file = optarg;
-		} else if (option->arg) {
-			if (override_add(args, option, optarg) != 0)
+		} else if (option->arg || option->key) {
+			if (override_add(args, option, option->arg ? optarg : "yes") != 0)
 				return OPTIONS_EXIT_USAGE;
 		} else {
 			args->mode = option->mode;

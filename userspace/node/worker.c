@@ -24,6 +24,7 @@
 #include "content/content.h"
 #include "crypto/node_key.h"
 #include "demux/demux.h"
+#include "dht/dht.h"
 #include "mesh/mesh.h"
 #include "net/handover.h"
 #include "net/packet_io.h"
@@ -306,6 +307,17 @@ static void worker_input_quic(struct worker *worker, struct dgram *dgram, bool i
 		quic_engine_input(worker->quic, dgram, worker->now_ns);
 }
 
+/* Home has the DHT; what others receive of it goes there. */
+static void worker_input_krpc(struct worker *worker, struct dgram *dgram, bool is_handed)
+{
+	if (worker->dht)
+		dht_input(worker->dht, dgram, worker->now_ns);
+	else if (worker->idx != 0 && !is_handed)
+		(void)handover_give(worker->handover, worker->idx, 0, dgram);
+	else
+		worker->unknown_flow_cnt++;
+}
+
 /*
  * What comes by another way than the kernel's sockets was judged there. Of
  * what the program would answer QUIC knows other versions by itself, and is
@@ -336,6 +348,9 @@ static void worker_dispatch(struct worker *worker, const struct packet_rx *rx, s
 		case WEFT_FLOW_QUIC_LONG:
 		case WEFT_FLOW_QUIC_SHORT:
 			worker_input_quic(worker, &dgrams[i], is_handed);
+			break;
+		case WEFT_FLOW_KRPC:
+			worker_input_krpc(worker, &dgrams[i], is_handed);
 			break;
 		default:
 			worker->unknown_flow_cnt++;
@@ -401,6 +416,8 @@ static void worker_set_tx(struct worker *worker, struct packet_tx *tx)
 	(void)packet_tx_flush(before);
 	worker->fast_tx = tx;
 	quic_engine_set_sink(worker->quic, &after->sink);
+	if (worker->dht)
+		dht_set_sink(worker->dht, &after->sink);
 }
 
 int worker_add_queue(struct worker *worker, struct xdp_queue *queue)
@@ -456,6 +473,8 @@ static bool worker_drain_mailboxes(struct worker *worker, uint64_t now_ns)
 static void worker_flush(struct worker *worker, uint64_t now_ns)
 {
 	quic_engine_flush(worker->quic, now_ns);
+	if (worker->dht)
+		dht_flush(worker->dht, now_ns);
 	worker->is_tx_waiting =
 		packet_tx_flush(worker->fast_tx ? worker->fast_tx : worker->tx) == WEFT_EBUSY;
 }
@@ -474,6 +493,8 @@ bool worker_turn(struct worker *worker, uint64_t now_ns)
 	is_busy |= worker_drain_mailboxes(worker, now_ns);
 	timer_wheel_expire(&worker->timers, now_ns);
 	quic_engine_expire(worker->quic, now_ns);
+	if (worker->dht)
+		dht_expire(worker->dht, now_ns);
 	worker_flush(worker, now_ns);
 	return is_busy;
 }
@@ -502,8 +523,11 @@ uint64_t worker_next_ns(const struct worker *worker)
 {
 	uint64_t timers_ns = timer_wheel_next_ns(&worker->timers);
 	uint64_t quic_ns = quic_engine_next_ns(worker->quic);
+	uint64_t dht_ns = worker->dht ? dht_next_ns(worker->dht) : UINT64_MAX;
 	uint64_t next_ns = timers_ns < quic_ns ? timers_ns : quic_ns;
 
+	if (dht_ns < next_ns)
+		next_ns = dht_ns;
 	/* Without threads, jobs run in the next turn. */
 	if (!worker->poller &&
 	    (jobs_in_flight(worker->jobs) || content_is_hashing(worker->content)))

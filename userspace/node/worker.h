@@ -11,6 +11,7 @@
 #include "weft/err.h"
 
 struct content;
+struct dht;
 struct dgram;
 struct content_event;
 struct ban_set;
@@ -63,6 +64,7 @@ struct worker {
 	struct quic_engine *quic;
 	struct mesh *mesh;
 	struct content *content;
+	struct dht *dht; /* home's; NULL: off. Node's mainline.c makes and frees it */
 	struct timer_wheel timers;
 	struct poller *poller; /* NULL: simulated */
 	struct poller_watch rx_watch, handover_watch, jobs_watch, content_watch;

@@ -156,6 +156,7 @@ class Lab:
     def __init__(self):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="weft-lab-"))
         self.daemons = []
+        self.processes = []  # of others, ended with the lab
         self.network = Network(f"weft-{os.getpid()}", plain=True)
         self.networks = [self.network]
 
@@ -199,6 +200,9 @@ class Lab:
     def close(self):
         for daemon in self.daemons:
             daemon.kill()
+        for process in self.processes:
+            process.kill()
+            process.wait()
         for network in self.networks:
             network.close()
         shutil.rmtree(self.dir, ignore_errors=True)

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dht/ at home: its tables, its way in, what it remembers, and the address
+ * records that it finds, for mesh/. Home worker.
+ *
+ * What is saved is one value in the store, written a while after it
+ * changed (dht_events.save) and at the end: a crash costs contacts that
+ * were met since.
+ */
+#include "node/mainline.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "dht/item.h"
+#include "dht/pkarr.h"
+#include "net/packet_io.h"
+#include "node/node_state.h"
+#include "store/store.h"
+
+/* Keys that are looked for at once: as many as there are dials without an address, or so. */
+#define LOOKS_MAX 64
+/* The DHT's share of the time that a dial has (docs/dht.md); then relays of records have theirs. */
+#define LOOK_BUDGET_NS (5 * NS_PER_S)
+
+/* Where the state lies in the database of facts. */
+#define STATE_KEY "mainline"
+
+struct mainline_look {
+	struct mainline *mainline;
+	struct mesh_look *look; /* NULL: free */
+	dht_handle handle;
+	uint8_t key[MESH_KEY_LEN];
+};
+
+struct mainline {
+	struct node *node;
+	struct dht *dht;
+	uint8_t *state; /* state_cap bytes, for dht_save */
+	size_t state_cap;
+	bool is_save_due;
+	bool is_saving;
+	struct mainline_look looks[LOOKS_MAX];
+};
+
+void mainline_config_defaults(struct mainline_config *config)
+{
+	config->is_on = true;
+	dht_config_defaults(&config->dht);
+}
+
+static size_t state_cap(const struct mainline_config *config)
+{
+	return DHT_SAVE_CAP + (size_t)config->dht.own_cap * DHT_SAVE_OWN_LEN;
+}
+
+size_t mainline_footprint(const struct mainline_config *config)
+{
+	if (!config->is_on)
+		return 0;
+	return dht_footprint(&config->dht) + state_cap(config) + sizeof(struct mainline);
+}
+
+static void saved(void *arg, int err)
+{
+	struct mainline *mainline = arg;
+
+	mainline->is_saving = false;
+	/* A disk that is full now may have room by the next time. */
+	if (err < 0)
+		log_warn("contacts of the DHT were not saved: %s; a restart would begin with "
+			 "older ones",
+			 weft_err_text(err));
+}
+
+static void mainline_save(struct mainline *mainline)
+{
+	struct node *node = mainline->node;
+	struct store_batch *batch;
+	int len = dht_save(mainline->dht, mainline->state, mainline->state_cap, node->home.now_ns);
+
+	mainline->is_save_due = false;
+	if (len < 0 || !(batch = store_batch_new(node->store)))
+		return;
+	store_batch_put(batch, STORE_META, STATE_KEY, strlen(STATE_KEY), mainline->state,
+			(size_t)len);
+	mainline->is_saving = true;
+	if (store_submit(node->store, batch, saved, mainline) < 0) {
+		mainline->is_saving = false;
+		mainline->is_save_due = true;
+		store_batch_free(batch);
+	}
+}
+
+void mainline_turn(struct mainline *mainline)
+{
+	if (mainline->is_save_due && !mainline->is_saving)
+		mainline_save(mainline);
+}
+
+static void mainline_load(struct mainline *mainline)
+{
+	struct node *node = mainline->node;
+	struct store_snapshot *snapshot;
+	const void *data;
+	size_t len;
+
+	if (store_snapshot_open(node->store, &snapshot) < 0)
+		return;
+	if (store_get(snapshot, STORE_META, STATE_KEY, strlen(STATE_KEY), &data, &len) == 0 &&
+	    dht_load(mainline->dht, data, len, node->home.now_ns) < 0)
+		log_warn("what was stored of the DHT is not readable; it begins anew");
+	store_snapshot_close(snapshot);
+}
+
+static void on_save(void *ctx)
+{
+	((struct mainline *)ctx)->is_save_due = true;
+}
+
+static void on_external(void *ctx, const struct addr *addr)
+{
+	struct node *node = ((struct mainline *)ctx)->node;
+
+	(void)addr;
+	publish_changed(node->publish, node->home.now_ns);
+}
+
+static const struct dht_events dht_events = {.external = on_external, .save = on_save};
+
+/* Which networks there are follows from what home listens on. */
+static struct dht_config dht_config_of(const struct node *node)
+{
+	struct dht_config config = node->config->mainline.dht;
+
+	for (unsigned i = 0; i < node->home.bound_cnt; i++)
+		config.is_on[node->home.bound[i].family == ADDR_IPV6 ? DHT_NET_IPV6
+								     : DHT_NET_IPV4] = true;
+	return config;
+}
+
+/* Addresses at once; names are looked up by resolve.c and added as they come. */
+static void mainline_bootstrap(struct mainline *mainline)
+{
+	struct node *node = mainline->node;
+	char list[MAINLINE_BOOTSTRAP_CAP], *at = list, *word;
+	struct addr addrs[DHT_BOOTSTRAP_MAX];
+	unsigned cnt = 0;
+
+	snprintf(list, sizeof(list), "%s", node->config->mainline.bootstrap);
+	while ((word = strsep(&at, ", ")))
+		if (cnt < DHT_BOOTSTRAP_MAX && addr_parse(word, &addrs[cnt]) == 0)
+			cnt++;
+	dht_bootstrap(mainline->dht, addrs, cnt, node->home.now_ns);
+}
+
+int mainline_open(struct node *node, char *what)
+{
+	const struct mainline_config *config = &node->config->mainline;
+	struct dht_params params = {
+		.config = dht_config_of(node),
+		.events = &dht_events,
+		.random = node->random,
+		.sink = &node->home.tx->sink,
+		.now_ns = node->home.now_ns,
+		.wall_us = node_wall_us(node),
+	};
+	struct mainline *mainline;
+	int err;
+
+	if (!config->is_on)
+		return 0;
+	snprintf(what, NODE_WHAT_CAP, "tables of the DHT");
+	mainline = calloc(1, sizeof(*mainline));
+	if (!mainline)
+		return -ENOMEM;
+	node->mainline = mainline;
+	mainline->node = node;
+	mainline->state_cap = state_cap(config);
+	mainline->state = malloc(mainline->state_cap);
+	if (!mainline->state)
+		return -ENOMEM;
+	params.ctx = mainline;
+	if ((err = dht_new(&params, &mainline->dht)) < 0)
+		return err;
+	node->home.dht = mainline->dht;
+	mainline_load(mainline);
+	mainline_bootstrap(mainline);
+	return 0;
+}
+
+void mainline_close(struct node *node)
+{
+	struct mainline *mainline = node->mainline;
+
+	if (!mainline)
+		return;
+	if (mainline->dht)
+		mainline_save(mainline);
+	node->home.dht = NULL;
+	node->mainline = NULL;
+	dht_free(mainline->dht);
+	free(mainline->state);
+	free(mainline);
+}
+
+static void look_item(void *ctx, const struct dht_item *item)
+{
+	struct mainline_look *slot = ctx;
+	const struct node *node = slot->mainline->node;
+	struct pkarr_packet packet;
+	struct pkarr_record record;
+	struct mesh_found found;
+
+	if (pkarr_packet_of_item(item, &packet) < 0 ||
+	    pkarr_record_read(&packet, node->config->publish.policy.allows_private, &record) < 0)
+		return;
+	found = (struct mesh_found){
+		.addrs = record.addrs, .addr_cnt = record.addr_cnt, .seq = (uint64_t)item->seq};
+	(void)slot->look->found(slot->look, &found, node->home.now_ns);
+}
+
+static void look_ended(void *ctx, const struct dht_outcome *outcome)
+{
+	struct mainline_look *slot = ctx;
+	struct mesh_look *look = slot->look;
+
+	slot->look = NULL;
+	look->ended(look, outcome->err == WEFT_EABSENT ? 0 : outcome->err,
+		    slot->mainline->node->home.now_ns);
+}
+
+static int mainline_look(void *ctx, const uint8_t key[static MESH_KEY_LEN], struct mesh_look *look,
+			 uint64_t now_ns, void **out_run)
+{
+	struct mainline *mainline = ctx;
+	struct dht_get_params params = {.budget_ns = LOOK_BUDGET_NS};
+	struct dht_asker asker = {.item = look_item, .ended = look_ended};
+	unsigned i = 0;
+
+	while (i < LOOKS_MAX && mainline->looks[i].look)
+		i++;
+	if (i == LOOKS_MAX)
+		return WEFT_EFULL;
+	memcpy(mainline->looks[i].key, key, MESH_KEY_LEN);
+	params.key = mainline->looks[i].key;
+	dht_item_target_of_key(key, NULL, 0, &params.target);
+	asker.ctx = &mainline->looks[i];
+	mainline->looks[i].mainline = mainline;
+	mainline->looks[i].handle = dht_get(mainline->dht, &params, &asker, now_ns);
+	if (!mainline->looks[i].handle)
+		return WEFT_EUNREACHABLE;
+	mainline->looks[i].look = look;
+	*out_run = &mainline->looks[i];
+	return 0;
+}
+
+static void mainline_cancel(void *ctx, void *run)
+{
+	struct mainline *mainline = ctx;
+	struct mainline_look *slot = run;
+
+	dht_cancel(mainline->dht, slot->handle);
+	slot->look = NULL;
+}
+
+struct mesh_provider mainline_provider(struct mainline *mainline)
+{
+	return (struct mesh_provider){
+		.name = "mainline",
+		.budget_ns = LOOK_BUDGET_NS,
+		.look = mainline_look,
+		.cancel = mainline_cancel,
+		.ctx = mainline,
+	};
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_NODE_MAINLINE_H
+#define WEFT_NODE_MAINLINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dht/dht.h"
+#include "mesh/discovery.h"
+#include "weft/err.h"
+
+struct node;
+
+/*
+ * The Mainline DHT on home: made after home's sockets are bound, warm from
+ * what the last run stored, saved as it changes. What it says of a key is
+ * mesh's first provider of addresses. Home worker only.
+ */
+#define MAINLINE_BOOTSTRAP_CAP 1024
+
+struct mainline_config {
+	bool is_on;
+	bool is_only; /* whom else mesh could ask is not asked */
+	struct dht_config dht; /* is_on per family follows from what is listened on */
+	char bootstrap[MAINLINE_BOOTSTRAP_CAP]; /* "host:port", apart by commas */
+};
+void mainline_config_defaults(struct mainline_config *config);
+/* mainline_footprint: bytes laid out, touched as they are used; 0 when it is off. */
+size_t mainline_footprint(const struct mainline_config *config);
+
+struct mainline;
+
+/* mainline_open: 0 with home's dht set, or a negative code with what naming the object at fault. */
+WEFT_MUST_CHECK
+int mainline_open(struct node *node, char *what);
+/* mainline_close saves first, unless the store is gone. Takes half of one. */
+void mainline_close(struct node *node);
+/* mainline_turn saves when that is due. */
+void mainline_turn(struct mainline *mainline);
+
+/* mainline_provider: whom mesh asks; for the life of mainline. */
+struct mesh_provider mainline_provider(struct mainline *mainline);
+
+#endif
