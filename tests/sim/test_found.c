@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whole nodes that know each other's keys and no address: the DHT is all there is between them. */
+#include <string.h>
+
+#include "mesh/mesh.h"
+#include "support/check.h"
+#include "support/sim.h"
+
+#define NODES 40
+
+static const struct mem_link fair = {.delay_ns = 30 * NS_PER_MS, .loss_per_1000 = 20};
+
+static struct sim sim;
+static unsigned connect_cnt;
+static int connect_err;
+
+/* Each in a subnet of its own: tables take few from one. */
+static struct sim_node *node_add(enum pkarr_publish publish)
+{
+	struct sim_node *node = sim_add(&sim);
+	unsigned idx = sim.node_cnt;
+
+	node->addr.ip[1] = (uint8_t)(idx >> 8);
+	node->addr.ip[2] = (uint8_t)idx;
+	node->addr.ip[3] = 1;
+	node->config.udp.listen[0] = node->addr;
+	mainline_config_defaults(&node->config.mainline);
+	node->config.publish.policy.allows_private = true;
+	node->config.publish.policy.publish = publish;
+	snprintf(node->config.mainline.bootstrap, sizeof(node->config.mainline.bootstrap),
+		 "10.0.1.1:%u", (unsigned)node->addr.port);
+	return node;
+}
+
+static void network_init(void)
+{
+	sim_init(&sim, sim_seed(11), &fair);
+	for (unsigned i = 0; i < NODES; i++)
+		sim_start(node_add(i < 2 ? PKARR_OFF : PKARR_DIRECT));
+	sim_run(&sim, 90 * NS_PER_S, NULL, NULL);
+}
+
+static void connect_done(void *arg, int err, const uint8_t *actual_key)
+{
+	(void)arg, (void)actual_key;
+	connect_cnt++;
+	connect_err = err;
+}
+
+static bool is_connect_over(void *arg)
+{
+	(void)arg;
+	return connect_cnt > 0;
+}
+
+/* By its key alone. */
+static int node_reach(struct sim_node *from, const struct sim_node *to)
+{
+	struct mesh_peer peer = {.addr_cnt = 0};
+	int err;
+
+	connect_cnt = 0;
+	memcpy(peer.key, node_key_public(to->key), sizeof(peer.key));
+	sim_wake(from);
+	err = mesh_connect(node_mesh(from->node), &peer, 30 * NS_PER_S, connect_done, NULL,
+			   sim.now_ns);
+	if (err < 0)
+		return err;
+	return sim_run(&sim, 60 * NS_PER_S, is_connect_over, NULL) ? connect_err : WEFT_ETIMEOUT;
+}
+
+static void test_a_key_is_enough(void)
+{
+	unsigned reached_cnt = 0;
+
+	network_init();
+	for (unsigned i = 2; i < NODES - 1; i++)
+		reached_cnt += node_reach(&sim.nodes[i], &sim.nodes[i + 1]) == 0;
+	CHECK_EQ(reached_cnt, NODES - 3);
+	sim_report(&sim, "found by key");
+	sim_fini(&sim);
+}
+
+static void test_who_publishes_nothing_is_not_found(void)
+{
+	network_init();
+	CHECK_EQ(node_reach(&sim.nodes[5], &sim.nodes[1]), WEFT_EUNREACHABLE);
+	/* Looking for others is no less possible for it. */
+	CHECK_EQ(node_reach(&sim.nodes[1], &sim.nodes[5]), 0);
+	sim_fini(&sim);
+}
+
+static void test_who_moved_is_found_where_it_is_now(void)
+{
+	struct sim_node *moved;
+
+	network_init();
+	moved = &sim.nodes[7];
+	CHECK_EQ(node_reach(&sim.nodes[9], moved), 0);
+	sim_crash(moved);
+	moved->addr.ip[3] = 77;
+	moved->config.udp.listen[0] = moved->addr;
+	sim_start(moved);
+	sim_run(&sim, 90 * NS_PER_S, NULL, NULL);
+	CHECK_EQ(node_reach(&sim.nodes[9], moved), 0);
+	CHECK_EQ(node_reach(&sim.nodes[20], moved), 0);
+	sim_fini(&sim);
+}
+
+static void test_a_restarted_node_needs_no_bootstrap(void)
+{
+	struct sim_node *node;
+
+	network_init();
+	sim_run(&sim, 900 * NS_PER_S, NULL, NULL); /* contacts are saved once in a while */
+	node = &sim.nodes[12];
+	sim_crash(node);
+	sim_crash(&sim.nodes[0]); /* everybody's bootstrap is gone */
+	node->config.mainline.bootstrap[0] = '\0';
+	sim_start(node);
+	sim_run(&sim, 10 * NS_PER_S, NULL, NULL);
+	CHECK_EQ(node_reach(node, &sim.nodes[30]), 0);
+	sim_fini(&sim);
+}
+
+int main(void)
+{
+	RUN(test_a_key_is_enough);
+	RUN(test_who_publishes_nothing_is_not_found);
+	RUN(test_who_moved_is_found_where_it_is_now);
+	RUN(test_a_restarted_node_needs_no_bootstrap);
+	return check_done();
+}

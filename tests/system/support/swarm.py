@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A swarm of libtorrent DHT nodes that a test talks to, in a process of its own
+and if need be a network namespace (torrent_dht.py)."""
+import hashlib
+import json
+import pathlib
+import subprocess
+import sys
+
+from lab import Mismatch, Skip, wait_for
+
+PROGRAM = pathlib.Path(__file__).parent / "torrent_dht.py"
+
+
+class Swarm:
+    def __init__(self, lab, address="127.0.0.1", port=46100, count=12, netns=None):
+        try:
+            import libtorrent  # pylint: disable=unused-import,import-outside-toplevel
+        except ImportError as why:
+            raise Skip("python3-libtorrent is not installed") from why
+        prefix = ["ip", "netns", "exec", netns] if netns else []
+        self.address, self.port, self.count = address, port, count
+        self.process = subprocess.Popen(
+            [*prefix, sys.executable, str(PROGRAM), address, str(port), str(count)], text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        lab.processes.append(self.process)
+        json.loads(self.process.stdout.readline())
+
+    def config(self, **more):
+        """The [dht] section of a node that begins with this swarm."""
+        keys = {"bootstrap": ", ".join(f"{self.address}:{self.port + i}" for i in range(3)),
+                "private": "yes", "publish": "direct", **more}
+        return "[dht]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items())
+
+    def ask(self, *command):
+        self.process.stdin.write(json.dumps(command) + "\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline())
+        if "failed" in answer:
+            raise Mismatch(f"{command[0]}: {answer['failed']}")
+        return answer["ok"]
+
+    def wait_joined(self, least=4):
+        wait_for(lambda: self.ask("live", 0) >= least, "libtorrent's nodes know each other")
+
+
+def text_of(value):
+    """What text_of of torrent_dht.py made of bytes."""
+    return bytes.fromhex(value["hex"]).decode() if isinstance(value, dict) else value
+
+
+def key_pair(byte):
+    """(secret as libtorrent wants it, public), in hexadecimal."""
+    from nacl.signing import SigningKey  # pylint: disable=import-outside-toplevel
+
+    seed = bytes([byte]) * 32
+    secret = bytearray(hashlib.sha512(seed).digest())
+    secret[0] &= 248
+    secret[31] = secret[31] & 63 | 64
+    return bytes(secret).hex(), bytes(SigningKey(seed).verify_key).hex()
+
+
+ALPHABET = "ybndrfg8ejkmcpqxot1uwisza345h769"
+
+
+def zbase32_decode(text):
+    bits = "".join(f"{ALPHABET.index(letter):05b}" for letter in text.lower())
+    return bytes(int(bits[i:i + 8], 2) for i in range(0, len(bits) // 8 * 8, 8))
+
+
+def zbase32_encode(data):
+    bits = "".join(f"{byte:08b}" for byte in data)
+    bits += "0" * (-len(bits) % 5)
+    return "".join(ALPHABET[int(bits[i:i + 5], 2)] for i in range(0, len(bits), 5))
+
+
+def bare_link(link):
+    """The same link without an address in it (docs/wire/content.md)."""
+    head = zbase32_decode(link.removeprefix("mesh:"))[:65] + b"\0"
+    check = subprocess.run(["b3sum", "--no-names", "--length", "4", "-"], input=head, check=True,
+                           capture_output=True).stdout.decode().strip()
+    return "mesh:" + zbase32_encode(head + bytes.fromhex(check))

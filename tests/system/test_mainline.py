@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""weftd on a Mainline DHT of libtorrent's: what one side puts the other finds,
+and nodes find each other by key with nothing else between them.
+
+    n1 a weftd   n2 b weftd   n3 the swarm: each in a subnet of its own
+"""
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+from lab import NOT_FOUND, OK, REFUSED, check, check_eq, run, same_tree, wait_for
+from swarm import Swarm, bare_link, key_pair, text_of, zbase32_decode
+
+HASH = "e5f96f6f38320f0f33959cb4d3d656452117aadb"  # of 12:Hello World! (BEP 44)
+
+
+def good_nodes(daemon):
+    return sum(network["good"] for network in daemon.json("dht", "status")["dht"]["networks"])
+
+
+def wait_joined(daemon, least=2):
+    wait_for(lambda: good_nodes(daemon) >= least, f"{daemon.name} knows {least} nodes")
+    return daemon
+
+
+def node_among(lab, swarm, name="a", **config):
+    return wait_joined(lab.daemon(name, config=swarm.config(**config)).start())
+
+
+def three_places(lab):
+    """Two daemons and a swarm, each elsewhere."""
+    network = lab.topology("star", "3")
+    places = [node.name for node in network.nodes.values() if node.name.rsplit("-", 1)[-1] in
+              ("n1", "n2", "n3")]
+    swarm = Swarm(lab, "10.77.3.1", count=10, netns=places[2])
+    a, b = (lab.daemon(name, netns=place, listen=["0.0.0.0:7000"], config=swarm.config()).start()
+            for name, place in (("a", places[0]), ("b", places[1])))
+    return wait_joined(a), wait_joined(b), swarm
+
+
+def node_id(daemon):
+    return daemon.weft("node", "id").stdout.strip()
+
+
+def published(daemon):
+    return daemon.json("route", "publish", "--dry-run")["record"]
+
+
+def wait_published(daemon):
+    return wait_for(lambda: published(daemon).get("nodes", 0) > 0 and published(daemon),
+                    f"{daemon.name}'s record is out")
+
+
+def test_immutable_items_go_both_ways(lab):
+    swarm = Swarm(lab)
+    a = node_among(lab, swarm)
+    item = a.json("dht", "put", "Hello World!")
+    check_eq(item["item"]["target"], HASH, "the target of BEP 44's example")
+    check(item["outcome"]["stored"] >= 1, item)
+    check_eq(text_of(swarm.ask("get_immutable", 5, HASH)), "Hello World!", "what libtorrent gets")
+    theirs = swarm.ask("put_immutable", 2, "from libtorrent")
+    got = a.json("dht", "get", theirs["target"])
+    check_eq(got["item"]["text"], "from libtorrent", "what weft gets")
+    done = a.weft("dht", "get", "00" * 20)
+    check_eq(done.returncode, NOT_FOUND, done.stderr)
+
+
+def test_mutable_items_go_both_ways(lab):
+    swarm = Swarm(lab)
+    a = node_among(lab, swarm)
+    public = zbase32_decode(node_id(a)).hex()
+    for text in ("first", "second"):
+        done = a.json("dht", "put", text, "--salt", "place")
+        check(done["outcome"]["stored"] >= 1, done)
+        theirs = swarm.ask("get_mutable", 4, public, "place")
+        check_eq((text_of(theirs["value"]), theirs["seq"]), (text, done["item"]["seq"]), "there")
+    secret, public = key_pair(3)
+    check(swarm.ask("put_mutable", 1, secret, public, "theirs", "s")["stored"] >= 1, "stored")
+    got = a.json("dht", "get", public, "--salt", "s")["item"]
+    check_eq((got["text"], got["seq"]), ("theirs", 1), "here")
+    check(swarm.ask("put_mutable", 1, secret, public, "unsalted", "")["stored"] >= 1, "stored")
+    check_eq(a.json("dht", "get", public)["item"]["text"], "unsalted", "here, without a salt")
+    done = a.weft("dht", "put", "x", "--salt", "place", "--cas", 1)
+    check_eq(done.returncode, REFUSED, f"in place of what is not there: {done.stderr}")
+    check("took it" in done.stderr and "--cas" in done.stderr, done.stderr)
+    seq = a.json("dht", "get", node_id(a), "--salt", "place")["item"]["seq"]
+    check_eq(a.weft("dht", "put", "x", "--salt", "place", "--cas", seq).returncode, OK, "in place")
+
+
+def test_announces_go_both_ways(lab):
+    swarm = Swarm(lab)
+    a = node_among(lab, swarm)
+    ours, theirs = "aa" * 20, "bb" * 20
+    check(a.json("dht", "announce", ours, "--port", 7777)["outcome"]["stored"] >= 1, "stored")
+    check(["127.0.0.1", 7777] in swarm.ask("get_peers", 3, ours), "libtorrent finds us")
+    swarm.ask("announce", 2, theirs, 8888)
+    wait_for(lambda: "127.0.0.1:8888" in a.json("dht", "peers", theirs)["peers"],
+             "we find libtorrent")
+
+
+def test_a_key_is_all_that_two_nodes_need(lab):
+    a, b, swarm = three_places(lab)
+    record = wait_published(a)
+    check_eq(record["addresses"][0], "10.77.1.1:7000", "what is public")
+    a_id = node_id(a)
+    done = b.weft("check", a_id)
+    check_eq(done.returncode, OK, f"{done.stdout}{done.stderr}")
+    steps = [line.split("\t") for line in done.stdout.splitlines()]
+    check_eq([step[0] for step in steps], ["mainline", "dial"], "steps")
+    check_eq(steps[0][3].strip(), "10.77.1.1:7000", "where it is")
+    # The foreign implementation sees the same record.
+    theirs = swarm.ask("get_mutable", 1, zbase32_decode(a_id).hex(), "")
+    check(theirs, "libtorrent finds the record")
+
+
+def test_a_link_with_nothing_but_keys_is_followed(lab):
+    a, b, _ = three_places(lab)
+    wait_published(a)
+    root = lab.folder("root", {"big": 3 << 20, "small": 5})
+    link = bare_link(a.share(root))
+    done = b.weft("get", link, "--to", lab.dir / "out")
+    check_eq(done.returncode, OK, done.stderr)
+    same_tree(root, lab.dir / "out")
+    route = b.json("route", "find", node_id(a))["record"]
+    check_eq(route["addresses"], published(a)["addresses"], "the record")
+    trace = b.weft("route", "find", node_id(a), "--trace").stdout.splitlines()
+    check(any(line.startswith("answered\t") for line in trace), trace)
+
+
+def test_a_stale_address_in_a_link_is_made_up_for(lab):
+    a, b, _ = three_places(lab)
+    wait_published(a)
+    link = a.share(lab.folder("root", {"x": 1 << 20}))
+    a.stop()
+    a.listen = ["0.0.0.0:7001"]
+    wait_joined(a.start())
+    wait_for(lambda: "10.77.1.1:7001" in wait_published(a)["addresses"], "the new address is out")
+    done = b.weft("get", link, "--to", lab.dir / "out", timeout=60)
+    check_eq(done.returncode, OK, done.stderr)
+
+
+def test_a_record_outlives_restarts_of_its_owner(lab):
+    swarm = Swarm(lab)
+    a = lab.daemon("a", config=swarm.config())
+    seqs = []
+    for _ in range(3):
+        wait_joined(a.start())
+        wait_published(a)
+        address = wait_for(lambda: a.json("status")["listen"], "it listens")[0]
+        theirs = wait_for(lambda: swarm.ask("get_mutable", 2,
+                                            zbase32_decode(node_id(a)).hex(), ""), "third parties")
+        check(address.encode().hex() in theirs["value"]["hex"] if isinstance(theirs["value"], dict)
+              else address in theirs["value"], f"{address} is not in {theirs}")
+        seqs.append(theirs["seq"])
+        a.kill()
+    check(seqs[0] < seqs[1] < seqs[2], f"sequence numbers {seqs}")
+
+
+def test_a_warm_start_needs_no_bootstrap(lab):
+    swarm = Swarm(lab)
+    a = node_among(lab, swarm)
+    a.stop()
+    a.conf.write_text("[dht]\nbootstrap =\nprivate = yes\n")
+    a.start()
+    wait_for(lambda: good_nodes(a) >= 1, "the nodes of before answer", timeout=5)
+    target = swarm.ask("put_immutable", 2, "while you were away")["target"]
+    check_eq(a.json("dht", "get", target)["item"]["text"], "while you were away", "found")
+
+
+def test_what_is_public_is_what_was_chosen(lab):
+    swarm = Swarm(lab)
+    for policy, why in (("off", "dht.publish is off"), ("relay-only", "no relay")):
+        a = node_among(lab, swarm, policy.replace("-", ""), publish=policy)
+        check(why in published(a)["skipped"], published(a))
+        done = a.weft("route", "publish")
+        check_eq(done.returncode, REFUSED if policy == "off" else NOT_FOUND, done.stderr)
+        check(not swarm.ask("get_mutable", 2, zbase32_decode(node_id(a)).hex(), ""),
+              "nothing is there")
+        a.stop()
+    a = node_among(lab, swarm, "private", private="no")
+    check("no address that means this node everywhere" in published(a)["skipped"], published(a))
+
+
+def test_without_the_dht_everything_else_goes_on(lab):
+    a = lab.daemon("a", config="[dht]\nenabled = no\n").start()
+    b = lab.daemon("b", config="[dht]\nenabled = no\n").start()
+    root = lab.folder("root", {"x": 5})
+    done = b.weft("get", a.share(root), "--to", lab.dir / "out")
+    check_eq(done.returncode, OK, done.stderr)
+    check_eq(a.json("dht", "status")["dht"]["enabled"], False, "status")
+    for words in (("get", HASH), ("put", "x"), ("lookup", HASH), ("announce", HASH),
+                  ("peers", HASH), ("nodes",)):
+        done = a.weft("dht", *words)
+        check_eq(done.returncode, REFUSED, f"{words}: {done.stderr}")
+        check("dht.enabled" in done.stderr, done.stderr)
+
+
+def test_bad_words_are_told(lab):
+    a = lab.daemon("a").start()
+    for words, why in ((("get", "xyz"), "neither a target nor a key"),
+                       (("lookup", "00"), "40 hexadecimal"),
+                       (("put", "x" * 997), "longer than 996 bytes"),
+                       (("put", "x", "--salt", "s" * 65), "longer than 64 bytes"),
+                       (("announce", HASH, "--port", "65536"), "1 to 65535")):
+        done = a.weft("dht", *words)
+        check(done.returncode != OK and why in done.stderr, f"{words}: {done.stderr}")
+    done = a.weft("dht", "get", HASH)
+    check(done.returncode != OK and "nobody is known to ask" in done.stderr, done.stderr)
+
+
+run([value for name, value in sorted(globals().items()) if name.startswith("test_")])
