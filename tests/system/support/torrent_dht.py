@@ -31,8 +31,17 @@ def text_of(value):
     return value
 
 
+def has_item(alert):
+    """An item that was not found is of no type that Python knows."""
+    try:
+        return bool(alert.item)
+    except RuntimeError:
+        return False
+
+
 class Swarm:
     def __init__(self, address, port, count):
+        self.address, self.port = address, port
         self.sessions = [lt.session({**SETTINGS, "listen_interfaces": f"{address}:{port + i}"})
                          for i in range(count)]
         for i, session in enumerate(self.sessions):
@@ -66,7 +75,7 @@ class Swarm:
     def get_immutable(self, node, target):
         self.sessions[node].dht_get_immutable_item(lt.sha1_hash(bytes.fromhex(target)))
         alert = self.wait_alert(self.sessions[node], lt.dht_immutable_item_alert)
-        return text_of(alert.item["value"]) if alert and alert.item else None
+        return text_of(alert.item["value"]) if alert and has_item(alert) else None
 
     def put_mutable(self, node, secret, public, text, salt):
         self.sessions[node].dht_put_mutable_item(bytes.fromhex(secret), bytes.fromhex(public), text,
@@ -85,6 +94,19 @@ class Swarm:
                 newest = {"value": text_of(alert.item["value"]), "seq": alert.seq}
             if alert.authoritative:
                 return newest
+
+    def start_and_get(self, target):
+        """Seconds from a new session that knows three of the others to the item."""
+        began = time.monotonic()
+        session = lt.session({**SETTINGS, "listen_interfaces": f"{self.address}:0"})
+        for i in range(3):
+            session.add_dht_node((self.address, self.port + i))
+        while time.monotonic() - began < ANSWER_S:
+            session.dht_get_immutable_item(lt.sha1_hash(bytes.fromhex(target)))
+            alert = self.wait_alert(session, lt.dht_immutable_item_alert)
+            if alert and has_item(alert):
+                return time.monotonic() - began
+        raise TimeoutError("no item")
 
     def announce(self, node, info_hash, port):
         self.sessions[node].dht_announce(lt.sha1_hash(bytes.fromhex(info_hash)), port, 0)
