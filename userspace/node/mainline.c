@@ -10,15 +10,18 @@
 #include "node/mainline.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/jobs.h"
 #include "base/log.h"
 #include "dht/item.h"
 #include "dht/pkarr.h"
 #include "net/packet_io.h"
+#include "net/resolver.h"
 #include "node/node_state.h"
 #include "store/store.h"
 
@@ -26,6 +29,14 @@
 #define LOOKS_MAX 64
 /* The DHT's share of the time that a dial has (docs/dht.md); then relays of records have theirs. */
 #define LOOK_BUDGET_NS (5 * NS_PER_S)
+
+/* Names of the bootstrap list are looked up, one after the other; again while nobody is known. */
+#define NAME_TIMEOUT_NS (5 * NS_PER_S)
+#define NAMES_AGAIN_NS	(60 * NS_PER_S)
+#define NAME_ADDRS_MAX	4
+#define BOOTSTRAP_PUBLIC                                                                           \
+	"dht.libtorrent.org:25401, router.bittorrent.com:6881, dht.transmissionbt.com:6881, "      \
+	"relay.pkarr.org:6881"
 
 /* Where the state lies in the database of facts. */
 #define STATE_KEY "mainline"
@@ -37,6 +48,15 @@ struct mainline_look {
 	uint8_t key[MESH_KEY_LEN];
 };
 
+/* The bootstrap list on a job thread, which may wait for name servers. */
+struct bootstrap_lookup {
+	struct job job;
+	struct mainline *mainline;
+	char list[MAINLINE_BOOTSTRAP_CAP];
+	struct addr addrs[DHT_BOOTSTRAP_MAX];
+	unsigned addr_cnt;
+};
+
 struct mainline {
 	struct node *node;
 	struct dht *dht;
@@ -44,12 +64,16 @@ struct mainline {
 	size_t state_cap;
 	bool is_save_due;
 	bool is_saving;
+	bool is_looking_up;
+	struct timer names_timer;
+	struct bootstrap_lookup names;
 	struct mainline_look looks[LOOKS_MAX];
 };
 
 void mainline_config_defaults(struct mainline_config *config)
 {
 	config->is_on = true;
+	snprintf(config->bootstrap, sizeof(config->bootstrap), "%s", BOOTSTRAP_PUBLIC);
 	dht_config_defaults(&config->dht);
 }
 
@@ -143,19 +167,91 @@ static struct dht_config dht_config_of(const struct node *node)
 	return config;
 }
 
-/* Addresses at once; names are looked up by resolve.c and added as they come. */
-static void mainline_bootstrap(struct mainline *mainline)
+static void names_add(struct bootstrap_lookup *names, const struct addr *addrs, unsigned cnt)
+{
+	for (unsigned i = 0; i < cnt && names->addr_cnt < DHT_BOOTSTRAP_MAX; i++)
+		names->addrs[names->addr_cnt++] = addrs[i];
+}
+
+/* Job thread. What cannot be found is left out: one of several is enough. */
+static void names_run(struct job *job)
+{
+	struct bootstrap_lookup *names = (struct bootstrap_lookup *)job;
+	char *at = names->list, *word;
+	struct resolver_target target;
+	struct addr addrs[NAME_ADDRS_MAX];
+
+	names->addr_cnt = 0;
+	while ((word = strsep(&at, ", "))) {
+		uint64_t deadline_ns = clock_monotonic_ns() + NAME_TIMEOUT_NS;
+		int cnt;
+
+		if (addr_parse(word, &addrs[0]) == 0)
+			cnt = 1;
+		else if (resolver_target_parse(word, &target) == 0)
+			cnt = resolver_lookup(&target, deadline_ns, addrs, NAME_ADDRS_MAX);
+		else
+			continue;
+		if (cnt > 0)
+			names_add(names, addrs, (unsigned)cnt);
+	}
+}
+
+static void names_done(struct job *job)
+{
+	struct mainline *mainline = ((struct bootstrap_lookup *)job)->mainline;
+	struct node *node = mainline->node;
+
+	mainline->is_looking_up = false;
+	if (!mainline->dht)
+		return;
+	dht_bootstrap(mainline->dht, mainline->names.addrs, mainline->names.addr_cnt,
+		      node->home.now_ns);
+	if (!mainline->names.addr_cnt)
+		log_warn("none of the names in dht.bootstrap has an address; nodes of earlier "
+			 "runs are asked alone");
+	timer_set(&node->home.timers, &mainline->names_timer, node->home.now_ns + NAMES_AGAIN_NS);
+}
+
+static void names_look_up(struct mainline *mainline)
 {
 	struct node *node = mainline->node;
-	char list[MAINLINE_BOOTSTRAP_CAP], *at = list, *word;
-	struct addr addrs[DHT_BOOTSTRAP_MAX];
-	unsigned cnt = 0;
 
-	snprintf(list, sizeof(list), "%s", node->config->mainline.bootstrap);
-	while ((word = strsep(&at, ", ")))
-		if (cnt < DHT_BOOTSTRAP_MAX && addr_parse(word, &addrs[cnt]) == 0)
-			cnt++;
-	dht_bootstrap(mainline->dht, addrs, cnt, node->home.now_ns);
+	snprintf(mainline->names.list, sizeof(mainline->names.list), "%s",
+		 node->config->mainline.bootstrap);
+	mainline->is_looking_up = jobs_submit(node->home.jobs, &mainline->names.job) == 0;
+	if (!mainline->is_looking_up)
+		timer_set(&node->home.timers, &mainline->names_timer,
+			  node->home.now_ns + NAMES_AGAIN_NS);
+}
+
+static bool knows_somebody(struct mainline *mainline, uint64_t now_ns)
+{
+	struct dht_stats stats;
+
+	dht_stats(mainline->dht, now_ns, &stats);
+	return stats.nodes[DHT_NET_IPV4].good || stats.nodes[DHT_NET_IPV6].good;
+}
+
+/* Name servers may have been out of reach, or names may have moved. */
+static void names_again(struct timer *timer, uint64_t now_ns)
+{
+	struct mainline *mainline =
+		(void *)((char *)timer - offsetof(struct mainline, names_timer));
+
+	if (knows_somebody(mainline, now_ns))
+		timer_set(&mainline->node->home.timers, timer, now_ns + NAMES_AGAIN_NS);
+	else if (!mainline->is_looking_up)
+		names_look_up(mainline);
+}
+
+static void mainline_bootstrap(struct mainline *mainline)
+{
+	timer_init(&mainline->names_timer, names_again);
+	mainline->names.mainline = mainline;
+	mainline->names.job = (struct job){.run = names_run, .done = names_done};
+	if (mainline->node->config->mainline.bootstrap[0])
+		names_look_up(mainline);
 }
 
 int mainline_open(struct node *node, char *what)
@@ -193,17 +289,24 @@ int mainline_open(struct node *node, char *what)
 	return 0;
 }
 
-void mainline_close(struct node *node)
+void mainline_stop(struct node *node)
 {
 	struct mainline *mainline = node->mainline;
 
+	if (!mainline || !mainline->dht)
+		return;
+	mainline_save(mainline);
+	timer_cancel(&node->home.timers, &mainline->names_timer);
+	node->home.dht = NULL;
+	dht_free(mainline->dht);
+	mainline->dht = NULL;
+}
+
+void mainline_free(struct mainline *mainline)
+{
 	if (!mainline)
 		return;
-	if (mainline->dht)
-		mainline_save(mainline);
-	node->home.dht = NULL;
-	node->mainline = NULL;
-	dht_free(mainline->dht);
+	mainline->node->mainline = NULL;
 	free(mainline->state);
 	free(mainline);
 }

@@ -22,7 +22,7 @@ struct mainline_config {
 	bool is_on;
 	bool is_only; /* whom else mesh could ask is not asked */
 	struct dht_config dht; /* is_on per family follows from what is listened on */
-	char bootstrap[MAINLINE_BOOTSTRAP_CAP]; /* "host:port", apart by commas */
+	char bootstrap[MAINLINE_BOOTSTRAP_CAP]; /* "host:port", apart by commas or spaces */
 };
 void mainline_config_defaults(struct mainline_config *config);
 /* mainline_footprint: bytes laid out, touched as they are used; 0 when it is off. */
@@ -33,8 +33,12 @@ struct mainline;
 /* mainline_open: 0 with home's dht set, or a negative code with what naming the object at fault. */
 WEFT_MUST_CHECK
 int mainline_open(struct node *node, char *what);
-/* mainline_close saves first, unless the store is gone. Takes half of one. */
-void mainline_close(struct node *node);
+/*
+ * mainline_stop saves and ends the DHT, before its worker goes; mainline_free
+ * frees the rest when home's disk threads are gone. Both take half of one.
+ */
+void mainline_stop(struct node *node);
+void mainline_free(struct mainline *mainline);
 /* mainline_turn saves when that is due. */
 void mainline_turn(struct mainline *mainline);
 

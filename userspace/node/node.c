@@ -300,8 +300,9 @@ static void node_free_above_store(struct node *node)
 	record_close(&node->record);
 	mesh_forget_providers(node->home.mesh);
 	publish_close(node->publish);
-	mainline_close(node);
+	mainline_stop(node);
 	worker_close(&node->home);
+	mainline_free(node->mainline);
 	handover_free(node->handover);
 }
 
