@@ -20,6 +20,8 @@ void mesh_forget_providers(struct mesh *mesh)
 {
 	struct mesh_dial *dial = NULL;
 
+	if (!mesh)
+		return;
 	mesh->on_step = NULL;
 	while ((dial = pool_next(&mesh->dials, dial)))
 		mesh_discovery_stop(dial);

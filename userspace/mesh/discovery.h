@@ -74,7 +74,7 @@ typedef void (*mesh_step_fn)(void *ctx, const struct mesh_step *step);
 /* mesh_add_provider copies provider; at start. 0 or WEFT_EFULL. */
 WEFT_MUST_CHECK
 int mesh_add_provider(struct mesh *mesh, const struct mesh_provider *provider);
-/* mesh_forget_providers cancels every search and asks nobody any more; before they go. */
+/* mesh_forget_providers cancels every search and asks nobody any more; before they go. Takes NULL. */
 void mesh_forget_providers(struct mesh *mesh);
 
 #endif

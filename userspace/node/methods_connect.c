@@ -43,6 +43,15 @@ static int route_check(const struct addr *addr)
 	return err;
 }
 
+static bool has_known_address(const struct connecting *connecting)
+{
+	struct mesh_peer_info peer;
+
+	return connecting->addr_cnt ||
+	       (method_peer_lookup(connecting->node, connecting->name, &peer) == 1 &&
+		peer.last_addr.family != ADDR_NONE);
+}
+
 static void connecting_fail_silent(const struct connecting *connecting)
 {
 	const struct node *node = connecting->node;
@@ -50,6 +59,13 @@ static void connecting_fail_silent(const struct connecting *connecting)
 	unsigned blocked_cnt = 0;
 	int err = 0;
 
+	if (!has_known_address(connecting)) {
+		control_fail(connecting->call, WEFT_EUNREACHABLE, connecting->name,
+			     "no address of it is known, and none was found",
+			     "weft check NODE says who was asked; or weft peer connect NODE "
+			     "ADDRESS:PORT");
+		return;
+	}
 	for (unsigned i = 0; i < connecting->addr_cnt; i++) {
 		int route = route_check(&connecting->addrs[i]);
 

@@ -336,7 +336,7 @@ json_t *method_json_limits(struct node *node)
 
 	figures_read(node, &f);
 	if (node->home.dht)
-		dht_stats(node->home.dht, now_ns, &dht);
+		dht_stats(node->home.dht, node->home.now_ns, &dht);
 	const struct limit_row rows[] = {
 		{"quic.conn_cap", worker_cnt * config->quic.conn_cap, f.quic.conn_cnt,
 		 f.quic.conn_peak_cnt, (int64_t)f.quic.refused_full_cnt},
