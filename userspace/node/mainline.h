@@ -20,7 +20,7 @@ struct node;
 
 struct mainline_config {
 	bool is_on;
-	bool is_only; /* whom else mesh could ask is not asked */
+	bool is_only;	       /* whom else mesh could ask is not asked */
 	struct dht_config dht; /* is_on per family follows from what is listened on */
 	char bootstrap[MAINLINE_BOOTSTRAP_CAP]; /* "host:port", apart by commas or spaces */
 };

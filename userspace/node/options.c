@@ -88,9 +88,9 @@ static int option_error(const char *word, bool lacks_value)
 static void text_of_option(const struct option_row *option, const char *value, char *text)
 {
 	char cwd[PATH_MAX];
-	bool is_path = option->arg && (strcmp(option->arg, "DIR") == 0 ||
-				       strcmp(option->arg, "FILE") == 0 ||
-				       strcmp(option->arg, "PATH") == 0);
+	bool is_path = option->arg &&
+		       (strcmp(option->arg, "DIR") == 0 || strcmp(option->arg, "FILE") == 0 ||
+			strcmp(option->arg, "PATH") == 0);
 
 	if (is_path && *value && *value != '/' && getcwd(cwd, sizeof(cwd)) &&
 	    snprintf(text, PATH_MAX, "%s/%s", cwd, value) < PATH_MAX)
