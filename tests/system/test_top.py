@@ -30,9 +30,8 @@ def two(lab):
     return a.start(), b.start()
 
 
-def under_way(lab, a, b):
-    root = lab.folder("root", {f"f{i}": 60 * CHUNK for i in range(20)})
-    return b.weft_popen("get", a.share(root), "--to", lab.dir / "out")
+def shared(lab, a):
+    return a.share(lab.folder("root", {f"f{i}": 60 * CHUNK for i in range(20)}))
 
 
 def test_a_stream_of_json_tells_rates_of_sessions_workers_and_gets(lab):
@@ -40,11 +39,12 @@ def test_a_stream_of_json_tells_rates_of_sessions_workers_and_gets(lab):
     name = b.weft("node", "id").stdout.strip()
     connected = b.weft("peer", "connect", a.weft("node", "id").stdout.strip(), "10.77.0.1:7000")
     check_eq(connected.returncode, OK, connected.stderr)
+    link = shared(lab, a)
     top = a.weft_popen("top", "--json")
-    time.sleep(0.3)
-    get = under_way(lab, a, b)
-    best, last_ms = 0, 0
-    for _ in range(4):
+    load = json.loads(top.stdout.readline())
+    get = b.weft_popen("get", link, "--to", lab.dir / "out")
+    best, last_ms, end = 0, load["at_ms"], time.monotonic() + 60
+    while best <= CHUNK and time.monotonic() < end:
         load = json.loads(top.stdout.readline())
         check(load["at_ms"] > last_ms, "time goes on")
         last_ms = load["at_ms"]
