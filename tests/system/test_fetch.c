@@ -60,7 +60,7 @@ static void *server_run(void *arg)
 	return NULL;
 }
 
-static int fetch_once(struct fetch *fetch, uint8_t answer[static ANSWER_CAP])
+static int fetch_once(struct fetch *fetch, uint8_t *answer)
 {
 	char url[64];
 	pthread_t thread;
@@ -152,6 +152,22 @@ static void test_the_request_is_as_http_wants_it(void)
 	CHECK(strncmp(server.request, want, strlen(want)) == 0);
 }
 
+/* Who puts something wants to know the status alone, however much is said beside it. */
+static void test_a_body_that_nobody_wants_is_thrown_away(void)
+{
+	static char answer_text[LONG_LEN / 4];
+	struct fetch fetch = {.url = NULL};
+
+	memset(answer_text, 'a', sizeof(answer_text));
+	memcpy(answer_text, "HTTP/1.1 500 X\r\n\r\n", 18);
+	CHECK(server_listen());
+	server.answer = answer_text;
+	server.answer_len = sizeof(answer_text);
+	CHECK_EQ(fetch_once(&fetch, NULL), 0);
+	CHECK_EQ(fetch.status, 500);
+	CHECK_EQ(fetch.answer_len, 0);
+}
+
 static void test_a_header_without_end_is_cut_off(void)
 {
 	static char answer_text[LONG_LEN];
@@ -194,6 +210,7 @@ int main(void)
 {
 	RUN(test_answers_are_read_in_every_framing);
 	RUN(test_the_request_is_as_http_wants_it);
+	RUN(test_a_body_that_nobody_wants_is_thrown_away);
 	RUN(test_a_header_without_end_is_cut_off);
 	RUN(test_silence_ends_at_the_time_limit);
 	RUN(test_a_port_that_nobody_has_is_unreachable);

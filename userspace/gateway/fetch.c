@@ -27,6 +27,8 @@ static int on_body(llhttp_t *parser, const char *at, size_t len)
 	struct answer *answer = parser->data;
 	struct fetch *fetch = answer->fetch;
 
+	if (!fetch->answer)
+		return 0;
 	if (len > fetch->answer_cap - fetch->answer_len) {
 		answer->is_too_large = true;
 		return HPE_USER;

@@ -23,7 +23,7 @@ struct fetch {
 	const char *body_type; /* NULL: no body */
 	const char *ca_file;   /* PEM; NULL: the machine's own */
 	uint64_t timeout_ns;
-	uint8_t *answer; /* room for answer_cap bytes */
+	uint8_t *answer; /* room for answer_cap bytes; NULL: nobody wants to know its body */
 	size_t answer_cap;
 
 	/* What came of it. */

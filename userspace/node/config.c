@@ -65,6 +65,7 @@ void config_defaults(struct node_config *config)
 	content_config_defaults(&config->content);
 	fastpath_config_defaults(&config->fastpath);
 	mainline_config_defaults(&config->mainline);
+	web_config_defaults(&config->web);
 	config->publish.policy.publish = PKARR_RELAY_ONLY;
 	listen_default(&config->udp);
 	config->udp.rx_buffer_len = 4 * 1024 * 1024;

@@ -14,7 +14,9 @@
 #include "net/packet_io.h"
 #include "node/fastpath.h"
 #include "node/mainline.h"
+#include "node/pkarr_client.h"
 #include "node/publish.h"
+#include "node/web.h"
 #include "quic/quic.h"
 #include "store/store.h"
 #include "weft/err.h"
@@ -59,6 +61,8 @@ struct node_config {
 	struct fastpath_config fastpath;
 	struct mainline_config mainline;
 	struct publish_config publish;
+	struct pkarr_client_config pkarr_client;
+	struct web_config web;
 
 	struct config_origin *origin;
 };

@@ -332,9 +332,11 @@ json_t *method_json_limits(struct node *node)
 	uint64_t worker_cnt = config->worker_cnt; /* each has tables of its own */
 	const struct dht_config *mainline = &config->mainline.dht;
 	struct dht_stats dht = {0};
+	struct gateway_stats web = {0};
 	struct figures f;
 
 	figures_read(node, &f);
+	web_stats(node->web, &web);
 	if (node->home.dht)
 		dht_stats(node->home.dht, node->home.now_ns, &dht);
 	const struct limit_row rows[] = {
@@ -369,6 +371,10 @@ json_t *method_json_limits(struct node *node)
 		{"dht.query_cap", mainline->query_cap, dht.query_cnt, -1, -1},
 		{"dht.search_cap", mainline->search_cap, dht.search_cnt, -1, -1},
 		{"dht.own_cap", mainline->own_cap, dht.own_cnt, -1, -1},
+		{"gateway.connections", config->web.gateway.conn_cap, web.conn_cnt,
+		 web.conn_peak_cnt, (int64_t)web.refused_cnt},
+		{"gateway.rate", config->web.gateway.request_rate_per_s, 0, -1,
+		 (int64_t)web.limited_cnt},
 		{"store.map_max", f.store.map_len_max, f.store.map_used_len, -1, -1},
 		{"store.batch_cap", f.store.batch_cap, f.store.batch_waiting, -1, -1},
 		{"store.reader_cap", f.store.reader_cap, f.store.reader_cnt, -1, -1},

@@ -84,10 +84,15 @@ static int node_open_discovery(struct node *node, char *what)
 {
 	int err = mainline_open(node, what);
 
-	if (err < 0 || (err = publish_open(node)) < 0)
+	if (err < 0 ||
+	    (!node->config->mainline.is_only && (err = pkarr_client_open(node, what)) < 0))
+		return err;
+	if ((err = publish_open(node)) < 0)
 		return err;
 	if (node->mainline)
 		node->providers[node->provider_cnt++] = mainline_provider(node->mainline);
+	if (node->pkarr_client)
+		node->providers[node->provider_cnt++] = pkarr_client_provider(node->pkarr_client);
 	for (unsigned i = 0; i < node->provider_cnt; i++)
 		if ((err = mesh_add_provider(node->home.mesh, &node->providers[i])) < 0)
 			return err;
@@ -134,7 +139,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 		return err;
 	drops_open(&node->drops, node);
 	snprintf(what, NODE_WHAT_CAP, "bans in %s", params->config->store.dir);
-	if ((err = bans_open(&node->bans, node)) < 0)
+	if ((err = bans_open(&node->bans, node)) < 0 || (err = web_open(node, what)) < 0)
 		return err;
 	snprintf(what, NODE_WHAT_CAP, "fast path");
 	if ((err = fastpath_open(&node->fastpath, node)) < 0)
@@ -299,7 +304,9 @@ static void node_free_above_store(struct node *node)
 	drops_close(&node->drops);
 	record_close(&node->record);
 	mesh_forget_providers(node->home.mesh);
+	web_close(node->web);
 	publish_close(node->publish);
+	pkarr_client_close(node->pkarr_client);
 	mainline_stop(node);
 	worker_close(&node->home);
 	mainline_free(node->mainline);
@@ -346,6 +353,7 @@ bool node_turn(struct node *node, uint64_t now_ns)
 	node_rotate_cids(node, now_ns);
 	if (node->mainline)
 		mainline_turn(node->mainline);
+	is_busy |= pkarr_client_turn(node->pkarr_client);
 	return worker_turn(&node->home, now_ns) || is_busy;
 }
 

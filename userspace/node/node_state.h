@@ -35,8 +35,10 @@ struct node {
 	struct record record;
 	struct mainline *mainline; /* NULL: the DHT is off */
 	struct publish *publish;
-	struct crew *crew;	   /* NULL: home is the only worker */
-	struct handover *handover; /* likewise */
+	struct pkarr_client *pkarr_client; /* NULL: no relays are named */
+	struct web *web;		   /* NULL: it is off */
+	struct crew *crew;		   /* NULL: home is the only worker */
+	struct handover *handover;	   /* likewise */
 	struct poller_watch crew_watch;
 	struct mesh_provider providers[MESH_PROVIDERS_MAX]; /* whom mesh asks where a key is */
 	unsigned provider_cnt;

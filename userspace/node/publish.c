@@ -122,6 +122,11 @@ static void publish_put(struct publish *publish)
 	struct dht_item item;
 	struct dht_put_params put = {.item = &item, .is_kept = true};
 
+	pkarr_client_publish(node->pkarr_client, &publish->packet, node->home.now_ns);
+	if (!node->home.dht) {
+		publish_tell(publish, 0);
+		return;
+	}
 	pkarr_packet_item(&publish->packet, &item);
 	dht_cancel(node->home.dht, publish->handle);
 	publish->handle = dht_put(node->home.dht, &put, &asker, node->home.now_ns);
@@ -192,7 +197,11 @@ static bool record_is_equal(const struct pkarr_record *a, const struct pkarr_rec
 /* Nothing may be said any more: what is out there ends with its own time. */
 static void publish_withdraw(struct publish *publish)
 {
-	dht_cancel(publish->node->home.dht, publish->handle);
+	struct node *node = publish->node;
+
+	pkarr_client_publish(node->pkarr_client, NULL, node->home.now_ns);
+	if (node->home.dht)
+		dht_cancel(node->home.dht, publish->handle);
 	publish->handle = 0;
 	publish->stored_cnt = 0;
 }
@@ -220,7 +229,7 @@ static void publish_look(struct timer *timer, uint64_t now_ns)
 
 void publish_changed(struct publish *publish, uint64_t now_ns)
 {
-	if (publish && publish->node->home.dht)
+	if (publish && (publish->node->home.dht || publish->node->pkarr_client))
 		timer_set(&publish->node->home.timers, &publish->timer, now_ns);
 }
 
