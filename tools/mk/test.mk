@@ -50,10 +50,20 @@ $(TRAP): $(B_DIR)/userspace/node/main.o $(B_DIR)/tests/system/support/malloc_tra
 	$(call say,LINK,$@)
 	$(Q)$(call link,$(filter %.o,$^)) $(foreach f,malloc calloc realloc node_run,-Wl,--wrap=$(f))
 
+# bench/NAME.sh or .py drives a bench, else the program of that name is one;
+# bench/NAME_PART.c are programs that a driver uses, bench/support/ is in all of them.
+BENCH_PROGRAMS := $(patsubst %.c,$(B_DIR)/%,$(filter-out %.bpf.c,$(wildcard bench/*.c)))
+BENCH_DRIVERS := $(shell find bench -maxdepth 1 -type f -perm -100 2>/dev/null | sort)
+BENCHES = $(BENCH_DRIVERS) $(foreach p,$(BENCH_PROGRAMS),$(if \
+	$(findstring _,$(notdir $(p)))$(filter $(notdir $(p)),$(basename $(notdir $(BENCH_DRIVERS)))),,$(p)))
+BENCH_SUPPORT := $(patsubst %.c,$(B_DIR)/%.o,$(wildcard bench/support/*.c))
+
+# Of the benches check only says whether they still build.
 check: $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) all $(if $(call pick,tests/system/test_malloc_trap.py),$(TRAP)) \
 		$(if $(call pick,tests/system/test_lab.py),$(B_DIR)/lab-wire) \
 		$(if $(call pick,tests/system/test_pktgen.py),$(B_DIR)/pktgen) \
-		$(if $(call pick,tests/system/test_dissect.py),$(B_DIR)/tests/bpf/test_answers)
+		$(if $(call pick,tests/system/test_dissect.py),$(B_DIR)/tests/bpf/test_answers) \
+		$(if $(T),,$(BENCH_PROGRAMS))
 	$(Q)$(if $(call pick,$(SYSTEM)),tools/setup --npm || :)
 	$(Q)$(RUN_TESTS) $(call pick,$(CHECKS)) $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) \
 		$(call pick,$(SYSTEM))
@@ -86,13 +96,6 @@ tidy: $(SKELETONS)
 format:
 	$(Q)find bpf include userspace tools tests bench -name '*.[ch]' 2>/dev/null | xargs clang-format -i
 
-# bench/NAME.sh or .py drives a bench, else the program of that name is one;
-# bench/NAME_PART.c are programs that a driver uses, bench/support/ is in all of them.
-BENCH_PROGRAMS := $(patsubst %.c,$(B_DIR)/%,$(filter-out %.bpf.c,$(wildcard bench/*.c)))
-BENCH_DRIVERS := $(shell find bench -maxdepth 1 -type f -perm -100 2>/dev/null | sort)
-BENCHES = $(BENCH_DRIVERS) $(foreach p,$(BENCH_PROGRAMS),$(if \
-	$(findstring _,$(notdir $(p)))$(filter $(notdir $(p)),$(basename $(notdir $(BENCH_DRIVERS)))),,$(p)))
-BENCH_SUPPORT := $(patsubst %.c,$(B_DIR)/%.o,$(wildcard bench/support/*.c))
 $(BENCH_PROGRAMS): %: %.o $(BENCH_SUPPORT) $(LIBS)
 	$(call say,LINK,$@)
 	$(Q)$(call link,$< $(BENCH_SUPPORT) $(BENCH_MORE)) -lm
