@@ -4,10 +4,7 @@
 
 #include "maps.h"
 
-/*
- * Sends the frame back with the payload that was drafted in the scratch
- * map. It is never longer than what triggered it.
- */
+/* Sends the frame back with the payload that was drafted in the scratch map. */
 #define ANSWER_BEGIN_MAX   63
 #define ANSWER_LEN_MAX	   526 /* version negotiation with two ids of 255 bytes */
 #define ANSWER_TTL	   64
@@ -131,14 +128,13 @@ __attribute__((noinline)) int answer_send(struct xdp_md *ctx, const struct weft_
 	frame_len = frame->payload_off + len;
 	if (frame_len < WEFT_FRAME_LEN_MIN)
 		frame_len = WEFT_FRAME_LEN_MIN;
-	if (frame_len > old_len)
+	/* First, for a frame may find no room to grow: then it is as it was. */
+	if (bpf_xdp_adjust_tail(ctx, (int)frame_len - (int)old_len) < 0)
 		return 0;
 	if (bpf_xdp_store_bytes(ctx, frame->payload_off, answer->bytes + begin, len) < 0)
 		return 0;
 	WEFT_STORE(__u16, answer->bytes + ANSWER_HEADERS_OFF + WEFT_IPV6_LEN + 6, csum);
 	if (answer_store_headers(ctx, frame, answer, len + WEFT_UDP_LEN) < 0)
-		return 0;
-	if (bpf_xdp_adjust_tail(ctx, (int)frame_len - (int)old_len) < 0)
 		return 0;
 	return answer_swap_macs(ctx);
 }

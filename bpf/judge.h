@@ -3,6 +3,7 @@
 #define WEFT_BPF_JUDGE_H
 
 #include "limit.h"
+#include "query.h"
 #include "stranger.h"
 #include "weft/policy.h"
 

@@ -11,6 +11,7 @@
 #include "weft/fastpath.h"
 #include "weft/frame.h"
 #include "weft/ghash.h"
+#include "weft/krpc_tables.h"
 #include "weft/token.h"
 
 /*
@@ -81,17 +82,17 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, WEFT_CLASS_CNT *WEFT_LEVEL_CNT *WEFT_PLACE_BLOCKS);
+	__uint(max_entries, WEFT_CLASS_ALL_CNT *WEFT_LEVEL_CNT *WEFT_PLACE_BLOCKS);
 	__type(key, __u32);
 	__type(value, struct weft_place_block);
 } weft_places SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, WEFT_TOTAL_CNT);
 	__type(key, __u32);
 	__type(value, struct weft_bucket);
-} weft_answers SEC(".maps");
+} weft_totals SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -118,6 +119,30 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } weft_xsks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, WEFT_KRPC_FAMILY_CNT);
+	__type(key, __u32);
+	__type(value, struct weft_krpc_self);
+} weft_krpc_selves SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, WEFT_KRPC_BUCKETS_CNT);
+	__type(key, __u32);
+	__type(value, struct weft_krpc_bucket);
+} weft_krpc_buckets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, WEFT_KRPC_HELD_WORD_CNT);
+	__type(key, __u32);
+	__type(value, __u64);
+} weft_krpc_held SEC(".maps");
 
 /*
  * What belongs to the frame at hand and lives through its functions. Not
@@ -221,14 +246,70 @@ WEFT_INLINE struct weft_place *weft_table_place(struct weft_tables *tables, enum
 	return block ? &block->places[idx % WEFT_PLACE_BLOCK_CNT] : 0;
 }
 
-WEFT_INLINE struct weft_bucket *weft_table_answers(struct weft_tables *tables)
+WEFT_INLINE struct weft_bucket *weft_table_total(struct weft_tables *tables, enum weft_total total)
 {
-	return bpf_map_lookup_elem(&weft_answers, &only);
+	static const __u32 keys[WEFT_TOTAL_CNT] = {WEFT_TOTAL_ANSWERS, WEFT_TOTAL_KRPC_BYTES,
+						   WEFT_TOTAL_SENDERS};
+
+	return bpf_map_lookup_elem(&weft_totals, &keys[total]);
 }
 
 WEFT_INLINE struct weft_scratch *scratch_acquire(void)
 {
 	return bpf_map_lookup_elem(&weft_scratch, &only);
+}
+
+_Static_assert(WEFT_KRPC_TEXT_LEN <= WEFT_SCRATCH_LEN &&
+		       sizeof(struct weft_krpc_draft) <= WEFT_SCRATCH_LEN,
+	       "a question is read there, and its answer drafted");
+_Static_assert(sizeof(struct weft_krpc_query) <= sizeof(((struct weft_scratch *)0)->work),
+	       "what it says is kept there meanwhile");
+
+WEFT_INLINE const struct weft_krpc_text *weft_table_krpc_text(struct weft_tables *tables,
+							      const struct weft_facts *facts)
+{
+	struct weft_scratch *copy = scratch_acquire();
+	__u32 len = facts->len;
+
+	if (!copy || len < 1 || len > WEFT_KRPC_QUERY_LEN_MAX ||
+	    bpf_xdp_load_bytes(tables, facts->payload_off, copy->bytes, len) < 0)
+		return 0;
+	return (const struct weft_krpc_text *)copy->bytes;
+}
+
+WEFT_INLINE struct weft_krpc_query *weft_table_krpc_query(struct weft_tables *tables)
+{
+	struct weft_scratch *scratch = scratch_acquire();
+
+	return scratch ? (struct weft_krpc_query *)scratch->work : 0;
+}
+
+/* The value at idx of an array, by a key that is not on the stack. */
+WEFT_INLINE void *table_value(void *map, __u32 idx)
+{
+	struct weft_scratch *scratch = scratch_acquire();
+
+	if (!scratch)
+		return 0;
+	scratch->idx = idx;
+	return bpf_map_lookup_elem(map, &scratch->idx);
+}
+
+WEFT_INLINE const struct weft_krpc_self *weft_table_krpc_self(struct weft_tables *tables,
+							      __u32 family)
+{
+	return table_value(&weft_krpc_selves, family);
+}
+
+WEFT_INLINE const struct weft_krpc_bucket *weft_table_krpc_bucket(struct weft_tables *tables,
+								  __u32 idx)
+{
+	return table_value(&weft_krpc_buckets, idx);
+}
+
+WEFT_INLINE const __u64 *weft_table_krpc_held(struct weft_tables *tables, __u32 idx)
+{
+	return table_value(&weft_krpc_held, idx);
 }
 
 #endif

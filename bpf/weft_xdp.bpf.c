@@ -12,6 +12,7 @@
 #include "judge.h"
 #include "answer_version.h"
 #include "answer_retry.h"
+#include "answer_krpc.h"
 #include "deliver.h"
 #include "count.h"
 
@@ -45,6 +46,15 @@ int weft_xdp(struct xdp_md *ctx)
 		break;
 	case WEFT_ANSWER_RETRY:
 		action = answer_retry(ctx, frame, facts) ? XDP_TX : XDP_DROP;
+		break;
+	case WEFT_ANSWER_KRPC:
+		if (answer_krpc(ctx, frame)) {
+			action = XDP_TX;
+			break;
+		}
+		/* Longer than the driver's buffer lets it grow, or just now out of date. */
+		reason = WEFT_REASON_KRPC;
+		action = (__u32)deliver_frame(ctx, frame->said_len);
 		break;
 	}
 	if (action == XDP_DROP && weft_verdict(reason) != WEFT_DROP)

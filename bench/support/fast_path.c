@@ -17,12 +17,14 @@ static void no_limits(struct weft_config *policy)
 {
 	const struct weft_bucket_rate any = {.cost_ns = 1, .credit_max_ns = NS_PER_S};
 
-	*policy = (struct weft_config){.answers = any, .validated = any, .token_life_ns = NS_PER_S};
+	*policy = (struct weft_config){.validated = any, .token_life_ns = NS_PER_S};
+	for (int total = 0; total < WEFT_TOTAL_CNT; total++)
+		policy->totals[total] = any;
 	policy->samples = (struct weft_bucket_rate){NS_PER_S / 10, NS_PER_S};
 	policy->salt[0] = 0x9e3779b97f4a7c15;
 	policy->salt[1] = 0xbf58476d1ce4e5b9;
 	policy->salt[2] = 0x94d049bb133111eb;
-	for (int class = 0; class < WEFT_CLASS_CNT; class ++)
+	for (int class = 0; class < WEFT_CLASS_ALL_CNT; class ++)
 		for (int level = 0; level < WEFT_LEVEL_CNT; level++)
 			policy->rates[class][level] = any;
 }

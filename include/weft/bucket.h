@@ -26,13 +26,16 @@ struct weft_bucket_rate {
 };
 
 /*
- * weft_bucket_take takes the credit of one unit, or leaves what there is
- * and returns 0. Time that runs backwards (another CPU's clock) earns
- * nothing and costs nothing.
+ * weft_bucket_take_units takes the credit of so many units, or leaves what
+ * there is and returns 0. Time that runs backwards (another CPU's clock)
+ * earns nothing and costs nothing.
  */
-WEFT_INLINE _Bool weft_bucket_take(struct weft_bucket *bucket, const struct weft_bucket_rate *rate,
-				   __u64 now_ns)
+WEFT_INLINE _Bool weft_bucket_take_units(struct weft_bucket *bucket,
+					 const struct weft_bucket_rate *rate, __u32 units,
+					 __u64 now_ns)
 {
+	__u64 cost_ns = rate->cost_ns * units;
+
 	if (now_ns > bucket->filled_at_ns) {
 		__u64 earned_ns = now_ns - bucket->filled_at_ns;
 		__u64 room_ns = bucket->credit_ns < rate->credit_max_ns
@@ -42,10 +45,17 @@ WEFT_INLINE _Bool weft_bucket_take(struct weft_bucket *bucket, const struct weft
 		bucket->credit_ns += earned_ns < room_ns ? earned_ns : room_ns;
 		bucket->filled_at_ns = now_ns;
 	}
-	if (bucket->credit_ns < rate->cost_ns)
+	if (bucket->credit_ns < cost_ns)
 		return 0;
-	bucket->credit_ns -= rate->cost_ns;
+	bucket->credit_ns -= cost_ns;
 	return 1;
+}
+
+/* weft_bucket_take takes that of one. */
+WEFT_INLINE _Bool weft_bucket_take(struct weft_bucket *bucket, const struct weft_bucket_rate *rate,
+				   __u64 now_ns)
+{
+	return weft_bucket_take_units(bucket, rate, 1, now_ns);
 }
 
 #endif

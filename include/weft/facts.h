@@ -25,12 +25,13 @@ enum weft_long_type {
  */
 struct weft_facts {
 	struct weft_endpoint source;
-	__u64 now_ns;		   /* 0: not asked yet */
-	__u32 len;		   /* of the UDP payload */
-	__u32 payload_off;	   /* of the payload in its frame */
-	enum weft_flow flow;	   /* found; OTHER when not looked at */
-	__u32 is_suspect;	   /* found: its ban is for ids of ours */
-	struct weft_id dcid, scid; /* found, of an Initial of 1200 bytes and more */
+	struct weft_endpoint local; /* zeros: not known */
+	__u64 now_ns;		    /* 0: not asked yet */
+	__u32 len;		    /* of the UDP payload */
+	__u32 payload_off;	    /* of the payload in its frame */
+	enum weft_flow flow;	    /* found; OTHER when not looked at */
+	__u32 is_suspect;	    /* found: its ban is for ids of ours */
+	struct weft_id dcid, scid;  /* found, of an Initial of 1200 bytes and more */
 };
 
 #endif

@@ -23,11 +23,12 @@
  *   weft_bans_ipv6    LPM trie        weft_ban_key_ipv6: weft_ban      userspace
  *   weft_validated    hash            weft_endpoint: weft_validated    both
  *   weft_places       per-CPU array   block: weft_place_block          program
- *   weft_answers      per-CPU array   0: struct weft_bucket            program
+ *   weft_totals       per-CPU array   weft_total: struct weft_bucket   program
  *   weft_counters     per-CPU array   reason: struct weft_counter      program
  *   weft_samplers     per-CPU array   reason: struct weft_sampler      program
  *   weft_samples      ring buffer     struct weft_sample               program
  *   weft_xsks         XSK map         receive queue: socket            userspace
+ *   weft_krpc_*       arrays          weft/krpc_tables.h               userspace
  *
  * Limits hold per CPU, so a source whose datagrams spread over n receive
  * queues may send n times its rate.
@@ -50,6 +51,17 @@ enum weft_class {
 	WEFT_CLASS_PROBE,
 	WEFT_CLASS_ANSWER, /* version negotiation, Retry, stateless reset */
 	WEFT_CLASS_CNT,
+	/* And what takes no part in limits that people set. */
+	WEFT_CLASS_SENDER = WEFT_CLASS_CNT, /* a DHT question seen for the sake of who asks */
+	WEFT_CLASS_ALL_CNT,
+};
+
+/* And what all strangers together have a rate for. */
+enum weft_total {
+	WEFT_TOTAL_ANSWERS,    /* as WEFT_CLASS_ANSWER */
+	WEFT_TOTAL_KRPC_BYTES, /* of DHT answers, beyond half of what asked for them */
+	WEFT_TOTAL_SENDERS,    /* as WEFT_CLASS_SENDER */
+	WEFT_TOTAL_CNT,
 };
 
 #define WEFT_QUEUE_CNT 64
@@ -59,8 +71,8 @@ struct weft_config {
 	__u32 flood_shift;    /* in mode flood rates of strangers are divided by 2^this, 0..16 */
 	__u64 wall_offset_ns; /* wall clock less monotonic clock */
 	__u64 salt[3];	      /* of bucket places; random, changed when userspace likes */
-	struct weft_bucket_rate rates[WEFT_CLASS_CNT][WEFT_LEVEL_CNT];
-	struct weft_bucket_rate answers;   /* to all sources together */
+	struct weft_bucket_rate rates[WEFT_CLASS_ALL_CNT][WEFT_LEVEL_CNT];
+	struct weft_bucket_rate totals[WEFT_TOTAL_CNT];
 	struct weft_bucket_rate validated; /* of one proven address, beside its session's own */
 	struct weft_bucket_rate samples;   /* per reason */
 	__u64 token_life_ns;		   /* how long a good token makes its source proven */
@@ -215,7 +227,7 @@ struct weft_sample {
 
 #define WEFT_SAMPLES_LEN (1u << 18)
 
-_Static_assert(sizeof(struct weft_config) == 464, "BPF map value layout");
+_Static_assert(sizeof(struct weft_config) == 544, "BPF map value layout");
 _Static_assert(sizeof(struct weft_validated) == 32, "BPF map value layout");
 _Static_assert(sizeof(struct weft_ban) == 16, "BPF map value layout");
 _Static_assert(sizeof(struct weft_place) == 32, "half a cache line");

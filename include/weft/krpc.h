@@ -50,13 +50,14 @@ struct weft_krpc_id {
 
 /* A question read. Without pointers, so that the BPF verifier lets functions have it. */
 struct weft_krpc_query {
+	struct weft_krpc_id asker;
 	struct weft_krpc_id target; /* info-hash of get_peers; zeros of a ping */
 	__u64 transaction;	    /* T, zeros behind it */
 	__u8 transaction_len;
 	__u8 kind;	   /* enum weft_krpc_kind */
 	__u8 family;	   /* of the nodes wanted: as `want` says, else the asker's */
 	__u8 is_read_only; /* BEP 43: answered, and never a contact */
-	__u32 zero;
+	__u32 off;	   /* how far it was read */
 };
 
 /* weft_krpc_family_of: the network that somebody at endpoint belongs to. */
@@ -79,6 +80,12 @@ WEFT_INLINE void weft_krpc_id_store(const struct weft_krpc_id *id, __u8 *at)
 	weft_store_le64(at, id->words[0]);
 	weft_store_le64(at + 8, id->words[1]);
 	weft_store_le64(at + 16, id->words[2]);
+}
+
+WEFT_INLINE _Bool weft_krpc_id_equal(const struct weft_krpc_id *a, const struct weft_krpc_id *b)
+{
+	return a->words[0] == b->words[0] && a->words[1] == b->words[1] &&
+	       a->words[2] == b->words[2];
 }
 
 /*
@@ -121,10 +128,21 @@ struct weft_krpc_text {
 	__u8 bytes[WEFT_KRPC_TEXT_LEN];
 };
 
-/* The mask tells the BPF verifier how far off can be. */
-WEFT_INLINE const __u8 *weft_krpc_at(const struct weft_krpc_text *text, __u32 off)
+/*
+ * An offset from memory, at most mask. To the BPF verifier one that it
+ * knows is another program for each way that leads there; of this it knows
+ * the mask.
+ */
+WEFT_INLINE __u32 weft_krpc_off(const __u32 *off, __u32 mask)
 {
-	return text->bytes + (off & 127);
+	return *(const volatile __u32 *)off & mask;
+}
+
+/* The next eight bytes; and those behind them. */
+WEFT_INLINE const __u8 *weft_krpc_next(const struct weft_krpc_text *text,
+				       const struct weft_krpc_query *query)
+{
+	return text->bytes + weft_krpc_off(&query->off, 127);
 }
 
 /* The letters of text as the word that they are in memory. */
@@ -144,97 +162,106 @@ WEFT_INLINE __u64 weft_krpc_head(__u64 word, __u32 len)
 }
 
 /*
- * The parts of a question, in the order in which they stand. Each returns
- * where the next one begins, or 0 when the form is another.
+ * The parts of a question, in the order in which they stand: whether each
+ * is as it should be, with query->off behind it.
  */
-WEFT_INLINE __u32 weft_krpc_read_target(const struct weft_krpc_text *text,
+WEFT_INLINE _Bool weft_krpc_read_target(const struct weft_krpc_text *text,
 					struct weft_krpc_query *query)
 {
 	const __u8 *at = text->bytes;
 	__u64 first = weft_load_le64(at + 32), second = weft_load_le64(at + 40);
 
+	weft_krpc_id_load(&query->asker, at + 12);
 	query->target = (struct weft_krpc_id){.words = {0, 0, 0}};
 	query->kind = WEFT_KRPC_PING;
-	if (weft_load_le64(at) != WEFT_KRPC_8("d1:ad2:i") ||
-	    weft_load_le32(at + 8) != WEFT_KRPC_4("d20:"))
-		return 0;
+	query->off = 32;
 	if (first == WEFT_KRPC_8("6:target") && weft_krpc_head(second, 3) == WEFT_KRPC_3("20:")) {
 		query->kind = WEFT_KRPC_FIND_NODE;
-		weft_krpc_id_load(&query->target, at + 43);
-		return 63;
+		query->off = 43;
 	}
 	if (first == WEFT_KRPC_8("9:info_h") &&
 	    weft_krpc_head(second, 6) == WEFT_KRPC_6("ash20:")) {
 		query->kind = WEFT_KRPC_GET_PEERS;
-		weft_krpc_id_load(&query->target, at + 46);
-		return 66;
+		query->off = 46;
 	}
-	return 32;
+	if (query->kind != WEFT_KRPC_PING) {
+		weft_krpc_id_load(&query->target, weft_krpc_next(text, query));
+		query->off += WEFT_KRPC_ID_LEN;
+	}
+	return weft_load_le64(at) == WEFT_KRPC_8("d1:ad2:i") &&
+	       weft_load_le32(at + 8) == WEFT_KRPC_4("d20:");
 }
 
-WEFT_INLINE __u32 weft_krpc_read_want(const struct weft_krpc_text *text, __u32 off,
+WEFT_INLINE _Bool weft_krpc_read_want(const struct weft_krpc_text *text,
 				      struct weft_krpc_query *query)
 {
-	__u32 family;
+	const __u8 *at = weft_krpc_next(text, query);
+	__u32 family = weft_load_le32(at + 8);
 
-	if (weft_load_le64(weft_krpc_at(text, off)) != WEFT_KRPC_8("4:wantl2"))
-		return off;
-	family = (__u32)weft_load_le32(weft_krpc_at(text, off + 8));
-	if (query->kind == WEFT_KRPC_PING ||
-	    (family != WEFT_KRPC_4(":n4e") && family != WEFT_KRPC_4(":n6e")))
-		return 0;
+	if (weft_load_le64(at) != WEFT_KRPC_8("4:wantl2"))
+		return 1;
+	query->off += 12;
 	query->family = family == WEFT_KRPC_4(":n4e") ? WEFT_KRPC_IPV4 : WEFT_KRPC_IPV6;
-	return off + 12;
+	return query->kind != WEFT_KRPC_PING &&
+	       (family == WEFT_KRPC_4(":n4e") || family == WEFT_KRPC_4(":n6e"));
 }
 
-WEFT_INLINE __u32 weft_krpc_read_method(const struct weft_krpc_text *text, __u32 off,
+WEFT_INLINE _Bool weft_krpc_read_method(const struct weft_krpc_text *text,
 					struct weft_krpc_query *query)
 {
-	__u64 first = weft_load_le64(weft_krpc_at(text, off));
-	__u64 second = weft_load_le64(weft_krpc_at(text, off + 8));
+	const __u8 *at = weft_krpc_next(text, query);
+	__u64 first = weft_load_le64(at), second = weft_load_le64(at + 8);
 
-	if (query->kind == WEFT_KRPC_PING)
+	if (query->kind == WEFT_KRPC_PING) {
+		query->off += 10;
 		return first == WEFT_KRPC_8("e1:q4:pi") &&
-				       weft_krpc_head(second, 2) == WEFT_KRPC_2("ng")
-			       ? off + 10
-			       : 0;
-	if (query->kind == WEFT_KRPC_GET_PEERS)
-		return first == WEFT_KRPC_8("e1:q9:ge") &&
-				       weft_krpc_head(second, 7) == WEFT_KRPC_7("t_peers")
-			       ? off + 15
-			       : 0;
-	if (first == WEFT_KRPC_8("e1:q9:fi") && weft_krpc_head(second, 7) == WEFT_KRPC_7("nd_node"))
-		return off + 15;
-	query->kind = WEFT_KRPC_GET;
-	return first == WEFT_KRPC_8("e1:q3:ge") && (__u8)second == 't' ? off + 9 : 0;
+		       weft_krpc_head(second, 2) == WEFT_KRPC_2("ng");
+	}
+	if (query->kind == WEFT_KRPC_FIND_NODE && first == WEFT_KRPC_8("e1:q3:ge")) {
+		query->kind = WEFT_KRPC_GET;
+		query->off += 9;
+		return (__u8)second == 't';
+	}
+	query->off += 15;
+	return query->kind == WEFT_KRPC_GET_PEERS
+		       ? first == WEFT_KRPC_8("e1:q9:ge") &&
+				 weft_krpc_head(second, 7) == WEFT_KRPC_7("t_peers")
+		       : first == WEFT_KRPC_8("e1:q9:fi") &&
+				 weft_krpc_head(second, 7) == WEFT_KRPC_7("nd_node");
 }
 
-/* To the end of the datagram, which has len bytes. */
-WEFT_INLINE _Bool weft_krpc_read_tail(const struct weft_krpc_text *text, __u32 off, __u32 len,
-				      struct weft_krpc_query *query)
+WEFT_INLINE _Bool weft_krpc_read_transaction(const struct weft_krpc_text *text,
+					     struct weft_krpc_query *query)
 {
-	__u64 word = weft_load_le64(weft_krpc_at(text, off));
-	__u32 transaction_len;
+	const __u8 *at;
+	__u64 word = weft_load_le64(weft_krpc_next(text, query));
+	__u32 len;
 
 	query->is_read_only = weft_krpc_head(word, 7) == WEFT_KRPC_7("2:roi1e");
-	if (query->is_read_only) {
-		off += 7;
-		word = weft_load_le64(weft_krpc_at(text, off));
-	}
-	transaction_len = (__u32)(word >> 24 & 0xff) - '0';
+	if (query->is_read_only)
+		query->off += 7;
+	at = weft_krpc_next(text, query);
+	word = weft_load_le64(at);
+	len = (__u32)(word >> 24 & 0xff) - '0';
 	if (weft_krpc_head(word, 3) != WEFT_KRPC_3("1:t") || (word >> 32 & 0xff) != ':' ||
-	    transaction_len - 1 >= WEFT_KRPC_TRANSACTION_LEN_MAX)
+	    len - 1 >= WEFT_KRPC_TRANSACTION_LEN_MAX)
 		return 0;
-	query->transaction_len = (__u8)transaction_len;
-	query->transaction =
-		weft_krpc_head(weft_load_le64(weft_krpc_at(text, off + 5)), transaction_len & 15);
-	off += 5 + transaction_len;
-	word = weft_load_le64(weft_krpc_at(text, off));
-	if (weft_krpc_head(word, 5) == WEFT_KRPC_5("1:v4:")) {
-		off += 9;
-		word = weft_load_le64(weft_krpc_at(text, off));
-	}
-	return weft_krpc_head(word, 7) == WEFT_KRPC_7("1:y1:qe") && off + 7 == len;
+	query->transaction_len = (__u8)len;
+	query->transaction = weft_krpc_head(weft_load_le64(at + 5), len);
+	query->off += 5 + len;
+	return 1;
+}
+
+/* Up to the datagram's end at len. */
+WEFT_INLINE _Bool weft_krpc_read_end(const struct weft_krpc_text *text, __u32 len,
+				     struct weft_krpc_query *query)
+{
+	__u64 word = weft_load_le64(weft_krpc_next(text, query));
+
+	if (weft_krpc_head(word, 5) == WEFT_KRPC_5("1:v4:"))
+		query->off += 9;
+	word = weft_load_le64(weft_krpc_next(text, query));
+	return weft_krpc_head(word, 7) == WEFT_KRPC_7("1:y1:qe") && query->off + 7 == len;
 }
 
 /*
@@ -245,16 +272,11 @@ WEFT_INLINE _Bool weft_krpc_read_tail(const struct weft_krpc_text *text, __u32 o
 WEFT_INLINE _Bool weft_krpc_query_read(const struct weft_krpc_text *text, __u32 len,
 				       enum weft_krpc_family family, struct weft_krpc_query *query)
 {
-	__u32 off;
-
-	if (len < WEFT_KRPC_QUERY_LEN_MIN || len > WEFT_KRPC_QUERY_LEN_MAX)
-		return 0;
-	query->family = family;
-	query->zero = 0;
-	off = weft_krpc_read_target(text, query);
-	off = off ? weft_krpc_read_want(text, off, query) : 0;
-	off = off ? weft_krpc_read_method(text, off, query) : 0;
-	return off && weft_krpc_read_tail(text, off, len, query);
+	query->family = (__u8)family;
+	return len >= WEFT_KRPC_QUERY_LEN_MIN && len <= WEFT_KRPC_QUERY_LEN_MAX &&
+	       weft_krpc_read_target(text, query) && weft_krpc_read_want(text, query) &&
+	       weft_krpc_read_method(text, query) && weft_krpc_read_transaction(text, query) &&
+	       weft_krpc_read_end(text, len, query);
 }
 
 /*
@@ -329,16 +351,15 @@ WEFT_INLINE __u64 weft_krpc_token(const __u64 key[2], const struct weft_endpoint
 #define WEFT_KRPC_ANSWER_LEN_MAX                                                                   \
 	(WEFT_KRPC_HEAD_LEN_MAX + WEFT_KRPC_NODES_LEN_MAX + 9 + WEFT_KRPC_TOKEN_LEN +              \
 	 WEFT_KRPC_TAIL_LEN_MAX)
-/* Where an answer is written: words reach beyond its end. */
-#define WEFT_KRPC_DRAFT_LEN 432
-
 /* The most for the least: a get of 85 bytes by IPv6. */
 _Static_assert(WEFT_KRPC_ANSWER_LEN_MAX - 7 <= WEFT_KRPC_GAIN_MAX * 85, "gain of a get");
-_Static_assert(WEFT_KRPC_HEAD_LEN_MAX + WEFT_KRPC_NODES_CAP + 17 + 24 <= WEFT_KRPC_DRAFT_LEN,
-	       "words reach so far");
+_Static_assert(WEFT_KRPC_HEAD_LEN_MAX < 64 && WEFT_KRPC_ANSWER_LEN_MAX < 512, "masks");
 
+/* Where an answer is written: words reach beyond its end, as far as the verifier fears. */
 struct weft_krpc_draft {
-	__u8 bytes[WEFT_KRPC_DRAFT_LEN];
+	__u8 bytes[536];
+	__u32 len;
+	__u32 zero;
 };
 
 /* weft_krpc_has_{nodes,token}: what the answer to query has besides an id. */
@@ -362,50 +383,77 @@ WEFT_INLINE __u32 weft_krpc_answer_len_max(const struct weft_krpc_query *query, 
 	return weft_krpc_has_token(query) ? len + 9 + WEFT_KRPC_TOKEN_LEN : len;
 }
 
-/* Who asks, and who answers. Returns its length. */
-WEFT_INLINE __u32 weft_krpc_write_head(const struct weft_endpoint *asker,
-				       const struct weft_krpc_id *own,
-				       struct weft_krpc_draft *draft)
+/* Who asks, and who answers. */
+WEFT_INLINE void weft_krpc_write_head(const struct weft_endpoint *asker,
+				      const struct weft_krpc_id *own, struct weft_krpc_draft *draft)
 {
 	__u8 *at = draft->bytes;
-	__u32 off;
 
-	weft_store_le64(at, WEFT_KRPC_7("d2:ip6:"));
 	if (weft_endpoint_is_ipv4(asker)) {
+		weft_store_le64(at, WEFT_KRPC_7("d2:ip6:"));
 		weft_store_le32(at + 7, (__u32)(asker->words[1] >> 32));
-		off = 11;
+		draft->len = 11;
 	} else {
 		weft_store_le64(at, WEFT_KRPC_8("d2:ip18:"));
 		weft_store_le64(at + 8, asker->words[0]);
 		weft_store_le64(at + 16, asker->words[1]);
-		off = 24;
+		draft->len = 24;
 	}
-	at += off;
+	at += weft_krpc_off(&draft->len, 31);
 	WEFT_STORE(__be16, at, asker->port_be);
 	weft_store_le64(at + 2, WEFT_KRPC_8("1:rd2:id"));
 	weft_store_le32(at + 10, (__u32)WEFT_KRPC_3("20:"));
 	weft_krpc_id_store(own, at + 13);
-	return off + 33;
+	draft->len += 13 + WEFT_KRPC_ID_LEN;
 }
 
-/* The end of `r`, the question's T, and what it is. Returns its length. */
-WEFT_INLINE __u32 weft_krpc_write_tail(const struct weft_krpc_query *query, __u8 *at)
+WEFT_INLINE void weft_krpc_write_nodes(const struct weft_krpc_nodes *nodes,
+				       struct weft_krpc_draft *draft)
 {
-	__u32 transaction_len = query->transaction_len & 15;
+	__u8 *at = draft->bytes + weft_krpc_off(&draft->len, 63);
 
-	weft_store_le64(at, WEFT_KRPC_4("e1:t") | (__u64)('0' + transaction_len) << 32 |
+	WEFT_UNROLL
+	for (__u32 i = 0; i < WEFT_KRPC_NODES_CAP; i += 8)
+		weft_store_le64(at + i, weft_load_le64(nodes->text + i));
+	draft->len += nodes->len;
+}
+
+WEFT_INLINE __u8 *weft_krpc_end(struct weft_krpc_draft *draft)
+{
+	return draft->bytes + weft_krpc_off(&draft->len, 511);
+}
+
+WEFT_INLINE void weft_krpc_write_token(__u64 token, struct weft_krpc_draft *draft)
+{
+	__u8 *at = weft_krpc_end(draft);
+
+	weft_store_le64(at, WEFT_KRPC_8("5:token8"));
+	at[8] = ':';
+	weft_store_le64(at + 9, token);
+	draft->len += 9 + WEFT_KRPC_TOKEN_LEN;
+}
+
+/* The end of `r`, the question's T, and what it is. */
+WEFT_INLINE void weft_krpc_write_tail(const struct weft_krpc_query *query,
+				      struct weft_krpc_draft *draft)
+{
+	__u8 *at = weft_krpc_end(draft);
+
+	weft_store_le64(at, WEFT_KRPC_4("e1:t") | (__u64)('0' + query->transaction_len) << 32 |
 				    (__u64)':' << 40);
 	weft_store_le64(at + 6, query->transaction);
-	weft_store_le64(at + 6 + transaction_len, WEFT_KRPC_7("1:y1:re"));
-	return 6 + transaction_len + 7;
+	draft->len += 6 + query->transaction_len;
+	at = weft_krpc_end(draft);
+	weft_store_le64(at, WEFT_KRPC_7("1:y1:re"));
+	draft->len += 7;
 }
 
 /*
  * weft_krpc_answer_write writes the answer to query, which came from asker,
  * and returns its length, at most WEFT_KRPC_ANSWER_LEN_MAX. own: the id of
  * this node in the network that asker belongs to; nodes: those nearest to
- * the target in the network that query wants, not looked at for a ping;
- * token: asker's, likewise for ping and find_node.
+ * the target in the network that query wants, not looked at for a ping, nor
+ * token, which is asker's, for ping and find_node.
  */
 WEFT_INLINE __u32 weft_krpc_answer_write(const struct weft_krpc_query *query,
 					 const struct weft_endpoint *asker,
@@ -413,28 +461,13 @@ WEFT_INLINE __u32 weft_krpc_answer_write(const struct weft_krpc_query *query,
 					 const struct weft_krpc_nodes *nodes, __u64 token,
 					 struct weft_krpc_draft *draft)
 {
-	__u32 off = weft_krpc_write_head(asker, own, draft);
-	__u8 *at;
-
-	if (weft_krpc_has_nodes(query)) {
-		at = draft->bytes + off;
-		WEFT_UNROLL
-		for (__u32 i = 0; i < WEFT_KRPC_NODES_CAP; i += 8)
-			weft_store_le64(at + i, weft_load_le64(nodes->text + i));
-		/* The mask is for the BPF verifier. */
-		off += nodes->len & 511;
-	}
-	if (off > WEFT_KRPC_HEAD_LEN_MAX + WEFT_KRPC_NODES_LEN_MAX)
-		return 0;
-	at = draft->bytes + off;
-	if (weft_krpc_has_token(query)) {
-		weft_store_le64(at, WEFT_KRPC_8("5:token8"));
-		at[8] = ':';
-		weft_store_le64(at + 9, token);
-		off += 9 + WEFT_KRPC_TOKEN_LEN;
-		at = draft->bytes + off;
-	}
-	return off + weft_krpc_write_tail(query, at);
+	weft_krpc_write_head(asker, own, draft);
+	if (nodes && weft_krpc_has_nodes(query))
+		weft_krpc_write_nodes(nodes, draft);
+	if (weft_krpc_has_token(query))
+		weft_krpc_write_token(token, draft);
+	weft_krpc_write_tail(query, draft);
+	return draft->len;
 }
 
 #endif

@@ -38,7 +38,7 @@ WEFT_INLINE _Bool weft_limit_admit(struct weft_tables *tables, const struct weft
 	__u32 level_cnt = weft_endpoint_level_cnt(source);
 	__u32 shift;
 
-	if (!config || class >= WEFT_CLASS_CNT)
+	if (!config || class >= WEFT_CLASS_ALL_CNT)
 		return 0;
 	shift = config->mode == WEFT_MODE_FLOOD ? config->flood_shift & 31 : 0;
 	for (__u32 level = 0; level < WEFT_LEVEL_CNT && level < level_cnt; level++) {

@@ -3,14 +3,15 @@
 #define WEFT_POLICY_H
 
 #include "weft/frame.h"
+#include "weft/krpc_policy.h"
 #include "weft/limit.h"
 #include "weft/stranger.h"
 
 /*
  * What becomes of a datagram: one function for the BPF program and for
  * userspace, which differ only in what their tables are. Whoever includes
- * this and its parts, limit.h and stranger.h, has defined before them,
- * static and inline:
+ * this and its parts, limit.h, stranger.h and krpc_policy.h, has defined
+ * before them, static and inline:
  *
  *   struct weft_tables                          all of them
  *   weft_table_config, _locals, _cid_keys, _token_keys   the values, or NULL
@@ -21,9 +22,13 @@
  *   weft_table_validated(tables, source)        the entry, expired or not, or NULL
  *   weft_table_validate(tables, source, entry)  puts one; false: full
  *   weft_table_place(tables, class, level, i)   a place of strangers, i < WEFT_PLACE_CNT
- *   weft_table_answers(tables)                  the bucket of all answers
+ *   weft_table_total(tables, total)             the bucket of all strangers, or NULL
+ *   weft_table_krpc_text(tables, facts)         the whole payload, of WEFT_KRPC_QUERY_LEN_MAX
+ *                                               and less, where it can be read at any offset
+ *   weft_table_krpc_query(tables)               where it is read to, kept for who answers
+ *   weft_table_krpc_self, _held(tables, i)      value i of weft/krpc_tables.h, or NULL
  *
- * Lookups return a pointer that lives as long as the call, or NULL. Two
+ * Lookups return a pointer that lives as long as the call, or NULL. Three
  * functions are called through the includer, for to the BPF verifier a
  * function by itself is read once, and an inlined one once for each way
  * that leads there:
@@ -31,6 +36,7 @@
  *   weft_call_admit(tables, source, class, now_ns)   weft_limit_admit; before stranger.h
  *   weft_call_initial(tables, view, facts)           weft_policy_initial of what is in view;
  *                                                    before policy.h
+ *   weft_call_query(tables, facts, is_proven)        weft_policy_query; before policy.h
  */
 
 /*
@@ -96,6 +102,26 @@ WEFT_INLINE enum weft_reason weft_policy_long(struct weft_tables *tables,
 				 WEFT_REASON_INITIAL_LIMIT);
 }
 
+WEFT_INLINE enum weft_reason weft_policy_krpc(struct weft_tables *tables,
+					      const struct weft_config *config,
+					      const struct weft_view *view,
+					      struct weft_facts *facts)
+{
+	struct weft_validated *entry = weft_policy_validated(tables, facts);
+
+	if (entry) {
+		if (!weft_policy_has_credit(tables, config, facts, entry))
+			return WEFT_REASON_KRPC_LIMIT;
+	} else if (config->mode == WEFT_MODE_FLOOD) {
+		return WEFT_REASON_KRPC_FLOOD;
+	} else if (!weft_call_admit(tables, &facts->source, WEFT_CLASS_KRPC,
+				    weft_policy_now(tables, facts))) {
+		return WEFT_REASON_KRPC_LIMIT;
+	}
+	return weft_krpc_may_be_query(view->data) ? weft_call_query(tables, facts, entry != 0)
+						  : WEFT_REASON_KRPC;
+}
+
 /* The ban in force, or NULL. */
 WEFT_INLINE const struct weft_ban *weft_policy_ban(struct weft_tables *tables,
 						   const struct weft_config *config,
@@ -138,8 +164,7 @@ WEFT_INLINE enum weft_reason weft_policy_judge(struct weft_tables *tables,
 	case WEFT_FLOW_QUIC_LONG:
 		return weft_policy_long(tables, config, view, facts);
 	case WEFT_FLOW_KRPC:
-		return weft_policy_limit(tables, config, facts, WEFT_CLASS_KRPC, WEFT_REASON_KRPC,
-					 WEFT_REASON_KRPC_LIMIT);
+		return weft_policy_krpc(tables, config, view, facts);
 	case WEFT_FLOW_STUN:
 		return weft_policy_limit(tables, config, facts, WEFT_CLASS_STUN, WEFT_REASON_STUN,
 					 WEFT_REASON_STUN_LIMIT);
@@ -172,6 +197,7 @@ WEFT_INLINE enum weft_reason weft_policy_judge_frame(struct weft_tables *tables,
 	    (frame->is_ipv6 && weft_endpoint_is_ipv4(&frame->local)))
 		return WEFT_REASON_OTHER_PORT;
 	facts->source = frame->source;
+	facts->local = frame->local;
 	facts->payload_off = frame->payload_off;
 	if (!frame->is_length_good || frame->said_len > weft_table_frame_len(tables))
 		return WEFT_REASON_BAD_LENGTH;

@@ -11,6 +11,7 @@ enum weft_verdict {
 	WEFT_DELIVER,	     /* to userspace, by AF_XDP or the kernel's socket */
 	WEFT_ANSWER_VERSION, /* answered by QUIC version negotiation */
 	WEFT_ANSWER_RETRY,   /* answered by a QUIC Retry */
+	WEFT_ANSWER_KRPC,    /* answered as userspace's DHT would */
 };
 
 /* And why: the index of a counter. */

@@ -50,11 +50,13 @@ WEFT_INLINE enum weft_reason weft_policy_answer(struct weft_tables *tables,
 						const struct weft_config *config,
 						struct weft_facts *facts, enum weft_reason reason)
 {
-	struct weft_bucket *all = weft_table_answers(tables);
+	struct weft_bucket *all = weft_table_total(tables, WEFT_TOTAL_ANSWERS);
 
 	if (!weft_call_admit(tables, &facts->source, WEFT_CLASS_ANSWER,
 			     weft_policy_now(tables, facts)) ||
-	    !all || !weft_bucket_take(all, &config->answers, weft_policy_now(tables, facts)))
+	    !all ||
+	    !weft_bucket_take(all, &config->totals[WEFT_TOTAL_ANSWERS],
+			      weft_policy_now(tables, facts)))
 		return WEFT_REASON_ANSWER_LIMIT;
 	return reason;
 }
@@ -96,7 +98,7 @@ WEFT_INLINE enum weft_reason weft_policy_our_id(struct weft_tables *tables,
 	return WEFT_REASON_REPLAYED_ID;
 }
 
-/* What is limited per proven address, else per prefix: KRPC, STUN, probes. */
+/* What is limited per proven address, else per prefix. */
 WEFT_INLINE enum weft_reason weft_policy_limit(struct weft_tables *tables,
 					       const struct weft_config *config,
 					       struct weft_facts *facts, enum weft_class class,
@@ -106,8 +108,6 @@ WEFT_INLINE enum weft_reason weft_policy_limit(struct weft_tables *tables,
 
 	if (entry)
 		return weft_policy_has_credit(tables, config, facts, entry) ? good : limit;
-	if (class == WEFT_CLASS_KRPC && config->mode == WEFT_MODE_FLOOD)
-		return WEFT_REASON_KRPC_FLOOD;
 	return weft_call_admit(tables, &facts->source, class, weft_policy_now(tables, facts))
 		       ? good
 		       : limit;

@@ -9,6 +9,7 @@
 #include <linux/bpf.h>
 #include <openssl/evp.h>
 
+#include "bpf/support/answered.h"
 #include "bpf/support/packet.h"
 #include "bpf/support/payload.h"
 #include "bpf/support/twins.h"
@@ -50,78 +51,10 @@ static void set_state(enum weft_mode mode)
 	twins_set_now(&twins, NOW_NS);
 }
 
-/*
- * With WEFT_PCAP every trigger and answer goes to that file, for other
- * people's dissectors (tests/system/test_dissect.py).
- */
-static FILE *pcap;
-
-static void pcap_open(void)
-{
-	/* Nanoseconds, version 2.4, no zone, no accuracy, 64 KiB, Ethernet. */
-	static const uint32_t head[] = {0xa1b23c4d, 0x00040002, 0, 0, 65536, 1};
-	const char *name = getenv("WEFT_PCAP");
-
-	pcap = name ? fopen(name, "w") : NULL;
-	if (pcap)
-		fwrite(head, sizeof(head), 1, pcap);
-}
-
-static void pcap_put(const uint8_t *frame, size_t len)
-{
-	static uint32_t time_s;
-	const uint32_t head[] = {time_s++, 0, (uint32_t)len, (uint32_t)len};
-
-	if (!pcap)
-		return;
-	fwrite(head, sizeof(head), 1, pcap);
-	fwrite(frame, len, 1, pcap);
-}
-
-/* Sends the payload; what both say of it, and the frame that came back. */
 static enum weft_reason judge(struct packet *packet, const uint8_t *payload, size_t len,
 			      struct twins_verdict *verdict)
 {
-	uint8_t frame[PACKET_LEN_MAX];
-	const char *difference;
-	size_t frame_len;
-
-	packet->payload = payload;
-	packet->payload_len = len;
-	frame_len = packet_write(packet, frame);
-	difference = twins_judge(&twins, frame, frame_len, verdict);
-	if (difference)
-		printf("# twins differ in %s\n", difference);
-	pcap_put(frame, frame_len);
-	if (verdict->result.action == XDP_TX)
-		pcap_put(verdict->result.bytes, verdict->result.len);
-	return difference ? WEFT_REASON_CNT : verdict->reason;
-}
-
-/* The answer's frame goes the way back: addresses and ports turned round, lengths right. */
-static bool is_way_back(const struct packet *packet, const struct program_result *result,
-			size_t answer_len)
-{
-	struct packet back = *packet;
-	size_t heads_len = packet_headers_len(packet);
-	size_t want_len = heads_len + answer_len < WEFT_FRAME_LEN_MIN ? WEFT_FRAME_LEN_MIN
-								      : heads_len + answer_len;
-	uint8_t frame[PACKET_LEN_MAX], macs[6];
-
-	if (result->action != XDP_TX || result->len != want_len)
-		return false;
-	back.source = packet->local;
-	back.local = packet->source;
-	back.fragment = 0x4000;
-	back.payload = result->bytes + heads_len;
-	back.payload_len = answer_len;
-	back.tail_len = (uint16_t)(want_len - heads_len - answer_len);
-	(void)packet_write(&back, frame);
-	memcpy(macs, frame, 6);
-	memcpy(frame, frame + 6, 6);
-	memcpy(frame + 6, macs, 6);
-	return packet_csums_are_good(&back, result->bytes, result->len) &&
-	       memcmp(result->bytes, frame, heads_len + answer_len) == 0;
+	return answered_judge(&twins, packet, payload, len, verdict);
 }
 
 static void test_version_negotiation_swaps_ids_of_every_length(void)
@@ -152,7 +85,7 @@ static void test_version_negotiation_swaps_ids_of_every_length(void)
 
 		twins_set_now(&twins, twins.native.now_ns + SECOND_NS);
 		CHECK_EQ(judge(&packet, payload, 1200, &verdict), WEFT_REASON_VERSION_SENT);
-		CHECK(is_way_back(&packet, &verdict.result, (size_t)(at - want)));
+		CHECK(answered_is_way_back(&packet, &verdict.result, (size_t)(at - want)));
 		CHECK_MEM(verdict.result.bytes + packet_headers_len(&packet), want,
 			  (size_t)(at - want));
 	}
@@ -258,7 +191,7 @@ static void test_retry_for_ids_of_every_length(void)
 
 			CHECK(want_len > 0 && want_len < 1200);
 			CHECK_EQ(judge(&packet, payload, len, &verdict), WEFT_REASON_RETRY_SENT);
-			CHECK(is_way_back(&packet, &verdict.result, want_len));
+			CHECK(answered_is_way_back(&packet, &verdict.result, want_len));
 			got = verdict.result.bytes + packet_headers_len(&packet);
 			CHECK_MEM(got, want, want_len);
 			CHECK(has_good_tag(got, want_len, payload + 6, dcid_len));
@@ -490,7 +423,7 @@ int main(void)
 	weft_ghash_fill(&ghash);
 	if (why)
 		SKIP_ALL(why);
-	pcap_open();
+	answered_pcap_open();
 	RUN(test_integrity_tag_is_that_of_rfc_9001);
 	RUN(test_version_negotiation_swaps_ids_of_every_length);
 	RUN(test_retry_for_ids_of_every_length);
@@ -500,7 +433,6 @@ int main(void)
 	RUN(test_full_map_is_closed_for_strangers_and_open_for_the_proven);
 	RUN(test_without_todays_key_no_retry_is_sent);
 	twins_close(&twins);
-	if (pcap)
-		fclose(pcap);
+	answered_pcap_close();
 	return check_done();
 }

@@ -111,6 +111,35 @@ static size_t random_bytes(uint8_t *payload)
 	return one_in(3) ? 32 : below(120);
 }
 
+/* Keys of the DHT: two nodes' own, some held, near and far. */
+static const uint8_t *random_key(void)
+{
+	static uint8_t key[WEFT_KRPC_ID_LEN];
+
+	memset(key, 'a', sizeof(key));
+	if (one_in(2))
+		random_fill(&rng, key + below(sizeof(key)), 1);
+	else
+		key[below(8)] = (uint8_t)below(256);
+	key[8] = (uint8_t)below(4);
+	return key;
+}
+
+static size_t random_question(uint8_t *payload)
+{
+	static const char *const wants[] = {NULL, NULL, "n4", "n6", "n5"};
+	const struct payload_krpc spec = {
+		.kind = below(4),
+		.target = random_key(),
+		.want = wants[below(5)],
+		.is_read_only = one_in(2),
+		.has_version = one_in(2),
+		.transaction_len = one_in(8) ? 9 + below(4) : 1 + below(8),
+	};
+
+	return payload_write_krpc(&spec, payload);
+}
+
 static size_t random_frame(uint8_t *frame)
 {
 	static uint8_t payload[PAYLOAD_LEN_MAX];
@@ -119,7 +148,7 @@ static size_t random_frame(uint8_t *frame)
 
 	packet.local = random_local(&packet.source);
 	packet.vlan_cnt = one_in(6) ? below(4) : 0;
-	switch (below(5)) {
+	switch (below(7)) {
 	case 0:
 	case 1:
 		packet.payload_len = random_long(&packet.source, payload);
@@ -129,6 +158,10 @@ static size_t random_frame(uint8_t *frame)
 		packet.payload_len =
 			payload_write_short(&keys, one_in(3) ? PAYLOAD_ID_NOISE : PAYLOAD_ID_OURS,
 					    one_in(3) ? 18 + below(60) : 100, payload);
+		break;
+	case 4:
+	case 5:
+		packet.payload_len = random_question(payload);
 		break;
 	default:
 		packet.payload_len = random_bytes(payload);
@@ -147,6 +180,24 @@ static size_t random_frame(uint8_t *frame)
 	return len;
 }
 
+/* Buckets change, networks come and go, keys are held and let go. */
+static void refresh_krpc(void)
+{
+	static const uint8_t ids[WEFT_KRPC_FAMILY_CNT][WEFT_KRPC_ID_LEN] = {
+		"aaaaaaaa\1aaaaaaaaaa_", "aaaaaaaa\2aaaaaaaaaa_"};
+	uint8_t compact[WEFT_KRPC_NODE_CNT_MAX * WEFT_KRPC_NODE_LEN_MAX];
+	const uint64_t key[2] = {random_u64(&rng), 2};
+
+	random_fill(&rng, compact, sizeof(compact));
+	for (unsigned family = 0; family < WEFT_KRPC_FAMILY_CNT; family++) {
+		for (unsigned bucket = 0; bucket < WEFT_KRPC_BUCKET_CNT; bucket++)
+			twins_set_krpc_nodes(&twins, family, bucket, compact, below(9));
+		twins_set_krpc_id(&twins, family, one_in(8) ? NULL : ids[family]);
+	}
+	twins_set_krpc_token_key(&twins, key);
+	twins_set_krpc_held(&twins, random_key(), one_in(2));
+}
+
 /* What userspace does meanwhile. */
 static void disturb(void)
 {
@@ -160,6 +211,8 @@ static void disturb(void)
 		weft_cid_keys_rotate(&keys.cid, key);
 		twins_set_cid_keys(&twins, &keys.cid);
 	}
+	if (one_in(4))
+		refresh_krpc();
 	if (twins.native.validated.used_cnt < VALIDATED_FRESH)
 		twins_validate(&twins, &source,
 			       twins.native.now_ns + random_below(&rng, 20000000000ull));
@@ -181,18 +234,39 @@ static void set_state(void)
 	weft_locals_put(&locals, &v4);
 	weft_locals_put(&locals, &v6);
 	/* Limits that are met and left again. */
-	for (unsigned class = 0; class < WEFT_CLASS_CNT; class ++)
+	for (unsigned class = 0; class < WEFT_CLASS_ALL_CNT; class ++)
 		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
 			config.rates[class][level] = (struct weft_bucket_rate){
 				.cost_ns = 20000000 >> 2 * level, .credit_max_ns = 40000000};
 	config.validated = (struct weft_bucket_rate){.cost_ns = 1000000, .credit_max_ns = 5000000};
-	config.answers = (struct weft_bucket_rate){.cost_ns = 30000, .credit_max_ns = 3000000};
+	config.totals[WEFT_TOTAL_ANSWERS] =
+		(struct weft_bucket_rate){.cost_ns = 30000, .credit_max_ns = 3000000};
+	config.totals[WEFT_TOTAL_KRPC_BYTES] =
+		(struct weft_bucket_rate){.cost_ns = 300, .credit_max_ns = 3000000};
+	config.totals[WEFT_TOTAL_SENDERS] =
+		(struct weft_bucket_rate){.cost_ns = 300000, .credit_max_ns = 3000000};
 	config.token_life_ns = 1000000000;
 	twins_set_now(&twins, 1000000000);
 	twins_set_locals(&twins, &locals);
 	twins_set_config(&twins, &config);
 	twins_set_cid_keys(&twins, &keys.cid);
 	twins_set_token_keys(&twins, &keys.token);
+}
+
+/* What the program answered to a question is what its twin would have. */
+static bool is_twins_answer(const uint8_t *frame, size_t len, const struct program_result *result)
+{
+	struct weft_view view = {frame, frame + len};
+	struct weft_krpc_draft draft;
+	struct weft_frame parsed;
+	enum weft_reason reason;
+
+	if (!weft_frame_parse(&view, &parsed, &reason))
+		return false;
+	twins_krpc_answer(&twins, &parsed.source, &draft);
+	return draft.len <= WEFT_KRPC_GAIN_MAX * parsed.payload_len &&
+	       result->len == parsed.payload_off + draft.len &&
+	       memcmp(result->bytes + parsed.payload_off, draft.bytes, draft.len) == 0;
 }
 
 static bool check_frame(unsigned number)
@@ -204,9 +278,12 @@ static bool check_frame(unsigned number)
 
 	if (!difference && number % COMPARE_EVERY == 0)
 		difference = twins_compare_tables(&twins);
-	if (!difference &&
+	if (!difference && verdict.reason != WEFT_REASON_KRPC_SENT &&
 	    verdict.result.len > (len < WEFT_FRAME_LEN_MIN ? WEFT_FRAME_LEN_MIN : len))
 		difference = "length: the answer is longer";
+	if (!difference && verdict.reason == WEFT_REASON_KRPC_SENT &&
+	    !is_twins_answer(frame, len, &verdict.result))
+		difference = "bytes of the answer";
 	if (!difference && verdict.result.action != XDP_TX &&
 	    (verdict.result.len != len || memcmp(verdict.result.bytes, frame, len) != 0))
 		difference = "bytes: a frame that is not answered is changed";

@@ -177,12 +177,12 @@ static void set_state(const struct row *row, const struct weft_endpoint *source)
 	struct weft_locals locals = {0};
 
 	config.mode = row->mode;
-	for (unsigned class = 0; row->is_limited && class < WEFT_CLASS_CNT; class ++)
+	for (unsigned class = 0; row->is_limited && class < WEFT_CLASS_ALL_CNT; class ++)
 		config.rates[class][0] = never;
 	if (row->is_limited)
 		config.validated = never;
 	if (row->no_answers)
-		config.answers = never;
+		config.totals[WEFT_TOTAL_ANSWERS] = never;
 	if (!row->is_unlisted) {
 		weft_locals_put(&locals, &local_v4);
 		weft_locals_put(&locals, &local_v6);
@@ -258,7 +258,8 @@ static void test_no_reason_is_left_out(void)
 		WEFT_REASON_NO_TABLES,	   WEFT_REASON_CUT_SHORT,      WEFT_REASON_BAD_SOURCE,
 		WEFT_REASON_BANNED,	   WEFT_REASON_BAD_TOKEN,      WEFT_REASON_LATE_TOKEN,
 		WEFT_REASON_UNKEYED_TOKEN, WEFT_REASON_VALIDATED_FULL, WEFT_REASON_ANSWER_FAILED,
-		WEFT_REASON_RETRIED,	   WEFT_REASON_KNOWN,
+		WEFT_REASON_RETRIED,	   WEFT_REASON_KNOWN,	       WEFT_REASON_KRPC_SENDER,
+		WEFT_REASON_KRPC_SENT,	   WEFT_REASON_KRPC_BUDGET,
 	};
 
 	for (unsigned reason = 0; reason < WEFT_REASON_CNT; reason++) {

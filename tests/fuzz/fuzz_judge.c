@@ -2,7 +2,8 @@
 /*
  * The policy over a whole frame, as a device has it: byte 0 chooses mode
  * and what is known of the source, the frame follows. What leaves alive
- * must be for us, and whatever is answered must be larger than the answer.
+ * must be for us, and whatever is answered must be larger than the answer,
+ * or a DHT question of no less than a fifth of it.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -12,9 +13,46 @@
 #include <arpa/inet.h>
 
 #include "base/arena.h"
+#include "demux/krpc_tables.h"
 #include "demux/policy.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+/* Both networks' ids and buckets live, of eight nodes each. */
+static void publish(struct weft_krpc_tables *krpc)
+{
+	static struct weft_krpc_self selves[WEFT_KRPC_FAMILY_CNT];
+	static struct weft_krpc_bucket buckets[WEFT_KRPC_BUCKETS_CNT];
+	static __u64 held[WEFT_KRPC_HELD_WORD_CNT];
+	static const uint8_t compact[WEFT_KRPC_NODE_CNT_MAX * WEFT_KRPC_NODE_LEN_MAX];
+	static const uint8_t id[WEFT_KRPC_ID_LEN];
+	const uint64_t key[2] = {1, 2};
+
+	*krpc = (struct weft_krpc_tables){selves, buckets, held};
+	for (unsigned i = 0; i < WEFT_KRPC_BUCKETS_CNT; i++)
+		krpc_tables_set_nodes(krpc, i / WEFT_KRPC_BUCKET_CNT, i % WEFT_KRPC_BUCKET_CNT,
+				      compact, WEFT_KRPC_NODE_CNT_MAX);
+	krpc_tables_set_token_key(krpc, key);
+	krpc_tables_set_id(krpc, WEFT_KRPC_IPV4, id);
+	krpc_tables_set_id(krpc, WEFT_KRPC_IPV6, id);
+}
+
+static size_t answer_len(const struct weft_tables *tables, const struct weft_endpoint *asker)
+{
+	const struct weft_krpc_query *query = &tables->krpc_query;
+	const struct weft_krpc_self *near = &tables->krpc.selves[query->family];
+	unsigned bucket = weft_krpc_bucket(weft_krpc_live_id(near), &query->target);
+	struct weft_krpc_draft draft;
+
+	weft_krpc_answer_write(
+		query, asker, weft_krpc_live_id(&tables->krpc.selves[weft_krpc_family_of(asker)]),
+		weft_krpc_has_nodes(query)
+			? weft_krpc_live_nodes(&tables->krpc.buckets[weft_krpc_bucket_idx(
+				  query->family, bucket)])
+			: NULL,
+		0, &draft);
+	return draft.len;
+}
 
 static struct weft_tables *tables_new(void)
 {
@@ -36,6 +74,7 @@ static struct weft_tables *tables_new(void)
 	weft_cid_keys_rotate(&tables.cid_keys, key);
 	for (uint32_t day = 0; day < WEFT_TOKEN_KEY_CNT; day++)
 		weft_token_keys_set(&tables.token_keys, day, key);
+	publish(&tables.krpc);
 	tables.config.token_life_ns = 1;
 	tables.now_ns = 1;
 	return &tables;
@@ -63,8 +102,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (weft_verdict(reason) >= WEFT_DELIVER &&
 	    (view.data + facts.len > view.end || facts.len < WEFT_CLASSIFY_LEN))
 		abort();
-	if (weft_verdict(reason) > WEFT_DELIVER && facts.len < WEFT_INITIAL_LEN_MIN)
+	if (weft_verdict(reason) == WEFT_ANSWER_KRPC) {
+		if (answer_len(tables, &facts.source) > (size_t)WEFT_KRPC_GAIN_MAX * facts.len)
+			abort();
+	} else if (weft_verdict(reason) > WEFT_DELIVER && facts.len < WEFT_INITIAL_LEN_MIN) {
 		abort();
+	}
 	if (weft_verdict(reason) == WEFT_ANSWER_RETRY &&
 	    (facts.dcid.len < WEFT_TOKEN_ID_MIN || facts.dcid.len > WEFT_ID_LEN_MAX ||
 	     facts.scid.len > WEFT_ID_LEN_MAX))

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/dht_rig.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "dht/dht_state.h"
 
 static struct dht_rig *rig_of(struct dgram_sink *sink)
 {
@@ -92,6 +95,27 @@ struct addr dht_rig_addr(const char *text)
 	if (addr_parse(text, &addr) < 0)
 		abort();
 	return addr;
+}
+
+void dht_rig_fill(struct dht_rig *rig, unsigned cnt)
+{
+	for (unsigned i = 0; i < cnt; i++) {
+		struct kad_contact contact = {.is_proven = true};
+		char text[ADDR_TEXT_CAP];
+
+		for (unsigned j = 0; j < KAD_ID_LEN; j++)
+			contact.id.bytes[j] = (uint8_t)random_u64(&rig->random);
+		snprintf(text, sizeof(text), "%u.%u.3.4:%u", 11 + i / 200, i % 200, 1000 + i);
+		contact.addr = dht_rig_addr(text);
+		(void)kad_table_answered(rig->dht->sides[DHT_NET_IPV4].table, &contact, 1000000,
+					 rig->now_ns);
+		snprintf(text, sizeof(text), "[2a00:%x:%x::1]:%u", 1 + i / 200, i, 1000 + i);
+		contact.addr = dht_rig_addr(text);
+		(void)kad_table_answered(rig->dht->sides[DHT_NET_IPV6].table, &contact, 1000000,
+					 rig->now_ns);
+	}
+	rig->now_ns += 2000000000ull;
+	dht_expire(rig->dht, rig->now_ns);
 }
 
 void dht_rig_input(struct dht_rig *rig, const struct addr *remote, const void *data, size_t len)

@@ -40,6 +40,8 @@ void dht_rig_start(struct dht_rig *rig);
 void dht_rig_fini(struct dht_rig *rig);
 
 struct addr dht_rig_addr(const char *text);
+/* dht_rig_fill: cnt nodes in each network, of one /24 or /64 each, answer us, with ids all over. */
+void dht_rig_fill(struct dht_rig *rig, unsigned cnt);
 /* dht_rig_input: len bytes come from remote. */
 void dht_rig_input(struct dht_rig *rig, const struct addr *remote, const void *data, size_t len);
 /* dht_rig_ask sends query from remote; false: no answer. The answer is borrowed till the next. */

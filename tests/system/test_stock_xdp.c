@@ -98,14 +98,15 @@ static void set_policy(struct server *server, enum weft_mode mode)
 	struct weft_config policy = {
 		.mode = mode,
 		.wall_offset_ns = clock_wall_s() * NS_PER_S - clock_monotonic_ns(),
-		.answers = rate,
 		.validated = rate,
 		.samples = rate,
 		.token_life_ns = 60 * NS_PER_S,
 	};
 	struct weft_token_keys token_keys;
 
-	for (unsigned class = 0; class < WEFT_CLASS_CNT; class ++)
+	for (unsigned total = 0; total < WEFT_TOTAL_CNT; total++)
+		policy.totals[total] = rate;
+	for (unsigned class = 0; class < WEFT_CLASS_ALL_CNT; class ++)
 		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
 			policy.rates[class][level] = rate;
 	if (quic_engine_token_keys(server->engine, &token_keys) < 0 ||

@@ -92,10 +92,12 @@ static void policy_set(struct xdp *xdp)
 	const struct addr locals[] = {addr_of("10.77.0.1:7000"), addr_of("[fd77::1]:7000")};
 	struct weft_config policy = {.token_life_ns = NS_PER_S};
 
-	for (int i = 0; i < WEFT_CLASS_CNT; i++)
+	for (int i = 0; i < WEFT_CLASS_ALL_CNT; i++)
 		for (int level = 0; level < WEFT_LEVEL_CNT; level++)
 			policy.rates[i][level] = free_rate;
-	policy.answers = policy.validated = policy.samples = free_rate;
+	for (int i = 0; i < WEFT_TOTAL_CNT; i++)
+		policy.totals[i] = free_rate;
+	policy.validated = policy.samples = free_rate;
 	if (xdp_set_config(xdp, &policy) < 0 || xdp_set_cid_keys(xdp, &keys) < 0 ||
 	    xdp_set_locals(xdp, locals, 2) < 0)
 		abort();

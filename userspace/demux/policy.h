@@ -24,6 +24,14 @@ WEFT_INLINE enum weft_reason weft_call_initial(struct weft_tables *tables,
 	return weft_policy_initial(tables, view->data, facts);
 }
 
+#include "weft/krpc_policy.h"
+
+WEFT_INLINE enum weft_reason weft_call_query(struct weft_tables *tables, struct weft_facts *facts,
+					     _Bool is_proven)
+{
+	return weft_policy_query(tables, facts, is_proven);
+}
+
 #include "weft/policy.h"
 
 #endif

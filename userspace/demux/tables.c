@@ -13,7 +13,7 @@
 #include "base/arena.h"
 #include "weft/err.h"
 
-#define PLACE_CNT_ALL (WEFT_CLASS_CNT * WEFT_LEVEL_CNT * WEFT_PLACE_CNT)
+#define PLACE_CNT_ALL (WEFT_CLASS_ALL_CNT * WEFT_LEVEL_CNT * WEFT_PLACE_CNT)
 
 struct validated_slot {
 	struct weft_endpoint source;

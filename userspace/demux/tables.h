@@ -10,6 +10,7 @@
 #include "weft/cid.h"
 #include "weft/facts.h"
 #include "weft/fastpath.h"
+#include "weft/krpc_tables.h"
 #include "weft/token.h"
 
 struct addr;
@@ -37,17 +38,20 @@ struct weft_tables {
 	struct weft_token_keys token_keys;
 	struct weft_counter counters[WEFT_REASON_CNT];
 	struct weft_sampler samplers[WEFT_REASON_CNT];
-	struct weft_bucket answers;
+	struct weft_bucket totals[WEFT_TOTAL_CNT];
 	struct weft_place *places; /* by class, level, place */
 	struct map bans;
 	struct pool ban_slots;
 	uint32_t ban_cnt[2][129]; /* by is_ipv4 and prefix length */
 	struct map validated;
 	struct pool validated_slots;
+	struct weft_krpc_tables krpc; /* all NULL: every question is for userspace */
 	/* The datagram at hand. */
 	uint64_t now_ns;
 	const uint8_t *payload;
 	uint32_t frame_len;
+	struct weft_krpc_text krpc_text;
+	struct weft_krpc_query krpc_query;
 };
 
 struct demux_tables_params {
@@ -157,9 +161,32 @@ WEFT_INLINE struct weft_place *weft_table_place(struct weft_tables *tables, __u3
 	return &tables->places[(class * WEFT_LEVEL_CNT + level) * WEFT_PLACE_CNT + idx];
 }
 
-WEFT_INLINE struct weft_bucket *weft_table_answers(struct weft_tables *tables)
+WEFT_INLINE struct weft_bucket *weft_table_total(struct weft_tables *tables, enum weft_total total)
 {
-	return &tables->answers;
+	return &tables->totals[total];
+}
+
+WEFT_INLINE const struct weft_krpc_text *weft_table_krpc_text(struct weft_tables *tables,
+							      const struct weft_facts *facts)
+{
+	__builtin_memcpy(tables->krpc_text.bytes, tables->payload, facts->len);
+	return &tables->krpc_text;
+}
+
+WEFT_INLINE struct weft_krpc_query *weft_table_krpc_query(struct weft_tables *tables)
+{
+	return &tables->krpc_query;
+}
+
+WEFT_INLINE const struct weft_krpc_self *weft_table_krpc_self(struct weft_tables *tables,
+							      __u32 family)
+{
+	return tables->krpc.selves ? &tables->krpc.selves[family] : NULL;
+}
+
+WEFT_INLINE const __u64 *weft_table_krpc_held(struct weft_tables *tables, __u32 idx)
+{
+	return &tables->krpc.held[idx];
 }
 
 #endif

@@ -70,10 +70,13 @@ static void maps_of(const struct weft_xdp *program, struct bpf_map *out_maps[XDP
 		[XDP_MAP_BANS_IPV6] = program->maps.weft_bans_ipv6,
 		[XDP_MAP_VALIDATED] = program->maps.weft_validated,
 		[XDP_MAP_PLACES] = program->maps.weft_places,
-		[XDP_MAP_ANSWERS] = program->maps.weft_answers,
+		[XDP_MAP_TOTALS] = program->maps.weft_totals,
 		[XDP_MAP_COUNTERS] = program->maps.weft_counters,
 		[XDP_MAP_SAMPLERS] = program->maps.weft_samplers,
 		[XDP_MAP_SAMPLES] = program->maps.weft_samples,
+		[XDP_MAP_KRPC_SELVES] = program->maps.weft_krpc_selves,
+		[XDP_MAP_KRPC_BUCKETS] = program->maps.weft_krpc_buckets,
+		[XDP_MAP_KRPC_HELD] = program->maps.weft_krpc_held,
 	};
 
 	memcpy(out_maps, maps, sizeof(maps));

@@ -9,6 +9,7 @@
 #include "base/addr.h"
 #include "weft/err.h"
 #include "weft/fastpath.h"
+#include "weft/krpc_tables.h"
 
 /*
  * The XDP program in front of devices, the AF_XDP sockets behind it, and
@@ -245,6 +246,12 @@ int xdp_validated_put(struct xdp *xdp, const struct weft_endpoint *source,
 		      const struct weft_validated *entry);
 /* xdp_validated_sweep looks at part of the table and drops what has expired; returns how many. */
 unsigned xdp_validated_sweep(struct xdp *xdp, uint64_t now_ns);
+/*
+ * xdp_krpc_tables: what the program answers the DHT's questions from, to be
+ * written by demux/krpc_tables.h; all zeros after the first device was
+ * attached. NULL: none is. Borrowed until the last is detached.
+ */
+const struct weft_krpc_tables *xdp_krpc_tables(const struct xdp *xdp);
 /* xdp_counters adds up all CPUs' counters since the first attach; zeros without a device. */
 void xdp_counters(const struct xdp *xdp, struct weft_counter out_counters[static WEFT_REASON_CNT]);
 /*

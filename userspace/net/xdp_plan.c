@@ -199,11 +199,14 @@ static void plan_frames(const struct xdp_config *config, struct xdp_plan *plan)
 static size_t tables_len(const struct xdp_config *config)
 {
 	size_t cpu_cnt = (size_t)libbpf_num_possible_cpus();
-	size_t per_cpu = WEFT_CLASS_CNT * WEFT_LEVEL_CNT * WEFT_PLACE_BLOCKS *
+	size_t per_cpu = WEFT_CLASS_ALL_CNT * WEFT_LEVEL_CNT * WEFT_PLACE_BLOCKS *
 			 sizeof(struct weft_place_block);
 	size_t entry = sizeof(struct weft_endpoint) + sizeof(struct weft_validated) + 64;
 
-	return cpu_cnt * per_cpu + config->validated_cap * entry + WEFT_SAMPLES_LEN;
+	size_t krpc = WEFT_KRPC_BUCKETS_CNT * sizeof(struct weft_krpc_bucket) +
+		      WEFT_KRPC_HELD_WORD_CNT * sizeof(__u64);
+
+	return cpu_cnt * per_cpu + config->validated_cap * entry + WEFT_SAMPLES_LEN + krpc;
 }
 
 void xdp_plan_of(const struct xdp_config *config, const struct netdev *netdev,

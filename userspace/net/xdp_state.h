@@ -23,10 +23,13 @@ enum xdp_map {
 	XDP_MAP_BANS_IPV6,
 	XDP_MAP_VALIDATED,
 	XDP_MAP_PLACES,
-	XDP_MAP_ANSWERS,
+	XDP_MAP_TOTALS,
 	XDP_MAP_COUNTERS,
 	XDP_MAP_SAMPLERS,
 	XDP_MAP_SAMPLES,
+	XDP_MAP_KRPC_SELVES,
+	XDP_MAP_KRPC_BUCKETS,
+	XDP_MAP_KRPC_HELD,
 	XDP_MAP_CNT,
 };
 
@@ -54,7 +57,8 @@ struct xdp {
 	struct ring_buffer *samples; /* NULL: nothing was attached */
 	xdp_sample_fn sample_fn;     /* of the xdp_samples that runs */
 	void *sample_ctx;
-	uint32_t sweep_at; /* the kernel's mark of how far a sweep came */
+	struct weft_krpc_tables krpc; /* mapped; NULL: nothing was attached */
+	uint32_t sweep_at;	      /* the kernel's mark of how far a sweep came */
 	bool is_sweeping;
 	unsigned cpu_cnt;
 	struct weft_counter *cpu_counters;   /* room for one counter of each CPU */
@@ -69,6 +73,11 @@ uint32_t xdp_deliver_len_max(const struct xdp *xdp);
 WEFT_MUST_CHECK
 int xdp_tables_adopt(struct xdp *xdp, const int maps[static XDP_MAP_CNT]);
 void xdp_tables_forget(struct xdp *xdp);
+
+/* xdp_krpc.c: 0 or -errno, to be undone in either case. */
+WEFT_MUST_CHECK
+int xdp_krpc_map(struct xdp *xdp);
+void xdp_krpc_unmap(struct xdp *xdp);
 
 /* xdp_plan.c: queues that send, the first of each worker. */
 uint32_t xdp_plan_sender_cnt(const struct xdp_config *config, const struct xdp_plan *plan);

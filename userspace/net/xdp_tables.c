@@ -251,6 +251,8 @@ int xdp_tables_adopt(struct xdp *xdp, const int maps[static XDP_MAP_CNT])
 	}
 	if (!err)
 		err = ghash_put(xdp);
+	if (!err)
+		err = xdp_krpc_map(xdp);
 	if (!err) {
 		xdp->samples = ring_buffer__new(xdp->maps[XDP_MAP_SAMPLES], sample_take, xdp, NULL);
 		err = xdp->samples ? 0 : -errno;
@@ -264,6 +266,7 @@ void xdp_tables_forget(struct xdp *xdp)
 {
 	ring_buffer__free(xdp->samples);
 	xdp->samples = NULL;
+	xdp_krpc_unmap(xdp);
 	for (unsigned i = 0; i < XDP_MAP_CNT; i++) {
 		if (xdp->maps[i] >= 0)
 			close(xdp->maps[i]);

@@ -66,6 +66,19 @@ unsigned fastpath_locals(const struct fastpath *fastpath, struct addr *out_addrs
 /* Drops of one reason that are told. */
 static const struct limits_rate samples_rate = {50, 100};
 
+/*
+ * What DHT answers to strangers have beyond half of their questions, per
+ * CPU: 2,000 lists of nodes a second, and to more than 17,000 questions a
+ * second of any kind fewer bytes than they brought.
+ */
+static const struct limits_rate krpc_bytes_rate = {500000, 500000};
+/*
+ * Questions that userspace sees for the sake of who asks: one a minute of
+ * an address, and of all what a routing table may have of news.
+ */
+static const struct limits_rate senders_rate = {100, 200};
+#define SENDER_EVERY_NS (60 * NS_PER_S)
+
 #define TOKEN_LIFE_NS (60 * NS_PER_S)
 
 void fastpath_policy_defaults(struct weft_config *policy)
@@ -78,4 +91,9 @@ void fastpath_policy_defaults(struct weft_config *policy)
 	policy->token_life_ns = TOKEN_LIFE_NS;
 	policy->samples = limits_bucket_rate(&samples_rate, 0);
 	limits_apply(&limits, policy);
+	for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
+		policy->rates[WEFT_CLASS_SENDER][level] =
+			(struct weft_bucket_rate){SENDER_EVERY_NS >> 2 * level, SENDER_EVERY_NS};
+	policy->totals[WEFT_TOTAL_KRPC_BYTES] = limits_bucket_rate(&krpc_bytes_rate, 0);
+	policy->totals[WEFT_TOTAL_SENDERS] = limits_bucket_rate(&senders_rate, 0);
 }

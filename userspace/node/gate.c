@@ -149,7 +149,7 @@ void gate_share(struct weft_config *policy, unsigned worker_cnt)
 		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
 			rate_share(&policy->rates[spread[i]][level], worker_cnt,
 				   policy->flood_shift);
-	rate_share(&policy->answers, worker_cnt, 0);
+	rate_share(&policy->totals[WEFT_TOTAL_ANSWERS], worker_cnt, 0);
 	rate_share(&policy->validated, worker_cnt, 0);
 	rate_share(&policy->samples, worker_cnt, 0);
 }

@@ -40,7 +40,7 @@ void limits_apply(const struct limits_config *config, struct weft_config *policy
 	for (unsigned i = 0; i < WEFT_CLASS_CNT; i++)
 		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
 			policy->rates[i][level] = limits_bucket_rate(&config->classes[i], level);
-	policy->answers = limits_bucket_rate(&config->all_answers, 0);
+	policy->totals[WEFT_TOTAL_ANSWERS] = limits_bucket_rate(&config->all_answers, 0);
 	policy->validated = limits_bucket_rate(&config->proven, 0);
 }
 

@@ -123,7 +123,8 @@ void method_show_policy(void *ctx, struct control_call *call, const json_t *para
 	for (enum weft_class class = 0; class < WEFT_CLASS_CNT; class ++)
 		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
 			json_array_append_new(list, class_json(node, class, level));
-	json_array_append_new(list, rate_json("limits.all_answers", &policy->answers, 0));
+	json_array_append_new(
+		list, rate_json("limits.all_answers", &policy->totals[WEFT_TOTAL_ANSWERS], 0));
 	json_array_append_new(list, rate_json("limits.proven", &policy->validated, 0));
 	json_array_append_new(list, threshold_json("quic.retry_above", "mode pressured",
 						   fastpath->pressure.config.pressured_above,

@@ -410,6 +410,7 @@ static const char *verdict_name(enum weft_reason reason)
 		return "deliver";
 	case WEFT_ANSWER_VERSION:
 	case WEFT_ANSWER_RETRY:
+	case WEFT_ANSWER_KRPC:
 		break;
 	}
 	return "answer";

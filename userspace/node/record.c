@@ -24,11 +24,14 @@ size_t record_footprint(unsigned cpu_cnt)
 	return sizeof(struct sketch) + arrivals_footprint(table_of_cpu(cpu_cnt - 1) + 1);
 }
 
+#define CLASS_REASON_MAX 5
+
 /* What each class's datagrams leave with, beside what is said of proven addresses. */
-static const enum weft_reason class_reasons[WEFT_CLASS_CNT][4] = {
+static const enum weft_reason class_reasons[WEFT_CLASS_CNT][CLASS_REASON_MAX] = {
 	[WEFT_CLASS_INITIAL] = {WEFT_REASON_INITIAL, WEFT_REASON_INITIAL_LIMIT, WEFT_REASON_KNOWN},
 	[WEFT_CLASS_NEW_PATH] = {WEFT_REASON_NEW_PATH, WEFT_REASON_REPLAYED_ID},
-	[WEFT_CLASS_KRPC] = {WEFT_REASON_KRPC, WEFT_REASON_KRPC_LIMIT},
+	[WEFT_CLASS_KRPC] = {WEFT_REASON_KRPC, WEFT_REASON_KRPC_LIMIT, WEFT_REASON_KRPC_SENT,
+			     WEFT_REASON_KRPC_SENDER, WEFT_REASON_KRPC_BUDGET},
 	[WEFT_CLASS_STUN] = {WEFT_REASON_STUN, WEFT_REASON_STUN_LIMIT},
 	[WEFT_CLASS_PROBE] = {WEFT_REASON_PROBE, WEFT_REASON_PROBE_LIMIT},
 	[WEFT_CLASS_ANSWER] = {WEFT_REASON_VERSION_SENT, WEFT_REASON_RETRY_SENT,
@@ -40,7 +43,7 @@ static uint64_t class_cnt(const struct weft_counter *counters, enum weft_class c
 {
 	uint64_t sum = 0;
 
-	for (unsigned i = 0; i < 4 && class_reasons[class][i]; i++)
+	for (unsigned i = 0; i < CLASS_REASON_MAX && class_reasons[class][i]; i++)
 		sum += counters[class_reasons[class][i]].packet_cnt;
 	return sum;
 }

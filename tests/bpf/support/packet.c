@@ -102,8 +102,12 @@ size_t packet_write(const struct packet *packet, uint8_t *at)
 	put_be16(udp + 6, 0);
 	if (packet->payload_len)
 		memcpy(udp + WEFT_UDP_LEN, packet->payload, packet->payload_len);
-	if (packet->has_csum)
-		put_be16(udp + 6, (uint16_t)~udp_sum(ip, udp, udp_len));
+	if (packet->has_csum) {
+		uint16_t csum = (uint16_t)~udp_sum(ip, udp, udp_len);
+
+		put_be16(udp + 6,
+			 csum ? csum : 0xffff); /* zero says that there is none (RFC 768) */
+	}
 	memset(at + len, 0, packet->tail_len);
 	return len + packet->tail_len;
 }

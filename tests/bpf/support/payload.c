@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bpf/support/payload.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "weft/classify.h"
@@ -88,6 +89,47 @@ size_t payload_write_short(const struct payload_keys *keys, enum payload_id id, 
 	/* Noise must not be KRPC's nor a live generation's. */
 	at[1] |= 0x80;
 	return len;
+}
+
+static uint8_t *append(uint8_t *at, const void *bytes, size_t len)
+{
+	memcpy(at, bytes, len);
+	return at + len;
+}
+
+static uint8_t *append_text(uint8_t *at, const char *text)
+{
+	return append(at, text, strlen(text));
+}
+
+size_t payload_write_krpc(const struct payload_krpc *spec, uint8_t *at)
+{
+	static const char *const names[] = {
+		[WEFT_KRPC_PING] = "4:ping",
+		[WEFT_KRPC_FIND_NODE] = "9:find_node",
+		[WEFT_KRPC_GET_PEERS] = "9:get_peers",
+		[WEFT_KRPC_GET] = "3:get",
+	};
+	unsigned transaction_len = spec->transaction_len ? spec->transaction_len : 2;
+	uint8_t *begin = at;
+	char number[16];
+
+	at = append_text(at, "d1:ad2:id20:abcdefghij0123456789");
+	if (spec->kind != WEFT_KRPC_PING) {
+		at = append_text(at, spec->kind == WEFT_KRPC_GET_PEERS ? "9:info_hash20:"
+								       : "6:target20:");
+		at = append(at, spec->target, WEFT_KRPC_ID_LEN);
+	}
+	if (spec->want)
+		at = append_text(append_text(append_text(at, "4:wantl2:"), spec->want), "e");
+	at = append_text(append_text(at, "e1:q"), names[spec->kind]);
+	if (spec->is_read_only)
+		at = append_text(at, "2:roi1e");
+	snprintf(number, sizeof(number), "1:t%u:", transaction_len);
+	at = append(append_text(at, number), "abcdefghijklmnop", transaction_len);
+	if (spec->has_version)
+		at = append_text(at, "1:v4:wxyz");
+	return (size_t)(append_text(at, "1:y1:qe") - begin);
 }
 
 void payload_keys_init(struct payload_keys *keys, uint32_t now_s)

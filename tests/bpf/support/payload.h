@@ -2,10 +2,12 @@
 #ifndef WEFT_TESTS_BPF_PAYLOAD_H
 #define WEFT_TESTS_BPF_PAYLOAD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "weft/cid.h"
+#include "weft/krpc.h"
 #include "weft/token.h"
 
 /*
@@ -42,6 +44,16 @@ struct payload_long {
 #define PAYLOAD_VERSION_NEGOTIATION 0xffffffffu
 #define PAYLOAD_ID_EMPTY	    1000
 
+/* A question to the DHT in its usual form. */
+struct payload_krpc {
+	enum weft_krpc_kind kind;
+	const uint8_t *target; /* WEFT_KRPC_ID_LEN bytes; not of a ping */
+	const char *want;      /* "n4", "n6"; NULL: not said */
+	bool is_read_only;
+	bool has_version;
+	unsigned transaction_len; /* 0: 2 */
+};
+
 struct payload_keys {
 	struct weft_cid_keys cid;
 	struct weft_token_keys token;
@@ -53,6 +65,8 @@ size_t payload_write_long(const struct payload_keys *keys, const struct payload_
 /* payload_write_short: with an id of ours, or of noise. */
 size_t payload_write_short(const struct payload_keys *keys, enum payload_id id, size_t len,
 			   uint8_t *at);
+/* payload_write_krpc: all that is free in it is letters. */
+size_t payload_write_krpc(const struct payload_krpc *spec, uint8_t *at);
 /* payload_keys_init: keys of four days around wall clock now_s. */
 void payload_keys_init(struct payload_keys *keys, uint32_t now_s);
 

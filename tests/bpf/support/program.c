@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -37,6 +38,16 @@ static int stay_on_one_cpu(void)
 	return cpu;
 }
 
+static void *map_memory(const struct bpf_map *map)
+{
+	size_t len = (size_t)bpf_map__max_entries(map) * bpf_map__value_size(map);
+	void *at = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+
+	if (at == MAP_FAILED)
+		die(bpf_map__name(map), errno);
+	return at;
+}
+
 const char *program_open(struct program *program, uint32_t validated_cap)
 {
 	libbpf_print_fn_t print = libbpf_set_print(NULL);
@@ -60,11 +71,24 @@ const char *program_open(struct program *program, uint32_t validated_cap)
 	if (err < 0)
 		die("load the program", err);
 	program->fd = bpf_program__fd(program->skel->progs.weft_xdp);
+	program->krpc = (struct weft_krpc_tables){
+		.selves = map_memory(program->skel->maps.weft_krpc_selves),
+		.buckets = map_memory(program->skel->maps.weft_krpc_buckets),
+		.held = map_memory(program->skel->maps.weft_krpc_held),
+	};
 	return NULL;
 }
 
 void program_close(struct program *program)
 {
+	if (program->krpc.selves) {
+		munmap(program->krpc.selves,
+		       WEFT_KRPC_FAMILY_CNT * sizeof(program->krpc.selves[0]));
+		munmap(program->krpc.buckets,
+		       WEFT_KRPC_BUCKETS_CNT * sizeof(program->krpc.buckets[0]));
+		munmap(program->krpc.held, WEFT_KRPC_HELD_WORD_CNT * sizeof(__u64));
+	}
+	program->krpc = (struct weft_krpc_tables){.selves = NULL};
 	weft_xdp__destroy(program->skel);
 	program->skel = NULL;
 }
@@ -193,7 +217,7 @@ void program_clear(struct program *program)
 	map_empty(program->skel->maps.weft_bans_ipv4);
 	map_empty(program->skel->maps.weft_bans_ipv6);
 	map_zero(program, program->skel->maps.weft_places);
-	map_zero(program, program->skel->maps.weft_answers);
+	map_zero(program, program->skel->maps.weft_totals);
 	map_zero(program, program->skel->maps.weft_counters);
 	map_zero(program, program->skel->maps.weft_samplers);
 	(void)program_samples(program, &last);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "weft/fastpath.h"
+#include "weft/krpc_tables.h"
 
 struct weft_xdp; /* the skeleton */
 
@@ -20,6 +21,7 @@ struct program {
 	int fd;
 	int cpu;
 	int cpu_cnt;
+	struct weft_krpc_tables krpc; /* mapped */
 };
 
 struct program_result {

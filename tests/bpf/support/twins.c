@@ -7,6 +7,7 @@
 
 #include <linux/bpf.h>
 
+#include "demux/krpc_tables.h"
 #include "demux/policy.h"
 #include "weft/ghash.h"
 
@@ -20,11 +21,17 @@ static const uint32_t only;
 const char *twins_open(struct twins *twins)
 {
 	struct weft_ghash *ghash = malloc(sizeof(*ghash));
+	struct weft_krpc_tables *krpc = &twins->native.krpc;
 	const char *reason;
 
 	memset(twins, 0, sizeof(*twins));
 	if (!ghash || arena_open(&twins->arena, demux_tables_footprint(&params)) < 0 ||
 	    demux_tables_init(&twins->native, &twins->arena, &params) < 0)
+		abort();
+	krpc->selves = calloc(WEFT_KRPC_FAMILY_CNT, sizeof(krpc->selves[0]));
+	krpc->buckets = calloc(WEFT_KRPC_BUCKETS_CNT, sizeof(krpc->buckets[0]));
+	krpc->held = calloc(WEFT_KRPC_HELD_WORD_CNT, sizeof(krpc->held[0]));
+	if (!krpc->selves || !krpc->buckets || !krpc->held)
 		abort();
 	reason = program_open(&twins->program, TWINS_VALIDATED_CAP);
 	twins->has_program = !reason;
@@ -39,6 +46,9 @@ void twins_close(struct twins *twins)
 {
 	if (twins->has_program)
 		program_close(&twins->program);
+	free(twins->native.krpc.selves);
+	free(twins->native.krpc.buckets);
+	free(twins->native.krpc.held);
 	arena_close(&twins->arena);
 }
 
@@ -57,6 +67,7 @@ void twins_reset(struct twins *twins)
 	if (arena_open(&twins->arena, demux_tables_footprint(&params)) < 0 ||
 	    demux_tables_init(native, &twins->arena, &params) < 0)
 		abort();
+	native->krpc = kept.krpc;
 	native->locals = kept.locals;
 	native->cid_keys = kept.cid_keys;
 	native->token_keys = kept.token_keys;
@@ -139,6 +150,63 @@ void twins_validate_kind(struct twins *twins, const struct weft_endpoint *source
 	put(twins, "weft_validated", source, &entry);
 }
 
+/* Of each that is there. */
+static const struct weft_krpc_tables *krpc_next(const struct twins *twins,
+						const struct weft_krpc_tables *last)
+{
+	if (!last)
+		return &twins->native.krpc;
+	return twins->has_program && last == &twins->native.krpc ? &twins->program.krpc : NULL;
+}
+
+void twins_set_krpc_id(struct twins *twins, enum weft_krpc_family family, const uint8_t *id)
+{
+	for (const struct weft_krpc_tables *at = NULL; (at = krpc_next(twins, at));)
+		krpc_tables_set_id(at, family, id);
+}
+
+void twins_set_krpc_token_key(struct twins *twins, const uint64_t key[2])
+{
+	for (const struct weft_krpc_tables *at = NULL; (at = krpc_next(twins, at));)
+		krpc_tables_set_token_key(at, key);
+}
+
+void twins_set_krpc_nodes(struct twins *twins, enum weft_krpc_family family, unsigned bucket,
+			  const uint8_t *compact, unsigned cnt)
+{
+	for (const struct weft_krpc_tables *at = NULL; (at = krpc_next(twins, at));)
+		krpc_tables_set_nodes(at, family, bucket, compact, cnt);
+}
+
+void twins_set_krpc_held(struct twins *twins, const uint8_t *key, bool is_held)
+{
+	struct weft_krpc_id id = {.words = {0, 0, 0}};
+	uint64_t bits, mask;
+	uint32_t bit;
+
+	memcpy(id.bytes, key, WEFT_KRPC_ID_LEN);
+	bit = weft_krpc_held_bit(&id);
+	mask = 1ull << bit % 64;
+	bits = twins->native.krpc.held[bit / 64];
+	for (const struct weft_krpc_tables *at = NULL; (at = krpc_next(twins, at));)
+		krpc_tables_set_held_word(at, bit / 64, is_held ? bits | mask : bits & ~mask);
+}
+
+void twins_krpc_answer(struct twins *twins, const struct weft_endpoint *asker,
+		       struct weft_krpc_draft *out_draft)
+{
+	const struct weft_krpc_tables *krpc = &twins->native.krpc;
+	const struct weft_krpc_query *query = &twins->native.krpc_query;
+	const struct weft_krpc_self *self = &krpc->selves[weft_krpc_family_of(asker)];
+	const struct weft_krpc_id *near = weft_krpc_live_id(&krpc->selves[query->family]);
+	uint32_t idx = weft_krpc_bucket_idx(query->family, weft_krpc_bucket(near, &query->target));
+
+	weft_krpc_answer_write(
+		query, asker, weft_krpc_live_id(self),
+		weft_krpc_has_nodes(query) ? weft_krpc_live_nodes(&krpc->buckets[idx]) : NULL,
+		weft_krpc_token(weft_krpc_live_token_key(self), asker), out_draft);
+}
+
 enum weft_reason twins_judge_native(struct twins *twins, const uint8_t *frame, size_t len)
 {
 	struct weft_tables *native = &twins->native;
@@ -168,6 +236,7 @@ static uint32_t action_of(enum weft_verdict verdict)
 		return XDP_DROP;
 	case WEFT_ANSWER_VERSION:
 	case WEFT_ANSWER_RETRY:
+	case WEFT_ANSWER_KRPC:
 		return XDP_TX;
 	case WEFT_PASS:
 	case WEFT_DELIVER: /* no socket is there */
@@ -192,7 +261,7 @@ static bool places_differ(struct twins *twins)
 {
 	static struct weft_place_block block;
 
-	for (uint32_t i = 0; i < WEFT_CLASS_CNT * WEFT_LEVEL_CNT * WEFT_PLACE_BLOCKS; i++) {
+	for (uint32_t i = 0; i < WEFT_CLASS_ALL_CNT * WEFT_LEVEL_CNT * WEFT_PLACE_BLOCKS; i++) {
 		program_get_own(&twins->program, "weft_places", i, &block, sizeof(block));
 		if (memcmp(&block, twins->native.places + (size_t)i * WEFT_PLACE_BLOCK_CNT,
 			   sizeof(block)) != 0)
@@ -213,6 +282,18 @@ static bool counters_differ(struct twins *twins)
 			       twins->native.counters[i].packet_cnt);
 			return true;
 		}
+	}
+	return false;
+}
+
+static bool totals_differ(struct twins *twins)
+{
+	struct weft_bucket bucket;
+
+	for (uint32_t i = 0; i < WEFT_TOTAL_CNT; i++) {
+		program_get_own(&twins->program, "weft_totals", i, &bucket, sizeof(bucket));
+		if (memcmp(&bucket, &twins->native.totals[i], sizeof(bucket)) != 0)
+			return true;
 	}
 	return false;
 }
@@ -248,8 +329,6 @@ static bool validated_differ(struct twins *twins)
 
 const char *twins_compare_tables(struct twins *twins)
 {
-	struct weft_bucket answers;
-
 	if (!twins->has_program)
 		return NULL;
 	if (counters_differ(twins))
@@ -258,9 +337,8 @@ const char *twins_compare_tables(struct twins *twins)
 		return "buckets";
 	if (samplers_differ(twins))
 		return "samplers";
-	program_get_own(&twins->program, "weft_answers", 0, &answers, sizeof(answers));
-	if (memcmp(&answers, &twins->native.answers, sizeof(answers)) != 0)
-		return "bucket of all answers";
+	if (totals_differ(twins))
+		return "buckets of all strangers";
 	return validated_differ(twins) ? "proven addresses" : NULL;
 }
 
@@ -271,13 +349,14 @@ struct weft_config twins_config(void)
 		.flood_shift = 3,
 		.wall_offset_ns = TWINS_WALL_S * 1000000000,
 		.salt = {0x9b05688c2b3e6c1f, 0x1f83d9abfb41bd6b, 0x5be0cd19137e2179},
-		.answers = rate,
 		.validated = rate,
 		.samples = {.cost_ns = 10000000, .credit_max_ns = 100000000},
 		.token_life_ns = 60000000000,
 	};
 
-	for (unsigned class = 0; class < WEFT_CLASS_CNT; class ++)
+	for (unsigned total = 0; total < WEFT_TOTAL_CNT; total++)
+		config.totals[total] = rate;
+	for (unsigned class = 0; class < WEFT_CLASS_ALL_CNT; class ++)
 		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
 			config.rates[class][level] = rate;
 	return config;

@@ -47,6 +47,19 @@ void twins_validate_kind(struct twins *twins, const struct weft_endpoint *source
 			 uint64_t expires_ns, enum weft_validated_kind kind);
 
 /*
+ * twins_set_krpc_...: what DHT questions are answered from, as
+ * demux/krpc_tables.h writes it; without a network's id nothing is answered.
+ */
+void twins_set_krpc_id(struct twins *twins, enum weft_krpc_family family, const uint8_t *id);
+void twins_set_krpc_token_key(struct twins *twins, const uint64_t key[2]);
+void twins_set_krpc_nodes(struct twins *twins, enum weft_krpc_family family, unsigned bucket,
+			  const uint8_t *compact, unsigned cnt);
+void twins_set_krpc_held(struct twins *twins, const uint8_t *key, bool is_held);
+/* twins_krpc_answer: what the native one answers to the question it judged last. */
+void twins_krpc_answer(struct twins *twins, const struct weft_endpoint *asker,
+		       struct weft_krpc_draft *out_draft);
+
+/*
  * twins_judge gives the frame to both and compares. Returns NULL, or what
  * they differ in. Counters say which reason the program had.
  */

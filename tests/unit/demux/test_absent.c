@@ -6,9 +6,23 @@
 #include "support/check.h"
 #include "weft/facts.h"
 #include "weft/fastpath.h"
+#include "weft/krpc_tables.h"
 #include "weft/token.h"
 
-enum absent { NOTHING, CONFIG, LOCALS, CID_KEYS, TOKEN_KEYS, PLACES, ANSWERS, ROOM };
+enum absent {
+	NOTHING,
+	CONFIG,
+	LOCALS,
+	CID_KEYS,
+	TOKEN_KEYS,
+	PLACES,
+	TOTALS,
+	ROOM,
+	KRPC_TEXT,
+	KRPC_QUERY,
+	KRPC_SELF,
+	KRPC_HELD,
+};
 
 struct weft_tables {
 	enum absent absent;
@@ -18,6 +32,9 @@ struct weft_tables {
 	struct weft_token_keys token_keys;
 	struct weft_bucket bucket;
 	struct weft_place place;
+	struct weft_krpc_self krpc_self;
+	struct weft_krpc_query krpc_query;
+	__u64 krpc_held;
 	uint8_t payload[1500];
 };
 
@@ -50,9 +67,36 @@ static inline struct weft_place *weft_table_place(struct weft_tables *tables, __
 	return THERE(tables, PLACES, &tables->place);
 }
 
-static inline struct weft_bucket *weft_table_answers(struct weft_tables *tables)
+static inline struct weft_bucket *weft_table_total(struct weft_tables *tables,
+						   enum weft_total total)
 {
-	return THERE(tables, ANSWERS, &tables->bucket);
+	(void)total;
+	return THERE(tables, TOTALS, &tables->bucket);
+}
+
+static inline const struct weft_krpc_text *weft_table_krpc_text(struct weft_tables *tables,
+								const struct weft_facts *facts)
+{
+	(void)facts;
+	return THERE(tables, KRPC_TEXT, (const struct weft_krpc_text *)tables->payload);
+}
+
+static inline struct weft_krpc_query *weft_table_krpc_query(struct weft_tables *tables)
+{
+	return THERE(tables, KRPC_QUERY, &tables->krpc_query);
+}
+
+static inline const struct weft_krpc_self *weft_table_krpc_self(struct weft_tables *tables,
+								__u32 family)
+{
+	(void)family;
+	return THERE(tables, KRPC_SELF, &tables->krpc_self);
+}
+
+static inline const __u64 *weft_table_krpc_held(struct weft_tables *tables, __u32 idx)
+{
+	(void)idx;
+	return THERE(tables, KRPC_HELD, &tables->krpc_held);
 }
 
 static inline __u64 weft_table_now(struct weft_tables *tables)
@@ -106,6 +150,8 @@ static inline enum weft_reason weft_call_initial(struct weft_tables *tables,
 	return weft_policy_initial(tables, view->data, facts);
 }
 
+#include "weft/krpc_policy.h"
+#define weft_call_query weft_policy_query
 #include "weft/policy.h"
 
 static const struct weft_endpoint source = {.addr = {0x20, 1}, .port_be = 1};
@@ -139,7 +185,7 @@ static void test_absent_table_leaves_datagrams_to_the_kernel(void)
 		{CONFIG, "\xc3\0\0\0\1\x08", WEFT_REASON_NO_TABLES},
 		{PLACES, "\xc3\0\0\0\1\x08", WEFT_REASON_INITIAL_LIMIT},
 		{CID_KEYS, "\x41\x80\1\2\3\4", WEFT_REASON_BAD_ID},
-		{ANSWERS, "\xc3\0\0\0\2\x08", WEFT_REASON_ANSWER_LIMIT},
+		{TOTALS, "\xc3\0\0\0\2\x08", WEFT_REASON_ANSWER_LIMIT},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -147,6 +193,32 @@ static void test_absent_table_leaves_datagrams_to_the_kernel(void)
 
 		memcpy(tables.payload, rows[i].head, 6);
 		CHECK_EQ(judge(&tables, 1200, 1200), rows[i].want);
+	}
+}
+
+static void test_absent_table_leaves_dht_questions_to_userspace(void)
+{
+	static const char get[] = "d1:ad2:id20:abcdefghij01234567896:target20:mnopqrstuvwxyz123456"
+				  "e1:q3:get2:roi1e1:t2:aa1:y1:qe";
+	static const struct {
+		enum absent absent;
+		enum weft_reason want;
+	} rows[] = {
+		{NOTHING, WEFT_REASON_KRPC_SENT}, {CONFIG, WEFT_REASON_NO_TABLES},
+		{PLACES, WEFT_REASON_KRPC_LIMIT}, {TOTALS, WEFT_REASON_KRPC_BUDGET},
+		{KRPC_TEXT, WEFT_REASON_KRPC},	  {KRPC_QUERY, WEFT_REASON_KRPC},
+		{KRPC_SELF, WEFT_REASON_KRPC},	  {KRPC_HELD, WEFT_REASON_KRPC},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct weft_tables tables = tables_without(rows[i].absent);
+		struct weft_facts facts = {.source = source, .len = sizeof(get) - 1};
+
+		tables.krpc_self.live_id = WEFT_KRPC_SECOND;
+		memcpy(tables.payload, get, sizeof(get));
+		CHECK_EQ(judge(&tables, sizeof(get) - 1, sizeof(get) - 1), rows[i].want);
+		if (rows[i].absent == CONFIG)
+			CHECK_EQ(weft_policy_query(&tables, &facts, false), rows[i].want);
 	}
 }
 
@@ -206,8 +278,8 @@ static void test_classes_beyond_the_last_are_refused(void)
 {
 	struct weft_tables tables = tables_without(NOTHING);
 
-	CHECK(weft_limit_admit(&tables, &source, WEFT_CLASS_CNT - 1, 1));
-	CHECK(!weft_limit_admit(&tables, &source, WEFT_CLASS_CNT, 1));
+	CHECK(weft_limit_admit(&tables, &source, WEFT_CLASS_ALL_CNT - 1, 1));
+	CHECK(!weft_limit_admit(&tables, &source, WEFT_CLASS_ALL_CNT, 1));
 	tables.absent = CONFIG;
 	CHECK(!weft_limit_admit(&tables, &source, 0, 1));
 }
@@ -225,6 +297,7 @@ static void test_weight_of_a_sample_does_not_wrap(void)
 int main(void)
 {
 	RUN(test_absent_table_leaves_datagrams_to_the_kernel);
+	RUN(test_absent_table_leaves_dht_questions_to_userspace);
 	RUN(test_without_addresses_everything_passes);
 	RUN(test_token_needs_keys_and_room);
 	RUN(test_nothing_is_read_beyond_the_view);

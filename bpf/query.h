@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef WEFT_BPF_QUERY_H
+#define WEFT_BPF_QUERY_H
+
+#include "limit.h"
+#include "weft/krpc_policy.h"
+
+__attribute__((noinline)) int query_judge(struct xdp_md *ctx, struct weft_facts *facts,
+					  __u32 is_proven)
+{
+	return facts ? (int)weft_policy_query(ctx, facts, is_proven != 0) : WEFT_REASON_NO_TABLES;
+}
+
+WEFT_INLINE enum weft_reason weft_call_query(struct weft_tables *tables, struct weft_facts *facts,
+					     _Bool is_proven)
+{
+	return (enum weft_reason)query_judge(tables, facts, is_proven);
+}
+
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef WEFT_KRPC_POLICY_H
+#define WEFT_KRPC_POLICY_H
+
+#include "weft/krpc_tables.h"
+#include "weft/stranger.h"
+
+/*
+ * Which of the DHT's questions are answered by the program and which go to
+ * userspace. Part of policy.h, which says what must be defined before.
+ */
+
+/*
+ * A question has `a` as a key. Keys are in order, so none follows a first
+ * one that comes after it.
+ */
+WEFT_INLINE _Bool weft_krpc_may_be_query(const __u8 *data)
+{
+	return data[3] <= 'a';
+}
+
+/*
+ * What is nearer than we are cannot have come to us: such an address is
+ * borrowed or ours, and userspace knows what to think of it.
+ */
+WEFT_INLINE _Bool weft_krpc_is_credible(const struct weft_facts *facts)
+{
+	enum weft_reach reach = weft_endpoint_reach(&facts->source);
+
+	return reach != WEFT_REACH_NONE && reach >= weft_endpoint_reach(&facts->local);
+}
+
+/* The id lives, and is not the asker's, too. */
+WEFT_INLINE _Bool weft_krpc_is_other(struct weft_tables *tables, __u32 family,
+				     const struct weft_krpc_query *query)
+{
+	const struct weft_krpc_id *own = weft_krpc_live_id(weft_table_krpc_self(tables, family));
+
+	return own && !weft_krpc_id_equal(own, &query->asker);
+}
+
+/* With the ids lives all that an answer is made from. */
+WEFT_INLINE _Bool weft_krpc_is_answerable(struct weft_tables *tables,
+					  const struct weft_facts *facts,
+					  const struct weft_krpc_query *query)
+{
+	enum weft_krpc_family family = weft_krpc_family_of(&facts->source);
+
+	return weft_krpc_is_other(tables, family, query) &&
+	       (query->family == family || weft_krpc_is_other(tables, query->family, query)) &&
+	       weft_krpc_is_credible(facts);
+}
+
+/* Only what get_peers and get ask for can be held. */
+WEFT_INLINE _Bool weft_krpc_is_held(struct weft_tables *tables, const struct weft_krpc_query *query)
+{
+	__u32 bit = weft_krpc_held_bit(&query->target);
+	const __u64 *word;
+
+	if (!weft_krpc_has_token(query))
+		return 0;
+	word = weft_table_krpc_held(tables, bit / 64);
+	return !word || *(const volatile __u64 *)word >> bit % 64 & 1;
+}
+
+/*
+ * Who asks may be worth knowing: of each prefix now and then a question
+ * goes to userspace, which answers it and looks at who sent it, and of all
+ * together no more than it likes to look at.
+ */
+WEFT_INLINE _Bool weft_krpc_is_news(struct weft_tables *tables, const struct weft_config *config,
+				    struct weft_facts *facts)
+{
+	struct weft_bucket *all = weft_table_total(tables, WEFT_TOTAL_SENDERS);
+	__u64 now_ns = weft_policy_now(tables, facts);
+
+	return weft_call_admit(tables, &facts->source, WEFT_CLASS_SENDER, now_ns) && all &&
+	       weft_bucket_take(all, &config->totals[WEFT_TOTAL_SENDERS], now_ns);
+}
+
+/*
+ * What leaves beyond what came is paid from one purse for all strangers,
+ * and half of what came besides: so that pings, whose answers are hardly
+ * longer than they are, have their limit, too.
+ */
+WEFT_INLINE _Bool weft_krpc_is_affordable(struct weft_tables *tables,
+					  const struct weft_config *config,
+					  struct weft_facts *facts,
+					  const struct weft_krpc_query *query)
+{
+	struct weft_bucket *bytes = weft_table_total(tables, WEFT_TOTAL_KRPC_BYTES);
+	__u32 len = weft_krpc_answer_len_max(query, weft_endpoint_is_ipv4(&facts->source));
+
+	return bytes &&
+	       weft_bucket_take_units(bytes, &config->totals[WEFT_TOTAL_KRPC_BYTES],
+				      len - facts->len / 2, weft_policy_now(tables, facts));
+}
+
+/* What may be a question, within the limits of its source. */
+WEFT_INLINE enum weft_reason weft_policy_query(struct weft_tables *tables, struct weft_facts *facts,
+					       _Bool is_proven)
+{
+	const struct weft_config *config = weft_table_config(tables);
+	const struct weft_krpc_text *text;
+	struct weft_krpc_query *query;
+
+	if (!config)
+		return WEFT_REASON_NO_TABLES;
+	if (facts->len < WEFT_KRPC_QUERY_LEN_MIN || facts->len > WEFT_KRPC_QUERY_LEN_MAX)
+		return WEFT_REASON_KRPC;
+	query = weft_table_krpc_query(tables);
+	text = weft_table_krpc_text(tables, facts);
+	if (!query || !text ||
+	    !weft_krpc_query_read(text, facts->len, weft_krpc_family_of(&facts->source), query))
+		return WEFT_REASON_KRPC;
+	if (!weft_krpc_is_answerable(tables, facts, query) || weft_krpc_is_held(tables, query))
+		return WEFT_REASON_KRPC;
+	if (!query->is_read_only && weft_krpc_is_news(tables, config, facts))
+		return WEFT_REASON_KRPC_SENDER;
+	if (!is_proven && !weft_krpc_is_affordable(tables, config, facts, query))
+		return WEFT_REASON_KRPC_BUDGET;
+	return WEFT_REASON_KRPC_SENT;
+}
+
+#endif
