@@ -5,6 +5,7 @@
  * Caches are warm and the clock is the test's, so these are the least it can
  * be; `bench/filter` has traffic. An answer changes its frame and is run once
  * at a time, as is what it is compared with. Root, prints median of ROUNDS.
+ * BARRIERS=1: as it is where the loader has no CAP_PERFMON.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -16,6 +17,7 @@
 #include "bpf/support/packet.h"
 #include "bpf/support/payload.h"
 #include "bpf/support/program.h"
+#include "support/barriers.h"
 #include "weft/reason.h"
 
 #define ROUNDS	15
@@ -179,9 +181,13 @@ static int base_load(void)
 
 int main(void)
 {
-	const char *why = program_open(&program, 65536);
-	int base_fd = base_load();
+	const char *why;
+	int base_fd;
 
+	if (getenv("BARRIERS"))
+		barriers_ask_for();
+	why = program_open(&program, 65536);
+	base_fd = base_load();
 	if (why || base_fd < 0) {
 		fprintf(stderr, "decisions: %s\n", why ? why : "no BPF program can be loaded");
 		return 1;

@@ -8,14 +8,13 @@
  *
  *   filter_program DEVICE ADDRESS:PORT junk|bucket|id|ban|retry [barriers]
  */
-#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "support/barriers.h"
 #include "support/fast_path.h"
 #include "weft/token.h"
 
@@ -32,19 +31,6 @@ static void limit_everybody(struct fast_path *path)
 
 	path->policy.rates[WEFT_CLASS_KRPC][1] = rate;
 	path->policy.rates[WEFT_CLASS_INITIAL][1] = rate;
-}
-
-static void give_up_perfmon(void)
-{
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
-
-	if (syscall(SYS_capget, &header, caps) < 0)
-		fast_path_fail("capabilities", "cannot be read");
-	caps[CAP_TO_INDEX(CAP_PERFMON)].effective &= ~CAP_TO_MASK(CAP_PERFMON);
-	caps[CAP_TO_INDEX(CAP_SYS_ADMIN)].effective &= ~CAP_TO_MASK(CAP_SYS_ADMIN);
-	if (syscall(SYS_capset, &header, caps) < 0)
-		fast_path_fail("CAP_PERFMON", "cannot be given up");
 }
 
 static void ban(struct fast_path *path, const char *text, unsigned prefix_len)
@@ -110,7 +96,7 @@ int main(int argc, char **argv)
 		fast_path_fail("filter_program",
 			       "DEVICE ADDRESS:PORT junk|bucket|id|ban|retry [barriers]");
 	if (argc > 4)
-		give_up_perfmon();
+		barriers_ask_for();
 	sigemptyset(&ends);
 	sigaddset(&ends, SIGTERM);
 	sigprocmask(SIG_BLOCK, &ends, NULL);
