@@ -24,8 +24,8 @@
 #include "net/packet_io.h"
 #include "quic/quic.h"
 
-#define PEER_CNT   256 /* how many may be dialling at a time */
-#define PATIENCE   (1 * NS_PER_S)
+#define PEER_CNT   1024		  /* how many may be dialling at a time */
+#define PATIENCE   (3 * NS_PER_S) /* a lost first packet is sent again after one */
 #define DIALS_MAX  100000
 #define BUFFER_LEN (1u << 18)
 

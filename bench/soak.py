@@ -39,6 +39,7 @@ B_ADDRESSES = ("10.77.0.2", "10.77.0.3")
 PAUSE_S = (0.3, 3)  # between two changes
 MOVED_S = 1  # for addresses and links to be noticed
 GROWTH_CAP = 4 * MIB  # of the least that a daemon had for itself, last third of the run over the second
+GETS_REMEMBERED = 1024  # node/'s
 RESUMES = 5  # of one get, when a session was lost
 ATTACH_TRIES = 50
 PATIENCE_S = 60
@@ -128,6 +129,15 @@ class Soak:
             answered = done.returncode == lab.OK
             self.done[f"{side.name} pinged" if answered else f"{side.name} pinged in vain"] += 1
 
+    def fill_lists(self):
+        """A daemon remembers its last gets; what that takes is there before memory is watched."""
+        for side, other in ((self.a, self.b), (self.b, self.a)):
+            link = other.daemon.share(self.lab.folder(f"small-{side.name}", {"x": 1}))
+            for _ in range(GETS_REMEMBERED):
+                got = side.daemon.weft("get", link, "--to", self.lab.dir / f"small-of-{side.name}")
+                if got.returncode != lab.OK:
+                    raise lab.Mismatch(got.stderr)
+
     # What happens meanwhile
 
     def attach(self, side):
@@ -211,6 +221,7 @@ class Soak:
                 raise lab.Mismatch(f"{each.name} ended: {each.daemon.log_text()[-2000:]}")
 
     def run(self, minutes):
+        self.fill_lists()
         self.begin = time.monotonic()
         threads = [threading.Thread(target=work, args=args, daemon=True) for work, args in (
             (self.fetch_forever, (self.a, self.b, 1 << 32)),
