@@ -5,6 +5,7 @@ the client of a pkarr relay over HTTPS, with a DHT of three nodes behind it.
 
     curl, pkarr -> r (relay) -- DHT -- a, z       no DHT: b, c -> TLS proxy -> r
 """
+import http.server
 import json
 import os
 import pathlib
@@ -14,6 +15,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
@@ -103,7 +105,8 @@ def test_curl_stores_a_packet_and_reads_it_back(lab):
     z32, body = packet(7, seq, "addr=127.0.0.1:4243")
     status, fields, _ = put(lab, url, z32, body)
     check_eq(status, 204, "PUT")
-    check(int(fields["pkarr-dht-stored-nodes"]) >= 1, fields)
+    wait_for(lambda: int(put(lab, url, z32, body)[1]["pkarr-dht-stored-nodes"]) >= 2,
+             "both others have it: a asks everybody but itself")
     check_eq(fields["access-control-allow-origin"], "*", "CORS")
     route = wait_for(lambda: a.weft("route", "find", z32).returncode == OK and
                      a.json("route", "find", z32)["record"], "a finds it on the DHT")
@@ -186,6 +189,23 @@ def test_connections_above_the_limit_are_refused(lab):
         check(one.recv(4096).startswith(b"HTTP/1.1 200 "), "those before are served")
         one.close()
     wait_for(lambda: curl(f"{url_of(r)}/healthz")[0] == 200, "there is room again")
+
+
+def test_who_idles_longest_makes_room(lab):
+    r = lab.daemon("r", config=GATEWAY + QUICK + "connections = 2\nconnections_per_address = 2\n"
+                   ).start()
+    host, port = url_of(r).removeprefix("http://").split(":")
+    held = [socket.create_connection((host, int(port)), source_address=("127.0.0.2", 0), timeout=30)
+            for _ in range(2)]
+    for one in held:
+        one.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        check(one.recv(4096).startswith(b"HTTP/1.1 200 "), "served, and kept")
+    check_eq(curl(f"{url_of(r)}/healthz")[0], 200, "somebody else")
+    check_eq(held[0].recv(1), b"", "the first had to go")
+    held[1].sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    check(held[1].recv(4096).startswith(b"HTTP/1.1 200 "), "the second did not")
+    for one in held:
+        one.close()
 
 
 def test_a_client_that_leaves_in_the_middle_harms_nobody(lab):
@@ -309,6 +329,36 @@ def test_dht_only_leaves_relays_alone(lab):
             except BlockingIOError:
                 check(extra, "no relay was asked")
             daemon.stop()
+
+
+class Liar(http.server.BaseHTTPRequestHandler):
+    """A relay that answers every GET with self.server.body."""
+
+    def do_GET(self):  # pylint: disable=invalid-name
+        self.server.asked += 1
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.server.body)))
+        self.end_headers()
+        self.wfile.write(self.server.body)
+
+    def log_message(self, *_):
+        """It says nothing."""
+
+
+def test_a_relay_that_lies_is_not_believed(lab):
+    z32, honest = packet(41, 5, "addr=127.0.0.1:9")
+    altered = honest[:-1] + bytes([honest[-1] ^ 1])
+    other = packet(42, 5, "addr=127.0.0.1:9")[1]
+    for number, body in enumerate((honest, altered, other, b"", b"x" * 1073, bytes(100000))):
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Liar) as server:
+            server.body, server.asked = body, 0
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            c = apart(lab, f"c{number}", f"http://127.0.0.1:{server.server_port}", "")
+            steps = c.weft("check", z32)
+            check(server.asked, f"the relay was asked: {steps.stdout}{steps.stderr}")
+            check_eq("127.0.0.1:9" in steps.stdout, body == honest, f"{number}: {steps.stdout}")
+            c.stop()
+            server.shutdown()
 
 
 def test_what_is_no_configuration_is_told(lab):

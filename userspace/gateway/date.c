@@ -40,7 +40,7 @@ int http_date_parse(const char *text, uint64_t *out_wall_s)
 		if (memcmp(months[tm.tm_mon], month, sizeof(month)) == 0)
 			break;
 	time = timegm(&tm);
-	/* Whatever is not exactly what we would write for that moment is no date: a 31st of June, a wrong day. */
+	/* What we would not write just so for that moment is no date: a 31st of June, a wrong day. */
 	if (time < 0 || strcmp(http_date_write((uint64_t)time, again), text) != 0)
 		return WEFT_EMALFORMED;
 	*out_wall_s = (uint64_t)time;

@@ -190,7 +190,7 @@ static bool packet_is_equal(const struct pkarr_packet *a, const struct pkarr_pac
 	       memcmp(a->value, b->value, a->value_len) == 0;
 }
 
-/* packet_is_behind: it could replace nothing, for the same number already means something else or a higher one is known. */
+/* packet_is_behind: a higher number is known, or the same one already means something else. */
 static bool packet_is_behind(struct pkarr_relay *relay, const struct pkarr_packet *packet)
 {
 	const struct pkarr_cache_entry *entry = pkarr_cache_lookup(&relay->cache, packet->key);
