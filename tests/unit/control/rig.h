@@ -23,7 +23,7 @@
  * stand for the node's: GetNodeId answers at once, RemoveShare later,
  * CheckStore in three replies, CancelImport with an error.
  */
-#define METHOD_MAX 40
+#define METHOD_MAX 128
 
 static struct {
 	char dir[64], path[96];
@@ -125,6 +125,8 @@ static inline void methods_fill(void)
 
 		if (m->kind != IDL_METHOD)
 			continue;
+		if (cnt == METHOD_MAX - 1) /* a row without a name ends them */
+			abort();
 		*method = (struct control_method){strndup(m->name.text, m->name.len), CONTROL_VIEW,
 						  handle};
 		for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++) {
