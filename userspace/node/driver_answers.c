@@ -134,3 +134,11 @@ void driver_answers_turn(struct driver_answers *answers, const struct dht *dht,
 			is_told &= net_write(dht, tables, (enum dht_net)net);
 	answers->generation = is_told ? dht_blob_generation(dht) : dht_blob_generation(dht) - 1;
 }
+
+void driver_answers_stop(const struct weft_krpc_tables *tables)
+{
+	if (!tables)
+		return;
+	krpc_tables_set_id(tables, WEFT_KRPC_IPV4, NULL);
+	krpc_tables_set_id(tables, WEFT_KRPC_IPV6, NULL);
+}

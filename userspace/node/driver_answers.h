@@ -35,6 +35,9 @@ size_t driver_answers_footprint(void);
  */
 void driver_answers_turn(struct driver_answers *answers, const struct dht *dht,
 			 const struct weft_krpc_tables *tables, uint64_t now_ns);
+/* driver_answers_stop: the dht ends; questions go to userspace. tables may be NULL. */
+void driver_answers_stop(const struct weft_krpc_tables *tables);
+
 /*
  * driver_answers_held: something may be held under key from now on
  * (dht_events). Forgotten after DHT_HELD_NS at the earliest and twice that

@@ -22,6 +22,7 @@
 #include "dht/pkarr.h"
 #include "net/packet_io.h"
 #include "net/resolver.h"
+#include "node/driver_answers.h"
 #include "node/node_state.h"
 #include "store/store.h"
 
@@ -60,6 +61,7 @@ struct bootstrap_lookup {
 struct mainline {
 	struct node *node;
 	struct dht *dht;
+	struct driver_answers *answers;
 	uint8_t *state; /* state_cap bytes, for dht_save */
 	size_t state_cap;
 	bool is_save_due;
@@ -86,7 +88,8 @@ size_t mainline_footprint(const struct mainline_config *config)
 {
 	if (!config->is_on)
 		return 0;
-	return dht_footprint(&config->dht) + state_cap(config) + sizeof(struct mainline);
+	return dht_footprint(&config->dht) + state_cap(config) + driver_answers_footprint() +
+	       sizeof(struct mainline);
 }
 
 static void saved(void *arg, int err)
@@ -120,8 +123,18 @@ static void mainline_save(struct mainline *mainline)
 	}
 }
 
+/* Of the program in front of the node; NULL: there is none. */
+static const struct weft_krpc_tables *driver_tables(const struct mainline *mainline)
+{
+	struct xdp *xdp = mainline->node->fastpath.xdp;
+
+	return xdp ? xdp_krpc_tables(xdp) : NULL;
+}
+
 void mainline_turn(struct mainline *mainline)
 {
+	driver_answers_turn(mainline->answers, mainline->dht, driver_tables(mainline),
+			    mainline->node->home.now_ns);
 	if (mainline->is_save_due && !mainline->is_saving)
 		mainline_save(mainline);
 }
@@ -154,7 +167,19 @@ static void on_external(void *ctx, const struct addr *addr)
 	publish_changed(node->publish, node->home.now_ns);
 }
 
-static const struct dht_events dht_events = {.external = on_external, .save = on_save};
+static void on_held(void *ctx, const struct kad_id *key)
+{
+	struct mainline *mainline = ctx;
+
+	driver_answers_held(mainline->answers, key, driver_tables(mainline),
+			    mainline->node->home.now_ns);
+}
+
+static const struct dht_events dht_events = {
+	.external = on_external,
+	.save = on_save,
+	.held = on_held,
+};
 
 /* Which networks there are follows from what home listens on. */
 static struct dht_config dht_config_of(const struct node *node)
@@ -281,6 +306,8 @@ int mainline_open(struct node *node, char *what)
 	if (!mainline->state)
 		return -ENOMEM;
 	params.ctx = mainline;
+	if ((err = driver_answers_new(&params.config, params.now_ns, &mainline->answers)) < 0)
+		return err;
 	if ((err = dht_new(&params, &mainline->dht)) < 0)
 		return err;
 	node->home.dht = mainline->dht;
@@ -297,6 +324,7 @@ void mainline_stop(struct node *node)
 		return;
 	mainline_save(mainline);
 	timer_cancel(&node->home.timers, &mainline->names_timer);
+	driver_answers_stop(driver_tables(mainline));
 	node->home.dht = NULL;
 	dht_free(mainline->dht);
 	mainline->dht = NULL;
@@ -307,6 +335,7 @@ void mainline_free(struct mainline *mainline)
 	if (!mainline)
 		return;
 	mainline->node->mainline = NULL;
+	driver_answers_free(mainline->answers);
 	free(mainline->state);
 	free(mainline);
 }
