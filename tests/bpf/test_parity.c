@@ -242,7 +242,7 @@ static void set_state(void)
 	config.totals[WEFT_TOTAL_ANSWERS] =
 		(struct weft_bucket_rate){.cost_ns = 30000, .credit_max_ns = 3000000};
 	config.totals[WEFT_TOTAL_KRPC_BYTES] =
-		(struct weft_bucket_rate){.cost_ns = 300, .credit_max_ns = 3000000};
+		(struct weft_bucket_rate){.cost_ns = 3000, .credit_max_ns = 3000000};
 	config.totals[WEFT_TOTAL_SENDERS] =
 		(struct weft_bucket_rate){.cost_ns = 300000, .credit_max_ns = 3000000};
 	config.token_life_ns = 1000000000;

@@ -62,7 +62,8 @@ BENCH_SUPPORT := $(patsubst %.c,$(B_DIR)/%.o,$(wildcard bench/support/*.c))
 check: $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) all $(if $(call pick,tests/system/test_malloc_trap.py),$(TRAP)) \
 		$(if $(call pick,tests/system/test_lab.py),$(B_DIR)/lab-wire) \
 		$(if $(call pick,tests/system/test_pktgen.py),$(B_DIR)/pktgen) \
-		$(if $(call pick,tests/system/test_dissect.py),$(B_DIR)/tests/bpf/test_answers) \
+		$(if $(call pick,tests/system/test_dissect.py),$(B_DIR)/tests/bpf/test_answers \
+			$(B_DIR)/tests/bpf/test_krpc) \
 		$(if $(T),,$(BENCH_PROGRAMS))
 	$(Q)$(if $(call pick,$(SYSTEM)),tools/setup --npm || :)
 	$(Q)$(RUN_TESTS) $(call pick,$(CHECKS)) $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) \
