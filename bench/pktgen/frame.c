@@ -15,8 +15,13 @@
 #define INITIAL_CID_LEN 8
 #define NOISE		0xa5
 
-static const char krpc_ping[] =
-	"d1:ad2:id20:\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0pktge1:q4:ping1:t2:pg1:y1:qe";
+/* Zeros are where an id or a target is written. */
+#define ZEROS "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+static const char krpc_ping[] = "d1:ad2:id20:" ZEROS "pktge1:q4:ping1:t2:pg1:y1:qe";
+static const char find_node[] =
+	"d1:ad2:id20:pktgenpktgenpktgenpk6:target20:" ZEROS "pktge1:q9:find_node1:t2:pg1:y1:qe";
+static const char get_peers[] =
+	"d1:ad2:id20:pktgenpktgenpktgenpk9:info_hash20:" ZEROS "pktge1:q9:get_peers1:t2:pg1:y1:qe";
 
 /* Where a kind has its id, how long that is, and how long the payload is. */
 static const struct {
@@ -26,6 +31,8 @@ static const struct {
 	[KIND_SHORT_JUNK] = {1, PKTGEN_ID_LEN, WEFT_QUIC_SHORT_LEN_MIN, 200},
 	[KIND_SHORT_VALID] = {1, PKTGEN_ID_LEN, WEFT_QUIC_SHORT_LEN_MIN, 200},
 	[KIND_KRPC] = {12, PKTGEN_ID_LEN, sizeof(krpc_ping) - 1, sizeof(krpc_ping) - 1},
+	[KIND_FIND_NODE] = {43, PKTGEN_ID_LEN, sizeof(find_node) - 1, sizeof(find_node) - 1},
+	[KIND_GET_PEERS] = {46, PKTGEN_ID_LEN, sizeof(get_peers) - 1, sizeof(get_peers) - 1},
 	[KIND_JUNK] = {8, 8, 16, 200},
 };
 
@@ -61,6 +68,9 @@ static void write_initial(uint8_t *payload, size_t len)
 	*payload = (uint8_t)rest_len;
 }
 
+#define write_text(payload, len, text)                                                             \
+	(memset(payload, 'e', len), memcpy(payload, text, sizeof(text) - 1))
+
 static void write_payload(enum kind kind, uint8_t *payload, size_t len)
 {
 	memset(payload, NOISE, len);
@@ -73,8 +83,13 @@ static void write_payload(enum kind kind, uint8_t *payload, size_t len)
 		payload[0] = 0x40;
 		break;
 	case KIND_KRPC:
-		memset(payload, 'e', len);
-		memcpy(payload, krpc_ping, sizeof(krpc_ping) - 1);
+		write_text(payload, len, krpc_ping);
+		break;
+	case KIND_FIND_NODE:
+		write_text(payload, len, find_node);
+		break;
+	case KIND_GET_PEERS:
+		write_text(payload, len, get_peers);
 		break;
 	case KIND_JUNK:
 	case KIND_CNT:

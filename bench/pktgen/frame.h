@@ -17,6 +17,8 @@ enum kind {
 	KIND_SHORT_JUNK,  /* QUIC short header, an id of noise */
 	KIND_SHORT_VALID, /* QUIC short header, ids made under a key */
 	KIND_KRPC,	  /* DHT ping */
+	KIND_FIND_NODE,	  /* DHT find_node of any target */
+	KIND_GET_PEERS,	  /* DHT get_peers of any info-hash */
 	KIND_JUNK,	  /* a datagram of no protocol */
 	KIND_CNT,
 };

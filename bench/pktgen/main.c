@@ -42,6 +42,8 @@ static const char help[] =
 	"                          short-junk   QUIC short headers with ids of noise\n"
 	"                          short-valid  the same with ids made under --key\n"
 	"                          krpc         DHT pings\n"
+	"                          find-node    DHT find_node, targets of noise\n"
+	"                          get-peers    DHT get_peers, info-hashes of noise\n"
 	"                          junk         no protocol that weft speaks\n"
 	"      --size N          bytes of UDP payload\n"
 	"      --sources N       from how many addresses (1), upwards of --from\n"
@@ -110,6 +112,8 @@ static const char *const kind_names[KIND_CNT] = {
 	[KIND_SHORT_JUNK] = "short-junk",
 	[KIND_SHORT_VALID] = "short-valid",
 	[KIND_KRPC] = "krpc",
+	[KIND_FIND_NODE] = "find-node",
+	[KIND_GET_PEERS] = "get-peers",
 	[KIND_JUNK] = "junk",
 };
 
@@ -224,7 +228,9 @@ static enum kind kind_named(const char *name)
 		if (strcmp(name, kind_names[i]) == 0)
 			return (enum kind)i;
 	}
-	refuse("--kind %s: the kinds are initial, short-junk, short-valid, krpc and junk", name);
+	refuse("--kind %s: the kinds are initial, short-junk, short-valid, krpc, find-node, "
+	       "get-peers and junk",
+	       name);
 }
 
 static void take_option(struct args *args, int which, const char *name, const char *value)

@@ -175,6 +175,7 @@ int pktgen_send(struct xdp_md *ctx)
 		return XDP_ABORTED;
 	if (!is_due(config))
 		return XDP_DROP;
+	restore_head((__u8 *)(long)ctx->data, (void *)(long)ctx->data_end, config);
 	/* The kernel takes the length from us only when we change it; answers have changed it too. */
 	if (bpf_xdp_adjust_tail(ctx, -PKTGEN_TAIL_LEN) < 0)
 		return XDP_ABORTED;
@@ -182,7 +183,6 @@ int pktgen_send(struct xdp_md *ctx)
 	end = (void *)(long)ctx->data_end;
 	ipv6 = (void *)(data + sizeof(struct ethhdr));
 	ipv4 = (void *)(data + sizeof(struct ethhdr));
-	restore_head(data, end, config);
 	noise = mix(++sent_cnt * 0x9e3779b97f4a7c15ULL);
 	idx = pick((__u32)(noise >> 32), config->source_cnt);
 	if (config->is_ipv6) {

@@ -12,7 +12,8 @@
  * answer of them: their head is the template's again before they leave.
  */
 #define PKTGEN_HEAD_WORDS 28 /* 224 bytes: no Retry or Version Negotiation is longer */
-#define PKTGEN_TAIL_LEN	  1  /* bytes behind the frame that are cut off for each journey */
+#define PKTGEN_TAIL_LEN                                                                            \
+	8 /* bytes behind the frame, so that its end lies in whole words; cut off for each journey */
 #define PKTGEN_ID_LEN	  16
 #define PKTGEN_ID_CNT_MAX 65536
 #define PKTGEN_OFF_MAX	  63 /* of what varies, from the beginning of the UDP payload */

@@ -25,7 +25,10 @@ SO_RCVBUFFORCE = 33
 
 # kind: (first bytes, where the id is, its length)
 KINDS = {"initial": (b"\xc3\0\0\0\1\x08", 6, 8), "short-junk": (b"\x40", 1, 16),
-         "krpc": (b"d1:ad2:id20:", 12, 16), "junk": (b"\x3f", 8, 8)}
+         "krpc": (b"d1:ad2:id20:", 12, 16),
+         "find-node": (b"d1:ad2:id20:pktgenpktgenpktgenpk6:target20:", 43, 16),
+         "get-peers": (b"d1:ad2:id20:pktgenpktgenpktgenpk9:info_hash20:", 46, 16),
+         "junk": (b"\x3f", 8, 8)}
 
 
 def siphash24(key, data):
