@@ -87,7 +87,6 @@ static void state_set(const struct row *row, const struct packet *packet)
 	struct weft_config config = {.wall_offset_ns = WALL_S * 1000000000,
 				     .mode = row->mode,
 				     .salt = {1, 2, 3},
-				     .answers = {0, 1},
 				     .validated = {0, 1},
 				     .samples = {10000000, 100000000},
 				     .token_life_ns = 60000000000};
@@ -96,6 +95,8 @@ static void state_set(const struct row *row, const struct packet *packet)
 	struct weft_locals locals = {0};
 	const uint32_t only = 0;
 
+	for (unsigned i = 0; i < WEFT_TOTAL_CNT; i++)
+		config.totals[i] = (struct weft_bucket_rate){0, 1};
 	for (unsigned i = 0; i < WEFT_CLASS_CNT; i++)
 		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
 			config.rates[i][level] = rate;
