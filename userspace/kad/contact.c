@@ -52,3 +52,8 @@ struct addr kad_subnet(const struct addr *addr)
 {
 	return addr_prefix_key(addr, addr->family == ADDR_IPV4 ? 24 : 64);
 }
+
+bool kad_subnet_is_capped(const struct addr *addr)
+{
+	return kad_reach_of(addr) == KAD_REACH_GLOBAL;
+}

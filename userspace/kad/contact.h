@@ -34,8 +34,11 @@ bool kad_reach_is_credible(const struct addr *addr, const struct addr *teller);
 
 /*
  * What one operator is likely to have many of: caps count addresses by
- * the /24 of IPv4 and the /64 of IPv6.
+ * the /24 of IPv4 and the /64 of IPv6. They do not apply on the own site
+ * (kad_subnet_is_capped): all of a private network may be in one, and who
+ * tells of it is on it.
  */
 struct addr kad_subnet(const struct addr *addr);
+bool kad_subnet_is_capped(const struct addr *addr);
 
 #endif

@@ -97,7 +97,10 @@ static enum kad_told known_judge(const struct kad_lookup *lookup, const struct k
 	/* One false address for an id must not hide the true one. */
 	if (same_id >= 2)
 		return KAD_TOLD_TWO_ADDRS;
-	return same_subnet >= lookup->params.config->subnet_max ? KAD_TOLD_SUBNET : KAD_TOLD_TAKEN;
+	return same_subnet >= lookup->params.config->subnet_max &&
+			       kad_subnet_is_capped(&contact->addr)
+		       ? KAD_TOLD_SUBNET
+		       : KAD_TOLD_TAKEN;
 }
 
 /* A slot for contact: a new one, or that of the farthest node not asked yet if it is farther. */

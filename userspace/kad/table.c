@@ -263,6 +263,8 @@ static enum kad_verdict subnet_judge(const struct kad_table *table,
 			in_table++;
 			in_bucket += b == bucket_idx;
 		}
+	if (!kad_subnet_is_capped(&contact->addr))
+		return KAD_ADDED;
 	if (in_bucket >= table->config.subnet_bucket)
 		return KAD_REFUSED_BUCKET_SUBNET;
 	return in_table >= table->config.subnet_table ? KAD_REFUSED_TABLE_SUBNET : KAD_ADDED;
@@ -284,7 +286,7 @@ static enum kad_verdict bucket_wait(struct kad_table *table, struct table_bucket
 		if (!bucket->candidates[i].has_answered || (node->has_answered && !gone))
 			gone = &bucket->candidates[i];
 	}
-	if (same >= table->config.subnet_bucket)
+	if (same >= table->config.subnet_bucket && kad_subnet_is_capped(&node->contact.addr))
 		return KAD_REFUSED_BUCKET_SUBNET;
 	if (bucket->candidate_cnt == table->config.candidate_cnt) {
 		if (!gone)

@@ -263,6 +263,18 @@ static void test_one_subnet_gives_at_most_its_share(void)
 	CHECK_EQ(lookup.stats.told[KAD_TOLD_SUBNET], 1);
 }
 
+static void test_private_network_is_not_capped(void)
+{
+	begin(KAD_FIND_NODE);
+	for (unsigned i = 0; i < 3 * config.subnet_max; i++) {
+		struct kad_contact contact = plane_contact(&target, 20, 0, &dice);
+
+		contact.addr.ip[0] = plane->family == ADDR_IPV4 ? 10 : 0xfd;
+		contact.addr.port = (uint16_t)(1000 + i);
+		CHECK_EQ(kad_lookup_seed(&lookup, &contact), KAD_TOLD_TAKEN);
+	}
+}
+
 static void test_false_address_does_not_hide_the_true_one(void)
 {
 	struct kad_contact truth;
@@ -390,6 +402,7 @@ int main(void)
 	RUN_PLANES(test_lies_are_dropped_by_reason);
 	RUN_PLANES(test_one_answer_gives_at_most_k);
 	RUN_PLANES(test_one_subnet_gives_at_most_its_share);
+	RUN_PLANES(test_private_network_is_not_capped);
 	RUN_PLANES(test_false_address_does_not_hide_the_true_one);
 	RUN_PLANES(test_unproven_near_the_target_do_not_crowd_out_proven);
 	RUN_PLANES(test_where_nobody_is_proven_the_unproven_are_found);

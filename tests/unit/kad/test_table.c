@@ -188,6 +188,33 @@ static void test_subnet_has_its_share_of_bucket_and_table(void)
 	CHECK_EQ(kad_table_answered(table, &members[0], 0, SECOND), KAD_REFUSED_TABLE_SUBNET);
 }
 
+/* An address of a network that nobody routes to, or of this host. */
+static struct addr site_addr(unsigned host, unsigned port)
+{
+	struct addr addr = plane_addr(0, host);
+
+	addr.ip[0] = plane->family == ADDR_IPV4 ? 10 : 0xfd;
+	addr.port = (uint16_t)port;
+	return addr;
+}
+
+static void test_private_network_is_one_subnet_and_not_capped(void)
+{
+	struct kad_contact contact;
+
+	begin();
+	for (unsigned i = 0; i < config.k; i++) {
+		contact = plane_contact(&own, 0, 0, &dice);
+		contact.addr = site_addr(1, 1000 + i);
+		CHECK_EQ(kad_table_answered(table, &contact, 0, SECOND), KAD_ADDED);
+	}
+	for (unsigned i = 0; i < config.candidate_cnt; i++) {
+		contact = plane_contact(&own, 0, 0, &dice);
+		contact.addr = site_addr(2, 1000 + i);
+		CHECK_EQ(kad_table_asked(table, &contact, SECOND), KAD_WAITS);
+	}
+}
+
 static void test_taken_id_stays_where_it_is_until_bad(void)
 {
 	struct kad_contact contact, thief;
@@ -433,6 +460,7 @@ int main(void)
 	RUN_PLANES(test_bad_member_without_successor_stays_and_comes_back);
 	RUN_PLANES(test_failing_member_is_told_to_nobody);
 	RUN_PLANES(test_subnet_has_its_share_of_bucket_and_table);
+	RUN_PLANES(test_private_network_is_one_subnet_and_not_capped);
 	RUN_PLANES(test_taken_id_stays_where_it_is_until_bad);
 	RUN_PLANES(test_address_has_one_id);
 	RUN_PLANES(test_proven_takes_the_place_of_unproven);
