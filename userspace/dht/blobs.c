@@ -51,14 +51,26 @@ static struct kad_id target_in(const struct kad_id *own, unsigned bucket)
 	return target;
 }
 
+static bool nodes_are_wide(const struct kad_node **nodes, unsigned cnt, enum kad_reach widest)
+{
+	while (cnt-- > 0)
+		if (kad_reach_of(&nodes[cnt]->contact.addr) < widest)
+			return false;
+	return true;
+}
+
 static void blob_make(struct blob *blob, const struct kad_table *table, unsigned bucket,
 		      enum kad_reach widest, uint64_t now_ns)
 {
 	const struct kad_id target = target_in(kad_table_own_id(table), bucket);
 	const struct kad_node *nodes[SIFT_CNT];
-	unsigned cnt = kad_table_closest(table, &target, KAD_TELL, now_ns, nodes, SIFT_CNT);
+	unsigned cnt =
+		kad_table_closest(table, &target, KAD_TELL, now_ns, nodes, WEFT_KRPC_NODE_CNT_MAX);
 	struct writer w = writer_of(blob->bytes, BLOB_CAP);
 
+	/* The nearest eight as kad/ mixes them, unless some have to be left out. */
+	if (!nodes_are_wide(nodes, cnt, widest))
+		cnt = kad_table_closest(table, &target, KAD_TELL, now_ns, nodes, SIFT_CNT);
 	for (unsigned i = 0, told = 0; i < cnt && told < WEFT_KRPC_NODE_CNT_MAX; i++) {
 		if (kad_reach_of(&nodes[i]->contact.addr) < widest)
 			continue;

@@ -146,9 +146,14 @@ enum kad_purpose { KAD_TELL, KAD_ASK };
 /*
  * kad_table_closest gives the members nearest to target, nearest first.
  * For KAD_TELL good ones only; for KAD_ASK bad ones follow after all others.
+ * At least half of them are proven, if there are so many: whoever chooses
+ * ids freely can be nearer to a key than all others, and would be all that
+ * is told of.
  *
- * Returns: how many of out_nodes[0, cap) were set; borrowed until the table changes.
+ * Returns: how many of out_nodes[0, cap) were set, at most KAD_CLOSEST_MAX;
+ *          borrowed until the table changes.
  */
+#define KAD_CLOSEST_MAX 64
 unsigned kad_table_closest(const struct kad_table *table, const struct kad_id *target,
 			   enum kad_purpose purpose, uint64_t now_ns,
 			   const struct kad_node **out_nodes, unsigned cap);

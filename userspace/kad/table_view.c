@@ -14,21 +14,23 @@ enum kad_state kad_table_state(const struct kad_table *table, const struct kad_n
 	return KAD_GOOD;
 }
 
-/* Members of these states only; nearest first, those in out_nodes[0, begin) stay. */
+/* The nearest members of these states that are proven, or that are not; nearest first. */
 struct collector {
 	const struct kad_table *table;
 	const struct kad_id *target;
 	uint64_t now_ns;
 	unsigned states; /* bit per enum kad_state */
+	bool is_proven;
 	const struct kad_node **out_nodes;
-	unsigned begin, cnt, cap;
+	unsigned cnt, cap;
 };
 
 static void collect_node(struct collector *c, const struct kad_node *node)
 {
 	unsigned at;
 
-	if (!(c->states >> kad_table_state(c->table, node, c->now_ns) & 1))
+	if (node->contact.is_proven != c->is_proven ||
+	    !(c->states >> kad_table_state(c->table, node, c->now_ns) & 1))
 		return;
 	if (c->cnt == c->cap) {
 		if (!kad_id_is_nearer(c->target, &node->contact.id,
@@ -36,8 +38,8 @@ static void collect_node(struct collector *c, const struct kad_node *node)
 			return;
 		c->cnt--;
 	}
-	for (at = c->cnt++; at > c->begin && kad_id_is_nearer(c->target, &node->contact.id,
-							      &c->out_nodes[at - 1]->contact.id);
+	for (at = c->cnt++; at > 0 && kad_id_is_nearer(c->target, &node->contact.id,
+						       &c->out_nodes[at - 1]->contact.id);
 	     at--)
 		c->out_nodes[at] = c->out_nodes[at - 1];
 	c->out_nodes[at] = node;
@@ -59,8 +61,7 @@ static void collect(struct collector *c)
 {
 	unsigned own = table_bucket_idx(c->table, c->target);
 
-	c->begin = c->cnt;
-	if (c->cnt < c->cap)
+	if (c->cap)
 		collect_bucket(c, own);
 	for (unsigned i = own + 1; c->cnt < c->cap && i <= c->table->last; i++) {
 		for (; i <= c->table->last; i++)
@@ -70,25 +71,58 @@ static void collect(struct collector *c)
 		collect_bucket(c, i);
 }
 
+/* Two lists, each nearest first, as one of at most cap. */
+static unsigned merge(const struct kad_id *target, const struct collector *a,
+		      const struct collector *b, const struct kad_node **out_nodes, unsigned cap)
+{
+	unsigned i = 0, j = 0, cnt = 0;
+
+	while (cnt < cap && (i < a->cnt || j < b->cnt)) {
+		bool is_a = j == b->cnt ||
+			    (i < a->cnt && kad_id_is_nearer(target, &a->out_nodes[i]->contact.id,
+							    &b->out_nodes[j]->contact.id));
+
+		out_nodes[cnt++] = is_a ? a->out_nodes[i++] : b->out_nodes[j++];
+	}
+	return cnt;
+}
+
+/* The nearest of these states; half of them at least proven, if there are so many. */
+static unsigned nearest(const struct kad_table *table, const struct kad_id *target, unsigned states,
+			uint64_t now_ns, const struct kad_node **out_nodes, unsigned cap)
+{
+	const struct kad_node *proven_nodes[KAD_CLOSEST_MAX], *other_nodes[KAD_CLOSEST_MAX];
+	struct collector proven = {.table = table,
+				   .target = target,
+				   .now_ns = now_ns,
+				   .states = states,
+				   .is_proven = true,
+				   .out_nodes = proven_nodes,
+				   .cap = cap};
+	struct collector others = proven;
+
+	collect(&proven);
+	others.is_proven = false;
+	others.out_nodes = other_nodes;
+	others.cap = cap - (proven.cnt < cap - cap / 2 ? proven.cnt : cap - cap / 2);
+	collect(&others);
+	return merge(target, &proven, &others, out_nodes, cap);
+}
+
 unsigned kad_table_closest(const struct kad_table *table, const struct kad_id *target,
 			   enum kad_purpose purpose, uint64_t now_ns,
 			   const struct kad_node **out_nodes, unsigned cap)
 {
-	struct collector c = {.table = table,
-			      .target = target,
-			      .now_ns = now_ns,
-			      .states = 1u << KAD_GOOD,
-			      .out_nodes = out_nodes,
-			      .cap = cap};
+	unsigned states = 1u << KAD_GOOD, cnt;
 
+	if (cap > KAD_CLOSEST_MAX)
+		cap = KAD_CLOSEST_MAX;
 	if (purpose == KAD_ASK)
-		c.states |= 1u << KAD_QUESTIONABLE;
-	collect(&c);
-	if (purpose == KAD_ASK) {
-		c.states = 1u << KAD_BAD;
-		collect(&c);
-	}
-	return c.cnt;
+		states |= 1u << KAD_QUESTIONABLE;
+	cnt = nearest(table, target, states, now_ns, out_nodes, cap);
+	if (purpose == KAD_ASK)
+		cnt += nearest(table, target, 1u << KAD_BAD, now_ns, out_nodes + cnt, cap - cnt);
+	return cnt;
 }
 
 void kad_table_each(const struct kad_table *table,

@@ -339,6 +339,40 @@ static void test_closest_are_those_a_full_scan_finds(void)
 	}
 }
 
+static void test_besieged_key_is_told_of_by_halves(void)
+{
+	static const struct {
+		unsigned proven, unproven, want_proven;
+	} rows[] = {{0, 8, 0}, {1, 8, 1}, {4, 8, 4}, {8, 8, 4}, {8, 0, 8}, {8, 3, 5}};
+	const struct kad_node *found[8];
+
+	for (size_t row = 0; row < sizeof(rows) / sizeof(rows[0]); row++) {
+		struct kad_id key;
+		unsigned proven = 0;
+
+		begin();
+		key = kad_id_random_in(&own, 40, &dice);
+		for (unsigned i = 0; i < rows[row].unproven; i++) {
+			struct kad_contact near = plane_contact(&key, 60 + i, i, &dice);
+
+			near.is_proven = false;
+			(void)kad_table_answered(table, &near, 0, SECOND);
+		}
+		for (unsigned i = 0; i < rows[row].proven; i++) {
+			struct kad_contact far = plane_contact(&own, 1 + i, 100 + i, &dice);
+
+			(void)kad_table_answered(table, &far, 0, SECOND);
+		}
+		CHECK_EQ(kad_table_closest(table, &key, KAD_TELL, SECOND, found, 8),
+			 rows[row].proven + rows[row].unproven < 8
+				 ? rows[row].proven + rows[row].unproven
+				 : 8);
+		for (unsigned i = 0; i < 8; i++)
+			proven += found[i]->contact.is_proven;
+		CHECK_EQ(proven, rows[row].want_proven);
+	}
+}
+
 static void test_only_the_own_bucket_splits(void)
 {
 	begin();
@@ -467,6 +501,7 @@ int main(void)
 	RUN_PLANES(test_flood_of_askers_does_not_displace_who_answered);
 	RUN_PLANES(test_dropped_member_is_succeeded);
 	RUN_PLANES(test_closest_are_those_a_full_scan_finds);
+	RUN_PLANES(test_besieged_key_is_told_of_by_halves);
 	RUN_PLANES(test_only_the_own_bucket_splits);
 	RUN_PLANES(test_new_id_sorts_all_anew);
 	RUN_PLANES(test_own_id_as_a_member_goes_when_it_becomes_ours);
