@@ -132,14 +132,26 @@ void dht_lab_start(struct dht_lab_node *node, const struct dht_lab_node *bootstr
 	node->next_ns = 0;
 }
 
-struct dht_lab_node *dht_lab_stranger(struct dht_lab *lab, dht_lab_stranger_fn fn)
+static struct dht_lab_node *stranger_begin(struct dht_lab_node *node, dht_lab_stranger_fn fn)
 {
-	struct dht_lab_node *node = node_new(lab);
-
 	node->stranger = fn;
 	dht_node_id_make(&node->addr, &node->random, &node->id);
 	node_attach(node);
 	return node;
+}
+
+struct dht_lab_node *dht_lab_stranger(struct dht_lab *lab, dht_lab_stranger_fn fn)
+{
+	return stranger_begin(node_new(lab), fn);
+}
+
+struct dht_lab_node *dht_lab_stranger_at(struct dht_lab *lab, dht_lab_stranger_fn fn,
+					 const struct addr *beside)
+{
+	struct dht_lab_node *node = node_new(lab);
+
+	memcpy(node->addr.ip, beside->ip, 2);
+	return stranger_begin(node, fn);
 }
 
 /* --- turns --- */
@@ -271,7 +283,7 @@ static void note_peers(void *ctx, const struct addr *addrs, unsigned cnt)
 {
 	struct dht_lab_result *result = ctx;
 
-	for (unsigned i = 0; i < cnt && result->peer_cnt < 256; i++)
+	for (unsigned i = 0; i < cnt && result->peer_cnt < DHT_PEERS_MAX; i++)
 		result->peers[result->peer_cnt++] = addrs[i];
 }
 

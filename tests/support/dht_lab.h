@@ -65,6 +65,9 @@ void dht_lab_start(struct dht_lab_node *node, const struct dht_lab_node *bootstr
 void dht_lab_stop(struct dht_lab_node *node);
 /* dht_lab_stranger makes a stranger that listens; its id fits its address until the test changes it. */
 struct dht_lab_node *dht_lab_stranger(struct dht_lab *lab, dht_lab_stranger_fn fn);
+/* dht_lab_stranger_at: the same, in another /24 of the /16 that beside is in. */
+struct dht_lab_node *dht_lab_stranger_at(struct dht_lab *lab, dht_lab_stranger_fn fn,
+					 const struct addr *beside);
 
 /* dht_lab_run lets time pass until done(arg) (NULL: never) or for_ns are over; done's last word. */
 bool dht_lab_run(struct dht_lab *lab, uint64_t for_ns, bool (*done)(void *arg), void *arg);
@@ -88,7 +91,7 @@ struct dht_lab_result {
 	uint8_t value[1024]; /* of the last item */
 	size_t value_len;
 	int64_t seq;
-	struct addr peers[256];
+	struct addr peers[DHT_PEERS_MAX];
 	unsigned peer_cnt;
 	struct kad_contact nodes[2 * KAD_K_MAX];
 	unsigned node_cnt;

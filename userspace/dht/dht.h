@@ -130,10 +130,12 @@ struct dht_outcome {
 	uint64_t ended_ns;
 };
 
+#define DHT_PEERS_MAX 512
+
 struct dht_asker {
 	/* get: an item was found, good by dht_item_judge, or one newer than the last told. */
 	void (*item)(void *ctx, const struct dht_item *item);
-	/* peers: some more. */
+	/* peers: some more, each told once, at most DHT_PEERS_MAX in all. */
 	void (*peers)(void *ctx, const struct addr *addrs, unsigned cnt);
 	/* Each step of the way, for traces; NULL: nobody asks. */
 	void (*step)(void *ctx, const struct kad_step *step);

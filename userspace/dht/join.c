@@ -32,7 +32,7 @@
 #define PING_PAUSE_NS  (20 * 1000000ull)
 
 struct join_vote {
-	struct addr subnet; /* of the voter */
+	struct addr network; /* of the voter */
 	struct addr external;
 };
 
@@ -344,7 +344,7 @@ static void vote_cast(struct join_side *side, const struct join_vote *vote)
 {
 	unsigned at = 0;
 
-	while (at < side->vote_cnt && !addr_equal(&side->votes[at].subnet, &vote->subnet))
+	while (at < side->vote_cnt && !addr_equal(&side->votes[at].network, &vote->network))
 		at++;
 	if (at == side->vote_cnt && at < DHT_VOTES_MAX)
 		side->vote_cnt++;
@@ -353,6 +353,12 @@ static void vote_cast(struct join_side *side, const struct join_vote *vote)
 	memmove(&side->votes[at], &side->votes[at + 1],
 		(side->vote_cnt - 1 - at) * sizeof(*side->votes));
 	side->votes[side->vote_cnt - 1] = *vote;
+}
+
+/* Who has many subnets has them in one of these, so that each operator has one vote. */
+static struct addr vote_network(const struct addr *voter)
+{
+	return addr_prefix_key(voter, voter->family == ADDR_IPV4 ? 16 : 32);
 }
 
 static bool ip_equal(const struct addr *a, const struct addr *b)
@@ -384,7 +390,7 @@ void dht_join_vote(struct dht *dht, const struct addr *voter, const struct benco
 {
 	enum dht_net net = dht_net_of(voter);
 	struct join_side *side = &dht->joins->sides[net];
-	struct join_vote vote = {.subnet = kad_subnet(voter)};
+	struct join_vote vote = {.network = vote_network(voter)};
 	unsigned same = 0;
 
 	if (!krpc_peer_read(external, &vote.external) || dht_net_of(&vote.external) != net ||

@@ -36,9 +36,10 @@ void dht_join_know(struct dht *dht, const struct kad_contact *contact);
 void dht_join_entries(struct dht *dht, enum dht_net net, const struct kad_id *target,
 		      void (*fn)(void *ctx, const struct kad_contact *contact), void *ctx);
 /*
- * dht_join_vote: the node at voter, which was asked, sees us at external (6 or 18
- * bytes). One vote per subnet; with DHT_VOTES_ENOUGH and a majority of the last
- * DHT_VOTES_MAX it becomes our external address, and a new id is made if ours does not fit it.
+ * dht_join_vote: the node at voter, which was asked, sees us at external
+ * (6 or 18 bytes). One vote per /16 of IPv4 or /32 of IPv6; with
+ * DHT_VOTES_ENOUGH of them and a majority of the last DHT_VOTES_MAX it
+ * becomes our external address, and a new id is made if ours does not fit.
  */
 #define DHT_VOTES_ENOUGH 5
 #define DHT_VOTES_MAX	 16

@@ -2,6 +2,7 @@
 /* What the nodes asked by a search answer, and what of it is believed. */
 #include <string.h>
 
+#include "base/siphash.h"
 #include "dht/dht_state.h"
 #include "dht/node_id.h"
 #include "dht/query.h"
@@ -28,14 +29,15 @@ static bool item_equal(const struct dht_item *a, const struct dht_item *b)
 	       (!a->key || (a->seq == b->seq && memcmp(a->sig, b->sig, NODE_KEY_SIG_LEN) == 0));
 }
 
+enum item_verdict { ITEM_TAKEN, ITEM_ROLLED_BACK, ITEM_FALSE };
+
 /*
- * Takes the item of an answer: tells it when it is news. False: it is a
- * false one. The asker may cancel the search when it is told.
+ * Takes the item of an answer: tells it when it is news. The asker may
+ * cancel the search when it is told.
  */
-static bool item_hear(struct dht_search *search, struct search_leg *leg, uint16_t slot,
-		      const struct krpc_message *reply)
+static enum item_verdict item_hear(struct dht_search *search, struct search_leg *leg, uint16_t slot,
+				   const struct krpc_message *reply)
 {
-	struct dht *dht = search->dht;
 	const struct dht_asker asker = search->params.asker;
 	const struct dht_write *write = search->params.write;
 	const struct dht_item item = {
@@ -49,28 +51,42 @@ static bool item_hear(struct dht_search *search, struct search_leg *leg, uint16_
 	};
 
 	if (item.key && (!reply->has_seq || !item.sig))
-		return false;
+		return ITEM_FALSE;
 	if (write && item_equal(&item, write->item)) {
 		leg->has_item[slot] = true;
-		return true;
+		return ITEM_TAKEN;
 	}
 	/* What ours is about to replace. */
 	if (write && item.key && item.seq <= write->item->seq)
-		return true;
+		return ITEM_TAKEN;
 	/* What is not news needs no look at its signature, the most costly thing here. */
 	if (search->has_found && (!item.key || item.seq <= search->outcome.seq_max))
-		return true;
+		return ITEM_TAKEN;
 	if (!item_is_good(search, &item))
-		return false;
-	if (item.key && item.seq < search->params.known_seq) {
-		dht->reasons[DHT_ROLLED_BACK]++;
-		search->outcome.rolled_back_cnt++;
-		return true;
-	}
+		return ITEM_FALSE;
+	if (item.key && item.seq < search->params.known_seq)
+		return ITEM_ROLLED_BACK;
 	search->has_found = true;
 	search->outcome.seq_max = item.key ? item.seq : -1;
 	if (asker.item)
 		asker.item(asker.ctx, &item);
+	return ITEM_TAKEN;
+}
+
+/* Many nodes tell of the same peers; who asked is told of each once. */
+static bool peer_is_news(struct dht_search *search, const struct addr *peer)
+{
+	/* Whoever finds two peers of one hash hides one of them from a search: no secret. */
+	static const uint64_t key[2] = {0};
+	uint64_t hash = siphash(key, peer, sizeof(*peer)) | 1;
+	unsigned at = (unsigned)(hash >> 1) % SEARCH_PEERS_SLOTS;
+
+	while (search->peers[at] && search->peers[at] != hash)
+		at = (at + 1) % SEARCH_PEERS_SLOTS;
+	if (search->peers[at] || search->peer_cnt == DHT_PEERS_MAX)
+		return false;
+	search->peers[at] = hash;
+	search->peer_cnt++;
 	return true;
 }
 
@@ -84,7 +100,8 @@ static void peers_hear(struct dht_search *search, const struct krpc_message *rep
 
 	krpc_peers_begin(reply, &iter);
 	while (cnt < PEERS_MAX && krpc_peers_next(&iter, &peers[cnt]))
-		cnt += kad_reach_is_credible(&peers[cnt], teller);
+		cnt += kad_reach_is_credible(&peers[cnt], teller) &&
+		       peer_is_news(search, &peers[cnt]);
 	search->has_found |= cnt > 0;
 	if (cnt && asker.peers)
 		asker.peers(asker.ctx, peers, cnt);
@@ -126,6 +143,25 @@ static void token_keep(struct search_leg *leg, uint16_t slot, const struct krpc_
 	memcpy(token->bytes, reply->token.data, reply->token.len);
 }
 
+/*
+ * A false item is a lie, so its teller leaves the table. An old one may be
+ * all that a node was ever given; that it answered helps nobody either.
+ */
+static void item_refuse(struct dht_search *search, enum dht_net net, uint16_t node,
+			enum item_verdict verdict)
+{
+	const struct kad_contact *contact = &search->legs[net].lookup.nodes[node].contact;
+	struct dht *dht = search->dht;
+
+	if (verdict == ITEM_ROLLED_BACK) {
+		dht->reasons[DHT_ROLLED_BACK]++;
+		search->outcome.rolled_back_cnt++;
+		return;
+	}
+	dht->reasons[DHT_FALSE_ITEM]++;
+	kad_table_drop(dht->sides[net].table, &contact->id, &contact->addr);
+}
+
 /* A node lied, or its query was lost: the lookup does without it. */
 static void step_failed(struct dht_search *search, struct search_leg *leg, uint16_t slot,
 			uint64_t now_ns)
@@ -154,6 +190,7 @@ void search_hear(struct dht *dht, pool_handle handle, uint16_t slot,
 	enum dht_net net = slot >> SEARCH_SLOT_NET_SHIFT & 1;
 	uint16_t node = slot & SEARCH_SLOT_MASK;
 	struct kad_contact told[TOLD_MAX];
+	enum item_verdict verdict = ITEM_TAKEN;
 	struct search_leg *leg;
 	const struct addr *teller;
 
@@ -172,10 +209,10 @@ void search_hear(struct dht *dht, pool_handle handle, uint16_t slot,
 	}
 	search->outcome.answered_cnt++;
 	teller = &leg->lookup.nodes[node].contact.addr;
-	if (search->params.kind == DHT_FIND_ITEM && reply->value.data &&
-	    !item_hear(search, leg, node, reply)) {
-		dht->reasons[DHT_FALSE_ITEM]++;
-		kad_table_drop(dht->sides[net].table, &reply->id, teller);
+	if (search->params.kind == DHT_FIND_ITEM && reply->value.data)
+		verdict = item_hear(search, leg, node, reply);
+	if (verdict != ITEM_TAKEN) {
+		item_refuse(search, net, node, verdict);
 		step_failed(search, leg, node, now_ns);
 		return;
 	}

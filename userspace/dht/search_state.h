@@ -20,6 +20,9 @@ struct search_token {
 #define SEARCH_SLOT_WRITE     0x200
 _Static_assert(KAD_LOOKUP_NODES_MAX <= SEARCH_SLOT_MASK + 1, "a slot fits beside the flags");
 
+/* Peers told of in one search, each once; hashes in a table that stays half empty. */
+#define SEARCH_PEERS_SLOTS (2 * DHT_PEERS_MAX)
+
 enum search_phase { LEG_OFF, LEG_ASKING, LEG_WRITING, LEG_DONE };
 
 /* The search in one network. Slots are those of the lookup. */
@@ -41,8 +44,10 @@ struct dht_search {
 	uint8_t salt[DHT_SALT_LEN_MAX];
 	struct search_leg legs[DHT_FAMILY_CNT];
 	struct dht_outcome outcome;
-	uint64_t retry_ns; /* sending was refused until then */
-	bool has_found;	   /* an item or peers */
+	uint64_t retry_ns;		    /* sending was refused until then */
+	bool has_found;			    /* an item or peers */
+	unsigned peer_cnt;		    /* told of */
+	uint64_t peers[SEARCH_PEERS_SLOTS]; /* hash of each, 0: free */
 	bool wants_flush;
 };
 

@@ -244,12 +244,58 @@ static void test_impossible_peers_are_not_told(void)
 	dht_lab_fini(&lab);
 }
 
-static unsigned answered_cnt;
+static void tell_many_peers(struct dht_lab_node *node, const struct krpc_message *query,
+			    const struct addr *asker)
+{
+	static unsigned number;
+	struct addr peers[100];
+	struct krpc_reply reply = lie;
+
+	for (unsigned i = 0; i < 100; i++) {
+		unsigned other = query->method == KRPC_GET_PEERS ? number++ : 0;
+
+		peers[i] = (struct addr){.family = ADDR_IPV4,
+					 .port = 80,
+					 .ip = {30, 1, (uint8_t)(other >> 8), (uint8_t)other}};
+	}
+	reply.peers = peers;
+	reply.peer_cnt = 100;
+	dht_lab_reply(node, query, asker, &reply);
+}
+
+static void test_peers_are_told_once_and_not_without_end(void)
+{
+	struct dht_lab_result result;
+	struct dht_asker asker = dht_lab_asker(&result);
+	const struct addr peer = {.family = ADDR_IPV4, .port = 80, .ip = {30, 1, 1, 1}};
+
+	begin(tell_lie);
+	lie.peers = &peer;
+	lie.peer_cnt = 1;
+	for (unsigned i = 0; i < 7; i++) {
+		struct dht_lab_node *other = dht_lab_stranger(&lab, tell_lie);
+
+		CHECK_EQ(dht_add_node(ours->dht, &other->addr, lab.now_ns), 0);
+	}
+	(void)dht_lab_run(&lab, 5 * SECOND, NULL, NULL);
+	CHECK(dht_peers(ours->dht, &target, &asker, lab.now_ns));
+	CHECK(dht_lab_wait(&lab, &result, 60 * SECOND));
+	CHECK_EQ(result.outcome.answered_cnt, 8);
+	CHECK_EQ(result.peer_cnt, 1);
+
+	for (unsigned i = 0; i < lab.node_cnt; i++)
+		lab.nodes[i].stranger = tell_many_peers;
+	asker = dht_lab_asker(&result);
+	CHECK(dht_peers(ours->dht, &target, &asker, lab.now_ns));
+	CHECK(dht_lab_wait(&lab, &result, 60 * SECOND));
+	CHECK_EQ(result.outcome.answered_cnt, 8);
+	CHECK_EQ(result.peer_cnt, DHT_PEERS_MAX);
+	dht_lab_fini(&lab);
+}
 
 static void tell_under_other_ids(struct dht_lab_node *node, const struct krpc_message *query,
 				 const struct addr *asker)
 {
-	answered_cnt++;
 	node->id.bytes[10]++;
 	tell_lie(node, query, asker);
 }
@@ -415,7 +461,7 @@ static void test_five_subnets_that_agree_give_us_an_address_and_an_id(void)
 	dht_lab_fini(&lab);
 }
 
-static void test_one_voter_has_one_vote(void)
+static void test_one_network_has_one_vote(void)
 {
 	struct dht_lab_node *voter;
 	struct addr external;
@@ -425,6 +471,13 @@ static void test_one_voter_has_one_vote(void)
 	voter = dht_lab_stranger(&lab, tell_seen);
 	for (unsigned i = 0; i < 3 * DHT_VOTES_MAX; i++) {
 		CHECK_EQ(dht_add_node(ours->dht, &voter->addr, lab.now_ns), 0);
+		(void)dht_lab_run(&lab, SECOND, NULL, NULL);
+	}
+	/* Nor have its neighbours others. */
+	for (unsigned i = 0; i < 2 * DHT_VOTES_MAX; i++) {
+		struct dht_lab_node *neighbour = dht_lab_stranger_at(&lab, tell_seen, &voter->addr);
+
+		CHECK_EQ(dht_add_node(ours->dht, &neighbour->addr, lab.now_ns), 0);
 		(void)dht_lab_run(&lab, SECOND, NULL, NULL);
 	}
 	CHECK(!dht_external(ours->dht, DHT_NET_IPV4, &external));
@@ -505,13 +558,14 @@ int main(void)
 	RUN(test_impossible_nodes_are_not_asked);
 	RUN(test_stuffed_list_of_one_subnet_costs_two_queries);
 	RUN(test_impossible_peers_are_not_told);
+	RUN(test_peers_are_told_once_and_not_without_end);
 	RUN(test_node_that_changes_its_id_is_no_member_under_the_old_one);
 	RUN(test_reply_from_elsewhere_is_stray);
 	RUN(test_guessed_and_repeated_transactions_are_stray);
 	RUN(test_errors_end_a_search_without_an_answer);
 	RUN(test_silence_makes_a_member_bad_and_is_given_up);
 	RUN(test_five_subnets_that_agree_give_us_an_address_and_an_id);
-	RUN(test_one_voter_has_one_vote);
+	RUN(test_one_network_has_one_vote);
 	RUN(test_address_that_is_not_of_the_internet_gets_no_votes);
 	RUN(test_read_only_node_says_so);
 	RUN(test_no_place_to_ping_is_refused);
