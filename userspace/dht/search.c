@@ -188,7 +188,8 @@ static int search_verdict(const struct dht_search *search)
 	if (search->params.write) {
 		if (outcome->seq_max >= 0)
 			return WEFT_ESTALE;
-		return outcome->stored_cnt ? 0 : WEFT_EREFUSED;
+		/* Somebody who lacks the item takes it whatever cas says: more must than must not. */
+		return outcome->stored_cnt > outcome->newer_cnt ? 0 : WEFT_EREFUSED;
 	}
 	if (search->params.kind == DHT_FIND_NODES)
 		return 0;
