@@ -37,12 +37,24 @@ def attach(daemon):
         raise Skip(f"XDP does not attach here: {done.stderr.strip()}")
 
 
-def send(netns, count, seconds):
+def send(netns, count, seconds, sender=SENDER):
     """Returns how long it took, which is longer where the machine is busy."""
     begin = time.monotonic()
-    subprocess.run(["ip", "netns", "exec", netns, sys.executable, "-c", SENDER, str(count),
+    subprocess.run(["ip", "netns", "exec", netns, sys.executable, "-c", sender, str(count),
                     str(seconds)], check=True)
     return time.monotonic() - begin
+
+
+# Initials that nobody can decrypt: their random ids choose among the workers.
+INITIALS = """
+import os, socket, sys, time
+count, seconds = int(sys.argv[1]), float(sys.argv[2])
+out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+begin = time.monotonic()
+for i in range(count):
+    time.sleep(max(0, begin + i * seconds / count - time.monotonic()))
+    out.sendto(bytes.fromhex("c30000000108") + os.urandom(8) + bytes(1186), ("10.77.0.1", 7000))
+"""
 
 
 def limit(daemon, name, prefixes=None):
@@ -90,6 +102,24 @@ def what_came_is_shown_and_other_limits_are_tried(a, b, tables=1):
 
 def test_other_limits_are_tried_on_what_came_to_the_sockets(lab):
     what_came_is_shown_and_other_limits_are_tried(*node(lab))
+
+
+def test_other_limits_are_tried_on_what_came_to_the_sockets_of_each_worker(lab):
+    a, b = node(lab, "[node]\nworkers = 3\n[limits]\ninitial_rate = 100\ninitial_burst = 200\n")
+    initial = lambda: limit(a, "limits.initial", "/32, /64")
+    check_eq(initial()["offered"], 0, "before anybody came")
+    send(b, 2000, 3, INITIALS)
+    now = wait_for(lambda: initial()["offered"] >= 1990 and initial(), "what came is shown")
+    check_eq(now["offered"], 2000, "what came to all workers")
+    dropped = lambda: {d["reason"]: d["packets"] for d in a.json("drops")["drops"]}
+    wait_for(lambda: dropped()["initial-limit"] == now["refused"], "refused, by limit and by reason")
+    check(0 < now["refused"] < 2000 and "left_percent" in now, f"in force: {now}")
+    reply = a.json("policy", "test", "limits.initial_rate=10000", "limits.initial_burst=20000")
+    more = {row["class"]: row for row in reply["classes"]}["initial"]
+    check(abs(more["offered"] - 2000) <= 200, f"what came: {more}")
+    check(abs(more["newly_admitted"] - now["refused"]) <= more["unsure"] + 200, f"all: {more}")
+    check(abs(more["refused"] - now["refused"]) <= more["unsure"] + 200,
+          f"each worker has its part of the limit: {more}, {now}")
 
 
 def test_other_limits_are_tried_on_what_came_to_the_driver(lab):
@@ -164,6 +194,7 @@ def test_bad_input_is_refused_with_what_to_do(lab):
 
 
 run([test_other_limits_are_tried_on_what_came_to_the_sockets,
+     test_other_limits_are_tried_on_what_came_to_the_sockets_of_each_worker,
      test_other_limits_are_tried_on_what_came_to_the_driver,
      test_a_reload_changes_what_is_in_force_by_the_names_that_were_tried,
      test_every_limit_is_shown_with_its_setting,

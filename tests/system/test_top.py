@@ -59,6 +59,33 @@ def test_a_stream_of_json_tells_rates_of_sessions_workers_and_gets(lab):
     check_eq(a.weft("status").returncode, OK, "the daemon after a watcher left")
 
 
+def test_sessions_of_every_worker_have_rates(lab):
+    """Four getters choose among four workers: home has all of them once in 256."""
+    ns_a, ns_b = lab.veth_pair()
+    a = lab.daemon("a", netns=ns_a, listen=["10.77.0.1:7000"], config="[node]\nworkers = 4\n").start()
+    link = a.share(lab.folder("root", {f"f{i}": 60 * CHUNK for i in range(4)}))
+    key = a.weft("node", "id").stdout.strip()
+    getters = {}
+    for i in range(4):
+        b = lab.daemon(f"b{i}", netns=ns_b, listen=[f"10.77.0.2:{7000 + i}"]).start()
+        getters[b.weft("node", "id").stdout.strip()] = b
+        check_eq(b.weft("peer", "connect", key, "10.77.0.1:7000").returncode, OK, "connect")
+    top = a.weft_popen("top", "--json")
+    best = dict.fromkeys(getters, 0)
+    wait_for(lambda: len(json.loads(top.stdout.readline())["sessions"]) == 4, "sessions")
+    gets = [b.weft_popen("get", link, "--to", lab.dir / name) for name, b in getters.items()]
+    end = time.monotonic() + 60
+    while min(best.values()) <= CHUNK and time.monotonic() < end:
+        for session in json.loads(top.stdout.readline())["sessions"]:
+            best[session["node_id"]] = max(best[session["node_id"]], session["out_per_s"])
+    check(min(best.values()) > CHUNK, f"bytes a second to each who gets: {best}")
+    peers = {p["node_id"]: p["sent_bytes"] for p in a.json("peer", "list")["peers"]}
+    check(min(peers.values()) > CHUNK, f"peer list tells as much: {peers}")
+    for process in [top, *gets]:
+        process.kill()
+        process.wait()
+
+
 def test_piped_it_prints_once_and_devices_and_drops_are_there(lab):
     a, b = two(lab)
     done = a.weft("xdp", "attach", "veth0")
@@ -108,5 +135,6 @@ def test_a_terminal_is_redrawn_in_place_and_given_back(lab):
 
 
 run([test_a_stream_of_json_tells_rates_of_sessions_workers_and_gets,
+     test_sessions_of_every_worker_have_rates,
      test_piped_it_prints_once_and_devices_and_drops_are_there,
      test_a_terminal_is_redrawn_in_place_and_given_back])

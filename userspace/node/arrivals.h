@@ -21,8 +21,10 @@ struct sketch;
 struct arrivals_limit {
 	uint64_t offered_cnt, refused_cnt; /* since the start */
 	uint64_t refused_at_ns;		   /* the last time; 0: never */
-	/* The emptiest bucket of those used in the last second: credit of credit_max; 0 of 0: none was. */
-	uint64_t credit_ns, credit_max_ns;
+	/* The emptiest bucket of those used, in the second at hand and in that before. */
+	struct arrivals_credit {
+		uint64_t left_ns, max_ns; /* 0 of 0: none was used */
+	} credits[2];
 };
 
 struct arrivals_seen;
@@ -45,8 +47,10 @@ void arrivals_close(struct arrivals *arrivals);
 
 /* arrivals_forget: table begins at zero again. */
 void arrivals_forget(struct arrivals *arrivals, unsigned table);
-/* arrivals_begin: class is read now; what is said of nearness is of this time. */
-void arrivals_begin(struct arrivals *arrivals, enum weft_class class);
+/* arrivals_begin: a second begins, by which arrivals_credit goes. */
+void arrivals_begin(struct arrivals *arrivals);
+/* arrivals_credit: of the emptiest bucket in the second at hand and that before. */
+struct arrivals_credit arrivals_credit(const struct arrivals_limit *limit);
 
 /* arrivals_read takes cnt places of a table, from first on. */
 struct arrivals_block {
@@ -57,5 +61,8 @@ struct arrivals_block {
 	struct weft_bucket_rate rate; /* in force, for who the place is of */
 };
 void arrivals_read(struct arrivals *arrivals, const struct arrivals_block *block, uint64_t now_ns);
+
+/* arrivals_class_cnt: what counters, by enum weft_reason, have of class; no place changes without. */
+uint64_t arrivals_class_cnt(const struct weft_counter *counters, enum weft_class class);
 
 #endif

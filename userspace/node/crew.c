@@ -164,6 +164,18 @@ static void session_heard(struct crew *crew, unsigned worker_idx, const struct l
 	crew->params.on_session(crew->params.ctx, peer, letter->session.is_up);
 }
 
+static void sessions_heard(struct crew *crew, unsigned worker_idx, const struct letter *letter)
+{
+	const struct mesh_peer_info *peers = (const void *)letter->bytes;
+
+	for (unsigned i = 0; i < letter->sessions.cnt; i++) {
+		struct crew_session *session = map_lookup(&crew->sessions_by_key, peers[i].key);
+
+		if (session && session->worker_idx == worker_idx)
+			session->peer = peers[i];
+	}
+}
+
 static void letter_heard(struct crew *crew, struct crew_member *member, const struct letter *letter)
 {
 	const struct crew_params *params = &crew->params;
@@ -171,6 +183,12 @@ static void letter_heard(struct crew *crew, struct crew_member *member, const st
 	switch (letter->kind) {
 	case LETTER_SESSION:
 		session_heard(crew, member->params.idx, letter);
+		break;
+	case LETTER_SESSIONS:
+		sessions_heard(crew, member->params.idx, letter);
+		break;
+	case LETTER_ARRIVALS:
+		params->on_arrivals(params->ctx, member->params.idx, &letter->arrivals);
 		break;
 	case LETTER_FAILURE:
 		params->on_failure(params->ctx, &letter->failure);

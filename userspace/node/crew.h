@@ -11,6 +11,7 @@
 #include "weft/fastpath.h"
 
 struct addr;
+struct arrivals_changes;
 struct ban_list;
 struct handover;
 struct node_config;
@@ -47,6 +48,8 @@ struct crew_params {
 	void (*on_path)(void *ctx, const struct addr *remote); /* as a worker's */
 	void (*on_finding)(void *ctx, const struct content_finding *finding);
 	void (*on_sample)(void *ctx, const struct weft_sample *sample);
+	/* What strangers sent to the sockets of worker idx. */
+	void (*on_arrivals)(void *ctx, unsigned idx, const struct arrivals_changes *changes);
 	void (*on_served)(void *ctx, const uint8_t manifest_id[static 32], uint64_t len);
 	/* It has no more to do with queue; err: because it could not take it. */
 	void (*on_queue_left)(void *ctx, const struct crew_queue *queue, int err);
@@ -84,7 +87,7 @@ const struct worker_figures *crew_figures(const struct crew *crew, unsigned idx)
 /* crew_order_lost_cnt: orders that worker idx had no room for; what must arrive is given again. */
 uint64_t crew_order_lost_cnt(const struct crew *crew, unsigned idx);
 
-/* A session that one of them has; conn is as it was when the session began. */
+/* A session that one of them has; peer is as it was within the last second or two. */
 struct crew_session {
 	struct mesh_peer_info peer;
 	unsigned worker_idx;

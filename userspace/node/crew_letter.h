@@ -9,6 +9,7 @@
 #include "base/addr.h"
 #include "content/content.h"
 #include "mesh/mesh.h"
+#include "node/arrivals_report.h"
 #include "node/crew.h"
 #include "quic/quic.h"
 #include "weft/err.h"
@@ -18,7 +19,8 @@
  * Private to crew*.c: what home and the other workers say to each other. A
  * letter is allocated by who writes it and freed by who reads it. They are
  * few: one goes with a session, a finding about a file, an order, and
- * figures some times a second; never with a packet or a chunk.
+ * figures, of all sessions and of strangers too, some times a second; never
+ * with a packet or a chunk.
  */
 struct ban_set;
 struct reach;
@@ -28,6 +30,8 @@ struct ring;
 #define LETTER_CNT_MAX 1024
 /* Proven paths that go together: those of all connections are told again and again. */
 #define LETTER_PATHS_MAX 32
+/* Sessions whose figures go together. */
+#define LETTER_SESSIONS_MAX 32
 
 enum letter_kind {
 	LETTER_REACH, /* orders */
@@ -41,6 +45,8 @@ enum letter_kind {
 	LETTER_MTU,
 	LETTER_STOP,
 	LETTER_SESSION, /* reports */
+	LETTER_SESSIONS,
+	LETTER_ARRIVALS,
 	LETTER_FAILURE,
 	LETTER_PATHS,
 	LETTER_FINDING,
@@ -76,6 +82,10 @@ struct letter {
 			struct mesh_peer_info peer;
 			bool is_up;
 		} session;
+		struct {
+			unsigned cnt; /* of struct mesh_peer_info, that follow the letter */
+		} sessions;
+		struct arrivals_changes arrivals; /* its changes follow the letter */
 		struct mesh_failure failure;
 		struct {
 			unsigned cnt;
@@ -92,7 +102,7 @@ struct letter {
 		struct weft_sample sample;
 		struct worker_figures figures;
 	};
-	uint8_t bytes[];
+	_Alignas(8) uint8_t bytes[];
 };
 
 /* letter_new: with room for bytes_len bytes; NULL: no memory. letter_free takes NULL. */

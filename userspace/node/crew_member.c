@@ -19,6 +19,8 @@
 #include "node/gate.h"
 
 #define REPORT_NS (200 * NS_PER_MS)
+/* Sessions and strangers are told in the middle of a second, as node/record.c counts them. */
+#define SECOND_OFF_NS (NS_PER_S / 2)
 
 static void member_report(struct crew_member *member, struct letter *letter)
 {
@@ -112,13 +114,80 @@ static void member_tell_figures(struct crew_member *member)
 	member->reported_turn_cnt = member->worker.turn_cnt;
 }
 
+static void member_on_arrivals(void *ctx, const struct arrivals_changes *changes)
+{
+	size_t len = changes->cnt * sizeof(changes->changes[0]);
+	struct letter *letter = letter_new(LETTER_ARRIVALS, len);
+
+	if (letter) {
+		memcpy(letter->bytes, changes->changes, len);
+		letter->arrivals = *changes;
+		letter->arrivals.changes = (const void *)letter->bytes;
+	}
+	member_report(ctx, letter);
+}
+
+struct sessions_telling {
+	struct crew_member *member;
+	unsigned cnt;
+	struct mesh_peer_info peers[LETTER_SESSIONS_MAX];
+};
+
+static void sessions_post(struct sessions_telling *telling)
+{
+	size_t len = telling->cnt * sizeof(telling->peers[0]);
+	struct letter *letter = letter_new(LETTER_SESSIONS, len);
+
+	if (letter) {
+		letter->sessions.cnt = telling->cnt;
+		memcpy(letter->bytes, telling->peers, len);
+	}
+	member_report(telling->member, letter);
+	telling->cnt = 0;
+}
+
+static bool session_tell(void *arg, const struct mesh_peer_info *peer)
+{
+	struct sessions_telling *telling = arg;
+
+	if (!peer->is_connected)
+		return false; /* these come last */
+	telling->peers[telling->cnt++] = *peer;
+	if (telling->cnt == LETTER_SESSIONS_MAX)
+		sessions_post(telling);
+	return true;
+}
+
+static void member_tell_sessions(struct crew_member *member)
+{
+	struct sessions_telling telling = {.member = member};
+
+	mesh_peers_each(member->worker.mesh, session_tell, &telling);
+	if (telling.cnt)
+		sessions_post(&telling);
+}
+
+static void second_due(struct timer *timer, uint64_t now_ns)
+{
+	struct crew_member *member =
+		(struct crew_member *)((char *)timer - offsetof(struct crew_member, second_timer));
+
+	member_tell_sessions(member);
+	arrivals_report_each(&member->arrivals, member->worker.gate, now_ns, member_on_arrivals,
+			     member);
+}
+
+/* What happens before the second's report is in it: one is enough. */
 static void report_due(struct timer *timer, uint64_t now_ns)
 {
 	struct crew_member *member =
 		(struct crew_member *)((char *)timer - offsetof(struct crew_member, report_timer));
+	uint64_t second_ns = now_ns - now_ns % NS_PER_S + SECOND_OFF_NS;
 
-	(void)now_ns;
 	member_tell_figures(member);
+	if (!timer_is_set(&member->second_timer))
+		timer_set(&member->worker.timers, &member->second_timer,
+			  second_ns > now_ns ? second_ns : second_ns + NS_PER_S);
 }
 
 static void member_tell_left(struct crew_member *member, const struct crew_queue *queue, int err)
@@ -262,6 +331,7 @@ static int member_open(struct crew_member *member)
 	/* Devices are attached by home alone. */
 	(void)privilege_drop();
 	timer_init(&member->report_timer, report_due);
+	timer_init(&member->second_timer, second_due);
 	member->orders_watch.fd = member->orders.fd;
 	member->orders_watch.ready = orders_ready;
 	err = worker_open(&member->worker, &member->params, member->what);

@@ -15,14 +15,15 @@
 
 /*
  * Private to crew*.c: one worker of the crew and its thread. Functions are
- * for home's thread; the worker's has worker, random, report_timer, the
- * paths and is_stopping from crew_member_start on, until it has ended.
+ * for home's thread; the worker's has worker, random, timers, what it
+ * told of arrivals, the paths and is_stopping from crew_member_start on, until it has ended.
  */
 struct crew_member {
 	struct worker worker;
 	struct worker_params params;
 	struct random random;
-	struct timer report_timer;
+	struct timer report_timer, second_timer;
+	struct arrivals_report arrivals;
 	struct poller_watch orders_watch;
 	uint64_t reported_turn_cnt;
 	bool is_stopping;

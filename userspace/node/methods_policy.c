@@ -42,6 +42,7 @@ static json_t *class_json(const struct node *node, enum weft_class class, unsign
 {
 	const struct weft_config *policy = &node->fastpath.policy;
 	const struct arrivals_limit *limit = &node->record.arrivals.limits[class][level];
+	const struct arrivals_credit credit = arrivals_credit(limit);
 	unsigned shift = policy->mode == WEFT_MODE_FLOOD ? policy->flood_shift : 0;
 	json_t *json = rate_json(class_keys[class], &policy->rates[class][level], shift);
 
@@ -50,10 +51,9 @@ static json_t *class_json(const struct node *node, enum weft_class class, unsign
 					 "prefixes", level_names[level], "offered",
 					 method_json_uint(limit->offered_cnt), "refused",
 					 method_json_uint(limit->refused_cnt)));
-	if (limit->credit_max_ns)
-		json_object_set_new(
-			json, "left_percent",
-			method_json_uint(limit->credit_ns * 100 / limit->credit_max_ns));
+	if (credit.max_ns)
+		json_object_set_new(json, "left_percent",
+				    method_json_uint(credit.left_ns * 100 / credit.max_ns));
 	if (limit->refused_at_ns)
 		json_object_set_new(json, "last_refused_s",
 				    method_json_uint(wall_of(limit->refused_at_ns)));
@@ -305,6 +305,9 @@ static void limits_of(const struct node *node, const struct node_config *config,
 	limits_apply(&config->fastpath.limits, &policy);
 	memcpy(out_limits->rates, policy.rates, sizeof(out_limits->rates));
 	out_limits->flood_shift = policy.flood_shift;
+	out_limits->worker_cnt = config->worker_cnt;
+	gate_share(&policy, config->worker_cnt);
+	memcpy(out_limits->worker_rates, policy.rates, sizeof(out_limits->worker_rates));
 	out_limits->pressure = (struct pressure_config){
 		.pressured_above = config->quic.retry_above_cnt,
 		.flood_above = config->fastpath.flood_above,

@@ -170,6 +170,11 @@ static void node_on_finding(void *ctx, const struct content_finding *finding)
 	content_note_finding(((struct node *)ctx)->home.content, finding);
 }
 
+static void node_on_arrivals(void *ctx, unsigned idx, const struct arrivals_changes *changes)
+{
+	record_take(&((struct node *)ctx)->record, idx, changes);
+}
+
 static void node_on_served(void *ctx, const uint8_t manifest_id[static 32], uint64_t len)
 {
 	content_note_served(((struct node *)ctx)->home.content, manifest_id, len);
@@ -215,6 +220,7 @@ static int node_open_crew(struct node *node, const struct node_params *params, c
 		.on_path = node_on_crew_path,
 		.on_finding = node_on_finding,
 		.on_sample = node_on_sample,
+		.on_arrivals = node_on_arrivals,
 		.on_served = node_on_served,
 		.on_queue_left = fastpath_on_queue_left,
 		.on_ended = node_on_crew_ended,

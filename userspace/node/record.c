@@ -11,41 +11,16 @@
 
 #define TICK_NS NS_PER_S
 
-/* The first table is that of home's sockets, the others are the driver's, one for each CPU. */
-#define TABLE_HOME 0
-
-static unsigned table_of_cpu(unsigned cpu)
+/* The first tables are those of the workers' sockets, by index, the others the driver's, by CPU. */
+static unsigned table_of_cpu(unsigned worker_cnt, unsigned cpu)
 {
-	return cpu + 1 < ARRIVALS_TABLE_MAX ? cpu + 1 : ARRIVALS_TABLE_MAX - 1;
+	return worker_cnt + cpu < ARRIVALS_TABLE_MAX ? worker_cnt + cpu : ARRIVALS_TABLE_MAX - 1;
 }
 
-size_t record_footprint(unsigned cpu_cnt)
+size_t record_footprint(unsigned worker_cnt, unsigned cpu_cnt)
 {
-	return sizeof(struct sketch) + arrivals_footprint(table_of_cpu(cpu_cnt - 1) + 1);
-}
-
-#define CLASS_REASON_MAX 5
-
-/* What each class's datagrams leave with, beside what is said of proven addresses. */
-static const enum weft_reason class_reasons[WEFT_CLASS_CNT][CLASS_REASON_MAX] = {
-	[WEFT_CLASS_INITIAL] = {WEFT_REASON_INITIAL, WEFT_REASON_INITIAL_LIMIT, WEFT_REASON_KNOWN},
-	[WEFT_CLASS_NEW_PATH] = {WEFT_REASON_NEW_PATH, WEFT_REASON_REPLAYED_ID},
-	[WEFT_CLASS_KRPC] = {WEFT_REASON_KRPC, WEFT_REASON_KRPC_LIMIT, WEFT_REASON_KRPC_SENT,
-			     WEFT_REASON_KRPC_SENDER, WEFT_REASON_KRPC_BUDGET},
-	[WEFT_CLASS_STUN] = {WEFT_REASON_STUN, WEFT_REASON_STUN_LIMIT},
-	[WEFT_CLASS_PROBE] = {WEFT_REASON_PROBE, WEFT_REASON_PROBE_LIMIT},
-	[WEFT_CLASS_ANSWER] = {WEFT_REASON_VERSION_SENT, WEFT_REASON_RETRY_SENT,
-			       WEFT_REASON_ANSWER_LIMIT},
-};
-
-/* What was counted of class; 0 stands for no reason, and is one that counts no stranger. */
-static uint64_t class_cnt(const struct weft_counter *counters, enum weft_class class)
-{
-	uint64_t sum = 0;
-
-	for (unsigned i = 0; i < CLASS_REASON_MAX && class_reasons[class][i]; i++)
-		sum += counters[class_reasons[class][i]].packet_cnt;
-	return sum;
+	return sizeof(struct sketch) +
+	       arrivals_footprint(table_of_cpu(worker_cnt, cpu_cnt - 1) + 1);
 }
 
 static struct weft_bucket_rate rate_in_force(const struct weft_config *config,
@@ -67,9 +42,10 @@ struct reading {
 static void driver_read(void *ctx, const struct xdp_places *places)
 {
 	struct reading *reading = ctx;
-	const struct weft_config *policy = &reading->record->node->fastpath.policy;
+	const struct node *node = reading->record->node;
+	const struct weft_config *policy = &node->fastpath.policy;
 	const struct arrivals_block block = {
-		.table = table_of_cpu(places->cpu),
+		.table = table_of_cpu(node->config->worker_cnt, places->cpu),
 		.level = places->level,
 		.class = reading->class,
 		.first = places->first,
@@ -87,7 +63,7 @@ static void home_read(struct reading *reading)
 
 	for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++) {
 		const struct arrivals_block block = {
-			.table = TABLE_HOME,
+			.table = node->home.idx,
 			.level = level,
 			.class = reading->class,
 			.cnt = WEFT_PLACE_CNT,
@@ -108,7 +84,7 @@ static void generation_check(struct record *record)
 	if (generation == record->generation)
 		return;
 	record->generation = generation;
-	for (unsigned table = TABLE_HOME + 1; table < record->arrivals.table_cnt; table++)
+	for (unsigned table = node->config->worker_cnt; table < record->arrivals.table_cnt; table++)
 		arrivals_forget(&record->arrivals, table);
 }
 
@@ -120,9 +96,8 @@ static void classes_read(struct record *record, uint64_t now_ns)
 	fastpath_counters(&node->fastpath, counters);
 	for (unsigned i = 0; i < WEFT_CLASS_CNT; i++) {
 		struct reading reading = {record, i, now_ns};
-		uint64_t cnt = class_cnt(counters, i);
+		uint64_t cnt = arrivals_class_cnt(counters, i);
 
-		arrivals_begin(&record->arrivals, i);
 		if (cnt == record->class_cnts[i])
 			continue;
 		record->class_cnts[i] = cnt;
@@ -154,6 +129,31 @@ void record_refresh(struct record *record)
 	classes_read(record, record->node->home.now_ns);
 }
 
+void record_take(struct record *record, unsigned worker_idx, const struct arrivals_changes *changes)
+{
+	struct node *node = record->node;
+
+	for (unsigned i = 0; i < changes->cnt; i++) {
+		const struct arrivals_block block = {
+			.table = worker_idx,
+			.level = changes->level,
+			.class = changes->class,
+			.first = changes->changes[i].idx,
+			.cnt = 1,
+			.places = &changes->changes[i].place,
+			.rate = rate_in_force(&node->fastpath.part, changes->class, changes->level),
+		};
+
+		arrivals_read(&record->arrivals, &block, node->home.now_ns);
+	}
+}
+
+/* The crew reports in the middle of a second, so that what is a second apart is in two. */
+static uint64_t next_tick_ns(uint64_t now_ns)
+{
+	return now_ns - now_ns % TICK_NS + TICK_NS;
+}
+
 /* What is read now was sent in the second that ends. */
 static void timer_fire(struct timer *timer, uint64_t now_ns)
 {
@@ -161,19 +161,20 @@ static void timer_fire(struct timer *timer, uint64_t now_ns)
 
 	generation_check(record);
 	second_tell(record, now_ns);
+	arrivals_begin(&record->arrivals);
 	classes_read(record, now_ns);
-	timer_set(&record->node->home.timers, timer, now_ns + TICK_NS);
+	timer_set(&record->node->home.timers, timer, next_tick_ns(now_ns));
 }
 
 int record_open(struct record *record, struct node *node)
 {
-	unsigned cpu_cnt = xdp_cpu_cnt();
+	unsigned table_cnt = table_of_cpu(node->config->worker_cnt, xdp_cpu_cnt() - 1) + 1;
 	int err;
 
 	record->sketch = calloc(1, sizeof(*record->sketch));
 	if (!record->sketch)
 		return -ENOMEM;
-	err = arrivals_open(&record->arrivals, table_of_cpu(cpu_cnt - 1) + 1, record->sketch);
+	err = arrivals_open(&record->arrivals, table_cnt, record->sketch);
 	if (err < 0) {
 		free(record->sketch);
 		record->sketch = NULL;
@@ -182,7 +183,7 @@ int record_open(struct record *record, struct node *node)
 	record->node = node;
 	record->generation = xdp_tables_generation(node->fastpath.xdp);
 	timer_init(&record->timer, timer_fire);
-	timer_set(&node->home.timers, &record->timer, node->home.now_ns + TICK_NS);
+	timer_set(&node->home.timers, &record->timer, next_tick_ns(node->home.now_ns));
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/timer.h"
 #include "node/arrivals.h"
+#include "node/arrivals_report.h"
 #include "node/sketch.h"
 
 struct node;
@@ -11,8 +12,9 @@ struct node;
 /*
  * The record of the last day that weft policy asks: once a second the
  * driver's tables of strangers and those of home's sockets are read, of
- * each class that anything was counted of. Home worker only; absent in the
- * simulator; forgotten with a restart.
+ * each class that anything was counted of; what came to the crew's sockets
+ * the workers report. Home worker only; absent in the simulator; forgotten
+ * with a restart.
  */
 struct record {
 	struct node *node; /* NULL: not opened */
@@ -25,13 +27,16 @@ struct record {
 	bool is_testing; /* a policy test runs */
 };
 
-size_t record_footprint(unsigned cpu_cnt);
+size_t record_footprint(unsigned worker_cnt, unsigned cpu_cnt);
 /* record_open: after the fast path. 0 or -ENOMEM. */
 WEFT_MUST_CHECK
 int record_open(struct record *record, struct node *node);
 /* record_close takes a zeroed one, too. */
 void record_close(struct record *record);
-/* record_refresh takes what came since the last second. */
+/* record_refresh takes what came since the last second; of the crew, what was reported. */
 void record_refresh(struct record *record);
+/* record_take takes what worker idx of the crew, from 1, reports of its sockets. */
+void record_take(struct record *record, unsigned worker_idx,
+		 const struct arrivals_changes *changes);
 
 #endif

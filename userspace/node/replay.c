@@ -148,7 +148,8 @@ static struct weft_bucket_rate rate_of(const struct replay_limits *limits,
 		class = WEFT_CLASS_ANSWER;
 	else if (class == WEFT_CLASS_ANSWER && mode == WEFT_MODE_NORMAL && mode != recorded)
 		class = WEFT_CLASS_INITIAL;
-	rate = limits->rates[class][source->level];
+	rate = source->table < limits->worker_cnt ? limits->worker_rates[class][source->level]
+						  : limits->rates[class][source->level];
 	if (mode == WEFT_MODE_FLOOD)
 		rate.cost_ns <<= limits->flood_shift;
 	if (class == WEFT_CLASS_KRPC && mode == WEFT_MODE_FLOOD && mode != recorded)

@@ -19,6 +19,9 @@
  */
 struct replay_limits {
 	struct weft_bucket_rate rates[WEFT_CLASS_CNT][WEFT_LEVEL_CNT];
+	/* The sketch's first worker_cnt tables are of workers' sockets, which have a part each. */
+	struct weft_bucket_rate worker_rates[WEFT_CLASS_CNT][WEFT_LEVEL_CNT];
+	unsigned worker_cnt;
 	uint32_t flood_shift;
 	struct pressure_config pressure;
 };

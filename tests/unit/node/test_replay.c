@@ -228,6 +228,32 @@ static void test_sources_and_times_are_named(void)
 	arrivals_close(&arrivals);
 }
 
+/* The sketch has but table 0: that of a worker's socket, or of a CPU. */
+static void test_a_workers_socket_has_its_part_of_the_limit(void)
+{
+	const struct pattern steady = {"steady", 1, 60, 0, 1, true, false, 80, 80, true};
+	struct replay_params params = {
+		.sketch = &sketch,
+		.from_minute = sketch_minute(START_S * NS_PER_S),
+		.to_minute = sketch_minute((START_S + SECONDS) * NS_PER_S),
+	};
+
+	record_begin();
+	(void)policy_run(&steady, 80, true);
+	sketch_settle(&sketch);
+	replay_limits_of(&params.before, 80);
+	replay_limits_of(&params.after, 80);
+	for (unsigned i = 0; i < WEFT_LEVEL_CNT; i++)
+		params.after.worker_rates[WEFT_CLASS_KRPC][i] =
+			(struct weft_bucket_rate){NS_PER_S / 30, NS_PER_S};
+	CHECK_EQ(replay_run(&params, &result), 0);
+	CHECK_EQ(result.classes[WEFT_CLASS_KRPC].newly_refused_cnt, 0);
+	params.after.worker_cnt = 1;
+	CHECK_EQ(replay_run(&params, &result), 0);
+	CHECK(result.classes[WEFT_CLASS_KRPC].newly_refused_cnt > 25ull * SECONDS);
+	arrivals_close(&arrivals);
+}
+
 static void test_arrivals_count_what_each_level_refused(void)
 {
 	const struct pattern network = {"network", 40, 60, 0, 1, true, false, 80, 80, true};
@@ -243,10 +269,8 @@ static void test_arrivals_count_what_each_level_refused(void)
 	CHECK(limits[1].refused_at_ns > 0);
 	CHECK_EQ(limits[0].refused_at_ns, 0);
 	/* The network's bucket is empty, the sources' are not. */
-	CHECK(limits[1].credit_ns < limits[1].credit_max_ns / 100);
-	CHECK(limits[0].credit_ns > limits[0].credit_max_ns / 2);
-	arrivals_begin(&arrivals, WEFT_CLASS_KRPC);
-	CHECK_EQ(limits[1].credit_max_ns, 0);
+	CHECK(arrivals_credit(&limits[1]).left_ns < arrivals_credit(&limits[1]).max_ns / 100);
+	CHECK(arrivals_credit(&limits[0]).left_ns > arrivals_credit(&limits[0]).max_ns / 2);
 	arrivals_close(&arrivals);
 }
 
@@ -308,6 +332,7 @@ int main(void)
 	RUN(test_what_is_told_is_what_the_policy_refuses_within_what_is_unsure);
 	RUN(test_sources_and_times_are_named);
 	RUN(test_arrivals_count_what_each_level_refused);
+	RUN(test_a_workers_socket_has_its_part_of_the_limit);
 	RUN(test_modes_follow_the_recorded_load);
 	return check_done();
 }
