@@ -200,9 +200,10 @@ static void test_cas_that_does_not_match_is_refused_and_counted(void)
 	put = (struct dht_put_params){.item = &item};
 	CHECK(put_done(3, &put, &result));
 	item = mutable_item("1:b", 11, "");
+	/* Another's lookup may end at a node that has not got the first. */
 	put.has_cas = true;
 	put.cas = 9;
-	CHECK(put_done(4, &put, &result));
+	CHECK(put_done(3, &put, &result));
 	CHECK_EQ(result.outcome.err, WEFT_EREFUSED);
 	CHECK(result.outcome.newer_cnt >= 6);
 	put.cas = 10;
