@@ -187,3 +187,24 @@ struct krpc_query dht_rig_query(enum krpc_method method)
 	memcpy(query.target.bytes, "mnopqrstuvwxyz123456", KAD_ID_LEN);
 	return query;
 }
+
+int64_t dht_rig_code(struct dht_rig *rig, const struct addr *remote, const struct krpc_query *query)
+{
+	struct krpc_message answer;
+
+	if (!dht_rig_ask(rig, remote, query, &answer))
+		return -1;
+	return answer.kind == KRPC_ERROR ? answer.error_code : 0;
+}
+
+struct bencode_span dht_rig_token(struct dht_rig *rig, const struct addr *asker,
+				  uint8_t out[static 8])
+{
+	struct krpc_query query = dht_rig_query(KRPC_GET);
+	struct krpc_message answer;
+
+	if (!dht_rig_ask(rig, asker, &query, &answer) || answer.token.len != 8)
+		abort();
+	memcpy(out, answer.token.data, 8);
+	return (struct bencode_span){out, 8};
+}

@@ -47,6 +47,12 @@ void dht_rig_input(struct dht_rig *rig, const struct addr *remote, const void *d
 /* dht_rig_ask sends query from remote; false: no answer. The answer is borrowed till the next. */
 bool dht_rig_ask(struct dht_rig *rig, const struct addr *remote, const struct krpc_query *query,
 		 struct krpc_message *out_answer);
+/* dht_rig_code: the same, but gives the error's code: 0 for a reply, -1 for silence. */
+int64_t dht_rig_code(struct dht_rig *rig, const struct addr *remote,
+		     const struct krpc_query *query);
+/* dht_rig_token: a token for asker, got as anybody gets one; out is what it spans. */
+struct bencode_span dht_rig_token(struct dht_rig *rig, const struct addr *asker,
+				  uint8_t out[static 8]);
 void dht_rig_forget(struct dht_rig *rig);
 uint64_t dht_rig_count(const struct dht_rig *rig, enum dht_reason reason);
 /* dht_rig_query: a query of method by a stranger, transaction "aa". */

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Queries in, answers out: what everybody gets, and what nobody does. */
-#include "crypto/node_key.h"
 #include "dht/dht_state.h"
-#include "dht/item.h"
-#include "dht/items.h"
-#include "dht/proven.h"
 #include "support/check.h"
 #include "support/dht_rig.h"
 #include "weft/krpc.h"
@@ -19,28 +15,6 @@ static void rig_up(void)
 
 #define STRANGER   "198.51.100.7:6881"
 #define STRANGER_6 "[2001:db8:7::7]:6881"
-
-/* A token for asker, got as anybody gets one. */
-static struct bencode_span token_get(const struct addr *asker, uint8_t out[static 8])
-{
-	struct krpc_query query = dht_rig_query(KRPC_GET);
-	struct krpc_message answer;
-
-	if (!dht_rig_ask(&rig, asker, &query, &answer) || answer.token.len != 8)
-		abort();
-	memcpy(out, answer.token.data, 8);
-	return (struct bencode_span){out, 8};
-}
-
-/* Asks, and gives the error's code: 0 for a reply, -1 for silence. */
-static int64_t code_of(const struct addr *asker, const struct krpc_query *query)
-{
-	struct krpc_message answer;
-
-	if (!dht_rig_ask(&rig, asker, query, &answer))
-		return -1;
-	return answer.kind == KRPC_ERROR ? answer.error_code : 0;
-}
 
 static void test_a_ping_is_answered_with_id_and_address(void)
 {
@@ -64,28 +38,6 @@ static void test_a_ping_is_answered_with_id_and_address(void)
 	dht_rig_fini(&rig);
 }
 
-/* cnt nodes of one /24 each answer us, with ids all over. */
-static void table_fill(unsigned cnt)
-{
-	for (unsigned i = 0; i < cnt; i++) {
-		struct kad_contact contact = {.is_proven = true};
-		char text[ADDR_TEXT_CAP];
-
-		for (unsigned j = 0; j < KAD_ID_LEN; j++)
-			contact.id.bytes[j] = (uint8_t)random_u64(&rig.random);
-		snprintf(text, sizeof(text), "%u.%u.3.4:%u", 11 + i / 200, i % 200, 1000 + i);
-		contact.addr = dht_rig_addr(text);
-		(void)kad_table_answered(rig.dht->sides[DHT_NET_IPV4].table, &contact, 1000000,
-					 rig.now_ns);
-		snprintf(text, sizeof(text), "[2a00:%x:%x::1]:%u", 1 + i / 200, i, 1000 + i);
-		contact.addr = dht_rig_addr(text);
-		(void)kad_table_answered(rig.dht->sides[DHT_NET_IPV6].table, &contact, 1000000,
-					 rig.now_ns);
-	}
-	rig.now_ns += 2000000000ull;
-	dht_expire(rig.dht, rig.now_ns);
-}
-
 static void test_find_node_tells_eight_nodes_of_the_network_wanted(void)
 {
 	static const struct {
@@ -100,7 +52,7 @@ static void test_find_node_tells_eight_nodes_of_the_network_wanted(void)
 	};
 
 	rig_up();
-	table_fill(200);
+	dht_rig_fill(&rig, 200);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const struct addr asker = dht_rig_addr(rows[i].asker);
 		struct krpc_query query = dht_rig_query(KRPC_FIND_NODE);
@@ -125,7 +77,7 @@ static void test_a_new_id_tells_of_other_nodes_at_once(void)
 	struct cursor c;
 
 	rig_up();
-	table_fill(200);
+	dht_rig_fill(&rig, 200);
 	id = *dht_own_id(rig.dht, DHT_NET_IPV4);
 	query.target = id;
 	id.bytes[0] ^= 0x80;
@@ -136,60 +88,6 @@ static void test_a_new_id_tells_of_other_nodes_at_once(void)
 	c = cursor_of(answer.nodes.data, answer.nodes.len);
 	while (krpc_node_read(&c, ADDR_IPV4, &told, &addr))
 		CHECK_EQ(kad_id_common_bits(&id, &told), 0);
-	dht_rig_fini(&rig);
-}
-
-static void test_want_for_both_networks_gets_both_once_the_asker_is_proven(void)
-{
-	static const char *const askers[] = {STRANGER, STRANGER_6};
-	struct krpc_query query = dht_rig_query(KRPC_FIND_NODE);
-	struct krpc_message answer;
-
-	rig_up();
-	table_fill(200);
-	query.want = KRPC_WANT_IPV4 | KRPC_WANT_IPV6;
-	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++) {
-		const struct addr asker = dht_rig_addr(askers[net]);
-
-		/* Both are more than five times so short a query: one's own network comes first. */
-		CHECK(dht_rig_ask(&rig, &asker, &query, &answer));
-		CHECK_EQ(answer.nodes.len, net == DHT_NET_IPV4 ? 8 * 26 : 0);
-		CHECK_EQ(answer.nodes6.len, net == DHT_NET_IPV6 ? 8 * 38 : 0);
-		CHECK_EQ(dht_rig_count(&rig, DHT_CUT_ANSWER), net + 1);
-		dht_proven_add(rig.dht->proven, &asker, rig.now_ns);
-		CHECK(dht_rig_ask(&rig, &asker, &query, &answer));
-		CHECK_EQ(answer.nodes.len, 8 * 26);
-		CHECK_EQ(answer.nodes6.len, 8 * 38);
-	}
-	dht_rig_fini(&rig);
-}
-
-/* However short the query: something comes back, and not more than five times as much. */
-static void test_everybody_who_asks_rightly_is_answered(void)
-{
-	static const enum krpc_method methods[] = {KRPC_PING, KRPC_FIND_NODE, KRPC_GET_PEERS,
-						   KRPC_GET, KRPC_SAMPLE_INFOHASHES};
-	static const char *const askers[] = {STRANGER, STRANGER_6};
-
-	rig_up();
-	table_fill(200);
-	for (unsigned turn = 0; turn < 5 * 2 * 4 * 32; turn++) {
-		struct krpc_query query = dht_rig_query(methods[turn % 5]);
-		const struct addr asker = dht_rig_addr(askers[turn / 5 % 2]);
-		struct krpc_message answer;
-		uint8_t buf[256];
-		struct writer w = writer_of(buf, sizeof(buf));
-
-		query.want = query.method == KRPC_PING ? 0 : turn / 10 % 4;
-		query.transaction = (struct bencode_span){
-			(const uint8_t *)"01234567890123456789012345678901", 1 + turn / 40 % 32};
-		rig.now_ns += 10000000;
-		krpc_write_query(&w, &query);
-		CHECK(dht_rig_ask(&rig, &asker, &query, &answer));
-		CHECK_EQ(answer.kind, KRPC_REPLY);
-		CHECK(rig.sent[0].len <= 5 * writer_len(&w));
-		CHECK(query.method == KRPC_PING || answer.nodes.len + answer.nodes6.len > 0);
-	}
 	dht_rig_fini(&rig);
 }
 
@@ -205,7 +103,7 @@ static void test_a_network_that_is_off_is_told_of_as_empty_and_not_spoken(void)
 	query.want = KRPC_WANT_IPV6;
 	CHECK(dht_rig_ask(&rig, &asker, &query, &answer));
 	CHECK(answer.nodes6.data && answer.nodes6.len == 0);
-	CHECK_EQ(code_of(&asker6, &query), -1);
+	CHECK_EQ(dht_rig_code(&rig, &asker6, &query), -1);
 	CHECK_EQ(dht_rig_count(&rig, DHT_FAMILY_OFF), 1);
 	dht_rig_fini(&rig);
 }
@@ -248,7 +146,7 @@ static void test_answers_are_those_of_the_fast_path(void)
 	static const char *const askers[] = {STRANGER, STRANGER_6};
 
 	rig_up();
-	table_fill(200);
+	dht_rig_fill(&rig, 200);
 	for (unsigned turn = 0; turn < 2000; turn++) {
 		struct krpc_query query = dht_rig_query(methods[turn % 4]);
 		const struct addr asker = dht_rig_addr(askers[turn / 4 % 2]);
@@ -284,17 +182,17 @@ static void test_tokens_are_good_for_their_address_for_two_turns(void)
 	uint8_t token[8];
 
 	rig_up();
-	query.token = token_get(&asker, token);
+	query.token = dht_rig_token(&rig, &asker, token);
 	query.port = 6881;
-	CHECK_EQ(code_of(&asker, &query), 0);
-	CHECK_EQ(code_of(&port, &query), 0);
-	CHECK_EQ(code_of(&other, &query), 203);
+	CHECK_EQ(dht_rig_code(&rig, &asker, &query), 0);
+	CHECK_EQ(dht_rig_code(&rig, &port, &query), 0);
+	CHECK_EQ(dht_rig_code(&rig, &other, &query), 203);
 	rig.now_ns += DHT_TOKEN_TURN_NS;
 	dht_expire(rig.dht, rig.now_ns);
-	CHECK_EQ(code_of(&asker, &query), 0);
+	CHECK_EQ(dht_rig_code(&rig, &asker, &query), 0);
 	rig.now_ns += DHT_TOKEN_TURN_NS;
 	dht_expire(rig.dht, rig.now_ns);
-	CHECK_EQ(code_of(&asker, &query), 203);
+	CHECK_EQ(dht_rig_code(&rig, &asker, &query), 203);
 	CHECK_EQ(dht_rig_count(&rig, DHT_BAD_TOKEN), 2);
 	dht_rig_fini(&rig);
 }
@@ -306,11 +204,11 @@ static void test_a_sleep_past_both_turns_leaves_no_token_good(void)
 	uint8_t token[8];
 
 	rig_up();
-	query.token = token_get(&asker, token);
+	query.token = dht_rig_token(&rig, &asker, token);
 	query.port = 6881;
 	rig.now_ns += 2 * DHT_TOKEN_TURN_NS;
 	dht_expire(rig.dht, rig.now_ns);
-	CHECK_EQ(code_of(&asker, &query), 203);
+	CHECK_EQ(dht_rig_code(&rig, &asker, &query), 203);
 	dht_rig_fini(&rig);
 }
 
@@ -321,11 +219,11 @@ static void test_tokens_of_other_lengths_and_bits_are_refused(void)
 	uint8_t token[9] = {0};
 
 	rig_up();
-	(void)token_get(&asker, token);
+	(void)dht_rig_token(&rig, &asker, token);
 	query.port = 6881;
 	for (size_t len = 0; len <= 9; len++) {
 		query.token = (struct bencode_span){token, len};
-		CHECK_EQ(code_of(&asker, &query), len == 8 ? 0 : 203);
+		CHECK_EQ(dht_rig_code(&rig, &asker, &query), len == 8 ? 0 : 203);
 	}
 	for (unsigned bit = 0; bit < 64; bit++) {
 		uint8_t wrong[8];
@@ -333,7 +231,7 @@ static void test_tokens_of_other_lengths_and_bits_are_refused(void)
 		memcpy(wrong, token, 8);
 		wrong[bit / 8] ^= (uint8_t)(1u << bit % 8);
 		query.token = (struct bencode_span){wrong, 8};
-		CHECK_EQ(code_of(&asker, &query), 203);
+		CHECK_EQ(dht_rig_code(&rig, &asker, &query), 203);
 	}
 	dht_rig_fini(&rig);
 }
@@ -349,14 +247,14 @@ static void test_an_announced_peer_is_told_with_its_port(void)
 	unsigned cnt = 0;
 
 	rig_up();
-	query.token = token_get(&asker, token);
+	query.token = dht_rig_token(&rig, &asker, token);
 	query.port = 1234;
-	CHECK_EQ(code_of(&asker, &query), 0);
+	CHECK_EQ(dht_rig_code(&rig, &asker, &query), 0);
 	CHECK_EQ(rig.held_cnt, 1);
 	CHECK(kad_id_equal(&rig.held, &query.target));
-	query.token = token_get(&implied, token);
+	query.token = dht_rig_token(&rig, &implied, token);
 	query.is_port_implied = true;
-	CHECK_EQ(code_of(&implied, &query), 0);
+	CHECK_EQ(dht_rig_code(&rig, &implied, &query), 0);
 	query = dht_rig_query(KRPC_GET_PEERS);
 	CHECK(dht_rig_ask(&rig, &asker, &query, &answer));
 	krpc_peers_begin(&answer, &iter);
@@ -409,7 +307,7 @@ static void test_sources_that_cannot_be_are_refused(void)
 		struct krpc_query query = dht_rig_query(KRPC_PING);
 		uint64_t before = dht_rig_count(&rig, rows[i].want);
 
-		CHECK_EQ(code_of(&source, &query), -1);
+		CHECK_EQ(dht_rig_code(&rig, &source, &query), -1);
 		CHECK_EQ(dht_rig_count(&rig, rows[i].want), before + 1);
 	}
 	dht_rig_fini(&rig);
@@ -422,7 +320,7 @@ static void test_our_own_id_asks_nothing(void)
 
 	rig_up();
 	query.id = *dht_own_id(rig.dht, DHT_NET_IPV4);
-	CHECK_EQ(code_of(&asker, &query), -1);
+	CHECK_EQ(dht_rig_code(&rig, &asker, &query), -1);
 	CHECK_EQ(dht_rig_count(&rig, DHT_SOURCE_SELF), 1);
 	dht_rig_fini(&rig);
 }
@@ -435,11 +333,11 @@ static void test_askers_become_candidates_but_read_only_ones_do_not(void)
 
 	rig_up();
 	query.is_read_only = true;
-	CHECK_EQ(code_of(&asker, &query), 0);
+	CHECK_EQ(dht_rig_code(&rig, &asker, &query), 0);
 	dht_stats(rig.dht, rig.now_ns, &stats);
 	CHECK_EQ(stats.nodes[DHT_NET_IPV4].candidates, 0);
 	query.is_read_only = false;
-	CHECK_EQ(code_of(&asker, &query), 0);
+	CHECK_EQ(dht_rig_code(&rig, &asker, &query), 0);
 	dht_stats(rig.dht, rig.now_ns, &stats);
 	CHECK_EQ(stats.nodes[DHT_NET_IPV4].candidates, 1);
 	CHECK_EQ(stats.reasons[DHT_WRONG_NODE_ID], 1);
@@ -454,7 +352,7 @@ static void test_a_read_only_node_answers_nothing(void)
 	dht_rig_init(&rig);
 	rig.config.is_read_only = true;
 	dht_rig_start(&rig);
-	CHECK_EQ(code_of(&asker, &query), -1);
+	CHECK_EQ(dht_rig_code(&rig, &asker, &query), -1);
 	CHECK_EQ(dht_rig_count(&rig, DHT_READ_ONLY), 1);
 	dht_rig_fini(&rig);
 }
@@ -478,7 +376,7 @@ static void test_a_full_sink_drops_the_answer_and_counts(void)
 
 	rig_up();
 	rig.is_sink_full = true;
-	CHECK_EQ(code_of(&asker, &query), -1);
+	CHECK_EQ(dht_rig_code(&rig, &asker, &query), -1);
 	CHECK_EQ(dht_rig_count(&rig, DHT_SINK_FULL), 1);
 	CHECK_EQ(dht_rig_count(&rig, DHT_ANSWERED), 0);
 	dht_rig_fini(&rig);
@@ -515,188 +413,11 @@ static void test_refusals_are_told_by_code(void)
 	dht_rig_fini(&rig);
 }
 
-/* Puts a value of value_len bytes, bencoded, as asker would; gives its target. */
-static struct kad_id value_put(const struct addr *asker, size_t value_len)
-{
-	struct krpc_query query = dht_rig_query(KRPC_PUT);
-	static uint8_t value[DHT_VALUE_LEN_MAX + 1];
-	struct writer w = writer_of(value, sizeof(value));
-	uint8_t token[8];
-
-	bencode_write_head(&w, value_len - (value_len > 102 ? 4 : value_len > 11 ? 3 : 2));
-	memset(w.pos, 'x', sizeof(value) - writer_len(&w));
-	query.token = token_get(asker, token);
-	query.value = (struct bencode_span){value, value_len};
-	if (code_of(asker, &query) != 0)
-		abort();
-	return rig.held;
-}
-
-static void test_an_unproven_asker_gets_no_more_than_five_times_its_query(void)
-{
-	const struct addr putter = dht_rig_addr(STRANGER), asker = dht_rig_addr("192.0.2.77:6881");
-	size_t len_max = 0;
-
-	rig_up();
-	table_fill(200);
-	for (size_t value_len = 10; value_len <= DHT_VALUE_LEN_MAX; value_len += 30) {
-		struct krpc_query query = dht_rig_query(KRPC_GET);
-		struct krpc_message answer;
-
-		query.target = value_put(&putter, value_len);
-		rig.now_ns += 1000000000ull;
-		CHECK(dht_rig_ask(&rig, &asker, &query, &answer));
-		CHECK(rig.sent[0].len <= 5 * 86);
-		/* Something there is, a value or the nodes to ask next. */
-		CHECK(answer.value.data || answer.nodes.len > 0);
-		if (answer.value.data)
-			len_max = value_len;
-	}
-	CHECK(len_max > 250 && len_max < 430);
-	CHECK(dht_rig_count(&rig, DHT_CUT_ANSWER) > 0);
-	dht_rig_fini(&rig);
-}
-
-static void test_a_proven_or_padded_asker_gets_the_longest_value(void)
-{
-	const struct addr putter = dht_rig_addr(STRANGER), asker = dht_rig_addr("192.0.2.77:6881");
-	struct krpc_query query = dht_rig_query(KRPC_GET);
-	struct krpc_message answer;
-
-	rig_up();
-	table_fill(200);
-	query.target = value_put(&putter, DHT_VALUE_LEN_MAX);
-	CHECK(dht_rig_ask(&rig, &asker, &query, &answer));
-	CHECK(!answer.value.data && answer.nodes.len == 8 * 26);
-	query.pad_len = 160;
-	CHECK(dht_rig_ask(&rig, &asker, &query, &answer));
-	CHECK_EQ(answer.value.len, DHT_VALUE_LEN_MAX);
-	query.pad_len = 0;
-	dht_proven_add(rig.dht->proven, &asker, rig.now_ns);
-	CHECK(dht_rig_ask(&rig, &asker, &query, &answer));
-	CHECK_EQ(answer.value.len, DHT_VALUE_LEN_MAX);
-	/* Nodes beside so long a value would not fit into one datagram everywhere. */
-	CHECK(!answer.nodes.data);
-	CHECK(rig.sent[0].len <= KRPC_VALUE_SEND_LEN_MAX);
-	rig.now_ns += DHT_PROVEN_NS;
-	CHECK(dht_rig_ask(&rig, &asker, &query, &answer));
-	CHECK(!answer.value.data);
-	dht_rig_fini(&rig);
-}
-
-/* A second of find_node from forged addresses, all different, cnt of them. */
-static void flood(uint32_t cnt, uint64_t *out_sent_len)
-{
-	struct krpc_query query = dht_rig_query(KRPC_FIND_NODE);
-	uint8_t buf[256];
-	struct writer w = writer_of(buf, sizeof(buf));
-
-	krpc_write_query(&w, &query);
-	dht_rig_forget(&rig);
-	for (uint32_t i = 0; i < cnt; i++) {
-		struct addr source = {.family = ADDR_IPV4, .port = 6881};
-
-		source.ip[0] = 20;
-		source.ip[1] = (uint8_t)(i >> 16);
-		source.ip[2] = (uint8_t)(i >> 8);
-		source.ip[3] = (uint8_t)i;
-		dht_rig_input(&rig, &source, buf, writer_len(&w));
-		rig.now_ns += 1000000000ull / cnt;
-	}
-	*out_sent_len = (uint64_t)cnt * writer_len(&w);
-}
-
-static void test_a_spoofed_flood_draws_no_more_bytes_than_it_sends(void)
-{
-	/* 1.2 MB, little above what strangers have in a second, and far above. */
-	static const uint32_t cnts[] = {13000, 50000};
-
-	for (size_t i = 0; i < sizeof(cnts) / sizeof(cnts[0]); i++) {
-		uint64_t sent_len;
-
-		rig_up();
-		table_fill(200);
-		flood(cnts[i], &sent_len);
-		CHECK(rig.sent_len > rig.config.stranger_bytes_per_s / 2);
-		CHECK(rig.sent_len <= sent_len);
-		CHECK(dht_rig_count(&rig, DHT_STRANGER_LIMIT) > 0);
-		dht_rig_fini(&rig);
-	}
-}
-
-static void test_the_least_budget_still_answers_now_and_then(void)
-{
-	uint64_t sent_len;
-
-	dht_rig_init(&rig);
-	rig.config.stranger_bytes_per_s = 1;
-	dht_rig_start(&rig);
-	table_fill(200);
-	flood(1000, &sent_len);
-	CHECK(rig.sent_cnt >= 4 && rig.sent_len <= KRPC_VALUE_SEND_LEN_MAX + 1);
-	dht_rig_fini(&rig);
-}
-
-static void test_many_peers_fill_no_more_than_one_datagram(void)
-{
-	struct krpc_query query = dht_rig_query(KRPC_ANNOUNCE_PEER);
-	const struct addr asker = dht_rig_addr(STRANGER);
-	struct krpc_message answer;
-	uint64_t told[4] = {0};
-	uint8_t token[8];
-
-	rig_up();
-	table_fill(200);
-	for (unsigned i = 0; i < 300; i++) {
-		char text[ADDR_TEXT_CAP];
-		struct addr peer;
-
-		snprintf(text, sizeof(text), "45.%u.%u.9:%u", i / 256, i % 256, 1 + i);
-		peer = dht_rig_addr(text);
-		query.token = token_get(&peer, token);
-		query.port = 1;
-		CHECK_EQ(code_of(&peer, &query), 0);
-		rig.now_ns += 10000000;
-	}
-	query = dht_rig_query(KRPC_GET_PEERS);
-	for (unsigned turn = 0; turn < 2; turn++) {
-		size_t len_max = turn ? KRPC_SEND_LEN_MAX : 5 * 92;
-
-		for (unsigned i = 0; i < 50; i++) {
-			struct bencode_reader iter;
-			struct addr peer;
-			unsigned cnt = 0;
-
-			CHECK(dht_rig_ask(&rig, &asker, &query, &answer));
-			CHECK(rig.sent[0].len <= len_max);
-			CHECK_EQ(answer.nodes.len, 8 * 26);
-			krpc_peers_begin(&answer, &iter);
-			while (krpc_peers_next(&iter, &peer)) {
-				unsigned idx = (unsigned)peer.ip[1] * 256 + peer.ip[2];
-
-				CHECK(idx < 300);
-				told[idx / 75]++;
-				cnt++;
-			}
-			/* All the room is used but for less than two peers and the estimate's slack. */
-			CHECK(rig.sent[0].len + 40 > len_max);
-			CHECK(cnt > 5);
-		}
-		dht_proven_add(rig.dht->proven, &asker, rig.now_ns);
-	}
-	/* No quarter of them is told twice as often as another. */
-	for (unsigned i = 0; i < 4; i++)
-		CHECK(told[i] * 8 > told[0] + told[1] + told[2] + told[3]);
-	dht_rig_fini(&rig);
-}
-
 int main(void)
 {
 	RUN(test_a_ping_is_answered_with_id_and_address);
 	RUN(test_find_node_tells_eight_nodes_of_the_network_wanted);
 	RUN(test_a_new_id_tells_of_other_nodes_at_once);
-	RUN(test_want_for_both_networks_gets_both_once_the_asker_is_proven);
-	RUN(test_everybody_who_asks_rightly_is_answered);
 	RUN(test_a_network_that_is_off_is_told_of_as_empty_and_not_spoken);
 	RUN(test_answers_are_those_of_the_fast_path);
 	RUN(test_tokens_are_good_for_their_address_for_two_turns);
@@ -711,10 +432,5 @@ int main(void)
 	RUN(test_a_reply_nobody_asked_for_is_counted_alone);
 	RUN(test_a_full_sink_drops_the_answer_and_counts);
 	RUN(test_refusals_are_told_by_code);
-	RUN(test_an_unproven_asker_gets_no_more_than_five_times_its_query);
-	RUN(test_a_proven_or_padded_asker_gets_the_longest_value);
-	RUN(test_a_spoofed_flood_draws_no_more_bytes_than_it_sends);
-	RUN(test_the_least_budget_still_answers_now_and_then);
-	RUN(test_many_peers_fill_no_more_than_one_datagram);
 	return check_done();
 }
