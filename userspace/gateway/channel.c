@@ -65,7 +65,7 @@ static int fd_connect(const struct addr *addr, uint64_t deadline_ns)
 static int host_connect(const struct resolver_target *target, uint64_t deadline_ns)
 {
 	struct addr addrs[ADDRS_MAX];
-	int cnt = resolver_lookup(target, deadline_ns, addrs, ADDRS_MAX);
+	int cnt = resolver_lookup(target, deadline_ns, -1, addrs, ADDRS_MAX);
 
 	if (cnt < 0)
 		return cnt;

@@ -19,6 +19,7 @@
 
 /* Sockets that c-ares holds at a time: one for each server and transport that it tries. */
 #define LOOKUP_FDS_MAX	  32
+#define LOOKUP_STOP_IDX	  0    /* of the descriptor that ends a look-up; poll passes over -1 */
 #define LOOKUP_TIMEOUT_MS 2000 /* before another server is asked */
 
 struct lookup {
@@ -79,7 +80,7 @@ static void lookup_watch(void *arg, ares_socket_t fd, int is_readable, int is_wr
 {
 	struct lookup *lookup = arg;
 	short events = (short)((is_readable ? POLLIN : 0) | (is_writable ? POLLOUT : 0));
-	unsigned i = 0;
+	unsigned i = LOOKUP_STOP_IDX + 1;
 
 	while (i < lookup->fd_cnt && lookup->fds[i].fd != fd)
 		i++;
@@ -128,7 +129,7 @@ static void lookup_process(struct lookup *lookup, ares_channel_t *channel)
 	ares_fd_events_t events[LOOKUP_FDS_MAX];
 	size_t cnt = 0;
 
-	for (unsigned i = 0; i < lookup->fd_cnt; i++) {
+	for (unsigned i = LOOKUP_STOP_IDX + 1; i < lookup->fd_cnt; i++) {
 		short seen = lookup->fds[i].revents;
 
 		if (!seen)
@@ -140,7 +141,7 @@ static void lookup_process(struct lookup *lookup, ares_channel_t *channel)
 	(void)ares_process_fds(channel, events, cnt, ARES_PROCESS_FLAG_NONE);
 }
 
-/* lookup_run: 0 when c-ares is done, else WEFT_ETIMEOUT or -errno. */
+/* lookup_run: 0 when c-ares is done, else WEFT_ETIMEOUT, WEFT_ECANCELLED or -errno. */
 static int lookup_run(struct lookup *lookup, ares_channel_t *channel, uint64_t deadline_ns)
 {
 	while (!lookup->is_done) {
@@ -152,6 +153,8 @@ static int lookup_run(struct lookup *lookup, ares_channel_t *channel, uint64_t d
 			 lookup_wait_ms(channel, now_ns, deadline_ns)) < 0 &&
 		    errno != EINTR)
 			return -errno;
+		if (lookup->fds[LOOKUP_STOP_IDX].revents)
+			return WEFT_ECANCELLED;
 		lookup_process(lookup, channel);
 	}
 	return 0;
@@ -174,10 +177,16 @@ static int lookup_result(const struct lookup *lookup)
 	}
 }
 
-int resolver_lookup(const struct resolver_target *target, uint64_t deadline_ns,
+int resolver_lookup(const struct resolver_target *target, uint64_t deadline_ns, int stop_fd,
 		    struct addr *out_addrs, unsigned cap)
 {
-	struct lookup lookup = {.port = target->port, .addrs = out_addrs, .cap = cap};
+	struct lookup lookup = {
+		.fds[LOOKUP_STOP_IDX] = {.fd = stop_fd, .events = POLLIN},
+		.fd_cnt = LOOKUP_STOP_IDX + 1,
+		.port = target->port,
+		.addrs = out_addrs,
+		.cap = cap,
+	};
 	struct ares_options options = {
 		.sock_state_cb = lookup_watch,
 		.sock_state_cb_data = &lookup,
@@ -187,6 +196,9 @@ int resolver_lookup(const struct resolver_target *target, uint64_t deadline_ns,
 	ares_channel_t *channel;
 	int err;
 
+	/* Else even a look-up that begins after the stop would ask somebody. */
+	if (poll(lookup.fds, 1, 0) > 0)
+		return WEFT_ECANCELLED;
 	if (ares_init_options(&channel, &options, ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS) !=
 	    ARES_SUCCESS)
 		return -ENOMEM;

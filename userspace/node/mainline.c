@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/jobs.h"
@@ -53,6 +55,7 @@ struct mainline_look {
 struct bootstrap_lookup {
 	struct job job;
 	struct mainline *mainline;
+	int stop_fd; /* readable when the daemon ends */
 	char list[MAINLINE_BOOTSTRAP_CAP];
 	struct addr addrs[DHT_BOOTSTRAP_MAX];
 	unsigned addr_cnt;
@@ -214,7 +217,8 @@ static void names_run(struct job *job)
 		if (addr_parse(word, &addrs[0]) == 0)
 			cnt = 1;
 		else if (resolver_target_parse(word, &target) == 0)
-			cnt = resolver_lookup(&target, deadline_ns, addrs, NAME_ADDRS_MAX);
+			cnt = resolver_lookup(&target, deadline_ns, names->stop_fd, addrs,
+					      NAME_ADDRS_MAX);
 		else
 			continue;
 		if (cnt > 0)
@@ -301,6 +305,9 @@ int mainline_open(struct node *node, char *what)
 		return -ENOMEM;
 	node->mainline = mainline;
 	mainline->node = node;
+	mainline->names.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (mainline->names.stop_fd < 0)
+		return -errno;
 	mainline->state_cap = state_cap(config);
 	mainline->state = malloc(mainline->state_cap);
 	if (!mainline->state)
@@ -325,6 +332,7 @@ void mainline_stop(struct node *node)
 	mainline_save(mainline);
 	timer_cancel(&node->home.timers, &mainline->names_timer);
 	driver_answers_stop(driver_tables(mainline));
+	(void)eventfd_write(mainline->names.stop_fd, 1);
 	node->home.dht = NULL;
 	dht_free(mainline->dht);
 	mainline->dht = NULL;
@@ -336,6 +344,8 @@ void mainline_free(struct mainline *mainline)
 		return;
 	mainline->node->mainline = NULL;
 	driver_answers_free(mainline->answers);
+	if (mainline->names.stop_fd >= 0)
+		close(mainline->names.stop_fd);
 	free(mainline->state);
 	free(mainline);
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/resolver.h"
 
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include "support/check.h"
 
 static void test_targets_are_parsed_or_refused(void)
@@ -64,14 +67,27 @@ static void test_an_address_is_looked_up_without_a_server(void)
 		struct addr addrs[2];
 
 		CHECK_EQ(resolver_target_parse(texts[i], &target), 0);
-		CHECK_EQ(resolver_lookup(&target, UINT64_MAX / 2, addrs, 2), 1);
+		CHECK_EQ(resolver_lookup(&target, UINT64_MAX / 2, -1, addrs, 2), 1);
 		CHECK_STR(addr_format(&addrs[0], text), texts[i]);
 	}
+}
+
+/* Nor is anybody asked after that: an address would have been an answer. */
+static void test_a_stopped_lookup_ends_at_once(void)
+{
+	struct resolver_target target;
+	struct addr addrs[1];
+	int stop_fd = eventfd(1, EFD_CLOEXEC);
+
+	CHECK_EQ(resolver_target_parse("192.0.2.1:7", &target), 0);
+	CHECK_EQ(resolver_lookup(&target, UINT64_MAX / 2, stop_fd, addrs, 1), WEFT_ECANCELLED);
+	close(stop_fd);
 }
 
 int main(void)
 {
 	RUN(test_targets_are_parsed_or_refused);
 	RUN(test_an_address_is_looked_up_without_a_server);
+	RUN(test_a_stopped_lookup_ends_at_once);
 	return check_done();
 }
