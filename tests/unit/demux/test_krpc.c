@@ -154,7 +154,7 @@ static void test_each_byte_of_the_form_counts(void)
 			for (unsigned byte = 0; byte < 256; byte++) {
 				memcpy(text, good[i].text, len);
 				if (is_free(text, off) || (char)byte == text[off] ||
-				    (text[off - 1] == 'n' && (byte == '4' || byte == '6')))
+				    (off && text[off - 1] == 'n' && (byte == '4' || byte == '6')))
 					continue;
 				text[off] = (char)byte;
 				CHECK(!read_text(text, len, &query));
