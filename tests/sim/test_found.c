@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "mesh/mesh.h"
+#include "node/node_state.h"
 #include "support/check.h"
 #include "support/sim.h"
 
@@ -123,11 +124,57 @@ static void test_a_restarted_node_needs_no_bootstrap(void)
 	sim_fini(&sim);
 }
 
+static void publish_ended(void *arg, int err)
+{
+	*(int *)arg = err;
+}
+
+/* What a caller who waits for the record to be out is told; 1: nothing. */
+static int node_publish(struct sim_node *node, uint64_t wait_ns)
+{
+	static int err;
+
+	err = 1;
+	sim_wake(node);
+	if (publish_now(node->node->publish, publish_ended, &err, sim.now_ns) < 0)
+		return err;
+	sim_run(&sim, wait_ns, NULL, NULL);
+	if (err != 1)
+		return err;
+	/* While it is on its way, the address is gone. */
+	node->node->advertised_cnt = 0;
+	publish_changed(node->node->publish, sim.now_ns);
+	sim_run(&sim, NS_PER_S, NULL, NULL);
+	return err;
+}
+
+static void test_who_publishes_is_told_how_it_ended(void)
+{
+	struct publish_state state;
+	struct sim_node *node;
+
+	sim_init(&sim, sim_seed(12), &fair);
+	node = node_add(PKARR_DIRECT);
+	sim_start(node);
+	sim_run(&sim, 5 * NS_PER_S, NULL, NULL);
+	CHECK_EQ(node_publish(node, 10 * NS_PER_S), WEFT_EUNREACHABLE);
+	/* However long it was alone, it does not take long then. */
+	sim_run(&sim, 1500 * NS_PER_S, NULL, NULL);
+	sim_start(node_add(PKARR_DIRECT));
+	sim_run(&sim, 90 * NS_PER_S, NULL, NULL);
+	publish_state(node->node->publish, &state);
+	CHECK_EQ(state.stored_cnt, 1);
+	CHECK_EQ(node_publish(node, 10 * NS_PER_S), 0);
+	CHECK_EQ(node_publish(node, 10 * NS_PER_MS), WEFT_EABSENT);
+	sim_fini(&sim);
+}
+
 int main(void)
 {
 	RUN(test_a_key_is_enough);
 	RUN(test_who_publishes_nothing_is_not_found);
 	RUN(test_who_moved_is_found_where_it_is_now);
 	RUN(test_a_restarted_node_needs_no_bootstrap);
+	RUN(test_who_publishes_is_told_how_it_ended);
 	return check_done();
 }

@@ -59,3 +59,11 @@ void dht_cancel(struct dht *dht, dht_handle handle)
 	else
 		dht_search_cancel(dht, handle);
 }
+
+void dht_leave(struct dht *dht, dht_handle handle)
+{
+	if (dht_own_is(handle))
+		dht_own_leave(dht, handle);
+	else
+		dht_search_cancel(dht, handle);
+}

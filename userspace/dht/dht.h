@@ -137,11 +137,14 @@ struct dht_asker {
 	void (*item)(void *ctx, const struct dht_item *item);
 	/* peers: some more, each told once, at most DHT_PEERS_MAX in all. */
 	void (*peers)(void *ctx, const struct addr *addrs, unsigned cnt);
-	/* Each step of the way, for traces; NULL: nobody asks. */
+	/* get, peers, lookup: each step of the way, for traces; NULL: nobody asks. */
 	void (*step)(void *ctx, const struct kad_step *step);
 	/* lookup: the nodes nearest to the target that answered, nearest first, before ended. */
 	void (*nodes)(void *ctx, const struct kad_contact *contacts, unsigned cnt);
-	/* put and announce that are kept: at the end of each round; the handle lives on. */
+	/*
+	 * put and announce that are kept: at the end of each round, and with
+	 * WEFT_EUNREACHABLE while nobody is known to ask; the handle lives on.
+	 */
 	void (*ended)(void *ctx, const struct dht_outcome *outcome);
 	void *ctx;
 };
@@ -204,8 +207,13 @@ dht_handle dht_announce(struct dht *dht, const struct dht_announce_params *param
 /* dht_lookup: who is nearest to target, in net. */
 dht_handle dht_lookup(struct dht *dht, enum dht_net net, const struct kad_id *target,
 		      const struct dht_asker *asker, uint64_t now_ns);
-/* dht_cancel: nothing more is told; a handle that has ended is ignored. */
+/*
+ * dht_cancel: nothing more is told; a handle that has ended is ignored.
+ * dht_leave: nothing more is told, but what is kept goes on; the asker may
+ * be freed after it, also inside ended.
+ */
 void dht_cancel(struct dht *dht, dht_handle handle);
+void dht_leave(struct dht *dht, dht_handle handle);
 
 /* What there is. */
 void dht_nodes_each(const struct dht *dht, enum dht_net net,

@@ -20,6 +20,8 @@
 #define THIN_MIN_NS (30 * 1000000000ull)
 /* Rounds come this much earlier at random, so that a restart does not bunch them up. */
 #define JITTER_PERCENT 5
+/* Nobody answers: this machine is off the network, and published soon after it is back. */
+#define OFFLINE_MAX_NS (60 * 1000000000ull)
 /* Owns and searches have handles of one type. */
 #define OWN_BIT ((pool_handle)1 << 31)
 
@@ -90,6 +92,18 @@ static void own_free(struct dht_own *own)
 	pool_release(&dht->owns->pool, own);
 }
 
+void dht_own_leave(struct dht *dht, dht_handle handle)
+{
+	struct dht_own *own = pool_lookup(&dht->owns->pool, handle & ~OWN_BIT);
+
+	if (!own)
+		return;
+	if (own->is_kept)
+		own->asker = (struct dht_asker){0};
+	else
+		own_free(own);
+}
+
 void dht_own_cancel(struct dht *dht, dht_handle handle)
 {
 	struct dht_own *own = pool_lookup(&dht->owns->pool, handle & ~OWN_BIT);
@@ -102,16 +116,17 @@ void dht_own_cancel(struct dht *dht, dht_handle handle)
 
 static uint64_t round_pause_ns(struct dht_own *own, const struct dht_outcome *outcome)
 {
-	uint64_t pause_ns = own->retry_ns;
+	uint64_t max_ns = outcome->answered_cnt ? own->every_ns : OFFLINE_MAX_NS;
+	uint64_t pause_ns = own->retry_ns < max_ns ? own->retry_ns : max_ns;
 
-	if (outcome && outcome->stored_cnt >= DHT_HOLDERS_ENOUGH) {
+	if (outcome->stored_cnt >= DHT_HOLDERS_ENOUGH) {
 		own->retry_ns = RETRY_MIN_NS;
 		return own->every_ns - random_below(own->dht->params.random,
 						    own->every_ns / 100 * JITTER_PERCENT + 1);
 	}
-	if (outcome && outcome->stored_cnt && pause_ns < THIN_MIN_NS)
+	if (outcome->stored_cnt && pause_ns < THIN_MIN_NS)
 		pause_ns = THIN_MIN_NS;
-	own->retry_ns = 2 * pause_ns < own->every_ns ? 2 * pause_ns : own->every_ns;
+	own->retry_ns = 2 * pause_ns < max_ns ? 2 * pause_ns : max_ns;
 	return pause_ns;
 }
 
@@ -138,10 +153,7 @@ static void round_start(struct dht_own *own, uint64_t now_ns)
 		.target = own->target,
 		.nets = DHT_NETS_ALL,
 		.write = &own->write,
-		.asker = {.ended = round_ended,
-			  .ctx = own,
-			  .step = own->asker.step,
-			  .peers = own->asker.peers},
+		.asker = {.ended = round_ended, .ctx = own},
 	};
 
 	if (item && item->key) {
@@ -156,9 +168,16 @@ static void round_fire(struct timer *timer, uint64_t now_ns)
 {
 	struct dht_own *own = (struct dht_own *)((char *)timer - offsetof(struct dht_own, timer));
 
+	const struct dht_asker asker = own->asker;
+	const struct dht_outcome nobody = {
+		.err = WEFT_EUNREACHABLE, .seq_max = -1, .began_ns = now_ns, .ended_ns = now_ns};
+
 	round_start(own, now_ns);
-	if (!own->search)
-		timer_set(&own->dht->timers, &own->timer, now_ns + round_pause_ns(own, NULL));
+	if (own->search)
+		return;
+	timer_set(&own->dht->timers, &own->timer, now_ns + round_pause_ns(own, &nobody));
+	if (asker.ended)
+		asker.ended(asker.ctx, &nobody);
 }
 
 /* --- what is put and announced --- */

@@ -27,9 +27,13 @@ size_t dht_owns_footprint(uint32_t own_cap);
 WEFT_MUST_CHECK
 int dht_owns_new(struct arena *arena, uint32_t own_cap, struct dht_owns **out_owns);
 uint32_t dht_owns_cnt(const struct dht_owns *owns);
-/* dht_own_is: handle is one of dht_put or dht_announce. dht_own_cancel: no further rounds. */
+/*
+ * dht_own_is: handle is one of dht_put or dht_announce. dht_own_cancel: no further rounds.
+ * dht_own_leave: no further rounds of one that is not kept, and nothing more is told.
+ */
 bool dht_own_is(dht_handle handle);
 void dht_own_cancel(struct dht *dht, dht_handle handle);
+void dht_own_leave(struct dht *dht, dht_handle handle);
 
 /*
  * dht_owns_write writes those that are kept as a bencoded list.

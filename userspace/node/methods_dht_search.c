@@ -56,7 +56,7 @@ static void run_caller_left(void *arg)
 {
 	struct dht_run *run = arg;
 
-	dht_cancel(run->node->home.dht, run->handle);
+	dht_leave(run->node->home.dht, run->handle);
 	run_free(run);
 }
 
@@ -111,8 +111,14 @@ static void run_ended(void *ctx, const struct dht_outcome *outcome)
 	json_t *reply;
 
 	control_on_gone(run->call, NULL, NULL);
+	dht_leave(run->node->home.dht, run->handle);
 	if (outcome->err < 0 && (run->is_write || !run->found)) {
 		run_fail(run, outcome);
+	} else if (run->found_name && !run->found) {
+		control_fail_with(run->call, WEFT_EABSENT, "its record",
+				  "it is there and names no address that this node may use",
+				  "addresses of a private network count where dht.private = yes",
+				  json_pack("{s:o}", "outcome", json_outcome(outcome)));
 	} else {
 		reply = json_pack("{s:o}", "outcome", json_outcome(outcome));
 		if (run->found)
@@ -229,14 +235,22 @@ static struct dht_run *run_new(struct node *node, struct control_call *call, con
 
 static void run_begun(struct dht_run *run, dht_handle handle)
 {
+	struct node *node = run->node;
+	struct dht_stats stats;
+
 	run->handle = handle;
 	if (handle) {
 		control_on_gone(run->call, run_caller_left, run);
 		return;
 	}
-	control_fail(run->call, WEFT_EFULL, "the DHT",
-		     "nobody is known to ask, or too many searches are under way",
-		     "weft dht status shows which; dht.bootstrap in weft.conf is the way in");
+	dht_stats(node->home.dht, node->home.now_ns, &stats);
+	if (stats.search_cnt >= node->config->mainline.dht.search_cap)
+		control_fail(run->call, WEFT_EFULL, "the DHT", "too many searches are under way",
+			     "wait for one to end, or raise dht.search_cap in weft.conf");
+	else
+		control_fail(run->call, WEFT_EUNREACHABLE, "the DHT", "nobody is known to ask",
+			     "weft dht status shows who is known; dht.bootstrap in weft.conf is "
+			     "the way in");
 	run_free(run);
 }
 

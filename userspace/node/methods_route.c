@@ -87,7 +87,9 @@ static void published(void *arg, int err)
 
 	control_on_gone(waiting->call, NULL, NULL);
 	if (err < 0)
-		control_fail(waiting->call, err, "the address record", weft_err_text(err),
+		control_fail(waiting->call, err, "the address record",
+			     err == WEFT_EUNREACHABLE ? "nobody is known to put it to"
+						      : weft_err_text(err),
 			     "it is tried again; weft dht status shows who is known");
 	else
 		control_reply(waiting->call, json_published(waiting->node));

@@ -92,6 +92,7 @@ static void put_ended(void *ctx, const struct dht_outcome *outcome)
 {
 	struct publish *publish = ctx;
 	struct pkarr_record record;
+	int err;
 
 	publish->stored_cnt = outcome->stored_cnt;
 	if (outcome->err != WEFT_ESTALE) {
@@ -102,8 +103,11 @@ static void put_ended(void *ctx, const struct dht_outcome *outcome)
 		 "number is on the DHT; ours is signed above it");
 	if (outcome->seq_max > 0 && (uint64_t)outcome->seq_max > publish->newest_seq)
 		publish->newest_seq = (uint64_t)outcome->seq_max;
-	if (record_make(publish, &record) == 0)
+	err = record_make(publish, &record);
+	if (err == 0)
 		publish_sign(publish, &record);
+	else
+		publish_tell(publish, err);
 }
 
 static void publish_retry(struct publish *publish)
@@ -195,7 +199,7 @@ static bool record_is_equal(const struct pkarr_record *a, const struct pkarr_rec
 }
 
 /* Nothing may be said any more: what is out there ends with its own time. */
-static void publish_withdraw(struct publish *publish)
+static void publish_withdraw(struct publish *publish, int err)
 {
 	struct node *node = publish->node;
 
@@ -204,18 +208,20 @@ static void publish_withdraw(struct publish *publish)
 		dht_cancel(node->home.dht, publish->handle);
 	publish->handle = 0;
 	publish->stored_cnt = 0;
+	publish_tell(publish, err);
 }
 
 static void publish_look(struct timer *timer, uint64_t now_ns)
 {
 	struct publish *publish = (void *)((char *)timer - offsetof(struct publish, timer));
 	struct pkarr_record record;
+	int err;
 
 	timer_set(&publish->node->home.timers, timer, now_ns + LOOK_AGAIN_NS);
 	if (publish->is_storing)
 		return;
-	if (record_make(publish, &record) < 0) {
-		publish_withdraw(publish);
+	if ((err = record_make(publish, &record)) < 0) {
+		publish_withdraw(publish, err);
 		return;
 	}
 	if (!publish->has_packet || !record_is_equal(&record, &publish->record) ||

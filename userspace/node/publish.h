@@ -32,7 +32,8 @@ void publish_changed(struct publish *publish, uint64_t now_ns);
 /*
  * publish_now signs anew, though nothing changed. done is told, never
  * inside the call, when the record was put, or why it was not: WEFT_ESTALE
- * is not among the errors, another sequence number is taken then. 0, or
+ * is not among the errors, another sequence number is taken then;
+ * WEFT_EUNREACHABLE: nobody is known to put it to, and it is tried again. 0, or
  * WEFT_EBUSY (somebody waits already), WEFT_EREFUSED, WEFT_EABSENT
  * (nothing may be, or is there to be said).
  */

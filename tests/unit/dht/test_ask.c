@@ -473,6 +473,31 @@ static void test_one_search_too_many_is_refused(void)
 	dht_lab_fini(&lab);
 }
 
+/* Who asked may be gone while the item lives on. */
+static void test_kept_put_whose_asker_left_goes_on_untold(void)
+{
+	struct dht_lab_result result, got;
+	struct dht_get_params get;
+	struct dht_put_params put;
+	struct dht_asker asker;
+	struct dht_item item;
+	dht_handle handle;
+
+	begin();
+	item = mutable_item("4:kept", 7, "");
+	get = get_params(&item);
+	put = (struct dht_put_params){.item = &item, .is_kept = true};
+	asker = dht_lab_asker(&result);
+	handle = dht_put(dht_of(3), &put, &asker, lab.now_ns);
+	CHECK(dht_lab_wait(&lab, &result, 30 * SECOND));
+	dht_leave(dht_of(3), handle);
+	(void)dht_lab_run(&lab, 5 * HOUR, NULL, NULL);
+	CHECK_EQ(result.ended_cnt, 1);
+	CHECK(get_done(21, &get, &got));
+	CHECK(value_is(&got, "4:kept"));
+	dht_lab_fini(&lab);
+}
+
 static void test_one_own_too_many_is_refused_and_one_target_is_one(void)
 {
 	struct dht_asker nobody = {0};
@@ -570,6 +595,7 @@ int main(void)
 	RUN(test_cas_that_does_not_match_is_refused_and_counted);
 	RUN(test_put_that_eight_hold_is_not_sent_again);
 	RUN(test_kept_put_outlives_its_holders);
+	RUN(test_kept_put_whose_asker_left_goes_on_untold);
 	RUN(test_announced_peers_are_found);
 	RUN(test_lookup_finds_the_nearest);
 	RUN(test_who_knows_nobody_is_told_at_once);
