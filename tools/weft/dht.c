@@ -15,19 +15,6 @@ static const struct column reason_columns[] = {
 	{0},
 };
 
-/* In a pipe each line says first of which kind it is. */
-static void print_part(const struct invocation *inv, const char *kind, json_t *rows,
-		       const struct column *columns)
-{
-	json_t *row;
-	size_t i;
-
-	json_array_foreach(rows, i, row) json_object_set_new(row, "line", json_string(kind));
-	if (inv->has_terminal_out && json_array_size(rows))
-		printf("\n");
-	table_print(inv, rows, columns, "");
-}
-
 /* What never happened is left out on a terminal. */
 static json_t *reasons_seen(const struct invocation *inv, const json_t *reasons)
 {
@@ -66,10 +53,10 @@ static void print_status(const struct invocation *inv, const json_t *reply)
 		printf("The DHT is switched off (dht.enabled in weft.conf).\n");
 		return;
 	}
-	print_part(inv, "network", json_object_get(dht, "networks"), networks);
-	print_part(inv, "fill", json_object_get(dht, "fills"), fills);
+	show_part(inv, "network", json_object_get(dht, "networks"), networks);
+	show_part(inv, "fill", json_object_get(dht, "fills"), fills);
 	seen = reasons_seen(inv, json_object_get(dht, "reasons"));
-	print_part(inv, "reason", seen, reason_columns);
+	show_part(inv, "reason", seen, reason_columns);
 	json_decref(seen);
 }
 
