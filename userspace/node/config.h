@@ -16,6 +16,7 @@
 #include "node/mainline.h"
 #include "node/pkarr_client.h"
 #include "node/publish.h"
+#include "node/signaling.h"
 #include "node/web.h"
 #include "quic/quic.h"
 #include "store/store.h"
@@ -63,6 +64,7 @@ struct node_config {
 	struct publish_config publish;
 	struct pkarr_client_config pkarr_client;
 	struct web_config web;
+	struct signaling_config signaling;
 
 	struct config_origin *origin;
 };

@@ -226,6 +226,11 @@ NUMBER("gateway", "rate", CONFIG_COUNT, web.gateway.request_rate_per_s, 1, 10000
 NUMBER("gateway", "burst", CONFIG_COUNT, web.gateway.request_burst, 1, 1000000,
 	"Requests that it may save up."),
 
+TEXT("signaling", "url", CONFIG_NAME, signaling.url,
+	"Endpoint, ws:// or wss://, that is asked last for a node's address, and told this node's own. Empty: none."),
+TEXT("signaling", "ca_file", CONFIG_PATH, signaling.ca_file,
+	"Authorities, in PEM, that vouch for its certificate. Empty: the machine's own."),
+
 NUMBER("content", "import_threads", CONFIG_COUNT, content.import_threads, 1, 256,
 	"Threads that hash what is being shared."),
 LIVE("content", "share_cap", CONFIG_COUNT, content.share_cap, 1, 1000000,

@@ -33,7 +33,7 @@ void method_json_record_packet(json_t *json, const struct pkarr_packet *packet)
 
 static const char *skipped_text(const struct node *node, int err)
 {
-	if (!node->home.dht && !node->pkarr_client)
+	if (!publish_has_place(node->publish))
 		return "the DHT is switched off (dht.enabled), and pkarr.relays names nobody";
 	if (err == WEFT_EREFUSED)
 		return "dht.publish is off";
@@ -50,7 +50,7 @@ static json_t *json_published(const struct node *node)
 
 	publish_state(node->publish, &state);
 	json = method_json_record(node->own_key, &state.record);
-	if (state.err < 0 || (!node->home.dht && !node->pkarr_client)) {
+	if (state.err < 0 || !publish_has_place(node->publish)) {
 		json_object_set_new(json, "skipped", json_string(skipped_text(node, state.err)));
 		return json_pack("{s:o}", "record", json);
 	}

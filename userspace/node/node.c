@@ -85,7 +85,8 @@ static int node_open_discovery(struct node *node, char *what)
 	int err = mainline_open(node, what);
 
 	if (err < 0 ||
-	    (!node->config->mainline.is_only && (err = pkarr_client_open(node, what)) < 0))
+	    (!node->config->mainline.is_only &&
+	     ((err = pkarr_client_open(node, what)) < 0 || (err = signaling_open(node, what)) < 0)))
 		return err;
 	if ((err = publish_open(node)) < 0)
 		return err;
@@ -93,6 +94,8 @@ static int node_open_discovery(struct node *node, char *what)
 		node->providers[node->provider_cnt++] = mainline_provider(node->mainline);
 	if (node->pkarr_client)
 		node->providers[node->provider_cnt++] = pkarr_client_provider(node->pkarr_client);
+	if (node->signaling)
+		node->providers[node->provider_cnt++] = signaling_provider(node->signaling);
 	for (unsigned i = 0; i < node->provider_cnt; i++)
 		if ((err = mesh_add_provider(node->home.mesh, &node->providers[i])) < 0)
 			return err;
@@ -313,6 +316,7 @@ static void node_free_above_store(struct node *node)
 	web_close(node->web);
 	publish_close(node->publish);
 	pkarr_client_close(node->pkarr_client);
+	signaling_close(node->signaling);
 	mainline_stop(node);
 	worker_close(&node->home);
 	mainline_free(node->mainline);
@@ -360,6 +364,7 @@ bool node_turn(struct node *node, uint64_t now_ns)
 	if (node->mainline)
 		mainline_turn(node->mainline);
 	is_busy |= pkarr_client_turn(node->pkarr_client);
+	is_busy |= signaling_turn(node->signaling);
 	return worker_turn(&node->home, now_ns) || is_busy;
 }
 

@@ -36,6 +36,7 @@ struct node {
 	struct mainline *mainline; /* NULL: the DHT is off */
 	struct publish *publish;
 	struct pkarr_client *pkarr_client; /* NULL: no relays are named */
+	struct signaling *signaling;	   /* NULL: none is configured */
 	struct web *web;		   /* NULL: it is off */
 	struct crew *crew;		   /* NULL: home is the only worker */
 	struct handover *handover;	   /* likewise */

@@ -119,6 +119,15 @@ static void publish_retry(struct publish *publish)
 		  publish->node->home.now_ns + publish->retry_ns);
 }
 
+/* Where it is told besides the DHT; NULL: nowhere any more. */
+static void publish_elsewhere(struct publish *publish, const struct pkarr_packet *packet)
+{
+	const struct node *node = publish->node;
+
+	pkarr_client_publish(node->pkarr_client, packet, node->home.now_ns);
+	signaling_publish(node->signaling, packet, node->home.now_ns);
+}
+
 static void publish_put(struct publish *publish)
 {
 	struct node *node = publish->node;
@@ -126,7 +135,7 @@ static void publish_put(struct publish *publish)
 	struct dht_item item;
 	struct dht_put_params put = {.item = &item, .is_kept = true};
 
-	pkarr_client_publish(node->pkarr_client, &publish->packet, node->home.now_ns);
+	publish_elsewhere(publish, &publish->packet);
 	if (!node->home.dht) {
 		publish_tell(publish, 0);
 		return;
@@ -201,11 +210,9 @@ static bool record_is_equal(const struct pkarr_record *a, const struct pkarr_rec
 /* Nothing may be said any more: what is out there ends with its own time. */
 static void publish_withdraw(struct publish *publish, int err)
 {
-	struct node *node = publish->node;
-
-	pkarr_client_publish(node->pkarr_client, NULL, node->home.now_ns);
-	if (node->home.dht)
-		dht_cancel(node->home.dht, publish->handle);
+	publish_elsewhere(publish, NULL);
+	if (publish->node->home.dht)
+		dht_cancel(publish->node->home.dht, publish->handle);
 	publish->handle = 0;
 	publish->stored_cnt = 0;
 	publish_tell(publish, err);
@@ -233,9 +240,16 @@ static void publish_look(struct timer *timer, uint64_t now_ns)
 		publish_put(publish);
 }
 
+bool publish_has_place(const struct publish *publish)
+{
+	const struct node *node = publish->node;
+
+	return node->home.dht || node->pkarr_client || node->signaling;
+}
+
 void publish_changed(struct publish *publish, uint64_t now_ns)
 {
-	if (publish && (publish->node->home.dht || publish->node->pkarr_client))
+	if (publish && publish_has_place(publish))
 		timer_set(&publish->node->home.timers, &publish->timer, now_ns);
 }
 

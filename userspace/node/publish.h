@@ -27,6 +27,8 @@ int publish_open(struct node *node);
 /* publish_close takes NULL. */
 void publish_close(struct publish *publish);
 
+/* publish_has_place: there is somebody to tell the record, the DHT or another. */
+bool publish_has_place(const struct publish *publish);
 /* publish_changed: the node may be at other addresses now. */
 void publish_changed(struct publish *publish, uint64_t now_ns);
 /*
