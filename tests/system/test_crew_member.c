@@ -58,13 +58,20 @@ static void lab_close(struct lab *lab)
 	scratch_remove(lab->dir);
 }
 
-/* It tells figures when it has done something, and then sleeps. */
+/* It tells figures when it has done something, here what it was ordered, and then sleeps. */
 static bool figures_are_told(struct lab *lab)
 {
+	struct letter *order = letter_new(LETTER_WALL, 0);
 	uint64_t deadline_ns = clock_monotonic_ns() + WAIT_NS;
 	struct pollfd fd = {.fd = lab->reports_fd, .events = POLLIN};
 	bool is_told = false;
 
+	if (!order)
+		return false;
+	order->wall.wall_s = clock_wall_s();
+	order->wall.now_ns = clock_monotonic_ns();
+	if (!mailbox_post(&lab->member.orders, order))
+		return false;
 	while (!is_told && clock_monotonic_ns() < deadline_ns && poll(&fd, 1, 1000) >= 0) {
 		struct letter *letter = mailbox_take(&lab->member.reports);
 
