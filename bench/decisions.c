@@ -41,7 +41,8 @@ struct row {
 	enum payload_id id;
 	enum weft_mode mode;
 	bool is_proven, is_limited, is_unlisted, is_answer;
-	size_t len; /* of SHORT */
+	bool is_suspect; /* by failed decrypts: one of a list of 1,001 */
+	size_t len;	 /* of SHORT */
 };
 
 #define TOKEN(...)                                                                                 \
@@ -58,6 +59,7 @@ static const struct row rows[] = {
 	{ "7", WEFT_REASON_BAD_ID, .kind = SHORT, .len = 100 },
 	{ "7a", WEFT_REASON_MAYBE_RESET, .kind = SHORT, .len = 50, .is_proven = 1 },
 	{ "7b", WEFT_REASON_SESSION, .kind = SHORT, .len = 100, .id = PAYLOAD_ID_OURS, .is_proven = 1 },
+	{ "7c", WEFT_REASON_FAILED_DECRYPTS, .kind = SHORT, .len = 100, .id = PAYLOAD_ID_OURS, .is_suspect = 1 },
 	{ "7d", WEFT_REASON_NEW_PATH, .kind = SHORT, .len = 100, .id = PAYLOAD_ID_OURS },
 	{ "7d", WEFT_REASON_REPLAYED_ID, .kind = SHORT, .len = 100, .id = PAYLOAD_ID_OURS, .is_limited = 1 },
 	{ "8", WEFT_REASON_SMALL_VERSION, .spec = { .version = QUIC_V2, .len = 1199 } },
@@ -79,6 +81,24 @@ static const struct row rows[] = {
 
 static struct program program;
 static struct payload_keys keys;
+
+#define OTHER_SUSPECTS 1000
+
+/* Returns how many there are. */
+static uint32_t suspects_put(const struct weft_endpoint *source)
+{
+	const struct weft_ban ban = {.scope = WEFT_BAN_IDS};
+	struct weft_ban_key_ipv4 key = {.prefix_len = 32, .addr = {198, 18}};
+
+	for (unsigned i = 0; i < OTHER_SUSPECTS; i++) {
+		key.addr[2] = (uint8_t)(i >> 8);
+		key.addr[3] = (uint8_t)i;
+		program_put(&program, "weft_bans_ipv4", &key, &ban);
+	}
+	memcpy(key.addr, source->addr + 12, 4);
+	program_put(&program, "weft_bans_ipv4", &key, &ban);
+	return OTHER_SUSPECTS + 1;
+}
 
 static void state_set(const struct row *row, const struct packet *packet)
 {
@@ -103,6 +123,8 @@ static void state_set(const struct row *row, const struct packet *packet)
 	if (!row->is_unlisted)
 		weft_locals_put(&locals, &packet->local);
 	program_clear(&program);
+	if (row->is_suspect)
+		config.ban_ipv4_cnt = suspects_put(&packet->source);
 	program_set_now(&program, NOW_NS);
 	program_put(&program, "weft_config", &only, &config);
 	program_put(&program, "weft_locals", &only, &locals);
