@@ -88,11 +88,16 @@ def test_sessions_of_every_worker_have_rates(lab):
 
 def test_piped_it_prints_once_and_devices_and_drops_are_there(lab):
     a, b = two(lab)
-    done = a.weft("xdp", "attach", "veth0")
+    done = a.weft("xdp", "attach", "veth0", "--send", "af_xdp")
     if done.returncode != OK:
         raise Skip(f"XDP does not attach here: {done.stderr.strip()}")
+    connect = ["peer", "connect", a.weft("node", "id").stdout.strip(), "10.77.0.1:7000"]
+    check_eq(b.weft(*connect).returncode, OK, "connect")
+    device = lambda: a.json("xdp", "status")["devices"][0]
+    wait_for(lambda: device()["sent"] > 0, "what the device sent")
+    check("sending" in device()["frames"], f"frames: {device()}")
     a.weft("ban", "add", "10.77.0.2")
-    b.weft("peer", "connect", a.weft("node", "id").stdout.strip(), "10.77.0.1:7000", "--timeout", 1)
+    b.weft(*connect, "--timeout", 1)
     wait_for(lambda: a.json("drops")["drops"], "drops")
     done = a.weft("top")
     check_eq(done.returncode, OK, done.stderr)

@@ -42,7 +42,8 @@ static const struct rate worker_rates[] = {
 	{"received_datagrams", "in_per_s"}, {"sent_datagrams", "out_per_s"},
 	{"turns", "turns_per_s"},	    {"cpu_ms", "cpu_ms_per_s"},
 	{"handed_in", "handed_in_per_s"},   {0}};
-static const struct rate device_rates[] = {{"received", "in_per_s"}, {"lost", "lost_per_s"}, {0}};
+static const struct rate device_rates[] = {
+	{"received", "in_per_s"}, {"sent", "out_per_s"}, {"lost", "lost_per_s"}, {0}};
 static const struct rate transfer_rates[] = {{"bytes_done", "per_s"}, {0}};
 
 /* The row of the reply before that is about the same; NULL: it is new. */
@@ -85,7 +86,7 @@ static void rows_rate(const struct top *top, json_t *reply, const char *member, 
 /* A device's queues together. */
 static void devices_sum(json_t *reply)
 {
-	json_t *device, *side;
+	json_t *device, *side, *frames;
 	size_t idx, queue;
 
 	json_array_foreach(json_object_get(reply, "devices"), idx, device)
@@ -95,9 +96,9 @@ static void devices_sum(json_t *reply)
 		json_array_foreach(json_object_get(device, "receive"), queue, side) sum +=
 			field_uint(side, "datagrams");
 		json_object_set_new(device, "received", json_integer((json_int_t)sum));
-		json_object_set_new(
-			device, "filling",
-			json_incref(json_object_get(json_object_get(device, "frames"), "filling")));
+		frames = json_object_get(device, "frames");
+		json_object_set(device, "filling", json_object_get(frames, "filling"));
+		json_object_set(device, "sending", json_object_get(frames, "sending"));
 	}
 }
 
@@ -183,8 +184,10 @@ static void parts_print(struct top *top, const json_t *reply)
 		{"DEVICE", "device", COLUMN_TEXT},
 		{"MODE", "mode", COLUMN_TEXT},
 		{"IN, DATAGRAMS/S", "in_per_s", COLUMN_COUNT},
+		{"OUT/S", "out_per_s", COLUMN_COUNT},
 		{"LOST/S", "lost_per_s", COLUMN_COUNT},
 		{"FRAMES TO FILL", "filling", COLUMN_COUNT},
+		{"TO SEND", "sending", COLUMN_COUNT},
 		{0},
 	};
 	static const struct column drops[] = {

@@ -183,6 +183,8 @@ struct xdp_queue *xdp_queue_of(struct xdp *xdp, unsigned device, unsigned queue)
 /* xdp_queue_frames counts frames by owner, of enum umem_owner; the sum never changes. Who has it. */
 #define XDP_FRAME_OWNER_CNT 5
 void xdp_queue_frames(const struct xdp_queue *queue, uint32_t out_cnt[static XDP_FRAME_OWNER_CNT]);
+/* xdp_queue_sent_cnt: datagrams that went out by it. Who has it. */
+uint64_t xdp_queue_sent_cnt(const struct xdp_queue *queue);
 
 /*
  * What one worker has of attached devices: the link layer of paths, learned

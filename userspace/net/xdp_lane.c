@@ -100,3 +100,8 @@ void xdp_queue_frames(const struct xdp_queue *queue, uint32_t out_cnt[static XDP
 	_Static_assert(XDP_FRAME_OWNER_CNT == UMEM_OWNER_CNT, "every owner");
 	memcpy(out_cnt, queue->xsk->umem.owned_cnt, sizeof(queue->xsk->umem.owned_cnt));
 }
+
+uint64_t xdp_queue_sent_cnt(const struct xdp_queue *queue)
+{
+	return queue->xsk->sent_cnt;
+}

@@ -48,6 +48,7 @@ struct xsk {
 	uint32_t mtu; /* of the device: the send side goes by it */
 	struct umem umem;
 	struct xsk_ring fill, rx, completion, tx;
+	uint64_t sent_cnt;	  /* datagrams passed to the kernel; who sends */
 	struct xsk_losses losses; /* the opener's */
 	struct {
 		void *at;

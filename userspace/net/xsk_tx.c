@@ -111,6 +111,7 @@ static bool tx_write(struct xsk_tx *tx, struct xsk *xsk, const struct run *run)
 	umem_pass(&xsk->umem, addrs, cnt, UMEM_WRITING, UMEM_SENDING);
 	xsk_ring_commit(&xsk->tx);
 	tx->unsent_set |= (uint8_t)(1u << xsk->device);
+	xsk->sent_cnt += cnt;
 	tx->base.counters.dgram_cnt += cnt;
 	tx->base.counters.byte_cnt += run->len;
 	return true;

@@ -146,7 +146,7 @@ void method_plan_xdp(void *ctx, struct control_call *call, const json_t *paramet
 /* A worker says so some times a second: of one just given, nothing yet. */
 static void queue_add_json(const struct node *node, const struct worker_figures *home,
 			   const struct xdp_queue *queue, json_t *receive,
-			   uint32_t frames[static XDP_FRAME_OWNER_CNT])
+			   struct queue_figures *sum)
 {
 	unsigned worker = fastpath_queue_worker(&node->fastpath, queue->idx);
 	const struct queue_figures *figures = worker_figures_queue(
@@ -154,10 +154,12 @@ static void queue_add_json(const struct node *node, const struct worker_figures 
 	struct packet_counters counters = {0};
 	json_t *json;
 
-	if (figures)
+	if (figures) {
 		counters = figures->counters;
+		sum->sent_cnt += figures->sent_cnt;
+	}
 	for (unsigned i = 0; figures && i < XDP_FRAME_OWNER_CNT; i++)
-		frames[i] += figures->frames[i];
+		sum->frames[i] += figures->frames[i];
 	counters.dropped_cnt += queue->lost_cnt;
 	json = method_json_side(queue->rx->backend, queue->rx->reason, &counters);
 	json_object_set_new(json, "queue", method_json_uint(queue->idx));
@@ -181,14 +183,14 @@ static json_t *device_json(const struct node *node, unsigned device)
 	const struct fastpath *fastpath = &node->fastpath;
 	const struct xdp_device_info *info = xdp_device_info(fastpath->xdp, device);
 	uint64_t at_ns = fastpath->devices[device].confirm_at_ns, now_ns = clock_monotonic_ns();
-	uint32_t frames[XDP_FRAME_OWNER_CNT] = {0};
+	struct queue_figures sum = {0};
 	json_t *receive = json_array(), *faults = json_object(), *json;
 	const struct xdp_queue *queue;
 	struct worker_figures home;
 
 	worker_figures_read(&node->home, &home);
 	for (unsigned i = 0; (queue = xdp_queue_of(fastpath->xdp, device, i)); i++)
-		queue_add_json(node, &home, queue, receive, frames);
+		queue_add_json(node, &home, queue, receive, &sum);
 	for (unsigned i = 0; i < XDP_FAULT_CNT; i++)
 		json_object_set_new(faults, xdp_fault_name(i),
 				    method_json_uint(info->fault_cnt[i]));
@@ -198,9 +200,10 @@ static json_t *device_json(const struct node *node, unsigned device)
 			 "frame_bytes", method_json_uint(info->frame_len), "queues",
 			 method_json_uint(info->queue_cnt), "zero_copy", info->is_zero_copy,
 			 "huge_pages", info->is_huge, "running", info->is_running);
-	json_object_update_new(json, json_pack("{s:o, s:o, s:o, s:o}", "receive", receive, "lost",
-					       method_json_uint(info->rx_lost_cnt), "frames",
-					       frames_json(frames), "faults", faults));
+	json_object_update_new(json, json_pack("{s:o, s:o, s:o, s:o, s:o}", "receive", receive,
+					       "lost", method_json_uint(info->rx_lost_cnt), "sent",
+					       method_json_uint(sum.sent_cnt), "frames",
+					       frames_json(sum.frames), "faults", faults));
 	if (at_ns)
 		json_object_set_new(
 			json, "confirm_ms",

@@ -18,6 +18,7 @@ static void queues_read(const struct worker *worker, struct worker_figures *figu
 		out->device = queue->device;
 		out->idx = queue->idx;
 		out->counters = queue->rx->counters;
+		out->sent_cnt = xdp_queue_sent_cnt(queue);
 		xdp_queue_frames(queue, out->frames);
 		figures->queue_cnt++;
 	}

@@ -16,7 +16,8 @@
 /* Of one queue of an attached device that the worker serves. */
 struct queue_figures {
 	uint8_t device, idx;
-	struct packet_counters counters;
+	struct packet_counters counters; /* of its receive side */
+	uint64_t sent_cnt;
 	uint32_t frames[XDP_FRAME_OWNER_CNT]; /* by owner */
 };
 
