@@ -6,7 +6,9 @@ and nodes find each other by key with nothing else between them.
     n1 a weftd   n2 b weftd   n3 the swarm: each in a subnet of its own
 """
 import pathlib
+import shutil
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from lab import NOT_FOUND, OK, REFUSED, check, check_eq, run, same_tree, wait_for
@@ -166,6 +168,23 @@ def test_a_warm_start_needs_no_bootstrap(lab):
     wait_for(lambda: good_nodes(a) >= 1, "the nodes of before answer", timeout=5)
     target = swarm.ask("put_immutable", 2, "while you were away")["target"]
     check_eq(a.json("dht", "get", target)["item"]["text"], "while you were away", "found")
+
+
+def test_silent_name_servers_do_not_hold_up_the_end(lab):
+    network = lab.topology("bridge", "2")
+    place = network.nodes["n1"].name
+    names = pathlib.Path("/etc/netns") / place
+    names.mkdir(parents=True)
+    try:
+        (names / "resolv.conf").write_text("nameserver 10.77.0.99\n")  # nobody is there
+        hosts = ", ".join(f"dht{i}.example:6881" for i in range(6))
+        a = lab.daemon("a", netns=place, listen=["10.77.0.1:7000"],
+                       config=f"[dht]\nbootstrap = {hosts}\n").start()
+        began = time.monotonic()
+        a.stop()
+        check(time.monotonic() - began < 3, "stopped while names are looked up")
+    finally:
+        shutil.rmtree(names)
 
 
 def test_what_is_public_is_what_was_chosen(lab):

@@ -70,6 +70,7 @@ struct mainline {
 	bool is_save_due;
 	bool is_saving;
 	bool is_looking_up;
+	bool is_draining;
 	struct timer names_timer;
 	struct bootstrap_lookup names;
 	struct mainline_look looks[LOOKS_MAX];
@@ -232,7 +233,7 @@ static void names_done(struct job *job)
 	struct node *node = mainline->node;
 
 	mainline->is_looking_up = false;
-	if (!mainline->dht)
+	if (!mainline->dht || mainline->is_draining)
 		return;
 	dht_bootstrap(mainline->dht, mainline->names.addrs, mainline->names.addr_cnt,
 		      node->home.now_ns);
@@ -323,6 +324,14 @@ int mainline_open(struct node *node, char *what)
 	return 0;
 }
 
+void mainline_drain(struct mainline *mainline)
+{
+	if (!mainline)
+		return;
+	mainline->is_draining = true;
+	(void)eventfd_write(mainline->names.stop_fd, 1);
+}
+
 void mainline_stop(struct node *node)
 {
 	struct mainline *mainline = node->mainline;
@@ -332,7 +341,7 @@ void mainline_stop(struct node *node)
 	mainline_save(mainline);
 	timer_cancel(&node->home.timers, &mainline->names_timer);
 	driver_answers_stop(driver_tables(mainline));
-	(void)eventfd_write(mainline->names.stop_fd, 1);
+	mainline_drain(mainline);
 	node->home.dht = NULL;
 	dht_free(mainline->dht);
 	mainline->dht = NULL;

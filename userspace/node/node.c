@@ -384,6 +384,7 @@ static void node_drain(struct node *node)
 
 	if (node->crew)
 		crew_stop(node->crew);
+	mainline_drain(node->mainline);
 	worker_goodbye(&node->home, now_ns);
 	do {
 		(void)node_turn(node, now_ns);
