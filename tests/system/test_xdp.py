@@ -11,8 +11,8 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import (FAILED, NOT_FOUND, OK, REFUSED, Skip, check, check_eq, need_root, run, run_plain,
-                 same_tree, wait_for)
+from lab import (FAILED, NOT_FOUND, OK, REFUSED, USAGE, Skip, check, check_eq, need_root, run,
+                 run_plain, same_tree, wait_for)
 
 CHUNK = 256 * 1024
 FRAMES = 4096  # xdp.frames
@@ -392,4 +392,14 @@ try:
 except Skip as why:
     print(f"1..0 # SKIP {why}")
     sys.exit(0)
+def test_words_that_are_none_are_told_from_those_that_are(lab):
+    a = lab.daemon("a").start()
+    for words, known in ((("mode", "calm"), "auto, normal, pressured, flood"),
+                         (("plan", "lo", "--mode", "fast"), "auto, native, generic"),
+                         (("attach", "lo", "--send", "mail"), "auto, udp, af_xdp")):
+        done = a.weft("xdp", *words)
+        check_eq(done.returncode, USAGE, f"{words}: {done.stderr}")
+        check(known in done.stderr, f"{words}: {done.stderr}")
+
+
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

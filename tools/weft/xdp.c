@@ -71,6 +71,31 @@ static void print_plan(const struct invocation *inv, const json_t *reply)
 	print_texts("warnings", json_object_get(plan, "warnings"));
 }
 
+/* Whether text is one of words, which end with NULL; if not, it has been said what may stand there. */
+static bool word_is_known(const char *what, const char *text, const char *const *words)
+{
+	char next[96];
+	size_t len = 0;
+
+	for (size_t i = 0; words[i]; i++)
+		if (!text || strcmp(text, words[i]) == 0)
+			return true;
+	for (size_t i = 0; words[i]; i++)
+		len += (size_t)snprintf(next + len, sizeof(next) - len, "%s%s",
+					i ? ", " : "one of ", words[i]);
+	client_say_error(STATUS_USAGE, what, "no such word", next);
+	return false;
+}
+
+static bool device_words_are_known(const struct invocation *inv)
+{
+	static const char *const modes[] = {"auto", "native", "generic", NULL};
+	static const char *const sends[] = {"auto", "udp", "af_xdp", NULL};
+
+	return word_is_known("--mode", invocation_option(inv, "mode"), modes) &&
+	       word_is_known("--send", invocation_option(inv, "send"), sends);
+}
+
 /* Asks for something about the device named by the first argument. */
 static json_t *device_ask(const struct invocation *inv)
 {
@@ -87,6 +112,8 @@ static json_t *device_ask(const struct invocation *inv)
 
 int run_xdp_plan(struct invocation *inv)
 {
+	if (!device_words_are_known(inv))
+		return STATUS_USAGE;
 	return client_show(inv, "PlanXdp", device_ask(inv), print_plan);
 }
 
@@ -112,6 +139,8 @@ int run_xdp_attach(struct invocation *inv)
 	if (confirm && !seconds_parse(confirm, &confirm_s))
 		return client_say_error(STATUS_USAGE, confirm, "not a time such as 60s or 5m",
 					"weft help xdp attach");
+	if (!device_words_are_known(inv))
+		return STATUS_USAGE;
 	parameters = device_ask(inv);
 	if (confirm)
 		json_object_set_new(parameters, "confirm_ms",
@@ -141,6 +170,10 @@ static void print_mode(const struct invocation *inv, const json_t *reply)
 
 int run_xdp_mode(struct invocation *inv)
 {
+	static const char *const modes[] = {"auto", "normal", "pressured", "flood", NULL};
+
+	if (!word_is_known("MODE", inv->args[0], modes))
+		return STATUS_USAGE;
 	return client_show(inv, "SetXdpMode", json_pack("{s:s}", "mode", inv->args[0]), print_mode);
 }
 
