@@ -237,6 +237,8 @@ static const char *look_outcome(const struct check_look *look, int err)
 {
 	if (look->addr_cnt)
 		return "found";
+	if (err == WEFT_EUNREACHABLE)
+		return "nobody is known to ask, or none of them answers";
 	return err < 0 ? weft_err_text(err) : "nothing";
 }
 
