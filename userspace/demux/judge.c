@@ -36,7 +36,7 @@ void demux_judge_note(struct demux_judge *judge, const struct dgram *dgram, enum
 {
 	struct weft_tables *tables = judge->tables;
 	struct weft_facts facts = {
-		.source = demux_endpoint(&dgram->remote),
+		.source = addr_endpoint(&dgram->remote),
 		.now_ns = now_ns,
 		.len = (__u32)dgram->len,
 		.flow = weft_classify(dgram->data, (__u32)dgram->len),
@@ -53,7 +53,7 @@ enum weft_reason demux_judge_dgram(struct demux_judge *judge, const struct dgram
 	struct weft_tables *tables = judge->tables;
 	struct weft_view view = {dgram->data, dgram->data + dgram->len};
 	struct weft_facts facts = {
-		.source = demux_endpoint(&dgram->remote),
+		.source = addr_endpoint(&dgram->remote),
 		.now_ns = now_ns,
 		.len = (__u32)dgram->len,
 	};

@@ -20,17 +20,6 @@ struct validated_slot {
 	struct weft_validated entry;
 };
 
-struct weft_endpoint demux_endpoint(const struct addr *addr)
-{
-	struct weft_endpoint endpoint = {.port_be = htons(addr->port)};
-
-	if (addr->family == ADDR_IPV4)
-		weft_endpoint_set_ipv4(&endpoint, addr->ip);
-	else
-		weft_endpoint_set_ipv6(&endpoint, addr->ip);
-	return endpoint;
-}
-
 size_t demux_tables_footprint(const struct demux_tables_params *params)
 {
 	return PLACE_CNT_ALL * sizeof(struct weft_place) +

@@ -16,9 +16,6 @@
 struct addr;
 struct arena;
 
-/* demux_endpoint: addr as the tables have it. */
-struct weft_endpoint demux_endpoint(const struct addr *addr);
-
 /*
  * The tables of the BPF program (weft/fastpath.h) for a worker whose
  * datagrams come by the kernel's socket: the same values under the same

@@ -133,7 +133,7 @@ struct dht_outcome {
 #define DHT_PEERS_MAX 512
 
 struct dht_asker {
-	/* get: an item was found, good by dht_item_judge, or one newer than the last told. */
+	/* get: an item was found, good by dht_item_verify, or one newer than the last told. */
 	void (*item)(void *ctx, const struct dht_item *item);
 	/* peers: some more, each told once, at most DHT_PEERS_MAX in all. */
 	void (*peers)(void *ctx, const struct addr *addrs, unsigned cnt);

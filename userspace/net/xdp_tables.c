@@ -27,17 +27,6 @@ static bool is_attached(const struct xdp *xdp)
 	return xdp->maps[XDP_MAP_CONFIG] >= 0;
 }
 
-static struct weft_endpoint endpoint_of(const struct addr *addr)
-{
-	struct weft_endpoint endpoint = {.port_be = htons(addr->port)};
-
-	if (addr->family == ADDR_IPV4)
-		weft_endpoint_set_ipv4(&endpoint, addr->ip);
-	else
-		weft_endpoint_set_ipv6(&endpoint, addr->ip);
-	return endpoint;
-}
-
 static int only_put(struct xdp *xdp, enum xdp_map map, const void *value)
 {
 	const uint32_t only = 0;
@@ -72,7 +61,7 @@ int xdp_set_locals(struct xdp *xdp, const struct addr *addrs, unsigned cnt)
 	int err;
 
 	for (unsigned i = 0; i < cnt; i++) {
-		struct weft_endpoint endpoint = endpoint_of(&addrs[i]);
+		struct weft_endpoint endpoint = addr_endpoint(&addrs[i]);
 
 		put_cnt += weft_locals_put(&locals, &endpoint);
 	}

@@ -87,7 +87,7 @@ void fastpath_on_path(void *ctx, const struct addr *remote)
 		.expires_ns = clock_monotonic_ns() + GATE_PATH_LIFE_NS,
 		.kind = WEFT_VALIDATED_SESSION,
 	};
-	struct weft_endpoint endpoint = demux_endpoint(remote);
+	struct weft_endpoint endpoint = addr_endpoint(remote);
 
 	if (fastpath->xdp)
 		proven_push(fastpath, &endpoint, &entry);

@@ -96,7 +96,7 @@ static int key_enforce(struct gate *gate, const struct ban_rule *rule)
 static void rule_enforce(struct gate *gate, const struct ban_rule *rule)
 {
 	const struct weft_ban ban = {.expires_ns = rule->expires_ns, .scope = rule->scope};
-	struct weft_endpoint endpoint = demux_endpoint(&rule->target.addr);
+	struct weft_endpoint endpoint = addr_endpoint(&rule->target.addr);
 	int err;
 
 	if (rule->target.kind == BAN_KEY)
@@ -112,7 +112,7 @@ static void rule_lift(struct gate *gate, const struct ban_rule *rule)
 	struct key_ban *key_ban;
 
 	if (rule->target.kind != BAN_KEY) {
-		endpoint = demux_endpoint(&rule->target.addr);
+		endpoint = addr_endpoint(&rule->target.addr);
 		demux_ban_delete(&gate->tables, &endpoint, rule->target.prefix_len);
 		return;
 	}
@@ -175,7 +175,7 @@ void gate_prove(struct gate *gate, const struct addr *remote, uint64_t now_ns)
 		.expires_ns = now_ns + GATE_PATH_LIFE_NS,
 		.kind = WEFT_VALIDATED_SESSION,
 	};
-	struct weft_endpoint endpoint = demux_endpoint(remote);
+	struct weft_endpoint endpoint = addr_endpoint(remote);
 
 	(void)!demux_validated_put(&gate->tables, &endpoint, &entry);
 }
@@ -221,7 +221,7 @@ bool gate_refuses(void *ctx, const uint8_t *key, const struct addr *remote)
 		return true;
 	if (remote->family == ADDR_NONE)
 		return false;
-	endpoint = demux_endpoint(remote);
+	endpoint = addr_endpoint(remote);
 	ban = demux_ban_lookup(&gate->tables, &endpoint);
 	return ban && ban->scope == WEFT_BAN_ALL && is_in_force(gate, ban->expires_ns);
 }

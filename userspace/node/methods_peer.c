@@ -32,7 +32,7 @@ static void peer_add_conn(json_t *json, const struct mesh_peer_info *peer)
 static json_t *peer_address(const struct node *node, const struct addr *addr,
 			    enum control_role role)
 {
-	const struct weft_endpoint endpoint = demux_endpoint(addr);
+	const struct weft_endpoint endpoint = addr_endpoint(addr);
 	char text[ADDR_TEXT_CAP], name[DROPS_PSEUDONYM_CAP];
 
 	return json_string(role < CONTROL_OPERATE ? drops_pseudonym(&node->drops, &endpoint, name)
