@@ -184,7 +184,7 @@ static int search_verdict(const struct dht_search *search)
 	const struct dht_outcome *outcome = &search->outcome;
 
 	if (!outcome->answered_cnt)
-		return WEFT_EUNREACHABLE;
+		return search->has_found ? 0 : WEFT_EUNREACHABLE;
 	if (search->params.write) {
 		if (outcome->seq_max >= 0)
 			return WEFT_ESTALE;
@@ -307,6 +307,11 @@ static void search_run(struct dht_search *search, uint64_t now_ns)
 
 	search->wants_flush = false;
 	search->retry_ns = UINT64_MAX;
+	if (!search->has_looked) {
+		search->has_looked = true;
+		if (!search_hear_own(search, now_ns))
+			return;
+	}
 	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++) {
 		int err = leg_run(search, net, now_ns);
 

@@ -4,6 +4,7 @@
 
 #include "base/siphash.h"
 #include "dht/dht_state.h"
+#include "dht/items.h"
 #include "dht/node_id.h"
 #include "dht/query.h"
 #include "dht/search_state.h"
@@ -35,10 +36,56 @@ enum item_verdict { ITEM_TAKEN, ITEM_ROLLED_BACK, ITEM_FALSE };
  * Takes the item of an answer: tells it when it is news. The asker may
  * cancel the search when it is told.
  */
+static enum item_verdict item_tell(struct dht_search *search, const struct dht_item *item)
+{
+	const struct dht_asker asker = search->params.asker;
+
+	/* What is not news needs no look at its signature, the most costly thing here. */
+	if (search->has_found && (!item->key || item->seq <= search->outcome.seq_max))
+		return ITEM_TAKEN;
+	if (!item_is_good(search, item))
+		return ITEM_FALSE;
+	if (item->key && item->seq < search->params.known_seq)
+		return ITEM_ROLLED_BACK;
+	search->has_found = true;
+	search->outcome.seq_max = item->key ? item->seq : -1;
+	if (asker.item)
+		asker.item(asker.ctx, item);
+	return ITEM_TAKEN;
+}
+
+/* One item is all there is of an immutable one, and all that some want of a mutable one. */
+static bool search_has_enough(const struct dht_search *search)
+{
+	return search->has_found && !search->params.write && search->params.kind == DHT_FIND_ITEM &&
+	       (search->params.is_first_enough || !search->params.key);
+}
+
+bool search_hear_own(struct dht_search *search, uint64_t now_ns)
+{
+	struct dht *dht = search->dht;
+	const pool_handle handle = pool_handle_of(&dht->searches->pool, search);
+	struct dht_item item;
+
+	if (search->params.kind != DHT_FIND_ITEM || search->params.write)
+		return true;
+	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++) {
+		if (!(search->params.nets >> net & 1) || !dht_side_is_on(&dht->sides[net]) ||
+		    !dht_items_get(dht->sides[net].items, &search->params.target, &item))
+			continue;
+		(void)item_tell(search, &item);
+		if (pool_lookup(&dht->searches->pool, handle) != search)
+			return false; /* whoever was told had enough */
+	}
+	if (!search_has_enough(search))
+		return true;
+	search_end(search, 0, now_ns);
+	return false;
+}
+
 static enum item_verdict item_hear(struct dht_search *search, struct search_leg *leg, uint16_t slot,
 				   const struct krpc_message *reply)
 {
-	const struct dht_asker asker = search->params.asker;
 	const struct dht_write *write = search->params.write;
 	const struct dht_item item = {
 		.key = reply->key.data,
@@ -59,18 +106,7 @@ static enum item_verdict item_hear(struct dht_search *search, struct search_leg 
 	/* What ours is about to replace. */
 	if (write && item.key && item.seq <= write->item->seq)
 		return ITEM_TAKEN;
-	/* What is not news needs no look at its signature, the most costly thing here. */
-	if (search->has_found && (!item.key || item.seq <= search->outcome.seq_max))
-		return ITEM_TAKEN;
-	if (!item_is_good(search, &item))
-		return ITEM_FALSE;
-	if (item.key && item.seq < search->params.known_seq)
-		return ITEM_ROLLED_BACK;
-	search->has_found = true;
-	search->outcome.seq_max = item.key ? item.seq : -1;
-	if (asker.item)
-		asker.item(asker.ctx, &item);
-	return ITEM_TAKEN;
+	return item_tell(search, &item);
 }
 
 /* Many nodes tell of the same peers; who asked is told of each once. */
@@ -223,8 +259,7 @@ void search_hear(struct dht *dht, pool_handle handle, uint16_t slot,
 	token_keep(leg, node, reply);
 	kad_lookup_answered(&leg->lookup, node, node, told, nodes_read(dht, reply, net, told),
 			    now_ns);
-	if (search->has_found && !search->params.write && search->params.kind == DHT_FIND_ITEM &&
-	    (search->params.is_first_enough || !search->params.key)) {
+	if (search_has_enough(search)) {
 		search_end(search, 0, now_ns);
 		return;
 	}

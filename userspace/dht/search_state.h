@@ -49,6 +49,7 @@ struct dht_search {
 	unsigned peer_cnt;		    /* told of */
 	uint64_t peers[SEARCH_PEERS_SLOTS]; /* hash of each, 0: free */
 	bool wants_flush;
+	bool has_looked; /* at what this node keeps for others itself */
 };
 
 struct dht_searches {
@@ -58,6 +59,11 @@ struct dht_searches {
 
 /* --- search_reply.c --- */
 
+/*
+ * search_hear_own: what is asked for may lie here, where nobody else would
+ * be asked for it. False: search is gone.
+ */
+bool search_hear_own(struct dht_search *search, uint64_t now_ns);
 /* search_hear: what a node answered, or NULL. May free the search. */
 void search_hear(struct dht *dht, pool_handle handle, uint16_t slot,
 		 const struct krpc_message *reply, uint64_t now_ns);

@@ -113,6 +113,30 @@ static void test_immutable_put_is_got_elsewhere(void)
 	dht_lab_fini(&lab);
 }
 
+static void test_what_lies_here_is_found_when_all_others_are_gone(void)
+{
+	struct dht_item item = {.value = (const uint8_t *)"5:hello", .value_len = 7};
+	struct dht_put_params put = {.item = &item};
+	struct dht_get_params get = get_params(&item);
+	struct dht_lab_result result;
+	struct dht_stats stats = {0};
+	unsigned holder = 0;
+
+	begin();
+	CHECK(put_done(3, &put, &result));
+	while (!stats.item_cnt && holder < NODES)
+		dht_stats(dht_of(++holder), lab.now_ns, &stats);
+	CHECK_EQ(stats.item_cnt, 1);
+	for (unsigned i = 0; i < NODES; i++)
+		if (i != holder)
+			dht_lab_stop(&lab.nodes[i]);
+	CHECK(get_done(holder, &get, &result));
+	CHECK_EQ(result.outcome.err, 0);
+	CHECK(value_is(&result, "5:hello"));
+	CHECK_EQ(result.outcome.answered_cnt, 0);
+	dht_lab_fini(&lab);
+}
+
 static void test_mutable_put_with_salt_is_got_and_replaced(void)
 {
 	struct dht_lab_result result;
@@ -589,6 +613,7 @@ static void test_warm_start_needs_no_bootstrap(void)
 int main(void)
 {
 	RUN(test_immutable_put_is_got_elsewhere);
+	RUN(test_what_lies_here_is_found_when_all_others_are_gone);
 	RUN(test_mutable_put_with_salt_is_got_and_replaced);
 	RUN(test_put_below_a_newer_one_is_stale_and_says_how_far);
 	RUN(test_seq_is_the_clock_but_above_the_last);
