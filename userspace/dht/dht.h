@@ -174,7 +174,8 @@ dht_handle dht_get(struct dht *dht, const struct dht_get_params *params,
  * that is kept is another matter: the same bytes are put again every hour,
  * wherever they are held, until it is cancelled, and dht_save saves them.
  * A put takes the place of an earlier one of the same target, as if that
- * had been cancelled. The handle is 0 as well when dht_item_verify refuses
+ * had been cancelled; one that is not kept leaves alone one that is, for
+ * anybody may hand us a copy of what we keep. The handle is 0 as well when dht_item_verify refuses
  * the item.
  */
 struct dht_put_params {

@@ -183,19 +183,21 @@ static void round_fire(struct timer *timer, uint64_t now_ns)
 /* --- what is put and announced --- */
 
 static struct dht_own *own_find(const struct dht_owns *owns, const struct kad_id *target,
-				bool is_item)
+				bool is_item, bool is_kept)
 {
 	struct dht_own *own = NULL;
 
 	while ((own = pool_next(&owns->pool, own)))
-		if (kad_id_equal(&own->target, target) && is_item == (own->write.item != NULL))
+		if (kad_id_equal(&own->target, target) && is_item == (own->write.item != NULL) &&
+		    is_kept == own->is_kept)
 			break;
 	return own;
 }
 
-static struct dht_own *own_new(struct dht *dht, const struct kad_id *target, bool is_item)
+static struct dht_own *own_new(struct dht *dht, const struct kad_id *target, bool is_item,
+			       bool is_kept)
 {
-	struct dht_own *own = own_find(dht->owns, target, is_item);
+	struct dht_own *own = own_find(dht->owns, target, is_item, is_kept);
 
 	if (own)
 		own_free(own);
@@ -258,7 +260,7 @@ dht_handle dht_put(struct dht *dht, const struct dht_put_params *params,
 	if (!item_is_storable(params->item))
 		return 0;
 	dht_item_target(params->item, &target);
-	own = own_new(dht, &target, true);
+	own = own_new(dht, &target, true, params->is_kept);
 	if (!own)
 		return 0;
 	item_copy(own, params->item);
@@ -274,7 +276,7 @@ dht_handle dht_put(struct dht *dht, const struct dht_put_params *params,
 dht_handle dht_announce(struct dht *dht, const struct dht_announce_params *params,
 			const struct dht_asker *asker, uint64_t now_ns)
 {
-	struct dht_own *own = own_new(dht, &params->info_hash, false);
+	struct dht_own *own = own_new(dht, &params->info_hash, false, params->is_kept);
 
 	if (!own)
 		return 0;

@@ -522,6 +522,29 @@ static void test_kept_put_whose_asker_left_goes_on_untold(void)
 	dht_lab_fini(&lab);
 }
 
+/* Whoever read the item may put it through us. */
+static void test_a_passing_put_leaves_the_kept_one_alone(void)
+{
+	struct dht_lab_result result, once;
+	struct dht_put_params put;
+	struct dht_asker asker;
+	struct dht_item item;
+
+	begin();
+	item = mutable_item("4:kept", 7, "");
+	put = (struct dht_put_params){.item = &item, .is_kept = true};
+	asker = dht_lab_asker(&result);
+	CHECK(dht_put(dht_of(3), &put, &asker, lab.now_ns));
+	CHECK(dht_lab_wait(&lab, &result, 30 * SECOND));
+	put.is_kept = false;
+	asker = dht_lab_asker(&once);
+	CHECK(dht_put(dht_of(3), &put, &asker, lab.now_ns));
+	(void)dht_lab_run(&lab, 5 * HOUR, NULL, NULL);
+	CHECK_EQ(once.ended_cnt, 1);
+	CHECK(result.ended_cnt >= 5);
+	dht_lab_fini(&lab);
+}
+
 static void test_one_own_too_many_is_refused_and_one_target_is_one(void)
 {
 	struct dht_asker nobody = {0};
@@ -621,6 +644,7 @@ int main(void)
 	RUN(test_put_that_eight_hold_is_not_sent_again);
 	RUN(test_kept_put_outlives_its_holders);
 	RUN(test_kept_put_whose_asker_left_goes_on_untold);
+	RUN(test_a_passing_put_leaves_the_kept_one_alone);
 	RUN(test_announced_peers_are_found);
 	RUN(test_lookup_finds_the_nearest);
 	RUN(test_who_knows_nobody_is_told_at_once);
