@@ -119,7 +119,8 @@ static int look_up(const char *text, uint64_t time_ns, struct addr addrs[static 
 	int err = resolver_target_parse(text, &target);
 
 	return err < 0 ? err
-		       : resolver_lookup(&target, clock_monotonic_ns() + time_ns, addrs, ADDRS_CAP);
+		       : resolver_lookup(&target, clock_monotonic_ns() + time_ns, -1, addrs,
+					 ADDRS_CAP);
 }
 
 static void test_names_have_the_addresses_that_the_server_says(void)
