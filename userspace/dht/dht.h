@@ -173,10 +173,9 @@ dht_handle dht_get(struct dht *dht, const struct dht_get_params *params,
  * is sent what he holds, and nobody anything if eight hold it. An item
  * that is kept is another matter: the same bytes are put again every hour,
  * wherever they are held, until it is cancelled, and dht_save saves them.
- * A put takes the place of an earlier one of the same target, as if that
- * had been cancelled; one that is not kept leaves alone one that is, for
- * anybody may hand us a copy of what we keep. The handle is 0 as well when dht_item_verify refuses
- * the item.
+ * One that is kept takes the place of an earlier one of the same target
+ * that was, whose asker is told WEFT_ECANCELLED; of others there may be
+ * several. The handle is 0 as well when dht_item_verify refuses the item.
  */
 struct dht_put_params {
 	const struct dht_item *item; /* copied */

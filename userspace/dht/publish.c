@@ -182,25 +182,38 @@ static void round_fire(struct timer *timer, uint64_t now_ns)
 
 /* --- what is put and announced --- */
 
-static struct dht_own *own_find(const struct dht_owns *owns, const struct kad_id *target,
-				bool is_item, bool is_kept)
+/* The one that is kept; of those that are not there may be several. */
+static struct dht_own *own_find_kept(const struct dht_owns *owns, const struct kad_id *target,
+				     bool is_item)
 {
 	struct dht_own *own = NULL;
 
 	while ((own = pool_next(&owns->pool, own)))
-		if (kad_id_equal(&own->target, target) && is_item == (own->write.item != NULL) &&
-		    is_kept == own->is_kept)
+		if (own->is_kept && kad_id_equal(&own->target, target) &&
+		    is_item == (own->write.item != NULL))
 			break;
 	return own;
 }
 
-static struct dht_own *own_new(struct dht *dht, const struct kad_id *target, bool is_item,
-			       bool is_kept)
+/* A newer one is kept in its place; whoever waits for the older is told so. */
+static void own_displace(struct dht_own *own, uint64_t now_ns)
 {
-	struct dht_own *own = own_find(dht->owns, target, is_item, is_kept);
+	const struct dht_outcome displaced = {
+		.err = WEFT_ECANCELLED, .seq_max = -1, .began_ns = now_ns, .ended_ns = now_ns};
+	const struct dht_asker asker = own->asker;
+
+	own_free(own);
+	if (asker.ended)
+		asker.ended(asker.ctx, &displaced);
+}
+
+static struct dht_own *own_new(struct dht *dht, const struct kad_id *target, bool is_item,
+			       bool is_kept, uint64_t now_ns)
+{
+	struct dht_own *own = is_kept ? own_find_kept(dht->owns, target, is_item) : NULL;
 
 	if (own)
-		own_free(own);
+		own_displace(own, now_ns);
 	own = pool_acquire(&dht->owns->pool);
 	if (!own)
 		return NULL;
@@ -260,7 +273,7 @@ dht_handle dht_put(struct dht *dht, const struct dht_put_params *params,
 	if (!item_is_storable(params->item))
 		return 0;
 	dht_item_target(params->item, &target);
-	own = own_new(dht, &target, true, params->is_kept);
+	own = own_new(dht, &target, true, params->is_kept, now_ns);
 	if (!own)
 		return 0;
 	item_copy(own, params->item);
@@ -276,7 +289,7 @@ dht_handle dht_put(struct dht *dht, const struct dht_put_params *params,
 dht_handle dht_announce(struct dht *dht, const struct dht_announce_params *params,
 			const struct dht_asker *asker, uint64_t now_ns)
 {
-	struct dht_own *own = own_new(dht, &params->info_hash, false, params->is_kept);
+	struct dht_own *own = own_new(dht, &params->info_hash, false, params->is_kept, now_ns);
 
 	if (!own)
 		return 0;

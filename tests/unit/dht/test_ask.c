@@ -568,6 +568,34 @@ static void test_one_own_too_many_is_refused_and_one_target_is_one(void)
 	dht_lab_fini(&lab);
 }
 
+static void test_every_asker_of_one_target_is_told(void)
+{
+	struct dht_lab_result first, second;
+	struct dht_asker askers[2] = {dht_lab_asker(&first), dht_lab_asker(&second)};
+	struct dht_item item = {.value = (const uint8_t *)"5:hello", .value_len = 7};
+	struct dht_put_params put = {.item = &item};
+
+	begin();
+	CHECK(dht_put(dht_of(3), &put, &askers[0], lab.now_ns));
+	CHECK(dht_put(dht_of(3), &put, &askers[1], lab.now_ns));
+	CHECK(dht_lab_wait(&lab, &second, 30 * SECOND));
+	CHECK(dht_lab_wait(&lab, &first, 30 * SECOND));
+	CHECK_EQ(first.outcome.err, 0);
+	CHECK_EQ(second.outcome.err, 0);
+
+	/* One that is kept gives way to the next, and its asker hears of it. */
+	put.is_kept = true;
+	askers[0] = dht_lab_asker(&first);
+	askers[1] = dht_lab_asker(&second);
+	CHECK(dht_put(dht_of(3), &put, &askers[0], lab.now_ns));
+	CHECK(dht_put(dht_of(3), &put, &askers[1], lab.now_ns));
+	CHECK_EQ(first.ended_cnt, 1);
+	CHECK_EQ(first.outcome.err, WEFT_ECANCELLED);
+	CHECK(dht_lab_wait(&lab, &second, 30 * SECOND));
+	CHECK_EQ(second.outcome.err, 0);
+	dht_lab_fini(&lab);
+}
+
 static void test_item_that_nobody_would_store_is_not_put(void)
 {
 	static uint8_t longest[DHT_VALUE_LEN_MAX + 1];
@@ -656,6 +684,7 @@ int main(void)
 	RUN(test_cancelled_tells_nothing_more);
 	RUN(test_one_search_too_many_is_refused);
 	RUN(test_one_own_too_many_is_refused_and_one_target_is_one);
+	RUN(test_every_asker_of_one_target_is_told);
 	RUN(test_item_that_nobody_would_store_is_not_put);
 	RUN(test_warm_start_needs_no_bootstrap);
 	node_key_free(key);
