@@ -254,7 +254,7 @@ def tls_proxy(lab, url):
               "-nodes", "-keyout", f"{at}/key.pem", "-out", f"{at}/cert.pem", "-days", "2",
               "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
     (at / "nginx.conf").write_text(f"""
-daemon off; pid {at}/pid; error_log {at}/error.log; worker_processes 1;
+daemon off; master_process off; pid {at}/pid; error_log {at}/error.log;
 {'user root;' if os.geteuid() == 0 else ''}
 events {{}}
 http {{
