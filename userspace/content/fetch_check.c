@@ -388,8 +388,6 @@ static void batch_fill(struct fetch_check *check)
 	struct fetch *fetch = check->fetch;
 
 	check->cnt = check->at = check->marked = 0;
-	content_reach_free(check->reach);
-	check->reach = content_reach_copy(fetch->content);
 	while (fetch->ready_twins != FETCH_NONE && check->cnt < FETCH_CHECKS_MAX) {
 		struct fetch_item *twin = &fetch->items[fetch->ready_twins];
 
@@ -407,6 +405,9 @@ static void batch_fill(struct fetch_check *check)
 		check->items[check->cnt++] = fetch->check_idx;
 		item->state = ITEM_CHECKING;
 	}
+	content_reach_free(check->reach);
+	/* This is asked at every step of a get, most of them with nothing left to look at. */
+	check->reach = check->cnt ? content_reach_copy(fetch->content) : NULL;
 }
 
 void fetch_check_run(struct fetch *fetch)
