@@ -57,6 +57,21 @@ def test_epoll_fallback(lab):
     check_eq(a.json("status")["receive"]["backend"], "udp/epoll", "backend")
 
 
+def test_an_address_whose_device_comes_up_later_is_told(lab):
+    """The address was there before; what comes up is the link alone."""
+    ns_a, ns_b = lab.veth_pair()
+    lab.ip(ns_a, "link", "set", "veth0", "addrgenmode", "none")
+    lab.ip(ns_a, "addr", "flush", "dev", "veth0", "scope", "global")
+    lab.ip(ns_a, "link", "set", "veth0", "down")
+    lab.ip(ns_a, "addr", "add", "10.77.0.1/24", "dev", "veth0")
+    a = lab.daemon("a", netns=ns_a, listen=["0.0.0.0:7000"]).start()
+    b = lab.daemon("b", netns=ns_b, listen=["0.0.0.0:7000"]).start()
+    lab.ip(ns_a, "link", "set", "veth0", "up")
+    root = lab.folder("root", {"x": CHUNK})
+    done = b.weft("get", a.share(root), "--to", lab.dir / "out")
+    check_eq(done.returncode, OK, f"get: {done.stderr}")
+
+
 def test_an_address_change_in_the_middle_is_survived(lab):
     ns_a, ns_b = lab.veth_pair()
     a = lab.daemon("a", netns=ns_a, listen=["0.0.0.0:7000"]).start()

@@ -85,8 +85,11 @@ static void address_changed(struct poller_watch *watch, unsigned events, uint64_
 
 int node_watch_addresses(struct node *node)
 {
-	struct sockaddr_nl groups = {.nl_family = AF_NETLINK,
-				     .nl_groups = RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR};
+	/* An address counts while its device is up, and keeps quiet when that comes up after it. */
+	struct sockaddr_nl groups = {
+		.nl_family = AF_NETLINK,
+		.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR,
+	};
 	struct address_watch *addresses = calloc(1, sizeof(*addresses));
 	int err = -ENOMEM;
 
