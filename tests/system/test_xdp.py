@@ -112,7 +112,7 @@ def test_generic_mode_keeps_the_order_of_ring_and_socket(lab):
     attach(b, "--mode", "generic")
     root, waiting = get_under_way(lab, a, b, files=20)
     finish(lab, root, waiting)
-    check(arrived(b) > 100, "nothing came by AF_XDP")
+    check(arrived(b) > 0, "nothing came by AF_XDP")
     check_eq((sessions(a), sessions(b)), (1, 1), "connections: a broken one is dialled again")
 
 
