@@ -103,6 +103,14 @@ static json_t *addrs_json(const struct addr *addrs, unsigned addr_cnt)
 	return json;
 }
 
+/* A call comes between two turns: what fails at once has begun after the turn's time. */
+static uint64_t elapsed_us(const struct check_run *run, uint64_t since_ns)
+{
+	uint64_t now_ns = run->node->home.now_ns;
+
+	return now_ns > since_ns ? (now_ns - since_ns) / NS_PER_US : 0;
+}
+
 /* step is taken. */
 static void run_tell_step(struct check_run *run, json_t *step)
 {
@@ -127,11 +135,10 @@ static void run_tell_verdict(struct check_run *run, const char *failed_step, con
 
 static void run_tell_dial(struct check_run *run, int err)
 {
-	uint64_t took_ns = run->node->home.now_ns - run->dialled_ns;
 	json_t *step = json_pack("{s:s, s:s, s:o, s:o}", "step", "dial", "outcome",
 				 err < 0 ? weft_err_text(err) : "it answers", "addresses",
 				 addrs_json(run->addrs, run->addr_cnt), "took_us",
-				 method_json_uint(took_ns / NS_PER_US));
+				 method_json_uint(elapsed_us(run, run->dialled_ns)));
 
 	run_tell_step(run, step);
 	if (err == 0)
@@ -245,11 +252,10 @@ static const char *look_outcome(const struct check_look *look, int err)
 static void look_end(struct check_look *look, const char *name, int err)
 {
 	struct check_run *run = look->run;
-	uint64_t now_ns = run->node->home.now_ns;
 	json_t *step =
 		json_pack("{s:s, s:s, s:o, s:o}", "step", name, "outcome", look_outcome(look, err),
 			  "addresses", addrs_json(look->addrs, look->addr_cnt), "took_us",
-			  method_json_uint((now_ns - look->started_ns) / NS_PER_US));
+			  method_json_uint(elapsed_us(run, look->started_ns)));
 
 	/* A record's sequence is the moment it was made, in microseconds. */
 	if (look->seq)
