@@ -58,9 +58,12 @@ BENCHES = $(BENCH_DRIVERS) $(foreach p,$(BENCH_PROGRAMS),$(if \
 	$(findstring _,$(notdir $(p)))$(filter $(notdir $(p)),$(basename $(notdir $(BENCH_DRIVERS)))),,$(p)))
 BENCH_SUPPORT := $(patsubst %.c,$(B_DIR)/%.o,$(wildcard bench/support/*.c))
 
+# Tests on networks whose links can be impaired (tools/lab).
+LAB_TESTS := tests/system/test_lab.py tests/system/test_mainline.py
+
 # Of the benches check only says whether they still build.
 check: $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) all $(if $(call pick,tests/system/test_malloc_trap.py),$(TRAP)) \
-		$(if $(call pick,tests/system/test_lab.py),$(B_DIR)/lab-wire) \
+		$(if $(call pick,$(LAB_TESTS)),$(B_DIR)/lab-wire) \
 		$(if $(call pick,tests/system/test_pktgen.py),$(B_DIR)/pktgen) \
 		$(if $(call pick,tests/system/test_dissect.py),$(B_DIR)/tests/bpf/test_answers \
 			$(B_DIR)/tests/bpf/test_krpc) \
