@@ -150,11 +150,9 @@ static void mesh_cancel_timers(struct mesh *mesh)
 		timer_cancel(mesh->timers, &request->timer);
 	while ((incoming = pool_next(&mesh->incoming, incoming)))
 		timer_cancel(mesh->timers, &incoming->timer);
-	mesh->on_step = NULL;
-	while ((dial = pool_next(&mesh->dials, dial))) {
+	mesh_forget_providers(mesh);
+	while ((dial = pool_next(&mesh->dials, dial)))
 		timer_cancel(mesh->timers, &dial->timer);
-		mesh_discovery_stop(dial);
-	}
 	mesh_peers_stop(&mesh->peers);
 }
 
