@@ -182,6 +182,7 @@ struct dht_put_params {
 	bool has_cas;
 	int64_t cas;
 	bool is_kept;
+	bool is_unsaved; /* kept for this life alone: dht_save leaves it out */
 };
 dht_handle dht_put(struct dht *dht, const struct dht_put_params *params,
 		   const struct dht_asker *asker, uint64_t now_ns);

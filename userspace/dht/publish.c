@@ -36,6 +36,7 @@ struct dht_own {
 	uint8_t salt[DHT_SALT_LEN_MAX];
 	uint8_t value[DHT_VALUE_LEN_MAX];
 	bool is_kept;
+	bool is_unsaved;
 	uint64_t every_ns;
 	uint64_t retry_ns;
 	struct dht_asker asker;
@@ -281,6 +282,7 @@ dht_handle dht_put(struct dht *dht, const struct dht_put_params *params,
 	own->write.cas = params->cas;
 	own->write.is_refresh = params->is_kept;
 	own->is_kept = params->is_kept;
+	own->is_unsaved = params->is_unsaved;
 	own->every_ns = DHT_PUT_EVERY_NS;
 	own->asker = *asker;
 	return own_start(own, now_ns);
@@ -347,7 +349,7 @@ void dht_owns_write(const struct dht_owns *owns, struct writer *w)
 
 	bencode_open_list(w);
 	while ((own = pool_next(&owns->pool, own)))
-		if (own->is_kept)
+		if (own->is_kept && !own->is_unsaved)
 			own_write(own, w);
 	bencode_close(w);
 }

@@ -133,7 +133,8 @@ static void publish_put(struct publish *publish)
 	struct node *node = publish->node;
 	struct dht_asker asker = {.ended = put_ended, .ctx = publish};
 	struct dht_item item;
-	struct dht_put_params put = {.item = &item, .is_kept = true};
+	/* The next life signs or puts it itself, if it may be public then. */
+	struct dht_put_params put = {.item = &item, .is_kept = true, .is_unsaved = true};
 
 	publish_elsewhere(publish, &publish->packet);
 	if (!node->home.dht) {

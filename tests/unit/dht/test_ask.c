@@ -615,6 +615,35 @@ static void test_item_that_nobody_would_store_is_not_put(void)
 	dht_lab_fini(&lab);
 }
 
+static void test_what_is_kept_for_this_life_alone_is_not_put_in_the_next(void)
+{
+	static uint8_t saved[DHT_SAVE_CAP];
+	struct dht_put_params put = {.is_kept = true};
+	struct dht_asker nobody = {0};
+	struct dht_stats stats;
+	struct dht_item item;
+
+	begin();
+	put.item = &item;
+	for (unsigned unsaved = 0; unsaved < 2; unsaved++) {
+		int len;
+
+		item = mutable_item("4:kept", 7, unsaved ? "b" : "a");
+		put.is_unsaved = unsaved;
+		CHECK(dht_put(dht_of(5), &put, &nobody, lab.now_ns));
+		dht_stats(dht_of(5), lab.now_ns, &stats);
+		CHECK_EQ(stats.own_cnt, unsaved + 1);
+		len = dht_save(dht_of(5), saved, sizeof(saved), lab.now_ns);
+		CHECK(len > 0);
+		dht_lab_stop(&lab.nodes[5]);
+		dht_lab_start(&lab.nodes[5], NULL);
+		CHECK_EQ(dht_load(dht_of(5), saved, (size_t)len, lab.now_ns), 0);
+		dht_stats(dht_of(5), lab.now_ns, &stats);
+		CHECK_EQ(stats.own_cnt, 1);
+	}
+	dht_lab_fini(&lab);
+}
+
 static void test_warm_start_needs_no_bootstrap(void)
 {
 	static uint8_t saved[DHT_SAVE_CAP];
@@ -686,6 +715,7 @@ int main(void)
 	RUN(test_one_own_too_many_is_refused_and_one_target_is_one);
 	RUN(test_every_asker_of_one_target_is_told);
 	RUN(test_item_that_nobody_would_store_is_not_put);
+	RUN(test_what_is_kept_for_this_life_alone_is_not_put_in_the_next);
 	RUN(test_warm_start_needs_no_bootstrap);
 	node_key_free(key);
 	return check_done();
