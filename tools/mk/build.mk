@@ -27,10 +27,10 @@ LDFLAGS += $(if $(SAN),-fsanitize=$(SAN)) $(if $(COV),--coverage)
 LDLIBS = $(shell pkg-config $(if $(DYNAMIC),,--static) --libs $(PKGS))
 
 # lib_srcs FOLDER: the daemon's main stands apart so that tests can link node.
-lib_srcs = $(filter-out userspace/node/main.c,$(wildcard userspace/$(1)/*.c))
+lib_srcs = $(filter-out userspace/node/main.c,$(wildcard userspace/$(1)/*.c userspace/$(1)/*/*.c))
 lib_objs = $(patsubst %.c,$(2)/%.o,$(call lib_srcs,$(1)))
 LIBS := $(MODULES:%=$(B_DIR)/%.a)
-SRCS := $(foreach m,$(MODULES),$(wildcard userspace/$(m)/*.c)) $(wildcard tools/weft/*.c)
+SRCS := $(foreach m,$(MODULES),$(wildcard userspace/$(m)/*.c userspace/$(m)/*/*.c)) $(wildcard tools/weft/*.c)
 OBJS := $(SRCS:%.c=$(B_DIR)/%.o)
 PROGRAMS := weftd weft
 

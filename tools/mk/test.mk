@@ -2,7 +2,7 @@
 # Tests. Every program speaks TAP or exits 0, 77 (skip) or else; tools/run-tests
 # runs them and prints the totals.
 
-UNIT := $(patsubst %.c,$(B_DIR)/%,$(wildcard tests/unit/*/test_*.c))
+UNIT := $(patsubst %.c,$(B_DIR)/%,$(wildcard tests/unit/*/test_*.c tests/unit/*/*/test_*.c))
 SIM := $(patsubst %.c,$(B_DIR)/%,$(wildcard tests/sim/test_*.c))
 FUZZ := $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c)))
 REPLAY := $(FUZZ:%=$(B_DIR)/tests/fuzz/%)

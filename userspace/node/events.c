@@ -12,7 +12,7 @@
 #include "codec/zbase32.h"
 #include "content/content.h"
 #include "mesh/mesh.h"
-#include "node/methods.h"
+#include "node/methods/methods.h"
 
 static const char *const content_event_names[] = {
 	[CONTENT_IMPORT_PROGRESS] = "import.progress",

@@ -21,7 +21,7 @@
 #include "mesh/mesh.h"
 #include "net/handover.h"
 #include "node/gate.h"
-#include "node/methods.h"
+#include "node/methods/methods.h"
 #include "quic/quic.h"
 #include "store/store.h"
 

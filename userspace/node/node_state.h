@@ -51,12 +51,12 @@ struct node {
 	bool is_policy_due;	 /* nor which limits and mode hold */
 	struct control *control; /* NULL: simulated */
 	struct address_watch *addresses;
-	struct import_record *imports;	 /* methods_share.c */
-	struct get_watch *get_watches;	 /* methods_get.c */
-	struct ping_run *ping_runs;	 /* methods_ping.c */
-	struct load_watch *load_watches; /* methods_top.c */
-	struct check_run *check_runs;	 /* methods_check.c */
-	struct dht_run *dht_runs;	 /* methods_dht_search.c */
+	struct import_record *imports;	 /* methods/share.c */
+	struct get_watch *get_watches;	 /* methods/get.c */
+	struct ping_run *ping_runs;	 /* methods/ping.c */
+	struct load_watch *load_watches; /* methods/top.c */
+	struct check_run *check_runs;	 /* methods/check.c */
+	struct dht_run *dht_runs;	 /* methods/dht_search.c */
 	struct poller_watch store_watch;
 	struct addr advertised[MESH_PEER_ADDRS_MAX];
 	unsigned advertised_cnt;
@@ -89,7 +89,7 @@ void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up);
 void node_on_step(void *ctx, const struct mesh_step *step);
 void node_on_failure(void *ctx, const struct mesh_failure *failure);
 
-/* methods.c: the method table of the control socket; ctx is the node. */
+/* methods/table.c: the method table of the control socket; ctx is the node. */
 extern const struct control_method node_methods[];
 
 #endif

@@ -13,7 +13,7 @@
 
 #include "base/clock.h"
 #include "codec/zbase32.h"
-#include "node/methods.h"
+#include "node/methods/methods.h"
 
 #define CHECK_TIMEOUT_MS     10000
 #define CHECK_TIMEOUT_MS_MAX 120000

@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "mesh/mesh.h"
-#include "node/methods.h"
+#include "node/methods/methods.h"
 #include "quic/quic.h"
 
 #define INTERVAL_MS	1000

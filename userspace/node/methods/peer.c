@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "codec/zbase32.h"
 #include "demux/tables.h"
-#include "node/methods.h"
+#include "node/methods/methods.h"
 
 /* A NodeId may be cut to a prefix of this many letters. */
 #define PREFIX_LEN_MIN 8

@@ -17,46 +17,46 @@
 typedef void method_fn(void *ctx, struct control_call *call, const json_t *parameters,
 		       uint64_t now_ns);
 
-/* methods_share.c */
+/* share.c */
 method_fn method_add_share, method_list_shares, method_remove_share, method_cancel_import;
 method_fn method_plan_gc, method_run_gc;
-/* methods_get.c */
+/* get.c */
 method_fn method_get, method_watch_get, method_list_gets, method_cancel_get, method_resume_get;
-/* methods_peer.c */
+/* peer.c */
 method_fn method_list_peers, method_show_peer;
-/* methods_connect.c */
+/* connect.c */
 method_fn method_connect_peer;
-/* methods_ping.c */
+/* ping.c */
 method_fn method_ping_peer;
-/* methods_dht.c */
+/* dht.c */
 method_fn method_show_dht, method_list_dht_nodes;
-/* methods_dht_search.c */
+/* dht_search.c */
 method_fn method_lookup_dht, method_get_dht_item, method_put_dht_item;
 method_fn method_find_dht_peers, method_announce_dht, method_find_route;
-/* methods_route.c */
+/* route.c */
 method_fn method_show_published, method_publish_route;
-/* methods_check.c */
+/* check.c */
 method_fn method_check_peer;
-/* methods_top.c */
+/* top.c */
 method_fn method_watch_load;
-/* methods_state.c */
+/* state.c */
 method_fn method_status, method_get_node_id, method_show_limits, method_show_memory;
-/* methods_xdp.c */
+/* xdp.c */
 method_fn method_plan_xdp, method_attach_xdp, method_keep_xdp, method_detach_xdp, method_show_xdp;
 method_fn method_set_xdp_mode, method_list_xdp_counters;
-/* methods_ban.c */
+/* ban.c */
 method_fn method_add_ban, method_list_bans, method_remove_ban;
-/* methods_why.c */
+/* why.c */
 method_fn method_show_why;
-/* methods_policy.c */
+/* policy.c */
 method_fn method_show_policy, method_test_policy;
-/* methods_drops.c */
+/* drops.c */
 method_fn method_list_drops, method_list_drop_sources;
-/* methods_daemon.c */
+/* daemon.c */
 method_fn method_watch_events, method_show_config, method_check_store, method_reload,
 	method_shutdown;
 
-/* methods_get.c: content/ says that a get moved; its watchers are told. */
+/* get.c: content/ says that a get moved; its watchers are told. */
 void method_get_moved(struct node *node, uint64_t get_id);
 
 /* After control_close: what waited to reply to a call is dropped. */
@@ -68,7 +68,7 @@ void method_checks_forget(struct node *node);
 void method_dht_runs_forget(struct node *node);
 
 /*
- * methods_peer.c. method_json_peer: as a caller of role may see it.
+ * peer.c. method_json_peer: as a caller of role may see it.
  * method_peer_lookup: how many known peers' NodeIds begin with
  * name (2: several); *out_peer is written for 1. method_node_id_read reads the
  * key a call names, which may be cut when it is a known peer's; false: call was
@@ -81,44 +81,44 @@ bool method_node_id_read(struct node *node, struct control_call *call, const cha
 			 uint8_t key[static MESH_KEY_LEN]);
 
 /*
- * methods_ban.c. method_target_read reads the address, prefix or node id, which
+ * ban.c. method_target_read reads the address, prefix or node id, which
  * may be cut when it is a known peer's, that a call names; false: call was failed.
  */
 json_t *method_json_ban(const struct ban *ban);
 bool method_target_read(struct node *node, struct control_call *call, const char *text,
 			struct ban_target *out_target);
-/* methods_drops.c: what a caller of role may see, of an address or /64 and of what was dropped. */
+/* drops.c: what a caller of role may see, of an address or /64 and of what was dropped. */
 #define METHOD_SOURCE_CAP 50
 const char *method_source_name(const struct drops *drops, const struct weft_endpoint *source,
 			       enum control_role role, char text[static METHOD_SOURCE_CAP]);
 json_t *method_json_drop_source(const struct drops *drops, const struct offender *offender,
 				enum control_role role);
 
-/* methods_dht.c. method_dht_is_on: false: call was failed. */
+/* dht.c. method_dht_is_on: false: call was failed. */
 struct kad_id;
 bool method_dht_is_on(const struct node *node, struct control_call *call);
 json_t *method_json_kad_id(const struct kad_id *id);
-/* methods_route.c: an address record of key; what is only known when it is signed, beside it. */
+/* route.c: an address record of key; what is only known when it is signed, beside it. */
 json_t *method_json_record(const uint8_t *key, const struct pkarr_record *record);
 void method_json_record_packet(json_t *json, const struct pkarr_packet *packet);
 
 struct packet_counters;
-/* methods_state.c: each worker; bytes of this process that are resident, 0 when /proc is not there. */
+/* state.c: each worker; bytes of this process that are resident, 0 when /proc is not there. */
 json_t *method_json_workers(const struct node *node);
 uint64_t method_resident_len(void);
-/* methods_xdp.c: attached devices. methods_get.c: gets, those that run or all. methods_drops.c: by reason. */
+/* xdp.c: attached devices. get.c: gets, those that run or all. drops.c: by reason. */
 json_t *method_json_devices(const struct node *node);
 json_t *method_json_gets(struct node *node, bool wants_all);
 json_t *method_json_drops(const struct drops *drops);
-/* methods_peer.c: fn for each known peer of all workers, connected ones first, until it returns false. */
+/* peer.c: fn for each known peer of all workers, connected ones first, until it returns false. */
 void method_peers_each(struct node *node, bool (*fn)(void *arg, const struct mesh_peer_info *peer),
 		       void *arg);
-/* methods_state.c: the limits of all tables, as ShowLimits tells them. */
+/* state.c: the limits of all tables, as ShowLimits tells them. */
 json_t *method_json_limits(struct node *node);
-/* methods_state.c: one side of packet I/O. */
+/* state.c: one side of packet I/O. */
 json_t *method_json_side(const char *backend, const char *reason,
 			 const struct packet_counters *counts);
-/* methods.c: small shapes several files need. */
+/* table.c: small shapes several files need. */
 json_t *method_json_id(const uint8_t id[static 32]); /* z-base-32 */
 json_t *method_json_uint(uint64_t value);
 /* method_fail_link fails call for a text that link_parse refused with err. */

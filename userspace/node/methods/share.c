@@ -14,7 +14,7 @@
 #include "codec/zbase32.h"
 #include "content/content.h"
 #include "content/link.h"
-#include "node/methods.h"
+#include "node/methods/methods.h"
 
 struct import_caller {
 	struct import_caller *next;

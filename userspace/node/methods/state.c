@@ -14,7 +14,7 @@
 #include "crypto/blake3.h"
 #include "mesh/mesh.h"
 #include "node/memory.h"
-#include "node/methods.h"
+#include "node/methods/methods.h"
 #include "weft/version.h"
 #include "quic/quic.h"
 #include "store/store.h"

@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "codec/zbase32.h"
-#include "node/methods.h"
+#include "node/methods/methods.h"
 
 #define PING_CNT	 4
 #define PING_CNT_MAX	 1000000

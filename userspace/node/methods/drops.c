@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "node/methods.h"
+#include "node/methods/methods.h"
 #include "weft/reason.h"
 
 #define SOURCES_DEFAULT 20

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/jobs.h"
 #include "node/gate.h"
-#include "node/methods.h"
+#include "node/methods/methods.h"
 #include "node/replay.h"
 
 /* --------------------------------------------------------------- show */

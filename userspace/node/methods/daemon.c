@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "base/jobs.h"
-#include "node/methods.h"
+#include "node/methods/methods.h"
 #include "store/store.h"
 
 void method_watch_events(void *ctx, struct control_call *call, const json_t *parameters,

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/privilege.h"
 #include "net/packet_io.h"
-#include "node/methods.h"
+#include "node/methods/methods.h"
 #include "weft/reason.h"
 
 /* What an attached program lets pass, whatever the device. */

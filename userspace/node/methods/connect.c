@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "codec/zbase32.h"
-#include "node/methods.h"
+#include "node/methods/methods.h"
 
 #define CONNECT_TIMEOUT_MS 10000
 

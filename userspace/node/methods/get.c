@@ -12,7 +12,7 @@
 #include "codec/zbase32.h"
 #include "content/content.h"
 #include "content/link.h"
-#include "node/methods.h"
+#include "node/methods/methods.h"
 
 struct get_watch {
 	struct get_watch *next;

@@ -18,7 +18,7 @@
 #include "crypto/node_key.h"
 #include "dht/dht.h"
 #include "dht/item.h"
-#include "node/methods.h"
+#include "node/methods/methods.h"
 #include "node/publish.h"
 
 struct dht_run {

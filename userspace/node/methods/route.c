@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "codec/zbase32.h"
-#include "node/methods.h"
+#include "node/methods/methods.h"
 #include "node/publish.h"
 
 json_t *method_json_record(const uint8_t *key, const struct pkarr_record *record)

@@ -8,7 +8,7 @@
 
 #include "codec/zbase32.h"
 #include "mesh/hello.h"
-#include "node/methods.h"
+#include "node/methods/methods.h"
 
 #define INCIDENTS_TOLD_MAX 200
 #define PLACE_MAX	   64 /* addresses of one peer */

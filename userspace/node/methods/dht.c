@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "codec/hex.h"
 #include "dht/dht.h"
-#include "node/methods.h"
+#include "node/methods/methods.h"
 
 static const char *const net_names[] = {[DHT_NET_IPV4] = "ipv4", [DHT_NET_IPV6] = "ipv6"};
 

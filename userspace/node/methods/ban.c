@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "node/methods.h"
+#include "node/methods/methods.h"
 
 /* A ban for longer is meant for ever. */
 #define DURATION_S_MAX (100ull * 366 * 86400)

@@ -4,7 +4,7 @@
  * include/weft/net.weft.Node.varlink, which control/ checks this table
  * against at start.
  */
-#include "node/methods.h"
+#include "node/methods/methods.h"
 
 #include <stdio.h>
 #include <string.h>
