@@ -30,19 +30,27 @@ const struct env_database env_databases[STORE_DB_CNT] = {
 	[STORE_GETS] = {"gets", 8},
 	[STORE_BLOBS] = {"blobs", 32},
 	[STORE_BANS] = {"bans", 33},
+	[STORE_OFFERS] = {"offers", 0},
+	[STORE_DIRECTORY] = {"directory", 36},
+	[STORE_CONDUCT] = {"conduct", 32},
+	[STORE_OVERLAY] = {"overlay", 65},
+	[STORE_PODS] = {"pods", 36},
+	[STORE_POD_MESSAGES] = {"pod_messages", 44},
+	[STORE_TRACKS] = {"tracks", 52},
 };
 
 /*
- * Version 2 has bans, which were made empty on the way here; a program that
- * knows only version 1 would let in whom they keep out, and is refused.
+ * Version 2 has bans, version 3 what services leave behind. The databases were
+ * made empty on the way here; an older program would let in whom the bans keep
+ * out, and is refused.
  */
-static int step_to_2(struct env *env, MDB_txn *txn)
+static int step_adds_databases(struct env *env, MDB_txn *txn)
 {
 	(void)env, (void)txn;
 	return 0;
 }
 
-static const struct env_step env_steps[] = {{1, step_to_2}};
+static const struct env_step env_steps[] = {{1, step_adds_databases}, {2, step_adds_databases}};
 const struct env_schema env_schema_current = {
 	.version = STORE_SCHEMA_VERSION,
 	.steps = env_steps,

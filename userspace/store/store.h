@@ -30,6 +30,13 @@ enum store_db {
 	STORE_GETS,	 /* get id u64be -> link, target, options, state */
 	STORE_BLOBS,	 /* blob id32 (BLAKE3 of the bytes) -> segment, offset, length */
 	STORE_BANS,	 /* kind u8, key32 or addr16 and prefix length -> ban (node/) */
+	STORE_OFFERS,	 /* service name, '@', major version -> what a local program provides */
+	STORE_DIRECTORY, /* service id32, major u32be -> descriptor and when it was seen (service/) */
+	STORE_CONDUCT,	 /* node key32 -> score, violations, automatic bans (service/) */
+	STORE_OVERLAY,	 /* key32, tag u8, writer32 -> a value kept for the overlay (mesh/) */
+	STORE_PODS,	 /* pod id36 -> pod (service/builtin/) */
+	STORE_POD_MESSAGES, /* pod id36, sequence u64be -> message */
+	STORE_TRACKS,	    /* index key20, writer32 -> shard of the shadow index */
 	STORE_DB_CNT,
 };
 
@@ -68,7 +75,7 @@ void store_freeze(struct store *store);
 void store_crash(struct store *store);
 
 /* The newest schema this program writes. */
-#define STORE_SCHEMA_VERSION 2
+#define STORE_SCHEMA_VERSION 3
 
 /*
  * A batch collects puts and deletes; it copies what it is given. NULL or

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_MESH_SEAM_STREAM_H
+#define WEFT_MESH_SEAM_STREAM_H
+
+#include "mesh/seam.h"
+
+/*
+ * Streams of frames between this node and a peer, for what does not fit one
+ * request with one answer: calls of services, their streams, bodies of any
+ * length. Each is one bidirectional QUIC stream; its first frame says what
+ * it is for. Payloads arrive in the pieces in which the packets bring
+ * them and are never held whole here; who does not consume stops the sender.
+ *
+ * Home worker; nothing blocks. Events never come inside the operations
+ * that cause them.
+ */
+struct mesh_stream;
+
+/* A frame of the other side begins. */
+struct mesh_stream_frame {
+	unsigned type; /* message number */
+	unsigned flags;
+	size_t payload_len; /* bytes of data that follow, at most its class allows */
+};
+#define MESH_STREAM_FLAG_TEXT 4 /* of STREAM_DATA: what follows is text for people and programs */
+
+/* How a stream ended. */
+struct mesh_stream_end {
+	int err;		   /* 0: both sides finished; else as mesh_reply's */
+	uint64_t code;		   /* with WEFT_ECANCELLED: the code of the other side's reset */
+	const uint8_t *actual_key; /* with WEFT_EWRONGKEY */
+};
+
+/*
+ * frame, then data until payload_len bytes came, for each frame in order.
+ * finished: the other side sends no more frames. writable: send may
+ * succeed again after WEFT_EFULL. ended is the last event, and comes exactly once,
+ * unless reset was called; the stream is gone when it returns.
+ */
+struct mesh_stream_events {
+	void (*frame)(void *arg, const struct mesh_stream_frame *frame, uint64_t now_ns);
+	void (*data)(void *arg, const uint8_t *data, size_t len, uint64_t now_ns);
+	void (*finished)(void *arg, uint64_t now_ns);
+	void (*writable)(void *arg, uint64_t now_ns);
+	void (*ended)(void *arg, const struct mesh_stream_end *end, uint64_t now_ns);
+};
+
+/* Who is on the other side. */
+struct mesh_stream_peer {
+	uint8_t key[MESH_KEY_LEN];
+	uint8_t session_id[16]; /* same on both sides, of no other session */
+};
+
+struct mesh_stream_open {
+	struct mesh_peer peer;
+	uint64_t timeout_ns; /* for a session to be there */
+	const struct mesh_stream_events *events;
+	void *arg;
+};
+
+/*
+ * A peer opened a stream whose first frame is of a type that was accepted:
+ * frame and data follow by events, which the acceptor names in *out_events and
+ * *out_arg. Returns 0, or a WEFT_E code: the stream is reset.
+ */
+typedef int (*mesh_accept_fn)(void *ctx, struct mesh_stream *stream, unsigned type, uint64_t now_ns,
+			      const struct mesh_stream_events **out_events, void **out_arg);
+
+/*
+ * open: 0 with *out_stream; frames may be sent at once and leave when there
+ *     is a session. WEFT_EFULL, WEFT_EMALFORMED, WEFT_EREFUSED as ask.
+ * send sends a frame: head_len bytes of head (copied, at most
+ *     TRANSPORT_COPY_LEN_MAX - 64), then tail (may be NULL), which is lent until its
+ *     done. 0; WEFT_EFULL: nothing was taken, writable follows; WEFT_ECLOSED.
+ * finish: nothing follows what was sent.
+ * reset ends both directions at once with a code; no event follows, and
+ *     lent tails come back by their done.
+ * consume: len bytes of data were used; as many more may come.
+ * peer: of an accepted stream at once, of an opened one after its first event.
+ * accept registers the acceptor of a first frame's type; once per type, at start.
+ */
+struct mesh_stream_ops {
+	int (*open)(struct mesh *mesh, const struct mesh_stream_open *open, uint64_t now_ns,
+		    struct mesh_stream **out_stream);
+	int (*send)(struct mesh_stream *stream, const struct mesh_stream_frame *frame,
+		    const void *head, size_t head_len, const struct transport_span *tail);
+	void (*finish)(struct mesh_stream *stream);
+	void (*reset)(struct mesh_stream *stream, uint64_t code);
+	void (*consume)(struct mesh_stream *stream, size_t len);
+	int (*peer)(const struct mesh_stream *stream, struct mesh_stream_peer *out_peer);
+	int (*accept)(struct mesh *mesh, unsigned type, mesh_accept_fn accept, void *ctx);
+};
+
+struct mesh_stream_seam {
+	const struct mesh_stream_ops *ops;
+	struct mesh *mesh;
+};
+
+#endif

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_SERVICE_SERVICE_H
+#define WEFT_SERVICE_SERVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/transport.h"
+#include "mesh/seam.h"
+#include "mesh/seam_overlay.h"
+#include "mesh/seam_stream.h"
+#include "weft/err.h"
+
+/*
+ * The service fabric: programs offer named services to the mesh, others
+ * find them by name and call or stream to them.
+ *
+ *	offered   registry.c (who handles what) -> publisher.c -> the overlay
+ *	called    mesh -> router.c -> limits -> an offer's handler
+ *	calling   client.c -> directory.c (who provides it) -> mesh, or the router
+ *		  at once when this node itself provides it
+ *
+ * Home worker; nothing blocks; time is the now_ns of the turn. Callbacks never
+ * come inside the call that causes them, and are the last that is done with what they name.
+ */
+struct service;
+struct service_offer;	/* a service that this node provides */
+struct service_call;	/* a call in an offer's hands */
+struct service_ask;	/* a call of ours under way */
+struct service_channel; /* one side of a stream */
+
+#define SERVICE_NAME_LEN_MAX	64 /* [a-z0-9] and inner '-', '.' */
+#define SERVICE_VERSION_LEN_MAX 32
+#define SERVICE_METHOD_LEN_MAX	64
+#define SERVICE_TEXT_LEN_MAX	200	      /* of an answer's error text */
+#define SERVICE_PAYLOAD_LEN_MAX (1024 * 1024) /* of a call and of its reply, default of the limit */
+#define SERVICE_PIECE_LEN_MAX	(256 * 1024)  /* of one channel send */
+#define SERVICE_ID_LEN		32
+#define SERVICE_KEY_LEN		16 /* correlation ids, idempotency keys */
+
+/* How a call ended; on the wire and in control, stable. */
+enum service_status {
+	SERVICE_OK = 0,
+	SERVICE_UNKNOWN_ERROR =
+		1, /* the handler failed; its detail is in the provider's log alone */
+	SERVICE_NOT_FOUND = 2,
+	SERVICE_METHOD_NOT_FOUND = 3,
+	SERVICE_INVALID_PAYLOAD = 4,
+	SERVICE_TIMEOUT = 5,
+	SERVICE_RATE_LIMITED = 6,
+	SERVICE_UNAUTHORIZED = 7,
+	SERVICE_FORBIDDEN = 8,
+	SERVICE_PAYLOAD_TOO_LARGE = 9,
+	SERVICE_UNAVAILABLE = 10,
+	SERVICE_STATUS_CNT,
+};
+const char *service_status_name(enum service_status status); /* "OK", "ServiceNotFound", ... */
+
+/* Who calls, as an offer sees it. Borrowed for the call that shows it. */
+struct service_caller {
+	uint8_t key[MESH_KEY_LEN]; /* this node's own for local programs */
+	bool is_local;
+	uint8_t correlation[SERVICE_KEY_LEN];
+	uint64_t deadline_ns; /* of this node's monotonic clock */
+};
+
+/*
+ * What a provider implements. call: payload is whole and borrowed for the
+ * call; answer now or later by service_reply. stream: somebody opens a stream;
+ * take it by service_channel_accept in the call, or refuse it by
+ * service_channel_end. head is what its asker sent with the opening, <= 16 KiB.
+ * cancelled: the caller left, or the deadline passed and was answered; the call is
+ * gone. A function that is NULL means SERVICE_METHOD_NOT_FOUND, or nothing for cancelled.
+ */
+struct service_handler {
+	void (*call)(void *ctx, struct service_call *call, const struct service_caller *caller,
+		     const char *method, const uint8_t *payload, size_t len, uint64_t now_ns);
+	void (*cancelled)(void *ctx, struct service_call *call);
+	void (*stream)(void *ctx, struct service_channel *channel,
+		       const struct service_caller *caller, const char *method, const uint8_t *head,
+		       size_t len, uint64_t now_ns);
+};
+
+/* One pair of a descriptor's metadata; UTF-8. */
+struct service_metadata {
+	const char *key, *value;
+};
+
+/*
+ * An offer as its provider states it; copied. Limits of 0 are the
+ * configured defaults. allow: keys that may call; none: everybody.
+ */
+struct service_offering {
+	const char *name;
+	const char *version; /* "1.0.0"; one offer per name and major version */
+	const struct service_metadata *metadata;
+	unsigned metadata_cnt; /* at most 10 */
+	uint32_t calls_per_min;
+	uint32_t payload_len_max;
+	uint64_t timeout_ns;
+	const uint8_t (*allow)[MESH_KEY_LEN];
+	unsigned allow_cnt;
+	bool is_published; /* else it is found by who knows this node only */
+	const struct service_handler *handler;
+	void *ctx;
+};
+
+/*
+ * service_offer begins to offer. 0, WEFT_EMALFORMED (name, version or
+ * metadata; *out_why says which in a few words), WEFT_EEXISTS, WEFT_EFULL.
+ * service_set_ready: an offer that is not ready answers SERVICE_UNAVAILABLE and is withdrawn
+ * until it is again. service_withdraw ends it: calls in hand are answered
+ * SERVICE_UNAVAILABLE, without cancelled; streams end.
+ */
+WEFT_MUST_CHECK
+int service_offer(struct service *service, const struct service_offering *offering, uint64_t now_ns,
+		  struct service_offer **out_offer, const char **out_why);
+void service_set_ready(struct service_offer *offer, bool is_ready, uint64_t now_ns);
+void service_withdraw(struct service_offer *offer, uint64_t now_ns);
+
+/*
+ * service_reply ends a call. payload is copied. text is told to the
+ * caller with any status but SERVICE_OK; SERVICE_UNKNOWN_ERROR always has a fixed one.
+ */
+void service_reply(struct service_call *call, enum service_status status, const char *text,
+		   const void *payload, size_t len, uint64_t now_ns);
+/*
+ * service_spend takes units of the call's work budget before it fans out: a
+ * downstream search, fetch or call is one. False: the call is to be
+ * answered SERVICE_RATE_LIMITED.
+ */
+WEFT_MUST_CHECK
+bool service_spend(struct service_call *call, unsigned units, uint64_t now_ns);
+/* service_violation: the caller broke the service's rules; conduct hears of it. why is a static string. */
+void service_violation(struct service_call *call, const char *why, uint64_t now_ns);
+
+/* Which service is meant: by name, or by id; version may be NULL for any. Borrowed. */
+struct service_target {
+	const char *name;
+	const uint8_t *id;	 /* SERVICE_ID_LEN, or NULL */
+	const uint8_t *provider; /* a node's key, or NULL: the best that is known */
+	const char *version;	 /* a range: "1.2.0", "^1", "~1.2", ">=1.0.0 <3" */
+	const char *method;
+};
+
+struct service_answer {
+	enum service_status status;
+	const char *text;	/* why, in one sentence; "" with SERVICE_OK */
+	uint64_t not_before_ns; /* when to ask again; 0: no hint */
+	const uint8_t *payload; /* borrowed for the call */
+	size_t len;
+	uint8_t provider[MESH_KEY_LEN]; /* zero: none was reached */
+	uint64_t took_ns;
+};
+typedef void (*service_answer_fn)(void *arg, const struct service_answer *answer, uint64_t now_ns);
+
+/*
+ * service_call_start asks for a reply within timeout_ns (0: the service's
+ * or the configured default). payload is copied. Calls with the same idempotency key
+ * (NULL: none) are run once by the provider, which answers the later ones alike.
+ * 0, WEFT_EFULL (too many pending), WEFT_EMALFORMED, WEFT_ETOOLARGE.
+ * service_call_cancel: done is not called; the provider is told.
+ */
+WEFT_MUST_CHECK
+int service_call_start(struct service *service, const struct service_target *target,
+		       const void *payload, size_t len, const uint8_t *idempotency_key,
+		       uint64_t timeout_ns, service_answer_fn done, void *arg, uint64_t now_ns,
+		       struct service_ask **out_ask);
+void service_call_cancel(struct service_ask *ask);
+
+/*
+ * A stream, the same for who opened it and who took it. Bytes travel in
+ * messages, each in pieces as the packets bring them; is_last ends a message.
+ * opened: the provider took it (asker only). finished: the other side sends no
+ * more. writable: after WEFT_EFULL. ended comes once and last; with
+ * SERVICE_OK both sides finished. After service_channel_end nothing comes.
+ */
+struct service_piece {
+	const uint8_t *data;
+	size_t len;
+	bool is_text; /* of the whole message */
+	bool is_last;
+};
+struct service_channel_events {
+	void (*opened)(void *arg, const uint8_t provider[MESH_KEY_LEN], uint64_t now_ns);
+	void (*piece)(void *arg, const struct service_piece *piece, uint64_t now_ns);
+	void (*finished)(void *arg, uint64_t now_ns);
+	void (*writable)(void *arg, uint64_t now_ns);
+	void (*ended)(void *arg, const struct service_answer *answer, uint64_t now_ns);
+};
+
+/* service_channel_open: as service_call_start; timeout_ns is until it is taken. head is copied. */
+WEFT_MUST_CHECK
+int service_channel_open(struct service *service, const struct service_target *target,
+			 const void *head, size_t len, uint64_t timeout_ns,
+			 const struct service_channel_events *events, void *arg, uint64_t now_ns,
+			 struct service_channel **out_channel);
+void service_channel_accept(struct service_channel *channel,
+			    const struct service_channel_events *events, void *arg);
+/*
+ * service_channel_send: a piece of at most SERVICE_PIECE_LEN_MAX bytes. span: lent until done;
+ * NULL done: piece->data is copied (then at most 16,000 bytes). 0, WEFT_EFULL (nothing was
+ * taken, writable follows), WEFT_ECLOSED.
+ */
+WEFT_MUST_CHECK
+int service_channel_send(struct service_channel *channel, const struct service_piece *piece,
+			 void (*done)(void *arg), void *arg);
+void service_channel_finish(struct service_channel *channel);
+/* service_channel_consume: len bytes of pieces were used; until then the sender is held back. */
+void service_channel_consume(struct service_channel *channel, size_t len);
+/* service_channel_end ends both directions; the other side's ended is told status and text. */
+void service_channel_end(struct service_channel *channel, enum service_status status,
+			 const char *text);
+
+#endif
