@@ -171,6 +171,8 @@ def random_wire(dice):
             yield v
         yield {"kind": "link", "manifest_id": random_id(dice), "node_key": random_id(dice),
                "addrs": random_addrs(dice)}
+        yield {"kind": "signed", "seed": random_id(dice), "tag": "abcdefghijklmnop"[:dice.randrange(17)],
+               "body": oracle.canonical(random_value(dice, 3)).hex()}
     for _ in range(20):
         yield {"kind": "manifest", "created_s": random_number(dice), "title": random_text(dice),
                "items": random_items(dice), "dirs": sorted({f"empty{dice.randrange(99):02}" for _ in range(4)})}

@@ -150,7 +150,14 @@ def link(v):
     return ("mesh:" + z32(body + blake3(body)[:4])).encode()
 
 
-WIRE = {f.__name__: f for f in (frame, hello, goodbye, error, request, answer, manifest, link)}
+def signed(v):
+    body, tag = bytes.fromhex(v["body"]), v["tag"].encode()
+    signing = nacl.signing.SigningKey(bytes.fromhex(v["seed"]))
+    text = b"MESHSIG1" + bytes([len(tag)]) + tag + struct.pack(">I", len(body)) + body
+    return canonical({0: body, 1: bytes(signing.verify_key), 2: signing.sign(text).signature})
+
+
+WIRE = {f.__name__: f for f in (frame, hello, goodbye, error, request, answer, manifest, link, signed)}
 
 
 def key(seed, message):

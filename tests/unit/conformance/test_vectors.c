@@ -13,6 +13,7 @@
 #include "content/message.h"
 #include "crypto/blake3.h"
 #include "crypto/node_key.h"
+#include "crypto/signed.h"
 #include "mesh/frame.h"
 #include "mesh/hello.h"
 #include "support/check.h"
@@ -327,13 +328,32 @@ static void check_link(void)
 	CHECK_MEM(&got, &link, sizeof(got));
 }
 
+static void check_signed(struct writer *w, const uint8_t *want, size_t len)
+{
+	static uint8_t body[BYTES_CAP];
+	size_t body_len = bytes_of(vector, "body", body);
+	struct signed_object object;
+	struct node_key *key;
+	uint8_t seed[32];
+
+	bytes_of(vector, "seed", seed);
+	CHECK_EQ(node_key_from_seed(seed, &key), 0);
+	signed_write(w, key, text_of(vector, "tag"), body, body_len);
+	CHECK_EQ(signed_parse(want, len, &object), 0);
+	CHECK_EQ(object.body_len, body_len);
+	CHECK_MEM(object.body, body, body_len);
+	CHECK_MEM(object.signer, node_key_public(key), NODE_KEY_LEN);
+	CHECK_EQ(signed_verify(&object, text_of(vector, "tag")), 0);
+	node_key_free(key);
+}
+
 static const struct {
 	const char *kind;
 	void (*check)(struct writer *w, const uint8_t *want, size_t len);
 } wire_kinds[] = {
 	{"frame", check_frame},	      {"hello", check_hello},	  {"goodbye", check_goodbye},
 	{"error", check_error},	      {"request", check_request}, {"answer", check_answer},
-	{"manifest", check_manifest},
+	{"manifest", check_manifest}, {"signed", check_signed},
 };
 
 /* The kind's check parses the vector and writes its fields; both must be the same bytes. */

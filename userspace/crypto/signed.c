@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "crypto/signed.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "codec/cbor.h"
+#include "crypto/node_key.h"
+
+/* Begins every text that is signed, so that a signature for another protocol is none here. */
+#define DOMAIN	   "MESHSIG1"
+#define DOMAIN_LEN 8
+
+enum { KEY_BODY = 0, KEY_SIGNER = 1, KEY_SIGNATURE = 2 };
+
+/* The text that is signed, in one piece, as Ed25519 reads it twice. */
+struct statement {
+	size_t len;
+	uint8_t bytes[DOMAIN_LEN + 1 + SIGNED_TAG_LEN_MAX + 4 + SIGNED_BODY_LEN_MAX];
+};
+
+static void statement_of(struct statement *statement, const char *tag, const void *body, size_t len)
+{
+	struct writer w = writer_of(statement->bytes, sizeof(statement->bytes));
+	size_t tag_len = strlen(tag);
+
+	weft_assert(tag_len <= SIGNED_TAG_LEN_MAX);
+	weft_assert(len <= SIGNED_BODY_LEN_MAX);
+	writer_bytes(&w, DOMAIN, DOMAIN_LEN);
+	writer_u8(&w, (uint8_t)tag_len);
+	writer_bytes(&w, tag, tag_len);
+	writer_be32(&w, (uint32_t)len);
+	writer_bytes(&w, body, len);
+	statement->len = writer_len(&w);
+}
+
+void signed_write(struct writer *w, const struct node_key *key, const char *tag, const void *body,
+		  size_t len)
+{
+	uint8_t signature[NODE_KEY_SIG_LEN];
+	struct statement statement;
+
+	if (len > SIGNED_BODY_LEN_MAX) {
+		w->bad = true;
+		return;
+	}
+	statement_of(&statement, tag, body, len);
+	node_key_sign(key, statement.bytes, statement.len, signature);
+	cbor_write_map(w, 3);
+	cbor_write_uint(w, KEY_BODY);
+	cbor_write_bytes(w, body, len);
+	cbor_write_uint(w, KEY_SIGNER);
+	cbor_write_bytes(w, node_key_public(key), NODE_KEY_LEN);
+	cbor_write_uint(w, KEY_SIGNATURE);
+	cbor_write_bytes(w, signature, sizeof(signature));
+}
+
+/* The next field, which has to be key with a byte string. */
+static const uint8_t *field_read(struct cbor_reader *r, uint64_t key, size_t *out_len)
+{
+	uint64_t got;
+
+	if (!cbor_next_key(r, &got) || got != key)
+		cbor_fail(r);
+	return cbor_read_bytes(r, out_len);
+}
+
+static bool is_deterministic(const uint8_t *body, size_t len)
+{
+	struct cbor_reader r;
+
+	cbor_reader_init(&r, body, len);
+	cbor_skip(&r);
+	return cbor_reader_finish(&r) == 0;
+}
+
+int signed_parse(const void *bytes, size_t len, struct signed_object *out_object)
+{
+	struct signed_object object;
+	size_t signer_len, signature_len;
+	struct cbor_reader r;
+	uint64_t key;
+
+	cbor_reader_init(&r, bytes, len);
+	cbor_enter_map(&r);
+	object.body = field_read(&r, KEY_BODY, &object.body_len);
+	object.signer = field_read(&r, KEY_SIGNER, &signer_len);
+	object.signature = field_read(&r, KEY_SIGNATURE, &signature_len);
+	/* Another field would not be signed. */
+	if (cbor_next_key(&r, &key))
+		cbor_fail(&r);
+	if (cbor_reader_finish(&r) < 0 || signer_len != NODE_KEY_LEN ||
+	    signature_len != NODE_KEY_SIG_LEN)
+		return WEFT_EMALFORMED;
+	if (object.body_len > SIGNED_BODY_LEN_MAX)
+		return WEFT_ETOOLARGE;
+	if (!is_deterministic(object.body, object.body_len))
+		return WEFT_EMALFORMED;
+	*out_object = object;
+	return 0;
+}
+
+int signed_verify(const struct signed_object *object, const char *tag)
+{
+	struct statement statement;
+
+	statement_of(&statement, tag, object->body, object->body_len);
+	return node_key_verify(object->signer, statement.bytes, statement.len, object->signature);
+}
