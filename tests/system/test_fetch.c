@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -23,6 +24,7 @@ static struct {
 	const char *answer;
 	size_t answer_len;
 	bool is_silent; /* takes the request and says nothing until the client is gone */
+	int stop_fd;	/* told when the request is there; -1: nobody */
 	char request[2048];
 } server;
 
@@ -32,6 +34,7 @@ static bool server_listen(void)
 	socklen_t len = sizeof(sin);
 
 	memset(&server, 0, sizeof(server));
+	server.stop_fd = -1;
 	server.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (bind(server.fd, (struct sockaddr *)&sin, len) < 0 || listen(server.fd, 1) < 0 ||
 	    getsockname(server.fd, (struct sockaddr *)&sin, &len) < 0)
@@ -54,6 +57,8 @@ static void *server_run(void *arg)
 	}
 	for (n = 1; n > 0 && sent < server.answer_len; sent += n > 0 ? (size_t)n : 0)
 		n = send(fd, server.answer + sent, server.answer_len - sent, MSG_NOSIGNAL);
+	if (server.stop_fd >= 0)
+		eventfd_write(server.stop_fd, 1);
 	while (server.is_silent && recv(fd, rest, sizeof(rest), 0) > 0)
 		;
 	close(fd);
@@ -68,6 +73,7 @@ static int fetch_once(struct fetch *fetch, uint8_t *answer)
 
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u/a?b", server.port);
 	fetch->url = url;
+	fetch->stop_fd = server.stop_fd;
 	fetch->method = fetch->method ? fetch->method : "GET";
 	fetch->timeout_ns = fetch->timeout_ns ? fetch->timeout_ns : 20 * NS_PER_S;
 	fetch->answer = answer;
@@ -192,9 +198,21 @@ static void test_silence_ends_at_the_time_limit(void)
 	CHECK_EQ(fetch_once(&fetch, answer), WEFT_ETIMEOUT);
 }
 
+static void test_it_gives_up_as_soon_as_it_is_told_to(void)
+{
+	struct fetch fetch = {.timeout_ns = 600 * NS_PER_S};
+	uint8_t answer[ANSWER_CAP];
+
+	CHECK(server_listen());
+	server.is_silent = true;
+	server.stop_fd = eventfd(0, EFD_CLOEXEC);
+	CHECK_EQ(fetch_once(&fetch, answer), WEFT_ECANCELLED);
+	close(server.stop_fd);
+}
+
 static void test_a_port_that_nobody_has_is_unreachable(void)
 {
-	struct fetch fetch = {.method = "GET", .timeout_ns = 20 * NS_PER_S};
+	struct fetch fetch = {.method = "GET", .timeout_ns = 20 * NS_PER_S, .stop_fd = -1};
 	char url[64];
 
 	CHECK(server_listen());
@@ -213,6 +231,7 @@ int main(void)
 	RUN(test_a_body_that_nobody_wants_is_thrown_away);
 	RUN(test_a_header_without_end_is_cut_off);
 	RUN(test_silence_ends_at_the_time_limit);
+	RUN(test_it_gives_up_as_soon_as_it_is_told_to);
 	RUN(test_a_port_that_nobody_has_is_unreachable);
 	return check_done();
 }

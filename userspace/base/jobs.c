@@ -31,6 +31,7 @@ struct jobs {
 	uint32_t cap_cnt;
 	uint32_t in_flight;
 	int fd;
+	int stop_fd;
 	struct job *inline_head, **inline_tail; /* with thread_cnt 0 */
 	struct jobs_thread threads[];
 };
@@ -102,7 +103,8 @@ int jobs_new(unsigned thread_cnt, uint32_t cap_cnt, struct jobs **out_jobs)
 	jobs->cap_cnt = cap_cnt;
 	jobs->inline_tail = &jobs->inline_head;
 	jobs->fd = thread_cnt ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
-	if (thread_cnt && jobs->fd < 0)
+	jobs->stop_fd = thread_cnt ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+	if (thread_cnt && (jobs->fd < 0 || jobs->stop_fd < 0))
 		err = -errno;
 	for (unsigned i = 0; err == 0 && i < thread_cnt; i++) {
 		err = thread_start(jobs, &jobs->threads[i], ring_cap);
@@ -120,6 +122,8 @@ void jobs_free(struct jobs *jobs)
 {
 	if (!jobs)
 		return;
+	if (jobs->stop_fd >= 0)
+		(void)eventfd_write(jobs->stop_fd, 1);
 	for (unsigned i = 0; i < jobs->thread_cnt; i++) {
 		struct jobs_thread *thread = &jobs->threads[i];
 
@@ -132,6 +136,8 @@ void jobs_free(struct jobs *jobs)
 	}
 	if (jobs->fd >= 0)
 		close(jobs->fd);
+	if (jobs->stop_fd >= 0)
+		close(jobs->stop_fd);
 	free(jobs);
 }
 
@@ -210,6 +216,11 @@ unsigned jobs_reap(struct jobs *jobs)
 int jobs_fd(const struct jobs *jobs)
 {
 	return jobs->fd;
+}
+
+int jobs_stop_fd(const struct jobs *jobs)
+{
+	return jobs->stop_fd;
 }
 
 uint32_t jobs_in_flight(const struct jobs *jobs)

@@ -32,8 +32,13 @@ struct job {
  */
 WEFT_MUST_CHECK
 int jobs_new(unsigned thread_cnt, uint32_t cap_cnt, struct jobs **out_jobs);
-/* jobs_free waits for what runs and drops what waits; done is not called for either. */
+/*
+ * jobs_free waits for what runs and drops what waits; done is not called for
+ * either. First it makes jobs_stop_fd readable: a job that waits for others
+ * than the disk watches it, not to hold up the end. -1 with thread_cnt 0.
+ */
 void jobs_free(struct jobs *jobs);
+int jobs_stop_fd(const struct jobs *jobs);
 /* jobs_submit: 0, or WEFT_EFULL with the job still the caller's. Worker only. */
 WEFT_MUST_CHECK
 int jobs_submit(struct jobs *jobs, struct job *job);

@@ -20,10 +20,11 @@
 /* One silent address is not to use up the time of the others. */
 #define CONNECT_NS (3 * NS_PER_S)
 
-/* fd_wait: 0, WEFT_ETIMEOUT or -errno. */
-static int fd_wait(int fd, short events, uint64_t deadline_ns)
+/* wait_for: 0 when fd is ready, WEFT_ETIMEOUT, WEFT_ECANCELLED or -errno. */
+static int wait_for(const struct channel *channel, int fd, short events, uint64_t deadline_ns)
 {
-	struct pollfd watch = {.fd = fd, .events = events};
+	struct pollfd watches[] = {{.fd = fd, .events = events},
+				   {.fd = channel->stop_fd, .events = POLLIN}};
 
 	for (;;) {
 		uint64_t now_ns = clock_monotonic_ns();
@@ -31,15 +32,21 @@ static int fd_wait(int fd, short events, uint64_t deadline_ns)
 
 		if (now_ns >= deadline_ns)
 			return WEFT_ETIMEOUT;
-		ready = poll(&watch, 1, (int)((deadline_ns - now_ns) / NS_PER_MS) + 1);
+		ready = poll(watches, 2, (int)((deadline_ns - now_ns) / NS_PER_MS) + 1);
 		if (ready > 0)
-			return 0;
+			return watches[1].revents ? WEFT_ECANCELLED : 0;
 		if (ready < 0 && errno != EINTR)
 			return -errno;
 	}
 }
 
-static int fd_connect(const struct addr *addr, uint64_t deadline_ns)
+static int channel_wait(const struct channel *channel, short events)
+{
+	return wait_for(channel, channel->fd, events, channel->deadline_ns);
+}
+
+static int addr_connect(const struct channel *channel, const struct addr *addr,
+			uint64_t deadline_ns)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = addr_to_sockaddr(addr, &sa);
@@ -49,7 +56,7 @@ static int fd_connect(const struct addr *addr, uint64_t deadline_ns)
 	if (fd < 0)
 		return -errno;
 	if (connect(fd, (struct sockaddr *)&sa, len) < 0) {
-		err = errno == EINPROGRESS ? fd_wait(fd, POLLOUT, deadline_ns) : -errno;
+		err = errno == EINPROGRESS ? wait_for(channel, fd, POLLOUT, deadline_ns) : -errno;
 		len = sizeof(failure);
 		if (err == 0 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &len) == 0)
 			err = -failure;
@@ -62,18 +69,20 @@ static int fd_connect(const struct addr *addr, uint64_t deadline_ns)
 }
 
 /* host_connect tries one address after the other. */
-static int host_connect(const struct resolver_target *target, uint64_t deadline_ns)
+static int host_connect(const struct channel *channel, const struct resolver_target *target)
 {
+	const uint64_t deadline_ns = channel->deadline_ns;
 	struct addr addrs[ADDRS_MAX];
-	int cnt = resolver_lookup(target, deadline_ns, -1, addrs, ADDRS_MAX);
+	int cnt = resolver_lookup(target, deadline_ns, channel->stop_fd, addrs, ADDRS_MAX);
 
 	if (cnt < 0)
 		return cnt;
 	for (int i = 0; i < cnt; i++) {
 		uint64_t until_ns = clock_monotonic_ns() + CONNECT_NS;
-		int fd = fd_connect(&addrs[i], until_ns < deadline_ns ? until_ns : deadline_ns);
+		int fd = addr_connect(channel, &addrs[i],
+				      until_ns < deadline_ns ? until_ns : deadline_ns);
 
-		if (fd >= 0)
+		if (fd >= 0 || fd == WEFT_ECANCELLED)
 			return fd;
 	}
 	return clock_monotonic_ns() >= deadline_ns ? WEFT_ETIMEOUT : WEFT_EUNREACHABLE;
@@ -87,9 +96,9 @@ static int channel_retry(struct channel *channel, int result)
 {
 	switch (SSL_get_error(channel->ssl, result)) {
 	case SSL_ERROR_WANT_READ:
-		return fd_wait(channel->fd, POLLIN, channel->deadline_ns);
+		return channel_wait(channel, POLLIN);
 	case SSL_ERROR_WANT_WRITE:
-		return fd_wait(channel->fd, POLLOUT, channel->deadline_ns);
+		return channel_wait(channel, POLLOUT);
 	default:
 		break;
 	}
@@ -135,10 +144,10 @@ static int tls_begin(struct channel *channel, const char *host, const char *ca_f
 }
 
 int channel_open(struct channel *channel, const struct url *url, const char *ca_file,
-		 uint64_t deadline_ns)
+		 uint64_t deadline_ns, int stop_fd)
 {
-	*channel = (struct channel){.fd = -1, .deadline_ns = deadline_ns};
-	channel->fd = host_connect(&url->target, deadline_ns);
+	*channel = (struct channel){.fd = -1, .deadline_ns = deadline_ns, .stop_fd = stop_fd};
+	channel->fd = host_connect(channel, &url->target);
 	if (channel->fd < 0)
 		return channel->fd;
 	return url->is_tls ? tls_begin(channel, url->target.host, ca_file) : 0;
@@ -161,7 +170,7 @@ static int plain_write(struct channel *channel, const void *data, size_t len)
 		return (int)n;
 	if (errno != EAGAIN && errno != EINTR)
 		return WEFT_EUNREACHABLE;
-	return fd_wait(channel->fd, POLLOUT, channel->deadline_ns);
+	return channel_wait(channel, POLLOUT);
 }
 
 static int tls_write(struct channel *channel, const void *data, size_t len)
@@ -198,7 +207,7 @@ static int plain_read(struct channel *channel, void *dst, size_t cap, bool *out_
 		return (int)n;
 	if (errno != EAGAIN && errno != EINTR)
 		return WEFT_EUNREACHABLE;
-	return fd_wait(channel->fd, POLLIN, channel->deadline_ns);
+	return channel_wait(channel, POLLIN);
 }
 
 static int tls_read(struct channel *channel, void *dst, size_t cap, bool *out_is_end)

@@ -13,6 +13,7 @@
 struct channel {
 	int fd;
 	uint64_t deadline_ns; /* CLOCK_MONOTONIC */
+	int stop_fd;	      /* readable: give up; -1: never */
 	SSL_CTX *ctx;	      /* NULL: plain */
 	SSL *ssl;
 };
@@ -20,7 +21,7 @@ struct channel {
 /* channel_open looks the host up and connects; errors as fetch_run. */
 WEFT_MUST_CHECK
 int channel_open(struct channel *channel, const struct url *url, const char *ca_file,
-		 uint64_t deadline_ns);
+		 uint64_t deadline_ns, int stop_fd);
 /* channel_close also takes what channel_open failed on. */
 void channel_close(struct channel *channel);
 /* channel_write: 0 when all len bytes are on their way. */

@@ -122,8 +122,8 @@ int fetch_run(struct fetch *fetch)
 	fetch->answer_len = 0;
 	if (url_parse(fetch->url, &url) < 0)
 		return WEFT_EMALFORMED;
-	err = channel_open(&channel, &url, fetch->ca_file,
-			   clock_monotonic_ns() + fetch->timeout_ns);
+	err = channel_open(&channel, &url, fetch->ca_file, clock_monotonic_ns() + fetch->timeout_ns,
+			   fetch->stop_fd);
 	if (err == 0)
 		err = request_write(fetch, &url, &channel);
 	if (err == 0)

@@ -23,6 +23,7 @@ struct fetch {
 	const char *body_type; /* NULL: no body */
 	const char *ca_file;   /* PEM; NULL: the machine's own */
 	uint64_t timeout_ns;
+	int stop_fd;	 /* readable: give up (jobs_stop_fd); -1: never */
 	uint8_t *answer; /* room for answer_cap bytes; NULL: nobody wants to know its body */
 	size_t answer_cap;
 
@@ -38,6 +39,7 @@ struct fetch {
  *   WEFT_EUNREACHABLE none of its addresses takes a connection, or it broke off
  *   WEFT_EWRONGKEY    the certificate is not the host's, or nobody we trust vouches for it
  *   WEFT_ETIMEOUT     timeout_ns is over
+ *   WEFT_ECANCELLED   stop_fd is readable
  *   WEFT_ETOOLARGE    the answer is longer than answer_cap
  *   -errno
  * Context: a job thread; it reads the clock itself.

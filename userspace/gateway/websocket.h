@@ -63,6 +63,7 @@ struct websocket_ask {
 	size_t question_len;
 	const uint8_t *random; /* 20 bytes that nobody can guess: nonce and mask */
 	uint64_t timeout_ns;
+	int stop_fd;	 /* as fetch's */
 	uint8_t *answer; /* room for answer_cap bytes */
 	size_t answer_cap;
 

@@ -246,7 +246,8 @@ int websocket_ask(struct websocket_ask *ask)
 	if (ask_url_parse(ask->url, &url) < 0)
 		return WEFT_EMALFORMED;
 	websocket_key(ask->random, key);
-	err = channel_open(&channel, &url, ask->ca_file, clock_monotonic_ns() + ask->timeout_ns);
+	err = channel_open(&channel, &url, ask->ca_file, clock_monotonic_ns() + ask->timeout_ns,
+			   ask->stop_fd);
 	if (err == 0 && (err = question_begin(ask, &url, key, &channel)) == 0)
 		err = handshake_read(ask, &incoming, key);
 	if (err == 0 && ask->status == STATUS_SWITCHED) {

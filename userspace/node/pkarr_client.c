@@ -95,6 +95,7 @@ static int errand_begin(struct relay_errand *errand, const struct relay *relay,
 	errand->fetch.url = errand->url;
 	errand->fetch.ca_file = errand->client->ca_file;
 	errand->fetch.timeout_ns = FETCH_NS;
+	errand->fetch.stop_fd = jobs_stop_fd(errand->client->jobs);
 	return jobs_submit(errand->client->jobs, &errand->job);
 }
 

@@ -90,6 +90,7 @@ static int errand_begin(struct signal_errand *errand, job_fn done)
 		.question_len = errand->question_len,
 		.random = errand->random,
 		.timeout_ns = ASK_NS,
+		.stop_fd = jobs_stop_fd(errand->signaling->jobs),
 		.answer = errand->answer,
 		.answer_cap = sizeof(errand->answer),
 	};

@@ -90,6 +90,7 @@ static void test_other_urls_are_refused(void)
 					    .protocol = "p",
 					    .random = random,
 					    .timeout_ns = 1,
+					    .stop_fd = -1,
 					    .answer = answer,
 					    .answer_cap = sizeof(answer)};
 
