@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "codec/peer_addr.h"
 #include "mesh/hello.h"
-#include "mesh/peer_addr.h"
 #include "mesh/peers.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -24,19 +24,19 @@ static void check_hello(const uint8_t *data, size_t len)
 
 static void check_addr(const uint8_t *data, size_t len)
 {
-	struct mesh_peer_addr addr, again;
+	struct peer_addr addr, again;
 	uint8_t bytes[1024];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	struct cbor_reader r;
 
 	cbor_reader_init(&r, data, len);
-	mesh_peer_addr_read(&r, &addr);
+	peer_addr_read(&r, &addr);
 	if (cbor_reader_finish(&r) < 0)
 		return;
-	mesh_peer_addr_write(&w, &addr);
+	peer_addr_write(&w, &addr);
 	weft_assert(!w.bad);
 	cbor_reader_init(&r, bytes, writer_len(&w));
-	mesh_peer_addr_read(&r, &again);
+	peer_addr_read(&r, &again);
 	weft_assert(cbor_reader_finish(&r) == 0);
 	weft_assert(memcmp(&addr, &again, sizeof(addr)) == 0);
 }

@@ -3,7 +3,9 @@
 #include "mesh/hello.h"
 
 #include "codec/cbor.h"
-#include "mesh/peer_addr.h"
+#include "codec/peer_addr.h"
+
+_Static_assert(MESH_PEER_ADDRS_MAX == PEER_ADDRS_MAX, "lists of addresses");
 
 void mesh_hello_write(struct writer *w, const struct mesh_hello *hello)
 {
@@ -15,7 +17,7 @@ void mesh_hello_write(struct writer *w, const struct mesh_hello *hello)
 	cbor_write_uint(w, 2);
 	cbor_write_uint(w, hello->unix_s);
 	cbor_write_uint(w, 3);
-	mesh_peer_addrs_write(w, hello->addrs, hello->addr_cnt);
+	peer_addrs_write(w, hello->addrs, hello->addr_cnt);
 	cbor_write_uint(w, 4);
 	cbor_write_array(w, 0);
 	cbor_write_uint(w, 5);
@@ -49,7 +51,7 @@ static void hello_read_field(struct cbor_reader *r, uint64_t key, struct mesh_he
 		hello->unix_s = cbor_read_uint_max(r, INT64_MAX);
 		break;
 	case 3:
-		hello->addr_cnt = mesh_peer_addrs_read(r, hello->addrs);
+		hello->addr_cnt = peer_addrs_read(r, hello->addrs);
 		break;
 	case 4:
 		hello_check_roles(r);

@@ -11,8 +11,8 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "codec/cbor.h"
+#include "codec/peer_addr.h"
 #include "mesh/list.h"
-#include "mesh/peer_addr.h"
 #include "store/store.h"
 
 #define RECORD_LAYOUT 1
@@ -24,7 +24,7 @@ void mesh_peer_record_write(struct writer *w, const struct mesh_peer_record *rec
 {
 	bool has_addr = record->last_addr.family != ADDR_NONE;
 	bool has_token = record->token.len > 0;
-	struct mesh_peer_addr addr = mesh_peer_addr_of(&record->last_addr);
+	struct peer_addr addr = peer_addr_of(&record->last_addr);
 
 	cbor_write_map(w, 7u + has_addr + (record->addr_seq > 0) + (has_token ? 2 : 0));
 	cbor_write_uint(w, 0);
@@ -33,10 +33,10 @@ void mesh_peer_record_write(struct writer *w, const struct mesh_peer_record *rec
 	cbor_write_uint(w, record->caps);
 	if (has_addr) {
 		cbor_write_uint(w, 2);
-		mesh_peer_addr_write(w, &addr);
+		peer_addr_write(w, &addr);
 	}
 	cbor_write_uint(w, 3);
-	mesh_peer_addrs_write(w, record->addrs, record->addr_cnt);
+	peer_addrs_write(w, record->addrs, record->addr_cnt);
 	cbor_write_uint(w, 4);
 	cbor_write_uint(w, record->first_seen_s);
 	cbor_write_uint(w, 5);
@@ -51,9 +51,9 @@ void mesh_peer_record_write(struct writer *w, const struct mesh_peer_record *rec
 	}
 	if (!has_token)
 		return;
-	addr = mesh_peer_addr_of(&record->token.addr);
+	addr = peer_addr_of(&record->token.addr);
 	cbor_write_uint(w, 9);
-	mesh_peer_addr_write(w, &addr);
+	peer_addr_write(w, &addr);
 	cbor_write_uint(w, 10);
 	cbor_write_bytes(w, record->token.data, record->token.len);
 }
@@ -71,19 +71,19 @@ static void record_read_token(struct cbor_reader *r, struct mesh_peer_token *tok
 
 static void record_read_field(struct cbor_reader *r, uint64_t key, struct mesh_peer_record *record)
 {
-	struct mesh_peer_addr addr;
+	struct peer_addr addr;
 
 	switch (key) {
 	case 1:
 		record->caps = (uint32_t)cbor_read_uint_max(r, UINT32_MAX);
 		break;
 	case 2:
-		mesh_peer_addr_read(r, &addr);
+		peer_addr_read(r, &addr);
 		if (!cbor_is_bad(r))
 			record->last_addr = addr.peer.addr;
 		break;
 	case 3:
-		record->addr_cnt = mesh_peer_addrs_read(r, record->addrs);
+		record->addr_cnt = peer_addrs_read(r, record->addrs);
 		break;
 	case 4:
 		record->first_seen_s = cbor_read_uint(r);
@@ -101,7 +101,7 @@ static void record_read_field(struct cbor_reader *r, uint64_t key, struct mesh_p
 		record->addr_seq = cbor_read_uint(r);
 		break;
 	case 9:
-		mesh_peer_addr_read(r, &addr);
+		peer_addr_read(r, &addr);
 		if (!cbor_is_bad(r))
 			record->token.addr = addr.peer.addr;
 		break;

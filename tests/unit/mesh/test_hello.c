@@ -3,8 +3,8 @@
 #include "support/transport_pair.h"
 
 #include "codec/cbor.h"
+#include "codec/peer_addr.h"
 #include "mesh/hello.h"
-#include "mesh/peer_addr.h"
 
 static struct mesh_hello full_hello(void)
 {
@@ -114,7 +114,7 @@ static int counted_hello(unsigned addr_cnt, unsigned role_cnt, size_t agent_len)
 	uint8_t bytes[1200];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	struct addr addr = pair_addr(1);
-	struct mesh_peer_addr peer_addr = mesh_peer_addr_of(&addr);
+	struct peer_addr of = peer_addr_of(&addr);
 	struct mesh_hello got;
 
 	cbor_write_map(&w, 6);
@@ -125,7 +125,7 @@ static int counted_hello(unsigned addr_cnt, unsigned role_cnt, size_t agent_len)
 	cbor_write_uint(&w, 3);
 	cbor_write_array(&w, addr_cnt);
 	for (unsigned i = 0; i < addr_cnt; i++)
-		mesh_peer_addr_write(&w, &peer_addr);
+		peer_addr_write(&w, &of);
 	cbor_write_uint(&w, 4);
 	cbor_write_array(&w, role_cnt);
 	for (unsigned i = 0; i < role_cnt; i++) {
@@ -148,21 +148,21 @@ static void test_hello_limits_are_kept_to_one(void)
 	CHECK_EQ(counted_hello(8, 32, 65), WEFT_EMALFORMED);
 }
 
-static int addr_parse_bytes(const uint8_t *bytes, size_t len, struct mesh_peer_addr *out)
+static int addr_parse_bytes(const uint8_t *bytes, size_t len, struct peer_addr *out)
 {
 	struct cbor_reader r;
 
 	cbor_reader_init(&r, bytes, len);
-	mesh_peer_addr_read(&r, out);
+	peer_addr_read(&r, out);
 	return cbor_reader_finish(&r);
 }
 
-static struct mesh_peer_addr relayed_addr(void)
+static struct peer_addr relayed_addr(void)
 {
 	struct addr addr = pair_addr(1);
-	struct mesh_peer_addr of = mesh_peer_addr_of(&addr);
+	struct peer_addr of = peer_addr_of(&addr);
 
-	of.peer.transport = MESH_ADDR_TCP;
+	of.peer.transport = PEER_ADDR_TCP;
 	of.peer.has_key = true;
 	memset(of.peer.key, 7, MESH_KEY_LEN);
 	of.has_relay = true;
@@ -175,22 +175,22 @@ static struct mesh_peer_addr relayed_addr(void)
 
 static void test_peer_addr_is_read_as_written(void)
 {
-	struct mesh_peer_addr addrs[3] = {relayed_addr(), relayed_addr(), {.relay_slot = 0}};
+	struct peer_addr addrs[3] = {relayed_addr(), relayed_addr(), {.relay_slot = 0}};
 
 	/* A relay reached by url, and a plain url. */
-	addrs[1].relay = (struct mesh_addr_hop){.transport = MESH_ADDR_RELAY_URL};
-	memset(addrs[1].relay.url, 'u', MESH_URL_CAP - 1);
-	addrs[2].peer.transport = MESH_ADDR_RELAY_URL;
+	addrs[1].relay = (struct peer_addr_hop){.transport = PEER_ADDR_RELAY_URL};
+	memset(addrs[1].relay.url, 'u', PEER_ADDR_URL_CAP - 1);
+	addrs[2].peer.transport = PEER_ADDR_RELAY_URL;
 	strcpy(addrs[2].peer.url, "wss://relay.example/");
 	for (unsigned i = 0; i < 3; i++) {
 		uint8_t bytes[512];
 		struct writer w = writer_of(bytes, sizeof(bytes));
-		struct mesh_peer_addr got;
+		struct peer_addr got;
 
-		mesh_peer_addr_write(&w, &addrs[i]);
+		peer_addr_write(&w, &addrs[i]);
 		CHECK_EQ(addr_parse_bytes(bytes, writer_len(&w), &got), 0);
 		CHECK_MEM(&got, &addrs[i], sizeof(got));
-		CHECK(!mesh_peer_addr_is_direct(&got));
+		CHECK(!peer_addr_is_direct(&got));
 		for (size_t len = 0; len < writer_len(&w); len++)
 			CHECK_EQ(addr_parse_bytes(bytes, len, &got), WEFT_EMALFORMED);
 	}
@@ -200,7 +200,7 @@ static void test_nested_relay_is_refused(void)
 {
 	static const uint8_t inner[] = {0xa3, 0, 0x44, 10, 0, 0, 1, 1, 0x19, 0x1b, 0x58, 2, 0};
 	uint8_t bytes[256];
-	struct mesh_peer_addr got;
+	struct peer_addr got;
 
 	for (unsigned depth = 0; depth < 3; depth++) {
 		struct writer w = writer_of(bytes, sizeof(bytes));
@@ -264,7 +264,7 @@ static void test_peer_addr_rules(void)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct mesh_peer_addr got;
+		struct peer_addr got;
 
 		if (addr_parse_bytes(rows[i].bytes, rows[i].len, &got) != rows[i].want)
 			printf("# row \"%s\"\n", rows[i].why);

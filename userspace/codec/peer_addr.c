@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The PeerAddr codec, used by HELLO and by the stored peer record. */
-#include "mesh/peer_addr.h"
+/* The PeerAddr codec: of HELLO, of stored peer records, of what is signed. */
+#include "codec/peer_addr.h"
 
 #include <string.h>
 
@@ -19,10 +19,10 @@ static void hop_read_ip(struct cbor_reader *r, struct addr *addr)
 	memcpy(addr->ip, ip, len);
 }
 
-static void hop_check(struct cbor_reader *r, const struct mesh_addr_hop *hop)
+static void hop_check(struct cbor_reader *r, const struct peer_addr_hop *hop)
 {
 	bool has_ip = hop->addr.family != ADDR_NONE;
-	bool is_url = hop->transport == MESH_ADDR_RELAY_URL;
+	bool is_url = hop->transport == PEER_ADDR_RELAY_URL;
 
 	if (is_url ? has_ip || hop->addr.port || !hop->url[0]
 		   : !has_ip || !hop->addr.port || hop->url[0])
@@ -30,10 +30,9 @@ static void hop_check(struct cbor_reader *r, const struct mesh_addr_hop *hop)
 }
 
 /* relayed is NULL for the relay itself: there field 4 is refused. */
-static void hop_read(struct cbor_reader *r, struct mesh_addr_hop *hop,
-		     struct mesh_peer_addr *relayed);
+static void hop_read(struct cbor_reader *r, struct peer_addr_hop *hop, struct peer_addr *relayed);
 
-static void relay_read(struct cbor_reader *r, struct mesh_peer_addr *relayed)
+static void relay_read(struct cbor_reader *r, struct peer_addr *relayed)
 {
 	unsigned seen = 0;
 	uint64_t key;
@@ -55,8 +54,7 @@ static void relay_read(struct cbor_reader *r, struct mesh_peer_addr *relayed)
 	relayed->has_relay = true;
 }
 
-static void hop_read(struct cbor_reader *r, struct mesh_addr_hop *hop,
-		     struct mesh_peer_addr *relayed)
+static void hop_read(struct cbor_reader *r, struct peer_addr_hop *hop, struct peer_addr *relayed)
 {
 	uint64_t key;
 
@@ -70,8 +68,8 @@ static void hop_read(struct cbor_reader *r, struct mesh_addr_hop *hop,
 			hop->addr.port = (uint16_t)cbor_read_uint_max(r, UINT16_MAX);
 			break;
 		case 2:
-			hop->transport = (enum mesh_addr_transport)cbor_read_uint_max(
-				r, MESH_ADDR_RELAY_URL);
+			hop->transport = (enum peer_addr_transport)cbor_read_uint_max(
+				r, PEER_ADDR_RELAY_URL);
 			break;
 		case 3:
 			cbor_read_fixed(r, hop->key, sizeof(hop->key));
@@ -93,19 +91,19 @@ static void hop_read(struct cbor_reader *r, struct mesh_addr_hop *hop,
 	hop_check(r, hop);
 }
 
-void mesh_peer_addr_read(struct cbor_reader *r, struct mesh_peer_addr *out_addr)
+void peer_addr_read(struct cbor_reader *r, struct peer_addr *out_addr)
 {
-	struct mesh_peer_addr addr = {0};
+	struct peer_addr addr = {0};
 
 	hop_read(r, &addr.peer, &addr);
 	if (!cbor_is_bad(r))
 		*out_addr = addr;
 }
 
-static void hop_write(struct writer *w, const struct mesh_addr_hop *hop,
-		      const struct mesh_peer_addr *relayed)
+static void hop_write(struct writer *w, const struct peer_addr_hop *hop,
+		      const struct peer_addr *relayed)
 {
-	bool is_url = hop->transport == MESH_ADDR_RELAY_URL;
+	bool is_url = hop->transport == PEER_ADDR_RELAY_URL;
 	bool has_relay = relayed && relayed->has_relay;
 
 	cbor_write_map(w, (is_url ? 2 : 3) + (uint64_t)hop->has_key + (uint64_t)has_relay);
@@ -135,45 +133,45 @@ static void hop_write(struct writer *w, const struct mesh_addr_hop *hop,
 	}
 }
 
-void mesh_peer_addr_write(struct writer *w, const struct mesh_peer_addr *addr)
+void peer_addr_write(struct writer *w, const struct peer_addr *addr)
 {
 	hop_write(w, &addr->peer, addr);
 }
 
-struct mesh_peer_addr mesh_peer_addr_of(const struct addr *addr)
+struct peer_addr peer_addr_of(const struct addr *addr)
 {
-	struct mesh_peer_addr of = {.peer = {.addr = *addr, .transport = MESH_ADDR_QUIC}};
+	struct peer_addr of = {.peer = {.addr = *addr, .transport = PEER_ADDR_QUIC}};
 
 	return of;
 }
 
-bool mesh_peer_addr_is_direct(const struct mesh_peer_addr *addr)
+bool peer_addr_is_direct(const struct peer_addr *addr)
 {
-	return addr->peer.transport == MESH_ADDR_QUIC && !addr->has_relay;
+	return addr->peer.transport == PEER_ADDR_QUIC && !addr->has_relay;
 }
 
-unsigned mesh_peer_addrs_read(struct cbor_reader *r, struct addr addrs[static MESH_PEER_ADDRS_MAX])
+unsigned peer_addrs_read(struct cbor_reader *r, struct addr addrs[static PEER_ADDRS_MAX])
 {
 	unsigned cnt = 0;
 
-	if (cbor_enter_array(r) > MESH_PEER_ADDRS_MAX)
+	if (cbor_enter_array(r) > PEER_ADDRS_MAX)
 		cbor_fail(r);
 	while (cbor_next(r)) {
-		struct mesh_peer_addr addr = {0};
+		struct peer_addr addr = {0};
 
-		mesh_peer_addr_read(r, &addr);
-		if (!cbor_is_bad(r) && mesh_peer_addr_is_direct(&addr))
+		peer_addr_read(r, &addr);
+		if (!cbor_is_bad(r) && peer_addr_is_direct(&addr))
 			addrs[cnt++] = addr.peer.addr;
 	}
 	return cnt;
 }
 
-void mesh_peer_addrs_write(struct writer *w, const struct addr *addrs, unsigned cnt)
+void peer_addrs_write(struct writer *w, const struct addr *addrs, unsigned cnt)
 {
 	cbor_write_array(w, cnt);
 	for (unsigned i = 0; i < cnt; i++) {
-		struct mesh_peer_addr addr = mesh_peer_addr_of(&addrs[i]);
+		struct peer_addr addr = peer_addr_of(&addrs[i]);
 
-		mesh_peer_addr_write(w, &addr);
+		peer_addr_write(w, &addr);
 	}
 }
