@@ -3,6 +3,7 @@
 #define WEFT_MESH_MESH_STATE_H
 
 #include "base/arena.h"
+#include "base/list.h"
 #include "base/map.h"
 #include "base/pool.h"
 #include "base/timer.h"
@@ -10,7 +11,6 @@
 #include "mesh/discovery.h"
 #include "mesh/frame.h"
 #include "mesh/hello.h"
-#include "mesh/list.h"
 #include "mesh/mesh.h"
 #include "mesh/peers.h"
 #include "mesh/registry.h"

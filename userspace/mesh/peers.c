@@ -10,9 +10,9 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/list.h"
 #include "codec/cbor.h"
 #include "codec/peer_addr.h"
-#include "mesh/list.h"
 #include "store/store.h"
 
 #define RECORD_LAYOUT 1

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_MESH_LIST_H
-#define WEFT_MESH_LIST_H
+#ifndef WEFT_BASE_LIST_H
+#define WEFT_BASE_LIST_H
 
 #include <stdbool.h>
 #include <stddef.h>
