@@ -153,7 +153,24 @@ def random_addrs(dice):
             for _ in range(dice.randrange(9))]
 
 
+def random_headers(dice):
+    names = ["accept", "Content-Type", "X-" + "y" * dice.randrange(1, 60), "etag", "!#$%&'*+-.^`|~1"]
+    return [[dice.choice(names), bytes(dice.choice(b" \t!az~\x80\xff") for _ in range(dice.randrange(40))).hex()]
+            for _ in range(dice.randrange(40))]
+
+
+def random_http(dice):
+    for _ in range(100):
+        head = {"headers": random_headers(dice)}
+        if dice.randrange(2):
+            head["body_len"] = random_number(dice)
+        yield head | {"kind": "http_request", "verb": dice.choice(["GET", "POST", "M-SEARCH"]),
+                      "target": "/" + "".join(dice.choice("az09/%?&=._~") for _ in range(dice.randrange(300)))}
+        yield head | {"kind": "http_answer", "status": dice.randrange(200, 600)}
+
+
 def random_wire(dice):
+    yield from random_http(dice)
     for _ in range(300):
         number, first = random_number(dice, 31), random_number(dice)
         yield {"kind": "frame", "type": random_number(dice, 16), "req_id": random_number(dice, 32),

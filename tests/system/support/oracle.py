@@ -126,6 +126,20 @@ def answer(v):
     return _message(v, ANSWERS[v["type"]])
 
 
+def _http_headers(v):
+    """Header fields as they cross: the length of the body is one of them, and the first."""
+    told = [["content-length", str(v["body_len"]).encode()]] if "body_len" in v else []
+    return told + [[name, bytes.fromhex(value)] for name, value in v["headers"]]
+
+
+def http_request(v):
+    return canonical({0: v["verb"], 1: v["target"], 2: _http_headers(v)})
+
+
+def http_answer(v):
+    return canonical({0: v["status"], 2: _http_headers(v)})
+
+
 def manifest(v):
     items = []
     for item in v["items"]:
@@ -157,7 +171,8 @@ def signed(v):
     return canonical({0: body, 1: bytes(signing.verify_key), 2: signing.sign(text).signature})
 
 
-WIRE = {f.__name__: f for f in (frame, hello, goodbye, error, request, answer, manifest, link, signed)}
+WIRE = {f.__name__: f for f in (frame, hello, goodbye, error, request, answer, http_request, http_answer, manifest,
+                             link, signed)}
 
 
 def key(seed, message):

@@ -16,6 +16,7 @@
 #include "crypto/signed.h"
 #include "mesh/frame.h"
 #include "mesh/hello.h"
+#include "service/http_envelope.h"
 #include "support/check.h"
 
 #define BYTES_CAP 131072
@@ -270,6 +271,59 @@ static void check_answer(struct writer *w, const uint8_t *want, size_t len)
 	CHECK_MEM(got.bytes, answer.bytes, answer.len);
 }
 
+static void headers_of(struct service_http_headers *headers)
+{
+	static uint8_t values[SERVICE_HTTP_HEADERS_MAX][256];
+	json_t *list = json_object_get(vector, "headers"), *each;
+	size_t at;
+
+	json_array_foreach(list, at, each)
+	{
+		const char *name = json_string_value(json_array_get(each, 0));
+		size_t len = unhex(json_string_value(json_array_get(each, 1)), values[at]);
+
+		headers->list[headers->cnt++] = (struct service_http_header){
+			name, (const char *)values[at], strlen(name), len};
+	}
+}
+
+static uint64_t body_len_of(void)
+{
+	return json_object_get(vector, "body_len") ? number_of(vector, "body_len")
+						   : SERVICE_HTTP_BODY_LEN_UNTOLD;
+}
+
+static void check_http_request(struct writer *w, const uint8_t *want, size_t len)
+{
+	struct service_http_request got, request = {
+						 .verb = text_of(vector, "verb"),
+						 .verb_len = strlen(text_of(vector, "verb")),
+						 .target = text_of(vector, "target"),
+						 .target_len = strlen(text_of(vector, "target")),
+						 .body_len = body_len_of(),
+					 };
+
+	headers_of(&request.headers);
+	CHECK_EQ(service_http_request_write(w, &request), 0);
+	CHECK_EQ(service_http_request_parse(want, len, &got), 0);
+	CHECK_EQ(got.headers.cnt, request.headers.cnt);
+	CHECK(got.body_len == request.body_len);
+}
+
+static void check_http_answer(struct writer *w, const uint8_t *want, size_t len)
+{
+	struct service_http_answer got, answer = {
+						.status = (unsigned)number_of(vector, "status"),
+						.body_len = body_len_of(),
+					};
+
+	headers_of(&answer.headers);
+	CHECK_EQ(service_http_answer_write(w, &answer), 0);
+	CHECK_EQ(service_http_answer_parse(want, len, &got), 0);
+	CHECK_EQ(got.status, answer.status);
+	CHECK(got.body_len == answer.body_len);
+}
+
 static void manifest_add(struct manifest_builder *builder)
 {
 	json_t *items = json_object_get(vector, "items");
@@ -351,9 +405,16 @@ static const struct {
 	const char *kind;
 	void (*check)(struct writer *w, const uint8_t *want, size_t len);
 } wire_kinds[] = {
-	{"frame", check_frame},	      {"hello", check_hello},	  {"goodbye", check_goodbye},
-	{"error", check_error},	      {"request", check_request}, {"answer", check_answer},
-	{"manifest", check_manifest}, {"signed", check_signed},
+	{"frame", check_frame},
+	{"hello", check_hello},
+	{"goodbye", check_goodbye},
+	{"error", check_error},
+	{"request", check_request},
+	{"answer", check_answer},
+	{"http_request", check_http_request},
+	{"http_answer", check_http_answer},
+	{"manifest", check_manifest},
+	{"signed", check_signed},
 };
 
 /* The kind's check parses the vector and writes its fields; both must be the same bytes. */

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_SERVICE_HTTP_ENVELOPE_H
+#define WEFT_SERVICE_HTTP_ENVELOPE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cursor.h"
+#include "weft/err.h"
+
+/*
+ * HTTP over a stream of a service (RFC 9110 semantics, without the framing
+ * of RFC 9112). A request opens a stream with SERVICE_HTTP_METHOD and its head as
+ * the opening's head; its body is the messages that follow, until finish. The
+ * answer's first message is its head, the rest its body, until finish.
+ *
+ *	request {0: method, 1: path with query, 2: [[name text, value bytes], ...]}
+ *	answer  {0: status, 2: [[name text, value bytes], ...]}
+ *
+ * Values are bytes because RFC 9110 5.5 allows what is not UTF-8.
+ *
+ * What must not cross is left out when a head is written, and again when one is
+ * read, so that neither side relies on the other. Names are compared in any case
+ * and with '_' as '-', because CGI and WSGI see no difference between the two.
+ *
+ * Of both: what belongs to one connection (Connection and what it names,
+ * Keep-Alive, Proxy*, TE, Trailer, Transfer-Encoding, Upgrade, HTTP2-Settings), and
+ *	X-Mesh-*	told by weft alone
+ *	Content-Length	is body_len, so that nobody can say two lengths
+ * Of requests:
+ *	Host, Forwarded, X-Forwarded-*, X-Real-IP, X-Client-IP, True-Client-IP
+ *			programs believe these of what connects from this machine
+ *	X-Original-URL, X-Rewrite-URL
+ *			some programs serve them in place of the path that was checked
+ *	Expect		the caller's own side lets it go on
+ *	Cookie		browsers share cookies among all ports of a host: those of
+ *			other programs on the caller's machine would go to the provider
+ * Of answers, as all services share the one origin of a gateway:
+ *	Set-Cookie	a service could plant cookies for those other programs
+ *	WWW-Authenticate
+ *			a browser would answer it by what it knows for another service
+ *	Service-Worker-Allowed, Clear-Site-Data, Alt-Svc, Access-Control-*
+ *			speak for the whole origin
+ *	X-Accel-*, X-Sendfile
+ *			orders to a web server in front of the gateway
+ *
+ * Authorization is passed: it names its one reader, the service, and travels on
+ * an encrypted session to the key that was asked for. Who takes one for
+ * itself, as a gateway does its token, leaves it out of what it writes here.
+ */
+#define SERVICE_HTTP_METHOD	     "HttpInvoke"
+#define SERVICE_HTTP_HEAD_LEN_MAX    16384 /* as it travels */
+#define SERVICE_HTTP_HEADERS_MAX     64
+#define SERVICE_HTTP_VERB_LEN_MAX    24
+#define SERVICE_HTTP_TARGET_LEN_MAX  8192
+#define SERVICE_HTTP_BODY_LEN_UNTOLD UINT64_MAX
+
+/* All pointers are borrowed and not NUL-terminated. */
+struct service_http_header {
+	const char *name;  /* a token (RFC 9110 5.6.2) */
+	const char *value; /* no byte below 0x20 but tab, no 0x7f */
+	size_t name_len, value_len;
+};
+
+struct service_http_headers {
+	struct service_http_header list[SERVICE_HTTP_HEADERS_MAX];
+	unsigned cnt;
+};
+
+/* verb: a token, neither CONNECT nor TRACE. target: from '/', visible ASCII without '#'. */
+struct service_http_request {
+	const char *verb, *target;
+	size_t verb_len, target_len;
+	uint64_t body_len;
+	struct service_http_headers headers;
+};
+
+/* body_len of an answer to HEAD, and of a 304, is that of the body that is left away. */
+struct service_http_answer {
+	unsigned status; /* [200, 599] */
+	uint64_t body_len;
+	struct service_http_headers headers;
+};
+
+/*
+ * service_http_{request,answer}_write leaves out what must not cross.
+ * WEFT_EMALFORMED: a part is not as described above; WEFT_ETOOLARGE: the target
+ * or the head are longer than they may be, or w has no room.
+ */
+WEFT_MUST_CHECK
+int service_http_request_write(struct writer *w, const struct service_http_request *request);
+WEFT_MUST_CHECK
+int service_http_answer_write(struct writer *w, const struct service_http_answer *answer);
+/* service_http_{request,answer}_parse: the outcome borrows from data. Errors as write. */
+WEFT_MUST_CHECK
+int service_http_request_parse(const uint8_t *data, size_t len,
+			       struct service_http_request *out_request);
+WEFT_MUST_CHECK
+int service_http_answer_parse(const uint8_t *data, size_t len,
+			      struct service_http_answer *out_answer);
+
+/* service_http_header_lookup: the first of that name in any case, or NULL. */
+const struct service_http_header *
+service_http_header_lookup(const struct service_http_headers *headers, const char *name);
+
+#endif
