@@ -187,7 +187,7 @@ void call_free(struct control_call *call)
 	pool_release(&control->call_pool, call);
 }
 
-static void call_end(struct control_call *call)
+void call_end(struct control_call *call)
 {
 	struct control_client *client = call->client;
 
@@ -210,9 +210,14 @@ void call_abandon(struct control_call *call)
 		gone(arg);
 }
 
-void control_reply(struct control_call *call, json_t *parameters)
+void call_reply_last(struct control_call *call, json_t *parameters)
 {
 	call_send(call, NULL, parameters, false);
+}
+
+void control_reply(struct control_call *call, json_t *parameters)
+{
+	call_reply_last(call, parameters);
 	call_end(call);
 }
 
@@ -281,6 +286,28 @@ static const struct control_method *method_lookup(const struct control_method *m
 	return NULL;
 }
 
+static bool method_upgrades(const struct control *control, const struct control_method *method)
+{
+	for (const char *const *name = control->upgrades; name && *name; name++) {
+		if (strcmp(*name, method->name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The connection changes hands by agreement of both sides, or not at all. */
+static void fail_upgrade(struct control_call *call, const char *method)
+{
+	if (call->wants_upgrade)
+		control_fail(call, WEFT_EREFUSED, method,
+			     "this method does not take the connection",
+			     "call it without \"upgrade\"");
+	else
+		control_fail(call, WEFT_EREFUSED, method,
+			     "it answers by taking the connection, and was not offered it",
+			     "call it with \"upgrade\": true");
+}
+
 static void node_dispatch(struct control_call *call, const char *name, json_t *parameters)
 {
 	struct control *control = call->control;
@@ -300,6 +327,8 @@ static void node_dispatch(struct control_call *call, const char *name, json_t *p
 		call_fail_standard(call, INTERFACE_SERVICE ".PermissionDenied", NULL);
 	} else if (!idl_check(idl, call->method->input, parameters, field)) {
 		control_fail_parameter(call, field);
+	} else if (call->wants_upgrade != method_upgrades(control, method)) {
+		fail_upgrade(call, method->name);
 	} else {
 		method->handle(control->ctx, call, parameters, control->now_ns);
 	}
@@ -316,6 +345,7 @@ static struct control_call *call_new(struct control_client *client, const struct
 	call->client = client;
 	call->wants_more = request->wants_more;
 	call->is_oneway = request->is_oneway;
+	call->wants_upgrade = request->wants_upgrade;
 	call->next = control->calls;
 	if (call->next)
 		call->next->prev = call;
@@ -343,6 +373,8 @@ int call_dispatch(struct control_client *client, struct request *request)
 	interface[interface_len] = '\0';
 	if (strcmp(interface, INTERFACE_NODE) == 0)
 		node_dispatch(call, dot + 1, request->parameters);
+	else if (strcmp(interface, INTERFACE_SERVICE) == 0 && call->wants_upgrade)
+		fail_upgrade(call, request->method);
 	else if (strcmp(interface, INTERFACE_SERVICE) == 0)
 		service_dispatch(call, dot + 1, request->parameters);
 	else

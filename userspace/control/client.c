@@ -16,10 +16,8 @@
 
 #include "base/clock.h"
 
-#define CLIENT_STALL_NS	    (30 * NS_PER_S)
 #define CLIENT_DRAIN_NS	    (2 * NS_PER_S)
 #define CLIENT_DRAIN_MAX    (16 * 1024 * 1024) /* bytes thrown away, so that the error is read */
-#define CLIENT_READ_MAX	    (256 * 1024)       /* bytes of one turn */
 #define CLIENT_BACKLOG_LOW  (64 * 1024)	       /* replies waiting beyond which no request runs */
 #define CLIENT_OUT_CAP_MIN  4096
 #define CLIENT_OUT_CAP_KEEP 65536 /* an empty buffer larger than this is given back */
@@ -34,8 +32,7 @@ size_t client_backlog_len(const struct control_client *client)
 	return client->out_end - client->out_begin;
 }
 
-/* client_schedule: the next requests, or the end, at the next expiry of timers. */
-static void client_schedule(struct control_client *client)
+void client_schedule(struct control_client *client)
 {
 	timer_set(client->control->timers, &client->turn_timer, client->control->now_ns);
 }
@@ -92,6 +89,18 @@ static bool out_reserve(struct control_client *client, size_t len)
 	return true;
 }
 
+void client_append(struct control_client *client, const void *data, size_t len)
+{
+	if (!out_reserve(client, len)) {
+		client_break(client);
+		return;
+	}
+	if (client_backlog_len(client) == 0)
+		client->progress_ns = client->control->now_ns;
+	memcpy(client->out + client->out_end, data, len);
+	client->out_end += len;
+}
+
 void client_write(struct control_client *client, const char *text, size_t len)
 {
 	size_t backlog_len = client_backlog_len(client);
@@ -104,14 +113,7 @@ void client_write(struct control_client *client, const char *text, size_t len)
 		client_break(client);
 		return;
 	}
-	if (!out_reserve(client, len + 1)) {
-		client_break(client);
-		return;
-	}
-	if (backlog_len == 0)
-		client->progress_ns = client->control->now_ns;
-	memcpy(client->out + client->out_end, text, len + 1);
-	client->out_end += len + 1;
+	client_append(client, text, len + 1);
 	if (client->is_running && client_backlog_len(client) < CLIENT_BACKLOG_LOW)
 		return; /* flushed once at the end of the turn */
 	client_flush(client);
@@ -124,6 +126,13 @@ void client_call_ended(struct control_client *client)
 	client->call = NULL;
 	if (!client->is_running)
 		client_schedule(client);
+}
+
+void client_drain(struct control_client *client, uint64_t patience_ns)
+{
+	client->state = CLIENT_DRAINING;
+	client->drain_until_ns = client->control->now_ns + patience_ns;
+	request_fini(&client->splitter);
 }
 
 /* client_refuse sends an error that belongs to no call and stops listening to the client. */
@@ -143,11 +152,8 @@ static void client_refuse(struct control_client *client, int err, const char *wh
 	else
 		client_break(client);
 	free(text);
-	if (client->state == CLIENT_BROKEN)
-		return;
-	client->state = CLIENT_DRAINING;
-	client->drain_until_ns = client->control->now_ns + CLIENT_DRAIN_NS;
-	request_fini(&client->splitter);
+	if (client->state != CLIENT_BROKEN)
+		client_drain(client, CLIENT_DRAIN_NS);
 }
 
 /*
@@ -182,9 +188,7 @@ static void client_request(struct control_client *client, const char *text, size
 	struct request request;
 	int err = request_parse(text, len, &request);
 
-	if (err == WEFT_EREFUSED)
-		client_refuse(client, err, "the connection cannot be upgraded to another protocol");
-	else if (err < 0)
+	if (err < 0)
 		client_refuse(client, WEFT_EMALFORMED, "not a varlink call in JSON");
 	else if (call_dispatch(client, &request) == WEFT_EFULL)
 		client_refuse(client, WEFT_EFULL,
@@ -214,7 +218,7 @@ static bool client_run(struct control_client *client)
 	return client->state == CLIENT_DRAINING;
 }
 
-static ssize_t client_recv(struct control_client *client)
+ssize_t client_recv(struct control_client *client)
 {
 	char scratch[16384];
 	char *room = scratch;
@@ -222,7 +226,7 @@ static ssize_t client_recv(struct control_client *client)
 	ssize_t n;
 	int err = 0;
 
-	if (client->state == CLIENT_OPEN)
+	if (client->state != CLIENT_DRAINING)
 		err = request_reserve(&client->splitter, &room, &cap);
 	if (err == WEFT_ETOOLARGE) {
 		client_refuse(client, err, "longer than a request may be");
@@ -306,15 +310,19 @@ static bool client_is_over(const struct control_client *client, bool is_dry)
 {
 	if (client->state == CLIENT_BROKEN || (client->is_hung && !is_dry))
 		return true;
+	if (client->state == CLIENT_UPGRADED)
+		return client->is_hung && client->is_eof;
 	return client->is_eof && is_dry && client_backlog_len(client) == 0;
 }
 
 /* client_turn does all that can be done now, and leaves timers and watch set for the rest. */
 static void client_turn(struct control_client *client)
 {
-	bool is_dry = client_read(client);
+	bool is_dry = client->state == CLIENT_UPGRADED ? pipe_read(client) : client_read(client);
 
 	client_flush(client);
+	if (client->state == CLIENT_UPGRADED)
+		pipe_tell(client);
 	if (client->call && client->call->is_watching)
 		event_pump(client->call);
 	if (client_is_over(client, is_dry)) {
@@ -357,7 +365,7 @@ static void stall_timer_fire(struct timer *timer, uint64_t now_ns)
 		client_of_timer(timer, offsetof(struct control_client, stall_timer));
 
 	client->control->now_ns = now_ns;
-	if (client->state == CLIENT_OPEN)
+	if (client->state != CLIENT_DRAINING)
 		client->control->stats.dropped_slow_cnt++;
 	client_close(client);
 }
@@ -398,6 +406,7 @@ void client_close(struct control_client *client)
 	client->state = CLIENT_BROKEN;
 	if (call)
 		call_abandon(call);
+	pipe_gone(client);
 	timer_cancel(control->timers, &client->turn_timer);
 	timer_cancel(control->timers, &client->stall_timer);
 	poller_remove(control->poller, &client->watch);

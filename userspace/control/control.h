@@ -57,7 +57,8 @@ size_t control_footprint(const struct control_config *config);
 struct control_params {
 	struct control_config config;
 	const struct control_method *methods; /* ends with name NULL; borrowed */
-	void *ctx;			      /* for handlers */
+	const char *const *upgrades; /* names of those that take the connection; ends with NULL */
+	void *ctx;		     /* for handlers */
 	struct poller *poller;
 	struct timer_wheel *timers;
 	uint64_t now_ns;
@@ -107,6 +108,40 @@ void control_fail_with(struct control_call *call, int err, const char *what, con
 /* control_fail_parameter: standard org.varlink.service.InvalidParameter. */
 void control_fail_parameter(struct control_call *call, const char *parameter);
 void control_on_gone(struct control_call *call, void (*gone)(void *arg), void *arg);
+
+/*
+ * Upgrades, of the methods in params->upgrades and of no others: the call asks
+ * for it, and the reply is the last of varlink on the connection. What
+ * follows is the method's own, bytes both ways. control_upgrade replies
+ * (parameters is taken), ends the call and gives the connection, or NULL when
+ * the caller has left. The limits of a connection stay in force: who does not
+ * read for 30 seconds what waits is dropped, and at most output_len_max waits.
+ *
+ * Events come from the loop, never inside the functions below.
+ * input: len bytes, of which the result were used, [0, len]. What was not comes
+ *     again after control_pipe_resume, and until then nothing is read.
+ * eof: the other side sends no more, and all of it was used.
+ * writable: less than CONTROL_PIPE_LOW waits again after it was at least as much.
+ * gone: the connection ended by itself; the last event.
+ */
+struct control_pipe;
+struct control_pipe_events {
+	size_t (*input)(void *arg, const uint8_t *data, size_t len, uint64_t now_ns);
+	void (*eof)(void *arg, uint64_t now_ns);
+	void (*writable)(void *arg, uint64_t now_ns);
+	void (*gone)(void *arg);
+};
+#define CONTROL_PIPE_LOW (64 * 1024) /* bytes */
+
+struct control_pipe *control_upgrade(struct control_call *call, json_t *parameters,
+				     const struct control_pipe_events *events, void *arg);
+/* control_pipe_write copies. 0, WEFT_EFULL (nothing was taken), WEFT_ECLOSED (gone follows). */
+WEFT_MUST_CHECK
+int control_pipe_write(struct control_pipe *pipe, const void *data, size_t len, uint64_t now_ns);
+size_t control_pipe_backlog_len(const struct control_pipe *pipe);
+void control_pipe_resume(struct control_pipe *pipe);
+/* control_pipe_close ends it when what was written is read; no event follows. */
+void control_pipe_close(struct control_pipe *pipe, uint64_t now_ns);
 
 /*
  * Events: numbered from 1 without holes while the daemon runs; watchers

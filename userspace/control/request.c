@@ -71,6 +71,29 @@ int request_take(struct request_splitter *s, const char **out_text, size_t *out_
 	return *out_len > s->len_max ? WEFT_ETOOLARGE : 1;
 }
 
+void request_widen(struct request_splitter *s)
+{
+	char *buf = s->cap < s->len_max + 1 ? realloc(s->buf, s->len_max + 1) : NULL;
+
+	if (!buf)
+		return; /* it is wide enough, or a narrow one has to do */
+	s->buf = buf;
+	s->cap = s->len_max + 1;
+}
+
+size_t request_peek(const struct request_splitter *s, const uint8_t **out_data)
+{
+	if (s->begin != s->end)
+		*out_data = (const uint8_t *)s->buf + s->begin;
+	return s->end - s->begin;
+}
+
+void request_skip(struct request_splitter *s, size_t len)
+{
+	s->begin += len;
+	s->scanned = s->begin;
+}
+
 bool request_is_partial(const struct request_splitter *s)
 {
 	return s->end != s->begin;
@@ -99,7 +122,6 @@ static int flag_read(const json_t *message, const char *name, bool *out_flag)
 
 static int message_read(struct request *request)
 {
-	bool is_upgrade;
 	json_t *parameters = json_object_get(request->message, "parameters");
 
 	request->method = json_string_value(json_object_get(request->message, "method"));
@@ -114,11 +136,11 @@ static int message_read(struct request *request)
 	if (!json_is_object(parameters) ||
 	    flag_read(request->message, "more", &request->wants_more) < 0 ||
 	    flag_read(request->message, "oneway", &request->is_oneway) < 0 ||
-	    flag_read(request->message, "upgrade", &is_upgrade) < 0)
+	    flag_read(request->message, "upgrade", &request->wants_upgrade) < 0)
 		return WEFT_EMALFORMED;
-	if (request->wants_more && request->is_oneway)
-		return WEFT_EMALFORMED;
-	return is_upgrade ? WEFT_EREFUSED : 0;
+	return request->wants_more + request->is_oneway + request->wants_upgrade > 1
+		       ? WEFT_EMALFORMED
+		       : 0;
 }
 
 int request_parse(const char *text, size_t len, struct request *out_request)

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <jansson.h>
 
@@ -41,6 +42,13 @@ WEFT_MUST_CHECK
 int request_take(struct request_splitter *splitter, const char **out_text, size_t *out_len);
 /* request_is_partial: bytes wait that are no whole request yet. Ask after take gave 0. */
 bool request_is_partial(const struct request_splitter *splitter);
+/*
+ * Without requests, after an upgrade: request_widen makes all the room that
+ * there may be, peek gives what waits, skip has used len of it.
+ */
+void request_widen(struct request_splitter *splitter);
+size_t request_peek(const struct request_splitter *splitter, const uint8_t **out_data);
+void request_skip(struct request_splitter *splitter, size_t len);
 /* request_shrink gives memory back when nothing waits; fini always does. */
 void request_shrink(struct request_splitter *splitter);
 void request_fini(struct request_splitter *splitter);
@@ -51,15 +59,17 @@ struct request {
 	json_t *parameters; /* an object */
 	bool wants_more;
 	bool is_oneway;
+	bool wants_upgrade;
 };
 
 /* Objects and arrays within each other: JSON_PARSER_MAX_DEPTH of jansson. */
 #define REQUEST_DEPTH_MAX 2048
 
 /*
- * request_parse reads {"method", "parameters", "more", "oneway"}. Duplicate
- * keys, too much depth and anything behind the object are refused; unknown keys are ignored, as varlink grows by them.
- * Returns 0, WEFT_EMALFORMED, or WEFT_EREFUSED (asks for an upgrade).
+ * request_parse reads {"method", "parameters", "more", "oneway", "upgrade"},
+ * at most one of the last three. Duplicate keys, too much depth and anything behind the
+ * object are refused; unknown keys are ignored, as varlink grows by them.
+ * Returns 0 or WEFT_EMALFORMED.
  * Owns: the caller frees *out_request with request_drop.
  */
 WEFT_MUST_CHECK

@@ -316,6 +316,7 @@ int control_open(const struct control_params *params, struct control **out_contr
 		return -ENOMEM;
 	control->config = params->config;
 	control->methods = params->methods;
+	control->upgrades = params->upgrades;
 	control->ctx = params->ctx;
 	control->poller = params->poller;
 	control->timers = params->timers;

@@ -2,7 +2,10 @@
 #ifndef WEFT_CONTROL_SERVER_H
 #define WEFT_CONTROL_SERVER_H
 
+#include <sys/types.h>
+
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/poller.h"
 #include "base/pool.h"
 #include "base/timer.h"
@@ -21,8 +24,18 @@
  */
 enum client_state {
 	CLIENT_OPEN,
+	CLIENT_UPGRADED, /* to what a method makes of it; see control_pipe */
 	CLIENT_DRAINING, /* an error was sent; what still comes is thrown away */
 	CLIENT_BROKEN,	 /* closed at the next turn */
+};
+
+/* An upgraded connection's owner; upgrade.c. */
+struct control_pipe {
+	const struct control_pipe_events *events;
+	void *arg;
+	bool is_held; /* input left bytes: nothing is read until resume */
+	bool is_full; /* writable is owed */
+	bool is_eof_told;
 };
 
 struct control_client {
@@ -38,6 +51,7 @@ struct control_client {
 	bool is_hung;	   /* nor does it read */
 	bool is_shut;	   /* our direction was shut down */
 	struct control_call *call;
+	struct control_pipe pipe;
 	struct request_splitter splitter;
 	uint64_t credit_ns; /* of the request rate; see client_take_credit */
 	uint64_t credit_at_ns;
@@ -55,6 +69,7 @@ struct control_call {
 	const struct idl_member *method;
 	bool wants_more;
 	bool is_oneway;
+	bool wants_upgrade;
 	bool is_watching;
 	uint64_t next_seq; /* of a watcher */
 	void (*gone)(void *arg);
@@ -69,6 +84,7 @@ struct event_entry {
 struct control {
 	struct control_config config;
 	const struct control_method *methods;
+	const char *const *upgrades;
 	void *ctx;
 	struct poller *poller;
 	struct timer_wheel *timers;
@@ -96,11 +112,31 @@ int client_open(struct control *control, int fd, enum control_role role);
 void client_close(struct control_client *client);
 /* client_write queues text with its NUL; a client too far behind is marked broken. */
 void client_write(struct control_client *client, const char *text, size_t len);
+/* client_append queues bytes, and breaks the client when there is no memory for them. */
+void client_append(struct control_client *client, const void *data, size_t len);
+/* client_schedule: the next requests, or the end, at the next expiry of timers. */
+void client_schedule(struct control_client *client);
+/* client_recv reads once into the splitter, or throws away what is not wanted. */
+ssize_t client_recv(struct control_client *client);
+/* client_drain sends what waits and throws away what comes, both at most so long. */
+void client_drain(struct control_client *client, uint64_t patience_ns);
 /* client_break closes the connection at its next turn. */
 void client_break(struct control_client *client);
 size_t client_backlog_len(const struct control_client *client);
 /* client_call_ended: the next request may run. */
 void client_call_ended(struct control_client *client);
+
+/* Nothing is read or written for so long: the client is given up. */
+#define CLIENT_STALL_NS (30 * NS_PER_S)
+#define CLIENT_READ_MAX (256 * 1024) /* bytes of one turn */
+
+/* upgrade.c */
+/* pipe_read hands on what came. True: more bytes are wanted. */
+bool pipe_read(struct control_client *client);
+/* pipe_tell tells what became of the connection since: writable, eof. */
+void pipe_tell(struct control_client *client);
+/* pipe_gone: the connection is closed. */
+void pipe_gone(struct control_client *client);
 
 /* call.c */
 /* Calls for each client that may be there: its own, and one of a client that left. */
@@ -114,6 +150,10 @@ int call_dispatch(struct control_client *client, struct request *request);
 /* call_abandon: the client left. */
 void call_abandon(struct control_call *call);
 void call_free(struct control_call *call);
+/* call_end frees a call that was answered; its client goes on. */
+void call_end(struct control_call *call);
+/* call_reply_last sends the reply and leaves the call to its caller; parameters is taken. */
+void call_reply_last(struct control_call *call, json_t *parameters);
 /* call_fail_standard ends a call with an error of org.varlink.service; parameters is taken. */
 void call_fail_standard(struct control_call *call, const char *error, json_t *parameters);
 /* message_new is {"error", "parameters", "continues"}; error NULL: a reply. parameters is taken. */

@@ -21,7 +21,7 @@
 /*
  * A server on a socket in a folder of its own, turned by hand. Handlers
  * stand for the node's: GetNodeId answers at once, RemoveShare later,
- * CheckStore in three replies, CancelImport with an error.
+ * CheckStore in three replies, CancelImport with an error; PlanGc takes the connection.
  */
 #define METHOD_MAX 128
 
@@ -35,6 +35,11 @@ static struct {
 	struct idl *idl;
 	struct control_call *waiting;
 	unsigned gone_cnt, shutdown_cnt;
+	/* Of PlanGc: what came, and how much of it is taken before it is held. */
+	struct control_pipe *pipe;
+	char input[1 << 20];
+	size_t input_len, input_max;
+	unsigned eof_cnt, writable_cnt;
 } rig;
 
 static inline void on_gone(void *arg)
@@ -104,6 +109,43 @@ static inline void handle_shutdown(void *ctx, struct control_call *call, const j
 	control_reply(call, NULL);
 }
 
+static inline size_t on_input(void *arg, const uint8_t *data, size_t len, uint64_t now_ns)
+{
+	size_t room = rig.input_max - rig.input_len;
+
+	(void)arg, (void)now_ns;
+	len = len < room ? len : room;
+	memcpy(rig.input + rig.input_len, data, len);
+	rig.input_len += len;
+	return len;
+}
+
+static inline void on_eof(void *arg, uint64_t now_ns)
+{
+	(void)arg, (void)now_ns;
+	rig.eof_cnt++;
+}
+
+static inline void on_writable(void *arg, uint64_t now_ns)
+{
+	(void)arg, (void)now_ns;
+	rig.writable_cnt++;
+}
+
+static inline void handle_upgrade(void *ctx, struct control_call *call, const json_t *parameters,
+				  uint64_t now_ns)
+{
+	static const struct control_pipe_events events = {
+		.input = on_input, .eof = on_eof, .writable = on_writable, .gone = on_gone};
+
+	(void)ctx, (void)parameters, (void)now_ns;
+	rig.input_max = sizeof(rig.input);
+	rig.pipe = control_upgrade(call,
+				   json_pack("{s:{s:i, s:i, s:i, s:i}}", "unreferenced", "objects",
+					     0, "blobs", 0, "paths", 0, "bytes", 0),
+				   &events, NULL);
+}
+
 static const struct control_method special[] = {
 	{"GetNodeId", CONTROL_VIEW, handle_id},
 	{"RemoveShare", CONTROL_VIEW, handle_later},
@@ -112,7 +154,9 @@ static const struct control_method special[] = {
 	{"WatchEvents", CONTROL_VIEW, handle_watch},
 	{"Shutdown", CONTROL_ADMIN, handle_shutdown},
 	{"Get", CONTROL_OPERATE, handle},
+	{"PlanGc", CONTROL_OPERATE, handle_upgrade},
 };
+static const char *const upgrades[] = {"PlanGc", NULL};
 
 static inline void methods_fill(void)
 {
@@ -143,6 +187,7 @@ static inline struct control_params rig_params(void)
 {
 	return (struct control_params){.config = rig.config,
 				       .methods = rig.methods,
+				       .upgrades = upgrades,
 				       .poller = rig.poller,
 				       .timers = &rig.timers,
 				       .now_ns = clock_monotonic_ns()};

@@ -86,11 +86,37 @@ static void test_a_call_is_read(void)
 	CHECK_EQ(request_parse(text, sizeof(text) - 1, &r), 0);
 	CHECK_STR(r.method, "a.b.C");
 	CHECK(r.wants_more);
-	CHECK(!r.is_oneway);
+	CHECK(!r.is_oneway && !r.wants_upgrade);
 	CHECK_EQ(json_integer_value(json_object_get(r.parameters, "x")), 1);
 	request_drop(&r);
 	for (size_t len = 0; len < sizeof(text) - 1; len++)
 		CHECK_EQ(request_parse(text, len, &r), WEFT_EMALFORMED);
+}
+
+static void test_an_upgrade_is_read_and_what_follows_it_is_kept(void)
+{
+	static const char text[] = "{\"method\":\"a.b.C\",\"upgrade\":true}\0raw";
+	struct request_splitter s = {.len_max = LEN_MAX};
+	const uint8_t *data;
+	const char *call;
+	struct request r;
+	size_t len;
+
+	CHECK_EQ(feed(&s, text, sizeof(text) - 1, 1000), 0);
+	CHECK_EQ(request_take(&s, &call, &len), 1);
+	CHECK_EQ(request_parse(call, len, &r), 0);
+	CHECK(r.wants_upgrade);
+	request_drop(&r);
+	CHECK_EQ(request_peek(&s, &data), 3);
+	CHECK_MEM(data, "raw", 3);
+	request_skip(&s, 1);
+	request_widen(&s);
+	CHECK_EQ(s.cap, LEN_MAX + 1);
+	CHECK_EQ(request_peek(&s, &data), 2);
+	CHECK_MEM(data, "aw", 2);
+	request_skip(&s, 2);
+	CHECK_EQ(request_peek(&s, &data), 0);
+	request_fini(&s);
 }
 
 static void test_absent_parameters_are_an_empty_object(void)
@@ -132,7 +158,8 @@ static void test_calls_that_are_none_are_refused(void)
 		{"{\"method\":\"a\\u0000b\"}", WEFT_EMALFORMED},
 		{"{\"method\":\"\xff\"}", WEFT_EMALFORMED},
 		{"{\"method\":\"a.b.C\",\"parameters\":{\"x\":1e999}}", WEFT_EMALFORMED},
-		{"{\"method\":\"a.b.C\",\"upgrade\":true}", WEFT_EREFUSED},
+		{"{\"method\":\"a.b.C\",\"upgrade\":true,\"more\":true}", WEFT_EMALFORMED},
+		{"{\"method\":\"a.b.C\",\"upgrade\":true,\"oneway\":true}", WEFT_EMALFORMED},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -171,6 +198,7 @@ int main(void)
 	RUN(test_requests_come_out_whole_in_any_step);
 	RUN(test_the_longest_request_fits_and_one_byte_more_does_not);
 	RUN(test_a_call_is_read);
+	RUN(test_an_upgrade_is_read_and_what_follows_it_is_kept);
 	RUN(test_absent_parameters_are_an_empty_object);
 	RUN(test_calls_that_are_none_are_refused);
 	RUN(test_depth_is_limited);

@@ -8,7 +8,7 @@
 static void test_garbage_is_refused_and_ends_the_connection(void)
 {
 	static const char *const rows[] = {"hello", "{", "{\"method\":1}", "",
-					   "{\"method\":\"a.b.C\",\"upgrade\":true}"};
+					   "{\"method\":\"a.b.C\",\"upgrade\":true,\"more\":true}"};
 
 	rig_prepare();
 	CHECK_EQ(rig_open(), 0);

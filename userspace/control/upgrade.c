@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A connection that was handed to a method: bytes to its owner, its
+ * owner's bytes back. Home worker; knows nothing of what they mean.
+ *
+ * Inbound: client_turn -> pipe_read -> the owner's input. Outbound:
+ * control_pipe_write -> client_append -> client_flush.
+ *
+ * Push-back: an owner that leaves input unused is read no further; one
+ * that writes faster than its reader reads sees the backlog, and is told when it is low.
+ */
+#include "control/server.h"
+
+#include <errno.h>
+
+static struct control_client *client_of(const struct control_pipe *pipe)
+{
+	return (void *)((char *)pipe - offsetof(struct control_client, pipe));
+}
+
+struct control_pipe *control_upgrade(struct control_call *call, json_t *parameters,
+				     const struct control_pipe_events *events, void *arg)
+{
+	struct control_client *client = call->client;
+
+	call_reply_last(call, parameters);
+	call_end(call);
+	if (!client || client->state != CLIENT_OPEN)
+		return NULL;
+	client->state = CLIENT_UPGRADED;
+	client->pipe = (struct control_pipe){.events = events, .arg = arg};
+	/* What came behind the request is in the splitter already. */
+	client_schedule(client);
+	return &client->pipe;
+}
+
+/* pipe_give: false when the owner left some of it. */
+static bool pipe_give(struct control_client *client)
+{
+	struct control_pipe *pipe = &client->pipe;
+	const uint8_t *data;
+	size_t len = request_peek(&client->splitter, &data);
+	size_t used_len;
+
+	if (pipe->is_held || len == 0)
+		return !pipe->is_held;
+	used_len = pipe->events->input(pipe->arg, data, len, client->control->now_ns);
+	if (client->state != CLIENT_UPGRADED)
+		return true; /* closed in there: nothing waits any more */
+	request_skip(&client->splitter, used_len);
+	pipe->is_held = used_len < len;
+	return !pipe->is_held;
+}
+
+bool pipe_read(struct control_client *client)
+{
+	size_t read_len = 0;
+	ssize_t n;
+
+	while (pipe_give(client)) {
+		if (client->state != CLIENT_UPGRADED || client->is_eof ||
+		    read_len >= CLIENT_READ_MAX)
+			return true;
+		request_widen(&client->splitter);
+		n = client_recv(client);
+		if (n == 0)
+			client->is_eof = true;
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			client_break(client);
+		if (n < 0) {
+			request_shrink(&client->splitter);
+			return true;
+		}
+		read_len += (size_t)n;
+	}
+	return false;
+}
+
+void pipe_tell(struct control_client *client)
+{
+	struct control_pipe *pipe = &client->pipe;
+	uint64_t now_ns = client->control->now_ns;
+	const uint8_t *data;
+
+	if (pipe->is_full && client_backlog_len(client) < CONTROL_PIPE_LOW) {
+		pipe->is_full = false;
+		pipe->events->writable(pipe->arg, now_ns);
+	}
+	if (client->state == CLIENT_UPGRADED && client->is_eof && !pipe->is_eof_told &&
+	    request_peek(&client->splitter, &data) == 0) {
+		pipe->is_eof_told = true;
+		/* Both directions are gone: that is told alone, when it is closed. */
+		if (!client->is_hung)
+			pipe->events->eof(pipe->arg, now_ns);
+	}
+}
+
+void pipe_gone(struct control_client *client)
+{
+	const struct control_pipe_events *events = client->pipe.events;
+
+	client->pipe.events = NULL;
+	if (events)
+		events->gone(client->pipe.arg);
+}
+
+int control_pipe_write(struct control_pipe *pipe, const void *data, size_t len, uint64_t now_ns)
+{
+	struct control_client *client = client_of(pipe);
+	size_t backlog_len = client_backlog_len(client);
+
+	client->control->now_ns = now_ns;
+	if (client->state != CLIENT_UPGRADED)
+		return WEFT_ECLOSED;
+	if (backlog_len + len > client->control->config.output_len_max)
+		return WEFT_EFULL;
+	client_append(client, data, len);
+	client_schedule(client);
+	if (client_backlog_len(client) >= CONTROL_PIPE_LOW)
+		pipe->is_full = true;
+	return client->state == CLIENT_UPGRADED ? 0 : WEFT_ECLOSED;
+}
+
+size_t control_pipe_backlog_len(const struct control_pipe *pipe)
+{
+	return client_backlog_len(client_of(pipe));
+}
+
+void control_pipe_resume(struct control_pipe *pipe)
+{
+	pipe->is_held = false;
+	client_schedule(client_of(pipe));
+}
+
+void control_pipe_close(struct control_pipe *pipe, uint64_t now_ns)
+{
+	struct control_client *client = client_of(pipe);
+
+	client->control->now_ns = now_ns;
+	pipe->events = NULL;
+	if (client->state == CLIENT_UPGRADED)
+		client_drain(client, CLIENT_STALL_NS);
+	client_schedule(client);
+}
