@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_PROVIDER_PROVIDER_H
+#define WEFT_PROVIDER_PROVIDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "service/service.h"
+#include "weft/err.h"
+
+struct poller;
+struct store;
+struct timer_wheel;
+
+/*
+ * Local programs as services of the mesh: what they are, whether they live,
+ * and how a call reaches them.
+ *
+ *	http.c    any HTTP/1.1 server: streams of method HttpInvoke, bodies never held whole
+ *	socket.c  a program on a unix socket that speaks net.weft.Service: calls and streams
+ *	exec.c    a program that is run once per call: payload on stdin, reply on stdout
+ *
+ * An offer is ready, and so published, while its health check succeeds. Offers are
+ * kept in the store and are there again after a restart, kill -9 included.
+ * Home worker; nothing blocks; what is full refuses.
+ */
+struct provider;
+
+enum provider_kind { PROVIDER_HTTP, PROVIDER_SOCKET, PROVIDER_EXEC, PROVIDER_KIND_CNT };
+/* provider_kind_name: "http", "socket", "exec"; provider_kind_parse reads it: false: none of them. */
+const char *provider_kind_name(enum provider_kind kind);
+bool provider_kind_parse(const char *name, enum provider_kind *out_kind);
+
+#define PROVIDER_TARGET_LEN_MAX	  107 /* of a path: what fits a sockaddr_un */
+#define PROVIDER_PATH_LEN_MAX	  200 /* of health_path */
+#define PROVIDER_ARGS_MAX	  16
+#define PROVIDER_ARGS_LEN_MAX	  2048 /* of all, each with its NUL */
+#define PROVIDER_METADATA_MAX	  10   /* http: one less, for kind=http is told by us */
+#define PROVIDER_METADATA_LEN_MAX 4096 /* of all keys and values */
+#define PROVIDER_ALLOW_MAX	  64
+
+/*
+ * What is offered, and by which program. Borrowed wherever it is handed
+ * over. Numbers of 0 are the configured defaults.
+ */
+struct provider_spec {
+	const char *name;
+	const char *version;
+	enum provider_kind kind;
+	/*
+	 * http: "127.0.0.1:8080", "[::1]:8080" or "unix:/path"; socket and exec: an
+	 * absolute path. Names of hosts are not looked up.
+	 */
+	const char *target;
+	const char *const *args; /* exec: behind the program's own name */
+	unsigned args_cnt;
+	const char *health_path; /* http: GET of it gives a status below 400; NULL: it accepts */
+	const struct service_metadata *metadata;
+	unsigned metadata_cnt;
+	uint32_t calls_per_min;		      /* of one caller */
+	uint32_t payload_len_max;	      /* bytes of a call's payload and of its reply */
+	uint64_t timeout_ns;		      /* of a call; http: until the head of the answer */
+	uint32_t concurrency_max;	      /* calls and streams at once, of all callers */
+	uint64_t memory_len_max;	      /* exec: address space of one process, bytes */
+	const uint8_t (*allow)[MESH_KEY_LEN]; /* none: everybody */
+	unsigned allow_cnt;
+	bool is_hidden; /* not published: found by who knows this node only */
+};
+
+enum provider_state {
+	PROVIDER_CHECKING, /* offered just now, its program was not asked yet */
+	PROVIDER_READY,
+	PROVIDER_DOWN, /* withdrawn until its program answers again */
+};
+
+struct provider_view {
+	struct provider_spec spec; /* borrowed for the call, as all of it */
+	enum provider_state state;
+	const char *why;     /* of DOWN: what the last check found */
+	uint64_t since_ns;   /* of the state */
+	uint32_t active_cnt; /* calls and streams under way */
+	uint64_t call_cnt, stream_cnt;
+	uint64_t
+		failed_cnt; /* of both: that the program answered by rubbish, too much or not at all */
+};
+
+/* What became of an offer; the text is of a few words, static or borrowed for the call. */
+enum provider_event_kind {
+	PROVIDER_EVENT_READY,
+	PROVIDER_EVENT_DOWN,   /* text: what the check found */
+	PROVIDER_EVENT_FAILED, /* a call failed; text: what the program did; at most one a second */
+	PROVIDER_EVENT_STDERR, /* exec; text: one line it wrote; at most PROVIDER_STDERR_PER_S */
+	PROVIDER_EVENT_DROPPED, /* an offer in the store cannot be made again; text: why */
+};
+#define PROVIDER_STDERR_PER_S	4
+#define PROVIDER_STDERR_LEN_MAX 256 /* printable ASCII; other bytes are '?' */
+struct provider_event {
+	enum provider_event_kind kind;
+	const char *name, *version;
+	const char *text;
+};
+
+struct provider_config {
+	unsigned offer_cap;
+	unsigned active_cap;  /* calls and streams under way, of all offers */
+	unsigned process_cap; /* of them, processes of exec */
+	unsigned idle_cap;    /* connections kept for later, of all offers */
+	size_t memory_len;    /* bytes of bodies under way, of all offers */
+	uint64_t health_ns;   /* between two checks of one offer */
+	uint64_t timeout_ns;  /* of a call whose spec says nothing */
+	uint64_t stall_ns;    /* a stream on which no byte moves is ended */
+};
+void provider_config_defaults(struct provider_config *config);
+/* provider_footprint: bytes laid out by provider_new; memory_len is most of it. */
+size_t provider_footprint(const struct provider_config *config);
+/* provider_watch_cap: how many watches of the poller it takes at worst. */
+unsigned provider_watch_cap(const struct provider_config *config);
+
+struct provider_params {
+	struct provider_config config;
+	struct service *service;
+	struct poller *poller;
+	struct timer_wheel *timers;
+	struct store *store;
+	/* Comes from the poller or a timer, or from provider_restore; publishes and withdraws nothing. */
+	void (*event)(void *ctx, const struct provider_event *event, uint64_t now_ns);
+	void *ctx;
+	uint64_t now_ns;
+};
+/* provider_new: 0, WEFT_EFULL, -errno. */
+WEFT_MUST_CHECK
+int provider_new(const struct provider_params *params, struct provider **out_provider);
+/* provider_free kills processes and closes connections; offers are withdrawn, and stay in the store. */
+void provider_free(struct provider *provider);
+/* provider_restore offers what the store holds. 0 or -errno of the store. At start, once. */
+WEFT_MUST_CHECK
+int provider_restore(struct provider *provider, uint64_t now_ns);
+
+/* err: 0 when the change is durable, else why the store refused it, and it was undone. */
+typedef void (*provider_done_fn)(void *arg, int err, uint64_t now_ns);
+
+/*
+ * provider_publish begins to offer spec, which is copied. The same spec again is no
+ * error. 0: done follows when it is durable. Else, with *out_why in a few words:
+ *   WEFT_EMALFORMED  a part of spec is not as it must be
+ *   WEFT_EEXISTS     this name and major version is offered and differs
+ *   WEFT_EFULL       offer_cap, a limit of the service, or too many changes wait
+ */
+WEFT_MUST_CHECK
+int provider_publish(struct provider *provider, const struct provider_spec *spec,
+		     provider_done_fn done, void *arg, uint64_t now_ns, const char **out_why);
+/*
+ * provider_withdraw ends the offer of name and major version; PROVIDER_MAJOR_ANY: all
+ * of that name. 0: done follows. WEFT_EABSENT, WEFT_EFULL (too many changes wait).
+ */
+#define PROVIDER_MAJOR_ANY UINT32_MAX
+WEFT_MUST_CHECK
+int provider_withdraw(struct provider *provider, const char *name, uint32_t major,
+		      provider_done_fn done, void *arg, uint64_t now_ns);
+/* provider_forget: done will not be called for arg. */
+void provider_forget(struct provider *provider, void *arg);
+
+/* provider_each calls fn for every offer until it returns false; fn publishes and withdraws nothing. */
+void provider_each(const struct provider *provider,
+		   bool (*fn)(void *arg, const struct provider_view *view), void *arg);
+
+struct provider_stats {
+	uint32_t offer_cnt, offer_cap;
+	uint32_t ready_cnt;
+	uint32_t active_cnt, active_peak_cnt, active_cap;
+	uint32_t process_cnt, process_cap;
+	uint32_t idle_cnt, idle_cap;
+	size_t memory_used_len, memory_peak_len, memory_len;
+	uint64_t call_cnt, stream_cnt, failed_cnt;
+	uint64_t refused_cnt; /* calls and streams for want of room */
+};
+void provider_stats(const struct provider *provider, struct provider_stats *out_stats);
+
+#endif
