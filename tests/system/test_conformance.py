@@ -67,6 +67,25 @@ def test_wire_bytes_are_canonical_cbor_of_their_fields(lab):
         check_eq(v.get("hex") or v["text"].encode().hex(), made.hex(), v["kind"])
 
 
+def test_descriptors_are_read_by_foreign_tools(lab):
+    """Decoded by cbor2, verified by nacl, the id hashed by sha256sum; any other byte is refused."""
+    for v in (v for v in vectors("wire") if v["kind"] == "descriptor"):
+        data = bytes.fromhex(v["hex"])
+        body = oracle.descriptor_read(data)
+        check_eq((body[1], body[2], body[5], body[6], body[7], body[8]),
+                 tuple(v[k] for k in ("name", "version", "metadata", "created_s", "expires_s", "seq")), v["name"])
+        name = f"svc:{body[1]}:peer:{oracle.z32(body[3])}"
+        done = subprocess.run(["sha256sum"], input=name.encode(), capture_output=True, check=True)
+        check_eq(body[0].hex(), done.stdout.decode().split()[0], name)
+        for at in range(len(data)):
+            flipped = data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+            try:
+                oracle.descriptor_read(flipped)
+            except Exception:  # of cbor2, nacl or ours, as the byte is of this or that
+                continue
+            check(False, f"byte {at} of {v['name']} may be another")
+
+
 def test_cbor_verdicts_are_those_of_cbor2(lab):
     for v in vectors("cbor"):
         check_eq(v["ours"], oracle.cbor_is_ours(bytes.fromhex(v["hex"])), v["hex"])
@@ -169,6 +188,16 @@ def random_http(dice):
         yield head | {"kind": "http_answer", "status": dice.randrange(200, 600)}
 
 
+def random_descriptor(dice):
+    created = random_number(dice, 40)
+    keys = {f"k{dice.choice(['', '-', 'ö'])}{i}" for i in range(dice.randrange(11))}
+    return {"kind": "descriptor", "seed": random_id(dice), "name": dice.choice(["a", "pod-chat", "x" * 64]),
+            "version": f"{random_number(dice, 20)}.{random_number(dice, 9)}.0{dice.choice(['', '-rc.1', '+b'])}",
+            "addrs": random_addrs(dice), "metadata": {key: random_text(dice) for key in keys},
+            "created_s": created, "expires_s": created + dice.randrange(60, 3601), "seq": random_number(dice),
+            "gone": dice.choice([False, True])}
+
+
 def random_wire(dice):
     yield from random_http(dice)
     for _ in range(300):
@@ -190,6 +219,7 @@ def random_wire(dice):
                "addrs": random_addrs(dice)}
         yield {"kind": "signed", "seed": random_id(dice), "tag": "abcdefghijklmnop"[:dice.randrange(17)],
                "body": oracle.canonical(random_value(dice, 3)).hex()}
+        yield random_descriptor(dice)
     for _ in range(20):
         yield {"kind": "manifest", "created_s": random_number(dice), "title": random_text(dice),
                "items": random_items(dice), "dirs": sorted({f"empty{dice.randrange(99):02}" for _ in range(4)})}
@@ -218,5 +248,6 @@ def test_our_code_agrees_on_random_vectors(lab):
 if __name__ == "__main__":
     run([test_keys_are_those_of_nacl, test_content_ids_are_those_of_b3sum,
          test_chunks_are_subtrees_of_the_content, test_the_oracle_hashes_as_b3sum_does,
-         test_wire_bytes_are_canonical_cbor_of_their_fields, test_cbor_verdicts_are_those_of_cbor2,
+         test_wire_bytes_are_canonical_cbor_of_their_fields, test_descriptors_are_read_by_foreign_tools,
+         test_cbor_verdicts_are_those_of_cbor2,
          test_our_code_agrees_on_random_vectors])

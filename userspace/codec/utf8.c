@@ -47,3 +47,15 @@ bool utf8_is_valid(const char *text, size_t len)
 	}
 	return true;
 }
+
+/* UTF-8 writes C1 as c2 80 to c2 9f. */
+bool utf8_is_plain(const char *text, size_t len)
+{
+	const uint8_t *at = (const uint8_t *)text;
+
+	for (size_t i = 0; i < len; i++)
+		if (at[i] < 0x20 || at[i] == 0x7f ||
+		    (at[i] == 0xc2 && i + 1 < len && at[i + 1] < 0xa0))
+			return false;
+	return utf8_is_valid(text, len);
+}

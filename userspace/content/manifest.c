@@ -33,19 +33,6 @@ uint64_t manifest_chunk_cnt(uint64_t size)
 
 /* --- paths --- */
 
-/* No control characters: C0, DEL, and C1, which UTF-8 writes as c2 80 to c2 9f. */
-static bool text_is_plain(const char *text, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		uint8_t c = (uint8_t)text[i];
-
-		if (c < 0x20 || c == 0x7f ||
-		    (c == 0xc2 && i + 1 < len && (uint8_t)text[i + 1] < 0xa0))
-			return false;
-	}
-	return utf8_is_valid(text, len);
-}
-
 static bool name_is_safe(const char *name, size_t len)
 {
 	const size_t prefix_len = sizeof(MANIFEST_STAGING_PREFIX) - 1;
@@ -61,7 +48,7 @@ bool manifest_path_is_safe(const char *path, size_t len)
 {
 	const char *end = path + len;
 
-	if (len == 0 || len > MANIFEST_PATH_LEN_MAX || !text_is_plain(path, len))
+	if (len == 0 || len > MANIFEST_PATH_LEN_MAX || !utf8_is_plain(path, len))
 		return false;
 	for (;;) {
 		const char *slash = memchr(path, '/', (size_t)(end - path));
@@ -78,7 +65,7 @@ bool manifest_title_is_safe(const char *title)
 {
 	size_t len = strnlen(title, MANIFEST_TITLE_CAP);
 
-	return len < MANIFEST_TITLE_CAP && text_is_plain(title, len);
+	return len < MANIFEST_TITLE_CAP && utf8_is_plain(title, len);
 }
 
 static unsigned path_rank(char c)

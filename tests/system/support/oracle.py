@@ -3,6 +3,7 @@
 python3-nacl, hashlib and two short algorithms written down here from their
 papers. Test vectors are checked against it, and made by it.
 """
+import hashlib
 import struct
 
 import cbor2
@@ -171,8 +172,40 @@ def signed(v):
     return canonical({0: body, 1: bytes(signing.verify_key), 2: signing.sign(text).signature})
 
 
+def service_id(name, owner):
+    return hashlib.sha256(f"svc:{name}:peer:{z32(owner)}".encode()).digest()
+
+
+def descriptor(v):
+    owner = bytes(nacl.signing.SigningKey(bytes.fromhex(v["seed"])).verify_key)
+    body = {0: service_id(v["name"], owner), 1: v["name"], 2: v["version"], 3: owner,
+            4: [{0: bytes.fromhex(a["ip"]), 1: a["port"], 2: 0} for a in v["addrs"]],
+            5: v["metadata"], 6: v["created_s"], 7: v["expires_s"], 8: v["seq"]}
+    if v["gone"]:
+        body[9] = True
+    return signed({"seed": v["seed"], "tag": "svcdesc", "body": canonical(body).hex()})
+
+
+def _canonical_read(data):
+    value = cbor2.loads(data)
+    if canonical(value) != data:
+        raise ValueError("not in the one encoding")
+    return value
+
+
+def descriptor_read(data):
+    """The body of a descriptor, once everything about it is proved."""
+    wrapped, owner, signature = _canonical_read(data).values()
+    body = _canonical_read(wrapped)
+    text = b"MESHSIG1\x07svcdesc" + struct.pack(">I", len(wrapped)) + wrapped
+    nacl.signing.VerifyKey(owner).verify(text, signature)
+    if (body[0], body[3]) != (service_id(body[1], owner), owner):
+        raise ValueError("id, owner and signer do not belong together")
+    return body
+
+
 WIRE = {f.__name__: f for f in (frame, hello, goodbye, error, request, answer, http_request, http_answer, manifest,
-                             link, signed)}
+                             link, signed, descriptor)}
 
 
 def key(seed, message):

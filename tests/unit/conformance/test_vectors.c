@@ -16,6 +16,7 @@
 #include "crypto/signed.h"
 #include "mesh/frame.h"
 #include "mesh/hello.h"
+#include "service/descriptor.h"
 #include "service/http_envelope.h"
 #include "support/check.h"
 
@@ -401,6 +402,42 @@ static void check_signed(struct writer *w, const uint8_t *want, size_t len)
 	node_key_free(key);
 }
 
+static void check_descriptor(struct writer *w, const uint8_t *want, size_t len)
+{
+	struct service_descriptor got,
+		made = {
+			.created_s = number_of(vector, "created_s"),
+			.expires_s = number_of(vector, "expires_s"),
+			.seq = number_of(vector, "seq"),
+			.is_gone = json_is_true(json_object_get(vector, "gone")),
+		};
+	json_t *metadata = json_object_get(vector, "metadata"), *value;
+	struct node_key *key;
+	uint8_t seed[32];
+	const char *name;
+
+	json_object_foreach(metadata, name, value) made.metadata[made.metadata_cnt++] =
+		(struct service_pair){name, json_string_value(value), strlen(name),
+				      json_string_length(value)};
+	made.endpoint_cnt = addrs_of(made.endpoints);
+	snprintf(made.name, sizeof(made.name), "%s", text_of(vector, "name"));
+	snprintf(made.version, sizeof(made.version), "%s", text_of(vector, "version"));
+	bytes_of(vector, "seed", seed);
+	CHECK_EQ(node_key_from_seed(seed, &key), 0);
+	CHECK_EQ(service_descriptor_write(w, key, &made), SERVICE_FINE);
+	node_key_free(key);
+	CHECK_EQ(service_descriptor_verify(want, len, made.created_s, &got), SERVICE_FINE);
+	CHECK_MEM(got.id, made.id, sizeof(got.id));
+	CHECK_STR(got.name, made.name);
+	CHECK_STR(got.version, made.version);
+	CHECK_EQ(got.metadata_cnt, made.metadata_cnt);
+	CHECK_EQ(got.endpoint_cnt, made.endpoint_cnt);
+	CHECK_MEM(got.endpoints, made.endpoints, sizeof(got.endpoints));
+	CHECK_EQ(got.expires_s, made.expires_s);
+	CHECK_EQ(got.seq, made.seq);
+	CHECK_EQ(got.is_gone, made.is_gone);
+}
+
 static const struct {
 	const char *kind;
 	void (*check)(struct writer *w, const uint8_t *want, size_t len);
@@ -415,6 +452,7 @@ static const struct {
 	{"http_answer", check_http_answer},
 	{"manifest", check_manifest},
 	{"signed", check_signed},
+	{"descriptor", check_descriptor},
 };
 
 /* The kind's check parses the vector and writes its fields; both must be the same bytes. */
