@@ -249,5 +249,4 @@ if __name__ == "__main__":
     run([test_keys_are_those_of_nacl, test_content_ids_are_those_of_b3sum,
          test_chunks_are_subtrees_of_the_content, test_the_oracle_hashes_as_b3sum_does,
          test_wire_bytes_are_canonical_cbor_of_their_fields, test_descriptors_are_read_by_foreign_tools,
-         test_cbor_verdicts_are_those_of_cbor2,
-         test_our_code_agrees_on_random_vectors])
+         test_cbor_verdicts_are_those_of_cbor2, test_our_code_agrees_on_random_vectors])

@@ -195,7 +195,10 @@ def _canonical_read(data):
 
 def descriptor_read(data):
     """The body of a descriptor, once everything about it is proved."""
-    wrapped, owner, signature = _canonical_read(data).values()
+    fields = _canonical_read(data)
+    if set(fields) != {0, 1, 2}:
+        raise ValueError("not a signed object")
+    wrapped, owner, signature = fields[0], fields[1], fields[2]
     body = _canonical_read(wrapped)
     text = b"MESHSIG1\x07svcdesc" + struct.pack(">I", len(wrapped)) + wrapped
     nacl.signing.VerifyKey(owner).verify(text, signature)
