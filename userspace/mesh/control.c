@@ -284,7 +284,8 @@ static bool control_admit(struct mesh_session *session)
 
 	if (!session->has_hello && frame->type != MESH_HELLO && frame->type != MESH_GOODBYE)
 		return control_refuse(session, MESH_BYE_PROTOCOL, "hello expected");
-	if (frame->flags == MESH_FLAG_ERROR)
+	if (frame->flags == MESH_FLAG_ERROR ||
+	    frame->flags > (MESH_FLAG_RESPONSE | MESH_FLAG_ERROR))
 		return control_refuse(session, MESH_BYE_PROTOCOL, "malformed flags");
 	if (!info || (info->request_class != MESH_CLASS_SESSION &&
 		      info->answer_class != MESH_CLASS_SESSION)) {

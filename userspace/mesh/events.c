@@ -3,7 +3,7 @@
  * What the transport tells, given to the object it concerns. An object
  * whose user is NULL has ended on our side; what still comes is dropped.
  */
-#include "mesh/mesh_state.h"
+#include "mesh/stream.h"
 
 static struct mesh_session *conn_session(const struct transport_conn *conn)
 {
@@ -157,6 +157,7 @@ static void on_conn_streams_available(void *ctx, struct transport_conn *conn, ui
 	if (session->is_dialler && !session->control.stream)
 		mesh_control_open(session);
 	mesh_request_queue_run(session);
+	mesh_stream_queue_run(session);
 }
 
 static int on_stream_opened(void *ctx, struct transport_conn *conn, struct transport_stream *stream,
@@ -175,13 +176,10 @@ static void on_stream_data(void *ctx, struct transport_stream *stream, const uin
 	struct mesh *mesh = ctx;
 	enum mesh_stream_kind *kind = stream->user;
 	struct cursor c = cursor_of(data, len);
+	size_t held = 0;
 
 	mesh->now_ns = now_ns;
-	/* Whatever becomes of the bytes, none is left here after this call. */
-	mesh->transport->ops->consume(stream, len);
-	if (!kind)
-		return;
-	switch (*kind) {
+	switch (kind ? (int)*kind : -1) {
 	case MESH_STREAM_CONTROL:
 		mesh_control_input(((struct mesh_control *)stream->user)->session, &c, fin);
 		break;
@@ -189,9 +187,15 @@ static void on_stream_data(void *ctx, struct transport_stream *stream, const uin
 		mesh_request_data(stream->user, &c, fin);
 		break;
 	case MESH_STREAM_INCOMING:
-		mesh_incoming_data(stream->user, &c, fin);
+		held = mesh_incoming_data(stream->user, &c, fin);
+		break;
+	case MESH_STREAM_FRAMES:
+		held = mesh_stream_data(stream->user, &c, fin);
 		break;
 	}
+	/* Whatever became of the others, none is left here after this call. */
+	if (held < len)
+		mesh->transport->ops->consume(stream, len - held);
 }
 
 static void on_stream_reset(void *ctx, struct transport_stream *stream, uint64_t code,
@@ -215,6 +219,9 @@ static void on_stream_reset(void *ctx, struct transport_stream *stream, uint64_t
 	case MESH_STREAM_INCOMING:
 		mesh_incoming_reset(stream->user, code);
 		break;
+	case MESH_STREAM_FRAMES:
+		mesh_stream_was_reset(stream->user, code);
+		break;
 	}
 }
 
@@ -235,6 +242,9 @@ static void on_stream_writable(void *ctx, struct transport_stream *stream, uint6
 		break;
 	case MESH_STREAM_INCOMING:
 		mesh_incoming_writable(stream->user);
+		break;
+	case MESH_STREAM_FRAMES:
+		mesh_stream_writable(stream->user);
 		break;
 	}
 }
@@ -257,7 +267,6 @@ static void on_stream_closed(void *ctx, struct transport_stream *stream, uint64_
 	struct mesh *mesh = ctx;
 	enum mesh_stream_kind *kind = stream->user;
 
-	(void)code;
 	mesh->now_ns = now_ns;
 	if (!kind)
 		return;
@@ -270,6 +279,9 @@ static void on_stream_closed(void *ctx, struct transport_stream *stream, uint64_
 		break;
 	case MESH_STREAM_INCOMING:
 		mesh_incoming_gone(stream->user);
+		break;
+	case MESH_STREAM_FRAMES:
+		mesh_stream_closed(stream->user, code);
 		break;
 	}
 }

@@ -69,7 +69,7 @@ int mesh_frame_parse(const uint8_t *data, size_t len, struct mesh_frame *out_fra
 	} fields[4] = {
 		{0, UINT16_MAX},
 		{0, UINT32_MAX},
-		{0, MESH_FLAG_RESPONSE | MESH_FLAG_ERROR},
+		{0, MESH_FLAGS_MAX},
 		{2, UINT32_MAX},
 	};
 	struct cursor c = cursor_of(data, len);
@@ -138,6 +138,17 @@ int mesh_frame_in_head(struct mesh_frame_in *in, struct cursor *c)
 
 	if (in->has_frame)
 		return 1;
+	/* Most heads come whole. */
+	if (!in->head_len) {
+		got = mesh_frame_parse(c->pos, cursor_left(c), &in->frame);
+		if (got < 0)
+			return got;
+		in->has_frame = got > 0;
+		if (in->has_frame) {
+			(void)cursor_bytes(c, (size_t)got);
+			return 1;
+		}
+	}
 	while (cursor_left(c)) {
 		in->head[in->head_len++] = cursor_u8(c);
 		got = mesh_frame_parse(in->head, in->head_len, &in->frame);

@@ -21,6 +21,7 @@
 enum mesh_frame_flag {
 	MESH_FLAG_RESPONSE = 1,
 	MESH_FLAG_ERROR = 2,
+	MESH_FLAGS_MAX = 15, /* 4 and 8 are of frames on streams: seam_stream.h */
 };
 
 struct mesh_frame {

@@ -7,7 +7,7 @@
  * A bad request costs its stream, never the session: it is answered with
  * an error and what still comes of it is skipped.
  */
-#include "mesh/mesh_state.h"
+#include "mesh/stream.h"
 
 #include "base/assert.h"
 #include "base/clock.h"
@@ -45,7 +45,7 @@ static void incoming_detach(struct mesh_incoming *incoming)
 
 static void incoming_free(struct mesh_incoming *incoming)
 {
-	struct transport_span tail = incoming->tail;
+	struct transport_span tail = mesh_unsent_drop(&incoming->unsent, &incoming->mesh->buffers);
 
 	if (incoming->session)
 		incoming_detach(incoming);
@@ -90,24 +90,12 @@ static void incoming_expire(struct timer *timer, uint64_t now_ns)
 /* Sends what is left of an answer. 0, WEFT_EFULL (stream_writable follows), WEFT_ECLOSED. */
 static int incoming_push(struct mesh_incoming *incoming)
 {
-	const struct transport_ops *ops = incoming_ops(incoming);
-	int err;
+	int err = mesh_unsent_push(&incoming->unsent, &incoming->mesh->buffers,
+				   incoming_ops(incoming), incoming->stream);
 
-	if (incoming->unsent_len) {
-		err = ops->send_copy(incoming->stream, incoming->buffer, incoming->unsent_len);
-		if (err < 0)
-			return err;
-		incoming->unsent_len = 0;
-		mesh_buffers_release(&incoming->mesh->buffers, incoming->buffer);
-		incoming->buffer = NULL;
-	}
-	if (incoming->tail.data) {
-		err = ops->send(incoming->stream, &incoming->tail);
-		if (err < 0)
-			return err;
-		incoming->tail.data = NULL;
-	}
-	ops->finish(incoming->stream);
+	if (err < 0)
+		return err;
+	incoming_ops(incoming)->finish(incoming->stream);
 	incoming->is_finished = true;
 	return 0;
 }
@@ -124,8 +112,8 @@ void mesh_incoming_writable(struct mesh_incoming *incoming)
 }
 
 /*
- * The request is decided: its buffer carries the answer's start from now
- * on, until the stream takes it.
+ * The request is decided: instead of its payload a buffer holds the
+ * answer's start, until the stream takes it.
  */
 static int incoming_send(struct mesh_incoming *incoming, const struct mesh_frame *frame,
 			 const void *head, size_t head_len)
@@ -142,8 +130,9 @@ static int incoming_send(struct mesh_incoming *incoming, const struct mesh_frame
 	writer_bytes(&w, head, head_len); /* which may lie in the request's payload */
 	weft_assert(!w.bad);
 	mesh_buffers_release(&mesh->buffers, incoming->buffer);
-	incoming->buffer = buffer;
-	incoming->unsent_len = writer_len(&w);
+	incoming->buffer = NULL;
+	incoming->unsent.start = buffer;
+	incoming->unsent.start_len = writer_len(&w);
 	incoming->state = MESH_INCOMING_ANSWERED;
 	incoming->in.body = NULL;
 	mesh->stats.frame_out_cnt++;
@@ -166,9 +155,9 @@ int mesh_incoming_answer(struct mesh_incoming *incoming, unsigned type, const vo
 	}
 	weft_assert(incoming->state == MESH_INCOMING_HANDED);
 	if (tail)
-		incoming->tail = *tail;
+		incoming->unsent.tail = *tail;
 	if (incoming_send(incoming, &frame, head, head_len) < 0) {
-		incoming->tail.data = NULL; /* stays the caller's */
+		incoming->unsent.tail.data = NULL; /* stays the caller's */
 		mesh_incoming_reset(incoming, MESH_CODE_INTERNAL);
 		return WEFT_ECLOSED;
 	}
@@ -275,26 +264,35 @@ int mesh_incoming_open(struct mesh_session *session, struct transport_stream *st
 	return 0;
 }
 
-/* The head is known: give the payload a place, or refuse. */
-static void incoming_admit(struct mesh_incoming *incoming)
+/*
+ * The head is known: give the payload a place, or refuse. True: it begins a
+ * stream, which there is room for.
+ */
+static bool incoming_admit(struct mesh_incoming *incoming)
 {
 	const struct mesh_frame *frame = &incoming->in.frame;
-	const struct mesh_message_info *info = mesh_registry_lookup(frame->type);
 	struct mesh *mesh = incoming->mesh;
+	const struct mesh_handler *handler = mesh_handler_slot(mesh, frame->type);
+	enum mesh_class class = mesh_registry_class(frame->type, false);
 
 	incoming->req_id = frame->req_id;
 	if (incoming->is_spare)
 		incoming_refuse(incoming, MESH_CODE_BUSY, "too many requests");
 	else if (frame->flags)
 		incoming_refuse(incoming, MESH_CODE_MALFORMED, "flags of an answer");
-	else if (!info || !mesh->handlers[mesh_registry_idx(info)].fn)
+	else if (!handler || (!handler->fn && !handler->accept))
 		incoming_refuse(incoming, MESH_CODE_UNKNOWN, "unknown type");
-	else if (frame->payload_len > mesh_class_payload_max(info->request_class))
+	else if (frame->payload_len > mesh_class_payload_max(class))
 		incoming_refuse(incoming, MESH_CODE_TOO_LARGE, "request too large");
+	else if (handler->accept && mesh_stream_has_room(incoming->session))
+		return true;
+	else if (handler->accept)
+		incoming_refuse(incoming, MESH_CODE_BUSY, "too many streams");
 	else if (!(incoming->buffer = mesh_buffers_acquire(&mesh->buffers, frame->payload_len)))
 		incoming_refuse(incoming, MESH_CODE_BUSY, "no buffer");
 	else
 		incoming->in.body = incoming->buffer;
+	return false;
 }
 
 static void incoming_hand_over(struct mesh_incoming *incoming)
@@ -316,32 +314,38 @@ static void incoming_hand_over(struct mesh_incoming *incoming)
 	mesh->handlers[idx].fn(mesh->handlers[idx].ctx, &call, mesh->now_ns);
 }
 
-static void incoming_read(struct mesh_incoming *incoming, struct cursor *c, bool fin)
+/* The first frame shows what the stream is for, and that is not a request: incoming gives way. */
+static size_t incoming_give_way(struct mesh_incoming *incoming, struct cursor *c, bool fin)
+{
+	struct mesh_session *session = incoming->session;
+	struct transport_stream *stream = incoming->stream;
+	struct mesh_frame_in in = incoming->in;
+
+	incoming_free(incoming);
+	if (in.frame.type != MESH_HELLO)
+		return mesh_stream_adopt(session, stream, &in, c, fin);
+	if (session->is_dialler || session->control.stream)
+		mesh_session_close(session, MESH_BYE_PROTOCOL, "second control stream");
+	else
+		mesh_control_adopt(session, stream, &in, c, fin);
+	return 0;
+}
+
+static size_t incoming_read(struct mesh_incoming *incoming, struct cursor *c, bool fin)
 {
 	bool had_frame = incoming->in.has_frame;
 	int got = mesh_frame_in_head(&incoming->in, c);
-	struct mesh_session *session = incoming->session;
-	struct transport_stream *stream = incoming->stream;
 
 	if (got < 0) {
 		incoming_refuse(incoming, MESH_CODE_MALFORMED, "malformed frame");
-		return;
+		return 0;
 	}
-	if (got && !had_frame && incoming->in.frame.type == MESH_HELLO &&
-	    !incoming->in.frame.flags) {
-		struct mesh_frame_in in = incoming->in;
-
-		incoming_free(incoming);
-		if (session->is_dialler || session->control.stream)
-			mesh_session_close(session, MESH_BYE_PROTOCOL, "second control stream");
-		else
-			mesh_control_adopt(session, stream, &in, c, fin);
-		return;
-	}
-	if (got && !had_frame)
-		incoming_admit(incoming);
+	if (got && !had_frame &&
+	    ((incoming->in.frame.type == MESH_HELLO && !incoming->in.frame.flags) ||
+	     incoming_admit(incoming)))
+		return incoming_give_way(incoming, c, fin);
 	if (incoming->state != MESH_INCOMING_READING)
-		return;
+		return 0;
 	if (got && mesh_frame_in_body(&incoming->in, c)) {
 		if (cursor_left(c))
 			incoming_refuse(incoming, MESH_CODE_MALFORMED, "bytes after the request");
@@ -350,15 +354,15 @@ static void incoming_read(struct mesh_incoming *incoming, struct cursor *c, bool
 	} else if (fin) {
 		incoming_refuse(incoming, MESH_CODE_MALFORMED, "request cut short");
 	}
+	return 0;
 }
 
-void mesh_incoming_data(struct mesh_incoming *incoming, struct cursor *c, bool fin)
+size_t mesh_incoming_data(struct mesh_incoming *incoming, struct cursor *c, bool fin)
 {
-	if (incoming->state == MESH_INCOMING_READING) {
-		incoming_read(incoming, c, fin);
-		return;
-	}
+	if (incoming->state == MESH_INCOMING_READING)
+		return incoming_read(incoming, c, fin);
 	incoming->skipped_len += cursor_left(c);
 	if (incoming->skipped_len > SKIP_LEN_MAX)
 		mesh_incoming_reset(incoming, MESH_CODE_MALFORMED);
+	return 0;
 }

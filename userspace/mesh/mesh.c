@@ -4,7 +4,7 @@
  *
  * Inbound: mesh_transport_events -> session.c (connections), control.c
  * (HELLO and its kin), incoming.c (peers' requests -> handlers), request.c
- * (answers to ours). Outbound: mesh_ops.ask -> request.c -> dial.c when
+ * (answers to ours), stream.c (streams of frames). Outbound: mesh_ops.ask -> request.c -> dial.c when
  * there is no session, race.c when there is one and it owes an answer;
  * mesh_ops.answer -> incoming.c. discovery.c asks who else may know where a
  * key is. frame.c reads and
@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "mesh/mesh_state.h"
+#include "mesh/stream.h"
 
 /* Requests larger than a datagram are rare; announcements and calls come in tens. */
 #define MEDIUM_CNT 128
@@ -33,6 +34,9 @@ void mesh_config_defaults(struct mesh_config *config)
 		.request_per_session_cap = 256,
 		.incoming_cap = 4096,
 		.incoming_per_session_cap = 128,
+		.stream_cap = 4096,
+		.stream_per_session_cap =
+			128, /* what QUIC grants, which the router's limits are below */
 		.peer_cap = 4096,
 		.dial_stagger_ns = 250 * NS_PER_MS, /* RFC 8305, 8 */
 		.skew_max_s = 300,
@@ -75,6 +79,7 @@ size_t mesh_footprint(const struct mesh_config *config)
 	       pool_footprint(sizeof(struct mesh_incoming),
 			      config->incoming_cap + config->session_cap) +
 	       pool_footprint(sizeof(struct mesh_dial), dial_cap(config)) +
+	       pool_footprint(sizeof(struct mesh_stream), 2 * (size_t)config->stream_cap) +
 	       map_footprint(MESH_KEY_LEN, config->session_cap) +
 	       map_footprint(MESH_KEY_LEN, dial_cap(config)) + mesh_buffers_footprint(cnts) +
 	       mesh_peers_footprint(peer_cap(config));
@@ -98,6 +103,8 @@ static int mesh_lay_out(struct mesh *mesh, struct random *random)
 			     config->incoming_cap + config->session_cap)) < 0 ||
 	    (err = pool_init(&mesh->dials, &mesh->arena, sizeof(struct mesh_dial),
 			     dial_cap(config))) < 0 ||
+	    (err = pool_init(&mesh->streams, &mesh->arena, sizeof(struct mesh_stream),
+			     2 * config->stream_cap)) < 0 ||
 	    (err = map_init(&mesh->sessions_by_key, &mesh->arena, MESH_KEY_LEN, config->session_cap,
 			    secret)) < 0 ||
 	    (err = map_init(&mesh->dials_by_key, &mesh->arena, MESH_KEY_LEN, dial_cap(config),
@@ -140,6 +147,7 @@ static void mesh_cancel_timers(struct mesh *mesh)
 	struct mesh_session *session = NULL;
 	struct mesh_request *request = NULL;
 	struct mesh_incoming *incoming = NULL;
+	struct mesh_stream *stream = NULL;
 	struct mesh_dial *dial = NULL;
 
 	while ((session = pool_next(&mesh->sessions, session))) {
@@ -150,6 +158,8 @@ static void mesh_cancel_timers(struct mesh *mesh)
 		timer_cancel(mesh->timers, &request->timer);
 	while ((incoming = pool_next(&mesh->incoming, incoming)))
 		timer_cancel(mesh->timers, &incoming->timer);
+	while ((stream = pool_next(&mesh->streams, stream)))
+		timer_cancel(mesh->timers, &stream->timer);
 	mesh_forget_providers(mesh);
 	while ((dial = pool_next(&mesh->dials, dial)))
 		timer_cancel(mesh->timers, &dial->timer);
@@ -176,6 +186,7 @@ void mesh_configure(struct mesh *mesh, const struct mesh_config *config)
 
 	own->request_per_session_cap = config->request_per_session_cap;
 	own->incoming_per_session_cap = config->incoming_per_session_cap;
+	own->stream_per_session_cap = config->stream_per_session_cap;
 	own->dial_stagger_ns = config->dial_stagger_ns;
 	own->skew_max_s = config->skew_max_s;
 }
@@ -260,8 +271,10 @@ void mesh_goodbye(struct mesh *mesh, unsigned reason, uint64_t not_before_ms, ui
 int mesh_connect(struct mesh *mesh, const struct mesh_peer *peer, uint64_t timeout_ns,
 		 mesh_connect_fn done, void *arg, uint64_t now_ns)
 {
+	struct mesh_request *request;
+
 	mesh->now_ns = now_ns;
-	return mesh_request_connect(mesh, peer, timeout_ns, done, arg);
+	return mesh_request_connect(mesh, peer, timeout_ns, done, arg, &request);
 }
 
 int mesh_ping(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], uint64_t timeout_ns,
@@ -290,6 +303,7 @@ void mesh_stats(const struct mesh *mesh, struct mesh_stats *out_stats)
 	out_stats->session_cnt = mesh->sessions.used_cnt;
 	out_stats->request_cnt = mesh->requests.used_cnt;
 	out_stats->incoming_cnt = mesh->incoming.used_cnt;
+	out_stats->stream_cnt = mesh->streams.used_cnt;
 	out_stats->peer_cnt = mesh->peers.pool.used_cnt;
 }
 
@@ -350,18 +364,25 @@ void mesh_note_peer(struct mesh *mesh, const struct mesh_peer_info *info, uint64
 	mesh_peers_changed(&mesh->peers, entry, now_ns);
 }
 
-static int mesh_handle(struct mesh *mesh, unsigned type, mesh_handler_fn handler, void *ctx)
+struct mesh_handler *mesh_handler_slot(struct mesh *mesh, unsigned type)
 {
 	const struct mesh_message_info *info = mesh_registry_lookup(type);
-	struct mesh_handler *slot;
 
 	if (!info || info->request_class == MESH_CLASS_NONE ||
 	    info->request_class == MESH_CLASS_SESSION)
+		return NULL;
+	return &mesh->handlers[mesh_registry_idx(info)];
+}
+
+static int mesh_handle(struct mesh *mesh, unsigned type, mesh_handler_fn handler, void *ctx)
+{
+	struct mesh_handler *slot = mesh_handler_slot(mesh, type);
+
+	if (!slot)
 		return WEFT_EUNKNOWN;
-	slot = &mesh->handlers[mesh_registry_idx(info)];
-	if (slot->fn)
+	if (slot->fn || slot->accept)
 		return WEFT_EEXISTS;
-	*slot = (struct mesh_handler){handler, ctx};
+	*slot = (struct mesh_handler){.fn = handler, .ctx = ctx};
 	return 0;
 }
 

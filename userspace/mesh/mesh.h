@@ -5,6 +5,7 @@
 #include "base/transport.h"
 #include "mesh/discovery.h"
 #include "mesh/seam.h"
+#include "mesh/seam_stream.h"
 
 struct store;
 struct timer_wheel;
@@ -23,11 +24,13 @@ struct mesh_config {
 	uint32_t request_per_session_cap;
 	uint32_t incoming_cap; /* peers' requests in hand, in all */
 	uint32_t incoming_per_session_cap;
-	uint32_t peer_cap;	  /* peer table kept in the store */
-	uint64_t dial_stagger_ns; /* between two addresses of one peer */
-	uint64_t skew_max_s;	  /* clock difference that is reported */
-	uint32_t caps;		  /* capability bitmap we announce */
-	struct addr addrs[8];	  /* what HELLO announces */
+	uint32_t stream_cap;		 /* of frames, in all, ours; and as many of peers */
+	uint32_t stream_per_session_cap; /* ours with one peer; and as many of its */
+	uint32_t peer_cap;		 /* peer table kept in the store */
+	uint64_t dial_stagger_ns;	 /* between two addresses of one peer */
+	uint64_t skew_max_s;		 /* clock difference that is reported */
+	uint32_t caps;			 /* capability bitmap we announce */
+	struct addr addrs[8];		 /* what HELLO announces */
 	unsigned addr_cnt;
 	char agent[65];
 };
@@ -58,7 +61,7 @@ struct mesh_failure {
 };
 
 struct mesh_stats {
-	uint32_t session_cnt, request_cnt, incoming_cnt, peer_cnt;
+	uint32_t session_cnt, request_cnt, incoming_cnt, stream_cnt, peer_cnt;
 	uint64_t frame_in_cnt, frame_out_cnt, malformed_cnt, unknown_type_cnt;
 	uint64_t refused_cnt, timeout_cnt, hello_cnt, skew_cnt;
 	uint64_t stale_record_cnt; /* of addresses, older than the owner's newest (discovery.h) */
@@ -98,6 +101,7 @@ void mesh_free(struct mesh *mesh);
 void mesh_set_transport(struct mesh *mesh, struct transport *transport);
 extern const struct transport_events mesh_transport_events; /* ctx: struct mesh */
 struct mesh_seam mesh_seam_of(struct mesh *mesh);
+struct mesh_stream_seam mesh_stream_seam_of(struct mesh *mesh);
 
 /* mesh_configure takes what can change at run time: the caps per session, dial_stagger, skew_max. */
 void mesh_configure(struct mesh *mesh, const struct mesh_config *config);

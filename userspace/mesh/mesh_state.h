@@ -14,11 +14,13 @@
 #include "mesh/mesh.h"
 #include "mesh/peers.h"
 #include "mesh/registry.h"
+#include "mesh/seam_stream.h"
+#include "mesh/unsent.h"
 
 /*
  * The objects of mesh/, private to it. One worker owns all of them.
  *
- *	mesh -> sessions by key -> { control stream, requests, incoming }
+ *	mesh -> sessions by key -> { control stream, requests, incoming, streams }
  *	     -> dials by key    -> { attempts, requests that wait for a session }
  *
  * What a transport object's user field points to begins with its kind.
@@ -26,7 +28,12 @@
  * later events of that stream or connection are ignored.
  */
 enum mesh_conn_kind { MESH_CONN_ATTEMPT, MESH_CONN_SESSION };
-enum mesh_stream_kind { MESH_STREAM_CONTROL, MESH_STREAM_REQUEST, MESH_STREAM_INCOMING };
+enum mesh_stream_kind {
+	MESH_STREAM_CONTROL,
+	MESH_STREAM_REQUEST,
+	MESH_STREAM_INCOMING,
+	MESH_STREAM_FRAMES, /* stream.h */
+};
 
 struct mesh_session;
 struct mesh_dial;
@@ -73,8 +80,11 @@ struct mesh_session {
 	struct list_node requests;    /* on streams */
 	struct list_node queue;	      /* waiting for stream credit */
 	struct list_node incoming;
-	uint32_t request_cnt; /* of both lists */
+	struct list_node streams;      /* of frames, both sides' */
+	struct list_node stream_queue; /* ours that wait for stream credit */
+	uint32_t request_cnt;	       /* of both lists */
 	uint32_t incoming_cnt;
+	uint32_t stream_cnts[2]; /* by mesh_stream_side */
 	uint32_t next_req_id;
 	struct mesh_control control;
 	struct mesh_ping ping;
@@ -137,9 +147,8 @@ struct mesh_incoming {
 	bool is_finished; /* nothing more to send */
 	uint32_t req_id;
 	struct mesh_frame_in in;
-	uint8_t *buffer; /* the request's payload, later the unsent start of the answer */
-	size_t unsent_len;
-	struct transport_span tail; /* ours while tail.data is set: the stream was full */
+	uint8_t *buffer;	   /* the request's payload */
+	struct mesh_unsent unsent; /* of the answer */
 	size_t skipped_len;
 	void (*gone)(void *arg);
 	void *gone_arg;
@@ -194,8 +203,10 @@ struct mesh_dial {
 	struct mesh_discovery discovery;
 };
 
+/* Who takes a message of peers: a request whole, or the stream that it begins. */
 struct mesh_handler {
 	mesh_handler_fn fn;
+	mesh_accept_fn accept;
 	void *ctx;
 };
 
@@ -215,19 +226,27 @@ struct mesh {
 	struct mesh_provider providers[MESH_PROVIDERS_MAX];
 	unsigned provider_cnt;
 	struct arena arena;
-	struct pool sessions, requests, incoming, dials;
+	struct pool sessions, requests, incoming, dials, streams;
+	uint32_t stream_cnts[2]; /* by mesh_stream_side */
+	uint32_t next_stream_id;
 	struct map sessions_by_key, dials_by_key;
 	struct mesh_buffers buffers;
 	struct mesh_peers peers;
 	struct mesh_handler handlers[MESH_MESSAGE_CNT_MAX];
-	bool is_leaving;	 /* mesh_goodbye was called: nothing new begins */
-	struct mesh_stats stats; /* the counters; fills are read from the pools */
-	uint8_t scratch[MESH_FRAME_HEAD_LEN_MAX + 1280];
+	bool is_leaving;			 /* mesh_goodbye was called: nothing new begins */
+	struct mesh_stats stats;		 /* the counters; fills are read from the pools */
+	uint8_t scratch[TRANSPORT_COPY_LEN_MAX]; /* a frame's start, written to be copied */
 };
 
 /* mesh.c. mesh_refuses: our owner will not have key, or whoever is at remote. */
 bool mesh_refuses(const struct mesh *mesh, const uint8_t *key, const struct addr *remote);
 uint64_t mesh_wall_now_s(const struct mesh *mesh);
+/* mesh_handler_slot: NULL for what no peer may ask. */
+struct mesh_handler *mesh_handler_slot(struct mesh *mesh, unsigned type);
+static inline const struct transport_ops *mesh_transport_ops(const struct mesh *mesh)
+{
+	return mesh->transport->ops;
+}
 
 /*
  * session.c. mesh_session_make gives a session to a proved connection, or NULL
@@ -259,11 +278,17 @@ int mesh_control_ping(struct mesh_session *session, uint64_t timeout_ns, mesh_pi
 int mesh_control_send(struct mesh_session *session, const struct mesh_frame *frame,
 		      const void *payload);
 
-/* request.c */
+/*
+ * request.c. check_peer: 0, or why nothing begins with peer. read_error: what an
+ * error answer's payload means, with code and not_before_ns in *reply.
+ */
+int mesh_request_check_peer(const struct mesh *mesh, const struct mesh_peer *peer);
+int mesh_request_read_error(const struct mesh *mesh, const uint8_t *payload, size_t len,
+			    struct mesh_reply *reply);
 int mesh_request_ask(struct mesh *mesh, const struct mesh_ask *ask, uint64_t now_ns,
 		     struct mesh_request **out_request);
 int mesh_request_connect(struct mesh *mesh, const struct mesh_peer *peer, uint64_t timeout_ns,
-			 mesh_connect_fn done, void *arg);
+			 mesh_connect_fn done, void *arg, struct mesh_request **out_request);
 void mesh_request_cancel(struct mesh_request *request);
 /* mesh_request_start puts a request on session, behind those that wait for credit. */
 void mesh_request_start(struct mesh_request *request, struct mesh_session *session);
@@ -275,7 +300,8 @@ void mesh_request_writable(struct mesh_request *request);
 
 /* incoming.c */
 int mesh_incoming_open(struct mesh_session *session, struct transport_stream *stream);
-void mesh_incoming_data(struct mesh_incoming *incoming, struct cursor *c, bool fin);
+/* Returns what a stream that incoming became handed out (mesh_stream_adopt). */
+size_t mesh_incoming_data(struct mesh_incoming *incoming, struct cursor *c, bool fin);
 void mesh_incoming_writable(struct mesh_incoming *incoming);
 /* incoming_gone: the stream or the session ended, or the asker reset it. */
 void mesh_incoming_gone(struct mesh_incoming *incoming);

@@ -21,7 +21,7 @@
  * A dial here is held (nothing started, nobody waits, its timer is the
  * patience), then on (attempts under way, new requests wait in it).
  */
-#include "mesh/mesh_state.h"
+#include "mesh/stream.h"
 
 /* Several probe timeouts (RFC 9002 6.2) of a path of up to 300 ms. */
 #define SILENCE_NS (1000ull * 1000 * 1000)
@@ -94,7 +94,8 @@ bool mesh_race_goes_on(struct mesh_dial *dial)
 	struct mesh *mesh = dial->mesh;
 
 	if (received_len(session) != dial->seen_len ||
-	    (!session->request_cnt && !dial->waiter_cnt)) {
+	    (!session->request_cnt && !session->stream_cnts[MESH_SIDE_OPENER] &&
+	     !dial->waiter_cnt)) {
 		mesh_dial_won(dial, session);
 		return false;
 	}

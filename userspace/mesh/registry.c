@@ -38,6 +38,15 @@ unsigned mesh_registry_idx(const struct mesh_message_info *info)
 	return (unsigned)(info - registry);
 }
 
+enum mesh_class mesh_registry_class(unsigned number, bool is_answer)
+{
+	const struct mesh_message_info *info = mesh_registry_lookup(number);
+
+	if (!info)
+		return MESH_CLASS_NONE;
+	return is_answer ? info->answer_class : info->request_class;
+}
+
 size_t mesh_class_payload_max(enum mesh_class class)
 {
 	/* The sizes of docs/wire/frames.md; a chunk is a blob. */

@@ -2,6 +2,7 @@
 #ifndef WEFT_MESH_REGISTRY_H
 #define WEFT_MESH_REGISTRY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +37,8 @@ struct mesh_message_info {
 /* mesh_registry_lookup: NULL for a number without a message. idx counts the table's rows. */
 const struct mesh_message_info *mesh_registry_lookup(unsigned number);
 unsigned mesh_registry_idx(const struct mesh_message_info *info);
+/* mesh_registry_class: of a message in a role; MESH_CLASS_NONE when it is not seen in it. */
+enum mesh_class mesh_registry_class(unsigned number, bool is_answer);
 /* mesh_class_payload_max: 0 for MESH_CLASS_NONE. */
 size_t mesh_class_payload_max(enum mesh_class class);
 

@@ -287,10 +287,11 @@ static int answer_admit(struct mesh_request *request)
 	return 0;
 }
 
-static int answer_read_error(struct mesh_request *request, struct mesh_reply *reply)
+int mesh_request_read_error(const struct mesh *mesh, const uint8_t *payload, size_t len,
+			    struct mesh_reply *reply)
 {
 	struct mesh_error error;
-	int err = mesh_error_parse(request->error, request->in.frame.payload_len, &error);
+	int err = mesh_error_parse(payload, len, &error);
 
 	if (err < 0)
 		return err;
@@ -298,7 +299,7 @@ static int answer_read_error(struct mesh_request *request, struct mesh_reply *re
 	if (error.not_before_ms > MESH_NOT_BEFORE_MS_MAX)
 		error.not_before_ms = MESH_NOT_BEFORE_MS_MAX;
 	if (error.not_before_ms)
-		reply->not_before_ns = request->mesh->now_ns + error.not_before_ms * NS_PER_MS;
+		reply->not_before_ns = mesh->now_ns + error.not_before_ms * NS_PER_MS;
 	return code_err(error.code);
 }
 
@@ -309,7 +310,8 @@ static void answer_whole(struct mesh_request *request, bool fin)
 
 	request->mesh->stats.frame_in_cnt++;
 	if (frame->flags & MESH_FLAG_ERROR) {
-		reply.err = answer_read_error(request, &reply);
+		reply.err = mesh_request_read_error(request->mesh, request->error,
+						    frame->payload_len, &reply);
 	} else {
 		reply.payload = request->reply_buf;
 		reply.payload_len = frame->payload_len;
@@ -410,7 +412,7 @@ static int request_route(struct mesh_request *request, const struct mesh_peer *p
 	return mesh_dial_wait(mesh, peer, request);
 }
 
-static int peer_check(const struct mesh *mesh, const struct mesh_peer *peer)
+int mesh_request_check_peer(const struct mesh *mesh, const struct mesh_peer *peer)
 {
 	if (mesh->is_leaving)
 		return WEFT_EREFUSED;
@@ -428,7 +430,7 @@ int mesh_request_ask(struct mesh *mesh, const struct mesh_ask *ask, uint64_t now
 	int err;
 
 	mesh->now_ns = now_ns;
-	if ((err = peer_check(mesh, &ask->peer)) < 0)
+	if ((err = mesh_request_check_peer(mesh, &ask->peer)) < 0)
 		return err;
 	if (!info || !info->answered_by || info->request_class == MESH_CLASS_SESSION)
 		return WEFT_EMALFORMED;
@@ -464,19 +466,22 @@ int mesh_request_ask(struct mesh *mesh, const struct mesh_ask *ask, uint64_t now
 }
 
 int mesh_request_connect(struct mesh *mesh, const struct mesh_peer *peer, uint64_t timeout_ns,
-			 mesh_connect_fn done, void *arg)
+			 mesh_connect_fn done, void *arg, struct mesh_request **out_request)
 {
 	struct mesh_request *request;
 	int err;
 
-	if ((err = peer_check(mesh, peer)) < 0)
+	if ((err = mesh_request_check_peer(mesh, peer)) < 0)
 		return err;
 	request = request_make(mesh, peer, timeout_ns);
 	if (!request)
 		return WEFT_EFULL;
 	request->connected = done;
 	request->arg = arg;
-	if ((err = request_route(request, peer)) < 0)
+	if ((err = request_route(request, peer)) < 0) {
 		mesh_request_cancel(request);
-	return err;
+		return err;
+	}
+	*out_request = request;
+	return 0;
 }

@@ -11,6 +11,11 @@
  * it is for. Payloads arrive in the pieces in which the packets bring
  * them and are never held whole here; who does not consume stops the sender.
  *
+ * A frame that has begun and does not go on for 30 s, unless its reader is
+ * the one that waits, ends the stream with WEFT_ETIMEOUT; so does the last
+ * acknowledgement of a finished stream that is missing for 60 s. Between
+ * frames a stream may be silent for ever.
+ *
  * Home worker; nothing blocks. Events never come inside the operations
  * that cause them.
  */
@@ -22,12 +27,16 @@ struct mesh_stream_frame {
 	unsigned flags;
 	size_t payload_len; /* bytes of data that follow, at most its class allows */
 };
-#define MESH_STREAM_FLAG_TEXT 4 /* of STREAM_DATA: what follows is text for people and programs */
+#define MESH_STREAM_FLAG_TEXT	 4 /* of STREAM_DATA: what follows is text for people and programs */
+#define MESH_STREAM_FLAG_MORE	 8 /* of STREAM_DATA: the message goes on in the next one */
+#define MESH_STREAM_HEAD_LEN_MAX ((size_t)(TRANSPORT_COPY_LEN_MAX - 64))
 
 /* How a stream ended. */
 struct mesh_stream_end {
-	int err;		   /* 0: both sides finished; else as mesh_reply's */
-	uint64_t code;		   /* with WEFT_ECANCELLED: the code of the other side's reset */
+	int err;		/* 0: both sides finished; else as mesh_reply's */
+	uint64_t code;		/* with WEFT_ECANCELLED of the other side's reset, else of its
+				      error (MESH_CODE_*); 0: none was told */
+	uint64_t not_before_ns; /* with WEFT_EREFUSED or EBUSY: when to come again; 0: not told */
 	const uint8_t *actual_key; /* with WEFT_EWRONGKEY */
 };
 
@@ -68,13 +77,16 @@ typedef int (*mesh_accept_fn)(void *ctx, struct mesh_stream *stream, unsigned ty
 
 /*
  * open: 0 with *out_stream; frames may be sent at once and leave when there
- *     is a session. WEFT_EFULL, WEFT_EMALFORMED, WEFT_EREFUSED as ask.
+ *     is a session. WEFT_EFULL, WEFT_EMALFORMED, WEFT_EREFUSED as ask, or WEFT_ECLOSED.
  * send sends a frame: head_len bytes of head (copied, at most
- *     TRANSPORT_COPY_LEN_MAX - 64), then tail (may be NULL), which is lent until its
- *     done. 0; WEFT_EFULL: nothing was taken, writable follows; WEFT_ECLOSED.
+ *     MESH_STREAM_HEAD_LEN_MAX), then tail (NULL, or a byte at least), which is lent until
+ *     its done; payload_len is the sum of both. 0; WEFT_EFULL: nothing was
+ *     taken, writable follows; WEFT_ECLOSED (also after finish); WEFT_EMALFORMED, WEFT_ETOOLARGE:
+ *     a type or flags not for this side, lengths beyond the type's class. Where there
+ *     is no session yet, one frame is taken and the second is WEFT_EFULL.
  * finish: nothing follows what was sent.
  * reset ends both directions at once with a code; no event follows, and
- *     lent tails come back by their done.
+ *     lent tails come back by their done. Allowed inside every event.
  * consume: len bytes of data were used; as many more may come.
  * peer: of an accepted stream at once, of an opened one after its first event.
  * accept registers the acceptor of a first frame's type; once per type, at start.

@@ -11,7 +11,7 @@
  * new is put on it, and its dialler closes it when it is quiet. A session
  * that owes an answer and is silent is doubted by race.c.
  */
-#include "mesh/mesh_state.h"
+#include "mesh/stream.h"
 
 #include "base/clock.h"
 
@@ -27,7 +27,8 @@
 
 static bool session_is_quiet(const struct mesh_session *session)
 {
-	return !session->request_cnt && !session->incoming_cnt && !session->ping.done;
+	return !session->request_cnt && !session->incoming_cnt && !session->ping.done &&
+	       list_is_empty(&session->streams) && list_is_empty(&session->stream_queue);
 }
 
 static void session_arm(struct mesh_session *session)
@@ -150,6 +151,8 @@ struct mesh_session *mesh_session_make(struct mesh *mesh, struct transport_conn 
 	list_init(&session->requests);
 	list_init(&session->queue);
 	list_init(&session->incoming);
+	list_init(&session->streams);
+	list_init(&session->stream_queue);
 	session->control.kind = MESH_STREAM_CONTROL;
 	session->control.session = session;
 	timer_init(&session->timer, session_expire);
@@ -218,6 +221,7 @@ void mesh_session_end(struct mesh_session *session)
 	mesh_control_fini(session);
 	while (!list_is_empty(&session->incoming))
 		mesh_incoming_gone(list_entry(session->incoming.next, struct mesh_incoming, node));
+	mesh_stream_end_all(session);
 	session_note_end(session);
 	session_end_queue(session);
 	while (!list_is_empty(&session->requests))

@@ -118,7 +118,7 @@ static const struct {
 	{"type indefinite", 7, {0, 0, 0, 17, 0xa4, 0, 0x1f}, 7},
 	{"keys out of order", 8, {0, 0, 0, 9, 0xa4, 0, 4, 2}, 8},
 	{"req_id in eight bytes", 9, {0, 0, 0, 17, 0xa4, 0, 4, 1, 0x1b}, 9},
-	{"flags 4", 11, {0, 0, 0, 9, 0xa4, 0, 4, 1, 1, 2, 4}, 11},
+	{"flags 16", 11, {0, 0, 0, 9, 0xa4, 0, 4, 1, 1, 2, 16}, 11},
 	{"payload is text", 13, {0, 0, 0, 9, 0xa4, 0, 4, 1, 1, 2, 0, 3, 0x60}, 13},
 	{"payload indefinite", 13, {0, 0, 0, 9, 0xa4, 0, 4, 1, 1, 2, 0, 3, 0x5f}, 13},
 	{"payload shorter than the frame", 13, {0, 0, 0, 10, 0xa4, 0, 4, 1, 1, 2, 0, 3, 0x40}, 13},

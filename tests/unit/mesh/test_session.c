@@ -195,6 +195,7 @@ static void test_control_frames_that_end_the_session(void)
 		{"hello too large", MESH_HELLO, 0, 1201},
 		{"ping too large", MESH_PING, 0, 1201},
 		{"error without response", MESH_ERROR, 2, 0},
+		{"flags of a stream's frame", MESH_PING, 4, 0},
 		{"empty goodbye", MESH_GOODBYE, 0, 0},
 	};
 

@@ -96,6 +96,7 @@ static const struct figure fills[] = {
 	FIGURE(mesh, session_cnt),
 	FIGURE(mesh, request_cnt),
 	FIGURE(mesh, incoming_cnt),
+	FIGURE(mesh, stream_cnt),
 	FIGURE(content, chunk_buffer_used_cnt),
 	FIGURE(content, served_byte_cnt),
 	FIGURE(rx, dgram_cnt),
