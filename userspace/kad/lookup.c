@@ -156,7 +156,9 @@ static enum kad_told contact_judge(const struct kad_lookup *lookup,
 	if (lookup->params.kind == KAD_FIND_VALUE &&
 	    kad_id_equal(&contact->id, &lookup->params.target))
 		return KAD_TOLD_TARGET;
-	return contact->addr.family == lookup->params.family ? KAD_TOLD_TAKEN : KAD_TOLD_FAMILY;
+	if (lookup->params.family != ADDR_NONE && contact->addr.family != lookup->params.family)
+		return KAD_TOLD_FAMILY;
+	return KAD_TOLD_TAKEN;
 }
 
 enum kad_told kad_lookup_seed(struct kad_lookup *lookup, const struct kad_contact *contact)

@@ -97,8 +97,8 @@ struct kad_lookup_params {
 	struct kad_id target;
 	struct kad_id own_id;
 	enum kad_lookup_kind kind;
-	enum addr_family family;
-	kad_step_fn step; /* NULL: no trace; not to call the lookup */
+	enum addr_family family; /* ADDR_NONE: of either, where the plane is one over both */
+	kad_step_fn step;	 /* NULL: no trace; not to call the lookup */
 	void *step_arg;
 };
 

@@ -317,6 +317,18 @@ void kad_storage_drop(struct kad_storage *storage, const struct kad_id *key,
 		record_drop(storage, record);
 }
 
+bool kad_storage_evict(struct kad_storage *storage, const struct kad_id *key)
+{
+	struct storage_record *victim =
+		storage->records.used_cnt ? draw_farther(storage, key) : NULL;
+
+	if (!victim)
+		return false;
+	storage->counts.evicted++;
+	record_drop(storage, victim);
+	return true;
+}
+
 const struct kad_value *kad_storage_first(const struct kad_storage *storage,
 					  const struct kad_id *key_id)
 {

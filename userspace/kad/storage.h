@@ -84,6 +84,11 @@ bool kad_storage_refresh(struct kad_storage *storage, const struct kad_id *key,
 			 const struct kad_id *owner, uint64_t expires_ns);
 void kad_storage_drop(struct kad_storage *storage, const struct kad_id *key,
 		      const struct kad_id *owner);
+/*
+ * kad_storage_evict drops a value for one under key, as a put into a full index does:
+ * for a plane whose values are bounded by their bytes as well. False: what was drawn is nearer.
+ */
+bool kad_storage_evict(struct kad_storage *storage, const struct kad_id *key);
 
 /*
  * kad_storage_first and kad_storage_next walk the values of a key, the

@@ -163,6 +163,13 @@ const struct kad_node *kad_table_lookup(const struct kad_table *table, const str
 void kad_table_each(const struct kad_table *table,
 		    void (*fn)(void *arg, unsigned bucket, const struct kad_node *node), void *arg);
 
+/*
+ * kad_table_each_contact calls fn for each member and candidate: for a plane
+ * whose tags name something that it keeps as long as the table names it.
+ */
+void kad_table_each_contact(const struct kad_table *table,
+			    void (*fn)(void *arg, const struct kad_contact *contact), void *arg);
+
 struct kad_table_counts {
 	unsigned good, questionable, bad;
 	unsigned candidates;

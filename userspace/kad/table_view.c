@@ -133,6 +133,19 @@ void kad_table_each(const struct kad_table *table,
 			fn(arg, b, table->buckets[b].members[i]);
 }
 
+void kad_table_each_contact(const struct kad_table *table,
+			    void (*fn)(void *arg, const struct kad_contact *contact), void *arg)
+{
+	for (unsigned b = 0; b <= table->last; b++) {
+		const struct table_bucket *bucket = &table->buckets[b];
+
+		for (unsigned i = 0; i < bucket->member_cnt; i++)
+			fn(arg, &bucket->members[i]->contact);
+		for (unsigned i = 0; i < bucket->candidate_cnt; i++)
+			fn(arg, &bucket->candidates[i].contact);
+	}
+}
+
 void kad_table_count(const struct kad_table *table, uint64_t now_ns,
 		     struct kad_table_counts *out_counts)
 {

@@ -60,6 +60,21 @@ static uint16_t ask(uint64_t now_ns)
 	return next.slot;
 }
 
+static void test_plane_over_both_families_takes_both(void)
+{
+	struct kad_contact contacts[2];
+
+	begin(KAD_FIND_NODE);
+	for (unsigned i = 0; i < 2; i++)
+		contacts[i] = plane_contact(&target, 4, i + 1, &dice);
+	contacts[1].addr.family = plane->family == ADDR_IPV4 ? ADDR_IPV6 : ADDR_IPV4;
+	contacts[1].addr.ip[0] = 0x20;
+	CHECK_EQ(kad_lookup_seed(&lookup, &contacts[1]), KAD_TOLD_FAMILY);
+	lookup.params.family = ADDR_NONE;
+	CHECK_EQ(kad_lookup_seed(&lookup, &contacts[0]), KAD_TOLD_TAKEN);
+	CHECK_EQ(kad_lookup_seed(&lookup, &contacts[1]), KAD_TOLD_TAKEN);
+}
+
 static void test_asks_alpha_at_once(void)
 {
 	begin(KAD_FIND_NODE);
@@ -392,6 +407,7 @@ static void test_reasons_have_names(void)
 
 int main(void)
 {
+	RUN_PLANES(test_plane_over_both_families_takes_both);
 	RUN_PLANES(test_asks_alpha_at_once);
 	RUN_PLANES(test_slow_node_is_replaced_at_once_and_still_counts);
 	RUN_PLANES(test_no_more_than_out_max_are_out);

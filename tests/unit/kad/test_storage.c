@@ -255,6 +255,22 @@ static void test_sample_gives_each_key_once(void)
 	CHECK_EQ(kad_storage_sample(storage, keys, 3), 3);
 }
 
+static void test_evicted_is_what_is_farther(void)
+{
+	struct kad_id far = {{0x01}}, near = {{0x80, 0, 0, 1}};
+	struct kad_value value = value_of(1, 1, 1);
+
+	begin(1, CAP);
+	CHECK(!kad_storage_evict(storage, &near)); /* nothing is there */
+	CHECK_EQ(kad_storage_put(storage, &value), KAD_PUT_ADDED);
+	CHECK(!kad_storage_evict(storage, &far));
+	CHECK_EQ(counts().values, 1);
+	CHECK(kad_storage_evict(storage, &near));
+	CHECK_EQ(counts().values, 0);
+	CHECK_EQ(counts().evicted, 1);
+	CHECK_EQ(gone_cnt, 1);
+}
+
 static void test_arena_too_small_is_refused(void)
 {
 	struct kad_storage_config config = {.value_cap = CAP, .key_max = 1, .subnet_max = 1};
@@ -278,6 +294,7 @@ int main(void)
 	RUN(test_values_expire_in_order);
 	RUN(test_index_agrees_with_a_list);
 	RUN(test_sample_gives_each_key_once);
+	RUN(test_evicted_is_what_is_farther);
 	RUN(test_arena_too_small_is_refused);
 	arena_close(&arena);
 	return check_done();

@@ -484,6 +484,35 @@ static void test_dropped_member_is_succeeded(void)
 	CHECK(kad_table_lookup(table, &late.id));
 }
 
+static void contact_count(void *arg, const struct kad_contact *contact)
+{
+	unsigned *cnts = arg;
+
+	cnts[contact->tag]++;
+}
+
+static void test_each_contact_is_a_member_or_waits(void)
+{
+	unsigned cnts[3] = {0};
+
+	begin();
+	for (unsigned i = 0; i < 3; i++) {
+		struct kad_contact contact = plane_contact(&own, i, i + 1, &dice);
+
+		contact.tag = i;
+		if (i == 0)
+			(void)kad_table_asked(table, &contact, SECOND);
+		else
+			(void)kad_table_answered(table, &contact, 0, SECOND);
+		if (i == 2)
+			kad_table_drop(table, &contact.id, &contact.addr);
+	}
+	kad_table_each_contact(table, contact_count, cnts);
+	CHECK_EQ(cnts[0], 1);
+	CHECK_EQ(cnts[1], 1);
+	CHECK_EQ(cnts[2], 0);
+}
+
 int main(void)
 {
 	RUN_PLANES(test_who_only_asked_is_no_member);
@@ -500,6 +529,7 @@ int main(void)
 	RUN_PLANES(test_proven_takes_the_place_of_unproven);
 	RUN_PLANES(test_flood_of_askers_does_not_displace_who_answered);
 	RUN_PLANES(test_dropped_member_is_succeeded);
+	RUN_PLANES(test_each_contact_is_a_member_or_waits);
 	RUN_PLANES(test_closest_are_those_a_full_scan_finds);
 	RUN_PLANES(test_besieged_key_is_told_of_by_halves);
 	RUN_PLANES(test_only_the_own_bucket_splits);
