@@ -13,7 +13,7 @@ static size_t shelf_buffer_len(enum mesh_buffer_size size)
 {
 	static const enum mesh_class classes[MESH_BUFFER_SIZE_CNT] = {
 		[MESH_BUFFER_SMALL] = MESH_CLASS_DGRAM,
-		[MESH_BUFFER_MEDIUM] = MESH_CLASS_ANNOUNCE,
+		[MESH_BUFFER_MEDIUM] = MESH_CLASS_VALUE,
 		[MESH_BUFFER_LARGE] = MESH_CLASS_ENVELOPE,
 	};
 	size_t len = mesh_class_payload_max(classes[size]) + MESH_FRAME_HEAD_LEN_MAX;

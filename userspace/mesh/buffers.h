@@ -17,7 +17,7 @@ struct arena;
  */
 enum mesh_buffer_size {
 	MESH_BUFFER_SMALL,  /* datagram class and a frame's head */
-	MESH_BUFFER_MEDIUM, /* announce class, and whatever fits one send_copy */
+	MESH_BUFFER_MEDIUM, /* announce and value class, and whatever a request may hold */
 	MESH_BUFFER_LARGE,  /* envelope class */
 	MESH_BUFFER_SIZE_CNT,
 };

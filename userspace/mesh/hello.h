@@ -21,6 +21,12 @@
 #define MESH_HELLO_ADDRS_MAX MESH_PEER_ADDRS_MAX
 #define MESH_HELLO_ROLES_MAX 32
 
+/* What a node does for others, as bits of caps. */
+enum mesh_cap {
+	MESH_CAP_DHT = 0x8, /* keeps values of the overlay: overlay/ */
+	MESH_CAP_CONTENT_SEED = 0x10,
+};
+
 struct mesh_hello {
 	uint32_t caps;
 	uint64_t unix_s;

@@ -40,7 +40,7 @@ void mesh_config_defaults(struct mesh_config *config)
 		.peer_cap = 4096,
 		.dial_stagger_ns = 250 * NS_PER_MS, /* RFC 8305, 8 */
 		.skew_max_s = 300,
-		.caps = 0x10, /* content_seed */
+		.caps = MESH_CAP_CONTENT_SEED,
 		.agent = "weft",
 	};
 }

@@ -94,7 +94,7 @@ struct mesh_session {
 enum mesh_request_state {
 	MESH_REQUEST_DIALLING, /* in dial->waiters */
 	MESH_REQUEST_QUEUED,   /* in session->queue */
-	MESH_REQUEST_UNSENT,   /* has a stream that takes no bytes yet */
+	MESH_REQUEST_UNSENT,   /* has a stream that takes no more bytes yet */
 	MESH_REQUEST_SENT,
 	MESH_REQUEST_FAILING, /* told at the next expiry, never inside ask */
 };
@@ -112,6 +112,8 @@ struct mesh_request {
 	uint32_t req_id;
 	uint8_t *frame; /* small or medium buffer: room for a head, payload; NULL once sent */
 	size_t payload_len;
+	uint8_t *unsent; /* in frame, once there is a stream */
+	size_t unsent_len;
 	uint8_t *reply_buf;
 	size_t reply_cap;
 	uint64_t deadline_ns; /* without what progress earns */

@@ -49,11 +49,12 @@ enum mesh_class mesh_registry_class(unsigned number, bool is_answer)
 
 size_t mesh_class_payload_max(enum mesh_class class)
 {
-	/* The sizes of docs/wire/frames.md; a chunk is a blob. */
+	/* The sizes of docs/wire/frames.md; a chunk is a blob, a value one of the overlay. */
 	static const size_t payload_max[MESH_CLASS_CNT] = {
 		[MESH_CLASS_SESSION] = 1200,
 		[MESH_CLASS_DGRAM] = 1200,
 		[MESH_CLASS_ANNOUNCE] = 65535,
+		[MESH_CLASS_VALUE] = 65536 + MESH_HEAD_LEN_MAX,
 		[MESH_CLASS_BLOB] = 262144 + MESH_HEAD_LEN_MAX,
 		[MESH_CLASS_CALL] = 1048576 + MESH_HEAD_LEN_MAX,
 		[MESH_CLASS_ENVELOPE] = 2097152,

@@ -13,8 +13,7 @@
 
 #include "base/clock.h"
 
-#define TIMEOUT_DEFAULT_NS  (30 * NS_PER_S)
-#define REQUEST_PAYLOAD_MAX (TRANSPORT_COPY_LEN_MAX - 64)
+#define TIMEOUT_DEFAULT_NS (30 * NS_PER_S)
 
 /* What a peer resets its stream with when we take a request back. */
 #define RESET_CANCELLED MESH_CODE_TIMEOUT
@@ -152,23 +151,33 @@ static void request_expire(struct timer *timer, uint64_t now_ns)
 }
 
 /* The payload lies behind room for the longest head; the head goes right before it. */
-static int request_send(struct mesh_request *request)
+static void request_begin(struct mesh_request *request)
 {
 	struct mesh_frame frame = {.type = request->info->number,
 				   .req_id = request->req_id,
 				   .payload_len = request->payload_len};
 	uint8_t head[MESH_FRAME_HEAD_LEN_MAX];
 	struct writer w = writer_of(head, sizeof(head));
-	uint8_t *start;
-	int err;
 
 	mesh_frame_write(&w, &frame);
-	start = request->frame + MESH_FRAME_HEAD_LEN_MAX - writer_len(&w);
-	memcpy(start, head, writer_len(&w));
-	err = request_ops(request)->send_copy(request->stream, start,
-					      writer_len(&w) + request->payload_len);
-	if (err < 0)
-		return err;
+	request->unsent = request->frame + MESH_FRAME_HEAD_LEN_MAX - writer_len(&w);
+	request->unsent_len = writer_len(&w) + request->payload_len;
+	memcpy(request->unsent, head, writer_len(&w));
+}
+
+/* Sends what is left of it. 0, WEFT_EFULL (stream_writable follows), WEFT_ECLOSED. */
+static int request_send(struct mesh_request *request)
+{
+	while (request->unsent_len) {
+		size_t len = request->unsent_len < TRANSPORT_COPY_LEN_MAX ? request->unsent_len
+									  : TRANSPORT_COPY_LEN_MAX;
+		int err = request_ops(request)->send_copy(request->stream, request->unsent, len);
+
+		if (err < 0)
+			return err;
+		request->unsent += len;
+		request->unsent_len -= len;
+	}
 	request_ops(request)->finish(request->stream);
 	mesh_buffers_release(&request->mesh->buffers, request->frame);
 	request->frame = NULL;
@@ -196,6 +205,7 @@ static int request_open(struct mesh_request *request, struct mesh_session *sessi
 	list_unlink(&request->node);
 	list_push_back(&session->requests, &request->node);
 	request->state = MESH_REQUEST_UNSENT;
+	request_begin(request);
 	err = request_send(request);
 	if (err < 0 && err != WEFT_EFULL)
 		request_fail_soon(request, err, 0);
@@ -435,7 +445,7 @@ int mesh_request_ask(struct mesh *mesh, const struct mesh_ask *ask, uint64_t now
 	if (!info || !info->answered_by || info->request_class == MESH_CLASS_SESSION)
 		return WEFT_EMALFORMED;
 	if (ask->payload_len > mesh_class_payload_max(info->request_class) ||
-	    ask->payload_len > REQUEST_PAYLOAD_MAX)
+	    ask->payload_len > MESH_ASK_LEN_MAX)
 		return WEFT_ETOOLARGE;
 	request = request_make(mesh, &ask->peer, ask->timeout_ns);
 	if (!request)

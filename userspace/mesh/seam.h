@@ -29,6 +29,11 @@ enum mesh_message {
 	MESH_GOODBYE = 6,
 	MESH_ERROR = 7,
 	MESH_HELLO = 8,
+	MESH_PEX_OFFER = 100,
+	MESH_PEX_REQUEST = 101,
+	MESH_FIND_NODE = 200,
+	MESH_FIND_VALUE = 201,
+	MESH_STORE = 202,
 	MESH_CALL = 300,
 	MESH_REPLY = 301,
 	MESH_STREAM_OPEN = 302,
@@ -83,10 +88,11 @@ struct mesh_reply {
 	const uint8_t *actual_key; /* with WEFT_EWRONGKEY */
 };
 
+#define MESH_ASK_LEN_MAX (65 * 1024) /* a value of the overlay with what is told of it */
 struct mesh_ask {
 	struct mesh_peer peer;
 	unsigned type;
-	const void *payload; /* copied, at most TRANSPORT_COPY_LEN_MAX - 64 bytes */
+	const void *payload; /* copied, at most MESH_ASK_LEN_MAX bytes */
 	size_t payload_len;
 	uint8_t *reply_buf;  /* lent until reply or cancel: the answer frame is assembled here */
 	size_t reply_cap;    /* a longer frame ends the request with WEFT_ETOOLARGE */

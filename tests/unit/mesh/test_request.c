@@ -136,10 +136,23 @@ static void test_chunk_arrives_whole_in_any_cut(void)
 	}
 }
 
+static uint8_t long_payload[MESH_ASK_LEN_MAX];
+static size_t long_len;
+
+static void keep_payload(void *ctx, const struct mesh_call *call, uint64_t now_ns)
+{
+	struct rig_node *node = ctx;
+
+	(void)now_ns;
+	long_len = call->payload_len;
+	memcpy(long_payload, call->payload, long_len);
+	(void)node->seam.ops->answer(call->incoming, MESH_STORE, "", 0, NULL);
+}
+
 static void test_asks_that_make_no_sense_are_refused_at_once(void)
 {
 	struct addr addr = pair_addr(2);
-	static const uint8_t payload[65536];
+	static const uint8_t payload[MESH_ASK_LEN_MAX + 1];
 	struct mesh_ask call = {.peer = {.addrs = &addr, .addr_cnt = 1},
 				.type = MESH_GET_CHUNK,
 				.payload = payload,
@@ -152,8 +165,8 @@ static void test_asks_that_make_no_sense_are_refused_at_once(void)
 	call.payload_len = 1201;
 	CHECK_EQ(rig_ask_with(&rig, &ask, 0, &call), WEFT_ETOOLARGE);
 	rig_ask_fini(&ask);
-	call.type = MESH_HAVE_CONTENT;
-	call.payload_len = TRANSPORT_COPY_LEN_MAX - 64;
+	call.type = MESH_STORE;
+	call.payload_len = MESH_ASK_LEN_MAX;
 	CHECK_EQ(rig_ask_with(&rig, &ask, 0, &call), 0);
 	rig_ask_fini(&ask);
 	call.payload_len++;
@@ -593,6 +606,38 @@ static void test_closed_stream_fails_a_request(void)
 	pair_fini();
 }
 
+/* Longer than one send takes, and the stream is full between two of them. */
+static void test_long_request_is_sent_in_pieces(void)
+{
+	static uint8_t payload[MESH_ASK_LEN_MAX];
+	struct addr addr = pair_addr(2);
+	struct mesh_ask call = {.peer = {.addrs = &addr, .addr_cnt = 1},
+				.type = MESH_STORE,
+				.payload = payload,
+				.payload_len = sizeof(payload)};
+
+	CHECK(pair_default());
+	for (size_t i = 0; i < sizeof(payload); i++)
+		payload[i] = (uint8_t)(i * 7 + i / 251);
+	memset(call.peer.key, 2, MESH_KEY_LEN);
+	long_len = 0;
+	CHECK_EQ(rig.nodes[1].seam.ops->handle(rig.nodes[1].mesh, MESH_STORE, keep_payload,
+					       &rig.nodes[1]),
+		 0);
+	CHECK(rig_connected(&rig, 0, 1));
+	for (unsigned full_cnt = 0; full_cnt < 3; full_cnt++) {
+		rig.nodes[0].end->send_full_cnt = full_cnt;
+		CHECK_EQ(rig_ask_with(&rig, &ask, 0, &call), 0);
+		pair_net_run(&rig.net, PAIR_S);
+		CHECK_EQ(ask.reply_cnt, 1);
+		CHECK_EQ(ask.reply.err, 0);
+		CHECK_EQ(long_len, sizeof(payload));
+		CHECK_MEM(long_payload, payload, sizeof(payload));
+		rig_ask_fini(&ask);
+	}
+	pair_fini();
+}
+
 static void test_peer_that_leaves_fails_requests(void)
 {
 	struct pair_raw raw;
@@ -636,6 +681,7 @@ int main(void)
 	RUN(test_too_many_requests_are_refused);
 	RUN(test_full_stream_delays_a_request);
 	RUN(test_closed_stream_fails_a_request);
+	RUN(test_long_request_is_sent_in_pieces);
 	RUN(test_peer_that_leaves_fails_requests);
 	return check_done();
 }

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mesh/neighbours.h"
+
+#include "mesh/mesh_state.h"
+
+static struct mesh_neighbour entry_describe(const struct mesh_peer_entry *entry)
+{
+	const struct mesh_peer_record *record = &entry->record;
+	struct mesh_neighbour neighbour = {
+		.caps = record->caps,
+		.remote = record->last_addr,
+		.addr_cnt = record->addr_cnt,
+		.last_seen_s = record->last_seen_s,
+	};
+
+	memcpy(neighbour.key, entry->key, sizeof(neighbour.key));
+	memcpy(neighbour.addrs, record->addrs, sizeof(neighbour.addrs));
+	return neighbour;
+}
+
+static struct mesh_neighbour session_describe(const struct mesh_session *session)
+{
+	struct mesh_neighbour neighbour = {0};
+
+	if (session->peer)
+		neighbour = entry_describe(session->peer);
+	memcpy(neighbour.key, session->key, sizeof(neighbour.key));
+	neighbour.remote = session->remote;
+	neighbour.last_seen_s = mesh_wall_now_s(session->mesh);
+	neighbour.is_connected = true;
+	neighbour.is_dialled = session->is_dialler;
+	return neighbour;
+}
+
+static bool neighbour_find(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
+			   struct mesh_neighbour *out_neighbour)
+{
+	const struct mesh_session *session = map_lookup(&mesh->sessions_by_key, key);
+	const struct mesh_peer_entry *entry = mesh_peers_lookup(&mesh->peers, key);
+
+	if (session)
+		*out_neighbour = session_describe(session);
+	else if (entry)
+		*out_neighbour = entry_describe(entry);
+	return session || entry;
+}
+
+static void neighbours_each(struct mesh *mesh,
+			    bool (*fn)(void *arg, const struct mesh_neighbour *neighbour),
+			    void *arg)
+{
+	struct mesh_session *session = NULL;
+	struct mesh_peer_entry *entry = NULL;
+	struct mesh_neighbour neighbour;
+
+	while ((session = pool_next(&mesh->sessions, session))) {
+		if (map_lookup(&mesh->sessions_by_key, session->key) != session)
+			continue;
+		neighbour = session_describe(session);
+		if (!fn(arg, &neighbour))
+			return;
+	}
+	while ((entry = pool_next(&mesh->peers.pool, entry))) {
+		if (map_lookup(&mesh->sessions_by_key, entry->key))
+			continue;
+		neighbour = entry_describe(entry);
+		if (!fn(arg, &neighbour))
+			return;
+	}
+}
+
+static void neighbours_announce(struct mesh *mesh, uint32_t caps, bool is_on)
+{
+	if (is_on)
+		mesh->config.caps |= caps;
+	else
+		mesh->config.caps &= ~caps;
+}
+
+const struct mesh_neighbour_ops mesh_neighbour_ops = {
+	.find = neighbour_find,
+	.each = neighbours_each,
+	.announce = neighbours_announce,
+};

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_MESH_NEIGHBOURS_H
+#define WEFT_MESH_NEIGHBOURS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mesh/seam.h"
+
+/*
+ * Who is around, for what looks for nodes by itself: overlay/ and pex.c.
+ * They see sessions and the peer table through this table of functions
+ * alone, so that the simulator can give them others. Home worker.
+ */
+struct mesh_neighbour {
+	uint8_t key[MESH_KEY_LEN];
+	uint32_t caps; /* of its last HELLO, 0: none yet */
+	/*
+	 * Where the path leads that works, or worked last: first for a dial if is_dialled,
+	 * else maybe only as long as the session lives. ADDR_NONE: nowhere yet.
+	 */
+	struct addr remote;
+	struct addr addrs[MESH_PEER_ADDRS_MAX]; /* it announced these */
+	unsigned addr_cnt;
+	uint64_t last_seen_s; /* wall clock */
+	bool is_connected;
+	bool is_dialled; /* connected, and it was us who dialled */
+};
+
+/*
+ * find: false: neither met nor connected.
+ * each calls fn for everybody, connected ones first, until it returns false; fn may
+ *     not ask, nor change anything here.
+ * announce adds caps to what HELLO says from now on, or takes them away.
+ */
+struct mesh_neighbour_ops {
+	bool (*find)(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN],
+		     struct mesh_neighbour *out_neighbour);
+	void (*each)(struct mesh *mesh,
+		     bool (*fn)(void *arg, const struct mesh_neighbour *neighbour), void *arg);
+	void (*announce)(struct mesh *mesh, uint32_t caps, bool is_on);
+};
+extern const struct mesh_neighbour_ops mesh_neighbour_ops;
+
+#endif
