@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/heap.h"
 #include "gateway/conn.h"
 #include "node/pkarr_relay.h"
 
@@ -19,10 +20,10 @@ static uint64_t wall_s(void)
 	return 1700000000;
 }
 
-static bool admits(struct conn_shared *shared, const struct addr *remote, uint64_t at_ns)
+static bool admits(struct conn_shared *shared, const struct gateway_conn *conn, uint64_t at_ns)
 {
 	(void)shared;
-	(void)remote;
+	(void)conn;
 	(void)at_ns;
 	return true;
 }
@@ -86,7 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	static const uint64_t secret[2];
 	static struct gateway_conn conn;
-	static uint8_t body[PKARR_BODY_LEN_MAX];
+	static struct heap *heap;
 	struct pkarr_relay_params params = {
 		.dht = {.get = get, .put = put, .cancel = cancel},
 		.cache_cap = 2,
@@ -95,18 +96,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		.secret = secret,
 	};
 	struct gateway_route routes[2] = {{.path = NULL}, {.path = NULL}};
-	struct conn_shared shared = {
-		.routes = routes, .wall_s = wall_s, .admits = admits, .body_cap = sizeof(body)};
+	struct conn_shared shared = {.routes = routes, .wall_s = wall_s, .admits = admits};
 	struct addr remote = {.family = ADDR_IPV4};
 	struct pkarr_relay *relay;
 	uint8_t how = len ? *data++ : 0;
 
-	if (pkarr_relay_new(&params, &relay) < 0)
+	if (pkarr_relay_new(&params, &relay) < 0 || (!heap && heap_new(1 << 20, &heap) < 0))
 		abort();
+	shared.heap = heap;
 	routes[0] = pkarr_relay_route(relay);
 	waiting = NULL;
 	memset(&conn, 0, sizeof(conn));
-	conn_init(&conn, &shared, &remote, body, ++now_ns);
+	conn_init(&conn, &shared, &remote, ++now_ns);
 	for (size_t left = len ? len - 1 : 0; left;) {
 		char *room;
 		size_t cap = conn_reserve(&conn, &room), piece = how % 64 + 1u;

@@ -182,7 +182,7 @@ def test_connections_above_the_limit_are_refused(lab):
     host, port = url_of(r).removeprefix("http://").split(":")
     held = [socket.create_connection((host, int(port))) for _ in range(2)]
     for one in held:
-        one.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
+        one.sendall(f"GET /healthz HTTP/1.1\r\nHost: {host}:{port}\r\n".encode())
     check_eq(curl(f"{url_of(r)}/healthz")[0], 503, "a third")
     for one in held:
         one.sendall(b"\r\n")
@@ -195,14 +195,15 @@ def test_who_idles_longest_makes_room(lab):
     r = lab.daemon("r", config=GATEWAY + QUICK + "connections = 2\nconnections_per_address = 2\n"
                    ).start()
     host, port = url_of(r).removeprefix("http://").split(":")
+    healthz = f"GET /healthz HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode()
     held = [socket.create_connection((host, int(port)), source_address=("127.0.0.2", 0), timeout=30)
             for _ in range(2)]
     for one in held:
-        one.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        one.sendall(healthz)
         check(one.recv(4096).startswith(b"HTTP/1.1 200 "), "served, and kept")
     check_eq(curl(f"{url_of(r)}/healthz")[0], 200, "somebody else")
     check_eq(held[0].recv(1), b"", "the first had to go")
-    held[1].sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    held[1].sendall(healthz)
     check(held[1].recv(4096).startswith(b"HTTP/1.1 200 "), "the second did not")
     for one in held:
         one.close()

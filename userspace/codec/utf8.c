@@ -1,51 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/utf8.h"
 
-#include <stdint.h>
-
 /*
  * The second byte's range depends on the first (RFC 3629 4): that alone
  * rules out overlong forms, surrogates and what lies past U+10FFFF.
  */
-static size_t sequence_len(const uint8_t *at, size_t left)
+static bool character_begin(struct utf8_stream *stream, uint8_t byte)
 {
-	uint8_t low = 0x80, high = 0xbf;
-	size_t len = at[0] < 0x80   ? 1
-		     : at[0] < 0xc2 ? 0
-		     : at[0] < 0xe0 ? 2
-		     : at[0] < 0xf0 ? 3
-		     : at[0] < 0xf5 ? 4
-				    : 0;
+	if (byte < 0x80)
+		return true;
+	if (byte < 0xc2 || byte > 0xf4)
+		return false;
+	stream->left = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
+	stream->low = byte == 0xe0 ? 0xa0 : byte == 0xf0 ? 0x90 : 0x80;
+	stream->high = byte == 0xed ? 0x9f : byte == 0xf4 ? 0x8f : 0xbf;
+	return true;
+}
 
-	if (at[0] == 0xe0)
-		low = 0xa0;
-	if (at[0] == 0xed)
-		high = 0x9f;
-	if (at[0] == 0xf0)
-		low = 0x90;
-	if (at[0] == 0xf4)
-		high = 0x8f;
-	if (len > left || (len > 1 && (at[1] < low || at[1] > high)))
-		return 0;
-	for (size_t i = 2; i < len; i++)
-		if ((at[i] & 0xc0) != 0x80)
-			return 0;
-	return len;
+bool utf8_input(struct utf8_stream *stream, const uint8_t *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (!stream->left) {
+			if (!character_begin(stream, text[i]))
+				return false;
+			continue;
+		}
+		if (text[i] < stream->low || text[i] > stream->high)
+			return false;
+		stream->left--;
+		stream->low = 0x80;
+		stream->high = 0xbf;
+	}
+	return true;
+}
+
+bool utf8_is_whole(const struct utf8_stream *stream)
+{
+	return !stream->left;
 }
 
 bool utf8_is_valid(const char *text, size_t len)
 {
-	const uint8_t *at = (const uint8_t *)text;
+	struct utf8_stream stream = {0};
 
-	while (len) {
-		size_t step = sequence_len(at, len);
-
-		if (!step)
-			return false;
-		at += step;
-		len -= step;
-	}
-	return true;
+	return utf8_input(&stream, (const uint8_t *)text, len) && utf8_is_whole(&stream);
 }
 
 /* UTF-8 writes C1 as c2 80 to c2 9f. */

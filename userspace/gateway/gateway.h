@@ -13,19 +13,20 @@ struct poller;
 struct timer_wheel;
 
 /*
- * HTTP/1.1 (RFC 9110, 9112) for programs that speak nothing else. What is
- * served are the routes that node/ hands over; here are sockets, the
- * parser, limits and time-outs. Home worker only; a slow client is pushed
- * back, then dropped, never waited for.
+ * HTTP/1.1 (RFC 9110, 9112) and WebSocket (RFC 6455) for programs that
+ * speak nothing else. What is served are the routes that node/ hands over;
+ * here are sockets, the parser, who may ask, limits and time-outs. Home
+ * worker only; a slow client is pushed back, then dropped, never waited for.
  *
- *     in   server.c accepts and reads -> conn.c parses (llhttp) -> the route's handler
- *     out  gateway_reply -> conn.c writes head and body -> server.c sends
+ *     in   server.c accepts and reads -> conn.c parses (llhttp, conn_head.c) -> guard.c
+ *	    -> the route's handler; after an upgrade socket.c takes the frames apart
+ *     out  gateway_reply... -> reply.c writes head and body -> output.c -> server.c sends
  *
- * Left out: TLS (a proxy's), HTTP/2, upgrades, answers longer than
- * GATEWAY_REPLY_LEN_MAX.
+ * Left out: TLS (a proxy's), HTTP/2, codings beside chunked, extensions of WebSocket.
  */
 struct gateway;
-struct gateway_exchange; /* one request that waits for its reply */
+struct gateway_exchange; /* one request that waits for its reply, or a WebSocket */
+struct gateway_conn;
 
 enum gateway_method {
 	GATEWAY_GET = 1 << 0,
@@ -36,47 +37,97 @@ enum gateway_method {
 	GATEWAY_DELETE = 1 << 5,
 };
 
+#define GATEWAY_LEN_UNKNOWN UINT64_MAX
+
 /* A request as its handler sees it; all borrowed for the call. */
 struct gateway_request {
 	enum gateway_method method; /* never HEAD nor OPTIONS */
+	bool is_head;		    /* GET stands for HEAD */
 	const char *path;	    /* begins with '/'; not decoded */
 	const char *query;	    /* behind the '?', else "" */
 	const uint8_t *body;
-	size_t body_len; /* at most the route's body_len_max */
+	size_t body_len;   /* at most the route's body_len_max */
+	bool has_body;	   /* of a streamed route: pieces follow */
+	uint64_t said_len; /* of the body, or GATEWAY_LEN_UNKNOWN */
 	struct addr remote;
 	const struct gateway_conn *conn; /* for gateway_header */
 };
 
 /* gateway_header: a header field's value, the first of that name in any case, or NULL. */
 const char *gateway_header(const struct gateway_request *request, const char *name);
+/* gateway_header_at gives the fields as they came, idx from 0; false: there are no more. */
+bool gateway_header_at(const struct gateway_request *request, unsigned idx, const char **out_name,
+		       const char **out_value);
+
+/* An answer that says why not: a JSON object of error and message. */
+struct gateway_error {
+	unsigned status;	/* 400 to 599 */
+	const char *name;	/* "host_not_allowed", for programs */
+	const char *message;	/* a sentence for people */
+	unsigned retry_after_s; /* 0: not told */
+};
+
+/* Who may ask. Everything but what is public demands a Host and an Origin of the lists. */
+enum gateway_access {
+	GATEWAY_GUARDED, /* never without the token */
+	GATEWAY_OPEN,	/* GET and HEAD need no token, unless all is guarded or another site asks */
+	GATEWAY_PUBLIC, /* scripts of any web page may call it (CORS), under any Host */
+};
 
 /*
  * Who answers what. The first row whose path is the request's answers; a
  * path that ends in '/' stands for everything below it. A method that is
  * not in methods is answered by 405. The handler replies in the call or later, once.
+ *
+ * A streamed row's handler is called when the head is there, and is given
+ * the body in pieces (gateway_watch); who ends its side ends the exchange.
  */
 struct gateway_route {
 	const char *path;
 	unsigned methods; /* enum gateway_method, or-ed */
-	size_t body_len_max;
-	bool is_public; /* scripts of any web page may call it (CORS) */
+	enum gateway_access access;
+	bool is_streamed;
+	bool is_busy; /* its requests have the rate of the busy routes */
+	const struct gateway_error
+		*instead;    /* answered before anything else is looked at, or NULL */
+	size_t body_len_max; /* also of a WebSocket's message */
 	void (*handle)(void *ctx, struct gateway_exchange *exchange,
 		       const struct gateway_request *request, uint64_t now_ns);
 	void *ctx;
 };
 
+/* A piece of a body, or of a WebSocket's message. */
+struct gateway_piece {
+	const uint8_t *data;
+	size_t len;
+	bool is_text; /* of the whole message */
+	bool is_last; /* ends the message, not the body */
+};
+
+/*
+ * What a handler hears of its exchange; each may be NULL.
+ * piece: false: not now, it comes again after gateway_resume. finished: the
+ * body is whole. drained: at most GATEWAY_BACKLOG_LOW bytes wait to be sent.
+ * gone: the client left, broke the rules or closed the WebSocket; the exchange is no more.
+ */
+#define GATEWAY_BACKLOG_LOW 65536
+struct gateway_events {
+	bool (*piece)(void *arg, const struct gateway_piece *piece, uint64_t now_ns);
+	void (*finished)(void *arg, uint64_t now_ns);
+	void (*drained)(void *arg, uint64_t now_ns);
+	void (*gone)(void *arg);
+};
+void gateway_watch(struct gateway_exchange *exchange, const struct gateway_events *events,
+		   void *arg);
+void gateway_resume(struct gateway_exchange *exchange);
+
 /*
  * gateway_reply ends the exchange. headers are whole lines, each with its
- * CRLF, or NULL. What is longer than GATEWAY_REPLY_LEN_MAX with its head is answered by 500.
- *
- * gateway_on_gone: gone is called if the client leaves before the reply;
- * nobody may reply then.
+ * CRLF, or NULL. What the gateway's memory has no room for is answered by 503.
  */
-#define GATEWAY_REPLY_LEN_MAX 16384
-
 struct gateway_reply {
 	unsigned status;  /* 200 to 599 */
-	const char *type; /* of the body; NULL: it has none */
+	const char *type; /* of the body; NULL: it has none, or headers tell it */
 	const char *headers;
 	const void *body;
 	size_t body_len;
@@ -86,24 +137,80 @@ void gateway_reply(struct gateway_exchange *exchange, const struct gateway_reply
 /* gateway_reply_text replies with one line of plain text for people. */
 void gateway_reply_text(struct gateway_exchange *exchange, unsigned status, const char *text,
 			uint64_t now_ns);
-void gateway_on_gone(struct gateway_exchange *exchange, void (*gone)(void *arg), void *arg);
+void gateway_reply_error(struct gateway_exchange *exchange, const struct gateway_error *error,
+			 uint64_t now_ns);
+
+/*
+ * A reply in pieces. gateway_reply_begin sends the head; body_len of reply
+ * is the whole body's, or GATEWAY_LEN_UNKNOWN; its body is not looked at.
+ * gateway_reply_more copies a piece: 0, or WEFT_EFULL, the memory is used
+ * up: nothing was taken. gateway_reply_end ends the exchange; when fewer bytes came
+ * than were said, or by gateway_abort, the connection is cut, so that nobody takes a part for
+ * the whole.
+ */
+void gateway_reply_begin(struct gateway_exchange *exchange, const struct gateway_reply *reply,
+			 uint64_t now_ns);
+WEFT_MUST_CHECK
+int gateway_reply_more(struct gateway_exchange *exchange, const void *data, size_t len,
+		       uint64_t now_ns);
+void gateway_reply_end(struct gateway_exchange *exchange, uint64_t now_ns);
+void gateway_abort(struct gateway_exchange *exchange, uint64_t now_ns);
+/* gateway_backlog_len: bytes that wait to be sent. */
+size_t gateway_backlog_len(const struct gateway_exchange *exchange);
+
+/*
+ * gateway_socket_offered: NULL when the request asks for a WebSocket and may
+ * have one, else what it is answered by. gateway_socket_accept makes the exchange
+ * one: messages go both ways until gateway_socket_close, or gone. send's errors are
+ * gateway_reply_more's. close says code (RFC 6455, 7.4) and a text of at most 123 bytes, and ends
+ * the exchange.
+ */
+const struct gateway_error *gateway_socket_offered(const struct gateway_request *request);
+void gateway_socket_accept(struct gateway_exchange *exchange, uint64_t now_ns);
+WEFT_MUST_CHECK
+int gateway_socket_send(struct gateway_exchange *exchange, const struct gateway_piece *piece,
+			uint64_t now_ns);
+void gateway_socket_close(struct gateway_exchange *exchange, unsigned code, const char *text,
+			  uint64_t now_ns);
+
+/* Names of hosts and origins, compared byte by byte after lowering. */
+#define GATEWAY_NAME_CAP  128
+#define GATEWAY_NAMES_MAX 16
+struct gateway_names {
+	char names[GATEWAY_NAMES_MAX][GATEWAY_NAME_CAP];
+	unsigned cnt;
+};
+/* gateway_names_parse reads a list separated by commas. 0, WEFT_EFULL or WEFT_ETOOLARGE. */
+WEFT_MUST_CHECK
+int gateway_names_parse(const char *text, struct gateway_names *out_names);
+
+#define GATEWAY_TOKEN_LEN_MIN 32
+#define GATEWAY_TOKEN_CAP     129
 
 struct gateway_config {
 	bool is_on;
 	struct addr listen;
 	unsigned conn_cap;	     /* connections in all */
 	unsigned conn_addr_max;	     /* of one client address (IPv6: /64) */
-	unsigned request_rate_per_s; /* of one client address, over all its connections */
+	unsigned socket_cap;	     /* of these, WebSockets */
+	unsigned request_rate_per_s; /* of one client address, over all its connections; 0: any */
 	unsigned request_burst;
+	unsigned busy_rate_per_min; /* the same for busy routes */
+	unsigned busy_burst;
+	size_t memory_cap; /* bodies that are collected, and what waits to be sent */
 };
 void gateway_config_defaults(struct gateway_config *config);
-/* gateway_footprint: bytes laid out in gateway_open; body_len_max is the greatest of all routes. */
-size_t gateway_footprint(const struct gateway_config *config, size_t body_len_max);
+/* gateway_footprint: bytes laid out in gateway_open. */
+size_t gateway_footprint(const struct gateway_config *config);
 
 struct gateway_params {
 	struct gateway_config config;
 	const struct gateway_route *routes; /* ends with path NULL; borrowed for life */
-	uint64_t (*wall_s)(void);	    /* for the Date field */
+	struct gateway_names hosts;	    /* beside those that follow from where it listens */
+	struct gateway_names origins;	    /* beside those of the hosts */
+	char token[GATEWAY_TOKEN_CAP];
+	bool is_token_always;	  /* open routes, too, are guarded */
+	uint64_t (*wall_s)(void); /* for the Date field */
 	struct poller *poller;
 	struct timer_wheel *timers;
 	uint64_t now_ns;
@@ -118,11 +225,18 @@ struct addr gateway_addr(const struct gateway *gateway);
 
 struct gateway_stats {
 	uint32_t conn_cnt, conn_peak_cnt, conn_cap;
+	uint32_t socket_cnt, socket_peak_cnt, socket_cap;
 	uint64_t request_cnt;
 	uint64_t malformed_cnt; /* requests that were none: 400, 431, 505, ... */
 	uint64_t limited_cnt;	/* answered by 429 */
+	uint64_t forbidden_cnt; /* by host, origin or token */
 	uint64_t refused_cnt;	/* connections above conn_cap or conn_addr_max */
 	uint64_t slow_cnt;	/* connections closed for want of progress */
+	uint64_t gone_cnt;	/* clients that left before the reply (499) */
+	uint64_t bytes_in, bytes_out;
+	uint64_t class_cnt[6]; /* replies by the first digit of their status */
+	size_t memory_used_len, memory_peak_len, memory_cap;
+	uint64_t memory_refused_cnt;
 };
 void gateway_stats(const struct gateway *gateway, struct gateway_stats *out_stats);
 

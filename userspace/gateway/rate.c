@@ -2,20 +2,19 @@
 /* Requests per client address: a virtual schedule (GCRA), one number per address. */
 #include "gateway/rate.h"
 
-#include "base/clock.h"
 #include "base/random.h"
 #include "base/siphash.h"
 
 #define IPV4_PREFIX_LEN 32
 #define IPV6_PREFIX_LEN 64
 
-void rate_init(struct rate *rate, unsigned per_s, unsigned burst)
+void rate_init(struct rate *rate, uint64_t interval_ns, unsigned burst)
 {
 	struct random random;
 
 	random_init_system(&random);
 	random_fill(&random, rate->secret, sizeof(rate->secret));
-	rate->interval_ns = NS_PER_S / per_s;
+	rate->interval_ns = interval_ns;
 	rate->burst_ns = rate->interval_ns * burst;
 }
 
@@ -43,9 +42,13 @@ static struct rate_slot *rate_slot(struct rate *rate, const struct addr *prefix)
 bool rate_take(struct rate *rate, const struct addr *addr, uint64_t now_ns)
 {
 	struct addr prefix = rate_prefix(addr);
-	struct rate_slot *slot = rate_slot(rate, &prefix);
-	uint64_t repaid_ns = slot->repaid_ns > now_ns ? slot->repaid_ns : now_ns;
+	struct rate_slot *slot;
+	uint64_t repaid_ns;
 
+	if (!rate->interval_ns)
+		return true;
+	slot = rate_slot(rate, &prefix);
+	repaid_ns = slot->repaid_ns > now_ns ? slot->repaid_ns : now_ns;
 	if (repaid_ns + rate->interval_ns > now_ns + rate->burst_ns)
 		return false;
 	slot->repaid_ns = repaid_ns + rate->interval_ns;

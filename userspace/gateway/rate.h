@@ -28,8 +28,11 @@ struct rate {
 	struct rate_slot slots[RATE_SLOT_CNT];
 };
 
-/* rate_init: per_s and burst are at least 1; the rate is zeroed before. */
-void rate_init(struct rate *rate, unsigned per_s, unsigned burst);
+/*
+ * rate_init: an address earns a request every interval_ns (0: any number may
+ * be asked) and saves up burst, at least 1. The rate is zeroed before.
+ */
+void rate_init(struct rate *rate, uint64_t interval_ns, unsigned burst);
 /* rate_take: whether addr may ask now, and if so that it did. */
 bool rate_take(struct rate *rate, const struct addr *addr, uint64_t now_ns);
 /* rate_prefix: what of an address counts as one client. */

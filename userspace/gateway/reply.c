@@ -2,81 +2,93 @@
 /* From replies to bytes: status line, our own fields, the route's, the body. */
 #include "gateway/reply.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "codec/utf8.h"
 #include "gateway/date.h"
+#include "gateway/refusal.h"
 
-static const struct status {
-	unsigned code;
-	const char *reason;
-	const char *sentence; /* of those that are told without a route */
-} statuses[] = {
-	{200, "OK", NULL},
-	{204, "No Content", NULL},
-	{304, "Not Modified", NULL},
-	{400, "Bad Request", "This is no HTTP/1.1 request that can be understood."},
-	{404, "Not Found", "Nothing is served at this path."},
-	{405, "Method Not Allowed", "This path does not know the method; see the field Allow."},
-	{408, "Request Timeout", "The request was not complete within 10 seconds."},
-	{409, "Conflict", NULL},
-	{413, "Content Too Large", "The body is longer than this path takes."},
-	{414, "URI Too Long", "The target is longer than 2048 bytes."},
-	{417, "Expectation Failed", "The only expectation that can be met is 100-continue."},
-	{429, "Too Many Requests", "This address asks too often; wait a second."},
-	{431, "Request Header Fields Too Large",
-	 "The header is longer than 8 KiB or has more than 64 fields."},
-	{500, "Internal Server Error", "The reply is longer than can be sent."},
-	{502, "Bad Gateway", NULL},
-	{503, "Service Unavailable", "As many clients are connected as are served."},
-	{504, "Gateway Timeout", NULL},
-	{505, "HTTP Version Not Supported", "The version is not 1.0 or 1.1."},
-};
+/* Fields of a service's answer take up to 16 KiB; ours stand beside them. */
+#define HEAD_CAP 20480
 
-static const struct status *status_lookup(unsigned code)
+/* What no page needs of a gateway, and what would help one that means harm (docs/gateway.md). */
+#define SECURITY_FIELDS                                                                            \
+	"X-Content-Type-Options: nosniff\r\n"                                                      \
+	"X-Frame-Options: DENY\r\n"                                                                \
+	"Referrer-Policy: no-referrer\r\n"                                                         \
+	"Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
+
+static const char *status_reason(unsigned code)
 {
-	static const struct status unnamed = {0, "", ""};
+	static const struct {
+		unsigned code;
+		const char *reason;
+	} statuses[] = {
+		{101, "Switching Protocols"},
+		{200, "OK"},
+		{201, "Created"},
+		{204, "No Content"},
+		{206, "Partial Content"},
+		{301, "Moved Permanently"},
+		{302, "Found"},
+		{303, "See Other"},
+		{304, "Not Modified"},
+		{307, "Temporary Redirect"},
+		{308, "Permanent Redirect"},
+		{400, "Bad Request"},
+		{401, "Unauthorized"},
+		{403, "Forbidden"},
+		{404, "Not Found"},
+		{405, "Method Not Allowed"},
+		{408, "Request Timeout"},
+		{409, "Conflict"},
+		{413, "Content Too Large"},
+		{414, "URI Too Long"},
+		{416, "Range Not Satisfiable"},
+		{417, "Expectation Failed"},
+		{426, "Upgrade Required"},
+		{429, "Too Many Requests"},
+		{431, "Request Header Fields Too Large"},
+		{500, "Internal Server Error"},
+		{501, "Not Implemented"},
+		{502, "Bad Gateway"},
+		{503, "Service Unavailable"},
+		{504, "Gateway Timeout"},
+		{505, "HTTP Version Not Supported"},
+	};
 
 	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
 		if (statuses[i].code == code)
-			return &statuses[i];
-	return &unnamed;
+			return statuses[i].reason;
+	return "";
 }
 
-/* Text appended to the output; false once it does not fit. */
-struct out {
-	struct gateway_conn *conn;
-	size_t end;
+/* A head under construction. */
+struct head {
+	char text[HEAD_CAP];
+	size_t len;
 	bool fits;
 };
 
-__attribute__((format(printf, 2, 3))) static void out_add(struct out *out, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static void head_add(struct head *head, const char *fmt, ...)
 {
-	size_t room = sizeof(out->conn->out) - out->end;
+	size_t room = sizeof(head->text) - head->len;
 	va_list args;
 	int len;
 
 	va_start(args, fmt);
-	len = vsnprintf(out->conn->out + out->end, room, fmt, args);
+	len = vsnprintf(head->text + head->len, room, fmt, args);
 	va_end(args);
 	if (len < 0 || (size_t)len >= room)
-		out->fits = false;
-	else if (out->fits)
-		out->end += (size_t)len;
+		head->fits = false;
+	else if (head->fits)
+		head->len += (size_t)len;
 }
 
-static void out_add_bytes(struct out *out, const void *data, size_t len)
-{
-	if (len > sizeof(out->conn->out) - out->end)
-		out->fits = false;
-	if (!out->fits || !len)
-		return;
-	memcpy(out->conn->out + out->end, data, len);
-	out->end += len;
-}
-
-static void out_add_methods(struct out *out, unsigned methods)
+static void head_add_methods(struct head *head, unsigned methods)
 {
 	static const struct {
 		enum gateway_method method;
@@ -90,114 +102,215 @@ static void out_add_methods(struct out *out, unsigned methods)
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (methods & names[i].method)
-			out_add(out, "%s", names[i].name);
-	out_add(out, "OPTIONS\r\n");
+			head_add(head, "%s", names[i].name);
+	head_add(head, "OPTIONS\r\n");
 }
 
-/* out_add_own_fields: those that follow from connection, route and status. */
-static void out_add_own_fields(struct out *out, unsigned status)
+static void head_add_public_fields(struct head *head, const struct gateway_conn *conn)
 {
-	const struct gateway_conn *conn = out->conn;
+	head_add(head, "Access-Control-Allow-Origin: *\r\n");
+	if (conn->method != GATEWAY_OPTIONS)
+		return;
+	head_add(head, "Access-Control-Allow-Methods: ");
+	head_add_methods(head, conn->route->methods);
+	head_add(head, "Access-Control-Allow-Headers: *\r\nAccess-Control-Max-Age: 86400\r\n");
+}
+
+/* head_add_own_fields: those that follow from connection, route and status. */
+static void head_add_own_fields(struct head *head, const struct gateway_conn *conn, unsigned status)
+{
+	bool is_public = conn->route && conn->route->access == GATEWAY_PUBLIC;
 	char date[HTTP_DATE_CAP];
 
-	out_add(out, "Date: %s\r\n", http_date_write(conn->shared->wall_s(), date));
+	head_add(head, "Date: %s\r\n", http_date_write(conn->shared->wall_s(), date));
 	if (!conn->keeps_alive)
-		out_add(out, "Connection: close\r\n");
+		head_add(head, "Connection: close\r\n");
 	else if (conn->parser.http_minor == 0)
-		out_add(out, "Connection: keep-alive\r\n");
-	if (status == 429)
-		out_add(out, "Retry-After: 1\r\n");
-	if (!conn->route)
-		return;
-	if (conn->route->is_public)
-		out_add(out, "Access-Control-Allow-Origin: *\r\n");
-	if (conn->route->is_public && conn->method == GATEWAY_OPTIONS) {
-		out_add(out, "Access-Control-Allow-Methods: ");
-		out_add_methods(out, conn->route->methods);
-		out_add(out,
-			"Access-Control-Allow-Headers: *\r\nAccess-Control-Max-Age: 86400\r\n");
-	}
-	if (status == 405 || conn->method == GATEWAY_OPTIONS) {
-		out_add(out, "Allow: ");
-		out_add_methods(out, conn->route->methods);
+		head_add(head, "Connection: keep-alive\r\n");
+	head_add(head, SECURITY_FIELDS);
+	if (is_public)
+		head_add_public_fields(head, conn);
+	else
+		head_add(head, "Cross-Origin-Resource-Policy: same-origin\r\n");
+	if (status == 401)
+		head_add(head, "WWW-Authenticate: Bearer\r\n");
+	if (conn->route && (status == 405 || conn->method == GATEWAY_OPTIONS)) {
+		head_add(head, "Allow: ");
+		head_add_methods(head, conn->route->methods);
 	}
 }
 
-static bool reply_write(struct gateway_conn *conn, const struct gateway_reply *reply)
+static bool status_has_body(unsigned status)
 {
-	struct out out = {conn, conn->out_end, true};
+	return status != 204 && status != 304;
+}
 
-	out_add(&out, "HTTP/1.1 %u %s\r\n", reply->status, status_lookup(reply->status)->reason);
-	out_add_own_fields(&out, reply->status);
+/* framing_choose: how the client finds the end of a body of len bytes. */
+static enum reply_state framing_choose(struct gateway_conn *conn, unsigned status, uint64_t len)
+{
+	if (!status_has_body(status) || len != GATEWAY_LEN_UNKNOWN)
+		return REPLY_COUNTED;
+	if (conn->parser.http_minor >= 1)
+		return REPLY_CHUNKED;
+	conn->keeps_alive = false;
+	return REPLY_TO_THE_END;
+}
+
+static int head_write(struct gateway_conn *conn, const struct gateway_reply *reply, uint64_t len)
+{
+	enum reply_state framing;
+	struct head head;
+
+	head.len = 0;
+	head.fits = true;
+	/* What is still to come of the request is not waited for. */
+	if (conn->is_body_due && len != GATEWAY_LEN_UNKNOWN)
+		conn->keeps_alive = false;
+	framing = framing_choose(conn, reply->status, len);
+	head_add(&head, "HTTP/1.1 %u %s\r\n", reply->status, status_reason(reply->status));
+	head_add_own_fields(&head, conn, reply->status);
 	if (reply->type)
-		out_add(&out, "Content-Type: %s\r\n", reply->type);
-	if (reply->status != 204 && reply->status != 304)
-		out_add(&out, "Content-Length: %zu\r\n", reply->body_len);
-	out_add(&out, "%s\r\n", reply->headers ? reply->headers : "");
-	if (conn->method != GATEWAY_HEAD)
-		out_add_bytes(&out, reply->body, reply->body_len);
-	if (out.fits)
-		conn->out_end = out.end;
-	return out.fits;
-}
-
-static void refusal_write(struct gateway_conn *conn, unsigned status)
-{
-	const char *sentence = status_lookup(status)->sentence;
-	char body[128];
-	int len = snprintf(body, sizeof(body), "%s\n", sentence ? sentence : "");
-	struct gateway_reply reply = {
-		.status = status,
-		.type = "text/plain; charset=utf-8",
-		.body = body,
-		.body_len = (size_t)len,
-	};
-
-	/* The output was empty when the request was parsed: a sentence fits. */
-	(void)reply_write(conn, &reply);
-}
-
-/* conn_replied: the reply is in the output; the next request may follow, or nothing more. */
-static void conn_replied(struct gateway_conn *conn, uint64_t now_ns)
-{
-	conn->progress_ns = now_ns;
-	conn->state = conn->keeps_alive ? CONN_READING : CONN_DRAINING;
-	conn_start_request(conn);
-	if (!conn->is_parsing && conn->shared->replied)
-		conn->shared->replied(conn->shared, conn);
+		head_add(&head, "Content-Type: %s\r\n", reply->type);
+	if (framing == REPLY_CHUNKED)
+		head_add(&head, "Transfer-Encoding: chunked\r\n");
+	else if (framing == REPLY_COUNTED && status_has_body(reply->status))
+		head_add(&head, "Content-Length: %" PRIu64 "\r\n", len);
+	head_add(&head, "%s\r\n", reply->headers ? reply->headers : "");
+	if (!head.fits || conn_write(conn, head.text, head.len) < 0)
+		return WEFT_EFULL;
+	conn->reply = framing;
+	conn->reply_left = status_has_body(reply->status) && conn->method != GATEWAY_HEAD ? len : 0;
+	conn->shared->stats.class_cnt[reply->status / 100]++;
+	return 0;
 }
 
 void reply_continue(struct gateway_conn *conn)
 {
-	struct out out = {conn, conn->out_end, true};
+	static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
-	out_add(&out, "HTTP/1.1 100 Continue\r\n\r\n");
-	if (out.fits)
-		conn->out_end = out.end;
+	conn->wants_continue = false;
+	if (conn_write(conn, text, sizeof(text) - 1) < 0)
+		conn_over(conn);
+	conn_wake(conn);
 }
 
-void reply_refusal(struct gateway_conn *conn, unsigned status, uint64_t now_ns)
-{
-	refusal_write(conn, status);
-	conn_replied(conn, now_ns);
-}
-
-void reply_options(struct gateway_conn *conn, uint64_t now_ns)
+void reply_options(struct gateway_conn *conn)
 {
 	struct gateway_reply reply = {.status = 204};
 
-	(void)reply_write(conn, &reply);
-	conn_replied(conn, now_ns);
+	gateway_reply(&conn->exchange, &reply, conn->now_ns);
+}
+
+void reply_switch(struct gateway_conn *conn, const char *accept)
+{
+	struct head head;
+
+	head.len = 0;
+	head.fits = true;
+	head_add(&head,
+		 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+		 "Sec-WebSocket-Accept: %s\r\n\r\n",
+		 accept);
+	if (conn_write(conn, head.text, head.len) < 0)
+		conn_over(conn);
+	conn->shared->stats.class_cnt[1]++;
+}
+
+void gateway_reply_begin(struct gateway_exchange *exchange, const struct gateway_reply *reply,
+			 uint64_t now_ns)
+{
+	struct gateway_conn *conn = exchange->conn;
+
+	conn->now_ns = now_ns;
+	if (conn->state != CONN_WAITING)
+		return;
+	if (head_write(conn, reply, reply->body_len) < 0)
+		conn_over(conn);
+	conn_wake(conn);
+}
+
+static int chunk_write(struct gateway_conn *conn, const void *data, size_t len)
+{
+	char size[24];
+	int size_len = snprintf(size, sizeof(size), "%zx\r\n", len);
+
+	if (conn_write(conn, size, (size_t)size_len) == 0 && conn_write(conn, data, len) == 0 &&
+	    conn_write(conn, "\r\n", 2) == 0)
+		return 0;
+	/* A chunk that is cut off in the middle can only be ended with the connection. */
+	conn_over(conn);
+	return WEFT_EFULL;
+}
+
+int gateway_reply_more(struct gateway_exchange *exchange, const void *data, size_t len,
+		       uint64_t now_ns)
+{
+	struct gateway_conn *conn = exchange->conn;
+	int err = 0;
+
+	conn->now_ns = now_ns;
+	if (conn->state != CONN_WAITING || !len || conn->method == GATEWAY_HEAD)
+		return 0;
+	if (conn->reply == REPLY_COUNTED && len > conn->reply_left) {
+		conn_over(conn);
+		return 0;
+	}
+	if (conn->reply == REPLY_CHUNKED)
+		err = chunk_write(conn, data, len);
+	else
+		err = conn_write(conn, data, len);
+	if (err == 0 && conn->reply == REPLY_COUNTED)
+		conn->reply_left -= len;
+	conn_wake(conn);
+	return err;
+}
+
+void gateway_reply_end(struct gateway_exchange *exchange, uint64_t now_ns)
+{
+	struct gateway_conn *conn = exchange->conn;
+	bool is_whole = conn->reply != REPLY_COUNTED || !conn->reply_left;
+
+	conn->now_ns = now_ns;
+	if (conn->state != CONN_WAITING) {
+		conn_detach(conn);
+		return;
+	}
+	if (conn->reply == REPLY_CHUNKED && conn->method != GATEWAY_HEAD)
+		is_whole = conn_write(conn, "0\r\n\r\n", 5) == 0;
+	if (!is_whole) {
+		gateway_abort(exchange, now_ns);
+		return;
+	}
+	conn->reply = REPLY_DONE;
+	conn_next(conn);
+}
+
+void gateway_abort(struct gateway_exchange *exchange, uint64_t now_ns)
+{
+	struct gateway_conn *conn = exchange->conn;
+
+	conn->now_ns = now_ns;
+	conn_detach(conn);
+	conn_over(conn);
+	conn_wake(conn);
 }
 
 void gateway_reply(struct gateway_exchange *exchange, const struct gateway_reply *reply,
 		   uint64_t now_ns)
 {
 	struct gateway_conn *conn = exchange->conn;
+	bool is_first = !conn->output.len;
 
-	if (!reply_write(conn, reply))
-		refusal_write(conn, 500);
-	conn_replied(conn, now_ns);
+	conn_detach(conn);
+	gateway_reply_begin(exchange, reply, now_ns);
+	if (gateway_reply_more(exchange, reply->body, reply->body_len, now_ns) == 0) {
+		gateway_reply_end(exchange, now_ns);
+	} else if (is_first) {
+		output_clear(&conn->output, conn->shared->heap);
+		gateway_reply_error(exchange, &refusal_memory, now_ns);
+	} else {
+		gateway_abort(exchange, now_ns);
+	}
 }
 
 void gateway_reply_text(struct gateway_exchange *exchange, unsigned status, const char *text,
@@ -215,8 +328,43 @@ void gateway_reply_text(struct gateway_exchange *exchange, unsigned status, cons
 	gateway_reply(exchange, &reply, now_ns);
 }
 
-void gateway_on_gone(struct gateway_exchange *exchange, void (*gone)(void *arg), void *arg)
+/* json_write writes text as a JSON string; what is no UTF-8 or does not fit is left away. */
+static void json_write(char *out, size_t cap, const char *text)
 {
-	exchange->gone = gone;
-	exchange->gone_arg = arg;
+	size_t at = 0;
+
+	if (!utf8_is_valid(text, strlen(text)))
+		text = "";
+	out[at++] = '"';
+	for (; *text && at + 8 < cap; text++) {
+		uint8_t byte = (uint8_t)*text;
+
+		if (byte == '"' || byte == '\\')
+			out[at++] = '\\';
+		out[at++] = byte < ' ' ? ' ' : *text;
+	}
+	/* Not in the middle of a character. */
+	while (*text && at > 1 && (*text & 0xc0) == 0x80)
+		text--, at--;
+	out[at++] = '"';
+	out[at] = '\0';
+}
+
+void gateway_reply_error(struct gateway_exchange *exchange, const struct gateway_error *error,
+			 uint64_t now_ns)
+{
+	char body[768], message[600], headers[48] = "";
+	struct gateway_reply reply = {
+		.status = error->status,
+		.type = "application/json",
+		.headers = headers,
+		.body = body,
+	};
+
+	json_write(message, sizeof(message), error->message);
+	reply.body_len = (size_t)snprintf(body, sizeof(body), "{\"error\":\"%s\",\"message\":%s}\n",
+					  error->name, message);
+	if (error->retry_after_s)
+		snprintf(headers, sizeof(headers), "Retry-After: %u\r\n", error->retry_after_s);
+	gateway_reply(exchange, &reply, now_ns);
 }

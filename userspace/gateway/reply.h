@@ -4,16 +4,13 @@
 
 #include "gateway/conn.h"
 
-/* Private to gateway/: what a connection writes. */
+/* Private to gateway/: what a connection writes by itself. */
 
 /* reply_continue lets a client go on that waits before it sends its body (RFC 9110, 10.1.1). */
 void reply_continue(struct gateway_conn *conn);
-/* reply_refusal is an error that no route had a say in, told in one sentence. */
-void reply_refusal(struct gateway_conn *conn, unsigned status, uint64_t now_ns);
 /* reply_options tells what the route can do, to scripts of other origins as well. */
-void reply_options(struct gateway_conn *conn, uint64_t now_ns);
-
-/* conn.c */
-void conn_start_request(struct gateway_conn *conn);
+void reply_options(struct gateway_conn *conn);
+/* reply_switch says 101 with the proof of the handshake (RFC 6455, 4.2.2). */
+void reply_switch(struct gateway_conn *conn, const char *accept);
 
 #endif

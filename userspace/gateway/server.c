@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/heap.h"
 #include "base/poller.h"
 #include "base/pool.h"
 #include "base/timer.h"
@@ -27,7 +28,8 @@ struct server_conn {
 	struct poller_watch watch;
 	struct timer timer; /* the connection's deadline, or its next turn */
 	unsigned interest;
-	bool is_shut; /* our direction was shut down */
+	bool is_readable; /* more may lie in the socket; the poller tells of what comes later */
+	bool is_shut;	  /* our direction was shut down */
 	struct gateway_conn http;
 };
 
@@ -41,26 +43,36 @@ struct gateway {
 	struct timer accept_timer; /* listening again after the system ran out of something */
 	struct arena arena;
 	struct pool conns;
-	uint8_t *bodies; /* shared.body_cap bytes for each conn, by its place in the pool */
-	struct rate *rate;
+	struct heap *heap;	  /* bodies that are collected, and what waits to be sent */
+	struct rate *rate, *busy; /* of all routes but the busy ones, and of those */
+	struct guard guard;
 };
 
 void gateway_config_defaults(struct gateway_config *config)
 {
 	*config = (struct gateway_config){
 		.listen = {.family = ADDR_IPV4, .ip = {127, 0, 0, 1}, .port = 5030},
-		.conn_cap = 64,
-		.conn_addr_max = 32,
+		.conn_cap = 256,
+		.conn_addr_max = 64,
+		.socket_cap = 32,
 		.request_rate_per_s = 2,
 		.request_burst = 10,
+		.busy_rate_per_min = 60,
+		.busy_burst = 60,
+		.memory_cap = 32 * 1024 * 1024,
 	};
 }
 
-size_t gateway_footprint(const struct gateway_config *config, size_t body_len_max)
+static size_t tables_footprint(const struct gateway_config *config)
 {
 	/* The arena gives each piece at a multiple of 64 bytes. */
 	return pool_footprint(sizeof(struct server_conn), config->conn_cap) +
-	       config->conn_cap * body_len_max + sizeof(struct rate) + 128;
+	       2 * sizeof(struct rate) + 128;
+}
+
+size_t gateway_footprint(const struct gateway_config *config)
+{
+	return tables_footprint(config) + config->memory_cap;
 }
 
 static void conn_close(struct server_conn *conn)
@@ -75,7 +87,7 @@ static void conn_close(struct server_conn *conn)
 	gateway->shared.stats.conn_cnt--;
 }
 
-/* conn_send: 1 when something went, 0 when nothing waits or goes, negative: the client is gone. */
+/* conn_send: 1 when all of it went, 0 when nothing waits or not all goes, negative: the client is gone. */
 static int conn_send(struct server_conn *conn)
 {
 	const char *data;
@@ -88,18 +100,19 @@ static int conn_send(struct server_conn *conn)
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	conn_sent(&conn->http, (size_t)n, conn->gateway->now_ns);
-	return 1;
+	return (size_t)n == len;
 }
 
 static int conn_receive(struct server_conn *conn)
 {
 	char *room;
-	size_t cap = conn_reserve(&conn->http, &room);
+	size_t cap = conn->is_readable ? conn_reserve(&conn->http, &room) : 0;
 	ssize_t n;
 
 	if (!cap || conn->http.is_eof)
 		return 0;
 	n = recv(conn->watch.fd, room, cap, MSG_DONTWAIT);
+	conn->is_readable = n == (ssize_t)cap;
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	if (n == 0)
@@ -126,14 +139,15 @@ static void conn_watch(struct server_conn *conn)
 		conn->http.state = CONN_OVER;
 }
 
-/* conn_turn does all that can be done now, and leaves watch and timer set for the rest. */
-static void conn_turn(struct server_conn *conn)
+/* conn_serve does all that can be done now, and leaves watch and timer set for the rest. */
+static void conn_serve(struct server_conn *conn)
 {
 	struct gateway *gateway = conn->gateway;
 	const char *data;
 	int sent = 1, received = 1;
 	unsigned steps = 0;
 
+	conn_turn(&conn->http, gateway->now_ns);
 	while ((sent > 0 || received > 0) && !conn_is_over(&conn->http) &&
 	       steps++ < STEPS_PER_TURN_MAX) {
 		sent = conn_send(conn);
@@ -161,9 +175,10 @@ static void conn_ready(struct poller_watch *watch, unsigned events, uint64_t now
 	struct server_conn *conn = (void *)((char *)watch - offsetof(struct server_conn, watch));
 
 	conn->gateway->now_ns = now_ns;
+	conn->is_readable = events & POLLER_IN;
 	if (events & POLLER_HANGUP && !(events & POLLER_IN))
 		conn->http.state = CONN_OVER;
-	conn_turn(conn);
+	conn_serve(conn);
 }
 
 static void conn_timer_fire(struct timer *timer, uint64_t now_ns)
@@ -172,10 +187,10 @@ static void conn_timer_fire(struct timer *timer, uint64_t now_ns)
 
 	conn->gateway->now_ns = now_ns;
 	conn_expire(&conn->http, now_ns);
-	conn_turn(conn);
+	conn_serve(conn);
 }
 
-static void server_replied(struct conn_shared *shared, struct gateway_conn *http)
+static void server_woken(struct conn_shared *shared, struct gateway_conn *http)
 {
 	struct gateway *gateway = (void *)((char *)shared - offsetof(struct gateway, shared));
 	struct server_conn *conn = (void *)((char *)http - offsetof(struct server_conn, http));
@@ -183,11 +198,13 @@ static void server_replied(struct conn_shared *shared, struct gateway_conn *http
 	timer_set(gateway->timers, &conn->timer, gateway->now_ns);
 }
 
-static bool server_admits(struct conn_shared *shared, const struct addr *remote, uint64_t now_ns)
+static bool server_admits(struct conn_shared *shared, const struct gateway_conn *http,
+			  uint64_t now_ns)
 {
 	struct gateway *gateway = (void *)((char *)shared - offsetof(struct gateway, shared));
 
-	return rate_take(gateway->rate, remote, now_ns);
+	return rate_take(http->route->is_busy ? gateway->busy : gateway->rate, &http->remote,
+			 now_ns);
 }
 
 /* conns_of counts the connections of one client; *out_idle is the one that idled longest, of all. */
@@ -236,19 +253,16 @@ static void fd_admit(struct gateway *gateway, int fd, const struct addr *remote)
 {
 	struct gateway_stats *stats = &gateway->shared.stats;
 	struct server_conn *conn = place_of(gateway, remote);
-	size_t place;
 
 	if (!conn) {
 		fd_refuse(gateway, fd);
 		return;
 	}
-	place = (size_t)((uint8_t *)conn - gateway->conns.objects) / gateway->conns.object_len;
 	conn->gateway = gateway;
 	conn->watch = (struct poller_watch){.ready = conn_ready, .fd = fd};
 	conn->interest = POLLER_IN;
 	timer_init(&conn->timer, conn_timer_fire);
-	conn_init(&conn->http, &gateway->shared, remote,
-		  gateway->bodies + place * gateway->shared.body_cap, gateway->now_ns);
+	conn_init(&conn->http, &gateway->shared, remote, gateway->now_ns);
 	if (poller_add(gateway->poller, &conn->watch, POLLER_IN) < 0) {
 		pool_release(&gateway->conns, conn);
 		fd_refuse(gateway, fd);
@@ -319,48 +333,48 @@ static int listener_open(struct gateway *gateway)
 	return poller_add(gateway->poller, &gateway->listener, POLLER_IN);
 }
 
-static size_t body_len_max(const struct gateway_route *routes)
-{
-	size_t max = 0;
-
-	for (; routes->path; routes++)
-		if (routes->body_len_max > max)
-			max = routes->body_len_max;
-	return max;
-}
-
 static int memory_lay_out(struct gateway *gateway)
 {
 	const struct gateway_config *config = &gateway->config;
-	int err = arena_open(&gateway->arena, gateway_footprint(config, gateway->shared.body_cap));
+	int err = heap_new(config->memory_cap, &gateway->heap);
 
+	if (err == 0)
+		err = arena_open(&gateway->arena, tables_footprint(config));
 	if (err == 0)
 		err = pool_init(&gateway->conns, &gateway->arena, sizeof(struct server_conn),
 				config->conn_cap);
 	if (err < 0)
 		return err;
+	gateway->shared.heap = gateway->heap;
 	gateway->rate = arena_alloc(&gateway->arena, sizeof(*gateway->rate));
-	gateway->bodies = arena_alloc(&gateway->arena, config->conn_cap * gateway->shared.body_cap);
-	if (!gateway->rate || !gateway->bodies)
+	gateway->busy = arena_alloc(&gateway->arena, sizeof(*gateway->busy));
+	if (!gateway->rate || !gateway->busy)
 		return WEFT_EFULL;
-	rate_init(gateway->rate, config->request_rate_per_s, config->request_burst);
+	rate_init(gateway->rate,
+		  config->request_rate_per_s ? NS_PER_S / config->request_rate_per_s : 0,
+		  config->request_burst);
+	rate_init(gateway->busy,
+		  config->busy_rate_per_min ? 60 * NS_PER_S / config->busy_rate_per_min : 0,
+		  config->busy_burst);
 	return 0;
 }
 
 int gateway_open(const struct gateway_params *params, struct gateway **out_gateway)
 {
 	struct gateway *gateway = calloc(1, sizeof(*gateway));
+	struct addr listen;
 	int err;
 
 	if (!gateway)
 		return -ENOMEM;
 	gateway->shared = (struct conn_shared){
 		.routes = params->routes,
+		.guard = &gateway->guard,
 		.wall_s = params->wall_s,
 		.admits = server_admits,
-		.replied = server_replied,
-		.body_cap = body_len_max(params->routes),
-		.stats.conn_cap = params->config.conn_cap,
+		.woken = server_woken,
+		.stats = {.conn_cap = params->config.conn_cap,
+			  .socket_cap = params->config.socket_cap},
 	};
 	gateway->config = params->config;
 	gateway->poller = params->poller;
@@ -371,6 +385,10 @@ int gateway_open(const struct gateway_params *params, struct gateway **out_gatew
 	err = memory_lay_out(gateway);
 	if (err == 0)
 		err = listener_open(gateway);
+	if (err == 0) {
+		listen = gateway_addr(gateway);
+		err = guard_init(&gateway->guard, params, &listen);
+	}
 	if (err < 0) {
 		gateway_close(gateway);
 		return err;
@@ -395,6 +413,7 @@ void gateway_close(struct gateway *gateway)
 	}
 	timer_cancel(gateway->timers, &gateway->accept_timer);
 	arena_close(&gateway->arena);
+	heap_free(gateway->heap);
 	free(gateway);
 }
 
@@ -411,5 +430,12 @@ struct addr gateway_addr(const struct gateway *gateway)
 
 void gateway_stats(const struct gateway *gateway, struct gateway_stats *out_stats)
 {
+	struct heap_usage usage;
+
+	heap_usage(gateway->heap, &usage);
 	*out_stats = gateway->shared.stats;
+	out_stats->memory_used_len = usage.used_len;
+	out_stats->memory_peak_len = usage.peak_len;
+	out_stats->memory_cap = usage.cap;
+	out_stats->memory_refused_cnt = usage.refused_cnt;
 }

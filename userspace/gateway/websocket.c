@@ -6,18 +6,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BIT_FINAL	0x80
-#define BITS_RESERVED	0x70
-#define BIT_MASKED	0x80
-#define LEN_16		126
-#define LEN_64		127
-#define CONTROL_LEN_MAX 125
+#define BIT_FINAL     0x80
+#define BITS_RESERVED 0x70
+#define BIT_MASKED    0x80
+#define LEN_16	      126
+#define LEN_64	      127
 /* RFC 6455, 1.3. */
 #define ACCEPT_SALT "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 static bool opcode_is_known(unsigned opcode)
 {
-	return opcode == WEBSOCKET_TEXT || opcode == WEBSOCKET_BINARY ||
+	return opcode <= WEBSOCKET_BINARY ||
 	       (opcode >= WEBSOCKET_CLOSE && opcode <= WEBSOCKET_PONG);
 }
 
@@ -36,12 +35,12 @@ static size_t length_len(unsigned code)
 	return code == LEN_64 ? 8 : code == LEN_16 ? 2 : 0;
 }
 
-/* A continuation (opcode 0) is refused as well: messages here are of one frame. */
 static bool head_is_good(const struct websocket_head *head, unsigned code)
 {
-	if (!opcode_is_known(head->opcode) || !head->is_final)
+	if (!opcode_is_known(head->opcode))
 		return false;
-	if (head->opcode >= WEBSOCKET_CLOSE && head->len > CONTROL_LEN_MAX)
+	if (head->opcode >= WEBSOCKET_CLOSE &&
+	    (!head->is_final || head->len > WEBSOCKET_CONTROL_LEN_MAX))
 		return false;
 	if (code == LEN_16)
 		return head->len >= LEN_16;
@@ -98,10 +97,21 @@ size_t websocket_head_write(const struct websocket_head *head,
 	return at;
 }
 
-void websocket_mask(uint8_t *data, size_t len, const uint8_t mask[static 4])
+void websocket_mask(uint8_t *data, size_t len, const uint8_t mask[static 4], uint64_t off)
 {
+	uint8_t turned[8];
+	uint64_t word, wide;
+
+	for (size_t i = 0; i < sizeof(turned); i++)
+		turned[i] = mask[(off + i) % 4];
+	memcpy(&wide, turned, sizeof(wide));
+	for (; len >= sizeof(word); len -= sizeof(word), data += sizeof(word)) {
+		memcpy(&word, data, sizeof(word));
+		word ^= wide;
+		memcpy(data, &word, sizeof(word));
+	}
 	for (size_t i = 0; i < len; i++)
-		data[i] ^= mask[i % 4];
+		data[i] ^= turned[i];
 }
 
 void websocket_key(const uint8_t nonce[static 16], char out[static WEBSOCKET_KEY_CAP])

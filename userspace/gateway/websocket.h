@@ -9,11 +9,12 @@
 #include "weft/err.h"
 
 /*
- * WebSocket (RFC 6455) as a client needs it: frames and the handshake's
- * proof, and one question with one answer over a connection of its own. No
- * extensions; messages in one frame.
+ * WebSocket (RFC 6455) without extensions: frames and the handshake's
+ * proof, which the server (socket.c) shares, and as a client one
+ * question with one answer over a connection of its own, in one frame each.
  */
 enum websocket_opcode {
+	WEBSOCKET_CONTINUATION = 0,
 	WEBSOCKET_TEXT = 1,
 	WEBSOCKET_BINARY = 2,
 	WEBSOCKET_CLOSE = 8,
@@ -28,7 +29,8 @@ struct websocket_head {
 	uint8_t mask[4];
 	uint64_t len; /* of the payload */
 };
-#define WEBSOCKET_HEAD_LEN_MAX 14
+#define WEBSOCKET_HEAD_LEN_MAX	  14
+#define WEBSOCKET_CONTROL_LEN_MAX 125 /* of a control frame's payload */
 
 /*
  * websocket_head_parse: the head's length, 0 when more bytes are needed, or
@@ -39,8 +41,8 @@ WEFT_MUST_CHECK
 int websocket_head_parse(const uint8_t *data, size_t len, struct websocket_head *out_head);
 size_t websocket_head_write(const struct websocket_head *head,
 			    uint8_t out[static WEBSOCKET_HEAD_LEN_MAX]);
-/* websocket_mask masks or unmasks a payload from its first byte. */
-void websocket_mask(uint8_t *data, size_t len, const uint8_t mask[static 4]);
+/* websocket_mask masks or unmasks part of a payload that begins off bytes behind its first. */
+void websocket_mask(uint8_t *data, size_t len, const uint8_t mask[static 4], uint64_t off);
 
 #define WEBSOCKET_KEY_CAP    25 /* base64 of 16 random bytes */
 #define WEBSOCKET_ACCEPT_CAP 29

@@ -165,11 +165,11 @@ static int frame_send(const struct websocket_ask *ask, struct channel *channel,
 	if (err < 0 || !len)
 		return err;
 	memcpy(masked, payload, len);
-	websocket_mask(masked, len, head.mask);
+	websocket_mask(masked, len, head.mask, 0);
 	return channel_write(channel, masked, len);
 }
 
-/* The next frame, whole in incoming; a server masks nothing. */
+/* The next frame, whole in incoming; a server masks nothing, and messages are of one frame here. */
 static int frame_read(struct incoming *incoming, struct websocket_head *out_head)
 {
 	int err = 0, head_len;
@@ -178,7 +178,8 @@ static int frame_read(struct incoming *incoming, struct websocket_head *out_head
 		size_t len = incoming->end - incoming->begin;
 
 		head_len = websocket_head_parse(incoming->data + incoming->begin, len, out_head);
-		if (head_len < 0 || (head_len && out_head->is_masked))
+		if (head_len < 0 || (head_len && (out_head->is_masked || !out_head->is_final ||
+						  out_head->opcode == WEBSOCKET_CONTINUATION)))
 			return WEFT_EMALFORMED;
 		if (head_len && out_head->len > sizeof(incoming->data) - (size_t)head_len)
 			return WEFT_ETOOLARGE;

@@ -136,6 +136,8 @@ static struct pkarr_relay_call *call_new(struct pkarr_relay *relay,
 	return call;
 }
 
+static const struct gateway_events call_events = {.gone = call_gone};
+
 /* call_begun: run is what the DHT does for the call, or NULL. */
 static void call_begun(struct pkarr_relay_call *call, void *run, uint64_t now_ns)
 {
@@ -143,7 +145,7 @@ static void call_begun(struct pkarr_relay_call *call, void *run, uint64_t now_ns
 
 	call->run = run;
 	if (run) {
-		gateway_on_gone(exchange, call_gone, call);
+		gateway_watch(exchange, &call_events, call);
 		return;
 	}
 	pool_release(&call->relay->calls, call);
@@ -296,7 +298,6 @@ void pkarr_relay_ended(struct pkarr_relay_call *call, const struct pkarr_relay_o
 {
 	struct gateway_exchange *exchange = call->exchange;
 
-	gateway_on_gone(exchange, NULL, NULL);
 	if (call->is_put)
 		put_ended(call, exchange, outcome, now_ns);
 	else
@@ -310,7 +311,7 @@ struct gateway_route pkarr_relay_route(struct pkarr_relay *relay)
 		.path = "/",
 		.methods = GATEWAY_GET | GATEWAY_PUT,
 		.body_len_max = PKARR_BODY_LEN_MAX,
-		.is_public = true,
+		.access = GATEWAY_PUBLIC,
 		.handle = relay_handle,
 		.ctx = relay,
 	};

@@ -57,7 +57,7 @@ size_t web_footprint(const struct web_config *config)
 
 	if (!gateway->is_on)
 		return 0;
-	return web_len(config) + gateway_footprint(gateway, PKARR_BODY_LEN_MAX) +
+	return web_len(config) + gateway_footprint(gateway) +
 	       (config->serves_pkarr
 			? pkarr_relay_footprint(config->pkarr_cache_cap, gateway->conn_cap)
 			: 0);
@@ -213,8 +213,10 @@ int web_open(struct node *node, char *what)
 	node->web = web;
 	web->node = node;
 	web->run_cap = config->gateway.conn_cap;
-	web->routes[ROUTE_HEALTHZ] = (struct gateway_route){
-		.path = "/healthz", .methods = GATEWAY_GET, .handle = healthz};
+	web->routes[ROUTE_HEALTHZ] = (struct gateway_route){.path = "/healthz",
+							    .methods = GATEWAY_GET,
+							    .access = GATEWAY_OPEN,
+							    .handle = healthz};
 	if (config->serves_pkarr && (err = web_open_relay(web)) < 0)
 		return err;
 	return web_open_gateway(web, what);

@@ -3,24 +3,33 @@
 #define WEFT_TESTS_GATEWAY_RIG_H
 
 #include "base/clock.h"
+#include "base/heap.h"
 #include "gateway/conn.h"
 #include "support/check.h"
 
 /* One connection without sockets: bytes are fed, what it would send is collected. */
-#define RIG_BODY_CAP 32
+#define RIG_BODY_CAP   32
+#define RIG_MEMORY_CAP (256 * 1024)
+#define RIG_TOKEN      "0123456789abcdefghijklmnopqrstuv"
 
 static struct {
 	struct conn_shared shared;
 	struct gateway_conn conn;
-	uint8_t body[RIG_BODY_CAP];
-	char out[65536];
+	struct guard guard;
+	struct heap *heap;
+	char out[512 * 1024];
 	size_t out_len;
 	uint64_t now_ns;
-	unsigned handled_cnt, replied_cnt, gone_cnt;
+	unsigned handled_cnt, woken_cnt, gone_cnt;
 	struct gateway_exchange *waiting;
 	char path[256], query[256], header[256], got[RIG_BODY_CAP + 1];
 	enum gateway_method method;
 	bool refuses;
+	/* Of a streamed exchange. */
+	char taken[65536];
+	size_t taken_len;
+	unsigned piece_cnt, finished_cnt, drained_cnt;
+	bool holds, is_text, is_last;
 } rig;
 
 static inline void rig_remember(const struct gateway_request *request)
@@ -32,7 +41,8 @@ static inline void rig_remember(const struct gateway_request *request)
 	snprintf(rig.path, sizeof(rig.path), "%s", request->path);
 	snprintf(rig.query, sizeof(rig.query), "%s", request->query);
 	snprintf(rig.header, sizeof(rig.header), "%s", value ? value : "none");
-	memcpy(rig.got, request->body, request->body_len);
+	if (request->body_len)
+		memcpy(rig.got, request->body, request->body_len);
 	rig.got[request->body_len] = '\0';
 }
 
@@ -64,17 +74,19 @@ static inline void rig_gone(void *arg)
 static inline void rig_wait(void *ctx, struct gateway_exchange *exchange,
 			    const struct gateway_request *request, uint64_t now_ns)
 {
+	static const struct gateway_events events = {.gone = rig_gone};
+
 	(void)ctx;
 	(void)now_ns;
 	rig_remember(request);
 	rig.waiting = exchange;
-	gateway_on_gone(exchange, rig_gone, NULL);
+	gateway_watch(exchange, &events, NULL);
 }
 
 static inline void rig_long(void *ctx, struct gateway_exchange *exchange,
 			    const struct gateway_request *request, uint64_t now_ns)
 {
-	static char body[GATEWAY_REPLY_LEN_MAX];
+	static char body[2 * RIG_MEMORY_CAP];
 	struct gateway_reply reply = {.status = 200, .body = body, .body_len = sizeof(body)};
 
 	(void)ctx;
@@ -82,36 +94,116 @@ static inline void rig_long(void *ctx, struct gateway_exchange *exchange,
 	gateway_reply(exchange, &reply, now_ns);
 }
 
+static inline bool rig_piece(void *arg, const struct gateway_piece *piece, uint64_t now_ns)
+{
+	(void)arg;
+	(void)now_ns;
+	if (rig.holds)
+		return false;
+	memcpy(rig.taken + rig.taken_len, piece->data, piece->len);
+	rig.taken_len += piece->len;
+	rig.taken[rig.taken_len] = '\0';
+	rig.is_text = piece->is_text;
+	rig.is_last = piece->is_last;
+	rig.piece_cnt++;
+	return true;
+}
+
+static inline void rig_finished(void *arg, uint64_t now_ns)
+{
+	(void)arg;
+	(void)now_ns;
+	rig.finished_cnt++;
+}
+
+static inline void rig_drained(void *arg, uint64_t now_ns)
+{
+	(void)arg;
+	(void)now_ns;
+	rig.drained_cnt++;
+}
+
+/* rig_stream leaves the exchange to the test. */
+static inline void rig_stream(void *ctx, struct gateway_exchange *exchange,
+			      const struct gateway_request *request, uint64_t now_ns)
+{
+	static const struct gateway_events events = {.piece = rig_piece,
+						     .finished = rig_finished,
+						     .drained = rig_drained,
+						     .gone = rig_gone};
+
+	(void)ctx;
+	(void)now_ns;
+	rig_remember(request);
+	rig.waiting = exchange;
+	gateway_watch(exchange, &events, NULL);
+}
+
+static inline void rig_socket(void *ctx, struct gateway_exchange *exchange,
+			      const struct gateway_request *request, uint64_t now_ns)
+{
+	const struct gateway_error *refusal = gateway_socket_offered(request);
+
+	if (refusal) {
+		gateway_reply_error(exchange, refusal, now_ns);
+		return;
+	}
+	rig_stream(ctx, exchange, request, now_ns);
+	gateway_socket_accept(exchange, now_ns);
+}
+
+static const struct gateway_error rig_instead = {404, "rig_is_off", "The rig is off.", 0};
+
 static const struct gateway_route rig_routes[] = {
 	{.path = "/wait",
 	 .methods = GATEWAY_GET | GATEWAY_PUT,
+	 .access = GATEWAY_PUBLIC,
 	 .body_len_max = 8,
 	 .handle = rig_wait},
-	{.path = "/long", .methods = GATEWAY_GET, .handle = rig_long},
+	{.path = "/long", .methods = GATEWAY_GET, .access = GATEWAY_OPEN, .handle = rig_long},
 	{.path = "/public",
 	 .methods = GATEWAY_GET | GATEWAY_PUT,
-	 .is_public = true,
+	 .access = GATEWAY_PUBLIC,
 	 .body_len_max = RIG_BODY_CAP,
 	 .handle = rig_echo},
-	{.path = "/tree/", .methods = GATEWAY_GET, .handle = rig_echo},
+	{.path = "/tree/", .methods = GATEWAY_GET, .access = GATEWAY_OPEN, .handle = rig_echo},
+	{.path = "/open",
+	 .methods = GATEWAY_GET | GATEWAY_POST,
+	 .access = GATEWAY_OPEN,
+	 .body_len_max = RIG_BODY_CAP,
+	 .handle = rig_echo},
+	{.path = "/guarded", .methods = GATEWAY_GET, .access = GATEWAY_GUARDED, .handle = rig_echo},
+	{.path = "/stream",
+	 .methods = GATEWAY_GET | GATEWAY_POST,
+	 .access = GATEWAY_PUBLIC,
+	 .is_streamed = true,
+	 .body_len_max = 65535,
+	 .handle = rig_stream},
+	{.path = "/socket",
+	 .methods = GATEWAY_GET,
+	 .access = GATEWAY_PUBLIC,
+	 .is_streamed = true,
+	 .body_len_max = 1000,
+	 .handle = rig_socket},
+	{.path = "/instead", .methods = GATEWAY_GET, .instead = &rig_instead},
 	{.path = "/only", .methods = GATEWAY_PUT, .body_len_max = RIG_BODY_CAP, .handle = rig_echo},
 	{.path = NULL},
 };
 
-static inline bool rig_admits(struct conn_shared *shared, const struct addr *remote,
+static inline bool rig_admits(struct conn_shared *shared, const struct gateway_conn *conn,
 			      uint64_t now_ns)
 {
 	(void)shared;
-	(void)remote;
+	(void)conn;
 	(void)now_ns;
 	return !rig.refuses;
 }
 
-static inline void rig_replied(struct conn_shared *shared, struct gateway_conn *conn)
+static inline void rig_woken(struct conn_shared *shared, struct gateway_conn *conn)
 {
 	(void)shared;
 	(void)conn;
-	rig.replied_cnt++;
+	rig.woken_cnt++;
 }
 
 static inline uint64_t rig_wall_s(void)
@@ -123,14 +215,28 @@ static inline void rig_start(void)
 {
 	struct addr remote = {.family = ADDR_IPV4, .ip = {192, 0, 2, 1}, .port = 1};
 
+	if (rig.heap)
+		conn_fini(&rig.conn);
+	heap_free(rig.heap);
 	memset(&rig, 0, sizeof(rig));
 	rig.now_ns = NS_PER_S;
+	CHECK_EQ(heap_new(RIG_MEMORY_CAP, &rig.heap), 0);
+	rig.guard = (struct guard){.hosts = {.names = {"x"}, .cnt = 1},
+				   .origins = {.names = {"http://x"}, .cnt = 1},
+				   .token = RIG_TOKEN};
 	rig.shared = (struct conn_shared){.routes = rig_routes,
+					  .guard = &rig.guard,
+					  .heap = rig.heap,
 					  .wall_s = rig_wall_s,
 					  .admits = rig_admits,
-					  .replied = rig_replied,
-					  .body_cap = RIG_BODY_CAP};
-	conn_init(&rig.conn, &rig.shared, &remote, rig.body, rig.now_ns);
+					  .woken = rig_woken,
+					  .stats.socket_cap = 1};
+	conn_init(&rig.conn, &rig.shared, &remote, rig.now_ns);
+}
+
+static inline void rig_turn(void)
+{
+	conn_turn(&rig.conn, rig.now_ns);
 }
 
 /* rig_drain takes at most step bytes at a time. */

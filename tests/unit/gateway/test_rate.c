@@ -9,7 +9,7 @@ static struct rate rate;
 static void start(void)
 {
 	memset(&rate, 0, sizeof(rate));
-	rate_init(&rate, 2, 10);
+	rate_init(&rate, NS_PER_S / 2, 10);
 }
 
 static struct addr addr_of(const char *text)

@@ -51,7 +51,7 @@ static void test_examples_of_the_standard(void)
 	CHECK_EQ(websocket_head_parse(plain, sizeof(plain), &head), 2);
 	CHECK_EQ(head.len, 5);
 	CHECK_EQ(websocket_head_parse(masked, sizeof(masked), &head), 6);
-	websocket_mask(masked + 6, 5, head.mask);
+	websocket_mask(masked + 6, 5, head.mask, 0);
 	CHECK_MEM(masked + 6, "Hello", 5);
 }
 
@@ -65,8 +65,7 @@ static void test_what_is_no_frame_is_refused(void)
 		{"reserved bit", {0xc2, 0}, 2},
 		{"opcode 3", {0x83, 0}, 2},
 		{"opcode 11", {0x8b, 0}, 2},
-		{"a piece", {0x02, 0}, 2},
-		{"a continuation", {0x80, 0}, 2},
+		{"a ping in pieces", {0x09, 0}, 2},
 		{"125 in two bytes", {0x82, 126, 0, 125}, 4},
 		{"65535 in eight", {0x82, 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, 10},
 		{"negative", {0x82, 127, 0x80, 0, 0, 0, 0, 1, 0, 0}, 10},

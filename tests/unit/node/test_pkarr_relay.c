@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "base/heap.h"
 #include "codec/zbase32.h"
 #include "gateway/conn.h"
 #include "support/check.h"
@@ -23,8 +24,8 @@ static struct {
 	struct gateway_route routes[2];
 	struct conn_shared shared;
 	struct gateway_conn conn;
-	uint8_t body[PKARR_BODY_LEN_MAX];
-	char out[GATEWAY_REPLY_LEN_MAX];
+	struct heap *heap;
+	char out[OUTPUT_BLOCK_LEN + 1];
 	uint64_t now_ns;
 	struct pkarr_relay_call *call; /* what the DHT works for */
 	unsigned get_cnt, put_cnt, cancel_cnt;
@@ -36,10 +37,10 @@ static uint64_t wall_s(void)
 	return WALL_S;
 }
 
-static bool admits(struct conn_shared *shared, const struct addr *remote, uint64_t now_ns)
+static bool admits(struct conn_shared *shared, const struct gateway_conn *conn, uint64_t now_ns)
 {
 	(void)shared;
-	(void)remote;
+	(void)conn;
 	(void)now_ns;
 	return true;
 }
@@ -76,12 +77,12 @@ static void dht_cancel(void *ctx, void *run)
 	rig.cancel_cnt += run == rig.call;
 }
 
-static void conn_begin(struct gateway_conn *conn, uint8_t *body)
+static void conn_begin(struct gateway_conn *conn)
 {
 	struct addr remote = {.family = ADDR_IPV4, .ip = {192, 0, 2, 1}, .port = 1};
 
 	memset(conn, 0, sizeof(*conn));
-	conn_init(conn, &rig.shared, &remote, body, rig.now_ns);
+	conn_init(conn, &rig.shared, &remote, rig.now_ns);
 }
 
 static bool rig_open(void)
@@ -98,22 +99,22 @@ static bool rig_open(void)
 
 	memset(&rig, 0, sizeof(rig));
 	rig.now_ns = NS_PER_S;
-	if (node_key_from_seed(seed, &rig.key) < 0 || pkarr_relay_new(&params, &rig.relay) < 0)
+	if (node_key_from_seed(seed, &rig.key) < 0 || pkarr_relay_new(&params, &rig.relay) < 0 ||
+	    heap_new(1 << 20, &rig.heap) < 0)
 		return false;
 	rig.path[0] = '/';
 	zbase32_write(node_key_public(rig.key), NODE_KEY_LEN, rig.path + 1);
 	rig.routes[0] = pkarr_relay_route(rig.relay);
-	rig.shared = (struct conn_shared){.routes = rig.routes,
-					  .wall_s = wall_s,
-					  .admits = admits,
-					  .body_cap = PKARR_BODY_LEN_MAX};
-	conn_begin(&rig.conn, rig.body);
+	rig.shared = (struct conn_shared){
+		.routes = rig.routes, .heap = rig.heap, .wall_s = wall_s, .admits = admits};
+	conn_begin(&rig.conn);
 	return true;
 }
 
 static void rig_close(void)
 {
 	conn_fini(&rig.conn);
+	heap_free(rig.heap);
 	pkarr_relay_free(rig.relay);
 	node_key_free(rig.key);
 }
@@ -445,7 +446,7 @@ static void test_a_client_that_leaves_cancels_its_search(void)
 	CHECK_EQ(rig.cancel_cnt, 1);
 	/* Its place is free again. */
 	for (int i = 0; i < CALL_CAP + 1; i++) {
-		conn_begin(&rig.conn, rig.body);
+		conn_begin(&rig.conn);
 		ask("");
 		CHECK_STR(hear(), "");
 		conn_fini(&rig.conn);
@@ -457,7 +458,6 @@ static void test_a_client_that_leaves_cancels_its_search(void)
 static void test_more_calls_than_can_wait_are_told_so(void)
 {
 	static struct gateway_conn conns[CALL_CAP];
-	static uint8_t bodies[CALL_CAP][PKARR_BODY_LEN_MAX];
 	char request[128];
 
 	CHECK(rig_open());
@@ -465,7 +465,7 @@ static void test_more_calls_than_can_wait_are_told_so(void)
 		int len = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: r\r\n\r\n",
 				   rig.path);
 
-		conn_begin(&conns[i], bodies[i]);
+		conn_begin(&conns[i]);
 		say(&conns[i], request, (size_t)len);
 	}
 	ask("");

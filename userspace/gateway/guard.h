@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_GATEWAY_GUARD_H
+#define WEFT_GATEWAY_GUARD_H
+
+#include "gateway/gateway.h"
+
+/*
+ * Private to gateway/: who may ask. A web page that somebody has open can
+ * send requests to this machine, under its own name (Origin) and, by a DNS
+ * answer that changes, under a name of its own (Host); another user of this
+ * machine can connect. So Host and Origin are compared with lists, and
+ * who changes anything shows the token, which no page and no other user can read.
+ */
+struct guard {
+	struct gateway_names hosts;
+	struct gateway_names origins;
+	char token[GATEWAY_TOKEN_CAP];
+	bool is_token_always;
+};
+
+/* guard_init: listen is where the gateway listens, its port known. 0, or WEFT_EFULL. */
+WEFT_MUST_CHECK
+int guard_init(struct guard *guard, const struct gateway_params *params, const struct addr *listen);
+
+/* guard_judge: NULL: the request of conn may go to its route; else what it is answered by. */
+const struct gateway_error *guard_judge(const struct guard *guard, const struct gateway_conn *conn);
+
+#endif
