@@ -22,6 +22,7 @@ struct overlay_run; /* a put or get under way */
 #define OVERLAY_NAME_LEN_MAX  256
 #define OVERLAY_VALUE_LEN_MAX 65536
 #define OVERLAY_WRITER_LEN    32
+#define OVERLAY_KEY_MAX	      64
 
 /* What a rule says of a value that it accepts. */
 struct overlay_claim {
@@ -33,8 +34,13 @@ struct overlay_claim {
 struct overlay_rule {
 	uint8_t tag;	    /* the value's first byte */
 	const char *prefix; /* names begin with it, as text: "svc:" */
-	size_t len_max;	    /* bytes of a value */
-	unsigned key_max;   /* values per key */
+	size_t len_max;	    /* bytes of a value, at most OVERLAY_VALUE_LEN_MAX */
+	unsigned key_max;   /* values per key, in [1, OVERLAY_KEY_MAX] */
+	/*
+	 * Values per key that were stored from one /24 of IPv4 or /56 of IPv6; 0: as many
+	 * as key_max. Does not apply on the own site, where all may be in one.
+	 */
+	unsigned prefix_max;
 	/*
 	 * Is value (tag included) one that may lie under name at wall_s? Checks form,
 	 * signature, times and that name is its own; fills *out_claim.
@@ -59,11 +65,14 @@ typedef void (*overlay_value_fn)(void *arg, const uint8_t *value, size_t len,
 				 const struct overlay_claim *claim);
 
 /*
- * add_rule: at start. 0, WEFT_EFULL, WEFT_EEXISTS (tag or prefix).
+ * add_rule: at start; rule is copied, prefix lives as long as the overlay. 0, WEFT_EFULL,
+ *     WEFT_EEXISTS (its tag, or a prefix that begins with its or the other way round),
+ *     WEFT_EMALFORMED.
  * put stores value (copied) at the nodes closest to name's key, this one among them if
- *     it serves. Once: its owner puts it again at half its life. 0 or
- *     WEFT_EFULL, WEFT_EUNKNOWN (no rule for its tag), or what the rule says of it.
- * get asks for the values under name, of rule tag; those stored here come first.
+ *     it serves, until it expires but for at most seven days. Once: its owner puts it
+ *     again at half its life. 0 or WEFT_EFULL, WEFT_EUNKNOWN (no rule for its tag),
+ *     WEFT_EMALFORMED (a name that is not the tag's), or what the rule says of it.
+ * get asks for the values under name, of rule tag; those stored here come first. As put.
  * cancel takes a run back: nothing is called any more.
  */
 struct overlay_ops {

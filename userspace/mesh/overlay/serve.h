@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_MESH_OVERLAY_SERVE_H
+#define WEFT_MESH_OVERLAY_SERVE_H
+
+#include "mesh/overlay/overlay_state.h"
+
+/* How long a value is kept of which STORE does not say, and at most; never beyond its own end. */
+#define OVERLAY_TTL_DEFAULT_S (24 * 3600ull)
+#define OVERLAY_TTL_MAX_S     (7 * 24 * 3600ull)
+
+/* What peers ask of this node: 200, 201 and 202. serve_init: 0 or WEFT_EEXISTS. */
+WEFT_MUST_CHECK
+int overlay_serve_init(struct overlay *overlay);
+
+/*
+ * overlay_take judges a value and keeps it. source: who stored it; ADDR_NONE: this node.
+ * Returns OVERLAY_STORED or REFRESHED with *out_kept_s, or why not; it is counted.
+ */
+enum overlay_reason overlay_take(struct overlay *overlay, const struct overlay_store *store,
+				 const struct addr *source, uint64_t now_ns, uint64_t *out_kept_s);
+/*
+ * overlay_show gives what is kept under key and may be told now: its time is looked at
+ * again, and its signature if it came from the disk. As overlay_values_list.
+ */
+unsigned overlay_show(struct overlay *overlay, const uint8_t *key, const uint8_t *after,
+		      uint64_t now_ns, struct overlay_kept **out);
+
+/*
+ * overlay_node_of: how others could reach a neighbour, the likeliest address first. False: at none.
+ */
+bool overlay_node_of(const struct mesh_neighbour *neighbour, struct overlay_node *out_node);
+
+#endif
