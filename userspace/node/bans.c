@@ -7,6 +7,7 @@
 #include "node/bans.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -106,10 +107,57 @@ static void spread_soon(struct bans *bans)
 }
 
 /* Not on the disk, so not in the list; the driver's entry ends by itself. */
-static void suspect_done(void *arg, int err)
+static void added(void *arg, int err)
 {
 	if (err < 0)
 		spread_soon(arg);
+}
+
+/* add is in force with the next turn: whose session it ends may be who called. False: no room. */
+static bool add(struct bans *bans, const struct ban *ban)
+{
+	if (ban_list_put(bans->list, ban, added, bans) < 0)
+		return false;
+	fastpath_ban_changed(&bans->node->fastpath, &ban->target);
+	spread_soon(bans);
+	bans_tell(bans, INCIDENT_BANNED, ban);
+	return true;
+}
+
+/* add_longer keeps what an operator, or an earlier ban, said for longer. */
+static bool add_longer(struct bans *bans, const struct ban *ban)
+{
+	const struct ban *there = ban_list_lookup(bans->list, &ban->target);
+
+	if (there && there->scope == WEFT_BAN_ALL &&
+	    (!there->expires_s || there->expires_s >= ban->expires_s))
+		return true;
+	return add(bans, ban);
+}
+
+bool bans_add_peer(struct bans *bans, const uint8_t key[static BAN_KEY_LEN],
+		   const struct addr *addr, uint64_t until_s, const char *reason)
+{
+	struct ban ban = {.target = {.kind = BAN_KEY},
+			  .scope = WEFT_BAN_ALL,
+			  .added_s = clock_wall_s(),
+			  .expires_s = until_s};
+	char text[BAN_TARGET_TEXT_CAP];
+
+	if (!bans->list)
+		return false;
+	memcpy(ban.target.key, key, BAN_KEY_LEN);
+	snprintf(ban.reason, sizeof(ban.reason), "%s", reason);
+	if (!add_longer(bans, &ban))
+		return false;
+	if (!addr || !addr->family)
+		return true;
+	snprintf(ban.reason, sizeof(ban.reason), "address of the banned %.12s",
+		 ban_target_format(&ban.target, text));
+	ban.target = ban_target_of(addr);
+	if (ban.expires_s > ban.added_s + BANS_ADDR_S)
+		ban.expires_s = ban.added_s + BANS_ADDR_S;
+	return add_longer(bans, &ban);
 }
 
 void bans_note_failure(struct bans *bans, const struct weft_sample *sample)
@@ -125,14 +173,11 @@ void bans_note_failure(struct bans *bans, const struct weft_sample *sample)
 	    !suspects_note(&bans->suspects, &source, sample->weight, sample->at_ns))
 		return;
 	ban.expires_s = ban.added_s + BANS_SUSPECT_S;
-	if (ban_list_put(bans->list, &ban, suspect_done, bans) < 0)
+	if (!add(bans, &ban))
 		return;
 	log_notice("an address sends connection ids of ours with what does not decrypt: for %u "
 		   "minutes only its sessions may use them; weft ban list shows it",
 		   BANS_SUSPECT_S / 60);
-	fastpath_ban_changed(&bans->node->fastpath, &ban.target);
-	spread_soon(bans);
-	bans_tell(bans, INCIDENT_BANNED, &ban);
 }
 
 int bans_open(struct bans *bans, struct node *node)

@@ -48,6 +48,15 @@ void bans_changed(struct bans *bans, const struct ban_target *target, uint64_t n
  */
 #define BANS_SUSPECT_S 300
 void bans_note_failure(struct bans *bans, const struct weft_sample *sample);
+/*
+ * bans_add_peer keeps a peer out until until_s (wall clock), and what comes from
+ * addr, where it was last (NULL: not known), for BANS_ADDR_S at most, since others may have
+ * that address later. In force with the next turn, whose sessions end then. A longer
+ * ban that is there stays. False: there is no room, or nothing is enforced here.
+ */
+#define BANS_ADDR_S 3600
+bool bans_add_peer(struct bans *bans, const uint8_t key[static BAN_KEY_LEN],
+		   const struct addr *addr, uint64_t until_s, const char *reason);
 /* bans_tell makes an event of what befell ban, and remembers it for a day. */
 void bans_tell(struct bans *bans, enum incident_kind kind, const struct ban *ban);
 

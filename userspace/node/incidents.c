@@ -6,7 +6,7 @@
 static bool is_repeatable(enum incident_kind kind)
 {
 	return kind == INCIDENT_WRONG_KEY || kind == INCIDENT_DIAL_FAILED ||
-	       kind == INCIDENT_REFUSED;
+	       kind == INCIDENT_REFUSED || kind == INCIDENT_VIOLATION;
 }
 
 static bool is_the_same(const struct incident *a, const struct incident *b)
@@ -14,7 +14,7 @@ static bool is_the_same(const struct incident *a, const struct incident *b)
 	return a->kind == b->kind && a->end.err == b->end.err && a->end.code == b->end.code &&
 	       memcmp(a->who.key, b->who.key, sizeof(a->who.key)) == 0 &&
 	       memcmp(a->end.actual_key, b->end.actual_key, sizeof(a->end.actual_key)) == 0 &&
-	       a->addr.family == b->addr.family &&
+	       a->rule == b->rule && a->addr.family == b->addr.family &&
 	       memcmp(a->addr.ip, b->addr.ip, sizeof(a->addr.ip)) == 0;
 }
 

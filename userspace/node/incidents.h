@@ -23,6 +23,7 @@ enum incident_kind {
 	INCIDENT_WRONG_KEY,   /* we dialled who, and end's actual_key answered */
 	INCIDENT_DIAL_FAILED, /* we dialled who, and no session came of it: end */
 	INCIDENT_REFUSED,     /* who came, and got no session: end */
+	INCIDENT_VIOLATION,   /* who broke a rule of the services: rule */
 };
 
 struct incident {
@@ -31,6 +32,7 @@ struct incident {
 	uint64_t again_cnt;   /* how often after the first; kept here */
 	enum incident_kind kind;
 	struct transport_close end;
+	const char *rule;      /* static; NULL: none */
 	struct ban_target who; /* of a ban; else a key */
 	struct addr addr;      /* where it was; ADDR_NONE: not known */
 };
@@ -45,8 +47,8 @@ struct incidents {
 
 /*
  * incidents_add: a time before the hour at hand is ignored. Who tries in
- * vain over and over from one address has one incident an hour, with a
- * count, and pushes nothing out.
+ * vain over and over from one address, or breaks one rule, has one incident an
+ * hour, with a count, and pushes nothing out.
  */
 void incidents_add(struct incidents *incidents, const struct incident *incident);
 /*

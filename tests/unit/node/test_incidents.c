@@ -133,6 +133,21 @@ static void test_attempts_in_vain_are_counted_not_kept(void)
 }
 
 /* A session that opens twice has opened twice. */
+static void test_violations_of_one_rule_are_counted(void)
+{
+	static const char first[] = "too many calls", other[] = "too much payload";
+	struct incident incident = {.kind = INCIDENT_VIOLATION, .who = key_of(1), .rule = first};
+
+	memset(&incidents, 0, sizeof(incidents));
+	for (unsigned i = 0; i < 3; i++)
+		incidents_add(&incidents, &incident);
+	incident.rule = other;
+	incidents_add(&incidents, &incident);
+	CHECK_EQ(find(key_of(1), 9, 10), 2);
+	CHECK(found[0].rule == first && found[0].again_cnt == 2);
+	CHECK(found[1].rule == other && found[1].again_cnt == 0);
+}
+
 static void test_sessions_are_kept_one_by_one(void)
 {
 	memset(&incidents, 0, sizeof(incidents));
@@ -148,6 +163,7 @@ int main(void)
 	RUN(test_the_newest_are_told_when_the_room_is_small);
 	RUN(test_a_day_is_remembered_and_no_more);
 	RUN(test_attempts_in_vain_are_counted_not_kept);
+	RUN(test_violations_of_one_rule_are_counted);
 	RUN(test_sessions_are_kept_one_by_one);
 	return check_done();
 }

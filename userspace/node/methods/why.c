@@ -22,6 +22,7 @@ static const char *const kinds[] = {
 	[INCIDENT_WRONG_KEY] = "wrong_key",
 	[INCIDENT_DIAL_FAILED] = "dial_failed",
 	[INCIDENT_REFUSED] = "refused",
+	[INCIDENT_VIOLATION] = "violation",
 };
 
 /* docs/wire/session.md has the codes. */
@@ -109,6 +110,8 @@ static json_t *incident_json(const struct incident *incident)
 				    json_string(addr_format(&incident->addr, addr)));
 	if (has_end(incident->kind))
 		json_object_update_new(json, end_json(&incident->end));
+	if (incident->rule)
+		json_object_set_new(json, "why", json_string(incident->rule));
 	if (incident->kind == INCIDENT_WRONG_KEY && incident->end.has_key)
 		json_object_set_new(json, "actual_key", method_json_id(incident->end.actual_key));
 	if (incident->again_cnt) {
