@@ -12,6 +12,7 @@
 #include "control/control.h"
 #include "mesh/mesh.h"
 #include "net/packet_io.h"
+#include "node/fabric.h"
 #include "node/fastpath.h"
 #include "node/mainline.h"
 #include "node/pkarr_client.h"
@@ -65,6 +66,7 @@ struct node_config {
 	struct pkarr_client_config pkarr_client;
 	struct web_config web;
 	struct signaling_config signaling;
+	struct fabric_config fabric;
 
 	struct config_origin *origin;
 };

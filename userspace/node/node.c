@@ -62,6 +62,7 @@ static void wall_check(struct timer *timer, uint64_t now_ns)
 	worker_set_wall(&node->home, wall_s, now_ns);
 	if (node->home.dht)
 		dht_set_wall(node->home.dht, clock_wall_us(), now_ns);
+	fabric_set_wall(node->fabric, wall_s, now_ns);
 	if (node->crew)
 		crew_set_wall(node->crew, wall_s, now_ns);
 	timer_set(&node->home.timers, timer, now_ns + WALL_CHECK_NS);
@@ -134,7 +135,8 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 	worker.advertised = node->advertised;
 	worker.advertised_cnt = node->advertised_cnt;
 	if ((err = worker_open(&node->home, &worker, what)) < 0 ||
-	    (err = node_open_discovery(node, what)) < 0 || params->is_simulated)
+	    (err = node_open_discovery(node, what)) < 0 || (err = fabric_open(node, what)) < 0 ||
+	    params->is_simulated)
 		return err;
 	if ((err = worker_watch(&node->home, &node->store_watch, store_fd(node->store))) < 0)
 		return err;
@@ -319,6 +321,7 @@ static void node_free_above_store(struct node *node)
 	signaling_close(node->signaling);
 	mainline_stop(node);
 	worker_close(&node->home);
+	fabric_free(node->fabric);
 	mainline_free(node->mainline);
 	handover_free(node->handover);
 }
@@ -363,6 +366,7 @@ bool node_turn(struct node *node, uint64_t now_ns)
 	node_rotate_cids(node, now_ns);
 	if (node->mainline)
 		mainline_turn(node->mainline);
+	fabric_turn(node->fabric, now_ns);
 	is_busy |= pkarr_client_turn(node->pkarr_client);
 	is_busy |= signaling_turn(node->signaling);
 	return worker_turn(&node->home, now_ns) || is_busy;
@@ -370,10 +374,14 @@ bool node_turn(struct node *node, uint64_t now_ns)
 
 uint64_t node_next_ns(const struct node *node)
 {
+	uint64_t next_ns, worker_ns;
+
 	/* Without threads, commits run in the next turn. */
 	if (!node->home.poller && store_is_pending(node->store))
 		return node->home.now_ns;
-	return worker_next_ns(&node->home);
+	next_ns = fabric_next_ns(node->fabric);
+	worker_ns = worker_next_ns(&node->home);
+	return next_ns < worker_ns ? next_ns : worker_ns;
 }
 
 /* Bounded: what the disks do not finish in time is found again at start. */

@@ -37,6 +37,7 @@ struct node {
 	struct publish *publish;
 	struct pkarr_client *pkarr_client; /* NULL: no relays are named */
 	struct signaling *signaling;	   /* NULL: none is configured */
+	struct fabric *fabric;		   /* NULL: services are off */
 	struct web *web;		   /* NULL: it is off */
 	struct crew *crew;		   /* NULL: home is the only worker */
 	struct handover *handover;	   /* likewise */
