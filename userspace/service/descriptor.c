@@ -284,19 +284,26 @@ enum service_fault service_descriptor_parse(const void *bytes, size_t len,
 	return fault;
 }
 
+enum service_fault service_descriptor_check_signature(const void *bytes, size_t len)
+{
+	struct signed_object object;
+
+	if (signed_parse(bytes, len, &object) < 0 ||
+	    signed_verify(&object, SERVICE_DESCRIPTOR_TAG) < 0)
+		return SERVICE_BAD_SIGNATURE;
+	return SERVICE_FINE;
+}
+
 enum service_fault service_descriptor_verify(const void *bytes, size_t len, uint64_t wall_s,
 					     struct service_descriptor *out_descriptor)
 {
-	struct service_descriptor descriptor = {0};
-	struct signed_object object;
-	enum service_fault fault = wrapper_parse(bytes, len, &object);
+	struct service_descriptor descriptor;
+	enum service_fault fault = service_descriptor_parse(bytes, len, &descriptor);
 
 	if (!fault)
-		fault = object_parse(&object, &descriptor);
-	if (!fault)
 		fault = service_descriptor_check_times(&descriptor, wall_s);
-	if (!fault && signed_verify(&object, SERVICE_DESCRIPTOR_TAG) < 0)
-		fault = SERVICE_BAD_SIGNATURE;
+	if (!fault)
+		fault = service_descriptor_check_signature(bytes, len);
 	if (!fault)
 		*out_descriptor = descriptor;
 	return fault;

@@ -73,9 +73,14 @@ enum service_fault service_descriptor_parse(const void *bytes, size_t len,
 					    struct service_descriptor *out_descriptor);
 enum service_fault service_descriptor_verify(const void *bytes, size_t len, uint64_t wall_s,
 					     struct service_descriptor *out_descriptor);
-/* service_descriptor_check_times: SERVICE_FINE, SERVICE_EXPIRED or SERVICE_FUTURE. */
+/*
+ * The two halves of verifying what was parsed: service_descriptor_check_times gives SERVICE_FINE,
+ * SERVICE_EXPIRED or SERVICE_FUTURE, service_descriptor_check_signature
+ * SERVICE_FINE or SERVICE_BAD_SIGNATURE.
+ */
 enum service_fault service_descriptor_check_times(const struct service_descriptor *descriptor,
 						  uint64_t wall_s);
+enum service_fault service_descriptor_check_signature(const void *bytes, size_t len);
 
 /* service_descriptor_says: its metadata has key with value. */
 bool service_descriptor_says(const struct service_descriptor *descriptor, const char *key,

@@ -1,0 +1,574 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "directory_rig.h"
+
+#include "service/id.h"
+
+static const struct service_query by_name = {.name = "pod-chat"};
+static const struct service_query by_name_anew = {.name = "pod-chat", .is_anew = true};
+
+static void setup(void)
+{
+	rig_init();
+	rig_open();
+}
+
+static void test_providers_of_a_name_are_found(void)
+{
+	setup();
+	for (unsigned owner = 0; owner < 3; owner++)
+		rig_publish(&(struct rig_descriptor){.owner = owner});
+	rig_publish(&(struct rig_descriptor){.owner = 4, .name = "echo"});
+	CHECK(rig_find(&by_name));
+	CHECK_EQ(rig.finding.err, 0);
+	CHECK_EQ(rig.finding.found_cnt, 3);
+	CHECK_EQ(rig.finding.asked_cnt, 3);
+	CHECK(!rig.finding.is_cached);
+	CHECK_STR(rig.descriptors[0].name, "pod-chat");
+	CHECK_EQ(rig.found[0].age_s, 0);
+	rig_fini();
+}
+
+static void test_nothing_found_is_no_error(void)
+{
+	setup();
+	CHECK(rig_find(&by_name));
+	CHECK_EQ(rig.finding.err, 0);
+	CHECK_EQ(rig.finding.found_cnt, 0);
+	rig_fini();
+}
+
+static void test_an_id_has_one_owner(void)
+{
+	uint8_t id[SERVICE_ID_LEN];
+
+	setup();
+	for (unsigned owner = 0; owner < 25; owner++)
+		rig_publish(&(struct rig_descriptor){.owner = owner});
+	service_id_of("pod-chat", node_key_public(rig.owners[7]), id);
+	CHECK(rig_find(&(struct service_query){.id = id}));
+	CHECK_EQ(rig.finding.found_cnt, 1);
+	CHECK_MEM(rig.descriptors[0].owner, node_key_public(rig.owners[7]), NODE_KEY_LEN);
+	/* And it is answered from the cache from now on. */
+	CHECK(rig_find(&(struct service_query){.id = id}));
+	CHECK_EQ(rig.finding.found_cnt, 1);
+	CHECK_EQ(rig.overlay.get_cnt, 1);
+	rig_fini();
+}
+
+/* Flips a byte of the signature, which is what ends a descriptor. */
+static void forge(unsigned owner, uint64_t seq)
+{
+	uint8_t value[SERVICE_VALUE_LEN_MAX];
+	size_t len = rig_write(&(struct rig_descriptor){.owner = owner, .seq = seq},
+			       SERVICE_TAG_BY_NAME, value);
+
+	value[len - 1] ^= 1;
+	fake_overlay_inject(&rig.overlay, "svc:pod-chat", value, len);
+}
+
+static void test_25_providers_and_3_forged_give_20_distinct(void)
+{
+	setup();
+	for (unsigned owner = 0; owner < 3; owner++)
+		forge(owner + 30, 1);
+	for (unsigned owner = 0; owner < 25; owner++)
+		rig_publish(&(struct rig_descriptor){.owner = owner});
+	CHECK(rig_find(&by_name));
+	CHECK_EQ(rig.finding.found_cnt, 20);
+	CHECK_EQ(rig.finding.hidden[SERVICE_BAD_SIGNATURE], 3);
+	for (unsigned i = 0; i < 20; i++) {
+		CHECK(rig_owner(rig.descriptors[i].owner) < 25);
+		for (unsigned j = 0; j < i; j++)
+			CHECK(memcmp(rig.descriptors[i].id, rig.descriptors[j].id,
+				     SERVICE_ID_LEN) != 0);
+	}
+	rig_fini();
+}
+
+static void test_real_ones_are_found_among_1000_forged(void)
+{
+	char text[SERVICE_FAULTS_TEXT_CAP];
+
+	setup();
+	for (unsigned i = 0; i < 500; i++)
+		forge(i % RIG_OWNER_CNT, 1 + i);
+	rig_publish(&(struct rig_descriptor){.owner = 1});
+	rig_publish(&(struct rig_descriptor){.owner = 2});
+	for (unsigned i = 500; i < 1000; i++)
+		forge(i % RIG_OWNER_CNT, 1 + i);
+	/* Each comes from another node, too, and is counted once. */
+	for (unsigned i = 0; i < 10; i++)
+		forge(i % RIG_OWNER_CNT, 1 + i);
+	CHECK(rig_find(&by_name));
+	CHECK_EQ(rig.finding.found_cnt, 2);
+	CHECK_EQ(rig.finding.hidden[SERVICE_BAD_SIGNATURE], 1000);
+	CHECK_STR(service_faults_write(rig.finding.hidden, text, sizeof(text)),
+		  "1000 bad signature");
+	rig_fini();
+}
+
+static void test_a_foreign_key_does_not_take_the_name(void)
+{
+	uint8_t value[SERVICE_VALUE_LEN_MAX];
+	size_t len;
+
+	setup();
+	/* Of another name, of no form at all, under another tag. */
+	len = rig_write(&(struct rig_descriptor){.owner = 1, .name = "echo"}, SERVICE_TAG_BY_NAME,
+			value);
+	fake_overlay_inject(&rig.overlay, "svc:pod-chat", value, len);
+	fake_overlay_inject(&rig.overlay, "svc:pod-chat", (const uint8_t *)"\x10\xff", 2);
+	len = rig_write(&(struct rig_descriptor){.owner = 2}, SERVICE_TAG_BY_ID, value);
+	fake_overlay_inject(&rig.overlay, "svc:pod-chat", value, len);
+	CHECK(rig_find(&by_name));
+	CHECK_EQ(rig.finding.found_cnt, 0);
+	CHECK_EQ(rig.finding.hidden[SERVICE_OTHER_NAME], 1);
+	CHECK_EQ(rig.finding.hidden[SERVICE_MALFORMED], 2);
+	rig_fini();
+}
+
+static void test_expired_and_future_ones_are_counted(void)
+{
+	char text[SERVICE_FAULTS_TEXT_CAP];
+
+	setup();
+	rig_publish(&(struct rig_descriptor){
+		.owner = 1, .created_s = RIG_WALL_S - 3901, .expires_s = RIG_WALL_S - 301});
+	rig_publish(&(struct rig_descriptor){.owner = 2, .created_s = RIG_WALL_S + 301});
+	rig_publish(&(struct rig_descriptor){.owner = 3, .created_s = RIG_WALL_S + 300});
+	CHECK(rig_find(&by_name));
+	CHECK_EQ(rig.finding.found_cnt, 1);
+	CHECK_STR(service_faults_write(rig.finding.hidden, text, sizeof(text)),
+		  "1 expired, 1 from the future");
+	rig_fini();
+}
+
+static void test_a_descriptor_is_gone_after_its_life_and_the_skew(void)
+{
+	setup();
+	rig_publish(&(struct rig_descriptor){.owner = 1});
+	CHECK(rig_find(&by_name));
+	rig_pass(3890 * NS_PER_S);
+	rig.overlay.err = WEFT_EUNREACHABLE;
+	CHECK(rig_find(&by_name));
+	CHECK_EQ(rig.finding.found_cnt, 1);
+	rig_pass(11 * NS_PER_S);
+	CHECK(rig_find(&by_name));
+	CHECK_EQ(rig.finding.found_cnt, 0);
+	rig_fini();
+}
+
+static void test_versions_of_one_owner_stand_side_by_side(void)
+{
+	setup();
+	rig_publish(&(struct rig_descriptor){.owner = 1, .version = "1.0.0"});
+	rig_publish(&(struct rig_descriptor){.owner = 1, .version = "2.0.0"});
+	CHECK(rig_find(&by_name));
+	CHECK_EQ(rig.finding.found_cnt, 2);
+	CHECK_STR(rig.descriptors[0].version, "2.0.0");
+	CHECK(rig_find(&(struct service_query){.name = "pod-chat", .version = "^1"}));
+	CHECK_EQ(rig.finding.found_cnt, 1);
+	CHECK_STR(rig.descriptors[0].version, "1.0.0");
+	CHECK(rig_find(&(struct service_query){.name = "pod-chat", .version = ">=3"}));
+	CHECK_EQ(rig.finding.found_cnt, 0);
+	rig_fini();
+}
+
+static void test_an_older_one_does_not_replace_a_newer_one(void)
+{
+	setup();
+	rig_publish(&(struct rig_descriptor){.owner = 1, .version = "1.5.0", .seq = 9});
+	rig_publish(&(struct rig_descriptor){.owner = 1, .version = "1.4.0", .seq = 8});
+	rig_publish(&(struct rig_descriptor){.owner = 1, .version = "1.3.0", .seq = 9});
+	CHECK(rig_find(&by_name));
+	CHECK_EQ(rig.finding.found_cnt, 1);
+	CHECK_STR(rig.descriptors[0].version, "1.5.0");
+	CHECK_EQ(rig.finding.hidden[SERVICE_REPLAYED], 1);
+	rig_publish(&(struct rig_descriptor){.owner = 1, .version = "1.6.0", .seq = 10});
+	CHECK(rig_find(&by_name_anew));
+	CHECK_STR(rig.descriptors[0].version, "1.6.0");
+	rig_fini();
+}
+
+static void test_a_withdrawn_one_is_gone(void)
+{
+	setup();
+	rig_publish(&(struct rig_descriptor){.owner = 1, .seq = 1});
+	CHECK(rig_find(&by_name));
+	CHECK_EQ(rig.finding.found_cnt, 1);
+	rig_publish(&(struct rig_descriptor){.owner = 1, .seq = 2, .is_gone = true});
+	CHECK(rig_find(&by_name_anew));
+	CHECK_EQ(rig.finding.found_cnt, 0);
+	CHECK_EQ(rig.finding.hidden[SERVICE_GONE], 1);
+	rig_fini();
+}
+
+static void test_a_ban_hides_its_owner_at_once(void)
+{
+	struct service_found found[SERVICE_FOUND_MAX];
+	bool is_fresh;
+
+	setup();
+	rig_publish(&(struct rig_descriptor){.owner = 1});
+	rig_publish(&(struct rig_descriptor){.owner = 2});
+	CHECK(rig_find(&by_name));
+	CHECK_EQ(rig.finding.found_cnt, 2);
+	rig.banned = node_key_public(rig.owners[1]);
+	CHECK_EQ(service_directory_peek(rig.directory, &by_name, rig.now_ns, found,
+					SERVICE_FOUND_MAX, &is_fresh),
+		 1);
+	CHECK(rig_find(&by_name));
+	CHECK_EQ(rig.finding.found_cnt, 1);
+	CHECK_MEM(rig.descriptors[0].owner, node_key_public(rig.owners[2]), NODE_KEY_LEN);
+	CHECK_EQ(rig.finding.hidden[SERVICE_BANNED], 1);
+	rig_fini();
+}
+
+static void test_order_is_that_of_conduct_and_health(void)
+{
+	setup();
+	for (unsigned owner = 1; owner < 4; owner++)
+		rig_publish(&(struct rig_descriptor){.owner = owner});
+	rig.conduct[1] = 40;
+	rig.conduct[2] = 60;
+	CHECK(rig_find(&by_name));
+	CHECK_EQ(rig_owner(rig.descriptors[0].owner), 2);
+	CHECK_EQ(rig_owner(rig.descriptors[1].owner), 3);
+	CHECK_EQ(rig_owner(rig.descriptors[2].owner), 1);
+	CHECK_EQ(rig.found[0].conduct, 60);
+	/* Its calls fail: the best behaved is no longer the first. */
+	rig.health[2] = 0;
+	CHECK(rig_find(&by_name));
+	CHECK_EQ(rig_owner(rig.descriptors[0].owner), 3);
+	CHECK_EQ(rig_owner(rig.descriptors[2].owner), 2);
+	rig.conduct[1] = 95;
+	CHECK(rig_find(&by_name));
+	CHECK_EQ(rig_owner(rig.descriptors[0].owner), 1);
+	rig_fini();
+}
+
+static void test_finds_of_one_name_share_a_get(void)
+{
+	setup();
+	rig_publish(&(struct rig_descriptor){.owner = 1});
+	for (unsigned i = 0; i < 10; i++)
+		CHECK_EQ(rig_start(&by_name), 0);
+	CHECK_EQ(rig.overlay.get_cnt, 1);
+	CHECK_EQ(rig.found_cnt_of_calls, 0);
+	rig_pass(NS_PER_MS);
+	CHECK_EQ(rig.found_cnt_of_calls, 10);
+	rig_fini();
+}
+
+static void test_an_answer_is_fresh_for_a_while(void)
+{
+	struct service_found found[1];
+	bool is_fresh;
+
+	setup();
+	rig_publish(&(struct rig_descriptor){.owner = 1});
+	CHECK_EQ(service_directory_peek(rig.directory, &by_name, rig.now_ns, found, 1, &is_fresh),
+		 0);
+	CHECK(!is_fresh);
+	CHECK(rig_find(&by_name));
+	CHECK_EQ(service_directory_peek(rig.directory, &by_name, rig.now_ns, found, 1, &is_fresh),
+		 1);
+	CHECK(is_fresh);
+	CHECK(rig_find(&by_name));
+	CHECK(rig.finding.is_cached);
+	CHECK_EQ(rig.finding.found_cnt, 1);
+	CHECK_EQ(rig.overlay.get_cnt, 1);
+	CHECK(rig_find(&by_name_anew));
+	CHECK_EQ(rig.overlay.get_cnt, 2);
+	rig_pass(SERVICE_FRESH_NS);
+	CHECK_EQ(service_directory_peek(rig.directory, &by_name, rig.now_ns, found, 1, &is_fresh),
+		 1);
+	CHECK(!is_fresh);
+	CHECK(rig_find(&by_name));
+	CHECK_EQ(rig.overlay.get_cnt, 3);
+	rig_fini();
+}
+
+static void test_offline_the_cache_answers_with_ages(void)
+{
+	setup();
+	rig_publish(&(struct rig_descriptor){.owner = 1});
+	CHECK(rig_find(&by_name));
+	rig_pass(100 * NS_PER_S);
+	rig.overlay.err = WEFT_EUNREACHABLE;
+	CHECK(rig_find(&by_name));
+	CHECK_EQ(rig.finding.err, WEFT_EUNREACHABLE);
+	CHECK(rig.finding.is_cached);
+	CHECK_EQ(rig.finding.found_cnt, 1);
+	CHECK_EQ(rig.found[0].age_s, 100);
+	rig.overlay.start_err = WEFT_EFULL;
+	CHECK(rig_find(&by_name));
+	CHECK_EQ(rig.finding.err, WEFT_EFULL);
+	CHECK_EQ(rig.finding.found_cnt, 1);
+	rig_fini();
+}
+
+static void test_lookups_have_a_limit(void)
+{
+	struct service_find *find;
+	uint64_t wait_ns = 0;
+
+	setup();
+	rig_publish(&(struct rig_descriptor){.owner = 1});
+	for (unsigned i = 0; i < 200; i++)
+		CHECK_EQ(rig_start(&by_name), 0);
+	CHECK_EQ(service_find_start(rig.directory, &by_name, rig_found, NULL, rig.now_ns, &find,
+				    &wait_ns),
+		 WEFT_EREFUSED);
+	CHECK(wait_ns > 0);
+	CHECK(wait_ns <= 120 * NS_PER_S);
+	rig_pass(wait_ns);
+	CHECK_EQ(rig.found_cnt_of_calls, 200);
+	CHECK_EQ(rig_start(&by_name), 0);
+	rig_fini();
+}
+
+static void test_fetches_have_a_limit_and_then_the_cache_answers(void)
+{
+	struct service_directory_stats stats;
+
+	setup();
+	rig_publish(&(struct rig_descriptor){.owner = 1});
+	for (unsigned i = 0; i < 100; i++)
+		CHECK(rig_find(&by_name_anew));
+	CHECK_EQ(rig.finding.err, 0);
+	CHECK(rig_find(&by_name_anew));
+	CHECK_EQ(rig.finding.err, WEFT_EBUSY);
+	CHECK_EQ(rig.finding.found_cnt, 1);
+	CHECK(rig.finding.is_cached);
+	CHECK_EQ(rig.overlay.get_cnt, 100);
+	service_directory_stats(rig.directory, &stats);
+	CHECK_EQ(stats.held_back_cnt, 1);
+	CHECK_EQ(stats.fetch_cnt, 100);
+	rig_fini();
+}
+
+static void test_bad_queries_are_refused(void)
+{
+	static const struct service_query rows[] = {
+		{.name = NULL},
+		{.name = ""},
+		{.name = "Pod"},
+		{.name = "pod-chat", .version = ">1"},
+		{.name = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
+	};
+
+	setup();
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		CHECK_EQ(rig_start(&rows[i]), WEFT_EMALFORMED);
+	CHECK_EQ(rig.overlay.get_cnt, 0);
+	rig_fini();
+}
+
+static void test_table_of_finds_has_an_end(void)
+{
+	unsigned cnt = 0;
+
+	rig_init();
+	rig.params.config.find_cap = 8;
+	rig_open();
+	while (rig_start(&by_name) == 0)
+		cnt++;
+	CHECK_EQ(cnt, 8);
+	CHECK_EQ(rig_start(&by_name), WEFT_EFULL);
+	rig_pass(NS_PER_MS);
+	CHECK_EQ(rig.found_cnt_of_calls, 8);
+	CHECK_EQ(rig_start(&by_name), 0);
+	rig_fini();
+}
+
+static void test_who_cancels_is_not_called(void)
+{
+	struct service_find *finds[2];
+	uint64_t wait_ns;
+
+	setup();
+	for (unsigned i = 0; i < 2; i++)
+		CHECK_EQ(service_find_start(rig.directory, &by_name, rig_found, NULL, rig.now_ns,
+					    &finds[i], &wait_ns),
+			 0);
+	service_find_cancel(finds[0]);
+	CHECK_EQ(rig.overlay.cancel_cnt, 0);
+	service_find_cancel(finds[1]);
+	CHECK_EQ(rig.overlay.cancel_cnt, 1);
+	rig_pass(NS_PER_MS);
+	CHECK_EQ(rig.found_cnt_of_calls, 0);
+	rig_fini();
+}
+
+/* Found while it is told: the next one is asked, the other is taken back. */
+static struct service_find *other_find;
+
+static void found_cancels(void *arg, const struct service_finding *finding, uint64_t now_ns)
+{
+	rig_found(arg, finding, now_ns);
+	service_find_cancel(other_find);
+	if (rig_start(&by_name_anew) < 0)
+		abort();
+}
+
+static void test_found_may_find_and_cancel(void)
+{
+	struct service_find *find;
+	uint64_t wait_ns;
+
+	setup();
+	CHECK_EQ(service_find_start(rig.directory, &by_name, found_cancels, NULL, rig.now_ns, &find,
+				    &wait_ns),
+		 0);
+	CHECK_EQ(service_find_start(rig.directory, &by_name, rig_found, NULL, rig.now_ns,
+				    &other_find, &wait_ns),
+		 0);
+	rig_pass(NS_PER_MS);
+	CHECK_EQ(rig.found_cnt_of_calls, 1);
+	CHECK_EQ(rig.overlay.get_cnt, 2);
+	rig_pass(NS_PER_MS);
+	CHECK_EQ(rig.found_cnt_of_calls, 2);
+	rig_fini();
+}
+
+/* 65 providers of one name, all of them real: a better one takes the place of the worst. */
+static void test_a_name_has_so_many_places(void)
+{
+	setup();
+	rig.conduct[64] = 10;
+	for (unsigned owner = 0; owner < 65; owner++)
+		rig_publish(&(struct rig_descriptor){.owner = owner});
+	CHECK(rig_find(&by_name));
+	CHECK_EQ(rig.finding.found_cnt, 20);
+	CHECK_EQ(rig.finding.hidden[SERVICE_CROWDED_OUT], 1);
+	rig.conduct[64] = 90;
+	CHECK(rig_find(&by_name_anew));
+	CHECK_EQ(rig_owner(rig.descriptors[0].owner), 64);
+	rig_fini();
+}
+
+static void test_a_full_cache_forgets_what_was_heard_longest_ago(void)
+{
+	struct service_directory_stats stats;
+	char name[16];
+
+	rig_init();
+	rig.params.config.entry_cap = 16;
+	rig_open();
+	for (unsigned i = 0; i < 20; i++) {
+		snprintf(name, sizeof(name), "service-%u", i);
+		rig_publish(&(struct rig_descriptor){.owner = 1, .name = name});
+		CHECK(rig_find(&(struct service_query){.name = name}));
+		CHECK_EQ(rig.finding.found_cnt, 1);
+	}
+	service_directory_stats(rig.directory, &stats);
+	CHECK_EQ(stats.entry_cnt, 16);
+	rig.overlay.err = WEFT_EUNREACHABLE;
+	CHECK(rig_find(&(struct service_query){.name = "service-3"}));
+	CHECK_EQ(rig.finding.found_cnt, 0);
+	CHECK(rig_find(&(struct service_query){.name = "service-4"}));
+	CHECK_EQ(rig.finding.found_cnt, 1);
+	rig_fini();
+}
+
+static struct store *store_make(void)
+{
+	struct store_config config;
+	struct store *store;
+
+	store_config_defaults(&config);
+	config.dir = rig.dir;
+	config.is_inline = true;
+	if (store_open(&config, &store) < 0)
+		abort();
+	return store;
+}
+
+static void test_the_cache_outlives_the_process(void)
+{
+	struct store *store;
+
+	rig_init();
+	scratch_make(rig.dir);
+	store = rig.params.store = store_make();
+	rig_open();
+	for (unsigned owner = 1; owner < 4; owner++)
+		rig_publish(&(struct rig_descriptor){.owner = owner});
+	CHECK(rig_find(&by_name));
+	rig_pass(5 * NS_PER_S); /* written by then */
+	store_reap(store);
+	service_directory_free(rig.directory);
+	store_crash(store);
+
+	rig_pass(3600 * NS_PER_S);
+	store = rig.params.store = store_make();
+	rig.overlay.err = WEFT_EUNREACHABLE;
+	rig.overlay.rule_cnt = 0;
+	rig_open();
+	CHECK(rig_find(&by_name));
+	CHECK_EQ(rig.finding.found_cnt, 3);
+	CHECK(rig.finding.is_cached);
+	CHECK(rig.found[0].age_s >= 3600);
+	rig_fini();
+	store_close(store);
+	scratch_remove(rig.dir);
+}
+
+static void test_what_is_over_is_not_loaded(void)
+{
+	struct store_stats stats;
+	struct store *store;
+
+	rig_init();
+	scratch_make(rig.dir);
+	store = rig.params.store = store_make();
+	rig_open();
+	rig_publish(&(struct rig_descriptor){.owner = 1});
+	CHECK(rig_find(&by_name));
+	service_directory_free(rig.directory);
+	store_flush(store);
+	store_stats(store, &stats);
+	CHECK_EQ(stats.item_cnt[STORE_DIRECTORY], 1);
+	rig.now_ns += 4000 * NS_PER_S;
+	rig.overlay.rule_cnt = 0;
+	rig_open();
+	rig_pass(5 * NS_PER_S);
+	store_flush(store);
+	store_stats(store, &stats);
+	CHECK_EQ(stats.item_cnt[STORE_DIRECTORY], 0);
+	rig_fini();
+	store_close(store);
+	scratch_remove(rig.dir);
+}
+
+int main(void)
+{
+	RUN(test_providers_of_a_name_are_found);
+	RUN(test_nothing_found_is_no_error);
+	RUN(test_an_id_has_one_owner);
+	RUN(test_25_providers_and_3_forged_give_20_distinct);
+	RUN(test_real_ones_are_found_among_1000_forged);
+	RUN(test_a_foreign_key_does_not_take_the_name);
+	RUN(test_expired_and_future_ones_are_counted);
+	RUN(test_a_descriptor_is_gone_after_its_life_and_the_skew);
+	RUN(test_versions_of_one_owner_stand_side_by_side);
+	RUN(test_an_older_one_does_not_replace_a_newer_one);
+	RUN(test_a_withdrawn_one_is_gone);
+	RUN(test_a_ban_hides_its_owner_at_once);
+	RUN(test_order_is_that_of_conduct_and_health);
+	RUN(test_finds_of_one_name_share_a_get);
+	RUN(test_an_answer_is_fresh_for_a_while);
+	RUN(test_offline_the_cache_answers_with_ages);
+	RUN(test_lookups_have_a_limit);
+	RUN(test_fetches_have_a_limit_and_then_the_cache_answers);
+	RUN(test_bad_queries_are_refused);
+	RUN(test_table_of_finds_has_an_end);
+	RUN(test_who_cancels_is_not_called);
+	RUN(test_found_may_find_and_cancel);
+	RUN(test_a_name_has_so_many_places);
+	RUN(test_a_full_cache_forgets_what_was_heard_longest_ago);
+	RUN(test_the_cache_outlives_the_process);
+	RUN(test_what_is_over_is_not_loaded);
+	return check_done();
+}
