@@ -10,7 +10,13 @@
 #include "mesh/seam.h"
 #include "mesh/seam_overlay.h"
 #include "mesh/seam_stream.h"
+#include "service/limits.h"
 #include "weft/err.h"
+
+struct node_key;
+struct random;
+struct store;
+struct timer_wheel;
 
 /*
  * The service fabric: programs offer named services to the mesh, others
@@ -38,6 +44,60 @@ struct service_channel; /* one side of a stream */
 #define SERVICE_PIECE_LEN_MAX	(256 * 1024)  /* of one channel send */
 #define SERVICE_ID_LEN		32
 #define SERVICE_KEY_LEN		16 /* correlation ids, idempotency keys */
+
+#define SERVICE_NAMED_CAP 256
+
+struct service_config {
+	struct service_limits limits;
+	/* Of services by name, as "mesh-stats:3 echo:1000", over what the offer says and the default. */
+	char calls[SERVICE_NAMED_CAP];	  /* calls a minute of one peer */
+	char timeouts[SERVICE_NAMED_CAP]; /* seconds a call of ours waits */
+};
+void service_config_defaults(struct service_config *config);
+/* service_config_check: 0, or WEFT_EMALFORMED when calls or timeouts is no such list. */
+WEFT_MUST_CHECK
+int service_config_check(const struct service_config *config);
+
+/* What the owner of the fabric hears of peers and services. */
+enum service_event_kind {
+	SERVICE_EVENT_CIRCUIT_OPENED,  /* name failed peer's calls in a row, and rests for it */
+	SERVICE_EVENT_CIRCUIT_AT_PEER, /* name at peer failed ours */
+};
+struct service_event {
+	enum service_event_kind kind;
+	const uint8_t *peer_key;
+	const char *name; /* of the service */
+};
+
+/* Everything is borrowed until service_free, but config and the seams, which are copied. */
+struct service_params {
+	struct service_config config;
+	struct mesh_stream_seam streams; /* ops NULL: no peer calls, and none is called */
+	struct overlay_seam overlay;	 /* ops NULL: who provides what is known from elsewhere */
+	const struct node_key *key;
+	struct store *store; /* NULL: nothing is kept (tests) */
+	struct timer_wheel *timers;
+	struct random *random;
+	uint64_t now_ns;
+	uint64_t (*wall_ms)(void *ctx); /* since 1970 */
+	/* A peer broke a rule; why is a static string. May be NULL, as on_event. */
+	void (*on_violation)(void *ctx, const uint8_t key[MESH_KEY_LEN], const char *why,
+			     uint64_t now_ns);
+	void (*on_event)(void *ctx, const struct service_event *event, uint64_t now_ns);
+	void *ctx;
+};
+
+/*
+ * service_footprint: bytes that service_new lays out, touched as they are used.
+ * service_new: 0, -errno or WEFT_EMALFORMED (config). The types of messages 300 and 302
+ * are accepted from then on. service_free forgets everything; nobody is told.
+ * service_configure takes what can change at run time: all but the sizes of tables and memory.
+ */
+size_t service_footprint(const struct service_config *config);
+WEFT_MUST_CHECK
+int service_new(const struct service_params *params, struct service **out_service);
+void service_free(struct service *service);
+void service_configure(struct service *service, const struct service_config *config);
 
 /* How a call ended; on the wire and in control, stable. */
 enum service_status {
@@ -101,7 +161,8 @@ struct service_offering {
 	uint64_t timeout_ns;
 	const uint8_t (*allow)[MESH_KEY_LEN];
 	unsigned allow_cnt;
-	bool is_published; /* else it is found by who knows this node only */
+	bool is_published;    /* else it is found by who knows this node only */
+	bool needs_signature; /* calls of peers carry one, or are answered SERVICE_UNAUTHORIZED */
 	const struct service_handler *handler;
 	void *ctx;
 };
@@ -142,6 +203,7 @@ struct service_target {
 	const uint8_t *provider; /* a node's key, or NULL: the best that is known */
 	const char *version;	 /* a range: "1.2.0", "^1", "~1.2", ">=1.0.0 <3" */
 	const char *method;
+	bool is_signed; /* the call carries this node's signature, for services that need it */
 };
 
 struct service_answer {
@@ -212,5 +274,77 @@ void service_channel_consume(struct service_channel *channel, size_t len);
 /* service_channel_end ends both directions; the other side's ended is told status and text. */
 void service_channel_end(struct service_channel *channel, enum service_status status,
 			 const char *text);
+
+/*
+ * Counts. A latency bucket holds the calls that took at most
+ * service_latency_bounds_us[i], and not the one before's; the last has no bound.
+ */
+#define SERVICE_LATENCY_CNT 12
+extern const uint32_t service_latency_bounds_us[SERVICE_LATENCY_CNT - 1];
+
+/* Why calls were answered before a handler saw them. */
+enum service_refusal_reason {
+	SERVICE_REFUSED_MALFORMED,
+	SERVICE_REFUSED_PEER_CALLS, /* the limits, in their order */
+	SERVICE_REFUSED_UNKNOWN,
+	SERVICE_REFUSED_ALLOW,
+	SERVICE_REFUSED_PAYLOAD,
+	SERVICE_REFUSED_CALLS,
+	SERVICE_REFUSED_IN_HAND,
+	SERVICE_REFUSED_WORK,
+	SERVICE_REFUSED_CIRCUIT,
+	SERVICE_REFUSED_NOT_READY,
+	SERVICE_REFUSED_METHOD,
+	SERVICE_REFUSED_DUPLICATE,
+	SERVICE_REFUSED_SIGNATURE,
+	SERVICE_REFUSED_MEMORY,
+	SERVICE_REFUSED_CNT,
+};
+const char *service_refusal_name(enum service_refusal_reason reason); /* "peer_calls", ... */
+
+struct service_counts {
+	uint64_t status_cnt[SERVICE_STATUS_CNT];
+	uint64_t stream_cnt; /* taken */
+	uint64_t latency_cnt[SERVICE_LATENCY_CNT];
+	uint64_t latency_sum_us;
+};
+struct service_stats {
+	struct service_counts in, out; /* answered by this node, and to it */
+	uint64_t refused_cnt[SERVICE_REFUSED_CNT];
+	uint64_t cancelled_cnt, late_cnt; /* callers left; answers came after the deadline */
+	uint64_t repeated_cnt;		  /* answered alike, for their idempotency key */
+	uint64_t retried_cnt;		  /* calls of ours that went on to another provider */
+	uint64_t violation_cnt;
+	uint64_t offer_cnt, in_hand_cnt, pending_cnt, channel_cnt, peer_cnt, kept_answer_cnt;
+	uint64_t memory_len, memory_peak_len;
+};
+void service_stats(const struct service *service, struct service_stats *out_stats);
+
+/* A service that this node provides. Borrowed for the call of fn. */
+struct service_info {
+	struct service_offer *offer;
+	const char *name, *version;
+	const uint8_t *id; /* SERVICE_ID_LEN */
+	const struct service_metadata *metadata;
+	unsigned metadata_cnt, allow_cnt;
+	bool is_ready, is_published, needs_signature;
+	uint64_t calls_per_min, payload_len_max, timeout_ns; /* in force */
+	uint64_t in_hand_cnt;
+	struct service_counts counts;
+};
+/* service_each calls fn until it returns false. */
+void service_each(const struct service *service,
+		  bool (*fn)(void *arg, const struct service_info *info), void *arg);
+
+/* A limit with its fill: of the peer that is nearest to it, where it is one of each peer. */
+struct service_limit_state {
+	const struct service_limit_info *info;
+	uint64_t value;
+	bool has_fill;
+	uint64_t used;
+};
+void service_limits_each(const struct service *service,
+			 void (*fn)(void *arg, const struct service_limit_state *state), void *arg,
+			 uint64_t now_ns);
 
 #endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calls and streams between programs of one node. */
+#include "support/check.h"
+#include "support/service_rig.h"
+
+static void test_a_service_of_this_node_is_called_without_the_mesh(void)
+{
+	struct srig_provider echo = {.mode = SRIG_ECHO};
+	struct srig_ask ask;
+	struct srig rig;
+
+	srig_init(&rig, 1, NULL);
+	CHECK(srig_offer(&rig, &echo, SRIG_A, "echo"));
+	CHECK_EQ(srig_call(&rig, &ask, SRIG_A, SRIG_NODES, "echo", "hello", 5), 0);
+	CHECK_EQ(echo.call_cnt + ask.cnt, 0); /* nothing happens inside the call */
+	srig_run(&rig, PAIR_MS);
+	CHECK_EQ(ask.cnt, 1);
+	CHECK_EQ(ask.answer.status, SERVICE_OK);
+	CHECK_EQ(ask.answer.len, 5);
+	CHECK_MEM(ask.payload, "hello", 5);
+	CHECK_MEM(ask.answer.provider, rig.nodes[SRIG_A].key, MESH_KEY_LEN);
+	CHECK(echo.caller.is_local);
+	CHECK_MEM(echo.caller.key, rig.nodes[SRIG_A].key, MESH_KEY_LEN);
+	CHECK_STR(echo.method, "Do");
+	srig_ask_fini(&ask);
+	srig_fini(&rig);
+}
+
+static void test_local_callers_are_limited_as_peers_are(void)
+{
+	struct srig_provider echo = {.mode = SRIG_ECHO};
+	struct srig rig;
+
+	srig_init(&rig, 1, NULL);
+	CHECK(srig_offer(&rig, &echo, SRIG_A, "echo"));
+	for (unsigned i = 0; i < 100; i++)
+		CHECK_EQ(srig_once(&rig, SRIG_A, SRIG_A, "echo", 1), SERVICE_OK);
+	CHECK_EQ(srig_once(&rig, SRIG_A, SRIG_A, "echo", 1), SERVICE_RATE_LIMITED);
+	CHECK_EQ(echo.call_cnt, 100);
+	CHECK_EQ(rig.nodes[SRIG_A].violation_cnt, 0);
+	srig_fini(&rig);
+}
+
+static void test_a_local_stream_carries_messages_both_ways(void)
+{
+	struct srig_stream taker = {.is_echo = true}, asker = {.len = 0};
+	struct srig_provider echo = {.stream = &taker};
+	struct service_piece piece = {.data = (const uint8_t *)"abc", .len = 3, .is_text = true};
+	struct srig rig;
+
+	srig_init(&rig, 1, NULL);
+	CHECK(srig_offer(&rig, &echo, SRIG_A, "echo"));
+	CHECK_EQ(srig_open(&rig, &asker, SRIG_A, SRIG_A, "echo", "head", 4), 0);
+	srig_run(&rig, PAIR_MS);
+	CHECK_EQ(asker.opened_cnt, 1);
+	CHECK_EQ(echo.len, 4);
+	CHECK_EQ(service_channel_send(asker.channel, &piece, NULL, NULL), 0);
+	piece.is_last = true;
+	CHECK_EQ(service_channel_send(asker.channel, &piece, NULL, NULL), 0);
+	service_channel_finish(asker.channel);
+	CHECK_EQ(service_channel_send(asker.channel, &piece, NULL, NULL), WEFT_ECLOSED);
+	srig_run(&rig, PAIR_MS);
+	CHECK_EQ(taker.message_cnt, 1);
+	CHECK_EQ(taker.len, 6);
+	CHECK_EQ(asker.message_cnt, 1);
+	CHECK_EQ(asker.sum, taker.sum);
+	CHECK(asker.is_text);
+	CHECK_EQ(asker.finished_cnt, 1);
+	CHECK_EQ(asker.ended_cnt, 1);
+	CHECK_EQ(taker.ended_cnt, 1);
+	CHECK_EQ(asker.status, SERVICE_OK);
+	srig_fini(&rig);
+}
+
+static void test_a_withdrawn_service_answers_what_it_has_in_hand(void)
+{
+	struct srig_stream taker = {.len = 0}, asker = {.len = 0};
+	struct srig_provider kept = {.mode = SRIG_KEEP, .stream = &taker};
+	struct srig_ask ask;
+	struct srig rig;
+
+	srig_init(&rig, 1, NULL);
+	CHECK(srig_offer(&rig, &kept, SRIG_A, "kept"));
+	CHECK_EQ(srig_call(&rig, &ask, SRIG_A, SRIG_A, "kept", "x", 1), 0);
+	CHECK_EQ(srig_open(&rig, &asker, SRIG_A, SRIG_A, "kept", NULL, 0), 0);
+	srig_run(&rig, PAIR_MS);
+	CHECK_EQ(kept.kept_cnt, 1);
+	CHECK_EQ(asker.opened_cnt, 1);
+	service_withdraw(kept.offer, rig.net.now_ns);
+	CHECK_EQ(ask.cnt, 0);
+	srig_run(&rig, PAIR_MS);
+	CHECK_EQ(ask.cnt, 1);
+	CHECK_EQ(ask.answer.status, SERVICE_UNAVAILABLE);
+	CHECK_EQ(asker.ended_cnt, 1);
+	CHECK_EQ(asker.status, SERVICE_UNAVAILABLE);
+	CHECK_EQ(kept.cancelled_cnt + taker.ended_cnt, 0); /* who withdraws knows */
+	CHECK_EQ(srig_once(&rig, SRIG_A, SRIG_A, "kept", 1), SERVICE_NOT_FOUND);
+	srig_ask_fini(&ask);
+	srig_fini(&rig);
+}
+
+static void test_an_offer_is_checked_and_unique_by_name_and_major_version(void)
+{
+	struct srig_provider first = {.mode = SRIG_ECHO}, second = {.mode = SRIG_ECHO},
+			     other = {.mode = SRIG_ECHO};
+	struct service_offering offering = {.name = "echo", .version = "2.1.0"};
+	struct service_target target = {.name = "echo", .method = "Do", .version = "^1"};
+	struct srig_ask ask;
+	struct srig rig;
+
+	srig_init(&rig, 1, NULL);
+	CHECK(srig_offer(&rig, &first, SRIG_A, "echo"));
+	CHECK(srig_offer_with(&rig, &second, SRIG_A, &offering));
+	offering.version = "2.2.0";
+	CHECK(!srig_offer_with(&rig, &other, SRIG_A, &offering));
+	offering.version = "three";
+	CHECK(!srig_offer_with(&rig, &other, SRIG_A, &offering));
+	offering = (struct service_offering){.name = "Echo", .version = "1.0.0"};
+	CHECK(!srig_offer_with(&rig, &other, SRIG_A, &offering));
+	CHECK_EQ(srig_once(&rig, SRIG_A, SRIG_NODES, "echo", 1), SERVICE_OK);
+	CHECK_EQ(second.call_cnt, 1); /* the highest */
+	CHECK_EQ(srig_call_with(&rig, &ask, SRIG_A, &target, "", 0, NULL, 0), 0);
+	srig_run(&rig, PAIR_MS);
+	CHECK_EQ(ask.answer.status, SERVICE_OK);
+	CHECK_EQ(first.call_cnt, 1);
+	srig_ask_fini(&ask);
+	service_withdraw(second.offer, rig.net.now_ns);
+	CHECK_EQ(srig_once(&rig, SRIG_A, SRIG_NODES, "echo", 1), SERVICE_OK);
+	CHECK_EQ(first.call_cnt, 2);
+	srig_fini(&rig);
+}
+
+static void test_a_local_call_ends_at_its_deadline_and_may_be_taken_back(void)
+{
+	struct srig_provider kept = {.mode = SRIG_KEEP};
+	struct service_target target = {.name = "kept", .method = "Do"};
+	struct srig_ask late, left;
+	struct srig rig;
+
+	srig_init(&rig, 1, NULL);
+	CHECK(srig_offer(&rig, &kept, SRIG_A, "kept"));
+	CHECK_EQ(srig_call_with(&rig, &late, SRIG_A, &target, "", 0, NULL, PAIR_S), 0);
+	CHECK_EQ(srig_call_with(&rig, &left, SRIG_A, &target, "", 0, NULL, PAIR_S), 0);
+	srig_run(&rig, PAIR_MS);
+	CHECK_EQ(kept.kept_cnt, 2);
+	service_call_cancel(left.ask);
+	CHECK_EQ(kept.cancelled_cnt, 1);
+	srig_run(&rig, 2 * PAIR_S);
+	CHECK_EQ(kept.cancelled_cnt, 2);
+	CHECK_EQ(late.answer.status, SERVICE_TIMEOUT);
+	CHECK_EQ(left.cnt, 0);
+	srig_ask_fini(&late);
+	srig_fini(&rig);
+}
+
+int main(void)
+{
+	RUN(test_a_service_of_this_node_is_called_without_the_mesh);
+	RUN(test_local_callers_are_limited_as_peers_are);
+	RUN(test_a_local_stream_carries_messages_both_ways);
+	RUN(test_a_withdrawn_service_answers_what_it_has_in_hand);
+	RUN(test_an_offer_is_checked_and_unique_by_name_and_major_version);
+	RUN(test_a_local_call_ends_at_its_deadline_and_may_be_taken_back);
+	return check_done();
+}

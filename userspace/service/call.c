@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The heads of calls, replies and closes, to and from bytes. */
+#include "service/call.h"
+
+#include <string.h>
+
+#include "codec/cbor.h"
+#include "codec/utf8.h"
+
+enum call_field {
+	CALL_SERVICE_ID,
+	CALL_MAJOR,
+	CALL_METHOD,
+	CALL_CORRELATION,
+	CALL_LEFT_MS,
+	CALL_KEY,
+	CALL_BODY_LEN,
+	CALL_SIGNATURE,
+	CALL_SIGNED_MS,
+};
+#define CALL_REQUIRED                                                                              \
+	(1u << CALL_SERVICE_ID | 1u << CALL_METHOD | 1u << CALL_CORRELATION | 1u << CALL_LEFT_MS | \
+	 1u << CALL_BODY_LEN)
+#define CALL_SIGNED (1u << CALL_SIGNATURE | 1u << CALL_SIGNED_MS)
+
+enum reply_field {
+	REPLY_CORRELATION,
+	REPLY_STATUS,
+	REPLY_TEXT,
+	REPLY_NOT_BEFORE_MS,
+	REPLY_IS_REFUSED,
+	REPLY_BODY_LEN = 6,
+};
+#define REPLY_REQUIRED (1u << REPLY_CORRELATION | 1u << REPLY_STATUS | 1u << REPLY_BODY_LEN)
+
+bool service_method_is_valid(const char *method)
+{
+	size_t len = 0;
+
+	for (; method[len]; len++)
+		if (method[len] < 0x21 || method[len] > 0x7e || len == SERVICE_METHOD_LEN_MAX)
+			return false;
+	return len > 0;
+}
+
+void service_text_copy(char dst[static SERVICE_TEXT_LEN_MAX + 1], const char *text)
+{
+	size_t len = text ? strnlen(text, SERVICE_TEXT_LEN_MAX + 1) : 0;
+
+	if (len > SERVICE_TEXT_LEN_MAX) {
+		len = SERVICE_TEXT_LEN_MAX;
+		while (len && ((uint8_t)text[len] & 0xc0) == 0x80)
+			len--;
+	}
+	if (!utf8_is_valid(text, len))
+		len = 0;
+	if (len)
+		memcpy(dst, text, len);
+	dst[len] = 0;
+}
+
+static void write_fixed(struct writer *w, unsigned key, const uint8_t *data, size_t len)
+{
+	cbor_write_uint(w, key);
+	cbor_write_bytes(w, data, len);
+}
+
+static void write_number(struct writer *w, unsigned key, uint64_t value)
+{
+	cbor_write_uint(w, key);
+	cbor_write_uint(w, value);
+}
+
+static void write_text(struct writer *w, unsigned key, const char *text)
+{
+	cbor_write_uint(w, key);
+	cbor_write_text(w, text, strlen(text));
+}
+
+void service_call_head_write(struct writer *w, const struct service_call_head *head)
+{
+	cbor_write_map(w, 5u + head->has_major + head->has_key + 2u * head->has_signature);
+	write_fixed(w, CALL_SERVICE_ID, head->service_id, sizeof(head->service_id));
+	if (head->has_major)
+		write_number(w, CALL_MAJOR, head->major);
+	write_text(w, CALL_METHOD, head->method);
+	write_fixed(w, CALL_CORRELATION, head->correlation, sizeof(head->correlation));
+	write_number(w, CALL_LEFT_MS, head->left_ms);
+	if (head->has_key)
+		write_fixed(w, CALL_KEY, head->key, sizeof(head->key));
+	write_number(w, CALL_BODY_LEN, head->body_len);
+	if (!head->has_signature)
+		return;
+	write_fixed(w, CALL_SIGNATURE, head->signature, sizeof(head->signature));
+	write_number(w, CALL_SIGNED_MS, head->signed_ms);
+}
+
+static void call_field_read(struct cbor_reader *r, uint64_t key, struct service_call_head *head)
+{
+	switch (key) {
+	case CALL_SERVICE_ID:
+		cbor_read_fixed(r, head->service_id, sizeof(head->service_id));
+		break;
+	case CALL_MAJOR:
+		head->major = (uint32_t)cbor_read_uint_max(r, UINT32_MAX);
+		break;
+	case CALL_METHOD:
+		cbor_read_text_copy(r, head->method, sizeof(head->method));
+		break;
+	case CALL_CORRELATION:
+		cbor_read_fixed(r, head->correlation, sizeof(head->correlation));
+		break;
+	case CALL_LEFT_MS:
+		head->left_ms = (uint32_t)cbor_read_uint_max(r, UINT32_MAX);
+		break;
+	case CALL_KEY:
+		cbor_read_fixed(r, head->key, sizeof(head->key));
+		break;
+	case CALL_BODY_LEN:
+		head->body_len = (uint32_t)cbor_read_uint_max(r, UINT32_MAX);
+		break;
+	case CALL_SIGNATURE:
+		cbor_read_fixed(r, head->signature, sizeof(head->signature));
+		break;
+	case CALL_SIGNED_MS:
+		head->signed_ms = cbor_read_uint(r);
+		break;
+	default:
+		cbor_fail(r);
+	}
+}
+
+int service_call_head_parse(const uint8_t *data, size_t len, struct service_call_head *out_head)
+{
+	struct service_call_head head = {.major = 0};
+	struct cbor_reader r;
+	unsigned seen = 0;
+	uint64_t key;
+
+	cbor_reader_init(&r, data, len);
+	cbor_enter_map(&r);
+	while (cbor_next_key(&r, &key)) {
+		call_field_read(&r, key, &head);
+		seen |= key <= CALL_SIGNED_MS ? 1u << key : 0;
+	}
+	if (cbor_is_bad(&r) || (seen & CALL_REQUIRED) != CALL_REQUIRED ||
+	    ((seen & CALL_SIGNED) && (seen & CALL_SIGNED) != CALL_SIGNED) ||
+	    !service_method_is_valid(head.method))
+		return WEFT_EMALFORMED;
+	head.has_major = seen & 1u << CALL_MAJOR;
+	head.has_key = seen & 1u << CALL_KEY;
+	head.has_signature = seen & 1u << CALL_SIGNATURE;
+	*out_head = head;
+	return (int)(r.c.pos - data);
+}
+
+void service_reply_head_write(struct writer *w, const struct service_reply_head *head)
+{
+	cbor_write_map(w, 3u + !!head->text[0] + !!head->not_before_ms + head->is_refused);
+	write_fixed(w, REPLY_CORRELATION, head->correlation, sizeof(head->correlation));
+	write_number(w, REPLY_STATUS, head->status);
+	if (head->text[0])
+		write_text(w, REPLY_TEXT, head->text);
+	if (head->not_before_ms)
+		write_number(w, REPLY_NOT_BEFORE_MS, head->not_before_ms);
+	if (head->is_refused) {
+		cbor_write_uint(w, REPLY_IS_REFUSED);
+		cbor_write_bool(w, true);
+	}
+	write_number(w, REPLY_BODY_LEN, head->body_len);
+}
+
+static enum service_status status_read(struct cbor_reader *r)
+{
+	uint64_t status = cbor_read_uint_max(r, UINT8_MAX);
+
+	return status < SERVICE_STATUS_CNT ? (enum service_status)status : SERVICE_UNKNOWN_ERROR;
+}
+
+static void reply_field_read(struct cbor_reader *r, uint64_t key, struct service_reply_head *head)
+{
+	switch (key) {
+	case REPLY_CORRELATION:
+		cbor_read_fixed(r, head->correlation, sizeof(head->correlation));
+		break;
+	case REPLY_STATUS:
+		head->status = status_read(r);
+		break;
+	case REPLY_TEXT:
+		cbor_read_text_copy(r, head->text, sizeof(head->text));
+		break;
+	case REPLY_NOT_BEFORE_MS:
+		head->not_before_ms = cbor_read_uint(r);
+		break;
+	case REPLY_IS_REFUSED:
+		head->is_refused = cbor_read_bool(r);
+		break;
+	case REPLY_BODY_LEN:
+		head->body_len = (uint32_t)cbor_read_uint_max(r, UINT32_MAX);
+		break;
+	default:
+		cbor_fail(r);
+	}
+}
+
+/* Reads a map of reply fields; *out_seen has a bit for each. */
+static void reply_read(struct cbor_reader *r, struct service_reply_head *head, unsigned *out_seen)
+{
+	uint64_t key;
+
+	*out_seen = 0;
+	cbor_enter_map(r);
+	while (cbor_next_key(r, &key)) {
+		reply_field_read(r, key, head);
+		*out_seen |= key <= REPLY_BODY_LEN ? 1u << key : 0;
+	}
+}
+
+int service_reply_head_parse(const uint8_t *data, size_t len, struct service_reply_head *out_head)
+{
+	struct service_reply_head head = {.status = SERVICE_OK};
+	struct cbor_reader r;
+	unsigned seen;
+
+	cbor_reader_init(&r, data, len);
+	reply_read(&r, &head, &seen);
+	if (cbor_is_bad(&r) || (seen & REPLY_REQUIRED) != REPLY_REQUIRED)
+		return WEFT_EMALFORMED;
+	*out_head = head;
+	return (int)(r.c.pos - data);
+}
+
+void service_close_write(struct writer *w, enum service_status status, const char *text)
+{
+	char told[SERVICE_TEXT_LEN_MAX + 1];
+
+	service_text_copy(told, text);
+	cbor_write_map(w, told[0] ? 2 : 1);
+	write_number(w, REPLY_STATUS, status);
+	if (told[0])
+		write_text(w, REPLY_TEXT, told);
+}
+
+int service_close_parse(const uint8_t *data, size_t len, struct service_reply_head *out_head)
+{
+	struct service_reply_head head = {.status = SERVICE_OK};
+	struct cbor_reader r;
+	unsigned seen;
+
+	cbor_reader_init(&r, data, len);
+	reply_read(&r, &head, &seen);
+	if (cbor_reader_finish(&r) < 0 || (seen & ~(1u << REPLY_TEXT)) != 1u << REPLY_STATUS)
+		return WEFT_EMALFORMED;
+	*out_head = head;
+	return 0;
+}

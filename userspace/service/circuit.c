@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/circuit.h"
+
+#include "base/clock.h"
+#include "service/limits.h"
+
+/* While the probe is under way, the others may ask again soon. */
+#define PROBE_WAIT_NS NS_PER_S
+
+static bool is_open(const struct service_circuit *circuit, const struct service_limits *limits)
+{
+	return circuit->failure_cnt >= limits->circuit_failure_cnt;
+}
+
+bool service_circuit_admits(const struct service_circuit *circuit,
+			    const struct service_limits *limits, uint64_t now_ns,
+			    uint64_t *out_wait_ns)
+{
+	if (!is_open(circuit, limits))
+		return true;
+	if (now_ns < circuit->rests_until_ns) {
+		*out_wait_ns = circuit->rests_until_ns - now_ns;
+		return false;
+	}
+	*out_wait_ns = PROBE_WAIT_NS;
+	return !circuit->is_probing;
+}
+
+bool service_circuit_pass(struct service_circuit *circuit, const struct service_limits *limits)
+{
+	circuit->is_probing = is_open(circuit, limits);
+	return circuit->is_probing;
+}
+
+bool service_circuit_note(struct service_circuit *circuit, const struct service_limits *limits,
+			  bool is_probe, bool is_failure, uint64_t now_ns)
+{
+	service_circuit_forget(circuit, is_probe);
+	if (!is_failure) {
+		circuit->failure_cnt = 0;
+		return false;
+	}
+	/* Those that passed before it opened fail late: they do not prolong the rest. */
+	if (is_open(circuit, limits) && !is_probe)
+		return false;
+	circuit->failure_cnt++;
+	if (!is_open(circuit, limits))
+		return false;
+	circuit->rests_until_ns = now_ns + limits->circuit_rest_ns;
+	return true;
+}
+
+void service_circuit_forget(struct service_circuit *circuit, bool is_probe)
+{
+	if (is_probe)
+		circuit->is_probing = false;
+}

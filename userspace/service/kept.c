@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/kept.h"
+
+#include <string.h>
+
+#include "base/siphash.h"
+#include "service/body.h"
+#include "service/call.h"
+
+/* Of a full table, a caller with more than this part of it loses its own oldest. */
+#define CALLER_SHARE 8
+
+size_t service_kept_table_footprint(const struct service_limits *limits)
+{
+	uint32_t cap = (uint32_t)limits->kept_answer_cnt;
+
+	return pool_footprint(sizeof(struct service_kept), cap) +
+	       map_footprint(sizeof(struct service_kept_key), cap);
+}
+
+static void kept_expire(struct timer *timer, uint64_t now_ns)
+{
+	struct service_kept_table *table = list_entry(timer, struct service_kept_table, timer);
+
+	while (!list_is_empty(&table->by_age)) {
+		struct service_kept *kept =
+			list_entry(table->by_age.next, struct service_kept, node);
+
+		if (kept->until_ns > now_ns) {
+			timer_set(table->timers, timer, kept->until_ns);
+			return;
+		}
+		service_kept_drop(table, kept);
+	}
+}
+
+int service_kept_table_init(struct service_kept_table *table, struct arena *arena,
+			    const struct service_limits *limits, struct timer_wheel *timers,
+			    const uint64_t secret[2])
+{
+	uint32_t cap = (uint32_t)limits->kept_answer_cnt;
+	int err;
+
+	list_init(&table->by_age);
+	timer_init(&table->timer, kept_expire);
+	table->timers = timers;
+	memcpy(table->secret, secret, sizeof(table->secret));
+	if ((err = pool_init(&table->kept, arena, sizeof(struct service_kept), cap)) < 0)
+		return err;
+	return map_init(&table->by_key, arena, sizeof(struct service_kept_key), cap, secret);
+}
+
+void service_kept_table_fini(struct service_kept_table *table)
+{
+	if (table->timers)
+		timer_cancel(table->timers, &table->timer);
+}
+
+uint64_t service_kept_digest(const struct service_kept_table *table, const char *method,
+			     const uint8_t *payload, size_t len)
+{
+	uint64_t keyed[2] = {table->secret[0], siphash(table->secret, method, strlen(method))};
+
+	return siphash(keyed, payload, len);
+}
+
+struct service_kept *service_kept_lookup(const struct service_kept_table *table,
+					 const struct service_kept_key *key)
+{
+	return map_lookup(&table->by_key, key);
+}
+
+void service_kept_drop(struct service_kept_table *table, struct service_kept *kept)
+{
+	map_delete(&table->by_key, &kept->key);
+	list_unlink(&kept->node);
+	service_body_put(kept->body);
+	pool_release(&table->kept, kept);
+}
+
+/* Drops an answer so that caller may have one more; false: all run. */
+static bool kept_make_room(struct service_kept_table *table, const uint8_t *caller)
+{
+	struct service_kept *own = NULL;
+	uint32_t own_cnt = 0;
+
+	if (list_is_empty(&table->by_age))
+		return false;
+	for (struct list_node *at = table->by_age.next; at != &table->by_age; at = at->next) {
+		struct service_kept *kept = list_entry(at, struct service_kept, node);
+
+		if (memcmp(kept->key.caller, caller, MESH_KEY_LEN) != 0)
+			continue;
+		own = own ? own : kept;
+		own_cnt++;
+	}
+	if (own_cnt <= table->kept.cap_cnt / CALLER_SHARE)
+		own = list_entry(table->by_age.next, struct service_kept, node);
+	service_kept_drop(table, own);
+	return true;
+}
+
+struct service_kept *service_kept_begin(struct service_kept_table *table,
+					const struct service_kept_key *key, uint64_t digest,
+					struct service_call *runner)
+{
+	struct service_kept *kept;
+
+	if (table->kept.used_cnt == table->kept.cap_cnt && !kept_make_room(table, key->caller))
+		return NULL;
+	kept = pool_acquire(&table->kept);
+	kept->key = *key;
+	kept->digest = digest;
+	kept->runner = runner;
+	list_init(&kept->waiters);
+	list_init(&kept->node);
+	if (map_put(&table->by_key, key, kept) < 0) {
+		pool_release(&table->kept, kept);
+		return NULL;
+	}
+	return kept;
+}
+
+void service_kept_keep(struct service_kept_table *table, struct service_kept *kept,
+		       const struct service_answer *answer, struct service_body *body,
+		       uint64_t until_ns)
+{
+	kept->runner = NULL;
+	kept->status = answer->status;
+	service_text_copy(kept->text, answer->text);
+	kept->body = body ? service_body_get(body) : NULL;
+	kept->is_lost = answer->len && !body;
+	kept->until_ns = until_ns;
+	list_push_back(&table->by_age, &kept->node);
+	if (!timer_is_set(&table->timer))
+		timer_set(table->timers, &table->timer, until_ns);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_SERVICE_KEPT_H
+#define WEFT_SERVICE_KEPT_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "base/pool.h"
+#include "base/timer.h"
+#include "service/service.h"
+
+struct arena;
+struct service_body;
+
+/*
+ * Calls with an idempotency key: the first runs, those that come while it
+ * does wait for it, and later ones are answered alike, for a while. What a
+ * handler began is never begun again for the same key of the same caller.
+ */
+struct service_kept {
+	struct service_kept_key {
+		uint8_t caller[MESH_KEY_LEN];
+		uint8_t service_id[SERVICE_ID_LEN];
+		uint8_t key[SERVICE_KEY_LEN];
+	} key;
+	uint64_t digest;	     /* of method and payload */
+	struct service_call *runner; /* NULL: answered */
+	struct list_node waiters;    /* calls */
+	struct list_node node;	     /* of those answered, oldest first */
+	uint64_t until_ns;
+	enum service_status status;
+	char text[SERVICE_TEXT_LEN_MAX + 1];
+	struct service_body *body; /* NULL: nothing, or it is lost */
+	bool is_lost;		   /* there was no memory to keep the payload */
+};
+
+struct service_kept_table {
+	struct pool kept;
+	struct map by_key;
+	struct list_node by_age;
+	struct timer timer; /* of the oldest */
+	struct timer_wheel *timers;
+	uint64_t secret[2];
+};
+
+size_t service_kept_table_footprint(const struct service_limits *limits);
+WEFT_MUST_CHECK
+int service_kept_table_init(struct service_kept_table *table, struct arena *arena,
+			    const struct service_limits *limits, struct timer_wheel *timers,
+			    const uint64_t secret[2]);
+void service_kept_table_fini(struct service_kept_table *table);
+
+/* service_kept_digest: of what is called, to tell another call under the same key. */
+uint64_t service_kept_digest(const struct service_kept_table *table, const char *method,
+			     const uint8_t *payload, size_t len);
+struct service_kept *service_kept_lookup(const struct service_kept_table *table,
+					 const struct service_kept_key *key);
+/* service_kept_begin: runner is about to run; NULL: no room. */
+struct service_kept *service_kept_begin(struct service_kept_table *table,
+					const struct service_kept_key *key, uint64_t digest,
+					struct service_call *runner);
+/* service_kept_keep: how it ended; body is referenced until the answer is dropped. */
+void service_kept_keep(struct service_kept_table *table, struct service_kept *kept,
+		       const struct service_answer *answer, struct service_body *body,
+		       uint64_t until_ns);
+/* service_kept_drop: nothing is kept of it; nobody waits. */
+void service_kept_drop(struct service_kept_table *table, struct service_kept *kept);
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/routes.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+
+/* Of one answer in the moving average of latencies, as RFC 6298 weighs a round trip. */
+#define LATENCY_WEIGHT 8
+
+static uint32_t route_cap(const struct service_limits *limits)
+{
+	return (uint32_t)limits->peer_cnt;
+}
+
+/* Each ask that is pending, and each stream, names one provider at most. */
+static uint32_t outlet_cap(const struct service_limits *limits)
+{
+	return (uint32_t)(limits->out_pending_cnt + limits->channel_cnt);
+}
+
+size_t service_routes_footprint(const struct service_limits *limits)
+{
+	return pool_footprint(sizeof(struct service_route), route_cap(limits)) +
+	       map_footprint(sizeof(struct service_route_key), route_cap(limits)) +
+	       pool_footprint(sizeof(struct service_outlet), outlet_cap(limits)) +
+	       map_footprint(MESH_KEY_LEN, outlet_cap(limits));
+}
+
+int service_routes_init(struct service_routes *routes, struct arena *arena,
+			const struct service_limits *limits, const uint64_t secret[2])
+{
+	int err;
+
+	list_init(&routes->by_age);
+	if ((err = pool_init(&routes->routes, arena, sizeof(struct service_route),
+			     route_cap(limits))) < 0 ||
+	    (err = map_init(&routes->routes_by_key, arena, sizeof(struct service_route_key),
+			    route_cap(limits), secret)) < 0 ||
+	    (err = pool_init(&routes->outlets, arena, sizeof(struct service_outlet),
+			     outlet_cap(limits))) < 0)
+		return err;
+	return map_init(&routes->outlets_by_key, arena, MESH_KEY_LEN, outlet_cap(limits), secret);
+}
+
+static struct service_route_key key_of(const uint8_t *service_id, const uint8_t *provider)
+{
+	struct service_route_key key;
+
+	memcpy(key.service_id, service_id, sizeof(key.service_id));
+	memcpy(key.provider, provider, sizeof(key.provider));
+	return key;
+}
+
+struct service_route *service_routes_lookup(const struct service_routes *routes,
+					    const uint8_t *service_id, const uint8_t *provider)
+{
+	struct service_route_key key = key_of(service_id, provider);
+
+	return map_lookup(&routes->routes_by_key, &key);
+}
+
+struct service_route *service_routes_use(struct service_routes *routes, const uint8_t *service_id,
+					 const uint8_t *provider)
+{
+	struct service_route_key key = key_of(service_id, provider);
+	struct service_route *route = map_lookup(&routes->routes_by_key, &key);
+	int err;
+
+	if (route) {
+		list_unlink(&route->node);
+		list_push_back(&routes->by_age, &route->node);
+		return route;
+	}
+	if (routes->routes.used_cnt == routes->routes.cap_cnt) {
+		route = list_entry(routes->by_age.next, struct service_route, node);
+		map_delete(&routes->routes_by_key, &route->key);
+		list_unlink(&route->node);
+		pool_release(&routes->routes, route);
+	}
+	route = pool_acquire(&routes->routes);
+	route->key = key;
+	list_init(&route->node);
+	list_push_back(&routes->by_age, &route->node);
+	err = map_put(&routes->routes_by_key, &key, route);
+	weft_assert(!err);
+	return route;
+}
+
+void service_route_answered(struct service_route *route, uint64_t took_ns)
+{
+	if (!route->latency_ns)
+		route->latency_ns = took_ns;
+	else
+		route->latency_ns = route->latency_ns - route->latency_ns / LATENCY_WEIGHT +
+				    took_ns / LATENCY_WEIGHT;
+}
+
+struct service_outlet *service_outlet_of(struct service_routes *routes, const uint8_t *provider)
+{
+	struct service_outlet *outlet = map_lookup(&routes->outlets_by_key, provider);
+	int err;
+
+	if (outlet)
+		return outlet;
+	outlet = pool_acquire(&routes->outlets);
+	weft_assert(outlet);
+	memcpy(outlet->provider, provider, sizeof(outlet->provider));
+	list_init(&outlet->waiting);
+	err = map_put(&routes->outlets_by_key, provider, outlet);
+	weft_assert(!err);
+	return outlet;
+}
+
+void service_outlet_release(struct service_routes *routes, struct service_outlet *outlet)
+{
+	if (outlet->busy_cnt || !list_is_empty(&outlet->waiting))
+		return;
+	map_delete(&routes->outlets_by_key, outlet->provider);
+	pool_release(&routes->outlets, outlet);
+}
+
+uint64_t service_routes_busiest(const struct service_routes *routes)
+{
+	const struct service_outlet *outlet = NULL;
+	uint64_t most = 0;
+
+	while ((outlet = pool_next(&routes->outlets, outlet)))
+		most = outlet->busy_cnt > most ? outlet->busy_cnt : most;
+	return most;
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The fabric as a whole: its memory, its configuration, what it counts.
+ * The story of a call is on top of router.c (those of others) and client.c (ours).
+ */
+#include "service/service.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/heap.h"
+#include "base/random.h"
+#include "crypto/node_key.h"
+#include "service/channel.h"
+#include "service/client.h"
+#include "service/router.h"
+#include "service/service_state.h"
+
+void service_config_defaults(struct service_config *config)
+{
+	*config = (struct service_config){
+		.timeouts = "shadow-index:60 mesh-stats:5 pod-chat:10",
+	};
+	service_limits_defaults(&config->limits);
+}
+
+/* Reads the next "name:value" of a list; false: there is none, or it is none. */
+static bool named_next(const char **at, const char **out_name, size_t *out_len, uint64_t *out_value)
+{
+	const char *start = *at + strspn(*at, " ");
+	const char *colon = strchr(start, ':');
+	char *end;
+
+	if (!colon || colon == start || strcspn(start, " ") < (size_t)(colon - start) ||
+	    colon[1] < '0' || colon[1] > '9')
+		return false;
+	errno = 0;
+	*out_value = strtoull(colon + 1, &end, 10);
+	if (errno || !*out_value || *out_value > UINT32_MAX || (*end && *end != ' '))
+		return false;
+	*out_name = start;
+	*out_len = (size_t)(colon - start);
+	*at = end + strspn(end, " ");
+	return true;
+}
+
+uint64_t service_named_value(const char *list, const char *name)
+{
+	const char *at = list, *found;
+	uint64_t value;
+	size_t len;
+
+	while (*at && named_next(&at, &found, &len, &value))
+		if (strlen(name) == len && memcmp(found, name, len) == 0)
+			return value;
+	return 0;
+}
+
+static int named_check(const char *list)
+{
+	const char *at = list, *name;
+	uint64_t value;
+	size_t len;
+
+	while (*at)
+		if (!named_next(&at, &name, &len, &value))
+			return WEFT_EMALFORMED;
+	return 0;
+}
+
+int service_config_check(const struct service_config *config)
+{
+	return named_check(config->calls) ?: named_check(config->timeouts);
+}
+
+/* Without the heap of payloads, which is a mapping of its own. */
+static size_t tables_footprint(const struct service_limits *limits)
+{
+	return service_registry_footprint(limits) + service_callers_footprint(limits) +
+	       service_router_footprint(limits) + service_kept_table_footprint(limits) +
+	       service_client_footprint(limits) + service_routes_footprint(limits) +
+	       service_channels_footprint(limits);
+}
+
+size_t service_footprint(const struct service_config *config)
+{
+	return sizeof(struct service) + tables_footprint(&config->limits) +
+	       config->limits.memory_len;
+}
+
+static int service_lay_out(struct service *service)
+{
+	const struct service_limits *limits = service_limits_of(service);
+	struct arena *arena = &service->arena;
+	uint64_t secret[2];
+	int err;
+
+	random_fill(service->params.random, secret, sizeof(secret));
+	if ((err = heap_new(limits->memory_len, &service->heap)) < 0 ||
+	    (err = arena_open(arena, tables_footprint(limits))) < 0 ||
+	    (err = service_registry_init(&service->registry, arena, limits, secret)) < 0 ||
+	    (err = service_callers_init(&service->callers, arena, limits, secret)) < 0 ||
+	    (err = service_kept_table_init(&service->kept, arena, limits, service->params.timers,
+					   secret)) < 0 ||
+	    (err = service_client_init(service)) < 0 ||
+	    (err = service_routes_init(&service->routes, arena, limits, secret)) < 0 ||
+	    (err = service_channels_init(service)) < 0)
+		return err;
+	return service_router_init(service, secret);
+}
+
+int service_new(const struct service_params *params, struct service **out_service)
+{
+	struct service *service;
+	int err = service_config_check(&params->config);
+
+	if (err < 0)
+		return err;
+	service = calloc(1, sizeof(*service));
+	if (!service)
+		return -ENOMEM;
+	service->params = *params;
+	service->config = params->config;
+	service->now_ns = params->now_ns;
+	memcpy(service->own_key, node_key_public(params->key), sizeof(service->own_key));
+	err = service_lay_out(service);
+	if (err < 0) {
+		service_free(service);
+		return err;
+	}
+	*out_service = service;
+	return 0;
+}
+
+void service_free(struct service *service)
+{
+	if (!service)
+		return;
+	service_router_fini(service);
+	service_client_fini(service);
+	service_channels_fini(service);
+	service_kept_table_fini(&service->kept);
+	arena_close(&service->arena);
+	heap_free(service->heap);
+	free(service);
+}
+
+/* Of the limits, those that lay out memory stay as they are. */
+void service_configure(struct service *service, const struct service_config *config)
+{
+	struct service_limits laid_out = service->config.limits;
+	struct service_limits *limits = &service->config.limits;
+
+	service->config = *config;
+	limits->memory_len = laid_out.memory_len;
+	limits->offer_cnt = laid_out.offer_cnt;
+	limits->in_hand_cnt = laid_out.in_hand_cnt;
+	limits->peer_cnt = laid_out.peer_cnt;
+	limits->kept_answer_cnt = laid_out.kept_answer_cnt;
+	limits->channel_cnt = laid_out.channel_cnt;
+	if (limits->out_pending_cnt > laid_out.out_pending_cnt)
+		limits->out_pending_cnt = laid_out.out_pending_cnt;
+}
+
+void service_tell(struct service *service, const struct service_event *event, uint64_t now_ns)
+{
+	if (service->params.on_event)
+		service->params.on_event(service->params.ctx, event, now_ns);
+}
+
+void service_tell_violation(struct service *service, const uint8_t *key, const char *why,
+			    uint64_t now_ns)
+{
+	if (memcmp(key, service->own_key, sizeof(service->own_key)) == 0)
+		return;
+	service->stats.violation_cnt++;
+	if (service->params.on_violation)
+		service->params.on_violation(service->params.ctx, key, why, now_ns);
+}

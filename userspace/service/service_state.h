@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_SERVICE_SERVICE_STATE_H
+#define WEFT_SERVICE_SERVICE_STATE_H
+
+#include "base/arena.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/pool.h"
+#include "base/timer.h"
+#include "service/kept.h"
+#include "service/body.h"
+#include "service/call.h"
+#include "service/callers.h"
+#include "service/registry.h"
+#include "service/routes.h"
+#include "service/service.h"
+
+/*
+ * The objects of the fabric's calls, private to service/.
+ *
+ *	offers	  registry.c	what this node provides
+ *	callers	  callers.c	peers with their rates, and each with each offer
+ *	calls	  router.c	calls and openings of streams in hand, of peers and local
+ *	kept	  kept.c	answers kept for their idempotency key
+ *	asks	  client.c	calls and openings of ours under way
+ *	routes	  routes.c	how a service at a provider fared; queues for providers
+ *	channels  channel.c	streams; each belongs to a call or an ask, which has
+ *				the mesh's stream
+ *
+ * A call or ask without a stream of the mesh is of this very node: each then
+ * has the other.
+ */
+struct service {
+	struct service_config config;
+	struct service_params params;
+	uint8_t own_key[MESH_KEY_LEN];
+	uint64_t now_ns; /* of the last turn that did something here */
+	struct arena arena;
+	struct heap *heap;
+	struct service_registry registry;
+	struct service_callers callers;
+	struct pool calls;
+	struct map calls_by_id; /* of a caller and correlation, while in hand */
+	struct service_kept_table kept;
+	struct pool asks;
+	uint32_t pending_cnt;	   /* asks not answered yet */
+	struct list_node answered; /* asks whose stream is all that is left of them */
+	struct service_routes routes;
+	struct pool channels;
+	struct service_stats stats;
+	uint8_t scratch
+		[MESH_STREAM_HEAD_LEN_MAX]; /* of a turn: what a frame's head is written to */
+};
+
+static inline const struct service_limits *service_limits_of(const struct service *service)
+{
+	return &service->config.limits;
+}
+
+static inline uint64_t service_wall_ms(const struct service *service)
+{
+	return service->params.wall_ms ? service->params.wall_ms(service->params.ctx) : 0;
+}
+
+/* service_named_value finds name in a list as "mesh-stats:3 echo:1000"; 0: it is not there. */
+uint64_t service_named_value(const char *list, const char *name);
+/* service_tell_violation: peer broke a rule; this node itself never does. */
+void service_tell_violation(struct service *service, const uint8_t *key, const char *why,
+			    uint64_t now_ns);
+void service_tell(struct service *service, const struct service_event *event, uint64_t now_ns);
+/* service_count adds a call that took took_ns. */
+void service_count(struct service_counts *counts, enum service_status status, uint64_t took_ns);
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the fabric counts, and how full its limits are. */
+#include "base/clock.h"
+#include "base/heap.h"
+#include "service/service_state.h"
+
+const uint32_t service_latency_bounds_us[SERVICE_LATENCY_CNT - 1] = {
+	100, 250, 500, 1000, 2500, 5000, 10000, 25000, 100000, 1000000, 10000000,
+};
+
+const char *service_refusal_name(enum service_refusal_reason reason)
+{
+	static const char *const names[SERVICE_REFUSED_CNT] = {
+		[SERVICE_REFUSED_MALFORMED] = "malformed",
+		[SERVICE_REFUSED_PEER_CALLS] = "peer_calls",
+		[SERVICE_REFUSED_UNKNOWN] = "unknown_service",
+		[SERVICE_REFUSED_ALLOW] = "not_allowed",
+		[SERVICE_REFUSED_PAYLOAD] = "payload",
+		[SERVICE_REFUSED_CALLS] = "calls",
+		[SERVICE_REFUSED_IN_HAND] = "in_hand",
+		[SERVICE_REFUSED_WORK] = "work",
+		[SERVICE_REFUSED_CIRCUIT] = "circuit",
+		[SERVICE_REFUSED_NOT_READY] = "not_ready",
+		[SERVICE_REFUSED_METHOD] = "unknown_method",
+		[SERVICE_REFUSED_DUPLICATE] = "duplicate",
+		[SERVICE_REFUSED_SIGNATURE] = "signature",
+		[SERVICE_REFUSED_MEMORY] = "memory",
+	};
+
+	return names[reason];
+}
+
+void service_count(struct service_counts *counts, enum service_status status, uint64_t took_ns)
+{
+	uint64_t took_us = took_ns / NS_PER_US;
+	unsigned bucket = 0;
+
+	while (bucket < SERVICE_LATENCY_CNT - 1 && took_us > service_latency_bounds_us[bucket])
+		bucket++;
+	counts->status_cnt[status]++;
+	counts->latency_cnt[bucket]++;
+	counts->latency_sum_us += took_us;
+}
+
+void service_stats(const struct service *service, struct service_stats *out_stats)
+{
+	struct heap_usage usage;
+
+	heap_usage(service->heap, &usage);
+	*out_stats = service->stats;
+	out_stats->offer_cnt = service->registry.offers.used_cnt;
+	out_stats->in_hand_cnt = service->calls.used_cnt;
+	out_stats->pending_cnt = service->pending_cnt;
+	out_stats->channel_cnt = service->channels.used_cnt;
+	out_stats->peer_cnt = service->callers.entries.used_cnt;
+	out_stats->kept_answer_cnt = service->kept.kept.used_cnt;
+	out_stats->memory_len = usage.used_len;
+	out_stats->memory_peak_len = usage.peak_len;
+}
+
+/* False: of what is counted nowhere, as the length of a payload. */
+static bool limit_used(const struct service *service, enum service_limit which, uint64_t now_ns,
+		       uint64_t *out_used)
+{
+	struct service_stats stats;
+
+	service_stats(service, &stats);
+	switch (which) {
+	case SERVICE_LIMIT_memory_len:
+		*out_used = stats.memory_len;
+		return true;
+	case SERVICE_LIMIT_offer_cnt:
+		*out_used = stats.offer_cnt;
+		return true;
+	case SERVICE_LIMIT_in_hand_cnt:
+		*out_used = stats.in_hand_cnt;
+		return true;
+	case SERVICE_LIMIT_peer_cnt:
+		*out_used = stats.peer_cnt;
+		return true;
+	case SERVICE_LIMIT_kept_answer_cnt:
+		*out_used = stats.kept_answer_cnt;
+		return true;
+	case SERVICE_LIMIT_out_pending_cnt:
+		*out_used = stats.pending_cnt;
+		return true;
+	case SERVICE_LIMIT_channel_cnt:
+		*out_used = stats.channel_cnt;
+		return true;
+	case SERVICE_LIMIT_out_per_peer:
+		*out_used = service_routes_busiest(&service->routes);
+		return true;
+	default:
+		return service_callers_used(&service->callers, which, now_ns, out_used);
+	}
+}
+
+void service_limits_each(const struct service *service,
+			 void (*fn)(void *arg, const struct service_limit_state *state), void *arg,
+			 uint64_t now_ns)
+{
+	for (unsigned i = 0; i < SERVICE_LIMIT_CNT; i++) {
+		struct service_limit_state state = {
+			.info = &service_limit_infos[i],
+			.value = service_limit_value(service_limits_of(service), i),
+		};
+
+		state.has_fill = limit_used(service, i, now_ns, &state.used);
+		fn(arg, &state);
+	}
+}
