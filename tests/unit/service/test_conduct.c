@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/conduct.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "base/timer.h"
+#include "service/conduct_record.h"
+#include "store/store.h"
+#include "support/check.h"
+#include "support/scratch.h"
+
+#define WALL_S 1700000000ull
+#define DAY_S  86400u
+
+static const uint8_t key[MESH_KEY_LEN] = {1}, other_key[MESH_KEY_LEN] = {2};
+
+static struct {
+	struct service_conduct_params params;
+	struct service_conduct *conduct;
+	struct timer_wheel timers;
+	struct random random;
+	char dir[SCRATCH_CAP];
+	uint64_t now_s;
+	unsigned ban_cnt;
+	uint8_t banned[MESH_KEY_LEN];
+	uint64_t until_s;
+	char reason[256];
+} rig;
+
+static uint64_t rig_wall_s(void *ctx)
+{
+	(void)ctx;
+	return rig.now_s;
+}
+
+static void rig_ban(void *ctx, const uint8_t banned[MESH_KEY_LEN], uint64_t until_s,
+		    const char *reason, uint64_t now_ns)
+{
+	(void)ctx, (void)now_ns;
+	rig.ban_cnt++;
+	memcpy(rig.banned, banned, MESH_KEY_LEN);
+	rig.until_s = until_s;
+	snprintf(rig.reason, sizeof(rig.reason), "%s", reason);
+}
+
+static void conduct_open(void)
+{
+	if (service_conduct_new(&rig.params, &rig.conduct) < 0)
+		abort();
+}
+
+static void setup(uint32_t peer_cap)
+{
+	memset(&rig, 0, sizeof(rig));
+	rig.now_s = WALL_S;
+	timer_wheel_init(&rig.timers, 0);
+	random_init_seeded(&rig.random, 1);
+	rig.params = (struct service_conduct_params){
+		.peer_cap = peer_cap,
+		.timers = &rig.timers,
+		.random = &rig.random,
+		.wall_s = rig_wall_s,
+		.on_ban = rig_ban,
+	};
+	conduct_open();
+}
+
+static void teardown(void)
+{
+	service_conduct_free(rig.conduct);
+}
+
+static void note(const uint8_t *who, enum service_deed deed)
+{
+	service_conduct_note(rig.conduct, who, deed, NULL, (rig.now_s - WALL_S) * NS_PER_S);
+}
+
+static void note_many(const uint8_t *who, enum service_deed deed, unsigned cnt)
+{
+	for (unsigned i = 0; i < cnt; i++)
+		note(who, deed);
+}
+
+static void test_each_deed_has_its_points(void)
+{
+	static const struct {
+		enum service_deed deed;
+		int points;
+	} rows[] = {
+		{SERVICE_DEED_GOOD_TRANSFER, 2},     {SERVICE_DEED_FRIENDLY, 1},
+		{SERVICE_DEED_ABORTED_TRANSFER, -3}, {SERVICE_DEED_FAILED_TRANSFER, -5},
+		{SERVICE_DEED_MALFORMED, -10},	     {SERVICE_DEED_VIOLATION, -15},
+		{SERVICE_DEED_FALSE_CONTENT, -20},
+	};
+
+	CHECK_EQ(sizeof(rows) / sizeof(rows[0]), SERVICE_DEED_CNT);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		setup(16);
+		CHECK_EQ(service_conduct_score(rig.conduct, key), 50);
+		note(key, rows[i].deed);
+		CHECK_EQ(service_conduct_score(rig.conduct, key), 50 + rows[i].points);
+		CHECK_EQ(service_conduct_score(rig.conduct, other_key), 50);
+		teardown();
+	}
+}
+
+static void test_score_stays_between_0_and_100(void)
+{
+	setup(16);
+	note_many(key, SERVICE_DEED_GOOD_TRANSFER, 40);
+	CHECK_EQ(service_conduct_score(rig.conduct, key), 100);
+	note_many(other_key, SERVICE_DEED_FAILED_TRANSFER, 40);
+	CHECK_EQ(service_conduct_score(rig.conduct, other_key), 0);
+	CHECK_STR(service_conduct_standing(20), "untrusted");
+	CHECK_STR(service_conduct_standing(21), "normal");
+	CHECK_STR(service_conduct_standing(69), "normal");
+	CHECK_STR(service_conduct_standing(70), "trusted");
+	teardown();
+}
+
+static void test_five_violations_within_an_hour_are_a_ban(void)
+{
+	setup(16);
+	note_many(key, SERVICE_DEED_MALFORMED, 4);
+	CHECK_EQ(rig.ban_cnt, 0);
+	CHECK(!service_conduct_is_banned(rig.conduct, key));
+	service_conduct_note(rig.conduct, key, SERVICE_DEED_VIOLATION, "payload too large", 0);
+	CHECK_EQ(rig.ban_cnt, 1);
+	CHECK_MEM(rig.banned, key, sizeof(key));
+	CHECK_EQ(rig.until_s, WALL_S + 3600);
+	CHECK_STR(rig.reason, "5 violations within an hour, the last one: payload too large");
+	CHECK(service_conduct_is_banned(rig.conduct, key));
+	CHECK(!service_conduct_is_banned(rig.conduct, other_key));
+	rig.now_s += 3599;
+	CHECK(service_conduct_is_banned(rig.conduct, key));
+	rig.now_s++;
+	CHECK(!service_conduct_is_banned(rig.conduct, key));
+	teardown();
+}
+
+static void test_violations_an_hour_apart_are_no_ban(void)
+{
+	setup(16);
+	for (unsigned i = 0; i < 20; i++) {
+		note(key, SERVICE_DEED_VIOLATION);
+		rig.now_s += 900;
+	}
+	CHECK_EQ(rig.ban_cnt, 0);
+	teardown();
+	/* The fifth within 3,599 s is. */
+	setup(16);
+	note(key, SERVICE_DEED_VIOLATION);
+	rig.now_s += 3599;
+	note_many(key, SERVICE_DEED_VIOLATION, 4);
+	CHECK_EQ(rig.ban_cnt, 1);
+	teardown();
+}
+
+static void test_failures_alone_are_no_ban(void)
+{
+	setup(16);
+	note_many(key, SERVICE_DEED_FAILED_TRANSFER, 60);
+	CHECK_EQ(rig.ban_cnt, 0);
+	CHECK_EQ(service_conduct_score(rig.conduct, key), 0);
+	teardown();
+}
+
+static void test_bans_double_up_to_30_days_and_always_end(void)
+{
+	uint64_t want_s = 3600;
+
+	setup(16);
+	for (unsigned i = 0; i < 40; i++) {
+		note_many(key, SERVICE_DEED_VIOLATION, 5);
+		CHECK_EQ(rig.ban_cnt, i + 1);
+		CHECK_EQ(rig.until_s - rig.now_s, want_s);
+		rig.now_s = rig.until_s;
+		CHECK(!service_conduct_is_banned(rig.conduct, key));
+		want_s = 2 * want_s < 30 * DAY_S ? 2 * want_s : 30 * DAY_S;
+	}
+	teardown();
+}
+
+static void test_violations_while_banned_do_not_make_it_longer(void)
+{
+	setup(16);
+	note_many(key, SERVICE_DEED_VIOLATION, 10);
+	CHECK_EQ(rig.ban_cnt, 1);
+	CHECK_EQ(rig.until_s, WALL_S + 3600);
+	teardown();
+}
+
+static void test_what_was_90_days_ago_is_forgiven(void)
+{
+	struct service_conduct_state state;
+
+	setup(16);
+	note_many(key, SERVICE_DEED_VIOLATION, 5);
+	CHECK_EQ(service_conduct_score(rig.conduct, key), 0);
+	rig.now_s += 90 * DAY_S - 1;
+	note(key, SERVICE_DEED_FRIENDLY);
+	CHECK_EQ(service_conduct_score(rig.conduct, key), 1);
+	rig.now_s += 90 * DAY_S;
+	note(key, SERVICE_DEED_FRIENDLY);
+	CHECK_EQ(service_conduct_score(rig.conduct, key), 50 - 4 + 1);
+	CHECK(service_conduct_look(rig.conduct, key, &state));
+	CHECK_EQ(state.ban_cnt, 0);
+	note_many(key, SERVICE_DEED_VIOLATION, 5);
+	CHECK_EQ(rig.until_s - rig.now_s, 3600);
+	teardown();
+}
+
+static void test_deeds_of_an_hour_are_bounded(void)
+{
+	struct service_conduct_stats stats;
+
+	setup(16);
+	note_many(key, SERVICE_DEED_FRIENDLY, 200);
+	service_conduct_stats(rig.conduct, &stats);
+	CHECK_EQ(stats.deeds[SERVICE_DEED_FRIENDLY], 95);
+	CHECK_EQ(stats.ignored_cnt, 105);
+	/* The last five are for violations, so that nobody is safe from a ban by good deeds. */
+	note_many(key, SERVICE_DEED_VIOLATION, 6);
+	service_conduct_stats(rig.conduct, &stats);
+	CHECK_EQ(stats.deeds[SERVICE_DEED_VIOLATION], 5);
+	CHECK_EQ(stats.ignored_cnt, 106);
+	CHECK_EQ(rig.ban_cnt, 1);
+	rig.now_s += 3600;
+	note(key, SERVICE_DEED_FRIENDLY);
+	service_conduct_stats(rig.conduct, &stats);
+	CHECK_EQ(stats.deeds[SERVICE_DEED_FRIENDLY], 96);
+	teardown();
+}
+
+static void test_a_clock_set_back_ends_no_ban_early_and_makes_none(void)
+{
+	setup(16);
+	note_many(key, SERVICE_DEED_VIOLATION, 4);
+	rig.now_s -= 10000;
+	CHECK_EQ(service_conduct_score(rig.conduct, key), 0);
+	note(key, SERVICE_DEED_VIOLATION);
+	CHECK_EQ(rig.ban_cnt, 1);
+	CHECK_EQ(rig.until_s, rig.now_s + 3600);
+	rig.now_s -= 1000;
+	CHECK(service_conduct_is_banned(rig.conduct, key));
+	teardown();
+}
+
+static void test_an_operators_pardon_forgets_violations(void)
+{
+	setup(16);
+	note_many(key, SERVICE_DEED_VIOLATION, 5);
+	service_conduct_pardon(rig.conduct, key, 0);
+	CHECK(!service_conduct_is_banned(rig.conduct, key));
+	CHECK_EQ(service_conduct_score(rig.conduct, key), 50);
+	note_many(key, SERVICE_DEED_VIOLATION, 4);
+	CHECK_EQ(rig.ban_cnt, 1);
+	note(key, SERVICE_DEED_VIOLATION);
+	CHECK_EQ(rig.ban_cnt, 2);
+	CHECK_EQ(rig.until_s - rig.now_s, 3600);
+	teardown();
+}
+
+static const uint8_t *stranger(unsigned i)
+{
+	static uint8_t stranger_key[MESH_KEY_LEN];
+
+	memcpy(stranger_key, &i, sizeof(i));
+	stranger_key[31] = 9;
+	return stranger_key;
+}
+
+/* Identities are free: a flood of them pushes out neither bans nor who is known well. */
+static void test_strangers_push_out_nobody_of_note(void)
+{
+	struct service_conduct_stats stats;
+
+	setup(16);
+	note_many(key, SERVICE_DEED_VIOLATION, 5);
+	note_many(other_key, SERVICE_DEED_GOOD_TRANSFER, 20);
+	for (unsigned i = 0; i < 1000; i++)
+		note(stranger(i), SERVICE_DEED_FAILED_TRANSFER);
+	CHECK(service_conduct_is_banned(rig.conduct, key));
+	CHECK_EQ(service_conduct_score(rig.conduct, other_key), 90);
+	service_conduct_stats(rig.conduct, &stats);
+	CHECK_EQ(stats.peer_cnt, 16);
+	CHECK_EQ(stats.evicted_cnt, 1000 - 14);
+	teardown();
+}
+
+static void test_a_table_of_bans_takes_nobody(void)
+{
+	struct service_conduct_stats stats;
+
+	setup(4);
+	for (unsigned i = 0; i < 5; i++)
+		note_many(stranger(i), SERVICE_DEED_VIOLATION, 5);
+	service_conduct_stats(rig.conduct, &stats);
+	CHECK_EQ(rig.ban_cnt, 4);
+	CHECK_EQ(stats.refused_cnt, 5);
+	CHECK(service_conduct_is_banned(rig.conduct, stranger(0)));
+	CHECK_EQ(service_conduct_score(rig.conduct, stranger(4)), 50);
+	teardown();
+}
+
+static struct store *store_make(bool is_inline)
+{
+	struct store_config config;
+	struct store *store;
+
+	store_config_defaults(&config);
+	config.dir = rig.dir;
+	config.is_inline = is_inline;
+	if (store_open(&config, &store) < 0)
+		abort();
+	return store;
+}
+
+/* In a process of its own, which is killed as soon as the violations are durable. */
+static void violate_and_die(void)
+{
+	rig.params.store = store_make(false);
+	conduct_open();
+	service_conduct_note(rig.conduct, key, SERVICE_DEED_MALFORMED, "odd frame", 0);
+	note_many(key, SERVICE_DEED_VIOLATION, 4);
+	note_many(other_key, SERVICE_DEED_VIOLATION, 4);
+	store_flush(rig.params.store);
+	kill(getpid(), SIGKILL);
+}
+
+static void test_bans_and_violations_survive_a_kill(void)
+{
+	struct service_conduct_state state;
+	int status;
+	pid_t pid;
+
+	setup(16);
+	teardown();
+	scratch_make(rig.dir);
+	pid = fork();
+	if (pid == 0)
+		violate_and_die();
+	CHECK(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
+
+	rig.now_s += 1800;
+	rig.params.store = store_make(true);
+	conduct_open();
+	CHECK(service_conduct_is_banned(rig.conduct, key));
+	CHECK(service_conduct_look(rig.conduct, key, &state));
+	CHECK_EQ(state.score, 0);
+	CHECK_EQ(state.ban_cnt, 1);
+	CHECK_EQ(state.banned_until_s, WALL_S + 3600);
+	CHECK_EQ(state.violation_cnt, 5);
+	CHECK_STR(state.violations[4].why, "odd frame");
+	CHECK_STR(state.violations[0].why, "broken rule");
+	/* The fifth of the other one comes after the restart. */
+	note(other_key, SERVICE_DEED_VIOLATION);
+	CHECK_EQ(rig.ban_cnt, 1);
+	CHECK_MEM(rig.banned, other_key, sizeof(other_key));
+	teardown();
+	store_close(rig.params.store);
+	scratch_remove(rig.dir);
+}
+
+static void test_scores_are_written_within_seconds(void)
+{
+	struct store *store;
+
+	setup(16);
+	teardown();
+	scratch_make(rig.dir);
+	store = rig.params.store = store_make(true);
+	conduct_open();
+	note_many(key, SERVICE_DEED_GOOD_TRANSFER, 3);
+	timer_wheel_expire(&rig.timers, 5 * NS_PER_S);
+	store_reap(store);
+	teardown();
+	store_crash(store);
+	store = rig.params.store = store_make(true);
+	conduct_open();
+	CHECK_EQ(service_conduct_score(rig.conduct, key), 56);
+	teardown();
+	store_close(store);
+	scratch_remove(rig.dir);
+}
+
+static void test_record_is_read_as_written_and_no_prefix_is(void)
+{
+	struct service_conduct_record got, record = {
+						   .state = {.score = 33,
+							     .heard_s = WALL_S,
+							     .ban_cnt = 7,
+							     .banned_until_s = WALL_S + 5,
+							     .violation_cnt = 5},
+						   .hour_s = WALL_S - 7,
+						   .deed_cnt = 99,
+					   };
+	uint8_t bytes[SERVICE_CONDUCT_RECORD_LEN_MAX];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+
+	for (unsigned i = 0; i < 5; i++) {
+		record.state.violations[i].at_s = UINT64_MAX;
+		record.state.violations[i].deed = SERVICE_DEED_VIOLATION;
+		memset(record.state.violations[i].why, 'w', SERVICE_VIOLATION_WHY_CAP - 1);
+	}
+	service_conduct_record_write(&w, &record);
+	CHECK(!w.bad);
+	CHECK_EQ(service_conduct_record_parse(bytes, writer_len(&w), &got), 0);
+	CHECK_MEM(&got, &record, sizeof(got));
+	for (size_t len = 0; len < writer_len(&w); len++)
+		CHECK_EQ(service_conduct_record_parse(bytes, len, &got), WEFT_EMALFORMED);
+	bytes[2] = 2;
+	CHECK_EQ(service_conduct_record_parse(bytes, writer_len(&w), &got), WEFT_ENEWER);
+}
+
+static void test_it_is_explained(void)
+{
+	char text[SERVICE_CONDUCT_TEXT_CAP];
+
+	setup(16);
+	CHECK_STR(service_conduct_explain(rig.conduct, key, text), "");
+	note(key, SERVICE_DEED_GOOD_TRANSFER);
+	CHECK_STR(service_conduct_explain(rig.conduct, key, text),
+		  "Its conduct is 52 of 100 (normal).");
+	note_many(key, SERVICE_DEED_VIOLATION, 4);
+	service_conduct_note(rig.conduct, key, SERVICE_DEED_VIOLATION, "payload too large", 0);
+	rig.now_s += 120;
+	CHECK_STR(service_conduct_explain(rig.conduct, key, text),
+		  "Its conduct is 0 of 100 (untrusted). It last broke a rule 2 min ago: payload "
+		  "too large. It is banned for 58 min more, for 5 violations within an "
+		  "hour (ban number 1); weft ban remove lifts it.");
+	rig.now_s += 3600;
+	CHECK_STR(service_conduct_explain(rig.conduct, key, text),
+		  "Its conduct is 0 of 100 (untrusted). It last broke a rule 62 min ago: payload "
+		  "too large. Bans so far: 1; the next one is of 2 h.");
+	teardown();
+}
+
+int main(void)
+{
+	RUN(test_each_deed_has_its_points);
+	RUN(test_score_stays_between_0_and_100);
+	RUN(test_five_violations_within_an_hour_are_a_ban);
+	RUN(test_violations_an_hour_apart_are_no_ban);
+	RUN(test_failures_alone_are_no_ban);
+	RUN(test_bans_double_up_to_30_days_and_always_end);
+	RUN(test_violations_while_banned_do_not_make_it_longer);
+	RUN(test_what_was_90_days_ago_is_forgiven);
+	RUN(test_deeds_of_an_hour_are_bounded);
+	RUN(test_a_clock_set_back_ends_no_ban_early_and_makes_none);
+	RUN(test_an_operators_pardon_forgets_violations);
+	RUN(test_strangers_push_out_nobody_of_note);
+	RUN(test_a_table_of_bans_takes_nobody);
+	RUN(test_bans_and_violations_survive_a_kill);
+	RUN(test_scores_are_written_within_seconds);
+	RUN(test_record_is_read_as_written_and_no_prefix_is);
+	RUN(test_it_is_explained);
+	return check_done();
+}

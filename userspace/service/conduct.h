@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_SERVICE_CONDUCT_H
+#define WEFT_SERVICE_CONDUCT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mesh/seam.h"
+
+struct random;
+struct store;
+struct timer_wheel;
+
+/*
+ * How peers behave, as this node has seen it: a score of 0 to 100, by which
+ * providers are ordered, and the violations, by which a peer is banned: five within an
+ * hour are a ban of an hour, the next five of two, up to thirty days. Such a ban
+ * always ends; for ever bans nobody but an operator. What was 90 days ago counts a
+ * tenth for the score, and no longer for the length of a ban. Nothing of this is ever told
+ * to another node.
+ *
+ * A violation is durable soon after note returns, and so is the ban it leads to;
+ * what else changes a score is written within seconds. Of a full table the peer of least
+ * note makes room, never one that is banned.
+ *
+ * Home worker.
+ */
+#define SERVICE_CONDUCT_BASE	      50u
+#define SERVICE_CONDUCT_UNTRUSTED_MAX 20u
+#define SERVICE_CONDUCT_TRUSTED_MIN   70u
+#define SERVICE_DEEDS_PER_HOUR	      100u /* of a peer; more do not count */
+#define SERVICE_VIOLATIONS_TO_BAN     5u
+#define SERVICE_VIOLATION_WINDOW_S    3600u
+#define SERVICE_BAN_S		      3600u /* the first one */
+#define SERVICE_BAN_S_MAX	      (30u * 86400u)
+#define SERVICE_CONDUCT_FORGIVEN_S    (90u * 86400u)
+#define SERVICE_VIOLATION_WHY_CAP     64u
+
+enum service_deed {
+#define SERVICE_DEED(name, points, is_violation, word) SERVICE_DEED_##name,
+#include "service/deeds.def"
+#undef SERVICE_DEED
+	SERVICE_DEED_CNT,
+};
+const char *service_deed_word(enum service_deed deed);
+
+struct service_conduct;
+
+struct service_conduct_params {
+	uint32_t peer_cap;
+	struct store *store; /* NULL: nothing is kept */
+	struct timer_wheel *timers;
+	struct random *random;
+	uint64_t (*wall_s)(void *ctx);
+	/*
+	 * key is banned until until_s, for reason (borrowed); called inside note, so the
+	 * session it ends, which may be who notes, is to end with the next turn. May be NULL.
+	 */
+	void (*on_ban)(void *ctx, const uint8_t key[MESH_KEY_LEN], uint64_t until_s,
+		       const char *reason, uint64_t now_ns);
+	void *ctx;
+};
+
+size_t service_conduct_footprint(uint32_t peer_cap);
+/* service_conduct_new reads what the store has. 0, WEFT_EFULL or -errno. */
+WEFT_MUST_CHECK
+int service_conduct_new(const struct service_conduct_params *params,
+			struct service_conduct **out_conduct);
+/* service_conduct_free submits what changed. Takes NULL. */
+void service_conduct_free(struct service_conduct *conduct);
+
+/* service_conduct_note: why, of a violation, is for people; cut to its CAP - 1 bytes. NULL: none. */
+void service_conduct_note(struct service_conduct *conduct, const uint8_t key[MESH_KEY_LEN],
+			  enum service_deed deed, const char *why, uint64_t now_ns);
+/* service_conduct_pardon, when an operator lifts a ban: its violations and bans are forgotten. */
+void service_conduct_pardon(struct service_conduct *conduct, const uint8_t key[MESH_KEY_LEN],
+			    uint64_t now_ns);
+
+/* service_conduct_score: of a peer nobody knows, SERVICE_CONDUCT_BASE. */
+unsigned service_conduct_score(const struct service_conduct *conduct,
+			       const uint8_t key[MESH_KEY_LEN]);
+bool service_conduct_is_banned(const struct service_conduct *conduct,
+			       const uint8_t key[MESH_KEY_LEN]);
+
+struct service_violation_record {
+	uint64_t at_s;
+	enum service_deed deed;
+	char why[SERVICE_VIOLATION_WHY_CAP];
+};
+struct service_conduct_state {
+	uint8_t key[MESH_KEY_LEN];
+	unsigned score;
+	uint64_t heard_s;	 /* of its last deed */
+	unsigned ban_cnt;	 /* automatic ones, not forgiven yet */
+	uint64_t banned_until_s; /* maybe in the past; 0: never */
+	unsigned violation_cnt;	 /* last ones, newest first */
+	struct service_violation_record violations[SERVICE_VIOLATIONS_TO_BAN];
+};
+/* service_conduct_look: false when nothing is known of key. */
+bool service_conduct_look(const struct service_conduct *conduct, const uint8_t key[MESH_KEY_LEN],
+			  struct service_conduct_state *out_state);
+/* service_conduct_each calls fn, for each peer of which anything is known, until it returns false. */
+void service_conduct_each(const struct service_conduct *conduct,
+			  bool (*fn)(void *arg, const struct service_conduct_state *state),
+			  void *arg);
+/* service_conduct_standing: "untrusted", "normal" or "trusted". */
+const char *service_conduct_standing(unsigned score);
+/*
+ * service_conduct_explain writes what there is to say of key, for people, with times from
+ * now; "" when nothing is known. Returns text.
+ */
+#define SERVICE_CONDUCT_TEXT_CAP 512
+const char *service_conduct_explain(const struct service_conduct *conduct,
+				    const uint8_t key[MESH_KEY_LEN],
+				    char text[static SERVICE_CONDUCT_TEXT_CAP]);
+
+struct service_conduct_stats {
+	uint64_t deeds[SERVICE_DEED_CNT];
+	uint64_t ignored_cnt; /* over SERVICE_DEEDS_PER_HOUR */
+	uint64_t ban_cnt;
+	uint64_t evicted_cnt,
+		refused_cnt; /* peers forgotten; not remembered, for all others are banned */
+	uint32_t peer_cnt, peer_cap;
+};
+void service_conduct_stats(const struct service_conduct *conduct,
+			   struct service_conduct_stats *out_stats);
+
+#endif

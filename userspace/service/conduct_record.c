@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/conduct_record.h"
+
+#include <string.h>
+
+#include "codec/cbor.h"
+
+#define RECORD_LAYOUT 1
+
+void service_conduct_record_write(struct writer *w, const struct service_conduct_record *record)
+{
+	const struct service_conduct_state *state = &record->state;
+	const uint64_t fields[] = {RECORD_LAYOUT,   state->score,	   state->heard_s,
+				   state->ban_cnt,  state->banned_until_s, record->hour_s,
+				   record->deed_cnt};
+	const unsigned field_cnt = sizeof(fields) / sizeof(fields[0]);
+
+	cbor_write_map(w, field_cnt + 1);
+	for (unsigned i = 0; i < field_cnt; i++) {
+		cbor_write_uint(w, i);
+		cbor_write_uint(w, fields[i]);
+	}
+	cbor_write_uint(w, field_cnt);
+	cbor_write_array(w, state->violation_cnt);
+	for (unsigned i = 0; i < state->violation_cnt; i++) {
+		const struct service_violation_record *violation = &state->violations[i];
+
+		cbor_write_array(w, 3);
+		cbor_write_uint(w, violation->at_s);
+		cbor_write_uint(w, violation->deed);
+		cbor_write_text(w, violation->why, strlen(violation->why));
+	}
+}
+
+static void violations_read(struct cbor_reader *r, struct service_conduct_state *state)
+{
+	if (cbor_enter_array(r) > SERVICE_VIOLATIONS_TO_BAN)
+		cbor_fail(r);
+	while (cbor_next(r)) {
+		struct service_violation_record *violation =
+			&state->violations[state->violation_cnt++];
+
+		if (cbor_enter_array(r) != 3)
+			cbor_fail(r);
+		for (unsigned i = 0; cbor_next(r); i++) {
+			if (i == 0)
+				violation->at_s = cbor_read_uint(r);
+			else if (i == 1)
+				violation->deed = (enum service_deed)cbor_read_uint_max(
+					r, SERVICE_DEED_CNT - 1);
+			else
+				cbor_read_text_copy(r, violation->why, sizeof(violation->why));
+		}
+	}
+}
+
+int service_conduct_record_parse(const void *data, size_t len,
+				 struct service_conduct_record *out_record)
+{
+	struct service_conduct_record record = {0};
+	uint64_t key, layout = 0;
+	struct cbor_reader r;
+
+	cbor_reader_init(&r, data, len);
+	cbor_enter_map(&r);
+	while (cbor_next_key(&r, &key)) {
+		switch (key) {
+		case 0:
+			layout = cbor_read_uint(&r);
+			if (layout > RECORD_LAYOUT)
+				return WEFT_ENEWER;
+			break;
+		case 1:
+			record.state.score = (unsigned)cbor_read_uint_max(&r, 100);
+			break;
+		case 2:
+			record.state.heard_s = cbor_read_uint(&r);
+			break;
+		case 3:
+			record.state.ban_cnt = (unsigned)cbor_read_uint_max(&r, UINT32_MAX);
+			break;
+		case 4:
+			record.state.banned_until_s = cbor_read_uint(&r);
+			break;
+		case 5:
+			record.hour_s = cbor_read_uint(&r);
+			break;
+		case 6:
+			record.deed_cnt = (unsigned)cbor_read_uint_max(&r, UINT32_MAX);
+			break;
+		case 7:
+			violations_read(&r, &record.state);
+			break;
+		default:
+			cbor_skip(&r);
+		}
+	}
+	if (cbor_reader_finish(&r) < 0 || layout != RECORD_LAYOUT)
+		return WEFT_EMALFORMED;
+	*out_record = record;
+	return 0;
+}
