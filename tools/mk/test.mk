@@ -106,7 +106,17 @@ $(BENCH_PROGRAMS): %: %.o $(BENCH_SUPPORT) $(LIBS)
 $(B_DIR)/bench/decisions: $(BPF_SUPPORT_OBJS)
 $(B_DIR)/bench/decisions: BENCH_MORE = $(BPF_SUPPORT_OBJS)
 
-bench: all lab $(BENCH_PROGRAMS)
+# What bench/rpc calls by gRPC is in C++ and needs packages nothing else does: it is made for that
+# bench alone.
+RPC_GRPC := $(B_DIR)/bench/rpc_grpc
+$(RPC_GRPC): bench/rpc_grpc.cc bench/rpc.proto $(B_DIR)/bench/support/latencies.o
+	$(call say,CXX,$@)
+	$(Q)protoc -Ibench --cpp_out=$(@D) --grpc_out=$(@D) \
+		--plugin=protoc-gen-grpc=$$(command -v grpc_cpp_plugin) rpc.proto
+	$(Q)g++ -std=c++17 -O2 -g -Wall -Wextra -I$(@D) -Ibench -o $@ $< $(@D)/rpc.pb.cc \
+		$(@D)/rpc.grpc.pb.cc $(filter %.o,$^) $$(pkg-config --cflags --libs grpc++ protobuf)
+
+bench: all lab $(BENCH_PROGRAMS) $(if $(filter-out rpc,$(B)),,$(RPC_GRPC))
 	$(Q)set -e; for bench in $(if $(B),$(filter %/$(B) %/$(B).sh %/$(B).py,$(BENCHES)),$(BENCHES)); do \
 		echo "# $$bench"; $(TEST_ENV) $$bench; done
 
