@@ -67,6 +67,8 @@ const struct command commands[] = {
 { "route", "publish", "", "publish this node's addresses anew, and say what is public", NULL,
 	"weft route publish --dry-run", run_route_publish, 0, 0,
 	{ { "dry-run", NULL, "only say what is, or would be, public" } } },
+{ "overlay", "status", "", "show the table that nodes of the mesh keep together", NULL,
+	"weft overlay status", run_overlay_status, 0, 0, { { 0 } } },
 { "dht", "status", "", "show who is known on the Mainline DHT, and what came in", NULL,
 	"weft dht status", run_dht_status, 0, 0, { { 0 } } },
 { "dht", "nodes", "", "list the routing table", NULL,

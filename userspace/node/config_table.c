@@ -223,7 +223,7 @@ NUMBER("overlay", "value_cap", CONFIG_COUNT, fabric.overlay.value_cap, 16, 10000
 NUMBER("overlay", "value_memory", CONFIG_SIZE, fabric.overlay.value_memory_len, MIB, TIB,
 	"Bytes of them, at most."),
 NUMBER("overlay", "subnet_max", CONFIG_COUNT, fabric.overlay.subnet_max, 1, 10000000,
-	"Values kept from one network: IPv4 /24, IPv6 /48."),
+	"Values kept from one network: IPv4 /24, IPv6 /64."),
 NUMBER("overlay", "run_cap", CONFIG_COUNT, fabric.overlay.run_cap, 4, 4096,
 	"Searches and puts of this node at once."),
 NUMBER("overlay", "query_cap", CONFIG_COUNT, fabric.overlay.query_cap, 16, 65536,

@@ -28,6 +28,8 @@ method_fn method_list_peers, method_show_peer;
 method_fn method_connect_peer;
 /* ping.c */
 method_fn method_ping_peer;
+/* overlay.c */
+method_fn method_show_overlay;
 /* dht.c */
 method_fn method_show_dht, method_list_dht_nodes;
 /* dht_search.c */

@@ -23,6 +23,7 @@ const struct control_method node_methods[] = {
 	{"ConnectPeer", CONTROL_OPERATE, method_connect_peer},
 	{"PingPeer", CONTROL_OPERATE, method_ping_peer},
 	{"CheckPeer", CONTROL_OPERATE, method_check_peer},
+	{"ShowOverlay", CONTROL_VIEW, method_show_overlay},
 	{"ShowDht", CONTROL_VIEW, method_show_dht},
 	{"ListDhtNodes", CONTROL_OPERATE, method_list_dht_nodes},
 	{"LookupDht", CONTROL_OPERATE, method_lookup_dht},
