@@ -157,13 +157,18 @@ static void call_send(struct control_call *call, const char *error, json_t *para
 	size_t len;
 	char *text;
 
-	if (!call->client || call->is_oneway) {
+	if ((!call->client && !call->answered) || call->is_oneway) {
 		json_decref(parameters);
 		return;
 	}
 	if (!parameters)
 		parameters = json_object();
 	call_send_check(call, error, parameters);
+	if (call->answered) {
+		call->answered(call->answered_arg, error, parameters);
+		json_decref(parameters);
+		return;
+	}
 	text = message_new(error, parameters, continues, &len);
 	if (text)
 		client_write(call->client, text, len);
@@ -178,6 +183,7 @@ void call_free(struct control_call *call)
 
 	if (call->is_watching)
 		control->stats.watcher_cnt--;
+	control->asked_cnt -= call->is_asked;
 	if (call->prev)
 		call->prev->next = call->next;
 	else
@@ -202,6 +208,7 @@ void call_abandon(struct control_call *call)
 	void *arg = call->gone_arg;
 
 	call->client = NULL;
+	call->answered = NULL;
 	/* Whoever set gone lets go of the call there; else a reply is still to come. */
 	if (!gone && !call->is_watching)
 		return;
@@ -236,7 +243,7 @@ bool control_wants_more(const struct control_call *call)
 
 enum control_role control_role_of(const struct control_call *call)
 {
-	return call->client ? call->client->role : CONTROL_VIEW;
+	return call->role;
 }
 
 void control_fail(struct control_call *call, int err, const char *what, const char *why,
@@ -308,7 +315,7 @@ static void fail_upgrade(struct control_call *call, const char *method)
 			     "call it with \"upgrade\": true");
 }
 
-static void node_dispatch(struct control_call *call, const char *name, json_t *parameters)
+void call_run(struct control_call *call, const char *name, json_t *parameters)
 {
 	struct control *control = call->control;
 	const struct idl *idl = control->idls[INTERFACE_CNT - 1];
@@ -322,7 +329,7 @@ static void node_dispatch(struct control_call *call, const char *name, json_t *p
 		return;
 	}
 	method = method_lookup(control->methods, &call->method->name);
-	if (call->client->role < method->role) {
+	if (call->role < method->role) {
 		control->stats.refused_cnt++;
 		call_fail_standard(call, INTERFACE_SERVICE ".PermissionDenied", NULL);
 	} else if (!idl_check(idl, call->method->input, parameters, field)) {
@@ -334,30 +341,25 @@ static void node_dispatch(struct control_call *call, const char *name, json_t *p
 	}
 }
 
-static struct control_call *call_new(struct control_client *client, const struct request *request)
+struct control_call *call_new(struct control *control, enum control_role role)
 {
-	struct control *control = client->control;
 	struct control_call *call = pool_acquire(&control->call_pool);
 
 	if (!call)
 		return NULL;
 	call->control = control;
-	call->client = client;
-	call->wants_more = request->wants_more;
-	call->is_oneway = request->is_oneway;
-	call->wants_upgrade = request->wants_upgrade;
+	call->role = role;
 	call->next = control->calls;
 	if (call->next)
 		call->next->prev = call;
 	control->calls = call;
-	client->call = call;
 	control->stats.call_cnt++;
 	return call;
 }
 
 int call_dispatch(struct control_client *client, struct request *request)
 {
-	struct control_call *call = call_new(client, request);
+	struct control_call *call = call_new(client->control, client->role);
 	const char *dot = strrchr(request->method, '.');
 	size_t interface_len = dot ? (size_t)(dot - request->method) : 0;
 	char interface[64];
@@ -366,13 +368,18 @@ int call_dispatch(struct control_client *client, struct request *request)
 		request_drop(request);
 		return WEFT_EFULL;
 	}
+	call->client = client;
+	call->wants_more = request->wants_more;
+	call->is_oneway = request->is_oneway;
+	call->wants_upgrade = request->wants_upgrade;
+	client->call = call;
 	/* A longer name is cut, and so is none of ours. */
 	if (interface_len >= sizeof(interface))
 		interface_len = sizeof(interface) - 1;
 	memcpy(interface, request->method, interface_len);
 	interface[interface_len] = '\0';
 	if (strcmp(interface, INTERFACE_NODE) == 0)
-		node_dispatch(call, dot + 1, request->parameters);
+		call_run(call, dot + 1, request->parameters);
 	else if (strcmp(interface, INTERFACE_SERVICE) == 0 && call->wants_upgrade)
 		fail_upgrade(call, request->method);
 	else if (strcmp(interface, INTERFACE_SERVICE) == 0)

@@ -144,6 +144,29 @@ void control_pipe_resume(struct control_pipe *pipe);
 void control_pipe_close(struct control_pipe *pipe, uint64_t now_ns);
 
 /*
+ * Calls from within the daemon, for programs that come by another way
+ * (HTTP): the same methods, checks and roles, with one reply each.
+ * answered comes once, perhaps inside control_ask: parameters, borrowed, are
+ * the reply's, or with error, its full name, those of the error.
+ *
+ * control_ask: 0 with *out_call, NULL when it was answered already, or
+ * WEFT_EFULL: too many calls are under way, answered does not come.
+ * parameters is an object, borrowed; method is a name without interface.
+ * control_ask_leave: answered does not come any more.
+ */
+struct control_ask {
+	enum control_role role;
+	const char *method;
+	json_t *parameters;
+	void (*answered)(void *arg, const char *error, const json_t *parameters);
+	void *arg;
+};
+WEFT_MUST_CHECK
+int control_ask(struct control *control, const struct control_ask *ask, uint64_t now_ns,
+		struct control_call **out_call);
+void control_ask_leave(struct control_call *call);
+
+/*
  * Events: numbered from 1 without holes while the daemon runs; watchers
  * that fall behind are told how many they missed ({"gap": n}).
  * fields is taken.
@@ -151,6 +174,18 @@ void control_pipe_close(struct control_pipe *pipe, uint64_t now_ns);
 void control_event(struct control *control, const char *kind, json_t *fields, uint64_t now_ns);
 /* control_watch makes call a watcher from sequence number since (0: new ones only). */
 void control_watch(struct control *control, struct control_call *call, uint64_t since);
+
+/*
+ * The same for who reads by itself. control_event_next gives the first
+ * event that is kept with a number above after, as JSON text, borrowed
+ * until the next event: its number, or 0 when there is none; numbers
+ * in between are lost. control_event_last: the last one's, 0 before the first.
+ * control_on_event has told called after each event; NULL ends that.
+ */
+uint64_t control_event_next(const struct control *control, uint64_t after, const char **out_text,
+			    size_t *out_len);
+uint64_t control_event_last(const struct control *control);
+void control_on_event(struct control *control, void (*told)(void *arg), void *arg);
 
 struct control_stats {
 	uint32_t client_cnt, client_peak_cnt, client_cap, watcher_cnt;

@@ -7,6 +7,7 @@
  */
 #include "control/server.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,6 +57,22 @@ void event_pump(struct control_call *call)
 	}
 }
 
+/* event_text is the reply that tells of the event; fields is taken. */
+static char *event_text(uint64_t seq, const char *kind, json_t *fields, size_t *out_len)
+{
+	json_t *event = json_pack("{s:I, s:I, s:s, s:o}", "seq", (json_int_t)seq, "at_s",
+				  (json_int_t)clock_wall_s(), "kind", kind, "fields",
+				  fields ? fields : json_object());
+	char *json = event ? json_dumps(event, JSON_COMPACT) : NULL;
+	char *text = NULL;
+	int len = json ? asprintf(&text, EVENT_OPENING "%s" EVENT_CLOSING, json) : -1;
+
+	json_decref(event);
+	free(json);
+	*out_len = len < 0 ? 0 : (size_t)len;
+	return len < 0 ? NULL : text;
+}
+
 void control_event(struct control *control, const char *kind, json_t *fields, uint64_t now_ns)
 {
 	uint64_t seq = ++control->last_seq;
@@ -65,17 +82,42 @@ void control_event(struct control *control, const char *kind, json_t *fields, ui
 	control->now_ns = now_ns;
 	control->stats.event_cnt++;
 	free(entry->text);
-	entry->text =
-		message_new(NULL,
-			    json_pack("{s:{s:I, s:I, s:s, s:o}}", "event", "seq", (json_int_t)seq,
-				      "at_s", (json_int_t)clock_wall_s(), "kind", kind, "fields",
-				      fields ? fields : json_object()),
-			    true, &entry->len);
+	entry->text = event_text(seq, kind, fields, &entry->len);
 	for (struct control_call *call = control->calls; call; call = next) {
 		next = call->next;
 		if (call->is_watching)
 			event_pump(call);
 	}
+	if (control->event_told)
+		control->event_told(control->event_told_arg);
+}
+
+uint64_t control_event_next(const struct control *control, uint64_t after, const char **out_text,
+			    size_t *out_len)
+{
+	uint64_t seq = after + 1 > oldest_seq(control) ? after + 1 : oldest_seq(control);
+	const struct event_entry *entry;
+
+	for (; seq <= control->last_seq; seq++) {
+		entry = &control->events[seq % control->config.event_cap];
+		if (!entry->text)
+			continue;
+		*out_text = entry->text + strlen(EVENT_OPENING);
+		*out_len = entry->len - strlen(EVENT_OPENING EVENT_CLOSING);
+		return seq;
+	}
+	return 0;
+}
+
+uint64_t control_event_last(const struct control *control)
+{
+	return control->last_seq;
+}
+
+void control_on_event(struct control *control, void (*told)(void *arg), void *arg)
+{
+	control->event_told = told;
+	control->event_told_arg = arg;
 }
 
 void control_watch(struct control *control, struct control_call *call, uint64_t since)

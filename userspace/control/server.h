@@ -67,14 +67,23 @@ struct control_call {
 	struct control *control;
 	struct control_client *client; /* NULL: it left, the reply goes nowhere */
 	const struct idl_member *method;
+	enum control_role role;
+	/* Of a call from within: whom to answer. NULL: the client, or nobody. */
+	void (*answered)(void *arg, const char *error, const json_t *parameters);
+	void *answered_arg;
 	bool wants_more;
 	bool is_oneway;
 	bool wants_upgrade;
+	bool is_asked; /* from within, also when the asker left */
 	bool is_watching;
 	uint64_t next_seq; /* of a watcher */
 	void (*gone)(void *arg);
 	void *gone_arg;
 };
+
+/* The reply to a watcher is the event between these. */
+#define EVENT_OPENING "{\"parameters\":{\"event\":"
+#define EVENT_CLOSING "},\"continues\":true}"
 
 struct event_entry {
 	char *text; /* the whole reply, without its NUL; NULL: lost for want of memory */
@@ -99,8 +108,11 @@ struct control {
 	struct pool clients;
 	struct pool call_pool;
 	struct control_call *calls;
+	unsigned asked_cnt;	    /* of these, from within */
 	struct event_entry *events; /* ring, event seq at [seq % event_cap] */
 	uint64_t last_seq;
+	void (*event_told)(void *arg);
+	void *event_told_arg;
 	struct control_stats stats;
 };
 
@@ -161,6 +173,11 @@ char *message_new(const char *error, json_t *parameters, bool continues, size_t 
 /* error_parameters is what control_fail sends; out_error is the error's full name. */
 json_t *error_parameters(int err, const char *what, const char *why, const char *next,
 			 const char **out_error);
+
+/* call_new: NULL when too many are under way. */
+struct control_call *call_new(struct control *control, enum control_role role);
+/* call_run runs a call of net.weft.Node; name without interface. */
+void call_run(struct control_call *call, const char *name, json_t *parameters);
 
 /* service.c */
 /* service_dispatch answers org.varlink.service's own methods; name without interface. */
