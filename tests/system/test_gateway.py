@@ -9,7 +9,6 @@ import http.server
 import json
 import os
 import pathlib
-import re
 import shutil
 import socket
 import struct
@@ -21,29 +20,11 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from lab import OK, Skip, check, check_eq, run, run_plain, same_tree, wait_for
 from swarm import bare_link, zbase32_decode, zbase32_encode
+from web import GATEWAY, QUICK, curl, url_of
 
 HERE = pathlib.Path(__file__).parent
 TYPE = "application/pkarr.org/relays#payload"
 SECTION = "[dht]\nbootstrap = {}\nprivate = yes\npublish = direct\n"
-GATEWAY = "[gateway]\nenabled = yes\nlisten = 127.0.0.1:0\n"
-QUICK = "rate = 1000\nburst = 1000\n"
-
-
-def url_of(daemon):
-    found = re.search(r"gateway: (http://\S+)/", daemon.log_text())
-    check(found, f"{daemon.name} says where its gateway is")
-    return found.group(1)
-
-
-def curl(*words):
-    """(status, fields in lower case, body)"""
-    done = subprocess.run(["curl", "-sS", "-i", "--max-time", "30", *words], capture_output=True,
-                          check=False)
-    check_eq(done.returncode, 0, f"curl {words}: {done.stderr}")
-    head, body = done.stdout.split(b"\r\n\r\n", 1)
-    status, *lines = head.decode().split("\r\n")
-    fields = dict(line.lower().split(": ", 1) for line in lines)
-    return int(status.split()[1]), fields, body
 
 
 def signed(byte, seq, dns):

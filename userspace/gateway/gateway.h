@@ -175,7 +175,7 @@ void gateway_socket_close(struct gateway_exchange *exchange, unsigned code, cons
 
 /* Names of hosts and origins, compared byte by byte after lowering. */
 #define GATEWAY_NAME_CAP  128
-#define GATEWAY_NAMES_MAX 16
+#define GATEWAY_NAMES_MAX 32
 struct gateway_names {
 	char names[GATEWAY_NAMES_MAX][GATEWAY_NAME_CAP];
 	unsigned cnt;

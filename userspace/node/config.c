@@ -135,6 +135,7 @@ static int groups_resolve(struct node_config *config, char *message)
 
 static int keys_agree(const struct node_config *config, char *message)
 {
+	const char *web_fault = web_config_fault(&config->web);
 	const struct {
 		bool is_bad;
 		const char *text;
@@ -149,6 +150,7 @@ static int keys_agree(const struct node_config *config, char *message)
 		 "xdp.frames is not a power of two"},
 		{config->content.get_active_cap > config->content.get_cap,
 		 "content.get_active_cap is more than content.get_cap"},
+		{web_fault != NULL, web_fault},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

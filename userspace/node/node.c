@@ -300,6 +300,8 @@ free_node:
 static void node_free_above_store(struct node *node)
 {
 	node_unwatch_addresses(node);
+	web_close(node->web);
+	node->web = NULL;
 	control_close(node->control);
 	node->control = NULL;
 	method_imports_forget(node);
@@ -315,7 +317,6 @@ static void node_free_above_store(struct node *node)
 	drops_close(&node->drops);
 	record_close(&node->record);
 	mesh_forget_providers(node->home.mesh);
-	web_close(node->web);
 	publish_close(node->publish);
 	pkarr_client_close(node->pkarr_client);
 	signaling_close(node->signaling);

@@ -1,54 +1,77 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The gateway's routes and the pkarr relay's way to the DHT: a request ->
- * pkarr_relay.c -> run_get, run_put -> dht/ -> run_item, run_ended ->
- * pkarr_relay.c -> a reply. Home worker.
+ * The gateway's routes put together: what is configured, who may ask, and
+ * which file answers what. Home worker.
  */
 #include "node/web.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/random.h"
-#include "dht/dht.h"
-#include "node/node_state.h"
-#include "node/pkarr_relay.h"
+#include "node/web_state.h"
+#include "node/web_token.h"
 
-/* A client waits for it; what is not found by then is told as not found. */
-#define GET_BUDGET_NS (5 * NS_PER_S)
-
-enum { ROUTE_HEALTHZ, ROUTE_PKARR, ROUTE_CNT };
-
-/* What the DHT does for one request. */
-struct web_run {
-	struct node *node;
-	struct pkarr_relay_call *call; /* NULL: free */
-	dht_handle handle;
+enum {
+	ROUTE_HEALTHZ,
+	ROUTE_READYZ,
+	ROUTE_METRICS,
+	ROUTE_EVENTS,
+	ROUTE_API,
+	ROUTE_MESH,
+	ROUTE_PKARR,
+	ROUTE_CNT
 };
 
 struct web {
 	struct node *node;
 	struct gateway *gateway;
-	struct pkarr_relay *relay;
+	struct web_api *api;
+	struct web_events *events;
+	struct web_pkarr *pkarr;
 	struct gateway_route routes[ROUTE_CNT + 1];
-	unsigned run_cap;
-	struct web_run runs[]; /* run_cap */
 };
 
 void web_config_defaults(struct web_config *config)
 {
 	gateway_config_defaults(&config->gateway);
 	addr_format(&config->gateway.listen, config->listen);
+	config->role = CONTROL_OPERATE;
+	config->body_len_max = 1024 * 1024;
+	config->timeout_ns = 30 * NS_PER_S;
 	config->serves_pkarr = true;
 	config->pkarr_cache_cap = 1024;
 }
 
-static size_t web_len(const struct web_config *config)
+const char *web_config_fault(const struct web_config *config)
 {
-	return sizeof(struct web) + config->gateway.conn_cap * sizeof(struct web_run);
+	struct gateway_names names;
+	struct addr listen;
+	bool is_remote = addr_parse(config->listen, &listen) == 0 && !addr_is_loopback(&listen);
+
+	if (!config->gateway.is_on)
+		return NULL;
+	if (is_remote && !config->is_exposed)
+		return "gateway.listen: other machines can reach this address, and whoever does "
+		       "acts "
+		       "as this node; say by gateway.expose = yes that this is meant";
+	if (is_remote && !config->token_file[0])
+		return "gateway.token_file: other machines can reach gateway.listen; name the file "
+		       "of a token of your own";
+	if (config->serves_mesh && !config->services[strspn(config->services, " ,")])
+		return "gateway.services: no service is named; name those that programs may call, "
+		       "or "
+		       "leave gateway.mesh off";
+	if (gateway_names_parse(config->hosts, &names) < 0)
+		return "gateway.hosts: more than 32 names, or one of more than 127 letters";
+	if (gateway_names_parse(config->origins, &names) < 0)
+		return "gateway.origins: more than 32 names, or one of more than 127 letters";
+	if (gateway_names_parse(config->services, &names) < 0)
+		return "gateway.services: more than 32 names, or one of more than 127 letters";
+	return NULL;
 }
 
 size_t web_footprint(const struct web_config *config)
@@ -57,92 +80,8 @@ size_t web_footprint(const struct web_config *config)
 
 	if (!gateway->is_on)
 		return 0;
-	return web_len(config) + gateway_footprint(gateway) +
-	       (config->serves_pkarr
-			? pkarr_relay_footprint(config->pkarr_cache_cap, gateway->conn_cap)
-			: 0);
-}
-
-static void run_item(void *ctx, const struct dht_item *item)
-{
-	struct web_run *run = ctx;
-	struct pkarr_packet packet;
-
-	if (pkarr_packet_of_item(item, &packet) == 0)
-		pkarr_relay_found(run->call, &packet);
-}
-
-static void run_ended(void *ctx, const struct dht_outcome *outcome)
-{
-	struct web_run *run = ctx;
-	struct pkarr_relay_call *call = run->call;
-	struct pkarr_relay_outcome relay = {.err = outcome->err, .stored_cnt = outcome->stored_cnt};
-
-	run->call = NULL;
-	pkarr_relay_ended(call, &relay, run->node->home.now_ns);
-}
-
-/* run_new: there is one for each connection, which asks one thing at a time. */
-static struct web_run *run_new(struct web *web, struct pkarr_relay_call *call)
-{
-	for (unsigned i = 0; i < web->run_cap; i++) {
-		if (web->runs[i].call)
-			continue;
-		web->runs[i] = (struct web_run){.node = web->node, .call = call};
-		return &web->runs[i];
-	}
-	return NULL;
-}
-
-static struct web_run *run_begun(struct web_run *run, dht_handle handle)
-{
-	run->handle = handle;
-	if (handle)
-		return run;
-	run->call = NULL;
-	return NULL;
-}
-
-static void *run_get(void *ctx, const uint8_t key[static NODE_KEY_LEN],
-		     struct pkarr_relay_call *call, uint64_t now_ns)
-{
-	struct web *web = ctx;
-	struct dht *dht = web->node->home.dht;
-	struct dht_get_params params = {.key = key, .budget_ns = GET_BUDGET_NS};
-	struct dht_asker asker = {.item = run_item, .ended = run_ended};
-	struct web_run *run = dht ? run_new(web, call) : NULL;
-
-	if (!run)
-		return NULL;
-	dht_item_target_of_key(key, NULL, 0, &params.target);
-	asker.ctx = run;
-	return run_begun(run, dht_get(dht, &params, &asker, now_ns));
-}
-
-static void *run_put(void *ctx, const struct pkarr_packet *packet, struct pkarr_relay_call *call,
-		     uint64_t now_ns)
-{
-	struct web *web = ctx;
-	struct dht *dht = web->node->home.dht;
-	struct dht_asker asker = {.ended = run_ended};
-	struct dht_item item;
-	struct dht_put_params params = {.item = &item};
-	struct web_run *run = dht ? run_new(web, call) : NULL;
-
-	if (!run)
-		return NULL;
-	pkarr_packet_item(packet, &item);
-	asker.ctx = run;
-	return run_begun(run, dht_put(dht, &params, &asker, now_ns));
-}
-
-static void run_cancel(void *ctx, void *arg)
-{
-	struct web *web = ctx;
-	struct web_run *run = arg;
-
-	dht_cancel(web->node->home.dht, run->handle);
-	run->call = NULL;
+	return sizeof(struct web) + gateway_footprint(gateway) + web_api_footprint(config) +
+	       web_events_footprint() + (config->serves_pkarr ? web_pkarr_footprint(config) : 0);
 }
 
 static void healthz(void *ctx, struct gateway_exchange *exchange,
@@ -153,24 +92,93 @@ static void healthz(void *ctx, struct gateway_exchange *exchange,
 	gateway_reply_text(exchange, 200, "ok", now_ns);
 }
 
-static int web_open_relay(struct web *web)
+static void readyz(void *ctx, struct gateway_exchange *exchange,
+		   const struct gateway_request *request, uint64_t now_ns)
+{
+	static const struct gateway_error stopping = {503, "stopping",
+						      "This node finishes what it has begun.", 1};
+	const struct node *node = ctx;
+
+	(void)request;
+	if (node->is_stopping)
+		gateway_reply_error(exchange, &stopping, now_ns);
+	else
+		gateway_reply_text(exchange, 200, "ready", now_ns);
+}
+
+static const struct gateway_error mesh_disabled = {
+	404, "mesh_gateway_disabled",
+	"Services of the mesh are not served here; see gateway.mesh in weft.conf(5).", 0};
+
+static int routes_fill(struct web *web)
 {
 	const struct web_config *config = &web->node->config->web;
-	uint64_t secret[2];
-	struct pkarr_relay_params params = {
-		.dht = {.get = run_get, .put = run_put, .cancel = run_cancel, .ctx = web},
-		.cache_cap = config->pkarr_cache_cap,
-		.call_cap = config->gateway.conn_cap,
-		.wall_s = clock_wall_s,
-		.secret = secret,
-	};
+	struct gateway_route *routes = web->routes;
 	int err;
 
-	random_fill(web->node->random, secret, sizeof(secret));
-	err = pkarr_relay_new(&params, &web->relay);
-	if (err == 0)
-		web->routes[ROUTE_PKARR] = pkarr_relay_route(web->relay);
+	routes[ROUTE_HEALTHZ] = (struct gateway_route){.path = "/healthz",
+						       .methods = GATEWAY_GET,
+						       .access = GATEWAY_OPEN,
+						       .handle = healthz};
+	routes[ROUTE_READYZ] = (struct gateway_route){.path = "/readyz",
+						      .methods = GATEWAY_GET,
+						      .access = GATEWAY_OPEN,
+						      .handle = readyz,
+						      .ctx = web->node};
+	routes[ROUTE_METRICS] = web_metrics_route(web->node);
+	if ((err = web_events_new(web->node, &web->events)) < 0 ||
+	    (err = web_api_new(web->node, &web->api)) < 0)
+		return err;
+	routes[ROUTE_EVENTS] = web_events_route(web->events);
+	routes[ROUTE_API] = web_api_route(web->api);
+	routes[ROUTE_MESH] = (struct gateway_route){.path = "/mesh/", .instead = &mesh_disabled};
+	if (!config->serves_pkarr)
+		return 0;
+	if ((err = web_pkarr_new(web->node, &web->pkarr)) < 0)
+		return err;
+	routes[ROUTE_PKARR] = web_pkarr_route(web->pkarr);
+	return 0;
+}
+
+/* token_hint: what to do about it, where the error's own text does not say. */
+static const char *token_hint(int err)
+{
+	switch (err) {
+	case WEFT_EREFUSED:
+		return " (others may read it; give it mode 0600)";
+	case WEFT_EMALFORMED:
+		return " (its first line is to be 32 to 128 visible letters)";
+	default:
+		return "";
+	}
+}
+
+static int token_load(struct web *web, char token[static GATEWAY_TOKEN_CAP], char *what)
+{
+	const struct node_config *config = web->node->config;
+	bool is_own = !config->web.token_file[0];
+	char path[CONFIG_PATH_CAP + sizeof("/" WEB_TOKEN_NAME)];
+	int err;
+
+	if (is_own)
+		snprintf(path, sizeof(path), "%s/" WEB_TOKEN_NAME, config->state_dir);
+	else
+		snprintf(path, sizeof(path), "%s", config->web.token_file);
+	err = web_token_load(path, is_own, web->node->random, token);
+	if (err < 0)
+		snprintf(what, NODE_WHAT_CAP, "gateway.token_file %.160s%s", path, token_hint(err));
+	else
+		log_notice("gateway: the token is in %s", path);
 	return err;
+}
+
+/* names_take: web_config_fault has read the lists before. */
+static struct gateway_names names_take(const char *text)
+{
+	struct gateway_names names = {.cnt = 0};
+
+	(void)!gateway_names_parse(text, &names);
+	return names;
 }
 
 static int web_open_gateway(struct web *web, char *what)
@@ -179,6 +187,8 @@ static int web_open_gateway(struct web *web, char *what)
 	struct gateway_params params = {
 		.config = config->gateway,
 		.routes = web->routes,
+		.hosts = names_take(config->hosts),
+		.origins = names_take(config->origins),
 		.wall_s = clock_wall_s,
 		.poller = web->node->home.poller,
 		.timers = &web->node->home.timers,
@@ -186,12 +196,19 @@ static int web_open_gateway(struct web *web, char *what)
 	};
 	char text[ADDR_TEXT_CAP];
 	struct addr addr;
-	int err;
+	int err = addr_parse(config->listen, &params.config.listen);
 
-	snprintf(what, NODE_WHAT_CAP, "gateway.listen %s", config->listen);
-	if ((err = addr_parse(config->listen, &params.config.listen)) < 0 ||
-	    (err = gateway_open(&params, &web->gateway)) < 0)
+	if (err == 0) {
+		if ((err = token_load(web, params.token, what)) < 0)
+			return err;
+		params.is_token_always = config->token_use == WEB_TOKEN_ALWAYS ||
+					 !addr_is_loopback(&params.config.listen);
+		err = gateway_open(&params, &web->gateway);
+	}
+	if (err < 0) {
+		snprintf(what, NODE_WHAT_CAP, "gateway.listen %s", config->listen);
 		return err;
+	}
 	addr = gateway_addr(web->gateway);
 	log_notice("gateway: http://%s/%s", addr_format(&addr, text),
 		   config->serves_pkarr ? ", with a pkarr relay" : "");
@@ -200,26 +217,19 @@ static int web_open_gateway(struct web *web, char *what)
 
 int web_open(struct node *node, char *what)
 {
-	const struct web_config *config = &node->config->web;
 	struct web *web;
 	int err;
 
-	if (!config->gateway.is_on)
+	if (!node->config->web.gateway.is_on)
 		return 0;
 	snprintf(what, NODE_WHAT_CAP, "gateway");
-	web = calloc(1, web_len(config));
+	web = calloc(1, sizeof(*web));
 	if (!web)
 		return -ENOMEM;
 	node->web = web;
 	web->node = node;
-	web->run_cap = config->gateway.conn_cap;
-	web->routes[ROUTE_HEALTHZ] = (struct gateway_route){.path = "/healthz",
-							    .methods = GATEWAY_GET,
-							    .access = GATEWAY_OPEN,
-							    .handle = healthz};
-	if (config->serves_pkarr && (err = web_open_relay(web)) < 0)
-		return err;
-	return web_open_gateway(web, what);
+	err = routes_fill(web);
+	return err < 0 ? err : web_open_gateway(web, what);
 }
 
 void web_close(struct web *web)
@@ -227,7 +237,9 @@ void web_close(struct web *web)
 	if (!web)
 		return;
 	gateway_close(web->gateway);
-	pkarr_relay_free(web->relay);
+	web_api_free(web->api);
+	web_events_free(web->events);
+	web_pkarr_free(web->pkarr);
 	free(web);
 }
 

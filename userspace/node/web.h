@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "control/control.h"
 #include "gateway/gateway.h"
 #include "weft/err.h"
 
@@ -14,15 +15,33 @@ struct node;
 /*
  * What this node serves over HTTP: which routes the gateway has, and how
  * they reach the rest of the node. Off until somebody turns it on. Home
- * worker only.
+ * worker only. docs/gateway.md is for who uses it.
  */
+#define WEB_NAMES_CAP  1024
+#define WEB_FILE_CAP   1024
+#define WEB_TOKEN_NAME "gateway.token" /* in the state folder, unless configured */
+
+enum web_token_use { WEB_TOKEN_FOR_WRITES, WEB_TOKEN_ALWAYS };
+
 struct web_config {
 	struct gateway_config gateway;
 	char listen[ADDR_TEXT_CAP]; /* becomes gateway.listen */
+	bool is_exposed;	    /* other machines are meant to reach it */
+	char hosts[WEB_NAMES_CAP];
+	char origins[WEB_NAMES_CAP];
+	char token_file[WEB_FILE_CAP]; /* "": made in the state folder */
+	enum web_token_use token_use;
+	enum control_role role; /* of who shows the token */
+	bool serves_mesh;
+	char services[WEB_NAMES_CAP]; /* NAME or NAME/METHOD */
+	uint64_t body_len_max;	      /* of what goes to services */
+	uint64_t timeout_ns;	      /* for a service's answer to begin */
 	bool serves_pkarr;
 	uint32_t pkarr_cache_cap; /* packets */
 };
 void web_config_defaults(struct web_config *config);
+/* web_config_fault: a sentence that says what cannot be, or NULL. */
+const char *web_config_fault(const struct web_config *config);
 /* web_footprint: bytes laid out; 0 when it is off. */
 size_t web_footprint(const struct web_config *config);
 
@@ -31,7 +50,7 @@ struct web;
 /* web_open: 0 with node's web set unless it is off, or a negative code with what naming the object. */
 WEFT_MUST_CHECK
 int web_open(struct node *node, char *what);
-/* web_close takes NULL; before the DHT goes. */
+/* web_close takes NULL; before services, the DHT and the control socket go. */
 void web_close(struct web *web);
 /* web_stats writes nothing when it is off. */
 void web_stats(const struct web *web, struct gateway_stats *out_stats);

@@ -310,7 +310,8 @@ struct limit_row {
 
 static bool limit_is_bytes(const char *name)
 {
-	return strcmp(name, "quic.heap") == 0 || strcmp(name, "store.map_max") == 0;
+	return strcmp(name, "quic.heap") == 0 || strcmp(name, "store.map_max") == 0 ||
+	       strcmp(name, "gateway.memory") == 0;
 }
 
 static json_t *limit_json(const struct limit_row *row)
@@ -374,6 +375,10 @@ json_t *method_json_limits(struct node *node)
 		{"dht.own_cap", mainline->own_cap, dht.own_cnt, -1, -1},
 		{"gateway.connections", config->web.gateway.conn_cap, web.conn_cnt,
 		 web.conn_peak_cnt, (int64_t)web.refused_cnt},
+		{"gateway.sockets", config->web.gateway.socket_cap, web.socket_cnt,
+		 web.socket_peak_cnt, -1},
+		{"gateway.memory", config->web.gateway.memory_cap, web.memory_used_len,
+		 (int64_t)web.memory_peak_len, (int64_t)web.memory_refused_cnt},
 		{"gateway.rate", config->web.gateway.request_rate_per_s, 0, -1,
 		 (int64_t)web.limited_cnt},
 		{"store.map_max", f.store.map_len_max, f.store.map_used_len, -1, -1},
