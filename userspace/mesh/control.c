@@ -174,6 +174,10 @@ static void hello_keep(struct mesh_session *session, const struct mesh_hello *he
 	if (!record->first_seen_s)
 		record->first_seen_s = record->last_seen_s;
 	hello_note_skew(session, record, hello->unix_s);
+	if (session->is_dialler) {
+		record->good_addr = session->remote;
+		record->good_s = record->last_seen_s;
+	}
 	if (session->token.len)
 		record->token = session->token; /* it came before HELLO */
 	entry->session_cnt++;

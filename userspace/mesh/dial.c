@@ -180,6 +180,7 @@ void mesh_dial_add_known(struct mesh_dial *dial)
 
 	if (!entry)
 		return;
+	mesh_dial_add_addr(dial, &entry->record.good_addr);
 	mesh_dial_add_addr(dial, &entry->record.last_addr);
 	for (unsigned i = 0; i < entry->record.addr_cnt; i++)
 		mesh_dial_add_addr(dial, &entry->record.addrs[i]);

@@ -357,6 +357,10 @@ void mesh_note_peer(struct mesh *mesh, const struct mesh_peer_info *info, uint64
 	record->caps = info->caps;
 	record->last_addr = info->last_addr;
 	record->last_seen_s = info->last_seen_s;
+	if (info->is_connected && info->conn.is_dialler) {
+		record->good_addr = info->last_addr;
+		record->good_s = info->last_seen_s;
+	}
 	if (!record->first_seen_s)
 		record->first_seen_s = info->last_seen_s;
 	record->skew_s = info->skew_s;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mesh/neighbours.h"
 
+#include "kad/contact.h"
 #include "mesh/mesh_state.h"
 
 static struct mesh_neighbour entry_describe(const struct mesh_peer_entry *entry)
@@ -9,12 +10,15 @@ static struct mesh_neighbour entry_describe(const struct mesh_peer_entry *entry)
 	struct mesh_neighbour neighbour = {
 		.caps = record->caps,
 		.remote = record->last_addr,
+		.is_proved = record->good_addr.family != ADDR_NONE,
 		.addr_cnt = record->addr_cnt,
 		.last_seen_s = record->last_seen_s,
 	};
 
 	memcpy(neighbour.key, entry->key, sizeof(neighbour.key));
 	memcpy(neighbour.addrs, record->addrs, sizeof(neighbour.addrs));
+	if (neighbour.is_proved)
+		neighbour.remote = record->good_addr;
 	return neighbour;
 }
 
@@ -25,6 +29,9 @@ static struct mesh_neighbour session_describe(const struct mesh_session *session
 	if (session->peer)
 		neighbour = entry_describe(session->peer);
 	memcpy(neighbour.key, session->key, sizeof(neighbour.key));
+	neighbour.is_proved =
+		session->is_dialler ||
+		(neighbour.is_proved && addr_equal(&neighbour.remote, &session->remote));
 	neighbour.remote = session->remote;
 	neighbour.last_seen_s = mesh_wall_now_s(session->mesh);
 	neighbour.is_connected = true;
@@ -75,6 +82,32 @@ static void neighbours_announce(struct mesh *mesh, uint32_t caps, bool is_on)
 		mesh->config.caps |= caps;
 	else
 		mesh->config.caps &= ~caps;
+}
+
+static unsigned addr_add(struct addr *out, unsigned cnt, unsigned cap, const struct addr *addr,
+			 const struct addr *teller)
+{
+	if (cnt == cap || !kad_reach_is_credible(addr, teller))
+		return cnt;
+	for (unsigned i = 0; i < cnt; i++)
+		if (addr_equal(&out[i], addr))
+			return cnt;
+	out[cnt] = *addr;
+	return cnt + 1;
+}
+
+unsigned mesh_neighbour_addrs(const struct mesh_neighbour *neighbour, struct addr *out,
+			      unsigned cap)
+{
+	const struct addr *remote = &neighbour->remote;
+	unsigned cnt = 0;
+
+	if (neighbour->is_proved)
+		cnt = addr_add(out, cnt, cap, remote, remote);
+	for (unsigned i = 0; i < neighbour->addr_cnt; i++)
+		cnt = addr_add(out, cnt, cap, &neighbour->addrs[i], remote);
+	/* Who has dialled us sends from where it listens, unless something translates that. */
+	return addr_add(out, cnt, cap, remote, remote);
 }
 
 const struct mesh_neighbour_ops mesh_neighbour_ops = {

@@ -15,17 +15,23 @@
 struct mesh_neighbour {
 	uint8_t key[MESH_KEY_LEN];
 	uint32_t caps; /* of its last HELLO, 0: none yet */
-	/*
-	 * Where the path leads that works, or worked last: first for a dial if is_dialled,
-	 * else maybe only as long as the session lives. ADDR_NONE: nowhere yet.
-	 */
+	/* Where its session leads; without one, the last good path, else where it was last. */
 	struct addr remote;
+	bool is_proved;				/* remote is where a dial of ours found it */
 	struct addr addrs[MESH_PEER_ADDRS_MAX]; /* it announced these */
 	unsigned addr_cnt;
 	uint64_t last_seen_s; /* wall clock */
 	bool is_connected;
 	bool is_dialled; /* connected, and it was us who dialled */
 };
+
+/*
+ * mesh_neighbour_addrs: where others could reach a neighbour that they cannot see, as far as is
+ * known, the likeliest first. What it announces counts if it may be there at all
+ * (kad_reach_is_credible). Returns how many of out[0, cap) were set.
+ */
+unsigned mesh_neighbour_addrs(const struct mesh_neighbour *neighbour, struct addr *out,
+			      unsigned cap);
 
 /*
  * find: false: neither met nor connected.

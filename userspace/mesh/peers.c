@@ -23,10 +23,11 @@
 void mesh_peer_record_write(struct writer *w, const struct mesh_peer_record *record)
 {
 	bool has_addr = record->last_addr.family != ADDR_NONE;
-	bool has_token = record->token.len > 0;
+	bool has_token = record->token.len > 0, has_good = record->good_addr.family != ADDR_NONE;
 	struct peer_addr addr = peer_addr_of(&record->last_addr);
 
-	cbor_write_map(w, 7u + has_addr + (record->addr_seq > 0) + (has_token ? 2 : 0));
+	cbor_write_map(w, 7u + has_addr + (record->addr_seq > 0) + (has_token ? 2 : 0) +
+				  (has_good ? 2 : 0));
 	cbor_write_uint(w, 0);
 	cbor_write_uint(w, RECORD_LAYOUT);
 	cbor_write_uint(w, 1);
@@ -49,13 +50,20 @@ void mesh_peer_record_write(struct writer *w, const struct mesh_peer_record *rec
 		cbor_write_uint(w, 8);
 		cbor_write_uint(w, record->addr_seq);
 	}
-	if (!has_token)
-		return;
-	addr = peer_addr_of(&record->token.addr);
-	cbor_write_uint(w, 9);
-	peer_addr_write(w, &addr);
-	cbor_write_uint(w, 10);
-	cbor_write_bytes(w, record->token.data, record->token.len);
+	if (has_token) {
+		addr = peer_addr_of(&record->token.addr);
+		cbor_write_uint(w, 9);
+		peer_addr_write(w, &addr);
+		cbor_write_uint(w, 10);
+		cbor_write_bytes(w, record->token.data, record->token.len);
+	}
+	if (has_good) {
+		addr = peer_addr_of(&record->good_addr);
+		cbor_write_uint(w, 11);
+		peer_addr_write(w, &addr);
+		cbor_write_uint(w, 12);
+		cbor_write_uint(w, record->good_s);
+	}
 }
 
 static void record_read_token(struct cbor_reader *r, struct mesh_peer_token *token)
@@ -107,6 +115,14 @@ static void record_read_field(struct cbor_reader *r, uint64_t key, struct mesh_p
 		break;
 	case 10:
 		record_read_token(r, &record->token);
+		break;
+	case 11:
+		peer_addr_read(r, &addr);
+		if (!cbor_is_bad(r))
+			record->good_addr = addr.peer.addr;
+		break;
+	case 12:
+		record->good_s = cbor_read_uint(r);
 		break;
 	default:
 		cbor_skip(r);

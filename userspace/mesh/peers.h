@@ -39,6 +39,12 @@ struct mesh_peer_record {
 	uint64_t addr_seq; /* of the newest signed address record that led to it; 0: none did */
 	char agent[MESH_AGENT_CAP];
 	struct mesh_peer_token token;
+	/*
+	 * The last good path: where we dialled it and it was there, and when. What is in
+	 * last_addr may be what something between us made of its address, for it alone.
+	 */
+	struct addr good_addr; /* ADDR_NONE: we never did */
+	uint64_t good_s;
 };
 
 struct mesh_peer_entry {
@@ -83,9 +89,10 @@ void mesh_peers_changed(struct mesh_peers *peers, struct mesh_peer_entry *entry,
 /*
  * A record: {0: layout 1, 1: caps, 2: last PeerAddr, 3: [PeerAddr],
  * 4: first seen, 5: last seen, 6: skew, 7: agent, 8: address record,
- * 9: PeerAddr of 10: token}; 2, 8, 9 and 10 are missing when there is none. Parsing gives WEFT_ENEWER for a later layout.
+ * 9: PeerAddr of 10: token, 11: PeerAddr of the last good path, 12: when it was}; 2 and
+ * from 8 on are missing when there is none. Parsing gives WEFT_ENEWER for a later layout.
  */
-#define MESH_PEER_RECORD_LEN_MAX 640
+#define MESH_PEER_RECORD_LEN_MAX 704
 void mesh_peer_record_write(struct writer *w, const struct mesh_peer_record *record);
 WEFT_MUST_CHECK
 int mesh_peer_record_parse(const uint8_t *data, size_t len, struct mesh_peer_record *out_record);

@@ -30,11 +30,11 @@ static void test_session_shows_which_side_dialled(void)
 	mesh_neighbour_ops.announce(rig.nodes[1].mesh, MESH_CAP_DHT, true);
 	CHECK(rig_connected(&rig, 0, 1));
 	CHECK(find(0, 1, &neighbour));
-	CHECK(neighbour.is_connected && neighbour.is_dialled);
+	CHECK(neighbour.is_connected && neighbour.is_dialled && neighbour.is_proved);
 	CHECK_EQ(neighbour.caps, MESH_CAP_DHT | MESH_CAP_CONTENT_SEED);
 	CHECK(addr_equal(&neighbour.remote, &addr));
 	CHECK(find(1, 0, &neighbour));
-	CHECK(neighbour.is_connected && !neighbour.is_dialled);
+	CHECK(neighbour.is_connected && !neighbour.is_dialled && !neighbour.is_proved);
 	CHECK_EQ(neighbour.caps, MESH_CAP_CONTENT_SEED);
 	rig_fini(&rig);
 }
@@ -48,7 +48,7 @@ static void test_who_left_is_remembered(void)
 	mesh_goodbye(rig.nodes[1].mesh, MESH_BYE_SHUTDOWN, 0, rig.net.now_ns);
 	pair_net_run(&rig.net, PAIR_S);
 	CHECK(find(0, 1, &neighbour));
-	CHECK(!neighbour.is_connected && !neighbour.is_dialled);
+	CHECK(!neighbour.is_connected && !neighbour.is_dialled && neighbour.is_proved);
 	CHECK_EQ(neighbour.caps, MESH_CAP_CONTENT_SEED);
 	rig_fini(&rig);
 }
@@ -100,11 +100,45 @@ static void test_connected_ones_come_first_and_each_once(void)
 	rig_fini(&rig);
 }
 
+static struct addr addr_of(const char *text)
+{
+	struct addr addr;
+
+	if (addr_parse(text, &addr) < 0)
+		abort();
+	return addr;
+}
+
+static void test_likeliest_address_comes_first_and_impossible_ones_never(void)
+{
+	struct mesh_neighbour neighbour = {.addr_cnt = 4, .is_proved = true};
+	struct addr out[MESH_PEER_ADDRS_MAX], remote = addr_of("20.0.0.1:7000"),
+					      announced = addr_of("20.0.0.2:7000");
+
+	neighbour.remote = remote;
+	neighbour.addrs[0] = announced;
+	neighbour.addrs[1] =
+		addr_of("10.0.0.1:7000"); /* its own network's, as seen from the Internet */
+	neighbour.addrs[2] = addr_of("0.0.0.0:7000");
+	neighbour.addrs[3] = remote;
+	CHECK_EQ(mesh_neighbour_addrs(&neighbour, out, MESH_PEER_ADDRS_MAX), 2);
+	CHECK(addr_equal(&out[0], &remote) && addr_equal(&out[1], &announced));
+	neighbour.is_proved = false; /* it has dialled us, from behind what we do not know */
+	CHECK_EQ(mesh_neighbour_addrs(&neighbour, out, MESH_PEER_ADDRS_MAX), 2);
+	CHECK(addr_equal(&out[0], &announced) && addr_equal(&out[1], &remote));
+	CHECK_EQ(mesh_neighbour_addrs(&neighbour, out, 1), 1);
+	neighbour.remote = addr_of("10.0.0.9:7000"); /* one network with us: so is the other */
+	CHECK_EQ(mesh_neighbour_addrs(&neighbour, out, MESH_PEER_ADDRS_MAX), 4);
+	neighbour = (struct mesh_neighbour){0};
+	CHECK_EQ(mesh_neighbour_addrs(&neighbour, out, MESH_PEER_ADDRS_MAX), 0);
+}
+
 int main(void)
 {
 	RUN(test_session_shows_which_side_dialled);
 	RUN(test_who_left_is_remembered);
 	RUN(test_caps_are_announced_and_taken_back);
 	RUN(test_connected_ones_come_first_and_each_once);
+	RUN(test_likeliest_address_comes_first_and_impossible_ones_never);
 	return check_done();
 }

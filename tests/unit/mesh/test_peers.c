@@ -26,6 +26,8 @@ static struct mesh_peer_record full_record(void)
 	record.addr_seq = UINT64_MAX;
 	record.token = (struct mesh_peer_token){.addr = record.addrs[0], .len = MESH_TOKEN_LEN_MAX};
 	memset(record.token.data, 0xd8, sizeof(record.token.data));
+	record.good_addr = record.addrs[0];
+	record.good_s = UINT64_MAX;
 	return record;
 }
 
