@@ -455,6 +455,7 @@ static struct mesh_neighbour describe(const struct mesh *node,
 		.last_seen_s = mesh_lab_wall_s(node->lab),
 		.is_connected = true,
 		.is_dialled = session->is_dialled,
+		.is_proved = session->is_dialled,
 	};
 
 	memcpy(neighbour.key, session->key, MESH_KEY_LEN);

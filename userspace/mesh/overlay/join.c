@@ -38,14 +38,18 @@ struct entries {
 	unsigned cnt, seen_cnt;
 };
 
-/* All who are connected as long as there is room, then any of the others as likely as each. */
+/*
+ * Those who are connected are asked whatever their HELLO said, for they may serve
+ * since; of the others, met before, those who said so, each as likely as any other.
+ */
 static bool entry_take(void *arg, const struct mesh_neighbour *neighbour)
 {
 	struct entries *entries = arg;
 	struct overlay_node node;
 	uint64_t at = entries->cnt;
 
-	if (!(neighbour->caps & MESH_CAP_DHT) || !overlay_node_of(neighbour, &node))
+	if ((!neighbour->is_connected && !(neighbour->caps & MESH_CAP_DHT)) ||
+	    !overlay_node_of(neighbour, &node))
 		return true;
 	entries->seen_cnt++;
 	if (entries->cnt < ENTRIES_MAX)

@@ -6,13 +6,17 @@
 
 void overlay_find_write(struct writer *w, const struct overlay_find *find, size_t target_len)
 {
-	cbor_write_map(w, find->after ? 2 : 1);
+	cbor_write_map(w, 1u + (find->after ? 1u : 0u) + find->is_serving);
 	cbor_write_uint(w, 0);
 	cbor_write_bytes(w, find->target, target_len);
-	if (!find->after)
-		return;
-	cbor_write_uint(w, 1);
-	cbor_write_bytes(w, find->after, OVERLAY_WRITER_LEN);
+	if (find->after) {
+		cbor_write_uint(w, 1);
+		cbor_write_bytes(w, find->after, OVERLAY_WRITER_LEN);
+	}
+	if (find->is_serving) {
+		cbor_write_uint(w, 2);
+		cbor_write_bool(w, true);
+	}
 }
 
 /* A byte string of just this length, in place. */
@@ -42,6 +46,8 @@ int overlay_find_parse(const uint8_t *data, size_t len, size_t target_len,
 			find.target = read_exactly(&r, target_len);
 		else if (key == 1 && target_len == OVERLAY_KEY_LEN)
 			find.after = read_exactly(&r, OVERLAY_WRITER_LEN);
+		else if (key == 2)
+			find.is_serving = cbor_read_bool(&r);
 		else
 			cbor_skip(&r);
 	}

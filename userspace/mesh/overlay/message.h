@@ -27,10 +27,14 @@ struct overlay_node {
 	unsigned addr_cnt;
 };
 
-/* FIND_NODE: {0: target}. FIND_VALUE: {0: key, 1: the writer after whom to go on}. */
+/*
+ * FIND_NODE: {0: target, 2: whether the asker serves}. FIND_VALUE: {0: key, 1: the writer
+ * after whom to go on, 2: as there}. Only 0 has to be there; what is false is left out.
+ */
 struct overlay_find {
 	const uint8_t *target; /* KAD_ID_LEN, or OVERLAY_KEY_LEN of a value */
 	const uint8_t *after;  /* OVERLAY_WRITER_LEN; NULL: from the first on */
+	bool is_serving;
 };
 #define OVERLAY_FIND_LEN_MAX 80
 void overlay_find_write(struct writer *w, const struct overlay_find *find, size_t target_len);

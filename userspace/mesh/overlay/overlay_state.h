@@ -8,7 +8,7 @@
 #include "mesh/overlay/book.h"
 #include "mesh/overlay/keep.h"
 #include "mesh/overlay/overlay.h"
-#include "mesh/overlay/quota.h"
+#include "mesh/quota.h"
 #include "mesh/overlay/rules.h"
 #include "mesh/overlay/values.h"
 
@@ -47,7 +47,7 @@ struct overlay {
 	struct heap *work; /* requests, answers and puts of the moment */
 	uint64_t secret[2];
 	struct overlay_rules rules;
-	struct overlay_quota quota;
+	struct mesh_quota quota;
 	struct overlay_book book;
 	struct overlay_values *values;
 	struct overlay_keep keep;

@@ -5,7 +5,6 @@
 
 #include "base/clock.h"
 #include "base/random.h"
-#include "mesh/hello.h"
 #include "mesh/overlay/run.h"
 #include "mesh/overlay/serve.h"
 
@@ -55,23 +54,18 @@ static void query_free(struct overlay_query *query)
  * The contact as it has proved to be: if we have dialled it, at the address
  * that did it, whatever was told of others.
  */
-static bool contact_proved(struct overlay *overlay, const struct kad_contact *asked,
-			   struct kad_contact *out_contact)
+static struct kad_contact contact_proved(struct overlay *overlay, const struct kad_contact *asked)
 {
 	const struct overlay_node *node = overlay_book_node(&overlay->book, asked);
+	struct kad_contact contact = *asked;
 	struct mesh_neighbour neighbour;
 	struct overlay_node proved;
 
-	*out_contact = *asked;
-	if (!overlay->neighbours->find(overlay->mesh.mesh, node->key, &neighbour))
-		return true;
-	/* Before its HELLO nothing is known of what it does for others, but that it answered. */
-	if (neighbour.caps && !(neighbour.caps & MESH_CAP_DHT))
-		return false;
-	if (neighbour.is_dialled && !addr_equal(&neighbour.remote, &asked->addr) &&
+	if (overlay->neighbours->find(overlay->mesh.mesh, node->key, &neighbour) &&
+	    neighbour.is_dialled && !addr_equal(&neighbour.remote, &asked->addr) &&
 	    overlay_node_of(&neighbour, &proved))
-		overlay_book_contacts(&overlay->book, &proved, 1, out_contact);
-	return true;
+		overlay_book_contacts(&overlay->book, &proved, 1, &contact);
+	return contact;
 }
 
 static void table_note(struct overlay *overlay, const struct kad_contact *asked, int err,
@@ -79,11 +73,12 @@ static void table_note(struct overlay *overlay, const struct kad_contact *asked,
 {
 	struct kad_contact contact;
 
-	if (err == 0 && contact_proved(overlay, asked, &contact)) {
+	if (err == 0) {
+		contact = contact_proved(overlay, asked);
 		overlay_count(overlay, OVERLAY_REPLY);
 		kad_rtt_sample(&overlay->rtt, rtt_ns);
 		(void)kad_table_answered(overlay->table, &contact, rtt_ns, now_ns);
-	} else if (err == 0 || err == WEFT_EUNKNOWN) {
+	} else if (err == WEFT_EUNKNOWN) {
 		overlay_count(overlay, OVERLAY_NO_SERVER);
 		kad_table_drop(overlay->table, &asked->id, &asked->addr);
 	} else if (err == WEFT_EREFUSED || err == WEFT_EBUSY) {
@@ -219,7 +214,7 @@ int overlay_query_send(struct overlay *overlay, const struct overlay_query_param
 int overlay_query_ping(struct overlay *overlay, const struct kad_contact *contact, uint64_t now_ns)
 {
 	struct kad_id target = kad_id_random_in(&overlay->own_id, 0, overlay->random);
-	struct overlay_find find = {.target = target.bytes};
+	struct overlay_find find = {.target = target.bytes, .is_serving = overlay->is_serving};
 	uint8_t payload[OVERLAY_FIND_LEN_MAX];
 	struct writer w = writer_of(payload, sizeof(payload));
 	struct overlay_query_params params = {

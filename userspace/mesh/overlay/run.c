@@ -263,19 +263,32 @@ static void run_end(struct overlay_run *run, uint64_t now_ns)
 
 /* --- values --- */
 
-/* Was this told before? If not, it is from now on; a full table says yes. */
-static bool seen_before(struct overlay_run *run, const uint8_t *value, size_t len)
+/*
+ * Where a value's hash is or would be. Its lowest bit is clear when the value was a lie: whoever
+ * gives it again lies as well, and nothing is verified twice.
+ */
+static uint64_t *seen_at(struct overlay_run *run, uint64_t hash)
 {
-	uint64_t hash = siphash(run->overlay->secret, value, len) | 1;
 	size_t at = (hash >> 1) % SEEN_SLOTS;
 
-	while (run->seen[at] && run->seen[at] != hash)
+	while (run->seen[at] && (run->seen[at] | 1) != (hash | 1))
 		at = (at + 1) % SEEN_SLOTS;
-	if (run->seen[at] == hash || run->seen_cnt == SEEN_SLOTS / 2)
-		return true;
-	run->seen[at] = hash;
+	return &run->seen[at];
+}
+
+/* False: no room to know it again. */
+static bool seen_add(struct overlay_run *run, uint64_t *slot, uint64_t hash)
+{
+	if (run->seen_cnt == SEEN_SLOTS / 2)
+		return false;
+	*slot = hash | 1;
 	run->seen_cnt++;
-	return false;
+	return true;
+}
+
+static uint64_t value_hash(const struct overlay_run *run, const uint8_t *value, size_t len)
+{
+	return siphash(run->overlay->secret, value, len);
 }
 
 /*
@@ -308,43 +321,55 @@ static bool run_tell_own(struct overlay_run *run, uint64_t now_ns)
 	unsigned cnt = overlay_show(overlay, run->key, NULL, now_ns, kept);
 
 	for (unsigned i = 0; i < cnt; i++) {
-		(void)seen_before(run, overlay_kept_value(kept[i]), kept[i]->value_len);
-		run->value(run->arg, overlay_kept_value(kept[i]), kept[i]->value_len,
-			   &kept[i]->claim);
+		const uint8_t *value = overlay_kept_value(kept[i]);
+		uint64_t hash = value_hash(run, value, kept[i]->value_len);
+
+		(void)seen_add(run, seen_at(run, hash), hash);
+		run->value(run->arg, value, kept[i]->value_len, &kept[i]->claim);
 		if (!pool_lookup(&overlay->runs, handle))
 			return false;
 	}
 	return true;
 }
 
-/*
- * The values of one answer. Who gives one that is no value of this name lies, and the rest
- * is not looked at; what has expired since may be honest. False: run is gone.
- */
-static bool run_hear_values(struct overlay_run *run, const struct overlay_found *found,
-			    bool *out_has_news, uint64_t now_ns)
+/* What has expired since may be honest, and so may who has another clock. */
+static bool is_lie(enum overlay_reason reason)
+{
+	return reason != OVERLAY_STORED && reason != OVERLAY_EXPIRED &&
+	       reason != OVERLAY_AGAINST_RULE;
+}
+
+/* What the values of one answer come to. */
+enum heard { HEARD_OLD, HEARD_NEWS, HEARD_LIE, HEARD_CANCELLED };
+
+/* Who gives what is no value of this name lies, and the rest is not looked at. */
+static enum heard values_hear(struct overlay_run *run, const struct overlay_found *found,
+			      uint64_t now_ns)
 {
 	struct overlay *overlay = run->overlay;
 	pool_handle handle = pool_handle_of(&overlay->runs, run);
+	enum heard heard = HEARD_OLD;
 
-	*out_has_news = false;
 	for (unsigned i = 0; i < found->value_cnt; i++) {
 		const struct overlay_span *value = &found->values[i];
+		uint64_t hash = value_hash(run, value->data, value->len);
+		uint64_t *seen = seen_at(run, hash);
 		enum overlay_reason reason;
 
-		if (seen_before(run, value->data, value->len))
+		if (*seen && !(*seen & 1))
+			return HEARD_LIE;
+		if (*seen || !seen_add(run, seen, hash))
 			continue;
-		*out_has_news = true;
+		heard = HEARD_NEWS;
 		reason = value_tell(run, value->data, value->len, now_ns);
 		if (!pool_lookup(&overlay->runs, handle))
-			return false;
-		if (reason == OVERLAY_STORED || reason == OVERLAY_EXPIRED)
-			continue;
-		overlay_count(overlay, OVERLAY_FALSE_VALUE);
-		*out_has_news = false;
-		break;
+			return HEARD_CANCELLED;
+		if (is_lie(reason)) {
+			*seen &= ~1ull;
+			return HEARD_LIE;
+		}
 	}
-	return true;
+	return heard;
 }
 
 static int ask_find(struct overlay_run *run, enum overlay_query_kind kind, uint16_t slot,
@@ -352,7 +377,8 @@ static int ask_find(struct overlay_run *run, enum overlay_query_kind kind, uint1
 {
 	bool is_get = run->kind == RUN_GET;
 	struct overlay_find find = {.target = is_get ? run->key : run->lookup.params.target.bytes,
-				    .after = after};
+				    .after = after,
+				    .is_serving = run->overlay->is_serving};
 	uint8_t payload[OVERLAY_FIND_LEN_MAX];
 	struct writer w = writer_of(payload, sizeof(payload));
 	struct overlay_query_params params = {
@@ -380,27 +406,47 @@ static void run_ask_page(struct overlay_run *run, const struct overlay_heard *he
 		run->page_out_cnt++;
 }
 
+/* A liar counts as if it had not answered, and leaves the table. */
+static void liar_drop(struct overlay_run *run, const struct overlay_heard *heard, uint64_t now_ns)
+{
+	const struct kad_contact *contact = &run->lookup.nodes[heard->slot].contact;
+
+	overlay_count(run->overlay, OVERLAY_FALSE_VALUE);
+	kad_lookup_failed(&run->lookup, heard->slot, now_ns);
+	kad_table_drop(run->overlay->table, &contact->id, &contact->addr);
+}
+
+/* False: run is gone. */
+static bool found_hear(struct overlay_run *run, const struct overlay_heard *heard, uint64_t now_ns)
+{
+	enum heard what = HEARD_OLD;
+
+	if (heard->err == 0 && run->kind == RUN_GET)
+		what = values_hear(run, heard->found, now_ns);
+	if (what == HEARD_CANCELLED)
+		return false;
+	if (what == HEARD_LIE)
+		liar_drop(run, heard, now_ns);
+	else if (heard->err < 0)
+		kad_lookup_failed(&run->lookup, heard->slot, now_ns);
+	else
+		kad_lookup_answered(&run->lookup, heard->slot, heard->slot, heard->told,
+				    heard->told_cnt, now_ns);
+	if (what == HEARD_NEWS && heard->found->next)
+		run_ask_page(run, heard, now_ns);
+	return true;
+}
+
 void overlay_run_hear(struct overlay_run *run, const struct overlay_heard *heard, uint64_t now_ns)
 {
-	bool has_news;
-
 	if (heard->kind == OVERLAY_QUERY_STORE) {
 		run->write_out_cnt--;
 		run->result.stored_cnt += heard->err == 0;
 		run->result.refused_cnt += heard->err < 0;
-	} else if (heard->kind == OVERLAY_QUERY_PAGE) {
-		run->page_out_cnt--;
-	} else if (heard->err < 0) {
-		kad_lookup_failed(&run->lookup, heard->slot, now_ns);
 	} else {
-		kad_lookup_answered(&run->lookup, heard->slot, heard->slot, heard->told,
-				    heard->told_cnt, now_ns);
-	}
-	if (heard->err == 0 && run->kind == RUN_GET) {
-		if (!run_hear_values(run, heard->found, &has_news, now_ns))
+		run->page_out_cnt -= heard->kind == OVERLAY_QUERY_PAGE;
+		if (!found_hear(run, heard, now_ns))
 			return;
-		if (has_news && heard->found->next)
-			run_ask_page(run, heard, now_ns);
 	}
 	run_wake(run);
 }

@@ -9,7 +9,6 @@
 
 #include "base/clock.h"
 #include "crypto/sha256.h"
-#include "mesh/hello.h"
 
 /* An answer on its way: its bytes are lent to the mesh. */
 struct answer {
@@ -61,41 +60,24 @@ static void answer_found(struct overlay *overlay, const struct mesh_call *call,
 
 /* --- who asks --- */
 
-static void node_add(struct overlay_node *node, const struct addr *addr, const struct addr *teller)
-{
-	if (node->addr_cnt == OVERLAY_NODE_ADDRS_MAX || !kad_reach_is_credible(addr, teller))
-		return;
-	for (unsigned i = 0; i < node->addr_cnt; i++)
-		if (addr_equal(&node->addrs[i], addr))
-			return;
-	node->addrs[node->addr_cnt++] = *addr;
-}
-
 bool overlay_node_of(const struct mesh_neighbour *neighbour, struct overlay_node *out_node)
 {
-	struct overlay_node node = {0};
-
-	memcpy(node.key, neighbour->key, sizeof(node.key));
-	if (neighbour->is_dialled || !neighbour->is_connected)
-		node_add(&node, &neighbour->remote, &neighbour->remote);
-	for (unsigned i = 0; i < neighbour->addr_cnt; i++)
-		node_add(&node, &neighbour->addrs[i], &neighbour->remote);
-	/* Who has dialled us sends from where it listens, unless something translates that. */
-	node_add(&node, &neighbour->remote, &neighbour->remote);
-	*out_node = node;
-	return node.addr_cnt > 0;
+	memcpy(out_node->key, neighbour->key, sizeof(out_node->key));
+	out_node->addr_cnt =
+		mesh_neighbour_addrs(neighbour, out_node->addrs, OVERLAY_NODE_ADDRS_MAX);
+	return out_node->addr_cnt > 0;
 }
 
-/* Whoever asks and serves itself may become a member. */
+/*
+ * Whoever asks and serves itself may become a member. It says so with each request:
+ * what its HELLO said may have been before it knew.
+ */
 static void asker_note(struct overlay *overlay, const struct mesh_neighbour *asker, uint64_t now_ns)
 {
-	enum kad_reach reach = kad_reach_of(&asker->remote);
 	struct overlay_node node;
 	struct kad_contact contact;
 
-	if (asker->is_connected && !asker->is_dialled && reach > overlay->dialled_reach)
-		overlay->dialled_reach = reach;
-	if (!(asker->caps & MESH_CAP_DHT) || !overlay_node_of(asker, &node))
+	if (!overlay_node_of(asker, &node))
 		return;
 	overlay_book_contacts(&overlay->book, &node, 1, &contact);
 	(void)kad_table_asked(overlay->table, &contact, now_ns);
@@ -107,18 +89,19 @@ static bool admit(struct overlay *overlay, const struct mesh_call *call,
 {
 	uint64_t wait_ms;
 
-	*out_asker = (struct mesh_neighbour){0};
 	if (!overlay->is_serving) {
 		refuse(overlay, call, OVERLAY_CLIENT, 0);
 		return false;
 	}
-	wait_ms = overlay_quota_take(&overlay->quota, call->peer_key, now_ns);
+	wait_ms = mesh_quota_take(&overlay->quota, call->peer_key, now_ns);
 	if (wait_ms) {
 		refuse(overlay, call, OVERLAY_FLOOD, wait_ms);
 		return false;
 	}
-	if (overlay->neighbours->find(overlay->mesh.mesh, call->peer_key, out_asker))
-		asker_note(overlay, out_asker, now_ns);
+	if (!overlay->neighbours->find(overlay->mesh.mesh, call->peer_key, out_asker)) {
+		*out_asker = (struct mesh_neighbour){0};
+		memcpy(out_asker->key, call->peer_key, sizeof(out_asker->key));
+	}
 	return true;
 }
 
@@ -158,23 +141,34 @@ static void nodes_find(struct overlay *overlay, const struct kad_id *target,
 	}
 }
 
+/* The beginning of both finds; false: call was answered. */
+static bool find_begin(struct overlay *overlay, const struct mesh_call *call, size_t target_len,
+		       uint64_t now_ns, struct overlay_find *find, struct overlay_found *found)
+{
+	struct mesh_neighbour asker;
+	struct kad_id target;
+
+	if (!admit(overlay, call, &asker, now_ns))
+		return false;
+	if (overlay_find_parse(call->payload, call->payload_len, target_len, find) < 0) {
+		refuse(overlay, call, OVERLAY_MALFORMED, 0);
+		return false;
+	}
+	if (find->is_serving)
+		asker_note(overlay, &asker, now_ns);
+	memcpy(target.bytes, find->target, sizeof(target.bytes));
+	nodes_find(overlay, &target, &asker, now_ns, found);
+	return true;
+}
+
 static void on_find_node(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 {
 	struct overlay *overlay = ctx;
 	struct overlay_found found = {0};
-	struct mesh_neighbour asker;
 	struct overlay_find find;
-	struct kad_id target;
 
-	if (!admit(overlay, call, &asker, now_ns))
-		return;
-	if (overlay_find_parse(call->payload, call->payload_len, KAD_ID_LEN, &find) < 0) {
-		refuse(overlay, call, OVERLAY_MALFORMED, 0);
-		return;
-	}
-	memcpy(target.bytes, find.target, sizeof(target.bytes));
-	nodes_find(overlay, &target, &asker, now_ns, &found);
-	answer_found(overlay, call, &found, OVERLAY_NODES_TOLD);
+	if (find_begin(overlay, call, KAD_ID_LEN, now_ns, &find, &found))
+		answer_found(overlay, call, &found, OVERLAY_NODES_TOLD);
 }
 
 /* Is kept, which was taken when it was good, good now? */
@@ -233,18 +227,10 @@ static void on_find_value(void *ctx, const struct mesh_call *call, uint64_t now_
 	struct overlay *overlay = ctx;
 	struct overlay_kept *kept[OVERLAY_KEY_MAX];
 	struct overlay_found found = {0};
-	struct mesh_neighbour asker;
 	struct overlay_find find;
-	struct kad_id target;
 
-	if (!admit(overlay, call, &asker, now_ns))
+	if (!find_begin(overlay, call, OVERLAY_KEY_LEN, now_ns, &find, &found))
 		return;
-	if (overlay_find_parse(call->payload, call->payload_len, OVERLAY_KEY_LEN, &find) < 0) {
-		refuse(overlay, call, OVERLAY_MALFORMED, 0);
-		return;
-	}
-	memcpy(target.bytes, find.target, sizeof(target.bytes));
-	nodes_find(overlay, &target, &asker, now_ns, &found);
 	page_fill(kept, overlay_show(overlay, find.target, find.after, now_ns, kept), &found);
 	answer_found(overlay, call, &found, OVERLAY_VALUES_TOLD);
 }

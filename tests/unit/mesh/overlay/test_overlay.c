@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Puts and gets between a few nodes. */
+/* Puts and gets between a few nodes, and how those find each other. */
 #include "base/clock.h"
+#include "crypto/sha256.h"
+#include "mesh/hello.h"
+#include "mesh/overlay/book.h"
 #include "support/check.h"
 #include "support/overlay_lab.h"
 
 static struct overlay_lab lab;
-static struct overlay_lab_result result;
+static struct overlay_lab_result result, other;
+static const struct mem_link calm = {.delay_ns = 10 * NS_PER_MS, .mtu_len = MEM_DGRAM_LEN_MAX};
 
 static struct overlay_lab_value value_of(uint8_t writer, uint64_t seq)
 {
@@ -17,7 +21,7 @@ static struct overlay_lab_value value_of(uint8_t writer, uint64_t seq)
 
 static void begin(unsigned cnt)
 {
-	overlay_lab_init(&lab, 5, 64, NULL);
+	overlay_lab_init(&lab, 5, 64, &calm);
 	overlay_lab_grow(&lab, cnt, NS_PER_S);
 	(void)overlay_lab_run(&lab, 60 * NS_PER_S, NULL, NULL);
 }
@@ -34,14 +38,330 @@ static void test_value_is_found_by_all(void)
 	for (unsigned i = 0; i < 12; i++) {
 		CHECK_EQ(overlay_lab_get(&lab, &lab.nodes[i], "lab:a", &result), 0);
 		CHECK_EQ(result.result.err, 0);
-		CHECK_EQ(result.value_cnt, 1);
+		CHECK_EQ(result.value_cnt, 1); /* however many hold it */
 		CHECK_EQ(result.claims[0].seq, 7);
 	}
+	overlay_lab_fini(&lab);
+}
+
+static void test_value_lies_with_the_k_nearest_alone(void)
+{
+	struct overlay_lab_value value;
+	unsigned holders = 0;
+	uint8_t key[SHA256_HASH_LEN];
+	struct kad_id place;
+
+	begin(40);
+	value = value_of(1, 7);
+	CHECK_EQ(overlay_lab_put(&lab, &lab.nodes[3], "lab:a", &value, &result), 0);
+	CHECK_EQ(result.result.stored_cnt, 20);
+	sha256("lab:a", 5, key);
+	memcpy(place.bytes, key, sizeof(place.bytes));
+	for (unsigned i = 0; i < 40; i++) {
+		struct kad_id id = overlay_id_of(lab.nodes[i].mesh->key);
+		unsigned nearer = 0;
+
+		holders += overlay_lab_stats(&lab.nodes[i]).value_cnt;
+		for (unsigned j = 0; j < 40; j++) {
+			struct kad_id at = overlay_id_of(lab.nodes[j].mesh->key);
+
+			nearer += kad_id_is_nearer(&place, &at, &id);
+		}
+		CHECK_EQ(overlay_lab_stats(&lab.nodes[i]).value_cnt, nearer < 20);
+	}
+	CHECK_EQ(holders, 20);
+	overlay_lab_fini(&lab);
+}
+
+static void test_writers_share_a_name(void)
+{
+	struct overlay_lab_value value;
+	unsigned seen = 0;
+
+	begin(8);
+	for (uint8_t i = 1; i <= 5; i++) {
+		value = value_of(i, i);
+		CHECK_EQ(overlay_lab_put(&lab, &lab.nodes[i], "lab:a", &value, &result), 0);
+	}
+	value = value_of(2, 9);
+	CHECK_EQ(overlay_lab_put(&lab, &lab.nodes[2], "lab:a", &value, &result), 0);
+	CHECK_EQ(overlay_lab_get(&lab, &lab.nodes[7], "lab:a", &result), 0);
+	CHECK_EQ(result.value_cnt, 5);
+	for (unsigned i = 0; i < 5; i++) {
+		seen |= 1u << result.claims[i].writer[0];
+		CHECK_EQ(result.claims[i].seq,
+			 result.claims[i].writer[0] == 2 ? 9 : result.claims[i].writer[0]);
+	}
+	CHECK_EQ(seen, 0x3e);
+	overlay_lab_fini(&lab);
+}
+
+/* An older value cannot be put over a newer one, by anybody. */
+static void test_older_value_is_refused_by_all(void)
+{
+	struct overlay_lab_value value;
+
+	begin(8);
+	value = value_of(1, 7);
+	CHECK_EQ(overlay_lab_put(&lab, &lab.nodes[1], "lab:a", &value, &result), 0);
+	value.seq = 6;
+	CHECK_EQ(overlay_lab_put(&lab, &lab.nodes[2], "lab:a", &value, &result), 0);
+	CHECK_EQ(result.result.stored_cnt, 0);
+	CHECK_EQ(result.result.refused_cnt, 7); /* and by itself */
+	overlay_lab_fini(&lab);
+}
+
+static void test_puts_that_make_no_sense_are_refused_at_once(void)
+{
+	uint8_t bytes[OVERLAY_LAB_LEN_MAX + 1];
+	struct overlay_lab_value value;
+	struct overlay_seam *seam;
+	struct overlay_run *run;
+	size_t len;
+
+	begin(2);
+	seam = &lab.nodes[0].seam;
+	value = value_of(1, 7);
+	len = overlay_lab_value_write("lab:a", &value, bytes);
+#define PUT(name, value_len)                                                                       \
+	seam->ops->put(seam->overlay, name, strlen(name), bytes, value_len, NULL, NULL,            \
+		       lab.mesh.now_ns, &run)
+	CHECK_EQ(PUT("svc:a", len), WEFT_EMALFORMED);
+	CHECK_EQ(PUT("lab:b", len), WEFT_EDAMAGED);
+	CHECK_EQ(PUT("lab:a", 10), WEFT_EMALFORMED);
+	CHECK_EQ(PUT("lab:a", OVERLAY_LAB_LEN_MAX + 1), WEFT_ETOOLARGE);
+	bytes[0] = 0;
+	CHECK_EQ(PUT("lab:a", len), WEFT_EUNKNOWN);
+	value.expires_s = 1;
+	CHECK_EQ(overlay_lab_begin_put(&lab.nodes[0], "lab:a", &value, &result), WEFT_ESTALE);
+	value = value_of(1, 7);
+	value.created_s += 1000;
+	CHECK_EQ(overlay_lab_begin_put(&lab.nodes[0], "lab:a", &value, &result), WEFT_EREFUSED);
+#undef PUT
+	CHECK_EQ(overlay_lab_begin_get(&lab.nodes[0], "svc:a", &result), WEFT_EMALFORMED);
+	CHECK_EQ(seam->ops->get(seam->overlay, "lab:a", 5, 1, NULL, NULL, NULL, lab.mesh.now_ns,
+				&run),
+		 WEFT_EUNKNOWN);
+	CHECK_EQ(overlay_lab_stats(&lab.nodes[0]).run_cnt, 0);
+	overlay_lab_fini(&lab);
+}
+
+static void test_one_run_too_many_is_refused(void)
+{
+	struct overlay_lab_result results[17];
+
+	begin(2);
+	for (unsigned i = 0; i < 17; i++)
+		CHECK_EQ(overlay_lab_begin_get(&lab.nodes[0], "lab:a", &results[i]),
+			 i < 16 ? 0 : WEFT_EFULL);
+	(void)overlay_lab_run(&lab, 60 * NS_PER_S, NULL, NULL);
+	for (unsigned i = 0; i < 16; i++)
+		CHECK_EQ(results[i].done_cnt, 1);
+	CHECK_EQ(overlay_lab_stats(&lab.nodes[0]).run_cnt, 0);
+	CHECK_EQ(overlay_lab_stats(&lab.nodes[0]).query_cnt, 0);
+	overlay_lab_fini(&lab);
+}
+
+static void test_nobody_to_ask_is_told(void)
+{
+	struct overlay_lab_value value;
+
+	overlay_lab_init(&lab, 5, 2, &calm);
+	overlay_lab_start(overlay_lab_add(&lab), NULL);
+	CHECK_EQ(overlay_lab_begin_get(&lab.nodes[0], "lab:a", &result), 0);
+	CHECK(!result.is_done); /* never inside the call */
+	(void)overlay_lab_run(&lab, NS_PER_S, NULL, NULL);
+	CHECK_EQ(result.result.err, WEFT_EUNREACHABLE);
+	value = value_of(1, 1);
+	CHECK_EQ(overlay_lab_put(&lab, &lab.nodes[0], "lab:a", &value, &result), 0);
+	CHECK_EQ(result.result.err, 0); /* it holds it itself */
+	CHECK_EQ(result.result.stored_cnt, 1);
+	CHECK_EQ(overlay_lab_get(&lab, &lab.nodes[0], "lab:a", &result), 0);
+	CHECK_EQ(result.value_cnt, 1);
+	overlay_lab_fini(&lab);
+}
+
+static void test_silent_nodes_end_in_a_timeout(void)
+{
+	begin(2);
+	overlay_lab_stop(&lab.nodes[1]);
+	CHECK_EQ(overlay_lab_get(&lab, &lab.nodes[0], "lab:a", &result), 0);
+	CHECK_EQ(result.result.err, WEFT_ETIMEOUT);
+	CHECK_EQ(result.result.asked_cnt, 1);
+	overlay_lab_fini(&lab);
+}
+
+static void test_cancelled_run_tells_nothing(void)
+{
+	struct overlay_lab_value value;
+	unsigned done_cnt;
+
+	begin(12);
+	value = value_of(1, 7);
+	for (unsigned wait_ms = 0; wait_ms < 400; wait_ms += 10) {
+		CHECK_EQ(overlay_lab_begin_put(&lab.nodes[3], "lab:a", &value, &result), 0);
+		CHECK_EQ(overlay_lab_begin_get(&lab.nodes[3], "lab:b", &other), 0);
+		(void)overlay_lab_run(&lab, wait_ms * NS_PER_MS, NULL, NULL);
+		if (!result.is_done)
+			lab.nodes[3].seam.ops->cancel(result.run);
+		if (!other.is_done)
+			lab.nodes[3].seam.ops->cancel(other.run);
+		done_cnt = result.done_cnt + other.done_cnt;
+		(void)overlay_lab_run(&lab, 30 * NS_PER_S, NULL, NULL);
+		CHECK_EQ(result.done_cnt + other.done_cnt, done_cnt);
+		CHECK_EQ(overlay_lab_stats(&lab.nodes[3]).query_cnt, 0);
+	}
+	overlay_lab_fini(&lab);
+}
+
+static unsigned cancelling_cnt;
+static struct overlay_run *cancelling;
+
+static void cancel_at_value(void *arg, const uint8_t *value, size_t len,
+			    const struct overlay_claim *claim)
+{
+	struct overlay_lab_node *node = arg;
+
+	(void)value;
+	(void)len;
+	(void)claim;
+	cancelling_cnt++;
+	node->seam.ops->cancel(cancelling);
+}
+
+static void never_done(void *arg, const struct overlay_result *what, uint64_t now_ns)
+{
+	(void)arg;
+	(void)what;
+	(void)now_ns;
+	cancelling_cnt += 100;
+}
+
+/* From within the call that tells of a value, one's own or another's. */
+static void test_run_may_be_cancelled_by_who_is_told(void)
+{
+	struct overlay_lab_value value;
+
+	begin(12);
+	for (uint8_t i = 1; i <= 3; i++) {
+		value = value_of(i, 1);
+		CHECK_EQ(overlay_lab_put(&lab, &lab.nodes[i], "lab:a", &value, &result), 0);
+	}
+	lab.nodes[11].config.serve = OVERLAY_SERVE_OFF;
+	overlay_lab_stop(&lab.nodes[11]);
+	overlay_lab_start(&lab.nodes[11], &lab.nodes[0]); /* holds nothing itself */
+	(void)overlay_lab_run(&lab, 10 * NS_PER_S, NULL, NULL);
+	for (unsigned i = 0; i < 12; i += 11) {
+		struct overlay_lab_node *node = &lab.nodes[i];
+
+		cancelling_cnt = 0;
+		CHECK_EQ(node->seam.ops->get(node->overlay, "lab:a", 5, OVERLAY_LAB_TAG,
+					     cancel_at_value, never_done, node, lab.mesh.now_ns,
+					     &cancelling),
+			 0);
+		node->mesh->due_ns = 0;
+		(void)overlay_lab_run(&lab, 60 * NS_PER_S, NULL, NULL);
+		CHECK_EQ(cancelling_cnt, 1);
+		CHECK_EQ(overlay_lab_stats(node).query_cnt, 0);
+	}
+	overlay_lab_fini(&lab);
+}
+
+/* --- who takes part --- */
+
+static void test_client_finds_and_is_in_no_table(void)
+{
+	struct overlay_lab_node *client;
+	struct overlay_lab_value value;
+
+	begin(8);
+	client = overlay_lab_add(&lab);
+	client->config.serve = OVERLAY_SERVE_OFF;
+	overlay_lab_start(client, &lab.nodes[0]);
+	(void)overlay_lab_run(&lab, 30 * NS_PER_S, NULL, NULL);
+	value = value_of(1, 7);
+	CHECK_EQ(overlay_lab_put(&lab, client, "lab:a", &value, &result), 0);
+	CHECK_EQ(result.result.stored_cnt, 8);
+	CHECK_EQ(overlay_lab_stats(client).value_cnt, 0);
+	CHECK_EQ(overlay_lab_get(&lab, client, "lab:a", &result), 0);
+	CHECK_EQ(result.value_cnt, 1);
+	CHECK_EQ(overlay_lab_stats(client).table.good, 8);
+	for (unsigned i = 0; i < 8; i++)
+		CHECK_EQ(overlay_lab_stats(&lab.nodes[i]).table.good, 7);
+	overlay_lab_fini(&lab);
+}
+
+static void test_who_stops_serving_leaves_the_tables(void)
+{
+	begin(4);
+	lab.nodes[2].config.serve = OVERLAY_SERVE_OFF;
+	overlay_configure(lab.nodes[2].overlay, &lab.nodes[2].config, lab.mesh.now_ns);
+	CHECK(!(lab.nodes[2].mesh->caps & MESH_CAP_DHT));
+	CHECK_EQ(overlay_lab_get(&lab, &lab.nodes[0], "lab:a", &result), 0);
+	CHECK_EQ(overlay_lab_stats(&lab.nodes[0]).table.good, 2);
+	CHECK_EQ(overlay_lab_count(&lab.nodes[0], OVERLAY_NO_SERVER), 1);
+	overlay_lab_fini(&lab);
+}
+
+static void test_who_is_gone_is_pinged_before_it_gives_way(void)
+{
+	begin(4);
+	overlay_lab_stop(&lab.nodes[2]);
+	CHECK_EQ(overlay_lab_stats(&lab.nodes[0]).table.good, 3);
+	(void)overlay_lab_run(&lab, 3 * 3600 * NS_PER_S, NULL, NULL);
+	CHECK_EQ(overlay_lab_stats(&lab.nodes[0]).table.good, 2);
+	CHECK_EQ(overlay_lab_stats(&lab.nodes[0]).table.bad, 1);
+	CHECK(overlay_lab_count(&lab.nodes[0], OVERLAY_NO_REPLY) >= 3);
+	overlay_lab_fini(&lab);
+}
+
+static void test_auto_serves_when_it_was_dialled_from_afar(void)
+{
+	struct overlay_lab_node *node, *near, *far;
+	struct mesh_peer peer = {.addr_cnt = 1};
+
+	overlay_lab_init(&lab, 5, 8, &calm);
+	node = overlay_lab_add(&lab);
+	near = overlay_lab_add(&lab);
+	far = overlay_lab_add(&lab);
+	node->config.serve = OVERLAY_SERVE_AUTO;
+	node->mesh->addr.ip[0] = near->mesh->addr.ip[0] = 10;
+	overlay_lab_start(node, NULL);
+	CHECK(!overlay_lab_stats(node).is_serving);
+	overlay_lab_start(near, node); /* dials it, on the site of both */
+	(void)overlay_lab_run(&lab, 10 * NS_PER_S, NULL, NULL);
+	CHECK(overlay_lab_stats(node).is_serving);
+	CHECK(node->mesh->caps & MESH_CAP_DHT);
+	CHECK_EQ(overlay_lab_stats(near).table.good, 1);
+	/* A peer on the Internet that it has dialled: who is on the site is not proof enough now. */
+	overlay_lab_start(far, NULL);
+	peer.addrs = &far->mesh->addr;
+	memcpy(peer.key, far->mesh->key, sizeof(peer.key));
+	overlay_know(node->overlay, &peer, lab.mesh.now_ns);
+	CHECK_EQ(overlay_lab_get(&lab, node, "lab:a", &result), 0);
+	(void)overlay_lab_run(&lab, 10 * NS_PER_S, NULL, NULL);
+	CHECK(!overlay_lab_stats(node).is_serving);
+	node->config.is_public = true;
+	overlay_configure(node->overlay, &node->config, lab.mesh.now_ns);
+	CHECK(overlay_lab_stats(node).is_serving);
 	overlay_lab_fini(&lab);
 }
 
 int main(void)
 {
 	RUN(test_value_is_found_by_all);
+	RUN(test_value_lies_with_the_k_nearest_alone);
+	RUN(test_writers_share_a_name);
+	RUN(test_older_value_is_refused_by_all);
+	RUN(test_puts_that_make_no_sense_are_refused_at_once);
+	RUN(test_one_run_too_many_is_refused);
+	RUN(test_nobody_to_ask_is_told);
+	RUN(test_silent_nodes_end_in_a_timeout);
+	RUN(test_cancelled_run_tells_nothing);
+	RUN(test_run_may_be_cancelled_by_who_is_told);
+	RUN(test_client_finds_and_is_in_no_table);
+	RUN(test_who_stops_serving_leaves_the_tables);
+	RUN(test_who_is_gone_is_pinged_before_it_gives_way);
+	RUN(test_auto_serves_when_it_was_dialled_from_afar);
 	return check_done();
 }

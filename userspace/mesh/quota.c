@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mesh/overlay/quota.h"
+#include "mesh/quota.h"
 
 #include <string.h>
 
@@ -14,14 +14,14 @@ struct quota_peer {
 	uint32_t cnt, former_cnt;
 };
 
-size_t overlay_quota_footprint(uint32_t peer_cap)
+size_t mesh_quota_footprint(uint32_t peer_cap)
 {
 	return pool_footprint(sizeof(struct quota_peer), peer_cap) +
 	       map_footprint(MESH_KEY_LEN, peer_cap);
 }
 
-int overlay_quota_init(struct overlay_quota *quota, struct arena *arena, uint32_t peer_cap,
-		       uint32_t per_min, const uint64_t secret[2])
+int mesh_quota_init(struct mesh_quota *quota, struct arena *arena, uint32_t peer_cap,
+		    uint32_t per_min, const uint64_t secret[2])
 {
 	int err = pool_init(&quota->pool, arena, sizeof(struct quota_peer), peer_cap);
 
@@ -29,7 +29,7 @@ int overlay_quota_init(struct overlay_quota *quota, struct arena *arena, uint32_
 	return err < 0 ? err : map_init(&quota->by_key, arena, MESH_KEY_LEN, peer_cap, secret);
 }
 
-static void quota_forget_oldest(struct overlay_quota *quota)
+static void quota_forget_oldest(struct mesh_quota *quota)
 {
 	struct quota_peer *oldest = NULL, *peer = NULL;
 
@@ -40,8 +40,7 @@ static void quota_forget_oldest(struct overlay_quota *quota)
 	pool_release(&quota->pool, oldest);
 }
 
-static struct quota_peer *quota_meet(struct overlay_quota *quota, const uint8_t *key,
-				     uint64_t now_ns)
+static struct quota_peer *quota_meet(struct mesh_quota *quota, const uint8_t *key, uint64_t now_ns)
 {
 	struct quota_peer *peer = map_lookup(&quota->by_key, key);
 	int err;
@@ -70,8 +69,8 @@ static void peer_slide(struct quota_peer *peer, uint64_t now_ns)
 	peer->began_ns += gone * MINUTE_NS;
 }
 
-uint64_t overlay_quota_take(struct overlay_quota *quota, const uint8_t key[static MESH_KEY_LEN],
-			    uint64_t now_ns)
+uint64_t mesh_quota_take(struct mesh_quota *quota, const uint8_t key[static MESH_KEY_LEN],
+			 uint64_t now_ns)
 {
 	struct quota_peer *peer = quota_meet(quota, key, now_ns);
 	uint64_t room, left_ns;
