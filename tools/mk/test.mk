@@ -18,16 +18,23 @@ pick = $(if $(T),$(foreach t,$(1),$(if $(call matches,$(t)),$(t))),$(1))
 TEST_ENV = WEFTD=$(abspath $(B_DIR)/weftd) WEFT=$(abspath $(B_DIR)/weft) BUILD=$(abspath $(B_DIR))
 RUN_TESTS = $(TEST_ENV) tools/run-tests $(if $(T),--group $(T))
 
-$(UNIT) $(SIM) $(SYSTEM_C): %: %.o $(SUPPORT_OBJS) $(LIBS)
+# An archive: a test that stands in for a seam's other side itself gets no second one.
+SUPPORT := $(B_DIR)/tests/support.a
+$(SUPPORT): $(SUPPORT_OBJS)
+	$(call say,AR,$@)
+	$(Q)rm -f $@
+	$(Q)ar rcs $@ $^
+
+$(UNIT) $(SIM) $(SYSTEM_C): %: %.o $(SUPPORT) $(LIBS)
 	$(call say,LINK,$@)
-	$(Q)$(call link,$< $(SUPPORT_OBJS))
+	$(Q)$(call link,$< $(SUPPORT))
 
 # They run the BPF program through its skeleton, as net/ loads it.
 BPF_SUPPORT_OBJS := $(patsubst %.c,$(B_DIR)/%.o,$(wildcard tests/bpf/support/*.c))
 $(BPF_SUPPORT_OBJS): $(SKELETONS)
-$(BPF_TESTS): %: %.o $(BPF_SUPPORT_OBJS) $(SUPPORT_OBJS) $(LIBS)
+$(BPF_TESTS): %: %.o $(BPF_SUPPORT_OBJS) $(SUPPORT) $(LIBS)
 	$(call say,LINK,$@)
-	$(Q)$(call link,$< $(BPF_SUPPORT_OBJS) $(SUPPORT_OBJS))
+	$(Q)$(call link,$< $(BPF_SUPPORT_OBJS) $(SUPPORT))
 
 # The same target either fuzzes or replays its corpus.
 FUZZ_MAIN := $(if $(FUZZING),,$(B_DIR)/tests/fuzz/replay.o)
