@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/builtin/builtin.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "service/builtin/ack.h"
+#include "service/builtin/echo.h"
+#include "service/builtin/mesh_stats.h"
+#include "service/builtin/pod_chat.h"
+#include "service/builtin/shadow_index.h"
+
+/* Of a call: the body of a pod's message may be six times as long in JSON. */
+#define JSON_LEN_MAX (32 * 1024)
+
+/* A service that answers by a table of methods. */
+struct table {
+	const struct request_method *methods;
+	void *ctx;
+	struct acks *acks;
+};
+
+struct builtin {
+	struct builtin_params params;
+	struct arena arena;
+	struct acks acks;
+	struct echo echo;
+	struct pod_chat pod_chat;
+	struct shadow_index shadow_index;
+	struct table tables[BUILTIN_CNT];
+	struct service_offer *offers[BUILTIN_CNT];
+};
+
+static void table_call(void *ctx, struct service_call *call, const struct service_caller *caller,
+		       const char *method, const uint8_t *payload, size_t len, uint64_t now_ns)
+{
+	struct table *table = ctx;
+
+	request_run(table->methods, table->ctx, call, caller, method, payload, len, now_ns);
+}
+
+static void table_cancelled(void *ctx, struct service_call *call)
+{
+	struct table *table = ctx;
+
+	acks_forget(table->acks, call);
+}
+
+static const struct service_handler table_handler = {.call = table_call,
+						     .cancelled = table_cancelled};
+
+/* What is told of each: the limits of a call are those of its kind. */
+static const struct row {
+	const char *name;
+	uint32_t payload_len_max; /* 0: the configured default */
+	uint64_t timeout_ns;
+} rows[BUILTIN_CNT] = {
+	[BUILTIN_ECHO] = {.name = "echo"},
+	[BUILTIN_POD_CHAT] = {"pod-chat", JSON_LEN_MAX, 10 * NS_PER_S},
+	[BUILTIN_SHADOW_INDEX] = {"shadow-index", JSON_LEN_MAX, 60 * NS_PER_S},
+	[BUILTIN_MESH_STATS] = {"mesh-stats", JSON_LEN_MAX, 5 * NS_PER_S},
+};
+
+const char *builtin_name(enum builtin_service which)
+{
+	return rows[which].name;
+}
+
+void builtin_config_defaults(struct builtin_config *config)
+{
+	*config = (struct builtin_config){
+		.offered = 1u << BUILTIN_POD_CHAT | 1u << BUILTIN_SHADOW_INDEX |
+			   1u << BUILTIN_MESH_STATS,
+		.pod_cnt = 64,
+		.pod_message_cnt = 1000,
+		.pod_days = 7,
+		.pod_memory_len = 32 * 1024 * 1024,
+		.track_cnt = 100000,
+	};
+}
+
+static bool is_offered(const struct builtin_config *config, enum builtin_service which)
+{
+	return config->offered >> which & 1;
+}
+
+size_t builtin_footprint(const struct builtin_config *config)
+{
+	size_t len = sizeof(struct builtin) + acks_footprint();
+
+	if (is_offered(config, BUILTIN_ECHO))
+		len += echo_footprint();
+	if (is_offered(config, BUILTIN_POD_CHAT))
+		len += pod_chat_footprint(config);
+	if (is_offered(config, BUILTIN_SHADOW_INDEX))
+		len += shadow_index_footprint();
+	return len;
+}
+
+static int parts_init(struct builtin *builtin)
+{
+	const struct builtin_params *params = &builtin->params;
+	const struct builtin_config *config = &params->config;
+	int err = acks_init(&builtin->acks, &builtin->arena, params->store, &params->clock);
+
+	if (err == 0 && is_offered(config, BUILTIN_ECHO))
+		err = echo_init(&builtin->echo, &builtin->arena);
+	if (err == 0 && is_offered(config, BUILTIN_POD_CHAT))
+		err = pod_chat_init(&builtin->pod_chat, &builtin->arena, params, &builtin->acks);
+	if (err == 0 && is_offered(config, BUILTIN_SHADOW_INDEX))
+		err = shadow_index_init(&builtin->shadow_index, &builtin->arena, params,
+					&builtin->acks);
+	return err;
+}
+
+static int offer(struct builtin *builtin, enum builtin_service which)
+{
+	const struct builtin_params *params = &builtin->params;
+	struct service_offering offering = {
+		.name = rows[which].name,
+		.version = "1.0.0",
+		.payload_len_max = rows[which].payload_len_max,
+		.timeout_ns = rows[which].timeout_ns,
+		.is_published = true,
+		.handler = which == BUILTIN_ECHO ? &echo_handler : &table_handler,
+		.ctx = which == BUILTIN_ECHO ? (void *)&builtin->echo : &builtin->tables[which],
+	};
+	const char *why;
+
+	return service_offer(params->service, &offering, params->now_ns, &builtin->offers[which],
+			     &why);
+}
+
+int builtin_new(const struct builtin_params *params, struct builtin **out_builtin)
+{
+	struct builtin *builtin = calloc(1, sizeof(*builtin));
+	int err;
+
+	if (!builtin)
+		return -ENOMEM;
+	builtin->params = *params;
+	builtin->tables[BUILTIN_POD_CHAT] =
+		(struct table){pod_chat_methods, &builtin->pod_chat, &builtin->acks};
+	builtin->tables[BUILTIN_SHADOW_INDEX] =
+		(struct table){shadow_index_methods, &builtin->shadow_index, &builtin->acks};
+	builtin->tables[BUILTIN_MESH_STATS] =
+		(struct table){mesh_stats_methods, &builtin->params.figures, &builtin->acks};
+	err = arena_open(&builtin->arena, builtin_footprint(&params->config));
+	if (err == 0)
+		err = parts_init(builtin);
+	for (enum builtin_service i = 0; err == 0 && i < BUILTIN_CNT; i++)
+		if (is_offered(&params->config, i))
+			err = offer(builtin, i);
+	if (err < 0) {
+		builtin_free(builtin, params->now_ns);
+		return err;
+	}
+	*out_builtin = builtin;
+	return 0;
+}
+
+void builtin_free(struct builtin *builtin, uint64_t now_ns)
+{
+	if (!builtin)
+		return;
+	for (enum builtin_service i = 0; i < BUILTIN_CNT; i++)
+		if (builtin->offers[i])
+			service_withdraw(builtin->offers[i], now_ns);
+	acks_stop(&builtin->acks);
+	shadow_index_fini(&builtin->shadow_index);
+	pod_chat_fini(&builtin->pod_chat);
+	echo_fini(&builtin->echo);
+	arena_close(&builtin->arena);
+	free(builtin);
+}
