@@ -48,6 +48,7 @@ enter-root:
 	+@tools/in-root $(MAKE) --no-print-directory $(GOALS)
 else
 include tools/mk/build.mk
+include tools/mk/client.mk
 include tools/mk/bpf.mk
 include tools/mk/test.mk
 include tools/mk/lab.mk
@@ -59,7 +60,7 @@ clean:
 	rm -rf build
 
 help:
-	@echo 'all        build/weftd and build/weft (the default)'
+	@echo 'all        build/weftd, build/weft, build/libweft.a and .so (the default)'
 	@echo 'demo       share a folder between two nodes on this machine and tell the story'
 	@echo 'lab        what tools/lab needs to make networks of namespaces, and pktgen'
 	@echo 'check      the tree'"'"'s rules, unit, simulator, corpus replay, system tests'

@@ -5,16 +5,25 @@
 INSTALL_TO = $(DESTDIR)$(PREFIX)
 MAN_PAGES := $(wildcard docs/man/*.[158])
 man_dir = $(INSTALL_TO)/share/man/man$(subst .,,$(suffix $(1)))
+VERSION = $(shell sed -n 's/.define WEFT_VERSION "\(.*\)"/\1/p' include/weft/version.h)
 # Directories that are ours alone; the others belong to the system.
-INSTALLED = $(INSTALL_TO)/sbin/weftd $(INSTALL_TO)/bin/weft $(INSTALL_TO)/share/weft \
+INSTALLED = $(INSTALL_TO)/include/weft $(wildcard $(INSTALL_TO)/lib/libweft.*) \
+	$(INSTALL_TO)/lib/pkgconfig/weft.pc \
+	$(INSTALL_TO)/sbin/weftd $(INSTALL_TO)/bin/weft $(INSTALL_TO)/share/weft \
 	$(INSTALL_TO)/share/bash-completion/completions/weft \
 	$(INSTALL_TO)/lib/systemd/system/weftd.service $(INSTALL_TO)/lib/sysusers.d/weft.conf \
 	$(foreach m,$(MAN_PAGES),$(call man_dir,$(m))/$(notdir $(m)))
 
 install:
-	+@test -x build/weftd && test -x build/weft || $(MAKE) all
+	+@test -x build/weftd && test -x build/weft && test -e build/libweft.so || $(MAKE) all
 	install -D -m 755 build/weftd $(INSTALL_TO)/sbin/weftd
 	install -D -m 755 build/weft $(INSTALL_TO)/bin/weft
+	install -D -m 644 -t $(INSTALL_TO)/include/weft include/weft/client.h include/weft/err.h
+	install -D -m 644 -t $(INSTALL_TO)/lib build/libweft.a build/libweft.so.0
+	ln -sf libweft.so.0 $(INSTALL_TO)/lib/libweft.so
+	install -d $(INSTALL_TO)/lib/pkgconfig
+	sed 's,@PREFIX@,$(PREFIX),; s,@VERSION@,$(VERSION),' tools/packaging/weft.pc \
+		>$(INSTALL_TO)/lib/pkgconfig/weft.pc
 	install -D -m 644 -t $(INSTALL_TO)/share/weft include/weft/*.varlink tools/packaging/xdp.conf
 	install -d $(INSTALL_TO)/lib/systemd/system $(INSTALL_TO)/share/bash-completion/completions
 	build/weft completion bash >$(INSTALL_TO)/share/bash-completion/completions/weft

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef WEFT_CLIENT_H
+#define WEFT_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weft/err.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * libweft: a program's way into the mesh, by the control socket of the
+ * weftd on this machine. It calls services, streams to them, offers services of its own,
+ * watches events, shares and gets.
+ *
+ * Threads: a client and all that was made of it belong to one thread at a
+ * time; clients share nothing. The library starts no thread, installs no signal handler
+ * and raises no SIGPIPE.
+ *
+ * Waiting: functions with timeout_ms and an outcome wait for it themselves and call nothing
+ * back. All else happens in weft_client_dispatch, from where callbacks come; a program with a loop of its own waits
+ * until weft_client_fd is readable and dispatches with 0. timeout_ms: -1 for no end. A callback may
+ * call anything, also what ends its own object, but weft_client_close and weft_client_dispatch.
+ *
+ * Errors: 0 or more is success; else a code of enum weft_err or a negative
+ * errno. Where there is an error parameter it may be NULL, and is written on failure only.
+ *
+ * Text is UTF-8 and NUL-terminated. What a callback is given is borrowed for the call.
+ */
+struct weft_error {
+	int err;
+	char what[128]; /* which object */
+	char why[256];
+	char next[256]; /* what to do about it; may be empty */
+};
+
+struct weft_client;
+
+/*
+ * weft_client_open connects to the daemon. path: of its control socket; NULL: $WEFT_SOCKET, else
+ * the user's own daemon if it runs, else the system's. A client must be closed.
+ */
+WEFT_MUST_CHECK
+int weft_client_open(const char *path, int timeout_ms, struct weft_client **out_client,
+		     struct weft_error *error);
+/* weft_client_close ends all that was made of it; nothing is called back. */
+void weft_client_close(struct weft_client *client);
+/* weft_client_fd: readable when there is something to dispatch. Only to poll. */
+int weft_client_fd(const struct weft_client *client);
+/* weft_client_dispatch waits for something to do and does it. 0; -EINTR: a signal came. */
+int weft_client_dispatch(struct weft_client *client, int timeout_ms);
+
+/*
+ * Any method of the interface net.weft.Node ("ListPeers"); parameters and reply
+ * are JSON objects as text. weft_ask waits for the one reply, which is to be freed with free().
+ * weft_watch_open is told each reply as it comes, and the end with json NULL, and error
+ * if it was one; the watch is gone then. Events are what WatchEvents tells.
+ */
+WEFT_MUST_CHECK
+int weft_ask(struct weft_client *client, const char *method, const char *parameters, int timeout_ms,
+	     char **out_json, struct weft_error *error);
+struct weft_watch;
+typedef void (*weft_watch_fn)(void *arg, const char *json, const struct weft_error *error);
+WEFT_MUST_CHECK
+int weft_watch_open(struct weft_client *client, const char *method, const char *parameters,
+		    weft_watch_fn fn, void *arg, struct weft_watch **out_watch,
+		    struct weft_error *error);
+void weft_watch_close(struct weft_watch *watch);
+
+/* How a call or a stream ended. */
+enum weft_call_status {
+	WEFT_CALL_OK = 0,
+	WEFT_CALL_UNKNOWN_ERROR = 1, /* the service failed */
+	WEFT_CALL_SERVICE_NOT_FOUND = 2,
+	WEFT_CALL_METHOD_NOT_FOUND = 3,
+	WEFT_CALL_INVALID_PAYLOAD = 4,
+	WEFT_CALL_TIMEOUT = 5,
+	WEFT_CALL_RATE_LIMITED = 6,
+	WEFT_CALL_UNAUTHORIZED = 7,
+	WEFT_CALL_FORBIDDEN = 8,
+	WEFT_CALL_PAYLOAD_TOO_LARGE = 9,
+	WEFT_CALL_UNAVAILABLE = 10,
+};
+
+/* Which service: by its name; the others may be NULL. */
+struct weft_target {
+	const char *service;
+	const char *version;  /* "^1", ">=1.2.0 <3" */
+	const char *provider; /* a node's id; NULL: the best that is known */
+};
+
+struct weft_reply {
+	enum weft_call_status status;
+	const char *text; /* why, when status is not WEFT_CALL_OK */
+	const void *payload;
+	size_t len;
+	const char *provider; /* the node that answered, or "" */
+	uint64_t took_us;
+	uint64_t not_before_ms; /* when to ask again; 0: no hint */
+};
+
+/*
+ * weft_call calls a method of a service and waits. A call that was answered returns 0, whatever its
+ * status. timeout_ms is the call's own deadline, which the provider is told; -1: the
+ * service's. *out_reply is freed by weft_reply_free.
+ * weft_call_start does not wait: done is called once, reply is NULL when there
+ * was none. weft_call_cancel: done is not called, and the provider is told.
+ */
+WEFT_MUST_CHECK
+int weft_call(struct weft_client *client, const struct weft_target *target, const char *method,
+	      const void *payload, size_t len, int timeout_ms, struct weft_reply **out_reply,
+	      struct weft_error *error);
+void weft_reply_free(struct weft_reply *reply);
+struct weft_pending;
+typedef void (*weft_call_fn)(void *arg, const struct weft_reply *reply,
+			     const struct weft_error *error);
+WEFT_MUST_CHECK
+int weft_call_start(struct weft_client *client, const struct weft_target *target,
+		    const char *method, const void *payload, size_t len, int timeout_ms,
+		    weft_call_fn done, void *arg, struct weft_pending **out_pending,
+		    struct weft_error *error);
+void weft_call_cancel(struct weft_pending *pending);
+
+/*
+ * Streams, the same on both sides. Messages go both ways, in pieces:
+ * flags say whether a message is text, and whether the piece is followed by another of the same message.
+ * opened: the provider took it (only who opened it hears that). finished: the
+ * other side sends no more. writable: after WEFT_EFULL. ended is the last event and
+ * comes once; the stream is gone when it returns. A function may be NULL.
+ */
+struct weft_stream;
+enum { WEFT_STREAM_TEXT = 1, WEFT_STREAM_MORE = 2 };
+#define WEFT_STREAM_PIECE_MAX (256 * 1024) /* bytes */
+struct weft_stream_events {
+	void (*opened)(void *arg, const char *provider);
+	void (*piece)(void *arg, const void *data, size_t len, unsigned flags);
+	void (*finished)(void *arg);
+	void (*writable)(void *arg);
+	void (*ended)(void *arg, enum weft_call_status status, const char *text);
+};
+/* weft_stream_open: timeout_ms until it is taken. method is what the service calls a channel. */
+WEFT_MUST_CHECK
+int weft_stream_open(struct weft_client *client, const struct weft_target *target,
+		     const char *method, const void *head, size_t len, int timeout_ms,
+		     const struct weft_stream_events *events, void *arg,
+		     struct weft_stream **out_stream, struct weft_error *error);
+/*
+ * weft_stream_send copies a piece. 0, WEFT_EFULL (a megabyte waits, nothing was taken, writable
+ * follows), WEFT_ETOOLARGE, WEFT_ECLOSED (after finish), -ENOMEM. Pieces may be sent before opened.
+ */
+WEFT_MUST_CHECK
+int weft_stream_send(struct weft_stream *stream, const void *data, size_t len, unsigned flags);
+/* weft_stream_finish: no more is sent; the other direction goes on. */
+void weft_stream_finish(struct weft_stream *stream);
+/* weft_stream_pause stops pieces from coming, and thereby the other side, until it is undone. */
+void weft_stream_pause(struct weft_stream *stream, bool is_paused);
+/* weft_stream_end ends both directions; no event follows, and stream is gone. */
+void weft_stream_end(struct weft_stream *stream, enum weft_call_status status, const char *text);
+
+/*
+ * Offering a service. weft_offer_open listens on a unix socket and
+ * publishes the service; the daemon connects to it. What the daemon knows of the offer it
+ * keeps, also over restarts of either, until weft_offer_close withdraws it.
+ */
+struct weft_offering {
+	const char *name;
+	const char *version;	  /* NULL: "1.0.0" */
+	const char *socket_path;  /* absolute; a socket there that nobody answers on is replaced */
+	unsigned calls_per_min;	  /* of one caller; 0: the configured default */
+	const char *const *allow; /* ids of nodes that may call, ends with NULL; NULL: everybody */
+	const char *const *metadata; /* key, value, key, value, NULL; or NULL */
+};
+
+/* A call in the hands of who offers, or the opening of a stream. Its strings live as long as it does. */
+struct weft_request;
+struct weft_request_info {
+	const char *method;
+	const char *caller;	 /* a node's id */
+	const char *correlation; /* 32 hexadecimal letters */
+	int ms_left;		 /* when it came */
+	const void *payload;
+	size_t len;
+};
+struct weft_offer;
+/*
+ * call: answer now or later, once, by weft_request_reply or _fail; a call whose daemon is
+ * gone is answered all the same. stream: take it by weft_request_accept in the call, else it is
+ * refused. A function that is NULL answers WEFT_CALL_METHOD_NOT_FOUND.
+ */
+struct weft_handler {
+	void (*call)(void *ctx, struct weft_request *request, const struct weft_request_info *info);
+	void (*stream)(void *ctx, struct weft_request *request,
+		       const struct weft_request_info *info);
+};
+WEFT_MUST_CHECK
+int weft_offer_open(struct weft_client *client, const struct weft_offering *offering,
+		    const struct weft_handler *handler, void *ctx, struct weft_offer **out_offer,
+		    struct weft_error *error);
+/* weft_offer_close withdraws it, waiting for the daemon; calls that are not answered yet are gone. */
+void weft_offer_close(struct weft_offer *offer);
+void weft_request_reply(struct weft_request *request, const void *payload, size_t len);
+/* weft_request_fail: text is told to the caller. */
+void weft_request_fail(struct weft_request *request, enum weft_call_status status,
+		       const char *text);
+/* weft_request_accept: NULL when there is no memory. request is gone. */
+WEFT_MUST_CHECK
+struct weft_stream *weft_request_accept(struct weft_request *request,
+					const struct weft_stream_events *events, void *arg);
+
+/*
+ * weft_share shares a folder or file and waits until it is hashed; *out_link is freed with free().
+ * weft_get fetches what link names into a folder and waits for the end. progress may be NULL; when it
+ * returns false the waiting ends with WEFT_ECANCELLED, and the get goes on in the daemon. timeout_ms: for the
+ * daemon to say that it began.
+ */
+WEFT_MUST_CHECK
+int weft_share(struct weft_client *client, const char *path, const char *title, int timeout_ms,
+	       char **out_link, struct weft_error *error);
+typedef bool (*weft_progress_fn)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
+WEFT_MUST_CHECK
+int weft_get(struct weft_client *client, const char *link, const char *folder, int timeout_ms,
+	     weft_progress_fn progress, void *arg, struct weft_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "codec/base64.h"
+#include "daemon.h"
+
+#define PAYLOAD_LEN_MAX (1024 * 1024)
+
+static int held_fd = -1; /* of the call "hold", whose reply the test sends */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+
+static void held_give(int fd)
+{
+	pthread_mutex_lock(&lock);
+	held_fd = fd;
+	pthread_cond_signal(&changed);
+	pthread_mutex_unlock(&lock);
+}
+
+static void answer(int fd, const json_t *call)
+{
+	const char *method = json_string_value(parameter(call, "method"));
+
+	if (strcmp(method, "echo") == 0) {
+		say(fd, json_pack("{s:{s:i, s:s, s:s, s:s, s:i, s:O}}", "parameters", "status", 0,
+				  "status_name", "OK", "text", "", "provider", "a-node", "took_us",
+				  17, "base64", parameter(call, "base64")));
+	} else if (strcmp(method, "limited") == 0) {
+		say(fd, json_pack("{s:{s:i, s:s, s:s, s:i, s:i}}", "parameters", "status", 6,
+				  "status_name", "RateLimited", "text", "too often", "took_us", 5,
+				  "not_before_ms", 250));
+	} else if (strcmp(method, "garbage") == 0) {
+		say(fd, json_pack("{s:{s:i, s:s}}", "parameters", "status", 0, "base64", "***"));
+	} else if (strcmp(method, "asked") == 0) {
+		char *text = json_dumps(json_object_get(call, "parameters"),
+					JSON_COMPACT | JSON_SORT_KEYS);
+		char base64[1024];
+
+		base64_write((const uint8_t *)text, strlen(text), base64);
+		say(fd, json_pack("{s:{s:i, s:s}}", "parameters", "status", 0, "base64", base64));
+		free(text);
+	} else {
+		held_give(fd);
+	}
+	if (strcmp(method, "cancel") == 0) {
+		char byte;
+
+		while (recv(fd, &byte, 1, 0) > 0)
+			;
+		held_give(fd); /* the caller has left */
+	}
+}
+
+static int held_take(void)
+{
+	int fd;
+
+	pthread_mutex_lock(&lock);
+	while (held_fd < 0)
+		pthread_cond_wait(&changed, &lock);
+	fd = held_fd;
+	held_fd = -1;
+	pthread_mutex_unlock(&lock);
+	return fd;
+}
+
+static const struct weft_target echo = {.service = "echo"};
+
+static void test_a_payload_comes_back_as_it_went(void)
+{
+	static uint8_t payload[PAYLOAD_LEN_MAX];
+	static const size_t lens[] = {0, 1, 2, 3, 256, PAYLOAD_LEN_MAX};
+	struct weft_client *client;
+
+	for (size_t i = 0; i < sizeof(payload); i++)
+		payload[i] = (uint8_t)(i * 31 + i / 256);
+	daemon_open(answer);
+	client = client_of_fake();
+	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+		struct weft_reply *reply;
+
+		CHECK_EQ(weft_call(client, &echo, "echo", payload, lens[i], 10000, &reply, NULL),
+			 0);
+		CHECK_EQ(reply->status, WEFT_CALL_OK);
+		CHECK_EQ(reply->len, lens[i]);
+		CHECK_MEM(reply->payload, payload, lens[i]);
+		CHECK_STR(reply->provider, "a-node");
+		CHECK_EQ(reply->took_us, 17);
+		weft_reply_free(reply);
+	}
+	weft_client_close(client);
+	daemon_close();
+	CHECK_EQ(fake.conn_cnt, 1);
+}
+
+static void test_a_refusal_is_an_answer(void)
+{
+	struct weft_client *client;
+	struct weft_reply *reply;
+
+	daemon_open(answer);
+	client = client_of_fake();
+	CHECK_EQ(weft_call(client, &echo, "limited", "x", 1, -1, &reply, NULL), 0);
+	CHECK_EQ(reply->status, WEFT_CALL_RATE_LIMITED);
+	CHECK_STR(reply->text, "too often");
+	CHECK_STR(reply->provider, "");
+	CHECK_EQ(reply->not_before_ms, 250);
+	CHECK_EQ(reply->len, 0);
+	weft_reply_free(reply);
+	CHECK(weft_call(client, &echo, "garbage", "x", 1, -1, &reply, NULL) < 0);
+	weft_client_close(client);
+	daemon_close();
+}
+
+static void test_the_target_is_told_and_only_what_was_said(void)
+{
+	static const struct {
+		struct weft_target target;
+		int timeout_ms;
+		const char *asked;
+	} rows[] = {
+		{{"echo", NULL, NULL},
+		 -1,
+		 "{\"base64\":\"aGk=\",\"method\":\"asked\",\"name\":\"echo\"}"},
+		{{"echo", "^1", "a-node"},
+		 1500,
+		 "{\"base64\":\"aGk=\",\"method\":\"asked\",\"name\":\"echo\",\"provider\":\"a-"
+		 "node\","
+		 "\"timeout_ms\":1500,\"version\":\"^1\"}"},
+	};
+	struct weft_client *client;
+
+	daemon_open(answer);
+	client = client_of_fake();
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct weft_reply *reply;
+		char asked[256];
+
+		CHECK_EQ(weft_call(client, &rows[i].target, "asked", "hi", 2, rows[i].timeout_ms,
+				   &reply, NULL),
+			 0);
+		snprintf(asked, sizeof(asked), "%.*s", (int)reply->len,
+			 (const char *)reply->payload);
+		CHECK_STR(asked, rows[i].asked);
+		weft_reply_free(reply);
+	}
+	weft_client_close(client);
+	daemon_close();
+}
+
+struct told {
+	unsigned cnt;
+	int err;
+	int status;
+};
+
+static void done(void *arg, const struct weft_reply *reply, const struct weft_error *error)
+{
+	struct told *told = arg;
+
+	told->cnt++;
+	told->err = error ? error->err : 0;
+	told->status = reply ? (int)reply->status : -1;
+}
+
+static void test_calls_do_not_wait_for_each_other(void)
+{
+	struct weft_pending *slow, *quick;
+	struct told slow_told = {0}, quick_told = {0};
+	struct weft_client *client;
+
+	daemon_open(answer);
+	client = client_of_fake();
+	CHECK_EQ(weft_call_start(client, &echo, "hold", "", 0, -1, done, &slow_told, &slow, NULL),
+		 0);
+	CHECK_EQ(weft_call_start(client, &echo, "limited", "", 0, -1, done, &quick_told, &quick,
+				 NULL),
+		 0);
+	UNTIL(client, quick_told.cnt);
+	CHECK_EQ(quick_told.status, WEFT_CALL_RATE_LIMITED);
+	CHECK_EQ(slow_told.cnt, 0);
+	say(held_take(), json_pack("{s:{s:i}}", "parameters", "status", 0));
+	UNTIL(client, slow_told.cnt);
+	CHECK_EQ(slow_told.status, WEFT_CALL_OK);
+	CHECK_EQ(slow_told.err, 0);
+	weft_client_close(client);
+	daemon_close();
+	CHECK_EQ(fake.conn_cnt, 2);
+}
+
+static void test_a_cancelled_call_is_seen_to_be_gone(void)
+{
+	struct weft_pending *pending;
+	struct told told = {0};
+	struct weft_client *client;
+
+	daemon_open(answer);
+	client = client_of_fake();
+	CHECK_EQ(weft_call_start(client, &echo, "cancel", "", 0, -1, done, &told, &pending, NULL),
+		 0);
+	(void)held_take();
+	weft_call_cancel(pending);
+	(void)held_take();
+	weft_client_close(client);
+	daemon_close();
+	CHECK_EQ(told.cnt, 0);
+}
+
+static void test_a_daemon_that_leaves_is_an_error_of_the_call(void)
+{
+	struct weft_pending *pending;
+	struct told told = {0};
+	struct weft_client *client;
+
+	daemon_open(answer);
+	client = client_of_fake();
+	CHECK_EQ(weft_call_start(client, &echo, "hold", "", 0, -1, done, &told, &pending, NULL), 0);
+	shutdown(held_take(), SHUT_RDWR);
+	UNTIL(client, told.cnt);
+	CHECK_EQ(told.err, WEFT_ECLOSED);
+	CHECK_EQ(told.status, -1);
+	weft_client_close(client);
+	daemon_close();
+}
+
+int main(void)
+{
+	RUN(test_a_payload_comes_back_as_it_went);
+	RUN(test_a_refusal_is_an_answer);
+	RUN(test_the_target_is_told_and_only_what_was_said);
+	RUN(test_calls_do_not_wait_for_each_other);
+	RUN(test_a_cancelled_call_is_seen_to_be_gone);
+	RUN(test_a_daemon_that_leaves_is_an_error_of_the_call);
+	return check_done();
+}

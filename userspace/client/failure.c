@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Errors in words: those of the daemon as it tells them, ours as it would. */
+#include "client/failure.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+int failure_set(struct weft_error *error, int err, const char *what, const char *why,
+		const char *next)
+{
+	if (!error)
+		return err;
+	error->err = err;
+	snprintf(error->what, sizeof(error->what), "%s", what);
+	snprintf(error->why, sizeof(error->why), "%s", why ? why : weft_err_text(err));
+	snprintf(error->next, sizeof(error->next), "%s", next ? next : "");
+	return err;
+}
+
+int failure_memory(struct weft_error *error)
+{
+	return failure_set(error, -ENOMEM, "this program", NULL, NULL);
+}
+
+int failure_connect(struct weft_error *error, const char *path, int err)
+{
+	char what[sizeof(error->what)];
+
+	snprintf(what, sizeof(what), "no daemon answers at %s", path);
+	if (err == -EACCES)
+		return failure_set(error, err, what, NULL,
+				   "Run as the daemon's user, or join its operate or view group "
+				   "(weft.conf(5), [control]).");
+	return failure_set(error, err, what, NULL,
+			   "Start one with: weftd --control PATH; or name its socket with -s PATH "
+			   "or $WEFT_SOCKET.");
+}
+
+int failure_lost(struct weft_error *error, int err)
+{
+	if (err == WEFT_EMALFORMED)
+		return failure_set(error, err, "reply", "the daemon sent something that is no JSON",
+				   NULL);
+	if (err == WEFT_ETOOLARGE || err == -ENOMEM)
+		return failure_set(error, err, "reply", "too long to be held", NULL);
+	return failure_set(error, WEFT_ECLOSED, "daemon", "it closed the connection",
+			   "It may have been stopped; see its log.");
+}
+
+int failure_silence(struct weft_error *error, const char *path, int timeout_ms)
+{
+	char what[sizeof(error->what)], why[64];
+
+	snprintf(what, sizeof(what), "daemon at %s", path);
+	if (timeout_ms % 1000)
+		snprintf(why, sizeof(why), "no answer within %d ms", timeout_ms);
+	else
+		snprintf(why, sizeof(why), "no answer within %d s", timeout_ms / 1000);
+	return failure_set(error, WEFT_ETIMEOUT, what, why,
+			   "It may be stopped or overloaded: see its log and state (ps), or wait "
+			   "longer (weft: --timeout SECONDS).");
+}
+
+static const char *text_of(const json_t *parameters, const char *name, const char *other)
+{
+	const char *text = json_string_value(json_object_get(parameters, name));
+
+	return text ? text : other;
+}
+
+int failure_of_reply(const json_t *message, struct weft_error *error)
+{
+	const char *name = json_string_value(json_object_get(message, "error"));
+	const json_t *parameters = json_object_get(message, "parameters");
+	const char *parameter = text_of(parameters, "parameter", NULL);
+	json_int_t code = json_integer_value(json_object_get(parameters, "code"));
+	const char *dot = name ? strrchr(name, '.') : NULL;
+
+	if (!name)
+		return 0;
+	if (strcmp(name, "org.varlink.service.PermissionDenied") == 0)
+		return failure_set(error, WEFT_EREFUSED, "daemon", "you may not do this",
+				   "Run as the daemon's user, or join its operate group "
+				   "(weft.conf(5), [control]).");
+	if (parameter)
+		return failure_set(error, WEFT_EMALFORMED, parameter,
+				   "the daemon does not take this value",
+				   "weft and weftd may be of different versions.");
+	return failure_set(error, code < 0 && code > INT32_MIN ? (int)code : WEFT_EUNKNOWN,
+			   text_of(parameters, "what", "daemon"),
+			   text_of(parameters, "why", dot ? dot + 1 : name),
+			   text_of(parameters, "next", NULL));
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_CLIENT_FAILURE_H
+#define WEFT_CLIENT_FAILURE_H
+
+#include <jansson.h>
+
+#include "weft/client.h"
+
+/*
+ * What went wrong, for people: filled into the caller's struct weft_error
+ * (NULL: not wanted) and returned as its code.
+ */
+int failure_set(struct weft_error *error, int err, const char *what, const char *why,
+		const char *next);
+/* failure_memory is -ENOMEM; failure_connect is that path could not be connected to. */
+int failure_memory(struct weft_error *error);
+int failure_connect(struct weft_error *error, const char *path, int err);
+/* failure_lost: the daemon ended the connection, or sent what is no varlink. */
+int failure_lost(struct weft_error *error, int err);
+/* failure_silence: the daemon did not answer within timeout_ms. */
+int failure_silence(struct weft_error *error, const char *path, int timeout_ms);
+/* failure_of_reply: 0 when message is a reply, else what its error says. */
+int failure_of_reply(const json_t *message, struct weft_error *error);
+
+#endif

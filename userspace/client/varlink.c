@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bytes of a varlink connection: queued, sent, read, cut into messages. */
+#include "client/varlink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define BUFFER_CAP_FIRST 4096
+#define FILL_ROOM_MIN	 65536
+
+const char *varlink_path(const char *named, char path[static VARLINK_PATH_CAP])
+{
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+
+	if (!named)
+		named = getenv("WEFT_SOCKET");
+	if (named && *named)
+		return named;
+	if (runtime && *runtime == '/' &&
+	    snprintf(path, VARLINK_PATH_CAP, "%s/weft/control.sock", runtime) < VARLINK_PATH_CAP &&
+	    access(path, F_OK) == 0)
+		return path;
+	return "/run/weft/control.sock";
+}
+
+int varlink_connect(struct varlink *varlink, const char *path, int timeout_ms)
+{
+	struct timeval timeout = {timeout_ms / 1000, timeout_ms % 1000 * 1000};
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	int fd, err;
+
+	if (strlen(path) >= sizeof(sun.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(sun.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	/* A daemon that hangs takes nobody from its queue, so connecting waits too. */
+	if (timeout_ms >= 0)
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+	err = connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) < 0 ? -errno : 0;
+	if (err == 0 && fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+		err = -errno;
+	if (err < 0) {
+		close(fd);
+		return err;
+	}
+	varlink_adopt(varlink, fd);
+	return 0;
+}
+
+void varlink_adopt(struct varlink *varlink, int fd)
+{
+	*varlink = (struct varlink){.fd = fd};
+}
+
+void varlink_close(struct varlink *varlink)
+{
+	if (varlink->fd >= 0)
+		close(varlink->fd);
+	free(varlink->in.data);
+	free(varlink->out.data);
+	*varlink = (struct varlink){.fd = -1};
+}
+
+bool varlink_is_fresh(const struct varlink *varlink)
+{
+	char byte;
+
+	return recv(varlink->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN &&
+	       varlink->in.begin == varlink->in.end;
+}
+
+/* buffer_reserve makes room for len bytes at the end. */
+static int buffer_reserve(struct varlink_buffer *buffer, size_t len)
+{
+	size_t used = buffer->end - buffer->begin;
+	size_t cap = buffer->cap ? buffer->cap : BUFFER_CAP_FIRST;
+	char *data;
+
+	if (buffer->cap - buffer->end >= len)
+		return 0;
+	if (buffer->begin) {
+		memmove(buffer->data, buffer->data + buffer->begin, used);
+		buffer->begin = 0;
+		buffer->end = used;
+	}
+	while (cap - used < len)
+		cap *= 2;
+	if (cap == buffer->cap)
+		return 0;
+	if (cap > 2u * VARLINK_MESSAGE_LEN_MAX)
+		return WEFT_ETOOLARGE;
+	data = realloc(buffer->data, cap);
+	if (!data)
+		return -ENOMEM;
+	buffer->data = data;
+	buffer->cap = cap;
+	return 0;
+}
+
+int varlink_send_bytes(struct varlink *varlink, const void *head, size_t head_len, const void *data,
+		       size_t len)
+{
+	int err = buffer_reserve(&varlink->out, head_len + len);
+
+	if (err < 0)
+		return err;
+	memcpy(varlink->out.data + varlink->out.end, head, head_len);
+	if (len)
+		memcpy(varlink->out.data + varlink->out.end + head_len, data, len);
+	varlink->out.end += head_len + len;
+	return 0;
+}
+
+int varlink_send(struct varlink *varlink, const json_t *message)
+{
+	char *text = json_dumps(message, JSON_COMPACT);
+	int err = text ? varlink_send_bytes(varlink, text, strlen(text) + 1, NULL, 0) : -ENOMEM;
+
+	free(text);
+	return err;
+}
+
+size_t varlink_backlog_len(const struct varlink *varlink)
+{
+	return varlink->out.end - varlink->out.begin;
+}
+
+int varlink_flush(struct varlink *varlink)
+{
+	while (varlink_backlog_len(varlink)) {
+		ssize_t n = send(varlink->fd, varlink->out.data + varlink->out.begin,
+				 varlink_backlog_len(varlink), MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN ? 0 : -errno;
+		varlink->out.begin += (size_t)n;
+	}
+	varlink->out.begin = varlink->out.end = 0;
+	return 0;
+}
+
+int varlink_fill(struct varlink *varlink)
+{
+	struct varlink_buffer *in = &varlink->in;
+	ssize_t n;
+	int err;
+
+	if (in->end - in->begin > VARLINK_MESSAGE_LEN_MAX)
+		return WEFT_ETOOLARGE;
+	err = buffer_reserve(in, FILL_ROOM_MIN);
+	if (err < 0)
+		return err;
+	do {
+		n = recv(varlink->fd, in->data + in->end, FILL_ROOM_MIN, MSG_DONTWAIT);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	in->end += (size_t)n;
+	return (int)n;
+}
+
+int varlink_take(struct varlink *varlink, json_t **out_message)
+{
+	struct varlink_buffer *in = &varlink->in;
+	size_t len = in->end - in->begin;
+	const char *text, *nul;
+	json_t *message;
+
+	if (len == varlink->scanned)
+		return 0;
+	text = in->data + in->begin;
+	nul = memchr(text + varlink->scanned, '\0', len - varlink->scanned);
+	varlink->scanned = len;
+	if (!nul)
+		return 0;
+	message = json_loadb(text, (size_t)(nul - text), JSON_REJECT_DUPLICATES, NULL);
+	varlink_skip(varlink, (size_t)(nul - text) + 1);
+	if (!json_is_object(message)) {
+		json_decref(message);
+		return WEFT_EMALFORMED;
+	}
+	*out_message = message;
+	return 1;
+}
+
+size_t varlink_peek(const struct varlink *varlink, const uint8_t **out_data)
+{
+	if (varlink->in.end != varlink->in.begin)
+		*out_data = (const uint8_t *)varlink->in.data + varlink->in.begin;
+	return varlink->in.end - varlink->in.begin;
+}
+
+void varlink_skip(struct varlink *varlink, size_t len)
+{
+	varlink->in.begin += len;
+	varlink->scanned = 0;
+	if (varlink->in.begin == varlink->in.end)
+		varlink->in.begin = varlink->in.end = 0;
+}
