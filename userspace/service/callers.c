@@ -340,7 +340,7 @@ void service_admission_end(struct service *service, struct service_admission *ad
 			     &(struct service_event){
 				     .kind = SERVICE_EVENT_CIRCUIT_OPENED,
 				     .peer_key = admission->caller->key,
-				     .name = admission->offer->offering.name,
+				     .service_id = admission->offer->id,
 			     },
 			     now_ns);
 	admission->caller->held_len -= admission->held_len;

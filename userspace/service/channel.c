@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "service/answer.h"
+#include "service/ask.h"
 #include "service/client.h"
 #include "service/service_state.h"
 

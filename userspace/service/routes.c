@@ -4,9 +4,15 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/clock.h"
 
 /* Of one answer in the moving average of latencies, as RFC 6298 weighs a round trip. */
 #define LATENCY_WEIGHT 8
+/* A few calls are enough to tell who answers; before the first it is even. */
+#define SUCCESS_WEIGHT 4
+#define SUCCESS_ALL    1000u
+/* A provider that takes so long is worth half of one that takes no time. */
+#define SLOW_MS 1000u
 
 static uint32_t route_cap(const struct service_limits *limits)
 {
@@ -80,6 +86,7 @@ struct service_route *service_routes_use(struct service_routes *routes, const ui
 	}
 	route = pool_acquire(&routes->routes);
 	route->key = key;
+	route->success = SUCCESS_ALL / 2;
 	list_init(&route->node);
 	list_push_back(&routes->by_age, &route->node);
 	err = map_put(&routes->routes_by_key, &key, route);
@@ -87,13 +94,24 @@ struct service_route *service_routes_use(struct service_routes *routes, const ui
 	return route;
 }
 
-void service_route_answered(struct service_route *route, uint64_t took_ns)
+void service_route_note(struct service_route *route, bool is_failure, uint64_t took_ns)
 {
+	route->success -= route->success / SUCCESS_WEIGHT;
+	if (is_failure)
+		return;
+	route->success += SUCCESS_ALL / SUCCESS_WEIGHT;
 	if (!route->latency_ns)
 		route->latency_ns = took_ns;
 	else
 		route->latency_ns = route->latency_ns - route->latency_ns / LATENCY_WEIGHT +
 				    took_ns / LATENCY_WEIGHT;
+}
+
+unsigned service_route_health(const struct service_route *route)
+{
+	uint64_t latency_ms = route->latency_ns / NS_PER_MS;
+
+	return (unsigned)(route->success * 100 / SUCCESS_ALL * SLOW_MS / (SLOW_MS + latency_ms));
 }
 
 struct service_outlet *service_outlet_of(struct service_routes *routes, const uint8_t *provider)

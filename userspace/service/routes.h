@@ -23,7 +23,7 @@ struct service_route {
 	struct list_node node; /* of all, oldest first */
 	struct service_circuit circuit;
 	uint64_t latency_ns; /* of answers, moving average; 0: none yet */
-	uint64_t ok_cnt, failure_cnt;
+	uint32_t success;    /* how many of 1,000 calls are answered, moving average */
 };
 
 /* A provider while calls to it are under way. */
@@ -48,8 +48,10 @@ struct service_route *service_routes_lookup(const struct service_routes *routes,
 					    const uint8_t *service_id, const uint8_t *provider);
 struct service_route *service_routes_use(struct service_routes *routes, const uint8_t *service_id,
 					 const uint8_t *provider);
-/* service_route_answered: an answer came after took_ns. */
-void service_route_answered(struct service_route *route, uint64_t took_ns);
+/* service_route_note: a call ended after took_ns, maybe without a good answer. */
+void service_route_note(struct service_route *route, bool is_failure, uint64_t took_ns);
+/* service_route_health: 0 to 100. */
+unsigned service_route_health(const struct service_route *route);
 /*
  * service_outlet_of makes it if need be; there is room for all that are pending.
  * service_outlet_release drops it when nothing is under way and nobody waits.

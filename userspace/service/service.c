@@ -15,6 +15,7 @@
 #include "crypto/node_key.h"
 #include "service/channel.h"
 #include "service/client.h"
+#include "service/descriptor.h"
 #include "service/router.h"
 #include "service/service_state.h"
 
@@ -178,4 +179,18 @@ void service_tell_violation(struct service *service, const uint8_t *key, const c
 	service->stats.violation_cnt++;
 	if (service->params.on_violation)
 		service->params.on_violation(service->params.ctx, key, why, now_ns);
+}
+
+unsigned service_health(const struct service *service, const struct service_descriptor *descriptor,
+			uint64_t now_ns)
+{
+	const struct service_route *route =
+		service_routes_lookup(&service->routes, descriptor->id, descriptor->owner);
+	uint64_t wait_ns;
+
+	if (!route)
+		return 50;
+	if (!service_circuit_admits(&route->circuit, service_limits_of(service), now_ns, &wait_ns))
+		return 0;
+	return service_route_health(route);
 }

@@ -8,13 +8,14 @@
 
 #include "base/transport.h"
 #include "mesh/seam.h"
-#include "mesh/seam_overlay.h"
 #include "mesh/seam_stream.h"
 #include "service/limits.h"
 #include "weft/err.h"
 
 struct node_key;
 struct random;
+struct service_descriptor;
+struct service_directory;
 struct store;
 struct timer_wheel;
 
@@ -66,14 +67,14 @@ enum service_event_kind {
 struct service_event {
 	enum service_event_kind kind;
 	const uint8_t *peer_key;
-	const char *name; /* of the service */
+	const uint8_t *service_id;
 };
 
 /* Everything is borrowed until service_free, but config and the seams, which are copied. */
 struct service_params {
 	struct service_config config;
-	struct mesh_stream_seam streams; /* ops NULL: no peer calls, and none is called */
-	struct overlay_seam overlay;	 /* ops NULL: who provides what is known from elsewhere */
+	struct mesh_stream_seam streams;     /* ops NULL: no peer calls, and none is called */
+	struct service_directory *directory; /* NULL: only providers that callers name are found */
 	const struct node_key *key;
 	struct store *store; /* NULL: nothing is kept (tests) */
 	struct timer_wheel *timers;
@@ -98,6 +99,13 @@ WEFT_MUST_CHECK
 int service_new(const struct service_params *params, struct service **out_service);
 void service_free(struct service *service);
 void service_configure(struct service *service, const struct service_config *config);
+
+/*
+ * service_health: how well the service of descriptor answers calls of ours, 0 to 100, 50 when
+ * there were none; 0 while it rests. For the directory, which orders by it.
+ */
+unsigned service_health(const struct service *service, const struct service_descriptor *descriptor,
+			uint64_t now_ns);
 
 /* How a call ended; on the wire and in control, stable. */
 enum service_status {

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who provides what an ask is for: this node itself, whom its caller named, or whom
+ * the directory knows or finds. Home worker.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "service/answer.h"
+#include "service/ask.h"
+#include "service/directory.h"
+#include "service/id.h"
+#include "service/router.h"
+#include "service/service_state.h"
+
+/* Hands ask to an offer of this node. */
+static void ask_local(struct service_ask *ask, const struct service_offer *offer, uint64_t now_ns)
+{
+	struct service *service = ask->service;
+	struct service_local_call asked = {
+		.service = service,
+		.head = &ask->head,
+		.is_stream = ask->channel != NULL,
+		.deadline_ns = ask->deadline_ns,
+	};
+
+	memcpy(ask->head.service_id, offer->id, sizeof(ask->head.service_id));
+	ask->head.has_major = true;
+	ask->head.major = offer->version.major;
+	ask->provider_cnt = 1;
+	memcpy(ask->providers[0].key, service->own_key, MESH_KEY_LEN);
+	ask->head.left_ms = (uint32_t)((ask->deadline_ns - now_ns) / NS_PER_MS);
+	ask->state = SERVICE_ASK_LOCAL;
+	timer_cancel(service->params.timers, &ask->timer); /* the router keeps the deadline */
+	ask->call = service_router_call_local(ask, &asked, now_ns);
+}
+
+static void ask_add_found(struct service_ask *ask, const struct service_found *found)
+{
+	const struct service_descriptor *descriptor = found->descriptor;
+	struct service_provider *provider = &ask->providers[ask->provider_cnt];
+
+	if (ask->provider_cnt == SERVICE_PROVIDERS_MAX ||
+	    memcmp(descriptor->owner, ask->service->own_key, MESH_KEY_LEN) == 0)
+		return;
+	*provider = (struct service_provider){
+		.has_major = true,
+		.major = descriptor->major,
+		.addr_cnt = descriptor->endpoint_cnt < MESH_PEER_ADDRS_MAX
+				    ? descriptor->endpoint_cnt
+				    : MESH_PEER_ADDRS_MAX,
+	};
+	memcpy(provider->key, descriptor->owner, sizeof(provider->key));
+	memcpy(provider->service_id, descriptor->id, sizeof(provider->service_id));
+	memcpy(provider->addrs, descriptor->endpoints,
+	       provider->addr_cnt * sizeof(provider->addrs[0]));
+	ask->provider_cnt++;
+}
+
+/* Whom the caller named is asked although nobody told of it. */
+static void ask_named(struct service_ask *ask, uint64_t now_ns)
+{
+	ask->provider_cnt = 1;
+	service_ask_route(ask, "the provider cannot be reached", now_ns);
+}
+
+static void ask_found(void *arg, const struct service_finding *finding, uint64_t now_ns)
+{
+	struct service_ask *ask = arg;
+	char faults[SERVICE_FAULTS_TEXT_CAP], text[SERVICE_TEXT_LEN_MAX + 1];
+	struct service_outcome outcome = {.status = SERVICE_NOT_FOUND, .text = text};
+
+	ask->find = NULL;
+	ask->service->now_ns = now_ns;
+	for (unsigned i = 0; i < finding->found_cnt; i++)
+		ask_add_found(ask, &finding->found[i]);
+	if (ask->provider_cnt) {
+		service_ask_route(ask, "the provider cannot be reached", now_ns);
+		return;
+	}
+	if (ask->is_named) {
+		ask_named(ask, now_ns);
+		return;
+	}
+	service_faults_write(finding->hidden, faults, sizeof(faults));
+	if (finding->err < 0)
+		snprintf(text, sizeof(text), "who provides this service could not be asked: %s",
+			 weft_err_text(finding->err));
+	else
+		snprintf(text, sizeof(text), "nobody is known to provide this service%s%.120s",
+			 faults[0] ? "; hidden: " : "", faults);
+	service_ask_finish(ask, &outcome, now_ns);
+}
+
+/* Asks the directory: what it has at hand, else what it finds. */
+static void ask_look_up(struct service_ask *ask, const struct service_target *target,
+			uint64_t now_ns)
+{
+	struct service_directory *directory = ask->service->params.directory;
+	struct service_query query = {.name = target->name,
+				      .id = target->id,
+				      .owner = target->provider,
+				      .version = target->version};
+	struct service_found found[SERVICE_PROVIDERS_MAX];
+	uint64_t wait_ns = 0;
+	bool is_fresh;
+	unsigned cnt;
+	int err;
+
+	cnt = service_directory_peek(directory, &query, now_ns, found, SERVICE_PROVIDERS_MAX,
+				     &is_fresh);
+	for (unsigned i = 0; i < cnt && (is_fresh || ask->is_named); i++)
+		ask_add_found(ask, &found[i]);
+	if (ask->provider_cnt) {
+		service_ask_route(ask, "the provider cannot be reached", now_ns);
+		return;
+	}
+	if (ask->is_named && !target->version) {
+		ask_named(ask, now_ns);
+		return;
+	}
+	ask->state = SERVICE_ASK_FINDING;
+	err = service_find_start(directory, &query, ask_found, ask, now_ns, &ask->find, &wait_ns);
+	if (err < 0)
+		service_ask_finish_soon(
+			ask, err == WEFT_EREFUSED ? SERVICE_RATE_LIMITED : SERVICE_UNAVAILABLE,
+			err == WEFT_EREFUSED ? "this node looks up too many services in a minute"
+					     : "too many services are being looked up",
+			wait_ns);
+}
+
+void service_ask_find(struct service_ask *ask, const struct service_target *target, uint64_t now_ns)
+{
+	struct service *service = ask->service;
+	struct service_provider *named = &ask->providers[0];
+	bool is_own =
+		target->provider && memcmp(target->provider, service->own_key, MESH_KEY_LEN) == 0;
+	struct service_offer *offer;
+
+	if ((!target->provider || is_own) && service_registry_find(service, target, &offer) == 0) {
+		ask_local(ask, offer, now_ns);
+		return;
+	}
+	if (is_own || (!target->provider && !service->params.directory)) {
+		service_ask_finish_soon(ask, SERVICE_NOT_FOUND,
+					"nobody is known to provide this service", 0);
+		return;
+	}
+	if (target->provider) {
+		ask->is_named = true;
+		memcpy(named->key, target->provider, sizeof(named->key));
+		if (target->id)
+			memcpy(named->service_id, target->id, sizeof(named->service_id));
+		else
+			service_id_of(target->name, target->provider, named->service_id);
+	}
+	if (service->params.directory)
+		ask_look_up(ask, target, now_ns);
+	else
+		ask_named(ask, now_ns);
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which provider an ask goes to, and when: past those that rest, after those
+ * that are at it already, and on to the next if that is safe: no handler can have seen
+ * it, or it has an idempotency key. Home worker.
+ */
+#include "base/clock.h"
+#include "service/answer.h"
+#include "service/ask.h"
+#include "service/service_state.h"
+
+#include <string.h>
+
+/* How long one of several providers may take to be reached. */
+#define REACH_NS (5 * NS_PER_S)
+
+static void ask_open(struct service_ask *ask, uint64_t now_ns);
+
+/* Leaves its provider; the next that waits there has its turn. */
+void service_ask_leave(struct service_ask *ask, uint64_t now_ns)
+{
+	struct service *service = ask->service;
+	struct service_outlet *outlet = ask->outlet;
+
+	ask->outlet = NULL;
+	if (!outlet)
+		return;
+	if (ask->state != SERVICE_ASK_WAITING)
+		outlet->busy_cnt--;
+	list_unlink(&ask->node);
+	while (!list_is_empty(&outlet->waiting) &&
+	       outlet->busy_cnt < service_limits_of(service)->out_per_peer) {
+		struct service_ask *next =
+			list_entry(outlet->waiting.next, struct service_ask, node);
+
+		list_unlink(&next->node);
+		outlet->busy_cnt++;
+		ask_open(next, now_ns);
+	}
+	service_outlet_release(&service->routes, outlet);
+}
+
+/* What its provider's circuit learns of how ask ended there. */
+void service_ask_note(struct service_ask *ask, bool says_something, bool is_failure,
+		      uint64_t now_ns)
+{
+	struct service *service = ask->service;
+	const struct service_provider *provider = service_ask_provider(ask);
+	struct service_route *route;
+
+	if (!ask->is_passing)
+		return;
+	route = service_routes_use(&service->routes, provider->service_id, provider->key);
+	if (!says_something) {
+		service_circuit_forget(&route->circuit, ask->is_probe);
+	} else {
+		service_route_note(route, is_failure, now_ns - ask->sent_ns);
+		if (service_circuit_note(&route->circuit, service_limits_of(service), ask->is_probe,
+					 is_failure, now_ns))
+			service_tell(service,
+				     &(struct service_event){
+					     .kind = SERVICE_EVENT_CIRCUIT_AT_PEER,
+					     .peer_key = provider->key,
+					     .service_id = provider->service_id,
+				     },
+				     now_ns);
+	}
+	ask->is_probe = false;
+	ask->is_passing = false;
+}
+
+/* It failed at this provider: on to the next if that is safe. False: it is not. */
+bool service_ask_retry(struct service_ask *ask, bool is_unseen, const char *why, uint64_t now_ns)
+{
+	if (ask->is_named || ask->is_pinned || !(is_unseen || ask->head.has_key) ||
+	    ask->provider_idx + 1 >= ask->provider_cnt || now_ns >= ask->deadline_ns)
+		return false;
+	service_ask_reset(ask, 0);
+	service_ask_leave(ask, now_ns);
+	service_intake_fini(&ask->intake);
+	service_intake_begin(&ask->intake, 0);
+	ask->is_touched = false;
+	ask->provider_idx++;
+	ask->service->stats.retried_cnt++;
+	service_ask_route(ask, why, now_ns);
+	return true;
+}
+
+/* The mesh, or what came, says that there will be no answer. */
+void service_ask_fail(struct service_ask *ask, enum service_status status, const char *text,
+		      uint64_t now_ns)
+{
+	struct service_outcome outcome = {.status = status, .text = text};
+
+	service_ask_note(ask, true, true, now_ns);
+	service_ask_reset(ask, MESH_CANCEL);
+	if (!service_ask_retry(ask, !ask->is_touched, text, now_ns))
+		service_ask_finish(ask, &outcome, now_ns);
+}
+
+/* It is its turn at its provider. */
+static void ask_open(struct service_ask *ask, uint64_t now_ns)
+{
+	struct service *service = ask->service;
+	const struct service_provider *provider = service_ask_provider(ask);
+	uint64_t left_ns = ask->deadline_ns > now_ns ? ask->deadline_ns - now_ns : 1;
+	bool is_last = ask->provider_idx + 1 == ask->provider_cnt;
+	struct service_route *route =
+		service_routes_use(&service->routes, provider->service_id, provider->key);
+	struct mesh_stream_open open = {
+		.peer = {.addrs = provider->addrs, .addr_cnt = provider->addr_cnt},
+		.timeout_ns = is_last || left_ns < REACH_NS ? left_ns : REACH_NS,
+		.events = &service_ask_events,
+		.arg = ask,
+	};
+	uint64_t wait_ns;
+	int err;
+
+	/* It may have opened while ask waited. */
+	ask->state = SERVICE_ASK_UNSENT;
+	if (!service_circuit_admits(&route->circuit, service_limits_of(service), now_ns,
+				    &wait_ns)) {
+		service_ask_finish_soon(ask, SERVICE_UNAVAILABLE,
+					"the service failed several times and rests", wait_ns);
+		return;
+	}
+	memcpy(open.peer.key, provider->key, sizeof(open.peer.key));
+	ask->is_probe = service_circuit_pass(&route->circuit, service_limits_of(service));
+	ask->is_passing = true;
+	ask->sent_ns = now_ns;
+	err = service->params.streams.ops
+		      ? service->params.streams.ops->open(service->params.streams.mesh, &open,
+							  now_ns, &ask->stream)
+		      : WEFT_EREFUSED;
+	if (err == 0)
+		err = service_ask_start(ask, now_ns);
+	if (err == 0)
+		return;
+	service_ask_note(ask, false, false, now_ns);
+	service_ask_reset(ask, MESH_CANCEL);
+	service_ask_finish_soon(ask, SERVICE_UNAVAILABLE,
+				err == WEFT_EFULL ? "too many requests are under way"
+						  : service_ask_end_text(err),
+				NS_PER_S);
+}
+
+/* Takes ask to the first provider from here on whose circuit is closed. */
+void service_ask_route(struct service_ask *ask, const char *why, uint64_t now_ns)
+{
+	struct service *service = ask->service;
+	const struct service_provider *provider;
+	uint64_t wait_ns = 0;
+
+	for (; (provider = service_ask_provider(ask)); ask->provider_idx++) {
+		const struct service_route *route = service_routes_lookup(
+			&service->routes, provider->service_id, provider->key);
+		struct service_outlet *outlet;
+
+		if (route && !service_circuit_admits(&route->circuit, service_limits_of(service),
+						     now_ns, &wait_ns)) {
+			why = "the service failed several times and rests";
+			continue;
+		}
+		outlet = service_outlet_of(&service->routes, provider->key);
+		memcpy(ask->head.service_id, provider->service_id, sizeof(ask->head.service_id));
+		ask->head.has_major = provider->has_major;
+		ask->head.major = provider->major;
+		ask->outlet = outlet;
+		if (outlet->busy_cnt >= service_limits_of(service)->out_per_peer) {
+			ask->state = SERVICE_ASK_WAITING;
+			list_push_back(&outlet->waiting, &ask->node);
+			return;
+		}
+		outlet->busy_cnt++;
+		ask_open(ask, now_ns);
+		return;
+	}
+	service_ask_finish_soon(ask, SERVICE_UNAVAILABLE, why, wait_ns);
+}
+
+const char *service_ask_end_text(int err)
+{
+	switch (err) {
+	case WEFT_ETIMEOUT:
+	case WEFT_EUNREACHABLE:
+		return "the provider cannot be reached";
+	case WEFT_EWRONGKEY:
+		return "another node answers where the provider was";
+	case WEFT_EREFUSED:
+		return "the provider does not want to be called";
+	case WEFT_ETOOLARGE:
+		return "the provider's answer is too large";
+	default:
+		return "the connection to the provider was lost";
+	}
+}
