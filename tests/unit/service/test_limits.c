@@ -218,39 +218,6 @@ static void test_after_5_failures_a_service_rests_for_its_caller_and_is_tried_on
 	srig_fini(&rig);
 }
 
-static void test_one_peer_holds_a_quarter_of_the_memory_and_not_a_byte_more(void)
-{
-	const size_t len = SERVICE_PAYLOAD_LEN_MAX;
-	struct srig_provider echo = {.mode = SRIG_ECHO};
-	uint8_t *payload = calloc(1, len);
-	struct service_config config;
-	struct service_stats stats;
-	struct srig_ask asks[2];
-	struct srig rig;
-
-	service_config_defaults(&config);
-	config.limits.memory_len = 4 * len;
-	srig_init(&rig, 2, &config);
-	CHECK(srig_offer(&rig, &echo, SRIG_B, "echo"));
-	CHECK_EQ(srig_once(&rig, SRIG_A, SRIG_B, "echo", len), SERVICE_OK);
-	rig.net.cut_len = 10000;
-	/* The second one's head comes while the first one's payload does. */
-	CHECK_EQ(srig_call(&rig, &asks[0], SRIG_A, SRIG_B, "echo", payload, len), 0);
-	CHECK_EQ(srig_call(&rig, &asks[1], SRIG_A, SRIG_B, "echo", payload, 20000), 0);
-	srig_run(&rig, PAIR_S);
-	CHECK_EQ(asks[0].answer.status, SERVICE_OK);
-	CHECK_EQ(asks[1].answer.status, SERVICE_UNAVAILABLE);
-	CHECK(asks[1].answer.not_before_ns > 0);
-	service_stats(rig.nodes[SRIG_B].service, &stats);
-	CHECK_EQ(stats.refused_cnt[SERVICE_REFUSED_MEMORY], 1);
-	CHECK(stats.memory_len < 65536);
-	CHECK_EQ(srig_once(&rig, SRIG_A, SRIG_B, "echo", len), SERVICE_OK);
-	for (unsigned i = 0; i < 2; i++)
-		srig_ask_fini(&asks[i]);
-	srig_fini(&rig);
-	free(payload);
-}
-
 static void test_callers_beyond_the_table_make_the_oldest_give_way(void)
 {
 	struct srig_provider echo = {.mode = SRIG_ECHO};
@@ -365,7 +332,6 @@ int main(void)
 	RUN(test_the_101st_call_at_once_is_refused_and_100_finish);
 	RUN(test_a_call_is_cut_at_10_units_of_work_and_the_sixth_refused);
 	RUN(test_after_5_failures_a_service_rests_for_its_caller_and_is_tried_once);
-	RUN(test_one_peer_holds_a_quarter_of_the_memory_and_not_a_byte_more);
 	RUN(test_callers_beyond_the_table_make_the_oldest_give_way);
 	RUN(test_limits_are_listed_with_their_fill);
 	RUN(test_lists_of_rates_by_name_are_checked);
