@@ -21,6 +21,8 @@ static const uint16_t pmtud_probes[] = {QUIC_DGRAM_LEN_ETH, 1392, 1280, 4052, QU
  */
 #define ACK_EVERY_CNT	 10
 #define ACK_DELAY_MAX_NS (5 * NS_PER_MS)
+/* A connection with nothing to send takes this long a rest, the granularity of RFC 9002, 6.1.2. */
+#define REST_NS NS_PER_MS
 /*
  * How much of what is left of the heap's common half a window may be: at
  * most, so that two may fill theirs, and at start, so that 64 may.
@@ -293,6 +295,7 @@ int quic_conn_input(struct quic_conn *conn, struct dgram *dgram)
 		return 0;
 	}
 	conn->has_heard = true;
+	conn->heard_ns = conn->engine->now_ns;
 	if (!conn->is_local_known && addr_equal(&dgram->remote, &conn->remote))
 		conn_learn_local(conn, &dgram->local);
 	quic_path_init(&path, &dgram->local, &dgram->remote);
@@ -319,10 +322,23 @@ void quic_conn_want_write(struct quic_conn *conn)
 	TAILQ_INSERT_TAIL(&conn->engine->ready, conn, link);
 }
 
+/*
+ * ngtcp2 acknowledges after an eighth of the round trip, which on a short
+ * path is before any answer can be ready: every request and every answer then
+ * costs a packet more, and a wake-up on either side.
+ */
+static bool conn_may_rest(const struct quic_conn *conn)
+{
+	return conn->state == QUIC_CONN_OPEN && TAILQ_EMPTY(&conn->starting) &&
+	       TAILQ_EMPTY(&conn->sending);
+}
+
 void quic_conn_rearm(struct quic_conn *conn)
 {
 	uint64_t at_ns = ngtcp2_conn_get_expiry(conn->ngtcp2);
 
+	if (conn_may_rest(conn) && at_ns < conn->heard_ns + REST_NS)
+		at_ns = conn->heard_ns + REST_NS;
 	if (at_ns == UINT64_MAX)
 		timer_cancel(&conn->engine->wheel, &conn->timer);
 	else

@@ -126,6 +126,7 @@ struct quic_conn {
 	uint32_t close_heard_cnt;    /* datagrams since the close */
 	uint32_t key_prepared_cnt;   /* generations of packet keys made ready */
 	uint64_t packets_since_keys; /* sent under the keys in use, about */
+	uint64_t heard_ns;	     /* when a datagram came last */
 	uint64_t burst_sent_len;     /* since the pace was last kept (conn_write.c) */
 };
 TAILQ_HEAD(quic_conn_list, quic_conn);

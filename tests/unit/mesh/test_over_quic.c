@@ -341,6 +341,64 @@ static void test_session_id_comes_from_the_exporter(void)
 	both_stop();
 }
 
+static unsigned short_left_cnt;
+static int ask_short(void);
+
+static void on_short_reply(void *arg, const struct mesh_reply *reply, uint64_t at_ns)
+{
+	(void)arg;
+	(void)at_ns;
+	if (!reply->err && --short_left_cnt)
+		(void)ask_short();
+}
+
+static int ask_short(void)
+{
+	struct mesh_request *request;
+	struct mesh_ask call = {.peer = {.addrs = &parties[1].addr, .addr_cnt = 1},
+				.type = MESH_GET_CHUNK_HASHES,
+				.reply_buf = asks[0].buf,
+				.reply_cap = sizeof(asks[0].buf),
+				.timeout_ns = 30 * S,
+				.reply = on_short_reply};
+
+	memcpy(call.peer.key, node_key_public(parties[1].key), MESH_KEY_LEN);
+	return parties[0].seam.ops->ask(parties[0].mesh, &call, now_ns, &request);
+}
+
+static void serve_short(void *ctx, const struct mesh_call *call, uint64_t at_ns)
+{
+	struct party *party = ctx;
+
+	(void)at_ns;
+	(void)party->seam.ops->answer(call->incoming, MESH_CHUNK_HASH_LIST, "short", 5, NULL);
+}
+
+/* Acknowledgements travel with what is to be said next. */
+static void test_short_exchanges_take_a_datagram_each_way(void)
+{
+	static const struct mem_link near = {.delay_ns = MS / 10};
+	uint64_t sent_cnts[2];
+
+	CHECK(both_start(&near));
+	CHECK_EQ(parties[1].seam.ops->handle(parties[1].mesh, MESH_GET_CHUNK_HASHES, serve_short,
+					     &parties[1]),
+		 0);
+	short_left_cnt = 100;
+	CHECK_EQ(ask_short(), 0);
+	run(S);
+	CHECK_EQ(short_left_cnt, 0);
+	for (unsigned i = 0; i < 2; i++)
+		sent_cnts[i] = parties[i].tx->counters.dgram_cnt;
+	short_left_cnt = 1000;
+	CHECK_EQ(ask_short(), 0);
+	run(S);
+	CHECK_EQ(short_left_cnt, 0);
+	for (unsigned i = 0; i < 2; i++)
+		CHECK(parties[i].tx->counters.dgram_cnt - sent_cnts[i] <= 1010);
+	both_stop();
+}
+
 /* A stream of frames of a chunk each, as fast as the reader lets it. */
 struct flow {
 	struct mesh_stream_seam seam;
@@ -550,6 +608,7 @@ int main(void)
 	RUN(test_partition_fails_requests_and_heals);
 	RUN(test_goodbye_reaches_the_peer);
 	RUN(test_session_id_comes_from_the_exporter);
+	RUN(test_short_exchanges_take_a_datagram_each_way);
 	RUN(test_a_long_stream_passes_through);
 	RUN(test_a_long_stream_survives_loss);
 	RUN(test_a_reader_that_stops_stops_the_sender);
