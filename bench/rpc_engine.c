@@ -22,12 +22,12 @@
 #define LEN_MAX	      65536u
 #define IN_FLIGHT_MAX 128u
 
-/* One call at a time on either side. */
+/* Of either side; over when the stream is. */
 struct call {
 	struct mesh_stream *stream;
 	uint64_t began_ns;
 	size_t got_len;
-	struct call *next; /* free, at the server */
+	struct call *next; /* while it is free */
 };
 
 static struct mesh_node node;
@@ -63,6 +63,34 @@ static void on_data(void *arg, const uint8_t *data, size_t len, uint64_t now_ns)
 	seam.ops->consume(call->stream, len);
 }
 
+static struct call *call_make(void)
+{
+	struct call *call = free_calls;
+
+	if (!call)
+		fast_path_fail("rpc", "too many calls");
+	free_calls = call->next;
+	*call = (struct call){0};
+	return call;
+}
+
+static void call_release(struct call *call)
+{
+	call->next = free_calls;
+	free_calls = call;
+}
+
+static void on_ended(void *arg, const struct mesh_stream_end *end, uint64_t now_ns)
+{
+	struct call *call = arg;
+
+	(void)now_ns;
+	/* A caller that has what it asked for is gone without a word. */
+	if (end->err && call->began_ns)
+		fast_path_fail("rpc", weft_err_text(end->err));
+	call_release(call);
+}
+
 static void on_writable(void *arg, uint64_t now_ns)
 {
 	(void)arg, (void)now_ns;
@@ -76,33 +104,21 @@ static void server_finished(void *arg, uint64_t now_ns)
 	say(call, MESH_REPLY, call->got_len);
 }
 
-static void server_ended(void *arg, const struct mesh_stream_end *end, uint64_t now_ns)
-{
-	struct call *call = arg;
-
-	(void)end, (void)now_ns;
-	call->next = free_calls;
-	free_calls = call;
-}
-
 static const struct mesh_stream_events server_events = {
 	.frame = on_frame,
 	.data = on_data,
 	.finished = server_finished,
 	.writable = on_writable,
-	.ended = server_ended,
+	.ended = on_ended,
 };
 
 static int server_accept(void *ctx, struct mesh_stream *stream, unsigned type, uint64_t now_ns,
 			 const struct mesh_stream_events **out_events, void **out_arg)
 {
-	struct call *call = free_calls;
+	struct call *call = call_make();
 
 	(void)ctx, (void)type, (void)now_ns;
-	if (!call)
-		return WEFT_EFULL;
-	free_calls = call->next;
-	*call = (struct call){.stream = stream};
+	call->stream = stream;
 	*out_events = &server_events;
 	*out_arg = call;
 	return 0;
@@ -110,16 +126,15 @@ static int server_accept(void *ctx, struct mesh_stream *stream, unsigned type, u
 
 static void serve(void)
 {
-	for (unsigned i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
-		calls[i].next = free_calls;
-		free_calls = &calls[i];
-	}
 	if (seam.ops->accept(node.mesh, MESH_CALL, server_accept, NULL) < 0)
 		fast_path_fail("rpc", "calls cannot be accepted");
 	for (;;)
 		mesh_node_turn(&node, NS_PER_S);
 }
 
+static void call_start(void);
+
+/* The reply is whole: that the call has arrived goes without saying. */
 static void client_finished(void *arg, uint64_t now_ns)
 {
 	struct call *call = arg;
@@ -127,20 +142,9 @@ static void client_finished(void *arg, uint64_t now_ns)
 	(void)now_ns;
 	if (call->got_len != call_len)
 		fast_path_fail("rpc", "a reply of another length");
-}
-
-static void call_start(struct call *call);
-
-static void client_ended(void *arg, const struct mesh_stream_end *end, uint64_t now_ns)
-{
-	struct call *call = arg;
-
-	(void)now_ns;
-	if (end->err)
-		fast_path_fail("rpc", weft_err_text(end->err));
 	in_flight_cnt--;
 	if (latencies_add(&latencies, call->began_ns, clock_monotonic_ns()))
-		call_start(call);
+		call_start();
 }
 
 static const struct mesh_stream_events client_events = {
@@ -148,11 +152,12 @@ static const struct mesh_stream_events client_events = {
 	.data = on_data,
 	.finished = client_finished,
 	.writable = on_writable,
-	.ended = client_ended,
+	.ended = on_ended,
 };
 
-static void call_start(struct call *call)
+static void call_start(void)
 {
+	struct call *call = call_make();
 	struct mesh_stream_open open = {
 		.peer = server,
 		.timeout_ns = 5 * NS_PER_S,
@@ -162,7 +167,6 @@ static void call_start(struct call *call)
 	int err;
 
 	call->began_ns = clock_monotonic_ns();
-	call->got_len = 0;
 	if ((err = seam.ops->open(node.mesh, &open, call->began_ns, &call->stream)) < 0)
 		fast_path_fail("rpc", weft_err_text(err));
 	say(call, MESH_CALL, call_len);
@@ -180,7 +184,7 @@ static void run_calls(const char *remote, unsigned cnt, unsigned seconds)
 	server.addr_cnt = 1;
 	latencies_start(&latencies, seconds, clock_monotonic_ns());
 	for (unsigned i = 0; i < cnt; i++)
-		call_start(&calls[i]);
+		call_start();
 	while (in_flight_cnt)
 		mesh_node_turn(&node, NS_PER_S);
 	latencies_print(&latencies, node.rxs[1] && node.rxs[1]->counters.dgram_cnt
@@ -197,6 +201,8 @@ int main(int argc, char **argv)
 		fast_path_fail("rpc_engine", "serve|call DEVICE ADDRESS:PORT ...");
 	mesh_node_open(&node, is_server ? SERVER : CLIENT, argv[2], argv[3]);
 	seam = mesh_stream_seam_of(node.mesh);
+	for (unsigned i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		call_release(&calls[i]);
 	if (is_server)
 		serve();
 	call_len = (size_t)atoi(argv[5]);

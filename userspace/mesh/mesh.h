@@ -25,7 +25,7 @@ struct mesh_config {
 	uint32_t incoming_cap; /* peers' requests in hand, in all */
 	uint32_t incoming_per_session_cap;
 	uint32_t stream_cap;		 /* of frames, in all, ours; and as many of peers */
-	uint32_t stream_per_session_cap; /* ours with one peer; and as many of its */
+	uint32_t stream_per_session_cap; /* ours in use with one peer; and as many of its */
 	uint32_t peer_cap;		 /* peer table kept in the store */
 	uint64_t dial_stagger_ns;	 /* between two addresses of one peer */
 	uint64_t skew_max_s;		 /* clock difference that is reported */

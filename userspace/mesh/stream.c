@@ -17,6 +17,9 @@
 /* Time for the last bytes of a stream that both sides finished to be acknowledged. */
 #define DRAIN_TIMEOUT_NS (60 * NS_PER_S)
 
+/* For each stream that is in use another may lack but the peer's last acknowledgement. */
+#define STREAMS_PER_USED 2
+
 _Static_assert(MESH_STREAM_HEAD_LEN_MAX + MESH_FRAME_HEAD_LEN_MAX <= TRANSPORT_COPY_LEN_MAX,
 	       "a head goes out in one piece");
 
@@ -205,7 +208,8 @@ static int stream_start(struct mesh_stream *stream, struct mesh_session *session
 {
 	bool is_first = list_is_empty(&session->stream_queue);
 
-	if (session->stream_cnts[MESH_SIDE_OPENER] >= session->mesh->config.stream_per_session_cap)
+	if (session->stream_cnts[MESH_SIDE_OPENER] >=
+	    STREAMS_PER_USED * session->mesh->config.stream_per_session_cap)
 		return WEFT_EFULL;
 	stream_join(stream, session);
 	list_push_back(&session->stream_queue, &stream->node);

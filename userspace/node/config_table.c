@@ -166,7 +166,7 @@ LIVE("mesh", "incoming_per_session_cap", CONFIG_COUNT, mesh.incoming_per_session
 NUMBER("mesh", "stream_cap", CONFIG_COUNT, mesh.stream_cap, 1, 1000000,
 	"Own streams of services open; and as many of peers."),
 LIVE("mesh", "stream_per_session_cap", CONFIG_COUNT, mesh.stream_per_session_cap, 1, 65536,
-	"Own streams of services open to one peer; and as many of its."),
+	"Own streams of services in use with one peer; and as many of its."),
 NUMBER("mesh", "peer_cap", CONFIG_COUNT, mesh.peer_cap, 1, 10000000,
 	"Peers remembered."),
 LIVE("mesh", "dial_stagger", CONFIG_DURATION, mesh.dial_stagger_ns, 0, 60 * NS_PER_S,
