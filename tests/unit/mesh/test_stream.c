@@ -352,7 +352,7 @@ static void test_type_without_acceptor_is_unknown(void)
 	CHECK_EQ(rig.nodes[1].seam.ops->handle(seams[1].mesh, MESH_CALL, rig_echo, NULL),
 		 WEFT_EEXISTS);
 	CHECK_EQ(open_to(&user, 1), 0);
-	CHECK_EQ(stream_user_say(&user, MESH_CANCEL, "a", NULL), 0);
+	CHECK_EQ(stream_user_say(&user, MESH_GET_MANIFEST, "a", NULL), 0);
 	run_s(1);
 	CHECK_EQ(user.end.err, WEFT_EUNKNOWN);
 	CHECK_EQ(user.end.code, MESH_CODE_UNKNOWN);
