@@ -549,6 +549,10 @@ void service_publisher_free(struct service_publisher *publisher)
 
 	if (!publisher)
 		return;
+	/* Or a number would be told to nobody. */
+	while ((publication = pool_next(&publisher->publications, publication)))
+		if (publication->phase == PUBLICATION_SAVING)
+			store_flush(publisher->params.store);
 	while ((publication = pool_next(&publisher->publications, publication))) {
 		timer_cancel(publisher->params.timers, &publication->timer);
 		for (unsigned i = 0; i < RUN_CNT; i++)

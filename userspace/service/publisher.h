@@ -55,8 +55,8 @@ WEFT_MUST_CHECK
 int service_publisher_new(const struct service_publisher_params *params,
 			  struct service_publisher **out_publisher);
 /*
- * service_publisher_free: nothing more is put; what was lives on for its hour. Flush
- * the store before, and reap no more of it after. Takes NULL.
+ * service_publisher_free: nothing more is put; what was lives on for its hour. May wait
+ * for the store. Takes NULL.
  */
 void service_publisher_free(struct service_publisher *publisher);
 void service_publisher_configure(struct service_publisher *publisher,

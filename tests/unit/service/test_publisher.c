@@ -475,6 +475,27 @@ static void test_no_number_is_used_twice_over_a_crash(void)
 	scratch_remove(rig.dir);
 }
 
+static void test_it_may_end_while_a_number_is_stored(void)
+{
+	setup();
+	service_publisher_free(rig.publisher);
+	scratch_make(rig.dir);
+	rig.store = rig.params.store = store_make();
+	publisher_open();
+	offer(&echo);
+	rig.now_ns += SERVICE_PUBLISH_FIRST_NS;
+	timer_wheel_expire(&rig.timers, rig.now_ns);
+	CHECK(store_is_pending(rig.store));
+	service_publisher_free(rig.publisher);
+	rig.publisher = NULL;
+	CHECK(!store_is_pending(rig.store));
+	timer_wheel_expire(&rig.timers, rig.now_ns + NS_PER_S);
+	CHECK_EQ(rig.overlay.put_cnt, 0);
+	teardown();
+	store_close(rig.store);
+	scratch_remove(rig.dir);
+}
+
 static void test_what_cannot_be_stored_does_not_leave(void)
 {
 	setup();
@@ -510,6 +531,7 @@ int main(void)
 	RUN(test_faults_are_told_and_nothing_is_kept);
 	RUN(test_table_of_publications_has_an_end);
 	RUN(test_no_number_is_used_twice_over_a_crash);
+	RUN(test_it_may_end_while_a_number_is_stored);
 	RUN(test_what_cannot_be_stored_does_not_leave);
 	return check_done();
 }
