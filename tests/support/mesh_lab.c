@@ -247,8 +247,10 @@ static int op_ask(struct mesh *node, const struct mesh_ask *ask, uint64_t now_ns
 	request->id = ++node->next_id;
 	request->ask = *ask;
 	request->payload = take(ask->payload_len, 1);
-	memcpy(request->payload, ask->payload, ask->payload_len);
-	memcpy(request->addrs, ask->peer.addrs, ask->peer.addr_cnt * sizeof(struct addr));
+	if (ask->payload_len)
+		memcpy(request->payload, ask->payload, ask->payload_len);
+	if (ask->peer.addr_cnt)
+		memcpy(request->addrs, ask->peer.addrs, ask->peer.addr_cnt * sizeof(struct addr));
 	request->deadline_ns = now_ns + ask->timeout_ns;
 	request->next = node->requests;
 	node->requests = request;

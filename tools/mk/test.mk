@@ -112,6 +112,8 @@ $(BENCH_PROGRAMS): %: %.o $(BENCH_SUPPORT) $(LIBS)
 	$(Q)$(call link,$< $(BENCH_SUPPORT) $(BENCH_MORE)) -lm
 $(B_DIR)/bench/decisions: $(BPF_SUPPORT_OBJS)
 $(B_DIR)/bench/decisions: BENCH_MORE = $(BPF_SUPPORT_OBJS)
+$(B_DIR)/bench/directory: $(SUPPORT)
+$(B_DIR)/bench/directory: BENCH_MORE = $(SUPPORT)
 
 # What bench/rpc calls by gRPC is in C++ and needs packages nothing else does: it is made for that
 # bench alone.
