@@ -168,9 +168,10 @@ void overlay_lab_start(struct overlay_lab_node *node, const struct overlay_lab_n
 
 void overlay_lab_stop(struct overlay_lab_node *node)
 {
+	overlay_stop(node->overlay);
+	mesh_lab_down(node->mesh);
 	overlay_free(node->overlay);
 	node->overlay = NULL;
-	mesh_lab_down(node->mesh);
 }
 
 void overlay_lab_grow(struct overlay_lab *lab, unsigned cnt, uint64_t gap_ns)

@@ -319,12 +319,18 @@ int mesh_pex_new(const struct mesh_pex_params *params, struct mesh_pex **out_pex
 	return 0;
 }
 
+void mesh_pex_stop(struct mesh_pex *pex)
+{
+	if (!pex || !pex->request)
+		return;
+	pex->mesh.ops->cancel(pex->request);
+	pex->request = NULL;
+}
+
 void mesh_pex_free(struct mesh_pex *pex)
 {
 	if (!pex)
 		return;
-	if (pex->request)
-		pex->mesh.ops->cancel(pex->request);
 	arena_close(&pex->arena);
 	free(pex);
 }

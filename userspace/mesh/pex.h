@@ -71,7 +71,8 @@ struct mesh_pex_params {
 /* mesh_pex_new registers the handler of 101. 0, WEFT_EFULL, WEFT_EEXISTS, -errno. */
 WEFT_MUST_CHECK
 int mesh_pex_new(const struct mesh_pex_params *params, struct mesh_pex **out_pex);
-/* mesh_pex_free: as overlay_free, after the mesh's transport. Takes NULL. */
+/* mesh_pex_stop while the mesh is there; mesh_pex_free when its transport is gone, as of the overlay. Both take NULL. */
+void mesh_pex_stop(struct mesh_pex *pex);
 void mesh_pex_free(struct mesh_pex *pex);
 void mesh_pex_expire(struct mesh_pex *pex, uint64_t now_ns);
 uint64_t mesh_pex_next_ns(const struct mesh_pex *pex);

@@ -153,6 +153,12 @@ static int keys_agree(const struct node_config *config, char *message)
 		{web_fault != NULL, web_fault},
 	};
 
+	const char *fault = fabric_config_check(&config->fabric);
+
+	if (fault) {
+		config_message_set(message, "%s", fault);
+		return WEFT_EMALFORMED;
+	}
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		if (rows[i].is_bad) {
 			config_message_set(message, "%s", rows[i].text);

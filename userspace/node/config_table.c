@@ -38,6 +38,28 @@
 	 false,                                                                                    \
 	 docs}
 
+/* A row of service/limits.def: what its unit is read as, how its sentence begins, when it applies. */
+#define TYPE_COUNT	    CONFIG_COUNT
+#define TYPE_BYTES	    CONFIG_SIZE
+#define TYPE_DURATION	    CONFIG_DURATION
+#define TYPE_CALLS_PER_MIN  CONFIG_COUNT
+#define TYPE_UNITS	    CONFIG_COUNT
+#define TYPE_UNITS_PER_MIN  CONFIG_COUNT
+#define BEGIN_COUNT	    "How many "
+#define BEGIN_BYTES	    "Bytes "
+#define BEGIN_DURATION	    "Time "
+#define BEGIN_CALLS_PER_MIN "Calls a minute "
+#define BEGIN_UNITS	    "Units "
+#define BEGIN_UNITS_PER_MIN "Units a minute "
+#define IS_LIVE		    true
+#define IS_FIXED	    false
+#define SERVICE_LIMIT(field, key, value, low, high, unit, change, text)                            \
+	{"service",   key,                                                                         \
+	 TYPE_##unit, FIELD(fabric.service.limits.field),                                          \
+	 0,	      low,                                                                         \
+	 high,	      NULL,                                                                        \
+	 IS_##change, BEGIN_##unit text "."},
+
 /* clang-format off */
 const struct config_key config_keys[] = {
 TEXT("node", "state", CONFIG_PATH, state_dir,
@@ -213,8 +235,6 @@ TEXT("pkarr", "relays", CONFIG_NAME, pkarr_client.relays,
 TEXT("pkarr", "ca_file", CONFIG_PATH, pkarr_client.ca_file,
 	"Authorities, in PEM, that vouch for the relays' certificates. Empty: the machine's own."),
 
-NUMBER("overlay", "enabled", CONFIG_BOOL, fabric.is_on, 0, 1,
-	"Take part in the table that nodes of the mesh keep together, and offer and call services."),
 { "overlay", "serve", CONFIG_CHOICE, FIELD(fabric.overlay.serve), 0, OVERLAY_SERVE_AUTO, OVERLAY_SERVE_OFF,
 	"auto on off", true,
 	"Keep values for others; auto: once others can be seen to dial this node." },
@@ -230,6 +250,36 @@ NUMBER("overlay", "query_cap", CONFIG_COUNT, fabric.overlay.query_cap, 16, 65536
 	"Requests of them at once."),
 LIVE("overlay", "requests_per_minute", CONFIG_COUNT, fabric.overlay.requests_per_min, 1, 1000000,
 	"Requests of one peer that are answered."),
+
+NUMBER("service", "enabled", CONFIG_BOOL, fabric.is_on, 0, 1,
+	"Offer and call services, and take part in the overlay in which they are found."),
+TEXT("service", "builtin", CONFIG_NAME, fabric.builtin_names,
+	"Built-in services that are offered: echo, pod-chat, shadow-index, mesh-stats; apart by blanks."),
+#include "service/limits.def"
+{ "service", "calls_of", CONFIG_NAME, FIELD(fabric.service.calls), 0, 0, SERVICE_NAMED_CAP - 1, NULL, true,
+	"Calls a minute of one peer to services by name, as mesh-stats:3 echo:1000, whatever they say themselves."},
+{ "service", "timeouts_of", CONFIG_NAME, FIELD(fabric.service.timeouts), 0, 0, SERVICE_NAMED_CAP - 1, NULL, true,
+	"Seconds that calls of this node to services by name wait, as mesh-stats:5."},
+LIVE("service", "lookups", CONFIG_COUNT, fabric.directory.lookups_per_min, 1, 1000000,
+	"Searches for services a minute, of all programs together."),
+LIVE("service", "fetches", CONFIG_COUNT, fabric.directory.fetches_per_min, 1, 1000000,
+	"Of them that ask other nodes; the others are answered from what is known."),
+NUMBER("service", "known", CONFIG_COUNT, fabric.directory.entry_cap, 16, 1000000,
+	"Services of others that are remembered."),
+LIVE("service", "publishes", CONFIG_COUNT, fabric.publisher.publishes_per_min, 1, 1000000,
+	"Descriptors of own services that are published a minute."),
+LIVE("service", "life", CONFIG_SECONDS, fabric.publisher.ttl_s, 60, 3600,
+	"How long a published descriptor is valid; it is renewed at half of that."),
+NUMBER("service", "judged", CONFIG_COUNT, fabric.conduct_peer_cap, 16, 10000000,
+	"Peers whose conduct is remembered."),
+NUMBER("service", "pods", CONFIG_COUNT, fabric.builtin.pod_cnt, 1, 100000,
+	"Pods of pod-chat."),
+NUMBER("service", "pod_messages", CONFIG_COUNT, fabric.builtin.pod_message_cnt, 1, 1000000,
+	"Messages that are kept of each pod."),
+NUMBER("service", "pod_days", CONFIG_COUNT, fabric.builtin.pod_days, 0, 3650,
+	"Days for which they are kept, unless the pod says otherwise; 0: in memory only."),
+NUMBER("service", "tracks", CONFIG_COUNT, fabric.builtin.track_cnt, 1, 10000000,
+	"Registrations in the shadow index."),
 
 NUMBER("gateway", "enabled", CONFIG_BOOL, web.gateway.is_on, 0, 1,
 	"Serve HTTP: /healthz, /readyz, /metrics, /events, /api/v1, and what else this section turns on."),

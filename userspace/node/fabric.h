@@ -3,40 +3,74 @@
 #define WEFT_NODE_FABRIC_H
 
 #include "mesh/overlay/overlay.h"
+#include "mesh/pex.h"
+#include "service/builtin/builtin.h"
+#include "service/conduct.h"
+#include "service/directory.h"
+#include "service/publisher.h"
+#include "service/service.h"
 #include "weft/err.h"
 
 /*
- * The service fabric of a node, put together: the overlay that tells who
- * provides what. Home worker only.
+ * The service fabric of a node, put together:
+ *
+ *	offered		service/ <- built-in services
+ *	found by	service/publisher -> overlay -> service/directory
+ *	reached over	mesh/ streams
+ *	judged by	service/conduct, whose bans become the node's own
+ *
+ * Home worker only.
  */
 struct fabric;
 struct node;
 
+#define FABRIC_BUILTIN_CAP 128
+
 struct fabric_config {
 	bool is_on;
 	struct overlay_config overlay; /* is_public follows from what is advertised */
+	struct service_config service;
+	struct service_directory_config directory;
+	struct service_publisher_config publisher;
+	struct mesh_pex_config pex;
+	struct builtin_config builtin;
+	char builtin_names[FABRIC_BUILTIN_CAP]; /* of those offered, apart by blanks or commas */
+	uint32_t conduct_peer_cap;
 };
 void fabric_config_defaults(struct fabric_config *config);
+/* fabric_config_check: NULL, or what is wrong across keys, in a sentence. */
+const char *fabric_config_check(const struct fabric_config *config);
 /* fabric_footprint: bytes laid out, touched as they are used; 0 when it is off. */
 size_t fabric_footprint(const struct fabric_config *config);
 
 /*
  * fabric_open when home and discovery are open: 0 with node->fabric, which stays NULL
  * when it is off, or a negative code with what naming the object at fault.
- * fabric_free after home is closed; takes NULL.
+ * fabric_stop before home closes ends what is under way, fabric_free after it. Both take NULL.
  */
 WEFT_MUST_CHECK
 int fabric_open(struct node *node, char *what);
+void fabric_stop(struct fabric *fabric);
 void fabric_free(struct fabric *fabric);
 
 /* fabric_turn does what is due; fabric_next_ns: when that is next. Both take NULL. */
 void fabric_turn(struct fabric *fabric, uint64_t now_ns);
 uint64_t fabric_next_ns(const struct fabric *fabric);
-/* The wall clock jumped or drifted; a reload changed the configuration. Both take NULL. */
+/*
+ * The wall clock jumped or drifted; the addresses that are advertised changed; a reload
+ * changed the configuration. All take NULL.
+ */
 void fabric_set_wall(struct fabric *fabric, uint64_t wall_s, uint64_t now_ns);
+void fabric_addresses_changed(struct fabric *fabric, uint64_t now_ns);
 void fabric_configure(struct fabric *fabric, const struct fabric_config *config, uint64_t now_ns);
+/* fabric_pardon: an operator lifted the ban of key. Takes NULL. */
+void fabric_pardon(struct fabric *fabric, const uint8_t key[static MESH_KEY_LEN], uint64_t now_ns);
 
-/* fabric_overlay: for methods; borrowed. */
+/* The parts, for methods and routes; borrowed. */
 struct overlay *fabric_overlay(struct fabric *fabric);
+struct service *fabric_service(struct fabric *fabric);
+struct service_directory *fabric_directory(struct fabric *fabric);
+struct service_publisher *fabric_publisher(struct fabric *fabric);
+struct service_conduct *fabric_conduct(struct fabric *fabric);
 
 #endif

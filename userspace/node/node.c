@@ -320,6 +320,7 @@ static void node_free_above_store(struct node *node)
 	publish_close(node->publish);
 	pkarr_client_close(node->pkarr_client);
 	signaling_close(node->signaling);
+	fabric_stop(node->fabric);
 	mainline_stop(node);
 	worker_close(&node->home);
 	fabric_free(node->fabric);

@@ -5,7 +5,7 @@
 
 /* clang-format off */
 const struct service_limit_info service_limit_infos[SERVICE_LIMIT_CNT] = {
-#define SERVICE_LIMIT(field, key, value, low, high, unit, text) \
+#define SERVICE_LIMIT(field, key, value, low, high, unit, change, text) \
 	{key, text, SERVICE_UNIT_##unit, value, low, high, offsetof(struct service_limits, field)},
 #include "service/limits.def"
 #undef SERVICE_LIMIT

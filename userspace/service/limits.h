@@ -16,13 +16,13 @@ enum service_unit {
 };
 
 struct service_limits {
-#define SERVICE_LIMIT(field, key, value, low, high, unit, text) uint64_t field;
+#define SERVICE_LIMIT(field, key, value, low, high, unit, change, text) uint64_t field;
 #include "service/limits.def"
 #undef SERVICE_LIMIT
 };
 
 enum service_limit {
-#define SERVICE_LIMIT(field, key, value, low, high, unit, text) SERVICE_LIMIT_##field,
+#define SERVICE_LIMIT(field, key, value, low, high, unit, change, text) SERVICE_LIMIT_##field,
 #include "service/limits.def"
 #undef SERVICE_LIMIT
 	SERVICE_LIMIT_CNT,

@@ -187,6 +187,15 @@ static void offer_release(struct service_offer *offer)
 	pool_release(&service->registry.offers, offer);
 }
 
+static void offer_tell(const struct service_offer *offer, bool is_there, uint64_t now_ns)
+{
+	const struct service_params *params = &offer->service->params;
+
+	if (offer->offering.is_published && params->on_offer)
+		params->on_offer(params->ctx, &offer->offering, offer->version.major, is_there,
+				 now_ns);
+}
+
 int service_offer(struct service *service, const struct service_offering *offering, uint64_t now_ns,
 		  struct service_offer **out_offer, const char **out_why)
 {
@@ -197,7 +206,6 @@ int service_offer(struct service *service, const struct service_offering *offeri
 	uint8_t id[SERVICE_ID_LEN];
 	int err;
 
-	(void)now_ns;
 	*out_why = service_fault_text(fault);
 	if (fault != SERVICE_FINE)
 		return WEFT_EMALFORMED;
@@ -219,17 +227,22 @@ int service_offer(struct service *service, const struct service_offering *offeri
 		return err;
 	}
 	*out_offer = offer;
+	offer_tell(offer, true, now_ns);
 	return 0;
 }
 
 void service_set_ready(struct service_offer *offer, bool is_ready, uint64_t now_ns)
 {
-	(void)now_ns;
+	if (offer->is_ready == is_ready)
+		return;
 	offer->is_ready = is_ready;
+	offer_tell(offer, is_ready, now_ns);
 }
 
 void service_withdraw(struct service_offer *offer, uint64_t now_ns)
 {
+	if (offer->is_ready)
+		offer_tell(offer, false, now_ns);
 	service_router_withdraw(offer, now_ns);
 	service_callers_forget(&offer->service->callers, offer);
 	offer_unlink(&offer->service->registry, offer);

@@ -15,6 +15,7 @@
 struct node_key;
 struct random;
 struct service_descriptor;
+struct service_offering;
 struct service_directory;
 struct store;
 struct timer_wheel;
@@ -81,7 +82,13 @@ struct service_params {
 	struct random *random;
 	uint64_t now_ns;
 	uint64_t (*wall_ms)(void *ctx); /* since 1970 */
-	/* A peer broke a rule; why is a static string. May be NULL, as on_event. */
+	/*
+	 * An offer is there to be called from now on, or not any more; to who publishes
+	 * it. Comes inside what changes it. May be NULL, as all of these.
+	 */
+	void (*on_offer)(void *ctx, const struct service_offering *offering, uint32_t major,
+			 bool is_there, uint64_t now_ns);
+	/* A peer broke a rule; why is a static string. */
 	void (*on_violation)(void *ctx, const uint8_t key[MESH_KEY_LEN], const char *why,
 			     uint64_t now_ns);
 	void (*on_event)(void *ctx, const struct service_event *event, uint64_t now_ns);

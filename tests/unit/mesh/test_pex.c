@@ -71,6 +71,7 @@ static void begin(void)
 static void end(void)
 {
 	for (unsigned i = 0; i < 8; i++) {
+		mesh_pex_stop(pexes[i]);
 		mesh_pex_free(pexes[i]);
 		pexes[i] = NULL;
 	}

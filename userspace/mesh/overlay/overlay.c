@@ -166,10 +166,12 @@ int overlay_new(const struct overlay_params *params, struct overlay **out_overla
 	return 0;
 }
 
-static void runs_cancel(struct overlay *overlay)
+void overlay_stop(struct overlay *overlay)
 {
 	struct overlay_run *run = NULL;
 
+	if (!overlay)
+		return;
 	while ((run = pool_next(&overlay->runs, run)))
 		overlay_run_cancel(run);
 	overlay_queries_cancel(overlay, NULL);
@@ -179,7 +181,6 @@ void overlay_free(struct overlay *overlay)
 {
 	if (!overlay)
 		return;
-	runs_cancel(overlay);
 	overlay_keep_fini(&overlay->keep);
 	overlay_values_free(overlay->values);
 	heap_free(overlay->work);

@@ -70,9 +70,11 @@ struct overlay_params {
 WEFT_MUST_CHECK
 int overlay_new(const struct overlay_params *params, struct overlay **out_overlay);
 /*
- * overlay_free forgets all runs, nobody is told; what was acknowledged is durable. The
- * mesh asks nothing of it any more, so it goes after the mesh's transport. Takes NULL.
+ * overlay_stop, while the mesh is there: forgets all runs, nobody is told, and asks nothing
+ * any more. overlay_free, when the mesh's transport is gone, which has been lent what
+ * was sent; what was acknowledged is durable. Both take NULL.
  */
+void overlay_stop(struct overlay *overlay);
 void overlay_free(struct overlay *overlay);
 /*
  * overlay_start: all rules are there. Values are read back from the store and the overlay

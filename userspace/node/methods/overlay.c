@@ -51,7 +51,7 @@ void method_show_overlay(void *ctx, struct control_call *call, const json_t *par
 	(void)parameters;
 	if (!node->fabric) {
 		control_fail(call, WEFT_EREFUSED, "the overlay", "it is switched off",
-			     "set overlay.enabled = yes in weft.conf and start weftd again");
+			     "set service.enabled = yes in weft.conf and start weftd again");
 		return;
 	}
 	overlay_stats(fabric_overlay(node->fabric), now_ns, &stats);

@@ -1,0 +1,40 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The overlay of two daemons: who is dialled serves, who dials knows it.
+
+    namespace a: 10.77.0.1, daemon a -- veth0 == veth0 -- namespace b: 10.77.0.2, daemon b
+"""
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+from lab import OK, check, check_eq, run, wait_for
+
+LISTEN = ["0.0.0.0:7000"]
+
+
+def overlay(daemon):
+    return daemon.json("overlay", "status")["overlay"]
+
+
+def test_who_is_dialled_serves_and_is_known(lab):
+    ns_a, ns_b = lab.veth_pair()
+    a = lab.daemon("a", netns=ns_a, listen=LISTEN).start()
+    b = lab.daemon("b", netns=ns_b, listen=LISTEN).start()
+    check(not overlay(a)["serving"], "nobody was there yet")
+    node = a.json("node", "id")["node_id"]
+    check_eq(b.weft("peer", "connect", node, "10.77.0.1:7000").returncode, OK, "connects")
+    wait_for(lambda: overlay(a)["serving"], "a keeps values: b came to it")
+    wait_for(lambda: overlay(b)["good"] == 1, "b has it in its table")
+    check(not overlay(b)["serving"], "nobody came to b")
+    fills = {fill["name"]: fill for fill in overlay(a)["fills"]}
+    check_eq(fills["values kept for others"]["setting"], "overlay.value_cap", "says what to set")
+
+
+def test_it_can_be_left_out(lab):
+    a = lab.daemon("a", config="[service]\nenabled = no\n").start()
+    said = a.weft("overlay", "status")
+    check(said.returncode != OK and "service.enabled = yes" in said.stderr, said.stderr)
+
+
+run([value for name, value in sorted(globals().items()) if name.startswith("test_")])
