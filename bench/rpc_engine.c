@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Calls of a service over a session between two nodes, as bench/rpc
- * measures them: a stream for each, answered with as many bytes.
+ * Calls of a service that another node provides, as bench/rpc measures
+ * them; each is answered with as many bytes. Limits are far away.
  *
  *   rpc_engine serve DEVICE|- ADDRESS:PORT
  *   rpc_engine call DEVICE|- ADDRESS:PORT REMOTE:PORT LENGTH IN_FLIGHT SECONDS
  *
  * With a device datagrams come by AF_XDP too, - is UDP alone. serve goes on
- * until SIGTERM.
+ * until a signal.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
+#include "service/service.h"
 #include "support/latencies.h"
 #include "support/mesh_node.h"
 
@@ -21,170 +23,125 @@
 #define CLIENT	      2
 #define LEN_MAX	      65536u
 #define IN_FLIGHT_MAX 128u
-
-/* Of either side; over when the stream is. */
-struct call {
-	struct mesh_stream *stream;
-	uint64_t began_ns;
-	size_t got_len;
-	struct call *next; /* while it is free */
-};
+#define NEVER	      1000000000 /* calls a minute */
 
 static struct mesh_node node;
-static struct mesh_stream_seam seam;
+static struct service *service;
 static struct latencies latencies;
-static struct mesh_peer server;
-static struct call calls[4096];
-static struct call *free_calls;
+static uint8_t server_key[MESH_KEY_LEN];
 static uint8_t payload[LEN_MAX];
 static size_t call_len;
+static uint64_t began_ns[IN_FLIGHT_MAX];
 static unsigned in_flight_cnt;
 
-static void say(struct call *call, unsigned type, size_t len)
+static uint64_t wall_ms(void *ctx)
 {
-	struct mesh_stream_frame frame = {.type = type, .payload_len = len};
-
-	if (seam.ops->send(call->stream, &frame, payload, len, NULL) < 0)
-		fast_path_fail("rpc", "a stream takes nothing");
-	seam.ops->finish(call->stream);
+	(void)ctx;
+	return (uint64_t)time(NULL) * 1000;
 }
 
-static void on_frame(void *arg, const struct mesh_stream_frame *frame, uint64_t now_ns)
+static void service_start(void)
 {
-	(void)arg, (void)frame, (void)now_ns;
+	struct service_params params = {
+		.streams = mesh_stream_seam_of(node.mesh),
+		.key = node.node_key,
+		.timers = &node.timers,
+		.random = &node.random,
+		.now_ns = clock_monotonic_ns(),
+		.wall_ms = wall_ms,
+	};
+
+	service_config_defaults(&params.config);
+	params.config.limits.calls_per_min = NEVER;
+	params.config.limits.peer_calls_per_min = NEVER;
+	params.config.limits.in_hand_per_peer = 2 * IN_FLIGHT_MAX;
+	params.config.limits.out_per_peer = 2 * IN_FLIGHT_MAX;
+	if (service_new(&params, &service) < 0)
+		fast_path_fail("rpc", "the service fabric cannot be made");
 }
 
-static void on_data(void *arg, const uint8_t *data, size_t len, uint64_t now_ns)
+static void handle_call(void *ctx, struct service_call *call, const struct service_caller *caller,
+			const char *method, const uint8_t *data, size_t len, uint64_t now_ns)
 {
-	struct call *call = arg;
-
-	(void)data, (void)now_ns;
-	call->got_len += len;
-	seam.ops->consume(call->stream, len);
-}
-
-static struct call *call_make(void)
-{
-	struct call *call = free_calls;
-
-	if (!call)
-		fast_path_fail("rpc", "too many calls");
-	free_calls = call->next;
-	*call = (struct call){0};
-	return call;
-}
-
-static void call_release(struct call *call)
-{
-	call->next = free_calls;
-	free_calls = call;
-}
-
-static void on_ended(void *arg, const struct mesh_stream_end *end, uint64_t now_ns)
-{
-	struct call *call = arg;
-
-	(void)now_ns;
-	/* A caller that has what it asked for is gone without a word. */
-	if (end->err && call->began_ns)
-		fast_path_fail("rpc", weft_err_text(end->err));
-	call_release(call);
-}
-
-static void on_writable(void *arg, uint64_t now_ns)
-{
-	(void)arg, (void)now_ns;
-}
-
-static void server_finished(void *arg, uint64_t now_ns)
-{
-	struct call *call = arg;
-
-	(void)now_ns;
-	say(call, MESH_REPLY, call->got_len);
-}
-
-static const struct mesh_stream_events server_events = {
-	.frame = on_frame,
-	.data = on_data,
-	.finished = server_finished,
-	.writable = on_writable,
-	.ended = on_ended,
-};
-
-static int server_accept(void *ctx, struct mesh_stream *stream, unsigned type, uint64_t now_ns,
-			 const struct mesh_stream_events **out_events, void **out_arg)
-{
-	struct call *call = call_make();
-
-	(void)ctx, (void)type, (void)now_ns;
-	call->stream = stream;
-	*out_events = &server_events;
-	*out_arg = call;
-	return 0;
+	(void)ctx, (void)caller, (void)method;
+	service_reply(call, SERVICE_OK, NULL, data, len, now_ns);
 }
 
 static void serve(void)
 {
-	if (seam.ops->accept(node.mesh, MESH_CALL, server_accept, NULL) < 0)
-		fast_path_fail("rpc", "calls cannot be accepted");
+	static const struct service_handler handler = {.call = handle_call};
+	const struct service_offering offering = {
+		.name = "bench", .version = "1.0.0", .handler = &handler};
+	struct service_offer *offer;
+	const char *why;
+
+	if (service_offer(service, &offering, clock_monotonic_ns(), &offer, &why) < 0)
+		fast_path_fail("rpc", why);
 	for (;;)
 		mesh_node_turn(&node, NS_PER_S);
 }
 
-static void call_start(void);
+static void call_start(unsigned number, uint64_t now_ns);
 
-/* The reply is whole: that the call has arrived goes without saying. */
-static void client_finished(void *arg, uint64_t now_ns)
+static void on_answer(void *arg, const struct service_answer *answer, uint64_t now_ns)
 {
-	struct call *call = arg;
+	unsigned number = (unsigned)((uint64_t *)arg - began_ns);
 
-	(void)now_ns;
-	if (call->got_len != call_len)
-		fast_path_fail("rpc", "a reply of another length");
+	if (answer->status != SERVICE_OK || answer->len != call_len)
+		fast_path_fail("rpc", answer->status ? answer->text : "a reply of another length");
 	in_flight_cnt--;
-	if (latencies_add(&latencies, call->began_ns, clock_monotonic_ns()))
-		call_start();
+	if (latencies_add(&latencies, began_ns[number], clock_monotonic_ns()))
+		call_start(number, now_ns);
 }
 
-static const struct mesh_stream_events client_events = {
-	.frame = on_frame,
-	.data = on_data,
-	.finished = client_finished,
-	.writable = on_writable,
-	.ended = on_ended,
-};
-
-static void call_start(void)
+static void call_start(unsigned number, uint64_t now_ns)
 {
-	struct call *call = call_make();
-	struct mesh_stream_open open = {
-		.peer = server,
-		.timeout_ns = 5 * NS_PER_S,
-		.events = &client_events,
-		.arg = call,
-	};
+	const struct service_target target = {
+		.name = "bench", .provider = server_key, .method = "Echo"};
+	struct service_ask *ask;
 	int err;
 
-	call->began_ns = clock_monotonic_ns();
-	if ((err = seam.ops->open(node.mesh, &open, call->began_ns, &call->stream)) < 0)
+	began_ns[number] = clock_monotonic_ns();
+	err = service_call_start(service, &target, payload, call_len, NULL, 5 * NS_PER_S, on_answer,
+				 &began_ns[number], now_ns, &ask);
+	if (err < 0)
 		fast_path_fail("rpc", weft_err_text(err));
-	say(call, MESH_CALL, call_len);
 	in_flight_cnt++;
 }
 
-static void run_calls(const char *remote, unsigned cnt, unsigned seconds)
+static void on_connected(void *arg, int err, const uint8_t *actual_key)
 {
+	(void)actual_key;
+	if (err < 0)
+		fast_path_fail("rpc", weft_err_text(err));
+	*(bool *)arg = true;
+}
+
+static void connect_to(const char *remote)
+{
+	struct mesh_peer peer = {.addr_cnt = 1};
+	bool is_connected = false;
 	struct addr addr;
 
 	if (addr_parse(remote, &addr) < 0)
 		fast_path_fail(remote, "is no address");
-	mesh_node_key(SERVER, server.key);
-	server.addrs = &addr;
-	server.addr_cnt = 1;
-	latencies_start(&latencies, seconds, clock_monotonic_ns());
+	mesh_node_key(SERVER, server_key);
+	memcpy(peer.key, server_key, sizeof(peer.key));
+	peer.addrs = &addr;
+	if (mesh_connect(node.mesh, &peer, 5 * NS_PER_S, on_connected, &is_connected,
+			 clock_monotonic_ns()) < 0)
+		fast_path_fail(remote, "cannot be dialled");
+	while (!is_connected)
+		mesh_node_turn(&node, NS_PER_S);
+}
+
+static void run_calls(unsigned cnt, unsigned seconds)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+
+	latencies_start(&latencies, seconds, now_ns);
 	for (unsigned i = 0; i < cnt; i++)
-		call_start();
+		call_start(i, now_ns);
 	while (in_flight_cnt)
 		mesh_node_turn(&node, NS_PER_S);
 	latencies_print(&latencies, node.rxs[1] && node.rxs[1]->counters.dgram_cnt
@@ -200,16 +157,16 @@ int main(int argc, char **argv)
 	if (!is_server && (argc != 8 || strcmp(argv[1], "call") != 0))
 		fast_path_fail("rpc_engine", "serve|call DEVICE ADDRESS:PORT ...");
 	mesh_node_open(&node, is_server ? SERVER : CLIENT, argv[2], argv[3]);
-	seam = mesh_stream_seam_of(node.mesh);
-	for (unsigned i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
-		call_release(&calls[i]);
+	service_start();
 	if (is_server)
 		serve();
 	call_len = (size_t)atoi(argv[5]);
 	cnt = (unsigned)atoi(argv[6]);
-	if (call_len > MESH_STREAM_HEAD_LEN_MAX || !cnt || cnt > IN_FLIGHT_MAX)
-		fast_path_fail("rpc_engine", "LENGTH to 16320, IN_FLIGHT 1 to 128");
-	run_calls(argv[4], cnt, (unsigned)atoi(argv[7]));
+	if (call_len > LEN_MAX || !cnt || cnt > IN_FLIGHT_MAX)
+		fast_path_fail("rpc_engine", "LENGTH to 65536, IN_FLIGHT 1 to 128");
+	connect_to(argv[4]);
+	run_calls(cnt, (unsigned)atoi(argv[7]));
 	mesh_node_close(&node);
+	service_free(service);
 	return 0;
 }

@@ -6,7 +6,6 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "crypto/node_key.h"
 #include "demux/demux.h"
 
 static struct node_key *numbered_key(uint8_t number)
@@ -27,13 +26,13 @@ void mesh_node_key(uint8_t number, uint8_t out_key[static MESH_KEY_LEN])
 	node_key_free(key);
 }
 
-static void open_quic(struct mesh_node *node, struct node_key *key, struct random *random)
+static void open_quic(struct mesh_node *node)
 {
 	struct quic_engine_params params = {
 		.events = &mesh_transport_events,
 		.ctx = node->mesh,
-		.key = key,
-		.random = random,
+		.key = node->node_key,
+		.random = &node->random,
 		.sink = &node->path.udp_tx->sink,
 		.now_ns = clock_monotonic_ns(),
 	};
@@ -52,26 +51,24 @@ static void open_quic(struct mesh_node *node, struct node_key *key, struct rando
 
 void mesh_node_open(struct mesh_node *node, uint8_t number, const char *device, const char *listen)
 {
-	static struct random random;
-	struct node_key *key = numbered_key(number);
 	struct mesh_params params = {
-		.own_key = node->key,
 		.timers = &node->timers,
-		.random = &random,
+		.random = &node->random,
 		.now_ns = clock_monotonic_ns(),
 		.wall_s = (uint64_t)time(NULL),
 	};
 
 	memset(node, 0, sizeof(*node));
-	memcpy(node->key, node_key_public(key), sizeof(node->key));
-	random_init_system(&random);
+	node->node_key = numbered_key(number);
+	params.own_key = node_key_public(node->node_key);
+	random_init_system(&node->random);
 	timer_wheel_init(&node->timers, params.now_ns);
 	mesh_config_defaults(&params.config);
 	if (mesh_new(&params, &node->mesh) < 0)
 		fast_path_fail("mesh", "cannot be made");
 	fast_path_open(&node->path, strcmp(device, "-") == 0 ? NULL : device, listen,
 		       XDP_SEND_AUTO);
-	open_quic(node, key, &random);
+	open_quic(node);
 }
 
 void mesh_node_close(struct mesh_node *node)
@@ -79,6 +76,7 @@ void mesh_node_close(struct mesh_node *node)
 	mesh_free(node->mesh);
 	quic_engine_free(node->quic);
 	fast_path_close(&node->path);
+	node_key_free(node->node_key);
 }
 
 static unsigned take(struct mesh_node *node, struct packet_rx *rx, uint64_t now_ns)

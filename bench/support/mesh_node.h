@@ -4,6 +4,7 @@
 
 #include "base/random.h"
 #include "base/timer.h"
+#include "crypto/node_key.h"
 #include "mesh/mesh.h"
 #include "quic/quic.h"
 #include "fast_path.h"
@@ -16,9 +17,10 @@ struct mesh_node {
 	struct fast_path path;
 	struct packet_rx *rxs[2]; /* the second by AF_XDP, or NULL */
 	struct timer_wheel timers;
+	struct random random;
+	struct node_key *node_key;
 	struct quic_engine *quic;
 	struct mesh *mesh;
-	uint8_t key[MESH_KEY_LEN];
 };
 
 /* mesh_node_open: number makes its key; device "-": none; listen is an address of the device. */
