@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "service/id.h"
 #include "service/service.h"
 #include "support/latencies.h"
 #include "support/mesh_node.h"
@@ -28,7 +29,7 @@
 static struct mesh_node node;
 static struct service *service;
 static struct latencies latencies;
-static uint8_t server_key[MESH_KEY_LEN];
+static uint8_t server_key[MESH_KEY_LEN], service_id[SERVICE_ID_LEN];
 static uint8_t payload[LEN_MAX];
 static size_t call_len;
 static uint64_t began_ns[IN_FLIGHT_MAX];
@@ -97,7 +98,7 @@ static void on_answer(void *arg, const struct service_answer *answer, uint64_t n
 static void call_start(unsigned number, uint64_t now_ns)
 {
 	const struct service_target target = {
-		.name = "bench", .provider = server_key, .method = "Echo"};
+		.id = service_id, .provider = server_key, .method = "Echo"};
 	struct service_ask *ask;
 	int err;
 
@@ -126,6 +127,7 @@ static void connect_to(const char *remote)
 	if (addr_parse(remote, &addr) < 0)
 		fast_path_fail(remote, "is no address");
 	mesh_node_key(SERVER, server_key);
+	service_id_of("bench", server_key, service_id);
 	memcpy(peer.key, server_key, sizeof(peer.key));
 	peer.addrs = &addr;
 	if (mesh_connect(node.mesh, &peer, 5 * NS_PER_S, on_connected, &is_connected,

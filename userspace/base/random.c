@@ -7,11 +7,8 @@
 
 #include "base/assert.h"
 
-static void system_fill(struct random *random, void *dst, size_t len)
+static void system_read(uint8_t *at, size_t len)
 {
-	uint8_t *at = dst;
-
-	(void)random;
 	while (len) {
 		ssize_t got = getrandom(at, len, 0);
 
@@ -22,6 +19,25 @@ static void system_fill(struct random *random, void *dst, size_t len)
 		at += got;
 		len -= (size_t)got;
 	}
+}
+
+/* What is small is taken from a pool, where nothing stays that was given out. */
+static void system_fill(struct random *random, void *dst, size_t len)
+{
+	uint8_t *at = random->pool + sizeof(random->pool) - random->pool_len;
+
+	if (len > sizeof(random->pool) / 8) {
+		system_read(dst, len);
+		return;
+	}
+	if (len > random->pool_len) {
+		system_read(random->pool, sizeof(random->pool));
+		random->pool_len = sizeof(random->pool);
+		at = random->pool;
+	}
+	memcpy(dst, at, len);
+	explicit_bzero(at, len);
+	random->pool_len -= len;
 }
 
 void random_init_system(struct random *random)

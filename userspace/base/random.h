@@ -10,9 +10,12 @@
  * a daemon, a seeded stream in the simulator, so that one seed replays a
  * run exactly.
  */
+#define RANDOM_POOL_LEN 512
 struct random {
 	void (*fill)(struct random *random, void *dst, size_t len);
-	uint64_t state[4]; /* of the seeded stream */
+	uint64_t state[4];	       /* of the seeded stream */
+	uint8_t pool[RANDOM_POOL_LEN]; /* of the system's: its last pool_len bytes are unused */
+	size_t pool_len;
 };
 
 void random_init_system(struct random *random);

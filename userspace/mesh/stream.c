@@ -306,17 +306,21 @@ void mesh_stream_was_reset(struct mesh_stream *stream, uint64_t code)
 	mesh_stream_end(stream, &(struct mesh_stream_end){.err = WEFT_ECANCELLED, .code = code});
 }
 
-/* A peer that read our finish before it reset tells by this alone. */
+/*
+ * A peer that had read our finish before it reset tells by its code alone.
+ * What both sides finished is finished, though the session may have gone
+ * before the last acknowledgement.
+ */
 void mesh_stream_closed(struct mesh_stream *stream, uint64_t code)
 {
-	struct mesh_stream_end end = {.err = WEFT_ECANCELLED, .code = code};
+	struct mesh_stream_end end = {.err = 0};
 	struct transport_conn_info info;
 
-	stream_ops(stream)->info(stream->session->conn, &info);
-	if (info.has_ended)
-		end = (struct mesh_stream_end){.err = WEFT_ECLOSED};
-	else if (!code && stream->has_fin && stream->is_finished)
-		end = (struct mesh_stream_end){0};
+	if (code || !stream->has_fin || !stream->is_finished) {
+		stream_ops(stream)->info(stream->session->conn, &info);
+		end.err = info.has_ended ? WEFT_ECLOSED : WEFT_ECANCELLED;
+		end.code = info.has_ended ? 0 : code;
+	}
 	mesh_stream_end(stream, &end);
 }
 

@@ -203,10 +203,13 @@ static int target_check(const struct service_target *target)
 static uint64_t timeout_of(const struct service *service, const struct service_target *target,
 			   uint64_t timeout_ns)
 {
-	uint64_t named_s =
-		target->name ? service_named_value(service->config.timeouts, target->name) : 0;
+	uint64_t named_s = 0;
 
-	return timeout_ns ?: named_s * NS_PER_S ?: service_limits_of(service)->timeout_ns;
+	if (timeout_ns)
+		return timeout_ns;
+	if (target->name)
+		named_s = service_named_value(service->config.timeouts, target->name);
+	return named_s * NS_PER_S ?: service_limits_of(service)->timeout_ns;
 }
 
 /* An ask, of the pool or the place of one that only drains. */

@@ -50,10 +50,42 @@ static void test_the_system_fills_every_byte(void)
 		CHECK(seen[i] != 0);
 }
 
+static void test_small_draws_are_never_given_twice(void)
+{
+	static uint64_t drawn[2000];
+	struct random random;
+
+	random_init_system(&random);
+	for (unsigned i = 0; i < 2000; i++) {
+		uint8_t skipped[64];
+
+		/* Lengths that do not divide the pool, up to the longest taken from it. */
+		random_fill(&random, skipped, i % 65);
+		drawn[i] = random_u64(&random);
+		for (unsigned k = 0; k < i; k++)
+			CHECK(drawn[k] != drawn[i]);
+	}
+}
+
+static void test_nothing_stays_of_what_was_given_out(void)
+{
+	static const uint8_t zeros[RANDOM_POOL_LEN];
+	struct random random;
+	uint8_t drawn[16];
+
+	random_init_system(&random);
+	do
+		random_fill(&random, drawn, sizeof(drawn));
+	while (random.pool_len);
+	CHECK_MEM(random.pool, zeros, sizeof(zeros));
+}
+
 int main(void)
 {
 	RUN(test_the_seeded_stream_is_xoshiro256starstar);
 	RUN(test_below_stays_below_and_reaches_every_value);
 	RUN(test_the_system_fills_every_byte);
+	RUN(test_small_draws_are_never_given_twice);
+	RUN(test_nothing_stays_of_what_was_given_out);
 	return check_done();
 }
