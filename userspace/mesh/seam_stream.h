@@ -43,7 +43,8 @@ struct mesh_stream_end {
 /*
  * frame, then data until payload_len bytes came, for each frame in order.
  * finished: the other side sends no more frames. writable: send may
- * succeed again after WEFT_EFULL. ended is the last event, and comes exactly once,
+ * succeed again after WEFT_EFULL, or the session is there that an opened stream waited for
+ * without a word. ended is the last event, and comes exactly once,
  * unless reset was called; the stream is gone when it returns.
  */
 struct mesh_stream_events {

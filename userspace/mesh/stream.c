@@ -154,9 +154,10 @@ void mesh_stream_writable(struct mesh_stream *stream)
 		mesh_stream_give_up(stream, err, MESH_CODE_INTERNAL);
 		return;
 	}
-	if (!stream->wants_writable || stream->is_finish_wanted)
+	if (!(stream->wants_writable || stream->wants_session) || stream->is_finish_wanted)
 		return;
 	stream->wants_writable = false;
+	stream->wants_session = false;
 	was_telling = mesh_stream_enter(stream);
 	stream->events->writable(stream->arg, stream->mesh->now_ns);
 	mesh_stream_leave(stream, was_telling);
@@ -354,6 +355,7 @@ static int op_open(struct mesh *mesh, const struct mesh_stream_open *open, uint6
 	else
 		err = mesh_request_connect(mesh, &open->peer, open->timeout_ns, stream_connected,
 					   stream, &stream->connect);
+	stream->wants_session = !stream->session;
 	if (err < 0) {
 		mesh_stream_drop(stream, 0);
 		return err;
@@ -427,6 +429,7 @@ static int op_send(struct mesh_stream *stream, const struct mesh_stream_frame *f
 		return WEFT_ECLOSED;
 	if ((err = frame_check(stream, frame, head_len, tail)) < 0)
 		return err;
+	stream->wants_session = false;
 	if (!mesh_unsent_is_empty(&stream->unsent)) {
 		stream->wants_writable = true;
 		return WEFT_EFULL;

@@ -35,8 +35,9 @@ struct mesh_stream {
 	bool has_fin;			    /* their direction */
 	bool has_sent;
 	bool wants_writable;
-	bool is_telling; /* events are being raised: it is not released before they end */
-	bool is_over;	 /* it has left everything, and hears of nothing more */
+	bool wants_session; /* opened without one, and nothing was said yet */
+	bool is_telling;    /* events are being raised: it is not released before they end */
+	bool is_over;	    /* it has left everything, and hears of nothing more */
 	uint32_t req_id;
 	struct mesh_frame_in in;
 	struct mesh_unsent unsent;

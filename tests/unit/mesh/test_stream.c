@@ -108,6 +108,25 @@ static void test_both_sides_speak_at_once(void)
 	rig_fini(&rig);
 }
 
+static void test_who_waits_for_a_session_without_a_word_hears_of_it(void)
+{
+	struct mesh_stream_peer peer;
+
+	bench_init(2);
+	CHECK_EQ(open_to(&user, 1), 0);
+	CHECK(user.ops->peer(user.stream, &peer) < 0);
+	run_s(1);
+	CHECK_STR(user.log, " writable");
+	CHECK_EQ(user.ops->peer(user.stream, &peer), 0);
+	CHECK_EQ(stream_user_say(&user, MESH_CALL, "a", NULL), 0);
+	run_s(1);
+	CHECK_STR(host.users[0].log, "f300:1 d:a");
+	user.ops->reset(user.stream, 0);
+	run_s(1);
+	CHECK(all_gone());
+	rig_fini(&rig);
+}
+
 static void test_flags_and_empty_frames_arrive(void)
 {
 	struct mesh_stream_frame frame = {.type = MESH_STREAM_DATA,
@@ -515,6 +534,7 @@ int main(void)
 {
 	RUN(test_call_and_reply);
 	RUN(test_both_sides_speak_at_once);
+	RUN(test_who_waits_for_a_session_without_a_word_hears_of_it);
 	RUN(test_flags_and_empty_frames_arrive);
 	RUN(test_peer_is_known);
 	RUN(test_frames_that_may_not_be_said);
