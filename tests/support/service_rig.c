@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/service_rig.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
+#include "service/descriptor.h"
+#include "service/rules.h"
 
 static uint64_t srig_wall_ms(void *ctx)
 {
@@ -33,6 +36,35 @@ static void srig_event(void *ctx, const struct service_event *event, uint64_t no
 	node->event = (struct service_event){.kind = event->kind};
 }
 
+static uint64_t srig_wall_s(void *ctx)
+{
+	return srig_wall_ms(ctx) / 1000;
+}
+
+static unsigned srig_health(void *ctx, const struct service_descriptor *descriptor, uint64_t now_ns)
+{
+	struct srig_node *node = ctx;
+
+	return service_health(node->service, descriptor, now_ns);
+}
+
+static void srig_add_directory(struct srig *rig, struct srig_node *node)
+{
+	struct service_directory_params params = {
+		.overlay = fake_overlay_seam(&rig->overlay),
+		.timers = &node->end->timers,
+		.random = &node->random,
+		.own_key = node->key,
+		.now_ns = rig->net.now_ns,
+		.wall_s = srig_wall_s,
+		.health = srig_health,
+		.ctx = node,
+	};
+
+	service_directory_config_defaults(&params.config);
+	weft_assert(service_directory_new(&params, &node->directory) == 0);
+}
+
 static void srig_add(struct srig *rig, unsigned idx)
 {
 	struct srig_node *node = &rig->nodes[idx];
@@ -55,6 +87,9 @@ static void srig_add(struct srig *rig, unsigned idx)
 	weft_assert(mesh_new(&mesh, &node->mesh) == 0);
 	node->end->ctx = node->mesh;
 	mesh_set_transport(node->mesh, &node->end->transport);
+	if (idx == SRIG_A)
+		srig_add_directory(rig, node);
+	params.directory = node->directory;
 	params.streams = mesh_stream_seam_of(node->mesh);
 	params.key = node->node_key;
 	params.timers = &node->end->timers;
@@ -85,14 +120,43 @@ void srig_fini(struct srig *rig)
 	for (unsigned i = 0; i < rig->node_cnt; i++) {
 		mesh_free(rig->nodes[i].mesh);
 		service_free(rig->nodes[i].service);
+		service_directory_free(rig->nodes[i].directory);
 		node_key_free(rig->nodes[i].node_key);
 	}
+	fake_overlay_fini(&rig->overlay);
 	pair_net_fini(&rig->net);
 }
 
 void srig_run(struct srig *rig, uint64_t len_ns)
 {
+	fake_overlay_turn(&rig->overlay, rig->net.now_ns);
 	pair_net_run(&rig->net, len_ns);
+}
+
+bool srig_publish(struct srig *rig, unsigned idx, const char *name)
+{
+	struct srig_node *node = &rig->nodes[idx];
+	uint64_t wall_s = srig_wall_s(node);
+	struct service_descriptor descriptor = {
+		.version = "1.0.0",
+		.endpoints = {pair_addr(idx + 1)},
+		.endpoint_cnt = 1,
+		.created_s = wall_s,
+		.expires_s = wall_s + SERVICE_DESCRIPTOR_TTL_S_MAX,
+		.seq = 1,
+	};
+	uint8_t value[1 + SERVICE_DESCRIPTOR_LEN_MAX];
+	struct writer w = writer_of(value, sizeof(value));
+	char key[5 + SERVICE_NAME_LEN_MAX];
+
+	strncpy(descriptor.name, name, sizeof(descriptor.name) - 1);
+	snprintf(key, sizeof(key), "svc:%s", name);
+	writer_u8(&w, SERVICE_TAG_BY_NAME);
+	if (service_descriptor_write(&w, node->node_key, &descriptor) != SERVICE_FINE)
+		return false;
+	rig->overlay.wall_s = wall_s;
+	fake_overlay_inject(&rig->overlay, key, value, writer_len(&w));
+	return true;
 }
 
 static void handle_call(void *ctx, struct service_call *call, const struct service_caller *caller,

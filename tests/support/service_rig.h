@@ -5,7 +5,9 @@
 #include "base/random.h"
 #include "crypto/node_key.h"
 #include "mesh/mesh.h"
+#include "service/directory.h"
 #include "service/service.h"
+#include "support/fake_overlay.h"
 #include "support/transport_pair.h"
 
 /*
@@ -26,6 +28,7 @@ struct srig_node {
 	struct pair_end *end;
 	struct random random;
 	struct mesh *mesh;
+	struct service_directory *directory; /* of A alone */
 	struct service *service;
 	unsigned violation_cnt;
 	const char *violation; /* the last */
@@ -39,6 +42,7 @@ struct srig {
 	struct srig_node nodes[SRIG_NODES];
 	unsigned node_cnt;
 	uint64_t wall_ms; /* at now_ns 0 */
+	struct fake_overlay overlay;
 };
 
 /* srig_init makes node_cnt nodes; config may be NULL: the defaults. */
@@ -76,6 +80,9 @@ extern const struct service_handler srig_handler; /* ctx: srig_provider */
 bool srig_offer(struct srig *rig, struct srig_provider *provider, unsigned idx, const char *name);
 bool srig_offer_with(struct srig *rig, struct srig_provider *provider, unsigned idx,
 		     const struct service_offering *offering);
+
+/* srig_publish lets A's directory find name, version 1.0.0, at node idx. */
+bool srig_publish(struct srig *rig, unsigned idx, const char *name);
 
 struct srig_ask {
 	struct service_ask *ask;

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which of several providers, found by the directory, a call goes to, and where it goes next. */
+#include "support/check.h"
+#include "support/service_rig.h"
+
+static struct srig rig;
+static struct srig_provider at_b, at_c;
+
+static bool bench_init(enum srig_mode mode_b, enum srig_mode mode_c)
+{
+	at_b = (struct srig_provider){.mode = mode_b};
+	at_c = (struct srig_provider){.mode = mode_c};
+	srig_init(&rig, 3, NULL);
+	return srig_publish(&rig, SRIG_B, "echo") && srig_publish(&rig, SRIG_C, "echo");
+}
+
+static bool call_any(struct srig_ask *ask, const uint8_t *key)
+{
+	struct service_target target = {.name = "echo", .method = "Do"};
+
+	if (srig_call_with(&rig, ask, SRIG_A, &target, "abc", 3, key, 0) < 0)
+		return false;
+	for (unsigned i = 0; i < 20; i++)
+		srig_run(&rig, PAIR_S / 10);
+	return ask->cnt == 1;
+}
+
+static void test_a_call_finds_its_provider_and_the_next_finds_it_at_hand(void)
+{
+	struct srig_ask ask;
+
+	CHECK(bench_init(SRIG_ECHO, SRIG_ECHO));
+	CHECK(srig_offer(&rig, &at_b, SRIG_B, "echo"));
+	CHECK(srig_offer(&rig, &at_c, SRIG_C, "echo"));
+	CHECK(call_any(&ask, NULL));
+	CHECK_EQ(ask.answer.status, SERVICE_OK);
+	CHECK_MEM(ask.payload, "abc", 3);
+	srig_ask_fini(&ask);
+	CHECK(call_any(&ask, NULL));
+	CHECK_EQ(ask.answer.status, SERVICE_OK);
+	CHECK_EQ(at_b.call_cnt + at_c.call_cnt, 2);
+	CHECK_EQ(rig.overlay.get_cnt, 1);
+	srig_ask_fini(&ask);
+	srig_fini(&rig);
+}
+
+static void test_nobody_provides_it_says_so(void)
+{
+	struct service_target target = {.name = "other", .method = "Do"};
+	struct srig_ask ask;
+
+	CHECK(bench_init(SRIG_ECHO, SRIG_ECHO));
+	CHECK_EQ(srig_call_with(&rig, &ask, SRIG_A, &target, "", 0, NULL, 0), 0);
+	CHECK_EQ(ask.cnt, 0);
+	srig_run(&rig, PAIR_S);
+	srig_run(&rig, PAIR_S);
+	CHECK_EQ(ask.answer.status, SERVICE_NOT_FOUND);
+	CHECK_STR(ask.text, "nobody is known to provide this service");
+	srig_ask_fini(&ask);
+	srig_fini(&rig);
+}
+
+static void test_a_provider_that_has_it_no_longer_is_passed_over(void)
+{
+	struct service_stats stats;
+	struct srig_ask ask;
+
+	for (unsigned idx = SRIG_B; idx <= SRIG_C; idx++) {
+		CHECK(bench_init(SRIG_ECHO, SRIG_ECHO));
+		CHECK(srig_offer(&rig, &at_b, idx, "echo")); /* the other's descriptor is old */
+		for (unsigned i = 0; i < 3; i++) {
+			CHECK(call_any(&ask, NULL));
+			CHECK_EQ(ask.answer.status, SERVICE_OK);
+			CHECK_MEM(ask.answer.provider, rig.nodes[idx].key, MESH_KEY_LEN);
+			srig_ask_fini(&ask);
+		}
+		service_stats(rig.nodes[SRIG_A].service, &stats);
+		CHECK_EQ(stats.out.status_cnt[SERVICE_OK], 3);
+		srig_fini(&rig);
+	}
+}
+
+static void test_a_provider_that_is_down_is_passed_over(void)
+{
+	for (unsigned idx = SRIG_B; idx <= SRIG_C; idx++) {
+		struct srig_ask ask;
+
+		CHECK(bench_init(SRIG_ECHO, SRIG_ECHO));
+		CHECK(srig_offer(&rig, &at_b, idx, "echo"));
+		pair_net_rule(&rig.net, pair_addr(idx == SRIG_B ? 3 : 2), PAIR_SILENT, 0);
+		CHECK(call_any(&ask, NULL) || ask.cnt == 0);
+		for (unsigned i = 0; i < 100; i++)
+			srig_run(&rig, PAIR_S / 10);
+		CHECK_EQ(ask.cnt, 1);
+		CHECK_EQ(ask.answer.status, SERVICE_OK);
+		CHECK_MEM(ask.answer.provider, rig.nodes[idx].key, MESH_KEY_LEN);
+		srig_ask_fini(&ask);
+		srig_fini(&rig);
+	}
+}
+
+/* Loses the sessions of A while a call of A is in a handler's hands. */
+static bool lose_call(struct srig_ask *ask, const uint8_t *key)
+{
+	struct service_target target = {.name = "echo", .method = "Do"};
+
+	if (srig_call_with(&rig, ask, SRIG_A, &target, "abc", 3, key, 0) < 0)
+		return false;
+	for (unsigned i = 0; i < 10; i++)
+		srig_run(&rig, PAIR_S / 10);
+	if (at_b.kept_cnt + at_c.kept_cnt != 1)
+		return false;
+	at_b.mode = SRIG_ECHO;
+	at_c.mode = SRIG_ECHO;
+	pair_net_close_dialled(&rig.net, SRIG_A);
+	for (unsigned i = 0; i < 30; i++)
+		srig_run(&rig, PAIR_S / 10);
+	return ask->cnt == 1;
+}
+
+static void test_a_call_that_a_handler_saw_is_not_made_again(void)
+{
+	struct srig_ask ask;
+
+	CHECK(bench_init(SRIG_KEEP, SRIG_KEEP));
+	CHECK(srig_offer(&rig, &at_b, SRIG_B, "echo"));
+	CHECK(srig_offer(&rig, &at_c, SRIG_C, "echo"));
+	CHECK(lose_call(&ask, NULL));
+	CHECK_EQ(ask.answer.status, SERVICE_UNAVAILABLE);
+	CHECK_EQ(at_b.call_cnt + at_c.call_cnt, 1);
+	srig_ask_fini(&ask);
+	srig_fini(&rig);
+}
+
+static void test_a_call_with_an_idempotency_key_is(void)
+{
+	static const uint8_t key[SERVICE_KEY_LEN] = {9};
+	struct service_stats stats;
+	struct srig_ask ask;
+
+	CHECK(bench_init(SRIG_KEEP, SRIG_KEEP));
+	CHECK(srig_offer(&rig, &at_b, SRIG_B, "echo"));
+	CHECK(srig_offer(&rig, &at_c, SRIG_C, "echo"));
+	CHECK(lose_call(&ask, key));
+	CHECK_EQ(ask.answer.status, SERVICE_OK);
+	CHECK_EQ(at_b.call_cnt, 1);
+	CHECK_EQ(at_c.call_cnt, 1);
+	service_stats(rig.nodes[SRIG_A].service, &stats);
+	CHECK_EQ(stats.retried_cnt, 1);
+	srig_ask_fini(&ask);
+	srig_fini(&rig);
+}
+
+static void test_an_answer_of_a_handler_is_final(void)
+{
+	static const enum service_status rows[] = {SERVICE_UNKNOWN_ERROR, SERVICE_UNAVAILABLE,
+						   SERVICE_RATE_LIMITED};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct srig_ask ask;
+
+		CHECK(bench_init(SRIG_STATUS, SRIG_STATUS));
+		at_b.status = rows[i];
+		at_c.status = rows[i];
+		CHECK(srig_offer(&rig, &at_b, SRIG_B, "echo"));
+		CHECK(srig_offer(&rig, &at_c, SRIG_C, "echo"));
+		CHECK(call_any(&ask, NULL));
+		CHECK_EQ(ask.answer.status, rows[i]);
+		CHECK_EQ(at_b.call_cnt + at_c.call_cnt, 1);
+		srig_ask_fini(&ask);
+		srig_fini(&rig);
+	}
+}
+
+static void test_a_provider_that_fails_is_put_behind_the_other(void)
+{
+	struct srig_ask ask;
+
+	CHECK(bench_init(SRIG_FAIL, SRIG_ECHO));
+	CHECK(srig_offer(&rig, &at_b, SRIG_B, "echo"));
+	CHECK(srig_offer(&rig, &at_c, SRIG_C, "echo"));
+	for (unsigned i = 0; i < 20; i++) {
+		CHECK(call_any(&ask, NULL));
+		srig_ask_fini(&ask);
+	}
+	CHECK(at_b.call_cnt <= 5);
+	CHECK(at_c.call_cnt >= 15);
+	srig_fini(&rig);
+}
+
+static void test_an_ask_that_is_being_looked_up_may_be_taken_back_or_time_out(void)
+{
+	struct service_target target = {.name = "echo", .method = "Do"};
+	struct srig_ask left, late;
+
+	CHECK(bench_init(SRIG_ECHO, SRIG_ECHO));
+	CHECK_EQ(srig_call_with(&rig, &left, SRIG_A, &target, "", 0, NULL, 0), 0);
+	CHECK_EQ(srig_call_with(&rig, &late, SRIG_A, &target, "", 0, NULL, PAIR_S), 0);
+	service_call_cancel(left.ask);
+	pair_net_run(&rig.net, 2 * PAIR_S); /* the overlay says nothing */
+	CHECK_EQ(left.cnt, 0);
+	CHECK_EQ(late.answer.status, SERVICE_TIMEOUT);
+	srig_run(&rig, PAIR_S);
+	CHECK_EQ(late.cnt, 1);
+	srig_ask_fini(&late);
+	srig_fini(&rig);
+}
+
+static void test_a_signed_call_waits_for_its_session_and_is_taken(void)
+{
+	struct service_offering offering = {
+		.name = "echo", .version = "1.0.0", .needs_signature = true};
+	struct service_target target = {.name = "echo", .method = "Do", .is_signed = true};
+	struct srig_ask ask;
+
+	CHECK(bench_init(SRIG_ECHO, SRIG_ECHO));
+	CHECK(srig_offer_with(&rig, &at_b, SRIG_B, &offering));
+	CHECK(srig_offer_with(&rig, &at_c, SRIG_C, &offering));
+	for (unsigned i = 0; i < 2; i++) { /* without a session, and over the one there is */
+		CHECK_EQ(srig_call_with(&rig, &ask, SRIG_A, &target, "abc", 3, NULL, 0), 0);
+		for (unsigned j = 0; j < 10; j++)
+			srig_run(&rig, PAIR_S / 10);
+		CHECK_EQ(ask.cnt, 1);
+		CHECK_EQ(ask.answer.status, SERVICE_OK);
+		srig_ask_fini(&ask);
+	}
+	CHECK(call_any(&ask, NULL));
+	CHECK_EQ(ask.answer.status, SERVICE_UNAUTHORIZED);
+	srig_ask_fini(&ask);
+	srig_fini(&rig);
+}
+
+int main(void)
+{
+	RUN(test_a_call_finds_its_provider_and_the_next_finds_it_at_hand);
+	RUN(test_nobody_provides_it_says_so);
+	RUN(test_a_provider_that_has_it_no_longer_is_passed_over);
+	RUN(test_a_provider_that_is_down_is_passed_over);
+	RUN(test_a_call_that_a_handler_saw_is_not_made_again);
+	RUN(test_a_call_with_an_idempotency_key_is);
+	RUN(test_an_answer_of_a_handler_is_final);
+	RUN(test_a_provider_that_fails_is_put_behind_the_other);
+	RUN(test_an_ask_that_is_being_looked_up_may_be_taken_back_or_time_out);
+	RUN(test_a_signed_call_waits_for_its_session_and_is_taken);
+	return check_done();
+}
