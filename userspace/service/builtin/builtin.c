@@ -20,6 +20,7 @@ struct table {
 	const struct request_method *methods;
 	void *ctx;
 	struct acks *acks;
+	struct shadow_mesh *mesh; /* NULL: it asks nobody */
 };
 
 struct builtin {
@@ -46,6 +47,8 @@ static void table_cancelled(void *ctx, struct service_call *call)
 	struct table *table = ctx;
 
 	acks_forget(table->acks, call);
+	if (table->mesh)
+		shadow_mesh_forget(table->mesh, call);
 }
 
 static const struct service_handler table_handler = {.call = table_call,
@@ -142,11 +145,12 @@ int builtin_new(const struct builtin_params *params, struct builtin **out_builti
 		return -ENOMEM;
 	builtin->params = *params;
 	builtin->tables[BUILTIN_POD_CHAT] =
-		(struct table){pod_chat_methods, &builtin->pod_chat, &builtin->acks};
+		(struct table){pod_chat_methods, &builtin->pod_chat, &builtin->acks, NULL};
 	builtin->tables[BUILTIN_SHADOW_INDEX] =
-		(struct table){shadow_index_methods, &builtin->shadow_index, &builtin->acks};
+		(struct table){shadow_index_methods, &builtin->shadow_index, &builtin->acks,
+			       &builtin->shadow_index.mesh};
 	builtin->tables[BUILTIN_MESH_STATS] =
-		(struct table){mesh_stats_methods, &builtin->params.figures, &builtin->acks};
+		(struct table){mesh_stats_methods, &builtin->params.figures, &builtin->acks, NULL};
 	err = arena_open(&builtin->arena, builtin_footprint(&params->config));
 	if (err == 0)
 		err = parts_init(builtin);

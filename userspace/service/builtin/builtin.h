@@ -5,8 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "mesh/seam_overlay.h"
 #include "weft/err.h"
 
+struct node_key;
 struct random;
 struct service;
 struct store;
@@ -82,7 +84,9 @@ struct builtin_params {
 	struct random *random;
 	struct builtin_clock clock;
 	struct builtin_figures figures;
-	const uint8_t *own_key; /* the node's; outlives builtin */
+	const struct node_key *key; /* the node's; outlives builtin */
+	struct overlay_seam
+		overlay; /* ops NULL: the shadow index is this node's alone; outlives it */
 	uint64_t now_ns;
 };
 /*

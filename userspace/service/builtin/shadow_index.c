@@ -19,23 +19,14 @@ bool shadow_index_is_over(const struct shadow_index *index, const struct shard *
 	return shard->at_s + SHADOW_INDEX_LIFE_S < shadow_index_wall_s(index);
 }
 
-/* False: the call was answered. */
-bool shadow_index_key_read(const struct request *request, const char *mbid_text,
-			   const char *kind_text, uint8_t out_key[SHARD_KEY_LEN])
+bool shadow_index_place_read(const struct request *request, const char *mbid, const char *kind,
+			     struct shard_place *out_place)
 {
-	char mbid[SHARD_MBID_LEN + 1];
+	const char *fault = shard_place_read(mbid, kind, out_place);
 
-	if (!shard_mbid_read(mbid_text, mbid)) {
-		request_refuse(request, SERVICE_INVALID_PAYLOAD, "an MBID is a UUID");
-		return false;
-	}
-	for (int kind = 0; kind < SHARD_KIND_CNT; kind++)
-		if (strcmp(shard_kinds[kind], kind_text) == 0) {
-			shard_key_of((enum shard_kind)kind, mbid, out_key);
-			return true;
-		}
-	request_refuse(request, SERVICE_INVALID_PAYLOAD, "a kind is release, recording or artist");
-	return false;
+	if (fault)
+		request_refuse(request, SERVICE_INVALID_PAYLOAD, fault);
+	return !fault;
 }
 
 /* ---- looking up ---- */
@@ -61,7 +52,7 @@ static bool gather(void *arg, const struct store_item *item)
 	return true;
 }
 
-static json_t *json_of_shard(const uint8_t key[SHARD_KEY_LEN], const struct shard *shard)
+json_t *shadow_index_json(const uint8_t key[SHARD_KEY_LEN], const struct shard *shard)
 {
 	char key_text[HEX_TEXT_CAP(SHARD_KEY_LEN)], text[HEX_TEXT_CAP(SHARD_PREFIX_LEN)];
 	json_t *peers = json_array(), *variants = json_array();
@@ -85,9 +76,9 @@ static json_t *json_of_shard(const uint8_t key[SHARD_KEY_LEN], const struct shar
 			 (int)shard->peer_cnt, "variants", variants);
 }
 
-/* NULL: the store cannot be read, and the call was answered. */
-static json_t *json_of_key_found(const struct shadow_index *index, const struct request *request,
-				 const uint8_t key[SHARD_KEY_LEN])
+/* What this node has of key. False: the store cannot be read, and the call was answered. */
+static bool shard_read(const struct shadow_index *index, const struct request *request,
+		       const uint8_t key[SHARD_KEY_LEN], struct shard *out_shard)
 {
 	struct gathering gathering = {.index = index, .key = key};
 	struct store_snapshot *snapshot;
@@ -97,49 +88,45 @@ static json_t *json_of_key_found(const struct shadow_index *index, const struct 
 		err = store_each(snapshot, STORE_TRACKS, key, SHARD_KEY_LEN, gather, &gathering);
 		store_snapshot_close(snapshot);
 	}
-	if (err == 0)
-		return json_of_shard(key, &gathering.shard);
-	request_refuse(request, SERVICE_UNAVAILABLE, "the index cannot be read now");
-	return NULL;
-}
-
-static void answer_key(const struct shadow_index *index, const struct request *request,
-		       const uint8_t key[SHARD_KEY_LEN])
-{
-	json_t *shard = json_of_key_found(index, request, key);
-
-	if (shard)
-		request_reply(request, shard);
+	*out_shard = gathering.shard;
+	if (err < 0)
+		request_refuse(request, SERVICE_UNAVAILABLE, "the index cannot be read now");
+	return err == 0;
 }
 
 static void lookup_by_mbid(void *ctx, struct request *request)
 {
 	const char *mbid, *kind = shard_kinds[SHARD_RECORDING];
-	uint8_t key[SHARD_KEY_LEN];
+	struct shadow_index *index = ctx;
+	struct shard_place place;
+	struct shard shard;
 
 	if (request_unpack(request, "{s:s, s?s}", "mbid", &mbid, "kind", &kind) &&
-	    shadow_index_key_read(request, mbid, kind, key))
-		answer_key(ctx, request, key);
+	    shadow_index_place_read(request, mbid, kind, &place) &&
+	    shard_read(index, request, place.key, &shard))
+		shadow_mesh_lookup(&index->mesh, request, &place, &shard);
 }
 
 static void query_shard(void *ctx, struct request *request)
 {
 	uint8_t key[SHARD_KEY_LEN];
+	struct shard shard;
 	const char *text;
 
 	if (!request_unpack(request, "{s:s}", "key", &text))
 		return;
-	if (hex_read(text, key, sizeof(key)))
-		answer_key(ctx, request, key);
-	else
+	if (!hex_read(text, key, sizeof(key)))
 		request_refuse(request, SERVICE_INVALID_PAYLOAD, "a key is 40 hexadecimal digits");
+	else if (shard_read(ctx, request, key, &shard))
+		request_reply(request, shadow_index_json(key, &shard));
 }
 
 static void query_batch(void *ctx, struct request *request)
 {
+	struct shard_place places[SHADOW_INDEX_BATCH_MAX];
 	const char *kind = shard_kinds[SHARD_RECORDING];
-	uint8_t keys[SHADOW_INDEX_BATCH_MAX][SHARD_KEY_LEN];
-	json_t *mbids, *mbid, *shards, *shard;
+	json_t *mbids, *mbid, *shards;
+	struct shard shard;
 	size_t i;
 
 	if (!request_unpack(request, "{s:o, s?s}", "mbids", &mbids, "kind", &kind))
@@ -149,18 +136,18 @@ static void query_batch(void *ctx, struct request *request)
 		return;
 	}
 	json_array_foreach(mbids, i,
-			   mbid) if (!shadow_index_key_read(request,
-							    json_is_string(mbid)
-								    ? json_string_value(mbid)
-								    : "",
-							    kind, keys[i])) return;
+			   mbid) if (!shadow_index_place_read(request,
+							      json_is_string(mbid)
+								      ? json_string_value(mbid)
+								      : "",
+							      kind, &places[i])) return;
 	shards = json_array();
 	for (i = 0; i < json_array_size(mbids); i++) {
-		if (!(shard = json_of_key_found(ctx, request, keys[i]))) {
+		if (!shard_read(ctx, request, places[i].key, &shard)) {
 			json_decref(shards);
 			return;
 		}
-		json_array_append_new(shards, shard);
+		json_array_append_new(shards, shadow_index_json(places[i].key, &shard));
 	}
 	request_reply(request, json_pack("{s:o}", "shards", shards));
 }
@@ -226,7 +213,7 @@ static void sweep_fire(struct timer *timer, uint64_t now_ns)
 size_t shadow_index_footprint(void)
 {
 	return quota_footprint(SHADOW_INDEX_REGISTER_PER_HOUR) +
-	       pool_footprint(sizeof(struct track_write), ACK_MAX);
+	       pool_footprint(sizeof(struct track_write), ACK_MAX) + shadow_mesh_footprint();
 }
 
 int shadow_index_init(struct shadow_index *index, struct arena *arena,
@@ -246,11 +233,12 @@ int shadow_index_init(struct shadow_index *index, struct arena *arena,
 	    (err = pool_init(&index->writes, arena, sizeof(struct track_write), ACK_MAX)) < 0)
 		return err;
 	timer_set(index->timers, &index->sweep, params->now_ns + SWEEP_NS);
-	return 0;
+	return shadow_mesh_init(&index->mesh, index, arena, params);
 }
 
 void shadow_index_fini(struct shadow_index *index)
 {
 	if (timer_is_set(&index->sweep))
 		timer_cancel(index->timers, &index->sweep);
+	shadow_mesh_fini(&index->mesh);
 }

@@ -7,6 +7,7 @@
 #include "service/builtin/ack.h"
 #include "service/builtin/quota.h"
 #include "service/builtin/request.h"
+#include "service/builtin/shadow_index_mesh.h"
 #include "service/builtin/shard.h"
 
 struct builtin_params;
@@ -26,7 +27,8 @@ struct track_write {
 
 /*
  * The service shadow-index: what peers registered, by key and peer, in
- * STORE_TRACKS. Nothing of it is in memory but what is being written.
+ * STORE_TRACKS. Nothing of it is in memory but what is being written; what others
+ * have is shadow_index_mesh.h.
  */
 struct shadow_index {
 	struct store *store;
@@ -39,6 +41,7 @@ struct shadow_index {
 	struct timer_wheel *timers;
 	struct timer sweep;
 	uint8_t sweep_from[SHADOW_INDEX_KEY_LEN]; /* where the next one goes on */
+	struct shadow_mesh mesh;
 };
 
 extern const struct request_method shadow_index_methods[];
@@ -51,10 +54,11 @@ void shadow_index_fini(struct shadow_index *index);
 
 uint64_t shadow_index_wall_s(const struct shadow_index *index);
 bool shadow_index_is_over(const struct shadow_index *index, const struct shard *shard);
-/* shadow_index_key_read: False: the call was answered. */
+/* shadow_index_place_read: false: the call was answered. */
 WEFT_MUST_CHECK
-bool shadow_index_key_read(const struct request *request, const char *mbid, const char *kind,
-			   uint8_t out_key[SHARD_KEY_LEN]);
+bool shadow_index_place_read(const struct request *request, const char *mbid, const char *kind,
+			     struct shard_place *out_place);
+json_t *shadow_index_json(const uint8_t key[SHARD_KEY_LEN], const struct shard *shard);
 
 /* shadow_index_register.c */
 void shadow_index_register(void *ctx, struct request *request);

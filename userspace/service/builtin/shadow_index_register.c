@@ -99,7 +99,8 @@ static int row_read(struct shadow_index *index, const uint8_t key[SHADOW_INDEX_K
 }
 
 static void row_write(struct shadow_index *index, const struct request *request,
-		      const uint8_t key[SHADOW_INDEX_KEY_LEN], const struct shard_variant *variant)
+		      const struct shard_place *place, const uint8_t key[SHADOW_INDEX_KEY_LEN],
+		      const struct shard_variant *variant)
 {
 	struct store_batch *batch = store_batch_new(index->store);
 	struct ack ack = {.call = request->call, .done = write_done};
@@ -115,6 +116,8 @@ static void row_write(struct shadow_index *index, const struct request *request,
 		return;
 	}
 	shard_add(&shard, variant);
+	shard.kind = place->kind;
+	memcpy(shard.mbid, place->mbid, sizeof(shard.mbid));
 	shard.at_s = shadow_index_wall_s(index);
 	shard_write(&shard, &w);
 	store_batch_put(batch, STORE_TRACKS, key, SHADOW_INDEX_KEY_LEN, record, writer_len(&w));
@@ -164,12 +167,14 @@ void shadow_index_register(void *ctx, struct request *request)
 	struct track track = {.quality = 0};
 	uint8_t key[SHADOW_INDEX_KEY_LEN];
 	struct shard_variant variant;
+	struct shard_place place;
 
 	if (!request_unpack(request, "{s:s, s?s, s:s, s:s, s:i, s:I, s?i}", "mbid", &mbid, "kind",
 			    &kind, "codec", &track.codec, "sha256", &track.sha256, "kbps",
 			    &track.kbps, "size", &track.size, "quality", &track.quality) ||
-	    !shadow_index_key_read(request, mbid, kind, key))
+	    !shadow_index_place_read(request, mbid, kind, &place))
 		return;
+	memcpy(key, place.key, SHARD_KEY_LEN);
 	memcpy(key + SHARD_KEY_LEN, request->caller->key, MESH_KEY_LEN);
 	if ((fault = track_read(&track, &variant)))
 		request_refuse(request, SERVICE_INVALID_PAYLOAD, fault);
@@ -177,5 +182,5 @@ void shadow_index_register(void *ctx, struct request *request)
 		request_refuse(request, SERVICE_RATE_LIMITED,
 			       "a peer registers at most 100 tracks an hour");
 	else
-		row_write(index, request, key, &variant);
+		row_write(index, request, &place, key, &variant);
 }

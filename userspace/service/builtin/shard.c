@@ -12,7 +12,7 @@
 
 const char *const shard_kinds[SHARD_KIND_CNT] = {"release", "recording", "artist"};
 
-bool shard_mbid_read(const char *text, char out_mbid[SHARD_MBID_LEN + 1])
+static bool mbid_read(const char *text, char out_mbid[SHARD_MBID_LEN + 1])
 {
 	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
 
@@ -27,13 +27,22 @@ bool shard_mbid_read(const char *text, char out_mbid[SHARD_MBID_LEN + 1])
 	return true;
 }
 
-void shard_key_of(enum shard_kind kind, const char mbid[SHARD_MBID_LEN + 1],
-		  uint8_t out_key[SHARD_KEY_LEN])
+const char *shard_place_read(const char *mbid, const char *kind, struct shard_place *out_place)
 {
 	char text[96];
-	int len = snprintf(text, sizeof(text), "slskdn-vsf-mbid-%s-v1:%s", shard_kinds[kind], mbid);
+	unsigned i = 0;
+	int len;
 
-	sha1(text, (size_t)len, out_key);
+	if (!mbid_read(mbid, out_place->mbid))
+		return "an MBID is a UUID";
+	while (i < SHARD_KIND_CNT && strcmp(shard_kinds[i], kind) != 0)
+		i++;
+	if (i == SHARD_KIND_CNT)
+		return "a kind is release, recording or artist";
+	out_place->kind = (enum shard_kind)i;
+	len = snprintf(text, sizeof(text), "slskdn-vsf-mbid-%s-v1:%s", kind, out_place->mbid);
+	sha1(text, (size_t)len, out_place->key);
+	return NULL;
 }
 
 static bool is_better(const struct shard_variant *a, const struct shard_variant *b)
@@ -92,29 +101,35 @@ void shard_add(struct shard *shard, const struct shard_variant *variant)
 		variant_insert(shard, variant);
 }
 
+static void hint_add(struct shard *shard, const uint8_t hint[SHARD_HINT_LEN])
+{
+	for (unsigned i = 0; i < shard->peer_cnt; i++)
+		if (memcmp(shard->hints[i], hint, SHARD_HINT_LEN) == 0)
+			return;
+	if (shard->peer_cnt < SHARD_PEER_MAX)
+		memcpy(shard->hints[shard->peer_cnt++], hint, SHARD_HINT_LEN);
+}
+
 void shard_merge(struct shard *shard, const struct shard *other)
 {
 	if (other->at_s > shard->at_s)
 		shard->at_s = other->at_s;
 	for (unsigned i = 0; i < other->variant_cnt; i++)
 		shard_add(shard, &other->variants[i]);
+	for (unsigned i = 0; i < other->peer_cnt; i++)
+		hint_add(shard, other->hints[i]);
 }
 
 void shard_add_peer(struct shard *shard, const uint8_t *key)
 {
 	uint8_t hash[SHA256_HASH_LEN];
 
-	if (shard->peer_cnt == SHARD_PEER_MAX)
-		return;
 	sha256(key, 32, hash);
-	memcpy(shard->hints[shard->peer_cnt++], hash, SHARD_HINT_LEN);
+	hint_add(shard, hash);
 }
 
-void shard_write(const struct shard *shard, struct writer *w)
+void shard_variants_write(const struct shard *shard, struct writer *w)
 {
-	cbor_write_array(w, 3);
-	cbor_write_uint(w, RECORD_VERSION);
-	cbor_write_uint(w, shard->at_s);
 	cbor_write_array(w, shard->variant_cnt);
 	for (unsigned i = 0; i < shard->variant_cnt; i++) {
 		const struct shard_variant *variant = &shard->variants[i];
@@ -141,22 +156,40 @@ static void variant_read(struct cbor_reader *r, struct shard_variant *variant)
 		cbor_fail(r);
 }
 
-int shard_parse(struct shard *shard, const uint8_t *record, size_t len)
+void shard_variants_read(struct shard *shard, struct cbor_reader *r)
 {
 	struct shard_variant variant;
+
+	cbor_enter_array(r);
+	while (cbor_next(r)) {
+		variant_read(r, &variant);
+		if (!cbor_is_bad(r))
+			shard_add(shard, &variant);
+	}
+}
+
+void shard_write(const struct shard *shard, struct writer *w)
+{
+	cbor_write_array(w, 5);
+	cbor_write_uint(w, RECORD_VERSION);
+	cbor_write_uint(w, shard->kind);
+	cbor_write_text(w, shard->mbid, strlen(shard->mbid));
+	cbor_write_uint(w, shard->at_s);
+	shard_variants_write(shard, w);
+}
+
+int shard_parse(struct shard *shard, const uint8_t *record, size_t len)
+{
 	struct cbor_reader r;
 
 	*shard = (struct shard){0};
 	cbor_reader_init(&r, record, len);
-	if (cbor_enter_array(&r) != 3 || cbor_read_uint(&r) != RECORD_VERSION)
+	if (cbor_enter_array(&r) != 5 || cbor_read_uint(&r) != RECORD_VERSION)
 		cbor_fail(&r);
+	shard->kind = (enum shard_kind)cbor_read_uint_max(&r, SHARD_KIND_CNT - 1);
+	cbor_read_text_copy(&r, shard->mbid, sizeof(shard->mbid));
 	shard->at_s = cbor_read_uint(&r);
-	cbor_enter_array(&r);
-	while (cbor_next(&r)) {
-		variant_read(&r, &variant);
-		if (!cbor_is_bad(&r))
-			shard_add(shard, &variant);
-	}
+	shard_variants_read(shard, &r);
 	if (cbor_next(&r))
 		cbor_fail(&r);
 	return cbor_reader_finish(&r);

@@ -9,6 +9,8 @@
 #include "base/cursor.h"
 #include "weft/err.h"
 
+struct cbor_reader;
+
 /*
  * What the shadow index holds under a key: who has a recording, a release
  * or an artist's works, and in which forms. Keys and the rules of merging
@@ -38,6 +40,8 @@ struct shard_variant {
 };
 
 struct shard {
+	enum shard_kind kind; /* kind and mbid are of a row; a merged one has none */
+	char mbid[SHARD_MBID_LEN + 1];
 	uint64_t at_s; /* of the newest registration, wall clock */
 	unsigned variant_cnt;
 	unsigned peer_cnt;
@@ -45,11 +49,14 @@ struct shard {
 	uint8_t hints[SHARD_PEER_MAX][SHARD_HINT_LEN];	  /* of peers that registered */
 };
 
-/* shard_mbid_read: a UUID of either case, as lower case. False: it is none. */
-bool shard_mbid_read(const char *text, char out_mbid[SHARD_MBID_LEN + 1]);
-/* shard_key_of: SHA-1("slskdn-vsf-mbid-KIND-v1:" | mbid). */
-void shard_key_of(enum shard_kind kind, const char mbid[SHARD_MBID_LEN + 1],
-		  uint8_t out_key[SHARD_KEY_LEN]);
+/* What is looked for: key is SHA-1("slskdn-vsf-mbid-KIND-v1:" | mbid). */
+struct shard_place {
+	enum shard_kind kind;
+	char mbid[SHARD_MBID_LEN + 1]; /* lower case */
+	uint8_t key[SHARD_KEY_LEN];
+};
+/* shard_place_read says what is wrong with mbid, a UUID of either case, or kind; else NULL. */
+const char *shard_place_read(const char *mbid, const char *kind, struct shard_place *out_place);
 
 /*
  * shard_add keeps the best SHARD_PER_CODEC_MAX of each codec; of one file
@@ -57,10 +64,14 @@ void shard_key_of(enum shard_kind kind, const char mbid[SHARD_MBID_LEN + 1],
  */
 void shard_add(struct shard *shard, const struct shard_variant *variant);
 void shard_merge(struct shard *shard, const struct shard *other);
-/* shard_add_peer: by its key of 32 bytes; more than SHARD_PEER_MAX are left out. */
+/* shard_add_peer: by its key of 32 bytes, once; more than SHARD_PEER_MAX are left out. */
 void shard_add_peer(struct shard *shard, const uint8_t *key);
 
-/* What one peer registered under a key, in the store: without peers. 0 or WEFT_EMALFORMED. */
+/* Variants as part of a record: an array. */
+void shard_variants_write(const struct shard *shard, struct writer *w);
+void shard_variants_read(struct shard *shard, struct cbor_reader *r);
+
+/* A row of the store: what one peer registered under a key; without peers. 0 or WEFT_EMALFORMED. */
 void shard_write(const struct shard *shard, struct writer *w);
 WEFT_MUST_CHECK
 int shard_parse(struct shard *shard, const uint8_t *record, size_t len);

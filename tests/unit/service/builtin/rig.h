@@ -13,6 +13,7 @@
 #include "service/service.h"
 #include "store/store.h"
 #include "support/check.h"
+#include "support/fake_overlay.h"
 #include "support/scratch.h"
 
 /*
@@ -29,6 +30,7 @@ struct service_call {
 	json_t *reply; /* NULL: none, or it is no JSON */
 	size_t len;
 	unsigned violation_cnt;
+	unsigned work_left; /* that it may spend */
 };
 
 /* The side of a stream that a service has. */
@@ -49,6 +51,9 @@ static struct {
 	struct store *store;
 	struct timer_wheel timers;
 	struct random random;
+	struct node_key *key;
+	struct fake_overlay overlay;
+	bool has_overlay;
 	struct builtin_config config;
 	struct builtin *builtin;
 	struct service_offering offers[BUILTIN_CNT];
@@ -85,6 +90,15 @@ void service_reply(struct service_call *call, enum service_status status, const 
 	call->len = len;
 	snprintf(call->text, sizeof(call->text), "%s", text ? text : "");
 	call->reply = len ? json_loadb(payload, len, 0, NULL) : NULL;
+}
+
+bool service_spend(struct service_call *call, unsigned units, uint64_t now_ns)
+{
+	(void)now_ns;
+	if (call->work_left < units)
+		return false;
+	call->work_left -= units;
+	return true;
 }
 
 void service_violation(struct service_call *call, const char *why, uint64_t now_ns)
@@ -162,6 +176,10 @@ static inline void rig_peers_summary(void *ctx, struct builtin_peers_summary *su
 
 static inline void rig_key(unsigned who, uint8_t out_key[MESH_KEY_LEN])
 {
+	if (who == RIG_LOCAL) {
+		memcpy(out_key, node_key_public(rig.key), MESH_KEY_LEN);
+		return;
+	}
 	memset(out_key, 0, MESH_KEY_LEN);
 	out_key[0] = (uint8_t)who;
 	out_key[1] = (uint8_t)(who >> 8);
@@ -179,7 +197,6 @@ static inline const char *rig_key_text(unsigned who)
 
 static inline void rig_up(void)
 {
-	static uint8_t own_key[MESH_KEY_LEN];
 	struct store_config config;
 	struct builtin_params params = {
 		.config = rig.config,
@@ -187,11 +204,14 @@ static inline void rig_up(void)
 		.random = &rig.random,
 		.clock = {.now_ns = rig_now_ns, .wall_ms = rig_wall_ms},
 		.figures = {.mesh_status = rig_mesh_status, .peers_summary = rig_peers_summary},
-		.own_key = own_key,
+		.key = rig.key,
 		.now_ns = rig.now_ns,
 	};
 
-	rig_key(RIG_LOCAL, own_key);
+	if (rig.has_overlay) {
+		rig.overlay.rule_cnt = 0;
+		params.overlay = fake_overlay_seam(&rig.overlay);
+	}
 	store_config_defaults(&config);
 	config.dir = rig.dir;
 	config.is_inline = true;
@@ -223,7 +243,12 @@ static inline void rig_crash(void)
 
 static inline void rig_start(void)
 {
+	static const uint8_t seed[NODE_KEY_SEED_LEN] = {1};
+
 	scratch_make(rig.dir);
+	if (node_key_from_seed(seed, &rig.key) < 0)
+		abort();
+	rig.has_overlay = false;
 	rig.now_ns = NS_PER_S;
 	rig.wall_ms = RIG_WALL_S * 1000ull;
 	timer_wheel_init(&rig.timers, rig.now_ns);
@@ -235,6 +260,7 @@ static inline void rig_start(void)
 static inline void rig_stop(void)
 {
 	rig_down();
+	node_key_free(rig.key);
 	scratch_remove(rig.dir);
 }
 
@@ -242,8 +268,10 @@ static inline void rig_pass_s(uint64_t seconds)
 {
 	rig.now_ns += seconds * NS_PER_S;
 	rig.wall_ms += seconds * 1000;
+	rig.overlay.wall_s = rig.wall_ms / 1000;
 	timer_wheel_expire(&rig.timers, rig.now_ns);
 	store_flush(rig.store);
+	fake_overlay_turn(&rig.overlay, rig.now_ns);
 }
 
 /* ---- calling ---- */
@@ -265,7 +293,7 @@ static inline void rig_ask_bytes(enum builtin_service which, unsigned who, const
 
 	rig_key(who, caller.key);
 	json_decref(rig.call.reply);
-	rig.call = (struct service_call){0};
+	rig.call = (struct service_call){.work_left = 10};
 	offering->handler->call(offering->ctx, &rig.call, &caller, method, payload, len,
 				rig.now_ns);
 }
@@ -280,6 +308,8 @@ static inline json_t *rig_call(enum builtin_service which, unsigned who, const c
 	free(text);
 	json_decref(fields);
 	store_flush(rig.store);
+	if (rig.has_overlay)
+		fake_overlay_turn(&rig.overlay, rig.now_ns);
 	if (!rig.call.is_answered)
 		abort();
 	return rig.call.reply;

@@ -295,7 +295,7 @@ static void test_rows_of_all_tracks_are_swept_in_turns(void)
 
 static void test_a_shard_survives_its_record_and_no_cut_of_it(void)
 {
-	struct shard shard = {.at_s = RIG_WALL_S}, again;
+	struct shard shard = {.kind = SHARD_ARTIST, .mbid = MBID, .at_s = RIG_WALL_S}, again;
 	struct shard_variant one = {.codec = "flac", .quality = 100, .kbps = UINT32_MAX};
 	uint8_t record[SHARD_RECORD_LEN_MAX], copy[SHARD_RECORD_LEN_MAX];
 	struct writer w = writer_of(record, sizeof(record)),
