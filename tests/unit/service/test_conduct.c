@@ -9,9 +9,9 @@
 #include "base/random.h"
 #include "base/timer.h"
 #include "service/conduct_record.h"
-#include "store/store.h"
 #include "support/check.h"
 #include "support/scratch.h"
+#include "support/scratch_store.h"
 
 #define WALL_S 1700000000ull
 #define DAY_S  86400u
@@ -307,23 +307,10 @@ static void test_a_table_of_bans_takes_nobody(void)
 	teardown();
 }
 
-static struct store *store_make(bool is_inline)
-{
-	struct store_config config;
-	struct store *store;
-
-	store_config_defaults(&config);
-	config.dir = rig.dir;
-	config.is_inline = is_inline;
-	if (store_open(&config, &store) < 0)
-		abort();
-	return store;
-}
-
 /* In a process of its own, which is killed as soon as the violations are durable. */
 static void violate_and_die(void)
 {
-	rig.params.store = store_make(false);
+	rig.params.store = scratch_store(rig.dir, false);
 	conduct_open();
 	service_conduct_note(rig.conduct, key, SERVICE_DEED_MALFORMED, "odd frame", 0);
 	note_many(key, SERVICE_DEED_VIOLATION, 4);
@@ -347,7 +334,7 @@ static void test_bans_and_violations_survive_a_kill(void)
 	CHECK(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
 
 	rig.now_s += 1800;
-	rig.params.store = store_make(true);
+	rig.params.store = scratch_store(rig.dir, true);
 	conduct_open();
 	CHECK(service_conduct_is_banned(rig.conduct, key));
 	CHECK(service_conduct_look(rig.conduct, key, &state));
@@ -373,14 +360,14 @@ static void test_scores_are_written_within_seconds(void)
 	setup(16);
 	teardown();
 	scratch_make(rig.dir);
-	store = rig.params.store = store_make(true);
+	store = rig.params.store = scratch_store(rig.dir, true);
 	conduct_open();
 	note_many(key, SERVICE_DEED_GOOD_TRANSFER, 3);
 	timer_wheel_expire(&rig.timers, 5 * NS_PER_S);
 	store_reap(store);
 	teardown();
 	store_crash(store);
-	store = rig.params.store = store_make(true);
+	store = rig.params.store = scratch_store(rig.dir, true);
 	conduct_open();
 	CHECK_EQ(service_conduct_score(rig.conduct, key), 56);
 	teardown();

@@ -2,6 +2,7 @@
 #include "directory_rig.h"
 
 #include "service/id.h"
+#include "support/scratch_store.h"
 
 static const struct service_query by_name = {.name = "pod-chat"};
 static const struct service_query by_name_anew = {.name = "pod-chat", .is_anew = true};
@@ -472,26 +473,13 @@ static void test_a_full_cache_forgets_what_was_heard_longest_ago(void)
 	rig_fini();
 }
 
-static struct store *store_make(void)
-{
-	struct store_config config;
-	struct store *store;
-
-	store_config_defaults(&config);
-	config.dir = rig.dir;
-	config.is_inline = true;
-	if (store_open(&config, &store) < 0)
-		abort();
-	return store;
-}
-
 static void test_the_cache_outlives_the_process(void)
 {
 	struct store *store;
 
 	rig_init();
 	scratch_make(rig.dir);
-	store = rig.params.store = store_make();
+	store = rig.params.store = scratch_store(rig.dir, true);
 	rig_open();
 	for (unsigned owner = 1; owner < 4; owner++)
 		rig_publish(&(struct rig_descriptor){.owner = owner});
@@ -502,7 +490,7 @@ static void test_the_cache_outlives_the_process(void)
 	store_crash(store);
 
 	rig_pass(3600 * NS_PER_S);
-	store = rig.params.store = store_make();
+	store = rig.params.store = scratch_store(rig.dir, true);
 	rig.overlay.err = WEFT_EUNREACHABLE;
 	rig.overlay.rule_cnt = 0;
 	rig_open();
@@ -522,7 +510,7 @@ static void test_what_is_over_is_not_loaded(void)
 
 	rig_init();
 	scratch_make(rig.dir);
-	store = rig.params.store = store_make();
+	store = rig.params.store = scratch_store(rig.dir, true);
 	rig_open();
 	rig_publish(&(struct rig_descriptor){.owner = 1});
 	CHECK(rig_find(&by_name));

@@ -7,10 +7,10 @@
 #include "crypto/node_key.h"
 #include "service/id.h"
 #include "service/rules.h"
-#include "store/store.h"
 #include "support/check.h"
 #include "support/fake_overlay.h"
 #include "support/scratch.h"
+#include "support/scratch_store.h"
 
 #define WALL_S 1700000000ull
 
@@ -428,19 +428,6 @@ static void test_table_of_publications_has_an_end(void)
 	teardown();
 }
 
-static struct store *store_make(void)
-{
-	struct store_config config;
-	struct store *store;
-
-	store_config_defaults(&config);
-	config.dir = rig.dir;
-	config.is_inline = true;
-	if (store_open(&config, &store) < 0)
-		abort();
-	return store;
-}
-
 static void test_no_number_is_used_twice_over_a_crash(void)
 {
 	uint64_t seq;
@@ -448,7 +435,7 @@ static void test_no_number_is_used_twice_over_a_crash(void)
 	setup();
 	service_publisher_free(rig.publisher);
 	scratch_make(rig.dir);
-	rig.store = rig.params.store = store_make();
+	rig.store = rig.params.store = scratch_store(rig.dir, true);
 	publisher_open();
 	offer(&echo);
 	rig.now_ns += SERVICE_PUBLISH_FIRST_NS;
@@ -463,7 +450,7 @@ static void test_no_number_is_used_twice_over_a_crash(void)
 	service_publisher_free(rig.publisher);
 	store_crash(rig.store);
 	rig.wall_shift_s = -100000; /* and the clock is set back */
-	rig.store = rig.params.store = store_make();
+	rig.store = rig.params.store = scratch_store(rig.dir, true);
 	publisher_open();
 	offer(&echo);
 	pass(SERVICE_PUBLISH_FIRST_NS);
@@ -480,7 +467,7 @@ static void test_it_may_end_while_a_number_is_stored(void)
 	setup();
 	service_publisher_free(rig.publisher);
 	scratch_make(rig.dir);
-	rig.store = rig.params.store = store_make();
+	rig.store = rig.params.store = scratch_store(rig.dir, true);
 	publisher_open();
 	offer(&echo);
 	rig.now_ns += SERVICE_PUBLISH_FIRST_NS;
@@ -501,7 +488,7 @@ static void test_what_cannot_be_stored_does_not_leave(void)
 	setup();
 	service_publisher_free(rig.publisher);
 	scratch_make(rig.dir);
-	rig.store = rig.params.store = store_make();
+	rig.store = rig.params.store = scratch_store(rig.dir, true);
 	publisher_open();
 	store_freeze(rig.store);
 	offer(&echo);
