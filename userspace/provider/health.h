@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_PROVIDER_HEALTH_H
+#define WEFT_PROVIDER_HEALTH_H
+
+#include "base/poller.h"
+#include "base/timer.h"
+#include "provider/provider.h"
+
+struct offer;
+struct health_ask;
+
+/*
+ * Private to provider/: whether an offer's program lives. http: it accepts a
+ * connection, and answers GET of its health path by a status below 400 if it has
+ * one; socket: it accepts a connection; exec: the file can be run. Its
+ * offer is ready while it does. One slow answer is forgiven, two in a
+ * row are not; nobody listening is believed at once.
+ */
+#define HEALTH_TIMEOUT_NS (3ull * 1000000000)
+#define HEALTH_SOON_NS	  (1ull * 1000000000) /* while it is down, or after one slow answer */
+
+struct health {
+	enum provider_state state;
+	uint64_t since_ns;
+	uint64_t checked_ns;
+	const char *why;    /* of DOWN; static */
+	unsigned slow_cnt;  /* in a row */
+	struct timer timer; /* the next check, or the end of this one */
+	struct poller_watch watch;
+	bool is_watched;
+	struct health_ask *ask; /* the question of a health path, while it is under way */
+};
+
+/* health_start checks now; the offer is not ready until then. */
+void health_start(struct offer *offer, uint64_t now_ns);
+void health_stop(struct offer *offer);
+/* health_suspect: a connection closed for no reason we know; checked soon. */
+void health_suspect(struct offer *offer, uint64_t now_ns);
+/* health_refused: the program cannot be reached, told by connecting to it: -errno. */
+void health_refused(struct offer *offer, int err, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the kinds of offers share: limits of what is under way, and what is told of them. */
+#include "provider/offer.h"
+
+#include "base/clock.h"
+
+/* Calls and streams at once of an offer that says nothing of it. */
+static const uint32_t concurrency_defaults[PROVIDER_KIND_CNT] = {
+	[PROVIDER_HTTP] = 256,
+	[PROVIDER_SOCKET] = 16,
+	[PROVIDER_EXEC] = 4,
+};
+
+static uint32_t concurrency_max(const struct offer *offer)
+{
+	const struct provider_spec *view = &offer->spec.view;
+
+	return view->concurrency_max ? view->concurrency_max : concurrency_defaults[view->kind];
+}
+
+bool offer_enter(struct offer *offer, struct active *active,
+		 void (*abandon)(struct active *active, uint64_t now_ns))
+{
+	struct provider *provider = offer->provider;
+
+	if (offer->active_cnt >= concurrency_max(offer) ||
+	    provider->active_cnt >= provider->config.active_cap) {
+		provider->stats.refused_cnt++;
+		return false;
+	}
+	active->offer = offer;
+	active->abandon = abandon;
+	list_push_back(&offer->actives, &active->link);
+	offer->active_cnt++;
+	provider->active_cnt++;
+	if (provider->active_cnt > provider->active_peak_cnt)
+		provider->active_peak_cnt = provider->active_cnt;
+	return true;
+}
+
+void offer_leave(struct active *active)
+{
+	struct offer *offer = active->offer;
+
+	list_unlink(&active->link);
+	offer->active_cnt--;
+	offer->provider->active_cnt--;
+	if (offer->is_gone && offer->active_cnt == 0)
+		pool_release(&offer->provider->offers, offer);
+}
+
+void offer_tell(struct offer *offer, enum provider_event_kind kind, const char *text,
+		uint64_t now_ns)
+{
+	const struct provider_event event = {
+		.kind = kind,
+		.name = offer->spec.view.name,
+		.version = offer->spec.view.version,
+		.text = text ? text : "",
+	};
+
+	offer->provider->event(offer->provider->ctx, &event, now_ns);
+}
+
+void offer_failed(struct offer *offer, const char *fault, uint64_t now_ns)
+{
+	offer->failed_cnt++;
+	offer->provider->stats.failed_cnt++;
+	if (offer->told_ns && now_ns - offer->told_ns < NS_PER_S)
+		return;
+	offer->told_ns = now_ns;
+	offer_tell(offer, PROVIDER_EVENT_FAILED, fault, now_ns);
+}
+
+void offer_said(struct offer *offer, const char *line, uint64_t now_ns)
+{
+	if (offer->said_cnt == 0 || now_ns - offer->said_ns >= NS_PER_S) {
+		offer->said_ns = now_ns;
+		offer->said_cnt = 0;
+	}
+	if (offer->said_cnt >= PROVIDER_STDERR_PER_S)
+		return;
+	offer->said_cnt++;
+	offer_tell(offer, PROVIDER_EVENT_STDERR, line, now_ns);
+}
+
+uint64_t offer_timeout_ns(const struct offer *offer)
+{
+	uint64_t timeout_ns = offer->spec.view.timeout_ns;
+
+	return timeout_ns ? timeout_ns : offer->provider->config.timeout_ns;
+}
+
+size_t offer_payload_len_max(const struct offer *offer)
+{
+	uint32_t len_max = offer->spec.view.payload_len_max;
+
+	return len_max ? len_max : SERVICE_PAYLOAD_LEN_MAX;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_PROVIDER_OFFER_H
+#define WEFT_PROVIDER_OFFER_H
+
+#include "base/arena.h"
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/poller.h"
+#include "base/pool.h"
+#include "base/timer.h"
+#include "provider/health.h"
+#include "provider/spec.h"
+#include "provider/upstream.h"
+
+/*
+ * Private to provider/: one offer, and what the kinds share. Whatever is under
+ * way for a caller is an active: it counts against the offer's and everybody's
+ * limit, and knows how to end when its offer does.
+ */
+struct provider {
+	struct provider_config config;
+	struct service *service;
+	struct poller *poller;
+	struct timer_wheel *timers;
+	struct store *store;
+	void (*event)(void *ctx, const struct provider_event *event, uint64_t now_ns);
+	void *ctx;
+	struct arena arena;
+	struct heap *heap;
+	struct pool offers, changes;
+	struct pool http_streams, http_conns;
+	struct pool socket_calls, socket_streams;
+	struct pool processes;
+	struct list_node offer_list;
+	struct provider_stats stats; /* the counters; the rest is filled in when asked */
+	uint32_t active_cnt, active_peak_cnt, idle_cnt, ready_cnt;
+};
+
+struct offer {
+	struct list_node link;
+	struct provider *provider;
+	struct spec spec;
+	struct upstream_addr addr; /* http, socket */
+	struct service_offer *handle;
+	struct health health;
+	struct list_node actives;
+	struct list_node idle_conns; /* http */
+	uint32_t active_cnt;
+	uint64_t call_cnt, stream_cnt, failed_cnt;
+	uint64_t told_ns; /* when a failure was last told */
+	uint64_t said_ns; /* a second began in which said_cnt lines of standard error were told */
+	unsigned said_cnt;
+	bool is_leaving; /* the store was told to forget it */
+	bool is_gone;	 /* withdrawn; what is under way holds it */
+};
+
+struct active {
+	struct list_node link;
+	struct offer *offer;
+	/* Tells the caller that the service is unavailable, and leaves. */
+	void (*abandon)(struct active *active, uint64_t now_ns);
+};
+
+/* offer_enter: false: a limit is reached, and counted. offer_leave undoes it. */
+bool offer_enter(struct offer *offer, struct active *active,
+		 void (*abandon)(struct active *active, uint64_t now_ns));
+void offer_leave(struct active *active);
+/* offer_failed counts that the program failed a caller, and tells by which fault. */
+void offer_failed(struct offer *offer, const char *fault, uint64_t now_ns);
+void offer_tell(struct offer *offer, enum provider_event_kind kind, const char *text,
+		uint64_t now_ns);
+/* offer_said tells a line of its standard error, unless it says too many. */
+void offer_said(struct offer *offer, const char *line, uint64_t now_ns);
+/* offer_timeout_ns: how long a call may take. */
+uint64_t offer_timeout_ns(const struct offer *offer);
+/* offer_payload_len_max: bytes of a payload and of a reply. */
+size_t offer_payload_len_max(const struct offer *offer);
+
+#endif

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is published: its rules, its record and its copy. Pure. */
+#include "provider/spec.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "codec/cbor.h"
+#include "codec/utf8.h"
+#include "provider/upstream.h"
+#include "service/version.h"
+
+#define RECORD_VERSION 1
+
+static const char *const kind_names[PROVIDER_KIND_CNT] = {
+	[PROVIDER_HTTP] = "http",
+	[PROVIDER_SOCKET] = "socket",
+	[PROVIDER_EXEC] = "exec",
+};
+
+const char *provider_kind_name(enum provider_kind kind)
+{
+	return kind_names[kind];
+}
+
+bool provider_kind_parse(const char *name, enum provider_kind *out_kind)
+{
+	for (unsigned i = 0; i < PROVIDER_KIND_CNT; i++) {
+		if (strcmp(name, kind_names[i]) != 0)
+			continue;
+		*out_kind = (enum provider_kind)i;
+		return true;
+	}
+	return false;
+}
+
+static bool text_is_sound(const char *text, size_t len_max)
+{
+	size_t len = strnlen(text, len_max + 1);
+
+	return len > 0 && len <= len_max && utf8_is_valid(text, len);
+}
+
+static const char *target_fault(const struct provider_spec *view)
+{
+	struct upstream_addr addr;
+
+	if (!text_is_sound(view->target, PROVIDER_TARGET_LEN_MAX))
+		return "the target is empty or too long";
+	if (view->kind == PROVIDER_HTTP && upstream_addr_parse(view->target, &addr) < 0)
+		return "the target is no address and port of this form: 127.0.0.1:8080, "
+		       "[::1]:8080, unix:/path";
+	if (view->kind != PROVIDER_HTTP && view->target[0] != '/')
+		return "the target is no absolute path";
+	return NULL;
+}
+
+static const char *health_fault(const struct provider_spec *view)
+{
+	if (!view->health_path)
+		return NULL;
+	if (view->kind != PROVIDER_HTTP)
+		return "only services of HTTP have a health path";
+	if (view->health_path[0] != '/' || !text_is_sound(view->health_path, PROVIDER_PATH_LEN_MAX))
+		return "the health path does not begin with '/' or is too long";
+	for (const char *at = view->health_path; *at; at++)
+		if (*at <= 0x20 || *at >= 0x7f || *at == '#')
+			return "the health path has letters that need %-escapes";
+	return NULL;
+}
+
+static const char *args_fault(const struct provider_spec *view)
+{
+	size_t len = 0;
+
+	if (view->args_cnt && view->kind != PROVIDER_EXEC)
+		return "only programs that are run have arguments";
+	if (view->args_cnt > PROVIDER_ARGS_MAX)
+		return "too many arguments";
+	for (unsigned i = 0; i < view->args_cnt; i++) {
+		len += strnlen(view->args[i], PROVIDER_ARGS_LEN_MAX) + 1;
+		if (len > PROVIDER_ARGS_LEN_MAX)
+			return "the arguments are too long";
+		if (!utf8_is_valid(view->args[i], strlen(view->args[i])))
+			return "an argument is no UTF-8";
+	}
+	return NULL;
+}
+
+static const char *metadata_fault(const struct provider_spec *view)
+{
+	unsigned cnt_max = PROVIDER_METADATA_MAX - (view->kind == PROVIDER_HTTP);
+	size_t len = 0;
+
+	if (view->metadata_cnt > cnt_max)
+		return "too many entries of metadata";
+	for (unsigned i = 0; i < view->metadata_cnt; i++) {
+		const struct service_metadata *pair = &view->metadata[i];
+
+		if (!text_is_sound(pair->key, PROVIDER_METADATA_LEN_MAX))
+			return "a key of the metadata is empty, too long or no UTF-8";
+		if (strnlen(pair->value, PROVIDER_METADATA_LEN_MAX + 1) >
+			    PROVIDER_METADATA_LEN_MAX ||
+		    !utf8_is_valid(pair->value, strlen(pair->value)))
+			return "a value of the metadata is too long or no UTF-8";
+		if (strcmp(pair->key, "kind") == 0)
+			return "the key kind of the metadata is told by weft";
+		for (unsigned j = 0; j < i; j++)
+			if (strcmp(pair->key, view->metadata[j].key) == 0)
+				return "a key of the metadata is there twice";
+		len += strlen(pair->key) + strlen(pair->value);
+	}
+	return len > PROVIDER_METADATA_LEN_MAX ? "the metadata is too long" : NULL;
+}
+
+int spec_check(const struct provider_spec *view, const char **out_why)
+{
+	const char *fault = NULL;
+	struct service_version version;
+
+	if (!text_is_sound(view->name, SERVICE_NAME_LEN_MAX))
+		fault = "the name is empty or too long";
+	else if (service_version_parse(view->version,
+				       strnlen(view->version, SERVICE_VERSION_LEN_MAX + 1),
+				       &version) < 0)
+		fault = "the version is not of the form 1.2.3";
+	else if (view->allow_cnt > PROVIDER_ALLOW_MAX)
+		fault = "too many callers are allowed by name";
+	else if (view->memory_len_max && view->kind != PROVIDER_EXEC)
+		fault = "only programs that are run have a memory limit";
+	if (!fault)
+		fault = target_fault(view);
+	if (!fault)
+		fault = health_fault(view);
+	if (!fault)
+		fault = args_fault(view);
+	if (!fault)
+		fault = metadata_fault(view);
+	if (!fault)
+		return 0;
+	*out_why = fault;
+	return WEFT_EMALFORMED;
+}
+
+uint32_t spec_major(const struct provider_spec *view)
+{
+	struct service_version version;
+
+	if (service_version_parse(view->version, strlen(view->version), &version) < 0)
+		return 0;
+	return version.major;
+}
+
+size_t spec_key_write(char key[static SPEC_KEY_CAP], const char *name, uint32_t major)
+{
+	return (size_t)snprintf(key, SPEC_KEY_CAP, "%.*s@%u", SERVICE_NAME_LEN_MAX, name, major);
+}
+
+static void text_write(struct writer *w, unsigned field, const char *text)
+{
+	cbor_write_uint(w, field);
+	cbor_write_text(w, text, strlen(text));
+}
+
+static void number_write(struct writer *w, unsigned field, uint64_t number)
+{
+	cbor_write_uint(w, field);
+	cbor_write_uint(w, number);
+}
+
+/* Deterministic order of text keys (RFC 8949 4.2.1): shorter first, then by bytes. */
+static int key_order(const struct service_metadata *a, const struct service_metadata *b)
+{
+	size_t a_len = strlen(a->key), b_len = strlen(b->key);
+
+	return a_len != b_len ? (a_len < b_len ? -1 : 1) : memcmp(a->key, b->key, a_len);
+}
+
+static void metadata_write(struct writer *w, const struct provider_spec *view)
+{
+	const struct service_metadata *last = NULL;
+
+	cbor_write_uint(w, 7);
+	cbor_write_map(w, view->metadata_cnt);
+	for (unsigned i = 0; i < view->metadata_cnt; i++) {
+		const struct service_metadata *next = NULL;
+
+		for (unsigned j = 0; j < view->metadata_cnt; j++) {
+			const struct service_metadata *pair = &view->metadata[j];
+
+			if ((!last || key_order(last, pair) < 0) &&
+			    (!next || key_order(pair, next) < 0))
+				next = pair;
+		}
+		cbor_write_text(w, next->key, strlen(next->key));
+		cbor_write_text(w, next->value, strlen(next->value));
+		last = next;
+	}
+}
+
+void spec_write(struct writer *w, const struct provider_spec *view)
+{
+	cbor_write_map(w, view->health_path ? 16 : 15);
+	number_write(w, 0, RECORD_VERSION);
+	text_write(w, 1, view->name);
+	text_write(w, 2, view->version);
+	number_write(w, 3, view->kind);
+	text_write(w, 4, view->target);
+	cbor_write_uint(w, 5);
+	cbor_write_array(w, view->args_cnt);
+	for (unsigned i = 0; i < view->args_cnt; i++)
+		cbor_write_text(w, view->args[i], strlen(view->args[i]));
+	if (view->health_path)
+		text_write(w, 6, view->health_path);
+	metadata_write(w, view);
+	number_write(w, 8, view->calls_per_min);
+	number_write(w, 9, view->payload_len_max);
+	number_write(w, 10, view->timeout_ns);
+	number_write(w, 11, view->concurrency_max);
+	number_write(w, 12, view->memory_len_max);
+	cbor_write_uint(w, 13);
+	cbor_write_array(w, view->allow_cnt);
+	for (unsigned i = 0; i < view->allow_cnt; i++)
+		cbor_write_bytes(w, view->allow[i], MESH_KEY_LEN);
+	cbor_write_uint(w, 14);
+	cbor_write_bool(w, view->is_hidden);
+	cbor_write_uint(w, 15);
+	cbor_write_bool(w, view->needs_signature);
+}
+
+/* text_keep copies text of the record, which has no room for more than it holds itself. */
+static const char *text_keep(struct cbor_reader *r, struct spec *spec, const char *text, size_t len)
+{
+	char *kept = spec->text + spec->text_len;
+
+	if (cbor_is_bad(r) || memchr(text, '\0', len) ||
+	    len >= sizeof(spec->text) - spec->text_len) {
+		cbor_fail(r);
+		return "";
+	}
+	memcpy(kept, text, len);
+	kept[len] = '\0';
+	spec->text_len += len + 1;
+	return kept;
+}
+
+static const char *text_read(struct cbor_reader *r, struct spec *spec)
+{
+	size_t len;
+	const char *text = cbor_read_text(r, &len);
+
+	return text_keep(r, spec, text, len);
+}
+
+static void args_read(struct cbor_reader *r, struct spec *spec)
+{
+	if (cbor_enter_array(r) > PROVIDER_ARGS_MAX)
+		cbor_fail(r);
+	while (cbor_next(r))
+		spec->args[spec->view.args_cnt++] = text_read(r, spec);
+}
+
+static void metadata_read(struct cbor_reader *r, struct spec *spec)
+{
+	const char *key;
+	size_t len;
+
+	if (cbor_enter_map(r) > PROVIDER_METADATA_MAX)
+		cbor_fail(r);
+	while (cbor_next_text_key(r, &key, &len)) {
+		struct service_metadata *pair = &spec->metadata[spec->view.metadata_cnt++];
+
+		pair->key = text_keep(r, spec, key, len);
+		pair->value = text_read(r, spec);
+	}
+}
+
+static void allow_read(struct cbor_reader *r, struct spec *spec)
+{
+	if (cbor_enter_array(r) > PROVIDER_ALLOW_MAX)
+		cbor_fail(r);
+	while (cbor_next(r))
+		cbor_read_fixed(r, spec->allow[spec->view.allow_cnt++], MESH_KEY_LEN);
+}
+
+static void field_read(struct cbor_reader *r, uint64_t field, struct spec *spec)
+{
+	struct provider_spec *view = &spec->view;
+
+	switch (field) {
+	case 1:
+		view->name = text_read(r, spec);
+		break;
+	case 2:
+		view->version = text_read(r, spec);
+		break;
+	case 3:
+		view->kind = (enum provider_kind)cbor_read_uint_max(r, PROVIDER_KIND_CNT - 1);
+		break;
+	case 4:
+		view->target = text_read(r, spec);
+		break;
+	case 5:
+		args_read(r, spec);
+		break;
+	case 6:
+		view->health_path = text_read(r, spec);
+		break;
+	case 7:
+		metadata_read(r, spec);
+		break;
+	case 8:
+		view->calls_per_min = (uint32_t)cbor_read_uint_max(r, UINT32_MAX);
+		break;
+	case 9:
+		view->payload_len_max = (uint32_t)cbor_read_uint_max(r, UINT32_MAX);
+		break;
+	case 10:
+		view->timeout_ns = cbor_read_uint(r);
+		break;
+	case 11:
+		view->concurrency_max = (uint32_t)cbor_read_uint_max(r, UINT32_MAX);
+		break;
+	case 12:
+		view->memory_len_max = cbor_read_uint(r);
+		break;
+	case 13:
+		allow_read(r, spec);
+		break;
+	case 14:
+		view->is_hidden = cbor_read_bool(r);
+		break;
+	case 15:
+		view->needs_signature = cbor_read_bool(r);
+		break;
+	default:
+		cbor_skip(r);
+	}
+}
+
+int spec_parse(const uint8_t *record, size_t len, struct spec *spec)
+{
+	uint64_t version = 0, field;
+	struct cbor_reader r;
+	const char *why;
+
+	memset(spec, 0, sizeof(*spec));
+	spec->view.name = spec->view.version = spec->view.target = "";
+	cbor_reader_init(&r, record, len);
+	cbor_enter_map(&r);
+	while (cbor_next_key(&r, &field)) {
+		if (field == 0)
+			version = cbor_read_uint(&r);
+		else
+			field_read(&r, field, spec);
+		/* What a later version means by its fields is not ours to judge. */
+		if (field == 0 && version > RECORD_VERSION)
+			return WEFT_EUNKNOWN;
+	}
+	spec->view.args = spec->args;
+	spec->view.metadata = spec->metadata;
+	spec->view.allow = (const uint8_t(*)[MESH_KEY_LEN])spec->allow;
+	if (cbor_reader_finish(&r) < 0 || version != RECORD_VERSION)
+		return WEFT_EMALFORMED;
+	return spec_check(&spec->view, &why);
+}
