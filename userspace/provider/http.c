@@ -1,0 +1,771 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Streams of HttpInvoke to a local HTTP server, and its answers back.
+ *
+ *	request   channel's opening -> head -> connection; its pieces -> out -> connection
+ *	answer    connection -> a block of 64 KiB -> http_answer takes the framing off
+ *		  -> the block is lent to the channel until it is acknowledged
+ *
+ * Neither body is ever held whole. A server that does not read makes out
+ * grow, whose bytes are not consumed, so the caller is stopped; a caller that does
+ * not read keeps the blocks, without which nothing is read from the server.
+ */
+#include "provider/http.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "provider/http_answer.h"
+#include "provider/http_conn.h"
+#include "provider/http_request.h"
+#include "provider/offer.h"
+#include "provider/queue.h"
+
+#define BLOCK_LEN	   65536 /* what a heap gives without loss, and 16 of them are 1 MiB under way */
+#define BLOCK_CNT	   16
+#define COPY_LEN_MAX	   4096 /* less is copied by the channel: a block that waits costs more */
+#define READS_PER_TURN_MAX 16
+#define STARVED_NS	   (10 * NS_PER_MS) /* until a block is asked of a full heap again */
+#define CONNECT_NS	   (5 * NS_PER_S)
+#define LINGER_NS	   (10 * NS_PER_S) /* a caller may go on sending what nobody wants */
+
+#define HTTP_HINT                                                                                  \
+	"this service speaks HTTP: ask it by /mesh/http/NAME/PATH of a gateway, by weft service "  \
+	"call NAME GET /PATH, or open a stream of method HttpInvoke"
+
+/* Memory whose bytes are on their way to the caller; the channel says when it has no more need of it. */
+struct loan {
+	struct http_stream *stream;
+	uint8_t *data; /* of the heap; NULL: none was acquired */
+	size_t len;
+	bool is_lent;
+};
+
+struct http_stream {
+	struct active active;
+	struct service_channel *channel; /* NULL: it ended */
+	struct http_conn *conn;
+	struct timer timer; /* what comes too late */
+	struct timer turn;
+	struct http_answer answer;
+	/* head is the request's until a byte of the answer came, then the answer's. */
+	struct loan head;
+	size_t head_sent_len;
+	struct queue out; /* of the request's body, framed */
+	size_t unconsumed_len;
+	uint64_t body_left; /* of the request */
+	bool is_chunked;
+	bool is_safe;
+	bool is_request_whole; /* the caller finished */
+	bool is_deaf;	       /* the server takes no more of it */
+	bool is_answered;      /* a byte of the answer came */
+	bool is_head_out;      /* the answer's head is on its way to the caller */
+	bool is_finished;      /* so is all of it */
+	bool is_busy;	       /* an entry from outside runs; what it ends is freed as it leaves */
+	bool is_starved;       /* the heap had no block */
+	uint64_t progress_ns;  /* when a byte last moved, or a side finished */
+	struct loan blocks[BLOCK_CNT];
+	struct loan *pending[2]; /* in order: the answer's head, a piece of its body */
+	unsigned pending_cnt;
+};
+
+size_t http_stream_len(void)
+{
+	return sizeof(struct http_stream);
+}
+
+static struct offer *offer_of(const struct http_stream *stream)
+{
+	return stream->active.offer;
+}
+
+static struct heap *heap_of(const struct http_stream *stream)
+{
+	return stream->out.heap;
+}
+
+static void loan_release(struct loan *loan)
+{
+	heap_release(heap_of(loan->stream), loan->data);
+	loan->data = NULL;
+}
+
+static bool stream_owes(const struct http_stream *stream)
+{
+	if (stream->head.is_lent)
+		return true;
+	for (unsigned i = 0; i < BLOCK_CNT; i++)
+		if (stream->blocks[i].is_lent)
+			return true;
+	return false;
+}
+
+/* stream_free: nothing of it is lent. */
+static void stream_free(struct http_stream *stream)
+{
+	struct provider *provider = offer_of(stream)->provider;
+
+	loan_release(&stream->head);
+	for (unsigned i = 0; i < BLOCK_CNT; i++)
+		loan_release(&stream->blocks[i]);
+	offer_leave(&stream->active);
+	pool_release(&provider->http_streams, stream);
+}
+
+static void stream_drop_conn(struct http_stream *stream)
+{
+	if (stream->conn)
+		http_conn_close(stream->conn);
+	stream->conn = NULL;
+}
+
+/* stream_close: the channel is gone; what is lent comes back, and then stream_settle frees it. */
+static void stream_close(struct http_stream *stream)
+{
+	struct timer_wheel *timers = offer_of(stream)->provider->timers;
+
+	stream->channel = NULL;
+	stream_drop_conn(stream);
+	timer_cancel(timers, &stream->timer);
+	timer_cancel(timers, &stream->turn);
+	queue_clear(&stream->out);
+}
+
+static void stream_end(struct http_stream *stream, enum service_status status, const char *text)
+{
+	service_channel_end(stream->channel, status, text);
+	stream_close(stream);
+}
+
+static void stream_settle(struct http_stream *stream, uint64_t now_ns);
+
+static void stream_abandon(struct active *active, uint64_t now_ns)
+{
+	struct http_stream *stream = list_entry(active, struct http_stream, active);
+
+	if (!stream->channel)
+		return;
+	stream->is_busy = true;
+	stream_end(stream, SERVICE_UNAVAILABLE, "the service is withdrawn");
+	stream_settle(stream, now_ns);
+}
+
+/* Comes from the channel, maybe while it is called: the stream goes on at its turn. */
+static void loan_done(void *arg)
+{
+	struct loan *loan = arg;
+	struct http_stream *stream = loan->stream;
+
+	loan->is_lent = false;
+	loan_release(loan);
+	if (stream->channel)
+		timer_set(offer_of(stream)->provider->timers, &stream->turn, 0);
+	else if (!stream->is_busy)
+		stream_settle(stream, 0);
+}
+
+static struct loan *block_acquire(struct http_stream *stream)
+{
+	for (unsigned i = 0; i < BLOCK_CNT; i++) {
+		struct loan *loan = &stream->blocks[i];
+
+		if (loan->data)
+			continue;
+		loan->data = heap_alloc(heap_of(stream), BLOCK_LEN);
+		stream->is_starved = !loan->data;
+		return loan->data ? loan : NULL;
+	}
+	return NULL;
+}
+
+static void pend(struct http_stream *stream, struct loan *loan, size_t len)
+{
+	loan->len = len;
+	stream->pending[stream->pending_cnt++] = loan;
+}
+
+static int loan_send(struct http_stream *stream, struct loan *loan)
+{
+	struct service_piece piece = {.data = loan->data, .len = loan->len, .is_last = true};
+	int err;
+
+	if (loan->len <= COPY_LEN_MAX) {
+		err = service_channel_send(stream->channel, &piece, NULL, NULL);
+		if (err == 0)
+			loan_release(loan);
+		return err;
+	}
+	loan->is_lent = true;
+	err = service_channel_send(stream->channel, &piece, loan_done, loan);
+	if (err < 0)
+		loan->is_lent = false;
+	return err;
+}
+
+/* pending_send hands what waits to the channel; true: nothing waits any more. */
+static bool pending_send(struct http_stream *stream, uint64_t now_ns)
+{
+	while (stream->pending_cnt) {
+		/* Of a channel that is closed we hear by ended. */
+		if (loan_send(stream, stream->pending[0]) < 0)
+			return false;
+		stream->pending[0] = stream->pending[1];
+		stream->pending_cnt--;
+		stream->progress_ns = now_ns;
+	}
+	return true;
+}
+
+/* What the server took of the body, the caller may send anew; framing makes it a little more. */
+static void consume(struct http_stream *stream, size_t sent_len)
+{
+	size_t len = sent_len < stream->unconsumed_len ? sent_len : stream->unconsumed_len;
+
+	if (stream->out.len == 0)
+		len = stream->unconsumed_len;
+	stream->unconsumed_len -= len;
+	if (len)
+		service_channel_consume(stream->channel, len);
+}
+
+/* A server may answer without reading all of the request: its answer is still worth reading. */
+static void stream_become_deaf(struct http_stream *stream)
+{
+	stream->is_deaf = true;
+	queue_clear(&stream->out);
+	consume(stream, 0);
+}
+
+/* stream_finish: all of the answer is with the channel; what the caller still sends is thrown away. */
+static void stream_finish(struct http_stream *stream, uint64_t now_ns)
+{
+	stream_drop_conn(stream);
+	stream_become_deaf(stream);
+	service_channel_finish(stream->channel);
+	stream->is_finished = true;
+	stream->progress_ns = now_ns;
+}
+
+static void stream_complete(struct http_stream *stream, uint64_t now_ns)
+{
+	if (stream->answer.keeps_alive && stream->is_safe && stream->conn) {
+		http_conn_keep(stream->conn, now_ns);
+		stream->conn = NULL;
+	}
+	stream_finish(stream, now_ns);
+}
+
+/* stream_fail: the server did what it must not. A caller who has no head yet gets a 502. */
+static void stream_fail(struct http_stream *stream, const char *fault, uint64_t now_ns)
+{
+	struct service_http_answer answer = {.status = 502};
+	uint8_t head[256];
+	char text[128];
+	struct writer w = writer_of(head, sizeof(head));
+	struct service_piece pieces[2] = {{.data = head, .is_last = true},
+					  {.data = (uint8_t *)text, .is_last = true}};
+
+	offer_failed(offer_of(stream), fault, now_ns);
+	if (stream->is_head_out) {
+		stream_end(stream, SERVICE_UNKNOWN_ERROR, "");
+		return;
+	}
+	answer.headers.list[0] = (struct service_http_header){"content-type", "text/plain", 12, 10};
+	answer.headers.cnt = 1;
+	answer.body_len = (uint64_t)snprintf(
+		text, sizeof(text), "The program behind this service failed: %s.\n", fault);
+	if (service_http_answer_write(&w, &answer) < 0)
+		goto end;
+	pieces[0].len = writer_len(&w);
+	pieces[1].len = (size_t)answer.body_len;
+	for (unsigned i = 0; i < (stream->answer.is_to_head ? 1 : 2); i++)
+		if (service_channel_send(stream->channel, &pieces[i], NULL, NULL) < 0)
+			goto end;
+	stream_finish(stream, now_ns);
+	return;
+end:
+	stream_end(stream, SERVICE_UNKNOWN_ERROR, "");
+}
+
+/* stream_unreachable: no connection, so nothing was asked of the server. */
+static void stream_unreachable(struct http_stream *stream, int err, uint64_t now_ns)
+{
+	struct offer *offer = offer_of(stream);
+
+	stream_end(stream, SERVICE_UNAVAILABLE, "the program behind this service is not running");
+	health_refused(offer, err, now_ns);
+}
+
+static void conn_ready(void *user, unsigned events, uint64_t now_ns);
+
+static void stream_use_conn(struct http_stream *stream, struct http_conn *conn)
+{
+	conn->ready = conn_ready;
+	conn->user = stream;
+	stream->conn = conn;
+	stream->head_sent_len = 0;
+	stream->is_deaf = false;
+	http_answer_init(&stream->answer, stream->answer.is_to_head);
+}
+
+/*
+ * stream_retry: a connection that was laid by closed as it was taken (RFC 9112
+ * 9.3.1). The request is safe and its head is still here. False: it is none of that kind.
+ */
+static bool stream_retry(struct http_stream *stream, uint64_t now_ns)
+{
+	struct offer *offer = offer_of(stream);
+	struct http_conn *conn;
+	int err;
+
+	if (stream->is_answered || !stream->conn->is_reused)
+		return false;
+	stream_drop_conn(stream);
+	err = http_conn_open(offer, &conn);
+	if (err < 0) {
+		stream_unreachable(stream, err, now_ns);
+		return true;
+	}
+	stream_use_conn(stream, conn);
+	return true;
+}
+
+/* Sends of the request's head what is left. 0 when all went or nothing more goes, or -errno. */
+static int head_flush(struct http_stream *stream)
+{
+	while (stream->head_sent_len < stream->head.len) {
+		ssize_t n =
+			send(stream->conn->watch.fd, stream->head.data + stream->head_sent_len,
+			     stream->head.len - stream->head_sent_len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN ? 0 : -errno;
+		stream->head_sent_len += (size_t)n;
+	}
+	return 0;
+}
+
+static bool request_waits(const struct http_stream *stream)
+{
+	if (stream->is_deaf)
+		return false;
+	return (!stream->is_answered && stream->head_sent_len < stream->head.len) ||
+	       stream->out.len > 0;
+}
+
+static void stream_write(struct http_stream *stream, uint64_t now_ns)
+{
+	int64_t sent = 0;
+
+	if (!request_waits(stream))
+		return;
+	if (!stream->is_answered)
+		sent = head_flush(stream);
+	if (sent == 0 && (stream->is_answered || stream->head_sent_len == stream->head.len))
+		sent = queue_flush(&stream->out, stream->conn->watch.fd);
+	if (sent < 0) {
+		stream_become_deaf(stream);
+		return;
+	}
+	if (sent > 0) {
+		stream->progress_ns = now_ns;
+		consume(stream, (size_t)sent);
+	}
+}
+
+/* The answer's head takes the place of the request's. */
+static int head_pend(struct http_stream *stream)
+{
+	struct writer w = writer_of(stream->head.data, HTTP_REQUEST_CAP);
+	struct service_http_answer head;
+	int err;
+
+	http_answer_head(&stream->answer, &head);
+	err = service_http_answer_write(&w, &head);
+	if (err < 0)
+		return err;
+	stream->is_head_out = true;
+	pend(stream, &stream->head, writer_len(&w));
+	return 0;
+}
+
+static void stream_input(struct http_stream *stream, struct loan *block, size_t len,
+			 uint64_t now_ns)
+{
+	size_t body_len;
+
+	/* Who answers half a head has no use for the rest. */
+	if (!stream->is_answered && stream->head_sent_len < stream->head.len)
+		stream_become_deaf(stream);
+	stream->is_answered = true;
+	stream->progress_ns = now_ns;
+	if (http_answer_input(&stream->answer, block->data, len, &body_len) < 0) {
+		loan_release(block);
+		stream_fail(stream, stream->answer.fault, now_ns);
+		return;
+	}
+	if (stream->answer.has_head && !stream->is_head_out && head_pend(stream) < 0) {
+		loan_release(block);
+		stream_fail(stream, "the head of its answer is longer than 16 KiB", now_ns);
+		return;
+	}
+	if (body_len)
+		pend(stream, block, body_len);
+	else
+		loan_release(block);
+}
+
+static void stream_eof(struct http_stream *stream, uint64_t now_ns)
+{
+	if (stream_retry(stream, now_ns))
+		return;
+	if (http_answer_eof(&stream->answer) == 0)
+		return;
+	health_suspect(offer_of(stream), now_ns);
+	stream_fail(stream, stream->answer.fault, now_ns);
+}
+
+/* True while more can be read at once. */
+static bool stream_read_once(struct http_stream *stream, uint64_t now_ns)
+{
+	struct loan *block;
+	ssize_t n;
+
+	if (!stream->channel || !stream->conn || stream->conn->is_connecting ||
+	    stream->answer.is_whole || !pending_send(stream, now_ns))
+		return false;
+	block = block_acquire(stream);
+	if (!block)
+		return false;
+	n = recv(stream->conn->watch.fd, block->data, BLOCK_LEN, MSG_DONTWAIT);
+	if (n > 0) {
+		stream_input(stream, block, (size_t)n, now_ns);
+		return true;
+	}
+	loan_release(block);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	stream_eof(stream, now_ns);
+	return false;
+}
+
+static bool block_is_free(const struct http_stream *stream)
+{
+	for (unsigned i = 0; i < BLOCK_CNT; i++)
+		if (!stream->blocks[i].data)
+			return true;
+	return false;
+}
+
+/* stream_waits_for_caller: what the server said is not taken. */
+static bool stream_waits_for_caller(const struct http_stream *stream)
+{
+	return stream->pending_cnt || !block_is_free(stream);
+}
+
+static void stream_watch(struct http_stream *stream, uint64_t now_ns)
+{
+	unsigned interest = 0;
+	int err;
+
+	if (!stream->conn)
+		return;
+	if (stream->conn->is_connecting || request_waits(stream))
+		interest |= POLLER_OUT;
+	if (!stream->conn->is_connecting && !stream_waits_for_caller(stream) && !stream->is_starved)
+		interest |= POLLER_IN;
+	err = http_conn_watch(stream->conn, interest);
+	if (err < 0)
+		stream_unreachable(stream, err, now_ns);
+}
+
+static uint64_t stream_deadline_ns(const struct http_stream *stream)
+{
+	const struct offer *offer = offer_of(stream);
+
+	if (stream->is_finished)
+		return stream->progress_ns + LINGER_NS;
+	if (stream->conn && stream->conn->is_connecting)
+		return stream->progress_ns + CONNECT_NS;
+	if (stream->is_request_whole && !stream->is_head_out)
+		return stream->progress_ns + offer_timeout_ns(offer);
+	return stream->progress_ns + offer->provider->config.stall_ns;
+}
+
+/* stream_settle is where an entry from outside leaves; the stream may be gone then. */
+static void stream_settle(struct http_stream *stream, uint64_t now_ns)
+{
+	struct timer_wheel *timers = offer_of(stream)->provider->timers;
+
+	if (stream->channel)
+		stream_watch(stream, now_ns);
+	stream->is_busy = false;
+	if (!stream->channel) {
+		if (!stream_owes(stream))
+			stream_free(stream);
+		return;
+	}
+	timer_set(timers, &stream->timer, stream_deadline_ns(stream));
+	if (stream->is_starved)
+		timer_set(timers, &stream->turn, now_ns + STARVED_NS);
+}
+
+/* stream_turn does all that can be done now. */
+static void stream_turn(struct http_stream *stream, uint64_t now_ns)
+{
+	unsigned reads = 0;
+
+	stream->is_busy = true;
+	stream->is_starved = false;
+	if (stream->conn && !stream->conn->is_connecting)
+		stream_write(stream, now_ns);
+	while (stream_read_once(stream, now_ns))
+		if (++reads == READS_PER_TURN_MAX) {
+			timer_set(offer_of(stream)->provider->timers, &stream->turn, now_ns);
+			break;
+		}
+	if (stream->channel && !stream->is_finished && stream->answer.is_whole &&
+	    pending_send(stream, now_ns))
+		stream_complete(stream, now_ns);
+	stream_settle(stream, now_ns);
+}
+
+static void conn_ready(void *user, unsigned events, uint64_t now_ns)
+{
+	struct http_stream *stream = user;
+	int err;
+
+	(void)events;
+	if (stream->conn->is_connecting) {
+		err = upstream_connect_result(stream->conn->watch.fd);
+		stream->conn->is_connecting = false;
+		if (err < 0) {
+			stream->is_busy = true;
+			stream_unreachable(stream, err, now_ns);
+			stream_settle(stream, now_ns);
+			return;
+		}
+	}
+	stream_turn(stream, now_ns);
+}
+
+static void turn_fire(struct timer *timer, uint64_t now_ns)
+{
+	stream_turn(list_entry(timer, struct http_stream, turn), now_ns);
+}
+
+/* timer_fire: whatever the stream waited for, it came too late. */
+static void timer_fire(struct timer *timer, uint64_t now_ns)
+{
+	struct http_stream *stream = list_entry(timer, struct http_stream, timer);
+
+	stream->is_busy = true;
+	if (stream->is_finished) {
+		stream_end(stream, SERVICE_OK, "");
+	} else if (stream->conn && stream->conn->is_connecting) {
+		stream_unreachable(stream, -ETIMEDOUT, now_ns);
+	} else {
+		if (stream->is_request_whole && !stream_waits_for_caller(stream))
+			offer_failed(offer_of(stream), "it did not answer in time", now_ns);
+		stream_end(stream, SERVICE_TIMEOUT, "no byte of this exchange moved for too long");
+	}
+	stream_settle(stream, now_ns);
+}
+
+static int chunk_push(struct http_stream *stream, const uint8_t *data, size_t len)
+{
+	char line[24];
+	int line_len = snprintf(line, sizeof(line), "%zx\r\n", len);
+	int err = queue_push(&stream->out, line, (size_t)line_len);
+
+	if (err == 0)
+		err = queue_push(&stream->out, data, len);
+	return err < 0 ? err : queue_push(&stream->out, "\r\n", 2);
+}
+
+/* body_take queues a piece of the request; it is consumed as the server takes it. */
+static void body_take(struct http_stream *stream, const uint8_t *data, size_t len, uint64_t now_ns)
+{
+	int err;
+
+	stream->progress_ns = now_ns;
+	if (stream->is_deaf || len == 0) {
+		service_channel_consume(stream->channel, len);
+		return;
+	}
+	if (!stream->is_chunked && len > stream->body_left) {
+		stream_end(stream, SERVICE_INVALID_PAYLOAD,
+			   "the body is longer than its head says");
+		return;
+	}
+	err = stream->is_chunked ? chunk_push(stream, data, len)
+				 : queue_push(&stream->out, data, len);
+	if (err < 0) {
+		stream_end(stream, SERVICE_UNAVAILABLE, "too many bodies are under way");
+		return;
+	}
+	stream->body_left -= stream->is_chunked ? 0 : len;
+	stream->unconsumed_len += len;
+}
+
+static void on_piece(void *arg, const struct service_piece *piece, uint64_t now_ns)
+{
+	struct http_stream *stream = arg;
+
+	stream->is_busy = true;
+	body_take(stream, piece->data, piece->len, now_ns);
+	stream_turn(stream, now_ns);
+}
+
+static void body_end(struct http_stream *stream)
+{
+	if (stream->body_left)
+		stream_end(stream, SERVICE_INVALID_PAYLOAD,
+			   "the body is shorter than its head says");
+	else if (stream->is_chunked && queue_push(&stream->out, "0\r\n\r\n", 5) < 0)
+		stream_end(stream, SERVICE_UNAVAILABLE, "too many bodies are under way");
+}
+
+static void on_finished(void *arg, uint64_t now_ns)
+{
+	struct http_stream *stream = arg;
+
+	stream->is_busy = true;
+	stream->is_request_whole = true;
+	stream->progress_ns = now_ns;
+	if (!stream->is_deaf)
+		body_end(stream);
+	stream_turn(stream, now_ns);
+}
+
+static void on_writable(void *arg, uint64_t now_ns)
+{
+	stream_turn(arg, now_ns);
+}
+
+static void on_ended(void *arg, const struct service_answer *answer, uint64_t now_ns)
+{
+	struct http_stream *stream = arg;
+
+	(void)answer;
+	stream->is_busy = true;
+	stream_close(stream);
+	stream_settle(stream, now_ns);
+}
+
+static const struct service_channel_events channel_events = {
+	.piece = on_piece,
+	.finished = on_finished,
+	.writable = on_writable,
+	.ended = on_ended,
+};
+
+/* stream_new: NULL: there is no room, which was counted. */
+static struct http_stream *stream_new(struct offer *offer)
+{
+	struct provider *provider = offer->provider;
+	struct http_stream *stream = pool_acquire(&provider->http_streams);
+
+	if (!stream)
+		goto refuse;
+	stream->out.heap = provider->heap;
+	stream->head.stream = stream;
+	stream->head.data = heap_alloc(provider->heap, HTTP_REQUEST_CAP);
+	if (!stream->head.data)
+		goto release_stream;
+	for (unsigned i = 0; i < BLOCK_CNT; i++)
+		stream->blocks[i].stream = stream;
+	timer_init(&stream->timer, timer_fire);
+	timer_init(&stream->turn, turn_fire);
+	if (offer_enter(offer, &stream->active, stream_abandon))
+		return stream;
+	heap_release(provider->heap, stream->head.data);
+	pool_release(&provider->http_streams, stream);
+	return NULL;
+release_stream:
+	pool_release(&provider->http_streams, stream);
+refuse:
+	provider->stats.refused_cnt++;
+	return NULL;
+}
+
+static void stream_ask(struct http_stream *stream, const struct service_http_request *request,
+		       const struct service_caller *caller)
+{
+	struct writer w = writer_of(stream->head.data, HTTP_REQUEST_CAP);
+
+	http_request_write(&w, request, offer_of(stream)->spec.view.target, caller);
+	stream->head.len = writer_len(&w);
+	stream->is_chunked = request->body_len == SERVICE_HTTP_BODY_LEN_UNTOLD;
+	stream->body_left = stream->is_chunked ? 0 : request->body_len;
+	stream->is_safe = http_request_is_safe(request);
+	stream->answer.is_to_head = request->verb_len == 4 && memcmp(request->verb, "HEAD", 4) == 0;
+}
+
+static int stream_connect(struct http_stream *stream)
+{
+	struct offer *offer = offer_of(stream);
+	struct http_conn *conn = stream->is_safe ? http_conn_take(offer) : NULL;
+	int err = conn ? 0 : http_conn_open(offer, &conn);
+
+	if (err == 0)
+		stream_use_conn(stream, conn);
+	return err;
+}
+
+static void http_stream(void *ctx, struct service_channel *channel,
+			const struct service_caller *caller, const char *method,
+			const uint8_t *head, size_t len, uint64_t now_ns)
+{
+	struct offer *offer = ctx;
+	struct service_http_request request;
+	struct http_stream *stream;
+	int err;
+
+	if (strcmp(method, SERVICE_HTTP_METHOD) != 0) {
+		service_channel_end(channel, SERVICE_METHOD_NOT_FOUND, HTTP_HINT);
+		return;
+	}
+	if (service_http_request_parse(head, len, &request) < 0) {
+		service_channel_end(channel, SERVICE_INVALID_PAYLOAD,
+				    "the head of the request is not one of HttpInvoke");
+		return;
+	}
+	stream = stream_new(offer);
+	if (!stream) {
+		service_channel_end(channel, SERVICE_UNAVAILABLE,
+				    "the service has too many requests under way");
+		return;
+	}
+	offer->stream_cnt++;
+	offer->provider->stats.stream_cnt++;
+	stream_ask(stream, &request, caller);
+	stream->channel = channel;
+	stream->progress_ns = now_ns;
+	stream->is_busy = true;
+	err = stream_connect(stream);
+	if (err < 0) {
+		stream_unreachable(stream, err, now_ns);
+		stream_settle(stream, now_ns);
+		return;
+	}
+	service_channel_accept(channel, &channel_events, stream);
+	stream_turn(stream, now_ns);
+}
+
+static void http_call(void *ctx, struct service_call *call, const struct service_caller *caller,
+		      const char *method, const uint8_t *payload, size_t len, uint64_t now_ns)
+{
+	(void)ctx, (void)caller, (void)method, (void)payload, (void)len;
+	service_reply(call, SERVICE_METHOD_NOT_FOUND, HTTP_HINT, NULL, 0, now_ns);
+}
+
+const struct service_handler http_handler = {
+	.call = http_call,
+	.stream = http_stream,
+};
