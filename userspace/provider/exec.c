@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One process for each call: payload in, reply out, exit code. A process
+ * whose call is gone is killed, and its place is free when it has ended.
+ */
+#include "provider/exec.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "codec/hex.h"
+#include "codec/zbase32.h"
+#include "provider/offer.h"
+#include "provider/spawn.h"
+
+#define OUTPUT_LEN_MIN 4096
+#define READ_STEPS_MAX 16 /* reads of one event, so that others get their turn */
+#define ERR_READ_LEN   1024
+#define ENV_CNT	       7
+
+struct process {
+	struct active active;
+	struct service_call *call; /* NULL: it is answered, and the process is killed */
+	struct spawned spawned;
+	struct poller_watch exit, in, out, err; /* fd -1: closed */
+	uint8_t *input;
+	size_t input_len, input_sent_len;
+	uint8_t *output;
+	size_t output_len, output_cap;
+	char line[PROVIDER_STDERR_LEN_MAX + 1]; /* of what it says */
+	size_t line_len;
+};
+
+size_t exec_process_len(void)
+{
+	return sizeof(struct process);
+}
+
+static struct offer *offer_of(const struct process *process)
+{
+	return process->active.offer;
+}
+
+static struct heap *heap_of(const struct process *process)
+{
+	return offer_of(process)->provider->heap;
+}
+
+static void watch_close(struct process *process, struct poller_watch *watch)
+{
+	if (watch->fd < 0)
+		return;
+	poller_remove(offer_of(process)->provider->poller, watch);
+	close(watch->fd);
+	watch->fd = -1;
+}
+
+static void process_free(struct process *process)
+{
+	struct provider *provider = offer_of(process)->provider;
+
+	watch_close(process, &process->exit);
+	watch_close(process, &process->in);
+	watch_close(process, &process->out);
+	watch_close(process, &process->err);
+	heap_release(provider->heap, process->input);
+	heap_release(provider->heap, process->output);
+	offer_leave(&process->active);
+	pool_release(&provider->processes, process);
+}
+
+static void process_answer(struct process *process, enum service_status status, const char *text,
+			   uint64_t now_ns)
+{
+	struct service_call *call = process->call;
+	bool is_ok = status == SERVICE_OK;
+
+	process->call = NULL;
+	if (call)
+		service_reply(call, status, text, is_ok ? process->output : NULL,
+			      is_ok ? process->output_len : 0, now_ns);
+}
+
+/* process_cut answers before the program has ended, and ends it. */
+static void process_cut(struct process *process, enum service_status status, const char *text,
+			uint64_t now_ns)
+{
+	process_answer(process, status, text, now_ns);
+	spawn_kill(&process->spawned);
+}
+
+static void process_abandon(struct active *active, uint64_t now_ns)
+{
+	struct process *process = list_entry(active, struct process, active);
+
+	process_cut(process, SERVICE_UNAVAILABLE, "the service is withdrawn", now_ns);
+}
+
+static void in_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
+{
+	struct process *process = list_entry(watch, struct process, in);
+	ssize_t n;
+
+	(void)events, (void)now_ns;
+	while (process->input_sent_len < process->input_len) {
+		n = write(watch->fd, process->input + process->input_sent_len,
+			  process->input_len - process->input_sent_len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n < 0)
+			break; /* it reads no more; that is its affair */
+		process->input_sent_len += (size_t)n;
+	}
+	watch_close(process, watch);
+	heap_release(heap_of(process), process->input);
+	process->input = NULL;
+}
+
+/* One byte more than the reply may have tells that it is too long. */
+static bool output_reserve(struct process *process)
+{
+	size_t cap_max = offer_payload_len_max(offer_of(process)) + 1;
+	size_t cap = process->output_cap ? 2 * process->output_cap : OUTPUT_LEN_MIN;
+	uint8_t *output;
+
+	if (process->output_len < process->output_cap)
+		return true;
+	if (cap > cap_max)
+		cap = cap_max;
+	output = heap_resize(heap_of(process), process->output, cap);
+	if (!output)
+		return false;
+	process->output = output;
+	process->output_cap = cap;
+	return true;
+}
+
+/* output_read: true while there may be more. */
+static bool output_read(struct process *process, uint64_t now_ns)
+{
+	ssize_t n;
+
+	if (!output_reserve(process)) {
+		process_cut(process, SERVICE_UNAVAILABLE, "too many bodies are under way", now_ns);
+		return false;
+	}
+	n = read(process->out.fd, process->output + process->output_len,
+		 process->output_cap - process->output_len);
+	if (n < 0)
+		return errno == EINTR;
+	if (n == 0) {
+		watch_close(process, &process->out);
+		return false;
+	}
+	process->output_len += (size_t)n;
+	if (process->output_len <= offer_payload_len_max(offer_of(process)))
+		return true;
+	offer_failed(offer_of(process), "its reply is longer than it may be", now_ns);
+	process_cut(process, SERVICE_PAYLOAD_TOO_LARGE,
+		    "the reply is longer than the service may send", now_ns);
+	return false;
+}
+
+static void out_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
+{
+	struct process *process = list_entry(watch, struct process, out);
+	unsigned steps = 0;
+
+	(void)events;
+	if (!process->call) {
+		watch_close(process, watch);
+		return;
+	}
+	while (steps++ < READ_STEPS_MAX && output_read(process, now_ns))
+		;
+}
+
+static void line_end(struct process *process, uint64_t now_ns)
+{
+	if (process->line_len == 0)
+		return;
+	process->line[process->line_len] = '\0';
+	process->line_len = 0;
+	offer_said(offer_of(process), process->line, now_ns);
+}
+
+static void err_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
+{
+	struct process *process = list_entry(watch, struct process, err);
+	char said[ERR_READ_LEN];
+	ssize_t n = read(watch->fd, said, sizeof(said));
+
+	(void)events;
+	for (ssize_t i = 0; i < n; i++) {
+		if (said[i] == '\n' || process->line_len == PROVIDER_STDERR_LEN_MAX)
+			line_end(process, now_ns);
+		if (said[i] != '\n')
+			process->line[process->line_len++] =
+				said[i] >= 0x20 && said[i] < 0x7f ? said[i] : '?';
+	}
+	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
+		return;
+	line_end(process, now_ns);
+	watch_close(process, watch);
+}
+
+static void process_judge(struct process *process, int code, uint64_t now_ns)
+{
+	static const struct {
+		int code;
+		enum service_status status;
+		const char *text;
+	} rows[] = {
+		{EX_OK, SERVICE_OK, ""},
+		{EX_USAGE, SERVICE_METHOD_NOT_FOUND, "the service has no such method"},
+		{EX_DATAERR, SERVICE_INVALID_PAYLOAD, "the service cannot use this payload"},
+		{EX_NOINPUT, SERVICE_NOT_FOUND, "the service has nothing of that name"},
+		{EX_UNAVAILABLE, SERVICE_UNAVAILABLE, "the service cannot answer now"},
+		{EX_TEMPFAIL, SERVICE_RATE_LIMITED, "the service is busy: try again"},
+		{EX_NOPERM, SERVICE_FORBIDDEN, "the service does not allow this to the caller"},
+	};
+	char fault[64];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].code == code) {
+			process_answer(process, rows[i].status, rows[i].text, now_ns);
+			return;
+		}
+	if (process->call) {
+		snprintf(fault, sizeof(fault),
+			 code < 256 ? "it ended with exit code %d" : "it was killed by signal %d",
+			 code < 256 ? code : code - 256);
+		offer_failed(offer_of(process), fault, now_ns);
+	}
+	process_answer(process, SERVICE_UNKNOWN_ERROR, "", now_ns);
+}
+
+/* exit_ready: the program has ended. What it started is ended with it, what it wrote is still read. */
+static void exit_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
+{
+	struct process *process = list_entry(watch, struct process, exit);
+	int code;
+
+	(void)events;
+	spawn_kill(&process->spawned);
+	while (process->call && process->out.fd >= 0 && output_read(process, now_ns))
+		;
+	if (process->err.fd >= 0)
+		err_ready(&process->err, POLLER_IN, now_ns);
+	line_end(process, now_ns);
+	code = spawn_reap(&process->spawned);
+	process_judge(process, code, now_ns);
+	process_free(process);
+}
+
+/* process_end waits for what a SIGKILL ends: only where no event will tell of it. */
+static void process_end(struct process *process)
+{
+	spawn_kill(&process->spawned);
+	(void)!spawn_reap(&process->spawned);
+	process_free(process);
+}
+
+void exec_reap_all(struct provider *provider)
+{
+	struct process *process = NULL;
+
+	while ((process = pool_next(&provider->processes, process)))
+		process_end(process);
+}
+
+static int watch_open(struct process *process, struct poller_watch *watch, int *fd, unsigned events,
+		      void (*ready)(struct poller_watch *, unsigned, uint64_t))
+{
+	int err;
+
+	*watch = (struct poller_watch){.ready = ready, .fd = *fd};
+	err = poller_add(offer_of(process)->provider->poller, watch, events);
+	if (err < 0) {
+		close(*fd);
+		watch->fd = -1;
+	}
+	return err;
+}
+
+static int watches_open(struct process *process)
+{
+	struct spawned *spawned = &process->spawned;
+	int errs[] = {
+		watch_open(process, &process->exit, &spawned->pidfd, POLLER_IN, exit_ready),
+		watch_open(process, &process->in, &spawned->in, POLLER_OUT, in_ready),
+		watch_open(process, &process->out, &spawned->out, POLLER_IN, out_ready),
+		watch_open(process, &process->err, &spawned->err, POLLER_IN, err_ready),
+	};
+
+	for (size_t i = 0; i < sizeof(errs) / sizeof(errs[0]); i++)
+		if (errs[i] < 0)
+			return errs[i];
+	return 0;
+}
+
+/* The strings that a program is told its call by. */
+struct environment {
+	char service[SERVICE_NAME_LEN_MAX + 16], method[SERVICE_METHOD_LEN_MAX + 16];
+	char caller[80], correlation[64], ms_left[40];
+	char *list[ENV_CNT + 1];
+};
+
+static void environment_init(struct environment *env, const struct offer *offer,
+			     const struct service_caller *caller, const char *method,
+			     uint64_t now_ns)
+{
+	uint64_t left_ns = caller->deadline_ns > now_ns ? caller->deadline_ns - now_ns : 0;
+	char key[ZBASE32_TEXT_LEN(MESH_KEY_LEN) + 1], correlation[2 * SERVICE_KEY_LEN + 1];
+
+	snprintf(env->service, sizeof(env->service), "WEFT_SERVICE=%s", offer->spec.view.name);
+	snprintf(env->method, sizeof(env->method), "WEFT_METHOD=%s", method);
+	snprintf(env->caller, sizeof(env->caller), "WEFT_CALLER=%s",
+		 zbase32_write(caller->key, MESH_KEY_LEN, key));
+	snprintf(env->correlation, sizeof(env->correlation), "WEFT_CORRELATION=%s",
+		 hex_write(caller->correlation, SERVICE_KEY_LEN, correlation));
+	snprintf(env->ms_left, sizeof(env->ms_left), "WEFT_MS_LEFT=%llu",
+		 (unsigned long long)(left_ns / NS_PER_MS));
+	env->list[0] = (char *)"PATH=/usr/local/bin:/usr/bin:/bin";
+	env->list[1] = (char *)"LANG=C.UTF-8";
+	env->list[2] = env->service;
+	env->list[3] = env->method;
+	env->list[4] = env->caller;
+	env->list[5] = env->correlation;
+	env->list[6] = env->ms_left;
+	env->list[ENV_CNT] = NULL;
+}
+
+static int process_start(struct process *process, const struct service_caller *caller,
+			 const char *method, uint64_t now_ns)
+{
+	const struct offer *offer = offer_of(process);
+	const struct provider_spec *view = &offer->spec.view;
+	char *argv[PROVIDER_ARGS_MAX + 2] = {(char *)view->target};
+	struct environment env;
+	struct spawn spawn = {
+		.path = view->target,
+		.argv = argv,
+		.envp = env.list,
+		.memory_len_max = view->memory_len_max ? view->memory_len_max : EXEC_MEMORY_LEN,
+		.cpu_s_max = offer_timeout_ns(offer) / NS_PER_S + 1,
+	};
+
+	for (unsigned i = 0; i < view->args_cnt; i++)
+		argv[i + 1] = (char *)view->args[i];
+	environment_init(&env, offer, caller, method, now_ns);
+	return spawn_run(&spawn, &process->spawned);
+}
+
+static struct process *process_new(struct offer *offer, const uint8_t *payload, size_t len)
+{
+	struct provider *provider = offer->provider;
+	struct process *process = pool_acquire(&provider->processes);
+
+	if (!process)
+		goto refuse;
+	process->exit.fd = process->in.fd = process->out.fd = process->err.fd = -1;
+	process->input_len = len;
+	process->input = heap_alloc(provider->heap, len);
+	if (!process->input)
+		goto release_process;
+	if (len)
+		memcpy(process->input, payload, len);
+	if (offer_enter(offer, &process->active, process_abandon))
+		return process;
+	heap_release(provider->heap, process->input);
+	pool_release(&provider->processes, process);
+	return NULL;
+release_process:
+	pool_release(&provider->processes, process);
+refuse:
+	provider->stats.refused_cnt++;
+	return NULL;
+}
+
+/* A shell may be what is run: nothing that means something to it. */
+static bool method_is_plain(const char *method)
+{
+	for (; *method; method++)
+		if (!(*method >= '0' && *method <= '9') && !(*method >= 'A' && *method <= 'Z') &&
+		    !(*method >= 'a' && *method <= 'z') && !strchr("._-", *method))
+			return false;
+	return true;
+}
+
+static void exec_call(void *ctx, struct service_call *call, const struct service_caller *caller,
+		      const char *method, const uint8_t *payload, size_t len, uint64_t now_ns)
+{
+	struct offer *offer = ctx;
+	struct process *process;
+	int err;
+
+	if (!method_is_plain(method)) {
+		service_reply(call, SERVICE_METHOD_NOT_FOUND, "the service has no such method",
+			      NULL, 0, now_ns);
+		return;
+	}
+	process = process_new(offer, payload, len);
+	if (!process) {
+		service_reply(call, SERVICE_UNAVAILABLE, "the service has too many calls under way",
+			      NULL, 0, now_ns);
+		return;
+	}
+	offer->call_cnt++;
+	offer->provider->stats.call_cnt++;
+	err = process_start(process, caller, method, now_ns);
+	if (err < 0) {
+		process_free(process);
+		offer_failed(offer, "it cannot be run", now_ns);
+		health_suspect(offer, now_ns);
+		service_reply(call, SERVICE_UNAVAILABLE,
+			      "the program behind this service cannot be run", NULL, 0, now_ns);
+		return;
+	}
+	process->call = call;
+	if (watches_open(process) == 0)
+		return;
+	process_answer(process, SERVICE_UNAVAILABLE, "the service cannot answer now", now_ns);
+	process_end(process);
+}
+
+static void exec_cancelled(void *ctx, struct service_call *call)
+{
+	struct offer *offer = ctx;
+	struct list_node *node = offer->actives.next;
+
+	for (; node != &offer->actives; node = node->next) {
+		struct process *process = list_entry(node, struct process, active.link);
+
+		if (process->call != call)
+			continue;
+		process->call = NULL;
+		spawn_kill(&process->spawned);
+		return;
+	}
+}
+
+static void exec_stream(void *ctx, struct service_channel *channel,
+			const struct service_caller *caller, const char *method,
+			const uint8_t *head, size_t len, uint64_t now_ns)
+{
+	(void)ctx, (void)caller, (void)method, (void)head, (void)len, (void)now_ns;
+	service_channel_end(channel, SERVICE_METHOD_NOT_FOUND,
+			    "this service takes calls, no streams and no HTTP");
+}
+
+const struct service_handler exec_handler = {
+	.call = exec_call,
+	.cancelled = exec_cancelled,
+	.stream = exec_stream,
+};
