@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Objects, one archive per folder, the two programs.
 
-MODULES := base codec crypto store net demux quic kad dht mesh content service control client gateway node
+MODULES := base codec crypto store net demux quic kad dht mesh content service provider control client gateway node
 PKGS := libngtcp2_crypto_ossl libngtcp2 libssl libcrypto jansson libsodium liburing lmdb libbpf libllhttp libcares
 
 CC := $(if $(FUZZING),clang,gcc)

@@ -65,7 +65,8 @@ struct provider_spec {
 	uint64_t memory_len_max;	      /* exec: address space of one process, bytes */
 	const uint8_t (*allow)[MESH_KEY_LEN]; /* none: everybody */
 	unsigned allow_cnt;
-	bool is_hidden; /* not published: found by who knows this node only */
+	bool is_hidden;	      /* not published: found by who knows this node only */
+	bool needs_signature; /* calls of peers carry one */
 };
 
 enum provider_state {
@@ -131,7 +132,12 @@ struct provider_params {
 /* provider_new: 0, WEFT_EFULL, -errno. */
 WEFT_MUST_CHECK
 int provider_new(const struct provider_params *params, struct provider **out_provider);
-/* provider_free kills processes and closes connections; offers are withdrawn, and stay in the store. */
+/*
+ * provider_stop ends all offers, kills their processes and closes their connections; the
+ * store keeps them. provider_free comes after it, when the channels of the service have given
+ * back what they were lent, so after the service and the mesh below it.
+ */
+void provider_stop(struct provider *provider, uint64_t now_ns);
 void provider_free(struct provider *provider);
 /* provider_restore offers what the store holds. 0 or -errno of the store. At start, once. */
 WEFT_MUST_CHECK

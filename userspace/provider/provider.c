@@ -1,0 +1,554 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The offers of a node: made, kept in the store, made again at start, and
+ * withdrawn. What happens to their calls is the kinds' (http.c socket.c exec.c).
+ *
+ * An offer begins when it is asked for and is acknowledged when it is durable; it
+ * ends when that is durable. So nothing that was acknowledged is lost, and
+ * nothing that failed is half done.
+ */
+#include "provider/provider.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "provider/exec.h"
+#include "provider/http.h"
+#include "provider/http_conn.h"
+#include "provider/offer.h"
+#include "provider/socket.h"
+#include "store/store.h"
+
+#define CHANGE_CAP 32 /* publishes and withdrawals that wait for the store */
+
+/* A publish or a withdrawal on its way to the disk. */
+struct change {
+	struct provider *provider;
+	provider_done_fn done; /* NULL: nobody wants to know any more */
+	void *arg;
+	pool_handle published; /* the offer that a publish made; 0: it was there, or a withdrawal */
+	char name[SERVICE_NAME_LEN_MAX + 1]; /* of a withdrawal */
+	uint32_t major;
+	bool is_withdrawal;
+	struct timer timer;
+	int err; /* what the store said */
+};
+
+void provider_config_defaults(struct provider_config *config)
+{
+	*config = (struct provider_config){
+		.offer_cap = 64,
+		.active_cap = 512,
+		.process_cap = 32,
+		.idle_cap = 128,
+		.memory_len = 64 * 1024 * 1024,
+		.health_ns = 5 * NS_PER_S,
+		.timeout_ns = 30 * NS_PER_S,
+		.stall_ns = 60 * NS_PER_S,
+	};
+}
+
+static unsigned conn_cap(const struct provider_config *config)
+{
+	return config->active_cap + config->idle_cap;
+}
+
+/* What one arena holds. */
+struct pool_plan {
+	struct pool *pool;
+	size_t object_len;
+	unsigned cap_cnt;
+};
+#define POOL_CNT 7
+
+static void pools_plan(struct provider *provider, const struct provider_config *config,
+		       struct pool_plan plan[static POOL_CNT])
+{
+	const struct pool_plan rows[POOL_CNT] = {
+		{&provider->offers, sizeof(struct offer), config->offer_cap},
+		{&provider->changes, sizeof(struct change), CHANGE_CAP},
+		{&provider->http_streams, http_stream_len(), config->active_cap},
+		{&provider->http_conns, sizeof(struct http_conn), conn_cap(config)},
+		{&provider->socket_calls, socket_call_len(), config->active_cap},
+		{&provider->socket_streams, socket_stream_len(), config->active_cap},
+		{&provider->processes, exec_process_len(), config->process_cap},
+	};
+
+	memcpy(plan, rows, sizeof(rows));
+}
+
+static size_t arena_len(const struct provider_config *config)
+{
+	struct pool_plan plan[POOL_CNT];
+	struct provider none;
+	size_t len = 0;
+
+	pools_plan(&none, config, plan);
+	for (unsigned i = 0; i < POOL_CNT; i++)
+		len += pool_footprint(plan[i].object_len, plan[i].cap_cnt);
+	return len;
+}
+
+size_t provider_footprint(const struct provider_config *config)
+{
+	return arena_len(config) + config->memory_len;
+}
+
+unsigned provider_watch_cap(const struct provider_config *config)
+{
+	/* A process takes four: its three standard files and its end. */
+	return config->offer_cap + conn_cap(config) + 3 * config->process_cap;
+}
+
+static int pools_init(struct provider *provider)
+{
+	struct pool_plan plan[POOL_CNT];
+	int err = arena_open(&provider->arena, arena_len(&provider->config));
+
+	pools_plan(provider, &provider->config, plan);
+	for (unsigned i = 0; err == 0 && i < POOL_CNT; i++)
+		err = pool_init(plan[i].pool, &provider->arena, plan[i].object_len,
+				plan[i].cap_cnt);
+	return err;
+}
+
+int provider_new(const struct provider_params *params, struct provider **out_provider)
+{
+	struct provider *provider = calloc(1, sizeof(*provider));
+	int err;
+
+	if (!provider)
+		return -ENOMEM;
+	provider->config = params->config;
+	provider->service = params->service;
+	provider->poller = params->poller;
+	provider->timers = params->timers;
+	provider->store = params->store;
+	provider->event = params->event;
+	provider->ctx = params->ctx;
+	list_init(&provider->offer_list);
+	err = pools_init(provider);
+	if (err == 0)
+		err = heap_new(params->config.memory_len, &provider->heap);
+	if (err < 0) {
+		provider_free(provider);
+		return err;
+	}
+	*out_provider = provider;
+	return 0;
+}
+
+/* offer_end ends what is under way, and the offer with it. */
+static void offer_end(struct offer *offer, uint64_t now_ns)
+{
+	struct list_node *node = offer->actives.next, *next;
+
+	health_stop(offer);
+	for (; node != &offer->actives; node = next) {
+		struct active *active = list_entry(node, struct active, link);
+
+		next = node->next;
+		active->abandon(active, now_ns);
+	}
+	http_conns_close_idle(offer);
+	service_withdraw(offer->handle, now_ns);
+	list_unlink(&offer->link);
+	offer->provider->stats.offer_cnt--;
+	offer->is_gone = true;
+	if (offer->active_cnt == 0)
+		pool_release(&offer->provider->offers, offer);
+}
+
+void provider_stop(struct provider *provider, uint64_t now_ns)
+{
+	while (!list_is_empty(&provider->offer_list))
+		offer_end(list_entry(provider->offer_list.next, struct offer, link), now_ns);
+}
+
+void provider_free(struct provider *provider)
+{
+	struct change *change = NULL;
+
+	if (!provider)
+		return;
+	/* The store names changes that wait. */
+	if (provider->changes.used_cnt)
+		store_flush(provider->store);
+	while ((change = pool_next(&provider->changes, change)))
+		timer_cancel(provider->timers, &change->timer);
+	exec_reap_all(provider);
+	heap_free(provider->heap);
+	arena_close(&provider->arena);
+	free(provider);
+}
+
+static const struct service_handler *handler_of(enum provider_kind kind)
+{
+	static const struct service_handler *const handlers[PROVIDER_KIND_CNT] = {
+		[PROVIDER_HTTP] = &http_handler,
+		[PROVIDER_SOCKET] = &socket_handler,
+		[PROVIDER_EXEC] = &exec_handler,
+	};
+
+	return handlers[kind];
+}
+
+/* Callers learn from the metadata that a service takes HttpInvoke. */
+static int offer_to_service(struct offer *offer, uint64_t now_ns, const char **out_why)
+{
+	const struct provider_spec *view = &offer->spec.view;
+	struct service_metadata metadata[PROVIDER_METADATA_MAX];
+	unsigned metadata_cnt = view->metadata_cnt;
+	struct service_offering offering = {
+		.name = view->name,
+		.version = view->version,
+		.metadata = metadata,
+		.calls_per_min = view->calls_per_min,
+		.payload_len_max = view->payload_len_max,
+		.timeout_ns = view->timeout_ns,
+		.allow = view->allow,
+		.allow_cnt = view->allow_cnt,
+		.is_published = !view->is_hidden,
+		.needs_signature = view->needs_signature,
+		.handler = handler_of(view->kind),
+		.ctx = offer,
+	};
+
+	memcpy(metadata, view->metadata, metadata_cnt * sizeof(metadata[0]));
+	if (view->kind == PROVIDER_HTTP)
+		metadata[metadata_cnt++] = (struct service_metadata){"kind", "http"};
+	offering.metadata_cnt = metadata_cnt;
+	return service_offer(offer->provider->service, &offering, now_ns, &offer->handle, out_why);
+}
+
+static int offer_addr(struct offer *offer)
+{
+	const struct provider_spec *view = &offer->spec.view;
+
+	if (view->kind == PROVIDER_HTTP)
+		return upstream_addr_parse(view->target, &offer->addr);
+	return upstream_addr_of_path(view->target, &offer->addr);
+}
+
+static int offer_new(struct provider *provider, const uint8_t *record, size_t len, uint64_t now_ns,
+		     struct offer **out_offer, const char **out_why)
+{
+	struct offer *offer = pool_acquire(&provider->offers);
+	int err;
+
+	*out_why = "too many services are offered by programs of this machine";
+	if (!offer)
+		return WEFT_EFULL;
+	offer->provider = provider;
+	list_init(&offer->link);
+	list_init(&offer->actives);
+	list_init(&offer->idle_conns);
+	*out_why = "its record in the store is not one of this version";
+	err = spec_parse(record, len, &offer->spec);
+	if (err == 0)
+		err = offer_addr(offer);
+	if (err == 0)
+		err = offer_to_service(offer, now_ns, out_why);
+	if (err < 0) {
+		pool_release(&provider->offers, offer);
+		return err;
+	}
+	list_push_back(&provider->offer_list, &offer->link);
+	provider->stats.offer_cnt++;
+	health_start(offer, now_ns);
+	*out_offer = offer;
+	return 0;
+}
+
+static bool offer_matches(const struct offer *offer, const char *name, uint32_t major)
+{
+	return strcmp(offer->spec.view.name, name) == 0 &&
+	       (major == PROVIDER_MAJOR_ANY || spec_major(&offer->spec.view) == major);
+}
+
+/* offer_find: the first of that name and major version; is_leaving: that the store is to forget. */
+static struct offer *offer_find(const struct provider *provider, const char *name, uint32_t major,
+				bool is_leaving)
+{
+	const struct list_node *node = provider->offer_list.next;
+
+	for (; node != &provider->offer_list; node = node->next) {
+		struct offer *offer = list_entry(node, struct offer, link);
+
+		if (offer_matches(offer, name, major) && offer->is_leaving == is_leaving)
+			return offer;
+	}
+	return NULL;
+}
+
+static bool offer_is(const struct offer *offer, const uint8_t *record, size_t len)
+{
+	uint8_t own[SPEC_RECORD_CAP];
+	struct writer w = writer_of(own, sizeof(own));
+
+	spec_write(&w, &offer->spec.view);
+	return writer_len(&w) == len && memcmp(own, record, len) == 0;
+}
+
+static void change_undo(struct change *change, uint64_t now_ns)
+{
+	struct provider *provider = change->provider;
+	struct offer *offer = pool_lookup(&provider->offers, change->published);
+
+	if (offer && !offer->is_gone)
+		offer_end(offer, now_ns);
+	while (change->is_withdrawal &&
+	       (offer = offer_find(provider, change->name, change->major, true)))
+		offer->is_leaving = false;
+}
+
+static void change_apply(struct change *change, uint64_t now_ns)
+{
+	struct offer *offer;
+
+	while (change->is_withdrawal &&
+	       (offer = offer_find(change->provider, change->name, change->major, true)))
+		offer_end(offer, now_ns);
+}
+
+static void change_fire(struct timer *timer, uint64_t now_ns)
+{
+	struct change *change = list_entry(timer, struct change, timer);
+	struct provider *provider = change->provider;
+	provider_done_fn done = change->done;
+	void *arg = change->arg;
+	int err = change->err;
+
+	if (err < 0)
+		change_undo(change, now_ns);
+	else
+		change_apply(change, now_ns);
+	pool_release(&provider->changes, change);
+	if (done)
+		done(arg, err, now_ns);
+}
+
+/* The store does not tell the time; the next expiry of timers does. */
+static void change_stored(void *arg, int err)
+{
+	struct change *change = arg;
+
+	change->err = err;
+	timer_set(change->provider->timers, &change->timer, 0);
+}
+
+static struct change *change_new(struct provider *provider, provider_done_fn done, void *arg)
+{
+	struct change *change = pool_acquire(&provider->changes);
+
+	if (!change)
+		return NULL;
+	change->provider = provider;
+	change->done = done;
+	change->arg = arg;
+	timer_init(&change->timer, change_fire);
+	return change;
+}
+
+/* change_submit takes batch in any case. */
+static int change_submit(struct change *change, struct store_batch *batch)
+{
+	int err = store_submit(change->provider->store, batch, change_stored, change);
+
+	if (err < 0)
+		store_batch_free(batch);
+	return err;
+}
+
+static int change_store(struct change *change, const struct provider_spec *spec,
+			const uint8_t *record, size_t len)
+{
+	struct store_batch *batch = store_batch_new(change->provider->store);
+	char key[SPEC_KEY_CAP];
+	size_t key_len = spec_key_write(key, spec->name, spec_major(spec));
+
+	store_batch_put(batch, STORE_OFFERS, key, key_len, record, len);
+	return change_submit(change, batch);
+}
+
+int provider_publish(struct provider *provider, const struct provider_spec *spec,
+		     provider_done_fn done, void *arg, uint64_t now_ns, const char **out_why)
+{
+	uint8_t record[SPEC_RECORD_CAP];
+	struct writer w = writer_of(record, sizeof(record));
+	struct offer *offer, *made = NULL;
+	struct change *change;
+	int err = spec_check(spec, out_why);
+
+	if (err < 0)
+		return err;
+	spec_write(&w, spec);
+	*out_why = "it is being withdrawn: publish it again after that";
+	if (offer_find(provider, spec->name, spec_major(spec), true))
+		return WEFT_EEXISTS;
+	offer = offer_find(provider, spec->name, spec_major(spec), false);
+	*out_why = "it is offered already and differs: withdraw it first";
+	if (offer && !offer_is(offer, record, writer_len(&w)))
+		return WEFT_EEXISTS;
+	change = change_new(provider, done, arg);
+	*out_why = "too many changes wait for the disk";
+	if (!change)
+		return WEFT_EFULL;
+	if (!offer) {
+		err = offer_new(provider, record, writer_len(&w), now_ns, &made, out_why);
+		if (err < 0)
+			goto release_change;
+		change->published = pool_handle_of(&provider->offers, made);
+	}
+	*out_why = "the store takes no changes now";
+	err = change_store(change, spec, record, writer_len(&w));
+	if (err == 0)
+		return 0;
+	if (made)
+		offer_end(made, now_ns);
+release_change:
+	pool_release(&provider->changes, change);
+	return err;
+}
+
+static void leaving_mark(struct provider *provider, struct store_batch *batch,
+			 const struct change *change)
+{
+	struct offer *offer;
+	char key[SPEC_KEY_CAP];
+
+	while ((offer = offer_find(provider, change->name, change->major, false))) {
+		size_t len = spec_key_write(key, change->name, spec_major(&offer->spec.view));
+
+		store_batch_delete(batch, STORE_OFFERS, key, len);
+		offer->is_leaving = true;
+	}
+}
+
+int provider_withdraw(struct provider *provider, const char *name, uint32_t major,
+		      provider_done_fn done, void *arg, uint64_t now_ns)
+{
+	struct store_batch *batch;
+	struct change *change;
+	int err;
+
+	if (!offer_find(provider, name, major, false))
+		return WEFT_EABSENT;
+	change = change_new(provider, done, arg);
+	if (!change)
+		return WEFT_EFULL;
+	/* It is a name of an offer, so it fits. */
+	strncpy(change->name, name, sizeof(change->name) - 1);
+	change->major = major;
+	change->is_withdrawal = true;
+	batch = store_batch_new(provider->store);
+	leaving_mark(provider, batch, change);
+	err = change_submit(change, batch);
+	if (err == 0)
+		return 0;
+	change_undo(change, now_ns);
+	pool_release(&provider->changes, change);
+	return err;
+}
+
+void provider_forget(struct provider *provider, void *arg)
+{
+	struct change *change = NULL;
+
+	while ((change = pool_next(&provider->changes, change)))
+		if (change->arg == arg)
+			change->done = NULL;
+}
+
+struct restoring {
+	struct provider *provider;
+	uint64_t now_ns;
+};
+
+static void restore_dropped(const struct restoring *restoring, const struct store_item *item,
+			    const char *why)
+{
+	char name[SPEC_KEY_CAP];
+	size_t len = item->key_len < sizeof(name) - 1 ? item->key_len : sizeof(name) - 1;
+	const struct provider_event event = {
+		.kind = PROVIDER_EVENT_DROPPED,
+		.name = name,
+		.version = "",
+		.text = why,
+	};
+
+	memcpy(name, item->key, len);
+	name[len] = '\0';
+	restoring->provider->event(restoring->provider->ctx, &event, restoring->now_ns);
+}
+
+static bool restore_item(void *arg, const struct store_item *item)
+{
+	const struct restoring *restoring = arg;
+	const char *why;
+	struct offer *offer;
+
+	if (offer_new(restoring->provider, item->value, item->value_len, restoring->now_ns, &offer,
+		      &why) < 0)
+		restore_dropped(restoring, item, why);
+	return true;
+}
+
+int provider_restore(struct provider *provider, uint64_t now_ns)
+{
+	struct restoring restoring = {provider, now_ns};
+	struct store_snapshot *snapshot;
+	int err = store_snapshot_open(provider->store, &snapshot);
+
+	if (err < 0)
+		return err;
+	err = store_each(snapshot, STORE_OFFERS, NULL, 0, restore_item, &restoring);
+	store_snapshot_close(snapshot);
+	return err;
+}
+
+void provider_each(const struct provider *provider,
+		   bool (*fn)(void *arg, const struct provider_view *view), void *arg)
+{
+	const struct list_node *node = provider->offer_list.next;
+
+	for (; node != &provider->offer_list; node = node->next) {
+		const struct offer *offer = list_entry(node, struct offer, link);
+		const struct provider_view view = {
+			.spec = offer->spec.view,
+			.state = offer->health.state,
+			.why = offer->health.why,
+			.since_ns = offer->health.since_ns,
+			.active_cnt = offer->active_cnt,
+			.call_cnt = offer->call_cnt,
+			.stream_cnt = offer->stream_cnt,
+			.failed_cnt = offer->failed_cnt,
+		};
+
+		if (!fn(arg, &view))
+			return;
+	}
+}
+
+void provider_stats(const struct provider *provider, struct provider_stats *out_stats)
+{
+	const struct provider_config *config = &provider->config;
+	struct heap_usage usage;
+
+	heap_usage(provider->heap, &usage);
+	*out_stats = provider->stats;
+	out_stats->offer_cap = config->offer_cap;
+	out_stats->ready_cnt = provider->ready_cnt;
+	out_stats->active_cnt = provider->active_cnt;
+	out_stats->active_peak_cnt = provider->active_peak_cnt;
+	out_stats->active_cap = config->active_cap;
+	out_stats->process_cnt = provider->processes.used_cnt;
+	out_stats->process_cap = config->process_cap;
+	out_stats->idle_cnt = provider->idle_cnt;
+	out_stats->idle_cap = config->idle_cap;
+	out_stats->memory_used_len = usage.used_len;
+	out_stats->memory_peak_len = usage.peak_len;
+	out_stats->memory_len = usage.cap;
+}
