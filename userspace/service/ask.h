@@ -7,6 +7,7 @@
 #include "base/timer.h"
 #include "service/call.h"
 #include "service/intake.h"
+#include "service/routes.h"
 
 struct service_find;
 struct service_outcome;
@@ -63,7 +64,7 @@ struct service_ask {
 	struct service_intake intake;
 	struct service_reply_head reply;
 	struct service_body *answer; /* of TELLING */
-	uint64_t wait_ns;	     /* of TELLING */
+	uint64_t wait_ns;	     /* of its end */
 };
 
 const struct service_provider *service_ask_provider(const struct service_ask *ask);
@@ -92,8 +93,7 @@ void service_ask_find(struct service_ask *ask, const struct service_target *targ
  */
 void service_ask_route(struct service_ask *ask, const char *why, uint64_t now_ns);
 void service_ask_leave(struct service_ask *ask, uint64_t now_ns);
-void service_ask_note(struct service_ask *ask, bool says_something, bool is_failure,
-		      uint64_t now_ns);
+void service_ask_note(struct service_ask *ask, enum service_verdict verdict, uint64_t now_ns);
 void service_ask_fail(struct service_ask *ask, enum service_status status, const char *text,
 		      uint64_t now_ns);
 bool service_ask_retry(struct service_ask *ask, bool is_unseen, const char *why, uint64_t now_ns);

@@ -4,12 +4,12 @@
  * that are at it already, and on to the next if that is safe: no handler can have seen
  * it, or it has an idempotency key. Home worker.
  */
+#include <string.h>
+
 #include "base/clock.h"
 #include "service/answer.h"
 #include "service/ask.h"
 #include "service/service_state.h"
-
-#include <string.h>
 
 /* How long one of several providers may take to be reached. */
 #define REACH_NS (5 * NS_PER_S)
@@ -41,8 +41,7 @@ void service_ask_leave(struct service_ask *ask, uint64_t now_ns)
 }
 
 /* What its provider's circuit learns of how ask ended there. */
-void service_ask_note(struct service_ask *ask, bool says_something, bool is_failure,
-		      uint64_t now_ns)
+void service_ask_note(struct service_ask *ask, enum service_verdict verdict, uint64_t now_ns)
 {
 	struct service *service = ask->service;
 	const struct service_provider *provider = service_ask_provider(ask);
@@ -51,12 +50,12 @@ void service_ask_note(struct service_ask *ask, bool says_something, bool is_fail
 	if (!ask->is_passing)
 		return;
 	route = service_routes_use(&service->routes, provider->service_id, provider->key);
-	if (!says_something) {
+	if (verdict == SERVICE_VERDICT_NONE) {
 		service_circuit_forget(&route->circuit, ask->is_probe);
 	} else {
-		service_route_note(route, is_failure, now_ns - ask->sent_ns);
+		service_route_note(route, verdict, now_ns - ask->sent_ns);
 		if (service_circuit_note(&route->circuit, service_limits_of(service), ask->is_probe,
-					 is_failure, now_ns))
+					 verdict == SERVICE_VERDICT_FAILED, now_ns))
 			service_tell(service,
 				     &(struct service_event){
 					     .kind = SERVICE_EVENT_CIRCUIT_AT_PEER,
@@ -79,6 +78,9 @@ bool service_ask_retry(struct service_ask *ask, bool is_unseen, const char *why,
 	service_ask_leave(ask, now_ns);
 	service_intake_fini(&ask->intake);
 	service_intake_begin(&ask->intake, 0);
+	service_body_put(ask->answer);
+	ask->answer = NULL;
+	ask->wait_ns = 0;
 	ask->is_touched = false;
 	ask->provider_idx++;
 	ask->service->stats.retried_cnt++;
@@ -90,9 +92,9 @@ bool service_ask_retry(struct service_ask *ask, bool is_unseen, const char *why,
 void service_ask_fail(struct service_ask *ask, enum service_status status, const char *text,
 		      uint64_t now_ns)
 {
-	struct service_outcome outcome = {.status = status, .text = text};
+	struct service_outcome outcome = {.status = status, .text = text, .wait_ns = ask->wait_ns};
 
-	service_ask_note(ask, true, true, now_ns);
+	service_ask_note(ask, SERVICE_VERDICT_FAILED, now_ns);
 	service_ask_reset(ask, MESH_CANCEL);
 	if (!service_ask_retry(ask, !ask->is_touched, text, now_ns))
 		service_ask_finish(ask, &outcome, now_ns);
@@ -136,7 +138,7 @@ static void ask_open(struct service_ask *ask, uint64_t now_ns)
 		err = service_ask_start(ask, now_ns);
 	if (err == 0)
 		return;
-	service_ask_note(ask, false, false, now_ns);
+	service_ask_note(ask, SERVICE_VERDICT_NONE, now_ns);
 	service_ask_reset(ask, MESH_CANCEL);
 	service_ask_finish_soon(ask, SERVICE_UNAVAILABLE,
 				err == WEFT_EFULL ? "too many requests are under way"
@@ -187,7 +189,8 @@ const char *service_ask_end_text(int err)
 	case WEFT_EWRONGKEY:
 		return "another node answers where the provider was";
 	case WEFT_EREFUSED:
-		return "the provider does not want to be called";
+	case WEFT_EBUSY:
+		return "the provider does not want to be called now";
 	case WEFT_ETOOLARGE:
 		return "the provider's answer is too large";
 	default:

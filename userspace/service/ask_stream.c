@@ -110,8 +110,6 @@ static void ask_answered(struct service_ask *ask, const uint8_t *payload, size_t
 		.payload = payload,
 		.len = len,
 	};
-	bool is_failure =
-		reply->status == SERVICE_UNKNOWN_ERROR || reply->status == SERVICE_TIMEOUT;
 
 	if (now_ns > ask->deadline_ns) {
 		ask->service->stats.late_cnt++;
@@ -119,9 +117,8 @@ static void ask_answered(struct service_ask *ask, const uint8_t *payload, size_t
 			.status = SERVICE_TIMEOUT,
 			.text = "the answer came after the deadline",
 		};
-		is_failure = true;
 	}
-	service_ask_note(ask, true, is_failure, now_ns);
+	service_ask_note(ask, service_verdict_of(outcome.status), now_ns);
 	if (!reply->is_refused || !service_ask_retry(ask, true, reply->text, now_ns))
 		service_ask_finish(ask, &outcome, now_ns);
 }
@@ -155,7 +152,7 @@ static void ask_opened(struct service_ask *ask, uint64_t now_ns)
 {
 	struct service *service = ask->service;
 
-	service_ask_note(ask, true, false, now_ns);
+	service_ask_note(ask, SERVICE_VERDICT_GOOD, now_ns);
 	service_count(&service->stats.out, SERVICE_OK, now_ns - ask->began_ns);
 	service->stats.out.stream_cnt++;
 	service_ask_leave(ask, now_ns);
@@ -236,7 +233,7 @@ static void ask_writable(void *arg, uint64_t now_ns)
 static bool end_is_unseen(int err)
 {
 	return err == WEFT_ETIMEOUT || err == WEFT_EUNREACHABLE || err == WEFT_EWRONGKEY ||
-	       err == WEFT_EREFUSED;
+	       err == WEFT_EREFUSED || err == WEFT_EBUSY;
 }
 
 static void ask_ended(void *arg, const struct mesh_stream_end *end, uint64_t now_ns)
@@ -250,6 +247,8 @@ static void ask_ended(void *arg, const struct mesh_stream_end *end, uint64_t now
 	} else if (ask->state == SERVICE_ASK_ANSWERED) {
 		service_ask_release(ask);
 	} else {
+		if (end->not_before_ns > now_ns)
+			ask->wait_ns = end->not_before_ns - now_ns;
 		ask->is_touched = ask->is_touched || !end_is_unseen(end->err);
 		service_ask_fail(ask,
 				 end->err == WEFT_ETOOLARGE ? SERVICE_PAYLOAD_TOO_LARGE

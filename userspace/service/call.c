@@ -55,7 +55,7 @@ void service_text_copy(char dst[static SERVICE_TEXT_LEN_MAX + 1], const char *te
 	if (!utf8_is_valid(text, len))
 		len = 0;
 	if (len)
-		memcpy(dst, text, len);
+		memmove(dst, text, len); /* text may be what dst has */
 	dst[len] = 0;
 }
 

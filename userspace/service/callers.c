@@ -320,11 +320,6 @@ bool service_admission_hold(struct service *service, struct service_admission *a
 	return true;
 }
 
-static bool is_failure(enum service_status status)
-{
-	return status == SERVICE_UNKNOWN_ERROR || status == SERVICE_TIMEOUT;
-}
-
 void service_admission_end(struct service *service, struct service_admission *admission, bool ran,
 			   enum service_status status, uint64_t now_ns)
 {
@@ -335,7 +330,8 @@ void service_admission_end(struct service *service, struct service_admission *ad
 	if (!ran)
 		service_circuit_forget(&pair->circuit, admission->is_probe);
 	else if (service_circuit_note(&pair->circuit, service_limits_of(service),
-				      admission->is_probe, is_failure(status), now_ns))
+				      admission->is_probe,
+				      service_verdict_of(status) == SERVICE_VERDICT_FAILED, now_ns))
 		service_tell(service,
 			     &(struct service_event){
 				     .kind = SERVICE_EVENT_CIRCUIT_OPENED,

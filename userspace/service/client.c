@@ -142,7 +142,7 @@ static void ask_expire(struct timer *timer, uint64_t now_ns)
 	} else if (ask->state == SERVICE_ASK_WAITING) {
 		outcome.text = "other calls to the provider took all the time there was";
 	} else {
-		service_ask_note(ask, true, true, now_ns);
+		service_ask_note(ask, SERVICE_VERDICT_FAILED, now_ns);
 		service_ask_reset(ask, MESH_CANCEL);
 	}
 	service_ask_finish(ask, &outcome, now_ns);
@@ -309,7 +309,7 @@ void service_call_cancel(struct service_ask *ask)
 	if (ask->call)
 		service_router_cancel(ask->call, now_ns);
 	ask->call = NULL;
-	service_ask_note(ask, false, false, now_ns);
+	service_ask_note(ask, SERVICE_VERDICT_NONE, now_ns);
 	service_ask_reset(ask, MESH_CANCEL);
 	service_ask_leave(ask, now_ns);
 	service->pending_cnt--;

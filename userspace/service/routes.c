@@ -94,10 +94,25 @@ struct service_route *service_routes_use(struct service_routes *routes, const ui
 	return route;
 }
 
-void service_route_note(struct service_route *route, bool is_failure, uint64_t took_ns)
+enum service_verdict service_verdict_of(enum service_status status)
+{
+	switch (status) {
+	case SERVICE_UNKNOWN_ERROR:
+	case SERVICE_TIMEOUT:
+		return SERVICE_VERDICT_FAILED;
+	case SERVICE_NOT_FOUND:
+	case SERVICE_RATE_LIMITED:
+	case SERVICE_UNAVAILABLE:
+		return SERVICE_VERDICT_REFUSED;
+	default:
+		return SERVICE_VERDICT_GOOD;
+	}
+}
+
+void service_route_note(struct service_route *route, enum service_verdict verdict, uint64_t took_ns)
 {
 	route->success -= route->success / SUCCESS_WEIGHT;
-	if (is_failure)
+	if (verdict != SERVICE_VERDICT_GOOD)
 		return;
 	route->success += SUCCESS_ALL / SUCCESS_WEIGHT;
 	if (!route->latency_ns)

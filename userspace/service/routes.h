@@ -10,6 +10,15 @@
 
 struct arena;
 
+/* What the end of a call says of a service at its provider. */
+enum service_verdict {
+	SERVICE_VERDICT_NONE,
+	SERVICE_VERDICT_GOOD,
+	SERVICE_VERDICT_REFUSED, /* it is there, and others should be asked first */
+	SERVICE_VERDICT_FAILED,
+};
+enum service_verdict service_verdict_of(enum service_status status);
+
 /*
  * What calls of ours found out: how each service fares at each provider,
  * and how much is under way at each provider. Tables of fixed size; the
@@ -23,7 +32,7 @@ struct service_route {
 	struct list_node node; /* of all, oldest first */
 	struct service_circuit circuit;
 	uint64_t latency_ns; /* of answers, moving average; 0: none yet */
-	uint32_t success;    /* how many of 1,000 calls are answered, moving average */
+	uint32_t success;    /* how many of 1,000 calls end well, moving average */
 };
 
 /* A provider while calls to it are under way. */
@@ -48,8 +57,9 @@ struct service_route *service_routes_lookup(const struct service_routes *routes,
 					    const uint8_t *service_id, const uint8_t *provider);
 struct service_route *service_routes_use(struct service_routes *routes, const uint8_t *service_id,
 					 const uint8_t *provider);
-/* service_route_note: a call ended after took_ns, maybe without a good answer. */
-void service_route_note(struct service_route *route, bool is_failure, uint64_t took_ns);
+/* service_route_note: a call ended after took_ns. */
+void service_route_note(struct service_route *route, enum service_verdict verdict,
+			uint64_t took_ns);
 /* service_route_health: 0 to 100. */
 unsigned service_route_health(const struct service_route *route);
 /*

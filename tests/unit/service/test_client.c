@@ -284,9 +284,10 @@ static void test_routes_make_room_and_tell_who_is_well(void)
 	key[0]++;
 	bad = service_routes_use(&routes, id, key);
 	for (unsigned i = 0; i < 10; i++) {
-		service_route_note(good, false, 5 * PAIR_MS);
-		service_route_note(slow, false, PAIR_S);
-		service_route_note(bad, i % 2, PAIR_MS);
+		service_route_note(good, SERVICE_VERDICT_GOOD, 5 * PAIR_MS);
+		service_route_note(slow, SERVICE_VERDICT_GOOD, PAIR_S);
+		service_route_note(bad, i % 2 ? SERVICE_VERDICT_REFUSED : SERVICE_VERDICT_GOOD,
+				   PAIR_MS);
 	}
 	CHECK(service_route_health(good) > 90);
 	CHECK(service_route_health(slow) > 40 && service_route_health(slow) < 55);

@@ -130,6 +130,67 @@ static void test_an_offer_is_checked_and_unique_by_name_and_major_version(void)
 	srig_fini(&rig);
 }
 
+static void test_offers_beyond_the_limit_are_refused(void)
+{
+	struct srig_provider providers[4] = {0};
+	struct service_config config;
+	char name[8];
+	struct srig rig;
+
+	service_config_defaults(&config);
+	config.limits.offer_cnt = 3;
+	srig_init(&rig, 1, &config);
+	for (unsigned i = 0; i < 4; i++) {
+		snprintf(name, sizeof(name), "echo%u", i);
+		CHECK_EQ(srig_offer(&rig, &providers[i], SRIG_A, name), i < 3);
+	}
+	service_withdraw(providers[0].offer, rig.net.now_ns);
+	CHECK(srig_offer(&rig, &providers[3], SRIG_A, "echo3"));
+	srig_fini(&rig);
+}
+
+static bool info_note(void *arg, const struct service_info *info)
+{
+	*(struct service_info *)arg = *info;
+	return false;
+}
+
+static void test_an_offer_is_listed_with_what_is_in_force_and_its_counts(void)
+{
+	struct service_metadata metadata = {"kind", "http"};
+	uint8_t allow[1][MESH_KEY_LEN] = {{1}};
+	struct service_offering offering = {.name = "web",
+					    .version = "3.1.4",
+					    .metadata = &metadata,
+					    .metadata_cnt = 1,
+					    .payload_len_max = 2000,
+					    .allow = (const void *)allow,
+					    .allow_cnt = 1};
+	struct srig_provider echo = {.mode = SRIG_ECHO};
+	struct service_info info = {.name = NULL};
+	struct srig rig;
+
+	srig_init(&rig, 1, NULL);
+	CHECK(srig_offer_with(&rig, &echo, SRIG_A, &offering));
+	CHECK_EQ(srig_once(&rig, SRIG_A, SRIG_A, "web", 2000), SERVICE_OK);
+	CHECK_EQ(srig_once(&rig, SRIG_A, SRIG_A, "web", 2001), SERVICE_PAYLOAD_TOO_LARGE);
+	service_each(rig.nodes[SRIG_A].service, info_note, &info);
+	CHECK_STR(info.name, "web");
+	CHECK_STR(info.version, "3.1.4");
+	CHECK_STR(info.metadata[0].value, "http");
+	CHECK(info.name != offering.name); /* a copy */
+	CHECK_EQ(info.payload_len_max, 2000);
+	CHECK_EQ(info.calls_per_min, 100);
+	CHECK_EQ(info.timeout_ns, 30 * PAIR_S);
+	CHECK_EQ(info.allow_cnt, 1);
+	CHECK(info.is_ready);
+	CHECK_EQ(info.counts.status_cnt[SERVICE_OK], 1);
+	CHECK_EQ(info.counts.latency_cnt[0] + info.counts.latency_cnt[1] +
+			 info.counts.latency_cnt[2],
+		 1);
+	srig_fini(&rig);
+}
+
 static void test_a_local_call_ends_at_its_deadline_and_may_be_taken_back(void)
 {
 	struct srig_provider kept = {.mode = SRIG_KEEP};
@@ -160,6 +221,8 @@ int main(void)
 	RUN(test_a_local_stream_carries_messages_both_ways);
 	RUN(test_a_withdrawn_service_answers_what_it_has_in_hand);
 	RUN(test_an_offer_is_checked_and_unique_by_name_and_major_version);
+	RUN(test_offers_beyond_the_limit_are_refused);
+	RUN(test_an_offer_is_listed_with_what_is_in_force_and_its_counts);
 	RUN(test_a_local_call_ends_at_its_deadline_and_may_be_taken_back);
 	return check_done();
 }

@@ -188,6 +188,26 @@ static void test_a_provider_that_fails_is_put_behind_the_other(void)
 	srig_fini(&rig);
 }
 
+static void test_a_provider_that_refuses_is_put_behind_the_other(void)
+{
+	struct service_stats stats;
+	struct srig_ask ask;
+
+	CHECK(bench_init(SRIG_ECHO, SRIG_ECHO));
+	CHECK(srig_offer(&rig, &at_b, SRIG_B, "echo"));
+	CHECK(srig_offer(&rig, &at_c, SRIG_C, "echo"));
+	service_set_ready(at_b.offer, false, rig.net.now_ns);
+	for (unsigned i = 0; i < 20; i++) {
+		CHECK(call_any(&ask, NULL));
+		CHECK_EQ(ask.answer.status, SERVICE_OK);
+		srig_ask_fini(&ask);
+	}
+	CHECK_EQ(at_c.call_cnt, 20);
+	service_stats(rig.nodes[SRIG_A].service, &stats);
+	CHECK(stats.retried_cnt <= 2);
+	srig_fini(&rig);
+}
+
 static void test_an_ask_that_is_being_looked_up_may_be_taken_back_or_time_out(void)
 {
 	struct service_target target = {.name = "echo", .method = "Do"};
@@ -240,6 +260,7 @@ int main(void)
 	RUN(test_a_call_with_an_idempotency_key_is);
 	RUN(test_an_answer_of_a_handler_is_final);
 	RUN(test_a_provider_that_fails_is_put_behind_the_other);
+	RUN(test_a_provider_that_refuses_is_put_behind_the_other);
 	RUN(test_an_ask_that_is_being_looked_up_may_be_taken_back_or_time_out);
 	RUN(test_a_signed_call_waits_for_its_session_and_is_taken);
 	return check_done();
