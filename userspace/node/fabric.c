@@ -399,6 +399,11 @@ struct overlay *fabric_overlay(struct fabric *fabric)
 	return fabric->overlay;
 }
 
+struct mesh_pex *fabric_pex(struct fabric *fabric)
+{
+	return fabric->pex;
+}
+
 struct service *fabric_service(struct fabric *fabric)
 {
 	return fabric->service;

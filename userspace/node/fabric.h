@@ -68,6 +68,7 @@ void fabric_pardon(struct fabric *fabric, const uint8_t key[static MESH_KEY_LEN]
 
 /* The parts, for methods and routes; borrowed. */
 struct overlay *fabric_overlay(struct fabric *fabric);
+struct mesh_pex *fabric_pex(struct fabric *fabric);
 struct service *fabric_service(struct fabric *fabric);
 struct service_directory *fabric_directory(struct fabric *fabric);
 struct service_publisher *fabric_publisher(struct fabric *fabric);

@@ -70,12 +70,14 @@ static void begin(void)
 
 static void end(void)
 {
+	for (unsigned i = 0; i < 8; i++)
+		mesh_pex_stop(pexes[i]);
+	mesh_lab_fini(&lab);
 	for (unsigned i = 0; i < 8; i++) {
 		mesh_pex_stop(pexes[i]);
 		mesh_pex_free(pexes[i]);
 		pexes[i] = NULL;
 	}
-	mesh_lab_fini(&lab);
 }
 
 static uint64_t reason_cnt(const struct mesh *node, enum mesh_pex_reason reason)

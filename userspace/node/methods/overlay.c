@@ -28,16 +28,29 @@ static json_t *json_fills(const struct overlay_config *config, const struct over
 	return json;
 }
 
-static json_t *json_reasons(const struct overlay_stats *stats)
+static json_t *json_reason(const char *word, uint64_t times, const char *meaning)
 {
+	return json_pack("{s:s, s:o, s:s}", "reason", word, "times", method_json_uint(times),
+			 "meaning", meaning);
+}
+
+/* Those of the overlay, then those of peer exchange. */
+static json_t *json_reasons(const struct overlay_stats *stats, const struct mesh_pex *pex)
+{
+	uint64_t pex_reasons[MESH_PEX_REASON_CNT];
 	json_t *json = json_array();
 
+	mesh_pex_stats(pex, pex_reasons);
 	for (unsigned i = 0; i < OVERLAY_REASON_CNT; i++)
-		json_array_append_new(json, json_pack("{s:s, s:o, s:s}", "reason",
-						      overlay_reason_word((enum overlay_reason)i),
-						      "times", method_json_uint(stats->reasons[i]),
-						      "meaning",
-						      overlay_reason_text((enum overlay_reason)i)));
+		json_array_append_new(json,
+				      json_reason(overlay_reason_word((enum overlay_reason)i),
+						  stats->reasons[i],
+						  overlay_reason_text((enum overlay_reason)i)));
+	for (unsigned i = 0; i < MESH_PEX_REASON_CNT; i++)
+		json_array_append_new(json,
+				      json_reason(mesh_pex_reason_word((enum mesh_pex_reason)i),
+						  pex_reasons[i],
+						  mesh_pex_reason_text((enum mesh_pex_reason)i)));
 	return json;
 }
 
@@ -63,6 +76,6 @@ void method_show_overlay(void *ctx, struct control_call *call, const json_t *par
 			  method_json_uint(stats.put_cnt), "gets", method_json_uint(stats.get_cnt),
 			  "requests_sent", method_json_uint(stats.sent_cnt), "fills",
 			  json_fills(&config_live(node->config)->fabric.overlay, &stats), "reasons",
-			  json_reasons(&stats));
+			  json_reasons(&stats, fabric_pex(node->fabric)));
 	control_reply(call, json_pack("{s:o}", "overlay", overlay));
 }

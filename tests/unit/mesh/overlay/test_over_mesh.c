@@ -103,12 +103,16 @@ static void begin(unsigned cnt)
 static void end(void)
 {
 	for (unsigned i = 0; i < RIG_NODES; i++) {
+		overlay_stop(overlays[i]);
+		mesh_pex_stop(pexes[i]);
+	}
+	rig_fini(&rig);
+	for (unsigned i = 0; i < RIG_NODES; i++) {
 		overlay_free(overlays[i]);
 		mesh_pex_free(pexes[i]);
 		overlays[i] = NULL;
 		pexes[i] = NULL;
 	}
-	rig_fini(&rig);
 }
 
 static struct overlay_stats stats_of(unsigned i)
