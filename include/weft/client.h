@@ -136,11 +136,13 @@ struct weft_stream;
 enum { WEFT_STREAM_TEXT = 1, WEFT_STREAM_MORE = 2 };
 #define WEFT_STREAM_PIECE_MAX (256 * 1024) /* bytes */
 struct weft_stream_events {
-	void (*opened)(void *arg, const char *provider);
-	void (*piece)(void *arg, const void *data, size_t len, unsigned flags);
-	void (*finished)(void *arg);
-	void (*writable)(void *arg);
-	void (*ended)(void *arg, enum weft_call_status status, const char *text);
+	void (*opened)(void *arg, struct weft_stream *stream, const char *provider);
+	void (*piece)(void *arg, struct weft_stream *stream, const void *data, size_t len,
+		      unsigned flags);
+	void (*finished)(void *arg, struct weft_stream *stream);
+	void (*writable)(void *arg, struct weft_stream *stream);
+	void (*ended)(void *arg, struct weft_stream *stream, enum weft_call_status status,
+		      const char *text);
 };
 /* weft_stream_open: timeout_ms until it is taken. method is what the service calls a channel. */
 WEFT_MUST_CHECK

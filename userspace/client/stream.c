@@ -67,7 +67,7 @@ static void stream_over(struct weft_stream *stream, enum weft_call_status status
 {
 	loop_bury(&stream->source);
 	if (stream->state != STREAM_LINGERING && stream->events->ended)
-		stream->events->ended(stream->arg, status, text);
+		stream->events->ended(stream->arg, stream, status, text);
 }
 
 static void stream_lost(struct weft_stream *stream)
@@ -83,11 +83,12 @@ static void stream_tell(struct weft_stream *stream, const struct pipe_frame *fra
 	if (frame->kind == PIPE_FRAME_END)
 		stream_over(stream, frame->status, frame->text);
 	else if (frame->kind == PIPE_FRAME_FINISH && stream->events->finished)
-		stream->events->finished(stream->arg);
+		stream->events->finished(stream->arg, stream);
 	else if (frame->kind <= PIPE_FRAME_TEXT && stream->events->piece &&
 		 (frame->len || frame->is_last))
-		stream->events->piece(stream->arg, frame->len ? (const void *)frame->data : "",
-				      frame->len, flags);
+		stream->events->piece(stream->arg, stream,
+				      frame->len ? (const void *)frame->data : "", frame->len,
+				      flags);
 }
 
 /* stream_frames tells what came, until it is paused or over. */
@@ -147,7 +148,7 @@ static void stream_opening(struct weft_stream *stream)
 		stream->state = STREAM_OPEN;
 		loop_set_deadline(&stream->source, -1);
 		if (stream->events->opened)
-			stream->events->opened(stream->arg, provider ? provider : "");
+			stream->events->opened(stream->arg, stream, provider ? provider : "");
 	}
 	json_decref(message);
 }
@@ -170,7 +171,7 @@ static void stream_sent(struct weft_stream *stream)
 	} else if (stream->is_full && backlog_len < BACKLOG_LOW) {
 		stream->is_full = false;
 		if (stream->events->writable)
-			stream->events->writable(stream->arg);
+			stream->events->writable(stream->arg, stream);
 	}
 }
 

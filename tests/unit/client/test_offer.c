@@ -45,25 +45,26 @@ static void on_call(void *ctx, struct weft_request *request, const struct weft_r
 		weft_request_reply(request, info->payload, info->len);
 }
 
-static void on_piece(void *arg, const void *data, size_t len, unsigned flags)
+static void on_piece(void *arg, struct weft_stream *stream, const void *data, size_t len,
+		     unsigned flags)
 {
 	struct seen *seen = arg;
 
-	seen->send_err |= weft_stream_send(seen->stream, data, len, flags);
+	seen->send_err |= weft_stream_send(stream, data, len, flags);
 }
 
-static void on_finished(void *arg)
+static void on_finished(void *arg, struct weft_stream *stream)
 {
-	struct seen *seen = arg;
-
-	weft_stream_finish(seen->stream);
+	(void)arg;
+	weft_stream_finish(stream);
 }
 
-static void on_ended(void *arg, enum weft_call_status status, const char *text)
+static void on_ended(void *arg, struct weft_stream *stream, enum weft_call_status status,
+		     const char *text)
 {
 	struct seen *seen = arg;
 
-	(void)status, (void)text;
+	(void)stream, (void)status, (void)text;
 	seen->end_cnt++;
 }
 

@@ -71,12 +71,14 @@ static void note(struct heard *heard, const char *text)
 	snprintf(heard->text + len, sizeof(heard->text) - len, "%s", text);
 }
 
-static void opened(void *arg, const char *provider)
+static void opened(void *arg, struct weft_stream *stream, const char *provider)
 {
+	(void)stream;
 	note(arg, strcmp(provider, "a-node") == 0 ? "O" : "?");
 }
 
-static void piece(void *arg, const void *data, size_t len, unsigned flags)
+static void piece(void *arg, struct weft_stream *stream, const void *data, size_t len,
+		  unsigned flags)
 {
 	struct heard *heard = arg;
 	char text[64];
@@ -90,24 +92,28 @@ static void piece(void *arg, const void *data, size_t len, unsigned flags)
 	heard->is_in_message = flags & WEFT_STREAM_MORE;
 	note(heard, text);
 	if (heard->pauses)
-		weft_stream_pause(heard->stream, true);
+		weft_stream_pause(stream, true);
 }
 
-static void finished(void *arg)
+static void finished(void *arg, struct weft_stream *stream)
 {
+	(void)stream;
 	note(arg, "F");
 }
 
-static void writable(void *arg)
+static void writable(void *arg, struct weft_stream *stream)
 {
+	(void)stream;
 	note(arg, "W");
 }
 
-static void ended(void *arg, enum weft_call_status status, const char *text)
+static void ended(void *arg, struct weft_stream *stream, enum weft_call_status status,
+		  const char *text)
 {
 	struct heard *heard = arg;
 	char end[64];
 
+	(void)stream;
 	snprintf(end, sizeof(end), "E%d %s", (int)status, text);
 	note(heard, end);
 	heard->is_over = true;
