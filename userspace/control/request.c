@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SPLITTER_CAP_MIN 4096
+#define SPLITTER_CAP_MIN  4096
+#define SPLITTER_CAP_WIDE 65536
 
 static int splitter_grow(struct request_splitter *s)
 {
@@ -73,12 +74,13 @@ int request_take(struct request_splitter *s, const char **out_text, size_t *out_
 
 void request_widen(struct request_splitter *s)
 {
-	char *buf = s->cap < s->len_max + 1 ? realloc(s->buf, s->len_max + 1) : NULL;
+	size_t cap = s->len_max < SPLITTER_CAP_WIDE ? s->len_max + 1 : SPLITTER_CAP_WIDE;
+	char *buf = s->cap < cap ? realloc(s->buf, cap) : NULL;
 
 	if (!buf)
 		return; /* it is wide enough, or a narrow one has to do */
 	s->buf = buf;
-	s->cap = s->len_max + 1;
+	s->cap = cap;
 }
 
 size_t request_peek(const struct request_splitter *s, const uint8_t **out_data)

@@ -43,8 +43,8 @@ int request_take(struct request_splitter *splitter, const char **out_text, size_
 /* request_is_partial: bytes wait that are no whole request yet. Ask after take gave 0. */
 bool request_is_partial(const struct request_splitter *splitter);
 /*
- * Without requests, after an upgrade: request_widen makes all the room that
- * there may be, peek gives what waits, skip has used len of it.
+ * Without requests, after an upgrade: request_widen makes room for large
+ * reads, peek gives what waits, skip has used len of it.
  */
 void request_widen(struct request_splitter *splitter);
 size_t request_peek(const struct request_splitter *splitter, const uint8_t **out_data);

@@ -34,7 +34,7 @@ void control_config_defaults(struct control_config *config)
 	*config = (struct control_config){
 		.mode = 0600,
 		.client_cap = 64,
-		.request_len_max = 64 * 1024,
+		.request_len_max = 1536 * 1024, /* a call with a payload of 1 MiB, in base64 */
 		.output_len_max = 1024 * 1024,
 		.request_rate_per_s = 1000,
 		.operate_gid = UINT32_MAX,
