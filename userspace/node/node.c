@@ -250,6 +250,7 @@ static int node_open_control(struct node *node, const struct node_params *params
 	struct control_params control = {
 		.config = params->config->control,
 		.methods = node_methods,
+		.upgrades = node_upgrades,
 		.ctx = node,
 		.poller = node->home.poller,
 		.timers = &node->home.timers,

@@ -92,5 +92,6 @@ void node_on_failure(void *ctx, const struct mesh_failure *failure);
 
 /* methods/table.c: the method table of the control socket; ctx is the node. */
 extern const struct control_method node_methods[];
+extern const char *const node_upgrades[]; /* of them, those that take the connection */
 
 #endif

@@ -121,6 +121,13 @@ unsigned service_directory_peek(struct service_directory *directory,
 				const struct service_query *query, uint64_t now_ns,
 				struct service_found *found, unsigned cap, bool *out_is_fresh);
 
+/*
+ * service_directory_each calls fn for what the cache has of all names and may be shown, heard
+ * of last first, until it returns false.
+ */
+void service_directory_each(const struct service_directory *directory, uint64_t now_ns,
+			    bool (*fn)(void *arg, const struct service_found *found), void *arg);
+
 struct service_directory_stats {
 	uint64_t find_cnt, peek_cnt;
 	uint64_t fetch_cnt, joined_cnt,

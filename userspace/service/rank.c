@@ -202,3 +202,22 @@ unsigned service_rank(struct service_directory *directory, const struct service_
 	}
 	return cnt;
 }
+
+void service_directory_each(const struct service_directory *directory, uint64_t now_ns,
+			    bool (*fn)(void *arg, const struct service_found *found), void *arg)
+{
+	const struct list_node *head = &directory->cache.by_age;
+	bool goes_on = true;
+
+	for (const struct list_node *node = head->prev; node != head && goes_on;
+	     node = node->prev) {
+		const struct service_cache_entry *entry =
+			list_entry(node, struct service_cache_entry, by_age);
+		struct service_found one;
+
+		if (descriptor_judge(directory, &entry->descriptor))
+			continue;
+		one = found_of(directory, entry, now_ns);
+		goes_on = fn(arg, &one);
+	}
+}

@@ -52,6 +52,12 @@ method_fn method_add_ban, method_list_bans, method_remove_ban;
 method_fn method_show_why;
 /* policy.c */
 method_fn method_show_policy, method_test_policy;
+/* service.c */
+method_fn method_list_services, method_find_service, method_show_service_limits;
+/* service_call.c */
+method_fn method_call_service;
+/* service_stream.c */
+method_fn method_open_service_stream;
 /* drops.c */
 method_fn method_list_drops, method_list_drop_sources;
 /* daemon.c */
@@ -100,6 +106,12 @@ json_t *method_json_drop_source(const struct drops *drops, const struct offender
 struct kad_id;
 bool method_dht_is_on(const struct node *node, struct control_call *call);
 json_t *method_json_kad_id(const struct kad_id *id);
+/*
+ * service.c. method_services_are_on: false: call was failed. method_json_offer: an offer of
+ * this node, or NULL.
+ */
+bool method_services_are_on(const struct node *node, struct control_call *call);
+json_t *method_json_offer(struct node *node, const char *name, const char *version);
 /* route.c: an address record of key; what is only known when it is signed, beside it. */
 json_t *method_json_record(const uint8_t *key, const struct pkarr_record *record);
 void method_json_record_packet(json_t *json, const struct pkarr_packet *packet);

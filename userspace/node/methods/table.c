@@ -64,12 +64,19 @@ const struct control_method node_methods[] = {
 	{"ShowWhy", CONTROL_ADMIN, method_show_why},
 	{"ShowPolicy", CONTROL_VIEW, method_show_policy},
 	{"TestPolicy", CONTROL_VIEW, method_test_policy},
+	{"ListServices", CONTROL_VIEW, method_list_services},
+	{"FindService", CONTROL_OPERATE, method_find_service},
+	{"CallService", CONTROL_OPERATE, method_call_service},
+	{"OpenServiceStream", CONTROL_OPERATE, method_open_service_stream},
+	{"ShowServiceLimits", CONTROL_VIEW, method_show_service_limits},
 	{"ListDrops", CONTROL_VIEW, method_list_drops},
 	{"ListDropSources", CONTROL_VIEW, method_list_drop_sources},
 	{"Reload", CONTROL_ADMIN, method_reload},
 	{"Shutdown", CONTROL_ADMIN, method_shutdown},
 	{NULL, CONTROL_ADMIN, NULL},
 };
+
+const char *const node_upgrades[] = {"OpenServiceStream", NULL};
 
 json_t *method_json_id(const uint8_t id[static 32])
 {

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ListServices, FindService, ShowServiceLimits: what is offered here, what
+ * others offer, and what bounds it. Home worker.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "codec/base64.h"
+#include "codec/hex.h"
+#include "node/fabric.h"
+#include "node/methods/methods.h"
+#include "service/directory.h"
+
+#define KNOWN_MAX 500
+
+static json_t *json_hex(const uint8_t id[static SERVICE_ID_LEN])
+{
+	char text[HEX_TEXT_CAP(SERVICE_ID_LEN)];
+
+	return json_string(hex_write(id, SERVICE_ID_LEN, text));
+}
+
+bool method_services_are_on(const struct node *node, struct control_call *call)
+{
+	if (node->fabric)
+		return true;
+	control_fail(call, WEFT_EREFUSED, "services", "they are switched off",
+		     "set service.enabled = yes in weft.conf and start weftd again");
+	return false;
+}
+
+/* --- own ones --- */
+
+struct offer_list {
+	struct node *node;
+	json_t *json;
+	const char *name, *version; /* NULL: all */
+};
+
+static json_t *json_metadata(const struct service_info *info)
+{
+	json_t *json = json_object();
+
+	for (unsigned i = 0; i < info->metadata_cnt; i++)
+		json_object_set_new(json, info->metadata[i].key,
+				    json_string(info->metadata[i].value));
+	return json;
+}
+
+static json_t *json_info(const struct service_info *info)
+{
+	uint64_t call_cnt = 0, latency_cnt = 0;
+
+	for (unsigned i = 0; i < SERVICE_STATUS_CNT; i++)
+		call_cnt += info->counts.status_cnt[i];
+	for (unsigned i = 0; i < SERVICE_LATENCY_CNT; i++)
+		latency_cnt += info->counts.latency_cnt[i];
+	json_t *json = json_pack("{s:s, s:s, s:o, s:s, s:s, s:s, s:s, s:b, s:[], s:o}", "name",
+				 info->name, "version", info->version, "service_id",
+				 json_hex(info->id), "provider", "builtin", "target", "", "state",
+				 info->is_ready ? "ready" : "down", "why", "", "published",
+				 info->is_published, "allow", "metadata", json_metadata(info));
+
+	json_object_update_new(
+		json,
+		json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "calls_per_min",
+			  method_json_uint(info->calls_per_min), "payload_max",
+			  method_json_uint(info->payload_len_max), "timeout_ms",
+			  method_json_uint(info->timeout_ns / NS_PER_MS), "in_hand",
+			  method_json_uint(info->in_hand_cnt), "calls", method_json_uint(call_cnt),
+			  "streams", method_json_uint(info->counts.stream_cnt), "errors",
+			  method_json_uint(info->counts.status_cnt[SERVICE_UNKNOWN_ERROR] +
+					   info->counts.status_cnt[SERVICE_TIMEOUT]),
+			  "mean_us",
+			  method_json_uint(latency_cnt ? info->counts.latency_sum_us / latency_cnt
+						       : 0)));
+	return json;
+}
+
+static bool offer_add(void *arg, const struct service_info *info)
+{
+	struct offer_list *list = arg;
+	json_t *json;
+
+	if (list->name &&
+	    (strcmp(list->name, info->name) != 0 || strcmp(list->version, info->version) != 0))
+		return true;
+	json = json_info(info);
+	json_array_append_new(list->json, json);
+	return true;
+}
+
+static json_t *json_offers(struct node *node, const char *name, const char *version)
+{
+	struct offer_list list = {node, json_array(), name, version};
+
+	service_each(fabric_service(node->fabric), offer_add, &list);
+	return list.json;
+}
+
+json_t *method_json_offer(struct node *node, const char *name, const char *version)
+{
+	json_t *offers = json_offers(node, name, version);
+	json_t *offer = json_incref(json_array_get(offers, 0));
+
+	json_decref(offers);
+	return offer;
+}
+
+/* --- those of others --- */
+
+static json_t *json_pairs(const struct service_descriptor *descriptor)
+{
+	json_t *json = json_object();
+
+	for (unsigned i = 0; i < descriptor->metadata_cnt; i++) {
+		const struct service_pair *pair = &descriptor->metadata[i];
+
+		json_object_setn_new(json, pair->key, pair->key_len,
+				     json_stringn(pair->value, pair->value_len));
+	}
+	return json;
+}
+
+/* Where a peer is reached, is for who may ask it to do things. */
+static json_t *json_endpoints(const struct service_descriptor *descriptor, enum control_role role)
+{
+	json_t *json = json_array();
+	char text[ADDR_TEXT_CAP];
+
+	for (unsigned i = 0; i < descriptor->endpoint_cnt && role != CONTROL_VIEW; i++)
+		json_array_append_new(json,
+				      json_string(addr_format(&descriptor->endpoints[i], text)));
+	return json;
+}
+
+static json_t *json_base64(const uint8_t *bytes, size_t len)
+{
+	char *text = malloc(BASE64_LEN(len) + 1);
+	json_t *json = text ? json_string(base64_write(bytes, len, text)) : NULL;
+
+	free(text);
+	return json;
+}
+
+static json_t *json_found(const struct node *node, const struct service_found *found,
+			  enum control_role role)
+{
+	const struct service_descriptor *descriptor = found->descriptor;
+
+	return json_pack(
+		"{s:s, s:s, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:i}", "name",
+		descriptor->name, "version", descriptor->version, "service_id",
+		json_hex(descriptor->id), "node_id", method_json_id(descriptor->owner), "own",
+		memcmp(descriptor->owner, node->own_key, MESH_KEY_LEN) == 0, "endpoints",
+		json_endpoints(descriptor, role), "metadata", json_pairs(descriptor), "created_s",
+		method_json_uint(descriptor->created_s), "expires_s",
+		method_json_uint(descriptor->expires_s), "seq", method_json_uint(descriptor->seq),
+		"heard_s", method_json_uint(found->age_s), "conduct", (int)found->conduct, "health",
+		(int)found->health);
+}
+
+struct known_list {
+	const struct node *node;
+	enum control_role role;
+	json_t *json;
+};
+
+static bool known_add(void *arg, const struct service_found *found)
+{
+	struct known_list *list = arg;
+
+	if (memcmp(found->descriptor->owner, list->node->own_key, MESH_KEY_LEN) != 0)
+		json_array_append_new(list->json, json_found(list->node, found, list->role));
+	return json_array_size(list->json) < KNOWN_MAX;
+}
+
+void method_list_services(void *ctx, struct control_call *call, const json_t *parameters,
+			  uint64_t now_ns)
+{
+	struct node *node = ctx;
+	struct known_list known = {node, control_role_of(call), NULL};
+
+	(void)parameters;
+	if (!method_services_are_on(node, call))
+		return;
+	known.json = json_array();
+	service_directory_each(fabric_directory(node->fabric), now_ns, known_add, &known);
+	control_reply(call, json_pack("{s:o, s:o}", "offers", json_offers(node, NULL, NULL),
+				      "known", known.json));
+}
+
+/* --- looking --- */
+
+struct looking {
+	struct node *node;
+	struct control_call *call;
+	struct service_find *find;
+	char name[SERVICE_NAME_LEN_MAX + 1];
+};
+
+static void looking_gone(void *arg)
+{
+	struct looking *looking = arg;
+
+	service_find_cancel(looking->find);
+	free(looking);
+}
+
+static json_t *json_hidden(const struct service_finding *finding)
+{
+	json_t *json = json_array();
+
+	for (unsigned i = SERVICE_FINE + 1; i < SERVICE_FAULT_CNT; i++) {
+		if (finding->hidden[i])
+			json_array_append_new(json,
+					      json_pack("{s:s, s:i}", "reason",
+							service_fault_word((enum service_fault)i),
+							"count", (int)finding->hidden[i]));
+	}
+	return json;
+}
+
+static void looking_found(void *arg, const struct service_finding *finding, uint64_t now_ns)
+{
+	struct looking *looking = arg;
+	json_t *providers;
+
+	(void)now_ns;
+	control_on_gone(looking->call, NULL, NULL);
+	if (finding->err < 0 && !finding->found_cnt) {
+		control_fail(looking->call, finding->err, looking->name,
+			     "nobody could be asked who provides it",
+			     "see: weft overlay show, weft peer list");
+		free(looking);
+		return;
+	}
+	providers = json_array();
+	for (unsigned i = 0; i < finding->found_cnt; i++) {
+		json_t *json = json_found(looking->node, &finding->found[i],
+					  control_role_of(looking->call));
+
+		json_object_set_new(json, "descriptor",
+				    json_base64(finding->found[i].bytes, finding->found[i].len));
+		json_array_append_new(providers, json);
+	}
+	control_reply(looking->call,
+		      json_pack("{s:o, s:o, s:b, s:i, s:o}", "providers", providers, "hidden",
+				json_hidden(finding), "cached", finding->is_cached, "asked",
+				(int)finding->asked_cnt, "took_ms",
+				method_json_uint(finding->took_ns / NS_PER_MS)));
+	free(looking);
+}
+
+static void fail_find(struct control_call *call, int err, const char *name, uint64_t wait_ns)
+{
+	char next[64];
+
+	snprintf(next, sizeof(next), "try again in %u s", (unsigned)(wait_ns / NS_PER_S) + 1);
+	if (err == WEFT_EREFUSED)
+		control_fail(call, err, name, "too many lookups in this minute", next);
+	else if (err == WEFT_EFULL)
+		control_fail(call, err, name, "too many lookups are under way", "try again");
+	else
+		control_fail(call, err, name, "no name of a service, or no range of versions",
+			     "names have a-z, 0-9 and, inside, - and .; ranges are like ^1 or "
+			     "'>=1.0.0 <3'");
+}
+
+/* id_read: false when call was failed. */
+static bool id_read(struct control_call *call, const json_t *parameters,
+		    uint8_t id[static SERVICE_ID_LEN], bool *out_has_id)
+{
+	const char *text = json_string_value(json_object_get(parameters, "service_id"));
+
+	*out_has_id = text != NULL;
+	if (!text || hex_read(text, id, SERVICE_ID_LEN))
+		return true;
+	control_fail_parameter(call, "service_id");
+	return false;
+}
+
+void method_find_service(void *ctx, struct control_call *call, const json_t *parameters,
+			 uint64_t now_ns)
+{
+	struct node *node = ctx;
+	uint8_t id[SERVICE_ID_LEN];
+	bool has_id;
+	struct service_query query = {
+		.name = json_string_value(json_object_get(parameters, "name")),
+		.version = json_string_value(json_object_get(parameters, "version")),
+		.is_anew = json_is_true(json_object_get(parameters, "fresh")),
+	};
+	struct looking *looking;
+	uint64_t wait_ns = 0;
+	int err;
+
+	if (!method_services_are_on(node, call) || !id_read(call, parameters, id, &has_id))
+		return;
+	query.id = has_id ? id : NULL;
+	looking = calloc(1, sizeof(*looking));
+	if (!looking) {
+		control_fail(call, -ENOMEM, "lookup", "no memory", "free some and try again");
+		return;
+	}
+	looking->node = node;
+	looking->call = call;
+	snprintf(looking->name, sizeof(looking->name), "%s", query.name ? query.name : "service");
+	err = service_find_start(fabric_directory(node->fabric), &query, looking_found, looking,
+				 now_ns, &looking->find, &wait_ns);
+	if (err < 0) {
+		fail_find(call, err, looking->name, wait_ns);
+		free(looking);
+		return;
+	}
+	control_on_gone(call, looking_gone, looking);
+}
+
+/* --- limits --- */
+
+static void limit_add(void *arg, const struct service_limit_state *state)
+{
+	const struct service_limit_info *info = state->info;
+	/* Times are told in milliseconds; everything else as it is. */
+	uint64_t per = info->unit == SERVICE_UNIT_DURATION ? NS_PER_MS : 1;
+	json_t *json = json_pack(
+		"{s:s, s:o, s:s, s:o, s:s}", "setting", info->key, "limit",
+		method_json_uint(state->value / per), "unit",
+		info->unit == SERVICE_UNIT_DURATION ? "ms" : service_unit_name(info->unit),
+		"default", method_json_uint(info->initial / per), "meaning", info->text);
+
+	if (state->has_fill)
+		json_object_set_new(json, "used", method_json_uint(state->used / per));
+	json_array_append_new(arg, json);
+}
+
+void method_show_service_limits(void *ctx, struct control_call *call, const json_t *parameters,
+				uint64_t now_ns)
+{
+	struct node *node = ctx;
+	json_t *limits;
+
+	(void)parameters;
+	if (!method_services_are_on(node, call))
+		return;
+	limits = json_array();
+	service_limits_each(fabric_service(node->fabric), limit_add, limits, now_ns);
+	control_reply(call, json_pack("{s:o}", "limits", limits));
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_NODE_SERVICE_TARGET_H
+#define WEFT_NODE_SERVICE_TARGET_H
+
+#include <jansson.h>
+
+#include "node/methods/methods.h"
+#include "service/service.h"
+
+/*
+ * What CallService and OpenServiceStream have in common: which service is
+ * meant, and bytes in JSON.
+ */
+struct service_request {
+	struct service_target target; /* borrows parameters and provider */
+	uint8_t provider[MESH_KEY_LEN];
+	uint8_t *payload;
+	size_t len;
+	uint64_t timeout_ns; /* 0: the service's */
+	bool is_json;	     /* the payload came as JSON, or was none */
+};
+
+/* service_request_read: false: call was failed. The caller frees payload on success. */
+bool service_request_read(struct node *node, struct control_call *call, const json_t *parameters,
+			  struct service_request *out_request);
+/* service_payload_set adds bytes as "json" if they are one object and may be, else as "base64". */
+void service_payload_set(json_t *parameters, const void *payload, size_t len, bool may_be_json);
+/* service_status_err is the error of the interface that a stream's refusal is. */
+int service_status_err(enum service_status status);
+
+#endif
