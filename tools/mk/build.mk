@@ -75,9 +75,10 @@ $(B_DIR)/weftd: $(B_DIR)/userspace/node/main.o $(LIBS)
 	$(call say,LINK,$@)
 	$(Q)$(call link,$<)
 
-$(B_DIR)/weft: $(patsubst %.c,$(B_DIR)/%.o,$(wildcard tools/weft/*.c)) $(B_DIR)/base.a $(B_DIR)/codec.a
+$(B_DIR)/weft: $(patsubst %.c,$(B_DIR)/%.o,$(wildcard tools/weft/*.c)) \
+		$(B_DIR)/client.a $(B_DIR)/service.a $(B_DIR)/codec.a $(B_DIR)/base.a
 	$(call say,LINK,$@)
-	$(Q)$(LINK) $(CFLAGS) -o $@ $(filter %.o,$^) $(B_DIR)/codec.a $(B_DIR)/base.a $(LDFLAGS) \
+	$(Q)$(LINK) $(CFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDFLAGS) \
 		$(shell pkg-config $(if $(DYNAMIC),,--static) --libs jansson)
 
 -include $(OBJS:.o=.d)

@@ -1,31 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The varlink side of the command: connect, call, tell errors. */
+/* The command's side of a call: the daemon it means, what failed in words and as an exit code. */
 #include "client.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-#include "base/clock.h"
+#include "client/ask.h"
+#include "client/failure.h"
 #include "text.h"
 
 #define INTERFACE	   "net.weft.Node"
-#define REPLY_LEN_MAX	   (256u << 20) /* a daemon gone mad should not take our memory too */
-#define REPLY_CAP_FIRST	   65536
 #define TIMEOUT_DEFAULT_MS 30000
-
-struct connection {
-	int fd;
-	char *buf;
-	size_t len, cap;
-	size_t taken;	      /* of the reply given out last */
-	uint64_t deadline_ns; /* for the next bytes; 0: none */
-};
 
 static volatile sig_atomic_t interrupted;
 
@@ -57,187 +43,41 @@ int client_say_error(int status, const char *what, const char *why, const char *
 	return status;
 }
 
-/* --- where the daemon is --- */
-
-/* A daemon that hangs does not take connections from its queue: connecting waits too. */
-static int socket_connect(const char *path, uint64_t timeout_ms)
+static bool is_interrupted(void)
 {
-	struct timeval timeout = {(time_t)(timeout_ms / 1000), 0};
-	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	int fd;
-
-	if (strlen(path) >= sizeof(sun.sun_path))
-		return -ENAMETOOLONG;
-	strcpy(sun.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
-	if (connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) < 0) {
-		int err = -errno;
-
-		close(fd);
-		return err;
-	}
-	return fd;
+	return interrupted;
 }
 
-/* socket_of: the named one, else the user's if it is there, else the system's. */
-static const char *socket_of(const struct invocation *inv, char path[static 256])
+int client_timeout_ms(const struct invocation *inv)
 {
-	const char *named = inv->socket ? inv->socket : getenv("WEFT_SOCKET");
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
-
-	if (named && *named)
-		return named;
-	if (runtime && *runtime == '/' &&
-	    snprintf(path, 256, "%s/weft/control.sock", runtime) < 256 && access(path, F_OK) == 0)
-		return path;
-	return "/run/weft/control.sock";
+	return inv->timeout_ms ? (int)inv->timeout_ms : TIMEOUT_DEFAULT_MS;
 }
 
-static uint64_t timeout_of(const struct invocation *inv)
+static int status_of(const struct weft_error *error)
 {
-	return inv->timeout_ms ? inv->timeout_ms : TIMEOUT_DEFAULT_MS;
-}
-
-/* Somebody holds the socket and says nothing. */
-static int say_silence(const struct invocation *inv)
-{
-	char usual[256], what[512], why[64];
-
-	snprintf(what, sizeof(what), "daemon at %s", socket_of(inv, usual));
-	snprintf(why, sizeof(why), "no answer within %llu s",
-		 (unsigned long long)timeout_of(inv) / 1000);
-	return client_say_error(STATUS_TIMEOUT, what, why,
-				"It may be stopped or overloaded: see its log and state (ps), or "
-				"wait longer with --timeout SECONDS.");
-}
-
-static int connection_open(const struct invocation *inv, struct connection *connection)
-{
-	char usual[256], what[512];
-	const char *path = socket_of(inv, usual);
-	uint64_t timeout_ms = timeout_of(inv);
-
-	*connection = (struct connection){
-		.fd = socket_connect(path, timeout_ms),
-		.deadline_ns = clock_monotonic_ns() + timeout_ms * NS_PER_MS,
-	};
-	if (connection->fd >= 0)
-		return STATUS_OK;
-	if (connection->fd == -EAGAIN)
-		return say_silence(inv);
-	snprintf(what, sizeof(what), "no daemon answers at %s", path);
-	if (connection->fd == -EACCES)
-		return client_say_error(STATUS_UNREACHABLE, what, strerror(EACCES),
-					"Run as the daemon's user, or join its operate or view "
-					"group (weft.conf(5), [control]).");
-	return client_say_error(STATUS_UNREACHABLE, what, strerror(-connection->fd),
-				"Start one with: weftd --control PATH; or name its socket with -s "
-				"PATH or $WEFT_SOCKET.");
-}
-
-static void connection_close(struct connection *connection)
-{
-	close(connection->fd);
-	free(connection->buf);
-}
-
-/* --- a call --- */
-
-/* A daemon that refuses a client closes early: what it said is still there to read. */
-static void connection_send(struct connection *connection, const char *text, size_t len)
-{
-	while (len) {
-		ssize_t n = send(connection->fd, text, len, MSG_NOSIGNAL);
-
-		if (n < 0 && errno == EINTR && !interrupted)
-			continue;
-		if (n < 0)
-			return;
-		text += n;
-		len -= (size_t)n;
-	}
-}
-
-/* connection_wait: STATUS_OK when there is something to read or a signal came. */
-static int connection_wait(const struct invocation *inv, const struct connection *connection)
-{
-	struct pollfd poller = {.fd = connection->fd, .events = POLLIN};
-	uint64_t now_ns = clock_monotonic_ns();
-	int wait_ms = -1, got;
-
-	if (connection->deadline_ns)
-		wait_ms = connection->deadline_ns <= now_ns
-				  ? 0
-				  : (int)((connection->deadline_ns - now_ns) / NS_PER_MS) + 1;
-	got = poll(&poller, 1, wait_ms);
-	return got == 0 ? say_silence(inv) : STATUS_OK;
-}
-
-static int connection_fill(const struct invocation *inv, struct connection *connection)
-{
-	ssize_t n;
-	int status;
-
-	if (connection->len == connection->cap) {
-		size_t cap = connection->cap ? 2 * connection->cap : REPLY_CAP_FIRST;
-		char *buf = cap <= REPLY_LEN_MAX ? realloc(connection->buf, cap) : NULL;
-
-		if (!buf)
-			return client_say_error(STATUS_FAILED, "reply", "too long to be held",
-						NULL);
-		connection->buf = buf;
-		connection->cap = cap;
-	}
-	if (interrupted)
+	if (error->err == -EINTR)
 		return STATUS_INTERRUPTED;
-	status = connection_wait(inv, connection);
-	if (status != STATUS_OK)
-		return status;
-	n = recv(connection->fd, connection->buf + connection->len,
-		 connection->cap - connection->len, MSG_DONTWAIT);
-	if (n > 0)
-		connection->len += (size_t)n;
-	if (n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN)))
-		return STATUS_OK;
-	return client_say_error(STATUS_UNREACHABLE, "daemon", "it closed the connection",
-				"It may have been stopped; see its log.");
+	return error->err == WEFT_ETIMEOUT ? STATUS_TIMEOUT : STATUS_UNREACHABLE;
 }
 
-/* connection_next gives the next reply as JSON, owned by the caller. */
-static int connection_next(const struct invocation *inv, struct connection *connection,
-			   json_t **out_reply)
+/* say_failure: the daemon did not answer at all. A signal needs no words. */
+static int say_failure(const struct weft_error *error)
 {
-	size_t scanned = 0;
-	const char *nul;
+	int status = status_of(error);
 
-	if (connection->taken) {
-		connection->len -= connection->taken;
-		memmove(connection->buf, connection->buf + connection->taken, connection->len);
-		connection->taken = 0;
-	}
-	for (;;) {
-		nul = connection->len
-			      ? memchr(connection->buf + scanned, '\0', connection->len - scanned)
-			      : NULL;
-		if (nul)
-			break;
-		scanned = connection->len;
-		int status = connection_fill(inv, connection);
+	return status == STATUS_INTERRUPTED
+		       ? status
+		       : client_say_error(status, error->what, error->why, error->next);
+}
 
-		if (status != STATUS_OK)
-			return status;
-	}
-	connection->taken = (size_t)(nul - connection->buf) + 1;
-	*out_reply =
-		json_loadb(connection->buf, connection->taken - 1, JSON_REJECT_DUPLICATES, NULL);
-	if (json_is_object(*out_reply))
-		return STATUS_OK;
-	json_decref(*out_reply);
-	return client_say_error(STATUS_FAILED, "reply", "the daemon sent something that is no JSON",
-				NULL);
+int client_open(const struct invocation *inv, struct weft_client **out_client)
+{
+	struct weft_error error;
+
+	if (weft_client_open(inv->socket, client_timeout_ms(inv), out_client, &error) < 0)
+		return say_failure(&error);
+	(*out_client)->is_interrupted = is_interrupted;
+	return STATUS_OK;
 }
 
 static const struct {
@@ -254,119 +94,115 @@ static const struct {
 	{"org.varlink.service.InvalidParameter", STATUS_USAGE},
 };
 
-static const char *text_of(const json_t *parameters, const char *name, const char *other)
+static int status_of_reply(const json_t *message)
 {
-	const char *text = json_string_value(json_object_get(parameters, name));
-
-	return text ? text : other;
-}
-
-static int tell_error(const struct invocation *inv, const json_t *reply, const char *error)
-{
-	const json_t *parameters = json_object_get(reply, "parameters");
-	const char *parameter = text_of(parameters, "parameter", NULL);
-	const char *dot = strrchr(error, '.');
-	int status = STATUS_FAILED;
+	const char *name = json_string_value(json_object_get(message, "error"));
 
 	for (size_t i = 0; i < sizeof(error_statuses) / sizeof(error_statuses[0]); i++) {
-		if (strcmp(error_statuses[i].error, error) == 0)
-			status = error_statuses[i].status;
+		if (strcmp(error_statuses[i].error, name) == 0)
+			return error_statuses[i].status;
 	}
-	if (inv->is_json) {
-		json_dumpf(reply, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
-		printf("\n");
-	}
-	if (parameter)
-		return client_say_error(status, parameter, "the daemon does not take this value",
-					"weft and weftd may be of different versions.");
-	if (strcmp(error, "org.varlink.service.PermissionDenied") == 0)
-		return client_say_error(status, "daemon", "you may not do this",
-					"Run as the daemon's user, or join its operate group "
-					"(weft.conf(5), [control]).");
-	return client_say_error(status, text_of(parameters, "what", "daemon"),
-				text_of(parameters, "why", dot ? dot + 1 : error),
-				text_of(parameters, "next", NULL));
+	return STATUS_FAILED;
 }
 
-static int reply_handle(const struct invocation *inv, const struct client_call *call,
-			const json_t *reply, bool *out_is_last)
+static int tell_error(const struct invocation *inv, const json_t *message,
+		      const struct weft_error *error)
 {
-	const char *error = json_string_value(json_object_get(reply, "error"));
-	json_t *parameters = json_object_get(reply, "parameters");
-
-	*out_is_last = !json_is_true(json_object_get(reply, "continues"));
-	if (error) {
-		*out_is_last = true;
-		return tell_error(inv, reply, error);
+	if (!message)
+		return error->err == WEFT_EMALFORMED || error->err == WEFT_ETOOLARGE
+			       ? client_say_error(STATUS_FAILED, error->what, error->why, NULL)
+			       : say_failure(error);
+	if (inv->is_json) {
+		json_dumpf(message, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+		printf("\n");
 	}
-	if (!call->reply(call->arg, parameters, *out_is_last))
-		*out_is_last = true;
-	return STATUS_OK;
+	return client_say_error(status_of_reply(message), error->what, error->why, error->next);
+}
+
+struct calling {
+	const struct invocation *inv;
+	const struct client_call *call;
+	struct ask *ask;
+	int status;
+	bool is_done;
+};
+
+static void calling_told(void *arg, json_t *message, const struct weft_error *error, bool is_last)
+{
+	struct calling *calling = arg;
+	const struct client_call *call = calling->call;
+
+	calling->is_done = is_last;
+	if (error)
+		calling->status = tell_error(calling->inv, message, error);
+	else if (!call->reply(call->arg, json_object_get(message, "parameters"), is_last) &&
+		 !is_last) {
+		calling->is_done = true;
+		ask_cancel(calling->ask);
+	}
+}
+
+/* calling_run calls one method, which has timeout_ms to answer. */
+static int calling_run(struct weft_client *client, struct calling *calling, const char *method,
+		       json_t *parameters, int timeout_ms)
+{
+	struct ask_params params = {.method = method,
+				    .parameters = parameters,
+				    .wants_more = calling->call->wants_more,
+				    .timeout_ms = timeout_ms,
+				    .fn = calling_told,
+				    .arg = calling};
+	struct weft_error error;
+
+	if (ask_start(client, &params, &calling->ask, &error) < 0)
+		return say_failure(&error);
+	if (ask_run(client, calling->ask, &calling->is_done) < 0) {
+		ask_cancel(calling->ask);
+		return STATUS_INTERRUPTED;
+	}
+	return calling->status;
+}
+
+static bool ignore_reply(void *arg, json_t *parameters, bool is_last)
+{
+	(void)arg, (void)parameters, (void)is_last;
+	return true;
 }
 
 /*
- * connection_greet asks what any daemon answers at once: replies of the
- * call that follows may be far apart, and silence then means nothing.
+ * greet asks what any daemon answers at once: replies of the call that
+ * follows may be far apart, and silence then means nothing.
  */
-static int connection_greet(const struct invocation *inv, struct connection *connection)
+static int greet(const struct invocation *inv, struct weft_client *client)
 {
-	static const char greeting[] = "{\"method\":\"org.varlink.service.GetInfo\"}";
-	const char *error;
-	json_t *reply;
-	int status;
+	static const struct client_call info = {.reply = ignore_reply};
+	struct calling calling = {.inv = inv, .call = &info};
 
-	connection_send(connection, greeting, sizeof(greeting));
-	status = connection_next(inv, connection, &reply);
-	if (status != STATUS_OK)
-		return status;
-	error = json_string_value(json_object_get(reply, "error"));
-	if (error)
-		status = tell_error(inv, reply, error);
-	json_decref(reply);
-	connection->deadline_ns = 0;
-	return status;
-}
-
-static char *call_text(const struct client_call *call)
-{
-	json_t *message = json_pack("{s:s+}", "method", INTERFACE ".", call->method);
-	char *text;
-
-	if (call->parameters)
-		(void)json_object_set_new(message, "parameters", call->parameters);
-	if (call->wants_more)
-		(void)json_object_set_new(message, "more", json_true());
-	text = json_dumps(message, JSON_COMPACT);
-	json_decref(message);
-	return text;
+	return calling_run(client, &calling, "org.varlink.service.GetInfo", NULL,
+			   client_timeout_ms(inv));
 }
 
 int client_call(const struct invocation *inv, const struct client_call *call)
 {
-	struct connection connection;
-	char *text = call_text(call);
-	int status = text ? connection_open(inv, &connection) : STATUS_FAILED;
-	bool is_last = false;
+	struct calling calling = {.inv = inv, .call = call};
+	bool is_long = call->wants_more || call->is_long;
+	struct weft_client *client;
+	char method[128];
+	int status = client_open(inv, &client);
 
 	if (status != STATUS_OK) {
-		free(text);
+		json_decref(call->parameters);
 		return status;
 	}
-	if (call->wants_more || call->is_long)
-		status = connection_greet(inv, &connection);
+	snprintf(method, sizeof(method), INTERFACE ".%s", call->method);
+	if (is_long)
+		status = greet(inv, client);
 	if (status == STATUS_OK)
-		connection_send(&connection, text, strlen(text) + 1);
-	free(text);
-	while (status == STATUS_OK && !is_last) {
-		json_t *reply;
-
-		status = connection_next(inv, &connection, &reply);
-		if (status == STATUS_OK) {
-			status = reply_handle(inv, call, reply, &is_last);
-			json_decref(reply);
-		}
-	}
-	connection_close(&connection);
+		status = calling_run(client, &calling, method, call->parameters,
+				     is_long ? -1 : client_timeout_ms(inv));
+	else
+		json_decref(call->parameters);
+	weft_client_close(client);
 	return status;
 }
 

@@ -40,6 +40,11 @@ typedef void (*client_print_fn)(const struct invocation *inv, const json_t *repl
 int client_show(const struct invocation *inv, const char *method, json_t *parameters,
 		client_print_fn print);
 
+/* client_open is for more than one call at a time; failures were said. client_timeout_ms: of inv. */
+struct weft_client;
+int client_open(const struct invocation *inv, struct weft_client **out_client);
+int client_timeout_ms(const struct invocation *inv);
+
 /* client_catch_interrupt makes SIGINT and SIGTERM end a call instead of the program. */
 void client_catch_interrupt(void);
 

@@ -24,10 +24,10 @@ enum weft_status {
 
 struct command_option {
 	const char *name; /* without its dashes */
-	const char *arg;  /* NULL: a flag */
+	const char *arg;  /* NULL: a flag; ending in "...": it may be given several times */
 	const char *doc;
 };
-#define COMMAND_OPTION_MAX 5
+#define COMMAND_OPTION_MAX 12
 
 /*
  * One command. Help, the manual's test, completion and the search for
@@ -124,6 +124,13 @@ int run_ban_list(struct invocation *inv);
 int run_ban_remove(struct invocation *inv);
 int run_policy_show(struct invocation *inv);
 int run_policy_test(struct invocation *inv);
+int run_service_publish(struct invocation *inv);
+int run_service_withdraw(struct invocation *inv);
+int run_service_find(struct invocation *inv);
+int run_service_list(struct invocation *inv);
+int run_service_limits(struct invocation *inv);
+int run_service_call(struct invocation *inv);
+int run_service_stream(struct invocation *inv);
 int run_drops(struct invocation *inv);
 int run_why(struct invocation *inv);
 int run_gc_plan(struct invocation *inv);

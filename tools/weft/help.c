@@ -18,18 +18,29 @@ static void print_options(FILE *out, const struct command_option *options, unsig
 }
 
 /* call_write: "peer connect NODE [ADDR:PORT...]" */
-static const char *call_write(const struct command *command, char text[static 64])
+static const char *call_write(const struct command *command, char text[static 80])
 {
-	snprintf(text, 64, "%s%s%s%s%s", command->object, *command->verb ? " " : "", command->verb,
+	snprintf(text, 80, "%s%s%s%s%s", command->object, *command->verb ? " " : "", command->verb,
 		 *command->args ? " " : "", command->args);
 	return text;
 }
 
 static void print_row(FILE *out, const struct command *command)
 {
-	char call[64];
+	char call[80];
 
 	fprintf(out, "  %-33s %s\n", call_write(command, call), command->doc);
+}
+
+/* Those that the command has of its own have another meaning there. */
+static void print_globals(FILE *out, const struct command *but)
+{
+	unsigned idx;
+
+	for (unsigned i = 0; i < global_option_cnt; i++) {
+		if (!command_takes_option(but, global_options[i].name, &idx))
+			print_options(out, &global_options[i], 1);
+	}
 }
 
 static void print_all(FILE *out)
@@ -73,16 +84,18 @@ static bool object_has_verbs(const char *object)
 
 static void print_command(FILE *out, const struct command *command)
 {
-	char call[64];
+	char call[80];
 
 	fprintf(out, "usage: weft %s%s\n\n%c%s.\n", call_write(command, call),
 		command->options[0].name ? " [OPTION...]" : "", toupper(command->doc[0]),
 		command->doc + 1);
 	if (command->more)
 		fprintf(out, "%s\n", command->more);
-	fprintf(out, "\nOptions:\n");
+	if (command->options[0].name)
+		fprintf(out, "\nOptions:\n");
 	print_options(out, command->options, COMMAND_OPTION_MAX);
-	print_options(out, global_options, global_option_cnt);
+	fprintf(out, "\nOptions of all commands:\n");
+	print_globals(out, command);
 	if (!*command->verb && object_has_verbs(command->object)) {
 		fprintf(out, "\nAlso:\n");
 		print_verbs(out, command->object, command);

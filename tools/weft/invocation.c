@@ -155,8 +155,11 @@ static int command_find(struct invocation *inv, const char **words, unsigned wor
 struct option_word {
 	const char *name;
 	const char *value; /* NULL: none so far */
+	bool is_global;	   /* it stands before the command, or is a letter */
 };
 #define OPTION_WORD_MAX 32
+/* Values of one option that is given several times. */
+#define OPTION_LIST_CAP 8192
 #define TIMEOUT_MAX_S	86400
 
 static int option_check(const struct command_option *option, const struct option_word *word)
@@ -179,17 +182,36 @@ static const struct command_option *option_global(const char *name)
 	return NULL;
 }
 
-/* option_needs_value, as any command has it: the command may not be known yet. */
-static bool option_needs_value(const char *name)
+/* command_among: the command that words begin with, NULL when they do not say yet. */
+static const struct command *command_among(const char **words, unsigned word_cnt)
 {
-	const struct command_option *global = option_global(name);
+	const struct command *command = NULL;
+
+	if (word_cnt > 1)
+		command = command_lookup(words[0], words[1]);
+	if (!command && word_cnt > 0)
+		command = command_lookup(words[0], "");
+	return command;
+}
+
+/* option_needs_value, as the command has it, or any, as it may not be known yet. */
+static bool option_needs_value(const struct option_word *word, const char **words,
+			       unsigned word_cnt)
+{
+	const struct command *command = command_among(words, word_cnt);
+	const struct command_option *global = option_global(word->name);
+	const char *name = word->name;
 	unsigned idx;
 
+	if (!word->is_global && command && command_takes_option(command, name, &idx))
+		return command->options[idx].arg != NULL;
+	if (global)
+		return global->arg != NULL;
 	for (unsigned i = 0; i < command_cnt; i++) {
 		if (command_takes_option(&commands[i], name, &idx) && commands[i].options[idx].arg)
 			return true;
 	}
-	return global && global->arg;
+	return false;
 }
 
 static int option_set_global(struct invocation *inv, const struct option_word *word)
@@ -216,22 +238,43 @@ static int option_set_global(struct invocation *inv, const struct option_word *w
 	return STATUS_OK;
 }
 
+/* option_add appends to the values of an option that may be there several times, one a line. */
+static int option_add(struct invocation *inv, unsigned idx, const struct option_word *word)
+{
+	static char lists[COMMAND_OPTION_MAX][OPTION_LIST_CAP];
+	size_t len = strlen(lists[idx]);
+
+	if (strchr(word->value, '\n') ||
+	    snprintf(lists[idx] + len, OPTION_LIST_CAP - len, "%s%s", len ? "\n" : "",
+		     word->value) >= (int)(OPTION_LIST_CAP - len)) {
+		fprintf(stderr, "weft: --%s: that is too much, or has a line break\n", word->name);
+		return STATUS_USAGE;
+	}
+	inv->values[idx] = lists[idx];
+	return STATUS_OK;
+}
+
 static int option_set(struct invocation *inv, const struct option_word *word)
 {
-	const struct command_option *global = option_global(word->name);
+	const struct command_option *option = option_global(word->name);
 	unsigned idx;
+	bool is_own = inv->command && command_takes_option(inv->command, word->name, &idx) &&
+		      (!option || !word->is_global);
 	int status;
 
-	if (global) {
-		status = option_check(global, word);
-		return status == STATUS_OK ? option_set_global(inv, word) : status;
-	}
-	if (!inv->command || !command_takes_option(inv->command, word->name, &idx))
+	if (is_own)
+		option = &inv->command->options[idx];
+	if (!option)
 		return unknown_option(inv, word->name);
-	status = option_check(&inv->command->options[idx], word);
-	if (status == STATUS_OK)
-		inv->values[idx] = word->value ? word->value : "";
-	return status;
+	status = option_check(option, word);
+	if (status != STATUS_OK)
+		return status;
+	if (!is_own)
+		return option_set_global(inv, word);
+	if (option->arg && strstr(option->arg, "..."))
+		return option_add(inv, idx, word);
+	inv->values[idx] = word->value ? word->value : "";
+	return STATUS_OK;
 }
 
 /* word_split makes "--name=value", "-s" and "-h" an option; false: it is a plain word. */
@@ -241,6 +284,7 @@ static bool word_split(const char *text, struct option_word *out_word, char name
 
 	out_word->value = NULL;
 	out_word->name = name;
+	out_word->is_global = text[1] != '-';
 	if (strcmp(text, "-s") == 0)
 		snprintf(name, 32, "socket");
 	else if (strcmp(text, "-h") == 0)
@@ -313,7 +357,9 @@ int invocation_parse(int argc, char **argv, struct invocation *out_inv)
 		} else if (is_plain || !word_split(argv[i], option, names[option_cnt])) {
 			words[word_cnt++] = argv[i];
 		} else {
-			if (!option->value && option_needs_value(option->name) && i + 1 < argc)
+			option->is_global |= word_cnt == 0;
+			if (!option->value && option_needs_value(option, words, word_cnt) &&
+			    i + 1 < argc)
 				option->value = argv[++i];
 			option_cnt++;
 		}

@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""weft service: two daemons on this machine, a provides, b calls."""
+import base64
+import json
+import os
+import pathlib
+import random
+import signal
+import socket
+import struct
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+from lab import NOT_FOUND, OK, REFUSED, TIMEOUT, USAGE, WEFT, check, check_eq, run, wait_for
+
+CONFIG = "[service]\nbuiltin = echo mesh-stats\n[overlay]\nserve = on\n"
+
+
+def pair(lab):
+    a = lab.daemon("a", config=CONFIG).start()
+    b = lab.daemon("b", config=CONFIG).start()
+    node = a.json("node", "id")["node_id"]
+    listen = a.json("status")["listen"][0]
+    check_eq(b.weft("peer", "connect", node, listen).returncode, OK, "connect")
+    return a, b, node
+
+
+def kept(daemon):
+    """How many values of the overlay it keeps for others."""
+    fills = daemon.json("overlay", "status")["overlay"]["fills"]
+    return next(fill["used"] for fill in fills if fill["setting"] == "overlay.value_cap")
+
+
+def weft_bytes(daemon, *words, data=b""):
+    return subprocess.run([WEFT, "-s", str(daemon.sock), *map(str, words)], input=data,
+                          capture_output=True, timeout=60)
+
+
+def test_json_is_answered_as_json_and_bytes_as_bytes(lab):
+    _, b, node = pair(lab)
+    done = b.weft("service", "call", "echo", "Say", '{"a": [1, "ä"]}', "--provider", node)
+    check_eq((done.returncode, json.loads(done.stdout)), (OK, {"a": [1, "ä"]}), done.stderr)
+    data = random.Random(1).randbytes(100_000)
+    done = weft_bytes(b, "service", "call", "echo", "Say", "-", "--provider", node, data=data)
+    check_eq((done.returncode, done.stdout == data), (OK, True), done.stderr)
+    told = b.json("service", "call", "echo", "Say", "x", "--provider", node)
+    check_eq((told["status"], told["status_name"], told["provider"],
+              base64.b64decode(told["base64"])), (0, "OK", node, b"x"), "--json")
+    check(told["took_us"] > 0, told)
+
+
+def test_a_payload_may_have_a_megabyte_and_no_more(lab):
+    _, b, node = pair(lab)
+    data = bytes(1 << 20)
+    done = weft_bytes(b, "service", "call", "echo", "Say", "-", "--provider", node, data=data)
+    check_eq((done.returncode, done.stdout == data), (OK, True), done.stderr[:200])
+    done = weft_bytes(b, "service", "call", "echo", "Say", "-", "--provider", node,
+                      data=data + b"x")
+    check(done.returncode not in (OK, USAGE) and done.stdout == b"", done.stderr[:200])
+
+
+def test_what_went_wrong_is_said_and_is_the_exit_code(lab):
+    a, b, node = pair(lab)
+    done = b.weft("service", "call", "nobody", "X", "--provider", node)
+    check_eq((done.returncode, "ServiceNotFound" in done.stderr), (NOT_FOUND, True), done.stderr)
+    done = b.weft("service", "call", "mesh-stats", "Wrong", "{}", "--provider", node)
+    check_eq((done.returncode, "MethodNotFound" in done.stderr), (NOT_FOUND, True), done.stderr)
+    done = b.weft("service", "call", "Bad Name", "X", "--provider", node)
+    check(done.returncode not in (OK, NOT_FOUND) and "a-z" in done.stderr, done.stderr)
+    done = b.weft("service", "call", "echo", "X", "--provider", "zzz")
+    check(done.returncode != OK and "node id" in done.stderr, done.stderr)
+    done = b.weft("service", "call", "echo", "X", "--version", "?", "--provider", node)
+    check(done.returncode != OK, done.stderr)
+    a.kill()
+    done = b.weft("service", "call", "echo", "X", "--provider", node, "--timeout", "1")
+    check(done.returncode in (TIMEOUT, REFUSED), f"{done.returncode} {done.stderr}")
+
+
+def test_own_services_are_called_without_a_detour(lab):
+    a = lab.daemon("a", config=CONFIG).start()
+    node = a.json("node", "id")["node_id"]
+    done = a.weft("service", "call", "mesh-stats", "GetMeshStatus", "{}")
+    check_eq((done.returncode, "session_cnt" in done.stdout), (OK, True), done.stderr)
+    told = a.json("service", "call", "echo", "X", "{}", "--provider", node)
+    check_eq((told["provider"], told["json"]), (node, {}), "own")
+
+
+def test_a_stream_is_byte_exact_and_ends_with_its_input(lab):
+    _, b, node = pair(lab)
+    data = random.Random(2).randbytes(3_000_000)
+    done = weft_bytes(b, "service", "stream", "echo", "--provider", node, data=data)
+    check_eq((done.returncode, done.stdout == data), (OK, True), done.stderr)
+    done = weft_bytes(b, "service", "stream", "echo", "talk", "--lines", "--provider", node,
+                      data=b"one\n\ntwo\nthree")
+    check_eq((done.returncode, done.stdout), (OK, b"one\n\ntwo\nthree\n"), done.stderr)
+    done = weft_bytes(b, "service", "stream", "mesh-stats", "--provider", node)
+    check_eq((done.returncode, b"mesh-stats" in done.stderr), (NOT_FOUND, True), done.stderr)
+
+
+def test_any_program_streams_by_the_socket(lab):
+    _, b, node = pair(lab)
+    with socket.socket(socket.AF_UNIX) as conn:
+        conn.connect(str(b.sock))
+        call = {"method": "net.weft.Node.OpenServiceStream", "upgrade": True,
+                "parameters": {"name": "echo", "method": "any", "provider": node}}
+        messages = [b"", b"x", bytes(range(256)) * 1000]
+        sent = b"".join(struct.pack(">IB", len(m), 0) + m for m in messages)
+        conn.sendall(json.dumps(call).encode() + b"\0" + sent + struct.pack(">IB", 0, 4))
+        file = conn.makefile("rb")
+        reply = b""
+        while not reply.endswith(b"\0"):
+            reply += file.read(1)
+        check_eq(json.loads(reply[:-1]), {"parameters": {"provider": node}}, "opened")
+        got, message, kind = [], b"", None
+        while kind != 5:
+            length, kind = struct.unpack(">IB", file.read(5))
+            piece = file.read(length)
+            if kind in (0, 2):
+                message += piece
+            if kind == 0:
+                got, message = got + [message], b""
+        check_eq((got == messages, piece, file.read()), (True, b"\0", b""), "echo, then the end")
+
+
+def test_a_service_is_found_by_name_and_by_id(lab):
+    _, b, node = pair(lab)
+    # Under the names and the ids of both its services; asking all the time has a limit.
+    wait_for(lambda: kept(b) >= 4, "a publishes, and b keeps it")
+    wait_for(lambda: b.weft("service", "find", "echo", "--fresh").returncode == OK, "published")
+    told = b.json("service", "find", "echo", "--version", "^1")
+    found = {row["node_id"]: row for row in told["providers"]}
+    check(node in found and found[node]["version"] == "1.0.0", told)
+    check(base64.b64decode(found[node]["descriptor"]), "the signed object")
+    by_id = b.json("service", "find", found[node]["service_id"])["providers"]
+    check_eq([row["node_id"] for row in by_id], [node], "by id")
+    line = b.weft("service", "find", "echo").stdout.splitlines()
+    check(any(row.split("\t")[:2] == [node, "1.0.0"] for row in line), line)
+    none = b.weft("service", "find", "echo", "--version", "^9")
+    check_eq(none.returncode, NOT_FOUND, none.stderr)
+    done = b.weft("service", "call", "echo", "X", "{}")
+    check_eq(done.returncode, OK, "by name alone")
+    known = [row for row in b.json("service", "list")["known"] if row["name"] == "echo"]
+    check_eq([row["node_id"] for row in known], [node], "what others offer is listed")
+
+
+def test_lists_and_limits_are_told_a_line_each(lab):
+    a = lab.daemon("a", config=CONFIG).start()
+    a.weft("service", "call", "echo", "X")
+    rows = [line.split("\t") for line in a.weft("service", "list").stdout.splitlines()]
+    check_eq({tuple(row[:5]) for row in rows},
+             {("offer", name, "1.0.0", "builtin", "ready") for name in ("echo", "mesh-stats")},
+             "offers")
+    check_eq({row[1]: row[5] for row in rows}, {"echo": "1", "mesh-stats": "0"}, "calls")
+    limits = a.json("service", "limits")["limits"]
+    lines = a.weft("service", "limits").stdout.splitlines()
+    check_eq([line.split("\t")[0] for line in lines], [row["setting"] for row in limits], "limits")
+    check_eq([row["limit"] for row in limits if row["setting"] == "payload"], [1 << 20], "payload")
+
+
+def test_a_caller_that_leaves_cancels_its_call(lab):
+    a, b, node = pair(lab)
+    os.kill(a.pid(), signal.SIGSTOP)
+    waiting = b.weft_popen("service", "call", "echo", "X", "--provider", node, "--timeout", "50")
+
+    def pending():
+        limits = b.json("service", "limits")["limits"]
+        return next(row["used"] for row in limits if row["setting"] == "pending")
+
+    wait_for(lambda: pending() == 1, "it is under way")
+    waiting.kill()
+    waiting.wait()
+    wait_for(lambda: pending() == 0, "it is gone with its caller")
+    os.kill(a.pid(), signal.SIGCONT)
+
+
+def test_services_can_be_left_out(lab):
+    a = lab.daemon("a", config="[service]\nenabled = no\n").start()
+    done = a.weft("service", "list")
+    check_eq((done.returncode, "service.enabled = yes" in done.stderr), (REFUSED, True),
+             done.stderr)
+
+
+run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* weft service: publish, withdraw, find, list, limits. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "client.h"
+#include "path.h"
+#include "show.h"
+#include "text.h"
+
+static const char example_publish[] =
+	"for example: weft service publish hello --http 127.0.0.1:8080";
+
+/* --- publish --- */
+
+/* option_each gives the values of an option that may be there several times, one a line. */
+static const char *option_each(const char **rest, char *text, size_t cap)
+{
+	const char *line = *rest;
+	size_t len = line ? strcspn(line, "\n") : 0;
+
+	if (!line || !*line)
+		return NULL;
+	snprintf(text, cap, "%.*s", (int)len, line);
+	*rest = line[len] ? line + len + 1 : NULL;
+	return text;
+}
+
+/* calls_read: "100", "100/min", "10/s". */
+static bool calls_read(const char *text, uint64_t *out_per_min)
+{
+	char number[24];
+	size_t len = strcspn(text, "/");
+	uint64_t per = 1;
+
+	if (len >= sizeof(number))
+		return false;
+	snprintf(number, sizeof(number), "%.*s", (int)len, text);
+	if (strcmp(text + len, "/s") == 0)
+		per = 60;
+	else if (text[len] && strcmp(text + len, "/min") != 0)
+		return false;
+	if (!text_parse_count(number, out_per_min) || !*out_per_min ||
+	    *out_per_min > UINT32_MAX / per)
+		return false;
+	*out_per_min *= per;
+	return true;
+}
+
+static int limits_add(struct invocation *inv, json_t *parameters)
+{
+	const char *calls = invocation_option(inv, "calls");
+	const char *payload = invocation_option(inv, "payload");
+	const char *memory = invocation_option(inv, "memory");
+	uint64_t value;
+
+	if (calls && !calls_read(calls, &value))
+		return client_say_error(STATUS_USAGE, "--calls", "not a number of calls",
+					"for example: --calls 100/min");
+	if (calls)
+		json_object_set_new(parameters, "calls_per_min", json_integer((json_int_t)value));
+	if (payload && !text_parse_size(payload, strlen(payload), &value))
+		return client_say_error(STATUS_USAGE, "--payload", "not a size",
+					"for example: --payload 64K");
+	if (payload)
+		json_object_set_new(parameters, "payload_max", json_integer((json_int_t)value));
+	if (memory && !text_parse_size(memory, strlen(memory), &value))
+		return client_say_error(STATUS_USAGE, "--memory", "not a size",
+					"for example: --memory 256M");
+	if (memory)
+		json_object_set_new(parameters, "memory_max", json_integer((json_int_t)value));
+	if (inv->timeout_ms)
+		json_object_set_new(parameters, "timeout_ms",
+				    json_integer((json_int_t)inv->timeout_ms));
+	return STATUS_OK;
+}
+
+static int lists_add(const struct invocation *inv, json_t *parameters)
+{
+	const char *allow = invocation_option(inv, "allow");
+	const char *meta = invocation_option(inv, "meta");
+	json_t *list = json_array(), *pairs = json_object();
+	int status = STATUS_OK;
+	char line[4200];
+
+	while (option_each(&allow, line, sizeof(line)))
+		json_array_append_new(list, json_string(line));
+	while (status == STATUS_OK && option_each(&meta, line, sizeof(line))) {
+		char *equals = strchr(line, '=');
+
+		if (!equals) {
+			status = client_say_error(STATUS_USAGE, "--meta", "not KEY=VALUE",
+						  "for example: --meta lang=en");
+			break;
+		}
+		*equals = '\0';
+		json_object_set_new(pairs, line, json_string(equals + 1));
+	}
+	if (json_array_size(list))
+		json_object_set(parameters, "allow", list);
+	if (json_object_size(pairs))
+		json_object_set(parameters, "metadata", pairs);
+	json_decref(list);
+	json_decref(pairs);
+	return status;
+}
+
+/* program_add: which program it is; paths are those of here. */
+static int program_add(const struct invocation *inv, json_t *parameters)
+{
+	const char *http = invocation_option(inv, "http");
+	const char *socket = invocation_option(inv, "socket");
+	const char *exec = invocation_option(inv, "exec");
+	char path[PATH_MAX];
+	json_t *words;
+
+	if ((http != NULL) + (socket != NULL) + (exec != NULL) != 1)
+		return client_say_error(STATUS_USAGE, inv->args[0],
+					"one of --http, --socket and --exec says which "
+					"program it is",
+					example_publish);
+	if (inv->arg_cnt > 1 && !exec)
+		return client_say_error(STATUS_USAGE, inv->args[1], "arguments are for --exec only",
+					example_publish);
+	if (http) {
+		json_object_set_new(parameters, "http", json_string(http));
+		return STATUS_OK;
+	}
+	if (!path_absolute(exec ? exec : socket, path))
+		return client_say_error(STATUS_USAGE, exec ? exec : socket, "too long for a path",
+					NULL);
+	if (socket) {
+		json_object_set_new(parameters, "socket", json_string(path));
+		return STATUS_OK;
+	}
+	words = json_pack("[s]", path);
+	for (unsigned i = 1; i < inv->arg_cnt; i++)
+		json_array_append_new(words, json_string(inv->args[i]));
+	json_object_set_new(parameters, "exec", words);
+	return STATUS_OK;
+}
+
+static const struct field offer_fields[] = {
+	{"name", "name", "name", COLUMN_TEXT},
+	{"version", "version", "version", COLUMN_TEXT},
+	{"service_id", "service id", "service_id", COLUMN_TEXT},
+	{"provider", "program", "provider", COLUMN_TEXT},
+	{"target", "its address", "target", COLUMN_TEXT},
+	{"state", "state", "state", COLUMN_TEXT},
+	{"published", "published", "published", COLUMN_BOOL},
+	{"calls_per_min", "calls a minute", "calls_per_min", COLUMN_COUNT},
+	{"payload_max", "longest payload", "payload_max", COLUMN_BYTES},
+	{"timeout_ms", "longest call, ms", "timeout_ms", COLUMN_COUNT},
+	{0},
+};
+
+static void print_offer(const struct invocation *inv, const json_t *reply)
+{
+	fields_print(inv, json_object_get(reply, "service"), offer_fields);
+}
+
+int run_service_publish(struct invocation *inv)
+{
+	const char *version = invocation_option(inv, "version");
+	const char *health = invocation_option(inv, "health");
+	json_t *parameters = json_pack("{s:s}", "name", inv->args[0]);
+	int status = program_add(inv, parameters);
+
+	if (status == STATUS_OK)
+		status = lists_add(inv, parameters);
+	if (status == STATUS_OK)
+		status = limits_add(inv, parameters);
+	if (status != STATUS_OK) {
+		json_decref(parameters);
+		return status;
+	}
+	if (version)
+		json_object_set_new(parameters, "version", json_string(version));
+	if (health)
+		json_object_set_new(parameters, "health_path", json_string(health));
+	if (invocation_option(inv, "hidden"))
+		json_object_set_new(parameters, "hidden", json_true());
+	inv->timeout_ms = 0; /* it was the service's, not the daemon's */
+	return client_show(inv, "PublishService", parameters, print_offer);
+}
+
+int run_service_withdraw(struct invocation *inv)
+{
+	const char *version = invocation_option(inv, "version");
+	json_t *parameters = json_pack("{s:s}", "name", inv->args[0]);
+
+	if (version)
+		json_object_set_new(parameters, "version", json_string(version));
+	return client_show(inv, "WithdrawService", parameters, NULL);
+}
+
+/* --- find, list, limits --- */
+
+static void print_hidden(const struct invocation *inv, const json_t *hidden)
+{
+	const json_t *row;
+	size_t idx;
+
+	if (!json_array_size(hidden))
+		return;
+	fprintf(stderr, "%shidden: ", inv->has_terminal_out ? "" : "weft: ");
+	json_array_foreach(hidden, idx, row)
+		fprintf(stderr, "%s%" PRIu64 " %s", idx ? ", " : "", field_uint(row, "count"),
+			field_text(row, "reason"));
+	fprintf(stderr, "\n");
+}
+
+static void print_found(const struct invocation *inv, const json_t *reply)
+{
+	static const struct column columns[] = {
+		{"NODE", "node_id", COLUMN_ID},	      {"VERSION", "version", COLUMN_TEXT},
+		{"CONDUCT", "conduct", COLUMN_COUNT}, {"HEALTH", "health", COLUMN_COUNT},
+		{"HEARD", "heard_s", COLUMN_SECONDS}, {"EXPIRES", "expires_s", COLUMN_TIME},
+		{"SERVICE", "service_id", COLUMN_ID}, {0},
+	};
+
+	table_print(inv, json_object_get(reply, "providers"), columns, "nobody provides it");
+	print_hidden(inv, json_object_get(reply, "hidden"));
+	if (json_is_true(json_object_get(reply, "cached")))
+		fprintf(stderr, "%sfrom the cache: nobody was asked, or answered\n",
+			inv->has_terminal_out ? "" : "weft: ");
+}
+
+static bool text_is_service_id(const char *text)
+{
+	return strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64;
+}
+
+int run_service_find(struct invocation *inv)
+{
+	const char *version = invocation_option(inv, "version");
+	const char *what = inv->args[0];
+	json_t *reply,
+		*parameters =
+			json_pack("{s:s, s:b}", text_is_service_id(what) ? "service_id" : "name",
+				  what, "fresh", invocation_option(inv, "fresh") != NULL);
+	int status;
+
+	if (version)
+		json_object_set_new(parameters, "version", json_string(version));
+	status = client_ask(inv, "FindService", parameters, &reply);
+	if (status != STATUS_OK)
+		return status;
+	if (inv->is_json)
+		text_print_json(reply);
+	else
+		print_found(inv, reply);
+	if (!json_array_size(json_object_get(reply, "providers")))
+		status = STATUS_NOT_FOUND;
+	json_decref(reply);
+	return status;
+}
+
+static void print_services(const struct invocation *inv, const json_t *reply)
+{
+	static const struct column offers[] = {
+		{"OFFERED", "line", COLUMN_PIPE},     {"OFFERED HERE", "name", COLUMN_TEXT},
+		{"VERSION", "version", COLUMN_TEXT},  {"PROGRAM", "provider", COLUMN_TEXT},
+		{"STATE", "state", COLUMN_TEXT},      {"CALLS", "calls", COLUMN_COUNT},
+		{"STREAMS", "streams", COLUMN_COUNT}, {"ERRORS", "errors", COLUMN_COUNT},
+		{"MEAN", "mean_us", COLUMN_RTT},      {"TARGET", "target", COLUMN_TEXT},
+		{"WHY", "why", COLUMN_TEXT},	      {0},
+	};
+	static const struct column known[] = {
+		{"KNOWN", "line", COLUMN_PIPE},	      {"KNOWN ELSEWHERE", "name", COLUMN_TEXT},
+		{"VERSION", "version", COLUMN_TEXT},  {"NODE", "node_id", COLUMN_ID},
+		{"CONDUCT", "conduct", COLUMN_COUNT}, {"HEALTH", "health", COLUMN_COUNT},
+		{"HEARD", "heard_s", COLUMN_SECONDS}, {0},
+	};
+
+	show_part(inv, "offer", json_object_get(reply, "offers"), offers);
+	show_part(inv, "known", json_object_get(reply, "known"), known);
+}
+
+int run_service_list(struct invocation *inv)
+{
+	return client_show(inv, "ListServices", NULL, print_services);
+}
+
+int run_service_limits(struct invocation *inv)
+{
+	static const struct column columns[] = {
+		{"SETTING", "setting", COLUMN_TEXT},
+		{"LIMIT", "limit", COLUMN_COUNT},
+		{"USED", "used", COLUMN_COUNT},
+		{"UNIT", "unit", COLUMN_TEXT},
+		{"DEFAULT", "default", COLUMN_COUNT},
+		{"MEANING", "meaning", COLUMN_TEXT},
+		{0},
+	};
+
+	return show_list(inv, "ShowServiceLimits", "limits", columns, "there are none");
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* weft service call: a method with a payload, or a request to an HTTP server behind a service. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "codec/base64.h"
+#include "service_status.h"
+#include "text.h"
+#include "weft/client.h"
+
+#define PAYLOAD_LEN_MAX (16u << 20) /* the daemon's own limit is lower, and says so */
+
+/* payload_stdin reads all of the standard input; NULL: it was said why not. */
+static char *payload_stdin(size_t *out_len)
+{
+	size_t len = 0, cap = 65536;
+	char *data = malloc(cap), *more;
+	ssize_t n = 1;
+
+	while (data && n > 0 && len < PAYLOAD_LEN_MAX) {
+		if (len == cap) {
+			cap *= 2;
+			more = realloc(data, cap);
+			if (!more)
+				break;
+			data = more;
+		}
+		n = read(STDIN_FILENO, data + len, cap - len);
+		if (n > 0)
+			len += (size_t)n;
+	}
+	if (data && n == 0) {
+		*out_len = len;
+		return data;
+	}
+	free(data);
+	client_say_error(STATUS_FAILED, "standard input",
+			 n < 0 ? strerror(errno) : "too long for the payload of a call", NULL);
+	return NULL;
+}
+
+char *service_payload(const char *text, size_t *out_len)
+{
+	if (text && strcmp(text, "-") == 0)
+		return payload_stdin(out_len);
+	*out_len = text ? strlen(text) : 0;
+	return strdup(text ? text : "");
+}
+
+/* payload_add: a JSON object as it is, so that its answer comes as one, else as bytes. */
+static void payload_add(json_t *parameters, const char *payload, size_t len)
+{
+	json_t *json = len ? json_loadb(payload, len, JSON_REJECT_DUPLICATES, NULL) : NULL;
+	char *text;
+
+	if (json_is_object(json)) {
+		json_object_set_new(parameters, "json", json);
+		return;
+	}
+	json_decref(json);
+	if (!len)
+		return;
+	text = malloc(BASE64_LEN(len) + 1);
+	if (text)
+		json_object_set_new(parameters, "base64",
+				    json_string(base64_write((const uint8_t *)payload, len, text)));
+	free(text);
+}
+
+json_t *service_parameters(const struct invocation *inv, const char *method)
+{
+	const char *version = invocation_option(inv, "version");
+	const char *provider = invocation_option(inv, "provider");
+	json_t *json = json_pack("{s:s, s:s}", "name", inv->args[0], "method", method);
+
+	if (version)
+		json_object_set_new(json, "version", json_string(version));
+	if (provider)
+		json_object_set_new(json, "provider", json_string(provider));
+	if (inv->timeout_ms)
+		json_object_set_new(json, "timeout_ms", json_integer((json_int_t)inv->timeout_ms));
+	return json;
+}
+
+/* print_payload: JSON for people on a terminal, else byte for byte. */
+static int print_payload(const struct invocation *inv, const json_t *reply)
+{
+	const json_t *json = json_object_get(reply, "json");
+	const json_t *base64 = json_object_get(reply, "base64");
+	size_t cap = json_string_length(base64) / 4 * 3, len = 0;
+	uint8_t *bytes;
+
+	if (json_is_object(json)) {
+		if (inv->has_terminal_out)
+			text_print_json(json);
+		else {
+			json_dumpf(json, stdout, JSON_COMPACT);
+			printf("\n");
+		}
+		return STATUS_OK;
+	}
+	bytes = malloc(cap + 1);
+	if (bytes && base64 &&
+	    base64_read(json_string_value(base64), json_string_length(base64), bytes, cap, &len) <
+		    0)
+		len = 0;
+	if (len)
+		fwrite(bytes, 1, len, stdout);
+	free(bytes);
+	return STATUS_OK;
+}
+
+int service_status_exit(uint64_t status)
+{
+	switch (status) {
+	case WEFT_CALL_OK:
+		return STATUS_OK;
+	case WEFT_CALL_SERVICE_NOT_FOUND:
+	case WEFT_CALL_METHOD_NOT_FOUND:
+		return STATUS_NOT_FOUND;
+	case WEFT_CALL_TIMEOUT:
+		return STATUS_TIMEOUT;
+	case WEFT_CALL_RATE_LIMITED:
+	case WEFT_CALL_UNAUTHORIZED:
+	case WEFT_CALL_FORBIDDEN:
+	case WEFT_CALL_UNAVAILABLE:
+		return STATUS_REFUSED;
+	default:
+		return STATUS_FAILED;
+	}
+}
+
+static const char *next_of(const json_t *reply, char next[static 128])
+{
+	uint64_t wait_ms = field_uint(reply, "not_before_ms");
+	uint64_t status = field_uint(reply, "status");
+
+	if (wait_ms)
+		snprintf(next, 128, "Try again in %.1f s.", (double)wait_ms / 1000);
+	else if (status == WEFT_CALL_SERVICE_NOT_FOUND)
+		snprintf(next, 128, "weft service find NAME shows who provides it, or hides.");
+	else if (status == WEFT_CALL_TIMEOUT)
+		snprintf(next, 128, "Wait longer with --timeout SECONDS.");
+	else
+		snprintf(next, 128, "weft service list shows what is known.");
+	return next;
+}
+
+static int tell_answer(const struct invocation *inv, const json_t *reply)
+{
+	uint64_t status = field_uint(reply, "status");
+	char what[128], why[256], next[128];
+	const char *text = field_text(reply, "text");
+
+	if (status == WEFT_CALL_OK)
+		return print_payload(inv, reply);
+	snprintf(what, sizeof(what), "%s %s", inv->args[0], inv->args[1]);
+	snprintf(why, sizeof(why), "%s%s%s", field_text(reply, "status_name"), *text ? ": " : "",
+		 text);
+	return client_say_error(service_status_exit(status), what, why, next_of(reply, next));
+}
+
+static bool keep_reply(void *arg, json_t *reply, bool is_last)
+{
+	(void)is_last;
+	*(json_t **)arg = json_incref(reply);
+	return true;
+}
+
+static int call_method(struct invocation *inv)
+{
+	json_t *reply = NULL;
+	struct client_call call = {
+		.method = "CallService", .is_long = true, .reply = keep_reply, .arg = &reply};
+	size_t len;
+	char *payload = service_payload(inv->arg_cnt > 2 ? inv->args[2] : NULL, &len);
+	int status;
+
+	if (!payload)
+		return STATUS_FAILED;
+	call.parameters = service_parameters(inv, inv->args[1]);
+	payload_add(call.parameters, payload, len);
+	free(payload);
+	/* The call has the time; the daemon itself answers at once or not at all. */
+	status = client_call(inv, &call);
+	if (status != STATUS_OK)
+		return status;
+	if (inv->is_json)
+		text_print_json(reply);
+	status = inv->is_json ? service_status_exit(field_uint(reply, "status"))
+			      : tell_answer(inv, reply);
+	json_decref(reply);
+	return status;
+}
+
+int run_service_call(struct invocation *inv)
+{
+	if (inv->arg_cnt > 2 && inv->args[2][0] == '/' && service_verb_is_http(inv->args[1]))
+		return service_http_call(inv);
+	if (inv->arg_cnt > 3)
+		return client_say_error(
+			STATUS_USAGE, inv->args[3], "one argument too many",
+			"for example: weft service call mesh-stats GetMeshStatus '{}'");
+	if (invocation_option(inv, "header"))
+		return client_say_error(STATUS_USAGE, "--header", "only requests of HTTP have any",
+					"for example: weft service call hello GET /");
+	return call_method(inv);
+}
