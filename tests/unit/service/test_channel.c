@@ -204,6 +204,32 @@ static void test_an_opening_may_be_taken_back(void)
 	}
 }
 
+static void test_a_service_that_is_withdrawn_ends_its_streams_and_calls(void)
+{
+	FOR_BOTH(to)
+	{
+		struct service_stats stats;
+		struct srig_ask ask;
+
+		CHECK(open_to(to, NULL));
+		provider.mode = SRIG_KEEP;
+		CHECK_EQ(srig_call(&rig, &ask, SRIG_A, to, "chat", "", 0), 0);
+		srig_run(&rig, 100 * PAIR_MS);
+		CHECK_EQ(provider.kept_cnt, 1);
+		service_withdraw(provider.offer, rig.net.now_ns);
+		srig_run(&rig, PAIR_S);
+		CHECK_EQ(ask.answer.status, SERVICE_UNAVAILABLE);
+		CHECK_EQ(asker.ended_cnt, 1);
+		CHECK_EQ(asker.status, SERVICE_UNAVAILABLE);
+		CHECK_STR(asker.text, "the service was withdrawn");
+		CHECK_EQ(taker.ended_cnt + provider.cancelled_cnt, 0);
+		service_stats(rig.nodes[to].service, &stats);
+		CHECK_EQ(stats.in_hand_cnt + stats.offer_cnt, 0);
+		srig_ask_fini(&ask);
+		close_all();
+	}
+}
+
 static void test_bytes_may_follow_an_opening_before_it_is_taken(void)
 {
 	CHECK(open_to(SRIG_B, NULL));
@@ -310,6 +336,7 @@ int main(void)
 	RUN(test_a_stream_that_is_finished_is_still_ended_with_a_status);
 	RUN(test_a_stream_is_refused_with_its_handlers_status);
 	RUN(test_an_opening_may_be_taken_back);
+	RUN(test_a_service_that_is_withdrawn_ends_its_streams_and_calls);
 	RUN(test_bytes_may_follow_an_opening_before_it_is_taken);
 	RUN(test_a_head_of_16_kib_is_taken_and_one_byte_more_is_not);
 	RUN(test_a_lost_session_ends_the_stream_on_both_sides);

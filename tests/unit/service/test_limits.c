@@ -218,6 +218,46 @@ static void test_after_5_failures_a_service_rests_for_its_caller_and_is_tried_on
 	srig_fini(&rig);
 }
 
+static void test_memory_that_is_full_refuses_and_is_there_again(void)
+{
+	const size_t len = SERVICE_PAYLOAD_LEN_MAX - 1024; /* sixteen of the heap's pieces */
+	struct srig_provider kept = {.mode = SRIG_KEEP}, slow = {.mode = SRIG_KEEP};
+	uint8_t *payload = calloc(1, len);
+	struct service_config config;
+	struct srig_ask asks[5], remote;
+	struct srig rig;
+
+	service_config_defaults(&config);
+	config.limits.memory_len = 4 << 20;
+	srig_init(&rig, 2, &config);
+	CHECK(srig_offer(&rig, &kept, SRIG_B, "kept"));
+	CHECK(srig_offer(&rig, &slow, SRIG_B, "slow"));
+	CHECK_EQ(srig_call(&rig, &remote, SRIG_A, SRIG_B, "slow", "", 0), 0);
+	srig_run(&rig, 100 * PAIR_MS);
+	/* Programs of B fill its memory: what a call of theirs says is kept for another try. */
+	for (unsigned i = 0; i < 4; i++)
+		CHECK_EQ(srig_call(&rig, &asks[i], SRIG_B, SRIG_B, "kept", payload, len),
+			 i < 3 ? 0 : WEFT_EFULL);
+	CHECK_EQ(srig_call(&rig, &asks[3], SRIG_B, SRIG_B, "kept", payload, len - (120 << 10)), 0);
+	CHECK_EQ(srig_once(&rig, SRIG_A, SRIG_B, "kept", len), SERVICE_UNAVAILABLE);
+	CHECK_EQ(srig_once(&rig, SRIG_A, SRIG_B, "none", 0), SERVICE_NOT_FOUND); /* it lives */
+	CHECK_EQ(slow.kept_cnt, 1);
+	service_reply(slow.calls[0], SERVICE_OK, NULL, payload, len, rig.net.now_ns);
+	srig_run(&rig, 100 * PAIR_MS);
+	CHECK_EQ(remote.answer.status, SERVICE_UNAVAILABLE);
+	CHECK_STR(remote.text, "no memory for the answer");
+	for (unsigned i = 0; i < 4; i++)
+		service_reply(kept.calls[i], SERVICE_OK, NULL, NULL, 0, rig.net.now_ns);
+	srig_run(&rig, 100 * PAIR_MS);
+	kept.mode = SRIG_ECHO;
+	CHECK_EQ(srig_once(&rig, SRIG_A, SRIG_B, "kept", len), SERVICE_OK);
+	for (unsigned i = 0; i < 4; i++)
+		srig_ask_fini(&asks[i]);
+	srig_ask_fini(&remote);
+	srig_fini(&rig);
+	free(payload);
+}
+
 static void test_callers_beyond_the_table_make_the_oldest_give_way(void)
 {
 	struct srig_provider echo = {.mode = SRIG_ECHO};
@@ -332,6 +372,7 @@ int main(void)
 	RUN(test_the_101st_call_at_once_is_refused_and_100_finish);
 	RUN(test_a_call_is_cut_at_10_units_of_work_and_the_sixth_refused);
 	RUN(test_after_5_failures_a_service_rests_for_its_caller_and_is_tried_once);
+	RUN(test_memory_that_is_full_refuses_and_is_there_again);
 	RUN(test_callers_beyond_the_table_make_the_oldest_give_way);
 	RUN(test_limits_are_listed_with_their_fill);
 	RUN(test_lists_of_rates_by_name_are_checked);
