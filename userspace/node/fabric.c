@@ -26,6 +26,7 @@ void fabric_config_defaults(struct fabric_config *config)
 	service_config_defaults(&config->service);
 	service_directory_config_defaults(&config->directory);
 	service_publisher_config_defaults(&config->publisher);
+	provider_config_defaults(&config->provider);
 	builtin_config_defaults(&config->builtin);
 	snprintf(config->builtin_names, sizeof(config->builtin_names),
 		 "pod-chat shadow-index mesh-stats");
@@ -76,7 +77,12 @@ size_t fabric_footprint(const struct fabric_config *config)
 	       service_directory_footprint(&config->directory) +
 	       service_publisher_footprint(&config->publisher) +
 	       service_conduct_footprint(config->conduct_peer_cap) +
-	       builtin_footprint(&config->builtin);
+	       provider_footprint(&config->provider) + builtin_footprint(&config->builtin);
+}
+
+unsigned fabric_watch_cap(const struct fabric_config *config)
+{
+	return config->is_on ? provider_watch_cap(&config->provider) : 0;
 }
 
 static uint64_t wall_s(void *ctx)
@@ -274,6 +280,28 @@ static int open_builtin(struct fabric *fabric)
 	return builtin_new(&params, &fabric->builtin);
 }
 
+static int open_provider(struct fabric *fabric)
+{
+	struct node *node = fabric->node;
+	const struct provider_params params = {
+		.config = node->config->fabric.provider,
+		.service = fabric->service,
+		.poller = node->home.poller,
+		.timers = &node->home.timers,
+		.store = node->store,
+		.event = fabric_on_provider,
+		.ctx = fabric,
+		.now_ns = node->home.now_ns,
+	};
+	int err;
+
+	/* The simulator has no programs to call. */
+	if (!params.poller)
+		return 0;
+	err = provider_new(&params, &fabric->provider);
+	return err < 0 ? err : provider_restore(fabric->provider, params.now_ns);
+}
+
 int fabric_open(struct node *node, char *what)
 {
 	static const struct {
@@ -287,6 +315,7 @@ int fabric_open(struct node *node, char *what)
 		{"publisher of services", open_publisher},
 		{"services", open_service},
 		{"built-in services", open_builtin},
+		{"services of local programs", open_provider},
 	};
 	struct fabric *fabric;
 	int err;
@@ -312,6 +341,8 @@ void fabric_stop(struct fabric *fabric)
 {
 	if (!fabric)
 		return;
+	provider_free(fabric->provider);
+	fabric->provider = NULL;
 	builtin_free(fabric->builtin, fabric->node->home.now_ns);
 	fabric->builtin = NULL;
 	service_publisher_free(fabric->publisher);
@@ -422,4 +453,9 @@ struct service_publisher *fabric_publisher(struct fabric *fabric)
 struct service_conduct *fabric_conduct(struct fabric *fabric)
 {
 	return fabric->conduct;
+}
+
+struct provider *fabric_provider(struct fabric *fabric)
+{
+	return fabric->provider;
 }

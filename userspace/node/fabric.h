@@ -4,6 +4,7 @@
 
 #include "mesh/overlay/overlay.h"
 #include "mesh/pex.h"
+#include "provider/provider.h"
 #include "service/builtin/builtin.h"
 #include "service/conduct.h"
 #include "service/directory.h"
@@ -14,7 +15,7 @@
 /*
  * The service fabric of a node, put together:
  *
- *	offered		service/ <- built-in services
+ *	offered		provider/ (local programs), service/builtin/ -> service/
  *	found by	service/publisher -> overlay -> service/directory
  *	reached over	mesh/ streams
  *	judged by	service/conduct, whose bans become the node's own
@@ -33,6 +34,7 @@ struct fabric_config {
 	struct service_directory_config directory;
 	struct service_publisher_config publisher;
 	struct mesh_pex_config pex;
+	struct provider_config provider;
 	struct builtin_config builtin;
 	char builtin_names[FABRIC_BUILTIN_CAP]; /* of those offered, apart by blanks or commas */
 	uint32_t conduct_peer_cap;
@@ -42,6 +44,8 @@ void fabric_config_defaults(struct fabric_config *config);
 const char *fabric_config_check(const struct fabric_config *config);
 /* fabric_footprint: bytes laid out, touched as they are used; 0 when it is off. */
 size_t fabric_footprint(const struct fabric_config *config);
+/* fabric_watch_cap: watches of home's poller, at worst. */
+unsigned fabric_watch_cap(const struct fabric_config *config);
 
 /*
  * fabric_open when home and discovery are open: 0 with node->fabric, which stays NULL
@@ -66,12 +70,13 @@ void fabric_configure(struct fabric *fabric, const struct fabric_config *config,
 /* fabric_pardon: an operator lifted the ban of key. Takes NULL. */
 void fabric_pardon(struct fabric *fabric, const uint8_t key[static MESH_KEY_LEN], uint64_t now_ns);
 
-/* The parts, for methods and routes; borrowed. */
+/* The parts, for methods and routes; borrowed. There is no provider in the simulator. */
 struct overlay *fabric_overlay(struct fabric *fabric);
 struct mesh_pex *fabric_pex(struct fabric *fabric);
 struct service *fabric_service(struct fabric *fabric);
 struct service_directory *fabric_directory(struct fabric *fabric);
 struct service_publisher *fabric_publisher(struct fabric *fabric);
 struct service_conduct *fabric_conduct(struct fabric *fabric);
+struct provider *fabric_provider(struct fabric *fabric);
 
 #endif

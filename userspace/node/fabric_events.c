@@ -123,6 +123,42 @@ void fabric_on_event(void *ctx, const struct service_event *event, uint64_t now_
 		       zbase32_write(event->service_id, SERVICE_ID_LEN, id)));
 }
 
+void fabric_on_provider(void *ctx, const struct provider_event *event, uint64_t now_ns)
+{
+	static const char *const kinds[] = {
+		[PROVIDER_EVENT_READY] = "service.ready",
+		[PROVIDER_EVENT_DOWN] = "service.down",
+		[PROVIDER_EVENT_FAILED] = "service.failed",
+		[PROVIDER_EVENT_STDERR] = "service.said",
+		[PROVIDER_EVENT_DROPPED] = "service.dropped",
+	};
+	struct fabric *fabric = ctx;
+	const char *text = event->text ? event->text : "";
+
+	(void)now_ns;
+	switch (event->kind) {
+	case PROVIDER_EVENT_READY:
+		log_info("service %s %s: its program answers", event->name, event->version);
+		break;
+	case PROVIDER_EVENT_DOWN:
+		log_warn("service %s %s is not offered now: %s", event->name, event->version, text);
+		break;
+	case PROVIDER_EVENT_FAILED:
+		log_warn("service %s %s: a call failed: %s", event->name, event->version, text);
+		break;
+	case PROVIDER_EVENT_STDERR:
+		log_info("service %s %s says: %s", event->name, event->version, text);
+		break;
+	case PROVIDER_EVENT_DROPPED:
+		log_warn("service %s %s is in the store and cannot be offered: %s", event->name,
+			 event->version, text);
+		break;
+	}
+	tell(fabric->node, kinds[event->kind], NULL,
+	     json_pack("{s:s, s:s, s:s}", "name", event->name, "version", event->version, "text",
+		       text));
+}
+
 void fabric_on_unpublished(struct fabric *fabric, const struct service_offering *offering)
 {
 	log_warn("service %s %s is offered, but found only by who knows this node: as many as "

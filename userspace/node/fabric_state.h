@@ -14,6 +14,7 @@ struct fabric {
 	struct service_publisher *publisher;
 	struct service *service;
 	struct builtin *builtin;
+	struct provider *provider; /* NULL: simulated */
 };
 
 /* fabric_events.c: what the parts tell and ask; ctx is the fabric. */
@@ -24,6 +25,7 @@ void fabric_on_violation(void *ctx, const uint8_t key[MESH_KEY_LEN], const char 
 			 uint64_t now_ns);
 void fabric_on_abuse(void *ctx, const struct service_abuse_event *event, uint64_t now_ns);
 void fabric_on_event(void *ctx, const struct service_event *event, uint64_t now_ns);
+void fabric_on_provider(void *ctx, const struct provider_event *event, uint64_t now_ns);
 void fabric_on_unpublished(struct fabric *fabric, const struct service_offering *offering);
 
 /* fabric_figures.c: what mesh-stats tells; counts alone. */

@@ -246,9 +246,10 @@ static int worker_open_poller(struct worker *worker, const struct worker_params 
 	int err;
 
 	snprintf(what, NODE_WHAT_CAP, "event loop");
-	if ((err = poller_new(params->config->control.client_cap +
-				      params->config->web.gateway.conn_cap + WATCHES_BESIDE_CLIENTS,
-			      &worker->poller)) < 0 ||
+	if ((err = poller_new(
+		     params->config->control.client_cap + params->config->web.gateway.conn_cap +
+			     fabric_watch_cap(&params->config->fabric) + WATCHES_BESIDE_CLIENTS,
+		     &worker->poller)) < 0 ||
 	    (err = worker_watch(worker, &worker->rx_watch, worker->rx->fd)) < 0 ||
 	    (err = worker_watch(worker, &worker->jobs_watch, jobs_fd(worker->jobs))) < 0)
 		return err;
