@@ -59,6 +59,10 @@ const char *gateway_header(const struct gateway_request *request, const char *na
 bool gateway_header_at(const struct gateway_request *request, unsigned idx, const char **out_name,
 		       const char **out_value);
 
+/* gateway_header_is_secret: the field shows this gateway's token, and is for nobody behind it. */
+bool gateway_header_is_secret(const struct gateway_request *request, const char *name,
+			      const char *value);
+
 /* An answer that says why not: a JSON object of error and message. */
 struct gateway_error {
 	unsigned status;	/* 400 to 599 */

@@ -104,6 +104,12 @@ static bool token_is_right(const struct guard *guard, const char *token)
 	return CRYPTO_memcmp(padded, guard->token, sizeof(padded)) == 0;
 }
 
+static bool bearer_is_right(const struct guard *guard, const char *value)
+{
+	return strncasecmp(value, "Bearer ", 7) == 0 &&
+	       token_is_right(guard, value + 7 + strspn(value + 7, " "));
+}
+
 static bool has_token(const struct guard *guard, const struct gateway_conn *conn)
 {
 	unsigned cnt;
@@ -112,8 +118,15 @@ static bool has_token(const struct guard *guard, const struct gateway_conn *conn
 	if (value)
 		return cnt == 1 && token_is_right(guard, value);
 	value = conn_header(conn, "Authorization", &cnt);
-	return value && cnt == 1 && strncasecmp(value, "Bearer ", 7) == 0 &&
-	       token_is_right(guard, value + 7 + strspn(value + 7, " "));
+	return value && cnt == 1 && bearer_is_right(guard, value);
+}
+
+bool gateway_header_is_secret(const struct gateway_request *request, const char *name,
+			      const char *value)
+{
+	return strcasecmp(name, TOKEN_HEADER) == 0 ||
+	       (strcasecmp(name, "Authorization") == 0 &&
+		bearer_is_right(request->conn->shared->guard, value));
 }
 
 /* needs_token: asked by another site's page, even an open route is guarded. */

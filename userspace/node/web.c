@@ -12,6 +12,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "node/fabric.h"
+#include "node/web_mesh.h"
 #include "node/web_state.h"
 #include "node/web_token.h"
 
@@ -22,6 +24,7 @@ enum {
 	ROUTE_EVENTS,
 	ROUTE_API,
 	ROUTE_MESH,
+	ROUTE_NO_MESH = ROUTE_MESH + WEB_MESH_ROUTE_CNT,
 	ROUTE_PKARR,
 	ROUTE_CNT
 };
@@ -31,6 +34,7 @@ struct web {
 	struct gateway *gateway;
 	struct web_api *api;
 	struct web_events *events;
+	struct web_mesh *mesh;
 	struct web_pkarr *pkarr;
 	struct gateway_route routes[ROUTE_CNT + 1];
 };
@@ -81,7 +85,10 @@ size_t web_footprint(const struct web_config *config)
 	if (!gateway->is_on)
 		return 0;
 	return sizeof(struct web) + gateway_footprint(gateway) + web_api_footprint(config) +
-	       web_events_footprint() + (config->serves_pkarr ? web_pkarr_footprint(config) : 0);
+	       web_events_footprint() +
+	       (config->serves_mesh ? web_mesh_footprint(gateway->conn_cap, gateway->memory_cap)
+				    : 0) +
+	       (config->serves_pkarr ? web_pkarr_footprint(config) : 0);
 }
 
 static void healthz(void *ctx, struct gateway_exchange *exchange,
@@ -110,12 +117,51 @@ static const struct gateway_error mesh_disabled = {
 	404, "mesh_gateway_disabled",
 	"Services of the mesh are not served here; see gateway.mesh in weft.conf(5).", 0};
 
+static struct service *fabric_service_of(void *ctx)
+{
+	struct node *node = ctx;
+
+	return node->fabric ? fabric_service(node->fabric) : NULL;
+}
+
+static struct service_directory *fabric_directory_of(void *ctx)
+{
+	struct node *node = ctx;
+
+	return node->fabric ? fabric_directory(node->fabric) : NULL;
+}
+
+static int mesh_open(struct web *web)
+{
+	const struct web_config *config = &web->node->config->web;
+	const struct web_mesh_params params = {
+		.services = config->services,
+		.run_cap = config->gateway.conn_cap,
+		.memory_cap = config->gateway.memory_cap,
+		.body_len_max = config->body_len_max,
+		.timeout_ns = config->timeout_ns,
+		.timers = &web->node->home.timers,
+		.service = fabric_service_of,
+		.directory = fabric_directory_of,
+		.ctx = web->node,
+	};
+
+	return web_mesh_new(&params, &web->mesh);
+}
+
+static const struct gateway_error mesh_nothing = {
+	404, "not_found",
+	"Below /mesh/ there are /mesh/http/SERVICE/ and /mesh/ws/SERVICE/CHANNEL.", 0};
+
+/* routes_fill leaves no row empty: an empty path would be the end of the table. */
 static int routes_fill(struct web *web)
 {
 	const struct web_config *config = &web->node->config->web;
 	struct gateway_route *routes = web->routes;
 	int err;
 
+	for (unsigned i = ROUTE_MESH; i <= ROUTE_NO_MESH; i++)
+		routes[i] = (struct gateway_route){.path = "/mesh/", .instead = &mesh_disabled};
 	routes[ROUTE_HEALTHZ] = (struct gateway_route){.path = "/healthz",
 						       .methods = GATEWAY_GET,
 						       .access = GATEWAY_OPEN,
@@ -131,7 +177,12 @@ static int routes_fill(struct web *web)
 		return err;
 	routes[ROUTE_EVENTS] = web_events_route(web->events);
 	routes[ROUTE_API] = web_api_route(web->api);
-	routes[ROUTE_MESH] = (struct gateway_route){.path = "/mesh/", .instead = &mesh_disabled};
+	if (config->serves_mesh) {
+		if ((err = mesh_open(web)) < 0)
+			return err;
+		web_mesh_routes(web->mesh, routes + ROUTE_MESH);
+		routes[ROUTE_NO_MESH].instead = &mesh_nothing;
+	}
 	if (!config->serves_pkarr)
 		return 0;
 	if ((err = web_pkarr_new(web->node, &web->pkarr)) < 0)
@@ -239,6 +290,7 @@ void web_close(struct web *web)
 	gateway_close(web->gateway);
 	web_api_free(web->api);
 	web_events_free(web->events);
+	web_mesh_free(web->mesh);
 	web_pkarr_free(web->pkarr);
 	free(web);
 }

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_NODE_WEB_MESH_H
+#define WEFT_NODE_WEB_MESH_H
+
+#include <jansson.h>
+
+#include "base/arena.h"
+#include "base/heap.h"
+#include "base/pool.h"
+#include "base/timer.h"
+#include "gateway/gateway.h"
+#include "service/directory.h"
+#include "service/http_envelope.h"
+#include "service/service.h"
+
+/*
+ * Requests and WebSockets on their way to services, for web.c.
+ *
+ *	web_mesh.c	  whether the service may be called; what a status means
+ *	web_mesh_kind.c	  what it takes: HTTP, if its descriptor says kind=http, or calls
+ *	web_mesh_http.c	  HTTP: a stream that begins with the request's head
+ *	web_mesh_call.c	  one call, and one reply
+ *	web_mesh_socket.c a WebSocket: a stream, messages both ways
+ *
+ * Home worker.
+ */
+#define WEB_MESH_QUERY_CAP 2048 /* as long as a target may be */
+
+struct web_mesh;
+
+struct web_mesh_params {
+	const char *services; /* names, or NAME/METHOD, separated by commas */
+	unsigned run_cap;
+	size_t memory_cap; /* bodies of calls, heads */
+	size_t body_len_max;
+	uint64_t timeout_ns;
+	struct timer_wheel *timers;
+	/* The fabric may come later than this, and go: NULL while it is not there. */
+	struct service *(*service)(void *ctx);
+	struct service_directory *(*directory)(void *ctx);
+	void *ctx;
+};
+size_t web_mesh_footprint(unsigned run_cap, size_t memory_cap);
+/* web_mesh_new: 0, WEFT_EFULL, WEFT_ETOOLARGE (services) or -errno. params are copied, services too. */
+WEFT_MUST_CHECK
+int web_mesh_new(const struct web_mesh_params *params, struct web_mesh **out_mesh);
+/* web_mesh_free: behind the gateway, before the fabric. Takes NULL. */
+void web_mesh_free(struct web_mesh *mesh);
+#define WEB_MESH_ROUTE_CNT 3
+void web_mesh_routes(struct web_mesh *mesh, struct gateway_route routes[static WEB_MESH_ROUTE_CNT]);
+
+/* web_mesh_query_json makes a JSON object of a query's parameters, or NULL: they are not in UTF-8. */
+json_t *web_mesh_query_json(const char *query);
+
+/* Private to web_mesh*.c from here on. */
+
+/* An entry of gateway.services. */
+struct web_mesh_service {
+	char name[SERVICE_NAME_LEN_MAX + 1];
+	char method[SERVICE_METHOD_LEN_MAX + 1]; /* "": all of them */
+};
+
+struct web_mesh {
+	struct web_mesh_params params;
+	struct arena arena;
+	struct pool runs;
+	struct heap *heap;
+	struct web_mesh_service services[GATEWAY_NAMES_MAX];
+	unsigned service_cnt;
+};
+
+/* One request or WebSocket. It lives as long as its exchange, find, call or channel. */
+struct web_mesh_run {
+	struct web_mesh *mesh;
+	struct gateway_exchange *exchange; /* NULL: it is over */
+	struct service_find *find;	   /* each NULL: none, or it is over */
+	struct service_ask *ask;
+	struct service_channel *channel;
+	struct timer timer; /* the service has to move until then */
+	char name[SERVICE_NAME_LEN_MAX + 1];
+	char method[SERVICE_METHOD_LEN_MAX + 1]; /* of a call, or a WebSocket's channel */
+	char query[WEB_MESH_QUERY_CAP + 1];
+	uint8_t provider[MESH_KEY_LEN];
+	bool is_opened;
+	bool is_begun; /* the reply's head is out */
+	bool is_body_whole;
+	size_t unused_len; /* bytes of the channel that wait to be sent */
+	uint8_t *data;	   /* of the heap: a request's or an answer's head, or a call's body */
+	size_t len, cap;
+};
+
+/* web_mesh_run_end lets go of what the run has, exchange and channel aside; it is gone. */
+void web_mesh_run_end(struct web_mesh_run *run);
+/* web_mesh_run_fail answers for a status that is not SERVICE_OK; the exchange is over. */
+void web_mesh_run_fail(struct web_mesh_run *run, const struct service_answer *answer,
+		       uint64_t now_ns);
+void web_mesh_run_refuse(struct web_mesh_run *run, const struct gateway_error *error,
+			 uint64_t now_ns);
+/* web_mesh_run_patience: the service has the configured time from now on. */
+void web_mesh_run_patience(struct web_mesh_run *run, uint64_t now_ns);
+/* web_mesh_run_collect appends to data, of at most len_max bytes. WEFT_ETOOLARGE or WEFT_EFULL. */
+WEFT_MUST_CHECK
+int web_mesh_run_collect(struct web_mesh_run *run, const uint8_t *data, size_t len, size_t len_max);
+/* web_mesh_run_used: len bytes came from the channel; they are consumed as the client reads. */
+void web_mesh_run_used(struct web_mesh_run *run, size_t len);
+void web_mesh_run_drained(void *arg, uint64_t now_ns);
+bool web_mesh_allows(const struct web_mesh *mesh, const char *name, const char *method);
+
+struct service *web_mesh_service(const struct web_mesh *mesh);
+extern const struct gateway_error web_mesh_busy, web_mesh_bad_query, web_mesh_not_allowed;
+
+/*
+ * Each takes the run, answers for what goes wrong, and lets go of it in the
+ * end. kind_begin finds out which of the next two it is; the request's head lies
+ * in the run's data (web_mesh_http_head).
+ */
+void web_mesh_kind_begin(struct web_mesh_run *run, uint64_t now_ns);
+void web_mesh_http_begin(struct web_mesh_run *run, uint64_t now_ns);
+void web_mesh_call_begin(struct web_mesh_run *run, uint64_t now_ns);
+void web_mesh_socket_begin(struct web_mesh_run *run, uint64_t now_ns);
+
+/* web_mesh_http_head writes the request's head; rest is the path behind the service's name. */
+WEFT_MUST_CHECK
+int web_mesh_http_head(struct web_mesh_run *run, const struct gateway_request *request,
+		       const char *rest);
+
+/* web_mesh_kinds_json: the services that may be called, and what is known of them. */
+json_t *web_mesh_kinds_json(const struct web_mesh *mesh, uint64_t now_ns);
+
+#endif
