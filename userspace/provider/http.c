@@ -19,14 +19,12 @@
 
 #include "base/clock.h"
 #include "provider/http_answer.h"
+#include "provider/http_body.h"
 #include "provider/http_conn.h"
 #include "provider/http_request.h"
+#include "provider/lending.h"
 #include "provider/offer.h"
-#include "provider/queue.h"
 
-#define BLOCK_LEN	   65536 /* what a heap gives without loss, and 16 of them are 1 MiB under way */
-#define BLOCK_CNT	   16
-#define COPY_LEN_MAX	   4096 /* less is copied by the channel: a block that waits costs more */
 #define READS_PER_TURN_MAX 16
 #define STARVED_NS	   (10 * NS_PER_MS) /* until a block is asked of a full heap again */
 #define CONNECT_NS	   (5 * NS_PER_S)
@@ -36,14 +34,6 @@
 	"this service speaks HTTP: ask it by /mesh/http/NAME/PATH of a gateway, by weft service "  \
 	"call NAME GET /PATH, or open a stream of method HttpInvoke"
 
-/* Memory whose bytes are on their way to the caller; the channel says when it has no more need of it. */
-struct loan {
-	struct http_stream *stream;
-	uint8_t *data; /* of the heap; NULL: none was acquired */
-	size_t len;
-	bool is_lent;
-};
-
 struct http_stream {
 	struct active active;
 	struct service_channel *channel; /* NULL: it ended */
@@ -51,13 +41,9 @@ struct http_stream {
 	struct timer timer; /* what comes too late */
 	struct timer turn;
 	struct http_answer answer;
-	/* head is the request's until a byte of the answer came, then the answer's. */
-	struct loan head;
-	size_t head_sent_len;
-	struct queue out; /* of the request's body, framed */
-	size_t unconsumed_len;
-	uint64_t body_left; /* of the request */
-	bool is_chunked;
+	struct lending lending; /* its head is the request's until a byte of the answer came */
+	size_t head_len, head_sent_len;
+	struct http_body body; /* of the request */
 	bool is_safe;
 	bool is_request_whole; /* the caller finished */
 	bool is_deaf;	       /* the server takes no more of it */
@@ -65,11 +51,7 @@ struct http_stream {
 	bool is_head_out;      /* the answer's head is on its way to the caller */
 	bool is_finished;      /* so is all of it */
 	bool is_busy;	       /* an entry from outside runs; what it ends is freed as it leaves */
-	bool is_starved;       /* the heap had no block */
 	uint64_t progress_ns;  /* when a byte last moved, or a side finished */
-	struct loan blocks[BLOCK_CNT];
-	struct loan *pending[2]; /* in order: the answer's head, a piece of its body */
-	unsigned pending_cnt;
 };
 
 size_t http_stream_len(void)
@@ -82,35 +64,12 @@ static struct offer *offer_of(const struct http_stream *stream)
 	return stream->active.offer;
 }
 
-static struct heap *heap_of(const struct http_stream *stream)
-{
-	return stream->out.heap;
-}
-
-static void loan_release(struct loan *loan)
-{
-	heap_release(heap_of(loan->stream), loan->data);
-	loan->data = NULL;
-}
-
-static bool stream_owes(const struct http_stream *stream)
-{
-	if (stream->head.is_lent)
-		return true;
-	for (unsigned i = 0; i < BLOCK_CNT; i++)
-		if (stream->blocks[i].is_lent)
-			return true;
-	return false;
-}
-
 /* stream_free: nothing of it is lent. */
 static void stream_free(struct http_stream *stream)
 {
 	struct provider *provider = offer_of(stream)->provider;
 
-	loan_release(&stream->head);
-	for (unsigned i = 0; i < BLOCK_CNT; i++)
-		loan_release(&stream->blocks[i]);
+	lending_fini(&stream->lending);
 	offer_leave(&stream->active);
 	pool_release(&provider->http_streams, stream);
 }
@@ -131,7 +90,7 @@ static void stream_close(struct http_stream *stream)
 	stream_drop_conn(stream);
 	timer_cancel(timers, &stream->timer);
 	timer_cancel(timers, &stream->turn);
-	queue_clear(&stream->out);
+	(void)http_body_drop(&stream->body);
 }
 
 static void stream_end(struct http_stream *stream, enum service_status status, const char *text)
@@ -154,89 +113,24 @@ static void stream_abandon(struct active *active, uint64_t now_ns)
 }
 
 /* Comes from the channel, maybe while it is called: the stream goes on at its turn. */
-static void loan_done(void *arg)
+static void block_returned(struct lending *lending)
 {
-	struct loan *loan = arg;
-	struct http_stream *stream = loan->stream;
+	struct http_stream *stream = list_entry(lending, struct http_stream, lending);
 
-	loan->is_lent = false;
-	loan_release(loan);
 	if (stream->channel)
 		timer_set(offer_of(stream)->provider->timers, &stream->turn, 0);
 	else if (!stream->is_busy)
 		stream_settle(stream, 0);
 }
 
-static struct loan *block_acquire(struct http_stream *stream)
-{
-	for (unsigned i = 0; i < BLOCK_CNT; i++) {
-		struct loan *loan = &stream->blocks[i];
-
-		if (loan->data)
-			continue;
-		loan->data = heap_alloc(heap_of(stream), BLOCK_LEN);
-		stream->is_starved = !loan->data;
-		return loan->data ? loan : NULL;
-	}
-	return NULL;
-}
-
-static void pend(struct http_stream *stream, struct loan *loan, size_t len)
-{
-	loan->len = len;
-	stream->pending[stream->pending_cnt++] = loan;
-}
-
-static int loan_send(struct http_stream *stream, struct loan *loan)
-{
-	struct service_piece piece = {.data = loan->data, .len = loan->len, .is_last = true};
-	int err;
-
-	if (loan->len <= COPY_LEN_MAX) {
-		err = service_channel_send(stream->channel, &piece, NULL, NULL);
-		if (err == 0)
-			loan_release(loan);
-		return err;
-	}
-	loan->is_lent = true;
-	err = service_channel_send(stream->channel, &piece, loan_done, loan);
-	if (err < 0)
-		loan->is_lent = false;
-	return err;
-}
-
-/* pending_send hands what waits to the channel; true: nothing waits any more. */
-static bool pending_send(struct http_stream *stream, uint64_t now_ns)
-{
-	while (stream->pending_cnt) {
-		/* Of a channel that is closed we hear by ended. */
-		if (loan_send(stream, stream->pending[0]) < 0)
-			return false;
-		stream->pending[0] = stream->pending[1];
-		stream->pending_cnt--;
-		stream->progress_ns = now_ns;
-	}
-	return true;
-}
-
-/* What the server took of the body, the caller may send anew; framing makes it a little more. */
-static void consume(struct http_stream *stream, size_t sent_len)
-{
-	size_t len = sent_len < stream->unconsumed_len ? sent_len : stream->unconsumed_len;
-
-	if (stream->out.len == 0)
-		len = stream->unconsumed_len;
-	stream->unconsumed_len -= len;
-	if (len)
-		service_channel_consume(stream->channel, len);
-}
-
 /* A server may answer without reading all of the request: its answer is still worth reading. */
 static void stream_become_deaf(struct http_stream *stream)
 {
+	size_t len = http_body_drop(&stream->body);
+
 	stream->is_deaf = true;
-	queue_clear(&stream->out);
-	consume(stream, 0);
+	if (len)
+		service_channel_consume(stream->channel, len);
 }
 
 /* stream_finish: all of the answer is with the channel; what the caller still sends is thrown away. */
@@ -336,10 +230,10 @@ static bool stream_retry(struct http_stream *stream, uint64_t now_ns)
 /* Sends of the request's head what is left. 0 when all went or nothing more goes, or -errno. */
 static int head_flush(struct http_stream *stream)
 {
-	while (stream->head_sent_len < stream->head.len) {
-		ssize_t n =
-			send(stream->conn->watch.fd, stream->head.data + stream->head_sent_len,
-			     stream->head.len - stream->head_sent_len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (stream->head_sent_len < stream->head_len) {
+		ssize_t n = send(
+			stream->conn->watch.fd, stream->lending.head.data + stream->head_sent_len,
+			stream->head_len - stream->head_sent_len, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -354,34 +248,36 @@ static bool request_waits(const struct http_stream *stream)
 {
 	if (stream->is_deaf)
 		return false;
-	return (!stream->is_answered && stream->head_sent_len < stream->head.len) ||
-	       stream->out.len > 0;
+	return (!stream->is_answered && stream->head_sent_len < stream->head_len) ||
+	       stream->body.out.len > 0;
 }
 
 static void stream_write(struct http_stream *stream, uint64_t now_ns)
 {
 	int64_t sent = 0;
+	size_t len;
 
 	if (!request_waits(stream))
 		return;
 	if (!stream->is_answered)
 		sent = head_flush(stream);
-	if (sent == 0 && (stream->is_answered || stream->head_sent_len == stream->head.len))
-		sent = queue_flush(&stream->out, stream->conn->watch.fd);
+	if (sent == 0 && (stream->is_answered || stream->head_sent_len == stream->head_len))
+		sent = queue_flush(&stream->body.out, stream->conn->watch.fd);
 	if (sent < 0) {
 		stream_become_deaf(stream);
 		return;
 	}
-	if (sent > 0) {
+	if (sent > 0)
 		stream->progress_ns = now_ns;
-		consume(stream, (size_t)sent);
-	}
+	len = http_body_sent(&stream->body, (size_t)sent);
+	if (len)
+		service_channel_consume(stream->channel, len);
 }
 
 /* The answer's head takes the place of the request's. */
 static int head_pend(struct http_stream *stream)
 {
-	struct writer w = writer_of(stream->head.data, HTTP_REQUEST_CAP);
+	struct writer w = writer_of(stream->lending.head.data, HTTP_REQUEST_CAP);
 	struct service_http_answer head;
 	int err;
 
@@ -390,7 +286,7 @@ static int head_pend(struct http_stream *stream)
 	if (err < 0)
 		return err;
 	stream->is_head_out = true;
-	pend(stream, &stream->head, writer_len(&w));
+	lending_pend(&stream->lending.head, writer_len(&w));
 	return 0;
 }
 
@@ -400,24 +296,24 @@ static void stream_input(struct http_stream *stream, struct loan *block, size_t 
 	size_t body_len;
 
 	/* Who answers half a head has no use for the rest. */
-	if (!stream->is_answered && stream->head_sent_len < stream->head.len)
+	if (!stream->is_answered && stream->head_sent_len < stream->head_len)
 		stream_become_deaf(stream);
 	stream->is_answered = true;
 	stream->progress_ns = now_ns;
 	if (http_answer_input(&stream->answer, block->data, len, &body_len) < 0) {
-		loan_release(block);
+		lending_release(block);
 		stream_fail(stream, stream->answer.fault, now_ns);
 		return;
 	}
 	if (stream->answer.has_head && !stream->is_head_out && head_pend(stream) < 0) {
-		loan_release(block);
+		lending_release(block);
 		stream_fail(stream, "the head of its answer is longer than 16 KiB", now_ns);
 		return;
 	}
 	if (body_len)
-		pend(stream, block, body_len);
+		lending_pend(block, body_len);
 	else
-		loan_release(block);
+		lending_release(block);
 }
 
 static void stream_eof(struct http_stream *stream, uint64_t now_ns)
@@ -430,6 +326,17 @@ static void stream_eof(struct http_stream *stream, uint64_t now_ns)
 	stream_fail(stream, stream->answer.fault, now_ns);
 }
 
+/* pending_send: true: nothing waits for the channel any more. */
+static bool pending_send(struct http_stream *stream, uint64_t now_ns)
+{
+	unsigned before_cnt = stream->lending.pending_cnt;
+	bool is_sent = lending_send(&stream->lending, stream->channel);
+
+	if (stream->lending.pending_cnt < before_cnt)
+		stream->progress_ns = now_ns;
+	return is_sent;
+}
+
 /* True while more can be read at once. */
 static bool stream_read_once(struct http_stream *stream, uint64_t now_ns)
 {
@@ -439,33 +346,25 @@ static bool stream_read_once(struct http_stream *stream, uint64_t now_ns)
 	if (!stream->channel || !stream->conn || stream->conn->is_connecting ||
 	    stream->answer.is_whole || !pending_send(stream, now_ns))
 		return false;
-	block = block_acquire(stream);
+	block = lending_acquire(&stream->lending);
 	if (!block)
 		return false;
-	n = recv(stream->conn->watch.fd, block->data, BLOCK_LEN, MSG_DONTWAIT);
+	n = recv(stream->conn->watch.fd, block->data, LENDING_BLOCK_LEN, MSG_DONTWAIT);
 	if (n > 0) {
 		stream_input(stream, block, (size_t)n, now_ns);
 		return true;
 	}
-	loan_release(block);
+	lending_release(block);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	stream_eof(stream, now_ns);
 	return false;
 }
 
-static bool block_is_free(const struct http_stream *stream)
-{
-	for (unsigned i = 0; i < BLOCK_CNT; i++)
-		if (!stream->blocks[i].data)
-			return true;
-	return false;
-}
-
 /* stream_waits_for_caller: what the server said is not taken. */
 static bool stream_waits_for_caller(const struct http_stream *stream)
 {
-	return stream->pending_cnt || !block_is_free(stream);
+	return stream->lending.pending_cnt || !lending_has_room(&stream->lending);
 }
 
 static void stream_watch(struct http_stream *stream, uint64_t now_ns)
@@ -477,7 +376,8 @@ static void stream_watch(struct http_stream *stream, uint64_t now_ns)
 		return;
 	if (stream->conn->is_connecting || request_waits(stream))
 		interest |= POLLER_OUT;
-	if (!stream->conn->is_connecting && !stream_waits_for_caller(stream) && !stream->is_starved)
+	if (!stream->conn->is_connecting && !stream_waits_for_caller(stream) &&
+	    !stream->lending.is_starved)
 		interest |= POLLER_IN;
 	err = http_conn_watch(stream->conn, interest);
 	if (err < 0)
@@ -506,12 +406,12 @@ static void stream_settle(struct http_stream *stream, uint64_t now_ns)
 		stream_watch(stream, now_ns);
 	stream->is_busy = false;
 	if (!stream->channel) {
-		if (!stream_owes(stream))
+		if (!lending_owes(&stream->lending))
 			stream_free(stream);
 		return;
 	}
 	timer_set(timers, &stream->timer, stream_deadline_ns(stream));
-	if (stream->is_starved)
+	if (stream->lending.is_starved)
 		timer_set(timers, &stream->turn, now_ns + STARVED_NS);
 }
 
@@ -521,7 +421,7 @@ static void stream_turn(struct http_stream *stream, uint64_t now_ns)
 	unsigned reads = 0;
 
 	stream->is_busy = true;
-	stream->is_starved = false;
+	stream->lending.is_starved = false;
 	if (stream->conn && !stream->conn->is_connecting)
 		stream_write(stream, now_ns);
 	while (stream_read_once(stream, now_ns))
@@ -577,40 +477,13 @@ static void timer_fire(struct timer *timer, uint64_t now_ns)
 	stream_settle(stream, now_ns);
 }
 
-static int chunk_push(struct http_stream *stream, const uint8_t *data, size_t len)
+/* body_check: of a piece of the request, or its end, that could not be taken. */
+static void body_check(struct http_stream *stream, int err, const char *fault)
 {
-	char line[24];
-	int line_len = snprintf(line, sizeof(line), "%zx\r\n", len);
-	int err = queue_push(&stream->out, line, (size_t)line_len);
-
-	if (err == 0)
-		err = queue_push(&stream->out, data, len);
-	return err < 0 ? err : queue_push(&stream->out, "\r\n", 2);
-}
-
-/* body_take queues a piece of the request; it is consumed as the server takes it. */
-static void body_take(struct http_stream *stream, const uint8_t *data, size_t len, uint64_t now_ns)
-{
-	int err;
-
-	stream->progress_ns = now_ns;
-	if (stream->is_deaf || len == 0) {
-		service_channel_consume(stream->channel, len);
-		return;
-	}
-	if (!stream->is_chunked && len > stream->body_left) {
-		stream_end(stream, SERVICE_INVALID_PAYLOAD,
-			   "the body is longer than its head says");
-		return;
-	}
-	err = stream->is_chunked ? chunk_push(stream, data, len)
-				 : queue_push(&stream->out, data, len);
-	if (err < 0) {
+	if (err == WEFT_EMALFORMED)
+		stream_end(stream, SERVICE_INVALID_PAYLOAD, fault);
+	else if (err < 0)
 		stream_end(stream, SERVICE_UNAVAILABLE, "too many bodies are under way");
-		return;
-	}
-	stream->body_left -= stream->is_chunked ? 0 : len;
-	stream->unconsumed_len += len;
 }
 
 static void on_piece(void *arg, const struct service_piece *piece, uint64_t now_ns)
@@ -618,17 +491,13 @@ static void on_piece(void *arg, const struct service_piece *piece, uint64_t now_
 	struct http_stream *stream = arg;
 
 	stream->is_busy = true;
-	body_take(stream, piece->data, piece->len, now_ns);
+	stream->progress_ns = now_ns;
+	if (stream->is_deaf)
+		service_channel_consume(stream->channel, piece->len);
+	else
+		body_check(stream, http_body_take(&stream->body, piece->data, piece->len),
+			   "the body is longer than its head says");
 	stream_turn(stream, now_ns);
-}
-
-static void body_end(struct http_stream *stream)
-{
-	if (stream->body_left)
-		stream_end(stream, SERVICE_INVALID_PAYLOAD,
-			   "the body is shorter than its head says");
-	else if (stream->is_chunked && queue_push(&stream->out, "0\r\n\r\n", 5) < 0)
-		stream_end(stream, SERVICE_UNAVAILABLE, "too many bodies are under way");
 }
 
 static void on_finished(void *arg, uint64_t now_ns)
@@ -639,7 +508,8 @@ static void on_finished(void *arg, uint64_t now_ns)
 	stream->is_request_whole = true;
 	stream->progress_ns = now_ns;
 	if (!stream->is_deaf)
-		body_end(stream);
+		body_check(stream, http_body_finish(&stream->body),
+			   "the body is shorter than its head says");
 	stream_turn(stream, now_ns);
 }
 
@@ -671,38 +541,30 @@ static struct http_stream *stream_new(struct offer *offer)
 	struct provider *provider = offer->provider;
 	struct http_stream *stream = pool_acquire(&provider->http_streams);
 
-	if (!stream)
-		goto refuse;
-	stream->out.heap = provider->heap;
-	stream->head.stream = stream;
-	stream->head.data = heap_alloc(provider->heap, HTTP_REQUEST_CAP);
-	if (!stream->head.data)
+	if (!stream ||
+	    !lending_init(&stream->lending, provider->heap, HTTP_REQUEST_CAP, block_returned)) {
+		provider->stats.refused_cnt++;
 		goto release_stream;
-	for (unsigned i = 0; i < BLOCK_CNT; i++)
-		stream->blocks[i].stream = stream;
+	}
 	timer_init(&stream->timer, timer_fire);
 	timer_init(&stream->turn, turn_fire);
 	if (offer_enter(offer, &stream->active, stream_abandon))
 		return stream;
-	heap_release(provider->heap, stream->head.data);
-	pool_release(&provider->http_streams, stream);
-	return NULL;
+	lending_fini(&stream->lending);
 release_stream:
-	pool_release(&provider->http_streams, stream);
-refuse:
-	provider->stats.refused_cnt++;
+	if (stream)
+		pool_release(&provider->http_streams, stream);
 	return NULL;
 }
 
 static void stream_ask(struct http_stream *stream, const struct service_http_request *request,
 		       const struct service_caller *caller)
 {
-	struct writer w = writer_of(stream->head.data, HTTP_REQUEST_CAP);
+	struct writer w = writer_of(stream->lending.head.data, HTTP_REQUEST_CAP);
 
 	http_request_write(&w, request, offer_of(stream)->spec.view.target, caller);
-	stream->head.len = writer_len(&w);
-	stream->is_chunked = request->body_len == SERVICE_HTTP_BODY_LEN_UNTOLD;
-	stream->body_left = stream->is_chunked ? 0 : request->body_len;
+	stream->head_len = writer_len(&w);
+	http_body_init(&stream->body, offer_of(stream)->provider->heap, request->body_len);
 	stream->is_safe = http_request_is_safe(request);
 	stream->answer.is_to_head = request->verb_len == 4 && memcmp(request->verb, "HEAD", 4) == 0;
 }
