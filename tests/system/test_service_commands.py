@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """weft service: two daemons on this machine, a provides, b calls."""
 import base64
+import contextlib
+import http.server
 import json
 import os
 import pathlib
@@ -11,9 +13,11 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import NOT_FOUND, OK, REFUSED, TIMEOUT, USAGE, WEFT, check, check_eq, run, wait_for
+from lab import (FAILED, NOT_FOUND, OK, REFUSED, TIMEOUT, USAGE, WEFT, check, check_eq, run,
+                 wait_for)
 
 CONFIG = "[service]\nbuiltin = echo mesh-stats\n[overlay]\nserve = on\n"
 
@@ -173,6 +177,142 @@ def test_a_caller_that_leaves_cancels_its_call(lab):
     waiting.wait()
     wait_for(lambda: pending() == 0, "it is gone with its caller")
     os.kill(a.pid(), signal.SIGCONT)
+
+
+class Page(http.server.BaseHTTPRequestHandler):
+    """Answers /STATUS with that status and what it was asked; everything else with 200."""
+    protocol_version = "HTTP/1.1"
+
+    def answer(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        told = {"verb": self.command, "path": self.path, "x": self.headers.get("X-Test"),
+                "caller": self.headers.get("X-Mesh-Peer"), "body": body.decode()}
+        data = json.dumps(told).encode()
+        digits = self.path[1:4]
+        self.send_response(int(digits) if digits.isdigit() else 200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = answer
+
+    def log_message(self, *args):
+        pass
+
+
+@contextlib.contextmanager
+def web_server():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def offer_of(daemon, name):
+    rows = daemon.json("service", "list")["offers"]
+    return next((row for row in rows if row["name"] == name), None)
+
+
+def test_a_web_server_is_called_by_verb_and_path(lab):
+    a, b, node = pair(lab)
+    me = b.json("node", "id")["node_id"]
+    with web_server() as address:
+        done = a.weft("service", "publish", "site", "--http", address)
+        check_eq(done.returncode, OK, done.stderr)
+        wait_for(lambda: offer_of(a, "site")["state"] == "ready", "it is well")
+
+        def ask(*words):
+            return b.weft("service", "call", "site", *words, "--provider", node)
+
+        done = ask("GET", "/a?b=c", "--header", "X-Test: 1")
+        check_eq((done.returncode, json.loads(done.stdout), done.stderr),
+                 (OK, {"verb": "GET", "path": "/a?b=c", "x": "1", "caller": me, "body": ""},
+                  "200\n"), "GET")
+        done = ask("PUT", "/a", "some body")
+        check_eq(json.loads(done.stdout)["body"], "some body", "a body")
+        done = ask("HEAD", "/a", "--headers")
+        check_eq((done.returncode, done.stdout, done.stderr.splitlines()[0]), (OK, "", "200"),
+                 "HEAD")
+        check("Content-Length" in done.stderr.title(), done.stderr)
+        for status, code in [(204, OK), (302, OK), (403, REFUSED), (404, NOT_FOUND), (408, TIMEOUT),
+                             (429, REFUSED), (500, FAILED), (504, TIMEOUT)]:
+            done = ask("GET", f"/{status}")
+            check_eq((done.returncode, done.stderr), (code, f"{status}\n"), status)
+        done = ask("GET", "/a", "--header", "no header")
+        check_eq(done.returncode, USAGE, done.stderr)
+        done = ask("GET", "/with space")
+        check_eq(done.returncode, USAGE, done.stderr)
+
+
+def test_an_offer_is_what_was_said(lab):
+    a, _, node = pair(lab)
+    with web_server() as address:
+        done = a.weft("service", "publish", "site", "--http", address, "--version", "2.1.0",
+                      "--calls", "10/s", "--payload", "64K", "--timeout", "7", "--allow", node,
+                      "--meta", "lang=en", "--meta", "made=by, hand", "--health", "/200")
+        check_eq(done.returncode, OK, done.stderr)
+        told = offer_of(a, "site")
+        wanted = {"version": "2.1.0", "provider": "http", "target": address, "allow": [node],
+                  "calls_per_min": 600, "payload_max": 65536, "timeout_ms": 7000, "published": True}
+        check_eq({key: told[key] for key in wanted}, wanted, "limits")
+        check_eq((told["metadata"]["lang"], told["metadata"]["made"]), ("en", "by, hand"),
+                 told["metadata"])
+        again = a.weft("service", "publish", "site", "--http", address, "--version", "2.1.1")
+        check_eq(again.returncode, REFUSED, again.stderr)
+        other = a.weft("service", "publish", "site", "--http", address)
+        check_eq(other.returncode, OK, other.stderr)
+        done = a.weft("service", "withdraw", "site", "--version", "2.0.0")
+        check_eq(done.returncode, OK, done.stderr)
+        check_eq(offer_of(a, "site")["version"], "1.0.0", "the other one is left")
+
+
+def test_a_program_is_run_for_each_call_and_kept_over_restarts(lab):
+    a, b, node = pair(lab)
+    done = a.weft("service", "publish", "shout", "--exec", "/usr/bin/tr", "--", "a-z", "A-Z")
+    check_eq(done.returncode, OK, done.stderr)
+    call = ("service", "call", "shout", "Shout", "quiet", "--provider", node)
+    wait_for(lambda: offer_of(a, "shout")["state"] == "ready", "it is well")
+    check_eq(b.weft(*call).stdout, "QUIET", "a call")
+    a.kill()
+    a.start()
+    wait_for(lambda: (offer_of(a, "shout") or {}).get("state") == "ready", "it is offered again")
+    done = a.weft(*call[:-2])
+    check_eq(done.stdout, "QUIET", done.stderr)
+    check_eq(a.weft("service", "withdraw", "shout").returncode, OK, "withdraw")
+    check_eq(offer_of(a, "shout"), None, "it is gone")
+    check_eq(a.weft("service", "withdraw", "shout").returncode, NOT_FOUND, "twice")
+    a.kill()
+    a.start()
+    check_eq(offer_of(a, "shout"), None, "and stays so")
+
+
+def test_offers_that_are_none_are_refused_with_a_reason(lab):
+    a = lab.daemon("a", config=CONFIG).start()
+    rows = [
+        (("hello",), USAGE, "--http"),
+        (("hello", "--http", "127.0.0.1:80", "--socket", "/x"), USAGE, "one of"),
+        (("hello", "--http", "localhost:80"), FAILED, "127.0.0.1:8080"),
+        (("Hello", "--http", "127.0.0.1:80"), FAILED, "a-z"),
+        (("hello", "--http", "127.0.0.1:80", "--version", "1"), FAILED, "version"),
+        (("hello", "--http", "127.0.0.1:80", "--allow", "abc"), FAILED, "52 letters"),
+        (("hello", "--http", "127.0.0.1:80", "--meta", "email=x"), FAILED, "personal"),
+        (("hello", "--http", "127.0.0.1:80", "--meta", "x"), USAGE, "KEY=VALUE"),
+        (("hello", "--http", "127.0.0.1:80", "--calls", "0"), USAGE, "100/min"),
+        (("hello", "--http", "127.0.0.1:80", "--payload", "much"), USAGE, "64K"),
+        (("hello", "x", "--http", "127.0.0.1:80"), USAGE, "--exec"),
+        (("echo", "--http", "127.0.0.1:80"), REFUSED, "withdraw"),
+    ]
+    for words, code, text in rows:
+        done = a.weft("service", "publish", *words)
+        check_eq((done.returncode, text in done.stderr), (code, True), f"{words}: {done.stderr}")
+    many = [word for i in range(11) for word in ("--meta", f"k{i}=v")]
+    done = a.weft("service", "publish", "hello", "--http", "127.0.0.1:80", *many)
+    check(done.returncode == FAILED, done.stderr)
+    check_eq(a.weft("service", "withdraw", "echo").returncode, REFUSED, "built in")
 
 
 def test_services_can_be_left_out(lab):

@@ -54,6 +54,8 @@ method_fn method_show_why;
 method_fn method_show_policy, method_test_policy;
 /* service.c */
 method_fn method_list_services, method_find_service, method_show_service_limits;
+/* service_offer.c */
+method_fn method_publish_service, method_withdraw_service;
 /* service_call.c */
 method_fn method_call_service;
 /* service_stream.c */
@@ -108,10 +110,13 @@ bool method_dht_is_on(const struct node *node, struct control_call *call);
 json_t *method_json_kad_id(const struct kad_id *id);
 /*
  * service.c. method_services_are_on: false: call was failed. method_json_offer: an offer of
- * this node, or NULL.
+ * this node, or NULL. service_offer.c: method_offer_describe adds to the offer of info what
+ * is known of its program.
  */
+struct service_info;
 bool method_services_are_on(const struct node *node, struct control_call *call);
 json_t *method_json_offer(struct node *node, const char *name, const char *version);
+void method_offer_describe(struct node *node, const struct service_info *info, json_t *json);
 /* route.c: an address record of key; what is only known when it is signed, beside it. */
 json_t *method_json_record(const uint8_t *key, const struct pkarr_record *record);
 void method_json_record_packet(json_t *json, const struct pkarr_packet *packet);

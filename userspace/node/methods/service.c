@@ -90,6 +90,7 @@ static bool offer_add(void *arg, const struct service_info *info)
 	    (strcmp(list->name, info->name) != 0 || strcmp(list->version, info->version) != 0))
 		return true;
 	json = json_info(info);
+	method_offer_describe(list->node, info, json);
 	json_array_append_new(list->json, json);
 	return true;
 }

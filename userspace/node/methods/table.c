@@ -64,6 +64,8 @@ const struct control_method node_methods[] = {
 	{"ShowWhy", CONTROL_ADMIN, method_show_why},
 	{"ShowPolicy", CONTROL_VIEW, method_show_policy},
 	{"TestPolicy", CONTROL_VIEW, method_test_policy},
+	{"PublishService", CONTROL_OPERATE, method_publish_service},
+	{"WithdrawService", CONTROL_OPERATE, method_withdraw_service},
 	{"ListServices", CONTROL_VIEW, method_list_services},
 	{"FindService", CONTROL_OPERATE, method_find_service},
 	{"CallService", CONTROL_OPERATE, method_call_service},
