@@ -22,7 +22,7 @@ static void ask_local(struct service_ask *ask, const struct service_offer *offer
 		.service = service,
 		.head = &ask->head,
 		.is_stream = ask->channel != NULL,
-		.deadline_ns = ask->deadline_ns,
+		.deadline_ns = ask->head.has_key ? UINT64_MAX : ask->deadline_ns,
 	};
 
 	memcpy(ask->head.service_id, offer->id, sizeof(ask->head.service_id));
@@ -32,7 +32,9 @@ static void ask_local(struct service_ask *ask, const struct service_offer *offer
 	memcpy(ask->providers[0].key, service->own_key, MESH_KEY_LEN);
 	ask->head.left_ms = (uint32_t)((ask->deadline_ns - now_ns) / NS_PER_MS);
 	ask->state = SERVICE_ASK_LOCAL;
-	timer_cancel(service->params.timers, &ask->timer); /* the router keeps the deadline */
+	if (!ask->head
+		     .has_key) /* the router keeps the deadline, unless the call may go on after it */
+		timer_cancel(service->params.timers, &ask->timer);
 	ask->call = service_router_call_local(ask, &asked, now_ns);
 }
 

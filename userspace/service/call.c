@@ -43,6 +43,16 @@ bool service_method_is_valid(const char *method)
 	return len > 0;
 }
 
+/* People read texts on terminals, which obey what is below a space and from 0x80 to 0x9f. */
+static void text_tame(char *text)
+{
+	for (uint8_t *at = (uint8_t *)text; *at; at++)
+		if (*at < 0x20 || *at == 0x7f)
+			*at = '?';
+		else if (at[0] == 0xc2 && at[1] < 0xa0)
+			at[0] = at[1] = '?';
+}
+
 void service_text_copy(char dst[static SERVICE_TEXT_LEN_MAX + 1], const char *text)
 {
 	size_t len = text ? strnlen(text, SERVICE_TEXT_LEN_MAX + 1) : 0;
@@ -57,6 +67,7 @@ void service_text_copy(char dst[static SERVICE_TEXT_LEN_MAX + 1], const char *te
 	if (len)
 		memmove(dst, text, len); /* text may be what dst has */
 	dst[len] = 0;
+	text_tame(dst);
 }
 
 static void write_fixed(struct writer *w, unsigned key, const uint8_t *data, size_t len)
@@ -188,6 +199,7 @@ static void reply_field_read(struct cbor_reader *r, uint64_t key, struct service
 		break;
 	case REPLY_TEXT:
 		cbor_read_text_copy(r, head->text, sizeof(head->text));
+		text_tame(head->text);
 		break;
 	case REPLY_NOT_BEFORE_MS:
 		head->not_before_ms = cbor_read_uint(r);

@@ -56,7 +56,10 @@ void service_close_write(struct writer *w, enum service_status status, const cha
 WEFT_MUST_CHECK
 int service_close_parse(const uint8_t *data, size_t len, struct service_reply_head *out_head);
 
-/* service_text_copy: text as an answer carries it: valid UTF-8 of SERVICE_TEXT_LEN_MAX bytes at most. */
+/*
+ * service_text_copy: text as an answer carries it: valid UTF-8 of SERVICE_TEXT_LEN_MAX bytes at
+ * most, with '?' for control characters, as it also is when it came from another node.
+ */
 void service_text_copy(char dst[static SERVICE_TEXT_LEN_MAX + 1], const char *text);
 /* service_method_is_valid: 1..SERVICE_METHOD_LEN_MAX visible letters. */
 bool service_method_is_valid(const char *method);

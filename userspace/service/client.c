@@ -119,6 +119,10 @@ void service_ask_reset(struct service_ask *ask, uint64_t code)
 	ask->stream = NULL;
 }
 
+/*
+ * A deadline takes a call back, but one with an idempotency key: its caller will ask again,
+ * and is to hear of the run that began.
+ */
 static void ask_expire(struct timer *timer, uint64_t now_ns)
 {
 	struct service_ask *ask = list_entry(timer, struct service_ask, timer);
@@ -143,7 +147,10 @@ static void ask_expire(struct timer *timer, uint64_t now_ns)
 		outcome.text = "other calls to the provider took all the time there was";
 	} else {
 		service_ask_note(ask, SERVICE_VERDICT_FAILED, now_ns);
-		service_ask_reset(ask, MESH_CANCEL);
+		service_ask_reset(ask, ask->head.has_key ? 0 : MESH_CANCEL);
+		if (ask->call)
+			service_router_cancel(ask->call, false, now_ns);
+		ask->call = NULL;
 	}
 	service_ask_finish(ask, &outcome, now_ns);
 }
@@ -307,7 +314,7 @@ void service_call_cancel(struct service_ask *ask)
 
 	weft_assert(ask_is_pending(ask));
 	if (ask->call)
-		service_router_cancel(ask->call, now_ns);
+		service_router_cancel(ask->call, true, now_ns);
 	ask->call = NULL;
 	service_ask_note(ask, SERVICE_VERDICT_NONE, now_ns);
 	service_ask_reset(ask, MESH_CANCEL);

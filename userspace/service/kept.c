@@ -56,10 +56,12 @@ void service_kept_table_fini(struct service_kept_table *table)
 		timer_cancel(table->timers, &table->timer);
 }
 
-uint64_t service_kept_digest(const struct service_kept_table *table, const char *method,
-			     const uint8_t *payload, size_t len)
+uint64_t service_kept_digest(const struct service_kept_table *table,
+			     const struct service_call_head *head, const uint8_t *payload,
+			     size_t len)
 {
-	uint64_t keyed[2] = {table->secret[0], siphash(table->secret, method, strlen(method))};
+	uint64_t keyed[2] = {table->secret[0] ^ head->major,
+			     siphash(table->secret, head->method, strlen(head->method))};
 
 	return siphash(keyed, payload, len);
 }

@@ -10,6 +10,7 @@
 
 struct arena;
 struct service_body;
+struct service_call_head;
 
 /*
  * Calls with an idempotency key: the first runs, those that come while it
@@ -50,8 +51,9 @@ int service_kept_table_init(struct service_kept_table *table, struct arena *aren
 void service_kept_table_fini(struct service_kept_table *table);
 
 /* service_kept_digest: of what is called, to tell another call under the same key. */
-uint64_t service_kept_digest(const struct service_kept_table *table, const char *method,
-			     const uint8_t *payload, size_t len);
+uint64_t service_kept_digest(const struct service_kept_table *table,
+			     const struct service_call_head *head, const uint8_t *payload,
+			     size_t len);
 struct service_kept *service_kept_lookup(const struct service_kept_table *table,
 					 const struct service_kept_key *key);
 /* service_kept_begin: runner is about to run; NULL: no room. */

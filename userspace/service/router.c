@@ -141,7 +141,7 @@ static bool call_is_first(struct service_call *call, const uint8_t *payload, siz
 	struct service *service = call->service;
 	struct service_kept_key key;
 	struct service_kept *kept;
-	uint64_t digest = service_kept_digest(&service->kept, call->head.method, payload, len);
+	uint64_t digest = service_kept_digest(&service->kept, &call->head, payload, len);
 
 	memcpy(key.caller, call->caller.key, sizeof(key.caller));
 	memcpy(key.service_id, call->head.service_id, sizeof(key.service_id));
@@ -161,6 +161,8 @@ static bool call_is_first(struct service_call *call, const uint8_t *payload, siz
 	} else if (kept->runner) {
 		call->state = SERVICE_CALL_WAITING;
 		list_push_back(&kept->waiters, &call->node);
+		timer_set(service->params.timers, &call->timer,
+			  now_ns + call->head.left_ms * NS_PER_MS);
 	} else {
 		service_call_answer_alike(call, kept, now_ns);
 	}
@@ -253,8 +255,9 @@ static int call_admit(struct service_call *call, uint64_t now_ns)
 		return WEFT_EREFUSED;
 	}
 	call->is_listed = map_put(&service->calls_by_id, &id, call) == 0;
+	/* What has an idempotency key is asked again by who gave up waiting, so it runs on. */
 	timeout_ns = service_offer_timeout_ns(call->admission.offer);
-	if (timeout_ns > call->head.left_ms * NS_PER_MS)
+	if (timeout_ns > call->head.left_ms * NS_PER_MS && !call->head.has_key)
 		timeout_ns = call->head.left_ms * NS_PER_MS;
 	call->caller.deadline_ns = now_ns + timeout_ns;
 	timer_set(service->params.timers, &call->timer, call->caller.deadline_ns);
@@ -471,9 +474,9 @@ struct service_call *service_router_call_local(struct service_ask *ask,
 	return call;
 }
 
-void service_router_cancel(struct service_call *call, uint64_t now_ns)
+void service_router_cancel(struct service_call *call, bool is_taken_back, uint64_t now_ns)
 {
-	call_left(call, true, now_ns);
+	call_left(call, is_taken_back, now_ns);
 }
 
 void service_router_withdraw(struct service_offer *offer, uint64_t now_ns)

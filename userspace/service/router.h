@@ -50,16 +50,17 @@ struct service_local_call {
 	struct service *service;
 	const struct service_call_head *head;
 	bool is_stream;
-	uint64_t deadline_ns;
+	uint64_t deadline_ns; /* at most; UINT64_MAX: its service's own */
 };
 /*
  * service_router_call_local hands ask's call to an offer of this node, which hears of it
- * in a later turn. NULL: ask was told why not. service_router_cancel: ask leaves.
+ * in a later turn. NULL: ask was told why not. service_router_cancel: ask leaves;
+ * what has an idempotency key goes on, unless the call is taken back.
  */
 struct service_call *service_router_call_local(struct service_ask *ask,
 					       const struct service_local_call *asked,
 					       uint64_t now_ns);
-void service_router_cancel(struct service_call *call, uint64_t now_ns);
+void service_router_cancel(struct service_call *call, bool is_taken_back, uint64_t now_ns);
 /* service_router_withdraw answers what offer has in hand. */
 void service_router_withdraw(struct service_offer *offer, uint64_t now_ns);
 

@@ -149,6 +149,21 @@ static void test_texts_are_cut_between_letters(void)
 	CHECK_STR(got, "");
 }
 
+static void test_no_text_moves_a_terminals_cursor(void)
+{
+	struct service_reply_head head = {.status = SERVICE_UNKNOWN_ERROR}, got;
+	uint8_t bytes[SERVICE_REPLY_HEAD_LEN_MAX];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	char copy[SERVICE_TEXT_LEN_MAX + 1];
+
+	strcpy(head.text, "a\x1b[2J\x7f\n\xc2\x9b\xc3\xbc");
+	service_text_copy(copy, head.text);
+	CHECK_STR(copy, "a?[2J????\xc3\xbc");
+	service_reply_head_write(&w, &head);
+	CHECK(service_reply_head_parse(bytes, writer_len(&w), &got) > 0);
+	CHECK_STR(got.text, copy);
+}
+
 static void test_methods_are_visible_letters(void)
 {
 	char method[SERVICE_METHOD_LEN_MAX + 2];
@@ -173,6 +188,7 @@ int main(void)
 	RUN(test_a_status_from_a_later_version_is_an_unknown_error);
 	RUN(test_a_close_is_all_of_its_payload);
 	RUN(test_texts_are_cut_between_letters);
+	RUN(test_no_text_moves_a_terminals_cursor);
 	RUN(test_methods_are_visible_letters);
 	return check_done();
 }

@@ -152,6 +152,38 @@ static void test_an_answer_after_the_deadline_is_none(void)
 	srig_fini(&rig);
 }
 
+static void test_a_call_with_a_key_goes_on_after_its_deadline_and_is_heard_of(void)
+{
+	static const uint8_t key[SERVICE_KEY_LEN] = {1};
+
+	for (unsigned to = SRIG_A; to <= SRIG_B; to++) {
+		struct srig_provider kept = {.mode = SRIG_KEEP};
+		struct service_target target = {.name = "kept", .method = "Do"};
+		struct srig_ask first, again;
+		struct srig rig;
+
+		srig_init(&rig, 2, NULL);
+		CHECK(srig_offer(&rig, &kept, to, "kept"));
+		CHECK_EQ(srig_once(&rig, SRIG_A, to, "none", 0), SERVICE_NOT_FOUND);
+		target.provider = rig.nodes[to].key;
+		CHECK_EQ(srig_call_with(&rig, &first, SRIG_A, &target, "", 0, key, PAIR_S), 0);
+		srig_run(&rig, 2 * PAIR_S);
+		CHECK_EQ(first.answer.status, SERVICE_TIMEOUT);
+		CHECK_EQ(kept.cancelled_cnt, 0);
+		CHECK_EQ(srig_call_with(&rig, &again, SRIG_A, &target, "", 0, key, 5 * PAIR_S), 0);
+		srig_run(&rig, PAIR_S);
+		CHECK_EQ(again.cnt, 0);
+		service_reply(kept.calls[0], SERVICE_OK, NULL, "once", 4, rig.net.now_ns);
+		srig_run(&rig, PAIR_S);
+		CHECK_EQ(again.answer.status, SERVICE_OK);
+		CHECK_MEM(again.payload, "once", 4);
+		CHECK_EQ(kept.call_cnt, 1);
+		srig_ask_fini(&first);
+		srig_ask_fini(&again);
+		srig_fini(&rig);
+	}
+}
+
 static void test_after_5_failures_calls_are_not_even_sent_until_one_probes(void)
 {
 	struct srig_provider fails = {.mode = SRIG_FAIL};
@@ -308,6 +340,7 @@ int main(void)
 	RUN(test_a_call_waits_30_s_and_by_name_what_is_configured);
 	RUN(test_a_provider_has_the_callers_deadline_or_its_own_if_that_is_sooner);
 	RUN(test_an_answer_after_the_deadline_is_none);
+	RUN(test_a_call_with_a_key_goes_on_after_its_deadline_and_is_heard_of);
 	RUN(test_after_5_failures_calls_are_not_even_sent_until_one_probes);
 	RUN(test_calls_that_wait_at_a_provider_that_fails_do_not_try_it);
 	RUN(test_a_provider_that_is_nowhere_is_unavailable);

@@ -284,6 +284,8 @@ static void test_what_began_under_a_key_goes_on_without_its_caller_and_is_told_a
 	raw_close();
 	CHECK_EQ(kept.cancelled_cnt, 0);
 	CHECK(raw_dial());
+	srig_run(&rig, 12 * PAIR_S); /* longer than its caller waited */
+	CHECK_EQ(kept.cancelled_cnt, 0);
 	head.correlation[0] = 2;
 	(void)call(&head); /* again: it waits for the first */
 	head.correlation[0] = 3;

@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/heap.h"
 #include "service/body.h"
+#include "service/call.h"
 #include "service/kept.h"
 #include "support/check.h"
 
@@ -135,17 +136,19 @@ static void test_an_answer_without_room_is_known_to_be_lost(void)
 	table_close();
 }
 
-static void test_other_methods_and_payloads_have_other_digests(void)
+static void test_other_versions_methods_and_payloads_have_other_digests(void)
 {
+	static const struct service_call_head rows[] = {
+		{.method = "Get"}, {.method = "Put"}, {.method = "Get", .major = 1}};
 	const uint8_t bytes[] = "Get";
+	uint64_t digest;
 
 	CHECK(table_open());
-	CHECK(service_kept_digest(&table, "Get", bytes, 3) !=
-	      service_kept_digest(&table, "Put", bytes, 3));
-	CHECK(service_kept_digest(&table, "Get", bytes, 3) !=
-	      service_kept_digest(&table, "Get", bytes, 2));
-	CHECK(service_kept_digest(&table, "Get", bytes, 3) ==
-	      service_kept_digest(&table, "Get", (const uint8_t *)"Get", 3));
+	digest = service_kept_digest(&table, &rows[0], bytes, 3);
+	CHECK(digest == service_kept_digest(&table, &rows[0], (const uint8_t *)"Get", 3));
+	CHECK(digest != service_kept_digest(&table, &rows[0], bytes, 2));
+	CHECK(digest != service_kept_digest(&table, &rows[1], bytes, 3));
+	CHECK(digest != service_kept_digest(&table, &rows[2], bytes, 3));
 	table_close();
 }
 
@@ -156,6 +159,6 @@ int main(void)
 	RUN(test_who_has_more_than_its_share_loses_its_own);
 	RUN(test_what_runs_never_makes_room);
 	RUN(test_an_answer_without_room_is_known_to_be_lost);
-	RUN(test_other_methods_and_payloads_have_other_digests);
+	RUN(test_other_versions_methods_and_payloads_have_other_digests);
 	return check_done();
 }
