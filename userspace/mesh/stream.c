@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Streams of frames (seam_stream.h): from waiting for a session to the
- * last acknowledgement. What arrives is stream_read.c. Home worker.
+ * last acknowledgement. What arrives is stream_read.c; what others carry,
+ * foreign.c. Home worker.
  *
  * One frame at most waits here, while there is no transport stream or it
  * is full: its head in a buffer, its tail where it was lent.
@@ -76,6 +77,8 @@ void mesh_stream_drop(struct mesh_stream *stream, uint64_t code)
 	if (!stream->is_over) {
 		if (stream->transport)
 			stream_ops(stream)->reset(stream->transport, code);
+		else if (stream->foreign)
+			stream->foreign->reset(stream->carrier, code);
 		stream_detach(stream);
 	}
 	mesh_stream_leave(stream, was_telling);
@@ -259,7 +262,7 @@ static void stream_connected(void *arg, int err, const uint8_t *actual_key)
 		stream_flush(stream);
 }
 
-static struct mesh_stream *stream_make(struct mesh *mesh, enum mesh_stream_side side)
+struct mesh_stream *mesh_stream_make(struct mesh *mesh, enum mesh_stream_side side)
 {
 	struct mesh_stream *stream = NULL;
 
@@ -290,7 +293,7 @@ bool mesh_stream_has_room(const struct mesh_session *session)
 struct mesh_stream *mesh_stream_take(struct mesh_session *session,
 				     struct transport_stream *transport, uint32_t req_id)
 {
-	struct mesh_stream *stream = stream_make(session->mesh, MESH_SIDE_ACCEPTOR);
+	struct mesh_stream *stream = mesh_stream_make(session->mesh, MESH_SIDE_ACCEPTOR);
 
 	weft_assert(stream); /* mesh_stream_has_room was asked */
 	stream->transport = transport;
@@ -345,7 +348,7 @@ static int op_open(struct mesh *mesh, const struct mesh_stream_open *open, uint6
 	mesh->now_ns = now_ns;
 	if ((err = mesh_request_check_peer(mesh, &open->peer)) < 0)
 		return err;
-	if (!(stream = stream_make(mesh, MESH_SIDE_OPENER)))
+	if (!(stream = mesh_stream_make(mesh, MESH_SIDE_OPENER)))
 		return WEFT_EFULL;
 	stream->events = open->events;
 	stream->arg = open->arg;
@@ -430,6 +433,8 @@ static int op_send(struct mesh_stream *stream, const struct mesh_stream_frame *f
 	if ((err = frame_check(stream, frame, head_len, tail)) < 0)
 		return err;
 	stream->wants_session = false;
+	if (stream->foreign)
+		return stream->foreign->send(stream->carrier, frame, head, head_len, tail);
 	if (!mesh_unsent_is_empty(&stream->unsent)) {
 		stream->wants_writable = true;
 		return WEFT_EFULL;
@@ -445,8 +450,12 @@ static int op_send(struct mesh_stream *stream, const struct mesh_stream_frame *f
 
 static void op_finish(struct mesh_stream *stream)
 {
+	bool was_wanted = stream->is_finish_wanted;
+
 	stream->is_finish_wanted = true;
-	if (!stream->is_over && stream->transport && mesh_unsent_is_empty(&stream->unsent))
+	if (stream->foreign && !stream->is_over && !was_wanted)
+		stream->foreign->finish(stream->carrier);
+	else if (!stream->is_over && stream->transport && mesh_unsent_is_empty(&stream->unsent))
 		(void)stream_push(stream); /* nothing is left that could be refused */
 }
 
@@ -456,7 +465,10 @@ static void op_consume(struct mesh_stream *stream, size_t len)
 	if (stream->is_over)
 		return;
 	stream->unused_len -= len;
-	stream_ops(stream)->consume(stream->transport, len);
+	if (stream->foreign)
+		stream->foreign->consume(stream->carrier, len);
+	else
+		stream_ops(stream)->consume(stream->transport, len);
 }
 
 static int op_peer(const struct mesh_stream *stream, struct mesh_stream_peer *out_peer)

@@ -2,6 +2,7 @@
 #ifndef WEFT_MESH_STREAM_H
 #define WEFT_MESH_STREAM_H
 
+#include "mesh/foreign.h"
 #include "mesh/mesh_state.h"
 #include "mesh/seam_stream.h"
 
@@ -24,9 +25,11 @@ struct mesh_stream {
 	struct mesh *mesh;
 	struct mesh_request *connect;	    /* under way; NULL: there is, or was, a session */
 	struct mesh_session *session;	    /* NULL while connecting, and once detached */
-	struct transport_stream *transport; /* NULL until there is credit */
-	struct list_node node;		    /* of session->streams or stream_queue */
-	struct timer timer; /* while a frame is cut, and while only the close is missing */
+	struct transport_stream *transport; /* NULL until there is credit; of foreign ones always */
+	const struct mesh_foreign_ops *foreign;
+	void *carrier;	       /* of a foreign one */
+	struct list_node node; /* of session->streams or stream_queue */
+	struct timer timer;    /* while a frame is cut, and while only the close is missing */
 	const struct mesh_stream_events *events;
 	void *arg;
 	struct mesh_stream_peer peer;
@@ -72,6 +75,7 @@ static inline bool mesh_stream_is_cut(const struct mesh_stream *stream)
 /* Events are raised between enter and leave, which gets what enter gave. */
 bool mesh_stream_enter(struct mesh_stream *stream);
 void mesh_stream_leave(struct mesh_stream *stream, bool was_telling);
+struct mesh_stream *mesh_stream_make(struct mesh *mesh, enum mesh_stream_side side);
 struct mesh_stream *mesh_stream_take(struct mesh_session *session,
 				     struct transport_stream *transport, uint32_t req_id);
 /* drop resets the stream, and nobody is told; end only tells; give_up does both. */

@@ -73,8 +73,14 @@ static int crew_init_members(struct crew *crew, char *what)
 	int err = 0;
 
 	for (unsigned i = 0; i < crew->cnt && !err; i++) {
+		struct crew_member *member = &crew->members[i];
+
 		worker.idx = i + 1;
-		err = crew_member_init(&crew->members[i], &worker, crew->fd, what);
+		err = crew_member_init(member, &worker, crew->fd, what);
+		if (!err && params->config->fabric.is_on)
+			err = stream_inlet_open(&member->inlet, params->mesh,
+						params->config->mesh.stream_cap,
+						&member->stream_orders, &member->stream_reports);
 	}
 	return err;
 }
@@ -133,6 +139,7 @@ void crew_free(struct crew *crew)
 			log_error("worker %u does not end; ending the process", i + 1);
 			abort();
 		}
+		stream_inlet_close(&crew->members[i].inlet, clock_monotonic_ns());
 		crew_member_fini(&crew->members[i]);
 	}
 	if (crew->fd >= 0)
@@ -226,21 +233,31 @@ static void end_heard(struct crew *crew, struct crew_member *member)
 	crew->params.on_ended(crew->params.ctx, member->params.idx, member->err);
 }
 
-unsigned crew_reap(struct crew *crew)
+bool crew_reap(struct crew *crew, uint64_t now_ns)
 {
 	struct letter *letter;
-	unsigned cnt = 0;
+	bool had_some = false;
 
 	mailbox_rest(crew->fd);
 	for (unsigned i = 0; i < crew->cnt; i++) {
 		while ((letter = mailbox_take(&crew->members[i].reports))) {
 			letter_heard(crew, &crew->members[i], letter);
 			letter_free(letter);
-			cnt++;
+			had_some = true;
 		}
+		had_some |= stream_inlet_read(&crew->members[i].inlet, now_ns);
 		end_heard(crew, &crew->members[i]);
 	}
-	return cnt;
+	return had_some;
+}
+
+bool crew_flush(struct crew *crew)
+{
+	bool is_busy = false;
+
+	for (unsigned i = 0; i < crew->cnt; i++)
+		is_busy |= stream_inlet_flush(&crew->members[i].inlet);
+	return is_busy;
 }
 
 int crew_fd(const struct crew *crew)

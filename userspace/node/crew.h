@@ -20,9 +20,9 @@ struct store;
 
 /*
  * The workers besides home, each a thread. They accept sessions and serve
- * content; home does all else. Nothing is shared with home but the store,
- * which they read, and two bounded rings each: orders go there, reports
- * come back. Every function here is for home's thread.
+ * content; home does all else, and has the users of streams to services
+ * (stream_inlet.h). Nothing is shared with home but the store, which they
+ * read, and rings each way: orders go there, reports come back. Every function here is for home's thread.
  */
 struct crew;
 
@@ -37,6 +37,7 @@ struct crew_params {
 	const struct node_config *config; /* worker_cnt - 1 of them are made */
 	const struct node_key *key;
 	struct store *store;
+	struct mesh *mesh; /* home's, which takes streams to services on their sessions */
 	struct handover *handover;
 	const struct addr *listen; /* as bound by home */
 	uint32_t cid_epoch;
@@ -77,8 +78,13 @@ void crew_stop(struct crew *crew);
  */
 void crew_free(struct crew *crew);
 
-/* crew_reap handles reports; returns how many. crew_fd becomes readable when there are some. */
-unsigned crew_reap(struct crew *crew);
+/*
+ * crew_reap handles reports and what happened on streams; true: there was some. crew_fd
+ * becomes readable when there is. crew_flush, at the end of a turn, passes on what was said on
+ * streams; true: try again soon.
+ */
+bool crew_reap(struct crew *crew, uint64_t now_ns);
+bool crew_flush(struct crew *crew);
 int crew_fd(const struct crew *crew);
 
 unsigned crew_cnt(const struct crew *crew);

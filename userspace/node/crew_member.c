@@ -269,10 +269,19 @@ static void member_obey_all(struct crew_member *member)
 		member_obey(member, letter);
 }
 
+/* What home says goes out in this turn, and what comes in it is told at once. */
+static bool member_turn_streams(struct crew_member *member, uint64_t now_ns)
+{
+	bool is_busy = stream_relay_read(&member->relay);
+
+	is_busy |= worker_turn(&member->worker, now_ns);
+	return stream_relay_flush(&member->relay) || is_busy;
+}
+
 static bool member_turn(struct crew_member *member, uint64_t now_ns)
 {
 	struct worker *worker = &member->worker;
-	bool is_busy = worker_turn(worker, now_ns);
+	bool is_busy = member_turn_streams(member, now_ns);
 
 	member_obey_all(member);
 	if (member->path_cnt)
@@ -298,7 +307,7 @@ static void member_drain(struct crew_member *member)
 
 	worker_goodbye(worker, now_ns);
 	do {
-		(void)worker_turn(worker, now_ns);
+		(void)member_turn_streams(member, now_ns);
 		if (poller_wait(worker->poller, now_ns + NS_PER_MS) < 0)
 			break;
 		now_ns = clock_monotonic_ns();
@@ -337,6 +346,10 @@ static int member_open(struct crew_member *member)
 	err = worker_open(&member->worker, &member->params, member->what);
 	if (err == 0)
 		err = poller_add(member->worker.poller, &member->orders_watch, POLLER_IN);
+	if (err == 0 && member->params.config->fabric.is_on)
+		err = stream_relay_open(&member->relay, mesh_stream_seam_of(member->worker.mesh),
+					member->params.config->mesh.stream_cap,
+					&member->stream_orders, &member->stream_reports);
 	/* Bans and limits are known before the first datagram is taken. */
 	if (err == 0)
 		member_obey_all(member);
@@ -353,6 +366,7 @@ static void *member_main(void *arg)
 	if (err == 0)
 		err = member_run(member);
 	worker_close(&member->worker);
+	stream_relay_close(&member->relay);
 	member->err = err;
 	sem_post(&member->ended);
 	mailbox_wake(member->reports.fd);
@@ -386,6 +400,10 @@ int crew_member_init(struct crew_member *member, const struct worker_params *par
 		return -ENOMEM;
 	}
 	err = mailbox_init(&member->reports, reports_fd);
+	if (err == 0)
+		err = stream_lane_init(&member->stream_orders, orders_fd);
+	if (err == 0)
+		err = stream_lane_init(&member->stream_reports, reports_fd);
 	/* Here and not on the thread: the order of binding is the order of workers. */
 	return err < 0 ? err : worker_listen(&member->worker, &member->params, what);
 }
@@ -398,6 +416,8 @@ void crew_member_fini(struct crew_member *member)
 		worker_close(&member->worker);
 	mailbox_fini(&member->orders);
 	mailbox_fini(&member->reports);
+	stream_lane_fini(&member->stream_orders);
+	stream_lane_fini(&member->stream_reports);
 	close(member->orders.fd);
 	sem_destroy(&member->is_open);
 	sem_destroy(&member->ended);

@@ -10,13 +10,15 @@
 #include "base/timer.h"
 #include "node/crew_letter.h"
 #include "node/node.h"
+#include "node/stream_inlet.h"
+#include "node/stream_relay.h"
 #include "node/worker.h"
 #include "node/worker_figures.h"
 
 /*
  * Private to crew*.c: one worker of the crew and its thread. Functions are
- * for home's thread; the worker's has worker, random, timers, what it
- * told of arrivals, the paths and is_stopping from crew_member_start on, until it has ended.
+ * for home's thread; the worker's has worker, random, timers, what it told of
+ * arrivals, the paths, is_stopping and the relay from crew_member_start on, until it has ended.
  */
 struct crew_member {
 	struct worker worker;
@@ -30,8 +32,11 @@ struct crew_member {
 	unsigned path_cnt; /* of paths, that wait for the turn's end */
 	struct addr paths[LETTER_PATHS_MAX];
 
-	struct mailbox orders;	/* home writes */
-	struct mailbox reports; /* the worker writes */
+	struct mailbox orders;				  /* home writes */
+	struct mailbox reports;				  /* the worker writes */
+	struct stream_lane stream_orders, stream_reports; /* as orders and reports */
+	struct stream_relay relay;
+	struct stream_inlet inlet;
 	struct worker_figures figures;
 	pthread_t thread;
 	bool is_running;

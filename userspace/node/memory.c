@@ -7,10 +7,19 @@
 #include "node/gate.h"
 #include "node/incidents.h"
 #include "node/record.h"
+#include "node/stream_inlet.h"
+#include "node/stream_relay.h"
 
 #define CHUNK_BUFFER_LEN (256u * 1024)
 /* ngtcp2's objects aside, TLS keeps about this much per connection (measured, docs/operations.md). */
 #define TLS_LEN_PER_CONN (24u * 1024)
+
+/* One worker's end, home's, and what may be between them. */
+static uint64_t relay_len(const struct node_config *config)
+{
+	return stream_relay_footprint(config->mesh.stream_cap) +
+	       stream_inlet_footprint(config->mesh.stream_cap) + RELAY_LEN_MAX;
+}
 
 unsigned memory_plan(const struct node_config *config,
 		     struct memory_region out_regions[MEMORY_REGION_CAP])
@@ -37,6 +46,8 @@ unsigned memory_plan(const struct node_config *config,
 		{"signaling (node)", signaling_footprint(&config->signaling), false},
 		{"services (service.memory, overlay.value_memory)",
 		 fabric_footprint(&config->fabric), false},
+		{"streams to services on sessions of other workers (mesh.stream_cap)",
+		 config->fabric.is_on ? (workers - 1) * relay_len(config) : 0, false},
 		{"control clients and events (control)", control_footprint(&config->control),
 		 false},
 		{"limits, proven addresses (xdp.validated_cap), bans in force",

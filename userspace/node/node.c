@@ -215,6 +215,7 @@ static int node_open_crew(struct node *node, const struct node_params *params, c
 		.config = params->config,
 		.key = params->key,
 		.store = node->store,
+		.mesh = node->home.mesh,
 		.handover = node->handover,
 		.listen = node->home.bound,
 		.cid_epoch = node->cid_epoch,
@@ -363,7 +364,7 @@ bool node_turn(struct node *node, uint64_t now_ns)
 	bool is_busy = store_reap(node->store) > 0;
 
 	if (node->crew) {
-		is_busy |= crew_reap(node->crew) > 0;
+		is_busy |= crew_reap(node->crew, now_ns);
 		node_tell_crew(node, now_ns);
 	}
 	node_rotate_cids(node, now_ns);
@@ -372,7 +373,10 @@ bool node_turn(struct node *node, uint64_t now_ns)
 	fabric_turn(node->fabric, now_ns);
 	is_busy |= pkarr_client_turn(node->pkarr_client);
 	is_busy |= signaling_turn(node->signaling);
-	return worker_turn(&node->home, now_ns) || is_busy;
+	is_busy |= worker_turn(&node->home, now_ns);
+	if (node->crew)
+		is_busy |= crew_flush(node->crew);
+	return is_busy;
 }
 
 uint64_t node_next_ns(const struct node *node)

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Streams on a worker's sessions whose users are at home: node 0 opens them,
+ * node 1 is the worker's mesh, node 2 home's. Both threads are this one.
+ */
+#include "node/stream_relay.h"
+
+#include "node/stream_inlet.h"
+#include "support/check.h"
+#include "support/mesh_rig.h"
+#include "support/stream_user.h"
+
+#define STREAM_CAP 8 /* of the worker */
+#define HOME_CAP   5
+
+static struct rig rig;
+static struct stream_lane to_worker, to_home;
+static struct stream_relay relay;
+static struct stream_inlet inlet;
+static struct stream_host host; /* at home */
+static struct stream_user user; /* at the peer */
+static struct mesh_stream_seam peer_seam;
+
+static void bench_init(void)
+{
+	static const uint32_t stream_caps[] = {2 * STREAM_CAP, STREAM_CAP, HOME_CAP};
+	struct mesh_config config;
+
+	memset(&host, 0, sizeof(host));
+	memset(&user, 0, sizeof(user));
+	rig_init(&rig, 0);
+	mesh_config_defaults(&config);
+	for (unsigned i = 0; i < 3; i++) {
+		config.stream_cap = stream_caps[i];
+		rig_add(&rig, i, &config, NULL, RIG_WALL_S);
+	}
+	peer_seam = mesh_stream_seam_of(rig.nodes[0].mesh);
+	host.ops = mesh_stream_seam_of(rig.nodes[2].mesh).ops;
+	check_failed |=
+		stream_lane_init(&to_worker, -1) < 0 || stream_lane_init(&to_home, -1) < 0 ||
+		stream_relay_open(&relay, mesh_stream_seam_of(rig.nodes[1].mesh), STREAM_CAP,
+				  &to_worker, &to_home) < 0 ||
+		stream_inlet_open(&inlet, rig.nodes[2].mesh, STREAM_CAP, &to_worker, &to_home) <
+			0 ||
+		host.ops->accept(rig.nodes[2].mesh, MESH_CALL, stream_host_accept, &host) < 0;
+}
+
+static void worker_stop(void)
+{
+	stream_relay_close(&relay);
+	stream_inlet_close(&inlet, rig.net.now_ns);
+	stream_lane_fini(&to_worker);
+	stream_lane_fini(&to_home);
+}
+
+static void bench_fini(void)
+{
+	worker_stop();
+	rig_fini(&rig);
+}
+
+/* Lets some turns of both threads and of the network pass. */
+static void run(void)
+{
+	for (unsigned i = 0; i < 100; i++) {
+		pair_net_run(&rig.net, 20 * PAIR_MS);
+		(void)stream_relay_read(&relay);
+		(void)stream_relay_flush(&relay);
+		(void)stream_inlet_read(&inlet, rig.net.now_ns);
+		(void)stream_inlet_flush(&inlet);
+	}
+}
+
+static int open_call(struct stream_user *at, const char *head, const char *tail)
+{
+	struct addr addr = pair_addr(2);
+	int err = stream_user_open(at, peer_seam, 2, &addr, rig.net.now_ns);
+
+	return err ?: stream_user_say(at, MESH_CALL, head, tail);
+}
+
+static unsigned stream_cnt(unsigned idx)
+{
+	struct mesh_stats stats;
+
+	mesh_stats(rig.nodes[idx].mesh, &stats);
+	return stats.stream_cnt;
+}
+
+static bool all_gone(void)
+{
+	return !stream_cnt(0) && !stream_cnt(1) && !stream_cnt(2) && !relay.streams.used_cnt &&
+	       !relay.unused_len && !inlet.streams.used_cnt && !rig.net.span_out_cnt;
+}
+
+static void test_call_reaches_home_and_its_reply_the_peer(void)
+{
+	struct stream_user *taker = &host.users[0];
+	struct mesh_stream_peer ours, theirs;
+
+	bench_init();
+	CHECK_EQ(open_call(&user, "head ", "body"), 0);
+	user.ops->finish(user.stream);
+	run();
+	CHECK_STR(taker->log, "f300:9 d:head body fin");
+	CHECK_EQ(host.ops->peer(taker->stream, &theirs), 0);
+	CHECK_EQ(user.ops->peer(user.stream, &ours), 0);
+	CHECK_EQ(theirs.key[0], 1);
+	CHECK_MEM(ours.session_id, theirs.session_id, sizeof(ours.session_id));
+	CHECK_EQ(stream_user_say(taker, MESH_REPLY, "good ", "answer"), 0);
+	CHECK_EQ(stream_user_say(taker, MESH_STREAM_DATA, "more", NULL), 0);
+	host.ops->finish(taker->stream);
+	CHECK_EQ(stream_user_say(taker, MESH_STREAM_DATA, "late", NULL), WEFT_ECLOSED);
+	run();
+	CHECK_STR(user.log, "f301:11 d:good answer f303:4 d:more fin end:0");
+	CHECK_STR(taker->log, "f300:9 d:head body fin end:0");
+	CHECK_EQ(taker->lent_cnt, 0);
+	CHECK(all_gone());
+	bench_fini();
+}
+
+static void test_resets_pass_both_ways(void)
+{
+	bench_init();
+	CHECK_EQ(open_call(&user, "a", NULL), 0);
+	run();
+	user.ops->reset(user.stream, 77);
+	run();
+	CHECK_STR(host.users[0].log, "f300:1 d:a end:-1010/77");
+	CHECK(all_gone());
+	memset(&user, 0, sizeof(user));
+	CHECK_EQ(open_call(&user, "b", NULL), 0);
+	run();
+	CHECK_EQ(stream_user_say(&host.users[1], MESH_REPLY, "", "tail"), 0);
+	host.ops->reset(host.users[1].stream, 78);
+	run();
+	CHECK_EQ(user.end.err, WEFT_ECANCELLED);
+	CHECK_EQ(user.end.code, 78);
+	CHECK_STR(host.users[1].log, "f300:1 d:b");
+	CHECK_EQ(host.users[1].lent_cnt, 0);
+	CHECK(all_gone());
+	bench_fini();
+}
+
+static void test_user_may_reset_inside_any_event(void)
+{
+	static const char events[] = {'f', 'd', 'n', 'w', 'e'};
+
+	for (size_t i = 0; i < sizeof(events); i++) {
+		struct stream_user *taker = &host.users[0];
+
+		bench_init();
+		taker->resets_in = events[i];
+		CHECK_EQ(open_call(&user, "a", NULL), 0);
+		user.ops->finish(user.stream);
+		run();
+		for (unsigned k = 0; k <= RELAY_SAYS_MAX && taker->stream; k++)
+			(void)stream_user_say(taker, MESH_STREAM_DATA, "c", NULL);
+		run();
+		if (taker->stream)
+			host.ops->finish(taker->stream);
+		run();
+		CHECK(!taker->stream);
+		CHECK(!user.stream);
+		CHECK(all_gone());
+		bench_fini();
+	}
+}
+
+static void test_refusals_are_told(void)
+{
+	bench_init();
+	host.refusal = WEFT_EBUSY;
+	CHECK_EQ(open_call(&user, "a", NULL), 0);
+	run();
+	CHECK_EQ(user.end.code, MESH_CODE_REFUSED);
+	/* The acceptor resets itself. */
+	host.resets = true;
+	memset(&user, 0, sizeof(user));
+	CHECK_EQ(open_call(&user, "a", NULL), 0);
+	run();
+	CHECK_EQ(user.end.code, 7);
+	CHECK(all_gone());
+	bench_fini();
+}
+
+static void test_type_that_home_does_not_take_is_unknown(void)
+{
+	struct addr addr = pair_addr(2);
+
+	bench_init();
+	CHECK_EQ(stream_user_open(&user, peer_seam, 2, &addr, rig.net.now_ns), 0);
+	CHECK_EQ(stream_user_say(&user, MESH_STREAM_OPEN, "x", NULL), 0);
+	run();
+	CHECK_EQ(user.end.err, WEFT_ECANCELLED);
+	CHECK_EQ(user.end.code, MESH_CODE_UNKNOWN);
+	CHECK(all_gone());
+	bench_fini();
+}
+
+static void test_streams_beyond_homes_limit_are_refused(void)
+{
+	struct stream_user users[HOME_CAP + 2] = {0};
+
+	bench_init();
+	for (unsigned i = 0; i <= HOME_CAP; i++) {
+		CHECK_EQ(open_call(&users[i], "a", NULL), 0);
+		run();
+	}
+	CHECK_EQ(host.cnt, HOME_CAP);
+	CHECK_EQ(users[HOME_CAP].end.err, WEFT_ECANCELLED);
+	CHECK_EQ(users[HOME_CAP].end.code, MESH_CODE_BUSY);
+	CHECK_EQ(users[HOME_CAP - 1].ended_cnt, 0);
+	/* One that ends makes room for one. */
+	users[0].ops->reset(users[0].stream, 0);
+	run();
+	CHECK_EQ(open_call(&users[HOME_CAP + 1], "a", NULL), 0);
+	run();
+	CHECK_EQ(host.cnt, HOME_CAP + 1);
+	CHECK_EQ(users[HOME_CAP + 1].ended_cnt, 0);
+	bench_fini();
+}
+
+static void test_frames_under_way_are_bounded(void)
+{
+	struct stream_user *taker = &host.users[0];
+
+	bench_init();
+	CHECK_EQ(open_call(&user, "a", NULL), 0);
+	run();
+	for (unsigned i = 0; i < RELAY_SAYS_MAX; i++)
+		CHECK_EQ(stream_user_say(taker, MESH_STREAM_DATA, "x", "y"), 0);
+	CHECK_EQ(stream_user_say(taker, MESH_STREAM_DATA, "z", NULL), WEFT_EFULL);
+	CHECK_STR(taker->log, "f300:1 d:a");
+	run();
+	CHECK_STR(taker->log, "f300:1 d:a writable");
+	CHECK_EQ(stream_user_say(taker, MESH_STREAM_DATA, "z", NULL), 0);
+	run();
+	CHECK_EQ(user.data_len, 2 * RELAY_SAYS_MAX + 1);
+	CHECK_EQ(taker->lent_cnt, 0);
+	bench_fini();
+}
+
+static void test_frames_wait_for_a_full_stream(void)
+{
+	struct stream_user *taker = &host.users[0];
+
+	bench_init();
+	CHECK_EQ(open_call(&user, "a", NULL), 0);
+	run();
+	rig.nodes[1].end->send_full_cnt = 5;
+	for (unsigned i = 0; i < RELAY_SAYS_MAX; i++)
+		CHECK_EQ(stream_user_say(taker, MESH_STREAM_DATA, "x", "y"), 0);
+	host.ops->finish(taker->stream);
+	run();
+	CHECK_EQ(user.data_len, 2 * RELAY_SAYS_MAX);
+	CHECK(strstr(user.log, " fin"));
+	CHECK_EQ(taker->lent_cnt, 0);
+	bench_fini();
+}
+
+static void test_bytes_that_home_does_not_use_are_bounded(void)
+{
+	struct stream_user second = {0};
+
+	bench_init();
+	relay.len_max = 10;
+	host.users[0].keeps = true;
+	CHECK_EQ(open_call(&user, "0123456789", NULL), 0);
+	run();
+	CHECK_EQ(host.users[0].kept_len, 10);
+	CHECK_EQ(relay.unused_len, 10);
+	/* One more, be it of another stream, is one too many. */
+	CHECK_EQ(open_call(&second, "x", NULL), 0);
+	run();
+	CHECK_EQ(second.end.code, MESH_CODE_BUSY);
+	CHECK_EQ(host.users[1].end.err, WEFT_EBUSY);
+	CHECK_EQ(user.ended_cnt, 0);
+	/* What is used makes room. */
+	host.ops->consume(host.users[0].stream, 4);
+	memset(&second, 0, sizeof(second));
+	run();
+	CHECK_EQ(relay.unused_len, 6);
+	CHECK_EQ(open_call(&second, "abcd", NULL), 0);
+	run();
+	CHECK_STR(host.users[2].log, "f300:4 d:abcd");
+	bench_fini();
+}
+
+static void test_worker_that_ends_takes_its_streams_along(void)
+{
+	bench_init();
+	CHECK_EQ(open_call(&user, "a", NULL), 0);
+	run();
+	/* Said, but never heard: first on its way, then waiting for room in the stream. */
+	CHECK_EQ(stream_user_say(&host.users[0], MESH_REPLY, "x", "tail"), 0);
+	rig.nodes[1].end->send_full_cnt = 1;
+	(void)stream_relay_read(&relay);
+	CHECK_EQ(stream_user_say(&host.users[0], MESH_STREAM_DATA, "x", "tail"), 0);
+	worker_stop();
+	CHECK_STR(host.users[0].log, "f300:1 d:a end:-1012");
+	CHECK_EQ(host.users[0].lent_cnt, 0);
+	CHECK_EQ(stream_cnt(2), 0);
+	/* The worker's mesh is gone with it. */
+	rig_fini(&rig);
+}
+
+static void test_session_that_ends_is_told_once(void)
+{
+	bench_init();
+	CHECK_EQ(open_call(&user, "a", NULL), 0);
+	run();
+	CHECK_EQ(stream_user_say(&host.users[0], MESH_REPLY, "x", "tail"), 0);
+	pair_net_close_dialled(&rig.net, 0);
+	run();
+	CHECK_STR(host.users[0].log, "f300:1 d:a end:-1012");
+	CHECK_EQ(host.users[0].lent_cnt, 0);
+	CHECK(all_gone());
+	bench_fini();
+}
+
+static void test_lane_keeps_order_when_its_ring_is_full(void)
+{
+	struct stream_lane lane;
+	struct stream_letter *letter;
+	pool_handle next = 1;
+
+	CHECK_EQ(stream_lane_init(&lane, -1), 0);
+	for (pool_handle i = 1; i <= 10000; i++)
+		stream_lane_post(&lane, stream_letter_new(STREAM_FINISHED, i, 0));
+	for (bool has_more = true; has_more;) {
+		has_more = stream_lane_flush(&lane);
+		while ((letter = stream_lane_take(&lane))) {
+			CHECK_EQ(letter->stream, next);
+			next++;
+			free(letter);
+		}
+	}
+	CHECK_EQ(next, 10001);
+	CHECK(!stream_lane_take(&lane));
+	stream_lane_fini(&lane);
+}
+
+int main(void)
+{
+	RUN(test_call_reaches_home_and_its_reply_the_peer);
+	RUN(test_resets_pass_both_ways);
+	RUN(test_user_may_reset_inside_any_event);
+	RUN(test_refusals_are_told);
+	RUN(test_type_that_home_does_not_take_is_unknown);
+	RUN(test_streams_beyond_homes_limit_are_refused);
+	RUN(test_frames_under_way_are_bounded);
+	RUN(test_frames_wait_for_a_full_stream);
+	RUN(test_bytes_that_home_does_not_use_are_bounded);
+	RUN(test_worker_that_ends_takes_its_streams_along);
+	RUN(test_session_that_ends_is_told_once);
+	RUN(test_lane_keeps_order_when_its_ring_is_full);
+	return check_done();
+}
