@@ -29,9 +29,15 @@ static void answer(int fd, const json_t *call)
 		say_text(fd, "{\"parameters\":{\"import\":{}},\"continues\":true}");
 		say_text(fd, "{\"parameters\":{\"import\":{},\"link\":\"mesh:x\"}}");
 	} else if (call_is(call, NODE "Get")) {
-		for (int i = 0; i < 3; i++)
-			say(fd, json_pack("{s:{s:{s:i, s:i}}, s:b}", "parameters", "transfer",
-					  "bytes_done", 100 * i, "bytes", 200, "continues", i < 2));
+		/* In one piece: who stops at the first has the others in its buffer. */
+		static const char text[] =
+			"{\"parameters\":{\"transfer\":{\"bytes_done\":0,\"bytes\":200}},"
+			"\"continues\":true}\0"
+			"{\"parameters\":{\"transfer\":{\"bytes_done\":100,\"bytes\":200}},"
+			"\"continues\":true}\0"
+			"{\"parameters\":{\"transfer\":{\"bytes_done\":200,\"bytes\":200}}}";
+
+		say_bytes(fd, text, sizeof(text));
 	} else if (call_is(call, NODE "WatchEvents")) {
 		for (int i = 1; i <= 3; i++)
 			say(fd, json_pack("{s:{s:{s:i}}, s:b}", "parameters", "event", "seq", i,

@@ -225,6 +225,43 @@ static void test_a_ban_hides_its_owner_at_once(void)
 	rig_fini();
 }
 
+struct list_seen {
+	unsigned cnt, max;
+	unsigned owners[8];
+};
+
+static bool list_one(void *arg, const struct service_found *found)
+{
+	struct list_seen *seen = arg;
+
+	seen->owners[seen->cnt++] = rig_owner(found->descriptor->owner);
+	return seen->cnt < seen->max;
+}
+
+static void test_all_that_may_be_shown_is_listed_heard_of_last_first(void)
+{
+	static const struct service_query echo = {.name = "echo"};
+	struct list_seen seen = {.max = 8};
+
+	setup();
+	for (unsigned owner = 1; owner <= 3; owner++) {
+		rig_publish(&(struct rig_descriptor){.owner = owner});
+		CHECK(rig_find(&by_name_anew));
+	}
+	rig_publish(&(struct rig_descriptor){.owner = 4, .name = "echo"});
+	rig_publish(
+		&(struct rig_descriptor){.owner = 5, .name = "echo", .seq = 2, .is_gone = true});
+	CHECK(rig_find(&echo));
+	rig.banned = node_key_public(rig.owners[2]);
+	service_directory_each(rig.directory, rig.now_ns, list_one, &seen);
+	CHECK_EQ(seen.cnt, 3);
+	CHECK_EQ(seen.owners[0], 4);
+	seen = (struct list_seen){.max = 1};
+	service_directory_each(rig.directory, rig.now_ns, list_one, &seen);
+	CHECK_EQ(seen.cnt, 1);
+	rig_fini();
+}
+
 static void test_order_is_that_of_conduct_and_health(void)
 {
 	setup();
@@ -544,6 +581,7 @@ int main(void)
 	RUN(test_an_older_one_does_not_replace_a_newer_one);
 	RUN(test_a_withdrawn_one_is_gone);
 	RUN(test_a_ban_hides_its_owner_at_once);
+	RUN(test_all_that_may_be_shown_is_listed_heard_of_last_first);
 	RUN(test_order_is_that_of_conduct_and_health);
 	RUN(test_finds_of_one_name_share_a_get);
 	RUN(test_an_answer_is_fresh_for_a_while);

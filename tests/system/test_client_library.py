@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""libweft is installed, found by pkg-config, linked both ways, and does what its examples say."""
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+from client_library import ROOT, installed, make
+from lab import check, check_eq, run, wait_for
+
+WARN = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-std=c99", "-D_GNU_SOURCE"]
+
+
+def pkg_config(env, *words):
+    done = subprocess.run(["pkg-config", *words, "weft"], env=env, check=True,
+                          capture_output=True, text=True)
+    return done.stdout.split()
+
+
+def build(lab, env, name, *libs):
+    out = lab.dir / name
+    subprocess.run(["gcc", *WARN, str(ROOT / "docs" / "examples" / f"{name}.c"),
+                    *pkg_config(env, "--cflags"), *libs, "-o", str(out)], env=env, check=True)
+    return str(out)
+
+
+def declared():
+    """The functions of the public headers."""
+    text = "".join((ROOT / "include" / "weft" / name).read_text() for name in ("client.h", "err.h"))
+    text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
+    return set(re.findall(r"\b(weft_\w+)\(", text))
+
+
+def symbols(*words):
+    done = subprocess.run(["nm", "--defined-only", *words], check=True, capture_output=True,
+                          text=True)
+    return {line.split()[-1] for line in done.stdout.splitlines() if len(line.split()) == 3}
+
+
+def test_examples_run_against_what_is_installed(lab):
+    env = {**os.environ, **installed(lab)}
+    a = lab.daemon("a").start()
+    greeter = build(lab, env, "greeter", *pkg_config(env, "--libs"))
+    # The caller takes the library in whole.
+    greet = build(lab, env, "greet", f"{lab.dir}/usr/lib/libweft.a", "-ljansson")
+    check("libweft" not in subprocess.run(["ldd", greet], capture_output=True, text=True).stdout,
+          "linked statically")
+    env["WEFT_SOCKET"] = str(a.sock)
+    none = subprocess.run([greet, "you"], env=env, capture_output=True, text=True)
+    check_eq((none.returncode, "status 2" in none.stderr), (1, True), none.stderr)
+    serving = subprocess.Popen([greeter, str(lab.dir / "greeter.sock")], env=env)
+    lab.processes.append(serving)
+
+    def greeted():
+        return subprocess.run([greet, "you"], env=env, capture_output=True, text=True)
+
+    wait_for(lambda: greeted().returncode == 0, "it is offered")
+    check(greeted().stdout.startswith("hello, you\n("), greeted().stdout)
+    serving.send_signal(signal.SIGTERM)
+    check_eq(serving.wait(30), 0, "it ends by itself")
+    names = [row["name"] for row in a.json("service", "list")["offers"]]
+    check("greeter" not in names, "and withdrew its offer")
+    check(not (lab.dir / "greeter.sock").exists(), "and its socket")
+    a.stop()
+    gone = greeted()
+    check_eq((gone.returncode, "no daemon answers" in gone.stderr), (1, True), gone.stderr)
+
+
+def test_only_what_is_declared_can_be_seen(lab):
+    installed(lab)
+    lib = lab.dir / "usr" / "lib"
+    check_eq(symbols("-D", str(lib / "libweft.so")), declared(), "libweft.so")
+    check_eq(symbols("--extern-only", str(lib / "libweft.a")), declared(), "libweft.a")
+    header = subprocess.run(["readelf", "-d", str(lib / "libweft.so")], check=True,
+                            capture_output=True, text=True).stdout
+    check("soname: [libweft.so.0]" in header, header)
+    needed = set(re.findall(r"NEEDED.*\[(\w+)", header))
+    check(needed <= {"libjansson", "libc", "ld"}, needed)
+
+
+def test_the_header_is_one_of_cplusplus_too(lab):
+    env = {**os.environ, **installed(lab)}
+    subprocess.run(["g++", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-x", "c++", "-"],
+                   input="#include <weft/client.h>\n", text=True, check=True,
+                   env={**env, "CPLUS_INCLUDE_PATH": f"{lab.dir}/usr/include"})
+
+
+def test_uninstall_takes_back_all_of_it(lab):
+    installed(lab)
+    check((lab.dir / "usr/include/weft/client.h").exists(), "the header is there")
+    make(lab, "uninstall")
+    left = [str(path) for path in (lab.dir / "usr").rglob("*") if not path.is_dir()]
+    check_eq(left, [], "files that are left")
+
+
+run([value for name, value in sorted(globals().items()) if name.startswith("test_")])
