@@ -7,8 +7,8 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/heap.h"
+#include "base/siphash.h"
 #include "codec/cbor.h"
-#include "crypto/sha256.h"
 #include "store/store.h"
 
 #define RECORD_LAYOUT  1
@@ -103,7 +103,8 @@ size_t service_cache_footprint(uint32_t entry_cap)
 {
 	return pool_footprint(sizeof(struct service_cache_entry), entry_cap) +
 	       pool_footprint(sizeof(struct service_cache_name), entry_cap) +
-	       map_footprint(SHA256_HASH_LEN, entry_cap) + map_footprint(SERVICE_ID_LEN, entry_cap);
+	       map_footprint(SERVICE_NAME_LEN_MAX, entry_cap) +
+	       map_footprint(SERVICE_ID_LEN, entry_cap);
 }
 
 int service_cache_init(struct service_cache *cache, struct arena *arena, uint32_t entry_cap,
@@ -112,12 +113,14 @@ int service_cache_init(struct service_cache *cache, struct arena *arena, uint32_
 	int err;
 
 	list_init(&cache->by_age);
+	cache->secret[0] = secret[0];
+	cache->secret[1] = secret[1];
 	timer_init(&cache->flush_timer, flush_expire);
 	if ((err = pool_init(&cache->entries, arena, sizeof(struct service_cache_entry),
 			     entry_cap)) < 0 ||
 	    (err = pool_init(&cache->names, arena, sizeof(struct service_cache_name), entry_cap)) <
 		    0 ||
-	    (err = map_init(&cache->by_name, arena, SHA256_HASH_LEN, entry_cap, secret)) < 0 ||
+	    (err = map_init(&cache->by_name, arena, SERVICE_NAME_LEN_MAX, entry_cap, secret)) < 0 ||
 	    (err = map_init(&cache->by_id, arena, SERVICE_ID_LEN, entry_cap, secret)) < 0)
 		return err;
 	return heap_new(memory_len, &cache->heap);
@@ -132,13 +135,22 @@ void service_cache_fini(struct service_cache *cache)
 	cache->heap = NULL;
 }
 
+/* What a name is found by; name has at most SERVICE_NAME_LEN_MAX bytes. */
+static void name_key(const char *name, char key[static SERVICE_NAME_LEN_MAX])
+{
+	size_t len = strlen(name);
+
+	memcpy(key, name, len);
+	memset(key + len, 0, SERVICE_NAME_LEN_MAX - len);
+}
+
 struct service_cache_name *service_cache_lookup_name(const struct service_cache *cache,
 						     const char *name)
 {
-	uint8_t hash[SHA256_HASH_LEN];
+	char key[SERVICE_NAME_LEN_MAX];
 
-	sha256(name, strlen(name), hash);
-	return map_lookup(&cache->by_name, hash);
+	name_key(name, key);
+	return map_lookup(&cache->by_name, key);
 }
 
 struct service_cache_entry *service_cache_lookup_id(const struct service_cache *cache,
@@ -182,7 +194,7 @@ static void entry_release(struct service_cache *cache, struct service_cache_entr
 	heap_release(cache->heap, entry->bytes);
 	pool_release(&cache->entries, entry);
 	if (--name->entry_cnt == 0) {
-		map_delete(&cache->by_name, name->hash);
+		map_delete(&cache->by_name, name->text);
 		pool_release(&cache->names, name);
 	}
 }
@@ -217,6 +229,16 @@ static struct service_cache_entry *name_worst(const struct service_cache *cache,
 	return worst;
 }
 
+static unsigned id_cnt(const struct service_cache *cache, const uint8_t *id)
+{
+	unsigned cnt = 0;
+
+	for (const struct service_cache_entry *entry = service_cache_lookup_id(cache, id); entry;
+	     entry = entry->next_of_id)
+		cnt++;
+	return cnt;
+}
+
 /* Of a name with too many, one makes room for a better one only. */
 static bool name_make_room(struct service_cache *cache, const struct service_descriptor *descriptor,
 			   uint64_t now_ns)
@@ -225,6 +247,8 @@ static bool name_make_room(struct service_cache *cache, const struct service_des
 	struct service_cache_entry *worst;
 	unsigned worst_rank;
 
+	if (id_cnt(cache, descriptor->id) >= SERVICE_CACHE_PER_ID_MAX)
+		return false;
 	if (!name || name->entry_cnt < SERVICE_CACHE_PER_NAME_MAX)
 		return true;
 	worst = name_worst(cache, name, &worst_rank);
@@ -266,9 +290,9 @@ static struct service_cache_name *name_meet(struct service_cache *cache, const c
 	/* There are as many names as entries, and each has one at least. */
 	name = pool_acquire(&cache->names);
 	weft_assert(name);
-	sha256(text, strlen(text), name->hash);
+	name_key(text, name->text);
 	list_init(&name->entries);
-	weft_assert(map_put(&cache->by_name, name->hash, name) == 0);
+	weft_assert(map_put(&cache->by_name, name->text, name) == 0);
 	return name;
 }
 
@@ -283,6 +307,7 @@ static struct service_cache_entry *entry_add(struct service_cache *cache,
 	list_push_back(&entry->name->entries, &entry->of_name);
 	list_init(&entry->by_age);
 	entry->next_of_id = service_cache_lookup_id(cache, descriptor->id);
+	entry->lot = siphash(cache->secret, descriptor->id, sizeof(descriptor->id));
 	weft_assert(map_put(&cache->by_id, descriptor->id, entry) == 0);
 	return entry;
 }
@@ -302,7 +327,16 @@ static bool entry_is(const struct service_cache_entry *entry, const uint8_t *byt
 	return entry->len == len && memcmp(entry->bytes, bytes, len) == 0;
 }
 
-/* *out_entry is the one of id and major version with bytes in it, which are not parsed yet. */
+/* bytes were parsed before, elsewhere: they are fine. */
+static void entry_parse(struct service_cache_entry *entry)
+{
+	const char *version = entry->descriptor.version;
+
+	weft_assert(service_descriptor_parse(entry->bytes, entry->len, &entry->descriptor) ==
+		    SERVICE_FINE);
+	weft_assert(service_version_parse(version, strlen(version), &entry->version) == 0);
+}
+
 static bool entry_make(struct service_cache *cache, const struct service_descriptor *descriptor,
 		       const uint8_t *bytes, size_t len, uint64_t now_ns,
 		       struct service_cache_entry **out_entry)
@@ -325,6 +359,7 @@ static bool entry_make(struct service_cache *cache, const struct service_descrip
 	heap_release(cache->heap, entry->bytes);
 	entry->bytes = copy;
 	entry->len = len;
+	entry_parse(entry);
 	*out_entry = entry;
 	return true;
 }
@@ -347,8 +382,6 @@ enum service_fault service_cache_put(struct service_cache *cache, const uint8_t 
 		return SERVICE_REPLAYED;
 	if (!entry_make(cache, &descriptor, bytes, len, now_ns, &entry))
 		return SERVICE_CROWDED_OUT;
-	fault = service_descriptor_parse(entry->bytes, len, &entry->descriptor);
-	weft_assert(fault == SERVICE_FINE);
 	entry->stored_s = 0;
 	entry_hear(cache, entry, wall_s, now_ns);
 	return SERVICE_FINE;
@@ -419,8 +452,6 @@ static bool record_load(void *arg, const struct store_item *item)
 	if (record_parse(item, &heard_s, &bytes, &len) &&
 	    service_descriptor_verify(bytes, len, loading->wall_s, &descriptor) == SERVICE_FINE &&
 	    entry_make(cache, &descriptor, bytes, len, loading->now_ns, &entry)) {
-		weft_assert(service_descriptor_parse(entry->bytes, len, &entry->descriptor) ==
-			    SERVICE_FINE);
 		entry->heard_s = entry->stored_s = heard_s;
 		cache_order(cache, entry);
 	} else if ((batch = batch_next(cache, loading->now_ns))) {

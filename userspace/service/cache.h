@@ -7,6 +7,7 @@
 #include "base/pool.h"
 #include "base/timer.h"
 #include "service/descriptor.h"
+#include "service/version.h"
 
 struct arena;
 struct heap;
@@ -16,13 +17,15 @@ struct store_batch;
 /*
  * Descriptors that were found and verified, one per service id and major
  * version, by name and by id. When there is no room, the one heard longest ago
- * goes; of one name only so many are kept that nobody's providers crowd out all others.
+ * goes; of one name only so many are kept, and of one id, that nobody crowds out
+ * all others.
  * Kept in the store (STORE_DIRECTORY), written seconds after: what is lost is found again.
  */
 #define SERVICE_CACHE_PER_NAME_MAX 64u
+#define SERVICE_CACHE_PER_ID_MAX   8u
 
 struct service_cache_name {
-	uint8_t hash[32]; /* of the name */
+	char text[SERVICE_NAME_LEN_MAX]; /* filled up with NULs: the key of by_name */
 	struct list_node entries;
 	unsigned entry_cnt;
 	uint64_t
@@ -34,6 +37,8 @@ struct service_cache_entry {
 	struct service_cache_name *name;
 	struct service_cache_entry *next_of_id; /* another major version */
 	struct service_descriptor descriptor;	/* borrows bytes */
+	struct service_version version;		/* borrows descriptor */
+	uint64_t lot;				/* of chance, for each node another */
 	uint8_t *bytes;
 	size_t len;
 	uint64_t heard_s;  /* wall clock */
@@ -45,6 +50,7 @@ struct service_cache {
 	struct pool entries, names;
 	struct map by_name, by_id;
 	struct list_node by_age;
+	uint64_t secret[2]; /* of the lots */
 	struct heap *heap;
 	struct store *store;
 	struct store_batch *batch; /* NULL: nothing is to be written */

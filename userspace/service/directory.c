@@ -95,6 +95,28 @@ void service_find_answer(struct service_find *find, struct service_finding *find
 
 /* --- finding --- */
 
+/* Asks the overlay, unless it was asked too often in this minute. */
+static int fetch_begin(struct service_directory *directory, const struct service_wanted *wanted,
+		       uint64_t now_ns, struct service_fetch **out_fetch)
+{
+	uint64_t wait_ns;
+	int err;
+
+	if (!directory->params.overlay.ops)
+		return WEFT_EUNREACHABLE;
+	if (!service_window_has_room(&directory->fetched, directory->params.config.fetches_per_min,
+				     1, now_ns, &wait_ns)) {
+		directory->stats.held_back_cnt++;
+		return WEFT_EBUSY;
+	}
+	err = service_fetch_start(directory, wanted, now_ns, out_fetch);
+	if (err < 0)
+		return err;
+	service_window_take(&directory->fetched, 1, now_ns);
+	directory->stats.fetch_cnt++;
+	return 0;
+}
+
 static void find_join(struct service_find *find, struct service_fetch *fetch)
 {
 	find->fetch = fetch;
@@ -105,40 +127,24 @@ static void find_join(struct service_find *find, struct service_fetch *fetch)
 static void find_begin(struct service_find *find, bool is_anew, uint64_t now_ns)
 {
 	struct service_directory *directory = find->directory;
-	struct service_directory_stats *stats = &directory->stats;
 	struct service_fetch *fetch = service_fetch_join(directory, &find->wanted);
-	uint64_t wait_ns;
-	int err;
+	int err = 0;
 
 	if (fetch) {
-		stats->joined_cnt++;
+		directory->stats.joined_cnt++;
 		find_join(find, fetch);
 		return;
 	}
-	if (!is_anew && service_wanted_is_fresh(directory, &find->wanted, now_ns)) {
-		stats->cached_cnt++;
-		find_wait(find, 0, now_ns);
-		return;
+	if (is_anew ||
+	    !service_wanted_was_asked(directory, &find->wanted, SERVICE_FRESH_NS, now_ns)) {
+		err = fetch_begin(directory, &find->wanted, now_ns, &fetch);
+		if (err == 0) {
+			find_join(find, fetch);
+			return;
+		}
 	}
-	if (!directory->params.overlay.ops) {
-		stats->cached_cnt++;
-		find_wait(find, WEFT_EUNREACHABLE, now_ns);
-		return;
-	}
-	if (!service_window_has_room(&directory->fetched, directory->params.config.fetches_per_min,
-				     1, now_ns, &wait_ns)) {
-		stats->held_back_cnt++;
-		find_wait(find, WEFT_EBUSY, now_ns);
-		return;
-	}
-	err = service_fetch_start(directory, &find->wanted, now_ns, &fetch);
-	if (err < 0) {
-		find_wait(find, err, now_ns);
-		return;
-	}
-	service_window_take(&directory->fetched, 1, now_ns);
-	stats->fetch_cnt++;
-	find_join(find, fetch);
+	directory->stats.cached_cnt++;
+	find_wait(find, err, now_ns);
 }
 
 static void abuse_note(struct service_directory *directory, const struct service_query *query,
@@ -196,19 +202,34 @@ void service_find_cancel(struct service_find *find)
 	pool_release(&find->directory->finds, find);
 }
 
+/* What is getting old is asked for anew, without anybody waiting for it. */
+static bool peek_is_fresh(struct service_directory *directory, const struct service_wanted *wanted,
+			  uint64_t now_ns)
+{
+	struct service_fetch *fetch;
+
+	if (service_wanted_was_asked(directory, wanted, SERVICE_FRESH_NS, now_ns))
+		return true;
+	return service_wanted_was_asked(directory, wanted, SERVICE_PEEK_NS, now_ns) &&
+	       (service_fetch_join(directory, wanted) ||
+		fetch_begin(directory, wanted, now_ns, &fetch) == 0);
+}
+
 unsigned service_directory_peek(struct service_directory *directory,
 				const struct service_query *query, uint64_t now_ns,
 				struct service_found *found, unsigned cap, bool *out_is_fresh)
 {
 	uint32_t hidden[SERVICE_FAULT_CNT] = {0};
 	struct service_wanted wanted;
+	unsigned cnt;
 
 	directory->stats.peek_cnt++;
 	*out_is_fresh = false;
 	if (service_wanted_read(query, &wanted) < 0)
 		return 0;
-	*out_is_fresh = service_wanted_is_fresh(directory, &wanted, now_ns);
-	return service_rank(directory, &wanted, now_ns, found, cap, hidden);
+	cnt = service_rank(directory, &wanted, now_ns, found, cap, hidden);
+	*out_is_fresh = cnt > 0 && peek_is_fresh(directory, &wanted, now_ns);
+	return cnt;
 }
 
 /* --- life --- */

@@ -33,6 +33,7 @@ struct service_find; /* one under way */
 
 #define SERVICE_FOUND_MAX 20 /* providers in an answer */
 #define SERVICE_FRESH_NS  30000000000ull
+#define SERVICE_PEEK_NS	  600000000000ull
 
 struct service_directory_config {
 	uint32_t entry_cap;	  /* descriptors in the cache */
@@ -114,8 +115,10 @@ int service_find_start(struct service_directory *directory, const struct service
 void service_find_cancel(struct service_find *find);
 
 /*
- * service_directory_peek answers from the cache at once, as many as fit in cap; it is not
- * counted as a lookup. *out_is_fresh: a find would be answered without the overlay, too.
+ * service_directory_peek answers from the cache at once, the best cap of at most
+ * SERVICE_FOUND_MAX; it is not counted as a lookup. *out_is_fresh: the overlay answered for it
+ * less than SERVICE_FRESH_NS ago, or less than SERVICE_PEEK_NS and is being asked again by now:
+ * whoever calls a service all the time never waits for a lookup.
  */
 unsigned service_directory_peek(struct service_directory *directory,
 				const struct service_query *query, uint64_t now_ns,
@@ -133,7 +136,7 @@ struct service_directory_stats {
 	uint64_t fetch_cnt, joined_cnt,
 		cached_cnt;	/* finds that asked; that shared a get; neither */
 	uint64_t refused_cnt;	/* over lookups_per_min */
-	uint64_t held_back_cnt; /* answered from the cache for fetches_per_min */
+	uint64_t held_back_cnt; /* gets that fetches_per_min did not let begin */
 	uint64_t hidden[SERVICE_FAULT_CNT];
 	uint64_t abuse_cnt;
 	uint32_t entry_cnt, entry_cap;

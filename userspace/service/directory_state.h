@@ -45,10 +45,12 @@ struct service_find {
 #define SERVICE_FETCH_REFUSED_SLOTS (2 * SERVICE_FETCH_REFUSED_MAX)
 #define SERVICE_FETCH_CNT	    32u
 
-/* One get of the overlay, for all finds of what lies under text. */
+/* One get of the overlay, for all finds of what lies under text; of none, for who peeks. */
 struct service_fetch {
 	struct service_directory *directory;
 	struct overlay_run *run;
+	char name[SERVICE_NAME_LEN_MAX + 1]; /* "": it is of id */
+	uint8_t id[SERVICE_ID_LEN];
 	char text[SERVICE_VALUE_NAME_CAP];
 	size_t text_len;
 	bool is_over; /* it is being answered: joined no more */
@@ -80,12 +82,13 @@ static inline uint64_t service_directory_wall_s(const struct service_directory *
 
 /*
  * service_wanted_read copies a query to where it stays. 0 or WEFT_EMALFORMED.
- * service_wanted_is_fresh: the overlay was asked for it less than SERVICE_FRESH_NS ago.
+ * service_wanted_was_asked: the overlay answered for it less than for_ns ago.
  */
 WEFT_MUST_CHECK
 int service_wanted_read(const struct service_query *query, struct service_wanted *wanted);
-bool service_wanted_is_fresh(const struct service_directory *directory,
-			     const struct service_wanted *wanted, uint64_t now_ns);
+bool service_wanted_was_asked(const struct service_directory *directory,
+			      const struct service_wanted *wanted, uint64_t for_ns,
+			      uint64_t now_ns);
 
 /*
  * service_rank answers from the cache: the best cap providers, which are

@@ -85,19 +85,19 @@ static void value_take(void *arg, const uint8_t *value, size_t len,
 	}
 }
 
-static void asked_note(struct service_directory *directory, const struct service_wanted *wanted,
-		       uint64_t now_ns)
+static void asked_note(const struct service_fetch *fetch, uint64_t now_ns)
 {
-	struct service_cache_name *name;
+	const struct service_cache *cache = &fetch->directory->cache;
 	struct service_cache_entry *entry;
+	struct service_cache_name *name;
 
-	if (wanted->has_name) {
-		name = service_cache_lookup_name(&directory->cache, wanted->name);
+	if (fetch->name[0]) {
+		name = service_cache_lookup_name(cache, fetch->name);
 		if (name)
 			name->asked_ns = now_ns;
 		return;
 	}
-	entry = service_cache_lookup_id(&directory->cache, wanted->id);
+	entry = service_cache_lookup_id(cache, fetch->id);
 	for (; entry; entry = entry->next_of_id)
 		entry->asked_ns = now_ns;
 }
@@ -109,10 +109,8 @@ static void fetch_done(void *arg, const struct overlay_result *result, uint64_t 
 
 	fetch->is_over = true;
 	fetch->run = NULL;
-	if (result->err == 0 && !list_is_empty(&fetch->finds))
-		asked_note(directory,
-			   &list_entry(fetch->finds.next, struct service_find, node)->wanted,
-			   now_ns);
+	if (result->err == 0)
+		asked_note(fetch, now_ns);
 	while (!list_is_empty(&fetch->finds)) {
 		struct service_find *find =
 			list_entry(fetch->finds.next, struct service_find, node);
@@ -139,6 +137,8 @@ int service_fetch_start(struct service_directory *directory, const struct servic
 		return WEFT_EFULL;
 	fetch->directory = directory;
 	fetch->started_ns = now_ns;
+	memcpy(fetch->name, wanted->name, sizeof(fetch->name));
+	memcpy(fetch->id, wanted->id, sizeof(fetch->id));
 	fetch->text_len = wanted_text(wanted, fetch->text);
 	list_init(&fetch->finds);
 	err = overlay->ops->get(overlay->overlay, fetch->text, fetch->text_len,

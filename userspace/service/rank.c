@@ -2,7 +2,6 @@
 /* What is wanted, and the answer that the cache gives to it. */
 #include <string.h>
 
-#include "base/siphash.h"
 #include "service/directory_state.h"
 #include "service/id.h"
 
@@ -36,46 +35,41 @@ int service_wanted_read(const struct service_query *query, struct service_wanted
 	return service_range_parse(wanted->range_text, range_len, &wanted->range);
 }
 
-static bool heard_lately(uint64_t heard_ns, uint64_t now_ns)
-{
-	return heard_ns && now_ns - heard_ns < SERVICE_FRESH_NS;
-}
-
-bool service_wanted_is_fresh(const struct service_directory *directory,
-			     const struct service_wanted *wanted, uint64_t now_ns)
+bool service_wanted_was_asked(const struct service_directory *directory,
+			      const struct service_wanted *wanted, uint64_t for_ns, uint64_t now_ns)
 {
 	const struct service_cache_entry *entry;
 	const struct service_cache_name *name;
+	uint64_t asked_ns;
 
 	if (wanted->has_name) {
 		name = service_cache_lookup_name(&directory->cache, wanted->name);
-		return name && heard_lately(name->asked_ns, now_ns);
+		asked_ns = name ? name->asked_ns : 0;
+	} else {
+		entry = service_cache_lookup_id(&directory->cache, wanted->id);
+		asked_ns = entry ? entry->asked_ns : 0;
 	}
-	entry = service_cache_lookup_id(&directory->cache, wanted->id);
-	return entry && heard_lately(entry->asked_ns, now_ns);
+	return asked_ns && now_ns - asked_ns < for_ns;
 }
 
-static bool descriptor_is_wanted(const struct service_descriptor *descriptor,
-				 const struct service_wanted *wanted)
+static bool is_wanted(const struct service_cache_entry *entry, const struct service_wanted *wanted)
 {
-	struct service_version version;
+	const struct service_descriptor *descriptor = &entry->descriptor;
 
 	if (wanted->has_id && memcmp(descriptor->id, wanted->id, sizeof(wanted->id)) != 0)
 		return false;
 	if (wanted->has_owner &&
 	    memcmp(descriptor->owner, wanted->owner, sizeof(wanted->owner)) != 0)
 		return false;
-	return service_version_parse(descriptor->version, strlen(descriptor->version), &version) ==
-		       0 &&
-	       service_range_has(&wanted->range, &version);
+	return service_range_has(&wanted->range, &entry->version);
 }
 
 static enum service_fault descriptor_judge(const struct service_directory *directory,
-					   const struct service_descriptor *descriptor)
+					   const struct service_descriptor *descriptor,
+					   uint64_t wall_s)
 {
 	const struct service_directory_params *params = &directory->params;
-	enum service_fault fault =
-		service_descriptor_check_times(descriptor, service_directory_wall_s(directory));
+	enum service_fault fault = service_descriptor_check_times(descriptor, wall_s);
 
 	if (fault)
 		return fault;
@@ -89,18 +83,20 @@ static unsigned grade(unsigned value)
 	return value < GRADE_MAX ? value : GRADE_MAX;
 }
 
-static struct service_found found_of(const struct service_directory *directory,
+/* A provider that may be shown, with its marks. */
+struct candidate {
+	const struct service_cache_entry *entry;
+	unsigned conduct, health;
+};
+
+static struct candidate candidate_of(const struct service_directory *directory,
 				     const struct service_cache_entry *entry, uint64_t now_ns)
 {
 	const struct service_directory_params *params = &directory->params;
 	const struct service_descriptor *descriptor = &entry->descriptor;
-	uint64_t wall_s = service_directory_wall_s(directory);
 
-	return (struct service_found){
-		.descriptor = descriptor,
-		.bytes = entry->bytes,
-		.len = entry->len,
-		.age_s = wall_s > entry->heard_s ? wall_s - entry->heard_s : 0,
+	return (struct candidate){
+		.entry = entry,
 		.conduct = params->conduct ? grade(params->conduct(params->ctx, descriptor->owner))
 					   : GRADE_UNKNOWN,
 		.health = params->health ? grade(params->health(params->ctx, descriptor, now_ns))
@@ -108,59 +104,64 @@ static struct service_found found_of(const struct service_directory *directory,
 	};
 }
 
-static int version_compare(const struct service_found *a, const struct service_found *b)
-{
-	const char *a_text = a->descriptor->version, *b_text = b->descriptor->version;
-	struct service_version a_version, b_version;
-
-	if (service_version_parse(a_text, strlen(a_text), &a_version) < 0 ||
-	    service_version_parse(b_text, strlen(b_text), &b_version) < 0)
-		return 0;
-	return service_version_compare(&a_version, &b_version);
-}
-
 /*
  * Equals are ordered by the version, then as chance has it, for each node another: else all the
  * mesh would go to the same provider.
  */
-static bool is_better(const struct service_directory *directory, const struct service_found *a,
-		      const struct service_found *b)
+static bool is_better(const struct candidate *a, const struct candidate *b)
 {
 	unsigned a_rank = a->conduct + a->health, b_rank = b->conduct + b->health;
 	int order;
 
 	if (a_rank != b_rank)
 		return a_rank > b_rank;
-	order = version_compare(a, b);
-	if (order != 0)
-		return order > 0;
-	return siphash(directory->secret, a->descriptor->id, SERVICE_ID_LEN) <
-	       siphash(directory->secret, b->descriptor->id, SERVICE_ID_LEN);
+	order = service_version_compare(&a->entry->version, &b->entry->version);
+	return order ? order > 0 : a->entry->lot < b->entry->lot;
 }
 
 /* Keeps the best cap, in order. */
-static unsigned found_insert(const struct service_directory *directory, struct service_found *found,
-			     unsigned cnt, unsigned cap, const struct service_found *one)
+static unsigned candidates_add(struct candidate *best, unsigned cnt, unsigned cap,
+			       const struct candidate *one)
 {
 	unsigned at = cnt;
 
-	while (at > 0 && is_better(directory, one, &found[at - 1]))
+	while (at > 0 && is_better(one, &best[at - 1]))
 		at--;
 	if (at == cap)
 		return cnt;
 	if (cnt == cap)
 		cnt--;
-	memmove(&found[at + 1], &found[at], (cnt - at) * sizeof(*found));
-	found[at] = *one;
+	memmove(&best[at + 1], &best[at], (cnt - at) * sizeof(*best));
+	best[at] = *one;
 	return cnt + 1;
 }
 
-static const struct service_cache_entry *first_of_name(const struct service_cache_name *name)
+static struct service_found found_of(const struct candidate *candidate, uint64_t wall_s)
 {
-	return list_entry(name->entries.next, struct service_cache_entry, of_name);
+	const struct service_cache_entry *entry = candidate->entry;
+
+	return (struct service_found){
+		.descriptor = &entry->descriptor,
+		.bytes = entry->bytes,
+		.len = entry->len,
+		.age_s = wall_s > entry->heard_s ? wall_s - entry->heard_s : 0,
+		.conduct = candidate->conduct,
+		.health = candidate->health,
+	};
 }
 
-/* The next entry of the name, or of the id, that is looked through; NULL after the last. */
+/* The first and the next entry of the name, or of the id, that is looked through; NULL: no more. */
+static const struct service_cache_entry *first_of(const struct service_directory *directory,
+						  const struct service_wanted *wanted)
+{
+	const struct service_cache_name *name;
+
+	if (!wanted->has_name)
+		return service_cache_lookup_id(&directory->cache, wanted->id);
+	name = service_cache_lookup_name(&directory->cache, wanted->name);
+	return name ? list_entry(name->entries.next, struct service_cache_entry, of_name) : NULL;
+}
+
 static const struct service_cache_entry *next_of(const struct service_wanted *wanted,
 						 const struct service_cache_entry *entry)
 {
@@ -175,31 +176,29 @@ unsigned service_rank(struct service_directory *directory, const struct service_
 		      uint64_t now_ns, struct service_found *found, unsigned cap,
 		      uint32_t hidden[static SERVICE_FAULT_CNT])
 {
+	uint64_t wall_s = service_directory_wall_s(directory);
 	const struct service_cache_entry *entry;
+	struct candidate best[SERVICE_FOUND_MAX];
 	unsigned cnt = 0;
 
-	if (wanted->has_name) {
-		const struct service_cache_name *name =
-			service_cache_lookup_name(&directory->cache, wanted->name);
-
-		entry = name ? first_of_name(name) : NULL;
-	} else {
-		entry = service_cache_lookup_id(&directory->cache, wanted->id);
-	}
-	for (; entry; entry = next_of(wanted, entry)) {
+	if (cap > SERVICE_FOUND_MAX)
+		cap = SERVICE_FOUND_MAX;
+	for (entry = first_of(directory, wanted); entry; entry = next_of(wanted, entry)) {
 		enum service_fault fault;
-		struct service_found one;
+		struct candidate one;
 
-		if (!descriptor_is_wanted(&entry->descriptor, wanted))
+		if (!is_wanted(entry, wanted))
 			continue;
-		fault = descriptor_judge(directory, &entry->descriptor);
+		fault = descriptor_judge(directory, &entry->descriptor, wall_s);
 		if (fault) {
 			hidden[fault]++;
 			continue;
 		}
-		one = found_of(directory, entry, now_ns);
-		cnt = found_insert(directory, found, cnt, cap, &one);
+		one = candidate_of(directory, entry, now_ns);
+		cnt = candidates_add(best, cnt, cap, &one);
 	}
+	for (unsigned i = 0; i < cnt; i++)
+		found[i] = found_of(&best[i], wall_s);
 	return cnt;
 }
 
@@ -207,17 +206,19 @@ void service_directory_each(const struct service_directory *directory, uint64_t 
 			    bool (*fn)(void *arg, const struct service_found *found), void *arg)
 {
 	const struct list_node *head = &directory->cache.by_age;
+	uint64_t wall_s = service_directory_wall_s(directory);
 	bool goes_on = true;
 
-	for (const struct list_node *node = head->prev; node != head && goes_on;
-	     node = node->prev) {
+	for (const struct list_node *at = head->prev; at != head && goes_on; at = at->prev) {
 		const struct service_cache_entry *entry =
-			list_entry(node, struct service_cache_entry, by_age);
-		struct service_found one;
+			list_entry(at, struct service_cache_entry, by_age);
+		struct candidate candidate;
+		struct service_found found;
 
-		if (descriptor_judge(directory, &entry->descriptor))
+		if (descriptor_judge(directory, &entry->descriptor, wall_s))
 			continue;
-		one = found_of(directory, entry, now_ns);
-		goes_on = fn(arg, &one);
+		candidate = candidate_of(directory, entry, now_ns);
+		found = found_of(&candidate, wall_s);
+		goes_on = fn(arg, &found);
 	}
 }

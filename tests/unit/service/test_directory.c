@@ -319,11 +319,92 @@ static void test_an_answer_is_fresh_for_a_while(void)
 	CHECK(rig_find(&by_name_anew));
 	CHECK_EQ(rig.overlay.get_cnt, 2);
 	rig_pass(SERVICE_FRESH_NS);
-	CHECK_EQ(service_directory_peek(rig.directory, &by_name, rig.now_ns, found, 1, &is_fresh),
-		 1);
-	CHECK(!is_fresh);
 	CHECK(rig_find(&by_name));
 	CHECK_EQ(rig.overlay.get_cnt, 3);
+	rig_fini();
+}
+
+static bool peek_is_fresh(void)
+{
+	struct service_found found[1];
+	bool is_fresh;
+
+	return service_directory_peek(rig.directory, &by_name, rig.now_ns, found, 1, &is_fresh) ==
+		       1 &&
+	       is_fresh;
+}
+
+/* Who peeks often enough never waits: what gets old is asked for behind its back. */
+static void test_a_peek_at_what_gets_old_asks_anew(void)
+{
+	setup();
+	rig_publish(&(struct rig_descriptor){.owner = 1});
+	CHECK(rig_find(&by_name));
+	rig_pass(SERVICE_FRESH_NS - 2 * NS_PER_MS);
+	CHECK(peek_is_fresh());
+	CHECK_EQ(rig.overlay.get_cnt, 1);
+	rig_pass(2 * NS_PER_MS);
+	CHECK(peek_is_fresh());
+	CHECK(peek_is_fresh());
+	CHECK_EQ(rig.overlay.get_cnt, 2);
+	rig_pass(NS_PER_MS);
+	CHECK(peek_is_fresh());
+	CHECK_EQ(rig.overlay.get_cnt, 2);
+	/* Who finds meanwhile shares the get, and may leave. */
+	rig_pass(SERVICE_FRESH_NS);
+	CHECK(peek_is_fresh());
+	CHECK(rig_find(&by_name_anew));
+	CHECK_EQ(rig.overlay.get_cnt, 3);
+	/* After a long time nobody vouches for it. */
+	rig_pass(SERVICE_PEEK_NS);
+	CHECK(!peek_is_fresh());
+	CHECK_EQ(rig.overlay.get_cnt, 3);
+	/* Nor when nobody can be asked. */
+	CHECK(rig_find(&by_name));
+	rig_pass(SERVICE_FRESH_NS);
+	rig.overlay.start_err = WEFT_EFULL;
+	CHECK(!peek_is_fresh());
+	rig_fini();
+}
+
+static bool each_take(void *arg, const struct service_found *found)
+{
+	unsigned *cnt = arg;
+
+	return rig_owner(found->descriptor->owner) == 3 - *cnt && ++*cnt < 2;
+}
+
+static void test_all_of_the_cache_is_shown_newest_first(void)
+{
+	unsigned cnt = 0;
+
+	setup();
+	for (unsigned owner = 1; owner < 5; owner++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "service-%u", owner);
+		rig_publish(&(struct rig_descriptor){.owner = owner, .name = name});
+		CHECK(rig_find(&(struct service_query){.name = name}));
+	}
+	rig.banned = node_key_public(rig.owners[4]);
+	service_directory_each(rig.directory, rig.now_ns, each_take, &cnt);
+	CHECK_EQ(cnt, 2);
+	rig_fini();
+}
+
+/* One owner with more major versions than one may have. */
+static void test_an_owner_has_so_many_versions(void)
+{
+	setup();
+	for (unsigned major = 0; major < 9; major++) {
+		char version[16];
+
+		snprintf(version, sizeof(version), "%u.0.0", major);
+		rig_publish(&(struct rig_descriptor){.owner = 1, .version = version});
+	}
+	CHECK(rig_find(&by_name));
+	CHECK_EQ(rig.finding.found_cnt, 8);
+	CHECK_EQ(rig.finding.hidden[SERVICE_CROWDED_OUT], 1);
 	rig_fini();
 }
 
@@ -585,6 +666,9 @@ int main(void)
 	RUN(test_order_is_that_of_conduct_and_health);
 	RUN(test_finds_of_one_name_share_a_get);
 	RUN(test_an_answer_is_fresh_for_a_while);
+	RUN(test_a_peek_at_what_gets_old_asks_anew);
+	RUN(test_all_of_the_cache_is_shown_newest_first);
+	RUN(test_an_owner_has_so_many_versions);
 	RUN(test_offline_the_cache_answers_with_ages);
 	RUN(test_lookups_have_a_limit);
 	RUN(test_fetches_have_a_limit_and_then_the_cache_answers);
