@@ -341,8 +341,7 @@ void fabric_stop(struct fabric *fabric)
 {
 	if (!fabric)
 		return;
-	provider_free(fabric->provider);
-	fabric->provider = NULL;
+	provider_stop(fabric->provider, fabric->node->home.now_ns);
 	builtin_free(fabric->builtin, fabric->node->home.now_ns);
 	fabric->builtin = NULL;
 	service_publisher_free(fabric->publisher);
@@ -359,6 +358,7 @@ void fabric_free(struct fabric *fabric)
 		return;
 	fabric->node->fabric = NULL;
 	service_free(fabric->service);
+	provider_free(fabric->provider);
 	service_conduct_free(fabric->conduct);
 	mesh_pex_free(fabric->pex);
 	overlay_free(fabric->overlay);

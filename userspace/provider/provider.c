@@ -161,24 +161,33 @@ static void offer_end(struct offer *offer, uint64_t now_ns)
 		pool_release(&offer->provider->offers, offer);
 }
 
+/* The store names changes that wait, and its answers go to nobody any more. */
+static void changes_end(struct provider *provider)
+{
+	struct change *change = NULL;
+
+	if (provider->changes.used_cnt)
+		store_flush(provider->store);
+	while ((change = pool_next(&provider->changes, change))) {
+		timer_cancel(provider->timers, &change->timer);
+		pool_release(&provider->changes, change);
+	}
+}
+
 void provider_stop(struct provider *provider, uint64_t now_ns)
 {
+	if (!provider)
+		return;
+	changes_end(provider);
 	while (!list_is_empty(&provider->offer_list))
 		offer_end(list_entry(provider->offer_list.next, struct offer, link), now_ns);
+	exec_reap_all(provider);
 }
 
 void provider_free(struct provider *provider)
 {
-	struct change *change = NULL;
-
 	if (!provider)
 		return;
-	/* The store names changes that wait. */
-	if (provider->changes.used_cnt)
-		store_flush(provider->store);
-	while ((change = pool_next(&provider->changes, change)))
-		timer_cancel(provider->timers, &change->timer);
-	exec_reap_all(provider);
 	heap_free(provider->heap);
 	arena_close(&provider->arena);
 	free(provider);

@@ -134,8 +134,9 @@ WEFT_MUST_CHECK
 int provider_new(const struct provider_params *params, struct provider **out_provider);
 /*
  * provider_stop ends all offers, kills their processes and closes their connections; the
- * store keeps them. provider_free comes after it, when the channels of the service have given
- * back what they were lent, so after the service and the mesh below it.
+ * store keeps them, and who waits for a change hears nothing any more. It comes
+ * while service, store and poller are there. provider_free comes when the channels have
+ * given back what they were lent, so after the service and the mesh below it.
  */
 void provider_stop(struct provider *provider, uint64_t now_ns);
 void provider_free(struct provider *provider);
