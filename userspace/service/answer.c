@@ -106,8 +106,6 @@ void service_call_send_taken(struct service_call *call)
 	/* The first frame of this side always finds room; a lost session ends the stream. */
 	(void)service->params.streams.ops->send(call->stream, &frame, service->scratch,
 						frame.payload_len, NULL);
-	service_count(&service->stats.in, SERVICE_OK, service->now_ns - call->began_ns);
-	service_count(&call->admission.offer->counts, SERVICE_OK, service->now_ns - call->began_ns);
 }
 
 static void call_send(struct service_call *call, const struct service_outcome *outcome,
@@ -125,17 +123,23 @@ static void call_send(struct service_call *call, const struct service_outcome *o
 	timer_set(call->service->params.timers, &call->timer, now_ns + DRAIN_NS);
 }
 
+void service_call_count(struct service_call *call, enum service_status status, uint64_t now_ns)
+{
+	uint64_t took_ns = now_ns - call->began_ns;
+
+	if (call->admission.offer)
+		service_count(&call->admission.offer->counts, status, took_ns);
+	service_count(&call->service->stats.in, status, took_ns);
+}
+
 /* Ends one call, whoever else waits for it. */
 static void call_end(struct service_call *call, const struct service_outcome *outcome,
 		     uint64_t now_ns)
 {
-	struct service *service = call->service;
 	bool ran = !outcome->is_refused && call->state == SERVICE_CALL_IN_HAND;
-	uint64_t took_ns = now_ns - call->began_ns;
 
-	if (call->admission.offer)
-		service_count(&call->admission.offer->counts, outcome->status, took_ns);
-	service_count(&service->stats.in, outcome->status, took_ns);
+	if (!call->is_settled)
+		service_call_count(call, outcome->status, now_ns);
 	service_call_settle(call, ran, outcome->status, now_ns);
 	call->state = SERVICE_CALL_ANSWERED;
 	if (call->stream) {
@@ -162,7 +166,7 @@ static void kept_end(struct service *service, struct service_kept *kept,
 	service_body_put(body);
 	while (!list_is_empty(&kept->waiters)) {
 		struct service_call *waiter =
-			list_entry(kept->waiters.next, struct service_call, node);
+			list_entry(kept->waiters.next, struct service_call, kept_node);
 
 		service->stats.repeated_cnt++;
 		call_end(waiter, outcome, now_ns);

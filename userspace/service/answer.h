@@ -28,9 +28,13 @@ void service_call_send_unsent(struct service_call *call);
 /* service_call_send_taken: the stream that call opens is taken. */
 void service_call_send_taken(struct service_call *call);
 
-/* For router.c. settle takes call off every list and gives back what it was admitted with. */
+/*
+ * For router.c. settle gives back, once, what call was admitted with: from then on it is on no
+ * list and has no offer, and its handler may be told that it is gone. count counts how it ended.
+ */
 void service_call_settle(struct service_call *call, bool ran, enum service_status status,
 			 uint64_t now_ns);
+void service_call_count(struct service_call *call, enum service_status status, uint64_t now_ns);
 void service_call_release(struct service_call *call);
 
 #endif

@@ -427,6 +427,7 @@ void service_channel_end(struct service_channel *channel, enum service_status st
 		service_channel_release(channel);
 		break;
 	case SERVICE_CHANNEL_OFFERED:
+		service_call_count(channel->call, status, channel->service->now_ns);
 		service_text_copy(channel->text, text);
 		service_channel_close(channel, status);
 		break;

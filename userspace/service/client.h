@@ -4,11 +4,8 @@
 
 #include "service/service.h"
 
-struct service_outcome;
-
-struct service_ask;
 struct service_body;
-struct service_channel;
+struct service_outcome;
 
 size_t service_client_footprint(const struct service_limits *limits);
 WEFT_MUST_CHECK

@@ -23,7 +23,7 @@ struct service_kept {
 		uint8_t service_id[SERVICE_ID_LEN];
 		uint8_t key[SERVICE_KEY_LEN];
 	} key;
-	uint64_t digest;	     /* of method and payload */
+	uint64_t digest;	     /* of version, method and payload */
 	struct service_call *runner; /* NULL: answered */
 	struct list_node waiters;    /* calls */
 	struct list_node node;	     /* of those answered, oldest first */

@@ -49,13 +49,14 @@ static void call_refuse(struct service_call *call, enum service_refusal_reason r
 	service_call_answer(call, &outcome, now_ns);
 }
 
-/* Takes the call off every list, and gives back what it was admitted with. */
 void service_call_settle(struct service_call *call, bool ran, enum service_status status,
 			 uint64_t now_ns)
 {
 	struct service *service = call->service;
 
+	call->is_settled = true;
 	list_unlink(&call->node);
+	list_unlink(&call->kept_node);
 	timer_cancel(service->params.timers, &call->timer);
 	if (call->is_listed) {
 		struct call_id id = call_id_of(call);
@@ -75,13 +76,15 @@ void service_call_release(struct service_call *call)
 	pool_release(&call->service->calls, call);
 }
 
-static void call_cancelled(struct service_call *call)
+/* Settles a call that a handler has, which is told; it may withdraw the offer then. */
+static void call_cancel(struct service_call *call, bool ran, enum service_status status,
+			uint64_t now_ns)
 {
 	const struct service_offering *offering = &call->admission.offer->offering;
 	const struct service_handler *handler = offering->handler;
 	void *ctx = offering->ctx;
 
-	list_unlink(&call->node);
+	service_call_settle(call, ran, status, now_ns);
 	if (!call->is_stream && handler->cancelled)
 		handler->cancelled(ctx, call);
 }
@@ -96,8 +99,10 @@ static void call_time_out(struct service_call *call, uint64_t now_ns)
 		outcome.text = "the call did not arrive in time";
 		outcome.is_refused = true;
 	}
-	if (call->state == SERVICE_CALL_IN_HAND)
-		call_cancelled(call);
+	if (call->state == SERVICE_CALL_IN_HAND) {
+		service_call_count(call, outcome.status, now_ns);
+		call_cancel(call, true, outcome.status, now_ns);
+	}
 	service_call_answer(call, &outcome, now_ns);
 }
 
@@ -126,7 +131,6 @@ static void call_hand(struct service_call *call, const uint8_t *payload, size_t 
 	const struct service_offering *offering = &call->admission.offer->offering;
 
 	call->state = SERVICE_CALL_IN_HAND;
-	list_push_back(&call->admission.offer->calls, &call->node);
 	if (call->is_stream)
 		call_hand_stream(call, payload, len, now_ns);
 	else
@@ -160,7 +164,7 @@ static bool call_is_first(struct service_call *call, const uint8_t *payload, siz
 			    "the idempotency key was used for another call", 0, now_ns);
 	} else if (kept->runner) {
 		call->state = SERVICE_CALL_WAITING;
-		list_push_back(&kept->waiters, &call->node);
+		list_push_back(&kept->waiters, &call->kept_node);
 		timer_set(service->params.timers, &call->timer,
 			  now_ns + call->head.left_ms * NS_PER_MS);
 	} else {
@@ -246,6 +250,7 @@ static int call_admit(struct service_call *call, uint64_t now_ns)
 			    now_ns);
 		return WEFT_EREFUSED;
 	}
+	list_push_back(&call->admission.offer->calls, &call->node);
 	id = call_id_of(call);
 	if (map_lookup(&service->calls_by_id, &id)) {
 		service_tell_violation(service, call->caller.key,
@@ -361,7 +366,7 @@ static void call_left(struct service_call *call, bool is_taken_back, uint64_t no
 	if (call->state == SERVICE_CALL_IN_HAND) {
 		if (call->kept && (!is_taken_back || has_waiters))
 			return;
-		call_cancelled(call);
+		call_cancel(call, false, SERVICE_OK, now_ns);
 		if (call->kept)
 			service_kept_drop(&service->kept, call->kept);
 	}
@@ -418,6 +423,7 @@ static struct service_call *call_acquire(struct service *service, bool is_stream
 	call->is_stream = is_stream;
 	call->began_ns = now_ns;
 	list_init(&call->node);
+	list_init(&call->kept_node);
 	timer_init(&call->timer, call_expire);
 	return call;
 }
@@ -488,6 +494,7 @@ void service_router_withdraw(struct service_offer *offer, uint64_t now_ns)
 		struct service_call *call =
 			list_entry(offer->calls.next, struct service_call, node);
 
+		outcome.is_refused = call->state != SERVICE_CALL_IN_HAND;
 		if (call->channel)
 			service_channel_end(call->channel, outcome.status, outcome.text);
 		else
@@ -497,6 +504,7 @@ void service_router_withdraw(struct service_offer *offer, uint64_t now_ns)
 
 void service_router_taken(struct service_call *call)
 {
+	service_call_count(call, SERVICE_OK, call->service->now_ns);
 	call->admission.offer->counts.stream_cnt++;
 	call->service->stats.in.stream_cnt++;
 }

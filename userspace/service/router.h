@@ -23,13 +23,15 @@ struct service_call {
 	struct service *service;
 	enum service_call_state state;
 	bool is_stream;
-	struct list_node node; /* of its offer's calls; of a kept answer's waiters */
+	struct list_node node;	    /* of its offer's calls, once admitted */
+	struct list_node kept_node; /* of a kept answer's waiters */
 	struct service_admission admission;
 	struct service_caller caller;
 	struct service_call_head head;
 	struct timer timer; /* start, deadline, drain */
 	uint64_t began_ns;
-	bool is_listed; /* in calls_by_id */
+	bool is_listed;	 /* in calls_by_id */
+	bool is_settled; /* it was counted, and holds nothing it was admitted with */
 	uint8_t session_id[16];
 	struct mesh_stream *stream;	 /* NULL: local, or the caller left */
 	struct service_ask *ask;	 /* local: who waits; NULL: it left */

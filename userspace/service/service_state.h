@@ -7,10 +7,10 @@
 #include "base/map.h"
 #include "base/pool.h"
 #include "base/timer.h"
-#include "service/kept.h"
 #include "service/body.h"
 #include "service/call.h"
 #include "service/callers.h"
+#include "service/kept.h"
 #include "service/registry.h"
 #include "service/routes.h"
 #include "service/service.h"
@@ -48,8 +48,8 @@ struct service {
 	struct service_routes routes;
 	struct pool channels;
 	struct service_stats stats;
-	uint8_t scratch
-		[MESH_STREAM_HEAD_LEN_MAX]; /* of a turn: what a frame's head is written to */
+	/* Of a turn: where frames are written. */
+	uint8_t scratch[MESH_STREAM_HEAD_LEN_MAX];
 };
 
 static inline const struct service_limits *service_limits_of(const struct service *service)

@@ -166,6 +166,8 @@ static void test_a_stream_is_refused_with_its_handlers_status(void)
 {
 	FOR_BOTH(to)
 	{
+		struct service_stats stats;
+
 		CHECK(open_to(to, NULL));
 		provider.status = SERVICE_UNAUTHORIZED;
 		memset(&asker, 0, sizeof(asker));
@@ -174,6 +176,9 @@ static void test_a_stream_is_refused_with_its_handlers_status(void)
 		CHECK_EQ(asker.opened_cnt, 0);
 		CHECK_EQ(asker.ended_cnt, 1);
 		CHECK_EQ(asker.status, SERVICE_UNAUTHORIZED);
+		service_stats(rig.nodes[to].service, &stats);
+		CHECK_EQ(stats.in.status_cnt[SERVICE_UNAUTHORIZED], 1);
+		CHECK_EQ(stats.in.status_cnt[SERVICE_OK], 1); /* the one that was taken */
 		CHECK_STR(asker.text, "as told");
 		/* A handler that decides nothing has failed. */
 		provider.status = SERVICE_OK;

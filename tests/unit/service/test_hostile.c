@@ -313,6 +313,79 @@ static void test_what_began_under_a_key_goes_on_without_its_caller_and_is_told_a
 	bench_fini();
 }
 
+static void test_a_withdrawn_service_is_done_with_calls_that_arrive_or_wait_too(void)
+{
+	struct service_call_head head;
+	struct service_stats stats;
+
+	CHECK(bench_init(NULL));
+	head = head_of("kept", 1, 50000);
+	(void)say(bytes, write_call(MESH_CALL, &head, NULL, head.body_len) - 1, false);
+	head = head_of("kept", 2, 0);
+	head.has_key = true;
+	(void)call(&head);
+	head.correlation[0] = 3;
+	(void)call(&head);
+	CHECK_EQ(kept.kept_cnt, 1);
+	service_withdraw(kept.offer, rig.net.now_ns);
+	srig_run(&rig, 100 * PAIR_MS);
+	for (unsigned stream = 1; stream <= 3; stream++) {
+		struct service_reply_head reply;
+
+		CHECK(reply_on(stream, &reply));
+		CHECK_EQ(reply.status, SERVICE_UNAVAILABLE);
+		CHECK_EQ(reply.is_refused, stream == 1); /* a handler had what the others ask */
+	}
+	CHECK_EQ(kept.cancelled_cnt, 0);
+	pair_raw_send(&raw, 1, bytes, 1, true); /* the rest of the first */
+	srig_run(&rig, 31 * PAIR_S);
+	service_stats(rig.nodes[SRIG_A].service, &stats);
+	CHECK_EQ(stats.in_hand_cnt, 0);
+	CHECK_EQ(stats.offer_cnt, 1);
+	bench_fini();
+}
+
+static void withdraw_when_cancelled(void *ctx, struct service_call *gone)
+{
+	struct srig_provider *provider = ctx;
+
+	(void)gone;
+	provider->cancelled_cnt++;
+	if (provider->offer)
+		service_withdraw(provider->offer, rig.net.now_ns);
+	provider->offer = NULL;
+}
+
+static void test_a_handler_may_withdraw_when_a_call_is_cancelled(void)
+{
+	struct service_handler handler = srig_handler;
+	struct service_offering offering = {.name = "shy", .version = "1.0.0", .handler = &handler};
+
+	handler.cancelled = withdraw_when_cancelled;
+	for (unsigned row = 0; row < 2; row++) {
+		struct srig_provider shy = {.mode = SRIG_KEEP};
+		struct service_call_head head;
+		struct service_stats stats;
+
+		CHECK(bench_init(NULL));
+		CHECK(srig_offer_with(&rig, &shy, SRIG_A, &offering));
+		head = head_of("shy", 1, 0);
+		(void)call(&head);
+		head = head_of("shy", 2, 0);
+		(void)call(&head);
+		CHECK_EQ(shy.kept_cnt, 2);
+		if (row) /* one is taken back, the other is in hand still */
+			raw.end->transport.ops->reset(raw.streams[1].stream, MESH_CANCEL);
+		srig_run(&rig, 11 * PAIR_S); /* else its deadline passes */
+		CHECK_EQ(shy.cancelled_cnt, 1);
+		CHECK_EQ(status_on(2), SERVICE_UNAVAILABLE);
+		srig_run(&rig, 31 * PAIR_S);
+		service_stats(rig.nodes[SRIG_A].service, &stats);
+		CHECK_EQ(stats.in_hand_cnt, 0);
+		bench_fini();
+	}
+}
+
 static void session_id(uint8_t out_id[16])
 {
 	raw.end->transport.ops->exporter(raw.conn, "EXPORTER-mesh-session-v1", out_id, 16);
@@ -428,6 +501,8 @@ int main(void)
 	RUN(test_a_correlation_id_in_flight_is_not_taken_twice);
 	RUN(test_who_takes_its_call_back_or_leaves_cancels_it);
 	RUN(test_what_began_under_a_key_goes_on_without_its_caller_and_is_told_again);
+	RUN(test_a_withdrawn_service_is_done_with_calls_that_arrive_or_wait_too);
+	RUN(test_a_handler_may_withdraw_when_a_call_is_cancelled);
 	RUN(test_a_signed_call_counts_on_its_own_session_alone);
 	RUN(test_a_signature_is_checked_although_nobody_needs_it);
 	RUN(test_more_calls_than_there_are_places_for_are_reset);
