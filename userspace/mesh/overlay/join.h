@@ -23,5 +23,8 @@ uint64_t overlay_join_next_ns(const struct overlay *overlay);
 /* reach.c: overlay_reach_look decides anew whether this node serves; at most every few seconds. */
 #define OVERLAY_REACH_EVERY_NS (5 * 1000000000ull)
 void overlay_reach_look(struct overlay *overlay, uint64_t now_ns);
+/* overlay_reach_note: asker's request came. If its dial is news, that is not left to the next look. */
+void overlay_reach_note(struct overlay *overlay, const struct mesh_neighbour *asker,
+			uint64_t now_ns);
 
 #endif

@@ -41,8 +41,8 @@ struct overlay {
 	uint64_t wall_s, wall_at_ns;
 	uint64_t now_ns; /* of the last turn */
 	bool is_started, is_serving;
-	unsigned
-		dialled_reach; /* the farthest from which somebody has dialled us, enum kad_reach */
+	/* From how far somebody has dialled us, and how far any peer was, since the start. */
+	enum kad_reach dialled_reach, farthest_reach;
 	struct arena arena;
 	struct heap *work; /* requests, answers and puts of the moment */
 	uint64_t secret[2];

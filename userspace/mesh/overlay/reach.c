@@ -7,31 +7,25 @@
 #include "mesh/hello.h"
 #include "mesh/overlay/join.h"
 
-struct look {
-	enum kad_reach farthest, dialled;
-};
-
 static bool look_at(void *arg, const struct mesh_neighbour *neighbour)
 {
-	struct look *look = arg;
+	struct overlay *overlay = arg;
 	enum kad_reach reach = kad_reach_of(&neighbour->remote);
 
 	if (!neighbour->is_connected)
 		return false; /* connected ones come first */
-	if (reach > look->farthest)
-		look->farthest = reach;
-	if (!neighbour->is_dialled && reach > look->dialled)
-		look->dialled = reach;
+	if (reach > overlay->farthest_reach)
+		overlay->farthest_reach = reach;
+	if (!neighbour->is_dialled && reach > overlay->dialled_reach)
+		overlay->dialled_reach = reach;
 	return true;
 }
 
 static bool is_reachable(struct overlay *overlay)
 {
-	struct look look = {.dialled = overlay->dialled_reach};
-
-	overlay->neighbours->each(overlay->mesh.mesh, look_at, &look);
-	overlay->dialled_reach = look.dialled;
-	return look.dialled != KAD_REACH_NONE && look.dialled >= look.farthest;
+	overlay->neighbours->each(overlay->mesh.mesh, look_at, overlay);
+	return overlay->dialled_reach != KAD_REACH_NONE &&
+	       overlay->dialled_reach >= overlay->farthest_reach;
 }
 
 void overlay_reach_look(struct overlay *overlay, uint64_t now_ns)
@@ -46,4 +40,12 @@ void overlay_reach_look(struct overlay *overlay, uint64_t now_ns)
 		return;
 	overlay->is_serving = is_serving;
 	overlay->neighbours->announce(overlay->mesh.mesh, MESH_CAP_DHT, is_serving);
+}
+
+void overlay_reach_note(struct overlay *overlay, const struct mesh_neighbour *asker,
+			uint64_t now_ns)
+{
+	if (asker->is_connected && !asker->is_dialled &&
+	    kad_reach_of(&asker->remote) > overlay->dialled_reach)
+		overlay_reach_look(overlay, now_ns);
 }

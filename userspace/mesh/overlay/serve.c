@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "crypto/sha256.h"
+#include "mesh/overlay/join.h"
 
 /* An answer on its way: its bytes are lent to the mesh. */
 struct answer {
@@ -89,6 +90,11 @@ static bool admit(struct overlay *overlay, const struct mesh_call *call,
 {
 	uint64_t wait_ms;
 
+	if (!overlay->neighbours->find(overlay->mesh.mesh, call->peer_key, out_asker)) {
+		*out_asker = (struct mesh_neighbour){0};
+		memcpy(out_asker->key, call->peer_key, sizeof(out_asker->key));
+	}
+	overlay_reach_note(overlay, out_asker, now_ns);
 	if (!overlay->is_serving) {
 		refuse(overlay, call, OVERLAY_CLIENT, 0);
 		return false;
@@ -97,10 +103,6 @@ static bool admit(struct overlay *overlay, const struct mesh_call *call,
 	if (wait_ms) {
 		refuse(overlay, call, OVERLAY_FLOOD, wait_ms);
 		return false;
-	}
-	if (!overlay->neighbours->find(overlay->mesh.mesh, call->peer_key, out_asker)) {
-		*out_asker = (struct mesh_neighbour){0};
-		memcpy(out_asker->key, call->peer_key, sizeof(out_asker->key));
 	}
 	return true;
 }

@@ -331,6 +331,7 @@ static void test_auto_serves_when_it_was_dialled_from_afar(void)
 	overlay_lab_start(near, node); /* dials it, on the site of both */
 	(void)overlay_lab_run(&lab, 10 * NS_PER_S, NULL, NULL);
 	CHECK(overlay_lab_stats(node).is_serving);
+	CHECK_EQ(overlay_lab_count(node, OVERLAY_CLIENT), 0); /* from the first request on */
 	CHECK(node->mesh->caps & MESH_CAP_DHT);
 	CHECK_EQ(overlay_lab_stats(near).table.good, 1);
 	/* A peer on the Internet that it has dialled: who is on the site is not proof enough now. */
