@@ -264,17 +264,31 @@ static enum kad_put put_counted(struct kad_storage *storage, enum kad_put put)
 	return put;
 }
 
+/* Who had its place in the subnet's share keeps it. */
+static bool subnet_has_room(const struct kad_storage *storage, const struct addr *source,
+			    const struct storage_record *former)
+{
+	const struct storage_subnet *subnet = subnet_of(storage, source);
+
+	return !subnet || subnet->cnt < storage->config.subnet_max ||
+	       (former && former->subnet == subnet);
+}
+
+bool kad_storage_has_room_for(const struct kad_storage *storage, const struct kad_value *value)
+{
+	return subnet_has_room(storage, &value->source,
+			       key_find(map_lookup(&storage->by_key, &value->key), &value->owner));
+}
+
 enum kad_put kad_storage_put(struct kad_storage *storage, const struct kad_value *value)
 {
 	struct storage_key *key = map_lookup(&storage->by_key, &value->key);
 	struct storage_record *former = key_find(key, &value->owner), *victim = NULL;
-	struct storage_subnet *subnet = subnet_of(storage, &value->source);
 	bool is_displacing = !former && key && key->cnt >= storage->config.key_max;
 
 	if (former && value->seq < former->value.seq)
 		return put_counted(storage, KAD_PUT_OLDER);
-	if (subnet && subnet->cnt >= storage->config.subnet_max &&
-	    !(former && former->subnet == subnet))
+	if (!subnet_has_room(storage, &value->source, former))
 		return put_counted(storage, KAD_PUT_SUBNET_FULL);
 	if (former)
 		victim = former;

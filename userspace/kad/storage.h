@@ -77,6 +77,11 @@ enum kad_put {
  */
 enum kad_put kad_storage_put(struct kad_storage *storage, const struct kad_value *value);
 /*
+ * kad_storage_has_room_for: put would not refuse value for its source's subnet. For a plane
+ * that has to make room before it can put.
+ */
+bool kad_storage_has_room_for(const struct kad_storage *storage, const struct kad_value *value);
+/*
  * kad_storage_refresh moves the expiry of a value that is there; source
  * does not change, so that a refresh by others does not cost them. False: absent.
  */

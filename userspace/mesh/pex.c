@@ -70,6 +70,9 @@ static void count(struct mesh_pex *pex, enum mesh_pex_reason reason)
 
 static uint64_t wall_now_s(const struct mesh_pex *pex, uint64_t now_ns)
 {
+	/* The turn that is on may have begun before the clock was looked at. */
+	if (now_ns < pex->wall_at_ns)
+		return pex->wall_s;
 	return pex->wall_s + (now_ns - pex->wall_at_ns) / NS_PER_S;
 }
 

@@ -122,6 +122,20 @@ static void test_subnet_has_its_share(void)
 	CHECK_EQ(counts().subnets, 1);
 }
 
+static void test_room_of_a_subnet_is_told_before_a_put(void)
+{
+	struct kad_value value = value_of(1, 1, 1), second = value_of(2, 1, 1);
+
+	begin(4, 1);
+	second.source = value.source;
+	CHECK(kad_storage_has_room_for(storage, &value));
+	CHECK_EQ(kad_storage_put(storage, &value), KAD_PUT_ADDED);
+	CHECK(!kad_storage_has_room_for(storage, &second));
+	CHECK_EQ(kad_storage_put(storage, &second), KAD_PUT_SUBNET_FULL);
+	value.seq++;
+	CHECK(kad_storage_has_room_for(storage, &value)); /* it takes its own place */
+}
+
 static void test_refresh_by_another_costs_neither(void)
 {
 	struct kad_value value = value_of(1, 1, 1);
@@ -288,6 +302,7 @@ int main(void)
 	RUN(test_freshest_of_an_owner_wins);
 	RUN(test_full_key_drops_what_was_refreshed_longest_ago);
 	RUN(test_subnet_has_its_share);
+	RUN(test_room_of_a_subnet_is_told_before_a_put);
 	RUN(test_refresh_by_another_costs_neither);
 	RUN(test_full_index_keeps_what_is_near);
 	RUN(test_a_million_foreign_puts_change_nothing_but_counts);

@@ -207,10 +207,10 @@ void overlay_keep_answer(struct overlay_keep *keep, struct mesh_incoming *incomi
 
 /* --- batches --- */
 
-/* The batch that changes go to, or NULL: there is no store, or no memory. */
+/* The batch that changes go to, or NULL: there is no store or no memory, or it lags far behind. */
 static struct store_batch *batch_open(struct overlay_keep *keep, size_t len, uint64_t now_ns)
 {
-	if (!keep->store)
+	if (!keep->store || (keep->batch && keep->batch_len >= 4 * OVERLAY_KEEP_BYTES_MAX))
 		return NULL;
 	if (!keep->batch) {
 		keep->batch = store_batch_new(keep->store);
@@ -231,24 +231,39 @@ int overlay_keep_put(struct overlay_keep *keep, const struct overlay_kept *kept,
 	struct writer w = writer_of(record, sizeof(record));
 	uint8_t key[RECORD_KEY_LEN];
 
+	if (!batch && keep->store)
+		return keep->batch ? WEFT_EFULL : -ENOMEM;
 	if (!batch)
-		return keep->store ? -ENOMEM : 0;
+		return 0;
 	record_key(kept, key);
 	record_write(&w, kept, until_s);
 	store_batch_put(batch, STORE_OVERLAY, key, sizeof(key), record, writer_len(&w));
 	return 0;
 }
 
+/* A record that stays is looked at again after the next start. */
+static void key_delete(struct overlay_keep *keep, const uint8_t *key, uint64_t now_ns)
+{
+	struct store_batch *batch = batch_open(keep, RECORD_KEY_LEN, now_ns);
+
+	if (batch)
+		store_batch_delete(batch, STORE_OVERLAY, key, RECORD_KEY_LEN);
+}
+
 void overlay_keep_delete(struct overlay_keep *keep, const struct overlay_kept *kept,
 			 uint64_t now_ns)
 {
-	struct store_batch *batch = batch_open(keep, RECORD_KEY_LEN, now_ns);
 	uint8_t key[RECORD_KEY_LEN];
 
-	if (!batch)
-		return;
 	record_key(kept, key);
-	store_batch_delete(batch, STORE_OVERLAY, key, sizeof(key));
+	key_delete(keep, key, now_ns);
+}
+
+void overlay_keep_forget(struct overlay_keep *keep, const struct overlay_record *record,
+			 uint64_t now_ns)
+{
+	/* Key, tag and writer lie in one piece, as the database has them. */
+	key_delete(keep, record->key, now_ns);
 }
 
 static void commit_done(void *arg, int err)

@@ -17,10 +17,11 @@ struct store_batch;
  * batch; who asked for a value to be stored is answered when that is durable, so what
  * was acknowledged survives any crash. Without a store all is durable at once.
  */
-#define OVERLAY_KEEP_WINDOW_NS	5000000ull	  /* changes are collected for so long, */
-#define OVERLAY_KEEP_BYTES_MAX	(4 * 1024 * 1024) /* or until they are so many */
-#define OVERLAY_KEEP_WAITER_CAP 1024		  /* askers waiting, more: busy */
-#define OVERLAY_KEEP_COMMIT_CAP 8		  /* batches on their way */
+#define OVERLAY_KEEP_WINDOW_NS 5000000ull /* changes are collected for so long, */
+#define OVERLAY_KEEP_BYTES_MAX                                                                     \
+	(4 * 1024 * 1024)	     /* or until they are so many; four times that is refused */
+#define OVERLAY_KEEP_WAITER_CAP 1024 /* askers waiting, more: busy */
+#define OVERLAY_KEEP_COMMIT_CAP 8    /* batches on their way */
 
 struct overlay_keep {
 	struct store *store; /* NULL: nothing is kept */
@@ -54,11 +55,14 @@ int overlay_keep_init(struct overlay_keep *keep, struct arena *arena, struct sto
 /* overlay_keep_fini waits until what was submitted is durable; nobody is answered any more. */
 void overlay_keep_fini(struct overlay_keep *keep);
 
-/* overlay_keep_put: until_s is kept->until_ns on the wall clock. 0 or -ENOMEM. */
+/* overlay_keep_put: until_s is kept->until_ns on the wall clock. 0, -ENOMEM, or WEFT_EFULL: the disk lags. */
 WEFT_MUST_CHECK
 int overlay_keep_put(struct overlay_keep *keep, const struct overlay_kept *kept, uint64_t until_s,
 		     uint64_t now_ns);
 void overlay_keep_delete(struct overlay_keep *keep, const struct overlay_kept *kept,
+			 uint64_t now_ns);
+/* overlay_keep_forget deletes a record that was read back and is of no use. */
+void overlay_keep_forget(struct overlay_keep *keep, const struct overlay_record *record,
 			 uint64_t now_ns);
 /* overlay_keep_answer tells incoming that its value is kept for kept_s, once what was put is durable. */
 void overlay_keep_answer(struct overlay_keep *keep, struct mesh_incoming *incoming,

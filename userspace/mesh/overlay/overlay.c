@@ -83,6 +83,9 @@ size_t overlay_footprint(const struct overlay_config *config)
 
 uint64_t overlay_wall_now_s(const struct overlay *overlay, uint64_t now_ns)
 {
+	/* The turn that is on may have begun before the clock was looked at. */
+	if (now_ns < overlay->wall_at_ns)
+		return overlay->wall_s;
 	return overlay->wall_s + (now_ns - overlay->wall_at_ns) / NS_PER_S;
 }
 
@@ -211,7 +214,11 @@ static void record_load(void *arg, const struct overlay_record *record)
 		.source = record->source,
 	};
 	const struct overlay_kept *kept;
+	enum overlay_reason reason;
 
+	/* What nobody knows now may be known after the next start, until it expires. */
+	if (record->until_s <= loading->wall_s)
+		overlay_keep_forget(&overlay->keep, record, loading->now_ns);
 	if (!put.rule || record->until_s <= loading->wall_s)
 		return;
 	/* A clock that was set back does not make anything live longer. */
@@ -219,7 +226,9 @@ static void record_load(void *arg, const struct overlay_record *record)
 	if (put.until_ns > OVERLAY_TTL_MAX_S)
 		put.until_ns = OVERLAY_TTL_MAX_S;
 	put.until_ns = loading->now_ns + put.until_ns * NS_PER_S;
-	(void)overlay_values_put(overlay->values, &put, &kept);
+	reason = overlay_values_put(overlay->values, &put, &kept);
+	if (reason != OVERLAY_STORED)
+		overlay_keep_forget(&overlay->keep, record, loading->now_ns);
 }
 
 int overlay_start(struct overlay *overlay, uint64_t now_ns)

@@ -106,8 +106,8 @@ static bool node_believe(struct overlay_node *node, const struct addr *teller)
 	return cnt > 0;
 }
 
-static unsigned nodes_believe(struct overlay *overlay, struct overlay_found *found,
-			      const struct addr *teller)
+static void nodes_believe(struct overlay *overlay, struct overlay_found *found,
+			  const struct addr *teller)
 {
 	unsigned cnt = 0;
 
@@ -117,7 +117,7 @@ static unsigned nodes_believe(struct overlay *overlay, struct overlay_found *fou
 		else
 			overlay_count(overlay, OVERLAY_MARTIAN);
 	}
-	return cnt;
+	found->node_cnt = cnt;
 }
 
 static int heard_parse(const struct overlay_query *query, const struct mesh_reply *reply,
@@ -136,12 +136,10 @@ static void query_replied(void *arg, const struct mesh_reply *reply, uint64_t no
 {
 	struct overlay_query *query = arg;
 	struct overlay *overlay = query->overlay;
-	struct kad_contact told[OVERLAY_NODES_MAX];
 	struct overlay_found found = {0};
 	struct overlay_heard heard = {.kind = query->kind,
 				      .slot = query->slot,
 				      .found = &found,
-				      .told = told,
 				      .err = heard_parse(query, reply, &found)};
 
 	query->request = NULL;
@@ -149,8 +147,7 @@ static void query_replied(void *arg, const struct mesh_reply *reply, uint64_t no
 	if (query->kind != OVERLAY_QUERY_STORE || heard.err == WEFT_ETIMEOUT)
 		table_note(overlay, &query->contact, heard.err, now_ns - query->sent_ns, now_ns);
 	if (query->run) {
-		heard.told_cnt = nodes_believe(overlay, &found, &query->contact.addr);
-		overlay_book_contacts(&overlay->book, found.nodes, heard.told_cnt, told);
+		nodes_believe(overlay, &found, &query->contact.addr);
 		overlay_run_hear(query->run, &heard, now_ns);
 	}
 	query_free(query);

@@ -30,9 +30,7 @@ struct overlay_heard {
 	enum overlay_query_kind kind;
 	uint16_t slot;
 	int err;			   /* 0, or as mesh_reply's */
-	const struct overlay_found *found; /* of FIND and PAGE, err 0 */
-	const struct kad_contact *told;	   /* found's nodes that can be */
-	unsigned told_cnt;
+	const struct overlay_found *found; /* of FIND and PAGE, err 0; nodes that can be */
 };
 
 /* overlay_query_send: 0, WEFT_EFULL (try again soon), or why it cannot be asked at all. */

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/siphash.h"
 #include "crypto/sha256.h"
 #include "mesh/overlay/join.h"
+#include "mesh/overlay/run_state.h"
 #include "mesh/overlay/serve.h"
 
 /* Seeds of a lookup: twice K, so that dead ones do not end it. */
@@ -17,37 +17,6 @@
 #define RETRY_NS (20 * NS_PER_MS)
 /* Stores of one put that are out at once: each may be 64 KiB. */
 #define WRITE_OUT_MAX 8
-/* Pages that one get asks for beside the first of each node. */
-#define PAGES_MAX 64
-/* Values told of in one get, each once; hashes in a table that stays half empty. */
-#define SEEN_SLOTS 1024
-
-enum run_kind { RUN_NODES, RUN_GET, RUN_PUT };
-
-struct overlay_run {
-	struct overlay *overlay;
-	enum run_kind kind;
-	bool is_writing;
-	bool has_looked; /* at what this node keeps itself */
-	bool wants_flush;
-	struct kad_lookup lookup;
-	uint8_t key[OVERLAY_KEY_LEN];
-	uint8_t name[OVERLAY_NAME_LEN_MAX];
-	size_t name_len;
-	uint8_t tag;
-	uint8_t *message; /* PUT: the payload of STORE, in the heap */
-	size_t message_len;
-	uint16_t to_write[KAD_K_MAX]; /* slots of the lookup */
-	unsigned write_cnt, written_cnt, write_out_cnt;
-	unsigned page_cnt, page_out_cnt;
-	unsigned seen_cnt;
-	uint64_t seen[SEEN_SLOTS]; /* 0: free */
-	uint64_t begin_ns, retry_ns;
-	struct overlay_result result;
-	overlay_value_fn value;
-	overlay_done_fn done;
-	void *arg;
-};
 
 size_t overlay_run_size(void)
 {
@@ -63,7 +32,7 @@ void overlay_runs_mark(struct overlay *overlay)
 			overlay_book_mark(&overlay->book, &run->lookup.nodes[i].contact);
 }
 
-static void run_wake(struct overlay_run *run)
+void overlay_run_wake(struct overlay_run *run)
 {
 	run->wants_flush = true;
 	run->overlay->wants_flush = true;
@@ -78,7 +47,7 @@ static void run_seed(void *arg, const struct kad_contact *contact)
 	(void)kad_lookup_seed(&run->lookup, contact);
 }
 
-static struct overlay_run *run_start(struct overlay *overlay, enum run_kind kind,
+static struct overlay_run *run_start(struct overlay *overlay, enum overlay_run_kind kind,
 				     const struct kad_id *target, overlay_done_fn done, void *arg,
 				     uint64_t now_ns)
 {
@@ -109,11 +78,11 @@ static struct overlay_run *run_start(struct overlay *overlay, enum run_kind kind
 	if (cnt < overlay->config.lookup.k)
 		overlay_join_entries(overlay, run_seed, run);
 	kad_table_note_lookup(overlay->table, target, now_ns);
-	run_wake(run);
+	overlay_run_wake(run);
 	return run;
 }
 
-static struct overlay_run *run_start_named(struct overlay *overlay, enum run_kind kind,
+static struct overlay_run *run_start_named(struct overlay *overlay, enum overlay_run_kind kind,
 					   const void *name, size_t name_len, overlay_done_fn done,
 					   void *arg, uint64_t now_ns)
 {
@@ -261,118 +230,7 @@ static void run_end(struct overlay_run *run, uint64_t now_ns)
 	done(arg, &result, now_ns);
 }
 
-/* --- values --- */
-
-/*
- * Where a value's hash is or would be. Its lowest bit is clear when the value was a lie: whoever
- * gives it again lies as well, and nothing is verified twice.
- */
-static uint64_t *seen_at(struct overlay_run *run, uint64_t hash)
-{
-	size_t at = (hash >> 1) % SEEN_SLOTS;
-
-	while (run->seen[at] && (run->seen[at] | 1) != (hash | 1))
-		at = (at + 1) % SEEN_SLOTS;
-	return &run->seen[at];
-}
-
-/* False: no room to know it again. */
-static bool seen_add(struct overlay_run *run, uint64_t *slot, uint64_t hash)
-{
-	if (run->seen_cnt == SEEN_SLOTS / 2)
-		return false;
-	*slot = hash | 1;
-	run->seen_cnt++;
-	return true;
-}
-
-static uint64_t value_hash(const struct overlay_run *run, const uint8_t *value, size_t len)
-{
-	return siphash(run->overlay->secret, value, len);
-}
-
-/*
- * Tells the asker of a value if its rule accepts it. Returns why not, or OVERLAY_STORED;
- * run may be gone after that.
- */
-static enum overlay_reason value_tell(struct overlay_run *run, const uint8_t *value, size_t len,
-				      uint64_t now_ns)
-{
-	struct overlay *overlay = run->overlay;
-	const struct overlay_rule *rule;
-	struct overlay_claim claim = {0};
-	enum overlay_reason reason =
-		overlay_rules_judge(&overlay->rules, run->name, run->name_len, value, len,
-				    overlay_wall_now_s(overlay, now_ns), &rule, &claim);
-
-	if (reason == OVERLAY_STORED)
-		run->value(run->arg, value, len, &claim);
-	else
-		run->result.refused_cnt++;
-	return reason;
-}
-
-/* False: run is gone. */
-static bool run_tell_own(struct overlay_run *run, uint64_t now_ns)
-{
-	struct overlay *overlay = run->overlay;
-	pool_handle handle = pool_handle_of(&overlay->runs, run);
-	struct overlay_kept *kept[OVERLAY_KEY_MAX];
-	unsigned cnt = overlay_show(overlay, run->key, NULL, now_ns, kept);
-
-	for (unsigned i = 0; i < cnt; i++) {
-		const uint8_t *value = overlay_kept_value(kept[i]);
-		uint64_t hash = value_hash(run, value, kept[i]->value_len);
-
-		(void)seen_add(run, seen_at(run, hash), hash);
-		run->value(run->arg, value, kept[i]->value_len, &kept[i]->claim);
-		if (!pool_lookup(&overlay->runs, handle))
-			return false;
-	}
-	return true;
-}
-
-/* What has expired since may be honest, and so may who has another clock. */
-static bool is_lie(enum overlay_reason reason)
-{
-	return reason != OVERLAY_STORED && reason != OVERLAY_EXPIRED &&
-	       reason != OVERLAY_AGAINST_RULE;
-}
-
-/* What the values of one answer come to. */
-enum heard { HEARD_OLD, HEARD_NEWS, HEARD_LIE, HEARD_CANCELLED };
-
-/* Who gives what is no value of this name lies, and the rest is not looked at. */
-static enum heard values_hear(struct overlay_run *run, const struct overlay_found *found,
-			      uint64_t now_ns)
-{
-	struct overlay *overlay = run->overlay;
-	pool_handle handle = pool_handle_of(&overlay->runs, run);
-	enum heard heard = HEARD_OLD;
-
-	for (unsigned i = 0; i < found->value_cnt; i++) {
-		const struct overlay_span *value = &found->values[i];
-		uint64_t hash = value_hash(run, value->data, value->len);
-		uint64_t *seen = seen_at(run, hash);
-		enum overlay_reason reason;
-
-		if (*seen && !(*seen & 1))
-			return HEARD_LIE;
-		if (*seen || !seen_add(run, seen, hash))
-			continue;
-		heard = HEARD_NEWS;
-		reason = value_tell(run, value->data, value->len, now_ns);
-		if (!pool_lookup(&overlay->runs, handle))
-			return HEARD_CANCELLED;
-		if (is_lie(reason)) {
-			*seen &= ~1ull;
-			return HEARD_LIE;
-		}
-	}
-	return heard;
-}
-
-static int ask_find(struct overlay_run *run, enum overlay_query_kind kind, uint16_t slot,
+int overlay_run_ask(struct overlay_run *run, enum overlay_query_kind kind, uint16_t slot,
 		    const uint8_t *after, uint64_t now_ns)
 {
 	bool is_get = run->kind == RUN_GET;
@@ -393,62 +251,6 @@ static int ask_find(struct overlay_run *run, enum overlay_query_kind kind, uint1
 	overlay_find_write(&w, &find, is_get ? OVERLAY_KEY_LEN : KAD_ID_LEN);
 	params.payload_len = writer_len(&w);
 	return overlay_query_send(run->overlay, &params, now_ns);
-}
-
-/* The node has more, and what it had was of use. */
-static void run_ask_page(struct overlay_run *run, const struct overlay_heard *heard,
-			 uint64_t now_ns)
-{
-	if (run->page_cnt == PAGES_MAX)
-		return;
-	run->page_cnt++;
-	if (ask_find(run, OVERLAY_QUERY_PAGE, heard->slot, heard->found->next, now_ns) == 0)
-		run->page_out_cnt++;
-}
-
-/* A liar counts as if it had not answered, and leaves the table. */
-static void liar_drop(struct overlay_run *run, const struct overlay_heard *heard, uint64_t now_ns)
-{
-	const struct kad_contact *contact = &run->lookup.nodes[heard->slot].contact;
-
-	overlay_count(run->overlay, OVERLAY_FALSE_VALUE);
-	kad_lookup_failed(&run->lookup, heard->slot, now_ns);
-	kad_table_drop(run->overlay->table, &contact->id, &contact->addr);
-}
-
-/* False: run is gone. */
-static bool found_hear(struct overlay_run *run, const struct overlay_heard *heard, uint64_t now_ns)
-{
-	enum heard what = HEARD_OLD;
-
-	if (heard->err == 0 && run->kind == RUN_GET)
-		what = values_hear(run, heard->found, now_ns);
-	if (what == HEARD_CANCELLED)
-		return false;
-	if (what == HEARD_LIE)
-		liar_drop(run, heard, now_ns);
-	else if (heard->err < 0)
-		kad_lookup_failed(&run->lookup, heard->slot, now_ns);
-	else
-		kad_lookup_answered(&run->lookup, heard->slot, heard->slot, heard->told,
-				    heard->told_cnt, now_ns);
-	if (what == HEARD_NEWS && heard->found->next)
-		run_ask_page(run, heard, now_ns);
-	return true;
-}
-
-void overlay_run_hear(struct overlay_run *run, const struct overlay_heard *heard, uint64_t now_ns)
-{
-	if (heard->kind == OVERLAY_QUERY_STORE) {
-		run->write_out_cnt--;
-		run->result.stored_cnt += heard->err == 0;
-		run->result.refused_cnt += heard->err < 0;
-	} else {
-		run->page_out_cnt -= heard->kind == OVERLAY_QUERY_PAGE;
-		if (!found_hear(run, heard, now_ns))
-			return;
-	}
-	run_wake(run);
 }
 
 /* --- storing --- */
@@ -521,7 +323,7 @@ static int ask_go_on(struct overlay_run *run, uint64_t now_ns)
 	struct kad_ask ask;
 
 	while (kad_lookup_next(&run->lookup, &ask)) {
-		int err = ask_find(run, OVERLAY_QUERY_FIND, ask.slot, NULL, now_ns);
+		int err = overlay_run_ask(run, OVERLAY_QUERY_FIND, ask.slot, NULL, now_ns);
 
 		if (err == WEFT_EFULL)
 			return err;
@@ -541,7 +343,7 @@ static void run_go_on(struct overlay_run *run, uint64_t now_ns)
 	run->wants_flush = false;
 	if (!run->has_looked) {
 		run->has_looked = true;
-		if (run->kind == RUN_GET && !run_tell_own(run, now_ns))
+		if (run->kind == RUN_GET && !overlay_run_tell_own(run, now_ns))
 			return;
 	}
 	if (!run->is_writing) {

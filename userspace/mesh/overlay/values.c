@@ -23,7 +23,8 @@ static struct kad_storage_config index_config(const struct overlay_values_config
 {
 	return (struct kad_storage_config){
 		.value_cap = config->value_cap,
-		.key_max = OVERLAY_KEY_MAX,
+		.key_max =
+			OVERLAY_KEY_MAX + 1, /* what is one too many goes when the new one is in */
 		.subnet_max = config->subnet_max,
 	};
 }
@@ -127,14 +128,14 @@ static bool prefix_is_full(const struct overlay_values *values, const struct kad
 	return cnt >= put->rule->prefix_max;
 }
 
-/* Room for one more under place, if the rule sees fewer than key_max there. */
-static void key_make_room(struct overlay_values *values, const struct kad_id *place,
-			  const struct overlay_rule *rule)
+/* A rule may want fewer under a key than the index. */
+static void key_cut(struct overlay_values *values, const struct kad_id *place,
+		    const struct overlay_rule *rule)
 {
 	const struct kad_value *at = kad_storage_first(values->index, place), *stalest = at;
 	struct kad_value gone;
 
-	if (kad_storage_key_cnt(values->index, place) < rule->key_max)
+	if (kad_storage_key_cnt(values->index, place) <= rule->key_max)
 		return;
 	for (; at; at = kad_storage_next(at))
 		stalest = at;
@@ -173,9 +174,10 @@ static struct overlay_kept *kept_make(struct overlay_values *values, const struc
 	return kept;
 }
 
+/* Nothing gives way for a value that is refused in the end. */
 static enum overlay_reason value_add(struct overlay_values *values, const struct kad_id *place,
 				     const struct kad_id *owner, const struct overlay_put *put,
-				     bool has_former, const struct overlay_kept **out_kept)
+				     const struct overlay_kept **out_kept)
 {
 	struct overlay_kept *kept;
 	struct kad_value value = {
@@ -187,8 +189,8 @@ static enum overlay_reason value_add(struct overlay_values *values, const struct
 	};
 	enum kad_put done;
 
-	if (!has_former)
-		key_make_room(values, place, put->rule);
+	if (!kad_storage_has_room_for(values->index, &value))
+		return OVERLAY_SUBNET_FULL;
 	kept = kept_make(values, place, put);
 	if (!kept)
 		return OVERLAY_STORE_FULL;
@@ -197,12 +199,13 @@ static enum overlay_reason value_add(struct overlay_values *values, const struct
 	values->successor = kad_storage_find(values->index, place, owner) ? kept : NULL;
 	done = kad_storage_put(values->index, &value);
 	values->successor = NULL;
-	if (done == KAD_PUT_ADDED || done == KAD_PUT_REPLACED) {
-		*out_kept = kept;
-		return OVERLAY_STORED;
+	if (done != KAD_PUT_ADDED && done != KAD_PUT_REPLACED) {
+		heap_release(values->heap, kept);
+		return OVERLAY_STORE_FULL;
 	}
-	heap_release(values->heap, kept);
-	return done == KAD_PUT_SUBNET_FULL ? OVERLAY_SUBNET_FULL : OVERLAY_STORE_FULL;
+	key_cut(values, place, put->rule);
+	*out_kept = kept;
+	return OVERLAY_STORED;
 }
 
 enum overlay_reason overlay_values_put(struct overlay_values *values, const struct overlay_put *put,
@@ -226,7 +229,7 @@ enum overlay_reason overlay_values_put(struct overlay_values *values, const stru
 	}
 	if (prefix_is_full(values, &place, put, former))
 		return OVERLAY_PREFIX_FULL;
-	return value_add(values, &place, &owner, put, former != NULL, out_kept);
+	return value_add(values, &place, &owner, put, out_kept);
 }
 
 /* --- out --- */

@@ -152,6 +152,10 @@ static void test_what_has_expired_is_not_read_back(void)
 	mem_net_advance(lab.mesh.mem, lab.mesh.now_ns);
 	overlay_lab_start(server, NULL);
 	CHECK_EQ(overlay_lab_stats(server).value_cnt, 0);
+	(void)overlay_lab_run(&lab, NS_PER_S, NULL, NULL);
+	store_flush(server->store);
+	store_stats(server->store, &stats);
+	CHECK_EQ(stats.item_cnt[STORE_OVERLAY], 0);
 	end();
 }
 

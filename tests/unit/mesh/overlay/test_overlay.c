@@ -214,7 +214,7 @@ static void test_cancelled_run_tells_nothing(void)
 	overlay_lab_fini(&lab);
 }
 
-static unsigned cancelling_cnt;
+static unsigned cancelling_cnt, value_cnt;
 static struct overlay_run *cancelling;
 
 static void cancel_at_value(void *arg, const uint8_t *value, size_t len,
@@ -264,6 +264,88 @@ static void test_run_may_be_cancelled_by_who_is_told(void)
 		CHECK_EQ(cancelling_cnt, 1);
 		CHECK_EQ(overlay_lab_stats(node).query_cnt, 0);
 	}
+	overlay_lab_fini(&lab);
+}
+
+/* --- a node that tells of many others --- */
+
+static struct overlay_lab_result inner;
+
+static void tell_ghosts(void *ctx, const struct mesh_call *call, uint64_t now_ns)
+{
+	static uint8_t bytes[OVERLAY_VALUES_LEN_MAX], value[OVERLAY_LAB_LEN_MAX + 1];
+	struct mesh *node = ctx;
+	struct overlay_found found = {0};
+	struct overlay_lab_value what = value_of(1, 7);
+	struct transport_span span = {.data = bytes};
+	struct writer w = writer_of(bytes, sizeof(bytes));
+
+	(void)now_ns;
+	found.node_cnt = 1 + (unsigned)random_below(&lab.mesh.dice, OVERLAY_NODES_MAX);
+	for (unsigned i = 0; i < found.node_cnt; i++) {
+		struct overlay_node *ghost = &found.nodes[i];
+
+		random_fill(&lab.mesh.dice, ghost->key, sizeof(ghost->key));
+		random_fill(&lab.mesh.dice, ghost->addrs[0].ip, 4);
+		ghost->addrs[0].ip[0] = 30;
+		ghost->addrs[0].port = 1;
+		ghost->addrs[0].family = ADDR_IPV4;
+		ghost->addr_cnt = 1;
+	}
+	found.value_cnt = 1;
+	found.values[0].data = value;
+	found.values[0].len = overlay_lab_value_write("lab:a", &what, value);
+	overlay_found_write(&w, &found, call->type == MESH_FIND_VALUE);
+	span.len = writer_len(&w);
+	(void)mesh_lab_seam_of(node).ops->answer(call->incoming, call->type, NULL, 0, &span);
+}
+
+static void get_more(void *arg, const uint8_t *bytes, size_t len, const struct overlay_claim *claim)
+{
+	(void)bytes;
+	(void)len;
+	(void)claim;
+	value_cnt++;
+	(void)overlay_lab_begin_get(arg, "lab:b", &inner);
+}
+
+/*
+ * More contacts than the book holds, and runs that begin while one is told of: the
+ * contacts of the answer in hand are in use by nobody yet.
+ */
+static void test_flood_of_nodes_and_runs_within_runs(void)
+{
+	struct overlay_lab_node *node, *liar;
+	struct overlay_run *run;
+	struct mesh_peer peer = {.addr_cnt = 1};
+
+	overlay_lab_init(&lab, 5, 4, &calm);
+	node = overlay_lab_add(&lab);
+	node->config.table.k = node->config.table.wide_cnt = node->config.table.candidate_cnt = 1;
+	node->config.run_cap = 4; /* a small table and few runs make a small book */
+	overlay_lab_start(node, NULL);
+	liar = overlay_lab_stranger(&lab);
+	(void)mesh_lab_seam_of(liar->mesh)
+		.ops->handle(liar->mesh, MESH_FIND_NODE, tell_ghosts, liar->mesh);
+	(void)mesh_lab_seam_of(liar->mesh)
+		.ops->handle(liar->mesh, MESH_FIND_VALUE, tell_ghosts, liar->mesh);
+	peer.addrs = &liar->mesh->addr;
+	memcpy(peer.key, liar->mesh->key, sizeof(peer.key));
+	overlay_know(node->overlay, &peer, lab.mesh.now_ns);
+	(void)overlay_lab_run(&lab, 10 * NS_PER_S, NULL, NULL);
+	value_cnt = 0;
+	for (unsigned i = 0; i < 3000; i++) {
+		inner.run = NULL;
+		CHECK_EQ(node->seam.ops->get(node->overlay, "lab:a", 5, OVERLAY_LAB_TAG, get_more,
+					     never_done, node, lab.mesh.now_ns, &run),
+			 0);
+		node->mesh->due_ns = 0;
+		(void)overlay_lab_run(&lab, 300 * NS_PER_MS, NULL, NULL);
+		node->seam.ops->cancel(run);
+		if (inner.run && !inner.is_done)
+			node->seam.ops->cancel(inner.run);
+	}
+	CHECK_EQ(value_cnt, 3000);
 	overlay_lab_fini(&lab);
 }
 
@@ -360,6 +442,7 @@ int main(void)
 	RUN(test_silent_nodes_end_in_a_timeout);
 	RUN(test_cancelled_run_tells_nothing);
 	RUN(test_run_may_be_cancelled_by_who_is_told);
+	RUN(test_flood_of_nodes_and_runs_within_runs);
 	RUN(test_client_finds_and_is_in_no_table);
 	RUN(test_who_stops_serving_leaves_the_tables);
 	RUN(test_who_is_gone_is_pinged_before_it_gives_way);

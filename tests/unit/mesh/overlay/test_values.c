@@ -269,6 +269,15 @@ static void test_subnet_has_its_share_of_all(void)
 		s.key = i;
 		CHECK_EQ(put(&s), i <= 3 ? OVERLAY_STORED : OVERLAY_SUBNET_FULL);
 	}
+	for (uint8_t i = 2; i <= KEY_MAX + 1; i++) {
+		struct statement other = by(i, 1);
+
+		CHECK_EQ(put(&other), OVERLAY_STORED);
+	}
+	forgot_cnt = 0;
+	s.key = 0x81; /* which is full as well */
+	CHECK_EQ(put(&s), OVERLAY_SUBNET_FULL);
+	CHECK_EQ(forgot_cnt, 0); /* a value that is refused displaces nothing */
 	overlay_values_free(values);
 	arena_close(&small);
 	values = former;
