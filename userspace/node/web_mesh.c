@@ -24,7 +24,8 @@ const struct gateway_error web_mesh_not_allowed = {
 	"The service, or this method of it, is not in gateway.services.", 0};
 
 static const struct gateway_error no_service = {
-	404, "not_found", "Nothing is served at this path; name a service behind /mesh/http/.", 0};
+	404, "not_found",
+	"Name a service behind /mesh/http/, or a service and its channel behind /mesh/ws/.", 0};
 static const struct gateway_error is_off = {503, "service_unavailable",
 					    "The service fabric of this node is off.", 0};
 
@@ -255,7 +256,8 @@ static void socket_handle(void *ctx, struct gateway_exchange *exchange,
 
 	if (refusal)
 		;
-	else if (!target_parse(request->path, SOCKET_PATH, &target) || !target.rest[0])
+	else if (!target_parse(request->path, SOCKET_PATH, &target) || strlen(target.rest) < 2 ||
+		 strlen(target.rest + 1) > SERVICE_METHOD_LEN_MAX)
 		refusal = &no_service;
 	else if (!web_mesh_allows(mesh, target.name, target.rest + 1))
 		refusal = &web_mesh_not_allowed;

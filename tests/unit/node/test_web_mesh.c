@@ -595,6 +595,7 @@ static void test_a_socket_that_is_not_to_be_had_is_answered_in_http(void)
 	CHECK(says(ask("GET /mesh/ws/only/Bad" HEAD UPGRADE), "403", "service_not_allowed"));
 	CHECK(says(ask("GET /mesh/ws/nobody/room" HEAD UPGRADE), "503", "service_unavailable"));
 	CHECK(says(ask("GET /mesh/ws/calls" HEAD UPGRADE), "404", "not_found"));
+	CHECK(says(ask("GET /mesh/ws/calls/" HEAD UPGRADE), "404", "not_found"));
 	CHECK(says(ask("GET /mesh/ws/calls/room" HEAD "\r\n"), "400", "no_websocket"));
 	rig.calls.status = SERVICE_RATE_LIMITED;
 	CHECK(says(ask("GET /mesh/ws/calls/room" HEAD UPGRADE), "429", "rate_limited"));

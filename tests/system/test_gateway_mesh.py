@@ -1,0 +1,341 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Services of another node over HTTP and WebSocket.
+
+    curl, websockets -> gateway of b -- session, 127.0.0.1 -- a: built-in services
+"""
+import asyncio
+import json
+import pathlib
+import random
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+from lab import OK, Skip, check, check_eq, run, wait_for
+from web import (GATEWAY, QUICK, authority_of, connect, curl, error_of, metrics_parse, read_all,
+                 token_of, url_of)
+
+try:
+    import websockets
+    from websockets.asyncio.client import connect as ws_connect
+except ImportError:
+    websockets = None
+
+ALL = "echo pod-chat shadow-index mesh-stats"
+OPEN_LIMITS = "peer_calls = 1000000\ncalls = 1000000\nlookups = 1000000\nfetches = 1000000\n"
+MESH = "mesh = yes\nservices = echo, pod-chat, shadow-index, mesh-stats, absent\n"
+MBID = "b1a9c0e9-d987-4042-ae91-78d6a3267d69"
+PRIVATE = "[dht]\nenabled = no\n"
+
+
+def provider(lab, name="a", builtin=ALL):
+    return lab.daemon(name, config=PRIVATE + f"[service]\nbuiltin = {builtin}\n{OPEN_LIMITS}").start()
+
+
+def asker(lab, extra="", name="b"):
+    """A node that offers nothing, with a gateway."""
+    return lab.daemon(name, config=PRIVATE + "[service]\nbuiltin =\n" + OPEN_LIMITS + GATEWAY + QUICK +
+                      MESH + extra).start()
+
+
+def join(b, a):
+    done = b.weft("peer", "connect", a.json("node", "id")["node_id"], a.json("status")["listen"][0])
+    check_eq(done.returncode, OK, done.stderr)
+
+
+def pair(lab, extra=""):
+    a, b = provider(lab), asker(lab, extra)
+    join(b, a)
+    wait_for(lambda: get(b, "mesh-stats/GetMeshStatus")[0] == 200, "b finds a's services")
+    return a, b
+
+
+def get(daemon, path, *words):
+    return curl(*words, f"{url_of(daemon)}/mesh/http/{path}")
+
+
+def post(daemon, path, body=b"", *words):
+    return curl("-X", "POST", "-H", f"X-Weft-Token: {token_of(daemon)}", "--data-binary", "@-",
+                *words, f"{url_of(daemon)}/mesh/http/{path}", stdin=body)
+
+
+def test_a33_both_examples_reach_another_node(lab):
+    _, b = pair(lab)
+    status, fields, body = get(b, "pod-chat/channels")
+    check_eq((status, fields["content-type"]), (200, "application/json"), body)
+    check("pods" in json.loads(body), body)
+    status, _, body = get(b, f"shadow-index/lookup?mbid={MBID}")
+    check(status == 200 or error_of(get(b, f"shadow-index/lookup?mbid={MBID}"))[0] == 404, body)
+    status, _, body = post(b, f"shadow-index/lookup?mbid={MBID}")
+    check(status in (200, 404), body)
+    check_eq(error_of(post(b, "shadow-index/lookup", b'{"mbid": "not-a-uuid"}')),
+             (400, "invalid_payload"), "the service looked at it")
+
+
+def test_a34_only_what_is_named_may_be_called(lab):
+    a, b = provider(lab), asker(lab, "", "b")
+    join(b, a)
+    check_eq(error_of(get(b, "mesh-stat/GetMeshStatus")), (403, "service_not_allowed"), "a prefix")
+    check_eq(error_of(get(b, "weft/Status")), (403, "service_not_allowed"), "another")
+    one = lab.daemon("c", config=PRIVATE + "[service]\nbuiltin = mesh-stats echo\n" + GATEWAY + QUICK +
+                     "mesh = yes\nservices = mesh-stats/GetMeshStatus, echo\n").start()
+    check_eq(get(one, "mesh-stats/GetMeshStatus")[0], 200, "a method that is named")
+    check_eq(error_of(get(one, "mesh-stats/GetPeersSummary")), (403, "service_not_allowed"),
+             "another method")
+
+
+def test_a35_nobody_provides_it_and_then_somebody_does(lab):
+    b = asker(lab)
+    answer = get(b, "echo/Any")
+    check_eq(error_of(answer), (503, "service_unavailable"), "nobody")
+    check(int(answer[1]["retry-after"]) >= 1, answer[1])
+    a = provider(lab)
+    join(b, a)
+    wait_for(lambda: post(b, "echo/Any", b'{"x":1}')[::2] == (200, b'{"x":1}'), "a provides it")
+    a.kill()
+    wait_for(lambda: get(b, "echo/Any")[0] in (503, 504), "a is gone")
+
+
+def test_a36_what_comes_back(lab):
+    _, b = pair(lab)
+    check_eq(post(b, "echo/Any", b'[1, 2]')[::2], (200, b'[1, 2]'), "JSON as it is")
+    status, _, body = post(b, "echo/Any", b"\x00\xff\n")
+    check_eq((status, json.loads(body)), (200, {"payload": "AP8K", "encoding": "base64"}), "bytes")
+    check_eq(get(b, "echo/Any?a=b%20c&d=")[2], b'{"a":"b c","d":""}', "a query")
+    check_eq(get(b, "echo/Any")[::2], (200, b""), "nothing")
+    check_eq(error_of(get(b, "mesh-stats/NoSuchMethod")), (404, "method_not_found"), "no method")
+    check_eq(error_of(get(b, "absent/x")), (503, "service_unavailable"), "no service")
+    status, fields, body = get(b, "mesh-stats/GetMeshStatus", "-I")
+    check_eq((status, body), (200, b""), "HEAD")
+    check(int(fields["content-length"]) > 2, fields)
+    listed = json.loads(get(b, "services")[2])["services"]
+    known = {entry["name"]: entry for entry in listed}
+    check_eq(known["echo"]["kind"], "calls", listed)
+    check(known["echo"]["known_providers"] == 1 and not known["echo"]["is_local"], listed)
+    check("kind" not in known["absent"], listed)
+
+
+def test_a36_and_a37_bodies_are_exceeded_by_one(lab):
+    _, b = pair(lab)
+    whole = b'"' + b"x" * (1024 * 1024 - 2) + b'"'
+    status, _, body = post(b, "echo/Any", whole)
+    check_eq((status, body == whole), (200, True), "1 MiB")
+    check_eq(error_of(post(b, "echo/Any", whole + b" ")), (413, "payload_too_large"), "and a byte")
+    check_eq(error_of(post(b, "echo/Any", whole + b" ", "-H", "Transfer-Encoding: chunked")),
+             (413, "payload_too_large"), "in chunks")
+
+
+def test_a36_limits_of_the_provider_are_told(lab):
+    a = lab.daemon("a", config=PRIVATE + "[service]\nbuiltin = echo\ncalls = 3\n").start()
+    b = asker(lab)
+    join(b, a)
+    wait_for(lambda: get(b, "echo/Any")[0] == 200, "found")
+    answers = [get(b, "echo/Any") for _ in range(4)]
+    check_eq(error_of(answers[-1]), (429, "rate_limited"), "above three a minute")
+    check(1 <= int(answers[-1][1]["retry-after"]) <= 120, answers[-1][1])
+
+
+def test_a36_a_client_that_leaves_is_counted(lab):
+    _, b = pair(lab)
+
+    def gone():
+        return metrics_parse(curl(f"{url_of(b)}/metrics")[2].decode())["weft_gateway_gone_total", None]
+
+    before = gone()
+    for _ in range(20):
+        with connect(b) as client:
+            client.sendall(f"GET /mesh/http/echo/Any HTTP/1.1\r\nHost: {authority_of(b)}\r\n\r\n"
+                           .encode())
+    wait_for(lambda: curl(f"{url_of(b)}/healthz")[0] == 200, "it lives")
+    check(gone() >= before, "counted")
+    check_eq(get(b, "echo/Any")[0], 200, "and serves")
+
+
+def test_many_requests_on_one_connection(lab):
+    _, b = pair(lab)
+    ask = f"GET /mesh/http/echo/Any?n=%d HTTP/1.1\r\nHost: {authority_of(b)}\r\n\r\n"
+    with connect(b) as client:
+        client.sendall("".join(ask % number for number in range(50)).encode())
+        client.sendall(f"GET /healthz HTTP/1.1\r\nHost: {authority_of(b)}\r\nConnection: close\r\n\r\n"
+                       .encode())
+        answers = read_all(client).decode()
+    found = [int(part.split('"')[0]) for part in answers.split('{"n":"')[1:]]
+    check_eq(found, list(range(50)), "in their order")
+
+
+def need_websockets():
+    if not websockets:
+        raise Skip("python3-websockets is not installed")
+
+
+def socket_url(daemon, path):
+    return f"ws://{authority_of(daemon)}/mesh/ws/{path}"
+
+
+def shown(daemon):
+    return {"X-Weft-Token": token_of(daemon)}
+
+
+def opened(daemon, path, **options):
+    return ws_connect(socket_url(daemon, path), additional_headers=shown(daemon), max_size=None,
+                      compression=None, **options)
+
+
+async def ping_pong(daemon, cnt, make):
+    """Sends cnt messages and reads them back at the same time; what differs."""
+    async with opened(daemon, "echo/room") as client:
+        async def send():
+            for number in range(cnt):
+                await client.send(make(number))
+
+        sender = asyncio.create_task(send())
+        for number in range(cnt):
+            got = await asyncio.wait_for(client.recv(), 60)
+            check(type(got) is type(make(number)) and got == make(number), f"message {number}")
+        await sender
+
+
+def test_a39_10000_frames_both_ways(lab):
+    need_websockets()
+    _, b = pair(lab)
+    rng = random.Random(39)
+    blob = rng.randbytes(70000)
+
+    def make(number):
+        if number % 3 == 0:
+            return f"message {number} \u20ac" * (number % 50)
+        length = 65600 if number % 1000 == 1 else number % 1500
+        return blob[number % 100:number % 100 + length]
+
+    asyncio.run(ping_pong(b, 10000, make))
+
+
+def test_a39_one_side_closes_the_other(lab):
+    need_websockets()
+    a, b = pair(lab)
+
+    async def by_the_client():
+        async with opened(b, "echo/room") as client:
+            await client.send("x")
+            check_eq(await client.recv(), "x", "echo")
+            await client.close(4001, "enough")
+            check_eq((client.close_code, client.close_reason), (4001, ""), "answered alike")
+
+    async def by_the_other_node():
+        async with opened(b, "echo/room") as client:
+            await client.send("x")
+            check_eq(await client.recv(), "x", "echo")
+            a.stop()
+            try:
+                await asyncio.wait_for(client.recv(), 60)
+                check(False, "nothing comes any more")
+            except websockets.ConnectionClosed as closed:
+                check(closed.rcvd and closed.rcvd.code in (1000, 1011), closed)
+
+    asyncio.run(by_the_client())
+
+    def streams():
+        return metrics_parse(curl(f"{url_of(b)}/metrics")[2].decode())["weft_gateway_websockets", None]
+
+    wait_for(lambda: streams() == 0, "it is let go of")
+    asyncio.run(by_the_other_node())
+
+
+def test_a39_who_may_open_one(lab):
+    need_websockets()
+    _, b = pair(lab, "sockets = 2\n")
+
+    async def refused(path, headers, **options):
+        try:
+            async with ws_connect(socket_url(b, path), additional_headers=headers, **options):
+                return None
+        except websockets.InvalidStatus as error:
+            return error.response.status_code, json.loads(error.response.body)["error"]
+
+    async def all_of_them():
+        check_eq(await refused("echo/room", {}), (401, "token_required"), "no token")
+        check_eq(await refused("echo/room", shown(b), origin="http://evil.example"),
+                 (403, "origin_not_allowed"), "a foreign page")
+        check_eq(await refused("other/room", shown(b)), (403, "service_not_allowed"), "another")
+        check_eq(await refused("absent/room", shown(b)), (503, "service_unavailable"), "nobody")
+        check_eq(await refused("echo/", shown(b)), (404, "not_found"), "no channel")
+        async with opened(b, "echo/1"), opened(b, "echo/2"):
+            check_eq(await refused("echo/3", shown(b)), (503, "too_many_sockets"), "a third")
+        check_eq(await refused("echo/3", shown(b), origin=url_of(b)), None, "there is room again")
+
+    asyncio.run(all_of_them())
+
+
+def test_frames_that_break_the_rules(lab):
+    _, b = pair(lab)
+    opening = (f"GET /mesh/ws/echo/room HTTP/1.1\r\nHost: {authority_of(b)}\r\n"
+               f"X-Weft-Token: {token_of(b)}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+               "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+    rows = [("unmasked", b"\x81\x01x", 1002),
+            ("oversized", b"\x82\xff" + (2 ** 20 + 1).to_bytes(8, "big") + bytes(4), 1009),
+            ("a fragmented ping", b"\x09\x80" + bytes(4), 1002),
+            ("a long ping", b"\x89\xfe\x00\x7e" + bytes(4 + 126), 1002),
+            ("no UTF-8", b"\x81\x82" + bytes(4) + b"\xc3\x28", 1007),
+            ("a continuation of nothing", b"\x80\x80" + bytes(4), 1002),
+            ("reserved bits", b"\xf1\x80" + bytes(4), 1002),
+            ("close of 1", b"\x88\x81" + bytes(4) + b"\x03", 1002)]
+    for what, frame, code in rows:
+        with connect(b) as client:
+            client.sendall(opening.encode())
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += client.recv(1)
+            check(b" 101 " in head, head)
+            client.sendall(frame)
+            answer = read_all(client)
+            check_eq(answer[:1] + answer[2:4], b"\x88" + code.to_bytes(2, "big"), what)
+
+
+def test_close_races_harm_nobody(lab):
+    need_websockets()
+    a, b = pair(lab)
+
+    async def race(number):
+        try:
+            async with opened(b, f"echo/{number}") as client:
+                for _ in range(number % 5):
+                    await client.send(b"x" * 1000)
+                if number % 3 == 0:
+                    client.transport.abort()
+                elif number % 3 == 1:
+                    await asyncio.gather(client.send("last"), client.close())
+        except websockets.ConnectionClosed:
+            pass
+
+    async def all_races():
+        for number in range(0, 90, 10):
+            await asyncio.gather(*(race(number + more) for more in range(10)))
+
+    asyncio.run(all_races())
+    figures = wait_for(lambda: (lambda got: got if got["weft_gateway_websockets", None] == 0 else None)(
+        metrics_parse(curl(f"{url_of(b)}/metrics")[2].decode())), "all are let go of")
+    check_eq(figures["weft_gateway_websockets", None], 0, "none is left")
+    check_eq(get(b, "echo/Any")[0], 200, "and calls go through")
+    check_eq(a.weft("status").returncode, OK, "a lives")
+
+
+def test_a44_local_calls_are_quick(lab):
+    b = lab.daemon("b", config=PRIVATE + "[service]\nbuiltin = echo\n" + OPEN_LIMITS + GATEWAY + QUICK +
+                   MESH).start()
+    wait_for(lambda: get(b, "echo/Any")[0] == 200, "it answers")
+    ask = (f"GET /mesh/http/echo/Any?a=b HTTP/1.1\r\nHost: {authority_of(b)}\r\n\r\n").encode()
+    took = []
+    with connect(b) as client:
+        for _ in range(1000):
+            began = time.monotonic()
+            client.sendall(ask)
+            got = b""
+            while b'{"a":"b"}' not in got:
+                got += client.recv(4096)
+            took.append(time.monotonic() - began)
+    took.sort()
+    check(took[990] < 0.1, f"p99 of 1,000 local calls: {took[990] * 1e3:.2f} ms")
+
+
+run([value for name, value in sorted(globals().items()) if name.startswith("test_")])
