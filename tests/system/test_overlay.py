@@ -6,6 +6,7 @@
 """
 import pathlib
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from lab import OK, check, check_eq, run, wait_for
@@ -29,6 +30,19 @@ def test_who_is_dialled_serves_and_is_known(lab):
     check(not overlay(b)["serving"], "nobody came to b")
     fills = {fill["name"]: fill for fill in overlay(a)["fills"]}
     check_eq(fills["values kept for others"]["setting"], "overlay.value_cap", "says what to set")
+
+
+def test_what_failed_alone_is_published_when_somebody_comes(lab):
+    """Nobody kept a's services when it published them; it does not wait a minute to try again."""
+    ns_a, ns_b = lab.veth_pair()
+    a = lab.daemon("a", netns=ns_a, listen=LISTEN).start()
+    b = lab.daemon("b", netns=ns_b, listen=LISTEN).start()
+    wait_for(lambda: overlay(a)["puts"] > 0, "a published its services")
+    begin = time.monotonic()
+    node = a.json("node", "id")["node_id"]
+    check_eq(b.weft("peer", "connect", node, "10.77.0.1:7000").returncode, OK, "connects")
+    wait_for(lambda: node in b.weft("service", "find", "mesh-stats").stdout, "b finds it")
+    check(time.monotonic() - begin < 30, "sooner than it would try again by itself")
 
 
 def test_it_can_be_left_out(lab):

@@ -164,6 +164,8 @@ void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
 	struct node *node = ctx;
 	json_t *fields;
 
+	if (is_up)
+		fabric_session_up(node->fabric, node->home.now_ns);
 	if (!node->control)
 		return;
 	note_session(node, peer, is_up);

@@ -367,10 +367,16 @@ void fabric_free(struct fabric *fabric)
 
 void fabric_turn(struct fabric *fabric, uint64_t now_ns)
 {
+	bool is_usable;
+
 	if (!fabric)
 		return;
 	overlay_expire(fabric->overlay, now_ns);
 	mesh_pex_expire(fabric->pex, now_ns);
+	is_usable = overlay_is_usable(fabric->overlay);
+	if (is_usable && !fabric->was_usable)
+		service_publisher_retry(fabric->publisher, now_ns);
+	fabric->was_usable = is_usable;
 }
 
 uint64_t fabric_next_ns(const struct fabric *fabric)
@@ -398,6 +404,12 @@ static void configure_overlay(struct fabric *fabric, uint64_t now_ns)
 
 	overlay.is_public = is_public(fabric->node);
 	overlay_configure(fabric->overlay, &overlay, now_ns);
+}
+
+void fabric_session_up(struct fabric *fabric, uint64_t now_ns)
+{
+	if (fabric && fabric->overlay)
+		overlay_session_up(fabric->overlay, now_ns);
 }
 
 void fabric_addresses_changed(struct fabric *fabric, uint64_t now_ns)

@@ -8,6 +8,7 @@
 struct fabric {
 	struct node *node;
 	struct overlay *overlay;
+	bool was_usable; /* in the last turn, for what is put */
 	struct mesh_pex *pex;
 	struct service_conduct *conduct;
 	struct service_directory *directory;

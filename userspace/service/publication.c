@@ -295,6 +295,13 @@ void service_publication_change(struct service_publication *publication, uint64_
 		publication_set(publication, at_ns);
 }
 
+void service_publication_retry(struct service_publication *publication, uint64_t now_ns)
+{
+	if (publication->phase == PUBLICATION_DUE && publication->err < 0 &&
+	    timer_is_set(&publication->timer))
+		publication_set(publication, now_ns);
+}
+
 /* --- life --- */
 
 void service_publication_init(struct service_publication *publication,

@@ -143,6 +143,14 @@ void service_publisher_set_endpoints(struct service_publisher *publisher, const 
 			service_publication_change(publication, now_ns + ENDPOINTS_DELAY_NS);
 }
 
+void service_publisher_retry(struct service_publisher *publisher, uint64_t now_ns)
+{
+	struct service_publication *publication = NULL;
+
+	while ((publication = pool_next(&publisher->publications, publication)))
+		service_publication_retry(publication, now_ns);
+}
+
 void service_publisher_each(const struct service_publisher *publisher,
 			    bool (*fn)(void *arg, const struct service_publication_state *state),
 			    void *arg)

@@ -78,6 +78,9 @@ void service_publisher_withdraw(struct service_publisher *publisher, const char 
 void service_publisher_set_endpoints(struct service_publisher *publisher, const struct addr *addrs,
 				     unsigned cnt, uint64_t now_ns);
 
+/* service_publisher_retry: what nobody took is put again now: there is somebody who may. */
+void service_publisher_retry(struct service_publisher *publisher, uint64_t now_ns);
+
 /* What is published, for people. Borrowed for the call of fn. */
 struct service_publication_state {
 	const char *name, *version;

@@ -55,6 +55,8 @@ void service_publication_init(struct service_publication *publication,
 void service_publication_release(struct service_publication *publication);
 /* service_publication_change: published at at_ns or before; what is on its way is followed by another round. */
 void service_publication_change(struct service_publication *publication, uint64_t at_ns);
+/* service_publication_retry: if the last round failed, the next one is now. */
+void service_publication_retry(struct service_publication *publication, uint64_t now_ns);
 /* service_publication_stop takes back what is on its way. */
 void service_publication_stop(struct service_publication *publication);
 

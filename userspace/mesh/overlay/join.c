@@ -106,6 +106,14 @@ static void begin_anew(struct overlay_join *join, uint64_t now_ns)
 	join->next_ns = now_ns;
 }
 
+void overlay_join_hurry(struct overlay *overlay, uint64_t now_ns)
+{
+	struct overlay_join *join = &overlay->join;
+
+	if (!join->is_joined && !join->run)
+		begin_anew(join, now_ns);
+}
+
 static void retry_later(struct overlay_join *join, uint64_t now_ns)
 {
 	join->next_ns = now_ns + join->retry_ns;

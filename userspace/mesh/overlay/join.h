@@ -16,6 +16,8 @@ void overlay_join_init(struct overlay *overlay);
  */
 void overlay_join_entries(struct overlay *overlay,
 			  void (*fn)(void *arg, const struct kad_contact *contact), void *arg);
+/* overlay_join_hurry: somebody new may answer, so a join that waits for its next try waits no longer. */
+void overlay_join_hurry(struct overlay *overlay, uint64_t now_ns);
 void overlay_join_know(struct overlay *overlay, const struct overlay_node *node, uint64_t now_ns);
 void overlay_join_expire(struct overlay *overlay, uint64_t now_ns);
 uint64_t overlay_join_next_ns(const struct overlay *overlay);

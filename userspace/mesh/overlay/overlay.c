@@ -265,6 +265,17 @@ void overlay_know(struct overlay *overlay, const struct mesh_peer *peer, uint64_
 		overlay_join_know(overlay, &node, now_ns);
 }
 
+void overlay_session_up(struct overlay *overlay, uint64_t now_ns)
+{
+	overlay->join.reach_ns = now_ns;
+	overlay_join_hurry(overlay, now_ns);
+}
+
+bool overlay_is_usable(const struct overlay *overlay)
+{
+	return overlay->is_serving || overlay->join.is_joined;
+}
+
 /* --- time --- */
 
 void overlay_expire(struct overlay *overlay, uint64_t now_ns)

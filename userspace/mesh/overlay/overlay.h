@@ -98,6 +98,14 @@ void overlay_configure(struct overlay *overlay, const struct overlay_config *con
  */
 void overlay_know(struct overlay *overlay, const struct mesh_peer *peer, uint64_t now_ns);
 
+/*
+ * overlay_session_up: one session more is there. Its peer may be somebody to join
+ * by, or have shown that this node can be dialled: both are looked at now.
+ */
+void overlay_session_up(struct overlay *overlay, uint64_t now_ns);
+/* overlay_is_usable: somebody keeps what is put: this node itself, or others that were found. */
+bool overlay_is_usable(const struct overlay *overlay);
+
 struct overlay_stats {
 	bool is_serving;
 	struct kad_table_counts table;
