@@ -86,10 +86,11 @@ static bool is_lie(enum overlay_reason reason)
 enum heard { HEARD_OLD, HEARD_NEWS, HEARD_LIE, HEARD_CANCELLED };
 
 /* Who gives what is no value of this name lies, and the rest is not looked at. */
-static enum heard values_hear(struct overlay_run *run, const struct overlay_found *found,
-			      uint64_t now_ns)
+static enum heard values_hear(struct overlay_run *run, uint16_t slot,
+			      const struct overlay_found *found, uint64_t now_ns)
 {
 	struct overlay *overlay = run->overlay;
+	unsigned told_max = overlay_rules_find(&overlay->rules, run->tag)->key_max;
 	pool_handle handle = pool_handle_of(&overlay->runs, run);
 	enum heard heard = HEARD_OLD;
 
@@ -99,6 +100,10 @@ static enum heard values_hear(struct overlay_run *run, const struct overlay_foun
 		uint64_t *seen = seen_at(run, hash);
 		enum overlay_reason reason;
 
+		/* Nobody keeps more: one node cannot fill an answer with writers of its own. */
+		if (run->told_cnts[slot] == told_max)
+			return HEARD_OLD;
+		run->told_cnts[slot]++;
 		if (*seen && !(*seen & 1))
 			return HEARD_LIE;
 		if (*seen || !seen_add(run, seen, hash))
@@ -154,7 +159,7 @@ static bool found_hear(struct overlay_run *run, const struct overlay_heard *hear
 	enum heard what = HEARD_OLD;
 
 	if (heard->err == 0 && run->kind == RUN_GET)
-		what = values_hear(run, heard->found, now_ns);
+		what = values_hear(run, heard->slot, heard->found, now_ns);
 	if (what == HEARD_CANCELLED)
 		return false;
 	if (what == HEARD_LIE)

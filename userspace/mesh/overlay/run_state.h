@@ -27,6 +27,7 @@ struct overlay_run {
 	uint16_t to_write[KAD_K_MAX]; /* slots of the lookup */
 	unsigned write_cnt, written_cnt, write_out_cnt;
 	unsigned page_cnt, page_out_cnt;
+	uint8_t told_cnts[KAD_LOOKUP_NODES_MAX]; /* by slot: values, at most as the rule wants */
 	unsigned seen_cnt;
 	uint64_t seen[OVERLAY_SEEN_SLOTS]; /* 0: free */
 	uint64_t begin_ns, retry_ns;

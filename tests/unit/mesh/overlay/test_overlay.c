@@ -96,6 +96,33 @@ static void test_writers_share_a_name(void)
 	overlay_lab_fini(&lab);
 }
 
+/* Whoever has one network has no more than its share of a name, whatever it signs. */
+static void test_flood_of_writers_leaves_the_others(void)
+{
+	struct overlay_lab_value value;
+	unsigned honest = 0;
+
+	begin(24);
+	for (uint8_t i = 1; i <= 3; i++) {
+		value = value_of(i, 1);
+		CHECK_EQ(overlay_lab_put(&lab, &lab.nodes[i], "lab:a", &value, &result), 0);
+	}
+	for (unsigned i = 10; i < 210; i++) {
+		value = value_of((uint8_t)i, 1);
+		CHECK_EQ(overlay_lab_put(&lab, &lab.nodes[9], "lab:a", &value, &result), 0);
+	}
+	CHECK_EQ(overlay_lab_get(&lab, &lab.nodes[20], "lab:a", &result), 0);
+	for (unsigned i = 0; i < result.value_cnt; i++)
+		honest += result.claims[i].writer[0] <= 3;
+	CHECK_EQ(honest, 3);
+	/* Its own node keeps what it likes; all others, two of them. */
+	CHECK(result.value_cnt <= 3 + OVERLAY_LAB_PREFIXES + OVERLAY_LAB_KEY_MAX);
+	CHECK(overlay_lab_count(&lab.nodes[20], OVERLAY_PREFIX_FULL) +
+		      overlay_lab_count(&lab.nodes[20], OVERLAY_FLOOD) >
+	      0);
+	overlay_lab_fini(&lab);
+}
+
 /* An older value cannot be put over a newer one, by anybody. */
 static void test_older_value_is_refused_by_all(void)
 {
@@ -300,6 +327,50 @@ static void tell_ghosts(void *ctx, const struct mesh_call *call, uint64_t now_ns
 	(void)mesh_lab_seam_of(node).ops->answer(call->incoming, call->type, NULL, 0, &span);
 }
 
+static void tell_crowd(void *ctx, const struct mesh_call *call, uint64_t now_ns)
+{
+	static uint8_t bytes[OVERLAY_VALUES_LEN_MAX],
+		values[OVERLAY_KEY_MAX][OVERLAY_LAB_LEN_MAX + 1];
+	static unsigned page;
+	struct mesh *node = ctx;
+	struct overlay_found found = {.value_cnt = 30};
+	struct transport_span span = {.data = bytes};
+	struct writer w = writer_of(bytes, sizeof(bytes));
+
+	(void)now_ns;
+	for (unsigned i = 0; i < found.value_cnt; i++) {
+		struct overlay_lab_value what = value_of((uint8_t)(30 * page + i), 1);
+
+		found.values[i].data = values[i];
+		found.values[i].len = overlay_lab_value_write("lab:a", &what, values[i]);
+	}
+	page++;
+	found.next = found.values[0].data + 1;
+	overlay_found_write(&w, &found, call->type == MESH_FIND_VALUE);
+	span.len = writer_len(&w);
+	(void)mesh_lab_seam_of(node).ops->answer(call->incoming, call->type, NULL, 0, &span);
+}
+
+/* A node that has ever more writers of a name is believed as many as a node can have. */
+static void test_one_node_tells_of_no_more_than_it_may_keep(void)
+{
+	struct overlay_lab_node *node, *liar;
+	struct mesh_peer peer = {.addr_cnt = 1};
+
+	overlay_lab_init(&lab, 5, 4, &calm);
+	node = overlay_lab_add(&lab);
+	overlay_lab_start(node, NULL);
+	liar = overlay_lab_stranger(&lab);
+	(void)mesh_lab_seam_of(liar->mesh)
+		.ops->handle(liar->mesh, MESH_FIND_VALUE, tell_crowd, liar->mesh);
+	peer.addrs = &liar->mesh->addr;
+	memcpy(peer.key, liar->mesh->key, sizeof(peer.key));
+	overlay_know(node->overlay, &peer, lab.mesh.now_ns);
+	CHECK_EQ(overlay_lab_get(&lab, node, "lab:a", &result), 0);
+	CHECK_EQ(result.value_cnt, OVERLAY_LAB_KEY_MAX);
+	overlay_lab_fini(&lab);
+}
+
 static void get_more(void *arg, const uint8_t *bytes, size_t len, const struct overlay_claim *claim)
 {
 	(void)bytes;
@@ -435,6 +506,7 @@ int main(void)
 	RUN(test_value_is_found_by_all);
 	RUN(test_value_lies_with_the_k_nearest_alone);
 	RUN(test_writers_share_a_name);
+	RUN(test_flood_of_writers_leaves_the_others);
 	RUN(test_older_value_is_refused_by_all);
 	RUN(test_puts_that_make_no_sense_are_refused_at_once);
 	RUN(test_one_run_too_many_is_refused);
@@ -442,6 +514,7 @@ int main(void)
 	RUN(test_silent_nodes_end_in_a_timeout);
 	RUN(test_cancelled_run_tells_nothing);
 	RUN(test_run_may_be_cancelled_by_who_is_told);
+	RUN(test_one_node_tells_of_no_more_than_it_may_keep);
 	RUN(test_flood_of_nodes_and_runs_within_runs);
 	RUN(test_client_finds_and_is_in_no_table);
 	RUN(test_who_stops_serving_leaves_the_tables);
