@@ -37,15 +37,22 @@ static void print_why(const struct invocation *inv, const json_t *why)
 		{"LAST", "last_s", COLUMN_TIME},
 		{0},
 	};
-	json_t *ban = json_object_get(why, "ban"), *list = json_array();
+	static const struct column conducts[] = {
+		{"", "line", COLUMN_TEXT}, {"CONDUCT", "text", COLUMN_TEXT}, {0}};
+	json_t *ban = json_object_get(why, "ban"), *conduct = json_object_get(why, "conduct");
+	json_t *list = json_array();
 
 	if (json_is_object(ban))
 		(void)json_array_append(list, ban);
 	show_part(inv, "ban", list, bans);
+	(void)json_array_clear(list);
+	if (json_is_string(conduct))
+		(void)json_array_append_new(list, json_pack("{s:O}", "text", conduct));
+	show_part(inv, "conduct", list, conducts);
 	json_decref(list);
 	show_part(inv, "incident", json_object_get(why, "incidents"), incidents);
 	show_part(inv, "drop", json_object_get(why, "drops"), drops);
-	if (inv->has_terminal_out && !json_is_object(ban) &&
+	if (inv->has_terminal_out && !json_is_object(ban) && !json_is_string(conduct) &&
 	    !json_array_size(json_object_get(why, "incidents")) &&
 	    !json_array_size(json_object_get(why, "drops")))
 		printf("Nothing is known of it in the last 24 hours.\n");

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "node/fabric.h"
 #include "node/methods/methods.h"
 
 /* A ban for longer is meant for ever. */
@@ -134,6 +135,9 @@ static void change_begin(struct node *node, struct control_call *call, const str
 	log_notice("%s was %s by hand%s%s", text, is_added ? "banned" : "let in again",
 		   ban->reason[0] ? ": " : "", ban->reason);
 	bans_changed(&node->bans, &ban->target, node->home.now_ns);
+	/* Or its next broken rule would ban it again at once. */
+	if (!is_added && ban->target.kind == BAN_KEY)
+		fabric_pardon(node->fabric, ban->target.key, node->home.now_ns);
 }
 
 /* reason_read: false: call was failed. */

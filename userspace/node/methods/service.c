@@ -14,6 +14,7 @@
 #include "node/fabric.h"
 #include "node/methods/methods.h"
 #include "service/directory.h"
+#include "service/publisher.h"
 
 #define KNOWN_MAX 500
 
@@ -81,6 +82,44 @@ static json_t *json_info(const struct service_info *info)
 	return json;
 }
 
+struct publication_wanted {
+	const struct service_info *info;
+	json_t *offer;
+};
+
+/* Why it is not found goes where people look: a program that is down says why itself. */
+static void publication_explain(const struct service_publication_state *state, json_t *offer)
+{
+	char text[128];
+
+	if (json_string_length(json_object_get(offer, "why")))
+		return;
+	if (state->is_held_back)
+		snprintf(text, sizeof(text), "waits to be published: service.publishes a minute");
+	else if (state->err < 0)
+		snprintf(text, sizeof(text), "not published yet: %s", weft_err_text(state->err));
+	else
+		return;
+	json_object_set_new(offer, "why", json_string(text));
+}
+
+static bool publication_add(void *arg, const struct service_publication_state *state)
+{
+	const struct publication_wanted *wanted = arg;
+
+	if (state->is_gone || strcmp(state->name, wanted->info->name) != 0 ||
+	    strcmp(state->version, wanted->info->version) != 0)
+		return true;
+	json_object_set_new(wanted->offer, "publication",
+			    json_pack("{s:i, s:s, s:b, s:o, s:o}", "nodes", (int)state->stored_cnt,
+				      "error", state->err < 0 ? weft_err_text(state->err) : "",
+				      "held_back", state->is_held_back, "seq",
+				      method_json_uint(state->seq), "expires_s",
+				      method_json_uint(state->expires_s)));
+	publication_explain(state, wanted->offer);
+	return false;
+}
+
 static bool offer_add(void *arg, const struct service_info *info)
 {
 	struct offer_list *list = arg;
@@ -91,6 +130,8 @@ static bool offer_add(void *arg, const struct service_info *info)
 		return true;
 	json = json_info(info);
 	method_offer_describe(list->node, info, json);
+	service_publisher_each(fabric_publisher(list->node->fabric), publication_add,
+			       &(struct publication_wanted){info, json});
 	json_array_append_new(list->json, json);
 	return true;
 }

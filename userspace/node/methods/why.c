@@ -8,7 +8,9 @@
 
 #include "codec/zbase32.h"
 #include "mesh/hello.h"
+#include "node/fabric.h"
 #include "node/methods/methods.h"
+#include "service/conduct.h"
 
 #define INCIDENTS_TOLD_MAX 200
 #define PLACE_MAX	   64 /* addresses of one peer */
@@ -214,6 +216,16 @@ static const struct ban *ban_of(struct node *node, const struct ban_target *who,
 	return ban;
 }
 
+/* In words, as what is said depends on so much. */
+static void add_conduct(const struct node *node, const uint8_t *key, json_t *json)
+{
+	char text[SERVICE_CONDUCT_TEXT_CAP];
+
+	if (node->fabric &&
+	    service_conduct_explain(fabric_conduct(node->fabric), key, text)[0] != '\0')
+		json_object_set_new(json, "conduct", json_string(text));
+}
+
 void method_show_why(void *ctx, struct control_call *call, const json_t *parameters,
 		     uint64_t now_ns)
 {
@@ -247,6 +259,8 @@ void method_show_why(void *ctx, struct control_call *call, const json_t *paramet
 	ban = ban_of(node, &who, &places);
 	if (ban)
 		json_object_set_new(json, "ban", method_json_ban(ban));
+	if (who.kind == BAN_KEY)
+		add_conduct(node, who.key, json);
 	control_reply(call, json);
 	free(found);
 }
