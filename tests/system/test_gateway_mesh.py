@@ -5,10 +5,12 @@
     curl, websockets -> gateway of b -- session, 127.0.0.1 -- a: built-in services
 """
 import asyncio
+import http.server
 import json
 import pathlib
 import random
 import sys
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
@@ -24,7 +26,7 @@ except ImportError:
 
 ALL = "echo pod-chat shadow-index mesh-stats"
 OPEN_LIMITS = "peer_calls = 1000000\ncalls = 1000000\nlookups = 1000000\nfetches = 1000000\n"
-MESH = "mesh = yes\nservices = echo, pod-chat, shadow-index, mesh-stats, absent\n"
+MESH = "mesh = yes\nservices = echo, pod-chat, shadow-index, mesh-stats, web, absent\n"
 MBID = "b1a9c0e9-d987-4042-ae91-78d6a3267d69"
 PRIVATE = "[dht]\nenabled = no\n"
 
@@ -162,6 +164,141 @@ def test_many_requests_on_one_connection(lab):
         answers = read_all(client).decode()
     found = [int(part.split('"')[0]) for part in answers.split('{"n":"')[1:]]
     check_eq(found, list(range(50)), "in their order")
+
+
+BLOB = random.Random(33).randbytes(24 * 1024 * 1024)
+
+
+class Web(http.server.BaseHTTPRequestHandler):
+    """A web server that no mesh knows of: says what it heard, serves a blob, takes bodies."""
+
+    protocol_version = "HTTP/1.1"
+
+    def reply(self, status, body, *fields):
+        self.send_response(status)
+        for name, value in fields:
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def body(self):
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        got = b""
+        while size := int(self.rfile.readline(), 16):
+            got += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return got
+
+    def do_GET(self):  # pylint: disable=invalid-name
+        if self.path == "/blob":
+            self.reply(200, BLOB, ("Content-Type", "application/octet-stream"))
+        elif self.path.startswith("/heard"):
+            said = {"path": self.path, "method": self.command,
+                    "fields": {name.lower(): value for name, value in self.headers.items()},
+                    "body": len(self.body())}
+            self.reply(200, json.dumps(said).encode(), ("Content-Type", "application/json"),
+                       ("Set-Cookie", "a=b"), ("Access-Control-Allow-Origin", "*"), ("X-Own", "yes"))
+        elif self.path == "/range" and self.headers.get("Range") == "bytes=10-19":
+            self.reply(206, BLOB[10:20], ("Content-Range", f"bytes 10-19/{len(BLOB)}"))
+        elif self.path == "/chunks":
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            for number in range(100):
+                self.wfile.write(b"%x\r\n%s\r\n" % (1000, BLOB[1000 * number:1000 * number + 1000]))
+            self.wfile.write(b"0\r\n\r\n")
+        elif self.path == "/die":
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"half")
+            self.wfile.flush()
+            self.connection.close()
+            self.close_connection = True
+        else:
+            self.reply(404, b"nothing here")
+
+    def do_POST(self):  # pylint: disable=invalid-name
+        body = self.body()
+        if self.path == "/heard":
+            self.reply(200, json.dumps({"method": self.command, "body": len(body)}).encode())
+        else:
+            self.reply(200, body)
+
+    do_HEAD = do_GET  # noqa: N815
+    do_PUT = do_DELETE = do_POST  # noqa: N815
+
+    def log_message(self, *_):
+        """It says nothing."""
+
+
+def web_pair(lab, extra=""):
+    """a with a web server behind it, b with the gateway, and the server."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Web)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    a, b = provider(lab), asker(lab, extra)
+    done = a.weft("service", "publish", "web", "--http", f"127.0.0.1:{server.server_port}")
+    check_eq(done.returncode, OK, done.stderr)
+    join(b, a)
+    wait_for(lambda: get(b, "web/heard")[0] == 200, "b finds the web server")
+    return a, b, server
+
+
+def test_a33_a_web_server_behind_another_node(lab):
+    a, b, _ = web_pair(lab)
+    status, fields, body = get(b, "web/heard/x?q=1&q=2", "-H", "X-Mine: v", "-H", "Cookie: c=d",
+                               "-H", "X-Forwarded-For: 1.2.3.4")
+    said = json.loads(body)
+    check_eq((status, said["path"], said["method"]), (200, "/heard/x?q=1&q=2", "GET"), body)
+    check_eq(said["fields"].get("x-mine"), "v", "a field")
+    for name in ("cookie", "x-forwarded-for", "x-weft-token", "authorization"):
+        check(name not in said["fields"], f"{name} stays here")
+    check_eq((fields["x-own"], fields["x-mesh-provider"]), ("yes", a.json("node", "id")["node_id"]),
+             "of the server, and who it was")
+    check("set-cookie" not in fields and "access-control-allow-origin" not in fields, fields)
+    for method in ("PUT", "DELETE", "POST"):
+        said = json.loads(post(b, "web/heard", b"abc", "-X", method)[2])
+        check_eq((said["method"], said["body"]), (method, 3), method)
+    check_eq(get(b, "web/nothing")[::2], (404, b"nothing here"), "its own 404")
+    status, fields, body = get(b, "web/blob", "-I")
+    check_eq((status, fields["content-length"], body), (200, str(len(BLOB)), b""), "HEAD")
+    status, fields, body = get(b, "web/range", "-H", "Range: bytes=10-19")
+    check_eq((status, fields["content-range"], body), (206, f"bytes 10-19/{len(BLOB)}", BLOB[10:20]),
+             "a range")
+
+
+def test_bodies_are_streamed_both_ways(lab):
+    _, b, _ = web_pair(lab, "body_max = 32M\nmemory = 16M\n[quic]\nwindow_max = 2M\n")
+    check_eq(get(b, "web/chunks")[2], BLOB[:100000], "chunks")
+    check(get(b, "web/blob")[2] == BLOB, "24 MiB through 16 MiB of memory")
+    check(post(b, "web/echo", BLOB)[2] == BLOB, "up and down")
+    check(post(b, "web/echo", BLOB, "-H", "Transfer-Encoding: chunked")[2] == BLOB, "in chunks")
+    status, _, body = post(b, "web/heard", BLOB, "-H", "Expect: 100-continue")
+    check_eq((status, json.loads(body)["body"]), (200, len(BLOB)), "asked for first")
+    # Who reads slowly takes no memory for it.
+    with connect(b) as client:
+        client.sendall(f"GET /mesh/http/web/blob HTTP/1.1\r\nHost: {authority_of(b)}\r\n"
+                       "Connection: close\r\n\r\n".encode())
+        time.sleep(1)
+        held = metrics_parse(curl(f"{url_of(b)}/metrics")[2].decode())["weft_gateway_memory_bytes", None]
+        check(held <= 2.5 * 1024 * 1024, f"{held} bytes are held for a client that does not read")
+        check(read_all(client).endswith(BLOB[-1000:]), "and it gets all of it")
+
+
+def test_a_web_server_that_fails(lab):
+    _, b, server = web_pair(lab)
+    with connect(b) as client:
+        client.sendall(f"GET /mesh/http/web/die HTTP/1.1\r\nHost: {authority_of(b)}\r\n\r\n".encode())
+        answer = read_all(client)
+        check(len(answer.partition(b"\r\n\r\n")[2]) < 1000, "a part is not taken for the whole")
+    server.shutdown()
+    server.server_close()
+    wait_for(lambda: get(b, "web/heard")[0] in (502, 503, 504), "it is gone")
 
 
 def need_websockets():

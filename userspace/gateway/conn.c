@@ -66,13 +66,27 @@ void conn_wake(struct gateway_conn *conn)
 		conn->shared->woken(conn->shared, conn);
 }
 
+void conn_evict(struct gateway_conn *conn)
+{
+	conn->shared->stats.slow_cnt++;
+	output_clear(&conn->output, conn->shared->heap);
+	conn_over(conn);
+	conn_wake(conn);
+}
+
 int conn_write(struct gateway_conn *conn, const void *data, size_t len)
 {
+	struct conn_shared *shared = conn->shared;
+	int err;
+
 	if (!conn->output.len) {
 		conn->progress_ns = conn->now_ns;
 		conn->moved_len = 0;
 	}
-	return output_append(&conn->output, conn->shared->heap, data, len);
+	do {
+		err = output_append(&conn->output, shared->heap, data, len);
+	} while (err < 0 && shared->make_room && shared->make_room(shared, conn));
+	return err;
 }
 
 void conn_fini(struct gateway_conn *conn)

@@ -50,6 +50,8 @@ struct conn_shared {
 	/* True: the client may ask now. */
 	bool (*admits)(struct conn_shared *shared, const struct gateway_conn *conn,
 		       uint64_t now_ns);
+	/* Memory is used up: true when somebody who reads more slowly than conn gave some back. */
+	bool (*make_room)(struct conn_shared *shared, const struct gateway_conn *conn);
 	/* Something was done outside the connection's own calls: it needs a turn. */
 	void (*woken)(struct conn_shared *shared, struct gateway_conn *conn);
 	struct gateway_stats stats;
@@ -174,6 +176,8 @@ void conn_expire(struct gateway_conn *conn, uint64_t now_ns);
  * piece to the handler: false: it is held, and the parser has to pause.
  */
 void conn_over(struct gateway_conn *conn);
+/* conn_evict ends it for want of memory, and gives its own back at once. */
+void conn_evict(struct gateway_conn *conn);
 void conn_detach(struct gateway_conn *conn);
 void conn_tell_gone(struct gateway_conn *conn);
 void conn_next(struct gateway_conn *conn);

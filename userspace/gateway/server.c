@@ -59,7 +59,8 @@ void gateway_config_defaults(struct gateway_config *config)
 		.request_burst = 10,
 		.busy_rate_per_min = 60,
 		.busy_burst = 60,
-		.memory_cap = 32 * 1024 * 1024,
+		.memory_cap =
+			64 * 1024 * 1024, /* twice what one stream may grant (quic.window_max) */
 	};
 }
 
@@ -196,6 +197,20 @@ static void server_woken(struct conn_shared *shared, struct gateway_conn *http)
 	struct server_conn *conn = (void *)((char *)http - offsetof(struct server_conn, http));
 
 	timer_set(gateway->timers, &conn->timer, gateway->now_ns);
+}
+
+/* server_make_room: who has the most waiting reads the slowest, and makes room for the others. */
+static bool server_make_room(struct conn_shared *shared, const struct gateway_conn *http)
+{
+	struct gateway *gateway = (void *)((char *)shared - offsetof(struct gateway, shared));
+	struct server_conn *conn = NULL, *slowest = NULL;
+
+	while ((conn = pool_next(&gateway->conns, conn)) != NULL)
+		if (conn->http.output.len > (slowest ? slowest->http.output.len : http->output.len))
+			slowest = conn;
+	if (slowest)
+		conn_evict(&slowest->http);
+	return slowest != NULL;
 }
 
 static bool server_admits(struct conn_shared *shared, const struct gateway_conn *http,
@@ -372,6 +387,7 @@ int gateway_open(const struct gateway_params *params, struct gateway **out_gatew
 		.guard = &gateway->guard,
 		.wall_s = params->wall_s,
 		.admits = server_admits,
+		.make_room = server_make_room,
 		.woken = server_woken,
 		.stats = {.conn_cap = params->config.conn_cap,
 			  .socket_cap = params->config.socket_cap},

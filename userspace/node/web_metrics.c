@@ -8,11 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/fabric.h"
 #include "node/methods/methods.h"
 #include "node/web_state.h"
 #include "weft/version.h"
 
 #define NAME_CAP 128
+#define US_PER_S 1000000
 
 /* name_write makes a metric's name of ours: "quic.conn_cnt" -> "weft_quic_conn_cnt". */
 static void name_write(char name[static NAME_CAP], const char *ours, const char *suffix)
@@ -148,6 +150,66 @@ static void gateway_write(FILE *out, const struct gateway_stats *stats)
 			(unsigned long long)stats->class_cnt[class]);
 }
 
+/* Calls and openings of streams by how they ended. */
+static void statuses_write(FILE *out, const char *name, const char *help,
+			   const struct service_counts *counts)
+{
+	family_write(out, name, "counter", help);
+	for (unsigned i = 0; i < SERVICE_STATUS_CNT; i++)
+		fprintf(out, "%s{status=\"%s\"} %llu\n", name,
+			service_status_name((enum service_status)i),
+			(unsigned long long)counts->status_cnt[i]);
+}
+
+static void latencies_write(FILE *out, const char *name, const char *help,
+			    const struct service_counts *counts)
+{
+	unsigned long long cnt = 0;
+
+	family_write(out, name, "histogram", help);
+	for (unsigned i = 0; i < SERVICE_LATENCY_CNT - 1; i++) {
+		cnt += counts->latency_cnt[i];
+		fprintf(out, "%s_bucket{le=\"%u.%06u\"} %llu\n", name,
+			service_latency_bounds_us[i] / US_PER_S,
+			service_latency_bounds_us[i] % US_PER_S, cnt);
+	}
+	cnt += counts->latency_cnt[SERVICE_LATENCY_CNT - 1];
+	fprintf(out, "%s_bucket{le=\"+Inf\"} %llu\n", name, cnt);
+	fprintf(out, "%s_sum %llu.%06llu\n", name,
+		(unsigned long long)(counts->latency_sum_us / US_PER_S),
+		(unsigned long long)(counts->latency_sum_us % US_PER_S));
+	fprintf(out, "%s_count %llu\n", name, cnt);
+}
+
+static void services_write(FILE *out, const struct service *service)
+{
+	struct service_stats stats;
+
+	service_stats(service, &stats);
+	statuses_write(out, "weft_service_answers_given_total", "Answers of this node's services.",
+		       &stats.in);
+	latencies_write(out, "weft_service_given_seconds", "Until this node's services answered.",
+			&stats.in);
+	statuses_write(out, "weft_service_answers_got_total", "Answers to calls of this node.",
+		       &stats.out);
+	latencies_write(out, "weft_service_got_seconds", "Until calls of this node were answered.",
+			&stats.out);
+	family_write(out, "weft_service_refused_total", "counter",
+		     "Calls answered before a service saw them, by reason.");
+	for (unsigned i = 0; i < SERVICE_REFUSED_CNT; i++)
+		fprintf(out, "weft_service_refused_total{reason=\"%s\"} %llu\n",
+			service_refusal_name((enum service_refusal_reason)i),
+			(unsigned long long)stats.refused_cnt[i]);
+	number_write(out, "weft_service_streams", "gauge", "Streams of services that are open.",
+		     stats.channel_cnt);
+	number_write(out, "weft_service_calls_in_hand", "gauge", "Calls that services work on.",
+		     stats.in_hand_cnt);
+	number_write(out, "weft_service_calls_pending", "gauge", "Calls of this node under way.",
+		     stats.pending_cnt);
+	number_write(out, "weft_service_violations_total", "counter",
+		     "Rules of services that peers broke.", stats.violation_cnt);
+}
+
 static void metrics_write(FILE *out, struct node *node, const json_t *status)
 {
 	struct gateway_stats stats = {0};
@@ -160,6 +222,8 @@ static void metrics_write(FILE *out, struct node *node, const json_t *status)
 	limits_write(out, limits);
 	web_stats(node->web, &stats);
 	gateway_write(out, &stats);
+	if (node->fabric)
+		services_write(out, fabric_service(node->fabric));
 	json_decref(limits);
 }
 

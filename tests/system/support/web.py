@@ -83,17 +83,21 @@ def metrics_parse(text):
             helped.add(name)
         elif line.startswith("# TYPE "):
             _, _, name, kind = line.split(" ")
-            check(kind in ("counter", "gauge"), line)
+            check(kind in ("counter", "gauge", "histogram"), line)
             check(name in helped and name not in typed, f"TYPE once, behind HELP: {line}")
             typed[name] = kind
         else:
-            found = re.fullmatch(r'([a-z_][a-z0-9_]*)(?:\{([a-z_]+="[^"\\\n]*")\})? (\d+)', line)
+            found = re.fullmatch(
+                r'([a-z_][a-z0-9_]*)(?:\{([a-z_]+="[^"\\\n]*")\})? (\d+(?:\.\d+)?)', line)
             check(found, f"a sample: {line!r}")
             name, labels, value = found.groups()
-            check(name in typed, f"{name} has a type")
-            check_eq(name.endswith("_total"), typed[name] == "counter", line)
+            family = re.sub("_(bucket|sum|count)$", "", name)
+            kind = typed.get(family) if typed.get(family) == "histogram" else typed.get(name)
+            check(kind, f"{name} has a type")
+            check_eq(name.endswith("_total"), kind == "counter", line)
+            check_eq(name.endswith("_bucket"), "le=" in (labels or ""), line)
             check((name, labels) not in samples, f"once: {line}")
-            samples[name, labels] = int(value)
+            samples[name, labels] = float(value) if "." in value else int(value)
     check(text.endswith("\n"), "the last line ends")
     check_eq(helped, set(typed), "HELP and TYPE")
     return samples

@@ -25,6 +25,8 @@ static struct {
 	char path[256], query[256], header[256], got[RIG_BODY_CAP + 1];
 	enum gateway_method method;
 	bool refuses;
+	unsigned room_asked_cnt;
+	struct gateway_conn *slower; /* evicted when memory is used up */
 	/* Of a streamed exchange. */
 	char taken[65536];
 	size_t taken_len;
@@ -199,6 +201,19 @@ static inline bool rig_admits(struct conn_shared *shared, const struct gateway_c
 	return !rig.refuses;
 }
 
+static inline bool rig_make_room(struct conn_shared *shared, const struct gateway_conn *conn)
+{
+	struct gateway_conn *slower = rig.slower;
+
+	(void)shared;
+	(void)conn;
+	rig.room_asked_cnt++;
+	rig.slower = NULL;
+	if (slower)
+		conn_evict(slower);
+	return slower != NULL;
+}
+
 static inline void rig_woken(struct conn_shared *shared, struct gateway_conn *conn)
 {
 	(void)shared;
@@ -229,6 +244,7 @@ static inline void rig_start(void)
 					  .heap = rig.heap,
 					  .wall_s = rig_wall_s,
 					  .admits = rig_admits,
+					  .make_room = rig_make_room,
 					  .woken = rig_woken,
 					  .stats.socket_cap = 1};
 	conn_init(&rig.conn, &rig.shared, &remote, rig.now_ns);

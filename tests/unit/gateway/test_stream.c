@@ -305,6 +305,37 @@ static void test_memory_that_is_used_up_is_told_and_comes_back(void)
 	CHECK_EQ(usage.used_len, 0);
 }
 
+static void test_a_slower_reader_makes_room(void)
+{
+	static struct gateway_conn slower;
+	static char piece[RIG_MEMORY_CAP - 65536];
+	struct addr remote = {.family = ADDR_IPV4};
+	struct gateway_exchange *exchange;
+	char *room;
+
+	rig_start();
+	memset(&slower, 0, sizeof(slower));
+	conn_init(&slower, &rig.shared, &remote, rig.now_ns);
+	CHECK(conn_reserve(&slower, &room) >= strlen(ASK));
+	memcpy(room, ASK, strlen(ASK));
+	conn_commit(&slower, strlen(ASK), rig.now_ns);
+	exchange = rig.waiting;
+	gateway_reply_begin(exchange, &unknown, rig.now_ns);
+	CHECK_EQ(gateway_reply_more(exchange, piece, sizeof(piece), rig.now_ns), 0);
+	rig_say(ASK);
+	gateway_reply_begin(rig.waiting, &unknown, rig.now_ns);
+	rig.slower = &slower;
+	CHECK_EQ(gateway_reply_more(rig.waiting, piece, sizeof(piece), rig.now_ns), 0);
+	CHECK_EQ(rig.room_asked_cnt, 1);
+	CHECK(conn_is_over(&slower));
+	CHECK_EQ(rig.shared.stats.slow_cnt, 1);
+	/* Its handler does not know yet, and may go on for a while. */
+	CHECK_EQ(gateway_reply_more(exchange, piece, sizeof(piece), rig.now_ns), 0);
+	CHECK_EQ(slower.output.len, 0);
+	conn_fini(&slower);
+	rig_drain(SIZE_MAX);
+}
+
 static void test_an_exchange_that_is_aborted_is_cut_and_hears_no_more(void)
 {
 	rig_start();
@@ -334,6 +365,7 @@ int main(void)
 	RUN(test_who_stops_listening_ends_a_streamed_exchange);
 	RUN(test_the_handler_hears_when_the_backlog_is_gone);
 	RUN(test_memory_that_is_used_up_is_told_and_comes_back);
+	RUN(test_a_slower_reader_makes_room);
 	RUN(test_an_exchange_that_is_aborted_is_cut_and_hears_no_more);
 	return check_done();
 }
