@@ -186,6 +186,8 @@ const char *service_ask_end_text(int err)
 	case WEFT_ETIMEOUT:
 	case WEFT_EUNREACHABLE:
 		return "the provider cannot be reached";
+	case WEFT_EMALFORMED:
+		return "no address of the provider is known";
 	case WEFT_EWRONGKEY:
 		return "another node answers where the provider was";
 	case WEFT_EREFUSED:
