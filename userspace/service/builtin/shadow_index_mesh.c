@@ -40,14 +40,17 @@ static void on_value(void *arg, const uint8_t *value, size_t len, const struct o
 	shard_value_merge(&lookup->found, value, len);
 }
 
-/* Also after a get that failed half-way, there is what came until then; it is not kept. */
+/*
+ * Also after a get that failed half-way, there is what came until then; it is
+ * not kept, and neither is that there is nothing.
+ */
 static void on_found(void *arg, const struct overlay_result *result, uint64_t now_ns)
 {
 	struct shadow_lookup *lookup = arg;
 	struct shadow_mesh *mesh = lookup->mesh;
 	struct shadow_cached *cached = &mesh->cache[lookup->key[0]];
 
-	if (result->err == 0) {
+	if (result->err == 0 && lookup->found.variant_cnt) {
 		memcpy(cached->key, lookup->key, SHARD_KEY_LEN);
 		cached->shard = lookup->found;
 		cached->until_ns = now_ns + SHADOW_INDEX_CACHE_NS;

@@ -143,7 +143,10 @@ static void test_what_others_have_is_merged(void)
 static void test_an_answer_of_the_overlay_is_kept_for_ten_minutes(void)
 {
 	start();
+	CHECK_EQ(variant_cnt(), 0);
 	inject(7, "opus", RIG_WALL_S);
+	CHECK_EQ(variant_cnt(), 1);
+	rig.overlay.get_cnt = 1;
 	CHECK_EQ(variant_cnt(), 1);
 	CHECK_EQ(rig.overlay.get_cnt, 1);
 	inject(8, "mp3", RIG_WALL_S);
