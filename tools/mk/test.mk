@@ -48,7 +48,7 @@ test: $(TEST_PROGRAMS)
 	$(Q)$(RUN_TESTS) $^
 
 CHECKS := tools/check-format tools/check-layers tools/check-headers tools/check-man \
-	tools/check-registry
+	tools/check-registry tools/check-features
 export CHECK_CFLAGS = $(CPPFLAGS) -std=gnu17 $(WARN)
 SYSTEM_PROGRAMS = $(call pick,$(BPF_TESTS) $(SYSTEM_C))
 # weftd that counts what its worker allocates, for tests/system/test_malloc_trap.py.

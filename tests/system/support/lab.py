@@ -106,7 +106,7 @@ class Daemon:
         check_eq(done.returncode, OK, f"weft {' '.join(map(str, words))}: {done.stderr}")
         return json.loads(done.stdout)
 
-    def call(self, method, **parameters):
+    def call(self, method, /, **parameters):
         """What the control socket answers, also where the command has no word for it."""
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(self.sock))
@@ -179,6 +179,12 @@ class Lab:
         need_root()
         topology.build(self.network, "pair", [], mtu)
         return [node.name for node in self.network.nodes.values()]
+
+    def bridge(self, cnt, mtu=1500):
+        """n1 (10.77.0.1, fd77::1) .. nCNT on one switch"""
+        need_root()
+        topology.build(self.network, "bridge", [str(cnt)], mtu)
+        return [self.network.nodes[f"n{number}"].name for number in range(1, cnt + 1)]
 
     def topology(self, name, *words, mtu=1500):
         """A network of tools/lab, whose links can be impaired."""
