@@ -13,23 +13,27 @@ extern "C" {
 #endif
 
 /*
- * libweft: a program's way into the mesh, by the control socket of the
- * weftd on this machine. It calls services, streams to them, offers services of its own,
- * watches events, shares and gets.
+ * libweft: a program's way into the mesh, by the control socket of the weftd
+ * on this machine. It calls services, streams to them, offers services of its
+ * own, watches events, shares and gets.
  *
  * Threads: a client and all that was made of it belong to one thread at a
- * time; clients share nothing. The library starts no thread, installs no signal handler
- * and raises no SIGPIPE.
+ * time; clients share nothing. The library starts no thread, installs no
+ * signal handler and raises no SIGPIPE.
  *
- * Waiting: functions with timeout_ms and an outcome wait for it themselves and call nothing
- * back. All else happens in weft_client_dispatch, from where callbacks come; a program with a loop of its own waits
- * until weft_client_fd is readable and dispatches with 0. timeout_ms: -1 for no end. A callback may
- * call anything, also what ends its own object, but weft_client_close and weft_client_dispatch.
+ * Waiting: functions with timeout_ms and an outcome wait for it themselves and
+ * call nothing back. All else happens in weft_client_dispatch, from where
+ * callbacks come; a program with a loop of its own waits until weft_client_fd
+ * is readable and dispatches with 0. timeout_ms: -1 for no end. A callback may
+ * call anything, also what ends its own object, but weft_client_close and
+ * weft_client_dispatch.
  *
  * Errors: 0 or more is success; else a code of enum weft_err or a negative
- * errno. Where there is an error parameter it may be NULL, and is written on failure only.
+ * errno. Where there is an error parameter it may be NULL, and is written on
+ * failure only.
  *
- * Text is UTF-8 and NUL-terminated. What a callback is given is borrowed for the call.
+ * Text is UTF-8 and NUL-terminated. What a callback is given is borrowed for
+ * the call.
  */
 struct weft_error {
 	int err;
@@ -41,8 +45,9 @@ struct weft_error {
 struct weft_client;
 
 /*
- * weft_client_open connects to the daemon. path: of its control socket; NULL: $WEFT_SOCKET, else
- * the user's own daemon if it runs, else the system's. A client must be closed.
+ * weft_client_open connects to the daemon. path: of its control socket; NULL:
+ * $WEFT_SOCKET, else the user's own daemon if it runs, else the system's. A
+ * client must be closed.
  */
 WEFT_MUST_CHECK
 int weft_client_open(const char *path, int timeout_ms, struct weft_client **out_client,
@@ -55,10 +60,11 @@ int weft_client_fd(const struct weft_client *client);
 int weft_client_dispatch(struct weft_client *client, int timeout_ms);
 
 /*
- * Any method of the interface net.weft.Node ("ListPeers"); parameters and reply
- * are JSON objects as text. weft_ask waits for the one reply, which is to be freed with free().
- * weft_watch_open is told each reply as it comes, and the end with json NULL, and error
- * if it was one; the watch is gone then. Events are what WatchEvents tells.
+ * Any method of the interface net.weft.Node ("ListPeers"); parameters and
+ * reply are JSON objects as text. weft_ask waits for the one reply, which is
+ * to be freed with free(). weft_watch_open is told each reply as it comes, and
+ * the end with json NULL, and error if it was one; the watch is gone then.
+ * Events are what WatchEvents tells.
  */
 WEFT_MUST_CHECK
 int weft_ask(struct weft_client *client, const char *method, const char *parameters, int timeout_ms,
@@ -104,11 +110,12 @@ struct weft_reply {
 };
 
 /*
- * weft_call calls a method of a service and waits. A call that was answered returns 0, whatever its
- * status. timeout_ms is the call's own deadline, which the provider is told; -1: the
- * service's. *out_reply is freed by weft_reply_free.
- * weft_call_start does not wait: done is called once, reply is NULL when there
- * was none. weft_call_cancel: done is not called, and the provider is told.
+ * weft_call calls a method of a service and waits. A call that was answered
+ * returns 0, whatever its status. timeout_ms is the call's own deadline, which
+ * the provider is told; -1: the service's. *out_reply is freed by
+ * weft_reply_free. weft_call_start does not wait: done is called once, reply
+ * is NULL when there was none. weft_call_cancel: done is not called, and the
+ * provider is told.
  */
 WEFT_MUST_CHECK
 int weft_call(struct weft_client *client, const struct weft_target *target, const char *method,
@@ -126,11 +133,13 @@ int weft_call_start(struct weft_client *client, const struct weft_target *target
 void weft_call_cancel(struct weft_pending *pending);
 
 /*
- * Streams, the same on both sides. Messages go both ways, in pieces:
- * flags say whether a message is text, and whether the piece is followed by another of the same message.
+ * Streams, the same on both sides. Messages go both ways, in pieces: flags say
+ * whether a message is text, and whether the piece is followed by another of
+ * the same message.
  * opened: the provider took it (only who opened it hears that). finished: the
- * other side sends no more. writable: after WEFT_EFULL. ended is the last event and
- * comes once; the stream is gone when it returns. A function may be NULL.
+ * other side sends no more. writable: after WEFT_EFULL. ended is the last
+ * event and comes once; the stream is gone when it returns. A function may be
+ * NULL.
  */
 struct weft_stream;
 enum { WEFT_STREAM_TEXT = 1, WEFT_STREAM_MORE = 2 };
@@ -151,8 +160,9 @@ int weft_stream_open(struct weft_client *client, const struct weft_target *targe
 		     const struct weft_stream_events *events, void *arg,
 		     struct weft_stream **out_stream, struct weft_error *error);
 /*
- * weft_stream_send copies a piece. 0, WEFT_EFULL (a megabyte waits, nothing was taken, writable
- * follows), WEFT_ETOOLARGE, WEFT_ECLOSED (after finish), -ENOMEM. Pieces may be sent before opened.
+ * weft_stream_send copies a piece. 0, WEFT_EFULL (a megabyte waits, nothing
+ * was taken, writable follows), WEFT_ETOOLARGE, WEFT_ECLOSED (after finish),
+ * -ENOMEM. Pieces may be sent before opened.
  */
 WEFT_MUST_CHECK
 int weft_stream_send(struct weft_stream *stream, const void *data, size_t len, unsigned flags);
@@ -164,9 +174,9 @@ void weft_stream_pause(struct weft_stream *stream, bool is_paused);
 void weft_stream_end(struct weft_stream *stream, enum weft_call_status status, const char *text);
 
 /*
- * Offering a service. weft_offer_open listens on a unix socket and
- * publishes the service; the daemon connects to it. What the daemon knows of the offer it
- * keeps, also over restarts of either, until weft_offer_close withdraws it.
+ * Offering a service. weft_offer_open listens on a unix socket and publishes
+ * the service; the daemon connects to it. What the daemon knows of the offer
+ * it keeps, also over restarts of either, until weft_offer_close withdraws it.
  */
 struct weft_offering {
 	const char *name;
@@ -177,7 +187,10 @@ struct weft_offering {
 	const char *const *metadata; /* key, value, key, value, NULL; or NULL */
 };
 
-/* A call in the hands of who offers, or the opening of a stream. Its strings live as long as it does. */
+/*
+ * A call in the hands of who offers, or the opening of a stream. Its strings
+ * live as long as it does.
+ */
 struct weft_request;
 struct weft_request_info {
 	const char *method;
@@ -189,9 +202,10 @@ struct weft_request_info {
 };
 struct weft_offer;
 /*
- * call: answer now or later, once, by weft_request_reply or _fail; a call whose daemon is
- * gone is answered all the same. stream: take it by weft_request_accept in the call, else it is
- * refused. A function that is NULL answers WEFT_CALL_METHOD_NOT_FOUND.
+ * call: answer now or later, once, by weft_request_reply or _fail; a call
+ * whose daemon is gone is answered all the same. stream: take it by
+ * weft_request_accept in the call, else it is refused. A function that is NULL
+ * answers WEFT_CALL_METHOD_NOT_FOUND.
  */
 struct weft_handler {
 	void (*call)(void *ctx, struct weft_request *request, const struct weft_request_info *info);
@@ -202,7 +216,10 @@ WEFT_MUST_CHECK
 int weft_offer_open(struct weft_client *client, const struct weft_offering *offering,
 		    const struct weft_handler *handler, void *ctx, struct weft_offer **out_offer,
 		    struct weft_error *error);
-/* weft_offer_close withdraws it, waiting for the daemon; calls that are not answered yet are gone. */
+/*
+ * weft_offer_close withdraws it, waiting for the daemon. Requests that are not
+ * answered yet are still to be answered, to nobody.
+ */
 void weft_offer_close(struct weft_offer *offer);
 void weft_request_reply(struct weft_request *request, const void *payload, size_t len);
 /* weft_request_fail: text is told to the caller. */
@@ -214,10 +231,11 @@ struct weft_stream *weft_request_accept(struct weft_request *request,
 					const struct weft_stream_events *events, void *arg);
 
 /*
- * weft_share shares a folder or file and waits until it is hashed; *out_link is freed with free().
- * weft_get fetches what link names into a folder and waits for the end. progress may be NULL; when it
- * returns false the waiting ends with WEFT_ECANCELLED, and the get goes on in the daemon. timeout_ms: for the
- * daemon to say that it began.
+ * weft_share shares a folder or file and waits until it is hashed; *out_link
+ * is freed with free(). weft_get fetches what link names into a folder and
+ * waits for the end. progress may be NULL; when it returns false the waiting
+ * ends with WEFT_ECANCELLED, and the get goes on in the daemon. timeout_ms:
+ * for the daemon to say that it began.
  */
 WEFT_MUST_CHECK
 int weft_share(struct weft_client *client, const char *path, const char *title, int timeout_ms,

@@ -9,8 +9,6 @@ import os
 import pathlib
 import random
 import signal
-import socket
-import struct
 import subprocess
 import sys
 import threading
@@ -101,31 +99,6 @@ def test_a_stream_is_byte_exact_and_ends_with_its_input(lab):
     check_eq((done.returncode, done.stdout), (OK, b"one\n\ntwo\nthree\n"), done.stderr)
     done = weft_bytes(b, "service", "stream", "mesh-stats", "--provider", node)
     check_eq((done.returncode, b"mesh-stats" in done.stderr), (NOT_FOUND, True), done.stderr)
-
-
-def test_any_program_streams_by_the_socket(lab):
-    _, b, node = pair(lab)
-    with socket.socket(socket.AF_UNIX) as conn:
-        conn.connect(str(b.sock))
-        call = {"method": "net.weft.Node.OpenServiceStream", "upgrade": True,
-                "parameters": {"name": "echo", "method": "any", "provider": node}}
-        messages = [b"", b"x", bytes(range(256)) * 1000]
-        sent = b"".join(struct.pack(">IB", len(m), 0) + m for m in messages)
-        conn.sendall(json.dumps(call).encode() + b"\0" + sent + struct.pack(">IB", 0, 4))
-        file = conn.makefile("rb")
-        reply = b""
-        while not reply.endswith(b"\0"):
-            reply += file.read(1)
-        check_eq(json.loads(reply[:-1]), {"parameters": {"provider": node}}, "opened")
-        got, message, kind = [], b"", None
-        while kind != 5:
-            length, kind = struct.unpack(">IB", file.read(5))
-            piece = file.read(length)
-            if kind in (0, 2):
-                message += piece
-            if kind == 0:
-                got, message = got + [message], b""
-        check_eq((got == messages, piece, file.read()), (True, b"\0", b""), "echo, then the end")
 
 
 def test_a_service_is_found_by_name_and_by_id(lab):

@@ -8,9 +8,9 @@
 #include "command.h"
 
 /*
- * A varlink client for one call at a time over the daemon's socket.
- * reply is called for each reply with its parameters, borrowed; false ends
- * the call early.
+ * A varlink client for one call at a time over the daemon's socket. reply is
+ * called for each reply with its parameters, borrowed; false ends the call
+ * early.
  */
 struct client_call {
 	const char *method; /* without interface */
@@ -22,9 +22,9 @@ struct client_call {
 };
 
 /*
- * client_call speaks to the daemon of inv. Every failure was said on
- * stderr (and with --json on stdout) when it returns; STATUS_INTERRUPTED
- * when a signal came (client_interrupted).
+ * client_call speaks to the daemon of inv. Every failure was said on stderr
+ * (and with --json on stdout) when it returns; STATUS_INTERRUPTED when a
+ * signal came (client_interrupted).
  */
 int client_call(const struct invocation *inv, const struct client_call *call);
 
@@ -33,14 +33,17 @@ int client_ask(const struct invocation *inv, const char *method, json_t *paramet
 	       json_t **out_reply);
 
 /*
- * client_show asks and prints the reply: as JSON where that is wanted, else
- * by print (NULL: nothing is said).
+ * client_show asks and prints the reply: as JSON where that is wanted, else by
+ * print (NULL: nothing is said).
  */
 typedef void (*client_print_fn)(const struct invocation *inv, const json_t *reply);
 int client_show(const struct invocation *inv, const char *method, json_t *parameters,
 		client_print_fn print);
 
-/* client_open is for more than one call at a time; failures were said. client_timeout_ms: of inv. */
+/*
+ * client_open is for more than one call at a time; failures were said.
+ * client_timeout_ms: of inv.
+ */
 struct weft_client;
 int client_open(const struct invocation *inv, struct weft_client **out_client);
 int client_timeout_ms(const struct invocation *inv);

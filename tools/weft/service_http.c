@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A request to an HTTP server behind a service (service/http_envelope.h):
- * head of the answer to the standard error, body to the standard output.
+ * A request to an HTTP server behind a service (service/http_envelope.h): head
+ * of the answer to the standard error, body to the standard output.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -46,6 +46,8 @@ static void print_head(const struct fetching *fetching, const struct service_htt
 	fprintf(stderr, "%u\n", answer->status);
 	if (!fetching->inv->has_terminal_err && !invocation_option(fetching->inv, "headers"))
 		return;
+	if (answer->body_len != SERVICE_HTTP_BODY_LEN_UNTOLD)
+		fprintf(stderr, "Content-Length: %llu\n", (unsigned long long)answer->body_len);
 	for (unsigned i = 0; i < answer->headers.cnt; i++) {
 		const struct service_http_header *header = &answer->headers.list[i];
 

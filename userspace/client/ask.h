@@ -13,8 +13,9 @@
 struct ask;
 
 /*
- * message is a whole reply, an error's too, and borrowed; NULL: none came. error: NULL for
- * a good reply. After is_last the ask is gone; error always comes with it.
+ * message is a whole reply, an error's too, and borrowed; NULL: none came.
+ * error: NULL for a good reply. After is_last the ask is gone; error always
+ * comes with it.
  */
 typedef void (*ask_fn)(void *arg, json_t *message, const struct weft_error *error, bool is_last);
 
@@ -30,7 +31,10 @@ struct ask_params {
 
 #define ASK_INTERFACE "net.weft.Node."
 
-/* ask_message: {"method", "parameters", flag: true}; flag may be NULL. parameters is taken. NULL: no memory. */
+/*
+ * ask_message: {"method", "parameters", flag: true}; flag may be NULL.
+ * parameters is taken. NULL: no memory.
+ */
 json_t *ask_message(const char *method, json_t *parameters, const char *flag);
 WEFT_MUST_CHECK
 int ask_start(struct weft_client *client, const struct ask_params *params, struct ask **out_ask,
@@ -38,8 +42,9 @@ int ask_start(struct weft_client *client, const struct ask_params *params, struc
 /* ask_cancel: fn is not called; the daemon sees that the caller left. */
 void ask_cancel(struct ask *ask);
 /*
- * ask_run waits until the ask is over; *is_done is set by fn. 0 or -EINTR (loop_run).
- * ask_wait starts one and waits for its one reply, whose parameters it gives.
+ * ask_run waits until the ask is over; *is_done is set by fn. 0 or -EINTR
+ * (loop_run). ask_wait starts one and waits for its one reply, whose
+ * parameters it gives.
  */
 int ask_run(struct weft_client *client, struct ask *ask, const bool *is_done);
 WEFT_MUST_CHECK

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A client: what it waits for, and the connections it has. One epoll
- * descriptor stands for all of it, deadlines included, so that a program
- * with a loop of its own has one thing to watch.
+ * descriptor stands for all of it, deadlines included, so that a program with
+ * a loop of its own has one thing to watch.
  */
 #include "client/loop.h"
 

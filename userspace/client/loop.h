@@ -37,7 +37,10 @@ struct weft_client {
 	bool (*is_interrupted)(void); /* ends waiting with -EINTR; NULL: signals do not */
 };
 
-/* loop_add begins to watch source->fd for reading. 0 or -errno; then source is the caller's to free. */
+/*
+ * loop_add begins to watch source->fd for reading. 0 or -errno; then source is
+ * the caller's to free.
+ */
 WEFT_MUST_CHECK
 int loop_add(struct weft_client *client, struct loop_source *source);
 /* loop_want changes what is waited for: POLLIN, POLLOUT; with 0 its end is not noticed either. */
@@ -49,8 +52,9 @@ void loop_leave(struct loop_source *source);
 /* loop_bury: its object is done with; it is freed as soon as no callback is under way. */
 void loop_bury(struct loop_source *source);
 /*
- * loop_run turns one source until *is_done, as dispatch does with all. 0, or -EINTR
- * when the client says that signals end waiting. source may be gone when it is done.
+ * loop_run turns one source until *is_done, as dispatch does with all. 0, or
+ * -EINTR when the client says that signals end waiting. source may be gone
+ * when it is done.
  */
 int loop_run(struct weft_client *client, struct loop_source *source, const bool *is_done);
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Offering a service: a unix socket on which the daemon calls this
- * program by net.weft.Service, one call at a time on each connection.
+ * Offering a service: a unix socket on which the daemon calls this program by
+ * net.weft.Service, one call at a time on each connection.
  *
  * Inbound: offer_ready -> guest_ready -> guest_call -> the handler; out:
- * weft_request_reply -> guest_say. A request that outlives its connection is answered into nothing.
+ * weft_request_reply -> guest_say. A request that outlives its connection is
+ * answered into nothing.
  */
 #include <errno.h>
 #include <stdio.h>

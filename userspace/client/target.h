@@ -7,11 +7,14 @@
 #include "weft/client.h"
 
 /*
- * What calls and streams have in common on the control socket: which
- * service is meant, and bytes in JSON, as base64.
+ * What calls and streams have in common on the control socket: which service
+ * is meant, and bytes in JSON, as base64.
  */
 
-/* target_json: parameters of CallService and OpenServiceStream; NULL: no memory, or text that is no UTF-8. */
+/*
+ * target_json: parameters of CallService and OpenServiceStream; NULL: no
+ * memory, or text that is no UTF-8.
+ */
 json_t *target_json(const struct weft_target *target, const char *method, const void *payload,
 		    size_t len, int timeout_ms);
 /* payload_json: NULL: no memory. */

@@ -11,8 +11,9 @@
 #include "weft/err.h"
 
 /*
- * A connection that speaks varlink, as the one who calls or the one who
- * is called: JSON objects, each with a NUL behind it, and after an upgrade bytes. Never waits.
+ * A connection that speaks varlink, as the one who calls or the one who is
+ * called: JSON objects, each with a NUL behind it, and after an upgrade bytes.
+ * Never waits.
  */
 struct varlink_buffer {
 	char *data;
@@ -32,8 +33,9 @@ struct varlink {
 #define VARLINK_PATH_CAP 256
 const char *varlink_path(const char *named, char path[static VARLINK_PATH_CAP]);
 /*
- * varlink_connect waits at most timeout_ms (-1: without end) when the other side is slow to accept.
- * 0, -ENAMETOOLONG, -errno; -EAGAIN: not accepted in time.
+ * varlink_connect waits at most timeout_ms (-1: without end) when the other
+ * side is slow to accept. 0, -ENAMETOOLONG, -errno; -EAGAIN: not accepted in
+ * time.
  */
 WEFT_MUST_CHECK
 int varlink_connect(struct varlink *varlink, const char *path, int timeout_ms);
@@ -43,7 +45,10 @@ void varlink_close(struct varlink *varlink);
 /* varlink_is_fresh: nothing waits on an idle connection, its end neither. */
 bool varlink_is_fresh(const struct varlink *varlink);
 
-/* varlink_send queues a message, varlink_send_bytes two parts, whole or not at all. 0, -ENOMEM, WEFT_ETOOLARGE. */
+/*
+ * varlink_send queues a message, varlink_send_bytes two parts, whole or not at
+ * all. 0, -ENOMEM, WEFT_ETOOLARGE.
+ */
 WEFT_MUST_CHECK
 int varlink_send(struct varlink *varlink, const json_t *message);
 WEFT_MUST_CHECK
@@ -56,7 +61,10 @@ int varlink_flush(struct varlink *varlink);
 /* varlink_fill reads once. Bytes read, 0 at the end, -EAGAIN, -ENOMEM, WEFT_ETOOLARGE, -errno. */
 WEFT_MUST_CHECK
 int varlink_fill(struct varlink *varlink);
-/* varlink_take gives the next message, which the caller owns. 1, 0 (none is whole), WEFT_EMALFORMED. */
+/*
+ * varlink_take gives the next message, which the caller owns. 1, 0 (none is
+ * whole), WEFT_EMALFORMED.
+ */
 WEFT_MUST_CHECK
 int varlink_take(struct varlink *varlink, json_t **out_message);
 /* varlink_{peek,skip}: bytes that came. */

@@ -10,14 +10,14 @@
 #include "weft/err.h"
 
 /*
- * What a service's stream looks like on a unix socket, to a local program
- * that opened it and to one that provides it, both ways alike:
+ * What a service's stream looks like on a unix socket, to a local program that
+ * opened it and to one that provides it, both ways alike:
  *
  *	u32 length, big-endian ‖ u8 kind ‖ length bytes
  *
- * Messages travel in pieces; the pieces of one are all binary or all
- * text. After FINISH its sender sends no more pieces. END ends both directions and is
- * the last frame: u8 status (enum service_status), then why, in UTF-8.
+ * Messages travel in pieces; the pieces of one are all binary or all text.
+ * After FINISH its sender sends no more pieces. END ends both directions and
+ * is the last frame: u8 status (enum service_status), then why, in UTF-8.
  * Whoever closes the socket without it has gone.
  */
 enum pipe_frame_kind {
@@ -34,8 +34,8 @@ enum pipe_frame_kind {
 #define PIPE_FRAME_END_LEN_MAX	(1 + PIPE_FRAME_TEXT_LEN_MAX)
 
 /*
- * What input gives: of a piece, the bytes that are there, so that none is
- * held here; is_last with the last of a message. data is borrowed from the cursor,
+ * What input gives: of a piece, the bytes that are there, so that none is held
+ * here; is_last with the last of a message. data is borrowed from the cursor,
  * and so may be empty with is_last.
  */
 struct pipe_frame {
@@ -61,12 +61,13 @@ struct pipe_frame_in {
 };
 
 /*
- * pipe_frame_input takes bytes of c, which may be cut anywhere, up to the
- * next thing to tell. A parser that failed is not asked again.
+ * pipe_frame_input takes bytes of c, which may be cut anywhere, up to the next
+ * thing to tell. A parser that failed is not asked again.
  *
  * Returns 1 with *out_frame, 0 (c is used up), WEFT_ETOOLARGE (length), or
- * WEFT_EMALFORMED: an unknown kind, text within a binary message or the reverse, FINISH
- * within a message or twice, a piece after it, anything after END, text that is no UTF-8.
+ * WEFT_EMALFORMED: an unknown kind, text within a binary message or the
+ * reverse, FINISH within a message or twice, a piece after it, anything after
+ * END, text that is no UTF-8.
  */
 WEFT_MUST_CHECK
 int pipe_frame_input(struct pipe_frame_in *in, struct cursor *c, struct pipe_frame *out_frame);

@@ -97,7 +97,8 @@ void client_append(struct control_client *client, const void *data, size_t len)
 	}
 	if (client_backlog_len(client) == 0)
 		client->progress_ns = client->control->now_ns;
-	memcpy(client->out + client->out_end, data, len);
+	if (len)
+		memcpy(client->out + client->out_end, data, len);
 	client->out_end += len;
 }
 

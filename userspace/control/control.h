@@ -114,8 +114,9 @@ void control_on_gone(struct control_call *call, void (*gone)(void *arg), void *a
  * for it, and the reply is the last of varlink on the connection. What
  * follows is the method's own, bytes both ways. control_upgrade replies
  * (parameters is taken), ends the call and gives the connection, or NULL when
- * the caller has left. The limits of a connection stay in force: who does not
- * read for 30 seconds what waits is dropped, and at most output_len_max waits.
+ * the caller has left. Who does not read for 30 seconds what waits is dropped,
+ * as on any connection; how much may wait is the method's to bound, by what
+ * backlog_len and writable tell.
  *
  * Events come from the loop, never inside the functions below.
  * input: len bytes, of which the result were used, [0, len]. What was not comes
@@ -135,7 +136,7 @@ struct control_pipe_events {
 
 struct control_pipe *control_upgrade(struct control_call *call, json_t *parameters,
 				     const struct control_pipe_events *events, void *arg);
-/* control_pipe_write copies. 0, WEFT_EFULL (nothing was taken), WEFT_ECLOSED (gone follows). */
+/* control_pipe_write copies. 0, or WEFT_ECLOSED (gone follows). */
 WEFT_MUST_CHECK
 int control_pipe_write(struct control_pipe *pipe, const void *data, size_t len, uint64_t now_ns);
 size_t control_pipe_backlog_len(const struct control_pipe *pipe);

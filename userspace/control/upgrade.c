@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A connection that was handed to a method: bytes to its owner, its
- * owner's bytes back. Home worker; knows nothing of what they mean.
+ * A connection that was handed to a method: bytes to its owner, its owner's
+ * bytes back. Home worker; knows nothing of what they mean.
  *
  * Inbound: client_turn -> pipe_read -> the owner's input. Outbound:
  * control_pipe_write -> client_append -> client_flush.
  *
- * Push-back: an owner that leaves input unused is read no further; one
- * that writes faster than its reader reads sees the backlog, and is told when it is low.
+ * Push-back: an owner that leaves input unused is read no further; one that
+ * writes faster than its reader reads sees the backlog, and is told when it is
+ * low.
  */
 #include "control/server.h"
 
@@ -107,13 +108,10 @@ void pipe_gone(struct control_client *client)
 int control_pipe_write(struct control_pipe *pipe, const void *data, size_t len, uint64_t now_ns)
 {
 	struct control_client *client = client_of(pipe);
-	size_t backlog_len = client_backlog_len(client);
 
 	client->control->now_ns = now_ns;
 	if (client->state != CLIENT_UPGRADED)
 		return WEFT_ECLOSED;
-	if (backlog_len + len > client->control->config.output_len_max)
-		return WEFT_EFULL;
 	client_append(client, data, len);
 	client_schedule(client);
 	if (client_backlog_len(client) >= CONTROL_PIPE_LOW)

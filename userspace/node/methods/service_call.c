@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CallService: a call for a local program. Home worker; a call whose
- * caller leaves is cancelled.
+ * CallService: a call for a local program. Home worker; a call whose caller
+ * leaves is cancelled.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * PublishService, WithdrawService: what local programs offer to the mesh.
- * Home worker; the reply comes when the store has it.
+ * PublishService, WithdrawService: what local programs offer to the mesh. Home
+ * worker; the reply comes when the store has it.
  */
 #include <errno.h>
 #include <stdio.h>

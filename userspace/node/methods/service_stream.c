@@ -3,8 +3,8 @@
  * OpenServiceStream: a stream of a service bridged to the connection of a
  * local program (codec/pipe_frame.h). Home worker.
  *
- * Push-back: what the channel does not take is left in the connection, which is
- * read no further; of what the program does not read, the channel's sender
+ * Push-back: what the channel does not take is left in the connection, which
+ * is read no further; of what the program does not read, the channel's sender
  * is held back by not consuming it.
  */
 #include <errno.h>
@@ -164,7 +164,6 @@ static void channel_piece(void *arg, const struct service_piece *piece, uint64_t
 
 	pipe_frame_head_write(&w, pipe_frame_piece_kind(piece->is_text, piece->is_last),
 			      piece->len);
-	/* The window of a channel is less than what may wait: a failure is that of the connection. */
 	if (control_pipe_write(bridge->pipe, head, sizeof(head), now_ns) < 0 ||
 	    control_pipe_write(bridge->pipe, piece->data, piece->len, now_ns) < 0) {
 		control_pipe_close(bridge->pipe, now_ns);

@@ -76,7 +76,8 @@ static void on_piece(void *arg, const struct service_piece *came, uint64_t now_n
 		stream_release(stream);
 		return;
 	}
-	memcpy(waiting->data, piece.data, piece.len);
+	if (piece.len)
+		memcpy(waiting->data, piece.data, piece.len);
 	waiting->piece = piece;
 	waiting->piece.data = waiting->data;
 	list_init(&waiting->node);
