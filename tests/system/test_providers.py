@@ -1,0 +1,368 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Programs behind services: what they may do wrong, and what is left of them
+after a crash. Daemon a provides, b calls; both are of this machine."""
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+from lab import FAILED, OK, TIMEOUT, WEFT, Skip, check, check_eq, run, wait_for
+
+CONFIG = "[service]\nbuiltin =\npeer_calls = 100000\n"
+
+
+def pair(lab):
+    a = lab.daemon("a", config=CONFIG).start()
+    b = lab.daemon("b", config=CONFIG).start()
+    connect(a, b)
+    return a, b
+
+
+def connect(a, b):
+    done = b.weft("peer", "connect", node_id(a), a.json("status")["listen"][0])
+    check_eq(done.returncode, OK, done.stderr)
+
+
+def node_id(daemon):
+    return daemon.json("node", "id")["node_id"]
+
+
+def publish(daemon, name, *words):
+    done = daemon.weft("service", "publish", name, *words)
+    check_eq(done.returncode, OK, done.stderr)
+    wait_for(lambda: state_of(daemon, name) == "ready", f"{name} is ready")
+
+
+def state_of(daemon, name):
+    return next(offer["state"] for offer in daemon.json("service", "list")["offers"]
+                if offer["name"] == name)
+
+
+def call(a, b, *words, timeout=30):
+    return b.weft("service", "call", *words, "--provider", node_id(a), "--timeout", timeout)
+
+
+class Program:
+    """A process of a test's, whose Python is script; it says "ready" when it listens."""
+
+    def __init__(self, lab, script, *words):
+        self.process = subprocess.Popen([sys.executable, "-u", "-c", textwrap.dedent(script),
+                                         *map(str, words)], stdout=subprocess.PIPE, text=True)
+        lab.processes.append(self.process)
+        check_eq(self.process.stdout.readline(), "ready\n", "the program starts")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
+# Answers calls of net.weft.Service as the method's name says.
+DESK = """
+    import json, os, socket, sys, threading, time
+
+    def serve(client):
+        text = b""
+        while not text.endswith(b"\\0"):
+            part = client.recv(65536)
+            if not part:
+                return
+            text += part
+        asked = json.loads(text[:-1])["parameters"]
+        method = asked["method"]
+        if method == "Crash":
+            os._exit(1)
+        if method == "Leave":
+            client.close()
+            return
+        if method == "Garbage":
+            client.sendall(b"\\xff{]\\0")
+        elif method == "Big":
+            client.sendall(b'{"parameters":{"base64":"' + b"A" * (2 << 20) + b'"}}\\0')
+        elif method == "Fail":
+            client.sendall(json.dumps({"error": "net.weft.Service.Failed", "parameters":
+                {"status": 1, "text": "/secret/path broke"}}).encode() + b"\\0")
+        else:
+            if method == "Late":
+                time.sleep(3)
+            reply = {key: asked[key] for key in ("json", "base64") if key in asked}
+            client.sendall(json.dumps({"parameters": reply}).encode() + b"\\0")
+            open(sys.argv[2], "a").write(method + "\\n")
+
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(sys.argv[1])
+    listener.listen(64)
+    print("ready")
+
+    def run(client):
+        try:
+            serve(client)
+        except OSError:
+            open(sys.argv[2], "a").write("gone\\n")
+
+    while True:
+        threading.Thread(target=run, args=(listener.accept()[0],)).start()
+"""
+
+
+def desk(lab, daemon):
+    path = lab.dir / "desk.sock"
+    program = Program(lab, DESK, path, lab.dir / "desk.said")
+    publish(daemon, "desk", "--socket", path, "--calls", "100000/min")
+    return program
+
+
+def test_a_program_on_a_socket_is_called_from_another_node(lab):
+    a, b = pair(lab)
+    desk(lab, a)
+    done = call(a, b, "desk", "Echo", '{"a": [1.5, "\u00e4"]}')
+    check_eq((done.returncode, json.loads(done.stdout)), (OK, {"a": [1.5, "\u00e4"]}), done.stderr)
+    done = call(a, b, "desk", "Echo", "no object")
+    check_eq((done.returncode, done.stdout), (OK, "no object"), done.stderr)
+
+
+def test_what_a_program_does_wrong_is_told_without_its_detail(lab):
+    a, b = pair(lab)
+    desk(lab, a)
+    for method, status, logged in (
+            ("Garbage", "UnknownError", "not one of net.weft.Service"),
+            ("Leave", "UnknownError", "closed the connection before its reply"),
+            ("Fail", "UnknownError", "/secret/path broke"),
+            ("Big", "PayloadTooLarge", "longer than it may be")):
+        def is_logged():
+            told = call(a, b, "desk", method, "x", "--json")
+            check_eq(told.returncode, FAILED, f"{method}: {told.stderr}")
+            check(status in told.stdout + told.stderr, f"{method}: {told.stdout}{told.stderr}")
+            check("secret" not in told.stderr + told.stdout, told.stderr)
+            # It still serves, and is not left alone for failing again and again.
+            check_eq(call(a, b, "desk", "Echo", "x").stdout, "x", f"after {method}")
+            return logged in a.log_text()
+        wait_for(is_logged, f"{method} in the log, one failure a second is told: {a.log_text()}")
+
+
+def test_an_answer_after_the_deadline_meets_nobody(lab):
+    a, b = pair(lab)
+    desk(lab, a)
+    began = time.monotonic()
+    done = call(a, b, "desk", "Late", "x", timeout=1)
+    check_eq(done.returncode, TIMEOUT, done.stderr)
+    check(time.monotonic() - began < 2.5, "it did not wait for the program")
+    said = lab.dir / "desk.said"
+    wait_for(lambda: said.exists() and said.read_text(), "the program answers in the end")
+    check_eq(call(a, b, "desk", "Echo", "x").stdout, "x", "it still serves")
+
+
+def test_a_program_that_dies_withdraws_its_service_until_it_is_back(lab):
+    a, b = pair(lab)
+    program = desk(lab, a)
+    done = call(a, b, "desk", "Crash", "x")
+    check_eq(done.returncode, FAILED, done.stderr)
+    program.process.wait()
+    wait_for(lambda: state_of(a, "desk") == "down", "withdrawn")
+    done = call(a, b, "desk", "Echo", "x", timeout=5)
+    check(done.returncode != OK and "ready" not in done.stdout, done.stdout)
+    (lab.dir / "desk.sock").unlink()
+    Program(lab, DESK, lab.dir / "desk.sock", lab.dir / "desk.said")
+    wait_for(lambda: state_of(a, "desk") == "ready", "back")
+    check_eq(call(a, b, "desk", "Echo", "x").stdout, "x", "it serves again")
+
+
+def test_services_survive_kill_9(lab):
+    a, b = pair(lab)
+    desk(lab, a)
+    publish(a, "shout", "--exec", "/usr/bin/tr", "--", "a-z", "A-Z")
+    a.kill()
+    a.start()
+    wait_for(lambda: state_of(a, "desk") == state_of(a, "shout") == "ready", "both are back")
+    connect(a, b)
+    check_eq(call(a, b, "desk", "Echo", "x").stdout, "x", "desk")
+    check_eq(call(a, b, "shout", "Do", "quiet").stdout, "QUIET", "shout")
+    check_eq(a.weft("service", "withdraw", "desk").returncode, OK, "withdraw")
+    a.kill()
+    a.start()
+    check_eq([offer["name"] for offer in a.json("service", "list")["offers"]], ["shout"], "kept")
+
+
+def script(lab, text):
+    path = lab.dir / "program"
+    path.write_text("#!/bin/sh\n" + text + "\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_a_process_has_limits_and_leaves_nothing_behind(lab):
+    a, b = pair(lab)
+    pids = lab.dir / "pids"
+    publish(a, "slow", "--exec", script(lab, f"(sleep 300; :) & echo $! $$ >> {pids}; sleep 300"))
+    done = call(a, b, "slow", "Do", "x", timeout=1)
+    check_eq(done.returncode, TIMEOUT, done.stderr)
+    wait_for(lambda: not any(pathlib.Path(f"/proc/{pid}").exists()
+                             for pid in pids.read_text().split()), "the group is gone")
+    publish(a, "fat", "--memory", "64M", "--exec", sys.executable, "--", "-c",
+            "print(len(bytes(200 << 20)))")
+    done = call(a, b, "fat", "Do", "x")
+    check_eq(done.returncode, FAILED, done.stdout + done.stderr)
+
+
+def test_no_payload_is_in_the_log(lab):
+    a, b = pair(lab)
+    publish(a, "bad", "--exec", script(lab, "cat > /dev/null; echo line of stderr >&2; exit 3"))
+    done = call(a, b, "bad", "Do", "marker-of-the-payload")
+    check_eq(done.returncode, FAILED, done.stderr)
+    check("stderr" not in done.stderr, done.stderr)
+    wait_for(lambda: "exit code 3" in a.log_text() and "line of stderr" in a.log_text(), "the log")
+    check("marker-of-the-payload" not in a.log_text() + b.log_text(), "a payload in the log")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def nginx(lab, root):
+    program = shutil.which("nginx") or "/usr/sbin/nginx"
+    if not os.path.exists(program):
+        raise Skip("nginx is not installed")
+    port, home = free_port(), lab.dir / "nginx"
+    home.mkdir()
+    for at in (lab.dir, root):
+        at.chmod(0o755)
+    (home / "conf").write_text(textwrap.dedent(f"""\
+        daemon off; master_process off; pid {home}/pid; error_log {home}/error.log;
+        events {{ }}
+        http {{
+            access_log {home}/access.log;
+            client_body_temp_path {home}/body; proxy_temp_path {home}/proxy;
+            fastcgi_temp_path {home}/fastcgi; uwsgi_temp_path {home}/uwsgi;
+            scgi_temp_path {home}/scgi;
+            server {{ listen 127.0.0.1:{port}; root {root}; }}
+        }}"""))
+    process = subprocess.Popen([program, "-c", str(home / "conf"), "-e", str(home / "error.log")],
+                               stderr=subprocess.DEVNULL)
+    lab.processes.append(process)
+
+    def answers():
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+    wait_for(answers, "nginx listens")
+    return port, process
+
+
+def peak_mib(daemon):
+    status = pathlib.Path(f"/proc/{daemon.pid()}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1)) / 1024
+
+
+def fetch(a, b, path, *words):
+    done = subprocess.run([WEFT, "-s", str(b.sock), "service", "call", "site", "GET", path,
+                           "--provider", node_id(a), *words], capture_output=True, timeout=60)
+    check_eq(done.returncode, OK, f"{path}: {done.stderr[-500:]}, {len(done.stdout)} bytes came")
+    return done.stdout
+
+
+def test_nginx_serves_a_file_that_neither_daemon_holds(lab):
+    a, b = pair(lab)
+    root = lab.folder("site", {"big": 200_000_000, "small": 1000})
+    port, process = nginx(lab, root)
+    publish(a, "site", "--http", f"127.0.0.1:{port}")
+    check_eq(fetch(a, b, "/small"), (root / "small").read_bytes(), "a small file")
+    before = peak_mib(a), peak_mib(b)
+    check_eq(hashlib.sha256(fetch(a, b, "/big")).hexdigest(),
+             hashlib.sha256((root / "big").read_bytes()).hexdigest(), "the bytes")
+    grown = peak_mib(a) - before[0], peak_mib(b) - before[1]
+    # Of the caller's the windows of a stream may be under way, of a provider its blocks.
+    check(grown[0] < 16 and grown[1] < 48, f"the daemons grew by {grown} MiB")
+    check_eq(fetch(a, b, "/big", "--header", "Range: bytes=1000-1999"),
+             (root / "big").read_bytes()[1000:2000], "a range")
+    process.terminate()
+    process.wait()
+    wait_for(lambda: state_of(a, "site") == "down", "withdrawn")
+
+
+UPLOAD = """
+    import hashlib, http.server, sys
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def body(self):
+            if self.headers.get("Transfer-Encoding") != "chunked":
+                return self.rfile.read(int(self.headers["Content-Length"]))
+            whole = b""
+            while length := int(self.rfile.readline(), 16):
+                whole += self.rfile.read(length)
+                self.rfile.readline()
+            self.rfile.readline()
+            return whole
+
+        def do_POST(self):
+            said = " ".join((hashlib.sha256(self.body()).hexdigest(),
+                             self.headers["X-Mesh-Peer"], str(self.headers["Cookie"])))
+            self.send_response(200)
+            self.send_header("Set-Cookie", "planted=1")
+            self.send_header("Content-Length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said.encode())
+
+        def log_message(self, *words):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler)
+    print("ready")
+    server.serve_forever()
+"""
+
+
+def test_a_body_reaches_the_server_with_the_name_of_its_sender(lab):
+    a, b = pair(lab)
+    port = free_port()
+    Program(lab, UPLOAD, port)
+    publish(a, "site", "--http", f"127.0.0.1:{port}")
+    data = os.urandom(900_000)
+    done = subprocess.run([WEFT, "-s", str(b.sock), "service", "call", "site", "POST", "/", "-",
+                           "--provider", node_id(a), "--headers", "--header", "Cookie: mine=1",
+                           "--header", "X-Mesh-Peer: somebody else"], input=data,
+                          capture_output=True, timeout=60)
+    check_eq((done.returncode, done.stdout.decode().split()),
+             (OK, [hashlib.sha256(data).hexdigest(), node_id(b), "None"]), done.stderr)
+    check(b"planted" not in done.stderr, "a cookie came back")
+
+
+def test_a_server_that_speaks_no_http(lab):
+    a, b = pair(lab)
+    port = free_port()
+    Program(lab, """
+        import socket, sys
+        listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+        print("ready")
+        while True:
+            client, _ = listener.accept()
+            client.sendall(b"SSH-2.0-OpenSSH_9.2\\r\\n")
+            client.close()
+    """, port)
+    publish(a, "site", "--http", f"127.0.0.1:{port}")
+    done = call(a, b, "site", "GET", "/")
+    check_eq(done.returncode, FAILED, done.stderr)
+    check("502" in done.stderr, done.stderr)
+
+
+if __name__ == "__main__":
+    run([test_a_program_on_a_socket_is_called_from_another_node,
+         test_what_a_program_does_wrong_is_told_without_its_detail,
+         test_an_answer_after_the_deadline_meets_nobody,
+         test_a_program_that_dies_withdraws_its_service_until_it_is_back,
+         test_services_survive_kill_9,
+         test_a_process_has_limits_and_leaves_nothing_behind,
+         test_no_payload_is_in_the_log,
+         test_nginx_serves_a_file_that_neither_daemon_holds,
+         test_a_body_reaches_the_server_with_the_name_of_its_sender,
+         test_a_server_that_speaks_no_http])
