@@ -291,7 +291,6 @@ static int open_provider(struct fabric *fabric)
 		.store = node->store,
 		.event = fabric_on_provider,
 		.ctx = fabric,
-		.now_ns = node->home.now_ns,
 	};
 	int err;
 
@@ -299,7 +298,7 @@ static int open_provider(struct fabric *fabric)
 	if (!params.poller)
 		return 0;
 	err = provider_new(&params, &fabric->provider);
-	return err < 0 ? err : provider_restore(fabric->provider, params.now_ns);
+	return err < 0 ? err : provider_restore(fabric->provider, node->home.now_ns);
 }
 
 int fabric_open(struct node *node, char *what)

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "codec/base64.h"
 #include "codec/hex.h"
+#include "codec/utf8.h"
 #include "codec/zbase32.h"
 
 static bool payload_is_object(const uint8_t *payload, size_t len)
@@ -125,16 +126,20 @@ int program_message_open(struct queue *queue, const struct service_caller *calle
 /* What a program says of an error is shown to the caller, in one line. */
 static void text_copy(char *text, const char *said)
 {
-	size_t len = 0;
+	size_t len = strnlen(said, SERVICE_TEXT_LEN_MAX + 1);
+	bool is_plain = len <= SERVICE_TEXT_LEN_MAX && utf8_is_plain(said, len);
 
-	for (; said && *said && len < SERVICE_TEXT_LEN_MAX; said++)
-		text[len++] = (uint8_t)*said >= 0x20 && (uint8_t)*said < 0x7f ? *said : '?';
+	/* What is cut, or has control characters, is brought down to ASCII. */
+	len = len < SERVICE_TEXT_LEN_MAX ? len : SERVICE_TEXT_LEN_MAX;
+	for (size_t i = 0; i < len; i++)
+		text[i] = is_plain || (said[i] >= 0x20 && said[i] < 0x7f) ? said[i] : '?';
 	text[len] = '\0';
 }
 
 static int error_parse(const char *error, const json_t *parameters, struct program_reply *reply)
 {
 	json_int_t status = json_integer_value(json_object_get(parameters, "status"));
+	const json_t *text = json_object_get(parameters, "text");
 
 	if (strcmp(error, "org.varlink.service.MethodNotFound") == 0) {
 		reply->status = SERVICE_METHOD_NOT_FOUND;
@@ -145,7 +150,7 @@ static int error_parse(const char *error, const json_t *parameters, struct progr
 	    status >= SERVICE_STATUS_CNT)
 		return WEFT_EMALFORMED;
 	reply->status = (enum service_status)status;
-	text_copy(reply->text, json_string_value(json_object_get(parameters, "text")));
+	text_copy(reply->text, json_is_string(text) ? json_string_value(text) : "");
 	return 0;
 }
 

@@ -260,6 +260,10 @@ static int offer_new(struct provider *provider, const uint8_t *record, size_t le
 		err = offer_addr(offer);
 	if (err == 0)
 		err = offer_to_service(offer, now_ns, out_why);
+	if (err == WEFT_EEXISTS)
+		*out_why = "a service of that name and major version is offered already";
+	if (err == WEFT_EFULL)
+		*out_why = "as many services are offered as there may be";
 	if (err < 0) {
 		pool_release(&provider->offers, offer);
 		return err;

@@ -127,7 +127,6 @@ struct provider_params {
 	/* Comes from the poller or a timer, or from provider_restore; publishes and withdraws nothing. */
 	void (*event)(void *ctx, const struct provider_event *event, uint64_t now_ns);
 	void *ctx;
-	uint64_t now_ns;
 };
 /* provider_new: 0, WEFT_EFULL, -errno. */
 WEFT_MUST_CHECK

@@ -106,7 +106,6 @@ static inline void prig_start(struct prig *rig)
 	provider.store = rig->store;
 	provider.event = prig_event;
 	provider.ctx = rig;
-	provider.now_ns = prig_now(rig);
 	weft_assert(provider_new(&provider, &rig->provider) == 0);
 	weft_assert(provider_restore(rig->provider, prig_now(rig)) == 0);
 }

@@ -138,6 +138,25 @@ static void test_a_name_is_offered_once_for_each_major_version(void)
 	prig_fini(&rig);
 }
 
+static void test_a_name_that_weft_offers_itself_is_taken(void)
+{
+	static const struct service_handler handler = {.call = NULL};
+	struct service_offering own = {.name = "echo", .version = "1.0.0", .handler = &handler};
+	struct provider_spec spec = spec_of("echo", "1.2.0");
+	struct service_offer *offer;
+	const char *why = NULL;
+	struct prig rig;
+
+	prig_init(&rig);
+	CHECK_EQ(service_offer(rig.service, &own, prig_now(&rig), &offer, &why), 0);
+	CHECK_EQ(provider_publish(rig.provider, &spec, prig_done, &rig, prig_now(&rig), &why),
+		 WEFT_EEXISTS);
+	CHECK(strstr(why, "offered already"));
+	CHECK_EQ(offer_cnt(&rig), 0);
+	service_withdraw(offer, prig_now(&rig));
+	prig_fini(&rig);
+}
+
 static void test_what_the_disk_refuses_is_undone(void)
 {
 	struct provider_spec kept = spec_of("kept", "1.0.0"), lost = spec_of("lost", "1.0.0");
@@ -308,6 +327,7 @@ int main(void)
 	RUN(test_what_was_acknowledged_survives_a_crash);
 	RUN(test_a_withdrawal_survives_a_crash);
 	RUN(test_a_name_is_offered_once_for_each_major_version);
+	RUN(test_a_name_that_weft_offers_itself_is_taken);
 	RUN(test_what_the_disk_refuses_is_undone);
 	RUN(test_one_offer_too_many_is_refused);
 	RUN(test_one_change_too_many_waits_for_nobody);

@@ -218,6 +218,9 @@ static void test_replies_that_are_errors_or_none(void)
 		{"{\"error\":\"net.weft.Service.Failed\",\"parameters\":"
 		 "{\"status\":2,\"text\":\"no\\nsuch thing\"}}",
 		 SERVICE_NOT_FOUND, "no?such thing", 0},
+		{"{\"error\":\"net.weft.Service.Failed\",\"parameters\":"
+		 "{\"status\":4,\"text\":\"zu gro\u00df\"}}",
+		 SERVICE_INVALID_PAYLOAD, "zu gro\u00df", 0},
 		{"{\"error\":\"net.weft.Service.Failed\",\"parameters\":{\"status\":8}}",
 		 SERVICE_FORBIDDEN, NULL, 0},
 		{"{\"error\":\"org.varlink.service.MethodNotFound\",\"parameters\":{}}",
