@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """One node of several workers: everyone serves, and a connection finds its worker."""
+import base64
 import pathlib
 import re
 import socket
@@ -8,6 +9,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+import fabric
 from lab import (NOT_FOUND, OK, Skip, check, check_eq, need_root, run, run_plain, same_tree,
                  wait_for)
 
@@ -76,6 +78,37 @@ def test_removed_share_is_served_by_no_worker(lab):
         done = b.weft("get", link, "--to", lab.dir / f"out{i}")
         check_eq(done.returncode, NOT_FOUND, f"get of a removed share: {done.stderr}")
         b.stop()
+
+
+def fill_of(daemon, limit):
+    return next(row["used"] for row in daemon.call("ShowLimits")["limits"] if row["name"] == limit)
+
+
+def test_calls_and_streams_arrive_whichever_worker_has_the_session(lab):
+    """Services are home's: 16 callers leave no worker without a session but once in 200."""
+    a = lab.daemon("a", config=CONFIG + "[service]\nbuiltin = echo\n").start()
+    callers = [lab.daemon(f"b{i}").start() for i in range(16)]
+    text = "".join(f"line {i} of many\n" for i in range(20000))
+    for b in callers:
+        done = b.weft("peer", "connect", fabric.node_id(a), a.json("status")["listen"][0])
+        check_eq(done.returncode, OK, f"connect: {done.stderr}")
+        for payload in (b"", b"short", bytes(range(256)) * 2048):
+            answer = fabric.call(b, "echo", "Echo", payload, a)
+            check_eq((answer["status"], answer["text"]), (fabric.DONE, ""), f"{len(payload)} bytes")
+            check_eq(answer["base64"], base64.b64encode(payload).decode(), "what came back")
+        answer = fabric.call(b, "absent", "Echo", b"", a)
+        check_eq(answer["status"], fabric.NOT_FOUND, "a service that is not there")
+        done = b.weft("service", "stream", "echo", "--provider", fabric.node_id(a), input=text)
+        check_eq((done.returncode, done.stdout == text), (OK, True), f"stream: {done.stderr}")
+    for worker in workers_of(a):
+        check(worker["sessions"] > 0, f"a worker without a session: {workers_of(a)}")
+    # Whoever leaves in the middle leaves nothing behind.
+    left = callers[0].weft_popen("service", "stream", "echo", "--provider", fabric.node_id(a))
+    left.kill()
+    left.wait()
+    for b in callers:
+        b.stop()
+    wait_for(lambda: fill_of(a, "mesh.stream_cap") == 0, "no stream is left")
 
 
 def test_changed_file_is_noticed_by_whoever_serves_it(lab):
@@ -355,6 +388,7 @@ def test_only_home_keeps_what_attaching_takes(lab):
 run([test_every_worker_serves_some_of_many_getters,
      test_sessions_of_all_workers_are_peers_of_the_node,
      test_removed_share_is_served_by_no_worker,
+     test_calls_and_streams_arrive_whichever_worker_has_the_session,
      test_changed_file_is_noticed_by_whoever_serves_it,
      test_connection_keeps_its_worker_when_the_address_changes,
      test_restart_ends_and_begins_all_workers,

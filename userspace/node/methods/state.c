@@ -360,6 +360,9 @@ json_t *method_json_limits(struct node *node)
 		{"mesh.request_cap", config->mesh.request_cap, f.mesh.request_cnt, -1, -1},
 		{"mesh.incoming_cap", worker_cnt * config->mesh.incoming_cap, f.mesh.incoming_cnt,
 		 -1, (int64_t)f.mesh.refused_cnt},
+		/* Our own, and as many of peers. */
+		{"mesh.stream_cap", 2 * worker_cnt * config->mesh.stream_cap, f.mesh.stream_cnt, -1,
+		 -1},
 		{"mesh.peer_cap", config->mesh.peer_cap, f.mesh.peer_cnt, -1, -1},
 		{"content.share_cap", config->content.share_cap, f.content.share_cnt, -1, -1},
 		{"content.get_cap", config->content.get_cap, f.content.get_cnt, -1, -1},
