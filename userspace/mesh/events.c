@@ -5,11 +5,16 @@
  */
 #include "mesh/stream.h"
 
+static bool conn_is(const struct transport_conn *conn, enum mesh_conn_kind kind)
+{
+	const enum mesh_conn_kind *of = conn->user;
+
+	return of && *of == kind;
+}
+
 static struct mesh_session *conn_session(const struct transport_conn *conn)
 {
-	enum mesh_conn_kind *kind = conn->user;
-
-	return kind && *kind == MESH_CONN_SESSION ? conn->user : NULL;
+	return conn_is(conn, MESH_CONN_SESSION) ? conn->user : NULL;
 }
 
 static bool key_is_none(const uint8_t *key)
@@ -64,6 +69,17 @@ static int conn_refuse(struct mesh *mesh, struct transport_conn *conn,
 	return failure.end.err;
 }
 
+/* Somebody has the key that nobody has: no one to meet. */
+static int meeting_ready(struct mesh *mesh, struct transport_conn *conn)
+{
+	static const struct transport_close nobody = {.err = WEFT_EREFUSED};
+	struct mesh_meeting *meeting = conn->user;
+
+	conn->user = NULL;
+	mesh_meeting_ended(mesh, meeting, &nobody);
+	return WEFT_ECLOSED;
+}
+
 static int on_conn_ready(void *ctx, struct transport_conn *conn, uint64_t now_ns)
 {
 	struct mesh *mesh = ctx;
@@ -74,6 +90,8 @@ static int on_conn_ready(void *ctx, struct transport_conn *conn, uint64_t now_ns
 	int err;
 
 	mesh->now_ns = now_ns;
+	if (conn_is(conn, MESH_CONN_MEETING))
+		return meeting_ready(mesh, conn);
 	mesh->transport->ops->info(conn, &info);
 	conn->user = NULL;
 	if (info.is_dialler && !attempt)
@@ -111,6 +129,10 @@ static void on_conn_closed(void *ctx, struct transport_conn *conn,
 	mesh->now_ns = now_ns;
 	if (!kind)
 		return;
+	if (*kind == MESH_CONN_MEETING) {
+		mesh_meeting_ended(mesh, conn->user, close);
+		return;
+	}
 	if (*kind != MESH_CONN_ATTEMPT) {
 		session_closed(conn->user, close);
 		return;

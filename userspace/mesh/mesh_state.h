@@ -11,6 +11,7 @@
 #include "mesh/discovery.h"
 #include "mesh/frame.h"
 #include "mesh/hello.h"
+#include "mesh/meet.h"
 #include "mesh/mesh.h"
 #include "mesh/peers.h"
 #include "mesh/registry.h"
@@ -27,7 +28,7 @@
  * When one of ours ends before the transport's, user becomes NULL and
  * later events of that stream or connection are ignored.
  */
-enum mesh_conn_kind { MESH_CONN_ATTEMPT, MESH_CONN_SESSION };
+enum mesh_conn_kind { MESH_CONN_ATTEMPT, MESH_CONN_SESSION, MESH_CONN_MEETING };
 enum mesh_stream_kind {
 	MESH_STREAM_CONTROL,
 	MESH_STREAM_REQUEST,
@@ -206,6 +207,15 @@ struct mesh_dial {
 };
 
 /* Who takes a message of peers: a request whole, or the stream that it begins. */
+/* meet.c: who is there? */
+struct mesh_meeting {
+	enum mesh_conn_kind kind;
+	struct transport_conn *conn; /* NULL: unused */
+	struct addr addr;
+	mesh_met_fn met; /* NULL: nobody wants to know any more */
+	void *arg;
+};
+
 struct mesh_handler {
 	mesh_handler_fn fn;
 	mesh_accept_fn accept;
@@ -234,6 +244,7 @@ struct mesh {
 	struct map sessions_by_key, dials_by_key;
 	struct mesh_buffers buffers;
 	struct mesh_peers peers;
+	struct mesh_meeting meetings[MESH_MEETING_CAP];
 	struct mesh_handler handlers[MESH_MESSAGE_CNT_MAX];
 	bool is_leaving;			 /* mesh_goodbye was called: nothing new begins */
 	struct mesh_stats stats;		 /* the counters; fills are read from the pools */
@@ -353,6 +364,10 @@ void mesh_discovery_init(struct mesh_dial *dial);
 void mesh_discovery_begin(struct mesh_dial *dial, uint64_t at_ns);
 bool mesh_discovery_is_over(const struct mesh_dial *dial);
 void mesh_discovery_stop(struct mesh_dial *dial);
+
+/* meet.c. mesh_meeting_ended: its connection is gone, or is to go. */
+void mesh_meeting_ended(struct mesh *mesh, struct mesh_meeting *meeting,
+			const struct transport_close *close);
 
 /* race.c. mesh_race_asked: a request of peer went out on session, which owes a packet now. */
 void mesh_race_asked(struct mesh_session *session, const struct mesh_peer *peer);

@@ -248,6 +248,8 @@ NUMBER("overlay", "run_cap", CONFIG_COUNT, fabric.overlay.run_cap, 4, 4096,
 	"Searches and puts of this node at once."),
 NUMBER("overlay", "query_cap", CONFIG_COUNT, fabric.overlay.query_cap, 16, 65536,
 	"Requests of them at once."),
+NUMBER("overlay", "rendezvous", CONFIG_BOOL, fabric.has_rendezvous, 0, 1,
+	"Find other nodes on the Mainline DHT while there are fewer than three, and be found there once this one keeps values. All the world can read there which addresses are nodes. Needs dht.enabled."),
 LIVE("overlay", "requests_per_minute", CONFIG_COUNT, fabric.overlay.requests_per_min, 1, 1000000,
 	"Requests of one peer that are answered."),
 

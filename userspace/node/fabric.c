@@ -309,6 +309,7 @@ int fabric_open(struct node *node, char *what)
 	} parts[] = {
 		{"overlay", open_overlay},
 		{"exchange of peers", open_pex},
+		{"rendezvous", fabric_open_rendezvous},
 		{"conduct of peers", open_conduct},
 		{"directory of services", open_directory},
 		{"publisher of services", open_publisher},
@@ -347,6 +348,7 @@ void fabric_stop(struct fabric *fabric)
 	fabric->publisher = NULL;
 	service_directory_free(fabric->directory);
 	fabric->directory = NULL;
+	fabric_stop_rendezvous(fabric);
 	mesh_pex_stop(fabric->pex);
 	overlay_stop(fabric->overlay);
 }
@@ -372,6 +374,9 @@ void fabric_turn(struct fabric *fabric, uint64_t now_ns)
 		return;
 	overlay_expire(fabric->overlay, now_ns);
 	mesh_pex_expire(fabric->pex, now_ns);
+	if (fabric->rendezvous)
+		mesh_rendezvous_expire(fabric->rendezvous, overlay_is_serving(fabric->overlay),
+				       now_ns);
 	is_usable = overlay_is_usable(fabric->overlay);
 	if (is_usable && !fabric->was_usable)
 		service_publisher_retry(fabric->publisher, now_ns);
@@ -380,13 +385,18 @@ void fabric_turn(struct fabric *fabric, uint64_t now_ns)
 
 uint64_t fabric_next_ns(const struct fabric *fabric)
 {
-	uint64_t overlay_ns, pex_ns;
+	uint64_t next_ns, other_ns;
 
 	if (!fabric)
 		return UINT64_MAX;
-	overlay_ns = overlay_next_ns(fabric->overlay);
-	pex_ns = mesh_pex_next_ns(fabric->pex);
-	return overlay_ns < pex_ns ? overlay_ns : pex_ns;
+	next_ns = overlay_next_ns(fabric->overlay);
+	other_ns = mesh_pex_next_ns(fabric->pex);
+	if (other_ns < next_ns)
+		next_ns = other_ns;
+	if (!fabric->rendezvous)
+		return next_ns;
+	other_ns = mesh_rendezvous_next_ns(fabric->rendezvous);
+	return other_ns < next_ns ? other_ns : next_ns;
 }
 
 void fabric_set_wall(struct fabric *fabric, uint64_t wall_s, uint64_t now_ns)

@@ -34,6 +34,7 @@ struct fabric_config {
 	struct service_directory_config directory;
 	struct service_publisher_config publisher;
 	struct mesh_pex_config pex;
+	bool has_rendezvous; /* on the Mainline DHT */
 	struct provider_config provider;
 	struct builtin_config builtin;
 	char builtin_names[FABRIC_BUILTIN_CAP]; /* of those offered, apart by blanks or commas */

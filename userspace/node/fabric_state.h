@@ -2,6 +2,8 @@
 #ifndef WEFT_NODE_FABRIC_STATE_H
 #define WEFT_NODE_FABRIC_STATE_H
 
+#include "dht/dht.h"
+#include "mesh/rendezvous.h"
 #include "node/fabric.h"
 
 /* Private to fabric*.c. */
@@ -10,6 +12,8 @@ struct fabric {
 	struct overlay *overlay;
 	bool was_usable; /* in the last turn, for what is put */
 	struct mesh_pex *pex;
+	struct mesh_rendezvous *rendezvous; /* NULL: not wanted */
+	dht_handle announce, find;	    /* of it, 0: none is under way */
 	struct service_conduct *conduct;
 	struct service_directory *directory;
 	struct service_publisher *publisher;
@@ -17,6 +21,11 @@ struct fabric {
 	struct builtin *builtin;
 	struct provider *provider; /* NULL: simulated */
 };
+
+/* fabric_rendezvous.c: open once the DHT is there; stop before it goes, which takes half of one. */
+WEFT_MUST_CHECK
+int fabric_open_rendezvous(struct fabric *fabric);
+void fabric_stop_rendezvous(struct fabric *fabric);
 
 /* fabric_events.c: what the parts tell and ask; ctx is the fabric. */
 bool fabric_is_banned(void *ctx, const uint8_t *key);

@@ -9,6 +9,7 @@
 #include "base/timer.h"
 #include "crypto/node_key.h"
 #include "mesh/hello.h"
+#include "mesh/meet.h"
 #include "mesh/mesh.h"
 #include "net/mem.h"
 #include "quic/quic.h"
@@ -283,6 +284,31 @@ static void test_another_key_is_named(void)
 	CHECK_EQ(stats_of(0).session_cnt, 0);
 	run(30 * S);
 	CHECK_EQ(stats_of(1).session_cnt, 0);
+	both_stop();
+}
+
+static uint8_t met_key[MESH_KEY_LEN];
+static unsigned met_cnt;
+
+static void on_met(void *arg, const struct addr *addr, int err, const uint8_t *key, uint64_t at_ns)
+{
+	(void)arg;
+	(void)addr;
+	(void)at_ns;
+	met_cnt += err == 0;
+	if (key)
+		memcpy(met_key, key, sizeof(met_key));
+}
+
+static void test_address_shows_whose_it_is(void)
+{
+	CHECK(both_start(&good));
+	met_cnt = 0;
+	CHECK_EQ(mesh_meet(parties[0].mesh, &parties[1].addr, on_met, NULL, now_ns), 0);
+	run(2 * S);
+	CHECK_EQ(met_cnt, 1);
+	CHECK_MEM(met_key, node_key_public(parties[1].key), sizeof(met_key));
+	CHECK_EQ(stats_of(0).session_cnt + stats_of(1).session_cnt, 0);
 	both_stop();
 }
 
@@ -605,6 +631,7 @@ int main(void)
 	RUN(test_chunks_arrive_both_ways_under_loss);
 	RUN(test_cancelled_requests_leave_nothing);
 	RUN(test_another_key_is_named);
+	RUN(test_address_shows_whose_it_is);
 	RUN(test_partition_fails_requests_and_heals);
 	RUN(test_goodbye_reaches_the_peer);
 	RUN(test_session_id_comes_from_the_exporter);

@@ -307,6 +307,11 @@ uint64_t overlay_next_ns(const struct overlay *overlay)
 	return next_ns;
 }
 
+bool overlay_is_serving(const struct overlay *overlay)
+{
+	return overlay->is_serving;
+}
+
 void overlay_stats(const struct overlay *overlay, uint64_t now_ns, struct overlay_stats *out_stats)
 {
 	struct overlay_values_counts values;

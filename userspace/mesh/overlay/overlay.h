@@ -106,6 +106,9 @@ void overlay_session_up(struct overlay *overlay, uint64_t now_ns);
 /* overlay_is_usable: somebody keeps what is put: this node itself, or others that were found. */
 bool overlay_is_usable(const struct overlay *overlay);
 
+/* overlay_is_serving: others can dial this node, and it keeps values for them. */
+bool overlay_is_serving(const struct overlay *overlay);
+
 struct overlay_stats {
 	bool is_serving;
 	struct kad_table_counts table;

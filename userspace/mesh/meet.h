@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_MESH_MEET_H
+#define WEFT_MESH_MEET_H
+
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "mesh/seam.h"
+
+/*
+ * Who is at an address, where only that is known? A dial for a key that is none
+ * fails, and tells the key that was shown instead. That makes no session and proves
+ * nothing yet: a dial for that key does.
+ */
+#define MESH_MEETING_CAP 8
+
+/* err 0: key was shown at addr. Else WEFT_ETIMEOUT, EREFUSED, EUNREACHABLE, ECLOSED; key is NULL. */
+typedef void (*mesh_met_fn)(void *arg, const struct addr *addr, int err, const uint8_t *key,
+			    uint64_t now_ns);
+
+/* mesh_meet: met is told once, never inside the call. 0, WEFT_EFULL, or WEFT_EREFUSED (leaving). */
+WEFT_MUST_CHECK
+int mesh_meet(struct mesh *mesh, const struct addr *addr, mesh_met_fn met, void *arg,
+	      uint64_t now_ns);
+/* mesh_meet_forget: whoever waits with arg is told nothing any more. */
+void mesh_meet_forget(struct mesh *mesh, const void *arg);
+
+#endif
