@@ -60,6 +60,9 @@ def test_examples_run_against_what_is_installed(lab):
 
     wait_for(lambda: greeted().returncode == 0, "it is offered")
     check(greeted().stdout.startswith("hello, you\n("), greeted().stdout)
+    a.kill()
+    a.start()
+    wait_for(lambda: greeted().returncode == 0, "the daemon, killed, finds the program again")
     serving.send_signal(signal.SIGTERM)
     check_eq(serving.wait(30), 0, "it ends by itself")
     names = [row["name"] for row in a.json("service", "list")["offers"]]

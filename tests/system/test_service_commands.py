@@ -162,10 +162,12 @@ class Page(http.server.BaseHTTPRequestHandler):
                 "caller": self.headers.get("X-Mesh-Peer"), "body": body.decode()}
         data = json.dumps(told).encode()
         digits = self.path[1:4]
-        self.send_response(int(digits) if digits.isdigit() else 200)
-        self.send_header("Content-Length", str(len(data)))
+        status = int(digits) if digits.isdigit() else 200
+        self.send_response(status)
+        if status != 204:
+            self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        if self.command != "HEAD":
+        if self.command != "HEAD" and status != 204:
             self.wfile.write(data)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = answer
