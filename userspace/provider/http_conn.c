@@ -101,20 +101,8 @@ void http_conn_close(struct http_conn *conn)
 
 int http_conn_watch(struct http_conn *conn, unsigned interest)
 {
-	struct poller *poller = conn->offer->provider->poller;
-	int err = 0;
-
-	if (interest == conn->interest)
-		return 0;
-	if (!interest)
-		poller_remove(poller, &conn->watch);
-	else if (!conn->interest)
-		err = poller_add(poller, &conn->watch, interest);
-	else
-		err = poller_change(poller, &conn->watch, interest);
-	if (err == 0)
-		conn->interest = interest;
-	return err;
+	return upstream_watch(conn->offer->provider->poller, &conn->watch, &conn->interest,
+			      interest);
 }
 
 void http_conns_close_idle(struct offer *offer)

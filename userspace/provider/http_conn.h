@@ -36,10 +36,7 @@ int http_conn_open(struct offer *offer, struct http_conn **out_conn);
 /* http_conn_keep lays conn by; it is closed when there is no room. */
 void http_conn_keep(struct http_conn *conn, uint64_t now_ns);
 void http_conn_close(struct http_conn *conn);
-/*
- * http_conn_watch: POLLER_IN, POLLER_OUT, both or 0. What is not watched tells
- * nothing, not even that it is gone. 0, WEFT_EFULL or -errno.
- */
+/* http_conn_watch: as upstream_watch. */
 WEFT_MUST_CHECK
 int http_conn_watch(struct http_conn *conn, unsigned interest);
 /* http_conns_close_idle closes all that are laid by for offer. */

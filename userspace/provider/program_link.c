@@ -105,26 +105,13 @@ int program_link_read(struct program_link *link, size_t len_max)
 
 int program_link_watch(struct program_link *link)
 {
-	struct poller *poller = provider_of(link)->poller;
 	unsigned interest = 0;
-	int err = 0;
 
 	if (link->is_connecting || link->out.len)
 		interest |= POLLER_OUT;
 	if (link->is_reading && !link->is_connecting)
 		interest |= POLLER_IN;
-	if (interest == link->interest)
-		return 0;
-	/* What is not watched tells nothing, lest its end be told again and again. */
-	if (!interest)
-		poller_remove(poller, &link->watch);
-	else if (!link->interest)
-		err = poller_add(poller, &link->watch, interest);
-	else
-		err = poller_change(poller, &link->watch, interest);
-	if (err == 0)
-		link->interest = interest;
-	return err;
+	return upstream_watch(provider_of(link)->poller, &link->watch, &link->interest, interest);
 }
 
 int program_link_reply(struct program_link *link, struct program_reply *out_reply, size_t *out_len)

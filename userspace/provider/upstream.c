@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/addr.h"
+#include "base/poller.h"
 
 int upstream_addr_of_path(const char *path, struct upstream_addr *out_addr)
 {
@@ -61,6 +62,24 @@ int upstream_connect_result(int fd)
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0)
 		return -errno;
 	return -err;
+}
+
+int upstream_watch(struct poller *poller, struct poller_watch *watch, unsigned *io_interest,
+		   unsigned interest)
+{
+	int err = 0;
+
+	if (interest == *io_interest)
+		return 0;
+	if (!interest)
+		poller_remove(poller, watch);
+	else if (!*io_interest)
+		err = poller_add(poller, watch, interest);
+	else
+		err = poller_change(poller, watch, interest);
+	if (err == 0)
+		*io_interest = interest;
+	return err;
 }
 
 const char *upstream_err_text(int err)

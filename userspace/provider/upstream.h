@@ -31,6 +31,17 @@ int upstream_connect(const struct upstream_addr *addr);
 WEFT_MUST_CHECK
 int upstream_connect_result(int fd);
 
+struct poller;
+struct poller_watch;
+/*
+ * upstream_watch waits for what interest says: POLLER_IN, POLLER_OUT, both or 0, and *io_interest is
+ * what it waited for until now. With 0 the poller is told to forget it, for else the end of a
+ * connection would be told again and again to who is not ready for it. 0, WEFT_EFULL or -errno.
+ */
+WEFT_MUST_CHECK
+int upstream_watch(struct poller *poller, struct poller_watch *watch, unsigned *io_interest,
+		   unsigned interest);
+
 /* upstream_err_text: what the -errno of a connection says of the program, in a few words. */
 const char *upstream_err_text(int err);
 
