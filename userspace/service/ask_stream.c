@@ -79,6 +79,14 @@ int service_ask_start(struct service_ask *ask, uint64_t now_ns)
 	return err == WEFT_EFULL ? 0 : err;
 }
 
+/* What came is no answer. */
+static void ask_break(struct service_ask *ask, uint64_t now_ns)
+{
+	service_tell_violation(ask->service, service_ask_provider(ask)->key,
+			       "sent a malformed answer", now_ns);
+	service_ask_fail(ask, SERVICE_UNAVAILABLE, "the provider's answer is malformed", now_ns);
+}
+
 static void ask_frame(void *arg, const struct mesh_stream_frame *frame, uint64_t now_ns)
 {
 	struct service_ask *ask = arg;
@@ -90,8 +98,7 @@ static void ask_frame(void *arg, const struct mesh_stream_frame *frame, uint64_t
 	else if (ask->state != SERVICE_ASK_SENT)
 		return;
 	else if (frame->type != MESH_REPLY || !frame->payload_len)
-		service_ask_fail(ask, SERVICE_UNAVAILABLE,
-				 "the provider sent something else than an answer", now_ns);
+		ask_break(ask, now_ns);
 	else
 		service_intake_begin(&ask->intake, frame->payload_len);
 }
@@ -177,8 +184,7 @@ static void ask_read_head(struct service_ask *ask, struct cursor *c, uint64_t no
 	if (map_len < 0 || ask->reply.body_len != service_intake_body_len(intake) ||
 	    (ask->channel && ask->reply.status == SERVICE_OK && ask->reply.body_len) ||
 	    memcmp(ask->reply.correlation, ask->head.correlation, SERVICE_KEY_LEN) != 0)
-		service_ask_fail(ask, SERVICE_UNAVAILABLE, "the provider's answer is malformed",
-				 now_ns);
+		ask_break(ask, now_ns);
 	else if (ask->reply.body_len > service_limits_of(ask->service)->payload_len)
 		service_ask_fail(ask, SERVICE_PAYLOAD_TOO_LARGE, "the answer is too large", now_ns);
 	else if (ask->channel && ask->reply.status == SERVICE_OK)

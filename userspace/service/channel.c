@@ -112,11 +112,11 @@ static void channel_send_close(struct service_channel *channel)
 static void channel_fail(struct service_channel *channel, const char *text, uint64_t now_ns)
 {
 	const struct service_channel_events *events = channel->events;
+	const uint8_t *key =
+		channel->call ? channel->call->caller.key : service_ask_provider(channel->ask)->key;
 	void *arg = channel->arg;
 
-	if (channel->call)
-		service_tell_violation(channel->service, channel->call->caller.key,
-				       "broke the rules of a stream", now_ns);
+	service_tell_violation(channel->service, key, "broke the rules of a stream", now_ns);
 	service_channel_end(channel, SERVICE_INVALID_PAYLOAD, text);
 	service_channel_tell_ended(events, arg, SERVICE_INVALID_PAYLOAD, text, now_ns);
 }
