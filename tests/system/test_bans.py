@@ -15,11 +15,16 @@ from lab import FAILED, NOT_FOUND, OK, REFUSED, Skip, TIMEOUT, USAGE, check, che
 WORKERS = "[node]\nworkers = 3\n"
 
 
+# The overlay dials whom it knows at the address that is not banned.
+ALONE = "[service]\nenabled = no\n"
+
+
 def pair(lab, config=""):
-    """a, the one who bans, and b, with sessions over both families to make."""
+    """a, the one who bans, and b, with sessions over both families to make, and no others."""
     ns_a, ns_b = lab.veth_pair()
+    config += ALONE
     a = lab.daemon("a", netns=ns_a, listen=["10.77.0.1:7000", "[fd77::1]:7000"], config=config)
-    b = lab.daemon("b", netns=ns_b, listen=["10.77.0.2:7000", "[fd77::2]:7000"])
+    b = lab.daemon("b", netns=ns_b, listen=["10.77.0.2:7000", "[fd77::2]:7000"], config=ALONE)
     return a.start(), b.start()
 
 
@@ -118,7 +123,7 @@ def test_a_banned_key_is_cut_and_refused_both_ways(lab):
 
 def test_every_worker_cuts_what_is_banned(lab):
     a, b = pair(lab, WORKERS)
-    others = [lab.daemon(f"c{i}", netns=b.netns, listen=[f"10.77.0.2:{7001 + i}"]).start()
+    others = [lab.daemon(f"c{i}", netns=b.netns, listen=[f"10.77.0.2:{7001 + i}"], config=ALONE).start()
               for i in range(7)]
     for peer in (b, *others):
         check_eq(connect(peer, a, "10.77.0.1:7000"), OK, "before the ban")
