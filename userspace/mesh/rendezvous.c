@@ -54,11 +54,13 @@ static bool note_known(struct mesh_rendezvous *rendezvous, const struct addr *ad
 }
 
 void mesh_rendezvous_hear(struct mesh_rendezvous *rendezvous, const struct addr *addrs,
-			  unsigned cnt)
+			  unsigned cnt, enum kad_reach reach_min)
 {
 	for (unsigned i = 0; i < cnt; i++) {
+		enum kad_reach reach = kad_reach_of(&addrs[i]);
+
 		rendezvous->stats.heard_cnt++;
-		if (kad_reach_of(&addrs[i]) < rendezvous->params.reach_min)
+		if (reach == KAD_REACH_NONE || reach < reach_min)
 			rendezvous->stats.refused_cnt++;
 		else if (rendezvous->waiting_cnt < MESH_RENDEZVOUS_ADDRS_MAX &&
 			 note_known(rendezvous, &addrs[i]))

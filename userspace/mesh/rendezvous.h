@@ -38,8 +38,6 @@ struct mesh_rendezvous_place {
 struct mesh_rendezvous_params {
 	struct mesh *mesh;
 	struct mesh_rendezvous_place place;
-	enum kad_reach
-		reach_min; /* who could be written there to have others dialled on our site */
 	void (*found)(void *ctx, const struct mesh_peer *peer, uint64_t now_ns);
 	void *ctx;
 	uint64_t now_ns;
@@ -50,8 +48,12 @@ int mesh_rendezvous_new(const struct mesh_rendezvous_params *params,
 			struct mesh_rendezvous **out_rendezvous);
 /* mesh_rendezvous_free while the mesh is there. Takes NULL. */
 void mesh_rendezvous_free(struct mesh_rendezvous *rendezvous);
+/*
+ * mesh_rendezvous_hear: addresses nearer than reach_min are refused. It is the reach of the place
+ * itself: what is told on the Internet of machines on our site is no node of theirs.
+ */
 void mesh_rendezvous_hear(struct mesh_rendezvous *rendezvous, const struct addr *addrs,
-			  unsigned cnt);
+			  unsigned cnt, enum kad_reach reach_min);
 /* mesh_rendezvous_expire: is_reachable: this node can be dialled by others. */
 void mesh_rendezvous_expire(struct mesh_rendezvous *rendezvous, bool is_reachable, uint64_t now_ns);
 uint64_t mesh_rendezvous_next_ns(const struct mesh_rendezvous *rendezvous);

@@ -34,11 +34,30 @@ static bool place_announce(void *ctx, uint64_t now_ns)
 	return fabric->announce != 0;
 }
 
+static void reach_widen(void *ctx, unsigned bucket, const struct kad_node *node)
+{
+	enum kad_reach *widest = ctx, reach = kad_reach_of(&node->contact.addr);
+
+	(void)bucket;
+	if (reach > *widest)
+		*widest = reach;
+}
+
+/* How far the DHT reaches that we are in: the Internet, or a network of its own. */
+static enum kad_reach dht_reach(const struct dht *dht)
+{
+	enum kad_reach widest = KAD_REACH_NONE;
+
+	dht_nodes_each(dht, DHT_NET_IPV4, reach_widen, &widest);
+	dht_nodes_each(dht, DHT_NET_IPV6, reach_widen, &widest);
+	return widest;
+}
+
 static void find_heard(void *ctx, const struct addr *addrs, unsigned cnt)
 {
 	struct fabric *fabric = ctx;
 
-	mesh_rendezvous_hear(fabric->rendezvous, addrs, cnt);
+	mesh_rendezvous_hear(fabric->rendezvous, addrs, cnt, dht_reach(fabric->node->home.dht));
 }
 
 static void find_ended(void *ctx, const struct dht_outcome *outcome)
@@ -74,7 +93,6 @@ int fabric_open_rendezvous(struct fabric *fabric)
 	const struct mesh_rendezvous_params params = {
 		.mesh = fabric->node->home.mesh,
 		.place = {place_announce, place_find, fabric},
-		.reach_min = KAD_REACH_GLOBAL,
 		.found = peer_found,
 		.ctx = fabric,
 		.now_ns = fabric->node->home.now_ns,

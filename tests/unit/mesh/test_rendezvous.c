@@ -53,8 +53,8 @@ static void note_met(void *arg, const struct addr *addr, int err, const uint8_t 
 
 static void begin(unsigned cnt)
 {
-	struct mesh_rendezvous_params params = {
-		.place = {announce, find, NULL}, .reach_min = KAD_REACH_SITE, .found = note_found};
+	struct mesh_rendezvous_params params = {.place = {announce, find, NULL},
+						.found = note_found};
 
 	rig_init(&rig, cnt);
 	params.mesh = rig.nodes[0].mesh;
@@ -114,7 +114,7 @@ static void test_one_meeting_too_many_waits(void)
 	/* One address more than is taken of one find; those that are taken are all asked. */
 	for (unsigned i = 0; i <= MESH_RENDEZVOUS_ADDRS_MAX; i++)
 		addrs[i] = pair_addr(100 + i);
-	mesh_rendezvous_hear(rendezvous, addrs, MESH_RENDEZVOUS_ADDRS_MAX + 1);
+	mesh_rendezvous_hear(rendezvous, addrs, MESH_RENDEZVOUS_ADDRS_MAX + 1, KAD_REACH_SITE);
 	rig.nodes[0].end->dial_cnt = 0;
 	run(5, false);
 	CHECK_EQ(rig.nodes[0].end->dial_cnt, MESH_RENDEZVOUS_ADDRS_MAX);
@@ -146,9 +146,9 @@ static void test_who_is_there_is_found_once(void)
 	begin(2);
 	run(1, false);
 	CHECK_EQ(find_cnt, 1);
-	mesh_rendezvous_hear(rendezvous, addrs, 3);
+	mesh_rendezvous_hear(rendezvous, addrs, 3, KAD_REACH_SITE);
 	run(5, false);
-	mesh_rendezvous_hear(rendezvous, addrs, 3);
+	mesh_rendezvous_hear(rendezvous, addrs, 3, KAD_REACH_SITE);
 	run(5, false);
 	CHECK_EQ(found_cnt, 1);
 	CHECK_EQ(found.key[0], 2);
@@ -172,7 +172,7 @@ static void test_addresses_not_for_all_to_see_are_refused(void)
 		struct addr addr;
 
 		CHECK_EQ(addr_parse(texts[i], &addr), 0);
-		mesh_rendezvous_hear(rendezvous, &addr, 1);
+		mesh_rendezvous_hear(rendezvous, &addr, 1, KAD_REACH_SITE);
 	}
 	run(2, false);
 	mesh_rendezvous_stats(rendezvous, &stats);

@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes that know nobody, and find each other on a Mainline DHT of libtorrent's."""
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+from lab import check, check_eq, run, wait_for
+from swarm import Swarm
+
+HASH = "e3223fc38fa85234e09d96799ed2cf0654d59720"  # of mesh-node-v1
+QUIET = "[dht]\nenabled = no\n"
+
+
+def overlay(daemon):
+    return daemon.json("overlay", "status")["overlay"]
+
+
+def node_id(daemon):
+    return daemon.json("node", "id")["node_id"]
+
+
+def connected(daemon):
+    return [peer["node_id"] for peer in daemon.json("peer", "list")["peers"] if peer["connected"]]
+
+
+def test_a47_what_libtorrent_announces_is_found_and_dialled(lab):
+    swarm = Swarm(lab)
+    b = lab.daemon("b", listen=["127.0.0.1:47002"], config=QUIET + "[overlay]\nserve = on\n").start()
+    swarm.ask("announce", 2, HASH, 47002)
+    a = lab.daemon("a", listen=["127.0.0.1:47001"],
+                   config=swarm.config() + "[overlay]\nrendezvous = yes\n").start()
+    wait_for(lambda: node_id(b) in connected(a), "a has found b and dialled it", timeout=90)
+    wait_for(lambda: overlay(a)["good"] == 1, "a has it in its table")
+
+
+def test_who_serves_is_announced_and_who_does_not_want_it_is_not(lab):
+    swarm = Swarm(lab)
+    rendezvous = swarm.config() + "[overlay]\nrendezvous = yes\nserve = on\n"
+    lab.daemon("a", listen=["127.0.0.1:47001"], config=rendezvous).start()
+    c = lab.daemon("c", listen=["127.0.0.1:47003"],
+                   config=swarm.config() + "[overlay]\nserve = on\n").start()
+    wait_for(lambda: ["127.0.0.1", 47001] in [list(peer) for peer in
+                                              swarm.ask("get_peers", 5, HASH)],
+             "a is announced", timeout=90)
+    check(["127.0.0.1", 47003] not in [list(peer) for peer in swarm.ask("get_peers", 5, HASH)],
+          "c is not")
+    check_eq(connected(c), [], "nor does it look")
+
+
+run([value for name, value in sorted(globals().items()) if name.startswith("test_")])
