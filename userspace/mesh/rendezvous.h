@@ -22,7 +22,7 @@ struct mesh_rendezvous;
 #define MESH_RENDEZVOUS_NAME	    "mesh-node-v1"
 #define MESH_RENDEZVOUS_ANNOUNCE_NS (900 * 1000000000ull)
 #define MESH_RENDEZVOUS_FIND_NS	    (600 * 1000000000ull)
-#define MESH_RENDEZVOUS_RETRY_NS    (30 * 1000000000ull) /* after a place that could not be asked */
+#define MESH_RENDEZVOUS_RETRY_NS    (10 * 1000000000ull) /* after a place that could not be asked */
 #define MESH_RENDEZVOUS_ENOUGH_CNT  3			 /* neighbours */
 #define MESH_RENDEZVOUS_ADDRS_MAX   10			 /* of one find */
 #define MESH_RENDEZVOUS_KNOWN_MAX   256			 /* addresses not asked again, the latest */
