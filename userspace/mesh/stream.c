@@ -180,9 +180,8 @@ static void stream_note_sent(struct mesh_stream *stream)
 }
 
 /* Gives stream a transport stream. 0, also when it has to wait for credit, or why not. */
-static int stream_open(struct mesh_stream *stream)
+static int stream_open(struct mesh_stream *stream, struct mesh_session *session)
 {
-	struct mesh_session *session = stream->session;
 	int err = stream_ops(stream)->open(session->conn, stream, &stream->transport);
 
 	if (err == WEFT_EBUSY) {
@@ -217,7 +216,7 @@ static int stream_start(struct mesh_stream *stream, struct mesh_session *session
 		return WEFT_EFULL;
 	stream_join(stream, session);
 	list_push_back(&session->stream_queue, &stream->node);
-	return is_first ? stream_open(stream) : 0;
+	return is_first ? stream_open(stream, session) : 0;
 }
 
 /* What was said while there was no stream leaves now. */
@@ -235,7 +234,7 @@ void mesh_stream_queue_run(struct mesh_session *session)
 	while (!list_is_empty(&session->stream_queue)) {
 		struct mesh_stream *stream =
 			list_entry(session->stream_queue.next, struct mesh_stream, node);
-		int err = stream_open(stream);
+		int err = stream_open(stream, session);
 
 		if (err < 0)
 			mesh_stream_end(stream, &(struct mesh_stream_end){.err = err});

@@ -24,7 +24,7 @@ static inline bool mesh_unsent_is_empty(const struct mesh_unsent *unsent)
 WEFT_MUST_CHECK
 int mesh_unsent_push(struct mesh_unsent *unsent, struct mesh_buffers *buffers,
 		     const struct transport_ops *ops, struct transport_stream *stream);
-/* mesh_unsent_take_tail forgets all of it and gives the tail, whose done the caller owes. */
+/* mesh_unsent_drop forgets all of it and gives the tail, whose done the caller owes. */
 struct transport_span mesh_unsent_drop(struct mesh_unsent *unsent, struct mesh_buffers *buffers);
 
 #endif
