@@ -205,6 +205,19 @@ def test_who_does_not_read_stops_the_sender_and_loses_nothing(lab):
         inside.close()
 
 
+def test_a_stream_that_nobody_reads_does_not_stop_the_session(lab):
+    a, b, node = pair(lab)
+    program = Program(lab, a)
+    stream = Stream(b, node, service="slow")
+    inside = program.taken.get(timeout=60)
+    push(stream.conn, frame(BINARY, bytes(65536)) * 100)
+    for _ in range(3):
+        done = b.weft("service", "call", "echo", "Say", "x", "--provider", node, "--timeout", "5")
+        check_eq((done.returncode, done.stdout), (OK, "x"), done.stderr)
+    stream.close()
+    inside.close()
+
+
 def test_who_leaves_in_the_middle_ends_the_stream_on_both_nodes(lab):
     a, b, node = pair(lab)
     stream = Stream(b, node, behind=frame(TEXT_MORE, b"half a mess"))

@@ -164,7 +164,7 @@ LIVE("quic", "idle_timeout", CONFIG_DURATION, quic.idle_timeout_ns, NS_PER_S, DA
 LIVE("quic", "keepalive", CONFIG_DURATION, quic.keepalive_ns, 0, DAY_NS,
 	"Silence after which a connection in use is probed; 0: never."),
 LIVE("quic", "window_min", CONFIG_SIZE, quic.window_len_min, 16 * KIB, GIB,
-	"Receive window of a connection at first; less while the heap fills."),
+	"Receive window of a connection at first, half of it for one stream; less while the heap fills."),
 LIVE("quic", "window_max", CONFIG_SIZE, quic.window_len_max, 16 * KIB, 4 * GIB,
 	"Receive window that a fast path may grow it to."),
 NUMBER("quic", "heap", CONFIG_SIZE, quic.heap_cap, MIB, TIB,

@@ -29,6 +29,11 @@ static const uint16_t pmtud_probes[] = {QUIC_DGRAM_LEN_ETH, 1392, 1280, 4052, QU
  */
 #define WINDOW_MAX_DIVISOR 2
 #define WINDOW_MIN_DIVISOR 64
+/*
+ * A stream has at most this part of its connection's window, so that one whose
+ * reader stopped does not stop the others, and pings, with it.
+ */
+#define STREAM_WINDOW_DIVISOR 2
 /* Spare ids so that a peer can move several times in a row. */
 #define PEER_CID_CNT 4
 
@@ -94,8 +99,9 @@ static void settings_init(const struct quic_engine *engine, ngtcp2_settings *set
 		config->congestion == QUIC_BBR ? NGTCP2_CC_ALGO_BBR : NGTCP2_CC_ALGO_CUBIC;
 	settings->max_tx_udp_payload_size = engine->dgram_len_max;
 	settings->rand_ctx.native_handle = engine->random;
-	settings->max_window = settings->max_stream_window =
+	settings->max_window =
 		quic_memory_window_len(engine, config->window_len_max, WINDOW_MAX_DIVISOR);
+	settings->max_stream_window = settings->max_window / STREAM_WINDOW_DIVISOR;
 	settings->ack_thresh = ACK_EVERY_CNT;
 	settings->handshake_timeout = config->handshake_timeout_ns;
 	settings->no_pmtud = !config->is_pmtud_on;
@@ -108,9 +114,10 @@ static void params_init(const struct quic_engine *engine, ngtcp2_transport_param
 	const struct quic_config *config = &engine->config;
 
 	ngtcp2_transport_params_default(params);
-	params->initial_max_data = params->initial_max_stream_data_bidi_local =
-		params->initial_max_stream_data_bidi_remote =
-			quic_memory_window_len(engine, config->window_len_min, WINDOW_MIN_DIVISOR);
+	params->initial_max_data =
+		quic_memory_window_len(engine, config->window_len_min, WINDOW_MIN_DIVISOR);
+	params->initial_max_stream_data_bidi_local = params->initial_max_stream_data_bidi_remote =
+		params->initial_max_data / STREAM_WINDOW_DIVISOR;
 	params->initial_max_streams_bidi = config->stream_per_conn_cap;
 	params->max_idle_timeout = config->idle_timeout_ns;
 	params->max_ack_delay = ACK_DELAY_MAX_NS;

@@ -116,7 +116,7 @@ static void test_silent_reader_stops_the_sender_at_its_window(void)
 	uint64_t window;
 
 	quic_pair_init(&p, 132, NULL);
-	window = p.b->engine->config.window_len_min;
+	window = p.b->engine->config.window_len_min / 2; /* the half of its connection's */
 	p.b->is_consuming = false;
 	conn = quic_net_connect(p.a, p.b);
 	stream = quic_net_send(conn, 8 * window);
@@ -132,6 +132,25 @@ static void test_silent_reader_stops_the_sender_at_its_window(void)
 	quic_pair_fini(&p);
 }
 
+static void test_a_silent_reader_does_not_stop_the_other_streams(void)
+{
+	struct quic_test_conn *conn;
+	struct quic_pair p;
+
+	quic_pair_init(&p, 134, NULL);
+	p.b->is_consuming = false;
+	conn = quic_net_connect(p.a, p.b);
+	CHECK(quic_net_send(conn, 8 << 20));
+	quic_net_settle(&p.net, 10 * NS_PER_S);
+	/* What pings, calls and answers need meanwhile. */
+	for (unsigned i = 1; i < 4; i++) {
+		CHECK(quic_net_send(conn, 64000));
+		quic_net_settle(&p.net, NS_PER_S);
+		CHECK_EQ(p.b->streams[i].received_len, 64000);
+	}
+	quic_pair_fini(&p);
+}
+
 /* The end needs no credit, of the stream or of the connection (RFC 9000 4.1). */
 static void test_end_arrives_while_the_window_is_closed(void)
 {
@@ -141,7 +160,7 @@ static void test_end_arrives_while_the_window_is_closed(void)
 	uint64_t window;
 
 	quic_pair_init(&p, 129, NULL);
-	window = p.b->engine->config.window_len_min;
+	window = p.b->engine->config.window_len_min / 2; /* the half of its connection's */
 	p.b->is_consuming = false;
 	conn = quic_net_connect(p.a, p.b);
 	CHECK(quic_net_send(conn, 8 * window)); /* waits for credit, in front */
@@ -328,6 +347,7 @@ int main(void)
 	RUN(test_short_answer_does_not_wait_for_long_ones);
 	RUN(test_long_answer_gets_half_beside_a_flood_of_short_ones);
 	RUN(test_silent_reader_stops_the_sender_at_its_window);
+	RUN(test_a_silent_reader_does_not_stop_the_other_streams);
 	RUN(test_end_arrives_while_the_window_is_closed);
 	RUN(test_unused_bytes_of_a_reset_stream_free_the_connection);
 	RUN(test_send_after_the_end_is_refused);
