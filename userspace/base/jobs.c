@@ -30,6 +30,7 @@ struct jobs {
 	unsigned thread_cnt;
 	uint32_t cap_cnt;
 	uint32_t in_flight;
+	uint64_t signal_cnt; /* of jobs handed to threads: raises of fd that were not read yet */
 	int fd;
 	int stop_fd;
 	struct job *inline_head, **inline_tail; /* with thread_cnt 0 */
@@ -165,6 +166,7 @@ int jobs_submit(struct jobs *jobs, struct job *job)
 		jobs->inline_tail = &job->next;
 		return 0;
 	}
+	jobs->signal_cnt++;
 	thread = thread_least_busy(jobs);
 	thread->in_hand++;
 	weft_assert(ring_push(thread->in, job) == 0);
@@ -197,8 +199,10 @@ unsigned jobs_reap(struct jobs *jobs)
 
 	if (!jobs->thread_cnt)
 		return inline_reap(jobs);
-	if (read(jobs->fd, &count, sizeof(count)) < 0)
+	/* Each turn of a worker asks: without a job on its way, not the kernel. */
+	if (!jobs->signal_cnt || read(jobs->fd, &count, sizeof(count)) < 0)
 		return 0;
+	jobs->signal_cnt -= count;
 	for (unsigned i = 0; i < jobs->thread_cnt; i++) {
 		struct jobs_thread *thread = &jobs->threads[i];
 		struct job *job;
