@@ -202,6 +202,12 @@ def test_events_are_streamed_and_resumed(lab):
     g = gateway(lab)
     tree = lab.folder("tree", {"one": 1000})
     check_eq(curl(f"{url_of(g)}/events")[0], 401, "they name peers: guarded")
+    with connect(g) as client:
+        head = (f"HEAD /events HTTP/1.1\r\nHost: {authority_of(g)}\r\n"
+                f"X-Weft-Token: {token_of(g)}\r\n\r\n").encode()
+        client.sendall(head + head.replace(b"HEAD /events", b"GET /healthz"))
+        client.shutdown(socket.SHUT_WR)
+        check(read_all(client).endswith(b"\r\n\r\nok\n"), "HEAD ends with the head")
     with events_of(g) as client:
         g.share(tree)
         events = read_events(client, 1)

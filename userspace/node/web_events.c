@@ -153,8 +153,13 @@ static void events_handle(void *ctx, struct gateway_exchange *exchange,
 						   .headers = "Cache-Control: no-store\r\n",
 						   .body_len = GATEWAY_LEN_UNKNOWN};
 	struct web_events *events = ctx;
-	struct event_reader *reader = pool_acquire(&events->readers);
+	struct event_reader *reader = request->is_head ? NULL : pool_acquire(&events->readers);
 
+	if (request->is_head) {
+		gateway_reply_begin(exchange, &reply, now_ns);
+		gateway_reply_end(exchange, now_ns);
+		return;
+	}
 	if (!reader) {
 		gateway_reply_error(exchange, &full, now_ns);
 		return;
