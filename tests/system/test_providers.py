@@ -17,6 +17,9 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from lab import FAILED, OK, TIMEOUT, WEFT, Skip, check, check_eq, run, wait_for
 
+# What a sanitizer keeps aside is not what a daemon needs.
+os.environ.setdefault("ASAN_OPTIONS", "quarantine_size_mb=4")
+
 CONFIG = "[service]\nbuiltin =\npeer_calls = 100000\n"
 
 
@@ -288,6 +291,35 @@ def test_nginx_serves_a_file_that_neither_daemon_holds(lab):
     wait_for(lambda: state_of(a, "site") == "down", "withdrawn")
 
 
+def test_a_stop_ends_what_is_under_way(lab):
+    a, b = pair(lab)
+    root = lab.folder("site", {"big": 50_000_000})
+    port, _ = nginx(lab, root)
+    publish(a, "site", "--http", f"127.0.0.1:{port}")
+    pids = lab.dir / "pids"
+    publish(a, "slow", "--exec", script(lab, f"echo $$ >> {pids}; sleep 300"))
+    desk(lab, a)
+    where = ["--provider", node_id(a)]
+    asked = [b.weft_popen("service", "call", "slow", "Do", "x", *where),
+             b.weft_popen("service", "call", "desk", "Late", "x", *where),
+             # Nobody reads what it prints, so blocks are lent and stay so.
+             b.weft_popen("service", "call", "site", "GET", "/big", *where)]
+
+    def is_under_way():
+        rows = {row["name"]: row for row in a.json("service", "list")["offers"]}
+        return pids.exists() and pids.read_text() and all(
+            rows[name]["in_hand"] or rows[name]["streams"] for name in ("slow", "desk", "site"))
+    wait_for(is_under_way, "all three are under way")
+    check_eq(a.stop(), 0, a.log_text())
+    pid = pids.read_text().strip()
+    check(not pathlib.Path(f"/proc/{pid}").exists(), "the process outlives the daemon")
+    for each in asked:
+        each.stdout.buffer.read()
+        check(each.wait(timeout=60) != OK, each.args)
+    a.start()
+    wait_for(lambda: state_of(a, "slow") == state_of(a, "desk") == "ready", "all are back")
+
+
 UPLOAD = """
     import hashlib, http.server, sys
 
@@ -364,5 +396,6 @@ if __name__ == "__main__":
          test_a_process_has_limits_and_leaves_nothing_behind,
          test_no_payload_is_in_the_log,
          test_nginx_serves_a_file_that_neither_daemon_holds,
+         test_a_stop_ends_what_is_under_way,
          test_a_body_reaches_the_server_with_the_name_of_its_sender,
          test_a_server_that_speaks_no_http])
