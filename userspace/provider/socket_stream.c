@@ -16,8 +16,7 @@
 #include "provider/program_link.h"
 #include "service/http_envelope.h"
 
-#define IN_CAP		   16384
-#define PIECE_LEN_MAX	   16000 /* what a channel copies */
+#define IN_CAP		   SERVICE_COPY_LEN_MAX /* a piece of what is in it is one that a channel copies */
 #define READS_PER_TURN_MAX 16
 
 struct socket_stream {

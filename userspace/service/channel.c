@@ -17,8 +17,6 @@
 
 /* Codes of resets that end a stream with a status; below them are the mesh's own. */
 #define RESET_CODE 0x300u
-/* The most that is copied of a piece. */
-#define COPY_LEN_MAX 16000
 /* What its user does no longer hear of may take so long to end. */
 #define DRAIN_NS (30 * NS_PER_S)
 
@@ -379,7 +377,7 @@ int service_channel_send(struct service_channel *channel, const struct service_p
 	bool is_lent = done && piece->len;
 	int err = WEFT_EFULL;
 
-	weft_assert(piece->len <= (done ? SERVICE_PIECE_LEN_MAX : COPY_LEN_MAX));
+	weft_assert(piece->len <= (done ? SERVICE_PIECE_LEN_MAX : SERVICE_COPY_LEN_MAX));
 	if (channel->state == SERVICE_CHANNEL_CLOSED || channel->is_finished)
 		return WEFT_ECLOSED;
 	if (channel->is_local)

@@ -44,6 +44,7 @@ struct service_channel; /* one side of a stream */
 #define SERVICE_TEXT_LEN_MAX	200	      /* of an answer's error text */
 #define SERVICE_PAYLOAD_LEN_MAX (1024 * 1024) /* of a call and of its reply, default of the limit */
 #define SERVICE_PIECE_LEN_MAX	(256 * 1024)  /* of one channel send */
+#define SERVICE_COPY_LEN_MAX	16000	      /* of one that is copied */
 #define SERVICE_ID_LEN		32
 #define SERVICE_KEY_LEN		16 /* correlation ids, idempotency keys */
 
@@ -276,9 +277,9 @@ int service_channel_open(struct service *service, const struct service_target *t
 void service_channel_accept(struct service_channel *channel,
 			    const struct service_channel_events *events, void *arg);
 /*
- * service_channel_send: a piece of at most SERVICE_PIECE_LEN_MAX bytes. span: lent until done;
- * NULL done: piece->data is copied (then at most 16,000 bytes). 0, WEFT_EFULL (nothing was
- * taken, writable follows), WEFT_ECLOSED.
+ * service_channel_send: a piece of at most SERVICE_PIECE_LEN_MAX bytes, whose data is lent until
+ * done; NULL done: it is copied, and has at most SERVICE_COPY_LEN_MAX bytes. 0, WEFT_EFULL
+ * (nothing was taken, writable follows), WEFT_ECLOSED.
  */
 WEFT_MUST_CHECK
 int service_channel_send(struct service_channel *channel, const struct service_piece *piece,

@@ -647,6 +647,28 @@ static void test_who_does_not_read_stops_who_writes(void)
 	desk_fini(&desk);
 }
 
+static void test_a_piece_may_be_longer_than_what_is_read_at_once(void)
+{
+	static char much[60000], reply[12000];
+	struct prig_stream stream = {.body = NULL};
+	struct desk desk;
+	int fd;
+
+	/* A long reply has all room there is be made to read into. */
+	memset(reply, ' ', sizeof(reply) - 1);
+	reply[0] = '{';
+	reply[sizeof(reply) - 2] = '}';
+	desk_init(&desk);
+	fd = stream_take(&desk, &stream, NULL, 0);
+	desk_reply(&desk, fd, reply);
+	frame_say(fd, PIPE_FRAME_BINARY, much, sizeof(much));
+	CHECK_SOON(&desk.rig, stream.body_len == sizeof(much));
+	CHECK_EQ(stream.message_cnt, 1);
+	CHECK_EQ(stream.ended_cnt, 0);
+	close(fd);
+	desk_fini(&desk);
+}
+
 static void test_a_stream_that_is_not_taken_ends(void)
 {
 	struct prig_stream stream = {.body = NULL};
@@ -713,6 +735,7 @@ int main(void)
 	RUN(test_a_program_that_breaks_a_stream);
 	RUN(test_the_program_is_told_how_its_caller_ended);
 	RUN(test_who_does_not_read_stops_who_writes);
+	RUN(test_a_piece_may_be_longer_than_what_is_read_at_once);
 	RUN(test_a_stream_that_is_not_taken_ends);
 	RUN(test_a_silent_stream_lives_and_ends_with_its_service);
 	RUN(test_http_is_refused);

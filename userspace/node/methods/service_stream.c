@@ -15,8 +15,6 @@
 #include "node/fabric.h"
 #include "node/methods/service_target.h"
 
-#define COPY_LEN_MAX 16000 /* of a piece that service_channel_send copies */
-
 _Static_assert(PIPE_FRAME_LEN_MAX >= SERVICE_PIECE_LEN_MAX, "a piece fits a frame");
 _Static_assert(PIPE_FRAME_TEXT_LEN_MAX >= SERVICE_TEXT_LEN_MAX, "a reason fits the end");
 
@@ -86,7 +84,7 @@ static size_t bridge_input(void *arg, const uint8_t *data, size_t len, uint64_t 
 	size_t used = 0;
 
 	while (used < len) {
-		size_t part = len - used < COPY_LEN_MAX ? len - used : COPY_LEN_MAX;
+		size_t part = len - used < SERVICE_COPY_LEN_MAX ? len - used : SERVICE_COPY_LEN_MAX;
 		struct pipe_frame_in before = bridge->in;
 		struct cursor c = cursor_of(data + used, part);
 		struct pipe_frame frame;

@@ -6,8 +6,6 @@
 #include "base/heap.h"
 #include "base/list.h"
 
-#define COPY_LEN_MAX 16000 /* of a piece that is sent as a copy */
-
 struct echo_stream {
 	struct echo *echo;
 	struct service_channel *channel;
@@ -34,8 +32,8 @@ static bool piece_send(struct echo_stream *stream, struct service_piece *piece)
 	do {
 		struct service_piece part = *piece;
 
-		if (part.len > COPY_LEN_MAX) {
-			part.len = COPY_LEN_MAX;
+		if (part.len > SERVICE_COPY_LEN_MAX) {
+			part.len = SERVICE_COPY_LEN_MAX;
 			part.is_last = false;
 		}
 		if (service_channel_send(stream->channel, &part, NULL, NULL) < 0)
