@@ -253,6 +253,8 @@ def test_figures_follow_the_format(lab):
     samples = metrics_parse(body.decode())
     check(samples["weft_gateway_requests_total", None] >= 2, "counted")
     check(("weft_limit", 'limit="gateway.connections"') in samples, "limits")
+    check(("weft_directory_hidden_total", 'reason="bad signature"') in samples, "faults of descriptors")
+    check(("weft_conduct_deeds_total", 'deed="broken rule"') in samples, "conduct")
     check(samples["weft_uptime_seconds", None] >= 0 and samples["weft_peers", None] == 0, "figures")
     check(any(name.startswith("weft_quic_") for name, _ in samples), "counters of the modules")
     names = {name for name, _ in samples}

@@ -11,6 +11,9 @@
 #include "node/fabric.h"
 #include "node/methods/methods.h"
 #include "node/web_state.h"
+#include "service/conduct.h"
+#include "service/directory.h"
+#include "service/publisher.h"
 #include "weft/version.h"
 
 #define NAME_CAP 128
@@ -210,6 +213,71 @@ static void services_write(FILE *out, const struct service *service)
 		     "Rules of services that peers broke.", stats.violation_cnt);
 }
 
+/* Labels are words of faults.def: "bad signature". */
+static void directory_write(FILE *out, const struct service_directory *directory)
+{
+	struct service_directory_stats stats;
+
+	service_directory_stats(directory, &stats);
+	number_write(out, "weft_directory_finds_total", "counter", "Finds of services.",
+		     stats.find_cnt);
+	number_write(out, "weft_directory_fetches_total", "counter",
+		     "Times the overlay was asked who provides a service.", stats.fetch_cnt);
+	number_write(out, "weft_directory_refused_total", "counter", "Finds over service.lookups.",
+		     stats.refused_cnt);
+	number_write(out, "weft_directory_held_back_total", "counter",
+		     "Times service.fetches kept the overlay from being asked.",
+		     stats.held_back_cnt);
+	number_write(out, "weft_directory_abuse_total", "counter",
+		     "Patterns of looking through the directory.", stats.abuse_cnt);
+	number_write(out, "weft_directory_descriptors", "gauge", "Descriptors in the cache.",
+		     stats.entry_cnt);
+	family_write(out, "weft_directory_hidden_total", "counter",
+		     "Descriptors that were got and not taken, by reason.");
+	for (unsigned i = 1; i < SERVICE_FAULT_CNT; i++)
+		fprintf(out, "weft_directory_hidden_total{reason=\"%s\"} %llu\n",
+			service_fault_word((enum service_fault)i),
+			(unsigned long long)stats.hidden[i]);
+}
+
+static void publisher_write(FILE *out, const struct service_publisher *publisher)
+{
+	struct service_publisher_stats stats;
+
+	service_publisher_stats(publisher, &stats);
+	number_write(out, "weft_publisher_puts_total", "counter", "Descriptors put.",
+		     stats.publish_cnt);
+	number_write(out, "weft_publisher_refused_total", "counter",
+		     "Times service.publishes made one wait.", stats.refused_cnt);
+	number_write(out, "weft_publisher_failed_total", "counter", "Descriptors nobody took.",
+		     stats.failed_cnt);
+}
+
+static void conduct_write(FILE *out, const struct service_conduct *conduct)
+{
+	struct service_conduct_stats stats;
+
+	service_conduct_stats(conduct, &stats);
+	family_write(out, "weft_conduct_deeds_total", "counter",
+		     "What peers did that counts for their conduct.");
+	for (unsigned i = 0; i < SERVICE_DEED_CNT; i++)
+		fprintf(out, "weft_conduct_deeds_total{deed=\"%s\"} %llu\n",
+			service_deed_word((enum service_deed)i),
+			(unsigned long long)stats.deeds[i]);
+	number_write(out, "weft_conduct_bans_total", "counter", "Bans for broken rules.",
+		     stats.ban_cnt);
+	number_write(out, "weft_conduct_peers", "gauge", "Peers whose conduct is remembered.",
+		     stats.peer_cnt);
+}
+
+static void fabric_write(FILE *out, struct fabric *fabric)
+{
+	services_write(out, fabric_service(fabric));
+	directory_write(out, fabric_directory(fabric));
+	publisher_write(out, fabric_publisher(fabric));
+	conduct_write(out, fabric_conduct(fabric));
+}
+
 static void metrics_write(FILE *out, struct node *node, const json_t *status)
 {
 	struct gateway_stats stats = {0};
@@ -223,7 +291,7 @@ static void metrics_write(FILE *out, struct node *node, const json_t *status)
 	web_stats(node->web, &stats);
 	gateway_write(out, &stats);
 	if (node->fabric)
-		services_write(out, fabric_service(node->fabric));
+		fabric_write(out, node->fabric);
 	json_decref(limits);
 }
 
