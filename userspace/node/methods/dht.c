@@ -43,26 +43,26 @@ static json_t *json_network(const struct dht *dht, enum dht_net net,
 	return json;
 }
 
-static json_t *json_fill(const char *name, uint64_t used, uint64_t cap, const char *key)
+json_t *method_json_fill(const char *name, uint64_t used, uint64_t cap, const char *setting)
 {
 	return json_pack("{s:s, s:o, s:o, s:s}", "name", name, "used", method_json_uint(used),
-			 "cap", method_json_uint(cap), "setting", key);
+			 "cap", method_json_uint(cap), "setting", setting);
 }
 
 static json_t *json_fills(const struct dht_config *config, const struct dht_stats *stats)
 {
 	json_t *json = json_array();
 
-	json_array_append_new(json, json_fill("items kept for others", stats->item_cnt,
-					      config->item_cap, "dht.item_cap"));
-	json_array_append_new(json, json_fill("peers kept for others", stats->peer_cnt,
-					      config->peer_cap, "dht.peer_cap"));
-	json_array_append_new(json, json_fill("queries on the way", stats->query_cnt,
-					      config->query_cap, "dht.query_cap"));
-	json_array_append_new(json, json_fill("searches", stats->search_cnt, config->search_cap,
-					      "dht.search_cap"));
-	json_array_append_new(json, json_fill("own items and announces", stats->own_cnt,
-					      config->own_cap, "dht.own_cap"));
+	json_array_append_new(json, method_json_fill("items kept for others", stats->item_cnt,
+						     config->item_cap, "dht.item_cap"));
+	json_array_append_new(json, method_json_fill("peers kept for others", stats->peer_cnt,
+						     config->peer_cap, "dht.peer_cap"));
+	json_array_append_new(json, method_json_fill("queries on the way", stats->query_cnt,
+						     config->query_cap, "dht.query_cap"));
+	json_array_append_new(json, method_json_fill("searches", stats->search_cnt,
+						     config->search_cap, "dht.search_cap"));
+	json_array_append_new(json, method_json_fill("own items and announces", stats->own_cnt,
+						     config->own_cap, "dht.own_cap"));
 	return json;
 }
 

@@ -108,6 +108,8 @@ json_t *method_json_drop_source(const struct drops *drops, const struct offender
 struct kad_id;
 bool method_dht_is_on(const struct node *node, struct control_call *call);
 json_t *method_json_kad_id(const struct kad_id *id);
+/* dht.c: how full a table is, and what to set for a larger one. */
+json_t *method_json_fill(const char *name, uint64_t used, uint64_t cap, const char *setting);
 /*
  * service.c. method_services_are_on: false: call was failed. method_json_offer: an offer of
  * this node, or NULL. service_offer.c: method_offer_describe adds to the offer of info what

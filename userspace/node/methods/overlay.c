@@ -7,24 +7,19 @@
 #include "node/fabric.h"
 #include "node/methods/methods.h"
 
-static json_t *json_fill(const char *name, uint64_t used, uint64_t cap, const char *setting)
-{
-	return json_pack("{s:s, s:o, s:o, s:s}", "name", name, "used", method_json_uint(used),
-			 "cap", method_json_uint(cap), "setting", setting);
-}
-
 static json_t *json_fills(const struct overlay_config *config, const struct overlay_stats *stats)
 {
 	json_t *json = json_array();
 
-	json_array_append_new(json, json_fill("values kept for others", stats->value_cnt,
-					      config->value_cap, "overlay.value_cap"));
-	json_array_append_new(json, json_fill("bytes of them", stats->value_len,
-					      config->value_memory_len, "overlay.value_memory"));
-	json_array_append_new(json, json_fill("searches and puts", stats->run_cnt, config->run_cap,
-					      "overlay.run_cap"));
-	json_array_append_new(json, json_fill("requests on the way", stats->query_cnt,
-					      config->query_cap, "overlay.query_cap"));
+	json_array_append_new(json, method_json_fill("values kept for others", stats->value_cnt,
+						     config->value_cap, "overlay.value_cap"));
+	json_array_append_new(json,
+			      method_json_fill("bytes of them", stats->value_len,
+					       config->value_memory_len, "overlay.value_memory"));
+	json_array_append_new(json, method_json_fill("searches and puts", stats->run_cnt,
+						     config->run_cap, "overlay.run_cap"));
+	json_array_append_new(json, method_json_fill("requests on the way", stats->query_cnt,
+						     config->query_cap, "overlay.query_cap"));
 	return json;
 }
 
