@@ -758,6 +758,78 @@ static void test_a_withdrawn_service_ends_its_exchanges(void)
 	web_fini(&web);
 }
 
+/* A provider with room for two slabs: one of heads, and one block of a body. */
+static void small_init(struct web *web)
+{
+	prig_init(&web->rig);
+	prig_stop(&web->rig, false);
+	web->rig.config.memory_len = 2 * 65536;
+	prig_start(&web->rig);
+	program_listen_tcp(&web->server, 0);
+	web_publish(web, web_spec);
+}
+
+static void test_an_exchange_waits_for_memory_and_goes_on(void)
+{
+	struct prig_stream greedy = {.body = NULL}, modest = {.body = NULL};
+	struct provider_stats stats;
+	struct web web;
+	int fds[2];
+
+	small_init(&web);
+	web_open(&web, &greedy, "GET", "/big", 0);
+	service_channel_finish(greedy.channel);
+	greedy.is_holding = true;
+	fds[0] = serve(&web, "HTTP/1.1 200 OK\r\n\r\n");
+	for (unsigned i = 0; i < 100; i++) {
+		push_until_full(fds[0], BIG_LEN);
+		prig_run(&web.rig);
+	}
+	provider_stats(web.rig.provider, &stats);
+	CHECK_EQ(stats.memory_used_len, 65536); /* the block; the slab of heads stays theirs */
+	web_open(&web, &modest, "GET", "/", 0);
+	service_channel_finish(modest.channel);
+	fds[1] = serve(&web, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+	prig_run(&web.rig);
+	CHECK_EQ(modest.ended_cnt, 0);
+	CHECK_EQ(status_of(&modest), 0);
+	service_channel_end(greedy.channel, SERVICE_OK, "");
+	prig_run(&web.rig);
+	prig_pass(&web.rig, 10 * NS_PER_MS);
+	CHECK_EQ(status_of(&modest), 200);
+	CHECK_EQ(modest.ended_cnt, 1);
+	CHECK_EQ(modest.status, SERVICE_OK);
+	close(fds[0]);
+	close(fds[1]);
+	web_fini(&web);
+}
+
+static void test_a_body_that_finds_no_memory_ends(void)
+{
+	static char much[16000];
+	struct service_piece piece = {
+		.data = (uint8_t *)much, .len = sizeof(much), .is_last = true};
+	struct prig_stream stream = {.body = NULL};
+	struct provider_stats stats;
+	struct web web;
+	int fd;
+
+	small_init(&web);
+	web_open(&web, &stream, "POST", "/", SERVICE_HTTP_BODY_LEN_UNTOLD);
+	fd = program_accept(&web.rig, &web.server);
+	for (unsigned i = 0; i < 5000 && !stream.ended_cnt; i++) {
+		(void)!service_channel_send(stream.channel, &piece, NULL, NULL);
+		prig_turn(&web.rig, 0);
+	}
+	CHECK_EQ(stream.ended_cnt, 1);
+	CHECK_EQ(stream.status, SERVICE_UNAVAILABLE);
+	CHECK_EQ(web.rig.event_cnts[PROVIDER_EVENT_FAILED], 0);
+	provider_stats(web.rig.provider, &stats);
+	CHECK_EQ(stats.memory_used_len, 0);
+	close(fd);
+	web_fini(&web);
+}
+
 static void test_a_health_path_decides(void)
 {
 	struct provider_spec spec = web_spec;
@@ -815,6 +887,8 @@ int main(void)
 	RUN(test_calls_and_other_methods_are_told_how);
 	RUN(test_one_request_too_many_is_refused);
 	RUN(test_a_withdrawn_service_ends_its_exchanges);
+	RUN(test_an_exchange_waits_for_memory_and_goes_on);
+	RUN(test_a_body_that_finds_no_memory_ends);
 	RUN(test_a_health_path_decides);
 	return check_done();
 }
