@@ -37,7 +37,7 @@ class Node:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.socket.connect(("127.0.0.1", port))
-        self.socket.settimeout(2)
+        self.socket.settimeout(5)
 
     def send(self, datagram):
         """The answer, its bytes beside it; None: silence. What it asks of us is not answered."""
@@ -69,7 +69,8 @@ class Node:
 
 
 def both(lab):
-    swarm = Swarm(lab, port=random.randrange(30000, 60000), count=1)
+    # Of no port that the kernel gives to somebody else meanwhile.
+    swarm = Swarm(lab, port=random.randrange(20000, 32000), count=1)
     daemon = lab.daemon("a", config="[dht]\nprivate = yes\n").start()
     address = daemon.json("status")["listen"][0]
     return Node("libtorrent", swarm.port), Node("weftd", int(address.rsplit(":", 1)[1]))

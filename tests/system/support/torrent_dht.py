@@ -44,10 +44,20 @@ class Swarm:
         self.address, self.port = address, port
         self.sessions = [lt.session({**SETTINGS, "listen_interfaces": f"{address}:{port + i}"})
                          for i in range(count)]
+        self.wait_open()
         for i, session in enumerate(self.sessions):
             for other in range(count):
                 if other != i and (count <= 16 or (i - other) % count <= 8 or other == 0):
                     session.add_dht_node((address, port + other))
+
+    def wait_open(self):
+        """A session opens its sockets and begins its DHT some time after it was made."""
+        end = time.monotonic() + ANSWER_S
+        for i, session in enumerate(self.sessions):
+            while not (session.listen_port() == self.port + i and session.is_dht_running()):
+                if time.monotonic() > end:
+                    sys.exit(f"torrent_dht: {self.address}:{self.port + i} does not open")
+                time.sleep(0.01)
 
     def wait_alert(self, session, kind, matches=lambda alert: True):
         end = time.monotonic() + ANSWER_S
