@@ -354,17 +354,6 @@ bool service_conduct_look(const struct service_conduct *conduct, const uint8_t k
 	return peer;
 }
 
-void service_conduct_each(const struct service_conduct *conduct,
-			  bool (*fn)(void *arg, const struct service_conduct_state *state),
-			  void *arg)
-{
-	const struct peer *peer = NULL;
-
-	while ((peer = pool_next(&conduct->peers, peer)))
-		if (!fn(arg, &peer->record.state))
-			return;
-}
-
 const char *service_conduct_standing(unsigned score)
 {
 	if (score <= SERVICE_CONDUCT_UNTRUSTED_MAX)

@@ -100,10 +100,6 @@ struct service_conduct_state {
 /* service_conduct_look: false when nothing is known of key. */
 bool service_conduct_look(const struct service_conduct *conduct, const uint8_t key[MESH_KEY_LEN],
 			  struct service_conduct_state *out_state);
-/* service_conduct_each calls fn, for each peer of which anything is known, until it returns false. */
-void service_conduct_each(const struct service_conduct *conduct,
-			  bool (*fn)(void *arg, const struct service_conduct_state *state),
-			  void *arg);
 /* service_conduct_standing: "untrusted", "normal" or "trusted". */
 const char *service_conduct_standing(unsigned score);
 /*
