@@ -117,8 +117,8 @@ static void lines_write(const struct web_mesh_run *run, const struct service_htt
 static const struct gateway_error bad_answer = {502, "bad_gateway",
 						"The service's answer is none that HTTP knows.", 0};
 
-/* answer_begin: the answer's head is whole. False: the run is gone. */
-static bool answer_begin(struct web_mesh_run *run, uint64_t now_ns)
+/* answer_begin: the answer's head is whole. */
+static void answer_begin(struct web_mesh_run *run, uint64_t now_ns)
 {
 	struct service_http_answer answer;
 	char lines[LINES_CAP];
@@ -126,7 +126,7 @@ static bool answer_begin(struct web_mesh_run *run, uint64_t now_ns)
 
 	if (service_http_answer_parse(run->data, run->len, &answer) < 0) {
 		http_cut(run, &bad_answer, now_ns);
-		return false;
+		return;
 	}
 	lines_write(run, &answer.headers, lines);
 	reply.status = answer.status;
@@ -135,7 +135,6 @@ static bool answer_begin(struct web_mesh_run *run, uint64_t now_ns)
 	gateway_reply_begin(run->exchange, &reply, now_ns);
 	run->is_begun = true;
 	timer_cancel(run->mesh->params.timers, &run->timer);
-	return true;
 }
 
 static void channel_piece(void *arg, const struct service_piece *piece, uint64_t now_ns)
@@ -162,7 +161,7 @@ static void channel_piece(void *arg, const struct service_piece *piece, uint64_t
 	}
 	service_channel_consume(run->channel, piece->len);
 	if (piece->is_last)
-		(void)answer_begin(run, now_ns);
+		answer_begin(run, now_ns);
 }
 
 static void channel_finished(void *arg, uint64_t now_ns)
