@@ -45,12 +45,14 @@
 #define TYPE_CALLS_PER_MIN  CONFIG_COUNT
 #define TYPE_UNITS	    CONFIG_COUNT
 #define TYPE_UNITS_PER_MIN  CONFIG_COUNT
+#define TYPE_PER_MIN	    CONFIG_COUNT
 #define BEGIN_COUNT	    "How many "
 #define BEGIN_BYTES	    "Bytes "
 #define BEGIN_DURATION	    "Time "
 #define BEGIN_CALLS_PER_MIN "Calls a minute "
 #define BEGIN_UNITS	    "Units "
 #define BEGIN_UNITS_PER_MIN "Units a minute "
+#define BEGIN_PER_MIN	    "A minute, so many "
 #define IS_LIVE		    true
 #define IS_FIXED	    false
 #define SERVICE_LIMIT(field, key, value, low, high, unit, change, text)                            \
@@ -262,14 +264,8 @@ TEXT("service", "builtin", CONFIG_NAME, fabric.builtin_names,
 	"Calls a minute of one peer to services by name, as mesh-stats:3 echo:1000, whatever they say themselves."},
 { "service", "timeouts_of", CONFIG_NAME, FIELD(fabric.service.timeouts), 0, 0, SERVICE_NAMED_CAP - 1, NULL, true,
 	"Seconds that calls of this node to services by name wait, as mesh-stats:5."},
-LIVE("service", "lookups", CONFIG_COUNT, fabric.directory.lookups_per_min, 1, 1000000,
-	"Searches for services a minute, of all programs together."),
-LIVE("service", "fetches", CONFIG_COUNT, fabric.directory.fetches_per_min, 1, 1000000,
-	"Of them that ask other nodes; the others are answered from what is known."),
 NUMBER("service", "known", CONFIG_COUNT, fabric.directory.entry_cap, 16, 1000000,
 	"Services of others that are remembered."),
-LIVE("service", "publishes", CONFIG_COUNT, fabric.publisher.publishes_per_min, 1, 1000000,
-	"Descriptors of own services that are published a minute."),
 LIVE("service", "life", CONFIG_SECONDS, fabric.publisher.ttl_s, 60, 3600,
 	"How long a published descriptor is valid; it is renewed at half of that."),
 NUMBER("service", "judged", CONFIG_COUNT, fabric.conduct_peer_cap, 16, 10000000,

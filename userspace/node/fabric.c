@@ -181,11 +181,29 @@ static unsigned health_of(void *ctx, const struct service_descriptor *descriptor
 	return service_health(((struct fabric *)ctx)->service, descriptor, now_ns);
 }
 
+/* Rates of the directory and the publisher stand among the limits of the fabric. */
+static struct service_directory_config directory_config(const struct fabric_config *config)
+{
+	struct service_directory_config directory = config->directory;
+
+	directory.lookups_per_min = (uint32_t)config->service.limits.lookups_per_min;
+	directory.fetches_per_min = (uint32_t)config->service.limits.fetches_per_min;
+	return directory;
+}
+
+static struct service_publisher_config publisher_config(const struct fabric_config *config)
+{
+	struct service_publisher_config publisher = config->publisher;
+
+	publisher.publishes_per_min = (uint32_t)config->service.limits.publishes_per_min;
+	return publisher;
+}
+
 static int open_directory(struct fabric *fabric)
 {
 	struct node *node = fabric->node;
 	const struct service_directory_params params = {
-		.config = node->config->fabric.directory,
+		.config = directory_config(&node->config->fabric),
 		.overlay = overlay_seam_of(fabric->overlay),
 		.store = node->store,
 		.timers = &node->home.timers,
@@ -207,7 +225,7 @@ static int open_publisher(struct fabric *fabric)
 {
 	struct node *node = fabric->node;
 	const struct service_publisher_params params = {
-		.config = node->config->fabric.publisher,
+		.config = publisher_config(&node->config->fabric),
 		.overlay = overlay_seam_of(fabric->overlay),
 		.key = node->key,
 		.store = node->store,
@@ -432,12 +450,15 @@ void fabric_addresses_changed(struct fabric *fabric, uint64_t now_ns)
 
 void fabric_configure(struct fabric *fabric, const struct fabric_config *config, uint64_t now_ns)
 {
+	const struct service_directory_config directory = directory_config(config);
+	const struct service_publisher_config publisher = publisher_config(config);
+
 	if (!fabric)
 		return;
 	configure_overlay(fabric, now_ns);
 	service_configure(fabric->service, &config->service);
-	service_directory_configure(fabric->directory, &config->directory);
-	service_publisher_configure(fabric->publisher, &config->publisher);
+	service_directory_configure(fabric->directory, &directory);
+	service_publisher_configure(fabric->publisher, &publisher);
 }
 
 void fabric_pardon(struct fabric *fabric, const uint8_t key[static MESH_KEY_LEN], uint64_t now_ns)

@@ -42,6 +42,8 @@ const char *service_unit_name(enum service_unit unit)
 		return "units";
 	case SERVICE_UNIT_UNITS_PER_MIN:
 		return "units/min";
+	case SERVICE_UNIT_PER_MIN:
+		return "/min";
 	}
 	return "";
 }

@@ -13,6 +13,7 @@ enum service_unit {
 	SERVICE_UNIT_CALLS_PER_MIN,
 	SERVICE_UNIT_UNITS,
 	SERVICE_UNIT_UNITS_PER_MIN,
+	SERVICE_UNIT_PER_MIN,
 };
 
 struct service_limits {
