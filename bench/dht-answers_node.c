@@ -18,7 +18,7 @@
 #include "demux/judge.h"
 #include "demux/tables.h"
 #include "dht/dht_state.h"
-#include "node/driver_answers.h"
+#include "node/fastpath/driver_answers.h"
 #include "support/fast_path.h"
 
 #define NODE_CNT 300

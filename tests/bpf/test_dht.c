@@ -13,7 +13,7 @@
 #include "demux/krpc_tables.h"
 #include "dht/dht_state.h"
 #include "kad/contact.h"
-#include "node/driver_answers.h"
+#include "node/fastpath/driver_answers.h"
 #include "support/check.h"
 #include "support/dht_rig.h"
 

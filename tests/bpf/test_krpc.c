@@ -14,7 +14,7 @@
 #include "bpf/support/answered.h"
 #include "bpf/support/payload.h"
 #include "demux/krpc_tables.h"
-#include "node/fastpath.h"
+#include "node/fastpath/fastpath.h"
 #include "support/check.h"
 #include "weft/frame.h"
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "node/config_table.h"
+#include "node/config/config_table.h"
 
 /*
  * The first byte chooses a key, the rest is its value. What is accepted

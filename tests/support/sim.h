@@ -10,7 +10,7 @@
 #include "content/content.h"
 #include "crypto/node_key.h"
 #include "net/mem.h"
-#include "node/config.h"
+#include "node/config/config.h"
 #include "node/node.h"
 #include "support/scratch.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A worker of the crew on its thread, with a store and sockets of its own. */
-#include "node/crew_member.h"
+#include "node/crew/crew_member.h"
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 #include "crypto/node_key.h"
-#include "node/config.h"
+#include "node/config/config.h"
 #include "store/store.h"
 #include "support/check.h"
 #include "support/scratch.h"

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "crypto/node_key.h"
-#include "node/config.h"
+#include "node/config/config.h"
 
 #define PASSPHRASE_CAP 1024
 

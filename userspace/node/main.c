@@ -20,12 +20,12 @@
 #include "base/timer.h"
 #include "codec/zbase32.h"
 #include "crypto/node_key.h"
-#include "node/config.h"
+#include "node/config/config.h"
 #include "node/key_source.h"
 #include "node/memory.h"
 #include "node/node.h"
 #include "node/notify.h"
-#include "node/options.h"
+#include "node/config/options.h"
 #include "weft/version.h"
 
 enum { EXIT_FAILED = 1 };

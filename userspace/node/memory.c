@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/memory.h"
 
-#include "node/ban_list.h"
-#include "node/config.h"
-#include "node/drops.h"
-#include "node/gate.h"
-#include "node/incidents.h"
-#include "node/record.h"
-#include "node/stream_inlet.h"
-#include "node/stream_relay.h"
+#include "node/bans/ban_list.h"
+#include "node/config/config.h"
+#include "node/bans/drops.h"
+#include "node/fastpath/gate.h"
+#include "node/bans/incidents.h"
+#include "node/policy/record.h"
+#include "node/fabric/stream_inlet.h"
+#include "node/fabric/stream_relay.h"
 
 #define CHUNK_BUFFER_LEN (256u * 1024)
 /* ngtcp2's objects aside, TLS keeps about this much per connection (measured, docs/operations.md). */

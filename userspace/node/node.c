@@ -20,7 +20,7 @@
 #include "crypto/node_key.h"
 #include "mesh/mesh.h"
 #include "net/handover.h"
-#include "node/gate.h"
+#include "node/fastpath/gate.h"
 #include "node/methods/methods.h"
 #include "quic/quic.h"
 #include "store/store.h"

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "node/config.h"
+#include "node/config/config.h"
 #include "weft/err.h"
 
 struct content;

@@ -5,15 +5,15 @@
 #include "control/control.h"
 #include "mesh/seam.h"
 #include "net/packet_io.h"
-#include "node/bans.h"
-#include "node/config.h"
-#include "node/drops.h"
-#include "node/fastpath.h"
-#include "node/incidents.h"
+#include "node/bans/bans.h"
+#include "node/config/config.h"
+#include "node/bans/drops.h"
+#include "node/fastpath/fastpath.h"
+#include "node/bans/incidents.h"
 #include "node/node.h"
-#include "node/record.h"
-#include "node/crew.h"
-#include "node/worker.h"
+#include "node/policy/record.h"
+#include "node/crew/crew.h"
+#include "node/crew/worker.h"
 
 /* Gets whose progress events are thinned apart from each other's. */
 #define NODE_PROGRESS_SLOTS 8

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a worker tells of who came to its sockets, to the record that may not look there. */
-#include "node/arrivals_report.h"
+#include "node/policy/arrivals_report.h"
 
 #include "base/dgram.h"
-#include "node/arrivals.h"
-#include "node/fastpath.h"
-#include "node/gate.h"
-#include "node/sketch.h"
+#include "node/policy/arrivals.h"
+#include "node/fastpath/fastpath.h"
+#include "node/fastpath/gate.h"
+#include "node/policy/sketch.h"
 #include "support/check.h"
 
 #define NOW_NS (5000 * 1000000000ull)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "node/ban.h"
+#include "node/bans/ban.h"
 
 #include "base/cursor.h"
 #include "support/check.h"

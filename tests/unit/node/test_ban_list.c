@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The list of bans over a store, and the gate that enforces it. */
-#include "node/ban_list.h"
+#include "node/bans/ban_list.h"
 
 #include "base/dgram.h"
-#include "node/gate.h"
+#include "node/fastpath/gate.h"
 #include "store/store.h"
 #include "support/check.h"
 #include "support/scratch.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "node/config.h"
+#include "node/config/config.h"
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "node/config_table.h"
+#include "node/config/config_table.h"
 #include "support/check.h"
 #include "support/scratch.h"
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Mailboxes between home and a worker, and a worker that does not answer. */
-#include "node/crew_member.h"
+#include "node/crew/crew_member.h"
 
 #include <errno.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "node/ban_list.h"
+#include "node/bans/ban_list.h"
 #include "support/check.h"
 
 /* Of a worker that never was: nobody takes what is posted. */

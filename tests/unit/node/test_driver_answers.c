@@ -5,7 +5,7 @@
  */
 #include "demux/krpc_tables.h"
 #include "dht/dht_state.h"
-#include "node/driver_answers.h"
+#include "node/fastpath/driver_answers.h"
 #include "support/check.h"
 #include "support/dht_rig.h"
 

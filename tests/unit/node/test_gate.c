@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The policy at the kernel's sockets of one worker, and of several together. */
-#include "node/gate.h"
+#include "node/fastpath/gate.h"
 
 #include "base/dgram.h"
-#include "node/fastpath.h"
+#include "node/fastpath/fastpath.h"
 #include "support/check.h"
 #include "weft/cid.h"
 

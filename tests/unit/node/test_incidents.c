@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "node/incidents.h"
+#include "node/bans/incidents.h"
 
 #include "support/check.h"
 

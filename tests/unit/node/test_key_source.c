@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "crypto/node_key.h"
-#include "node/config.h"
+#include "node/config/config.h"
 #include "support/check.h"
 #include "support/scratch.h"
 

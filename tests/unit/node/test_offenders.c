@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "node/offenders.h"
+#include "node/bans/offenders.h"
 
 #include "support/check.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "node/pkarr_cache.h"
+#include "node/web/pkarr_cache.h"
 
 #include "base/arena.h"
 #include "support/check.h"

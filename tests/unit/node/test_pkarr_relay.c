@@ -3,7 +3,7 @@
  * The relay behind a connection of the gateway, in front of a DHT that the
  * test plays: bytes of HTTP in, bytes of HTTP out.
  */
-#include "node/pkarr_relay.h"
+#include "node/web/pkarr_relay.h"
 
 #include <errno.h>
 

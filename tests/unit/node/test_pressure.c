@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
-#include "node/pressure.h"
+#include "node/fastpath/pressure.h"
 #include "support/check.h"
 
 static const struct pressure_config config = {.pressured_above = 100, .flood_above = 1000};

@@ -3,15 +3,15 @@
  * What a replay says of other limits, held against the policy itself under
  * these limits (weft/limit.h over a worker's tables), in virtual time.
  */
-#include "node/replay.h"
+#include "node/policy/replay.h"
 
 #include <stdlib.h>
 
 #include "base/arena.h"
 #include "base/clock.h"
 #include "demux/policy.h"
-#include "node/arrivals.h"
-#include "node/limits.h"
+#include "node/policy/arrivals.h"
+#include "node/policy/limits.h"
 #include "support/check.h"
 
 #define START_S	   (100 * SKETCH_SLOT_S)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "node/sketch.h"
+#include "node/policy/sketch.h"
 
 #include "base/clock.h"
 #include "support/check.h"

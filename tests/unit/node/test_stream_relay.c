@@ -3,9 +3,9 @@
  * Streams on a worker's sessions whose users are at home: node 0 opens them,
  * node 1 is the worker's mesh, node 2 home's. Both threads are this one.
  */
-#include "node/stream_relay.h"
+#include "node/fabric/stream_relay.h"
 
-#include "node/stream_inlet.h"
+#include "node/fabric/stream_inlet.h"
 #include "support/check.h"
 #include "support/mesh_rig.h"
 #include "support/stream_user.h"

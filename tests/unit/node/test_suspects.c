@@ -2,7 +2,7 @@
 #include "support/check.h"
 
 #include "base/clock.h"
-#include "node/suspects.h"
+#include "node/bans/suspects.h"
 
 static struct suspects suspects;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "node/web_mesh.h"
+#include "node/web/web_mesh.h"
 
 #include "base/clock.h"
 #include "gateway/conn.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "node/web_token.h"
+#include "node/web/web_token.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>

@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "node/fabric.h"
+#include "node/fabric/fabric.h"
 #include "node/methods/methods.h"
 
 /* A ban for longer is meant for ever. */

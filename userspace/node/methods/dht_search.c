@@ -19,7 +19,7 @@
 #include "dht/dht.h"
 #include "dht/item.h"
 #include "node/methods/methods.h"
-#include "node/publish.h"
+#include "node/discovery/publish.h"
 
 struct dht_run {
 	struct dht_run *next;

@@ -4,7 +4,7 @@
  */
 #include "mesh/overlay/overlay.h"
 
-#include "node/fabric.h"
+#include "node/fabric/fabric.h"
 #include "node/methods/methods.h"
 
 static json_t *json_fills(const struct overlay_config *config, const struct overlay_stats *stats)

@@ -8,9 +8,9 @@
 
 #include "base/clock.h"
 #include "base/jobs.h"
-#include "node/gate.h"
+#include "node/fastpath/gate.h"
 #include "node/methods/methods.h"
-#include "node/replay.h"
+#include "node/policy/replay.h"
 
 /* --------------------------------------------------------------- show */
 

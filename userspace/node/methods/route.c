@@ -7,7 +7,7 @@
 
 #include "codec/zbase32.h"
 #include "node/methods/methods.h"
-#include "node/publish.h"
+#include "node/discovery/publish.h"
 
 json_t *method_json_record(const uint8_t *key, const struct pkarr_record *record)
 {

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "codec/base64.h"
 #include "codec/hex.h"
-#include "node/fabric.h"
+#include "node/fabric/fabric.h"
 #include "node/methods/methods.h"
 #include "service/directory.h"
 #include "service/publisher.h"

@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "codec/hex.h"
-#include "node/fabric.h"
+#include "node/fabric/fabric.h"
 #include "node/methods/service_target.h"
 #include "weft/client.h"
 

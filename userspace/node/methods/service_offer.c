@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "codec/zbase32.h"
-#include "node/fabric.h"
+#include "node/fabric/fabric.h"
 #include "node/methods/methods.h"
 #include "service/version.h"
 

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #include "codec/pipe_frame.h"
-#include "node/fabric.h"
+#include "node/fabric/fabric.h"
 #include "node/methods/service_target.h"
 
 _Static_assert(PIPE_FRAME_LEN_MAX >= SERVICE_PIECE_LEN_MAX, "a piece fits a frame");

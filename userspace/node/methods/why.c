@@ -8,7 +8,7 @@
 
 #include "codec/zbase32.h"
 #include "mesh/hello.h"
-#include "node/fabric.h"
+#include "node/fabric/fabric.h"
 #include "node/methods/methods.h"
 #include "service/conduct.h"
 

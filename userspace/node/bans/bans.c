@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the list of bans to who enforces them, and back out when they end.
+ * Enforcers compare times of the monotonic clock, so when somebody sets the
+ * wall clock they are told anew.
+ */
+#include "node/bans/bans.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "node/node_state.h"
+
+/* How late a wall clock that was set is noticed. */
+#define LOOK_S 30
+
+static uint64_t wall_offset_s(uint64_t now_ns)
+{
+	return clock_wall_s() - now_ns / NS_PER_S;
+}
+
+static void timer_arm(struct bans *bans, uint64_t now_ns)
+{
+	uint64_t next_s = ban_list_next_s(bans->list), wall_s = clock_wall_s();
+	uint64_t in_s = LOOK_S;
+
+	if (next_s <= wall_s)
+		in_s = 0;
+	else if (next_s - wall_s < LOOK_S)
+		in_s = next_s - wall_s;
+	timer_set(&bans->node->home.timers, &bans->timer, now_ns + in_s * NS_PER_S);
+}
+
+static void spread(struct bans *bans, uint64_t now_ns)
+{
+	struct node *node = bans->node;
+
+	bans->wall_offset_s = wall_offset_s(now_ns);
+	bans->is_spread_due = false;
+	worker_take_bans(&node->home, ban_list_copy(bans->list, clock_wall_s(), now_ns), now_ns);
+	node->is_bans_due = node->crew != NULL;
+}
+
+void bans_tell(struct bans *bans, enum incident_kind kind, const struct ban *ban)
+{
+	static const char *const events[] = {[INCIDENT_BANNED] = "ban.added",
+					     [INCIDENT_BAN_REMOVED] = "ban.removed",
+					     [INCIDENT_BAN_ENDED] = "ban.ended"};
+	struct node *node = bans->node;
+	const struct incident incident = {.at_ns = node->home.now_ns,
+					  .at_s = clock_wall_s(),
+					  .kind = kind,
+					  .who = ban->target};
+	char key[BAN_TARGET_TEXT_CAP];
+
+	if (!node->control)
+		return;
+	incidents_add(&node->incidents, &incident);
+	/* Who only looks is told no addresses. */
+	ban_target_format(&ban->target, key);
+	control_event(node->control, events[kind],
+		      ban->target.kind == BAN_KEY ? json_pack("{s:s}", "peer", key) : json_object(),
+		      node->home.now_ns);
+}
+
+static void ban_ended(void *arg, const struct ban *ban)
+{
+	struct bans *bans = arg;
+
+	fastpath_ban_changed(&bans->node->fastpath, &ban->target);
+	bans_tell(bans, INCIDENT_BAN_ENDED, ban);
+}
+
+static void timer_fire(struct timer *timer, uint64_t now_ns)
+{
+	struct bans *bans = (struct bans *)((char *)timer - offsetof(struct bans, timer));
+	uint64_t offset_s = wall_offset_s(now_ns);
+	bool was_set = offset_s > bans->wall_offset_s + 1 || offset_s + 1 < bans->wall_offset_s;
+
+	if (was_set)
+		fastpath_bans_push(&bans->node->fastpath);
+	if (ban_list_expire(bans->list, clock_wall_s(), ban_ended, bans) || was_set ||
+	    bans->is_spread_due)
+		spread(bans, now_ns);
+	timer_arm(bans, now_ns);
+}
+
+static struct ban_target target_of(const struct weft_endpoint *source)
+{
+	bool is_ipv4 = weft_endpoint_is_ipv4(source);
+	struct addr addr = {.family = is_ipv4 ? ADDR_IPV4 : ADDR_IPV6};
+	struct ban_target target;
+
+	memcpy(addr.ip, source->addr + (is_ipv4 ? 12 : 0), is_ipv4 ? 4 : 16);
+	target = ban_target_of(&addr);
+	return is_ipv4 ? target : ban_target_cut(&target, 64);
+}
+
+/* A worker is in the middle of a datagram when this becomes known: its tables wait for the turn. */
+static void spread_soon(struct bans *bans)
+{
+	bans->is_spread_due = true;
+	timer_set(&bans->node->home.timers, &bans->timer, bans->node->home.now_ns);
+}
+
+/* Not on the disk, so not in the list; the driver's entry ends by itself. */
+static void added(void *arg, int err)
+{
+	if (err < 0)
+		spread_soon(arg);
+}
+
+/* add is in force with the next turn: whose session it ends may be who called. False: no room. */
+static bool add(struct bans *bans, const struct ban *ban)
+{
+	if (ban_list_put(bans->list, ban, added, bans) < 0)
+		return false;
+	fastpath_ban_changed(&bans->node->fastpath, &ban->target);
+	spread_soon(bans);
+	bans_tell(bans, INCIDENT_BANNED, ban);
+	return true;
+}
+
+/* add_longer keeps what an operator, or an earlier ban, said for longer. */
+static bool add_longer(struct bans *bans, const struct ban *ban)
+{
+	const struct ban *there = ban_list_lookup(bans->list, &ban->target);
+
+	if (there && there->scope == WEFT_BAN_ALL &&
+	    (!there->expires_s || there->expires_s >= ban->expires_s))
+		return true;
+	return add(bans, ban);
+}
+
+bool bans_add_peer(struct bans *bans, const uint8_t key[static BAN_KEY_LEN],
+		   const struct addr *addr, uint64_t until_s, const char *reason)
+{
+	struct ban ban = {.target = {.kind = BAN_KEY},
+			  .scope = WEFT_BAN_ALL,
+			  .added_s = clock_wall_s(),
+			  .expires_s = until_s};
+	char text[BAN_TARGET_TEXT_CAP];
+
+	if (!bans->list)
+		return false;
+	memcpy(ban.target.key, key, BAN_KEY_LEN);
+	snprintf(ban.reason, sizeof(ban.reason), "%s", reason);
+	if (!add_longer(bans, &ban))
+		return false;
+	if (!addr || !addr->family)
+		return true;
+	snprintf(ban.reason, sizeof(ban.reason), "address of the banned %.12s",
+		 ban_target_format(&ban.target, text));
+	ban.target = ban_target_of(addr);
+	if (ban.expires_s > ban.added_s + BANS_ADDR_S)
+		ban.expires_s = ban.added_s + BANS_ADDR_S;
+	return add_longer(bans, &ban);
+}
+
+void bans_note_failure(struct bans *bans, const struct weft_sample *sample)
+{
+	const struct weft_endpoint source = offenders_source(&sample->source);
+	struct ban ban = {.target = target_of(&source),
+			  .scope = WEFT_BAN_IDS,
+			  .added_s = clock_wall_s(),
+			  .reason = "failed decrypts"};
+
+	/* While it is banned its datagrams are counted for the same reason, and are no news. */
+	if (!bans->list || ban_list_lookup(bans->list, &ban.target) ||
+	    !suspects_note(&bans->suspects, &source, sample->weight, sample->at_ns))
+		return;
+	ban.expires_s = ban.added_s + BANS_SUSPECT_S;
+	if (!add(bans, &ban))
+		return;
+	log_notice("an address sends connection ids of ours with what does not decrypt: for %u "
+		   "minutes only its sessions may use them; weft ban list shows it",
+		   BANS_SUSPECT_S / 60);
+}
+
+int bans_open(struct bans *bans, struct node *node)
+{
+	uint64_t now_ns = node->home.now_ns;
+	int err;
+
+	bans->node = node;
+	timer_init(&bans->timer, timer_fire);
+	err = ban_list_open(node->store, clock_wall_s(), &bans->list);
+	if (err < 0)
+		return err;
+	if (ban_list_cnt(bans->list))
+		log_info("bans in force: %u", ban_list_cnt(bans->list));
+	spread(bans, now_ns);
+	timer_arm(bans, now_ns);
+	return 0;
+}
+
+void bans_close(struct bans *bans)
+{
+	if (!bans->list)
+		return;
+	timer_cancel(&bans->node->home.timers, &bans->timer);
+	ban_list_free(bans->list);
+	bans->list = NULL;
+}
+
+void bans_changed(struct bans *bans, const struct ban_target *target, uint64_t now_ns)
+{
+	fastpath_ban_changed(&bans->node->fastpath, target);
+	spread(bans, now_ns);
+	timer_arm(bans, now_ns);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_NODE_BANS_H
+#define WEFT_NODE_BANS_H
+
+#include <stdint.h>
+
+#include "base/timer.h"
+#include "node/bans/ban_list.h"
+#include "node/bans/incidents.h"
+#include "node/bans/suspects.h"
+
+struct node;
+struct weft_sample;
+
+/*
+ * The bans of a node in force everywhere: the list and its clock, every
+ * worker's gate, the tables of the XDP program. Home worker only; absent in
+ * the simulator.
+ */
+struct bans {
+	struct node *node;
+	struct ban_list *list;	/* NULL: simulated */
+	struct timer timer;	/* the next end of a ban, or a look at the wall clock */
+	uint64_t wall_offset_s; /* wall clock less monotonic clock when they were last spread */
+	bool is_spread_due;	/* with the next turn */
+	struct suspects suspects;
+};
+
+/* bans_open reads them and tells home; who joins later is told by its owner. 0 or negative. */
+WEFT_MUST_CHECK
+int bans_open(struct bans *bans, struct node *node);
+/* bans_close takes a zeroed one, too. */
+void bans_close(struct bans *bans);
+
+/*
+ * bans_changed after ban_list_put or ban_list_delete of target: enforced at
+ * home and in the driver at once, by the crew with the next turn. Sessions
+ * that may not be any more are closed.
+ */
+void bans_changed(struct bans *bans, const struct ban_target *target, uint64_t now_ns);
+/*
+ * bans_note_failure: datagrams with ids of ours that did not decrypt, from
+ * no session's path. Whose rate is too high is banned for BANS_SUSPECT_S,
+ * but only for what he did: the source of such a datagram is whatever its
+ * sender wrote there. So its sessions go on, it may open new ones, and all
+ * that somebody who borrows its address takes from it is to move a session
+ * to another of its ports meanwhile.
+ */
+#define BANS_SUSPECT_S 300
+void bans_note_failure(struct bans *bans, const struct weft_sample *sample);
+/*
+ * bans_add_peer keeps a peer out until until_s (wall clock), and what comes from
+ * addr, where it was last (NULL: not known), for BANS_ADDR_S at most, since others may have
+ * that address later. In force with the next turn, whose sessions end then. A longer
+ * ban that is there stays. False: there is no room, or nothing is enforced here.
+ */
+#define BANS_ADDR_S 3600
+bool bans_add_peer(struct bans *bans, const uint8_t key[static BAN_KEY_LEN],
+		   const struct addr *addr, uint64_t until_s, const char *reason);
+/* bans_tell makes an event of what befell ban, and remembers it for a day. */
+void bans_tell(struct bans *bans, enum incident_kind kind, const struct ban *ban);
+
+#endif

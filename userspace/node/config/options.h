@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_NODE_OPTIONS_H
+#define WEFT_NODE_OPTIONS_H
+
+#include <limits.h>
+
+#include "node/config/config.h"
+
+/* weftd's command line: what to do, and lines stronger than the configuration's. */
+enum options_mode {
+	OPTIONS_RUN,
+	OPTIONS_PLAN,
+	OPTIONS_CHECK,
+	OPTIONS_PRINT,
+	OPTIONS_REFERENCE,
+};
+
+#define OPTIONS_OVERRIDE_CAP 64
+#define OPTIONS_EXIT_USAGE   2 /* also of a configuration with a fault */
+
+struct daemon_options {
+	enum options_mode mode;
+	const char *config_file; /* NULL: not given */
+	struct config_override overrides[OPTIONS_OVERRIDE_CAP];
+	unsigned override_cnt;
+	char texts[OPTIONS_OVERRIDE_CAP][PATH_MAX]; /* what overrides point to */
+};
+
+/*
+ * options_read fills out_options, which is zero before. Returns -1 to go
+ * on, or the exit status: help was printed, or the fault was said.
+ */
+int options_read(int argc, char **argv, struct daemon_options *out_options);
+
+#endif

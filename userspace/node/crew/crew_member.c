@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One worker of the crew, on its own thread: it obeys orders at the end of
+ * each turn and reports what happens. A full mailbox loses reports: figures
+ * come again, paths are told again, the rest is counted.
+ */
+#include "node/crew/crew_member.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/privilege.h"
+#include "node/config/config.h"
+#include "node/fastpath/gate.h"
+
+#define REPORT_NS (200 * NS_PER_MS)
+/* Sessions and strangers are told in the middle of a second, as node/policy/record.c counts them. */
+#define SECOND_OFF_NS (NS_PER_S / 2)
+
+static void member_report(struct crew_member *member, struct letter *letter)
+{
+	(void)mailbox_post(&member->reports, letter);
+}
+
+static void member_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
+{
+	struct letter *letter = letter_new(LETTER_SESSION, 0);
+
+	if (letter) {
+		letter->session.peer = *peer;
+		letter->session.is_up = is_up;
+	}
+	member_report(ctx, letter);
+}
+
+static void member_on_failure(void *ctx, const struct mesh_failure *failure)
+{
+	struct letter *letter = letter_new(LETTER_FAILURE, 0);
+
+	if (letter)
+		letter->failure = *failure;
+	member_report(ctx, letter);
+}
+
+static void member_tell_paths(struct crew_member *member)
+{
+	struct letter *letter = letter_new(LETTER_PATHS, 0);
+
+	if (letter) {
+		letter->paths.cnt = member->path_cnt;
+		memcpy(letter->paths.remotes, member->paths,
+		       member->path_cnt * sizeof(member->paths[0]));
+	}
+	member_report(member, letter);
+	member->path_cnt = 0;
+}
+
+static void member_on_path(void *ctx, const struct addr *remote)
+{
+	struct crew_member *member = ctx;
+
+	member->paths[member->path_cnt++] = *remote;
+	if (member->path_cnt == LETTER_PATHS_MAX)
+		member_tell_paths(member);
+}
+
+static void member_on_finding(void *ctx, const struct content_finding *finding)
+{
+	struct letter *letter = letter_new(LETTER_FINDING, finding->len);
+
+	if (letter) {
+		letter->finding.is_changed = finding->is_changed;
+		letter->finding.len = finding->len;
+		memcpy(letter->bytes, finding->bytes, finding->len);
+	}
+	member_report(ctx, letter);
+}
+
+static void member_on_served(void *ctx, const uint8_t manifest_id[static 32], uint64_t len)
+{
+	struct letter *letter = letter_new(LETTER_SERVED, 0);
+
+	if (letter) {
+		memcpy(letter->served.manifest_id, manifest_id, 32);
+		letter->served.len = len;
+	}
+	member_report(ctx, letter);
+}
+
+static void member_on_sample(void *ctx, const struct weft_sample *sample)
+{
+	struct letter *letter = letter_new(LETTER_SAMPLE, 0);
+
+	if (letter)
+		letter->sample = *sample;
+	member_report(ctx, letter);
+}
+
+static void member_tell_figures(struct crew_member *member)
+{
+	struct letter *letter = letter_new(LETTER_FIGURES, 0);
+
+	content_served_each(member->worker.content, member_on_served, member);
+	if (letter) {
+		worker_figures_read(&member->worker, &letter->figures);
+		letter->figures.report_lost_cnt = member->reports.lost_cnt;
+	}
+	member_report(member, letter);
+	member->reported_turn_cnt = member->worker.turn_cnt;
+}
+
+static void member_on_arrivals(void *ctx, const struct arrivals_changes *changes)
+{
+	size_t len = changes->cnt * sizeof(changes->changes[0]);
+	struct letter *letter = letter_new(LETTER_ARRIVALS, len);
+
+	if (letter) {
+		memcpy(letter->bytes, changes->changes, len);
+		letter->arrivals = *changes;
+		letter->arrivals.changes = (const void *)letter->bytes;
+	}
+	member_report(ctx, letter);
+}
+
+struct sessions_telling {
+	struct crew_member *member;
+	unsigned cnt;
+	struct mesh_peer_info peers[LETTER_SESSIONS_MAX];
+};
+
+static void sessions_post(struct sessions_telling *telling)
+{
+	size_t len = telling->cnt * sizeof(telling->peers[0]);
+	struct letter *letter = letter_new(LETTER_SESSIONS, len);
+
+	if (letter) {
+		letter->sessions.cnt = telling->cnt;
+		memcpy(letter->bytes, telling->peers, len);
+	}
+	member_report(telling->member, letter);
+	telling->cnt = 0;
+}
+
+static bool session_tell(void *arg, const struct mesh_peer_info *peer)
+{
+	struct sessions_telling *telling = arg;
+
+	if (!peer->is_connected)
+		return false; /* these come last */
+	telling->peers[telling->cnt++] = *peer;
+	if (telling->cnt == LETTER_SESSIONS_MAX)
+		sessions_post(telling);
+	return true;
+}
+
+static void member_tell_sessions(struct crew_member *member)
+{
+	struct sessions_telling telling = {.member = member};
+
+	mesh_peers_each(member->worker.mesh, session_tell, &telling);
+	if (telling.cnt)
+		sessions_post(&telling);
+}
+
+static void second_due(struct timer *timer, uint64_t now_ns)
+{
+	struct crew_member *member =
+		(struct crew_member *)((char *)timer - offsetof(struct crew_member, second_timer));
+
+	member_tell_sessions(member);
+	arrivals_report_each(&member->arrivals, member->worker.gate, now_ns, member_on_arrivals,
+			     member);
+}
+
+/* What happens before the second's report is in it: one is enough. */
+static void report_due(struct timer *timer, uint64_t now_ns)
+{
+	struct crew_member *member =
+		(struct crew_member *)((char *)timer - offsetof(struct crew_member, report_timer));
+	uint64_t second_ns = now_ns - now_ns % NS_PER_S + SECOND_OFF_NS;
+
+	member_tell_figures(member);
+	if (!timer_is_set(&member->second_timer))
+		timer_set(&member->worker.timers, &member->second_timer,
+			  second_ns > now_ns ? second_ns : second_ns + NS_PER_S);
+}
+
+static void member_tell_left(struct crew_member *member, const struct crew_queue *queue, int err)
+{
+	struct letter *letter = letter_new(LETTER_QUEUE_LEFT, 0);
+
+	if (letter) {
+		letter->queue.at = *queue;
+		letter->queue.err = err;
+	}
+	/* What it counted comes before it. */
+	member_tell_figures(member);
+	member_report(member, letter);
+}
+
+static void member_take_queue(struct crew_member *member, const struct crew_queue *queue)
+{
+	int err = worker_add_queue(&member->worker, queue->queue);
+
+	if (err < 0)
+		member_tell_left(member, queue, err);
+	else
+		member_tell_figures(member);
+}
+
+static void member_leave_queue(struct crew_member *member, const struct crew_queue *queue)
+{
+	worker_remove_queue(&member->worker, queue->queue);
+	member_tell_left(member, queue, 0);
+}
+
+static void member_obey(struct crew_member *member, struct letter *letter)
+{
+	switch (letter->kind) {
+	case LETTER_REACH:
+		content_take_reach(member->worker.content, letter->reach);
+		letter->reach = NULL;
+		break;
+	case LETTER_CONFIGURE:
+		quic_engine_configure(member->worker.quic, &letter->config.quic);
+		mesh_configure(member->worker.mesh, &letter->config.mesh);
+		content_configure(member->worker.content, &letter->config.content);
+		break;
+	case LETTER_BANS:
+		worker_take_bans(&member->worker, letter->bans, member->worker.now_ns);
+		letter->bans = NULL;
+		break;
+	case LETTER_POLICY:
+		gate_configure(member->worker.gate, &letter->policy);
+		break;
+	case LETTER_WALL:
+		worker_set_wall(&member->worker, letter->wall.wall_s, letter->wall.now_ns);
+		break;
+	case LETTER_ADD_QUEUE:
+		member_take_queue(member, &letter->queue.at);
+		break;
+	case LETTER_REMOVE_QUEUE:
+		member_leave_queue(member, &letter->queue.at);
+		break;
+	case LETTER_MTU:
+		worker_set_mtu(&member->worker, letter->mtu.device, letter->mtu.mtu);
+		break;
+	case LETTER_ROTATE_CIDS:
+		worker_rotate_cids(&member->worker);
+		member_tell_figures(member);
+		break;
+	default:
+		member->is_stopping = true;
+		break;
+	}
+	letter_free(letter);
+}
+
+static void member_obey_all(struct crew_member *member)
+{
+	struct letter *letter;
+
+	while ((letter = mailbox_take(&member->orders)))
+		member_obey(member, letter);
+}
+
+/* What home says goes out in this turn, and what comes in it is told at once. */
+static bool member_turn_streams(struct crew_member *member, uint64_t now_ns)
+{
+	bool is_busy = stream_relay_read(&member->relay);
+
+	is_busy |= worker_turn(&member->worker, now_ns);
+	return stream_relay_flush(&member->relay) || is_busy;
+}
+
+static bool member_turn(struct crew_member *member, uint64_t now_ns)
+{
+	struct worker *worker = &member->worker;
+	bool is_busy = member_turn_streams(member, now_ns);
+
+	member_obey_all(member);
+	if (member->path_cnt)
+		member_tell_paths(member);
+	/* One report's own wake-up is no reason for the next: an idle worker sleeps. */
+	if (!timer_is_set(&member->report_timer) &&
+	    worker->turn_cnt > member->reported_turn_cnt + 1)
+		timer_set(&worker->timers, &member->report_timer, now_ns + REPORT_NS);
+	return is_busy;
+}
+
+static void orders_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
+{
+	(void)events, (void)now_ns;
+	mailbox_rest(watch->fd);
+}
+
+static void member_drain(struct crew_member *member)
+{
+	struct worker *worker = &member->worker;
+	uint64_t now_ns = clock_monotonic_ns();
+	uint64_t deadline_ns = now_ns + member->params.config->drain_timeout_ns;
+
+	worker_goodbye(worker, now_ns);
+	do {
+		(void)member_turn_streams(member, now_ns);
+		if (poller_wait(worker->poller, now_ns + NS_PER_MS) < 0)
+			break;
+		now_ns = clock_monotonic_ns();
+	} while (now_ns < deadline_ns && worker_is_draining(worker));
+	member_tell_figures(member);
+}
+
+/* Ends by order, or when the event loop fails: then nothing would wake it. */
+static int member_run(struct crew_member *member)
+{
+	struct worker *worker = &member->worker;
+	int err = 0;
+
+	while (err >= 0) {
+		bool is_busy = member_turn(member, clock_monotonic_ns());
+
+		/* Before the wait: the order's wake-up was this turn's. */
+		if (member->is_stopping)
+			break;
+		err = poller_wait(worker->poller, is_busy ? 0 : worker_next_ns(worker));
+	}
+	member_drain(member);
+	return err < 0 ? err : 0;
+}
+
+static int member_open(struct crew_member *member)
+{
+	int err;
+
+	/* Devices are attached by home alone. */
+	(void)privilege_drop();
+	timer_init(&member->report_timer, report_due);
+	timer_init(&member->second_timer, second_due);
+	member->orders_watch.fd = member->orders.fd;
+	member->orders_watch.ready = orders_ready;
+	err = worker_open(&member->worker, &member->params, member->what);
+	if (err == 0)
+		err = poller_add(member->worker.poller, &member->orders_watch, POLLER_IN);
+	if (err == 0 && member->params.config->fabric.is_on)
+		err = stream_relay_open(&member->relay, mesh_stream_seam_of(member->worker.mesh),
+					member->params.config->mesh.stream_cap,
+					&member->stream_orders, &member->stream_reports);
+	/* Bans and limits are known before the first datagram is taken. */
+	if (err == 0)
+		member_obey_all(member);
+	return err;
+}
+
+static void *member_main(void *arg)
+{
+	struct crew_member *member = arg;
+	int err = member_open(member);
+
+	member->err = err;
+	sem_post(&member->is_open);
+	if (err == 0)
+		err = member_run(member);
+	worker_close(&member->worker);
+	stream_relay_close(&member->relay);
+	member->err = err;
+	sem_post(&member->ended);
+	mailbox_wake(member->reports.fd);
+	return NULL;
+}
+
+/* ------------------------------------------------------------------ home */
+
+int crew_member_init(struct crew_member *member, const struct worker_params *params, int reports_fd,
+		     char *what)
+{
+	int orders_fd, err;
+
+	snprintf(what, NODE_WHAT_CAP, "mailboxes of worker %u", params->idx);
+	sem_init(&member->is_open, 0, 0);
+	sem_init(&member->ended, 0, 0);
+	random_init_system(&member->random);
+	member->params = *params;
+	member->params.random = &member->random;
+	member->params.on_session = member_on_session;
+	member->params.on_failure = member_on_failure;
+	member->params.on_path = member_on_path;
+	member->params.on_finding = member_on_finding;
+	member->params.on_sample = member_on_sample;
+	member->params.ctx = member;
+	orders_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (orders_fd < 0)
+		return -errno;
+	if (mailbox_init(&member->orders, orders_fd) < 0) {
+		close(orders_fd);
+		return -ENOMEM;
+	}
+	err = mailbox_init(&member->reports, reports_fd);
+	if (err == 0)
+		err = stream_lane_init(&member->stream_orders, orders_fd);
+	if (err == 0)
+		err = stream_lane_init(&member->stream_reports, reports_fd);
+	/* Here and not on the thread: the order of binding is the order of workers. */
+	return err < 0 ? err : worker_listen(&member->worker, &member->params, what);
+}
+
+void crew_member_fini(struct crew_member *member)
+{
+	if (!member->orders.letters)
+		return;
+	if (!member->is_over)
+		worker_close(&member->worker);
+	mailbox_fini(&member->orders);
+	mailbox_fini(&member->reports);
+	stream_lane_fini(&member->stream_orders);
+	stream_lane_fini(&member->stream_reports);
+	close(member->orders.fd);
+	sem_destroy(&member->is_open);
+	sem_destroy(&member->ended);
+}
+
+int crew_member_start(struct crew_member *member, char *what)
+{
+	int err;
+
+	snprintf(what, NODE_WHAT_CAP, "thread of worker %u", member->params.idx);
+	err = -pthread_create(&member->thread, NULL, member_main, member);
+	if (err < 0)
+		return err;
+	member->is_running = true;
+	while (sem_wait(&member->is_open) < 0)
+		;
+	if (member->err < 0)
+		memcpy(what, member->what, NODE_WHAT_CAP);
+	return member->err;
+}
+
+bool crew_member_has_ended(struct crew_member *member)
+{
+	if (!member->is_over && sem_trywait(&member->ended) == 0)
+		member->is_over = true;
+	return member->is_over;
+}
+
+bool crew_member_stop(struct crew_member *member, uint64_t wait_ns)
+{
+	uint64_t deadline_ns = clock_monotonic_ns() + wait_ns;
+
+	while (!crew_member_has_ended(member) &&
+	       !mailbox_post(&member->orders, letter_new(LETTER_STOP, 0))) {
+		if (clock_monotonic_ns() >= deadline_ns)
+			return false;
+		(void)usleep(1000);
+	}
+	return true;
+}
+
+bool crew_member_join(struct crew_member *member, uint64_t wait_ns)
+{
+	uint64_t deadline_ns = clock_monotonic_ns() + wait_ns;
+
+	if (!member->is_running)
+		return true;
+	while (!crew_member_has_ended(member)) {
+		if (clock_monotonic_ns() >= deadline_ns)
+			return false;
+		(void)usleep(1000);
+	}
+	/* It has nothing more to do than to return. */
+	(void)pthread_join(member->thread, NULL);
+	member->is_running = false;
+	return true;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_NODE_WORKER_FIGURES_H
+#define WEFT_NODE_WORKER_FIGURES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "content/content.h"
+#include "mesh/mesh.h"
+#include "net/packet_io.h"
+#include "net/xdp.h"
+#include "node/crew/worker.h"
+#include "quic/quic.h"
+#include "weft/fastpath.h"
+
+/* Of one queue of an attached device that the worker serves. */
+struct queue_figures {
+	uint8_t device, idx;
+	struct packet_counters counters; /* of its receive side */
+	uint64_t sent_cnt;
+	uint32_t frames[XDP_FRAME_OWNER_CNT]; /* by owner */
+};
+
+/* What a worker says of itself. */
+struct worker_figures {
+	struct quic_stats quic;
+	struct mesh_stats mesh;
+	struct content_stats content;
+	struct packet_counters rx, tx;	/* of its kernel sockets */
+	struct packet_counters fast_tx; /* what it sends by AF_XDP now; zeros: nothing */
+	uint64_t turn_cnt, unknown_flow_cnt;
+	uint64_t cpu_ns; /* of its thread */
+	uint64_t handed_in_cnt, handover_dropped_cnt;
+	uint64_t report_lost_cnt; /* reports that home had no room for */
+	bool can_rotate_cids;
+	struct weft_counter judged[WEFT_REASON_CNT]; /* at its sockets */
+	unsigned queue_cnt;
+	struct queue_figures queues[WORKER_QUEUE_MAX];
+};
+
+/* worker_figures_read: of a worker of the calling thread; report_lost_cnt is the caller's. */
+void worker_figures_read(const struct worker *worker, struct worker_figures *out_figures);
+/* worker_figures_queue: of one queue, or NULL: the worker has not got it. */
+const struct queue_figures *worker_figures_queue(const struct worker_figures *figures,
+						 unsigned device, unsigned idx);
+
+#endif

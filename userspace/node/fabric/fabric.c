@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The fabric's composition: each part is handed what it may know of the
+ * others. What they tell is in fabric_events.c.
+ */
+#include "node/fabric/fabric.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "mesh/hello.h"
+#include "mesh/neighbours.h"
+#include "node/fabric/fabric_state.h"
+#include "node/node_state.h"
+
+#define SEPARATORS ", "
+
+void fabric_config_defaults(struct fabric_config *config)
+{
+	config->is_on = true;
+	overlay_config_defaults(&config->overlay);
+	mesh_pex_config_defaults(&config->pex);
+	service_config_defaults(&config->service);
+	service_directory_config_defaults(&config->directory);
+	service_publisher_config_defaults(&config->publisher);
+	provider_config_defaults(&config->provider);
+	builtin_config_defaults(&config->builtin);
+	snprintf(config->builtin_names, sizeof(config->builtin_names),
+		 "pod-chat shadow-index mesh-stats");
+	config->conduct_peer_cap = 16384;
+}
+
+/* Which built-in services names has; false: one of them is none. */
+static bool builtins_parse(const char *names, uint32_t *out_offered)
+{
+	uint32_t offered = 0;
+
+	for (const char *at = names + strspn(names, SEPARATORS); *at;) {
+		size_t len = strcspn(at, SEPARATORS);
+		unsigned which = 0;
+
+		while (which < BUILTIN_CNT &&
+		       (strlen(builtin_name((enum builtin_service)which)) != len ||
+			memcmp(builtin_name((enum builtin_service)which), at, len) != 0))
+			which++;
+		if (which == BUILTIN_CNT)
+			return false;
+		offered |= 1u << which;
+		at += len;
+		at += strspn(at, SEPARATORS);
+	}
+	*out_offered = offered;
+	return true;
+}
+
+const char *fabric_config_check(const struct fabric_config *config)
+{
+	uint32_t offered;
+
+	if (!builtins_parse(config->builtin_names, &offered))
+		return "service.builtin: there are echo, pod-chat, shadow-index and mesh-stats";
+	if (service_config_check(&config->service) < 0)
+		return "service.calls_of and service.timeouts_of are lists as \"mesh-stats:3 "
+		       "echo:1000\"";
+	return NULL;
+}
+
+size_t fabric_footprint(const struct fabric_config *config)
+{
+	if (!config->is_on)
+		return 0;
+	return overlay_footprint(&config->overlay) + mesh_pex_footprint(&config->pex) +
+	       service_footprint(&config->service) +
+	       service_directory_footprint(&config->directory) +
+	       service_publisher_footprint(&config->publisher) +
+	       service_conduct_footprint(config->conduct_peer_cap) +
+	       provider_footprint(&config->provider) + builtin_footprint(&config->builtin);
+}
+
+unsigned fabric_watch_cap(const struct fabric_config *config)
+{
+	return config->is_on ? provider_watch_cap(&config->provider) : 0;
+}
+
+static uint64_t wall_s(void *ctx)
+{
+	return node_wall_us(((struct fabric *)ctx)->node) / 1000000;
+}
+
+static uint64_t wall_ms(void *ctx)
+{
+	return node_wall_us(((struct fabric *)ctx)->node) / 1000;
+}
+
+static uint64_t turn_ns(void *ctx)
+{
+	return ((struct fabric *)ctx)->node->home.now_ns;
+}
+
+/* Others can dial an address that is advertised and no private one. */
+static bool is_public(const struct node *node)
+{
+	for (unsigned i = 0; i < node->advertised_cnt; i++)
+		if (addr_is_global(&node->advertised[i]))
+			return true;
+	return false;
+}
+
+static int open_overlay(struct fabric *fabric)
+{
+	struct node *node = fabric->node;
+	struct overlay_params params = {
+		.config = node->config->fabric.overlay,
+		.own_key = node->own_key,
+		.mesh = mesh_seam_of(node->home.mesh),
+		.neighbours = &mesh_neighbour_ops,
+		.store = node->store,
+		.random = node->random,
+		.now_ns = node->home.now_ns,
+		.wall_s = wall_s(fabric),
+	};
+
+	params.config.is_public = is_public(node);
+	return overlay_new(&params, &fabric->overlay);
+}
+
+static void pex_found(void *ctx, const struct mesh_pex_node *found, uint64_t now_ns)
+{
+	struct fabric *fabric = ctx;
+	struct mesh_peer peer = {.addrs = found->addrs, .addr_cnt = found->addr_cnt};
+
+	memcpy(peer.key, found->key, sizeof(peer.key));
+	if (found->caps & MESH_CAP_DHT)
+		overlay_know(fabric->overlay, &peer, now_ns);
+}
+
+static int open_pex(struct fabric *fabric)
+{
+	struct node *node = fabric->node;
+	const struct mesh_pex_params params = {
+		.config = node->config->fabric.pex,
+		.own_key = node->own_key,
+		.mesh = mesh_seam_of(node->home.mesh),
+		.neighbours = &mesh_neighbour_ops,
+		.random = node->random,
+		.now_ns = node->home.now_ns,
+		.wall_s = wall_s(fabric),
+		.found = pex_found,
+		.ctx = fabric,
+	};
+
+	return mesh_pex_new(&params, &fabric->pex);
+}
+
+static int open_conduct(struct fabric *fabric)
+{
+	struct node *node = fabric->node;
+	const struct service_conduct_params params = {
+		.peer_cap = node->config->fabric.conduct_peer_cap,
+		.store = node->store,
+		.timers = &node->home.timers,
+		.random = node->random,
+		.wall_s = wall_s,
+		.on_ban = fabric_on_ban,
+		.ctx = fabric,
+	};
+
+	return service_conduct_new(&params, &fabric->conduct);
+}
+
+static unsigned score_of(void *ctx, const uint8_t *key)
+{
+	return service_conduct_score(((struct fabric *)ctx)->conduct, key);
+}
+
+static unsigned health_of(void *ctx, const struct service_descriptor *descriptor, uint64_t now_ns)
+{
+	return service_health(((struct fabric *)ctx)->service, descriptor, now_ns);
+}
+
+/* Rates of the directory and the publisher stand among the limits of the fabric. */
+static struct service_directory_config directory_config(const struct fabric_config *config)
+{
+	struct service_directory_config directory = config->directory;
+
+	directory.lookups_per_min = (uint32_t)config->service.limits.lookups_per_min;
+	directory.fetches_per_min = (uint32_t)config->service.limits.fetches_per_min;
+	return directory;
+}
+
+static struct service_publisher_config publisher_config(const struct fabric_config *config)
+{
+	struct service_publisher_config publisher = config->publisher;
+
+	publisher.publishes_per_min = (uint32_t)config->service.limits.publishes_per_min;
+	return publisher;
+}
+
+static int open_directory(struct fabric *fabric)
+{
+	struct node *node = fabric->node;
+	const struct service_directory_params params = {
+		.config = directory_config(&node->config->fabric),
+		.overlay = overlay_seam_of(fabric->overlay),
+		.store = node->store,
+		.timers = &node->home.timers,
+		.random = node->random,
+		.own_key = node->own_key,
+		.now_ns = node->home.now_ns,
+		.wall_s = wall_s,
+		.is_banned = fabric_is_banned,
+		.conduct = score_of,
+		.health = health_of,
+		.on_abuse = fabric_on_abuse,
+		.ctx = fabric,
+	};
+
+	return service_directory_new(&params, &fabric->directory);
+}
+
+static int open_publisher(struct fabric *fabric)
+{
+	struct node *node = fabric->node;
+	const struct service_publisher_params params = {
+		.config = publisher_config(&node->config->fabric),
+		.overlay = overlay_seam_of(fabric->overlay),
+		.key = node->key,
+		.store = node->store,
+		.timers = &node->home.timers,
+		.now_ns = node->home.now_ns,
+		.wall_s = wall_s,
+		.ctx = fabric,
+	};
+	int err = service_publisher_new(&params, &fabric->publisher);
+
+	if (err == 0)
+		service_publisher_set_endpoints(fabric->publisher, node->advertised,
+						node->advertised_cnt, params.now_ns);
+	return err;
+}
+
+/* Offers that are to be found are published while they are ready. */
+static void on_offer(void *ctx, const struct service_offering *offering, uint32_t major,
+		     bool is_there, uint64_t now_ns)
+{
+	struct fabric *fabric = ctx;
+	enum service_fault fault;
+
+	if (!is_there)
+		service_publisher_withdraw(fabric->publisher, offering->name, major, now_ns);
+	else if (service_publisher_offer(fabric->publisher, offering, now_ns, &fault) < 0)
+		fabric_on_unpublished(fabric, offering);
+}
+
+static int open_service(struct fabric *fabric)
+{
+	struct node *node = fabric->node;
+	const struct service_params params = {
+		.config = node->config->fabric.service,
+		.streams = mesh_stream_seam_of(node->home.mesh),
+		.directory = fabric->directory,
+		.key = node->key,
+		.store = node->store,
+		.timers = &node->home.timers,
+		.random = node->random,
+		.now_ns = node->home.now_ns,
+		.wall_ms = wall_ms,
+		.on_offer = on_offer,
+		.on_violation = fabric_on_violation,
+		.on_event = fabric_on_event,
+		.ctx = fabric,
+	};
+
+	return service_new(&params, &fabric->service);
+}
+
+static int open_builtin(struct fabric *fabric)
+{
+	struct node *node = fabric->node;
+	struct builtin_params params = {
+		.config = node->config->fabric.builtin,
+		.service = fabric->service,
+		.store = node->store,
+		.timers = &node->home.timers,
+		.random = node->random,
+		.clock = {turn_ns, wall_ms, fabric},
+		.figures = {fabric_mesh_status, fabric_peers_summary, fabric},
+		.key = node->key,
+		.overlay = overlay_seam_of(fabric->overlay),
+		.now_ns = node->home.now_ns,
+	};
+
+	if (!builtins_parse(node->config->fabric.builtin_names, &params.config.offered))
+		return WEFT_EMALFORMED;
+	return builtin_new(&params, &fabric->builtin);
+}
+
+static int open_provider(struct fabric *fabric)
+{
+	struct node *node = fabric->node;
+	const struct provider_params params = {
+		.config = node->config->fabric.provider,
+		.service = fabric->service,
+		.poller = node->home.poller,
+		.timers = &node->home.timers,
+		.store = node->store,
+		.event = fabric_on_provider,
+		.ctx = fabric,
+	};
+	int err;
+
+	/* The simulator has no programs to call. */
+	if (!params.poller)
+		return 0;
+	err = provider_new(&params, &fabric->provider);
+	return err < 0 ? err : provider_restore(fabric->provider, node->home.now_ns);
+}
+
+int fabric_open(struct node *node, char *what)
+{
+	static const struct {
+		const char *what;
+		int (*open)(struct fabric *fabric);
+	} parts[] = {
+		{"overlay", open_overlay},
+		{"exchange of peers", open_pex},
+		{"rendezvous", fabric_open_rendezvous},
+		{"conduct of peers", open_conduct},
+		{"directory of services", open_directory},
+		{"publisher of services", open_publisher},
+		{"services", open_service},
+		{"built-in services", open_builtin},
+		{"services of local programs", open_provider},
+	};
+	struct fabric *fabric;
+	int err;
+
+	if (!node->config->fabric.is_on)
+		return 0;
+	snprintf(what, NODE_WHAT_CAP, "services");
+	fabric = calloc(1, sizeof(*fabric));
+	if (!fabric)
+		return -ENOMEM;
+	node->fabric = fabric;
+	fabric->node = node;
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		snprintf(what, NODE_WHAT_CAP, "%s", parts[i].what);
+		if ((err = parts[i].open(fabric)) < 0)
+			return err;
+	}
+	snprintf(what, NODE_WHAT_CAP, "%s", parts[0].what);
+	return overlay_start(fabric->overlay, node->home.now_ns);
+}
+
+void fabric_stop(struct fabric *fabric)
+{
+	if (!fabric)
+		return;
+	provider_stop(fabric->provider, fabric->node->home.now_ns);
+	builtin_free(fabric->builtin, fabric->node->home.now_ns);
+	fabric->builtin = NULL;
+	service_publisher_free(fabric->publisher);
+	fabric->publisher = NULL;
+	service_directory_free(fabric->directory);
+	fabric->directory = NULL;
+	fabric_stop_rendezvous(fabric);
+	mesh_pex_stop(fabric->pex);
+	overlay_stop(fabric->overlay);
+}
+
+void fabric_free(struct fabric *fabric)
+{
+	if (!fabric)
+		return;
+	fabric->node->fabric = NULL;
+	service_free(fabric->service);
+	provider_free(fabric->provider);
+	service_conduct_free(fabric->conduct);
+	mesh_pex_free(fabric->pex);
+	overlay_free(fabric->overlay);
+	free(fabric);
+}
+
+void fabric_turn(struct fabric *fabric, uint64_t now_ns)
+{
+	bool is_usable;
+
+	if (!fabric)
+		return;
+	overlay_expire(fabric->overlay, now_ns);
+	mesh_pex_expire(fabric->pex, now_ns);
+	if (fabric->rendezvous)
+		mesh_rendezvous_expire(fabric->rendezvous, overlay_is_serving(fabric->overlay),
+				       now_ns);
+	is_usable = overlay_is_usable(fabric->overlay);
+	if (is_usable && !fabric->was_usable)
+		service_publisher_retry(fabric->publisher, now_ns);
+	fabric->was_usable = is_usable;
+}
+
+uint64_t fabric_next_ns(const struct fabric *fabric)
+{
+	uint64_t next_ns, other_ns;
+
+	if (!fabric)
+		return UINT64_MAX;
+	next_ns = overlay_next_ns(fabric->overlay);
+	other_ns = mesh_pex_next_ns(fabric->pex);
+	if (other_ns < next_ns)
+		next_ns = other_ns;
+	if (!fabric->rendezvous)
+		return next_ns;
+	other_ns = mesh_rendezvous_next_ns(fabric->rendezvous);
+	return other_ns < next_ns ? other_ns : next_ns;
+}
+
+void fabric_set_wall(struct fabric *fabric, uint64_t wall_s, uint64_t now_ns)
+{
+	if (!fabric)
+		return;
+	overlay_set_wall(fabric->overlay, wall_s, now_ns);
+	mesh_pex_set_wall(fabric->pex, wall_s, now_ns);
+}
+
+static void configure_overlay(struct fabric *fabric, uint64_t now_ns)
+{
+	struct overlay_config overlay = config_live(fabric->node->config)->fabric.overlay;
+
+	overlay.is_public = is_public(fabric->node);
+	overlay_configure(fabric->overlay, &overlay, now_ns);
+}
+
+void fabric_session_up(struct fabric *fabric, uint64_t now_ns)
+{
+	if (fabric && fabric->overlay)
+		overlay_session_up(fabric->overlay, now_ns);
+}
+
+void fabric_addresses_changed(struct fabric *fabric, uint64_t now_ns)
+{
+	if (!fabric)
+		return;
+	configure_overlay(fabric, now_ns);
+	service_publisher_set_endpoints(fabric->publisher, fabric->node->advertised,
+					fabric->node->advertised_cnt, now_ns);
+}
+
+void fabric_configure(struct fabric *fabric, const struct fabric_config *config, uint64_t now_ns)
+{
+	const struct service_directory_config directory = directory_config(config);
+	const struct service_publisher_config publisher = publisher_config(config);
+
+	if (!fabric)
+		return;
+	configure_overlay(fabric, now_ns);
+	service_configure(fabric->service, &config->service);
+	service_directory_configure(fabric->directory, &directory);
+	service_publisher_configure(fabric->publisher, &publisher);
+}
+
+void fabric_pardon(struct fabric *fabric, const uint8_t key[static MESH_KEY_LEN], uint64_t now_ns)
+{
+	if (fabric)
+		service_conduct_pardon(fabric->conduct, key, now_ns);
+}
+
+struct overlay *fabric_overlay(struct fabric *fabric)
+{
+	return fabric->overlay;
+}
+
+struct mesh_pex *fabric_pex(struct fabric *fabric)
+{
+	return fabric->pex;
+}
+
+struct service *fabric_service(struct fabric *fabric)
+{
+	return fabric->service;
+}
+
+struct service_directory *fabric_directory(struct fabric *fabric)
+{
+	return fabric->directory;
+}
+
+struct service_publisher *fabric_publisher(struct fabric *fabric)
+{
+	return fabric->publisher;
+}
+
+struct service_conduct *fabric_conduct(struct fabric *fabric)
+{
+	return fabric->conduct;
+}
+
+struct provider *fabric_provider(struct fabric *fabric)
+{
+	return fabric->provider;
+}

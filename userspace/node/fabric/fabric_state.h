@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_NODE_FABRIC_STATE_H
+#define WEFT_NODE_FABRIC_STATE_H
+
+#include "dht/dht.h"
+#include "mesh/rendezvous.h"
+#include "node/fabric/fabric.h"
+
+/* Private to fabric*.c. */
+struct fabric {
+	struct node *node;
+	struct overlay *overlay;
+	bool was_usable; /* in the last turn, for what is put */
+	struct mesh_pex *pex;
+	struct mesh_rendezvous *rendezvous; /* NULL: not wanted */
+	dht_handle announce, find;	    /* of it, 0: none is under way */
+	struct service_conduct *conduct;
+	struct service_directory *directory;
+	struct service_publisher *publisher;
+	struct service *service;
+	struct builtin *builtin;
+	struct provider *provider; /* NULL: simulated */
+};
+
+/* fabric_rendezvous.c: open once the DHT is there; stop before it goes, which takes half of one. */
+WEFT_MUST_CHECK
+int fabric_open_rendezvous(struct fabric *fabric);
+void fabric_stop_rendezvous(struct fabric *fabric);
+
+/* fabric_events.c: what the parts tell and ask; ctx is the fabric. */
+bool fabric_is_banned(void *ctx, const uint8_t *key);
+void fabric_on_ban(void *ctx, const uint8_t key[MESH_KEY_LEN], uint64_t until_s, const char *reason,
+		   uint64_t now_ns);
+void fabric_on_violation(void *ctx, const uint8_t key[MESH_KEY_LEN], const char *why,
+			 uint64_t now_ns);
+void fabric_on_abuse(void *ctx, const struct service_abuse_event *event, uint64_t now_ns);
+void fabric_on_event(void *ctx, const struct service_event *event, uint64_t now_ns);
+void fabric_on_provider(void *ctx, const struct provider_event *event, uint64_t now_ns);
+void fabric_on_unpublished(struct fabric *fabric, const struct service_offering *offering);
+
+/* fabric_figures.c: what mesh-stats tells; counts alone. */
+void fabric_mesh_status(void *ctx, struct builtin_mesh_status *out_status);
+void fabric_peers_summary(void *ctx, struct builtin_peers_summary *out_summary);
+
+#endif

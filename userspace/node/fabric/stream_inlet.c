@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/fabric/stream_inlet.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "mesh/foreign.h"
+#include "node/fabric/stream_relay.h"
+
+struct inlet_stream {
+	struct stream_inlet *inlet;
+	pool_handle name;
+	struct mesh_stream *stream; /* NULL: reset, and the worker is to hear of it */
+	struct list_node node;	    /* of inlet->news */
+	size_t consumed_len;	    /* these are not told yet */
+	bool is_finished;
+	uint64_t code;	  /* of the reset */
+	unsigned say_cnt; /* frames that have not come back */
+	bool wants_writable;
+};
+
+static void stream_note(struct inlet_stream *stream)
+{
+	if (list_is_empty(&stream->node))
+		list_push_back(&stream->inlet->news, &stream->node);
+}
+
+static void stream_release(struct inlet_stream *stream)
+{
+	list_unlink(&stream->node);
+	(void)map_delete(&stream->inlet->by_name, &stream->name);
+	pool_release(&stream->inlet->streams, stream);
+}
+
+static int foreign_send(void *carrier, const struct mesh_stream_frame *frame, const void *head,
+			size_t head_len, const struct transport_span *tail)
+{
+	struct inlet_stream *stream = carrier;
+	struct stream_letter *letter;
+
+	if (stream->say_cnt == RELAY_SAYS_MAX) {
+		stream->wants_writable = true;
+		return WEFT_EFULL;
+	}
+	letter = stream_letter_new(STREAM_SAY, stream->name, head_len);
+	if (!letter)
+		return WEFT_ECLOSED; /* without memory nothing says that there is some again */
+	letter->say.frame = *frame;
+	letter->say.head_len = head_len;
+	letter->say.tail = tail ? *tail : (struct transport_span){0};
+	if (head_len)
+		memcpy(letter->bytes, head, head_len);
+	stream->say_cnt++;
+	stream_lane_post(stream->inlet->to, letter);
+	return 0;
+}
+
+static void foreign_finish(void *carrier)
+{
+	struct inlet_stream *stream = carrier;
+
+	stream->is_finished = true;
+	stream_note(stream);
+}
+
+static void foreign_consume(void *carrier, size_t len)
+{
+	struct inlet_stream *stream = carrier;
+
+	stream->consumed_len += len;
+	stream_note(stream);
+}
+
+static void foreign_reset(void *carrier, uint64_t code)
+{
+	struct inlet_stream *stream = carrier;
+
+	stream->stream = NULL;
+	stream->code = code;
+	stream_note(stream);
+}
+
+static const struct mesh_foreign_ops foreign_ops = {
+	.send = foreign_send,
+	.finish = foreign_finish,
+	.consume = foreign_consume,
+	.reset = foreign_reset,
+};
+
+/* Why a stream is not taken, to its opener. */
+static uint64_t refusal_code(int err)
+{
+	if (err == WEFT_EUNKNOWN)
+		return MESH_CODE_UNKNOWN;
+	return err == WEFT_EFULL ? MESH_CODE_BUSY : MESH_CODE_REFUSED;
+}
+
+static void inlet_opened(struct stream_inlet *inlet, const struct stream_letter *letter,
+			 uint64_t now_ns)
+{
+	struct inlet_stream *stream = pool_acquire(&inlet->streams);
+	int err;
+
+	/* None is here that the worker has not got. */
+	weft_assert(stream && map_put(&inlet->by_name, &letter->stream, stream) == 0);
+	stream->inlet = inlet;
+	stream->name = letter->stream;
+	list_init(&stream->node);
+	err = mesh_foreign_open(inlet->mesh, letter->opened.type, &letter->opened.peer,
+				&foreign_ops, stream, now_ns, &stream->stream);
+	if (err == 0)
+		return;
+	stream->stream = NULL;
+	if (!stream->code)
+		stream->code = refusal_code(err);
+	stream_note(stream);
+}
+
+/* What was said is no longer needed, whether its stream is there or not. */
+static void inlet_said(struct inlet_stream *stream, const struct stream_letter *letter,
+		       uint64_t now_ns)
+{
+	const struct transport_span *tail = &letter->say.tail;
+
+	if (tail->data && tail->done)
+		tail->done(tail->arg);
+	if (!stream)
+		return;
+	stream->say_cnt--;
+	if (!stream->wants_writable || !stream->stream)
+		return;
+	stream->wants_writable = false;
+	mesh_foreign_writable(stream->stream, now_ns);
+}
+
+static void inlet_take(struct stream_inlet *inlet, const struct stream_letter *letter,
+		       uint64_t now_ns)
+{
+	struct inlet_stream *stream = map_lookup(&inlet->by_name, &letter->stream);
+	struct mesh_stream *told = stream ? stream->stream : NULL;
+
+	if (letter->kind == STREAM_OPENED)
+		inlet_opened(inlet, letter, now_ns);
+	else if (letter->kind == STREAM_SAID)
+		inlet_said(stream, letter, now_ns);
+	else if (letter->kind == STREAM_ENDED && stream)
+		stream_release(stream);
+	if (!told)
+		return;
+	switch (letter->kind) {
+	case STREAM_FRAME:
+		mesh_foreign_frame(told, &letter->frame, now_ns);
+		break;
+	case STREAM_DATA:
+		mesh_foreign_data(told, letter->bytes, letter->data_len, now_ns);
+		break;
+	case STREAM_FINISHED:
+		mesh_foreign_finished(told, now_ns);
+		break;
+	case STREAM_ENDED:
+		mesh_foreign_ended(told,
+				   &(struct mesh_stream_end){.err = letter->ended.err,
+							     .code = letter->ended.code},
+				   now_ns);
+		break;
+	default:
+		break;
+	}
+}
+
+bool stream_inlet_read(struct stream_inlet *inlet, uint64_t now_ns)
+{
+	struct stream_letter *letter;
+	bool had_some = false;
+
+	while (inlet->from && (letter = stream_lane_take(inlet->from))) {
+		inlet_take(inlet, letter, now_ns);
+		free(letter);
+		had_some = true;
+	}
+	return had_some;
+}
+
+/* False: there is no memory to tell. */
+static bool news_tell(struct inlet_stream *stream)
+{
+	struct stream_letter *letter = stream_letter_new(STREAM_TURN, stream->name, 0);
+
+	if (!letter)
+		return false;
+	letter->turn.consumed_len = stream->consumed_len;
+	letter->turn.is_finished = stream->is_finished;
+	letter->turn.is_reset = !stream->stream;
+	letter->turn.code = stream->code;
+	stream_lane_post(stream->inlet->to, letter);
+	stream->consumed_len = 0;
+	stream->is_finished = false;
+	list_unlink(&stream->node);
+	if (!stream->stream)
+		stream_release(stream);
+	return true;
+}
+
+bool stream_inlet_flush(struct stream_inlet *inlet)
+{
+	if (!inlet->to)
+		return false;
+	while (!list_is_empty(&inlet->news))
+		if (!news_tell(list_entry(inlet->news.next, struct inlet_stream, node)))
+			break;
+	return stream_lane_flush(inlet->to) || !list_is_empty(&inlet->news);
+}
+
+size_t stream_inlet_footprint(uint32_t stream_cap)
+{
+	return pool_footprint(sizeof(struct inlet_stream), stream_cap) +
+	       map_footprint(sizeof(pool_handle), stream_cap);
+}
+
+int stream_inlet_open(struct stream_inlet *inlet, struct mesh *mesh, uint32_t stream_cap,
+		      struct stream_lane *to, struct stream_lane *from)
+{
+	static const uint64_t secret[2]; /* the worker's names are not its peers' choice */
+	int err;
+
+	*inlet = (struct stream_inlet){.mesh = mesh, .to = to, .from = from};
+	list_init(&inlet->news);
+	err = arena_open(&inlet->arena, stream_inlet_footprint(stream_cap));
+	if (err == 0)
+		err = pool_init(&inlet->streams, &inlet->arena, sizeof(struct inlet_stream),
+				stream_cap);
+	if (err == 0)
+		err = map_init(&inlet->by_name, &inlet->arena, sizeof(pool_handle), stream_cap,
+			       secret);
+	return err;
+}
+
+void stream_inlet_close(struct stream_inlet *inlet, uint64_t now_ns)
+{
+	const struct mesh_stream_end end = {.err = WEFT_ECLOSED};
+	struct inlet_stream *stream;
+	struct stream_letter *letter;
+
+	if (!inlet->to)
+		return;
+	while ((letter = stream_lane_drain(inlet->from))) {
+		inlet_take(inlet, letter, now_ns);
+		free(letter);
+	}
+	while ((stream = pool_next(&inlet->streams, NULL))) {
+		struct mesh_stream *told = stream->stream;
+
+		stream_release(stream);
+		if (told)
+			mesh_foreign_ended(told, &end, now_ns);
+	}
+	/* What the worker never read. */
+	while ((letter = stream_lane_drain(inlet->to))) {
+		if (letter->kind == STREAM_SAY)
+			inlet_said(NULL, letter, now_ns);
+		free(letter);
+	}
+	arena_close(&inlet->arena);
+	*inlet = (struct stream_inlet){0};
+}

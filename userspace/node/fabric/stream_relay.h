@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_NODE_STREAM_RELAY_H
+#define WEFT_NODE_STREAM_RELAY_H
+
+#include "base/arena.h"
+#include "node/fabric/stream_lane.h"
+
+/*
+ * A worker's end of the streams that peers open on its sessions to services:
+ * their users are at home (stream_inlet.h), so what they bring goes there,
+ * and what is said there goes out here. On the worker's thread.
+ *
+ * Credit: the peer's sender is stopped until home has used its bytes, and
+ * RELAY_LEN_MAX bytes of all streams may be on their way at most; a stream
+ * that would exceed this is reset, MESH_CODE_BUSY. A user at home has
+ * RELAY_SAYS_MAX frames on their way at most, each with its head copied.
+ */
+#define RELAY_LEN_MAX  ((size_t)64 << 20)
+#define RELAY_SAYS_MAX 4
+
+struct stream_relay {
+	struct mesh_stream_seam seam;
+	struct stream_lane *in, *out;
+	struct arena arena;
+	struct pool streams;
+	size_t len_max;
+	size_t unused_len; /* on its way to home's users */
+	unsigned lost_cnt; /* streams whose end is still to be told: there was no memory */
+};
+
+size_t stream_relay_footprint(uint32_t stream_cap);
+/* stream_relay_open accepts streams of types 300 and 302. 0 or a negative code. */
+WEFT_MUST_CHECK
+int stream_relay_open(struct stream_relay *relay, struct mesh_stream_seam seam, uint32_t stream_cap,
+		      struct stream_lane *in, struct stream_lane *out);
+/* stream_relay_close gives back what home lent; after the mesh is gone. Takes a zeroed one. */
+void stream_relay_close(struct stream_relay *relay);
+/* stream_relay_read does what home says; true: there was something. Before the worker's turn. */
+bool stream_relay_read(struct stream_relay *relay);
+/* stream_relay_flush tells home what happened; true: try again soon. After the worker's turn. */
+bool stream_relay_flush(struct stream_relay *relay);
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Bans in the tables of the XDP program. It asks a trie only when
+ * the configuration says that something is in it.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "node/fastpath/fastpath.h"
+#include "node/node_state.h"
+
+static void counts_push(struct fastpath *fastpath)
+{
+	const struct ban_list *list = fastpath->node->bans.list;
+	const struct ban *ban = NULL;
+	uint32_t cnts[] = {[BAN_IPV4] = 0, [BAN_IPV6] = 0, [BAN_KEY] = 0};
+
+	while ((ban = ban_list_next(list, ban)))
+		cnts[ban->target.kind]++;
+	fastpath->policy.ban_ipv4_cnt = cnts[BAN_IPV4];
+	fastpath->policy.ban_ipv6_cnt = cnts[BAN_IPV6];
+	fastpath_config_push(fastpath);
+}
+
+static void ban_push(struct fastpath *fastpath, const struct ban *ban)
+{
+	uint64_t now_ns = clock_monotonic_ns(), wall_s = clock_wall_s();
+	struct weft_ban entry = {.scope = ban->scope};
+	int err;
+
+	if (ban->target.kind == BAN_KEY)
+		return;
+	if (!ban_list_is_needed(fastpath->node->bans.list, ban)) {
+		xdp_ban_delete(fastpath->xdp, &ban->target.addr, ban->target.prefix_len);
+		return;
+	}
+	if (ban->expires_s)
+		entry.expires_ns =
+			ban->expires_s > wall_s ? now_ns + (ban->expires_s - wall_s) * NS_PER_S : 1;
+	err = xdp_ban_put(fastpath->xdp, &ban->target.addr, ban->target.prefix_len, &entry);
+	if (err < 0)
+		log_warn("XDP table of bans: %s; the sockets enforce what is not in it",
+			 weft_err_text(err));
+}
+
+void fastpath_bans_push(struct fastpath *fastpath)
+{
+	const struct ban *ban = NULL;
+
+	if (!fastpath->xdp)
+		return;
+	while ((ban = ban_list_next(fastpath->node->bans.list, ban)))
+		ban_push(fastpath, ban);
+	counts_push(fastpath);
+}
+
+/* A ban of everything came or went: those for ids inside it are needed no more, or again. */
+static void inner_push(struct fastpath *fastpath, const struct ban_target *target)
+{
+	const struct ban *ban = NULL;
+
+	while ((ban = ban_list_next(fastpath->node->bans.list, ban)))
+		if (ban->scope == WEFT_BAN_IDS && ban_target_has(target, &ban->target.addr))
+			ban_push(fastpath, ban);
+}
+
+void fastpath_ban_changed(struct fastpath *fastpath, const struct ban_target *target)
+{
+	const struct ban *ban;
+
+	if (!fastpath->xdp || target->kind == BAN_KEY)
+		return;
+	ban = ban_list_lookup(fastpath->node->bans.list, target);
+	if (ban)
+		ban_push(fastpath, ban);
+	else
+		xdp_ban_delete(fastpath->xdp, &target->addr, target->prefix_len);
+	inner_push(fastpath, target);
+	counts_push(fastpath);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/policy/limits.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+/*
+ * Generous to people behind one address, and a thousandth of what one
+ * attacker can send; all answers together a tenth of what one core can.
+ */
+void limits_config_defaults(struct limits_config *config)
+{
+	*config = (struct limits_config){
+		.classes = {[WEFT_CLASS_INITIAL] = {500, 1000},
+			    [WEFT_CLASS_NEW_PATH] = {1000, 2000},
+			    [WEFT_CLASS_KRPC] = {100, 200},
+			    [WEFT_CLASS_STUN] = {20, 40},
+			    [WEFT_CLASS_PROBE] = {50, 100},
+			    [WEFT_CLASS_ANSWER] = {200, 400}},
+		.all_answers = {200000, 200000},
+		.proven = {2000, 4000},
+	};
+}
+
+struct weft_bucket_rate limits_bucket_rate(const struct limits_rate *rate, unsigned level)
+{
+	uint64_t factor = 1;
+	uint64_t cost_ns;
+
+	while (level-- > 0)
+		factor *= LIMITS_LEVEL_FACTOR;
+	cost_ns = NS_PER_S / (rate->per_s * factor);
+	return (struct weft_bucket_rate){cost_ns, cost_ns * rate->burst * factor};
+}
+
+void limits_apply(const struct limits_config *config, struct weft_config *policy)
+{
+	for (unsigned i = 0; i < WEFT_CLASS_CNT; i++)
+		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
+			policy->rates[i][level] = limits_bucket_rate(&config->classes[i], level);
+	policy->totals[WEFT_TOTAL_ANSWERS] = limits_bucket_rate(&config->all_answers, 0);
+	policy->validated = limits_bucket_rate(&config->proven, 0);
+}
+
+const char *limits_class_name(enum weft_class class)
+{
+	static const char *const names[WEFT_CLASS_CNT] = {
+		[WEFT_CLASS_INITIAL] = "initial", [WEFT_CLASS_NEW_PATH] = "new-path",
+		[WEFT_CLASS_KRPC] = "krpc",	  [WEFT_CLASS_STUN] = "stun",
+		[WEFT_CLASS_PROBE] = "probe",	  [WEFT_CLASS_ANSWER] = "answer",
+	};
+
+	return (unsigned)class < WEFT_CLASS_CNT ? names[class] : NULL;
+}

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Everything below /mesh/: which service is meant, whether programs here
+ * may call it, and what its answer means in HTTP. Home worker.
+ */
+#include "node/web/web_mesh.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+#define HTTP_PATH   "/mesh/http/"
+#define SOCKET_PATH "/mesh/ws/"
+
+const struct gateway_error web_mesh_busy = {503, "gateway_busy",
+					    "Too many requests wait for services; try again.", 1};
+const struct gateway_error web_mesh_bad_query = {
+	400, "invalid_query", "The query is to be parameters in UTF-8, percent-encoded.", 0};
+const struct gateway_error web_mesh_not_allowed = {
+	403, "service_not_allowed",
+	"The service, or this method of it, is not in gateway.services.", 0};
+
+static const struct gateway_error no_service = {
+	404, "not_found",
+	"Name a service behind /mesh/http/, or a service and its channel behind /mesh/ws/.", 0};
+static const struct gateway_error is_off = {503, "service_unavailable",
+					    "The service fabric of this node is off.", 0};
+
+struct service *web_mesh_service(const struct web_mesh *mesh)
+{
+	return mesh->params.service(mesh->params.ctx);
+}
+
+size_t web_mesh_footprint(unsigned run_cap, size_t memory_cap)
+{
+	return pool_footprint(sizeof(struct web_mesh_run), run_cap) + memory_cap;
+}
+
+void web_mesh_run_end(struct web_mesh_run *run)
+{
+	struct web_mesh *mesh = run->mesh;
+
+	timer_cancel(mesh->params.timers, &run->timer);
+	heap_release(mesh->heap, run->data);
+	pool_release(&mesh->runs, run);
+}
+
+void web_mesh_run_refuse(struct web_mesh_run *run, const struct gateway_error *error,
+			 uint64_t now_ns)
+{
+	struct gateway_exchange *exchange = run->exchange;
+
+	run->exchange = NULL;
+	gateway_reply_error(exchange, error, now_ns);
+}
+
+static unsigned seconds_until(uint64_t at_ns, uint64_t now_ns)
+{
+	return at_ns <= now_ns ? 1 : (unsigned)((at_ns - now_ns + NS_PER_S - 1) / NS_PER_S);
+}
+
+void web_mesh_run_fail(struct web_mesh_run *run, const struct service_answer *answer,
+		       uint64_t now_ns)
+{
+	static const struct {
+		unsigned status;
+		const char *name;
+	} rows[SERVICE_STATUS_CNT] = {
+		[SERVICE_UNKNOWN_ERROR] = {500, "unknown_error"},
+		[SERVICE_NOT_FOUND] = {404, "service_not_found"},
+		[SERVICE_METHOD_NOT_FOUND] = {404, "method_not_found"},
+		[SERVICE_INVALID_PAYLOAD] = {400, "invalid_payload"},
+		[SERVICE_TIMEOUT] = {504, "timeout"},
+		[SERVICE_RATE_LIMITED] = {429, "rate_limited"},
+		[SERVICE_UNAUTHORIZED] = {502, "unauthorized"},
+		[SERVICE_FORBIDDEN] = {502, "forbidden"},
+		[SERVICE_PAYLOAD_TOO_LARGE] = {413, "payload_too_large"},
+		[SERVICE_UNAVAILABLE] = {503, "service_unavailable"},
+	};
+	static const uint8_t nobody[MESH_KEY_LEN];
+	enum service_status status = answer->status;
+	struct gateway_error error;
+
+	/* Nobody provides it just now; a node that says so itself does not know it. */
+	if (status == SERVICE_NOT_FOUND && memcmp(answer->provider, nobody, sizeof(nobody)) == 0)
+		status = SERVICE_UNAVAILABLE;
+	if ((unsigned)status >= SERVICE_STATUS_CNT || !rows[status].status)
+		status = SERVICE_UNKNOWN_ERROR;
+	error = (struct gateway_error){rows[status].status, rows[status].name, answer->text, 0};
+	if (!answer->text || !answer->text[0])
+		error.message = service_status_name(status);
+	if (error.status == 429 || error.status == 503)
+		error.retry_after_s = seconds_until(answer->not_before_ns, now_ns);
+	web_mesh_run_refuse(run, &error, now_ns);
+}
+
+void web_mesh_run_patience(struct web_mesh_run *run, uint64_t now_ns)
+{
+	timer_set(run->mesh->params.timers, &run->timer, now_ns + run->mesh->params.timeout_ns);
+}
+
+int web_mesh_run_collect(struct web_mesh_run *run, const uint8_t *data, size_t len, size_t len_max)
+{
+	size_t cap = run->cap ? run->cap : 1024;
+	uint8_t *room = run->data;
+
+	if (len > len_max - run->len)
+		return WEFT_ETOOLARGE;
+	while (cap < run->len + len)
+		cap *= 2;
+	if (cap != run->cap)
+		room = heap_resize(run->mesh->heap, run->data, cap);
+	if (!room)
+		return WEFT_EFULL;
+	run->data = room;
+	run->cap = cap;
+	if (len)
+		memcpy(run->data + run->len, data, len);
+	run->len += len;
+	return 0;
+}
+
+void web_mesh_run_used(struct web_mesh_run *run, size_t len)
+{
+	run->unused_len += len;
+	if (!run->exchange || gateway_backlog_len(run->exchange) <= GATEWAY_BACKLOG_LOW)
+		web_mesh_run_drained(run, 0);
+}
+
+void web_mesh_run_drained(void *arg, uint64_t now_ns)
+{
+	struct web_mesh_run *run = arg;
+	size_t len = run->unused_len;
+
+	(void)now_ns;
+	run->unused_len = 0;
+	if (len && run->channel)
+		service_channel_consume(run->channel, len);
+}
+
+bool web_mesh_allows(const struct web_mesh *mesh, const char *name, const char *method)
+{
+	for (unsigned i = 0; i < mesh->service_cnt; i++) {
+		const struct web_mesh_service *service = &mesh->services[i];
+
+		if (strcmp(service->name, name) == 0 &&
+		    (!method || !service->method[0] || strcmp(service->method, method) == 0))
+			return true;
+	}
+	return false;
+}
+
+/* What is asked for, as the path says it. */
+struct mesh_target {
+	char name[SERVICE_NAME_LEN_MAX + 1];
+	const char *rest; /* behind the name: "" or from '/' */
+};
+
+/* target_parse reads SERVICE[/REST] behind the prefix. */
+static bool target_parse(const char *path, const char *prefix, struct mesh_target *out_target)
+{
+	size_t len;
+
+	path += strlen(prefix);
+	len = strcspn(path, "/");
+	if (!len || len > SERVICE_NAME_LEN_MAX)
+		return false;
+	memcpy(out_target->name, path, len);
+	out_target->name[len] = '\0';
+	out_target->rest = path + len;
+	return true;
+}
+
+static void run_late(struct timer *timer, uint64_t now_ns)
+{
+	static const struct gateway_error late = {504, "timeout",
+						  "The service did not answer in time.", 0};
+	struct web_mesh_run *run = (void *)((char *)timer - offsetof(struct web_mesh_run, timer));
+
+	if (run->find)
+		service_find_cancel(run->find);
+	if (run->channel)
+		service_channel_end(run->channel, SERVICE_TIMEOUT, "the caller waits no longer");
+	if (run->ask)
+		service_call_cancel(run->ask);
+	if (run->exchange && run->is_begun)
+		gateway_abort(run->exchange, now_ns);
+	else if (run->exchange)
+		web_mesh_run_refuse(run, &late, now_ns);
+	web_mesh_run_end(run);
+}
+
+static struct web_mesh_run *run_new(struct web_mesh *mesh, struct gateway_exchange *exchange,
+				    const struct gateway_request *request,
+				    const struct mesh_target *target)
+{
+	const char *method = target->rest[0] ? target->rest + 1 : "";
+	struct web_mesh_run *run = pool_acquire(&mesh->runs);
+
+	if (!run)
+		return NULL;
+	run->mesh = mesh;
+	run->exchange = exchange;
+	run->is_body_whole = !request->has_body;
+	timer_init(&run->timer, run_late);
+	strcpy(run->name, target->name);
+	/* What is too long for a method may still be a path. */
+	if (strlen(method) <= SERVICE_METHOD_LEN_MAX)
+		strcpy(run->method, method);
+	snprintf(run->query, sizeof(run->query), "%s", request->query);
+	return run;
+}
+
+static void http_handle(void *ctx, struct gateway_exchange *exchange,
+			const struct gateway_request *request, uint64_t now_ns)
+{
+	static const struct gateway_error bad_head = {
+		400, "invalid_request", "The request's target or header cannot be passed on.", 0};
+	const struct gateway_error *refusal = NULL;
+	struct web_mesh *mesh = ctx;
+	struct web_mesh_run *run = NULL;
+	struct mesh_target target;
+	int err;
+
+	if (!target_parse(request->path, HTTP_PATH, &target))
+		refusal = &no_service;
+	else if (!web_mesh_allows(mesh, target.name, NULL))
+		refusal = &web_mesh_not_allowed;
+	else if (!web_mesh_service(mesh))
+		refusal = &is_off;
+	else if ((run = run_new(mesh, exchange, request, &target)) == NULL)
+		refusal = &web_mesh_busy;
+	if (refusal) {
+		gateway_reply_error(exchange, refusal, now_ns);
+		return;
+	}
+	err = web_mesh_http_head(run, request, target.rest);
+	if (err < 0) {
+		web_mesh_run_refuse(run, err == WEFT_EFULL ? &web_mesh_busy : &bad_head, now_ns);
+		web_mesh_run_end(run);
+		return;
+	}
+	web_mesh_kind_begin(run, now_ns);
+}
+
+static void socket_handle(void *ctx, struct gateway_exchange *exchange,
+			  const struct gateway_request *request, uint64_t now_ns)
+{
+	const struct gateway_error *refusal = gateway_socket_offered(request);
+	struct web_mesh *mesh = ctx;
+	struct web_mesh_run *run = NULL;
+	struct mesh_target target;
+
+	if (refusal)
+		;
+	else if (!target_parse(request->path, SOCKET_PATH, &target) || strlen(target.rest) < 2 ||
+		 strlen(target.rest + 1) > SERVICE_METHOD_LEN_MAX)
+		refusal = &no_service;
+	else if (!web_mesh_allows(mesh, target.name, target.rest + 1))
+		refusal = &web_mesh_not_allowed;
+	else if (!web_mesh_service(mesh))
+		refusal = &is_off;
+	else if ((run = run_new(mesh, exchange, request, &target)) == NULL)
+		refusal = &web_mesh_busy;
+	if (refusal)
+		gateway_reply_error(exchange, refusal, now_ns);
+	else
+		web_mesh_socket_begin(run, now_ns);
+}
+
+static void list_handle(void *ctx, struct gateway_exchange *exchange,
+			const struct gateway_request *request, uint64_t now_ns)
+{
+	json_t *json = web_mesh_kinds_json(ctx, now_ns);
+	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	struct gateway_reply reply = {.status = 200,
+				      .type = "application/json",
+				      .body = text,
+				      .body_len = text ? strlen(text) : 0};
+
+	(void)request;
+	gateway_reply(exchange, &reply, now_ns);
+	json_decref(json);
+	free(text);
+}
+
+static void services_read(struct web_mesh *mesh, const struct gateway_names *names)
+{
+	for (unsigned i = 0; i < names->cnt; i++) {
+		struct web_mesh_service *service = &mesh->services[mesh->service_cnt];
+		size_t len = strcspn(names->names[i], "/");
+		const char *method = names->names[i] + len;
+
+		/* A name that no service can have allows nothing. */
+		if (len > SERVICE_NAME_LEN_MAX || strlen(method) > SERVICE_METHOD_LEN_MAX)
+			continue;
+		memcpy(service->name, names->names[i], len);
+		strcpy(service->method, *method ? method + 1 : "");
+		mesh->service_cnt++;
+	}
+}
+
+int web_mesh_new(const struct web_mesh_params *params, struct web_mesh **out_mesh)
+{
+	struct web_mesh *mesh = calloc(1, sizeof(*mesh));
+	struct gateway_names names = {.cnt = 0};
+	int err;
+
+	if (!mesh)
+		return -ENOMEM;
+	mesh->params = *params;
+	mesh->params.services = NULL;
+	err = gateway_names_parse(params->services, &names);
+	services_read(mesh, &names);
+	if (err == 0)
+		err = arena_open(&mesh->arena,
+				 pool_footprint(sizeof(struct web_mesh_run), params->run_cap));
+	if (err == 0)
+		err = pool_init(&mesh->runs, &mesh->arena, sizeof(struct web_mesh_run),
+				params->run_cap);
+	if (err == 0)
+		err = heap_new(params->memory_cap, &mesh->heap);
+	if (err < 0)
+		web_mesh_free(mesh);
+	else
+		*out_mesh = mesh;
+	return err;
+}
+
+void web_mesh_free(struct web_mesh *mesh)
+{
+	struct web_mesh_run *run;
+
+	if (!mesh)
+		return;
+	/* The client of each is gone; what waits for a channel's end does not hear of it. */
+	while (mesh->runs.cap_cnt && (run = pool_next(&mesh->runs, NULL)) != NULL) {
+		if (run->channel)
+			service_channel_end(run->channel, SERVICE_UNAVAILABLE, "this node stops");
+		web_mesh_run_end(run);
+	}
+	arena_close(&mesh->arena);
+	heap_free(mesh->heap);
+	free(mesh);
+}
+
+void web_mesh_routes(struct web_mesh *mesh, struct gateway_route routes[static WEB_MESH_ROUTE_CNT])
+{
+	size_t body_len_max = mesh->params.body_len_max;
+
+	routes[0] = (struct gateway_route){.path = HTTP_PATH "services",
+					   .methods = GATEWAY_GET,
+					   .access = GATEWAY_OPEN,
+					   .is_busy = true,
+					   .handle = list_handle,
+					   .ctx = mesh};
+	routes[1] = (struct gateway_route){.path = HTTP_PATH,
+					   .methods = GATEWAY_GET | GATEWAY_POST | GATEWAY_PUT |
+						      GATEWAY_DELETE,
+					   .access = GATEWAY_OPEN,
+					   .is_busy = true,
+					   .is_streamed = true,
+					   .body_len_max = body_len_max,
+					   .handle = http_handle,
+					   .ctx = mesh};
+	routes[2] = (struct gateway_route){.path = SOCKET_PATH,
+					   .methods = GATEWAY_GET,
+					   .access = GATEWAY_GUARDED,
+					   .is_busy = true,
+					   .is_streamed = true,
+					   .body_len_max = body_len_max,
+					   .handle = socket_handle,
+					   .ctx = mesh};
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a service takes: its descriptor says kind=http, or it takes calls.
+ * This node's own offers are looked at first, as they are called first, then
+ * what the directory knows, and then the mesh is asked. Home worker.
+ */
+#include <string.h>
+
+#include "node/web/web_mesh.h"
+
+#define KIND_KEY  "kind"
+#define KIND_HTTP "http"
+
+struct offer_search {
+	const char *name;
+	bool is_found, is_http;
+	char version[SERVICE_VERSION_LEN_MAX + 1];
+};
+
+static bool offer_look(void *arg, const struct service_info *info)
+{
+	struct offer_search *search = arg;
+
+	if (strcmp(info->name, search->name) != 0)
+		return true;
+	search->is_found = true;
+	strncpy(search->version, info->version, sizeof(search->version) - 1);
+	for (unsigned i = 0; i < info->metadata_cnt; i++)
+		if (strcmp(info->metadata[i].key, KIND_KEY) == 0)
+			search->is_http = strcmp(info->metadata[i].value, KIND_HTTP) == 0;
+	return false;
+}
+
+static bool pair_is(const struct service_pair *pair, const char *key, const char *value)
+{
+	return pair->key_len == strlen(key) && memcmp(pair->key, key, pair->key_len) == 0 &&
+	       pair->value_len == strlen(value) && memcmp(pair->value, value, pair->value_len) == 0;
+}
+
+static bool descriptor_is_http(const struct service_descriptor *descriptor)
+{
+	for (unsigned i = 0; i < descriptor->metadata_cnt; i++)
+		if (pair_is(&descriptor->metadata[i], KIND_KEY, KIND_HTTP))
+			return true;
+	return false;
+}
+
+static struct service_directory *directory_of(const struct web_mesh *mesh)
+{
+	return mesh->params.directory(mesh->params.ctx);
+}
+
+static void begin_as(struct web_mesh_run *run, bool is_http, uint64_t now_ns)
+{
+	if (is_http && !web_mesh_allows(run->mesh, run->name, SERVICE_HTTP_METHOD)) {
+		web_mesh_run_refuse(run, &web_mesh_not_allowed, now_ns);
+		web_mesh_run_end(run);
+	} else if (is_http) {
+		web_mesh_http_begin(run, now_ns);
+	} else {
+		web_mesh_call_begin(run, now_ns);
+	}
+}
+
+/* Who is not found takes no calls either, and is told so by the client. */
+static void kind_found(void *arg, const struct service_finding *finding, uint64_t now_ns)
+{
+	struct web_mesh_run *run = arg;
+
+	run->find = NULL;
+	timer_cancel(run->mesh->params.timers, &run->timer);
+	begin_as(run, finding->found_cnt && descriptor_is_http(finding->found[0].descriptor),
+		 now_ns);
+}
+
+static bool find_piece(void *arg, const struct gateway_piece *piece, uint64_t now_ns)
+{
+	(void)arg;
+	(void)piece;
+	(void)now_ns;
+	return false;
+}
+
+static void find_finished(void *arg, uint64_t now_ns)
+{
+	struct web_mesh_run *run = arg;
+
+	(void)now_ns;
+	run->is_body_whole = true;
+}
+
+static void find_gone(void *arg)
+{
+	struct web_mesh_run *run = arg;
+
+	service_find_cancel(run->find);
+	web_mesh_run_end(run);
+}
+
+static void find_begin(struct web_mesh_run *run, uint64_t now_ns)
+{
+	static const struct gateway_events events = {
+		.piece = find_piece, .finished = find_finished, .gone = find_gone};
+	struct service_query query = {.name = run->name};
+	uint64_t wait_ns = 0;
+	int err = service_find_start(directory_of(run->mesh), &query, kind_found, run, now_ns,
+				     &run->find, &wait_ns);
+	struct service_answer answer = {.status = SERVICE_RATE_LIMITED,
+					.text = "services are looked for too often",
+					.not_before_ns = now_ns + wait_ns};
+
+	if (err == 0) {
+		web_mesh_run_patience(run, now_ns);
+		gateway_watch(run->exchange, &events, run);
+		return;
+	}
+	if (err == WEFT_EREFUSED)
+		web_mesh_run_fail(run, &answer, now_ns);
+	else
+		web_mesh_run_refuse(run,
+				    err == WEFT_EMALFORMED ? &web_mesh_not_allowed : &web_mesh_busy,
+				    now_ns);
+	web_mesh_run_end(run);
+}
+
+void web_mesh_kind_begin(struct web_mesh_run *run, uint64_t now_ns)
+{
+	struct offer_search search = {.name = run->name};
+	struct service_directory *directory = directory_of(run->mesh);
+	struct service_query query = {.name = run->name};
+	struct service_found found;
+	bool is_fresh = false;
+
+	service_each(web_mesh_service(run->mesh), offer_look, &search);
+	if (search.is_found || !directory)
+		begin_as(run, search.is_http, now_ns);
+	else if (service_directory_peek(directory, &query, now_ns, &found, 1, &is_fresh) > 0)
+		begin_as(run, descriptor_is_http(found.descriptor), now_ns);
+	else
+		find_begin(run, now_ns);
+}
+
+static json_t *kind_json(const struct web_mesh *mesh, const struct web_mesh_service *service,
+			 uint64_t now_ns)
+{
+	struct offer_search search = {.name = service->name};
+	struct service_directory *directory = directory_of(mesh);
+	struct service_query query = {.name = service->name};
+	struct service_found found[SERVICE_FOUND_MAX];
+	bool is_fresh, is_http;
+	unsigned cnt = directory ? service_directory_peek(directory, &query, now_ns, found,
+							  SERVICE_FOUND_MAX, &is_fresh)
+				 : 0;
+	json_t *json = json_pack("{s:s, s:i}", "name", service->name, "known_providers", (int)cnt);
+
+	if (web_mesh_service(mesh))
+		service_each(web_mesh_service(mesh), offer_look, &search);
+	is_http = search.is_found ? search.is_http : cnt && descriptor_is_http(found[0].descriptor);
+	if (service->method[0])
+		(void)json_object_set_new(json, "method", json_string(service->method));
+	if (!search.is_found && !cnt)
+		return json;
+	(void)json_object_set_new(json, "kind", json_string(is_http ? KIND_HTTP : "calls"));
+	(void)json_object_set_new(
+		json, "version",
+		json_string(search.is_found ? search.version : found[0].descriptor->version));
+	(void)json_object_set_new(json, "is_local", json_boolean(search.is_found));
+	return json;
+}
+
+json_t *web_mesh_kinds_json(const struct web_mesh *mesh, uint64_t now_ns)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < mesh->service_cnt; i++)
+		(void)json_array_append_new(list, kind_json(mesh, &mesh->services[i], now_ns));
+	return json_pack("{s:o}", "services", list);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A query's parameters (application/x-www-form-urlencoded) as a JSON object. */
+#include <string.h>
+
+#include "codec/hex.h"
+#include "codec/utf8.h"
+#include "node/web/web_mesh.h"
+
+/* part_decode writes part without its coding; false: a '%' with no two digits behind it. */
+static bool part_decode(const char *part, size_t len, char out[static WEB_MESH_QUERY_CAP + 1],
+			size_t *out_len)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		uint8_t byte = (uint8_t)part[i];
+
+		if (byte == '+') {
+			byte = ' ';
+		} else if (byte == '%') {
+			char digits[3] = {i + 2 < len ? part[i + 1] : '\0',
+					  i + 2 < len ? part[i + 2] : '\0', '\0'};
+
+			if (!hex_read(digits, &byte, 1))
+				return false;
+			i += 2;
+		}
+		out[at++] = (char)byte;
+	}
+	*out_len = at;
+	return true;
+}
+
+/* parameter_take reads NAME[=VALUE]. */
+static bool parameter_take(json_t *object, const char *text, size_t len)
+{
+	char name[WEB_MESH_QUERY_CAP + 1], value[WEB_MESH_QUERY_CAP + 1];
+	const char *equals = memchr(text, '=', len);
+	size_t name_part = equals ? (size_t)(equals - text) : len;
+	size_t name_len, value_len = 0;
+
+	if (!part_decode(text, name_part, name, &name_len) ||
+	    (equals && !part_decode(equals + 1, len - name_part - 1, value, &value_len)))
+		return false;
+	if (!name_len || !utf8_is_valid(name, name_len) || !utf8_is_valid(value, value_len))
+		return false;
+	return json_object_setn_new(object, name, name_len, json_stringn(value, value_len)) == 0;
+}
+
+json_t *web_mesh_query_json(const char *query)
+{
+	json_t *object = json_object();
+
+	while (object && *query) {
+		size_t len = strcspn(query, "&");
+
+		if (len && !parameter_take(object, query, len)) {
+			json_decref(object);
+			return NULL;
+		}
+		query += len + (query[len] == '&');
+	}
+	return object;
+}

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * GET /metrics: Prometheus' text format, version 0.0.4. What is told is what
+ * Status and ShowLimits tell; which names and labels there are is
+ * decided by tables of this program, never by a peer. Home worker.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/fabric/fabric.h"
+#include "node/methods/methods.h"
+#include "node/web/web_state.h"
+#include "service/conduct.h"
+#include "service/directory.h"
+#include "service/publisher.h"
+#include "weft/version.h"
+
+#define NAME_CAP 128
+#define US_PER_S 1000000
+
+/* name_write makes a metric's name of ours: "quic.conn_cnt" -> "weft_quic_conn_cnt". */
+static void name_write(char name[static NAME_CAP], const char *ours, const char *suffix)
+{
+	snprintf(name, NAME_CAP, "weft_%s%s", ours, suffix);
+	for (char *c = name; *c; c++)
+		if (*c == '.' || *c == '-')
+			*c = '_';
+}
+
+static void family_write(FILE *out, const char *name, const char *type, const char *help)
+{
+	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void number_write(FILE *out, const char *name, const char *type, const char *help,
+			 unsigned long long value)
+{
+	family_write(out, name, type, help);
+	fprintf(out, "%s %llu\n", name, value);
+}
+
+/* The numbers of Status that stand by themselves. */
+static void status_write(FILE *out, const json_t *status)
+{
+	static const struct {
+		const char *field, *name, *type, *help;
+	} rows[] = {
+		{"uptime_s", "weft_uptime_seconds", "gauge", "Seconds since the daemon began."},
+		{"connections", "weft_connections", "gauge", "QUIC connections that are open."},
+		{"handshakes", "weft_handshakes", "gauge", "Of these, in their handshake."},
+		{"sessions", "weft_sessions", "gauge", "Sessions with peers."},
+		{"peers", "weft_peers", "gauge", "Peers that are remembered."},
+		{"shares", "weft_shares", "gauge", "Shares."},
+		{"imports", "weft_imports", "gauge", "Imports that run."},
+		{"gets", "weft_gets", "gauge", "Gets that are remembered."},
+		{"gets_active", "weft_gets_active", "gauge", "Gets that run."},
+		{"served_bytes", "weft_served_bytes_total", "counter", "Content sent to peers."},
+		{"received_bytes", "weft_received_bytes_total", "counter",
+		 "Content received and verified."},
+		{"bad_chunks", "weft_bad_chunks_total", "counter",
+		 "Chunks that did not match their hash."},
+		{"store_bytes", "weft_store_bytes", "gauge", "Bytes of the store."},
+		{"store_max_bytes", "weft_store_max_bytes", "gauge", "What its index may grow to."},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const json_t *value = json_object_get(status, rows[i].field);
+
+		if (json_is_integer(value))
+			number_write(out, rows[i].name, rows[i].type, rows[i].help,
+				     (unsigned long long)json_integer_value(value));
+	}
+}
+
+/* Every counter of every module by its name. */
+static void counters_write(FILE *out, const json_t *status)
+{
+	char name[NAME_CAP], help[NAME_CAP];
+	const char *field;
+	json_t *value;
+
+	json_object_foreach(json_object_get(status, "counters"), field, value)
+	{
+		name_write(name, field, "_total");
+		snprintf(help, sizeof(help), "Counter %s of weft stats.", field);
+		number_write(out, name, "counter", help,
+			     (unsigned long long)json_integer_value(value));
+	}
+}
+
+static void limits_write(FILE *out, const json_t *limits)
+{
+	static const struct {
+		const char *field, *name, *type, *help;
+	} rows[] = {
+		{"limit", "weft_limit", "gauge", "How much there may be of it."},
+		{"used", "weft_limit_used", "gauge", "How much there is."},
+		{"peak", "weft_limit_peak", "gauge", "How much there ever was."},
+		{"refused", "weft_limit_refused_total", "counter", "What found no room."},
+	};
+	json_t *limit;
+	size_t i;
+
+	for (size_t row = 0; row < sizeof(rows) / sizeof(rows[0]); row++) {
+		family_write(out, rows[row].name, rows[row].type, rows[row].help);
+		json_array_foreach(limits, i, limit)
+		{
+			const json_t *value = json_object_get(limit, rows[row].field);
+
+			if (value)
+				fprintf(out, "%s{limit=\"%s\"} %llu\n", rows[row].name,
+					json_string_value(json_object_get(limit, "name")),
+					(unsigned long long)json_integer_value(value));
+		}
+	}
+}
+
+static void gateway_write(FILE *out, const struct gateway_stats *stats)
+{
+	static const char replies[] = "weft_gateway_replies_total";
+	const struct {
+		const char *name, *type, *help;
+		uint64_t value;
+	} rows[] = {
+		{"weft_gateway_connections", "gauge", "HTTP connections.", stats->conn_cnt},
+		{"weft_gateway_websockets", "gauge", "Of these, WebSockets.", stats->socket_cnt},
+		{"weft_gateway_requests_total", "counter", "Requests.", stats->request_cnt},
+		{"weft_gateway_malformed_total", "counter",
+		 "Requests and WebSockets that broke the rules.", stats->malformed_cnt},
+		{"weft_gateway_limited_total", "counter", "Requests above their rate.",
+		 stats->limited_cnt},
+		{"weft_gateway_forbidden_total", "counter", "Refused by host, origin or token.",
+		 stats->forbidden_cnt},
+		{"weft_gateway_refused_total", "counter", "Connections above their limits.",
+		 stats->refused_cnt},
+		{"weft_gateway_slow_total", "counter", "Connections closed for want of progress.",
+		 stats->slow_cnt},
+		{"weft_gateway_gone_total", "counter", "Clients that left before the reply (499).",
+		 stats->gone_cnt},
+		{"weft_gateway_received_bytes_total", "counter", "Bytes of clients.",
+		 stats->bytes_in},
+		{"weft_gateway_sent_bytes_total", "counter", "Bytes to clients.", stats->bytes_out},
+		{"weft_gateway_memory_bytes", "gauge", "Bodies, and what waits to be sent.",
+		 stats->memory_used_len},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		number_write(out, rows[i].name, rows[i].type, rows[i].help, rows[i].value);
+	family_write(out, replies, "counter", "Replies by the class of their status.");
+	for (unsigned class = 1; class < 6; class ++)
+		fprintf(out, "%s{class=\"%uxx\"} %llu\n", replies, class,
+			(unsigned long long)stats->class_cnt[class]);
+}
+
+/* Calls and openings of streams by how they ended. */
+static void statuses_write(FILE *out, const char *name, const char *help,
+			   const struct service_counts *counts)
+{
+	family_write(out, name, "counter", help);
+	for (unsigned i = 0; i < SERVICE_STATUS_CNT; i++)
+		fprintf(out, "%s{status=\"%s\"} %llu\n", name,
+			service_status_name((enum service_status)i),
+			(unsigned long long)counts->status_cnt[i]);
+}
+
+static void latencies_write(FILE *out, const char *name, const char *help,
+			    const struct service_counts *counts)
+{
+	unsigned long long cnt = 0;
+
+	family_write(out, name, "histogram", help);
+	for (unsigned i = 0; i < SERVICE_LATENCY_CNT - 1; i++) {
+		cnt += counts->latency_cnt[i];
+		fprintf(out, "%s_bucket{le=\"%u.%06u\"} %llu\n", name,
+			service_latency_bounds_us[i] / US_PER_S,
+			service_latency_bounds_us[i] % US_PER_S, cnt);
+	}
+	cnt += counts->latency_cnt[SERVICE_LATENCY_CNT - 1];
+	fprintf(out, "%s_bucket{le=\"+Inf\"} %llu\n", name, cnt);
+	fprintf(out, "%s_sum %llu.%06llu\n", name,
+		(unsigned long long)(counts->latency_sum_us / US_PER_S),
+		(unsigned long long)(counts->latency_sum_us % US_PER_S));
+	fprintf(out, "%s_count %llu\n", name, cnt);
+}
+
+static void services_write(FILE *out, const struct service *service)
+{
+	struct service_stats stats;
+
+	service_stats(service, &stats);
+	statuses_write(out, "weft_service_answers_given_total", "Answers of this node's services.",
+		       &stats.in);
+	latencies_write(out, "weft_service_given_seconds", "Until this node's services answered.",
+			&stats.in);
+	statuses_write(out, "weft_service_answers_got_total", "Answers to calls of this node.",
+		       &stats.out);
+	latencies_write(out, "weft_service_got_seconds", "Until calls of this node were answered.",
+			&stats.out);
+	family_write(out, "weft_service_refused_total", "counter",
+		     "Calls answered before a service saw them, by reason.");
+	for (unsigned i = 0; i < SERVICE_REFUSED_CNT; i++)
+		fprintf(out, "weft_service_refused_total{reason=\"%s\"} %llu\n",
+			service_refusal_name((enum service_refusal_reason)i),
+			(unsigned long long)stats.refused_cnt[i]);
+	number_write(out, "weft_service_streams", "gauge", "Streams of services that are open.",
+		     stats.channel_cnt);
+	number_write(out, "weft_service_calls_in_hand", "gauge", "Calls that services work on.",
+		     stats.in_hand_cnt);
+	number_write(out, "weft_service_calls_pending", "gauge", "Calls of this node under way.",
+		     stats.pending_cnt);
+	number_write(out, "weft_service_violations_total", "counter",
+		     "Rules of services that peers broke.", stats.violation_cnt);
+}
+
+/* Labels are words of faults.def: "bad signature". */
+static void directory_write(FILE *out, const struct service_directory *directory)
+{
+	struct service_directory_stats stats;
+
+	service_directory_stats(directory, &stats);
+	number_write(out, "weft_directory_finds_total", "counter", "Finds of services.",
+		     stats.find_cnt);
+	number_write(out, "weft_directory_fetches_total", "counter",
+		     "Times the overlay was asked who provides a service.", stats.fetch_cnt);
+	number_write(out, "weft_directory_refused_total", "counter", "Finds over service.lookups.",
+		     stats.refused_cnt);
+	number_write(out, "weft_directory_held_back_total", "counter",
+		     "Times service.fetches kept the overlay from being asked.",
+		     stats.held_back_cnt);
+	number_write(out, "weft_directory_abuse_total", "counter",
+		     "Patterns of looking through the directory.", stats.abuse_cnt);
+	number_write(out, "weft_directory_descriptors", "gauge", "Descriptors in the cache.",
+		     stats.entry_cnt);
+	family_write(out, "weft_directory_hidden_total", "counter",
+		     "Descriptors that were got and not taken, by reason.");
+	for (unsigned i = 1; i < SERVICE_FAULT_CNT; i++)
+		fprintf(out, "weft_directory_hidden_total{reason=\"%s\"} %llu\n",
+			service_fault_word((enum service_fault)i),
+			(unsigned long long)stats.hidden[i]);
+}
+
+static void publisher_write(FILE *out, const struct service_publisher *publisher)
+{
+	struct service_publisher_stats stats;
+
+	service_publisher_stats(publisher, &stats);
+	number_write(out, "weft_publisher_puts_total", "counter", "Descriptors put.",
+		     stats.publish_cnt);
+	number_write(out, "weft_publisher_refused_total", "counter",
+		     "Times service.publishes made one wait.", stats.refused_cnt);
+	number_write(out, "weft_publisher_failed_total", "counter", "Descriptors nobody took.",
+		     stats.failed_cnt);
+}
+
+static void conduct_write(FILE *out, const struct service_conduct *conduct)
+{
+	struct service_conduct_stats stats;
+
+	service_conduct_stats(conduct, &stats);
+	family_write(out, "weft_conduct_deeds_total", "counter",
+		     "What peers did that counts for their conduct.");
+	for (unsigned i = 0; i < SERVICE_DEED_CNT; i++)
+		fprintf(out, "weft_conduct_deeds_total{deed=\"%s\"} %llu\n",
+			service_deed_word((enum service_deed)i),
+			(unsigned long long)stats.deeds[i]);
+	number_write(out, "weft_conduct_bans_total", "counter", "Bans for broken rules.",
+		     stats.ban_cnt);
+	number_write(out, "weft_conduct_peers", "gauge", "Peers whose conduct is remembered.",
+		     stats.peer_cnt);
+}
+
+static void fabric_write(FILE *out, struct fabric *fabric)
+{
+	services_write(out, fabric_service(fabric));
+	directory_write(out, fabric_directory(fabric));
+	publisher_write(out, fabric_publisher(fabric));
+	conduct_write(out, fabric_conduct(fabric));
+}
+
+static void metrics_write(FILE *out, struct node *node, const json_t *status)
+{
+	struct gateway_stats stats = {0};
+	json_t *limits = method_json_limits(node);
+
+	family_write(out, "weft_info", "gauge", "The version that runs.");
+	fprintf(out, "weft_info{version=\"%s\"} 1\n", WEFT_VERSION);
+	status_write(out, status);
+	counters_write(out, status);
+	limits_write(out, limits);
+	web_stats(node->web, &stats);
+	gateway_write(out, &stats);
+	if (node->fabric)
+		fabric_write(out, node->fabric);
+	json_decref(limits);
+}
+
+struct metrics_ask {
+	struct node *node;
+	FILE *out;
+};
+
+static void status_answered(void *arg, const char *error, const json_t *parameters)
+{
+	struct metrics_ask *ask = arg;
+
+	if (!error)
+		metrics_write(ask->out, ask->node, parameters);
+}
+
+static void metrics_handle(void *ctx, struct gateway_exchange *exchange,
+			   const struct gateway_request *request, uint64_t now_ns)
+{
+	static const struct gateway_error busy = {503, "gateway_busy",
+						  "Too many calls are under way; try again.", 1};
+	struct node *node = ctx;
+	char *text = NULL;
+	size_t len = 0;
+	struct metrics_ask metrics = {.node = node, .out = open_memstream(&text, &len)};
+	json_t *parameters = json_object();
+	/* Status answers in the call. */
+	struct control_ask ask = {.role = CONTROL_VIEW,
+				  .method = "Status",
+				  .parameters = parameters,
+				  .answered = status_answered,
+				  .arg = &metrics};
+	struct control_call *call = NULL;
+	struct gateway_reply reply = {.status = 200,
+				      .type = "text/plain; version=0.0.4; charset=utf-8"};
+	int err = -1;
+
+	(void)request;
+	if (metrics.out) {
+		err = control_ask(node->control, &ask, now_ns, &call);
+		fclose(metrics.out);
+	}
+	json_decref(parameters);
+	reply.body = text;
+	reply.body_len = len;
+	if (err == 0 && len)
+		gateway_reply(exchange, &reply, now_ns);
+	else
+		gateway_reply_error(exchange, &busy, now_ns);
+	free(text);
+}
+
+struct gateway_route web_metrics_route(struct node *node)
+{
+	return (struct gateway_route){
+		.path = "/metrics",
+		.methods = GATEWAY_GET,
+		.access = GATEWAY_OPEN,
+		.handle = metrics_handle,
+		.ctx = node,
+	};
+}
