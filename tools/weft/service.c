@@ -224,7 +224,7 @@ static void print_found(const struct invocation *inv, const json_t *reply)
 	table_print(inv, json_object_get(reply, "providers"), columns, "nobody provides it");
 	print_hidden(inv, json_object_get(reply, "hidden"));
 	if (json_is_true(json_object_get(reply, "cached")))
-		fprintf(stderr, "%sfrom the cache: nobody was asked, or answered\n",
+		fprintf(stderr, "%sfrom the cache: heard says how long ago it was told\n",
 			inv->has_terminal_out ? "" : "weft: ");
 }
 
