@@ -3,12 +3,16 @@
 
 #include <string.h>
 
+#include "base/heap.h"
 #include "base/siphash.h"
 #include "service/body.h"
 #include "service/call.h"
 
 /* Of a full table, a caller with more than this part of it loses its own oldest. */
 #define CALLER_SHARE 8
+/* Of the fabric's memory, what answers that are kept may take; and of that one caller. */
+#define MEMORY_SHARE	    4
+#define CALLER_MEMORY_SHARE 4
 
 size_t service_kept_table_footprint(const struct service_limits *limits)
 {
@@ -44,6 +48,7 @@ int service_kept_table_init(struct service_kept_table *table, struct arena *aren
 	list_init(&table->by_age);
 	timer_init(&table->timer, kept_expire);
 	table->timers = timers;
+	table->held_len_max = limits->memory_len / MEMORY_SHARE;
 	memcpy(table->secret, secret, sizeof(table->secret));
 	if ((err = pool_init(&table->kept, arena, sizeof(struct service_kept), cap)) < 0)
 		return err;
@@ -72,8 +77,14 @@ struct service_kept *service_kept_lookup(const struct service_kept_table *table,
 	return map_lookup(&table->by_key, key);
 }
 
+static size_t body_len(const struct service_body *body)
+{
+	return body ? heap_block_len(body->heap, body) : 0;
+}
+
 void service_kept_drop(struct service_kept_table *table, struct service_kept *kept)
 {
+	table->held_len -= body_len(kept->body);
 	map_delete(&table->by_key, &kept->key);
 	list_unlink(&kept->node);
 	service_body_put(kept->body);
@@ -123,6 +134,23 @@ struct service_kept *service_kept_begin(struct service_kept_table *table,
 	return kept;
 }
 
+/* Who asks for long answers under many keys is not to fill the memory that all calls share. */
+static bool kept_fits(const struct service_kept_table *table, const struct service_kept *kept,
+		      const struct service_body *body)
+{
+	size_t len = body_len(body), own_len = len;
+
+	for (const struct list_node *at = table->by_age.next; at != &table->by_age; at = at->next) {
+		const struct service_kept *other =
+			list_entry((struct list_node *)at, struct service_kept, node);
+
+		if (memcmp(other->key.caller, kept->key.caller, MESH_KEY_LEN) == 0)
+			own_len += body_len(other->body);
+	}
+	return table->held_len + len <= table->held_len_max &&
+	       own_len <= table->held_len_max / CALLER_MEMORY_SHARE;
+}
+
 void service_kept_keep(struct service_kept_table *table, struct service_kept *kept,
 		       const struct service_answer *answer, struct service_body *body,
 		       uint64_t until_ns)
@@ -130,8 +158,9 @@ void service_kept_keep(struct service_kept_table *table, struct service_kept *ke
 	kept->runner = NULL;
 	kept->status = answer->status;
 	service_text_copy(kept->text, answer->text);
-	kept->body = body ? service_body_get(body) : NULL;
-	kept->is_lost = answer->len && !body;
+	kept->body = body && kept_fits(table, kept, body) ? service_body_get(body) : NULL;
+	table->held_len += body_len(kept->body);
+	kept->is_lost = answer->len && !kept->body;
 	kept->until_ns = until_ns;
 	list_push_back(&table->by_age, &kept->node);
 	if (!timer_is_set(&table->timer))

@@ -31,14 +31,15 @@ struct service_kept {
 	enum service_status status;
 	char text[SERVICE_TEXT_LEN_MAX + 1];
 	struct service_body *body; /* NULL: nothing, or it is lost */
-	bool is_lost;		   /* there was no memory to keep the payload */
+	bool is_lost;		   /* there was no room to keep the payload */
 };
 
 struct service_kept_table {
 	struct pool kept;
 	struct map by_key;
 	struct list_node by_age;
-	struct timer timer; /* of the oldest */
+	struct timer timer;	       /* of the oldest */
+	size_t held_len, held_len_max; /* bytes of what is kept; of one caller a quarter of that */
 	struct timer_wheel *timers;
 	uint64_t secret[2];
 };

@@ -153,11 +153,11 @@ static bool call_is_first(struct service_call *call, const uint8_t *payload, siz
 	kept = service_kept_lookup(&service->kept, &key);
 	if (!kept) {
 		call->kept = service_kept_begin(&service->kept, &key, digest, call);
-		if (!call->kept)
-			call_refuse(call, SERVICE_REFUSED_MEMORY, SERVICE_UNAVAILABLE,
-				    "too many calls with idempotency keys run", MEMORY_WAIT_NS,
-				    now_ns);
-		return call->kept != NULL;
+		if (call->kept)
+			return true;
+		call_refuse(call, SERVICE_REFUSED_MEMORY, SERVICE_UNAVAILABLE,
+			    "too many calls with idempotency keys run", MEMORY_WAIT_NS, now_ns);
+		return false;
 	}
 	if (kept->digest != digest) {
 		call_refuse(call, SERVICE_REFUSED_DUPLICATE, SERVICE_INVALID_PAYLOAD,

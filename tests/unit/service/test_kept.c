@@ -9,6 +9,9 @@
 
 #define CAP 16
 #define S   1000000000ull
+#define MEMORY_LEN                                                                                 \
+	(16ull                                                                                     \
+	 << 20) /* of the fabric: a quarter for kept answers, of it a quarter for one caller */
 
 static struct arena arena;
 static struct heap *heap;
@@ -22,10 +25,11 @@ static bool table_open(void)
 
 	service_limits_defaults(&limits);
 	limits.kept_answer_cnt = CAP;
+	limits.memory_len = MEMORY_LEN;
 	memset(&table, 0, sizeof(table));
 	timer_wheel_init(&timers, 0);
 	return arena_open(&arena, service_kept_table_footprint(&limits)) == 0 &&
-	       heap_new(1 << 20, &heap) == 0 &&
+	       heap_new(MEMORY_LEN, &heap) == 0 &&
 	       service_kept_table_init(&table, &arena, &limits, &timers, secret) == 0;
 }
 
@@ -136,6 +140,36 @@ static void test_an_answer_without_room_is_known_to_be_lost(void)
 	table_close();
 }
 
+static void test_long_answers_take_a_part_of_the_memory_and_no_more(void)
+{
+	const size_t len = 100 * 1024;
+	unsigned own_cnt = 0, all_cnt;
+	struct service_kept *kept;
+	struct heap_usage usage;
+
+	CHECK(table_open());
+	do {
+		kept = begin(1, (uint8_t)own_cnt);
+		CHECK(keep(kept, len, 10 * S));
+	} while (!kept->is_lost && ++own_cnt < CAP);
+	CHECK(own_cnt > 1 && own_cnt < CAP);
+	heap_usage(heap, &usage);
+	CHECK(usage.used_len <= MEMORY_LEN / 16);
+	/* Others have their part, until all of them together have theirs. */
+	all_cnt = own_cnt;
+	for (uint8_t caller = 2; caller < 2 + CAP - 8; caller++) {
+		kept = begin(caller, 1);
+		CHECK(keep(kept, len, 10 * S));
+		all_cnt += !kept->is_lost;
+	}
+	CHECK(all_cnt > own_cnt);
+	heap_usage(heap, &usage);
+	CHECK(usage.used_len <= MEMORY_LEN / 4);
+	timer_wheel_expire(&timers, 11 * S);
+	CHECK_EQ(table.held_len, 0);
+	table_close();
+}
+
 static void test_other_versions_methods_and_payloads_have_other_digests(void)
 {
 	static const struct service_call_head rows[] = {
@@ -159,6 +193,7 @@ int main(void)
 	RUN(test_who_has_more_than_its_share_loses_its_own);
 	RUN(test_what_runs_never_makes_room);
 	RUN(test_an_answer_without_room_is_known_to_be_lost);
+	RUN(test_long_answers_take_a_part_of_the_memory_and_no_more);
 	RUN(test_other_versions_methods_and_payloads_have_other_digests);
 	return check_done();
 }
