@@ -145,7 +145,8 @@ static void stream_finish(struct http_stream *stream, uint64_t now_ns)
 
 static void stream_complete(struct http_stream *stream, uint64_t now_ns)
 {
-	if (stream->answer.keeps_alive && stream->is_safe && stream->conn) {
+	/* One that took not all of our request would read the next as the rest of it. */
+	if (stream->answer.keeps_alive && stream->is_safe && !stream->is_deaf && stream->conn) {
 		http_conn_keep(stream->conn, now_ns);
 		stream->conn = NULL;
 	}

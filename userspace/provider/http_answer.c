@@ -140,7 +140,9 @@ static int on_message_complete(llhttp_t *parser)
 		return 0;
 	}
 	answer->is_whole = true;
-	answer->keeps_alive = llhttp_should_keep_alive(parser) == 1;
+	/* Of what must not have a body, a server that sends one is found out by the next answer. */
+	answer->keeps_alive = llhttp_should_keep_alive(parser) == 1 && !answer->is_to_head &&
+			      answer->status != 204 && answer->status != 304;
 	return HPE_PAUSED;
 }
 

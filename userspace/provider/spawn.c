@@ -148,7 +148,7 @@ int spawn_reap(const struct spawned *spawned)
 {
 	siginfo_t info = {.si_pid = 0};
 
-	while (waitid(P_PIDFD, (id_t)spawned->pidfd, &info, WEXITED) < 0)
+	while (waitid(P_PID, (id_t)spawned->pid, &info, WEXITED) < 0)
 		if (errno != EINTR)
 			return -errno;
 	return info.si_code == CLD_EXITED ? info.si_status & 0xff : 256 + info.si_status;

@@ -172,9 +172,9 @@ static void test_a_connection_is_used_again_and_made_anew_when_it_closed(void)
 	service_channel_finish(stream.channel);
 	program_hear(&web.rig, fd, text, sizeof(text), "\r\n\r\n");
 	CHECK_MEM(text, "GET /2 ", 7);
-	program_say(fd, "HTTP/1.1 204 No Content\r\n\r\n", 27);
+	program_say(fd, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n", 43);
 	prig_run(&web.rig);
-	CHECK_EQ(status_of(&stream), 204);
+	CHECK_EQ(status_of(&stream), 201);
 	CHECK_EQ(stream.ended_cnt, 1);
 	/* It reads the third request, and closes: the request is sent again. */
 	web_open(&web, &stream, "GET", "/3", 0);
@@ -220,6 +220,9 @@ static void test_answers_that_do_not_keep_their_connection(void)
 		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok",
 		"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
 		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n",
+		/* A body that must not be may come behind it, and be taken for the next answer. */
+		"HTTP/1.1 204 No Content\r\n\r\n",
+		"HTTP/1.1 304 Not Modified\r\n\r\n",
 	};
 
 	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
@@ -234,7 +237,7 @@ static void test_answers_that_do_not_keep_their_connection(void)
 		fd = serve(&web, answers[i]);
 		provider_stats(web.rig.provider, &stats);
 		CHECK_EQ(stats.idle_cnt, 0);
-		CHECK_EQ(stream.body_len, 2);
+		CHECK_EQ(stream.body_len, strstr(answers[i], "ok") ? 2 : 0);
 		CHECK_EQ(stream.ended_cnt, 1);
 		CHECK_EQ(stream.status, SERVICE_OK);
 		CHECK(program_is_left(fd));
