@@ -5,13 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "mesh/meet.h"
+
+/* Between two tries to ask those who could not be asked. */
+#define ASK_PAUSE_NS (100 * NS_PER_MS)
 
 struct mesh_rendezvous {
 	struct mesh_rendezvous_params params;
 	uint64_t announce_ns, find_ns;
 	struct addr waiting[MESH_RENDEZVOUS_ADDRS_MAX]; /* to be asked for their keys */
 	unsigned waiting_cnt;
+	uint64_t ask_ns; /* when the next of them is */
 	struct addr known[MESH_RENDEZVOUS_KNOWN_MAX];
 	unsigned known_cnt, known_idx; /* the next one goes there */
 	struct mesh_rendezvous_stats stats;
@@ -66,6 +71,7 @@ void mesh_rendezvous_hear(struct mesh_rendezvous *rendezvous, const struct addr 
 			 note_known(rendezvous, &addrs[i]))
 			rendezvous->waiting[rendezvous->waiting_cnt++] = addrs[i];
 	}
+	rendezvous->ask_ns = 0;
 }
 
 static void on_met(void *arg, const struct addr *addr, int err, const uint8_t *key, uint64_t now_ns)
@@ -80,9 +86,12 @@ static void on_met(void *arg, const struct addr *addr, int err, const uint8_t *k
 	rendezvous->params.found(rendezvous->params.ctx, &peer, now_ns);
 }
 
-/* One who cannot be asked now is asked with the next turn. */
+/* Who cannot be asked now, because others take long to answer, is asked a little later. */
 static void waiting_ask(struct mesh_rendezvous *rendezvous, uint64_t now_ns)
 {
+	if (now_ns < rendezvous->ask_ns)
+		return;
+	rendezvous->ask_ns = now_ns + ASK_PAUSE_NS;
 	while (rendezvous->waiting_cnt &&
 	       mesh_meet(rendezvous->params.mesh, &rendezvous->waiting[rendezvous->waiting_cnt - 1],
 			 on_met, rendezvous, now_ns) == 0)
@@ -129,8 +138,9 @@ void mesh_rendezvous_expire(struct mesh_rendezvous *rendezvous, bool is_reachabl
 
 uint64_t mesh_rendezvous_next_ns(const struct mesh_rendezvous *rendezvous)
 {
-	if (rendezvous->waiting_cnt)
-		return 0;
+	if (rendezvous->waiting_cnt && rendezvous->ask_ns < rendezvous->announce_ns &&
+	    rendezvous->ask_ns < rendezvous->find_ns)
+		return rendezvous->ask_ns;
 	return rendezvous->announce_ns < rendezvous->find_ns ? rendezvous->announce_ns
 							     : rendezvous->find_ns;
 }

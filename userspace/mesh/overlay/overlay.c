@@ -33,6 +33,7 @@ void overlay_config_defaults(struct overlay_config *config)
 		.run_cap = 64,
 		.query_cap = 128,
 		.work_memory_len = 32ull * 1024 * 1024,
+		.answer_memory_len = 32ull * 1024 * 1024,
 		.asker_cap = 4096,
 		.requests_per_min = 600,
 	};
@@ -78,7 +79,8 @@ static size_t arena_len(const struct overlay_config *config)
 
 size_t overlay_footprint(const struct overlay_config *config)
 {
-	return arena_len(config) + config->value_memory_len + config->work_memory_len;
+	return arena_len(config) + config->value_memory_len + config->work_memory_len +
+	       config->answer_memory_len;
 }
 
 uint64_t overlay_wall_now_s(const struct overlay *overlay, uint64_t now_ns)
@@ -126,6 +128,7 @@ static int overlay_lay_out(struct overlay *overlay, const struct overlay_params 
 	random_fill(params->random, overlay->secret, sizeof(overlay->secret));
 	if ((err = arena_open(arena, arena_len(config))) < 0 ||
 	    (err = heap_new(config->work_memory_len, &overlay->work)) < 0 ||
+	    (err = heap_new(config->answer_memory_len, &overlay->answers)) < 0 ||
 	    (err = mesh_quota_init(&overlay->quota, arena, config->asker_cap,
 				   config->requests_per_min, overlay->secret)) < 0 ||
 	    (err = overlay_book_init(&overlay->book, arena, book_cap(config), overlay->secret,
@@ -187,6 +190,7 @@ void overlay_free(struct overlay *overlay)
 	overlay_keep_fini(&overlay->keep);
 	overlay_values_free(overlay->values);
 	heap_free(overlay->work);
+	heap_free(overlay->answers);
 	arena_close(&overlay->arena);
 	free(overlay);
 }

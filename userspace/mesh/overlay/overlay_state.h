@@ -44,7 +44,8 @@ struct overlay {
 	/* From how far somebody has dialled us, and how far any peer was, since the start. */
 	enum kad_reach dialled_reach, farthest_reach;
 	struct arena arena;
-	struct heap *work; /* requests, answers and puts of the moment */
+	struct heap *work;    /* requests and puts of our own at the moment */
+	struct heap *answers; /* to peers, who may be slow to take them */
 	uint64_t secret[2];
 	struct overlay_rules rules;
 	struct mesh_quota quota;

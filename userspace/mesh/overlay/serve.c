@@ -43,12 +43,12 @@ static void answer_found(struct overlay *overlay, const struct mesh_call *call,
 
 	for (unsigned i = 0; i < found->value_cnt; i++)
 		cap += found->values[i].len + 5;
-	answer = heap_alloc(overlay->work, sizeof(*answer) + cap);
+	answer = heap_alloc(overlay->answers, sizeof(*answer) + cap);
 	if (!answer) {
 		refuse(overlay, call, OVERLAY_NO_MEMORY, 0);
 		return;
 	}
-	answer->heap = overlay->work;
+	answer->heap = overlay->answers;
 	w = writer_of(answer->bytes, cap);
 	overlay_found_write(&w, found, has_values);
 	span.data = answer->bytes;
