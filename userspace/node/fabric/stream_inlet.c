@@ -8,6 +8,9 @@
 #include "mesh/foreign.h"
 #include "node/fabric/stream_relay.h"
 
+/* Home has other things to do, however much a worker tells. */
+#define LETTERS_PER_TURN 4096
+
 struct inlet_stream {
 	struct stream_inlet *inlet;
 	pool_handle name;
@@ -174,7 +177,10 @@ bool stream_inlet_read(struct stream_inlet *inlet, uint64_t now_ns)
 	struct stream_letter *letter;
 	bool had_some = false;
 
-	while (inlet->from && (letter = stream_lane_take(inlet->from))) {
+	for (unsigned i = 0; i < LETTERS_PER_TURN && inlet->from; i++) {
+		letter = stream_lane_take(inlet->from);
+		if (!letter)
+			break;
 		inlet_take(inlet, letter, now_ns);
 		free(letter);
 		had_some = true;

@@ -180,6 +180,13 @@ static bool kind_read(struct control_call *call, const json_t *parameters, struc
 	}
 	if (json_is_array(exec))
 		return exec_read(call, exec, room, spec);
+	/* Whoever offers it lends the daemon's own rights to it: engines of containers listen so. */
+	if (http && strncmp(http, "unix:", 5) == 0 && control_role_of(call) != CONTROL_ADMIN) {
+		control_fail(call, WEFT_EREFUSED, "http",
+			     "only an administrator may offer a server on a unix socket",
+			     "run as root or as the daemon's user, or let it listen on a port");
+		return false;
+	}
 	spec->kind = http ? PROVIDER_HTTP : PROVIDER_SOCKET;
 	spec->target = http ? http : socket;
 	return true;

@@ -18,12 +18,16 @@
 _Static_assert(PIPE_FRAME_LEN_MAX >= SERVICE_PIECE_LEN_MAX, "a piece fits a frame");
 _Static_assert(PIPE_FRAME_TEXT_LEN_MAX >= SERVICE_TEXT_LEN_MAX, "a reason fits the end");
 
+/* Empty ones have no bytes by which a program that does not read would be noticed. */
+#define UNREAD_PIECES_MAX 65536
+
 struct bridge {
 	struct control_call *call; /* NULL when it is open */
 	struct control_pipe *pipe; /* NULL until then */
 	struct service_channel *channel;
 	struct pipe_frame_in in;
-	size_t unused_len; /* bytes of pieces that wait for the program to read */
+	size_t unused_len;   /* bytes of pieces that wait for the program to read */
+	uint32_t unread_cnt; /* pieces since it had read nearly all */
 	char name[SERVICE_NAME_LEN_MAX + 1];
 };
 
@@ -127,6 +131,7 @@ static void bridge_low(void *arg, uint64_t now_ns)
 
 	(void)now_ns;
 	bridge->unused_len = 0;
+	bridge->unread_cnt = 0;
 	service_channel_consume(bridge->channel, unused_len);
 }
 
@@ -162,7 +167,8 @@ static void channel_piece(void *arg, const struct service_piece *piece, uint64_t
 
 	pipe_frame_head_write(&w, pipe_frame_piece_kind(piece->is_text, piece->is_last),
 			      piece->len);
-	if (control_pipe_write(bridge->pipe, head, sizeof(head), now_ns) < 0 ||
+	if (++bridge->unread_cnt > UNREAD_PIECES_MAX ||
+	    control_pipe_write(bridge->pipe, head, sizeof(head), now_ns) < 0 ||
 	    control_pipe_write(bridge->pipe, piece->data, piece->len, now_ns) < 0) {
 		control_pipe_close(bridge->pipe, now_ns);
 		bridge_caller_left(bridge);
