@@ -16,7 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 import fabric
 from fabric import (DONE, FORBIDDEN, INVALID_PAYLOAD, RATE_LIMITED, TOO_LARGE, UNAUTHORIZED,
                     UNKNOWN_ERROR, ask, call, node_id, providers, wait_found)
-from lab import NOT_VERIFIED, OK, check, check_eq, run, wait_for
+from lab import ASKING_S, NOT_VERIFIED, OK, check, check_eq, run, wait_for
 
 MBID = "b10bbbfc-cf9e-42e0-be17-e2c3e1d2600d"
 GENEROUS = ("builtin = echo mesh-stats pod-chat shadow-index\ncalls = 100000\n"
@@ -49,7 +49,7 @@ def test_a08_a18_a_ban_hides_and_cuts_at_once(lab):
     wait_for(lambda: call(b, "mesh-stats", "GetMeshStatus", {}, provider=c,
                           timeout_ms=1000)["status"] != DONE, "the banned may not call")
     check_eq(c.weft("ban", "remove", node_id(b)).returncode, OK, "ban remove")
-    wait_for(lambda: node_id(b) in providers(c, "mesh-stats"), "it is found again")
+    wait_for(lambda: node_id(b) in providers(c, "mesh-stats"), "it is found again", pause=ASKING_S)
 
 
 # ---- limits ----
@@ -92,7 +92,8 @@ def test_a_killed_program_is_withdrawn_and_another_node_takes_over(lab):
     for daemon, text in ((a, "from-a"), (b, "from-b")):
         check_eq(fabric.get(c, "site", "/x?y=1", daemon), (OK, f"{text} /x?y=1"), "a page")
     at_a.kill()
-    wait_for(lambda: fabric.get(c, "site", "/x")[1].startswith("from-b "), "b answers for both")
+    wait_for(lambda: fabric.get(c, "site", "/x")[1].startswith("from-b "), "b answers for both",
+             pause=ASKING_S)
     wait_found(c, "site", b)
     fabric.web_server(lab, a, 8080, "from-a-again")
     wait_found(c, "site", a, b)
@@ -107,7 +108,8 @@ def test_a_service_moves_with_its_node_killed(lab):
     b.kill()
     fabric.web_server(lab, a, 8080, "new")
     check_eq(a.weft("service", "publish", "site", "--http", "127.0.0.1:8080").returncode, OK, "a")
-    wait_for(lambda: fabric.get(c, "site", "/")[1].startswith("new "), "a provides it now")
+    wait_for(lambda: fabric.get(c, "site", "/")[1].startswith("new "), "a provides it now",
+             pause=ASKING_S)
     b.start()
     wait_for(lambda: any(row["name"] == "site" for row in
                          b.call("ListServices")["offers"]), "b still offers what it offered")

@@ -14,7 +14,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import OK, Skip, check, check_eq, run, wait_for
+from lab import ASKING_S, OK, Skip, check, check_eq, run, wait_for
 from web import (GATEWAY, QUICK, authority_of, connect, curl, error_of, metrics_parse, read_all,
                  token_of, url_of)
 
@@ -49,7 +49,8 @@ def join(b, a):
 def pair(lab, extra=""):
     a, b = provider(lab), asker(lab, extra)
     join(b, a)
-    wait_for(lambda: get(b, "mesh-stats/GetMeshStatus")[0] == 200, "b finds a's services")
+    wait_for(lambda: get(b, "mesh-stats/GetMeshStatus")[0] == 200, "b finds a's services",
+             pause=ASKING_S)
     return a, b
 
 
@@ -132,7 +133,7 @@ def test_a36_limits_of_the_provider_are_told(lab):
     a = lab.daemon("a", config=PRIVATE + "[service]\nbuiltin = echo\ncalls = 3\n").start()
     b = asker(lab)
     join(b, a)
-    wait_for(lambda: get(b, "echo/Any")[0] == 200, "found")
+    wait_for(lambda: get(b, "echo/Any")[0] == 200, "found", pause=ASKING_S)
     answers = [get(b, "echo/Any") for _ in range(4)]
     check_eq(error_of(answers[-1]), (429, "rate_limited"), "above three a minute")
     check(1 <= int(answers[-1][1]["retry-after"]) <= 120, answers[-1][1])
@@ -245,7 +246,7 @@ def web_pair(lab, extra=""):
     done = a.weft("service", "publish", "web", "--http", f"127.0.0.1:{server.server_port}")
     check_eq(done.returncode, OK, done.stderr)
     join(b, a)
-    wait_for(lambda: get(b, "web/heard")[0] == 200, "b finds the web server")
+    wait_for(lambda: get(b, "web/heard")[0] == 200, "b finds the web server", pause=ASKING_S)
     return a, b, server
 
 
@@ -460,7 +461,7 @@ def test_close_races_harm_nobody(lab):
 def test_a44_local_calls_are_quick(lab):
     b = lab.daemon("b", config=PRIVATE + "[service]\nbuiltin = echo\n" + OPEN_LIMITS + GATEWAY + QUICK +
                    MESH).start()
-    wait_for(lambda: get(b, "echo/Any")[0] == 200, "it answers")
+    wait_for(lambda: get(b, "echo/Any")[0] == 200, "it answers", pause=ASKING_S)
     ask = (f"GET /mesh/http/echo/Any?a=b HTTP/1.1\r\nHost: {authority_of(b)}\r\n\r\n").encode()
     took = []
     with connect(b) as client:

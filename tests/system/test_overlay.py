@@ -9,7 +9,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import OK, check, check_eq, run, wait_for
+from lab import ASKING_S, OK, check, check_eq, run, wait_for
 
 LISTEN = ["0.0.0.0:7000"]
 
@@ -41,7 +41,8 @@ def test_what_failed_alone_is_published_when_somebody_comes(lab):
     begin = time.monotonic()
     node = a.json("node", "id")["node_id"]
     check_eq(b.weft("peer", "connect", node, "10.77.0.1:7000").returncode, OK, "connects")
-    wait_for(lambda: node in b.weft("service", "find", "mesh-stats").stdout, "b finds it")
+    wait_for(lambda: node in b.weft("service", "find", "mesh-stats").stdout, "b finds it",
+             pause=ASKING_S)
     check(time.monotonic() - begin < 30, "sooner than it would try again by itself")
 
 

@@ -14,7 +14,7 @@ import sys
 import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import (FAILED, NOT_FOUND, OK, REFUSED, TIMEOUT, USAGE, WEFT, check, check_eq, run,
+from lab import (ASKING_S, FAILED, NOT_FOUND, OK, REFUSED, TIMEOUT, USAGE, WEFT, check, check_eq, run,
                  wait_for)
 
 CONFIG = "[service]\nbuiltin = echo mesh-stats\n[overlay]\nserve = on\n"
@@ -105,7 +105,8 @@ def test_a_service_is_found_by_name_and_by_id(lab):
     _, b, node = pair(lab)
     # Under the names and the ids of both its services; asking all the time has a limit.
     wait_for(lambda: kept(b) >= 4, "a publishes, and b keeps it")
-    wait_for(lambda: b.weft("service", "find", "echo", "--fresh").returncode == OK, "published")
+    wait_for(lambda: b.weft("service", "find", "echo", "--fresh").returncode == OK, "published",
+             pause=ASKING_S)
     told = b.json("service", "find", "echo", "--version", "^1")
     found = {row["node_id"]: row for row in told["providers"]}
     check(node in found and found[node]["version"] == "1.0.0", told)

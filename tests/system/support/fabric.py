@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 
-from lab import OK, Skip, check, check_eq, run_plain, wait_for
+from lab import ASKING_S, OK, Skip, check, check_eq, run_plain, wait_for
 from web import token_of, url_of
 
 # enum service_status
@@ -69,7 +69,7 @@ def providers(daemon, name, **more):
 def wait_found(daemon, name, *by):
     wanted = {node_id(each) for each in by}
     wait_for(lambda: set(providers(daemon, name)) == wanted,
-             f"{daemon.name} finds {name} at {[each.name for each in by]}")
+             f"{daemon.name} finds {name} at {[each.name for each in by]}", pause=ASKING_S)
 
 
 class Program:

@@ -222,13 +222,17 @@ def same_tree(left, right):
     check(done.returncode == 0, f"diff -r {left} {right}: {done.stdout[:2000]}{done.stderr[:500]}")
 
 
-def wait_for(condition, what, timeout=DEADLINE_S):
+# Between two questions that a node passes on to others, who answer only so many a minute.
+ASKING_S = 0.3
+
+
+def wait_for(condition, what, timeout=DEADLINE_S, pause=0.02):
     end = time.monotonic() + timeout
     while time.monotonic() < end:
         value = condition()
         if value:
             return value
-        time.sleep(0.02)
+        time.sleep(pause)
     raise Mismatch(f"did not happen in {timeout} s: {what}")
 
 

@@ -317,12 +317,13 @@ static void test_a_piece_that_is_held_comes_again(void)
 /* Who pings and does not read is not answered without bound. */
 static void test_a_flood_of_pings_is_held_back(void)
 {
+	static const uint8_t payload[125];
 	static uint8_t flood[64 * 1024];
 	size_t len = 0, fed = 0;
 
 	open_socket();
 	while (len + 200 < sizeof(flood))
-		len += frame(0x89, flood + 1000, 125, flood + len);
+		len += frame(0x89, payload, sizeof(payload), flood + len);
 	while (fed < len) {
 		char *room;
 		size_t cap = conn_reserve(&rig.conn, &room);
