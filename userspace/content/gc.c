@@ -22,10 +22,10 @@
 #include "base/jobs.h"
 #include "base/timer.h"
 #include "content/content_state.h"
-#include "content/get.h"
-#include "content/import.h"
+#include "content/get/get.h"
+#include "content/import/import.h"
 #include "content/object.h"
-#include "content/reach.h"
+#include "content/serve/reach.h"
 #include "store/store.h"
 
 #define GC_STEP_CNT	256 /* rows of one turn: well below a millisecond */

@@ -16,8 +16,8 @@
 #include "content/content_state.h"
 #include "content/manifest.h"
 #include "content/object.h"
-#include "content/reach.h"
-#include "content/serve.h"
+#include "content/serve/reach.h"
+#include "content/serve/serve.h"
 #include "store/store.h"
 
 #define SHARE_ROW_CAP (OBJECT_PATH_LEN_MAX + MANIFEST_TITLE_CAP + 64)

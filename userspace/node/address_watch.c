@@ -81,6 +81,7 @@ static void address_changed(struct poller_watch *watch, unsigned events, uint64_
 	node_advertise(addresses->node);
 	publish_changed(addresses->node->publish, now_ns);
 	fabric_addresses_changed(addresses->node->fabric, now_ns);
+	sharing_addresses_changed(addresses->node->sharing, now_ns);
 	quic_engine_rebind(addresses->node->home.quic, choose_local, NULL, now_ns);
 }
 

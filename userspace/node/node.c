@@ -136,7 +136,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 	worker.advertised_cnt = node->advertised_cnt;
 	if ((err = worker_open(&node->home, &worker, what)) < 0 ||
 	    (err = node_open_discovery(node, what)) < 0 || (err = fabric_open(node, what)) < 0 ||
-	    params->is_simulated)
+	    (err = sharing_open(node, what)) < 0 || params->is_simulated)
 		return err;
 	if ((err = worker_watch(&node->home, &node->store_watch, store_fd(node->store))) < 0)
 		return err;
@@ -322,9 +322,11 @@ static void node_free_above_store(struct node *node)
 	publish_close(node->publish);
 	pkarr_client_close(node->pkarr_client);
 	signaling_close(node->signaling);
+	sharing_stop(node->sharing);
 	fabric_stop(node->fabric);
 	mainline_stop(node);
 	worker_close(&node->home);
+	sharing_free(node->sharing);
 	fabric_free(node->fabric);
 	mainline_free(node->mainline);
 	handover_free(node->handover);
@@ -371,6 +373,7 @@ bool node_turn(struct node *node, uint64_t now_ns)
 	if (node->mainline)
 		mainline_turn(node->mainline);
 	fabric_turn(node->fabric, now_ns);
+	sharing_turn(node->sharing, now_ns);
 	is_busy |= pkarr_client_turn(node->pkarr_client);
 	is_busy |= signaling_turn(node->signaling);
 	is_busy |= worker_turn(&node->home, now_ns);
@@ -381,12 +384,14 @@ bool node_turn(struct node *node, uint64_t now_ns)
 
 uint64_t node_next_ns(const struct node *node)
 {
-	uint64_t next_ns, worker_ns;
+	uint64_t next_ns, sharing_ns, worker_ns;
 
 	/* Without threads, commits run in the next turn. */
 	if (!node->home.poller && store_is_pending(node->store))
 		return node->home.now_ns;
 	next_ns = fabric_next_ns(node->fabric);
+	sharing_ns = sharing_next_ns(node->sharing);
+	next_ns = sharing_ns < next_ns ? sharing_ns : next_ns;
 	worker_ns = worker_next_ns(&node->home);
 	return next_ns < worker_ns ? next_ns : worker_ns;
 }

@@ -38,6 +38,7 @@ struct node {
 	struct pkarr_client *pkarr_client; /* NULL: no relays are named */
 	struct signaling *signaling;	   /* NULL: none is configured */
 	struct fabric *fabric;		   /* NULL: services are off */
+	struct sharing *sharing;	   /* NULL: it is off */
 	struct web *web;		   /* NULL: it is off */
 	struct crew *crew;		   /* NULL: home is the only worker */
 	struct handover *handover;	   /* likewise */

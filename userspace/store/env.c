@@ -37,12 +37,22 @@ const struct env_database env_databases[STORE_DB_CNT] = {
 	[STORE_PODS] = {"pods", 36},
 	[STORE_POD_MESSAGES] = {"pod_messages", 44},
 	[STORE_TRACKS] = {"tracks", 52},
+	[STORE_PUBLISHED] = {"published", 32},
+	[STORE_REVISIONS] = {"revisions", 40},
+	[STORE_HEADS] = {"heads", 32},
+	[STORE_FOLLOWS] = {"follows", 32},
+	[STORE_ANNOUNCED] = {"announced", 0},
+	[STORE_COMMUNITIES] = {"communities", 32},
+	[STORE_MEMBERS] = {"members", 64},
+	[STORE_COMMUNITY_SHARES] = {"community_shares", 64},
+	[STORE_COMMUNITY_EVENTS] = {"community_events", 40},
 };
 
 /*
- * Version 2 has bans, version 3 what services leave behind. The databases were
- * made empty on the way here; an older program would let in whom the bans keep
- * out, and is refused.
+ * Version 2 has bans, version 3 what services leave behind, version 4 shares with
+ * revisions, what is followed, and communities. The databases were made empty on
+ * the way here; an older program would let in whom the bans keep out, or collect as
+ * garbage what a revision refers to, and is refused.
  */
 static int step_adds_databases(struct env *env, MDB_txn *txn)
 {
@@ -50,7 +60,8 @@ static int step_adds_databases(struct env *env, MDB_txn *txn)
 	return 0;
 }
 
-static const struct env_step env_steps[] = {{1, step_adds_databases}, {2, step_adds_databases}};
+static const struct env_step env_steps[] = {
+	{1, step_adds_databases}, {2, step_adds_databases}, {3, step_adds_databases}};
 const struct env_schema env_schema_current = {
 	.version = STORE_SCHEMA_VERSION,
 	.steps = env_steps,

@@ -37,6 +37,15 @@ enum store_db {
 	STORE_PODS,	 /* pod id36 -> pod (service/builtin/) */
 	STORE_POD_MESSAGES, /* pod id36, sequence u64be -> message */
 	STORE_TRACKS,	    /* index key20, writer32 -> shard of the shadow index */
+	STORE_PUBLISHED, /* share id32 -> a share that this node publishes: name, key, path (content/) */
+	STORE_REVISIONS, /* share id32, sequence u64be -> a revision of it that was published here */
+	STORE_HEADS,	 /* share id32 -> the highest head ever seen of it; outlives its follower */
+	STORE_FOLLOWS,	 /* share id32 -> a share that this node follows */
+	STORE_ANNOUNCED,	/* kind u8, what of that kind -> when the overlay was last told */
+	STORE_COMMUNITIES,	/* community id32 -> a community that was joined */
+	STORE_MEMBERS,		/* community id32, node key32 -> a member */
+	STORE_COMMUNITY_SHARES, /* community id32, share id32 -> a share bound to it */
+	STORE_COMMUNITY_EVENTS, /* community id32, sequence u64be -> what changed in it */
 	STORE_DB_CNT,
 };
 
@@ -75,7 +84,7 @@ void store_freeze(struct store *store);
 void store_crash(struct store *store);
 
 /* The newest schema this program writes. */
-#define STORE_SCHEMA_VERSION 3
+#define STORE_SCHEMA_VERSION 4
 
 /*
  * A batch collects puts and deletes; it copies what it is given. NULL or

@@ -67,6 +67,7 @@ void config_defaults(struct node_config *config)
 	mainline_config_defaults(&config->mainline);
 	web_config_defaults(&config->web);
 	fabric_config_defaults(&config->fabric);
+	sharing_config_defaults(&config->sharing);
 	config->publish.policy.publish = PKARR_RELAY_ONLY;
 	listen_default(&config->udp);
 	config->udp.rx_buffer_len = 4 * 1024 * 1024;

@@ -13,6 +13,7 @@
 #include "mesh/mesh.h"
 #include "net/packet_io.h"
 #include "node/fabric/fabric.h"
+#include "node/sharing/sharing.h"
 #include "node/fastpath/fastpath.h"
 #include "node/discovery/mainline.h"
 #include "node/discovery/pkarr_client.h"
@@ -67,6 +68,7 @@ struct node_config {
 	struct web_config web;
 	struct signaling_config signaling;
 	struct fabric_config fabric;
+	struct sharing_config sharing;
 
 	struct config_origin *origin;
 };

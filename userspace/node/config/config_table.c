@@ -366,6 +366,9 @@ LIVE("content", "stall", CONFIG_DURATION, content.stall_ns, NS_PER_S, DAY_NS,
 LIVE("content", "item_cap", CONFIG_COUNT, content.item_cap, 1, 1000000,
 	"Files of one collection."),
 
+NUMBER("sharing", "enabled", CONFIG_BOOL, sharing.is_on, 0, 1,
+	"Shares with revisions: publishing, following, searching and announcing them, communities, the LAN."),
+
 NUMBER("store", "map", CONFIG_SIZE, store.map_len, MIB, 16 * TIB,
 	"Address space for the database at first."),
 NUMBER("store", "map_max", CONFIG_SIZE, store.map_len_max, MIB, 16 * TIB,

@@ -22,6 +22,7 @@ int node_reload(struct node *node, config_change_fn changed, void *arg,
 	control_configure(node->control, &live->control);
 	fastpath_configure(&node->fastpath, live);
 	fabric_configure(node->fabric, &live->fabric, node->home.now_ns);
+	sharing_configure(node->sharing, &live->sharing, node->home.now_ns);
 	node->is_config_due = node->crew != NULL;
 	return 0;
 }

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "content/object.h"
+#include "content/serve/reach.h"
+#include "support/check.h"
+
+static const uint8_t one[32] = {1}, two[32] = {2}, three[32] = {3};
+
+static struct reach *reach_of(void)
+{
+	struct reach *reach = reach_new();
+
+	if (!reach || reach_add_share(reach, "/srv/files", one) < 0 ||
+	    reach_add_share(reach, "/srv/files/inner", two) < 0 ||
+	    reach_add_share(reach, "/srv/one.iso", two) < 0 || reach_add_manifest(reach, two) < 0 ||
+	    reach_add_manifest(reach, one) < 0)
+		abort();
+	reach_seal(reach);
+	return reach;
+}
+
+/* A file that was hashed where it lies. */
+static bool has_path(const struct reach *reach, const char *path)
+{
+	struct object_file file = {.is_got = false};
+
+	snprintf(file.path, sizeof(file.path), "%s", path);
+	return reach_has_file(reach, &file);
+}
+
+static const struct {
+	const char *path;
+	bool want;
+} paths[] = {
+	{"/srv/files", true},
+	{"/srv/files/a", true},
+	{"/srv/files/a/b/c", true},
+	{"/srv/filesystem", false}, /* a name that begins alike is not inside */
+	{"/srv/file", false},
+	{"/srv", false},
+	{"/", false},
+	{"/srv/one.iso", true},
+	{"/srv/one.iso2", false},
+	{"/home", false},
+	{"srv/files/a", false},
+	{"", false},
+};
+
+static void test_path_is_reachable_at_or_below_a_place(void)
+{
+	struct reach *reach = reach_of();
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		bool got = has_path(reach, paths[i].path);
+
+		if (got != paths[i].want)
+			printf("# %s\n", paths[i].path);
+		CHECK_EQ(got, paths[i].want);
+	}
+	CHECK(reach_has_manifest(reach, one));
+	CHECK(reach_has_manifest(reach, two));
+	CHECK(!reach_has_manifest(reach, three));
+	reach_free(reach);
+}
+
+static void test_root_folder_covers_all_and_an_empty_list_nothing(void)
+{
+	struct reach *reach = reach_new();
+
+	CHECK(!has_path(reach, "/any/thing"));
+	CHECK(!reach_has_manifest(reach, one));
+	CHECK_EQ(reach_add_share(reach, "/", one), 0);
+	reach_seal(reach);
+	CHECK(has_path(reach, "/any/thing"));
+	CHECK(has_path(reach, "/"));
+	reach_free(reach);
+}
+
+struct told {
+	uint64_t by_first_byte[8];
+	unsigned cnt;
+};
+
+static void tell(void *arg, const uint8_t share_id[static 32], uint64_t len)
+{
+	struct told *told = arg;
+
+	told->by_first_byte[share_id[0]] += len;
+	told->cnt++;
+}
+
+static void test_served_bytes_count_for_every_share_around_them_once(void)
+{
+	struct reach *reach = reach_of(), *copy;
+	struct told told = {0};
+
+	reach_note_served(reach, "/srv/files/inner/x", 100);
+	reach_note_served(reach, "/srv/one.iso", 5);
+	reach_note_served(reach, "/home/get/x", 7); /* of a get: no share counts it */
+	copy = reach_copy(reach);
+	reach_served_each(copy, tell, &told);
+	CHECK_EQ(told.cnt, 0);
+	reach_served_each(reach, tell, &told);
+	CHECK_EQ(told.by_first_byte[1], 100);
+	CHECK_EQ(told.by_first_byte[2], 105);
+	reach_served_each(reach, tell, &told);
+	CHECK_EQ(told.by_first_byte[1], 100);
+	CHECK(has_path(copy, "/srv/files/a") && reach_has_manifest(copy, two));
+	reach_free(reach);
+	reach_free(copy);
+}
+
+static void test_two_shares_of_one_path_are_both_counted(void)
+{
+	struct reach *reach = reach_new();
+	struct told told = {0};
+
+	CHECK_EQ(reach_add_share(reach, "/x", one), 0);
+	CHECK_EQ(reach_add_share(reach, "/x", three), 0);
+	reach_seal(reach);
+	reach_note_served(reach, "/x/y", 9);
+	reach_served_each(reach, tell, &told);
+	CHECK_EQ(told.by_first_byte[1], 9);
+	CHECK_EQ(told.by_first_byte[3], 9);
+	reach_free(reach);
+}
+
+static void test_got_file_is_reachable_while_its_collection_is(void)
+{
+	struct object_file file = {.path = "/home/get/x", .is_got = true};
+	struct reach *reach = reach_of();
+
+	memcpy(file.got_id, two, sizeof(two));
+	CHECK(reach_has_file(reach, &file));
+	memcpy(file.got_id, three, sizeof(three));
+	CHECK(!reach_has_file(reach, &file));
+	memcpy(file.got_id, two, sizeof(two));
+	file.is_got = false;
+	CHECK(!reach_has_file(reach, &file));
+	reach_free(reach);
+}
+
+int main(void)
+{
+	RUN(test_path_is_reachable_at_or_below_a_place);
+	RUN(test_root_folder_covers_all_and_an_empty_list_nothing);
+	RUN(test_served_bytes_count_for_every_share_around_them_once);
+	RUN(test_two_shares_of_one_path_are_both_counted);
+	RUN(test_got_file_is_reachable_while_its_collection_is);
+	return check_done();
+}

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_CONTENT_GET_FETCH_H
+#define WEFT_CONTENT_GET_FETCH_H
+
+#include "base/jobs.h"
+#include "content/serve/buffers.h"
+#include "content/get/get_state.h"
+#include "content/message.h"
+#include "content/get/scan.h"
+#include "content/serve/serve.h"
+#include "content/get/target.h"
+
+struct store_batch;
+
+/*
+ * A get while it runs. It goes through its manifests one at a time, and
+ * through the items of a manifest so:
+ *
+ *	NEW -> CHECKING: a job looks what is on this disk already
+ *	    -> NEEDED -> ASKED -> DONE  at most one chunk: one request,
+ *				       one job that verifies and writes
+ *	    -> NEEDED -> LARGE -> DONE  a fetch_file: chunk list, what an
+ *				       earlier run left, chunks, rename
+ *	TWIN: waits for another item of the same content and is copied
+ *
+ * Everything that happens (answers, ended jobs) is noted and the timer is
+ * set; fetch_pump, which the timer calls, decides what is next. So a turn
+ * decides once, over all that arrived in it.
+ */
+#define FETCH_FILES_MAX	  4u	       /* large files at once */
+#define FETCH_JOBS_MAX	  4u	       /* write jobs at once */
+#define FETCH_WRITES_MAX  16u	       /* chunks of one write job */
+#define FETCH_CHECKS_MAX  128u	       /* items of one check job */
+#define FETCH_CHUNKS_MAX  (1ull << 22) /* of one file: 1 TiB, a list of 128 MiB */
+#define FETCH_NONE	  UINT32_MAX
+#define FETCH_RECORDS_MAX 16384u /* that wait for a sync: some 4 MB; nothing is added then */
+#define FETCH_NAME_CAP	  80	 /* of a staged file */
+/* A job's share: long enough to be worth it, short enough to be cancelled. */
+#define FETCH_JOB_LEN (64ull << 20)
+
+enum item_state {
+	ITEM_NEW,
+	ITEM_TWIN,
+	ITEM_CHECKING,
+	ITEM_NEEDED,
+	ITEM_ASKED,
+	ITEM_LARGE,
+	ITEM_DONE,
+};
+
+struct fetch_item {
+	enum item_state state;
+	uint32_t twin_of;   /* the item of the same content that came first */
+	uint32_t next_twin; /* chain of those that wait for this one */
+	bool has_replaced;
+	uint64_t replaced_inode, replaced_dev; /* of the file in its place */
+};
+
+enum chunk_state { CHUNK_MISSING, CHUNK_ASKED, CHUNK_HAVE };
+
+enum file_step {
+	FILE_UNUSED,
+	FILE_LIST,    /* its chunk list is fetched */
+	FILE_FOLDING, /* job: does the list lead to the content id */
+	FILE_OPENING, /* jobs: the staged file, and what of it is right already */
+	FILE_CHUNKS,
+	FILE_PLACING, /* job */
+};
+
+struct fetch_file {
+	struct job job; /* first */
+	struct fetch *fetch;
+	enum file_step step;
+	uint32_t item;
+	uint64_t size;
+	uint64_t chunk_cnt;
+	uint8_t *hashes;   /* room for chunk_cap, as chunks; kept for the next file here */
+	uint64_t hash_cnt; /* fetched so far */
+	uint64_t chunk_cap;
+	bool list_is_asked;
+	bool job_is_out;
+	uint8_t *chunks; /* enum chunk_state of each */
+	uint64_t next_chunk;
+	uint64_t have_cnt;
+	uint64_t scan_idx;  /* chunks looked at in the staged file */
+	uint64_t found_len; /* bytes found right by the last job */
+	bool is_scanned;
+	int fd;
+	int err;
+	char name[FETCH_NAME_CAP];
+	struct target_dir dir;
+	struct object_stamp stamp;
+};
+
+enum slot_kind { SLOT_WHOLE, SLOT_CHUNK, SLOT_LIST, SLOT_PROOF };
+
+/* A request of ours and then its answer, until that is written. */
+struct fetch_slot {
+	struct fetch *fetch;
+	bool is_used;
+	enum slot_kind kind;
+	struct mesh_request *request; /* under way */
+	uint8_t *buffer;
+	uint32_t item;
+	struct fetch_file *file;
+	uint64_t idx;	      /* of the chunk, first hash or first group */
+	uint64_t part;	      /* of a range */
+	const uint8_t *bytes; /* verified by a job before anything else */
+	size_t len;
+	struct fetch_slot *next; /* of those that wait for a write job */
+	int err;
+	struct object_stamp stamp; /* of a whole file in its place */
+};
+
+struct fetch_write {
+	struct job job; /* first */
+	struct fetch *fetch;
+	bool is_out;
+	unsigned cnt;
+	struct fetch_slot *slots[FETCH_WRITES_MAX];
+	struct target_dir dir;
+};
+
+enum check_phase { CHECK_LOOK, CHECK_SCAN, CHECK_COPY, CHECK_SCAN_COPY };
+
+/* Looks at items in order until one is found here, which it reports. */
+struct fetch_check {
+	struct job job; /* first */
+	struct fetch *fetch;
+	bool is_out;
+	unsigned cnt;
+	unsigned at;	 /* items before it are absent or done */
+	unsigned marked; /* and home knows of those before this */
+	uint32_t items[FETCH_CHECKS_MAX];
+	enum check_phase phase;
+	int fd;	       /* the file at its place, or the source of a copy */
+	int staged_fd; /* a copy */
+	uint64_t copied_len;
+	unsigned source_cnt; /* places copied from so far */
+	struct reach *reach; /* as it was when items were filled in: others change theirs */
+	struct scan scan;
+	uint8_t *buffer;
+	struct target_dir dir;
+	/* result for items[at], if is_found */
+	bool is_found;
+	bool is_recorded; /* its record is right already */
+	int err;
+	struct object_stamp stamp;
+};
+
+enum fetch_step {
+	FETCH_OPENING,	/* job: the target */
+	FETCH_LOADING,	/* job: the manifest from our own store */
+	FETCH_MANIFEST, /* or from the peer */
+	FETCH_ITEMS,
+	FETCH_RANGE_OPENING, /* job: its file */
+	FETCH_RANGE,
+	FETCH_DIRS, /* job: empty directories */
+	FETCH_FLUSH,
+	FETCH_CLOSING, /* job: the staging directory goes */
+	FETCH_ENDING,  /* waits for what is under way */
+};
+
+enum fetch_sync_step { SYNC_NONE, SYNC_WAITING, SYNC_OUT, SYNC_DONE };
+
+/* Records whose files are brought to the disk before they go to the store. */
+struct fetch_sync {
+	struct job job; /* first */
+	struct fetch *fetch;
+	enum fetch_sync_step step;
+	struct store_batch *batch; /* from SYNC_WAITING on */
+	int err;
+};
+
+/* A job about the whole: open, load, dirs, close. */
+struct fetch_step_job {
+	struct job job; /* first */
+	struct fetch *fetch;
+	uint32_t dir; /* the empty directory at hand */
+	int err;
+};
+
+struct fetch {
+	struct timer timer; /* first */
+	struct get *get;
+	struct content *content;
+	enum fetch_step step;
+	bool is_clearing; /* only removes what is staged */
+	bool has_left;	  /* an empty staging directory is gone */
+	int end_err;
+	char end_detail[GET_DETAIL_CAP];
+	struct target target;
+	struct fetch_step_job step_job;
+	bool step_is_out;
+	unsigned out_cnt; /* jobs and batches under way */
+
+	uint8_t manifest_id[OBJECT_ID_LEN]; /* the one at hand */
+	uint8_t *manifest_buf;		    /* its bytes, at manifest_bytes */
+	const uint8_t *manifest_bytes;
+	size_t manifest_len;
+	struct mesh_request *manifest_request;
+	struct manifest *root; /* and the buffer it borrows */
+	uint8_t *root_buf;
+	struct manifest *manifest;
+	uint32_t part_idx;
+
+	struct fetch_item *items;
+	uint32_t item_cnt;
+	uint32_t done_cnt;
+	uint32_t check_idx; /* the next to check */
+	uint32_t need_idx;  /* none before it is NEEDED */
+	uint32_t ready_twins;
+	uint32_t *twin_table;
+
+	struct fetch_check check;
+	struct fetch_file files[FETCH_FILES_MAX];
+	struct fetch_write writes[FETCH_JOBS_MAX];
+	struct fetch_slot *slots;
+	uint32_t slot_cnt;
+	uint32_t asked_cnt;
+	uint32_t ask_cap; /* in flight at once: shrinks when answers time out */
+	struct fetch_slot *ready;
+	struct fetch_slot **ready_end;
+
+	uint64_t range_off, range_end; /* of the one item, cut at its size */
+	uint64_t range_part_cnt, range_done_cnt, range_next;
+	uint8_t *range_parts; /* enum chunk_state of each */
+	uint64_t range_scan;  /* parts before it were looked for in what is staged */
+	int range_fd, range_sum_fd;
+	char range_staged[64];
+	char range_name[MANIFEST_NAME_LEN_MAX + 48];
+
+	struct store_batch *batch; /* records of files since the last sync began */
+	unsigned batch_cnt;
+	uint64_t batch_len; /* bytes of those files */
+	bool has_unsynced;  /* something was written that no sync has seen */
+	struct fetch_sync sync;
+	unsigned fail_cnt;
+	unsigned bad_cnt;
+	bool has_reached;	/* the peer has answered in this run */
+	uint64_t not_before_ns; /* of the next request */
+	uint64_t progress_ns;	/* the last answer */
+	uint64_t told_ns;	/* the last progress event */
+	uint64_t told_byte_cnt;
+	bool must_retry_soon; /* a table was full: again in a moment */
+};
+
+/* fetch.c: life and the pump. fetch_start: 0 or -ENOMEM; get_ended follows. */
+WEFT_MUST_CHECK
+int fetch_start(struct get *get, bool is_clearing);
+/* fetch_stop ends it soon; the first reason counts. */
+void fetch_stop(struct fetch *fetch, int err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* fetch_abandon ends it now, at shut-down: waits for jobs, forgets requests. */
+void fetch_abandon(struct fetch *fetch);
+bool fetch_is_stopping(const struct fetch *fetch);
+/* fetch_wake: something happened; the pump runs in this turn. */
+void fetch_wake(struct fetch *fetch);
+/* fetch_submit: false when no job can be submitted now; it is tried again. */
+bool fetch_submit(struct fetch *fetch, struct job *job, job_fn run, job_fn done);
+/* fetch_job_done: each done function calls it first; false when the fetch is stopping. */
+bool fetch_job_done(struct fetch *fetch);
+/* fetch_step_submit submits the step's one job unless it is out; its done calls fetch_step_done. */
+void fetch_step_submit(struct fetch *fetch, job_fn run, job_fn done);
+bool fetch_step_done(struct fetch *fetch);
+const struct manifest_item *fetch_manifest_item(const struct fetch *fetch, uint32_t item);
+/* fetch_item_path: for messages to people; text of the item's path. */
+const char *fetch_item_path(const struct fetch *fetch, uint32_t item,
+			    char text[static OBJECT_PATH_LEN_MAX]);
+/* fetch_stop_at: a place in the target cannot be written. */
+void fetch_stop_at(struct fetch *fetch, uint32_t item, int err);
+/* fetch_name: the staged file of a content id. */
+void fetch_name(const uint8_t content_id[static OBJECT_ID_LEN], char name[static FETCH_NAME_CAP]);
+
+/*
+ * fetch_record.c. fetch_record adds records to the batch under way; hashes
+ * only of a large file. A file that was not settled by us (fetch_place) is
+ * racy. fetch_batch is that batch. fetch_records_run brings it a step closer
+ * to the store when it is large, or is_last: through a sync of the target's
+ * filesystem, so that a record says nothing that a power loss undoes.
+ * fetch_records_pending: something is on that way, or would be.
+ */
+void fetch_record(struct fetch *fetch, uint32_t item, const struct object_stamp *stamp,
+		  bool is_racy, const uint8_t *hashes);
+struct store_batch *fetch_batch(struct fetch *fetch);
+void fetch_records_run(struct fetch *fetch, bool is_last);
+bool fetch_records_pending(const struct fetch *fetch);
+void fetch_records_free(struct fetch *fetch);
+/* fetch_item_done: the item is in its place and verified; twins may follow. */
+void fetch_item_done(struct fetch *fetch, uint32_t item);
+
+/* fetch_manifest.c */
+void fetch_manifest_begin(struct fetch *fetch, const uint8_t id[static OBJECT_ID_LEN]);
+void fetch_manifest_ask(struct fetch *fetch, uint64_t now_ns);
+/* fetch_volume_next: all items of a manifest are done; the next part, or the end. */
+void fetch_volume_next(struct fetch *fetch);
+void fetch_volume_free(struct fetch *fetch);
+
+/* fetch_check.c */
+void fetch_check_init(struct fetch *fetch);
+void fetch_check_fini(struct fetch *fetch);
+void fetch_check_run(struct fetch *fetch);
+
+/* fetch_file.c */
+WEFT_MUST_CHECK
+int fetch_file_start(struct fetch *fetch, uint32_t item);
+void fetch_file_run(struct fetch_file *file);
+void fetch_file_list_arrived(struct fetch_file *file, const struct message_answer *answer);
+void fetch_file_chunk_done(struct fetch_file *file, uint64_t idx, size_t len);
+/* fetch_file_end leaves the slot to another file, fetch_file_fini frees what it keeps. */
+void fetch_file_end(struct fetch_file *file);
+void fetch_file_fini(struct fetch_file *file);
+size_t fetch_file_chunk_len(const struct fetch_file *file, uint64_t idx);
+
+/* fetch_request.c */
+void fetch_requests_run(struct fetch *fetch, uint64_t now_ns);
+void fetch_slot_free(struct fetch_slot *slot);
+/* fetch_slot_again gives a slot's work back to be asked for again. */
+void fetch_slot_again(struct fetch_slot *slot);
+/* fetch_peer_bad: what the peer sent does not verify. */
+void fetch_peer_bad(struct fetch *fetch);
+/* fetch_ask sends a request to the link's node: NULL when it cannot be sent now. */
+struct mesh_request *fetch_ask(struct fetch *fetch, struct mesh_ask *ask, uint64_t now_ns);
+/* fetch_answered: the peer is there; len bytes came. */
+void fetch_answered(struct fetch *fetch, size_t len, uint64_t now_ns);
+/* fetch_failed: a request ended without an answer. */
+void fetch_failed(struct fetch *fetch, const struct mesh_reply *reply, const char *what,
+		  uint64_t now_ns);
+
+/* fetch_ready: the slot's bytes wait for a write job. */
+void fetch_ready(struct fetch_slot *slot);
+
+/* fetch_write.c; all but the first in a job */
+void fetch_writes_run(struct fetch *fetch);
+WEFT_MUST_CHECK
+int fetch_write_at(int fd, uint64_t off, const uint8_t *data, size_t len);
+/* fetch_place settles a staged file, moves it to its item's place and stamps it. */
+WEFT_MUST_CHECK
+int fetch_place(const struct fetch *fetch, uint32_t item, int fd, const char *staged,
+		struct target_dir *dir, struct object_stamp *out_stamp);
+
+/* fetch_range.c */
+void fetch_range_begin(struct fetch *fetch);
+void fetch_range_run(struct fetch *fetch);
+bool fetch_range_pick(struct fetch *fetch, struct fetch_slot *slot);
+uint64_t fetch_range_groups(const struct fetch *fetch, uint64_t part);
+void fetch_range_again(struct fetch *fetch, uint64_t part);
+/* fetch_range_write verifies and writes a part in a job: 0, WEFT_EDAMAGED or -errno. */
+WEFT_MUST_CHECK
+int fetch_range_write(struct fetch_slot *slot);
+void fetch_range_part_done(struct fetch *fetch, const struct fetch_slot *slot);
+void fetch_range_free(struct fetch *fetch);
+
+#endif

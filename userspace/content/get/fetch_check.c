@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is on this disk already, item by item, before anything is asked for:
+ * the file in its place, if it has the right content; else a copy of the
+ * same content, from a twin in this collection or from another file that
+ * peers may read anyway: who names a hash in a collection learns by what is
+ * not asked for whether it is here. Copies are hashed before they count.
+ *
+ * One job at a time looks at a batch of items and stops at the first that
+ * it finds, or when it has read enough for one job.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "content/get/fetch.h"
+#include "content/serve/reach.h"
+#include "store/store.h"
+
+#define SOURCES_MAX   4u
+#define COPY_STEP_LEN (8u << 20)
+
+/* What looking at an item came to; negative: an error. */
+enum verdict { ITEM_IS_ABSENT, ITEM_IS_FOUND, ITEM_WANTS_MORE };
+
+static uint32_t check_item(const struct fetch_check *check)
+{
+	return check->items[check->at];
+}
+
+static const struct manifest_item *check_entry(const struct fetch_check *check)
+{
+	return fetch_manifest_item(check->fetch, check_item(check));
+}
+
+static void fd_close(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void copy_name(const struct fetch_check *check, char name[static FETCH_NAME_CAP])
+{
+	fetch_name(check_entry(check)->content_id, name);
+	strcat(name, ".copy");
+}
+
+static void check_reset(struct fetch_check *check)
+{
+	fd_close(&check->fd);
+	fd_close(&check->staged_fd);
+	scan_fini(&check->scan);
+	check->phase = CHECK_LOOK;
+	check->source_cnt = 0;
+}
+
+/* --- a copy from elsewhere on this disk --- */
+
+struct source_pick {
+	const struct reach *reach; /* NULL: no memory for it */
+	unsigned skip_cnt;
+	bool is_found;
+};
+
+static bool source_picked(void *arg, const struct object_file *file)
+{
+	struct source_pick *pick = arg;
+
+	if (!pick->reach || !reach_has_file(pick->reach, file))
+		return true;
+	pick->is_found = pick->skip_cnt == 0;
+	pick->skip_cnt -= !pick->is_found;
+	return !pick->is_found;
+}
+
+/* The twin that is in place already, then files the store knows. A descriptor or WEFT_EABSENT. */
+static int source_open(struct fetch_check *check, struct store_snapshot *snapshot)
+{
+	const struct fetch *fetch = check->fetch;
+	uint32_t twin = fetch->items[check_item(check)].twin_of;
+	struct source_pick pick = {.reach = check->reach,
+				   .skip_cnt = check->source_cnt - (twin != FETCH_NONE)};
+	struct object_file file;
+	int err;
+
+	if (twin != FETCH_NONE && check->source_cnt == 0) {
+		const struct manifest_item *entry = fetch_manifest_item(fetch, twin);
+
+		return target_lookup(&fetch->target, &check->dir, entry->path, entry->path_len);
+	}
+	err = object_locations_each(snapshot, check_entry(check)->content_id, &file, source_picked,
+				    &pick);
+	if (err < 0 || !pick.is_found)
+		return WEFT_EABSENT;
+	err = open(file.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	return err < 0 ? -errno : err;
+}
+
+static bool source_fits(const struct fetch_check *check)
+{
+	struct stat st;
+
+	return fstat(check->fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	       (uint64_t)st.st_size == check_entry(check)->size;
+}
+
+static int copy_open(struct fetch_check *check)
+{
+	char name[FETCH_NAME_CAP];
+	bool is_new;
+
+	copy_name(check, name);
+	check->staged_fd = target_stage_open(&check->fetch->target, name, &is_new);
+	if (check->staged_fd < 0)
+		return check->staged_fd;
+	if (!is_new && ftruncate(check->staged_fd, 0) < 0)
+		return -errno;
+	check->copied_len = 0;
+	check->phase = CHECK_COPY;
+	return 0;
+}
+
+/* Steps to the next source that can be opened: CHECK_COPY begun and wanting more, or absent. */
+static int source_next(struct fetch_check *check, struct store_snapshot *snapshot)
+{
+	int err;
+
+	while (check_entry(check)->size > 0 && check->source_cnt < SOURCES_MAX) {
+		fd_close(&check->fd);
+		check->fd = source_open(check, snapshot);
+		check->source_cnt++;
+		if (check->fd == WEFT_EABSENT && check->source_cnt > 1)
+			break;
+		if (check->fd < 0 || !source_fits(check))
+			continue;
+		err = copy_open(check);
+		return err ? err : ITEM_WANTS_MORE;
+	}
+	return ITEM_IS_ABSENT;
+}
+
+/* The source is no longer what its record says, or cannot be read to its end. */
+static int source_give_up(struct fetch_check *check, struct store_snapshot *snapshot)
+{
+	char name[FETCH_NAME_CAP];
+
+	copy_name(check, name);
+	target_stage_remove(&check->fetch->target, name);
+	fd_close(&check->staged_fd);
+	scan_fini(&check->scan);
+	return source_next(check, snapshot);
+}
+
+/*
+ * Within the kernel where it can, so that a filesystem may share the
+ * extents; else read and written, which also tells whose fault an error is:
+ * 0 when the source gives nothing more, an error when the copy takes nothing.
+ */
+static ssize_t copy_step(struct fetch_check *check, size_t len)
+{
+	off_t from = (off_t)check->copied_len, to = from;
+	ssize_t got = copy_file_range(check->fd, &from, check->staged_fd, &to, len, 0);
+	int err;
+
+	if (got > 0)
+		return got;
+	len = len < BLAKE3_CHUNK_LEN ? len : BLAKE3_CHUNK_LEN;
+	if (scan_read(check->fd, check->copied_len, check->buffer, len) < 0)
+		return 0;
+	err = fetch_write_at(check->staged_fd, check->copied_len, check->buffer, len);
+	return err ? err : (ssize_t)len;
+}
+
+static int copy_run(struct fetch_check *check, struct store_snapshot *snapshot, uint64_t budget)
+{
+	uint64_t size = check_entry(check)->size, spent = 0;
+	int err;
+
+	while (check->copied_len < size) {
+		uint64_t left = size - check->copied_len;
+		ssize_t got;
+
+		if (spent >= budget)
+			return ITEM_WANTS_MORE;
+		got = copy_step(check, left < COPY_STEP_LEN ? (size_t)left : COPY_STEP_LEN);
+		if (got < 0)
+			return (int)got;
+		if (got == 0)
+			return source_give_up(check, snapshot);
+		check->copied_len += (uint64_t)got;
+		spent += (uint64_t)got;
+	}
+	check->phase = CHECK_SCAN_COPY;
+	err = scan_init(&check->scan, check->staged_fd, size);
+	return err ? err : ITEM_WANTS_MORE;
+}
+
+/* --- the file in its place --- */
+
+static int place_look(struct fetch_check *check, struct store_snapshot *snapshot)
+{
+	const struct fetch *fetch = check->fetch;
+	const struct manifest_item *entry = check_entry(check);
+	struct object_file known;
+	struct stat st;
+	int err;
+
+	check->fd = target_lookup(&fetch->target, &check->dir, entry->path, entry->path_len);
+	if (check->fd < 0)
+		return check->fd;
+	if (fstat(check->fd, &st) < 0)
+		return -errno;
+	object_stamp_of(&st, &check->stamp);
+	if (check->stamp.size != entry->size)
+		return WEFT_EEXISTS;
+	err = target_join(&fetch->target, entry->path, entry->path_len, known.path);
+	if (!err)
+		err = object_file_get(snapshot, known.path, &known);
+	if (!err && !known.is_racy && object_stamp_equal(&known.stamp, &check->stamp) &&
+	    memcmp(known.content_id, entry->content_id, OBJECT_ID_LEN) == 0) {
+		/* Recorded by a share or another get, it is this one's from now on. */
+		check->is_recorded =
+			known.is_got &&
+			memcmp(known.got_id, fetch->get->link.manifest_id, OBJECT_ID_LEN) == 0;
+		return ITEM_IS_FOUND;
+	}
+	check->phase = CHECK_SCAN;
+	return scan_init(&check->scan, check->fd, entry->size);
+}
+
+static bool scan_matches(const struct fetch_check *check)
+{
+	return memcmp(check->scan.id, check_entry(check)->content_id, OBJECT_ID_LEN) == 0;
+}
+
+/* Another file is in the way: it may be replaced, but only itself. */
+static int place_conflict(struct fetch_check *check)
+{
+	struct fetch_item *item = &check->fetch->items[check_item(check)];
+
+	if (!check->fetch->get->is_replacing)
+		return WEFT_EEXISTS;
+	item->has_replaced = true;
+	item->replaced_inode = check->stamp.inode;
+	item->replaced_dev = check->stamp.dev;
+	fd_close(&check->fd);
+	scan_fini(&check->scan);
+	return 0;
+}
+
+/* --- an item --- */
+
+static int phase_look(struct fetch_check *check, struct store_snapshot *snapshot)
+{
+	int err = place_look(check, snapshot);
+
+	if (err == WEFT_EEXISTS && check->fd >= 0)
+		err = place_conflict(check);
+	else if (err == WEFT_EABSENT)
+		err = 0;
+	if (err || check->phase == CHECK_SCAN)
+		return err ? err : ITEM_WANTS_MORE;
+	return source_next(check, snapshot);
+}
+
+static int phase_scan(struct fetch_check *check, struct store_snapshot *snapshot, uint64_t budget)
+{
+	int err = scan_run(&check->scan, budget, check->buffer);
+
+	if (err > 0)
+		return ITEM_WANTS_MORE;
+	if (!err && scan_matches(check))
+		return ITEM_IS_FOUND;
+	if (err && err != WEFT_ECHANGED)
+		return err;
+	err = place_conflict(check);
+	return err ? err : source_next(check, snapshot);
+}
+
+static int phase_scan_copy(struct fetch_check *check, struct store_snapshot *snapshot,
+			   uint64_t budget)
+{
+	int err = scan_run(&check->scan, budget, check->buffer);
+	char name[FETCH_NAME_CAP];
+
+	if (err > 0)
+		return ITEM_WANTS_MORE;
+	if (err)
+		return err;
+	if (!scan_matches(check))
+		return source_give_up(check, snapshot);
+	copy_name(check, name);
+	err = fetch_place(check->fetch, check_item(check), check->staged_fd, name, &check->dir,
+			  &check->stamp);
+	return err ? err : ITEM_IS_FOUND;
+}
+
+static int item_step(struct fetch_check *check, struct store_snapshot *snapshot)
+{
+	switch (check->phase) {
+	case CHECK_LOOK:
+		return phase_look(check, snapshot);
+	case CHECK_SCAN:
+		return phase_scan(check, snapshot, FETCH_JOB_LEN);
+	case CHECK_COPY:
+		return copy_run(check, snapshot, FETCH_JOB_LEN);
+	default:
+		return phase_scan_copy(check, snapshot, FETCH_JOB_LEN);
+	}
+}
+
+static void check_run(struct job *job)
+{
+	struct fetch_check *check = (struct fetch_check *)job;
+	struct store_snapshot *snapshot;
+	int verdict = ITEM_IS_ABSENT;
+
+	if (!check->buffer)
+		check->buffer = malloc(BLAKE3_CHUNK_LEN);
+	check->err = check->buffer
+			     ? store_snapshot_open(check->fetch->content->params.store, &snapshot)
+			     : -ENOMEM;
+	if (check->err)
+		return;
+	/* An item that is not there costs little; one that wants more gets a job for each phase. */
+	do {
+		enum check_phase phase = check->phase;
+
+		verdict = item_step(check, snapshot);
+		if (verdict == ITEM_IS_ABSENT) {
+			check_reset(check);
+			check->at++;
+		} else if (verdict == ITEM_WANTS_MORE && check->phase != phase) {
+			verdict = ITEM_IS_ABSENT; /* the next phase begins at once */
+		}
+	} while (verdict == ITEM_IS_ABSENT && check->at < check->cnt);
+	store_snapshot_close(snapshot);
+	check->is_found = verdict == ITEM_IS_FOUND;
+	check->err = verdict < 0 ? verdict : 0;
+}
+
+static void found_take(struct fetch_check *check)
+{
+	struct fetch *fetch = check->fetch;
+	uint32_t item = check_item(check);
+	uint64_t size = check_entry(check)->size;
+
+	fetch->get->view.byte_done_cnt += size;
+	fetch->get->view.reused_byte_cnt += size;
+	if (!check->is_recorded)
+		fetch_record(fetch, item, &check->stamp, check->phase == CHECK_SCAN,
+			     check->scan.hashes);
+	check_reset(check);
+	check->is_found = false;
+	check->is_recorded = false;
+	check->at++;
+	check->marked = check->at;
+	fetch_item_done(fetch, item);
+}
+
+static void check_done(struct job *job)
+{
+	struct fetch_check *check = (struct fetch_check *)job;
+	struct fetch *fetch = check->fetch;
+
+	check->is_out = false;
+	if (!fetch_job_done(fetch))
+		return;
+	for (; check->marked < check->at; check->marked++) {
+		uint32_t item = check->items[check->marked];
+
+		fetch->items[item].state = ITEM_NEEDED;
+		if (item < fetch->need_idx)
+			fetch->need_idx = item;
+	}
+	if (check->err)
+		fetch_stop_at(fetch, check_item(check), check->err);
+	else if (check->is_found)
+		found_take(check);
+}
+
+static void batch_fill(struct fetch_check *check)
+{
+	struct fetch *fetch = check->fetch;
+
+	check->cnt = check->at = check->marked = 0;
+	while (fetch->ready_twins != FETCH_NONE && check->cnt < FETCH_CHECKS_MAX) {
+		struct fetch_item *twin = &fetch->items[fetch->ready_twins];
+
+		check->items[check->cnt++] = fetch->ready_twins;
+		fetch->ready_twins = twin->next_twin;
+		twin->next_twin = FETCH_NONE;
+		twin->state = ITEM_CHECKING;
+	}
+	for (; fetch->check_idx < fetch->item_cnt && check->cnt < FETCH_CHECKS_MAX;
+	     fetch->check_idx++) {
+		struct fetch_item *item = &fetch->items[fetch->check_idx];
+
+		if (item->state != ITEM_NEW)
+			continue;
+		check->items[check->cnt++] = fetch->check_idx;
+		item->state = ITEM_CHECKING;
+	}
+	content_reach_free(check->reach);
+	/* This is asked at every step of a get, most of them with nothing left to look at. */
+	check->reach = check->cnt ? content_reach_copy(fetch->content) : NULL;
+}
+
+void fetch_check_run(struct fetch *fetch)
+{
+	struct fetch_check *check = &fetch->check;
+
+	if (check->is_out)
+		return;
+	if (check->at == check->cnt)
+		batch_fill(check);
+	if (check->at < check->cnt)
+		check->is_out = fetch_submit(fetch, &check->job, check_run, check_done);
+}
+
+void fetch_check_init(struct fetch *fetch)
+{
+	struct fetch_check *check = &fetch->check;
+
+	check->fetch = fetch;
+	check->fd = -1;
+	check->staged_fd = -1;
+	target_dir_init(&check->dir);
+}
+
+void fetch_check_fini(struct fetch *fetch)
+{
+	struct fetch_check *check = &fetch->check;
+
+	check_reset(check);
+	target_dir_fini(&check->dir);
+	content_reach_free(check->reach);
+	check->reach = NULL;
+	free(check->buffer);
+	check->buffer = NULL;
+}

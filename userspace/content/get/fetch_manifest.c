@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Manifests of a get, one at a time: from our own store if an earlier run
+ * left it there, else from the peer. A root leads from part to part.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "content/get/fetch.h"
+#include "store/store.h"
+
+#define REPLY_CAP (MANIFEST_LEN_MAX + MESSAGE_HEAD_CAP + MESH_FRAME_OVERHEAD)
+
+void fetch_volume_free(struct fetch *fetch)
+{
+	manifest_free(fetch->manifest);
+	fetch->manifest = NULL;
+	free(fetch->manifest_buf);
+	fetch->manifest_buf = NULL;
+	free(fetch->items);
+	fetch->items = NULL;
+	free(fetch->twin_table);
+	fetch->twin_table = NULL;
+	fetch->item_cnt = 0;
+}
+
+void fetch_manifest_begin(struct fetch *fetch, const uint8_t id[static OBJECT_ID_LEN])
+{
+	memcpy(fetch->manifest_id, id, OBJECT_ID_LEN);
+	fetch->manifest_buf = malloc(REPLY_CAP);
+	if (!fetch->manifest_buf) {
+		fetch_stop(fetch, -ENOMEM, "no memory for a manifest");
+		return;
+	}
+	fetch->step = FETCH_LOADING;
+	fetch_wake(fetch);
+}
+
+/* --- items of a volume --- */
+
+static uint32_t *twin_slot(struct fetch *fetch, uint32_t mask, const uint8_t *content_id)
+{
+	uint32_t at;
+
+	memcpy(&at, content_id, sizeof(at));
+	for (at &= mask; fetch->twin_table[at] != FETCH_NONE; at = (at + 1) & mask) {
+		uint32_t other = fetch->twin_table[at];
+
+		if (memcmp(fetch_manifest_item(fetch, other)->content_id, content_id,
+			   OBJECT_ID_LEN) == 0)
+			break;
+	}
+	return &fetch->twin_table[at];
+}
+
+/* Chains items of equal content to the first of them. */
+static void twins_find(struct fetch *fetch, uint32_t mask)
+{
+	for (uint32_t i = 0; i < fetch->item_cnt; i++) {
+		struct fetch_item *item = &fetch->items[i];
+		uint32_t *slot = twin_slot(fetch, mask, fetch_manifest_item(fetch, i)->content_id);
+
+		item->next_twin = FETCH_NONE;
+		item->twin_of = *slot;
+		if (*slot == FETCH_NONE) {
+			*slot = i;
+			continue;
+		}
+		item->state = ITEM_TWIN;
+		item->next_twin = fetch->items[*slot].next_twin;
+		fetch->items[*slot].next_twin = i;
+	}
+}
+
+static int volume_lay_out(struct fetch *fetch)
+{
+	uint32_t cnt = fetch->manifest->item_cnt, table_cnt = 1;
+
+	while (table_cnt < 2 * cnt + 1)
+		table_cnt *= 2;
+	fetch->items = calloc(cnt ? cnt : 1, sizeof(*fetch->items));
+	fetch->twin_table = malloc(table_cnt * sizeof(*fetch->twin_table));
+	if (!fetch->items || !fetch->twin_table)
+		return -ENOMEM;
+	memset(fetch->twin_table, 0xff, table_cnt * sizeof(*fetch->twin_table));
+	fetch->item_cnt = cnt;
+	fetch->done_cnt = 0;
+	fetch->check_idx = 0;
+	fetch->need_idx = 0;
+	fetch->ready_twins = FETCH_NONE;
+	twins_find(fetch, table_cnt - 1);
+	return 0;
+}
+
+static void volume_begin(struct fetch *fetch)
+{
+	int err = volume_lay_out(fetch);
+
+	if (err) {
+		fetch_stop(fetch, err, "no memory for the list of files");
+		return;
+	}
+	if (fetch->get->has_range) {
+		fetch_range_begin(fetch);
+		return;
+	}
+	if (fetch->get->view.state == CONTENT_GET_MANIFEST)
+		fetch->get->view.state = CONTENT_GET_VERIFYING;
+	fetch->step = FETCH_ITEMS;
+	fetch_wake(fetch);
+}
+
+void fetch_volume_next(struct fetch *fetch)
+{
+	fetch_volume_free(fetch);
+	if (fetch->root && fetch->part_idx < fetch->root->part_cnt) {
+		fetch_manifest_begin(fetch, fetch->root->parts[fetch->part_idx++].manifest_id);
+		return;
+	}
+	fetch->step = FETCH_FLUSH;
+	fetch_wake(fetch);
+}
+
+/* --- what a manifest says --- */
+
+static int part_check(const struct fetch *fetch, const struct manifest *manifest)
+{
+	const struct manifest_part *part;
+
+	if (!fetch->root)
+		return manifest->shape == MANIFEST_PART ? WEFT_EMALFORMED : 0;
+	part = &fetch->root->parts[fetch->part_idx - 1];
+	return manifest->shape == MANIFEST_PART && manifest->all_item_cnt == part->item_cnt &&
+			       manifest->all_byte_cnt == part->byte_cnt
+		       ? 0
+		       : WEFT_EMALFORMED;
+}
+
+static int root_keep(struct fetch *fetch)
+{
+	struct get *get = fetch->get;
+	uint32_t cnt = fetch->manifest->part_cnt;
+
+	free(get->part_ids);
+	get->part_cnt = 0;
+	get->part_ids = malloc((size_t)cnt * OBJECT_ID_LEN);
+	if (!get->part_ids && cnt)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < cnt; i++)
+		memcpy(get->part_ids + (size_t)i * OBJECT_ID_LEN,
+		       fetch->manifest->parts[i].manifest_id, OBJECT_ID_LEN);
+	get->part_cnt = cnt;
+	content_reach_changed(get->gets->content);
+	fetch->root = fetch->manifest;
+	fetch->root_buf = fetch->manifest_buf;
+	fetch->manifest = NULL;
+	fetch->manifest_buf = NULL;
+	return 0;
+}
+
+/* Bytes that are what their id says; whether they make sense is another question. */
+static void manifest_use(struct fetch *fetch)
+{
+	struct get *get = fetch->get;
+	struct manifest *manifest;
+	int err = manifest_parse(fetch->manifest_bytes, fetch->manifest_len, &manifest);
+
+	if (!err) {
+		fetch->manifest = manifest;
+		err = part_check(fetch, manifest);
+	}
+	if (err) {
+		fetch_stop(fetch, err, "the manifest cannot be used: %s", weft_err_text(err));
+		return;
+	}
+	store_batch_put_blob(fetch_batch(fetch), fetch->manifest_id, fetch->manifest_bytes,
+			     fetch->manifest_len);
+	if (!fetch->root) {
+		memcpy(get->title, manifest->title, sizeof(get->title));
+		get->view.item_cnt = manifest->all_item_cnt;
+		get->view.byte_cnt = manifest->all_byte_cnt;
+	}
+	if (manifest->shape != MANIFEST_ROOT) {
+		volume_begin(fetch);
+		return;
+	}
+	err = root_keep(fetch);
+	if (err)
+		fetch_stop(fetch, err, "no memory for the manifest's parts");
+	else
+		fetch_volume_next(fetch);
+}
+
+static bool manifest_is_right(const struct fetch *fetch)
+{
+	uint8_t id[OBJECT_ID_LEN];
+
+	blake3_hash(fetch->manifest_bytes, fetch->manifest_len, id);
+	return memcmp(id, fetch->manifest_id, sizeof(id)) == 0;
+}
+
+/* --- from our own store --- */
+
+static void load_run(struct job *job)
+{
+	struct fetch_step_job *step = (struct fetch_step_job *)job;
+	struct fetch *fetch = step->fetch;
+	struct store *store = fetch->content->params.store;
+	struct store_snapshot *snapshot;
+	int64_t len;
+
+	step->err = store_snapshot_open(store, &snapshot);
+	if (step->err)
+		return;
+	len = store_blob_len(snapshot, fetch->manifest_id);
+	store_snapshot_close(snapshot);
+	if (len < 0 || (uint64_t)len > MANIFEST_LEN_MAX) {
+		step->err = WEFT_EABSENT;
+		return;
+	}
+	fetch->manifest_bytes = fetch->manifest_buf;
+	fetch->manifest_len = (size_t)len;
+	step->err = store_blob_read(store, fetch->manifest_id, 0, fetch->manifest_buf, (size_t)len);
+}
+
+static void load_done(struct job *job)
+{
+	struct fetch_step_job *step = (struct fetch_step_job *)job;
+	struct fetch *fetch = step->fetch;
+
+	if (!fetch_step_done(fetch))
+		return;
+	if (!step->err && manifest_is_right(fetch))
+		manifest_use(fetch);
+	else
+		fetch->step = FETCH_MANIFEST;
+}
+
+/* --- from the peer --- */
+
+static void on_manifest(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
+{
+	struct fetch *fetch = arg;
+	struct message_answer answer;
+
+	fetch->get->gets->now_ns = now_ns;
+	fetch->manifest_request = NULL;
+	fetch_wake(fetch);
+	if (reply->err) {
+		fetch_failed(fetch, reply, "the collection", now_ns);
+		return;
+	}
+	fetch_answered(fetch, reply->payload_len, now_ns);
+	if (message_answer_parse(MESH_MANIFEST_DATA, reply->payload, reply->payload_len, &answer) <
+	    0) {
+		fetch_peer_bad(fetch);
+		return;
+	}
+	fetch->manifest_bytes = answer.bytes;
+	fetch->manifest_len = answer.len;
+	if (manifest_is_right(fetch))
+		manifest_use(fetch);
+	else
+		fetch_peer_bad(fetch);
+}
+
+static void ask(struct fetch *fetch, uint64_t now_ns)
+{
+	struct message_request request = {.first = 0};
+	uint8_t payload[MESSAGE_REQUEST_CAP];
+	struct mesh_ask ask = {
+		.type = MESH_GET_MANIFEST,
+		.payload = payload,
+		.reply_buf = fetch->manifest_buf,
+		.reply_cap = REPLY_CAP,
+		.reply = on_manifest,
+		.arg = fetch,
+	};
+
+	memcpy(request.id, fetch->manifest_id, sizeof(request.id));
+	ask.payload_len = message_request_write(ask.type, &request, payload);
+	fetch->manifest_request = fetch_ask(fetch, &ask, now_ns);
+}
+
+void fetch_manifest_ask(struct fetch *fetch, uint64_t now_ns)
+{
+	if (fetch->step == FETCH_LOADING) {
+		fetch_step_submit(fetch, load_run, load_done);
+	} else if (!fetch->manifest_request && now_ns >= fetch->not_before_ns) {
+		ask(fetch, now_ns);
+	}
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Answers on their way to disk: a job verifies a handful of them and writes
+ * those that verify. A file of at most one chunk goes to its place in the
+ * same job, so ten thousand small files cost a few calls each.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "content/get/fetch.h"
+
+#define CHUNK_LEAVES  (BLAKE3_CHUNK_LEN / BLAKE3_LEAF_LEN)
+#define SETTLED_AGE_S 2
+
+int fetch_write_at(int fd, uint64_t off, const uint8_t *data, size_t len)
+{
+	while (len > 0) {
+		ssize_t put = pwrite(fd, data, len, (off_t)off);
+
+		if (put < 0 && errno != EINTR)
+			return -errno;
+		if (put > 0) {
+			data += put;
+			off += (uint64_t)put;
+			len -= (size_t)put;
+		}
+	}
+	return 0;
+}
+
+/*
+ * Sets a file's modification time two seconds back, so that any later
+ * write changes it however coarse the filesystem's clock is: its stamp can
+ * be trusted at once.
+ */
+static int settle(int fd)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}};
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	times[1] = st.st_mtim;
+	times[1].tv_sec -= SETTLED_AGE_S;
+	return futimens(fd, times) < 0 ? -errno : 0;
+}
+
+static int hash_check(const struct fetch_slot *slot, const uint8_t *want, bool is_root)
+{
+	uint8_t hash[BLAKE3_HASH_LEN];
+
+	blake3_subtree(slot->bytes, slot->len, slot->idx * CHUNK_LEAVES, is_root, hash);
+	return memcmp(hash, want, sizeof(hash)) == 0 ? 0 : WEFT_EDAMAGED;
+}
+
+static const struct object_stamp *item_replaced(const struct fetch_item *item,
+						struct object_stamp *stamp)
+{
+	stamp->inode = item->replaced_inode;
+	stamp->dev = item->replaced_dev;
+	return item->has_replaced ? stamp : NULL;
+}
+
+static int stamp_take(int fd, struct object_stamp *out_stamp)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	object_stamp_of(&st, out_stamp);
+	return 0;
+}
+
+int fetch_place(const struct fetch *fetch, uint32_t at, int fd, const char *staged,
+		struct target_dir *dir, struct object_stamp *out_stamp)
+{
+	const struct manifest_item *entry = fetch_manifest_item(fetch, at);
+	struct object_stamp replaced;
+	int err = settle(fd);
+
+	if (!err)
+		err = target_place(&fetch->target, dir, staged, entry->path, entry->path_len,
+				   item_replaced(&fetch->items[at], &replaced));
+	return err ? err : stamp_take(fd, out_stamp);
+}
+
+static int nameless_write(struct fetch_slot *slot, int fd, struct target_dir *dir)
+{
+	const struct fetch *fetch = slot->fetch;
+	const struct manifest_item *entry = fetch_manifest_item(fetch, slot->item);
+	struct object_stamp replaced;
+	int err = fetch_write_at(fd, 0, slot->bytes, slot->len);
+
+	if (!err)
+		err = settle(fd);
+	if (!err)
+		err = target_nameless_place(&fetch->target, dir, fd, entry->path, entry->path_len,
+					    item_replaced(&fetch->items[slot->item], &replaced));
+	return err ? err : stamp_take(fd, &slot->stamp);
+}
+
+static int staged_write(struct fetch_slot *slot, int fd, const char *name, struct target_dir *dir)
+{
+	int err = ftruncate(fd, 0) < 0 ? -errno : 0;
+
+	if (!err)
+		err = fetch_write_at(fd, 0, slot->bytes, slot->len);
+	return err ? err : fetch_place(slot->fetch, slot->item, fd, name, dir, &slot->stamp);
+}
+
+static int whole_write(struct fetch_slot *slot, struct target_dir *dir)
+{
+	const struct fetch *fetch = slot->fetch;
+	const struct manifest_item *entry = fetch_manifest_item(fetch, slot->item);
+	char name[FETCH_NAME_CAP];
+	int err = hash_check(slot, entry->content_id, true);
+	bool is_new;
+	int fd;
+
+	if (err)
+		return err;
+	fd = target_nameless_open(&fetch->target, dir, entry->path, entry->path_len);
+	if (fd >= 0) {
+		err = nameless_write(slot, fd, dir);
+		if (close(fd) < 0 && !err)
+			err = -errno;
+	}
+	if (fd != -EOPNOTSUPP && err != -EOPNOTSUPP)
+		return fd < 0 ? fd : err;
+	fetch_name(entry->content_id, name);
+	fd = target_stage_open(&fetch->target, name, &is_new);
+	if (fd < 0)
+		return fd;
+	err = staged_write(slot, fd, name, dir);
+	if (close(fd) < 0 && !err)
+		err = -errno;
+	return err;
+}
+
+static int chunk_write(const struct fetch_slot *slot)
+{
+	const struct fetch_file *file = slot->file;
+	int err = hash_check(slot, file->hashes + slot->idx * BLAKE3_HASH_LEN, false);
+
+	return err ? err
+		   : fetch_write_at(file->fd, slot->idx * BLAKE3_CHUNK_LEN, slot->bytes, slot->len);
+}
+
+static void write_run(struct job *job)
+{
+	struct fetch_write *write = (struct fetch_write *)job;
+
+	for (unsigned i = 0; i < write->cnt; i++) {
+		struct fetch_slot *slot = write->slots[i];
+
+		if (slot->kind == SLOT_CHUNK)
+			slot->err = chunk_write(slot);
+		else if (slot->kind == SLOT_PROOF)
+			slot->err = fetch_range_write(slot);
+		else
+			slot->err = whole_write(slot, &write->dir);
+	}
+}
+
+static void slot_written(struct fetch_slot *slot)
+{
+	struct fetch *fetch = slot->fetch;
+
+	if (slot->err == WEFT_EDAMAGED) {
+		fetch_slot_again(slot);
+		fetch_peer_bad(fetch);
+		return;
+	}
+	if (slot->err) {
+		fetch_stop_at(fetch, slot->item, slot->err);
+	} else if (slot->kind == SLOT_CHUNK) {
+		fetch_file_chunk_done(slot->file, slot->idx, slot->len);
+	} else if (slot->kind == SLOT_PROOF) {
+		fetch_range_part_done(fetch, slot);
+	} else {
+		fetch_record(fetch, slot->item, &slot->stamp, false, NULL);
+		fetch->get->view.byte_done_cnt += slot->len;
+		fetch_item_done(fetch, slot->item);
+	}
+	fetch_slot_free(slot);
+}
+
+static void write_done(struct job *job)
+{
+	struct fetch_write *write = (struct fetch_write *)job;
+
+	write->is_out = false;
+	(void)fetch_job_done(write->fetch);
+	for (unsigned i = 0; i < write->cnt; i++) {
+		/* What is written counts even when the get stops for another reason. */
+		if (write->slots[i]->err && fetch_is_stopping(write->fetch))
+			fetch_slot_free(write->slots[i]);
+		else
+			slot_written(write->slots[i]);
+	}
+}
+
+static bool write_fill(struct fetch *fetch, struct fetch_write *write)
+{
+	struct fetch_slot *slot = fetch->ready;
+
+	for (write->cnt = 0; slot && write->cnt < FETCH_WRITES_MAX; slot = slot->next)
+		write->slots[write->cnt++] = slot;
+	return write->cnt > 0;
+}
+
+void fetch_writes_run(struct fetch *fetch)
+{
+	for (unsigned i = 0; i < FETCH_JOBS_MAX && fetch->ready; i++) {
+		struct fetch_write *write = &fetch->writes[i];
+
+		if (write->is_out || !write_fill(fetch, write))
+			continue;
+		if (!fetch_submit(fetch, &write->job, write_run, write_done))
+			return;
+		write->is_out = true;
+		fetch->ready = write->slots[write->cnt - 1]->next;
+		if (!fetch->ready)
+			fetch->ready_end = &fetch->ready;
+	}
+}

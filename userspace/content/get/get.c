@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of gets and their life: queued until the record is durable and
+ * a place is free, then run by fetch.c, then ended; each change of state is
+ * written to the store, and an end is told only after that.
+ */
+#include "content/get/get.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "content/get/fetch.h"
+#include "content/get/get_state.h"
+#include "content/serve/reach.h"
+#include "store/store.h"
+
+#define SAVE_RETRY_NS (100 * NS_PER_MS)
+/* A record without its part ids. */
+#define RECORD_LEN_MAX (OBJECT_PATH_LEN_MAX + GET_DETAIL_CAP + MANIFEST_TITLE_CAP + 1024u)
+
+static void gets_run_next(struct gets *gets);
+
+bool get_is_ended(const struct get *get)
+{
+	return get->view.state >= CONTENT_GET_FINISHED;
+}
+
+void get_tell(const struct get *get, enum content_event_kind kind, int err, const char *text)
+{
+	struct content_event event = {
+		.kind = kind,
+		.id = get->view.id,
+		.manifest_id = get->link.manifest_id,
+		.peer_key = get->link.node_key,
+		.err = err,
+		.text = text,
+	};
+
+	content_tell(get->gets->content, &event);
+}
+
+static void get_tell_end(struct get *get)
+{
+	enum content_event_kind kind = CONTENT_GET_FAILED;
+
+	if (!get_is_ended(get) || get->is_end_told)
+		return;
+	get->is_end_told = true;
+	if (get->view.state == CONTENT_GET_FINISHED)
+		kind = CONTENT_GET_DONE;
+	else if (get->view.state == CONTENT_GET_TAKEN_BACK)
+		kind = CONTENT_GET_CANCELLED;
+	get_tell(get, kind, get->view.err, get->detail);
+}
+
+static void get_saved(void *arg, int err)
+{
+	struct get *get = arg;
+
+	get->save_cnt--;
+	if (err && !get->is_durable) {
+		get->view.state = CONTENT_GET_STOPPED;
+		get->view.err = err;
+		snprintf(get->detail, sizeof(get->detail), "cannot store the get: %s",
+			 weft_err_text(err));
+	}
+	get->is_durable = true;
+	get_tell_end(get);
+	gets_run_next(get->gets);
+}
+
+static int get_save(struct get *get)
+{
+	struct store *store = get->gets->content->params.store;
+	size_t cap = RECORD_LEN_MAX + (size_t)get->part_cnt * OBJECT_ID_LEN;
+	uint8_t *record = malloc(cap), key[GET_RECORD_KEY_LEN];
+	struct store_batch *batch = store_batch_new(store);
+	int len = record ? get_record_write(get, record, cap) : -ENOMEM;
+	int err = len < 0 ? len : 0;
+
+	get_record_key(get->view.id, key);
+	if (!err) {
+		store_batch_put(batch, STORE_GETS, key, sizeof(key), record, (size_t)len);
+		err = store_submit(store, batch, get_saved, get);
+	}
+	if (err)
+		store_batch_free(batch);
+	else
+		get->save_cnt++;
+	free(record);
+	return err;
+}
+
+/* For changes of a get that is stored already: they may wait for room. */
+static void get_save_soon(struct get *get)
+{
+	struct gets *gets = get->gets;
+
+	get->is_unsaved = get_save(get) < 0;
+	if (get->is_unsaved && !timer_is_set(&gets->save_timer))
+		timer_set(gets->content->params.timers, &gets->save_timer,
+			  gets->now_ns + SAVE_RETRY_NS);
+}
+
+static void on_save_timer(struct timer *timer, uint64_t now_ns)
+{
+	struct gets *gets = (struct gets *)timer;
+
+	gets->now_ns = now_ns;
+	for (uint32_t i = 0; i < gets->cnt; i++)
+		if (gets->slots[i]->is_unsaved)
+			get_save_soon(gets->slots[i]);
+}
+
+static void get_free(struct get *get)
+{
+	free(get->part_ids);
+	free(get);
+}
+
+static struct get *get_make(struct gets *gets, uint64_t id)
+{
+	struct get *get = calloc(1, sizeof(*get));
+
+	if (!get)
+		return NULL;
+	get->gets = gets;
+	get->view.id = id;
+	get->view.detail = get->detail;
+	get->view.link = &get->link;
+	get->view.target = get->target;
+	get->view.title = get->title;
+	return get;
+}
+
+static void gets_append(struct gets *gets, struct get *get)
+{
+	content_reach_changed(gets->content);
+	gets->slots[gets->cnt++] = get;
+	gets->next_id = get->view.id + 1;
+}
+
+static struct get *gets_lookup(const struct gets *gets, uint64_t id)
+{
+	for (uint32_t i = 0; i < gets->cnt; i++)
+		if (gets->slots[i]->view.id == id)
+			return gets->slots[i];
+	return NULL;
+}
+
+static void get_begin(struct get *get, bool is_clearing)
+{
+	struct gets *gets = get->gets;
+	int err = fetch_start(get, is_clearing);
+
+	if (err) {
+		get->view.state = CONTENT_GET_STOPPED;
+		get->view.err = err;
+		snprintf(get->detail, sizeof(get->detail), "cannot start: %s", weft_err_text(err));
+		get_save_soon(get);
+		return;
+	}
+	gets->active_cnt++;
+	get->is_end_told = false;
+	get->view.started_ns = gets->now_ns;
+	get->view.ended_ns = 0;
+	get->view.err = 0;
+	get->detail[0] = '\0';
+	if (!is_clearing)
+		get_tell(get, CONTENT_GET_STARTED, 0, get->target);
+}
+
+static void gets_run_next(struct gets *gets)
+{
+	const struct content *content = gets->content;
+
+	for (uint32_t i = 0; i < gets->cnt; i++) {
+		struct get *get = gets->slots[i];
+
+		if (gets->is_closing || gets->active_cnt >= content->params.config.get_active_cap)
+			return;
+		if (get->view.state == CONTENT_GET_QUEUED && get->is_durable && !get->fetch)
+			get_begin(get, get->is_cancelled);
+	}
+}
+
+void get_ended(struct get *get, int err, const char *detail)
+{
+	struct content_get *view = &get->view;
+
+	get->gets->active_cnt--;
+	get->fetch = NULL;
+	view->ended_ns = get->gets->now_ns;
+	view->err = err;
+	snprintf(get->detail, sizeof(get->detail), "%s", detail);
+	content_reach_changed(get->gets->content);
+	if (get->is_cancelled)
+		view->state = CONTENT_GET_TAKEN_BACK;
+	else
+		view->state = err ? CONTENT_GET_STOPPED : CONTENT_GET_FINISHED;
+	get_save_soon(get);
+	gets_run_next(get->gets);
+}
+
+/* Whatever was running when the daemon ended runs again. */
+static bool gets_load_one(void *arg, const struct store_item *item)
+{
+	struct gets *gets = arg;
+	struct cursor c = cursor_of(item->key, item->key_len);
+	uint64_t id = cursor_be64(&c);
+	struct get *get = get_make(gets, id);
+
+	/* Its number stays taken, also when there is no place for it. */
+	gets->next_id = id + 1;
+	if (!get || gets->cnt >= gets->content->params.config.get_cap ||
+	    get_record_parse(item->value, item->value_len, get) < 0) {
+		if (get)
+			get_free(get);
+		return true;
+	}
+	get->is_durable = true;
+	get->is_end_told = true;
+	/* How long it took is not kept. */
+	get->view.started_ns = get->view.ended_ns = gets->now_ns;
+	if (!get_is_ended(get)) {
+		get->view.state = CONTENT_GET_QUEUED;
+		get->view.err = 0;
+	}
+	gets_append(gets, get);
+	return true;
+}
+
+static int gets_load(struct gets *gets)
+{
+	struct store_snapshot *snapshot;
+	int err = store_snapshot_open(gets->content->params.store, &snapshot);
+
+	if (err)
+		return err;
+	err = store_each(snapshot, STORE_GETS, NULL, 0, gets_load_one, gets);
+	store_snapshot_close(snapshot);
+	return err;
+}
+
+int gets_new(struct content *content, struct gets **out_gets)
+{
+	struct gets *gets = calloc(1, sizeof(*gets));
+	int err = -ENOMEM;
+
+	if (!gets)
+		return err;
+	gets->content = content;
+	gets->next_id = 1;
+	gets->now_ns = content->params.now_ns;
+	timer_init(&gets->save_timer, on_save_timer);
+	gets->slots = calloc(content->params.config.get_cap, sizeof(struct get *));
+	if (gets->slots)
+		err = gets_load(gets);
+	if (err) {
+		gets_free(gets);
+		return err;
+	}
+	*out_gets = gets;
+	gets_run_next(gets);
+	return 0;
+}
+
+void gets_free(struct gets *gets)
+{
+	if (!gets)
+		return;
+	gets->is_closing = true;
+	timer_cancel(gets->content->params.timers, &gets->save_timer);
+	/* Batches of ours still name gets: they are told before those go. */
+	store_flush(gets->content->params.store);
+	for (uint32_t i = 0; i < gets->cnt; i++)
+		if (gets->slots[i]->fetch)
+			fetch_abandon(gets->slots[i]->fetch);
+	for (uint32_t i = 0; i < gets->cnt; i++)
+		get_free(gets->slots[i]);
+	free(gets->slots);
+	free(gets);
+}
+
+int gets_fill_reach(const struct gets *gets, struct reach *reach)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < gets->cnt && !err; i++) {
+		const struct get *get = gets->slots[i];
+
+		if (get->view.state == CONTENT_GET_TAKEN_BACK)
+			continue;
+		err = reach_add_manifest(reach, get->link.manifest_id);
+		for (uint32_t part = 0; part < get->part_cnt && !err; part++)
+			err = reach_add_manifest(reach,
+						 get->part_ids + (size_t)part * OBJECT_ID_LEN);
+	}
+	return err;
+}
+
+void gets_fill_stats(const struct gets *gets, struct content_stats *stats)
+{
+	stats->get_cnt += gets->cnt;
+	stats->get_active_cnt += gets->active_cnt;
+	stats->received_byte_cnt += gets->received_byte_cnt;
+	stats->bad_chunk_cnt += gets->bad_chunk_cnt;
+}
+
+/*
+ * What may be forgotten for a new get: what has ended, unless it left
+ * something staged, which would lie in its target for ever then.
+ */
+static bool get_is_forgettable(const struct get *get)
+{
+	return get_is_ended(get) && get->save_cnt == 0 && !get->fetch &&
+	       (get->view.state != CONTENT_GET_STOPPED || !get->has_staged);
+}
+
+/* The oldest of those is forgotten, taken back ones first. */
+static int gets_make_room(struct gets *gets)
+{
+	struct store *store = gets->content->params.store;
+	struct store_batch *batch;
+	uint8_t key[GET_RECORD_KEY_LEN];
+	uint32_t found = gets->cnt;
+
+	if (gets->cnt < gets->content->params.config.get_cap)
+		return 0;
+	for (uint32_t i = gets->cnt; i-- > 0;) {
+		const struct get *get = gets->slots[i];
+		bool is_better = found == gets->cnt || get->view.state == CONTENT_GET_TAKEN_BACK ||
+				 gets->slots[found]->view.state != CONTENT_GET_TAKEN_BACK;
+
+		if (is_better && get_is_forgettable(get))
+			found = i;
+	}
+	if (found == gets->cnt)
+		return WEFT_EFULL;
+	batch = store_batch_new(store);
+	get_record_key(gets->slots[found]->view.id, key);
+	store_batch_delete(batch, STORE_GETS, key, sizeof(key));
+	if (store_submit(store, batch, NULL, NULL) < 0) {
+		store_batch_free(batch);
+		return WEFT_EFULL;
+	}
+	get_free(gets->slots[found]);
+	memmove(&gets->slots[found], &gets->slots[found + 1],
+		(gets->cnt - found - 1) * sizeof(gets->slots[0]));
+	gets->cnt--;
+	content_reach_changed(gets->content);
+	return 0;
+}
+
+/* The get under way that brings the same collection into the same target. */
+static struct get *gets_twin(const struct gets *gets, const struct get *of)
+{
+	for (uint32_t i = 0; i < gets->cnt; i++) {
+		struct get *get = gets->slots[i];
+
+		if (get != of && !get_is_ended(get) && strcmp(get->target, of->target) == 0 &&
+		    memcmp(get->link.manifest_id, of->link.manifest_id, OBJECT_ID_LEN) == 0)
+			return get;
+	}
+	return NULL;
+}
+
+/* Addresses may differ: they are ways to the same sender. */
+static bool get_does_same(const struct get *get, const struct get *other)
+{
+	return !get->is_cancelled && get->is_replacing == other->is_replacing &&
+	       get->has_range == other->has_range && get->range_off == other->range_off &&
+	       get->range_len == other->range_len &&
+	       memcmp(get->link.node_key, other->link.node_key, MESH_KEY_LEN) == 0;
+}
+
+static int target_text_copy(const char *target, char out[static OBJECT_PATH_LEN_MAX])
+{
+	size_t len = strlen(target);
+
+	if (target[0] != '/')
+		return WEFT_EUNSAFE;
+	while (len > 1 && target[len - 1] == '/')
+		len--;
+	if (len >= OBJECT_PATH_LEN_MAX)
+		return WEFT_ETOOLARGE;
+	memcpy(out, target, len);
+	out[len] = '\0';
+	return 0;
+}
+
+static int get_fill(struct get *get, const struct content_get_ask *ask)
+{
+	int err = target_text_copy(ask->target, get->target);
+
+	if (err)
+		return err;
+	if (ask->has_range &&
+	    (ask->range_len == 0 || ask->range_off + ask->range_len < ask->range_off))
+		return WEFT_EMALFORMED;
+	get->link = *ask->link;
+	get->is_replacing = ask->is_replacing;
+	get->has_range = ask->has_range;
+	get->range_off = ask->range_off;
+	get->range_len = ask->range_len;
+	get->view.state = CONTENT_GET_QUEUED;
+	return 0;
+}
+
+int content_get_start(struct content *content, const struct content_get_ask *ask, uint64_t now_ns,
+		      uint64_t *out_id)
+{
+	struct gets *gets = content->gets;
+	struct get *get, *twin;
+	int err;
+
+	gets->now_ns = now_ns;
+	if (content->is_sweeping)
+		return WEFT_EBUSY;
+	get = get_make(gets, gets->next_id);
+	if (!get)
+		return -ENOMEM;
+	err = get_fill(get, ask);
+	if (err)
+		goto free_get;
+	twin = gets_twin(gets, get);
+	if (twin) {
+		err = get_does_same(twin, get) ? 1 : WEFT_EEXISTS;
+		if (err == 1)
+			*out_id = twin->view.id;
+		goto free_get;
+	}
+	err = gets_make_room(gets);
+	if (!err)
+		err = gets_make_room(gets);
+	if (!err)
+		err = get_save(get);
+	if (err)
+		goto free_get;
+	gets_append(gets, get);
+	*out_id = get->view.id;
+	return 0;
+free_get:
+	get_free(get);
+	return err;
+}
+
+const struct content_get *content_get_lookup(struct content *content, uint64_t id)
+{
+	const struct get *get = gets_lookup(content->gets, id);
+
+	return get ? &get->view : NULL;
+}
+
+void content_gets_each(struct content *content,
+		       bool (*fn)(void *arg, const struct content_get *get), void *arg)
+{
+	struct gets *gets = content->gets;
+
+	for (uint32_t i = 0; i < gets->cnt; i++)
+		if (!fn(arg, &gets->slots[i]->view))
+			return;
+}
+
+int content_get_cancel(struct content *content, uint64_t id, uint64_t now_ns)
+{
+	struct get *get = gets_lookup(content->gets, id);
+
+	if (!get)
+		return WEFT_EABSENT;
+	content->gets->now_ns = now_ns;
+	if (get->view.state == CONTENT_GET_FINISHED || get->view.state == CONTENT_GET_TAKEN_BACK ||
+	    get->is_cancelled)
+		return 0;
+	get->is_cancelled = true;
+	if (get->fetch)
+		fetch_stop(get->fetch, WEFT_ECANCELLED, "taken back");
+	else
+		/* Nothing runs: a fetch that only clears removes what was staged. */
+		get->view.state = CONTENT_GET_QUEUED;
+	get_save_soon(get);
+	gets_run_next(content->gets);
+	return 0;
+}
+
+int content_get_resume(struct content *content, uint64_t id, uint64_t now_ns)
+{
+	struct get *get = gets_lookup(content->gets, id);
+
+	if (!get)
+		return WEFT_EABSENT;
+	content->gets->now_ns = now_ns;
+	if (content->is_sweeping || get->fetch || get->view.state == CONTENT_GET_FINISHED ||
+	    !get_is_ended(get) || gets_twin(content->gets, get))
+		return WEFT_EBUSY;
+	get->is_cancelled = false;
+	get->view.state = CONTENT_GET_QUEUED;
+	get_save_soon(get);
+	gets_run_next(content->gets);
+	return 0;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_CONTENT_GET_GET_H
+#define WEFT_CONTENT_GET_GET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "weft/err.h"
+
+struct content;
+struct content_stats;
+struct gets;
+struct reach;
+
+/*
+ * The table of gets, with STORE_GETS behind it; content_get_* of content.h
+ * are implemented here. gets_new reads what is stored and resumes what was
+ * running, so serve and shares exist before. Home worker.
+ */
+WEFT_MUST_CHECK
+int gets_new(struct content *content, struct gets **out_gets);
+void gets_free(struct gets *gets);
+
+/* gets_fill_reach adds manifests and their parts of all that were not taken back. */
+WEFT_MUST_CHECK
+int gets_fill_reach(const struct gets *gets, struct reach *reach);
+/* gets_fill_stats adds get_cnt, get_active_cnt, received_byte_cnt and bad_chunk_cnt. */
+void gets_fill_stats(const struct gets *gets, struct content_stats *stats);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_CONTENT_GET_GET_STATE_H
+#define WEFT_CONTENT_GET_GET_STATE_H
+
+#include "base/timer.h"
+#include "content/content_state.h"
+#include "content/get/get.h"
+#include "content/manifest.h"
+#include "content/object.h"
+
+struct fetch;
+struct cbor_reader;
+
+/* One get as it is remembered; fetch is there while it runs. */
+#define GET_DETAIL_CAP 512
+struct get {
+	struct gets *gets;
+	struct content_get view; /* its pointers point below */
+	struct link link;
+	char target[OBJECT_PATH_LEN_MAX];
+	char title[MANIFEST_TITLE_CAP];
+	char detail[GET_DETAIL_CAP];
+	bool is_replacing;
+	bool has_range;
+	uint64_t range_off;
+	uint64_t range_len;
+	uint8_t *part_ids; /* of a root manifest, 32 bytes each */
+	uint32_t part_cnt;
+	struct fetch *fetch;
+	bool is_durable;   /* its first record is committed: it may start */
+	bool is_cancelled; /* becomes taken back when fetch has ended */
+	bool is_unsaved;   /* the store had no room for a batch: try again */
+	bool is_end_told;
+	bool has_staged;   /* it stopped with something staged to go on with */
+	unsigned save_cnt; /* batches under way */
+};
+
+struct gets {
+	struct timer save_timer; /* first */
+	struct content *content;
+	struct get **slots; /* by ascending id */
+	uint32_t cnt;
+	uint32_t active_cnt;
+	bool is_closing; /* nothing new starts */
+	uint64_t next_id;
+	uint64_t now_ns; /* of the last call that told it */
+	uint64_t received_byte_cnt;
+	uint64_t bad_chunk_cnt;
+};
+
+bool get_is_ended(const struct get *get);
+/* get_tell hands an event about get to node/. */
+void get_tell(const struct get *get, enum content_event_kind kind, int err, const char *text);
+
+/* get_record.c: a get as bytes in STORE_GETS, key id u64be. */
+#define GET_RECORD_KEY_LEN 8
+void get_record_key(uint64_t id, uint8_t key[static GET_RECORD_KEY_LEN]);
+/* get_record_write: the length, or WEFT_EFULL. */
+WEFT_MUST_CHECK
+int get_record_write(const struct get *get, uint8_t *out, size_t cap);
+WEFT_MUST_CHECK
+int get_record_parse(const void *data, size_t len, struct get *get);
+
+/*
+ * get.c, for fetch_*.c: get_ended is told once per fetch_start, when nothing
+ * of it is under way any more; err 0 is success. detail is copied.
+ */
+void get_ended(struct get *get, int err, const char *detail);
+
+#endif

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Writing below one directory and nowhere else. */
+#include "content/get/target.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define NAME_CAP  256
+#define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
+
+/* Makes path and its parents; links on the way to a target are the user's own. */
+static int dirs_make(char *path)
+{
+	for (char *slash = strchr(path + 1, '/');; slash = strchr(slash + 1, '/')) {
+		int made;
+
+		if (slash)
+			*slash = '\0';
+		made = mkdir(path, 0777);
+		if (slash)
+			*slash = '/';
+		if (made < 0 && errno != EEXIST)
+			return -errno;
+		if (!slash)
+			return 0;
+	}
+}
+
+static int stage_open(struct target *target)
+{
+	if (mkdirat(target->fd, target->stage_name, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	target->stage_fd = openat(target->fd, target->stage_name, DIR_FLAGS);
+	if (target->stage_fd >= 0)
+		return 0;
+	return errno == ENOTDIR || errno == ELOOP ? WEFT_EUNSAFE : -errno;
+}
+
+int target_open(struct target *target, const char *path, const char *stage_name)
+{
+	int err;
+
+	target->fd = -1;
+	target->stage_fd = -1;
+	if (strlen(path) >= sizeof(target->path) ||
+	    strlen(stage_name) >= sizeof(target->stage_name))
+		return WEFT_ETOOLARGE;
+	strcpy(target->path, path);
+	strcpy(target->stage_name, stage_name);
+	err = dirs_make(target->path);
+	if (err)
+		return err;
+	target->fd = open(target->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	err = target->fd < 0 ? -errno : stage_open(target);
+	if (err)
+		target_close(target);
+	return err;
+}
+
+void target_close(struct target *target)
+{
+	if (target->stage_fd >= 0)
+		close(target->stage_fd);
+	if (target->fd >= 0)
+		close(target->fd);
+	target->stage_fd = -1;
+	target->fd = -1;
+}
+
+int target_clear(const struct target *target)
+{
+	int fd = openat(target->stage_fd, ".", DIR_FLAGS);
+	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	int err = stream ? 0 : -errno;
+
+	if (fd >= 0 && !stream)
+		close(fd);
+	while (stream && (entry = readdir(stream)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+		    unlinkat(target->stage_fd, entry->d_name, 0) < 0)
+			err = -errno;
+	if (stream)
+		closedir(stream);
+	if (!err && unlinkat(target->fd, target->stage_name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		err = -errno;
+	return err;
+}
+
+bool target_leave(const struct target *target)
+{
+	return unlinkat(target->fd, target->stage_name, AT_REMOVEDIR) == 0 || errno == ENOENT;
+}
+
+int target_discard(const char *path, const char *stage_name)
+{
+	struct target target = {.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+				.stage_fd = -1};
+	int err;
+
+	if (target.fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	snprintf(target.stage_name, sizeof(target.stage_name), "%s", stage_name);
+	target.stage_fd = openat(target.fd, stage_name, DIR_FLAGS);
+	err = target.stage_fd >= 0 ? target_clear(&target) : errno == ENOENT ? 0 : -errno;
+	target_close(&target);
+	return err;
+}
+
+int target_join(const struct target *target, const char *path, size_t len,
+		char out[static OBJECT_PATH_LEN_MAX])
+{
+	size_t root_len = strlen(target->path);
+
+	if (root_len + 1 + len >= OBJECT_PATH_LEN_MAX)
+		return WEFT_ETOOLARGE;
+	memcpy(out, target->path, root_len);
+	out[root_len] = '/';
+	memcpy(out + root_len + 1, path, len);
+	out[root_len + 1 + len] = '\0';
+	return 0;
+}
+
+void target_dir_init(struct target_dir *dir)
+{
+	dir->fd = -1;
+	dir->len = 0;
+}
+
+void target_dir_fini(struct target_dir *dir)
+{
+	if (dir->fd >= 0)
+		close(dir->fd);
+	dir->fd = -1;
+}
+
+/* Why a component could not be opened as a directory. */
+static int dir_obstacle(int parent, const char *name, int error)
+{
+	struct stat st;
+
+	if (error != ENOTDIR && error != ELOOP)
+		return -error;
+	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode))
+		return WEFT_EUNSAFE;
+	return WEFT_EEXISTS;
+}
+
+static int child_open(int parent, const char *name, bool is_making)
+{
+	int fd = openat(parent, name, DIR_FLAGS);
+
+	if (fd < 0 && errno == ENOENT && is_making) {
+		if (mkdirat(parent, name, 0777) < 0 && errno != EEXIST)
+			return -errno;
+		fd = openat(parent, name, DIR_FLAGS);
+	}
+	return fd < 0 ? dir_obstacle(parent, name, errno) : fd;
+}
+
+/* Opens the directory path below root, one component after the other. */
+static int dir_walk(int root, const char *path, size_t len, bool is_making)
+{
+	int fd = openat(root, ".", DIR_FLAGS);
+	char name[NAME_CAP];
+
+	if (fd < 0)
+		return -errno;
+	while (len > 0 && fd >= 0) {
+		const char *slash = memchr(path, '/', len);
+		size_t part = slash ? (size_t)(slash - path) : len;
+		int parent = fd;
+
+		memcpy(name, path, part);
+		name[part] = '\0';
+		fd = child_open(parent, name, is_making);
+		close(parent);
+		path += part + (slash ? 1 : 0);
+		len -= part + (slash ? 1 : 0);
+	}
+	return fd;
+}
+
+/* One call where the directory is there and the kernel has openat2. */
+static int dir_open(int root, const char *path, size_t len, bool is_making)
+{
+	struct open_how how = {
+		.flags = DIR_FLAGS,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
+	char text[OBJECT_PATH_LEN_MAX + 1];
+	long fd = -1;
+
+	if (len > 0) {
+		memcpy(text, path, len);
+		text[len] = '\0';
+		fd = syscall(SYS_openat2, root, text, &how, sizeof(how));
+	}
+	return fd >= 0 ? (int)fd : dir_walk(root, path, len, is_making);
+}
+
+/* The directory part of path in *dir, and its last part in name. */
+static int parent_open(const struct target *target, struct target_dir *dir, const char *path,
+		       size_t len, bool is_making, char name[static NAME_CAP])
+{
+	const char *slash = memrchr(path, '/', len);
+	size_t dir_len = slash ? (size_t)(slash - path) : 0;
+	size_t name_len = len - dir_len - (slash ? 1 : 0);
+	int fd;
+
+	memcpy(name, path + len - name_len, name_len);
+	name[name_len] = '\0';
+	if (dir->fd >= 0 && dir->len == dir_len && memcmp(dir->path, path, dir_len) == 0)
+		return 0;
+	target_dir_fini(dir);
+	fd = dir_open(target->fd, path, dir_len, is_making);
+	if (fd < 0)
+		return fd;
+	dir->fd = fd;
+	dir->len = dir_len;
+	memcpy(dir->path, path, dir_len);
+	return 0;
+}
+
+int target_make_dir(const struct target *target, const char *path, size_t len)
+{
+	int fd = dir_open(target->fd, path, len, true);
+
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
+int target_lookup(const struct target *target, struct target_dir *dir, const char *path, size_t len)
+{
+	char name[NAME_CAP];
+	struct stat st;
+	int err = parent_open(target, dir, path, len, false, name);
+	int fd;
+
+	if (err)
+		return err == -ENOENT ? WEFT_EABSENT : err;
+	fd = openat(dir->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0) {
+		switch (errno) {
+		case ENOENT:
+			return WEFT_EABSENT;
+		case ELOOP:
+			return WEFT_EUNSAFE;
+		case ENXIO:
+			return WEFT_EEXISTS;
+		default:
+			return -errno;
+		}
+	}
+	err = fstat(fd, &st) < 0 ? -errno : S_ISREG(st.st_mode) ? 0 : WEFT_EEXISTS;
+	if (err)
+		close(fd);
+	return err ? err : fd;
+}
+
+static int place_replacing(const struct target *target, int dir, const char *staged,
+			   const char *name, const struct object_stamp *replaced)
+{
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	/* Another file than the one looked at before: a race, or a name that differs in case. */
+	if (!S_ISREG(st.st_mode) || st.st_ino != replaced->inode || st.st_dev != replaced->dev)
+		return WEFT_EEXISTS;
+	return renameat(target->stage_fd, staged, dir, name) < 0 ? -errno : 0;
+}
+
+int target_place(const struct target *target, struct target_dir *dir, const char *staged,
+		 const char *path, size_t len, const struct object_stamp *replaced)
+{
+	char name[NAME_CAP];
+	int err = parent_open(target, dir, path, len, true, name);
+
+	if (err)
+		return err;
+	if (renameat2(target->stage_fd, staged, dir->fd, name, RENAME_NOREPLACE) == 0)
+		return 0;
+	err = -errno;
+	/* A filesystem without RENAME_NOREPLACE: a hard link does not replace either. */
+	if (err == -EINVAL || err == -ENOSYS) {
+		err = linkat(target->stage_fd, staged, dir->fd, name, 0) < 0 ? -errno : 0;
+		if (!err)
+			target_stage_remove(target, staged);
+	}
+	if (err == -EEXIST)
+		err = replaced ? place_replacing(target, dir->fd, staged, name, replaced)
+			       : WEFT_EEXISTS;
+	return err;
+}
+
+int target_nameless_open(const struct target *target, struct target_dir *dir, const char *path,
+			 size_t len)
+{
+	char name[NAME_CAP];
+	int err = parent_open(target, dir, path, len, true, name);
+	int fd;
+
+	if (err)
+		return err;
+	fd = openat(dir->fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+	if (fd >= 0)
+		return fd;
+	/* EISDIR and EINVAL are how kernels and filesystems without it answer. */
+	return errno == EISDIR || errno == EINVAL ? -EOPNOTSUPP : -errno;
+}
+
+/* By descriptor where that is allowed, else by its name in /proc. */
+static int nameless_link(int fd, int dir, const char *name)
+{
+	char path[32];
+
+	if (linkat(fd, "", dir, name, AT_EMPTY_PATH) == 0)
+		return 0;
+	if (errno != ENOENT && errno != EPERM)
+		return -errno;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (linkat(AT_FDCWD, path, dir, name, AT_SYMLINK_FOLLOW) == 0)
+		return 0;
+	return errno == ENOENT || errno == EPERM || errno == EXDEV ? -EOPNOTSUPP : -errno;
+}
+
+int target_nameless_place(const struct target *target, struct target_dir *dir, int fd,
+			  const char *path, size_t len, const struct object_stamp *replaced)
+{
+	char name[NAME_CAP], staged[32];
+	int err = parent_open(target, dir, path, len, true, name);
+
+	if (err)
+		return err;
+	err = nameless_link(fd, dir->fd, name);
+	if (err != -EEXIST)
+		return err;
+	if (!replaced)
+		return WEFT_EEXISTS;
+	snprintf(staged, sizeof(staged), "replacing-%d", fd);
+	/* A kill right here, in an earlier run, left one of that name. */
+	target_stage_remove(target, staged);
+	err = nameless_link(fd, target->stage_fd, staged);
+	if (!err)
+		err = place_replacing(target, dir->fd, staged, name, replaced);
+	if (err)
+		target_stage_remove(target, staged);
+	return err;
+}
+
+int target_stage_open(const struct target *target, const char *name, bool *out_is_new)
+{
+	int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW;
+	int fd = openat(target->stage_fd, name, flags | O_CREAT | O_EXCL, 0666);
+
+	*out_is_new = fd >= 0;
+	if (fd < 0 && errno == EEXIST)
+		fd = openat(target->stage_fd, name, flags);
+	return fd < 0 ? -errno : fd;
+}
+
+void target_stage_remove(const struct target *target, const char *name)
+{
+	unlinkat(target->stage_fd, name, 0);
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_CONTENT_GET_TARGET_H
+#define WEFT_CONTENT_GET_TARGET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "content/object.h"
+#include "weft/err.h"
+
+/*
+ * The directory a get writes into, and the staging directory inside it.
+ * Everything below is reached by descriptors, component by component,
+ * never through a symbolic link, so nothing is written outside whatever
+ * is put in the way meanwhile; only a directory that is itself moved out
+ * takes along what was about to be written to it. Paths are those of
+ * manifests: relative and checked with manifest_path_is_safe. Any thread;
+ * a target_dir is used by one at a time.
+ */
+#define TARGET_STAGE_CAP 64
+
+struct target {
+	int fd;
+	int stage_fd;
+	char path[OBJECT_PATH_LEN_MAX];
+	char stage_name[TARGET_STAGE_CAP];
+};
+
+/*
+ * target_open makes path (with its parents) and the staging directory
+ * where they are missing. 0, WEFT_ETOOLARGE (path), WEFT_EUNSAFE (a link
+ * stands where the staging directory should be) or -errno.
+ */
+WEFT_MUST_CHECK
+int target_open(struct target *target, const char *path, const char *stage_name);
+/* target_close keeps what is staged. */
+void target_close(struct target *target);
+/* target_clear removes the staging directory and what is in it. 0 or -errno. */
+WEFT_MUST_CHECK
+int target_clear(const struct target *target);
+/* target_leave removes the staging directory if nothing is in it; false: it stays. */
+bool target_leave(const struct target *target);
+/* target_discard is target_clear for a target that is not open and makes nothing. */
+WEFT_MUST_CHECK
+int target_discard(const char *path, const char *stage_name);
+/* target_join writes the absolute path of a path inside the target: 0 or WEFT_ETOOLARGE. */
+WEFT_MUST_CHECK
+int target_join(const struct target *target, const char *path, size_t len,
+		char out[static OBJECT_PATH_LEN_MAX]);
+
+/* The directory used last, because neighbours in a manifest lie in one. */
+struct target_dir {
+	int fd; /* -1: none */
+	size_t len;
+	char path[OBJECT_PATH_LEN_MAX];
+};
+void target_dir_init(struct target_dir *dir);
+void target_dir_fini(struct target_dir *dir);
+
+/*
+ * The errors of what follows: WEFT_EUNSAFE when a symbolic link stands in
+ * the way, WEFT_EEXISTS when a file does or the place is taken, -errno.
+ *
+ * target_make_dir makes a directory with its parents.
+ * target_lookup opens the regular file at path for reading: a descriptor,
+ * or WEFT_EABSENT.
+ * target_place moves a staged file to path. Where replaced is given, a
+ * file with that inode may be there and is replaced; nothing else is.
+ */
+WEFT_MUST_CHECK
+int target_make_dir(const struct target *target, const char *path, size_t len);
+WEFT_MUST_CHECK
+int target_lookup(const struct target *target, struct target_dir *dir, const char *path,
+		  size_t len);
+WEFT_MUST_CHECK
+int target_place(const struct target *target, struct target_dir *dir, const char *staged,
+		 const char *path, size_t len, const struct object_stamp *replaced);
+
+/*
+ * A small file needs no name before it is whole: target_nameless_open makes
+ * a file without one in the directory of path, with its parents, so that
+ * its inode lies with its neighbours' and a crash leaves nothing;
+ * target_nameless_place gives it its place, as target_place would, and is
+ * tried once: a file that lost its name does not get another. Both say
+ * -EOPNOTSUPP where the filesystem or the kernel cannot.
+ */
+WEFT_MUST_CHECK
+int target_nameless_open(const struct target *target, struct target_dir *dir, const char *path,
+			 size_t len);
+WEFT_MUST_CHECK
+int target_nameless_place(const struct target *target, struct target_dir *dir, int fd,
+			  const char *path, size_t len, const struct object_stamp *replaced);
+
+/* target_stage_open opens or makes a staged file; *out_is_new tells which. A descriptor. */
+WEFT_MUST_CHECK
+int target_stage_open(const struct target *target, const char *name, bool *out_is_new);
+void target_stage_remove(const struct target *target, const char *name);
+
+#endif

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Imports from asking to telling; what happens in between is in
+ * import_run.c.
+ */
+#include "content/import/import.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/timer.h"
+#include "content/content_state.h"
+#include "content/import/import_state.h"
+#include "content/share.h"
+#include "content/import/walk.h"
+#include "store/store.h"
+
+#define PROGRESS_STEP_NS (100 * NS_PER_MS)
+
+void import_fail(struct import *import, int err, const char *fmt, ...)
+{
+	va_list args;
+
+	if (import->err < 0)
+		return;
+	import->err = err;
+	va_start(args, fmt);
+	vsnprintf(import->detail, sizeof(import->detail), fmt, args);
+	va_end(args);
+}
+
+/* --- life --- */
+
+static void window_free(struct import *import)
+{
+	while (import->first) {
+		struct import_file *file = import->first;
+
+		import->first = file->next;
+		import_file_free(file);
+	}
+	import->last = &import->first;
+	import->cursor = NULL;
+	import->window_cnt = 0;
+}
+
+static void import_free(struct import *import)
+{
+	if (!import)
+		return;
+	window_free(import);
+	while (import->list.first) {
+		struct import_file *file = import->list.first;
+
+		import->list.first = file->next;
+		import_file_free(file);
+	}
+	import_big_free(&import->big);
+	walk_free(import->list.walk);
+	import_collect_free(import->collect);
+	store_batch_free(import->batch);
+	free(import->list.resolved);
+	free(import->root);
+	free(import);
+}
+
+/* Their buffers are 2 MiB each: kept while there is work, not longer. */
+static void readers_free(struct imports *imports)
+{
+	for (unsigned i = 0; imports->tasks && i < imports->task_cnt; i++) {
+		import_reader_free(imports->tasks[i].reader);
+		imports->tasks[i].reader = NULL;
+	}
+}
+
+static void cancelled_end(struct timer *timer, uint64_t now_ns);
+
+int imports_new(struct content *content, struct imports **out_imports)
+{
+	unsigned thread_cnt = content->params.config.import_threads;
+	struct imports *imports = calloc(1, sizeof(*imports));
+	int err = -ENOMEM;
+
+	if (!imports)
+		return -ENOMEM;
+	imports->content = content;
+	imports->now_ns = content->params.now_ns;
+	timer_init(&imports->cancelled, cancelled_end);
+	/* One more than threads: each finds work when it ends some. */
+	imports->task_cnt = thread_cnt + 1;
+	imports->tasks = calloc(imports->task_cnt, sizeof(*imports->tasks));
+	if (imports->tasks)
+		err = jobs_new(thread_cnt, imports->task_cnt + 1, &imports->pool);
+	if (err < 0) {
+		imports_free(imports);
+		return err;
+	}
+	*out_imports = imports;
+	return 0;
+}
+
+void imports_stop(struct imports *imports)
+{
+	if (!imports)
+		return;
+	imports->is_closing = true;
+	timer_cancel(imports->content->params.timers, &imports->cancelled);
+	for (struct import *import = imports->first; import; import = import->next) {
+		import->progress = NULL;
+		import->done = NULL;
+	}
+	/* What runs ends; after this no job touches a file or a task. */
+	jobs_free(imports->pool);
+	imports->pool = NULL;
+}
+
+void imports_free(struct imports *imports)
+{
+	if (!imports)
+		return;
+	jobs_free(imports->pool);
+	readers_free(imports);
+	free(imports->tasks);
+	while (imports->first) {
+		struct import *import = imports->first;
+
+		imports->first = import->next;
+		import_free(import);
+	}
+	free(imports);
+}
+
+int imports_fd(const struct imports *imports)
+{
+	return jobs_fd(imports->pool);
+}
+
+bool imports_is_hashing(const struct imports *imports)
+{
+	return jobs_in_flight(imports->pool) > 0;
+}
+
+uint32_t imports_cnt(const struct imports *imports)
+{
+	return imports->cnt;
+}
+
+void import_tell(struct import *import)
+{
+	struct imports *imports = import->imports;
+
+	import->progress_ns = imports->now_ns;
+	if (import->progress)
+		import->progress(import->arg, &import->told);
+	content_tell(imports->content, &(struct content_event){.kind = CONTENT_IMPORT_PROGRESS,
+							       .id = import->told.id,
+							       .text = import->root});
+}
+
+void imports_reap(struct imports *imports, uint64_t now_ns)
+{
+	struct import *import;
+
+	imports->now_ns = now_ns;
+	(void)jobs_reap(imports->pool);
+	import = imports->first;
+	if (import && now_ns - import->progress_ns >= PROGRESS_STEP_NS)
+		import_tell(import);
+}
+
+/* --- the end --- */
+
+void import_end(struct import *import)
+{
+	struct imports *imports = import->imports;
+
+	imports->first = import->next;
+	imports->cnt--;
+	if (import->done)
+		import->done(import->arg, import->err, &import->told, import->detail);
+	import_free(import);
+	if (imports->first)
+		import_pump(imports->first);
+	else
+		readers_free(imports);
+}
+
+static void cancelled_end(struct timer *timer, uint64_t now_ns)
+{
+	struct imports *imports = (void *)((char *)timer - offsetof(struct imports, cancelled));
+	struct import **link = &imports->first;
+
+	imports->now_ns = now_ns;
+	while (*link) {
+		struct import *import = *link;
+
+		if (import->phase != IMPORT_QUEUED || import->err == 0) {
+			link = &import->next;
+			continue;
+		}
+		*link = import->next;
+		imports->cnt--;
+		if (import->done)
+			import->done(import->arg, import->err, &import->told, import->detail);
+		import_free(import);
+	}
+}
+
+static void share_stored(void *arg, int err)
+{
+	struct import *import = arg;
+
+	import->is_storing = false;
+	if (err < 0)
+		import_fail(import, err, "cannot store the share: %s", weft_err_text(err));
+	import_end(import);
+}
+
+/*
+ * The same files under the same path keep their name: the time in the
+ * manifest is that of the first share, if that makes it one we have.
+ */
+static const uint8_t *manifest_make(struct import *import, uint64_t *out_added_s, size_t *out_len)
+{
+	struct content *content = import->imports->content;
+	const uint8_t *bytes;
+	uint64_t added_s;
+
+	if (shares_added_s(content->shares, import->root, &added_s)) {
+		bytes = import_collect_encode(import->collect, added_s, import->title, out_len,
+					      import->told.manifest_id);
+		*out_added_s = added_s;
+		if (shares_has_manifest(content->shares, import->told.manifest_id))
+			return bytes;
+	}
+	*out_added_s = content_wall_s(content);
+	return import_collect_encode(import->collect, *out_added_s, import->title, out_len,
+				     import->told.manifest_id);
+}
+
+void import_save(struct import *import)
+{
+	struct content *content = import->imports->content;
+	struct share_ask ask = {.path = import->root, .title = import->title};
+	const uint8_t *bytes;
+	size_t len;
+	int err;
+
+	err = import_collect_finish(import->collect, import->batch, &import->batch_len);
+	if (err < 0) {
+		import_fail(import, err, "too many files for one collection: %s",
+			    weft_err_text(err));
+		return;
+	}
+	bytes = manifest_make(import, &ask.added_s, &len);
+	store_batch_put_blob(import->batch, import->told.manifest_id, bytes, len);
+	ask.manifest_id = import->told.manifest_id;
+	ask.item_cnt = import_collect_item_cnt(import->collect);
+	ask.byte_cnt = import_collect_byte_cnt(import->collect);
+	ask.part_ids = import_collect_part_ids(import->collect, &ask.part_cnt);
+	err = shares_add(content->shares, import->batch, &ask, share_stored, import);
+	if (err < 0) {
+		import_fail(import, err, "cannot store the share: %s", weft_err_text(err));
+		return;
+	}
+	import->batch = NULL;
+	import->is_storing = true;
+}
+
+/* --- asking --- */
+
+bool import_path_is_shareable(const char *path)
+{
+	size_t len = strlen(path);
+
+	return len == 1 || (len < OBJECT_PATH_LEN_MAX && manifest_path_is_safe(path + 1, len - 1));
+}
+
+static int ask_check(const struct imports *imports, const char *path, const char *title)
+{
+	const struct content *content = imports->content;
+
+	if (path[0] != '/' || !import_path_is_shareable(path))
+		return WEFT_EUNSAFE;
+	if (title && !manifest_title_is_safe(title))
+		return WEFT_EMALFORMED;
+	if (content->is_sweeping)
+		return WEFT_EBUSY;
+	if (imports->cnt >= IMPORTS_MAX ||
+	    shares_cnt(content->shares) >= content->params.config.share_cap)
+		return WEFT_EFULL;
+	return 0;
+}
+
+static struct import *import_make(struct imports *imports, const char *root, const char *title)
+{
+	struct import *import = calloc(1, sizeof(*import));
+	const char *last = strrchr(root, '/') + 1;
+
+	if (!import)
+		return NULL;
+	import->imports = imports;
+	import->last = &import->first;
+	import->root = strdup(root);
+	if (!import->root) {
+		free(import);
+		return NULL;
+	}
+	snprintf(import->title, sizeof(import->title), "%s", title ? title : last);
+	import->list.owner = import;
+	import->list.store = imports->content->params.store;
+	import->list.root = import->root;
+	import->list.counts_only = true;
+	return import;
+}
+
+int content_share_add(struct content *content, const struct content_share_ask *ask, uint64_t now_ns,
+		      uint64_t *out_import_id)
+{
+	struct imports *imports = content->imports;
+	struct import **link = &imports->first;
+	size_t len = strnlen(ask->path, OBJECT_PATH_LEN_MAX);
+	char root[OBJECT_PATH_LEN_MAX];
+	struct import *import;
+	int err;
+
+	if (len == OBJECT_PATH_LEN_MAX)
+		return WEFT_ETOOLARGE;
+	memcpy(root, ask->path, len + 1);
+	while (len > 1 && root[len - 1] == '/')
+		root[--len] = '\0';
+	err = ask_check(imports, root, ask->title);
+	if (err < 0)
+		return err;
+	import = import_make(imports, root, ask->title);
+	if (!import)
+		return -ENOMEM;
+	import->progress = ask->progress;
+	import->done = ask->done;
+	import->arg = ask->arg;
+	import->told.id = ++imports->last_id;
+	import->progress_ns = now_ns;
+	imports->now_ns = now_ns;
+	imports->cnt++;
+	while (*link)
+		link = &(*link)->next;
+	*link = import;
+	*out_import_id = import->told.id;
+	/* The first step of an import is a job, so done never comes from here. */
+	if (imports->first == import)
+		import_pump(import);
+	return 0;
+}
+
+int content_import_cancel(struct content *content, uint64_t import_id)
+{
+	struct imports *imports = content->imports;
+	struct import **link = &imports->first;
+	struct import *import;
+
+	while (*link && (*link)->told.id != import_id)
+		link = &(*link)->next;
+	import = *link;
+	if (!import || import->err < 0 || import->phase == IMPORT_SAVING)
+		return WEFT_EABSENT;
+	import_fail(import, WEFT_ECANCELLED, "taken back");
+	/* The one that runs ends with its last job. */
+	if (import->phase == IMPORT_QUEUED)
+		timer_set(content->params.timers, &imports->cancelled, imports->now_ns);
+	return 0;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_CONTENT_IMPORT_IMPORT_COLLECT_H
+#define WEFT_CONTENT_IMPORT_IMPORT_COLLECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "content/manifest.h"
+#include "weft/err.h"
+
+struct store_batch;
+
+/*
+ * Collects items into manifests: one as long as they fit, else parts, which
+ * go into the batch as they fill up, and a root. Memory is that of one
+ * manifest and 64 bytes for each part. item_cap: items of one manifest.
+ */
+struct import_collect;
+
+WEFT_MUST_CHECK
+int import_collect_new(uint32_t item_cap, struct import_collect **out_collect);
+void import_collect_free(struct import_collect *collect);
+/*
+ * import_collect_add_{item,dir}: in the order of the walk. out_put_len is
+ * raised by what was put into batch. 0, WEFT_EUNSAFE, WEFT_ETOOLARGE (more
+ * than a root can name) or -ENOMEM.
+ */
+WEFT_MUST_CHECK
+int import_collect_add_item(struct import_collect *collect, const struct manifest_item *item,
+			    struct store_batch *batch, uint64_t *io_put_len);
+WEFT_MUST_CHECK
+int import_collect_add_dir(struct import_collect *collect, const char *path, size_t len,
+			   struct store_batch *batch, uint64_t *io_put_len);
+/*
+ * import_collect_finish closes the last part. import_collect_encode gives
+ * the manifest that names the collection, lent until the next call; it may
+ * be called again with another time or title.
+ */
+WEFT_MUST_CHECK
+int import_collect_finish(struct import_collect *collect, struct store_batch *batch,
+			  uint64_t *io_put_len);
+const uint8_t *import_collect_encode(struct import_collect *collect, uint64_t created_s,
+				     const char *title, size_t *out_len, uint8_t out_id[static 32]);
+/* import_collect_part_ids: 32 bytes for each part, none when the manifest is whole. */
+const uint8_t *import_collect_part_ids(const struct import_collect *collect, size_t *out_cnt);
+uint64_t import_collect_item_cnt(const struct import_collect *collect);
+uint64_t import_collect_byte_cnt(const struct import_collect *collect);
+
+#endif

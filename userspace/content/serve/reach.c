@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Two sorted arrays. A path is looked up by each of its ancestors, itself
+ * first: so many steps as it has parts, whatever the number of shares.
+ */
+#include "content/serve/reach.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "content/object.h"
+
+#define MANIFEST_ID_LEN 32
+
+struct reach_place {
+	char *path;
+	uint8_t share_id[MANIFEST_ID_LEN];
+	uint64_t served_len;
+};
+
+struct reach {
+	uint8_t (*manifests)[MANIFEST_ID_LEN];
+	size_t manifest_cnt, manifest_cap;
+	struct reach_place *places;
+	size_t place_cnt, place_cap;
+};
+
+struct reach *reach_new(void)
+{
+	return calloc(1, sizeof(struct reach));
+}
+
+void reach_free(struct reach *reach)
+{
+	if (!reach)
+		return;
+	for (size_t i = 0; i < reach->place_cnt; i++)
+		free(reach->places[i].path);
+	free(reach->places);
+	free(reach->manifests);
+	free(reach);
+}
+
+/* Room for one more: doubled, so that a list of n costs n copies at most. */
+static void *array_grow(void *array, size_t cnt, size_t *cap, size_t len)
+{
+	size_t new_cap = *cap ? 2 * *cap : 16;
+	void *grown;
+
+	if (cnt < *cap)
+		return array;
+	grown = realloc(array, new_cap * len);
+	if (grown)
+		*cap = new_cap;
+	return grown;
+}
+
+int reach_add_manifest(struct reach *reach, const uint8_t id[static MANIFEST_ID_LEN])
+{
+	void *grown = array_grow(reach->manifests, reach->manifest_cnt, &reach->manifest_cap,
+				 sizeof(reach->manifests[0]));
+
+	if (!grown)
+		return -ENOMEM;
+	reach->manifests = grown;
+	memcpy(reach->manifests[reach->manifest_cnt++], id, MANIFEST_ID_LEN);
+	return 0;
+}
+
+int reach_add_share(struct reach *reach, const char *path,
+		    const uint8_t share_id[static MANIFEST_ID_LEN])
+{
+	struct reach_place place = {.path = strdup(path)};
+	void *grown = array_grow(reach->places, reach->place_cnt, &reach->place_cap,
+				 sizeof(reach->places[0]));
+
+	if (grown)
+		reach->places = grown;
+	if (!grown || !place.path) {
+		free(place.path);
+		return -ENOMEM;
+	}
+	memcpy(place.share_id, share_id, MANIFEST_ID_LEN);
+	reach->places[reach->place_cnt++] = place;
+	return 0;
+}
+
+static int manifest_compare(const void *a, const void *b)
+{
+	return memcmp(a, b, MANIFEST_ID_LEN);
+}
+
+static int place_compare(const void *a, const void *b)
+{
+	const struct reach_place *left = a, *right = b;
+
+	return strcmp(left->path, right->path);
+}
+
+void reach_seal(struct reach *reach)
+{
+	if (reach->manifest_cnt)
+		qsort(reach->manifests, reach->manifest_cnt, sizeof(reach->manifests[0]),
+		      manifest_compare);
+	if (reach->place_cnt)
+		qsort(reach->places, reach->place_cnt, sizeof(reach->places[0]), place_compare);
+}
+
+struct reach *reach_copy(const struct reach *reach)
+{
+	struct reach *copy = reach_new();
+	int err = copy ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < reach->manifest_cnt && !err; i++)
+		err = reach_add_manifest(copy, reach->manifests[i]);
+	for (size_t i = 0; i < reach->place_cnt && !err; i++) {
+		const struct reach_place *place = &reach->places[i];
+
+		err = reach_add_share(copy, place->path, place->share_id);
+	}
+	if (!err)
+		return copy;
+	reach_free(copy);
+	return NULL;
+}
+
+bool reach_has_manifest(const struct reach *reach, const uint8_t id[static MANIFEST_ID_LEN])
+{
+	return reach->manifest_cnt && bsearch(id, reach->manifests, reach->manifest_cnt,
+					      sizeof(reach->manifests[0]), manifest_compare);
+}
+
+/* The first place of exactly this path; others of the same path follow it. */
+static struct reach_place *place_find(const struct reach *reach, const char *path)
+{
+	size_t low = 0, high = reach->place_cnt;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(reach->places[middle].path, path) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < reach->place_cnt && strcmp(reach->places[low].path, path) == 0
+		       ? &reach->places[low]
+		       : NULL;
+}
+
+/* Cuts the last part off; false at the top. */
+static bool path_ascend(char *path)
+{
+	char *slash = strrchr(path, '/');
+
+	if (!slash || path[1] == '\0')
+		return false;
+	slash[slash == path] = '\0';
+	return true;
+}
+
+static bool path_begin(char at[static OBJECT_PATH_LEN_MAX], const char *path)
+{
+	size_t len = strlen(path);
+
+	if (path[0] != '/' || len >= OBJECT_PATH_LEN_MAX)
+		return false;
+	memcpy(at, path, len + 1);
+	return true;
+}
+
+bool reach_has_file(const struct reach *reach, const struct object_file *file)
+{
+	char at[OBJECT_PATH_LEN_MAX];
+
+	if (file->is_got && reach_has_manifest(reach, file->got_id))
+		return true;
+	if (!path_begin(at, file->path))
+		return false;
+	do
+		if (place_find(reach, at))
+			return true;
+	while (path_ascend(at));
+	return false;
+}
+
+void reach_note_served(struct reach *reach, const char *path, uint64_t len)
+{
+	const struct reach_place *end = reach->places + reach->place_cnt;
+	char at[OBJECT_PATH_LEN_MAX];
+
+	if (!path_begin(at, path))
+		return;
+	do {
+		struct reach_place *place = place_find(reach, at);
+
+		for (; place && place < end && strcmp(place->path, at) == 0; place++)
+			place->served_len += len;
+	} while (path_ascend(at));
+}
+
+void reach_served_each(struct reach *reach,
+		       void (*fn)(void *arg, const uint8_t share_id[static MANIFEST_ID_LEN],
+				  uint64_t len),
+		       void *arg)
+{
+	for (size_t i = 0; i < reach->place_cnt; i++) {
+		struct reach_place *place = &reach->places[i];
+
+		if (place->served_len)
+			fn(arg, place->share_id, place->served_len);
+		place->served_len = 0;
+	}
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_CONTENT_SERVE_REACH_H
+#define WEFT_CONTENT_SERVE_REACH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weft/err.h"
+
+/*
+ * What peers may read: the manifests that shares and gets name; files at or
+ * below the paths of shares; and files that a get recorded as part of a
+ * collection (object.h) whose manifest is one of those. A get's target says
+ * nothing: what else lies in it is none of the collection's. Home makes a new
+ * list when shares or gets change; each worker that serves owns a copy, so
+ * that asking takes no lock. Only the counts of served bytes ever change.
+ */
+struct reach;
+struct object_file;
+
+/* reach_new: an empty list, to be added to and then sealed; NULL: no memory. */
+struct reach *reach_new(void);
+void reach_free(struct reach *reach);
+/*
+ * reach_add_manifest and reach_add_share (an absolute path: the file itself
+ * or all below the folder; share_id is the share's manifest) copy what they
+ * are given. reach_seal sorts; asking comes after it. 0 or -ENOMEM.
+ */
+WEFT_MUST_CHECK
+int reach_add_manifest(struct reach *reach, const uint8_t id[static 32]);
+WEFT_MUST_CHECK
+int reach_add_share(struct reach *reach, const char *path, const uint8_t share_id[static 32]);
+void reach_seal(struct reach *reach);
+/* reach_copy copies a sealed list, counts at zero; NULL: no memory. */
+struct reach *reach_copy(const struct reach *reach);
+
+bool reach_has_manifest(const struct reach *reach, const uint8_t id[static 32]);
+bool reach_has_file(const struct reach *reach, const struct object_file *file);
+
+/* reach_note_served counts len bytes for every share that path belongs to. */
+void reach_note_served(struct reach *reach, const char *path, uint64_t len);
+/* reach_served_each tells what was counted since it last did, by share. */
+void reach_served_each(struct reach *reach,
+		       void (*fn)(void *arg, const uint8_t share_id[static 32], uint64_t len),
+		       void *arg);
+
+#endif

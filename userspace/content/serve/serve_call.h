@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_CONTENT_SERVE_SERVE_CALL_H
+#define WEFT_CONTENT_SERVE_SERVE_CALL_H
+
+#include "base/jobs.h"
+#include "content/message.h"
+#include "content/serve/serve_file.h"
+#include "mesh/seam.h"
+
+struct serve;
+struct store;
+
+/*
+ * A request in hand. Home owns it; while its job is out the job reads
+ * type, request and store, works on file and buffer, and writes answer.
+ */
+struct serve_call {
+	struct job job; /* first: the job is the call */
+	struct serve *serve;
+	struct store *store;
+	struct mesh_incoming *incoming; /* NULL: the asker left */
+	uint8_t peer_key[MESH_KEY_LEN]; /* of the asker */
+	unsigned type;			/* of the request */
+	struct message_request request;
+	struct serve_file *file;	 /* NULL for a manifest */
+	int fd;				 /* the file's, or one the job opened */
+	unsigned seen_cnt;		 /* locations that were looked at */
+	uint8_t seen_key[OBJECT_ID_LEN]; /* the last of them */
+	unsigned try_cnt;		 /* and searches for one to try */
+	bool was_changed;		 /* one of them is not what it was */
+	bool is_racy;			 /* the chunk is verified after it is read */
+	bool is_settling;		 /* and then it is racy no longer */
+	uint8_t *buffer;
+	size_t buffer_cap;
+	struct message_answer answer; /* its bytes lie in buffer */
+	int err;
+};
+
+/*
+ * serve_call_work reads what the call's answer consists of; with is_waiting
+ * only in a job. 0, -EAGAIN (a disk must be waited for), WEFT_EABSENT,
+ * WEFT_ECHANGED, WEFT_ETOOLARGE, or another error.
+ */
+WEFT_MUST_CHECK
+int serve_call_work(struct serve_call *call, bool is_waiting);
+/* serve_call_read opens the call's file if need be and reads from it, in a job. */
+WEFT_MUST_CHECK
+int serve_call_read(struct serve_call *call, uint64_t off, void *dst, size_t len);
+
+/*
+ * serve_proof_run makes the proof a RANGE_PROOF asks for, in a job. 0,
+ * WEFT_EABSENT (no such groups), WEFT_ETOOLARGE (the chunk list of so
+ * large a file is not held), WEFT_ECHANGED or another error.
+ */
+WEFT_MUST_CHECK
+int serve_proof_run(struct serve_call *call);
+
+#endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading what an answer consists of: on the worker when no disk must be
+ * waited for, else in a job.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "content/manifest.h"
+#include "content/serve/serve_call.h"
+#include "crypto/blake3.h"
+#include "mesh/seam.h"
+#include "store/store.h"
+
+static int manifest_read(struct serve_call *call)
+{
+	struct store_snapshot *snapshot;
+	int64_t len;
+	int err = store_snapshot_open(call->store, &snapshot);
+
+	if (err)
+		return err;
+	len = store_blob_len(snapshot, call->request.id);
+	store_snapshot_close(snapshot);
+	if (len < 0 || (uint64_t)len > call->buffer_cap)
+		return len < 0 ? (int)len : WEFT_EDAMAGED;
+	call->answer.len = (size_t)len;
+	return store_blob_read(call->store, call->request.id, 0, call->buffer, (size_t)len);
+}
+
+/* A file written shortly before it was hashed proves itself by its bytes. */
+static int chunk_verify(const struct serve_call *call)
+{
+	const struct object_file *object = &call->file->object;
+	bool is_whole = object->stamp.size <= BLAKE3_CHUNK_LEN;
+	uint8_t want[BLAKE3_HASH_LEN], got[BLAKE3_HASH_LEN];
+	int err = 0;
+
+	if (is_whole)
+		memcpy(want, object->content_id, sizeof(want));
+	else
+		err = object_hashes_read(call->store, object->content_id, object->stamp.size,
+					 call->request.first, 1, want);
+	if (err)
+		return err;
+	blake3_subtree(call->buffer, call->answer.len,
+		       call->request.first * (BLAKE3_CHUNK_LEN / BLAKE3_LEAF_LEN), is_whole, got);
+	return memcmp(got, want, sizeof(got)) == 0 ? 0 : WEFT_ECHANGED;
+}
+
+static int file_read(struct serve_call *call, uint64_t off, void *dst, size_t len, bool is_waiting)
+{
+	if (call->fd < 0)
+		call->fd = serve_file_open(&call->file->object, is_waiting);
+	if (call->fd < 0)
+		return call->fd;
+	return serve_file_read(call->fd, &call->file->object, off, dst, len, is_waiting);
+}
+
+int serve_call_read(struct serve_call *call, uint64_t off, void *dst, size_t len)
+{
+	return file_read(call, off, dst, len, true);
+}
+
+static int chunk_read(struct serve_call *call, bool is_waiting)
+{
+	const struct object_file *object = &call->file->object;
+	uint64_t off = call->request.first * BLAKE3_CHUNK_LEN;
+	uint64_t left;
+	int err;
+
+	if (call->request.first >= manifest_chunk_cnt(object->stamp.size))
+		return WEFT_EABSENT;
+	if (call->is_racy && !is_waiting)
+		return -EAGAIN;
+	left = object->stamp.size - off;
+	call->answer.len = left < BLAKE3_CHUNK_LEN ? (size_t)left : BLAKE3_CHUNK_LEN;
+	err = file_read(call, off, call->buffer, call->answer.len, is_waiting);
+	return err || !call->is_racy ? err : chunk_verify(call);
+}
+
+static int hashes_read(struct serve_call *call)
+{
+	uint64_t total = manifest_chunk_cnt(call->file->object.stamp.size);
+	uint64_t first = call->request.first, cnt = call->request.cnt;
+
+	if (first >= total || cnt == 0)
+		return WEFT_EABSENT;
+	cnt = cnt < MESSAGE_HASHES_MAX ? cnt : MESSAGE_HASHES_MAX;
+	cnt = cnt < total - first ? cnt : total - first;
+	call->answer.total = total;
+	call->answer.len = (size_t)cnt * BLAKE3_HASH_LEN;
+	if (total == 1) {
+		memcpy(call->buffer, call->request.id, BLAKE3_HASH_LEN);
+		return 0;
+	}
+	return object_hashes_read(call->store, call->request.id, call->file->object.stamp.size,
+				  first, (size_t)cnt, call->buffer);
+}
+
+int serve_call_work(struct serve_call *call, bool is_waiting)
+{
+	call->answer = (struct message_answer){.first = call->request.first};
+	memcpy(call->answer.id, call->request.id, sizeof(call->answer.id));
+	if (call->type == MESH_GET_CHUNK)
+		return chunk_read(call, is_waiting);
+	if (!is_waiting)
+		return -EAGAIN;
+	if (call->type == MESH_GET_MANIFEST)
+		return manifest_read(call);
+	if (call->type == MESH_GET_CHUNK_HASHES)
+		return hashes_read(call);
+	return serve_proof_run(call);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_NODE_SHARING_H
+#define WEFT_NODE_SHARING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mesh/seam.h"
+#include "weft/err.h"
+
+/*
+ * What is built on content/ and the overlay, put together: shares that are
+ * published, followed and searched, the communities they belong to, who holds what,
+ * and whoever is on the same LAN.
+ *
+ * Home worker only.
+ */
+struct sharing;
+struct node;
+
+struct sharing_config {
+	bool is_on;
+};
+void sharing_config_defaults(struct sharing_config *config);
+/* sharing_footprint: bytes laid out, touched as they are used; 0 when it is off. */
+size_t sharing_footprint(const struct sharing_config *config);
+
+/*
+ * sharing_open when home and the fabric are open: 0 with node->sharing, which stays NULL
+ * when it is off, or a negative code with what naming the object at fault.
+ * sharing_stop before the fabric stops ends what is under way, sharing_free after home
+ * closed. Both take NULL.
+ */
+WEFT_MUST_CHECK
+int sharing_open(struct node *node, char *what);
+void sharing_stop(struct sharing *sharing);
+void sharing_free(struct sharing *sharing);
+
+/* sharing_turn does what is due; sharing_next_ns: when that is next. Both take NULL. */
+void sharing_turn(struct sharing *sharing, uint64_t now_ns);
+uint64_t sharing_next_ns(const struct sharing *sharing);
+/*
+ * A session came or went; the addresses that are advertised changed; a reload changed the
+ * configuration. All take NULL.
+ */
+void sharing_session_changed(struct sharing *sharing, const uint8_t key[static MESH_KEY_LEN],
+			     bool is_up, uint64_t now_ns);
+void sharing_addresses_changed(struct sharing *sharing, uint64_t now_ns);
+void sharing_configure(struct sharing *sharing, const struct sharing_config *config,
+		       uint64_t now_ns);
+
+#endif
