@@ -95,7 +95,8 @@ def test_a35_nobody_provides_it_and_then_somebody_does(lab):
     check(int(answer[1]["retry-after"]) >= 1, answer[1])
     a = provider(lab)
     join(b, a)
-    wait_for(lambda: post(b, "echo/Any", b'{"x":1}')[::2] == (200, b'{"x":1}'), "a provides it")
+    wait_for(lambda: post(b, "echo/Any", b'{"x":1}')[::2] == (200, b'{"x":1}'), "a provides it",
+             pause=ASKING_S)
     a.kill()
     wait_for(lambda: get(b, "echo/Any")[0] in (503, 504), "a is gone")
 
