@@ -2,7 +2,7 @@
 # Objects, one archive per folder, the two programs.
 
 MODULES := base codec crypto store net demux quic kad dht mesh content service provider control client gateway node
-PKGS := libngtcp2_crypto_ossl libngtcp2 libssl libcrypto jansson libsodium liburing lmdb libbpf libllhttp libcares
+PKGS := libngtcp2_crypto_ossl libngtcp2 libssl libcrypto jansson libsodium liburing lmdb libbpf libllhttp libcares libutf8proc
 
 CC := $(if $(FUZZING),clang,gcc)
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wvla \
