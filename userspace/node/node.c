@@ -136,7 +136,8 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 	worker.advertised_cnt = node->advertised_cnt;
 	if ((err = worker_open(&node->home, &worker, what)) < 0 ||
 	    (err = node_open_discovery(node, what)) < 0 || (err = fabric_open(node, what)) < 0 ||
-	    (err = sharing_open(node, what)) < 0 || params->is_simulated)
+	    (err = sharing_open(node, what)) < 0 || (err = fabric_start(node->fabric, what)) < 0 ||
+	    params->is_simulated)
 		return err;
 	if ((err = worker_watch(&node->home, &node->store_watch, store_fd(node->store))) < 0)
 		return err;

@@ -351,8 +351,15 @@ int fabric_open(struct node *node, char *what)
 		if ((err = parts[i].open(fabric)) < 0)
 			return err;
 	}
-	snprintf(what, NODE_WHAT_CAP, "%s", parts[0].what);
-	return overlay_start(fabric->overlay, node->home.now_ns);
+	return 0;
+}
+
+int fabric_start(struct fabric *fabric, char *what)
+{
+	if (!fabric)
+		return 0;
+	snprintf(what, NODE_WHAT_CAP, "overlay");
+	return overlay_start(fabric->overlay, fabric->node->home.now_ns);
 }
 
 void fabric_stop(struct fabric *fabric)

@@ -51,10 +51,14 @@ unsigned fabric_watch_cap(const struct fabric_config *config);
 /*
  * fabric_open when home and discovery are open: 0 with node->fabric, which stays NULL
  * when it is off, or a negative code with what naming the object at fault.
- * fabric_stop before home closes ends what is under way, fabric_free after it. Both take NULL.
+ * fabric_start when all have added their rules to the overlay: it reads back what it kept
+ * and is joined. fabric_stop before home closes ends what is under way, fabric_free after
+ * it. All three take NULL.
  */
 WEFT_MUST_CHECK
 int fabric_open(struct node *node, char *what);
+WEFT_MUST_CHECK
+int fabric_start(struct fabric *fabric, char *what);
 void fabric_stop(struct fabric *fabric);
 void fabric_free(struct fabric *fabric);
 
