@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/assert.h"
+#include "content/follow/blocklist.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	struct blocklist list;
+	unsigned line;
+
+	if (blocklist_parse(data, len, &list, &line) == 0) {
+		for (unsigned kind = 0; kind < BLOCKLIST_KIND_CNT; kind++)
+			for (uint32_t i = 0; i < list.kinds[kind].cnt; i++)
+				weft_assert(blocklist_has(&list, (enum blocklist_kind)kind,
+							  list.kinds[kind].ids[i]));
+		blocklist_fini(&list);
+	}
+	return 0;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_CONTENT_FOLLOW_BLOCKLIST_H
+#define WEFT_CONTENT_FOLLOW_BLOCKLIST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weft/err.h"
+
+/*
+ * What a share's file named `blocklist` says: shares and contents that its
+ * publisher warns of. It is text, so that people keep it with an editor:
+ *
+ *	# why not
+ *	share 21mr6zx8...     a share id
+ *	content 543ffc51...   a content id
+ *
+ * an id as z-base-32 (52 letters) or hexadecimal (64); "#" and what follows
+ * it in a line is nothing, nor is an empty line. A line that is anything else
+ * makes the whole list malformed: half a list is worse than an error.
+ */
+#define BLOCKLIST_NAME	  "blocklist"
+#define BLOCKLIST_LEN_MAX (1u << 20)
+#define BLOCKLIST_ID_LEN  32u
+
+enum blocklist_kind { BLOCKLIST_SHARE, BLOCKLIST_CONTENT, BLOCKLIST_KIND_CNT };
+
+struct blocklist {
+	struct {
+		uint8_t (*ids)[BLOCKLIST_ID_LEN]; /* ascending */
+		uint32_t cnt;
+	} kinds[BLOCKLIST_KIND_CNT];
+};
+
+/*
+ * blocklist_parse: 0, WEFT_ETOOLARGE (BLOCKLIST_LEN_MAX), -ENOMEM, or
+ * WEFT_EMALFORMED with the number of the line in *out_line. text has no NUL
+ * at its end and may hold anything.
+ */
+WEFT_MUST_CHECK
+int blocklist_parse(const void *text, size_t len, struct blocklist *out_list, unsigned *out_line);
+/* blocklist_fini leaves an empty list, which a zeroed one is too. */
+void blocklist_fini(struct blocklist *list);
+bool blocklist_has(const struct blocklist *list, enum blocklist_kind kind,
+		   const uint8_t id[static BLOCKLIST_ID_LEN]);
+
+#endif
