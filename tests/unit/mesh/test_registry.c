@@ -66,6 +66,7 @@ static void test_numbers_of_the_seam_are_in_the_table(void)
 		{MESH_CANCEL, "CANCEL"},
 		{MESH_GET_MANIFEST, "GET_MANIFEST"},
 		{MESH_MANIFEST_DATA, "MANIFEST_DATA"},
+		{MESH_PROVIDERS, "PROVIDERS"},
 		{MESH_HAVE_CONTENT, "HAVE_CONTENT"},
 		{MESH_GET_CHUNK, "GET_CHUNK"},
 		{MESH_CHUNK_DATA, "CHUNK_DATA"},

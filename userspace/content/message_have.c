@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* HAVE_CONTENT, to and from bytes. */
+#include "content/message_have.h"
+
+#include "codec/cbor.h"
+
+#define ID_LEN	     32u
+#define ID_HEAD_LEN  2u /* a byte string of 32 bytes: 58 20 */
+#define ID_CODED_LEN (ID_HEAD_LEN + ID_LEN)
+
+static bool bit_is_set(const uint8_t *bits, size_t len, uint64_t idx)
+{
+	return idx / 8 < len && bits[idx / 8] & 1u << idx % 8;
+}
+
+const uint8_t *message_have_id(const struct message_have_request *request, uint32_t idx)
+{
+	return request->ids + (size_t)idx * ID_CODED_LEN;
+}
+
+void message_have_ask_ids(struct writer *w, const uint8_t (*ids)[32], uint32_t id_cnt)
+{
+	cbor_write_map(w, 1);
+	cbor_write_uint(w, 0);
+	cbor_write_array(w, id_cnt);
+	for (uint32_t i = 0; i < id_cnt; i++)
+		cbor_write_bytes(w, ids[i], ID_LEN);
+}
+
+void message_have_ask_manifest(struct writer *w, const uint8_t id[static 32])
+{
+	cbor_write_map(w, 1);
+	cbor_write_uint(w, 1);
+	cbor_write_bytes(w, id, ID_LEN);
+}
+
+static const uint8_t *id_read(struct cbor_reader *r)
+{
+	size_t len;
+	const uint8_t *id = cbor_read_bytes(r, &len);
+
+	if (len != ID_LEN)
+		cbor_fail(r);
+	return id;
+}
+
+/* Each head has one shortest form, so the ids lie at equal distances. */
+static void ids_read(struct cbor_reader *r, struct message_have_request *request)
+{
+	uint64_t cnt = cbor_enter_array(r);
+
+	if (cnt == 0 || cnt > HAVE_IDS_MAX)
+		cbor_fail(r);
+	while (cbor_next(r)) {
+		const uint8_t *id = id_read(r);
+
+		if (!request->ids)
+			request->ids = id;
+	}
+	request->id_cnt = (uint32_t)cnt;
+}
+
+int message_have_request_parse(const void *payload, size_t len,
+			       struct message_have_request *out_request)
+{
+	struct message_have_request request = {0};
+	struct cbor_reader r;
+	uint64_t key;
+	int err;
+
+	cbor_reader_init(&r, payload, len);
+	cbor_enter_map(&r);
+	while (cbor_next_key(&r, &key)) {
+		switch (key) {
+		case 0:
+			ids_read(&r, &request);
+			break;
+		case 1:
+			request.manifest_id = id_read(&r);
+			request.has_manifest = true;
+			break;
+		default:
+			cbor_skip(&r);
+		}
+	}
+	err = cbor_reader_finish(&r);
+	if (err)
+		return err;
+	if (request.has_manifest == (request.id_cnt > 0))
+		return WEFT_EMALFORMED;
+	*out_request = request;
+	return 0;
+}
+
+static void partials_write(struct writer *w, const struct message_have_answer *answer)
+{
+	cbor_write_array(w, answer->partial_cnt);
+	for (unsigned i = 0; i < answer->partial_cnt; i++) {
+		const struct message_have_partial *partial = &answer->partials[i];
+
+		cbor_write_array(w, 3);
+		cbor_write_uint(w, partial->item);
+		cbor_write_uint(w, partial->chunks_log2);
+		cbor_write_bytes(w, partial->bits, partial->bits_len);
+	}
+}
+
+void message_have_answer_write(struct writer *w, const struct message_have_answer *answer)
+{
+	bool has_partials = answer->partial_cnt > 0 && !answer->has_all;
+
+	cbor_write_map(w, 1u + has_partials + answer->has_all);
+	cbor_write_uint(w, 0);
+	cbor_write_bytes(w, answer->whole, answer->has_all ? 0 : answer->whole_len);
+	if (has_partials) {
+		cbor_write_uint(w, 1);
+		partials_write(w, answer);
+	}
+	if (answer->has_all) {
+		cbor_write_uint(w, 2);
+		cbor_write_bool(w, true);
+	}
+}
+
+static void partial_read(struct cbor_reader *r, struct message_have_partial *partial)
+{
+	if (cbor_enter_array(r) != 3)
+		cbor_fail(r);
+	partial->item = (uint32_t)cbor_read_uint_max(r, HAVE_ITEMS_MAX - 1);
+	partial->chunks_log2 = (unsigned)cbor_read_uint_max(r, HAVE_LOG2_MAX);
+	partial->bits = cbor_read_bytes(r, &partial->bits_len);
+	if (partial->bits_len > HAVE_BITS_LEN_MAX)
+		cbor_fail(r);
+	if (cbor_next(r))
+		cbor_fail(r);
+}
+
+/* By ascending item, so that none is told of twice. */
+static void partials_read(struct cbor_reader *r, struct message_have_answer *answer)
+{
+	if (cbor_enter_array(r) > HAVE_PARTIALS_MAX)
+		cbor_fail(r);
+	while (cbor_next(r)) {
+		struct message_have_partial *partial = &answer->partials[answer->partial_cnt];
+
+		partial_read(r, partial);
+		if (answer->partial_cnt > 0 && partial[-1].item >= partial->item)
+			cbor_fail(r);
+		answer->partial_cnt++;
+	}
+}
+
+static bool answer_is_sound(const struct message_have_answer *answer)
+{
+	size_t len = answer->whole_len;
+
+	if (!answer->whole || answer->whole_len > (HAVE_ITEMS_MAX + 7) / 8)
+		return false;
+	for (unsigned i = 0; i < answer->partial_cnt; i++)
+		len += answer->partials[i].bits_len;
+	return len <= HAVE_LEN_MAX && !(answer->has_all && len > 0);
+}
+
+int message_have_answer_parse(const void *payload, size_t len,
+			      struct message_have_answer *out_answer)
+{
+	struct message_have_answer *answer = out_answer;
+	struct cbor_reader r;
+	uint64_t key;
+	int err;
+
+	answer->has_all = false;
+	answer->whole = NULL;
+	answer->whole_len = 0;
+	answer->partial_cnt = 0;
+	cbor_reader_init(&r, payload, len);
+	cbor_enter_map(&r);
+	while (cbor_next_key(&r, &key)) {
+		switch (key) {
+		case 0:
+			answer->whole = cbor_read_bytes(&r, &answer->whole_len);
+			break;
+		case 1:
+			partials_read(&r, answer);
+			break;
+		case 2:
+			answer->has_all = cbor_read_bool(&r);
+			if (!answer->has_all)
+				cbor_fail(&r);
+			break;
+		default:
+			cbor_skip(&r);
+		}
+	}
+	err = cbor_reader_finish(&r);
+	return err || answer_is_sound(answer) ? err : WEFT_EMALFORMED;
+}
+
+bool message_have_has_item(const struct message_have_answer *answer, uint32_t item)
+{
+	return answer->has_all || bit_is_set(answer->whole, answer->whole_len, item);
+}
+
+bool message_have_has_chunk(const struct message_have_answer *answer, uint32_t item, uint64_t chunk)
+{
+	if (message_have_has_item(answer, item))
+		return true;
+	for (unsigned i = 0; i < answer->partial_cnt; i++) {
+		const struct message_have_partial *partial = &answer->partials[i];
+
+		if (partial->item == item)
+			return bit_is_set(partial->bits, partial->bits_len,
+					  chunk >> partial->chunks_log2);
+	}
+	return false;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* PROVIDERS, to and from bytes. */
+#include "content/message_providers.h"
+
+#include "codec/cbor.h"
+
+void message_providers_request_write(struct writer *w,
+				     const struct message_providers_request *request)
+{
+	cbor_write_map(w, 1u + request->is_serving);
+	cbor_write_uint(w, 0);
+	cbor_write_bytes(w, request->id, sizeof(request->id));
+	if (request->is_serving) {
+		cbor_write_uint(w, 1);
+		peer_addrs_write(w, request->addrs, request->addr_cnt);
+	}
+}
+
+int message_providers_request_parse(const void *payload, size_t len,
+				    struct message_providers_request *out_request)
+{
+	struct message_providers_request request = {.is_serving = false};
+	bool has_id = false;
+	struct cbor_reader r;
+	uint64_t key;
+	int err;
+
+	cbor_reader_init(&r, payload, len);
+	cbor_enter_map(&r);
+	while (cbor_next_key(&r, &key)) {
+		switch (key) {
+		case 0:
+			cbor_read_fixed(&r, request.id, sizeof(request.id));
+			has_id = true;
+			break;
+		case 1:
+			request.addr_cnt = peer_addrs_read(&r, request.addrs);
+			request.is_serving = true;
+			break;
+		default:
+			cbor_skip(&r);
+		}
+	}
+	err = cbor_reader_finish(&r);
+	if (err)
+		return err;
+	if (!has_id)
+		return WEFT_EMALFORMED;
+	*out_request = request;
+	return 0;
+}
+
+void message_providers_write(struct writer *w, const struct message_provider *providers,
+			     unsigned cnt)
+{
+	cbor_write_map(w, 1);
+	cbor_write_uint(w, 0);
+	cbor_write_array(w, cnt);
+	for (unsigned i = 0; i < cnt; i++) {
+		cbor_write_array(w, 2);
+		cbor_write_bytes(w, providers[i].key, sizeof(providers[i].key));
+		peer_addrs_write(w, providers[i].addrs, providers[i].addr_cnt);
+	}
+}
+
+static void provider_read(struct cbor_reader *r, struct message_provider *provider)
+{
+	if (cbor_enter_array(r) != 2)
+		cbor_fail(r);
+	cbor_read_fixed(r, provider->key, sizeof(provider->key));
+	provider->addr_cnt = peer_addrs_read(r, provider->addrs);
+	if (cbor_next(r))
+		cbor_fail(r);
+}
+
+int message_providers_parse(const void *payload, size_t len,
+			    struct message_provider out_providers[static PROVIDERS_MAX])
+{
+	bool has_list = false;
+	struct cbor_reader r;
+	uint64_t key;
+	int cnt = 0, err;
+
+	cbor_reader_init(&r, payload, len);
+	cbor_enter_map(&r);
+	while (cbor_next_key(&r, &key)) {
+		if (key != 0) {
+			cbor_skip(&r);
+			continue;
+		}
+		has_list = true;
+		if (cbor_enter_array(&r) > PROVIDERS_MAX)
+			cbor_fail(&r);
+		while (cbor_next(&r))
+			provider_read(&r, &out_providers[cnt++]);
+	}
+	err = cbor_reader_finish(&r);
+	if (err)
+		return err;
+	return has_list ? cnt : WEFT_EMALFORMED;
+}
