@@ -170,6 +170,7 @@ static const struct overlay_ops fake_ops = {
 
 struct overlay_seam fake_overlay_seam(struct fake_overlay *fake)
 {
+	fake->keeper_cnt = 3;
 	return (struct overlay_seam){&fake_ops, (struct overlay *)(void *)fake};
 }
 
@@ -220,7 +221,7 @@ void fake_overlay_turn(struct fake_overlay *fake, uint64_t now_ns)
 			.err = fake->err,
 			.took_ns = now_ns - run->started_ns,
 			.asked_cnt = fake->err ? 0 : 3,
-			.stored_cnt = fake->err || run->is_get ? 0 : 3,
+			.stored_cnt = fake->err || run->is_get ? 0 : fake->keeper_cnt,
 		};
 		bool is_last = run == last;
 

@@ -26,10 +26,12 @@ struct fake_overlay {
 	struct overlay_run *runs; /* oldest first */
 	uint64_t wall_s;
 	unsigned put_cnt, get_cnt, cancel_cnt;
-	int err;       /* told by done; 0: it works */
-	int start_err; /* given by put and get */
+	unsigned keeper_cnt; /* nodes that hold what is put */
+	int err;	     /* told by done; 0: it works */
+	int start_err;	     /* given by put and get */
 };
 
+/* fake_overlay_seam: fake is zeroed. */
 struct overlay_seam fake_overlay_seam(struct fake_overlay *fake);
 void fake_overlay_fini(struct fake_overlay *fake);
 /* fake_overlay_inject lets value, whatever it is, be found under name. */

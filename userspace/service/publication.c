@@ -285,7 +285,7 @@ static void publication_expire(struct timer *timer, uint64_t now_ns)
 
 void service_publication_change(struct service_publication *publication, uint64_t at_ns)
 {
-	uint64_t first_ns = publication->publisher->start_ns + SERVICE_PUBLISH_FIRST_NS;
+	uint64_t first_ns = publication->publisher->first_ns;
 
 	if (at_ns < first_ns)
 		at_ns = first_ns;
@@ -295,9 +295,11 @@ void service_publication_change(struct service_publication *publication, uint64_
 		publication_set(publication, at_ns);
 }
 
-void service_publication_retry(struct service_publication *publication, uint64_t now_ns)
+void service_publication_hurry(struct service_publication *publication, uint64_t now_ns)
 {
-	if (publication->phase == PUBLICATION_DUE && publication->err < 0 &&
+	bool is_safe = publication->err == 0 && publication->stored_cnt > 1;
+
+	if (publication->phase == PUBLICATION_DUE && !is_safe && !publication->is_held_back &&
 	    timer_is_set(&publication->timer))
 		publication_set(publication, now_ns);
 }

@@ -143,12 +143,14 @@ void service_publisher_set_endpoints(struct service_publisher *publisher, const 
 			service_publication_change(publication, now_ns + ENDPOINTS_DELAY_NS);
 }
 
-void service_publisher_retry(struct service_publisher *publisher, uint64_t now_ns)
+void service_publisher_hurry(struct service_publisher *publisher, uint64_t now_ns)
 {
 	struct service_publication *publication = NULL;
 
+	if (publisher->first_ns > now_ns)
+		publisher->first_ns = now_ns;
 	while ((publication = pool_next(&publisher->publications, publication)))
-		service_publication_retry(publication, now_ns);
+		service_publication_hurry(publication, now_ns);
 }
 
 void service_publisher_each(const struct service_publisher *publisher,
@@ -202,7 +204,7 @@ int service_publisher_new(const struct service_publisher_params *params,
 	if (!publisher)
 		return -ENOMEM;
 	publisher->params = *params;
-	publisher->start_ns = params->now_ns;
+	publisher->first_ns = params->now_ns + SERVICE_PUBLISH_FIRST_NS;
 	if ((err = arena_open(&publisher->arena, service_publisher_footprint(&params->config))) <
 		    0 ||
 	    (err = pool_init(&publisher->publications, &publisher->arena,

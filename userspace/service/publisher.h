@@ -15,8 +15,8 @@ struct timer_wheel;
 
 /*
  * Tells the overlay what this node provides. Each offer has a descriptor, which is signed
- * and put under its name and its id: seconds after the start, when the offer or
- * the node's addresses change, and at half its life. An offer that ends leaves one last
+ * and put under its name and its id: as soon as somebody is there who may take it, when the
+ * offer or the node's addresses change, and at half its life. An offer that ends leaves one last
  * descriptor, which says that it is gone and lives no longer than the one before
  * would have. Descriptors have ascending sequence numbers, one row for the whole node;
  * a number is durable before anything signed with it leaves, so no crash repeats one.
@@ -24,7 +24,7 @@ struct timer_wheel;
  *
  * Home worker; nothing blocks.
  */
-#define SERVICE_PUBLISH_FIRST_NS 10000000000ull /* after the start */
+#define SERVICE_PUBLISH_FIRST_NS 10000000000ull /* after the start, though nobody came */
 #define SERVICE_PUBLISH_RETRY_NS 60000000000ull /* after a failure */
 
 struct service_publisher_config {
@@ -78,8 +78,11 @@ void service_publisher_withdraw(struct service_publisher *publisher, const char 
 void service_publisher_set_endpoints(struct service_publisher *publisher, const struct addr *addrs,
 				     unsigned cnt, uint64_t now_ns);
 
-/* service_publisher_retry: what nobody took is put again now: there is somebody who may. */
-void service_publisher_retry(struct service_publisher *publisher, uint64_t now_ns);
+/*
+ * service_publisher_hurry: there is somebody who may take what is put. Nothing waits for the
+ * start any more, and what nobody took, or one node alone, who may be this one, is put again.
+ */
+void service_publisher_hurry(struct service_publisher *publisher, uint64_t now_ns);
 
 /* What is published, for people. Borrowed for the call of fn. */
 struct service_publication_state {

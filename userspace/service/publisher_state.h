@@ -44,8 +44,8 @@ struct service_publisher {
 	struct service_window published;
 	struct addr endpoints[PEER_ADDRS_MAX];
 	unsigned endpoint_cnt;
-	uint64_t start_ns;
-	uint64_t seq; /* the last one used */
+	uint64_t first_ns; /* nothing is put before */
+	uint64_t seq;	   /* the last one used */
 	struct service_publisher_stats stats;
 };
 
@@ -55,8 +55,8 @@ void service_publication_init(struct service_publication *publication,
 void service_publication_release(struct service_publication *publication);
 /* service_publication_change: published at at_ns or before; what is on its way is followed by another round. */
 void service_publication_change(struct service_publication *publication, uint64_t at_ns);
-/* service_publication_retry: if the last round failed, the next one is now. */
-void service_publication_retry(struct service_publication *publication, uint64_t now_ns);
+/* service_publication_hurry: the next round is now, if that is of use (publisher.h). */
+void service_publication_hurry(struct service_publication *publication, uint64_t now_ns);
 /* service_publication_stop takes back what is on its way. */
 void service_publication_stop(struct service_publication *publication);
 

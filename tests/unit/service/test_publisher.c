@@ -110,7 +110,59 @@ static bool look(const char *name, unsigned n)
 					 &rig.descriptor) == SERVICE_FINE;
 }
 
-static void test_first_publication_waits_for_the_start(void)
+static void test_first_publication_waits_until_somebody_comes(void)
+{
+	setup();
+	offer(&echo);
+	pass(NS_PER_S);
+	CHECK_EQ(rig.overlay.put_cnt, 0);
+	service_publisher_hurry(rig.publisher, rig.now_ns);
+	pass(0);
+	CHECK_EQ(rig.overlay.put_cnt, 2);
+	CHECK(look("svc:echo", 0));
+	/* A later offer need not wait. */
+	offer(&(struct service_offering){.name = "other", .version = "1.0.0"});
+	pass(1);
+	CHECK(look("svc:other", 0));
+	/* What several hold is not put again for who comes next. */
+	service_publisher_hurry(rig.publisher, rig.now_ns);
+	pass(SERVICE_PUBLISH_FIRST_NS);
+	CHECK_EQ(rig.overlay.put_cnt, 4);
+	teardown();
+}
+
+static void test_what_one_node_holds_is_put_again_when_others_come(void)
+{
+	struct service_publisher_stats stats;
+
+	setup();
+	rig.overlay.keeper_cnt = 1;
+	service_publisher_hurry(rig.publisher, rig.now_ns);
+	for (unsigned i = 0; i < 21; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "service-%u", i);
+		offer(&(struct service_offering){.name = name, .version = "1.0.0"});
+	}
+	pass(1);
+	CHECK_EQ(rig.overlay.put_cnt, 40);
+	/* But no more in a minute for that. */
+	service_publisher_hurry(rig.publisher, rig.now_ns);
+	pass(NS_PER_S);
+	CHECK_EQ(rig.overlay.put_cnt, 40);
+	service_publisher_stats(rig.publisher, &stats);
+	CHECK_EQ(stats.refused_cnt, 21); /* the 21st once, for it waits already */
+	rig.overlay.keeper_cnt = 2;
+	for (unsigned i = 0; i < 4; i++)
+		pass(60 * NS_PER_S);
+	CHECK_EQ(rig.overlay.put_cnt, 82);
+	service_publisher_hurry(rig.publisher, rig.now_ns);
+	pass(60 * NS_PER_S);
+	CHECK_EQ(rig.overlay.put_cnt, 82);
+	teardown();
+}
+
+static void test_first_publication_is_seconds_after_the_start(void)
 {
 	char name[SERVICE_VALUE_NAME_CAP];
 
@@ -362,11 +414,16 @@ static void test_what_nobody_took_is_tried_again(void)
 	CHECK_EQ(rig.overlay.put_cnt, 2);
 	service_publisher_each(rig.publisher, state_take, NULL);
 	CHECK_EQ(state_err, WEFT_EUNREACHABLE);
-	pass(59 * NS_PER_S);
+	pass(58 * NS_PER_S);
 	CHECK_EQ(rig.overlay.put_cnt, 2);
+	service_publisher_hurry(rig.publisher, rig.now_ns);
+	pass(0);
+	CHECK_EQ(rig.overlay.put_cnt, 4);
+	pass(SERVICE_PUBLISH_RETRY_NS - 1);
+	CHECK_EQ(rig.overlay.put_cnt, 4);
 	rig.overlay.err = 0;
 	rig.overlay.start_err = WEFT_EFULL;
-	pass(NS_PER_S);
+	pass(1);
 	service_publisher_each(rig.publisher, state_take, NULL);
 	CHECK_EQ(state_err, WEFT_EFULL);
 	rig.overlay.start_err = 0;
@@ -375,7 +432,7 @@ static void test_what_nobody_took_is_tried_again(void)
 	service_publisher_each(rig.publisher, state_take, NULL);
 	CHECK_EQ(state_err, 0);
 	service_publisher_stats(rig.publisher, &stats);
-	CHECK_EQ(stats.failed_cnt, 2);
+	CHECK_EQ(stats.failed_cnt, 3);
 	teardown();
 }
 
@@ -503,7 +560,9 @@ static void test_what_cannot_be_stored_does_not_leave(void)
 
 int main(void)
 {
-	RUN(test_first_publication_waits_for_the_start);
+	RUN(test_first_publication_waits_until_somebody_comes);
+	RUN(test_what_one_node_holds_is_put_again_when_others_come);
+	RUN(test_first_publication_is_seconds_after_the_start);
 	RUN(test_it_is_renewed_at_half_its_life);
 	RUN(test_a_change_is_signed_anew_and_no_change_is_not);
 	RUN(test_a_change_on_the_way_is_published_next);

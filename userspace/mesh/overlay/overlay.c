@@ -271,13 +271,16 @@ void overlay_know(struct overlay *overlay, const struct mesh_peer *peer, uint64_
 
 void overlay_session_up(struct overlay *overlay, uint64_t now_ns)
 {
+	overlay->has_met = true;
 	overlay->join.reach_ns = now_ns;
 	overlay_join_hurry(overlay, now_ns);
 }
 
-bool overlay_is_usable(const struct overlay *overlay)
+enum overlay_keepers overlay_keepers(const struct overlay *overlay)
 {
-	return overlay->is_serving || overlay->join.is_joined;
+	if (overlay->join.is_joined)
+		return OVERLAY_KEPT_BY_OTHERS;
+	return overlay->is_serving && overlay->has_met ? OVERLAY_KEPT_HERE : OVERLAY_KEPT_BY_NOBODY;
 }
 
 /* --- time --- */

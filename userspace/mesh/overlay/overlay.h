@@ -104,8 +104,14 @@ void overlay_know(struct overlay *overlay, const struct mesh_peer *peer, uint64_
  * by, or have shown that this node can be dialled: both are looked at now.
  */
 void overlay_session_up(struct overlay *overlay, uint64_t now_ns);
-/* overlay_is_usable: somebody keeps what is put: this node itself, or others that were found. */
-bool overlay_is_usable(const struct overlay *overlay);
+
+/* Who keeps what is put at the moment, and may be asked for it. */
+enum overlay_keepers {
+	OVERLAY_KEPT_BY_NOBODY,
+	OVERLAY_KEPT_HERE,	/* by this node, which others have met */
+	OVERLAY_KEPT_BY_OTHERS, /* the overlay is joined */
+};
+enum overlay_keepers overlay_keepers(const struct overlay *overlay);
 
 /* overlay_is_serving: others can dial this node, and it keeps values for them. */
 bool overlay_is_serving(const struct overlay *overlay);

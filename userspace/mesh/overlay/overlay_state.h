@@ -41,6 +41,7 @@ struct overlay {
 	uint64_t wall_s, wall_at_ns;
 	uint64_t now_ns; /* of the last turn */
 	bool is_started, is_serving;
+	bool has_met; /* a session was there */
 	/* From how far somebody has dialled us, and how far any peer was, since the start. */
 	enum kad_reach dialled_reach, farthest_reach;
 	struct arena arena;

@@ -393,7 +393,7 @@ void fabric_free(struct fabric *fabric)
 
 void fabric_turn(struct fabric *fabric, uint64_t now_ns)
 {
-	bool is_usable;
+	enum overlay_keepers keepers;
 
 	if (!fabric)
 		return;
@@ -402,10 +402,10 @@ void fabric_turn(struct fabric *fabric, uint64_t now_ns)
 	if (fabric->rendezvous)
 		mesh_rendezvous_expire(fabric->rendezvous, overlay_is_serving(fabric->overlay),
 				       now_ns);
-	is_usable = overlay_is_usable(fabric->overlay);
-	if (is_usable && !fabric->was_usable)
-		service_publisher_retry(fabric->publisher, now_ns);
-	fabric->was_usable = is_usable;
+	keepers = overlay_keepers(fabric->overlay);
+	if (keepers > fabric->keepers)
+		service_publisher_hurry(fabric->publisher, now_ns);
+	fabric->keepers = keepers;
 }
 
 uint64_t fabric_next_ns(const struct fabric *fabric)

@@ -10,7 +10,7 @@
 struct fabric {
 	struct node *node;
 	struct overlay *overlay;
-	bool was_usable; /* in the last turn, for what is put */
+	enum overlay_keepers keepers; /* in the last turn */
 	struct mesh_pex *pex;
 	struct mesh_rendezvous *rendezvous; /* NULL: not wanted */
 	dht_handle announce, find;	    /* of it, 0: none is under way */

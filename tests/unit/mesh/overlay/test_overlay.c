@@ -501,6 +501,28 @@ static void test_auto_serves_when_it_was_dialled_from_afar(void)
 	overlay_lab_fini(&lab);
 }
 
+static void test_keepers_are_who_others_can_ask(void)
+{
+	struct overlay_lab_node *alone;
+
+	overlay_lab_init(&lab, 5, 2, &calm);
+	alone = overlay_lab_add(&lab);
+	overlay_lab_start(alone, NULL);
+	(void)overlay_lab_run(&lab, NS_PER_S, NULL, NULL);
+	CHECK(overlay_is_serving(alone->overlay));
+	CHECK_EQ(overlay_keepers(alone->overlay), OVERLAY_KEPT_BY_NOBODY);
+	overlay_session_up(alone->overlay, lab.mesh.now_ns);
+	CHECK_EQ(overlay_keepers(alone->overlay), OVERLAY_KEPT_HERE);
+	overlay_lab_start(overlay_lab_add(&lab), alone);
+	(void)overlay_lab_run(&lab, 10 * NS_PER_S, NULL, NULL);
+	CHECK_EQ(overlay_keepers(lab.nodes[1].overlay), OVERLAY_KEPT_BY_OTHERS);
+	CHECK_EQ(overlay_keepers(alone->overlay), OVERLAY_KEPT_BY_OTHERS);
+	overlay_lab_stop(&lab.nodes[1]);
+	(void)overlay_lab_run(&lab, 3 * 3600 * NS_PER_S, NULL, NULL);
+	CHECK_EQ(overlay_keepers(alone->overlay), OVERLAY_KEPT_HERE);
+	overlay_lab_fini(&lab);
+}
+
 int main(void)
 {
 	RUN(test_value_is_found_by_all);
@@ -520,5 +542,6 @@ int main(void)
 	RUN(test_who_stops_serving_leaves_the_tables);
 	RUN(test_who_is_gone_is_pinged_before_it_gives_way);
 	RUN(test_auto_serves_when_it_was_dialled_from_afar);
+	RUN(test_keepers_are_who_others_can_ask);
 	return check_done();
 }
