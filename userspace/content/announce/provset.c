@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "content/announce/provset.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/siphash.h"
+#include "codec/cbor.h"
+#include "content/announce/rice.h"
+#include "crypto/node_key.h"
+#include "crypto/signed.h"
+
+#define TAG "provset"
+
+enum {
+	FIELD_KEY,
+	FIELD_ADDRS,
+	FIELD_TIME,
+	FIELD_DEPTH,
+	FIELD_REGION,
+	FIELD_COUNT,
+	FIELD_PARAMETER,
+	FIELD_CODE,
+	FIELD_CNT
+};
+#define FIELDS_ALL ((1u << FIELD_CNT) - 1)
+
+uint32_t provset_region_of(const uint8_t id[static 32], unsigned depth)
+{
+	struct cursor c = cursor_of(id, 4);
+
+	return cursor_be32(&c) >> (32 - depth);
+}
+
+static uint64_t number_of(const uint8_t *key, const uint8_t *id, uint64_t range)
+{
+	uint64_t secret[2];
+
+	/* As SipHash reads its key: little-endian. */
+	for (int i = 0; i < 2; i++) {
+		secret[i] = 0;
+		for (int j = 7; j >= 0; j--)
+			secret[i] = secret[i] << 8 | key[8 * i + j];
+	}
+	return (uint64_t)((unsigned __int128)siphash(secret, id, 32) * range >> 64);
+}
+
+/* --- writing --- */
+
+static int number_compare(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+size_t provset_encode(const uint8_t key[static MESH_KEY_LEN], const uint8_t (*ids)[32],
+		      uint32_t cnt, uint64_t *numbers, uint8_t *code, size_t cap)
+{
+	struct rice_writer w;
+
+	for (uint32_t i = 0; i < cnt; i++)
+		numbers[i] = number_of(key, ids[i], (uint64_t)cnt << PROVSET_PARAMETER);
+	if (cnt)
+		qsort(numbers, cnt, sizeof(*numbers), number_compare);
+	rice_writer_init(&w, PROVSET_PARAMETER, code, cap);
+	for (uint32_t i = 0; i < cnt; i++)
+		if (!rice_write(&w, numbers[i]))
+			return 0;
+	return rice_writer_len(&w);
+}
+
+void provset_write(struct writer *w, const struct node_key *key, struct provset *set)
+{
+	uint8_t body[PROVSET_LEN_MAX - SIGNED_OVERHEAD_MAX];
+	struct writer body_w = writer_of(body, sizeof(body));
+
+	memcpy(set->key, node_key_public(key), sizeof(set->key));
+	cbor_write_map(&body_w, FIELD_CNT);
+	cbor_write_uint(&body_w, FIELD_KEY);
+	cbor_write_bytes(&body_w, set->key, sizeof(set->key));
+	cbor_write_uint(&body_w, FIELD_ADDRS);
+	peer_addrs_write(&body_w, set->addrs, set->addr_cnt);
+	cbor_write_uint(&body_w, FIELD_TIME);
+	cbor_write_uint(&body_w, set->time_s);
+	cbor_write_uint(&body_w, FIELD_DEPTH);
+	cbor_write_uint(&body_w, set->depth);
+	cbor_write_uint(&body_w, FIELD_REGION);
+	cbor_write_uint(&body_w, set->region);
+	cbor_write_uint(&body_w, FIELD_COUNT);
+	cbor_write_uint(&body_w, set->item_cnt);
+	cbor_write_uint(&body_w, FIELD_PARAMETER);
+	cbor_write_uint(&body_w, set->parameter);
+	cbor_write_uint(&body_w, FIELD_CODE);
+	cbor_write_bytes(&body_w, set->code, set->code_len);
+	w->bad |= body_w.bad;
+	signed_write(w, key, TAG, body, writer_len(&body_w));
+}
+
+/* --- reading --- */
+
+static unsigned field_read(struct cbor_reader *r, uint64_t key, struct provset *set)
+{
+	switch (key) {
+	case FIELD_KEY:
+		cbor_read_fixed(r, set->key, sizeof(set->key));
+		break;
+	case FIELD_ADDRS:
+		set->addr_cnt = peer_addrs_read(r, set->addrs);
+		break;
+	case FIELD_TIME:
+		set->time_s = cbor_read_uint_max(r, INT64_MAX);
+		break;
+	case FIELD_DEPTH:
+		set->depth = (unsigned)cbor_read_uint_max(r, PROVSET_DEPTH_FINE);
+		break;
+	case FIELD_REGION:
+		set->region = (uint32_t)cbor_read_uint_max(r, UINT32_MAX);
+		break;
+	case FIELD_COUNT:
+		set->item_cnt = (uint32_t)cbor_read_uint_max(r, PROVSET_ITEMS_MAX);
+		break;
+	case FIELD_PARAMETER:
+		set->parameter = (unsigned)cbor_read_uint_max(r, PROVSET_PARAMETER_MAX);
+		break;
+	case FIELD_CODE:
+		set->code = cbor_read_bytes(r, &set->code_len);
+		break;
+	default:
+		cbor_skip(r);
+		return 0;
+	}
+	return 1u << key;
+}
+
+static bool code_is_whole(const struct provset *set)
+{
+	uint64_t range = (uint64_t)set->item_cnt << set->parameter, number = 0;
+	struct rice_reader r;
+
+	rice_reader_init(&r, set->parameter, set->code, set->code_len);
+	for (uint32_t i = 0; i < set->item_cnt && !r.bad && (i == 0 || number < range); i++)
+		number = rice_read(&r);
+	return rice_reader_is_over(&r) && (set->item_cnt == 0 || number < range);
+}
+
+/* A coarser code than ours would be found to have more than there is. */
+static bool is_sound(const struct provset *set)
+{
+	return (set->depth == PROVSET_DEPTH_COARSE || set->depth == PROVSET_DEPTH_FINE) &&
+	       set->region >> set->depth == 0 && set->parameter >= PROVSET_PARAMETER &&
+	       code_is_whole(set);
+}
+
+int provset_parse(const void *bytes, size_t len, struct provset *out_set)
+{
+	struct signed_object object;
+	struct provset set = {0};
+	struct cbor_reader r;
+	unsigned seen = 0;
+	uint64_t key;
+	int err;
+
+	if (len > PROVSET_LEN_MAX)
+		return WEFT_ETOOLARGE;
+	if ((err = signed_parse(bytes, len, &object)) < 0)
+		return err;
+	cbor_reader_init(&r, object.body, object.body_len);
+	cbor_enter_map(&r);
+	while (cbor_next_key(&r, &key))
+		seen |= field_read(&r, key, &set);
+	if (cbor_reader_finish(&r) < 0 || seen != FIELDS_ALL ||
+	    memcmp(set.key, object.signer, sizeof(set.key)) != 0 || !is_sound(&set))
+		return WEFT_EMALFORMED;
+	*out_set = set;
+	return 0;
+}
+
+int provset_verify_signature(const void *bytes, size_t len)
+{
+	struct signed_object object;
+	int err = signed_parse(bytes, len, &object);
+
+	return err < 0 ? err : signed_verify(&object, TAG);
+}
+
+bool provset_may_have(const struct provset *set, const uint8_t id[static 32])
+{
+	uint64_t wanted = number_of(set->key, id, (uint64_t)set->item_cnt << set->parameter);
+	struct rice_reader r;
+
+	if (provset_region_of(id, set->depth) != set->region)
+		return false;
+	rice_reader_init(&r, set->parameter, set->code, set->code_len);
+	for (uint32_t i = 0; i < set->item_cnt && !r.bad; i++) {
+		uint64_t number = rice_read(&r);
+
+		if (number >= wanted)
+			return number == wanted;
+	}
+	return false;
+}
