@@ -25,7 +25,7 @@ struct node_key;
  * Thread-safe.
  */
 #define SIGNED_TAG_LEN_MAX  16u
-#define SIGNED_BODY_LEN_MAX 65536u /* as of a value of the overlay */
+#define SIGNED_BODY_LEN_MAX (1u << 20) /* of a manifest; each kind has its own limit below that */
 /* What the wrapper adds to a body, at most: its heads, key and signature. */
 #define SIGNED_OVERHEAD_MAX 109u
 
@@ -39,16 +39,18 @@ struct signed_object {
 
 /*
  * signed_write signs body under tag, at most SIGNED_TAG_LEN_MAX letters, and writes the
- * wrapper. A body longer than SIGNED_BODY_LEN_MAX, or no room, makes w bad.
+ * wrapper. A body longer than SIGNED_BODY_LEN_MAX, or no room, makes w bad, as does want
+ * of memory for a body of more than 64 KiB.
  */
 void signed_write(struct writer *w, const struct node_key *key, const char *tag, const void *body,
 		  size_t len);
 
 /*
  * signed_parse checks the form alone: 0, WEFT_EMALFORMED, or WEFT_ETOOLARGE (body).
- * signed_verify then checks that the signer signed it under tag: 0 or
- * WEFT_EDAMAGED. A signature costs some 50 us: refuse by the body what can be
- * refused by it before, but believe nothing of it until then.
+ * signed_verify then checks that the signer signed it under tag: 0,
+ * WEFT_EDAMAGED, or -ENOMEM for a body of more than 64 KiB. A signature costs some
+ * 50 us, and 1 ms for each 512 KiB: refuse by the body what can be refused by it before,
+ * but believe nothing of it until then.
  */
 WEFT_MUST_CHECK
 int signed_parse(const void *bytes, size_t len, struct signed_object *out_object);
