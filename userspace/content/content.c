@@ -166,7 +166,46 @@ void content_collect_served(struct content *content)
 	reach_served_each(content->reach, served_take, content->shares);
 }
 
-/* Without memory for a new list the old one stays, and is_reach_stale says so. */
+int content_add_holder(struct content *content, const struct content_holder *holder)
+{
+	if (content->holder_cnt == CONTENT_HOLDERS_MAX)
+		return WEFT_EFULL;
+	content->holders[content->holder_cnt++] = *holder;
+	content_reach_changed(content);
+	return 0;
+}
+
+void content_holder_changed(struct content *content)
+{
+	content_reach_changed(content);
+}
+
+static bool held_fill(void *arg, const uint8_t manifest_id[static 32], const uint8_t *part_ids,
+		      size_t part_cnt)
+{
+	struct reach *reach = arg;
+	int err = reach_add_manifest(reach, manifest_id);
+
+	for (size_t i = 0; i < part_cnt && !err; i++)
+		err = reach_add_manifest(reach, part_ids + 32 * i);
+	return err == 0;
+}
+
+static bool reach_fill(struct content *content, struct reach *reach)
+{
+	if (shares_fill_reach(content->shares, reach) < 0 ||
+	    (content->gets && gets_fill_reach(content->gets, reach) < 0))
+		return false;
+	for (unsigned i = 0; i < content->holder_cnt; i++) {
+		const struct content_holder *holder = &content->holders[i];
+
+		if (!holder->manifests_each(holder->ctx, held_fill, reach))
+			return false;
+	}
+	return true;
+}
+
+/* When a new list cannot be made the old one stays, and is_reach_stale says so. */
 struct reach *content_reach(struct content *content)
 {
 	struct reach *reach;
@@ -174,8 +213,7 @@ struct reach *content_reach(struct content *content)
 	if (!content->is_reach_stale)
 		return content->reach;
 	reach = reach_new();
-	if (!reach || shares_fill_reach(content->shares, reach) < 0 ||
-	    (content->gets && gets_fill_reach(content->gets, reach) < 0)) {
+	if (!reach || !reach_fill(content, reach)) {
 		reach_free(reach);
 		return content->reach;
 	}

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "content/content.h"
+#include "content/holder.h"
 
 /*
  * What the files of content/ share. Each object below has one file that
@@ -33,6 +34,8 @@ struct content {
 	struct serve *serve;
 	struct gets *gets;
 	struct gc *gc;
+	struct content_holder holders[CONTENT_HOLDERS_MAX];
+	unsigned holder_cnt;
 	struct reach *reach; /* what serve answers from */
 	bool is_reach_stale; /* shares or gets changed since it was made */
 	bool is_sweeping;
@@ -56,7 +59,7 @@ void content_trust_file(struct content *content, const struct object_file *file)
 uint64_t content_wall_s(const struct content *content);
 
 /*
- * content_reach_changed is for share.c and get.c: what peers may read is
+ * content_reach_changed is for share.c, get.c and holders: what peers may read is
  * not what it was. content_reach is what they may read now; borrowed until
  * the next turn.
  */

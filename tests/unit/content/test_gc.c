@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "content/serve/reach.h"
 #include "unit/content/content_rig.h"
 
 #define CHUNK BLAKE3_CHUNK_LEN
@@ -111,6 +112,68 @@ static void test_what_no_share_needs_is_planned_then_swept(void)
 	rig_end(&rig);
 }
 
+/* A holder that keeps one manifest as the part of another, or cannot tell. */
+struct keeper {
+	uint8_t part_id[32];
+	bool fails;
+};
+
+static bool keeper_each(void *ctx, content_holder_fn fn, void *arg)
+{
+	static const uint8_t root_id[32] = {0xaa};
+	struct keeper *keeper = ctx;
+
+	return !keeper->fails && fn(arg, root_id, keeper->part_id, 1);
+}
+
+static void test_what_a_holder_names_is_kept_and_reached(void)
+{
+	struct keeper keeper = {0};
+	const struct content_holder holder = {keeper_each, &keeper};
+	struct rig_import kept, left;
+	struct content_rig rig;
+	struct manifest *manifest;
+	struct sweep sweep;
+	uint8_t *bytes;
+
+	CHECK(trees_make(&rig, &kept, &left));
+	CHECK_EQ(content_add_holder(rig.content, &holder), 0);
+	memcpy(keeper.part_id, left.told.manifest_id, 32);
+	content_holder_changed(rig.content);
+	CHECK_EQ(remove_share(&rig, left.told.manifest_id), 0);
+	CHECK(reach_has_manifest(content_reach(rig.content), keeper.part_id));
+
+	/* Who cannot tell what it keeps may keep all of it. */
+	keeper.fails = true;
+	content_holder_changed(rig.content);
+	CHECK(sweep_run(&rig, true, &sweep) < 0);
+	keeper.fails = false;
+	CHECK_EQ(sweep_run(&rig, true, &sweep), 0);
+	manifest = rig_manifest(&rig, keeper.part_id, &bytes);
+	CHECK(manifest);
+	manifest_free(manifest);
+	free(bytes);
+
+	memset(keeper.part_id, 0, 32);
+	content_holder_changed(rig.content);
+	CHECK_EQ(sweep_run(&rig, true, &sweep), 0);
+	CHECK_EQ(sweep.told.blob_cnt, 1);
+	rig_end(&rig);
+}
+
+static void test_holders_have_a_limit(void)
+{
+	struct keeper keeper = {0};
+	const struct content_holder holder = {keeper_each, &keeper};
+	struct content_rig rig;
+
+	CHECK(rig_begin(&rig));
+	for (unsigned i = 0; i < CONTENT_HOLDERS_MAX; i++)
+		CHECK_EQ(content_add_holder(rig.content, &holder), 0);
+	CHECK_EQ(content_add_holder(rig.content, &holder), WEFT_EFULL);
+	rig_end(&rig);
+}
+
 static void test_no_import_starts_while_it_sweeps_nor_the_reverse(void)
 {
 	struct rig_import seen;
@@ -214,6 +277,8 @@ int main(void)
 	RUN(test_closing_in_the_middle_of_a_sweep_tells_nobody);
 	RUN(test_what_is_shared_is_kept);
 	RUN(test_what_no_share_needs_is_planned_then_swept);
+	RUN(test_what_a_holder_names_is_kept_and_reached);
+	RUN(test_holders_have_a_limit);
 	RUN(test_no_import_starts_while_it_sweeps_nor_the_reverse);
 	RUN(test_what_an_import_left_behind_is_swept);
 	return check_done();
