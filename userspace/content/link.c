@@ -8,13 +8,17 @@
 #include <string.h>
 
 #include "base/cursor.h"
+#include "codec/utf8.h"
 #include "codec/zbase32.h"
 #include "crypto/blake3.h"
 
-#define LINK_SCHEME	 "mesh:"
-#define LINK_SCHEME_LEN	 (sizeof(LINK_SCHEME) - 1)
-#define LINK_CHECK_LEN	 4u
-#define LINK_LEN_MAX	 (70u + LINK_ADDRS_MAX * 19u)
+#define LINK_SCHEME	"mesh:"
+#define LINK_SCHEME_LEN (sizeof(LINK_SCHEME) - 1)
+#define LINK_CHECK_LEN	4u
+#define ADDRS_LEN_MAX	(1u + LINK_ADDRS_MAX * 19u)
+#define HINTS_LEN_MAX                                                                              \
+	(2u + LINK_NODES_MAX * (32u + ADDRS_LEN_MAX) + LINK_RELAYS_MAX * (1u + LINK_URL_LEN_MAX))
+#define LINK_LEN_MAX	 (1u + 64u + HINTS_LEN_MAX + LINK_CHECK_LEN)
 #define LINK_LETTERS_MAX ZBASE32_TEXT_LEN(LINK_LEN_MAX)
 
 _Static_assert(LINK_SCHEME_LEN + LINK_LETTERS_MAX < LINK_TEXT_CAP, "room for the longest link");
@@ -47,25 +51,89 @@ static unsigned ip_len(uint8_t family)
 	return family == ADDR_IPV4 ? 4 : family == ADDR_IPV6 ? 16 : 0;
 }
 
-/* Reads all fields that are there; the check is the caller's. Foreign: a kind or family. */
-static void fields_read(struct cursor *c, struct link *link, bool *out_is_known)
+/* What a link says while it is read; foreign: a kind, a family or a count that is none. */
+struct reading {
+	struct cursor c;
+	bool is_foreign;
+};
+
+static uint8_t count_read(struct reading *reading, unsigned max)
 {
+	uint8_t cnt = cursor_u8(&reading->c);
+
+	if (cnt > max)
+		reading->is_foreign = true;
+	return cnt <= max ? cnt : 0;
+}
+
+static uint8_t addrs_read(struct reading *reading, struct addr addrs[static LINK_ADDRS_MAX])
+{
+	struct cursor *c = &reading->c;
+	uint8_t cnt = count_read(reading, LINK_ADDRS_MAX);
+
+	for (unsigned i = 0; i < cnt && !reading->is_foreign && !c->bad; i++) {
+		addrs[i].family = cursor_u8(c);
+		if (!c->bad && !ip_len(addrs[i].family))
+			reading->is_foreign = true;
+		cursor_copy(c, addrs[i].ip, ip_len(addrs[i].family));
+		addrs[i].port = cursor_be16(c);
+	}
+	return cnt;
+}
+
+static void hints_read(struct reading *reading, struct link *link)
+{
+	struct cursor *c = &reading->c;
+
+	link->node_cnt = count_read(reading, LINK_NODES_MAX);
+	for (unsigned i = 0; i < link->node_cnt && !reading->is_foreign && !c->bad; i++) {
+		cursor_copy(c, link->nodes[i].key, sizeof(link->nodes[i].key));
+		link->nodes[i].addr_cnt = addrs_read(reading, link->nodes[i].addrs);
+	}
+	if (reading->is_foreign)
+		return;
+	link->relay_cnt = count_read(reading, LINK_RELAYS_MAX);
+	for (unsigned i = 0; i < link->relay_cnt && !c->bad; i++) {
+		uint8_t len = cursor_u8(c);
+
+		cursor_copy(c, link->relays[i], len);
+		if (!c->bad && (len == 0 || strnlen(link->relays[i], len) != len ||
+				!utf8_is_plain(link->relays[i], len)))
+			reading->is_foreign = true;
+	}
+}
+
+/* Reads all fields that are there; the check is the caller's. */
+static void fields_read(struct reading *reading, struct link *link)
+{
+	struct cursor *c = &reading->c;
+
 	memset(link, 0, sizeof(*link));
 	link->kind = cursor_u8(c);
-	cursor_copy(c, link->manifest_id, sizeof(link->manifest_id));
-	cursor_copy(c, link->node_key, sizeof(link->node_key));
-	link->addr_cnt = cursor_u8(c);
-	*out_is_known =
-		c->bad || (link->kind == LINK_COLLECTION && link->addr_cnt <= LINK_ADDRS_MAX);
-	for (unsigned i = 0; *out_is_known && !c->bad && i < link->addr_cnt; i++) {
-		struct addr *addr = &link->addrs[i];
-
-		addr->family = cursor_u8(c);
-		*out_is_known = c->bad || ip_len(addr->family) > 0;
-		cursor_copy(c, addr->ip, ip_len(addr->family));
-		addr->port = cursor_be16(c);
+	switch (link->kind) {
+	case LINK_COLLECTION:
+		cursor_copy(c, link->manifest_id, sizeof(link->manifest_id));
+		cursor_copy(c, link->node_key, sizeof(link->node_key));
+		link->addr_cnt = addrs_read(reading, link->addrs);
+		break;
+	case LINK_SHARE:
+		cursor_copy(c, link->public_key, sizeof(link->public_key));
+		hints_read(reading, link);
+		break;
+	case LINK_COMMUNITY:
+		cursor_copy(c, link->public_key, sizeof(link->public_key));
+		cursor_copy(c, link->community_id, sizeof(link->community_id));
+		hints_read(reading, link);
+		break;
+	default:
+		reading->is_foreign = !c->bad;
 	}
 	(void)cursor_bytes(c, LINK_CHECK_LEN);
+}
+
+static bool kind_is_known(uint8_t kind)
+{
+	return kind >= LINK_COLLECTION && kind <= LINK_COMMUNITY;
 }
 
 /*
@@ -76,9 +144,9 @@ static int letters_parse(const char *letters, size_t cnt, struct link *out_link)
 {
 	char padded[LINK_LETTERS_MAX + 8];
 	uint8_t bytes[LINK_LEN_MAX + 8];
+	struct reading reading = {0};
 	struct link link;
-	struct cursor c;
-	bool is_known;
+	size_t told_len;
 	int len;
 
 	for (size_t i = 0; i < cnt; i++)
@@ -90,20 +158,21 @@ static int letters_parse(const char *letters, size_t cnt, struct link *out_link)
 	memcpy(padded, letters, cnt);
 	if (zbase32_parse(padded, (cnt + 7) / 8 * 8, bytes, sizeof(bytes)) < 0)
 		return WEFT_EMALFORMED;
-	c = cursor_of(bytes, cnt * 5 / 8);
-	fields_read(&c, &link, &is_known);
-	if (is_known && c.bad)
+	reading.c = cursor_of(bytes, cnt * 5 / 8);
+	fields_read(&reading, &link);
+	if (!reading.is_foreign && reading.c.bad)
 		return WEFT_ETOOSMALL;
 
 	len = zbase32_parse(letters, cnt, bytes, sizeof(bytes));
-	if (!is_known) {
+	if (reading.is_foreign) {
 		if (len < 0 || !check_holds(bytes, (size_t)len))
 			return WEFT_EDAMAGED;
-		return link.kind == LINK_COLLECTION ? WEFT_EMALFORMED : WEFT_ENEWER;
+		return kind_is_known(link.kind) ? WEFT_EMALFORMED : WEFT_ENEWER;
 	}
 	/* A whole link with something behind it, or a count that is wrong? */
-	if (cnt > ZBASE32_TEXT_LEN((size_t)(c.pos - bytes)))
-		return check_holds(bytes, (size_t)(c.pos - bytes)) ? WEFT_ETOOLARGE : WEFT_EDAMAGED;
+	told_len = (size_t)(reading.c.pos - bytes);
+	if (cnt > ZBASE32_TEXT_LEN(told_len))
+		return check_holds(bytes, told_len) ? WEFT_ETOOLARGE : WEFT_EDAMAGED;
 	if (len < 0 || !check_holds(bytes, (size_t)len))
 		return WEFT_EDAMAGED;
 	*out_link = link;
@@ -126,6 +195,34 @@ int link_parse(const char *text, struct link *out_link)
 	return letters_parse(text + LINK_SCHEME_LEN, len - LINK_SCHEME_LEN, out_link);
 }
 
+static void addrs_write(struct writer *w, const struct addr *addrs, uint8_t cnt)
+{
+	writer_u8(w, cnt);
+	for (unsigned i = 0; i < cnt; i++) {
+		writer_u8(w, addrs[i].family);
+		writer_bytes(w, addrs[i].ip, ip_len(addrs[i].family));
+		writer_be16(w, addrs[i].port);
+	}
+}
+
+static void hints_write(struct writer *w, const struct link *link)
+{
+	writer_u8(w, link->node_cnt);
+	for (unsigned i = 0; i < link->node_cnt; i++) {
+		const struct link_node *node = &link->nodes[i];
+
+		writer_bytes(w, node->key, sizeof(node->key));
+		addrs_write(w, node->addrs, node->addr_cnt);
+	}
+	writer_u8(w, link->relay_cnt);
+	for (unsigned i = 0; i < link->relay_cnt; i++) {
+		size_t len = strlen(link->relays[i]);
+
+		writer_u8(w, (uint8_t)len);
+		writer_bytes(w, link->relays[i], len);
+	}
+}
+
 char *link_write(const struct link *link, char text[static LINK_TEXT_CAP])
 {
 	uint8_t bytes[LINK_LEN_MAX];
@@ -133,15 +230,15 @@ char *link_write(const struct link *link, char text[static LINK_TEXT_CAP])
 	uint8_t check[LINK_CHECK_LEN];
 
 	writer_u8(&w, link->kind);
-	writer_bytes(&w, link->manifest_id, sizeof(link->manifest_id));
-	writer_bytes(&w, link->node_key, sizeof(link->node_key));
-	writer_u8(&w, link->addr_cnt);
-	for (unsigned i = 0; i < link->addr_cnt; i++) {
-		const struct addr *addr = &link->addrs[i];
-
-		writer_u8(&w, addr->family);
-		writer_bytes(&w, addr->ip, ip_len(addr->family));
-		writer_be16(&w, addr->port);
+	if (link->kind == LINK_COLLECTION) {
+		writer_bytes(&w, link->manifest_id, sizeof(link->manifest_id));
+		writer_bytes(&w, link->node_key, sizeof(link->node_key));
+		addrs_write(&w, link->addrs, link->addr_cnt);
+	} else {
+		writer_bytes(&w, link->public_key, sizeof(link->public_key));
+		if (link->kind == LINK_COMMUNITY)
+			writer_bytes(&w, link->community_id, sizeof(link->community_id));
+		hints_write(&w, link);
 	}
 	check_of(bytes, writer_len(&w), check);
 	writer_bytes(&w, check, sizeof(check));
