@@ -8,12 +8,14 @@
 
 #include "weft/err.h"
 
+struct node_key;
+
 /*
  * The list of a collection's files, as deterministic CBOR with integer
  * keys (docs/wire/content.md):
  *	0 version 1 | 4 created s | 6 title? | 10 items[] | 12 parts[] |
  *	13 empty directories[]?
- *	item: 0 content id 32 | 1 size | 2 name | 3 path? | 6 chunk count
+ *	item: 0 content id 32 | 1 size | 2 name | 3 path? | 4 mime? | 5 tags[]? | 6 chunk count
  *	part: 0 manifest id 32 | 1 item count | 2 bytes | 3 length
  * Its name is the BLAKE3 of these bytes. There are three shapes:
  *	whole  4, 6?, 10, 13?  all items of a small collection
@@ -24,28 +26,50 @@
  * makes the bytes a function of the files and shows a path that is used
  * twice, or as a file and a directory, in one pass. The files' chunk
  * hashes are not in here: they prove themselves against the content id.
+ *
+ * A whole or root may be a revision of a share (docs/wire/share.md): it is then the body
+ * of a signed object (crypto/signed.h) with the tag "manifest", and also has
+ *	1 share key 32 | 2 share id 32 | 3 sequence number | 5 expires s? | 7 description? |
+ *	8 visibility (0 private, 1 public) | 9 communities[]? | 11 recommended shares[]?
+ * Its name is the BLAKE3 of the whole signed object. Parts are never signed: the root
+ * that names them is.
  */
+#define MANIFEST_TAG	   "manifest"
 #define MANIFEST_VERSION   1
 #define MANIFEST_ITEMS_MAX 3000u /* of one manifest; larger folders have parts */
 #define MANIFEST_PARTS_MAX 3000u
 #define MANIFEST_DIRS_MAX  3000u
 /* A call's payload is at most 1 MiB; the answer's own fields need a few bytes. */
-#define MANIFEST_LEN_MAX      ((1u << 20) - 1024u)
-#define MANIFEST_PATH_LEN_MAX 4096u
-#define MANIFEST_NAME_LEN_MAX 255u
-#define MANIFEST_TITLE_CAP    256u
-#define MANIFEST_BYTES_MAX    (1ull << 62) /* all sizes added up */
+#define MANIFEST_LEN_MAX	     ((1u << 20) - 1024u)
+#define MANIFEST_PATH_LEN_MAX	     4096u
+#define MANIFEST_NAME_LEN_MAX	     255u
+#define MANIFEST_TITLE_CAP	     256u
+#define MANIFEST_DESCRIPTION_LEN_MAX 4096u
+#define MANIFEST_MIME_LEN_MAX	     127u /* of an item: "audio/flac" */
+#define MANIFEST_TAGS_MAX	     16u  /* of an item */
+#define MANIFEST_TAG_LEN_MAX	     64u
+#define MANIFEST_COMMUNITIES_MAX     16u
+#define MANIFEST_RECOMMENDED_MAX     64u
+#define MANIFEST_BYTES_MAX	     (1ull << 62) /* all sizes added up */
 /* Names that begin so are ours in a target directory, and refused in manifests. */
 #define MANIFEST_STAGING_PREFIX ".weft-"
 
 enum manifest_shape { MANIFEST_WHOLE, MANIFEST_ROOT, MANIFEST_PART };
 
 /* Pointers borrow the bytes that were parsed; texts have no NUL. */
+struct manifest_tag {
+	const char *text;
+	size_t len;
+};
 struct manifest_item {
 	const uint8_t *content_id;
 	uint64_t size;
 	const char *path; /* relative, safe: "a/b/c.txt" */
 	size_t path_len;
+	const char *mime; /* NULL: not told */
+	size_t mime_len;
+	const struct manifest_tag *tags; /* ascending; NULL: none */
+	uint32_t tag_cnt;
 };
 struct manifest_dir {
 	const char *path;
@@ -69,15 +93,33 @@ struct manifest {
 	uint32_t dir_cnt;
 	uint64_t all_item_cnt; /* with those of the parts */
 	uint64_t all_byte_cnt;
+	struct manifest_tag *tags; /* of all items, in their order */
+	size_t tag_cnt;
+
+	/* Of a revision of a share; zero in others. */
+	bool is_signed;
+	bool is_public;
+	uint8_t share_key[32];
+	uint8_t share_id[32];	 /* SHA-256 of it */
+	uint64_t seq;		 /* in [1, 2^64 - 2] */
+	uint64_t expires_s;	 /* 0: never */
+	const char *description; /* NULL: none */
+	size_t description_len;
+	const uint8_t *communities[MANIFEST_COMMUNITIES_MAX]; /* ids of 32 bytes, ascending */
+	uint32_t community_cnt;
+	const uint8_t *recommended[MANIFEST_RECOMMENDED_MAX]; /* share ids, ascending */
+	uint32_t recommended_cnt;
 };
 
 /* manifest_chunk_cnt: the number of 256 KiB chunks of a file; 0 when it is empty. */
 uint64_t manifest_chunk_cnt(uint64_t size);
 
 /*
- * manifest_parse reads bytes, which must outlive the manifest. 0,
- * WEFT_EMALFORMED, WEFT_ETOOLARGE (a limit above), WEFT_EUNSAFE (a path
- * that must not be written), WEFT_EUNKNOWN (another version) or -ENOMEM.
+ * manifest_parse reads bytes, which must outlive the manifest, signed or not: is_signed
+ * tells, and a signature was verified then. Whether it has expired is the caller's to
+ * ask. 0, WEFT_EMALFORMED, WEFT_ETOOLARGE (a limit above), WEFT_EUNSAFE (a path or text
+ * that must not be written), WEFT_EUNKNOWN (another version), WEFT_EDAMAGED (signature,
+ * or a key that is not the share's) or -ENOMEM.
  */
 WEFT_MUST_CHECK
 int manifest_parse(const void *bytes, size_t len, struct manifest **out_manifest);
@@ -91,6 +133,13 @@ void manifest_free(struct manifest *manifest);
 bool manifest_path_is_safe(const char *path, size_t len);
 /* manifest_title_is_safe: UTF-8 without control characters that fits MANIFEST_TITLE_CAP. */
 bool manifest_title_is_safe(const char *title);
+/* manifest_description_is_safe: the same for each line of at most 4096 bytes. */
+bool manifest_description_is_safe(const char *text, size_t len);
+/* manifest_mime_is_safe: type/subtype in visible ASCII, at most 127 bytes. */
+bool manifest_mime_is_safe(const char *mime, size_t len);
+/* manifest_tag_is_safe: 1 to 64 bytes of UTF-8 without control characters. */
+bool manifest_tag_is_safe(const char *tag, size_t len);
+int manifest_tag_compare(const struct manifest_tag *a, const struct manifest_tag *b);
 /* manifest_path_compare orders paths byte by byte with '/' before all others. */
 int manifest_path_compare(const char *a, size_t a_len, const char *b, size_t b_len);
 
@@ -126,6 +175,26 @@ bool manifest_builder_is_empty(const struct manifest_builder *builder);
  */
 const uint8_t *manifest_builder_encode(struct manifest_builder *builder, enum manifest_shape shape,
 				       uint64_t created_s, const char *title, size_t *out_len);
+/*
+ * manifest_builder_sign writes what was added, a whole or a root, as a revision of the
+ * share whose key signs. 0 with bytes lent until the next call, WEFT_EMALFORMED (the
+ * revision breaks a limit above, or ids do not ascend) or -ENOMEM.
+ */
+struct manifest_revision {
+	const struct node_key *key;
+	uint64_t seq, created_s;
+	uint64_t expires_s;		 /* 0: never */
+	const char *title, *description; /* "": none */
+	bool is_public;
+	const uint8_t (*communities)[32];
+	uint32_t community_cnt;
+	const uint8_t (*recommended)[32];
+	uint32_t recommended_cnt;
+};
+WEFT_MUST_CHECK
+int manifest_builder_sign(struct manifest_builder *builder, enum manifest_shape shape,
+			  const struct manifest_revision *revision, const uint8_t **out_bytes,
+			  size_t *out_len);
 void manifest_builder_reset(struct manifest_builder *builder);
 
 #endif

@@ -12,7 +12,8 @@ static uint8_t id[32] = {1, 2, 3};
 
 static int add(struct manifest_builder *b, const char *path, uint64_t size)
 {
-	struct manifest_item item = {id, size, path, strlen(path)};
+	struct manifest_item item = {
+		.content_id = id, .size = size, .path = path, .path_len = strlen(path)};
 
 	return manifest_builder_add_item(b, &item);
 }
@@ -189,7 +190,7 @@ static void test_the_builder_stops_at_the_longest_manifest(void)
 	CHECK(cnt > 200);
 	bytes = manifest_builder_encode(b, MANIFEST_WHOLE, UINT64_MAX, path + 3900, &len);
 	CHECK(len <= MANIFEST_LEN_MAX);
-	CHECK(len > MANIFEST_LEN_MAX - 10000);
+	CHECK(len > MANIFEST_LEN_MAX - 20000);
 	CHECK_EQ(manifest_parse(bytes, len, &m), 0);
 	CHECK_EQ(m->item_cnt, cnt);
 	manifest_free(m);
@@ -549,6 +550,118 @@ static void test_shapes_are_told_apart(void)
 	CHECK_EQ(craft_parse(), WEFT_EUNSAFE);
 }
 
+/* --- mime and tags --- */
+
+static const char *const tag_texts[] = {"a", "ab", "b", "\xc3\xa9"};
+
+static int add_labelled(struct manifest_builder *b, const char *path, const char *mime,
+			uint32_t tag_cnt)
+{
+	struct manifest_tag tags[4];
+	struct manifest_item item = {.content_id = id,
+				     .path = path,
+				     .path_len = strlen(path),
+				     .mime = mime,
+				     .mime_len = mime ? strlen(mime) : 0,
+				     .tags = tags,
+				     .tag_cnt = tag_cnt};
+
+	for (uint32_t i = 0; i < tag_cnt && i < 4; i++)
+		tags[i] = (struct manifest_tag){tag_texts[i], strlen(tag_texts[i])};
+	return manifest_builder_add_item(b, &item);
+}
+
+static void test_mime_and_tags_are_read_back(void)
+{
+	struct manifest_builder *b;
+	struct manifest *m;
+	const uint8_t *bytes;
+	size_t len;
+
+	CHECK_EQ(manifest_builder_new(&b), 0);
+	CHECK_EQ(add_labelled(b, "1", "text/plain", 2), 0);
+	CHECK_EQ(add_labelled(b, "2", NULL, 0), 0);
+	CHECK_EQ(add_labelled(b, "3", NULL, 4), 0);
+	CHECK_EQ(add_labelled(b, "4", "a/b", 0), 0);
+	bytes = manifest_builder_encode(b, MANIFEST_PART, 0, "", &len);
+	CHECK_EQ(manifest_parse(bytes, len, &m), 0);
+	CHECK_EQ(m->item_cnt, 4);
+	CHECK_EQ(m->items[0].mime_len, 10);
+	CHECK_MEM(m->items[0].mime, "text/plain", 10);
+	CHECK_EQ(m->items[0].tag_cnt, 2);
+	CHECK_MEM(m->items[0].tags[1].text, "ab", 2);
+	CHECK_EQ(m->items[1].tag_cnt, 0);
+	CHECK(!m->items[1].mime && !m->items[1].tags);
+	CHECK_EQ(m->items[2].tag_cnt, 4);
+	CHECK_MEM(m->items[2].tags[3].text, "\xc3\xa9", 2);
+	CHECK_MEM(m->items[3].mime, "a/b", 3);
+	CHECK_EQ(m->tag_cnt, 6);
+	manifest_free(m);
+	manifest_builder_free(b);
+}
+
+static void craft_labels(const char *mime, const char *const *tags, unsigned cnt)
+{
+	struct writer *w = &craft.w;
+
+	craft_begin(3);
+	craft_created();
+	craft_list(10, 1);
+	cbor_write_map(w, 4u + (mime != NULL) + (tags != NULL));
+	cbor_write_uint(w, 0);
+	cbor_write_bytes(w, id, 32);
+	cbor_write_uint(w, 1);
+	cbor_write_uint(w, 1);
+	cbor_write_uint(w, 2);
+	cbor_write_text(w, "n", 1);
+	if (mime) {
+		cbor_write_uint(w, 4);
+		cbor_write_text(w, mime, strlen(mime));
+	}
+	if (tags)
+		craft_list(5, cnt);
+	for (unsigned i = 0; i < cnt; i++)
+		cbor_write_text(w, tags[i], strlen(tags[i]));
+	cbor_write_uint(w, 6);
+	cbor_write_uint(w, 1);
+}
+
+static int craft_labels_parse(const char *mime, const char *const *tags, unsigned cnt)
+{
+	craft_labels(mime, tags, cnt);
+	return craft_parse();
+}
+
+static void test_hostile_labels_are_refused(void)
+{
+	static const char *const many[] = {"a", "b", "c", "d", "e", "f", "g", "h", "i",
+					   "j", "k", "l", "m", "n", "o", "p", "q"};
+	static const char *const twice[] = {"a", "a"}, *const falling[] = {"b", "a"},
+				 *const empty[] = {""}, *const bell[] = {"\a"};
+	static char mime_127[128] = "a/", mime_128[129] = "a/", tag_64[65], tag_65[66];
+	const char *longest[] = {tag_64}, *too_long[] = {tag_65};
+
+	memset(mime_127 + 2, 'x', 125);
+	memset(mime_128 + 2, 'x', 126);
+	memset(tag_64, 't', 64);
+	memset(tag_65, 't', 65);
+	CHECK_EQ(craft_labels_parse(NULL, many, 16), 0);
+	CHECK_EQ(craft_labels_parse(NULL, many, 17), WEFT_ETOOLARGE);
+	CHECK_EQ(craft_labels_parse(NULL, many, 0), WEFT_EMALFORMED);
+	CHECK_EQ(craft_labels_parse(NULL, twice, 2), WEFT_EMALFORMED);
+	CHECK_EQ(craft_labels_parse(NULL, falling, 2), WEFT_EMALFORMED);
+	CHECK_EQ(craft_labels_parse(NULL, empty, 1), WEFT_EUNSAFE);
+	CHECK_EQ(craft_labels_parse(NULL, bell, 1), WEFT_EUNSAFE);
+	CHECK_EQ(craft_labels_parse(NULL, longest, 1), 0);
+	CHECK_EQ(craft_labels_parse(NULL, too_long, 1), WEFT_EUNSAFE);
+	CHECK_EQ(craft_labels_parse(mime_127, NULL, 0), 0);
+	CHECK_EQ(craft_labels_parse(mime_128, NULL, 0), WEFT_EUNSAFE);
+	CHECK_EQ(craft_labels_parse("text", NULL, 0), WEFT_EUNSAFE);
+	CHECK_EQ(craft_labels_parse("/plain", NULL, 0), WEFT_EUNSAFE);
+	CHECK_EQ(craft_labels_parse("text/", NULL, 0), WEFT_EUNSAFE);
+	CHECK_EQ(craft_labels_parse("text/pl ain", NULL, 0), WEFT_EUNSAFE);
+}
+
 int main(void)
 {
 	RUN(test_what_was_built_is_read_back);
@@ -568,5 +681,7 @@ int main(void)
 	RUN(test_sizes_that_overflow_are_refused);
 	RUN(test_a_manifest_too_long_is_refused);
 	RUN(test_shapes_are_told_apart);
+	RUN(test_mime_and_tags_are_read_back);
+	RUN(test_hostile_labels_are_refused);
 	return check_done();
 }
