@@ -75,23 +75,30 @@ static bool is_read_at_start(unsigned db)
 	       db == STORE_BANS || db == STORE_DB_CNT;
 }
 
-static int child_read(const char *dir, enum probe_scope scope, struct probe_seen *seen)
+struct probe {
+	const char *dir;
+	enum probe_scope scope;
+	struct probe_seen *seen;
+};
+
+static int databases_look(void *arg)
 {
+	const struct probe *probe = arg;
 	char path[PATH_CAP];
 	MDB_env *lmdb;
 	MDB_txn *txn;
 	int err;
 
-	if ((size_t)snprintf(path, sizeof(path), "%s/db", dir) >= sizeof(path))
+	if ((size_t)snprintf(path, sizeof(path), "%s/db", probe->dir) >= sizeof(path))
 		return ENAMETOOLONG;
 	if ((err = mdb_env_create(&lmdb)) || (err = mdb_env_set_maxdbs(lmdb, STORE_DB_CNT + 1)) ||
 	    (err = mdb_env_open(lmdb, path, MDB_RDONLY | MDB_NOLOCK, 0)) ||
 	    (err = mdb_txn_begin(lmdb, NULL, MDB_RDONLY, &txn)))
 		return err;
 	for (unsigned db = 0; db <= STORE_DB_CNT && err == MDB_SUCCESS; db++) {
-		if (scope == PROBE_START && !is_read_at_start(db))
+		if (probe->scope == PROBE_START && !is_read_at_start(db))
 			continue;
-		seen->db = db;
+		probe->seen->db = db;
 		err = database_read(txn, db < STORE_DB_CNT ? env_databases[db].name : "segments");
 		/* An older schema had it not, and a new store has none. */
 		if (err == MDB_NOTFOUND)
@@ -111,22 +118,28 @@ static int child_outcome(pid_t pid)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : WEFT_EDAMAGED;
 }
 
+int probe_child(int (*look)(void *arg), void *arg)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		child_confine();
+		/* What the system refuses, or a file that is not there, is no damage. */
+		_exit(look(arg) >= 0 ? 0 : 1);
+	}
+	return pid < 0 ? -errno : child_outcome(pid);
+}
+
 int store_probe(const char *dir, enum probe_scope scope, const char **out_db)
 {
 	struct probe_seen *seen = mmap(NULL, sizeof(*seen), PROT_READ | PROT_WRITE,
 				       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	pid_t pid;
+	struct probe probe = {.dir = dir, .scope = scope, .seen = seen};
 	int err;
 
 	if (seen == MAP_FAILED)
 		return -errno;
-	pid = fork();
-	if (pid == 0) {
-		child_confine();
-		/* What the system refuses, or a file that is not there, is no damage. */
-		_exit(child_read(dir, scope, seen) >= 0 ? 0 : 1);
-	}
-	err = pid < 0 ? -errno : child_outcome(pid);
+	err = probe_child(databases_look, &probe);
 	*out_db = seen->db < STORE_DB_CNT ? env_databases[seen->db].name : "segments";
 	(void)munmap(seen, sizeof(*seen));
 	return err;

@@ -109,6 +109,12 @@ WEFT_MUST_CHECK
 int write_end(struct store *store, MDB_txn *txn, int err);
 
 /*
+ * probe_child runs look in a child process, which may die of what it finds. look says 0,
+ * an errno or a negative code of LMDB. 0, -errno, or WEFT_EDAMAGED: such a code or a death.
+ */
+WEFT_MUST_CHECK
+int probe_child(int (*look)(void *arg), void *arg);
+/*
  * store_probe reads databases below dir in a child process. 0, -errno, or
  * WEFT_EDAMAGED with the database at which the child failed or died.
  */

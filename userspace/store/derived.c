@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The environment of rows that can be made again (derived.h). Opening is where
+ * its cheapness pays: there is no migration and no repair, what does not fit is
+ * removed.
+ */
+#include "store/derived.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cursor.h"
+#include "store/env.h"
+#include "store/store_state.h"
+
+#define PATH_CAP    4096
+#define META_NAME   "meta"
+#define ROWS_NAME   "rows"
+#define VERSION_KEY "version"
+
+struct derived {
+	struct derived_config config;
+	char path[PATH_CAP];
+	MDB_env *lmdb;
+	MDB_dbi meta, rows;
+};
+
+/* Never made: views and writes are transactions under their own names. */
+struct derived_view {
+	MDB_txn *txn;
+	MDB_dbi rows;
+};
+struct derived_write {
+	MDB_txn *txn;
+	MDB_dbi rows;
+	int err;
+};
+
+/* --- opening --- */
+
+/* In the child: the tree of every row, and both ends of its value. */
+static int rows_look(void *arg)
+{
+	const char *path = arg;
+	volatile uint8_t sink = 0;
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	MDB_env *lmdb;
+	MDB_txn *txn;
+	MDB_dbi rows;
+	int err;
+
+	if ((err = mdb_env_create(&lmdb)) || (err = mdb_env_set_maxdbs(lmdb, 2)) ||
+	    (err = mdb_env_open(lmdb, path, MDB_RDONLY | MDB_NOLOCK, 0)) ||
+	    (err = mdb_txn_begin(lmdb, NULL, MDB_RDONLY, &txn)) ||
+	    (err = mdb_dbi_open(txn, ROWS_NAME, 0, &rows)) ||
+	    (err = mdb_cursor_open(txn, rows, &cursor)))
+		return err == MDB_NOTFOUND ? MDB_SUCCESS : err;
+	while ((err = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == MDB_SUCCESS) {
+		const uint8_t *bytes = value.mv_data;
+
+		sink ^= ((const uint8_t *)key.mv_data)[key.mv_size - 1];
+		if (value.mv_size)
+			sink ^= bytes[0] ^ bytes[value.mv_size - 1];
+	}
+	return err == MDB_NOTFOUND ? MDB_SUCCESS : err;
+}
+
+/* A file cut short would end in SIGBUS at the first look at a lost page. */
+static int len_check(struct derived *derived)
+{
+	struct stat st;
+	int fd;
+
+	if (mdb_env_get_fd(derived->lmdb, &fd) != MDB_SUCCESS || fstat(fd, &st) < 0)
+		return -errno;
+	return (uint64_t)st.st_size < derived_used_len(derived) ? WEFT_EDAMAGED : 0;
+}
+
+static int version_take(struct derived *derived, MDB_txn *txn, enum derived_start *out_start)
+{
+	const void *value;
+	uint8_t bytes[4];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	size_t len;
+	int err = env_get(txn, derived->meta, VERSION_KEY, strlen(VERSION_KEY), &value, &len);
+
+	writer_be32(&w, derived->config.version);
+	if (err == WEFT_EABSENT) {
+		*out_start = DERIVED_NEW;
+		return env_put(txn, derived->meta, VERSION_KEY, strlen(VERSION_KEY), bytes,
+			       sizeof(bytes));
+	}
+	*out_start = DERIVED_KEPT;
+	if (err < 0)
+		return err;
+	return len == sizeof(bytes) && memcmp(value, bytes, len) == 0 ? 0 : WEFT_EUNKNOWN;
+}
+
+static int databases_open(struct derived *derived, enum derived_start *out_start)
+{
+	MDB_txn *txn;
+	int err = env_err(mdb_txn_begin(derived->lmdb, NULL, 0, &txn));
+
+	if (err < 0)
+		return err;
+	err = env_err(mdb_dbi_open(txn, META_NAME, MDB_CREATE, &derived->meta));
+	if (err == 0)
+		err = env_err(mdb_dbi_open(txn, ROWS_NAME, MDB_CREATE, &derived->rows));
+	if (err == 0)
+		err = version_take(derived, txn, out_start);
+	if (err < 0) {
+		mdb_txn_abort(txn);
+		return err;
+	}
+	return env_err(mdb_txn_commit(txn));
+}
+
+/* 0, -errno, or what is wrong with what was found: WEFT_EDAMAGED, WEFT_EUNKNOWN. */
+static int derived_begin(struct derived *derived, enum derived_start *out_start)
+{
+	const struct derived_config *config = &derived->config;
+	int err;
+
+	if (mkdir(derived->path, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	err = probe_child(rows_look, derived->path);
+	if (err < 0)
+		return err;
+	err = env_err(mdb_env_create(&derived->lmdb));
+	if (err < 0)
+		return err;
+	err = env_err(mdb_env_set_maxdbs(derived->lmdb, 2));
+	if (err == 0)
+		err = env_err(mdb_env_set_maxreaders(derived->lmdb, config->reader_cap));
+	if (err == 0)
+		err = env_err(mdb_env_set_mapsize(derived->lmdb, config->map_len_max));
+	if (err == 0)
+		err = env_err(mdb_env_open(derived->lmdb, derived->path, MDB_NOTLS | MDB_NOMETASYNC,
+					   0600));
+	if (err == 0)
+		err = len_check(derived);
+	return err < 0 ? err : databases_open(derived, out_start);
+}
+
+static void derived_end(struct derived *derived)
+{
+	if (derived->lmdb)
+		mdb_env_close(derived->lmdb);
+	derived->lmdb = NULL;
+}
+
+static int files_remove(const struct derived *derived)
+{
+	static const char *const names[] = {"data.mdb", "lock.mdb"};
+	int dir_fd = open(derived->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int err = 0;
+
+	if (dir_fd < 0)
+		return -errno;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (unlinkat(dir_fd, names[i], 0) < 0 && errno != ENOENT)
+			err = -errno;
+	close(dir_fd);
+	return err;
+}
+
+int derived_open(const struct derived_config *config, struct derived **out_derived,
+		 enum derived_start *out_start)
+{
+	struct derived *derived = calloc(1, sizeof(*derived));
+	enum derived_start start = DERIVED_NEW, again;
+	int err;
+
+	if (!derived)
+		return -ENOMEM;
+	derived->config = *config;
+	if ((size_t)snprintf(derived->path, sizeof(derived->path), "%s/%s", config->state_dir,
+			     config->name) >= sizeof(derived->path)) {
+		free(derived);
+		return -ENAMETOOLONG;
+	}
+	err = derived_begin(derived, &start);
+	if (err == WEFT_EDAMAGED || err == WEFT_EUNKNOWN) {
+		start = err == WEFT_EDAMAGED ? DERIVED_DAMAGED : DERIVED_OTHER_VERSION;
+		derived_end(derived);
+		err = files_remove(derived);
+		if (err == 0)
+			err = derived_begin(derived, &again);
+	}
+	if (err < 0) {
+		derived_close(derived);
+		return err;
+	}
+	*out_derived = derived;
+	*out_start = start;
+	return 0;
+}
+
+void derived_close(struct derived *derived)
+{
+	if (!derived)
+		return;
+	derived_end(derived);
+	free(derived);
+}
+
+uint64_t derived_used_len(const struct derived *derived)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+
+	mdb_env_info(derived->lmdb, &info);
+	mdb_env_stat(derived->lmdb, &stat);
+	return ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+}
+
+/* --- reading --- */
+
+int derived_view_open(struct derived *derived, struct derived_view **out_view)
+{
+	struct derived_view *view = calloc(1, sizeof(*view));
+	int err;
+
+	if (!view)
+		return -ENOMEM;
+	view->rows = derived->rows;
+	err = env_err(mdb_txn_begin(derived->lmdb, NULL, MDB_RDONLY, &view->txn));
+	if (err < 0) {
+		free(view);
+		return err;
+	}
+	*out_view = view;
+	return 0;
+}
+
+void derived_view_close(struct derived_view *view)
+{
+	if (!view)
+		return;
+	mdb_txn_abort(view->txn);
+	free(view);
+}
+
+int derived_view_get(struct derived_view *view, const void *key, size_t key_len,
+		     const void **out_value, size_t *out_len)
+{
+	return env_get(view->txn, view->rows, key, key_len, out_value, out_len);
+}
+
+int derived_view_each(struct derived_view *view, const void *prefix, size_t prefix_len,
+		      derived_row_fn fn, void *arg)
+{
+	MDB_val key = {prefix_len, (void *)(uintptr_t)prefix}, value;
+	MDB_cursor *cursor;
+	int err = env_err(mdb_cursor_open(view->txn, view->rows, &cursor));
+
+	if (err < 0)
+		return err;
+	err = env_err(mdb_cursor_get(cursor, &key, &value, prefix_len ? MDB_SET_RANGE : MDB_FIRST));
+	while (err == 0) {
+		if (key.mv_size < prefix_len ||
+		    (prefix_len && memcmp(key.mv_data, prefix, prefix_len) != 0))
+			break;
+		if (!fn(arg, key.mv_data, key.mv_size, value.mv_data, value.mv_size))
+			break;
+		err = env_err(mdb_cursor_get(cursor, &key, &value, MDB_NEXT));
+	}
+	mdb_cursor_close(cursor);
+	return err == WEFT_EABSENT ? 0 : err;
+}
+
+/* --- writing --- */
+
+int derived_write_open(struct derived *derived, struct derived_write **out_write)
+{
+	struct derived_write *write = calloc(1, sizeof(*write));
+	int err;
+
+	if (!write)
+		return -ENOMEM;
+	write->rows = derived->rows;
+	err = env_err(mdb_txn_begin(derived->lmdb, NULL, 0, &write->txn));
+	if (err < 0) {
+		free(write);
+		return err;
+	}
+	*out_write = write;
+	return 0;
+}
+
+void derived_write_put(struct derived_write *write, const void *key, size_t key_len,
+		       const void *value, size_t value_len)
+{
+	if (write->err == 0)
+		write->err = env_put(write->txn, write->rows, key, key_len, value, value_len);
+}
+
+void derived_write_delete(struct derived_write *write, const void *key, size_t key_len)
+{
+	if (write->err == 0)
+		write->err = env_delete(write->txn, write->rows, key, key_len);
+}
+
+int derived_write_commit(struct derived_write *write)
+{
+	int err = write->err;
+
+	if (err == 0)
+		err = env_err(mdb_txn_commit(write->txn));
+	else
+		mdb_txn_abort(write->txn);
+	free(write);
+	return err;
+}
+
+void derived_write_cancel(struct derived_write *write)
+{
+	if (!write)
+		return;
+	mdb_txn_abort(write->txn);
+	free(write);
+}
