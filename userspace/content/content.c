@@ -19,6 +19,7 @@
 #include "content/serve/reach.h"
 #include "content/serve/serve.h"
 #include "content/share.h"
+#include "content/swarm/swarm.h"
 #include "store/store.h"
 
 void content_config_defaults(struct content_config *config)
@@ -68,6 +69,8 @@ int content_new(const struct content_params *params, struct content **out_conten
 	if (err == 0)
 		err = serve_new(content, &content->serve);
 	if (err == 0)
+		err = swarms_new(content, &content->swarms);
+	if (err == 0)
 		err = gets_new(content, &content->gets);
 	if (err < 0) {
 		content_free(content);
@@ -105,6 +108,7 @@ void content_free(struct content *content)
 		gc_stop(content->gc);
 		store_flush(content->params.store);
 		gets_free(content->gets);
+		swarms_free(content->swarms);
 	}
 	serve_free(content->serve);
 	gc_free(content->gc);

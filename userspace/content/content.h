@@ -74,6 +74,8 @@ struct content_params {
 	struct mesh_seam mesh;
 	uint64_t now_ns;
 	uint64_t (*wall_s)(void *ctx); /* seconds since 1970, for records; NULL: 0 */
+	/* Where this node can be reached, told to those it swarms with; NULL: nowhere. */
+	unsigned (*own_addrs)(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]);
 	void (*on_event)(void *ctx, const struct content_event *event); /* may be NULL */
 	void (*on_reach_changed)(
 		void *ctx); /* content_reach_copy gives another list; may be NULL */

@@ -15,6 +15,7 @@
  *	shares	 share.c   what is offered
  *	imports	 import.c  trees being hashed
  *	serve	 serve.c   answers to peers; registers the message handlers
+ *	swarms	 swarm.c   whom gets and others ask
  *	gets	 get.c     what is being fetched; content_get_* are in there
  *	gc	 gc.c      sweeping; while it runs (is_sweeping) no import and
  *			   no get may start: they answer WEFT_EBUSY
@@ -23,6 +24,7 @@ struct object_file;
 struct shares;
 struct imports;
 struct serve;
+struct swarms;
 struct gets;
 struct gc;
 struct reach;
@@ -32,6 +34,7 @@ struct content {
 	struct shares *shares;
 	struct imports *imports;
 	struct serve *serve;
+	struct swarms *swarms;
 	struct gets *gets;
 	struct gc *gc;
 	struct content_holder holders[CONTENT_HOLDERS_MAX];

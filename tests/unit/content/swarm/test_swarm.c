@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who is asked, how much at once, and what is made of those that fail. */
+#include "content/swarm/swarm.h"
+
+#include "base/clock.h"
+#include "crypto/blake3.h"
+#include "support/check.h"
+#include "support/source_net.h"
+
+#define BUF_CAP 8192
+
+static struct source_net net;
+
+/* --- one manifest, asked of whoever answers --- */
+
+static struct {
+	struct swarm_ask ask;
+	uint8_t buf[BUF_CAP];
+	unsigned told_cnt;
+	int err;
+	char detail[256];
+	size_t len;
+} one;
+
+static bool one_is_right(void *arg, const struct message_answer *answer)
+{
+	uint8_t id[BLAKE3_HASH_LEN];
+
+	(void)arg;
+	blake3_hash(answer->bytes, answer->len, id);
+	return memcmp(id, net.manifest_id, sizeof(id)) == 0;
+}
+
+static void one_done(void *arg, const struct swarm_answer *answer, uint64_t now_ns)
+{
+	(void)arg, (void)now_ns;
+	one.told_cnt++;
+	one.err = answer->err;
+	one.len = answer->message.len;
+	snprintf(one.detail, sizeof(one.detail), "%s", answer->err ? answer->detail : "");
+}
+
+static int one_ask(struct swarm *swarm)
+{
+	memset(&one, 0, sizeof(one));
+	one.ask.type = MESH_GET_MANIFEST;
+	memcpy(one.ask.request.id, net.manifest_id, sizeof(net.manifest_id));
+	one.ask.what = "the collection";
+	one.ask.buf = one.buf;
+	one.ask.cap = sizeof(one.buf);
+	one.ask.check = one_is_right;
+	one.ask.done = one_done;
+	return swarm_ask(swarm, &one.ask, net.now_ns);
+}
+
+static bool one_is_over(void *arg)
+{
+	(void)arg;
+	return one.told_cnt > 0;
+}
+
+static bool one_run(uint64_t for_ns)
+{
+	return source_net_run(&net, for_ns, one_is_over, NULL);
+}
+
+static void test_a_hint_is_asked_at_once_and_nothing_else(void)
+{
+	struct swarm *swarm;
+
+	source_net_init(&net);
+	swarm = source_net_join(&net, 0, 1);
+	CHECK_EQ(one_ask(swarm), 0);
+	CHECK_EQ(one.told_cnt, 0);
+	CHECK(one_run(NS_PER_S));
+	CHECK_EQ(one.err, 0);
+	CHECK_EQ(one.len, sizeof(source_net_manifest));
+	CHECK_EQ(net.asked_cnt, 1);
+	swarm_leave(swarm);
+	source_net_fini(&net);
+}
+
+static void test_an_ask_goes_on_to_whoever_has_it(void)
+{
+	static const struct {
+		const char *why;
+		struct net_source first;
+	} rows[] = {
+		{"dead", {.is_dead = true}},
+		{"absent", {.code = MESH_CODE_ABSENT}},
+		{"changed", {.code = MESH_CODE_CHANGED}},
+		{"refuses", {.code = MESH_CODE_MALFORMED}},
+		{"lies", {.is_liar = true}},
+		{"broken", {.code = MESH_CODE_INTERNAL}},
+		{"busy for an hour", {.busy_until_ns = 4600 * NS_PER_S}},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct swarm *swarm;
+
+		source_net_init(&net);
+		net.sources[0].is_dead = rows[i].first.is_dead;
+		net.sources[0].is_liar = rows[i].first.is_liar;
+		net.sources[0].code = rows[i].first.code;
+		net.sources[0].busy_until_ns = rows[i].first.busy_until_ns;
+		net.sources[1].delay_ns = 20 * NS_PER_MS;
+		swarm = source_net_join(&net, 0, 2);
+		CHECK_EQ(one_ask(swarm), 0);
+		if (!one_run(60 * NS_PER_S) || one.err)
+			printf("# %s: %d %s\n", rows[i].why, one.err, one.detail);
+		CHECK_EQ(one.told_cnt, 1);
+		CHECK_EQ(one.err, 0);
+		swarm_leave(swarm);
+		source_net_fini(&net);
+	}
+}
+
+static void test_the_last_failure_is_told_when_nobody_is_left(void)
+{
+	static const struct {
+		enum mesh_code code;
+		bool is_dead, is_liar;
+		int err;
+		const char *words;
+	} rows[] = {
+		{MESH_CODE_ABSENT, false, false, WEFT_EABSENT, "has not got the collection"},
+		{MESH_CODE_CHANGED, false, false, WEFT_ECHANGED, "the collection has changed"},
+		{MESH_CODE_MALFORMED, false, false, WEFT_EREFUSED, "refuses to send"},
+		{0, true, false, WEFT_ETIMEOUT, "resume when it is back"},
+		{0, false, true, WEFT_EDAMAGED, "bytes that do not match"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct swarm *swarm;
+
+		source_net_init(&net);
+		net.sources[0].code = rows[i].code;
+		net.sources[0].is_dead = rows[i].is_dead;
+		net.sources[0].is_liar = rows[i].is_liar;
+		swarm = source_net_join(&net, 0, 1);
+		CHECK_EQ(one_ask(swarm), 0);
+		CHECK(one_run(200 * NS_PER_S));
+		CHECK_EQ(one.err, rows[i].err);
+		CHECK(strstr(one.detail, rows[i].words));
+		swarm_leave(swarm);
+		source_net_fini(&net);
+	}
+}
+
+static void test_without_a_node_the_ask_ends_soon(void)
+{
+	struct swarm *swarm;
+
+	source_net_init(&net);
+	swarm = source_net_join(&net, 0, 0);
+	CHECK_EQ(one_ask(swarm), 0);
+	CHECK(one_run(NS_PER_S));
+	CHECK_EQ(one.err, WEFT_EABSENT);
+	CHECK_EQ(net.asked_cnt, 0);
+	swarm_leave(swarm);
+	source_net_fini(&net);
+}
+
+static void test_a_full_mesh_is_tried_again(void)
+{
+	struct swarm *swarm;
+
+	source_net_init(&net);
+	net.full_cnt = 3;
+	swarm = source_net_join(&net, 0, 1);
+	CHECK_EQ(one_ask(swarm), 0);
+	CHECK(one_run(NS_PER_S));
+	CHECK_EQ(one.err, 0);
+	swarm_leave(swarm);
+	source_net_fini(&net);
+}
+
+static void test_leaving_takes_back_what_is_asked(void)
+{
+	struct swarm *swarm;
+
+	source_net_init(&net);
+	swarm = source_net_join(&net, 0, 1);
+	CHECK_EQ(one_ask(swarm), 0);
+	swarm_leave(swarm);
+	CHECK_EQ(net.cancelled_cnt, 1);
+	CHECK(!one_run(NS_PER_S));
+	CHECK(!net.requests);
+	source_net_fini(&net);
+}
+
+/* --- finders --- */
+
+static struct {
+	unsigned first, cnt; /* sources it finds */
+	unsigned find_cnt, cancel_cnt;
+	struct swarm_search search;
+	struct timer timer;
+} finder;
+
+static void finder_fire(struct timer *timer, uint64_t now_ns)
+{
+	(void)timer;
+	for (unsigned i = 0; i < finder.cnt; i++) {
+		struct mesh_peer peer = source_net_peer(&net, finder.first + i);
+
+		finder.search.found(finder.search.arg, &peer);
+	}
+	finder.search.done(finder.search.arg, now_ns);
+}
+
+static int finder_find(void *ctx, const struct swarm_search *search, uint64_t now_ns,
+		       void **out_run)
+{
+	(void)ctx;
+	finder.find_cnt++;
+	finder.search = *search;
+	timer_init(&finder.timer, finder_fire);
+	timer_set(&net.timers, &finder.timer, now_ns + 100 * NS_PER_MS);
+	*out_run = &finder;
+	return 0;
+}
+
+static void finder_cancel(void *run)
+{
+	(void)run;
+	finder.cancel_cnt++;
+	timer_cancel(&net.timers, &finder.timer);
+}
+
+static const struct swarm_finder_ops finder_ops = {finder_find, finder_cancel};
+
+static void finder_add(unsigned first, unsigned cnt)
+{
+	const struct swarm_finder added = {.ops = &finder_ops};
+
+	memset(&finder, 0, sizeof(finder));
+	finder.first = first;
+	finder.cnt = cnt;
+	(void)!content_add_finder(&net.content, &added);
+}
+
+static void test_what_a_finder_finds_is_asked_what_it_has(void)
+{
+	struct swarm *swarm;
+
+	source_net_init(&net);
+	finder_add(3, 1);
+	swarm = source_net_join(&net, 0, 0);
+	CHECK_EQ(one_ask(swarm), 0);
+	CHECK(one_run(10 * NS_PER_S));
+	CHECK_EQ(one.err, 0);
+	CHECK_EQ(net.sources[3].asked_cnt, 2);
+	swarm_leave(swarm);
+	source_net_fini(&net);
+}
+
+/* Nine hundred and ninety-nine that are not there, and one that is, anywhere among them. */
+static void test_a_thousand_fakes_hide_nobody(void)
+{
+	static const unsigned places[] = {0, 500, 999};
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		struct swarm *swarm;
+
+		source_net_init(&net);
+		for (unsigned n = 0; n < 1000; n++)
+			net.sources[n].is_dead = n != places[i];
+		finder_add(0, 1000);
+		swarm = source_net_join(&net, 0, 0);
+		CHECK_EQ(one_ask(swarm), 0);
+		CHECK(one_run(7200 * NS_PER_S));
+		CHECK_EQ(one.err, 0);
+		/* A fake costs one request. */
+		CHECK(net.asked_cnt <= 1000 + 2);
+		swarm_leave(swarm);
+		source_net_fini(&net);
+	}
+}
+
+static void test_leaving_ends_searches(void)
+{
+	struct swarm *swarm;
+
+	source_net_init(&net);
+	finder_add(0, 1);
+	swarm = source_net_join(&net, 0, 0);
+	CHECK(!source_net_run(&net, NS_PER_MS, NULL, NULL));
+	CHECK_EQ(finder.find_cnt, 1);
+	swarm_leave(swarm);
+	CHECK_EQ(finder.cancel_cnt, 1);
+	source_net_fini(&net);
+}
+
+static void test_one_finder_too_many_is_refused(void)
+{
+	const struct swarm_finder added = {.ops = &finder_ops};
+
+	source_net_init(&net);
+	for (unsigned i = 0; i < SWARM_FINDERS_MAX; i++)
+		CHECK_EQ(content_add_finder(&net.content, &added), 0);
+	CHECK_EQ(content_add_finder(&net.content, &added), WEFT_EFULL);
+	source_net_fini(&net);
+}
+
+static void test_one_swarm_too_many_is_refused(void)
+{
+	static struct swarm *swarms[SWARMS_MAX];
+
+	source_net_init(&net);
+	for (unsigned i = 0; i < SWARMS_MAX; i++)
+		CHECK((swarms[i] = source_net_join(&net, 0, 0)));
+	CHECK(!source_net_join(&net, 0, 0));
+	for (unsigned i = 0; i < SWARMS_MAX; i++)
+		swarm_leave(swarms[i]);
+	source_net_fini(&net);
+}
+
+int main(void)
+{
+	RUN(test_a_hint_is_asked_at_once_and_nothing_else);
+	RUN(test_an_ask_goes_on_to_whoever_has_it);
+	RUN(test_the_last_failure_is_told_when_nobody_is_left);
+	RUN(test_without_a_node_the_ask_ends_soon);
+	RUN(test_a_full_mesh_is_tried_again);
+	RUN(test_leaving_takes_back_what_is_asked);
+	RUN(test_what_a_finder_finds_is_asked_what_it_has);
+	RUN(test_a_thousand_fakes_hide_nobody);
+	RUN(test_leaving_ends_searches);
+	RUN(test_one_finder_too_many_is_refused);
+	RUN(test_one_swarm_too_many_is_refused);
+	return check_done();
+}

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Asks: to whom each goes, and what to make of it when no answer comes.
+ *
+ * A failure of the way (nobody answers, the session went, too slow) or of
+ * the moment (busy) leaves that source alone for a while, longer each time.
+ * A failure of substance (it has not got it, it changed, the key is wrong)
+ * goes to somebody else. When nobody is left, the last failure is told.
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "codec/zbase32.h"
+#include "content/swarm/swarm_state.h"
+
+#define RETRY_NS (10 * NS_PER_MS)
+
+static void on_reply(void *arg, const struct mesh_reply *reply, uint64_t now_ns);
+
+/* --- the list --- */
+
+static void ask_unlink(struct swarm_ask *ask)
+{
+	struct swarm_ask **at = &ask->swarm->asks;
+
+	while (*at != ask)
+		at = &(*at)->next;
+	*at = ask->next;
+	ask->swarm = NULL;
+}
+
+static void ask_end(struct swarm_ask *ask, const struct swarm_answer *answer, uint64_t now_ns)
+{
+	ask_unlink(ask);
+	ask->done(ask->arg, answer, now_ns);
+}
+
+static bool has_failed_at(const struct swarm_ask *ask, const struct swarm_member *member)
+{
+	unsigned idx = swarm_member_idx(member);
+
+	return ask->failed[idx / 64] >> idx % 64 & 1;
+}
+
+static void fail_at(struct swarm_ask *ask, const struct swarm_member *member)
+{
+	unsigned idx = swarm_member_idx(member);
+
+	ask->failed[idx / 64] |= 1ull << idx % 64;
+}
+
+void swarm_asks_forget(struct swarm *swarm, const struct swarm_member *member)
+{
+	unsigned idx = swarm_member_idx(member);
+
+	for (struct swarm_ask *ask = swarm->asks; ask; ask = ask->next)
+		ask->failed[idx / 64] &= ~(1ull << idx % 64);
+}
+
+/* --- sending --- */
+
+static int ask_send(struct swarm_ask *ask, struct swarm_member *member, uint64_t now_ns)
+{
+	uint8_t payload[MESSAGE_REQUEST_CAP];
+	struct mesh_ask sent = {
+		.type = ask->type,
+		.payload = payload,
+		.payload_len = message_request_write(ask->type, &ask->request, payload),
+		.reply_buf = ask->buf,
+		.reply_cap = ask->cap,
+		.reply = on_reply,
+		.arg = ask,
+	};
+	int err = swarm_send(member, &sent, now_ns, &ask->request_out);
+
+	if (err)
+		return err;
+	ask->member = member;
+	ask->asked_ns = now_ns;
+	member->asked_cnt++;
+	source_asked(member->source, now_ns);
+	return 0;
+}
+
+static bool may_be_asked(const struct swarm_ask *ask, const struct swarm_member *member)
+{
+	return member->state == MEMBER_OPEN && swarm_member_is_usable(member) &&
+	       !has_failed_at(ask, member) &&
+	       (ask->type == MESH_GET_MANIFEST || swarm_member_has(member, ask->item, ask->chunk));
+}
+
+/* The best member for ask; *out_is_hopeful: one that may be asked later. */
+static struct swarm_member *ask_choose(const struct swarm_ask *ask, uint64_t now_ns,
+				       bool *out_is_hopeful)
+{
+	struct swarm *swarm = ask->swarm;
+	struct swarm_member *best = NULL;
+
+	*out_is_hopeful = false;
+	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++) {
+		struct swarm_member *member = &swarm->members[i];
+
+		if (!member->source || !may_be_asked(ask, member))
+			continue;
+		*out_is_hopeful = true;
+		if (source_has_room(member->source, swarm_window_max(swarm), now_ns) &&
+		    (!best || source_cost(member->source) < source_cost(best->source)))
+			best = member;
+	}
+	return best;
+}
+
+/* Nobody is there who could answer: is that going to change? */
+static bool ask_is_over(const struct swarm_ask *ask, bool is_hopeful, uint64_t now_ns)
+{
+	const struct swarm *swarm = ask->swarm;
+
+	if (is_hopeful)
+		return now_ns - swarm->progress_ns >= SWARM_GIVE_UP_NS;
+	return swarm_outlook(swarm, now_ns) != SWARM_WAITING;
+}
+
+/* True when it is under way or was told its end, which is for the caller to do. */
+static bool ask_try(struct swarm_ask *ask, uint64_t now_ns, bool *out_is_over)
+{
+	bool is_hopeful;
+	struct swarm_member *member = ask_choose(ask, now_ns, &is_hopeful);
+	int err = member ? ask_send(ask, member, now_ns) : WEFT_EABSENT;
+
+	*out_is_over = !member && ask_is_over(ask, is_hopeful, now_ns);
+	if (err == WEFT_EFULL)
+		swarm_tend_at(ask->swarm, now_ns + RETRY_NS);
+	return err == 0;
+}
+
+int swarm_ask(struct swarm *swarm, struct swarm_ask *ask, uint64_t now_ns)
+{
+	bool is_over;
+	int err = 0;
+
+	swarm->swarms->now_ns = now_ns;
+	ask->swarm = swarm;
+	ask->member = NULL;
+	ask->request_out = NULL;
+	memset(ask->failed, 0, sizeof(ask->failed));
+	ask->next = swarm->asks;
+	swarm->asks = ask;
+	if (ask->from)
+		err = ask_send(ask, ask->from, now_ns);
+	else if (!ask_try(ask, now_ns, &is_over) && is_over)
+		swarm_changed(swarm); /* its end is told in a later turn */
+	if (err)
+		ask_unlink(ask);
+	return err;
+}
+
+void swarm_cancel(struct swarm_ask *ask)
+{
+	struct swarm *swarm = ask->swarm;
+
+	if (!swarm)
+		return;
+	if (ask->request_out) {
+		swarm->swarms->content->params.mesh.ops->cancel(ask->request_out);
+		ask->request_out = NULL;
+		ask->member->asked_cnt--;
+		source_dropped(ask->member->source);
+	}
+	ask_unlink(ask);
+}
+
+void swarm_asks_run(struct swarm *swarm, uint64_t now_ns)
+{
+	struct swarm_answer answer = {.err = 0};
+	struct swarm_ask *next;
+
+	for (struct swarm_ask *ask = swarm->asks; ask; ask = next) {
+		bool is_over;
+
+		next = ask->next;
+		if (ask->request_out || ask_try(ask, now_ns, &is_over) || !is_over)
+			continue;
+		/* One in a turn: whoever hears of it may cancel others, or leave. */
+		swarm_tend_at(swarm, now_ns);
+		answer.err = swarm_failure(swarm, &answer.detail);
+		ask_end(ask, &answer, now_ns);
+		return;
+	}
+}
+
+/* --- what comes back --- */
+
+static void refused(struct swarm_ask *ask, struct swarm_member *member, uint64_t now_ns)
+{
+	fail_at(ask, member);
+	if (ask->type == MESH_GET_MANIFEST)
+		return;
+	have_note_lack(&member->have, ask->item, ask->chunk);
+	swarm_contact_again(member, now_ns);
+}
+
+static void moment_failed(struct swarm_member *member, const struct mesh_reply *reply,
+			  uint64_t now_ns)
+{
+	char name[SWARM_NAME_CAP];
+
+	member->was_reached = true;
+	swarm_fail(member->swarm, reply->err, "node %s is too busy; resume later",
+		   swarm_member_name(member, name));
+	source_wait(member->source, reply->not_before_ns, now_ns);
+}
+
+static void key_wrong(struct swarm_member *member, const struct mesh_reply *reply, uint64_t now_ns)
+{
+	struct swarm *swarm = member->swarm;
+	char want[ZBASE32_KEY_TEXT_CAP], got[ZBASE32_KEY_TEXT_CAP] = "another key";
+
+	zbase32_write(member->source->key, MESH_KEY_LEN, want);
+	if (reply->actual_key) {
+		memcpy(swarm->wrong_key, reply->actual_key, MESH_KEY_LEN);
+		zbase32_write(reply->actual_key, MESH_KEY_LEN, got);
+	}
+	swarm_fail(swarm, WEFT_EWRONGKEY, "wanted node %s, but %s answers there", want, got);
+	swarm_member_lose(member, now_ns);
+}
+
+static void ask_failed_without_code(struct swarm_member *member, const struct mesh_reply *reply,
+				    uint64_t now_ns)
+{
+	if (reply->err == WEFT_EWRONGKEY)
+		key_wrong(member, reply, now_ns);
+	else if (reply->err == WEFT_EMALFORMED || reply->err == WEFT_ETOOLARGE)
+		swarm_blame(member->swarm, member, now_ns);
+	else if (reply->err == WEFT_EREFUSED || reply->err == WEFT_EBUSY)
+		moment_failed(member, reply, now_ns);
+	else
+		swarm_way_failed(member, reply, now_ns);
+}
+
+static void ask_failed(struct swarm_ask *ask, struct swarm_member *member,
+		       const struct mesh_reply *reply, uint64_t now_ns)
+{
+	struct swarm *swarm = member->swarm;
+	char name[SWARM_NAME_CAP];
+
+	swarm_member_name(member, name);
+	switch (reply->code) {
+	case MESH_CODE_ABSENT:
+		swarm_fail(swarm, WEFT_EABSENT, "node %s has not got %s", name, ask->what);
+		refused(ask, member, now_ns);
+		return;
+	case MESH_CODE_CHANGED:
+		swarm_fail(swarm, WEFT_ECHANGED, "%s has changed on node %s since it was shared",
+			   ask->what, name);
+		refused(ask, member, now_ns);
+		return;
+	case MESH_CODE_MALFORMED:
+	case MESH_CODE_UNKNOWN:
+	case MESH_CODE_TOO_LARGE:
+		swarm_fail(swarm, reply->err, "node %s refuses to send %s: %s", name, ask->what,
+			   weft_err_text(reply->err));
+		refused(ask, member, now_ns);
+		return;
+	case MESH_CODE_BUSY:
+	case MESH_CODE_REFUSED:
+		moment_failed(member, reply, now_ns);
+		return;
+	case MESH_CODE_INTERNAL:
+	case MESH_CODE_TIMEOUT:
+		swarm_way_failed(member, reply, now_ns);
+		return;
+	}
+	ask_failed_without_code(member, reply, now_ns);
+}
+
+static unsigned answer_type(unsigned type)
+{
+	switch (type) {
+	case MESH_GET_MANIFEST:
+		return MESH_MANIFEST_DATA;
+	case MESH_GET_CHUNK_HASHES:
+		return MESH_CHUNK_HASH_LIST;
+	case MESH_RANGE_PROOF:
+		return MESH_RANGE_PROOF;
+	default:
+		return MESH_CHUNK_DATA;
+	}
+}
+
+static bool answer_is_right(const struct swarm_ask *ask, const struct mesh_reply *reply,
+			    struct message_answer *answer)
+{
+	return message_answer_parse(answer_type(ask->type), reply->payload, reply->payload_len,
+				    answer) == 0 &&
+	       memcmp(answer->id, ask->request.id, sizeof(answer->id)) == 0 &&
+	       answer->first == ask->request.first && (!ask->check || ask->check(ask->arg, answer));
+}
+
+static void on_answer(struct swarm_ask *ask, struct swarm_member *member,
+		      const struct mesh_reply *reply, uint64_t now_ns)
+{
+	struct swarm *swarm = member->swarm;
+	struct swarm_answer answer = {.from = member};
+
+	member->was_reached = true;
+	member->received_len += reply->payload_len;
+	swarm->progress_ns = now_ns;
+	if (answer_is_right(ask, reply, &answer.message)) {
+		ask_end(ask, &answer, now_ns);
+		return;
+	}
+	swarm_blame(swarm, member, now_ns);
+	answer.err = WEFT_EDAMAGED;
+	answer.detail = "bytes that do not match";
+	if (ask->from)
+		ask_end(ask, &answer, now_ns);
+}
+
+static void on_reply(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
+{
+	struct swarm_ask *ask = arg;
+	struct swarm_member *member = ask->member;
+	struct swarm *swarm = ask->swarm;
+	struct swarm_answer answer = {.err = reply->err, .from = member};
+
+	swarm->swarms->now_ns = now_ns;
+	ask->request_out = NULL;
+	ask->member = NULL;
+	member->asked_cnt--;
+	if (member->is_going || !ask->from)
+		swarm_changed(swarm);
+	if (!reply->err) {
+		source_answered(member->source, reply->payload_len, swarm_window_max(swarm),
+				now_ns);
+		on_answer(ask, member, reply, now_ns);
+		return;
+	}
+	source_dropped(member->source);
+	ask_failed(ask, member, reply, now_ns);
+	swarm_changed(swarm);
+	answer.detail = swarm->fail_detail;
+	if (ask->from)
+		ask_end(ask, &answer, now_ns);
+}

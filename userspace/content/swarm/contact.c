@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What members have, and whom they know. Who was found is asked what it has
+ * before anything else, a few at a time: nine in ten may be forged. A hint
+ * is asked when there is a choice, or when it had not got something. Who
+ * has a part is asked again, often while more comes in, ever less when none
+ * does. Others are asked for after a second: most gets are over by then.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "content/message_providers.h"
+#include "content/swarm/swarm_state.h"
+
+#define HAVE_EVERY_NS	       NS_PER_S
+#define HAVE_EVERY_MAX_NS      (15 * NS_PER_S)
+#define PROVIDERS_FIRST_NS     NS_PER_S
+#define PROVIDERS_EVERY_NS     (2 * NS_PER_S)
+#define PROVIDERS_EVERY_MAX_NS (60 * NS_PER_S)
+#define RETRY_NS	       (10 * NS_PER_MS)
+#define GUESS_NS	       (5 * NS_PER_S) /* for a guess to answer, dialling included */
+#define HAVE_REPLY_CAP	       (HAVE_ANSWER_CAP + MESH_FRAME_OVERHEAD)
+#define PROVIDERS_REPLY_CAP    (PROVIDERS_ANSWER_CAP + MESH_FRAME_OVERHEAD)
+
+void swarm_contacts_init(struct swarm_member *member)
+{
+	struct swarm *swarm = member->swarm;
+	uint64_t now_ns = swarm->swarms->now_ns;
+
+	member->have_contact = (struct contact){
+		.member = member,
+		.due_ns = member->is_hint ? TIMER_NEVER : now_ns,
+		.every_ns = HAVE_EVERY_NS,
+	};
+	member->providers_contact = (struct contact){
+		.member = member,
+		.due_ns = now_ns + PROVIDERS_FIRST_NS,
+		.every_ns = PROVIDERS_EVERY_NS,
+	};
+}
+
+bool swarm_contacts_are_out(const struct swarm_member *member)
+{
+	return member->have_contact.request != NULL;
+}
+
+void swarm_contact_again(struct swarm_member *member, uint64_t at_ns)
+{
+	struct contact *contact = &member->have_contact;
+
+	if (member->is_mute)
+		return;
+	contact->every_ns = HAVE_EVERY_NS;
+	if (contact->due_ns > at_ns)
+		contact->due_ns = at_ns;
+	swarm_tend_at(member->swarm, at_ns);
+}
+
+static void contact_end(struct contact *contact)
+{
+	if (contact->request) {
+		contact->member->swarm->swarms->content->params.mesh.ops->cancel(contact->request);
+		source_dropped(contact->member->source);
+	}
+	contact->request = NULL;
+	free(contact->buf);
+	contact->buf = NULL;
+}
+
+void swarm_contacts_end(struct swarm_member *member)
+{
+	contact_end(&member->have_contact);
+	contact_end(&member->providers_contact);
+}
+
+static void contact_again_after(struct contact *contact, uint64_t now_ns, uint64_t max_ns)
+{
+	contact->due_ns = now_ns + contact->every_ns;
+	contact->every_ns = 2 * contact->every_ns < max_ns ? 2 * contact->every_ns : max_ns;
+}
+
+/* The reply is the caller's to read until it frees buf. */
+static struct swarm_member *contact_take(struct contact *contact, const struct mesh_reply *reply,
+					 uint64_t now_ns)
+{
+	struct swarm_member *member = contact->member;
+	struct swarm *swarm = member->swarm;
+
+	swarm->swarms->now_ns = now_ns;
+	contact->request = NULL;
+	if (reply->err) {
+		source_dropped(member->source);
+	} else {
+		source_answered(member->source, reply->payload_len, swarm_window_max(swarm),
+				now_ns);
+		member->was_reached = true;
+	}
+	swarm_changed(swarm);
+	return member;
+}
+
+static void contact_free(struct contact *contact)
+{
+	free(contact->buf);
+	contact->buf = NULL;
+}
+
+/* 0, or an error; the next try comes when it may. */
+static int contact_send(struct contact *contact, struct mesh_ask *ask, uint64_t now_ns)
+{
+	struct swarm_member *member = contact->member;
+	int err;
+
+	contact->buf = malloc(ask->reply_cap);
+	if (!contact->buf) {
+		contact->due_ns = now_ns + RETRY_NS;
+		return WEFT_EFULL;
+	}
+	ask->reply_buf = contact->buf;
+	ask->arg = contact;
+	err = swarm_send(member, ask, now_ns, &contact->request);
+	if (err) {
+		contact_free(contact);
+		contact->due_ns = now_ns + RETRY_NS;
+		return err;
+	}
+	contact->due_ns = TIMER_NEVER;
+	source_asked(member->source, now_ns);
+	return 0;
+}
+
+/* Why there was no answer; next: when to ask again. */
+static void contact_failed(struct contact *contact, const struct mesh_reply *reply, uint64_t now_ns)
+{
+	struct swarm_member *member = contact->member;
+
+	if (reply->code == MESH_CODE_BUSY || reply->code == MESH_CODE_REFUSED)
+		source_wait(member->source, reply->not_before_ns, now_ns);
+	else if (reply->err == WEFT_EWRONGKEY)
+		swarm_member_lose(member, now_ns);
+	else
+		swarm_way_failed(member, reply, now_ns);
+	contact->due_ns = member->source->not_before_ns;
+}
+
+/* --- what it has --- */
+
+static void have_told(struct swarm_member *member, const struct mesh_reply *reply, uint64_t now_ns)
+{
+	struct contact *contact = &member->have_contact;
+	int is_other = have_take(&member->have, reply->payload, reply->payload_len);
+
+	if (is_other == WEFT_EMALFORMED) {
+		swarm_blame(member->swarm, member, now_ns);
+		if (member->state == MEMBER_FOUND)
+			swarm_member_lose(member, now_ns);
+		return;
+	}
+	if (is_other > 0)
+		contact->every_ns = HAVE_EVERY_NS;
+	member->has_everything = member->have.kind == HAVE_ALL &&
+				 memcmp(contact->id, member->swarm->id, sizeof(contact->id)) == 0;
+	if (member->have.kind != HAVE_ALL)
+		contact_again_after(contact, now_ns, HAVE_EVERY_MAX_NS);
+	swarm_member_open(member, now_ns);
+}
+
+static void have_refused(struct swarm_member *member, const struct mesh_reply *reply,
+			 uint64_t now_ns)
+{
+	struct contact *contact = &member->have_contact;
+
+	switch (reply->code) {
+	case MESH_CODE_ABSENT:
+		/* Whoever was found by a guess is none; a hint may be fetching it itself. */
+		member->was_reached = true;
+		have_set(&member->have, HAVE_SOME);
+		contact_again_after(contact, now_ns, HAVE_EVERY_MAX_NS);
+		if (member->state == MEMBER_FOUND)
+			swarm_member_lose(member, now_ns);
+		break;
+	case MESH_CODE_UNKNOWN:
+	case MESH_CODE_MALFORMED:
+		/* It does not tell; asking it for something does. */
+		member->was_reached = true;
+		member->is_mute = true;
+		swarm_member_open(member, now_ns);
+		break;
+	default:
+		contact_failed(contact, reply, now_ns);
+	}
+}
+
+static void on_have(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
+{
+	struct contact *contact = arg;
+	struct swarm_member *member = contact_take(contact, reply, now_ns);
+
+	/* What it has of a manifest that is not at hand any more says nothing. */
+	if (memcmp(contact->id, member->swarm->volume_id, sizeof(contact->id)) != 0)
+		contact->due_ns = now_ns;
+	else if (reply->err)
+		have_refused(member, reply, now_ns);
+	else
+		have_told(member, reply, now_ns);
+	contact_free(contact);
+}
+
+static void have_ask(struct swarm_member *member, uint64_t now_ns)
+{
+	uint8_t payload[64];
+	struct writer w = writer_of(payload, sizeof(payload));
+	struct mesh_ask ask = {
+		.type = MESH_HAVE_CONTENT,
+		.payload = payload,
+		.reply_cap = HAVE_REPLY_CAP,
+		.reply = on_have,
+	};
+
+	if (member->state == MEMBER_FOUND)
+		ask.timeout_ns = GUESS_NS;
+	memcpy(member->have_contact.id, member->swarm->volume_id, sizeof(member->have_contact.id));
+	message_have_ask_manifest(&w, member->have_contact.id);
+	ask.payload_len = writer_len(&w);
+	(void)!contact_send(&member->have_contact, &ask, now_ns);
+}
+
+/* --- whom it knows --- */
+
+static void providers_told(struct swarm_member *member, const struct mesh_reply *reply,
+			   uint64_t now_ns)
+{
+	struct message_provider *providers = calloc(PROVIDERS_MAX, sizeof(*providers));
+	int cnt = providers ? message_providers_parse(reply->payload, reply->payload_len, providers)
+			    : 0;
+
+	if (cnt == WEFT_EMALFORMED)
+		swarm_blame(member->swarm, member, now_ns);
+	for (int i = 0; i < cnt; i++) {
+		struct mesh_peer peer = {.addrs = providers[i].addrs,
+					 .addr_cnt = providers[i].addr_cnt};
+
+		memcpy(peer.key, providers[i].key, sizeof(peer.key));
+		(void)swarm_member_add(member->swarm, &peer, false);
+	}
+	free(providers);
+}
+
+static void on_providers(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
+{
+	struct contact *contact = arg;
+	struct swarm_member *member = contact_take(contact, reply, now_ns);
+
+	contact_again_after(contact, now_ns, PROVIDERS_EVERY_MAX_NS);
+	if (!reply->err)
+		providers_told(member, reply, now_ns);
+	else if (reply->code == MESH_CODE_UNKNOWN || reply->code == MESH_CODE_MALFORMED)
+		contact->due_ns = TIMER_NEVER;
+	contact_free(contact);
+}
+
+static void providers_ask(struct swarm_member *member, uint64_t now_ns)
+{
+	const struct swarm *swarm = member->swarm;
+	const struct content_params *params = &swarm->swarms->content->params;
+	struct message_providers_request request = {.is_serving = swarm->is_serving};
+	uint8_t payload[PROVIDERS_REQUEST_CAP];
+	struct writer w = writer_of(payload, sizeof(payload));
+	struct mesh_ask ask = {
+		.type = MESH_PROVIDERS,
+		.payload = payload,
+		.reply_cap = PROVIDERS_REPLY_CAP,
+		.reply = on_providers,
+	};
+
+	memcpy(request.id, swarm->id, sizeof(request.id));
+	if (params->own_addrs)
+		request.addr_cnt = params->own_addrs(params->ctx, request.addrs);
+	message_providers_request_write(&w, &request);
+	ask.payload_len = writer_len(&w);
+	(void)!contact_send(&member->providers_contact, &ask, now_ns);
+}
+
+/* --- when --- */
+
+static bool contact_is_due(const struct contact *contact, uint64_t now_ns)
+{
+	return !contact->request && contact->due_ns <= now_ns &&
+	       contact->member->source->not_before_ns <= now_ns;
+}
+
+static unsigned contacting_cnt(const struct swarm *swarm)
+{
+	unsigned cnt = 0;
+
+	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++)
+		cnt += swarm->members[i].state == MEMBER_FOUND &&
+		       swarm->members[i].have_contact.request;
+	return cnt;
+}
+
+/* Where there is a choice, what each has is worth knowing. */
+static void hint_consider(struct swarm_member *member, uint64_t now_ns)
+{
+	if (member->is_hint && !member->is_mute && member->have.kind == HAVE_GUESSED &&
+	    member->have_contact.due_ns == TIMER_NEVER && !member->have_contact.request &&
+	    member->swarm->open_cnt > 1)
+		member->have_contact.due_ns = now_ns;
+}
+
+void swarm_contacts_run(struct swarm *swarm, uint64_t now_ns)
+{
+	unsigned cnt = contacting_cnt(swarm);
+
+	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++) {
+		struct swarm_member *member = &swarm->members[i];
+
+		if (!member->source || member->is_going)
+			continue;
+		hint_consider(member, now_ns);
+		if (contact_is_due(&member->have_contact, now_ns)) {
+			if (member->state == MEMBER_OPEN) {
+				have_ask(member, now_ns);
+			} else if (cnt < SWARM_CONTACTS_MAX &&
+				   swarm->open_cnt + cnt < SWARM_OPEN_MAX) {
+				have_ask(member, now_ns);
+				cnt++;
+			}
+		}
+		if (member->state == MEMBER_OPEN && member->was_reached &&
+		    contact_is_due(&member->providers_contact, now_ns))
+			providers_ask(member, now_ns);
+	}
+}
