@@ -109,7 +109,7 @@ def test_a_service_moves_with_its_node_killed(lab):
     fabric.web_server(lab, a, 8080, "new")
     check_eq(a.weft("service", "publish", "site", "--http", "127.0.0.1:8080").returncode, OK, "a")
     wait_for(lambda: fabric.get(c, "site", "/")[1].startswith("new "), "a provides it now",
-             timeout=180, pause=ASKING_S)  # a call's time limit, then the life of a young answer
+             pause=ASKING_S)
     b.start()
     wait_for(lambda: any(row["name"] == "site" for row in
                          b.call("ListServices")["offers"]), "b still offers what it offered")

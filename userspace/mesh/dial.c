@@ -63,6 +63,7 @@ static void dial_free(struct mesh_dial *dial)
 
 void mesh_dial_fail(struct mesh_dial *dial, int err)
 {
+	struct mesh_session *silent = mesh_race_loser(dial, NULL);
 	uint8_t actual_key[MESH_KEY_LEN];
 	struct list_node waiters;
 
@@ -78,6 +79,8 @@ void mesh_dial_fail(struct mesh_dial *dial, int err)
 	}
 	/* The dial is gone before anybody hears, so that they may ask again. */
 	dial_free(dial);
+	if (silent && err == WEFT_EUNREACHABLE)
+		mesh_race_lost(silent);
 	while (!list_is_empty(&waiters))
 		mesh_request_fail(list_entry(waiters.next, struct mesh_request, node), err,
 				  err == WEFT_EWRONGKEY ? actual_key : NULL);

@@ -54,6 +54,7 @@ enum mesh_goodbye_reason {
 	MESH_BYE_DUPLICATE = 6, /* another session of the two keys lives on */
 	MESH_BYE_FULL = 7,
 	MESH_BYE_REFUSED = 8, /* the key or the address is banned */
+	MESH_BYE_SILENT = 9,  /* the peer did not answer any more */
 };
 
 /* GOODBYE: {0: reason, 1: not before, in milliseconds from now; 0 says nothing}. */

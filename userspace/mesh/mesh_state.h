@@ -376,9 +376,11 @@ bool mesh_race_is_held(const struct mesh_dial *dial);
 bool mesh_race_is_on(const struct mesh_session *session);
 /* race_goes_on, when dial's timer fires: false when it was decided; dial is gone then. */
 bool mesh_race_goes_on(struct mesh_dial *dial);
-/* race_loser: the silent session to be closed when winner is used, or NULL. */
+/* race_loser: the silent session to be closed when winner (NULL: nobody) is used, or NULL. */
 struct mesh_session *mesh_race_loser(const struct mesh_dial *dial,
 				     const struct mesh_session *winner);
+/* race_lost ends a session that is silent and whose peer answers nowhere else. */
+void mesh_race_lost(struct mesh_session *session);
 /* race_session_suits: session is at an address of peer, or peer names none. */
 bool mesh_race_session_suits(const struct mesh_session *session, const struct mesh_peer *peer);
 

@@ -16,7 +16,9 @@
  * what was asked meanwhile goes over the session. A proved connection is
  * the newer session and preferred; if the old one has still not stirred,
  * none of its requests lives, and it is closed so that their askers may
- * ask again. If it has, it is retired and ends what it has begun.
+ * ask again. If it has, it is retired and ends what it has begun. If
+ * nobody answers anywhere, the peer is gone: the session is closed as well,
+ * and its askers go to somebody else, a minute before QUIC would tell them.
  *
  * A dial here is held (nothing started, nobody waits, its timer is the
  * patience), then on (attempts under way, new requests wait in it).
@@ -115,4 +117,11 @@ struct mesh_session *mesh_race_loser(const struct mesh_dial *dial,
 	if (!other || other == winner || received_len(other) != dial->seen_len)
 		return NULL;
 	return other;
+}
+
+void mesh_race_lost(struct mesh_session *session)
+{
+	session->mesh->stats.timeout_cnt++;
+	session->end = (struct transport_close){.err = WEFT_ETIMEOUT};
+	mesh_session_close(session, MESH_BYE_SILENT, "no answer");
 }

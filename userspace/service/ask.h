@@ -82,9 +82,13 @@ void service_ask_finish_soon(struct service_ask *ask, enum service_status status
 void service_ask_reset(struct service_ask *ask, uint64_t code);
 void service_ask_release(struct service_ask *ask);
 
-/* ask_find.c: finds who provides target, and goes there. */
+/*
+ * ask_find.c. find: finds who provides target, and goes there. doubt: its provider keeps silent; if
+ * no other is known, the next ask looks for one.
+ */
 void service_ask_find(struct service_ask *ask, const struct service_target *target,
 		      uint64_t now_ns);
+void service_ask_doubt(const struct service_ask *ask);
 
 /*
  * ask_route.c. route takes ask to the first provider from here on that does not rest; why: there

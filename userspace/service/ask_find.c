@@ -162,3 +162,12 @@ void service_ask_find(struct service_ask *ask, const struct service_target *targ
 	else
 		ask_named(ask, now_ns);
 }
+
+void service_ask_doubt(const struct service_ask *ask)
+{
+	const struct service_provider *provider = service_ask_provider(ask);
+	struct service_directory *directory = ask->service->params.directory;
+
+	if (directory && provider && ask->provider_idx + 1 == ask->provider_cnt)
+		service_directory_doubt(directory, provider->service_id);
+}

@@ -235,6 +235,13 @@ static void ask_writable(void *arg, uint64_t now_ns)
 		service_channel_writable(ask->channel, now_ns);
 }
 
+/* Whether an end as err says that the provider is not there any more. */
+static bool end_is_loss(int err)
+{
+	return err == WEFT_ETIMEOUT || err == WEFT_EUNREACHABLE || err == WEFT_EWRONGKEY ||
+	       err == WEFT_ECLOSED;
+}
+
 /* Whether an end as err says that no byte of ours was seen. */
 static bool end_is_unseen(int err)
 {
@@ -256,6 +263,8 @@ static void ask_ended(void *arg, const struct mesh_stream_end *end, uint64_t now
 		if (end->not_before_ns > now_ns)
 			ask->wait_ns = end->not_before_ns - now_ns;
 		ask->is_touched = ask->is_touched || !end_is_unseen(end->err);
+		if (end_is_loss(end->err))
+			service_ask_doubt(ask);
 		service_ask_fail(ask,
 				 end->err == WEFT_ETOOLARGE ? SERVICE_PAYLOAD_TOO_LARGE
 							    : SERVICE_UNAVAILABLE,

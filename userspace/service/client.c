@@ -147,6 +147,7 @@ static void ask_expire(struct timer *timer, uint64_t now_ns)
 		outcome.text = "other calls to the provider took all the time there was";
 	} else {
 		service_ask_note(ask, SERVICE_VERDICT_FAILED, now_ns);
+		service_ask_doubt(ask);
 		service_ask_reset(ask, ask->head.has_key ? 0 : MESH_CANCEL);
 		if (ask->call)
 			service_router_cancel(ask->call, false, now_ns);

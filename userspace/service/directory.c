@@ -232,6 +232,17 @@ unsigned service_directory_peek(struct service_directory *directory,
 	return cnt;
 }
 
+void service_directory_doubt(struct service_directory *directory,
+			     const uint8_t id[static SERVICE_ID_LEN])
+{
+	struct service_cache_entry *entry = service_cache_lookup_id(&directory->cache, id);
+
+	for (; entry; entry = entry->next_of_id) {
+		entry->asked_ns = 0;
+		entry->name->asked_ns = 0;
+	}
+}
+
 /* --- life --- */
 
 static unsigned cache_rank(void *ctx, const struct service_descriptor *descriptor)

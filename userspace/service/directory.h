@@ -125,6 +125,13 @@ unsigned service_directory_peek(struct service_directory *directory,
 				struct service_found *found, unsigned cap, bool *out_is_fresh);
 
 /*
+ * service_directory_doubt: who provides id did not answer a call. Who looks for its service
+ * next has the overlay asked, however young the last answer is.
+ */
+void service_directory_doubt(struct service_directory *directory,
+			     const uint8_t id[static SERVICE_ID_LEN]);
+
+/*
  * service_directory_each calls fn for what the cache has of all names and may be shown, heard
  * of last first, until it returns false.
  */

@@ -215,7 +215,7 @@ static void test_request_that_lives_outlives_the_race(void)
 	nodes_fini();
 }
 
-static void test_lost_race_fails_who_waited_and_leaves_the_session(void)
+static void test_lost_race_ends_the_session(void)
 {
 	struct addr nobody = pair_addr(50), silent = pair_addr(51);
 
@@ -228,11 +228,28 @@ static void test_lost_race_fails_who_waited_and_leaves_the_session(void)
 	pair_net_run(&rig.net, 10 * PAIR_S);
 	CHECK_EQ(later.reply_cnt, 1);
 	CHECK_EQ(later.reply.err, WEFT_EUNREACHABLE);
-	CHECK_EQ(ask.reply_cnt, 0);
-	CHECK_EQ(stats_of(0).session_cnt, 1);
+	CHECK_EQ(ask.reply_cnt, 1);
+	CHECK_EQ(ask.reply.err, WEFT_ECLOSED);
+	CHECK_EQ(rig.nodes[0].end->close_code, MESH_BYE_SILENT);
+	CHECK_EQ(stats_of(0).session_cnt, 0);
+	CHECK_EQ(rig.nodes[0].down_cnt, 1);
 	CHECK_EQ(dial_cnt(), 3); /* those two and where the session is; no other without an ask */
 	pair_net_run(&rig.net, 40 * PAIR_S);
 	CHECK_EQ(dial_cnt(), 3);
+	nodes_fini();
+}
+
+/* Its peer may be well, and this node has no room for one more connection. */
+static void test_race_without_room_leaves_the_session(void)
+{
+	CHECK(nodes_init());
+	kill_peer();
+	pair_net_rule(&rig.net, pair_addr(2), PAIR_FULL, 0);
+	CHECK_EQ(ask_at(&ask, pair_addr(2), MESH_GET_CHUNK), 0);
+	pair_net_run(&rig.net, 20 * PAIR_S);
+	CHECK_EQ(dial_cnt(), 1);
+	CHECK_EQ(ask.reply_cnt, 0);
+	CHECK_EQ(stats_of(0).session_cnt, 1);
 	nodes_fini();
 }
 
@@ -313,7 +330,8 @@ int main(void)
 	RUN(test_session_that_owes_nothing_is_never_doubted);
 	RUN(test_late_answer_of_the_session_ends_the_dial);
 	RUN(test_request_that_lives_outlives_the_race);
-	RUN(test_lost_race_fails_who_waited_and_leaves_the_session);
+	RUN(test_lost_race_ends_the_session);
+	RUN(test_race_without_room_leaves_the_session);
 	RUN(test_session_that_ends_leaves_the_dial_to_who_waits);
 	RUN(test_connect_elsewhere_dials_there);
 	return check_done();

@@ -367,6 +367,30 @@ static void test_a_peek_at_what_gets_old_asks_anew(void)
 	rig_fini();
 }
 
+static void test_a_doubted_answer_is_not_given_again(void)
+{
+	uint8_t id[SERVICE_ID_LEN], other[SERVICE_ID_LEN] = {1};
+	struct service_query by_id = {.id = id};
+
+	setup();
+	rig_publish(&(struct rig_descriptor){.owner = 3});
+	CHECK(rig_find(&by_name));
+	memcpy(id, rig.finding.found[0].descriptor->id, sizeof(id));
+	CHECK(rig_find(&by_id));
+	CHECK_EQ(rig.overlay.get_cnt, 2);
+	service_directory_doubt(rig.directory, other);
+	CHECK(peek_is_fresh());
+	CHECK(rig_find(&by_id));
+	CHECK_EQ(rig.overlay.get_cnt, 2);
+	service_directory_doubt(rig.directory, id);
+	CHECK(!peek_is_fresh());
+	CHECK(rig_find(&by_name));
+	CHECK(rig_find(&by_id));
+	CHECK_EQ(rig.overlay.get_cnt, 4);
+	CHECK(peek_is_fresh());
+	rig_fini();
+}
+
 static bool each_take(void *arg, const struct service_found *found)
 {
 	unsigned *cnt = arg;
@@ -667,6 +691,7 @@ int main(void)
 	RUN(test_finds_of_one_name_share_a_get);
 	RUN(test_an_answer_is_fresh_for_a_while);
 	RUN(test_a_peek_at_what_gets_old_asks_anew);
+	RUN(test_a_doubted_answer_is_not_given_again);
 	RUN(test_all_of_the_cache_is_shown_newest_first);
 	RUN(test_an_owner_has_so_many_versions);
 	RUN(test_offline_the_cache_answers_with_ages);

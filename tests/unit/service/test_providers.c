@@ -99,6 +99,40 @@ static void test_a_provider_that_is_down_is_passed_over(void)
 	}
 }
 
+/* Only B is known, and is killed; what C publishes then is found by the next call. */
+static void test_who_provides_it_now_is_looked_for_when_nobody_answers(void)
+{
+	struct service_target target = {.name = "echo", .method = "Do"};
+	struct srig_ask ask;
+
+	at_b = at_c = (struct srig_provider){.mode = SRIG_ECHO};
+	srig_init(&rig, 3, NULL);
+	CHECK(srig_publish(&rig, SRIG_B, "echo"));
+	CHECK(srig_offer(&rig, &at_b, SRIG_B, "echo"));
+	CHECK(srig_offer(&rig, &at_c, SRIG_C, "echo"));
+	CHECK(call_any(&ask, NULL));
+	CHECK_EQ(ask.answer.status, SERVICE_OK);
+	srig_ask_fini(&ask);
+	rig.nodes[SRIG_B].end->is_dead = true;
+	pair_net_rule(&rig.net, pair_addr(2), PAIR_SILENT, 0);
+	CHECK(srig_publish(&rig, SRIG_C, "echo"));
+	CHECK_EQ(srig_call_with(&rig, &ask, SRIG_A, &target, "abc", 3, NULL, 0), 0);
+	for (unsigned i = 0; i < 80; i++)
+		srig_run(&rig, PAIR_S / 10);
+	CHECK_EQ(ask.cnt, 1); /* long before its deadline */
+	CHECK_EQ(ask.answer.status, SERVICE_UNAVAILABLE);
+	CHECK_STR(ask.text, "the connection to the provider was lost");
+	srig_ask_fini(&ask);
+	CHECK_EQ(srig_call_with(&rig, &ask, SRIG_A, &target, "abc", 3, NULL, 0), 0);
+	for (unsigned i = 0; i < 80; i++)
+		srig_run(&rig, PAIR_S / 10);
+	CHECK_EQ(ask.answer.status, SERVICE_OK);
+	CHECK_MEM(ask.answer.provider, rig.nodes[SRIG_C].key, MESH_KEY_LEN);
+	CHECK_EQ(rig.overlay.get_cnt, 2);
+	srig_ask_fini(&ask);
+	srig_fini(&rig);
+}
+
 /* Loses the sessions of A while a call of A is in a handler's hands. */
 static bool lose_call(struct srig_ask *ask, const uint8_t *key)
 {
@@ -256,6 +290,7 @@ int main(void)
 	RUN(test_nobody_provides_it_says_so);
 	RUN(test_a_provider_that_has_it_no_longer_is_passed_over);
 	RUN(test_a_provider_that_is_down_is_passed_over);
+	RUN(test_who_provides_it_now_is_looked_for_when_nobody_answers);
 	RUN(test_a_call_that_a_handler_saw_is_not_made_again);
 	RUN(test_a_call_with_an_idempotency_key_is);
 	RUN(test_an_answer_of_a_handler_is_final);

@@ -38,6 +38,7 @@ static const char *const bye_texts[] = {
 	[MESH_BYE_DUPLICATE] = "another session is used",
 	[MESH_BYE_FULL] = "too many sessions",
 	[MESH_BYE_REFUSED] = "banned",
+	[MESH_BYE_SILENT] = "silent for too long",
 };
 
 #define END_TEXT_CAP 96
