@@ -399,6 +399,12 @@ static void op_abandoned(struct mesh_incoming *incoming, void (*gone)(void *arg)
 	(void)arg;
 }
 
+static void op_asker_addr(const struct mesh_incoming *incoming, struct addr *out_addr)
+{
+	(void)incoming;
+	*out_addr = (struct addr){.family = ADDR_NONE};
+}
+
 static void ask_hear(struct mesh *node, const uint8_t *key, uint32_t id, struct cursor *c)
 {
 	struct mesh_incoming *incoming = node->incoming;
@@ -439,6 +445,7 @@ static const struct mesh_ops lab_ops = {
 	.answer = op_answer,
 	.answer_error = op_answer_error,
 	.abandoned = op_abandoned,
+	.asker_addr = op_asker_addr,
 };
 
 struct mesh_seam mesh_lab_seam_of(struct mesh *node)

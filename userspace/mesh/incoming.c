@@ -195,6 +195,17 @@ void mesh_incoming_abandoned(struct mesh_incoming *incoming, void (*gone)(void *
 	}
 }
 
+void mesh_incoming_asker_addr(const struct mesh_incoming *incoming, struct addr *out_addr)
+{
+	struct transport_conn_info info;
+
+	*out_addr = (struct addr){.family = ADDR_NONE};
+	if (!incoming->session)
+		return;
+	incoming_ops(incoming)->info(incoming->session->conn, &info);
+	*out_addr = info.remote;
+}
+
 static void incoming_refuse(struct mesh_incoming *incoming, enum mesh_code code, const char *text)
 {
 	struct mesh_stats *stats = &incoming->mesh->stats;

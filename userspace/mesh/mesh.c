@@ -397,6 +397,7 @@ static const struct mesh_ops mesh_ops = {
 	.answer = mesh_incoming_answer,
 	.answer_error = mesh_incoming_answer_error,
 	.abandoned = mesh_incoming_abandoned,
+	.asker_addr = mesh_incoming_asker_addr,
 };
 
 struct mesh_seam mesh_seam_of(struct mesh *mesh)

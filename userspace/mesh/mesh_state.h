@@ -325,6 +325,7 @@ int mesh_incoming_answer(struct mesh_incoming *incoming, unsigned type, const vo
 void mesh_incoming_answer_error(struct mesh_incoming *incoming, enum mesh_code code,
 				const char *text, uint64_t not_before_ms);
 void mesh_incoming_abandoned(struct mesh_incoming *incoming, void (*gone)(void *arg), void *arg);
+void mesh_incoming_asker_addr(const struct mesh_incoming *incoming, struct addr *out_addr);
 
 /* dial.c */
 WEFT_MUST_CHECK

@@ -136,6 +136,7 @@ typedef void (*mesh_handler_fn)(void *ctx, const struct mesh_call *call, uint64_
  *     to come back (0: no hint). incoming is gone.
  * abandoned, set per incoming, is called when the asker leaves before the
  *     answer; incoming is gone then.
+ * asker_addr tells where the asker is now; of family ADDR_NONE when it left.
  */
 struct mesh_ops {
 	int (*ask)(struct mesh *mesh, const struct mesh_ask *ask, uint64_t now_ns,
@@ -147,6 +148,7 @@ struct mesh_ops {
 	void (*answer_error)(struct mesh_incoming *incoming, enum mesh_code code, const char *text,
 			     uint64_t not_before_ms);
 	void (*abandoned)(struct mesh_incoming *incoming, void (*gone)(void *arg), void *arg);
+	void (*asker_addr)(const struct mesh_incoming *incoming, struct addr *out_addr);
 };
 
 struct mesh_seam {
