@@ -9,7 +9,8 @@
 
 #include "base/clock.h"
 
-#define TURN_NS (NS_PER_MS / 10)
+#define TURN_NS		(NS_PER_MS / 10)
+#define DUO_REQUEST_CAP 40000
 
 enum request_state { REQUEST_ASKED, REQUEST_HANDED, REQUEST_ANSWERED };
 
@@ -27,7 +28,7 @@ struct mesh_request {
 	enum request_state state;
 	uint64_t due_ns;
 	unsigned type;
-	uint8_t payload[256];
+	uint8_t payload[DUO_REQUEST_CAP];
 	size_t payload_len;
 	uint8_t *reply_buf;
 	size_t reply_cap;
@@ -44,7 +45,9 @@ static unsigned handler_idx(unsigned type)
 	return type == MESH_GET_MANIFEST       ? 0
 	       : type == MESH_GET_CHUNK	       ? 1
 	       : type == MESH_GET_CHUNK_HASHES ? 2
-					       : 3;
+	       : type == MESH_HAVE_CONTENT     ? 3
+	       : type == MESH_PROVIDERS	       ? 4
+					       : 5;
 }
 
 static int seam_handle(struct mesh *mesh, unsigned type, mesh_handler_fn handler, void *ctx)
@@ -184,6 +187,11 @@ static void seam_abandoned(struct mesh_incoming *incoming, void (*gone)(void *ar
 	incoming->gone_arg = arg;
 }
 
+static void seam_asker_addr(const struct mesh_incoming *incoming, struct addr *out_addr)
+{
+	*out_addr = incoming->duo->nodes[1 - incoming->request->to].addr;
+}
+
 static const struct mesh_ops seam_ops = {
 	.ask = seam_ask,
 	.cancel = seam_cancel,
@@ -191,6 +199,7 @@ static const struct mesh_ops seam_ops = {
 	.answer = seam_answer,
 	.answer_error = seam_answer_error,
 	.abandoned = seam_abandoned,
+	.asker_addr = seam_asker_addr,
 };
 
 const struct mesh_ops *duo_ops(void)

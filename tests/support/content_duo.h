@@ -38,8 +38,8 @@ struct duo_answer {
 struct mesh {
 	struct duo *duo;
 	unsigned idx;
-	mesh_handler_fn handlers[4];
-	void *handler_ctx[4];
+	mesh_handler_fn handlers[6];
+	void *handler_ctx[6];
 };
 
 struct duo_node {
@@ -47,6 +47,7 @@ struct duo_node {
 	struct mesh mesh;
 	char state[SCRATCH_CAP];
 	uint8_t key[32];
+	struct addr addr; /* where the other sees it */
 	struct store *store;
 	struct jobs *jobs;
 	struct timer_wheel timers;

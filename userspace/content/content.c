@@ -309,6 +309,17 @@ void content_note_finding(struct content *content, const struct content_finding 
 		content_trust_file(content, finding->bytes);
 }
 
+void content_note_member(struct content *content, const struct content_member *member,
+			 uint64_t now_ns)
+{
+	serve_note_member(content->serve, member, now_ns);
+}
+
+unsigned content_member_cnt(const struct content *content, const uint8_t id[static 32])
+{
+	return serve_member_cnt(content->serve, id);
+}
+
 uint64_t content_wall_s(const struct content *content)
 {
 	return content->params.wall_s ? content->params.wall_s(content->params.ctx) : 0;

@@ -12,6 +12,7 @@
 
 struct store;
 struct jobs;
+struct random;
 struct timer_wheel;
 struct reach;
 
@@ -65,12 +66,22 @@ struct content_finding {
 	size_t len;
 };
 
+/* One that said that it serves what it has of id, and where it may be reached. */
+struct content_member {
+	uint8_t id[32]; /* of a manifest or a content */
+	uint8_t key[MESH_KEY_LEN];
+	struct addr from; /* where it said so */
+	unsigned addr_cnt;
+	struct addr addrs[MESH_PEER_ADDRS_MAX];
+};
+
 struct content_params {
 	struct content_config config;
 	const uint8_t *own_key;
 	struct store *store;
 	struct jobs *jobs;
 	struct timer_wheel *timers;
+	struct random *random; /* for secrets of tables; NULL: they have none (tests) */
 	struct mesh_seam mesh;
 	uint64_t now_ns;
 	uint64_t (*wall_s)(void *ctx); /* seconds since 1970, for records; NULL: 0 */
@@ -80,6 +91,8 @@ struct content_params {
 	void (*on_reach_changed)(
 		void *ctx); /* content_reach_copy gives another list; may be NULL */
 	void (*on_finding)(void *ctx, const struct content_finding *finding); /* servers only */
+	/* A peer told this worker of itself; may be NULL. */
+	void (*on_member)(void *ctx, const struct content_member *member);
 	void *ctx;
 };
 
@@ -115,6 +128,11 @@ struct reach *content_reach_copy(struct content *content);
 /* content_take_reach takes reach. */
 void content_take_reach(struct content *content, struct reach *reach);
 void content_reach_free(struct reach *reach);
+/* content_note_member: what on_member of another worker told. */
+void content_note_member(struct content *content, const struct content_member *member,
+			 uint64_t now_ns);
+/* content_member_cnt: nodes that lately said that they serve a manifest or a content. */
+unsigned content_member_cnt(const struct content *content, const uint8_t id[static 32]);
 void content_note_finding(struct content *content, const struct content_finding *finding);
 void content_served_each(struct content *content,
 			 void (*fn)(void *arg, const uint8_t manifest_id[static 32], uint64_t len),
@@ -240,6 +258,8 @@ int content_gc(struct content *content, bool run,
 struct content_stats {
 	uint32_t share_cnt, get_cnt, get_active_cnt, chunk_buffer_used_cnt, import_cnt;
 	uint64_t served_byte_cnt, served_chunk_cnt, received_byte_cnt, bad_chunk_cnt;
+	uint64_t shared_read_cnt; /* chunks answered from what was read for another peer */
+	uint64_t read_byte_cnt;	  /* of chunks, from files */
 	uint64_t refused_busy_cnt, changed_cnt;
 };
 void content_stats(const struct content *content, struct content_stats *out_stats);

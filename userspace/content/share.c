@@ -265,11 +265,14 @@ int shares_fill_reach(const struct shares *shares, struct reach *reach)
 	int err = 0;
 
 	for (const struct share *share = shares->first; share && !err; share = share->next) {
+		int (*add)(struct reach *reach, const uint8_t id[static 32]) =
+			share->changed_cnt ? reach_add_manifest : reach_add_whole;
+
 		err = reach_add_share(reach, share->path, share->manifest_id);
 		if (!err)
-			err = reach_add_manifest(reach, share->manifest_id);
+			err = add(reach, share->manifest_id);
 		for (size_t i = 0; i < share->part_cnt && !err; i++)
-			err = reach_add_manifest(reach, share->part_ids + 32 * i);
+			err = add(reach, share->part_ids + 32 * i);
 	}
 	return err;
 }
@@ -287,7 +290,8 @@ void shares_note_changed(struct shares *shares, const char *path)
 	for (struct share *share = shares->first; share; share = share->next) {
 		if (!share_covers(share, path))
 			continue;
-		share->changed_cnt++;
+		if (share->changed_cnt++ == 0)
+			content_reach_changed(shares->content); /* it is whole no more */
 		content_tell(shares->content,
 			     &(struct content_event){.kind = CONTENT_FILE_CHANGED,
 						     .manifest_id = share->manifest_id,

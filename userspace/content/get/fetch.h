@@ -7,6 +7,7 @@
 #include "content/get/get_state.h"
 #include "content/message.h"
 #include "content/get/scan.h"
+#include "content/serve/partial.h"
 #include "content/serve/serve.h"
 #include "content/get/target.h"
 
@@ -90,6 +91,7 @@ struct fetch_file {
 	char name[FETCH_NAME_CAP];
 	struct target_dir dir;
 	struct object_stamp stamp;
+	struct partial *partial; /* what of it is served meanwhile; NULL: nothing */
 };
 
 enum slot_kind { SLOT_WHOLE, SLOT_CHUNK, SLOT_LIST, SLOT_PROOF };

@@ -38,6 +38,21 @@ size_t fetch_file_chunk_len(const struct fetch_file *file, uint64_t idx)
 	return left < BLAKE3_CHUNK_LEN ? (size_t)left : BLAKE3_CHUNK_LEN;
 }
 
+static struct partials *file_partials(const struct fetch_file *file)
+{
+	return serve_partials(file->fetch->content->serve);
+}
+
+/* From now on others may have what is there; what an earlier run left at once. */
+static void file_serve(struct fetch_file *file)
+{
+	file->partial = partials_add(file_partials(file), file_content_id(file), file->size,
+				     file->fd, file->hashes);
+	for (uint64_t i = 0; file->partial && i < file->chunk_cnt; i++)
+		if (file->chunks[i] == CHUNK_HAVE)
+			partial_note(file_partials(file), file->partial, i);
+}
+
 static void chunks_free(struct fetch_file *file)
 {
 	free(file->hashes);
@@ -66,6 +81,8 @@ void fetch_file_end(struct fetch_file *file)
 {
 	struct fetch_file kept = {.fd = -1};
 
+	if (file->partial)
+		partials_drop(file_partials(file), file->partial);
 	if (file->fd >= 0)
 		close(file->fd);
 	if (file->step != FILE_UNUSED)
@@ -237,14 +254,18 @@ static void open_done(struct job *job)
 	}
 	view->byte_done_cnt += file->found_len;
 	view->reused_byte_cnt += file->found_len;
-	if (file->is_scanned)
-		file->step = file->have_cnt == file->chunk_cnt ? FILE_PLACING : FILE_CHUNKS;
+	if (!file->is_scanned)
+		return;
+	file_serve(file);
+	file->step = file->have_cnt == file->chunk_cnt ? FILE_PLACING : FILE_CHUNKS;
 }
 
 void fetch_file_chunk_done(struct fetch_file *file, uint64_t idx, size_t len)
 {
 	file->chunks[idx] = CHUNK_HAVE;
 	file->have_cnt++;
+	if (file->partial)
+		partial_note(file_partials(file), file->partial, idx);
 	file->fetch->get->view.byte_done_cnt += len;
 	if (file->have_cnt == file->chunk_cnt)
 		file->step = FILE_PLACING;

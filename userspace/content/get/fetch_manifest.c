@@ -159,6 +159,23 @@ static int root_keep(struct fetch *fetch)
 	return 0;
 }
 
+/*
+ * Stored at once, not with the files: others who get the same may ask for it
+ * from now on. What finds no room is stored with the files after all.
+ */
+static void manifest_keep(struct fetch *fetch)
+{
+	struct store *store = fetch->content->params.store;
+	struct store_batch *batch = store_batch_new(store);
+
+	store_batch_put_blob(batch, fetch->manifest_id, fetch->manifest_bytes, fetch->manifest_len);
+	if (store_submit(store, batch, NULL, NULL) == 0)
+		return;
+	store_batch_free(batch);
+	store_batch_put_blob(fetch_batch(fetch), fetch->manifest_id, fetch->manifest_bytes,
+			     fetch->manifest_len);
+}
+
 /* Bytes that are what their id says; whether they make sense is another question. */
 static void manifest_use(struct fetch *fetch)
 {
@@ -174,8 +191,7 @@ static void manifest_use(struct fetch *fetch)
 		fetch_stop(fetch, err, "the manifest cannot be used: %s", weft_err_text(err));
 		return;
 	}
-	store_batch_put_blob(fetch_batch(fetch), fetch->manifest_id, fetch->manifest_bytes,
-			     fetch->manifest_len);
+	manifest_keep(fetch);
 	if (!fetch->root) {
 		memcpy(get->title, manifest->title, sizeof(get->title));
 		get->view.item_cnt = manifest->all_item_cnt;

@@ -291,13 +291,15 @@ int gets_fill_reach(const struct gets *gets, struct reach *reach)
 
 	for (uint32_t i = 0; i < gets->cnt && !err; i++) {
 		const struct get *get = gets->slots[i];
+		bool is_whole = get->view.state == CONTENT_GET_FINISHED && !get->has_range;
+		int (*add)(struct reach *reach, const uint8_t id[static 32]) =
+			is_whole ? reach_add_whole : reach_add_manifest;
 
 		if (get->view.state == CONTENT_GET_TAKEN_BACK)
 			continue;
-		err = reach_add_manifest(reach, get->link.manifest_id);
+		err = add(reach, get->link.manifest_id);
 		for (uint32_t part = 0; part < get->part_cnt && !err; part++)
-			err = reach_add_manifest(reach,
-						 get->part_ids + (size_t)part * OBJECT_ID_LEN);
+			err = add(reach, get->part_ids + (size_t)part * OBJECT_ID_LEN);
 	}
 	return err;
 }

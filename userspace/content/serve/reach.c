@@ -13,6 +13,11 @@
 
 #define MANIFEST_ID_LEN 32
 
+struct reach_manifest {
+	uint8_t id[MANIFEST_ID_LEN];
+	bool is_whole;
+};
+
 struct reach_place {
 	char *path;
 	uint8_t share_id[MANIFEST_ID_LEN];
@@ -20,7 +25,7 @@ struct reach_place {
 };
 
 struct reach {
-	uint8_t (*manifests)[MANIFEST_ID_LEN];
+	struct reach_manifest *manifests;
 	size_t manifest_cnt, manifest_cap;
 	struct reach_place *places;
 	size_t place_cnt, place_cap;
@@ -56,7 +61,8 @@ static void *array_grow(void *array, size_t cnt, size_t *cap, size_t len)
 	return grown;
 }
 
-int reach_add_manifest(struct reach *reach, const uint8_t id[static MANIFEST_ID_LEN])
+static int manifest_add(struct reach *reach, const uint8_t id[static MANIFEST_ID_LEN],
+			bool is_whole)
 {
 	void *grown = array_grow(reach->manifests, reach->manifest_cnt, &reach->manifest_cap,
 				 sizeof(reach->manifests[0]));
@@ -64,8 +70,19 @@ int reach_add_manifest(struct reach *reach, const uint8_t id[static MANIFEST_ID_
 	if (!grown)
 		return -ENOMEM;
 	reach->manifests = grown;
-	memcpy(reach->manifests[reach->manifest_cnt++], id, MANIFEST_ID_LEN);
+	memcpy(reach->manifests[reach->manifest_cnt].id, id, MANIFEST_ID_LEN);
+	reach->manifests[reach->manifest_cnt++].is_whole = is_whole;
 	return 0;
+}
+
+int reach_add_manifest(struct reach *reach, const uint8_t id[static MANIFEST_ID_LEN])
+{
+	return manifest_add(reach, id, false);
+}
+
+int reach_add_whole(struct reach *reach, const uint8_t id[static MANIFEST_ID_LEN])
+{
+	return manifest_add(reach, id, true);
 }
 
 int reach_add_share(struct reach *reach, const char *path,
@@ -88,7 +105,25 @@ int reach_add_share(struct reach *reach, const char *path,
 
 static int manifest_compare(const void *a, const void *b)
 {
-	return memcmp(a, b, MANIFEST_ID_LEN);
+	const struct reach_manifest *left = a, *right = b;
+
+	return memcmp(left->id, right->id, MANIFEST_ID_LEN);
+}
+
+/* One of each: a share and a get may name the same. */
+static void manifests_merge(struct reach *reach)
+{
+	size_t kept = 0;
+
+	for (size_t i = 1; i < reach->manifest_cnt; i++) {
+		struct reach_manifest *manifest = &reach->manifests[i];
+
+		if (manifest_compare(manifest, &reach->manifests[kept]) == 0)
+			reach->manifests[kept].is_whole |= manifest->is_whole;
+		else
+			reach->manifests[++kept] = *manifest;
+	}
+	reach->manifest_cnt = kept + 1;
 }
 
 static int place_compare(const void *a, const void *b)
@@ -100,9 +135,11 @@ static int place_compare(const void *a, const void *b)
 
 void reach_seal(struct reach *reach)
 {
-	if (reach->manifest_cnt)
+	if (reach->manifest_cnt) {
 		qsort(reach->manifests, reach->manifest_cnt, sizeof(reach->manifests[0]),
 		      manifest_compare);
+		manifests_merge(reach);
+	}
 	if (reach->place_cnt)
 		qsort(reach->places, reach->place_cnt, sizeof(reach->places[0]), place_compare);
 }
@@ -113,7 +150,7 @@ struct reach *reach_copy(const struct reach *reach)
 	int err = copy ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < reach->manifest_cnt && !err; i++)
-		err = reach_add_manifest(copy, reach->manifests[i]);
+		err = manifest_add(copy, reach->manifests[i].id, reach->manifests[i].is_whole);
 	for (size_t i = 0; i < reach->place_cnt && !err; i++) {
 		const struct reach_place *place = &reach->places[i];
 
@@ -125,10 +162,27 @@ struct reach *reach_copy(const struct reach *reach)
 	return NULL;
 }
 
+static const struct reach_manifest *manifest_find(const struct reach *reach, const uint8_t *id)
+{
+	struct reach_manifest wanted;
+
+	if (!reach->manifest_cnt)
+		return NULL;
+	memcpy(wanted.id, id, sizeof(wanted.id));
+	return bsearch(&wanted, reach->manifests, reach->manifest_cnt, sizeof(reach->manifests[0]),
+		       manifest_compare);
+}
+
 bool reach_has_manifest(const struct reach *reach, const uint8_t id[static MANIFEST_ID_LEN])
 {
-	return reach->manifest_cnt && bsearch(id, reach->manifests, reach->manifest_cnt,
-					      sizeof(reach->manifests[0]), manifest_compare);
+	return manifest_find(reach, id) != NULL;
+}
+
+bool reach_has_whole(const struct reach *reach, const uint8_t id[static MANIFEST_ID_LEN])
+{
+	const struct reach_manifest *manifest = manifest_find(reach, id);
+
+	return manifest && manifest->is_whole;
 }
 
 /* The first place of exactly this path; others of the same path follow it. */

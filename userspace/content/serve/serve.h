@@ -8,15 +8,18 @@
 #include "weft/err.h"
 
 struct content;
+struct content_member;
 struct content_stats;
 struct chunk_buffers;
+struct partials;
 struct serve;
 
 /*
  * Answers to peers: manifests, chunks, chunk lists, range proofs, of what a
- * share or a get of ours makes reachable and of nothing else. Bytes in the
- * page cache are read on the worker, others in a job, into buffers that are
- * lent to the stream until the peer has acknowledged them.
+ * share or a get of ours makes reachable and of nothing else, and which of it
+ * is here. Bytes in the page cache are read on the worker, others in a job,
+ * into buffers that are lent to streams until the peers have acknowledged
+ * them; a chunk that several ask for at once is read once.
  *
  * serve_new registers the message handlers. Home worker.
  */
@@ -25,9 +28,17 @@ int serve_new(struct content *content, struct serve **out_serve);
 void serve_free(struct serve *serve);
 /* serve_buffers: the 256 KiB buffers of content_config.chunk_buffer_cnt; gets borrow from them. */
 struct chunk_buffers *serve_buffers(struct serve *serve);
+/* serve_note_member: another server of this node heard of it. serve_member_cnt: of id, lately. */
+void serve_note_member(struct serve *serve, const struct content_member *member, uint64_t now_ns);
+unsigned serve_member_cnt(const struct serve *serve, const uint8_t id[static 32]);
+/* serve_partials: what gets are fetching and may be served already. */
+struct partials *serve_partials(struct serve *serve);
 /* serve_forget_files closes descriptors kept open: a share was removed or a file forgotten. */
 void serve_forget_files(struct serve *serve);
-/* serve_fill_stats adds served_*, refused_busy_cnt, changed_cnt and chunk_buffer_used_cnt. */
+/*
+ * serve_fill_stats adds served_*, shared_read_cnt, read_byte_cnt, refused_busy_cnt, changed_cnt
+ * and chunk_buffer_used_cnt.
+ */
 void serve_fill_stats(const struct serve *serve, struct content_stats *stats);
 
 #endif

@@ -3,15 +3,18 @@
 #define WEFT_CONTENT_SERVE_SERVE_CALL_H
 
 #include "base/jobs.h"
+#include "base/list.h"
 #include "content/message.h"
 #include "content/serve/serve_file.h"
 #include "mesh/seam.h"
 
+struct chunk_buffer;
+struct partial;
 struct serve;
 struct store;
 
 /*
- * A request in hand. Home owns it; while its job is out the job reads
+ * A request in hand. Its worker owns it; while its job is out the job reads
  * type, request and store, works on file and buffer, and writes answer.
  */
 struct serve_call {
@@ -22,7 +25,8 @@ struct serve_call {
 	uint8_t peer_key[MESH_KEY_LEN]; /* of the asker */
 	unsigned type;			/* of the request */
 	struct message_request request;
-	struct serve_file *file;	 /* NULL for a manifest */
+	struct partial *partial; /* or file, or neither for a manifest */
+	struct serve_file *file;
 	int fd;				 /* the file's, or one the job opened */
 	unsigned seen_cnt;		 /* locations that were looked at */
 	uint8_t seen_key[OBJECT_ID_LEN]; /* the last of them */
@@ -30,6 +34,8 @@ struct serve_call {
 	bool was_changed;		 /* one of them is not what it was */
 	bool is_racy;			 /* the chunk is verified after it is read */
 	bool is_settling;		 /* and then it is racy no longer */
+	bool is_reader;			 /* others may wait for what this call reads */
+	struct list_node waiting;	 /* for the reader of the same chunk */
 	uint8_t *buffer;
 	size_t buffer_cap;
 	struct message_answer answer; /* its bytes lie in buffer */
@@ -46,6 +52,9 @@ int serve_call_work(struct serve_call *call, bool is_waiting);
 /* serve_call_read opens the call's file if need be and reads from it, in a job. */
 WEFT_MUST_CHECK
 int serve_call_read(struct serve_call *call, uint64_t off, void *dst, size_t len);
+/* serve_call_recheck: the file, which is open, is what it was. 0 or as serve_call_work. */
+WEFT_MUST_CHECK
+int serve_call_recheck(const struct serve_call *call);
 
 /*
  * serve_proof_run makes the proof a RANGE_PROOF asks for, in a job. 0,

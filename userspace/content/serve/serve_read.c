@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "content/manifest.h"
+#include "content/serve/partial.h"
 #include "content/serve/serve_call.h"
 #include "crypto/blake3.h"
 #include "mesh/seam.h"
@@ -62,6 +63,27 @@ int serve_call_read(struct serve_call *call, uint64_t off, void *dst, size_t len
 	return file_read(call, off, dst, len, true);
 }
 
+int serve_call_recheck(const struct serve_call *call)
+{
+	if (call->partial)
+		return 0;
+	/* Not open: what stands at its path now may be another file. */
+	if (call->fd < 0)
+		return -EAGAIN;
+	return serve_file_read(call->fd, &call->file->object, 0, NULL, 0, false);
+}
+
+/* What a partial says it has was verified before it was written. */
+static int partial_chunk_read(struct serve_call *call, bool is_waiting)
+{
+	const struct partial *partial = call->partial;
+	uint64_t off = call->request.first * BLAKE3_CHUNK_LEN;
+	uint64_t left = partial->size - off;
+
+	call->answer.len = left < BLAKE3_CHUNK_LEN ? (size_t)left : BLAKE3_CHUNK_LEN;
+	return partial_read(partial, off, call->buffer, call->answer.len, is_waiting);
+}
+
 static int chunk_read(struct serve_call *call, bool is_waiting)
 {
 	const struct object_file *object = &call->file->object;
@@ -79,29 +101,59 @@ static int chunk_read(struct serve_call *call, bool is_waiting)
 	return err || !call->is_racy ? err : chunk_verify(call);
 }
 
-static int hashes_read(struct serve_call *call)
+/* hashes_cut: how many of a list of total are answered; 0: none of those that were asked for. */
+static uint64_t hashes_cut(struct serve_call *call, uint64_t total)
 {
-	uint64_t total = manifest_chunk_cnt(call->file->object.stamp.size);
 	uint64_t first = call->request.first, cnt = call->request.cnt;
 
-	if (first >= total || cnt == 0)
-		return WEFT_EABSENT;
+	if (first >= total)
+		return 0;
 	cnt = cnt < MESSAGE_HASHES_MAX ? cnt : MESSAGE_HASHES_MAX;
 	cnt = cnt < total - first ? cnt : total - first;
 	call->answer.total = total;
 	call->answer.len = (size_t)cnt * BLAKE3_HASH_LEN;
+	return cnt;
+}
+
+static int partial_hashes_read(struct serve_call *call)
+{
+	const struct partial *partial = call->partial;
+
+	if (hashes_cut(call, partial->chunk_cnt) == 0)
+		return WEFT_EABSENT;
+	memcpy(call->buffer, partial->hashes + call->request.first * BLAKE3_HASH_LEN,
+	       call->answer.len);
+	return 0;
+}
+
+static int hashes_read(struct serve_call *call)
+{
+	uint64_t total = manifest_chunk_cnt(call->file->object.stamp.size);
+	uint64_t cnt = hashes_cut(call, total);
+
+	if (cnt == 0)
+		return WEFT_EABSENT;
 	if (total == 1) {
 		memcpy(call->buffer, call->request.id, BLAKE3_HASH_LEN);
 		return 0;
 	}
 	return object_hashes_read(call->store, call->request.id, call->file->object.stamp.size,
-				  first, (size_t)cnt, call->buffer);
+				  call->request.first, (size_t)cnt, call->buffer);
+}
+
+/* A partial's chunk list is the get's, and that lives on the worker. */
+static int partial_work(struct serve_call *call, bool is_waiting)
+{
+	return call->type == MESH_GET_CHUNK ? partial_chunk_read(call, is_waiting)
+					    : partial_hashes_read(call);
 }
 
 int serve_call_work(struct serve_call *call, bool is_waiting)
 {
 	call->answer = (struct message_answer){.first = call->request.first};
 	memcpy(call->answer.id, call->request.id, sizeof(call->answer.id));
+	if (call->partial)
+		return partial_work(call, is_waiting);
 	if (call->type == MESH_GET_CHUNK)
 		return chunk_read(call, is_waiting);
 	if (!is_waiting)

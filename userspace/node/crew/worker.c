@@ -210,6 +210,7 @@ static int worker_open_content(struct worker *worker, const struct worker_params
 		.store = params->store,
 		.jobs = worker->jobs,
 		.timers = &worker->timers,
+		.random = params->random,
 		.mesh = mesh_seam_of(worker->mesh),
 		.now_ns = params->now_ns,
 		.wall_s = params->content_wall_s,

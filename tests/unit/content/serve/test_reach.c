@@ -139,8 +139,27 @@ static void test_got_file_is_reachable_while_its_collection_is(void)
 	reach_free(reach);
 }
 
+/* A share has all of it though a get of the same is not done yet. */
+static void test_manifest_is_whole_for_one_who_says_so(void)
+{
+	struct reach *reach = reach_new(), *copy;
+
+	CHECK(reach);
+	CHECK_EQ(reach_add_manifest(reach, one), 0);
+	CHECK_EQ(reach_add_whole(reach, two), 0);
+	CHECK_EQ(reach_add_manifest(reach, two), 0);
+	reach_seal(reach);
+	copy = reach_copy(reach);
+	CHECK(reach_has_manifest(copy, one) && !reach_has_whole(copy, one));
+	CHECK(reach_has_manifest(copy, two) && reach_has_whole(copy, two));
+	CHECK(!reach_has_manifest(copy, three) && !reach_has_whole(copy, three));
+	reach_free(reach);
+	reach_free(copy);
+}
+
 int main(void)
 {
+	RUN(test_manifest_is_whole_for_one_who_says_so);
 	RUN(test_path_is_reachable_at_or_below_a_place);
 	RUN(test_root_folder_covers_all_and_an_empty_list_nothing);
 	RUN(test_served_bytes_count_for_every_share_around_them_once);

@@ -319,7 +319,7 @@ static unsigned peer_takes(struct question *questions, unsigned cnt, unsigned ty
 
 	duo.nodes[DUO_B].key[0]++;
 	for (unsigned i = 0; i < cnt; i++)
-		ask(&questions[i], type, id, 0, 0);
+		ask(&questions[i], type, id, 0, 1);
 	for (unsigned turn = 0; turn < 200 && duo.lent_cnt - before_cnt + refused_cnt < cnt;
 	     turn++) {
 		(void)duo_turn(&duo);
@@ -339,8 +339,9 @@ static void test_no_peer_takes_all_buffers(void)
 	static struct question many[5][8];
 
 	for (int kind = 0; kind < 2; kind++) {
-		unsigned type = kind ? MESH_GET_MANIFEST : MESH_GET_CHUNK;
-		const uint8_t *id = kind ? shared.manifest_id : small_id;
+		/* Not chunks: those who ask for the same one share a buffer. */
+		unsigned type = kind ? MESH_GET_MANIFEST : MESH_GET_CHUNK_HASHES;
+		const uint8_t *id = kind ? shared.manifest_id : big_id;
 
 		CHECK(duo_begin());
 		duo_node_close(&duo, DUO_A);
@@ -351,6 +352,91 @@ static void test_no_peer_takes_all_buffers(void)
 			CHECK_EQ(peer_takes(many[i], 8, type, id), takes[i]);
 		duo_fini(&duo);
 	}
+}
+
+/* Nodes of their own ask for one chunk; each answer has its bytes, the file was read once. */
+static void test_one_read_serves_all_who_ask_the_same_chunk(void)
+{
+	static struct question many[3];
+	struct message_answer answer;
+	struct content_stats stats;
+
+	CHECK(duo_begin());
+	for (unsigned i = 0; i < 3; i++)
+		ask(&many[i], MESH_GET_CHUNK, big_id, 2, 0);
+	for (unsigned i = 0; i < 3; i++) {
+		CHECK(answered(&many[i]));
+		CHECK_EQ(message_answer_parse(MESH_CHUNK_DATA, many[i].buf, many[i].len, &answer),
+			 0);
+		CHECK_MEM(answer.bytes, bytes + 2 * BLAKE3_CHUNK_LEN, BLAKE3_CHUNK_LEN);
+	}
+	content_stats(duo.nodes[DUO_A].content, &stats);
+	CHECK_EQ(stats.served_chunk_cnt, 3);
+	CHECK_EQ(stats.shared_read_cnt, 2);
+	CHECK_EQ(stats.read_byte_cnt, BLAKE3_CHUNK_LEN);
+	CHECK_EQ(stats.chunk_buffer_used_cnt, 0);
+	CHECK_EQ(duo.lent_cnt, 0);
+	duo_fini(&duo);
+}
+
+/* Who waited for a read that came to nothing is not left waiting. */
+static void test_failed_read_is_told_to_all_who_waited(void)
+{
+	static struct question many[3];
+	struct content_stats stats;
+
+	CHECK(duo_begin());
+	for (unsigned i = 0; i < 3; i++)
+		ask(&many[i], MESH_GET_CHUNK, big_id, 2, 0);
+	file_make("in/big", BIG_LEN, 77, private_id);
+	for (unsigned i = 0; i < 3; i++) {
+		CHECK(answered(&many[i]));
+		CHECK_EQ(many[i].code, MESH_CODE_CHANGED);
+	}
+	content_stats(duo.nodes[DUO_A].content, &stats);
+	CHECK_EQ(stats.chunk_buffer_used_cnt, 0);
+	CHECK_EQ(stats.changed_cnt, 1);
+	duo_fini(&duo);
+}
+
+/* A job in front of all others, in which an asker leaves. */
+struct leaving {
+	struct job job; /* first */
+	struct mesh_request *request;
+};
+
+static void leaving_run(struct job *job)
+{
+	duo_ops()->cancel(((struct leaving *)job)->request);
+}
+
+static void leaving_done(struct job *job)
+{
+	(void)job;
+}
+
+/* The asker leaves while a job reads for it, and for another who stays. */
+static void test_reader_that_leaves_reads_for_who_waits(void)
+{
+	static struct question many[2];
+	struct leaving leaving = {.job = {.run = leaving_run, .done = leaving_done}};
+	struct content_stats stats;
+
+	CHECK(duo_begin());
+	ask(&many[0], MESH_GET_CHUNK, big_id, 2, 0);
+	ask(&many[1], MESH_GET_CHUNK, big_id, 2, 0);
+	leaving.request = many[0].request;
+	CHECK_EQ(jobs_submit(duo.nodes[DUO_A].jobs, &leaving.job), 0);
+	duo.now_ns += NS_PER_MS; /* both are handed over in the next turn */
+	CHECK(answered(&many[1]));
+	CHECK_EQ(many[1].err, 0);
+	CHECK(!many[0].is_answered);
+	content_stats(duo.nodes[DUO_A].content, &stats);
+	CHECK_EQ(stats.read_byte_cnt, BLAKE3_CHUNK_LEN);
+	CHECK_EQ(stats.served_chunk_cnt, 1);
+	CHECK_EQ(stats.chunk_buffer_used_cnt, 0);
+	CHECK_EQ(duo.lent_cnt, 0);
+	duo_fini(&duo);
 }
 
 /* The asker leaves while a job reads for it. */
@@ -832,6 +918,9 @@ int main(void)
 	RUN(test_file_is_found_behind_copies_that_are_not_shared);
 	RUN(test_lent_buffers_are_bounded);
 	RUN(test_no_peer_takes_all_buffers);
+	RUN(test_one_read_serves_all_who_ask_the_same_chunk);
+	RUN(test_failed_read_is_told_to_all_who_waited);
+	RUN(test_reader_that_leaves_reads_for_who_waits);
 	RUN(test_abandoned_question_gives_its_buffer_back);
 	RUN(test_changed_file_is_never_served);
 	RUN(test_fresh_file_is_trusted_when_all_of_it_was_verified_later);

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "content/serve/partial.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "content/manifest.h"
+
+void partials_init(struct partials *partials)
+{
+	list_init(&partials->list);
+	partials->cnt = 0;
+	partials->is_changed = false;
+}
+
+static void partial_free(struct partial *partial)
+{
+	if (partial->fd >= 0)
+		close(partial->fd);
+	free(partial->bits);
+	free(partial);
+}
+
+void partials_fini(struct partials *partials)
+{
+	while (!list_is_empty(&partials->list))
+		partials_drop(partials, list_entry(partials->list.next, struct partial, node));
+}
+
+static size_t bits_len(uint64_t chunk_cnt)
+{
+	return (size_t)(chunk_cnt + 7) / 8;
+}
+
+struct partial *partials_add(struct partials *partials, const uint8_t content_id[static 32],
+			     uint64_t size, int fd, const uint8_t *hashes)
+{
+	struct partial *partial;
+
+	if (partials->cnt == PARTIALS_MAX)
+		return NULL;
+	partial = calloc(1, sizeof(*partial));
+	if (!partial)
+		return NULL;
+	partial->size = size;
+	partial->chunk_cnt = manifest_chunk_cnt(size);
+	partial->hashes = hashes;
+	partial->bits = calloc(1, bits_len(partial->chunk_cnt));
+	partial->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (!partial->bits || partial->fd < 0) {
+		partial_free(partial);
+		return NULL;
+	}
+	memcpy(partial->content_id, content_id, sizeof(partial->content_id));
+	list_push_back(&partials->list, &partial->node);
+	partials->cnt++;
+	return partial;
+}
+
+bool partial_has(const struct partial *partial, uint64_t chunk)
+{
+	return chunk < partial->chunk_cnt && partial->bits[chunk / 8] & 1u << chunk % 8;
+}
+
+void partial_note(struct partials *partials, struct partial *partial, uint64_t chunk)
+{
+	weft_assert(chunk < partial->chunk_cnt);
+	if (partial_has(partial, chunk))
+		return;
+	partial->bits[chunk / 8] |= (uint8_t)(1u << chunk % 8);
+	partial->have_cnt++;
+	partials->is_changed = true;
+}
+
+void partials_drop(struct partials *partials, struct partial *partial)
+{
+	if (!partial)
+		return;
+	weft_assert(!partial->is_dropped);
+	list_unlink(&partial->node);
+	partials->cnt--;
+	partials->is_changed = true;
+	partial->hashes = NULL;
+	partial->is_dropped = true;
+	if (partial->use_cnt == 0)
+		partial_free(partial);
+}
+
+struct partial *partials_lookup(const struct partials *partials,
+				const uint8_t content_id[static 32])
+{
+	struct partial *best = NULL;
+
+	for (struct list_node *node = partials->list.next; node != &partials->list;
+	     node = node->next) {
+		struct partial *partial = list_entry(node, struct partial, node);
+
+		if (memcmp(partial->content_id, content_id, sizeof(partial->content_id)) == 0 &&
+		    (!best || best->have_cnt < partial->have_cnt))
+			best = partial;
+	}
+	return best;
+}
+
+void partial_use(struct partial *partial)
+{
+	partial->use_cnt++;
+}
+
+void partial_release(struct partial *partial)
+{
+	weft_assert(partial->use_cnt > 0);
+	if (--partial->use_cnt == 0 && partial->is_dropped)
+		partial_free(partial);
+}
+
+int partials_copy(struct partials *partials, struct partials *out_copy)
+{
+	for (struct list_node *node = partials->list.next; node != &partials->list;
+	     node = node->next) {
+		const struct partial *partial = list_entry(node, struct partial, node);
+		struct partial *copy = partials_add(out_copy, partial->content_id, partial->size,
+						    partial->fd, NULL);
+
+		if (!copy)
+			return -ENOMEM;
+		memcpy(copy->bits, partial->bits, bits_len(partial->chunk_cnt));
+		copy->have_cnt = partial->have_cnt;
+	}
+	partials->is_changed = false;
+	return 0;
+}
+
+int partial_read(const struct partial *partial, uint64_t off, void *dst, size_t len,
+		 bool is_waiting)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		struct iovec part = {(uint8_t *)dst + done, len - done};
+		ssize_t got = preadv2(partial->fd, &part, 1, (off_t)(off + done),
+				      is_waiting ? 0 : RWF_NOWAIT);
+
+		if (got > 0)
+			done += (size_t)got;
+		else if (got == 0)
+			return -EIO; /* cut by somebody else */
+		else if (errno == EOPNOTSUPP && !is_waiting)
+			return -EAGAIN;
+		else if (errno != EINTR)
+			return -errno;
+	}
+	return 0;
+}

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which contents are here (499). What a share of ours or a finished get
+ * holds as a whole is known without looking; of a manifest that is being
+ * fetched, and of contents that are asked for one by one, each is looked up,
+ * a few in a turn.
+ *
+ *	asked -> load_run in a job: the ids of a manifest
+ *	      -> look, some ids in a turn
+ *	      -> answer, lent until the peer has acknowledged it
+ *
+ * A peer has one such question in hand, all together HAVES_MAX.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/timer.h"
+#include "content/manifest.h"
+#include "content/message_have.h"
+#include "content/serve/reach.h"
+#include "content/serve/serve_state.h"
+#include "store/store.h"
+
+#define HAVES_MAX 8u
+/* Half a millisecond's work in a turn, then as much time for others. */
+#define LOOKS_PER_TURN 64u
+#define LOOK_EVERY_NS  (NS_PER_MS)
+#define HAVE_BUSY_MS   200u
+#define HAVE_ALL_CAP   8u /* an answer that says that all is here */
+
+struct have {
+	struct job job; /* first */
+	struct timer timer;
+	struct serve *serve;
+	bool is_used;
+	bool is_lent;
+	bool has_job;
+	struct mesh_incoming *incoming; /* NULL: the asker left, or was answered */
+	uint8_t peer_key[MESH_KEY_LEN];
+	uint8_t manifest_id[OBJECT_ID_LEN];
+	bool is_of_parts; /* ids are a root's parts */
+	int err;
+	uint32_t id_cnt, at;
+	uint8_t (*ids)[OBJECT_ID_LEN];
+	struct message_have_answer answer; /* its bits lie in bits */
+	size_t bits_len;
+	uint8_t bits[HAVE_LEN_MAX];
+	uint8_t bytes[HAVE_ANSWER_CAP];
+};
+
+struct have_table {
+	struct have haves[HAVES_MAX];
+};
+
+static void have_free(struct have *have)
+{
+	free(have->ids);
+	have->ids = NULL;
+	have->is_used = false;
+}
+
+static void have_refuse(struct have *have, enum mesh_code code, const char *text)
+{
+	if (have->incoming)
+		serve_mesh(have->serve)->answer_error(have->incoming, code, text, 0);
+	have_free(have);
+}
+
+static void have_given_back(void *arg)
+{
+	struct have *have = arg;
+
+	struct serve *serve = have->serve;
+
+	have->is_lent = false;
+	have_free(have);
+	serve_try_destroy(serve);
+}
+
+static void have_send(struct have *have)
+{
+	struct writer w = writer_of(have->bytes, sizeof(have->bytes));
+	struct transport_span tail = {.data = have->bytes, .done = have_given_back, .arg = have};
+	struct mesh_incoming *incoming = have->incoming;
+
+	message_have_answer_write(&w, &have->answer);
+	tail.len = writer_len(&w);
+	have->incoming = NULL;
+	have->is_lent = true;
+	if (serve_mesh(have->serve)->answer(incoming, MESH_HAVE_CONTENT, NULL, 0, &tail) < 0)
+		have_given_back(have);
+}
+
+/* --- one id after the other --- */
+
+struct location_look {
+	struct serve *serve;
+	bool is_here;
+};
+
+static bool location_seen(void *arg, const struct object_file *file)
+{
+	struct location_look *look = arg;
+
+	look->is_here = reach_has_file(content_reach(look->serve->content), file) &&
+			!serve_files_has_changed(&look->serve->files, file);
+	return !look->is_here;
+}
+
+static bool content_is_here(struct serve *serve, struct store_snapshot *snapshot, const uint8_t *id)
+{
+	struct location_look look = {.serve = serve};
+	struct object_file scratch;
+
+	return object_locations_each(snapshot, id, &scratch, location_seen, &look) == 0 &&
+	       look.is_here;
+}
+
+static bool run_is_here(const struct partial *partial, uint64_t run, unsigned log2)
+{
+	uint64_t end = (run + 1) << log2;
+
+	end = end < partial->chunk_cnt ? end : partial->chunk_cnt;
+	for (uint64_t chunk = run << log2; chunk < end; chunk++)
+		if (!partial_has(partial, chunk))
+			return false;
+	return true;
+}
+
+/* A file with more chunks than there is room for is told of in longer runs. */
+static void partial_tell(struct have *have, const struct partial *partial)
+{
+	struct message_have_partial *told = &have->answer.partials[have->answer.partial_cnt];
+	size_t room = HAVE_LEN_MAX - have->bits_len;
+	unsigned log2 = 0;
+	uint64_t run_cnt;
+
+	room = room < HAVE_BITS_LEN_MAX ? room : HAVE_BITS_LEN_MAX;
+	if (room == 0 || have->answer.partial_cnt == HAVE_PARTIALS_MAX || partial->have_cnt == 0)
+		return;
+	while ((partial->chunk_cnt - 1) >> log2 >= room * 8)
+		log2++;
+	run_cnt = ((partial->chunk_cnt - 1) >> log2) + 1;
+	*told = (struct message_have_partial){.item = have->at,
+					      .chunks_log2 = log2,
+					      .bits = have->bits + have->bits_len,
+					      .bits_len = (size_t)(run_cnt + 7) / 8};
+	memset(have->bits + have->bits_len, 0, told->bits_len);
+	for (uint64_t run = 0; run < run_cnt; run++)
+		if (run_is_here(partial, run, log2))
+			have->bits[have->bits_len + run / 8] |= (uint8_t)(1u << run % 8);
+	have->bits_len += told->bits_len;
+	have->answer.partial_cnt++;
+}
+
+static void id_look(struct have *have, struct store_snapshot *snapshot)
+{
+	struct serve *serve = have->serve;
+	const uint8_t *id = have->ids[have->at];
+	const struct partial *partial;
+
+	if (have->is_of_parts ? reach_has_whole(content_reach(serve->content), id)
+			      : content_is_here(serve, snapshot, id))
+		have->bits[have->at / 8] |= (uint8_t)(1u << have->at % 8);
+	else if (!have->is_of_parts && (partial = partials_lookup(&serve->partials, id)))
+		partial_tell(have, partial);
+}
+
+static void look(struct timer *timer, uint64_t now_ns)
+{
+	struct have *have = list_entry(timer, struct have, timer);
+	uint32_t end = have->at + LOOKS_PER_TURN;
+	struct store_snapshot *snapshot;
+
+	if (!have->incoming) {
+		have_free(have);
+		return;
+	}
+	if (store_snapshot_open(have->serve->content->params.store, &snapshot) < 0) {
+		have_refuse(have, MESH_CODE_INTERNAL, "cannot read");
+		return;
+	}
+	for (; have->at < end && have->at < have->id_cnt; have->at++)
+		id_look(have, snapshot);
+	store_snapshot_close(snapshot);
+	if (have->at < have->id_cnt)
+		timer_set(have->serve->content->params.timers, timer, now_ns + LOOK_EVERY_NS);
+	else
+		have_send(have);
+}
+
+static void look_begin(struct have *have, uint64_t at_ns)
+{
+	have->answer.whole = have->bits;
+	have->answer.whole_len = have->bits_len = (have->id_cnt + 7) / 8;
+	memset(have->bits, 0, have->bits_len);
+	timer_set(have->serve->content->params.timers, &have->timer, at_ns);
+}
+
+/* --- the ids of a manifest, in a job --- */
+
+static int ids_of_manifest(struct have *have, const struct manifest *manifest)
+{
+	uint32_t cnt = manifest->item_cnt ? manifest->item_cnt : manifest->part_cnt;
+
+	have->is_of_parts = !manifest->item_cnt && manifest->part_cnt;
+	if (cnt > HAVE_ITEMS_MAX)
+		return WEFT_EDAMAGED;
+	have->ids = malloc((cnt ? cnt : 1) * sizeof(have->ids[0]));
+	if (!have->ids)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < cnt; i++)
+		memcpy(have->ids[i],
+		       have->is_of_parts ? manifest->parts[i].manifest_id
+					 : manifest->items[i].content_id,
+		       OBJECT_ID_LEN);
+	have->id_cnt = cnt;
+	return 0;
+}
+
+static int manifest_load(const struct have *have, uint8_t **out_bytes, size_t *out_len)
+{
+	struct store *store = have->serve->content->params.store;
+	struct store_snapshot *snapshot;
+	uint8_t *bytes;
+	int64_t len;
+	int err = store_snapshot_open(store, &snapshot);
+
+	if (err)
+		return err;
+	len = store_blob_len(snapshot, have->manifest_id);
+	store_snapshot_close(snapshot);
+	if (len < 0 || len > (int64_t)MANIFEST_LEN_MAX)
+		return len < 0 ? (int)len : WEFT_EDAMAGED;
+	bytes = malloc((size_t)len + 1);
+	if (!bytes)
+		return -ENOMEM;
+	err = store_blob_read(store, have->manifest_id, 0, bytes, (size_t)len);
+	if (err) {
+		free(bytes);
+		return err;
+	}
+	*out_bytes = bytes;
+	*out_len = (size_t)len;
+	return 0;
+}
+
+static void load_run(struct job *job)
+{
+	struct have *have = (struct have *)job;
+	struct manifest *manifest;
+	uint8_t *bytes = NULL;
+	size_t len = 0;
+
+	have->err = manifest_load(have, &bytes, &len);
+	if (have->err)
+		return;
+	have->err = manifest_parse(bytes, len, &manifest);
+	if (!have->err) {
+		have->err = ids_of_manifest(have, manifest);
+		manifest_free(manifest);
+	}
+	free(bytes);
+}
+
+static void load_done(struct job *job)
+{
+	struct have *have = (struct have *)job;
+
+	have->has_job = false;
+	if (have->err == WEFT_EABSENT)
+		have_refuse(have, MESH_CODE_ABSENT, "no such collection here yet");
+	else if (have->err || !have->incoming)
+		have_refuse(have, MESH_CODE_INTERNAL, "cannot read");
+	else
+		look_begin(have, 0);
+}
+
+static void have_abandoned(void *arg)
+{
+	((struct have *)arg)->incoming = NULL;
+}
+
+static void load_begin(struct have *have)
+{
+	have->job.run = load_run;
+	have->job.done = load_done;
+	if (jobs_submit(have->serve->content->params.jobs, &have->job) < 0)
+		have_refuse(have, MESH_CODE_BUSY, "busy");
+	else
+		have->has_job = true;
+}
+
+/* --- the question --- */
+
+static struct have *have_acquire(struct serve *serve, const uint8_t *peer_key)
+{
+	struct have *unused = NULL;
+
+	for (unsigned i = 0; i < HAVES_MAX; i++) {
+		struct have *have = &serve->haves->haves[i];
+
+		if (!have->is_used)
+			unused = have;
+		else if (memcmp(have->peer_key, peer_key, MESH_KEY_LEN) == 0)
+			return NULL;
+	}
+	return unused;
+}
+
+static bool ids_take(struct have *have, const struct message_have_request *request)
+{
+	have->ids = malloc(request->id_cnt * sizeof(have->ids[0]));
+	if (!have->ids)
+		return false;
+	have->id_cnt = request->id_cnt;
+	for (uint32_t i = 0; i < request->id_cnt; i++)
+		memcpy(have->ids[i], message_have_id(request, i), OBJECT_ID_LEN);
+	return true;
+}
+
+static void all_tell(struct serve *serve, const struct mesh_call *asked)
+{
+	static const struct message_have_answer all = {.has_all = true, .whole = (const void *)""};
+	uint8_t head[HAVE_ALL_CAP];
+	struct writer w = writer_of(head, sizeof(head));
+
+	message_have_answer_write(&w, &all);
+	(void)serve_mesh(serve)->answer(asked->incoming, MESH_HAVE_CONTENT, head, writer_len(&w),
+					NULL);
+}
+
+static void have_begin(struct have *have, const struct mesh_call *asked,
+		       const struct message_have_request *request)
+{
+	have->is_used = true;
+	have->is_of_parts = false;
+	have->incoming = asked->incoming;
+	have->id_cnt = have->at = 0;
+	have->answer.has_all = false;
+	have->answer.partial_cnt = 0;
+	memcpy(have->peer_key, asked->peer_key, MESH_KEY_LEN);
+	serve_mesh(have->serve)->abandoned(have->incoming, have_abandoned, have);
+	if (request->has_manifest) {
+		memcpy(have->manifest_id, request->manifest_id, OBJECT_ID_LEN);
+		load_begin(have);
+	} else if (ids_take(have, request)) {
+		look_begin(have, 0);
+	} else {
+		have_refuse(have, MESH_CODE_INTERNAL, "no memory");
+	}
+}
+
+void serve_have_asked(void *ctx, const struct mesh_call *asked, uint64_t now_ns)
+{
+	struct serve *serve = ctx;
+	const struct reach *reach = content_reach(serve->content);
+	struct message_have_request request;
+	struct have *have;
+
+	(void)now_ns;
+	if (message_have_request_parse(asked->payload, asked->payload_len, &request) < 0) {
+		serve_mesh(serve)->answer_error(asked->incoming, MESH_CODE_MALFORMED, "malformed",
+						0);
+		return;
+	}
+	if (request.has_manifest && !reach_has_manifest(reach, request.manifest_id)) {
+		serve_mesh(serve)->answer_error(asked->incoming, MESH_CODE_ABSENT,
+						"no such collection here", 0);
+		return;
+	}
+	if (request.has_manifest && reach_has_whole(reach, request.manifest_id)) {
+		all_tell(serve, asked);
+		return;
+	}
+	have = have_acquire(serve, asked->peer_key);
+	if (have) {
+		have_begin(have, asked, &request);
+	} else {
+		serve->refused_busy_cnt++;
+		serve_mesh(serve)->answer_error(asked->incoming, MESH_CODE_BUSY, "busy",
+						HAVE_BUSY_MS);
+	}
+}
+
+int have_table_new(struct serve *serve, struct have_table **out_haves)
+{
+	struct have_table *haves = calloc(1, sizeof(*haves));
+
+	if (!haves)
+		return -ENOMEM;
+	for (unsigned i = 0; i < HAVES_MAX; i++) {
+		haves->haves[i].serve = serve;
+		timer_init(&haves->haves[i].timer, look);
+	}
+	*out_haves = haves;
+	return 0;
+}
+
+bool have_table_has_jobs(const struct have_table *haves)
+{
+	for (unsigned i = 0; haves && i < HAVES_MAX; i++)
+		if (haves->haves[i].has_job)
+			return true;
+	return false;
+}
+
+bool have_table_is_lent(const struct have_table *haves)
+{
+	for (unsigned i = 0; haves && i < HAVES_MAX; i++)
+		if (haves->haves[i].is_lent)
+			return true;
+	return false;
+}
+
+void have_table_stop(struct have_table *haves)
+{
+	for (unsigned i = 0; haves && i < HAVES_MAX; i++) {
+		struct have *have = &haves->haves[i];
+
+		timer_cancel(have->serve->content->params.timers, &have->timer);
+		if (have->is_used && !have->is_lent)
+			have_free(have);
+	}
+}
+
+void have_table_free(struct have_table *haves)
+{
+	free(haves);
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where the bytes of a content are: in a file that is whole and that a share
+ * or a get makes reachable, else in one that a get is fetching.
+ */
+#include <string.h>
+
+#include "content/manifest.h"
+#include "content/serve/reach.h"
+#include "content/serve/serve_state.h"
+#include "store/store.h"
+
+/* Locations of one content that are tried, and looked at, before it counts as absent. */
+#define LOCATION_TRIES_MAX 16u
+#define LOCATIONS_MAX	   256u
+
+static bool file_is_reachable(const struct serve *serve, const struct object_file *file)
+{
+	return reach_has_file(content_reach(serve->content), file);
+}
+
+struct location_search {
+	struct serve_call *call;
+	bool is_found;
+};
+
+/*
+ * Goes on behind what the call has seen, to the first file worth trying. By
+ * key, not by number: what was forgotten meanwhile is in the list no more.
+ */
+static bool location_seen(void *arg, const struct object_file *file)
+{
+	struct location_search *search = arg;
+	struct serve_call *call = search->call;
+	uint8_t key[OBJECT_ID_LEN];
+
+	object_path_key(file->path, key);
+	if (call->seen_cnt && memcmp(key, call->seen_key, sizeof(key)) <= 0)
+		return true;
+	if (call->seen_cnt == LOCATIONS_MAX)
+		return false;
+	call->seen_cnt++;
+	memcpy(call->seen_key, key, sizeof(key));
+	if (!file_is_reachable(call->serve, file))
+		return true;
+	search->is_found = !serve_files_has_changed(&call->serve->files, file);
+	call->was_changed |= !search->is_found;
+	return !search->is_found;
+}
+
+static int file_locate(struct serve_call *call)
+{
+	struct location_search search = {.call = call};
+	struct serve *serve = call->serve;
+	struct store_snapshot *snapshot;
+	struct object_file object;
+	int err = store_snapshot_open(call->store, &snapshot);
+
+	if (err)
+		return err;
+	if (call->try_cnt++ < LOCATION_TRIES_MAX)
+		err = object_locations_each(snapshot, call->request.id, &object, location_seen,
+					    &search);
+	store_snapshot_close(snapshot);
+	if (err || !search.is_found)
+		return err ? err : WEFT_EABSENT;
+	call->file = serve_files_add(&serve->files, &object);
+	call->fd = -1;
+	return call->file ? 0 : WEFT_EFULL;
+}
+
+static int whole_locate(struct serve_call *call)
+{
+	struct serve_file *file = serve_files_lookup(&call->serve->files, call->request.id);
+
+	if (file && file_is_reachable(call->serve, &file->object)) {
+		call->file = file;
+		call->fd = file->fd;
+		return 0;
+	}
+	if (file) {
+		serve_file_drop(file);
+		serve_file_release(file);
+	}
+	return file_locate(call);
+}
+
+static bool partial_serves(const struct serve_call *call, const struct partial *partial)
+{
+	return (call->type == MESH_GET_CHUNK && partial_has(partial, call->request.first)) ||
+	       (call->type == MESH_GET_CHUNK_HASHES && partial->hashes);
+}
+
+/* What is being fetched is not in the store's list of locations: it has no place yet. */
+int serve_locate(struct serve_call *call)
+{
+	struct partial *partial = partials_lookup(&call->serve->partials, call->request.id);
+
+	if (!partial || !partial_serves(call, partial))
+		return whole_locate(call);
+	partial_use(partial);
+	call->partial = partial;
+	return 0;
+}
+
+void serve_leave_place(struct serve_call *call)
+{
+	if (call->partial)
+		partial_release(call->partial);
+	if (call->file)
+		serve_file_release(call->file);
+	call->partial = NULL;
+	call->file = NULL;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_CONTENT_SERVE_STATE_H
+#define WEFT_CONTENT_SERVE_STATE_H
+
+#include "base/arena.h"
+#include "base/pool.h"
+#include "content/content_state.h"
+#include "content/serve/buffers.h"
+#include "content/serve/members.h"
+#include "content/serve/partial.h"
+#include "content/serve/serve.h"
+#include "content/serve/serve_call.h"
+
+/*
+ * What the files of content/serve share.
+ *
+ *	serve.c		life; a request becomes a call, or is refused
+ *	serve_call.c	a call's way to its answer
+ *	serve_locate.c	where the bytes are that it asks for
+ *	serve_read.c	reading them; serve_proof.c makes range proofs
+ *	serve_have.c	which contents are here (499)
+ *	serve_members.c who else has them (498)
+ */
+#define MANIFEST_BUFFERS 8u
+/* Calls that share a buffer are cheap, but not free. */
+#define SERVE_CALLS_PER_BUFFER 4u
+/* A buffer's turn is over in about a round trip: asking sooner only costs frames. */
+#define SERVE_BUSY_MS 50u
+
+struct have_table;
+
+struct serve {
+	struct content *content;
+	struct chunk_buffers buffers;
+	struct arena arena;
+	struct pool calls;
+	uint8_t *manifest_buffers[MANIFEST_BUFFERS]; /* NULL: lent */
+	uint32_t job_cnt;			     /* out */
+	bool is_ended;				     /* freed with the last span that is lent */
+	uint64_t served_byte_cnt, served_chunk_cnt, refused_busy_cnt, changed_cnt;
+	uint64_t shared_read_cnt; /* chunks that were answered from what another call read */
+	uint64_t read_byte_cnt;	  /* of chunks that were read from files */
+	struct serve_files files;
+	struct partials partials;
+	struct have_table *haves;
+	struct members members;
+};
+
+static inline const struct mesh_ops *serve_mesh(const struct serve *serve)
+{
+	return serve->content->params.mesh.ops;
+}
+
+/*
+ * serve_call.c. serve_call_new: what was asked as a call, or NULL when there
+ * are too many, which was answered. serve_call_start goes on as far as it can with a call that
+ * has what it needs to be answered, and ends with its answer, with a job, or
+ * with waiting for another call's job. serve_call_refuse ends a call.
+ */
+struct serve_call *serve_call_new(struct serve *serve, const struct mesh_call *asked);
+void serve_call_start(struct serve_call *call);
+void serve_call_refuse(struct serve_call *call, enum mesh_code code, const char *text,
+		       uint64_t not_before_ms);
+void serve_call_refuse_busy(struct serve_call *call);
+/* serve_call_acquire_buffer: false when all are in use, or the asker has its part of them. */
+bool serve_call_acquire_buffer(struct serve_call *call);
+/* serve_call_send answers call, which is still to be answered: head, and len bytes of its buffer. */
+void serve_call_send(struct serve_call *call, unsigned type, const void *head, size_t head_len,
+		     size_t len);
+/* serve.c: frees what is left of a serve that was freed, once nothing of it is lent any more. */
+void serve_try_destroy(struct serve *serve);
+
+/*
+ * serve_locate finds the partial or the file that a call is answered from,
+ * not yet opened. 0, WEFT_EABSENT, WEFT_EFULL (all places for files are in use) or
+ * an error. serve_leave_place gives back what it found.
+ */
+WEFT_MUST_CHECK
+int serve_locate(struct serve_call *call);
+void serve_leave_place(struct serve_call *call);
+
+/*
+ * serve_have.c. have_table_stop when no job of it is out: nothing begins any
+ * more; have_table_free when nothing of it is lent either. All but new take NULL.
+ */
+WEFT_MUST_CHECK
+int have_table_new(struct serve *serve, struct have_table **out_haves);
+bool have_table_has_jobs(const struct have_table *haves);
+void have_table_stop(struct have_table *haves);
+bool have_table_is_lent(const struct have_table *haves);
+void have_table_free(struct have_table *haves);
+void serve_have_asked(void *ctx, const struct mesh_call *asked, uint64_t now_ns);
+
+/* serve_members.c */
+void serve_members_asked(void *ctx, const struct mesh_call *asked, uint64_t now_ns);
+
+#endif
