@@ -21,7 +21,7 @@
  * makes the whole list malformed: half a list is worse than an error.
  */
 #define BLOCKLIST_NAME	  "blocklist"
-#define BLOCKLIST_LEN_MAX (1u << 20)
+#define BLOCKLIST_LEN_MAX (1u << 18) /* one chunk, some 4,400 ids */
 #define BLOCKLIST_ID_LEN  32u
 
 enum blocklist_kind { BLOCKLIST_SHARE, BLOCKLIST_CONTENT, BLOCKLIST_KIND_CNT };

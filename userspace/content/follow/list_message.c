@@ -67,7 +67,7 @@ static void heads_read(struct cbor_reader *r, struct list_answer *answer)
 		size_t len;
 		const uint8_t *bytes = cbor_read_bytes(r, &len);
 
-		if (len == 0 || len > LIST_HEAD_LEN_MAX)
+		if (len == 0 || len > HEAD_LEN_MAX)
 			cbor_fail(r);
 		answer->heads[answer->head_cnt].bytes = bytes;
 		answer->heads[answer->head_cnt++].len = len;

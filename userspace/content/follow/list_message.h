@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/cursor.h"
+#include "content/head.h"
 #include "weft/err.h"
 
 /*
@@ -20,15 +21,14 @@
  *
  * Parsers return 0 or WEFT_EMALFORMED; what they give borrows the payload.
  */
-#define LIST_CURSOR_LEN	  32u
-#define LIST_HEADS_MAX	  64u
-#define LIST_HEAD_LEN_MAX 512u /* what is in the list is judged by head.h */
-#define LIST_REQUEST_CAP  40u
-#define LIST_ANSWER_CAP	  (LIST_HEADS_MAX * (LIST_HEAD_LEN_MAX + 3u) + LIST_CURSOR_LEN + 16u)
+#define LIST_CURSOR_LEN	 32u
+#define LIST_HEADS_MAX	 64u
+#define LIST_REQUEST_CAP 40u
+#define LIST_ANSWER_CAP	 (LIST_HEADS_MAX * (HEAD_LEN_MAX + 3u) + LIST_CURSOR_LEN + 16u)
 
 struct list_request {
 	bool has_share;
-	uint8_t share_id[32];
+	uint8_t share_id[SHARE_ID_LEN];
 	bool has_cursor; /* never with a share */
 	uint8_t cursor[LIST_CURSOR_LEN];
 };
@@ -40,7 +40,7 @@ int list_request_parse(const void *payload, size_t len, struct list_request *out
 struct list_answer {
 	struct {
 		const uint8_t *bytes;
-		size_t len; /* in [1, LIST_HEAD_LEN_MAX] */
+		size_t len; /* in [1, HEAD_LEN_MAX] */
 	} heads[LIST_HEADS_MAX];
 	unsigned head_cnt;
 	bool has_cursor;

@@ -35,7 +35,7 @@ static void test_request_with_both_or_another_field_is_malformed(void)
 
 static struct list_answer answer_of(unsigned cnt, size_t len, bool has_cursor)
 {
-	static uint8_t head[LIST_HEAD_LEN_MAX + 1];
+	static uint8_t head[HEAD_LEN_MAX + 1];
 	struct list_answer answer = {.head_cnt = cnt, .has_cursor = has_cursor};
 
 	for (unsigned i = 0; i < cnt && i < LIST_HEADS_MAX; i++) {
@@ -53,14 +53,14 @@ static void test_answers_are_read_back(void)
 	for (unsigned i = 0; i < 8; i++) {
 		struct writer w = writer_of(bytes, LIST_ANSWER_CAP);
 
-		answer = answer_of(cnts[i / 2], LIST_HEAD_LEN_MAX, i % 2);
+		answer = answer_of(cnts[i / 2], HEAD_LEN_MAX, i % 2);
 		list_answer_write(&w, &answer);
 		CHECK(!w.bad);
 		CHECK_EQ(list_answer_parse(bytes, writer_len(&w), &got), 0);
 		CHECK_EQ(got.head_cnt, answer.head_cnt);
 		CHECK_EQ(got.has_cursor, answer.has_cursor);
 		for (unsigned k = 0; k < got.head_cnt; k++)
-			CHECK_EQ(got.heads[k].len, LIST_HEAD_LEN_MAX);
+			CHECK_EQ(got.heads[k].len, HEAD_LEN_MAX);
 	}
 }
 
@@ -87,10 +87,10 @@ static void test_limits_of_an_answer_hold(void)
 	at[3]--;
 	CHECK_EQ(list_answer_parse(bytes, 4 + 2 * LIST_HEADS_MAX, &got), 0);
 
-	memcpy(at, "\xa1\x00\x81\x59\x02\x01", 6);
-	CHECK_EQ(list_answer_parse(bytes, 6 + LIST_HEAD_LEN_MAX + 1, &got), WEFT_EMALFORMED);
+	memcpy(at, "\xa1\x00\x81\x59\x01\x01", 6);
+	CHECK_EQ(list_answer_parse(bytes, 6 + HEAD_LEN_MAX + 1, &got), WEFT_EMALFORMED);
 	at[5]--;
-	CHECK_EQ(list_answer_parse(bytes, 6 + LIST_HEAD_LEN_MAX, &got), 0);
+	CHECK_EQ(list_answer_parse(bytes, 6 + HEAD_LEN_MAX, &got), 0);
 
 	memcpy(at, "\xa1\x00\x81\x40", 4);
 	CHECK_EQ(list_answer_parse(bytes, 4, &got), WEFT_EMALFORMED);

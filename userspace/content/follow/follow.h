@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_CONTENT_FOLLOW_FOLLOW_H
+#define WEFT_CONTENT_FOLLOW_FOLLOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "content/follow/blocklist.h"
+#include "content/head.h"
+#include "content/link.h"
+#include "content/manifest.h"
+#include "mesh/seam.h"
+#include "mesh/seam_overlay.h"
+#include "weft/err.h"
+
+struct content;
+struct jobs;
+struct random;
+struct store;
+struct timer_wheel;
+
+/*
+ * Shares of others that this node follows. Every so often the head of each is
+ * asked of the overlay and of nodes that its link names; a newer one than
+ * was ever seen leads to a new revision, whose manifests are fetched, checked
+ * and kept. What was ever seen of a share outlives its follower (STORE_HEADS):
+ * nobody can lead us back behind it.
+ *
+ *	add		follow.c -> store -> sync
+ *	sync		sync.c -> sync_head.c (overlay, 402) -> judged against what was
+ *			seen -> sync_manifest.c (400) -> store -> changed
+ *	keep alive	sync.c puts the head again when the overlay has lost it
+ *	asked		list_serve.c answers 402
+ *
+ * Home worker; nothing blocks; done, event and changed are never called inside the call
+ * that leads to them.
+ */
+struct follows;
+struct follow_sync; /* a caller that waits for one */
+
+#define FOLLOW_NAME_CAP	     65u /* 64 bytes of text */
+#define FOLLOW_HINTS_MAX     LINK_NODES_MAX
+#define FOLLOW_REVISIONS_MAX 4u /* of a share, whose manifests are kept */
+#define FOLLOW_WEIGHT_MAX    1000u
+#define FOLLOW_WEIGHT	     100u /* percent, in search */
+#define FOLLOW_DETAIL_CAP    160u
+
+/* What the user thinks of a share: search leaves untrusted ones out unless asked for. */
+enum follow_tier { FOLLOW_TRUSTED, FOLLOW_NORMAL, FOLLOW_UNTRUSTED, FOLLOW_TIER_CNT };
+const char *follow_tier_name(enum follow_tier tier);
+
+enum follow_state {
+	FOLLOW_NEW,	/* no revision is here yet */
+	FOLLOW_CURRENT, /* the newest revision that was heard of is here */
+	FOLLOW_BEHIND,	/* a newer one was heard of, and could not be fetched yet */
+	FOLLOW_EXPIRED, /* what is here is past the end that its publisher gave it */
+	FOLLOW_REVOKED, /* the share's key was given up; nothing of it is used any more */
+	FOLLOW_BLOCKED, /* the blocklist of another share names it */
+	FOLLOW_STATE_CNT,
+};
+const char *follow_state_name(enum follow_state state);
+
+struct follows_config {
+	uint32_t follow_cap;  /* shares followed: 200 */
+	uint32_t sync_cap;    /* syncs that run at once: 20 */
+	uint64_t interval_ns; /* between two syncs of a share */
+	uint64_t timeout_ns;  /* for an answer of a node */
+};
+void follows_config_defaults(struct follows_config *config);
+
+struct follow_revision {
+	uint64_t seq;
+	uint8_t manifest_id[32];
+};
+
+/* A followed share as it is told; everything is borrowed until the next turn. */
+struct follow {
+	uint8_t share_id[SHARE_ID_LEN];
+	uint8_t share_key[32];
+	const char *name; /* that the user gave it; "" */
+	enum follow_tier tier;
+	unsigned weight; /* percent */
+	enum follow_state state;
+	bool is_used; /* its revision counts: CURRENT or BEHIND with a revision that holds */
+	bool is_syncing;
+	int err;	    /* of the last sync; 0: it heard of the share */
+	const char *detail; /* what err was about, for people; "" */
+
+	struct follow_revision revisions[FOLLOW_REVISIONS_MAX]; /* kept, newest first */
+	unsigned revision_cnt;
+	struct share_head head; /* the newest ever seen; seq 0: none yet */
+
+	/* Of the newest revision; zero and "" before there is one. */
+	const char *title, *description;
+	bool is_public, has_blocklist;
+	uint64_t created_s, expires_s; /* expires_s 0: never */
+	uint64_t item_cnt, byte_cnt;
+	const uint8_t (*recommended)[SHARE_ID_LEN];
+	unsigned recommended_cnt;
+
+	const struct link_node *hints;
+	unsigned hint_cnt;
+	uint64_t followed_s;
+	uint64_t synced_s;		 /* it was last heard of; 0: not since start */
+	uint64_t next_ns;		 /* of the next sync */
+	uint64_t old_head_cnt, fork_cnt; /* since start */
+};
+
+enum follow_event_kind {
+	FOLLOW_REVISION, /* a new revision is here */
+	FOLLOW_OLD_HEAD, /* somebody gave an older head than was seen: refused */
+	FOLLOW_FORKED,	 /* two revisions have one number: the later one holds */
+	FOLLOW_WAS_REVOKED,
+	FOLLOW_HAS_EXPIRED,
+	FOLLOW_BAD_REVISION,  /* what a head names is no revision of its share */
+	FOLLOW_BAD_BLOCKLIST, /* seq: the line that is none of a blocklist; 0: it is too long */
+};
+struct follow_event {
+	enum follow_event_kind kind;
+	const struct follow *follow;
+	uint64_t seq;		 /* that was given */
+	const uint8_t *peer_key; /* by whom; NULL: the overlay */
+	int err;
+};
+
+struct follows_params {
+	struct follows_config config;
+	struct content *content; /* told what is kept (holder.h) */
+	struct mesh_seam mesh;
+	struct overlay_seam overlay; /* ops NULL: there is none */
+	struct store *store;
+	struct timer_wheel *timers;
+	struct jobs *jobs;
+	struct random *random;
+	const uint8_t *own_key; /* MESH_KEY_LEN */
+	uint64_t now_ns;
+	uint64_t (*wall_s)(void *ctx);
+	/*
+	 * A share came into use with this revision, or changed its tier or weight; or
+	 * (is_used false) is not in use any more. Called for all in use at follows_start.
+	 */
+	void (*on_changed)(void *ctx, const struct follow *follow);
+	void (*on_event)(void *ctx, const struct follow_event *event);
+	/*
+	 * Calls fn with the ids of the public shares that this node publishes, ascending,
+	 * behind after (NULL: from the first), until it returns false. NULL: none.
+	 */
+	void (*public_each)(void *ctx, const uint8_t *after,
+			    bool (*fn)(void *arg, const uint8_t share_id[static SHARE_ID_LEN]),
+			    void *arg);
+	void *ctx;
+};
+
+/* follows_new reads what is stored and registers the handler of 402. 0, WEFT_EEXISTS or -errno. */
+WEFT_MUST_CHECK
+int follows_new(const struct follows_params *params, struct follows **out_follows);
+/* follows_start begins to sync; on_changed may be called from now on. */
+void follows_start(struct follows *follows, uint64_t now_ns);
+/* follows_turn tells the time, once a turn. */
+void follows_turn(struct follows *follows, uint64_t now_ns);
+/* follows_stop, while mesh and overlay are there: nobody is told anything any more. Takes NULL. */
+void follows_stop(struct follows *follows);
+void follows_free(struct follows *follows);
+void follows_configure(struct follows *follows, const struct follows_config *config);
+
+struct follow_ask {
+	const struct link *link; /* of kind LINK_SHARE */
+	const char *name;	 /* "": none */
+	enum follow_tier tier;
+	unsigned weight; /* percent, at most FOLLOW_WEIGHT_MAX */
+};
+typedef void (*follow_done_fn)(void *arg, int err);
+/*
+ * follow_add: done when it is durable; a sync begins then. 0, WEFT_EEXISTS (it is
+ * followed), WEFT_EFULL (follow_cap), WEFT_EMALFORMED (name,
+ * tier or weight), WEFT_EBUSY (the name is another's), or what store_submit says.
+ */
+WEFT_MUST_CHECK
+int follow_add(struct follows *follows, const struct follow_ask *ask, follow_done_fn done,
+	       void *arg);
+/* follow_set changes what is not NULL: as follow_add, or WEFT_EABSENT. */
+struct follow_change {
+	const char *name;
+	const enum follow_tier *tier;
+	const unsigned *weight;
+};
+WEFT_MUST_CHECK
+int follow_set(struct follows *follows, const uint8_t share_id[static SHARE_ID_LEN],
+	       const struct follow_change *change, follow_done_fn done, void *arg);
+/* follow_remove: done when it is durable. 0, WEFT_EABSENT or what store_submit says. */
+WEFT_MUST_CHECK
+int follow_remove(struct follows *follows, const uint8_t share_id[static SHARE_ID_LEN],
+		  follow_done_fn done, void *arg);
+
+/* follow_lookup: NULL when it is not followed. */
+const struct follow *follow_lookup(const struct follows *follows,
+				   const uint8_t share_id[static SHARE_ID_LEN]);
+/*
+ * follow_find: by name, else by title, else by the beginning of the id (8 letters and
+ * more). 0 with *out_follow, WEFT_EABSENT, or WEFT_EEXISTS: several are called so.
+ */
+WEFT_MUST_CHECK
+int follow_find(const struct follows *follows, const char *text, const struct follow **out_follow);
+/* follows_each calls fn for each, in the order in which they were followed, until it returns false. */
+void follows_each(const struct follows *follows, bool (*fn)(void *arg, const struct follow *follow),
+		  void *arg);
+/*
+ * follow_blocker: whose blocklist names id, or NULL. Blocklists of untrusted shares do not
+ * count, and a trusted share is not blocked.
+ */
+const struct follow *follow_blocker(const struct follows *follows, enum blocklist_kind kind,
+				    const uint8_t id[static BLOCKLIST_ID_LEN]);
+
+/* How a sync ended. */
+struct follow_synced {
+	int err; /* 0; WEFT_EABSENT: nobody knows a head; WEFT_EUNREACHABLE; of the manifest */
+	struct share_head head; /* the newest ever seen; seq 0: none */
+	bool is_changed;	/* a revision came */
+};
+typedef void (*follow_synced_fn)(void *arg, const struct follow_synced *synced, uint64_t now_ns);
+/*
+ * follow_sync_start syncs a followed share now, or joins the sync that runs.
+ * follow_resolve_start asks for the head of a share that need not be followed,
+ * with the same care: an older one than was ever seen is refused. 0, WEFT_EABSENT,
+ * WEFT_EFULL or -ENOMEM. follow_sync_cancel: synced is not called; the sync goes on. The
+ * handle is gone when synced is called, and when the share is not followed any more.
+ */
+WEFT_MUST_CHECK
+int follow_sync_start(struct follows *follows, const uint8_t share_id[static SHARE_ID_LEN],
+		      follow_synced_fn synced, void *arg, uint64_t now_ns,
+		      struct follow_sync **out_sync);
+WEFT_MUST_CHECK
+int follow_resolve_start(struct follows *follows, const struct link *link, follow_synced_fn synced,
+			 void *arg, uint64_t now_ns, struct follow_sync **out_sync);
+void follow_sync_cancel(struct follow_sync *sync);
+
+struct follows_stats {
+	uint32_t follow_cnt, sync_cnt, waiting_cnt;
+	uint64_t synced_cnt, failed_cnt, revision_cnt;
+	uint64_t old_head_cnt, false_head_cnt, fork_cnt, put_cnt;
+	uint64_t asked_cnt; /* 402 of peers */
+};
+void follows_stats(const struct follows *follows, struct follows_stats *out_stats);
+
+#endif

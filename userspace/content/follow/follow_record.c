@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is remembered of a followed share: its row, and what its row leads to. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "codec/cbor.h"
+#include "codec/peer_addr.h"
+#include "content/follow/follow_state.h"
+#include "store/store.h"
+
+_Static_assert(LINK_ADDRS_MAX == PEER_ADDRS_MAX, "a hint has as many addresses as a list of them");
+
+enum {
+	KEY_NAME = 0,
+	KEY_TIER = 1,
+	KEY_WEIGHT = 2,
+	KEY_FOLLOWED = 3,
+	KEY_SHARE_KEY = 4,
+	KEY_HINTS = 5,
+	KEY_REVISIONS = 6,
+	KEY_BLOCKLIST = 7,
+	KEY_IS_BLOCKLIST_DUE = 8,
+};
+
+/* --- the row --- */
+
+static void hints_write(struct writer *w, const struct followed *followed)
+{
+	cbor_write_array(w, followed->view.hint_cnt);
+	for (unsigned i = 0; i < followed->view.hint_cnt; i++) {
+		const struct link_node *hint = &followed->hints[i];
+
+		cbor_write_array(w, 2);
+		cbor_write_bytes(w, hint->key, sizeof(hint->key));
+		peer_addrs_write(w, hint->addrs, hint->addr_cnt);
+	}
+}
+
+static void revision_write(struct writer *w, const struct follow_revision *revision)
+{
+	cbor_write_array(w, 2);
+	cbor_write_uint(w, revision->seq);
+	cbor_write_bytes(w, revision->manifest_id, sizeof(revision->manifest_id));
+}
+
+static void revisions_write(struct writer *w, const struct follow *view,
+			    const struct follow_revision *revision)
+{
+	unsigned room = FOLLOW_REVISIONS_MAX - (revision != NULL);
+	unsigned cnt = view->revision_cnt < room ? view->revision_cnt : room;
+
+	cbor_write_array(w, cnt + (revision != NULL));
+	if (revision)
+		revision_write(w, revision);
+	for (unsigned i = 0; i < cnt; i++)
+		revision_write(w, &view->revisions[i]);
+}
+
+void follow_row_put(struct store_batch *batch, struct followed *followed,
+		    const struct follow_revision *revision, const uint8_t *blocklist_id)
+{
+	const struct follow *view = &followed->view;
+	uint8_t row[FOLLOW_ROW_CAP];
+	struct writer w = writer_of(row, sizeof(row));
+
+	cbor_write_map(&w, 8 + (blocklist_id != NULL));
+	cbor_write_uint(&w, KEY_NAME);
+	cbor_write_text(&w, followed->name, strlen(followed->name));
+	cbor_write_uint(&w, KEY_TIER);
+	cbor_write_uint(&w, view->tier);
+	cbor_write_uint(&w, KEY_WEIGHT);
+	cbor_write_uint(&w, view->weight);
+	cbor_write_uint(&w, KEY_FOLLOWED);
+	cbor_write_uint(&w, view->followed_s);
+	cbor_write_uint(&w, KEY_SHARE_KEY);
+	cbor_write_bytes(&w, view->share_key, sizeof(view->share_key));
+	cbor_write_uint(&w, KEY_HINTS);
+	hints_write(&w, followed);
+	cbor_write_uint(&w, KEY_REVISIONS);
+	revisions_write(&w, view, revision);
+	if (blocklist_id) {
+		cbor_write_uint(&w, KEY_BLOCKLIST);
+		cbor_write_bytes(&w, blocklist_id, 32);
+	}
+	cbor_write_uint(&w, KEY_IS_BLOCKLIST_DUE);
+	cbor_write_bool(&w, followed->is_blocklist_due);
+	weft_assert(!w.bad);
+	store_batch_put(batch, STORE_FOLLOWS, view->share_id, sizeof(view->share_id), row,
+			writer_len(&w));
+	followed->row_cnt++;
+}
+
+static void hints_read(struct cbor_reader *r, struct followed *followed)
+{
+	if (cbor_enter_array(r) > FOLLOW_HINTS_MAX)
+		cbor_fail(r);
+	while (cbor_next(r)) {
+		struct link_node *hint = &followed->hints[followed->view.hint_cnt++];
+
+		if (cbor_enter_array(r) != 2 || !cbor_next(r))
+			cbor_fail(r);
+		cbor_read_fixed(r, hint->key, sizeof(hint->key));
+		if (!cbor_next(r))
+			cbor_fail(r);
+		hint->addr_cnt = (uint8_t)peer_addrs_read(r, hint->addrs);
+		if (cbor_next(r))
+			cbor_fail(r);
+	}
+}
+
+static void revisions_read(struct cbor_reader *r, struct follow *view)
+{
+	if (cbor_enter_array(r) > FOLLOW_REVISIONS_MAX)
+		cbor_fail(r);
+	while (cbor_next(r)) {
+		struct follow_revision *revision = &view->revisions[view->revision_cnt++];
+
+		if (cbor_enter_array(r) != 2 || !cbor_next(r))
+			cbor_fail(r);
+		revision->seq = cbor_read_uint(r);
+		if (!cbor_next(r))
+			cbor_fail(r);
+		cbor_read_fixed(r, revision->manifest_id, sizeof(revision->manifest_id));
+		if (cbor_next(r))
+			cbor_fail(r);
+	}
+}
+
+int follow_row_parse(const uint8_t *data, size_t len, struct followed *followed)
+{
+	struct follow *view = &followed->view;
+	struct cbor_reader r;
+	uint64_t key;
+
+	cbor_reader_init(&r, data, len);
+	cbor_enter_map(&r);
+	while (cbor_next_key(&r, &key)) {
+		switch (key) {
+		case KEY_NAME:
+			cbor_read_text_copy(&r, followed->name, sizeof(followed->name));
+			break;
+		case KEY_TIER:
+			view->tier = (enum follow_tier)cbor_read_uint_max(&r, FOLLOW_TIER_CNT - 1);
+			break;
+		case KEY_WEIGHT:
+			view->weight = (unsigned)cbor_read_uint_max(&r, FOLLOW_WEIGHT_MAX);
+			break;
+		case KEY_FOLLOWED:
+			view->followed_s = cbor_read_uint(&r);
+			break;
+		case KEY_SHARE_KEY:
+			cbor_read_fixed(&r, view->share_key, sizeof(view->share_key));
+			break;
+		case KEY_HINTS:
+			hints_read(&r, followed);
+			break;
+		case KEY_REVISIONS:
+			revisions_read(&r, view);
+			break;
+		case KEY_BLOCKLIST:
+			view->has_blocklist = true;
+			cbor_read_fixed(&r, followed->blocklist_id, sizeof(followed->blocklist_id));
+			break;
+		case KEY_IS_BLOCKLIST_DUE:
+			followed->is_blocklist_due = cbor_read_bool(&r);
+			break;
+		default:
+			cbor_skip(&r);
+		}
+	}
+	return cbor_reader_finish(&r) == 0 ? 0 : WEFT_EDAMAGED;
+}
+
+/* --- what it leads to --- */
+
+bool follow_seen(struct store_snapshot *snapshot, const uint8_t share_id[static SHARE_ID_LEN],
+		 struct share_head *out_head, uint8_t bytes[static HEAD_LEN_MAX], size_t *out_len)
+{
+	const void *value;
+	size_t len;
+
+	if (store_get(snapshot, STORE_HEADS, share_id, SHARE_ID_LEN, &value, &len) < 0 ||
+	    head_parse(value, len, out_head) < 0 ||
+	    memcmp(out_head->share_id, share_id, SHARE_ID_LEN) != 0)
+		return false;
+	memcpy(bytes, value, len);
+	*out_len = len;
+	return true;
+}
+
+int followed_describe(struct followed *followed, const struct manifest *manifest)
+{
+	struct follow *view = &followed->view;
+	char *description = NULL;
+
+	if (manifest->description_len) {
+		description = strndup(manifest->description, manifest->description_len);
+		if (!description)
+			return -ENOMEM;
+	}
+	free(followed->description);
+	followed->description = description;
+	view->description = description ? description : "";
+	memcpy(followed->title, manifest->title, sizeof(followed->title));
+	view->is_public = manifest->is_public;
+	view->created_s = manifest->created_s;
+	view->expires_s = manifest->expires_s;
+	view->item_cnt = manifest->all_item_cnt;
+	view->byte_cnt = manifest->all_byte_cnt;
+	view->recommended_cnt = manifest->recommended_cnt;
+	for (unsigned i = 0; i < manifest->recommended_cnt; i++)
+		memcpy(followed->recommended[i], manifest->recommended[i], SHARE_ID_LEN);
+	return 0;
+}
+
+/* The bytes of a blob of at most len_max; NULL with WEFT_EABSENT, WEFT_EDAMAGED or -errno. */
+static uint8_t *blob_read(struct store *store, struct store_snapshot *snapshot,
+			  const uint8_t id[static 32], size_t len_max, size_t *out_len,
+			  int *out_err)
+{
+	int64_t len = store_blob_len(snapshot, id);
+	uint8_t *bytes;
+
+	*out_err = len < 0 ? (int)len : WEFT_EDAMAGED;
+	if (len < 0 || (uint64_t)len > len_max)
+		return NULL;
+	bytes = malloc((size_t)len + 1);
+	*out_err = bytes ? store_blob_read(store, id, 0, bytes, (size_t)len) : -ENOMEM;
+	if (*out_err < 0) {
+		free(bytes);
+		return NULL;
+	}
+	*out_len = (size_t)len;
+	return bytes;
+}
+
+static int parts_keep(struct followed *followed, unsigned i, const struct manifest *manifest)
+{
+	uint8_t *ids = NULL;
+
+	if (manifest->part_cnt && !(ids = malloc((size_t)manifest->part_cnt * 32)))
+		return -ENOMEM;
+	for (uint32_t k = 0; k < manifest->part_cnt; k++)
+		memcpy(ids + (size_t)k * 32, manifest->parts[k].manifest_id, 32);
+	followed->parts[i].ids = ids;
+	followed->parts[i].cnt = manifest->part_cnt;
+	return 0;
+}
+
+static int revision_load(struct followed *followed, struct store_snapshot *snapshot, unsigned i)
+{
+	struct manifest *manifest;
+	size_t len;
+	int err;
+	uint8_t *bytes =
+		blob_read(followed->follows->params.store, snapshot,
+			  followed->view.revisions[i].manifest_id, MANIFEST_LEN_MAX, &len, &err);
+
+	if (!bytes)
+		return err;
+	err = manifest_parse(bytes, len, &manifest);
+	if (err == 0) {
+		err = parts_keep(followed, i, manifest);
+		if (err == 0 && i == 0)
+			err = followed_describe(followed, manifest);
+		manifest_free(manifest);
+	}
+	free(bytes);
+	return err;
+}
+
+/* A revision that is damaged or gone is fetched again: it is forgotten with those after it. */
+static int revisions_load(struct followed *followed, struct store_snapshot *snapshot)
+{
+	for (unsigned i = 0; i < followed->view.revision_cnt; i++) {
+		int err = revision_load(followed, snapshot, i);
+
+		if (err == -ENOMEM)
+			return err;
+		if (err < 0) {
+			followed->view.revision_cnt = i;
+			return 0;
+		}
+	}
+	return 0;
+}
+
+static int blocklist_load(struct followed *followed, struct store_snapshot *snapshot)
+{
+	unsigned line;
+	size_t len;
+	int err;
+	uint8_t *bytes = blob_read(followed->follows->params.store, snapshot,
+				   followed->blocklist_id, BLOCKLIST_LEN_MAX, &len, &err);
+
+	if (bytes)
+		err = blocklist_parse(bytes, len, &followed->blocklist, &line);
+	free(bytes);
+	followed->view.has_blocklist = err == 0;
+	return err == -ENOMEM ? err : 0;
+}
+
+int follow_load(struct followed *followed, struct store_snapshot *snapshot)
+{
+	struct follow *view = &followed->view;
+	int err;
+
+	(void)follow_seen(snapshot, view->share_id, &view->head, followed->head_bytes,
+			  &followed->head_len);
+	err = revisions_load(followed, snapshot);
+	if (err == 0 && view->has_blocklist)
+		err = blocklist_load(followed, snapshot);
+	return err;
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who knows the newest head of a share: the overlay and the nodes that its link
+ * names are asked at once. Nobody is believed alone: what counts is the newest
+ * that the share's key has signed, and never one that is older than what was seen.
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "content/follow/sync.h"
+#include "store/store.h"
+
+/* A head that is there is put again at half the life it has in the overlay. */
+#define PUT_NS (HEAD_OVERLAY_TTL_S / 2 * NS_PER_S)
+
+static void heard(struct sync *sync, const struct share_head *head, const uint8_t *bytes,
+		  size_t len)
+{
+	if (sync->best.seq && !head_is_newer(head, &sync->best))
+		return;
+	sync->best = *head;
+	memcpy(sync->best_bytes, bytes, len);
+	sync->best_len = len;
+}
+
+static void answered(struct sync *sync, uint64_t now_ns)
+{
+	if (--sync->head_wait_cnt == 0)
+		sync_step_done(sync, now_ns);
+}
+
+static bool is_of_share(const struct sync *sync, const struct share_head *head)
+{
+	const struct follows *follows = sync->follows;
+
+	/* One from the future would make our clock the publisher's. */
+	return memcmp(head->share_id, sync->followed->view.share_id, SHARE_ID_LEN) == 0 &&
+	       head->updated_s <= follows_wall_s(follows) + HEAD_SKEW_S;
+}
+
+/* --- the overlay --- */
+
+static void overlay_value(void *arg, const uint8_t *value, size_t len,
+			  const struct overlay_claim *claim)
+{
+	struct sync *sync = arg;
+	struct share_head head;
+
+	(void)claim;
+	if (head_parse(value + 1, len - 1, &head) < 0 || !is_of_share(sync, &head)) {
+		sync->follows->stats.false_head_cnt++;
+		return;
+	}
+	if (!sync->overlay_head.seq || head_is_newer(&head, &sync->overlay_head))
+		sync->overlay_head = head;
+	heard(sync, &head, value + 1, len - 1);
+}
+
+static void overlay_done(void *arg, const struct overlay_result *result, uint64_t now_ns)
+{
+	struct sync *sync = arg;
+
+	sync->run = NULL;
+	sync->is_heard |= result->err == 0;
+	answered(sync, now_ns);
+}
+
+static void overlay_ask(struct sync *sync, uint64_t now_ns)
+{
+	const struct overlay_seam *overlay = &sync->follows->params.overlay;
+	uint8_t name[HEAD_OVERLAY_NAME_LEN];
+
+	if (!overlay->ops)
+		return;
+	head_overlay_name(sync->followed->view.share_id, name);
+	if (overlay->ops->get(overlay->overlay, name, sizeof(name), HEAD_OVERLAY_TAG, overlay_value,
+			      overlay_done, sync, now_ns, &sync->run) == 0)
+		sync->head_wait_cnt++;
+}
+
+/* --- nodes that the link names --- */
+
+static void answer_read(struct sync_head_ask *ask, const struct mesh_reply *reply)
+{
+	struct sync *sync = ask->sync;
+	struct list_answer answer;
+
+	if (reply->type != MESH_SHARE_LIST ||
+	    list_answer_parse(reply->payload, reply->payload_len, &answer) < 0) {
+		sync->follows->stats.false_head_cnt++;
+		return;
+	}
+	sync->is_heard = true;
+	if (answer.head_cnt == 0)
+		return;
+	if (head_parse(answer.heads[0].bytes, answer.heads[0].len, &ask->head) < 0 ||
+	    !is_of_share(sync, &ask->head)) {
+		ask->head = (struct share_head){0};
+		sync->follows->stats.false_head_cnt++;
+		return;
+	}
+	heard(sync, &ask->head, answer.heads[0].bytes, answer.heads[0].len);
+}
+
+static void node_answered(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
+{
+	struct sync_head_ask *ask = arg;
+
+	ask->request = NULL;
+	if (reply->err == 0)
+		answer_read(ask, reply);
+	else if (reply->err == WEFT_EABSENT)
+		ask->sync->is_heard = true;
+	answered(ask->sync, now_ns);
+}
+
+static void node_ask(struct sync *sync, struct sync_head_ask *ask, const struct link_node *hint,
+		     uint64_t now_ns)
+{
+	const struct follows_params *params = &sync->follows->params;
+	struct list_request request = {.has_share = true};
+	uint8_t payload[LIST_REQUEST_CAP];
+	struct mesh_ask mesh = {
+		.peer = {.addrs = hint->addrs, .addr_cnt = hint->addr_cnt},
+		.type = MESH_LIST_SHARES,
+		.payload = payload,
+		.reply_buf = ask->buf,
+		.reply_cap = sizeof(ask->buf),
+		.timeout_ns = params->config.timeout_ns,
+		.reply = node_answered,
+		.arg = ask,
+	};
+
+	memcpy(mesh.peer.key, hint->key, sizeof(hint->key));
+	memcpy(request.share_id, sync->followed->view.share_id, SHARE_ID_LEN);
+	mesh.payload_len = list_request_write(&request, payload);
+	ask->sync = sync;
+	ask->key = hint->key;
+	if (params->mesh.ops->ask(params->mesh.mesh, &mesh, now_ns, &ask->request) == 0)
+		sync->head_wait_cnt++;
+}
+
+void sync_heads_begin(struct sync *sync, uint64_t now_ns)
+{
+	const struct followed *followed = sync->followed;
+
+	sync->step = SYNC_HEADS;
+	overlay_ask(sync, now_ns);
+	for (unsigned i = 0; i < followed->view.hint_cnt; i++)
+		if (memcmp(followed->hints[i].key, sync->follows->params.own_key, MESH_KEY_LEN) !=
+		    0)
+			node_ask(sync, &sync->head_asks[i], &followed->hints[i], now_ns);
+	if (!sync->head_wait_cnt)
+		sync_step_done(sync, now_ns);
+}
+
+void sync_heads_cancel(struct sync *sync)
+{
+	const struct follows_params *params = &sync->follows->params;
+
+	if (sync->run)
+		params->overlay.ops->cancel(sync->run);
+	sync->run = NULL;
+	for (unsigned i = 0; i < FOLLOW_HINTS_MAX; i++) {
+		if (sync->head_asks[i].request)
+			params->mesh.ops->cancel(sync->head_asks[i].request);
+		sync->head_asks[i].request = NULL;
+	}
+}
+
+/* --- which is the newest --- */
+
+static bool head_equal(const struct share_head *a, const struct share_head *b)
+{
+	return a->seq == b->seq && a->updated_s == b->updated_s &&
+	       memcmp(a->manifest_id, b->manifest_id, sizeof(a->manifest_id)) == 0;
+}
+
+/* Told once for each such head, however often it is given. */
+static void old_head_note(struct followed *followed, const struct share_head *head,
+			  const uint8_t *peer_key)
+{
+	followed->view.old_head_cnt++;
+	followed->follows->stats.old_head_cnt++;
+	if (followed->told_old.seq && head_equal(head, &followed->told_old))
+		return;
+	followed->told_old = *head;
+	followed_tell(followed, FOLLOW_OLD_HEAD, head->seq, peer_key, 0);
+}
+
+static void fork_note(struct followed *followed, const struct share_head *head)
+{
+	if (followed->told_fork.seq && head_equal(head, &followed->told_fork))
+		return;
+	followed->told_fork = *head;
+	followed->view.fork_cnt++;
+	followed->follows->stats.fork_cnt++;
+	followed_tell(followed, FOLLOW_FORKED, head->seq, NULL, 0);
+}
+
+/* What is given besides the newest: of the same number, or older than what was seen before. */
+static void other_heads_note(struct sync *sync, const struct share_head *seen)
+{
+	struct followed *followed = sync->followed;
+	const struct share_head *heads[FOLLOW_HINTS_MAX + 1];
+	const uint8_t *keys[FOLLOW_HINTS_MAX + 1] = {NULL};
+
+	heads[0] = &sync->overlay_head;
+	for (unsigned i = 0; i < FOLLOW_HINTS_MAX; i++) {
+		heads[i + 1] = &sync->head_asks[i].head;
+		keys[i + 1] = sync->head_asks[i].key;
+	}
+	for (unsigned i = 0; i <= FOLLOW_HINTS_MAX; i++) {
+		if (!heads[i]->seq)
+			continue;
+		if (head_is_fork(heads[i], &followed->view.head))
+			fork_note(followed, heads[i]);
+		else if (seen->seq && head_is_newer(seen, heads[i]))
+			old_head_note(followed, heads[i], keys[i]);
+	}
+}
+
+/* The newest ever seen: others in this node (a publisher, a link that was resolved) note theirs too. */
+static void seen_refresh(struct followed *followed)
+{
+	struct store_snapshot *snapshot;
+	struct share_head head;
+	uint8_t bytes[HEAD_LEN_MAX];
+	size_t len;
+
+	if (store_snapshot_open(followed->follows->params.store, &snapshot) < 0)
+		return;
+	if (follow_seen(snapshot, followed->view.share_id, &head, bytes, &len) &&
+	    (!followed->view.head.seq || head_is_newer(&head, &followed->view.head))) {
+		followed->view.head = head;
+		memcpy(followed->head_bytes, bytes, len);
+		followed->head_len = len;
+	}
+	store_snapshot_close(snapshot);
+}
+
+int sync_heads_judge(struct sync *sync)
+{
+	struct followed *followed = sync->followed;
+	struct follow *view = &followed->view;
+	struct share_head seen;
+
+	seen_refresh(followed);
+	seen = view->head;
+	if (sync->best.seq && (!seen.seq || head_is_newer(&sync->best, &seen))) {
+		if (seen.seq && head_is_fork(&sync->best, &seen))
+			fork_note(followed, &seen);
+		view->head = sync->best;
+		memcpy(followed->head_bytes, sync->best_bytes, sync->best_len);
+		followed->head_len = sync->best_len;
+		followed->is_head_unsaved = true;
+	}
+	if (followed->is_head_unsaved) {
+		store_batch_put(sync_batch(sync), STORE_HEADS, view->share_id, SHARE_ID_LEN,
+				followed->head_bytes, followed->head_len);
+		sync_save_flush(sync);
+	}
+	other_heads_note(sync, &seen);
+	if (sync->best.seq)
+		view->synced_s = follows_wall_s(sync->follows);
+	else
+		return sync->is_heard ? WEFT_EABSENT : WEFT_EUNREACHABLE;
+	return 0;
+}
+
+/* --- keeping it alive --- */
+
+static void put_done(void *arg, const struct overlay_result *result, uint64_t now_ns)
+{
+	struct followed *followed = arg;
+	struct follows *follows = followed->follows;
+
+	followed->put_run = NULL;
+	if (result->err < 0 || !result->stored_cnt)
+		return; /* the next sync sees that it is not there */
+	follows->stats.put_cnt++;
+	followed->put_ns = now_ns + PUT_NS + random_below(follows->params.random, PUT_NS / 4);
+}
+
+void sync_put(struct sync *sync, uint64_t now_ns)
+{
+	struct followed *followed = sync->followed;
+	const struct overlay_seam *overlay = &sync->follows->params.overlay;
+	const struct share_head *head = &followed->view.head;
+	uint8_t name[HEAD_OVERLAY_NAME_LEN], value[1 + HEAD_LEN_MAX] = {HEAD_OVERLAY_TAG};
+	bool is_there = sync->overlay_head.seq && !head_is_newer(head, &sync->overlay_head);
+
+	if (!overlay->ops || !head->seq || followed->put_run || followed->is_passing)
+		return;
+	if (is_there && !followed->put_ns)
+		followed->put_ns =
+			now_ns + PUT_NS + random_below(sync->follows->params.random, PUT_NS / 4);
+	if (is_there && now_ns < followed->put_ns)
+		return;
+	head_overlay_name(followed->view.share_id, name);
+	memcpy(value + 1, followed->head_bytes, followed->head_len);
+	/* When there is no room for a put now, the next sync tries again. */
+	(void)!overlay->ops->put(overlay->overlay, name, sizeof(name), value,
+				 1 + followed->head_len, put_done, followed, now_ns,
+				 &followed->put_run);
+}
