@@ -62,6 +62,7 @@ struct manifest_tag {
 	size_t len;
 };
 struct manifest_item {
+	const uint8_t *encoding; /* where it begins in the bytes */
 	const uint8_t *content_id;
 	uint64_t size;
 	const char *path; /* relative, safe: "a/b/c.txt" */
@@ -124,6 +125,13 @@ uint64_t manifest_chunk_cnt(uint64_t size);
 WEFT_MUST_CHECK
 int manifest_parse(const void *bytes, size_t len, struct manifest **out_manifest);
 void manifest_free(struct manifest *manifest);
+/*
+ * manifest_parse_item reads one item of a manifest that was verified before, whose
+ * encoding begins at bytes; what is behind it is not looked at. It is the only one of
+ * *out_manifest. Errors as manifest_parse's.
+ */
+WEFT_MUST_CHECK
+int manifest_parse_item(const void *bytes, size_t len, struct manifest **out_manifest);
 
 /*
  * manifest_path_is_safe: relative, parts divided by one '/', none of them

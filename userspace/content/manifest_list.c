@@ -202,6 +202,7 @@ void manifest_items_read(struct manifest_reading *reading)
 	while (cbor_next(&reading->r) && m->items) {
 		struct manifest_item *item = &m->items[m->item_cnt];
 
+		item->encoding = reading->r.c.pos;
 		item_read(reading, item);
 		if (cbor_is_bad(&reading->r))
 			return;
@@ -217,6 +218,36 @@ void manifest_items_read(struct manifest_reading *reading)
 	}
 	m->all_item_cnt += m->item_cnt;
 	tags_place(m);
+}
+
+int manifest_parse_item(const void *bytes, size_t len, struct manifest **out_manifest)
+{
+	struct manifest_reading reading = {.manifest = calloc(1, sizeof(struct manifest))};
+	struct manifest *m = reading.manifest;
+	int err = 0;
+
+	if (!m)
+		return -ENOMEM;
+	m->shape = MANIFEST_PART;
+	m->items = calloc(1, sizeof(*m->items));
+	if (!m->items) {
+		manifest_free(m);
+		return -ENOMEM;
+	}
+	m->items->encoding = bytes;
+	cbor_reader_init(&reading.r, bytes, len);
+	item_read(&reading, m->items);
+	m->item_cnt = 1;
+	m->all_item_cnt = 1;
+	tags_place(m);
+	if (cbor_is_bad(&reading.r))
+		err = reading.err < 0 ? reading.err : WEFT_EMALFORMED;
+	if (err < 0) {
+		manifest_free(m);
+		return err;
+	}
+	*out_manifest = m;
+	return 0;
 }
 
 static void part_read(struct manifest_reading *reading, struct manifest_part *part)
