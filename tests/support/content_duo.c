@@ -226,7 +226,10 @@ static void request_hand(struct mesh_request *request)
 	call.incoming->request = request;
 	call.incoming->duo = duo;
 	request->incoming = call.incoming;
-	mesh->handlers[idx](mesh->handler_ctx[idx], &call, duo->now_ns);
+	if (!mesh->handlers[idx])
+		seam_answer_error(call.incoming, MESH_CODE_UNKNOWN, "unknown", 0);
+	else
+		mesh->handlers[idx](mesh->handler_ctx[idx], &call, duo->now_ns);
 }
 
 static void request_reply(struct mesh_request *request, int err)

@@ -108,20 +108,15 @@ void fetch_stop_at(struct fetch *fetch, uint32_t item, int err)
 
 static void requests_cancel(struct fetch *fetch)
 {
-	const struct mesh_ops *ops = fetch->content->params.mesh.ops;
-
-	if (fetch->manifest_request)
-		ops->cancel(fetch->manifest_request);
-	fetch->manifest_request = NULL;
+	swarm_cancel(&fetch->manifest_ask);
 	fetch->ready = NULL;
 	fetch->ready_end = &fetch->ready;
 	for (uint32_t i = 0; i < fetch->slot_cnt; i++) {
 		struct fetch_slot *slot = &fetch->slots[i];
 
-		if (!slot->request)
+		if (!slot->is_used || !slot->ask.swarm)
 			continue;
-		ops->cancel(slot->request);
-		slot->request = NULL;
+		swarm_cancel(&slot->ask);
 		fetch_slot_free(slot);
 	}
 	fetch->asked_cnt = 0;
@@ -145,6 +140,7 @@ void fetch_stop(struct fetch *fetch, int err, const char *fmt, ...)
 static void fetch_free(struct fetch *fetch)
 {
 	timer_cancel(fetch->content->params.timers, &fetch->timer);
+	swarm_leave(fetch->swarm);
 	for (uint32_t i = 0; i < fetch->slot_cnt; i++)
 		if (fetch->slots[i].is_used)
 			fetch_slot_free(&fetch->slots[i]);
@@ -287,7 +283,7 @@ static void step_run(struct fetch *fetch, uint64_t now_ns)
 		break;
 	case FETCH_LOADING:
 	case FETCH_MANIFEST:
-		fetch_manifest_ask(fetch, now_ns);
+		fetch_manifest_run(fetch, now_ns);
 		break;
 	case FETCH_ITEMS:
 		items_run(fetch, now_ns);
@@ -392,8 +388,8 @@ static void timer_next(struct fetch *fetch, uint64_t now_ns)
 		return;
 	if (fetch->must_retry_soon)
 		timer_set(timers, &fetch->timer, now_ns + RETRY_NS);
-	else if (fetch->not_before_ns > now_ns)
-		timer_set(timers, &fetch->timer, fetch->not_before_ns);
+	else if (fetch->look_ns > now_ns)
+		timer_set(timers, &fetch->timer, fetch->look_ns);
 }
 
 static void fetch_pump(struct timer *timer, uint64_t now_ns)
@@ -409,6 +405,45 @@ static void fetch_pump(struct timer *timer, uint64_t now_ns)
 	timer_next(fetch, now_ns);
 }
 
+static void on_swarm_change(void *arg, uint64_t now_ns)
+{
+	struct fetch *fetch = arg;
+
+	fetch->get->gets->now_ns = now_ns;
+	fetch_wake(fetch);
+}
+
+static void on_swarm_bad(void *arg, const uint8_t key[static MESH_KEY_LEN])
+{
+	struct fetch *fetch = arg;
+	struct content_event event = {
+		.kind = CONTENT_PEER_BAD,
+		.id = fetch->get->view.id,
+		.manifest_id = fetch->get->link.manifest_id,
+		.peer_key = key,
+		.err = WEFT_EDAMAGED,
+		.text = "bytes that do not match",
+	};
+
+	fetch->get->view.bad_chunk_cnt++;
+	fetch->get->gets->bad_chunk_cnt++;
+	content_tell(fetch->content, &event);
+}
+
+static bool swarm_begin(struct fetch *fetch)
+{
+	const struct link *link = &fetch->get->link;
+	const struct swarm_watcher watcher = {on_swarm_change, on_swarm_bad, fetch};
+	struct mesh_peer hint = {.addrs = link->addrs, .addr_cnt = link->addr_cnt};
+
+	memcpy(hint.key, link->node_key, sizeof(hint.key));
+	fetch->swarm = swarm_join(fetch->content->swarms, link->manifest_id, &hint, 1,
+				  fetch->get->gets->now_ns);
+	if (fetch->swarm)
+		swarm_watch(fetch->swarm, &watcher);
+	return fetch->swarm != NULL;
+}
+
 int fetch_start(struct get *get, bool is_clearing)
 {
 	const struct content_config *config = &get->gets->content->params.config;
@@ -419,21 +454,20 @@ int fetch_start(struct get *get, bool is_clearing)
 	/* Twice as many slots as requests: while answers are written, others are asked for. */
 	fetch->slot_cnt = 2 * config->chunks_in_flight;
 	fetch->slots = calloc(fetch->slot_cnt, sizeof(*fetch->slots));
-	if (!fetch->slots) {
+	fetch->get = get;
+	fetch->content = get->gets->content;
+	if (!fetch->slots || !swarm_begin(fetch)) {
+		free(fetch->slots);
 		free(fetch);
 		return -ENOMEM;
 	}
-	fetch->get = get;
-	fetch->content = get->gets->content;
 	fetch->is_clearing = is_clearing;
 	fetch->target.fd = -1;
 	fetch->target.stage_fd = -1;
 	fetch->range_fd = fetch->range_sum_fd = -1;
 	fetch->step_job.fetch = fetch;
-	fetch->ask_cap = config->chunks_in_flight;
 	fetch->ready_end = &fetch->ready;
 	fetch->ready_twins = FETCH_NONE;
-	fetch->progress_ns = get->gets->now_ns;
 	for (unsigned i = 0; i < FETCH_FILES_MAX; i++)
 		fetch->files[i].fd = -1;
 	for (unsigned i = 0; i < FETCH_JOBS_MAX; i++) {

@@ -5,11 +5,13 @@
 #include "base/jobs.h"
 #include "content/serve/buffers.h"
 #include "content/get/get_state.h"
-#include "content/message.h"
+#include "content/get/rarest.h"
 #include "content/get/scan.h"
+#include "content/get/target.h"
+#include "content/message.h"
 #include "content/serve/partial.h"
 #include "content/serve/serve.h"
-#include "content/get/target.h"
+#include "content/swarm/swarm.h"
 
 struct store_batch;
 
@@ -66,6 +68,7 @@ enum file_step {
 	FILE_OPENING, /* jobs: the staged file, and what of it is right already */
 	FILE_CHUNKS,
 	FILE_PLACING, /* job */
+	FILE_PLACED, /* done; kept open for those who ask us for it, while no other needs the slot */
 };
 
 struct fetch_file {
@@ -73,15 +76,17 @@ struct fetch_file {
 	struct fetch *fetch;
 	enum file_step step;
 	uint32_t item;
+	uint8_t content_id[OBJECT_ID_LEN];
 	uint64_t size;
 	uint64_t chunk_cnt;
 	uint8_t *hashes;   /* room for chunk_cap, as chunks; kept for the next file here */
 	uint64_t hash_cnt; /* fetched so far */
 	uint64_t chunk_cap;
 	bool list_is_asked;
+	uint8_t list_key[MESH_KEY_LEN]; /* who gives the list: all of it, or it starts again */
 	bool job_is_out;
 	uint8_t *chunks; /* enum chunk_state of each */
-	uint64_t next_chunk;
+	struct rarest order;
 	uint64_t have_cnt;
 	uint64_t scan_idx;  /* chunks looked at in the staged file */
 	uint64_t found_len; /* bytes found right by the last job */
@@ -96,12 +101,18 @@ struct fetch_file {
 
 enum slot_kind { SLOT_WHOLE, SLOT_CHUNK, SLOT_LIST, SLOT_PROOF };
 
-/* A request of ours and then its answer, until that is written. */
+/*
+ * A request of ours and then its answer, until that is written. At the end
+ * two may be out for the same; the first answer takes the other back.
+ */
 struct fetch_slot {
 	struct fetch *fetch;
 	bool is_used;
 	enum slot_kind kind;
-	struct mesh_request *request; /* under way */
+	struct swarm_ask ask;		/* under way while its swarm is set */
+	uint64_t expect_ns;		/* when an answer was expected as it was asked */
+	uint64_t expect_for_ns;		/* and how long that was */
+	uint8_t from_key[MESH_KEY_LEN]; /* who was asked, then who answered */
 	uint8_t *buffer;
 	uint32_t item;
 	struct fetch_file *file;
@@ -200,7 +211,8 @@ struct fetch {
 	uint8_t *manifest_buf;		    /* its bytes, at manifest_bytes */
 	const uint8_t *manifest_bytes;
 	size_t manifest_len;
-	struct mesh_request *manifest_request;
+	struct swarm *swarm;
+	struct swarm_ask manifest_ask;
 	struct manifest *root; /* and the buffer it borrows */
 	uint8_t *root_buf;
 	struct manifest *manifest;
@@ -220,7 +232,8 @@ struct fetch {
 	struct fetch_slot *slots;
 	uint32_t slot_cnt;
 	uint32_t asked_cnt;
-	uint32_t ask_cap; /* in flight at once: shrinks when answers time out */
+	uint64_t counted_ns; /* how many have what, last */
+	uint32_t counted_version;
 	struct fetch_slot *ready;
 	struct fetch_slot **ready_end;
 
@@ -237,14 +250,10 @@ struct fetch {
 	uint64_t batch_len; /* bytes of those files */
 	bool has_unsynced;  /* something was written that no sync has seen */
 	struct fetch_sync sync;
-	unsigned fail_cnt;
-	unsigned bad_cnt;
-	bool has_reached;	/* the peer has answered in this run */
-	uint64_t not_before_ns; /* of the next request */
-	uint64_t progress_ns;	/* the last answer */
-	uint64_t told_ns;	/* the last progress event */
+	uint64_t told_ns; /* the last progress event */
 	uint64_t told_byte_cnt;
 	bool must_retry_soon; /* a table was full: again in a moment */
+	uint64_t look_ns;     /* 0: not; else the next look at those who are late, or at hope */
 };
 
 /* fetch.c: life and the pump. fetch_start: 0 or -ENOMEM; get_ended follows. */
@@ -293,7 +302,7 @@ void fetch_item_done(struct fetch *fetch, uint32_t item);
 
 /* fetch_manifest.c */
 void fetch_manifest_begin(struct fetch *fetch, const uint8_t id[static OBJECT_ID_LEN]);
-void fetch_manifest_ask(struct fetch *fetch, uint64_t now_ns);
+void fetch_manifest_run(struct fetch *fetch, uint64_t now_ns);
 /* fetch_volume_next: all items of a manifest are done; the next part, or the end. */
 void fetch_volume_next(struct fetch *fetch);
 void fetch_volume_free(struct fetch *fetch);
@@ -307,7 +316,14 @@ void fetch_check_run(struct fetch *fetch);
 WEFT_MUST_CHECK
 int fetch_file_start(struct fetch *fetch, uint32_t item);
 void fetch_file_run(struct fetch_file *file);
+/* fetch_file_list_check: the page has a length it can have; fetch_file_list_arrived keeps it. */
+bool fetch_file_list_check(const struct fetch_file *file, const struct message_answer *answer);
 void fetch_file_list_arrived(struct fetch_file *file, const struct message_answer *answer);
+/* fetch_file_list_failed: who gave the first pages gives no more; it starts again. */
+void fetch_file_list_failed(struct fetch_file *file);
+/* fetch_file_take, fetch_file_again: chunk idx is asked for; it is missing again. */
+void fetch_file_take(struct fetch_file *file, uint64_t idx);
+void fetch_file_again(struct fetch_file *file, uint64_t idx);
 void fetch_file_chunk_done(struct fetch_file *file, uint64_t idx, size_t len);
 /* fetch_file_end leaves the slot to another file, fetch_file_fini frees what it keeps. */
 void fetch_file_end(struct fetch_file *file);
@@ -319,15 +335,21 @@ void fetch_requests_run(struct fetch *fetch, uint64_t now_ns);
 void fetch_slot_free(struct fetch_slot *slot);
 /* fetch_slot_again gives a slot's work back to be asked for again. */
 void fetch_slot_again(struct fetch_slot *slot);
-/* fetch_peer_bad: what the peer sent does not verify. */
-void fetch_peer_bad(struct fetch *fetch);
-/* fetch_ask sends a request to the link's node: NULL when it cannot be sent now. */
-struct mesh_request *fetch_ask(struct fetch *fetch, struct mesh_ask *ask, uint64_t now_ns);
-/* fetch_answered: the peer is there; len bytes came. */
+/* fetch_slot_bad: what the slot's answer said does not verify. */
+void fetch_slot_bad(struct fetch_slot *slot);
+/* fetch_answered: len bytes came. */
 void fetch_answered(struct fetch *fetch, size_t len, uint64_t now_ns);
-/* fetch_failed: a request ended without an answer. */
-void fetch_failed(struct fetch *fetch, const struct mesh_reply *reply, const char *what,
-		  uint64_t now_ns);
+/* fetch_swarm_failed: nobody is left who could give what is missing; err as swarm_failure says. */
+void fetch_swarm_failed(struct fetch *fetch, int err, const char *detail);
+
+/* fetch_pick.c */
+/* fetch_pick: what to ask member for next, in slot; false: nothing. NULL: what needs nobody. */
+bool fetch_pick(struct fetch *fetch, struct fetch_slot *slot, struct swarm_member *member,
+		uint64_t now_ns);
+/* fetch_pick_list: a file whose chunk list is to be asked for. */
+bool fetch_pick_list(struct fetch *fetch, struct fetch_slot *slot);
+/* fetch_count brings up to date how many have what. */
+void fetch_count(struct fetch *fetch, uint64_t now_ns);
 
 /* fetch_ready: the slot's bytes wait for a write job. */
 void fetch_ready(struct fetch_slot *slot);
@@ -344,7 +366,8 @@ int fetch_place(const struct fetch *fetch, uint32_t item, int fd, const char *st
 /* fetch_range.c */
 void fetch_range_begin(struct fetch *fetch);
 void fetch_range_run(struct fetch *fetch);
-bool fetch_range_pick(struct fetch *fetch, struct fetch_slot *slot);
+bool fetch_range_pick(struct fetch *fetch, struct fetch_slot *slot,
+		      const struct swarm_member *member);
 uint64_t fetch_range_groups(const struct fetch *fetch, uint64_t part);
 void fetch_range_again(struct fetch *fetch, uint64_t part);
 /* fetch_range_write verifies and writes a part in a job: 0, WEFT_EDAMAGED or -errno. */

@@ -7,6 +7,7 @@
  * found by its data extents and its hashes alone.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,17 +19,20 @@
 /* Of a file of 8 GiB: what is larger is rare, and its list is given back. */
 #define KEPT_CHUNKS OBJECT_PAGE_HASHES
 
+/* One nobody needs: better one that was not used than one that is kept open. */
 static struct fetch_file *file_unused(struct fetch *fetch)
 {
-	for (unsigned i = 0; i < FETCH_FILES_MAX; i++)
+	struct fetch_file *placed = NULL;
+
+	for (unsigned i = 0; i < FETCH_FILES_MAX; i++) {
 		if (fetch->files[i].step == FILE_UNUSED)
 			return &fetch->files[i];
-	return NULL;
-}
-
-static const uint8_t *file_content_id(const struct fetch_file *file)
-{
-	return fetch_manifest_item(file->fetch, file->item)->content_id;
+		if (fetch->files[i].step == FILE_PLACED)
+			placed = &fetch->files[i];
+	}
+	if (placed)
+		fetch_file_end(placed);
+	return placed;
 }
 
 size_t fetch_file_chunk_len(const struct fetch_file *file, uint64_t idx)
@@ -46,8 +50,8 @@ static struct partials *file_partials(const struct fetch_file *file)
 /* From now on others may have what is there; what an earlier run left at once. */
 static void file_serve(struct fetch_file *file)
 {
-	file->partial = partials_add(file_partials(file), file_content_id(file), file->size,
-				     file->fd, file->hashes);
+	file->partial = partials_add(file_partials(file), file->content_id, file->size, file->fd,
+				     file->hashes);
 	for (uint64_t i = 0; file->partial && i < file->chunk_cnt; i++)
 		if (file->chunks[i] == CHUNK_HAVE)
 			partial_note(file_partials(file), file->partial, i);
@@ -59,6 +63,7 @@ static void chunks_free(struct fetch_file *file)
 	free(file->chunks);
 	file->hashes = file->chunks = NULL;
 	file->chunk_cap = 0;
+	rarest_fini(&file->order);
 }
 
 static int chunks_lay_out(struct fetch_file *file, uint64_t cnt)
@@ -77,6 +82,19 @@ static int chunks_lay_out(struct fetch_file *file, uint64_t cnt)
 	return 0;
 }
 
+/* Where the first run begins is this node's own, and the same in every run of a get. */
+static uint64_t order_seed(const struct fetch_file *file)
+{
+	struct blake3 hash;
+	uint8_t seed[8];
+	struct cursor c = cursor_of(seed, sizeof(seed));
+
+	blake3_init_keyed(&hash, file->content_id);
+	blake3_update(&hash, file->fetch->content->params.own_key, MESH_KEY_LEN);
+	blake3_final(&hash, seed, sizeof(seed));
+	return cursor_be64(&c);
+}
+
 void fetch_file_end(struct fetch_file *file)
 {
 	struct fetch_file kept = {.fd = -1};
@@ -92,6 +110,7 @@ void fetch_file_end(struct fetch_file *file)
 	kept.hashes = file->hashes;
 	kept.chunks = file->chunks;
 	kept.chunk_cap = file->chunk_cap;
+	kept.order = file->order;
 	*file = kept;
 }
 
@@ -113,11 +132,13 @@ int fetch_file_start(struct fetch *fetch, uint32_t item)
 		fetch_stop_at(fetch, item, WEFT_ETOOLARGE);
 		return WEFT_ETOOLARGE;
 	}
-	if (chunks_lay_out(file, chunk_cnt) < 0) {
+	file->fetch = fetch;
+	memcpy(file->content_id, entry->content_id, sizeof(file->content_id));
+	if (chunks_lay_out(file, chunk_cnt) < 0 ||
+	    rarest_begin(&file->order, chunk_cnt, order_seed(file)) < 0) {
 		fetch_stop_at(fetch, item, -ENOMEM);
 		return -ENOMEM;
 	}
-	file->fetch = fetch;
 	file->step = FILE_LIST;
 	file->item = item;
 	file->size = entry->size;
@@ -128,19 +149,26 @@ int fetch_file_start(struct fetch *fetch, uint32_t item)
 	return 0;
 }
 
-void fetch_file_list_arrived(struct fetch_file *file, const struct message_answer *answer)
+bool fetch_file_list_check(const struct fetch_file *file, const struct message_answer *answer)
 {
 	uint64_t cnt = answer->len / BLAKE3_HASH_LEN;
 
+	return answer->total == file->chunk_cnt && cnt > 0 && answer->len % BLAKE3_HASH_LEN == 0 &&
+	       cnt <= file->chunk_cnt - file->hash_cnt;
+}
+
+void fetch_file_list_arrived(struct fetch_file *file, const struct message_answer *answer)
+{
 	file->list_is_asked = false;
-	if (cnt == 0 || answer->len % BLAKE3_HASH_LEN || cnt > file->chunk_cnt - file->hash_cnt) {
-		fetch_peer_bad(file->fetch);
-		return;
-	}
 	memcpy(file->hashes + file->hash_cnt * BLAKE3_HASH_LEN, answer->bytes, answer->len);
-	file->hash_cnt += cnt;
+	file->hash_cnt += answer->len / BLAKE3_HASH_LEN;
 	if (file->hash_cnt == file->chunk_cnt)
 		file->step = FILE_FOLDING;
+}
+
+void fetch_file_list_failed(struct fetch_file *file)
+{
+	file->hash_cnt = 0;
 }
 
 /* --- does the list lead to the content id --- */
@@ -151,7 +179,7 @@ static void fold_run(struct job *job)
 	uint8_t root[BLAKE3_HASH_LEN];
 
 	blake3_cvs_combine(file->hashes, (size_t)file->chunk_cnt, true, root);
-	file->err = memcmp(root, file_content_id(file), sizeof(root)) ? WEFT_EDAMAGED : 0;
+	file->err = memcmp(root, file->content_id, sizeof(root)) ? WEFT_EDAMAGED : 0;
 }
 
 static bool file_job_done(struct fetch_file *file)
@@ -163,6 +191,7 @@ static bool file_job_done(struct fetch_file *file)
 static void fold_done(struct job *job)
 {
 	struct fetch_file *file = (struct fetch_file *)job;
+	struct swarm_fault fault = {.item = file->item};
 
 	if (!file_job_done(file))
 		return;
@@ -172,10 +201,24 @@ static void fold_done(struct job *job)
 	}
 	file->hash_cnt = 0;
 	file->step = FILE_LIST;
-	fetch_peer_bad(file->fetch);
+	memcpy(fault.key, file->list_key, sizeof(fault.key));
+	swarm_blame(file->fetch->swarm, &fault, file->fetch->get->gets->now_ns);
 }
 
 /* --- what an earlier run left --- */
+
+/*
+ * All of its space at once: in one piece where the filesystem can, and no
+ * room for it is said before anything is fetched. Still a hole to SEEK_DATA.
+ */
+static int staged_reserve(int fd, uint64_t size)
+{
+	if (fallocate(fd, 0, 0, (off_t)size) == 0)
+		return 0;
+	if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINTR)
+		return -errno;
+	return ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
+}
 
 static int staged_open(struct fetch_file *file)
 {
@@ -186,9 +229,9 @@ static int staged_open(struct fetch_file *file)
 		return file->fd;
 	if (fstat(file->fd, &st) < 0)
 		return -errno;
-	if ((uint64_t)st.st_size != file->size && ftruncate(file->fd, (off_t)file->size) < 0)
+	if ((uint64_t)st.st_size > file->size && ftruncate(file->fd, (off_t)file->size) < 0)
 		return -errno;
-	return 0;
+	return staged_reserve(file->fd, file->size);
 }
 
 /* Moves scan_idx over chunks that are holes as a whole. */
@@ -241,6 +284,14 @@ static void open_run(struct job *job)
 	free(buffer);
 }
 
+/* What the job found need not be asked for. */
+static void found_note(struct fetch_file *file)
+{
+	for (uint64_t i = 0; i < file->chunk_cnt; i++)
+		if (file->chunks[i] == CHUNK_HAVE)
+			rarest_take(&file->order, i);
+}
+
 static void open_done(struct job *job)
 {
 	struct fetch_file *file = (struct fetch_file *)job;
@@ -256,8 +307,22 @@ static void open_done(struct job *job)
 	view->reused_byte_cnt += file->found_len;
 	if (!file->is_scanned)
 		return;
+	found_note(file);
 	file_serve(file);
 	file->step = file->have_cnt == file->chunk_cnt ? FILE_PLACING : FILE_CHUNKS;
+	file->fetch->counted_ns = 0; /* how many have what of it */
+}
+
+void fetch_file_take(struct fetch_file *file, uint64_t idx)
+{
+	file->chunks[idx] = CHUNK_ASKED;
+	rarest_take(&file->order, idx);
+}
+
+void fetch_file_again(struct fetch_file *file, uint64_t idx)
+{
+	file->chunks[idx] = CHUNK_MISSING;
+	rarest_give_back(&file->order, idx);
 }
 
 void fetch_file_chunk_done(struct fetch_file *file, uint64_t idx, size_t len)
@@ -294,7 +359,7 @@ static void place_done(struct job *job)
 		return;
 	}
 	fetch_record(fetch, item, &file->stamp, false, file->hashes);
-	fetch_file_end(file);
+	file->step = FILE_PLACED;
 	fetch_item_done(fetch, item);
 }
 
@@ -318,6 +383,7 @@ void fetch_file_run(struct fetch_file *file)
 	case FILE_UNUSED:
 	case FILE_LIST:
 	case FILE_CHUNKS:
+	case FILE_PLACED:
 		break;
 	}
 }

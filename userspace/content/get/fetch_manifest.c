@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Manifests of a get, one at a time: from our own store if an earlier run
- * left it there, else from the peer. A root leads from part to part.
+ * left it there, else from the swarm. A root leads from part to part.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -105,6 +105,7 @@ static void volume_begin(struct fetch *fetch)
 		fetch_range_begin(fetch);
 		return;
 	}
+	swarm_set_volume(fetch->swarm, fetch->manifest_id, true);
 	if (fetch->get->view.state == CONTENT_GET_MANIFEST)
 		fetch->get->view.state = CONTENT_GET_VERIFYING;
 	fetch->step = FETCH_ITEMS;
@@ -208,11 +209,11 @@ static void manifest_use(struct fetch *fetch)
 		fetch_volume_next(fetch);
 }
 
-static bool manifest_is_right(const struct fetch *fetch)
+static bool is_manifest(const struct fetch *fetch, const uint8_t *bytes, size_t len)
 {
 	uint8_t id[OBJECT_ID_LEN];
 
-	blake3_hash(fetch->manifest_bytes, fetch->manifest_len, id);
+	blake3_hash(bytes, len, id);
 	return memcmp(id, fetch->manifest_id, sizeof(id)) == 0;
 }
 
@@ -247,63 +248,58 @@ static void load_done(struct job *job)
 
 	if (!fetch_step_done(fetch))
 		return;
-	if (!step->err && manifest_is_right(fetch))
+	if (!step->err && is_manifest(fetch, fetch->manifest_bytes, fetch->manifest_len))
 		manifest_use(fetch);
 	else
 		fetch->step = FETCH_MANIFEST;
 }
 
-/* --- from the peer --- */
+/* --- from the swarm --- */
 
-static void on_manifest(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
+static bool manifest_check(void *arg, const struct message_answer *answer)
+{
+	return is_manifest(arg, answer->bytes, answer->len);
+}
+
+static void on_manifest(void *arg, const struct swarm_answer *answer, uint64_t now_ns)
 {
 	struct fetch *fetch = arg;
-	struct message_answer answer;
 
 	fetch->get->gets->now_ns = now_ns;
-	fetch->manifest_request = NULL;
 	fetch_wake(fetch);
-	if (reply->err) {
-		fetch_failed(fetch, reply, "the collection", now_ns);
+	if (answer->err) {
+		fetch_swarm_failed(fetch, answer->err, answer->detail);
 		return;
 	}
-	fetch_answered(fetch, reply->payload_len, now_ns);
-	if (message_answer_parse(MESH_MANIFEST_DATA, reply->payload, reply->payload_len, &answer) <
-	    0) {
-		fetch_peer_bad(fetch);
-		return;
-	}
-	fetch->manifest_bytes = answer.bytes;
-	fetch->manifest_len = answer.len;
-	if (manifest_is_right(fetch))
-		manifest_use(fetch);
-	else
-		fetch_peer_bad(fetch);
+	fetch_answered(fetch, answer->message.len, now_ns);
+	fetch->manifest_bytes = answer->message.bytes;
+	fetch->manifest_len = answer->message.len;
+	manifest_use(fetch);
 }
 
-static void ask(struct fetch *fetch, uint64_t now_ns)
+static void manifest_ask(struct fetch *fetch, uint64_t now_ns)
 {
-	struct message_request request = {.first = 0};
-	uint8_t payload[MESSAGE_REQUEST_CAP];
-	struct mesh_ask ask = {
+	static const char what[] = "the collection";
+
+	fetch->manifest_ask = (struct swarm_ask){
 		.type = MESH_GET_MANIFEST,
-		.payload = payload,
-		.reply_buf = fetch->manifest_buf,
-		.reply_cap = REPLY_CAP,
-		.reply = on_manifest,
+		.what = what,
+		.what_len = sizeof(what) - 1,
+		.buf = fetch->manifest_buf,
+		.cap = REPLY_CAP,
+		.check = manifest_check,
+		.done = on_manifest,
 		.arg = fetch,
 	};
-
-	memcpy(request.id, fetch->manifest_id, sizeof(request.id));
-	ask.payload_len = message_request_write(ask.type, &request, payload);
-	fetch->manifest_request = fetch_ask(fetch, &ask, now_ns);
+	memcpy(fetch->manifest_ask.request.id, fetch->manifest_id, OBJECT_ID_LEN);
+	/* Without a member of its own choice, an ask is always taken. */
+	(void)!swarm_ask(fetch->swarm, &fetch->manifest_ask, now_ns);
 }
 
-void fetch_manifest_ask(struct fetch *fetch, uint64_t now_ns)
+void fetch_manifest_run(struct fetch *fetch, uint64_t now_ns)
 {
-	if (fetch->step == FETCH_LOADING) {
+	if (fetch->step == FETCH_LOADING)
 		fetch_step_submit(fetch, load_run, load_done);
-	} else if (!fetch->manifest_request && now_ns >= fetch->not_before_ns) {
-		ask(fetch, now_ns);
-	}
+	else if (!fetch->manifest_ask.swarm)
+		manifest_ask(fetch, now_ns);
 }

@@ -262,17 +262,30 @@ void fetch_range_run(struct fetch *fetch)
 		fetch_step_submit(fetch, place_run, place_done);
 }
 
-bool fetch_range_pick(struct fetch *fetch, struct fetch_slot *slot)
+static bool part_is_for(const struct fetch *fetch, uint64_t part, const struct swarm_member *member)
 {
+	uint64_t chunk = part_range(fetch, part).first_group * BLAKE3_GROUP_LEN / BLAKE3_CHUNK_LEN;
+
+	return fetch->range_parts[part] == CHUNK_MISSING && swarm_member_has(member, 0, chunk);
+}
+
+bool fetch_range_pick(struct fetch *fetch, struct fetch_slot *slot,
+		      const struct swarm_member *member)
+{
+	uint64_t part;
+
 	while (fetch->range_next < fetch->range_part_cnt &&
 	       fetch->range_parts[fetch->range_next] != CHUNK_MISSING)
 		fetch->range_next++;
-	if (fetch->range_next == fetch->range_part_cnt)
+	part = fetch->range_next;
+	while (part < fetch->range_part_cnt && !part_is_for(fetch, part, member))
+		part++;
+	if (part == fetch->range_part_cnt)
 		return false;
 	slot->kind = SLOT_PROOF;
 	slot->file = NULL;
 	slot->item = 0;
-	slot->part = fetch->range_next++;
+	slot->part = part;
 	slot->idx = part_range(fetch, slot->part).first_group;
 	fetch->range_parts[slot->part] = CHUNK_ASKED;
 	return true;

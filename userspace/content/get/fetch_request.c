@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests of a get to the node its link names: which is next, and what
- * to make of it when none is answered.
- *
- * A failure of the way (nobody answers, the session went, too slow) or of
- * the moment (busy) is met by waiting longer and longer, and given up when
- * the node was never reached or has not answered for long. A failure of
- * substance (it has not got it, it changed, the key is wrong) ends the get.
+ * Requests of a get to its swarm: each to the member that is expected to
+ * answer soonest, for what fetch_pick.c finds it should be asked for. When
+ * no member has what is missing and none is expected, the get ends.
  */
 #include <stdio.h>
 #include <string.h>
@@ -15,165 +11,22 @@
 #include "codec/zbase32.h"
 #include "content/get/fetch.h"
 
-#define BACKOFF_NS	(300 * NS_PER_MS)
-#define BACKOFF_MAX_NS	(8 * NS_PER_S)
-#define BUSY_NS		(50 * NS_PER_MS)
-#define GIVE_UP_NS	(120 * NS_PER_S)
-#define FIRST_TRIES_MAX 2u /* of a node that was never reached in this run */
-#define BAD_MAX		3u /* answers that do not verify */
-
-/* A node's name in a sentence: its first letters are enough to know it by. */
-static const char *peer_name(const struct fetch *fetch, char text[static ZBASE32_KEY_TEXT_CAP])
-{
-	zbase32_write(fetch->get->link.node_key, MESH_KEY_LEN, text);
-	text[8] = '\0';
-	return text;
-}
-
-struct mesh_request *fetch_ask(struct fetch *fetch, struct mesh_ask *ask, uint64_t now_ns)
-{
-	const struct content_params *params = &fetch->content->params;
-	const struct link *link = &fetch->get->link;
-	struct mesh_request *request;
-	int err;
-
-	memcpy(ask->peer.key, link->node_key, sizeof(ask->peer.key));
-	ask->peer.addrs = link->addrs;
-	ask->peer.addr_cnt = link->addr_cnt;
-	ask->timeout_ns = params->config.request_timeout_ns;
-	ask->stall_ns = params->config.stall_ns;
-	/* A manifest is as long as a few chunks, and may take as long. */
-	ask->progress_len = BLAKE3_CHUNK_LEN;
-	if (memcmp(link->node_key, params->own_key, sizeof(link->node_key)) == 0) {
-		fetch_stop(fetch, WEFT_EABSENT, "the link is of this node, which has it no longer");
-		return NULL;
-	}
-	err = params->mesh.ops->ask(params->mesh.mesh, ask, now_ns, &request);
-	/* EREFUSED: this node drains; the get must be active still when it starts again. */
-	if (err == WEFT_EFULL || err == WEFT_EREFUSED) {
-		fetch->must_retry_soon = true;
-		return NULL;
-	}
-	if (err) {
-		fetch_stop(fetch, err, "the link gives no address of its node: %s",
-			   weft_err_text(err));
-		return NULL;
-	}
-	return request;
-}
+#define LOOK_NS	     (250 * NS_PER_MS) /* between two looks at late answers */
+#define STARVED_NS   NS_PER_S
+#define GROUP_CHUNKS (BLAKE3_CHUNK_LEN / BLAKE3_GROUP_LEN)
 
 void fetch_answered(struct fetch *fetch, size_t len, uint64_t now_ns)
 {
-	fetch->has_reached = true;
-	fetch->fail_cnt = 0;
-	fetch->progress_ns = now_ns;
+	fetch->get->gets->now_ns = now_ns;
 	fetch->get->view.received_byte_cnt += len;
 	fetch->get->gets->received_byte_cnt += len;
-	if (fetch->ask_cap < fetch->content->params.config.chunks_in_flight)
-		fetch->ask_cap++;
 }
 
-void fetch_peer_bad(struct fetch *fetch)
+void fetch_swarm_failed(struct fetch *fetch, int err, const char *detail)
 {
-	char name[ZBASE32_KEY_TEXT_CAP];
-
-	fetch->get->view.bad_chunk_cnt++;
-	fetch->get->gets->bad_chunk_cnt++;
-	get_tell(fetch->get, CONTENT_PEER_BAD, WEFT_EDAMAGED, "bytes that do not match");
-	if (++fetch->bad_cnt >= BAD_MAX)
-		fetch_stop(fetch, WEFT_EDAMAGED, "node %s serves bytes that do not match",
-			   peer_name(fetch, name));
-}
-
-static void wait_until(struct fetch *fetch, uint64_t at_ns)
-{
-	if (at_ns > fetch->not_before_ns)
-		fetch->not_before_ns = at_ns;
-}
-
-/* Many requests fail at once when a session goes: that is one failure. */
-static void way_failed(struct fetch *fetch, const struct mesh_reply *reply, uint64_t now_ns)
-{
-	uint64_t backoff_ns = BACKOFF_NS << (fetch->fail_cnt < 5 ? fetch->fail_cnt : 5);
-	bool is_over = fetch->has_reached ? now_ns - fetch->progress_ns >= GIVE_UP_NS
-					  : fetch->fail_cnt + 1 >= FIRST_TRIES_MAX;
-	char name[ZBASE32_KEY_TEXT_CAP];
-
-	if (now_ns < fetch->not_before_ns)
-		return;
-	if (is_over) {
-		fetch_stop(fetch, reply->err, "node %s: %s; resume when it is back",
-			   peer_name(fetch, name), weft_err_text(reply->err));
-		return;
-	}
-	fetch->fail_cnt++;
-	if (reply->err == WEFT_ETIMEOUT && fetch->ask_cap > 1)
-		fetch->ask_cap /= 2;
-	wait_until(fetch, now_ns + (backoff_ns < BACKOFF_MAX_NS ? backoff_ns : BACKOFF_MAX_NS));
-}
-
-static void key_wrong(struct fetch *fetch, const struct mesh_reply *reply)
-{
-	char want[ZBASE32_KEY_TEXT_CAP], got[ZBASE32_KEY_TEXT_CAP] = "another key";
-
-	zbase32_write(fetch->get->link.node_key, MESH_KEY_LEN, want);
-	if (reply->actual_key) {
-		memcpy(fetch->get->view.actual_key, reply->actual_key, MESH_KEY_LEN);
-		zbase32_write(reply->actual_key, MESH_KEY_LEN, got);
-	}
-	fetch_stop(fetch, WEFT_EWRONGKEY, "wanted node %s, but %s answers there", want, got);
-}
-
-static void moment_failed(struct fetch *fetch, const struct mesh_reply *reply, uint64_t now_ns)
-{
-	char name[ZBASE32_KEY_TEXT_CAP];
-
-	if (now_ns - fetch->progress_ns >= GIVE_UP_NS) {
-		fetch_stop(fetch, reply->err, "node %s is too busy; resume later",
-			   peer_name(fetch, name));
-		return;
-	}
-	wait_until(fetch, reply->not_before_ns > now_ns ? reply->not_before_ns : now_ns + BUSY_NS);
-}
-
-void fetch_failed(struct fetch *fetch, const struct mesh_reply *reply, const char *what,
-		  uint64_t now_ns)
-{
-	char name[ZBASE32_KEY_TEXT_CAP];
-
-	switch (reply->code) {
-	case MESH_CODE_ABSENT:
-		fetch_stop(fetch, WEFT_EABSENT, "node %s has not got %s", peer_name(fetch, name),
-			   what);
-		return;
-	case MESH_CODE_CHANGED:
-		fetch_stop(fetch, WEFT_ECHANGED, "%s has changed on node %s since it was shared",
-			   what, peer_name(fetch, name));
-		return;
-	case MESH_CODE_BUSY:
-	case MESH_CODE_REFUSED:
-		fetch->has_reached = true;
-		moment_failed(fetch, reply, now_ns);
-		return;
-	case MESH_CODE_MALFORMED:
-	case MESH_CODE_UNKNOWN:
-	case MESH_CODE_TOO_LARGE:
-		fetch_stop(fetch, reply->err, "node %s refuses to send %s: %s",
-			   peer_name(fetch, name), what, weft_err_text(reply->err));
-		return;
-	case MESH_CODE_INTERNAL:
-	case MESH_CODE_TIMEOUT:
-		way_failed(fetch, reply, now_ns);
-		return;
-	}
-	if (reply->err == WEFT_EWRONGKEY)
-		key_wrong(fetch, reply);
-	else if (reply->err == WEFT_EMALFORMED || reply->err == WEFT_ETOOLARGE)
-		fetch_peer_bad(fetch);
-	else if (reply->err == WEFT_EREFUSED || reply->err == WEFT_EBUSY)
-		moment_failed(fetch, reply, now_ns);
-	else
-		way_failed(fetch, reply, now_ns);
+	if (err == WEFT_EWRONGKEY)
+		memcpy(fetch->get->view.actual_key, swarm_wrong_key(fetch->swarm), MESH_KEY_LEN);
+	fetch_stop(fetch, err, "%s", detail);
 }
 
 /* --- slots --- */
@@ -186,10 +39,35 @@ void fetch_slot_free(struct fetch_slot *slot)
 	slot->is_used = false;
 }
 
+static bool slot_is_asked(const struct fetch_slot *slot)
+{
+	return slot->is_used && slot->ask.swarm;
+}
+
+/* The other request for the same, or NULL. */
+static struct fetch_slot *slot_twin(const struct fetch_slot *slot)
+{
+	struct fetch *fetch = slot->fetch;
+
+	for (uint32_t i = 0; i < fetch->slot_cnt; i++) {
+		struct fetch_slot *other = &fetch->slots[i];
+
+		if (other != slot && slot_is_asked(other) && other->kind == slot->kind &&
+		    other->item == slot->item && other->idx == slot->idx)
+			return other;
+	}
+	return NULL;
+}
+
 void fetch_slot_again(struct fetch_slot *slot)
 {
 	struct fetch *fetch = slot->fetch;
 
+	fetch_wake(fetch);
+	if (slot_twin(slot)) {
+		fetch_slot_free(slot);
+		return;
+	}
 	switch (slot->kind) {
 	case SLOT_WHOLE:
 		fetch->items[slot->item].state = ITEM_NEEDED;
@@ -197,9 +75,7 @@ void fetch_slot_again(struct fetch_slot *slot)
 			fetch->need_idx = slot->item;
 		break;
 	case SLOT_CHUNK:
-		slot->file->chunks[slot->idx] = CHUNK_MISSING;
-		if (slot->idx < slot->file->next_chunk)
-			slot->file->next_chunk = slot->idx;
+		fetch_file_again(slot->file, slot->idx);
 		break;
 	case SLOT_LIST:
 		slot->file->list_is_asked = false;
@@ -209,7 +85,16 @@ void fetch_slot_again(struct fetch_slot *slot)
 		break;
 	}
 	fetch_slot_free(slot);
-	fetch_wake(fetch);
+}
+
+void fetch_slot_bad(struct fetch_slot *slot)
+{
+	struct fetch *fetch = slot->fetch;
+	struct swarm_fault fault = {.item = slot->item, .chunk = slot->ask.chunk};
+
+	memcpy(fault.key, slot->from_key, sizeof(fault.key));
+	fetch_slot_again(slot);
+	swarm_blame(fetch->swarm, &fault, fetch->get->gets->now_ns);
 }
 
 static const uint8_t *slot_content_id(const struct fetch_slot *slot)
@@ -229,28 +114,18 @@ static unsigned slot_request_type(const struct fetch_slot *slot)
 	}
 }
 
-static unsigned slot_answer_type(const struct fetch_slot *slot)
-{
-	switch (slot->kind) {
-	case SLOT_LIST:
-		return MESH_CHUNK_HASH_LIST;
-	case SLOT_PROOF:
-		return MESH_RANGE_PROOF;
-	default:
-		return MESH_CHUNK_DATA;
-	}
-}
-
 /* The length the bytes must have, as far as it is known before they are verified. */
-static bool slot_answer_fits(const struct fetch_slot *slot, const struct message_answer *answer)
+static bool slot_answer_fits(void *arg, const struct message_answer *answer)
 {
+	const struct fetch_slot *slot = arg;
+
 	switch (slot->kind) {
 	case SLOT_WHOLE:
 		return answer->len == fetch_manifest_item(slot->fetch, slot->item)->size;
 	case SLOT_CHUNK:
 		return answer->len == fetch_file_chunk_len(slot->file, slot->idx);
 	case SLOT_LIST:
-		return answer->total == slot->file->chunk_cnt;
+		return fetch_file_list_check(slot->file, answer);
 	case SLOT_PROOF:
 		break;
 	}
@@ -264,134 +139,55 @@ void fetch_ready(struct fetch_slot *slot)
 	slot->fetch->ready_end = &slot->next;
 }
 
-static void slot_take_answer(struct fetch_slot *slot, const struct mesh_reply *reply)
+/* Who was asked for the same and is slower need not go on. */
+static void twin_cancel(const struct fetch_slot *slot)
 {
-	struct fetch *fetch = slot->fetch;
-	struct message_answer answer;
+	struct fetch_slot *twin = slot_twin(slot);
 
-	if (message_answer_parse(slot_answer_type(slot), reply->payload, reply->payload_len,
-				 &answer) < 0 ||
-	    memcmp(answer.id, slot_content_id(slot), sizeof(answer.id)) != 0 ||
-	    answer.first != slot->idx || !slot_answer_fits(slot, &answer)) {
-		fetch_slot_again(slot);
-		fetch_peer_bad(fetch);
+	if (!twin)
 		return;
-	}
-	if (slot->kind == SLOT_LIST) {
-		fetch_file_list_arrived(slot->file, &answer);
-		fetch_slot_free(slot);
-		return;
-	}
-	slot->bytes = answer.bytes;
-	slot->len = answer.len;
-	fetch_ready(slot);
+	swarm_cancel(&twin->ask);
+	twin->fetch->asked_cnt--;
+	fetch_slot_free(twin);
 }
 
-static void on_reply(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
+static void slot_failed(struct fetch_slot *slot, const struct swarm_answer *answer)
+{
+	struct fetch *fetch = slot->fetch;
+	bool is_list = slot->kind == SLOT_LIST;
+	struct fetch_file *file = slot->file;
+
+	fetch_slot_again(slot);
+	if (is_list && slot->ask.from)
+		fetch_file_list_failed(file);
+	else if (is_list)
+		fetch_swarm_failed(fetch, answer->err, answer->detail);
+}
+
+static void on_answer(void *arg, const struct swarm_answer *answer, uint64_t now_ns)
 {
 	struct fetch_slot *slot = arg;
 	struct fetch *fetch = slot->fetch;
-	char path[OBJECT_PATH_LEN_MAX];
 
 	fetch->get->gets->now_ns = now_ns;
-	slot->request = NULL;
 	fetch->asked_cnt--;
 	fetch_wake(fetch);
-	if (!reply->err) {
-		fetch_answered(fetch, reply->payload_len, now_ns);
-		slot_take_answer(slot, reply);
+	if (answer->err) {
+		slot_failed(slot, answer);
 		return;
 	}
-	fetch_item_path(fetch, slot->item, path);
-	fetch_slot_again(slot);
-	fetch_failed(fetch, reply, path, now_ns);
-}
-
-/* --- what is next --- */
-
-static bool pick_list(struct fetch *fetch, struct fetch_slot *slot)
-{
-	for (unsigned i = 0; i < FETCH_FILES_MAX; i++) {
-		struct fetch_file *file = &fetch->files[i];
-
-		if (file->step != FILE_LIST || file->list_is_asked)
-			continue;
-		file->list_is_asked = true;
-		slot->kind = SLOT_LIST;
-		slot->file = file;
-		slot->item = file->item;
-		slot->idx = file->hash_cnt;
-		return true;
+	fetch_answered(fetch, answer->message.len, now_ns);
+	twin_cancel(slot);
+	memcpy(slot->from_key, answer->from_key, sizeof(slot->from_key));
+	if (slot->kind == SLOT_LIST) {
+		memcpy(slot->file->list_key, slot->from_key, sizeof(slot->from_key));
+		fetch_file_list_arrived(slot->file, &answer->message);
+		fetch_slot_free(slot);
+		return;
 	}
-	return false;
-}
-
-static bool pick_chunk(struct fetch *fetch, struct fetch_slot *slot)
-{
-	for (unsigned i = 0; i < FETCH_FILES_MAX; i++) {
-		struct fetch_file *file = &fetch->files[i];
-
-		if (file->step != FILE_CHUNKS)
-			continue;
-		while (file->next_chunk < file->chunk_cnt &&
-		       file->chunks[file->next_chunk] != CHUNK_MISSING)
-			file->next_chunk++;
-		if (file->next_chunk == file->chunk_cnt)
-			continue;
-		slot->kind = SLOT_CHUNK;
-		slot->file = file;
-		slot->item = file->item;
-		slot->idx = file->next_chunk++;
-		file->chunks[slot->idx] = CHUNK_ASKED;
-		return true;
-	}
-	return false;
-}
-
-/* An item of at most one chunk; a larger one gets a fetch_file on the way. */
-static bool pick_item(struct fetch *fetch, struct fetch_slot *slot)
-{
-	for (; fetch->need_idx < fetch->item_cnt; fetch->need_idx++) {
-		uint32_t at = fetch->need_idx;
-		struct fetch_item *item = &fetch->items[at];
-
-		if (item->state == ITEM_NEW || item->state == ITEM_CHECKING)
-			return false; /* what is behind it is not checked either */
-		if (item->state != ITEM_NEEDED)
-			continue;
-		if (fetch_manifest_item(fetch, at)->size > BLAKE3_CHUNK_LEN) {
-			if (fetch_file_start(fetch, at) < 0)
-				return false;
-			if (pick_list(fetch, slot)) {
-				fetch->need_idx++;
-				return true;
-			}
-			continue;
-		}
-		item->state = ITEM_ASKED;
-		slot->kind = SLOT_WHOLE;
-		slot->file = NULL;
-		slot->item = at;
-		slot->idx = 0;
-		fetch->need_idx++;
-		return true;
-	}
-	return false;
-}
-
-static bool slot_pick(struct fetch *fetch, struct fetch_slot *slot)
-{
-	if (fetch->step == FETCH_RANGE)
-		return fetch_range_pick(fetch, slot);
-	return pick_list(fetch, slot) || pick_chunk(fetch, slot) || pick_item(fetch, slot);
-}
-
-static struct fetch_slot *slot_unused(struct fetch *fetch)
-{
-	for (uint32_t i = 0; i < fetch->slot_cnt; i++)
-		if (!fetch->slots[i].is_used)
-			return &fetch->slots[i];
-	return NULL;
+	slot->bytes = answer->message.bytes;
+	slot->len = answer->message.len;
+	fetch_ready(slot);
 }
 
 static bool holds_buffer(const struct fetch *fetch)
@@ -415,28 +211,82 @@ static uint8_t *buffer_acquire(struct fetch *fetch)
 	return chunk_buffers_acquire(buffers);
 }
 
-static bool slot_ask(struct fetch_slot *slot, uint64_t now_ns)
+/* A slot with a buffer, or NULL. */
+static struct fetch_slot *slot_acquire(struct fetch *fetch)
+{
+	for (uint32_t i = 0; i < fetch->slot_cnt; i++) {
+		struct fetch_slot *slot = &fetch->slots[i];
+
+		if (slot->is_used)
+			continue;
+		slot->fetch = fetch;
+		slot->buffer = buffer_acquire(fetch);
+		slot->is_used = slot->buffer != NULL;
+		return slot->is_used ? slot : NULL;
+	}
+	return NULL;
+}
+
+/* 0 or what swarm_ask says; from NULL: whoever has it. */
+static int slot_ask(struct fetch_slot *slot, struct swarm_member *from, uint64_t now_ns)
 {
 	struct fetch *fetch = slot->fetch;
-	struct message_request request = {.first = slot->idx, .cnt = MESSAGE_HASHES_MAX};
-	uint8_t payload[MESSAGE_REQUEST_CAP];
-	struct mesh_ask ask = {
+	const struct manifest_item *item = fetch_manifest_item(fetch, slot->item);
+	int err;
+
+	slot->ask = (struct swarm_ask){
 		.type = slot_request_type(slot),
-		.payload = payload,
-		.reply_buf = slot->buffer,
-		.reply_cap = CHUNK_BUFFER_LEN,
-		.reply = on_reply,
+		.request = {.first = slot->idx, .cnt = MESSAGE_HASHES_MAX},
+		.what = item->path,
+		.what_len = item->path_len,
+		.item = slot->item,
+		.chunk = slot->kind == SLOT_PROOF  ? slot->idx / GROUP_CHUNKS
+			 : slot->kind == SLOT_LIST ? 0
+						   : slot->idx,
+		.buf = slot->buffer,
+		.cap = CHUNK_BUFFER_LEN,
+		.from = from,
+		.check = slot_answer_fits,
+		.done = on_answer,
 		.arg = slot,
 	};
-
 	if (slot->kind == SLOT_PROOF)
-		request.cnt = fetch_range_groups(fetch, slot->part);
-	memcpy(request.id, slot_content_id(slot), sizeof(request.id));
-	ask.payload_len = message_request_write(ask.type, &request, payload);
-	slot->request = fetch_ask(fetch, &ask, now_ns);
-	if (slot->request)
-		fetch->asked_cnt++;
-	return slot->request != NULL;
+		slot->ask.request.cnt = fetch_range_groups(fetch, slot->part);
+	memcpy(slot->ask.request.id, slot_content_id(slot), sizeof(slot->ask.request.id));
+	slot->expect_for_ns = from ? swarm_member_cost(from) : LOOK_NS;
+	slot->expect_ns = now_ns + slot->expect_for_ns;
+	err = swarm_ask(fetch->swarm, &slot->ask, now_ns);
+	if (err)
+		return err;
+	if (from)
+		memcpy(slot->from_key, swarm_member_key(from), sizeof(slot->from_key));
+	fetch->asked_cnt++;
+	return 0;
+}
+
+static void lists_ask(struct fetch *fetch, uint64_t now_ns)
+{
+	for (unsigned i = 0; i < FETCH_FILES_MAX && fetch->step == FETCH_ITEMS; i++) {
+		struct swarm_member *from = NULL;
+		struct fetch_slot *slot = slot_acquire(fetch);
+
+		if (!slot)
+			return;
+		if (!fetch_pick_list(fetch, slot)) {
+			fetch_slot_free(slot);
+			return;
+		}
+		if (slot->file->hash_cnt > 0)
+			from = swarm_lookup(fetch->swarm, slot->file->list_key);
+		if (slot->file->hash_cnt > 0 && !from)
+			fetch_file_list_failed(slot->file);
+		slot->idx = slot->file->hash_cnt;
+		if (slot_ask(slot, from, now_ns) < 0) {
+			fetch->must_retry_soon = true;
+			fetch_slot_again(slot);
+			return;
+		}
+	}
 }
 
 /* An empty file has no bytes to ask for; its item is ready as it is. */
@@ -445,32 +295,73 @@ static bool slot_is_empty_file(const struct fetch_slot *slot)
 	return slot->kind == SLOT_WHOLE && fetch_manifest_item(slot->fetch, slot->item)->size == 0;
 }
 
+/* One more request, to member or one that needs nobody; false: there is nothing to do for now. */
+static bool member_ask(struct fetch *fetch, struct swarm_member *member, uint64_t now_ns)
+{
+	struct fetch_slot *slot = slot_acquire(fetch);
+	int err;
+
+	if (!slot)
+		return false;
+	if (!fetch_pick(fetch, slot, member, now_ns)) {
+		fetch_slot_free(slot);
+		if (member)
+			swarm_skip(fetch->swarm, member);
+		return member != NULL;
+	}
+	fetch->get->view.state = CONTENT_GET_FETCHING;
+	if (slot_is_empty_file(slot)) {
+		slot->bytes = slot->buffer;
+		slot->len = 0;
+		fetch_ready(slot);
+		fetch_wake(fetch);
+		return true;
+	}
+	err = slot_ask(slot, member, now_ns);
+	if (!err)
+		return true;
+	fetch_slot_again(slot);
+	fetch->must_retry_soon |= err == WEFT_EFULL;
+	swarm_skip(fetch->swarm, member);
+	return err != WEFT_EFULL;
+}
+
+/* Nothing is under way and nothing could be asked for: is it worth waiting? */
+static void starved(struct fetch *fetch, uint64_t now_ns)
+{
+	const char *detail;
+	int err;
+
+	if (swarm_outlook(fetch->swarm, now_ns) == SWARM_WAITING) {
+		fetch->look_ns = now_ns + STARVED_NS;
+		return;
+	}
+	err = swarm_failure(fetch->swarm, &detail);
+	fetch_swarm_failed(fetch, err, detail);
+}
+
+static bool is_idle(const struct fetch *fetch)
+{
+	bool is_done = fetch->step == FETCH_RANGE ? fetch->range_done_cnt == fetch->range_part_cnt
+						  : fetch->done_cnt == fetch->item_cnt;
+
+	return fetch->asked_cnt == 0 && fetch->out_cnt == 0 && !fetch->ready &&
+	       !fetch->must_retry_soon && !is_done && !timer_is_set(&fetch->timer);
+}
+
 void fetch_requests_run(struct fetch *fetch, uint64_t now_ns)
 {
-	while (fetch->asked_cnt < fetch->ask_cap && now_ns >= fetch->not_before_ns &&
-	       !fetch_is_stopping(fetch)) {
-		struct fetch_slot *slot = slot_unused(fetch);
+	uint32_t cap = fetch->content->params.config.chunks_in_flight;
 
-		if (!slot)
-			return;
-		slot->fetch = fetch;
-		slot->buffer = buffer_acquire(fetch);
-		if (!slot->buffer)
-			return;
-		slot->is_used = true;
-		if (!slot_pick(fetch, slot)) {
-			fetch_slot_free(slot);
-			return;
-		}
-		fetch->get->view.state = CONTENT_GET_FETCHING;
-		if (slot_is_empty_file(slot)) {
-			slot->bytes = slot->buffer;
-			slot->len = 0;
-			fetch_ready(slot);
-			fetch_wake(fetch);
-		} else if (!slot_ask(slot, now_ns)) {
-			fetch_slot_again(slot);
-			return;
-		}
-	}
+	fetch->look_ns = 0;
+	fetch_count(fetch, now_ns);
+	lists_ask(fetch, now_ns);
+	swarm_round(fetch->swarm);
+	while (fetch->asked_cnt < cap && !fetch_is_stopping(fetch))
+		if (!member_ask(fetch, swarm_best(fetch->swarm, now_ns), now_ns))
+			break;
+	if (fetch->asked_cnt > 0)
+		fetch->look_ns = now_ns + LOOK_NS;
+	else if (is_idle(fetch) && !fetch_is_stopping(fetch))
+		starved(fetch, now_ns);
 }

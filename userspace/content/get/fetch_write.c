@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -140,28 +141,93 @@ static int whole_write(struct fetch_slot *slot, struct target_dir *dir)
 	return err;
 }
 
-static int chunk_write(const struct fetch_slot *slot)
+static int chunk_check(const struct fetch_slot *slot)
 {
-	const struct fetch_file *file = slot->file;
-	int err = hash_check(slot, file->hashes + slot->idx * BLAKE3_HASH_LEN, false);
+	return hash_check(slot, slot->file->hashes + slot->idx * BLAKE3_HASH_LEN, false);
+}
 
-	return err ? err
-		   : fetch_write_at(file->fd, slot->idx * BLAKE3_CHUNK_LEN, slot->bytes, slot->len);
+/* Writes all of iov, of cnt parts, at off; iov is used up. */
+static int write_all(int fd, uint64_t off, struct iovec *iov, unsigned cnt)
+{
+	while (cnt > 0) {
+		ssize_t put = pwritev(fd, iov, (int)cnt, (off_t)off);
+
+		if (put < 0 && errno != EINTR)
+			return -errno;
+		for (off += put > 0 ? (uint64_t)put : 0; put > 0 && cnt > 0;) {
+			size_t len = (size_t)put < iov->iov_len ? (size_t)put : iov->iov_len;
+
+			iov->iov_base = (uint8_t *)iov->iov_base + len;
+			iov->iov_len -= len;
+			put -= (ssize_t)len;
+			if (iov->iov_len > 0)
+				break;
+			iov++;
+			cnt--;
+		}
+	}
+	return 0;
+}
+
+/* Neighbours in a file that are right go to the disk in one call. How many slots it took. */
+static unsigned chunks_write(struct fetch_slot *const *slots, unsigned cnt)
+{
+	struct iovec iov[FETCH_WRITES_MAX];
+	const struct fetch_slot *first = slots[0];
+	unsigned len = 0;
+	int err;
+
+	while (len < cnt && slots[len]->kind == SLOT_CHUNK && slots[len]->file == first->file &&
+	       slots[len]->idx == first->idx + len) {
+		slots[len]->err = chunk_check(slots[len]);
+		if (slots[len]->err)
+			break;
+		iov[len].iov_base = (void *)slots[len]->bytes;
+		iov[len].iov_len = slots[len]->len;
+		len++;
+	}
+	if (len == 0)
+		return 1;
+	err = write_all(first->file->fd, first->idx * BLAKE3_CHUNK_LEN, iov, len);
+	for (unsigned i = 0; i < len; i++)
+		slots[i]->err = err;
+	return len;
+}
+
+static bool comes_before(const struct fetch_slot *a, const struct fetch_slot *b)
+{
+	return a->file != b->file ? a->file < b->file : a->idx < b->idx;
+}
+
+/* Answers come in any order; their places are in one. */
+static void slots_sort(struct fetch_slot **slots, unsigned cnt)
+{
+	for (unsigned i = 1; i < cnt; i++) {
+		struct fetch_slot *slot = slots[i];
+		unsigned at = i;
+
+		for (; at > 0 && comes_before(slot, slots[at - 1]); at--)
+			slots[at] = slots[at - 1];
+		slots[at] = slot;
+	}
 }
 
 static void write_run(struct job *job)
 {
 	struct fetch_write *write = (struct fetch_write *)job;
+	unsigned at = 0;
 
-	for (unsigned i = 0; i < write->cnt; i++) {
-		struct fetch_slot *slot = write->slots[i];
+	slots_sort(write->slots, write->cnt);
+	while (at < write->cnt) {
+		struct fetch_slot *slot = write->slots[at];
 
-		if (slot->kind == SLOT_CHUNK)
-			slot->err = chunk_write(slot);
-		else if (slot->kind == SLOT_PROOF)
-			slot->err = fetch_range_write(slot);
-		else
-			slot->err = whole_write(slot, &write->dir);
+		if (slot->kind == SLOT_CHUNK) {
+			at += chunks_write(write->slots + at, write->cnt - at);
+			continue;
+		}
+		slot->err = slot->kind == SLOT_PROOF ? fetch_range_write(slot)
+						     : whole_write(slot, &write->dir);
+		at++;
 	}
 }
 
@@ -170,8 +236,7 @@ static void slot_written(struct fetch_slot *slot)
 	struct fetch *fetch = slot->fetch;
 
 	if (slot->err == WEFT_EDAMAGED) {
-		fetch_slot_again(slot);
-		fetch_peer_bad(fetch);
+		fetch_slot_bad(slot);
 		return;
 	}
 	if (slot->err) {
@@ -216,13 +281,15 @@ void fetch_writes_run(struct fetch *fetch)
 {
 	for (unsigned i = 0; i < FETCH_JOBS_MAX && fetch->ready; i++) {
 		struct fetch_write *write = &fetch->writes[i];
+		const struct fetch_slot *last;
 
 		if (write->is_out || !write_fill(fetch, write))
 			continue;
+		last = write->slots[write->cnt - 1]; /* the job sorts them */
 		if (!fetch_submit(fetch, &write->job, write_run, write_done))
 			return;
 		write->is_out = true;
-		fetch->ready = write->slots[write->cnt - 1]->next;
+		fetch->ready = last->next;
 		if (!fetch->ready)
 			fetch->ready_end = &fetch->ready;
 	}

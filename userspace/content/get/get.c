@@ -15,6 +15,7 @@
 #include "content/get/fetch.h"
 #include "content/get/get_state.h"
 #include "content/serve/reach.h"
+#include "content/swarm/swarm.h"
 #include "store/store.h"
 
 #define SAVE_RETRY_NS (100 * NS_PER_MS)
@@ -500,6 +501,8 @@ int content_get_resume(struct content *content, uint64_t id, uint64_t now_ns)
 		return WEFT_EBUSY;
 	get->is_cancelled = false;
 	get->view.state = CONTENT_GET_QUEUED;
+	/* Who resumes it means that node, whatever it did before. */
+	swarms_pardon(content->swarms, get->link.node_key);
 	get_save_soon(get);
 	gets_run_next(content->gets);
 	return 0;

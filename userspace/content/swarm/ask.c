@@ -230,7 +230,7 @@ static void ask_failed_without_code(struct swarm_member *member, const struct me
 	if (reply->err == WEFT_EWRONGKEY)
 		key_wrong(member, reply, now_ns);
 	else if (reply->err == WEFT_EMALFORMED || reply->err == WEFT_ETOOLARGE)
-		swarm_blame(member->swarm, member, now_ns);
+		swarm_member_blame(member, now_ns);
 	else if (reply->err == WEFT_EREFUSED || reply->err == WEFT_EBUSY)
 		moment_failed(member, reply, now_ns);
 	else
@@ -241,24 +241,25 @@ static void ask_failed(struct swarm_ask *ask, struct swarm_member *member,
 		       const struct mesh_reply *reply, uint64_t now_ns)
 {
 	struct swarm *swarm = member->swarm;
+	int len = (int)ask->what_len;
 	char name[SWARM_NAME_CAP];
 
 	swarm_member_name(member, name);
 	switch (reply->code) {
 	case MESH_CODE_ABSENT:
-		swarm_fail(swarm, WEFT_EABSENT, "node %s has not got %s", name, ask->what);
+		swarm_fail(swarm, WEFT_EABSENT, "node %s has not got %.*s", name, len, ask->what);
 		refused(ask, member, now_ns);
 		return;
 	case MESH_CODE_CHANGED:
-		swarm_fail(swarm, WEFT_ECHANGED, "%s has changed on node %s since it was shared",
-			   ask->what, name);
+		swarm_fail(swarm, WEFT_ECHANGED, "%.*s has changed on node %s since it was shared",
+			   len, ask->what, name);
 		refused(ask, member, now_ns);
 		return;
 	case MESH_CODE_MALFORMED:
 	case MESH_CODE_UNKNOWN:
 	case MESH_CODE_TOO_LARGE:
-		swarm_fail(swarm, reply->err, "node %s refuses to send %s: %s", name, ask->what,
-			   weft_err_text(reply->err));
+		swarm_fail(swarm, reply->err, "node %s refuses to send %.*s: %s", name, len,
+			   ask->what, weft_err_text(reply->err));
 		refused(ask, member, now_ns);
 		return;
 	case MESH_CODE_BUSY:
@@ -300,7 +301,7 @@ static void on_answer(struct swarm_ask *ask, struct swarm_member *member,
 		      const struct mesh_reply *reply, uint64_t now_ns)
 {
 	struct swarm *swarm = member->swarm;
-	struct swarm_answer answer = {.from = member};
+	struct swarm_answer answer = {.from_key = member->source->key};
 
 	member->was_reached = true;
 	member->received_len += reply->payload_len;
@@ -309,7 +310,7 @@ static void on_answer(struct swarm_ask *ask, struct swarm_member *member,
 		ask_end(ask, &answer, now_ns);
 		return;
 	}
-	swarm_blame(swarm, member, now_ns);
+	swarm_member_blame(member, now_ns);
 	answer.err = WEFT_EDAMAGED;
 	answer.detail = "bytes that do not match";
 	if (ask->from)
@@ -321,7 +322,7 @@ static void on_reply(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
 	struct swarm_ask *ask = arg;
 	struct swarm_member *member = ask->member;
 	struct swarm *swarm = ask->swarm;
-	struct swarm_answer answer = {.err = reply->err, .from = member};
+	struct swarm_answer answer = {.err = reply->err, .from_key = member->source->key};
 
 	swarm->swarms->now_ns = now_ns;
 	ask->request_out = NULL;

@@ -89,13 +89,9 @@ static struct swarm_member *contact_take(struct contact *contact, const struct m
 
 	swarm->swarms->now_ns = now_ns;
 	contact->request = NULL;
-	if (reply->err) {
-		source_dropped(member->source);
-	} else {
-		source_answered(member->source, reply->payload_len, swarm_window_max(swarm),
-				now_ns);
-		member->was_reached = true;
-	}
+	/* How fast it sends, and whether it sends at all, is for asks to find out. */
+	source_dropped(member->source);
+	member->was_reached |= !reply->err;
 	swarm_changed(swarm);
 	return member;
 }
@@ -152,7 +148,7 @@ static void have_told(struct swarm_member *member, const struct mesh_reply *repl
 	int is_other = have_take(&member->have, reply->payload, reply->payload_len);
 
 	if (is_other == WEFT_EMALFORMED) {
-		swarm_blame(member->swarm, member, now_ns);
+		swarm_member_blame(member, now_ns);
 		if (member->state == MEMBER_FOUND)
 			swarm_member_lose(member, now_ns);
 		return;
@@ -236,7 +232,7 @@ static void providers_told(struct swarm_member *member, const struct mesh_reply 
 			    : 0;
 
 	if (cnt == WEFT_EMALFORMED)
-		swarm_blame(member->swarm, member, now_ns);
+		swarm_member_blame(member, now_ns);
 	for (int i = 0; i < cnt; i++) {
 		struct mesh_peer peer = {.addrs = providers[i].addrs,
 					 .addr_cnt = providers[i].addr_cnt};

@@ -157,7 +157,6 @@ void source_answered(struct source *source, size_t len, unsigned window_max, uin
 {
 	source->asked_cnt--;
 	source->fail_cnt = 0;
-	source->answered_ns = now_ns;
 	meter_note(source, len, now_ns);
 	source->window = window_next(source, window_max);
 }

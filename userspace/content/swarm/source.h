@@ -34,7 +34,6 @@ struct source {
 	unsigned fail_cnt; /* of the way, in a row */
 	uint64_t not_before_ns;
 	uint64_t away_until_ns; /* nobody was there: it is no guess worth a try before */
-	uint64_t answered_ns;
 
 	unsigned asked_cnt; /* in flight */
 	unsigned window;

@@ -254,24 +254,50 @@ void swarm_way_failed(struct swarm_member *member, const struct mesh_reply *repl
 	swarm_changed(swarm);
 }
 
-void swarm_blame(struct swarm *swarm, struct swarm_member *member, uint64_t now_ns)
+static void bad_tell(struct swarm *swarm, const uint8_t *key)
 {
 	const struct content_event event = {
 		.kind = CONTENT_PEER_BAD,
 		.manifest_id = swarm->id,
-		.peer_key = member->source->key,
+		.peer_key = key,
 		.err = WEFT_EDAMAGED,
 		.text = "bytes that do not match",
 	};
+
+	if (swarm->watcher.on_bad)
+		swarm->watcher.on_bad(swarm->watcher.arg, key);
+	else
+		content_tell(swarm->swarms->content, &event);
+}
+
+void swarm_member_blame(struct swarm_member *member, uint64_t now_ns)
+{
+	struct swarm *swarm = member->swarm;
 	char name[SWARM_NAME_CAP];
 
-	content_tell(swarm->swarms->content, &event);
+	bad_tell(swarm, member->source->key);
 	if (source_bad(member->source)) {
 		swarm_fail(swarm, WEFT_EDAMAGED, "node %s serves bytes that do not match",
 			   swarm_member_name(member, name));
 		swarm_member_lose(member, now_ns);
 	}
 	swarm_changed(swarm);
+}
+
+void swarm_blame(struct swarm *swarm, const struct swarm_fault *fault, uint64_t now_ns)
+{
+	struct swarm_member *member = member_find(swarm, fault->key);
+	struct source *source = sources_lookup(&swarm->swarms->sources, fault->key);
+
+	if (member && swarm_holder_cnt(swarm, fault->item, fault->chunk) > 1)
+		have_note_lack(&member->have, fault->item, fault->chunk);
+	if (member) {
+		swarm_member_blame(member, now_ns);
+		return;
+	}
+	bad_tell(swarm, fault->key);
+	if (source)
+		(void)source_bad(source);
 }
 
 /* --- choosing --- */
@@ -308,6 +334,18 @@ struct swarm_member *swarm_best(struct swarm *swarm, uint64_t now_ns)
 	return best;
 }
 
+struct swarm_member *swarm_lookup(struct swarm *swarm, const uint8_t key[static MESH_KEY_LEN])
+{
+	struct swarm_member *member = member_find(swarm, key);
+
+	return member && swarm_member_is_usable(member) ? member : NULL;
+}
+
+const uint8_t *swarm_member_key(const struct swarm_member *member)
+{
+	return member->source->key;
+}
+
 bool swarm_member_has(const struct swarm_member *member, uint32_t item, uint64_t chunk)
 {
 	return have_has(&member->have, item, chunk);
@@ -336,9 +374,12 @@ uint32_t swarm_version(const struct swarm *swarm)
 	return swarm->version;
 }
 
-bool swarm_is_lone(const struct swarm *swarm)
+bool swarm_is_even(const struct swarm *swarm)
 {
-	return swarm->member_cnt <= 1 && !swarm_searches_are_out(swarm);
+	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++)
+		if (swarm->members[i].source && swarm->members[i].have.kind == HAVE_SOME)
+			return false;
+	return true;
 }
 
 /* Is there hope in what goes on apart from asks? */
@@ -465,8 +506,8 @@ static void swarm_tend(struct timer *timer, uint64_t now_ns)
 	if (swarm->is_changed) {
 		swarm->is_changed = false;
 		swarm->version++;
-		if (swarm->on_change)
-			swarm->on_change(swarm->arg, now_ns);
+		if (swarm->watcher.on_change)
+			swarm->watcher.on_change(swarm->watcher.arg, now_ns);
 	}
 	/* Last: whoever is told may leave. */
 	swarm_asks_run(swarm, now_ns);
@@ -556,10 +597,9 @@ void swarm_hint(struct swarm *swarm, const struct mesh_peer *hint)
 	(void)swarm_member_add(swarm, hint, true);
 }
 
-void swarm_watch(struct swarm *swarm, void (*on_change)(void *arg, uint64_t now_ns), void *arg)
+void swarm_watch(struct swarm *swarm, const struct swarm_watcher *watcher)
 {
-	swarm->on_change = on_change;
-	swarm->arg = arg;
+	swarm->watcher = *watcher;
 }
 
 void swarm_set_volume(struct swarm *swarm, const uint8_t id[static 32], bool is_serving)
@@ -574,7 +614,7 @@ void swarm_set_volume(struct swarm *swarm, const uint8_t id[static 32], bool is_
 		if (!member->source || !is_other)
 			continue;
 		have_set(&member->have, member->has_everything ? HAVE_ALL : HAVE_GUESSED);
-		if (!member->has_everything && !swarm_is_lone(swarm))
+		if (!member->has_everything && swarm->member_cnt > 1)
 			swarm_contact_again(member, swarm->swarms->now_ns);
 	}
 	swarm_changed(swarm);

@@ -57,8 +57,17 @@ struct swarm *swarm_join(struct swarms *swarms, const uint8_t id[static 32],
 void swarm_leave(struct swarm *swarm);
 /* swarm_hint adds a node to a swarm that runs; one more address of one it has. */
 void swarm_hint(struct swarm *swarm, const struct mesh_peer *hint);
-/* swarm_watch: on_change is called when there may be somebody to ask; it sets a timer at most. */
-void swarm_watch(struct swarm *swarm, void (*on_change)(void *arg, uint64_t now_ns), void *arg);
+/*
+ * on_change is called when there may be somebody to ask, on_bad when what
+ * key sent is not right: both set a timer at most. Without a watcher,
+ * content tells of the latter itself (CONTENT_PEER_BAD).
+ */
+struct swarm_watcher {
+	void (*on_change)(void *arg, uint64_t now_ns);
+	void (*on_bad)(void *arg, const uint8_t key[static MESH_KEY_LEN]);
+	void *arg;
+};
+void swarm_watch(struct swarm *swarm, const struct swarm_watcher *watcher);
 /*
  * swarm_set_volume: item numbers below are those of this manifest from now
  * on; it is the swarm's own or a part of it. is_serving: this node serves
@@ -78,14 +87,15 @@ struct swarm_answer {
 	int err;	    /* 0: message is what was asked for */
 	const char *detail; /* with err: a sentence for people */
 	struct message_answer message;
-	struct swarm_member *from; /* to blame or to praise; valid until the next turn */
+	const uint8_t *from_key; /* who answered, or failed; NULL: nobody was asked */
 };
 struct swarm_ask {
 	unsigned type; /* MESH_GET_MANIFEST, GET_CHUNK, GET_CHUNK_HASHES, RANGE_PROOF */
 	struct message_request request;
-	const char *what; /* of errors: "the collection"; lives as long as the ask */
-	uint32_t item;	  /* whose, in the volume; of chunks, lists and proofs */
-	uint64_t chunk;	  /* whom it is asked of has this one */
+	const char *what; /* for errors: "the collection"; lives as long as the ask */
+	size_t what_len;
+	uint32_t item;	/* whose, in the volume; of chunks, lists and proofs */
+	uint64_t chunk; /* whom it is asked of has this one */
 	uint8_t *buf;
 	size_t cap;
 	struct swarm_member *from;
@@ -125,11 +135,22 @@ uint64_t swarm_member_cost(const struct swarm_member *member);
 unsigned swarm_holder_cnt(const struct swarm *swarm, uint32_t item, uint64_t chunk);
 /* swarm_version changes when swarm_holder_cnt of anything may have. */
 uint32_t swarm_version(const struct swarm *swarm);
-/* swarm_is_lone: one member, which is a hint, and nobody is looked for: nothing to choose. */
-bool swarm_is_lone(const struct swarm *swarm);
+/* swarm_is_even: no member is known to have some of it only, so nothing is rarer than other. */
+bool swarm_is_even(const struct swarm *swarm);
 
-/* swarm_blame: what member sent fails verification; it may be refused for that. */
-void swarm_blame(struct swarm *swarm, struct swarm_member *member, uint64_t now_ns);
+/*
+ * swarm_blame: what the source of key sent fails verification; it may be refused for
+ * that. Where others have that chunk of that item, they are asked for it from now on.
+ */
+struct swarm_fault {
+	uint8_t key[MESH_KEY_LEN];
+	uint32_t item;
+	uint64_t chunk;
+};
+void swarm_blame(struct swarm *swarm, const struct swarm_fault *fault, uint64_t now_ns);
+/* swarm_lookup: the member of key that may be asked, or NULL. */
+struct swarm_member *swarm_lookup(struct swarm *swarm, const uint8_t key[static MESH_KEY_LEN]);
+const uint8_t *swarm_member_key(const struct swarm_member *member);
 
 /*
  * swarm_outlook says whether it is worth waiting when nothing is under way.

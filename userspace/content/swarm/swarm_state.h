@@ -72,8 +72,7 @@ struct swarm {
 	struct swarm_run runs[SWARM_FINDERS_MAX];
 	bool is_changed;
 	bool is_cut; /* the last search found more than there was room for */
-	void (*on_change)(void *arg, uint64_t now_ns);
-	void *arg;
+	struct swarm_watcher watcher;
 	/* what is said when all fail */
 	int fail_err;
 	char fail_detail[SWARM_DETAIL_CAP];
@@ -100,6 +99,8 @@ unsigned swarm_member_idx(const struct swarm_member *member);
 /* swarm_changed: the watcher is told in the timer's next turn, and asks that wait are tried. */
 void swarm_changed(struct swarm *swarm);
 void swarm_tend_at(struct swarm *swarm, uint64_t at_ns);
+/* swarm_member_blame: what it sent is not right, whatever it was. */
+void swarm_member_blame(struct swarm_member *member, uint64_t now_ns);
 /*
  * swarm_send sends ask to member, filling in to whom and, where it does not say, for
  * how long: 0 with

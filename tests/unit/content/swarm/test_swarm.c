@@ -46,6 +46,7 @@ static int one_ask(struct swarm *swarm)
 	one.ask.type = MESH_GET_MANIFEST;
 	memcpy(one.ask.request.id, net.manifest_id, sizeof(net.manifest_id));
 	one.ask.what = "the collection";
+	one.ask.what_len = strlen(one.ask.what);
 	one.ask.buf = one.buf;
 	one.ask.cap = sizeof(one.buf);
 	one.ask.check = one_is_right;

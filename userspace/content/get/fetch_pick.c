@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What to ask a member for: of what it has, the rarest. When everything is
+ * asked for, what somebody else is late with: of two who are asked for the
+ * same the first to answer counts.
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "content/get/fetch.h"
+
+#define COUNT_NS   (500 * NS_PER_MS)
+#define LATE_NS	   (500 * NS_PER_MS)
+#define LOOK_AHEAD 16u /* items among which the rarest is looked for */
+
+/* --- how rare --- */
+
+static unsigned chunk_holder_cnt(void *arg, uint64_t idx)
+{
+	const struct fetch_file *file = arg;
+
+	return swarm_holder_cnt(file->fetch->swarm, file->item, idx);
+}
+
+void fetch_count(struct fetch *fetch, uint64_t now_ns)
+{
+	uint32_t version = swarm_version(fetch->swarm);
+
+	if (version == fetch->counted_version || now_ns - fetch->counted_ns < COUNT_NS ||
+	    swarm_is_even(fetch->swarm))
+		return;
+	fetch->counted_version = version;
+	fetch->counted_ns = now_ns;
+	for (unsigned i = 0; i < FETCH_FILES_MAX; i++)
+		if (fetch->files[i].step == FILE_CHUNKS)
+			rarest_count(&fetch->files[i].order, chunk_holder_cnt, &fetch->files[i]);
+}
+
+/* --- chunks of large files --- */
+
+bool fetch_pick_list(struct fetch *fetch, struct fetch_slot *slot)
+{
+	for (unsigned i = 0; i < FETCH_FILES_MAX; i++) {
+		struct fetch_file *file = &fetch->files[i];
+
+		if (file->step != FILE_LIST || file->list_is_asked)
+			continue;
+		file->list_is_asked = true;
+		slot->kind = SLOT_LIST;
+		slot->file = file;
+		slot->item = file->item;
+		return true;
+	}
+	return false;
+}
+
+struct wanted_chunk {
+	const struct fetch_file *file;
+	const struct swarm_member *member;
+};
+
+static bool chunk_may_be_asked(void *arg, uint64_t idx)
+{
+	const struct wanted_chunk *wanted = arg;
+
+	return wanted->file->chunks[idx] == CHUNK_MISSING &&
+	       swarm_member_has(wanted->member, wanted->file->item, idx);
+}
+
+static bool pick_chunk(struct fetch *fetch, struct fetch_slot *slot,
+		       const struct swarm_member *member)
+{
+	struct fetch_file *found = NULL;
+	uint16_t found_cnt = UINT16_MAX, cnt;
+	uint64_t found_idx = 0;
+
+	for (unsigned i = 0; i < FETCH_FILES_MAX; i++) {
+		struct fetch_file *file = &fetch->files[i];
+		struct wanted_chunk wanted = {file, member};
+		uint64_t idx;
+
+		if (file->step != FILE_CHUNKS)
+			continue;
+		idx = rarest_pick(&file->order, chunk_may_be_asked, &wanted, &cnt);
+		if (idx == RAREST_NONE || cnt >= found_cnt)
+			continue;
+		found = file;
+		found_idx = idx;
+		found_cnt = cnt;
+	}
+	if (!found)
+		return false;
+	slot->kind = SLOT_CHUNK;
+	slot->file = found;
+	slot->item = found->item;
+	slot->idx = found_idx;
+	fetch_file_take(found, found_idx);
+	return true;
+}
+
+/* --- items --- */
+
+static bool item_is_large(const struct fetch *fetch, uint32_t at)
+{
+	return fetch_manifest_item(fetch, at)->size > BLAKE3_CHUNK_LEN;
+}
+
+/* May member, or with NULL nobody, be asked for item at? */
+static bool item_is_for(const struct fetch *fetch, uint32_t at, const struct swarm_member *member)
+{
+	if (fetch->items[at].state != ITEM_NEEDED)
+		return false;
+	if (fetch_manifest_item(fetch, at)->size == 0)
+		return true;
+	return member && (item_is_large(fetch, at) || swarm_member_has(member, at, 0));
+}
+
+/* The first item for member, or of the next few the rarest; FETCH_NONE. */
+static uint32_t item_find(struct fetch *fetch, const struct swarm_member *member)
+{
+	bool is_even = swarm_is_even(fetch->swarm);
+	uint32_t found = FETCH_NONE, seen_cnt = 0;
+	unsigned found_cnt = UINT32_MAX;
+
+	for (uint32_t at = fetch->need_idx; at < fetch->item_cnt && seen_cnt < LOOK_AHEAD; at++) {
+		const struct fetch_item *item = &fetch->items[at];
+		unsigned cnt;
+
+		if (item->state == ITEM_NEW || item->state == ITEM_CHECKING)
+			break; /* what is behind it is not checked either */
+		if (!item_is_for(fetch, at, member))
+			continue;
+		cnt = is_even ? 0 : swarm_holder_cnt(fetch->swarm, at, 0);
+		if (cnt < found_cnt) {
+			found = at;
+			found_cnt = cnt;
+		}
+		seen_cnt++;
+		if (is_even)
+			break;
+	}
+	return found;
+}
+
+/* Items before need_idx are not needed. */
+static void need_idx_advance(struct fetch *fetch)
+{
+	while (fetch->need_idx < fetch->item_cnt) {
+		enum item_state state = fetch->items[fetch->need_idx].state;
+
+		if (state == ITEM_NEW || state == ITEM_CHECKING || state == ITEM_NEEDED)
+			return;
+		fetch->need_idx++;
+	}
+}
+
+/* An item of at most one chunk; a larger one gets a fetch_file on the way. */
+static bool pick_item(struct fetch *fetch, struct fetch_slot *slot,
+		      const struct swarm_member *member)
+{
+	uint32_t at;
+
+	need_idx_advance(fetch);
+	at = item_find(fetch, member);
+	while (at != FETCH_NONE && item_is_large(fetch, at)) {
+		if (fetch_file_start(fetch, at) < 0)
+			return false;
+		fetch_wake(fetch); /* its list is to be asked for */
+		at = item_find(fetch, member);
+	}
+	if (at == FETCH_NONE)
+		return false;
+	fetch->items[at].state = ITEM_ASKED;
+	slot->kind = SLOT_WHOLE;
+	slot->file = NULL;
+	slot->item = at;
+	slot->idx = 0;
+	return true;
+}
+
+/* --- the end --- */
+
+/* Is slot worth asking member for as well? */
+static bool slot_is_late(const struct fetch_slot *slot, struct swarm_member *member,
+			 uint64_t now_ns)
+{
+	uint64_t left_ns =
+		slot->expect_ns > now_ns ? slot->expect_ns - now_ns : slot->expect_for_ns;
+
+	if (memcmp(slot->from_key, swarm_member_key(member), MESH_KEY_LEN) == 0 ||
+	    !swarm_member_has(member, slot->item, slot->ask.chunk))
+		return false;
+	return now_ns > slot->expect_ns + LATE_NS || 2 * swarm_member_cost(member) < left_ns;
+}
+
+static unsigned askers_cnt(const struct fetch *fetch, const struct fetch_slot *of)
+{
+	unsigned cnt = 0;
+
+	for (uint32_t i = 0; i < fetch->slot_cnt; i++) {
+		const struct fetch_slot *slot = &fetch->slots[i];
+
+		cnt += slot->is_used && slot->ask.swarm && slot->kind == of->kind &&
+		       slot->item == of->item && slot->idx == of->idx;
+	}
+	return cnt;
+}
+
+static bool pick_late(struct fetch *fetch, struct fetch_slot *slot, struct swarm_member *member,
+		      uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < fetch->slot_cnt; i++) {
+		const struct fetch_slot *late = &fetch->slots[i];
+
+		if (!late->is_used || !late->ask.swarm || late == slot || late->kind == SLOT_LIST ||
+		    !slot_is_late(late, member, now_ns) || askers_cnt(fetch, late) > 1)
+			continue;
+		slot->kind = late->kind;
+		slot->file = late->file;
+		slot->item = late->item;
+		slot->idx = late->idx;
+		slot->part = late->part;
+		return true;
+	}
+	return false;
+}
+
+bool fetch_pick(struct fetch *fetch, struct fetch_slot *slot, struct swarm_member *member,
+		uint64_t now_ns)
+{
+	bool is_range = fetch->step == FETCH_RANGE;
+
+	memset(&slot->ask, 0, sizeof(slot->ask));
+	if (!member)
+		return !is_range && pick_item(fetch, slot, NULL);
+	if (is_range ? fetch_range_pick(fetch, slot, member)
+		     : pick_chunk(fetch, slot, member) || pick_item(fetch, slot, member))
+		return true;
+	return pick_late(fetch, slot, member, now_ns);
+}

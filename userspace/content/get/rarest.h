@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_CONTENT_GET_RAREST_H
+#define WEFT_CONTENT_GET_RAREST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "weft/err.h"
+
+/*
+ * In which order the chunks of a file are asked for: rarest first, by runs
+ * of neighbours, so that disks read and write in order. Of equally rare
+ * runs the next one goes on from the last; where the first begins is
+ * everybody's own, so that getters who start together have something to
+ * give to each other at once. No I/O. Home worker.
+ */
+#define RAREST_RUN_LOG2 4u    /* chunks of a run, at least: 4 MiB */
+#define RAREST_RUNS_MAX 4096u /* of a file: in a longer one they are longer */
+#define RAREST_NONE	UINT64_MAX
+
+struct rarest_run {
+	uint32_t missing_cnt; /* nobody is asked for them */
+	uint16_t holder_cnt;  /* sources, as counted last */
+};
+
+struct rarest {
+	uint64_t cnt;
+	unsigned run_log2;
+	uint32_t run_cnt, run_cap;
+	struct rarest_run *runs;
+	uint32_t at;	/* the run the last chunk came from */
+	uint16_t least; /* no run that misses something has fewer holders */
+};
+
+/* rarest_begin: all cnt chunks are missing; room made earlier is used again. 0 or -ENOMEM. */
+WEFT_MUST_CHECK
+int rarest_begin(struct rarest *rarest, uint64_t cnt, uint64_t seed);
+void rarest_fini(struct rarest *rarest);
+/* rarest_take, rarest_give_back: chunk idx is asked for or here; it is missing again. */
+void rarest_take(struct rarest *rarest, uint64_t idx);
+void rarest_give_back(struct rarest *rarest, uint64_t idx);
+/* rarest_count asks how many sources have a chunk, once for each run that misses some. */
+void rarest_count(struct rarest *rarest, unsigned (*holder_cnt)(void *arg, uint64_t idx),
+		  void *arg);
+/*
+ * rarest_pick: the rarest chunk for which may_be_asked says true, which is
+ * called for few; RAREST_NONE when there is none.
+ */
+uint64_t rarest_pick(struct rarest *rarest, bool (*may_be_asked)(void *arg, uint64_t idx),
+		     void *arg, uint16_t *out_holder_cnt);
+
+#endif
