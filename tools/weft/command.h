@@ -102,6 +102,7 @@ int run_get_watch(struct invocation *inv);
 int run_get_list(struct invocation *inv);
 int run_get_cancel(struct invocation *inv);
 int run_get_resume(struct invocation *inv);
+int run_announce_status(struct invocation *inv);
 int run_overlay_status(struct invocation *inv);
 int run_dht_status(struct invocation *inv);
 int run_dht_nodes(struct invocation *inv);

@@ -73,6 +73,7 @@ static void node_on_reach(void *ctx)
 	struct node *node = ctx;
 
 	node->is_reach_due = node->crew != NULL;
+	sharing_content_changed(node->sharing, NULL, node->home.now_ns);
 }
 
 static void node_on_sample(void *ctx, const struct weft_sample *sample)

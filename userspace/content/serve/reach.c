@@ -144,17 +144,34 @@ void reach_seal(struct reach *reach)
 		qsort(reach->places, reach->place_cnt, sizeof(reach->places[0]), place_compare);
 }
 
+static bool is_any(void *arg, const uint8_t manifest_id[static MANIFEST_ID_LEN])
+{
+	(void)arg, (void)manifest_id;
+	return true;
+}
+
 struct reach *reach_copy(const struct reach *reach)
+{
+	return reach_copy_some(reach, is_any, NULL);
+}
+
+struct reach *reach_copy_some(const struct reach *reach,
+			      bool (*is_wanted)(void *arg,
+						const uint8_t manifest_id[static MANIFEST_ID_LEN]),
+			      void *arg)
 {
 	struct reach *copy = reach_new();
 	int err = copy ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < reach->manifest_cnt && !err; i++)
-		err = manifest_add(copy, reach->manifests[i].id, reach->manifests[i].is_whole);
+		if (is_wanted(arg, reach->manifests[i].id))
+			err = manifest_add(copy, reach->manifests[i].id,
+					   reach->manifests[i].is_whole);
 	for (size_t i = 0; i < reach->place_cnt && !err; i++) {
 		const struct reach_place *place = &reach->places[i];
 
-		err = reach_add_share(copy, place->path, place->share_id);
+		if (is_wanted(arg, place->share_id))
+			err = reach_add_share(copy, place->path, place->share_id);
 	}
 	if (!err)
 		return copy;

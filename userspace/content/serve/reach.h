@@ -35,8 +35,14 @@ int reach_add_whole(struct reach *reach, const uint8_t id[static 32]);
 WEFT_MUST_CHECK
 int reach_add_share(struct reach *reach, const char *path, const uint8_t share_id[static 32]);
 void reach_seal(struct reach *reach);
-/* reach_copy copies a sealed list, counts at zero; NULL: no memory. */
+/*
+ * reach_copy copies a sealed list, counts at zero; reach_copy_some what of it belongs to
+ * manifests for which is_wanted says yes, parts not included. NULL: no memory.
+ */
 struct reach *reach_copy(const struct reach *reach);
+struct reach *reach_copy_some(const struct reach *reach,
+			      bool (*is_wanted)(void *arg, const uint8_t manifest_id[static 32]),
+			      void *arg);
 
 bool reach_has_manifest(const struct reach *reach, const uint8_t id[static 32]);
 /* reach_has_whole: it was added as whole, by one who added it at least. */

@@ -28,6 +28,9 @@ method_fn method_list_peers, method_show_peer;
 method_fn method_connect_peer;
 /* ping.c */
 method_fn method_ping_peer;
+/* announce.c */
+method_fn method_show_announce;
+
 /* overlay.c */
 method_fn method_show_overlay;
 /* dht.c */

@@ -24,6 +24,7 @@ const struct control_method node_methods[] = {
 	{"PingPeer", CONTROL_OPERATE, method_ping_peer},
 	{"CheckPeer", CONTROL_OPERATE, method_check_peer},
 	{"ShowOverlay", CONTROL_VIEW, method_show_overlay},
+	{"ShowAnnounce", CONTROL_VIEW, method_show_announce},
 	{"ShowDht", CONTROL_VIEW, method_show_dht},
 	{"ListDhtNodes", CONTROL_OPERATE, method_list_dht_nodes},
 	{"LookupDht", CONTROL_OPERATE, method_lookup_dht},

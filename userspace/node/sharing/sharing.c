@@ -11,18 +11,20 @@
 void sharing_config_defaults(struct sharing_config *config)
 {
 	config->is_on = true;
+	announce_config_defaults(&config->announce);
 }
 
 size_t sharing_footprint(const struct sharing_config *config)
 {
-	return config->is_on ? sizeof(struct sharing) : 0;
+	if (!config->is_on)
+		return 0;
+	return sizeof(struct sharing) + announce_footprint(&config->announce);
 }
 
 int sharing_open(struct node *node, char *what)
 {
 	struct sharing *sharing;
 
-	(void)what; /* of the parts that are to come */
 	if (!node->config->sharing.is_on)
 		return 0;
 	sharing = calloc(1, sizeof(*sharing));
@@ -30,28 +32,42 @@ int sharing_open(struct node *node, char *what)
 		return -ENOMEM;
 	sharing->node = node;
 	node->sharing = sharing;
-	return 0;
+	return sharing_open_announce(sharing, what);
 }
 
 void sharing_stop(struct sharing *sharing)
 {
-	(void)sharing;
+	if (!sharing)
+		return;
+	announce_stop(sharing->announce);
 }
 
 void sharing_free(struct sharing *sharing)
 {
+	if (!sharing)
+		return;
+	announce_free(sharing->announce);
 	free(sharing);
 }
 
 void sharing_turn(struct sharing *sharing, uint64_t now_ns)
 {
-	(void)sharing, (void)now_ns;
+	(void)now_ns;
+	if (!sharing)
+		return;
+	sharing_turn_announce(sharing);
 }
 
 uint64_t sharing_next_ns(const struct sharing *sharing)
 {
 	(void)sharing;
 	return UINT64_MAX;
+}
+
+void sharing_content_changed(struct sharing *sharing, const uint8_t *manifest_id, uint64_t now_ns)
+{
+	if (sharing && sharing->announce)
+		announce_held_changed(sharing->announce, manifest_id, now_ns);
 }
 
 void sharing_session_changed(struct sharing *sharing, const uint8_t key[static MESH_KEY_LEN],
@@ -62,11 +78,17 @@ void sharing_session_changed(struct sharing *sharing, const uint8_t key[static M
 
 void sharing_addresses_changed(struct sharing *sharing, uint64_t now_ns)
 {
-	(void)sharing, (void)now_ns;
+	const struct node *node;
+
+	if (!sharing || !sharing->announce)
+		return;
+	node = sharing->node;
+	announce_set_addresses(sharing->announce, node->advertised, node->advertised_cnt, now_ns);
 }
 
 void sharing_configure(struct sharing *sharing, const struct sharing_config *config,
 		       uint64_t now_ns)
 {
-	(void)sharing, (void)config, (void)now_ns;
+	if (sharing && sharing->announce)
+		announce_configure(sharing->announce, &config->announce, now_ns);
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "content/announce/announce.h"
 #include "mesh/seam.h"
 #include "weft/err.h"
 
@@ -21,6 +22,7 @@ struct node;
 
 struct sharing_config {
 	bool is_on;
+	struct announce_config announce;
 };
 void sharing_config_defaults(struct sharing_config *config);
 /* sharing_footprint: bytes laid out, touched as they are used; 0 when it is off. */
@@ -40,6 +42,10 @@ void sharing_free(struct sharing *sharing);
 /* sharing_turn does what is due; sharing_next_ns: when that is next. Both take NULL. */
 void sharing_turn(struct sharing *sharing, uint64_t now_ns);
 uint64_t sharing_next_ns(const struct sharing *sharing);
+/*
+ * What peers may read changed, or, with a manifest_id, a get of it has ended. Takes NULL.
+ */
+void sharing_content_changed(struct sharing *sharing, const uint8_t *manifest_id, uint64_t now_ns);
 /*
  * A session came or went; the addresses that are advertised changed; a reload changed the
  * configuration. All take NULL.

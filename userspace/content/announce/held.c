@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What content/ has, as held.h wants it. STORE_OBJECTS is in the order of content ids, so a
+ * region is one walk over it; whether a file is served, and as part of what, is what reach says.
+ */
+#include "content/announce/held.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "content/content_state.h"
+#include "content/manifest.h"
+#include "content/object.h"
+#include "content/serve/reach.h"
+#include "store/store.h"
+
+/* --- manifests --- */
+
+struct telling {
+	bool (*fn)(void *arg, const uint8_t id[static 32]);
+	void *arg;
+	bool is_over;
+};
+
+static bool share_tell(void *arg, const struct content_share *share)
+{
+	struct telling *telling = arg;
+
+	telling->is_over = !telling->fn(telling->arg, share->manifest_id);
+	return !telling->is_over;
+}
+
+/* One that waits or has failed may have nothing. */
+static bool get_tell_held(void *arg, const struct content_get *get)
+{
+	struct telling *telling = arg;
+
+	if (get->state == CONTENT_GET_FETCHING || get->state == CONTENT_GET_FINISHED)
+		telling->is_over = !telling->fn(telling->arg, get->link->manifest_id);
+	return !telling->is_over;
+}
+
+static bool holder_tell(void *arg, const uint8_t manifest_id[static 32], const uint8_t *part_ids,
+			size_t part_cnt)
+{
+	struct telling *telling = arg;
+
+	(void)part_ids, (void)part_cnt;
+	telling->is_over = !telling->fn(telling->arg, manifest_id);
+	return !telling->is_over;
+}
+
+static void manifests_each(void *ctx, bool (*fn)(void *arg, const uint8_t id[static 32]), void *arg)
+{
+	struct telling telling = {.fn = fn, .arg = arg};
+	const struct content *content = ctx;
+
+	content_shares_each(ctx, share_tell, &telling);
+	if (!telling.is_over)
+		content_gets_each(ctx, get_tell_held, &telling);
+	for (unsigned i = 0; i < content->holder_cnt && !telling.is_over; i++) {
+		const struct content_holder *holder = &content->holders[i];
+
+		(void)holder->manifests_each(holder->ctx, holder_tell, &telling);
+	}
+}
+
+static void regions_mark(const struct manifest *manifest, struct held_manifest *out)
+{
+	/* Of a root the parts would have to be read: so many items are everywhere. */
+	out->has_regions = manifest->part_cnt == 0;
+	for (uint32_t i = 0; i < manifest->item_cnt; i++) {
+		const uint8_t *id = manifest->items[i].content_id;
+		unsigned region = (unsigned)id[0] << 4 | id[1] >> 4;
+
+		out->regions[region / 8] |= (uint8_t)(1u << region % 8);
+	}
+}
+
+static int manifest_take(const uint8_t *bytes, size_t len, struct held_manifest *out_manifest)
+{
+	struct held_manifest held = {0};
+	struct manifest *manifest;
+	int err = manifest_parse(bytes, len, &manifest);
+
+	if (err < 0)
+		return err;
+	held.is_signed = manifest->is_signed;
+	held.is_public = manifest->is_public;
+	held.item_cnt = manifest->all_item_cnt;
+	regions_mark(manifest, &held);
+	manifest_free(manifest);
+	*out_manifest = held;
+	return 0;
+}
+
+static int look(void *ctx, const uint8_t id[static 32], struct held_manifest *out_manifest)
+{
+	struct store *store = ((struct content *)ctx)->params.store;
+	struct store_snapshot *snapshot;
+	uint8_t *bytes;
+	int64_t len;
+	int err = store_snapshot_open(store, &snapshot);
+
+	if (err < 0)
+		return err;
+	len = store_blob_len(snapshot, id);
+	store_snapshot_close(snapshot);
+	if (len < 0)
+		return (int)len;
+	if (len > MANIFEST_LEN_MAX)
+		return WEFT_ETOOLARGE;
+	bytes = malloc((size_t)len + 1);
+	if (!bytes)
+		return -ENOMEM;
+	err = store_blob_read(store, id, 0, bytes, (size_t)len);
+	if (err == 0)
+		err = manifest_take(bytes, (size_t)len, out_manifest);
+	free(bytes);
+	return err;
+}
+
+/* --- files --- */
+
+struct view {
+	struct store *store;
+	struct reach *reach;
+	/* of a walk */
+	struct store_snapshot *snapshot;
+	bool (*fn)(void *arg, const uint8_t id[static 32]);
+	void *arg;
+	bool has_last;
+	uint8_t last[OBJECT_ID_LEN]; /* told */
+	struct object_file file;     /* scratch */
+};
+
+static void *open(void *ctx, bool (*is_wanted)(void *arg, const uint8_t id[static 32]), void *arg)
+{
+	struct content *content = ctx;
+	struct view *view = calloc(1, sizeof(*view));
+
+	if (!view)
+		return NULL;
+	view->store = content->params.store;
+	view->reach = reach_copy_some(content_reach(content), is_wanted, arg);
+	if (view->reach)
+		return view;
+	free(view);
+	return NULL;
+}
+
+static void close(void *arg)
+{
+	struct view *view = arg;
+
+	reach_free(view->reach);
+	free(view);
+}
+
+static bool object_tell(void *arg, const struct store_item *item)
+{
+	struct view *view = arg;
+
+	if (item->key_len != 2 * OBJECT_ID_LEN ||
+	    (view->has_last && memcmp(view->last, item->key, OBJECT_ID_LEN) == 0) ||
+	    object_file_at(view->snapshot, item->key + OBJECT_ID_LEN, &view->file) < 0 ||
+	    memcmp(view->file.content_id, item->key, OBJECT_ID_LEN) != 0 ||
+	    !reach_has_file(view->reach, &view->file))
+		return true;
+	view->has_last = true;
+	memcpy(view->last, item->key, OBJECT_ID_LEN);
+	return view->fn(view->arg, item->key);
+}
+
+static int each(void *arg, const uint8_t from[static 32],
+		bool (*fn)(void *arg, const uint8_t id[static 32]), void *fn_arg)
+{
+	struct view *view = arg;
+	int err = store_snapshot_open(view->store, &view->snapshot);
+
+	if (err < 0)
+		return err;
+	view->fn = fn;
+	view->arg = fn_arg;
+	view->has_last = false;
+	err = store_each(view->snapshot, STORE_OBJECTS, from, OBJECT_ID_LEN, object_tell, view);
+	store_snapshot_close(view->snapshot);
+	return err;
+}
+
+static const struct announce_held_ops ops = {
+	.manifests_each = manifests_each,
+	.look = look,
+	.open = open,
+	.each = each,
+	.close = close,
+};
+
+struct announce_held announce_held_of(struct content *content)
+{
+	return (struct announce_held){&ops, content};
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who has what: content/announce between content/ and the overlay. */
+#include <stdio.h>
+
+#include "content/content.h"
+#include "content/swarm/finder.h"
+#include "mesh/overlay/overlay.h"
+#include "node/fabric/fabric.h"
+#include "node/node_state.h"
+#include "node/sharing/sharing_state.h"
+
+static uint64_t wall_s(void *ctx)
+{
+	return node_wall_us(ctx) / 1000000;
+}
+
+int sharing_open_announce(struct sharing *sharing, char *what)
+{
+	struct node *node = sharing->node;
+	struct announce_params params = {
+		.config = node->config->sharing.announce,
+		.held = &sharing->held,
+		.key = node->key,
+		.store = node->store,
+		.jobs = node->home.jobs,
+		.timers = &node->home.timers,
+		.now_ns = node->home.now_ns,
+		.wall_s = wall_s,
+		.ctx = node,
+	};
+	struct swarm_finder finder;
+	int err;
+
+	/* Without the overlay there is nobody to tell. */
+	if (!node->fabric)
+		return 0;
+	snprintf(what, NODE_WHAT_CAP, "announcements of content");
+	sharing->held = announce_held_of(node->home.content);
+	params.overlay = overlay_seam_of(fabric_overlay(node->fabric));
+	if ((err = announce_new(&params, &sharing->announce)) < 0)
+		return err;
+	announce_set_addresses(sharing->announce, node->advertised, node->advertised_cnt,
+			       params.now_ns);
+	finder = announce_finder(sharing->announce);
+	return content_add_finder(node->home.content, &finder);
+}
+
+void sharing_turn_announce(struct sharing *sharing)
+{
+	enum overlay_keepers keepers;
+
+	if (!sharing->announce)
+		return;
+	keepers = overlay_keepers(fabric_overlay(sharing->node->fabric));
+	if (keepers > sharing->keepers)
+		announce_hurry(sharing->announce);
+	sharing->keepers = keepers;
+}
