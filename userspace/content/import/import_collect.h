@@ -15,12 +15,19 @@ struct store_batch;
  * Collects items into manifests: one as long as they fit, else parts, which
  * go into the batch as they fill up, and a root. Memory is that of one
  * manifest and 64 bytes for each part. item_cap: items of one manifest.
+ *
+ * When there will be parts (import_collect_expect), a part begins at a path
+ * whose hash says so, and not where a count is reached: then a file more or
+ * less changes the part that it is in, and seldom the next. A part has at
+ * least a third of item_cap, half of it on average, and rarely all of it.
  */
 struct import_collect;
 
 WEFT_MUST_CHECK
 int import_collect_new(uint32_t item_cap, struct import_collect **out_collect);
 void import_collect_free(struct import_collect *collect);
+/* import_collect_expect: about so many items are to come; asked before the first. */
+void import_collect_expect(struct import_collect *collect, uint64_t item_cnt);
 /*
  * import_collect_add_{item,dir}: in the order of the walk. out_put_len is
  * raised by what was put into batch. 0, WEFT_EUNSAFE, WEFT_ETOOLARGE (more
@@ -42,6 +49,12 @@ int import_collect_finish(struct import_collect *collect, struct store_batch *ba
 			  uint64_t *io_put_len);
 const uint8_t *import_collect_encode(struct import_collect *collect, uint64_t created_s,
 				     const char *title, size_t *out_len, uint8_t out_id[static 32]);
+/*
+ * import_collect_shape and import_collect_builder are for who signs what was
+ * collected, after import_collect_finish.
+ */
+enum manifest_shape import_collect_shape(const struct import_collect *collect);
+struct manifest_builder *import_collect_builder(struct import_collect *collect);
 /* import_collect_part_ids: 32 bytes for each part, none when the manifest is whole. */
 const uint8_t *import_collect_part_ids(const struct import_collect *collect, size_t *out_cnt);
 uint64_t import_collect_item_cnt(const struct import_collect *collect);

@@ -107,6 +107,7 @@ static void list_done(struct job *job)
 		window_add(import);
 	if (import->phase == IMPORT_COUNTING && list->has_ended) {
 		import->phase = IMPORT_HASHING;
+		import_collect_expect(import->collect, import->told.file_cnt);
 		list->counts_only = false;
 		list->has_ended = false;
 		import_tell(import);
