@@ -184,6 +184,19 @@ void content_holder_changed(struct content *content)
 	content_reach_changed(content);
 }
 
+int content_holder_begin(struct content *content)
+{
+	if (content->is_sweeping)
+		return WEFT_EBUSY;
+	content->unheld_cnt++;
+	return 0;
+}
+
+void content_holder_end(struct content *content)
+{
+	content->unheld_cnt--;
+}
+
 static bool held_fill(void *arg, const uint8_t manifest_id[static 32], const uint8_t *part_ids,
 		      size_t part_cnt)
 {

@@ -179,6 +179,7 @@ struct content_share {
 	uint64_t byte_cnt;
 	uint64_t served_byte_cnt; /* since start */
 	uint64_t changed_cnt;	  /* files noticed as changed */
+	bool is_published;	  /* a revision of a share with a name (content/publish/) */
 };
 void content_shares_each(struct content *content,
 			 bool (*fn)(void *arg, const struct content_share *share), void *arg);

@@ -39,6 +39,7 @@ struct content {
 	struct gc *gc;
 	struct content_holder holders[CONTENT_HOLDERS_MAX];
 	unsigned holder_cnt;
+	unsigned unheld_cnt; /* manifests on their way into the store (holder.h) */
 	struct reach *reach; /* what serve answers from */
 	bool is_reach_stale; /* shares or gets changed since it was made */
 	bool is_sweeping;

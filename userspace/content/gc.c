@@ -367,7 +367,8 @@ int content_gc(struct content *content, bool run,
 	struct gc *gc = content->gc;
 
 	gets_fill_stats(content->gets, &stats);
-	if (content->is_sweeping || imports_cnt(content->imports) || stats.get_active_cnt)
+	if (content->is_sweeping || content->unheld_cnt || imports_cnt(content->imports) ||
+	    stats.get_active_cnt)
 		return WEFT_EBUSY;
 	/* What is reachable must be known before anything is called garbage. */
 	(void)content_reach(content);

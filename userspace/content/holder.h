@@ -37,5 +37,13 @@ struct content_holder {
 WEFT_MUST_CHECK
 int content_add_holder(struct content *content, const struct content_holder *holder);
 void content_holder_changed(struct content *content);
+/*
+ * content_holder_begin: a manifest is on its way into the store that no holder can name
+ * yet; nothing is swept until as many content_holder_end. 0, or WEFT_EBUSY: it is being
+ * swept, so try again in a while.
+ */
+WEFT_MUST_CHECK
+int content_holder_begin(struct content *content);
+void content_holder_end(struct content *content);
 
 #endif

@@ -203,6 +203,13 @@ WEFT_MUST_CHECK
 int manifest_builder_sign(struct manifest_builder *builder, enum manifest_shape shape,
 			  const struct manifest_revision *revision, const uint8_t **out_bytes,
 			  size_t *out_len);
+/*
+ * manifest_builder_digest names what a revision says but for its number and times: two of
+ * one digest differ in nothing that anybody would want to fetch.
+ */
+void manifest_builder_digest(struct manifest_builder *builder, enum manifest_shape shape,
+			     const struct manifest_revision *revision,
+			     uint8_t out_digest[static 32]);
 void manifest_builder_reset(struct manifest_builder *builder);
 
 #endif

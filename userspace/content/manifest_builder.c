@@ -13,6 +13,7 @@
 #include "base/cursor.h"
 #include "codec/cbor.h"
 #include "content/head.h"
+#include "crypto/blake3.h"
 #include "crypto/node_key.h"
 #include "crypto/signed.h"
 
@@ -352,4 +353,17 @@ int manifest_builder_sign(struct manifest_builder *b, enum manifest_shape shape,
 	*out_bytes = b->whole;
 	*out_len = writer_len(&w);
 	return 0;
+}
+
+void manifest_builder_digest(struct manifest_builder *b, enum manifest_shape shape,
+			     const struct manifest_revision *revision,
+			     uint8_t out_digest[static 32])
+{
+	struct manifest_revision timeless = *revision;
+	struct writer body = writer_of(b->body, MANIFEST_LEN_MAX);
+
+	timeless.seq = 1;
+	timeless.created_s = timeless.expires_s = 0;
+	body_write(&body, b, shape, &timeless);
+	blake3_hash(b->body, writer_len(&body), out_digest);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The table of shares. A row of STORE_SHARES, deterministic CBOR:
- *	{0 path, 1 title, 2 added s, 3 items, 4 bytes}
+ *	{0 path, 1 title, 2 added s, 3 items, 4 bytes, 5 true: it is published}
  * The manifests themselves are blobs; the ids of a root's parts are read
  * from it at start.
  */
@@ -35,7 +35,10 @@ struct share {
 	uint64_t byte_cnt;
 	uint64_t served_byte_cnt;
 	uint64_t changed_cnt;
-	bool is_leaving;		  /* a removal was submitted */
+	bool is_published;
+	bool is_leaving;   /* a removal was submitted */
+	bool has_replaced; /* it is being added in the place of replaced_id */
+	uint8_t replaced_id[32];
 	void (*done)(void *arg, int err); /* of the add or removal under way */
 	void *arg;
 };
@@ -79,6 +82,11 @@ static struct share *share_make(struct shares *shares, const struct share_ask *a
 	share->item_cnt = ask->item_cnt;
 	share->byte_cnt = ask->byte_cnt;
 	share->part_cnt = ask->part_cnt;
+	share->is_published = ask->is_published;
+	share->has_replaced =
+		ask->replaced_id && memcmp(ask->replaced_id, ask->manifest_id, 32) != 0;
+	if (share->has_replaced)
+		memcpy(share->replaced_id, ask->replaced_id, 32);
 	if (ask->part_cnt) {
 		share->part_ids = malloc(ask->part_cnt * 32);
 		if (share->part_ids)
@@ -117,6 +125,9 @@ static int row_parse(const struct store_item *item, char *path, char *title,
 			break;
 		case 4:
 			out_ask->byte_cnt = cbor_read_uint(&r);
+			break;
+		case 5:
+			out_ask->is_published = cbor_read_bool(&r);
 			break;
 		default:
 			cbor_skip(&r);
@@ -303,7 +314,7 @@ void shares_note_changed(struct shares *shares, const char *path)
 bool shares_added_s(const struct shares *shares, const char *path, uint64_t *out_added_s)
 {
 	for (const struct share *share = shares->first; share; share = share->next) {
-		if (strcmp(share->path, path) == 0) {
+		if (!share->is_published && strcmp(share->path, path) == 0) {
 			*out_added_s = share->added_s;
 			return true;
 		}
@@ -324,6 +335,7 @@ void content_shares_each(struct content *content,
 			.byte_cnt = share->byte_cnt,
 			.served_byte_cnt = share->served_byte_cnt,
 			.changed_cnt = share->changed_cnt,
+			.is_published = share->is_published,
 		};
 
 		memcpy(told.manifest_id, share->manifest_id, 32);
@@ -338,7 +350,7 @@ static size_t row_write(const struct share *share, uint8_t row[static SHARE_ROW_
 {
 	struct writer w = writer_of(row, SHARE_ROW_CAP);
 
-	cbor_write_map(&w, 5);
+	cbor_write_map(&w, 5u + share->is_published);
 	cbor_write_uint(&w, 0);
 	cbor_write_text(&w, share->path, strlen(share->path));
 	cbor_write_uint(&w, 1);
@@ -349,7 +361,33 @@ static size_t row_write(const struct share *share, uint8_t row[static SHARE_ROW_
 	cbor_write_uint(&w, share->item_cnt);
 	cbor_write_uint(&w, 4);
 	cbor_write_uint(&w, share->byte_cnt);
+	if (share->is_published) {
+		cbor_write_uint(&w, 5);
+		cbor_write_bool(&w, true);
+	}
 	return writer_len(&w);
+}
+
+static void share_unlist(struct share *share)
+{
+	struct share **link = &share->shares->first;
+
+	while (*link != share)
+		link = &(*link)->next;
+	*link = share->next;
+	share->shares->cnt--;
+}
+
+/* The revision before goes, and what was counted for it goes on. */
+static void share_replace(struct share *share)
+{
+	struct share *former = share_find(share->shares, share->replaced_id);
+
+	if (!share->has_replaced || !former || former->is_leaving)
+		return;
+	share->served_byte_cnt = former->served_byte_cnt;
+	share_unlist(former);
+	share_free(former);
 }
 
 /* An add of what is listed already keeps its counters and takes the newer row. */
@@ -361,7 +399,10 @@ static void share_added(void *arg, int err)
 	void (*done)(void *arg, int err) = share->done;
 	void *done_arg = share->arg;
 
+	if (err == 0)
+		content_collect_served(shares->content);
 	if (err == 0 && !known) {
+		share_replace(share);
 		share->next = shares->first;
 		shares->first = share;
 		content_reach_changed(shares->content);
@@ -390,13 +431,15 @@ int shares_add(struct shares *shares, struct store_batch *batch, const struct sh
 	struct share *share;
 	int err;
 
-	if (shares->cnt >= shares->content->params.config.share_cap)
+	if (!ask->replaced_id && shares->cnt >= shares->content->params.config.share_cap)
 		return WEFT_EFULL;
 	share = share_make(shares, ask);
 	if (!share)
 		return -ENOMEM;
 	share->done = done;
 	share->arg = arg;
+	if (share->has_replaced)
+		store_batch_delete(batch, STORE_SHARES, share->replaced_id, 32);
 	store_batch_put(batch, STORE_SHARES, share->manifest_id, 32, row, row_write(share, row));
 	err = store_submit(shares->content->params.store, batch, share_added, share);
 	if (err < 0) {
@@ -411,16 +454,12 @@ static void share_removed(void *arg, int err)
 {
 	struct share *share = arg;
 	struct shares *shares = share->shares;
-	struct share **link = &shares->first;
 	void (*done)(void *arg, int err) = share->done;
 	void *done_arg = share->arg;
 
 	share->is_leaving = false;
 	if (err == 0) {
-		while (*link != share)
-			link = &(*link)->next;
-		*link = share->next;
-		shares->cnt--;
+		share_unlist(share);
 		content_reach_changed(shares->content);
 		serve_forget_files(shares->content->serve);
 		content_tell(shares->content,

@@ -43,12 +43,14 @@ struct share_ask {
 	uint64_t byte_cnt;
 	const uint8_t *part_ids; /* 32 bytes each, of a root manifest */
 	size_t part_cnt;
+	bool is_published;	    /* a revision of a share that content/publish/ keeps */
+	const uint8_t *replaced_id; /* it takes the place of this manifest; NULL: of none */
 };
-/* shares_added_s: when path was shared as manifest id; false when it is not. */
+/* shares_added_s: when path was shared as a collection of its own; false when it is not. */
 bool shares_added_s(const struct shares *shares, const char *path, uint64_t *out_added_s);
 /*
  * shares_add puts the share into batch and submits it: done(arg, err) after
- * the commit, when it is listed. batch is taken on success. 0, WEFT_EFULL
+ * the commit, when it is listed and what it replaces is not. batch is taken on success. 0, WEFT_EFULL
  * (share_cap) or what store_submit says.
  */
 WEFT_MUST_CHECK

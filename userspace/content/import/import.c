@@ -243,6 +243,46 @@ static const uint8_t *manifest_make(struct import *import, uint64_t *out_added_s
 				     import->told.manifest_id);
 }
 
+/* unchanged_save: files were hashed, maybe, but the share is as it was. */
+static void unchanged_save(struct import *import)
+{
+	int err = store_submit(import->imports->content->params.store, import->batch, share_stored,
+			       import);
+
+	if (err < 0) {
+		import_fail(import, err, "cannot store what was hashed: %s", weft_err_text(err));
+		return;
+	}
+	import->batch = NULL;
+	import->is_storing = true;
+}
+
+/* sealed_make: as import_seal.seal. */
+static int sealed_make(struct import *import, struct share_ask *ask, const uint8_t **out_bytes,
+		       size_t *out_len)
+{
+	struct import_sealed sealed = {
+		.builder = import_collect_builder(import->collect),
+		.shape = import_collect_shape(import->collect),
+		.item_cnt = ask->item_cnt,
+		.byte_cnt = ask->byte_cnt,
+		.part_ids = ask->part_ids,
+		.part_cnt = ask->part_cnt,
+		.batch = import->batch,
+	};
+	int err = import->seal.seal(import->seal.ctx, &sealed);
+
+	if (err != 0)
+		return err;
+	ask->replaced_id = sealed.replaced_id;
+	ask->is_published = true;
+	ask->added_s = content_wall_s(import->imports->content);
+	*out_bytes = sealed.bytes;
+	*out_len = sealed.len;
+	blake3_hash(sealed.bytes, sealed.len, import->told.manifest_id);
+	return 0;
+}
+
 void import_save(struct import *import)
 {
 	struct content *content = import->imports->content;
@@ -257,12 +297,20 @@ void import_save(struct import *import)
 			    weft_err_text(err));
 		return;
 	}
-	bytes = manifest_make(import, &ask.added_s, &len);
-	store_batch_put_blob(import->batch, import->told.manifest_id, bytes, len);
-	ask.manifest_id = import->told.manifest_id;
 	ask.item_cnt = import_collect_item_cnt(import->collect);
 	ask.byte_cnt = import_collect_byte_cnt(import->collect);
 	ask.part_ids = import_collect_part_ids(import->collect, &ask.part_cnt);
+	if (!import->seal.seal) {
+		bytes = manifest_make(import, &ask.added_s, &len);
+	} else if ((err = sealed_make(import, &ask, &bytes, &len)) != 0) {
+		if (err < 0)
+			import_fail(import, err, "cannot sign it: %s", weft_err_text(err));
+		else
+			unchanged_save(import);
+		return;
+	}
+	store_batch_put_blob(import->batch, import->told.manifest_id, bytes, len);
+	ask.manifest_id = import->told.manifest_id;
 	err = shares_add(content->shares, import->batch, &ask, share_stored, import);
 	if (err < 0) {
 		import_fail(import, err, "cannot store the share: %s", weft_err_text(err));
@@ -322,6 +370,12 @@ static struct import *import_make(struct imports *imports, const char *root, con
 int content_share_add(struct content *content, const struct content_share_ask *ask, uint64_t now_ns,
 		      uint64_t *out_import_id)
 {
+	return import_add(content, ask, NULL, now_ns, out_import_id);
+}
+
+int import_add(struct content *content, const struct content_share_ask *ask,
+	       const struct import_seal *seal, uint64_t now_ns, uint64_t *out_import_id)
+{
 	struct imports *imports = content->imports;
 	struct import **link = &imports->first;
 	size_t len = strnlen(ask->path, OBJECT_PATH_LEN_MAX);
@@ -343,6 +397,8 @@ int content_share_add(struct content *content, const struct content_share_ask *a
 	import->progress = ask->progress;
 	import->done = ask->done;
 	import->arg = ask->arg;
+	if (seal)
+		import->seal = *seal;
 	import->told.id = ++imports->last_id;
 	import->progress_ns = now_ns;
 	imports->now_ns = now_ns;

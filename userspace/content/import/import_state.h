@@ -7,6 +7,7 @@
 
 #include "base/timer.h"
 #include "content/content.h"
+#include "content/import/import.h"
 #include "content/import/import_collect.h"
 #include "content/import/import_hash.h"
 #include "content/import/import_list.h"
@@ -44,7 +45,8 @@ struct import {
 	void (*progress)(void *arg, const struct content_import *import);
 	void (*done)(void *arg, int err, const struct content_import *import, const char *detail);
 	void *arg;
-	uint64_t progress_ns; /* when it was told last */
+	struct import_seal seal; /* seal.seal NULL: a collection of its own */
+	uint64_t progress_ns;	 /* when it was told last */
 	int err;
 	char detail[IMPORT_DETAIL_CAP];
 

@@ -110,6 +110,8 @@ static int file_take(struct import *import, const struct import_file *file)
 		file_skip(import, file);
 		return 0;
 	}
+	if (import->seal.label)
+		import->seal.label(import->seal.ctx, &item);
 	err = import_collect_add_item(import->collect, &item, import->batch, &import->batch_len);
 	if (err == 0 && !file->is_reused)
 		err = object_store(import, file);

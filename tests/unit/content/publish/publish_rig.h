@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_TESTS_PUBLISH_RIG_H
+#define WEFT_TESTS_PUBLISH_RIG_H
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "content/publish/publish.h"
+#include "content/publish/publish_state.h"
+#include "support/fake_overlay.h"
+#include "unit/content/content_rig.h"
+
+/* A publisher over a content of its own, and an overlay that may be shared with others. */
+struct publish_rig {
+	struct content_rig rig;
+	struct publish *publish;
+	struct fake_overlay *overlay; /* NULL: there is none */
+	uint64_t wall_s;
+	unsigned events[PUBLISH_WAS_REVOKED + 1];
+	struct publish_config config;
+};
+
+/* What the caller of a revision was told. */
+struct revised {
+	unsigned done_cnt;
+	int err;
+	bool is_unchanged, was_asked;
+	uint64_t seq, reused_cnt;
+	uint8_t manifest_id[32];
+	uint32_t part_cnt, part_new_cnt;
+	char detail[256];
+};
+
+static inline uint64_t pub_wall(void *ctx)
+{
+	return ((struct publish_rig *)ctx)->wall_s;
+}
+
+static inline void pub_event(void *ctx, const struct publish_event *event)
+{
+	((struct publish_rig *)ctx)->events[event->kind]++;
+}
+
+static inline int pub_start(struct publish_rig *p)
+{
+	struct publish_params params = {
+		.config = p->config,
+		.content = p->rig.content,
+		.store = p->rig.store,
+		.jobs = p->rig.jobs,
+		.timers = &p->rig.timers,
+		.now_ns = p->rig.now_ns,
+		.wall_s = pub_wall,
+		.event = pub_event,
+		.ctx = p,
+	};
+
+	if (p->overlay) {
+		p->overlay->rule_cnt = 0;
+		params.overlay = fake_overlay_seam(p->overlay);
+	}
+	return publish_new(&params, &p->publish);
+}
+
+static inline bool pub_begin(struct publish_rig *p, struct fake_overlay *overlay)
+{
+	memset(p, 0, sizeof(*p));
+	p->overlay = overlay;
+	p->wall_s = 1700000000;
+	if (overlay)
+		overlay->wall_s = p->wall_s;
+	publish_config_defaults(&p->config);
+	return rig_begin(&p->rig) && pub_start(p) == 0;
+}
+
+static inline void pub_close(struct publish_rig *p)
+{
+	publish_stop(p->publish);
+	rig_close(&p->rig);
+	publish_free(p->publish);
+	p->publish = NULL;
+}
+
+static inline void pub_end(struct publish_rig *p)
+{
+	pub_close(p);
+	scratch_remove(p->rig.dir);
+}
+
+static inline int pub_reopen(struct publish_rig *p)
+{
+	pub_close(p);
+	return rig_open(&p->rig, 0) < 0 ? -1 : pub_start(p);
+}
+
+static inline void pub_turn(struct publish_rig *p)
+{
+	rig_turn(&p->rig);
+	if (p->overlay)
+		fake_overlay_turn(p->overlay, p->rig.now_ns);
+}
+
+static inline void pub_turns(struct publish_rig *p, unsigned cnt)
+{
+	while (cnt--)
+		pub_turn(p);
+}
+
+/* pub_pass lets so many seconds pass, on both clocks. */
+static inline void pub_pass(struct publish_rig *p, uint64_t s)
+{
+	p->wall_s += s;
+	p->rig.now_ns += s * NS_PER_S;
+	if (p->overlay)
+		p->overlay->wall_s = p->wall_s;
+	pub_turns(p, 20);
+}
+
+static inline void pub_note_done(void *arg, int err)
+{
+	*(int *)arg = err;
+}
+
+static inline struct publish_settings *pub_settings(const char *name)
+{
+	static struct publish_settings settings;
+
+	memset(&settings, 0, sizeof(settings));
+	snprintf(settings.name, sizeof(settings.name), "%s", name);
+	return &settings;
+}
+
+static inline int pub_create(struct publish_rig *p, const struct publish_settings *settings,
+			     const uint8_t *seed, uint8_t id[static SHARE_ID_LEN])
+{
+	int outcome = 1,
+	    err = publish_create(p->publish, settings, seed, pub_note_done, &outcome, id);
+
+	for (unsigned i = 0; err == 0 && i < 100 && outcome == 1; i++)
+		pub_turn(p);
+	return err < 0 ? err : outcome;
+}
+
+static inline void pub_revised(void *arg, const struct publish_outcome *outcome)
+{
+	struct revised *seen = arg;
+
+	seen->done_cnt++;
+	seen->err = outcome->err;
+	seen->is_unchanged = outcome->is_unchanged;
+	seen->was_asked = outcome->was_asked;
+	seen->part_cnt = outcome->part_cnt;
+	seen->part_new_cnt = outcome->part_new_cnt;
+	if (outcome->import)
+		seen->reused_cnt = outcome->import->reused_cnt;
+	if (outcome->revision) {
+		seen->seq = outcome->revision->seq;
+		memcpy(seen->manifest_id, outcome->revision->manifest_id, 32);
+	}
+	snprintf(seen->detail, sizeof(seen->detail), "%s", outcome->detail);
+}
+
+/* pub_revise makes a revision of settings to the end; 1: it never ended. */
+static inline int pub_revise(struct publish_rig *p, const uint8_t *id,
+			     const struct publish_settings *settings, bool imports,
+			     struct revised *seen)
+{
+	const struct publish_ask ask = {
+		.settings = settings, .imports = imports, .done = pub_revised, .arg = seen};
+	int err;
+
+	memset(seen, 0, sizeof(*seen));
+	seen->err = 1;
+	err = publish_revise(p->publish, id, &ask, p->rig.now_ns);
+	for (unsigned i = 0; err == 0 && i < 100000 && !seen->done_cnt; i++)
+		pub_turn(p);
+	return err < 0 ? err : seen->done_cnt == 1 ? seen->err : 1;
+}
+
+/* pub_publish makes a revision of dir/name. */
+static inline int pub_publish(struct publish_rig *p, const uint8_t *id, const char *dir,
+			      struct revised *seen)
+{
+	struct publish_settings *settings = malloc(sizeof(*settings));
+	int err;
+
+	*settings = *publish_lookup(p->publish, id)->settings;
+	scratch_path(settings->path, sizeof(settings->path), p->rig.dir, dir);
+	err = pub_revise(p, id, settings, true, seen);
+	free(settings);
+	return err;
+}
+
+static inline int pub_revoke(struct publish_rig *p, const uint8_t *id, struct revised *seen)
+{
+	const struct publish_ask ask = {.done = pub_revised, .arg = seen};
+	int err;
+
+	memset(seen, 0, sizeof(*seen));
+	seen->err = 1;
+	err = publish_revoke(p->publish, id, &ask, p->rig.now_ns);
+	for (unsigned i = 0; err == 0 && i < 1000 && !seen->done_cnt; i++)
+		pub_turn(p);
+	return err < 0 ? err : seen->done_cnt == 1 ? seen->err : 1;
+}
+
+/* pub_tree makes dir with cnt files of 10 bytes. */
+static inline void pub_tree(struct publish_rig *p, const char *dir, unsigned cnt)
+{
+	char name[64];
+
+	rig_mkdir(&p->rig, dir);
+	for (unsigned i = 0; i < cnt; i++) {
+		snprintf(name, sizeof(name), "%s/%04u.txt", dir, i);
+		rig_file(&p->rig, name, 10, i + 1);
+	}
+}
+
+/* pub_age makes the records of what pub_tree made trustworthy, as they are two seconds later. */
+static inline int pub_age(struct publish_rig *p, const char *dir, unsigned cnt)
+{
+	struct object_file *file = calloc(1, sizeof(*file));
+	struct store_snapshot *snapshot;
+	char name[64], path[4096];
+	int err = file ? 0 : -ENOMEM;
+
+	for (unsigned i = 0; i < cnt && err == 0; i++) {
+		struct store_batch *batch = store_batch_new(p->rig.store);
+
+		snprintf(name, sizeof(name), "%s/%04u.txt", dir, i);
+		scratch_path(path, sizeof(path), p->rig.dir, name);
+		err = store_snapshot_open(p->rig.store, &snapshot);
+		if (err == 0) {
+			err = object_file_get(snapshot, path, file);
+			store_snapshot_close(snapshot);
+		}
+		file->is_racy = false;
+		object_file_put(batch, file, file);
+		if (err == 0)
+			err = store_submit(p->rig.store, batch, NULL, NULL);
+		store_flush(p->rig.store);
+	}
+	free(file);
+	return err;
+}
+
+#endif

@@ -1,0 +1,612 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "content/serve/reach.h"
+#include "crypto/node_key.h"
+#include "unit/content/publish/publish_rig.h"
+
+static const uint8_t seed[NODE_KEY_SEED_LEN] = {7};
+
+/* overlay_head reads the head that lies in the overlay. */
+static bool overlay_head(const struct fake_overlay *overlay, const uint8_t *id,
+			 struct share_head *out_head)
+{
+	uint8_t name[HEAD_OVERLAY_NAME_LEN];
+
+	head_overlay_name(id, name);
+	for (size_t i = 0; i < overlay->value_cnt; i++) {
+		const struct fake_value *value = &overlay->values[i];
+
+		if (value->name_len == sizeof(name) && memcmp(value->name, name, sizeof(name)) == 0)
+			return head_parse(value->bytes + 1, value->len - 1, out_head) == 0;
+	}
+	return false;
+}
+
+/* overlay_tell lets another holder of seed's key publish revision seq. */
+static void overlay_tell(struct publish_rig *p, const uint8_t *id, uint64_t seq, uint64_t updated_s,
+			 uint8_t manifest)
+{
+	const struct overlay_seam seam = fake_overlay_seam(p->overlay);
+	struct share_head head = {.seq = seq, .updated_s = updated_s, .manifest_id = {manifest}};
+	uint8_t name[HEAD_OVERLAY_NAME_LEN], value[1 + HEAD_LEN_MAX] = {HEAD_OVERLAY_TAG};
+	struct overlay_run *run;
+	struct head_seen seen;
+	struct node_key *key;
+
+	if (node_key_from_seed(seed, &key) < 0)
+		abort();
+	head_seen_write(key, &head, &seen);
+	memcpy(value + 1, seen.bytes, seen.len);
+	head_overlay_name(id, name);
+	if (seam.ops->put(seam.overlay, name, sizeof(name), value, 1 + seen.len, NULL, NULL,
+			  p->rig.now_ns, &run) < 0)
+		abort();
+	seam.ops->cancel(run);
+	node_key_free(key);
+}
+
+static bool is_listed(struct publish_rig *p, const uint8_t *manifest_id)
+{
+	return shares_has_manifest(p->rig.content->shares, manifest_id);
+}
+
+static void test_a_tree_becomes_a_signed_revision(void)
+{
+	struct fake_overlay overlay = {0};
+	const struct published *share;
+	struct publish_settings *settings = pub_settings("docs");
+	struct publish_rig p;
+	struct revised seen;
+	struct share_head head;
+	struct manifest *m;
+	uint8_t id[SHARE_ID_LEN], *bytes;
+
+	CHECK(pub_begin(&p, &overlay));
+	pub_tree(&p, "t", 5);
+	settings->is_public = true;
+	snprintf(settings->description, sizeof(settings->description), "what it is");
+	snprintf(settings->rules, sizeof(settings->rules), "text\n*3.txt=third");
+	CHECK_EQ(pub_create(&p, settings, NULL, id), 0);
+	CHECK_EQ(publish_lookup(p.publish, id)->state, PUBLISH_EMPTY);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	CHECK_EQ(seen.seq, 1);
+	CHECK(seen.was_asked);
+	share = publish_find(p.publish, "docs");
+	CHECK(share);
+	CHECK_EQ(share->state, PUBLISH_CURRENT);
+	m = rig_manifest(&p.rig, seen.manifest_id, &bytes);
+	CHECK(m);
+	CHECK(m->is_signed && m->is_public);
+	CHECK_STR(m->title, "docs");
+	CHECK_EQ(m->seq, 1);
+	CHECK_EQ(m->item_cnt, 5);
+	CHECK_EQ(m->expires_s, p.wall_s + PUBLISH_LIFE_S);
+	CHECK_MEM(m->share_id, id, 32);
+	CHECK_MEM(m->items[3].mime, "text/plain", 10);
+	CHECK_EQ(m->items[2].tag_cnt, 1);
+	CHECK_EQ(m->items[3].tag_cnt, 2);
+	CHECK_MEM(m->items[3].tags[1].text, "third", 5);
+	manifest_free(m);
+	free(bytes);
+	pub_turns(&p, 10);
+	CHECK(overlay_head(&overlay, id, &head));
+	CHECK_EQ(head.seq, 1);
+	CHECK_MEM(head.manifest_id, seen.manifest_id, 32);
+	CHECK(publish_lookup(p.publish, id)->holder_cnt > 0);
+	CHECK(is_listed(&p, seen.manifest_id));
+	pub_end(&p);
+	fake_overlay_fini(&overlay);
+}
+
+static void test_an_update_reads_only_what_changed(void)
+{
+	struct publish_rig p;
+	struct revised first, second, third;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, NULL));
+	pub_tree(&p, "t", 50);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &first), 0);
+	CHECK_EQ(first.reused_cnt, 0);
+	CHECK_EQ(pub_age(&p, "t", 50), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &second), 0);
+	CHECK(second.is_unchanged);
+	CHECK_EQ(second.seq, 1);
+	CHECK_EQ(second.reused_cnt, 50);
+	rig_file(&p.rig, "t/0007.txt", 11, 99);
+	CHECK_EQ(pub_publish(&p, id, "t", &third), 0);
+	CHECK(!third.is_unchanged);
+	CHECK_EQ(third.seq, 2);
+	CHECK_EQ(third.reused_cnt, 49);
+	/* The revision before is not shared any more, but kept to be compared with. */
+	CHECK(!is_listed(&p, first.manifest_id));
+	CHECK(is_listed(&p, third.manifest_id));
+	CHECK(reach_has_manifest(content_reach(p.rig.content), first.manifest_id));
+	CHECK_EQ(shares_cnt(p.rig.content->shares), 1);
+	pub_end(&p);
+}
+
+static void test_an_update_of_many_files_makes_few_new_parts(void)
+{
+	struct publish_rig p;
+	struct revised first, second;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, NULL));
+	p.rig.content->params.config.item_cap = 12;
+	pub_tree(&p, "t", 300);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &first), 0);
+	CHECK(first.part_cnt > 25);
+	CHECK_EQ(first.part_new_cnt, first.part_cnt);
+	rig_file(&p.rig, "t/0150a.txt", 11, 99);
+	CHECK_EQ(pub_publish(&p, id, "t", &second), 0);
+	CHECK(second.part_new_cnt >= 2);
+	CHECK(second.part_new_cnt <= 5);
+	pub_end(&p);
+}
+
+static void test_a_share_outlives_a_restart(void)
+{
+	const struct published *share;
+	struct publish_settings *settings = pub_settings("docs");
+	struct publish_rig p;
+	struct revised seen;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, NULL));
+	p.rig.content->params.config.item_cap = 10;
+	pub_tree(&p, "t", 40);
+	settings->community_cnt = 2;
+	settings->communities[1][0] = 9;
+	settings->recommended_cnt = 1;
+	snprintf(settings->title, sizeof(settings->title), "The docs");
+	CHECK_EQ(pub_create(&p, settings, seed, id), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	CHECK_EQ(pub_reopen(&p), 0);
+	share = publish_find(p.publish, "docs");
+	CHECK(share);
+	CHECK_MEM(share->share_id, id, 32);
+	CHECK_EQ(share->state, PUBLISH_CURRENT);
+	CHECK_EQ(share->revision_cnt, 1);
+	CHECK_EQ(share->newest.seq, 1);
+	CHECK_STR(share->settings->title, "The docs");
+	CHECK_EQ(share->settings->community_cnt, 2);
+	CHECK_EQ(share->settings->communities[1][0], 9);
+	CHECK_EQ(share->settings->recommended_cnt, 1);
+	CHECK(is_listed(&p, seen.manifest_id));
+	CHECK(p.publish->first->parts[0].cnt >= 4);
+	p.rig.content->params.config.item_cap = 10;
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	CHECK(seen.is_unchanged);
+	pub_end(&p);
+}
+
+static void test_a_revision_is_numbered_after_all_that_were_seen(void)
+{
+	struct fake_overlay overlay = {0};
+	struct publish_rig p;
+	struct revised seen;
+	struct share_head head;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, &overlay));
+	pub_tree(&p, "t", 2);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), seed, id), 0);
+	overlay_tell(&p, id, 41, p.wall_s, 3);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	CHECK_EQ(seen.seq, 42);
+	CHECK_EQ(p.events[PUBLISH_SUPERSEDED], 1);
+	pub_turns(&p, 10);
+	CHECK(overlay_head(&overlay, id, &head));
+	CHECK_EQ(head.seq, 42);
+	/* An older one that is played back changes nothing. */
+	overlay.value_cnt = 0;
+	overlay_tell(&p, id, 41, p.wall_s + 100, 3);
+	pub_pass(&p, 86400);
+	CHECK_EQ(publish_lookup(p.publish, id)->state, PUBLISH_CURRENT);
+	CHECK_EQ(publish_lookup(p.publish, id)->newest.seq, 42);
+	CHECK(overlay_head(&overlay, id, &head));
+	CHECK_EQ(head.seq, 42);
+	pub_end(&p);
+	fake_overlay_fini(&overlay);
+}
+
+static void test_two_nodes_with_one_key_take_turns(void)
+{
+	struct fake_overlay overlay = {0};
+	struct publish_rig a, b;
+	struct revised seen;
+	uint8_t id[SHARE_ID_LEN], same[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&a, &overlay));
+	CHECK(pub_begin(&b, &overlay));
+	pub_tree(&a, "t", 2);
+	pub_tree(&b, "t", 3);
+	CHECK_EQ(pub_create(&a, pub_settings("docs"), seed, id), 0);
+	CHECK_EQ(pub_create(&b, pub_settings("mirror"), seed, same), 0);
+	CHECK_MEM(id, same, 32);
+	for (uint64_t round = 0; round < 4; round++) {
+		struct publish_rig *p = round % 2 ? &b : &a;
+
+		p->wall_s++;
+		rig_file(&p->rig, "t/more", 5, (unsigned)round);
+		CHECK_EQ(pub_publish(p, id, "t", &seen), 0);
+		CHECK_EQ(seen.seq, round + 1);
+		pub_turns(p, 10);
+	}
+	pub_pass(&a, 13 * 3600);
+	CHECK_EQ(publish_lookup(a.publish, id)->state, PUBLISH_BEHIND);
+	CHECK_EQ(publish_lookup(a.publish, id)->newest.seq, 4);
+	CHECK_EQ(publish_lookup(b.publish, id)->state, PUBLISH_CURRENT);
+	pub_end(&a);
+	pub_end(&b);
+	fake_overlay_fini(&overlay);
+}
+
+/* Two that could not hear each other use one number: the later one holds, at both. */
+static void test_a_fork_ends_at_the_later_revision(void)
+{
+	struct fake_overlay overlay = {0};
+	struct publish_rig p;
+	struct revised seen;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, &overlay));
+	pub_tree(&p, "t", 2);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), seed, id), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	pub_turns(&p, 10);
+	overlay.value_cnt = 0;
+	overlay_tell(&p, id, 1, p.wall_s + 50, 3);
+	pub_pass(&p, 13 * 3600);
+	CHECK_EQ(p.events[PUBLISH_FORKED], 1);
+	CHECK_EQ(publish_lookup(p.publish, id)->state, PUBLISH_BEHIND);
+	rig_file(&p.rig, "t/more", 5, 1);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	CHECK_EQ(seen.seq, 2);
+	CHECK_EQ(publish_lookup(p.publish, id)->state, PUBLISH_CURRENT);
+	pub_end(&p);
+	fake_overlay_fini(&overlay);
+}
+
+static void test_what_is_behind_does_not_sign_old_files_anew(void)
+{
+	struct fake_overlay overlay = {0};
+	struct publish_rig p;
+	struct revised seen;
+	struct publish_settings changed;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, &overlay));
+	pub_tree(&p, "t", 2);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), seed, id), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	overlay_tell(&p, id, 5, p.wall_s, 3);
+	changed = *publish_lookup(p.publish, id)->settings;
+	changed.is_public = true;
+	CHECK_EQ(pub_revise(&p, id, &changed, false, &seen), WEFT_ESTALE);
+	CHECK(strstr(seen.detail, "revision 5"));
+	CHECK(!publish_lookup(p.publish, id)->settings->is_public);
+	/* The files here, published anew, come after it. */
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	CHECK_EQ(seen.seq, 6);
+	pub_end(&p);
+	fake_overlay_fini(&overlay);
+}
+
+static void test_settings_are_signed_without_reading_files(void)
+{
+	struct publish_settings changed;
+	struct publish_rig p;
+	struct revised first, second;
+	struct manifest *m;
+	uint8_t id[SHARE_ID_LEN], *bytes;
+
+	CHECK(pub_begin(&p, NULL));
+	p.rig.content->params.config.item_cap = 10;
+	pub_tree(&p, "t", 25);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &first), 0);
+	changed = *publish_lookup(p.publish, id)->settings;
+	changed.is_public = true;
+	changed.community_cnt = 1;
+	CHECK_EQ(pub_revise(&p, id, &changed, false, &second), 0);
+	CHECK_EQ(second.seq, 2);
+	CHECK_EQ(second.part_new_cnt, 1);
+	m = rig_manifest(&p.rig, second.manifest_id, &bytes);
+	CHECK(m);
+	CHECK(m->is_public);
+	CHECK_EQ(m->community_cnt, 1);
+	CHECK_EQ(m->all_item_cnt, 25);
+	CHECK(is_listed(&p, second.manifest_id));
+	CHECK(!is_listed(&p, first.manifest_id));
+	manifest_free(m);
+	free(bytes);
+	/* The files are the same, and so is what is said. */
+	CHECK_EQ(pub_publish(&p, id, "t", &second), 0);
+	CHECK(second.is_unchanged);
+	pub_end(&p);
+}
+
+static void test_a_revision_is_signed_again_before_it_expires(void)
+{
+	struct publish_rig p;
+	struct revised seen;
+	const struct published *share;
+	uint64_t began_s;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, NULL));
+	pub_tree(&p, "t", 2);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	began_s = p.wall_s;
+	pub_turns(&p, 10);
+	pub_pass(&p, PUBLISH_LIFE_S * 3 / 4 - 60);
+	CHECK_EQ(publish_lookup(p.publish, id)->newest.seq, 1);
+	pub_pass(&p, 120);
+	share = publish_lookup(p.publish, id);
+	CHECK_EQ(share->newest.seq, 2);
+	CHECK(share->revisions[1].expires_s > began_s + PUBLISH_LIFE_S * 3 / 2);
+	pub_end(&p);
+}
+
+static void test_what_is_revoked_is_over(void)
+{
+	struct fake_overlay overlay = {0};
+	struct publish_rig p;
+	struct revised seen;
+	struct share_head head;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, &overlay));
+	pub_tree(&p, "t", 2);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	CHECK_EQ(pub_revoke(&p, id, &seen), 0);
+	pub_turns(&p, 10);
+	CHECK(overlay_head(&overlay, id, &head));
+	CHECK(head_is_revoked(&head));
+	CHECK(!is_listed(&p, seen.manifest_id));
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), WEFT_EREFUSED);
+	CHECK_EQ(pub_revoke(&p, id, &seen), WEFT_EREFUSED);
+	CHECK_EQ(pub_reopen(&p), 0);
+	CHECK_EQ(publish_lookup(p.publish, id)->state, PUBLISH_REVOKED);
+	/* It stays in the overlay as long as we are there. */
+	overlay.value_cnt = 0;
+	pub_pass(&p, 86400);
+	CHECK(overlay_head(&overlay, id, &head));
+	CHECK(head_is_revoked(&head));
+	pub_end(&p);
+	fake_overlay_fini(&overlay);
+}
+
+static void test_a_key_that_is_revoked_elsewhere_publishes_nothing(void)
+{
+	struct fake_overlay overlay = {0};
+	struct publish_rig p;
+	struct revised seen;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, &overlay));
+	pub_tree(&p, "t", 2);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), seed, id), 0);
+	overlay_tell(&p, id, HEAD_SEQ_REVOKED, p.wall_s, 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), WEFT_EREFUSED);
+	CHECK(strstr(seen.detail, "revoked"));
+	CHECK_EQ(p.events[PUBLISH_WAS_REVOKED], 1);
+	CHECK_EQ(shares_cnt(p.rig.content->shares), 0);
+	pub_end(&p);
+	fake_overlay_fini(&overlay);
+}
+
+static void test_a_key_whose_numbers_are_used_up_publishes_nothing(void)
+{
+	struct fake_overlay overlay = {0};
+	struct publish_rig p;
+	struct revised seen;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, &overlay));
+	pub_tree(&p, "t", 2);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), seed, id), 0);
+	overlay_tell(&p, id, HEAD_SEQ_REVOKED - 1, p.wall_s, 3);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), WEFT_EREFUSED);
+	/* But it can be revoked. */
+	CHECK_EQ(pub_revoke(&p, id, &seen), 0);
+	pub_end(&p);
+	fake_overlay_fini(&overlay);
+}
+
+static void test_a_share_that_is_removed_is_forgotten_with_its_key(void)
+{
+	struct store_stats stats;
+	struct publish_rig p;
+	struct revised seen;
+	uint8_t id[SHARE_ID_LEN];
+	int outcome = 1;
+
+	CHECK(pub_begin(&p, NULL));
+	pub_tree(&p, "t", 2);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), seed, id), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	CHECK_EQ(publish_remove(p.publish, id, pub_note_done, &outcome), 0);
+	CHECK(!publish_lookup(p.publish, id));
+	pub_turns(&p, 3);
+	CHECK_EQ(outcome, 0);
+	CHECK(!is_listed(&p, seen.manifest_id));
+	CHECK_EQ(publish_cnt(p.publish), 0);
+	store_stats(p.rig.store, &stats);
+	CHECK_EQ(stats.item_cnt[STORE_PUBLISHED], 0);
+	CHECK_EQ(stats.item_cnt[STORE_REVISIONS], 0);
+	/* What was seen of it stays: nobody gets behind it. */
+	CHECK_EQ(stats.item_cnt[STORE_HEADS], 1);
+	CHECK_EQ(pub_create(&p, pub_settings("again"), seed, id), 0);
+	CHECK_EQ(publish_lookup(p.publish, id)->state, PUBLISH_BEHIND);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	CHECK_EQ(seen.seq, 2);
+	pub_end(&p);
+}
+
+static void test_only_so_many_revisions_are_kept(void)
+{
+	struct publish_rig p;
+	struct revised seen;
+	struct store_stats stats;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, NULL));
+	p.publish->params.config.revision_cap = 3;
+	pub_tree(&p, "t", 1);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
+	for (unsigned i = 1; i <= 5; i++) {
+		rig_file(&p.rig, "t/x", 10, i);
+		rig_file(&p.rig, "t/x", i, i);
+		CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+		CHECK_EQ(seen.seq, i);
+	}
+	CHECK_EQ(publish_lookup(p.publish, id)->revision_cnt, 3);
+	CHECK_EQ(publish_lookup(p.publish, id)->revisions[0].seq, 3);
+	store_stats(p.rig.store, &stats);
+	CHECK_EQ(stats.item_cnt[STORE_REVISIONS], 3);
+	pub_end(&p);
+}
+
+static void test_limits_and_names_of_shares(void)
+{
+	static const char *const bad[] = {"", "-x", "mesh:abc", "a/b", "a\nb", "\xff"};
+	struct publish_rig p;
+	uint8_t id[SHARE_ID_LEN];
+	char name[16];
+
+	CHECK(pub_begin(&p, NULL));
+	p.publish->params.config.share_cap = 3;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		CHECK_EQ(pub_create(&p, pub_settings(bad[i]), NULL, id), WEFT_EMALFORMED);
+	CHECK_EQ(pub_create(&p, pub_settings("one"), seed, id), 0);
+	CHECK_EQ(pub_create(&p, pub_settings("one"), NULL, id), WEFT_EEXISTS);
+	CHECK_EQ(pub_create(&p, pub_settings("two"), seed, id), WEFT_EEXISTS);
+	for (unsigned i = 1; i < 3; i++) {
+		snprintf(name, sizeof(name), "n%u", i);
+		CHECK_EQ(pub_create(&p, pub_settings(name), NULL, id), 0);
+	}
+	CHECK_EQ(pub_create(&p, pub_settings("more"), NULL, id), WEFT_EFULL);
+	pub_end(&p);
+}
+
+static void test_one_revision_at_a_time(void)
+{
+	const struct publish_ask ask = {.settings = pub_settings("docs")};
+	struct fake_overlay overlay = {0};
+	struct publish_rig p;
+	struct revised seen = {0};
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, &overlay));
+	CHECK_EQ(pub_create(&p, ask.settings, NULL, id), 0);
+	CHECK_EQ(publish_revise(p.publish, id, &ask, p.rig.now_ns), 0);
+	CHECK_EQ(publish_revise(p.publish, id, &ask, p.rig.now_ns), WEFT_EBUSY);
+	CHECK_EQ(publish_remove(p.publish, id, NULL, NULL), WEFT_EBUSY);
+	CHECK_EQ(publish_cancel(p.publish, id), 0);
+	pub_turns(&p, 5);
+	CHECK(!publish_lookup(p.publish, id)->is_busy);
+	CHECK_EQ(publish_cancel(p.publish, id), WEFT_EABSENT);
+	CHECK_EQ(pub_revise(&p, id, ask.settings, false, &seen), 0);
+	pub_end(&p);
+	fake_overlay_fini(&overlay);
+}
+
+static void test_a_key_goes_from_node_to_node_as_a_file(void)
+{
+	struct publish_rig p;
+	struct node_key *key;
+	struct stat st;
+	char path[SCRATCH_CAP + 16];
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, NULL));
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
+	scratch_path(path, sizeof(path), p.rig.dir, "docs.key");
+	CHECK_EQ(publish_export_key(p.publish, id, path), 0);
+	CHECK_EQ(publish_export_key(p.publish, id, path), WEFT_EEXISTS);
+	CHECK_EQ(stat(path, &st), 0);
+	CHECK_EQ(st.st_mode & 0777, 0600);
+	CHECK_EQ(node_key_load(path, NULL, &key), 0);
+	CHECK_MEM(node_key_public(key), publish_lookup(p.publish, id)->share_key, 32);
+	node_key_free(key);
+	pub_end(&p);
+}
+
+static void test_a_sweep_and_a_signing_keep_out_of_each_others_way(void)
+{
+	struct publish_settings changed;
+	struct publish_rig p;
+	struct revised seen;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, NULL));
+	pub_tree(&p, "t", 2);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	changed = *publish_lookup(p.publish, id)->settings;
+	changed.is_public = true;
+	p.rig.content->is_sweeping = true;
+	CHECK_EQ(pub_revise(&p, id, &changed, false, &seen), WEFT_EBUSY);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), WEFT_EBUSY);
+	p.rig.content->is_sweeping = false;
+	CHECK_EQ(pub_revise(&p, id, &changed, false, &seen), 0);
+	CHECK_EQ(p.rig.content->unheld_cnt, 0);
+	CHECK_EQ(content_holder_begin(p.rig.content), 0);
+	CHECK_EQ(content_gc(p.rig.content, true, NULL, NULL), WEFT_EBUSY);
+	content_holder_end(p.rig.content);
+	pub_end(&p);
+}
+
+static void test_a_file_that_leads_out_of_the_tree_is_left_out(void)
+{
+	struct publish_rig p;
+	struct revised seen;
+	struct manifest *m;
+	char path[4096];
+	uint8_t id[SHARE_ID_LEN], *bytes;
+
+	CHECK(pub_begin(&p, NULL));
+	pub_tree(&p, "t", 1);
+	CHECK_EQ(symlink("/etc/passwd", scratch_path(path, sizeof(path), p.rig.dir, "t/link")), 0);
+	rig_file(&p.rig, "t/.weft-x", 4, 1);
+	rig_file(&p.rig, "t/a\nb", 4, 1);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	m = rig_manifest(&p.rig, seen.manifest_id, &bytes);
+	CHECK(m);
+	CHECK_EQ(m->item_cnt, 1);
+	manifest_free(m);
+	free(bytes);
+	pub_end(&p);
+}
+
+int main(void)
+{
+	RUN(test_a_tree_becomes_a_signed_revision);
+	RUN(test_an_update_reads_only_what_changed);
+	RUN(test_an_update_of_many_files_makes_few_new_parts);
+	RUN(test_a_share_outlives_a_restart);
+	RUN(test_a_revision_is_numbered_after_all_that_were_seen);
+	RUN(test_two_nodes_with_one_key_take_turns);
+	RUN(test_a_fork_ends_at_the_later_revision);
+	RUN(test_what_is_behind_does_not_sign_old_files_anew);
+	RUN(test_settings_are_signed_without_reading_files);
+	RUN(test_a_revision_is_signed_again_before_it_expires);
+	RUN(test_what_is_revoked_is_over);
+	RUN(test_a_key_that_is_revoked_elsewhere_publishes_nothing);
+	RUN(test_a_key_whose_numbers_are_used_up_publishes_nothing);
+	RUN(test_a_share_that_is_removed_is_forgotten_with_its_key);
+	RUN(test_only_so_many_revisions_are_kept);
+	RUN(test_limits_and_names_of_shares);
+	RUN(test_one_revision_at_a_time);
+	RUN(test_a_key_goes_from_node_to_node_as_a_file);
+	RUN(test_a_sweep_and_a_signing_keep_out_of_each_others_way);
+	RUN(test_a_file_that_leads_out_of_the_tree_is_left_out);
+	return check_done();
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Heads, in and out. What another holder of the key published counts as much as what we
+ * did: the newest head is the one that is put, and the one that is numbered after.
+ */
+#include <stddef.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "content/content_state.h"
+#include "content/publish/publish_state.h"
+#include "store/store.h"
+
+/* A moment for more than one change, and for the overlay to be joined after a start. */
+#define SOON_NS	       (1 * NS_PER_S)
+#define AGAIN_NS       (HEAD_OVERLAY_TTL_S / 2 * NS_PER_S)
+#define RETRY_NS       (30 * NS_PER_S)
+#define RETRY_DOUBLE   5 /* to 16 minutes */
+#define RENEW_RETRY_NS (3600 * NS_PER_S)
+
+/* --- when --- */
+
+/* renew_s: when the revision is to be signed again; UINT64_MAX: never. */
+static uint64_t renew_s(const struct publication *publication)
+{
+	const struct publish_revision *own = publication_own(publication);
+
+	if (!own || !own->expires_s || publication->view.state != PUBLISH_CURRENT)
+		return UINT64_MAX;
+	return own->expires_s - (own->expires_s - own->created_s) / PUBLISH_RENEW_PART;
+}
+
+static void keep_schedule(struct publication *publication, uint64_t at_ns, uint64_t now_ns)
+{
+	uint64_t wall_s = publish_wall_s(publication->publish), due_s;
+
+	publication_refresh(publication);
+	due_s = renew_s(publication);
+	if (due_s <= wall_s)
+		at_ns = now_ns;
+	else if (due_s != UINT64_MAX && (at_ns - now_ns) / NS_PER_S > due_s - wall_s)
+		at_ns = now_ns + (due_s - wall_s) * NS_PER_S;
+	timer_set(publication->publish->params.timers, &publication->timer, at_ns);
+}
+
+void keep_soon(struct publication *publication, uint64_t now_ns)
+{
+	struct timer *timer = &publication->timer;
+
+	if (!timer_is_set(timer) || timer->at_ns > now_ns + SOON_NS)
+		timer_set(publication->publish->params.timers, timer, now_ns + SOON_NS);
+}
+
+void keep_now(struct publication *publication)
+{
+	publication->is_put_due = true;
+	timer_set(publication->publish->params.timers, &publication->timer, 0);
+}
+
+static void keep_put(struct publication *publication, uint64_t now_ns);
+
+static void renew(struct publication *publication, uint64_t now_ns)
+{
+	const struct publish_ask ask = {.settings = &publication->settings};
+	int err = revise_begin(publication, REVISE_SIGN, &ask, now_ns);
+
+	if (err < 0)
+		publication_tell(publication, PUBLISH_RENEW_ERROR,
+				 publication_own(publication)->seq, err);
+}
+
+void keep_fire(struct timer *timer, uint64_t now_ns)
+{
+	struct publication *publication =
+		(void *)((char *)timer - offsetof(struct publication, timer));
+
+	publication_refresh(publication);
+	if (publication->is_put_due) {
+		publication->is_put_due = false;
+		keep_put(publication, now_ns);
+		return;
+	}
+	if (publication->revise) {
+		keep_schedule(publication, now_ns + RETRY_NS, now_ns);
+		return;
+	}
+	if (renew_s(publication) <= publish_wall_s(publication->publish)) {
+		renew(publication, now_ns);
+		timer_set(publication->publish->params.timers, timer, now_ns + RENEW_RETRY_NS);
+		return;
+	}
+	keep_ask(publication, now_ns);
+}
+
+/* --- in --- */
+
+static enum publish_event_kind news_of(const struct publication *publication,
+				       const struct head_seen *seen)
+{
+	const struct share_head *known = &publication->newest.head;
+
+	if (head_is_revoked(&seen->head))
+		return PUBLISH_WAS_REVOKED;
+	return known->seq && head_is_fork(&seen->head, known) ? PUBLISH_FORKED : PUBLISH_SUPERSEDED;
+}
+
+void keep_unshare(struct publication *publication)
+{
+	const struct publish_revision *own = publication_own(publication);
+
+	/* One that is gone already, or cannot be taken back now, is a collection to the user. */
+	if (own && content_share_remove(publication->publish->params.content, own->manifest_id,
+					NULL, NULL) < 0)
+		return;
+}
+
+/* adopt takes a head of somebody else, if it is newer than any. */
+static void adopt(struct publication *publication, const struct head_seen *seen, bool is_stored)
+{
+	struct store *store = publication->publish->params.store;
+	enum publish_event_kind news;
+	struct store_batch *batch;
+
+	if (!seen->head.seq || (publication->newest.head.seq &&
+				!head_is_newer(&seen->head, &publication->newest.head)))
+		return;
+	news = news_of(publication, seen);
+	publication->newest = *seen;
+	if (!is_stored) {
+		batch = store_batch_new(store);
+		head_seen_put(batch, seen);
+		/* A store that is full now: it will be heard again. */
+		if (store_submit(store, batch, NULL, NULL) < 0)
+			store_batch_free(batch);
+	}
+	if (news == PUBLISH_WAS_REVOKED)
+		keep_unshare(publication);
+	publication_tell(publication, news, seen->head.seq, 0);
+}
+
+/* Who follows the share as well may have heard of a newer one. */
+static void adopt_stored(struct publication *publication)
+{
+	struct store_snapshot *snapshot;
+	struct head_seen seen;
+
+	if (store_snapshot_open(publication->publish->params.store, &snapshot) < 0)
+		return;
+	if (head_seen_get(snapshot, publication->view.share_id, &seen) == 0)
+		adopt(publication, &seen, true);
+	store_snapshot_close(snapshot);
+}
+
+static void head_heard(void *arg, const uint8_t *value, size_t len,
+		       const struct overlay_claim *claim)
+{
+	struct publication *publication = arg;
+	struct head_seen seen = {.len = len - 1};
+
+	(void)claim; /* the rule said who wrote it; which is newer it does not say */
+	if (len <= 1 || len - 1 > HEAD_LEN_MAX || head_parse(value + 1, len - 1, &seen.head) < 0 ||
+	    memcmp(seen.head.share_id, publication->view.share_id, SHARE_ID_LEN) != 0)
+		return;
+	memcpy(seen.bytes, value + 1, len - 1);
+	if (!publication->heard.head.seq || head_is_newer(&seen.head, &publication->heard.head))
+		publication->heard = seen;
+}
+
+static void asked(struct publication *publication, bool was_asked, uint64_t now_ns)
+{
+	adopt_stored(publication);
+	adopt(publication, &publication->heard, false);
+	if (publication->is_asked) {
+		publication->is_asked = false;
+		revise_go_on(publication, was_asked);
+	} else {
+		keep_put(publication, now_ns);
+	}
+}
+
+static void get_done(void *arg, const struct overlay_result *result, uint64_t now_ns)
+{
+	struct publication *publication = arg;
+
+	publication->get = NULL;
+	asked(publication, result->err == 0, now_ns);
+}
+
+void keep_ask(struct publication *publication, uint64_t now_ns)
+{
+	const struct overlay_seam *overlay = &publication->publish->params.overlay;
+	uint8_t name[HEAD_OVERLAY_NAME_LEN];
+
+	if (publication->get)
+		return;
+	publication->heard.head.seq = 0;
+	head_overlay_name(publication->view.share_id, name);
+	if (!overlay->ops ||
+	    overlay->ops->get(overlay->overlay, name, sizeof(name), HEAD_OVERLAY_TAG, head_heard,
+			      get_done, publication, now_ns, &publication->get) < 0) {
+		publication->get = NULL;
+		asked(publication, false, now_ns);
+	}
+}
+
+/* --- out --- */
+
+static void put_ended(struct publication *publication, int err, uint32_t holder_cnt,
+		      uint64_t now_ns)
+{
+	struct published *view = &publication->view;
+	unsigned doubled;
+
+	view->put_err = err < 0 ? err : holder_cnt ? 0 : WEFT_EUNREACHABLE;
+	view->holder_cnt = holder_cnt;
+	if (holder_cnt) {
+		publication->fail_cnt = 0;
+		keep_schedule(publication, now_ns + AGAIN_NS, now_ns);
+		return;
+	}
+	doubled = publication->fail_cnt < RETRY_DOUBLE ? publication->fail_cnt++ : RETRY_DOUBLE;
+	keep_schedule(publication, now_ns + (RETRY_NS << doubled), now_ns);
+}
+
+static void put_done(void *arg, const struct overlay_result *result, uint64_t now_ns)
+{
+	struct publication *publication = arg;
+
+	publication->put = NULL;
+	put_ended(publication, result->err, result->stored_cnt, now_ns);
+}
+
+static void keep_put(struct publication *publication, uint64_t now_ns)
+{
+	const struct overlay_seam *overlay = &publication->publish->params.overlay;
+	uint8_t name[HEAD_OVERLAY_NAME_LEN], value[1 + HEAD_LEN_MAX];
+	const struct head_seen *newest = &publication->newest;
+	int err;
+
+	if (!newest->head.seq || !overlay->ops) {
+		keep_schedule(publication, now_ns + AGAIN_NS, now_ns);
+		return;
+	}
+	/* What is on its way is older. */
+	if (publication->put)
+		overlay->ops->cancel(publication->put);
+	publication->put = NULL;
+	head_overlay_name(publication->view.share_id, name);
+	value[0] = HEAD_OVERLAY_TAG;
+	memcpy(value + 1, newest->bytes, newest->len);
+	err = overlay->ops->put(overlay->overlay, name, sizeof(name), value, 1 + newest->len,
+				put_done, publication, now_ns, &publication->put);
+	if (err < 0) {
+		publication->put = NULL;
+		put_ended(publication, err, 0, now_ns);
+	}
+}
+
+void keep_stop(struct publication *publication)
+{
+	struct publish *publish = publication->publish;
+	const struct overlay_seam *overlay = &publish->params.overlay;
+
+	if (publication->get)
+		overlay->ops->cancel(publication->get);
+	if (publication->put)
+		overlay->ops->cancel(publication->put);
+	publication->get = publication->put = NULL;
+	timer_cancel(publish->params.timers, &publication->timer);
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_CONTENT_PUBLISH_H
+#define WEFT_CONTENT_PUBLISH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "content/content.h"
+#include "content/head.h"
+#include "content/manifest.h"
+#include "content/publish/label.h"
+#include "mesh/seam_overlay.h"
+#include "weft/err.h"
+
+struct jobs;
+struct store;
+struct timer_wheel;
+
+/*
+ * The shares that this node publishes: names that go on, each with a key of its own and
+ * revisions 1, 2, 3... (docs/wire/share.md).
+ *
+ *	revise	revise.c -> newest head of the overlay -> import of the tree (or the
+ *		revision that is there, read back) -> signed -> one batch: manifest,
+ *		revision, settings, head -> head.c -> overlay
+ *	keep	head.c: the head is put again at half its life; a revision is signed
+ *		again before it expires
+ *
+ * Whatever instant the program dies at, a share has its old revision or its new one: what
+ * makes a revision is one commit, and what is stored before it is found by nobody.
+ * The same key may publish elsewhere: each revision is numbered after the highest number
+ * that was ever seen.
+ *
+ * Home worker; nothing blocks; done and event are never called inside the call that leads
+ * to them.
+ */
+struct publish;
+
+#define PUBLISH_NAME_LEN_MAX 64u
+#define PUBLISH_LIFE_S	     (30u * 86400u) /* of a revision, unless it is set */
+/* A revision is signed again when a quarter of its life is left. */
+#define PUBLISH_RENEW_PART 4u
+
+struct publish_config {
+	uint32_t share_cap;    /* shares published */
+	uint32_t revision_cap; /* of each, kept to be fetched and compared; at least 1 */
+	uint32_t life_s;       /* of a revision */
+};
+void publish_config_defaults(struct publish_config *config);
+
+enum publish_state {
+	PUBLISH_EMPTY,	 /* it has no revision yet */
+	PUBLISH_CURRENT, /* its newest revision was made here */
+	PUBLISH_BEHIND,	 /* another holder of its key published a newer one */
+	PUBLISH_REVOKED, /* its key was given up, for ever */
+	PUBLISH_STATE_CNT,
+};
+const char *publish_state_name(enum publish_state state);
+
+/* What a publisher says of a share; kept, and signed with each revision. */
+struct publish_settings {
+	char name[PUBLISH_NAME_LEN_MAX + 1]; /* here, on this node */
+	char title[MANIFEST_TITLE_CAP];	     /* to those who follow; "": the name */
+	char description[MANIFEST_DESCRIPTION_LEN_MAX + 1];
+	char path[4096]; /* absolute; "": nothing was published yet */
+	char rules[LABEL_RULES_CAP];
+	bool is_public;
+	uint32_t community_cnt, recommended_cnt;
+	uint8_t communities[MANIFEST_COMMUNITIES_MAX][32]; /* ascending */
+	uint8_t recommended[MANIFEST_RECOMMENDED_MAX][32];
+};
+
+struct publish_revision {
+	uint64_t seq;
+	uint8_t manifest_id[32];
+	uint64_t created_s, expires_s;
+	uint64_t item_cnt, byte_cnt;
+};
+
+/* A share as it is told; borrowed until the next turn. */
+struct published {
+	uint8_t share_id[SHARE_ID_LEN];
+	uint8_t share_key[32];
+	const struct publish_settings *settings;
+	enum publish_state state;
+	struct share_head newest;		  /* that was ever seen; seq 0: none */
+	const struct publish_revision *revisions; /* made here and kept, oldest first */
+	uint32_t revision_cnt;
+	bool is_busy;	     /* a revision is being made */
+	uint32_t holder_cnt; /* nodes of the overlay that took the head when it was last put */
+	int put_err;	     /* of that; 0 when it was not put yet */
+};
+
+enum publish_event_kind {
+	PUBLISH_REVISED,     /* a revision of ours is stored */
+	PUBLISH_RENEW_ERROR, /* it could not be signed again before it expires */
+	PUBLISH_SUPERSEDED,  /* another holder of the key published a newer revision */
+	PUBLISH_FORKED,	     /* another holder used a number of ours; the later one holds */
+	PUBLISH_WAS_REVOKED,
+};
+struct publish_event {
+	enum publish_event_kind kind;
+	const struct published *share;
+	uint64_t seq;
+	int err;
+};
+
+struct publish_params {
+	struct publish_config config;
+	struct content *content;
+	struct store *store;
+	struct jobs *jobs;
+	struct timer_wheel *timers;
+	struct overlay_seam overlay; /* ops NULL: nobody is asked or told */
+	uint64_t now_ns;
+	uint64_t (*wall_s)(void *ctx);
+	void (*event)(void *ctx, const struct publish_event *event); /* may be NULL */
+	void *ctx;
+};
+
+/*
+ * publish_new reads what is published, registers the overlay's rule of heads and becomes a
+ * holder of content. 0, WEFT_EDAMAGED (a row), WEFT_EFULL, WEFT_EEXISTS or -errno.
+ */
+WEFT_MUST_CHECK
+int publish_new(const struct publish_params *params, struct publish **out_publish);
+/*
+ * publish_stop, while overlay and store are there: nobody is told anything any more.
+ * publish_free after content is gone. Both take NULL.
+ */
+void publish_stop(struct publish *publish);
+void publish_free(struct publish *publish);
+void publish_configure(struct publish *publish, const struct publish_config *config);
+/* publish_session_up: somebody may be there now who takes heads. */
+void publish_session_up(struct publish *publish, uint64_t now_ns);
+
+/*
+ * publish_find: the share that is called text, or whose id begins with it (8 letters of
+ * z-base-32 and more); NULL: none, or several.
+ */
+const struct published *publish_find(const struct publish *publish, const char *text);
+const struct published *publish_lookup(const struct publish *publish,
+				       const uint8_t share_id[static SHARE_ID_LEN]);
+void publish_each(const struct publish *publish,
+		  bool (*fn)(void *arg, const struct published *share), void *arg);
+uint32_t publish_cnt(const struct publish *publish);
+/* publish_head gives the newest head of a share, as it was signed; NULL: none. */
+const uint8_t *publish_head(const struct publish *publish,
+			    const uint8_t share_id[static SHARE_ID_LEN], size_t *out_len);
+
+/*
+ * publish_create makes a share, with a new key, or that of seed (32 bytes, NODE_KEY_SEED_LEN).
+ * done when it is durable. 0, WEFT_EFULL (share_cap), WEFT_EEXISTS (its name, or its key),
+ * WEFT_EMALFORMED (name or another setting), or what store_submit says.
+ */
+typedef void (*publish_done_fn)(void *arg, int err);
+WEFT_MUST_CHECK
+int publish_create(struct publish *publish, const struct publish_settings *settings,
+		   const uint8_t *seed, publish_done_fn done, void *arg,
+		   uint8_t out_share_id[static SHARE_ID_LEN]);
+
+/* How a revision ended. */
+struct publish_outcome {
+	int err;
+	const char *detail; /* a whole sentence when err is not 0 */
+	bool is_unchanged;  /* there is nothing new to say: no revision was made */
+	bool was_asked;	    /* the overlay said which revision is the newest */
+	const struct publish_revision *revision; /* that holds now; NULL: none */
+	const struct content_import *import;	 /* NULL: nothing was imported */
+	uint32_t part_cnt, part_new_cnt;	 /* manifests of it, and those that are new */
+};
+struct publish_ask {
+	/* What is to be said; copied. The path is imported again, if imports says so. */
+	const struct publish_settings *settings;
+	bool imports;
+	void (*progress)(void *arg, const struct content_import *import); /* may be NULL */
+	void (*done)(void *arg, const struct publish_outcome *outcome);	  /* may be NULL */
+	void *arg;
+};
+/*
+ * publish_revise makes a revision of what settings say and the files below their path.
+ * A share without a revision only keeps the settings unless imports is set. 0, or
+ *   WEFT_EABSENT    no such share
+ *   WEFT_EBUSY      a revision is being made
+ *   WEFT_EREFUSED   it was revoked
+ *   WEFT_EMALFORMED a setting
+ *   WEFT_EEXISTS    the name is another's
+ */
+WEFT_MUST_CHECK
+int publish_revise(struct publish *publish, const uint8_t share_id[static SHARE_ID_LEN],
+		   const struct publish_ask *ask, uint64_t now_ns);
+/*
+ * publish_cancel ends a revision; done follows with WEFT_ECANCELLED. 0, or WEFT_EABSENT:
+ * none is being made, or it is being stored already.
+ */
+WEFT_MUST_CHECK
+int publish_cancel(struct publish *publish, const uint8_t share_id[static SHARE_ID_LEN]);
+/* publish_forget_caller: progress and done of the revision under way are not called any more. */
+void publish_forget_caller(struct publish *publish, const void *arg);
+
+/*
+ * publish_revoke publishes that there will be no revision any more; the files are no
+ * longer shared under that name. publish_remove forgets a share and its key, and
+ * leaves it as it is for those who follow. As publish_revise.
+ */
+WEFT_MUST_CHECK
+int publish_revoke(struct publish *publish, const uint8_t share_id[static SHARE_ID_LEN],
+		   const struct publish_ask *ask, uint64_t now_ns);
+WEFT_MUST_CHECK
+int publish_remove(struct publish *publish, const uint8_t share_id[static SHARE_ID_LEN],
+		   publish_done_fn done, void *arg);
+/*
+ * publish_export_key writes the share's key into a new file of mode 0600 (crypto/node_key.h).
+ * 0, WEFT_EABSENT, WEFT_EEXISTS (the file) or -errno. Waits on the disk.
+ */
+WEFT_MUST_CHECK
+int publish_export_key(const struct publish *publish, const uint8_t share_id[static SHARE_ID_LEN],
+		       const char *path);
+
+#endif

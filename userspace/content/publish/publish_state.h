@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_CONTENT_PUBLISH_STATE_H
+#define WEFT_CONTENT_PUBLISH_STATE_H
+
+#include "base/jobs.h"
+#include "base/timer.h"
+#include "content/import/import.h"
+#include "content/head_seen.h"
+#include "content/publish/publish.h"
+
+struct node_key;
+struct store_batch;
+
+/*
+ * Private to publish/. publish.c has the table, record.c its rows, revise.c makes
+ * revisions, keep.c asks the overlay for heads and gives it ours.
+ */
+
+/* What is kept of a revision beside what is told. */
+struct revision_parts {
+	uint8_t digest[32]; /* manifest_builder_digest */
+	uint8_t *ids;	    /* 32 bytes each; NULL: it has no parts */
+	size_t cnt;
+};
+
+enum revise_kind { REVISE_IMPORT, REVISE_SIGN, REVISE_REVOKE };
+
+/* A revision on its way. */
+struct revise {
+	struct publication *publication;
+	enum revise_kind kind;
+	struct publish_ask ask; /* settings points to settings */
+	struct publish_settings settings;
+	struct timer step; /* goes on in a turn of its own */
+	uint64_t import_id;
+	bool is_importing, is_held;
+	bool was_asked, is_unchanged;
+
+	struct job job; /* reads the manifest that is signed again */
+	uint8_t read_id[32];
+	uint8_t *bytes;
+	size_t len;
+	int read_err;
+
+	/* Signed and on its way into the store. */
+	struct publish_revision revision;
+	struct revision_parts parts;
+	struct head_seen head;
+	int err;
+	char detail[256];
+};
+
+struct publication {
+	struct published view; /* first; its pointers point below */
+	struct publish *publish;
+	struct publication *next;
+	struct node_key *key;
+	struct publish_settings settings;
+	struct publish_revision *revisions; /* oldest first, at most revision_cap */
+	struct revision_parts *parts;	    /* of each */
+	uint32_t revision_cap;
+	struct head_seen newest;
+	struct manifest_tag tags[MANIFEST_TAGS_MAX]; /* of the item that is labelled */
+	struct revise *revise;			     /* NULL: none is being made */
+
+	struct timer timer; /* the head is to be put, or the revision to be renewed */
+	struct overlay_run *get, *put;
+	struct head_seen heard; /* by the get; seq 0: nothing */
+	bool is_asked;		/* a revision waits for the get */
+	bool is_put_due;	/* there is a head of ours that nobody was given */
+	unsigned fail_cnt;	/* puts in a row that nobody took */
+
+	publish_done_fn done; /* of a creation or removal under way */
+	void *arg;
+	bool is_leaving;
+};
+
+struct publish {
+	struct publish_params params;
+	struct publication *first; /* listed */
+	struct publication *adding;
+	uint32_t cnt; /* of both */
+	bool is_stopped;
+};
+
+static inline uint64_t publish_wall_s(const struct publish *publish)
+{
+	return publish->params.wall_s(publish->params.ctx);
+}
+
+/* publish.c */
+struct publication *publication_find(const struct publish *publish,
+				     const uint8_t share_id[static SHARE_ID_LEN]);
+void publication_tell(struct publication *publication, enum publish_event_kind kind, uint64_t seq,
+		      int err);
+/* publication_refresh brings the view up to date. */
+void publication_refresh(struct publication *publication);
+/* settings_check: 0, WEFT_EMALFORMED, or WEFT_EEXISTS: the name is another's than own's. */
+WEFT_MUST_CHECK
+int settings_check(const struct publish *publish, const struct publish_settings *settings,
+		   const struct publication *own);
+/* publication_own: the newest revision made here, or NULL. */
+const struct publish_revision *publication_own(const struct publication *publication);
+
+/*
+ * record.c, rows in deterministic CBOR:
+ *	STORE_PUBLISHED	{0 name, 1 seed 32, 2 path?, 3 title?, 4 description?, 5 public,
+ *			 6 communities[], 7 recommended[], 8 rules?}
+ *	STORE_REVISIONS	{0 manifest id, 1 created s, 2 expires s, 3 items, 4 bytes, 5 digest}
+ */
+void record_put_settings(struct store_batch *batch, const struct publication *publication,
+			 const struct publish_settings *settings);
+void record_put_revision(struct store_batch *batch, const struct publication *publication,
+			 const struct publish_revision *revision,
+			 const struct revision_parts *parts);
+void record_delete_revision(struct store_batch *batch, const struct publication *publication,
+			    uint64_t seq);
+/* record_load reads all publications: 0, WEFT_EDAMAGED or -errno. */
+WEFT_MUST_CHECK
+int record_load(struct publish *publish);
+
+/* publish.c: publication_new makes one that is not listed; takes key on success. NULL: no memory. */
+struct publication *publication_new(struct publish *publish, struct node_key *key,
+				    const struct publish_settings *settings);
+void publication_free(struct publication *publication);
+/* publication_push adds the newest revision and takes parts' ids; the oldest beyond the cap goes. */
+void publication_push(struct publication *publication, const struct publish_revision *revision,
+		      struct revision_parts *parts);
+
+/*
+ * keep.c: keep_soon lets the overlay be asked for the newest head in a moment, keep_now
+ * lets ours be put in the next turn. keep_ask asks; revise_go_on follows if a revision
+ * waits for it, else the newest there is, is put.
+ */
+void keep_fire(struct timer *timer, uint64_t now_ns);
+void keep_soon(struct publication *publication, uint64_t now_ns);
+void keep_now(struct publication *publication);
+void keep_ask(struct publication *publication, uint64_t now_ns);
+void keep_stop(struct publication *publication);
+/* keep_unshare: the newest revision made here is not shared any more; the files stay. */
+void keep_unshare(struct publication *publication);
+
+/*
+ * revise.c: revise_begin begins a revision: 0, WEFT_EBUSY or -ENOMEM. revise_go_on: the
+ * overlay was asked, or nobody could be. revise_stop ends it, untold.
+ */
+WEFT_MUST_CHECK
+int revise_begin(struct publication *publication, enum revise_kind kind,
+		 const struct publish_ask *ask, uint64_t now_ns);
+void revise_go_on(struct publication *publication, bool was_asked);
+void revise_stop(struct publication *publication);
+/* revise_seq_next: one more than any number that was seen; 0: used up, or revoked. */
+uint64_t revise_seq_next(const struct publication *publication);
+/* revise_fail notes the first error; revise_end tells the outcome and frees the revision. */
+__attribute__((format(printf, 3, 4))) void revise_fail(struct revise *revise, int err,
+						       const char *fmt, ...);
+void revise_end(struct publication *publication, const struct content_import *import);
+/* revise_stored: arg is the publication whose revision's batch was committed, or not. */
+void revise_stored(void *arg, int err);
+
+/*
+ * sign.c: sign_seal, of the publication ctx, is what import_seal.seal is. sign_begin signs
+ * the revision that is there once more, or only keeps the settings when there is none.
+ */
+WEFT_MUST_CHECK
+int sign_seal(void *ctx, struct import_sealed *io_sealed);
+void sign_begin(struct publication *publication);
+
+#endif

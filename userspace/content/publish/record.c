@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rows of what is published (publish_state.h), written and read at start. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cursor.h"
+#include "codec/cbor.h"
+#include "content/publish/publish_state.h"
+#include "crypto/node_key.h"
+#include "store/store.h"
+
+#define SETTINGS_ROW_CAP (sizeof(struct publish_settings) + 512)
+#define REVISION_ROW_CAP 160
+#define REVISION_KEY_LEN (SHARE_ID_LEN + 8)
+#define DIGEST_LEN	 32
+
+/* --- writing --- */
+
+static void field_text(struct writer *w, uint64_t key, const char *text)
+{
+	if (!text[0])
+		return;
+	cbor_write_uint(w, key);
+	cbor_write_text(w, text, strlen(text));
+}
+
+static void field_ids(struct writer *w, uint64_t key, const uint8_t (*ids)[32], uint32_t cnt)
+{
+	cbor_write_uint(w, key);
+	cbor_write_array(w, cnt);
+	for (uint32_t i = 0; i < cnt; i++)
+		cbor_write_bytes(w, ids[i], 32);
+}
+
+void record_put_settings(struct store_batch *batch, const struct publication *publication,
+			 const struct publish_settings *settings)
+{
+	uint8_t row[SETTINGS_ROW_CAP];
+	struct writer w = writer_of(row, sizeof(row));
+
+	cbor_write_map(&w, 5u + (settings->path[0] != 0) + (settings->title[0] != 0) +
+				   (settings->description[0] != 0) + (settings->rules[0] != 0));
+	field_text(&w, 0, settings->name);
+	cbor_write_uint(&w, 1);
+	cbor_write_bytes(&w, node_key_seed(publication->key), NODE_KEY_SEED_LEN);
+	field_text(&w, 2, settings->path);
+	field_text(&w, 3, settings->title);
+	field_text(&w, 4, settings->description);
+	cbor_write_uint(&w, 5);
+	cbor_write_bool(&w, settings->is_public);
+	field_ids(&w, 6, settings->communities, settings->community_cnt);
+	field_ids(&w, 7, settings->recommended, settings->recommended_cnt);
+	field_text(&w, 8, settings->rules);
+	store_batch_put(batch, STORE_PUBLISHED, publication->view.share_id, SHARE_ID_LEN, row,
+			writer_len(&w));
+	explicit_bzero(row, sizeof(row));
+}
+
+static void revision_key(const struct publication *publication, uint64_t seq,
+			 uint8_t key[static REVISION_KEY_LEN])
+{
+	struct writer w = writer_of(key, REVISION_KEY_LEN);
+
+	writer_bytes(&w, publication->view.share_id, SHARE_ID_LEN);
+	writer_be64(&w, seq);
+}
+
+void record_put_revision(struct store_batch *batch, const struct publication *publication,
+			 const struct publish_revision *revision,
+			 const struct revision_parts *parts)
+{
+	uint8_t row[REVISION_ROW_CAP], key[REVISION_KEY_LEN];
+	struct writer w = writer_of(row, sizeof(row));
+
+	cbor_write_map(&w, 6);
+	cbor_write_uint(&w, 0);
+	cbor_write_bytes(&w, revision->manifest_id, sizeof(revision->manifest_id));
+	cbor_write_uint(&w, 1);
+	cbor_write_uint(&w, revision->created_s);
+	cbor_write_uint(&w, 2);
+	cbor_write_uint(&w, revision->expires_s);
+	cbor_write_uint(&w, 3);
+	cbor_write_uint(&w, revision->item_cnt);
+	cbor_write_uint(&w, 4);
+	cbor_write_uint(&w, revision->byte_cnt);
+	cbor_write_uint(&w, 5);
+	cbor_write_bytes(&w, parts->digest, DIGEST_LEN);
+	revision_key(publication, revision->seq, key);
+	store_batch_put(batch, STORE_REVISIONS, key, sizeof(key), row, writer_len(&w));
+}
+
+void record_delete_revision(struct store_batch *batch, const struct publication *publication,
+			    uint64_t seq)
+{
+	uint8_t key[REVISION_KEY_LEN];
+
+	revision_key(publication, seq, key);
+	store_batch_delete(batch, STORE_REVISIONS, key, sizeof(key));
+}
+
+/* --- reading --- */
+
+static uint32_t ids_read(struct cbor_reader *r, uint8_t (*ids)[32], uint32_t max)
+{
+	uint32_t cnt = 0;
+
+	if (cbor_enter_array(r) > max)
+		cbor_fail(r);
+	while (cbor_next(r))
+		cbor_read_fixed(r, ids[cnt++], 32);
+	return cnt;
+}
+
+static int settings_parse(const struct store_item *item, struct publish_settings *settings,
+			  uint8_t seed[static NODE_KEY_SEED_LEN])
+{
+	struct cbor_reader r;
+	uint64_t key;
+
+	cbor_reader_init(&r, item->value, item->value_len);
+	cbor_enter_map(&r);
+	while (cbor_next_key(&r, &key)) {
+		switch (key) {
+		case 0:
+			cbor_read_text_copy(&r, settings->name, sizeof(settings->name));
+			break;
+		case 1:
+			cbor_read_fixed(&r, seed, NODE_KEY_SEED_LEN);
+			break;
+		case 2:
+			cbor_read_text_copy(&r, settings->path, sizeof(settings->path));
+			break;
+		case 3:
+			cbor_read_text_copy(&r, settings->title, sizeof(settings->title));
+			break;
+		case 4:
+			cbor_read_text_copy(&r, settings->description,
+					    sizeof(settings->description));
+			break;
+		case 5:
+			settings->is_public = cbor_read_bool(&r);
+			break;
+		case 6:
+			settings->community_cnt =
+				ids_read(&r, settings->communities, MANIFEST_COMMUNITIES_MAX);
+			break;
+		case 7:
+			settings->recommended_cnt =
+				ids_read(&r, settings->recommended, MANIFEST_RECOMMENDED_MAX);
+			break;
+		case 8:
+			cbor_read_text_copy(&r, settings->rules, sizeof(settings->rules));
+			break;
+		default:
+			cbor_skip(&r);
+		}
+	}
+	return cbor_reader_finish(&r) == 0 && settings->name[0] ? 0 : WEFT_EDAMAGED;
+}
+
+static int revision_parse(const struct store_item *item, struct publish_revision *revision,
+			  uint8_t digest[static DIGEST_LEN])
+{
+	struct cursor c = cursor_of(item->key, item->key_len);
+	struct cbor_reader r;
+	uint64_t key;
+
+	(void)cursor_bytes(&c, SHARE_ID_LEN);
+	revision->seq = cursor_be64(&c);
+	cbor_reader_init(&r, item->value, item->value_len);
+	cbor_enter_map(&r);
+	while (cbor_next_key(&r, &key)) {
+		switch (key) {
+		case 0:
+			cbor_read_fixed(&r, revision->manifest_id, sizeof(revision->manifest_id));
+			break;
+		case 1:
+			revision->created_s = cbor_read_uint(&r);
+			break;
+		case 2:
+			revision->expires_s = cbor_read_uint(&r);
+			break;
+		case 3:
+			revision->item_cnt = cbor_read_uint(&r);
+			break;
+		case 4:
+			revision->byte_cnt = cbor_read_uint(&r);
+			break;
+		case 5:
+			cbor_read_fixed(&r, digest, DIGEST_LEN);
+			break;
+		default:
+			cbor_skip(&r);
+		}
+	}
+	return cbor_reader_finish(&r) == 0 && !c.bad ? 0 : WEFT_EDAMAGED;
+}
+
+struct load {
+	struct publish *publish;
+	struct publication *publication; /* whose revisions are read */
+	struct store_snapshot *snapshot;
+	int err;
+};
+
+/* parts_read takes the ids of a root's parts from its manifest; a lost one has none. */
+static int parts_read(struct load *load, const uint8_t *manifest_id, struct revision_parts *parts)
+{
+	int64_t len = store_blob_len(load->snapshot, manifest_id);
+	struct manifest *manifest;
+	uint8_t *bytes;
+	int err;
+
+	if (len < 0 || len > MANIFEST_LEN_MAX)
+		return 0;
+	bytes = malloc((size_t)len + 1);
+	if (!bytes)
+		return -ENOMEM;
+	err = store_blob_read(load->publish->params.store, manifest_id, 0, bytes, (size_t)len);
+	if (err == 0)
+		err = manifest_parse(bytes, (size_t)len, &manifest);
+	if (err == 0 && manifest->part_cnt) {
+		parts->ids = malloc((size_t)manifest->part_cnt * 32);
+		err = parts->ids ? 0 : -ENOMEM;
+	}
+	if (err == 0) {
+		for (uint32_t i = 0; i < manifest->part_cnt; i++)
+			memcpy(parts->ids + 32 * parts->cnt++, manifest->parts[i].manifest_id, 32);
+		manifest_free(manifest);
+	}
+	free(bytes);
+	return err == -ENOMEM ? err : 0;
+}
+
+static bool revision_load(void *arg, const struct store_item *item)
+{
+	struct load *load = arg;
+	struct publication *publication = load->publication;
+	struct publish_revision revision = {0};
+	struct revision_parts parts = {0};
+
+	if (item->key_len != REVISION_KEY_LEN ||
+	    memcmp(item->key, publication->view.share_id, SHARE_ID_LEN) != 0)
+		return false;
+	load->err = revision_parse(item, &revision, parts.digest);
+	if (load->err == 0)
+		load->err = parts_read(load, revision.manifest_id, &parts);
+	if (load->err == 0)
+		publication_push(publication, &revision, &parts);
+	free(parts.ids);
+	return load->err == 0;
+}
+
+static int publication_load(struct load *load, const struct store_item *item)
+{
+	struct publish_settings *settings = calloc(1, sizeof(*settings));
+	uint8_t seed[NODE_KEY_SEED_LEN];
+	struct publication *publication = NULL;
+	struct node_key *key = NULL;
+	int err = settings ? settings_parse(item, settings, seed) : -ENOMEM;
+
+	if (err == 0)
+		err = node_key_from_seed(seed, &key);
+	explicit_bzero(seed, sizeof(seed));
+	if (err == 0 && !(publication = publication_new(load->publish, key, settings)))
+		err = -ENOMEM;
+	free(settings);
+	if (!publication) {
+		node_key_free(key);
+		return err;
+	}
+	publication->next = load->publish->first;
+	load->publish->first = publication;
+	load->publish->cnt++;
+	if (item->key_len != SHARE_ID_LEN ||
+	    memcmp(item->key, publication->view.share_id, SHARE_ID_LEN) != 0)
+		return WEFT_EDAMAGED;
+	load->publication = publication;
+	err = head_seen_get(load->snapshot, publication->view.share_id, &publication->newest);
+	return err == WEFT_EABSENT ? 0 : err;
+}
+
+static bool publication_load_one(void *arg, const struct store_item *item)
+{
+	struct load *load = arg;
+
+	load->err = publication_load(load, item);
+	return load->err == 0;
+}
+
+int record_load(struct publish *publish)
+{
+	struct load load = {.publish = publish};
+	int err = store_snapshot_open(publish->params.store, &load.snapshot);
+
+	if (err < 0)
+		return err;
+	err = store_each(load.snapshot, STORE_PUBLISHED, NULL, 0, publication_load_one, &load);
+	for (struct publication *at = publish->first; at && !err && !load.err; at = at->next) {
+		load.publication = at;
+		err = store_each(load.snapshot, STORE_REVISIONS, at->view.share_id, SHARE_ID_LEN,
+				 revision_load, &load);
+	}
+	store_snapshot_close(load.snapshot);
+	return err < 0 ? err : load.err;
+}
