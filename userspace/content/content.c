@@ -16,6 +16,7 @@
 #include "content/import/import.h"
 #include "content/manifest.h"
 #include "content/object.h"
+#include "content/read/read.h"
 #include "content/serve/reach.h"
 #include "content/serve/serve.h"
 #include "content/share.h"
@@ -72,6 +73,8 @@ int content_new(const struct content_params *params, struct content **out_conten
 		err = swarms_new(content, &content->swarms);
 	if (err == 0)
 		err = gets_new(content, &content->gets);
+	if (err == 0)
+		err = readers_new(content, &content->readers);
 	if (err < 0) {
 		content_free(content);
 		return err;
@@ -107,6 +110,7 @@ void content_free(struct content *content)
 		shares_stop(content->shares);
 		gc_stop(content->gc);
 		store_flush(content->params.store);
+		readers_free(content->readers);
 		gets_free(content->gets);
 		swarms_free(content->swarms);
 	}

@@ -17,6 +17,7 @@
  *	serve	 serve.c   answers to peers; registers the message handlers
  *	swarms	 swarm.c   whom gets and others ask
  *	gets	 get.c     what is being fetched; content_get_* are in there
+ *	readers	 read.c    parts of files for programs of this machine
  *	gc	 gc.c      sweeping; while it runs (is_sweeping) no import and
  *			   no get may start: they answer WEFT_EBUSY
  */
@@ -26,6 +27,7 @@ struct imports;
 struct serve;
 struct swarms;
 struct gets;
+struct readers;
 struct gc;
 struct reach;
 
@@ -36,6 +38,7 @@ struct content {
 	struct serve *serve;
 	struct swarms *swarms;
 	struct gets *gets;
+	struct readers *readers;
 	struct gc *gc;
 	struct content_holder holders[CONTENT_HOLDERS_MAX];
 	unsigned holder_cnt;

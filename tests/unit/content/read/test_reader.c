@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading parts of a file that is here, elsewhere, or not what it was. */
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/random.h"
+#include "content/content_state.h"
+#include "content/read/read.h"
+#include "crypto/blake3.h"
+#include "support/check.h"
+#include "support/content_duo.h"
+
+#define FILE_LEN (9u * BLAKE3_CHUNK_LEN + 12345)
+#define TURN_MAX 200000u
+
+static struct duo duo;
+static struct link shared;
+static uint8_t bytes[FILE_LEN];
+static uint8_t content_id[32];
+
+/* What a reader told. */
+struct heard {
+	struct reader *reader;
+	uint8_t *data;
+	size_t len;
+	unsigned piece_cnt, done_cnt;
+	unsigned refuse_cnt; /* pieces not to be taken at first */
+	int err;
+	char detail[256];
+};
+
+static bool heard_piece(void *arg, const uint8_t *data, size_t len, uint64_t now_ns)
+{
+	struct heard *heard = arg;
+
+	(void)now_ns;
+	if (heard->refuse_cnt > 0) {
+		heard->refuse_cnt--;
+		return false;
+	}
+	memcpy(heard->data + heard->len, data, len);
+	heard->len += len;
+	heard->piece_cnt++;
+	return true;
+}
+
+static void heard_done(void *arg, int err, const char *detail, uint64_t now_ns)
+{
+	struct heard *heard = arg;
+
+	(void)now_ns;
+	heard->done_cnt++;
+	heard->err = err;
+	heard->reader = NULL;
+	snprintf(heard->detail, sizeof(heard->detail), "%s", detail);
+}
+
+static void heard_init(struct heard *heard)
+{
+	memset(heard, 0, sizeof(*heard));
+	heard->data = malloc(FILE_LEN + 1);
+}
+
+/* Two nodes; A shares one file. */
+static bool world_begin(void)
+{
+	struct random random;
+
+	duo_init(&duo);
+	mkdir(duo_path(&duo, "in"), 0755);
+	random_init_seeded(&random, 7);
+	random_fill(&random, bytes, sizeof(bytes));
+	blake3_hash(bytes, sizeof(bytes), content_id);
+	scratch_write(duo_path(&duo, "in/film.bin"), bytes, sizeof(bytes));
+	return duo_share(&duo, duo_path(&duo, "in"), &shared);
+}
+
+static struct reader_ask ask_of(struct heard *heard, uint64_t off, uint64_t len)
+{
+	struct reader_ask ask = {
+		.size = FILE_LEN,
+		.off = off,
+		.len = len,
+		.piece = heard_piece,
+		.done = heard_done,
+		.arg = heard,
+	};
+
+	memcpy(ask.content_id, content_id, sizeof(ask.content_id));
+	return ask;
+}
+
+static struct reader_origin origin_at_a(const struct mesh_peer *hint)
+{
+	struct reader_origin origin = {.hints = hint, .hint_cnt = 1};
+
+	memcpy(origin.manifest_id, shared.manifest_id, 32);
+	memcpy(origin.volume_id, shared.manifest_id, 32);
+	return origin;
+}
+
+static int read_start(unsigned node, struct heard *heard, uint64_t off, uint64_t len)
+{
+	struct reader_ask ask = ask_of(heard, off, len);
+	struct mesh_peer hint = {.addrs = shared.addrs, .addr_cnt = shared.addr_cnt};
+	struct reader_origin origin = origin_at_a(&hint);
+
+	memcpy(hint.key, shared.node_key, sizeof(hint.key));
+	ask.origin = node == DUO_B ? &origin : NULL;
+	return reader_start(duo.nodes[node].content, &ask, duo.now_ns, &heard->reader);
+}
+
+static void turns(const struct heard *heard)
+{
+	for (unsigned i = 0; i < TURN_MAX && heard->done_cnt == 0 && duo_turn(&duo); i++)
+		;
+}
+
+static void check_read(unsigned node, uint64_t off, uint64_t len)
+{
+	struct heard heard;
+
+	heard_init(&heard);
+	CHECK_EQ(read_start(node, &heard, off, len), 0);
+	CHECK_EQ(heard.piece_cnt, 0);
+	turns(&heard);
+	CHECK_EQ(heard.done_cnt, 1);
+	CHECK_EQ(heard.err, 0);
+	CHECK_EQ(heard.len, len);
+	CHECK_MEM(heard.data, bytes + off, len);
+	free(heard.data);
+}
+
+static const uint64_t ranges[][2] = {
+	{0, FILE_LEN},
+	{0, 1},
+	{FILE_LEN - 1, 1},
+	{BLAKE3_CHUNK_LEN - 1, 2},
+	{3 * BLAKE3_CHUNK_LEN, BLAKE3_CHUNK_LEN},
+	{16383, 16386},
+	{8 * BLAKE3_CHUNK_LEN + 77, BLAKE3_CHUNK_LEN + 12345 - 77},
+	{5, 0},
+	{FILE_LEN, 0},
+};
+#define RANGE_CNT (sizeof(ranges) / sizeof(ranges[0]))
+
+static void test_parts_of_a_file_that_is_here(void)
+{
+	CHECK(world_begin());
+	for (size_t i = 0; i < RANGE_CNT && !check_failed; i++)
+		check_read(DUO_A, ranges[i][0], ranges[i][1]);
+	CHECK_EQ(duo.asked_cnt, 0);
+	duo_fini(&duo);
+}
+
+static void test_parts_of_a_file_that_is_elsewhere(void)
+{
+	CHECK(world_begin());
+	for (size_t i = 0; i < RANGE_CNT && !check_failed; i++)
+		check_read(DUO_B, ranges[i][0], ranges[i][1]);
+	duo_fini(&duo);
+}
+
+static void test_a_seek_asks_for_its_chunks_alone(void)
+{
+	CHECK(world_begin());
+	check_read(DUO_B, 5 * BLAKE3_CHUNK_LEN + 100, 1000);
+	/* Two proofs of the one chunk, and at most a few words about who has what. */
+	CHECK(duo.asked_cnt <= 6);
+	duo_fini(&duo);
+}
+
+static unsigned lie_cnt;
+
+static void proofs_lie(struct duo *d, struct duo_answer *answer)
+{
+	if (answer->type == MESH_RANGE_PROOF && d->hook_cnt < lie_cnt) {
+		d->hook_cnt++;
+		answer->payload[answer->len - 1] ^= 1;
+	}
+}
+
+static void test_wrong_bytes_are_never_handed_out(void)
+{
+	struct heard heard;
+
+	CHECK(world_begin());
+	lie_cnt = UINT32_MAX;
+	duo.on_answer = proofs_lie;
+	heard_init(&heard);
+	CHECK_EQ(read_start(DUO_B, &heard, 0, FILE_LEN), 0);
+	turns(&heard);
+	CHECK_EQ(heard.done_cnt, 1);
+	CHECK(heard.err < 0);
+	CHECK(heard.detail[0]);
+	CHECK_EQ(heard.len, 0);
+	free(heard.data);
+	duo_fini(&duo);
+}
+
+static void test_what_is_not_taken_comes_again(void)
+{
+	struct heard heard;
+
+	CHECK(world_begin());
+	heard_init(&heard);
+	heard.refuse_cnt = 1;
+	CHECK_EQ(read_start(DUO_B, &heard, 0, FILE_LEN), 0);
+	for (unsigned i = 0; i < 2000 && duo_turn(&duo); i++)
+		;
+	CHECK_EQ(heard.len, 0);
+	CHECK_EQ(heard.done_cnt, 0);
+	CHECK_EQ(heard.refuse_cnt, 0);
+	reader_resume(heard.reader, duo.now_ns);
+	turns(&heard);
+	CHECK_EQ(heard.err, 0);
+	CHECK_EQ(heard.len, FILE_LEN);
+	CHECK_MEM(heard.data, bytes, FILE_LEN);
+	free(heard.data);
+	duo_fini(&duo);
+}
+
+static void test_a_cancelled_reader_tells_nothing(void)
+{
+	struct heard heard;
+
+	CHECK(world_begin());
+	for (unsigned turn_cnt = 0; turn_cnt < 40; turn_cnt++) {
+		heard_init(&heard);
+		CHECK_EQ(read_start(DUO_B, &heard, 0, FILE_LEN), 0);
+		for (unsigned i = 0; i < turn_cnt && heard.done_cnt == 0; i++)
+			duo_turn(&duo);
+		if (heard.done_cnt == 0) {
+			size_t len = heard.len;
+
+			reader_cancel(heard.reader);
+			for (unsigned i = 0; i < 50; i++)
+				duo_turn(&duo);
+			CHECK_EQ(heard.len, len);
+			CHECK_EQ(heard.done_cnt, 0);
+		}
+		CHECK_EQ(readers_cnt(duo.nodes[DUO_B].content->readers), 0);
+		free(heard.data);
+	}
+	duo_fini(&duo);
+}
+
+static void test_a_file_that_changed_here_is_not_believed(void)
+{
+	struct heard heard;
+
+	CHECK(world_begin());
+	bytes[4 * BLAKE3_CHUNK_LEN] ^= 1;
+	scratch_write(duo_path(&duo, "in/film.bin"), bytes, sizeof(bytes));
+	heard_init(&heard);
+	CHECK_EQ(read_start(DUO_A, &heard, 0, FILE_LEN), 0);
+	turns(&heard);
+	CHECK_EQ(heard.done_cnt, 1);
+	CHECK(heard.err == WEFT_ECHANGED || heard.err == WEFT_EABSENT);
+	CHECK(heard.detail[0]);
+	free(heard.data);
+	duo_fini(&duo);
+}
+
+static void test_nobody_reads_what_is_not_shared_any_more(void)
+{
+	struct heard heard;
+
+	CHECK(world_begin());
+	CHECK_EQ(content_share_remove(duo.nodes[DUO_A].content, shared.manifest_id, NULL, NULL), 0);
+	for (unsigned i = 0; i < 20; i++)
+		duo_turn(&duo);
+	heard_init(&heard);
+	CHECK_EQ(read_start(DUO_A, &heard, 0, FILE_LEN), 0);
+	turns(&heard);
+	CHECK_EQ(heard.err, WEFT_EABSENT);
+	CHECK_EQ(heard.len, 0);
+	free(heard.data);
+	duo_fini(&duo);
+}
+
+static void test_limits(void)
+{
+	struct heard heard[READERS_MAX + 1];
+
+	CHECK(world_begin());
+	for (unsigned i = 0; i <= READERS_MAX; i++)
+		heard_init(&heard[i]);
+	CHECK_EQ(read_start(DUO_A, &heard[0], 0, FILE_LEN + 1), WEFT_EMALFORMED);
+	CHECK_EQ(read_start(DUO_A, &heard[0], FILE_LEN + 1, 0), WEFT_EMALFORMED);
+	CHECK_EQ(read_start(DUO_A, &heard[0], UINT64_MAX, 2), WEFT_EMALFORMED);
+	for (unsigned i = 0; i < READERS_MAX; i++)
+		CHECK_EQ(read_start(DUO_A, &heard[i], 0, 1), 0);
+	CHECK_EQ(read_start(DUO_A, &heard[READERS_MAX], 0, 1), WEFT_EFULL);
+	for (unsigned i = 0; i < READERS_MAX; i++)
+		turns(&heard[i]);
+	CHECK_EQ(read_start(DUO_A, &heard[READERS_MAX], 0, 1), 0);
+	/* The last is under way still when its node goes. */
+	duo_fini(&duo);
+	for (unsigned i = 0; i <= READERS_MAX; i++)
+		free(heard[i].data);
+}
+
+int main(void)
+{
+	RUN(test_parts_of_a_file_that_is_here);
+	RUN(test_parts_of_a_file_that_is_elsewhere);
+	RUN(test_a_seek_asks_for_its_chunks_alone);
+	RUN(test_wrong_bytes_are_never_handed_out);
+	RUN(test_what_is_not_taken_comes_again);
+	RUN(test_a_cancelled_reader_tells_nothing);
+	RUN(test_a_file_that_changed_here_is_not_believed);
+	RUN(test_nobody_reads_what_is_not_shared_any_more);
+	RUN(test_limits);
+	return check_done();
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Asking others for what is not here: a chunk in pieces of some groups
+ * that prove themselves against the content id, so that the first byte of
+ * a seek costs no list of hashes. Verifying a piece takes some 50 us, so it is
+ * done where the answer comes in.
+ */
+#include <string.h>
+
+#include "content/read/read_state.h"
+
+static struct blake3_range half_range(const struct reader_half *half)
+{
+	const struct reader_chunk *chunk = half->chunk;
+	unsigned at = (unsigned)(half - chunk->halves);
+	uint64_t begin = chunk->idx * BLAKE3_CHUNK_LEN + at * READER_PROOF_LEN;
+	uint64_t end = chunk->idx * BLAKE3_CHUNK_LEN + chunk->len;
+	uint64_t len = end - begin;
+
+	len = len < READER_PROOF_LEN ? len : READER_PROOF_LEN;
+	return (struct blake3_range){
+		.file_len = chunk->reader->ask.size,
+		.first_group = begin / BLAKE3_GROUP_LEN,
+		.group_cnt = (len + BLAKE3_GROUP_LEN - 1) / BLAKE3_GROUP_LEN,
+	};
+}
+
+static bool half_is_empty(const struct reader_half *half)
+{
+	const struct reader_chunk *chunk = half->chunk;
+
+	return (size_t)(half - chunk->halves) * READER_PROOF_LEN >= chunk->len;
+}
+
+static bool half_check(void *arg, const struct message_answer *answer)
+{
+	struct reader_half *half = arg;
+	struct reader_chunk *chunk = half->chunk;
+	struct blake3_range range = half_range(half);
+	struct cursor proof = cursor_of(answer->bytes, answer->len);
+
+	return answer->total == range.file_len &&
+	       blake3_proof_verify(chunk->reader->ask.content_id, &range, &proof,
+				   chunk->data + (half - chunk->halves) * READER_PROOF_LEN) == 0;
+}
+
+static void half_done(void *arg, const struct swarm_answer *answer, uint64_t now_ns)
+{
+	struct reader_half *half = arg;
+	struct reader_chunk *chunk = half->chunk;
+
+	chunk->reader->now_ns = now_ns;
+	half->is_out = false;
+	if (answer->err) {
+		reader_fail(chunk->reader, answer->err, "%s", answer->detail);
+		return;
+	}
+	half->is_here = true;
+	for (unsigned i = 0; i < READER_HALF_CNT; i++)
+		if (!chunk->halves[i].is_here && !half_is_empty(&chunk->halves[i]))
+			return;
+	chunk->state = READER_CHUNK_READY;
+	reader_wake(chunk->reader);
+}
+
+static int half_ask(struct reader_half *half, uint64_t now_ns)
+{
+	struct reader *reader = half->chunk->reader;
+	struct blake3_range range = half_range(half);
+
+	half->ask = (struct swarm_ask){
+		.type = MESH_RANGE_PROOF,
+		.request = {.first = range.first_group, .cnt = range.group_cnt},
+		.what = "the file",
+		.item = reader->origin.item,
+		.chunk = half->chunk->idx,
+		.buf = half->proof,
+		.cap = sizeof(half->proof),
+		.check = half_check,
+		.done = half_done,
+		.arg = half,
+	};
+	memcpy(half->ask.request.id, reader->ask.content_id, sizeof(half->ask.request.id));
+	return swarm_ask(reader->swarm, &half->ask, now_ns);
+}
+
+static bool swarm_is_there(struct reader *reader, uint64_t now_ns)
+{
+	const struct reader_origin *origin = &reader->origin;
+
+	if (reader->swarm)
+		return true;
+	reader->swarm = swarm_join(reader->content->swarms, origin->manifest_id, origin->hints,
+				   origin->hint_cnt, now_ns);
+	if (reader->swarm) {
+		swarm_set_volume(reader->swarm, origin->volume_id, false);
+		return true;
+	}
+	reader_fail(reader, WEFT_EFULL, "too many swarms at once; end a get or wait for one");
+	return false;
+}
+
+bool reader_chunk_ask(struct reader_chunk *chunk, uint64_t now_ns)
+{
+	struct reader *reader = chunk->reader;
+
+	if (!swarm_is_there(reader, now_ns))
+		return false;
+	chunk->state = READER_CHUNK_THERE;
+	for (unsigned i = 0; i < READER_HALF_CNT; i++) {
+		struct reader_half *half = &chunk->halves[i];
+		int err;
+
+		half->chunk = chunk;
+		half->is_here = false;
+		if (half_is_empty(half))
+			continue;
+		err = half_ask(half, now_ns);
+		if (err) {
+			reader_fail(reader, err, "nobody can be asked: %s", weft_err_text(err));
+			return false;
+		}
+		half->is_out = true;
+	}
+	return true;
+}
+
+void reader_chunk_ask_cancel(struct reader_chunk *chunk)
+{
+	for (unsigned i = 0; i < READER_HALF_CNT; i++) {
+		if (chunk->halves[i].is_out)
+			swarm_cancel(&chunk->halves[i].ask);
+		chunk->halves[i].is_out = false;
+	}
+}
