@@ -2,7 +2,7 @@
 /*
  * The life of a reader.
  *
- *	search (job) -> open (job) -> chunks, some at a time -> pieces in order -> done
+ *	search (job) -> open (job) -> how long is it? -> chunks, some at a time -> pieces in order -> done
  *
  * Whatever happens is noted and the timer set; reader_run, which it calls,
  * decides what is next.
@@ -142,6 +142,20 @@ static void origin_copy(struct reader *reader, const struct reader_origin *origi
 	}
 }
 
+static bool part_fits(const struct reader_ask *ask, uint64_t size)
+{
+	return ask->off <= size && ask->len <= size - ask->off;
+}
+
+/* Nothing of an empty file can be proved, but its hash says all. */
+static bool is_nothing(const uint8_t content_id[static OBJECT_ID_LEN])
+{
+	uint8_t id[BLAKE3_HASH_LEN];
+
+	blake3_hash("", 0, id);
+	return memcmp(id, content_id, sizeof(id)) == 0;
+}
+
 int reader_start(struct content *content, const struct reader_ask *ask, uint64_t now_ns,
 		 struct reader **out_reader)
 {
@@ -150,7 +164,7 @@ int reader_start(struct content *content, const struct reader_ask *ask, uint64_t
 
 	if (readers->cnt >= READERS_MAX)
 		return WEFT_EFULL;
-	if (ask->off > ask->size || ask->len > ask->size - ask->off)
+	if (!ask->opened && !part_fits(ask, ask->size))
 		return WEFT_EMALFORMED;
 	reader = calloc(1, sizeof(*reader));
 	if (!reader)
@@ -169,10 +183,9 @@ int reader_start(struct content *content, const struct reader_ask *ask, uint64_t
 	reader->search.reader = reader;
 	for (unsigned i = 0; i < READER_CHUNK_CNT; i++)
 		reader->chunks[i].reader = reader;
-	reader->out_chunk = reader->next_chunk = ask->off / BLAKE3_CHUNK_LEN;
-	reader->end_chunk = (ask->off + ask->len + BLAKE3_CHUNK_LEN - 1) / BLAKE3_CHUNK_LEN;
-	if (ask->len == 0)
-		reader->end_chunk = reader->out_chunk;
+	if (ask->size == READER_SIZE_UNTOLD && is_nothing(ask->content_id))
+		reader->ask.size = 0;
+	reader->is_sized = reader->ask.size != READER_SIZE_UNTOLD;
 	timer_init(&reader->timer, reader_run);
 	reader->next = readers->first;
 	readers->first = reader;
@@ -293,6 +306,41 @@ static void chunks_fetch(struct reader *reader, uint64_t now_ns)
 		reader_retry(reader, now_ns);
 }
 
+static void reader_begin(struct reader *reader, uint64_t now_ns)
+{
+	struct reader_ask *ask = &reader->ask;
+
+	reader->step = READER_RUNNING;
+	if (ask->opened && !ask->opened(ask->arg, ask->size, &ask->off, &ask->len, now_ns)) {
+		reader_cancel(reader);
+		return;
+	}
+	if (!part_fits(ask, ask->size)) {
+		reader_fail(reader, WEFT_EMALFORMED, "the range lies beyond the end");
+		return;
+	}
+	reader_wake(reader);
+	reader->out_chunk = reader->next_chunk = ask->off / BLAKE3_CHUNK_LEN;
+	reader->end_chunk = reader->out_chunk;
+	if (ask->len > 0)
+		reader->end_chunk = (ask->off + ask->len - 1) / BLAKE3_CHUNK_LEN + 1;
+}
+
+/* How long the file is, is known or asked for; then what part of it is wanted. */
+static void reader_size(struct reader *reader, uint64_t now_ns)
+{
+	if (!reader->is_sized && reader->fd >= 0) {
+		reader->ask.size = reader->file.stamp.size;
+		reader->is_sized = true;
+	}
+	if (reader->is_sized)
+		reader_begin(reader, now_ns);
+	else if (reader->has_origin)
+		reader_size_ask(reader, now_ns);
+	else
+		reader_fail(reader, WEFT_EABSENT, "it is not here");
+}
+
 static void reader_end(struct reader *reader, uint64_t now_ns)
 {
 	struct reader_ask ask = reader->ask;
@@ -320,6 +368,9 @@ static void reader_run(struct timer *timer, uint64_t now_ns)
 		if (reader->job_cnt == 0 && !reader_open_begin(reader))
 			reader_retry(reader, now_ns);
 		return;
+	case READER_SIZING:
+		reader_size(reader, now_ns);
+		break;
 	case READER_RUNNING:
 		chunks_hand_out(reader, now_ns);
 		if (reader->step == READER_RUNNING)

@@ -25,12 +25,14 @@ struct content;
 struct reader;
 struct readers;
 
-#define READERS_MAX	 32u /* at once */
-#define READER_CHUNK_CNT 4u  /* ahead of what was handed out */
-#define READER_HINTS_MAX 8u
+#define READERS_MAX	   32u /* at once */
+#define READER_CHUNK_CNT   4u  /* ahead of what was handed out */
+#define READER_HINTS_MAX   8u
+#define READER_SIZE_UNTOLD UINT64_MAX
 
-/* Where a file may be had that is not here: its place in a collection. */
+/* Where a file may be had that is not here: its place in a collection, or anywhere. */
 struct reader_origin {
+	bool has_manifest;	 /* else whoever has the content is looked for */
 	uint8_t manifest_id[32]; /* whom to ask: the nodes that have this collection */
 	uint8_t volume_id[32];	 /* the manifest, it or a part of it, that lists the file */
 	uint32_t item;		 /* at this place */
@@ -40,14 +42,18 @@ struct reader_origin {
 
 struct reader_ask {
 	uint8_t content_id[32];
-	uint64_t size;			    /* of the file */
-	uint64_t off, len;		    /* inside it */
+	uint64_t size;			    /* of the file, or READER_SIZE_UNTOLD */
+	uint64_t off, len;		    /* inside it; left to opened, if there is one */
 	const struct reader_origin *origin; /* copied; NULL: only if it is here */
 	/*
+	 * opened, may be NULL unless the size is untold: once, before any piece: what part
+	 * of the file, which has size bytes, is wanted? false: none, and done is not called.
 	 * piece: the next bytes, borrowed; false: not now, they come again after
 	 * reader_resume. done ends the reader, once: 0, or why with a sentence for
 	 * people. Neither is called from within reader_start, reader_resume or reader_cancel.
 	 */
+	bool (*opened)(void *arg, uint64_t size, uint64_t *out_off, uint64_t *out_len,
+		       uint64_t now_ns);
 	bool (*piece)(void *arg, const uint8_t *data, size_t len, uint64_t now_ns);
 	void (*done)(void *arg, int err, const char *detail, uint64_t now_ns);
 	void *arg;

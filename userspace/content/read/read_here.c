@@ -20,7 +20,7 @@ static bool place_note(void *arg, const struct object_file *file)
 {
 	struct reader_search *search = arg;
 
-	if (file->stamp.size == search->reader->ask.size)
+	if (!search->reader->is_sized || file->stamp.size == search->reader->ask.size)
 		search->places[search->place_cnt++] = *file;
 	return search->place_cnt < READER_PLACES_MAX;
 }
@@ -60,7 +60,7 @@ static void search_done(struct job *job)
 	if (!reader_job_done(reader))
 		return;
 	places_filter(reader);
-	reader->step = reader->search.place_cnt ? READER_OPENING : READER_RUNNING;
+	reader->step = reader->search.place_cnt ? READER_OPENING : READER_SIZING;
 }
 
 bool reader_search_begin(struct reader *reader)
@@ -94,7 +94,7 @@ static void open_done(struct job *job)
 		reader->file = search->places[search->found];
 	search->fd = -1;
 	if (reader_job_done(reader))
-		reader->step = READER_RUNNING;
+		reader->step = READER_SIZING;
 }
 
 bool reader_open_begin(struct reader *reader)

@@ -56,7 +56,13 @@ struct reader_search {
 	int fd;
 };
 
-enum reader_step { READER_SEARCHING, READER_OPENING, READER_RUNNING, READER_ENDING };
+enum reader_step {
+	READER_SEARCHING,
+	READER_OPENING,
+	READER_SIZING, /* how long is it, and what of it is wanted? */
+	READER_RUNNING,
+	READER_ENDING,
+};
 
 struct reader {
 	struct timer timer; /* first */
@@ -73,6 +79,9 @@ struct reader {
 	bool is_stale; /* it is not what it was: closed when no job reads it */
 	unsigned reading_cnt;
 	struct object_file file;
+	bool is_sized;
+	uint64_t size_told; /* by a node, which is yet to prove it */
+	unsigned size_try_cnt;
 	bool has_origin;
 	struct reader_origin origin; /* its hints point below */
 	struct mesh_peer hints[READER_HINTS_MAX];
@@ -107,5 +116,10 @@ void reader_file_close(struct reader *reader);
 /* reader_chunk_ask: false: nobody can be asked now, it is tried again, or the reader failed. */
 bool reader_chunk_ask(struct reader_chunk *chunk, uint64_t now_ns);
 void reader_chunk_ask_cancel(struct reader_chunk *chunk);
+/*
+ * reader_size_ask asks how long the file is, unless that is asked already. In two steps: what a
+ * node tells with the first group may be a lie, what it proves with the last is none.
+ */
+void reader_size_ask(struct reader *reader, uint64_t now_ns);
 
 #endif

@@ -9,6 +9,8 @@
 
 #include "content/read/read_state.h"
 
+#define READ_WHAT "the file"
+
 static struct blake3_range half_range(const struct reader_half *half)
 {
 	const struct reader_chunk *chunk = half->chunk;
@@ -71,7 +73,8 @@ static int half_ask(struct reader_half *half, uint64_t now_ns)
 	half->ask = (struct swarm_ask){
 		.type = MESH_RANGE_PROOF,
 		.request = {.first = range.first_group, .cnt = range.group_cnt},
-		.what = "the file",
+		.what = READ_WHAT,
+		.what_len = sizeof(READ_WHAT) - 1,
 		.item = reader->origin.item,
 		.chunk = half->chunk->idx,
 		.buf = half->proof,
@@ -87,15 +90,20 @@ static int half_ask(struct reader_half *half, uint64_t now_ns)
 static bool swarm_is_there(struct reader *reader, uint64_t now_ns)
 {
 	const struct reader_origin *origin = &reader->origin;
+	struct swarms *swarms = reader->content->swarms;
 
 	if (reader->swarm)
 		return true;
-	reader->swarm = swarm_join(reader->content->swarms, origin->manifest_id, origin->hints,
-				   origin->hint_cnt, now_ns);
-	if (reader->swarm) {
+	if (origin->has_manifest)
+		reader->swarm = swarm_join(swarms, origin->manifest_id, origin->hints,
+					   origin->hint_cnt, now_ns);
+	else
+		reader->swarm = swarm_join_content(swarms, reader->ask.content_id, origin->hints,
+						   origin->hint_cnt, now_ns);
+	if (reader->swarm && origin->has_manifest)
 		swarm_set_volume(reader->swarm, origin->volume_id, false);
+	if (reader->swarm)
 		return true;
-	}
 	reader_fail(reader, WEFT_EFULL, "too many swarms at once; end a get or wait for one");
 	return false;
 }
@@ -132,4 +140,123 @@ void reader_chunk_ask_cancel(struct reader_chunk *chunk)
 			swarm_cancel(&chunk->halves[i].ask);
 		chunk->halves[i].is_out = false;
 	}
+}
+
+/* --- how long it is --- */
+
+#define SIZE_TRIES_MAX 3u /* of nodes that tell what they cannot prove */
+
+static bool size_verify(struct reader_half *half, const struct message_answer *answer,
+			const struct blake3_range *range)
+{
+	struct cursor proof = cursor_of(answer->bytes, answer->len);
+
+	return blake3_range_is_valid(range) &&
+	       blake3_proof_verify(half->chunk->reader->ask.content_id, range, &proof,
+				   half->chunk->data) == 0;
+}
+
+static bool size_told_check(void *arg, const struct message_answer *answer)
+{
+	const struct blake3_range range = {.file_len = answer->total, .group_cnt = 1};
+
+	return size_verify(arg, answer, &range);
+}
+
+static struct blake3_range last_group(const struct reader *reader)
+{
+	return (struct blake3_range){
+		.file_len = reader->size_told,
+		.first_group = (reader->size_told - 1) / BLAKE3_GROUP_LEN,
+		.group_cnt = 1,
+	};
+}
+
+static bool size_proof_check(void *arg, const struct message_answer *answer)
+{
+	struct reader_half *half = arg;
+	const struct blake3_range range = last_group(half->chunk->reader);
+
+	return answer->total == range.file_len && size_verify(half, answer, &range);
+}
+
+static void size_known(struct reader *reader)
+{
+	reader->ask.size = reader->size_told;
+	reader->is_sized = true;
+	reader_wake(reader);
+}
+
+static void size_proved(void *arg, const struct swarm_answer *answer, uint64_t now_ns)
+{
+	struct reader_half *half = arg;
+	struct reader *reader = half->chunk->reader;
+
+	reader->now_ns = now_ns;
+	half->is_out = false;
+	if (!answer->err)
+		size_known(reader);
+	else if (++reader->size_try_cnt < SIZE_TRIES_MAX)
+		reader_wake(reader);
+	else
+		reader_fail(reader, answer->err, "%s", answer->detail);
+}
+
+static void size_ask(struct reader_half *half, const struct swarm_ask *ask, uint64_t now_ns)
+{
+	struct reader *reader = half->chunk->reader;
+	int err;
+
+	half->ask = *ask;
+	half->ask.type = MESH_RANGE_PROOF;
+	half->ask.what = READ_WHAT;
+	half->ask.what_len = sizeof(READ_WHAT) - 1;
+	half->ask.item = reader->origin.item;
+	half->ask.buf = half->proof;
+	half->ask.cap = sizeof(half->proof);
+	half->ask.arg = half;
+	half->ask.request.cnt = 1;
+	memcpy(half->ask.request.id, reader->ask.content_id, sizeof(half->ask.request.id));
+	err = swarm_ask(reader->swarm, &half->ask, now_ns);
+	half->is_out = err == 0;
+	if (err)
+		reader_fail(reader, err, "nobody can be asked: %s", weft_err_text(err));
+}
+
+static void size_told(void *arg, const struct swarm_answer *answer, uint64_t now_ns)
+{
+	struct reader_half *half = arg;
+	struct reader *reader = half->chunk->reader;
+	struct swarm_ask proof = {.check = size_proof_check, .done = size_proved};
+
+	reader->now_ns = now_ns;
+	half->is_out = false;
+	if (answer->err) {
+		reader_fail(reader, answer->err, "%s", answer->detail);
+		return;
+	}
+	reader->size_told = answer->message.total;
+	if (reader->size_told <= BLAKE3_GROUP_LEN) {
+		size_known(reader); /* the first group is the last */
+		return;
+	}
+	/* Whoever told it proves it: others are not to answer for him. */
+	proof.from = swarm_lookup(reader->swarm, answer->from_key);
+	if (!proof.from) {
+		reader_wake(reader); /* it was lost meanwhile: another is asked */
+		return;
+	}
+	proof.request.first = last_group(reader).first_group;
+	proof.chunk = (reader->size_told - 1) / BLAKE3_CHUNK_LEN;
+	size_ask(half, &proof, now_ns);
+}
+
+void reader_size_ask(struct reader *reader, uint64_t now_ns)
+{
+	struct reader_half *half = &reader->chunks[0].halves[0];
+	const struct swarm_ask first = {.check = size_told_check, .done = size_told};
+
+	half->chunk = &reader->chunks[0];
+	if (!half->is_out && swarm_is_there(reader, now_ns))
+		size_ask(half, &first, now_ns);
 }

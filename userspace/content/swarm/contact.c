@@ -217,7 +217,10 @@ static void have_ask(struct swarm_member *member, uint64_t now_ns)
 	if (member->state == MEMBER_FOUND)
 		ask.timeout_ns = GUESS_NS;
 	memcpy(member->have_contact.id, member->swarm->volume_id, sizeof(member->have_contact.id));
-	message_have_ask_manifest(&w, member->have_contact.id);
+	if (member->swarm->kind == FINDER_CONTENT)
+		message_have_ask_ids(&w, &member->swarm->id, 1);
+	else
+		message_have_ask_manifest(&w, member->have_contact.id);
 	ask.payload_len = writer_len(&w);
 	(void)!contact_send(&member->have_contact, &ask, now_ns);
 }

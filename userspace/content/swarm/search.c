@@ -44,7 +44,7 @@ void swarm_searches_run(struct swarm *swarm, uint64_t now_ns)
 		const struct swarm_finder *finder = &swarms->finders[i];
 		struct swarm_run *run = &swarm->runs[i];
 		const struct swarm_search search = {
-			.kind = FINDER_MANIFEST,
+			.kind = swarm->kind,
 			.id = swarm->id,
 			.found = on_found,
 			.done = on_done,

@@ -554,8 +554,8 @@ void swarms_pardon(struct swarms *swarms, const uint8_t key[static MESH_KEY_LEN]
 		source_pardon(source);
 }
 
-struct swarm *swarm_join(struct swarms *swarms, const uint8_t id[static 32],
-			 const struct mesh_peer *hints, unsigned hint_cnt, uint64_t now_ns)
+static struct swarm *join(struct swarms *swarms, enum finder_kind kind, const uint8_t id[static 32],
+			  const struct mesh_peer *hints, unsigned hint_cnt, uint64_t now_ns)
 {
 	struct swarm *swarm = swarms->cnt < SWARMS_MAX ? calloc(1, sizeof(*swarm)) : NULL;
 
@@ -564,6 +564,7 @@ struct swarm *swarm_join(struct swarms *swarms, const uint8_t id[static 32],
 	swarms->now_ns = now_ns;
 	swarms->cnt++;
 	swarm->swarms = swarms;
+	swarm->kind = kind;
 	memcpy(swarm->id, id, sizeof(swarm->id));
 	memcpy(swarm->volume_id, id, sizeof(swarm->volume_id));
 	swarm->joined_ns = swarm->progress_ns = swarm->tended_ns = now_ns;
@@ -575,6 +576,18 @@ struct swarm *swarm_join(struct swarms *swarms, const uint8_t id[static 32],
 		(void)swarm_member_add(swarm, &hints[i], true);
 	swarm_changed(swarm);
 	return swarm;
+}
+
+struct swarm *swarm_join(struct swarms *swarms, const uint8_t id[static 32],
+			 const struct mesh_peer *hints, unsigned hint_cnt, uint64_t now_ns)
+{
+	return join(swarms, FINDER_MANIFEST, id, hints, hint_cnt, now_ns);
+}
+
+struct swarm *swarm_join_content(struct swarms *swarms, const uint8_t id[static 32],
+				 const struct mesh_peer *hints, unsigned hint_cnt, uint64_t now_ns)
+{
+	return join(swarms, FINDER_CONTENT, id, hints, hint_cnt, now_ns);
 }
 
 void swarm_leave(struct swarm *swarm)

@@ -50,10 +50,13 @@ void swarms_pardon(struct swarms *swarms, const uint8_t key[static MESH_KEY_LEN]
 /*
  * swarm_join begins a swarm for manifest id; hints (each with its
  * addresses, maybe none) are copied. NULL: too many swarms, or no memory.
+ * swarm_join_content: for a file whose collection is not known; it is item 0.
  * swarm_leave ends it: asks under way are taken back untold.
  */
 struct swarm *swarm_join(struct swarms *swarms, const uint8_t id[static 32],
 			 const struct mesh_peer *hints, unsigned hint_cnt, uint64_t now_ns);
+struct swarm *swarm_join_content(struct swarms *swarms, const uint8_t id[static 32],
+				 const struct mesh_peer *hints, unsigned hint_cnt, uint64_t now_ns);
 void swarm_leave(struct swarm *swarm);
 /* swarm_hint adds a node to a swarm that runs; one more address of one it has. */
 void swarm_hint(struct swarm *swarm, const struct mesh_peer *hint);

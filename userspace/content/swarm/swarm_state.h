@@ -58,6 +58,7 @@ struct swarm_run {
 struct swarm {
 	struct timer timer; /* first */
 	struct swarms *swarms;
+	enum finder_kind kind; /* of id */
 	uint8_t id[32];
 	uint8_t volume_id[32];
 	bool is_serving;

@@ -28,6 +28,9 @@ struct heard {
 	unsigned refuse_cnt; /* pieces not to be taken at first */
 	int err;
 	char detail[256];
+	uint64_t size; /* that it opened with */
+	uint64_t want_off, want_len;
+	bool is_unwanted;
 };
 
 static bool heard_piece(void *arg, const uint8_t *data, size_t len, uint64_t now_ns)
@@ -54,6 +57,18 @@ static void heard_done(void *arg, int err, const char *detail, uint64_t now_ns)
 	heard->err = err;
 	heard->reader = NULL;
 	snprintf(heard->detail, sizeof(heard->detail), "%s", detail);
+}
+
+static bool heard_opened(void *arg, uint64_t size, uint64_t *out_off, uint64_t *out_len,
+			 uint64_t now_ns)
+{
+	struct heard *heard = arg;
+
+	(void)now_ns;
+	heard->size = size;
+	*out_off = heard->want_off;
+	*out_len = heard->want_len;
+	return !heard->is_unwanted;
 }
 
 static void heard_init(struct heard *heard)
@@ -93,7 +108,7 @@ static struct reader_ask ask_of(struct heard *heard, uint64_t off, uint64_t len)
 
 static struct reader_origin origin_at_a(const struct mesh_peer *hint)
 {
-	struct reader_origin origin = {.hints = hint, .hint_cnt = 1};
+	struct reader_origin origin = {.has_manifest = true, .hints = hint, .hint_cnt = 1};
 
 	memcpy(origin.manifest_id, shared.manifest_id, 32);
 	memcpy(origin.volume_id, shared.manifest_id, 32);
@@ -280,6 +295,132 @@ static void test_nobody_reads_what_is_not_shared_any_more(void)
 	duo_fini(&duo);
 }
 
+/* Reads at node, which is told nothing but the content id, and maybe whom to ask. */
+static int open_start(unsigned node, struct heard *heard, bool has_hint)
+{
+	struct reader_ask ask = ask_of(heard, 0, 0);
+	struct mesh_peer hint = {.addrs = shared.addrs, .addr_cnt = shared.addr_cnt};
+	struct reader_origin origin = {.hints = &hint, .hint_cnt = 1};
+
+	memcpy(hint.key, shared.node_key, sizeof(hint.key));
+	ask.size = READER_SIZE_UNTOLD;
+	ask.opened = heard_opened;
+	ask.origin = has_hint ? &origin : NULL;
+	return reader_start(duo.nodes[node].content, &ask, duo.now_ns, &heard->reader);
+}
+
+static void check_open(unsigned node, uint64_t off, uint64_t len)
+{
+	struct heard heard;
+
+	heard_init(&heard);
+	heard.want_off = off;
+	heard.want_len = len;
+	CHECK_EQ(open_start(node, &heard, node == DUO_B), 0);
+	turns(&heard);
+	CHECK_EQ(heard.err, 0);
+	CHECK_EQ(heard.size, FILE_LEN);
+	CHECK_EQ(heard.len, len);
+	CHECK_MEM(heard.data, bytes + off, len);
+	free(heard.data);
+}
+
+static void test_a_file_of_which_only_the_hash_is_known(void)
+{
+	struct heard heard;
+
+	CHECK(world_begin());
+	for (size_t i = 0; i < RANGE_CNT && !check_failed; i++) {
+		check_open(DUO_A, ranges[i][0], ranges[i][1]);
+		check_open(DUO_B, ranges[i][0], ranges[i][1]);
+	}
+	heard_init(&heard);
+	CHECK_EQ(open_start(DUO_B, &heard, false), 0);
+	turns(&heard);
+	CHECK_EQ(heard.err, WEFT_EABSENT);
+	CHECK_EQ(heard.size, 0);
+	free(heard.data);
+	duo_fini(&duo);
+}
+
+static void test_an_empty_file_needs_nobody(void)
+{
+	struct heard heard;
+
+	CHECK(world_begin());
+	blake3_hash("", 0, content_id);
+	heard_init(&heard);
+	heard.size = 1;
+	CHECK_EQ(open_start(DUO_B, &heard, false), 0);
+	turns(&heard);
+	CHECK_EQ(heard.err, 0);
+	CHECK_EQ(heard.size, 0);
+	CHECK_EQ(heard.done_cnt, 1);
+	free(heard.data);
+	duo_fini(&duo);
+}
+
+static void test_what_is_not_wanted_ends_untold(void)
+{
+	struct heard heard;
+
+	CHECK(world_begin());
+	heard_init(&heard);
+	heard.is_unwanted = true;
+	CHECK_EQ(open_start(DUO_A, &heard, false), 0);
+	for (unsigned i = 0; i < 100; i++)
+		duo_turn(&duo);
+	CHECK_EQ(heard.size, FILE_LEN);
+	CHECK_EQ(heard.done_cnt, 0);
+	CHECK_EQ(readers_cnt(duo.nodes[DUO_A].content->readers), 0);
+	free(heard.data);
+	duo_fini(&duo);
+}
+
+static void test_a_range_beyond_the_end_is_refused(void)
+{
+	struct heard heard;
+
+	CHECK(world_begin());
+	heard_init(&heard);
+	heard.want_off = FILE_LEN;
+	heard.want_len = 1;
+	CHECK_EQ(open_start(DUO_A, &heard, false), 0);
+	turns(&heard);
+	CHECK_EQ(heard.err, WEFT_EMALFORMED);
+	CHECK_EQ(heard.len, 0);
+	free(heard.data);
+	duo_fini(&duo);
+}
+
+/* The length is one byte of the answer's CBOR head, at a place that follows from its fields. */
+static void sizes_lie(struct duo *d, struct duo_answer *answer)
+{
+	if (answer->type == MESH_RANGE_PROOF && d->hook_cnt++ == 0)
+		for (size_t i = 0; i + 4 < 60; i++)
+			if (answer->payload[i] == 0x1a &&
+			    answer->payload[i + 1] == (uint8_t)(FILE_LEN >> 24) &&
+			    answer->payload[i + 2] == (uint8_t)(FILE_LEN >> 16))
+				answer->payload[i + 4] ^= 1;
+}
+
+static void test_a_length_counts_when_it_is_proved(void)
+{
+	struct heard heard;
+
+	CHECK(world_begin());
+	duo.on_answer = sizes_lie;
+	heard_init(&heard);
+	heard.want_len = 10;
+	CHECK_EQ(open_start(DUO_B, &heard, true), 0);
+	turns(&heard);
+	CHECK_EQ(heard.err, 0);
+	CHECK_EQ(heard.size, FILE_LEN);
+	CHECK(duo.nodes[DUO_B].event_cnt[CONTENT_PEER_BAD] > 0);
+	free(heard.data);
+	duo_fini(&duo);
+}
+
 static void test_limits(void)
 {
 	struct heard heard[READERS_MAX + 1];
@@ -312,6 +453,11 @@ int main(void)
 	RUN(test_a_cancelled_reader_tells_nothing);
 	RUN(test_a_file_that_changed_here_is_not_believed);
 	RUN(test_nobody_reads_what_is_not_shared_any_more);
+	RUN(test_a_file_of_which_only_the_hash_is_known);
+	RUN(test_an_empty_file_needs_nobody);
+	RUN(test_what_is_not_wanted_ends_untold);
+	RUN(test_a_range_beyond_the_end_is_refused);
+	RUN(test_a_length_counts_when_it_is_proved);
 	RUN(test_limits);
 	return check_done();
 }
