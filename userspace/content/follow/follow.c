@@ -31,6 +31,12 @@ void follows_config_defaults(struct follows_config *config)
 	};
 }
 
+size_t follows_footprint(const struct follows_config *config)
+{
+	return config->follow_cap * (sizeof(struct followed) + MANIFEST_DESCRIPTION_LEN_MAX) +
+	       config->sync_cap * sync_footprint();
+}
+
 const char *follow_tier_name(enum follow_tier tier)
 {
 	static const char *const names[FOLLOW_TIER_CNT] = {"trusted", "normal", "untrusted"};
@@ -237,6 +243,7 @@ int follows_new(const struct follows_params *params, struct follows **out_follow
 	if (!follows)
 		return -ENOMEM;
 	follows->params = *params;
+	follows->now_ns = params->now_ns;
 	list_init(&follows->all);
 	list_init(&follows->adding);
 	list_init(&follows->passing);
@@ -283,6 +290,7 @@ void follows_stop(struct follows *follows)
 	if (!follows)
 		return;
 	follows->is_stopped = true;
+	follows->is_started = false;
 	for (struct list_node *at = follows->all.next; at != &follows->all; at = at->next)
 		followed_stop(followed_of(at, node));
 	while (!list_is_empty(&follows->passing)) {

@@ -68,6 +68,8 @@ struct follows_config {
 	uint64_t timeout_ns;  /* for an answer of a node */
 };
 void follows_config_defaults(struct follows_config *config);
+/* follows_footprint: bytes that follow_cap shares and sync_cap syncs take, at most. */
+size_t follows_footprint(const struct follows_config *config);
 
 struct follow_revision {
 	uint64_t seq;
@@ -159,7 +161,11 @@ int follows_new(const struct follows_params *params, struct follows **out_follow
 void follows_start(struct follows *follows, uint64_t now_ns);
 /* follows_turn tells the time, once a turn. */
 void follows_turn(struct follows *follows, uint64_t now_ns);
-/* follows_stop, while mesh and overlay are there: nobody is told anything any more. Takes NULL. */
+/*
+ * follows_stop, while mesh and overlay are there: syncs end with WEFT_ECANCELLED, and there are
+ * no events any more. Changes are told when the store is flushed, before follows_free. Both
+ * take NULL.
+ */
 void follows_stop(struct follows *follows);
 void follows_free(struct follows *follows);
 void follows_configure(struct follows *follows, const struct follows_config *config);
@@ -223,8 +229,8 @@ typedef void (*follow_synced_fn)(void *arg, const struct follow_synced *synced, 
  * follow_sync_start syncs a followed share now, or joins the sync that runs.
  * follow_resolve_start asks for the head of a share that need not be followed,
  * with the same care: an older one than was ever seen is refused. 0, WEFT_EABSENT,
- * WEFT_EFULL or -ENOMEM. follow_sync_cancel: synced is not called; the sync goes on. The
- * handle is gone when synced is called, and when the share is not followed any more.
+ * WEFT_EFULL or -ENOMEM. follow_sync_cancel: synced is not called; the sync goes on. synced is
+ * told WEFT_ECANCELLED when the share is followed no more.
  */
 WEFT_MUST_CHECK
 int follow_sync_start(struct follows *follows, const uint8_t share_id[static SHARE_ID_LEN],

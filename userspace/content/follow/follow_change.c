@@ -14,7 +14,6 @@
 struct change {
 	struct follows *follows;
 	struct followed *added, *removed;
-	bool has_settings;
 	unsigned row_cnt; /* of the share, when its row was put */
 	char name[FOLLOW_NAME_CAP];
 	enum follow_tier tier;
@@ -62,31 +61,31 @@ static void change_set(struct change *change)
 	follows_refresh(change->follows);
 }
 
+static void change_failed(struct change *change)
+{
+	if (change->removed) {
+		change->removed->is_leaving = false;
+		followed_refresh(change->removed, false);
+	} else if (change->added) {
+		change->follows->cnt--;
+		followed_free(change->added);
+	}
+}
+
 static void change_done(void *arg, int err)
 {
 	struct change *change = arg;
-	struct follows *follows = change->follows;
 
-	if (!follows->is_stopped) {
-		if (err < 0 && change->removed) {
-			change->removed->is_leaving = false;
-			followed_refresh(change->removed, false);
-		} else if (change->removed) {
-			change_remove(change->removed);
-		} else if (err == 0 && change->added) {
-			change_add(change);
-		} else if (err == 0 && change->has_settings) {
-			change_set(change);
-		}
-		if (err < 0 && change->added) {
-			follows->cnt--;
-			followed_free(change->added);
-		}
-		if (change->done)
-			change->done(change->arg, err);
-	} else {
-		followed_free(change->added);
-	}
+	if (err < 0)
+		change_failed(change);
+	else if (change->removed)
+		change_remove(change->removed);
+	else if (change->added)
+		change_add(change);
+	else
+		change_set(change);
+	if (change->done)
+		change->done(change->arg, err);
 	free(change);
 }
 
@@ -256,7 +255,6 @@ int follow_set(struct follows *follows, const uint8_t share_id[static SHARE_ID_L
 		return -ENOMEM;
 	name = ask->name ? ask->name : followed->name;
 	*change = (struct change){.follows = follows,
-				  .has_settings = true,
 				  .tier = ask->tier ? *ask->tier : followed->view.tier,
 				  .weight = ask->weight ? *ask->weight : followed->view.weight,
 				  .done = done,

@@ -138,6 +138,8 @@ void followed_tell(struct followed *followed, enum follow_event_kind kind, uint6
 /* sync.c: followed_schedule lets a sync begin at at_ns; followed_stop ends one, untold. */
 void followed_schedule(struct followed *followed, uint64_t at_ns);
 void followed_stop(struct followed *followed);
+/* sync_footprint: bytes of one that runs. */
+size_t sync_footprint(void);
 void followed_timer_fire(struct timer *timer, uint64_t now_ns);
 /* sync_kept_each: as content_holder.manifests_each, of what is being fetched. */
 bool sync_kept_each(const struct followed *followed, content_holder_fn fn, void *arg);

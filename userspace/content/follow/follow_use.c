@@ -64,7 +64,7 @@ void followed_tell(struct followed *followed, enum follow_event_kind kind, uint6
 		.err = err,
 	};
 
-	if (params->on_event && !followed->is_passing)
+	if (params->on_event && !followed->is_passing && !followed->follows->is_stopped)
 		params->on_event(params->ctx, &event);
 }
 
@@ -75,6 +75,8 @@ void followed_refresh(struct followed *followed, bool is_told)
 	enum follow_state was = view->state;
 	bool was_used = view->is_used;
 
+	if (followed->follows->is_stopped)
+		return;
 	view->state = followed->is_leaving ? was : state_of(followed);
 	view->is_used =
 		!followed->is_leaving && (view->state == FOLLOW_CURRENT ||

@@ -18,6 +18,12 @@
 
 #define RETRY_NS (30 * NS_PER_S)
 
+size_t sync_footprint(void)
+{
+	return sizeof(struct sync) + SYNC_ASKS_MAX * SYNC_REPLY_CAP + 2 * MANIFEST_LEN_MAX +
+	       SYNC_BATCH_LEN;
+}
+
 /* --- callers --- */
 
 static int caller_add(struct followed *followed, follow_synced_fn synced, void *arg,
@@ -46,12 +52,6 @@ static void callers_tell(struct list_node *callers, const struct follow_synced *
 		free(caller);
 		told.synced(told.arg, synced, now_ns);
 	}
-}
-
-static void callers_drop(struct list_node *callers)
-{
-	while (!list_is_empty(callers))
-		follow_sync_cancel(list_entry(callers->next, struct follow_sync, node));
 }
 
 static void callers_move(struct list_node *from, struct list_node *to)
@@ -211,6 +211,8 @@ bool sync_kept_each(const struct followed *followed, content_holder_fn fn, void 
 void followed_stop(struct followed *followed)
 {
 	const struct follows_params *params = &followed->follows->params;
+	const struct follow_synced synced = {.err = WEFT_ECANCELLED, .head = followed->view.head};
+	struct list_node callers;
 
 	timer_cancel(params->timers, &followed->timer);
 	list_unlink(&followed->turn);
@@ -219,7 +221,8 @@ void followed_stop(struct followed *followed)
 	followed->put_run = NULL;
 	if (followed->sync)
 		sync_leave(followed->sync);
-	callers_drop(&followed->callers);
+	callers_move(&followed->callers, &callers);
+	callers_tell(&callers, &synced, followed->follows->now_ns);
 }
 
 static void next_plan(struct followed *followed, uint64_t now_ns)

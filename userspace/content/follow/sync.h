@@ -17,8 +17,9 @@
  *	blocklist the file of that name, if the revision has another one
  *	saving	  waits until all of it is durable
  */
-#define SYNC_ASKS_MAX 4u /* manifests on their way at once, a MiB each */
-#define SYNC_HEAD_CAP (HEAD_LEN_MAX + LIST_CURSOR_LEN + 64u)
+#define SYNC_ASKS_MAX  4u /* manifests on their way at once, a MiB each */
+#define SYNC_REPLY_CAP (MANIFEST_LEN_MAX + MESSAGE_HEAD_CAP + MESH_FRAME_OVERHEAD)
+#define SYNC_HEAD_CAP  (HEAD_LEN_MAX + LIST_CURSOR_LEN + 64u)
 /* Manifests are handed to the store when so many bytes wait. */
 #define SYNC_BATCH_LEN (4u << 20)
 

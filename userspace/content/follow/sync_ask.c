@@ -11,8 +11,6 @@
 #include "crypto/blake3.h"
 #include "store/store.h"
 
-#define REPLY_CAP (MANIFEST_LEN_MAX + MESSAGE_HEAD_CAP + MESH_FRAME_OVERHEAD)
-
 static bool is_right(const struct sync_ask *ask, const uint8_t *bytes, size_t len)
 {
 	uint8_t id[32];
@@ -48,7 +46,7 @@ static int swarm_begin(struct sync_ask *ask, uint64_t now_ns)
 {
 	ask->swarm.what = "the share";
 	ask->swarm.buf = ask->buf;
-	ask->swarm.cap = REPLY_CAP;
+	ask->swarm.cap = SYNC_REPLY_CAP;
 	ask->swarm.check = answer_check;
 	ask->swarm.done = answer_take;
 	ask->swarm.arg = ask;
@@ -109,7 +107,7 @@ int sync_ask_start(struct sync_ask *ask, unsigned type,
 	ask->swarm.type = type;
 	memcpy(ask->swarm.request.id, ask->id, sizeof(ask->id));
 	if (!ask->buf)
-		ask->buf = malloc(REPLY_CAP);
+		ask->buf = malloc(SYNC_REPLY_CAP);
 	if (!ask->buf)
 		return -ENOMEM;
 	ask->job = (struct job){.run = store_read_run, .done = store_read_done};

@@ -15,6 +15,7 @@
 #include "mesh/mesh.h"
 #include "node/memory.h"
 #include "node/methods/methods.h"
+#include "node/sharing/sharing_state.h"
 #include "weft/version.h"
 #include "quic/quic.h"
 #include "store/store.h"
@@ -335,12 +336,15 @@ json_t *method_json_limits(struct node *node)
 	const struct dht_config *mainline = &config->mainline.dht;
 	struct dht_stats dht = {0};
 	struct gateway_stats web = {0};
+	struct follows_stats follows = {0};
 	struct figures f;
 
 	figures_read(node, &f);
 	web_stats(node->web, &web);
 	if (node->home.dht)
 		dht_stats(node->home.dht, node->home.now_ns, &dht);
+	if (node->sharing)
+		follows_stats(node->sharing->follows, &follows);
 	const struct limit_row rows[] = {
 		{"quic.conn_cap", worker_cnt * config->quic.conn_cap, f.quic.conn_cnt,
 		 f.quic.conn_peak_cnt, (int64_t)f.quic.refused_full_cnt},
@@ -384,6 +388,9 @@ json_t *method_json_limits(struct node *node)
 		 (int64_t)web.memory_peak_len, (int64_t)web.memory_refused_cnt},
 		{"gateway.rate", config->web.gateway.request_rate_per_s, 0, -1,
 		 (int64_t)web.limited_cnt},
+		{"sharing.follow_cap", config->sharing.follow.follow_cap, follows.follow_cnt, -1,
+		 -1},
+		{"sharing.sync_cap", config->sharing.follow.sync_cap, follows.sync_cnt, -1, -1},
 		{"store.map_max", f.store.map_len_max, f.store.map_used_len, -1, -1},
 		{"store.batch_cap", f.store.batch_cap, f.store.batch_waiting, -1, -1},
 		{"store.reader_cap", f.store.reader_cap, f.store.reader_cnt, -1, -1},

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who has what: content/announce between content/ and the overlay. */
-#include <stdio.h>
-
 #include "content/content.h"
 #include "content/swarm/finder.h"
 #include "mesh/overlay/overlay.h"
@@ -14,7 +12,7 @@ static uint64_t wall_s(void *ctx)
 	return node_wall_us(ctx) / 1000000;
 }
 
-int sharing_open_announce(struct sharing *sharing, char *what)
+int sharing_open_announce(struct sharing *sharing)
 {
 	struct node *node = sharing->node;
 	struct announce_params params = {
@@ -34,7 +32,6 @@ int sharing_open_announce(struct sharing *sharing, char *what)
 	/* Without the overlay there is nobody to tell. */
 	if (!node->fabric)
 		return 0;
-	snprintf(what, NODE_WHAT_CAP, "announcements of content");
 	sharing->held = announce_held_of(node->home.content);
 	params.overlay = overlay_seam_of(fabric_overlay(node->fabric));
 	if ((err = announce_new(&params, &sharing->announce)) < 0)

@@ -3,6 +3,7 @@
 #include "node/sharing/sharing.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "node/node_state.h"
@@ -12,33 +13,71 @@ void sharing_config_defaults(struct sharing_config *config)
 {
 	config->is_on = true;
 	announce_config_defaults(&config->announce);
+	follows_config_defaults(&config->follow);
 }
 
 size_t sharing_footprint(const struct sharing_config *config)
 {
 	if (!config->is_on)
 		return 0;
-	return sizeof(struct sharing) + announce_footprint(&config->announce);
+	return sizeof(struct sharing) + announce_footprint(&config->announce) +
+	       follows_footprint(&config->follow);
+}
+
+struct overlay_seam sharing_overlay(struct sharing *sharing)
+{
+	struct fabric *fabric = sharing->node->fabric;
+
+	return fabric ? overlay_seam_of(fabric_overlay(fabric)) : (struct overlay_seam){0};
+}
+
+/* For whoever publishes or follows, and for whoever only stores: one kind of value. */
+static int open_heads(struct sharing *sharing)
+{
+	struct overlay_seam overlay = sharing_overlay(sharing);
+	struct overlay_rule rule;
+
+	if (!overlay.ops)
+		return 0;
+	head_rule(&rule);
+	return overlay.ops->add_rule(overlay.overlay, &rule);
 }
 
 int sharing_open(struct node *node, char *what)
 {
+	static const struct {
+		const char *what;
+		int (*open)(struct sharing *sharing);
+	} parts[] = {
+		{"heads of shares", open_heads},
+		{"shares that are followed", sharing_open_follows},
+		{"announcing what is shared", sharing_open_announce},
+	};
 	struct sharing *sharing;
+	int err;
 
 	if (!node->config->sharing.is_on)
 		return 0;
+	snprintf(what, NODE_WHAT_CAP, "shares");
 	sharing = calloc(1, sizeof(*sharing));
 	if (!sharing)
 		return -ENOMEM;
 	sharing->node = node;
 	node->sharing = sharing;
-	return sharing_open_announce(sharing, what);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		snprintf(what, NODE_WHAT_CAP, "%s", parts[i].what);
+		if ((err = parts[i].open(sharing)) < 0)
+			return err;
+	}
+	follows_start(sharing->follows, node->home.now_ns);
+	return 0;
 }
 
 void sharing_stop(struct sharing *sharing)
 {
 	if (!sharing)
 		return;
+	follows_stop(sharing->follows);
 	announce_stop(sharing->announce);
 }
 
@@ -46,15 +85,16 @@ void sharing_free(struct sharing *sharing)
 {
 	if (!sharing)
 		return;
+	follows_free(sharing->follows);
 	announce_free(sharing->announce);
 	free(sharing);
 }
 
 void sharing_turn(struct sharing *sharing, uint64_t now_ns)
 {
-	(void)now_ns;
 	if (!sharing)
 		return;
+	follows_turn(sharing->follows, now_ns);
 	sharing_turn_announce(sharing);
 }
 
@@ -89,6 +129,9 @@ void sharing_addresses_changed(struct sharing *sharing, uint64_t now_ns)
 void sharing_configure(struct sharing *sharing, const struct sharing_config *config,
 		       uint64_t now_ns)
 {
-	if (sharing && sharing->announce)
+	if (!sharing)
+		return;
+	follows_configure(sharing->follows, &config->follow);
+	if (sharing->announce)
 		announce_configure(sharing->announce, &config->announce, now_ns);
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "content/announce/announce.h"
+#include "content/follow/follow.h"
 #include "mesh/seam.h"
 #include "weft/err.h"
 
@@ -23,6 +24,7 @@ struct node;
 struct sharing_config {
 	bool is_on;
 	struct announce_config announce;
+	struct follows_config follow;
 };
 void sharing_config_defaults(struct sharing_config *config);
 /* sharing_footprint: bytes laid out, touched as they are used; 0 when it is off. */

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Shares that are followed: what the part is handed, and what it tells as events and, where
+ * somebody should look, as one line of the log.
+ */
+#include <jansson.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "codec/zbase32.h"
+#include "content/follow/follow.h"
+#include "mesh/mesh.h"
+#include "node/node_state.h"
+#include "node/sharing/sharing_state.h"
+
+#define SHOWN_NAME_CAP MANIFEST_TITLE_CAP
+
+static const char *const event_names[] = {
+	[FOLLOW_REVISION] = "follow.revision",
+	[FOLLOW_OLD_HEAD] = "follow.old-head",
+	[FOLLOW_FORKED] = "follow.forked",
+	[FOLLOW_WAS_REVOKED] = "follow.revoked",
+	[FOLLOW_HAS_EXPIRED] = "follow.expired",
+	[FOLLOW_BAD_REVISION] = "follow.bad-revision",
+	[FOLLOW_BAD_BLOCKLIST] = "follow.bad-blocklist",
+};
+
+/* What people know it by. */
+static const char *shown_name(const struct follow *follow, char text[static SHOWN_NAME_CAP])
+{
+	char id[ZBASE32_KEY_TEXT_CAP];
+
+	if (follow->name[0] || follow->title[0])
+		snprintf(text, SHOWN_NAME_CAP, "%s",
+			 follow->name[0] ? follow->name : follow->title);
+	else
+		snprintf(text, SHOWN_NAME_CAP, "%.12s",
+			 zbase32_write(follow->share_id, SHARE_ID_LEN, id));
+	return text;
+}
+
+static void event_log(const struct follow_event *event)
+{
+	const struct follow *follow = event->follow;
+	unsigned long long seq = event->seq, newest = follow->head.seq;
+	char name[SHOWN_NAME_CAP];
+
+	shown_name(follow, name);
+	switch (event->kind) {
+	case FOLLOW_OLD_HEAD:
+		log_warn("share %s: revision %llu was offered as the newest, and %llu was seen "
+			 "before; it was refused",
+			 name, seq, newest);
+		break;
+	case FOLLOW_FORKED:
+		log_warn("share %s: two revisions have the number %llu; the later one holds", name,
+			 seq);
+		break;
+	case FOLLOW_WAS_REVOKED:
+		log_warn("share %s was revoked by its key; nothing of it is used any more", name);
+		break;
+	case FOLLOW_HAS_EXPIRED:
+		log_notice("share %s: revision %llu has expired; it is not used until there is "
+			   "another",
+			   name, seq);
+		break;
+	case FOLLOW_BAD_REVISION:
+		log_warn("share %s: what it names as revision %llu is none (%s); the former one "
+			 "stays",
+			 name, seq, weft_err_text(event->err));
+		break;
+	case FOLLOW_BAD_BLOCKLIST:
+		if (seq)
+			log_warn("share %s: its blocklist does not hold: line %llu is no entry",
+				 name, seq);
+		else
+			log_warn(
+				"share %s: its blocklist does not hold: it is longer than %u bytes",
+				name, BLOCKLIST_LEN_MAX);
+		break;
+	case FOLLOW_REVISION:
+		break;
+	}
+}
+
+static void on_event(void *ctx, const struct follow_event *event)
+{
+	struct node *node = ((struct sharing *)ctx)->node;
+	char share[ZBASE32_KEY_TEXT_CAP], peer[ZBASE32_KEY_TEXT_CAP], name[SHOWN_NAME_CAP];
+	json_t *fields;
+
+	event_log(event);
+	if (!node->control)
+		return;
+	fields = json_pack("{s:s, s:s, s:I}", "share_id",
+			   zbase32_write(event->follow->share_id, SHARE_ID_LEN, share), "name",
+			   shown_name(event->follow, name), "number",
+			   (json_int_t)(event->seq > INT64_MAX ? INT64_MAX : (int64_t)event->seq));
+	if (event->peer_key)
+		json_object_set_new(
+			fields, "peer",
+			json_string(zbase32_write(event->peer_key, MESH_KEY_LEN, peer)));
+	if (event->err)
+		json_object_set_new(fields, "error", json_string(weft_err_text(event->err)));
+	control_event(node->control, event_names[event->kind], fields, node->home.now_ns);
+}
+
+static uint64_t wall_s(void *ctx)
+{
+	return node_wall_us(((struct sharing *)ctx)->node) / 1000000;
+}
+
+int sharing_open_follows(struct sharing *sharing)
+{
+	struct node *node = sharing->node;
+	const struct follows_params params = {
+		.config = node->config->sharing.follow,
+		.content = node->home.content,
+		.mesh = mesh_seam_of(node->home.mesh),
+		.overlay = sharing_overlay(sharing),
+		.store = node->store,
+		.timers = &node->home.timers,
+		.jobs = node->home.jobs,
+		.random = node->random,
+		.own_key = node->own_key,
+		.now_ns = node->home.now_ns,
+		.wall_s = wall_s,
+		.on_event = on_event,
+		.ctx = sharing,
+	};
+
+	return follows_new(&params, &sharing->follows);
+}
