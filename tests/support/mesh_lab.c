@@ -294,7 +294,7 @@ static int code_err(uint32_t code)
 	} rows[] = {
 		{MESH_CODE_MALFORMED, WEFT_EMALFORMED}, {MESH_CODE_ABSENT, WEFT_EABSENT},
 		{MESH_CODE_REFUSED, WEFT_EREFUSED},	{MESH_CODE_TOO_LARGE, WEFT_ETOOLARGE},
-		{MESH_CODE_BUSY, WEFT_EBUSY},
+		{MESH_CODE_BUSY, WEFT_EBUSY},		{MESH_CODE_CHANGED, WEFT_ECHANGED},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)

@@ -21,7 +21,7 @@
  * go on without ends the program with a sentence.
  */
 #define MESH_LAB_WALL_S 1800000000ull /* the wall clock when a run begins */
-#define MESH_LAB_TYPES	8
+#define MESH_LAB_TYPES	16
 
 struct mesh_lab;
 

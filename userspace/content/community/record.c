@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "codec/cbor.h"
+#include "codec/utf8.h"
 #include "crypto/node_key.h"
 #include "crypto/sha256.h"
 #include "crypto/signed.h"
@@ -219,16 +220,23 @@ static int body_close(struct body *body, unsigned needed_cnt)
 	return 0;
 }
 
-/* Text of at most len_max bytes, which people are shown: no control characters but in newlines. */
+/* Text of at most len_max bytes, which people are shown: lines that a terminal may print. */
 static const char *text_read(struct cbor_reader *r, size_t len_max, size_t *out_len)
 {
-	const char *text = cbor_read_text(r, out_len);
+	const char *text = cbor_read_text(r, out_len), *line = text, *end;
+	size_t left = *out_len;
 
 	if (*out_len > len_max)
 		cbor_fail(r);
-	for (size_t i = 0; i < *out_len; i++)
-		if (((unsigned char)text[i] < ' ' && text[i] != '\n') || text[i] == 0x7f)
+	while (!cbor_is_bad(r) && left) {
+		end = memchr(line, '\n', left);
+		if (!utf8_is_plain(line, end ? (size_t)(end - line) : left))
 			cbor_fail(r);
+		if (!end)
+			break;
+		left -= (size_t)(end + 1 - line);
+		line = end + 1;
+	}
 	return text;
 }
 

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_CONTENT_COMMUNITY_STATE_H
+#define WEFT_CONTENT_COMMUNITY_STATE_H
+
+#include "base/arena.h"
+#include "base/heap.h"
+#include "base/timer.h"
+#include "content/community/community.h"
+#include "content/community/intake.h"
+#include "content/community/own_shares.h"
+#include "content/community/roster.h"
+
+/* What the files of content/community/ share; each part of it has one file that owns it. */
+
+#define COMMUNITY_SEEDS_MAX	    8	 /* nodes to ask that are no members as far as we know */
+#define COMMUNITY_PARTNERS_MAX	    4	 /* members that are asked again and again */
+#define COMMUNITY_BINDS_MAX	    16	 /* bindings that wait */
+#define COMMUNITY_RUNS_MAX	    4	 /* members asked at once, by all communities */
+#define COMMUNITY_PEERS_MAX	    1024 /* askers whose requests are counted */
+#define COMMUNITY_SEARCHES_MAX	    4
+#define COMMUNITY_ASKS_MAX	    4
+#define COMMUNITY_ANSWER_MEMORY_LEN (4u << 20)
+#define COMMUNITY_REPLY_CAP	    (65535 + MESH_FRAME_OVERHEAD) /* of class announce */
+
+struct community_seed {
+	uint8_t key[COMMUNITY_KEY_LEN];
+	struct addr addrs[PEER_ADDRS_MAX];
+	unsigned addr_cnt;
+	unsigned failed_cnt;
+};
+
+struct community_partner {
+	uint8_t key[COMMUNITY_KEY_LEN];
+	uint8_t cursor[COMMUNITY_CURSOR_LEN];
+	size_t cursor_len; /* 0: it has not said all yet */
+	unsigned failed_cnt;
+};
+
+enum community_phase { COMMUNITY_FREE, COMMUNITY_IN, COMMUNITY_LEAVING, COMMUNITY_SWEEPING };
+
+struct community {
+	struct communities *all;
+	enum community_phase phase;
+	struct roster roster;
+	uint8_t key[COMMUNITY_KEY_LEN];
+	struct node_key *secret; /* of key; NULL: not here */
+	char name[COMMUNITY_NAME_LEN_MAX + 1];
+	uint8_t token[COMMUNITY_TOKEN_LEN_MAX];
+	size_t token_len;
+	uint64_t token_expires_s;
+	uint64_t joined_s;
+	community_done_fn done; /* of who creates, joins or leaves; NULL: nobody waits */
+	void *done_arg;
+	int done_err;
+	bool is_saving;	  /* the store has its row */
+	bool is_save_due; /* it changed since */
+	bool is_done_due; /* done is to be told done_err */
+
+	/* announce.c */
+	uint8_t record[COMMUNITY_MEMBER_LEN_MAX]; /* our own, durable */
+	size_t record_len;			  /* 0: none yet */
+	uint64_t seq, record_s;
+	bool is_record_stale;  /* addresses, token or state are others by now */
+	struct intake_lot own; /* one record of ours on its way */
+	uint8_t own_bytes[COMMUNITY_SHARE_LEN_MAX];
+	size_t own_len;
+	uint8_t binds[COMMUNITY_BINDS_MAX][COMMUNITY_BINDING_LEN_MAX];
+	size_t bind_lens[COMMUNITY_BINDS_MAX];
+	unsigned bind_cnt;
+	struct own_shares shares;
+	unsigned share_idx; /* of them, where the look for old ones goes on */
+	struct timer announce_timer;
+	uint64_t hint_ns, share_look_ns; /* when they are next due */
+	bool is_put_due;		 /* nobody keeps the own record yet */
+	bool is_member_put;		 /* put is of the own record */
+	struct overlay_run *put;
+
+	/* meet.c, sync.c */
+	struct community_seed seeds[COMMUNITY_SEEDS_MAX];
+	unsigned seed_cnt;
+	struct community_partner partners[COMMUNITY_PARTNERS_MAX];
+	unsigned partner_cnt;
+	unsigned round;	   /* of asking */
+	unsigned idle_cnt; /* rounds with nobody to ask, in a row */
+	unsigned run_cnt;  /* under way */
+	uint64_t synced_ns;
+	struct timer sync_timer;
+	uint8_t sample[COMMUNITY_KEY_LEN]; /* a member that a hint names */
+	bool has_sample;
+	struct overlay_run *get;
+
+	/* serve.c: the record of an asker */
+	struct intake_lot heard;
+	uint8_t heard_bytes[COMMUNITY_MEMBER_LEN_MAX];
+
+	struct intake_lot sweep;
+	uint64_t sweep_ns;
+	uint64_t leave_ns; /* telling that we leave ends */
+	bool is_gone;	   /* its row went */
+};
+
+struct community_peer_count {
+	uint8_t key[COMMUNITY_KEY_LEN];
+	uint64_t began_ns;
+	uint32_t cnt;
+};
+
+struct sync_run;
+struct search_run;
+struct question_run;
+
+struct communities {
+	struct community_params params;
+	const uint8_t *own_key;
+	struct arena arena;
+	struct roster_limits limits;
+	struct community *slots;
+	struct intake *intake;
+	struct heap *answers;
+	uint8_t cursor_key[COMMUNITY_CURSOR_KEY_LEN];
+	struct addr addrs[PEER_ADDRS_MAX];
+	unsigned addr_cnt;
+	struct sync_run *runs;
+	struct search_run *searches;
+	struct question_run *questions;
+	struct community_peer_count *peers;
+	uint64_t counts[COMMUNITY_REASON_CNT];
+	bool is_stopped;
+};
+
+/* communities.c */
+struct community *community_lookup(const struct communities *all, const uint8_t *id);
+/* community_next walks the places in use: start with NULL, ends with NULL. */
+struct community *community_next(const struct communities *all, const struct community *after);
+uint64_t community_wall_s(const struct communities *all);
+void community_tell(struct communities *all, enum community_event_kind kind, const uint8_t *id,
+		    const uint8_t *key);
+/* community_save: its row is written soon, and again if it is being written. */
+void community_save(struct community *community);
+
+/* join.c */
+struct community *community_new(struct communities *all); /* NULL: all places are taken */
+void community_begin(struct community *community, uint64_t now_ns);
+void community_end(struct community *community);
+/* community_told: it has left for others; what is kept of it goes. */
+void community_told(struct community *community);
+void community_swept(struct community *community, const struct intake_lot *lot);
+void community_leave_turn(struct community *community, uint64_t now_ns);
+
+/* announce.c */
+void community_announce_init(struct community *community);
+void community_announce_start(struct community *community, uint64_t now_ns);
+void community_announce_stop(struct community *community);
+/* community_announce_load takes the own record that the roster has. 0 or -errno. */
+WEFT_MUST_CHECK
+int community_announce_load(struct community *community);
+/* community_announce_renew: the own record is signed anew at once, under a number above seq. */
+void community_announce_renew(struct community *community, uint64_t seq, uint64_t now_ns);
+/* community_announce_check: the wall clock may have jumped, as it does while a machine sleeps. */
+void community_announce_check(struct community *community, uint64_t now_ns);
+WEFT_MUST_CHECK
+int community_announce_bind(struct community *community, const uint8_t *bytes, size_t len,
+			    uint64_t now_ns);
+
+/* meet.c */
+void meet_init(struct community *community);
+void meet_start(struct community *community, uint64_t now_ns);
+void meet_soon(struct community *community, uint64_t now_ns);
+void meet_stop(struct community *community);
+/* meet_seed: the node of key may be a member. */
+void meet_seed(struct community *community, const uint8_t *key, const struct addr *addrs,
+	       unsigned addr_cnt);
+/* meet_next: whom to ask now; out_peer's addresses lie in addrs. False: there is nobody. */
+bool meet_next(struct community *community, struct mesh_peer *out_peer,
+	       struct addr addrs[static PEER_ADDRS_MAX]);
+struct community_partner *meet_partner(struct community *community, const uint8_t *key);
+/* meet_answered, meet_failed: what came of asking; is_final: it will not have us. */
+struct community_partner *meet_answered(struct community *community, const uint8_t *key);
+void meet_failed(struct community *community, const uint8_t *key, bool is_final);
+
+/* sync.c */
+size_t community_sync_footprint(void);
+WEFT_MUST_CHECK
+int community_sync_init(struct communities *all);
+/* community_sync_start asks the next one; community_sync_tell shows the own record to all partners. */
+void community_sync_start(struct community *community, uint64_t now_ns);
+void community_sync_tell(struct community *community, uint64_t now_ns);
+void community_sync_forget(struct community *community);
+
+#endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "content/community/joined_record.h"
+
+#include <string.h>
+
+#include "codec/cbor.h"
+#include "content/community/community_state.h"
+#include "crypto/node_key.h"
+
+#define LAYOUT 1
+
+enum {
+	FIELD_LAYOUT,
+	FIELD_KEY,
+	FIELD_SEED,
+	FIELD_NAME,
+	FIELD_STRICT,
+	FIELD_TOKEN,
+	FIELD_JOINED,
+	FIELD_LEAVING,
+	FIELD_SEEDS,
+	FIELD_PARTNERS,
+};
+
+static void seeds_write(struct writer *w, const struct community *community)
+{
+	cbor_write_uint(w, FIELD_SEEDS);
+	cbor_write_array(w, community->seed_cnt);
+	for (unsigned i = 0; i < community->seed_cnt; i++) {
+		cbor_write_array(w, 2);
+		cbor_write_bytes(w, community->seeds[i].key, COMMUNITY_KEY_LEN);
+		peer_addrs_write(w, community->seeds[i].addrs, community->seeds[i].addr_cnt);
+	}
+}
+
+static void partners_write(struct writer *w, const struct community *community)
+{
+	cbor_write_uint(w, FIELD_PARTNERS);
+	cbor_write_array(w, community->partner_cnt);
+	for (unsigned i = 0; i < community->partner_cnt; i++) {
+		const struct community_partner *partner = &community->partners[i];
+
+		cbor_write_array(w, 2);
+		cbor_write_bytes(w, partner->key, sizeof(partner->key));
+		cbor_write_bytes(w, partner->cursor, partner->cursor_len);
+	}
+}
+
+void joined_record_write(struct writer *w, const struct community *community)
+{
+	cbor_write_map(w, 8u + (community->secret != NULL) + (community->token_len > 0));
+	cbor_write_uint(w, FIELD_LAYOUT);
+	cbor_write_uint(w, LAYOUT);
+	cbor_write_uint(w, FIELD_KEY);
+	cbor_write_bytes(w, community->key, sizeof(community->key));
+	if (community->secret) {
+		cbor_write_uint(w, FIELD_SEED);
+		cbor_write_bytes(w, node_key_seed(community->secret), NODE_KEY_SEED_LEN);
+	}
+	cbor_write_uint(w, FIELD_NAME);
+	cbor_write_text(w, community->name, strlen(community->name));
+	cbor_write_uint(w, FIELD_STRICT);
+	cbor_write_bool(w, community->roster.is_strict);
+	if (community->token_len) {
+		cbor_write_uint(w, FIELD_TOKEN);
+		cbor_write_bytes(w, community->token, community->token_len);
+	}
+	cbor_write_uint(w, FIELD_JOINED);
+	cbor_write_uint(w, community->joined_s);
+	cbor_write_uint(w, FIELD_LEAVING);
+	cbor_write_bool(w, community->phase != COMMUNITY_IN);
+	seeds_write(w, community);
+	partners_write(w, community);
+}
+
+static void token_read(struct cbor_reader *r, struct community *community)
+{
+	struct community_token token;
+	size_t len;
+	const uint8_t *bytes = cbor_read_bytes(r, &len);
+
+	if (!bytes || community_token_parse(bytes, len, &token) < 0) {
+		cbor_fail(r);
+		return;
+	}
+	memcpy(community->token, bytes, len);
+	community->token_len = len;
+	community->token_expires_s = token.expires_s;
+}
+
+static void seeds_read(struct cbor_reader *r, struct community *community)
+{
+	if (cbor_enter_array(r) > COMMUNITY_SEEDS_MAX)
+		cbor_fail(r);
+	while (cbor_next(r)) {
+		struct community_seed *seed = &community->seeds[community->seed_cnt++];
+
+		if (cbor_enter_array(r) != 2 || !cbor_next(r))
+			cbor_fail(r);
+		cbor_read_fixed(r, seed->key, sizeof(seed->key));
+		(void)cbor_next(r);
+		seed->addr_cnt = peer_addrs_read(r, seed->addrs);
+		(void)cbor_next(r);
+	}
+}
+
+static void partners_read(struct cbor_reader *r, struct community *community)
+{
+	if (cbor_enter_array(r) > COMMUNITY_PARTNERS_MAX)
+		cbor_fail(r);
+	while (cbor_next(r)) {
+		struct community_partner *partner = &community->partners[community->partner_cnt++];
+		const uint8_t *cursor;
+
+		if (cbor_enter_array(r) != 2 || !cbor_next(r))
+			cbor_fail(r);
+		cbor_read_fixed(r, partner->key, sizeof(partner->key));
+		(void)cbor_next(r);
+		cursor = cbor_read_bytes(r, &partner->cursor_len);
+		if (partner->cursor_len > sizeof(partner->cursor))
+			cbor_fail(r);
+		else if (cursor)
+			memcpy(partner->cursor, cursor, partner->cursor_len);
+		(void)cbor_next(r);
+	}
+}
+
+static int secret_read(struct cbor_reader *r, struct community *community)
+{
+	uint8_t seed[NODE_KEY_SEED_LEN];
+
+	cbor_read_fixed(r, seed, sizeof(seed));
+	if (cbor_is_bad(r) || community->secret)
+		return WEFT_EDAMAGED;
+	return node_key_from_seed(seed, &community->secret);
+}
+
+static int field_read(struct cbor_reader *r, uint64_t key, struct community *community)
+{
+	switch (key) {
+	case FIELD_LAYOUT:
+		return cbor_read_uint(r) == LAYOUT ? 0 : WEFT_ENEWER;
+	case FIELD_KEY:
+		cbor_read_fixed(r, community->key, sizeof(community->key));
+		return 0;
+	case FIELD_SEED:
+		return secret_read(r, community);
+	case FIELD_NAME:
+		cbor_read_text_copy(r, community->name, sizeof(community->name));
+		return 0;
+	case FIELD_STRICT:
+		community->roster.is_strict = cbor_read_bool(r);
+		return 0;
+	case FIELD_TOKEN:
+		token_read(r, community);
+		return 0;
+	case FIELD_JOINED:
+		community->joined_s = cbor_read_uint(r);
+		return 0;
+	case FIELD_LEAVING:
+		community->phase = cbor_read_bool(r) ? COMMUNITY_LEAVING : COMMUNITY_IN;
+		return 0;
+	case FIELD_SEEDS:
+		seeds_read(r, community);
+		return 0;
+	case FIELD_PARTNERS:
+		partners_read(r, community);
+		return 0;
+	default:
+		cbor_skip(r);
+		return 0;
+	}
+}
+
+int joined_record_parse(const void *bytes, size_t len, struct community *community)
+{
+	struct cbor_reader r;
+	uint64_t key;
+	int err = 0;
+
+	cbor_reader_init(&r, bytes, len);
+	cbor_enter_map(&r);
+	while (err == 0 && cbor_next_key(&r, &key))
+		err = field_read(&r, key, community);
+	if (err < 0)
+		return err;
+	return cbor_reader_finish(&r) < 0 ? WEFT_EDAMAGED : 0;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_CONTENT_COMMUNITY_JOINED_RECORD_H
+#define WEFT_CONTENT_COMMUNITY_JOINED_RECORD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cursor.h"
+#include "weft/err.h"
+
+struct community;
+
+/*
+ * A community in STORE_COMMUNITIES: the map {0: layout 1, 1: key, 2: seed of it?, 3: name,
+ * 4: strict, 5: token?, 6: joined s, 7: it is being left, 8: [[key, [PeerAddr]]] whom to ask,
+ * 9: [[key, cursor]] partners}.
+ */
+#define JOINED_RECORD_CAP 8192u
+
+void joined_record_write(struct writer *w, const struct community *community);
+/*
+ * joined_record_parse fills the fields of community that are kept; its secret is the caller's.
+ * 0, WEFT_ENEWER (another layout), WEFT_EDAMAGED, -errno.
+ */
+WEFT_MUST_CHECK
+int joined_record_parse(const void *bytes, size_t len, struct community *community);
+
+#endif

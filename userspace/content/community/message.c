@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "content/community/message.h"
+
+#include "codec/cbor.h"
+
+enum {
+	REQUEST_ID,
+	REQUEST_RECORD,
+	REQUEST_CURSOR,
+	REQUEST_FIRST,
+	REQUEST_LAST,
+	REQUEST_WORDS,
+};
+enum {
+	STATE_RECORD,
+	STATE_MEMBERS,
+	STATE_SHARES,
+	STATE_CURSOR,
+	STATE_MEMBER_DIGESTS,
+	STATE_SHARE_DIGESTS,
+};
+#define STATE_NEEDED 0x3fu
+enum { PAGE_MEMBERS, PAGE_SHARES, PAGE_CURSOR, PAGE_MORE };
+
+static void put_bytes(struct writer *w, unsigned key, const void *data, size_t len)
+{
+	cbor_write_uint(w, key);
+	cbor_write_bytes(w, data, len);
+}
+
+static void put_uint(struct writer *w, unsigned key, uint64_t value)
+{
+	cbor_write_uint(w, key);
+	cbor_write_uint(w, value);
+}
+
+static struct community_bytes bytes_read(struct cbor_reader *r, size_t len_max)
+{
+	struct community_bytes bytes;
+
+	bytes.data = cbor_read_bytes(r, &bytes.len);
+	if (bytes.len == 0 || bytes.len > len_max)
+		cbor_fail(r);
+	return bytes;
+}
+
+/* --- requests --- */
+
+void community_request_write(struct writer *w, const struct community_request *request)
+{
+	bool has_range = request->first_bucket > 0 || request->last_bucket < COMMUNITY_BUCKETS - 1;
+
+	cbor_write_map(w, 2u + (request->cursor.data != NULL) + 2u * has_range +
+				  (request->words != NULL));
+	put_bytes(w, REQUEST_ID, request->id, COMMUNITY_ID_LEN);
+	put_bytes(w, REQUEST_RECORD, request->record.data, request->record.len);
+	if (request->cursor.data)
+		put_bytes(w, REQUEST_CURSOR, request->cursor.data, request->cursor.len);
+	if (has_range) {
+		put_uint(w, REQUEST_FIRST, request->first_bucket);
+		put_uint(w, REQUEST_LAST, request->last_bucket);
+	}
+	if (request->words) {
+		cbor_write_uint(w, REQUEST_WORDS);
+		cbor_write_text(w, request->words, request->words_len);
+	}
+}
+
+static void request_field_read(struct cbor_reader *r, uint64_t key,
+			       struct community_request *request)
+{
+	size_t len;
+
+	switch (key) {
+	case REQUEST_ID:
+		request->id = cbor_read_bytes(r, &len);
+		if (len != COMMUNITY_ID_LEN)
+			cbor_fail(r);
+		break;
+	case REQUEST_RECORD:
+		request->record = bytes_read(r, COMMUNITY_MEMBER_LEN_MAX);
+		break;
+	case REQUEST_CURSOR:
+		/* Any length: whether it is one of ours is said by who reads it. */
+		request->cursor = bytes_read(r, COMMUNITY_PAGE_LEN_MAX);
+		break;
+	case REQUEST_FIRST:
+		request->first_bucket = (unsigned)cbor_read_uint_max(r, COMMUNITY_BUCKETS - 1);
+		break;
+	case REQUEST_LAST:
+		request->last_bucket = (unsigned)cbor_read_uint_max(r, COMMUNITY_BUCKETS - 1);
+		break;
+	case REQUEST_WORDS:
+		request->words = cbor_read_text(r, &request->words_len);
+		break;
+	default:
+		cbor_skip(r);
+	}
+}
+
+int community_request_parse(const void *payload, size_t len, struct community_request *out_request)
+{
+	struct community_request request = {.last_bucket = COMMUNITY_BUCKETS - 1};
+	struct cbor_reader r;
+	uint64_t key;
+
+	cbor_reader_init(&r, payload, len);
+	cbor_enter_map(&r);
+	while (cbor_next_key(&r, &key))
+		request_field_read(&r, key, &request);
+	if (cbor_reader_finish(&r) < 0 || !request.id || !request.record.data ||
+	    request.first_bucket > request.last_bucket)
+		return WEFT_EMALFORMED;
+	if (request.words_len > COMMUNITY_WORDS_LEN_MAX)
+		return WEFT_ETOOLARGE;
+	*out_request = request;
+	return 0;
+}
+
+/* --- the state of an answerer --- */
+
+static void digests_write(struct writer *w, unsigned key, const struct community_digests *digests)
+{
+	cbor_write_uint(w, key);
+	cbor_write_bytes_head(w, COMMUNITY_DIGESTS_LEN);
+	for (unsigned i = 0; i < COMMUNITY_BUCKETS; i++)
+		writer_be64(w, digests->buckets[i]);
+}
+
+static void digests_read(struct cbor_reader *r, struct community_digests *digests)
+{
+	size_t len;
+	const uint8_t *data = cbor_read_bytes(r, &len);
+	struct cursor c = cursor_of(data, len);
+
+	if (len != COMMUNITY_DIGESTS_LEN)
+		cbor_fail(r);
+	for (unsigned i = 0; i < COMMUNITY_BUCKETS; i++)
+		digests->buckets[i] = cursor_be64(&c);
+}
+
+void community_state_write(struct writer *w, const struct community_state *state)
+{
+	cbor_write_map(w, 6);
+	put_bytes(w, STATE_RECORD, state->record.data, state->record.len);
+	put_uint(w, STATE_MEMBERS, state->member_cnt);
+	put_uint(w, STATE_SHARES, state->share_cnt);
+	put_bytes(w, STATE_CURSOR, state->cursor.data, state->cursor.len);
+	digests_write(w, STATE_MEMBER_DIGESTS, &state->members);
+	digests_write(w, STATE_SHARE_DIGESTS, &state->shares);
+}
+
+static void state_field_read(struct cbor_reader *r, uint64_t key, struct community_state *state)
+{
+	switch (key) {
+	case STATE_RECORD:
+		state->record = bytes_read(r, COMMUNITY_MEMBER_LEN_MAX);
+		break;
+	case STATE_MEMBERS:
+		state->member_cnt = cbor_read_uint_max(r, UINT32_MAX);
+		break;
+	case STATE_SHARES:
+		state->share_cnt = cbor_read_uint_max(r, UINT32_MAX);
+		break;
+	case STATE_CURSOR:
+		state->cursor = bytes_read(r, COMMUNITY_CURSOR_LEN);
+		break;
+	case STATE_MEMBER_DIGESTS:
+		digests_read(r, &state->members);
+		break;
+	case STATE_SHARE_DIGESTS:
+		digests_read(r, &state->shares);
+		break;
+	default:
+		cbor_skip(r);
+	}
+}
+
+int community_state_parse(const void *payload, size_t len, struct community_state *out_state)
+{
+	struct community_state state = {0};
+	struct cbor_reader r;
+	unsigned seen = 0;
+	uint64_t key;
+
+	cbor_reader_init(&r, payload, len);
+	cbor_enter_map(&r);
+	while (cbor_next_key(&r, &key)) {
+		seen |= key < 6 ? 1u << key : 0;
+		state_field_read(&r, key, &state);
+	}
+	if (cbor_reader_finish(&r) < 0 || seen != STATE_NEEDED)
+		return WEFT_EMALFORMED;
+	*out_state = state;
+	return 0;
+}
+
+/* --- pages --- */
+
+static void records_write(struct writer *w, unsigned key, const struct community_bytes *records,
+			  unsigned cnt)
+{
+	cbor_write_uint(w, key);
+	cbor_write_array(w, cnt);
+	for (unsigned i = 0; i < cnt; i++)
+		cbor_write_bytes(w, records[i].data, records[i].len);
+}
+
+static unsigned records_read(struct cbor_reader *r, size_t len_max,
+			     struct community_bytes records[static COMMUNITY_PAGE_MAX])
+{
+	unsigned cnt = 0;
+
+	if (cbor_enter_array(r) > COMMUNITY_PAGE_MAX)
+		cbor_fail(r);
+	while (cbor_next(r))
+		records[cnt++] = bytes_read(r, len_max);
+	return cnt;
+}
+
+void community_page_write(struct writer *w, const struct community_page *page)
+{
+	cbor_write_map(w, 3u + (page->cursor.data != NULL));
+	records_write(w, PAGE_MEMBERS, page->members, page->member_cnt);
+	records_write(w, PAGE_SHARES, page->shares, page->share_cnt);
+	if (page->cursor.data)
+		put_bytes(w, PAGE_CURSOR, page->cursor.data, page->cursor.len);
+	cbor_write_uint(w, PAGE_MORE);
+	cbor_write_bool(w, page->has_more);
+}
+
+static void page_field_read(struct cbor_reader *r, uint64_t key, struct community_page *page)
+{
+	switch (key) {
+	case PAGE_MEMBERS:
+		page->member_cnt = records_read(r, COMMUNITY_MEMBER_LEN_MAX, page->members);
+		break;
+	case PAGE_SHARES:
+		page->share_cnt = records_read(r, COMMUNITY_SHARE_LEN_MAX, page->shares);
+		break;
+	case PAGE_CURSOR:
+		page->cursor = bytes_read(r, COMMUNITY_CURSOR_LEN);
+		break;
+	case PAGE_MORE:
+		page->has_more = cbor_read_bool(r);
+		break;
+	default:
+		cbor_skip(r);
+	}
+}
+
+int community_page_parse(const void *payload, size_t len, struct community_page *out_page)
+{
+	struct cbor_reader r;
+	uint64_t key;
+
+	*out_page = (struct community_page){0};
+	cbor_reader_init(&r, payload, len);
+	cbor_enter_map(&r);
+	while (cbor_next_key(&r, &key))
+		page_field_read(&r, key, out_page);
+	/* More, and no way to it, would be asked for ever. */
+	if (cbor_reader_finish(&r) < 0 || (out_page->has_more && !out_page->cursor.data))
+		return WEFT_EMALFORMED;
+	return out_page->member_cnt + out_page->share_cnt > COMMUNITY_PAGE_MAX ? WEFT_EMALFORMED
+									       : 0;
+}

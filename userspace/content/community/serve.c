@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests of members: admitted, answered from a snapshot in the turn they come in; a
+ * search is answered by a job (search.c).
+ */
+#include "content/community/serve.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "content/community/community_state.h"
+#include "content/community/listing.h"
+#include "content/community/search.h"
+#include "store/store.h"
+
+#define MINUTE_NS (60 * NS_PER_S)
+
+/* --- refusing --- */
+
+static void refuse(struct communities *all, const struct mesh_call *call,
+		   enum community_reason reason, enum mesh_code code, uint64_t not_before_ms)
+{
+	all->counts[reason]++;
+	all->params.mesh.ops->answer_error(
+		call->incoming, code,
+		reason == COMMUNITY_STRANGER ? "no such community" : community_reason_text(reason),
+		not_before_ms);
+}
+
+static void refuse_cursor(struct communities *all, const struct mesh_call *call, int err)
+{
+	if (err == WEFT_ESTALE)
+		refuse(all, call, COMMUNITY_OLD_CURSOR, MESH_CODE_CHANGED, 0);
+	else
+		refuse(all, call, COMMUNITY_BAD_CURSOR, MESH_CODE_MALFORMED, 0);
+}
+
+/* --- answering --- */
+
+struct answer {
+	struct heap *heap;
+	size_t cap;
+	uint8_t bytes[];
+};
+
+static void answer_done(void *arg)
+{
+	struct answer *answer = arg;
+
+	heap_release(answer->heap, answer);
+}
+
+static struct answer *answer_new(struct communities *all, size_t cap)
+{
+	struct answer *answer = heap_alloc(all->answers, sizeof(*answer) + cap);
+
+	if (answer) {
+		answer->heap = all->answers;
+		answer->cap = cap;
+	}
+	return answer;
+}
+
+/* w was begun over answer's bytes, which are lent to the mesh until they are gone. */
+static void answer_send(struct communities *all, const struct mesh_call *call,
+			struct answer *answer, const struct writer *w)
+{
+	struct transport_span span = {
+		.data = answer->bytes, .len = writer_len(w), .done = answer_done, .arg = answer};
+
+	if (w->bad) {
+		answer_done(answer);
+		refuse(all, call, COMMUNITY_BUSY, MESH_CODE_INTERNAL, 0);
+		return;
+	}
+	all->counts[COMMUNITY_ANSWERED]++;
+	if (all->params.mesh.ops->answer(call->incoming, call->type + 1, NULL, 0, &span) < 0)
+		answer_done(answer);
+}
+
+static void answer_page(struct communities *all, const struct mesh_call *call,
+			const struct community_page *page)
+{
+	struct answer *answer = answer_new(all, COMMUNITY_PAGE_LEN_MAX);
+	struct writer w;
+
+	if (!answer) {
+		refuse(all, call, COMMUNITY_BUSY, MESH_CODE_BUSY, 0);
+		return;
+	}
+	w = writer_of(answer->bytes, answer->cap);
+	community_page_write(&w, page);
+	answer_send(all, call, answer, &w);
+}
+
+/* --- who may ask --- */
+
+/* A place for key among those that are counted; who was counted longest ago gives way. */
+static struct community_peer_count *peer_count(struct communities *all, const uint8_t *key,
+					       uint64_t now_ns)
+{
+	struct community_peer_count *oldest = &all->peers[0];
+
+	for (unsigned i = 0; i < COMMUNITY_PEERS_MAX; i++) {
+		struct community_peer_count *peer = &all->peers[i];
+
+		if (memcmp(peer->key, key, sizeof(peer->key)) == 0)
+			return peer;
+		if (peer->began_ns < oldest->began_ns)
+			oldest = peer;
+	}
+	*oldest = (struct community_peer_count){.began_ns = now_ns};
+	memcpy(oldest->key, key, sizeof(oldest->key));
+	return oldest;
+}
+
+/* 0, or in how many ms it may ask again. */
+static uint64_t rate_take(struct communities *all, const uint8_t *key, uint64_t now_ns)
+{
+	struct community_peer_count *peer = peer_count(all, key, now_ns);
+
+	if (now_ns - peer->began_ns >= MINUTE_NS) {
+		peer->began_ns = now_ns;
+		peer->cnt = 0;
+	}
+	if (peer->cnt >= all->params.config.requests_per_min)
+		return (peer->began_ns + MINUTE_NS - now_ns) / NS_PER_MS + 1;
+	peer->cnt++;
+	return 0;
+}
+
+/* COMMUNITY_TAKEN, or why the asker is no member. */
+static enum community_reason member_check(const struct community *community,
+					  const struct mesh_call *call,
+					  const struct community_bytes *record)
+{
+	uint64_t wall_s = community_wall_s(community->all);
+	struct community_token token;
+	struct community_member member;
+
+	if (community_member_parse(record->data, record->len, &member) < 0 ||
+	    memcmp(member.key, call->peer_key, COMMUNITY_KEY_LEN) != 0 ||
+	    memcmp(member.id, community->roster.id, COMMUNITY_ID_LEN) != 0 ||
+	    community_time_check(member.time_s, COMMUNITY_RECORD_LIFE_S, wall_s) < 0)
+		return COMMUNITY_STRANGER;
+	if (!community->roster.is_strict)
+		return COMMUNITY_TAKEN;
+	if (!member.token || community_token_parse(member.token, member.token_len, &token) < 0)
+		return COMMUNITY_STRANGER;
+	return community_token_is_valid(&token, wall_s) ? COMMUNITY_TAKEN : COMMUNITY_OLD_TOKEN;
+}
+
+/* Is the record, byte for byte, one whose signatures were verified before? */
+static bool record_is_known(const struct community *community, const struct mesh_call *call,
+			    const struct community_bytes *record)
+{
+	struct store_snapshot *snapshot;
+	struct roster_row row;
+	bool is_known;
+
+	if (store_snapshot_open(community->all->params.store, &snapshot) < 0)
+		return false;
+	is_known = roster_get(snapshot, community->roster.id, ROSTER_MEMBER, call->peer_key,
+			      &row) == 0 &&
+		   row.len == record->len && memcmp(row.record, record->data, row.len) == 0;
+	store_snapshot_close(snapshot);
+	return is_known;
+}
+
+static void heard_done(void *arg, struct intake_lot *lot, uint64_t now_ns)
+{
+	struct community *community = arg;
+
+	(void)lot;
+	/* Who asks us can be asked: it has a session. */
+	if (!community->partner_cnt && community->phase == COMMUNITY_IN)
+		community_sync_start(community, now_ns);
+}
+
+/* The asker's record is news. While others wait to be stored it is heard with its next request. */
+static void record_take(struct community *community, const struct mesh_call *call,
+			const struct community_bytes *record)
+{
+	struct intake_lot *lot = &community->heard;
+
+	if (lot->is_waiting) {
+		community->all->counts[COMMUNITY_BUSY]++;
+		return;
+	}
+	memcpy(community->heard_bytes, record->data, record->len);
+	*lot = (struct intake_lot){
+		.roster = &community->roster, .done = heard_done, .arg = community};
+	(void)intake_lot_add(lot, ROSTER_MEMBER, community->heard_bytes, record->len);
+	intake_submit(community->all->intake, lot);
+	meet_seed(community, call->peer_key, NULL, 0);
+}
+
+/* The community that call is about, or NULL: it was answered. */
+static struct community *admit(struct communities *all, const struct mesh_call *call,
+			       struct community_request *out_request, uint64_t now_ns)
+{
+	uint64_t wait_ms = rate_take(all, call->peer_key, now_ns);
+	enum community_reason reason;
+	struct community *community;
+
+	if (wait_ms) {
+		refuse(all, call, COMMUNITY_FLOOD, MESH_CODE_REFUSED, wait_ms);
+		return NULL;
+	}
+	if (community_request_parse(call->payload, call->payload_len, out_request) < 0) {
+		refuse(all, call, COMMUNITY_MALFORMED, MESH_CODE_MALFORMED, 0);
+		return NULL;
+	}
+	community = community_lookup(all, out_request->id);
+	reason = community && community->phase == COMMUNITY_IN
+			 ? member_check(community, call, &out_request->record)
+			 : COMMUNITY_STRANGER;
+	if (reason != COMMUNITY_STRANGER &&
+	    !record_is_known(community, call, &out_request->record)) {
+		if (community_member_verify(out_request->record.data, out_request->record.len) < 0)
+			reason = COMMUNITY_STRANGER;
+		else if (reason == COMMUNITY_TAKEN)
+			record_take(community, call, &out_request->record);
+	}
+	if (reason == COMMUNITY_TAKEN)
+		return community;
+	refuse(all, call, reason,
+	       reason == COMMUNITY_STRANGER ? MESH_CODE_ABSENT : MESH_CODE_REFUSED, 0);
+	return NULL;
+}
+
+/* Who says in its record that it left is heard, and told nothing. */
+static bool is_leaving(struct communities *all, const struct mesh_call *call,
+		       const struct community_request *request)
+{
+	struct community_member member;
+
+	if (community_member_parse(request->record.data, request->record.len, &member) == 0 &&
+	    member.is_joined)
+		return false;
+	refuse(all, call, COMMUNITY_STRANGER, MESH_CODE_ABSENT, 0);
+	return true;
+}
+
+/* --- 404 --- */
+
+static void handle_state(void *ctx, const struct mesh_call *call, uint64_t now_ns)
+{
+	struct communities *all = ctx;
+	struct community_request request;
+	struct community *community = admit(all, call, &request, now_ns);
+	uint8_t cursor[COMMUNITY_CURSOR_LEN];
+	struct community_state state;
+	struct answer *answer;
+	struct writer w;
+
+	if (!community || is_leaving(all, call, &request))
+		return;
+	answer = community->record_len ? answer_new(all, COMMUNITY_STATE_CAP) : NULL;
+	if (!answer) {
+		refuse(all, call, COMMUNITY_BUSY, MESH_CODE_BUSY, 0);
+		return;
+	}
+	listing_events_cursor(community, call->peer_key, community->roster.event + 1, cursor);
+	state = (struct community_state){
+		.record = {community->record, community->record_len},
+		.member_cnt = community->roster.joined_cnt,
+		.share_cnt = community->roster.bound_cnt,
+		.cursor = {cursor, sizeof(cursor)},
+		.members = community->roster.members,
+		.shares = community->roster.shares,
+	};
+	w = writer_of(answer->bytes, answer->cap);
+	community_state_write(&w, &state);
+	answer_send(all, call, answer, &w);
+}
+
+/* --- 406, 408, 410, 414 --- */
+
+static void handle_page(struct communities *all, const struct mesh_call *call,
+			enum listing_kind kind, uint64_t now_ns)
+{
+	struct community_request request;
+	struct community *community = admit(all, call, &request, now_ns);
+	struct listing listing = {
+		.kind = kind, .asker = call->peer_key, .limit = COMMUNITY_PAGE_MAX};
+	struct store_snapshot *snapshot;
+	int err;
+
+	if (!community || is_leaving(all, call, &request))
+		return;
+	listing.community = community;
+	listing.first_bucket = request.first_bucket;
+	listing.last_bucket = request.last_bucket;
+	if ((err = listing_begin(&listing, request.cursor.data, request.cursor.len)) < 0) {
+		refuse_cursor(all, call, err);
+		return;
+	}
+	if (store_snapshot_open(all->params.store, &snapshot) < 0) {
+		refuse(all, call, COMMUNITY_STORE_FAILED, MESH_CODE_INTERNAL, 0);
+		return;
+	}
+	if (listing_fill(&listing, snapshot) < 0)
+		refuse(all, call, COMMUNITY_STORE_FAILED, MESH_CODE_INTERNAL, 0);
+	else
+		answer_page(all, call, &listing.page);
+	store_snapshot_close(snapshot);
+}
+
+static void handle_own(void *ctx, const struct mesh_call *call, uint64_t now_ns)
+{
+	handle_page(ctx, call, LISTING_OWN_SHARES, now_ns);
+}
+
+static void handle_members(void *ctx, const struct mesh_call *call, uint64_t now_ns)
+{
+	handle_page(ctx, call, LISTING_MEMBERS, now_ns);
+}
+
+static void handle_shares(void *ctx, const struct mesh_call *call, uint64_t now_ns)
+{
+	handle_page(ctx, call, LISTING_SHARES, now_ns);
+}
+
+static void handle_events(void *ctx, const struct mesh_call *call, uint64_t now_ns)
+{
+	handle_page(ctx, call, LISTING_EVENTS, now_ns);
+}
+
+/* --- 412 --- */
+
+static void handle_search(void *ctx, const struct mesh_call *call, uint64_t now_ns)
+{
+	struct communities *all = ctx;
+	struct community_request request;
+	struct community *community = admit(all, call, &request, now_ns);
+	int err;
+
+	if (!community || is_leaving(all, call, &request))
+		return;
+	err = community_search_answer(community, call, &request);
+	if (err == WEFT_EBUSY)
+		refuse(all, call, COMMUNITY_BUSY, MESH_CODE_BUSY, 0);
+	else if (err == WEFT_EABSENT)
+		refuse(all, call, COMMUNITY_MALFORMED, MESH_CODE_MALFORMED, 0);
+	else if (err < 0)
+		refuse_cursor(all, call, err);
+	else
+		all->counts[COMMUNITY_ANSWERED]++;
+}
+
+int community_serve_init(struct communities *all)
+{
+	static const struct {
+		unsigned type;
+		mesh_handler_fn handler;
+	} rows[] = {
+		{MESH_ASK_COMMUNITY, handle_state},	{MESH_LIST_OWN_SHARES, handle_own},
+		{MESH_LIST_MEMBERS, handle_members},	{MESH_LIST_COMMUNITY_SHARES, handle_shares},
+		{MESH_SEARCH_COMMUNITY, handle_search}, {MESH_ASK_EVENTS, handle_events},
+	};
+	struct mesh_seam *mesh = &all->params.mesh;
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && err == 0; i++)
+		err = mesh->ops->handle(mesh->mesh, rows[i].type, rows[i].handler, all);
+	return err;
+}
