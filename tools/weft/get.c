@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* weft get: fetch, follow, list, cancel, resume. */
+/* weft get: fetch, follow, list, cancel, pause, resume, set, sources. */
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -11,6 +11,8 @@
 #include "progress.h"
 #include "table.h"
 #include "text.h"
+
+#define PRIORITY_MAX 4
 
 struct following {
 	struct invocation *inv;
@@ -132,6 +134,9 @@ static int follow(struct invocation *inv, const char *method, json_t *parameters
 			text_print_json(following.last);
 		if (is_detached)
 			tell_detached(&following);
+		else if (strcmp(field_text(json_object_get(following.last, "transfer"), "state"),
+				"paused") == 0)
+			fprintf(stderr, "Get number %" PRIu64 " was paused.\n", following.get_id);
 		else
 			tell_finished(json_object_get(following.last, "transfer"));
 	}
@@ -157,11 +162,29 @@ static json_t *range_parse(const char *text)
 		      : NULL;
 }
 
+/* An array of what parse makes of each line of an option's values; NULL when one is wrong. */
+static json_t *lines_parse(const char *lines, json_t *(*parse)(const char *line))
+{
+	char *copy = strdup(lines), *rest = copy, *line;
+	json_t *array = copy ? json_array() : NULL;
+
+	while (array && (line = strsep(&rest, "\n")))
+		if (json_array_append_new(array, parse(line)) < 0) {
+			json_decref(array);
+			array = NULL;
+		}
+	free(copy);
+	return array;
+}
+
 int run_get(struct invocation *inv)
 {
 	const char *to = invocation_option(inv, "to");
 	const char *range = invocation_option(inv, "range");
-	json_t *parameters, *range_json = NULL;
+	const char *only = invocation_option(inv, "only");
+	const char *prio = invocation_option(inv, "priority");
+	json_t *parameters, *ranges = NULL;
+	uint64_t priority = 0;
 	char target[PATH_MAX];
 
 	if (!to)
@@ -169,19 +192,29 @@ int run_get(struct invocation *inv)
 					"for example: weft get 'mesh:...' --to ~/Downloads");
 	if (!path_absolute(to, target))
 		return client_say_error(STATUS_USAGE, to, "not a usable path", NULL);
-	if (range && (range_json = range_parse(range)) == NULL)
+	if (range && (ranges = lines_parse(range, range_parse)) == NULL)
 		return client_say_error(STATUS_USAGE, range, "not a range",
 					"Write --range 0-1M (the end not included) or --range "
 					"1M+64K.");
+	if (prio && (!text_parse_count(prio, &priority) || priority > PRIORITY_MAX)) {
+		json_decref(ranges);
+		return client_say_error(STATUS_USAGE, prio, "not a priority",
+					"0 to 4; a get without one has 2.");
+	}
 	parameters = json_pack("{s:s, s:s, s:b}", "link", inv->args[0], "target", target, "replace",
 			       invocation_option(inv, "replace") != NULL);
 	if (!parameters) {
-		json_decref(range_json);
+		json_decref(ranges);
 		return client_say_error(STATUS_USAGE, "get", "the link or the path is not UTF-8",
 					NULL);
 	}
-	if (range_json)
-		(void)json_object_set_new(parameters, "range", range_json);
+	if (ranges)
+		(void)json_object_set_new(parameters, "ranges", ranges);
+	if (only)
+		(void)json_object_set_new(parameters, "only", lines_parse(only, json_string));
+	if (prio)
+		(void)json_object_set_new(parameters, "priority",
+					  json_integer((json_int_t)priority));
 	return follow(inv, "Get", parameters, invocation_option(inv, "detach") != NULL);
 }
 
@@ -231,14 +264,89 @@ int run_get_cancel(struct invocation *inv)
 	return STATUS_OK;
 }
 
+int run_get_pause(struct invocation *inv)
+{
+	json_t *parameters = NULL, *reply;
+	int status = id_parse(inv, &parameters);
+
+	if (status == STATUS_OK)
+		status = client_ask(inv, "PauseGet", parameters, &reply);
+	if (status != STATUS_OK)
+		return status;
+	if (inv->is_json)
+		text_print_json(reply);
+	else if (inv->has_terminal_out)
+		printf("Paused. weft get resume %s goes on.\n", inv->args[0]);
+	json_decref(reply);
+	return STATUS_OK;
+}
+
+int run_get_set(struct invocation *inv)
+{
+	const char *prio = invocation_option(inv, "priority");
+	json_t *parameters = NULL, *reply;
+	uint64_t priority;
+	int status;
+
+	if (!prio || !text_parse_count(prio, &priority) || priority > PRIORITY_MAX)
+		return client_say_error(STATUS_USAGE, "get", "--priority takes 0 to 4",
+					"for example: weft get set 1 --priority 4");
+	status = id_parse(inv, &parameters);
+	if (status == STATUS_OK) {
+		(void)json_object_set_new(parameters, "priority",
+					  json_integer((json_int_t)priority));
+		status = client_ask(inv, "SetGet", parameters, &reply);
+	}
+	if (status != STATUS_OK)
+		return status;
+	if (inv->is_json)
+		text_print_json(reply);
+	json_decref(reply);
+	return STATUS_OK;
+}
+
+int run_get_sources(struct invocation *inv)
+{
+	static const struct column columns[] = {
+		{"NODE", "node_id", COLUMN_TEXT},
+		{"ASKED", "asked", COLUMN_TEXT},
+		{"ALL", "has_all", COLUMN_TEXT},
+		{"RECEIVED", "bytes_received", COLUMN_BYTES},
+		{"PER SECOND", "bytes_per_second", COLUMN_BYTES},
+		{"IN FLIGHT", "in_flight", COLUMN_COUNT},
+		{"BAD", "bad_chunks", COLUMN_COUNT},
+		{0},
+	};
+	json_t *parameters = NULL, *reply;
+	int status = id_parse(inv, &parameters);
+
+	if (status == STATUS_OK)
+		status = client_ask(inv, "ListGetSources", parameters, &reply);
+	if (status != STATUS_OK)
+		return status;
+	if (inv->is_json)
+		text_print_json(reply);
+	else
+		table_print(inv, json_object_get(reply, "sources"), columns,
+			    "nobody: the get does not run, or nobody is known yet");
+	json_decref(reply);
+	return STATUS_OK;
+}
+
 int run_get_list(struct invocation *inv)
 {
 	static const struct column columns[] = {
-		{"ID", "get_id", COLUMN_COUNT},	      {"STATE", "state", COLUMN_TEXT},
-		{"DONE", "bytes_done", COLUMN_BYTES}, {"SIZE", "bytes", COLUMN_BYTES},
-		{"FILES", "items", COLUMN_COUNT},     {"TITLE", "title", COLUMN_TEXT},
-		{"TARGET", "target", COLUMN_TEXT},    {"DETAIL", "detail", COLUMN_TEXT},
-		{"LINK", "link", COLUMN_PIPE},	      {0},
+		{"ID", "get_id", COLUMN_COUNT},
+		{"STATE", "state", COLUMN_TEXT},
+		{"DONE", "bytes_done", COLUMN_BYTES},
+		{"SIZE", "bytes", COLUMN_BYTES},
+		{"FILES", "items", COLUMN_COUNT},
+		{"SOURCES", "sources", COLUMN_COUNT},
+		{"TITLE", "title", COLUMN_TEXT},
+		{"TARGET", "target", COLUMN_TEXT},
+		{"DETAIL", "detail", COLUMN_TEXT},
+		{"LINK", "link", COLUMN_PIPE},
+		{0},
 	};
 	json_t *reply;
 	int status = client_ask(inv, "ListGets", NULL, &reply);

@@ -201,23 +201,49 @@ enum content_get_state {
 	CONTENT_GET_FINISHED,
 	CONTENT_GET_STOPPED,	/* failed; err and detail say why; may be resumed */
 	CONTENT_GET_TAKEN_BACK, /* cancelled */
+	CONTENT_GET_PAUSED,	/* by content_get_pause, until it is resumed */
+};
+#define CONTENT_GET_NODES_MAX	 8u
+#define CONTENT_GET_RANGES_MAX	 16u
+#define CONTENT_GET_ONLY_LEN_MAX 4096u /* of all patterns, each with a NUL */
+#define CONTENT_GET_PRIORITY_MAX 4u
+#define CONTENT_GET_PRIORITY	 2u /* of a get that names none */
+/* Bytes [off, off + len) of the one file. */
+struct content_range {
+	uint64_t off, len;
 };
 struct content_get_ask {
-	const struct link *link;
+	const struct link *link;       /* of a collection; or NULL, and then: */
+	const uint8_t *manifest_id;    /* 32 bytes */
+	const struct link_node *nodes; /* that may have it; others are looked for */
+	unsigned node_cnt;	       /* with link: besides the one it names */
 	const char *target;
-	bool is_replacing; /* overwrite files that exist and differ */
-	bool has_range;	   /* one-item links: bytes [range_off, range_off + range_len) only */
-	uint64_t range_off, range_len;
+	bool is_replacing;		    /* overwrite files that exist and differ */
+	const struct content_range *ranges; /* only these; of a collection of one file */
+	unsigned range_cnt;
+	/*
+	 * Only files that match one of these patterns, each with its NUL, one
+	 * behind the other. A pattern with a '/' is one of whole paths, and ends in
+	 * it to name all below a folder; others are of names. NULL: everything.
+	 */
+	const char *only;
+	size_t only_len;
+	unsigned priority; /* up to CONTENT_GET_PRIORITY_MAX: begins earlier, is asked for more */
 };
 struct content_get {
 	uint64_t id;
 	enum content_get_state state;
 	int err;
 	const char *detail; /* for people: what, which object, why; "" while all is well */
-	const struct link *link;
+	const uint8_t *manifest_id;
+	const struct link_node *nodes; /* it was started with, or told of since */
+	unsigned node_cnt;
 	const char *target;
 	const char *title;
-	uint64_t item_cnt, item_done_cnt;
+	unsigned priority;
+	const char *only; /* as asked for */
+	size_t only_len;
+	uint64_t item_cnt, item_done_cnt; /* of those that are wanted, as far as they are known */
 	uint64_t byte_cnt, byte_done_cnt; /* byte_done: verified and written */
 	uint64_t reused_byte_cnt;	  /* found on disk or copied from a twin */
 	uint64_t received_byte_cnt, bad_chunk_cnt;
@@ -227,8 +253,9 @@ struct content_get {
 /*
  * content_get_start: 0 with a new get in *out_id, or 1 with the one that does
  * the same already. WEFT_EBUSY while garbage is collected, WEFT_EEXISTS when
- * one with other options or another sender fills that target, WEFT_EFULL,
- * WEFT_EMALFORMED (range), WEFT_EUNSAFE and WEFT_ETOOLARGE (target), -errno.
+ * one with other options fills that target, WEFT_EFULL, WEFT_EMALFORMED
+ * (a range, a pattern, a priority), WEFT_EUNSAFE and WEFT_ETOOLARGE (target),
+ * -errno. One that runs and does the same learns of the nodes.
  */
 WEFT_MUST_CHECK
 int content_get_start(struct content *content, const struct content_get_ask *ask, uint64_t now_ns,
@@ -240,9 +267,25 @@ void content_gets_each(struct content *content,
 /* content_get_cancel stops it and removes what was staged. 0 or WEFT_EABSENT. */
 WEFT_MUST_CHECK
 int content_get_cancel(struct content *content, uint64_t id, uint64_t now_ns);
-/* content_get_resume starts a stopped get again. 0, WEFT_EABSENT or WEFT_EBUSY. */
+/* content_get_resume starts a stopped or paused get again. 0, WEFT_EABSENT or WEFT_EBUSY. */
 WEFT_MUST_CHECK
 int content_get_resume(struct content *content, uint64_t id, uint64_t now_ns);
+/*
+ * content_get_pause ends its requests and keeps what is staged, also across
+ * restarts, until it is resumed. 0 (also when it is paused), WEFT_EABSENT, or
+ * WEFT_EBUSY when it has ended.
+ */
+WEFT_MUST_CHECK
+int content_get_pause(struct content *content, uint64_t id, uint64_t now_ns);
+/* content_get_prioritise: 0, WEFT_EABSENT or WEFT_EMALFORMED. */
+WEFT_MUST_CHECK
+int content_get_prioritise(struct content *content, uint64_t id, unsigned priority,
+			   uint64_t now_ns);
+struct swarm_source_view;
+/* content_get_sources_each: whom a get that runs asks (swarm/swarm.h). */
+void content_get_sources_each(struct content *content, uint64_t id,
+			      bool (*fn)(void *arg, const struct swarm_source_view *view),
+			      void *arg);
 
 /*
  * What no share and no get refers to: objects, chunk lists, manifests.

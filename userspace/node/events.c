@@ -88,6 +88,8 @@ void node_on_content(void *ctx, const struct content_event *event)
 	json_t *fields;
 
 	content_event_log(event);
+	if (event->kind == CONTENT_PEER_BAD)
+		fabric_note_false_content(node->fabric, event->peer_key, node->home.now_ns);
 	if (event->kind == CONTENT_GET_DONE)
 		sharing_content_changed(node->sharing, event->manifest_id, node->home.now_ns);
 	/* While content/ resumes what was running at start, nobody watches yet. */

@@ -104,6 +104,14 @@ static int node_open_discovery(struct node *node, char *what)
 	return 0;
 }
 
+static unsigned node_own_addrs(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX])
+{
+	const struct node *node = ctx;
+
+	memcpy(addrs, node->advertised, node->advertised_cnt * sizeof(addrs[0]));
+	return node->advertised_cnt;
+}
+
 static int node_open_home(struct node *node, const struct node_params *params, char *what)
 {
 	struct worker_params worker = {
@@ -117,6 +125,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 		.now_ns = params->now_ns,
 		.wall_s = params->wall_s,
 		.content_wall_s = node_wall_s,
+		.content_own_addrs = node_own_addrs,
 		.on_content = node_on_content,
 		.on_session = node_on_session,
 		.on_step = node_on_step,

@@ -182,7 +182,7 @@ static void open_run(struct job *job)
 
 	for (size_t i = 0; i < 8; i++)
 		at += (size_t)snprintf(name + at, sizeof(name) - at, "%02x",
-				       fetch->get->link.manifest_id[i]);
+				       fetch->get->manifest_id[i]);
 	step->err = fetch->is_clearing ? target_discard(fetch->get->target, name)
 				       : target_open(&fetch->target, fetch->get->target, name);
 }
@@ -200,7 +200,7 @@ static void open_done(struct job *job)
 		fetch_stop(fetch, step->err, "%s: %s", fetch->get->target,
 			   weft_err_text(step->err));
 	else
-		fetch_manifest_begin(fetch, fetch->get->link.manifest_id);
+		fetch_manifest_begin(fetch, fetch->get->manifest_id);
 }
 
 static void dirs_run(struct job *job)
@@ -275,6 +275,18 @@ static void items_run(struct fetch *fetch, uint64_t now_ns)
 	}
 }
 
+static void flush_run(struct fetch *fetch)
+{
+	if (fetch->out_cnt > 0 || fetch_records_pending(fetch) || fetch_is_stopping(fetch))
+		return;
+	if (fetch->get->only && fetch->get->view.item_cnt == 0) {
+		fetch_stop(fetch, WEFT_EABSENT, "no file of the collection is called so");
+		return;
+	}
+	fetch->step = FETCH_CLOSING;
+	fetch_wake(fetch);
+}
+
 static void step_run(struct fetch *fetch, uint64_t now_ns)
 {
 	switch (fetch->step) {
@@ -296,18 +308,14 @@ static void step_run(struct fetch *fetch, uint64_t now_ns)
 			fetch_requests_run(fetch, now_ns);
 		break;
 	case FETCH_DIRS:
-		if (fetch->manifest->dir_cnt > 0)
+		if (fetch->manifest->dir_cnt > 0 && !fetch->get->only)
 			fetch_step_submit(fetch, dirs_run, dirs_done);
 		else
 			fetch_volume_next(fetch);
 		break;
 	case FETCH_FLUSH:
 		fetch_records_run(fetch, true);
-		if (fetch->out_cnt == 0 && !fetch_records_pending(fetch) &&
-		    !fetch_is_stopping(fetch)) {
-			fetch->step = FETCH_CLOSING;
-			fetch_wake(fetch);
-		}
+		flush_run(fetch);
 		break;
 	case FETCH_CLOSING:
 		fetch_step_submit(fetch, close_run, close_done);
@@ -419,7 +427,7 @@ static void on_swarm_bad(void *arg, const uint8_t key[static MESH_KEY_LEN])
 	struct content_event event = {
 		.kind = CONTENT_PEER_BAD,
 		.id = fetch->get->view.id,
-		.manifest_id = fetch->get->link.manifest_id,
+		.manifest_id = fetch->get->manifest_id,
 		.peer_key = key,
 		.err = WEFT_EDAMAGED,
 		.text = "bytes that do not match",
@@ -430,18 +438,27 @@ static void on_swarm_bad(void *arg, const uint8_t key[static MESH_KEY_LEN])
 	content_tell(fetch->content, &event);
 }
 
+void fetch_hint(struct fetch *fetch, const struct link_node *node)
+{
+	struct mesh_peer hint = {.addrs = node->addrs, .addr_cnt = node->addr_cnt};
+
+	memcpy(hint.key, node->key, sizeof(hint.key));
+	swarm_hint(fetch->swarm, &hint);
+}
+
 static bool swarm_begin(struct fetch *fetch)
 {
-	const struct link *link = &fetch->get->link;
+	const struct get *get = fetch->get;
 	const struct swarm_watcher watcher = {on_swarm_change, on_swarm_bad, fetch};
-	struct mesh_peer hint = {.addrs = link->addrs, .addr_cnt = link->addr_cnt};
 
-	memcpy(hint.key, link->node_key, sizeof(hint.key));
-	fetch->swarm = swarm_join(fetch->content->swarms, link->manifest_id, &hint, 1,
-				  fetch->get->gets->now_ns);
-	if (fetch->swarm)
-		swarm_watch(fetch->swarm, &watcher);
-	return fetch->swarm != NULL;
+	fetch->swarm =
+		swarm_join(fetch->content->swarms, get->manifest_id, NULL, 0, get->gets->now_ns);
+	if (!fetch->swarm)
+		return false;
+	swarm_watch(fetch->swarm, &watcher);
+	for (unsigned i = 0; i < get->view.node_cnt; i++)
+		fetch_hint(fetch, &get->nodes[i]);
+	return true;
 }
 
 int fetch_start(struct get *get, bool is_clearing)

@@ -43,6 +43,7 @@ struct store_batch;
 
 enum item_state {
 	ITEM_NEW,
+	ITEM_SKIPPED, /* not wanted: done from the beginning */
 	ITEM_TWIN,
 	ITEM_CHECKING,
 	ITEM_NEEDED,
@@ -237,13 +238,12 @@ struct fetch {
 	struct fetch_slot *ready;
 	struct fetch_slot **ready_end;
 
+	unsigned range_at;	       /* of the get's ranges: one after the other */
 	uint64_t range_off, range_end; /* of the one item, cut at its size */
 	uint64_t range_part_cnt, range_done_cnt, range_next;
 	uint8_t *range_parts; /* enum chunk_state of each */
 	uint64_t range_scan;  /* parts before it were looked for in what is staged */
 	int range_fd, range_sum_fd;
-	char range_staged[64];
-	char range_name[MANIFEST_NAME_LEN_MAX + 48];
 
 	struct store_batch *batch; /* records of files since the last sync began */
 	unsigned batch_cnt;
@@ -264,6 +264,8 @@ void fetch_stop(struct fetch *fetch, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* fetch_abandon ends it now, at shut-down: waits for jobs, forgets requests. */
 void fetch_abandon(struct fetch *fetch);
+/* fetch_hint: node may have it too. */
+void fetch_hint(struct fetch *fetch, const struct link_node *node);
 bool fetch_is_stopping(const struct fetch *fetch);
 /* fetch_wake: something happened; the pump runs in this turn. */
 void fetch_wake(struct fetch *fetch);

@@ -223,9 +223,8 @@ static int place_look(struct fetch_check *check, struct store_snapshot *snapshot
 	if (!err && !known.is_racy && object_stamp_equal(&known.stamp, &check->stamp) &&
 	    memcmp(known.content_id, entry->content_id, OBJECT_ID_LEN) == 0) {
 		/* Recorded by a share or another get, it is this one's from now on. */
-		check->is_recorded =
-			known.is_got &&
-			memcmp(known.got_id, fetch->get->link.manifest_id, OBJECT_ID_LEN) == 0;
+		check->is_recorded = known.is_got && memcmp(known.got_id, fetch->get->manifest_id,
+							    OBJECT_ID_LEN) == 0;
 		return ITEM_IS_FOUND;
 	}
 	check->phase = CHECK_SCAN;

@@ -59,8 +59,11 @@ static void twins_find(struct fetch *fetch, uint32_t mask)
 {
 	for (uint32_t i = 0; i < fetch->item_cnt; i++) {
 		struct fetch_item *item = &fetch->items[i];
-		uint32_t *slot = twin_slot(fetch, mask, fetch_manifest_item(fetch, i)->content_id);
+		uint32_t *slot;
 
+		if (item->state == ITEM_SKIPPED)
+			continue;
+		slot = twin_slot(fetch, mask, fetch_manifest_item(fetch, i)->content_id);
 		item->next_twin = FETCH_NONE;
 		item->twin_of = *slot;
 		if (*slot == FETCH_NONE) {
@@ -70,6 +73,24 @@ static void twins_find(struct fetch *fetch, uint32_t mask)
 		item->state = ITEM_TWIN;
 		item->next_twin = fetch->items[*slot].next_twin;
 		fetch->items[*slot].next_twin = i;
+	}
+}
+
+/* Only what is wanted counts. */
+static void items_choose(struct fetch *fetch)
+{
+	struct content_get *view = &fetch->get->view;
+
+	for (uint32_t i = 0; i < fetch->item_cnt && fetch->get->only; i++) {
+		const struct manifest_item *entry = fetch_manifest_item(fetch, i);
+
+		if (get_wants(fetch->get, entry->path, entry->path_len)) {
+			view->item_cnt++;
+			view->byte_cnt += entry->size;
+		} else {
+			fetch->items[i].state = ITEM_SKIPPED;
+			fetch->done_cnt++;
+		}
 	}
 }
 
@@ -89,6 +110,7 @@ static int volume_lay_out(struct fetch *fetch)
 	fetch->check_idx = 0;
 	fetch->need_idx = 0;
 	fetch->ready_twins = FETCH_NONE;
+	items_choose(fetch);
 	twins_find(fetch, table_cnt - 1);
 	return 0;
 }
@@ -101,7 +123,7 @@ static void volume_begin(struct fetch *fetch)
 		fetch_stop(fetch, err, "no memory for the list of files");
 		return;
 	}
-	if (fetch->get->has_range) {
+	if (fetch->get->range_cnt > 0) {
 		fetch_range_begin(fetch);
 		return;
 	}
@@ -195,8 +217,8 @@ static void manifest_use(struct fetch *fetch)
 	manifest_keep(fetch);
 	if (!fetch->root) {
 		memcpy(get->title, manifest->title, sizeof(get->title));
-		get->view.item_cnt = manifest->all_item_cnt;
-		get->view.byte_cnt = manifest->all_byte_cnt;
+		get->view.item_cnt = get->only ? 0 : manifest->all_item_cnt;
+		get->view.byte_cnt = get->only ? 0 : manifest->all_byte_cnt;
 	}
 	if (manifest->shape != MANIFEST_ROOT) {
 		volume_begin(fetch);

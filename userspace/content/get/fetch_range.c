@@ -2,7 +2,8 @@
 /*
  * A part of a single file: bytes [off, off + len), asked for in pieces of a
  * few groups that prove themselves against the content id, so no chunk list
- * is needed. It is written as "<name>.<off>-<len>" in the target.
+ * is needed. It is written as "<name>.<off>-<len>" in the target. Several
+ * are fetched one after the other, and put in their places when all are whole.
  *
  * Without a chunk list nothing says later whether staged bytes are right.
  * So beside them lies a file of one hash per part, of the bytes as they
@@ -18,7 +19,9 @@
 
 #include "content/get/fetch.h"
 
-#define PART_LEN (MESSAGE_GROUPS_MAX * BLAKE3_GROUP_LEN)
+#define PART_LEN	 (MESSAGE_GROUPS_MAX * BLAKE3_GROUP_LEN)
+#define RANGE_STAGED_CAP 64
+#define RANGE_NAME_CAP	 (MANIFEST_NAME_LEN_MAX + 48)
 
 static const struct manifest_item *range_item(const struct fetch *fetch)
 {
@@ -74,19 +77,74 @@ static void part_sum(const struct fetch *fetch, uint64_t idx, const uint8_t *dat
 	blake3_final(&hash, sum, BLAKE3_HASH_LEN);
 }
 
-static void range_open(struct fetch *fetch)
+/* Range at of the get, cut at the end of the file. */
+static struct content_range range_at(const struct fetch *fetch, unsigned at)
+{
+	struct content_range range = fetch->get->ranges[at];
+	uint64_t left = range_item(fetch)->size - range.off;
+
+	range.len = range.len < left ? range.len : left;
+	return range;
+}
+
+/* The length of the name that a range gets in the target; it fits MANIFEST_NAME_LEN_MAX or not. */
+static int place_name(const struct fetch *fetch, const struct content_range *range,
+		      char name[static RANGE_NAME_CAP])
 {
 	const struct manifest_item *item = range_item(fetch);
 	const char *slash = memrchr(item->path, '/', item->path_len);
-	const char *name = slash ? slash + 1 : item->path;
-	int name_len = (int)(item->path + item->path_len - name);
-	int len = snprintf(fetch->range_name, sizeof(fetch->range_name), "%.*s.%llu-%llu", name_len,
-			   name, (unsigned long long)fetch->range_off,
-			   (unsigned long long)(fetch->range_end - fetch->range_off));
+	const char *base = slash ? slash + 1 : item->path;
 
-	if (len > (int)MANIFEST_NAME_LEN_MAX) {
-		fetch_stop(fetch, WEFT_ETOOLARGE, "%.*s: the name of the range is too long",
-			   name_len, name);
+	return snprintf(name, RANGE_NAME_CAP, "%.*s.%llu-%llu",
+			(int)(item->path + item->path_len - base), base,
+			(unsigned long long)range->off, (unsigned long long)range->len);
+}
+
+static void staged_name(const struct content_range *range, char name[static RANGE_STAGED_CAP])
+{
+	snprintf(name, RANGE_STAGED_CAP, "range-%llu-%llu", (unsigned long long)range->off,
+		 (unsigned long long)range->len);
+}
+
+static int ranges_check(struct fetch *fetch)
+{
+	uint64_t size = range_item(fetch)->size, len = 0;
+	char name[RANGE_NAME_CAP];
+
+	for (unsigned i = 0; i < fetch->get->range_cnt; i++) {
+		struct content_range range;
+
+		if (fetch->get->ranges[i].off >= size) {
+			fetch_stop(fetch, WEFT_ETOOLARGE,
+				   "the range begins beyond the file's %llu bytes",
+				   (unsigned long long)size);
+			return WEFT_ETOOLARGE;
+		}
+		range = range_at(fetch, i);
+		len += range.len;
+		if (place_name(fetch, &range, name) > (int)MANIFEST_NAME_LEN_MAX) {
+			fetch_stop(fetch, WEFT_ETOOLARGE, "%s: the name of the range is too long",
+				   name);
+			return WEFT_ETOOLARGE;
+		}
+	}
+	fetch->get->view.item_cnt = fetch->get->range_cnt;
+	fetch->get->view.byte_cnt = len;
+	return 0;
+}
+
+static void range_open(struct fetch *fetch)
+{
+	struct content_range range = range_at(fetch, fetch->range_at);
+
+	fetch_range_free(fetch);
+	fetch->range_off = range.off;
+	fetch->range_end = range.off + range.len;
+	fetch->range_done_cnt = fetch->range_next = fetch->range_scan = 0;
+	fetch->range_part_cnt = (fetch->range_end - 1) / PART_LEN - fetch->range_off / PART_LEN + 1;
+	fetch->range_parts = calloc(1, (size_t)fetch->range_part_cnt);
+	if (!fetch->range_parts) {
+		fetch_stop(fetch, -ENOMEM, "no memory for the range");
 		return;
 	}
 	fetch->step = FETCH_RANGE_OPENING;
@@ -95,42 +153,24 @@ static void range_open(struct fetch *fetch)
 
 void fetch_range_begin(struct fetch *fetch)
 {
-	struct get *get = fetch->get;
-	uint64_t size;
-
 	if (fetch->root || fetch->item_cnt != 1) {
 		fetch_stop(fetch, WEFT_EREFUSED, "a range needs a link to a single file");
 		return;
 	}
-	size = range_item(fetch)->size;
-	if (get->range_off >= size) {
-		fetch_stop(fetch, WEFT_ETOOLARGE, "the range begins beyond the file's %llu bytes",
-			   (unsigned long long)size);
-		return;
-	}
-	fetch->range_off = get->range_off;
-	fetch->range_end =
-		get->range_len < size - get->range_off ? get->range_off + get->range_len : size;
-	fetch->range_part_cnt = (fetch->range_end - 1) / PART_LEN - fetch->range_off / PART_LEN + 1;
-	fetch->range_parts = calloc(1, (size_t)fetch->range_part_cnt);
-	if (!fetch->range_parts) {
-		fetch_stop(fetch, -ENOMEM, "no memory for the range");
-		return;
-	}
-	get->view.byte_cnt = fetch->range_end - fetch->range_off;
-	range_open(fetch);
+	fetch->range_at = 0;
+	if (ranges_check(fetch) == 0)
+		range_open(fetch);
 }
 
 static int staged_open(struct fetch *fetch)
 {
-	char name[sizeof(fetch->range_staged) + 8];
+	const struct content_range range = range_at(fetch, fetch->range_at);
+	char staged[RANGE_STAGED_CAP], name[RANGE_STAGED_CAP + 8];
 	bool is_new;
 
-	snprintf(fetch->range_staged, sizeof(fetch->range_staged), "range-%llu-%llu",
-		 (unsigned long long)fetch->range_off,
-		 (unsigned long long)(fetch->range_end - fetch->range_off));
-	snprintf(name, sizeof(name), "%s.sums", fetch->range_staged);
-	fetch->range_fd = target_stage_open(&fetch->target, fetch->range_staged, &is_new);
+	staged_name(&range, staged);
+	snprintf(name, sizeof(name), "%s.sums", staged);
+	fetch->range_fd = target_stage_open(&fetch->target, staged, &is_new);
 	if (fetch->range_fd < 0)
 		return fetch->range_fd;
 	fetch->range_sum_fd = target_stage_open(&fetch->target, name, &is_new);
@@ -211,25 +251,41 @@ static void open_done(struct job *job)
 }
 
 /* The place is taken only by nothing or, when replacing, by what stands there now. */
+static int range_place(const struct fetch *fetch, const struct content_range *range,
+		       struct target_dir *dir)
+{
+	struct object_stamp replaced = {.size = 0};
+	char name[RANGE_NAME_CAP], staged[RANGE_STAGED_CAP];
+	size_t len = (size_t)place_name(fetch, range, name);
+	struct stat st;
+	int fd = -1, err;
+
+	staged_name(range, staged);
+	if (fetch->get->is_replacing)
+		fd = target_lookup(&fetch->target, dir, name, len);
+	if (fd >= 0 && fstat(fd, &st) == 0)
+		object_stamp_of(&st, &replaced);
+	err = target_place(&fetch->target, dir, staged, name, len, fd >= 0 ? &replaced : NULL);
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
 static void place_run(struct job *job)
 {
 	struct fetch_step_job *step = (struct fetch_step_job *)job;
 	struct fetch *fetch = step->fetch;
-	size_t len = strlen(fetch->range_name);
-	struct object_stamp replaced = {.size = 0};
 	struct target_dir dir;
-	struct stat st;
-	int fd = -1;
 
 	target_dir_init(&dir);
-	if (fetch->get->is_replacing)
-		fd = target_lookup(&fetch->target, &dir, fetch->range_name, len);
-	if (fd >= 0 && fstat(fd, &st) == 0)
-		object_stamp_of(&st, &replaced);
-	step->err = target_place(&fetch->target, &dir, fetch->range_staged, fetch->range_name, len,
-				 fd >= 0 ? &replaced : NULL);
-	if (fd >= 0)
-		close(fd);
+	step->err = 0;
+	for (fetch->range_at = 0; fetch->range_at < fetch->get->range_cnt; fetch->range_at++) {
+		struct content_range range = range_at(fetch, fetch->range_at);
+
+		step->err = range_place(fetch, &range, &dir);
+		if (step->err)
+			break;
+	}
 	target_dir_fini(&dir);
 }
 
@@ -237,29 +293,39 @@ static void place_done(struct job *job)
 {
 	struct fetch_step_job *step = (struct fetch_step_job *)job;
 	struct fetch *fetch = step->fetch;
+	struct content_range range;
+	char name[RANGE_NAME_CAP];
 
 	if (!fetch_step_done(fetch))
 		return;
 	if (step->err == WEFT_EEXISTS) {
+		range = range_at(fetch, fetch->range_at);
+		(void)place_name(fetch, &range, name);
 		fetch_stop(fetch, step->err, "%s: something else is there; remove it or replace it",
-			   fetch->range_name);
+			   name);
 		return;
 	}
 	if (step->err) {
 		fetch_stop_at(fetch, 0, step->err);
 		return;
 	}
-	fetch->get->view.item_done_cnt++;
+	fetch->get->view.item_done_cnt = fetch->get->range_cnt;
 	fetch->has_unsynced = true;
 	fetch->step = FETCH_FLUSH;
 }
 
 void fetch_range_run(struct fetch *fetch)
 {
-	if (fetch->step == FETCH_RANGE_OPENING)
+	if (fetch->step == FETCH_RANGE_OPENING) {
 		fetch_step_submit(fetch, open_run, open_done);
-	else if (fetch->range_done_cnt == fetch->range_part_cnt)
-		fetch_step_submit(fetch, place_run, place_done);
+	} else if (fetch->range_done_cnt == fetch->range_part_cnt && !fetch->step_is_out) {
+		if (fetch->range_at + 1 < fetch->get->range_cnt) {
+			fetch->range_at++;
+			range_open(fetch);
+		} else {
+			fetch_step_submit(fetch, place_run, place_done);
+		}
+	}
 }
 
 static bool part_is_for(const struct fetch *fetch, uint64_t part, const struct swarm_member *member)

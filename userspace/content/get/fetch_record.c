@@ -153,7 +153,7 @@ void fetch_record(struct fetch *fetch, uint32_t item, const struct object_stamp 
 	if (target_join(&fetch->target, entry->path, entry->path_len, file.path) < 0)
 		return; /* a path too long to be recorded is not served */
 	memcpy(file.content_id, entry->content_id, OBJECT_ID_LEN);
-	memcpy(file.got_id, fetch->get->link.manifest_id, OBJECT_ID_LEN);
+	memcpy(file.got_id, fetch->get->manifest_id, OBJECT_ID_LEN);
 	if (hashes)
 		record_hashes(fetch, entry, hashes);
 	object_file_put(fetch_batch(fetch), &file, NULL);

@@ -351,8 +351,13 @@ static bool is_idle(const struct fetch *fetch)
 
 void fetch_requests_run(struct fetch *fetch, uint64_t now_ns)
 {
+	const struct get *get = fetch->get;
 	uint32_t cap = fetch->content->params.config.chunks_in_flight;
 
+	/* Half as much for each step below the highest that runs. */
+	if (get->view.priority < get->gets->top_priority)
+		cap >>= get->gets->top_priority - get->view.priority;
+	cap += cap == 0;
 	fetch->look_ns = 0;
 	fetch_count(fetch, now_ns);
 	lists_ask(fetch, now_ns);

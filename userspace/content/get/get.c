@@ -23,6 +23,7 @@
 #define RECORD_LEN_MAX (OBJECT_PATH_LEN_MAX + GET_DETAIL_CAP + MANIFEST_TITLE_CAP + 1024u)
 
 static void gets_run_next(struct gets *gets);
+static void gets_rank(struct gets *gets);
 
 bool get_is_ended(const struct get *get)
 {
@@ -34,8 +35,8 @@ void get_tell(const struct get *get, enum content_event_kind kind, int err, cons
 	struct content_event event = {
 		.kind = kind,
 		.id = get->view.id,
-		.manifest_id = get->link.manifest_id,
-		.peer_key = get->link.node_key,
+		.manifest_id = get->manifest_id,
+		.peer_key = get->view.node_cnt ? get->nodes[0].key : NULL,
 		.err = err,
 		.text = text,
 	};
@@ -52,6 +53,8 @@ static void get_tell_end(struct get *get)
 	get->is_end_told = true;
 	if (get->view.state == CONTENT_GET_FINISHED)
 		kind = CONTENT_GET_DONE;
+	else if (get->view.state == CONTENT_GET_PAUSED)
+		kind = CONTENT_GET_PROGRESS;
 	else if (get->view.state == CONTENT_GET_TAKEN_BACK)
 		kind = CONTENT_GET_CANCELLED;
 	get_tell(get, kind, get->view.err, get->detail);
@@ -119,6 +122,7 @@ static void on_save_timer(struct timer *timer, uint64_t now_ns)
 static void get_free(struct get *get)
 {
 	free(get->part_ids);
+	free(get->only);
 	free(get);
 }
 
@@ -131,7 +135,9 @@ static struct get *get_make(struct gets *gets, uint64_t id)
 	get->gets = gets;
 	get->view.id = id;
 	get->view.detail = get->detail;
-	get->view.link = &get->link;
+	get->view.manifest_id = get->manifest_id;
+	get->view.nodes = get->nodes;
+	get->view.priority = CONTENT_GET_PRIORITY;
 	get->view.target = get->target;
 	get->view.title = get->title;
 	return get;
@@ -174,18 +180,39 @@ static void get_begin(struct get *get, bool is_clearing)
 		get_tell(get, CONTENT_GET_STARTED, 0, get->target);
 }
 
-static void gets_run_next(struct gets *gets)
+/* Those that run leave more to those of higher priority. */
+static void gets_rank(struct gets *gets)
 {
-	const struct content *content = gets->content;
+	gets->top_priority = 0;
+	for (uint32_t i = 0; i < gets->cnt; i++)
+		if (gets->slots[i]->fetch && gets->slots[i]->view.priority > gets->top_priority)
+			gets->top_priority = gets->slots[i]->view.priority;
+}
+
+/* The one of highest priority that waits, the oldest of those; NULL: none. */
+static struct get *gets_first_queued(const struct gets *gets)
+{
+	struct get *found = NULL;
 
 	for (uint32_t i = 0; i < gets->cnt; i++) {
 		struct get *get = gets->slots[i];
 
-		if (gets->is_closing || gets->active_cnt >= content->params.config.get_active_cap)
-			return;
-		if (get->view.state == CONTENT_GET_QUEUED && get->is_durable && !get->fetch)
-			get_begin(get, get->is_cancelled);
+		if (get->view.state == CONTENT_GET_QUEUED && get->is_durable && !get->fetch &&
+		    (!found || get->view.priority > found->view.priority))
+			found = get;
 	}
+	return found;
+}
+
+static void gets_run_next(struct gets *gets)
+{
+	struct get *get;
+
+	while (!gets->is_closing &&
+	       gets->active_cnt < gets->content->params.config.get_active_cap &&
+	       (get = gets_first_queued(gets)))
+		get_begin(get, get->is_cancelled);
+	gets_rank(gets);
 }
 
 void get_ended(struct get *get, int err, const char *detail)
@@ -200,8 +227,14 @@ void get_ended(struct get *get, int err, const char *detail)
 	content_reach_changed(get->gets->content);
 	if (get->is_cancelled)
 		view->state = CONTENT_GET_TAKEN_BACK;
+	else if (get->is_pausing && err)
+		view->state = CONTENT_GET_PAUSED;
 	else
 		view->state = err ? CONTENT_GET_STOPPED : CONTENT_GET_FINISHED;
+	if (view->state == CONTENT_GET_PAUSED)
+		view->err = 0;
+	get->is_pausing = false;
+	gets_rank(get->gets);
 	get_save_soon(get);
 	gets_run_next(get->gets);
 }
@@ -292,13 +325,14 @@ int gets_fill_reach(const struct gets *gets, struct reach *reach)
 
 	for (uint32_t i = 0; i < gets->cnt && !err; i++) {
 		const struct get *get = gets->slots[i];
-		bool is_whole = get->view.state == CONTENT_GET_FINISHED && !get->has_range;
+		bool is_whole = get->view.state == CONTENT_GET_FINISHED && get->range_cnt == 0 &&
+				!get->only;
 		int (*add)(struct reach *reach, const uint8_t id[static 32]) =
 			is_whole ? reach_add_whole : reach_add_manifest;
 
 		if (get->view.state == CONTENT_GET_TAKEN_BACK)
 			continue;
-		err = add(reach, get->link.manifest_id);
+		err = add(reach, get->manifest_id);
 		for (uint32_t part = 0; part < get->part_cnt && !err; part++)
 			err = add(reach, get->part_ids + (size_t)part * OBJECT_ID_LEN);
 	}
@@ -314,13 +348,15 @@ void gets_fill_stats(const struct gets *gets, struct content_stats *stats)
 }
 
 /*
- * What may be forgotten for a new get: what has ended, unless it left
- * something staged, which would lie in its target for ever then.
+ * What may be forgotten for a new get: what has ended, unless it is paused or
+ * left something staged, which would lie in its target for ever then.
  */
 static bool get_is_forgettable(const struct get *get)
 {
-	return get_is_ended(get) && get->save_cnt == 0 && !get->fetch &&
-	       (get->view.state != CONTENT_GET_STOPPED || !get->has_staged);
+	bool may_go_on = get->view.state == CONTENT_GET_PAUSED ||
+			 (get->view.state == CONTENT_GET_STOPPED && get->has_staged);
+
+	return get_is_ended(get) && get->save_cnt == 0 && !get->fetch && !may_go_on;
 }
 
 /* The oldest of those is forgotten, taken back ones first. */
@@ -365,19 +401,52 @@ static struct get *gets_twin(const struct gets *gets, const struct get *of)
 		struct get *get = gets->slots[i];
 
 		if (get != of && !get_is_ended(get) && strcmp(get->target, of->target) == 0 &&
-		    memcmp(get->link.manifest_id, of->link.manifest_id, OBJECT_ID_LEN) == 0)
+		    memcmp(get->manifest_id, of->manifest_id, OBJECT_ID_LEN) == 0)
 			return get;
 	}
 	return NULL;
 }
 
-/* Addresses may differ: they are ways to the same sender. */
+/* Nodes may differ: they are ways to the same bytes. */
 static bool get_does_same(const struct get *get, const struct get *other)
 {
+	size_t ranges_len = other->range_cnt * sizeof(other->ranges[0]);
+
 	return !get->is_cancelled && get->is_replacing == other->is_replacing &&
-	       get->has_range == other->has_range && get->range_off == other->range_off &&
-	       get->range_len == other->range_len &&
-	       memcmp(get->link.node_key, other->link.node_key, MESH_KEY_LEN) == 0;
+	       get->range_cnt == other->range_cnt &&
+	       memcmp(get->ranges, other->ranges, ranges_len) == 0 &&
+	       get->view.only_len == other->view.only_len &&
+	       (!get->only || memcmp(get->only, other->only, get->view.only_len) == 0);
+}
+
+struct link_node get_sender(const struct link *link)
+{
+	struct link_node node = {.addr_cnt = link->addr_cnt};
+
+	memcpy(node.key, link->node_key, sizeof(node.key));
+	memcpy(node.addrs, link->addrs, sizeof(node.addrs));
+	return node;
+}
+
+/* One more node, unless it is known or there is no room. */
+static bool get_learn(struct get *get, const struct link_node *node)
+{
+	for (unsigned i = 0; i < get->view.node_cnt; i++)
+		if (memcmp(get->nodes[i].key, node->key, sizeof(node->key)) == 0)
+			return false;
+	if (get->view.node_cnt == CONTENT_GET_NODES_MAX)
+		return false;
+	get->nodes[get->view.node_cnt++] = *node;
+	return true;
+}
+
+/* Whoever asks for the same again may know of others who have it. */
+static void get_learn_all(struct get *get, const struct get *asked)
+{
+	for (unsigned i = 0; i < asked->view.node_cnt; i++)
+		if (get_learn(get, &asked->nodes[i]) && get->fetch)
+			fetch_hint(get->fetch, &asked->nodes[i]);
+	get_save_soon(get);
 }
 
 static int target_text_copy(const char *target, char out[static OBJECT_PATH_LEN_MAX])
@@ -395,20 +464,55 @@ static int target_text_copy(const char *target, char out[static OBJECT_PATH_LEN_
 	return 0;
 }
 
+/* Each a file of its own, so no two are the same. */
+static int ranges_take(struct get *get, const struct content_get_ask *ask)
+{
+	if (ask->range_cnt > CONTENT_GET_RANGES_MAX)
+		return WEFT_EMALFORMED;
+	for (unsigned i = 0; i < ask->range_cnt; i++) {
+		const struct content_range *range = &ask->ranges[i];
+
+		if (range->len == 0 || range->off + range->len < range->off)
+			return WEFT_EMALFORMED;
+		for (unsigned at = 0; at < i; at++)
+			if (ask->ranges[at].off == range->off && ask->ranges[at].len == range->len)
+				return WEFT_EMALFORMED;
+		get->ranges[i] = *range;
+	}
+	get->range_cnt = ask->range_cnt;
+	return 0;
+}
+
+static void nodes_take(struct get *get, const struct content_get_ask *ask)
+{
+	struct link_node sender;
+
+	memcpy(get->manifest_id, ask->link ? ask->link->manifest_id : ask->manifest_id,
+	       sizeof(get->manifest_id));
+	if (ask->link) {
+		sender = get_sender(ask->link);
+		(void)get_learn(get, &sender);
+	}
+	for (unsigned i = 0; i < ask->node_cnt; i++)
+		(void)get_learn(get, &ask->nodes[i]);
+}
+
 static int get_fill(struct get *get, const struct content_get_ask *ask)
 {
 	int err = target_text_copy(ask->target, get->target);
 
+	if (!err)
+		err = ranges_take(get, ask);
+	if (!err)
+		err = ask->priority <= CONTENT_GET_PRIORITY_MAX ? 0 : WEFT_EMALFORMED;
+	if (!err && ask->only)
+		err = ask->only_len ? get_only_take(get, ask->only, ask->only_len)
+				    : WEFT_EMALFORMED;
 	if (err)
 		return err;
-	if (ask->has_range &&
-	    (ask->range_len == 0 || ask->range_off + ask->range_len < ask->range_off))
-		return WEFT_EMALFORMED;
-	get->link = *ask->link;
+	nodes_take(get, ask);
 	get->is_replacing = ask->is_replacing;
-	get->has_range = ask->has_range;
-	get->range_off = ask->range_off;
-	get->range_len = ask->range_len;
+	get->view.priority = ask->priority;
 	get->view.state = CONTENT_GET_QUEUED;
 	return 0;
 }
@@ -432,8 +536,10 @@ int content_get_start(struct content *content, const struct content_get_ask *ask
 	twin = gets_twin(gets, get);
 	if (twin) {
 		err = get_does_same(twin, get) ? 1 : WEFT_EEXISTS;
-		if (err == 1)
+		if (err == 1) {
+			get_learn_all(twin, get);
 			*out_id = twin->view.id;
+		}
 		goto free_get;
 	}
 	err = gets_make_room(gets);
@@ -501,9 +607,56 @@ int content_get_resume(struct content *content, uint64_t id, uint64_t now_ns)
 		return WEFT_EBUSY;
 	get->is_cancelled = false;
 	get->view.state = CONTENT_GET_QUEUED;
-	/* Who resumes it means that node, whatever it did before. */
-	swarms_pardon(content->swarms, get->link.node_key);
+	/* Who resumes it means these nodes, whatever they did before. */
+	for (unsigned i = 0; i < get->view.node_cnt; i++)
+		swarms_pardon(content->swarms, get->nodes[i].key);
 	get_save_soon(get);
 	gets_run_next(content->gets);
 	return 0;
+}
+
+int content_get_pause(struct content *content, uint64_t id, uint64_t now_ns)
+{
+	struct get *get = gets_lookup(content->gets, id);
+
+	if (!get)
+		return WEFT_EABSENT;
+	content->gets->now_ns = now_ns;
+	if (get->view.state == CONTENT_GET_PAUSED)
+		return 0;
+	if (get_is_ended(get) || get->is_cancelled)
+		return WEFT_EBUSY;
+	if (get->fetch) {
+		get->is_pausing = true;
+		fetch_stop(get->fetch, WEFT_ECANCELLED, "%s", "");
+		return 0;
+	}
+	get->view.state = CONTENT_GET_PAUSED;
+	get_save_soon(get);
+	return 0;
+}
+
+int content_get_prioritise(struct content *content, uint64_t id, unsigned priority, uint64_t now_ns)
+{
+	struct get *get = gets_lookup(content->gets, id);
+
+	if (!get)
+		return WEFT_EABSENT;
+	if (priority > CONTENT_GET_PRIORITY_MAX)
+		return WEFT_EMALFORMED;
+	content->gets->now_ns = now_ns;
+	get->view.priority = priority;
+	gets_rank(content->gets);
+	get_save_soon(get);
+	return 0;
+}
+
+void content_get_sources_each(struct content *content, uint64_t id,
+			      bool (*fn)(void *arg, const struct swarm_source_view *view),
+			      void *arg)
+{
+	const struct get *get = gets_lookup(content->gets, id);
+
+	if (get && get->fetch)
+		swarm_each(get->fetch->swarm, fn, arg);
 }

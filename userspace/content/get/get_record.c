@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The record of a get: 0 version 1 | 1 link | 2 target | 3 replacing |
- * 4 range offset? | 5 range length? | 6 state | 7 error | 8 detail |
- * 9 title | 10 items | 11 bytes | 12 items done | 13 bytes done |
- * 14 part ids (one byte string) | 15 something is staged |
- * 16 it is to be taken back.
+ * The record of a get: 0 version 1 | 2 target | 3 replacing | 6 state |
+ * 7 error | 8 detail | 9 title | 10 items | 11 bytes | 12 items done |
+ * 13 bytes done | 14 part ids (one byte string) | 15 something is staged |
+ * 16 it is to be taken back | 17 manifest id | 18 nodes: [key, [PeerAddr]] each |
+ * 19 priority | 20 ranges: [offset, length] each | 21 only (one byte string).
+ * Before there were swarms: 1 link, 4 range offset?, 5 range length?.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "codec/cbor.h"
+#include "codec/peer_addr.h"
 #include "content/get/get_state.h"
 
 #define RECORD_VERSION 1
@@ -33,23 +35,39 @@ static void field_text(struct writer *w, uint64_t key, const char *text)
 	cbor_write_text(w, text, strlen(text));
 }
 
+static void write_nodes(struct writer *w, const struct get *get)
+{
+	cbor_write_uint(w, 18);
+	cbor_write_array(w, get->view.node_cnt);
+	for (unsigned i = 0; i < get->view.node_cnt; i++) {
+		cbor_write_array(w, 2);
+		cbor_write_bytes(w, get->nodes[i].key, sizeof(get->nodes[i].key));
+		peer_addrs_write(w, get->nodes[i].addrs, get->nodes[i].addr_cnt);
+	}
+}
+
+static void write_ranges(struct writer *w, const struct get *get)
+{
+	cbor_write_uint(w, 20);
+	cbor_write_array(w, get->range_cnt);
+	for (unsigned i = 0; i < get->range_cnt; i++) {
+		cbor_write_array(w, 2);
+		cbor_write_uint(w, get->ranges[i].off);
+		cbor_write_uint(w, get->ranges[i].len);
+	}
+}
+
 int get_record_write(const struct get *get, uint8_t *out, size_t cap)
 {
 	struct writer w = writer_of(out, cap);
-	char link[LINK_TEXT_CAP];
 
-	cbor_write_map(&w, get->has_range ? 17 : 15);
+	cbor_write_map(&w, 19);
 	field_uint(&w, 0, RECORD_VERSION);
-	field_text(&w, 1, link_write(&get->link, link));
 	/* Paths need not be UTF-8, so these are byte strings. */
 	cbor_write_uint(&w, 2);
 	cbor_write_bytes(&w, get->target, strlen(get->target));
 	cbor_write_uint(&w, 3);
 	cbor_write_bool(&w, get->is_replacing);
-	if (get->has_range) {
-		field_uint(&w, 4, get->range_off);
-		field_uint(&w, 5, get->range_len);
-	}
 	field_uint(&w, 6, get->view.state);
 	cbor_write_uint(&w, 7);
 	cbor_write_int(&w, get->view.err);
@@ -66,6 +84,13 @@ int get_record_write(const struct get *get, uint8_t *out, size_t cap)
 	cbor_write_bool(&w, get->has_staged);
 	cbor_write_uint(&w, 16);
 	cbor_write_bool(&w, get->is_cancelled);
+	cbor_write_uint(&w, 17);
+	cbor_write_bytes(&w, get->manifest_id, sizeof(get->manifest_id));
+	write_nodes(&w, get);
+	field_uint(&w, 19, get->view.priority);
+	write_ranges(&w, get);
+	cbor_write_uint(&w, 21);
+	cbor_write_bytes(&w, get->only, get->view.only_len);
 	return w.bad ? WEFT_EFULL : (int)writer_len(&w);
 }
 
@@ -83,12 +108,65 @@ static void read_bytes_text(struct cbor_reader *r, char *dst, size_t cap)
 	dst[len] = '\0';
 }
 
-static void read_link(struct cbor_reader *r, struct link *link)
+static void read_link(struct cbor_reader *r, struct get *get)
 {
 	char text[LINK_TEXT_CAP] = "";
+	struct link link;
 
 	cbor_read_text_copy(r, text, sizeof(text));
-	if (!cbor_is_bad(r) && link_parse(text, link) < 0)
+	if (cbor_is_bad(r) || link_parse(text, &link) < 0) {
+		cbor_fail(r);
+		return;
+	}
+	memcpy(get->manifest_id, link.manifest_id, sizeof(get->manifest_id));
+	get->nodes[0] = get_sender(&link);
+	get->view.node_cnt = 1;
+}
+
+static void read_nodes(struct cbor_reader *r, struct get *get)
+{
+	unsigned cnt = 0;
+
+	if (cbor_enter_array(r) > CONTENT_GET_NODES_MAX)
+		cbor_fail(r);
+	while (cbor_next(r)) {
+		struct link_node *node = &get->nodes[cnt++];
+
+		if (cbor_enter_array(r) != 2)
+			cbor_fail(r);
+		cbor_read_fixed(r, node->key, sizeof(node->key));
+		node->addr_cnt = (uint8_t)peer_addrs_read(r, node->addrs);
+		if (cbor_next(r))
+			cbor_fail(r);
+	}
+	get->view.node_cnt = cnt;
+}
+
+static void read_ranges(struct cbor_reader *r, struct get *get)
+{
+	unsigned cnt = 0;
+
+	if (cbor_enter_array(r) > CONTENT_GET_RANGES_MAX)
+		cbor_fail(r);
+	while (cbor_next(r)) {
+		struct content_range *range = &get->ranges[cnt++];
+
+		if (cbor_enter_array(r) != 2)
+			cbor_fail(r);
+		range->off = cbor_read_uint(r);
+		range->len = cbor_read_uint(r);
+		if (cbor_next(r))
+			cbor_fail(r);
+	}
+	get->range_cnt = cnt;
+}
+
+static void read_only(struct cbor_reader *r, struct get *get)
+{
+	size_t len;
+	const uint8_t *bytes = cbor_read_bytes(r, &len);
+
+	if (!bytes || get_only_take(get, (const char *)bytes, len) < 0)
 		cbor_fail(r);
 }
 
@@ -122,7 +200,7 @@ static void read_field(struct cbor_reader *r, uint64_t key, struct get *get)
 			cbor_fail(r);
 		break;
 	case 1:
-		read_link(r, &get->link);
+		read_link(r, get);
 		break;
 	case 2:
 		read_bytes_text(r, get->target, sizeof(get->target));
@@ -131,14 +209,14 @@ static void read_field(struct cbor_reader *r, uint64_t key, struct get *get)
 		get->is_replacing = cbor_read_bool(r);
 		break;
 	case 4:
-		get->has_range = true;
-		get->range_off = cbor_read_uint(r);
+		get->range_cnt = 1;
+		get->ranges[0].off = cbor_read_uint(r);
 		break;
 	case 5:
-		get->range_len = cbor_read_uint(r);
+		get->ranges[0].len = cbor_read_uint(r);
 		break;
 	case 6:
-		view->state = (enum content_get_state)cbor_read_uint_max(r, CONTENT_GET_TAKEN_BACK);
+		view->state = (enum content_get_state)cbor_read_uint_max(r, CONTENT_GET_PAUSED);
 		break;
 	case 7:
 		view->err = (int)cbor_read_int(r);
@@ -169,6 +247,21 @@ static void read_field(struct cbor_reader *r, uint64_t key, struct get *get)
 		break;
 	case 16:
 		get->is_cancelled = cbor_read_bool(r);
+		break;
+	case 17:
+		cbor_read_fixed(r, get->manifest_id, sizeof(get->manifest_id));
+		break;
+	case 18:
+		read_nodes(r, get);
+		break;
+	case 19:
+		view->priority = (unsigned)cbor_read_uint_max(r, CONTENT_GET_PRIORITY_MAX);
+		break;
+	case 20:
+		read_ranges(r, get);
+		break;
+	case 21:
+		read_only(r, get);
 		break;
 	default:
 		cbor_skip(r);

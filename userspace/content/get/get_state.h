@@ -16,19 +16,21 @@ struct cbor_reader;
 struct get {
 	struct gets *gets;
 	struct content_get view; /* its pointers point below */
-	struct link link;
+	uint8_t manifest_id[OBJECT_ID_LEN];
+	struct link_node nodes[CONTENT_GET_NODES_MAX];
 	char target[OBJECT_PATH_LEN_MAX];
 	char title[MANIFEST_TITLE_CAP];
 	char detail[GET_DETAIL_CAP];
 	bool is_replacing;
-	bool has_range;
-	uint64_t range_off;
-	uint64_t range_len;
+	struct content_range ranges[CONTENT_GET_RANGES_MAX];
+	unsigned range_cnt;
+	char *only;	   /* view.only, or NULL */
 	uint8_t *part_ids; /* of a root manifest, 32 bytes each */
 	uint32_t part_cnt;
 	struct fetch *fetch;
 	bool is_durable;   /* its first record is committed: it may start */
 	bool is_cancelled; /* becomes taken back when fetch has ended */
+	bool is_pausing;   /* becomes paused then */
 	bool is_unsaved;   /* the store had no room for a batch: try again */
 	bool is_end_told;
 	bool has_staged;   /* it stopped with something staged to go on with */
@@ -41,7 +43,8 @@ struct gets {
 	struct get **slots; /* by ascending id */
 	uint32_t cnt;
 	uint32_t active_cnt;
-	bool is_closing; /* nothing new starts */
+	unsigned top_priority; /* of those that are active */
+	bool is_closing;       /* nothing new starts */
 	uint64_t next_id;
 	uint64_t now_ns; /* of the last call that told it */
 	uint64_t received_byte_cnt;
@@ -51,6 +54,16 @@ struct gets {
 bool get_is_ended(const struct get *get);
 /* get_tell hands an event about get to node/. */
 void get_tell(const struct get *get, enum content_event_kind kind, int err, const char *text);
+
+/* get_sender: the node that a collection's link names. */
+struct link_node get_sender(const struct link *link);
+/*
+ * get_only_take copies patterns, if they are what content_get_ask says: 0,
+ * WEFT_EMALFORMED or -ENOMEM. get_wants: path matches one, or there is none.
+ */
+WEFT_MUST_CHECK
+int get_only_take(struct get *get, const char *only, size_t len);
+bool get_wants(const struct get *get, const char *path, size_t len);
 
 /* get_record.c: a get as bytes in STORE_GETS, key id u64be. */
 #define GET_RECORD_KEY_LEN 8

@@ -214,6 +214,7 @@ static int worker_open_content(struct worker *worker, const struct worker_params
 		.mesh = mesh_seam_of(worker->mesh),
 		.now_ns = params->now_ns,
 		.wall_s = params->content_wall_s,
+		.own_addrs = params->content_own_addrs,
 		.on_event = params->on_content,
 		.on_reach_changed = params->on_reach_changed,
 		.on_finding = params->on_finding,

@@ -8,6 +8,7 @@
 #include "base/addr.h"
 #include "base/poller.h"
 #include "base/timer.h"
+#include "mesh/seam.h"
 #include "weft/err.h"
 
 struct content;
@@ -91,6 +92,7 @@ struct worker_params {
 	const struct addr *advertised; /* what HELLO announces; read by worker_open */
 	unsigned advertised_cnt;
 	uint64_t (*content_wall_s)(void *ctx);
+	unsigned (*content_own_addrs)(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]);
 	void (*on_content)(void *ctx, const struct content_event *event);
 	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
 	void (*on_step)(void *ctx, const struct mesh_step *step); /* home */

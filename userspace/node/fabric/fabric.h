@@ -83,6 +83,9 @@ struct service *fabric_service(struct fabric *fabric);
 struct service_directory *fabric_directory(struct fabric *fabric);
 struct service_publisher *fabric_publisher(struct fabric *fabric);
 struct service_conduct *fabric_conduct(struct fabric *fabric);
+/* fabric_note_false_content: key sent content that is not what it should be. Takes NULL. */
+void fabric_note_false_content(struct fabric *fabric, const uint8_t key[static MESH_KEY_LEN],
+			       uint64_t now_ns);
 struct provider *fabric_provider(struct fabric *fabric);
 
 #endif

@@ -98,6 +98,14 @@ void fabric_on_violation(void *ctx, const uint8_t key[MESH_KEY_LEN], const char 
 	service_conduct_note(fabric->conduct, key, SERVICE_DEED_VIOLATION, why, now_ns);
 }
 
+void fabric_note_false_content(struct fabric *fabric, const uint8_t key[static MESH_KEY_LEN],
+			       uint64_t now_ns)
+{
+	if (fabric)
+		service_conduct_note(fabric->conduct, key, SERVICE_DEED_FALSE_CONTENT,
+				     "chunks that do not match their hash", now_ns);
+}
+
 void fabric_on_abuse(void *ctx, const struct service_abuse_event *event, uint64_t now_ns)
 {
 	struct fabric *fabric = ctx;

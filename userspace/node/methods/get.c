@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Get, WatchGet, ListGets, CancelGet, ResumeGet. A caller that waits for a
+ * Get, WatchGet, ListGets, CancelGet, PauseGet, ResumeGet, SetGet. A caller that waits for a
  * get is a watch in a list on the node; content/'s events move it. The get
  * itself belongs to content/ and goes on when its watches leave.
  */
@@ -12,6 +12,7 @@
 #include "codec/zbase32.h"
 #include "content/content.h"
 #include "content/link.h"
+#include "content/swarm/swarm.h"
 #include "node/methods/methods.h"
 
 struct get_watch {
@@ -25,21 +26,53 @@ static const char *const get_state_names[] = {
 	[CONTENT_GET_QUEUED] = "queued",	[CONTENT_GET_MANIFEST] = "manifest",
 	[CONTENT_GET_VERIFYING] = "verifying",	[CONTENT_GET_FETCHING] = "fetching",
 	[CONTENT_GET_FINISHED] = "finished",	[CONTENT_GET_STOPPED] = "stopped",
-	[CONTENT_GET_TAKEN_BACK] = "cancelled",
+	[CONTENT_GET_TAKEN_BACK] = "cancelled", [CONTENT_GET_PAUSED] = "paused",
 };
+
+struct source_count {
+	unsigned cnt, open_cnt;
+};
+
+static bool source_count(void *arg, const struct swarm_source_view *view)
+{
+	struct source_count *count = arg;
+
+	count->cnt++;
+	count->open_cnt += view->is_open;
+	return true;
+}
+
+/* A link of what the get is of and the first node that may have it; "" without one. */
+static const char *get_link_text(const struct content_get *get, char text[static LINK_TEXT_CAP])
+{
+	struct link link = {.kind = LINK_COLLECTION};
+
+	text[0] = '\0';
+	if (get->node_cnt == 0)
+		return text;
+	memcpy(link.manifest_id, get->manifest_id, sizeof(link.manifest_id));
+	memcpy(link.node_key, get->nodes[0].key, sizeof(link.node_key));
+	link.addr_cnt = get->nodes[0].addr_cnt;
+	memcpy(link.addrs, get->nodes[0].addrs, sizeof(link.addrs));
+	return link_write(&link, text);
+}
 
 static json_t *get_json(const struct node *node, const struct content_get *get)
 {
 	char link[LINK_TEXT_CAP];
 	uint64_t end_ns = get->ended_ns ? get->ended_ns : node->home.now_ns;
+	struct source_count sources = {0};
 
+	content_get_sources_each(node->home.content, get->id, source_count, &sources);
 	return json_pack(
-		"{s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
-		" s:i, s:s}",
+		"{s:o, s:s, s:s, s:s, s:s, s:o, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
+		" s:o, s:i, s:s}",
 		"get_id", method_json_uint(get->id), "state", get_state_names[get->state], "link",
-		link_write(get->link, link), "target", get->target, "title",
-		get->title ? get->title : "", "node_id", method_json_id(get->link->node_key),
-		"items", method_json_uint(get->item_cnt), "items_done",
+		get_link_text(get, link), "target", get->target, "title",
+		get->title ? get->title : "", "node_id",
+		get->node_cnt ? method_json_id(get->nodes[0].key) : json_string(""), "priority",
+		(int)get->priority, "sources", (int)sources.open_cnt, "sources_known",
+		(int)sources.cnt, "items", method_json_uint(get->item_cnt), "items_done",
 		method_json_uint(get->item_done_cnt), "bytes", method_json_uint(get->byte_cnt),
 		"bytes_done", method_json_uint(get->byte_done_cnt), "bytes_reused",
 		method_json_uint(get->reused_byte_cnt), "bytes_received",
@@ -52,7 +85,7 @@ static json_t *get_json(const struct node *node, const struct content_get *get)
 static bool get_is_over(const struct content_get *get)
 {
 	return get->state == CONTENT_GET_FINISHED || get->state == CONTENT_GET_STOPPED ||
-	       get->state == CONTENT_GET_TAKEN_BACK;
+	       get->state == CONTENT_GET_TAKEN_BACK || get->state == CONTENT_GET_PAUSED;
 }
 
 #define NEXT_STEP_CAP 160
@@ -95,8 +128,8 @@ static void get_fail(struct control_call *call, const struct content_get *get)
 				  "start it again with weft get LINK --to DIR", extra);
 		return;
 	}
-	if (get->err == WEFT_EWRONGKEY) {
-		json_object_set_new(extra, "wanted_key", method_json_id(get->link->node_key));
+	if (get->err == WEFT_EWRONGKEY && get->node_cnt) {
+		json_object_set_new(extra, "wanted_key", method_json_id(get->nodes[0].key));
 		json_object_set_new(extra, "actual_key", method_json_id(get->actual_key));
 	}
 	control_fail_with(call, get->err, what,
@@ -190,17 +223,76 @@ void method_get_moved(struct node *node, uint64_t get_id)
 	}
 }
 
+/* What a call asks for beside the link, and room for it. */
+struct get_options {
+	struct content_range ranges[CONTENT_GET_RANGES_MAX];
+	char only[CONTENT_GET_ONLY_LEN_MAX];
+};
+
+/* NULL, or what is wrong. */
+static const char *ranges_read(const json_t *ranges, struct content_get_ask *ask,
+			       struct get_options *options)
+{
+	if (json_array_size(ranges) > CONTENT_GET_RANGES_MAX)
+		return "there are more than 16 ranges";
+	for (size_t i = 0; i < json_array_size(ranges); i++) {
+		const json_t *range = json_array_get(ranges, i);
+
+		options->ranges[i] = (struct content_range){
+			(uint64_t)json_integer_value(json_object_get(range, "offset")),
+			(uint64_t)json_integer_value(json_object_get(range, "length")),
+		};
+	}
+	ask->ranges = options->ranges;
+	ask->range_cnt = (unsigned)json_array_size(ranges);
+	return NULL;
+}
+
+static const char *only_read(const json_t *only, struct content_get_ask *ask,
+			     struct get_options *options)
+{
+	for (size_t i = 0; i < json_array_size(only); i++) {
+		const char *pattern = json_string_value(json_array_get(only, i));
+		size_t len = strlen(pattern) + 1;
+
+		if (len == 1)
+			return "a pattern is empty";
+		if (ask->only_len + len > sizeof(options->only))
+			return "the patterns are longer than 4 KiB together";
+		memcpy(options->only + ask->only_len, pattern, len);
+		ask->only_len += len;
+	}
+	ask->only = ask->only_len ? options->only : NULL;
+	return NULL;
+}
+
+static const char *options_read(const json_t *parameters, struct content_get_ask *ask,
+				struct get_options *options)
+{
+	const json_t *priority = json_object_get(parameters, "priority");
+	const char *why = ranges_read(json_object_get(parameters, "ranges"), ask, options);
+
+	if (!why)
+		why = only_read(json_object_get(parameters, "only"), ask, options);
+	ask->priority = json_is_integer(priority) ? (unsigned)json_integer_value(priority)
+						  : CONTENT_GET_PRIORITY;
+	if (!why && ask->priority > CONTENT_GET_PRIORITY_MAX)
+		why = "a priority is 0 to 4";
+	if (!why && ask->only && ask->range_cnt)
+		why = "ranges are of one file, patterns of many";
+	return why;
+}
+
 void method_get(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	struct node *node = ctx;
-	const char *text = json_string_value(json_object_get(parameters, "link"));
-	const json_t *range = json_object_get(parameters, "range");
+	const char *text = json_string_value(json_object_get(parameters, "link")), *why;
+	struct get_options options;
 	struct link link;
 	struct content_get_ask ask = {
 		.link = &link,
 		.target = json_string_value(json_object_get(parameters, "target")),
 		.is_replacing = json_is_true(json_object_get(parameters, "replace")),
-		.has_range = json_is_object(range),
 	};
 	uint64_t id;
 	int err = link_parse(text, &link);
@@ -214,9 +306,10 @@ void method_get(void *ctx, struct control_call *call, const json_t *parameters, 
 			     "give the full path, beginning with /");
 		return;
 	}
-	if (ask.has_range) {
-		ask.range_off = (uint64_t)json_integer_value(json_object_get(range, "offset"));
-		ask.range_len = (uint64_t)json_integer_value(json_object_get(range, "length"));
+	why = options_read(parameters, &ask, &options);
+	if (why) {
+		control_fail(call, WEFT_EMALFORMED, "get", why, "see weft help get");
+		return;
 	}
 	err = content_get_start(node->home.content, &ask, now_ns, &id);
 	if (err == WEFT_EBUSY)
@@ -319,6 +412,71 @@ void method_cancel_get(void *ctx, struct control_call *call, const json_t *param
 		control_fail(call, err, "get", weft_err_text(err), "weft get list shows all");
 	else
 		control_reply(call, json_pack("{s:o}", "transfer", get_json(node, get)));
+}
+
+void method_pause_get(void *ctx, struct control_call *call, const json_t *parameters,
+		      uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const struct content_get *get = get_named(node, call, parameters);
+	uint64_t id;
+	int err;
+
+	if (!get)
+		return;
+	id = get->id;
+	err = content_get_pause(node->home.content, id, now_ns);
+	if (err < 0)
+		control_fail(call, err, "get",
+			     err == WEFT_EBUSY ? "it has ended already" : weft_err_text(err),
+			     "weft get list shows its state");
+	else
+		control_reply(call, json_pack("{s:o}", "transfer", get_json(node, get)));
+}
+
+void method_set_get(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const struct content_get *get = get_named(node, call, parameters);
+	json_int_t priority = json_integer_value(json_object_get(parameters, "priority"));
+	int err;
+
+	if (!get)
+		return;
+	err = priority < 0 ? WEFT_EMALFORMED
+			   : content_get_prioritise(node->home.content, get->id, (unsigned)priority,
+						    now_ns);
+	if (err < 0)
+		control_fail(call, err, "get", "a priority is 0 to 4", "2 is that of others");
+	else
+		control_reply(call, json_pack("{s:o}", "transfer", get_json(node, get)));
+}
+
+static bool source_list_add(void *arg, const struct swarm_source_view *view)
+{
+	json_array_append_new(arg, json_pack("{s:o, s:b, s:b, s:o, s:o, s:i, s:i}", "node_id",
+					     method_json_id(view->key), "asked", view->is_open,
+					     "has_all", view->has_all, "bytes_received",
+					     method_json_uint(view->received_byte_cnt),
+					     "bytes_per_second", method_json_uint(view->rate),
+					     "in_flight", (int)view->asked_cnt, "bad_chunks",
+					     (int)view->bad_cnt));
+	return true;
+}
+
+void method_list_get_sources(void *ctx, struct control_call *call, const json_t *parameters,
+			     uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const struct content_get *get = get_named(node, call, parameters);
+	json_t *sources;
+
+	(void)now_ns;
+	if (!get)
+		return;
+	sources = json_array();
+	content_get_sources_each(node->home.content, get->id, source_list_add, sources);
+	control_reply(call, json_pack("{s:o}", "sources", sources));
 }
 
 void method_resume_get(void *ctx, struct control_call *call, const json_t *parameters,

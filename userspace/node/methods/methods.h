@@ -22,6 +22,7 @@ method_fn method_add_share, method_list_shares, method_remove_share, method_canc
 method_fn method_plan_gc, method_run_gc;
 /* get.c */
 method_fn method_get, method_watch_get, method_list_gets, method_cancel_get, method_resume_get;
+method_fn method_pause_get, method_set_get, method_list_get_sources;
 /* sub.c */
 method_fn method_add_follow, method_list_follows, method_set_follow, method_remove_follow;
 method_fn method_show_follow, method_sync_follows;

@@ -541,11 +541,9 @@ static void test_link_in_place_of_the_staging_folder_is_refused(void)
 
 static void check_range(const struct link *link, uint64_t off, uint64_t len, uint64_t want_len)
 {
-	struct content_get_ask ask = {.link = link,
-				      .has_range = true,
-				      .range_off = off,
-				      .range_len = len,
-				      .is_replacing = true};
+	const struct content_range range = {off, len};
+	struct content_get_ask ask = {
+		.link = link, .ranges = &range, .range_cnt = 1, .is_replacing = true};
 	const struct content_get *get;
 	static uint8_t got[BIG_LEN + 1];
 	char name[80];
@@ -569,7 +567,8 @@ static void check_range(const struct link *link, uint64_t off, uint64_t len, uin
 
 static void test_ranges_arrive(void)
 {
-	struct content_get_ask ask = {.has_range = true, .range_off = BIG_LEN, .range_len = 1};
+	struct content_range range = {BIG_LEN, 1};
+	struct content_get_ask ask = {.ranges = &range, .range_cnt = 1};
 	struct link link;
 	uint64_t id;
 
@@ -588,7 +587,7 @@ static void test_ranges_arrive(void)
 	ask.target = duo_path(&duo, "out");
 	CHECK_EQ(content_get_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &id), 0);
 	CHECK_EQ(duo_run(&duo, id, TURN_MAX)->err, WEFT_ETOOLARGE);
-	ask.range_len = 0;
+	range.len = 0;
 	CHECK_EQ(content_get_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &id),
 		 WEFT_EMALFORMED);
 	duo_fini(&duo);
@@ -603,8 +602,8 @@ static void only_two_proofs(struct duo *d, struct duo_answer *answer)
 /* Most of a file, of which two parts are there when its node ends. */
 static void range_cut_short(struct link *link, uint64_t *out_id)
 {
-	struct content_get_ask ask = {
-		.link = link, .has_range = true, .range_off = 100, .range_len = RANGE_LEN};
+	static const struct content_range range = {100, RANGE_LEN};
+	struct content_get_ask ask = {.link = link, .ranges = &range, .range_cnt = 1};
 	const struct content_get *get;
 
 	duo_init(&duo);
@@ -686,7 +685,8 @@ static void test_damaged_parts_of_a_range_are_fetched_again(void)
 
 static void test_range_of_a_folder_is_refused(void)
 {
-	struct content_get_ask ask = {.has_range = true, .range_len = 10};
+	const struct content_range range = {0, 10};
+	struct content_get_ask ask = {.ranges = &range, .range_cnt = 1};
 	struct link link;
 	uint64_t id;
 
@@ -879,6 +879,7 @@ static void test_asking_the_impossible_is_refused(void)
 {
 	struct content *content;
 	struct content_get_ask ask = {.target = "relative"};
+	const struct content_range range = {0, 1};
 	char long_path[5000];
 	struct link link;
 	uint64_t id, other;
@@ -901,14 +902,14 @@ static void test_asking_the_impossible_is_refused(void)
 	ask.is_replacing = true;
 	CHECK_EQ(content_get_start(content, &ask, duo.now_ns, &other), WEFT_EEXISTS);
 	ask.is_replacing = false;
-	ask.has_range = true;
-	ask.range_len = 1;
+	ask.ranges = &range;
+	ask.range_cnt = 1;
 	CHECK_EQ(content_get_start(content, &ask, duo.now_ns, &other), WEFT_EEXISTS);
-	ask.has_range = false;
-	ask.range_len = 0;
-	link.node_key[0] ^= 1;
+	ask.range_cnt = 0;
+	ask.only = "a";
+	ask.only_len = 2;
 	CHECK_EQ(content_get_start(content, &ask, duo.now_ns, &other), WEFT_EEXISTS);
-	link.node_key[0] ^= 1;
+	ask.only = NULL;
 	CHECK_EQ(content_get_resume(content, id, duo.now_ns), WEFT_EBUSY);
 	CHECK_EQ(content_get_cancel(content, id, duo.now_ns), 0);
 	CHECK_EQ(content_get_start(content, &ask, duo.now_ns, &other), WEFT_EEXISTS);
