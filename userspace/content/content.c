@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "content/content_state.h"
@@ -38,6 +39,27 @@ void content_config_defaults(struct content_config *config)
 	};
 }
 
+/* The configuration was checked before it got here; what is wrong all the same changes nothing. */
+static void zones_take(struct content *content)
+{
+	const char *at;
+
+	(void)!zones_parse(content->params.config.zones, &content->zones, &at);
+}
+
+/* What was set while the node ran, before. */
+static int kept_limits_load(struct content *content)
+{
+	struct store_snapshot *snapshot;
+	int err = store_snapshot_open(content->params.store, &snapshot);
+
+	if (err)
+		return err;
+	err = content_limits_load(&content->limits, snapshot);
+	store_snapshot_close(snapshot);
+	return err;
+}
+
 static int content_begin(const struct content_params *params, struct content **out_content)
 {
 	struct content *content = calloc(1, sizeof(*content));
@@ -45,6 +67,8 @@ static int content_begin(const struct content_params *params, struct content **o
 	if (!content)
 		return -ENOMEM;
 	content->params = *params;
+	memcpy(content->limits.configured, params->config.limits, sizeof(params->config.limits));
+	zones_take(content);
 	content->reach = reach_new();
 	if (!content->reach) {
 		free(content);
@@ -69,6 +93,10 @@ int content_new(const struct content_params *params, struct content **out_conten
 		err = gc_new(content, &content->gc);
 	if (err == 0)
 		err = serve_new(content, &content->serve);
+	if (err == 0)
+		err = kept_limits_load(content);
+	if (err == 0)
+		content_limits_apply(content, params->now_ns);
 	if (err == 0)
 		err = swarms_new(content, &content->swarms);
 	if (err == 0)
@@ -96,6 +124,7 @@ int content_server_new(const struct content_params *params, struct content **out
 		content_free(content);
 		return err;
 	}
+	content_limits_apply(content, params->now_ns);
 	*out_content = content;
 	return 0;
 }
@@ -131,6 +160,15 @@ void content_configure(struct content *content, const struct content_config *con
 	own->request_timeout_ns = config->request_timeout_ns;
 	own->stall_ns = config->stall_ns;
 	own->item_cap = config->item_cap;
+	memcpy(own->zones, config->zones, sizeof(own->zones));
+	zones_take(content);
+	/* Other workers hear of limits from home, which knows those that were set, too. */
+	if (content->is_server)
+		return;
+	memcpy(content->limits.configured, config->limits, sizeof(config->limits));
+	content_limits_apply(content, serve_now_ns(content->serve));
+	if (content->params.on_limits_changed)
+		content->params.on_limits_changed(content->params.ctx);
 }
 
 int content_fd(const struct content *content)

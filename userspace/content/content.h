@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "content/link.h"
+#include "content/zones.h"
 #include "mesh/seam.h"
 #include "weft/err.h"
 
@@ -24,6 +25,22 @@ struct reach;
  */
 struct content;
 
+/*
+ * Limits that can be set while the node runs; content_limit_name gives the
+ * words for people. Those of bytes are per second, 0: none; slots 0: as many
+ * as there can be.
+ */
+enum content_limit {
+	CONTENT_LIMIT_UPLOAD, /* of all that is not free (content/zones.h) */
+	CONTENT_LIMIT_DOWNLOAD,
+	CONTENT_LIMIT_UPLOAD_PEER, /* of each peer */
+	CONTENT_LIMIT_DOWNLOAD_PEER,
+	CONTENT_LIMIT_UPLOAD_SLOTS, /* peers each worker serves at a time, at most CONTENT_SLOTS_MAX */
+	CONTENT_LIMIT_CNT,
+};
+#define CONTENT_SLOTS_MAX 1024u
+#define CONTENT_PATH_CAP  4096u
+
 struct content_config {
 	unsigned import_threads; /* hashing threads */
 	uint32_t share_cap;
@@ -34,6 +51,8 @@ struct content_config {
 	uint64_t request_timeout_ns;
 	uint64_t stall_ns;
 	uint32_t item_cap; /* items of one manifest: 3,000 */
+	uint64_t limits[CONTENT_LIMIT_CNT];
+	char zones[ZONES_TEXT_CAP]; /* as zones_parse reads it; what it refuses is left out */
 };
 void content_config_defaults(struct content_config *config);
 
@@ -91,6 +110,7 @@ struct content_params {
 	void (*on_reach_changed)(
 		void *ctx); /* content_reach_copy gives another list; may be NULL */
 	void (*on_finding)(void *ctx, const struct content_finding *finding); /* servers only */
+	void (*on_limits_changed)(void *ctx); /* content_limits_get gives others; may be NULL */
 	/* A peer told this worker of itself; may be NULL. */
 	void (*on_member)(void *ctx, const struct content_member *member);
 	void *ctx;
@@ -307,5 +327,69 @@ struct content_stats {
 	uint64_t refused_busy_cnt, changed_cnt;
 };
 void content_stats(const struct content *content, struct content_stats *out_stats);
+
+/*
+ * Limits. What is set is in force at once and kept over restarts; reset
+ * goes back to the configuration. done is told when that is durable. set: 0,
+ * WEFT_ETOOLARGE (content_limit_max), or what store_submit says; nothing has
+ * changed then.
+ */
+const char *content_limit_name(enum content_limit which);
+uint64_t content_limit_max(enum content_limit which);
+struct content_limit_view {
+	uint64_t value; /* in force */
+	uint64_t configured;
+	bool is_kept; /* it was set; else value is configured */
+};
+void content_limit_show(const struct content *content, enum content_limit which,
+			struct content_limit_view *out_view);
+WEFT_MUST_CHECK
+int content_limit_set(struct content *content, enum content_limit which, uint64_t value,
+		      uint64_t now_ns, void (*done)(void *arg, int err), void *arg);
+WEFT_MUST_CHECK
+int content_limit_reset(struct content *content, enum content_limit which, uint64_t now_ns,
+			void (*done)(void *arg, int err), void *arg);
+/*
+ * With several workers home tells each what is in force, and which part of
+ * the upload of all is its own: content_limits_get on home, content_limits_take
+ * on each, home as well.
+ */
+void content_limits_get(const struct content *content,
+			uint64_t out_values[static CONTENT_LIMIT_CNT]);
+void content_limits_take(struct content *content, const uint64_t values[static CONTENT_LIMIT_CNT],
+			 uint64_t upload_part, uint64_t now_ns);
+
+/* What this worker sends and home receives, of the last ten seconds or so. */
+struct content_traffic {
+	uint64_t upload_per_s, download_per_s; /* bytes; of free traffic as well */
+	uint64_t peer_upload_per_s;	       /* of the peer that has most */
+	uint32_t upload_slot_cnt;	       /* in use lately */
+	uint32_t upload_waiting_cnt;	       /* requests that a limit holds */
+	uint64_t upload_refused_cnt;	       /* told to come back, since start */
+};
+void content_traffic(const struct content *content, uint64_t now_ns,
+		     struct content_traffic *out_traffic);
+
+/*
+ * What was sent, by peer and by content: those of which most went lately. A
+ * server's changes go to home with content_usage_changes_each there and
+ * content_note_usage here.
+ */
+enum content_usage_kind { CONTENT_USAGE_PEER, CONTENT_USAGE_CONTENT };
+struct content_usage {
+	enum content_usage_kind kind;
+	uint8_t key[32]; /* of the peer, or the content id */
+	uint64_t byte_cnt, chunk_cnt;
+	uint64_t per_s; /* bytes, of the last ten seconds or so; content_usage_each only */
+};
+typedef void (*content_usage_fn)(void *arg, const struct content_usage *usage);
+void content_usage_each(const struct content *content, enum content_usage_kind kind,
+			uint64_t now_ns, content_usage_fn fn, void *arg);
+void content_usage_changes_each(struct content *content, content_usage_fn fn, void *arg);
+void content_note_usage(struct content *content, const struct content_usage *usage,
+			uint64_t now_ns);
+/* content_path_of: a path where a content is, for people; false: it is nowhere here. */
+bool content_path_of(const struct content *content, const uint8_t content_id[static 32],
+		     char path[static CONTENT_PATH_CAP]);
 
 #endif

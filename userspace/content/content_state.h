@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "content/content.h"
+#include "content/limits.h"
 #include "content/holder.h"
 
 /*
@@ -45,6 +46,10 @@ struct content {
 	unsigned unheld_cnt; /* manifests on their way into the store (holder.h) */
 	struct reach *reach; /* what serve answers from */
 	bool is_reach_stale; /* shares or gets changed since it was made */
+	struct content_limits limits;
+	bool has_upload_part; /* of the limit of all uploads, this worker may send upload_part */
+	uint64_t upload_part;
+	struct zones zones;
 	bool is_sweeping;
 	bool is_server; /* all but serve and reach are NULL */
 };
@@ -61,6 +66,22 @@ void content_forget_file(struct content *content, const struct object_file *file
  * racy record (serve.c): its stamp is trusted from now on, durably and soon.
  */
 void content_trust_file(struct content *content, const struct object_file *file);
+
+/*
+ * content_limits_apply: the limits changed. What a get asks for is taken of the
+ * limit of downloads: content_download_ns says when it may ask (now_ns: at
+ * once), content_download_take that it asks for len bytes, and
+ * content_download_give_back that so many did not come. A source's own limit
+ * is content_limit(content, CONTENT_LIMIT_DOWNLOAD_PEER), for a struct pace
+ * of its; content_price says what traffic with an address costs: of two that
+ * have the same, the cheaper is asked.
+ */
+void content_limits_apply(struct content *content, uint64_t now_ns);
+uint64_t content_limit(const struct content *content, enum content_limit which);
+uint64_t content_download_ns(const struct content *content, uint64_t now_ns);
+void content_download_take(struct content *content, uint64_t len, uint64_t now_ns);
+void content_download_give_back(struct content *content, uint64_t len);
+unsigned content_price(const struct content *content, const struct addr *addr);
 
 /* content_wall_s: seconds since 1970; 0 without a clock. */
 uint64_t content_wall_s(const struct content *content);

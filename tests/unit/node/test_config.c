@@ -93,6 +93,7 @@ static const char *number_text(const struct config_key *key, uint64_t number, ch
 {
 	const char *unit = key->type == CONFIG_DURATION	 ? "ns"
 			   : key->type == CONFIG_SECONDS ? "s"
+			   : key->type == CONFIG_RATE	 ? "B"
 							 : "";
 
 	snprintf(text, 64, "%llu%s", (unsigned long long)number, number ? unit : "");
@@ -152,6 +153,17 @@ static void test_values_are_read_in_their_units(void)
 		{"quic", "heap", "67108865", "67108865"},
 		{"quic", "heap", "64MB", NULL},
 		{"quic", "heap", "18446744073709551615K", NULL},
+		{"sharing", "upload", "10mbit", "10mbit"},
+		{"sharing", "upload", "10000kbit", "10mbit"},
+		{"sharing", "upload", "2gbit", "2gbit"},
+		{"sharing", "upload", "1001B", "1001B"},
+		{"sharing", "upload", "0", "0"},
+		{"sharing", "upload", "10", NULL},
+		{"sharing", "upload", "10MB", NULL},
+		{"sharing", "zones", "10.0.0.0/8=0 192.0.2.0/24=50",
+		 "10.0.0.0/8=0 192.0.2.0/24=50"},
+		{"sharing", "zones", "10.0.0.0/8=1001", NULL},
+		{"sharing", "zones", "10.0.0.1/8=1", NULL},
 		{"quic", "conn_cap", "10K", NULL},
 		{"quic", "conn_cap", "0x10", NULL},
 		{"quic", "congestion", "bbr", "bbr"},

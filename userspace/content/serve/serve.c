@@ -41,7 +41,7 @@ static void on_request(void *ctx, const struct mesh_call *asked, uint64_t now_ns
 	struct message_request request;
 	struct serve_call *call;
 
-	(void)now_ns;
+	serve->now_ns = now_ns;
 	if (message_request_parse(asked->type, asked->payload, asked->payload_len, &request) < 0) {
 		serve_mesh(serve)->answer_error(asked->incoming, MESH_CODE_MALFORMED, "malformed",
 						0);
@@ -57,7 +57,7 @@ static void on_request(void *ctx, const struct mesh_call *asked, uint64_t now_ns
 	if (!call)
 		return;
 	call->request = request;
-	serve_call_start(call);
+	serve_call_admit(call);
 }
 
 static int serve_register(struct serve *serve)
@@ -88,7 +88,8 @@ static int serve_lay_out(struct serve *serve)
 	if (!err)
 		err = arena_open(&serve->arena,
 				 pool_footprint(sizeof(struct serve_call), call_cnt) +
-					 members_footprint() +
+					 members_footprint() + uploads_footprint() +
+					 2 * usage_footprint() +
 					 MANIFEST_BUFFERS * (MANIFEST_LEN_MAX + 64u));
 	if (!err)
 		err = pool_init(&serve->calls, &serve->arena, sizeof(struct serve_call), call_cnt);
@@ -96,6 +97,12 @@ static int serve_lay_out(struct serve *serve)
 		random_fill(serve->content->params.random, secret, sizeof(secret));
 	if (!err)
 		err = members_init(&serve->members, &serve->arena, secret);
+	if (!err)
+		err = usage_init(&serve->peer_usage, &serve->arena, secret);
+	if (!err)
+		err = usage_init(&serve->content_usage, &serve->arena, secret);
+	if (!err)
+		err = uploads_init(&serve->uploads, &serve->arena, secret);
 	for (unsigned i = 0; i < MANIFEST_BUFFERS && !err; i++) {
 		serve->manifest_buffers[i] = arena_alloc(&serve->arena, MANIFEST_LEN_MAX);
 		err = serve->manifest_buffers[i] ? 0 : WEFT_EFULL;
@@ -111,8 +118,10 @@ int serve_new(struct content *content, struct serve **out_serve)
 	if (!serve)
 		return -ENOMEM;
 	serve->content = content;
+	serve->now_ns = content->params.now_ns;
 	serve_files_init(&serve->files);
 	partials_init(&serve->partials);
+	serve_limits_init(serve);
 	err = serve_lay_out(serve);
 	if (!err)
 		err = have_table_new(serve, &serve->haves);
@@ -133,6 +142,7 @@ void serve_free(struct serve *serve)
 
 	if (!serve)
 		return;
+	serve_limits_fini(serve);
 	ready.fd = jobs_fd(serve->content->params.jobs);
 	partials_fini(&serve->partials);
 	while (serve->job_cnt > 0 || have_table_has_jobs(serve->haves))

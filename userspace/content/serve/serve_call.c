@@ -98,6 +98,7 @@ static void call_free(struct serve_call *call)
 
 	if (call->is_reader)
 		reader_leave(call);
+	uploads_end(&serve->uploads, &call->upload, serve->now_ns);
 	serve_leave_place(call);
 	if (call->buffer && call->type == MESH_GET_MANIFEST)
 		manifest_buffer_release(serve, call->buffer);
@@ -105,6 +106,11 @@ static void call_free(struct serve_call *call)
 		chunk_buffers_release(&serve->buffers, call->buffer);
 	pool_release(&serve->calls, call);
 	serve_try_destroy(serve);
+}
+
+void serve_call_drop(struct serve_call *call)
+{
+	call_free(call);
 }
 
 void serve_call_refuse(struct serve_call *call, enum mesh_code code, const char *text,
@@ -167,7 +173,7 @@ static void call_settle(const struct serve_call *call)
 		content_trust_file(call->serve->content, &call->file->object);
 }
 
-static void call_count(const struct serve_call *call)
+static void call_count(struct serve_call *call)
 {
 	struct serve *serve = call->serve;
 
@@ -175,6 +181,9 @@ static void call_count(const struct serve_call *call)
 		return;
 	serve->served_chunk_cnt++;
 	serve->served_byte_cnt += call->answer.len;
+	uploads_sent(&serve->uploads, &call->upload, call->answer.len, serve->now_ns);
+	usage_note(&serve->peer_usage, call->peer_key, call->answer.len, 1, serve->now_ns);
+	usage_note(&serve->content_usage, call->request.id, call->answer.len, 1, serve->now_ns);
 	if (call->file)
 		reach_note_served(content_reach(serve->content), call->file->object.path,
 				  call->answer.len);

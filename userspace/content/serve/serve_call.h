@@ -6,6 +6,7 @@
 #include "base/list.h"
 #include "content/message.h"
 #include "content/serve/serve_file.h"
+#include "content/serve/uploads.h"
 #include "mesh/seam.h"
 
 struct chunk_buffer;
@@ -25,6 +26,7 @@ struct serve_call {
 	uint8_t peer_key[MESH_KEY_LEN]; /* of the asker */
 	unsigned type;			/* of the request */
 	struct message_request request;
+	struct upload upload;	 /* of a call that asks for bytes */
 	struct partial *partial; /* or file, or neither for a manifest */
 	struct serve_file *file;
 	int fd;				 /* the file's, or one the job opened */

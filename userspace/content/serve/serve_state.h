@@ -4,22 +4,27 @@
 
 #include "base/arena.h"
 #include "base/pool.h"
+#include "base/timer.h"
 #include "content/content_state.h"
 #include "content/serve/buffers.h"
 #include "content/serve/members.h"
 #include "content/serve/partial.h"
 #include "content/serve/serve.h"
 #include "content/serve/serve_call.h"
+#include "content/serve/uploads.h"
+#include "content/serve/usage.h"
 
 /*
  * What the files of content/serve share.
  *
  *	serve.c		life; a request becomes a call, or is refused
+ *	serve_limit.c	when a call begins that asks for bytes
  *	serve_call.c	a call's way to its answer
  *	serve_locate.c	where the bytes are that it asks for
  *	serve_read.c	reading them; serve_proof.c makes range proofs
  *	serve_have.c	which contents are here (499)
  *	serve_members.c who else has them (498)
+ *	serve_usage.c	what was sent to whom
  */
 #define MANIFEST_BUFFERS 8u
 /* Calls that share a buffer are cheap, but not free. */
@@ -44,6 +49,10 @@ struct serve {
 	struct partials partials;
 	struct have_table *haves;
 	struct members members;
+	struct uploads uploads;
+	struct timer upload_timer;
+	struct usage peer_usage, content_usage;
+	uint64_t now_ns; /* of the last turn that told it */
 };
 
 static inline const struct mesh_ops *serve_mesh(const struct serve *serve)
@@ -57,6 +66,8 @@ static inline const struct mesh_ops *serve_mesh(const struct serve *serve)
  * has what it needs to be answered, and ends with its answer, with a job, or
  * with waiting for another call's job. serve_call_refuse ends a call.
  */
+/* serve_call_drop ends a call whose asker left, before it was started. */
+void serve_call_drop(struct serve_call *call);
 struct serve_call *serve_call_new(struct serve *serve, const struct mesh_call *asked);
 void serve_call_start(struct serve_call *call);
 void serve_call_refuse(struct serve_call *call, enum mesh_code code, const char *text,
@@ -69,6 +80,14 @@ void serve_call_send(struct serve_call *call, unsigned type, const void *head, s
 		     size_t len);
 /* serve.c: frees what is left of a serve that was freed, once nothing of it is lent any more. */
 void serve_try_destroy(struct serve *serve);
+
+/*
+ * serve_limit.c. serve_call_admit begins a call now, or when the limits allow,
+ * or refuses it.
+ */
+void serve_call_admit(struct serve_call *call);
+void serve_limits_init(struct serve *serve);
+void serve_limits_fini(struct serve *serve);
 
 /*
  * serve_locate finds the partial or the file that a call is answered from,

@@ -154,10 +154,18 @@ static int keys_agree(const struct node_config *config, char *message)
 		{web_fault != NULL, web_fault},
 	};
 
-	const char *fault = fabric_config_check(&config->fabric);
+	const char *fault = fabric_config_check(&config->fabric), *zone;
+	struct zones zones;
 
 	if (fault) {
 		config_message_set(message, "%s", fault);
+		return WEFT_EMALFORMED;
+	}
+	if (zones_parse(config->content.zones, &zones, &zone) < 0) {
+		config_message_set(message,
+				   "sharing.zones: \"%.*s\" is not NETWORK/BITS=PRICE with a price "
+				   "of 0 to %u, is there twice, or is one too many",
+				   (int)strcspn(zone, " ,\t"), zone, ZONE_PRICE_MAX);
 		return WEFT_EMALFORMED;
 	}
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

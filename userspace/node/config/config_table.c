@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "content/pace.h"
 
 #define FIELD(field) offsetof(struct node_config, field), sizeof(((struct node_config *)0)->field)
 #define KIB	     1024ull
@@ -368,6 +369,18 @@ LIVE("content", "item_cap", CONFIG_COUNT, content.item_cap, 1, 1000000,
 
 NUMBER("sharing", "enabled", CONFIG_BOOL, sharing.is_on, 0, 1,
 	"Shares with revisions: publishing, following, searching and announcing them, communities, the LAN."),
+LIVE("sharing", "upload", CONFIG_RATE, content.limits[CONTENT_LIMIT_UPLOAD], 0, PACE_MAX,
+	"Bytes of files sent in a second, to all peers that are not free of charge (zones); 0: no limit. weft limits set is stronger."),
+LIVE("sharing", "download", CONFIG_RATE, content.limits[CONTENT_LIMIT_DOWNLOAD], 0, PACE_MAX,
+	"Bytes of files asked for in a second; 0: no limit."),
+LIVE("sharing", "upload_peer", CONFIG_RATE, content.limits[CONTENT_LIMIT_UPLOAD_PEER], 0, PACE_MAX,
+	"Bytes of files sent in a second to each peer; 0: no limit."),
+LIVE("sharing", "download_peer", CONFIG_RATE, content.limits[CONTENT_LIMIT_DOWNLOAD_PEER], 0, PACE_MAX,
+	"Bytes of files asked of each peer in a second; 0: no limit."),
+LIVE("sharing", "upload_slots", CONFIG_COUNT, content.limits[CONTENT_LIMIT_UPLOAD_SLOTS], 0, CONTENT_SLOTS_MAX,
+	"Peers that each worker serves at a time; 0: as many as it can, 1024."),
+{ "sharing", "zones", CONFIG_NAME, FIELD(content.zones), 0, 0, ZONES_TEXT_CAP - 1, NULL, true,
+	"What traffic with networks costs, as 10.0.0.0/8=0 2001:db8::/32=0 192.0.2.0/24=50; others cost 10. Of 0 is free, and takes nothing of upload and download; of others the cheaper comes first." },
 { "sharing", "announce", CONFIG_CHOICE, FIELD(sharing.announce.scope), 0, ANNOUNCE_OFF, ANNOUNCE_ALL,
 	"off public all", true,
 	"Tell the overlay what this node has. public: collections and shares by their id, and the files of public shares by their content; all: the files of collections, too." },

@@ -10,6 +10,7 @@ enum config_type {
 	CONFIG_NAME,
 	CONFIG_COUNT,
 	CONFIG_SIZE,	 /* bytes: 64M; K, M, G, T are powers of 1024 */
+	CONFIG_RATE,	 /* bytes per second: 10mbit; B kbit mbit gbit, powers of 1000 */
 	CONFIG_DURATION, /* nanoseconds: 10s; ns us ms s m h d */
 	CONFIG_SECONDS,	 /* the same text, kept in seconds */
 	CONFIG_BOOL,	 /* yes or no */
@@ -46,6 +47,12 @@ int config_value_parse(const struct config_key *key, const char *text, bool is_a
 /* config_value_format writes the text that parse reads; returns text. */
 const char *config_value_format(const struct config_key *key, const struct node_config *config,
 				char text[static CONFIG_VALUE_CAP]);
+/*
+ * config_rate_parse and config_rate_format: a rate as the table's values of
+ * CONFIG_RATE are written, for those that are set elsewhere. False: it is none.
+ */
+bool config_rate_parse(const char *text, uint64_t *out_per_s);
+const char *config_rate_format(uint64_t per_s, char *text, size_t cap);
 /* config_range_format: "1 to 1000", "1s to 10m", "yes or no", for messages and the manual. */
 const char *config_range_format(const struct config_key *key, char text[static CONFIG_WHY_CAP]);
 

@@ -21,6 +21,9 @@ static const struct unit size_units[] = {
 	{"T", 1ull << 40}, {"G", 1ull << 30}, {"M", 1ull << 20},
 	{"K", 1ull << 10}, {"", 1},	      {NULL, 0},
 };
+static const struct unit rate_units[] = {
+	{"gbit", 125000000}, {"mbit", 125000}, {"kbit", 125}, {"B", 1}, {NULL, 0},
+};
 static const struct unit duration_units[] = {
 	{"d", 86400 * NS_PER_S},
 	{"h", 3600 * NS_PER_S},
@@ -37,6 +40,8 @@ static const struct unit *units_of(enum config_type type)
 {
 	if (type == CONFIG_SIZE)
 		return size_units;
+	if (type == CONFIG_RATE)
+		return rate_units;
 	if (type == CONFIG_DURATION || type == CONFIG_SECONDS)
 		return duration_units;
 	return no_units;
@@ -85,6 +90,16 @@ static const char *number_format(uint64_t number, const struct unit *units, char
 		units++;
 	snprintf(text, cap, "%" PRIu64 "%s", number / units->factor, units->suffix);
 	return text;
+}
+
+bool config_rate_parse(const char *text, uint64_t *out_per_s)
+{
+	return number_parse(text, rate_units, out_per_s);
+}
+
+const char *config_rate_format(uint64_t per_s, char *text, size_t cap)
+{
+	return number_format(per_s, rate_units, text, cap);
 }
 
 static uint64_t number_get(const struct config_key *key, const struct node_config *config)
@@ -144,6 +159,8 @@ static int count_parse(const struct config_key *key, const char *text, struct no
 			return refuse(why, "\"%.64s\" is not a number", text);
 		if (key->type == CONFIG_SIZE)
 			return refuse(why, "\"%.64s\" is not a size such as 64M", text);
+		if (key->type == CONFIG_RATE)
+			return refuse(why, "\"%.64s\" is not a rate such as 10mbit", text);
 		return refuse(why, "\"%.64s\" is not a time with its unit such as 10s", text);
 	}
 	if (number % factor || number / factor < key->min || number / factor > key->max) {
@@ -260,6 +277,7 @@ int config_value_parse(const struct config_key *key, const char *text, bool is_a
 		return addrs_parse(key, text, is_appended, config, why);
 	case CONFIG_COUNT:
 	case CONFIG_SIZE:
+	case CONFIG_RATE:
 	case CONFIG_DURATION:
 	case CONFIG_SECONDS:
 		break;

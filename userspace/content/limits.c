@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Limits that are set while the node runs, and the content_limit_* of
+ * content.h. Uploads are limited where they are served (serve/uploads.c),
+ * downloads by whoever asks for bytes.
+ */
+#include "content/limits.h"
+
+#include <errno.h>
+
+#include "codec/cbor.h"
+#include "content/content_state.h"
+#include "content/serve/serve.h"
+#include "content/serve/uploads.h"
+#include "store/store.h"
+
+/* In STORE_META: the map of limit number to value. */
+static const char record_key[] = "content-limits";
+#define RECORD_CAP 128
+
+_Static_assert(CONTENT_SLOTS_MAX == UPLOAD_PEERS_MAX, "as many slots as can be served");
+
+uint64_t content_limits_value(const struct content_limits *limits, enum content_limit which)
+{
+	return limits->is_kept[which] ? limits->kept[which] : limits->configured[which];
+}
+
+uint64_t content_limit_max(enum content_limit which)
+{
+	return which == CONTENT_LIMIT_UPLOAD_SLOTS ? UPLOAD_PEERS_MAX : PACE_MAX;
+}
+
+static int record_parse(struct content_limits *limits, const void *record, size_t len)
+{
+	struct content_limits got = *limits;
+	struct cbor_reader r;
+	uint64_t key;
+
+	cbor_reader_init(&r, record, len);
+	cbor_enter_map(&r);
+	while (cbor_next_key(&r, &key)) {
+		if (key >= CONTENT_LIMIT_CNT) {
+			cbor_skip(&r);
+			continue;
+		}
+		got.kept[key] = cbor_read_uint_max(&r, content_limit_max((enum content_limit)key));
+		got.is_kept[key] = true;
+	}
+	if (cbor_reader_finish(&r) < 0)
+		return WEFT_EMALFORMED;
+	*limits = got;
+	return 0;
+}
+
+int content_limits_load(struct content_limits *limits, struct store_snapshot *snapshot)
+{
+	const void *record;
+	size_t len;
+	int err =
+		store_get(snapshot, STORE_META, record_key, sizeof(record_key) - 1, &record, &len);
+
+	if (err == 0)
+		(void)record_parse(limits, record, len);
+	return err == WEFT_EABSENT ? 0 : err;
+}
+
+void content_limits_save(const struct content_limits *limits, struct store_batch *batch)
+{
+	uint8_t record[RECORD_CAP];
+	struct writer w = writer_of(record, sizeof(record));
+	uint64_t cnt = 0;
+
+	for (unsigned i = 0; i < CONTENT_LIMIT_CNT; i++)
+		cnt += limits->is_kept[i];
+	cbor_write_map(&w, cnt);
+	for (unsigned i = 0; i < CONTENT_LIMIT_CNT; i++) {
+		if (!limits->is_kept[i])
+			continue;
+		cbor_write_uint(&w, i);
+		cbor_write_uint(&w, limits->kept[i]);
+	}
+	if (cnt)
+		store_batch_put(batch, STORE_META, record_key, sizeof(record_key) - 1, record,
+				writer_len(&w));
+	else
+		store_batch_delete(batch, STORE_META, record_key, sizeof(record_key) - 1);
+}
+
+/* --- of a node --- */
+
+const char *content_limit_name(enum content_limit which)
+{
+	static const char *const names[CONTENT_LIMIT_CNT] = {
+		[CONTENT_LIMIT_UPLOAD] = "upload",
+		[CONTENT_LIMIT_DOWNLOAD] = "download",
+		[CONTENT_LIMIT_UPLOAD_PEER] = "upload-peer",
+		[CONTENT_LIMIT_DOWNLOAD_PEER] = "download-peer",
+		[CONTENT_LIMIT_UPLOAD_SLOTS] = "upload-slots",
+	};
+
+	return names[which];
+}
+
+uint64_t content_limit(const struct content *content, enum content_limit which)
+{
+	return content_limits_value(&content->limits, which);
+}
+
+void content_limits_apply(struct content *content, uint64_t now_ns)
+{
+	const struct content_limits *limits = &content->limits;
+	uint64_t upload = content_limits_value(limits, CONTENT_LIMIT_UPLOAD);
+
+	if (upload && content->has_upload_part)
+		upload = content->upload_part ? content->upload_part : 1;
+	pace_set(&content->limits.download, content_limits_value(limits, CONTENT_LIMIT_DOWNLOAD),
+		 now_ns);
+	serve_set_limits(
+		content->serve, upload, content_limits_value(limits, CONTENT_LIMIT_UPLOAD_PEER),
+		(uint32_t)content_limits_value(limits, CONTENT_LIMIT_UPLOAD_SLOTS), now_ns);
+}
+
+void content_limit_show(const struct content *content, enum content_limit which,
+			struct content_limit_view *out_view)
+{
+	const struct content_limits *limits = &content->limits;
+
+	*out_view = (struct content_limit_view){.value = content_limits_value(limits, which),
+						.configured = limits->configured[which],
+						.is_kept = limits->is_kept[which]};
+}
+
+/* What was set is in force at once, and kept when done says so. */
+static int limit_change(struct content *content, const struct content_limits *changed,
+			uint64_t now_ns, void (*done)(void *arg, int err), void *arg)
+{
+	struct store_batch *batch = store_batch_new(content->params.store);
+	int err;
+
+	content_limits_save(changed, batch);
+	err = store_submit(content->params.store, batch, done, arg);
+	if (err) {
+		store_batch_free(batch);
+		return err;
+	}
+	content->limits = *changed;
+	content_limits_apply(content, now_ns);
+	if (content->params.on_limits_changed)
+		content->params.on_limits_changed(content->params.ctx);
+	return 0;
+}
+
+int content_limit_set(struct content *content, enum content_limit which, uint64_t value,
+		      uint64_t now_ns, void (*done)(void *arg, int err), void *arg)
+{
+	struct content_limits changed = content->limits;
+
+	if (value > content_limit_max(which))
+		return WEFT_ETOOLARGE;
+	changed.kept[which] = value;
+	changed.is_kept[which] = true;
+	return limit_change(content, &changed, now_ns, done, arg);
+}
+
+int content_limit_reset(struct content *content, enum content_limit which, uint64_t now_ns,
+			void (*done)(void *arg, int err), void *arg)
+{
+	struct content_limits changed = content->limits;
+
+	changed.is_kept[which] = false;
+	return limit_change(content, &changed, now_ns, done, arg);
+}
+
+void content_limits_get(const struct content *content,
+			uint64_t out_values[static CONTENT_LIMIT_CNT])
+{
+	for (unsigned i = 0; i < CONTENT_LIMIT_CNT; i++)
+		out_values[i] = content_limits_value(&content->limits, (enum content_limit)i);
+}
+
+void content_limits_take(struct content *content, const uint64_t values[static CONTENT_LIMIT_CNT],
+			 uint64_t upload_part, uint64_t now_ns)
+{
+	for (unsigned i = 0; i < CONTENT_LIMIT_CNT && content->is_server; i++)
+		content->limits.configured[i] = values[i];
+	content->has_upload_part = true;
+	content->upload_part = upload_part;
+	content_limits_apply(content, now_ns);
+}
+
+void content_traffic(const struct content *content, uint64_t now_ns,
+		     struct content_traffic *out_traffic)
+{
+	*out_traffic = (struct content_traffic){
+		.download_per_s = pace_meter_per_s(&content->limits.download_meter, now_ns)};
+	serve_fill_traffic(content->serve, now_ns, out_traffic);
+}
+
+/* --- what gets take --- */
+
+unsigned content_price(const struct content *content, const struct addr *addr)
+{
+	return zones_price(&content->zones, addr);
+}
+
+uint64_t content_download_ns(const struct content *content, uint64_t now_ns)
+{
+	const struct pace *rate = &content->limits.download;
+
+	return pace_is_free(rate, now_ns) ? now_ns : rate->free_ns;
+}
+
+void content_download_take(struct content *content, uint64_t len, uint64_t now_ns)
+{
+	pace_take(&content->limits.download, len, now_ns);
+	pace_meter_note(&content->limits.download_meter, len, now_ns);
+}
+
+void content_download_give_back(struct content *content, uint64_t len)
+{
+	pace_give_back(&content->limits.download, len);
+}
