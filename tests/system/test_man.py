@@ -42,7 +42,7 @@ def sections_of_weft():
 
 
 def commands_of_weft():
-    rows = re.findall(r"^  ([a-z]+(?: [a-z]+)?)((?: [^a-z\s]\S*)*) {1,}(?=[a-z])",
+    rows = re.findall(r"^  ([a-z]+(?: [a-z-]+)?)((?: [^a-z\s]\S*)*) {1,}(?=[a-z])",
                       help_of(WEFT).split("Options:")[0], re.M)
     return {(name + args).strip(): name.split() for name, args in rows}
 
@@ -111,7 +111,7 @@ def test_completion_offers_objects_verbs_and_options(lab):
 
     check("share" in offered("") and "limits" in offered(""), offered(""))
     check_eq(offered("sha"), ["share"], "sha")
-    check_eq(offered("-s", "/x", "share", "re"), ["remove"], "share re")
+    check_eq(offered("-s", "/x", "share", "rem"), ["remove"], "share rem")
     check_eq(offered("get", "--ra"), ["--range"], "get --ra")
 
 

@@ -8,19 +8,24 @@
 
 #include "client.h"
 #include "path.h"
-#include "progress.h"
+#include "share.h"
 #include "table.h"
 #include "text.h"
 
-struct adding {
-	struct invocation *inv;
-	struct progress progress;
-	json_t *last; /* the reply with the link */
-};
-
-static bool add_reply(void *arg, json_t *reply, bool is_last)
+void share_import_begin(struct share_import *import, struct invocation *inv)
 {
-	struct adding *adding = arg;
+	*import = (struct share_import){0};
+	progress_init(&import->progress, inv->has_terminal_err);
+}
+
+void share_import_end(struct share_import *import)
+{
+	progress_clear(&import->progress);
+}
+
+bool share_import_reply(void *arg, json_t *reply, bool is_last)
+{
+	struct share_import *adding = arg;
 	const json_t *import = json_object_get(reply, "import");
 	struct progress_state state = {
 		.verb = "hashing",
@@ -37,8 +42,7 @@ static bool add_reply(void *arg, json_t *reply, bool is_last)
 	return true;
 }
 
-/* tell_skipped says what of the folder is not in the share: nobody should learn that later. */
-static void tell_skipped(const json_t *import)
+void share_tell_skipped(const json_t *import)
 {
 	static const struct {
 		const char *field;
@@ -92,15 +96,17 @@ int run_share_add(struct invocation *inv)
 {
 	const char *title = invocation_option(inv, "title");
 	char path[PATH_MAX];
-	struct adding adding = {.inv = inv};
-	struct client_call call = {
-		.method = "AddShare", .wants_more = true, .reply = add_reply, .arg = &adding};
+	struct share_import adding;
+	struct client_call call = {.method = "AddShare",
+				   .wants_more = true,
+				   .reply = share_import_reply,
+				   .arg = &adding};
 	int status;
 
 	if (!path_existing(inv->args[0], path))
 		return client_say_error(STATUS_NOT_FOUND, inv->args[0], path,
 					"Name a folder or a file that is there.");
-	progress_init(&adding.progress, inv->has_terminal_err);
+	share_import_begin(&adding, inv);
 	call.parameters = json_pack("{s:s}", "path", path);
 	if (!call.parameters)
 		return client_say_error(STATUS_USAGE, inv->args[0], "the path is not UTF-8",
@@ -109,14 +115,14 @@ int run_share_add(struct invocation *inv)
 		(void)json_object_set_new(call.parameters, "title", json_string(title));
 	client_catch_interrupt();
 	status = client_call(inv, &call);
-	progress_clear(&adding.progress);
+	share_import_end(&adding);
 	/* Leaving is enough: the daemon stops an import that nobody waits for. */
 	if (status == STATUS_INTERRUPTED)
 		fprintf(stderr, "weft: import cancelled, unless another command waits for it; "
 				"what was hashed is remembered, so the next \"weft share add\" "
 				"goes on from there\n");
 	if (status == STATUS_OK && adding.last) {
-		tell_skipped(json_object_get(adding.last, "import"));
+		share_tell_skipped(json_object_get(adding.last, "import"));
 		if (inv->is_json)
 			text_print_json(adding.last);
 		else
@@ -139,6 +145,13 @@ int run_share_list(struct invocation *inv)
 		{"LINK", "link", COLUMN_PIPE},
 		{0},
 	};
+	static const struct column published_columns[] = {
+		{"SHARE", "name", COLUMN_TEXT},		{"STATE", "state", COLUMN_TEXT},
+		{"REVISION", "revision", COLUMN_COUNT}, {"NEWEST", "newest", COLUMN_COUNT},
+		{"PUBLIC", "public", COLUMN_BOOL},	{"FILES", "items", COLUMN_COUNT},
+		{"SIZE", "bytes", COLUMN_BYTES},	{"KEPT BY", "holders", COLUMN_COUNT},
+		{"PATH", "path", COLUMN_TEXT},		{0},
+	};
 	static const struct column import_columns[] = {
 		{"IMPORT", "import_id", COLUMN_COUNT},
 		{"FILES", "files", COLUMN_COUNT},
@@ -157,7 +170,11 @@ int run_share_list(struct invocation *inv)
 		text_print_json(reply);
 	} else {
 		table_print(inv, json_object_get(reply, "shares"), columns,
-			    "nothing is shared; weft share add DIR shares a folder");
+			    "nothing is shared; weft share add DIR shares a folder, weft share new "
+			    "makes a share that can be updated");
+		if (inv->has_terminal_out && json_array_size(json_object_get(reply, "published")))
+			table_print(inv, json_object_get(reply, "published"), published_columns,
+				    "");
 		if (inv->has_terminal_out && json_array_size(json_object_get(reply, "imports")))
 			table_print(inv, json_object_get(reply, "imports"), import_columns, "");
 	}

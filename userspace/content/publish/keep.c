@@ -32,7 +32,7 @@ static uint64_t renew_s(const struct publication *publication)
 
 static void keep_schedule(struct publication *publication, uint64_t at_ns, uint64_t now_ns)
 {
-	uint64_t wall_s = publish_wall_s(publication->publish), due_s;
+	uint64_t wall_s = publisher_wall_s(publication->publisher), due_s;
 
 	publication_refresh(publication);
 	due_s = renew_s(publication);
@@ -40,7 +40,7 @@ static void keep_schedule(struct publication *publication, uint64_t at_ns, uint6
 		at_ns = now_ns;
 	else if (due_s != UINT64_MAX && (at_ns - now_ns) / NS_PER_S > due_s - wall_s)
 		at_ns = now_ns + (due_s - wall_s) * NS_PER_S;
-	timer_set(publication->publish->params.timers, &publication->timer, at_ns);
+	timer_set(publication->publisher->params.timers, &publication->timer, at_ns);
 }
 
 void keep_soon(struct publication *publication, uint64_t now_ns)
@@ -48,13 +48,13 @@ void keep_soon(struct publication *publication, uint64_t now_ns)
 	struct timer *timer = &publication->timer;
 
 	if (!timer_is_set(timer) || timer->at_ns > now_ns + SOON_NS)
-		timer_set(publication->publish->params.timers, timer, now_ns + SOON_NS);
+		timer_set(publication->publisher->params.timers, timer, now_ns + SOON_NS);
 }
 
 void keep_now(struct publication *publication)
 {
 	publication->is_put_due = true;
-	timer_set(publication->publish->params.timers, &publication->timer, 0);
+	timer_set(publication->publisher->params.timers, &publication->timer, 0);
 }
 
 static void keep_put(struct publication *publication, uint64_t now_ns);
@@ -84,9 +84,9 @@ void keep_fire(struct timer *timer, uint64_t now_ns)
 		keep_schedule(publication, now_ns + RETRY_NS, now_ns);
 		return;
 	}
-	if (renew_s(publication) <= publish_wall_s(publication->publish)) {
+	if (renew_s(publication) <= publisher_wall_s(publication->publisher)) {
 		renew(publication, now_ns);
-		timer_set(publication->publish->params.timers, timer, now_ns + RENEW_RETRY_NS);
+		timer_set(publication->publisher->params.timers, timer, now_ns + RENEW_RETRY_NS);
 		return;
 	}
 	keep_ask(publication, now_ns);
@@ -109,7 +109,7 @@ void keep_unshare(struct publication *publication)
 	const struct publish_revision *own = publication_own(publication);
 
 	/* One that is gone already, or cannot be taken back now, is a collection to the user. */
-	if (own && content_share_remove(publication->publish->params.content, own->manifest_id,
+	if (own && content_share_remove(publication->publisher->params.content, own->manifest_id,
 					NULL, NULL) < 0)
 		return;
 }
@@ -117,7 +117,7 @@ void keep_unshare(struct publication *publication)
 /* adopt takes a head of somebody else, if it is newer than any. */
 static void adopt(struct publication *publication, const struct head_seen *seen, bool is_stored)
 {
-	struct store *store = publication->publish->params.store;
+	struct store *store = publication->publisher->params.store;
 	enum publish_event_kind news;
 	struct store_batch *batch;
 
@@ -144,7 +144,7 @@ static void adopt_stored(struct publication *publication)
 	struct store_snapshot *snapshot;
 	struct head_seen seen;
 
-	if (store_snapshot_open(publication->publish->params.store, &snapshot) < 0)
+	if (store_snapshot_open(publication->publisher->params.store, &snapshot) < 0)
 		return;
 	if (head_seen_get(snapshot, publication->view.share_id, &seen) == 0)
 		adopt(publication, &seen, true);
@@ -188,7 +188,7 @@ static void get_done(void *arg, const struct overlay_result *result, uint64_t no
 
 void keep_ask(struct publication *publication, uint64_t now_ns)
 {
-	const struct overlay_seam *overlay = &publication->publish->params.overlay;
+	const struct overlay_seam *overlay = &publication->publisher->params.overlay;
 	uint8_t name[HEAD_OVERLAY_NAME_LEN];
 
 	if (publication->get)
@@ -232,7 +232,7 @@ static void put_done(void *arg, const struct overlay_result *result, uint64_t no
 
 static void keep_put(struct publication *publication, uint64_t now_ns)
 {
-	const struct overlay_seam *overlay = &publication->publish->params.overlay;
+	const struct overlay_seam *overlay = &publication->publisher->params.overlay;
 	uint8_t name[HEAD_OVERLAY_NAME_LEN], value[1 + HEAD_LEN_MAX];
 	const struct head_seen *newest = &publication->newest;
 	int err;
@@ -258,13 +258,13 @@ static void keep_put(struct publication *publication, uint64_t now_ns)
 
 void keep_stop(struct publication *publication)
 {
-	struct publish *publish = publication->publish;
-	const struct overlay_seam *overlay = &publish->params.overlay;
+	struct publisher *publisher = publication->publisher;
+	const struct overlay_seam *overlay = &publisher->params.overlay;
 
 	if (publication->get)
 		overlay->ops->cancel(publication->get);
 	if (publication->put)
 		overlay->ops->cancel(publication->put);
 	publication->get = publication->put = NULL;
-	timer_cancel(publish->params.timers, &publication->timer);
+	timer_cancel(publisher->params.timers, &publication->timer);
 }

@@ -19,16 +19,16 @@
 /* Letters of an id that are enough to mean it. */
 #define ID_LETTERS_MIN 8
 
-void publish_config_defaults(struct publish_config *config)
+void publisher_config_defaults(struct publisher_config *config)
 {
-	*config = (struct publish_config){
+	*config = (struct publisher_config){
 		.share_cap = 256,
 		.revision_cap = 16,
-		.life_s = PUBLISH_LIFE_S,
+		.life_ns = PUBLISH_LIFE_S * NS_PER_S,
 	};
 }
 
-const char *publish_state_name(enum publish_state state)
+const char *publisher_state_name(enum publisher_state state)
 {
 	static const char *const names[] = {"empty", "current", "behind", "revoked"};
 
@@ -37,11 +37,11 @@ const char *publish_state_name(enum publish_state state)
 
 /* --- one publication --- */
 
-struct publication *publication_new(struct publish *publish, struct node_key *key,
+struct publication *publication_new(struct publisher *publisher, struct node_key *key,
 				    const struct publish_settings *settings)
 {
 	struct publication *publication = calloc(1, sizeof(*publication));
-	uint32_t cap = publish->params.config.revision_cap;
+	uint32_t cap = publisher->params.config.revision_cap;
 
 	if (!publication)
 		return NULL;
@@ -52,7 +52,7 @@ struct publication *publication_new(struct publish *publish, struct node_key *ke
 		publication_free(publication);
 		return NULL;
 	}
-	publication->publish = publish;
+	publication->publisher = publisher;
 	publication->key = key;
 	publication->settings = *settings;
 	publication->view.settings = &publication->settings;
@@ -105,7 +105,7 @@ const struct publish_revision *publication_own(const struct publication *publica
 	return cnt ? &publication->revisions[cnt - 1] : NULL;
 }
 
-static enum publish_state state_of(const struct publication *publication)
+static enum publisher_state state_of(const struct publication *publication)
 {
 	const struct publish_revision *own = publication_own(publication);
 	const struct share_head *newest = &publication->newest.head;
@@ -130,7 +130,7 @@ void publication_refresh(struct publication *publication)
 void publication_tell(struct publication *publication, enum publish_event_kind kind, uint64_t seq,
 		      int err)
 {
-	const struct publish_params *params = &publication->publish->params;
+	const struct publisher_params *params = &publication->publisher->params;
 	struct publish_event event = {kind, &publication->view, seq, err};
 
 	publication_refresh(publication);
@@ -142,9 +142,9 @@ void publication_tell(struct publication *publication, enum publish_event_kind k
 
 static bool manifests_each(void *ctx, content_holder_fn fn, void *arg)
 {
-	struct publish *publish = ctx;
+	struct publisher *publisher = ctx;
 
-	for (struct publication *at = publish->first; at; at = at->next)
+	for (struct publication *at = publisher->first; at; at = at->next)
 		for (uint32_t i = 0; i < at->view.revision_cnt; i++)
 			if (!fn(arg, at->revisions[i].manifest_id, at->parts[i].ids,
 				at->parts[i].cnt))
@@ -152,40 +152,36 @@ static bool manifests_each(void *ctx, content_holder_fn fn, void *arg)
 	return true;
 }
 
-int publish_new(const struct publish_params *params, struct publish **out_publish)
+int publisher_new(const struct publisher_params *params, struct publisher **out_publisher)
 {
-	struct publish *publish = calloc(1, sizeof(*publish));
-	const struct content_holder holder = {manifests_each, publish};
-	struct overlay_rule rule;
+	struct publisher *publisher = calloc(1, sizeof(*publisher));
+	const struct content_holder holder = {manifests_each, publisher};
 	int err;
 
-	if (!publish)
+	if (!publisher)
 		return -ENOMEM;
-	publish->params = *params;
-	head_rule(&rule);
-	err = record_load(publish);
-	if (err == 0 && params->overlay.ops)
-		err = params->overlay.ops->add_rule(params->overlay.overlay, &rule);
+	publisher->params = *params;
+	err = record_load(publisher);
 	if (err == 0)
 		err = content_add_holder(params->content, &holder);
 	if (err < 0) {
-		publish_free(publish);
+		publisher_free(publisher);
 		return err;
 	}
-	for (struct publication *at = publish->first; at; at = at->next) {
+	for (struct publication *at = publisher->first; at; at = at->next) {
 		publication_refresh(at);
 		keep_soon(at, params->now_ns);
 	}
-	*out_publish = publish;
+	*out_publisher = publisher;
 	return 0;
 }
 
-void publish_stop(struct publish *publish)
+void publisher_stop(struct publisher *publisher)
 {
-	if (!publish)
+	if (!publisher)
 		return;
-	publish->is_stopped = true;
-	for (struct publication *at = publish->first; at; at = at->next) {
+	publisher->is_stopped = true;
+	for (struct publication *at = publisher->first; at; at = at->next) {
 		keep_stop(at);
 		revise_stop(at);
 	}
@@ -201,45 +197,45 @@ static void publications_free(struct publication *first)
 	}
 }
 
-void publish_free(struct publish *publish)
+void publisher_free(struct publisher *publisher)
 {
-	if (!publish)
+	if (!publisher)
 		return;
-	publications_free(publish->first);
-	publications_free(publish->adding);
-	free(publish);
+	publications_free(publisher->first);
+	publications_free(publisher->adding);
+	free(publisher);
 }
 
-void publish_configure(struct publish *publish, const struct publish_config *config)
+void publisher_configure(struct publisher *publisher, const struct publisher_config *config)
 {
 	/* How many revisions are kept was laid out with each share. */
-	publish->params.config.share_cap = config->share_cap;
-	publish->params.config.life_s = config->life_s;
+	publisher->params.config.share_cap = config->share_cap;
+	publisher->params.config.life_ns = config->life_ns;
 }
 
-void publish_session_up(struct publish *publish, uint64_t now_ns)
+void publisher_session_up(struct publisher *publisher, uint64_t now_ns)
 {
-	for (struct publication *at = publish->first; at; at = at->next)
+	for (struct publication *at = publisher->first; at; at = at->next)
 		if (at->view.holder_cnt == 0)
 			keep_soon(at, now_ns);
 }
 
 /* --- asking --- */
 
-struct publication *publication_find(const struct publish *publish,
+struct publication *publication_find(const struct publisher *publisher,
 				     const uint8_t share_id[static SHARE_ID_LEN])
 {
-	struct publication *at = publish->first;
+	struct publication *at = publisher->first;
 
 	while (at && memcmp(at->view.share_id, share_id, SHARE_ID_LEN) != 0)
 		at = at->next;
 	return at && !at->is_leaving ? at : NULL;
 }
 
-const struct published *publish_lookup(const struct publish *publish,
-				       const uint8_t share_id[static SHARE_ID_LEN])
+const struct published *publisher_lookup(const struct publisher *publisher,
+					 const uint8_t share_id[static SHARE_ID_LEN])
 {
-	struct publication *publication = publication_find(publish, share_id);
+	struct publication *publication = publication_find(publisher, share_id);
 
 	if (!publication)
 		return NULL;
@@ -255,42 +251,68 @@ static bool id_begins_with(const struct publication *publication, const char *te
 	return len >= ID_LETTERS_MIN && len < sizeof(id) && strncasecmp(id, text, len) == 0;
 }
 
-const struct published *publish_find(const struct publish *publish, const char *text)
+const struct published *publisher_find(const struct publisher *publisher, const char *text)
 {
 	const struct publication *found = NULL;
 
-	for (const struct publication *at = publish->first; at; at = at->next)
+	for (const struct publication *at = publisher->first; at; at = at->next)
 		if (strcmp(at->settings.name, text) == 0)
-			return publish_lookup(publish, at->view.share_id);
-	for (const struct publication *at = publish->first; at; at = at->next) {
+			return publisher_lookup(publisher, at->view.share_id);
+	for (const struct publication *at = publisher->first; at; at = at->next) {
 		if (!id_begins_with(at, text, strlen(text)))
 			continue;
 		if (found)
 			return NULL;
 		found = at;
 	}
-	return found ? publish_lookup(publish, found->view.share_id) : NULL;
+	return found ? publisher_lookup(publisher, found->view.share_id) : NULL;
 }
 
-void publish_each(const struct publish *publish,
-		  bool (*fn)(void *arg, const struct published *share), void *arg)
+void publisher_each(const struct publisher *publisher,
+		    bool (*fn)(void *arg, const struct published *share), void *arg)
 {
-	for (struct publication *at = publish->first; at; at = at->next) {
+	for (struct publication *at = publisher->first; at; at = at->next) {
 		publication_refresh(at);
 		if (!at->is_leaving && !fn(arg, &at->view))
 			return;
 	}
 }
 
-uint32_t publish_cnt(const struct publish *publish)
+/* The least id behind after, of what is listed to all; NULL: there is none. */
+static const uint8_t *public_next(const struct publisher *publisher, const uint8_t *after)
 {
-	return publish->cnt;
+	const uint8_t *least = NULL;
+
+	for (const struct publication *at = publisher->first; at; at = at->next) {
+		const uint8_t *id = at->view.share_id;
+
+		if (at->settings.is_public && at->newest.head.seq && !at->is_leaving &&
+		    (!after || memcmp(id, after, SHARE_ID_LEN) > 0) &&
+		    (!least || memcmp(id, least, SHARE_ID_LEN) < 0))
+			least = id;
+	}
+	return least;
 }
 
-const uint8_t *publish_head(const struct publish *publish,
-			    const uint8_t share_id[static SHARE_ID_LEN], size_t *out_len)
+void publisher_public_each(const struct publisher *publisher, const uint8_t *after,
+			   bool (*fn)(void *arg, const uint8_t share_id[static SHARE_ID_LEN]),
+			   void *arg)
 {
-	const struct publication *publication = publication_find(publish, share_id);
+	const uint8_t *id = after;
+
+	while ((id = public_next(publisher, id)) && fn(arg, id))
+		;
+}
+
+uint32_t publisher_cnt(const struct publisher *publisher)
+{
+	return publisher->cnt;
+}
+
+const uint8_t *publisher_head(const struct publisher *publisher,
+			      const uint8_t share_id[static SHARE_ID_LEN], size_t *out_len)
+{
+	const struct publication *publication = publication_find(publisher, share_id);
 
 	if (!publication || !publication->newest.head.seq)
 		return NULL;
@@ -326,7 +348,7 @@ static bool ids_ascend(const uint8_t (*ids)[32], uint32_t cnt, uint32_t max)
 	return cnt <= max;
 }
 
-int settings_check(const struct publish *publish, const struct publish_settings *settings,
+int settings_check(const struct publisher *publisher, const struct publish_settings *settings,
 		   const struct publication *own)
 {
 	if (!name_is_sound(settings->name) || !manifest_title_is_safe(settings->title) ||
@@ -335,8 +357,8 @@ int settings_check(const struct publish *publish, const struct publish_settings 
 	    !ids_ascend(settings->communities, settings->community_cnt, MANIFEST_COMMUNITIES_MAX) ||
 	    !ids_ascend(settings->recommended, settings->recommended_cnt, MANIFEST_RECOMMENDED_MAX))
 		return WEFT_EMALFORMED;
-	return name_is_taken(publish->first, settings->name, own) ||
-			       name_is_taken(publish->adding, settings->name, own)
+	return name_is_taken(publisher->first, settings->name, own) ||
+			       name_is_taken(publisher->adding, settings->name, own)
 		       ? WEFT_EEXISTS
 		       : 0;
 }
@@ -351,19 +373,19 @@ static void list_drop(struct publication **link, const struct publication *publi
 static void publication_created(void *arg, int err)
 {
 	struct publication *publication = arg;
-	struct publish *publish = publication->publish;
-	publish_done_fn done = publication->done;
+	struct publisher *publisher = publication->publisher;
+	publisher_done_fn done = publication->done;
 	void *done_arg = publication->arg;
 
-	if (publish->is_stopped)
+	if (publisher->is_stopped)
 		return;
-	list_drop(&publish->adding, publication);
+	list_drop(&publisher->adding, publication);
 	if (err < 0) {
-		publish->cnt--;
+		publisher->cnt--;
 		publication_free(publication);
 	} else {
-		publication->next = publish->first;
-		publish->first = publication;
+		publication->next = publisher->first;
+		publisher->first = publication;
 		publication_refresh(publication);
 		/* A key that was used elsewhere has a head already. */
 		keep_soon(publication, 0);
@@ -373,7 +395,7 @@ static void publication_created(void *arg, int err)
 }
 
 /* A new one, with what is known of its key from before. NULL: no memory, or no randomness. */
-static struct publication *publication_make(struct publish *publish,
+static struct publication *publication_make(struct publisher *publisher,
 					    const struct publish_settings *settings,
 					    const uint8_t *seed)
 {
@@ -383,12 +405,12 @@ static struct publication *publication_make(struct publish *publish,
 
 	if ((seed ? node_key_from_seed(seed, &key) : node_key_generate(&key)) < 0)
 		return NULL;
-	publication = publication_new(publish, key, settings);
+	publication = publication_new(publisher, key, settings);
 	if (!publication) {
 		node_key_free(key);
 		return NULL;
 	}
-	if (store_snapshot_open(publish->params.store, &snapshot) == 0) {
+	if (store_snapshot_open(publisher->params.store, &snapshot) == 0) {
 		if (head_seen_get(snapshot, publication->view.share_id, &publication->newest) < 0)
 			publication->newest.head.seq = 0;
 		store_snapshot_close(snapshot);
@@ -404,69 +426,69 @@ static bool key_is_known(const struct publication *first, const struct publicati
 	return false;
 }
 
-int publish_create(struct publish *publish, const struct publish_settings *settings,
-		   const uint8_t *seed, publish_done_fn done, void *arg,
-		   uint8_t out_share_id[static SHARE_ID_LEN])
+int publisher_create(struct publisher *publisher, const struct publish_settings *settings,
+		     const uint8_t *seed, publisher_done_fn done, void *arg,
+		     uint8_t out_share_id[static SHARE_ID_LEN])
 {
 	struct publication *publication;
 	struct store_batch *batch;
-	int err = settings_check(publish, settings, NULL);
+	int err = settings_check(publisher, settings, NULL);
 
 	if (err < 0)
 		return err;
-	if (publish->cnt >= publish->params.config.share_cap)
+	if (publisher->cnt >= publisher->params.config.share_cap)
 		return WEFT_EFULL;
-	publication = publication_make(publish, settings, seed);
+	publication = publication_make(publisher, settings, seed);
 	if (!publication)
 		return -ENOMEM;
-	if (key_is_known(publish->first, publication) ||
-	    key_is_known(publish->adding, publication)) {
+	if (key_is_known(publisher->first, publication) ||
+	    key_is_known(publisher->adding, publication)) {
 		publication_free(publication);
 		return WEFT_EEXISTS;
 	}
 	publication->done = done;
 	publication->arg = arg;
 	memcpy(out_share_id, publication->view.share_id, SHARE_ID_LEN);
-	batch = store_batch_new(publish->params.store);
+	batch = store_batch_new(publisher->params.store);
 	record_put_settings(batch, publication, settings);
-	err = store_submit(publish->params.store, batch, publication_created, publication);
+	err = store_submit(publisher->params.store, batch, publication_created, publication);
 	if (err < 0) {
 		store_batch_free(batch);
 		publication_free(publication);
 		return err;
 	}
-	publication->next = publish->adding;
-	publish->adding = publication;
-	publish->cnt++;
+	publication->next = publisher->adding;
+	publisher->adding = publication;
+	publisher->cnt++;
 	return 0;
 }
 
 static void publication_removed(void *arg, int err)
 {
 	struct publication *publication = arg;
-	struct publish *publish = publication->publish;
-	publish_done_fn done = publication->done;
+	struct publisher *publisher = publication->publisher;
+	publisher_done_fn done = publication->done;
 	void *done_arg = publication->arg;
 
-	if (publish->is_stopped)
+	if (publisher->is_stopped)
 		return;
 	publication->is_leaving = false;
 	if (err == 0) {
 		keep_unshare(publication);
 		keep_stop(publication);
-		list_drop(&publish->first, publication);
-		publish->cnt--;
+		list_drop(&publisher->first, publication);
+		publisher->cnt--;
 		publication_free(publication);
-		content_holder_changed(publish->params.content);
+		content_holder_changed(publisher->params.content);
 	}
 	if (done)
 		done(done_arg, err);
 }
 
-int publish_remove(struct publish *publish, const uint8_t share_id[static SHARE_ID_LEN],
-		   publish_done_fn done, void *arg)
+int publisher_remove(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN],
+		     publisher_done_fn done, void *arg)
 {
-	struct publication *publication = publication_find(publish, share_id);
+	struct publication *publication = publication_find(publisher, share_id);
 	struct store_batch *batch;
 	int err;
 
@@ -474,23 +496,23 @@ int publish_remove(struct publish *publish, const uint8_t share_id[static SHARE_
 		return WEFT_EABSENT;
 	if (publication->revise)
 		return WEFT_EBUSY;
-	batch = store_batch_new(publish->params.store);
+	batch = store_batch_new(publisher->params.store);
 	store_batch_delete(batch, STORE_PUBLISHED, share_id, SHARE_ID_LEN);
 	for (uint32_t i = 0; i < publication->view.revision_cnt; i++)
 		record_delete_revision(batch, publication, publication->revisions[i].seq);
 	publication->done = done;
 	publication->arg = arg;
-	err = store_submit(publish->params.store, batch, publication_removed, publication);
+	err = store_submit(publisher->params.store, batch, publication_removed, publication);
 	if (err < 0)
 		store_batch_free(batch);
 	publication->is_leaving = err == 0;
 	return err;
 }
 
-int publish_export_key(const struct publish *publish, const uint8_t share_id[static SHARE_ID_LEN],
-		       const char *path)
+int publisher_export_key(const struct publisher *publisher,
+			 const uint8_t share_id[static SHARE_ID_LEN], const char *path)
 {
-	const struct publication *publication = publication_find(publish, share_id);
+	const struct publication *publication = publication_find(publisher, share_id);
 
 	if (!publication)
 		return WEFT_EABSENT;

@@ -35,28 +35,28 @@ struct timer_wheel;
  * Home worker; nothing blocks; done and event are never called inside the call that leads
  * to them.
  */
-struct publish;
+struct publisher;
 
 #define PUBLISH_NAME_LEN_MAX 64u
 #define PUBLISH_LIFE_S	     (30u * 86400u) /* of a revision, unless it is set */
 /* A revision is signed again when a quarter of its life is left. */
 #define PUBLISH_RENEW_PART 4u
 
-struct publish_config {
+struct publisher_config {
 	uint32_t share_cap;    /* shares published */
 	uint32_t revision_cap; /* of each, kept to be fetched and compared; at least 1 */
-	uint32_t life_s;       /* of a revision */
+	uint64_t life_ns;      /* of a revision */
 };
-void publish_config_defaults(struct publish_config *config);
+void publisher_config_defaults(struct publisher_config *config);
 
-enum publish_state {
+enum publisher_state {
 	PUBLISH_EMPTY,	 /* it has no revision yet */
 	PUBLISH_CURRENT, /* its newest revision was made here */
 	PUBLISH_BEHIND,	 /* another holder of its key published a newer one */
 	PUBLISH_REVOKED, /* its key was given up, for ever */
 	PUBLISH_STATE_CNT,
 };
-const char *publish_state_name(enum publish_state state);
+const char *publisher_state_name(enum publisher_state state);
 
 /* What a publisher says of a share; kept, and signed with each revision. */
 struct publish_settings {
@@ -83,7 +83,7 @@ struct published {
 	uint8_t share_id[SHARE_ID_LEN];
 	uint8_t share_key[32];
 	const struct publish_settings *settings;
-	enum publish_state state;
+	enum publisher_state state;
 	struct share_head newest;		  /* that was ever seen; seq 0: none */
 	const struct publish_revision *revisions; /* made here and kept, oldest first */
 	uint32_t revision_cnt;
@@ -106,8 +106,8 @@ struct publish_event {
 	int err;
 };
 
-struct publish_params {
-	struct publish_config config;
+struct publisher_params {
+	struct publisher_config config;
 	struct content *content;
 	struct store *store;
 	struct jobs *jobs;
@@ -120,45 +120,52 @@ struct publish_params {
 };
 
 /*
- * publish_new reads what is published, registers the overlay's rule of heads and becomes a
- * holder of content. 0, WEFT_EDAMAGED (a row), WEFT_EFULL, WEFT_EEXISTS or -errno.
+ * publisher_new reads what is published and becomes a holder of content. The overlay has the
+ * rule of heads (head.h) already. 0, WEFT_EDAMAGED (a row), WEFT_EFULL or -errno.
  */
 WEFT_MUST_CHECK
-int publish_new(const struct publish_params *params, struct publish **out_publish);
+int publisher_new(const struct publisher_params *params, struct publisher **out_publisher);
 /*
- * publish_stop, while overlay and store are there: nobody is told anything any more.
- * publish_free after content is gone. Both take NULL.
+ * publisher_stop, while overlay and store are there: nobody is told anything any more.
+ * publisher_free after content is gone. Both take NULL.
  */
-void publish_stop(struct publish *publish);
-void publish_free(struct publish *publish);
-void publish_configure(struct publish *publish, const struct publish_config *config);
-/* publish_session_up: somebody may be there now who takes heads. */
-void publish_session_up(struct publish *publish, uint64_t now_ns);
+void publisher_stop(struct publisher *publisher);
+void publisher_free(struct publisher *publisher);
+void publisher_configure(struct publisher *publisher, const struct publisher_config *config);
+/* publisher_session_up: somebody may be there now who takes heads. */
+void publisher_session_up(struct publisher *publisher, uint64_t now_ns);
 
 /*
- * publish_find: the share that is called text, or whose id begins with it (8 letters of
+ * publisher_find: the share that is called text, or whose id begins with it (8 letters of
  * z-base-32 and more); NULL: none, or several.
  */
-const struct published *publish_find(const struct publish *publish, const char *text);
-const struct published *publish_lookup(const struct publish *publish,
-				       const uint8_t share_id[static SHARE_ID_LEN]);
-void publish_each(const struct publish *publish,
-		  bool (*fn)(void *arg, const struct published *share), void *arg);
-uint32_t publish_cnt(const struct publish *publish);
-/* publish_head gives the newest head of a share, as it was signed; NULL: none. */
-const uint8_t *publish_head(const struct publish *publish,
-			    const uint8_t share_id[static SHARE_ID_LEN], size_t *out_len);
+const struct published *publisher_find(const struct publisher *publisher, const char *text);
+const struct published *publisher_lookup(const struct publisher *publisher,
+					 const uint8_t share_id[static SHARE_ID_LEN]);
+void publisher_each(const struct publisher *publisher,
+		    bool (*fn)(void *arg, const struct published *share), void *arg);
+/*
+ * publisher_public_each calls fn with the ids of shares that are listed to all, ascending,
+ * behind after (NULL: from the first), until it returns false. Revoked ones are told, too.
+ */
+void publisher_public_each(const struct publisher *publisher, const uint8_t *after,
+			   bool (*fn)(void *arg, const uint8_t share_id[static SHARE_ID_LEN]),
+			   void *arg);
+uint32_t publisher_cnt(const struct publisher *publisher);
+/* publisher_head gives the newest head of a share, as it was signed; NULL: none. */
+const uint8_t *publisher_head(const struct publisher *publisher,
+			      const uint8_t share_id[static SHARE_ID_LEN], size_t *out_len);
 
 /*
- * publish_create makes a share, with a new key, or that of seed (32 bytes, NODE_KEY_SEED_LEN).
+ * publisher_create makes a share, with a new key, or that of seed (32 bytes, NODE_KEY_SEED_LEN).
  * done when it is durable. 0, WEFT_EFULL (share_cap), WEFT_EEXISTS (its name, or its key),
  * WEFT_EMALFORMED (name or another setting), or what store_submit says.
  */
-typedef void (*publish_done_fn)(void *arg, int err);
+typedef void (*publisher_done_fn)(void *arg, int err);
 WEFT_MUST_CHECK
-int publish_create(struct publish *publish, const struct publish_settings *settings,
-		   const uint8_t *seed, publish_done_fn done, void *arg,
-		   uint8_t out_share_id[static SHARE_ID_LEN]);
+int publisher_create(struct publisher *publisher, const struct publish_settings *settings,
+		     const uint8_t *seed, publisher_done_fn done, void *arg,
+		     uint8_t out_share_id[static SHARE_ID_LEN]);
 
 /* How a revision ended. */
 struct publish_outcome {
@@ -179,7 +186,7 @@ struct publish_ask {
 	void *arg;
 };
 /*
- * publish_revise makes a revision of what settings say and the files below their path.
+ * publisher_revise makes a revision of what settings say and the files below their path.
  * A share without a revision only keeps the settings unless imports is set. 0, or
  *   WEFT_EABSENT    no such share
  *   WEFT_EBUSY      a revision is being made
@@ -188,34 +195,34 @@ struct publish_ask {
  *   WEFT_EEXISTS    the name is another's
  */
 WEFT_MUST_CHECK
-int publish_revise(struct publish *publish, const uint8_t share_id[static SHARE_ID_LEN],
-		   const struct publish_ask *ask, uint64_t now_ns);
+int publisher_revise(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN],
+		     const struct publish_ask *ask, uint64_t now_ns);
 /*
- * publish_cancel ends a revision; done follows with WEFT_ECANCELLED. 0, or WEFT_EABSENT:
+ * publisher_cancel ends a revision; done follows with WEFT_ECANCELLED. 0, or WEFT_EABSENT:
  * none is being made, or it is being stored already.
  */
 WEFT_MUST_CHECK
-int publish_cancel(struct publish *publish, const uint8_t share_id[static SHARE_ID_LEN]);
-/* publish_forget_caller: progress and done of the revision under way are not called any more. */
-void publish_forget_caller(struct publish *publish, const void *arg);
+int publisher_cancel(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN]);
+/* publisher_forget_caller: progress and done of the revision under way are not called any more. */
+void publisher_forget_caller(struct publisher *publisher, const void *arg);
 
 /*
- * publish_revoke publishes that there will be no revision any more; the files are no
- * longer shared under that name. publish_remove forgets a share and its key, and
- * leaves it as it is for those who follow. As publish_revise.
+ * publisher_revoke publishes that there will be no revision any more; the files are no
+ * longer shared under that name. publisher_remove forgets a share and its key, and
+ * leaves it as it is for those who follow. As publisher_revise.
  */
 WEFT_MUST_CHECK
-int publish_revoke(struct publish *publish, const uint8_t share_id[static SHARE_ID_LEN],
-		   const struct publish_ask *ask, uint64_t now_ns);
+int publisher_revoke(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN],
+		     const struct publish_ask *ask, uint64_t now_ns);
 WEFT_MUST_CHECK
-int publish_remove(struct publish *publish, const uint8_t share_id[static SHARE_ID_LEN],
-		   publish_done_fn done, void *arg);
+int publisher_remove(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN],
+		     publisher_done_fn done, void *arg);
 /*
- * publish_export_key writes the share's key into a new file of mode 0600 (crypto/node_key.h).
+ * publisher_export_key writes the share's key into a new file of mode 0600 (crypto/node_key.h).
  * 0, WEFT_EABSENT, WEFT_EEXISTS (the file) or -errno. Waits on the disk.
  */
 WEFT_MUST_CHECK
-int publish_export_key(const struct publish *publish, const uint8_t share_id[static SHARE_ID_LEN],
-		       const char *path);
+int publisher_export_key(const struct publisher *publisher,
+			 const uint8_t share_id[static SHARE_ID_LEN], const char *path);
 
 #endif

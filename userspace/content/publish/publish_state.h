@@ -52,7 +52,7 @@ struct revise {
 
 struct publication {
 	struct published view; /* first; its pointers point below */
-	struct publish *publish;
+	struct publisher *publisher;
 	struct publication *next;
 	struct node_key *key;
 	struct publish_settings settings;
@@ -70,26 +70,26 @@ struct publication {
 	bool is_put_due;	/* there is a head of ours that nobody was given */
 	unsigned fail_cnt;	/* puts in a row that nobody took */
 
-	publish_done_fn done; /* of a creation or removal under way */
+	publisher_done_fn done; /* of a creation or removal under way */
 	void *arg;
 	bool is_leaving;
 };
 
-struct publish {
-	struct publish_params params;
+struct publisher {
+	struct publisher_params params;
 	struct publication *first; /* listed */
 	struct publication *adding;
 	uint32_t cnt; /* of both */
 	bool is_stopped;
 };
 
-static inline uint64_t publish_wall_s(const struct publish *publish)
+static inline uint64_t publisher_wall_s(const struct publisher *publisher)
 {
-	return publish->params.wall_s(publish->params.ctx);
+	return publisher->params.wall_s(publisher->params.ctx);
 }
 
 /* publish.c */
-struct publication *publication_find(const struct publish *publish,
+struct publication *publication_find(const struct publisher *publisher,
 				     const uint8_t share_id[static SHARE_ID_LEN]);
 void publication_tell(struct publication *publication, enum publish_event_kind kind, uint64_t seq,
 		      int err);
@@ -97,7 +97,7 @@ void publication_tell(struct publication *publication, enum publish_event_kind k
 void publication_refresh(struct publication *publication);
 /* settings_check: 0, WEFT_EMALFORMED, or WEFT_EEXISTS: the name is another's than own's. */
 WEFT_MUST_CHECK
-int settings_check(const struct publish *publish, const struct publish_settings *settings,
+int settings_check(const struct publisher *publisher, const struct publish_settings *settings,
 		   const struct publication *own);
 /* publication_own: the newest revision made here, or NULL. */
 const struct publish_revision *publication_own(const struct publication *publication);
@@ -117,10 +117,10 @@ void record_delete_revision(struct store_batch *batch, const struct publication 
 			    uint64_t seq);
 /* record_load reads all publications: 0, WEFT_EDAMAGED or -errno. */
 WEFT_MUST_CHECK
-int record_load(struct publish *publish);
+int record_load(struct publisher *publisher);
 
 /* publish.c: publication_new makes one that is not listed; takes key on success. NULL: no memory. */
-struct publication *publication_new(struct publish *publish, struct node_key *key,
+struct publication *publication_new(struct publisher *publisher, struct node_key *key,
 				    const struct publish_settings *settings);
 void publication_free(struct publication *publication);
 /* publication_push adds the newest revision and takes parts' ids; the oldest beyond the cap goes. */

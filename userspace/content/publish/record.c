@@ -198,7 +198,7 @@ static int revision_parse(const struct store_item *item, struct publish_revision
 }
 
 struct load {
-	struct publish *publish;
+	struct publisher *publisher;
 	struct publication *publication; /* whose revisions are read */
 	struct store_snapshot *snapshot;
 	int err;
@@ -217,7 +217,7 @@ static int parts_read(struct load *load, const uint8_t *manifest_id, struct revi
 	bytes = malloc((size_t)len + 1);
 	if (!bytes)
 		return -ENOMEM;
-	err = store_blob_read(load->publish->params.store, manifest_id, 0, bytes, (size_t)len);
+	err = store_blob_read(load->publisher->params.store, manifest_id, 0, bytes, (size_t)len);
 	if (err == 0)
 		err = manifest_parse(bytes, (size_t)len, &manifest);
 	if (err == 0 && manifest->part_cnt) {
@@ -263,16 +263,16 @@ static int publication_load(struct load *load, const struct store_item *item)
 	if (err == 0)
 		err = node_key_from_seed(seed, &key);
 	explicit_bzero(seed, sizeof(seed));
-	if (err == 0 && !(publication = publication_new(load->publish, key, settings)))
+	if (err == 0 && !(publication = publication_new(load->publisher, key, settings)))
 		err = -ENOMEM;
 	free(settings);
 	if (!publication) {
 		node_key_free(key);
 		return err;
 	}
-	publication->next = load->publish->first;
-	load->publish->first = publication;
-	load->publish->cnt++;
+	publication->next = load->publisher->first;
+	load->publisher->first = publication;
+	load->publisher->cnt++;
 	if (item->key_len != SHARE_ID_LEN ||
 	    memcmp(item->key, publication->view.share_id, SHARE_ID_LEN) != 0)
 		return WEFT_EDAMAGED;
@@ -289,15 +289,15 @@ static bool publication_load_one(void *arg, const struct store_item *item)
 	return load->err == 0;
 }
 
-int record_load(struct publish *publish)
+int record_load(struct publisher *publisher)
 {
-	struct load load = {.publish = publish};
-	int err = store_snapshot_open(publish->params.store, &load.snapshot);
+	struct load load = {.publisher = publisher};
+	int err = store_snapshot_open(publisher->params.store, &load.snapshot);
 
 	if (err < 0)
 		return err;
 	err = store_each(load.snapshot, STORE_PUBLISHED, NULL, 0, publication_load_one, &load);
-	for (struct publication *at = publish->first; at && !err && !load.err; at = at->next) {
+	for (struct publication *at = publisher->first; at && !err && !load.err; at = at->next) {
 		load.publication = at;
 		err = store_each(load.snapshot, STORE_REVISIONS, at->view.share_id, SHARE_ID_LEN,
 				 revision_load, &load);

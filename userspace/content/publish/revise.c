@@ -75,7 +75,7 @@ static void revision_take(struct publication *publication, struct revise *revise
 	publication->newest = revise->head;
 	publication->view.holder_cnt = 0;
 	publication_push(publication, &revise->revision, &revise->parts);
-	content_holder_changed(publication->publish->params.content);
+	content_holder_changed(publication->publisher->params.content);
 }
 
 static void revise_take(struct publication *publication, struct revise *revise,
@@ -104,9 +104,9 @@ void revise_end(struct publication *publication, const struct content_import *im
 	bool is_new = revise->err == 0 && !revise->is_unchanged;
 
 	publication->revise = NULL;
-	timer_cancel(publication->publish->params.timers, &revise->step);
+	timer_cancel(publication->publisher->params.timers, &revise->step);
 	if (revise->is_held)
-		content_holder_end(publication->publish->params.content);
+		content_holder_end(publication->publisher->params.content);
 	if (is_new)
 		revise_take(publication, revise, &outcome);
 	else if (revise->is_unchanged)
@@ -134,7 +134,7 @@ void revise_stored(void *arg, int err)
 {
 	struct publication *publication = arg;
 
-	if (publication->publish->is_stopped)
+	if (publication->publisher->is_stopped)
 		return;
 	if (err < 0)
 		revise_fail(publication->revise, err, "cannot store it: %s", weft_err_text(err));
@@ -179,7 +179,7 @@ static void import_begin(struct publication *publication, uint64_t now_ns)
 		.arg = publication,
 	};
 	const struct import_seal sealing = {label, sign_seal, publication};
-	int err = import_add(publication->publish->params.content, &ask, &sealing, now_ns,
+	int err = import_add(publication->publisher->params.content, &ask, &sealing, now_ns,
 			     &revise->import_id);
 
 	if (err < 0)
@@ -192,10 +192,10 @@ static void import_begin(struct publication *publication, uint64_t now_ns)
 
 static void revoke_begin(struct publication *publication)
 {
-	struct store *store = publication->publish->params.store;
+	struct store *store = publication->publisher->params.store;
 	struct revise *revise = publication->revise;
 	const struct share_head head = {.seq = HEAD_SEQ_REVOKED,
-					.updated_s = publish_wall_s(publication->publish)};
+					.updated_s = publisher_wall_s(publication->publisher)};
 	struct store_batch *batch = store_batch_new(store);
 	int err;
 
@@ -244,7 +244,7 @@ void revise_go_on(struct publication *publication, bool was_asked)
 	struct revise *revise = publication->revise;
 
 	revise->was_asked = was_asked;
-	timer_set(publication->publish->params.timers, &revise->step, 0);
+	timer_set(publication->publisher->params.timers, &revise->step, 0);
 }
 
 int revise_begin(struct publication *publication, enum revise_kind kind,
@@ -278,15 +278,15 @@ void revise_stop(struct publication *publication)
 		return;
 	revise->ask.progress = NULL;
 	revise->ask.done = NULL;
-	timer_cancel(publication->publish->params.timers, &revise->step);
+	timer_cancel(publication->publisher->params.timers, &revise->step);
 }
 
 /* --- asked for --- */
 
-int publish_revise(struct publish *publish, const uint8_t share_id[static SHARE_ID_LEN],
-		   const struct publish_ask *ask, uint64_t now_ns)
+int publisher_revise(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN],
+		     const struct publish_ask *ask, uint64_t now_ns)
 {
-	struct publication *publication = publication_find(publish, share_id);
+	struct publication *publication = publication_find(publisher, share_id);
 	int err;
 
 	if (!publication)
@@ -294,16 +294,16 @@ int publish_revise(struct publish *publish, const uint8_t share_id[static SHARE_
 	publication_refresh(publication);
 	if (publication->view.state == PUBLISH_REVOKED)
 		return WEFT_EREFUSED;
-	err = settings_check(publish, ask->settings, publication);
+	err = settings_check(publisher, ask->settings, publication);
 	if (err < 0)
 		return err;
 	return revise_begin(publication, ask->imports ? REVISE_IMPORT : REVISE_SIGN, ask, now_ns);
 }
 
-int publish_revoke(struct publish *publish, const uint8_t share_id[static SHARE_ID_LEN],
-		   const struct publish_ask *ask, uint64_t now_ns)
+int publisher_revoke(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN],
+		     const struct publish_ask *ask, uint64_t now_ns)
 {
-	struct publication *publication = publication_find(publish, share_id);
+	struct publication *publication = publication_find(publisher, share_id);
 	struct publish_ask own;
 
 	if (!publication)
@@ -316,22 +316,22 @@ int publish_revoke(struct publish *publish, const uint8_t share_id[static SHARE_
 	return revise_begin(publication, REVISE_REVOKE, &own, now_ns);
 }
 
-int publish_cancel(struct publish *publish, const uint8_t share_id[static SHARE_ID_LEN])
+int publisher_cancel(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN])
 {
-	struct publication *publication = publication_find(publish, share_id);
+	struct publication *publication = publication_find(publisher, share_id);
 	struct revise *revise = publication ? publication->revise : NULL;
 
 	if (revise && revise->is_importing)
-		return content_import_cancel(publish->params.content, revise->import_id);
+		return content_import_cancel(publisher->params.content, revise->import_id);
 	if (!revise || (!timer_is_set(&revise->step) && !publication->is_asked))
 		return WEFT_EABSENT;
 	revise_fail(revise, WEFT_ECANCELLED, "taken back");
 	return 0;
 }
 
-void publish_forget_caller(struct publish *publish, const void *arg)
+void publisher_forget_caller(struct publisher *publisher, const void *arg)
 {
-	for (struct publication *at = publish->first; at; at = at->next) {
+	for (struct publication *at = publisher->first; at; at = at->next) {
 		if (!at->revise || at->revise->ask.arg != arg)
 			continue;
 		at->revise->ask.progress = NULL;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "content/content_state.h"
 #include "content/publish/publish_state.h"
 #include "content/share.h"
@@ -18,14 +19,14 @@
 static struct manifest_revision revision_of(const struct publication *publication,
 					    const struct publish_settings *settings)
 {
-	const struct publish *publish = publication->publish;
-	uint64_t now_s = publish_wall_s(publish);
+	const struct publisher *publisher = publication->publisher;
+	uint64_t now_s = publisher_wall_s(publisher);
 
 	return (struct manifest_revision){
 		.key = publication->key,
 		.seq = revise_seq_next(publication),
 		.created_s = now_s,
-		.expires_s = now_s + publish->params.config.life_s,
+		.expires_s = now_s + publisher->params.config.life_ns / NS_PER_S,
 		.title = settings->title[0] ? settings->title : settings->name,
 		.description = settings->description,
 		.is_public = settings->is_public,
@@ -148,7 +149,7 @@ static int signed_submit(struct publication *publication, struct import_sealed *
 	};
 
 	store_batch_put_blob(sealed->batch, ask.manifest_id, sealed->bytes, sealed->len);
-	return shares_add(publication->publish->params.content->shares, sealed->batch, &ask,
+	return shares_add(publication->publisher->params.content->shares, sealed->batch, &ask,
 			  revise_stored, publication);
 }
 
@@ -165,7 +166,7 @@ static int sign_again(struct publication *publication, const struct manifest *ma
 		.byte_cnt = own->byte_cnt,
 		.part_ids = publication->parts[last].ids,
 		.part_cnt = publication->parts[last].cnt,
-		.batch = store_batch_new(publication->publish->params.store),
+		.batch = store_batch_new(publication->publisher->params.store),
 	};
 	int err = builder_fill(builder, manifest);
 
@@ -204,7 +205,7 @@ static struct revise *revise_of_job(struct job *job)
 static void read_run(struct job *job)
 {
 	struct revise *revise = revise_of_job(job);
-	struct store *store = revise->publication->publish->params.store;
+	struct store *store = revise->publication->publisher->params.store;
 	struct store_snapshot *snapshot;
 	int64_t len;
 
@@ -230,7 +231,7 @@ static void read_done(struct job *job)
 	struct publication *publication = revise->publication;
 	int err = revise->read_err;
 
-	if (publication->publish->is_stopped)
+	if (publication->publisher->is_stopped)
 		return;
 	if (err == 0)
 		err = parse_and_sign(publication);
@@ -242,7 +243,7 @@ static void read_done(struct job *job)
 
 static int settings_submit(struct publication *publication)
 {
-	struct store *store = publication->publish->params.store;
+	struct store *store = publication->publisher->params.store;
 	struct store_batch *batch = store_batch_new(store);
 	int err;
 
@@ -268,11 +269,11 @@ void sign_begin(struct publication *publication)
 	}
 	if (!own) {
 		err = settings_submit(publication);
-	} else if ((err = content_holder_begin(publication->publish->params.content)) == 0) {
+	} else if ((err = content_holder_begin(publication->publisher->params.content)) == 0) {
 		revise->is_held = true;
 		memcpy(revise->read_id, own->manifest_id, 32);
 		revise->job = (struct job){.run = read_run, .done = read_done};
-		err = jobs_submit(publication->publish->params.jobs, &revise->job);
+		err = jobs_submit(publication->publisher->params.jobs, &revise->job);
 	}
 	if (err < 0)
 		revise_fail(revise, err, "cannot begin: %s", weft_err_text(err));

@@ -20,6 +20,11 @@ typedef void method_fn(void *ctx, struct control_call *call, const json_t *param
 /* share.c */
 method_fn method_add_share, method_list_shares, method_remove_share, method_cancel_import;
 method_fn method_plan_gc, method_run_gc;
+/* publish.c */
+method_fn method_new_share, method_publish_share, method_set_share, method_show_share;
+method_fn method_revoke_share, method_retire_share, method_export_share_key;
+/* share_diff.c */
+method_fn method_diff_share;
 /* get.c */
 method_fn method_get, method_watch_get, method_list_gets, method_cancel_get, method_resume_get;
 method_fn method_pause_get, method_set_get, method_list_get_sources;
@@ -72,6 +77,11 @@ method_fn method_list_drops, method_list_drop_sources;
 /* daemon.c */
 method_fn method_watch_events, method_show_config, method_check_store, method_reload,
 	method_shutdown;
+
+/* share.c: an import of path. publish.c: the shares that this node publishes. */
+struct content_import;
+json_t *method_json_import(const struct content_import *import, const char *path);
+json_t *method_json_published_shares(const struct node *node);
 
 /* get.c: content/ says that a get moved; its watchers are told. */
 void method_get_moved(struct node *node, uint64_t get_id);

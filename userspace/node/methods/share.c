@@ -32,12 +32,11 @@ struct import_record {
 	char *title; /* NULL: the path's last part */
 };
 
-static json_t *import_json(const struct import_record *record)
+json_t *method_json_import(const struct content_import *import, const char *path)
 {
-	const struct content_import *import = &record->import;
 	json_t *json = json_pack(
 		"{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "import_id",
-		method_json_uint(import->id), "path", record->path, "files",
+		method_json_uint(import->id), "path", path, "files",
 		method_json_uint(import->file_cnt), "files_done",
 		method_json_uint(import->file_done_cnt), "files_reused",
 		method_json_uint(import->reused_cnt), "bytes", method_json_uint(import->byte_cnt),
@@ -66,14 +65,14 @@ static json_t *link_json(const struct node *node, const uint8_t manifest_id[stat
 
 static json_t *share_json(const struct node *node, const struct content_share *share)
 {
-	return json_pack("{s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "collection_id",
+	return json_pack("{s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b}", "collection_id",
 			 method_json_id(share->manifest_id), "link",
 			 link_json(node, share->manifest_id), "path", share->path, "title",
 			 share->title, "added_s", method_json_uint(share->added_s), "items",
 			 method_json_uint(share->item_cnt), "bytes",
 			 method_json_uint(share->byte_cnt), "served_bytes",
 			 method_json_uint(share->served_byte_cnt), "changed_files",
-			 method_json_uint(share->changed_cnt));
+			 method_json_uint(share->changed_cnt), "published", share->is_published);
 }
 
 struct share_search {
@@ -184,8 +183,10 @@ static void import_progress(void *arg, const struct content_import *import)
 	for (struct import_caller *caller = record->callers; caller; caller = next) {
 		next = caller->next;
 		if (control_wants_more(caller->call))
-			control_reply_more(caller->call,
-					   json_pack("{s:o}", "import", import_json(record)));
+			control_reply_more(
+				caller->call,
+				json_pack("{s:o}", "import",
+					  method_json_import(&record->import, record->path)));
 	}
 }
 
@@ -206,7 +207,8 @@ static void import_reply(struct import_record *record, struct control_call *call
 	} else {
 		content_shares_each(record->node->home.content, share_collect, &search);
 		control_reply(call,
-			      json_pack("{s:o, s:o, s:o*}", "import", import_json(record), "link",
+			      json_pack("{s:o, s:o, s:o*}", "import",
+					method_json_import(&record->import, record->path), "link",
 					link_json(record->node, record->import.manifest_id),
 					"share", search.found));
 	}
@@ -312,8 +314,9 @@ void method_list_shares(void *ctx, struct control_call *call, const json_t *para
 	(void)parameters, (void)now_ns;
 	content_shares_each(node->home.content, share_collect, &search);
 	for (struct import_record *record = node->imports; record; record = record->next)
-		json_array_append_new(imports, import_json(record));
-	control_reply(call, json_pack("{s:o, s:o}", "shares", search.found, "imports", imports));
+		json_array_append_new(imports, method_json_import(&record->import, record->path));
+	control_reply(call, json_pack("{s:o, s:o, s:o}", "shares", search.found, "imports", imports,
+				      "published", method_json_published_shares(node)));
 }
 
 /* A collection id may be cut to this many letters, as share list does. */
@@ -390,6 +393,28 @@ static void removal_done(void *arg, int err)
 	free(removal);
 }
 
+struct published_search {
+	const uint8_t *manifest_id;
+	bool is_published;
+};
+
+static bool published_look(void *arg, const struct content_share *share)
+{
+	struct published_search *search = arg;
+
+	if (memcmp(share->manifest_id, search->manifest_id, 32) == 0)
+		search->is_published = share->is_published;
+	return !search->is_published;
+}
+
+static bool is_published(struct node *node, const uint8_t *manifest_id)
+{
+	struct published_search search = {manifest_id, false};
+
+	content_shares_each(node->home.content, published_look, &search);
+	return search.is_published;
+}
+
 void method_remove_share(void *ctx, struct control_call *call, const json_t *parameters,
 			 uint64_t now_ns)
 {
@@ -404,6 +429,12 @@ void method_remove_share(void *ctx, struct control_call *call, const json_t *par
 		return;
 	}
 	if (!share_name_read(node, call, name, removal->manifest_id)) {
+		free(removal);
+		return;
+	}
+	if (is_published(node, removal->manifest_id)) {
+		control_fail(call, WEFT_EREFUSED, name, "it is a revision of a published share",
+			     "weft share retire NAME or weft share revoke NAME ends the share");
 		free(removal);
 		return;
 	}

@@ -110,6 +110,13 @@ static uint64_t wall_s(void *ctx)
 	return node_wall_us(((struct sharing *)ctx)->node) / 1000000;
 }
 
+static void public_each(void *ctx, const uint8_t *after,
+			bool (*fn)(void *arg, const uint8_t share_id[static SHARE_ID_LEN]),
+			void *arg)
+{
+	publisher_public_each(((struct sharing *)ctx)->publisher, after, fn, arg);
+}
+
 int sharing_open_follows(struct sharing *sharing)
 {
 	struct node *node = sharing->node;
@@ -126,6 +133,7 @@ int sharing_open_follows(struct sharing *sharing)
 		.now_ns = node->home.now_ns,
 		.wall_s = wall_s,
 		.on_event = on_event,
+		.public_each = public_each,
 		.ctx = sharing,
 	};
 

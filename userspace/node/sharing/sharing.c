@@ -14,6 +14,7 @@ void sharing_config_defaults(struct sharing_config *config)
 	config->is_on = true;
 	announce_config_defaults(&config->announce);
 	follows_config_defaults(&config->follow);
+	publisher_config_defaults(&config->publisher);
 }
 
 size_t sharing_footprint(const struct sharing_config *config)
@@ -50,6 +51,7 @@ int sharing_open(struct node *node, char *what)
 		int (*open)(struct sharing *sharing);
 	} parts[] = {
 		{"heads of shares", open_heads},
+		{"shares that are published", sharing_open_publisher},
 		{"shares that are followed", sharing_open_follows},
 		{"announcing what is shared", sharing_open_announce},
 	};
@@ -79,6 +81,7 @@ void sharing_stop(struct sharing *sharing)
 		return;
 	follows_stop(sharing->follows);
 	announce_stop(sharing->announce);
+	publisher_stop(sharing->publisher);
 }
 
 void sharing_free(struct sharing *sharing)
@@ -87,7 +90,32 @@ void sharing_free(struct sharing *sharing)
 		return;
 	follows_free(sharing->follows);
 	announce_free(sharing->announce);
+	publisher_free(sharing->publisher);
+	while (sharing->calls)
+		sharing_call_free(sharing->calls);
 	free(sharing);
+}
+
+struct sharing_call *sharing_call_new(struct sharing *sharing)
+{
+	struct sharing_call *waiting = calloc(1, sizeof(*waiting));
+
+	if (!waiting)
+		return NULL;
+	waiting->sharing = sharing;
+	waiting->next = sharing->calls;
+	sharing->calls = waiting;
+	return waiting;
+}
+
+void sharing_call_free(struct sharing_call *waiting)
+{
+	struct sharing_call **at = &waiting->sharing->calls;
+
+	while (*at != waiting)
+		at = &(*at)->next;
+	*at = waiting->next;
+	free(waiting);
 }
 
 void sharing_turn(struct sharing *sharing, uint64_t now_ns)
@@ -113,7 +141,9 @@ void sharing_content_changed(struct sharing *sharing, const uint8_t *manifest_id
 void sharing_session_changed(struct sharing *sharing, const uint8_t key[static MESH_KEY_LEN],
 			     bool is_up, uint64_t now_ns)
 {
-	(void)sharing, (void)key, (void)is_up, (void)now_ns;
+	(void)key;
+	if (sharing && is_up)
+		publisher_session_up(sharing->publisher, now_ns);
 }
 
 void sharing_addresses_changed(struct sharing *sharing, uint64_t now_ns)
@@ -132,6 +162,7 @@ void sharing_configure(struct sharing *sharing, const struct sharing_config *con
 	if (!sharing)
 		return;
 	follows_configure(sharing->follows, &config->follow);
+	publisher_configure(sharing->publisher, &config->publisher);
 	if (sharing->announce)
 		announce_configure(sharing->announce, &config->announce, now_ns);
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "content/announce/announce.h"
+#include "content/publish/publish.h"
 #include "content/follow/follow.h"
 #include "mesh/seam.h"
 #include "weft/err.h"
@@ -24,6 +25,7 @@ struct node;
 struct sharing_config {
 	bool is_on;
 	struct announce_config announce;
+	struct publisher_config publisher;
 	struct follows_config follow;
 };
 void sharing_config_defaults(struct sharing_config *config);

@@ -4,20 +4,43 @@
 
 #include "content/announce/announce.h"
 #include "content/announce/held.h"
+#include "content/publish/publish.h"
 #include "mesh/overlay/overlay.h"
 #include "node/sharing/sharing.h"
+
+struct control_call;
 
 /* Private to sharing*.c, with the methods that show or change a part. */
 struct sharing {
 	struct node *node;
+	struct sharing_call *calls; /* that wait */
+	struct publisher *publisher;
 	struct follows *follows;
 	struct announce_held held;
 	struct announce *announce;    /* NULL: there is no overlay */
 	enum overlay_keepers keepers; /* of the overlay, in the turn before */
 };
 
+/* A control call that waits for a part; freed with sharing, unanswered, if it still does. */
+struct sharing_call {
+	struct sharing_call *next;
+	struct sharing *sharing;
+	struct control_call *call; /* NULL: its caller left */
+	bool cancels;		   /* what it waits for ends when its caller leaves */
+	uint8_t share_id[SHARE_ID_LEN];
+	char name[PUBLISH_NAME_LEN_MAX + 1]; /* what it is about */
+	uint64_t numbers[2];		     /* likewise, the asker's own */
+};
+/* sharing_call_new: NULL: no memory. sharing_call_free takes it off the list. */
+struct sharing_call *sharing_call_new(struct sharing *sharing);
+void sharing_call_free(struct sharing_call *waiting);
+
 /* sharing_overlay: ops NULL when this node has none. */
 struct overlay_seam sharing_overlay(struct sharing *sharing);
+
+/* publish.c: shares with revisions that this node publishes, and what is told of them. */
+WEFT_MUST_CHECK
+int sharing_open_publisher(struct sharing *sharing);
 
 /* follow.c: shares of others that this node follows, and what is told of them. */
 WEFT_MUST_CHECK

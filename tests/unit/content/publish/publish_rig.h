@@ -14,11 +14,11 @@
 /* A publisher over a content of its own, and an overlay that may be shared with others. */
 struct publish_rig {
 	struct content_rig rig;
-	struct publish *publish;
+	struct publisher *publisher;
 	struct fake_overlay *overlay; /* NULL: there is none */
 	uint64_t wall_s;
 	unsigned events[PUBLISH_WAS_REVOKED + 1];
-	struct publish_config config;
+	struct publisher_config config;
 };
 
 /* What the caller of a revision was told. */
@@ -44,7 +44,7 @@ static inline void pub_event(void *ctx, const struct publish_event *event)
 
 static inline int pub_start(struct publish_rig *p)
 {
-	struct publish_params params = {
+	struct publisher_params params = {
 		.config = p->config,
 		.content = p->rig.content,
 		.store = p->rig.store,
@@ -57,10 +57,11 @@ static inline int pub_start(struct publish_rig *p)
 	};
 
 	if (p->overlay) {
-		p->overlay->rule_cnt = 0;
+		p->overlay->rule_cnt = 1;
+		head_rule(&p->overlay->rules[0]);
 		params.overlay = fake_overlay_seam(p->overlay);
 	}
-	return publish_new(&params, &p->publish);
+	return publisher_new(&params, &p->publisher);
 }
 
 static inline bool pub_begin(struct publish_rig *p, struct fake_overlay *overlay)
@@ -70,16 +71,16 @@ static inline bool pub_begin(struct publish_rig *p, struct fake_overlay *overlay
 	p->wall_s = 1700000000;
 	if (overlay)
 		overlay->wall_s = p->wall_s;
-	publish_config_defaults(&p->config);
+	publisher_config_defaults(&p->config);
 	return rig_begin(&p->rig) && pub_start(p) == 0;
 }
 
 static inline void pub_close(struct publish_rig *p)
 {
-	publish_stop(p->publish);
+	publisher_stop(p->publisher);
 	rig_close(&p->rig);
-	publish_free(p->publish);
-	p->publish = NULL;
+	publisher_free(p->publisher);
+	p->publisher = NULL;
 }
 
 static inline void pub_end(struct publish_rig *p)
@@ -135,7 +136,7 @@ static inline int pub_create(struct publish_rig *p, const struct publish_setting
 			     const uint8_t *seed, uint8_t id[static SHARE_ID_LEN])
 {
 	int outcome = 1,
-	    err = publish_create(p->publish, settings, seed, pub_note_done, &outcome, id);
+	    err = publisher_create(p->publisher, settings, seed, pub_note_done, &outcome, id);
 
 	for (unsigned i = 0; err == 0 && i < 100 && outcome == 1; i++)
 		pub_turn(p);
@@ -172,7 +173,7 @@ static inline int pub_revise(struct publish_rig *p, const uint8_t *id,
 
 	memset(seen, 0, sizeof(*seen));
 	seen->err = 1;
-	err = publish_revise(p->publish, id, &ask, p->rig.now_ns);
+	err = publisher_revise(p->publisher, id, &ask, p->rig.now_ns);
 	for (unsigned i = 0; err == 0 && i < 100000 && !seen->done_cnt; i++)
 		pub_turn(p);
 	return err < 0 ? err : seen->done_cnt == 1 ? seen->err : 1;
@@ -185,7 +186,7 @@ static inline int pub_publish(struct publish_rig *p, const uint8_t *id, const ch
 	struct publish_settings *settings = malloc(sizeof(*settings));
 	int err;
 
-	*settings = *publish_lookup(p->publish, id)->settings;
+	*settings = *publisher_lookup(p->publisher, id)->settings;
 	scratch_path(settings->path, sizeof(settings->path), p->rig.dir, dir);
 	err = pub_revise(p, id, settings, true, seen);
 	free(settings);
@@ -199,7 +200,7 @@ static inline int pub_revoke(struct publish_rig *p, const uint8_t *id, struct re
 
 	memset(seen, 0, sizeof(*seen));
 	seen->err = 1;
-	err = publish_revoke(p->publish, id, &ask, p->rig.now_ns);
+	err = publisher_revoke(p->publisher, id, &ask, p->rig.now_ns);
 	for (unsigned i = 0; err == 0 && i < 1000 && !seen->done_cnt; i++)
 		pub_turn(p);
 	return err < 0 ? err : seen->done_cnt == 1 ? seen->err : 1;

@@ -66,11 +66,11 @@ static void test_a_tree_becomes_a_signed_revision(void)
 	snprintf(settings->description, sizeof(settings->description), "what it is");
 	snprintf(settings->rules, sizeof(settings->rules), "text\n*3.txt=third");
 	CHECK_EQ(pub_create(&p, settings, NULL, id), 0);
-	CHECK_EQ(publish_lookup(p.publish, id)->state, PUBLISH_EMPTY);
+	CHECK_EQ(publisher_lookup(p.publisher, id)->state, PUBLISH_EMPTY);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	CHECK_EQ(seen.seq, 1);
 	CHECK(seen.was_asked);
-	share = publish_find(p.publish, "docs");
+	share = publisher_find(p.publisher, "docs");
 	CHECK(share);
 	CHECK_EQ(share->state, PUBLISH_CURRENT);
 	m = rig_manifest(&p.rig, seen.manifest_id, &bytes);
@@ -91,7 +91,7 @@ static void test_a_tree_becomes_a_signed_revision(void)
 	CHECK(overlay_head(&overlay, id, &head));
 	CHECK_EQ(head.seq, 1);
 	CHECK_MEM(head.manifest_id, seen.manifest_id, 32);
-	CHECK(publish_lookup(p.publish, id)->holder_cnt > 0);
+	CHECK(publisher_lookup(p.publisher, id)->holder_cnt > 0);
 	CHECK(is_listed(&p, seen.manifest_id));
 	pub_end(&p);
 	fake_overlay_fini(&overlay);
@@ -164,7 +164,7 @@ static void test_a_share_outlives_a_restart(void)
 	CHECK_EQ(pub_create(&p, settings, seed, id), 0);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	CHECK_EQ(pub_reopen(&p), 0);
-	share = publish_find(p.publish, "docs");
+	share = publisher_find(p.publisher, "docs");
 	CHECK(share);
 	CHECK_MEM(share->share_id, id, 32);
 	CHECK_EQ(share->state, PUBLISH_CURRENT);
@@ -175,7 +175,7 @@ static void test_a_share_outlives_a_restart(void)
 	CHECK_EQ(share->settings->communities[1][0], 9);
 	CHECK_EQ(share->settings->recommended_cnt, 1);
 	CHECK(is_listed(&p, seen.manifest_id));
-	CHECK(p.publish->first->parts[0].cnt >= 4);
+	CHECK(p.publisher->first->parts[0].cnt >= 4);
 	p.rig.content->params.config.item_cap = 10;
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	CHECK(seen.is_unchanged);
@@ -204,8 +204,8 @@ static void test_a_revision_is_numbered_after_all_that_were_seen(void)
 	overlay.value_cnt = 0;
 	overlay_tell(&p, id, 41, p.wall_s + 100, 3);
 	pub_pass(&p, 86400);
-	CHECK_EQ(publish_lookup(p.publish, id)->state, PUBLISH_CURRENT);
-	CHECK_EQ(publish_lookup(p.publish, id)->newest.seq, 42);
+	CHECK_EQ(publisher_lookup(p.publisher, id)->state, PUBLISH_CURRENT);
+	CHECK_EQ(publisher_lookup(p.publisher, id)->newest.seq, 42);
 	CHECK(overlay_head(&overlay, id, &head));
 	CHECK_EQ(head.seq, 42);
 	pub_end(&p);
@@ -236,9 +236,9 @@ static void test_two_nodes_with_one_key_take_turns(void)
 		pub_turns(p, 10);
 	}
 	pub_pass(&a, 13 * 3600);
-	CHECK_EQ(publish_lookup(a.publish, id)->state, PUBLISH_BEHIND);
-	CHECK_EQ(publish_lookup(a.publish, id)->newest.seq, 4);
-	CHECK_EQ(publish_lookup(b.publish, id)->state, PUBLISH_CURRENT);
+	CHECK_EQ(publisher_lookup(a.publisher, id)->state, PUBLISH_BEHIND);
+	CHECK_EQ(publisher_lookup(a.publisher, id)->newest.seq, 4);
+	CHECK_EQ(publisher_lookup(b.publisher, id)->state, PUBLISH_CURRENT);
 	pub_end(&a);
 	pub_end(&b);
 	fake_overlay_fini(&overlay);
@@ -261,11 +261,11 @@ static void test_a_fork_ends_at_the_later_revision(void)
 	overlay_tell(&p, id, 1, p.wall_s + 50, 3);
 	pub_pass(&p, 13 * 3600);
 	CHECK_EQ(p.events[PUBLISH_FORKED], 1);
-	CHECK_EQ(publish_lookup(p.publish, id)->state, PUBLISH_BEHIND);
+	CHECK_EQ(publisher_lookup(p.publisher, id)->state, PUBLISH_BEHIND);
 	rig_file(&p.rig, "t/more", 5, 1);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	CHECK_EQ(seen.seq, 2);
-	CHECK_EQ(publish_lookup(p.publish, id)->state, PUBLISH_CURRENT);
+	CHECK_EQ(publisher_lookup(p.publisher, id)->state, PUBLISH_CURRENT);
 	pub_end(&p);
 	fake_overlay_fini(&overlay);
 }
@@ -283,11 +283,11 @@ static void test_what_is_behind_does_not_sign_old_files_anew(void)
 	CHECK_EQ(pub_create(&p, pub_settings("docs"), seed, id), 0);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	overlay_tell(&p, id, 5, p.wall_s, 3);
-	changed = *publish_lookup(p.publish, id)->settings;
+	changed = *publisher_lookup(p.publisher, id)->settings;
 	changed.is_public = true;
 	CHECK_EQ(pub_revise(&p, id, &changed, false, &seen), WEFT_ESTALE);
 	CHECK(strstr(seen.detail, "revision 5"));
-	CHECK(!publish_lookup(p.publish, id)->settings->is_public);
+	CHECK(!publisher_lookup(p.publisher, id)->settings->is_public);
 	/* The files here, published anew, come after it. */
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	CHECK_EQ(seen.seq, 6);
@@ -308,7 +308,7 @@ static void test_settings_are_signed_without_reading_files(void)
 	pub_tree(&p, "t", 25);
 	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
 	CHECK_EQ(pub_publish(&p, id, "t", &first), 0);
-	changed = *publish_lookup(p.publish, id)->settings;
+	changed = *publisher_lookup(p.publisher, id)->settings;
 	changed.is_public = true;
 	changed.community_cnt = 1;
 	CHECK_EQ(pub_revise(&p, id, &changed, false, &second), 0);
@@ -344,9 +344,9 @@ static void test_a_revision_is_signed_again_before_it_expires(void)
 	began_s = p.wall_s;
 	pub_turns(&p, 10);
 	pub_pass(&p, PUBLISH_LIFE_S * 3 / 4 - 60);
-	CHECK_EQ(publish_lookup(p.publish, id)->newest.seq, 1);
+	CHECK_EQ(publisher_lookup(p.publisher, id)->newest.seq, 1);
 	pub_pass(&p, 120);
-	share = publish_lookup(p.publish, id);
+	share = publisher_lookup(p.publisher, id);
 	CHECK_EQ(share->newest.seq, 2);
 	CHECK(share->revisions[1].expires_s > began_s + PUBLISH_LIFE_S * 3 / 2);
 	pub_end(&p);
@@ -372,7 +372,7 @@ static void test_what_is_revoked_is_over(void)
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), WEFT_EREFUSED);
 	CHECK_EQ(pub_revoke(&p, id, &seen), WEFT_EREFUSED);
 	CHECK_EQ(pub_reopen(&p), 0);
-	CHECK_EQ(publish_lookup(p.publish, id)->state, PUBLISH_REVOKED);
+	CHECK_EQ(publisher_lookup(p.publisher, id)->state, PUBLISH_REVOKED);
 	/* It stays in the overlay as long as we are there. */
 	overlay.value_cnt = 0;
 	pub_pass(&p, 86400);
@@ -431,19 +431,19 @@ static void test_a_share_that_is_removed_is_forgotten_with_its_key(void)
 	pub_tree(&p, "t", 2);
 	CHECK_EQ(pub_create(&p, pub_settings("docs"), seed, id), 0);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
-	CHECK_EQ(publish_remove(p.publish, id, pub_note_done, &outcome), 0);
-	CHECK(!publish_lookup(p.publish, id));
+	CHECK_EQ(publisher_remove(p.publisher, id, pub_note_done, &outcome), 0);
+	CHECK(!publisher_lookup(p.publisher, id));
 	pub_turns(&p, 3);
 	CHECK_EQ(outcome, 0);
 	CHECK(!is_listed(&p, seen.manifest_id));
-	CHECK_EQ(publish_cnt(p.publish), 0);
+	CHECK_EQ(publisher_cnt(p.publisher), 0);
 	store_stats(p.rig.store, &stats);
 	CHECK_EQ(stats.item_cnt[STORE_PUBLISHED], 0);
 	CHECK_EQ(stats.item_cnt[STORE_REVISIONS], 0);
 	/* What was seen of it stays: nobody gets behind it. */
 	CHECK_EQ(stats.item_cnt[STORE_HEADS], 1);
 	CHECK_EQ(pub_create(&p, pub_settings("again"), seed, id), 0);
-	CHECK_EQ(publish_lookup(p.publish, id)->state, PUBLISH_BEHIND);
+	CHECK_EQ(publisher_lookup(p.publisher, id)->state, PUBLISH_BEHIND);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	CHECK_EQ(seen.seq, 2);
 	pub_end(&p);
@@ -457,7 +457,7 @@ static void test_only_so_many_revisions_are_kept(void)
 	uint8_t id[SHARE_ID_LEN];
 
 	CHECK(pub_begin(&p, NULL));
-	p.publish->params.config.revision_cap = 3;
+	p.publisher->params.config.revision_cap = 3;
 	pub_tree(&p, "t", 1);
 	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
 	for (unsigned i = 1; i <= 5; i++) {
@@ -466,8 +466,8 @@ static void test_only_so_many_revisions_are_kept(void)
 		CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 		CHECK_EQ(seen.seq, i);
 	}
-	CHECK_EQ(publish_lookup(p.publish, id)->revision_cnt, 3);
-	CHECK_EQ(publish_lookup(p.publish, id)->revisions[0].seq, 3);
+	CHECK_EQ(publisher_lookup(p.publisher, id)->revision_cnt, 3);
+	CHECK_EQ(publisher_lookup(p.publisher, id)->revisions[0].seq, 3);
 	store_stats(p.rig.store, &stats);
 	CHECK_EQ(stats.item_cnt[STORE_REVISIONS], 3);
 	pub_end(&p);
@@ -481,7 +481,7 @@ static void test_limits_and_names_of_shares(void)
 	char name[16];
 
 	CHECK(pub_begin(&p, NULL));
-	p.publish->params.config.share_cap = 3;
+	p.publisher->params.config.share_cap = 3;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		CHECK_EQ(pub_create(&p, pub_settings(bad[i]), NULL, id), WEFT_EMALFORMED);
 	CHECK_EQ(pub_create(&p, pub_settings("one"), seed, id), 0);
@@ -505,13 +505,13 @@ static void test_one_revision_at_a_time(void)
 
 	CHECK(pub_begin(&p, &overlay));
 	CHECK_EQ(pub_create(&p, ask.settings, NULL, id), 0);
-	CHECK_EQ(publish_revise(p.publish, id, &ask, p.rig.now_ns), 0);
-	CHECK_EQ(publish_revise(p.publish, id, &ask, p.rig.now_ns), WEFT_EBUSY);
-	CHECK_EQ(publish_remove(p.publish, id, NULL, NULL), WEFT_EBUSY);
-	CHECK_EQ(publish_cancel(p.publish, id), 0);
+	CHECK_EQ(publisher_revise(p.publisher, id, &ask, p.rig.now_ns), 0);
+	CHECK_EQ(publisher_revise(p.publisher, id, &ask, p.rig.now_ns), WEFT_EBUSY);
+	CHECK_EQ(publisher_remove(p.publisher, id, NULL, NULL), WEFT_EBUSY);
+	CHECK_EQ(publisher_cancel(p.publisher, id), 0);
 	pub_turns(&p, 5);
-	CHECK(!publish_lookup(p.publish, id)->is_busy);
-	CHECK_EQ(publish_cancel(p.publish, id), WEFT_EABSENT);
+	CHECK(!publisher_lookup(p.publisher, id)->is_busy);
+	CHECK_EQ(publisher_cancel(p.publisher, id), WEFT_EABSENT);
 	CHECK_EQ(pub_revise(&p, id, ask.settings, false, &seen), 0);
 	pub_end(&p);
 	fake_overlay_fini(&overlay);
@@ -528,12 +528,12 @@ static void test_a_key_goes_from_node_to_node_as_a_file(void)
 	CHECK(pub_begin(&p, NULL));
 	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
 	scratch_path(path, sizeof(path), p.rig.dir, "docs.key");
-	CHECK_EQ(publish_export_key(p.publish, id, path), 0);
-	CHECK_EQ(publish_export_key(p.publish, id, path), WEFT_EEXISTS);
+	CHECK_EQ(publisher_export_key(p.publisher, id, path), 0);
+	CHECK_EQ(publisher_export_key(p.publisher, id, path), WEFT_EEXISTS);
 	CHECK_EQ(stat(path, &st), 0);
 	CHECK_EQ(st.st_mode & 0777, 0600);
 	CHECK_EQ(node_key_load(path, NULL, &key), 0);
-	CHECK_MEM(node_key_public(key), publish_lookup(p.publish, id)->share_key, 32);
+	CHECK_MEM(node_key_public(key), publisher_lookup(p.publisher, id)->share_key, 32);
 	node_key_free(key);
 	pub_end(&p);
 }
@@ -549,7 +549,7 @@ static void test_a_sweep_and_a_signing_keep_out_of_each_others_way(void)
 	pub_tree(&p, "t", 2);
 	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
-	changed = *publish_lookup(p.publish, id)->settings;
+	changed = *publisher_lookup(p.publisher, id)->settings;
 	changed.is_public = true;
 	p.rig.content->is_sweeping = true;
 	CHECK_EQ(pub_revise(&p, id, &changed, false, &seen), WEFT_EBUSY);
@@ -586,6 +586,49 @@ static void test_a_file_that_leads_out_of_the_tree_is_left_out(void)
 	pub_end(&p);
 }
 
+struct listed {
+	uint8_t ids[8][SHARE_ID_LEN];
+	unsigned cnt, max;
+};
+
+static bool list_note(void *arg, const uint8_t share_id[static SHARE_ID_LEN])
+{
+	struct listed *listed = arg;
+
+	memcpy(listed->ids[listed->cnt++], share_id, SHARE_ID_LEN);
+	return listed->cnt < listed->max;
+}
+
+/* Private ones are for who knows their key, and what has no revision is nothing to list. */
+static void test_only_public_shares_are_listed(void)
+{
+	struct publish_settings *settings;
+	struct listed first = {.max = 2}, rest = {.max = 8};
+	struct publish_rig p;
+	struct revised seen;
+	uint8_t id[SHARE_ID_LEN], private_id[SHARE_ID_LEN];
+	char name[16];
+
+	CHECK(pub_begin(&p, NULL));
+	pub_tree(&p, "t", 1);
+	for (unsigned i = 0; i < 5; i++) {
+		snprintf(name, sizeof(name), "n%u", i);
+		settings = pub_settings(name);
+		settings->is_public = i != 2;
+		CHECK_EQ(pub_create(&p, settings, NULL, i == 2 ? private_id : id), 0);
+		if (i != 4)
+			CHECK_EQ(pub_publish(&p, i == 2 ? private_id : id, "t", &seen), 0);
+	}
+	publisher_public_each(p.publisher, NULL, list_note, &first);
+	CHECK_EQ(first.cnt, 2);
+	publisher_public_each(p.publisher, first.ids[1], list_note, &rest);
+	CHECK_EQ(rest.cnt, 1);
+	CHECK(memcmp(first.ids[0], first.ids[1], SHARE_ID_LEN) < 0);
+	CHECK(memcmp(first.ids[1], rest.ids[0], SHARE_ID_LEN) < 0);
+	CHECK(memcmp(rest.ids[0], private_id, SHARE_ID_LEN) != 0);
+	pub_end(&p);
+}
+
 int main(void)
 {
 	RUN(test_a_tree_becomes_a_signed_revision);
@@ -603,6 +646,7 @@ int main(void)
 	RUN(test_a_key_whose_numbers_are_used_up_publishes_nothing);
 	RUN(test_a_share_that_is_removed_is_forgotten_with_its_key);
 	RUN(test_only_so_many_revisions_are_kept);
+	RUN(test_only_public_shares_are_listed);
 	RUN(test_limits_and_names_of_shares);
 	RUN(test_one_revision_at_a_time);
 	RUN(test_a_key_goes_from_node_to_node_as_a_file);

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* weft share: new, publish, update, set, show, diff, link, revoke, retire, export-key. */
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client.h"
+#include "path.h"
+#include "share.h"
+#include "table.h"
+#include "text.h"
+
+/* option_text adds the option as a parameter, if it was given. */
+static void option_text(const struct invocation *inv, const char *option, json_t *parameters,
+			const char *name)
+{
+	const char *value = invocation_option(inv, option);
+
+	if (value)
+		(void)json_object_set_new(parameters, name, json_string(value));
+}
+
+/* An option that may be given several times has its values on lines. */
+static void option_list(const struct invocation *inv, const char *option, json_t *parameters,
+			const char *name)
+{
+	const char *at = invocation_option(inv, option);
+	json_t *list;
+
+	if (!at)
+		return;
+	list = json_array();
+	for (size_t len; *at; at += len + (at[len] == '\n')) {
+		len = strcspn(at, "\n");
+		if (len)
+			json_array_append_new(list, json_stringn(at, len));
+	}
+	(void)json_object_set_new(parameters, name, list);
+}
+
+/* settings_read: what share new and share set say alike; NULL: it was said what is wrong. */
+static json_t *settings_read(const struct invocation *inv)
+{
+	json_t *parameters = json_pack("{s:s}", "name", inv->args[0]);
+
+	if (!parameters) {
+		(void)client_say_error(STATUS_USAGE, "name", "it is not UTF-8", "Give another.");
+		return NULL;
+	}
+	option_text(inv, "title", parameters, "title");
+	option_text(inv, "description", parameters, "description");
+	option_list(inv, "tag", parameters, "tags");
+	option_list(inv, "recommend", parameters, "recommended");
+	if (invocation_option(inv, "public"))
+		(void)json_object_set_new(parameters, "public", json_true());
+	if (invocation_option(inv, "private"))
+		(void)json_object_set_new(parameters, "public", json_false());
+	return parameters;
+}
+
+static void print_share(const struct invocation *inv, const json_t *reply)
+{
+	static const struct field fields[] = {
+		{"name", "name", "name", COLUMN_TEXT},
+		{"state", "state", "state", COLUMN_TEXT},
+		{"revision", "revision", "revision", COLUMN_COUNT},
+		{"newest", "newest seen", "newest", COLUMN_COUNT},
+		{"title", "title", "title", COLUMN_TEXT},
+		{"description", "description", "description", COLUMN_TEXT},
+		{"path", "path", "path", COLUMN_TEXT},
+		{"public", "public", "public", COLUMN_BOOL},
+		{"items", "files", "items", COLUMN_COUNT},
+		{"bytes", "size", "bytes", COLUMN_BYTES},
+		{"expires_s", "expires", "expires_s", COLUMN_TIME},
+		{"holders", "head kept by", "holders", COLUMN_COUNT},
+		{"put_error", "head not kept", "put_error", COLUMN_TEXT},
+		{"share_id", "share id", "share_id", COLUMN_TEXT},
+		{"link", "link", "link", COLUMN_TEXT},
+		{0},
+	};
+	static const struct column columns[] = {
+		{"REVISION", "revision", COLUMN_COUNT},
+		{"FILES", "items", COLUMN_COUNT},
+		{"SIZE", "bytes", COLUMN_BYTES},
+		{"MADE", "created_s", COLUMN_TIME},
+		{"EXPIRES", "expires_s", COLUMN_TIME},
+		{"COLLECTION", "collection_id", COLUMN_ID},
+		{0},
+	};
+	const json_t *revisions = json_object_get(reply, "revisions");
+
+	fields_print(inv, json_object_get(reply, "share"), fields);
+	if (revisions) {
+		putchar('\n');
+		table_print(inv, revisions, columns,
+			    "no revision yet; weft share publish NAME DIR makes one");
+	}
+}
+
+static void print_new(const struct invocation *inv, const json_t *reply)
+{
+	const json_t *share = json_object_get(reply, "share");
+	char name[TEXT_SHORT_CAP * 4];
+
+	if (!inv->has_terminal_out) {
+		printf("%s\n", field_text(share, "link"));
+		return;
+	}
+	text_clean(field_text(share, "name"), name, sizeof(name));
+	printf("Share \"%s\" is made; nothing is published yet.\n\n%s\n\nPublish a folder:\n"
+	       "  weft share publish %s DIR\n",
+	       name, field_text(share, "link"), name);
+}
+
+int run_share_new(struct invocation *inv)
+{
+	const char *key = invocation_option(inv, "key");
+	json_t *parameters = settings_read(inv);
+	char path[PATH_MAX];
+
+	if (!parameters)
+		return STATUS_USAGE;
+	if (key && !path_existing(key, path)) {
+		json_decref(parameters);
+		return client_say_error(STATUS_NOT_FOUND, key, path,
+					"Name the file that weft share export-key wrote.");
+	}
+	if (key)
+		(void)json_object_set_new(parameters, "key_file", json_string(path));
+	return client_show(inv, "NewShare", parameters, print_new);
+}
+
+int run_share_set(struct invocation *inv)
+{
+	json_t *parameters = settings_read(inv);
+
+	return parameters ? client_show(inv, "SetShare", parameters, print_share) : STATUS_USAGE;
+}
+
+int run_share_show(struct invocation *inv)
+{
+	return client_show(inv, "ShowShare", json_pack("{s:s}", "name", inv->args[0]), print_share);
+}
+
+/* --- publish, update --- */
+
+static void print_published(const struct invocation *inv, const json_t *reply)
+{
+	const json_t *share = json_object_get(reply, "share");
+	const json_t *import = json_object_get(reply, "import");
+	char bytes[TEXT_SHORT_CAP], files[TEXT_COUNT_CAP], name[TEXT_SHORT_CAP * 4];
+	uint64_t revision = field_uint(share, "revision");
+
+	if (!inv->has_terminal_out) {
+		printf("%" PRIu64 "\t%s\n", revision, field_text(share, "link"));
+		return;
+	}
+	text_clean(field_text(share, "name"), name, sizeof(name));
+	if (json_is_true(json_object_get(reply, "unchanged"))) {
+		printf("Nothing changed: revision %" PRIu64 " of \"%s\" holds.\n", revision, name);
+		return;
+	}
+	printf("Published \"%s\", revision %" PRIu64 ": %s, %s; %" PRIu64 " read anew, %" PRIu64
+	       " of %" PRIu64 " manifests new.\n\n%s\n",
+	       name, revision, text_count(field_uint(share, "items"), "file", "files", files),
+	       text_bytes(field_uint(share, "bytes"), bytes),
+	       field_uint(import, "files_done") - field_uint(import, "files_reused"),
+	       field_uint(reply, "new_manifests"), field_uint(reply, "manifests"),
+	       field_text(share, "link"));
+	if (!json_is_true(json_object_get(reply, "asked")))
+		fprintf(stderr, "weft: nobody in the overlay could be asked for a newer revision; "
+				"the number follows what this node knows\n");
+}
+
+static int publish(struct invocation *inv, json_t *parameters)
+{
+	struct share_import import;
+	struct client_call call = {.method = "PublishShare",
+				   .parameters = parameters,
+				   .wants_more = true,
+				   .reply = share_import_reply,
+				   .arg = &import};
+	int status;
+
+	share_import_begin(&import, inv);
+	client_catch_interrupt();
+	status = client_call(inv, &call);
+	share_import_end(&import);
+	if (status == STATUS_INTERRUPTED)
+		fprintf(stderr, "weft: ended; the share is as it was, and what was hashed is "
+				"remembered\n");
+	if (status == STATUS_OK && import.last) {
+		share_tell_skipped(json_object_get(import.last, "import"));
+		if (inv->is_json)
+			text_print_json(import.last);
+		else
+			print_published(inv, import.last);
+	}
+	json_decref(import.last);
+	return status;
+}
+
+int run_share_publish(struct invocation *inv)
+{
+	const char *text = invocation_option(inv, "text");
+	json_t *parameters = settings_read(inv);
+	char path[PATH_MAX];
+
+	if (!parameters)
+		return STATUS_USAGE;
+	if ((inv->arg_cnt == 2) == (text != NULL)) {
+		json_decref(parameters);
+		return client_say_error(STATUS_USAGE, inv->args[0],
+					text ? "a folder or --text, not both"
+					     : "nothing to publish",
+					"weft share publish NAME DIR, or --text TEXT; weft share "
+					"update NAME publishes the same folder again.");
+	}
+	if (text) {
+		option_text(inv, "text", parameters, "text");
+		option_text(inv, "as", parameters, "as");
+	} else if (!path_existing(inv->args[1], path)) {
+		json_decref(parameters);
+		return client_say_error(STATUS_NOT_FOUND, inv->args[1], path,
+					"Name a folder or a file that is there.");
+	} else if (json_object_set_new(parameters, "path", json_string(path)) < 0) {
+		json_decref(parameters);
+		return client_say_error(STATUS_USAGE, inv->args[1], "the path is not UTF-8",
+					"Rename it first.");
+	}
+	return publish(inv, parameters);
+}
+
+int run_share_update(struct invocation *inv)
+{
+	return publish(inv, json_pack("{s:s}", "name", inv->args[0]));
+}
+
+/* --- diff --- */
+
+static void print_diff(const struct invocation *inv, const json_t *reply)
+{
+	static const struct column columns[] = {
+		{"CHANGE", "change", COLUMN_TEXT},
+		{"BEFORE", "bytes_before", COLUMN_BYTES},
+		{"AFTER", "bytes_after", COLUMN_BYTES},
+		{"PATH", "path", COLUMN_TEXT},
+		{0},
+	};
+
+	table_print(inv, json_object_get(reply, "files"), columns, "the files are the same");
+	if (!inv->has_terminal_out)
+		return;
+	printf("\nFrom revision %" PRIu64 " to %" PRIu64 ": %" PRIu64 " added, %" PRIu64
+	       " removed, %" PRIu64 " changed%s.\n",
+	       field_uint(reply, "from"), field_uint(reply, "to"), field_uint(reply, "added"),
+	       field_uint(reply, "removed"), field_uint(reply, "changed"),
+	       json_is_true(json_object_get(reply, "cut")) ? "; not all are shown" : "");
+}
+
+int run_share_diff(struct invocation *inv)
+{
+	static const char *const names[] = {"", "from", "to"};
+	json_t *parameters = json_pack("{s:s}", "name", inv->args[0]);
+
+	for (unsigned i = 1; i < inv->arg_cnt; i++) {
+		uint64_t seq;
+
+		if (!text_parse_count(inv->args[i], &seq)) {
+			json_decref(parameters);
+			return client_say_error(STATUS_USAGE, inv->args[i],
+						"not the number of a revision",
+						"weft share show NAME lists them.");
+		}
+		(void)json_object_set_new(parameters, names[i], json_integer((json_int_t)seq));
+	}
+	return client_show(inv, "DiffShare", parameters, print_diff);
+}
+
+/* --- link, revoke, retire, export-key --- */
+
+int run_share_link(struct invocation *inv)
+{
+	bool is_bare = invocation_option(inv, "bare") != NULL;
+	json_t *reply;
+	int status = client_ask(inv, "ShowShare", json_pack("{s:s}", "name", inv->args[0]), &reply);
+
+	if (status != STATUS_OK)
+		return status;
+	printf("%s\n", field_text(json_object_get(reply, "share"), is_bare ? "bare_link" : "link"));
+	json_decref(reply);
+	return STATUS_OK;
+}
+
+/* What cannot be undone is not done by a slip of the hand. */
+static bool is_meant(const struct invocation *inv, const char *what)
+{
+	if (invocation_option(inv, "yes"))
+		return true;
+	(void)client_say_error(STATUS_USAGE, inv->args[0], what,
+			       "Say --yes if you mean it. weft share export-key keeps the key.");
+	return false;
+}
+
+static void print_revoked(const struct invocation *inv, const json_t *reply)
+{
+	(void)reply;
+	if (inv->has_terminal_out)
+		printf("Revoked. Whoever follows it stops when they hear of it; this node goes on "
+		       "telling as long as the share is listed here.\n");
+}
+
+int run_share_revoke(struct invocation *inv)
+{
+	if (!is_meant(inv, "a share that is revoked is over, for ever and everywhere"))
+		return STATUS_USAGE;
+	return client_show(inv, "RevokeShare", json_pack("{s:s}", "name", inv->args[0]),
+			   print_revoked);
+}
+
+static void print_retired(const struct invocation *inv, const json_t *reply)
+{
+	(void)reply;
+	if (inv->has_terminal_out)
+		printf("Forgotten, with its key. The files stay; who follows it keeps what is "
+		       "there.\n");
+}
+
+int run_share_retire(struct invocation *inv)
+{
+	if (!is_meant(inv, "without its key nothing can ever be published under it again"))
+		return STATUS_USAGE;
+	return client_show(inv, "RetireShare", json_pack("{s:s}", "name", inv->args[0]),
+			   print_retired);
+}
+
+static void print_exported(const struct invocation *inv, const json_t *reply)
+{
+	if (inv->has_terminal_out)
+		printf("The key is in %s. Whoever has it can publish the share.\n",
+		       field_text(reply, "path"));
+}
+
+int run_share_export_key(struct invocation *inv)
+{
+	char path[PATH_MAX];
+
+	if (!path_absolute(inv->args[1], path))
+		return client_say_error(STATUS_USAGE, inv->args[1], "no path can be made of it",
+					"Name a new file in a folder that is there.");
+	return client_show(inv, "ExportShareKey",
+			   json_pack("{s:s, s:s}", "name", inv->args[0], "path", path),
+			   print_exported);
+}

@@ -1,0 +1,622 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * NewShare, PublishShare, SetShare, ShowShare, RevokeShare, RetireShare, ExportShareKey:
+ * shares with a name and revisions. Their list is part of ListShares.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "codec/zbase32.h"
+#include "content/link.h"
+#include "crypto/node_key.h"
+#include "node/methods/methods.h"
+#include "node/methods/publish.h"
+#include "node/sharing/sharing_state.h"
+
+struct publisher *method_publisher(struct node *node, struct control_call *call)
+{
+	if (node->sharing)
+		return node->sharing->publisher;
+	control_fail(call, WEFT_EREFUSED, "shares", "sharing is turned off on this node",
+		     "set enabled = yes in [sharing] of weft.conf(5) and restart the daemon");
+	return NULL;
+}
+
+const struct published *method_published(struct node *node, struct control_call *call,
+					 const json_t *parameters)
+{
+	const char *name = json_string_value(json_object_get(parameters, "name"));
+	struct publisher *publisher = method_publisher(node, call);
+	const struct published *share = publisher ? publisher_find(publisher, name) : NULL;
+
+	if (publisher && !share)
+		control_fail(call, WEFT_EABSENT, name, "this node publishes no share of that name",
+			     "weft share list shows those there are; weft share new makes one");
+	return share;
+}
+
+/* --- shown --- */
+
+static json_t *ids_json(const uint8_t (*ids)[32], uint32_t cnt)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < cnt; i++)
+		json_array_append_new(list, method_json_id(ids[i]));
+	return list;
+}
+
+static json_t *rules_json(const char *rules)
+{
+	json_t *list = json_array();
+
+	for (size_t len; *rules; rules += len + (rules[len] == '\n')) {
+		len = strcspn(rules, "\n");
+		json_array_append_new(list, json_stringn(rules, len));
+	}
+	return list;
+}
+
+/* Who is asked for the share first: this node, at the addresses it advertises. */
+static json_t *link_json(const struct node *node, const struct published *share, bool is_bare)
+{
+	struct link link = {.kind = LINK_SHARE, .node_cnt = !is_bare};
+	char text[LINK_TEXT_CAP];
+
+	memcpy(link.public_key, share->share_key, sizeof(link.public_key));
+	memcpy(link.nodes[0].key, node->own_key, sizeof(link.nodes[0].key));
+	link.nodes[0].addr_cnt = (uint8_t)node->advertised_cnt;
+	memcpy(link.nodes[0].addrs, node->advertised,
+	       node->advertised_cnt * sizeof(link.nodes[0].addrs[0]));
+	return json_string(link_write(&link, text));
+}
+
+static void set_text(json_t *json, const char *name, const char *text)
+{
+	if (text[0])
+		json_object_set_new(json, name, json_string(text));
+}
+
+json_t *method_json_published(const struct node *node, const struct published *share)
+{
+	const struct publish_settings *settings = share->settings;
+	const struct publish_revision *own =
+		share->revision_cnt ? &share->revisions[share->revision_cnt - 1] : NULL;
+	json_t *json = json_pack(
+		"{s:s, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:i, s:b, s:o, s:o, s:o}", "name",
+		settings->name, "share_id", method_json_id(share->share_id), "state",
+		publisher_state_name(share->state), "public", settings->is_public, "revision",
+		method_json_uint(own ? own->seq : 0), "newest", method_json_uint(share->newest.seq),
+		"items", method_json_uint(own ? own->item_cnt : 0), "bytes",
+		method_json_uint(own ? own->byte_cnt : 0), "holders", (int)share->holder_cnt,
+		"busy", share->is_busy, "tags", rules_json(settings->rules), "communities",
+		ids_json(settings->communities, settings->community_cnt), "recommended",
+		ids_json(settings->recommended, settings->recommended_cnt));
+
+	json_object_set_new(json, "link", link_json(node, share, false));
+	json_object_set_new(json, "bare_link", link_json(node, share, true));
+	set_text(json, "title", settings->title);
+	set_text(json, "description", settings->description);
+	set_text(json, "path", settings->path);
+	if (share->put_err)
+		set_text(json, "put_error", weft_err_text(share->put_err));
+	if (own) {
+		json_object_set_new(json, "collection_id", method_json_id(own->manifest_id));
+		json_object_set_new(json, "created_s", method_json_uint(own->created_s));
+		json_object_set_new(json, "expires_s", method_json_uint(own->expires_s));
+	}
+	return json;
+}
+
+struct published_list {
+	const struct node *node;
+	json_t *found;
+};
+
+static bool published_collect(void *arg, const struct published *share)
+{
+	const struct published_list *list = arg;
+
+	json_array_append_new(list->found, method_json_published(list->node, share));
+	return true;
+}
+
+json_t *method_json_published_shares(const struct node *node)
+{
+	struct published_list list = {node, json_array()};
+
+	if (node->sharing)
+		publisher_each(node->sharing->publisher, published_collect, &list);
+	return list.found;
+}
+
+static json_t *revisions_json(const struct published *share)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < share->revision_cnt; i++) {
+		const struct publish_revision *revision = &share->revisions[i];
+
+		json_array_append_new(list,
+				      json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "revision",
+						method_json_uint(revision->seq), "collection_id",
+						method_json_id(revision->manifest_id), "created_s",
+						method_json_uint(revision->created_s), "expires_s",
+						method_json_uint(revision->expires_s), "items",
+						method_json_uint(revision->item_cnt), "bytes",
+						method_json_uint(revision->byte_cnt)));
+	}
+	return list;
+}
+
+void method_show_share(void *ctx, struct control_call *call, const json_t *parameters,
+		       uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const struct published *share = method_published(node, call, parameters);
+
+	(void)now_ns;
+	if (share)
+		control_reply(call,
+			      json_pack("{s:o, s:o}", "share", method_json_published(node, share),
+					"revisions", revisions_json(share)));
+}
+
+/* --- a call that waits --- */
+
+static void caller_left(void *arg)
+{
+	struct sharing_call *waiting = arg;
+
+	waiting->call = NULL;
+	/* Too late: it is being stored, and stays. */
+	if (waiting->cancels &&
+	    publisher_cancel(waiting->sharing->publisher, waiting->share_id) < 0)
+		waiting->cancels = false;
+}
+
+static struct sharing_call *call_wait(struct sharing *sharing, struct control_call *call,
+				      const char *name, bool cancels)
+{
+	struct sharing_call *waiting = sharing_call_new(sharing);
+
+	if (!waiting) {
+		control_fail(call, -ENOMEM, name, "no memory", "free some and try again");
+		return NULL;
+	}
+	waiting->call = call;
+	waiting->cancels = cancels;
+	snprintf(waiting->name, sizeof(waiting->name), "%s", name);
+	control_on_gone(call, caller_left, waiting);
+	return waiting;
+}
+
+/* The call of waiting is answered by the caller; NULL: it left. waiting is gone. */
+static struct control_call *call_end(struct sharing_call *waiting)
+{
+	struct control_call *call = waiting->call;
+
+	if (call)
+		control_on_gone(call, NULL, NULL);
+	sharing_call_free(waiting);
+	return call;
+}
+
+/* refuse answers what could not even begin. */
+static void refuse(struct control_call *call, const char *name, int err)
+{
+	switch (err) {
+	case WEFT_EBUSY:
+		control_fail(call, err, name, "a revision of it is being made",
+			     "wait for it, or end it with weft share cancel");
+		break;
+	case WEFT_EREFUSED:
+		control_fail(call, err, name, "its key was revoked: nothing is published by it",
+			     "make another share with weft share new");
+		break;
+	case WEFT_EEXISTS:
+		control_fail(call, err, name, "this node has a share of that name or key",
+			     "weft share list shows it; give another name");
+		break;
+	case WEFT_EFULL:
+		control_fail(call, err, name, "as many shares are published as may be",
+			     "raise publish_cap in [sharing] of weft.conf(5), or retire one");
+		break;
+	case WEFT_EMALFORMED:
+		control_fail(call, err, name, "a name, title, description or tag breaks its limits",
+			     "a name has at most 64 bytes and no slash, a tag 64 bytes, a title "
+			     "255, a description 4,096; none has control characters");
+		break;
+	default:
+		control_fail(call, err, name, weft_err_text(err), "mend that and try again");
+	}
+}
+
+static bool call_refuse(struct sharing_call *waiting, int err)
+{
+	struct control_call *call;
+	char name[sizeof(waiting->name)];
+
+	if (err == 0)
+		return false;
+	memcpy(name, waiting->name, sizeof(name));
+	call = call_end(waiting);
+	refuse(call, name, err);
+	return true;
+}
+
+/* --- settings as they are given --- */
+
+/* text_take copies the text that parameters have as name, if they have it; false: too long. */
+static bool text_take(const json_t *parameters, const char *name, char *dst, size_t cap)
+{
+	const char *text = json_string_value(json_object_get(parameters, name));
+	size_t len = text ? strlen(text) : 0;
+
+	if (len >= cap)
+		return false;
+	if (text)
+		memcpy(dst, text, len + 1);
+	return true;
+}
+
+static bool rules_take(const json_t *parameters, char rules[static LABEL_RULES_CAP])
+{
+	const json_t *list = json_object_get(parameters, "tags"), *each;
+	size_t at, len = 0;
+
+	if (!list)
+		return true;
+	rules[0] = '\0';
+	json_array_foreach(list, at, each)
+	{
+		const char *rule = json_string_value(each);
+		int more =
+			snprintf(rules + len, LABEL_RULES_CAP - len, "%s%s", at ? "\n" : "", rule);
+
+		if (strchr(rule, '\n') || more < 0 || (size_t)more >= LABEL_RULES_CAP - len)
+			return false;
+		len += (size_t)more;
+	}
+	return true;
+}
+
+static int id_order(const void *a, const void *b)
+{
+	return memcmp(a, b, 32);
+}
+
+static bool recommended_take(const json_t *parameters, struct publish_settings *settings)
+{
+	const json_t *list = json_object_get(parameters, "recommended"), *each;
+	size_t at;
+
+	if (!list)
+		return true;
+	if (json_array_size(list) > MANIFEST_RECOMMENDED_MAX)
+		return false;
+	settings->recommended_cnt = (uint32_t)json_array_size(list);
+	json_array_foreach(list, at, each)
+	{
+		const char *text = json_string_value(each);
+
+		if (zbase32_parse(text, strlen(text), settings->recommended[at], 32) != 32)
+			return false;
+	}
+	qsort(settings->recommended, settings->recommended_cnt, 32, id_order);
+	return true;
+}
+
+/* settings_take changes what parameters say; false: call was failed. */
+static bool settings_take(struct control_call *call, const json_t *parameters,
+			  struct publish_settings *settings)
+{
+	const json_t *is_public = json_object_get(parameters, "public");
+
+	if (is_public)
+		settings->is_public = json_is_true(is_public);
+	if (text_take(parameters, "name", settings->name, sizeof(settings->name)) &&
+	    text_take(parameters, "title", settings->title, sizeof(settings->title)) &&
+	    text_take(parameters, "description", settings->description,
+		      sizeof(settings->description)) &&
+	    text_take(parameters, "path", settings->path, sizeof(settings->path)) &&
+	    rules_take(parameters, settings->rules) && recommended_take(parameters, settings))
+		return true;
+	refuse(call, json_string_value(json_object_get(parameters, "name")), WEFT_EMALFORMED);
+	return false;
+}
+
+/* --- NewShare --- */
+
+static void create_done(void *arg, int err)
+{
+	struct sharing_call *waiting = arg;
+	struct node *node = waiting->sharing->node;
+	const struct published *share =
+		publisher_lookup(waiting->sharing->publisher, waiting->share_id);
+	struct control_call *call = call_end(waiting);
+
+	if (!call)
+		return;
+	if (err < 0 || !share)
+		control_fail(call, err, "share", weft_err_text(err), "nothing was made: try again");
+	else
+		control_reply(call,
+			      json_pack("{s:o}", "share", method_json_published(node, share)));
+}
+
+/* key_read: the key in a file that the daemon may read; call was failed if not. */
+static bool key_read(struct control_call *call, const char *path, struct node_key **out_key)
+{
+	int err = path[0] == '/' ? node_key_load(path, NULL, out_key) : WEFT_EMALFORMED;
+
+	if (control_role_of(call) < CONTROL_ADMIN) {
+		if (err == 0)
+			node_key_free(*out_key);
+		control_fail(call, WEFT_EREFUSED, path, "only an administrator may give a key",
+			     "run this as the daemon's user or root");
+		return false;
+	}
+	if (err < 0)
+		control_fail(call, err, path,
+			     err == WEFT_EMALFORMED ? "it is no key file, or not an absolute path"
+						    : weft_err_text(err),
+			     "name a file that weft share export-key wrote, of mode 0600, which "
+			     "the daemon's user owns");
+	return err == 0;
+}
+
+static void create_begin(struct node *node, struct control_call *call,
+			 const struct publish_settings *settings, const struct node_key *key)
+{
+	struct sharing_call *waiting = call_wait(node->sharing, call, settings->name, false);
+	int err;
+
+	if (!waiting)
+		return;
+	err = publisher_create(node->sharing->publisher, settings, key ? node_key_seed(key) : NULL,
+			       create_done, waiting, waiting->share_id);
+	(void)call_refuse(waiting, err);
+}
+
+void method_new_share(void *ctx, struct control_call *call, const json_t *parameters,
+		      uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const char *key_file = json_string_value(json_object_get(parameters, "key_file"));
+	struct publish_settings settings = {0};
+	struct node_key *key = NULL;
+
+	(void)now_ns;
+	if (!method_publisher(node, call) || !settings_take(call, parameters, &settings) ||
+	    (key_file && !key_read(call, key_file, &key)))
+		return;
+	create_begin(node, call, &settings, key);
+	node_key_free(key);
+}
+
+/* --- PublishShare, SetShare --- */
+
+static void revise_progress(void *arg, const struct content_import *import)
+{
+	struct sharing_call *waiting = arg;
+
+	if (waiting->call && control_wants_more(waiting->call))
+		control_reply_more(
+			waiting->call,
+			json_pack("{s:o}", "import", method_json_import(import, waiting->name)));
+}
+
+static void revise_done(void *arg, const struct publish_outcome *outcome)
+{
+	struct sharing_call *waiting = arg;
+	struct node *node = waiting->sharing->node;
+	const struct published *share =
+		publisher_lookup(waiting->sharing->publisher, waiting->share_id);
+	char name[sizeof(waiting->name)];
+	struct control_call *call;
+	json_t *reply;
+
+	memcpy(name, waiting->name, sizeof(name));
+	call = call_end(waiting);
+	if (!call)
+		return;
+	if (outcome->err < 0 || !share) {
+		control_fail(call, outcome->err, name, outcome->detail,
+			     "the share is as it was; mend that and publish it again");
+		return;
+	}
+	reply = json_pack("{s:o, s:b, s:b, s:i, s:i}", "share", method_json_published(node, share),
+			  "unchanged", outcome->is_unchanged, "asked", outcome->was_asked,
+			  "manifests", (int)outcome->part_cnt, "new_manifests",
+			  (int)outcome->part_new_cnt);
+	if (outcome->import)
+		json_object_set_new(reply, "import",
+				    method_json_import(outcome->import, share->settings->path));
+	control_reply(call, reply);
+}
+
+static void revise(struct node *node, struct control_call *call, const struct published *share,
+		   const struct publish_settings *settings, bool imports, uint64_t now_ns)
+{
+	struct sharing_call *waiting =
+		call_wait(node->sharing, call, share->settings->name, imports);
+	struct publish_ask ask = {.settings = settings,
+				  .imports = imports,
+				  .progress = revise_progress,
+				  .done = revise_done,
+				  .arg = waiting};
+	int err;
+
+	if (!waiting)
+		return;
+	memcpy(waiting->share_id, share->share_id, SHARE_ID_LEN);
+	err = publisher_revise(node->sharing->publisher, share->share_id, &ask, now_ns);
+	(void)call_refuse(waiting, err);
+}
+
+/* text_store makes the folder whose one file has text, below the state folder. */
+static int text_store(const struct node *node, const struct published *share, const char *text,
+		      const char *as, char dir[static 4096])
+{
+	const char *state = node->config->store.dir;
+	char id[ZBASE32_KEY_TEXT_CAP], path[4096 + 256];
+	FILE *file;
+	int err = 0;
+
+	zbase32_write(share->share_id, SHARE_ID_LEN, id);
+	snprintf(dir, 4096, "%s/published", state);
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	snprintf(dir, 4096, "%s/published/%s", state, id);
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	snprintf(path, sizeof(path), "%s/%s", dir, as);
+	file = fopen(path, "we");
+	if (!file)
+		return -errno;
+	if (fputs(text, file) < 0)
+		err = -errno;
+	if (fclose(file) < 0 && err == 0)
+		err = -errno;
+	return err;
+}
+
+/* text_take_path lets settings lead to a file that has text; false: call was failed. */
+static bool text_take_path(const struct node *node, struct control_call *call,
+			   const struct published *share, const json_t *parameters,
+			   struct publish_settings *settings)
+{
+	const char *text = json_string_value(json_object_get(parameters, "text"));
+	const char *as = json_string_value(json_object_get(parameters, "as"));
+	int err;
+
+	if (!text)
+		return true;
+	if (!as)
+		as = "text.txt";
+	err = strchr(as, '/') || !manifest_path_is_safe(as, strlen(as))
+		      ? WEFT_EUNSAFE
+		      : text_store(node, share, text, as, settings->path);
+	if (err < 0)
+		control_fail(call, err, as, weft_err_text(err),
+			     "give the text another name with --as, or make room in the daemon's "
+			     "state folder");
+	return err == 0;
+}
+
+void method_publish_share(void *ctx, struct control_call *call, const json_t *parameters,
+			  uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const struct published *share = method_published(node, call, parameters);
+	struct publish_settings settings;
+
+	if (!share)
+		return;
+	settings = *share->settings;
+	if (!settings_take(call, parameters, &settings) ||
+	    !text_take_path(node, call, share, parameters, &settings))
+		return;
+	memcpy(settings.name, share->settings->name, sizeof(settings.name));
+	if (settings.path[0] != '/') {
+		control_fail(call, WEFT_EMALFORMED, settings.name,
+			     settings.path[0] ? "the path is not absolute"
+					      : "nothing was published under that name yet",
+			     "name a folder: weft share publish NAME DIR");
+		return;
+	}
+	revise(node, call, share, &settings, true, now_ns);
+}
+
+void method_set_share(void *ctx, struct control_call *call, const json_t *parameters,
+		      uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const struct published *share = method_published(node, call, parameters);
+	struct publish_settings settings;
+
+	if (!share)
+		return;
+	settings = *share->settings;
+	if (!settings_take(call, parameters, &settings))
+		return;
+	memcpy(settings.name, share->settings->name, sizeof(settings.name));
+	revise(node, call, share, &settings, false, now_ns);
+}
+
+/* --- RevokeShare, RetireShare, ExportShareKey --- */
+
+void method_revoke_share(void *ctx, struct control_call *call, const json_t *parameters,
+			 uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const struct published *share = method_published(node, call, parameters);
+	struct sharing_call *waiting;
+	int err;
+
+	if (!share)
+		return;
+	waiting = call_wait(node->sharing, call, share->settings->name, false);
+	if (!waiting)
+		return;
+	memcpy(waiting->share_id, share->share_id, SHARE_ID_LEN);
+	err = publisher_revoke(node->sharing->publisher, share->share_id,
+			       &(struct publish_ask){.done = revise_done, .arg = waiting}, now_ns);
+	(void)call_refuse(waiting, err);
+}
+
+static void retire_done(void *arg, int err)
+{
+	struct control_call *call = call_end(arg);
+
+	if (call && err < 0)
+		control_fail(call, err, "share", weft_err_text(err),
+			     "the share is still there: try again");
+	else if (call)
+		control_reply(call, NULL);
+}
+
+void method_retire_share(void *ctx, struct control_call *call, const json_t *parameters,
+			 uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const struct published *share = method_published(node, call, parameters);
+	struct sharing_call *waiting;
+	int err;
+
+	(void)now_ns;
+	if (!share)
+		return;
+	waiting = call_wait(node->sharing, call, share->settings->name, false);
+	if (!waiting)
+		return;
+	err = publisher_remove(node->sharing->publisher, share->share_id, retire_done, waiting);
+	(void)call_refuse(waiting, err);
+}
+
+void method_export_share_key(void *ctx, struct control_call *call, const json_t *parameters,
+			     uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const char *path = json_string_value(json_object_get(parameters, "path"));
+	const struct published *share = method_published(node, call, parameters);
+	int err;
+
+	(void)now_ns;
+	if (!share)
+		return;
+	err = path[0] == '/' ? publisher_export_key(node->sharing->publisher, share->share_id, path)
+			     : WEFT_EMALFORMED;
+	if (err < 0)
+		control_fail(call, err, path,
+			     err == WEFT_EEXISTS      ? "a file of that name is there"
+			     : err == WEFT_EMALFORMED ? "the path is not absolute"
+						      : weft_err_text(err),
+			     "name a new file in a folder that the daemon's user may write");
+	else
+		control_reply(call, json_pack("{s:s}", "path", path));
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shares that this node publishes, put together with the node (content/publish/). */
+#include <jansson.h>
+
+#include "base/log.h"
+#include "codec/zbase32.h"
+#include "node/node_state.h"
+#include "node/sharing/sharing_state.h"
+
+static uint64_t wall_s(void *ctx)
+{
+	return node_wall_us(((struct sharing *)ctx)->node) / 1000000;
+}
+
+static void event_log(const struct publish_event *event)
+{
+	const char *name = event->share->settings->name;
+	unsigned long long seq = event->seq;
+
+	switch (event->kind) {
+	case PUBLISH_REVISED:
+		log_info("share %s: revision %llu is published", name, seq);
+		break;
+	case PUBLISH_RENEW_ERROR:
+		log_warn("share %s: revision %llu could not be signed again before it expires: %s; "
+			 "publish it again",
+			 name, seq, weft_err_text(event->err));
+		break;
+	case PUBLISH_SUPERSEDED:
+		log_notice("share %s: another holder of its key published revision %llu", name,
+			   seq);
+		break;
+	case PUBLISH_FORKED:
+		log_warn("share %s: another holder of its key published a revision %llu too; the "
+			 "later one holds",
+			 name, seq);
+		break;
+	case PUBLISH_WAS_REVOKED:
+		log_notice("share %s is revoked: nothing is published by its key any more", name);
+		break;
+	}
+}
+
+static void on_publish(void *ctx, const struct publish_event *event)
+{
+	static const char *const kinds[] = {
+		[PUBLISH_REVISED] = "share.revised",
+		[PUBLISH_RENEW_ERROR] = "share.renew-error",
+		[PUBLISH_SUPERSEDED] = "share.superseded",
+		[PUBLISH_FORKED] = "share.forked",
+		[PUBLISH_WAS_REVOKED] = "share.revoked",
+	};
+	struct node *node = ((struct sharing *)ctx)->node;
+	char id[ZBASE32_KEY_TEXT_CAP];
+
+	event_log(event);
+	if (node->control)
+		control_event(node->control, kinds[event->kind],
+			      json_pack("{s:s, s:s, s:I}", "share_id",
+					zbase32_write(event->share->share_id, SHARE_ID_LEN, id),
+					"name", event->share->settings->name, "revision",
+					(json_int_t)event->seq),
+			      node->home.now_ns);
+}
+
+int sharing_open_publisher(struct sharing *sharing)
+{
+	struct node *node = sharing->node;
+	const struct publisher_params params = {
+		.config = node->config->sharing.publisher,
+		.content = node->home.content,
+		.store = node->store,
+		.jobs = node->home.jobs,
+		.timers = &node->home.timers,
+		.overlay = sharing_overlay(sharing),
+		.now_ns = node->home.now_ns,
+		.wall_s = wall_s,
+		.event = on_publish,
+		.ctx = sharing,
+	};
+
+	return publisher_new(&params, &sharing->publisher);
+}
