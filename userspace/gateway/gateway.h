@@ -135,6 +135,11 @@ struct gateway_reply {
 	const char *headers;
 	const void *body;
 	size_t body_len;
+	/*
+	 * The body is a file of somebody else: shown in a page of its own it may play and
+	 * draw, run nothing, and reach nothing of this gateway.
+	 */
+	bool is_foreign;
 };
 void gateway_reply(struct gateway_exchange *exchange, const struct gateway_reply *reply,
 		   uint64_t now_ns);

@@ -18,8 +18,11 @@
 #define SECURITY_FIELDS                                                                            \
 	"X-Content-Type-Options: nosniff\r\n"                                                      \
 	"X-Frame-Options: DENY\r\n"                                                                \
-	"Referrer-Policy: no-referrer\r\n"                                                         \
-	"Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
+	"Referrer-Policy: no-referrer\r\n"
+#define POLICY_FIELD "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
+#define FOREIGN_POLICY_FIELD                                                                       \
+	"Content-Security-Policy: sandbox; default-src 'none'; img-src 'self'; "                   \
+	"media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'\r\n"
 
 static const char *status_reason(unsigned code)
 {
@@ -117,8 +120,10 @@ static void head_add_public_fields(struct head *head, const struct gateway_conn 
 }
 
 /* head_add_own_fields: those that follow from connection, route and status. */
-static void head_add_own_fields(struct head *head, const struct gateway_conn *conn, unsigned status)
+static void head_add_own_fields(struct head *head, const struct gateway_conn *conn,
+				const struct gateway_reply *reply)
 {
+	unsigned status = reply->status;
 	bool is_public = conn->route && conn->route->access == GATEWAY_PUBLIC;
 	char date[HTTP_DATE_CAP];
 
@@ -128,6 +133,7 @@ static void head_add_own_fields(struct head *head, const struct gateway_conn *co
 	else if (conn->parser.http_minor == 0)
 		head_add(head, "Connection: keep-alive\r\n");
 	head_add(head, SECURITY_FIELDS);
+	head_add(head, reply->is_foreign ? FOREIGN_POLICY_FIELD : POLICY_FIELD);
 	if (is_public)
 		head_add_public_fields(head, conn);
 	else
@@ -168,7 +174,7 @@ static int head_write(struct gateway_conn *conn, const struct gateway_reply *rep
 		conn->keeps_alive = false;
 	framing = framing_choose(conn, reply->status, len);
 	head_add(&head, "HTTP/1.1 %u %s\r\n", reply->status, status_reason(reply->status));
-	head_add_own_fields(&head, conn, reply->status);
+	head_add_own_fields(&head, conn, reply);
 	if (reply->type)
 		head_add(&head, "Content-Type: %s\r\n", reply->type);
 	if (framing == REPLY_CHUNKED)

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "node/fabric/fabric.h"
+#include "node/web/web_content.h"
 #include "node/web/web_mesh.h"
 #include "node/web/web_state.h"
 #include "node/web/web_token.h"
@@ -25,7 +26,8 @@ enum {
 	ROUTE_API,
 	ROUTE_MESH,
 	ROUTE_NO_MESH = ROUTE_MESH + WEB_MESH_ROUTE_CNT,
-	ROUTE_PKARR,
+	ROUTE_CONTENT,
+	ROUTE_PKARR = ROUTE_CONTENT + WEB_CONTENT_ROUTE_CNT,
 	ROUTE_CNT
 };
 
@@ -35,6 +37,7 @@ struct web {
 	struct web_api *api;
 	struct web_events *events;
 	struct web_mesh *mesh;
+	struct web_content *content;
 	struct web_pkarr *pkarr;
 	struct gateway_route routes[ROUTE_CNT + 1];
 };
@@ -85,7 +88,7 @@ size_t web_footprint(const struct web_config *config)
 	if (!gateway->is_on)
 		return 0;
 	return sizeof(struct web) + gateway_footprint(gateway) + web_api_footprint(config) +
-	       web_events_footprint() +
+	       web_events_footprint() + web_content_footprint() +
 	       (config->serves_mesh ? web_mesh_footprint(gateway->conn_cap, gateway->memory_cap)
 				    : 0) +
 	       (config->serves_pkarr ? web_pkarr_footprint(config) : 0);
@@ -173,8 +176,10 @@ static int routes_fill(struct web *web)
 						      .ctx = web->node};
 	routes[ROUTE_METRICS] = web_metrics_route(web->node);
 	if ((err = web_events_new(web->node, &web->events)) < 0 ||
-	    (err = web_api_new(web->node, &web->api)) < 0)
+	    (err = web_api_new(web->node, &web->api)) < 0 ||
+	    (err = web_content_new(web->node, &web->content)) < 0)
 		return err;
+	web_content_routes(web->content, routes + ROUTE_CONTENT);
 	routes[ROUTE_EVENTS] = web_events_route(web->events);
 	routes[ROUTE_API] = web_api_route(web->api);
 	if (config->serves_mesh) {
@@ -288,6 +293,7 @@ void web_close(struct web *web)
 	if (!web)
 		return;
 	gateway_close(web->gateway);
+	web_content_free(web->content);
 	web_api_free(web->api);
 	web_events_free(web->events);
 	web_mesh_free(web->mesh);
