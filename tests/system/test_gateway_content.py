@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import check, check_eq, run, wait_for
+from lab import ASKING_S, OK, check, check_eq, run, wait_for
 from web import GATEWAY, QUICK, connect, curl, error_of, url_of
 
 PRIVATE = "[dht]\nenabled = no\n"
@@ -144,6 +144,50 @@ def test_clients_that_leave_or_do_not_read_hold_nobody_up(lab):
     for client in clients[35:]:
         client.close()
     wait_for(lambda: curl(f"{url}/film.mp4")[2] == FILM, "and the file, too")
+
+
+def followed(lab):
+    """A publishes a share that B follows and has nothing of."""
+    a, b = host(lab), host(lab, "b")
+    a.json("share", "new", "demo", "--public")
+    a.json("share", "publish", "demo", tree(lab))
+    link = a.weft("share", "link", "demo").stdout.split()[-1]
+    check_eq(b.weft("sub", "add", link).returncode, OK, "followed")
+    wait_for(lambda: [share["state"] for share in b.json("sub", "list")["follows"]] == ["current"],
+             "the revision came")
+    return a, b, a.json("share", "show", "demo")["share"]["share_id"]
+
+
+def test_a_player_seeks_in_a_film_that_is_not_here(lab):
+    a, b, share = followed(lab)
+    url = f"{url_of(b)}/share/{share}"
+    for first, last in ((FILM_LEN - 100, FILM_LEN - 1), (0, 99), (700000, 1000000)):
+        got = curl("-H", f"Range: bytes={first}-{last}", f"{url}/film.mp4")
+        check_eq((got[0], got[2] == FILM[first:last + 1]), (206, True), (first, last))
+    check_eq(curl(f"{url}/film.mp4")[2] == FILM, True, "the whole of it")
+    check_eq(curl(f"{url}/sub/deep/empty")[2], b"", "nothing")
+    check_eq(list((lab.dir / "b.state").rglob("film*")), [], "nothing is kept")
+    a.kill()
+    check(curl(f"{url}/film.mp4")[0] in (404, 503, 504), "nobody has it any more")
+    check_eq(curl(f"{url}/")[0], 200, "but what there was")
+
+
+def test_a_file_by_its_hash_from_whoever_has_it(lab):
+    _, b, _ = followed(lab)
+    blob = f"{url_of(b)}/blob/{b3(FILM)}"
+    wait_for(lambda: curl("-H", "Range: bytes=300000-300004", blob)[2] == FILM[300000:300005],
+             "it is announced and found", pause=ASKING_S)
+    status, fields, body = curl(blob)
+    check_eq((status, int(fields["content-length"]), body == FILM), (200, FILM_LEN, True), fields)
+    check_eq(error_of(curl(f"{url_of(b)}/blob/{b3(b'nobody has this')}"))[0] in (404, 503, 504), True,
+             "what nobody has")
+
+
+def test_the_publisher_reads_its_own_share(lab):
+    a, _, share = followed(lab)
+    check_eq(curl(f"{url_of(a)}/share/{share}/a%20note.txt")[2], b"hello\n", "by its path")
+    check_eq(a.weft("share", "revoke", "demo", "--yes").returncode, OK, "given up")
+    check_eq(error_of(curl(f"{url_of(a)}/share/{share}/a%20note.txt")), (403, "blocked"), "revoked")
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/memory.h"
 
+#include "content/read/read.h"
 #include "node/bans/ban_list.h"
 #include "node/config/config.h"
 #include "node/bans/drops.h"
@@ -31,6 +32,8 @@ unsigned memory_plan(const struct node_config *config,
 		 workers * config->quic.conn_cap * TLS_LEN_PER_CONN, false},
 		{"chunk buffers (content.chunk_buffers)",
 		 workers * config->content.chunk_buffer_cnt * CHUNK_BUFFER_LEN, false},
+		{"files that are read by the gateway, 32 at once (content)", readers_footprint(),
+		 false},
 		{"sessions, requests, peers (mesh)", workers * mesh_footprint(&config->mesh),
 		 false},
 		{"what was dropped and what happened (node)",

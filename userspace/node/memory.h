@@ -13,7 +13,7 @@ struct node_config;
  * used, so an idle node holds far less.
  * Returns how many regions it wrote, at most MEMORY_REGION_CAP.
  */
-#define MEMORY_REGION_CAP 16
+#define MEMORY_REGION_CAP 24
 
 struct memory_region {
 	const char *name;

@@ -17,6 +17,17 @@ static void hints_set(struct sharing_place *place, const struct link_node *nodes
 	}
 }
 
+static int published_place(const struct published *share, struct sharing_place *out_place)
+{
+	if (share->state == PUBLISH_REVOKED)
+		return WEFT_EREFUSED;
+	if (share->revision_cnt == 0)
+		return WEFT_EBUSY;
+	memcpy(out_place->manifest_id, share->revisions[share->revision_cnt - 1].manifest_id,
+	       sizeof(out_place->manifest_id));
+	return 0;
+}
+
 /* A place of a share that is followed: 0, or why it is none. */
 static int followed_place(const struct follow *follow, struct sharing_place *out_place)
 {
@@ -71,11 +82,18 @@ static int collection_place(struct node *node, const uint8_t id[static 32],
 int sharing_place_of(struct node *node, const uint8_t id[static 32],
 		     struct sharing_place *out_place)
 {
-	const struct follow *follow =
-		node->sharing ? follow_lookup(node->sharing->follows, id) : NULL;
+	const struct sharing *sharing = node->sharing;
+	const struct published *published =
+		sharing ? publisher_lookup(sharing->publisher, id) : NULL;
+	const struct follow *follow = sharing ? follow_lookup(sharing->follows, id) : NULL;
 
 	memset(out_place, 0, sizeof(*out_place));
-	return follow ? followed_place(follow, out_place) : collection_place(node, id, out_place);
+	/* Who publishes a share and follows it, as another holder of its key does, follows it. */
+	if (follow)
+		return followed_place(follow, out_place);
+	if (published)
+		return published_place(published, out_place);
+	return collection_place(node, id, out_place);
 }
 
 bool sharing_blocks(const struct node *node, const uint8_t content_id[static 32])
