@@ -144,7 +144,7 @@ def test_a45_versions_stand_side_by_side(lab):
         done = a.weft("service", "publish", "site", "--version", f"{major}.0.0", "--http",
                       f"127.0.0.1:{8080 + major}")
         check_eq(done.returncode, OK, done.stderr)
-    wait_for(lambda: len(providers(b, "site")) == 2, "both are found")
+    wait_for(lambda: len(providers(b, "site")) == 2, "both are found", pause=ASKING_S)
     for major in (1, 2):
         found = b.call("FindService", name="site", version=f"^{major}")["providers"]
         check_eq([row["version"] for row in found], [f"{major}.0.0"], f"of ^{major}")
@@ -276,7 +276,7 @@ def test_a29_a_track_is_registered_here_and_found_there(lab):
     fabric.connect(c, a.start())
     fabric.connect(b, c)
     wait_for(lambda: ask(b, "shadow-index", "LookupByMbId", {"mbid": MBID}, c)["variants"],
-             "c tells b of it")
+             "c tells b of it", pause=ASKING_S)
 
 
 def test_a30_what_is_no_mbid_is_not_written(lab):

@@ -18,7 +18,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import OK, Skip, check, check_eq, run, run_plain, same_tree, wait_for
+from lab import ASKING_S, OK, Skip, check, check_eq, run, run_plain, same_tree, wait_for
 from swarm import bare_link, zbase32_decode, zbase32_encode
 from web import GATEWAY, QUICK, curl, url_of
 
@@ -87,10 +87,11 @@ def test_curl_stores_a_packet_and_reads_it_back(lab):
     status, fields, _ = put(lab, url, z32, body)
     check_eq(status, 204, "PUT")
     wait_for(lambda: int(put(lab, url, z32, body)[1]["pkarr-dht-stored-nodes"]) >= 2,
-             "both others have it: a asks everybody but itself")
+             "both others have it: a asks everybody but itself", pause=ASKING_S)
     check_eq(fields["access-control-allow-origin"], "*", "CORS")
     route = wait_for(lambda: a.weft("route", "find", z32).returncode == OK and
-                     a.json("route", "find", z32)["record"], "a finds it on the DHT")
+                     a.json("route", "find", z32)["record"], "a finds it on the DHT",
+                     pause=ASKING_S)
     check_eq(route["addresses"], ["127.0.0.1:4243"], "what it says")
     status, fields, got = curl(f"{url}/{z32}")
     check_eq((status, got), (200, body), "GET")
@@ -217,7 +218,8 @@ def test_npm_pkarr_uses_it_as_a_relay(lab):
     theirs = npm(url, "put", 33, "addr=127.0.0.1:4244")
     check_eq(theirs["status"], 204, "relayPut")
     check_eq(npm(url, "get", theirs["key"])["texts"], ["addr=127.0.0.1:4244"], "relayGet")
-    wait_for(lambda: a.weft("route", "find", theirs["key"]).returncode == OK, "it is on the DHT")
+    wait_for(lambda: a.weft("route", "find", theirs["key"]).returncode == OK, "it is on the DHT",
+             pause=ASKING_S)
     wait_published(a)
     ours = npm(url, "get", a.weft("node", "id").stdout.strip())
     check(f"addr={a.json('status')['listen'][0]}" in ours["texts"], ours)

@@ -300,7 +300,7 @@ def test_a_web_server_that_fails(lab):
         check(len(answer.partition(b"\r\n\r\n")[2]) < 1000, "a part is not taken for the whole")
     server.shutdown()
     server.server_close()
-    wait_for(lambda: get(b, "web/heard")[0] in (502, 503, 504), "it is gone")
+    wait_for(lambda: get(b, "web/heard")[0] in (502, 503, 504), "it is gone", pause=ASKING_S)
 
 
 def need_websockets():

@@ -11,7 +11,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import NOT_FOUND, OK, REFUSED, check, check_eq, run, same_tree, wait_for
+from lab import ASKING_S, NOT_FOUND, OK, REFUSED, check, check_eq, run, same_tree, wait_for
 from swarm import Swarm, bare_link, key_pair, text_of, zbase32_decode
 
 HASH = "e5f96f6f38320f0f33959cb4d3d656452117aadb"  # of 12:Hello World! (BEP 44)
@@ -98,7 +98,7 @@ def test_announces_go_both_ways(lab):
     check(["127.0.0.1", 7777] in swarm.ask("get_peers", 3, ours), "libtorrent finds us")
     swarm.ask("announce", 2, theirs, 8888)
     wait_for(lambda: "127.0.0.1:8888" in a.json("dht", "peers", theirs)["peers"],
-             "we find libtorrent")
+             "we find libtorrent", pause=ASKING_S)
 
 
 def test_a_key_is_all_that_two_nodes_need(lab):
@@ -151,7 +151,8 @@ def test_a_record_outlives_restarts_of_its_owner(lab):
         wait_published(a)
         address = wait_for(lambda: a.json("status")["listen"], "it listens")[0]
         theirs = wait_for(lambda: swarm.ask("get_mutable", 2,
-                                            zbase32_decode(node_id(a)).hex(), ""), "third parties")
+                                            zbase32_decode(node_id(a)).hex(), ""), "third parties",
+                          pause=ASKING_S)
         check(address.encode().hex() in theirs["value"]["hex"] if isinstance(theirs["value"], dict)
               else address in theirs["value"], f"{address} is not in {theirs}")
         seqs.append(theirs["seq"])
@@ -165,7 +166,7 @@ def test_a_warm_start_needs_no_bootstrap(lab):
     a.stop()
     a.conf.write_text("[dht]\nbootstrap =\nprivate = yes\n")
     a.start()
-    wait_for(lambda: good_nodes(a) >= 1, "the nodes of before answer", timeout=5)
+    wait_for(lambda: good_nodes(a) >= 1, "the nodes of before answer")
     target = swarm.ask("put_immutable", 2, "while you were away")["target"]
     check_eq(a.json("dht", "get", target)["item"]["text"], "while you were away", "found")
 

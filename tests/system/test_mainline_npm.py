@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import NOT_FOUND, OK, Mismatch, Skip, check, check_eq, run, wait_for
+from lab import ASKING_S, NOT_FOUND, OK, Mismatch, Skip, check, check_eq, run, wait_for
 from swarm import zbase32_decode
 
 HERE = pathlib.Path(__file__).parent
@@ -55,7 +55,7 @@ def three(lab):
     npm = Npm(lab, at)
     for daemon in (a, b):
         wait_for(lambda d=daemon: good_nodes(d) >= 2 or (d.weft("dht", "lookup", HASH), False)[1],
-                 f"{daemon.name} knows both others")
+                 f"{daemon.name} knows both others", pause=ASKING_S)
     return a, b, npm
 
 
@@ -115,7 +115,7 @@ def test_pkarr_reads_our_record_and_we_read_theirs(lab):
     check(f"addr={at}" in record["texts"], record)
     theirs = npm.ask("publish", 21, ["addr=127.0.0.1:4242", "relay=https://relay.example/"])
     route = wait_for(lambda: b.weft("route", "find", theirs).returncode == OK and
-                     b.json("route", "find", theirs)["record"], "their record")
+                     b.json("route", "find", theirs)["record"], "their record", pause=ASKING_S)
     check_eq((route["addresses"], route["relays"]),
              (["127.0.0.1:4242"], ["https://relay.example/"]), "what it says")
     check_eq(b.weft("route", "find", "y" * 51 + "o").returncode, NOT_FOUND, "nobody's")

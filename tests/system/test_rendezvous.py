@@ -5,7 +5,7 @@ import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import check, check_eq, run, wait_for
+from lab import ASKING_S, check, check_eq, run, wait_for
 from swarm import Swarm
 
 HASH = "e3223fc38fa85234e09d96799ed2cf0654d59720"  # of mesh-node-v1
@@ -42,7 +42,7 @@ def test_who_serves_is_announced_and_who_does_not_want_it_is_not(lab):
                    config=swarm.config() + "[overlay]\nserve = on\n").start()
     wait_for(lambda: ["127.0.0.1", 47001] in [list(peer) for peer in
                                               swarm.ask("get_peers", 5, HASH)],
-             "a is announced", timeout=90)
+             "a is announced", timeout=90, pause=ASKING_S)
     check(["127.0.0.1", 47003] not in [list(peer) for peer in swarm.ask("get_peers", 5, HASH)],
           "c is not")
     check_eq(connected(c), [], "nor does it look")

@@ -28,17 +28,35 @@ def fetch(lab, getter, link, name):
     check_eq(done.returncode, OK, f"get: {done.stderr}")
 
 
+def until_all_work(daemon, least, work):
+    """work(0), work(1), ... until every worker has a part of it, but least times.
+
+    Chance says whose a client is, by the first id that it draws or by what its addresses hash to.
+    Of 3 workers that all serve, 60 clients leave one idle once in ten billion runs.
+    """
+    def is_idle(worker):
+        return not (worker["sessions"] or worker["served_bytes"])
+
+    for cnt in range(60):
+        if cnt >= least and not any(is_idle(worker) for worker in workers_of(daemon)):
+            return cnt
+        work(cnt)
+    wait_for(lambda: not any(is_idle(worker) for worker in workers_of(daemon)), "no worker is idle")
+    return 60
+
+
 def test_every_worker_serves_some_of_many_getters(lab):
-    """The first id of a client is random and chooses: 24 getters leave none idle but once in 5,000."""
     a = lab.daemon("a", config=CONFIG).start()
     root = lab.folder("root", FILES)
     link = a.share(root)
-    for i in range(24):
+
+    def get_one(i):
         b = lab.daemon(f"b{i}").start()
         fetch(lab, b, link, f"out{i}")
         same_tree(root, lab.dir / f"out{i}")
         b.stop()
-    total = 24 * sum(FILES.values())
+
+    total = until_all_work(a, 12, get_one) * sum(FILES.values())
     served = wait_for(lambda: sum(w["served_bytes"] for w in workers_of(a)) >= total and
                       workers_of(a), "all bytes reported")
     check_eq(len(served), WORKERS, "workers")
@@ -85,11 +103,14 @@ def fill_of(daemon, limit):
 
 
 def test_calls_and_streams_arrive_whichever_worker_has_the_session(lab):
-    """Services are home's: 16 callers leave no worker without a session but once in 200."""
+    """Services are home's."""
     a = lab.daemon("a", config=CONFIG + "[service]\nbuiltin = echo\n").start()
-    callers = [lab.daemon(f"b{i}").start() for i in range(16)]
+    callers = []
     text = "".join(f"line {i} of many\n" for i in range(20000))
-    for b in callers:
+
+    def call(i):
+        b = lab.daemon(f"b{i}").start()
+        callers.append(b)
         done = b.weft("peer", "connect", fabric.node_id(a), a.json("status")["listen"][0])
         check_eq(done.returncode, OK, f"connect: {done.stderr}")
         for payload in (b"", b"short", bytes(range(256)) * 2048):
@@ -100,8 +121,8 @@ def test_calls_and_streams_arrive_whichever_worker_has_the_session(lab):
         check_eq(answer["status"], fabric.NOT_FOUND, "a service that is not there")
         done = b.weft("service", "stream", "echo", "--provider", fabric.node_id(a), input=text)
         check_eq((done.returncode, done.stdout == text), (OK, True), f"stream: {done.stderr}")
-    for worker in workers_of(a):
-        check(worker["sessions"] > 0, f"a worker without a session: {workers_of(a)}")
+
+    until_all_work(a, 8, call)
     # Whoever leaves in the middle leaves nothing behind.
     left = callers[0].weft_popen("service", "stream", "echo", "--provider", fabric.node_id(a))
     left.kill()
@@ -242,10 +263,9 @@ def all_frames_told(daemon):
     wait_for(lambda: sum(device(daemon)["frames"].values()) == QUEUES * FRAMES, "every frame has an owner")
 
 
-def clients(lab, netns, cnt):
-    """On a port each, so that their datagrams come by different queues."""
-    return [lab.daemon(f"b{i}", netns=netns, listen=[f"0.0.0.0:{7001 + i}"]).start()
-            for i in range(cnt)]
+def client(lab, netns, i):
+    """On a port of its own, so that its datagrams come by another queue than those of others."""
+    return lab.daemon(f"b{i}", netns=netns, listen=[f"0.0.0.0:{7001 + i}"]).start()
 
 
 def test_each_worker_receives_from_its_own_queues(lab):
@@ -259,12 +279,11 @@ def test_each_worker_receives_from_its_own_queues(lab):
     told = a.weft("status").stdout
     check("worker 0\tveth0:0 veth0:2\nworker 1\tveth0:1 veth0:3\n" in told, f"status: {told}")
     link = a.share(lab.folder("root", {"x": 8 * CHUNK}))
-    for i, b in enumerate(clients(lab, ns_b, 12)):
-        fetch(lab, b, link, f"out{i}")
+    cnt = until_all_work(a, 12, lambda i: fetch(lab, client(lab, ns_b, i), link, f"out{i}"))
     received = wait_for(lambda: (q := device(a)["receive"]) and
                         all(q[w]["datagrams"] + q[w + 2]["datagrams"] > 0 for w in range(2)) and q,
                         "both workers received by AF_XDP")
-    wait_for(lambda: sum(w["served_bytes"] for w in workers_of(a)) >= 12 * 8 * CHUNK, "all is served")
+    wait_for(lambda: sum(w["served_bytes"] for w in workers_of(a)) >= cnt * 8 * CHUNK, "all is served")
     for worker in workers_of(a):
         check(worker["served_bytes"] > 0, f"an idle worker: {received}")
         check_eq(worker["handed_in"], 0, "a queue's connections live with the queue's worker")
@@ -277,17 +296,20 @@ def test_each_worker_sends_by_a_queue_of_its_own(lab):
     plan = a.json("xdp", "plan", "veth0")["plan"]["frames_bytes"]
     attach(a, "--send", "af_xdp")
     link = a.share(lab.folder("root", {"x": 40 * CHUNK}))
-    for i, b in enumerate(clients(lab, ns_b, 12)):
-        fetch(lab, b, link, f"out{i}")
+
+    def get_one(i):
+        fetch(lab, client(lab, ns_b, i), link, f"out{i}")
         same_tree(lab.dir / "root", lab.dir / f"out{i}")
-    wait_for(lambda: sum(w["served_bytes"] for w in workers_of(a)) >= 12 * 40 * CHUNK, "all is served")
+
+    cnt = until_all_work(a, 12, get_one)
+    wait_for(lambda: sum(w["served_bytes"] for w in workers_of(a)) >= cnt * 40 * CHUNK, "all is served")
     for worker in workers_of(a):
         check(worker["served_bytes"] > 0, f"an idle worker: {worker}")
         # Their sockets sent what went before the way to the clients was known, by whatever queue.
         check(worker["sent_datagrams"] < 200, f"sent by its sockets: {worker}")
     check_eq(a.json("xdp", "status")["send"]["backend"], "af_xdp", "send side")
     # What is served has yet to be sent, and is told by a later report of its worker.
-    wait_for(lambda: a.json("xdp", "status")["send"]["bytes"] > 12 * 40 * CHUNK, "sent by AF_XDP")
+    wait_for(lambda: a.json("xdp", "status")["send"]["bytes"] > cnt * 40 * CHUNK, "sent by AF_XDP")
     wait_for(lambda: sum(device(a)["frames"].values()) == (QUEUES + 2) * FRAMES, "every frame has an owner")
     check_eq(plan, QUEUES * FRAMES * 2048, "planned without sending")
 
@@ -321,7 +343,7 @@ def test_devices_come_and_go_under_the_transfers_of_all_workers(lab):
     root = lab.folder("root", {f"{i}.bin": 100 * CHUNK for i in range(8)})
     link = a.share(root)
     gets = [b.weft_popen("get", link, "--to", lab.dir / f"out{i}")
-            for i, b in enumerate(clients(lab, ns_b, 4))]
+            for i, b in enumerate(client(lab, ns_b, i) for i in range(4))]
     wait_for(lambda: a.json("status")["sessions"] == 4, "4 sessions")
     changes = 0
     while any(get.poll() is None for get in gets) and changes < 8:
@@ -362,14 +384,12 @@ def test_strangers_prove_their_address_to_every_worker_when_pressured(lab):
     check_eq(a.weft("xdp", "mode", "pressured").returncode, OK, "mode")
     early = [long_header(1, 1)]
     wait_for(lambda: strangers(a, early) or a.judged()["early-data"], "worker 1 knows of the mode")
-    for i in range(8):
-        fetch(lab, lab.daemon(f"b{i}").start(), link, f"out{i}")
-    wait_for(lambda: a.json("status")["sessions"] == 8, "8 sessions")
+    cnt = until_all_work(a, 8, lambda i: fetch(lab, lab.daemon(f"b{i}").start(), link, f"out{i}"))
+    wait_for(lambda: a.json("status")["sessions"] == cnt, f"{cnt} sessions")
     counters = a.json("status")["counters"]
-    check_eq((counters["quic.retry_sent_cnt"], counters["quic.bad_token_cnt"]), (8, 0), "Retries")
-    check(all(w["sessions"] for w in workers_of(a)), f"an idle worker: {workers_of(a)}")
+    check_eq((counters["quic.retry_sent_cnt"], counters["quic.bad_token_cnt"]), (cnt, 0), "Retries")
     seen = a.judged()
-    check_eq((seen["retry-sent"], seen["retried"]), (8, 8), "judged")
+    check_eq((seen["retry-sent"], seen["retried"]), (cnt, cnt), "judged")
 
 
 def test_only_home_keeps_what_attaching_takes(lab):

@@ -4,6 +4,7 @@
 
     namespace a: 10.77.0.1 fd77::1 -- veth0 == veth0 -- namespace b: 10.77.0.2 fd77::2
 """
+import json
 import pathlib
 import re
 import subprocess
@@ -381,10 +382,13 @@ def test_a_mode_set_by_hand_holds_and_is_told(lab):
     check_eq((status["mode"], status["forced"]), ("pressured", True), "mode")
     check_eq(a.weft("xdp", "mode", "auto").returncode, OK, "mode")
     check_eq(a.json("xdp", "status")["forced"], False, "forced")
-    time.sleep(0.2)
-    watching.terminate()
-    text = watching.communicate(timeout=10)[0]
-    check("xdp.mode" in text and "xdp.attached" in text, f"events: {text}")
+    missing = {"xdp.mode", "xdp.attached"}
+    while missing:
+        line = watching.stdout.readline()
+        check(line, f"the watch ended without {missing}")
+        missing.discard(json.loads(line)["event"]["kind"])
+    watching.kill()
+    watching.wait()
 
 
 try:

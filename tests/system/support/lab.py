@@ -239,6 +239,8 @@ def wait_for(condition, what, timeout=DEADLINE_S, pause=0.02):
 def run(tests):
     """TAP: runs each test in a lab of its own; exits 1 when one failed."""
     failed = 0
+    # Who started us in the background left it ignored, and so would what we start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     print(f"1..{len(tests)}", flush=True)
     for number, test in enumerate(tests, 1):
         name = test.__name__.removeprefix("test_")
