@@ -10,12 +10,13 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 import fabric
-from lab import (NOT_FOUND, OK, Skip, check, check_eq, need_root, run, run_plain, same_tree,
+from lab import (ASKING_S, NOT_FOUND, OK, Skip, check, check_eq, need_root, run, run_plain, same_tree,
                  wait_for)
 
 CHUNK = 256 * 1024
 WORKERS = 3
 CONFIG = f"[node]\nworkers = {WORKERS}\n"
+CAP_DHT = 8  # in HELLO
 FILES = {f"{i}.bin": 20 * CHUNK for i in range(4)} | {"small": 5}
 
 
@@ -130,6 +131,21 @@ def test_calls_and_streams_arrive_whichever_worker_has_the_session(lab):
     for b in callers:
         b.stop()
     wait_for(lambda: fill_of(a, "mesh.stream_cap") == 0, "no stream is left")
+
+
+def test_services_are_found_whichever_worker_has_the_session(lab):
+    """The overlay is home's: what askers want of it comes by sessions of all workers, and shows it that they came."""
+    a = lab.daemon("a", config=CONFIG + "[service]\nbuiltin = echo\n").start()
+    node = fabric.node_id(a)
+
+    def find(i):
+        b = lab.daemon(f"b{i}", config="[service]\nbuiltin =\n").start()
+        check_eq(b.weft("peer", "connect", node, a.json("status")["listen"][0]).returncode, OK, "connect")
+        wait_for(lambda: node in fabric.providers(b, "echo"), f"b{i} finds it", pause=ASKING_S)
+        peer, = [peer for peer in b.json("peer", "list")["peers"] if peer["node_id"] == node]
+        check(i == 0 or peer["capabilities"] & CAP_DHT, f"what its HELLO said since it serves: {peer}")
+
+    until_all_work(a, 6, find)
 
 
 def test_changed_file_is_noticed_by_whoever_serves_it(lab):
@@ -409,6 +425,7 @@ run([test_every_worker_serves_some_of_many_getters,
      test_sessions_of_all_workers_are_peers_of_the_node,
      test_removed_share_is_served_by_no_worker,
      test_calls_and_streams_arrive_whichever_worker_has_the_session,
+     test_services_are_found_whichever_worker_has_the_session,
      test_changed_file_is_noticed_by_whoever_serves_it,
      test_connection_keeps_its_worker_when_the_address_changes,
      test_restart_ends_and_begins_all_workers,

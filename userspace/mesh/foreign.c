@@ -12,7 +12,7 @@ int mesh_foreign_open(struct mesh *mesh, unsigned type, const struct mesh_stream
 	int err;
 
 	mesh->now_ns = now_ns;
-	if (!acceptor || !acceptor->accept)
+	if (!acceptor || (!acceptor->accept && !acceptor->fn))
 		return WEFT_EUNKNOWN;
 	if (!(stream = mesh_stream_make(mesh, MESH_SIDE_ACCEPTOR)))
 		return WEFT_EFULL;
@@ -22,7 +22,11 @@ int mesh_foreign_open(struct mesh *mesh, unsigned type, const struct mesh_stream
 	stream->carrier = carrier;
 	*out_stream = stream;
 	(void)mesh_stream_enter(stream);
-	err = acceptor->accept(acceptor->ctx, stream, type, now_ns, &stream->events, &stream->arg);
+	if (acceptor->fn)
+		err = mesh_incoming_accept(mesh, stream, &stream->events, &stream->arg);
+	else
+		err = acceptor->accept(acceptor->ctx, stream, type, now_ns, &stream->events,
+				       &stream->arg);
 	if (stream->is_over) {
 		err = WEFT_ECANCELLED;
 	} else if (err < 0) {

@@ -7,7 +7,8 @@
 /*
  * Streams that peers open on sessions of another worker of this node, whose
  * users are here: somebody carries them. To their users they are like any
- * other (seam_stream.h). On the mesh's own thread.
+ * other (seam_stream.h), and so is a request that begins one to its handler
+ * (seam.h). On the mesh's own thread.
  */
 struct mesh_foreign_ops {
 	/* As of struct mesh_stream_ops; none raises an event. */
@@ -20,8 +21,8 @@ struct mesh_foreign_ops {
 };
 
 /*
- * mesh_foreign_open gives the stream to the acceptor of type. 0 with *out_stream; else there
- * is none: WEFT_EUNKNOWN (no acceptor), WEFT_EFULL (too many streams of peers),
+ * mesh_foreign_open gives the stream to the acceptor of type, or to its handler what the stream
+ * asks. 0 with *out_stream; else there is none: WEFT_EUNKNOWN (neither is there), WEFT_EFULL (too many streams of peers),
  * WEFT_ECANCELLED (the acceptor reset it, by reset), or what the acceptor said.
  */
 WEFT_MUST_CHECK

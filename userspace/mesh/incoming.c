@@ -12,7 +12,6 @@
 #include "base/assert.h"
 #include "base/clock.h"
 
-#define READ_TIMEOUT_NS (30 * NS_PER_S)
 /* A chunk at 4.4 KiB/s: who reads slower holds a buffer that others could use. */
 #define DRAIN_TIMEOUT_NS   (60 * NS_PER_S)
 #define BUSY_NOT_BEFORE_MS 1000
@@ -24,18 +23,20 @@ static const struct transport_ops *incoming_ops(const struct mesh_incoming *inco
 	return incoming->mesh->transport->ops;
 }
 
-/* Takes incoming out of its session; the stream is no longer its. */
+/* Takes incoming out of its session, if it is in one; the stream is no longer its. */
 static void incoming_detach(struct mesh_incoming *incoming)
 {
 	struct mesh_session *session = incoming->session;
 
 	list_unlink(&incoming->node);
+	if (incoming->foreign)
+		mesh_incoming_foreign_leave(incoming);
 	if (incoming->stream)
 		incoming->stream->user = NULL;
 	incoming->stream = NULL;
-	if (incoming->is_spare)
+	if (session && incoming->is_spare)
 		session->has_spare = false;
-	else
+	else if (session)
 		session->incoming_cnt--;
 	incoming->session = NULL;
 	timer_cancel(incoming->mesh->timers, &incoming->timer);
@@ -47,8 +48,7 @@ static void incoming_free(struct mesh_incoming *incoming)
 {
 	struct transport_span tail = mesh_unsent_drop(&incoming->unsent, &incoming->mesh->buffers);
 
-	if (incoming->session)
-		incoming_detach(incoming);
+	incoming_detach(incoming);
 	pool_release(&incoming->mesh->incoming, incoming);
 	if (tail.data && tail.done)
 		tail.done(tail.arg);
@@ -74,11 +74,18 @@ void mesh_incoming_gone(struct mesh_incoming *incoming)
 
 void mesh_incoming_reset(struct mesh_incoming *incoming, uint64_t code)
 {
-	incoming_ops(incoming)->reset(incoming->stream, code);
+	struct mesh_stream *foreign = incoming->foreign;
+
+	if (foreign)
+		mesh_incoming_foreign_leave(incoming);
+	if (foreign)
+		mesh_stream_drop(foreign, code);
+	else
+		incoming_ops(incoming)->reset(incoming->stream, code);
 	mesh_incoming_gone(incoming);
 }
 
-static void incoming_expire(struct timer *timer, uint64_t now_ns)
+void mesh_incoming_expire(struct timer *timer, uint64_t now_ns)
 {
 	struct mesh_incoming *incoming = list_entry(timer, struct mesh_incoming, timer);
 
@@ -111,6 +118,19 @@ void mesh_incoming_writable(struct mesh_incoming *incoming)
 		mesh_incoming_reset(incoming, MESH_CODE_INTERNAL);
 }
 
+/* The request is decided, and a stream of another worker takes all of the answer or nothing. */
+static int incoming_send_foreign(struct mesh_incoming *incoming, const struct mesh_frame *frame,
+				 const void *head, size_t head_len)
+{
+	int err = mesh_incoming_foreign_answer(incoming, frame, head, head_len);
+
+	if (err < 0)
+		return err;
+	incoming->mesh->stats.frame_out_cnt++;
+	incoming_free(incoming);
+	return 0;
+}
+
 /*
  * The request is decided: instead of its payload a buffer holds the
  * answer's start, until the stream takes it.
@@ -120,10 +140,13 @@ static int incoming_send(struct mesh_incoming *incoming, const struct mesh_frame
 {
 	const size_t cap = MESH_FRAME_HEAD_LEN_MAX + MESH_HEAD_LEN_MAX;
 	struct mesh *mesh = incoming->mesh;
-	uint8_t *buffer = mesh_buffers_acquire(&mesh->buffers, cap);
+	uint8_t *buffer;
 	struct writer w;
 	int err;
 
+	if (incoming->foreign)
+		return incoming_send_foreign(incoming, frame, head, head_len);
+	buffer = mesh_buffers_acquire(&mesh->buffers, cap);
 	weft_assert(buffer); /* the shelf has one for every incoming, and one more */
 	w = writer_of(buffer, cap);
 	mesh_frame_write(&w, frame);
@@ -195,18 +218,27 @@ void mesh_incoming_abandoned(struct mesh_incoming *incoming, void (*gone)(void *
 	}
 }
 
+/* Of a session of another worker home knows where it led when it began. */
+static struct addr foreign_addr(const struct mesh_incoming *incoming)
+{
+	const struct mesh_peer_entry *entry =
+		mesh_peers_lookup(&incoming->mesh->peers, incoming->foreign->peer.key);
+
+	return entry ? entry->foreign_at : (struct addr){.family = ADDR_NONE};
+}
+
 void mesh_incoming_asker_addr(const struct mesh_incoming *incoming, struct addr *out_addr)
 {
-	struct transport_conn_info info;
+	struct transport_conn_info info = {.remote.family = ADDR_NONE};
 
-	*out_addr = (struct addr){.family = ADDR_NONE};
-	if (!incoming->session)
-		return;
-	incoming_ops(incoming)->info(incoming->session->conn, &info);
+	if (incoming->foreign)
+		info.remote = foreign_addr(incoming);
+	else if (incoming->session)
+		incoming_ops(incoming)->info(incoming->session->conn, &info);
 	*out_addr = info.remote;
 }
 
-static void incoming_refuse(struct mesh_incoming *incoming, enum mesh_code code, const char *text)
+void mesh_incoming_refuse(struct mesh_incoming *incoming, enum mesh_code code, const char *text)
 {
 	struct mesh_stats *stats = &incoming->mesh->stats;
 
@@ -270,8 +302,8 @@ int mesh_incoming_open(struct mesh_session *session, struct transport_stream *st
 		session->has_spare = true;
 	else
 		session->incoming_cnt++;
-	timer_init(&incoming->timer, incoming_expire);
-	timer_set(mesh->timers, &incoming->timer, mesh->now_ns + READ_TIMEOUT_NS);
+	timer_init(&incoming->timer, mesh_incoming_expire);
+	timer_set(mesh->timers, &incoming->timer, mesh->now_ns + MESH_INCOMING_READ_NS);
 	return 0;
 }
 
@@ -288,32 +320,33 @@ static bool incoming_admit(struct mesh_incoming *incoming)
 
 	incoming->req_id = frame->req_id;
 	if (incoming->is_spare)
-		incoming_refuse(incoming, MESH_CODE_BUSY, "too many requests");
+		mesh_incoming_refuse(incoming, MESH_CODE_BUSY, "too many requests");
 	else if (frame->flags)
-		incoming_refuse(incoming, MESH_CODE_MALFORMED, "flags of an answer");
+		mesh_incoming_refuse(incoming, MESH_CODE_MALFORMED, "flags of an answer");
 	else if (!handler || (!handler->fn && !handler->accept))
-		incoming_refuse(incoming, MESH_CODE_UNKNOWN, "unknown type");
+		mesh_incoming_refuse(incoming, MESH_CODE_UNKNOWN, "unknown type");
 	else if (frame->payload_len > mesh_class_payload_max(class))
-		incoming_refuse(incoming, MESH_CODE_TOO_LARGE, "request too large");
+		mesh_incoming_refuse(incoming, MESH_CODE_TOO_LARGE, "request too large");
 	else if (handler->accept && mesh_stream_has_room(incoming->session))
 		return true;
 	else if (handler->accept)
-		incoming_refuse(incoming, MESH_CODE_BUSY, "too many streams");
+		mesh_incoming_refuse(incoming, MESH_CODE_BUSY, "too many streams");
 	else if (!(incoming->buffer = mesh_buffers_acquire(&mesh->buffers, frame->payload_len)))
-		incoming_refuse(incoming, MESH_CODE_BUSY, "no buffer");
+		mesh_incoming_refuse(incoming, MESH_CODE_BUSY, "no buffer");
 	else
 		incoming->in.body = incoming->buffer;
 	return false;
 }
 
-static void incoming_hand_over(struct mesh_incoming *incoming)
+void mesh_incoming_hand_over(struct mesh_incoming *incoming)
 {
 	const struct mesh_frame *frame = &incoming->in.frame;
 	struct mesh *mesh = incoming->mesh;
 	unsigned idx = mesh_registry_idx(mesh_registry_lookup(frame->type));
 	struct mesh_call call = {
 		.incoming = incoming,
-		.peer_key = incoming->session->key,
+		.peer_key =
+			incoming->foreign ? incoming->foreign->peer.key : incoming->session->key,
 		.type = frame->type,
 		.payload = incoming->buffer,
 		.payload_len = frame->payload_len,
@@ -348,7 +381,7 @@ static size_t incoming_read(struct mesh_incoming *incoming, struct cursor *c, bo
 	int got = mesh_frame_in_head(&incoming->in, c);
 
 	if (got < 0) {
-		incoming_refuse(incoming, MESH_CODE_MALFORMED, "malformed frame");
+		mesh_incoming_refuse(incoming, MESH_CODE_MALFORMED, "malformed frame");
 		return 0;
 	}
 	if (got && !had_frame &&
@@ -359,11 +392,12 @@ static size_t incoming_read(struct mesh_incoming *incoming, struct cursor *c, bo
 		return 0;
 	if (got && mesh_frame_in_body(&incoming->in, c)) {
 		if (cursor_left(c))
-			incoming_refuse(incoming, MESH_CODE_MALFORMED, "bytes after the request");
+			mesh_incoming_refuse(incoming, MESH_CODE_MALFORMED,
+					     "bytes after the request");
 		else
-			incoming_hand_over(incoming);
+			mesh_incoming_hand_over(incoming);
 	} else if (fin) {
-		incoming_refuse(incoming, MESH_CODE_MALFORMED, "request cut short");
+		mesh_incoming_refuse(incoming, MESH_CODE_MALFORMED, "request cut short");
 	}
 	return 0;
 }

@@ -180,6 +180,16 @@ void mesh_set_transport(struct mesh *mesh, struct transport *transport)
 	mesh->transport = transport;
 }
 
+uint32_t mesh_caps(const struct mesh *mesh)
+{
+	return mesh->config.caps;
+}
+
+void mesh_set_caps(struct mesh *mesh, uint32_t caps)
+{
+	mesh->config.caps = caps;
+}
+
 void mesh_configure(struct mesh *mesh, const struct mesh_config *config)
 {
 	struct mesh_config *own = &mesh->config;
@@ -361,6 +371,7 @@ void mesh_note_peer(struct mesh *mesh, const struct mesh_peer_info *info, uint64
 		record->good_addr = info->last_addr;
 		record->good_s = info->last_seen_s;
 	}
+	entry->foreign_at = info->is_connected ? info->last_addr : (struct addr){0};
 	if (!record->first_seen_s)
 		record->first_seen_s = info->last_seen_s;
 	record->skew_s = info->skew_s;

@@ -103,6 +103,9 @@ extern const struct transport_events mesh_transport_events; /* ctx: struct mesh 
 struct mesh_seam mesh_seam_of(struct mesh *mesh);
 struct mesh_stream_seam mesh_stream_seam_of(struct mesh *mesh);
 
+/* mesh_caps: what HELLO says that this node can do; set_caps: from now on, in place of that. */
+uint32_t mesh_caps(const struct mesh *mesh);
+void mesh_set_caps(struct mesh *mesh, uint32_t caps);
 /* mesh_configure takes what can change at run time: the caps per session, dial_stagger, skew_max. */
 void mesh_configure(struct mesh *mesh, const struct mesh_config *config);
 /*
@@ -145,7 +148,8 @@ int mesh_session_id(const struct mesh *mesh, const uint8_t key[static MESH_KEY_L
 		    uint8_t out_id[static MESH_SESSION_ID_LEN]);
 /*
  * mesh_note_peer remembers a peer that another worker of this node has met
- * or lost: what info says of it is kept as for one of our own sessions.
+ * or lost: what info says of it is kept as for one of our own sessions, and while it is
+ * connected it is found as a neighbour that has dialled us (neighbours.h).
  */
 void mesh_note_peer(struct mesh *mesh, const struct mesh_peer_info *info, uint64_t now_ns);
 void mesh_stats(const struct mesh *mesh, struct mesh_stats *out_stats);

@@ -131,6 +131,9 @@ struct mesh_request {
 	void *arg;
 };
 
+/* A request is whole within this. */
+#define MESH_INCOMING_READ_NS (30ull * 1000 * 1000 * 1000)
+
 enum mesh_incoming_state {
 	MESH_INCOMING_READING,
 	MESH_INCOMING_HANDED,	/* a handler owes the answer */
@@ -144,6 +147,7 @@ struct mesh_incoming {
 	struct mesh *mesh;
 	struct mesh_session *session;
 	struct transport_stream *stream;
+	struct mesh_stream *foreign; /* in place of both: incoming_foreign.c; NULL: it is none */
 	struct list_node node;
 	struct timer timer; /* for the request to arrive, later for the answer to leave */
 	bool is_spare;
@@ -311,8 +315,14 @@ void mesh_request_queue_run(struct mesh_session *session);
 void mesh_request_data(struct mesh_request *request, struct cursor *c, bool fin);
 void mesh_request_writable(struct mesh_request *request);
 
-/* incoming.c */
+/*
+ * incoming.c. refuse: answers with an error, of what is being read. hand_over: the request is
+ * whole, and goes to its handler.
+ */
 int mesh_incoming_open(struct mesh_session *session, struct transport_stream *stream);
+void mesh_incoming_refuse(struct mesh_incoming *incoming, enum mesh_code code, const char *text);
+void mesh_incoming_hand_over(struct mesh_incoming *incoming);
+void mesh_incoming_expire(struct timer *timer, uint64_t now_ns);
 /* Returns what a stream that incoming became handed out (mesh_stream_adopt). */
 size_t mesh_incoming_data(struct mesh_incoming *incoming, struct cursor *c, bool fin);
 void mesh_incoming_writable(struct mesh_incoming *incoming);
@@ -326,6 +336,19 @@ void mesh_incoming_answer_error(struct mesh_incoming *incoming, enum mesh_code c
 				const char *text, uint64_t not_before_ms);
 void mesh_incoming_abandoned(struct mesh_incoming *incoming, void (*gone)(void *arg), void *arg);
 void mesh_incoming_asker_addr(const struct mesh_incoming *incoming, struct addr *out_addr);
+
+/*
+ * incoming_foreign.c. accept takes a request that a foreign stream brings: as mesh_accept_fn.
+ * answer says frame and unsent.tail there: 0, or WEFT_ECLOSED, and nothing was taken. leave: no
+ * event of the stream comes any more.
+ */
+WEFT_MUST_CHECK
+int mesh_incoming_accept(struct mesh *mesh, struct mesh_stream *stream,
+			 const struct mesh_stream_events **out_events, void **out_arg);
+WEFT_MUST_CHECK
+int mesh_incoming_foreign_answer(struct mesh_incoming *incoming, const struct mesh_frame *frame,
+				 const void *head, size_t head_len);
+void mesh_incoming_foreign_leave(struct mesh_incoming *incoming);
 
 /* dial.c */
 WEFT_MUST_CHECK

@@ -22,6 +22,18 @@ static struct mesh_neighbour entry_describe(const struct mesh_peer_entry *entry)
 	return neighbour;
 }
 
+/* Other workers dial nobody: the peer has dialled them. */
+static struct mesh_neighbour foreign_describe(const struct mesh_peer_entry *entry)
+{
+	struct mesh_neighbour neighbour = entry_describe(entry);
+
+	neighbour.is_proved =
+		neighbour.is_proved && addr_equal(&neighbour.remote, &entry->foreign_at);
+	neighbour.remote = entry->foreign_at;
+	neighbour.is_connected = true;
+	return neighbour;
+}
+
 static struct mesh_neighbour session_describe(const struct mesh_session *session)
 {
 	struct mesh_neighbour neighbour = {0};
@@ -47,6 +59,8 @@ static bool neighbour_find(struct mesh *mesh, const uint8_t key[static MESH_KEY_
 
 	if (session)
 		*out_neighbour = session_describe(session);
+	else if (entry && entry->foreign_at.family != ADDR_NONE)
+		*out_neighbour = foreign_describe(entry);
 	else if (entry)
 		*out_neighbour = entry_describe(entry);
 	return session || entry;

@@ -34,9 +34,11 @@ unsigned mesh_neighbour_addrs(const struct mesh_neighbour *neighbour, struct add
 			      unsigned cap);
 
 /*
- * find: false: neither met nor connected.
+ * find: false: neither met nor connected. Who has a session with another worker of this
+ *     node alone is connected, and has dialled us.
  * each calls fn for everybody, connected ones first, until it returns false; fn may
- *     not ask, nor change anything here.
+ *     not ask, nor change anything here. Who has a session with another worker alone is told as
+ *     one without: to ask it takes a dial, by which it would leave that worker.
  * announce adds caps to what HELLO says from now on, or takes them away.
  */
 struct mesh_neighbour_ops {

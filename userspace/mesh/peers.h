@@ -51,6 +51,8 @@ struct mesh_peer_entry {
 	uint8_t key[MESH_KEY_LEN];
 	struct mesh_peer_record record;
 	uint32_t session_cnt;
+	struct addr
+		foreign_at; /* where a session of another worker leads; ADDR_NONE: there is none */
 	uint64_t not_before_ns; /* it said GOODBYE until then; not kept */
 	bool is_changed;	/* differs from the store */
 };

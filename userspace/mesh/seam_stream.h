@@ -81,7 +81,7 @@ typedef int (*mesh_accept_fn)(void *ctx, struct mesh_stream *stream, unsigned ty
  *     is a session. WEFT_EFULL, WEFT_EMALFORMED, WEFT_EREFUSED as ask, or WEFT_ECLOSED.
  * send sends a frame: head_len bytes of head (copied, at most
  *     MESH_STREAM_HEAD_LEN_MAX), then tail (NULL, or a byte at least), which is lent until
- *     its done; payload_len is the sum of both. 0; WEFT_EFULL: nothing was
+ *     its done; payload_len is the sum of both. An acceptor's MESH_ERROR refuses. 0; WEFT_EFULL: nothing was
  *     taken, writable follows; WEFT_ECLOSED (also after finish); WEFT_EMALFORMED, WEFT_ETOOLARGE:
  *     a type or flags not for this side, lengths beyond the type's class. Where there
  *     is no session yet, one frame is taken and the second is WEFT_EFULL.

@@ -421,7 +421,7 @@ static int op_send(struct mesh_stream *stream, const struct mesh_stream_frame *f
 	struct mesh_frame wire = {
 		.type = frame->type,
 		.req_id = stream->req_id,
-		.flags = frame->flags |
+		.flags = frame->flags | (frame->type == MESH_ERROR ? MESH_FLAG_ERROR : 0) |
 			 (stream->side == MESH_SIDE_ACCEPTOR ? MESH_FLAG_RESPONSE : 0),
 		.payload_len = frame->payload_len,
 	};

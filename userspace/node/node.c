@@ -218,6 +218,9 @@ static void node_tell_crew(struct node *node, uint64_t now_ns)
 		node->is_config_due = !crew_configure(node->crew, config_live(node->config));
 	if (node->is_policy_due)
 		node->is_policy_due = !crew_spread_policy(node->crew, &node->fastpath.part);
+	if (node->told_caps != mesh_caps(node->home.mesh) &&
+	    crew_spread_caps(node->crew, mesh_caps(node->home.mesh)))
+		node->told_caps = mesh_caps(node->home.mesh);
 }
 
 static int node_open_crew(struct node *node, const struct node_params *params, char *what)

@@ -51,6 +51,7 @@ struct node {
 	bool is_config_due;	 /* nor what a reload changed */
 	bool is_bans_due;	 /* nor who is banned now */
 	bool is_policy_due;	 /* nor which limits and mode hold */
+	uint32_t told_caps;	 /* what they were told that HELLO says */
 	struct control *control; /* NULL: simulated */
 	struct address_watch *addresses;
 	struct import_record *imports;	 /* methods/share.c */

@@ -100,6 +100,45 @@ static void test_connected_ones_come_first_and_each_once(void)
 	rig_fini(&rig);
 }
 
+static void test_who_has_a_session_with_another_worker_is_a_neighbour(void)
+{
+	struct mesh_peer_info info = {.is_connected = true, .caps = MESH_CAP_DHT};
+	struct walk walk = {.cnt_max = 4};
+	struct mesh_neighbour neighbour;
+
+	rig_init(&rig, 3);
+	CHECK(rig_connected(&rig, 0, 1));
+	mesh_goodbye(rig.nodes[1].mesh, MESH_BYE_SHUTDOWN, 0, rig.net.now_ns);
+	pair_net_run(&rig.net, PAIR_S);
+	key_of(2, info.key);
+	info.last_addr = pair_addr(77);
+	mesh_note_peer(rig.nodes[0].mesh, &info, rig.net.now_ns);
+	CHECK(find(0, 2, &neighbour));
+	CHECK(neighbour.is_connected && !neighbour.is_dialled && !neighbour.is_proved);
+	CHECK(addr_equal(&neighbour.remote, &info.last_addr));
+	CHECK_EQ(neighbour.caps, MESH_CAP_DHT);
+	/* Nobody is to ask it by a dial because of that. */
+	mesh_neighbour_ops.each(rig.nodes[0].mesh, walk_step, &walk);
+	CHECK_EQ(walk.cnt, 2);
+	CHECK(!walk.is_connected[0] && !walk.is_connected[1]);
+	/* A session of its own is what it knows better. */
+	CHECK(rig_connected(&rig, 0, 2));
+	CHECK(find(0, 2, &neighbour));
+	CHECK(neighbour.is_dialled);
+	walk = (struct walk){.cnt_max = 4};
+	mesh_neighbour_ops.each(rig.nodes[0].mesh, walk_step, &walk);
+	CHECK_EQ(walk.cnt, 2);
+	mesh_goodbye(rig.nodes[2].mesh, MESH_BYE_SHUTDOWN, 0, rig.net.now_ns);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK(find(0, 2, &neighbour));
+	CHECK(neighbour.is_connected && !neighbour.is_dialled);
+	info.is_connected = false;
+	mesh_note_peer(rig.nodes[0].mesh, &info, rig.net.now_ns);
+	CHECK(find(0, 2, &neighbour));
+	CHECK(!neighbour.is_connected);
+	rig_fini(&rig);
+}
+
 static struct addr addr_of(const char *text)
 {
 	struct addr addr;
@@ -139,6 +178,7 @@ int main(void)
 	RUN(test_who_left_is_remembered);
 	RUN(test_caps_are_announced_and_taken_back);
 	RUN(test_connected_ones_come_first_and_each_once);
+	RUN(test_who_has_a_session_with_another_worker_is_a_neighbour);
 	RUN(test_likeliest_address_comes_first_and_impossible_ones_never);
 	return check_done();
 }

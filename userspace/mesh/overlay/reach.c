@@ -45,7 +45,10 @@ void overlay_reach_look(struct overlay *overlay, uint64_t now_ns)
 void overlay_reach_note(struct overlay *overlay, const struct mesh_neighbour *asker,
 			uint64_t now_ns)
 {
-	if (asker->is_connected && !asker->is_dialled &&
-	    kad_reach_of(&asker->remote) > overlay->dialled_reach)
-		overlay_reach_look(overlay, now_ns);
+	if (!asker->is_connected || asker->is_dialled ||
+	    kad_reach_of(&asker->remote) <= overlay->dialled_reach)
+		return;
+	/* Its session may be another worker's, which is seen here alone. */
+	(void)look_at(overlay, asker);
+	overlay_reach_look(overlay, now_ns);
 }

@@ -356,6 +356,19 @@ bool crew_spread_policy(struct crew *crew, const struct weft_config *part)
 	return crew_spread(crew, LETTER_POLICY, policy_write, &copy);
 }
 
+static bool caps_write(struct letter *letter, void *arg)
+{
+	const uint32_t *caps = arg;
+
+	letter->caps = *caps;
+	return true;
+}
+
+bool crew_spread_caps(struct crew *crew, uint32_t caps)
+{
+	return crew_spread(crew, LETTER_CAPS, caps_write, &caps);
+}
+
 static bool config_write(struct letter *letter, void *arg)
 {
 	const struct node_config *const *live = arg;

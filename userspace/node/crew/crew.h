@@ -115,6 +115,8 @@ bool crew_spread_bans(struct crew *crew, const struct ban_list *bans, uint64_t w
 		      uint64_t now_ns);
 /* crew_spread_policy hands every worker its part of the limits, and the mode. As crew_spread_reach. */
 bool crew_spread_policy(struct crew *crew, const struct weft_config *part);
+/* crew_spread_caps: every worker's HELLO says from now on what home's does. As crew_spread_reach. */
+bool crew_spread_caps(struct crew *crew, uint32_t caps);
 /* crew_configure: every worker takes what a reload may change. As crew_spread_reach. */
 bool crew_configure(struct crew *crew, const struct node_config *live);
 /*

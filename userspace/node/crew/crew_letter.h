@@ -38,6 +38,7 @@ enum letter_kind {
 	LETTER_CONFIGURE,
 	LETTER_BANS,
 	LETTER_POLICY,
+	LETTER_CAPS,
 	LETTER_WALL,
 	LETTER_ROTATE_CIDS,
 	LETTER_ADD_QUEUE,
@@ -62,6 +63,7 @@ struct letter {
 		struct reach *reach;  /* the letter's until taken */
 		struct ban_set *bans; /* likewise */
 		struct weft_config policy;
+		uint32_t caps;
 		struct {
 			unsigned device;
 			uint32_t mtu;

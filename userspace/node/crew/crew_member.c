@@ -238,6 +238,9 @@ static void member_obey(struct crew_member *member, struct letter *letter)
 	case LETTER_POLICY:
 		gate_configure(member->worker.gate, &letter->policy);
 		break;
+	case LETTER_CAPS:
+		mesh_set_caps(member->worker.mesh, letter->caps);
+		break;
 	case LETTER_WALL:
 		worker_set_wall(&member->worker, letter->wall.wall_s, letter->wall.now_ns);
 		break;

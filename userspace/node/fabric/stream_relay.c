@@ -224,7 +224,8 @@ size_t stream_relay_footprint(uint32_t stream_cap)
 int stream_relay_open(struct stream_relay *relay, struct mesh_stream_seam seam, uint32_t stream_cap,
 		      struct stream_lane *in, struct stream_lane *out)
 {
-	static const unsigned types[] = {MESH_CALL, MESH_STREAM_OPEN};
+	static const unsigned types[] = {MESH_CALL,	 MESH_STREAM_OPEN, MESH_PEX_REQUEST,
+					 MESH_FIND_NODE, MESH_FIND_VALUE,  MESH_STORE};
 	int err;
 
 	*relay =

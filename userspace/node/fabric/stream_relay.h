@@ -6,9 +6,9 @@
 #include "node/fabric/stream_lane.h"
 
 /*
- * A worker's end of the streams that peers open on its sessions to services:
- * their users are at home (stream_inlet.h), so what they bring goes there,
- * and what is said there goes out here. On the worker's thread.
+ * A worker's end of the streams that peers open on its sessions to services, and of what they
+ * ask of the overlay: who takes them is at home (stream_inlet.h), so what they bring goes
+ * there, and what is said there goes out here. On the worker's thread.
  *
  * Credit: the peer's sender is stopped until home has used its bytes, and
  * RELAY_LEN_MAX bytes of all streams may be on their way at most; a stream
@@ -29,7 +29,7 @@ struct stream_relay {
 };
 
 size_t stream_relay_footprint(uint32_t stream_cap);
-/* stream_relay_open accepts streams of types 300 and 302. 0 or a negative code. */
+/* stream_relay_open accepts calls, streams and requests of the overlay. 0 or a negative code. */
 WEFT_MUST_CHECK
 int stream_relay_open(struct stream_relay *relay, struct mesh_stream_seam seam, uint32_t stream_cap,
 		      struct stream_lane *in, struct stream_lane *out);
