@@ -84,10 +84,11 @@ const struct command commands[] = {
 	"weft sub sync songs", run_sub_sync, 0, 1, { { 0 } } },
 { "sub", "remove", "NAME", "follow a share no more; files that were fetched stay", NULL,
 	"weft sub remove songs", run_sub_remove, 1, 1, { { 0 } } },
-{ "get", "", "LINK", "fetch what a link names, every byte verified",
-	"The get belongs to the daemon: it goes on when this command ends or the daemon\n"
-	"restarts, from what is verified on disk. Ctrl-C leaves it running and says how\n"
-	"to watch or cancel it.",
+{ "get", "", "LINK|NAME", "fetch what a link or a followed share names, every byte verified",
+	"Of a share it is the newest revision: of a link's that anybody knows, of a NAME's (weft\n"
+	"sub list) that is here. The get belongs to the daemon: it goes on when this command\n"
+	"ends or the daemon restarts, from what is verified on disk. Ctrl-C leaves it running\n"
+	"and says how to watch or cancel it.",
 	"weft get 'mesh:...' --to ~/Downloads", run_get, 1, 1,
 	{ { "to", "DIR", "folder to fetch into, made if missing (needed)" },
 	  { "only", "PATTERN...", "only files called so; with a / whole paths, 'dir/' all below" },

@@ -375,6 +375,19 @@ unsigned content_member_cnt(const struct content *content, const uint8_t id[stat
 	return serve_member_cnt(content->serve, id);
 }
 
+void content_set_blocker(struct content *content,
+			 bool (*is_blocked)(void *ctx, const uint8_t content_id[static 32]),
+			 void *ctx)
+{
+	content->is_blocked = is_blocked;
+	content->blocker = ctx;
+}
+
+bool content_is_blocked(const struct content *content, const uint8_t content_id[static 32])
+{
+	return content->is_blocked && content->is_blocked(content->blocker, content_id);
+}
+
 uint64_t content_wall_s(const struct content *content)
 {
 	return content->params.wall_s ? content->params.wall_s(content->params.ctx) : 0;

@@ -280,6 +280,13 @@ struct content_get {
 WEFT_MUST_CHECK
 int content_get_start(struct content *content, const struct content_get_ask *ask, uint64_t now_ns,
 		      uint64_t *out_id);
+/*
+ * content_set_blocker, at start: is_blocked is asked of each file that is to be fetched, by
+ * its content. A get that wants one that it names stops with WEFT_EREFUSED.
+ */
+void content_set_blocker(struct content *content,
+			 bool (*is_blocked)(void *ctx, const uint8_t content_id[static 32]),
+			 void *ctx);
 /* content_get_lookup: borrowed until the next call into content; NULL when unknown. */
 const struct content_get *content_get_lookup(struct content *content, uint64_t id);
 void content_gets_each(struct content *content,

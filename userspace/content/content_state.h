@@ -41,6 +41,8 @@ struct content {
 	struct gets *gets;
 	struct readers *readers;
 	struct gc *gc;
+	bool (*is_blocked)(void *ctx, const uint8_t content_id[static 32]); /* NULL: none is */
+	void *blocker;
 	struct content_holder holders[CONTENT_HOLDERS_MAX];
 	unsigned holder_cnt;
 	unsigned unheld_cnt; /* manifests on their way into the store (holder.h) */
@@ -82,6 +84,9 @@ uint64_t content_download_ns(const struct content *content, uint64_t now_ns);
 void content_download_take(struct content *content, uint64_t len, uint64_t now_ns);
 void content_download_give_back(struct content *content, uint64_t len);
 unsigned content_price(const struct content *content, const struct addr *addr);
+
+/* content_is_blocked: this content is not to be fetched (content_set_blocker). */
+bool content_is_blocked(const struct content *content, const uint8_t content_id[static 32]);
 
 /* content_wall_s: seconds since 1970; 0 without a clock. */
 uint64_t content_wall_s(const struct content *content);

@@ -169,8 +169,7 @@ static int seen_load(struct followed *followed)
 
 	if (err < 0)
 		return err;
-	(void)follow_seen(snapshot, followed->view.share_id, &followed->view.head,
-			  followed->head_bytes, &followed->head_len);
+	followed_see(followed, snapshot);
 	store_snapshot_close(snapshot);
 	return 0;
 }

@@ -175,19 +175,16 @@ int follow_row_parse(const uint8_t *data, size_t len, struct followed *followed)
 
 /* --- what it leads to --- */
 
-bool follow_seen(struct store_snapshot *snapshot, const uint8_t share_id[static SHARE_ID_LEN],
-		 struct share_head *out_head, uint8_t bytes[static HEAD_LEN_MAX], size_t *out_len)
+void followed_see(struct followed *followed, struct store_snapshot *snapshot)
 {
-	const void *value;
-	size_t len;
+	struct follow *view = &followed->view;
+	struct head_seen seen;
 
-	if (store_get(snapshot, STORE_HEADS, share_id, SHARE_ID_LEN, &value, &len) < 0 ||
-	    head_parse(value, len, out_head) < 0 ||
-	    memcmp(out_head->share_id, share_id, SHARE_ID_LEN) != 0)
-		return false;
-	memcpy(bytes, value, len);
-	*out_len = len;
-	return true;
+	if (head_seen_get(snapshot, view->share_id, &seen) < 0 ||
+	    (view->head.seq && !head_is_newer(&seen.head, &view->head)))
+		return;
+	followed->seen = seen;
+	view->head = seen.head;
 }
 
 int followed_describe(struct followed *followed, const struct manifest *manifest)
@@ -307,8 +304,7 @@ int follow_load(struct followed *followed, struct store_snapshot *snapshot)
 	struct follow *view = &followed->view;
 	int err;
 
-	(void)follow_seen(snapshot, view->share_id, &view->head, followed->head_bytes,
-			  &followed->head_len);
+	followed_see(followed, snapshot);
 	err = revisions_load(followed, snapshot);
 	if (err == 0 && view->has_blocklist)
 		err = blocklist_load(followed, snapshot);

@@ -5,6 +5,7 @@
 #include "base/list.h"
 #include "base/timer.h"
 #include "content/follow/follow.h"
+#include "content/head_seen.h"
 #include "content/holder.h"
 
 struct cbor_reader;
@@ -43,8 +44,7 @@ struct followed {
 	char detail[FOLLOW_DETAIL_CAP];
 	uint8_t recommended[MANIFEST_RECOMMENDED_MAX][SHARE_ID_LEN];
 	struct link_node hints[FOLLOW_HINTS_MAX];
-	uint8_t head_bytes[HEAD_LEN_MAX]; /* as view.head was signed */
-	size_t head_len;
+	struct head_seen seen; /* view.head as it was signed */
 	struct {
 		uint8_t *ids; /* 32 bytes each, of a root; NULL: none */
 		size_t cnt;
@@ -118,9 +118,8 @@ int follow_row_parse(const uint8_t *data, size_t len, struct followed *followed)
 /* follow_load reads what else is known: head, manifests, blocklist. 0 or -errno. */
 WEFT_MUST_CHECK
 int follow_load(struct followed *followed, struct store_snapshot *snapshot);
-/* follow_seen reads the newest head ever seen; false: there is none. */
-bool follow_seen(struct store_snapshot *snapshot, const uint8_t share_id[static SHARE_ID_LEN],
-		 struct share_head *out_head, uint8_t bytes[static HEAD_LEN_MAX], size_t *out_len);
+/* followed_see takes the newest head ever seen that the store knows, if it is newer. */
+void followed_see(struct followed *followed, struct store_snapshot *snapshot);
 /* followed_describe takes from a manifest what is told of the newest revision. 0 or -ENOMEM. */
 WEFT_MUST_CHECK
 int followed_describe(struct followed *followed, const struct manifest *manifest);

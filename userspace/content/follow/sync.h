@@ -64,9 +64,7 @@ struct sync {
 	struct sync_head_ask head_asks[FOLLOW_HINTS_MAX];
 	unsigned head_wait_cnt; /* of run and head_asks */
 	bool is_heard;		/* somebody answered, with a head or without */
-	struct share_head best; /* seq 0: none */
-	uint8_t best_bytes[HEAD_LEN_MAX];
-	size_t best_len;
+	struct head_seen best;	/* seq 0: none */
 
 	/* manifests */
 	struct swarm *swarm;

@@ -44,7 +44,10 @@ static void answer_take(void *arg, const struct swarm_answer *answer, uint64_t n
 
 static int swarm_begin(struct sync_ask *ask, uint64_t now_ns)
 {
-	ask->swarm.what = "the share";
+	static const char what[] = "the share";
+
+	ask->swarm.what = what;
+	ask->swarm.what_len = sizeof(what) - 1;
 	ask->swarm.buf = ask->buf;
 	ask->swarm.cap = SYNC_REPLY_CAP;
 	ask->swarm.check = answer_check;

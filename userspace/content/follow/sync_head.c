@@ -17,11 +17,11 @@
 static void heard(struct sync *sync, const struct share_head *head, const uint8_t *bytes,
 		  size_t len)
 {
-	if (sync->best.seq && !head_is_newer(head, &sync->best))
+	if (sync->best.head.seq && !head_is_newer(head, &sync->best.head))
 		return;
-	sync->best = *head;
-	memcpy(sync->best_bytes, bytes, len);
-	sync->best_len = len;
+	sync->best.head = *head;
+	memcpy(sync->best.bytes, bytes, len);
+	sync->best.len = len;
 }
 
 static void answered(struct sync *sync, uint64_t now_ns)
@@ -221,22 +221,14 @@ static void other_heads_note(struct sync *sync, const struct share_head *seen)
 	}
 }
 
-/* The newest ever seen: others in this node (a publisher, a link that was resolved) note theirs too. */
+/* Others in this node, a publisher or a link that was resolved, note what they see too. */
 static void seen_refresh(struct followed *followed)
 {
 	struct store_snapshot *snapshot;
-	struct share_head head;
-	uint8_t bytes[HEAD_LEN_MAX];
-	size_t len;
 
 	if (store_snapshot_open(followed->follows->params.store, &snapshot) < 0)
 		return;
-	if (follow_seen(snapshot, followed->view.share_id, &head, bytes, &len) &&
-	    (!followed->view.head.seq || head_is_newer(&head, &followed->view.head))) {
-		followed->view.head = head;
-		memcpy(followed->head_bytes, bytes, len);
-		followed->head_len = len;
-	}
+	followed_see(followed, snapshot);
 	store_snapshot_close(snapshot);
 }
 
@@ -248,21 +240,19 @@ int sync_heads_judge(struct sync *sync)
 
 	seen_refresh(followed);
 	seen = view->head;
-	if (sync->best.seq && (!seen.seq || head_is_newer(&sync->best, &seen))) {
-		if (seen.seq && head_is_fork(&sync->best, &seen))
+	if (sync->best.head.seq && (!seen.seq || head_is_newer(&sync->best.head, &seen))) {
+		if (seen.seq && head_is_fork(&sync->best.head, &seen))
 			fork_note(followed, &seen);
-		view->head = sync->best;
-		memcpy(followed->head_bytes, sync->best_bytes, sync->best_len);
-		followed->head_len = sync->best_len;
+		followed->seen = sync->best;
+		view->head = sync->best.head;
 		followed->is_head_unsaved = true;
 	}
 	if (followed->is_head_unsaved) {
-		store_batch_put(sync_batch(sync), STORE_HEADS, view->share_id, SHARE_ID_LEN,
-				followed->head_bytes, followed->head_len);
+		head_seen_put(sync_batch(sync), &followed->seen);
 		sync_save_flush(sync);
 	}
 	other_heads_note(sync, &seen);
-	if (sync->best.seq)
+	if (sync->best.head.seq)
 		view->synced_s = follows_wall_s(sync->follows);
 	else
 		return sync->is_heard ? WEFT_EABSENT : WEFT_EUNREACHABLE;
@@ -299,9 +289,9 @@ void sync_put(struct sync *sync, uint64_t now_ns)
 	if (is_there && now_ns < followed->put_ns)
 		return;
 	head_overlay_name(followed->view.share_id, name);
-	memcpy(value + 1, followed->head_bytes, followed->head_len);
+	memcpy(value + 1, followed->seen.bytes, followed->seen.len);
 	/* When there is no room for a put now, the next sync tries again. */
 	(void)!overlay->ops->put(overlay->overlay, name, sizeof(name), value,
-				 1 + followed->head_len, put_done, followed, now_ns,
+				 1 + followed->seen.len, put_done, followed, now_ns,
 				 &followed->put_run);
 }

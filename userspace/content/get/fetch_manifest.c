@@ -115,12 +115,34 @@ static int volume_lay_out(struct fetch *fetch)
 	return 0;
 }
 
+/* The first wanted file that is not to be fetched, or NULL. */
+static const struct manifest_item *blocked_find(const struct fetch *fetch)
+{
+	for (uint32_t i = 0; i < fetch->item_cnt; i++) {
+		const struct manifest_item *entry = fetch_manifest_item(fetch, i);
+
+		if (fetch->items[i].state != ITEM_SKIPPED &&
+		    content_is_blocked(fetch->content, entry->content_id))
+			return entry;
+	}
+	return NULL;
+}
+
 static void volume_begin(struct fetch *fetch)
 {
 	int err = volume_lay_out(fetch);
+	const struct manifest_item *blocked;
 
 	if (err) {
 		fetch_stop(fetch, err, "no memory for the list of files");
+		return;
+	}
+	blocked = blocked_find(fetch);
+	if (blocked) {
+		fetch_stop(fetch, WEFT_EREFUSED,
+			   "%.*s is on the blocklist of a share that is followed (weft sub "
+			   "list); --only fetches the others",
+			   (int)blocked->path_len, blocked->path);
 		return;
 	}
 	if (fetch->get->range_cnt > 0) {

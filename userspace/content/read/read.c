@@ -166,6 +166,8 @@ int reader_start(struct content *content, const struct reader_ask *ask, uint64_t
 		return WEFT_EFULL;
 	if (!ask->opened && !part_fits(ask, ask->size))
 		return WEFT_EMALFORMED;
+	if (content_is_blocked(content, ask->content_id))
+		return WEFT_EREFUSED;
 	reader = calloc(1, sizeof(*reader));
 	if (!reader)
 		return -ENOMEM;

@@ -67,7 +67,10 @@ unsigned readers_cnt(const struct readers *readers);
 /* readers_footprint: bytes that all readers take, when there are as many as there may be. */
 size_t readers_footprint(void);
 
-/* reader_start: 0, WEFT_EFULL (READERS_MAX), WEFT_EMALFORMED (beyond size) or -ENOMEM. */
+/*
+ * reader_start: 0, WEFT_EFULL (READERS_MAX), WEFT_EMALFORMED (beyond size), WEFT_EREFUSED
+ * (content_set_blocker) or -ENOMEM.
+ */
 WEFT_MUST_CHECK
 int reader_start(struct content *content, const struct reader_ask *ask, uint64_t now_ns,
 		 struct reader **out_reader);

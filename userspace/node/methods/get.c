@@ -14,6 +14,7 @@
 #include "content/link.h"
 #include "content/swarm/swarm.h"
 #include "node/methods/methods.h"
+#include "node/methods/share_target.h"
 
 struct get_watch {
 	struct get_watch *next;
@@ -283,24 +284,22 @@ static const char *options_read(const json_t *parameters, struct content_get_ask
 	return why;
 }
 
-void method_get(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
+static void get_begin(struct node *node, struct control_call *call, const json_t *parameters,
+		      const struct method_collection *collection, uint64_t now_ns)
 {
-	struct node *node = ctx;
-	const char *text = json_string_value(json_object_get(parameters, "link")), *why;
+	const char *why;
 	struct get_options options;
-	struct link link;
 	struct content_get_ask ask = {
-		.link = &link,
+		.link = collection->link,
+		.manifest_id = collection->manifest_id,
+		.nodes = collection->nodes,
+		.node_cnt = collection->node_cnt,
 		.target = json_string_value(json_object_get(parameters, "target")),
 		.is_replacing = json_is_true(json_object_get(parameters, "replace")),
 	};
 	uint64_t id;
-	int err = link_parse(text, &link);
+	int err;
 
-	if (err < 0) {
-		method_fail_link(call, err, text);
-		return;
-	}
 	if (ask.target[0] != '/') {
 		control_fail(call, WEFT_EMALFORMED, ask.target, "the path is not absolute",
 			     "give the full path, beginning with /");
@@ -328,6 +327,13 @@ void method_get(void *ctx, struct control_call *call, const json_t *parameters, 
 		watch_join(node, call, id);
 	else
 		watch_add(node, call, id);
+}
+
+void method_get(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
+{
+	method_collection_find(ctx, call, parameters,
+			       json_string_value(json_object_get(parameters, "link")), get_begin,
+			       now_ns);
 }
 
 /* The get a call names, or NULL after the call was failed. */

@@ -117,6 +117,13 @@ static void public_each(void *ctx, const uint8_t *after,
 	publisher_public_each(((struct sharing *)ctx)->publisher, after, fn, arg);
 }
 
+static bool is_blocked(void *ctx, const uint8_t content_id[static 32])
+{
+	const struct sharing *sharing = ctx;
+
+	return follow_blocker(sharing->follows, BLOCKLIST_CONTENT, content_id) != NULL;
+}
+
 int sharing_open_follows(struct sharing *sharing)
 {
 	struct node *node = sharing->node;
@@ -136,6 +143,9 @@ int sharing_open_follows(struct sharing *sharing)
 		.public_each = public_each,
 		.ctx = sharing,
 	};
+	int err = follows_new(&params, &sharing->follows);
 
-	return follows_new(&params, &sharing->follows);
+	if (err == 0)
+		content_set_blocker(node->home.content, is_blocked, sharing);
+	return err;
 }
