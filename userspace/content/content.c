@@ -18,6 +18,7 @@
 #include "content/manifest.h"
 #include "content/object.h"
 #include "content/read/read.h"
+#include "content/serve/partial.h"
 #include "content/serve/reach.h"
 #include "content/serve/serve.h"
 #include "content/share.h"
@@ -296,6 +297,37 @@ void content_take_reach(struct content *content, struct reach *reach)
 	reach_free(content->reach);
 	content->reach = reach;
 	serve_forget_files(content->serve);
+}
+
+bool content_has_new_partials(const struct content *content)
+{
+	return serve_partials(content->serve)->is_changed;
+}
+
+struct partials *content_partials_copy(struct content *content)
+{
+	struct partials *copy = calloc(1, sizeof(*copy));
+
+	if (!copy)
+		return NULL;
+	partials_init(copy);
+	if (partials_copy(serve_partials(content->serve), copy) == 0)
+		return copy;
+	content_partials_free(copy);
+	return NULL;
+}
+
+void content_take_partials(struct content *content, struct partials *partials)
+{
+	partials_take(serve_partials(content->serve), partials);
+	content_partials_free(partials);
+}
+
+void content_partials_free(struct partials *partials)
+{
+	if (partials)
+		partials_fini(partials);
+	free(partials);
 }
 
 void content_reach_free(struct reach *reach)

@@ -15,6 +15,7 @@ struct store;
 struct jobs;
 struct random;
 struct timer_wheel;
+struct partials;
 struct reach;
 
 /*
@@ -148,6 +149,15 @@ struct reach *content_reach_copy(struct content *content);
 /* content_take_reach takes reach. */
 void content_take_reach(struct content *content, struct reach *reach);
 void content_reach_free(struct reach *reach);
+/*
+ * What gets are fetching, of which servers may serve what is verified: home
+ * says when it is not what was last copied, and makes a copy (NULL: no memory,
+ * or no descriptors), which a server takes.
+ */
+bool content_has_new_partials(const struct content *content);
+struct partials *content_partials_copy(struct content *content);
+void content_take_partials(struct content *content, struct partials *partials);
+void content_partials_free(struct partials *partials);
 /* content_note_member: what on_member of another worker told. */
 void content_note_member(struct content *content, const struct content_member *member,
 			 uint64_t now_ns);
@@ -326,6 +336,27 @@ WEFT_MUST_CHECK
 int content_gc(struct content *content, bool run,
 	       void (*done)(void *arg, int err, const struct content_gc *gc), void *arg);
 
+/*
+ * The items of a manifest that is here, in order and with those of its parts:
+ * content_items_each tells cnt_max of them at most, from number first on.
+ * fn borrows for the call. 0, WEFT_EABSENT (it, or a part, is not here),
+ * WEFT_EDAMAGED, -errno. Reads from the disk: for people, not for packets.
+ */
+struct content_item {
+	const uint8_t *content_id;
+	uint64_t size;
+	const char *path;
+};
+struct content_items {
+	uint64_t first, cnt_max;
+	void (*fn)(void *arg, const struct content_item *item);
+	void *arg;
+	uint64_t told_cnt, total_cnt; /* set */
+};
+WEFT_MUST_CHECK
+int content_items_each(struct content *content, const uint8_t manifest_id[static 32],
+		       struct content_items *items);
+
 struct content_stats {
 	uint32_t share_cnt, get_cnt, get_active_cnt, chunk_buffer_used_cnt, import_cnt;
 	uint64_t served_byte_cnt, served_chunk_cnt, received_byte_cnt, bad_chunk_cnt;
@@ -373,6 +404,7 @@ struct content_traffic {
 	uint32_t upload_slot_cnt;	       /* in use lately */
 	uint32_t upload_waiting_cnt;	       /* requests that a limit holds */
 	uint64_t upload_refused_cnt;	       /* told to come back, since start */
+	uint64_t upload_charged_cnt; /* bytes that took of the limit of all, since start */
 };
 void content_traffic(const struct content *content, uint64_t now_ns,
 		     struct content_traffic *out_traffic);
@@ -389,6 +421,7 @@ struct content_usage {
 	uint64_t byte_cnt, chunk_cnt;
 	uint64_t per_s; /* bytes, of the last ten seconds or so; content_usage_each only */
 };
+#define CONTENT_USAGE_MAX 256u /* of a kind */
 typedef void (*content_usage_fn)(void *arg, const struct content_usage *usage);
 void content_usage_each(const struct content *content, enum content_usage_kind kind,
 			uint64_t now_ns, content_usage_fn fn, void *arg);

@@ -109,15 +109,18 @@ uint64_t content_limit(const struct content *content, enum content_limit which)
 void content_limits_apply(struct content *content, uint64_t now_ns)
 {
 	const struct content_limits *limits = &content->limits;
-	uint64_t upload = content_limits_value(limits, CONTENT_LIMIT_UPLOAD);
+	struct upload_limits upload = {
+		.whole_per_s = content_limits_value(limits, CONTENT_LIMIT_UPLOAD),
+		.peer_per_s = content_limits_value(limits, CONTENT_LIMIT_UPLOAD_PEER),
+		.slot_cnt = (uint32_t)content_limits_value(limits, CONTENT_LIMIT_UPLOAD_SLOTS),
+	};
 
-	if (upload && content->has_upload_part)
-		upload = content->upload_part ? content->upload_part : 1;
+	upload.per_s = upload.whole_per_s;
+	if (upload.per_s && content->has_upload_part)
+		upload.per_s = content->upload_part ? content->upload_part : 1;
 	pace_set(&content->limits.download, content_limits_value(limits, CONTENT_LIMIT_DOWNLOAD),
 		 now_ns);
-	serve_set_limits(
-		content->serve, upload, content_limits_value(limits, CONTENT_LIMIT_UPLOAD_PEER),
-		(uint32_t)content_limits_value(limits, CONTENT_LIMIT_UPLOAD_SLOTS), now_ns);
+	serve_set_limits(content->serve, &upload, now_ns);
 }
 
 void content_limit_show(const struct content *content, enum content_limit which,

@@ -9,8 +9,7 @@ uint64_t pace_cost_ns(const struct pace *pace, uint64_t len)
 	return pace->per_s ? len * NS_PER_S / pace->per_s : 0;
 }
 
-/* What was owed, as bytes, bounded by what a length may be. */
-static uint64_t owed_len(const struct pace *pace, uint64_t now_ns)
+uint64_t pace_owed(const struct pace *pace, uint64_t now_ns)
 {
 	uint64_t owed_ns = pace->free_ns > now_ns ? pace->free_ns - now_ns : 0;
 	double len = (double)owed_ns * (double)pace->per_s / (double)NS_PER_S;
@@ -20,7 +19,7 @@ static uint64_t owed_len(const struct pace *pace, uint64_t now_ns)
 
 void pace_set(struct pace *pace, uint64_t per_s, uint64_t now_ns)
 {
-	uint64_t len = owed_len(pace, now_ns);
+	uint64_t len = pace_owed(pace, now_ns);
 
 	if (pace->per_s == per_s)
 		return;

@@ -26,6 +26,8 @@ void pace_set(struct pace *pace, uint64_t per_s, uint64_t now_ns);
 bool pace_is_free(const struct pace *pace, uint64_t now_ns);
 /* pace_take: len bytes, at most 2^32, go now. */
 void pace_take(struct pace *pace, uint64_t len, uint64_t now_ns);
+/* pace_owed: bytes that went before their time, at most 2^32 - 1. */
+uint64_t pace_owed(const struct pace *pace, uint64_t now_ns);
 /* pace_give_back: so many of them did not go after all. */
 void pace_give_back(struct pace *pace, uint64_t len);
 /* pace_cost_ns: as long as len bytes take; 0 without a limit. */

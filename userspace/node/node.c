@@ -76,6 +76,18 @@ static void node_on_reach(void *ctx)
 	sharing_content_changed(node->sharing, NULL, node->home.now_ns);
 }
 
+static void node_on_limits(void *ctx)
+{
+	crew_content_limits_changed(&((struct node *)ctx)->crew_content);
+}
+
+static void node_on_member(void *ctx, const struct content_member *member)
+{
+	struct node *node = ctx;
+
+	crew_content_member(&node->crew_content, 0, member, node->home.now_ns);
+}
+
 static void node_on_sample(void *ctx, const struct weft_sample *sample)
 {
 	drops_sample(&((struct node *)ctx)->drops, sample);
@@ -131,6 +143,8 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 		.on_step = node_on_step,
 		.on_failure = node_on_failure,
 		.on_reach_changed = node_on_reach,
+		.on_limits_changed = node_on_limits,
+		.on_member = node_on_member,
 		.on_sample = node_on_sample,
 		.handover = node->handover,
 		.cid_epoch = node->cid_epoch,
@@ -196,6 +210,20 @@ static void node_on_served(void *ctx, const uint8_t manifest_id[static 32], uint
 	content_note_served(((struct node *)ctx)->home.content, manifest_id, len);
 }
 
+static void node_on_crew_member(void *ctx, unsigned idx, const struct content_member *member)
+{
+	struct node *node = ctx;
+
+	crew_content_member(&node->crew_content, idx, member, node->home.now_ns);
+}
+
+static void node_on_usage(void *ctx, const struct content_usage *usage)
+{
+	struct node *node = ctx;
+
+	content_note_usage(node->home.content, usage, node->home.now_ns);
+}
+
 /* Its share of the datagrams would go nowhere: whoever supervises us starts us again. */
 static void node_on_crew_ended(void *ctx, unsigned idx, int err)
 {
@@ -242,6 +270,8 @@ static int node_open_crew(struct node *node, const struct node_params *params, c
 		.on_sample = node_on_sample,
 		.on_arrivals = node_on_arrivals,
 		.on_served = node_on_served,
+		.on_member = node_on_crew_member,
+		.on_usage = node_on_usage,
 		.on_queue_left = fastpath_on_queue_left,
 		.on_ended = node_on_crew_ended,
 		.ctx = node,
@@ -255,6 +285,8 @@ static int node_open_crew(struct node *node, const struct node_params *params, c
 	node->is_reach_due = true;
 	node->is_bans_due = true;
 	node_tell_crew(node, params->now_ns);
+	crew_content_start(&node->crew_content, node->crew, node->home.content, &node->home.timers,
+			   params->now_ns);
 	if ((err = crew_start(node->crew, what)) < 0)
 		return err;
 	return worker_watch(&node->home, &node->crew_watch, crew_fd(node->crew));
@@ -326,6 +358,7 @@ static void node_free_above_store(struct node *node)
 	method_load_watches_forget(node);
 	method_checks_forget(node);
 	method_dht_runs_forget(node);
+	crew_content_stop(&node->crew_content);
 	crew_free(node->crew);
 	node->crew = NULL;
 	fastpath_close(&node->fastpath);

@@ -12,6 +12,7 @@
 #include "node/bans/incidents.h"
 #include "node/node.h"
 #include "node/policy/record.h"
+#include "node/crew/crew_content.h"
 #include "node/crew/crew.h"
 #include "node/crew/worker.h"
 
@@ -47,6 +48,7 @@ struct node {
 	unsigned provider_cnt;
 	uint32_t cid_epoch;
 	uint64_t cids_rotated_ns;
+	struct crew_content crew_content;
 	bool is_reach_due;	 /* the crew has not heard what peers may read now */
 	bool is_config_due;	 /* nor what a reload changed */
 	bool is_bans_due;	 /* nor who is banned now */

@@ -136,6 +136,19 @@ int partials_copy(struct partials *partials, struct partials *out_copy)
 	return 0;
 }
 
+void partials_take(struct partials *partials, struct partials *from)
+{
+	partials_fini(partials);
+	while (!list_is_empty(&from->list)) {
+		struct list_node *node = from->list.next;
+
+		list_unlink(node);
+		list_push_back(&partials->list, node);
+	}
+	partials->cnt = from->cnt;
+	from->cnt = 0;
+}
+
 int partial_read(const struct partial *partial, uint64_t off, void *dst, size_t len,
 		 bool is_waiting)
 {

@@ -65,6 +65,9 @@ void partial_release(struct partial *partial);
 WEFT_MUST_CHECK
 int partials_copy(struct partials *partials, struct partials *out_copy);
 
+/* partials_take puts all of from, which is empty then, in the place of what is there. */
+void partials_take(struct partials *partials, struct partials *from);
+
 /*
  * partial_read reads [off, off + len), chunks that are there; with is_waiting
  * false only if no disk must be waited for. 0, -EAGAIN or -errno. Any thread.

@@ -13,6 +13,7 @@ struct content_stats;
 struct content_traffic;
 struct chunk_buffers;
 struct partials;
+struct upload_limits;
 struct serve;
 
 /*
@@ -32,9 +33,7 @@ struct chunk_buffers *serve_buffers(struct serve *serve);
 /* serve_note_member: another server of this node heard of it. serve_member_cnt: of id, lately. */
 void serve_note_member(struct serve *serve, const struct content_member *member, uint64_t now_ns);
 unsigned serve_member_cnt(const struct serve *serve, const uint8_t id[static 32]);
-/* serve_set_limits: of bytes per second (0: none) of all and of each peer, and of peers (0: none). */
-void serve_set_limits(struct serve *serve, uint64_t per_s, uint64_t peer_per_s, uint32_t slot_cnt,
-		      uint64_t now_ns);
+void serve_set_limits(struct serve *serve, const struct upload_limits *limits, uint64_t now_ns);
 void serve_fill_traffic(const struct serve *serve, uint64_t now_ns,
 			struct content_traffic *traffic);
 /* serve_now_ns: as far as it was told. */

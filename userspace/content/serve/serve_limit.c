@@ -90,10 +90,9 @@ void serve_limits_fini(struct serve *serve)
 	timer_cancel(serve->content->params.timers, &serve->upload_timer);
 }
 
-void serve_set_limits(struct serve *serve, uint64_t per_s, uint64_t peer_per_s, uint32_t slot_cnt,
-		      uint64_t now_ns)
+void serve_set_limits(struct serve *serve, const struct upload_limits *limits, uint64_t now_ns)
 {
-	uploads_configure(&serve->uploads, per_s, peer_per_s, slot_cnt, now_ns);
+	uploads_configure(&serve->uploads, limits, now_ns);
 	timer_follow(serve);
 }
 
@@ -111,6 +110,7 @@ void serve_fill_traffic(const struct serve *serve, uint64_t now_ns, struct conte
 	uploads_each(&serve->uploads, now_ns, traffic_add, traffic);
 	traffic->upload_per_s = pace_meter_per_s(&serve->uploads.meter, now_ns);
 	traffic->upload_waiting_cnt = serve->uploads.waiting_cnt;
+	traffic->upload_charged_cnt = serve->uploads.charged_len;
 	traffic->upload_refused_cnt = serve->uploads.refused_cnt;
 }
 

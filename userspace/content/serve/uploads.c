@@ -40,16 +40,17 @@ int uploads_init(struct uploads *uploads, struct arena *arena, const uint64_t se
 		   : map_init(&uploads->by_key, arena, UPLOAD_KEY_LEN, UPLOAD_PEERS_MAX, secret);
 }
 
-void uploads_configure(struct uploads *uploads, uint64_t per_s, uint64_t peer_per_s,
-		       uint32_t slot_cnt, uint64_t now_ns)
+void uploads_configure(struct uploads *uploads, const struct upload_limits *limits, uint64_t now_ns)
 {
+	uint32_t slot_cnt = limits->slot_cnt;
 	struct upload_peer *peer = NULL;
 
-	pace_set(&uploads->rate, per_s, now_ns);
-	uploads->peer_per_s = peer_per_s;
+	pace_set(&uploads->rate, limits->per_s, now_ns);
+	uploads->whole_per_s = limits->whole_per_s;
+	uploads->peer_per_s = limits->peer_per_s;
 	uploads->slot_cnt = slot_cnt && slot_cnt < UPLOAD_PEERS_MAX ? slot_cnt : UPLOAD_PEERS_MAX;
 	while ((peer = pool_next(&uploads->peers, peer)))
-		pace_set(&peer->rate, peer_per_s, now_ns);
+		pace_set(&peer->rate, limits->peer_per_s, now_ns);
 }
 
 /* --- slots --- */
@@ -169,9 +170,10 @@ static uint64_t peer_wait_ns(const struct uploads *uploads, const struct upload_
 	uint64_t peer_cnt = uploads->waiting_peer_cnt + (peer->waiting_cnt == 0);
 	uint64_t own_ns =
 		owed_ns(&peer->rate, now_ns) + pace_cost_ns(&peer->rate, peer->waiting_len);
-	uint64_t all_ns = owed_ns(&uploads->rate, now_ns) +
-			  pace_cost_ns(&uploads->rate, peer->waiting_len) * peer_cnt +
-			  pace_cost_ns(&uploads->rate, len) * (peer_cnt - 1);
+	const struct pace whole = {.per_s = uploads->whole_per_s};
+	uint64_t all_ns = pace_cost_ns(&whole, pace_owed(&uploads->rate, now_ns)) +
+			  pace_cost_ns(&whole, peer->waiting_len) * peer_cnt +
+			  pace_cost_ns(&whole, len) * (peer_cnt - 1);
 
 	return peer->price && all_ns > own_ns ? all_ns : own_ns;
 }
@@ -263,6 +265,7 @@ void uploads_sent(struct uploads *uploads, struct upload *upload, size_t len, ui
 {
 	struct upload_peer *peer = upload->peer;
 
+	uploads->charged_len += peer->price ? len : 0;
 	if (peer->price)
 		len_correct(&uploads->rate, upload->len, len, now_ns);
 	len_correct(&peer->rate, upload->len, len, now_ns);

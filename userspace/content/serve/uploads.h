@@ -49,20 +49,31 @@ struct uploads {
 	struct map by_key;
 	struct list_node idle;	  /* peers of which nothing is under way, longest ago first */
 	struct list_node waiting; /* peers of which something waits, in turn */
-	struct pace rate;	  /* of all that is not free */
+	struct pace rate;	  /* of all that is not free; of this worker */
+	uint64_t whole_per_s;	  /* of all workers: what rate may grow to within a second */
 	struct pace_meter meter;
 	uint64_t peer_per_s; /* limit of each; 0: none */
 	uint32_t slot_cnt;   /* at most UPLOAD_PEERS_MAX */
 	uint32_t waiting_peer_cnt, waiting_cnt;
 	uint64_t refused_cnt; /* told to come back */
+	uint64_t charged_len; /* bytes that went and were not free */
 };
 
 size_t uploads_footprint(void);
 WEFT_MUST_CHECK
 int uploads_init(struct uploads *uploads, struct arena *arena, const uint64_t secret[2]);
-/* uploads_configure: bytes per second of all and of each peer (0: no limit), and slots (0: all). */
-void uploads_configure(struct uploads *uploads, uint64_t per_s, uint64_t peer_per_s,
-		       uint32_t slot_cnt, uint64_t now_ns);
+/*
+ * Bytes per second, 0: no limit. per_s is this worker's part of whole_per_s, which all together
+ * may send: it is divided anew several times a second, so it says when something goes, but not
+ * how long one who comes now would wait. slot_cnt 0: all.
+ */
+struct upload_limits {
+	uint64_t per_s, whole_per_s;
+	uint64_t peer_per_s;
+	uint32_t slot_cnt;
+};
+void uploads_configure(struct uploads *uploads, const struct upload_limits *limits,
+		       uint64_t now_ns);
 
 enum upload_verdict {
 	UPLOAD_GO,   /* now */

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/map.h"
 #include "base/pool.h"
+#include "content/content.h"
 #include "content/pace.h"
 
 /*
@@ -17,7 +18,7 @@
  * way, so those that matter stay. Of these the sums are exact since they were
  * last taken in.
  */
-#define USAGE_CAP     256u
+#define USAGE_CAP     CONTENT_USAGE_MAX
 #define USAGE_KEY_LEN 32u
 
 struct usage_entry {

@@ -20,6 +20,7 @@
 #include "node/bans/ban_list.h"
 #include "node/config/config.h"
 #include "node/crew/crew_member.h"
+#include "node/crew/upload_parts.h"
 #include "weft/cid.h"
 
 /* A worker takes orders every turn, and turns last microseconds. */
@@ -215,6 +216,14 @@ static void letter_heard(struct crew *crew, struct crew_member *member, const st
 	case LETTER_SAMPLE:
 		params->on_sample(params->ctx, &letter->sample);
 		break;
+	case LETTER_MEMBER:
+		params->on_member(params->ctx, member->params.idx, &letter->member);
+		break;
+	case LETTER_USAGES:
+		for (unsigned i = 0; i < letter->usages.cnt; i++)
+			params->on_usage(params->ctx,
+					 (const struct content_usage *)letter->bytes + i);
+		break;
 	case LETTER_SERVED:
 		params->on_served(params->ctx, letter->served.manifest_id, letter->served.len);
 		break;
@@ -320,6 +329,48 @@ static bool reach_write(struct letter *letter, void *arg)
 bool crew_spread_reach(struct crew *crew, struct content *content)
 {
 	return crew_spread(crew, LETTER_REACH, reach_write, content);
+}
+
+static bool partials_write(struct letter *letter, void *arg)
+{
+	letter->partials = content_partials_copy(arg);
+	return letter->partials != NULL;
+}
+
+bool crew_spread_partials(struct crew *crew, struct content *content)
+{
+	return crew_spread(crew, LETTER_PARTIALS, partials_write, content);
+}
+
+bool crew_spread_limits(struct crew *crew, const uint64_t values[static CONTENT_LIMIT_CNT],
+			const struct upload_part *parts)
+{
+	bool is_spread = true;
+
+	for (unsigned i = 0; i < crew->cnt; i++) {
+		struct letter *letter = letter_new(LETTER_LIMITS, 0);
+
+		if (letter) {
+			memcpy(letter->limits.values, values, sizeof(letter->limits.values));
+			letter->limits.upload_part = parts[i + 1].part;
+		}
+		is_spread &= mailbox_post(&crew->members[i].orders, letter);
+	}
+	return is_spread;
+}
+
+void crew_spread_member(struct crew *crew, unsigned but_idx, const struct content_member *member)
+{
+	for (unsigned i = 0; i < crew->cnt; i++) {
+		struct letter *letter;
+
+		if (i + 1 == but_idx)
+			continue;
+		letter = letter_new(LETTER_MEMBER, 0);
+		if (letter)
+			letter->member = *member;
+		(void)mailbox_post(&crew->members[i].orders, letter);
+	}
 }
 
 struct bans_order {

@@ -17,6 +17,7 @@ struct handover;
 struct node_config;
 struct node_key;
 struct store;
+struct upload_part;
 
 /*
  * The workers besides home, each a thread. They accept sessions and serve
@@ -51,6 +52,9 @@ struct crew_params {
 	void (*on_sample)(void *ctx, const struct weft_sample *sample);
 	/* What strangers sent to the sockets of worker idx. */
 	void (*on_arrivals)(void *ctx, unsigned idx, const struct arrivals_changes *changes);
+	/* A peer told worker idx of itself; what a worker sent. */
+	void (*on_member)(void *ctx, unsigned idx, const struct content_member *member);
+	void (*on_usage)(void *ctx, const struct content_usage *usage);
 	void (*on_served)(void *ctx, const uint8_t manifest_id[static 32], uint64_t len);
 	/* It has no more to do with queue; err: because it could not take it. */
 	void (*on_queue_left)(void *ctx, const struct crew_queue *queue, int err);
@@ -110,6 +114,16 @@ const struct crew_session *crew_session_next(const struct crew *crew,
  * may read. False: not all could be told, try again soon.
  */
 bool crew_spread_reach(struct crew *crew, struct content *content);
+/*
+ * crew_spread_partials hands every worker what content's gets are fetching,
+ * crew_spread_limits what is in force, and its part of the upload of all: parts
+ * are by worker, home's first. As crew_spread_reach. crew_spread_member tells all
+ * but worker but_idx of a node that serves; what is lost is heard of again.
+ */
+bool crew_spread_partials(struct crew *crew, struct content *content);
+bool crew_spread_limits(struct crew *crew, const uint64_t values[static CONTENT_LIMIT_CNT],
+			const struct upload_part *parts);
+void crew_spread_member(struct crew *crew, unsigned but_idx, const struct content_member *member);
 /* crew_spread_bans hands every worker what to enforce from now on. As crew_spread_reach. */
 bool crew_spread_bans(struct crew *crew, const struct ban_list *bans, uint64_t wall_s,
 		      uint64_t now_ns);

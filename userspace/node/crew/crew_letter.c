@@ -20,6 +20,8 @@ void letter_free(struct letter *letter)
 {
 	if (letter && letter->kind == LETTER_REACH)
 		content_reach_free(letter->reach);
+	if (letter && letter->kind == LETTER_PARTIALS)
+		content_partials_free(letter->partials);
 	if (letter && letter->kind == LETTER_BANS)
 		free(letter->bans);
 	free(letter);

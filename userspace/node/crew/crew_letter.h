@@ -23,6 +23,7 @@
  * with a packet or a chunk.
  */
 struct ban_set;
+struct partials;
 struct reach;
 struct ring;
 
@@ -35,6 +36,8 @@ struct ring;
 
 enum letter_kind {
 	LETTER_REACH, /* orders */
+	LETTER_PARTIALS,
+	LETTER_LIMITS,
 	LETTER_CONFIGURE,
 	LETTER_BANS,
 	LETTER_POLICY,
@@ -45,6 +48,7 @@ enum letter_kind {
 	LETTER_REMOVE_QUEUE,
 	LETTER_MTU,
 	LETTER_STOP,
+	LETTER_MEMBER,	/* both ways */
 	LETTER_SESSION, /* reports */
 	LETTER_SESSIONS,
 	LETTER_ARRIVALS,
@@ -52,6 +56,7 @@ enum letter_kind {
 	LETTER_PATHS,
 	LETTER_FINDING,
 	LETTER_SERVED,
+	LETTER_USAGES,
 	LETTER_SAMPLE,
 	LETTER_FIGURES,
 	LETTER_QUEUE_LEFT,
@@ -60,8 +65,17 @@ enum letter_kind {
 struct letter {
 	enum letter_kind kind;
 	union {
-		struct reach *reach;  /* the letter's until taken */
-		struct ban_set *bans; /* likewise */
+		struct reach *reach;	   /* the letter's until taken */
+		struct ban_set *bans;	   /* likewise */
+		struct partials *partials; /* likewise */
+		struct {
+			uint64_t values[CONTENT_LIMIT_CNT];
+			uint64_t upload_part;
+		} limits;
+		struct content_member member;
+		struct {
+			unsigned cnt; /* of struct content_usage, that follow the letter */
+		} usages;
 		struct weft_config policy;
 		uint32_t caps;
 		struct {

@@ -92,6 +92,38 @@ static void member_on_served(void *ctx, const uint8_t manifest_id[static 32], ui
 	member_report(ctx, letter);
 }
 
+static void member_on_member(void *ctx, const struct content_member *told)
+{
+	struct letter *letter = letter_new(LETTER_MEMBER, 0);
+
+	if (letter)
+		letter->member = *told;
+	member_report(ctx, letter);
+}
+
+static void usage_write(void *arg, const struct content_usage *usage)
+{
+	struct letter *letter = arg;
+	struct content_usage *usages = (void *)letter->bytes;
+
+	usages[letter->usages.cnt++] = *usage;
+}
+
+static void member_tell_usages(struct crew_member *member)
+{
+	struct letter *letter =
+		letter_new(LETTER_USAGES, 2 * CONTENT_USAGE_MAX * sizeof(struct content_usage));
+
+	if (!letter)
+		return; /* told with the next */
+	letter->usages.cnt = 0;
+	content_usage_changes_each(member->worker.content, usage_write, letter);
+	if (letter->usages.cnt)
+		member_report(member, letter);
+	else
+		letter_free(letter);
+}
+
 static void member_on_sample(void *ctx, const struct weft_sample *sample)
 {
 	struct letter *letter = letter_new(LETTER_SAMPLE, 0);
@@ -106,6 +138,7 @@ static void member_tell_figures(struct crew_member *member)
 	struct letter *letter = letter_new(LETTER_FIGURES, 0);
 
 	content_served_each(member->worker.content, member_on_served, member);
+	member_tell_usages(member);
 	if (letter) {
 		worker_figures_read(&member->worker, &letter->figures);
 		letter->figures.report_lost_cnt = member->reports.lost_cnt;
@@ -225,6 +258,17 @@ static void member_obey(struct crew_member *member, struct letter *letter)
 	case LETTER_REACH:
 		content_take_reach(member->worker.content, letter->reach);
 		letter->reach = NULL;
+		break;
+	case LETTER_PARTIALS:
+		content_take_partials(member->worker.content, letter->partials);
+		letter->partials = NULL;
+		break;
+	case LETTER_LIMITS:
+		content_limits_take(member->worker.content, letter->limits.values,
+				    letter->limits.upload_part, member->worker.now_ns);
+		break;
+	case LETTER_MEMBER:
+		content_note_member(member->worker.content, &letter->member, member->worker.now_ns);
 		break;
 	case LETTER_CONFIGURE:
 		quic_engine_configure(member->worker.quic, &letter->config.quic);
@@ -393,6 +437,7 @@ int crew_member_init(struct crew_member *member, const struct worker_params *par
 	member->params.on_failure = member_on_failure;
 	member->params.on_path = member_on_path;
 	member->params.on_finding = member_on_finding;
+	member->params.on_member = member_on_member;
 	member->params.on_sample = member_on_sample;
 	member->params.ctx = member;
 	orders_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -218,6 +218,8 @@ static int worker_open_content(struct worker *worker, const struct worker_params
 		.on_event = params->on_content,
 		.on_reach_changed = params->on_reach_changed,
 		.on_finding = params->on_finding,
+		.on_limits_changed = params->on_limits_changed,
+		.on_member = params->on_member,
 		.ctx = params->ctx,
 	};
 

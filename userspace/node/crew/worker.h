@@ -17,6 +17,7 @@ struct dgram;
 struct content_event;
 struct ban_set;
 struct content_finding;
+struct content_member;
 struct gate;
 struct handover;
 struct jobs;
@@ -99,6 +100,8 @@ struct worker_params {
 	void (*on_failure)(void *ctx, const struct mesh_failure *failure);
 	void (*on_reach_changed)(void *ctx);				      /* home */
 	void (*on_finding)(void *ctx, const struct content_finding *finding); /* others */
+	void (*on_limits_changed)(void *ctx);				      /* home */
+	void (*on_member)(void *ctx, const struct content_member *member);
 	/*
 	 * Datagrams of a connection are expected from remote: told when that
 	 * begins, and again within GATE_PATH_LIFE_NS while it lasts. May be NULL.

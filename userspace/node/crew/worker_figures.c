@@ -40,6 +40,7 @@ void worker_figures_read(const struct worker *worker, struct worker_figures *out
 	quic_engine_stats(worker->quic, &out_figures->quic);
 	mesh_stats(worker->mesh, &out_figures->mesh);
 	content_stats(worker->content, &out_figures->content);
+	content_traffic(worker->content, worker->now_ns, &out_figures->traffic);
 	if (worker->gate)
 		memcpy(out_figures->judged, gate_counters(worker->gate),
 		       sizeof(out_figures->judged));

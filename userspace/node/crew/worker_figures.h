@@ -26,6 +26,7 @@ struct worker_figures {
 	struct quic_stats quic;
 	struct mesh_stats mesh;
 	struct content_stats content;
+	struct content_traffic traffic;
 	struct packet_counters rx, tx;	/* of its kernel sockets */
 	struct packet_counters fast_tx; /* what it sends by AF_XDP now; zeros: nothing */
 	uint64_t turn_cnt, unknown_flow_cnt;

@@ -20,6 +20,9 @@ typedef void method_fn(void *ctx, struct control_call *call, const json_t *param
 /* share.c */
 method_fn method_add_share, method_list_shares, method_remove_share, method_cancel_import;
 method_fn method_plan_gc, method_run_gc;
+/* seeding.c */
+method_fn method_list_traffic_limits, method_set_traffic_limit, method_show_seeding;
+method_fn method_list_share_items;
 /* publish.c */
 method_fn method_new_share, method_publish_share, method_set_share, method_show_share;
 method_fn method_revoke_share, method_retire_share, method_export_share_key;
@@ -139,6 +142,13 @@ void method_offer_describe(struct node *node, const struct service_info *info, j
 /* route.c: an address record of key; what is only known when it is signed, beside it. */
 json_t *method_json_record(const uint8_t *key, const struct pkarr_record *record);
 void method_json_record_packet(json_t *json, const struct pkarr_packet *packet);
+
+/*
+ * share.c: the collection that a call names by its link, its id or the beginning of that;
+ * false: call was failed.
+ */
+bool method_share_read(struct node *node, struct control_call *call, const char *name,
+		       uint8_t manifest_id[static 32]);
 
 struct packet_counters;
 /* state.c: each worker; bytes of this process that are resident, 0 when /proc is not there. */

@@ -342,8 +342,8 @@ static bool share_match(void *arg, const struct content_share *share)
 }
 
 /* A share is named by its link, its collection id or the beginning of that. */
-static bool share_name_read(struct node *node, struct control_call *call, const char *name,
-			    uint8_t manifest_id[static 32])
+bool method_share_read(struct node *node, struct control_call *call, const char *name,
+		       uint8_t manifest_id[static 32])
 {
 	struct share_prefix prefix = {.text = name, .manifest_id = manifest_id};
 	size_t len = strlen(name);
@@ -428,7 +428,7 @@ void method_remove_share(void *ctx, struct control_call *call, const json_t *par
 		control_fail(call, -ENOMEM, name, "no memory", "free some and try again");
 		return;
 	}
-	if (!share_name_read(node, call, name, removal->manifest_id)) {
+	if (!method_share_read(node, call, name, removal->manifest_id)) {
 		free(removal);
 		return;
 	}

@@ -11,6 +11,13 @@ static struct arena arena;
 static struct uploads uploads;
 static uint64_t wait_ns;
 
+static void configure(uint64_t per_s, uint64_t peer_per_s, uint32_t slot_cnt, uint64_t now_ns)
+{
+	const struct upload_limits limits = {per_s, per_s, peer_per_s, slot_cnt};
+
+	uploads_configure(&uploads, &limits, now_ns);
+}
+
 static bool begin(uint64_t per_s, uint64_t peer_per_s, uint32_t slot_cnt)
 {
 	static const uint64_t secret[2] = {1, 2};
@@ -20,7 +27,7 @@ static bool begin(uint64_t per_s, uint64_t peer_per_s, uint32_t slot_cnt)
 	memset(&uploads, 0, sizeof(uploads));
 	if (uploads_init(&uploads, &arena, secret) < 0)
 		return false;
-	uploads_configure(&uploads, per_s, peer_per_s, slot_cnt, 0);
+	configure(per_s, peer_per_s, slot_cnt, 0);
 	return true;
 }
 
@@ -301,13 +308,32 @@ static void test_new_limit_is_in_force_for_those_who_wait(void)
 	CHECK_EQ(admit(&first, 1, S), UPLOAD_GO);
 	CHECK_EQ(admit(&second, 2, S), UPLOAD_WAIT);
 	CHECK(!uploads_next(&uploads, S + NS_PER_MS));
-	uploads_configure(&uploads, 0, 0, 0, S + NS_PER_MS);
+	configure(0, 0, 0, S + NS_PER_MS);
 	CHECK(uploads_next(&uploads, S + NS_PER_MS) == &second);
+	end();
+}
+
+/* A worker at rest has little of the limit, for the moment: who comes waits, and is not sent away. */
+static void test_small_part_of_a_large_limit_makes_nobody_leave(void)
+{
+	const struct upload_limits small = {CHUNK / 100, 20 * CHUNK, 0, 0};
+	const struct upload_limits large = {20 * CHUNK, 20 * CHUNK, 0, 0};
+	struct upload first, second, third;
+
+	CHECK(begin(0, 0, 0));
+	uploads_configure(&uploads, &small, S);
+	CHECK_EQ(admit(&first, 1, S), UPLOAD_GO);
+	CHECK_EQ(admit(&second, 1, S), UPLOAD_WAIT);
+	CHECK_EQ(admit(&third, 1, S), UPLOAD_WAIT);
+	CHECK(!uploads_next(&uploads, 2 * S));
+	uploads_configure(&uploads, &large, 2 * S);
+	CHECK(uploads_next(&uploads, 3 * S) == &second);
 	end();
 }
 
 int main(void)
 {
+	RUN(test_small_part_of_a_large_limit_makes_nobody_leave);
 	RUN(test_without_limits_all_goes_at_once);
 	RUN(test_limit_of_all_holds_and_is_shared_evenly);
 	RUN(test_limit_of_each_peer_holds);

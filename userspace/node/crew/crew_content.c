@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/crew/crew_content.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "content/content.h"
+#include "node/crew/crew.h"
+#include "weft/cid.h"
+
+/* As often as workers report: parts follow where getters are within half a second. */
+#define TELL_NS (250 * NS_PER_MS)
+
+_Static_assert(UPLOAD_PARTS_MAX > WEFT_CID_WORKER_MAX, "a part for every worker there can be");
+
+static void figures_read(struct crew_content *state, uint64_t now_ns)
+{
+	struct content_traffic traffic;
+
+	content_traffic(state->home, now_ns, &traffic);
+	state->parts[0].charged_cnt = traffic.upload_charged_cnt;
+	state->parts[0].is_waiting = traffic.upload_waiting_cnt > 0;
+	for (unsigned i = 1; i <= crew_cnt(state->crew); i++) {
+		const struct content_traffic *of = &crew_figures(state->crew, i)->traffic;
+
+		state->parts[i].charged_cnt = of->upload_charged_cnt;
+		state->parts[i].is_waiting = of->upload_waiting_cnt > 0;
+	}
+}
+
+static void limits_tell(struct crew_content *state, uint64_t now_ns)
+{
+	uint64_t values[CONTENT_LIMIT_CNT];
+	uint64_t span_ns = state->divided_ns ? now_ns - state->divided_ns : 0;
+
+	content_limits_get(state->home, values);
+	if (!values[CONTENT_LIMIT_UPLOAD] && !state->is_limits_due)
+		return;
+	figures_read(state, now_ns);
+	upload_parts_divide(state->parts, 1 + crew_cnt(state->crew), values[CONTENT_LIMIT_UPLOAD],
+			    span_ns);
+	state->divided_ns = now_ns;
+	content_limits_take(state->home, values, state->parts[0].part, now_ns);
+	state->is_limits_due = !crew_spread_limits(state->crew, values, state->parts);
+}
+
+static void tell(struct timer *timer, uint64_t now_ns)
+{
+	struct crew_content *state = (struct crew_content *)timer;
+
+	timer_set(state->timers, timer, now_ns + TELL_NS);
+	limits_tell(state, now_ns);
+	/* Those who could not be told are, when it changes again. */
+	if (content_has_new_partials(state->home))
+		(void)crew_spread_partials(state->crew, state->home);
+}
+
+void crew_content_start(struct crew_content *state, struct crew *crew, struct content *home,
+			struct timer_wheel *timers, uint64_t now_ns)
+{
+	memset(state, 0, sizeof(*state));
+	state->crew = crew;
+	state->home = home;
+	state->timers = timers;
+	state->is_limits_due = true;
+	timer_init(&state->timer, tell);
+	tell(&state->timer, now_ns);
+}
+
+void crew_content_stop(struct crew_content *state)
+{
+	if (state->crew)
+		timer_cancel(state->timers, &state->timer);
+	state->crew = NULL;
+}
+
+void crew_content_limits_changed(struct crew_content *state)
+{
+	if (!state->crew)
+		return;
+	state->is_limits_due = true;
+	timer_set(state->timers, &state->timer, 0);
+}
+
+void crew_content_member(struct crew_content *state, unsigned idx,
+			 const struct content_member *member, uint64_t now_ns)
+{
+	if (!state->crew)
+		return;
+	if (idx > 0)
+		content_note_member(state->home, member, now_ns);
+	crew_spread_member(state->crew, idx, member);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_NODE_CREW_CONTENT_H
+#define WEFT_NODE_CREW_CONTENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/timer.h"
+#include "node/crew/upload_parts.h"
+
+struct content;
+struct content_member;
+struct crew;
+
+/*
+ * What home keeps the other workers' servers up to date about, beside what
+ * peers may read (crew_spread_reach): limits, with each worker's part of those
+ * that are for all together; files that gets are fetching; who else serves.
+ * Home's thread.
+ */
+struct crew_content {
+	struct timer timer; /* first */
+	struct timer_wheel *timers;
+	struct crew *crew;
+	struct content *home;
+	uint64_t divided_ns;			    /* 0: never */
+	bool is_limits_due;			    /* they changed, or not all could be told */
+	struct upload_part parts[UPLOAD_PARTS_MAX]; /* home's first */
+};
+
+/* crew_content_start tells all of it for the first time; everything is borrowed until stop. */
+void crew_content_start(struct crew_content *state, struct crew *crew, struct content *home,
+			struct timer_wheel *timers, uint64_t now_ns);
+/* crew_content_stop: nothing is told any more; one that was not started is nothing. */
+void crew_content_stop(struct crew_content *state);
+/* crew_content_limits_changed: they are told in this turn or the next. */
+void crew_content_limits_changed(struct crew_content *state);
+/* crew_content_member: worker idx (0: home) was told of member; all others hear of it. */
+void crew_content_member(struct crew_content *state, unsigned idx,
+			 const struct content_member *member, uint64_t now_ns);
+
+#endif
