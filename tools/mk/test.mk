@@ -114,6 +114,8 @@ $(B_DIR)/bench/decisions: $(BPF_SUPPORT_OBJS)
 $(B_DIR)/bench/decisions: BENCH_MORE = $(BPF_SUPPORT_OBJS)
 $(B_DIR)/bench/directory: $(SUPPORT)
 $(B_DIR)/bench/directory: BENCH_MORE = $(SUPPORT)
+$(B_DIR)/bench/search: $(SUPPORT)
+$(B_DIR)/bench/search: BENCH_MORE = $(SUPPORT) $(shell pkg-config $(if $(DYNAMIC),,--static) --libs sqlite3)
 
 # What bench/rpc calls by gRPC is in C++ and needs packages nothing else does: it is made for that
 # bench alone.

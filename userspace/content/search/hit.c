@@ -40,6 +40,17 @@ static char *texts_copy(const struct manifest_item *item, struct search_hit *hit
 	return text;
 }
 
+/* At least of the item: of the last one of a manifest the end is not known. */
+static size_t item_len(const struct shard *shard, uint32_t document, const struct shard_part *part)
+{
+	uint32_t off = shard_document(shard, document).off, end = part->len;
+
+	if (document + 1 < shard->head.document_cnt &&
+	    shard_part_of(shard, document + 1).first_document == part->first_document)
+		end = shard_document(shard, document + 1).off;
+	return end - off < ITEM_LEN_MAX ? end - off : ITEM_LEN_MAX;
+}
+
 int hit_read(struct store *store, const struct indexed *indexed, const struct shard *shard,
 	     uint32_t document, const struct query *query, struct search_hit *out_hit)
 {
@@ -54,7 +65,7 @@ int hit_read(struct store *store, const struct indexed *indexed, const struct sh
 
 	if (d.off >= part.len)
 		return WEFT_EDAMAGED;
-	len = part.len - d.off < sizeof(bytes) ? part.len - d.off : sizeof(bytes);
+	len = item_len(shard, document, &part);
 	err = store_blob_read(store, part.manifest_id, d.off, bytes, len);
 	if (err == 0)
 		err = manifest_parse_item(bytes, len, &manifest);

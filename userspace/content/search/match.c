@@ -123,7 +123,19 @@ static void term_mark(struct matcher *m, const struct shard *shard, const struct
 
 /* --- points --- */
 
-/* The sums of a group after a further word; false: none is left. The first word begins them. */
+static bool has_any(const void *bytes)
+{
+	uint64_t all;
+
+	memcpy(&all, bytes, sizeof(all));
+	return all != 0;
+}
+
+/*
+ * The sums of a group of cnt documents after a further word; false: none is left. The
+ * first word begins them. Most groups have few documents that are marked, so eight are
+ * passed over at once.
+ */
 static bool group_sum(struct matcher *m, uint32_t group, uint32_t cnt, uint32_t bonus,
 		      bool is_first)
 {
@@ -131,11 +143,18 @@ static bool group_sum(struct matcher *m, uint32_t group, uint32_t cnt, uint32_t 
 	uint16_t *sums = m->sums + (size_t)group * GROUP_LEN;
 	unsigned any = 0;
 
-	for (uint32_t i = 0; i < cnt; i++) {
-		unsigned points = m->points[marks[i]] + bonus;
+	for (uint32_t i = 0; i < cnt; i += 8) {
+		if (!bonus && !has_any(marks + i)) {
+			memset(sums + i, 0, 8 * sizeof(*sums));
+			continue;
+		}
+		for (uint32_t k = i; k < i + 8 && k < cnt; k++) {
+			unsigned points = m->points[marks[k]] + bonus;
 
-		sums[i] = (uint16_t)(points && (is_first || sums[i]) ? sums[i] + points : 0);
-		any |= sums[i];
+			sums[k] =
+				(uint16_t)(points && (is_first || sums[k]) ? sums[k] + points : 0);
+			any |= sums[k];
+		}
 	}
 	memset(marks, 0, GROUP_LEN);
 	return any != 0;
@@ -195,22 +214,30 @@ static bool is_blocked(const struct match_blocked *blocked, const uint8_t prefix
 static uint64_t group_rank(struct matcher *m, uint32_t group, const struct shard *shard,
 			   const struct match_ask *ask, struct rank *rank)
 {
+	const uint32_t exact = (MATCH_NAME_EXACT - MATCH_NAME_WHOLE) * ask->query->term_cnt;
 	uint16_t *sums = m->sums + (size_t)group * GROUP_LEN;
 	uint64_t found_cnt = 0;
+	uint32_t score;
 
 	for (uint32_t i = 0; i < GROUP_LEN; i++) {
-		uint32_t document = group * GROUP_LEN + i, score = sums[i];
+		uint32_t document = group * GROUP_LEN + i;
 		struct shard_document d;
 
-		if (!score)
+		if (i % 4 == 0 && !has_any(sums + i))
+			i += 3;
+		if (!sums[i])
 			continue;
+		/* What cannot come in even by its name is not looked at. */
+		if ((sums[i] + exact) * ask->weight <= rank->bar && !ask->blocked.cnt) {
+			found_cnt++;
+			continue;
+		}
 		d = shard_document(shard, document);
-		if (ask->blocked.cnt && is_blocked(&ask->blocked, d.content_prefix))
+		if (is_blocked(&ask->blocked, d.content_prefix))
 			continue;
-		if (d.name_hash == ask->query->name_hash)
-			score += (MATCH_NAME_EXACT - MATCH_NAME_WHOLE) * ask->query->term_cnt;
-		score *= ask->weight;
 		found_cnt++;
+		score = (sums[i] + (d.name_hash == ask->query->name_hash ? exact : 0)) *
+			ask->weight;
 		if (score > rank->bar)
 			rank_add(rank, score, ask->share, ask->shard_idx, document);
 	}

@@ -58,14 +58,6 @@ int shard_verify(const void *bytes, size_t len)
 		       : 0;
 }
 
-struct shard_document shard_document(const struct shard *shard, uint32_t document)
-{
-	struct shard_document d;
-
-	memcpy(&d, shard->documents + (size_t)document * sizeof(d), sizeof(d));
-	return d;
-}
-
 static struct shard_part part_at(const struct shard *shard, uint32_t idx)
 {
 	const uint8_t *at = shard->parts + (size_t)idx * PART_LEN;
@@ -184,19 +176,68 @@ static void word_enter(const struct shard *shard, size_t off, struct shard_word 
 		;
 }
 
+/*
+ * Where needle, of 2 bytes at least, first is in the text from off on; text_len: nowhere.
+ * Both ends of it are compared at 64 places at once (Mula's generic SIMD algorithm):
+ * memmem, which looks at one, made half the time of a query.
+ */
+typedef uint8_t lane __attribute__((vector_size(16)));
+#define LANES 4u
+
+static lane lane_load(const char *at)
+{
+	lane bytes;
+
+	memcpy(&bytes, at, sizeof(bytes));
+	return bytes;
+}
+
+static bool lane_has(lane bytes)
+{
+	uint64_t halves[2];
+
+	memcpy(halves, &bytes, sizeof(halves));
+	return (halves[0] | halves[1]) != 0;
+}
+
+static size_t text_find(const struct shard *shard, size_t off, const char *needle, size_t len)
+{
+	const char *text = shard->text;
+	const size_t step = LANES * sizeof(lane), end = shard->head.text_len;
+	const lane first = (lane){0} + (uint8_t)needle[0];
+	const lane last = (lane){0} + (uint8_t)needle[len - 1];
+
+	for (; off + step + len <= end; off += step) {
+		lane same[LANES];
+
+		for (unsigned i = 0; i < LANES; i++) {
+			const char *at = text + off + i * sizeof(lane);
+
+			same[i] = (lane)((lane_load(at) == first) &
+					 (lane_load(at + len - 1) == last));
+		}
+		if (!lane_has(same[0] | same[1] | same[2] | same[3]))
+			continue;
+		for (size_t i = 0; i < step; i++)
+			if (text[off + i] == needle[0] && memcmp(text + off + i, needle, len) == 0)
+				return off + i;
+	}
+	for (; off + len <= end; off++)
+		if (memcmp(text + off, needle, len) == 0)
+			return off;
+	return end;
+}
+
 bool shard_word_within(const struct shard *shard, const char *text, size_t len, size_t *io_off,
 		       struct shard_word *out_word)
 {
-	const char *found =
-		memmem(shard->text + *io_off, shard->head.text_len - *io_off, text, len);
-	size_t begin;
+	size_t begin = text_find(shard, *io_off, text, len);
 
-	if (!found)
+	if (begin >= shard->head.text_len)
 		return false;
 	/* The text begins with a NUL, and so does every word. */
-	begin = (size_t)((const char *)memrchr(shard->text, '\0', (size_t)(found - shard->text)) -
-			 shard->text) +
-		1;
+	while (shard->text[begin - 1])
+		begin--;
 	word_enter(shard, begin, out_word);
 	*io_off = begin + out_word->len;
 	return true;

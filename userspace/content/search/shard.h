@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "content/search/postings.h"
 #include "crypto/blake3.h"
@@ -71,7 +72,13 @@ int shard_open(const void *bytes, size_t len, struct shard *out_shard);
 WEFT_MUST_CHECK
 int shard_verify(const void *bytes, size_t len);
 
-struct shard_document shard_document(const struct shard *shard, uint32_t document);
+static inline struct shard_document shard_document(const struct shard *shard, uint32_t document)
+{
+	struct shard_document d;
+
+	memcpy(&d, shard->documents + (size_t)document * sizeof(d), sizeof(d));
+	return d;
+}
 /* shard_part_of: the part that has document. */
 struct shard_part shard_part_of(const struct shard *shard, uint32_t document);
 
