@@ -113,6 +113,7 @@ int run_sub_show(struct invocation *inv);
 int run_sub_set(struct invocation *inv);
 int run_sub_sync(struct invocation *inv);
 int run_sub_remove(struct invocation *inv);
+int run_search(struct invocation *inv);
 int run_get(struct invocation *inv);
 int run_get_watch(struct invocation *inv);
 int run_get_list(struct invocation *inv);

@@ -88,6 +88,16 @@ const struct command commands[] = {
 	"weft sub sync songs", run_sub_sync, 0, 1, { { 0 } } },
 { "sub", "remove", "NAME", "follow a share no more; files that were fetched stay", NULL,
 	"weft sub remove songs", run_sub_remove, 1, 1, { { 0 } } },
+{ "search", "", "WORD...", "find files in the shares that are followed, best first",
+	"A file is found when its name, tags and folder, or the title and description of its\n"
+	"share, have all words: whole, as the beginning of a word or, of three letters and more,\n"
+	"within one. Nothing of a query leaves this node. Ends with 4 when nothing is found.",
+	"weft search debian netinst", run_search, 0, 16,
+	{ { "page", "N", "of the hits, from 1" },
+	  { "size", "N", "hits of a page: 20, at most 200" },
+	  { "trust", "HOW", "the least of the share: trusted, normal (default) or untrusted" },
+	  { "in", "SHARE", "only in this share: its name, title, link or id" },
+	  { "status", NULL, "show the index instead: what is searched, and what is still to come" } } },
 { "get", "", "LINK|NAME", "fetch what a link or a followed share names, every byte verified",
 	"Of a share it is the newest revision: of a link's that anybody knows, of a NAME's (weft\n"
 	"sub list) that is here. The get belongs to the daemon: it goes on when this command\n"

@@ -218,6 +218,15 @@ void follows_each(const struct follows *follows, bool (*fn)(void *arg, const str
 const struct follow *follow_blocker(const struct follows *follows, enum blocklist_kind kind,
 				    const uint8_t id[static BLOCKLIST_ID_LEN]);
 
+/*
+ * follows_blocked_each calls fn for each id of that kind in all blocklists that count, in
+ * no order, some several times. What it says is the same while follows_blocked_stamp is.
+ */
+void follows_blocked_each(const struct follows *follows, enum blocklist_kind kind,
+			  void (*fn)(void *arg, const uint8_t id[static BLOCKLIST_ID_LEN]),
+			  void *arg);
+uint64_t follows_blocked_stamp(const struct follows *follows);
+
 /* How a sync ended. */
 struct follow_synced {
 	int err; /* 0; WEFT_EABSENT: nobody knows a head; WEFT_EUNREACHABLE; of the manifest */

@@ -71,6 +71,7 @@ struct follows {
 	bool is_started, is_stopped;
 	bool is_beginning; /* syncs_begin runs */
 	struct follows_stats stats;
+	uint64_t blocked_stamp; /* of what blocklists may say: changes when anything counts anew */
 };
 
 #define followed_of(member_node, member) list_entry(member_node, struct followed, member)

@@ -35,6 +35,24 @@ const struct follow *follow_blocker(const struct follows *follows, enum blocklis
 	return NULL;
 }
 
+void follows_blocked_each(const struct follows *follows, enum blocklist_kind kind,
+			  void (*fn)(void *arg, const uint8_t id[static BLOCKLIST_ID_LEN]),
+			  void *arg)
+{
+	for (struct list_node *at = follows->all.next; at != &follows->all; at = at->next) {
+		const struct followed *followed = followed_of(at, node);
+
+		for (uint32_t i = 0; blocks(followed) && i < followed->blocklist.kinds[kind].cnt;
+		     i++)
+			fn(arg, followed->blocklist.kinds[kind].ids[i]);
+	}
+}
+
+uint64_t follows_blocked_stamp(const struct follows *follows)
+{
+	return follows->blocked_stamp;
+}
+
 static enum follow_state state_of(const struct followed *followed)
 {
 	const struct follow *view = &followed->view;
@@ -75,6 +93,7 @@ void followed_refresh(struct followed *followed, bool is_told)
 	enum follow_state was = view->state;
 	bool was_used = view->is_used;
 
+	followed->follows->blocked_stamp++;
 	if (followed->follows->is_stopped)
 		return;
 	view->state = followed->is_leaving ? was : state_of(followed);

@@ -305,6 +305,7 @@ void search_stop(struct search *search)
 	if (!search)
 		return;
 	search->is_stopped = true;
+	search_runs_stop(search);
 	timer_cancel(search->params.timers, &search->timer);
 }
 

@@ -32,7 +32,7 @@ struct timer_wheel;
  */
 struct search;
 
-#define SEARCH_SHARES_MAX  1024u
+#define SEARCH_SHARES_MAX  10000u
 #define SEARCH_HITS_MAX	   2000u /* that can be looked at: 10 pages of the largest size */
 #define SEARCH_PAGE_MAX	   200u
 #define SEARCH_PAGE	   20u
@@ -78,7 +78,10 @@ struct search_params {
 /* search_new opens the index or makes an empty one. 0 or -errno (of its folder). */
 WEFT_MUST_CHECK
 int search_new(const struct search_params *params, struct search **out_search);
-/* search_stop: nobody is told anything any more. search_free, when jobs are freed. Take NULL. */
+/*
+ * search_stop: queries under way are told WEFT_ECANCELLED, then nobody is told anything any
+ * more. search_free, when jobs are freed. Both take NULL.
+ */
 void search_stop(struct search *search);
 void search_free(struct search *search);
 
@@ -124,7 +127,7 @@ struct search_result {
 	uint32_t reachable_cnt;
 	uint32_t share_cnt;   /* that were searched */
 	uint32_t pending_cnt; /* whose index is being made, or is not of the newest revision */
-	int err;	      /* 0, -ENOMEM, WEFT_EDAMAGED */
+	int err;	      /* 0, -ENOMEM, WEFT_EDAMAGED, WEFT_ECANCELLED */
 };
 
 struct search_ask {

@@ -176,7 +176,7 @@ static void run_done(struct job *job)
 {
 	struct search_run *run = list_entry(job, struct search_run, job);
 
-	if (run->done && !run->search->is_stopped)
+	if (run->done)
 		run->done(run->arg, &run->result);
 	run_free(run);
 }
@@ -184,6 +184,20 @@ static void run_done(struct job *job)
 void search_cancel(struct search_run *run)
 {
 	run->done = NULL;
+}
+
+void search_runs_stop(struct search *search)
+{
+	static const struct search_result nothing = {.err = WEFT_ECANCELLED};
+
+	for (struct list_node *at = search->runs.next; at != &search->runs; at = at->next) {
+		struct search_run *run = list_entry(at, struct search_run, node);
+		void (*done)(void *arg, const struct search_result *result) = run->done;
+
+		run->done = NULL;
+		if (done)
+			done(run->arg, &nothing);
+	}
 }
 
 void search_runs_free(struct search *search)

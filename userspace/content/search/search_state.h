@@ -65,6 +65,8 @@ struct search {
 void search_indexed_acquire(struct indexed *indexed);
 void search_indexed_release(struct search *search, struct indexed *indexed);
 void search_blocked_release(struct search_blocked *blocked);
+/* search_runs_stop tells those who wait that there will be nothing. */
+void search_runs_stop(struct search *search);
 /* search_runs_free drops queries that are out; their jobs have ended. */
 void search_runs_free(struct search *search);
 

@@ -406,6 +406,10 @@ LIVE("sharing", "sync_interval", CONFIG_DURATION, sharing.follow.interval_ns, 10
 	"How often a followed share is asked for. After a failure it is asked for sooner."),
 LIVE("sharing", "sync_timeout", CONFIG_DURATION, sharing.follow.timeout_ns, NS_PER_S, DAY_NS,
 	"For an answer of a node that a link names, dialling included."),
+NUMBER("sharing", "search_index_max", CONFIG_SIZE, sharing.search.index_len_max, 8 * MIB, TIB,
+	"Bytes that the index for search may take on the disk; a million files are about 40M."),
+NUMBER("sharing", "search_queries", CONFIG_COUNT, sharing.search.query_cap, 1, 256,
+	"Queries that are under way at once; each may take up to 1M of memory."),
 
 NUMBER("store", "map", CONFIG_SIZE, store.map_len, MIB, 16 * TIB,
 	"Address space for the database at first."),

@@ -42,6 +42,8 @@ method_fn method_connect_peer;
 method_fn method_ping_peer;
 /* announce.c */
 method_fn method_show_announce;
+/* search.c */
+method_fn method_search, method_show_search;
 
 /* overlay.c */
 method_fn method_show_overlay;

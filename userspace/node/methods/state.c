@@ -312,7 +312,7 @@ struct limit_row {
 static bool limit_is_bytes(const char *name)
 {
 	return strcmp(name, "quic.heap") == 0 || strcmp(name, "store.map_max") == 0 ||
-	       strcmp(name, "gateway.memory") == 0;
+	       strcmp(name, "gateway.memory") == 0 || strcmp(name, "sharing.search_index_max") == 0;
 }
 
 static json_t *limit_json(const struct limit_row *row)
@@ -337,14 +337,17 @@ json_t *method_json_limits(struct node *node)
 	struct dht_stats dht = {0};
 	struct gateway_stats web = {0};
 	struct follows_stats follows = {0};
+	struct search_stats search = {0};
 	struct figures f;
 
 	figures_read(node, &f);
 	web_stats(node->web, &web);
 	if (node->home.dht)
 		dht_stats(node->home.dht, node->home.now_ns, &dht);
-	if (node->sharing)
+	if (node->sharing) {
 		follows_stats(node->sharing->follows, &follows);
+		search_stats(node->sharing->search, &search);
+	}
 	const struct limit_row rows[] = {
 		{"quic.conn_cap", worker_cnt * config->quic.conn_cap, f.quic.conn_cnt,
 		 f.quic.conn_peak_cnt, (int64_t)f.quic.refused_full_cnt},
@@ -391,6 +394,10 @@ json_t *method_json_limits(struct node *node)
 		{"sharing.follow_cap", config->sharing.follow.follow_cap, follows.follow_cnt, -1,
 		 -1},
 		{"sharing.sync_cap", config->sharing.follow.sync_cap, follows.sync_cnt, -1, -1},
+		{"sharing.search_index_max", config->sharing.search.index_len_max, search.index_len,
+		 -1, -1},
+		{"sharing.search_queries", config->sharing.search.query_cap, search.query_cnt, -1,
+		 (int64_t)search.refused_cnt},
 		{"store.map_max", f.store.map_len_max, f.store.map_used_len, -1, -1},
 		{"store.batch_cap", f.store.batch_cap, f.store.batch_waiting, -1, -1},
 		{"store.reader_cap", f.store.reader_cap, f.store.reader_cnt, -1, -1},

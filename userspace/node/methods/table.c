@@ -25,6 +25,8 @@ const struct control_method node_methods[] = {
 	{"CheckPeer", CONTROL_OPERATE, method_check_peer},
 	{"ShowOverlay", CONTROL_VIEW, method_show_overlay},
 	{"ShowAnnounce", CONTROL_VIEW, method_show_announce},
+	{"Search", CONTROL_VIEW, method_search},
+	{"ShowSearch", CONTROL_VIEW, method_show_search},
 	{"ShowDht", CONTROL_VIEW, method_show_dht},
 	{"ListDhtNodes", CONTROL_OPERATE, method_list_dht_nodes},
 	{"LookupDht", CONTROL_OPERATE, method_lookup_dht},

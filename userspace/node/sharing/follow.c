@@ -139,6 +139,7 @@ int sharing_open_follows(struct sharing *sharing)
 		.own_key = node->own_key,
 		.now_ns = node->home.now_ns,
 		.wall_s = wall_s,
+		.on_changed = sharing_search_follow,
 		.on_event = on_event,
 		.public_each = public_each,
 		.ctx = sharing,

@@ -15,6 +15,7 @@ void sharing_config_defaults(struct sharing_config *config)
 	announce_config_defaults(&config->announce);
 	follows_config_defaults(&config->follow);
 	publisher_config_defaults(&config->publisher);
+	search_config_defaults(&config->search);
 }
 
 size_t sharing_footprint(const struct sharing_config *config)
@@ -22,7 +23,7 @@ size_t sharing_footprint(const struct sharing_config *config)
 	if (!config->is_on)
 		return 0;
 	return sizeof(struct sharing) + announce_footprint(&config->announce) +
-	       follows_footprint(&config->follow);
+	       follows_footprint(&config->follow) + search_footprint(&config->search);
 }
 
 struct overlay_seam sharing_overlay(struct sharing *sharing)
@@ -52,6 +53,7 @@ int sharing_open(struct node *node, char *what)
 	} parts[] = {
 		{"heads of shares", open_heads},
 		{"shares that are published", sharing_open_publisher},
+		{"the search index", sharing_open_search},
 		{"shares that are followed", sharing_open_follows},
 		{"announcing what is shared", sharing_open_announce},
 	};
@@ -72,6 +74,7 @@ int sharing_open(struct node *node, char *what)
 			return err;
 	}
 	follows_start(sharing->follows, node->home.now_ns);
+	search_settle(sharing->search, node->home.now_ns);
 	return 0;
 }
 
@@ -80,6 +83,7 @@ void sharing_stop(struct sharing *sharing)
 	if (!sharing)
 		return;
 	follows_stop(sharing->follows);
+	search_stop(sharing->search);
 	announce_stop(sharing->announce);
 	publisher_stop(sharing->publisher);
 }
@@ -89,6 +93,7 @@ void sharing_free(struct sharing *sharing)
 	if (!sharing)
 		return;
 	follows_free(sharing->follows);
+	search_free(sharing->search);
 	announce_free(sharing->announce);
 	publisher_free(sharing->publisher);
 	while (sharing->calls)

@@ -9,6 +9,7 @@
 #include "content/announce/announce.h"
 #include "content/publish/publish.h"
 #include "content/follow/follow.h"
+#include "content/search/search.h"
 #include "mesh/seam.h"
 #include "weft/err.h"
 
@@ -27,6 +28,7 @@ struct sharing_config {
 	struct announce_config announce;
 	struct publisher_config publisher;
 	struct follows_config follow;
+	struct search_config search;
 };
 void sharing_config_defaults(struct sharing_config *config);
 /* sharing_footprint: bytes laid out, touched as they are used; 0 when it is off. */

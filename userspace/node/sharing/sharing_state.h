@@ -16,6 +16,8 @@ struct sharing {
 	struct sharing_call *calls; /* that wait */
 	struct publisher *publisher;
 	struct follows *follows;
+	struct search *search;
+	uint64_t blocked_stamp; /* of the blocked contents that search was told of */
 	struct announce_held held;
 	struct announce *announce;    /* NULL: there is no overlay */
 	enum overlay_keepers keepers; /* of the overlay, in the turn before */
@@ -41,6 +43,17 @@ struct overlay_seam sharing_overlay(struct sharing *sharing);
 /* publish.c: shares with revisions that this node publishes, and what is told of them. */
 WEFT_MUST_CHECK
 int sharing_open_publisher(struct sharing *sharing);
+
+/*
+ * search.c: finding in shares that are followed. sharing_search_follow: what of one is
+ * searched. sharing_search_block tells search what is blocked by now, before it is asked.
+ */
+WEFT_MUST_CHECK
+int sharing_open_search(struct sharing *sharing);
+struct follow;
+void sharing_search_follow(void *ctx, const struct follow *follow);
+WEFT_MUST_CHECK
+int sharing_search_block(struct sharing *sharing);
 
 /* follow.c: shares of others that this node follows, and what is told of them. */
 WEFT_MUST_CHECK
