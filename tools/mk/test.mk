@@ -6,7 +6,7 @@ UNIT := $(patsubst %.c,$(B_DIR)/%,$(wildcard tests/unit/*/test_*.c tests/unit/*/
 SIM := $(patsubst %.c,$(B_DIR)/%,$(wildcard tests/sim/test_*.c))
 FUZZ := $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c)))
 REPLAY := $(FUZZ:%=$(B_DIR)/tests/fuzz/%)
-SYSTEM := $(shell find tests/system -maxdepth 1 -type f -perm -100 2>/dev/null | sort)
+SYSTEM := $(shell find tests/system tests/conformance -maxdepth 1 -type f -perm -100 2>/dev/null | sort)
 SYSTEM_C := $(patsubst %.c,$(B_DIR)/%,$(wildcard tests/system/test_*.c))
 BPF_TESTS := $(patsubst %.c,$(B_DIR)/%,$(wildcard tests/bpf/test_*.c))
 SUPPORT_OBJS := $(patsubst %.c,$(B_DIR)/%.o,$(wildcard tests/support/*.c))

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every kind of signed object that this program makes, made anew and compared with
+ * tests/vectors/signed.json, which tests/conformance/test_signed.py proves with other
+ * libraries. With a path as its argument it writes that file instead.
+ */
+#include <jansson.h>
+
+#include "codec/hex.h"
+#include "content/announce/provider.h"
+#include "content/announce/provset.h"
+#include "content/community/record.h"
+#include "content/head.h"
+#include "content/manifest.h"
+#include "crypto/node_key.h"
+#include "crypto/signed.h"
+#include "service/builtin/shard_value.h"
+#include "service/descriptor.h"
+#include "support/check.h"
+
+#define VECTORS	   "tests/vectors/signed.json"
+#define OBJECT_CAP 16384
+#define TIME_S	   1700000000ull
+
+/* RFC 8032 7.1, test 1: the public key is d75a98...511a. */
+static const uint8_t seed[NODE_KEY_SEED_LEN] = {0x9d, 0x61, 0xb1, 0x9d, 0xef, 0xfd, 0x5a, 0x60,
+						0xba, 0x84, 0x4a, 0xf4, 0x92, 0xec, 0x2c, 0xc4,
+						0x44, 0x49, 0xc5, 0x69, 0x7b, 0x32, 0x69, 0x19,
+						0x70, 0x3b, 0xac, 0x03, 0x1c, 0xae, 0x7f, 0x60};
+static const uint8_t other_seed[NODE_KEY_SEED_LEN] = {2};
+static struct node_key *key, *other_key;
+
+static void bytes_fill(uint8_t *bytes, size_t len, uint8_t first)
+{
+	for (size_t i = 0; i < len; i++)
+		bytes[i] = (uint8_t)(first + i);
+}
+
+static unsigned addrs_fill(struct addr *addrs)
+{
+	memset(addrs, 0, 2 * sizeof(*addrs));
+	addrs[0] = (struct addr){.family = ADDR_IPV4, .port = 7000, .ip = {192, 0, 2, 1}};
+	addrs[1] = (struct addr){
+		.family = ADDR_IPV6, .port = 65535, .ip = {0x20, 0x01, 0x0d, 0xb8, [15] = 1}};
+	return 2;
+}
+
+/* --- shares --- */
+
+static void make_head(struct writer *w)
+{
+	struct share_head head = {.seq = 7, .updated_s = TIME_S};
+
+	bytes_fill(head.manifest_id, 32, 1);
+	head_write(w, key, &head);
+}
+
+static void make_revocation(struct writer *w)
+{
+	struct share_head head = {.seq = HEAD_SEQ_REVOKED, .updated_s = TIME_S};
+
+	head_write(w, key, &head);
+}
+
+static void manifest_make(struct writer *w, enum manifest_shape shape,
+			  const struct manifest_revision *revision)
+{
+	static const struct manifest_tag tags[] = {{"live", 4}, {"lossless", 8}};
+	struct manifest_builder *builder;
+	const uint8_t *bytes;
+	uint8_t id[32];
+	size_t len;
+	struct manifest_item item = {.content_id = id,
+				     .size = 262145,
+				     .path = "a/b.flac",
+				     .path_len = 8,
+				     .mime = "audio/flac",
+				     .mime_len = 10,
+				     .tags = tags,
+				     .tag_cnt = 2};
+	struct manifest_item plain = {
+		.content_id = id, .size = 0, .path = "\xc3\xa9t\xc3\xa9", .path_len = 5};
+	struct manifest_part part = {id, 3000, 1ull << 40, 70000};
+
+	bytes_fill(id, 32, 0x40);
+	CHECK_EQ(manifest_builder_new(&builder), 0);
+	if (shape == MANIFEST_ROOT) {
+		CHECK_EQ(manifest_builder_add_part(builder, &part), 0);
+	} else {
+		CHECK_EQ(manifest_builder_add_item(builder, &item), 0);
+		CHECK_EQ(manifest_builder_add_item(builder, &plain), 0);
+		CHECK_EQ(manifest_builder_add_dir(builder, "empty", 5), 0);
+	}
+	CHECK_EQ(manifest_builder_sign(builder, shape, revision, &bytes, &len), 0);
+	writer_bytes(w, bytes, len);
+	manifest_builder_free(builder);
+}
+
+static void make_manifest(struct writer *w)
+{
+	uint8_t ids[2][32] = {{1}, {2}};
+	const struct manifest_revision revision = {
+		.key = key,
+		.seq = 7,
+		.created_s = TIME_S,
+		.expires_s = TIME_S + 30 * 86400,
+		.title = "Field recordings",
+		.description = "two\nlines",
+		.is_public = true,
+		.communities = (const uint8_t(*)[32])ids,
+		.community_cnt = 1,
+		.recommended = (const uint8_t(*)[32])ids,
+		.recommended_cnt = 2,
+	};
+
+	manifest_make(w, MANIFEST_WHOLE, &revision);
+}
+
+static void make_root(struct writer *w)
+{
+	const struct manifest_revision revision = {.key = key,
+						   .seq = HEAD_SEQ_REVOKED - 1,
+						   .created_s = TIME_S,
+						   .title = "",
+						   .description = ""};
+
+	manifest_make(w, MANIFEST_ROOT, &revision);
+}
+
+/* --- who has what --- */
+
+static void make_provider(struct writer *w)
+{
+	struct provider provider = {.time_s = TIME_S};
+
+	provider.addr_cnt = addrs_fill(provider.addrs);
+	bytes_fill(provider.id, sizeof(provider.id), 3);
+	provider_write(w, key, &provider);
+}
+
+static void make_provset(struct writer *w)
+{
+	static uint8_t ids[40][32], code[4096];
+	uint64_t numbers[40];
+	struct provset set = {.time_s = TIME_S,
+			      .depth = PROVSET_DEPTH_COARSE,
+			      .region = 0xab,
+			      .item_cnt = 40,
+			      .parameter = PROVSET_PARAMETER,
+			      .code = code};
+
+	for (uint8_t i = 0; i < 40; i++) {
+		bytes_fill(ids[i], 32, i);
+		ids[i][0] = 0xab;
+	}
+	set.addr_cnt = addrs_fill(set.addrs);
+	set.code_len = provset_encode(node_key_public(key), (const uint8_t(*)[32])ids, 40, numbers,
+				      code, sizeof(code));
+	provset_write(w, key, &set);
+}
+
+/* --- communities --- */
+
+static void community_key_id(uint8_t id[static COMMUNITY_ID_LEN])
+{
+	community_id_of(node_key_public(key), id);
+}
+
+static void make_token(struct writer *w)
+{
+	struct community_token token = {.issued_s = TIME_S, .expires_s = TIME_S + 86400};
+
+	community_key_id(token.id);
+	memcpy(token.member, node_key_public(other_key), sizeof(token.member));
+	community_token_write(w, key, &token);
+}
+
+static void make_member(struct writer *w)
+{
+	uint8_t token[COMMUNITY_TOKEN_LEN_MAX];
+	struct writer t = writer_of(token, sizeof(token));
+	struct community_member member = {
+		.seq = 3, .is_joined = true, .time_s = TIME_S, .token = token};
+
+	make_token(&t);
+	community_key_id(member.id);
+	member.addr_cnt = addrs_fill(member.addrs);
+	member.token_len = writer_len(&t);
+	community_member_write(w, other_key, &member);
+}
+
+static void make_binding(struct writer *w)
+{
+	struct community_binding binding = {.seq = 7,
+					    .is_bound = true,
+					    .title = "Field recordings",
+					    .title_len = 16,
+					    .text = "two lines",
+					    .text_len = 9,
+					    .item_cnt = 2,
+					    .byte_cnt = 262145};
+
+	community_key_id(binding.id);
+	community_id_of(node_key_public(other_key), binding.share_id);
+	bytes_fill(binding.manifest_id, 32, 9);
+	community_binding_write(w, other_key, &binding);
+}
+
+static void make_share(struct writer *w)
+{
+	uint8_t binding[COMMUNITY_BINDING_LEN_MAX];
+	struct writer b = writer_of(binding, sizeof(binding));
+	struct community_share share = {.seq = 4, .time_s = TIME_S, .binding_bytes = binding};
+
+	make_binding(&b);
+	community_key_id(share.id);
+	share.binding_len = writer_len(&b);
+	community_share_write(w, key, &share);
+}
+
+static void make_hint(struct writer *w)
+{
+	struct community_hint hint = {.seq = 5, .time_s = TIME_S, .sample_cnt = 1};
+
+	community_key_id(hint.id);
+	hint.addr_cnt = addrs_fill(hint.addrs);
+	hint.samples[0] = node_key_public(other_key);
+	community_hint_write(w, other_key, &hint);
+}
+
+/* --- services --- */
+
+static void make_descriptor(struct writer *w)
+{
+	struct service_descriptor descriptor = {.created_s = TIME_S,
+						.expires_s = TIME_S + 3600,
+						.seq = 12,
+						.metadata_cnt = 1,
+						.metadata = {{"lang", "en", 4, 2}}};
+
+	snprintf(descriptor.name, sizeof(descriptor.name), "hello");
+	snprintf(descriptor.version, sizeof(descriptor.version), "1.2.0");
+	descriptor.endpoint_cnt = addrs_fill(descriptor.endpoints);
+	CHECK_EQ(service_descriptor_write(w, key, &descriptor), SERVICE_FINE);
+}
+
+/* A value of the overlay: its first byte is the overlay's tag, and not signed. */
+static void make_shard(struct writer *w)
+{
+	static uint8_t value[SHARD_VALUE_LEN_MAX];
+	struct writer v = writer_of(value, sizeof(value));
+	struct shard row = {
+		.kind = SHARD_RECORDING,
+		.mbid = "b1a9c0e9-d987-4042-ae91-78d6a3267d69",
+		.at_s = TIME_S,
+		.variant_cnt = 1,
+		.variants = {{.codec = "flac", .quality = 100, .kbps = 900, .size = 1 << 24}}};
+
+	shard_value_write(&row, key, TIME_S, &v);
+	writer_bytes(w, value + 1, writer_len(&v) - 1);
+}
+
+static const struct {
+	const char *kind, *tag;
+	bool is_named; /* by the BLAKE3 of its bytes */
+	void (*make)(struct writer *w);
+} kinds[] = {
+	{"head", HEAD_TAG, false, make_head},
+	{"head, revoked", HEAD_TAG, false, make_revocation},
+	{"manifest", MANIFEST_TAG, true, make_manifest},
+	{"manifest, root", MANIFEST_TAG, true, make_root},
+	{"provider", "provider", false, make_provider},
+	{"provider set", "provset", false, make_provset},
+	{"community token", "commtoken", false, make_token},
+	{"community member", "commmember", false, make_member},
+	{"community binding", "commbind", false, make_binding},
+	{"community share", "commshare", false, make_share},
+	{"community hint", "commhint", false, make_hint},
+	{"service descriptor", SERVICE_DESCRIPTOR_TAG, false, make_descriptor},
+	{"row of the shadow index", "shard", false, make_shard},
+};
+#define KIND_CNT (sizeof(kinds) / sizeof(kinds[0]))
+
+/* object_make: the object of kind at, in hexadecimal. */
+static void object_make(size_t at, char text[static 2 * OBJECT_CAP + 1])
+{
+	static uint8_t bytes[OBJECT_CAP];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct signed_object object;
+
+	text[0] = '\0';
+	kinds[at].make(&w);
+	CHECK(!w.bad);
+	CHECK_EQ(signed_parse(bytes, writer_len(&w), &object), 0);
+	CHECK_EQ(signed_verify(&object, kinds[at].tag), 0);
+	hex_write(bytes, writer_len(&w), text);
+}
+
+static void test_every_object_is_the_one_in_the_vectors(void)
+{
+	static char text[2 * OBJECT_CAP + 1];
+	json_t *file = json_load_file(VECTORS, 0, NULL);
+	json_t *list = json_object_get(file, "vectors");
+
+	CHECK_EQ(json_array_size(list), KIND_CNT);
+	for (size_t i = 0; i < KIND_CNT; i++) {
+		const json_t *vector = json_array_get(list, i);
+
+		CHECK_STR(json_string_value(json_object_get(vector, "kind")), kinds[i].kind);
+		object_make(i, text);
+		CHECK_STR(json_string_value(json_object_get(vector, "hex")), text);
+	}
+	json_decref(file);
+}
+
+static int vectors_write(const char *path)
+{
+	static char text[2 * OBJECT_CAP + 1];
+	json_t *list = json_array();
+	json_t *file = json_pack(
+		"{s:s, s:o}", "source",
+		"Signed objects as this program writes them "
+		"(tests/unit/conformance/test_signed_vectors "
+		"PATH). tests/conformance/test_signed.py proves each by python3-cbor2 in canonical "
+		"mode, python3-nacl, sha256sum and b3sum.",
+		"vectors", list);
+
+	for (size_t i = 0; i < KIND_CNT; i++) {
+		object_make(i, text);
+		json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:s}", "kind", kinds[i].kind,
+						      "tag", kinds[i].tag, "named",
+						      kinds[i].is_named, "hex", text));
+	}
+	return check_failed || json_dump_file(file, path, JSON_INDENT(1)) < 0 ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (node_key_from_seed(seed, &key) < 0 || node_key_from_seed(other_seed, &other_key) < 0)
+		return 1;
+	if (argc > 1)
+		return vectors_write(argv[1]);
+	RUN(test_every_object_is_the_one_in_the_vectors);
+	node_key_free(key);
+	node_key_free(other_key);
+	return check_done();
+}
