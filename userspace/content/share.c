@@ -450,24 +450,43 @@ int shares_add(struct shares *shares, struct store_batch *batch, const struct sh
 	return 0;
 }
 
+/* share_drop ends it: peers may not read it any more. */
+static void share_drop(struct share *share)
+{
+	struct content *content = share->shares->content;
+
+	share_unlist(share);
+	content_reach_changed(content);
+	serve_forget_files(content->serve);
+	content_tell(content, &(struct content_event){.kind = CONTENT_SHARE_REMOVED,
+						      .manifest_id = share->manifest_id,
+						      .text = share->path});
+	share_free(share);
+}
+
+void shares_put_removal(struct store_batch *batch, const uint8_t manifest_id[static 32])
+{
+	store_batch_delete(batch, STORE_SHARES, manifest_id, 32);
+}
+
+void shares_forget(struct shares *shares, const uint8_t manifest_id[static 32])
+{
+	struct share *share = share_find(shares, manifest_id);
+
+	/* One that is being removed is dropped by that. */
+	if (share && !share->is_leaving)
+		share_drop(share);
+}
+
 static void share_removed(void *arg, int err)
 {
 	struct share *share = arg;
-	struct shares *shares = share->shares;
 	void (*done)(void *arg, int err) = share->done;
 	void *done_arg = share->arg;
 
 	share->is_leaving = false;
-	if (err == 0) {
-		share_unlist(share);
-		content_reach_changed(shares->content);
-		serve_forget_files(shares->content->serve);
-		content_tell(shares->content,
-			     &(struct content_event){.kind = CONTENT_SHARE_REMOVED,
-						     .manifest_id = share->manifest_id,
-						     .text = share->path});
-		share_free(share);
-	}
+	if (err == 0)
+		share_drop(share);
 	if (done)
 		done(done_arg, err);
 }
@@ -482,7 +501,7 @@ int content_share_remove(struct content *content, const uint8_t manifest_id[stat
 	if (!share || share->is_leaving)
 		return WEFT_EABSENT;
 	batch = store_batch_new(content->params.store);
-	store_batch_delete(batch, STORE_SHARES, manifest_id, 32);
+	shares_put_removal(batch, manifest_id);
 	share->done = done;
 	share->arg = arg;
 	err = store_submit(content->params.store, batch, share_removed, share);

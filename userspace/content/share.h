@@ -57,4 +57,12 @@ WEFT_MUST_CHECK
 int shares_add(struct shares *shares, struct store_batch *batch, const struct share_ask *ask,
 	       void (*done)(void *arg, int err), void *arg);
 
+/*
+ * A share that goes with something else: shares_put_removal puts that into its batch, and
+ * shares_forget takes the share off the list when the batch is committed, or sooner.
+ * Nothing happens when it is not listed.
+ */
+void shares_put_removal(struct store_batch *batch, const uint8_t manifest_id[static 32]);
+void shares_forget(struct shares *shares, const uint8_t manifest_id[static 32]);
+
 #endif

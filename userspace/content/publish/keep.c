@@ -104,14 +104,16 @@ static enum publish_event_kind news_of(const struct publication *publication,
 	return known->seq && head_is_fork(&seen->head, known) ? PUBLISH_FORKED : PUBLISH_SUPERSEDED;
 }
 
-void keep_unshare(struct publication *publication)
+void keep_end(struct publication *publication)
 {
-	const struct publish_revision *own = publication_own(publication);
+	struct store *store = publication->publisher->params.store;
+	struct store_batch *batch = store_batch_new(store);
 
-	/* One that is gone already, or cannot be taken back now, is a collection to the user. */
-	if (own && content_share_remove(publication->publisher->params.content, own->manifest_id,
-					NULL, NULL) < 0)
-		return;
+	publication_put_removal(publication, batch);
+	/* A store that is full now: at the next start it is done again. */
+	if (store_submit(store, batch, NULL, NULL) < 0)
+		store_batch_free(batch);
+	publication_unlist(publication);
 }
 
 /* adopt takes a head of somebody else, if it is newer than any. */
@@ -134,7 +136,7 @@ static void adopt(struct publication *publication, const struct head_seen *seen,
 			store_batch_free(batch);
 	}
 	if (news == PUBLISH_WAS_REVOKED)
-		keep_unshare(publication);
+		keep_end(publication);
 	publication_tell(publication, news, seen->head.seq, 0);
 }
 
@@ -183,7 +185,8 @@ static void get_done(void *arg, const struct overlay_result *result, uint64_t no
 	struct publication *publication = arg;
 
 	publication->get = NULL;
-	asked(publication, result->err == 0, now_ns);
+	/* Nobody else is there to be asked, but what lies here was put by somebody. */
+	asked(publication, result->err == 0 || publication->heard.head.seq, now_ns);
 }
 
 void keep_ask(struct publication *publication, uint64_t now_ns)

@@ -13,6 +13,7 @@
 #include "codec/zbase32.h"
 #include "content/content_state.h"
 #include "content/publish/publish_state.h"
+#include "content/share.h"
 #include "crypto/node_key.h"
 #include "store/store.h"
 
@@ -138,6 +139,22 @@ void publication_tell(struct publication *publication, enum publish_event_kind k
 		params->event(params->ctx, &event);
 }
 
+void publication_put_removal(const struct publication *publication, struct store_batch *batch)
+{
+	const struct publish_revision *own = publication_own(publication);
+
+	if (own)
+		shares_put_removal(batch, own->manifest_id);
+}
+
+void publication_unlist(const struct publication *publication)
+{
+	const struct publish_revision *own = publication_own(publication);
+
+	if (own)
+		shares_forget(publication->publisher->params.content->shares, own->manifest_id);
+}
+
 /* --- the table --- */
 
 static bool manifests_each(void *ctx, content_holder_fn fn, void *arg)
@@ -170,6 +187,8 @@ int publisher_new(const struct publisher_params *params, struct publisher **out_
 	}
 	for (struct publication *at = publisher->first; at; at = at->next) {
 		publication_refresh(at);
+		if (at->view.state == PUBLISH_REVOKED)
+			keep_end(at);
 		keep_soon(at, params->now_ns);
 	}
 	*out_publisher = publisher;
@@ -213,7 +232,7 @@ void publisher_configure(struct publisher *publisher, const struct publisher_con
 	publisher->params.config.life_ns = config->life_ns;
 }
 
-void publisher_session_up(struct publisher *publisher, uint64_t now_ns)
+void publisher_hurry(struct publisher *publisher, uint64_t now_ns)
 {
 	for (struct publication *at = publisher->first; at; at = at->next)
 		if (at->view.holder_cnt == 0)
@@ -474,7 +493,7 @@ static void publication_removed(void *arg, int err)
 		return;
 	publication->is_leaving = false;
 	if (err == 0) {
-		keep_unshare(publication);
+		publication_unlist(publication);
 		keep_stop(publication);
 		list_drop(&publisher->first, publication);
 		publisher->cnt--;
@@ -497,6 +516,7 @@ int publisher_remove(struct publisher *publisher, const uint8_t share_id[static 
 	if (publication->revise)
 		return WEFT_EBUSY;
 	batch = store_batch_new(publisher->params.store);
+	publication_put_removal(publication, batch);
 	store_batch_delete(batch, STORE_PUBLISHED, share_id, SHARE_ID_LEN);
 	for (uint32_t i = 0; i < publication->view.revision_cnt; i++)
 		record_delete_revision(batch, publication, publication->revisions[i].seq);

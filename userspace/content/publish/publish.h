@@ -132,8 +132,8 @@ int publisher_new(const struct publisher_params *params, struct publisher **out_
 void publisher_stop(struct publisher *publisher);
 void publisher_free(struct publisher *publisher);
 void publisher_configure(struct publisher *publisher, const struct publisher_config *config);
-/* publisher_session_up: somebody may be there now who takes heads. */
-void publisher_session_up(struct publisher *publisher, uint64_t now_ns);
+/* publisher_hurry: somebody may be there now who takes heads. */
+void publisher_hurry(struct publisher *publisher, uint64_t now_ns);
 
 /*
  * publisher_find: the share that is called text, or whose id begins with it (8 letters of

@@ -103,6 +103,13 @@ int settings_check(const struct publisher *publisher, const struct publish_setti
 const struct publish_revision *publication_own(const struct publication *publication);
 
 /*
+ * publication_put_removal puts into batch that the newest revision made here is not shared any
+ * more; publication_unlist, when that is committed or will be, takes it off the list.
+ */
+void publication_put_removal(const struct publication *publication, struct store_batch *batch);
+void publication_unlist(const struct publication *publication);
+
+/*
  * record.c, rows in deterministic CBOR:
  *	STORE_PUBLISHED	{0 name, 1 seed 32, 2 path?, 3 title?, 4 description?, 5 public,
  *			 6 communities[], 7 recommended[], 8 rules?}
@@ -137,8 +144,8 @@ void keep_soon(struct publication *publication, uint64_t now_ns);
 void keep_now(struct publication *publication);
 void keep_ask(struct publication *publication, uint64_t now_ns);
 void keep_stop(struct publication *publication);
-/* keep_unshare: the newest revision made here is not shared any more; the files stay. */
-void keep_unshare(struct publication *publication);
+/* keep_end: it was revoked, so its newest revision is not shared any more; the files stay. */
+void keep_end(struct publication *publication);
 
 /*
  * revise.c: revise_begin begins a revision: 0, WEFT_EBUSY or -ENOMEM. revise_go_on: the

@@ -83,7 +83,7 @@ static void revise_take(struct publication *publication, struct revise *revise,
 {
 	if (revise->kind == REVISE_REVOKE) {
 		publication->newest = revise->head;
-		keep_unshare(publication);
+		publication_unlist(publication);
 	} else if (revise->revision.seq) {
 		revision_take(publication, revise, outcome);
 	} else {
@@ -201,6 +201,7 @@ static void revoke_begin(struct publication *publication)
 
 	head_seen_write(publication->key, &head, &revise->head);
 	head_seen_put(batch, &revise->head);
+	publication_put_removal(publication, batch);
 	err = store_submit(store, batch, revise_stored, publication);
 	if (err < 0) {
 		store_batch_free(batch);

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "codec/zbase32.h"
 #include "content/link.h"
@@ -205,36 +204,6 @@ static struct control_call *call_end(struct sharing_call *waiting)
 	return call;
 }
 
-/* refuse answers what could not even begin. */
-static void refuse(struct control_call *call, const char *name, int err)
-{
-	switch (err) {
-	case WEFT_EBUSY:
-		control_fail(call, err, name, "a revision of it is being made",
-			     "wait for it, or end it with weft share cancel");
-		break;
-	case WEFT_EREFUSED:
-		control_fail(call, err, name, "its key was revoked: nothing is published by it",
-			     "make another share with weft share new");
-		break;
-	case WEFT_EEXISTS:
-		control_fail(call, err, name, "this node has a share of that name or key",
-			     "weft share list shows it; give another name");
-		break;
-	case WEFT_EFULL:
-		control_fail(call, err, name, "as many shares are published as may be",
-			     "raise publish_cap in [sharing] of weft.conf(5), or retire one");
-		break;
-	case WEFT_EMALFORMED:
-		control_fail(call, err, name, "a name, title, description or tag breaks its limits",
-			     "a name has at most 64 bytes and no slash, a tag 64 bytes, a title "
-			     "255, a description 4,096; none has control characters");
-		break;
-	default:
-		control_fail(call, err, name, weft_err_text(err), "mend that and try again");
-	}
-}
-
 static bool call_refuse(struct sharing_call *waiting, int err)
 {
 	struct control_call *call;
@@ -244,89 +213,8 @@ static bool call_refuse(struct sharing_call *waiting, int err)
 		return false;
 	memcpy(name, waiting->name, sizeof(name));
 	call = call_end(waiting);
-	refuse(call, name, err);
+	method_share_refuse(call, name, err);
 	return true;
-}
-
-/* --- settings as they are given --- */
-
-/* text_take copies the text that parameters have as name, if they have it; false: too long. */
-static bool text_take(const json_t *parameters, const char *name, char *dst, size_t cap)
-{
-	const char *text = json_string_value(json_object_get(parameters, name));
-	size_t len = text ? strlen(text) : 0;
-
-	if (len >= cap)
-		return false;
-	if (text)
-		memcpy(dst, text, len + 1);
-	return true;
-}
-
-static bool rules_take(const json_t *parameters, char rules[static LABEL_RULES_CAP])
-{
-	const json_t *list = json_object_get(parameters, "tags"), *each;
-	size_t at, len = 0;
-
-	if (!list)
-		return true;
-	rules[0] = '\0';
-	json_array_foreach(list, at, each)
-	{
-		const char *rule = json_string_value(each);
-		int more =
-			snprintf(rules + len, LABEL_RULES_CAP - len, "%s%s", at ? "\n" : "", rule);
-
-		if (strchr(rule, '\n') || more < 0 || (size_t)more >= LABEL_RULES_CAP - len)
-			return false;
-		len += (size_t)more;
-	}
-	return true;
-}
-
-static int id_order(const void *a, const void *b)
-{
-	return memcmp(a, b, 32);
-}
-
-static bool recommended_take(const json_t *parameters, struct publish_settings *settings)
-{
-	const json_t *list = json_object_get(parameters, "recommended"), *each;
-	size_t at;
-
-	if (!list)
-		return true;
-	if (json_array_size(list) > MANIFEST_RECOMMENDED_MAX)
-		return false;
-	settings->recommended_cnt = (uint32_t)json_array_size(list);
-	json_array_foreach(list, at, each)
-	{
-		const char *text = json_string_value(each);
-
-		if (zbase32_parse(text, strlen(text), settings->recommended[at], 32) != 32)
-			return false;
-	}
-	qsort(settings->recommended, settings->recommended_cnt, 32, id_order);
-	return true;
-}
-
-/* settings_take changes what parameters say; false: call was failed. */
-static bool settings_take(struct control_call *call, const json_t *parameters,
-			  struct publish_settings *settings)
-{
-	const json_t *is_public = json_object_get(parameters, "public");
-
-	if (is_public)
-		settings->is_public = json_is_true(is_public);
-	if (text_take(parameters, "name", settings->name, sizeof(settings->name)) &&
-	    text_take(parameters, "title", settings->title, sizeof(settings->title)) &&
-	    text_take(parameters, "description", settings->description,
-		      sizeof(settings->description)) &&
-	    text_take(parameters, "path", settings->path, sizeof(settings->path)) &&
-	    rules_take(parameters, settings->rules) && recommended_take(parameters, settings))
-		return true;
-	refuse(call, json_string_value(json_object_get(parameters, "name")), WEFT_EMALFORMED);
-	return false;
 }
 
 /* --- NewShare --- */
@@ -391,7 +279,7 @@ void method_new_share(void *ctx, struct control_call *call, const json_t *parame
 	struct node_key *key = NULL;
 
 	(void)now_ns;
-	if (!method_publisher(node, call) || !settings_take(call, parameters, &settings) ||
+	if (!method_publisher(node, call) || !method_settings_take(call, parameters, &settings) ||
 	    (key_file && !key_read(call, key_file, &key)))
 		return;
 	create_begin(node, call, &settings, key);
@@ -458,56 +346,6 @@ static void revise(struct node *node, struct control_call *call, const struct pu
 	(void)call_refuse(waiting, err);
 }
 
-/* text_store makes the folder whose one file has text, below the state folder. */
-static int text_store(const struct node *node, const struct published *share, const char *text,
-		      const char *as, char dir[static 4096])
-{
-	const char *state = node->config->store.dir;
-	char id[ZBASE32_KEY_TEXT_CAP], path[4096 + 256];
-	FILE *file;
-	int err = 0;
-
-	zbase32_write(share->share_id, SHARE_ID_LEN, id);
-	snprintf(dir, 4096, "%s/published", state);
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return -errno;
-	snprintf(dir, 4096, "%s/published/%s", state, id);
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return -errno;
-	snprintf(path, sizeof(path), "%s/%s", dir, as);
-	file = fopen(path, "we");
-	if (!file)
-		return -errno;
-	if (fputs(text, file) < 0)
-		err = -errno;
-	if (fclose(file) < 0 && err == 0)
-		err = -errno;
-	return err;
-}
-
-/* text_take_path lets settings lead to a file that has text; false: call was failed. */
-static bool text_take_path(const struct node *node, struct control_call *call,
-			   const struct published *share, const json_t *parameters,
-			   struct publish_settings *settings)
-{
-	const char *text = json_string_value(json_object_get(parameters, "text"));
-	const char *as = json_string_value(json_object_get(parameters, "as"));
-	int err;
-
-	if (!text)
-		return true;
-	if (!as)
-		as = "text.txt";
-	err = strchr(as, '/') || !manifest_path_is_safe(as, strlen(as))
-		      ? WEFT_EUNSAFE
-		      : text_store(node, share, text, as, settings->path);
-	if (err < 0)
-		control_fail(call, err, as, weft_err_text(err),
-			     "give the text another name with --as, or make room in the daemon's "
-			     "state folder");
-	return err == 0;
-}
-
 void method_publish_share(void *ctx, struct control_call *call, const json_t *parameters,
 			  uint64_t now_ns)
 {
@@ -518,8 +356,8 @@ void method_publish_share(void *ctx, struct control_call *call, const json_t *pa
 	if (!share)
 		return;
 	settings = *share->settings;
-	if (!settings_take(call, parameters, &settings) ||
-	    !text_take_path(node, call, share, parameters, &settings))
+	if (!method_settings_take(call, parameters, &settings) ||
+	    !method_text_take(node, call, share, parameters, &settings))
 		return;
 	memcpy(settings.name, share->settings->name, sizeof(settings.name));
 	if (settings.path[0] != '/') {
@@ -542,7 +380,7 @@ void method_set_share(void *ctx, struct control_call *call, const json_t *parame
 	if (!share)
 		return;
 	settings = *share->settings;
-	if (!settings_take(call, parameters, &settings))
+	if (!method_settings_take(call, parameters, &settings))
 		return;
 	memcpy(settings.name, share->settings->name, sizeof(settings.name));
 	revise(node, call, share, &settings, false, now_ns);

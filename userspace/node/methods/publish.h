@@ -5,7 +5,7 @@
 #include "content/publish/publish.h"
 #include "node/methods/methods.h"
 
-/* What the methods about published shares have in common; publish.c. */
+/* What the methods about published shares have in common; publish.c, publish_settings.c. */
 
 /* method_publisher: NULL: sharing is off, and call was failed. */
 struct publisher *method_publisher(struct node *node, struct control_call *call);
@@ -13,5 +13,17 @@ struct publisher *method_publisher(struct node *node, struct control_call *call)
 const struct published *method_published(struct node *node, struct control_call *call,
 					 const json_t *parameters);
 json_t *method_json_published(const struct node *node, const struct published *share);
+
+/*
+ * method_share_refuse answers what could not even begin. method_settings_take changes
+ * settings as parameters say; method_text_take lets them lead to a file below the state
+ * folder that has the text which parameters may have. false: call was failed.
+ */
+void method_share_refuse(struct control_call *call, const char *name, int err);
+bool method_settings_take(struct control_call *call, const json_t *parameters,
+			  struct publish_settings *settings);
+bool method_text_take(const struct node *node, struct control_call *call,
+		      const struct published *share, const json_t *parameters,
+		      struct publish_settings *settings);
 
 #endif

@@ -49,7 +49,9 @@ void sharing_turn_announce(struct sharing *sharing)
 	if (!sharing->announce)
 		return;
 	keepers = overlay_keepers(fabric_overlay(sharing->node->fabric));
-	if (keepers > sharing->keepers)
+	if (keepers > sharing->keepers) {
 		announce_hurry(sharing->announce);
+		publisher_hurry(sharing->publisher, sharing->node->home.now_ns);
+	}
 	sharing->keepers = keepers;
 }

@@ -148,7 +148,7 @@ void sharing_session_changed(struct sharing *sharing, const uint8_t key[static M
 {
 	(void)key;
 	if (sharing && is_up)
-		publisher_session_up(sharing->publisher, now_ns);
+		publisher_hurry(sharing->publisher, now_ns);
 }
 
 void sharing_addresses_changed(struct sharing *sharing, uint64_t now_ns)

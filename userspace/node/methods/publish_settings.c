@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a call says of a share that is published: settings, and a text in the place of files. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "codec/zbase32.h"
+#include "node/methods/methods.h"
+#include "node/methods/publish.h"
+
+void method_share_refuse(struct control_call *call, const char *name, int err)
+{
+	switch (err) {
+	case WEFT_EBUSY:
+		control_fail(call, err, name, "a revision of it is being made",
+			     "wait for it, or end it with weft share cancel");
+		break;
+	case WEFT_EREFUSED:
+		control_fail(call, err, name, "its key was revoked: nothing is published by it",
+			     "make another share with weft share new");
+		break;
+	case WEFT_EEXISTS:
+		control_fail(call, err, name, "this node has a share of that name or key",
+			     "weft share list shows it; give another name");
+		break;
+	case WEFT_EFULL:
+		control_fail(call, err, name, "as many shares are published as may be",
+			     "raise publish_cap in [sharing] of weft.conf(5), or retire one");
+		break;
+	case WEFT_EMALFORMED:
+		control_fail(call, err, name, "a name, title, description or tag breaks its limits",
+			     "a name has at most 64 bytes and no slash, a tag 64 bytes, a title "
+			     "255, a description 4,096; none has control characters");
+		break;
+	default:
+		control_fail(call, err, name, weft_err_text(err), "mend that and try again");
+	}
+}
+
+/* text_take copies the text that parameters have as name, if they have it; false: too long. */
+static bool text_take(const json_t *parameters, const char *name, char *dst, size_t cap)
+{
+	const char *text = json_string_value(json_object_get(parameters, name));
+	size_t len = text ? strlen(text) : 0;
+
+	if (len >= cap)
+		return false;
+	if (text)
+		memcpy(dst, text, len + 1);
+	return true;
+}
+
+static bool rules_take(const json_t *parameters, char rules[static LABEL_RULES_CAP])
+{
+	const json_t *list = json_object_get(parameters, "tags"), *each;
+	size_t at, len = 0;
+
+	if (!list)
+		return true;
+	rules[0] = '\0';
+	json_array_foreach(list, at, each)
+	{
+		const char *rule = json_string_value(each);
+		int more =
+			snprintf(rules + len, LABEL_RULES_CAP - len, "%s%s", at ? "\n" : "", rule);
+
+		if (strchr(rule, '\n') || more < 0 || (size_t)more >= LABEL_RULES_CAP - len)
+			return false;
+		len += (size_t)more;
+	}
+	return true;
+}
+
+static int id_order(const void *a, const void *b)
+{
+	return memcmp(a, b, 32);
+}
+
+static bool recommended_take(const json_t *parameters, struct publish_settings *settings)
+{
+	const json_t *list = json_object_get(parameters, "recommended"), *each;
+	size_t at;
+
+	if (!list)
+		return true;
+	if (json_array_size(list) > MANIFEST_RECOMMENDED_MAX)
+		return false;
+	settings->recommended_cnt = (uint32_t)json_array_size(list);
+	json_array_foreach(list, at, each)
+	{
+		const char *text = json_string_value(each);
+
+		if (zbase32_parse(text, strlen(text), settings->recommended[at], 32) != 32)
+			return false;
+	}
+	qsort(settings->recommended, settings->recommended_cnt, 32, id_order);
+	return true;
+}
+
+bool method_settings_take(struct control_call *call, const json_t *parameters,
+			  struct publish_settings *settings)
+{
+	const json_t *is_public = json_object_get(parameters, "public");
+
+	if (is_public)
+		settings->is_public = json_is_true(is_public);
+	if (text_take(parameters, "name", settings->name, sizeof(settings->name)) &&
+	    text_take(parameters, "title", settings->title, sizeof(settings->title)) &&
+	    text_take(parameters, "description", settings->description,
+		      sizeof(settings->description)) &&
+	    text_take(parameters, "path", settings->path, sizeof(settings->path)) &&
+	    rules_take(parameters, settings->rules) && recommended_take(parameters, settings))
+		return true;
+	method_share_refuse(call, json_string_value(json_object_get(parameters, "name")),
+			    WEFT_EMALFORMED);
+	return false;
+}
+
+/* text_store makes the folder whose one file has text, below the state folder. */
+static int text_store(const struct node *node, const struct published *share, const char *text,
+		      const char *as, char dir[static 4096])
+{
+	const char *state = node->config->store.dir;
+	char id[ZBASE32_KEY_TEXT_CAP], path[4096 + 256];
+	FILE *file;
+	int err = 0;
+
+	zbase32_write(share->share_id, SHARE_ID_LEN, id);
+	snprintf(dir, 4096, "%s/published", state);
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	snprintf(dir, 4096, "%s/published/%s", state, id);
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	snprintf(path, sizeof(path), "%s/%s", dir, as);
+	file = fopen(path, "we");
+	if (!file)
+		return -errno;
+	if (fputs(text, file) < 0)
+		err = -errno;
+	if (fclose(file) < 0 && err == 0)
+		err = -errno;
+	return err;
+}
+
+bool method_text_take(const struct node *node, struct control_call *call,
+		      const struct published *share, const json_t *parameters,
+		      struct publish_settings *settings)
+{
+	const char *text = json_string_value(json_object_get(parameters, "text"));
+	const char *as = json_string_value(json_object_get(parameters, "as"));
+	int err;
+
+	if (!text)
+		return true;
+	if (!as)
+		as = "text.txt";
+	err = strchr(as, '/') || !manifest_path_is_safe(as, strlen(as))
+		      ? WEFT_EUNSAFE
+		      : text_store(node, share, text, as, settings->path);
+	if (err < 0)
+		control_fail(call, err, as, weft_err_text(err),
+			     "give the text another name with --as, or make room in the daemon's "
+			     "state folder");
+	return err == 0;
+}
