@@ -54,13 +54,13 @@ def connect(daemon, timeout=60):
 
 
 def read_all(client):
-    got = b""
+    parts = []
     try:
         while part := client.recv(65536):
-            got += part
+            parts.append(part)
     except ConnectionResetError:
         pass
-    return got
+    return b"".join(parts)
 
 
 def raw(daemon, request, at_once=True):
