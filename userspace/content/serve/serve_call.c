@@ -329,6 +329,8 @@ static void call_watch_asker(struct serve_call *call)
 
 static void call_submit(struct serve_call *call)
 {
+	if (call->file && call->type == MESH_GET_CHUNK)
+		call->ahead_cnt = serve_file_ahead(call->file, call->request.first);
 	call->job.run = call_run;
 	call->job.done = call_done;
 	if (jobs_submit(call->serve->content->params.jobs, &call->job) < 0) {

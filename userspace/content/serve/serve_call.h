@@ -36,6 +36,7 @@ struct serve_call {
 	bool was_changed;		 /* one of them is not what it was */
 	bool is_racy;			 /* the chunk is verified after it is read */
 	bool is_settling;		 /* and then it is racy no longer */
+	uint32_t ahead_cnt;		 /* chunks behind it that are read ahead */
 	bool is_reader;			 /* others may wait for what this call reads */
 	struct list_node waiting;	 /* for the reader of the same chunk */
 	uint8_t *buffer;

@@ -137,6 +137,18 @@ bool serve_file_settle(struct serve_file *file, uint64_t chunk)
 	return true;
 }
 
+uint32_t serve_file_ahead(struct serve_file *file, uint64_t chunk)
+{
+	/* Requests under way at once come in no exact order. */
+	bool is_next = chunk + SERVE_AHEAD_MAX >= file->next_chunk &&
+		       chunk <= file->next_chunk + SERVE_AHEAD_MAX && file->next_chunk > 0;
+
+	file->run_cnt = is_next ? file->run_cnt + 1 : 0;
+	if (!is_next || chunk >= file->next_chunk)
+		file->next_chunk = chunk + 1;
+	return file->run_cnt < SERVE_AHEAD_MAX ? file->run_cnt : SERVE_AHEAD_MAX;
+}
+
 bool serve_files_has_changed(const struct serve_files *files, const struct object_file *object)
 {
 	for (size_t i = 0; i < SERVE_FILES_MAX; i++) {
@@ -183,6 +195,11 @@ static int file_check(int fd, const struct object_file *object)
 										 : WEFT_ECHANGED;
 }
 
+void serve_file_read_ahead(int fd, uint64_t off, uint64_t len)
+{
+	(void)posix_fadvise(fd, (off_t)off, (off_t)len, POSIX_FADV_WILLNEED);
+}
+
 int serve_file_open(const struct object_file *object, bool is_waiting)
 {
 	struct open_how how = {
@@ -197,7 +214,11 @@ int serve_file_open(const struct object_file *object, bool is_waiting)
 			return -EAGAIN;
 		fd = open(object->path, (int)how.flags);
 	}
-	return fd < 0 ? open_error(errno) : (int)fd;
+	if (fd < 0)
+		return open_error(errno);
+	/* The kernel would read behind each chunk, and getters ask for chunks anywhere. */
+	(void)posix_fadvise((int)fd, 0, 0, POSIX_FADV_RANDOM);
+	return (int)fd;
 }
 
 int serve_file_read(int fd, const struct object_file *object, uint64_t off, void *dst, size_t len,

@@ -17,6 +17,7 @@
  * stamp no longer was.
  */
 #define SERVE_FILES_MAX	 64
+#define SERVE_AHEAD_MAX	 16u	      /* 4 MiB: a rotating disk's seek is a tenth of it */
 #define SERVE_SETTLE_FEW 4096	      /* chunks of a racy file that takes no memory of its own */
 #define SERVE_SETTLE_MAX (1ull << 22) /* chunks of a racy file; a larger one stays racy */
 
@@ -31,6 +32,8 @@ struct serve_file {
 	uint8_t *settled; /* of a racy object: a bit for each chunk that is not; or NULL */
 	uint8_t settled_few[SERVE_SETTLE_FEW / 8]; /* where settled points if they fit */
 	uint64_t settled_cnt;
+	uint64_t next_chunk; /* the one behind what was read last from the disk */
+	uint32_t run_cnt;    /* chunks that were so read one behind the other */
 };
 
 struct serve_files {
@@ -55,6 +58,12 @@ bool serve_file_is_racy(const struct serve_file *file, uint64_t chunk);
  * racy any more. True when it was the last: object is not racy from now on.
  */
 bool serve_file_settle(struct serve_file *file, uint64_t chunk);
+/*
+ * serve_file_ahead: chunk is read from the disk now. How many behind it are
+ * worth reading at once, [0, SERVE_AHEAD_MAX]: as many as were asked for one behind the
+ * other, for a getter that is alone reads so, and others read anywhere.
+ */
+uint32_t serve_file_ahead(struct serve_file *file, uint64_t chunk);
 /* serve_files_has_changed: object was found changed, though its record may be there still. */
 bool serve_files_has_changed(const struct serve_files *files, const struct object_file *object);
 void serve_files_drop_all(struct serve_files *files);
@@ -66,6 +75,8 @@ void serve_files_drop_all(struct serve_files *files);
  */
 WEFT_MUST_CHECK
 int serve_file_open(const struct object_file *object, bool is_waiting);
+/* serve_file_read_ahead has the kernel read [off, off + len) in its own time. Any thread. */
+void serve_file_read_ahead(int fd, uint64_t off, uint64_t len);
 /*
  * serve_file_read reads [off, off + len), which lies inside the file, with
  * its stamp compared before and after. 0, -EAGAIN, WEFT_ECHANGED or -errno.

@@ -84,6 +84,16 @@ static int partial_chunk_read(struct serve_call *call, bool is_waiting)
 	return partial_read(partial, off, call->buffer, call->answer.len, is_waiting);
 }
 
+/* Before its own chunk is waited for. */
+static void chunks_read_ahead(const struct serve_call *call, uint64_t end)
+{
+	uint64_t size = call->file->object.stamp.size;
+	uint64_t len = (uint64_t)call->ahead_cnt * BLAKE3_CHUNK_LEN;
+
+	if (call->fd >= 0 && len && end < size)
+		serve_file_read_ahead(call->fd, end, len < size - end ? len : size - end);
+}
+
 static int chunk_read(struct serve_call *call, bool is_waiting)
 {
 	const struct object_file *object = &call->file->object;
@@ -97,6 +107,8 @@ static int chunk_read(struct serve_call *call, bool is_waiting)
 		return -EAGAIN;
 	left = object->stamp.size - off;
 	call->answer.len = left < BLAKE3_CHUNK_LEN ? (size_t)left : BLAKE3_CHUNK_LEN;
+	if (is_waiting)
+		chunks_read_ahead(call, off + call->answer.len);
 	err = file_read(call, off, call->buffer, call->answer.len, is_waiting);
 	return err || !call->is_racy ? err : chunk_verify(call);
 }
