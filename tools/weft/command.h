@@ -122,6 +122,7 @@ int run_get_set(struct invocation *inv);
 int run_get_sources(struct invocation *inv);
 int run_get_cancel(struct invocation *inv);
 int run_get_resume(struct invocation *inv);
+int run_lan_list(struct invocation *inv);
 int run_announce_status(struct invocation *inv);
 int run_overlay_status(struct invocation *inv);
 int run_dht_status(struct invocation *inv);

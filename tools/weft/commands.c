@@ -163,6 +163,8 @@ const struct command commands[] = {
 	{ { "dry-run", NULL, "only say what is, or would be, public" } } },
 { "overlay", "status", "", "show the table that nodes of the mesh keep together", NULL,
 	"weft overlay status", run_overlay_status, 0, 0, { { 0 } } },
+{ "lan", "list", "", "list who was heard on the LAN", NULL,
+	"weft lan list", run_lan_list, 0, 0, { { 0 } } },
 { "announce", "status", "", "show what the overlay is told of what this node has", NULL,
 	"weft announce status", run_announce_status, 0, 0, { { 0 } } },
 { "dht", "status", "", "show who is known on the Mainline DHT, and what came in", NULL,

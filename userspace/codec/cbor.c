@@ -33,6 +33,12 @@ void cbor_reader_init(struct cbor_reader *r, const void *data, size_t len)
 	r->c = cursor_of(data, len);
 }
 
+void cbor_reader_init_any_order(struct cbor_reader *r, const void *data, size_t len)
+{
+	cbor_reader_init(r, data, len);
+	r->is_any_order = true;
+}
+
 void cbor_fail(struct cbor_reader *r)
 {
 	r->c.bad = true;
@@ -300,7 +306,7 @@ bool cbor_next(struct cbor_reader *r)
 	return level_go_on(r, false);
 }
 
-/* Keys ascend by their encoded bytes, which also makes them unique. */
+/* Keys ascend by their encoded bytes, which also makes them unique, unless their order is free. */
 static void key_check_order(struct cbor_reader *r, const uint8_t *key)
 {
 	struct cbor_level *level = &r->levels[r->depth - 1];
@@ -315,7 +321,7 @@ static void key_check_order(struct cbor_reader *r, const uint8_t *key)
 		if (order == 0)
 			order = len > level->key_len ? 1 : -1;
 	}
-	if (order <= 0)
+	if (order <= 0 && !r->is_any_order)
 		cbor_fail(r);
 	level->key = key;
 	level->key_len = len;

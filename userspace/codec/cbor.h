@@ -56,10 +56,13 @@ struct cbor_level {
 struct cbor_reader {
 	struct cursor c; /* c.bad is the sticky error */
 	unsigned depth;
+	bool is_any_order; /* keys of maps need not ascend, nor be there once */
 	struct cbor_level levels[CBOR_DEPTH_MAX];
 };
 
 void cbor_reader_init(struct cbor_reader *r, const void *data, size_t len);
+/* cbor_reader_init_any_order: for what others write who do not sort; nothing of it is signed or hashed. */
+void cbor_reader_init_any_order(struct cbor_reader *r, const void *data, size_t len);
 /* cbor_reader_finish: 0, or WEFT_EMALFORMED when anything was wrong or bytes are left over. */
 WEFT_MUST_CHECK
 int cbor_reader_finish(struct cbor_reader *r);

@@ -75,24 +75,42 @@ static void record_read(struct dns_reader *r, struct dns_record *out_record)
 	out_record->data = cursor_sub(&r->c, cursor_be16(&r->c));
 }
 
-void dns_reader_init(struct dns_reader *r, const void *data, size_t len)
+void dns_reader_begin(struct dns_reader *r, const void *data, size_t len)
 {
-	uint16_t question_cnt;
-	struct dns_name name;
-
 	*r = (struct dns_reader){.c = cursor_of(data, len), .start = data};
 	r->id = cursor_be16(&r->c);
 	r->flags = cursor_be16(&r->c);
-	question_cnt = cursor_be16(&r->c);
+	r->question_left = cursor_be16(&r->c);
 	r->answer_left = cursor_be16(&r->c);
 	/* Two counts that may each be 65,535 and of which a message holds a few hundred. */
 	r->other_left = cursor_be16(&r->c);
 	if (__builtin_add_overflow(r->other_left, cursor_be16(&r->c), &r->other_left))
 		r->c.bad = true;
-	while (question_cnt-- && !r->c.bad) {
-		name_read(r, &name);
-		cursor_bytes(&r->c, 4); /* type and class */
-	}
+}
+
+bool dns_next_question(struct dns_reader *r, struct dns_question *out_question)
+{
+	if (r->c.bad || !r->question_left)
+		return false;
+	r->question_left--;
+	name_read(r, &out_question->name);
+	out_question->type = cursor_be16(&r->c);
+	out_question->class = cursor_be16(&r->c);
+	return !r->c.bad;
+}
+
+static void questions_skip(struct dns_reader *r)
+{
+	struct dns_question question;
+
+	while (dns_next_question(r, &question))
+		;
+}
+
+void dns_reader_init(struct dns_reader *r, const void *data, size_t len)
+{
+	dns_reader_begin(r, data, len);
+	questions_skip(r);
 }
 
 bool dns_next_answer(struct dns_reader *r, struct dns_record *out_record)
@@ -104,16 +122,32 @@ bool dns_next_answer(struct dns_reader *r, struct dns_record *out_record)
 	return !r->c.bad;
 }
 
+bool dns_next_record(struct dns_reader *r, struct dns_record *out_record)
+{
+	questions_skip(r);
+	if (dns_next_answer(r, out_record))
+		return true;
+	if (r->c.bad || !r->other_left)
+		return false;
+	r->other_left--;
+	record_read(r, out_record);
+	return !r->c.bad;
+}
+
+void dns_data_name(const struct dns_reader *r, struct cursor *data, struct dns_name *out_name)
+{
+	struct dns_reader at = {.c = *data, .start = r->start};
+
+	name_read(&at, out_name);
+	*data = at.c;
+}
+
 int dns_reader_finish(struct dns_reader *r)
 {
 	struct dns_record record;
 
-	while (dns_next_answer(r, &record))
+	while (dns_next_record(r, &record))
 		;
-	while (r->other_left && !r->c.bad) {
-		r->other_left--;
-		record_read(r, &record);
-	}
 	return r->c.bad || cursor_left(&r->c) ? WEFT_EMALFORMED : 0;
 }
 

@@ -3,16 +3,24 @@
 #include "base/assert.h"
 #include "codec/dns.h"
 
-#define POINTER		0xc000
-#define POINTER_OFF_MAX 0x3fff
-#define ANSWER_CNT_OFF	6
+#define POINTER		 0xc000
+#define POINTER_OFF_MAX	 0x3fff
+#define QUESTION_CNT_OFF 4
+#define ANSWER_CNT_OFF	 6
+
+void dns_writer_init_flags(struct dns_writer *w, void *dst, size_t cap, uint16_t flags)
+{
+	static const uint8_t counts[DNS_HEADER_LEN - 4];
+
+	*w = (struct dns_writer){.w = writer_of(dst, cap)};
+	writer_be16(&w->w, 0);
+	writer_be16(&w->w, flags);
+	writer_bytes(&w->w, counts, sizeof(counts));
+}
 
 void dns_writer_init(struct dns_writer *w, void *dst, size_t cap)
 {
-	static const uint8_t head[DNS_HEADER_LEN] = {[2] = DNS_FLAG_RESPONSE >> 8};
-
-	*w = (struct dns_writer){.w = writer_of(dst, cap)};
-	writer_bytes(&w->w, head, sizeof(head));
+	dns_writer_init_flags(w, dst, cap, DNS_FLAG_RESPONSE);
 }
 
 /* rest_is_at: what the message says from off on is the name rest, byte by byte. */
@@ -43,7 +51,7 @@ static bool pointer_write(struct dns_writer *w, const uint8_t *rest)
 	return false;
 }
 
-static void name_write(struct dns_writer *w, const struct dns_name *name)
+void dns_write_name(struct dns_writer *w, const struct dns_name *name)
 {
 	unsigned label_cnt = w->label_cnt;
 
@@ -61,25 +69,56 @@ static void name_write(struct dns_writer *w, const struct dns_name *name)
 		w->label_cnt = (uint16_t)label_cnt;
 }
 
+static void be16_at(struct dns_writer *w, size_t off, size_t value)
+{
+	w->w.start[off] = (uint8_t)(value >> 8);
+	w->w.start[off + 1] = (uint8_t)value;
+}
+
+void dns_write_question(struct dns_writer *w, const struct dns_name *name, uint16_t type,
+			uint16_t class)
+{
+	dns_write_name(w, name);
+	writer_be16(&w->w, type);
+	writer_be16(&w->w, class);
+	w->question_cnt++;
+}
+
+size_t dns_record_begin(struct dns_writer *w, const struct dns_name *name, uint16_t type,
+			uint16_t class, uint32_t ttl_s)
+{
+	dns_write_name(w, name);
+	writer_be16(&w->w, type);
+	writer_be16(&w->w, class);
+	writer_be32(&w->w, ttl_s);
+	writer_be16(&w->w, 0);
+	w->answer_cnt++;
+	return writer_len(&w->w);
+}
+
+void dns_record_end(struct dns_writer *w, size_t data_off)
+{
+	if (!w->w.bad)
+		be16_at(w, data_off - 2, writer_len(&w->w) - data_off);
+}
+
 void dns_write_txt(struct dns_writer *w, const struct dns_name *name, uint32_t ttl_s,
 		   const char *text, size_t len)
 {
+	size_t data_off;
+
 	weft_assert(len <= DNS_STRING_LEN_MAX);
-	name_write(w, name);
-	writer_be16(&w->w, DNS_TYPE_TXT);
-	writer_be16(&w->w, DNS_CLASS_IN);
-	writer_be32(&w->w, ttl_s);
-	writer_be16(&w->w, (uint16_t)(len + 1));
+	data_off = dns_record_begin(w, name, DNS_TYPE_TXT, DNS_CLASS_IN, ttl_s);
 	writer_u8(&w->w, (uint8_t)len);
 	writer_bytes(&w->w, text, len);
-	w->answer_cnt++;
+	dns_record_end(w, data_off);
 }
 
 int dns_writer_finish(struct dns_writer *w)
 {
 	if (w->w.bad)
 		return WEFT_ETOOSMALL;
-	w->w.start[ANSWER_CNT_OFF] = (uint8_t)(w->answer_cnt >> 8);
-	w->w.start[ANSWER_CNT_OFF + 1] = (uint8_t)w->answer_cnt;
+	be16_at(w, QUESTION_CNT_OFF, w->question_cnt);
+	be16_at(w, ANSWER_CNT_OFF, w->answer_cnt);
 	return (int)writer_len(&w->w);
 }

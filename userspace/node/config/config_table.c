@@ -411,6 +411,11 @@ NUMBER("sharing", "search_index_max", CONFIG_SIZE, sharing.search.index_len_max,
 NUMBER("sharing", "search_queries", CONFIG_COUNT, sharing.search.query_cap, 1, 256,
 	"Queries that are under way at once; each may take up to 1M of memory."),
 
+{ "lan", "interfaces", CONFIG_NAME, FIELD(sharing.lan.interfaces), 0, 0, LAN_INTERFACES_TEXT_CAP - 1, NULL, true,
+	"Interfaces on which this node tells who it is, by DNS-SD and by broadcast, and hears who else is there, apart by blanks; all: every one that is up. Empty: none." },
+NUMBER("lan", "node_cap", CONFIG_COUNT, sharing.lan.node_cap, 8, 65536,
+	"Nodes heard there that are remembered."),
+
 NUMBER("store", "map", CONFIG_SIZE, store.map_len, MIB, 16 * TIB,
 	"Address space for the database at first."),
 NUMBER("store", "map_max", CONFIG_SIZE, store.map_len_max, MIB, 16 * TIB,

@@ -40,6 +40,9 @@ method_fn method_list_peers, method_show_peer;
 method_fn method_connect_peer;
 /* ping.c */
 method_fn method_ping_peer;
+/* lan.c */
+method_fn method_list_lan_nodes;
+
 /* announce.c */
 method_fn method_show_announce;
 /* search.c */

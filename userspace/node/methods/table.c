@@ -24,6 +24,7 @@ const struct control_method node_methods[] = {
 	{"PingPeer", CONTROL_OPERATE, method_ping_peer},
 	{"CheckPeer", CONTROL_OPERATE, method_check_peer},
 	{"ShowOverlay", CONTROL_VIEW, method_show_overlay},
+	{"ListLanNodes", CONTROL_VIEW, method_list_lan_nodes},
 	{"ShowAnnounce", CONTROL_VIEW, method_show_announce},
 	{"Search", CONTROL_VIEW, method_search},
 	{"ShowSearch", CONTROL_VIEW, method_show_search},

@@ -13,6 +13,7 @@ void sharing_config_defaults(struct sharing_config *config)
 {
 	config->is_on = true;
 	announce_config_defaults(&config->announce);
+	sharing_lan_config_defaults(&config->lan);
 	follows_config_defaults(&config->follow);
 	publisher_config_defaults(&config->publisher);
 	search_config_defaults(&config->search);
@@ -23,7 +24,8 @@ size_t sharing_footprint(const struct sharing_config *config)
 	if (!config->is_on)
 		return 0;
 	return sizeof(struct sharing) + announce_footprint(&config->announce) +
-	       follows_footprint(&config->follow) + search_footprint(&config->search);
+	       lan_footprint(config->lan.node_cap) + follows_footprint(&config->follow) +
+	       search_footprint(&config->search);
 }
 
 struct overlay_seam sharing_overlay(struct sharing *sharing)
@@ -56,6 +58,7 @@ int sharing_open(struct node *node, char *what)
 		{"the search index", sharing_open_search},
 		{"shares that are followed", sharing_open_follows},
 		{"announcing what is shared", sharing_open_announce},
+		{"discovery on the LAN", sharing_open_lan},
 	};
 	struct sharing *sharing;
 	int err;
@@ -86,6 +89,7 @@ void sharing_stop(struct sharing *sharing)
 	search_stop(sharing->search);
 	announce_stop(sharing->announce);
 	publisher_stop(sharing->publisher);
+	sharing_stop_lan(sharing->lan);
 }
 
 void sharing_free(struct sharing *sharing)
@@ -98,6 +102,7 @@ void sharing_free(struct sharing *sharing)
 	publisher_free(sharing->publisher);
 	while (sharing->calls)
 		sharing_call_free(sharing->calls);
+	free(sharing->lan);
 	free(sharing);
 }
 
@@ -129,12 +134,12 @@ void sharing_turn(struct sharing *sharing, uint64_t now_ns)
 		return;
 	follows_turn(sharing->follows, now_ns);
 	sharing_turn_announce(sharing);
+	sharing_turn_lan(sharing->lan, now_ns);
 }
 
 uint64_t sharing_next_ns(const struct sharing *sharing)
 {
-	(void)sharing;
-	return UINT64_MAX;
+	return sharing ? sharing_next_lan_ns(sharing->lan) : UINT64_MAX;
 }
 
 void sharing_content_changed(struct sharing *sharing, const uint8_t *manifest_id, uint64_t now_ns)
@@ -155,10 +160,13 @@ void sharing_addresses_changed(struct sharing *sharing, uint64_t now_ns)
 {
 	const struct node *node;
 
-	if (!sharing || !sharing->announce)
+	if (!sharing)
 		return;
 	node = sharing->node;
-	announce_set_addresses(sharing->announce, node->advertised, node->advertised_cnt, now_ns);
+	if (sharing->announce)
+		announce_set_addresses(sharing->announce, node->advertised, node->advertised_cnt,
+				       now_ns);
+	sharing_lan_addresses_changed(sharing->lan, now_ns);
 }
 
 void sharing_configure(struct sharing *sharing, const struct sharing_config *config,
@@ -170,4 +178,5 @@ void sharing_configure(struct sharing *sharing, const struct sharing_config *con
 	publisher_configure(sharing->publisher, &config->publisher);
 	if (sharing->announce)
 		announce_configure(sharing->announce, &config->announce, now_ns);
+	sharing_lan_configure(sharing->lan, &config->lan, now_ns);
 }

@@ -11,6 +11,7 @@
 #include "content/follow/follow.h"
 #include "content/search/search.h"
 #include "mesh/seam.h"
+#include "node/sharing/sharing_lan.h"
 #include "weft/err.h"
 
 /*
@@ -27,6 +28,7 @@ struct sharing_config {
 	bool is_on;
 	struct announce_config announce;
 	struct publisher_config publisher;
+	struct sharing_lan_config lan;
 	struct follows_config follow;
 	struct search_config search;
 };

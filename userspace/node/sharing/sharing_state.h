@@ -21,6 +21,7 @@ struct sharing {
 	struct announce_held held;
 	struct announce *announce;    /* NULL: there is no overlay */
 	enum overlay_keepers keepers; /* of the overlay, in the turn before */
+	struct sharing_lan *lan;      /* NULL: simulated */
 };
 
 /* A control call that waits for a part; freed with sharing, unanswered, if it still does. */

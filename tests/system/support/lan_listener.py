@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A third party on the LAN: says in JSON lines what it hears.
+
+    lan_listener.py beacon             datagrams of port 46123, decoded by cbor2
+    lan_listener.py send V             sends beacons of SCP2P's version V, once a second
+    lan_listener.py browse ADDRESS     instances of _mesh._udp.local, found by zeroconf
+    lan_listener.py offer ADDRESS KEY  offers one itself
+"""
+import json
+import socket
+import sys
+import time
+
+import cbor2
+import zeroconf
+
+PORT = 46123
+SERVICE = "_mesh._udp.local."
+
+
+def say(**words):
+    print(json.dumps(words), flush=True)
+
+
+def beacon_socket():
+    listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    listener.bind(("", PORT))
+    return listener
+
+
+def beacon():
+    listener = beacon_socket()
+    say(ready=True)
+    while True:
+        packet, (source, _) = listener.recvfrom(2048)
+        told = cbor2.loads(packet)
+        say(source=source, version=told["version"], instance=bytes(told["instance_id"]).hex(),
+            tcp_port=told["tcp_port"], quic_port=told["quic_port"],
+            capabilities=told["capabilities"])
+
+
+def send(version):
+    told = {"version": version, "instance_id": list(range(16)), "tcp_port": 7001}
+    if version > 1:
+        told |= {"capabilities": {"dht": True, "store": False, "relay": False,
+                                  "content_seed": True, "mobile_light": False}}
+    sender = beacon_socket()
+    while True:
+        sender.sendto(cbor2.dumps(told), ("10.77.0.255", PORT))
+        time.sleep(1)
+
+
+class Listener(zeroconf.ServiceListener):
+    def add_service(self, zc, type_, name):
+        info = zc.get_service_info(type_, name, timeout=3000)
+        if info:
+            say(name=name, port=info.port, addresses=info.parsed_addresses(),
+                properties={key.decode(): (value or b"").decode()
+                            for key, value in info.properties.items()})
+
+    def update_service(self, zc, type_, name):
+        pass
+
+    def remove_service(self, zc, type_, name):
+        say(gone=name)
+
+
+def browse(address):
+    zc = zeroconf.Zeroconf(interfaces=[address])
+    zeroconf.ServiceBrowser(zc, SERVICE, Listener())
+    time.sleep(3600)
+
+
+def offer(address, key):
+    zc = zeroconf.Zeroconf(interfaces=[address])
+    zc.register_service(zeroconf.ServiceInfo(
+        SERVICE, f"third-party.{SERVICE}", parsed_addresses=[address], port=4242,
+        properties={"id": key, "v": "1", "caps": "8"}, server="third-party.local."))
+    say(ready=True)
+    time.sleep(3600)
+
+
+if __name__ == "__main__":
+    what, words = sys.argv[1], sys.argv[2:]
+    {"beacon": beacon, "send": lambda v: send(int(v)), "browse": browse, "offer": offer}[what](*words)

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_NODE_SHARING_LAN_H
+#define WEFT_NODE_SHARING_LAN_H
+
+#include <stdint.h>
+
+#include "mesh/lan/lan.h"
+#include "weft/err.h"
+
+struct sharing;
+
+/* Discovery on the LAN; private to node/sharing, with the method that lists who is there. */
+struct sharing_lan;
+
+#define LAN_INTERFACES_TEXT_CAP 128
+
+struct sharing_lan_config {
+	char interfaces
+		[LAN_INTERFACES_TEXT_CAP]; /* names apart by blanks or commas, or all; "": off */
+	uint32_t node_cap;		   /* nodes remembered */
+};
+void sharing_lan_config_defaults(struct sharing_lan_config *config);
+
+/* sharing_open_lan sets sharing->lan, which is freed when content is. All others take NULL. */
+WEFT_MUST_CHECK
+int sharing_open_lan(struct sharing *sharing);
+void sharing_stop_lan(struct sharing_lan *part);
+void sharing_turn_lan(struct sharing_lan *part, uint64_t now_ns);
+uint64_t sharing_next_lan_ns(const struct sharing_lan *part);
+void sharing_lan_addresses_changed(struct sharing_lan *part, uint64_t now_ns);
+void sharing_lan_configure(struct sharing_lan *part, const struct sharing_lan_config *config,
+			   uint64_t now_ns);
+/* sharing_lan_of: NULL when it is off. */
+const struct lan *sharing_lan_of(const struct sharing_lan *part);
+
+#endif
