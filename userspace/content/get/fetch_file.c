@@ -17,7 +17,8 @@
 
 #define CHUNK_LEAVES (BLAKE3_CHUNK_LEN / BLAKE3_LEAF_LEN)
 /* Of a file of 8 GiB: what is larger is rare, and its list is given back. */
-#define KEPT_CHUNKS OBJECT_PAGE_HASHES
+#define KEPT_CHUNKS	 OBJECT_PAGE_HASHES
+#define ORDER_CHUNKS_MIN 64u /* 16 MiB */
 
 /* One nobody needs: better one that was not used than one that is kept open. */
 static struct fetch_file *file_unused(struct fetch *fetch)
@@ -82,13 +83,18 @@ static int chunks_lay_out(struct fetch_file *file, uint64_t cnt)
 	return 0;
 }
 
-/* Where the first run begins is this node's own, and the same in every run of a get. */
-static uint64_t order_seed(const struct fetch_file *file)
+/*
+ * Where a file begins is this node's own, and the same in every run of a get;
+ * one that is over before others could take part begins at its beginning.
+ */
+static uint64_t order_seed(const struct fetch_file *file, uint64_t chunk_cnt)
 {
 	struct blake3 hash;
 	uint8_t seed[8];
 	struct cursor c = cursor_of(seed, sizeof(seed));
 
+	if (chunk_cnt < ORDER_CHUNKS_MIN)
+		return 0;
 	blake3_init_keyed(&hash, file->content_id);
 	blake3_update(&hash, file->fetch->content->params.own_key, MESH_KEY_LEN);
 	blake3_final(&hash, seed, sizeof(seed));
@@ -135,7 +141,7 @@ int fetch_file_start(struct fetch *fetch, uint32_t item)
 	file->fetch = fetch;
 	memcpy(file->content_id, entry->content_id, sizeof(file->content_id));
 	if (chunks_lay_out(file, chunk_cnt) < 0 ||
-	    rarest_begin(&file->order, chunk_cnt, order_seed(file)) < 0) {
+	    rarest_begin(&file->order, chunk_cnt, order_seed(file, chunk_cnt)) < 0) {
 		fetch_stop_at(fetch, item, -ENOMEM);
 		return -ENOMEM;
 	}

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "content/get/fetch.h"
 
-#define COUNT_NS   (500 * NS_PER_MS)
+#define COUNT_NS   (250 * NS_PER_MS)
 #define LATE_NS	   (500 * NS_PER_MS)
 #define LOOK_AHEAD 16u /* items among which the rarest is looked for */
 

@@ -19,7 +19,7 @@ static uint64_t run_end(const struct rarest *rarest, uint32_t run)
 
 int rarest_begin(struct rarest *rarest, uint64_t cnt, uint64_t seed)
 {
-	unsigned log2 = RAREST_RUN_LOG2;
+	unsigned log2 = 0;
 	uint32_t run_cnt;
 
 	while ((cnt - 1) >> log2 >= RAREST_RUNS_MAX)

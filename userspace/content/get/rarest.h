@@ -8,14 +8,13 @@
 #include "weft/err.h"
 
 /*
- * In which order the chunks of a file are asked for: rarest first, by runs
- * of neighbours, so that disks read and write in order. Of equally rare
- * runs the next one goes on from the last; where the first begins is
- * everybody's own, so that getters who start together have something to
- * give to each other at once. No I/O. Home worker.
+ * In which order the chunks of a file are asked for: rarest first. Of equally
+ * rare ones the next is the neighbour of the last, so that disks read and
+ * write in order; where the first lies is everybody's own, so that getters
+ * who start together have something to give to each other at once. Chunks
+ * are counted by runs of neighbours. No I/O. Home worker.
  */
-#define RAREST_RUN_LOG2 4u    /* chunks of a run, at least: 4 MiB */
-#define RAREST_RUNS_MAX 4096u /* of a file: in a longer one they are longer */
+#define RAREST_RUNS_MAX 4096u /* of a file: one chunk each to 1 GiB, then more */
 #define RAREST_NONE	UINT64_MAX
 
 struct rarest_run {

@@ -13,11 +13,12 @@
 #include "content/message_providers.h"
 #include "content/swarm/swarm_state.h"
 
-#define HAVE_EVERY_NS	       NS_PER_S
+#define HAVE_EVERY_NS	       (400 * NS_PER_MS)
 #define HAVE_EVERY_MAX_NS      (15 * NS_PER_S)
-#define PROVIDERS_FIRST_NS     NS_PER_S
-#define PROVIDERS_EVERY_NS     (2 * NS_PER_S)
+#define PROVIDERS_FIRST_NS     (250 * NS_PER_MS)
+#define PROVIDERS_EVERY_NS     NS_PER_S
 #define PROVIDERS_EVERY_MAX_NS (60 * NS_PER_S)
+#define BUSY_NS		       (50 * NS_PER_MS)
 #define RETRY_NS	       (10 * NS_PER_MS)
 #define GUESS_NS	       (5 * NS_PER_S) /* for a guess to answer, dialling included */
 #define HAVE_REPLY_CAP	       (HAVE_ANSWER_CAP + MESH_FRAME_OVERHEAD)
@@ -59,10 +60,8 @@ void swarm_contact_again(struct swarm_member *member, uint64_t at_ns)
 
 static void contact_end(struct contact *contact)
 {
-	if (contact->request) {
+	if (contact->request)
 		contact->member->swarm->swarms->content->params.mesh.ops->cancel(contact->request);
-		source_dropped(contact->member->source);
-	}
 	contact->request = NULL;
 	free(contact->buf);
 	contact->buf = NULL;
@@ -90,7 +89,6 @@ static struct swarm_member *contact_take(struct contact *contact, const struct m
 	swarm->swarms->now_ns = now_ns;
 	contact->request = NULL;
 	/* How fast it sends, and whether it sends at all, is for asks to find out. */
-	source_dropped(member->source);
 	member->was_reached |= !reply->err;
 	swarm_changed(swarm);
 	return member;
@@ -122,18 +120,24 @@ static int contact_send(struct contact *contact, struct mesh_ask *ask, uint64_t 
 		return err;
 	}
 	contact->due_ns = TIMER_NEVER;
-	source_asked(member->source, now_ns);
 	return 0;
 }
 
-/* Why there was no answer; next: when to ask again. */
+static uint64_t busy_until(const struct mesh_reply *reply, uint64_t now_ns)
+{
+	return reply->not_before_ns > now_ns ? reply->not_before_ns : now_ns + BUSY_NS;
+}
+
+/* Why there was no answer, and when to ask again. */
 static void contact_failed(struct contact *contact, const struct mesh_reply *reply, uint64_t now_ns)
 {
 	struct swarm_member *member = contact->member;
 
-	if (reply->code == MESH_CODE_BUSY || reply->code == MESH_CODE_REFUSED)
-		source_wait(member->source, reply->not_before_ns, now_ns);
-	else if (reply->err == WEFT_EWRONGKEY)
+	if (reply->code == MESH_CODE_BUSY || reply->code == MESH_CODE_REFUSED) {
+		contact->due_ns = busy_until(reply, now_ns);
+		return;
+	}
+	if (reply->err == WEFT_EWRONGKEY)
 		swarm_member_lose(member, now_ns);
 	else
 		swarm_way_failed(member, reply, now_ns);
@@ -251,11 +255,16 @@ static void on_providers(void *arg, const struct mesh_reply *reply, uint64_t now
 	struct contact *contact = arg;
 	struct swarm_member *member = contact_take(contact, reply, now_ns);
 
-	contact_again_after(contact, now_ns, PROVIDERS_EVERY_MAX_NS);
-	if (!reply->err)
+	if (!reply->err) {
+		contact_again_after(contact, now_ns, PROVIDERS_EVERY_MAX_NS);
 		providers_told(member, reply, now_ns);
-	else if (reply->code == MESH_CODE_UNKNOWN || reply->code == MESH_CODE_MALFORMED)
+	} else if (reply->code == MESH_CODE_UNKNOWN || reply->code == MESH_CODE_MALFORMED) {
 		contact->due_ns = TIMER_NEVER;
+	} else if (reply->code == MESH_CODE_BUSY) {
+		contact->due_ns = busy_until(reply, now_ns);
+	} else {
+		contact_again_after(contact, now_ns, PROVIDERS_EVERY_MAX_NS);
+	}
 	contact_free(contact);
 }
 

@@ -185,8 +185,11 @@ bool source_way_failed(struct source *source, bool is_timeout, uint64_t now_ns)
 	return true;
 }
 
+/* What it refused was too much: it gets no more at once than it has now. */
 void source_wait(struct source *source, uint64_t not_before_ns, uint64_t now_ns)
 {
+	if (source->window > source->asked_cnt)
+		source->window = source->asked_cnt + (source->asked_cnt == 0);
 	wait_until(source, not_before_ns > now_ns ? not_before_ns : now_ns + BUSY_NS);
 }
 
