@@ -2,7 +2,7 @@
 """One libtorrent session, told by arguments what to do:
 
   transfer_torrent.py seed TORRENT FOLDER ADDRESS PORT
-  transfer_torrent.py get TORRENT FOLDER ADDRESS PORT SEED_ADDRESS SEED_PORT
+  transfer_torrent.py get TORRENT FOLDER ADDRESS PORT PEER_ADDRESS PEER_PORT...
 
 Prints "ready"; get then waits for a line, fetches, prints "done". Both end
 with their standard input.
@@ -50,7 +50,7 @@ def wait_finished(session):
 
 
 def main():
-    role, torrent, folder, address, port, *seed = sys.argv[1:]
+    role, torrent, folder, address, port, *peers = sys.argv[1:]
     session = lt.session({**SETTINGS, "listen_interfaces": f"{address}:{port}"})
     flags = lt.torrent_flags
     if role == "seed":
@@ -61,7 +61,8 @@ def main():
                      ~flags.paused)
         print("ready", flush=True)
         sys.stdin.readline()
-        handle.connect_peer((seed[0], int(seed[1])))
+        for peer_address, peer_port in zip(peers[::2], peers[1::2]):
+            handle.connect_peer((peer_address, int(peer_port)))
         wait_finished(session)
         print("done", flush=True)
     sys.stdin.read()

@@ -154,19 +154,45 @@ int swarm_ask(struct swarm *swarm, struct swarm_ask *ask, uint64_t now_ns)
 	return err;
 }
 
+static void ask_request_cancel(struct swarm_ask *ask)
+{
+	if (!ask->request_out)
+		return;
+	ask->swarm->swarms->content->params.mesh.ops->cancel(ask->request_out);
+	ask->request_out = NULL;
+	ask->member->asked_cnt--;
+	source_dropped(ask->member->source);
+	ask->member = NULL;
+}
+
 void swarm_cancel(struct swarm_ask *ask)
 {
-	struct swarm *swarm = ask->swarm;
-
-	if (!swarm)
+	if (!ask->swarm)
 		return;
-	if (ask->request_out) {
-		swarm->swarms->content->params.mesh.ops->cancel(ask->request_out);
-		ask->request_out = NULL;
-		ask->member->asked_cnt--;
-		source_dropped(ask->member->source);
-	}
+	ask_request_cancel(ask);
 	ask_unlink(ask);
+}
+
+static struct swarm_ask *ask_at(struct swarm *swarm, const struct swarm_member *member)
+{
+	struct swarm_ask *ask = swarm->asks;
+
+	while (ask && ask->member != member)
+		ask = ask->next;
+	return ask;
+}
+
+void swarm_asks_take_back(struct swarm_member *member, uint64_t now_ns)
+{
+	struct swarm *swarm = member->swarm;
+	struct swarm_answer answer = {.err = WEFT_EDAMAGED, .detail = swarm->fail_detail};
+	struct swarm_ask *ask;
+
+	while ((ask = ask_at(swarm, member))) {
+		ask_request_cancel(ask);
+		if (ask->from)
+			ask_end(ask, &answer, now_ns);
+	}
 }
 
 void swarm_asks_run(struct swarm *swarm, uint64_t now_ns)

@@ -441,11 +441,16 @@ static void members_replace(struct swarm *swarm, uint64_t now_ns)
 		swarm_member_lose(slowest, now_ns);
 }
 
-static void members_reap(struct swarm *swarm)
+static void members_reap(struct swarm *swarm, uint64_t now_ns)
 {
 	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++) {
 		struct swarm_member *member = &swarm->members[i];
 
+		/* Of one that is refused nothing more is wanted; another may still answer. */
+		if (member->source && member->source->is_refused) {
+			member->is_going = true;
+			swarm_asks_take_back(member, now_ns);
+		}
 		if (member->source && member->is_going && member->asked_cnt == 0)
 			member_free(member);
 	}
@@ -499,7 +504,7 @@ static void swarm_tend(struct timer *timer, uint64_t now_ns)
 	members_notice_time(swarm, swarm->tended_ns, now_ns);
 	swarm->tended_ns = now_ns;
 	swarm->swarms->now_ns = now_ns;
-	members_reap(swarm);
+	members_reap(swarm, now_ns);
 	members_replace(swarm, now_ns);
 	swarm_searches_run(swarm, now_ns);
 	swarm_contacts_run(swarm, now_ns);

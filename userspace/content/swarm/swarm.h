@@ -61,9 +61,9 @@ void swarm_leave(struct swarm *swarm);
 /* swarm_hint adds a node to a swarm that runs; one more address of one it has. */
 void swarm_hint(struct swarm *swarm, const struct mesh_peer *hint);
 /*
- * on_change is called when there may be somebody to ask, on_bad when what
- * key sent is not right: both set a timer at most. Without a watcher,
- * content tells of the latter itself (CONTENT_PEER_BAD).
+ * on_change is called when there may be somebody to ask, and may ask; on_bad
+ * when what key sent is not right. Neither leaves the swarm. Without a
+ * watcher, content tells of the latter itself (CONTENT_PEER_BAD).
  */
 struct swarm_watcher {
 	void (*on_change)(void *arg, uint64_t now_ns);

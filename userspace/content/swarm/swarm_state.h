@@ -135,6 +135,8 @@ bool swarm_searches_are_out(const struct swarm *swarm);
 /* ask.c */
 /* swarm_asks_run sends what can be sent; swarm may be gone when it returns. */
 void swarm_asks_run(struct swarm *swarm, uint64_t now_ns);
+/* swarm_asks_take_back: what member was asked for is asked of others. */
+void swarm_asks_take_back(struct swarm_member *member, uint64_t now_ns);
 /* swarm_way_failed: no answer came from member, for an ask or a contact. */
 void swarm_way_failed(struct swarm_member *member, const struct mesh_reply *reply, uint64_t now_ns);
 /* swarm_asks_forget: another member may take member's place. */
