@@ -92,6 +92,21 @@ def test_a_text_and_a_single_file_are_published(lab):
         check(a.weft("share", "publish", "note", "--text", "t", "--as", name).returncode != OK, name)
 
 
+def test_some_files_are_published_as_they_lie(lab):
+    a, b = two_nodes(lab)
+    tree = lab.folder("tree", {"one": 10, "d/two": 20, "d/e/three": 30, "four": 40})
+    done(a, "share", "new", "some")
+    done(a, "share", "publish", "some", str(tree / "one"), str(tree / "d" / "e"))
+    check_eq((share(a, "some")["path"], share(a, "some")["only"]), (str(tree), ["one", "d/e"]), "paths")
+    check_eq(b.weft("get", link_of_revision(a, "some"), "--to", str(lab.dir / "out")).returncode, OK, "got")
+    got = sorted(str(at.relative_to(lab.dir / "out")) for at in (lab.dir / "out").rglob("*") if at.is_file())
+    check_eq(got, ["d/e/three", "one"], "files")
+    (tree / "five").write_bytes(b"x")
+    check(a.json("share", "update", "some")["unchanged"], "what was not chosen does not matter")
+    done(a, "share", "publish", "some", str(tree))
+    check_eq(share(a, "some")["items"], 5, "all of it")
+
+
 def test_killed_at_any_instant_it_has_the_old_revision_or_the_new(lab):
     a = lab.daemon("a").start()
     tree = lab.folder("tree", {f"d{n % 10}/{n}": 2000 for n in range(2000)})

@@ -26,11 +26,12 @@ const struct command commands[] = {
 	  { "tag", "RULE...", "of files: TAG, or GLOB=TAG; may be given again" },
 	  { "recommend", "ID...", "another share, by its id; may be given again" },
 	  { "key", "FILE", "the key that weft share export-key wrote" } } },
-{ "share", "publish", "NAME [DIR]", "publish a folder, a file or a text as the share's next revision",
-	"Files stay where they are; what is known is not read again. When nothing changed\n"
-	"no revision is made. Ctrl-C ends it and leaves the share as it was.",
-	"weft share publish docs /usr/share/doc", run_share_publish, 1, 2,
-	{ { "text", "TEXT", "instead of DIR: this text, as a file" },
+{ "share", "publish", "NAME [PATH...]", "publish a folder, some files or a text as the share's next revision",
+	"Several PATHs are published as they lie below the folder that has them all. They stay\n"
+	"where they are; what is known is not read again. When nothing changed no revision is\n"
+	"made. Ctrl-C ends it and leaves the share as it was.",
+	"weft share publish docs /usr/share/doc", run_share_publish, 1, 16,
+	{ { "text", "TEXT", "instead of PATH: this text, as a file" },
 	  { "as", "FILE", "the name of that file; default text.txt" },
 	  { "tag", "RULE...", "of files: TAG, or GLOB=TAG; may be given again" },
 	  { "title", "TEXT", "name shown to those who follow" },

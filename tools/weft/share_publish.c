@@ -202,35 +202,82 @@ static int publish(struct invocation *inv, json_t *parameters)
 	return status;
 }
 
+/* The length of the folder that has both; paths are absolute and without links. */
+static size_t common_len(const char *a, size_t a_len, const char *b)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i <= a_len; i++) {
+		char left = i < a_len ? a[i] : '/', right = b[i] ? b[i] : '/';
+
+		if (left != right)
+			break;
+		if (left == '/')
+			len = i;
+		if (!b[i])
+			break;
+	}
+	return len;
+}
+
+/* One path is published as it is; several, as they lie below the folder that has them all. */
+static int paths_read(const struct invocation *inv, json_t *parameters)
+{
+	char paths[INVOCATION_ARG_MAX][PATH_MAX], top[PATH_MAX];
+	unsigned cnt = inv->arg_cnt - 1;
+	json_t *only;
+	size_t len;
+
+	for (unsigned i = 0; i < cnt; i++)
+		if (!path_existing(inv->args[i + 1], paths[i]))
+			return client_say_error(STATUS_NOT_FOUND, inv->args[i + 1], paths[i],
+						"Name folders or files that are there.");
+	len = strlen(paths[0]);
+	for (unsigned i = 1; i < cnt; i++)
+		len = common_len(paths[0], len, paths[i]);
+	snprintf(top, sizeof(top), "%.*s", (int)(len ? len : 1), paths[0]);
+	if (json_object_set_new(parameters, "path", json_string(top)) < 0)
+		return client_say_error(STATUS_USAGE, top, "the path is not UTF-8",
+					"Rename it first.");
+	if (cnt == 1)
+		return STATUS_OK;
+	only = json_array();
+	for (unsigned i = 0; i < cnt; i++) {
+		if (!paths[i][len]) {
+			json_decref(only);
+			return STATUS_OK; /* the folder itself is among them */
+		}
+		json_array_append_new(only, json_string(paths[i] + len + 1));
+	}
+	return json_object_set_new(parameters, "only", only) < 0 || json_array_size(only) < cnt
+		       ? client_say_error(STATUS_USAGE, top, "a path is not UTF-8",
+					  "Rename it first.")
+		       : STATUS_OK;
+}
+
 int run_share_publish(struct invocation *inv)
 {
 	const char *text = invocation_option(inv, "text");
 	json_t *parameters = settings_read(inv);
-	char path[PATH_MAX];
+	int status = STATUS_OK;
 
 	if (!parameters)
 		return STATUS_USAGE;
-	if ((inv->arg_cnt == 2) == (text != NULL)) {
-		json_decref(parameters);
-		return client_say_error(STATUS_USAGE, inv->args[0],
-					text ? "a folder or --text, not both"
-					     : "nothing to publish",
-					"weft share publish NAME DIR, or --text TEXT; weft share "
-					"update NAME publishes the same folder again.");
-	}
-	if (text) {
+	if ((inv->arg_cnt > 1) == (text != NULL)) {
+		status = client_say_error(STATUS_USAGE, inv->args[0],
+					  text ? "files or --text, not both" : "nothing to publish",
+					  "weft share publish NAME DIR, or --text TEXT; weft share "
+					  "update NAME publishes the same folder again.");
+	} else if (text) {
 		option_text(inv, "text", parameters, "text");
 		option_text(inv, "as", parameters, "as");
-	} else if (!path_existing(inv->args[1], path)) {
-		json_decref(parameters);
-		return client_say_error(STATUS_NOT_FOUND, inv->args[1], path,
-					"Name a folder or a file that is there.");
-	} else if (json_object_set_new(parameters, "path", json_string(path)) < 0) {
-		json_decref(parameters);
-		return client_say_error(STATUS_USAGE, inv->args[1], "the path is not UTF-8",
-					"Rename it first.");
+	} else {
+		status = paths_read(inv, parameters);
 	}
-	return publish(inv, parameters);
+	if (status == STATUS_OK)
+		return publish(inv, parameters);
+	json_decref(parameters);
+	return status;
 }
 
 int run_share_update(struct invocation *inv)

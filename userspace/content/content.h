@@ -189,6 +189,7 @@ struct content_import {
 struct content_share_ask {
 	const char *path;
 	const char *title; /* NULL: last part of path */
+	const char *only;  /* paths below it, each on a line; NULL or "": all of it */
 	void (*progress)(void *arg, const struct content_import *import);
 	void (*done)(void *arg, int err, const struct content_import *import, const char *detail);
 	void *arg;

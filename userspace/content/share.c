@@ -1,26 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The table of shares. A row of STORE_SHARES, deterministic CBOR:
- *	{0 path, 1 title, 2 added s, 3 items, 4 bytes, 5 true: it is published}
+ *	{0 path, 1 title, 2 added s, 3 items, 4 bytes, 5 true: it is published,
+ *	 6 paths below it, if not all (import/only.h)}
  * The manifests themselves are blobs; the ids of a root's parts are read
  * from it at start.
  */
 #include "content/share.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cursor.h"
 #include "codec/cbor.h"
 #include "content/content_state.h"
+#include "content/import/only.h"
 #include "content/manifest.h"
 #include "content/object.h"
 #include "content/serve/reach.h"
 #include "content/serve/serve.h"
 #include "store/store.h"
 
-#define SHARE_ROW_CAP (OBJECT_PATH_LEN_MAX + MANIFEST_TITLE_CAP + 64)
+#define SHARE_ROW_CAP (OBJECT_PATH_LEN_MAX + MANIFEST_TITLE_CAP + ONLY_CAP + 64)
 
 struct share {
 	struct shares *shares;
@@ -28,6 +31,7 @@ struct share {
 	uint8_t manifest_id[32];
 	char *path;
 	char *title;
+	char *only; /* "": all of path */
 	uint8_t *part_ids;
 	size_t part_cnt;
 	uint64_t added_s;
@@ -55,6 +59,7 @@ static void share_free(struct share *share)
 		return;
 	free(share->path);
 	free(share->title);
+	free(share->only);
 	free(share->part_ids);
 	free(share);
 }
@@ -78,6 +83,7 @@ static struct share *share_make(struct shares *shares, const struct share_ask *a
 	memcpy(share->manifest_id, ask->manifest_id, 32);
 	share->path = strdup(ask->path);
 	share->title = strdup(ask->title);
+	share->only = strdup(ask->only ? ask->only : "");
 	share->added_s = ask->added_s;
 	share->item_cnt = ask->item_cnt;
 	share->byte_cnt = ask->byte_cnt;
@@ -92,7 +98,7 @@ static struct share *share_make(struct shares *shares, const struct share_ask *a
 		if (share->part_ids)
 			memcpy(share->part_ids, ask->part_ids, ask->part_cnt * 32);
 	}
-	if (!share->path || !share->title || (ask->part_cnt && !share->part_ids)) {
+	if (!share->path || !share->title || !share->only || (ask->part_cnt && !share->part_ids)) {
 		share_free(share);
 		return NULL;
 	}
@@ -101,7 +107,7 @@ static struct share *share_make(struct shares *shares, const struct share_ask *a
 
 /* --- reading at start --- */
 
-static int row_parse(const struct store_item *item, char *path, char *title,
+static int row_parse(const struct store_item *item, char *path, char *title, char *only,
 		     struct share_ask *out_ask)
 {
 	struct cbor_reader r;
@@ -129,6 +135,9 @@ static int row_parse(const struct store_item *item, char *path, char *title,
 		case 5:
 			out_ask->is_published = cbor_read_bool(&r);
 			break;
+		case 6:
+			cbor_read_text_copy(&r, only, ONLY_CAP);
+			break;
 		default:
 			cbor_skip(&r);
 		}
@@ -136,6 +145,7 @@ static int row_parse(const struct store_item *item, char *path, char *title,
 	out_ask->manifest_id = item->key;
 	out_ask->path = path;
 	out_ask->title = title;
+	out_ask->only = only;
 	return item->key_len == 32 && cbor_reader_finish(&r) == 0 && path[0] == '/' ? 0
 										    : WEFT_EDAMAGED;
 }
@@ -182,11 +192,11 @@ static bool share_load_one(void *arg, const struct store_item *item)
 {
 	struct share_load *load = arg;
 	struct shares *shares = load->shares;
-	char path[OBJECT_PATH_LEN_MAX] = "", title[MANIFEST_TITLE_CAP] = "";
+	char path[OBJECT_PATH_LEN_MAX] = "", title[MANIFEST_TITLE_CAP] = "", only[ONLY_CAP] = "";
 	struct share_ask ask = {0};
 	struct share *share;
 
-	load->err = row_parse(item, path, title, &ask);
+	load->err = row_parse(item, path, title, only, &ask);
 	if (load->err < 0)
 		return false;
 	share = share_make(shares, &ask);
@@ -271,6 +281,24 @@ static bool share_covers(const struct share *share, const char *path)
 	return path[len] == '\0' || path[len] == '/' || (len == 1 && path[0] == '/');
 }
 
+/* The whole path, or what of it was chosen. */
+static int share_fill_places(const struct share *share, struct reach *reach)
+{
+	const char *at = share->only, *line;
+	char path[OBJECT_PATH_LEN_MAX + ONLY_CAP];
+	size_t len;
+	int err = 0;
+
+	if (!*at)
+		return reach_add_share(reach, share->path, share->manifest_id);
+	while (err == 0 && (line = only_next(&at, &len))) {
+		snprintf(path, sizeof(path), "%s/%.*s", share->path[1] ? share->path : "", (int)len,
+			 line);
+		err = reach_add_share(reach, path, share->manifest_id);
+	}
+	return err;
+}
+
 int shares_fill_reach(const struct shares *shares, struct reach *reach)
 {
 	int err = 0;
@@ -279,7 +307,7 @@ int shares_fill_reach(const struct shares *shares, struct reach *reach)
 		int (*add)(struct reach *reach, const uint8_t id[static 32]) =
 			share->changed_cnt ? reach_add_manifest : reach_add_whole;
 
-		err = reach_add_share(reach, share->path, share->manifest_id);
+		err = share_fill_places(share, reach);
 		if (!err)
 			err = add(reach, share->manifest_id);
 		for (size_t i = 0; i < share->part_cnt && !err; i++)
@@ -350,7 +378,7 @@ static size_t row_write(const struct share *share, uint8_t row[static SHARE_ROW_
 {
 	struct writer w = writer_of(row, SHARE_ROW_CAP);
 
-	cbor_write_map(&w, 5u + share->is_published);
+	cbor_write_map(&w, 5u + share->is_published + (share->only[0] != 0));
 	cbor_write_uint(&w, 0);
 	cbor_write_text(&w, share->path, strlen(share->path));
 	cbor_write_uint(&w, 1);
@@ -364,6 +392,10 @@ static size_t row_write(const struct share *share, uint8_t row[static SHARE_ROW_
 	if (share->is_published) {
 		cbor_write_uint(&w, 5);
 		cbor_write_bool(&w, true);
+	}
+	if (share->only[0]) {
+		cbor_write_uint(&w, 6);
+		cbor_write_text(&w, share->only, strlen(share->only));
 	}
 	return writer_len(&w);
 }
@@ -412,10 +444,12 @@ static void share_added(void *arg, int err)
 						     .text = share->path});
 	} else {
 		if (err == 0) {
-			char *path = known->path;
+			char *path = known->path, *only = known->only;
 
 			known->path = share->path;
 			share->path = path;
+			known->only = share->only;
+			share->only = only;
 			content_reach_changed(shares->content);
 		}
 		shares->cnt--;

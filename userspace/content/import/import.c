@@ -286,7 +286,7 @@ static int sealed_make(struct import *import, struct share_ask *ask, const uint8
 void import_save(struct import *import)
 {
 	struct content *content = import->imports->content;
-	struct share_ask ask = {.path = import->root, .title = import->title};
+	struct share_ask ask = {.path = import->root, .title = import->title, .only = import->only};
 	const uint8_t *bytes;
 	size_t len;
 	int err;
@@ -364,6 +364,7 @@ static struct import *import_make(struct imports *imports, const char *root, con
 	import->list.store = imports->content->params.store;
 	import->list.root = import->root;
 	import->list.counts_only = true;
+	import->list.only = import->only;
 	return import;
 }
 
@@ -388,12 +389,14 @@ int import_add(struct content *content, const struct content_share_ask *ask,
 	memcpy(root, ask->path, len + 1);
 	while (len > 1 && root[len - 1] == '/')
 		root[--len] = '\0';
-	err = ask_check(imports, root, ask->title);
+	err = only_is_sound(ask->only) ? ask_check(imports, root, ask->title) : WEFT_EUNSAFE;
 	if (err < 0)
 		return err;
 	import = import_make(imports, root, ask->title);
 	if (!import)
 		return -ENOMEM;
+	if (ask->only)
+		memcpy(import->only, ask->only, strlen(ask->only) + 1);
 	import->progress = ask->progress;
 	import->done = ask->done;
 	import->arg = ask->arg;

@@ -119,6 +119,8 @@ void import_list_run(struct job *job)
 		list->resolved = realpath(list->root, NULL);
 	if (!list->walk)
 		got = walk_new(list->resolved ? list->resolved : list->root, &list->walk);
+	if (list->walk)
+		walk_limit(list->walk, list->only);
 	list->special = got == WEFT_EUNSAFE ? walk_special_kind(list->root) : NULL;
 	if (got >= 0)
 		got = list->counts_only ? list_count(list) : list_fill(list);

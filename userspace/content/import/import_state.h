@@ -11,6 +11,7 @@
 #include "content/import/import_collect.h"
 #include "content/import/import_hash.h"
 #include "content/import/import_list.h"
+#include "content/import/only.h"
 #include "content/manifest.h"
 #include "crypto/blake3.h"
 
@@ -42,6 +43,7 @@ struct import {
 	enum import_phase phase;
 	char *root;
 	char title[MANIFEST_TITLE_CAP];
+	char only[ONLY_CAP];
 	void (*progress)(void *arg, const struct content_import *import);
 	void (*done)(void *arg, int err, const struct content_import *import, const char *detail);
 	void *arg;

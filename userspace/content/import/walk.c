@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "content/import/only.h"
 #include "content/manifest.h"
 
 struct level {
@@ -33,6 +34,7 @@ struct walk {
 	int root_fd; /* of the root, or of the directory that holds the single file */
 	bool is_file;
 	bool is_done; /* the single file was told */
+	const char *only;
 	unsigned depth;
 	struct level levels[WALK_DEPTH_MAX];
 	char path[MANIFEST_PATH_LEN_MAX + 1];
@@ -197,6 +199,11 @@ int walk_new(const char *root, struct walk **out_walk)
 	return 0;
 }
 
+void walk_limit(struct walk *walk, const char *only)
+{
+	walk->only = only;
+}
+
 void walk_free(struct walk *walk)
 {
 	if (!walk)
@@ -288,6 +295,8 @@ static int entry_look(struct walk *walk, struct level *level, struct walk_entry 
 	struct stat st;
 	int err = 0;
 
+	if (len && !only_admits(walk->only, walk->path, len))
+		return 0;
 	*entry = (struct walk_entry){.kind = WALK_BAD_NAME, .path = walk->path};
 	entry->path_len = strlen(walk->path);
 	if (len == 0)

@@ -45,6 +45,8 @@ struct walk;
  */
 WEFT_MUST_CHECK
 int walk_new(const char *root, struct walk **out_walk);
+/* walk_limit: only these (only.h, borrowed) are told; before the first walk_next. */
+void walk_limit(struct walk *walk, const char *only);
 void walk_free(struct walk *walk);
 /*
  * walk_special_kind names what root is when walk_new refuses it for being

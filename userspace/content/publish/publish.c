@@ -372,7 +372,7 @@ int settings_check(const struct publisher *publisher, const struct publish_setti
 {
 	if (!name_is_sound(settings->name) || !manifest_title_is_safe(settings->title) ||
 	    !manifest_description_is_safe(settings->description, strlen(settings->description)) ||
-	    label_rules_check(settings->rules) < 0 ||
+	    label_rules_check(settings->rules) < 0 || !only_is_sound(settings->only) ||
 	    !ids_ascend(settings->communities, settings->community_cnt, MANIFEST_COMMUNITIES_MAX) ||
 	    !ids_ascend(settings->recommended, settings->recommended_cnt, MANIFEST_RECOMMENDED_MAX))
 		return WEFT_EMALFORMED;

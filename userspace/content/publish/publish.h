@@ -8,6 +8,7 @@
 
 #include "content/content.h"
 #include "content/head.h"
+#include "content/import/only.h"
 #include "content/manifest.h"
 #include "content/publish/label.h"
 #include "mesh/seam_overlay.h"
@@ -63,7 +64,8 @@ struct publish_settings {
 	char name[PUBLISH_NAME_LEN_MAX + 1]; /* here, on this node */
 	char title[MANIFEST_TITLE_CAP];	     /* to those who follow; "": the name */
 	char description[MANIFEST_DESCRIPTION_LEN_MAX + 1];
-	char path[4096]; /* absolute; "": nothing was published yet */
+	char path[4096];     /* absolute; "": nothing was published yet */
+	char only[ONLY_CAP]; /* what of it, each on a line (import/only.h); "": all of it */
 	char rules[LABEL_RULES_CAP];
 	bool is_public;
 	uint32_t community_cnt, recommended_cnt;

@@ -112,7 +112,7 @@ void publication_unlist(const struct publication *publication);
 /*
  * record.c, rows in deterministic CBOR:
  *	STORE_PUBLISHED	{0 name, 1 seed 32, 2 path?, 3 title?, 4 description?, 5 public,
- *			 6 communities[], 7 recommended[], 8 rules?}
+ *			 6 communities[], 7 recommended[], 8 rules?, 9 only?}
  *	STORE_REVISIONS	{0 manifest id, 1 created s, 2 expires s, 3 items, 4 bytes, 5 digest}
  */
 void record_put_settings(struct store_batch *batch, const struct publication *publication,

@@ -40,7 +40,8 @@ void record_put_settings(struct store_batch *batch, const struct publication *pu
 	struct writer w = writer_of(row, sizeof(row));
 
 	cbor_write_map(&w, 5u + (settings->path[0] != 0) + (settings->title[0] != 0) +
-				   (settings->description[0] != 0) + (settings->rules[0] != 0));
+				   (settings->description[0] != 0) + (settings->rules[0] != 0) +
+				   (settings->only[0] != 0));
 	field_text(&w, 0, settings->name);
 	cbor_write_uint(&w, 1);
 	cbor_write_bytes(&w, node_key_seed(publication->key), NODE_KEY_SEED_LEN);
@@ -52,6 +53,7 @@ void record_put_settings(struct store_batch *batch, const struct publication *pu
 	field_ids(&w, 6, settings->communities, settings->community_cnt);
 	field_ids(&w, 7, settings->recommended, settings->recommended_cnt);
 	field_text(&w, 8, settings->rules);
+	field_text(&w, 9, settings->only);
 	store_batch_put(batch, STORE_PUBLISHED, publication->view.share_id, SHARE_ID_LEN, row,
 			writer_len(&w));
 	explicit_bzero(row, sizeof(row));
@@ -151,6 +153,9 @@ static int settings_parse(const struct store_item *item, struct publish_settings
 			break;
 		case 8:
 			cbor_read_text_copy(&r, settings->rules, sizeof(settings->rules));
+			break;
+		case 9:
+			cbor_read_text_copy(&r, settings->only, sizeof(settings->only));
 			break;
 		default:
 			cbor_skip(&r);

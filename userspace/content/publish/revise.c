@@ -174,6 +174,7 @@ static void import_begin(struct publication *publication, uint64_t now_ns)
 	const struct content_share_ask ask = {
 		.path = revise->settings.path,
 		.title = revise->settings.title[0] ? revise->settings.title : revise->settings.name,
+		.only = revise->settings.only,
 		.progress = import_progress,
 		.done = import_done,
 		.arg = publication,

@@ -139,6 +139,7 @@ static int signed_submit(struct publication *publication, struct import_sealed *
 		.manifest_id = revise->revision.manifest_id,
 		.path = revise->settings.path,
 		.title = revise->settings.title[0] ? revise->settings.title : revise->settings.name,
+		.only = revise->settings.only,
 		.added_s = revise->revision.created_s,
 		.item_cnt = sealed->item_cnt,
 		.byte_cnt = sealed->byte_cnt,

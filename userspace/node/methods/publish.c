@@ -48,14 +48,14 @@ static json_t *ids_json(const uint8_t (*ids)[32], uint32_t cnt)
 	return list;
 }
 
-static json_t *rules_json(const char *rules)
+static json_t *lines_json(const char *lines)
 {
 	json_t *list = json_array();
+	const char *line;
+	size_t len;
 
-	for (size_t len; *rules; rules += len + (rules[len] == '\n')) {
-		len = strcspn(rules, "\n");
-		json_array_append_new(list, json_stringn(rules, len));
-	}
+	while ((line = only_next(&lines, &len)))
+		json_array_append_new(list, json_stringn(line, len));
 	return list;
 }
 
@@ -91,7 +91,7 @@ json_t *method_json_published(const struct node *node, const struct published *s
 		method_json_uint(own ? own->seq : 0), "newest", method_json_uint(share->newest.seq),
 		"items", method_json_uint(own ? own->item_cnt : 0), "bytes",
 		method_json_uint(own ? own->byte_cnt : 0), "holders", (int)share->holder_cnt,
-		"busy", share->is_busy, "tags", rules_json(settings->rules), "communities",
+		"busy", share->is_busy, "tags", lines_json(settings->rules), "communities",
 		ids_json(settings->communities, settings->community_cnt), "recommended",
 		ids_json(settings->recommended, settings->recommended_cnt));
 
@@ -100,6 +100,8 @@ json_t *method_json_published(const struct node *node, const struct published *s
 	set_text(json, "title", settings->title);
 	set_text(json, "description", settings->description);
 	set_text(json, "path", settings->path);
+	if (settings->only[0])
+		json_object_set_new(json, "only", lines_json(settings->only));
 	if (share->put_err)
 		set_text(json, "put_error", weft_err_text(share->put_err));
 	if (own) {

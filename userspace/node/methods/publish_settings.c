@@ -52,21 +52,21 @@ static bool text_take(const json_t *parameters, const char *name, char *dst, siz
 	return true;
 }
 
-static bool rules_take(const json_t *parameters, char rules[static LABEL_RULES_CAP])
+/* lines_take puts the texts of a list that parameters may have on lines; false: they do not fit. */
+static bool lines_take(const json_t *parameters, const char *name, char *lines, size_t cap)
 {
-	const json_t *list = json_object_get(parameters, "tags"), *each;
+	const json_t *list = json_object_get(parameters, name), *each;
 	size_t at, len = 0;
 
 	if (!list)
 		return true;
-	rules[0] = '\0';
+	lines[0] = '\0';
 	json_array_foreach(list, at, each)
 	{
-		const char *rule = json_string_value(each);
-		int more =
-			snprintf(rules + len, LABEL_RULES_CAP - len, "%s%s", at ? "\n" : "", rule);
+		const char *line = json_string_value(each);
+		int more = snprintf(lines + len, cap - len, "%s%s", at ? "\n" : "", line);
 
-		if (strchr(rule, '\n') || more < 0 || (size_t)more >= LABEL_RULES_CAP - len)
+		if (strchr(line, '\n') || more < 0 || (size_t)more >= cap - len)
 			return false;
 		len += (size_t)more;
 	}
@@ -104,6 +104,9 @@ bool method_settings_take(struct control_call *call, const json_t *parameters,
 {
 	const json_t *is_public = json_object_get(parameters, "public");
 
+	/* Another path is meant as a whole, unless it is said what of it. */
+	if (json_object_get(parameters, "path") || json_object_get(parameters, "text"))
+		settings->only[0] = '\0';
 	if (is_public)
 		settings->is_public = json_is_true(is_public);
 	if (text_take(parameters, "name", settings->name, sizeof(settings->name)) &&
@@ -111,7 +114,9 @@ bool method_settings_take(struct control_call *call, const json_t *parameters,
 	    text_take(parameters, "description", settings->description,
 		      sizeof(settings->description)) &&
 	    text_take(parameters, "path", settings->path, sizeof(settings->path)) &&
-	    rules_take(parameters, settings->rules) && recommended_take(parameters, settings))
+	    lines_take(parameters, "tags", settings->rules, sizeof(settings->rules)) &&
+	    lines_take(parameters, "only", settings->only, sizeof(settings->only)) &&
+	    recommended_take(parameters, settings))
 		return true;
 	method_share_refuse(call, json_string_value(json_object_get(parameters, "name")),
 			    WEFT_EMALFORMED);

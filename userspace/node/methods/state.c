@@ -338,6 +338,7 @@ json_t *method_json_limits(struct node *node)
 	struct gateway_stats web = {0};
 	struct follows_stats follows = {0};
 	struct search_stats search = {0};
+	uint32_t published_cnt = 0;
 	struct figures f;
 
 	figures_read(node, &f);
@@ -345,6 +346,7 @@ json_t *method_json_limits(struct node *node)
 	if (node->home.dht)
 		dht_stats(node->home.dht, node->home.now_ns, &dht);
 	if (node->sharing) {
+		published_cnt = publisher_cnt(node->sharing->publisher);
 		follows_stats(node->sharing->follows, &follows);
 		search_stats(node->sharing->search, &search);
 	}
@@ -377,6 +379,7 @@ json_t *method_json_limits(struct node *node)
 		 -1, -1},
 		{"content.chunk_buffers", worker_cnt * config->content.chunk_buffer_cnt,
 		 f.content.chunk_buffer_used_cnt, -1, (int64_t)f.content.refused_busy_cnt},
+		{"sharing.publish_cap", config->sharing.publisher.share_cap, published_cnt, -1, -1},
 		{"dht.item_cap", mainline->item_cap, dht.item_cnt, -1,
 		 (int64_t)dht.reasons[DHT_STORE_FULL]},
 		{"dht.peer_cap", mainline->peer_cap, dht.peer_cnt, -1, -1},

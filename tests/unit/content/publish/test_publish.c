@@ -629,6 +629,48 @@ static void test_only_public_shares_are_listed(void)
 	pub_end(&p);
 }
 
+/* publish_files: some files and folders below one root, and nothing else of it. */
+static void test_only_what_was_chosen_is_published_and_reached(void)
+{
+	struct publish_settings *settings = pub_settings("docs");
+	struct object_file file = {0};
+	struct publish_rig p;
+	struct revised seen;
+	struct manifest *m;
+	uint8_t id[SHARE_ID_LEN], *bytes;
+
+	CHECK(pub_begin(&p, NULL));
+	pub_tree(&p, "t", 6);
+	pub_tree(&p, "t/d", 2);
+	pub_tree(&p, "t/d2", 2);
+	CHECK_EQ(pub_create(&p, settings, NULL, id), 0);
+	snprintf(settings->only, sizeof(settings->only), "0003.txt\nd\nd2/0001.txt\nabsent");
+	scratch_path(settings->path, sizeof(settings->path), p.rig.dir, "t");
+	CHECK_EQ(pub_revise(&p, id, settings, true, &seen), 0);
+	CHECK_EQ(pub_reopen(&p), 0);
+	CHECK_STR(publisher_lookup(p.publisher, id)->settings->only,
+		  "0003.txt\nd\nd2/0001.txt\nabsent");
+	m = rig_manifest(&p.rig, seen.manifest_id, &bytes);
+	CHECK(m);
+	CHECK_EQ(m->item_cnt, 4);
+	CHECK_MEM(m->items[0].path, "0003.txt", 8);
+	CHECK_MEM(m->items[2].path, "d/0001.txt", 10);
+	CHECK_MEM(m->items[3].path, "d2/0001.txt", 11);
+	manifest_free(m);
+	free(bytes);
+	scratch_path(file.path, sizeof(file.path), p.rig.dir, "t/0003.txt");
+	CHECK(reach_has_file(content_reach(p.rig.content), &file));
+	scratch_path(file.path, sizeof(file.path), p.rig.dir, "t/d/0001.txt");
+	CHECK(reach_has_file(content_reach(p.rig.content), &file));
+	scratch_path(file.path, sizeof(file.path), p.rig.dir, "t/0004.txt");
+	CHECK(!reach_has_file(content_reach(p.rig.content), &file));
+	scratch_path(file.path, sizeof(file.path), p.rig.dir, "t/d2/0000.txt");
+	CHECK(!reach_has_file(content_reach(p.rig.content), &file));
+	snprintf(settings->only, sizeof(settings->only), "../x");
+	CHECK_EQ(pub_revise(&p, id, settings, true, &seen), WEFT_EMALFORMED);
+	pub_end(&p);
+}
+
 int main(void)
 {
 	RUN(test_a_tree_becomes_a_signed_revision);
@@ -647,6 +689,7 @@ int main(void)
 	RUN(test_a_share_that_is_removed_is_forgotten_with_its_key);
 	RUN(test_only_so_many_revisions_are_kept);
 	RUN(test_only_public_shares_are_listed);
+	RUN(test_only_what_was_chosen_is_published_and_reached);
 	RUN(test_limits_and_names_of_shares);
 	RUN(test_one_revision_at_a_time);
 	RUN(test_a_key_goes_from_node_to_node_as_a_file);
