@@ -155,6 +155,8 @@ struct fetch_check {
 	struct scan scan;
 	uint8_t *buffer;
 	struct target_dir dir;
+	uint64_t free_len;     /* on the target's filesystem, when the job ran */
+	uint64_t reserved_len; /* that staged files of the items looked at have already */
 	/* result for items[at], if is_found */
 	bool is_found;
 	bool is_recorded; /* its record is right already */
@@ -225,6 +227,7 @@ struct fetch {
 	uint32_t check_idx; /* the next to check */
 	uint32_t need_idx;  /* none before it is NEEDED */
 	uint32_t ready_twins;
+	uint64_t needed_len; /* of items found to be needed and not begun */
 	uint32_t *twin_table;
 
 	struct fetch_check check;

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "content/get/fetch.h"
@@ -312,6 +313,26 @@ static int item_step(struct fetch_check *check, struct store_snapshot *snapshot)
 	}
 }
 
+/* What an earlier run reserved for the item at hand need not be free. */
+static void reserved_note(struct fetch_check *check)
+{
+	char name[FETCH_NAME_CAP];
+	struct stat st;
+
+	fetch_name(check_entry(check)->content_id, name);
+	if (fstatat(check->fetch->target.stage_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		check->reserved_len += (uint64_t)st.st_blocks * 512;
+}
+
+static void free_note(struct fetch_check *check)
+{
+	struct statvfs fs;
+
+	check->free_len = UINT64_MAX;
+	if (fstatvfs(check->fetch->target.fd, &fs) == 0)
+		check->free_len = (uint64_t)fs.f_bavail * fs.f_frsize;
+}
+
 static void check_run(struct job *job)
 {
 	struct fetch_check *check = (struct fetch_check *)job;
@@ -331,6 +352,7 @@ static void check_run(struct job *job)
 
 		verdict = item_step(check, snapshot);
 		if (verdict == ITEM_IS_ABSENT) {
+			reserved_note(check);
 			check_reset(check);
 			check->at++;
 		} else if (verdict == ITEM_WANTS_MORE && check->phase != phase) {
@@ -338,6 +360,7 @@ static void check_run(struct job *job)
 		}
 	} while (verdict == ITEM_IS_ABSENT && check->at < check->cnt);
 	store_snapshot_close(snapshot);
+	free_note(check);
 	check->is_found = verdict == ITEM_IS_FOUND;
 	check->err = verdict < 0 ? verdict : 0;
 }
@@ -361,6 +384,20 @@ static void found_take(struct fetch_check *check)
 	fetch_item_done(fetch, item);
 }
 
+/* Told before the first byte is asked for, not when the disk is full. */
+static void space_check(struct fetch_check *check)
+{
+	struct fetch *fetch = check->fetch;
+	uint64_t len = fetch->needed_len;
+
+	len -= check->reserved_len < len ? check->reserved_len : len;
+	if (len > check->free_len)
+		fetch_stop(fetch, -ENOSPC,
+			   "%s: %llu MiB are needed and %llu MiB are free; make room and resume",
+			   fetch->get->target, (unsigned long long)((len >> 20) + 1),
+			   (unsigned long long)(check->free_len >> 20));
+}
+
 static void check_done(struct job *job)
 {
 	struct fetch_check *check = (struct fetch_check *)job;
@@ -373,9 +410,11 @@ static void check_done(struct job *job)
 		uint32_t item = check->items[check->marked];
 
 		fetch->items[item].state = ITEM_NEEDED;
+		fetch->needed_len += fetch_manifest_item(fetch, item)->size;
 		if (item < fetch->need_idx)
 			fetch->need_idx = item;
 	}
+	space_check(check);
 	if (check->err)
 		fetch_stop_at(fetch, check_item(check), check->err);
 	else if (check->is_found)

@@ -152,6 +152,7 @@ int fetch_file_start(struct fetch *fetch, uint32_t item)
 	fetch_name(entry->content_id, file->name);
 	target_dir_init(&file->dir);
 	fetch->items[item].state = ITEM_LARGE;
+	fetch->needed_len -= entry->size;
 	return 0;
 }
 

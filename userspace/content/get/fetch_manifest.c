@@ -110,6 +110,7 @@ static int volume_lay_out(struct fetch *fetch)
 	fetch->check_idx = 0;
 	fetch->need_idx = 0;
 	fetch->ready_twins = FETCH_NONE;
+	fetch->needed_len = fetch->check.reserved_len = 0;
 	items_choose(fetch);
 	twins_find(fetch, table_cnt - 1);
 	return 0;

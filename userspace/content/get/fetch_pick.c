@@ -171,6 +171,7 @@ static bool pick_item(struct fetch *fetch, struct fetch_slot *slot,
 	if (at == FETCH_NONE)
 		return false;
 	fetch->items[at].state = ITEM_ASKED;
+	fetch->needed_len -= fetch_manifest_item(fetch, at)->size;
 	slot->kind = SLOT_WHOLE;
 	slot->file = NULL;
 	slot->item = at;

@@ -71,6 +71,7 @@ void fetch_slot_again(struct fetch_slot *slot)
 	switch (slot->kind) {
 	case SLOT_WHOLE:
 		fetch->items[slot->item].state = ITEM_NEEDED;
+		fetch->needed_len += fetch_manifest_item(fetch, slot->item)->size;
 		if (slot->item < fetch->need_idx)
 			fetch->need_idx = slot->item;
 		break;

@@ -5,6 +5,7 @@
  * same job, so ten thousand small files cost a few calls each.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -189,6 +190,10 @@ static unsigned chunks_write(struct fetch_slot *const *slots, unsigned cnt)
 	if (len == 0)
 		return 1;
 	err = write_all(first->file->fd, first->idx * BLAKE3_CHUNK_LEN, iov, len);
+	/* The disk begins now: what it has left to do when the last chunk is here is waited for. */
+	if (!err)
+		(void)sync_file_range(first->file->fd, (off_t)(first->idx * BLAKE3_CHUNK_LEN),
+				      (off_t)(len * BLAKE3_CHUNK_LEN), SYNC_FILE_RANGE_WRITE);
 	for (unsigned i = 0; i < len; i++)
 		slots[i]->err = err;
 	return len;
