@@ -5,6 +5,8 @@ instant, published from two nodes, revoked.
 
     namespace a: 10.77.0.1, daemon a -- veth0 == veth0 -- namespace b: 10.77.0.2, daemon b
 """
+import base64
+import json
 import os
 import pathlib
 import random
@@ -151,6 +153,21 @@ def test_two_nodes_with_one_key_number_after_each_other(lab):
     (tree / "more").write_bytes(b"x")
     said = a.json("share", "update", "docs")
     check_eq((said["asked"], said["share"]["revision"]), (True, 3), "after what b published")
+
+
+def test_no_answer_of_the_daemon_has_the_key(lab):
+    a = lab.daemon("a").start()
+    tree = lab.folder("tree", {"one": 10})
+    key = lab.dir / "docs.key"
+    done(a, "share", "new", "docs")
+    done(a, "share", "publish", "docs", str(tree))
+    done(a, "share", "export-key", "docs", str(key))
+    seed = key.read_bytes()[9:41]
+    bits = "".join(f"{byte:08b}" for byte in seed) + "0000"
+    z32 = "".join("ybndrfg8ejkmcpqxot1uwisza345h769"[int(bits[at:at + 5], 2)] for at in range(0, 260, 5))
+    told = json.dumps([a.json("share", "list"), a.json("share", "show", "docs"), a.json("config", "show")])
+    for text in (seed.hex(), base64.b64encode(seed).decode(), z32):
+        check(text not in told, "the key was told")
 
 
 def test_a_revoked_share_is_over_on_every_node(lab):

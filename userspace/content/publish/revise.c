@@ -119,7 +119,9 @@ void revise_end(struct publication *publication, const struct content_import *im
 							       : PUBLISH_REVISED,
 				 publication->newest.head.seq, 0);
 		keep_now(publication);
-	} else if (revise->err < 0 && !revise->ask.done && outcome.revision) {
+	} else if (revise->err < 0 && revise->err != WEFT_ESTALE && !revise->ask.done &&
+		   outcome.revision) {
+		/* What is behind is for the one to renew who published after us. */
 		publication_tell(publication, PUBLISH_RENEW_ERROR, outcome.revision->seq,
 				 revise->err);
 	}

@@ -671,6 +671,39 @@ static void test_only_what_was_chosen_is_published_and_reached(void)
 	pub_end(&p);
 }
 
+/* One file by two publishers: two shares, one content, one chunk list. */
+static void test_a_file_in_two_shares_is_kept_once(void)
+{
+	struct publish_rig p;
+	struct revised first, second;
+	struct store_stats stats;
+	struct manifest *a, *b;
+	uint8_t ids[2][SHARE_ID_LEN], *a_bytes, *b_bytes;
+
+	CHECK(pub_begin(&p, NULL));
+	rig_mkdir(&p.rig, "one");
+	rig_mkdir(&p.rig, "two");
+	rig_file(&p.rig, "one/x", 3 * BLAKE3_CHUNK_LEN, 5);
+	rig_file(&p.rig, "two/y", 3 * BLAKE3_CHUNK_LEN, 5);
+	CHECK_EQ(pub_create(&p, pub_settings("one"), NULL, ids[0]), 0);
+	CHECK_EQ(pub_create(&p, pub_settings("two"), NULL, ids[1]), 0);
+	CHECK_EQ(pub_publish(&p, ids[0], "one", &first), 0);
+	CHECK_EQ(pub_publish(&p, ids[1], "two", &second), 0);
+	CHECK(memcmp(ids[0], ids[1], SHARE_ID_LEN) != 0);
+	a = rig_manifest(&p.rig, first.manifest_id, &a_bytes);
+	b = rig_manifest(&p.rig, second.manifest_id, &b_bytes);
+	CHECK(a && b);
+	CHECK_MEM(a->items[0].content_id, b->items[0].content_id, 32);
+	store_stats(p.rig.store, &stats);
+	CHECK_EQ(stats.item_cnt[STORE_OUTBOARDS], 1);
+	CHECK_EQ(stats.item_cnt[STORE_BLOBS], 3); /* two manifests, one chunk list */
+	manifest_free(a);
+	manifest_free(b);
+	free(a_bytes);
+	free(b_bytes);
+	pub_end(&p);
+}
+
 int main(void)
 {
 	RUN(test_a_tree_becomes_a_signed_revision);
@@ -688,6 +721,7 @@ int main(void)
 	RUN(test_a_key_whose_numbers_are_used_up_publishes_nothing);
 	RUN(test_a_share_that_is_removed_is_forgotten_with_its_key);
 	RUN(test_only_so_many_revisions_are_kept);
+	RUN(test_a_file_in_two_shares_is_kept_once);
 	RUN(test_only_public_shares_are_listed);
 	RUN(test_only_what_was_chosen_is_published_and_reached);
 	RUN(test_limits_and_names_of_shares);
