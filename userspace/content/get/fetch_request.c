@@ -165,6 +165,16 @@ static void slot_failed(struct fetch_slot *slot, const struct swarm_answer *answ
 		fetch_swarm_failed(fetch, answer->err, answer->detail);
 }
 
+/* Of the limit of downloads a whole chunk was taken: less came, or nothing. */
+static void download_correct(struct fetch_slot *slot, const struct swarm_answer *answer)
+{
+	size_t len = answer->err ? 0 : answer->message.len;
+
+	if (len < slot->taken_len)
+		content_download_give_back(slot->fetch->content, slot->taken_len - len);
+	slot->taken_len = 0;
+}
+
 static void on_answer(void *arg, const struct swarm_answer *answer, uint64_t now_ns)
 {
 	struct fetch_slot *slot = arg;
@@ -173,6 +183,7 @@ static void on_answer(void *arg, const struct swarm_answer *answer, uint64_t now
 	fetch->get->gets->now_ns = now_ns;
 	fetch->asked_cnt--;
 	fetch_wake(fetch);
+	download_correct(slot, answer);
 	if (answer->err) {
 		slot_failed(slot, answer);
 		return;
@@ -259,6 +270,8 @@ static int slot_ask(struct fetch_slot *slot, struct swarm_member *from, uint64_t
 	err = swarm_ask(fetch->swarm, &slot->ask, now_ns);
 	if (err)
 		return err;
+	slot->taken_len = slot->kind == SLOT_LIST ? 0 : BLAKE3_CHUNK_LEN;
+	content_download_take(fetch->content, slot->taken_len, now_ns);
 	if (from)
 		memcpy(slot->from_key, swarm_member_key(from), sizeof(slot->from_key));
 	fetch->asked_cnt++;
@@ -350,6 +363,15 @@ static bool is_idle(const struct fetch *fetch)
 	       !fetch->must_retry_soon && !is_done && !timer_is_set(&fetch->timer);
 }
 
+/* The limit of downloads holds what would be asked for next. */
+static bool is_held(struct fetch *fetch, uint64_t now_ns)
+{
+	if (content_download_ns(fetch->content, now_ns) <= now_ns)
+		return false;
+	fetch->must_retry_soon = true;
+	return true;
+}
+
 void fetch_requests_run(struct fetch *fetch, uint64_t now_ns)
 {
 	const struct get *get = fetch->get;
@@ -363,7 +385,7 @@ void fetch_requests_run(struct fetch *fetch, uint64_t now_ns)
 	fetch_count(fetch, now_ns);
 	lists_ask(fetch, now_ns);
 	swarm_round(fetch->swarm);
-	while (fetch->asked_cnt < cap && !fetch_is_stopping(fetch))
+	while (fetch->asked_cnt < cap && !fetch_is_stopping(fetch) && !is_held(fetch, now_ns))
 		if (!member_ask(fetch, swarm_best(fetch->swarm, now_ns), now_ns))
 			break;
 	if (fetch->asked_cnt > 0)

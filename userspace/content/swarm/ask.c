@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "codec/zbase32.h"
 #include "content/swarm/swarm_state.h"
+#include "crypto/blake3.h"
 
 #define RETRY_NS (10 * NS_PER_MS)
 
@@ -59,6 +60,18 @@ void swarm_asks_forget(struct swarm *swarm, const struct swarm_member *member)
 
 /* --- sending --- */
 
+/* Bytes are asked of it: when that is as many as may be, it has to wait. */
+static void ask_limit(struct swarm_member *member, uint64_t now_ns)
+{
+	struct swarm *swarm = member->swarm;
+	struct source *source = member->source;
+
+	source_limit(source, content_limit(swarm->swarms->content, CONTENT_LIMIT_DOWNLOAD_PEER),
+		     BLAKE3_CHUNK_LEN, now_ns);
+	if (source->not_before_ns > now_ns)
+		swarm_tend_at(swarm, source->not_before_ns);
+}
+
 static int ask_send(struct swarm_ask *ask, struct swarm_member *member, uint64_t now_ns)
 {
 	uint8_t payload[MESSAGE_REQUEST_CAP];
@@ -79,6 +92,8 @@ static int ask_send(struct swarm_ask *ask, struct swarm_member *member, uint64_t
 	ask->asked_ns = now_ns;
 	member->asked_cnt++;
 	source_asked(member->source, now_ns);
+	if (ask->type == MESH_GET_CHUNK || ask->type == MESH_RANGE_PROOF)
+		ask_limit(member, now_ns);
 	return 0;
 }
 
@@ -104,7 +119,7 @@ static struct swarm_member *ask_choose(const struct swarm_ask *ask, uint64_t now
 			continue;
 		*out_is_hopeful = true;
 		if (source_has_room(member->source, swarm_window_max(swarm), now_ns) &&
-		    (!best || source_cost(member->source) < source_cost(best->source)))
+		    (!best || source_rank(member->source) < source_rank(best->source)))
 			best = member;
 	}
 	return best;

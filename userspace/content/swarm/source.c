@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "content/zones.h"
 #include "crypto/blake3.h"
 
 #define QUEUE_NS       (500 * NS_PER_MS) /* of work a source is kept in */
@@ -207,6 +208,14 @@ void source_pardon(struct source *source)
 	source->not_before_ns = source->away_until_ns = 0;
 }
 
+void source_limit(struct source *source, uint64_t per_s, size_t len, uint64_t now_ns)
+{
+	pace_set(&source->pace, per_s, now_ns);
+	pace_take(&source->pace, len, now_ns);
+	if (!pace_is_free(&source->pace, now_ns))
+		wait_until(source, source->pace.free_ns);
+}
+
 bool source_has_room(const struct source *source, unsigned window_max, uint64_t now_ns)
 {
 	unsigned window = source->window < window_max ? source->window : window_max;
@@ -219,4 +228,9 @@ uint64_t source_cost(const struct source *source)
 	uint64_t rate = source->rate ? source->rate : UNKNOWN_RATE;
 
 	return (source->asked_cnt + 1) * (BLAKE3_CHUNK_LEN * (NS_PER_S / 1000) / (rate / 1000 + 1));
+}
+
+uint64_t source_rank(const struct source *source)
+{
+	return source_cost(source) / (2 * ZONE_PRICE) * (ZONE_PRICE + source->price);
 }

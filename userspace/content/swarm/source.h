@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "content/pace.h"
 #include "mesh/seam.h"
 
 /*
@@ -35,6 +36,8 @@ struct source {
 	uint64_t not_before_ns;
 	uint64_t away_until_ns; /* nobody was there: it is no guess worth a try before */
 
+	unsigned price;	    /* of traffic with it (content/zones.h), of its cheapest address */
+	struct pace pace;   /* the limit of what is asked of each source */
 	unsigned asked_cnt; /* in flight */
 	unsigned window;
 	uint64_t rate;	      /* bytes/s, smoothed; 0: not measured */
@@ -81,8 +84,16 @@ bool source_bad(struct source *source);
 /* source_pardon: whoever runs this node asks for it by name. */
 void source_pardon(struct source *source);
 
+/* source_limit: len bytes are asked of it; of per_s (0: any number) in a second, so it may have to wait. */
+void source_limit(struct source *source, uint64_t per_s, size_t len, uint64_t now_ns);
+
 bool source_has_room(const struct source *source, unsigned window_max, uint64_t now_ns);
 /* source_cost: when a request made now is expected to be answered, from now, in ns. */
 uint64_t source_cost(const struct source *source);
+/*
+ * source_rank: of two that could be asked, the one of less is: its cost, half as much when traffic
+ * with it is free, and the more the dearer it is.
+ */
+uint64_t source_rank(const struct source *source);
 
 #endif

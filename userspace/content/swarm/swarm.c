@@ -176,6 +176,19 @@ static struct swarm_member *member_new(struct swarm *swarm, const struct mesh_pe
 	return member;
 }
 
+/* Of the way it is most likely to be spoken to; not known yet: as of most. */
+static unsigned price_of(const struct content *content, const struct source *source)
+{
+	unsigned price = ZONE_PRICE_MAX + 1;
+
+	for (unsigned i = 0; i < source->addr_cnt; i++) {
+		unsigned of = content_price(content, &source->addrs[i]);
+
+		price = of < price ? of : price;
+	}
+	return source->addr_cnt ? price : ZONE_PRICE;
+}
+
 struct swarm_member *swarm_member_add(struct swarm *swarm, const struct mesh_peer *peer,
 				      bool is_hint)
 {
@@ -199,6 +212,7 @@ struct swarm_member *swarm_member_add(struct swarm *swarm, const struct mesh_pee
 	if (!member)
 		return NULL;
 	source_learn(member->source, peer->addrs, peer->addr_cnt);
+	member->source->price = price_of(swarm->swarms->content, member->source);
 	if (is_hint)
 		swarm_member_open(member, swarm->swarms->now_ns);
 	swarm_changed(swarm);
@@ -325,7 +339,7 @@ struct swarm_member *swarm_best(struct swarm *swarm, uint64_t now_ns)
 		    !swarm_member_is_usable(member) ||
 		    !source_has_room(member->source, swarm_window_max(swarm), now_ns))
 			continue;
-		cost = source_cost(member->source);
+		cost = source_rank(member->source);
 		if (best && cost >= best_cost)
 			continue;
 		best = member;
