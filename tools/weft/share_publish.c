@@ -53,6 +53,7 @@ static json_t *settings_read(const struct invocation *inv)
 	option_text(inv, "description", parameters, "description");
 	option_list(inv, "tag", parameters, "tags");
 	option_list(inv, "recommend", parameters, "recommended");
+	option_list(inv, "community", parameters, "communities");
 	if (invocation_option(inv, "public"))
 		(void)json_object_set_new(parameters, "public", json_true());
 	if (invocation_option(inv, "private"))

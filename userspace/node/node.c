@@ -359,6 +359,7 @@ static void node_free_above_store(struct node *node)
 	method_checks_forget(node);
 	method_dht_runs_forget(node);
 	crew_content_stop(&node->crew_content);
+	method_joinings_forget(node);
 	crew_free(node->crew);
 	node->crew = NULL;
 	fastpath_close(&node->fastpath);

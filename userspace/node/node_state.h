@@ -56,12 +56,14 @@ struct node {
 	uint32_t told_caps;	 /* what they were told that HELLO says */
 	struct control *control; /* NULL: simulated */
 	struct address_watch *addresses;
-	struct import_record *imports;	 /* methods/share.c */
-	struct get_watch *get_watches;	 /* methods/get.c */
-	struct ping_run *ping_runs;	 /* methods/ping.c */
-	struct load_watch *load_watches; /* methods/top.c */
-	struct check_run *check_runs;	 /* methods/check.c */
-	struct dht_run *dht_runs;	 /* methods/dht_search.c */
+	struct import_record *imports;			       /* methods/share.c */
+	struct get_watch *get_watches;			       /* methods/get.c */
+	struct ping_run *ping_runs;			       /* methods/ping.c */
+	struct load_watch *load_watches;		       /* methods/top.c */
+	struct check_run *check_runs;			       /* methods/check.c */
+	struct dht_run *dht_runs;			       /* methods/dht_search.c */
+	struct joining *joinings;			       /* methods/community.c */
+	struct community_question_record *community_questions; /* methods/community_show.c */
 	struct poller_watch store_watch;
 	struct addr advertised[MESH_PEER_ADDRS_MAX];
 	unsigned advertised_cnt;

@@ -211,10 +211,7 @@ static void member_is_durable(struct community *community, uint64_t now_ns)
 	community->record_len = community->own_len;
 	community->record_s = community_wall_s(community->all);
 	community->is_put_due = true;
-	if (community->phase == COMMUNITY_LEAVING)
-		community_sync_tell(community, now_ns);
-	else
-		meet_soon(community, now_ns);
+	meet_soon(community, now_ns);
 }
 
 static void own_done(void *arg, struct intake_lot *lot, uint64_t now_ns)
@@ -228,7 +225,12 @@ static void own_done(void *arg, struct intake_lot *lot, uint64_t now_ns)
 		due(community, now_ns + RETRY_NS);
 		return;
 	}
-	if (item->kind == ROSTER_MEMBER && lot->taken_cnt)
+	if (item->kind == ROSTER_MEMBER && !lot->taken_cnt) {
+		/* The token has ended: nothing to say before there is another. */
+		due(community, now_ns + RETRY_NS);
+		return;
+	}
+	if (item->kind == ROSTER_MEMBER)
 		member_is_durable(community, now_ns);
 	else if (lot->taken_cnt)
 		put(community, COMMUNITY_TAG_SHARE, name,
@@ -321,7 +323,9 @@ static void announce_work(struct community *community, uint64_t now_ns)
 			put_hint(community, now_ns);
 		due(community, now_ns + RETRY_NS);
 	} else if (is_in && !shares_renew(community, now_ns)) {
-		due(community, now_ns + HINT_NS / 4);
+		due(community, community->hint_ns < community->share_look_ns
+				       ? community->hint_ns
+				       : community->share_look_ns);
 	}
 }
 

@@ -26,7 +26,7 @@ struct timer_wheel;
  * it heard of, and asks some others every minute what is new.
  *
  *	joined	communities.c: create, join, leave; in the store
- *	said	announce.c: this node's own records, signed anew -> intake, overlay
+ *	said	announce.c, bind.c: this node's own records, signed anew -> intake, overlay
  *	found	meet.c: whom to ask: the link's nodes, hints of the overlay, members
  *	heard	sync.c: asks 404, 408, 410, 414 -> intake.c -> roster.c
  *	asked	serve.c: answers 404 to 415, to members alone
@@ -154,6 +154,9 @@ void communities_each(const struct communities *communities,
 /* community_find: the id of what was joined under name, or is called so by its id; false: none. */
 bool community_find(const struct communities *communities, const char *name,
 		    uint8_t out_id[static COMMUNITY_ID_LEN]);
+/* community_is_joined: and is not being left. */
+bool community_is_joined(const struct communities *communities,
+			 const uint8_t id[static COMMUNITY_ID_LEN]);
 /* community_link: by which others join; with this node, if it can be dialled. 0 or WEFT_EABSENT. */
 WEFT_MUST_CHECK
 int community_link(const struct communities *communities, const uint8_t id[static COMMUNITY_ID_LEN],
@@ -177,6 +180,16 @@ int community_token(const struct communities *communities,
 WEFT_MUST_CHECK
 int community_bind(struct communities *communities, const struct node_key *share_key,
 		   const struct community_binding *binding, uint64_t now_ns);
+
+/*
+ * community_is_bound: this node announced that the share belongs to id, by revision *out_seq of it.
+ * community_keep_own asks keep of each share that this node announced; one it says false of is not
+ * announced again, and goes with its record.
+ */
+bool community_is_bound(struct communities *communities, const uint8_t id[static COMMUNITY_ID_LEN],
+			const uint8_t share_id[static COMMUNITY_ID_LEN], uint64_t *out_seq);
+void community_keep_own(struct communities *communities, const uint8_t id[static COMMUNITY_ID_LEN],
+			bool (*keep)(void *arg, const uint8_t *share_id), void *arg);
 
 /*
  * Pages of what is held here: at most limit (up to COMMUNITY_PAGE_MAX) records of those that count

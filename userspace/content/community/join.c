@@ -308,6 +308,13 @@ void community_leave_turn(struct community *community, uint64_t now_ns)
 
 /* --- others --- */
 
+bool community_is_joined(const struct communities *all, const uint8_t id[static COMMUNITY_ID_LEN])
+{
+	const struct community *community = community_lookup(all, id);
+
+	return community && community->phase == COMMUNITY_IN;
+}
+
 int community_link(const struct communities *all, const uint8_t id[static COMMUNITY_ID_LEN],
 		   struct link *out_link)
 {
@@ -342,18 +349,4 @@ int community_token(const struct communities *all, const uint8_t id[static COMMU
 	community_token_write(&w, community->secret, &token);
 	*out_len = writer_len(&w);
 	return w.bad ? WEFT_ETOOLARGE : 0;
-}
-
-int community_bind(struct communities *all, const struct node_key *share_key,
-		   const struct community_binding *binding, uint64_t now_ns)
-{
-	struct community *community = community_lookup(all, binding->id);
-	uint8_t bytes[COMMUNITY_BINDING_LEN_MAX];
-	struct writer w = writer_of(bytes, sizeof(bytes));
-
-	if (!community || community->phase != COMMUNITY_IN)
-		return WEFT_EABSENT;
-	community_binding_write(&w, share_key, binding);
-	return w.bad ? WEFT_EMALFORMED
-		     : community_announce_bind(community, bytes, writer_len(&w), now_ns);
 }

@@ -15,6 +15,7 @@
 #include "store/store.h"
 
 #define FIRST_NS	(1 * NS_PER_S)
+#define LEAVING_NS	(3 * NS_PER_S) /* between two times that we say so */
 #define FAILED_MAX	3u
 #define STRANGER_ROUNDS 8u  /* of so many, one asks somebody who is no partner */
 #define LOOK_MAX	32u /* rows looked at for a member that can be asked */
@@ -53,7 +54,8 @@ void meet_seed(struct community *community, const uint8_t *key, const struct add
 		seed = seed_place(community);
 	*seed = (struct community_seed){.addr_cnt = addr_cnt};
 	memcpy(seed->key, key, sizeof(seed->key));
-	memcpy(seed->addrs, addrs, addr_cnt * sizeof(*addrs));
+	if (addr_cnt)
+		memcpy(seed->addrs, addrs, addr_cnt * sizeof(*addrs));
 }
 
 /* --- partners --- */
@@ -293,8 +295,8 @@ static void hear_hint(void *arg, const uint8_t *value, size_t len,
 	(void)claim;
 	if (community_hint_parse(value + 1, len - 1, &hint) < 0)
 		return;
-	if (hint.addr_cnt)
-		meet_seed(community, hint.key, hint.addrs, hint.addr_cnt);
+	/* Without an address it may have a session with us. */
+	meet_seed(community, hint.key, hint.addrs, hint.addr_cnt);
 	if (hint.sample_cnt) {
 		uint64_t at = random_below(community->all->params.random, hint.sample_cnt);
 
@@ -337,6 +339,14 @@ static void meet_expire(struct timer *timer, uint64_t now_ns)
 {
 	struct community *community = list_entry(timer, struct community, sync_timer);
 
+	if (community->phase == COMMUNITY_LEAVING) {
+		/* Again, as whoever is busy hears it only once it is not. */
+		if (!community->is_record_stale && !community->own.is_waiting)
+			community_sync_tell(community, now_ns);
+		timer_set(community->all->params.timers, &community->sync_timer,
+			  now_ns + LEAVING_NS);
+		return;
+	}
 	community_announce_check(community, now_ns);
 	/* Nothing is asked without a record to show. */
 	if (community->phase == COMMUNITY_IN && community->record_len) {

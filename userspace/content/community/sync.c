@@ -365,13 +365,13 @@ static void heard(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
 	struct sync_run *run = arg;
 
 	run->request = NULL;
+	if (run->community->phase != COMMUNITY_IN) {
+		run_end(run); /* it was told that we leave */
+		return;
+	}
 	if (reply->err < 0) {
 		if (!run_restart(run, reply->err, now_ns))
 			run_fail(run, reply->err == WEFT_EABSENT || reply->err == WEFT_EREFUSED);
-		return;
-	}
-	if (run->community->phase != COMMUNITY_IN) {
-		run_end(run); /* it was told that we leave */
 		return;
 	}
 	if (run->stage == STAGE_STATE)
@@ -416,6 +416,8 @@ void community_sync_tell(struct community *community, uint64_t now_ns)
 	struct addr addrs[PEER_ADDRS_MAX];
 	struct mesh_peer peer;
 
+	/* What is under way showed another record. */
+	community_sync_forget(community);
 	for (unsigned i = 0; i < community->partner_cnt; i++)
 		if (community_peer(community->all, community->roster.id, community->partners[i].key,
 				   &peer, addrs) == 0)

@@ -529,6 +529,14 @@ int publisher_remove(struct publisher *publisher, const uint8_t share_id[static 
 	return err;
 }
 
+const struct node_key *publisher_key(const struct publisher *publisher,
+				     const uint8_t share_id[static SHARE_ID_LEN])
+{
+	const struct publication *publication = publication_find(publisher, share_id);
+
+	return publication ? publication->key : NULL;
+}
+
 int publisher_export_key(const struct publisher *publisher,
 			 const uint8_t share_id[static SHARE_ID_LEN], const char *path)
 {

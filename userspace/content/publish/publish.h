@@ -219,6 +219,10 @@ int publisher_revoke(struct publisher *publisher, const uint8_t share_id[static 
 WEFT_MUST_CHECK
 int publisher_remove(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN],
 		     publisher_done_fn done, void *arg);
+/* publisher_key: of a share, to sign by; borrowed until it is removed; NULL: no such share. */
+struct node_key;
+const struct node_key *publisher_key(const struct publisher *publisher,
+				     const uint8_t share_id[static SHARE_ID_LEN]);
 /*
  * publisher_export_key writes the share's key into a new file of mode 0600 (crypto/node_key.h).
  * 0, WEFT_EABSENT, WEFT_EEXISTS (the file) or -errno. Waits on the disk.

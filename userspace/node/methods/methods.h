@@ -34,6 +34,11 @@ method_fn method_pause_get, method_set_get, method_list_get_sources;
 /* sub.c */
 method_fn method_add_follow, method_list_follows, method_set_follow, method_remove_follow;
 method_fn method_show_follow, method_sync_follows;
+/* community.c */
+method_fn method_create_community, method_join_community, method_leave_community;
+method_fn method_list_communities, method_link_community, method_make_community_token;
+/* community_show.c */
+method_fn method_list_community_members, method_list_community_shares, method_search_community;
 /* peer.c */
 method_fn method_list_peers, method_show_peer;
 /* connect.c */
@@ -101,6 +106,7 @@ void method_pings_forget(struct node *node);
 void method_load_watches_forget(struct node *node);
 void method_checks_forget(struct node *node);
 void method_dht_runs_forget(struct node *node);
+void method_joinings_forget(struct node *node);
 
 /*
  * peer.c. method_json_peer: as a caller of role may see it.

@@ -281,7 +281,8 @@ void method_new_share(void *ctx, struct control_call *call, const json_t *parame
 	struct node_key *key = NULL;
 
 	(void)now_ns;
-	if (!method_publisher(node, call) || !method_settings_take(call, parameters, &settings) ||
+	if (!method_publisher(node, call) ||
+	    !method_settings_take(node, call, parameters, &settings) ||
 	    (key_file && !key_read(call, key_file, &key)))
 		return;
 	create_begin(node, call, &settings, key);
@@ -358,7 +359,7 @@ void method_publish_share(void *ctx, struct control_call *call, const json_t *pa
 	if (!share)
 		return;
 	settings = *share->settings;
-	if (!method_settings_take(call, parameters, &settings) ||
+	if (!method_settings_take(node, call, parameters, &settings) ||
 	    !method_text_take(node, call, share, parameters, &settings))
 		return;
 	memcpy(settings.name, share->settings->name, sizeof(settings.name));
@@ -382,7 +383,7 @@ void method_set_share(void *ctx, struct control_call *call, const json_t *parame
 	if (!share)
 		return;
 	settings = *share->settings;
-	if (!method_settings_take(call, parameters, &settings))
+	if (!method_settings_take(node, call, parameters, &settings))
 		return;
 	memcpy(settings.name, share->settings->name, sizeof(settings.name));
 	revise(node, call, share, &settings, false, now_ns);

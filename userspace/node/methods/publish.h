@@ -20,8 +20,8 @@ json_t *method_json_published(const struct node *node, const struct published *s
  * folder that has the text which parameters may have. false: call was failed.
  */
 void method_share_refuse(struct control_call *call, const char *name, int err);
-bool method_settings_take(struct control_call *call, const json_t *parameters,
-			  struct publish_settings *settings);
+bool method_settings_take(const struct node *node, struct control_call *call,
+			  const json_t *parameters, struct publish_settings *settings);
 bool method_text_take(const struct node *node, struct control_call *call,
 		      const struct published *share, const json_t *parameters,
 		      struct publish_settings *settings);

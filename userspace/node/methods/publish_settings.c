@@ -9,6 +9,7 @@
 #include "codec/zbase32.h"
 #include "node/methods/methods.h"
 #include "node/methods/publish.h"
+#include "node/sharing/sharing_state.h"
 
 void method_share_refuse(struct control_call *call, const char *name, int err)
 {
@@ -99,8 +100,45 @@ static bool recommended_take(const json_t *parameters, struct publish_settings *
 	return true;
 }
 
-bool method_settings_take(struct control_call *call, const json_t *parameters,
-			  struct publish_settings *settings)
+/* By name, or by id, as a share may belong to one that this node is not in. */
+static bool community_take(const struct node *node, const char *text, uint8_t out_id[static 32])
+{
+	return community_find(node->sharing->communities, text, out_id) ||
+	       zbase32_parse(text, strlen(text), out_id, 32) == 32;
+}
+
+/* communities_take: false: call was failed. */
+static bool communities_take(const struct node *node, struct control_call *call,
+			     const json_t *parameters, struct publish_settings *settings)
+{
+	const json_t *list = json_object_get(parameters, "communities"), *each;
+	size_t at;
+
+	if (!list)
+		return true;
+	if (json_array_size(list) > MANIFEST_COMMUNITIES_MAX) {
+		control_fail(call, WEFT_ETOOLARGE, "communities",
+			     "a share belongs to at most 16 of them",
+			     "name those that matter most");
+		return false;
+	}
+	settings->community_cnt = (uint32_t)json_array_size(list);
+	json_array_foreach(list, at, each)
+	{
+		const char *text = json_string_value(each);
+
+		if (community_take(node, text, settings->communities[at]))
+			continue;
+		control_fail(call, WEFT_EABSENT, text, "no such community was joined",
+			     "weft community list shows those that were");
+		return false;
+	}
+	qsort(settings->communities, settings->community_cnt, 32, id_order);
+	return true;
+}
+
+bool method_settings_take(const struct node *node, struct control_call *call,
+			  const json_t *parameters, struct publish_settings *settings)
 {
 	const json_t *is_public = json_object_get(parameters, "public");
 
@@ -109,6 +147,8 @@ bool method_settings_take(struct control_call *call, const json_t *parameters,
 		settings->only[0] = '\0';
 	if (is_public)
 		settings->is_public = json_is_true(is_public);
+	if (!communities_take(node, call, parameters, settings))
+		return false;
 	if (text_take(parameters, "name", settings->name, sizeof(settings->name)) &&
 	    text_take(parameters, "title", settings->title, sizeof(settings->title)) &&
 	    text_take(parameters, "description", settings->description,

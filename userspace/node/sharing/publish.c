@@ -54,6 +54,7 @@ static void on_publish(void *ctx, const struct publish_event *event)
 	char id[ZBASE32_KEY_TEXT_CAP];
 
 	event_log(event);
+	sharing_bind_soon(ctx);
 	if (node->control)
 		control_event(node->control, kinds[event->kind],
 			      json_pack("{s:s, s:s, s:I}", "share_id",

@@ -17,6 +17,7 @@ void sharing_config_defaults(struct sharing_config *config)
 	follows_config_defaults(&config->follow);
 	publisher_config_defaults(&config->publisher);
 	search_config_defaults(&config->search);
+	community_config_defaults(&config->community);
 }
 
 size_t sharing_footprint(const struct sharing_config *config)
@@ -25,7 +26,7 @@ size_t sharing_footprint(const struct sharing_config *config)
 		return 0;
 	return sizeof(struct sharing) + announce_footprint(&config->announce) +
 	       lan_footprint(config->lan.node_cap) + follows_footprint(&config->follow) +
-	       search_footprint(&config->search);
+	       search_footprint(&config->search) + communities_footprint(&config->community);
 }
 
 struct overlay_seam sharing_overlay(struct sharing *sharing)
@@ -57,6 +58,7 @@ int sharing_open(struct node *node, char *what)
 		{"shares that are published", sharing_open_publisher},
 		{"the search index", sharing_open_search},
 		{"shares that are followed", sharing_open_follows},
+		{"communities", sharing_open_communities},
 		{"announcing what is shared", sharing_open_announce},
 		{"discovery on the LAN", sharing_open_lan},
 	};
@@ -87,6 +89,7 @@ void sharing_stop(struct sharing *sharing)
 		return;
 	follows_stop(sharing->follows);
 	search_stop(sharing->search);
+	communities_stop(sharing->communities);
 	announce_stop(sharing->announce);
 	publisher_stop(sharing->publisher);
 	sharing_stop_lan(sharing->lan);
@@ -98,6 +101,7 @@ void sharing_free(struct sharing *sharing)
 		return;
 	follows_free(sharing->follows);
 	search_free(sharing->search);
+	communities_free(sharing->communities);
 	announce_free(sharing->announce);
 	publisher_free(sharing->publisher);
 	while (sharing->calls)
@@ -133,13 +137,22 @@ void sharing_turn(struct sharing *sharing, uint64_t now_ns)
 	if (!sharing)
 		return;
 	follows_turn(sharing->follows, now_ns);
+	sharing_turn_bindings(sharing, now_ns);
+	communities_turn(sharing->communities, now_ns);
 	sharing_turn_announce(sharing);
 	sharing_turn_lan(sharing->lan, now_ns);
 }
 
 uint64_t sharing_next_ns(const struct sharing *sharing)
 {
-	return sharing ? sharing_next_lan_ns(sharing->lan) : UINT64_MAX;
+	uint64_t lan_ns;
+
+	if (!sharing)
+		return UINT64_MAX;
+	if (communities_is_due(sharing->communities))
+		return sharing->node->home.now_ns;
+	lan_ns = sharing_next_lan_ns(sharing->lan);
+	return lan_ns < sharing->bind_ns ? lan_ns : sharing->bind_ns;
 }
 
 void sharing_content_changed(struct sharing *sharing, const uint8_t *manifest_id, uint64_t now_ns)
@@ -151,9 +164,11 @@ void sharing_content_changed(struct sharing *sharing, const uint8_t *manifest_id
 void sharing_session_changed(struct sharing *sharing, const uint8_t key[static MESH_KEY_LEN],
 			     bool is_up, uint64_t now_ns)
 {
-	(void)key;
-	if (sharing && is_up)
+	if (!sharing)
+		return;
+	if (is_up)
 		publisher_hurry(sharing->publisher, now_ns);
+	communities_session(sharing->communities, key, is_up, now_ns);
 }
 
 void sharing_addresses_changed(struct sharing *sharing, uint64_t now_ns)
@@ -163,6 +178,8 @@ void sharing_addresses_changed(struct sharing *sharing, uint64_t now_ns)
 	if (!sharing)
 		return;
 	node = sharing->node;
+	communities_set_addresses(sharing->communities, node->advertised, node->advertised_cnt,
+				  now_ns);
 	if (sharing->announce)
 		announce_set_addresses(sharing->announce, node->advertised, node->advertised_cnt,
 				       now_ns);
@@ -176,6 +193,7 @@ void sharing_configure(struct sharing *sharing, const struct sharing_config *con
 		return;
 	follows_configure(sharing->follows, &config->follow);
 	publisher_configure(sharing->publisher, &config->publisher);
+	communities_configure(sharing->communities, &config->community);
 	if (sharing->announce)
 		announce_configure(sharing->announce, &config->announce, now_ns);
 	sharing_lan_configure(sharing->lan, &config->lan, now_ns);

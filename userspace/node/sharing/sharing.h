@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "content/announce/announce.h"
+#include "content/community/community.h"
 #include "content/publish/publish.h"
 #include "content/follow/follow.h"
 #include "content/search/search.h"
@@ -31,6 +32,7 @@ struct sharing_config {
 	struct sharing_lan_config lan;
 	struct follows_config follow;
 	struct search_config search;
+	struct community_config community;
 };
 void sharing_config_defaults(struct sharing_config *config);
 /* sharing_footprint: bytes laid out, touched as they are used; 0 when it is off. */

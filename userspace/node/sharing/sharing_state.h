@@ -18,6 +18,8 @@ struct sharing {
 	struct follows *follows;
 	struct search *search;
 	uint64_t blocked_stamp; /* of the blocked contents that search was told of */
+	struct communities *communities;
+	uint64_t bind_ns; /* when communities are told of shares again; UINT64_MAX: never */
 	struct announce_held held;
 	struct announce *announce;    /* NULL: there is no overlay */
 	enum overlay_keepers keepers; /* of the overlay, in the turn before */
@@ -59,6 +61,14 @@ int sharing_search_block(struct sharing *sharing);
 /* follow.c: shares of others that this node follows, and what is told of them. */
 WEFT_MUST_CHECK
 int sharing_open_follows(struct sharing *sharing);
+
+/* community.c */
+WEFT_MUST_CHECK
+int sharing_open_communities(struct sharing *sharing);
+
+/* bind.c: what shares say of communities is told in these. */
+void sharing_bind_soon(struct sharing *sharing);
+void sharing_turn_bindings(struct sharing *sharing, uint64_t now_ns);
 
 /* announce.c */
 WEFT_MUST_CHECK
