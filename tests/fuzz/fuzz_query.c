@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whatever is a query: an item whose name is the same text is found by it, with the
+ * points of an exact name, and is marked where it is shown.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec/utf8.h"
+#include "content/manifest.h"
+#include "content/search/match.h"
+#include "content/search/rank.h"
+#include "content/search/shard.h"
+#include "content/search/shard_builder.h"
+#include "content/search/snippet.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static void must(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+static void name_find(const char *name, size_t len, const struct query *query)
+{
+	static const uint64_t secret[2] = {1, 2};
+	static const uint8_t id[32] = {9};
+	static struct matcher *matcher;
+	const struct manifest_item item = {.content_id = id, .path = name, .path_len = len};
+	struct match_ask ask = {.query = query, .weight = 1};
+	struct shard_builder *builder;
+	struct shard shard;
+	struct rank rank;
+	uint8_t *bytes;
+	size_t bytes_len;
+
+	must(matcher || matcher_new(&matcher) == 0);
+	must(shard_builder_new(secret, &builder) == 0);
+	must(shard_builder_add_part(builder, id, 100) == 0);
+	must(shard_builder_add_item(builder, &item, 0) == 0);
+	must(shard_builder_finish(builder, &bytes, &bytes_len) == 0);
+	must(shard_verify(bytes, bytes_len) == 0 && shard_open(bytes, bytes_len, &shard) == 0);
+	must(rank_init(&rank, 4) == 0);
+	must(match_shard(matcher, &shard, &ask, &rank) == 1);
+	rank_finish(&rank);
+	must(rank.cnt == 1 && rank_score(&rank.documents[0]) == MATCH_NAME_EXACT * query->term_cnt);
+	rank_fini(&rank);
+	shard_builder_free(builder);
+	free(bytes);
+}
+
+static void text_show(const char *text, size_t len, const struct query *query)
+{
+	struct snippet snippet;
+	size_t at = 0, shown_len;
+
+	snippet_make(text, len, query, &snippet);
+	shown_len = strlen(snippet.text);
+	must(shown_len <= SNIPPET_LEN_MAX && utf8_is_valid(snippet.text, shown_len));
+	for (unsigned i = 0; i < snippet.mark_cnt; i++) {
+		must(snippet.marks[i].off >= at && snippet.marks[i].len > 0);
+		at = (size_t)snippet.marks[i].off + snippet.marks[i].len;
+		must(at <= shown_len);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	static struct query query;
+	const char *text = (const char *)data;
+
+	if (query_parse(text, len, &query) < 0)
+		return 0;
+	must(query.term_cnt > 0 && query.term_cnt <= QUERY_TERMS_MAX);
+	if (!memchr(text, '\0', len))
+		text_show(text, len, &query);
+	if (manifest_path_is_safe(text, len) && !memchr(text, '/', len))
+		name_find(text, len, &query);
+	return 0;
+}
