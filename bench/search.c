@@ -158,7 +158,8 @@ static void share_keep(uint8_t manifest_id[static 32])
 			part_keep(builder, root);
 	}
 	bytes = manifest_builder_encode(root, MANIFEST_ROOT, 5, "Made up", &len);
-	if (search_rig_keep(&rig, bytes, len, manifest_id) < 0)
+	search_rig_keep(&rig, bytes, len, manifest_id);
+	if (search_rig_commit(&rig) < 0)
 		die("a manifest is not kept");
 	manifest_builder_free(builder);
 	manifest_builder_free(root);

@@ -184,7 +184,6 @@ static void task_done(struct job *job)
 	struct search *search = task->search;
 	struct search_share *share;
 
-	task->is_out = false;
 	if (task->indexing) {
 		share = task_share(search);
 		if (share) {
@@ -197,6 +196,8 @@ static void task_done(struct job *job)
 		/* What could not be removed is removed by the next sweep. */
 		kept_free(&task->kept);
 	}
+	/* Not before: what is released above would begin the next one in the middle of this. */
+	task->is_out = false;
 	search_kick(search);
 }
 

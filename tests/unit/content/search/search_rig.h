@@ -26,6 +26,7 @@ struct search_rig {
 	struct random random;
 	struct search *search;
 	struct node_key *key;
+	struct store_batch *batch; /* of manifests that search_rig_commit keeps */
 	uint64_t now_ns;
 	unsigned events[SEARCH_SHARE_FAILED + 1];
 	struct search_event last;
@@ -123,15 +124,21 @@ static inline void search_rig_content_id(const char *path, uint8_t id[static 32]
 	blake3_hash(path, strlen(path), id);
 }
 
-static inline int search_rig_keep(struct search_rig *rig, const void *bytes, size_t len,
-				  uint8_t id[static 32])
+/* search_rig_keep is for search_rig_commit to make durable. */
+static inline void search_rig_keep(struct search_rig *rig, const void *bytes, size_t len,
+				   uint8_t id[static 32])
 {
-	struct store_batch *batch = store_batch_new(rig->store);
-	int err;
-
 	blake3_hash(bytes, len, id);
-	store_batch_put_blob(batch, id, bytes, len);
-	err = store_submit(rig->store, batch, NULL, NULL);
+	if (!rig->batch)
+		rig->batch = store_batch_new(rig->store);
+	store_batch_put_blob(rig->batch, id, bytes, len);
+}
+
+static inline int search_rig_commit(struct search_rig *rig)
+{
+	int err = store_submit(rig->store, rig->batch, NULL, NULL);
+
+	rig->batch = NULL;
 	store_flush(rig->store);
 	return err;
 }
@@ -172,8 +179,10 @@ static inline int search_rig_revision(struct search_rig *rig, const char *title,
 		err = search_rig_add(builder, &items[i]);
 	if (err == 0)
 		err = manifest_builder_sign(builder, MANIFEST_WHOLE, &revision, &bytes, &len);
-	if (err == 0)
-		err = search_rig_keep(rig, bytes, len, manifest_id);
+	if (err == 0) {
+		search_rig_keep(rig, bytes, len, manifest_id);
+		err = search_rig_commit(rig);
+	}
 	manifest_builder_free(builder);
 	return err;
 }
