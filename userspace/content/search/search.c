@@ -222,7 +222,8 @@ static int task_choose(struct search *search, bool *out_has)
 	for (uint32_t i = 0; i < search->share_cnt; i++)
 		if (search->shares[i].is_wanting)
 			return indexing_begin(search, &search->shares[i]);
-	*out_has = search->wants_sweep && search->is_settled && search->retired_cnt == 0;
+	*out_has = search->wants_sweep && search->is_settled && search->retired_cnt == 0 &&
+		   search->derived;
 	if (!*out_has)
 		return 0;
 	search->wants_sweep = false;
@@ -265,16 +266,31 @@ static void timer_fire(struct timer *timer, uint64_t now_ns)
 
 /* --- what home says --- */
 
-int search_new(const struct search_params *params, struct search **out_search)
+/* Who follows nothing has no index. */
+static int index_open(struct search *search)
 {
-	struct derived_config config = {.state_dir = params->state_dir,
-					.name = INDEX_NAME,
-					.version = SHARD_VERSION,
-					.map_len_max = params->config.index_len_max,
-					.reader_cap = READER_CAP};
-	struct search *search = calloc(1, sizeof(*search));
+	const struct derived_config config = {.state_dir = search->params.state_dir,
+					      .name = INDEX_NAME,
+					      .version = SHARD_VERSION,
+					      .map_len_max = search->params.config.index_len_max,
+					      .reader_cap = READER_CAP};
 	enum derived_start start;
 	int err;
+
+	if (search->derived)
+		return 0;
+	err = derived_open(&config, &search->derived, &start);
+	if (err == 0 && (start == DERIVED_DAMAGED || start == DERIVED_OTHER_VERSION)) {
+		search->was_reset = true;
+		search->reset_err = start == DERIVED_DAMAGED ? WEFT_EDAMAGED : 0;
+		timer_set(search->params.timers, &search->timer, 0);
+	}
+	return err;
+}
+
+int search_new(const struct search_params *params, struct search **out_search)
+{
+	struct search *search = calloc(1, sizeof(*search));
 
 	if (!search)
 		return -ENOMEM;
@@ -286,16 +302,9 @@ int search_new(const struct search_params *params, struct search **out_search)
 	list_init(&search->runs);
 	random_fill(params->random, search->secret, sizeof(search->secret));
 	search->shares = calloc(SEARCH_SHARES_MAX, sizeof(*search->shares));
-	err = search->shares ? derived_open(&config, &search->derived, &start) : -ENOMEM;
-	if (err < 0) {
-		free(search->shares);
+	if (!search->shares) {
 		free(search);
-		return err;
-	}
-	if (start == DERIVED_DAMAGED || start == DERIVED_OTHER_VERSION) {
-		search->was_reset = true;
-		search->reset_err = start == DERIVED_DAMAGED ? WEFT_EDAMAGED : 0;
-		timer_set(params->timers, &search->timer, 0);
+		return -ENOMEM;
 	}
 	*out_search = search;
 	return 0;
@@ -331,8 +340,11 @@ int search_put_share(struct search *search, const uint8_t share_id[static 32],
 		     uint64_t now_ns)
 {
 	struct search_share *share = share_lookup(search, share_id);
+	int err = index_open(search);
 
 	search->now_ns = now_ns;
+	if (err < 0)
+		return err;
 	if (!share) {
 		if (search->share_cnt == SEARCH_SHARES_MAX)
 			return WEFT_EFULL;
@@ -428,15 +440,16 @@ void search_shares_each(const struct search *search,
 
 void search_stats(const struct search *search, struct search_stats *out_stats)
 {
-	struct search_stats stats = {.share_cnt = search->share_cnt,
-				     .query_cnt = search->run_cnt,
-				     .blocked_cnt = search->blocked ? search->blocked->cnt : 0,
-				     .index_len = derived_used_len(search->derived),
-				     .index_len_max = search->params.config.index_len_max,
-				     .asked_cnt = search->asked_cnt,
-				     .refused_cnt = search->refused_cnt,
-				     .built_cnt = search->built_cnt,
-				     .reused_cnt = search->reused_cnt};
+	struct search_stats stats = {
+		.share_cnt = search->share_cnt,
+		.query_cnt = search->run_cnt,
+		.blocked_cnt = search->blocked ? search->blocked->cnt : 0,
+		.index_len = search->derived ? derived_used_len(search->derived) : 0,
+		.index_len_max = search->params.config.index_len_max,
+		.asked_cnt = search->asked_cnt,
+		.refused_cnt = search->refused_cnt,
+		.built_cnt = search->built_cnt,
+		.reused_cnt = search->reused_cnt};
 
 	for (uint32_t i = 0; i < search->share_cnt; i++) {
 		const struct search_share *share = &search->shares[i];

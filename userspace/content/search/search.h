@@ -75,7 +75,7 @@ struct search_params {
 	void *ctx;
 };
 
-/* search_new opens the index or makes an empty one. 0 or -errno (of its folder). */
+/* search_new: 0 or -ENOMEM. The index is opened, or made, for the first share that is put. */
 WEFT_MUST_CHECK
 int search_new(const struct search_params *params, struct search **out_search);
 /*
@@ -88,14 +88,17 @@ void search_free(struct search *search);
 /*
  * search_put_share: this revision of a share is to be searched, with that tier and
  * weight (percent), from when it is indexed; until then the one before. 0, WEFT_EFULL
- * (SEARCH_SHARES_MAX) or -ENOMEM. search_drop_share takes effect at once.
+ * (SEARCH_SHARES_MAX) or -errno (of the index's folder). search_drop_share takes effect at once.
  */
 WEFT_MUST_CHECK
 int search_put_share(struct search *search, const uint8_t share_id[static 32],
 		     enum search_tier tier, uint32_t weight, const uint8_t manifest_id[static 32],
 		     uint64_t now_ns);
 void search_drop_share(struct search *search, const uint8_t share_id[static 32], uint64_t now_ns);
-/* search_settle, once all shares were put after a start: what else is in the index goes. */
+/*
+ * search_settle, once all shares were put after a start: what else is in the index goes, as
+ * soon as there is any share.
+ */
 void search_settle(struct search *search, uint64_t now_ns);
 /*
  * search_block: items of these contents are not found any more; ids, of 32 bytes each,

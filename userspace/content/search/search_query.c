@@ -118,8 +118,11 @@ static int run_search(struct search_run *run)
 {
 	struct derived_view *view;
 	struct rank rank;
-	int err = run->matcher ? 0 : matcher_new(&run->matcher);
+	int err;
 
+	if (run->share_cnt == 0)
+		return 0;
+	err = run->matcher ? 0 : matcher_new(&run->matcher);
 	if (err < 0)
 		return err;
 	err = rank_init(&rank, SEARCH_HITS_MAX);

@@ -92,9 +92,13 @@ void sharing_search_follow(void *ctx, const struct follow *follow)
 	}
 	err = search_put_share(sharing->search, follow->share_id, (enum search_tier)follow->tier,
 			       follow->weight, follow->revisions[0].manifest_id, now_ns);
-	if (err < 0)
+	if (err == WEFT_EFULL)
 		log_warn("a followed share is not searched: no more than %u are",
 			 SEARCH_SHARES_MAX);
+	else if (err < 0)
+		log_warn("a followed share is not searched: the index in %s/search cannot be "
+			 "opened: %s",
+			 sharing->node->config->store.dir, weft_err_text(err));
 }
 
 /* --- blocked contents --- */

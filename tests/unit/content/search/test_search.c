@@ -193,14 +193,17 @@ static void test_a_kill_in_the_middle_loses_no_finished_shard(void)
 
 static void test_what_is_not_put_after_a_start_goes(void)
 {
+	static const struct search_rig_item items[] = {{"other.md", {0}}};
 	struct search_stats stats;
-	uint8_t id[32], share[32];
+	uint8_t id[32], other[32], share[32];
 
 	CHECK(search_rig_begin(&rig));
 	CHECK_EQ(root_keep(UINT32_MAX, id), 0);
+	CHECK_EQ(search_rig_revision(&rig, "", "", items, 1, other), 0);
 	CHECK(put_and_wait(id));
 	search_rig_close(&rig);
 	CHECK_EQ(search_rig_open(&rig), 0);
+	CHECK_EQ(search_rig_put(&rig, 2, SEARCH_NORMAL, 100, other), 0);
 	search_settle(rig.search, rig.now_ns);
 	search_rig_settle(&rig);
 	CHECK(put_and_wait(id));
