@@ -124,17 +124,22 @@ static void search_refuse(struct control_call *call, int err, uint32_t query_cap
 	}
 }
 
-/* The shares that are trusted at least so much. */
-static unsigned tiers_read(const json_t *parameters)
+/* The tiers down to the one that is named; false: call was failed. */
+static bool tiers_read(struct control_call *call, const json_t *parameters, unsigned *out_tiers)
 {
 	const char *trust = json_string_value(json_object_get(parameters, "trust"));
-	unsigned tiers = 1u << SEARCH_TRUSTED;
+	unsigned least = trust ? 0 : SEARCH_NORMAL;
 
-	if (!trust || strcmp(trust, "trusted") != 0)
-		tiers |= 1u << SEARCH_NORMAL;
-	if (trust && strcmp(trust, "untrusted") == 0)
-		tiers |= 1u << SEARCH_UNTRUSTED;
-	return tiers;
+	while (trust && least < SEARCH_TIER_CNT &&
+	       strcmp(trust, follow_tier_name((enum follow_tier)least)) != 0)
+		least++;
+	if (least == SEARCH_TIER_CNT) {
+		control_fail(call, WEFT_EMALFORMED, trust, "not a degree of trust",
+			     "it is trusted, normal or untrusted");
+		return false;
+	}
+	*out_tiers = (2u << least) - 1;
+	return true;
 }
 
 /* false: call was failed. */
@@ -189,11 +194,11 @@ void method_search(void *ctx, struct control_call *call, const json_t *parameter
 	const json_t *query = json_object_get(parameters, "query");
 	const char *share = json_string_value(json_object_get(parameters, "share"));
 	struct search_ask ask = {.text = json_string_value(query),
-				 .text_len = json_string_length(query),
-				 .tiers = tiers_read(parameters)};
+				 .text_len = json_string_length(query)};
 
 	(void)now_ns;
-	if (!method_sharing_is_on(node, call) || !page_read(call, parameters, &ask))
+	if (!method_sharing_is_on(node, call) || !page_read(call, parameters, &ask) ||
+	    !tiers_read(call, parameters, &ask.tiers))
 		return;
 	if (share) {
 		const struct follow *follow = method_follow_named(node, call, share);
