@@ -390,12 +390,14 @@ int announce_new(const struct announce_params *params, struct announce **out_ann
 		return -ENOMEM;
 	announce->params = *params;
 	announce->wants_walk = true;
+	announce->is_stopped = true; /* until it is whole */
 	timer_init(&announce->timer, announce_step);
 	if ((err = announce_lay_out(announce)) < 0 ||
 	    (err = announce_rules_add(&announce->params.overlay)) < 0) {
 		announce_free(announce);
 		return err;
 	}
+	announce->is_stopped = false;
 	announce_wake(announce);
 	*out_announce = announce;
 	return 0;
