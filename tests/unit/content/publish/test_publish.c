@@ -21,6 +21,13 @@ static bool overlay_head(const struct fake_overlay *overlay, const uint8_t *id,
 	return false;
 }
 
+/* Whoever kept something has lost it. */
+static void overlay_empty(struct fake_overlay *overlay)
+{
+	while (overlay->value_cnt)
+		free(overlay->values[--overlay->value_cnt].bytes);
+}
+
 /* overlay_tell lets another holder of seed's key publish revision seq. */
 static void overlay_tell(struct publish_rig *p, const uint8_t *id, uint64_t seq, uint64_t updated_s,
 			 uint8_t manifest)
@@ -201,7 +208,7 @@ static void test_a_revision_is_numbered_after_all_that_were_seen(void)
 	CHECK(overlay_head(&overlay, id, &head));
 	CHECK_EQ(head.seq, 42);
 	/* An older one that is played back changes nothing. */
-	overlay.value_cnt = 0;
+	overlay_empty(&overlay);
 	overlay_tell(&p, id, 41, p.wall_s + 100, 3);
 	pub_pass(&p, 86400);
 	CHECK_EQ(publisher_lookup(p.publisher, id)->state, PUBLISH_CURRENT);
@@ -257,7 +264,7 @@ static void test_a_fork_ends_at_the_later_revision(void)
 	CHECK_EQ(pub_create(&p, pub_settings("docs"), seed, id), 0);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	pub_turns(&p, 10);
-	overlay.value_cnt = 0;
+	overlay_empty(&overlay);
 	overlay_tell(&p, id, 1, p.wall_s + 50, 3);
 	pub_pass(&p, 13 * 3600);
 	CHECK_EQ(p.events[PUBLISH_FORKED], 1);
@@ -374,7 +381,7 @@ static void test_what_is_revoked_is_over(void)
 	CHECK_EQ(pub_reopen(&p), 0);
 	CHECK_EQ(publisher_lookup(p.publisher, id)->state, PUBLISH_REVOKED);
 	/* It stays in the overlay as long as we are there. */
-	overlay.value_cnt = 0;
+	overlay_empty(&overlay);
 	pub_pass(&p, 86400);
 	CHECK(overlay_head(&overlay, id, &head));
 	CHECK(head_is_revoked(&head));
