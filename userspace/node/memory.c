@@ -2,6 +2,7 @@
 #include "node/memory.h"
 
 #include "content/read/read.h"
+#include "content/serve/serve.h"
 #include "node/bans/ban_list.h"
 #include "node/config/config.h"
 #include "node/bans/drops.h"
@@ -30,8 +31,8 @@ unsigned memory_plan(const struct node_config *config,
 		{"QUIC connections and streams (quic.heap)", workers * config->quic.heap_cap, true},
 		{"TLS of open connections (quic.conn_cap)",
 		 workers * config->quic.conn_cap * TLS_LEN_PER_CONN, false},
-		{"chunk buffers (content.chunk_buffers)",
-		 workers * config->content.chunk_buffer_cnt * CHUNK_BUFFER_LEN, false},
+		{"chunk buffers and tables of serving (content.chunk_buffers)",
+		 workers * serve_footprint(config->content.chunk_buffer_cnt), false},
 		{"files that are read by the gateway, 32 at once (content)", readers_footprint(),
 		 false},
 		{"sessions, requests, peers (mesh)", workers * mesh_footprint(&config->mesh),

@@ -78,19 +78,33 @@ static int serve_register(struct serve *serve)
 	return err;
 }
 
+static uint32_t calls_max(uint32_t chunk_buffer_cnt)
+{
+	return SERVE_CALLS_PER_BUFFER * chunk_buffer_cnt + MANIFEST_BUFFERS;
+}
+
+static size_t tables_footprint(uint32_t call_cnt)
+{
+	return pool_footprint(sizeof(struct serve_call), call_cnt) + members_footprint() +
+	       uploads_footprint() + 2 * usage_footprint() +
+	       MANIFEST_BUFFERS * (MANIFEST_LEN_MAX + 64u);
+}
+
+size_t serve_footprint(uint32_t chunk_buffer_cnt)
+{
+	return (size_t)chunk_buffer_cnt * CHUNK_BUFFER_LEN +
+	       tables_footprint(calls_max(chunk_buffer_cnt)) + have_table_footprint();
+}
+
 static int serve_lay_out(struct serve *serve)
 {
 	uint64_t secret[2] = {0};
 	uint32_t buffer_cnt = serve->content->params.config.chunk_buffer_cnt;
-	uint32_t call_cnt = SERVE_CALLS_PER_BUFFER * buffer_cnt + MANIFEST_BUFFERS;
+	uint32_t call_cnt = calls_max(buffer_cnt);
 	int err = chunk_buffers_init(&serve->buffers, buffer_cnt);
 
 	if (!err)
-		err = arena_open(&serve->arena,
-				 pool_footprint(sizeof(struct serve_call), call_cnt) +
-					 members_footprint() + uploads_footprint() +
-					 2 * usage_footprint() +
-					 MANIFEST_BUFFERS * (MANIFEST_LEN_MAX + 64u));
+		err = arena_open(&serve->arena, tables_footprint(call_cnt));
 	if (!err)
 		err = pool_init(&serve->calls, &serve->arena, sizeof(struct serve_call), call_cnt);
 	if (serve->content->params.random)

@@ -3,6 +3,7 @@
 #define WEFT_CONTENT_SERVE_SERVE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "weft/err.h"
@@ -28,6 +29,8 @@ struct serve;
 WEFT_MUST_CHECK
 int serve_new(struct content *content, struct serve **out_serve);
 void serve_free(struct serve *serve);
+/* serve_footprint: bytes of one worker with so many chunk buffers, touched as they are used. */
+size_t serve_footprint(uint32_t chunk_buffer_cnt);
 /* serve_buffers: the 256 KiB buffers of content_config.chunk_buffer_cnt; gets borrow from them. */
 struct chunk_buffers *serve_buffers(struct serve *serve);
 /* serve_note_member: another server of this node heard of it. serve_member_cnt: of id, lately. */

@@ -399,6 +399,11 @@ int have_table_new(struct serve *serve, struct have_table **out_haves)
 	return 0;
 }
 
+size_t have_table_footprint(void)
+{
+	return sizeof(struct have_table);
+}
+
 bool have_table_has_jobs(const struct have_table *haves)
 {
 	for (unsigned i = 0; haves && i < HAVES_MAX; i++)

@@ -104,6 +104,7 @@ void serve_leave_place(struct serve_call *call);
  */
 WEFT_MUST_CHECK
 int have_table_new(struct serve *serve, struct have_table **out_haves);
+size_t have_table_footprint(void);
 bool have_table_has_jobs(const struct have_table *haves);
 void have_table_stop(struct have_table *haves);
 bool have_table_is_lent(const struct have_table *haves);
