@@ -140,6 +140,29 @@ static void test_got_file_is_reachable_while_its_collection_is(void)
 }
 
 /* A share has all of it though a get of the same is not done yet. */
+static bool is_two(void *arg, const uint8_t id[static 32])
+{
+	(void)arg;
+	return memcmp(id, two, sizeof(two)) == 0;
+}
+
+static void test_a_part_of_it_has_what_belongs_to_the_wanted_manifests(void)
+{
+	struct reach *reach = reach_of(), *some = reach_copy_some(reach, is_two, NULL);
+	struct object_file got = {.is_got = true, .path = "/tmp/got"};
+
+	CHECK(some != NULL);
+	CHECK(reach_has_manifest(some, two) && !reach_has_manifest(some, one));
+	CHECK(has_path(some, "/srv/one.iso") && has_path(some, "/srv/files/inner/a"));
+	CHECK(!has_path(some, "/srv/files/a"));
+	memcpy(got.got_id, two, sizeof(two));
+	CHECK(reach_has_file(some, &got));
+	memcpy(got.got_id, one, sizeof(one));
+	CHECK(!reach_has_file(some, &got));
+	reach_free(some);
+	reach_free(reach);
+}
+
 static void test_manifest_is_whole_for_one_who_says_so(void)
 {
 	struct reach *reach = reach_new(), *copy;
@@ -159,6 +182,7 @@ static void test_manifest_is_whole_for_one_who_says_so(void)
 
 int main(void)
 {
+	RUN(test_a_part_of_it_has_what_belongs_to_the_wanted_manifests);
 	RUN(test_manifest_is_whole_for_one_who_says_so);
 	RUN(test_path_is_reachable_at_or_below_a_place);
 	RUN(test_root_folder_covers_all_and_an_empty_list_nothing);
