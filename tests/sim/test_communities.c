@@ -1,0 +1,697 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Communities of several nodes: joined, heard of, left, and what strangers and liars get. */
+#include "base/clock.h"
+#include "content/community/rule.h"
+#include "support/check.h"
+#include "support/community_lab.h"
+
+#define MINUTES(n) ((n) * 60 * NS_PER_S)
+
+static struct community_lab lab;
+static uint8_t id[COMMUNITY_ID_LEN];
+
+static struct community_lab_node *node_up(bool is_deaf)
+{
+	struct community_lab_node *node = community_lab_add(&lab);
+
+	node->mesh->is_deaf = is_deaf;
+	community_lab_start(node);
+	return node;
+}
+
+static struct link link_of(struct community_lab_node *node, const uint8_t *of)
+{
+	struct link link;
+
+	if (community_link(node->communities, of, &link) < 0)
+		abort();
+	return link;
+}
+
+/* The link with nothing but id and key. */
+static struct link bare_link_of(struct community_lab_node *node, const uint8_t *of)
+{
+	struct link link = link_of(node, of);
+
+	link.node_cnt = 0;
+	return link;
+}
+
+/* Everybody of the first cnt nodes lists all of them. */
+struct all_know {
+	unsigned cnt;
+};
+static bool all_know(void *arg)
+{
+	const struct all_know *want = arg;
+
+	for (unsigned i = 0; i < want->cnt; i++)
+		for (unsigned j = 0; j < want->cnt; j++)
+			if (!community_lab_knows(&lab.nodes[i], id, &lab.nodes[j]))
+				return false;
+	return true;
+}
+
+struct one_lists {
+	struct community_lab_node *node;
+	const uint8_t *share_id;
+};
+static bool one_lists(void *arg)
+{
+	const struct one_lists *want = arg;
+
+	return community_lab_lists(want->node, id, want->share_id);
+}
+
+static void test_a_wrong_key_for_an_id_is_refused(void)
+{
+	struct community_lab_node *a, *b;
+	struct link link;
+
+	community_lab_init(&lab, 1, 2);
+	a = node_up(false), b = node_up(false);
+	CHECK_EQ(community_lab_create(a, "lab", false, id), 0);
+	link = link_of(a, id);
+	link.public_key[5] ^= 1;
+	CHECK_EQ(community_lab_join(b, "lab", &link, NULL, 0), WEFT_EREFUSED);
+	link = link_of(a, id);
+	link.community_id[5] ^= 1;
+	CHECK_EQ(community_lab_join(b, "lab", &link, NULL, 0), WEFT_EREFUSED);
+	CHECK(!community_lab_info(b, id).id);
+	community_lab_fini(&lab);
+}
+
+static void test_names_are_unlike_each_other_and_plain(void)
+{
+	static const char *const bad[] = {"", "two words", "esc\x1b", "line\n"};
+	char longest[COMMUNITY_NAME_LEN_MAX + 2];
+	struct community_lab_node *a;
+	uint8_t other[COMMUNITY_ID_LEN];
+
+	community_lab_init(&lab, 2, 1);
+	a = node_up(false);
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		CHECK_EQ(community_lab_create(a, bad[i], false, id), WEFT_EMALFORMED);
+	memset(longest, 'n', sizeof(longest));
+	longest[COMMUNITY_NAME_LEN_MAX + 1] = '\0';
+	CHECK_EQ(community_lab_create(a, longest, false, id), WEFT_EMALFORMED);
+	longest[COMMUNITY_NAME_LEN_MAX] = '\0';
+	CHECK_EQ(community_lab_create(a, longest, false, id), 0);
+	CHECK_EQ(community_lab_create(a, longest, false, other), WEFT_EEXISTS);
+	for (unsigned i = 1; i < a->config.community_cap; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "c%u", i);
+		CHECK_EQ(community_lab_create(a, name, false, other), 0);
+	}
+	CHECK_EQ(community_lab_create(a, "one-more", false, other), WEFT_EFULL);
+	community_lab_fini(&lab);
+}
+
+static void test_who_joins_by_a_link_is_seen_both_ways(void)
+{
+	struct all_know want = {3};
+	struct link link;
+
+	community_lab_init(&lab, 3, 3);
+	for (unsigned i = 0; i < 3; i++)
+		node_up(false);
+	CHECK_EQ(community_lab_create(&lab.nodes[0], "lab", false, id), 0);
+	link = link_of(&lab.nodes[0], id);
+	CHECK_EQ(community_lab_join(&lab.nodes[1], "lab", &link, NULL, 0), 0);
+	CHECK_EQ(community_lab_join(&lab.nodes[2], "ours", &link, NULL, 0), 0);
+	CHECK(community_lab_run(&lab, MINUTES(5), all_know, &want));
+	CHECK_EQ(community_lab_info(&lab.nodes[1], id).member_cnt, 3);
+	CHECK(community_lab_info(&lab.nodes[0], id).is_ours);
+	CHECK(!community_lab_info(&lab.nodes[1], id).is_ours);
+	community_lab_fini(&lab);
+}
+
+static void test_id_and_key_are_enough_where_hints_lie(void)
+{
+	struct all_know want = {3};
+	struct link link;
+
+	community_lab_init(&lab, 4, 3);
+	for (unsigned i = 0; i < 3; i++)
+		node_up(false);
+	CHECK_EQ(community_lab_create(&lab.nodes[0], "lab", false, id), 0);
+	link = bare_link_of(&lab.nodes[0], id);
+	CHECK_EQ(community_lab_join(&lab.nodes[1], "lab", &link, NULL, 0), 0);
+	CHECK_EQ(community_lab_join(&lab.nodes[2], "lab", &link, NULL, 0), 0);
+	CHECK(community_lab_run(&lab, MINUTES(10), all_know, &want));
+	community_lab_fini(&lab);
+}
+
+/* Nobody can dial either of them; a third that can be dialled is between. */
+static void test_two_behind_firewalls_hear_of_each_other(void)
+{
+	struct community_lab_node *open, *a, *b;
+	struct all_know want = {3};
+	uint8_t share_id[COMMUNITY_ID_LEN];
+	struct one_lists lists;
+	struct link link;
+
+	community_lab_init(&lab, 5, 3);
+	open = node_up(false);
+	a = node_up(true), b = node_up(true);
+	CHECK_EQ(community_lab_create(open, "lab", false, id), 0);
+	link = link_of(open, id);
+	CHECK_EQ(community_lab_join(a, "lab", &link, NULL, 0), 0);
+	CHECK_EQ(community_lab_join(b, "lab", &link, NULL, 0), 0);
+	CHECK(community_lab_run(&lab, MINUTES(10), all_know, &want));
+	CHECK_EQ(community_lab_bind(a, id, 1, 1, true, "from behind", share_id), 0);
+	lists = (struct one_lists){b, share_id};
+	CHECK(community_lab_run(&lab, MINUTES(10), one_lists, &lists));
+	community_lab_fini(&lab);
+}
+
+static void test_a_share_is_shown_where_it_is_bound_and_nowhere_else(void)
+{
+	struct community_lab_node *a, *b;
+	uint8_t x[COMMUNITY_ID_LEN], y[COMMUNITY_ID_LEN], share_id[COMMUNITY_ID_LEN];
+	struct link link_x, link_y;
+	struct one_lists lists;
+
+	community_lab_init(&lab, 6, 2);
+	a = node_up(false), b = node_up(false);
+	CHECK_EQ(community_lab_create(a, "x", false, x), 0);
+	CHECK_EQ(community_lab_create(a, "y", false, y), 0);
+	link_x = link_of(a, x), link_y = link_of(a, y);
+	CHECK_EQ(community_lab_join(b, "x", &link_x, NULL, 0), 0);
+	CHECK_EQ(community_lab_join(b, "y", &link_y, NULL, 0), 0);
+	CHECK(!community_lab_run(&lab, MINUTES(3), NULL,
+				 NULL)); /* what is heard first is no event */
+	CHECK_EQ(community_lab_bind(a, x, 7, 1, true, "maps", share_id), 0);
+	memcpy(id, x, sizeof(id));
+	lists = (struct one_lists){b, share_id};
+	CHECK(community_lab_run(&lab, MINUTES(10), one_lists, &lists));
+	CHECK(!community_lab_run(&lab, MINUTES(10), NULL, NULL));
+	CHECK(!community_lab_lists(b, y, share_id));
+	CHECK_EQ(community_lab_info(b, y).share_cnt, 0);
+
+	/* The next revision of it is bound no more. */
+	CHECK_EQ(community_lab_bind(a, x, 7, 2, false, "maps", share_id), 0);
+	CHECK(!community_lab_run(&lab, MINUTES(10), NULL, NULL));
+	CHECK(!community_lab_lists(b, x, share_id));
+	CHECK_EQ(b->event_cnt[COMMUNITY_SHARE_UPSERTED], 1);
+	CHECK_EQ(b->event_cnt[COMMUNITY_SHARE_ENDED], 1);
+	/* What was bound before is old news. */
+	CHECK_EQ(community_lab_bind(a, x, 7, 1, true, "maps", share_id), 0);
+	CHECK(!community_lab_run(&lab, MINUTES(5), NULL, NULL));
+	CHECK(!community_lab_lists(a, x, share_id));
+	community_lab_fini(&lab);
+}
+
+static void test_who_leaves_is_gone_for_all_and_may_come_back(void)
+{
+	struct all_know all = {3};
+	struct link link;
+
+	community_lab_init(&lab, 7, 3);
+	for (unsigned i = 0; i < 3; i++)
+		node_up(false);
+	CHECK_EQ(community_lab_create(&lab.nodes[0], "lab", false, id), 0);
+	link = link_of(&lab.nodes[0], id);
+	CHECK_EQ(community_lab_join(&lab.nodes[1], "lab", &link, NULL, 0), 0);
+	CHECK_EQ(community_lab_join(&lab.nodes[2], "lab", &link, NULL, 0), 0);
+	CHECK(community_lab_run(&lab, MINUTES(5), all_know, &all));
+	CHECK_EQ(community_lab_leave(&lab.nodes[2], id), 0);
+	CHECK(!community_lab_run(&lab, MINUTES(5), NULL, NULL));
+	CHECK(!community_lab_info(&lab.nodes[2], id).id);
+	CHECK(!community_lab_knows(&lab.nodes[0], id, &lab.nodes[2]));
+	CHECK(!community_lab_knows(&lab.nodes[1], id, &lab.nodes[2]));
+	/* That it left is remembered for a week, against who still hands on what was before. */
+	CHECK_EQ(community_lab_info(&lab.nodes[0], id).member_cnt, 2);
+	CHECK_EQ(community_lab_info(&lab.nodes[0], id).member_row_cnt, 3);
+
+	CHECK_EQ(community_lab_join(&lab.nodes[2], "again", &link, NULL, 0), 0);
+	CHECK(community_lab_run(&lab, MINUTES(5), all_know, &all));
+	community_lab_fini(&lab);
+}
+
+static void test_what_says_that_somebody_left_goes_after_a_week(void)
+{
+	struct all_know all = {2};
+	struct link link;
+
+	community_lab_init(&lab, 8, 2);
+	node_up(false), node_up(false);
+	CHECK_EQ(community_lab_create(&lab.nodes[0], "lab", false, id), 0);
+	link = link_of(&lab.nodes[0], id);
+	CHECK_EQ(community_lab_join(&lab.nodes[1], "lab", &link, NULL, 0), 0);
+	CHECK(community_lab_run(&lab, MINUTES(5), all_know, &all));
+	CHECK_EQ(community_lab_leave(&lab.nodes[1], id), 0);
+	CHECK(!community_lab_run(&lab, MINUTES(1), NULL, NULL));
+	lab.skew_s = COMMUNITY_RECORD_LIFE_S - 3600;
+	CHECK(!community_lab_run(&lab, MINUTES(21), NULL, NULL));
+	CHECK_EQ(community_lab_info(&lab.nodes[0], id).member_row_cnt, 2);
+	lab.skew_s = COMMUNITY_RECORD_LIFE_S;
+	CHECK(!community_lab_run(&lab, MINUTES(21), NULL, NULL));
+	CHECK_EQ(community_lab_info(&lab.nodes[0], id).member_row_cnt, 1);
+	CHECK(community_lab_knows(&lab.nodes[0], id, &lab.nodes[0]));
+	community_lab_fini(&lab);
+}
+
+static void test_members_and_cursors_outlive_kill_9(void)
+{
+	struct all_know all = {3};
+	struct link link;
+
+	community_lab_init(&lab, 9, 3);
+	for (unsigned i = 0; i < 3; i++)
+		node_up(false);
+	CHECK_EQ(community_lab_create(&lab.nodes[0], "lab", false, id), 0);
+	link = link_of(&lab.nodes[0], id);
+	CHECK_EQ(community_lab_join(&lab.nodes[1], "lab", &link, NULL, 0), 0);
+	/* As soon as the join is told, it is kept. */
+	community_lab_kill(&lab.nodes[1]);
+	community_lab_start(&lab.nodes[1]);
+	CHECK_EQ(community_lab_join(&lab.nodes[2], "lab", &link, NULL, 0), 0);
+	CHECK(community_lab_run(&lab, MINUTES(5), all_know, &all));
+	CHECK(!community_lab_run(&lab, MINUTES(3), NULL, NULL));
+	community_lab_kill(&lab.nodes[0]);
+	community_lab_start(&lab.nodes[0]);
+	CHECK(all_know(&all));
+	CHECK(community_lab_info(&lab.nodes[0], id).is_ours);
+	CHECK(community_lab_info(&lab.nodes[0], id).partner_cnt > 0);
+	/* Killed while it leaves, it goes on with that. */
+	CHECK_EQ(community_lab_leave(&lab.nodes[2], id), 0);
+	community_lab_kill(&lab.nodes[2]);
+	community_lab_start(&lab.nodes[2]);
+	CHECK(!community_lab_run(&lab, MINUTES(3), NULL, NULL));
+	CHECK(!community_lab_info(&lab.nodes[2], id).id);
+	CHECK(!community_lab_knows(&lab.nodes[0], id, &lab.nodes[2]));
+	community_lab_fini(&lab);
+}
+
+/* --- strict --- */
+
+static size_t token_for(struct community_lab_node *issuer, struct community_lab_node *member,
+			uint64_t life_s, uint8_t token[static COMMUNITY_TOKEN_LEN_MAX])
+{
+	size_t len = 0;
+
+	if (community_token(issuer->communities, id, node_key_public(member->key),
+			    community_lab_wall_s(&lab) + life_s, token, &len) < 0)
+		abort();
+	return len;
+}
+
+static void test_strict_takes_members_by_token_alone(void)
+{
+	struct community_lab_node *a, *b, *c;
+	struct all_know both = {2};
+	uint8_t token[COMMUNITY_TOKEN_LEN_MAX];
+	size_t len;
+	struct link link;
+
+	community_lab_init(&lab, 10, 3);
+	a = node_up(false), b = node_up(false), c = node_up(false);
+	CHECK_EQ(community_lab_create(a, "club", true, id), 0);
+	link = link_of(a, id);
+	len = token_for(a, b, 3600, token);
+	CHECK_EQ(community_lab_join(b, "club", &link, token, len), 0);
+	/* One of another node, one that was changed, and none. */
+	CHECK_EQ(community_lab_join(c, "club", &link, token, len), WEFT_EDAMAGED);
+	len = token_for(a, c, 3600, token);
+	token[len - 1] ^= 1;
+	CHECK_EQ(community_lab_join(c, "club", &link, token, len), WEFT_EDAMAGED);
+	CHECK_EQ(community_lab_join(c, "club", &link, NULL, 0), 0);
+	CHECK(community_lab_run(&lab, MINUTES(5), all_know, &both));
+	CHECK(!community_lab_run(&lab, MINUTES(5), NULL, NULL));
+	CHECK(!community_lab_knows(a, id, c));
+	CHECK(!community_lab_knows(c, id, a));
+	CHECK(!community_lab_knows(c, id, b));
+	CHECK_EQ(community_lab_info(c, id).member_cnt, 1);
+
+	/* The token ends, and with it the membership, on all sides. */
+	CHECK(!community_lab_run(&lab, MINUTES(60), NULL, NULL));
+	CHECK(!community_lab_knows(a, id, b));
+	len = token_for(a, b, 3600, token);
+	CHECK_EQ(community_lab_join(b, NULL, &link, token, len), 0);
+	CHECK(community_lab_run(&lab, MINUTES(5), all_know, &both));
+	community_lab_fini(&lab);
+}
+
+static void test_a_token_that_has_expired_joins_nothing(void)
+{
+	struct community_lab_node *a, *b;
+	uint8_t token[COMMUNITY_TOKEN_LEN_MAX];
+	struct link link;
+	size_t len;
+
+	community_lab_init(&lab, 11, 2);
+	a = node_up(false), b = node_up(false);
+	CHECK_EQ(community_lab_create(a, "club", true, id), 0);
+	link = link_of(a, id);
+	len = token_for(a, b, 60, token);
+	CHECK(!community_lab_run(&lab, MINUTES(2), NULL, NULL));
+	CHECK_EQ(community_lab_join(b, "club", &link, token, len), WEFT_ESTALE);
+	CHECK_EQ(community_token(a->communities, id, node_key_public(b->key),
+				 community_lab_wall_s(&lab), token, &len),
+		 WEFT_EMALFORMED);
+	CHECK_EQ(community_token(a->communities, id, node_key_public(b->key),
+				 community_lab_wall_s(&lab) + COMMUNITY_TOKEN_LIFE_S_MAX + 1, token,
+				 &len),
+		 WEFT_EMALFORMED);
+	community_lab_fini(&lab);
+}
+
+/* --- what strangers are told --- */
+
+static struct mesh_lab_ask ask;
+static uint8_t request[COMMUNITY_REQUEST_CAP];
+static const unsigned questions[] = {MESH_ASK_COMMUNITY,    MESH_LIST_OWN_SHARES,
+				     MESH_LIST_MEMBERS,	    MESH_LIST_COMMUNITY_SHARES,
+				     MESH_SEARCH_COMMUNITY, MESH_ASK_EVENTS};
+#define QUESTION_CNT (sizeof(questions) / sizeof(questions[0]))
+
+static int ask_as(struct community_lab_node *asker, struct community_lab_node *of, unsigned type,
+		  const struct community_request *fields)
+{
+	size_t len = community_lab_request(asker, id, fields, request);
+
+	mesh_lab_ask(asker->mesh, of->mesh, type, request, len, &ask);
+	return ask.reply.err;
+}
+
+static struct community_bytes record_make(const struct node_key *signer, const uint8_t *of,
+					  uint64_t time_s, const uint8_t *token, size_t token_len)
+{
+	static uint8_t record[COMMUNITY_MEMBER_LEN_MAX];
+	struct community_member member = {.seq = 1, .is_joined = true, .time_s = time_s};
+	struct writer w = writer_of(record, sizeof(record));
+
+	memcpy(member.id, of, sizeof(member.id));
+	if (token_len) {
+		member.token = token;
+		member.token_len = token_len;
+	}
+	community_member_write(&w, signer, &member);
+	return (struct community_bytes){record, writer_len(&w)};
+}
+
+static void test_strangers_hear_of_no_community(void)
+{
+	struct community_lab_node *a, *b, *s;
+	struct community_request fields = {.words = "maps", .words_len = 4};
+	uint8_t token[COMMUNITY_TOKEN_LEN_MAX], real[COMMUNITY_ID_LEN];
+	uint64_t wall_s;
+	size_t len;
+
+	community_lab_init(&lab, 12, 3);
+	a = node_up(false), b = node_up(false), s = node_up(false);
+	CHECK_EQ(community_lab_create(a, "club", true, id), 0);
+	CHECK(!community_lab_run(&lab, MINUTES(1), NULL, NULL));
+	wall_s = community_lab_wall_s(&lab);
+	for (unsigned i = 0; i < QUESTION_CNT; i++) {
+		/* Without a token; with another's record; with a token of another community. */
+		CHECK_EQ(ask_as(s, a, questions[i], &fields), WEFT_EABSENT);
+		fields.record = record_make(b->key, id, wall_s, NULL, 0);
+		CHECK_EQ(ask_as(s, a, questions[i], &fields), WEFT_EABSENT);
+		len = token_for(a, s, 3600, token);
+		token[len - 1] ^= 1;
+		fields.record = record_make(s->key, id, wall_s, token, len);
+		CHECK_EQ(ask_as(s, a, questions[i], &fields), WEFT_EABSENT);
+		/* And the same words for what was never joined. */
+		fields.record = (struct community_bytes){0};
+		memcpy(real, id, sizeof(id));
+		id[0] ^= 1;
+		CHECK_EQ(ask_as(s, a, questions[i], &fields), WEFT_EABSENT);
+		memcpy(id, real, sizeof(id));
+		/* A token of it that has expired is told so; one that is valid is answered. */
+		len = token_for(a, s, 1, token);
+		CHECK(!community_lab_run(&lab, 3 * NS_PER_S, NULL, NULL));
+		fields.record = record_make(s->key, id, wall_s, token, len);
+		CHECK_EQ(ask_as(s, a, questions[i], &fields), WEFT_EREFUSED);
+		len = token_for(a, s, 3600, token);
+		fields.record = record_make(s->key, id, wall_s, token, len);
+		CHECK_EQ(ask_as(s, a, questions[i], &fields), 0);
+		fields.record = (struct community_bytes){0};
+	}
+	CHECK(community_lab_knows(a, id, s));
+	community_lab_fini(&lab);
+}
+
+static void test_open_communities_answer_whoever_says_it_is_one_of_them(void)
+{
+	struct community_lab_node *a, *s;
+	struct community_request fields = {0};
+
+	community_lab_init(&lab, 13, 2);
+	a = node_up(false), s = node_up(false);
+	CHECK_EQ(community_lab_create(a, "open", false, id), 0);
+	CHECK(!community_lab_run(&lab, MINUTES(1), NULL, NULL));
+	CHECK_EQ(ask_as(s, a, MESH_LIST_MEMBERS, &fields), 0);
+	/* By which it is one: it is listed. */
+	CHECK(!community_lab_run(&lab, NS_PER_S, NULL, NULL));
+	CHECK(community_lab_knows(a, id, s));
+	/* In an open community, too, a record is the asker's own, signed, and young. */
+	fields.record = record_make(a->key, id, community_lab_wall_s(&lab), NULL, 0);
+	CHECK_EQ(ask_as(s, a, MESH_LIST_MEMBERS, &fields), WEFT_EABSENT);
+	fields.record =
+		record_make(s->key, id, community_lab_wall_s(&lab) + COMMUNITY_SKEW_S + 9, NULL, 0);
+	CHECK_EQ(ask_as(s, a, MESH_LIST_MEMBERS, &fields), WEFT_EABSENT);
+	fields.record = record_make(s->key, id,
+				    community_lab_wall_s(&lab) - COMMUNITY_RECORD_LIFE_S, NULL, 0);
+	CHECK_EQ(ask_as(s, a, MESH_LIST_MEMBERS, &fields), WEFT_EABSENT);
+	community_lab_fini(&lab);
+}
+
+static void test_forged_and_old_cursors_are_refused(void)
+{
+	struct community_lab_node *a, *s, *t;
+	uint8_t cursor[COMMUNITY_CURSOR_LEN];
+	struct community_request fields = {0};
+	struct community_state state;
+
+	community_lab_init(&lab, 14, 3);
+	a = node_up(false), s = node_up(false), t = node_up(false);
+	CHECK_EQ(community_lab_create(a, "open", false, id), 0);
+	CHECK(!community_lab_run(&lab, MINUTES(1), NULL, NULL));
+	CHECK_EQ(ask_as(s, a, MESH_ASK_COMMUNITY, &fields), 0);
+	CHECK_EQ(community_state_parse(ask.reply.payload, ask.reply.payload_len, &state), 0);
+	CHECK_EQ(state.cursor.len, COMMUNITY_CURSOR_LEN);
+	memcpy(cursor, state.cursor.data, sizeof(cursor));
+	fields.cursor = (struct community_bytes){cursor, sizeof(cursor)};
+	CHECK_EQ(ask_as(s, a, MESH_ASK_EVENTS, &fields), 0);
+	/* One bit, another question, another asker, another length, and a week later. */
+	cursor[17] ^= 1;
+	CHECK_EQ(ask_as(s, a, MESH_ASK_EVENTS, &fields), WEFT_EMALFORMED);
+	cursor[17] ^= 1;
+	CHECK_EQ(ask_as(s, a, MESH_LIST_MEMBERS, &fields), WEFT_EMALFORMED);
+	CHECK_EQ(ask_as(t, a, MESH_ASK_EVENTS, &fields), WEFT_EMALFORMED);
+	fields.cursor.len--;
+	CHECK_EQ(ask_as(s, a, MESH_ASK_EVENTS, &fields), WEFT_EMALFORMED);
+	fields.cursor.len++;
+	lab.skew_s = COMMUNITY_EVENTS_LIFE_S;
+	CHECK_EQ(ask_as(s, a, MESH_ASK_EVENTS, &fields), WEFT_ECHANGED);
+	community_lab_fini(&lab);
+}
+
+static void test_one_request_a_minute_too_many_is_refused(void)
+{
+	struct community_lab_node *a, *s;
+	struct community_request fields = {0};
+
+	community_lab_init(&lab, 15, 2);
+	a = community_lab_add(&lab);
+	a->config.requests_per_min = 5;
+	community_lab_start(a);
+	s = node_up(false);
+	CHECK_EQ(community_lab_create(a, "open", false, id), 0);
+	CHECK(!community_lab_run(&lab, MINUTES(1), NULL, NULL));
+	for (unsigned i = 0; i < 5; i++)
+		CHECK_EQ(ask_as(s, a, MESH_LIST_MEMBERS, &fields), 0);
+	CHECK_EQ(ask_as(s, a, MESH_LIST_MEMBERS, &fields), WEFT_EREFUSED);
+	CHECK(!community_lab_run(&lab, MINUTES(1), NULL, NULL));
+	CHECK_EQ(ask_as(s, a, MESH_LIST_MEMBERS, &fields), 0);
+	community_lab_fini(&lab);
+}
+
+/* --- liars --- */
+
+struct liar {
+	struct community_lab_node *node;
+	bool is_forging; /* else its inventions are signed by the invented */
+	unsigned asked_cnt;
+};
+
+static void liar_answer(struct mesh_incoming *incoming, struct liar *liar, unsigned type,
+			const uint8_t *bytes, size_t len)
+{
+	struct transport_span span = {.data = bytes, .len = len};
+
+	if (mesh_lab_seam_of(liar->node->mesh).ops->answer(incoming, type, NULL, 0, &span) < 0)
+		abort();
+}
+
+static void liar_state(void *ctx, const struct mesh_call *call, uint64_t now_ns)
+{
+	static uint8_t bytes[COMMUNITY_STATE_CAP];
+	struct liar *liar = ctx;
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	uint8_t cursor[COMMUNITY_CURSOR_LEN] = {1};
+	struct community_state state = {
+		.record = record_make(liar->node->key, id, community_lab_wall_s(&lab), NULL, 0),
+		.member_cnt = 1000000,
+		.cursor = {cursor, sizeof(cursor)},
+	};
+
+	(void)now_ns;
+	liar->asked_cnt++;
+	memset(&state.members, 0x77, sizeof(state.members));
+	community_state_write(&w, &state);
+	liar_answer(call->incoming, liar, MESH_COMMUNITY_STATE, bytes, writer_len(&w));
+}
+
+/* Ten members that are not there, and always more. */
+static void liar_members(void *ctx, const struct mesh_call *call, uint64_t now_ns)
+{
+	static uint8_t bytes[COMMUNITY_PAGE_LEN_MAX], records[10][COMMUNITY_MEMBER_LEN_MAX];
+	static uint32_t next;
+	struct liar *liar = ctx;
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	uint8_t cursor[COMMUNITY_CURSOR_LEN] = {2};
+	struct community_page page = {.cursor = {cursor, sizeof(cursor)}, .has_more = true};
+
+	(void)now_ns;
+	liar->asked_cnt++;
+	for (unsigned i = 0; i < 10; i++) {
+		const uint8_t seed[NODE_KEY_SEED_LEN] = {
+			0xee, (uint8_t)++next, (uint8_t)(next >> 8), (uint8_t)(next >> 16)};
+		struct community_bytes record;
+		struct node_key *key;
+
+		if (node_key_from_seed(seed, &key) < 0)
+			abort();
+		record = record_make(key, id, community_lab_wall_s(&lab), NULL, 0);
+		node_key_free(key);
+		memcpy(records[i], record.data, record.len);
+		if (liar->is_forging)
+			records[i][record.len - 1] ^= 1;
+		page.members[page.member_cnt++] = (struct community_bytes){records[i], record.len};
+	}
+	community_page_write(&w, &page);
+	liar_answer(call->incoming, liar, MESH_MEMBERS, bytes, writer_len(&w));
+}
+
+static struct liar liar_up(bool is_forging)
+{
+	struct liar liar = {.node = community_lab_add(&lab), .is_forging = is_forging};
+
+	mesh_lab_up(liar.node->mesh);
+	return liar;
+}
+
+static void liar_listen(struct liar *liar)
+{
+	struct mesh_seam seam = mesh_lab_seam_of(liar->node->mesh);
+
+	if (seam.ops->handle(seam.mesh, MESH_ASK_COMMUNITY, liar_state, liar) < 0 ||
+	    seam.ops->handle(seam.mesh, MESH_LIST_MEMBERS, liar_members, liar) < 0)
+		abort();
+}
+
+static struct link link_to(const struct liar *liar, struct community_lab_node *a)
+{
+	struct link link = link_of(a, id);
+
+	memcpy(link.nodes[0].key, node_key_public(liar->node->key), 32);
+	link.nodes[0].addrs[0] = liar->node->mesh->addr;
+	return link;
+}
+
+static void test_members_that_nobody_signed_are_refused(void)
+{
+	struct community_lab_node *a, *b;
+	struct community_stats stats;
+	struct liar liar;
+	struct link link;
+
+	community_lab_init(&lab, 16, 3);
+	a = node_up(false), b = node_up(false);
+	liar = liar_up(true);
+	liar_listen(&liar);
+	CHECK_EQ(community_lab_create(a, "open", false, id), 0);
+	link = link_to(&liar, a);
+	CHECK_EQ(community_lab_join(b, "open", &link, NULL, 0), 0);
+	CHECK(!community_lab_run(&lab, MINUTES(3), NULL, NULL));
+	CHECK(liar.asked_cnt >= 2);
+	communities_stats(b->communities, &stats);
+	CHECK(stats.reasons[COMMUNITY_BAD_SIGNATURE] >= 10);
+	CHECK(community_lab_info(b, id).member_cnt <= 2); /* a, and b itself */
+	CHECK_EQ(community_lab_info(b, id).member_row_cnt, community_lab_info(b, id).member_cnt);
+	community_lab_fini(&lab);
+}
+
+/* Keys cost nothing: in an open community a liar can invent members, up to the cap and no more. */
+static void test_invented_members_are_bounded(void)
+{
+	struct community_lab_node *a, *b;
+	struct community_stats stats;
+	struct liar liar;
+	struct link link;
+
+	community_lab_init(&lab, 17, 3);
+	a = node_up(false);
+	b = community_lab_add(&lab);
+	b->config.member_cap = 100;
+	community_lab_start(b);
+	liar = liar_up(false);
+	liar_listen(&liar);
+	CHECK_EQ(community_lab_create(a, "open", false, id), 0);
+	link = link_to(&liar, a);
+	CHECK_EQ(community_lab_join(b, "open", &link, NULL, 0), 0);
+	CHECK(!community_lab_run(&lab, MINUTES(3), NULL, NULL));
+	CHECK_EQ(community_lab_info(b, id).member_row_cnt, 100);
+	communities_stats(b->communities, &stats);
+	CHECK(stats.reasons[COMMUNITY_MEMBERS_FULL] > 0);
+	community_lab_fini(&lab);
+}
+
+static void test_invented_members_do_not_get_into_a_strict_community(void)
+{
+	struct community_lab_node *a, *b;
+	uint8_t token[COMMUNITY_TOKEN_LEN_MAX];
+	struct liar liar;
+	struct link link;
+	size_t len;
+
+	community_lab_init(&lab, 18, 3);
+	a = node_up(false), b = node_up(false);
+	liar = liar_up(false);
+	liar_listen(&liar);
+	CHECK_EQ(community_lab_create(a, "club", true, id), 0);
+	link = link_to(&liar, a);
+	len = token_for(a, b, 3600, token);
+	CHECK_EQ(community_lab_join(b, "club", &link, token, len), 0);
+	CHECK(!community_lab_run(&lab, MINUTES(3), NULL, NULL));
+	CHECK(liar.asked_cnt >= 1);
+	CHECK(community_lab_info(b, id).member_row_cnt <= 2);
+	community_lab_fini(&lab);
+}
+
+int main(void)
+{
+	RUN(test_a_wrong_key_for_an_id_is_refused);
+	RUN(test_names_are_unlike_each_other_and_plain);
+	RUN(test_who_joins_by_a_link_is_seen_both_ways);
+	RUN(test_id_and_key_are_enough_where_hints_lie);
+	RUN(test_two_behind_firewalls_hear_of_each_other);
+	RUN(test_a_share_is_shown_where_it_is_bound_and_nowhere_else);
+	RUN(test_who_leaves_is_gone_for_all_and_may_come_back);
+	RUN(test_what_says_that_somebody_left_goes_after_a_week);
+	RUN(test_members_and_cursors_outlive_kill_9);
+	RUN(test_strict_takes_members_by_token_alone);
+	RUN(test_a_token_that_has_expired_joins_nothing);
+	RUN(test_strangers_hear_of_no_community);
+	RUN(test_open_communities_answer_whoever_says_it_is_one_of_them);
+	RUN(test_forged_and_old_cursors_are_refused);
+	RUN(test_one_request_a_minute_too_many_is_refused);
+	RUN(test_members_that_nobody_signed_are_refused);
+	RUN(test_invented_members_are_bounded);
+	RUN(test_invented_members_do_not_get_into_a_strict_community);
+	return check_done();
+}
