@@ -109,15 +109,17 @@ void message_have_answer_write(struct writer *w, const struct message_have_answe
 {
 	bool has_partials = answer->partial_cnt > 0 && !answer->has_all;
 
-	cbor_write_map(w, 1u + has_partials + answer->has_all);
+	bool is_growing = answer->is_growing && !answer->has_all;
+
+	cbor_write_map(w, 1u + has_partials + answer->has_all + is_growing);
 	cbor_write_uint(w, 0);
 	cbor_write_bytes(w, answer->whole, answer->has_all ? 0 : answer->whole_len);
 	if (has_partials) {
 		cbor_write_uint(w, 1);
 		partials_write(w, answer);
 	}
-	if (answer->has_all) {
-		cbor_write_uint(w, 2);
+	if (answer->has_all || is_growing) {
+		cbor_write_uint(w, answer->has_all ? 2 : 3);
 		cbor_write_bool(w, true);
 	}
 }
@@ -161,6 +163,16 @@ static bool answer_is_sound(const struct message_have_answer *answer)
 	return len <= HAVE_LEN_MAX && !(answer->has_all && len > 0);
 }
 
+/* A flag is there or not: false is never written. */
+static bool flag_read(struct cbor_reader *r)
+{
+	bool is_set = cbor_read_bool(r);
+
+	if (!is_set)
+		cbor_fail(r);
+	return is_set;
+}
+
 int message_have_answer_parse(const void *payload, size_t len,
 			      struct message_have_answer *out_answer)
 {
@@ -169,7 +181,7 @@ int message_have_answer_parse(const void *payload, size_t len,
 	uint64_t key;
 	int err;
 
-	answer->has_all = false;
+	answer->has_all = answer->is_growing = false;
 	answer->whole = NULL;
 	answer->whole_len = 0;
 	answer->partial_cnt = 0;
@@ -184,9 +196,10 @@ int message_have_answer_parse(const void *payload, size_t len,
 			partials_read(&r, answer);
 			break;
 		case 2:
-			answer->has_all = cbor_read_bool(&r);
-			if (!answer->has_all)
-				cbor_fail(&r);
+			answer->has_all = flag_read(&r);
+			break;
+		case 3:
+			answer->is_growing = flag_read(&r);
 			break;
 		default:
 			cbor_skip(&r);

@@ -12,12 +12,13 @@
 /*
  * The payloads of message 499, HAVE_CONTENT: which of these are here?
  *	asked	 {0: [content id]} or {1: manifest id}
- *	answered {0: whole, 1: [[item, log2 chunks per bit, bits]]?, 2: true?}
+ *	answered {0: whole, 1: [[item, log2 chunks per bit, bits]]?, 2: true?, 3: true?}
  * An item is an index into the ids that were asked, or into the items of the
  * manifest; for a root manifest, which has none, into its parts. Bit i of
  * whole (bit i % 8 of byte i / 8) says that item i is here whole, field 1
  * which parts of an item are: a bit stands for a run of chunks that are all
- * here. Field 2 says that everything is, and comes alone. What lies behind
+ * here. Field 2 says that everything is, and comes alone; field 3 that the
+ * rest is being fetched, so that asking again is worth it. What lies behind
  * the last bit that is there is not here. An answer is a hint: bytes are
  * verified when they arrive.
  *
@@ -32,7 +33,7 @@
 #define HAVE_LOG2_MAX	  54u		/* chunks of 2^18 bytes in a file of less than 2^64 */
 /* A payload with as much as these allow. */
 #define HAVE_REQUEST_CAP (16u + HAVE_IDS_MAX * 34u)
-#define HAVE_ANSWER_CAP	 (16u + HAVE_LEN_MAX + HAVE_PARTIALS_MAX * 12u)
+#define HAVE_ANSWER_CAP	 (18u + HAVE_LEN_MAX + HAVE_PARTIALS_MAX * 12u)
 
 struct message_have_request {
 	bool has_manifest;	    /* else ids */
@@ -59,6 +60,7 @@ struct message_have_partial {
 
 struct message_have_answer {
 	bool has_all;
+	bool is_growing; /* asking again is worth it */
 	const uint8_t *whole;
 	size_t whole_len;
 	struct message_have_partial partials[HAVE_PARTIALS_MAX]; /* by ascending item */

@@ -119,6 +119,23 @@ static void test_answer_is_read_back(void)
 		CHECK_EQ(message_have_answer_parse(bytes, cut, &got), WEFT_EMALFORMED);
 }
 
+static void test_who_fetches_the_rest_says_so(void)
+{
+	struct message_have_answer answer = answer_example(), got;
+	uint8_t bytes[128];
+	size_t len = answer_write(&answer, bytes, sizeof(bytes));
+
+	CHECK_EQ(message_have_answer_parse(bytes, len, &got), 0);
+	CHECK(!got.is_growing);
+	answer.is_growing = true;
+	len = answer_write(&answer, bytes, sizeof(bytes));
+	CHECK_EQ(message_have_answer_parse(bytes, len, &got), 0);
+	CHECK(got.is_growing);
+	CHECK_EQ(got.partial_cnt, 2);
+	bytes[len - 1] = 0xf4; /* false is never written */
+	CHECK_EQ(message_have_answer_parse(bytes, len, &got), WEFT_EMALFORMED);
+}
+
 static void test_bits_say_what_is_here(void)
 {
 	static const struct {
@@ -251,6 +268,7 @@ int main(void)
 	RUN(test_asked_manifest_is_read_back);
 	RUN(test_wrong_questions_are_malformed);
 	RUN(test_answer_is_read_back);
+	RUN(test_who_fetches_the_rest_says_so);
 	RUN(test_bits_say_what_is_here);
 	RUN(test_who_has_all_says_so_in_few_bytes);
 	RUN(test_limits_of_an_answer);

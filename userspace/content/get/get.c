@@ -330,6 +330,9 @@ int gets_fill_reach(const struct gets *gets, struct reach *reach)
 		int (*add)(struct reach *reach, const uint8_t id[static 32]) =
 			is_whole ? reach_add_whole : reach_add_manifest;
 
+		if (get->fetch || get->view.state == CONTENT_GET_QUEUED)
+			add = reach_add_growing;
+
 		if (get->view.state == CONTENT_GET_TAKEN_BACK)
 			continue;
 		err = add(reach, get->manifest_id);

@@ -15,7 +15,7 @@
 
 struct reach_manifest {
 	uint8_t id[MANIFEST_ID_LEN];
-	bool is_whole;
+	bool is_whole, is_growing;
 };
 
 struct reach_place {
@@ -62,27 +62,35 @@ static void *array_grow(void *array, size_t cnt, size_t *cap, size_t len)
 }
 
 static int manifest_add(struct reach *reach, const uint8_t id[static MANIFEST_ID_LEN],
-			bool is_whole)
+			bool is_whole, bool is_growing)
 {
+	struct reach_manifest *manifest;
 	void *grown = array_grow(reach->manifests, reach->manifest_cnt, &reach->manifest_cap,
 				 sizeof(reach->manifests[0]));
 
 	if (!grown)
 		return -ENOMEM;
 	reach->manifests = grown;
-	memcpy(reach->manifests[reach->manifest_cnt].id, id, MANIFEST_ID_LEN);
-	reach->manifests[reach->manifest_cnt++].is_whole = is_whole;
+	manifest = &reach->manifests[reach->manifest_cnt++];
+	memcpy(manifest->id, id, MANIFEST_ID_LEN);
+	manifest->is_whole = is_whole;
+	manifest->is_growing = is_growing;
 	return 0;
 }
 
 int reach_add_manifest(struct reach *reach, const uint8_t id[static MANIFEST_ID_LEN])
 {
-	return manifest_add(reach, id, false);
+	return manifest_add(reach, id, false, false);
 }
 
 int reach_add_whole(struct reach *reach, const uint8_t id[static MANIFEST_ID_LEN])
 {
-	return manifest_add(reach, id, true);
+	return manifest_add(reach, id, true, false);
+}
+
+int reach_add_growing(struct reach *reach, const uint8_t id[static MANIFEST_ID_LEN])
+{
+	return manifest_add(reach, id, false, true);
 }
 
 int reach_add_share(struct reach *reach, const char *path,
@@ -118,10 +126,12 @@ static void manifests_merge(struct reach *reach)
 	for (size_t i = 1; i < reach->manifest_cnt; i++) {
 		struct reach_manifest *manifest = &reach->manifests[i];
 
-		if (manifest_compare(manifest, &reach->manifests[kept]) == 0)
-			reach->manifests[kept].is_whole |= manifest->is_whole;
-		else
+		if (manifest_compare(manifest, &reach->manifests[kept]) != 0) {
 			reach->manifests[++kept] = *manifest;
+			continue;
+		}
+		reach->manifests[kept].is_whole |= manifest->is_whole;
+		reach->manifests[kept].is_growing |= manifest->is_growing;
 	}
 	reach->manifest_cnt = kept + 1;
 }
@@ -166,7 +176,8 @@ struct reach *reach_copy_some(const struct reach *reach,
 	for (size_t i = 0; i < reach->manifest_cnt && !err; i++)
 		if (is_wanted(arg, reach->manifests[i].id))
 			err = manifest_add(copy, reach->manifests[i].id,
-					   reach->manifests[i].is_whole);
+					   reach->manifests[i].is_whole,
+					   reach->manifests[i].is_growing);
 	for (size_t i = 0; i < reach->place_cnt && !err; i++) {
 		const struct reach_place *place = &reach->places[i];
 
@@ -200,6 +211,13 @@ bool reach_has_whole(const struct reach *reach, const uint8_t id[static MANIFEST
 	const struct reach_manifest *manifest = manifest_find(reach, id);
 
 	return manifest && manifest->is_whole;
+}
+
+bool reach_is_growing(const struct reach *reach, const uint8_t id[static MANIFEST_ID_LEN])
+{
+	const struct reach_manifest *manifest = manifest_find(reach, id);
+
+	return manifest && manifest->is_growing;
 }
 
 /* The first place of exactly this path; others of the same path follow it. */

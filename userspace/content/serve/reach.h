@@ -23,8 +23,8 @@ struct object_file;
 struct reach *reach_new(void);
 void reach_free(struct reach *reach);
 /*
- * reach_add_manifest, reach_add_whole (all that the manifest names is here)
- * and reach_add_share (an absolute path: the file itself or all below the
+ * reach_add_manifest, reach_add_whole (all that the manifest names is here),
+ * reach_add_growing (what is not here yet is being fetched) and reach_add_share (an absolute path: the file itself or all below the
  * folder; share_id is the share's manifest) copy what they are given.
  * reach_seal sorts; asking comes after it. 0 or -ENOMEM.
  */
@@ -32,6 +32,8 @@ WEFT_MUST_CHECK
 int reach_add_manifest(struct reach *reach, const uint8_t id[static 32]);
 WEFT_MUST_CHECK
 int reach_add_whole(struct reach *reach, const uint8_t id[static 32]);
+WEFT_MUST_CHECK
+int reach_add_growing(struct reach *reach, const uint8_t id[static 32]);
 WEFT_MUST_CHECK
 int reach_add_share(struct reach *reach, const char *path, const uint8_t share_id[static 32]);
 void reach_seal(struct reach *reach);
@@ -47,6 +49,8 @@ struct reach *reach_copy_some(const struct reach *reach,
 bool reach_has_manifest(const struct reach *reach, const uint8_t id[static 32]);
 /* reach_has_whole: it was added as whole, by one who added it at least. */
 bool reach_has_whole(const struct reach *reach, const uint8_t id[static 32]);
+/* reach_is_growing: likewise, as growing. */
+bool reach_is_growing(const struct reach *reach, const uint8_t id[static 32]);
 bool reach_has_file(const struct reach *reach, const struct object_file *file);
 
 /* reach_note_served counts len bytes for every share that path belongs to. */

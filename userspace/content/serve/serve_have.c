@@ -162,10 +162,12 @@ static void id_look(struct have *have, struct store_snapshot *snapshot)
 	const struct partial *partial;
 
 	if (have->is_of_parts ? reach_has_whole(content_reach(serve->content), id)
-			      : content_is_here(serve, snapshot, id))
+			      : content_is_here(serve, snapshot, id)) {
 		have->bits[have->at / 8] |= (uint8_t)(1u << have->at % 8);
-	else if (!have->is_of_parts && (partial = partials_lookup(&serve->partials, id)))
+	} else if (!have->is_of_parts && (partial = partials_lookup(&serve->partials, id))) {
+		have->answer.is_growing = true;
 		partial_tell(have, partial);
+	}
 }
 
 static void look(struct timer *timer, uint64_t now_ns)
@@ -340,6 +342,9 @@ static void have_begin(struct have *have, const struct mesh_call *asked,
 	have->incoming = asked->incoming;
 	have->id_cnt = have->at = 0;
 	have->answer.has_all = false;
+	have->answer.is_growing =
+		request->has_manifest &&
+		reach_is_growing(content_reach(have->serve->content), request->manifest_id);
 	have->answer.partial_cnt = 0;
 	memcpy(have->peer_key, asked->peer_key, MESH_KEY_LEN);
 	serve_mesh(have->serve)->abandoned(have->incoming, have_abandoned, have);

@@ -67,3 +67,8 @@ bool have_has(const struct have *have, uint32_t item, uint64_t chunk)
 	return have->kind != HAVE_SOME || message_have_has_item(&have->told, item) ||
 	       message_have_has_chunk(&have->told, item, chunk);
 }
+
+bool have_may_grow(const struct have *have)
+{
+	return have->kind == HAVE_SOME && (!have->payload || have->told.is_growing);
+}

@@ -408,9 +408,8 @@ static bool members_are_pending(const struct swarm *swarm, uint64_t now_ns)
 			continue;
 		if (member->state == MEMBER_FOUND || swarm_contacts_are_out(member))
 			return true;
-		if (is_growing &&
-		    (member->have.kind == HAVE_SOME || member->source->asked_cnt > 0 ||
-		     member->source->not_before_ns > now_ns))
+		if (is_growing && (have_may_grow(&member->have) || member->source->asked_cnt > 0 ||
+				   member->source->not_before_ns > now_ns))
 			return true;
 	}
 	return false;

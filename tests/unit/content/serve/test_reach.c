@@ -171,11 +171,14 @@ static void test_manifest_is_whole_for_one_who_says_so(void)
 	CHECK_EQ(reach_add_manifest(reach, one), 0);
 	CHECK_EQ(reach_add_whole(reach, two), 0);
 	CHECK_EQ(reach_add_manifest(reach, two), 0);
+	CHECK_EQ(reach_add_growing(reach, one), 0);
 	reach_seal(reach);
 	copy = reach_copy(reach);
 	CHECK(reach_has_manifest(copy, one) && !reach_has_whole(copy, one));
 	CHECK(reach_has_manifest(copy, two) && reach_has_whole(copy, two));
 	CHECK(!reach_has_manifest(copy, three) && !reach_has_whole(copy, three));
+	CHECK(reach_is_growing(copy, one));
+	CHECK(!reach_is_growing(copy, two) && !reach_is_growing(copy, three));
 	reach_free(reach);
 	reach_free(copy);
 }
