@@ -22,7 +22,7 @@
 #define NODES	    50
 #define LIARS	    8 /* the last ones */
 #define PUBLISHERS  2 /* the first ones */
-#define REVISIONS   4
+#define REVISIONS   3
 #define UPDATE_NS   (1800 * NS_PER_S)
 #define CHURN_NS    (300 * NS_PER_S)
 #define DOWN_MAX    6
