@@ -181,10 +181,10 @@ static bool volume_begins_beyond(struct tree_cursor *cursor, const char *path, s
 	return volume_at(cursor, &at) && manifest_path_compare(at.path, at.len, path, len) > 0;
 }
 
-/* cursor_seek stands at the first path that does not come before path. */
-static int cursor_seek(struct tree_cursor *cursor, const char *path, size_t len)
+/* cursor_seek_from stands at the first path from part low on that does not come before path. */
+static int cursor_seek_from(struct tree_cursor *cursor, uint32_t low, const char *path, size_t len)
 {
-	uint32_t low = 0, high;
+	uint32_t high;
 	int err;
 
 	if (cursor->volume == &cursor->root) {
@@ -210,6 +210,11 @@ static int cursor_seek(struct tree_cursor *cursor, const char *path, size_t len)
 	}
 	volume_seek(cursor, path, len);
 	return 0;
+}
+
+static int cursor_seek(struct tree_cursor *cursor, const char *path, size_t len)
+{
+	return cursor_seek_from(cursor, 0, path, len);
 }
 
 static bool is_below(const struct tree_path *at, const char *path, size_t len)
@@ -273,7 +278,10 @@ int tree_find(struct store *store, const uint8_t manifest_id[static 32], const c
 	return err;
 }
 
-/* Leaves the directory name below path, which the cursor stands in, behind. */
+/*
+ * Leaves the directory path, which the cursor stands in, behind. Never back to
+ * an earlier part: nothing proves that parts follow each other in order.
+ */
 static int cursor_skip(struct tree_cursor *cursor, const char *path, size_t len)
 {
 	char beyond[MANIFEST_PATH_LEN_MAX + 2];
@@ -281,7 +289,15 @@ static int cursor_skip(struct tree_cursor *cursor, const char *path, size_t len)
 	memcpy(beyond, path, len);
 	beyond[len] = '/';
 	beyond[len + 1] = '\xff'; /* is in no path: they are UTF-8 */
-	return cursor_seek(cursor, beyond, len + 2);
+	return cursor_seek_from(cursor, cursor->part_idx, beyond, len + 2);
+}
+
+static void cursor_next(struct tree_cursor *cursor, const struct tree_path *at)
+{
+	if (at->item)
+		cursor->item++;
+	else
+		cursor->dir++;
 }
 
 /* cursor_entry makes an entry of where it stands, below path, and goes on: 0 or an error. */
@@ -302,10 +318,7 @@ static int cursor_entry(struct tree_cursor *cursor, const struct tree_path *at, 
 	};
 	if (slash)
 		return cursor_skip(cursor, name, end);
-	if (at->item)
-		cursor->item++;
-	else
-		cursor->dir++;
+	cursor_next(cursor, at);
 	return 0;
 }
 
@@ -323,7 +336,7 @@ static int cursor_list(struct tree_cursor *cursor, const char *path, size_t len,
 		struct tree_entry entry;
 
 		if (at.len == len && memcmp(at.path, path, len) == 0) {
-			cursor->dir++; /* the directory itself, which is empty */
+			cursor_next(cursor, &at); /* the directory itself, which is empty */
 			err = 0;
 			continue;
 		}

@@ -30,12 +30,12 @@ struct line {
 	const char *path;
 	bool ends_part;
 };
-static const struct line lines[] = {
+static const struct line in_order[] = {
 	{"a", false},	   {"b/1", false},     {"b/2/x", false}, {"b/2/y", true},
 	{"b/2/z", false},  {"b/3/e/", true},   {"b/4", true},	 {"b-sides", false},
 	{"c/d/e/f", true}, {"c/d/e/g", false}, {"e/", false},	 {"z", true},
 };
-#define LINE_CNT (sizeof(lines) / sizeof(lines[0]))
+#define LINE_CNT (sizeof(in_order) / sizeof(in_order[0]))
 
 static void part_end(struct manifest_builder *part, struct manifest_builder *root)
 {
@@ -52,7 +52,7 @@ static void part_end(struct manifest_builder *part, struct manifest_builder *roo
 	manifest_builder_reset(part);
 }
 
-static void world_begin(bool has_parts)
+static void world_of(const struct line *lines, size_t line_cnt, bool has_parts)
 {
 	struct manifest_builder *builder, *root;
 	const uint8_t *encoded;
@@ -62,7 +62,7 @@ static void world_begin(bool has_parts)
 	store = scratch_store(dir, true);
 	CHECK_EQ(manifest_builder_new(&builder), 0);
 	CHECK_EQ(manifest_builder_new(&root), 0);
-	for (size_t i = 0; i < LINE_CNT; i++) {
+	for (size_t i = 0; i < line_cnt; i++) {
 		size_t path_len = strlen(lines[i].path);
 		struct manifest_item item = {.content_id = any_id,
 					     .size = i,
@@ -81,6 +81,11 @@ static void world_begin(bool has_parts)
 	blob_put(encoded, len, root_id);
 	manifest_builder_free(builder);
 	manifest_builder_free(root);
+}
+
+static void world_begin(bool has_parts)
+{
+	world_of(in_order, LINE_CNT, has_parts);
 }
 
 static void world_end(void)
@@ -104,9 +109,9 @@ static void check_each_is_found(bool has_parts)
 
 	world_begin(has_parts);
 	for (size_t i = 0; i < LINE_CNT; i++) {
-		if (lines[i].path[strlen(lines[i].path) - 1] == '/')
+		if (in_order[i].path[strlen(in_order[i].path) - 1] == '/')
 			continue;
-		CHECK_EQ(find(lines[i].path, &place), 0);
+		CHECK_EQ(find(in_order[i].path, &place), 0);
 		CHECK_EQ(place.kind, TREE_FILE);
 		CHECK_EQ(place.size, i);
 		CHECK_MEM(place.content_id, any_id, 32);
@@ -176,6 +181,20 @@ static void test_directories_are_listed_across_parts(void)
 	check_directories(true);
 }
 
+/* Whoever made the collection may have put its parts in any order, and one name in two of them. */
+static void test_a_list_ends_whatever_order_the_parts_have(void)
+{
+	static const struct line back[] = {{"a/x", true}, {"z", true}, {"b/x", true}};
+	static const struct line twice[] = {{"a/", true}, {"a/x", true}, {"a", true}};
+
+	world_of(back, 3, true);
+	check_list("", "a/ z b/ ");
+	world_end();
+	world_of(twice, 3, true);
+	check_list("a", "x ");
+	world_end();
+}
+
 static void test_what_is_not_held_is_told(void)
 {
 	struct tree_place place;
@@ -222,6 +241,7 @@ int main(void)
 {
 	RUN(test_each_path_is_found_and_no_other);
 	RUN(test_directories_are_listed_across_parts);
+	RUN(test_a_list_ends_whatever_order_the_parts_have);
 	RUN(test_what_is_not_held_is_told);
 	RUN(test_a_part_that_is_missing_is_damage);
 	RUN(test_the_longest_path_and_one_byte_more);
