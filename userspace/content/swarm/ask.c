@@ -118,7 +118,7 @@ static struct swarm_member *ask_choose(const struct swarm_ask *ask, uint64_t now
 		if (!member->source || !may_be_asked(ask, member))
 			continue;
 		*out_is_hopeful = true;
-		if (source_has_room(member->source, swarm_window_max(swarm), now_ns) &&
+		if (swarm_member_has_room(member, now_ns) &&
 		    (!best || source_rank(member->source) < source_rank(best->source)))
 			best = member;
 	}

@@ -216,11 +216,16 @@ void source_limit(struct source *source, uint64_t per_s, size_t len, uint64_t no
 		wait_until(source, source->pace.free_ns);
 }
 
+bool source_is_ready(const struct source *source, uint64_t now_ns)
+{
+	return !source->is_refused && now_ns >= source->not_before_ns;
+}
+
 bool source_has_room(const struct source *source, unsigned window_max, uint64_t now_ns)
 {
 	unsigned window = source->window < window_max ? source->window : window_max;
 
-	return !source->is_refused && source->asked_cnt < window && now_ns >= source->not_before_ns;
+	return source_is_ready(source, now_ns) && source->asked_cnt < window;
 }
 
 uint64_t source_cost(const struct source *source)

@@ -87,6 +87,8 @@ void source_pardon(struct source *source);
 /* source_limit: len bytes are asked of it; of per_s (0: any number) in a second, so it may have to wait. */
 void source_limit(struct source *source, uint64_t per_s, size_t len, uint64_t now_ns);
 
+/* source_is_ready: it may be asked now, if it has room. */
+bool source_is_ready(const struct source *source, uint64_t now_ns);
 bool source_has_room(const struct source *source, unsigned window_max, uint64_t now_ns);
 /* source_cost: when a request made now is expected to be answered, from now, in ns. */
 uint64_t source_cost(const struct source *source);

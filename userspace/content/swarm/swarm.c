@@ -72,6 +72,13 @@ unsigned swarm_window_max(const struct swarm *swarm)
 	return swarm->swarms->content->params.config.chunks_in_flight;
 }
 
+bool swarm_member_has_room(const struct swarm_member *member, uint64_t now_ns)
+{
+	if (member->asked_cnt == 0)
+		return source_is_ready(member->source, now_ns);
+	return source_has_room(member->source, swarm_window_max(member->swarm), now_ns);
+}
+
 void swarm_tend_at(struct swarm *swarm, uint64_t at_ns)
 {
 	struct timer_wheel *timers = swarm->swarms->content->params.timers;
@@ -336,8 +343,7 @@ struct swarm_member *swarm_best(struct swarm *swarm, uint64_t now_ns)
 		uint64_t cost;
 
 		if (member->state != MEMBER_OPEN || member->skipped_round == swarm->round ||
-		    !swarm_member_is_usable(member) ||
-		    !source_has_room(member->source, swarm_window_max(swarm), now_ns))
+		    !swarm_member_is_usable(member) || !swarm_member_has_room(member, now_ns))
 			continue;
 		cost = source_rank(member->source);
 		if (best && cost >= best_cost)

@@ -96,6 +96,11 @@ struct swarm_member *swarm_member_add(struct swarm *swarm, const struct mesh_pee
 void swarm_member_lose(struct swarm_member *member, uint64_t now_ns);
 void swarm_member_open(struct swarm_member *member, uint64_t now_ns);
 bool swarm_member_is_usable(const struct swarm_member *member);
+/*
+ * swarm_member_has_room: for one more request. One of this swarm always has: others may keep
+ * the source's window full for as long as they run.
+ */
+bool swarm_member_has_room(const struct swarm_member *member, uint64_t now_ns);
 unsigned swarm_member_idx(const struct swarm_member *member);
 /* swarm_changed: the watcher is told in the timer's next turn, and asks that wait are tried. */
 void swarm_changed(struct swarm *swarm);

@@ -283,6 +283,47 @@ static void test_no_more_than_so_many_are_asked_at_once(void)
 	end();
 }
 
+static bool is_answered;
+
+static void other_done(void *arg, const struct swarm_answer *answer, uint64_t now_ns)
+{
+	(void)arg, (void)now_ns;
+	is_answered = answer->err == 0;
+}
+
+static bool other_is_over(void *arg)
+{
+	const struct swarm_ask *ask = arg;
+
+	return !ask->swarm;
+}
+
+/* The first keeps the one source as busy as it may be. */
+static void test_a_second_swarm_of_a_source_gets_its_turn(void)
+{
+	static uint8_t buf[BUF_CAP];
+	struct swarm_ask ask = {.type = MESH_GET_MANIFEST,
+				.what = "the collection",
+				.what_len = 14,
+				.buf = buf,
+				.cap = sizeof(buf),
+				.done = other_done};
+	struct swarm *other;
+
+	begin(4000);
+	net.sources[0].rate = MIB_S / 200;
+	join(1);
+	(void)source_net_run(&net, 20 * NS_PER_S, NULL, NULL);
+	other = source_net_join(&net, 0, 1);
+	is_answered = false;
+	CHECK_EQ(swarm_ask(other, &ask, net.now_ns), 0);
+	CHECK(source_net_run(&net, 10 * NS_PER_S, other_is_over, &ask));
+	CHECK(is_answered);
+	CHECK(here_cnt < net.chunk_cnt);
+	swarm_leave(other);
+	end();
+}
+
 int main(void)
 {
 	RUN(test_load_follows_what_sources_can_do);
@@ -293,5 +334,6 @@ int main(void)
 	RUN(test_members_are_asked_for_what_they_have);
 	RUN(test_members_name_others);
 	RUN(test_no_more_than_so_many_are_asked_at_once);
+	RUN(test_a_second_swarm_of_a_source_gets_its_turn);
 	return check_done();
 }
