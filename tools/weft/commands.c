@@ -63,9 +63,9 @@ const struct command commands[] = {
 { "share", "export-key", "NAME FILE", "write the share's key into a new file",
 	"Whoever has it can publish the share: weft share new NAME --key FILE.",
 	"weft share export-key docs docs.key", run_share_export_key, 2, 2, { { 0 } } },
-{ "share", "items", "LINK|ID", "list the files of a collection, and how many nodes serve it",
+{ "share", "items", "NAME|LINK|ID", "list the files of a collection, and how many nodes serve it",
 	"At most 1,000 are listed at a time.",
-	"weft share items 'mesh:...'", run_share_items, 1, 1,
+	"weft share items papers", run_share_items, 1, 1,
 	{ { "from", "N", "begin with this one, counted from 0" } } },
 { "sub", "add", "LINK", "follow a share: hear of its revisions, search in it",
 	"The newest revision's list of files is fetched and kept up to date; the files are not:\n"

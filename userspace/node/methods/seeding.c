@@ -11,6 +11,7 @@
 #include "content/content.h"
 #include "node/config/config_table.h"
 #include "node/methods/methods.h"
+#include "node/sharing/place.h"
 
 /* Rows of each table that are told, the busiest first. */
 #define SEEDING_ROWS   50u
@@ -310,6 +311,23 @@ static void items_fail(struct control_call *call, const char *name, int err)
 		control_fail(call, err, name, weft_err_text(err), "weft store check looks closer");
 }
 
+/* A share by its name, or a collection as method_share_read takes it. */
+static bool items_named(struct node *node, struct control_call *call, const char *name,
+			uint8_t manifest_id[static 32])
+{
+	struct sharing_place place;
+	int err = sharing_place_called(node, name, &place);
+
+	if (err == WEFT_EABSENT)
+		return method_share_read(node, call, name, manifest_id);
+	if (err < 0) {
+		items_fail(call, name, err);
+		return false;
+	}
+	memcpy(manifest_id, place.manifest_id, sizeof(place.manifest_id));
+	return true;
+}
+
 void method_list_share_items(void *ctx, struct control_call *call, const json_t *parameters,
 			     uint64_t now_ns)
 {
@@ -324,7 +342,7 @@ void method_list_share_items(void *ctx, struct control_call *call, const json_t 
 	int err;
 
 	(void)now_ns;
-	if (!method_share_read(node, call, name, manifest_id)) {
+	if (!items_named(node, call, name, manifest_id)) {
 		json_decref(items.arg);
 		return;
 	}

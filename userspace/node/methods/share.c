@@ -365,7 +365,7 @@ bool method_share_read(struct node *node, struct control_call *call, const char 
 	if (prefix.found_cnt != 1)
 		control_fail(call, prefix.found_cnt ? WEFT_EMALFORMED : WEFT_EABSENT, name,
 			     prefix.found_cnt ? "several shares begin with that"
-					      : "neither a link nor the id of a share",
+					      : "neither a share's name, nor a link, nor an id",
 			     "copy one from weft share list; 8 letters of an id are enough");
 	return prefix.found_cnt == 1;
 }

@@ -96,6 +96,21 @@ int sharing_place_of(struct node *node, const uint8_t id[static 32],
 	return collection_place(node, id, out_place);
 }
 
+int sharing_place_called(struct node *node, const char *text, struct sharing_place *out_place)
+{
+	const struct sharing *sharing = node->sharing;
+	const struct published *published =
+		sharing ? publisher_find(sharing->publisher, text) : NULL;
+	const struct follow *follow = NULL;
+
+	if (sharing && !published && follow_find(sharing->follows, text, &follow) < 0)
+		follow = NULL;
+	if (!published && !follow)
+		return WEFT_EABSENT;
+	return sharing_place_of(node, published ? published->share_id : follow->share_id,
+				out_place);
+}
+
 bool sharing_blocks(const struct node *node, const uint8_t content_id[static 32])
 {
 	return node->sharing &&

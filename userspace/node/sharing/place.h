@@ -28,6 +28,12 @@ struct sharing_place {
 WEFT_MUST_CHECK
 int sharing_place_of(struct node *node, const uint8_t id[static 32],
 		     struct sharing_place *out_place);
+/*
+ * sharing_place_called: as sharing_place_of, of the share that is published or followed
+ * here and called text, or whose id begins so. WEFT_EABSENT also when several are.
+ */
+WEFT_MUST_CHECK
+int sharing_place_called(struct node *node, const char *text, struct sharing_place *out_place);
 /* sharing_blocks: the blocklist of a share that is followed names this content. */
 bool sharing_blocks(const struct node *node, const uint8_t content_id[static 32]);
 
