@@ -203,7 +203,8 @@ static void joining_fail(struct joining *joining, int err)
 		const char *why, *next;
 	} rows[] = {
 		{WEFT_EMALFORMED, "a name has 1 to 64 bytes without blanks", "choose another"},
-		{WEFT_EEXISTS, "another community has that name", "choose another with --name"},
+		{WEFT_EEXISTS, "another community has that name",
+		 "give another name; weft community join takes it as --name"},
 		{WEFT_EFULL, "no more communities can be joined",
 		 "leave one, or raise community.community_cap in weft.conf(5)"},
 		{WEFT_EBUSY, "it is being joined or left right now", "try again in some seconds"},
@@ -254,7 +255,9 @@ static bool link_read(struct control_call *call, const json_t *parameters, struc
 
 	if (text) {
 		if ((err = link_parse(text, out_link)) < 0) {
-			method_fail_link(call, err, text);
+			method_fail_link(call, err, text,
+					 "give the link that weft community link printed, "
+					 "or the community's id and its key");
 			return false;
 		}
 		if (out_link->kind == LINK_COMMUNITY)

@@ -180,7 +180,10 @@ json_t *method_json_side(const char *backend, const char *reason,
 /* table.c: small shapes several files need. */
 json_t *method_json_id(const uint8_t id[static 32]); /* z-base-32 */
 json_t *method_json_uint(uint64_t value);
-/* method_fail_link fails call for a text that link_parse refused with err. */
-void method_fail_link(struct control_call *call, int err, const char *text);
+/*
+ * method_fail_link fails call for a text that link_parse refused with err;
+ * wanted tells whose text is no link at all what to give.
+ */
+void method_fail_link(struct control_call *call, int err, const char *text, const char *wanted);
 
 #endif

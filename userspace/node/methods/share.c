@@ -353,7 +353,8 @@ bool method_share_read(struct node *node, struct control_call *call, const char 
 	if (strncasecmp(name, "mesh:", 5) == 0) {
 		err = link_parse(name, &link);
 		if (err < 0)
-			method_fail_link(call, err, name);
+			method_fail_link(call, err, name,
+					 "give the link that weft share add printed");
 		else
 			memcpy(manifest_id, link.manifest_id, 32);
 		return err == 0;

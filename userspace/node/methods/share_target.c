@@ -30,7 +30,7 @@ static const struct follow *follow_of_link(struct node *node, struct control_cal
 	int err = link_parse(text, &link);
 
 	if (err < 0) {
-		method_fail_link(call, err, text);
+		method_fail_link(call, err, text, "give the link that weft share link printed");
 		return NULL;
 	}
 	share_id_of(link.public_key, share_id);
@@ -275,5 +275,6 @@ void method_collection_find(struct node *node, struct control_call *call, const 
 		 follow_find(node->sharing->follows, text, &follow) != WEFT_EABSENT)
 		name_find(node, call, parameters, text, found, now_ns);
 	else
-		method_fail_link(call, err, text);
+		method_fail_link(call, err, text,
+				 "give a link, or the name of a followed share (weft sub list)");
 }

@@ -206,7 +206,7 @@ void method_add_follow(void *ctx, struct control_call *call, const json_t *param
 		return;
 	err = link_parse(text, &link);
 	if (err < 0) {
-		method_fail_link(call, err, text);
+		method_fail_link(call, err, text, "give the link that weft share link printed");
 		return;
 	}
 	if (link.kind != LINK_SHARE) {

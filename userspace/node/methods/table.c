@@ -165,14 +165,14 @@ static void link_describe_scheme(const char *text, char why[static LINK_WHY_CAP]
 		 is_long ? "..." : "");
 }
 
-void method_fail_link(struct control_call *call, int err, const char *text)
+void method_fail_link(struct control_call *call, int err, const char *text, const char *wanted)
 {
-	static const struct {
+	const struct {
 		int err;
 		const char *why, *next;
 	} rows[] = {
-		{WEFT_EABSENT, "it is empty", "give the link that weft share add printed"},
-		{WEFT_EUNKNOWN, NULL, "give the link that weft share add printed"},
+		{WEFT_EABSENT, "it is empty", wanted},
+		{WEFT_EUNKNOWN, NULL, wanted},
 		{WEFT_ETOOSMALL, "it is cut short",
 		 "copy the whole link, from mesh: to its last letter"},
 		{WEFT_ETOOLARGE, "something is appended to it",
