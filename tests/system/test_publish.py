@@ -207,6 +207,18 @@ def test_a_file_that_changed_under_a_share_is_not_served_as_what_it_was(lab):
     same_tree(tree, lab.dir / "out2")
 
 
+def test_a_setting_that_says_nothing_makes_no_revision(lab):
+    a = lab.daemon("a").start()
+    tree = lab.folder("tree", {"one": 10})
+    done(a, "share", "new", "docs")
+    done(a, "share", "publish", "docs", str(tree))
+    said = done(a, "share", "set", "docs", status=USAGE)
+    check("docs: nothing to set is given" in said.stderr, said.stderr)
+    check_eq(share(a, "docs")["revision"], 1, "revision")
+    said = done(a, "share", "new", "no/slash", status=USAGE)
+    check("breaks its limits" in said.stderr, said.stderr)
+
+
 def test_a_revision_is_no_collection_to_be_removed(lab):
     a = lab.daemon("a").start()
     tree = lab.folder("tree", {"one": 10})

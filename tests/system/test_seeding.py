@@ -6,7 +6,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import NOT_FOUND, OK, check, check_eq, run, same_tree, wait_for
+from lab import NOT_FOUND, OK, USAGE, check, check_eq, run, same_tree, wait_for
 
 CHUNK = 256 * 1024
 MIB = 4 * CHUNK
@@ -55,7 +55,9 @@ def test_wrong_limits_are_refused(lab):
                         (("upload-slots", "1mbit"), "not a number"),
                         (("upload-slots", "1025"), "more than there can be")):
         done = a.weft("limits", "set", *words)
-        check(done.returncode != OK and said in done.stderr, f"{words}: {done.stderr}")
+        check_eq(done.returncode, USAGE, f"{words}: {done.stderr}")
+        check(said in done.stderr, f"{words}: {done.stderr}")
+    check_eq(a.weft("limits", "reset", "sideways").returncode, USAGE, "reset of none")
     check(all(row["limit"] == 0 for row in a.json("limits", "list")["limits"]), "nothing was set")
 
 

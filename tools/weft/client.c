@@ -94,10 +94,12 @@ static const struct {
 	{"org.varlink.service.InvalidParameter", STATUS_USAGE},
 };
 
-static int status_of_reply(const json_t *message)
+static int status_of_reply(const struct client_call *call, const json_t *message)
 {
 	const char *name = json_string_value(json_object_get(message, "error"));
 
+	if (call->is_setting && strcmp(name, INTERFACE ".Invalid") == 0)
+		return STATUS_USAGE;
 	for (size_t i = 0; i < sizeof(error_statuses) / sizeof(error_statuses[0]); i++) {
 		if (strcmp(error_statuses[i].error, name) == 0)
 			return error_statuses[i].status;
@@ -105,9 +107,11 @@ static int status_of_reply(const json_t *message)
 	return STATUS_FAILED;
 }
 
-static int tell_error(const struct invocation *inv, const json_t *message,
-		      const struct weft_error *error)
+static int tell_error(const struct invocation *inv, const struct client_call *call,
+		      const json_t *message, const struct weft_error *error)
 {
+	if (call->on_error)
+		call->on_error(call->arg);
 	if (!message)
 		return error->err == WEFT_EMALFORMED || error->err == WEFT_ETOOLARGE
 			       ? client_say_error(STATUS_FAILED, error->what, error->why, NULL)
@@ -116,7 +120,8 @@ static int tell_error(const struct invocation *inv, const json_t *message,
 		json_dumpf(message, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 		printf("\n");
 	}
-	return client_say_error(status_of_reply(message), error->what, error->why, error->next);
+	return client_say_error(status_of_reply(call, message), error->what, error->why,
+				error->next);
 }
 
 struct calling {
@@ -134,7 +139,7 @@ static void calling_told(void *arg, json_t *message, const struct weft_error *er
 
 	calling->is_done = is_last;
 	if (error)
-		calling->status = tell_error(calling->inv, message, error);
+		calling->status = tell_error(calling->inv, call, message, error);
 	else if (!call->reply(call->arg, json_object_get(message, "parameters"), is_last) &&
 		 !is_last) {
 		calling->is_done = true;
@@ -216,14 +221,15 @@ static bool keep_reply(void *arg, json_t *parameters, bool is_last)
 	return true;
 }
 
-int client_ask(const struct invocation *inv, const char *method, json_t *parameters,
-	       json_t **out_reply)
+/* call_once makes call, which has one reply, given to the caller on STATUS_OK. */
+static int call_once(const struct invocation *inv, struct client_call *call, json_t **out_reply)
 {
 	json_t *reply = NULL;
-	struct client_call call = {
-		.method = method, .parameters = parameters, .reply = keep_reply, .arg = &reply};
-	int status = client_call(inv, &call);
+	int status;
 
+	call->reply = keep_reply;
+	call->arg = &reply;
+	status = client_call(inv, call);
 	if (status == STATUS_OK)
 		*out_reply = reply;
 	else
@@ -231,11 +237,17 @@ int client_ask(const struct invocation *inv, const char *method, json_t *paramet
 	return status;
 }
 
-int client_show(const struct invocation *inv, const char *method, json_t *parameters,
-		client_print_fn print)
+int client_ask(const struct invocation *inv, const char *method, json_t *parameters,
+	       json_t **out_reply)
+{
+	return call_once(inv, &(struct client_call){.method = method, .parameters = parameters},
+			 out_reply);
+}
+
+static int call_show(const struct invocation *inv, struct client_call *call, client_print_fn print)
 {
 	json_t *reply;
-	int status = client_ask(inv, method, parameters, &reply);
+	int status = call_once(inv, call, &reply);
 
 	if (status != STATUS_OK)
 		return status;
@@ -245,4 +257,19 @@ int client_show(const struct invocation *inv, const char *method, json_t *parame
 		print(inv, reply);
 	json_decref(reply);
 	return STATUS_OK;
+}
+
+int client_show(const struct invocation *inv, const char *method, json_t *parameters,
+		client_print_fn print)
+{
+	return call_show(inv, &(struct client_call){.method = method, .parameters = parameters},
+			 print);
+}
+
+int client_set(const struct invocation *inv, const char *method, json_t *parameters,
+	       client_print_fn print)
+{
+	struct client_call call = {.method = method, .parameters = parameters, .is_setting = true};
+
+	return call_show(inv, &call, print);
 }

@@ -17,7 +17,9 @@ struct client_call {
 	json_t *parameters; /* taken; NULL: none */
 	bool wants_more;    /* replies may be far apart, so only its beginning has a time limit */
 	bool is_long;	    /* likewise, for one reply */
+	bool is_setting;    /* takes values of the command line: an invalid one is STATUS_USAGE */
 	bool (*reply)(void *arg, json_t *parameters, bool is_last);
+	void (*on_error)(void *arg); /* called before one is said; NULL: nothing is in its way */
 	void *arg;
 };
 
@@ -39,6 +41,9 @@ int client_ask(const struct invocation *inv, const char *method, json_t *paramet
 typedef void (*client_print_fn)(const struct invocation *inv, const json_t *reply);
 int client_show(const struct invocation *inv, const char *method, json_t *parameters,
 		client_print_fn print);
+/* client_set is client_show for a call that is_setting. */
+int client_set(const struct invocation *inv, const char *method, json_t *parameters,
+	       client_print_fn print);
 
 /*
  * client_open is for more than one call at a time; failures were said.

@@ -60,15 +60,15 @@ static void limit_print(const struct invocation *inv, const json_t *reply)
 
 int run_limits_set(struct invocation *inv)
 {
-	return client_show(inv, "SetTrafficLimit",
-			   json_pack("{s:s, s:s}", "name", inv->args[0], "value", inv->args[1]),
-			   limit_print);
+	return client_set(inv, "SetTrafficLimit",
+			  json_pack("{s:s, s:s}", "name", inv->args[0], "value", inv->args[1]),
+			  limit_print);
 }
 
 int run_limits_reset(struct invocation *inv)
 {
-	return client_show(inv, "SetTrafficLimit", json_pack("{s:s}", "name", inv->args[0]),
-			   limit_print);
+	return client_set(inv, "SetTrafficLimit", json_pack("{s:s}", "name", inv->args[0]),
+			  limit_print);
 }
 
 static void seeding_print(const struct invocation *inv, const json_t *reply)

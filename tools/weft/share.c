@@ -23,6 +23,11 @@ void share_import_end(struct share_import *import)
 	progress_clear(&import->progress);
 }
 
+void share_import_failed(void *arg)
+{
+	share_import_end(arg);
+}
+
 bool share_import_reply(void *arg, json_t *reply, bool is_last)
 {
 	struct share_import *adding = arg;
@@ -100,6 +105,7 @@ int run_share_add(struct invocation *inv)
 	struct client_call call = {.method = "AddShare",
 				   .wants_more = true,
 				   .reply = share_import_reply,
+				   .on_error = share_import_failed,
 				   .arg = &adding};
 	int status;
 

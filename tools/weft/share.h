@@ -16,6 +16,8 @@ struct share_import {
 void share_import_begin(struct share_import *import, struct invocation *inv);
 /* share_import_reply is client_call's reply; arg is the import. */
 bool share_import_reply(void *arg, json_t *reply, bool is_last);
+/* share_import_failed is its on_error. */
+void share_import_failed(void *arg);
 void share_import_end(struct share_import *import);
 
 /* share_tell_skipped says what of the folder is not in the share: nobody should learn that later. */

@@ -130,14 +130,22 @@ int run_share_new(struct invocation *inv)
 	}
 	if (key)
 		(void)json_object_set_new(parameters, "key_file", json_string(path));
-	return client_show(inv, "NewShare", parameters, print_new);
+	return client_set(inv, "NewShare", parameters, print_new);
 }
 
 int run_share_set(struct invocation *inv)
 {
 	json_t *parameters = settings_read(inv);
 
-	return parameters ? client_show(inv, "SetShare", parameters, print_share) : STATUS_USAGE;
+	if (!parameters)
+		return STATUS_USAGE;
+	/* Its name alone: a revision would say what the former one says. */
+	if (json_object_size(parameters) == 1) {
+		json_decref(parameters);
+		return client_say_error(STATUS_USAGE, inv->args[0], "nothing to set is given",
+					"weft share set --help lists what can be set.");
+	}
+	return client_set(inv, "SetShare", parameters, print_share);
 }
 
 int run_share_show(struct invocation *inv)
@@ -182,6 +190,7 @@ static int publish(struct invocation *inv, json_t *parameters)
 				   .parameters = parameters,
 				   .wants_more = true,
 				   .reply = share_import_reply,
+				   .on_error = share_import_failed,
 				   .arg = &import};
 	int status;
 
@@ -343,12 +352,11 @@ int run_share_link(struct invocation *inv)
 }
 
 /* What cannot be undone is not done by a slip of the hand. */
-static bool is_meant(const struct invocation *inv, const char *what)
+static bool is_meant(const struct invocation *inv, const char *what, const char *next)
 {
 	if (invocation_option(inv, "yes"))
 		return true;
-	(void)client_say_error(STATUS_USAGE, inv->args[0], what,
-			       "Say --yes if you mean it. weft share export-key keeps the key.");
+	(void)client_say_error(STATUS_USAGE, inv->args[0], what, next);
 	return false;
 }
 
@@ -362,7 +370,8 @@ static void print_revoked(const struct invocation *inv, const json_t *reply)
 
 int run_share_revoke(struct invocation *inv)
 {
-	if (!is_meant(inv, "a share that is revoked is over, for ever and everywhere"))
+	if (!is_meant(inv, "a share that is revoked is over, for ever and everywhere",
+		      "Say --yes if you mean it. weft share retire only forgets it here."))
 		return STATUS_USAGE;
 	return client_show(inv, "RevokeShare", json_pack("{s:s}", "name", inv->args[0]),
 			   print_revoked);
@@ -378,7 +387,8 @@ static void print_retired(const struct invocation *inv, const json_t *reply)
 
 int run_share_retire(struct invocation *inv)
 {
-	if (!is_meant(inv, "without its key nothing can ever be published under it again"))
+	if (!is_meant(inv, "without its key nothing can ever be published under it again",
+		      "Say --yes if you mean it. weft share export-key keeps the key."))
 		return STATUS_USAGE;
 	return client_show(inv, "RetireShare", json_pack("{s:s}", "name", inv->args[0]),
 			   print_retired);
