@@ -110,6 +110,8 @@ def test_what_is_wrong_is_said(lab):
     said = done(n2, "join", made["community_id"], wrong, want=REFUSED).stderr
     check("the id is not that of the key" in said, said)
     check("cut short" in done(n2, "join", link[:-4], want=FAILED).stderr, "cut link")
+    said = done(n2, "join", "nonsense", want=FAILED).stderr
+    check("weft community link" in said, said)
     check_eq(row_of(n2, "lab"), None, "nothing was joined")
     check("another community has that name" in done(n1, "create", "lab", want=REFUSED).stderr, "name")
     check("without blanks" in done(n1, "create", "two words", want=FAILED).stderr, "blank")
@@ -151,13 +153,15 @@ def test_a_share_is_seen_where_it_is_bound_and_nowhere_else(lab):
         check_eq([hit["share_id"] for hit in found], [row["share_id"]], f"search {words}")
     check_eq(n3.json("community", "search", "x", "water")["shares"], [], "no such word")
     # Bound to y as well, then to y alone, then private.
-    done(n2, "bind", "y", "maps")
+    check_eq(done(n2, "bind", "y", "maps").stderr, "", "nothing is in its way")
     wait_for(lambda: "Soil maps" in shares(n3, "y"), "n3 sees it in y", timeout=60, pause=0.2)
     done(n2, "unbind", "x", "maps")
     wait_for(lambda: not shares(n3, "x"), "it is gone from x", timeout=60, pause=0.2)
     check("Soil maps" in shares(n3, "y"), "it is still in y")
     weft(n2, "share", "set", "maps", "--private")
     wait_for(lambda: not shares(n3, "y"), "it is gone from y", timeout=60, pause=0.2)
+    said = done(n2, "bind", "x", "maps").stderr
+    check("maps: nobody sees it while it is private" in said, said)
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

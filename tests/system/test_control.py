@@ -75,6 +75,32 @@ def on_terminal(*words, columns=""):
     return shown.decode().replace("\r\n", "\n")
 
 
+def test_an_error_has_a_line_of_its_own(lab):
+    """And what was shown of the progress is wiped first."""
+    a = lab.daemon("a").start()
+    link = a.share(lab.folder("tree", {"x": 1}))
+    shown = on_terminal("-s", a.sock, "get", link, "--to", lab.dir / "out", "--only", "*.nope")
+    before, said = shown.split("weft: get 1: ")
+    check(not before or before.endswith("\r"), repr(shown))
+    check_eq(said.splitlines(), ["no file of the collection is called as --only says",
+                                 "  get it again with another --only, or without"], "what is said")
+    for words, wanted in ((("pause", "9"), "get 9: there is no get of that number"),
+                          (("resume", "1"), "get 1: no file of the collection"),
+                          (("set", "1"), "get set: --priority is missing")):
+        done = a.weft("get", *words)
+        check(wanted in done.stderr, f"{words}: {done.stderr}")
+
+
+def test_what_is_no_link_is_answered_with_the_link_that_is_wanted(lab):
+    a = lab.daemon("a").start()
+    for words, wanted in ((("sub", "add", "nonsense"), "weft share link"),
+                          (("share", "remove", "mesh"), "weft share list"),
+                          (("community", "join", "nonsense"), "weft community link"),
+                          (("get", "nonsense", "--to", lab.dir / "out"), "weft sub list")):
+        done = a.weft(*words)
+        check(wanted in done.stderr, f"{words}: {done.stderr}")
+
+
 def test_varlinkctl_introspects_and_calls(lab):
     a = lab.daemon("a").start()
     check("weftd" in varlinkctl("info", a.sock), "info")

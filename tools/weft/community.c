@@ -113,9 +113,17 @@ int run_community_join(struct invocation *inv)
 	return client_show(inv, "JoinCommunity", parameters, print_joined);
 }
 
+static void print_left(const struct invocation *inv, const json_t *reply)
+{
+	(void)reply;
+	if (inv->has_terminal_out)
+		printf("Left %s; what was in it is forgotten.\n", inv->args[0]);
+}
+
 int run_community_leave(struct invocation *inv)
 {
-	return client_show(inv, "LeaveCommunity", json_pack("{s:s}", "name", inv->args[0]), NULL);
+	return client_show(inv, "LeaveCommunity", json_pack("{s:s}", "name", inv->args[0]),
+			   print_left);
 }
 
 int run_community_list(struct invocation *inv)
@@ -231,6 +239,26 @@ static json_t *ids_with(const json_t *share, const char *id, bool is_bound)
 	return ids;
 }
 
+static void print_bound(const struct invocation *inv, const json_t *reply)
+{
+	if (json_is_true(json_object_get(json_object_get(reply, "share"), "public"))) {
+		if (inv->has_terminal_out)
+			printf("Members of %s see \"%s\".\n", inv->args[0], inv->args[1]);
+	} else {
+		fprintf(stderr,
+			"weft: %s: nobody sees it while it is private\n"
+			"  weft share set %s --public\n",
+			inv->args[1], inv->args[1]);
+	}
+}
+
+static void print_unbound(const struct invocation *inv, const json_t *reply)
+{
+	(void)reply;
+	if (inv->has_terminal_out)
+		printf("Members of %s see \"%s\" no more.\n", inv->args[0], inv->args[1]);
+}
+
 static int bind(struct invocation *inv, bool is_bound)
 {
 	json_t *communities = NULL, *shown = NULL, *ids;
@@ -245,7 +273,8 @@ static int bind(struct invocation *inv, bool is_bound)
 			       is_bound);
 		status = client_show(
 			inv, "SetShare",
-			json_pack("{s:s, s:o}", "name", inv->args[1], "communities", ids), NULL);
+			json_pack("{s:s, s:o}", "name", inv->args[1], "communities", ids),
+			is_bound ? print_bound : print_unbound);
 	}
 	json_decref(communities);
 	json_decref(shown);

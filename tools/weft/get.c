@@ -61,6 +61,11 @@ static bool follow_reply(void *arg, json_t *reply, bool is_last)
 	return true;
 }
 
+static void follow_failed(void *arg)
+{
+	progress_clear(&((struct following *)arg)->progress);
+}
+
 static void tell_finished(const json_t *transfer)
 {
 	uint64_t elapsed_ms = field_uint(transfer, "elapsed_ms");
@@ -120,6 +125,7 @@ static int follow(struct invocation *inv, const char *method, json_t *parameters
 				   .parameters = parameters,
 				   .wants_more = !is_detached,
 				   .reply = follow_reply,
+				   .on_error = follow_failed,
 				   .arg = &following};
 	int status;
 
@@ -289,7 +295,8 @@ int run_get_set(struct invocation *inv)
 	int status;
 
 	if (!prio || !text_parse_count(prio, &priority) || priority > PRIORITY_MAX)
-		return client_say_error(STATUS_USAGE, "get", "--priority takes 0 to 4",
+		return client_say_error(STATUS_USAGE, "get set",
+					prio ? "--priority takes 0 to 4" : "--priority is missing",
 					"for example: weft get set 1 --priority 4");
 	status = id_parse(inv, &parameters);
 	if (status == STATUS_OK) {
@@ -301,6 +308,9 @@ int run_get_set(struct invocation *inv)
 		return status;
 	if (inv->is_json)
 		text_print_json(reply);
+	else if (inv->has_terminal_out)
+		printf("Get %s has priority %" PRIu64 " of %d.\n", inv->args[0], priority,
+		       PRIORITY_MAX);
 	json_decref(reply);
 	return STATUS_OK;
 }

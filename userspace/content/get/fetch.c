@@ -280,7 +280,8 @@ static void flush_run(struct fetch *fetch)
 	if (fetch->out_cnt > 0 || fetch_records_pending(fetch) || fetch_is_stopping(fetch))
 		return;
 	if (fetch->get->only && fetch->get->view.item_cnt == 0) {
-		fetch_stop(fetch, WEFT_EABSENT, "no file of the collection is called so");
+		fetch_stop(fetch, WEFT_EABSENT,
+			   "no file of the collection is called as --only says");
 		return;
 	}
 	fetch->step = FETCH_CLOSING;

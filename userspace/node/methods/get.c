@@ -5,6 +5,7 @@
  * itself belongs to content/ and goes on when its watches leave.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,6 +101,10 @@ static const char *get_next_step(const struct content_get *get, char text[NEXT_S
 		return "ask the sender for a fresh link: that address is another node's now";
 	case WEFT_EEXISTS:
 		return "move the file away, or get with --replace";
+	case WEFT_EABSENT:
+		if (!get->only || !get->title || !*get->title)
+			break; /* nobody has the list of files */
+		return "get it again with another --only, or without";
 	case WEFT_EDAMAGED:
 		return "the sender's data is not what the link names: ask for a fresh link";
 	case WEFT_EUNREACHABLE:
@@ -337,18 +342,24 @@ void method_get(void *ctx, struct control_call *call, const json_t *parameters, 
 }
 
 /* The get a call names, or NULL after the call was failed. */
+static void fail_get(struct control_call *call, uint64_t id, int err, const char *why,
+		     const char *next)
+{
+	char what[32];
+
+	snprintf(what, sizeof(what), "get %" PRIu64, id);
+	control_fail(call, err, what, why, next);
+}
+
 static const struct content_get *get_named(struct node *node, struct control_call *call,
 					   const json_t *parameters)
 {
 	json_int_t id = json_integer_value(json_object_get(parameters, "get_id"));
 	const struct content_get *get = content_get_lookup(node->home.content, (uint64_t)id);
-	char what[64];
 
-	if (!get) {
-		snprintf(what, sizeof(what), "get %lld", (long long)id);
-		control_fail(call, WEFT_EABSENT, what, "there is no get of that number",
-			     "weft get list shows all");
-	}
+	if (!get)
+		fail_get(call, (uint64_t)id, WEFT_EABSENT, "there is no get of that number",
+			 "weft get list shows all");
 	return get;
 }
 
@@ -415,7 +426,7 @@ void method_cancel_get(void *ctx, struct control_call *call, const json_t *param
 	err = content_get_cancel(node->home.content, id, now_ns);
 	get = content_get_lookup(node->home.content, id);
 	if (err < 0 || !get)
-		control_fail(call, err, "get", weft_err_text(err), "weft get list shows all");
+		fail_get(call, id, err, weft_err_text(err), "weft get list shows all");
 	else
 		control_reply(call, json_pack("{s:o}", "transfer", get_json(node, get)));
 }
@@ -433,9 +444,9 @@ void method_pause_get(void *ctx, struct control_call *call, const json_t *parame
 	id = get->id;
 	err = content_get_pause(node->home.content, id, now_ns);
 	if (err < 0)
-		control_fail(call, err, "get",
-			     err == WEFT_EBUSY ? "it has ended already" : weft_err_text(err),
-			     "weft get list shows its state");
+		fail_get(call, id, err,
+			 err == WEFT_EBUSY ? "it has ended already" : weft_err_text(err),
+			 "weft get list shows its state");
 	else
 		control_reply(call, json_pack("{s:o}", "transfer", get_json(node, get)));
 }
@@ -453,7 +464,7 @@ void method_set_get(void *ctx, struct control_call *call, const json_t *paramete
 			   : content_get_prioritise(node->home.content, get->id, (unsigned)priority,
 						    now_ns);
 	if (err < 0)
-		control_fail(call, err, "get", "a priority is 0 to 4", "2 is that of others");
+		fail_get(call, get->id, err, "a priority is 0 to 4", "2 is that of others");
 	else
 		control_reply(call, json_pack("{s:o}", "transfer", get_json(node, get)));
 }
@@ -500,11 +511,11 @@ void method_resume_get(void *ctx, struct control_call *call, const json_t *param
 	}
 	err = content_get_resume(node->home.content, get->id, now_ns);
 	if (err < 0)
-		control_fail(call, err, "get",
-			     get->state == CONTENT_GET_FINISHED ? "it is finished already"
-			     : err == WEFT_EBUSY ? "another get of the same into its folder runs"
-						 : weft_err_text(err),
-			     "weft get list shows its state");
+		fail_get(call, get->id, err,
+			 get->state == CONTENT_GET_FINISHED ? "it is finished already"
+			 : err == WEFT_EBUSY ? "another get of the same into its folder runs"
+					     : weft_err_text(err),
+			 "weft get list shows its state");
 	else
 		watch_add(node, call,
 			  (uint64_t)json_integer_value(json_object_get(parameters, "get_id")));

@@ -44,7 +44,7 @@ void method_list_lan_nodes(void *ctx, struct control_call *call, const json_t *p
 	(void)parameters;
 	if (!lan) {
 		json_decref(listing.nodes);
-		control_fail(call, WEFT_EREFUSED, "the LAN", "discovery is switched off there",
+		control_fail(call, WEFT_EREFUSED, "the LAN", "discovery is switched off",
 			     "set lan.interfaces in weft.conf and reload weftd");
 		return;
 	}
