@@ -459,6 +459,21 @@ static void test_open_communities_answer_whoever_says_it_is_one_of_them(void)
 	community_lab_fini(&lab);
 }
 
+/* mesh_lab ends the program where a request is spoken of that was answered. */
+static void test_a_search_that_was_answered_is_forgotten(void)
+{
+	struct community_lab_node *a, *s;
+	struct community_request fields = {.words = "maps", .words_len = 4};
+
+	community_lab_init(&lab, 19, 2);
+	a = node_up(false), s = node_up(false);
+	CHECK_EQ(community_lab_create(a, "open", false, id), 0);
+	CHECK(!community_lab_run(&lab, MINUTES(1), NULL, NULL));
+	CHECK_EQ(ask_as(s, a, MESH_SEARCH_COMMUNITY, &fields), 0);
+	community_lab_stop(a);
+	community_lab_fini(&lab);
+}
+
 static void test_forged_and_old_cursors_are_refused(void)
 {
 	struct community_lab_node *a, *s, *t;
@@ -688,6 +703,7 @@ int main(void)
 	RUN(test_a_token_that_has_expired_joins_nothing);
 	RUN(test_strangers_hear_of_no_community);
 	RUN(test_open_communities_answer_whoever_says_it_is_one_of_them);
+	RUN(test_a_search_that_was_answered_is_forgotten);
 	RUN(test_forged_and_old_cursors_are_refused);
 	RUN(test_one_request_a_minute_too_many_is_refused);
 	RUN(test_members_that_nobody_signed_are_refused);

@@ -51,6 +51,8 @@ struct mesh_incoming {
 	bool is_handed;
 };
 
+static struct mesh_lab *lab_begun; /* last */
+
 static void die(const char *what)
 {
 	printf("# mesh_lab: %s\n", what);
@@ -391,10 +393,21 @@ static void op_answer_error(struct mesh_incoming *incoming, enum mesh_code code,
 	(void)op_answer(incoming, 0, bytes, writer_len(&w), NULL);
 }
 
+/* incoming may be gone: it is looked for, not looked at. */
+static bool is_under_way(const struct mesh_lab *lab, const struct mesh_incoming *incoming)
+{
+	for (unsigned i = 0; i < lab->node_cnt; i++)
+		for (const struct mesh_incoming *at = lab->nodes[i].incoming; at; at = at->next)
+			if (at == incoming)
+				return true;
+	return false;
+}
+
 static void op_abandoned(struct mesh_incoming *incoming, void (*gone)(void *arg), void *arg)
 {
+	if (!is_under_way(lab_begun, incoming))
+		die("a request that was answered is spoken of");
 	/* Nobody tells that an asker has left. */
-	(void)incoming;
 	(void)gone;
 	(void)arg;
 }
@@ -632,6 +645,7 @@ void mesh_lab_init(struct mesh_lab *lab, uint64_t seed, unsigned node_cap,
 				       .mtu_len = MEM_DGRAM_LEN_MAX};
 
 	memset(lab, 0, sizeof(*lab));
+	lab_begun = lab;
 	lab->seed = seed;
 	lab->now_ns = NS_PER_S;
 	lab->idle_ns = 60 * NS_PER_S;

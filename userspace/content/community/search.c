@@ -222,10 +222,11 @@ int community_search_answer(struct community *community, const struct mesh_call 
 	if (!run)
 		return err;
 	run->limit = COMMUNITY_PAGE_MAX;
+	if ((err = run_begin(run)) < 0)
+		return err;
 	run->incoming = call->incoming;
-	if ((err = run_begin(run)) == 0)
-		ops->abandoned(call->incoming, asker_left, run);
-	return err;
+	ops->abandoned(run->incoming, asker_left, run);
+	return 0;
 }
 
 int community_search_here(struct community *community, const struct community_question *question)
@@ -270,15 +271,17 @@ static void peer_tell(struct search_run *run)
 	const struct mesh_ops *ops = run->all->params.mesh.ops;
 	struct writer w = writer_of(run->answer, sizeof(run->answer));
 	struct transport_span span = {.data = run->answer, .done = answer_gone, .arg = run};
+	struct mesh_incoming *incoming = run->incoming;
 
+	run->incoming = NULL; /* it is gone once it is answered */
 	community_page_write(&w, &run->page);
 	if (run->err < 0 || w.bad) {
-		ops->answer_error(run->incoming, MESH_CODE_INTERNAL, "the search failed", 0);
+		ops->answer_error(incoming, MESH_CODE_INTERNAL, "the search failed", 0);
 		return;
 	}
 	span.len = writer_len(&w);
 	run->is_lent = true;
-	if (ops->answer(run->incoming, MESH_COMMUNITY_HITS, NULL, 0, &span) < 0)
+	if (ops->answer(incoming, MESH_COMMUNITY_HITS, NULL, 0, &span) < 0)
 		run->is_lent = false;
 }
 
