@@ -85,6 +85,10 @@ def test_a_text_and_a_single_file_are_published(lab):
     done(a, "share", "publish", "note", "--text", "hello", "--as", "note.md")
     check_eq(b.weft("get", link_of_revision(a, "note"), "--to", str(lab.dir / "out")).returncode, OK, "got")
     check_eq((lab.dir / "out" / "note.md").read_text(), "hello", "text")
+    done(a, "share", "publish", "note", "--text", "other", "--as", "other.md")
+    check_eq(share(a, "note")["items"], 1, "the text before it is published no more")
+    check_eq(b.weft("get", link_of_revision(a, "note"), "--to", str(lab.dir / "out3")).returncode, OK, "got")
+    check_eq(os.listdir(lab.dir / "out3"), ["other.md"], "the text that it is now")
     done(a, "share", "new", "file")
     one = lab.folder("tree", {"one.bin": 5000}) / "one.bin"
     done(a, "share", "publish", "file", str(one))

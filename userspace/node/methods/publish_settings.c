@@ -163,7 +163,7 @@ bool method_settings_take(const struct node *node, struct control_call *call,
 	return false;
 }
 
-/* text_store makes the folder whose one file has text, below the state folder. */
+/* text_store makes the folder of share's texts, below the state folder, and one of them. */
 static int text_store(const struct node *node, const struct published *share, const char *text,
 		      const char *as, char dir[static 4096])
 {
@@ -209,5 +209,8 @@ bool method_text_take(const struct node *node, struct control_call *call,
 		control_fail(call, err, as, weft_err_text(err),
 			     "give the text another name with --as, or make room in the daemon's "
 			     "state folder");
+	else
+		/* Texts of other names lie there from before. */
+		memcpy(settings->only, as, strlen(as) + 1);
 	return err == 0;
 }
