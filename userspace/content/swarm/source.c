@@ -49,19 +49,19 @@ static bool forgets_before(const struct source *a, const struct source *b)
 	return a->used_ns < b->used_ns;
 }
 
-static bool sources_make_room(struct sources *sources)
+/* Of those in use none goes: a swarm that is full of guesses takes no source of another. */
+static void sources_make_room(struct sources *sources)
 {
 	struct source *found = NULL;
 
 	if (sources->cnt < SOURCES_MAX)
-		return true;
+		return;
 	for (unsigned i = 0; i < SOURCES_MAX; i++)
 		for (struct source *source = sources->places[i]; source; source = source->next)
 			if (source->use_cnt == 0 && forgets_before(source, found))
 				found = source;
 	if (found)
 		source_free(sources, found);
-	return found != NULL;
 }
 
 struct source *sources_acquire(struct sources *sources, const uint8_t key[static MESH_KEY_LEN],
@@ -70,8 +70,7 @@ struct source *sources_acquire(struct sources *sources, const uint8_t key[static
 	struct source *source = sources_lookup(sources, key), **place;
 
 	if (!source) {
-		if (!sources_make_room(sources))
-			return NULL;
+		sources_make_room(sources);
 		source = calloc(1, sizeof(*source));
 		if (!source)
 			return NULL;
@@ -87,10 +86,12 @@ struct source *sources_acquire(struct sources *sources, const uint8_t key[static
 	return source;
 }
 
-void source_release(struct source *source, uint64_t now_ns)
+void source_release(struct sources *sources, struct source *source, uint64_t now_ns)
 {
 	source->use_cnt--;
 	source->used_ns = now_ns;
+	if (source->use_cnt == 0 && !source->is_refused && sources->cnt > SOURCES_MAX)
+		source_free(sources, source);
 }
 
 void sources_fini(struct sources *sources)

@@ -19,7 +19,7 @@
  * by one with each answer up to that, so a slow source has one or two
  * requests and a fast one as many as a get may have.
  */
-#define SOURCES_MAX	    1024u
+#define SOURCES_MAX	    1024u /* remembered; more while more are in use: one per member at most */
 #define SOURCE_WINDOW_BEGIN 8u
 #define SOURCE_BAD_MAX	    3u /* answers that do not verify, then it is refused for good */
 
@@ -54,12 +54,13 @@ struct sources {
 
 /*
  * sources_acquire: a use of the source of key, made if there is none; when
- * there are too many, the one longest unused makes room. NULL: all are in
- * use, or no memory. Refused ones are kept as long as there is room.
+ * there are too many, the one longest unused makes room. NULL: no memory.
+ * Refused ones are kept as long as there is room. source_release: the source
+ * may be gone when nobody else uses it.
  */
 struct source *sources_acquire(struct sources *sources, const uint8_t key[static MESH_KEY_LEN],
 			       uint64_t now_ns);
-void source_release(struct source *source, uint64_t now_ns);
+void source_release(struct sources *sources, struct source *source, uint64_t now_ns);
 struct source *sources_lookup(const struct sources *sources,
 			      const uint8_t key[static MESH_KEY_LEN]);
 void sources_fini(struct sources *sources);

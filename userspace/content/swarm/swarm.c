@@ -142,7 +142,7 @@ static void member_free(struct swarm_member *member)
 	swarm_contacts_end(member);
 	swarm_asks_forget(swarm, member);
 	have_fini(&member->have);
-	source_release(member->source, swarm->swarms->now_ns);
+	source_release(&swarm->swarms->sources, member->source, swarm->swarms->now_ns);
 	*member = (struct swarm_member){.swarm = swarm};
 	swarm->member_cnt--;
 	swarm_changed(swarm);
@@ -178,6 +178,7 @@ static struct swarm_member *member_new(struct swarm *swarm, const struct mesh_pe
 	member->source = source;
 	member->state = MEMBER_FOUND;
 	member->is_hint = is_hint;
+	member->found_ns = now_ns;
 	swarm_contacts_init(member);
 	swarm->member_cnt++;
 	return member;
@@ -412,7 +413,10 @@ static bool members_are_pending(const struct swarm *swarm, uint64_t now_ns)
 
 		if (!member->source || member->is_going)
 			continue;
-		if (member->state == MEMBER_FOUND || swarm_contacts_are_out(member))
+		/* One that says to come back later, or that no place gets free for, is no hope for ever. */
+		if (member->state == MEMBER_FOUND && now_ns - member->found_ns < SWARM_GIVE_UP_NS)
+			return true;
+		if (swarm_contacts_are_out(member))
 			return true;
 		if (is_growing && (have_may_grow(&member->have) || member->source->asked_cnt > 0 ||
 				   member->source->not_before_ns > now_ns))

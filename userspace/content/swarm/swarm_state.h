@@ -41,7 +41,7 @@ struct swarm_member {
 	bool is_going;	     /* removed when nothing of it is under way */
 	unsigned try_cnt;    /* that failed, never reached */
 	unsigned asked_cnt;
-	uint64_t opened_ns;
+	uint64_t found_ns, opened_ns;
 	uint64_t received_len;
 	uint32_t skipped_round;
 	struct have have;

@@ -3,6 +3,7 @@
 #include "content/swarm/swarm.h"
 
 #include "base/clock.h"
+#include "content/swarm/swarm_state.h"
 #include "crypto/blake3.h"
 #include "support/check.h"
 #include "support/source_net.h"
@@ -279,6 +280,48 @@ static void test_a_thousand_fakes_hide_nobody(void)
 	}
 }
 
+/* It answers, so it is no fake; it never says what it has. */
+static void test_one_that_is_always_busy_is_not_waited_for_for_ever(void)
+{
+	struct swarm *swarm;
+
+	source_net_init(&net);
+	net.sources[0].busy_until_ns = UINT64_MAX / 2;
+	finder_add(0, 1);
+	swarm = source_net_join(&net, 0, 0);
+	CHECK_EQ(one_ask(swarm), 0);
+	CHECK(one_run(600 * NS_PER_S));
+	CHECK_EQ(one.err, WEFT_EABSENT);
+	swarm_leave(swarm);
+	source_net_fini(&net);
+}
+
+static void test_swarms_full_of_guesses_leave_others_their_sources(void)
+{
+	static struct swarm *swarms[SOURCES_MAX / SWARM_MEMBERS_MAX + 1];
+	unsigned last = SOURCES_MAX / SWARM_MEMBERS_MAX;
+
+	source_net_init(&net);
+	finder_add(0, 0);
+	for (unsigned i = 0; i < last; i++) {
+		CHECK((swarms[i] = source_net_join(&net, 0, 0)));
+		finder.first = i * SWARM_MEMBERS_MAX;
+		finder.cnt = SWARM_MEMBERS_MAX;
+		for (unsigned n = 0; n < finder.cnt; n++)
+			net.sources[finder.first + n].busy_until_ns = UINT64_MAX / 2;
+		(void)source_net_run(&net, 200 * NS_PER_MS, NULL, NULL);
+	}
+	finder.cnt = 0;
+	CHECK((swarms[last] = source_net_join(&net, SOURCES_MAX, 1)));
+	CHECK_EQ(one_ask(swarms[last]), 0);
+	CHECK(one_run(10 * NS_PER_S));
+	CHECK_EQ(one.err, 0);
+	for (unsigned i = 0; i <= last; i++)
+		swarm_leave(swarms[i]);
+	CHECK_EQ(net.content.swarms->sources.cnt, SOURCES_MAX);
+	source_net_fini(&net);
+}
+
 static void test_leaving_ends_searches(void)
 {
 	struct swarm *swarm;
@@ -327,6 +370,8 @@ int main(void)
 	RUN(test_leaving_takes_back_what_is_asked);
 	RUN(test_what_a_finder_finds_is_asked_what_it_has);
 	RUN(test_a_thousand_fakes_hide_nobody);
+	RUN(test_one_that_is_always_busy_is_not_waited_for_for_ever);
+	RUN(test_swarms_full_of_guesses_leave_others_their_sources);
 	RUN(test_leaving_ends_searches);
 	RUN(test_one_finder_too_many_is_refused);
 	RUN(test_one_swarm_too_many_is_refused);
