@@ -86,7 +86,8 @@ def test_an_error_has_a_line_of_its_own(lab):
                                  "  get it again with another --only, or without"], "what is said")
     for words, wanted in ((("pause", "9"), "get 9: there is no get of that number"),
                           (("resume", "1"), "get 1: no file of the collection"),
-                          (("set", "1"), "get set: --priority is missing")):
+                          (("set", "1"), "get set: --priority is missing"),
+                          (("sources", *"abcdefghijklmnop"), '"o" is one argument too many')):
         done = a.weft("get", *words)
         check(wanted in done.stderr, f"{words}: {done.stderr}")
 

@@ -218,6 +218,8 @@ def test_a_setting_that_says_nothing_makes_no_revision(lab):
     done(a, "share", "publish", "docs", str(tree))
     said = done(a, "share", "set", "docs", status=USAGE)
     check("docs: nothing to set is given" in said.stderr, said.stderr)
+    said = done(a, "share", "set", "docs", "--public", "--private", status=USAGE)
+    check("exclude each other" in said.stderr, said.stderr)
     check_eq(share(a, "docs")["revision"], 1, "revision")
     said = done(a, "share", "new", "no/slash", status=USAGE)
     check("breaks its limits" in said.stderr, said.stderr)

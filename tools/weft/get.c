@@ -265,7 +265,11 @@ int run_get_cancel(struct invocation *inv)
 	if (inv->is_json)
 		text_print_json(reply);
 	else if (inv->has_terminal_out)
-		printf("Cancelled. Files that were whole stay where they are.\n");
+		printf("%s Files that were whole stay where they are.\n",
+		       strcmp(field_text(json_object_get(reply, "transfer"), "state"),
+			      "finished") == 0
+			       ? "It had finished before."
+			       : "Cancelled.");
 	json_decref(reply);
 	return STATUS_OK;
 }

@@ -349,7 +349,11 @@ int invocation_parse(int argc, char **argv, struct invocation *out_inv)
 		struct option_word *option = &options[option_cnt];
 
 		if (option_cnt == OPTION_WORD_MAX || word_cnt == INVOCATION_ARG_MAX) {
-			fprintf(stderr, "weft: too many arguments\n");
+			fprintf(stderr,
+				"weft: \"%s\" is one argument too many\n"
+				"  quote words that belong together; a command is %u words at "
+				"most\n",
+				argv[i], INVOCATION_ARG_MAX);
 			return STATUS_USAGE;
 		}
 		if (!is_plain && strcmp(argv[i], "--") == 0) {

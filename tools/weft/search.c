@@ -81,6 +81,8 @@ static void print_outcome(const json_t *reply, size_t shown_cnt)
 		printf("%s", found ? "There is no such page" : "Nothing was found");
 	printf(" in %s.\n", text_count(field_uint(reply, "shares"), "followed share",
 				       "followed shares", shares));
+	if (!field_uint(reply, "shares"))
+		printf("weft sub add LINK follows one.\n");
 	if (first + shown_cnt < reachable && shown_cnt)
 		printf("More: --page %llu.\n", (unsigned long long)page + 1);
 	else if (shown_cnt && reachable < found)

@@ -19,25 +19,9 @@ static const struct column limit_columns[] = {
 	{0},
 };
 
-/* The table knows bytes and counts. */
-static void units_name(json_t *limits)
-{
-	json_t *limit;
-	size_t idx;
-
-	json_array_foreach(limits, idx, limit)
-	{
-		if (field_text(limit, "unit")[0] == 'b')
-			json_object_set_new(limit, "unit", json_string("bytes"));
-	}
-}
-
 static void limits_print(const struct invocation *inv, const json_t *reply)
 {
-	json_t *limits = json_object_get(reply, "limits");
-
-	units_name(limits);
-	table_print(inv, limits, limit_columns, "no limits");
+	table_print(inv, json_object_get(reply, "limits"), limit_columns, "no limits");
 	if (inv->has_terminal_out)
 		printf("%" PRIu64 " requests wait, %" PRIu64 " were told to come back\n",
 		       field_uint(reply, "waiting"), field_uint(reply, "refused"));
@@ -53,7 +37,6 @@ static void limit_print(const struct invocation *inv, const json_t *reply)
 	json_t *limits = json_array();
 
 	json_array_append(limits, json_object_get(reply, "limit"));
-	units_name(limits);
 	table_print(inv, limits, limit_columns, "");
 	json_decref(limits);
 }

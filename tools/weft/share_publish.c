@@ -54,6 +54,13 @@ static json_t *settings_read(const struct invocation *inv)
 	option_list(inv, "tag", parameters, "tags");
 	option_list(inv, "recommend", parameters, "recommended");
 	option_list(inv, "community", parameters, "communities");
+	if (invocation_option(inv, "public") && invocation_option(inv, "private")) {
+		json_decref(parameters);
+		(void)client_say_error(STATUS_USAGE, inv->args[0],
+				       "--public and --private exclude each other",
+				       "Give one of them.");
+		return NULL;
+	}
 	if (invocation_option(inv, "public"))
 		(void)json_object_set_new(parameters, "public", json_true());
 	if (invocation_option(inv, "private"))

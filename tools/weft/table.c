@@ -22,7 +22,9 @@ static void cell_human(const struct column *column, const json_t *object,
 
 	if (kind == COLUMN_QUANTITY && strcmp(field_text(object, "unit"), "bytes") == 0)
 		kind = COLUMN_BYTES;
-	if (kind == COLUMN_BYTES)
+	if (kind == COLUMN_QUANTITY && strcmp(field_text(object, "unit"), "bytes_per_s") == 0)
+		snprintf(cell, CELL_CAP, "%s/s", text_bytes(number, brief));
+	else if (kind == COLUMN_BYTES)
 		snprintf(cell, CELL_CAP, "%s", text_bytes(number, brief));
 	else if (kind == COLUMN_TIME)
 		snprintf(cell, CELL_CAP, "%s", text_time(number, brief));

@@ -18,7 +18,7 @@ enum column_kind {
 	COLUMN_TIME,
 	COLUMN_SECONDS,	 /* 1m 05s on a terminal */
 	COLUMN_RTT,	 /* microseconds; 1.65 ms on a terminal */
-	COLUMN_QUANTITY, /* bytes or a count, as the row's "unit" says */
+	COLUMN_QUANTITY, /* bytes, bytes_per_s or a count, as the row's "unit" says */
 	COLUMN_BOOL,	 /* yes or no */
 	COLUMN_PIPE,	 /* text that only a pipe gets */
 };

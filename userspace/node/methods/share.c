@@ -457,14 +457,16 @@ void method_cancel_import(void *ctx, struct control_call *call, const json_t *pa
 	struct node *node = ctx;
 	json_int_t id = json_integer_value(json_object_get(parameters, "import_id"));
 	struct import_record *record = node->imports;
+	char what[32];
 	int err;
 
 	(void)now_ns;
 	while (record && record->import.id != (uint64_t)id)
 		record = record->next;
 	err = record ? import_cancel(record) : WEFT_EABSENT;
+	snprintf(what, sizeof(what), "import %" JSON_INTEGER_FORMAT, id);
 	if (err < 0)
-		control_fail(call, err, "import", "no import of that number is running",
+		control_fail(call, err, what, "no import of that number is running",
 			     "weft share list shows those that run");
 	else
 		control_reply(call, NULL);
