@@ -239,7 +239,7 @@ enum content_get_state {
 #define CONTENT_GET_ONLY_LEN_MAX 4096u /* of all patterns, each with a NUL */
 #define CONTENT_GET_PRIORITY_MAX 4u
 #define CONTENT_GET_PRIORITY	 2u /* of a get that names none */
-/* Bytes [off, off + len) of the one file. */
+/* Bytes [off, off + len) of the one file, less than 1 TiB of them: the get fails otherwise. */
 struct content_range {
 	uint64_t off, len;
 };

@@ -20,6 +20,7 @@
 #include "content/get/fetch.h"
 
 #define PART_LEN	 (MESSAGE_GROUPS_MAX * BLAKE3_GROUP_LEN)
+#define PARTS_MAX	 (FETCH_CHUNKS_MAX * (BLAKE3_CHUNK_LEN / PART_LEN))
 #define RANGE_STAGED_CAP 64
 #define RANGE_NAME_CAP	 (MANIFEST_NAME_LEN_MAX + 48)
 
@@ -122,6 +123,11 @@ static int ranges_check(struct fetch *fetch)
 		}
 		range = range_at(fetch, i);
 		len += range.len;
+		if (range.len / PART_LEN >= PARTS_MAX) {
+			fetch_stop(fetch, WEFT_ETOOLARGE,
+				   "a range is less than 1 TiB; give it in several");
+			return WEFT_ETOOLARGE;
+		}
 		if (place_name(fetch, &range, name) > (int)MANIFEST_NAME_LEN_MAX) {
 			fetch_stop(fetch, WEFT_ETOOLARGE, "%s: the name of the range is too long",
 				   name);

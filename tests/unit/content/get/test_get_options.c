@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "content/manifest.h"
 #include "content/message.h"
 #include "crypto/blake3.h"
 #include "support/check.h"
@@ -325,6 +326,39 @@ static void test_a_get_that_nobody_is_known_for_says_so(void)
 	duo_fini(&duo);
 }
 
+/* A manifest says how long its file is, true or not. */
+static void test_a_range_longer_than_any_file_is_refused(void)
+{
+	static const uint8_t content_id[32] = {7};
+	const struct manifest_item item = {
+		.content_id = content_id, .size = 1ull << 50, .path = "huge", .path_len = 4};
+	static const struct content_range range = {0, 1ull << 40};
+	struct content_get_ask ask = {.ranges = &range, .range_cnt = 1};
+	struct manifest_builder *builder;
+	const struct content_get *get;
+	struct store_batch *batch;
+	struct store *store;
+	const uint8_t *encoded;
+	uint8_t id[32];
+	size_t len;
+
+	CHECK(duo_begin());
+	store = duo.nodes[DUO_B].store;
+	CHECK_EQ(manifest_builder_new(&builder), 0);
+	CHECK_EQ(manifest_builder_add_item(builder, &item), 0);
+	encoded = manifest_builder_encode(builder, MANIFEST_WHOLE, 1, "", &len);
+	blake3_hash(encoded, len, id);
+	batch = store_batch_new(store);
+	store_batch_put_blob(batch, id, encoded, len);
+	CHECK_EQ(store_submit(store, batch, NULL, NULL), 0);
+	store_flush(store);
+	manifest_builder_free(builder);
+	ask.manifest_id = id;
+	get = run(&ask);
+	CHECK(get && get->err == WEFT_ETOOLARGE);
+	duo_fini(&duo);
+}
+
 int main(void)
 {
 	RUN(test_only_what_matches_is_fetched);
@@ -332,6 +366,7 @@ int main(void)
 	RUN(test_patterns_are_kept_over_a_restart);
 	RUN(test_unsound_options_are_refused);
 	RUN(test_several_ranges_arrive);
+	RUN(test_a_range_longer_than_any_file_is_refused);
 	RUN(test_a_paused_get_waits_over_a_restart_and_goes_on);
 	RUN(test_higher_priority_begins_first);
 	RUN(test_a_get_without_a_link_asks_its_nodes);
