@@ -14,22 +14,61 @@
 void partials_init(struct partials *partials)
 {
 	list_init(&partials->list);
-	partials->cnt = 0;
+	list_init(&partials->spare);
+	partials->cnt = partials->spare_cnt = 0;
 	partials->is_changed = false;
+}
+
+/* Gives back what it holds but its own memory. */
+static void partial_clear(struct partial *partial)
+{
+	if (partial->fd >= 0)
+		close(partial->fd);
+	if (partial->bits != partial->bits_few)
+		free(partial->bits);
 }
 
 static void partial_free(struct partial *partial)
 {
-	if (partial->fd >= 0)
-		close(partial->fd);
-	free(partial->bits);
+	partial_clear(partial);
 	free(partial);
+}
+
+static struct partial *partial_acquire(struct partials *partials)
+{
+	struct partial *partial;
+
+	if (list_is_empty(&partials->spare))
+		return calloc(1, sizeof(*partial));
+	partial = list_entry(partials->spare.next, struct partial, node);
+	list_unlink(&partial->node);
+	partials->spare_cnt--;
+	memset(partial, 0, sizeof(*partial));
+	return partial;
+}
+
+static void partial_end(struct partials *partials, struct partial *partial)
+{
+	if (partials->spare_cnt == PARTIALS_SPARE) {
+		partial_free(partial);
+		return;
+	}
+	partial_clear(partial);
+	list_push_back(&partials->spare, &partial->node);
+	partials->spare_cnt++;
 }
 
 void partials_fini(struct partials *partials)
 {
 	while (!list_is_empty(&partials->list))
 		partials_drop(partials, list_entry(partials->list.next, struct partial, node));
+	while (!list_is_empty(&partials->spare)) {
+		struct partial *partial = list_entry(partials->spare.next, struct partial, node);
+
+		list_unlink(&partial->node);
+		free(partial);
+	}
+	partials->spare_cnt = 0;
 }
 
 static size_t bits_len(uint64_t chunk_cnt)
@@ -44,13 +83,15 @@ struct partial *partials_add(struct partials *partials, const uint8_t content_id
 
 	if (partials->cnt == PARTIALS_MAX)
 		return NULL;
-	partial = calloc(1, sizeof(*partial));
+	partial = partial_acquire(partials);
 	if (!partial)
 		return NULL;
 	partial->size = size;
 	partial->chunk_cnt = manifest_chunk_cnt(size);
 	partial->hashes = hashes;
-	partial->bits = calloc(1, bits_len(partial->chunk_cnt));
+	partial->bits = bits_len(partial->chunk_cnt) <= sizeof(partial->bits_few)
+				? partial->bits_few
+				: calloc(1, bits_len(partial->chunk_cnt));
 	partial->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (!partial->bits || partial->fd < 0) {
 		partial_free(partial);
@@ -88,7 +129,7 @@ void partials_drop(struct partials *partials, struct partial *partial)
 	partial->hashes = NULL;
 	partial->is_dropped = true;
 	if (partial->use_cnt == 0)
-		partial_free(partial);
+		partial_end(partials, partial);
 }
 
 struct partial *partials_lookup(const struct partials *partials,

@@ -20,6 +20,10 @@
  * (partials_copy): the descriptors are the process's and are duplicated.
  */
 #define PARTIALS_MAX 64u /* more files at once are fetched, but not served */
+#define PARTIALS_SPARE                                                                             \
+	8u /* of files that ended, kept for those that come: no memory is taken for each */
+#define PARTIAL_BITS_FEW                                                                           \
+	512u /* bytes, for files of up to 1 GiB, that take no memory of their own */
 
 struct partial {
 	struct list_node node; /* in the list; alone once dropped */
@@ -31,11 +35,12 @@ struct partial {
 	const uint8_t *hashes; /* the get's chunk list until it drops this; NULL: not here */
 	uint32_t use_cnt;
 	bool is_dropped;
+	uint8_t bits_few[PARTIAL_BITS_FEW]; /* where bits points if they fit */
 };
 
 struct partials {
-	struct list_node list;
-	uint32_t cnt;
+	struct list_node list, spare;
+	uint32_t cnt, spare_cnt;
 	bool is_changed; /* since it was last copied */
 };
 

@@ -107,6 +107,29 @@ static void test_one_more_than_there_is_room_for_is_not_served(void)
 	end();
 }
 
+/* One after the other they take the same memory, and know nothing of each other; large ones too. */
+static void test_files_in_turn_take_no_memory_of_their_own(void)
+{
+	const uint64_t large = 5000ull * BLAKE3_CHUNK_LEN;
+	struct partial *first, *next;
+
+	CHECK(begin());
+	first = partials_add(&partials, one, FILE_LEN, fd, NULL);
+	partial_note(&partials, first, 1);
+	partials_drop(&partials, first);
+	next = partials_add(&partials, two, FILE_LEN, fd, NULL);
+	CHECK(next == first);
+	CHECK(!partial_has(next, 1) && next->have_cnt == 0 && !next->is_dropped);
+	partials_drop(&partials, next);
+	next = partials_add(&partials, two, large, fd, NULL);
+	CHECK(next == first);
+	partial_note(&partials, next, 4999);
+	CHECK(partial_has(next, 4999) && !partial_has(next, 4998));
+	partials_drop(&partials, next);
+	CHECK(!partial_has(partials_add(&partials, one, FILE_LEN, fd, NULL), 3));
+	end();
+}
+
 static void test_copy_says_the_same_and_is_its_own(void)
 {
 	struct partials copy;
@@ -137,6 +160,7 @@ int main(void)
 	RUN(test_dropped_file_is_read_by_who_uses_it);
 	RUN(test_file_that_was_cut_is_an_error);
 	RUN(test_one_more_than_there_is_room_for_is_not_served);
+	RUN(test_files_in_turn_take_no_memory_of_their_own);
 	RUN(test_copy_says_the_same_and_is_its_own);
 	return check_done();
 }
