@@ -113,6 +113,17 @@ void source_learn(struct source *source, const struct addr *addrs, unsigned cnt)
 	}
 }
 
+void source_prefer(struct source *source, const struct addr *addrs, unsigned cnt)
+{
+	struct addr guesses[MESH_PEER_ADDRS_MAX];
+	unsigned guess_cnt = source->addr_cnt;
+
+	memcpy(guesses, source->addrs, sizeof(guesses));
+	source->addr_cnt = 0;
+	source_learn(source, addrs, cnt);
+	source_learn(source, guesses, guess_cnt);
+}
+
 void source_asked(struct source *source, uint64_t now_ns)
 {
 	if (source->asked_cnt++ == 0) {

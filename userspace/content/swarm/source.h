@@ -66,6 +66,8 @@ struct source *sources_lookup(const struct sources *sources,
 void sources_fini(struct sources *sources);
 /* source_learn keeps addresses it does not have yet, as far as there is room. */
 void source_learn(struct source *source, const struct addr *addrs, unsigned cnt);
+/* source_prefer puts addresses that are no guess first; the last make room for them. */
+void source_prefer(struct source *source, const struct addr *addrs, unsigned cnt);
 
 /* What became of a request; window_max is the limit of requests at once. */
 void source_asked(struct source *source, uint64_t now_ns);

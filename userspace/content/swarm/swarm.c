@@ -219,7 +219,10 @@ struct swarm_member *swarm_member_add(struct swarm *swarm, const struct mesh_pee
 	}
 	if (!member)
 		return NULL;
-	source_learn(member->source, peer->addrs, peer->addr_cnt);
+	if (is_hint)
+		source_prefer(member->source, peer->addrs, peer->addr_cnt);
+	else
+		source_learn(member->source, peer->addrs, peer->addr_cnt);
 	member->source->price = price_of(swarm->swarms->content, member->source);
 	if (is_hint)
 		swarm_member_open(member, swarm->swarms->now_ns);

@@ -79,11 +79,30 @@ static void test_price_does_not_change_the_cost(void)
 	CHECK_EQ(source_cost(&cheap), source_cost(&dear));
 }
 
+static void test_guessed_addresses_do_not_keep_out_a_known_one(void)
+{
+	struct addr guesses[MESH_PEER_ADDRS_MAX] = {{.port = 0}};
+	struct addr known = {.ip = {192, 0, 2, 1}, .port = 7000, .family = ADDR_IPV4};
+	struct source source = {.window = 1};
+
+	for (unsigned i = 0; i < MESH_PEER_ADDRS_MAX; i++)
+		guesses[i] = (struct addr){
+			.ip = {10, 0, 0, (uint8_t)i}, .port = 7000, .family = ADDR_IPV4};
+	source_learn(&source, guesses, MESH_PEER_ADDRS_MAX);
+	source_learn(&source, &known, 1);
+	CHECK(!addr_equal(&source.addrs[0], &known));
+	source_prefer(&source, &known, 1);
+	CHECK(addr_equal(&source.addrs[0], &known));
+	CHECK(addr_equal(&source.addrs[1], &guesses[0]));
+	CHECK_EQ(source.addr_cnt, MESH_PEER_ADDRS_MAX);
+}
+
 int main(void)
 {
 	RUN(test_limit_of_a_source_holds);
 	RUN(test_without_a_limit_a_source_is_asked_at_once);
 	RUN(test_cheaper_source_is_asked_first);
 	RUN(test_price_does_not_change_the_cost);
+	RUN(test_guessed_addresses_do_not_keep_out_a_known_one);
 	return check_done();
 }

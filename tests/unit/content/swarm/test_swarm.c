@@ -322,6 +322,30 @@ static void test_swarms_full_of_guesses_leave_others_their_sources(void)
 	source_net_fini(&net);
 }
 
+/* Anybody may say that a node is where it is not; who joins with a link knows better. */
+static void test_a_hint_is_asked_where_it_is_said_to_be(void)
+{
+	struct addr elsewhere[MESH_PEER_ADDRS_MAX];
+	struct mesh_peer guess, hint;
+	struct swarm_member *member;
+	struct swarm *swarm;
+
+	source_net_init(&net);
+	guess = hint = source_net_peer(&net, 0);
+	for (unsigned i = 0; i < MESH_PEER_ADDRS_MAX; i++)
+		elsewhere[i] = (struct addr){
+			.ip = {203, 0, 113, (uint8_t)i}, .port = 1, .family = ADDR_IPV4};
+	guess.addrs = elsewhere;
+	guess.addr_cnt = MESH_PEER_ADDRS_MAX;
+	swarm = source_net_join(&net, 0, 0);
+	CHECK(swarm_member_add(swarm, &guess, false));
+	swarm_hint(swarm, &hint);
+	member = swarm_lookup(swarm, hint.key);
+	CHECK(member && addr_equal(&member->source->addrs[0], &hint.addrs[0]));
+	swarm_leave(swarm);
+	source_net_fini(&net);
+}
+
 static void test_leaving_ends_searches(void)
 {
 	struct swarm *swarm;
@@ -372,6 +396,7 @@ int main(void)
 	RUN(test_a_thousand_fakes_hide_nobody);
 	RUN(test_one_that_is_always_busy_is_not_waited_for_for_ever);
 	RUN(test_swarms_full_of_guesses_leave_others_their_sources);
+	RUN(test_a_hint_is_asked_where_it_is_said_to_be);
 	RUN(test_leaving_ends_searches);
 	RUN(test_one_finder_too_many_is_refused);
 	RUN(test_one_swarm_too_many_is_refused);
