@@ -140,6 +140,7 @@ static int row_submit(struct community *community)
 	joined_record_write(&w, community);
 	store_batch_put(batch, STORE_COMMUNITIES, community->roster.id, COMMUNITY_ID_LEN, bytes,
 			w.bad ? 0 : writer_len(&w));
+	explicit_bzero(bytes, sizeof(bytes)); /* a creator's has the community's seed */
 	err = store_submit(store, batch, row_saved, community);
 	if (err < 0)
 		store_batch_free(batch);

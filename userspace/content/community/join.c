@@ -170,7 +170,9 @@ int community_create(struct communities *all, const char *name, bool is_strict,
 	int err;
 
 	random_fill(all->params.random, seed, sizeof(seed));
-	if ((err = node_key_from_seed(seed, &secret)) < 0)
+	err = node_key_from_seed(seed, &secret);
+	explicit_bzero(seed, sizeof(seed));
+	if (err < 0)
 		return err;
 	if ((err = community_open(all, node_key_public(secret), name, &community)) < 0) {
 		node_key_free(secret);

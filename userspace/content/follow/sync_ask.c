@@ -138,7 +138,7 @@ static void saved(void *arg, int err)
 	}
 	if (err < 0)
 		sync_fail(sync, err, "it could not be saved");
-	else
+	else if (!sync->err)
 		sync->followed->is_head_unsaved = false; /* it went with the first batch */
 	if (sync->step == SYNC_SAVING && !sync->save_cnt)
 		sync_step_done(sync, sync->follows->now_ns);
