@@ -51,11 +51,8 @@ struct lan_socket {
 	enum lan_way way;
 };
 
-struct sharing_lan;
 struct lan_ping {
 	struct sharing_lan *part;
-	struct mesh_peer peer;
-	struct addr addr; /* of it */
 	struct mesh_request *request;
 	uint8_t reply[MESH_FRAME_OVERHEAD];
 };
@@ -88,12 +85,9 @@ void sharing_lan_config_defaults(struct sharing_lan_config *config)
 static void ping_ended(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
 {
 	struct lan_ping *ping = arg;
-	struct fabric *fabric = ping->part->node->fabric;
 
+	(void)reply, (void)now_ns;
 	ping->request = NULL;
-	/* Only now is it known that somebody has this key there. */
-	if (!reply->err && fabric)
-		overlay_know(fabric_overlay(fabric), &ping->peer, now_ns);
 }
 
 static void node_ping(struct sharing_lan *part, const struct mesh_peer *peer, uint64_t now_ns)
@@ -103,6 +97,7 @@ static void node_ping(struct sharing_lan *part, const struct mesh_peer *peer, ui
 	for (unsigned i = 0; i < PINGS_MAX; i++) {
 		struct lan_ping *ping = &part->pings[i];
 		struct mesh_ask ask = {
+			.peer = *peer,
 			.type = MESH_PING,
 			.reply_buf = ping->reply,
 			.reply_cap = sizeof(ping->reply),
@@ -113,11 +108,6 @@ static void node_ping(struct sharing_lan *part, const struct mesh_peer *peer, ui
 
 		if (ping->request)
 			continue;
-		ping->part = part;
-		ping->addr = peer->addrs[0];
-		ping->peer = (struct mesh_peer){.addrs = &ping->addr, .addr_cnt = 1};
-		memcpy(ping->peer.key, peer->key, sizeof(ping->peer.key));
-		ask.peer = ping->peer;
 		/* Refused: whoever it is, is heard again. */
 		if (mesh.ops->ask(mesh.mesh, &ask, now_ns, &ping->request) < 0)
 			ping->request = NULL;
@@ -133,6 +123,8 @@ static void node_found(void *ctx, const struct lan_node *found, uint64_t now_ns)
 	if (!found->has_key || !found->addr.port)
 		return;
 	memcpy(peer.key, found->key, sizeof(peer.key));
+	if (part->node->fabric)
+		overlay_know(fabric_overlay(part->node->fabric), &peer, now_ns);
 	node_ping(part, &peer, now_ns);
 }
 
