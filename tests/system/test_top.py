@@ -63,7 +63,8 @@ def test_sessions_of_every_worker_have_rates(lab):
     """Four getters choose among four workers: home has all of them once in 256."""
     ns_a, ns_b = lab.veth_pair()
     a = lab.daemon("a", netns=ns_a, listen=["10.77.0.1:7000"], config="[node]\nworkers = 4\n").start()
-    link = a.share(lab.folder("root", {f"f{i}": 60 * CHUNK for i in range(4)}))
+    # To each its own: of what two get, one would have much from the other.
+    links = [a.share(lab.folder(f"root{i}", {"x": 240 * CHUNK}, seed=i)) for i in range(4)]
     key = a.weft("node", "id").stdout.strip()
     getters = {}
     for i in range(4):
@@ -73,7 +74,8 @@ def test_sessions_of_every_worker_have_rates(lab):
     top = a.weft_popen("top", "--json")
     best = dict.fromkeys(getters, 0)
     wait_for(lambda: len(json.loads(top.stdout.readline())["sessions"]) == 4, "sessions")
-    gets = [b.weft_popen("get", link, "--to", lab.dir / name) for name, b in getters.items()]
+    gets = [b.weft_popen("get", link, "--to", lab.dir / name)
+            for link, (name, b) in zip(links, getters.items())]
     end = time.monotonic() + 60
     while min(best.values()) <= CHUNK and time.monotonic() < end:
         for session in json.loads(top.stdout.readline())["sessions"]:
