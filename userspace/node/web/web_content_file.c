@@ -132,6 +132,18 @@ static bool file_opened(void *arg, uint64_t size, uint64_t *out_off, uint64_t *o
 	return false;
 }
 
+/* The gateway's memory is full of others' bytes: nothing of ours is on its way that could wake us. */
+static void file_cut(struct web_content_run *run, uint64_t now_ns)
+{
+	struct gateway_exchange *exchange = run->exchange;
+
+	run->exchange = NULL;
+	gateway_abort(exchange, now_ns);
+	reader_cancel(run->reader);
+	run->reader = NULL;
+	web_content_run_end(run);
+}
+
 static bool file_piece(void *arg, const uint8_t *data, size_t len, uint64_t now_ns)
 {
 	struct web_content_run *run = arg;
@@ -140,7 +152,11 @@ static bool file_piece(void *arg, const uint8_t *data, size_t len, uint64_t now_
 		reply_begin(run, now_ns);
 	if (gateway_backlog_len(run->exchange) > BACKLOG_MAX)
 		return false;
-	return gateway_reply_more(run->exchange, data, len, now_ns) == 0;
+	if (gateway_reply_more(run->exchange, data, len, now_ns) == 0)
+		return true;
+	if (gateway_backlog_len(run->exchange) == 0)
+		file_cut(run, now_ns);
+	return false;
 }
 
 static const struct gateway_error *error_of(int err, const char *detail,
