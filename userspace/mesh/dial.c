@@ -110,9 +110,14 @@ static void dial_next(struct mesh_dial *dial)
 		struct transport_dial call = {.remote = dial->addrs[idx],
 					      .user = &dial->attempts[idx]};
 		struct mesh_attempt *attempt = &dial->attempts[idx];
-		struct mesh_peer_token token = dial_take_token(dial, &dial->addrs[idx]);
+		struct mesh_peer_token token;
 		int err;
 
+		if (mesh_refuses(mesh, dial->key, &dial->addrs[idx])) {
+			dial_note(dial, WEFT_EREFUSED, NULL);
+			continue;
+		}
+		token = dial_take_token(dial, &dial->addrs[idx]);
 		if (token.len) {
 			call.token = token.data;
 			call.token_len = token.len;

@@ -110,7 +110,8 @@ void mesh_set_caps(struct mesh *mesh, uint32_t caps);
 void mesh_configure(struct mesh *mesh, const struct mesh_config *config);
 /*
  * mesh_expel closes every session, and fails every dial, that refuses says
- * no to by now. Returns how many sessions.
+ * no to by now. Returns how many sessions. An attempt under way at one of a
+ * dial's addresses is the transport's to end.
  */
 unsigned mesh_expel(struct mesh *mesh, uint64_t now_ns);
 /* mesh_set_wall: the wall clock jumped or drifted; now_ns is wall_s. */

@@ -498,6 +498,28 @@ void quic_engine_rebind(struct quic_engine *engine, quic_choose_local_fn choose,
 	}
 }
 
+unsigned quic_engine_expel(struct quic_engine *engine, quic_refuse_fn refuses, void *ctx,
+			   uint64_t now_ns)
+{
+	struct quic_conn *conn = NULL;
+	struct addr remote;
+	unsigned cnt = 0;
+
+	engine_turn(engine, now_ns);
+	while ((conn = pool_next(&engine->conns, conn))) {
+		if (conn->state != QUIC_CONN_HANDSHAKE)
+			continue;
+		quic_path_addr(&ngtcp2_conn_get_path(conn->ngtcp2)->remote, &remote);
+		if (!refuses(ctx, &remote))
+			continue;
+		quic_conn_refuse(conn, QUIC_CLOSE_REFUSED, "not welcome");
+		/* Not in the next flush: what waits to be sent would go first. */
+		quic_conn_shut(conn, 0);
+		cnt++;
+	}
+	return cnt;
+}
+
 void quic_engine_each_path(struct quic_engine *engine, quic_path_fn fn, void *ctx)
 {
 	struct quic_conn *conn = NULL;

@@ -175,6 +175,15 @@ void quic_engine_rebind(struct quic_engine *engine, quic_choose_local_fn choose,
  * stream_per_conn_cap, times, windows, congestion, pmtud.
  */
 void quic_engine_configure(struct quic_engine *engine, const struct quic_config *config);
+/*
+ * quic_engine_expel ends every handshake under way with an address that
+ * refuses says yes to, whoever began it, with one close packet; conn_closed
+ * of those that we dialled is raised in the call. Connections that are open
+ * are their speaker's to close. Returns how many.
+ */
+typedef bool (*quic_refuse_fn)(void *ctx, const struct addr *remote);
+unsigned quic_engine_expel(struct quic_engine *engine, quic_refuse_fn refuses, void *ctx,
+			   uint64_t now_ns);
 /* quic_engine_each_path tells fn the current path of every connection that is dialled or open. */
 void quic_engine_each_path(struct quic_engine *engine, quic_path_fn fn, void *ctx);
 void quic_engine_stats(const struct quic_engine *engine, struct quic_stats *out_stats);

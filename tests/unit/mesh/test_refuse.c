@@ -157,6 +157,21 @@ static void test_asking_a_refused_key_fails_and_dials_nobody(void)
 	rig_fini(&rig);
 }
 
+static void test_a_refused_address_is_not_dialled(void)
+{
+	struct rig_ask ask;
+
+	refuse_init();
+	refused_addr = pair_addr(2);
+	CHECK_EQ(rig_ask(&rig, &ask, 0, 1, MESH_GET_CHUNK, "x", 1), 0);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(ask.reply_cnt, 1);
+	CHECK_EQ(ask.reply.err, WEFT_EREFUSED);
+	CHECK_EQ(rig.nodes[0].end->dial_cnt, 0);
+	rig_ask_fini(&ask);
+	rig_fini(&rig);
+}
+
 static void test_expel_fails_a_dial_under_way(void)
 {
 	struct rig_ask ask;
@@ -181,6 +196,7 @@ int main(void)
 	RUN(test_a_refused_key_gets_no_session_and_others_do);
 	RUN(test_expel_closes_what_is_refused_by_now_and_nothing_else);
 	RUN(test_asking_a_refused_key_fails_and_dials_nobody);
+	RUN(test_a_refused_address_is_not_dialled);
 	RUN(test_expel_fails_a_dial_under_way);
 	return check_done();
 }

@@ -510,6 +510,7 @@ void worker_take_bans(struct worker *worker, struct ban_set *set, uint64_t now_n
 	gate_take(worker->gate, set);
 	gate_turn(worker->gate, now_ns);
 	(void)mesh_expel(worker->mesh, now_ns);
+	(void)quic_engine_expel(worker->quic, gate_refuses_addr, worker->gate, now_ns);
 }
 
 void worker_rotate_cids(struct worker *worker)

@@ -151,7 +151,7 @@ void worker_set_mtu(struct worker *worker, unsigned device, uint32_t mtu);
 
 /*
  * worker_take_bans enforces exactly set, which is freed, from now on: sessions
- * that it keeps out are closed. NULL (no memory for it) changes nothing.
+ * that it keeps out are closed, and handshakes with banned addresses end. NULL (no memory for it) changes nothing.
  */
 void worker_take_bans(struct worker *worker, struct ban_set *set, uint64_t now_ns);
 

@@ -214,11 +214,17 @@ bool gate_refuses(void *ctx, const uint8_t *key, const struct addr *remote)
 {
 	struct gate *gate = ctx;
 	const struct key_ban *key_ban = map_lookup(&gate->keys, key);
-	const struct weft_ban *ban = NULL;
+
+	return (key_ban && is_in_force(gate, key_ban->expires_ns)) ||
+	       gate_refuses_addr(gate, remote);
+}
+
+bool gate_refuses_addr(void *ctx, const struct addr *remote)
+{
+	struct gate *gate = ctx;
+	const struct weft_ban *ban;
 	struct weft_endpoint endpoint;
 
-	if (key_ban && is_in_force(gate, key_ban->expires_ns))
-		return true;
 	if (remote->family == ADDR_NONE)
 		return false;
 	endpoint = addr_endpoint(remote);

@@ -74,8 +74,12 @@ void gate_take(struct gate *gate, struct ban_set *set);
 enum weft_verdict gate_judge(struct gate *gate, const struct dgram *dgram);
 /* gate_note_undecryptable: QUIC could use nothing of dgram, which came from no session's path. */
 void gate_note_undecryptable(struct gate *gate, const struct dgram *dgram);
-/* gate_refuses: key, or the address remote, is banned. A mesh_refuse_fn; ctx is the gate. */
+/*
+ * gate_refuses: key, or the address remote, is banned; refuses_addr: the address is. A
+ * mesh_refuse_fn and a quic_refuse_fn; ctx is the gate.
+ */
 bool gate_refuses(void *ctx, const uint8_t *key, const struct addr *remote);
+bool gate_refuses_addr(void *ctx, const struct addr *remote);
 /* gate_turn: it is now_ns, by which bans end and credit grows. */
 void gate_turn(struct gate *gate, uint64_t now_ns);
 /* gate_places: the WEFT_PLACE_CNT places of a class and level. Borrowed. */
