@@ -11,7 +11,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import (FAILED, NO_DAEMON, NOT_VERIFIED, OK, REFUSED, TIMEOUT, USAGE, Skip, check, check_eq,
+from lab import (DEADLINE_S, FAILED, NO_DAEMON, NOT_VERIFIED, OK, REFUSED, TIMEOUT, USAGE, Skip, check, check_eq,
                  need_root, run, run_plain, same_tree, wait_for)
 
 CHUNK = 256 * 1024
@@ -77,7 +77,7 @@ def test_a_node_that_is_off_is_reported(lab):
     a, b = pair(lab)
     link = a.share(lab.folder("root", {"x": 1}))
     a.stop()
-    done = b.weft("get", link, "--to", lab.dir / "out", timeout=120)
+    done = b.weft("get", link, "--to", lab.dir / "out")
     check(done.returncode in (FAILED, TIMEOUT), f"{done.returncode} {done.stderr}")
     check("resume" in done.stderr, done.stderr)
 
@@ -147,7 +147,7 @@ def test_a_full_disk_while_sharing_is_reported(lab):
 
 
 def start_fails(daemon, *parts, extra=()):
-    done = subprocess.run(daemon.command(*extra), capture_output=True, text=True, timeout=20,
+    done = subprocess.run(daemon.command(*extra), capture_output=True, text=True, timeout=DEADLINE_S,
                           check=False)
     check(done.returncode != 0, f"it started: {done.stderr}")
     for part in parts:
@@ -199,7 +199,7 @@ def test_control_garbage_is_refused_and_the_daemon_lives(lab):
     for garbage in (b"\0", b"{\0", b"[]\0", b"{\"method\":5}\0", b"\xff\xfe\0", b"x" * 70000,
                     b"[" * 5000 + b"\0", b'{"method":"net.weft.Node.Status"'):
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(5)
+            client.settimeout(DEADLINE_S)
             client.connect(str(a.sock))
             try:
                 client.sendall(garbage)
@@ -215,7 +215,7 @@ def test_a_control_request_of_100_mb_is_cut_off(lab):
     a = lab.daemon("a").start()
     before = a.json("memory", "show")["rss_bytes"]
     with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(5)
+        client.settimeout(DEADLINE_S)
         client.connect(str(a.sock))
         sent = 0
         try:

@@ -10,7 +10,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from client_library import ROOT, installed, make
-from lab import check, check_eq, run, wait_for
+from lab import DEADLINE_S, check, check_eq, run, wait_for
 
 WARN = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-std=c99", "-D_GNU_SOURCE"]
 
@@ -64,7 +64,7 @@ def test_examples_run_against_what_is_installed(lab):
     a.start()
     wait_for(lambda: greeted().returncode == 0, "the daemon, killed, finds the program again")
     serving.send_signal(signal.SIGTERM)
-    check_eq(serving.wait(30), 0, "it ends by itself")
+    check_eq(serving.wait(DEADLINE_S), 0, "it ends by itself")
     names = [row["name"] for row in a.json("service", "list")["offers"]]
     check("greeter" not in names, "and withdrew its offer")
     check(not (lab.dir / "greeter.sock").exists(), "and its socket")

@@ -30,7 +30,7 @@ def members(daemon, name):
 def wait_members(daemon, name, *those):
     wanted = {fabric.node_id(each) for each in those}
     wait_for(lambda: members(daemon, name) == wanted,
-             f"{daemon.name} lists {[each.name for each in those]}", timeout=60, pause=0.2)
+             f"{daemon.name} lists {[each.name for each in those]}", pause=0.2)
 
 
 def row_of(daemon, name):
@@ -73,7 +73,7 @@ def test_what_was_joined_outlives_kill_9_and_who_leaves_is_gone(lab):
         wait_members(daemon, "lab", n1, n2)
     # It tells others for some seconds that it left; then it may come back.
     wait_for(lambda: n3.weft("community", "join", link).returncode == OK, "n3 joins again",
-             timeout=30, pause=0.5)
+             pause=0.5)
     for daemon in (n1, n2):
         wait_members(daemon, "lab", n1, n2, n3)
 
@@ -93,7 +93,7 @@ def test_a_strict_community_takes_members_by_token(lab):
     check("its key is not on this node" in refused.stderr, refused.stderr)
     wait_for(lambda: any(row["reason"] == "stranger" and row["times"] > 2
                          for row in n1.json("community", "list")["reasons"]),
-             "n3 was refused", timeout=60, pause=0.2)
+             "n3 was refused", pause=0.2)
     check_eq(len(members(n1, "club")), 2, "members by token")
     check_eq(len(members(n3, "club")), 1, "what n3 sees")
     token = done(n1, "token", "club", fabric.node_id(n3)).stdout.strip()
@@ -141,7 +141,7 @@ def test_a_share_is_seen_where_it_is_bound_and_nowhere_else(lab):
     folder = lab.folder("maps", {"a.map": 1000, "b.map": 2000})
     weft(n2, "share", "new", "maps", "--public", "--title", "Soil maps", "--community", "x")
     weft(n2, "share", "publish", "maps", str(folder))
-    wait_for(lambda: "Soil maps" in shares(n3, "x"), "n3 sees the share in x", timeout=60, pause=0.2)
+    wait_for(lambda: "Soil maps" in shares(n3, "x"), "n3 sees the share in x", pause=0.2)
     row = shares(n3, "x")["Soil maps"]
     check_eq((row["items"], row["bytes"], row["sequence"], row["node_id"]),
              (2, 3000, 1, fabric.node_id(n2)), "what is told of it")
@@ -154,12 +154,12 @@ def test_a_share_is_seen_where_it_is_bound_and_nowhere_else(lab):
     check_eq(n3.json("community", "search", "x", "water")["shares"], [], "no such word")
     # Bound to y as well, then to y alone, then private.
     check_eq(done(n2, "bind", "y", "maps").stderr, "", "nothing is in its way")
-    wait_for(lambda: "Soil maps" in shares(n3, "y"), "n3 sees it in y", timeout=60, pause=0.2)
+    wait_for(lambda: "Soil maps" in shares(n3, "y"), "n3 sees it in y", pause=0.2)
     done(n2, "unbind", "x", "maps")
-    wait_for(lambda: not shares(n3, "x"), "it is gone from x", timeout=60, pause=0.2)
+    wait_for(lambda: not shares(n3, "x"), "it is gone from x", pause=0.2)
     check("Soil maps" in shares(n3, "y"), "it is still in y")
     weft(n2, "share", "set", "maps", "--private")
-    wait_for(lambda: not shares(n3, "y"), "it is gone from y", timeout=60, pause=0.2)
+    wait_for(lambda: not shares(n3, "y"), "it is gone from y", pause=0.2)
     said = done(n2, "bind", "x", "maps").stderr
     check("maps: nobody sees it while it is private" in said, said)
 

@@ -14,8 +14,8 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import (FAILED, NOT_FOUND, NOT_VERIFIED, OK, REFUSED, TIMEOUT, USAGE, WEFT, WEFTD, Skip, check, check_eq, run,
-                 wait_for)
+from lab import (DEADLINE_S, FAILED, NOT_FOUND, NOT_VERIFIED, OK, REFUSED, TIMEOUT, USAGE, WEFT,
+                 WEFTD, Skip, check, check_eq, run, wait_for)
 
 NODE = "net.weft.Node"
 
@@ -24,7 +24,7 @@ def varlinkctl(*words):
     if not shutil.which("varlinkctl"):
         raise Skip("varlinkctl is not installed")
     done = subprocess.run(["varlinkctl", *map(str, words)], capture_output=True, text=True,
-                          timeout=30, check=False)
+                          timeout=DEADLINE_S, check=False)
     check_eq(done.returncode, 0, f"varlinkctl {words}: {done.stderr}")
     return done.stdout
 
@@ -34,7 +34,7 @@ class Client:
 
     def __init__(self, daemon):
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(20)
+        self.socket.settimeout(DEADLINE_S)
         self.socket.connect(str(daemon.sock))
         self.buffer = b""
 
@@ -145,7 +145,7 @@ def test_every_method_answers_as_described(lab):
         reply = client.call(f"{NODE}.{method}", parameters)
         check(isinstance(reply.get("parameters"), dict), f"{method}: {reply}")
     client.call(f"{NODE}.Shutdown")
-    check_eq(a.process.wait(20), 0, "exit of the daemon")
+    check_eq(a.process.wait(DEADLINE_S), 0, "exit of the daemon")
     check("does not follow the interface" not in a.log_text(), a.log_text())
 
 
@@ -249,7 +249,7 @@ def test_a_daemon_that_never_answers_is_given_up(lab):
             queued[-1].connect_ex(str(path))
         for words in (["status"], ["gc", "run"], ["event", "watch"], ["get", "mesh:y", "--to", "/"]):
             done = subprocess.run([WEFT, "-s", str(path), "--timeout", "1", *words],
-                                  capture_output=True, text=True, timeout=20, check=False)
+                                  capture_output=True, text=True, timeout=DEADLINE_S, check=False)
             check_eq(done.returncode, TIMEOUT, f"{words}: {done.stderr}")
             check("no answer within 1 s" in done.stderr and str(path) in done.stderr, done.stderr)
 
@@ -275,7 +275,7 @@ def test_ctrl_c_cancels_an_import(lab):
     adding = a.weft_popen("share", "add", root)
     wait_for(lambda: a.json("share", "list")["imports"], "the import is listed")
     adding.send_signal(signal.SIGINT)
-    _, err = adding.communicate(timeout=20)
+    _, err = adding.communicate(timeout=DEADLINE_S)
     check_eq(adding.returncode, 130, f"exit: {err}")
     check("import cancelled" in err, err)
     wait_for(lambda: not a.json("share", "list")["imports"], "the import is gone")
@@ -318,7 +318,7 @@ def test_a_start_on_a_damaged_database_is_refused_with_the_way_out(lab):
     if os.sysconf("SC_PAGESIZE") != 4096:
         raise Skip("the pages of the database have another size")
     check(branches_break(a.state / "db" / "data.mdb") > 0, "no branch page")
-    done = subprocess.run(a.command(), capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(a.command(), capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     check_eq(done.returncode, FAILED, f"start: {done.stderr}")
     check("move its folder db away" in done.stderr, done.stderr)
 
@@ -339,7 +339,7 @@ def test_ctrl_c_leaves_an_import_to_others_who_wait(lab):
     wait_for(lambda: clients_of(a) == 2, "both have asked")
     check_eq(len(a.json("share", "list")["imports"]), 1, "imports of one path")
     first.send_signal(signal.SIGINT)
-    first.communicate(timeout=20)
+    first.communicate(timeout=DEADLINE_S)
     check_eq(first.returncode, 130, "exit of the first")
     check_eq([i["import_id"] for i in a.json("share", "list")["imports"]],
              [imports[0]["import_id"]], "the import of the second")
@@ -350,7 +350,7 @@ def test_ctrl_c_leaves_an_import_to_others_who_wait(lab):
     wait_for(lambda: len(a.json("share", "list")["imports"]) == 1, "the third's is gone")
     # An explicit cancel ends it for all.
     check_eq(a.weft("share", "cancel", imports[0]["import_id"]).returncode, OK, "cancel")
-    _, err = second.communicate(timeout=20)
+    _, err = second.communicate(timeout=DEADLINE_S)
     check(second.returncode not in (OK, 130) and "cancelled" in err, err)
     wait_for(lambda: not a.json("share", "list")["imports"], "the import is gone")
 
@@ -362,7 +362,7 @@ def test_ctrl_c_leaves_a_get_to_the_daemon(lab):
     getting = b.weft_popen("get", link, "--to", lab.dir / "out")
     wait_for(lambda: b.json("get", "list")["transfers"], "the get is listed")
     getting.send_signal(signal.SIGINT)
-    _, err = getting.communicate(timeout=20)
+    _, err = getting.communicate(timeout=DEADLINE_S)
     check_eq(getting.returncode, 130, f"exit: {err}")
     check("weft get" in err, err)
     os.kill(a.pid(), signal.SIGCONT)
@@ -387,7 +387,7 @@ def test_the_same_get_again_follows_the_one_that_runs(lab):
     check_eq(len(b.json("get", "list")["transfers"]), 1, "gets")
     os.kill(a.pid(), signal.SIGCONT)
     for getting in (first, *others):
-        _, err = getting.communicate(timeout=60)
+        _, err = getting.communicate(timeout=DEADLINE_S)
         check_eq(getting.returncode, OK, err)
         check('Fetched "root"' in err, err)
 
@@ -505,7 +505,7 @@ def test_events_are_numbered(lab):
     check_eq((first[0], len(first)), ("1", 4), f"first event {first}")
     json.loads(first[3])
     watch.send_signal(signal.SIGINT)
-    watch.communicate(timeout=20)
+    watch.communicate(timeout=DEADLINE_S)
     a.share(lab.folder("other", {"x": 11}))
     watch = a.weft_popen("event", "watch", "--since", "1", "--json")
     events = [json.loads(watch.stdout.readline())["event"] for _ in range(2)]
@@ -555,7 +555,7 @@ def test_sigterm_ends_it_and_takes_the_socket_away(lab):
 def test_the_service_manager_is_told(lab):
     a = lab.daemon("a")
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    manager.settimeout(20)
+    manager.settimeout(DEADLINE_S)
     manager.bind(str(lab.dir / "notify"))
     a.start(wrap=["env", f"NOTIFY_SOCKET={lab.dir}/notify", "WATCHDOG_USEC=200000"])
     heard = []

@@ -18,7 +18,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import ASKING_S, OK, Skip, check, check_eq, run, run_plain, same_tree, wait_for
+from lab import ASKING_S, DEADLINE_S, OK, Skip, check, check_eq, run, run_plain, same_tree, wait_for
 from swarm import bare_link, zbase32_decode, zbase32_encode
 from web import GATEWAY, QUICK, curl, url_of
 
@@ -178,7 +178,7 @@ def test_who_idles_longest_makes_room(lab):
                    ).start()
     host, port = url_of(r).removeprefix("http://").split(":")
     healthz = f"GET /healthz HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode()
-    held = [socket.create_connection((host, int(port)), source_address=("127.0.0.2", 0), timeout=30)
+    held = [socket.create_connection((host, int(port)), source_address=("127.0.0.2", 0), timeout=DEADLINE_S)
             for _ in range(2)]
     for one in held:
         one.sendall(healthz)
@@ -301,7 +301,7 @@ def test_dht_only_leaves_relays_alone(lab):
     _, a, _ = relay_and_node(lab)
     for extra in ((), ("--dht-only",)):
         with socket.create_server(("127.0.0.1", 0)) as relay:
-            relay.settimeout(30 if not extra else 0)
+            relay.settimeout(DEADLINE_S if not extra else 0)
             config = SECTION.format(a.json("status")["listen"][0])
             config += f"[pkarr]\nrelays = http://127.0.0.1:{relay.getsockname()[1]}\n"
             daemon = lab.daemon(f"d{len(extra)}", config=config).start(*extra)
@@ -349,13 +349,13 @@ def test_what_is_no_configuration_is_told(lab):
     for line, text in (("[gateway]\nenabled = yes\nlisten = nowhere\n", "gateway.listen nowhere"),
                        ("[pkarr]\nrelays = relay.example\n", "pkarr.relays: relay.example")):
         daemon = lab.daemon("x", config=line)
-        done = subprocess.run(daemon.command(), capture_output=True, text=True, timeout=30,
+        done = subprocess.run(daemon.command(), capture_output=True, text=True, timeout=DEADLINE_S,
                               check=False)
         check(done.returncode != 0 and text in done.stderr, done.stderr)
     r = lab.daemon("r", config=GATEWAY).start()
     taken = GATEWAY.replace("127.0.0.1:0", url_of(r).removeprefix("http://"))
     daemon = lab.daemon("y", config=taken)
-    done = subprocess.run(daemon.command(), capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(daemon.command(), capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     check(done.returncode != 0 and "gateway.listen" in done.stderr, done.stderr)
 
 

@@ -12,7 +12,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import check, check_eq, run, wait_for
+from lab import DEADLINE_S, check, check_eq, run, wait_for
 from web import (GATEWAY, QUICK, authority_of, connect, curl, error_of, metrics_parse, raw, read_all,
                  token_of, url_of)
 
@@ -63,7 +63,7 @@ def test_a38_the_gates(lab):
 
 def refusal(lab, config, name):
     daemon = lab.daemon(name, config=PRIVATE + config)
-    done = subprocess.run(daemon.command(), capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(daemon.command(), capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     check(done.returncode != 0, f"{config} was taken")
     return done.stderr
 
@@ -98,11 +98,11 @@ def test_the_token_is_made_once_for_nobody_else(lab):
     check_eq(token_of(g), token, "it stays")
     g.stop()
     path.chmod(0o640)
-    done = subprocess.run(g.command(), capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(g.command(), capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     check(done.returncode != 0 and "give it mode 0600" in done.stderr, done.stderr)
     path.chmod(0o600)
     path.write_text("short\n")
-    done = subprocess.run(g.command(), capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(g.command(), capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     check(done.returncode != 0 and "32 to 128 visible letters" in done.stderr, done.stderr)
 
 

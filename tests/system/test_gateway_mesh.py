@@ -14,7 +14,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import ASKING_S, OK, Skip, check, check_eq, run, wait_for
+from lab import ASKING_S, DEADLINE_S, OK, Skip, check, check_eq, run, wait_for
 from web import (GATEWAY, QUICK, authority_of, connect, curl, error_of, metrics_parse, read_all,
                  token_of, url_of)
 
@@ -335,7 +335,7 @@ async def ping_pong(daemon, cnt, make):
 
         sender = asyncio.create_task(send())
         for number in range(cnt):
-            got = await asyncio.wait_for(client.recv(), 60)
+            got = await asyncio.wait_for(client.recv(), DEADLINE_S)
             check(type(got) is type(make(number)) and got == make(number), f"message {number}")
         await sender
 
@@ -372,7 +372,7 @@ def test_a39_one_side_closes_the_other(lab):
             check_eq(await client.recv(), "x", "echo")
             a.stop()
             try:
-                await asyncio.wait_for(client.recv(), 60)
+                await asyncio.wait_for(client.recv(), DEADLINE_S)
                 check(False, "nothing comes any more")
             except websockets.ConnectionClosed as closed:
                 check(closed.rcvd and closed.rcvd.code in (1000, 1011), closed)

@@ -14,7 +14,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import check, check_eq, need_root, run
+from lab import DEADLINE_S, check, check_eq, need_root, run
 from netlab import nat, units
 from netlab.namespace import Refused
 
@@ -25,7 +25,7 @@ SOL_PACKET, PACKET_AUXDATA = 263, 8
 MS = 10**6
 
 
-def udp(network, node, port=PORT, timeout=10):
+def udp(network, node, port=PORT, timeout=DEADLINE_S):
     """A socket of this process in a node's namespace."""
     def make():
         made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -54,7 +54,7 @@ def send_numbers(sender, to, cnt, size=100):
 
 def receive_numbers(receiver, cnt=None, quiet_s=0.5):
     """What arrives: cnt datagrams, or all until none came for a while."""
-    receiver.settimeout(quiet_s if cnt is None else 20)
+    receiver.settimeout(quiet_s if cnt is None else DEADLINE_S)
     numbers = []
     try:
         while cnt is None or len(numbers) < cnt:
@@ -168,7 +168,7 @@ def test_a_tcp_stream_crosses_a_delayed_link_whole(lab):
     listener = network.nodes["b"].inside(lambda: socket.create_server(("10.77.0.2", PORT)))
     client = network.nodes["a"].inside(lambda: socket.create_connection(("10.77.0.2", PORT), 10))
     server, _ = listener.accept()
-    server.settimeout(10)
+    server.settimeout(DEADLINE_S)
     sent, got = os.urandom(1 << 20), bytearray()
     client.setblocking(False)
     left = memoryview(sent)
@@ -191,7 +191,7 @@ def test_a_vlan_tag_survives_the_delay_line(lab):
         made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
         made.bind(("veth0", ETH_P_ALL))
         made.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
-        made.settimeout(10)
+        made.settimeout(DEADLINE_S)
         return made
 
     a, b = (network.nodes[node].inside(packet_socket) for node in ("a", "b"))
@@ -219,7 +219,7 @@ NAT_ROWS = {
 
 
 def check_arrival(receiver, payload, want, what):
-    receiver.settimeout(10 if want else 0.3)
+    receiver.settimeout(DEADLINE_S if want else 0.3)
     try:
         got = receiver.recv(100)
     except TimeoutError:

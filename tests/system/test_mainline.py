@@ -138,7 +138,7 @@ def test_a_stale_address_in_a_link_is_made_up_for(lab):
     a.listen = ["0.0.0.0:7001"]
     wait_joined(a.start())
     wait_for(lambda: "10.77.1.1:7001" in wait_published(a)["addresses"], "the new address is out")
-    done = b.weft("get", link, "--to", lab.dir / "out", timeout=60)
+    done = b.weft("get", link, "--to", lab.dir / "out")
     check_eq(done.returncode, OK, done.stderr)
 
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import WEFT, WEFTD, check, check_eq, run
+from lab import DEADLINE_S, WEFT, WEFTD, check, check_eq, run
 
 MAN = pathlib.Path(__file__).parents[2] / "docs" / "man"
 GLOBAL = {"socket", "json", "timeout", "help", "version"}
@@ -86,7 +86,7 @@ def test_the_examples_of_weft_1_run(lab):
         done = subprocess.Popen(["bash", "-e", "-c", f"{names}{script}\nwait\n"], stdout=told,
                                 stderr=told, start_new_session=True)
         try:
-            code = done.wait(60)
+            code = done.wait(DEADLINE_S)
         except subprocess.TimeoutExpired:
             code = "none in time"
         finally:

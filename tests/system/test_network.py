@@ -8,7 +8,7 @@ import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import OK, check, check_eq, run, same_tree, wait_for
+from lab import DEADLINE_S, OK, check, check_eq, run, same_tree, wait_for
 
 CHUNK = 256 * 1024
 
@@ -84,7 +84,7 @@ def test_an_address_change_in_the_middle_is_survived(lab):
     lab.ip(ns_b, "addr", "del", "10.77.0.2/24", "dev", "veth0")
     lab.ip(ns_b, "addr", "replace", "10.77.0.3/24", "dev", "veth0")
     before = next(t for t in b.json("get", "list")["transfers"])
-    out, err = waiting.communicate(timeout=60)
+    out, err = waiting.communicate(timeout=DEADLINE_S)
     check_eq(waiting.returncode, OK, f"get: {out}{err}")
     same_tree(root, lab.dir / "out")
     check(before["state"] != "finished", "the transfer was over before the address changed")

@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import OK, check, check_eq, run
+from lab import DEADLINE_S, OK, check, check_eq, run
 
 BUILD = pathlib.Path(os.environ.get("BUILD", "build/release"))
 PKTGEN = str(BUILD / "pktgen")
@@ -76,7 +76,7 @@ def receiver(lab, family=socket.AF_INET):
         made = socket.socket(family, socket.SOCK_DGRAM)
         made.bind(("" if family == socket.AF_INET else "::", PORT))
         made.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 32 << 20)
-        made.settimeout(10)
+        made.settimeout(DEADLINE_S)
         return made
     return b.inside(make)
 
@@ -156,7 +156,7 @@ def test_the_sink_counts_every_frame_and_leaves_nothing_attached(lab):
         check(sink.poll() is None, "the sink ended")
     send(lab, "--to", "10.77.0.2", "--size", "100")
     sink.terminate()
-    counted = json.loads(sink.communicate(timeout=20)[0])
+    counted = json.loads(sink.communicate(timeout=DEADLINE_S)[0])
     check_eq((counted["frames"], counted["bytes"]), (CNT, CNT * 142), "frames and bytes")
     check("xdp" not in b.ip("link", "show", "veth0"), "the sink's program is still there")
 
@@ -175,7 +175,7 @@ def test_frames_that_came_back_as_answers_leave_as_new(lab):
         check(sink.poll() is None, "the sink ended")
     send(lab, "--to", "10.77.0.2", "--kind", "initial", "--sources", "1000000", cnt=20 * CNT)
     sink.terminate()
-    answers = json.loads(sink.communicate(timeout=20)[0])["frames"]
+    answers = json.loads(sink.communicate(timeout=DEADLINE_S)[0])["frames"]
     # Without care a page is answered on its first journeys alone.
     check(answers > 18 * CNT, f"{answers} answers to {20 * CNT} Initials")
 

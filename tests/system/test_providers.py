@@ -15,7 +15,7 @@ import textwrap
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import FAILED, OK, TIMEOUT, WEFT, Skip, check, check_eq, run, wait_for
+from lab import DEADLINE_S, FAILED, OK, TIMEOUT, WEFT, Skip, check, check_eq, run, wait_for
 
 # What a sanitizer keeps aside is not what a daemon needs.
 os.environ.setdefault("ASAN_OPTIONS", "quarantine_size_mb=4")
@@ -267,7 +267,7 @@ def peak_mib(daemon):
 
 def fetch(a, b, path, *words):
     done = subprocess.run([WEFT, "-s", str(b.sock), "service", "call", "site", "GET", path,
-                           "--provider", node_id(a), *words], capture_output=True, timeout=60)
+                           "--provider", node_id(a), *words], capture_output=True, timeout=DEADLINE_S)
     check_eq(done.returncode, OK, f"{path}: {done.stderr[-500:]}, {len(done.stdout)} bytes came")
     return done.stdout
 
@@ -315,7 +315,7 @@ def test_a_stop_ends_what_is_under_way(lab):
     check(not pathlib.Path(f"/proc/{pid}").exists(), "the process outlives the daemon")
     for each in asked:
         each.stdout.buffer.read()
-        check(each.wait(timeout=60) != OK, each.args)
+        check(each.wait(timeout=DEADLINE_S) != OK, each.args)
     a.start()
     wait_for(lambda: state_of(a, "slow") == state_of(a, "desk") == "ready", "all are back")
 
@@ -363,7 +363,7 @@ def test_a_body_reaches_the_server_with_the_name_of_its_sender(lab):
     done = subprocess.run([WEFT, "-s", str(b.sock), "service", "call", "site", "POST", "/", "-",
                            "--provider", node_id(a), "--headers", "--header", "Cookie: mine=1",
                            "--header", "X-Mesh-Peer: somebody else"], input=data,
-                          capture_output=True, timeout=60)
+                          capture_output=True, timeout=DEADLINE_S)
     check_eq((done.returncode, done.stdout.decode().split()),
              (OK, [hashlib.sha256(data).hexdigest(), node_id(b), "None"]), done.stderr)
     check(b"planted" not in done.stderr, "a cookie came back")

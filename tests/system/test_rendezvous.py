@@ -30,7 +30,7 @@ def test_a47_what_libtorrent_announces_is_found_and_dialled(lab):
     swarm.ask("announce", 2, HASH, 47002)
     a = lab.daemon("a", listen=["127.0.0.1:47001"],
                    config=swarm.config() + "[overlay]\nrendezvous = yes\n").start()
-    wait_for(lambda: node_id(b) in connected(a), "a has found b and dialled it", timeout=90)
+    wait_for(lambda: node_id(b) in connected(a), "a has found b and dialled it")
     wait_for(lambda: overlay(a)["good"] == 1, "a has it in its table")
 
 
@@ -42,7 +42,7 @@ def test_who_serves_is_announced_and_who_does_not_want_it_is_not(lab):
                    config=swarm.config() + "[overlay]\nserve = on\n").start()
     wait_for(lambda: ["127.0.0.1", 47001] in [list(peer) for peer in
                                               swarm.ask("get_peers", 5, HASH)],
-             "a is announced", timeout=90, pause=ASKING_S)
+             "a is announced", pause=ASKING_S)
     check(["127.0.0.1", 47003] not in [list(peer) for peer in swarm.ask("get_peers", 5, HASH)],
           "c is not")
     check_eq(connected(c), [], "nor does it look")

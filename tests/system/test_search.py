@@ -42,7 +42,7 @@ def paths(b, *words):
 
 
 def wait_found(b, want, *words):
-    wait_for(lambda: paths(b, *words) == want, f"{words} finds {want}", ASKING_S)
+    wait_for(lambda: paths(b, *words) == want, f"{words} finds {want}", pause=ASKING_S)
 
 
 def test_only_what_is_followed_is_found_and_it_is_gone_at_once(lab):

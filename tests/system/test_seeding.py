@@ -6,7 +6,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import NOT_FOUND, OK, USAGE, check, check_eq, run, same_tree, wait_for
+from lab import DEADLINE_S, NOT_FOUND, OK, USAGE, check, check_eq, run, same_tree, wait_for
 
 CHUNK = 256 * 1024
 MIB = 4 * CHUNK
@@ -120,7 +120,7 @@ def test_getters_pass_on_what_they_have(lab):
     gets = [getter.weft_popen("get", link, "--to", str(lab.dir / f"out{i}"))
             for i, getter in enumerate(getters)]
     for i, get in enumerate(gets):
-        check_eq(get.wait(60), OK, f"get {i}")
+        check_eq(get.wait(DEADLINE_S), OK, f"get {i}")
         same_tree(root, lab.dir / f"out{i}")
     sent = wait_for(lambda: a.json("seed", "top")["sum"]["sent_bytes"], "sent")
     passed_on = sum(g.json("seed", "top")["sum"]["sent_bytes"] for g in getters)

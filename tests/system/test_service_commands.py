@@ -14,8 +14,8 @@ import sys
 import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import (ASKING_S, FAILED, NOT_FOUND, OK, REFUSED, TIMEOUT, USAGE, WEFT, check, check_eq, run,
-                 wait_for)
+from lab import (ASKING_S, DEADLINE_S, FAILED, NOT_FOUND, OK, REFUSED, TIMEOUT, USAGE, WEFT, check,
+                 check_eq, run, wait_for)
 
 CONFIG = "[service]\nbuiltin = echo mesh-stats\n[overlay]\nserve = on\n"
 
@@ -37,7 +37,7 @@ def kept(daemon):
 
 def weft_bytes(daemon, *words, data=b""):
     return subprocess.run([WEFT, "-s", str(daemon.sock), *map(str, words)], input=data,
-                          capture_output=True, timeout=60)
+                          capture_output=True, timeout=DEADLINE_S)
 
 
 def test_json_is_answered_as_json_and_bytes_as_bytes(lab):

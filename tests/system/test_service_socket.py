@@ -13,7 +13,7 @@ import sys
 import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import OK, check, check_eq, run, wait_for
+from lab import DEADLINE_S, OK, check, check_eq, run, wait_for
 
 CONFIG = "[service]\nbuiltin = echo mesh-stats\n"
 BINARY, TEXT, BINARY_MORE, TEXT_MORE, FINISH, END = range(6)
@@ -39,7 +39,7 @@ class Stream:
 
     def __init__(self, daemon, node, service="echo", behind=b"", upgrade=True):
         self.conn = socket.socket(socket.AF_UNIX)
-        self.conn.settimeout(60)
+        self.conn.settimeout(DEADLINE_S)
         self.conn.connect(str(daemon.sock))
         call = {"method": "net.weft.Node.OpenServiceStream", "upgrade": upgrade,
                 "parameters": {"name": service, "method": "any", "provider": node}}
@@ -193,7 +193,7 @@ def test_who_does_not_read_stops_the_sender_and_loses_nothing(lab):
     sent = b"".join(frame(BINARY, data[at:at + 65536]) for at in range(0, len(data), 65536))
     for is_up in (True, False):
         stream = Stream(b, node, service="slow")
-        inside = program.taken.get(timeout=60)
+        inside = program.taken.get(timeout=DEADLINE_S)
         sender, reader = (stream.conn, inside) if is_up else (inside, stream.conn)
         off = push(sender, sent)
         check(0 < off < 4 << 20, f"up {is_up}: {off} bytes were taken that nobody reads")
@@ -209,7 +209,7 @@ def test_a_stream_that_nobody_reads_does_not_stop_the_session(lab):
     a, b, node = pair(lab)
     program = Program(lab, a)
     stream = Stream(b, node, service="slow")
-    inside = program.taken.get(timeout=60)
+    inside = program.taken.get(timeout=DEADLINE_S)
     push(stream.conn, frame(BINARY, bytes(65536)) * 100)
     for _ in range(3):
         done = b.weft("service", "call", "echo", "Say", "x", "--provider", node, "--timeout", "5")

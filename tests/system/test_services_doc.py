@@ -13,10 +13,9 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from client_library import installed
-from lab import WEFT, WEFTD, check, check_eq, run
+from lab import DEADLINE_S, WEFT, WEFTD, check, check_eq, run
 
 ROOT = pathlib.Path(__file__).parents[2]
-DEADLINE_S = 120
 
 
 def blocks(kind):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import OK, Skip, check, check_eq, run
+from lab import DEADLINE_S, OK, Skip, check, check_eq, run
 
 
 def s_client(address, alpn, *extra):
@@ -17,7 +17,7 @@ def s_client(address, alpn, *extra):
         raise Skip("this openssl has no s_client -quic")
     return subprocess.run(["openssl", "s_client", "-quic", "-connect", address, "-alpn", alpn,
                            "-servername", "mesh.invalid", *extra], input="Q\n", text=True,
-                          capture_output=True, timeout=20, check=False)
+                          capture_output=True, timeout=DEADLINE_S, check=False)
 
 
 def test_a_stock_client_completes_the_handshake(lab):

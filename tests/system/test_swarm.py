@@ -48,7 +48,7 @@ def test_others_are_found_and_the_first_source_may_die(lab_):
     link = n1.share(source)
     getting = [node.weft_popen("get", link, "--to", lab_.dir / node.name) for node in (n2, n3)]
     for process in getting:
-        check_eq(process.wait(60), 0, "n2 and n3 have it")
+        check_eq(process.wait(lab.DEADLINE_S), 0, "n2 and n3 have it")
     get(n4, link, "--to", lab_.dir / "n4", "--detach")
     wait_for(lambda: transfer_of(n4)["bytes_done"] > 6 * MIB, "some of it is there")
     check(transfer_of(n4)["sources"] >= 2, "others were found")

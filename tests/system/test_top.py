@@ -18,7 +18,7 @@ import termios
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import OK, USAGE, WEFT, Skip, check, check_eq, run, wait_for
+from lab import DEADLINE_S, OK, USAGE, WEFT, Skip, check, check_eq, run, wait_for
 
 CHUNK = 256 * 1024
 
@@ -43,7 +43,7 @@ def test_a_stream_of_json_tells_rates_of_sessions_workers_and_gets(lab):
     top = a.weft_popen("top", "--json")
     load = json.loads(top.stdout.readline())
     get = b.weft_popen("get", link, "--to", lab.dir / "out")
-    best, last_ms, end = 0, load["at_ms"], time.monotonic() + 60
+    best, last_ms, end = 0, load["at_ms"], time.monotonic() + DEADLINE_S
     while best <= CHUNK and time.monotonic() < end:
         load = json.loads(top.stdout.readline())
         check(load["at_ms"] > last_ms, "time goes on")
@@ -53,7 +53,7 @@ def test_a_stream_of_json_tells_rates_of_sessions_workers_and_gets(lab):
     check_eq([w["worker"] for w in load["workers"]], [0], "workers")
     check(load["rss_bytes"] > 1 << 20 and load["mode"] == "normal", f"node: {load}")
     top.send_signal(signal.SIGINT)
-    top.wait(timeout=10)
+    top.wait(timeout=DEADLINE_S)
     get.kill()
     get.wait()
     check_eq(a.weft("status").returncode, OK, "the daemon after a watcher left")
@@ -76,7 +76,7 @@ def test_sessions_of_every_worker_have_rates(lab):
     wait_for(lambda: len(json.loads(top.stdout.readline())["sessions"]) == 4, "sessions")
     gets = [b.weft_popen("get", link, "--to", lab.dir / name)
             for link, (name, b) in zip(links, getters.items())]
-    end = time.monotonic() + 60
+    end = time.monotonic() + DEADLINE_S
     while min(best.values()) <= CHUNK and time.monotonic() < end:
         for session in json.loads(top.stdout.readline())["sessions"]:
             best[session["node_id"]] = max(best[session["node_id"]], session["out_per_s"])
@@ -110,8 +110,8 @@ def test_piped_it_prints_once_and_devices_and_drops_are_there(lab):
     check_eq(a.weft("top", "--interval", "soon").returncode, USAGE, "interval")
 
 
-def screen(fd, until, timeout=20):
-    text, end = b"", time.monotonic() + timeout
+def screen(fd, until):
+    text, end = b"", time.monotonic() + DEADLINE_S
     while time.monotonic() < end and until not in text:
         if select.select([fd], [], [], 0.2)[0]:
             text += os.read(fd, 65536)
@@ -132,7 +132,7 @@ def test_a_terminal_is_redrawn_in_place_and_given_back(lab):
         check(b"WORKER" in text and b"LOAD %" in text, f"a table: {text}")
         top.send_signal(signal.SIGINT)
         screen(main, b"\x1b[?7h\x1b[?25h")
-        check_eq(top.wait(timeout=10), OK, "Ctrl-C is how it ends")
+        check_eq(top.wait(timeout=DEADLINE_S), OK, "Ctrl-C is how it ends")
         check_eq(termios.tcgetattr(terminal), before, "the terminal's settings")
     finally:
         top.kill()

@@ -9,7 +9,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import (FAILED, NOT_FOUND, OK, check, check_eq, run, run_plain, same_tree, wait_for)
+from lab import (DEADLINE_S, FAILED, NOT_FOUND, OK, check, check_eq, run, run_plain, same_tree, wait_for)
 
 CHUNK = 256 * 1024
 SIZES = [0, 1, 1023, 1024, 1025, 16 * 1024, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 5 * CHUNK + 77]
@@ -94,7 +94,7 @@ def test_a_sender_that_restarts_is_found_again(lab):
     a.kill()
     time.sleep(0.3)
     a.start()
-    out, err = waiting.communicate(timeout=60)
+    out, err = waiting.communicate(timeout=DEADLINE_S)
     check_eq(waiting.returncode, OK, f"get: {out}{err}")
     same_tree(root, lab.dir / "out")
 
@@ -225,7 +225,7 @@ def test_a_cancelled_get_leaves_no_staging(lab):
     waiting = b.weft_popen("get", a.share(root), "--to", str(lab.dir / "out"))
     transfer = wait_for(lambda: next(iter(b.json("get", "list")["transfers"]), None), "it is listed")
     check_eq(b.weft("get", "cancel", transfer["get_id"]).returncode, OK, "cancel")
-    check(waiting.wait(timeout=20) != OK, "the waiting command saw no cancel")
+    check(waiting.wait(timeout=DEADLINE_S) != OK, "the waiting command saw no cancel")
     wait_for(lambda: not list((lab.dir / "out").glob(".weft*")), "staging is removed")
 
 

@@ -10,7 +10,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 import fabric
-from lab import (ASKING_S, NOT_FOUND, OK, Skip, check, check_eq, need_root, run, run_plain, same_tree,
+from lab import (ASKING_S, DEADLINE_S, NOT_FOUND, OK, Skip, check, check_eq, need_root, run, run_plain, same_tree,
                  wait_for)
 
 CHUNK = 256 * 1024
@@ -176,7 +176,7 @@ def test_connection_keeps_its_worker_when_the_address_changes(lab):
         lab.ip(ns_b, "addr", "add", new, "dev", "veth0")
         lab.ip(ns_b, "addr", "del", old, "dev", "veth0")
         lab.ip(ns_b, "addr", "replace", new, "dev", "veth0")
-        out, err = get.communicate(timeout=60)
+        out, err = get.communicate(timeout=DEADLINE_S)
         check_eq(get.returncode, OK, f"get: {err}")
         same_tree(root, lab.dir / f"out{i}")
         b.stop()
@@ -346,7 +346,7 @@ def test_connection_whose_datagrams_come_by_another_workers_queue_goes_on(lab):
         host += 1
         wait_for(lambda: b.json("status")["received_bytes"] > got + 2 * CHUNK or get.poll() is not None,
                  "the transfer goes on from the new address")
-    out, err = get.communicate(timeout=120)
+    out, err = get.communicate(timeout=DEADLINE_S)
     check_eq(get.returncode, OK, f"get: {err}")
     same_tree(root, lab.dir / "out")
     wait_for(lambda: sum(w["handed_in"] for w in workers_of(a)), "datagrams were handed over")
@@ -372,7 +372,7 @@ def test_devices_come_and_go_under_the_transfers_of_all_workers(lab):
         check_eq(device(a), None, "devices")
         changes += 1
     for i, get in enumerate(gets):
-        out, err = get.communicate(timeout=120)
+        out, err = get.communicate(timeout=DEADLINE_S)
         check_eq(get.returncode, OK, f"get: {err}")
         same_tree(root, lab.dir / f"out{i}")
     check(changes >= 1, "the transfers were over before the device was detached")
@@ -387,7 +387,7 @@ def test_killed_with_queues_at_all_workers_it_leaves_nothing(lab):
     attach(a)
     a.kill()
     wait_for(lambda: "prog/xdp" not in lab.ip(ns_a, "-d", "link", "show", "dev", "veth0").stdout,
-             "the program is gone", timeout=5)
+             "the program is gone")
     a.start()
     attach(a)
     check_eq(a.stop(), 0, "exit code of SIGTERM")

@@ -12,7 +12,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import (FAILED, NOT_FOUND, OK, REFUSED, USAGE, Skip, check, check_eq, need_root, run,
+from lab import (DEADLINE_S, FAILED, NOT_FOUND, OK, REFUSED, USAGE, Skip, check, check_eq, need_root, run,
                  run_plain, same_tree, wait_for)
 
 CHUNK = 256 * 1024
@@ -68,7 +68,7 @@ def get_under_way(lab, server, client, out="out", **size):
 
 
 def finish(lab, root, waiting, out="out"):
-    text, err = waiting.communicate(timeout=120)
+    text, err = waiting.communicate(timeout=DEADLINE_S)
     check_eq(waiting.returncode, OK, f"get: {text}{err}")
     same_tree(root, lab.dir / out)
 
@@ -156,7 +156,7 @@ def test_killed_it_leaves_nothing_attached(lab):
     attach(a)
     check(program_on(a.netns), "nothing is attached")
     a.kill()
-    wait_for(lambda: not program_on(a.netns), "the program is gone", timeout=5)
+    wait_for(lambda: not program_on(a.netns), "the program is gone")
     a.start()
     attach(a)
 
@@ -165,7 +165,7 @@ def test_unconfirmed_it_detaches_by_itself_and_kept_it_stays(lab):
     a, b = two(lab)
     attach(a, "--confirm", "1s")
     check(devices(a)["veth0"]["confirm_ms"] <= 1000, "time to confirm")
-    wait_for(lambda: not devices(a), "detached", timeout=5)
+    wait_for(lambda: not devices(a), "detached")
     check_eq(program_on(a.netns), "", "program")
     attach(a, "--confirm", "1s")
     check_eq(a.weft("xdp", "keep", "veth0").returncode, OK, "keep")
@@ -199,7 +199,7 @@ def echo_in(netns, kind, port, text):
     """A line there and back between b and a's port, by programs that know nothing of weft."""
     script = ("import socket,sys\n"
               f"s=socket.socket(socket.AF_INET, socket.{kind})\n"
-              "s.settimeout(5)\n"
+              f"s.settimeout({DEADLINE_S})\n"
               f"s.connect(('10.77.0.1', {port}))\n"
               f"s.send({text!r})\n"
               "sys.stdout.write(s.recv(100).decode())\n")
@@ -352,7 +352,7 @@ def test_a_banned_network_is_not_heard_until_its_time_is_over(lab):
     ban = a.call("AddBan", target="10.77.0.0/25", duration_s=4, reason="test")["ban"]
     check_eq((ban["target"], ban["reason"]), ("10.77.0.0/25", "test"), "ban")
     unheard(b, a)
-    wait_for(lambda: not a.call("ListBans")["bans"], "expired", timeout=10)
+    wait_for(lambda: not a.call("ListBans")["bans"], "expired")
     meet(b, a)
     ban_and_part(a, b, "10.77.0.2")
     a.call("RemoveBan", target="10.77.0.2")

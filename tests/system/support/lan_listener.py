@@ -55,7 +55,7 @@ def send(version):
 
 class Listener(zeroconf.ServiceListener):
     def add_service(self, zc, type_, name):
-        info = zc.get_service_info(type_, name, timeout=3000)
+        info = zc.get_service_info(type_, name, timeout=60_000)
         if info:
             say(name=name, port=info.port, addresses=info.parsed_addresses(),
                 properties={key.decode(): (value or b"").decode()
