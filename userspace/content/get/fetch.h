@@ -322,7 +322,10 @@ void fetch_check_run(struct fetch *fetch);
 WEFT_MUST_CHECK
 int fetch_file_start(struct fetch *fetch, uint32_t item);
 void fetch_file_run(struct fetch_file *file);
-/* fetch_file_list_check: the page has a length it can have; fetch_file_list_arrived keeps it. */
+/*
+ * fetch_file_list_check: the page is as long as was asked for, so that nobody holds a file by
+ * giving its list hash by hash; fetch_file_list_arrived keeps it.
+ */
 bool fetch_file_list_check(const struct fetch_file *file, const struct message_answer *answer);
 void fetch_file_list_arrived(struct fetch_file *file, const struct message_answer *answer);
 /* fetch_file_list_failed: who gave the first pages gives no more; it starts again. */

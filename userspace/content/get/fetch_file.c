@@ -158,10 +158,10 @@ int fetch_file_start(struct fetch *fetch, uint32_t item)
 
 bool fetch_file_list_check(const struct fetch_file *file, const struct message_answer *answer)
 {
-	uint64_t cnt = answer->len / BLAKE3_HASH_LEN;
+	uint64_t left = file->chunk_cnt - file->hash_cnt;
+	uint64_t cnt = left < MESSAGE_HASHES_MAX ? left : MESSAGE_HASHES_MAX;
 
-	return answer->total == file->chunk_cnt && cnt > 0 && answer->len % BLAKE3_HASH_LEN == 0 &&
-	       cnt <= file->chunk_cnt - file->hash_cnt;
+	return answer->total == file->chunk_cnt && answer->len == cnt * BLAKE3_HASH_LEN;
 }
 
 void fetch_file_list_arrived(struct fetch_file *file, const struct message_answer *answer)

@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "codec/cbor.h"
 #include "content/manifest.h"
+#include "content/message.h"
 #include "crypto/blake3.h"
 #include "support/check.h"
 #include "support/content_duo.h"
@@ -152,6 +153,40 @@ static void test_chunk_of_another_place_is_not_believed(void)
 	duo.on_answer = swapped_chunks;
 	get = get_run();
 	CHECK(get->bad_chunk_cnt > 0);
+	CHECK_EQ(get_again(get->id)->state, CONTENT_GET_FINISHED);
+	CHECK(duo_trees_equal(&duo, "in", "out"));
+	duo_fini(&duo);
+}
+
+/* A list, hash by hash. */
+static void short_lists(struct duo *d, struct duo_answer *answer)
+{
+	static uint8_t bytes[MESSAGE_HEAD_CAP + BLAKE3_HASH_LEN + MESSAGE_END_CAP];
+	struct message_answer list;
+	struct writer w = writer_of(bytes, sizeof(bytes));
+
+	if (answer->type != MESH_CHUNK_HASH_LIST ||
+	    message_answer_parse(answer->type, answer->payload, answer->len, &list) < 0)
+		return;
+	d->hook_cnt++;
+	list.len = BLAKE3_HASH_LEN;
+	message_answer_write_head(&w, answer->type, &list);
+	writer_bytes(&w, list.bytes, list.len);
+	answer->len = writer_len(&w);
+	answer->len += message_answer_write_end(answer->type, &list, bytes + answer->len);
+	memcpy(answer->payload, bytes, answer->len);
+}
+
+static void test_list_in_shorter_pages_than_asked_for_is_not_taken(void)
+{
+	const struct content_get *get;
+
+	CHECK(duo_begin());
+	duo.on_answer = short_lists;
+	get = get_run();
+	CHECK_EQ(get->state, CONTENT_GET_STOPPED);
+	CHECK_EQ(get->err, WEFT_EDAMAGED);
+	CHECK_EQ(duo.hook_cnt, 3);
 	CHECK_EQ(get_again(get->id)->state, CONTENT_GET_FINISHED);
 	CHECK(duo_trees_equal(&duo, "in", "out"));
 	duo_fini(&duo);
@@ -458,6 +493,7 @@ int main(void)
 	RUN(test_peer_that_keeps_lying_is_left);
 	RUN(test_cut_answers_are_never_believed);
 	RUN(test_chunk_of_another_place_is_not_believed);
+	RUN(test_list_in_shorter_pages_than_asked_for_is_not_taken);
 	RUN(test_peer_that_is_off_is_named_soon);
 	RUN(test_peer_that_falls_silent_is_given_up);
 	RUN(test_peer_that_comes_back_is_asked_again);
