@@ -66,6 +66,7 @@ static int seam_ask(struct mesh *mesh, const struct mesh_ask *ask, uint64_t now_
 
 	request->duo = duo;
 	request->to = 1 - mesh->idx;
+	memcpy(request->answer.asked_key, ask->peer.key, sizeof(request->answer.asked_key));
 	request->due_ns = now_ns + TURN_NS;
 	request->type = ask->type;
 	memcpy(request->payload, ask->payload, ask->payload_len);

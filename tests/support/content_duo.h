@@ -25,6 +25,7 @@ struct duo;
 /* One answer on its way back; a hook may change it. */
 struct duo_answer {
 	unsigned request_type;
+	uint8_t asked_key[32]; /* as it was named by the asker: all are the other node */
 	unsigned type;
 	uint8_t *payload; /* whole, in memory of the rig */
 	size_t len;

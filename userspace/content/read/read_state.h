@@ -12,10 +12,11 @@
 #include "crypto/blake3.h"
 
 /* What read*.c share. */
-#define READER_PLACES_MAX 8u /* files of the content that are tried */
-#define READER_DETAIL_CAP 256
-#define READER_PROOF_LEN  (MESSAGE_GROUPS_MAX * BLAKE3_GROUP_LEN)
-#define READER_HALF_CNT	  ((unsigned)(BLAKE3_CHUNK_LEN / READER_PROOF_LEN))
+#define READER_PLACES_MAX     8u /* files of the content that are tried */
+#define READER_DETAIL_CAP     256
+#define READER_SIZE_TRIES_MAX 3u /* of nodes that tell a length they do not prove */
+#define READER_PROOF_LEN      (MESSAGE_GROUPS_MAX * BLAKE3_GROUP_LEN)
+#define READER_HALF_CNT	      ((unsigned)(BLAKE3_CHUNK_LEN / READER_PROOF_LEN))
 /* Nodes above the groups of a proof, and the frame around it. */
 #define READER_PROOF_CAP (READER_PROOF_LEN + 8192u)
 
@@ -82,6 +83,8 @@ struct reader {
 	bool is_sized;
 	uint64_t size_told; /* by a node, which is yet to prove it */
 	unsigned size_try_cnt;
+	unsigned size_tried_cnt; /* nodes that told a length and did not prove it */
+	uint8_t size_tried[READER_SIZE_TRIES_MAX][MESH_KEY_LEN];
 	bool has_origin;
 	struct reader_origin origin; /* its hints point below */
 	struct mesh_peer hints[READER_HINTS_MAX];

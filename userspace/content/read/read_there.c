@@ -144,8 +144,6 @@ void reader_chunk_ask_cancel(struct reader_chunk *chunk)
 
 /* --- how long it is --- */
 
-#define SIZE_TRIES_MAX 3u /* of nodes that tell what they cannot prove */
-
 static bool size_verify(struct reader_half *half, const struct message_answer *answer,
 			const struct blake3_range *range)
 {
@@ -196,8 +194,8 @@ static void size_proved(void *arg, const struct swarm_answer *answer, uint64_t n
 	half->is_out = false;
 	if (!answer->err)
 		size_known(reader);
-	else if (++reader->size_try_cnt < SIZE_TRIES_MAX)
-		reader_wake(reader);
+	else if (reader->size_try_cnt < READER_SIZE_TRIES_MAX)
+		reader_wake(reader); /* another is asked */
 	else
 		reader_fail(reader, answer->err, "%s", answer->detail);
 }
@@ -231,6 +229,11 @@ static void size_told(void *arg, const struct swarm_answer *answer, uint64_t now
 
 	reader->now_ns = now_ns;
 	half->is_out = false;
+	if (answer->err && reader->size_tried_cnt > 0) {
+		reader->size_tried_cnt = 0; /* there is nobody else: who was busy may not be now */
+		reader_wake(reader);
+		return;
+	}
 	if (answer->err) {
 		reader_fail(reader, answer->err, "%s", answer->detail);
 		return;
@@ -246,6 +249,8 @@ static void size_told(void *arg, const struct swarm_answer *answer, uint64_t now
 		reader_wake(reader); /* it was lost meanwhile: another is asked */
 		return;
 	}
+	memcpy(reader->size_tried[reader->size_tried_cnt++], answer->from_key, MESH_KEY_LEN);
+	reader->size_try_cnt++;
 	proof.request.first = last_group(reader).first_group;
 	proof.chunk = (reader->size_told - 1) / BLAKE3_CHUNK_LEN;
 	size_ask(half, &proof, now_ns);
@@ -254,7 +259,12 @@ static void size_told(void *arg, const struct swarm_answer *answer, uint64_t now
 void reader_size_ask(struct reader *reader, uint64_t now_ns)
 {
 	struct reader_half *half = &reader->chunks[0].halves[0];
-	const struct swarm_ask first = {.check = size_told_check, .done = size_told};
+	const struct swarm_ask first = {
+		.not_of = reader->size_tried,
+		.not_of_cnt = reader->size_tried_cnt,
+		.check = size_told_check,
+		.done = size_told,
+	};
 
 	half->chunk = &reader->chunks[0];
 	if (!half->is_out && swarm_is_there(reader, now_ns))

@@ -97,10 +97,18 @@ static int ask_send(struct swarm_ask *ask, struct swarm_member *member, uint64_t
 	return 0;
 }
 
+static bool is_left_out(const struct swarm_ask *ask, const struct swarm_member *member)
+{
+	for (unsigned i = 0; i < ask->not_of_cnt; i++)
+		if (memcmp(ask->not_of[i], member->source->key, MESH_KEY_LEN) == 0)
+			return true;
+	return false;
+}
+
 static bool may_be_asked(const struct swarm_ask *ask, const struct swarm_member *member)
 {
 	return member->state == MEMBER_OPEN && swarm_member_is_usable(member) &&
-	       !has_failed_at(ask, member) &&
+	       !has_failed_at(ask, member) && !is_left_out(ask, member) &&
 	       (ask->type == MESH_GET_MANIFEST || swarm_member_has(member, ask->item, ask->chunk));
 }
 

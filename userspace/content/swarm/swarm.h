@@ -102,6 +102,8 @@ struct swarm_ask {
 	uint8_t *buf;
 	size_t cap;
 	struct swarm_member *from;
+	const uint8_t (*not_of)[MESH_KEY_LEN]; /* without from: nodes that are not asked */
+	unsigned not_of_cnt;
 	bool (*check)(void *arg, const struct message_answer *answer); /* NULL: done looks */
 	void (*done)(void *arg, const struct swarm_answer *answer, uint64_t now_ns);
 	void *arg;

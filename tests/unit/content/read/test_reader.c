@@ -421,6 +421,47 @@ static void test_a_length_counts_when_it_is_proved(void)
 	duo_fini(&duo);
 }
 
+/* Whoever is asked by a name that is not A's tells a wrong length. */
+static void others_lie_about_sizes(struct duo *d, struct duo_answer *answer)
+{
+	if (memcmp(answer->asked_key, d->nodes[DUO_A].key, sizeof(answer->asked_key)) == 0)
+		return;
+	d->hook_cnt = 0;
+	sizes_lie(d, answer);
+}
+
+static void test_who_lied_about_the_length_is_not_asked_for_it_again(void)
+{
+	static const struct addr liar_addr = {
+		.ip = {192, 0, 2, 9}, .port = 7000, .family = ADDR_IPV4};
+	struct mesh_peer hints[] = {
+		{.key = {9}, .addrs = &liar_addr, .addr_cnt = 1},
+		{.addrs = shared.addrs},
+	};
+	struct reader_origin origin = {.hints = hints, .hint_cnt = 2};
+	struct heard heard;
+	struct reader_ask ask;
+
+	CHECK(world_begin());
+	duo.on_answer = others_lie_about_sizes;
+	heard_init(&heard);
+	heard.want_len = 10;
+	memcpy(hints[1].key, shared.node_key, sizeof(hints[1].key));
+	hints[1].addr_cnt = shared.addr_cnt;
+	ask = ask_of(&heard, 0, 0);
+	ask.size = READER_SIZE_UNTOLD;
+	ask.opened = heard_opened;
+	ask.origin = &origin;
+	CHECK_EQ(reader_start(duo.nodes[DUO_B].content, &ask, duo.now_ns, &heard.reader), 0);
+	turns(&heard);
+	CHECK_EQ(heard.err, 0);
+	CHECK_EQ(heard.size, FILE_LEN);
+	CHECK_MEM(heard.data, bytes, 10);
+	CHECK(duo.nodes[DUO_B].event_cnt[CONTENT_PEER_BAD] > 0);
+	free(heard.data);
+	duo_fini(&duo);
+}
+
 static void test_limits(void)
 {
 	struct heard heard[READERS_MAX + 1];
@@ -458,6 +499,7 @@ int main(void)
 	RUN(test_what_is_not_wanted_ends_untold);
 	RUN(test_a_range_beyond_the_end_is_refused);
 	RUN(test_a_length_counts_when_it_is_proved);
+	RUN(test_who_lied_about_the_length_is_not_asked_for_it_again);
 	RUN(test_limits);
 	return check_done();
 }
