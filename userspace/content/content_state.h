@@ -70,10 +70,10 @@ void content_forget_file(struct content *content, const struct object_file *file
 void content_trust_file(struct content *content, const struct object_file *file);
 
 /*
- * content_limits_apply: the limits changed. What a get asks for is taken of the
- * limit of downloads: content_download_ns says when it may ask (now_ns: at
- * once), content_download_take that it asks for len bytes, and
- * content_download_give_back that so many did not come. A source's own limit
+ * content_limits_apply: the limits changed. What is asked of others is taken of
+ * the limit of downloads: content_download_ns says when it may be asked for
+ * (now_ns: at once), content_download_take that len bytes are, and
+ * content_download_settle that of those taken len came. A source's own limit
  * is content_limit(content, CONTENT_LIMIT_DOWNLOAD_PEER), for a struct pace
  * of its; content_price says what traffic with an address costs: of two that
  * have the same, the cheaper is asked.
@@ -82,7 +82,8 @@ void content_limits_apply(struct content *content, uint64_t now_ns);
 uint64_t content_limit(const struct content *content, enum content_limit which);
 uint64_t content_download_ns(const struct content *content, uint64_t now_ns);
 void content_download_take(struct content *content, uint64_t len, uint64_t now_ns);
-void content_download_give_back(struct content *content, uint64_t len);
+void content_download_settle(struct content *content, uint64_t taken_len, uint64_t len,
+			     uint64_t now_ns);
 unsigned content_price(const struct content *content, const struct addr *addr);
 
 /* content_is_blocked: this content is not to be fetched (content_set_blocker). */

@@ -216,10 +216,11 @@ uint64_t content_download_ns(const struct content *content, uint64_t now_ns)
 void content_download_take(struct content *content, uint64_t len, uint64_t now_ns)
 {
 	pace_take(&content->limits.download, len, now_ns);
-	pace_meter_note(&content->limits.download_meter, len, now_ns);
 }
 
-void content_download_give_back(struct content *content, uint64_t len)
+void content_download_settle(struct content *content, uint64_t taken_len, uint64_t len,
+			     uint64_t now_ns)
 {
-	pace_give_back(&content->limits.download, len);
+	pace_give_back(&content->limits.download, taken_len - len);
+	pace_meter_note(&content->limits.download_meter, len, now_ns);
 }

@@ -121,7 +121,6 @@ struct fetch_slot {
 	uint64_t part;	      /* of a range */
 	const uint8_t *bytes; /* verified by a job before anything else */
 	size_t len;
-	size_t taken_len;	 /* of the limit of downloads, while it is asked for */
 	struct fetch_slot *next; /* of those that wait for a write job */
 	int err;
 	struct object_stamp stamp; /* of a whole file in its place */

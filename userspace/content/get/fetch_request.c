@@ -165,16 +165,6 @@ static void slot_failed(struct fetch_slot *slot, const struct swarm_answer *answ
 		fetch_swarm_failed(fetch, answer->err, answer->detail);
 }
 
-/* Of the limit of downloads a whole chunk was taken: less came, or nothing. */
-static void download_correct(struct fetch_slot *slot, const struct swarm_answer *answer)
-{
-	size_t len = answer->err ? 0 : answer->message.len;
-
-	if (len < slot->taken_len)
-		content_download_give_back(slot->fetch->content, slot->taken_len - len);
-	slot->taken_len = 0;
-}
-
 static void on_answer(void *arg, const struct swarm_answer *answer, uint64_t now_ns)
 {
 	struct fetch_slot *slot = arg;
@@ -183,7 +173,6 @@ static void on_answer(void *arg, const struct swarm_answer *answer, uint64_t now
 	fetch->get->gets->now_ns = now_ns;
 	fetch->asked_cnt--;
 	fetch_wake(fetch);
-	download_correct(slot, answer);
 	if (answer->err) {
 		slot_failed(slot, answer);
 		return;
@@ -270,8 +259,6 @@ static int slot_ask(struct fetch_slot *slot, struct swarm_member *from, uint64_t
 	err = swarm_ask(fetch->swarm, &slot->ask, now_ns);
 	if (err)
 		return err;
-	slot->taken_len = slot->kind == SLOT_LIST ? 0 : BLAKE3_CHUNK_LEN;
-	content_download_take(fetch->content, slot->taken_len, now_ns);
 	if (from)
 		memcpy(slot->from_key, swarm_member_key(from), sizeof(slot->from_key));
 	fetch->asked_cnt++;

@@ -60,16 +60,44 @@ void swarm_asks_forget(struct swarm *swarm, const struct swarm_member *member)
 
 /* --- sending --- */
 
-/* Bytes are asked of it: when that is as many as may be, it has to wait. */
-static void ask_limit(struct swarm_member *member, uint64_t now_ns)
+static bool is_of_bytes(const struct swarm_ask *ask)
 {
-	struct swarm *swarm = member->swarm;
-	struct source *source = member->source;
+	return ask->type == MESH_GET_CHUNK || ask->type == MESH_RANGE_PROOF;
+}
 
-	source_limit(source, content_limit(swarm->swarms->content, CONTENT_LIMIT_DOWNLOAD_PEER),
-		     BLAKE3_CHUNK_LEN, now_ns);
-	if (source->not_before_ns > now_ns)
-		swarm_tend_at(swarm, source->not_before_ns);
+/* When as many bytes as may be are asked of it, it has to wait. */
+static void wait_notice(struct swarm_member *member, uint64_t now_ns)
+{
+	if (member->source->not_before_ns > now_ns)
+		swarm_tend_at(member->swarm, member->source->not_before_ns);
+}
+
+/* Bytes are asked for: a whole chunk, whatever will come. */
+static void limits_take(struct swarm_ask *ask, struct swarm_member *member, uint64_t now_ns)
+{
+	struct content *content = member->swarm->swarms->content;
+
+	ask->taken_len = is_of_bytes(ask) ? BLAKE3_CHUNK_LEN : 0;
+	if (!ask->taken_len)
+		return;
+	content_download_take(content, ask->taken_len, now_ns);
+	source_limit(member->source, content_limit(content, CONTENT_LIMIT_DOWNLOAD_PEER),
+		     ask->taken_len, now_ns);
+	wait_notice(member, now_ns);
+}
+
+/* Of those len came, or none: the rest is given back, so that who is cancelled costs nothing. */
+static void limits_settle(struct swarm_ask *ask, struct swarm_member *member, size_t len)
+{
+	struct swarms *swarms = member->swarm->swarms;
+
+	if (!ask->taken_len)
+		return;
+	len = len < ask->taken_len ? len : ask->taken_len;
+	content_download_settle(swarms->content, ask->taken_len, len, swarms->now_ns);
+	source_limit_give_back(member->source, ask->taken_len - len);
+	ask->taken_len = 0;
+	wait_notice(member, swarms->now_ns);
 }
 
 static int ask_send(struct swarm_ask *ask, struct swarm_member *member, uint64_t now_ns)
@@ -92,8 +120,7 @@ static int ask_send(struct swarm_ask *ask, struct swarm_member *member, uint64_t
 	ask->asked_ns = now_ns;
 	member->asked_cnt++;
 	source_asked(member->source, now_ns);
-	if (ask->type == MESH_GET_CHUNK || ask->type == MESH_RANGE_PROOF)
-		ask_limit(member, now_ns);
+	limits_take(ask, member, now_ns);
 	return 0;
 }
 
@@ -143,13 +170,29 @@ static bool ask_is_over(const struct swarm_ask *ask, bool is_hopeful, uint64_t n
 	return swarm_outlook(swarm, now_ns) != SWARM_WAITING;
 }
 
+/* The limit of downloads holds it; whoever chooses a member himself looks at that before. */
+static bool ask_is_held(const struct swarm_ask *ask, uint64_t now_ns)
+{
+	uint64_t at_ns = content_download_ns(ask->swarm->swarms->content, now_ns);
+
+	if (!is_of_bytes(ask) || at_ns <= now_ns)
+		return false;
+	swarm_tend_at(ask->swarm, at_ns);
+	return true;
+}
+
 /* True when it is under way or was told its end, which is for the caller to do. */
 static bool ask_try(struct swarm_ask *ask, uint64_t now_ns, bool *out_is_over)
 {
+	struct swarm_member *member;
 	bool is_hopeful;
-	struct swarm_member *member = ask_choose(ask, now_ns, &is_hopeful);
-	int err = member ? ask_send(ask, member, now_ns) : WEFT_EABSENT;
+	int err;
 
+	*out_is_over = false;
+	if (ask_is_held(ask, now_ns))
+		return false;
+	member = ask_choose(ask, now_ns, &is_hopeful);
+	err = member ? ask_send(ask, member, now_ns) : WEFT_EABSENT;
 	*out_is_over = !member && ask_is_over(ask, is_hopeful, now_ns);
 	if (err == WEFT_EFULL)
 		swarm_tend_at(ask->swarm, now_ns + RETRY_NS);
@@ -185,6 +228,7 @@ static void ask_request_cancel(struct swarm_ask *ask)
 	ask->request_out = NULL;
 	ask->member->asked_cnt--;
 	source_dropped(ask->member->source);
+	limits_settle(ask, ask->member, 0);
 	ask->member = NULL;
 }
 
@@ -377,6 +421,7 @@ static void on_reply(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
 	ask->request_out = NULL;
 	ask->member = NULL;
 	member->asked_cnt--;
+	limits_settle(ask, member, reply->err ? 0 : reply->payload_len);
 	if (member->is_going || !ask->from)
 		swarm_changed(swarm);
 	if (!reply->err) {

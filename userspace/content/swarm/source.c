@@ -228,6 +228,15 @@ void source_limit(struct source *source, uint64_t per_s, size_t len, uint64_t no
 		wait_until(source, source->pace.free_ns);
 }
 
+void source_limit_give_back(struct source *source, size_t len)
+{
+	bool is_held = source->not_before_ns == source->pace.free_ns;
+
+	pace_give_back(&source->pace, len);
+	if (is_held)
+		source->not_before_ns = source->pace.free_ns;
+}
+
 bool source_is_ready(const struct source *source, uint64_t now_ns)
 {
 	return !source->is_refused && now_ns >= source->not_before_ns;

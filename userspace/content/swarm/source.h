@@ -89,6 +89,8 @@ void source_pardon(struct source *source);
 
 /* source_limit: len bytes are asked of it; of per_s (0: any number) in a second, so it may have to wait. */
 void source_limit(struct source *source, uint64_t per_s, size_t len, uint64_t now_ns);
+/* source_limit_give_back: so many of them did not come. */
+void source_limit_give_back(struct source *source, size_t len);
 
 /* source_is_ready: it may be asked now, if it has room. */
 bool source_is_ready(const struct source *source, uint64_t now_ns);

@@ -114,6 +114,7 @@ struct swarm_ask {
 	struct swarm_member *member; /* asked now */
 	struct mesh_request *request_out;
 	uint64_t asked_ns;
+	size_t taken_len;			 /* of the limits of downloads, while it is asked */
 	uint64_t failed[SWARM_MEMBERS_MAX / 64]; /* members that have not got it */
 };
 /*

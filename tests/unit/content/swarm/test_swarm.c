@@ -346,6 +346,78 @@ static void test_a_hint_is_asked_where_it_is_said_to_be(void)
 	source_net_fini(&net);
 }
 
+/* --- limits of what is asked for --- */
+
+static bool chunk_is_right(void *arg, const struct message_answer *answer)
+{
+	(void)arg;
+	return answer->len == net.chunk_len;
+}
+
+static int chunk_ask(struct swarm *swarm, struct swarm_member *from)
+{
+	memset(&one, 0, sizeof(one));
+	one.ask.type = MESH_GET_CHUNK;
+	one.ask.what = "a chunk";
+	one.ask.what_len = strlen(one.ask.what);
+	one.ask.buf = one.buf;
+	one.ask.cap = sizeof(one.buf);
+	one.ask.from = from;
+	one.ask.check = chunk_is_right;
+	one.ask.done = one_done;
+	return swarm_ask(swarm, &one.ask, net.now_ns);
+}
+
+/* A chunk a second, of all and of each. */
+static struct swarm *limited_begin(void)
+{
+	source_net_init(&net);
+	net.content.limits.configured[CONTENT_LIMIT_DOWNLOAD_PEER] = BLAKE3_CHUNK_LEN;
+	pace_set(&net.content.limits.download, BLAKE3_CHUNK_LEN, net.now_ns);
+	return source_net_join(&net, 0, 1);
+}
+
+static void test_what_did_not_come_costs_nothing_of_the_limits(void)
+{
+	struct swarm *swarm = limited_begin();
+	struct swarm_member *member;
+
+	swarm_round(swarm);
+	member = swarm_best(swarm, net.now_ns);
+	CHECK(member);
+	CHECK_EQ(chunk_ask(swarm, member), 0);
+	CHECK(content_download_ns(&net.content, net.now_ns) > net.now_ns + 900 * NS_PER_MS);
+	CHECK(!swarm_best(swarm, net.now_ns));
+	swarm_cancel(&one.ask);
+	CHECK_EQ(content_download_ns(&net.content, net.now_ns), net.now_ns);
+	CHECK(swarm_best(swarm, net.now_ns) == member);
+	/* Of one that is answered with less, the rest. */
+	CHECK_EQ(chunk_ask(swarm, member), 0);
+	CHECK(one_run(NS_PER_S));
+	CHECK_EQ(one.err, 0);
+	CHECK_EQ(content_download_ns(&net.content, net.now_ns), net.now_ns);
+	CHECK(swarm_best(swarm, net.now_ns) == member);
+	swarm_leave(swarm);
+	source_net_fini(&net);
+}
+
+static void test_an_ask_of_whoever_has_it_waits_for_the_limit(void)
+{
+	struct swarm *swarm = limited_begin();
+	uint64_t free_ns;
+
+	content_download_take(&net.content, BLAKE3_CHUNK_LEN, net.now_ns);
+	free_ns = content_download_ns(&net.content, net.now_ns);
+	CHECK(free_ns > net.now_ns);
+	CHECK_EQ(chunk_ask(swarm, NULL), 0);
+	CHECK_EQ(net.asked_cnt, 0);
+	CHECK(one_run(2 * NS_PER_S));
+	CHECK_EQ(one.err, 0);
+	CHECK(net.now_ns >= free_ns);
+	swarm_leave(swarm);
+	source_net_fini(&net);
+}
+
 static void test_leaving_ends_searches(void)
 {
 	struct swarm *swarm;
@@ -397,6 +469,8 @@ int main(void)
 	RUN(test_one_that_is_always_busy_is_not_waited_for_for_ever);
 	RUN(test_swarms_full_of_guesses_leave_others_their_sources);
 	RUN(test_a_hint_is_asked_where_it_is_said_to_be);
+	RUN(test_what_did_not_come_costs_nothing_of_the_limits);
+	RUN(test_an_ask_of_whoever_has_it_waits_for_the_limit);
 	RUN(test_leaving_ends_searches);
 	RUN(test_one_finder_too_many_is_refused);
 	RUN(test_one_swarm_too_many_is_refused);
