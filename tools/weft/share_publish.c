@@ -186,8 +186,9 @@ static void print_published(const struct invocation *inv, const json_t *reply)
 	       field_uint(reply, "new_manifests"), field_uint(reply, "manifests"),
 	       field_text(share, "link"));
 	if (!json_is_true(json_object_get(reply, "asked")))
-		fprintf(stderr, "weft: nobody in the overlay could be asked for a newer revision; "
-				"the number follows what this node knows\n");
+		fprintf(stderr, "weft: neither the overlay nor a node that has the share could be "
+				"asked for "
+				"a newer revision; the number follows what this node knows\n");
 }
 
 static int publish(struct invocation *inv, json_t *parameters)

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "content/follow/follow_state.h"
-#include "content/follow/list_message.h"
+#include "content/list_message.h"
 #include "store/store.h"
 
 /* An answer with one head is copied by the mesh; a longer one is lent to it. */

@@ -4,7 +4,7 @@
 
 #include "base/jobs.h"
 #include "content/follow/follow_state.h"
-#include "content/follow/list_message.h"
+#include "content/head_ask.h"
 #include "content/swarm/swarm.h"
 
 /*
@@ -19,7 +19,6 @@
  */
 #define SYNC_ASKS_MAX  4u /* manifests on their way at once, a MiB each */
 #define SYNC_REPLY_CAP (MANIFEST_LEN_MAX + MESSAGE_HEAD_CAP + MESH_FRAME_OVERHEAD)
-#define SYNC_HEAD_CAP  (HEAD_LEN_MAX + LIST_CURSOR_LEN + 64u)
 /* Manifests are handed to the store when so many bytes wait. */
 #define SYNC_BATCH_LEN (4u << 20)
 
@@ -27,11 +26,9 @@ enum sync_step { SYNC_HEADS, SYNC_MANIFESTS, SYNC_BLOCKLIST, SYNC_SAVING };
 
 /* What one node was asked for a head. */
 struct sync_head_ask {
+	struct head_ask ask; /* first */
 	struct sync *sync;
-	struct mesh_request *request; /* NULL: not under way */
-	const uint8_t *key;	      /* of the node */
-	struct share_head head;	      /* seq 0: it gave none */
-	uint8_t buf[SYNC_HEAD_CAP + MESH_FRAME_OVERHEAD];
+	const uint8_t *key; /* of the node */
 };
 
 /* An object on its way here: a manifest, or the one chunk of a blocklist. */

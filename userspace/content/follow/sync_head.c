@@ -81,63 +81,32 @@ static void overlay_ask(struct sync *sync, uint64_t now_ns)
 
 /* --- nodes that the link names --- */
 
-static void answer_read(struct sync_head_ask *ask, const struct mesh_reply *reply)
+static void node_answered(struct head_ask *ask, int err, uint64_t now_ns)
 {
-	struct sync *sync = ask->sync;
-	struct list_answer answer;
+	struct sync *sync = ((struct sync_head_ask *)ask)->sync;
 
-	if (reply->type != MESH_SHARE_LIST ||
-	    list_answer_parse(reply->payload, reply->payload_len, &answer) < 0) {
+	if (err == 0)
+		heard(sync, &ask->seen.head, ask->seen.bytes, ask->seen.len);
+	else if (err == WEFT_EDAMAGED)
 		sync->follows->stats.false_head_cnt++;
-		return;
-	}
-	sync->is_heard = true;
-	if (answer.head_cnt == 0)
-		return;
-	if (head_parse(answer.heads[0].bytes, answer.heads[0].len, &ask->head) < 0 ||
-	    !is_of_share(sync, &ask->head)) {
-		ask->head = (struct share_head){0};
-		sync->follows->stats.false_head_cnt++;
-		return;
-	}
-	heard(sync, &ask->head, answer.heads[0].bytes, answer.heads[0].len);
+	sync->is_heard |= err == 0 || err == WEFT_EABSENT || err == WEFT_EDAMAGED;
+	answered(sync, now_ns);
 }
 
-static void node_answered(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
-{
-	struct sync_head_ask *ask = arg;
-
-	ask->request = NULL;
-	if (reply->err == 0)
-		answer_read(ask, reply);
-	else if (reply->err == WEFT_EABSENT)
-		ask->sync->is_heard = true;
-	answered(ask->sync, now_ns);
-}
-
-static void node_ask(struct sync *sync, struct sync_head_ask *ask, const struct link_node *hint,
+static void node_ask(struct sync *sync, struct sync_head_ask *asked, const struct link_node *hint,
 		     uint64_t now_ns)
 {
 	const struct follows_params *params = &sync->follows->params;
-	struct list_request request = {.has_share = true};
-	uint8_t payload[LIST_REQUEST_CAP];
-	struct mesh_ask mesh = {
-		.peer = {.addrs = hint->addrs, .addr_cnt = hint->addr_cnt},
-		.type = MESH_LIST_SHARES,
-		.payload = payload,
-		.reply_buf = ask->buf,
-		.reply_cap = sizeof(ask->buf),
-		.timeout_ns = params->config.timeout_ns,
-		.reply = node_answered,
-		.arg = ask,
-	};
+	struct mesh_peer peer = {.addrs = hint->addrs, .addr_cnt = hint->addr_cnt};
 
-	memcpy(mesh.peer.key, hint->key, sizeof(hint->key));
-	memcpy(request.share_id, sync->followed->view.share_id, SHARE_ID_LEN);
-	mesh.payload_len = list_request_write(&request, payload);
-	ask->sync = sync;
-	ask->key = hint->key;
-	if (params->mesh.ops->ask(params->mesh.mesh, &mesh, now_ns, &ask->request) == 0)
+	memcpy(peer.key, hint->key, sizeof(hint->key));
+	memcpy(asked->ask.share_id, sync->followed->view.share_id, SHARE_ID_LEN);
+	asked->ask.latest_s = follows_wall_s(sync->follows) + HEAD_SKEW_S;
+	asked->ask.timeout_ns = params->config.timeout_ns;
+	asked->ask.done = node_answered;
+	asked->sync = sync;
+	asked->key = hint->key;
+	if (head_ask_start(&asked->ask, &params->mesh, &peer, now_ns) == 0)
 		sync->head_wait_cnt++;
 }
 
@@ -162,11 +131,8 @@ void sync_heads_cancel(struct sync *sync)
 	if (sync->run)
 		params->overlay.ops->cancel(sync->run);
 	sync->run = NULL;
-	for (unsigned i = 0; i < FOLLOW_HINTS_MAX; i++) {
-		if (sync->head_asks[i].request)
-			params->mesh.ops->cancel(sync->head_asks[i].request);
-		sync->head_asks[i].request = NULL;
-	}
+	for (unsigned i = 0; i < FOLLOW_HINTS_MAX; i++)
+		head_ask_cancel(&sync->head_asks[i].ask, &params->mesh);
 }
 
 /* --- which is the newest --- */
@@ -208,7 +174,7 @@ static void other_heads_note(struct sync *sync, const struct share_head *seen)
 
 	heads[0] = &sync->overlay_head;
 	for (unsigned i = 0; i < FOLLOW_HINTS_MAX; i++) {
-		heads[i + 1] = &sync->head_asks[i].head;
+		heads[i + 1] = &sync->head_asks[i].ask.seen.head;
 		keys[i + 1] = sync->head_asks[i].key;
 	}
 	for (unsigned i = 0; i <= FOLLOW_HINTS_MAX; i++) {

@@ -153,6 +153,12 @@ static void adopt_stored(struct publication *publication)
 	store_snapshot_close(snapshot);
 }
 
+void keep_hear(struct publication *publication, const struct head_seen *seen)
+{
+	if (!publication->heard.head.seq || head_is_newer(&seen->head, &publication->heard.head))
+		publication->heard = *seen;
+}
+
 static void head_heard(void *arg, const uint8_t *value, size_t len,
 		       const struct overlay_claim *claim)
 {
@@ -164,17 +170,20 @@ static void head_heard(void *arg, const uint8_t *value, size_t len,
 	    memcmp(seen.head.share_id, publication->view.share_id, SHARE_ID_LEN) != 0)
 		return;
 	memcpy(seen.bytes, value + 1, len - 1);
-	if (!publication->heard.head.seq || head_is_newer(&seen.head, &publication->heard.head))
-		publication->heard = seen;
+	keep_hear(publication, &seen);
 }
 
-static void asked(struct publication *publication, bool was_asked, uint64_t now_ns)
+void keep_answered(struct publication *publication, bool was_answered, uint64_t now_ns)
 {
+	publication->was_answered |= was_answered;
+	if (--publication->wait_cnt)
+		return;
+	holders_end(publication);
 	adopt_stored(publication);
 	adopt(publication, &publication->heard, false);
 	if (publication->is_asked) {
 		publication->is_asked = false;
-		revise_go_on(publication, was_asked);
+		revise_go_on(publication, publication->was_answered);
 	} else {
 		keep_put(publication, now_ns);
 	}
@@ -186,7 +195,7 @@ static void get_done(void *arg, const struct overlay_result *result, uint64_t no
 
 	publication->get = NULL;
 	/* Nobody else is there to be asked, but what lies here was put by somebody. */
-	asked(publication, result->err == 0 || publication->heard.head.seq, now_ns);
+	keep_answered(publication, result->err == 0 || publication->heard.head.seq, now_ns);
 }
 
 void keep_ask(struct publication *publication, uint64_t now_ns)
@@ -194,16 +203,18 @@ void keep_ask(struct publication *publication, uint64_t now_ns)
 	const struct overlay_seam *overlay = &publication->publisher->params.overlay;
 	uint8_t name[HEAD_OVERLAY_NAME_LEN];
 
-	if (publication->get)
+	if (publication->wait_cnt)
 		return;
 	publication->heard.head.seq = 0;
+	publication->was_answered = false;
+	publication->wait_cnt = 1; /* until all were asked */
 	head_overlay_name(publication->view.share_id, name);
-	if (!overlay->ops ||
+	if (overlay->ops &&
 	    overlay->ops->get(overlay->overlay, name, sizeof(name), HEAD_OVERLAY_TAG, head_heard,
-			      get_done, publication, now_ns, &publication->get) < 0) {
-		publication->get = NULL;
-		asked(publication, false, now_ns);
-	}
+			      get_done, publication, now_ns, &publication->get) == 0)
+		publication->wait_cnt++;
+	holders_ask(publication, now_ns);
+	keep_answered(publication, false, now_ns);
 }
 
 /* --- out --- */
@@ -269,5 +280,7 @@ void keep_stop(struct publication *publication)
 	if (publication->put)
 		overlay->ops->cancel(publication->put);
 	publication->get = publication->put = NULL;
+	holders_end(publication);
+	publication->wait_cnt = 0;
 	timer_cancel(publisher->params.timers, &publication->timer);
 }

@@ -11,10 +11,12 @@
 #include "content/import/only.h"
 #include "content/manifest.h"
 #include "content/publish/label.h"
+#include "mesh/seam.h"
 #include "mesh/seam_overlay.h"
 #include "weft/err.h"
 
 struct jobs;
+struct link_node;
 struct store;
 struct timer_wheel;
 
@@ -22,7 +24,7 @@ struct timer_wheel;
  * The shares that this node publishes: names that go on, each with a key of its own and
  * revisions 1, 2, 3... (docs/wire/share.md).
  *
- *	revise	revise.c -> newest head of the overlay -> import of the tree (or the
+ *	revise	revise.c -> newest head of overlay and holders -> import of the tree (or the
  *		revision that is there, read back) -> signed -> one batch: manifest,
  *		revision, settings, head -> head.c -> overlay
  *	keep	head.c: the head is put again at half its life; a revision is signed
@@ -39,6 +41,7 @@ struct timer_wheel;
 struct publisher;
 
 #define PUBLISH_NAME_LEN_MAX 64u
+#define PUBLISH_HOLDERS_MAX  8u		    /* nodes that are asked for a newer head */
 #define PUBLISH_LIFE_S	     (30u * 86400u) /* of a revision, unless it is set */
 /* A revision is signed again when a quarter of its life is left. */
 #define PUBLISH_RENEW_PART 4u
@@ -114,7 +117,11 @@ struct publisher_params {
 	struct store *store;
 	struct jobs *jobs;
 	struct timer_wheel *timers;
-	struct overlay_seam overlay; /* ops NULL: nobody is asked or told */
+	struct overlay_seam overlay; /* ops NULL: it is neither asked nor told */
+	struct mesh_seam mesh;	     /* ops NULL: no node is asked */
+	/* hints: nodes that may know the newest head of a share; borrowed for the call. NULL: none. */
+	unsigned (*hints)(void *ctx, const uint8_t share_id[static SHARE_ID_LEN],
+			  const struct link_node **out_hints);
 	uint64_t now_ns;
 	uint64_t (*wall_s)(void *ctx);
 	void (*event)(void *ctx, const struct publish_event *event); /* may be NULL */
@@ -174,7 +181,7 @@ struct publish_outcome {
 	int err;
 	const char *detail; /* a whole sentence when err is not 0 */
 	bool is_unchanged;  /* there is nothing new to say: no revision was made */
-	bool was_asked;	    /* the overlay said which revision is the newest */
+	bool was_asked;	    /* overlay or a holder said which revision is the newest */
 	const struct publish_revision *revision; /* that holds now; NULL: none */
 	const struct content_import *import;	 /* NULL: nothing was imported */
 	uint32_t part_cnt, part_new_cnt;	 /* manifests of it, and those that are new */

@@ -5,15 +5,16 @@
 #include "base/jobs.h"
 #include "base/timer.h"
 #include "content/import/import.h"
-#include "content/head_seen.h"
+#include "content/head_ask.h"
 #include "content/publish/publish.h"
 
+struct holder_ask;
 struct node_key;
 struct store_batch;
 
 /*
  * Private to publish/. publish.c has the table, record.c its rows, revise.c makes
- * revisions, keep.c asks the overlay for heads and gives it ours.
+ * revisions, keep.c asks the overlay for heads and gives it ours, holders.c asks nodes.
  */
 
 /* What is kept of a revision beside what is told. */
@@ -65,8 +66,12 @@ struct publication {
 
 	struct timer timer; /* the head is to be put, or the revision to be renewed */
 	struct overlay_run *get, *put;
-	struct head_seen heard; /* by the get; seq 0: nothing */
-	bool is_asked;		/* a revision waits for the get */
+	struct holder_ask *holders; /* under way; NULL: no node is asked */
+	unsigned holder_cnt;
+	unsigned wait_cnt;	/* answers that are missing before it is known who is newest */
+	bool was_answered;	/* somebody did */
+	struct head_seen heard; /* the newest of the answers; seq 0: none */
+	bool is_asked;		/* a revision waits for them */
 	bool is_put_due;	/* there is a head of ours that nobody was given */
 	unsigned fail_cnt;	/* puts in a row that nobody took */
 
@@ -135,21 +140,28 @@ void publication_push(struct publication *publication, const struct publish_revi
 		      struct revision_parts *parts);
 
 /*
- * keep.c: keep_soon lets the overlay be asked for the newest head in a moment, keep_now
+ * keep.c: keep_soon lets overlay and holders be asked for the newest head in a moment, keep_now
  * lets ours be put in the next turn. keep_ask asks; revise_go_on follows if a revision
- * waits for it, else the newest there is, is put.
+ * waits for it, else the newest there is, is put. keep_hear takes a head that somebody told,
+ * keep_answered that one answer less is missing.
  */
 void keep_fire(struct timer *timer, uint64_t now_ns);
 void keep_soon(struct publication *publication, uint64_t now_ns);
 void keep_now(struct publication *publication);
 void keep_ask(struct publication *publication, uint64_t now_ns);
+void keep_hear(struct publication *publication, const struct head_seen *seen);
+void keep_answered(struct publication *publication, bool was_answered, uint64_t now_ns);
 void keep_stop(struct publication *publication);
 /* keep_end: it was revoked, so its newest revision is not shared any more; the files stay. */
 void keep_end(struct publication *publication);
 
+/* holders.c: holders_ask adds those it asks to wait_cnt; holders_end asks them no more. */
+void holders_ask(struct publication *publication, uint64_t now_ns);
+void holders_end(struct publication *publication);
+
 /*
  * revise.c: revise_begin begins a revision: 0, WEFT_EBUSY or -ENOMEM. revise_go_on: the
- * overlay was asked, or nobody could be. revise_stop ends it, untold.
+ * newest head was asked for. revise_stop ends it, untold.
  */
 WEFT_MUST_CHECK
 int revise_begin(struct publication *publication, enum revise_kind kind,

@@ -182,6 +182,13 @@ unsigned serve_member_cnt(const struct serve *serve, const uint8_t id[static 32]
 	return members_cnt(&serve->members, id);
 }
 
+unsigned serve_members(struct serve *serve, const uint8_t id[static 32], uint64_t now_ns,
+		       struct message_provider *out)
+{
+	members_expire(&serve->members, now_ns);
+	return members_list(&serve->members, id, serve->content->params.own_key, out);
+}
+
 struct partials *serve_partials(struct serve *serve)
 {
 	return &serve->partials;

@@ -12,6 +12,7 @@ struct content;
 struct content_member;
 struct content_stats;
 struct content_traffic;
+struct message_provider;
 struct chunk_buffers;
 struct partials;
 struct upload_limits;
@@ -33,9 +34,14 @@ void serve_free(struct serve *serve);
 size_t serve_footprint(uint32_t chunk_buffer_cnt);
 /* serve_buffers: the 256 KiB buffers of content_config.chunk_buffer_cnt; gets borrow from them. */
 struct chunk_buffers *serve_buffers(struct serve *serve);
-/* serve_note_member: another server of this node heard of it. serve_member_cnt: of id, lately. */
+/*
+ * serve_note_member: another server of this node heard of it. serve_member_cnt: of id, lately.
+ * serve_members writes at most PROVIDERS_MAX of those into out, and returns how many.
+ */
 void serve_note_member(struct serve *serve, const struct content_member *member, uint64_t now_ns);
 unsigned serve_member_cnt(const struct serve *serve, const uint8_t id[static 32]);
+unsigned serve_members(struct serve *serve, const uint8_t id[static 32], uint64_t now_ns,
+		       struct message_provider *out);
 void serve_set_limits(struct serve *serve, const struct upload_limits *limits, uint64_t now_ns);
 void serve_fill_traffic(const struct serve *serve, uint64_t now_ns,
 			struct content_traffic *traffic);

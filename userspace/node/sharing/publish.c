@@ -64,6 +64,20 @@ static void on_publish(void *ctx, const struct publish_event *event)
 			      node->home.now_ns);
 }
 
+/* Who follows what he publishes has a link that somebody else gave him. */
+static unsigned hints(void *ctx, const uint8_t share_id[static SHARE_ID_LEN],
+		      const struct link_node **out_hints)
+{
+	const struct sharing *sharing = ctx;
+	const struct follow *follow =
+		sharing->follows ? follow_lookup(sharing->follows, share_id) : NULL;
+
+	if (!follow)
+		return 0;
+	*out_hints = follow->hints;
+	return follow->hint_cnt;
+}
+
 int sharing_open_publisher(struct sharing *sharing)
 {
 	struct node *node = sharing->node;
@@ -74,6 +88,8 @@ int sharing_open_publisher(struct sharing *sharing)
 		.jobs = node->home.jobs,
 		.timers = &node->home.timers,
 		.overlay = sharing_overlay(sharing),
+		.mesh = mesh_seam_of(node->home.mesh),
+		.hints = hints,
 		.now_ns = node->home.now_ns,
 		.wall_s = wall_s,
 		.event = on_publish,

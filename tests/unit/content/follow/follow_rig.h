@@ -12,7 +12,7 @@
 #include "codec/zbase32.h"
 #include "content/content.h"
 #include "content/follow/follow.h"
-#include "content/follow/list_message.h"
+#include "content/list_message.h"
 #include "content/message.h"
 #include "crypto/blake3.h"
 #include "crypto/node_key.h"

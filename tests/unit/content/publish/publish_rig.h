@@ -7,11 +7,39 @@
 
 #include "base/clock.h"
 #include "content/publish/publish.h"
+#include "content/link.h"
 #include "content/publish/publish_state.h"
+#include "crypto/node_key.h"
 #include "support/fake_overlay.h"
 #include "unit/content/content_rig.h"
 
-/* A publisher over a content of its own, and an overlay that may be shared with others. */
+/* A node that may know a head: its key begins with its number + 1. */
+#define PUB_NODES 16
+struct pub_node {
+	bool is_silent; /* it never answers */
+	int err;	/* it cannot be reached, or knows none */
+	uint8_t head[HEAD_LEN_MAX];
+	size_t head_len;
+	unsigned asked_cnt;
+};
+
+struct mesh_request {
+	struct mesh_ask ask;
+	struct mesh *mesh;
+	uint64_t due_ns;
+	bool is_out;
+};
+
+struct mesh {
+	struct pub_node nodes[PUB_NODES];
+	struct mesh_request requests[PUB_NODES];
+	unsigned out_cnt;
+};
+
+/*
+ * A publisher over a content of its own, an overlay that may be shared with others, and nodes
+ * that are asked for heads.
+ */
 struct publish_rig {
 	struct content_rig rig;
 	struct publisher *publisher;
@@ -19,6 +47,9 @@ struct publish_rig {
 	uint64_t wall_s;
 	unsigned events[PUBLISH_WAS_REVOKED + 1];
 	struct publisher_config config;
+	struct mesh mesh;
+	struct link_node hints[PUB_NODES];
+	unsigned hint_cnt;
 };
 
 /* What the caller of a revision was told. */
@@ -32,6 +63,22 @@ struct revised {
 	char detail[256];
 };
 
+static const uint8_t pub_seed[NODE_KEY_SEED_LEN] = {7};
+
+/* pub_head makes a head of the share whose key pub_seed is. */
+static inline void pub_head(uint64_t seq, uint64_t updated_s, uint8_t manifest,
+			    struct head_seen *seen)
+{
+	const struct share_head head = {
+		.seq = seq, .updated_s = updated_s, .manifest_id = {manifest}};
+	struct node_key *key;
+
+	if (node_key_from_seed(pub_seed, &key) < 0)
+		abort();
+	head_seen_write(key, &head, seen);
+	node_key_free(key);
+}
+
 static inline uint64_t pub_wall(void *ctx)
 {
 	return ((struct publish_rig *)ctx)->wall_s;
@@ -42,9 +89,86 @@ static inline void pub_event(void *ctx, const struct publish_event *event)
 	((struct publish_rig *)ctx)->events[event->kind]++;
 }
 
+static inline int pub_ask(struct mesh *mesh, const struct mesh_ask *ask, uint64_t now_ns,
+			  struct mesh_request **out_request)
+{
+	unsigned idx = ask->peer.key[0] - 1u;
+
+	if (idx >= PUB_NODES || ask->type != MESH_LIST_SHARES || mesh->requests[idx].is_out)
+		abort();
+	mesh->requests[idx] = (struct mesh_request){*ask, mesh, now_ns + ask->timeout_ns, true};
+	mesh->nodes[idx].asked_cnt++;
+	mesh->out_cnt++;
+	*out_request = &mesh->requests[idx];
+	return 0;
+}
+
+static inline void pub_cancel(struct mesh_request *request)
+{
+	request->is_out = false;
+	request->mesh->out_cnt--;
+}
+
+static inline void pub_answer(struct mesh_request *request, uint64_t now_ns)
+{
+	const struct pub_node *node = &request->mesh->nodes[request - request->mesh->requests];
+	struct writer w = writer_of(request->ask.reply_buf, request->ask.reply_cap);
+	struct mesh_reply reply = {.err = node->is_silent ? WEFT_ETIMEOUT : node->err,
+				   .type = MESH_SHARE_LIST};
+	struct list_answer answer = {.head_cnt = 1};
+
+	answer.heads[0].bytes = node->head;
+	answer.heads[0].len = node->head_len;
+	list_answer_write(&w, &answer);
+	reply.payload = request->ask.reply_buf;
+	reply.payload_len = writer_len(&w);
+	pub_cancel(request);
+	request->ask.reply(request->ask.arg, &reply, now_ns);
+}
+
+/* pub_mesh_turn answers; who is silent is given up when his time is over. */
+static inline void pub_mesh_turn(struct publish_rig *p)
+{
+	for (unsigned i = 0; i < PUB_NODES; i++)
+		if (p->mesh.requests[i].is_out &&
+		    (!p->mesh.nodes[i].is_silent || p->mesh.requests[i].due_ns <= p->rig.now_ns))
+			pub_answer(&p->mesh.requests[i], p->rig.now_ns);
+}
+
+/* pub_knows lets a node know a head of that share. */
+static inline void pub_knows(struct pub_node *node, uint64_t seq, uint64_t updated_s)
+{
+	struct head_seen seen;
+
+	pub_head(seq, updated_s, 3, &seen);
+	memcpy(node->head, seen.bytes, seen.len);
+	node->head_len = seen.len;
+}
+
+static inline unsigned pub_hints(void *ctx, const uint8_t share_id[static SHARE_ID_LEN],
+				 const struct link_node **out_hints)
+{
+	struct publish_rig *p = ctx;
+
+	(void)share_id;
+	*out_hints = p->hints;
+	return p->hint_cnt;
+}
+
+/* pub_hint names cnt nodes by a link. */
+static inline void pub_hint(struct publish_rig *p, unsigned cnt)
+{
+	for (unsigned i = 0; i < cnt; i++)
+		p->hints[i].key[0] = (uint8_t)(i + 1);
+	p->hint_cnt = cnt;
+}
+
 static inline int pub_start(struct publish_rig *p)
 {
+	static const struct mesh_ops mesh_ops = {.ask = pub_ask, .cancel = pub_cancel};
 	struct publisher_params params = {
+		.mesh = {&mesh_ops, &p->mesh},
+		.hints = pub_hints,
 		.config = p->config,
 		.content = p->rig.content,
 		.store = p->rig.store,
@@ -100,6 +224,7 @@ static inline void pub_turn(struct publish_rig *p)
 	rig_turn(&p->rig);
 	if (p->overlay)
 		fake_overlay_turn(p->overlay, p->rig.now_ns);
+	pub_mesh_turn(p);
 }
 
 static inline void pub_turns(struct publish_rig *p, unsigned cnt)

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "content/serve/reach.h"
-#include "crypto/node_key.h"
 #include "unit/content/publish/publish_rig.h"
-
-static const uint8_t seed[NODE_KEY_SEED_LEN] = {7};
 
 /* overlay_head reads the head that lies in the overlay. */
 static bool overlay_head(const struct fake_overlay *overlay, const uint8_t *id,
@@ -28,27 +25,22 @@ static void overlay_empty(struct fake_overlay *overlay)
 		free(overlay->values[--overlay->value_cnt].bytes);
 }
 
-/* overlay_tell lets another holder of seed's key publish revision seq. */
+/* overlay_tell lets another holder of the key publish revision seq. */
 static void overlay_tell(struct publish_rig *p, const uint8_t *id, uint64_t seq, uint64_t updated_s,
 			 uint8_t manifest)
 {
 	const struct overlay_seam seam = fake_overlay_seam(p->overlay);
-	struct share_head head = {.seq = seq, .updated_s = updated_s, .manifest_id = {manifest}};
 	uint8_t name[HEAD_OVERLAY_NAME_LEN], value[1 + HEAD_LEN_MAX] = {HEAD_OVERLAY_TAG};
 	struct overlay_run *run;
 	struct head_seen seen;
-	struct node_key *key;
 
-	if (node_key_from_seed(seed, &key) < 0)
-		abort();
-	head_seen_write(key, &head, &seen);
+	pub_head(seq, updated_s, manifest, &seen);
 	memcpy(value + 1, seen.bytes, seen.len);
 	head_overlay_name(id, name);
 	if (seam.ops->put(seam.overlay, name, sizeof(name), value, 1 + seen.len, NULL, NULL,
 			  p->rig.now_ns, &run) < 0)
 		abort();
 	seam.ops->cancel(run);
-	node_key_free(key);
 }
 
 static bool is_listed(struct publish_rig *p, const uint8_t *manifest_id)
@@ -168,7 +160,7 @@ static void test_a_share_outlives_a_restart(void)
 	settings->communities[1][0] = 9;
 	settings->recommended_cnt = 1;
 	snprintf(settings->title, sizeof(settings->title), "The docs");
-	CHECK_EQ(pub_create(&p, settings, seed, id), 0);
+	CHECK_EQ(pub_create(&p, settings, pub_seed, id), 0);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	CHECK_EQ(pub_reopen(&p), 0);
 	share = publisher_find(p.publisher, "docs");
@@ -199,7 +191,7 @@ static void test_a_revision_is_numbered_after_all_that_were_seen(void)
 
 	CHECK(pub_begin(&p, &overlay));
 	pub_tree(&p, "t", 2);
-	CHECK_EQ(pub_create(&p, pub_settings("docs"), seed, id), 0);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), pub_seed, id), 0);
 	overlay_tell(&p, id, 41, p.wall_s, 3);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	CHECK_EQ(seen.seq, 42);
@@ -230,8 +222,8 @@ static void test_two_nodes_with_one_key_take_turns(void)
 	CHECK(pub_begin(&b, &overlay));
 	pub_tree(&a, "t", 2);
 	pub_tree(&b, "t", 3);
-	CHECK_EQ(pub_create(&a, pub_settings("docs"), seed, id), 0);
-	CHECK_EQ(pub_create(&b, pub_settings("mirror"), seed, same), 0);
+	CHECK_EQ(pub_create(&a, pub_settings("docs"), pub_seed, id), 0);
+	CHECK_EQ(pub_create(&b, pub_settings("mirror"), pub_seed, same), 0);
 	CHECK_MEM(id, same, 32);
 	for (uint64_t round = 0; round < 4; round++) {
 		struct publish_rig *p = round % 2 ? &b : &a;
@@ -261,7 +253,7 @@ static void test_a_fork_ends_at_the_later_revision(void)
 
 	CHECK(pub_begin(&p, &overlay));
 	pub_tree(&p, "t", 2);
-	CHECK_EQ(pub_create(&p, pub_settings("docs"), seed, id), 0);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), pub_seed, id), 0);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	pub_turns(&p, 10);
 	overlay_empty(&overlay);
@@ -287,7 +279,7 @@ static void test_what_is_behind_does_not_sign_old_files_anew(void)
 
 	CHECK(pub_begin(&p, &overlay));
 	pub_tree(&p, "t", 2);
-	CHECK_EQ(pub_create(&p, pub_settings("docs"), seed, id), 0);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), pub_seed, id), 0);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	overlay_tell(&p, id, 5, p.wall_s, 3);
 	changed = *publisher_lookup(p.publisher, id)->settings;
@@ -398,7 +390,7 @@ static void test_a_key_that_is_revoked_elsewhere_publishes_nothing(void)
 
 	CHECK(pub_begin(&p, &overlay));
 	pub_tree(&p, "t", 2);
-	CHECK_EQ(pub_create(&p, pub_settings("docs"), seed, id), 0);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), pub_seed, id), 0);
 	overlay_tell(&p, id, HEAD_SEQ_REVOKED, p.wall_s, 0);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), WEFT_EREFUSED);
 	CHECK(strstr(seen.detail, "revoked"));
@@ -417,7 +409,7 @@ static void test_a_key_whose_numbers_are_used_up_publishes_nothing(void)
 
 	CHECK(pub_begin(&p, &overlay));
 	pub_tree(&p, "t", 2);
-	CHECK_EQ(pub_create(&p, pub_settings("docs"), seed, id), 0);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), pub_seed, id), 0);
 	overlay_tell(&p, id, HEAD_SEQ_REVOKED - 1, p.wall_s, 3);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), WEFT_EREFUSED);
 	/* But it can be revoked. */
@@ -436,7 +428,7 @@ static void test_a_share_that_is_removed_is_forgotten_with_its_key(void)
 
 	CHECK(pub_begin(&p, NULL));
 	pub_tree(&p, "t", 2);
-	CHECK_EQ(pub_create(&p, pub_settings("docs"), seed, id), 0);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), pub_seed, id), 0);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	CHECK_EQ(publisher_remove(p.publisher, id, pub_note_done, &outcome), 0);
 	CHECK(!publisher_lookup(p.publisher, id));
@@ -449,7 +441,7 @@ static void test_a_share_that_is_removed_is_forgotten_with_its_key(void)
 	CHECK_EQ(stats.item_cnt[STORE_REVISIONS], 0);
 	/* What was seen of it stays: nobody gets behind it. */
 	CHECK_EQ(stats.item_cnt[STORE_HEADS], 1);
-	CHECK_EQ(pub_create(&p, pub_settings("again"), seed, id), 0);
+	CHECK_EQ(pub_create(&p, pub_settings("again"), pub_seed, id), 0);
 	CHECK_EQ(publisher_lookup(p.publisher, id)->state, PUBLISH_BEHIND);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
 	CHECK_EQ(seen.seq, 2);
@@ -491,9 +483,9 @@ static void test_limits_and_names_of_shares(void)
 	p.publisher->params.config.share_cap = 3;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		CHECK_EQ(pub_create(&p, pub_settings(bad[i]), NULL, id), WEFT_EMALFORMED);
-	CHECK_EQ(pub_create(&p, pub_settings("one"), seed, id), 0);
+	CHECK_EQ(pub_create(&p, pub_settings("one"), pub_seed, id), 0);
 	CHECK_EQ(pub_create(&p, pub_settings("one"), NULL, id), WEFT_EEXISTS);
-	CHECK_EQ(pub_create(&p, pub_settings("two"), seed, id), WEFT_EEXISTS);
+	CHECK_EQ(pub_create(&p, pub_settings("two"), pub_seed, id), WEFT_EEXISTS);
 	for (unsigned i = 1; i < 3; i++) {
 		snprintf(name, sizeof(name), "n%u", i);
 		CHECK_EQ(pub_create(&p, pub_settings(name), NULL, id), 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "content/follow/list_message.h"
+#include "content/list_message.h"
 
 #include "support/check.h"
 

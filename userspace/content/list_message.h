@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEFT_CONTENT_FOLLOW_LIST_MESSAGE_H
-#define WEFT_CONTENT_FOLLOW_LIST_MESSAGE_H
+#ifndef WEFT_CONTENT_LIST_MESSAGE_H
+#define WEFT_CONTENT_LIST_MESSAGE_H
 
 #include <stdbool.h>
 #include <stddef.h>
