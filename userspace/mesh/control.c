@@ -112,19 +112,31 @@ static void ping_answered(struct mesh_session *session, int err)
 	done(session->ping.arg, err, session->mesh->now_ns - session->ping.sent_ns);
 }
 
-int mesh_control_ping(struct mesh_session *session, uint64_t timeout_ns, mesh_ping_fn done,
-		      void *arg)
+int mesh_control_say_ping(struct mesh_session *session)
 {
 	struct mesh_frame frame = {.type = MESH_PING, .req_id = session->next_req_id};
-	uint64_t now_ns = session->mesh->now_ns;
 	int err;
 
-	if (session->ping.done || !session->control.is_hello_sent)
+	if (!session->control.is_hello_sent)
 		return WEFT_EBUSY;
 	if ((err = mesh_control_send(session, &frame, "")) < 0)
 		return err;
 	session->next_req_id++;
-	session->ping.req_id = frame.req_id;
+	return 0;
+}
+
+int mesh_control_ping(struct mesh_session *session, uint64_t timeout_ns, mesh_ping_fn done,
+		      void *arg)
+{
+	uint64_t now_ns = session->mesh->now_ns;
+	uint32_t req_id = session->next_req_id;
+	int err;
+
+	if (session->ping.done)
+		return WEFT_EBUSY;
+	if ((err = mesh_control_say_ping(session)) < 0)
+		return err;
+	session->ping.req_id = req_id;
 	session->ping.sent_ns = now_ns;
 	session->ping.done = done;
 	session->ping.arg = arg;
@@ -260,7 +272,7 @@ static bool control_dispatch(struct mesh_session *session)
 
 	session->mesh->stats.frame_in_cnt++;
 	if (frame->flags & MESH_FLAG_RESPONSE) {
-		/* Only PING asks here; a late answer to one that timed out is nothing. */
+		/* Only PING asks here; a late answer, or one nobody waits for, is nothing. */
 		if (session->ping.done && frame->req_id == session->ping.req_id)
 			ping_answered(session, frame->type == MESH_PONG ? 0 : WEFT_EUNKNOWN);
 		return true;

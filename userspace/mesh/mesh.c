@@ -152,6 +152,7 @@ static void mesh_cancel_timers(struct mesh *mesh)
 
 	while ((session = pool_next(&mesh->sessions, session))) {
 		timer_cancel(mesh->timers, &session->timer);
+		timer_cancel(mesh->timers, &session->watch);
 		timer_cancel(mesh->timers, &session->ping.timer);
 	}
 	while ((request = pool_next(&mesh->requests, request)))

@@ -90,6 +90,8 @@ struct mesh_session {
 	struct mesh_control control;
 	struct mesh_ping ping;
 	struct timer timer; /* HELLO deadline, quiet while retired, linger while leaving */
+	struct timer watch; /* set while ours are under way, and at most one turn longer */
+	uint64_t watch_len; /* bytes received at its last turn */
 };
 
 enum mesh_request_state {
@@ -288,6 +290,9 @@ void mesh_control_input(struct mesh_session *session, struct cursor *c, bool fin
 void mesh_control_adopt(struct mesh_session *session, struct transport_stream *stream,
 			const struct mesh_frame_in *in, struct cursor *rest, bool fin);
 void mesh_control_fini(struct mesh_session *session);
+/* control_say_ping: a PING that nobody waits for the answer to. 0, WEFT_EBUSY or as control_send. */
+WEFT_MUST_CHECK
+int mesh_control_say_ping(struct mesh_session *session);
 WEFT_MUST_CHECK
 int mesh_control_ping(struct mesh_session *session, uint64_t timeout_ns, mesh_ping_fn done,
 		      void *arg);
@@ -392,6 +397,10 @@ void mesh_discovery_stop(struct mesh_dial *dial);
 /* meet.c. mesh_meeting_ended: its connection is gone, or is to go. */
 void mesh_meeting_ended(struct mesh *mesh, struct mesh_meeting *meeting,
 			const struct transport_close *close);
+
+/* watch.c. watch_begin: something of ours went out on session. watch_expire: its timer. */
+void mesh_watch_begin(struct mesh_session *session);
+void mesh_watch_expire(struct timer *timer, uint64_t now_ns);
 
 /* race.c. mesh_race_asked: a request of peer went out on session, which owes a packet now. */
 void mesh_race_asked(struct mesh_session *session, const struct mesh_peer *peer);

@@ -11,6 +11,7 @@
  * session is, its word is worth less and dial_stagger is waited instead,
  * as between two addresses of one peer. Nothing is dialled beside a
  * session that owes nothing, however long it is silent: that is idleness.
+ * What was acknowledged and is still waited for is watch.c's.
  *
  * The first to answer wins. A packet on the session ends the dial, and
  * what was asked meanwhile goes over the session. A proved connection is

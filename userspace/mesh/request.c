@@ -184,6 +184,7 @@ static int request_send(struct mesh_request *request)
 	request->state = MESH_REQUEST_SENT;
 	request->progress_ns = request->mesh->now_ns;
 	request->mesh->stats.frame_out_cnt++;
+	mesh_watch_begin(request->session);
 	if (request->stall_ns)
 		timer_set(request->mesh->timers, &request->timer, request_due_ns(request));
 	return 0;

@@ -9,7 +9,7 @@
  * dialler had lost the first (a crash, a new address), and the newest is
  * preferred. The other is retired: it carries what it has begun, nothing
  * new is put on it, and its dialler closes it when it is quiet. A session
- * that owes an answer and is silent is doubted by race.c.
+ * that owes an answer and is silent is doubted by watch.c and race.c.
  */
 #include "mesh/stream.h"
 
@@ -156,6 +156,7 @@ struct mesh_session *mesh_session_make(struct mesh *mesh, struct transport_conn 
 	session->control.kind = MESH_STREAM_CONTROL;
 	session->control.session = session;
 	timer_init(&session->timer, session_expire);
+	timer_init(&session->watch, mesh_watch_expire);
 	if (mesh->transport->ops->exporter(conn, SESSION_ID_LABEL, session->id,
 					   sizeof(session->id)) < 0 ||
 	    session_place(session) < 0) {
@@ -218,6 +219,7 @@ void mesh_session_end(struct mesh_session *session)
 	session_displace(session);
 	mesh_dial_session_ended(session);
 	timer_cancel(mesh->timers, &session->timer);
+	timer_cancel(mesh->timers, &session->watch);
 	mesh_control_fini(session);
 	while (!list_is_empty(&session->incoming))
 		mesh_incoming_gone(list_entry(session->incoming.next, struct mesh_incoming, node));

@@ -177,6 +177,7 @@ static void stream_note_sent(struct mesh_stream *stream)
 	stream->has_sent = true;
 	memcpy(peer.key, stream->peer.key, sizeof(peer.key));
 	mesh_race_asked(stream->session, &peer);
+	mesh_watch_begin(stream->session);
 }
 
 /* Gives stream a transport stream. 0, also when it has to wait for credit, or why not. */

@@ -247,7 +247,7 @@ static void test_race_without_room_leaves_the_session(void)
 	pair_net_rule(&rig.net, pair_addr(2), PAIR_FULL, 0);
 	CHECK_EQ(ask_at(&ask, pair_addr(2), MESH_GET_CHUNK), 0);
 	pair_net_run(&rig.net, 20 * PAIR_S);
-	CHECK_EQ(dial_cnt(), 1);
+	CHECK(dial_cnt() > 1); /* it is doubted anew as long as it is waited on */
 	CHECK_EQ(ask.reply_cnt, 0);
 	CHECK_EQ(stats_of(0).session_cnt, 1);
 	nodes_fini();

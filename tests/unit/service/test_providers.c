@@ -185,6 +185,55 @@ static void test_a_call_with_an_idempotency_key_is(void)
 	srig_fini(&rig);
 }
 
+/* The provider that has a call in hand is killed, and nobody closes its session. */
+static bool lose_provider(struct srig_ask *ask, const uint8_t *key)
+{
+	struct service_target target = {.name = "echo", .method = "Do"};
+	unsigned idx;
+
+	if (!bench_init(SRIG_KEEP, SRIG_KEEP) || !srig_offer(&rig, &at_b, SRIG_B, "echo") ||
+	    !srig_offer(&rig, &at_c, SRIG_C, "echo") ||
+	    srig_call_with(&rig, ask, SRIG_A, &target, "abc", 3, key, 0) < 0)
+		return false;
+	for (unsigned i = 0; i < 10; i++)
+		srig_run(&rig, PAIR_S / 10);
+	if (at_b.kept_cnt + at_c.kept_cnt != 1)
+		return false;
+	idx = at_b.kept_cnt ? SRIG_B : SRIG_C;
+	at_b.mode = SRIG_ECHO;
+	at_c.mode = SRIG_ECHO;
+	rig.nodes[idx].end->is_dead = true;
+	pair_net_rule(&rig.net, pair_addr(idx + 1), PAIR_SILENT, 0);
+	for (unsigned i = 0; i < 170; i++)
+		srig_run(&rig, PAIR_S / 10);
+	return ask->cnt == 1;
+}
+
+static void test_a_provider_that_dies_with_a_call_in_hand_is_noticed(void)
+{
+	struct srig_ask ask;
+
+	CHECK(lose_provider(&ask, NULL));
+	CHECK_EQ(ask.answer.status, SERVICE_UNAVAILABLE);
+	CHECK_STR(ask.text, "the connection to the provider was lost");
+	CHECK_EQ(at_b.call_cnt + at_c.call_cnt, 1);
+	srig_ask_fini(&ask);
+	srig_fini(&rig);
+}
+
+static void test_its_call_with_an_idempotency_key_is_made_elsewhere(void)
+{
+	static const uint8_t key[SERVICE_KEY_LEN] = {9};
+	struct srig_ask ask;
+
+	CHECK(lose_provider(&ask, key));
+	CHECK_EQ(ask.answer.status, SERVICE_OK);
+	CHECK_EQ(at_b.call_cnt, 1);
+	CHECK_EQ(at_c.call_cnt, 1);
+	srig_ask_fini(&ask);
+	srig_fini(&rig);
+}
+
 static void test_an_answer_of_a_handler_is_final(void)
 {
 	static const enum service_status rows[] = {SERVICE_UNKNOWN_ERROR, SERVICE_UNAVAILABLE,
@@ -293,6 +342,8 @@ int main(void)
 	RUN(test_who_provides_it_now_is_looked_for_when_nobody_answers);
 	RUN(test_a_call_that_a_handler_saw_is_not_made_again);
 	RUN(test_a_call_with_an_idempotency_key_is);
+	RUN(test_a_provider_that_dies_with_a_call_in_hand_is_noticed);
+	RUN(test_its_call_with_an_idempotency_key_is_made_elsewhere);
 	RUN(test_an_answer_of_a_handler_is_final);
 	RUN(test_a_provider_that_fails_is_put_behind_the_other);
 	RUN(test_a_provider_that_refuses_is_put_behind_the_other);
