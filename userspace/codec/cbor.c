@@ -56,6 +56,18 @@ int cbor_reader_finish(struct cbor_reader *r)
 	return r->c.bad ? WEFT_EMALFORMED : 0;
 }
 
+int cbor_reader_finish_with(struct cbor_reader *r, uint64_t needed)
+{
+	if ((r->seen & needed) != needed)
+		r->c.bad = true;
+	return cbor_reader_finish(r);
+}
+
+bool cbor_has_key(const struct cbor_reader *r, unsigned key)
+{
+	return (r->seen & CBOR_KEY(key)) != 0;
+}
+
 /* True when the innermost container has no further item. */
 static bool level_is_done(const struct cbor_reader *r)
 {
@@ -237,14 +249,21 @@ const char *cbor_read_text(struct cbor_reader *r, size_t *out_len)
 	return text;
 }
 
-void cbor_read_fixed(struct cbor_reader *r, void *dst, size_t len)
+const uint8_t *cbor_read_exactly(struct cbor_reader *r, size_t len)
 {
 	size_t got;
 	const uint8_t *at = cbor_read_bytes(r, &got);
 
 	if (got != len)
 		cbor_fail(r);
-	if (r->c.bad)
+	return r->c.bad ? NULL : at;
+}
+
+void cbor_read_fixed(struct cbor_reader *r, void *dst, size_t len)
+{
+	const uint8_t *at = cbor_read_exactly(r, len);
+
+	if (!at)
 		memset(dst, 0, len);
 	else if (len)
 		memcpy(dst, at, len);
@@ -352,6 +371,8 @@ bool cbor_next_key(struct cbor_reader *r, uint64_t *out_key)
 	if (!key_next(r, MAJOR_UINT, out_key, &start))
 		return false;
 	key_check_order(r, start);
+	if (r->depth == 1 && *out_key < 64)
+		r->seen |= CBOR_KEY(*out_key);
 	return !r->c.bad;
 }
 
@@ -433,4 +454,18 @@ void cbor_skip(struct cbor_reader *r)
 		else
 			scalar_skip(r);
 	} while (!r->c.bad && r->depth > base);
+}
+
+int cbor_enter_record(struct cbor_reader *r, const void *data, size_t len, uint64_t layout)
+{
+	uint64_t key, found;
+
+	cbor_reader_init(r, data, len);
+	cbor_enter_map(r);
+	if (!cbor_next_key(r, &key) || key != 0)
+		return WEFT_EMALFORMED;
+	found = cbor_read_uint(r);
+	if (found > layout)
+		return WEFT_ENEWER;
+	return found == layout ? 0 : WEFT_EMALFORMED;
 }

@@ -26,11 +26,14 @@
  *		case 1: size = cbor_read_uint(&r); break;
  *		default: cbor_skip(&r);
  *		}
- *	return cbor_reader_finish(&r);
+ *	return cbor_reader_finish_with(&r, CBOR_KEY(0));
  *
  * Skipped values are checked for determinism all the same.
  */
 #define CBOR_DEPTH_MAX 8
+
+/* The bit of a key below 64, for sets of them. */
+#define CBOR_KEY(key) (1ull << (key))
 
 enum cbor_type {
 	CBOR_UINT,
@@ -57,6 +60,7 @@ struct cbor_reader {
 	struct cursor c; /* c.bad is the sticky error */
 	unsigned depth;
 	bool is_any_order; /* keys of maps need not ascend, nor be there once */
+	uint64_t seen;	   /* CBOR_KEY of the outermost map's keys read so far */
 	struct cbor_level levels[CBOR_DEPTH_MAX];
 };
 
@@ -66,6 +70,14 @@ void cbor_reader_init_any_order(struct cbor_reader *r, const void *data, size_t 
 /* cbor_reader_finish: 0, or WEFT_EMALFORMED when anything was wrong or bytes are left over. */
 WEFT_MUST_CHECK
 int cbor_reader_finish(struct cbor_reader *r);
+/*
+ * cbor_reader_finish_with is cbor_reader_finish for a map that lacks none
+ * of the keys in needed, a set of CBOR_KEY.
+ */
+WEFT_MUST_CHECK
+int cbor_reader_finish_with(struct cbor_reader *r, uint64_t needed);
+/* cbor_has_key: the outermost map had this number, below 64, among the keys read so far. */
+bool cbor_has_key(const struct cbor_reader *r, unsigned key);
 /* cbor_fail marks the input as malformed (a wrong length, a value out of range). */
 void cbor_fail(struct cbor_reader *r);
 bool cbor_is_bad(const struct cbor_reader *r);
@@ -82,7 +94,8 @@ void cbor_read_null(struct cbor_reader *r);
 /* cbor_read_{bytes,text}: borrowed pointer into the input and its length; NULL, 0 when bad. */
 const uint8_t *cbor_read_bytes(struct cbor_reader *r, size_t *out_len);
 const char *cbor_read_text(struct cbor_reader *r, size_t *out_len); /* not NUL-terminated */
-/* cbor_read_fixed: a byte string of exactly len. */
+/* cbor_read_{exactly,fixed}: a byte string of exactly len, borrowed (NULL when bad) or copied. */
+const uint8_t *cbor_read_exactly(struct cbor_reader *r, size_t len);
 void cbor_read_fixed(struct cbor_reader *r, void *dst, size_t len);
 /* cbor_read_text_copy: text of at most cap - 1 bytes without NUL inside, NUL-terminated. */
 void cbor_read_text_copy(struct cbor_reader *r, char *dst, size_t cap);
@@ -103,6 +116,17 @@ bool cbor_next_text_key(struct cbor_reader *r, const char **out_key, size_t *out
 void cbor_skip(struct cbor_reader *r);
 
 /*
+ * cbor_enter_record enters the map of a record that says its layout, a
+ * number from 1 on, under key 0; the caller reads the keys behind it.
+ *
+ * Returns 0, or:
+ *   WEFT_ENEWER     a later program wrote it, in a layout of its own
+ *   WEFT_EMALFORMED no map, or one that says no layout that ever was
+ */
+WEFT_MUST_CHECK
+int cbor_enter_record(struct cbor_reader *r, const void *data, size_t len, uint64_t layout);
+
+/*
  * The writer emits heads in shortest form; the caller writes map keys in
  * ascending order. Overflow is sticky in the struct writer.
  */
@@ -116,5 +140,11 @@ void cbor_write_array(struct writer *w, uint64_t item_cnt);
 void cbor_write_map(struct writer *w, uint64_t pair_cnt);
 /* cbor_write_bytes_head: the head of a byte string whose len bytes the caller sends itself. */
 void cbor_write_bytes_head(struct writer *w, uint64_t len);
+
+/* cbor_field_{uint,bool,bytes,text}: a key of a map with its value. */
+void cbor_field_uint(struct writer *w, uint64_t key, uint64_t value);
+void cbor_field_bool(struct writer *w, uint64_t key, bool value);
+void cbor_field_bytes(struct writer *w, uint64_t key, const void *data, size_t len);
+void cbor_field_text(struct writer *w, uint64_t key, const char *text, size_t len);
 
 #endif

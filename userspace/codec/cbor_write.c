@@ -71,3 +71,27 @@ void cbor_write_map(struct writer *w, uint64_t pair_cnt)
 {
 	head_write(w, 5, pair_cnt);
 }
+
+void cbor_field_uint(struct writer *w, uint64_t key, uint64_t value)
+{
+	cbor_write_uint(w, key);
+	cbor_write_uint(w, value);
+}
+
+void cbor_field_bool(struct writer *w, uint64_t key, bool value)
+{
+	cbor_write_uint(w, key);
+	cbor_write_bool(w, value);
+}
+
+void cbor_field_bytes(struct writer *w, uint64_t key, const void *data, size_t len)
+{
+	cbor_write_uint(w, key);
+	cbor_write_bytes(w, data, len);
+}
+
+void cbor_field_text(struct writer *w, uint64_t key, const char *text, size_t len)
+{
+	cbor_write_uint(w, key);
+	cbor_write_text(w, text, len);
+}

@@ -108,29 +108,21 @@ static void hop_write(struct writer *w, const struct peer_addr_hop *hop,
 
 	cbor_write_map(w, (is_url ? 2 : 3) + (uint64_t)hop->has_key + (uint64_t)has_relay);
 	if (!is_url) {
-		cbor_write_uint(w, 0);
-		cbor_write_bytes(w, hop->addr.ip, hop->addr.family == ADDR_IPV4 ? 4 : 16);
-		cbor_write_uint(w, 1);
-		cbor_write_uint(w, hop->addr.port);
+		cbor_field_bytes(w, 0, hop->addr.ip, hop->addr.family == ADDR_IPV4 ? 4 : 16);
+		cbor_field_uint(w, 1, hop->addr.port);
 	}
-	cbor_write_uint(w, 2);
-	cbor_write_uint(w, hop->transport);
-	if (hop->has_key) {
-		cbor_write_uint(w, 3);
-		cbor_write_bytes(w, hop->key, sizeof(hop->key));
-	}
+	cbor_field_uint(w, 2, hop->transport);
+	if (hop->has_key)
+		cbor_field_bytes(w, 3, hop->key, sizeof(hop->key));
 	if (has_relay) {
 		cbor_write_uint(w, 4);
 		cbor_write_map(w, 2);
 		cbor_write_uint(w, 0);
 		hop_write(w, &relayed->relay, NULL);
-		cbor_write_uint(w, 1);
-		cbor_write_uint(w, relayed->relay_slot);
+		cbor_field_uint(w, 1, relayed->relay_slot);
 	}
-	if (is_url) {
-		cbor_write_uint(w, 5);
-		cbor_write_text(w, hop->url, strlen(hop->url));
-	}
+	if (is_url)
+		cbor_field_text(w, 5, hop->url, strlen(hop->url));
 }
 
 void peer_addr_write(struct writer *w, const struct peer_addr *addr)

@@ -30,21 +30,16 @@ void head_write(struct writer *w, const struct node_key *key, struct share_head 
 	memcpy(head->share_key, node_key_public(key), sizeof(head->share_key));
 	share_id_of(head->share_key, head->share_id);
 	cbor_write_map(&b, 4);
-	cbor_write_uint(&b, KEY_SHARE);
-	cbor_write_bytes(&b, head->share_id, sizeof(head->share_id));
-	cbor_write_uint(&b, KEY_SEQ);
-	cbor_write_uint(&b, head->seq);
-	cbor_write_uint(&b, KEY_MANIFEST);
-	cbor_write_bytes(&b, head->manifest_id, sizeof(head->manifest_id));
-	cbor_write_uint(&b, KEY_UPDATED);
-	cbor_write_uint(&b, head->updated_s);
+	cbor_field_bytes(&b, KEY_SHARE, head->share_id, sizeof(head->share_id));
+	cbor_field_uint(&b, KEY_SEQ, head->seq);
+	cbor_field_bytes(&b, KEY_MANIFEST, head->manifest_id, sizeof(head->manifest_id));
+	cbor_field_uint(&b, KEY_UPDATED, head->updated_s);
 	signed_write(w, key, HEAD_TAG, body, writer_len(&b));
 }
 
 static int body_parse(const struct signed_object *object, struct share_head *head)
 {
 	struct cbor_reader r;
-	unsigned seen = 0;
 	uint64_t key;
 
 	cbor_reader_init(&r, object->body, object->body_len);
@@ -65,11 +60,9 @@ static int body_parse(const struct signed_object *object, struct share_head *hea
 			break;
 		default:
 			cbor_skip(&r);
-			continue;
 		}
-		seen |= 1u << key;
 	}
-	return cbor_reader_finish(&r) == 0 && seen == KEYS_ALL ? 0 : WEFT_EMALFORMED;
+	return cbor_reader_finish_with(&r, KEYS_ALL);
 }
 
 /* Number 0 is none, and the last one says that nothing is left to fetch. */

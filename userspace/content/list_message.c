@@ -12,11 +12,9 @@ size_t list_request_write(const struct list_request *request, uint8_t out[static
 
 	cbor_write_map(&w, request->has_share || request->has_cursor);
 	if (request->has_share) {
-		cbor_write_uint(&w, KEY_SHARE);
-		cbor_write_bytes(&w, request->share_id, sizeof(request->share_id));
+		cbor_field_bytes(&w, KEY_SHARE, request->share_id, sizeof(request->share_id));
 	} else if (request->has_cursor) {
-		cbor_write_uint(&w, KEY_CURSOR);
-		cbor_write_bytes(&w, request->cursor, sizeof(request->cursor));
+		cbor_field_bytes(&w, KEY_CURSOR, request->cursor, sizeof(request->cursor));
 	}
 	return writer_len(&w);
 }
@@ -53,10 +51,8 @@ void list_answer_write(struct writer *w, const struct list_answer *answer)
 	cbor_write_array(w, answer->head_cnt);
 	for (unsigned i = 0; i < answer->head_cnt; i++)
 		cbor_write_bytes(w, answer->heads[i].bytes, answer->heads[i].len);
-	if (answer->has_cursor) {
-		cbor_write_uint(w, KEY_CURSOR);
-		cbor_write_bytes(w, answer->cursor, sizeof(answer->cursor));
-	}
+	if (answer->has_cursor)
+		cbor_field_bytes(w, KEY_CURSOR, answer->cursor, sizeof(answer->cursor));
 }
 
 static void heads_read(struct cbor_reader *r, struct list_answer *answer)
@@ -76,7 +72,6 @@ static void heads_read(struct cbor_reader *r, struct list_answer *answer)
 
 int list_answer_parse(const void *payload, size_t len, struct list_answer *out_answer)
 {
-	bool has_heads = false;
 	struct cbor_reader r;
 	uint64_t key;
 
@@ -86,7 +81,6 @@ int list_answer_parse(const void *payload, size_t len, struct list_answer *out_a
 	cbor_enter_map(&r);
 	while (cbor_next_key(&r, &key)) {
 		if (key == KEY_HEADS) {
-			has_heads = true;
 			heads_read(&r, out_answer);
 		} else if (key == KEY_CURSOR) {
 			out_answer->has_cursor = true;
@@ -95,5 +89,5 @@ int list_answer_parse(const void *payload, size_t len, struct list_answer *out_a
 			cbor_fail(&r);
 		}
 	}
-	return cbor_reader_finish(&r) == 0 && has_heads ? 0 : WEFT_EMALFORMED;
+	return cbor_reader_finish_with(&r, CBOR_KEY(KEY_HEADS));
 }

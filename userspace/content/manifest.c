@@ -31,17 +31,16 @@ enum {
 	KEY_RECOMMENDED = 11,
 	KEY_PARTS = 12,
 	KEY_DIRS = 13,
-	KEY_CNT
 };
 
-#define BIT(key) (1ull << (key))
 /* What only a share has to say, and what it has to say at least. */
 #define SIGNED_KEYS                                                                                \
-	(BIT(KEY_SHARE_KEY) | BIT(KEY_SHARE_ID) | BIT(KEY_SEQ) | BIT(KEY_EXPIRES) |                \
-	 BIT(KEY_DESCRIPTION) | BIT(KEY_VISIBILITY) | BIT(KEY_COMMUNITIES) | BIT(KEY_RECOMMENDED))
+	(CBOR_KEY(KEY_SHARE_KEY) | CBOR_KEY(KEY_SHARE_ID) | CBOR_KEY(KEY_SEQ) |                    \
+	 CBOR_KEY(KEY_EXPIRES) | CBOR_KEY(KEY_DESCRIPTION) | CBOR_KEY(KEY_VISIBILITY) |            \
+	 CBOR_KEY(KEY_COMMUNITIES) | CBOR_KEY(KEY_RECOMMENDED))
 #define SIGNED_KEYS_NEEDED                                                                         \
-	(BIT(KEY_SHARE_KEY) | BIT(KEY_SHARE_ID) | BIT(KEY_SEQ) | BIT(KEY_CREATED) |                \
-	 BIT(KEY_VISIBILITY))
+	(CBOR_KEY(KEY_SHARE_KEY) | CBOR_KEY(KEY_SHARE_ID) | CBOR_KEY(KEY_SEQ) |                    \
+	 CBOR_KEY(KEY_CREATED) | CBOR_KEY(KEY_VISIBILITY))
 
 uint64_t manifest_chunk_cnt(uint64_t size)
 {
@@ -150,7 +149,7 @@ static void field_read(struct manifest_reading *reading, uint64_t key)
 
 static bool has(const struct manifest_reading *reading, unsigned key)
 {
-	return (reading->seen & BIT(key)) != 0;
+	return cbor_has_key(&reading->r, key);
 }
 
 static int shape_take(struct manifest_reading *reading)
@@ -177,11 +176,8 @@ static int body_parse(struct manifest_reading *reading, const void *bytes, size_
 
 	cbor_reader_init(&reading->r, bytes, len);
 	cbor_enter_map(&reading->r);
-	while (cbor_next_key(&reading->r, &key)) {
+	while (cbor_next_key(&reading->r, &key))
 		field_read(reading, key);
-		if (key < KEY_CNT)
-			reading->seen |= BIT(key);
-	}
 	err = cbor_reader_finish(&reading->r);
 	if (reading->err < 0)
 		return reading->err;
@@ -206,7 +202,7 @@ static int share_check(const struct manifest_reading *reading, const uint8_t *si
 	const struct manifest *m = reading->manifest;
 	uint8_t id[SHARE_ID_LEN];
 
-	if ((reading->seen & SIGNED_KEYS_NEEDED) != SIGNED_KEYS_NEEDED || m->seq == 0 ||
+	if ((reading->r.seen & SIGNED_KEYS_NEEDED) != SIGNED_KEYS_NEEDED || m->seq == 0 ||
 	    m->seq == HEAD_SEQ_REVOKED ||
 	    (has(reading, KEY_EXPIRES) && m->expires_s <= m->created_s))
 		return WEFT_EMALFORMED;
@@ -235,7 +231,7 @@ static int unsigned_manifest_parse(struct manifest_reading *reading, const void 
 	int err = body_parse(reading, bytes, len);
 
 	/* Nobody stands for what it says of a share. */
-	return err == 0 && (reading->seen & SIGNED_KEYS) ? WEFT_EMALFORMED : err;
+	return err == 0 && (reading->r.seen & SIGNED_KEYS) ? WEFT_EMALFORMED : err;
 }
 
 int manifest_parse(const void *bytes, size_t len, struct manifest **out_manifest)

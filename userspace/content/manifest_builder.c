@@ -120,28 +120,20 @@ static void item_write(struct writer *w, const struct manifest_item *item)
 	size_t dir_len = slash ? (size_t)(slash + 1 - item->path) : 0;
 
 	cbor_write_map(w, 4u + (slash != NULL) + (item->mime != NULL) + (item->tag_cnt != 0));
-	cbor_write_uint(w, 0);
-	cbor_write_bytes(w, item->content_id, 32);
-	cbor_write_uint(w, 1);
-	cbor_write_uint(w, item->size);
-	cbor_write_uint(w, 2);
-	cbor_write_text(w, item->path + dir_len, item->path_len - dir_len);
-	if (slash) {
-		cbor_write_uint(w, 3);
-		cbor_write_text(w, item->path, item->path_len);
-	}
-	if (item->mime) {
-		cbor_write_uint(w, 4);
-		cbor_write_text(w, item->mime, item->mime_len);
-	}
+	cbor_field_bytes(w, 0, item->content_id, 32);
+	cbor_field_uint(w, 1, item->size);
+	cbor_field_text(w, 2, item->path + dir_len, item->path_len - dir_len);
+	if (slash)
+		cbor_field_text(w, 3, item->path, item->path_len);
+	if (item->mime)
+		cbor_field_text(w, 4, item->mime, item->mime_len);
 	if (item->tag_cnt) {
 		cbor_write_uint(w, 5);
 		cbor_write_array(w, item->tag_cnt);
 	}
 	for (uint32_t i = 0; i < item->tag_cnt; i++)
 		cbor_write_text(w, item->tags[i].text, item->tags[i].len);
-	cbor_write_uint(w, 6);
-	cbor_write_uint(w, manifest_chunk_cnt(item->size));
+	cbor_field_uint(w, 6, manifest_chunk_cnt(item->size));
 }
 
 int manifest_builder_add_item(struct manifest_builder *b, const struct manifest_item *item)
@@ -194,14 +186,10 @@ int manifest_builder_add_part(struct manifest_builder *b, const struct manifest_
 		return WEFT_EFULL;
 	w = writer_of(b->items + b->items_len, MANIFEST_LEN_MAX - b->items_len);
 	cbor_write_map(&w, 4);
-	cbor_write_uint(&w, 0);
-	cbor_write_bytes(&w, part->manifest_id, 32);
-	cbor_write_uint(&w, 1);
-	cbor_write_uint(&w, part->item_cnt);
-	cbor_write_uint(&w, 2);
-	cbor_write_uint(&w, part->byte_cnt);
-	cbor_write_uint(&w, 3);
-	cbor_write_uint(&w, part->len);
+	cbor_field_bytes(&w, 0, part->manifest_id, 32);
+	cbor_field_uint(&w, 1, part->item_cnt);
+	cbor_field_uint(&w, 2, part->byte_cnt);
+	cbor_field_uint(&w, 3, part->len);
 	b->items_len += writer_len(&w);
 	b->part_cnt++;
 	b->byte_cnt += part->byte_cnt;
@@ -239,16 +227,11 @@ const uint8_t *manifest_builder_encode(struct manifest_builder *b, enum manifest
 	bool has_title = has_head && title[0];
 
 	cbor_write_map(&w, 2u + has_head + has_title + (b->dir_cnt != 0));
-	cbor_write_uint(&w, 0);
-	cbor_write_uint(&w, MANIFEST_VERSION);
-	if (has_head) {
-		cbor_write_uint(&w, 4);
-		cbor_write_uint(&w, created_s);
-	}
-	if (has_title) {
-		cbor_write_uint(&w, 6);
-		cbor_write_text(&w, title, strlen(title));
-	}
+	cbor_field_uint(&w, 0, MANIFEST_VERSION);
+	if (has_head)
+		cbor_field_uint(&w, 4, created_s);
+	if (has_title)
+		cbor_field_text(&w, 6, title, strlen(title));
 	list_write(&w, shape == MANIFEST_ROOT ? 12 : 10,
 		   shape == MANIFEST_ROOT ? b->part_cnt : b->item_cnt, b->items, b->items_len);
 	if (b->dir_cnt)
@@ -283,14 +266,7 @@ static void field_text(struct writer *w, uint64_t key, const char *text)
 {
 	if (!text[0])
 		return;
-	cbor_write_uint(w, key);
-	cbor_write_text(w, text, strlen(text));
-}
-
-static void field_uint(struct writer *w, uint64_t key, uint64_t value)
-{
-	cbor_write_uint(w, key);
-	cbor_write_uint(w, value);
+	cbor_field_text(w, key, text, strlen(text));
 }
 
 static void field_ids(struct writer *w, uint64_t key, const uint8_t (*ids)[32], uint32_t cnt)
@@ -314,18 +290,16 @@ static void body_write(struct writer *w, const struct manifest_builder *b,
 	cbor_write_map(w, 7u + (revision->expires_s != 0) + (revision->title[0] != 0) +
 				  (revision->description[0] != 0) + (revision->community_cnt != 0) +
 				  (revision->recommended_cnt != 0) + (b->dir_cnt != 0));
-	field_uint(w, 0, MANIFEST_VERSION);
-	cbor_write_uint(w, 1);
-	cbor_write_bytes(w, key, NODE_KEY_LEN);
-	cbor_write_uint(w, 2);
-	cbor_write_bytes(w, id, sizeof(id));
-	field_uint(w, 3, revision->seq);
-	field_uint(w, 4, revision->created_s);
+	cbor_field_uint(w, 0, MANIFEST_VERSION);
+	cbor_field_bytes(w, 1, key, NODE_KEY_LEN);
+	cbor_field_bytes(w, 2, id, sizeof(id));
+	cbor_field_uint(w, 3, revision->seq);
+	cbor_field_uint(w, 4, revision->created_s);
 	if (revision->expires_s)
-		field_uint(w, 5, revision->expires_s);
+		cbor_field_uint(w, 5, revision->expires_s);
 	field_text(w, 6, revision->title);
 	field_text(w, 7, revision->description);
-	field_uint(w, 8, revision->is_public);
+	cbor_field_uint(w, 8, revision->is_public);
 	field_ids(w, 9, revision->communities, revision->community_cnt);
 	if (!is_root)
 		list_write(w, 10, b->item_cnt, b->items, b->items_len);

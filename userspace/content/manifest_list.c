@@ -148,7 +148,7 @@ static void item_read(struct manifest_reading *reading, struct manifest_item *it
 {
 	struct cbor_reader *r = &reading->r;
 	const char *name = NULL;
-	size_t name_len = 0, id_len = 0;
+	size_t name_len = 0;
 	uint64_t key, chunk_cnt = 0;
 	unsigned seen = 0;
 
@@ -156,7 +156,7 @@ static void item_read(struct manifest_reading *reading, struct manifest_item *it
 	while (cbor_next_key(r, &key)) {
 		switch (key) {
 		case ITEM_ID:
-			item->content_id = cbor_read_bytes(r, &id_len);
+			item->content_id = cbor_read_exactly(r, BLAKE3_HASH_LEN);
 			break;
 		case ITEM_SIZE:
 			item->size = cbor_read_uint(r);
@@ -184,8 +184,7 @@ static void item_read(struct manifest_reading *reading, struct manifest_item *it
 	}
 	if (cbor_is_bad(r))
 		return;
-	if ((seen | ITEM_OPTIONAL) != ITEM_ALL || id_len != BLAKE3_HASH_LEN ||
-	    chunk_cnt != manifest_chunk_cnt(item->size)) {
+	if ((seen | ITEM_OPTIONAL) != ITEM_ALL || chunk_cnt != manifest_chunk_cnt(item->size)) {
 		cbor_fail(r);
 		return;
 	}
@@ -253,7 +252,6 @@ int manifest_parse_item(const void *bytes, size_t len, struct manifest **out_man
 static void part_read(struct manifest_reading *reading, struct manifest_part *part)
 {
 	struct cbor_reader *r = &reading->r;
-	size_t id_len = 0;
 	uint64_t key;
 	unsigned seen = 0;
 
@@ -261,7 +259,7 @@ static void part_read(struct manifest_reading *reading, struct manifest_part *pa
 	while (cbor_next_key(r, &key)) {
 		switch (key) {
 		case PART_ID:
-			part->manifest_id = cbor_read_bytes(r, &id_len);
+			part->manifest_id = cbor_read_exactly(r, BLAKE3_HASH_LEN);
 			break;
 		case PART_ITEMS:
 			part->item_cnt = cbor_read_uint_max(r, MANIFEST_ITEMS_MAX);
@@ -280,7 +278,7 @@ static void part_read(struct manifest_reading *reading, struct manifest_part *pa
 	}
 	if (cbor_is_bad(r))
 		return;
-	if (seen != 0xf || id_len != BLAKE3_HASH_LEN)
+	if (seen != 0xf)
 		cbor_fail(r);
 	bytes_add(reading, part->byte_cnt);
 	reading->manifest->all_item_cnt += part->item_cnt;

@@ -14,8 +14,7 @@ struct manifest_reading {
 	struct cbor_reader r;
 	struct manifest *manifest;
 	size_t tag_cap;
-	uint64_t seen; /* bit by key of the fields read so far */
-	int err;       /* the first thing wrong that is not the encoding */
+	int err; /* the first thing wrong that is not the encoding */
 };
 
 /* manifest_reading_fail makes err the outcome, unless there is one. */

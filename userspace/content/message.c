@@ -68,13 +68,10 @@ size_t message_request_write(unsigned type, const struct message_request *reques
 	struct writer w = writer_of(out, MESSAGE_REQUEST_CAP);
 
 	cbor_write_map(&w, 1 + cnt);
-	cbor_write_uint(&w, 0);
-	cbor_write_bytes(&w, request->id, sizeof(request->id));
-	for (unsigned i = 0; i < cnt; i++) {
-		cbor_write_uint(&w, i + 1);
-		cbor_write_uint(&w,
+	cbor_field_bytes(&w, 0, request->id, sizeof(request->id));
+	for (unsigned i = 0; i < cnt; i++)
+		cbor_field_uint(&w, i + 1,
 				shape->fields[i] == FIELD_FIRST ? request->first : request->cnt);
-	}
 	return writer_len(&w);
 }
 
@@ -131,8 +128,7 @@ void message_answer_write_head(struct writer *w, unsigned type, const struct mes
 	unsigned cnt = shape_field_cnt(shape);
 
 	cbor_write_map(w, 1 + cnt);
-	cbor_write_uint(w, 0);
-	cbor_write_bytes(w, answer->id, sizeof(answer->id));
+	cbor_field_bytes(w, 0, answer->id, sizeof(answer->id));
 	for (unsigned i = 0; i < cnt; i++) {
 		cbor_write_uint(w, i + 1);
 		if (shape->fields[i] == FIELD_BYTES) {
@@ -148,10 +144,8 @@ size_t message_answer_write_end(unsigned type, const struct message_answer *answ
 {
 	struct writer w = writer_of(out, MESSAGE_END_CAP);
 
-	if (type == MESH_CHUNK_HASH_LIST) {
-		cbor_write_uint(&w, 3);
-		cbor_write_uint(&w, answer->total);
-	}
+	if (type == MESH_CHUNK_HASH_LIST)
+		cbor_field_uint(&w, 3, answer->total);
 	return writer_len(&w);
 }
 

@@ -30,18 +30,7 @@ void message_have_ask_ids(struct writer *w, const uint8_t (*ids)[32], uint32_t i
 void message_have_ask_manifest(struct writer *w, const uint8_t id[static 32])
 {
 	cbor_write_map(w, 1);
-	cbor_write_uint(w, 1);
-	cbor_write_bytes(w, id, ID_LEN);
-}
-
-static const uint8_t *id_read(struct cbor_reader *r)
-{
-	size_t len;
-	const uint8_t *id = cbor_read_bytes(r, &len);
-
-	if (len != ID_LEN)
-		cbor_fail(r);
-	return id;
+	cbor_field_bytes(w, 1, id, ID_LEN);
 }
 
 /* Each head has one shortest form, so the ids lie at equal distances. */
@@ -52,7 +41,7 @@ static void ids_read(struct cbor_reader *r, struct message_have_request *request
 	if (cnt == 0 || cnt > HAVE_IDS_MAX)
 		cbor_fail(r);
 	while (cbor_next(r)) {
-		const uint8_t *id = id_read(r);
+		const uint8_t *id = cbor_read_exactly(r, ID_LEN);
 
 		if (!request->ids)
 			request->ids = id;
@@ -76,7 +65,7 @@ int message_have_request_parse(const void *payload, size_t len,
 			ids_read(&r, &request);
 			break;
 		case 1:
-			request.manifest_id = id_read(&r);
+			request.manifest_id = cbor_read_exactly(&r, ID_LEN);
 			request.has_manifest = true;
 			break;
 		default:
@@ -112,8 +101,7 @@ void message_have_answer_write(struct writer *w, const struct message_have_answe
 	bool is_growing = answer->is_growing && !answer->has_all;
 
 	cbor_write_map(w, 1u + has_partials + answer->has_all + is_growing);
-	cbor_write_uint(w, 0);
-	cbor_write_bytes(w, answer->whole, answer->has_all ? 0 : answer->whole_len);
+	cbor_field_bytes(w, 0, answer->whole, answer->has_all ? 0 : answer->whole_len);
 	if (has_partials) {
 		cbor_write_uint(w, 1);
 		partials_write(w, answer);

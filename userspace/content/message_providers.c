@@ -8,8 +8,7 @@ void message_providers_request_write(struct writer *w,
 				     const struct message_providers_request *request)
 {
 	cbor_write_map(w, 1u + request->is_serving);
-	cbor_write_uint(w, 0);
-	cbor_write_bytes(w, request->id, sizeof(request->id));
+	cbor_field_bytes(w, 0, request->id, sizeof(request->id));
 	if (request->is_serving) {
 		cbor_write_uint(w, 1);
 		peer_addrs_write(w, request->addrs, request->addr_cnt);
@@ -20,7 +19,6 @@ int message_providers_request_parse(const void *payload, size_t len,
 				    struct message_providers_request *out_request)
 {
 	struct message_providers_request request = {.is_serving = false};
-	bool has_id = false;
 	struct cbor_reader r;
 	uint64_t key;
 	int err;
@@ -31,7 +29,6 @@ int message_providers_request_parse(const void *payload, size_t len,
 		switch (key) {
 		case 0:
 			cbor_read_fixed(&r, request.id, sizeof(request.id));
-			has_id = true;
 			break;
 		case 1:
 			request.addr_cnt = peer_addrs_read(&r, request.addrs);
@@ -41,11 +38,9 @@ int message_providers_request_parse(const void *payload, size_t len,
 			cbor_skip(&r);
 		}
 	}
-	err = cbor_reader_finish(&r);
+	err = cbor_reader_finish_with(&r, CBOR_KEY(0));
 	if (err)
 		return err;
-	if (!has_id)
-		return WEFT_EMALFORMED;
 	*out_request = request;
 	return 0;
 }
@@ -76,7 +71,6 @@ static void provider_read(struct cbor_reader *r, struct message_provider *provid
 int message_providers_parse(const void *payload, size_t len,
 			    struct message_provider out_providers[static PROVIDERS_MAX])
 {
-	bool has_list = false;
 	struct cbor_reader r;
 	uint64_t key;
 	int cnt = 0, err;
@@ -88,14 +82,11 @@ int message_providers_parse(const void *payload, size_t len,
 			cbor_skip(&r);
 			continue;
 		}
-		has_list = true;
 		if (cbor_enter_array(&r) > PROVIDERS_MAX)
 			cbor_fail(&r);
 		while (cbor_next(&r))
 			provider_read(&r, &out_providers[cnt++]);
 	}
-	err = cbor_reader_finish(&r);
-	if (err)
-		return err;
-	return has_list ? cnt : WEFT_EMALFORMED;
+	err = cbor_reader_finish_with(&r, CBOR_KEY(0));
+	return err < 0 ? err : cnt;
 }

@@ -379,24 +379,15 @@ static size_t row_write(const struct share *share, uint8_t row[static SHARE_ROW_
 	struct writer w = writer_of(row, SHARE_ROW_CAP);
 
 	cbor_write_map(&w, 5u + share->is_published + (share->only[0] != 0));
-	cbor_write_uint(&w, 0);
-	cbor_write_text(&w, share->path, strlen(share->path));
-	cbor_write_uint(&w, 1);
-	cbor_write_text(&w, share->title, strlen(share->title));
-	cbor_write_uint(&w, 2);
-	cbor_write_uint(&w, share->added_s);
-	cbor_write_uint(&w, 3);
-	cbor_write_uint(&w, share->item_cnt);
-	cbor_write_uint(&w, 4);
-	cbor_write_uint(&w, share->byte_cnt);
-	if (share->is_published) {
-		cbor_write_uint(&w, 5);
-		cbor_write_bool(&w, true);
-	}
-	if (share->only[0]) {
-		cbor_write_uint(&w, 6);
-		cbor_write_text(&w, share->only, strlen(share->only));
-	}
+	cbor_field_text(&w, 0, share->path, strlen(share->path));
+	cbor_field_text(&w, 1, share->title, strlen(share->title));
+	cbor_field_uint(&w, 2, share->added_s);
+	cbor_field_uint(&w, 3, share->item_cnt);
+	cbor_field_uint(&w, 4, share->byte_cnt);
+	if (share->is_published)
+		cbor_field_bool(&w, 5, true);
+	if (share->only[0])
+		cbor_field_text(&w, 6, share->only, strlen(share->only));
 	return writer_len(&w);
 }
 

@@ -69,12 +69,9 @@ void signed_write(struct writer *w, const struct node_key *key, const char *tag,
 	node_key_sign(key, statement.bytes, statement.len, signature);
 	statement_fini(&statement);
 	cbor_write_map(w, 3);
-	cbor_write_uint(w, KEY_BODY);
-	cbor_write_bytes(w, body, len);
-	cbor_write_uint(w, KEY_SIGNER);
-	cbor_write_bytes(w, node_key_public(key), NODE_KEY_LEN);
-	cbor_write_uint(w, KEY_SIGNATURE);
-	cbor_write_bytes(w, signature, sizeof(signature));
+	cbor_field_bytes(w, KEY_BODY, body, len);
+	cbor_field_bytes(w, KEY_SIGNER, node_key_public(key), NODE_KEY_LEN);
+	cbor_field_bytes(w, KEY_SIGNATURE, signature, sizeof(signature));
 }
 
 /* The next field, which has to be key with a byte string. */

@@ -110,12 +110,9 @@ void mesh_frame_write(struct writer *w, const struct mesh_frame *frame)
 	struct writer len_writer;
 
 	cbor_write_map(w, 4);
-	cbor_write_uint(w, 0);
-	cbor_write_uint(w, frame->type);
-	cbor_write_uint(w, 1);
-	cbor_write_uint(w, frame->req_id);
-	cbor_write_uint(w, 2);
-	cbor_write_uint(w, frame->flags);
+	cbor_field_uint(w, 0, frame->type);
+	cbor_field_uint(w, 1, frame->req_id);
+	cbor_field_uint(w, 2, frame->flags);
 	cbor_write_uint(w, 3);
 	cbor_write_bytes_head(w, frame->payload_len);
 	if (w->bad)
@@ -179,27 +176,21 @@ bool mesh_frame_in_body(struct mesh_frame_in *in, struct cursor *c)
 void mesh_error_write(struct writer *w, const struct mesh_error *error)
 {
 	cbor_write_map(w, 3);
-	cbor_write_uint(w, 0);
-	cbor_write_uint(w, error->code);
-	cbor_write_uint(w, 1);
-	cbor_write_text(w, error->text, strlen(error->text));
-	cbor_write_uint(w, 2);
-	cbor_write_uint(w, error->not_before_ms);
+	cbor_field_uint(w, 0, error->code);
+	cbor_field_text(w, 1, error->text, strlen(error->text));
+	cbor_field_uint(w, 2, error->not_before_ms);
 }
 
 int mesh_error_parse(const uint8_t *data, size_t len, struct mesh_error *out_error)
 {
 	struct mesh_error error = {0};
 	struct cbor_reader r;
-	unsigned seen = 0;
 	uint64_t key;
 	int err;
 
 	cbor_reader_init(&r, data, len);
 	cbor_enter_map(&r);
 	while (cbor_next_key(&r, &key)) {
-		if (key < 3)
-			seen |= 1u << key;
 		switch (key) {
 		case 0:
 			error.code = (uint32_t)cbor_read_uint_max(&r, UINT16_MAX);
@@ -214,10 +205,8 @@ int mesh_error_parse(const uint8_t *data, size_t len, struct mesh_error *out_err
 			cbor_skip(&r);
 		}
 	}
-	if ((err = cbor_reader_finish(&r)) < 0)
+	if ((err = cbor_reader_finish_with(&r, CBOR_KEY(0))) < 0)
 		return err;
-	if (!(seen & 1))
-		return WEFT_EMALFORMED;
 	*out_error = error;
 	return 0;
 }

@@ -10,18 +10,14 @@ _Static_assert(MESH_PEER_ADDRS_MAX == PEER_ADDRS_MAX, "lists of addresses");
 void mesh_hello_write(struct writer *w, const struct mesh_hello *hello)
 {
 	cbor_write_map(w, 6);
-	cbor_write_uint(w, 0);
-	cbor_write_uint(w, MESH_VERSION);
-	cbor_write_uint(w, 1);
-	cbor_write_uint(w, hello->caps);
-	cbor_write_uint(w, 2);
-	cbor_write_uint(w, hello->unix_s);
+	cbor_field_uint(w, 0, MESH_VERSION);
+	cbor_field_uint(w, 1, hello->caps);
+	cbor_field_uint(w, 2, hello->unix_s);
 	cbor_write_uint(w, 3);
 	peer_addrs_write(w, hello->addrs, hello->addr_cnt);
 	cbor_write_uint(w, 4);
 	cbor_write_array(w, 0);
-	cbor_write_uint(w, 5);
-	cbor_write_text(w, hello->agent, strlen(hello->agent));
+	cbor_field_text(w, 5, hello->agent, strlen(hello->agent));
 }
 
 /* Roles are checked and not kept: no service is spoken yet. */
@@ -69,15 +65,12 @@ int mesh_hello_parse(const uint8_t *data, size_t len, struct mesh_hello *out_hel
 	struct mesh_hello hello = {0};
 	uint64_t version = MESH_VERSION;
 	struct cbor_reader r;
-	unsigned seen = 0;
 	uint64_t key;
 	int err;
 
 	cbor_reader_init(&r, data, len);
 	cbor_enter_map(&r);
 	while (cbor_next_key(&r, &key)) {
-		if (key < 6)
-			seen |= 1u << key;
 		if (key == 0)
 			version = cbor_read_uint(&r);
 		else
@@ -86,10 +79,8 @@ int mesh_hello_parse(const uint8_t *data, size_t len, struct mesh_hello *out_hel
 		if (key == 0 && version != MESH_VERSION && !cbor_is_bad(&r))
 			return WEFT_EUNKNOWN;
 	}
-	if ((err = cbor_reader_finish(&r)) < 0)
+	if ((err = cbor_reader_finish_with(&r, CBOR_KEY(0) | CBOR_KEY(1) | CBOR_KEY(2))) < 0)
 		return err;
-	if ((seen & 7) != 7)
-		return WEFT_EMALFORMED;
 	*out_hello = hello;
 	return 0;
 }
@@ -97,16 +88,13 @@ int mesh_hello_parse(const uint8_t *data, size_t len, struct mesh_hello *out_hel
 void mesh_bye_write(struct writer *w, const struct mesh_bye *bye)
 {
 	cbor_write_map(w, 2);
-	cbor_write_uint(w, 0);
-	cbor_write_uint(w, bye->reason);
-	cbor_write_uint(w, 1);
-	cbor_write_uint(w, bye->not_before_ms);
+	cbor_field_uint(w, 0, bye->reason);
+	cbor_field_uint(w, 1, bye->not_before_ms);
 }
 
 int mesh_bye_parse(const uint8_t *data, size_t len, struct mesh_bye *out_bye)
 {
 	struct mesh_bye bye = {0};
-	bool has_reason = false;
 	struct cbor_reader r;
 	uint64_t key;
 	int err;
@@ -117,7 +105,6 @@ int mesh_bye_parse(const uint8_t *data, size_t len, struct mesh_bye *out_bye)
 		switch (key) {
 		case 0:
 			bye.reason = cbor_read_uint(&r);
-			has_reason = true;
 			break;
 		case 1:
 			bye.not_before_ms = cbor_read_uint(&r);
@@ -126,10 +113,8 @@ int mesh_bye_parse(const uint8_t *data, size_t len, struct mesh_bye *out_bye)
 			cbor_skip(&r);
 		}
 	}
-	if ((err = cbor_reader_finish(&r)) < 0)
+	if ((err = cbor_reader_finish_with(&r, CBOR_KEY(0))) < 0)
 		return err;
-	if (!has_reason)
-		return WEFT_EMALFORMED;
 	*out_bye = bye;
 	return 0;
 }

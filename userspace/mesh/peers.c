@@ -28,41 +28,32 @@ void mesh_peer_record_write(struct writer *w, const struct mesh_peer_record *rec
 
 	cbor_write_map(w, 7u + has_addr + (record->addr_seq > 0) + (has_token ? 2 : 0) +
 				  (has_good ? 2 : 0));
-	cbor_write_uint(w, 0);
-	cbor_write_uint(w, RECORD_LAYOUT);
-	cbor_write_uint(w, 1);
-	cbor_write_uint(w, record->caps);
+	cbor_field_uint(w, 0, RECORD_LAYOUT);
+	cbor_field_uint(w, 1, record->caps);
 	if (has_addr) {
 		cbor_write_uint(w, 2);
 		peer_addr_write(w, &addr);
 	}
 	cbor_write_uint(w, 3);
 	peer_addrs_write(w, record->addrs, record->addr_cnt);
-	cbor_write_uint(w, 4);
-	cbor_write_uint(w, record->first_seen_s);
-	cbor_write_uint(w, 5);
-	cbor_write_uint(w, record->last_seen_s);
+	cbor_field_uint(w, 4, record->first_seen_s);
+	cbor_field_uint(w, 5, record->last_seen_s);
 	cbor_write_uint(w, 6);
 	cbor_write_int(w, record->skew_s);
-	cbor_write_uint(w, 7);
-	cbor_write_text(w, record->agent, strlen(record->agent));
-	if (record->addr_seq) {
-		cbor_write_uint(w, 8);
-		cbor_write_uint(w, record->addr_seq);
-	}
+	cbor_field_text(w, 7, record->agent, strlen(record->agent));
+	if (record->addr_seq)
+		cbor_field_uint(w, 8, record->addr_seq);
 	if (has_token) {
 		addr = peer_addr_of(&record->token.addr);
 		cbor_write_uint(w, 9);
 		peer_addr_write(w, &addr);
-		cbor_write_uint(w, 10);
-		cbor_write_bytes(w, record->token.data, record->token.len);
+		cbor_field_bytes(w, 10, record->token.data, record->token.len);
 	}
 	if (has_good) {
 		addr = peer_addr_of(&record->good_addr);
 		cbor_write_uint(w, 11);
 		peer_addr_write(w, &addr);
-		cbor_write_uint(w, 12);
-		cbor_write_uint(w, record->good_s);
+		cbor_field_uint(w, 12, record->good_s);
 	}
 }
 
@@ -132,25 +123,16 @@ static void record_read_field(struct cbor_reader *r, uint64_t key, struct mesh_p
 int mesh_peer_record_parse(const uint8_t *data, size_t len, struct mesh_peer_record *out_record)
 {
 	struct mesh_peer_record record = {0};
-	uint64_t layout = 0;
 	struct cbor_reader r;
 	uint64_t key;
-	int err;
+	int err = cbor_enter_record(&r, data, len, RECORD_LAYOUT);
 
-	cbor_reader_init(&r, data, len);
-	cbor_enter_map(&r);
-	while (cbor_next_key(&r, &key)) {
-		if (key == 0)
-			layout = cbor_read_uint(&r);
-		else
-			record_read_field(&r, key, &record);
-		if (layout > RECORD_LAYOUT)
-			return WEFT_ENEWER;
-	}
+	if (err < 0)
+		return err;
+	while (cbor_next_key(&r, &key))
+		record_read_field(&r, key, &record);
 	if ((err = cbor_reader_finish(&r)) < 0)
 		return err;
-	if (layout != RECORD_LAYOUT)
-		return WEFT_EMALFORMED;
 	*out_record = record;
 	return 0;
 }

@@ -7,8 +7,7 @@
 void mesh_pex_request_write(struct writer *w, unsigned wanted_cnt)
 {
 	cbor_write_map(w, 1);
-	cbor_write_uint(w, 0);
-	cbor_write_uint(w, wanted_cnt);
+	cbor_field_uint(w, 0, wanted_cnt);
 }
 
 int mesh_pex_request_parse(const uint8_t *data, size_t len, unsigned *out_wanted_cnt)
@@ -68,7 +67,6 @@ static void node_read(struct cbor_reader *r, struct mesh_pex_node *node)
 int mesh_pex_offer_parse(const uint8_t *data, size_t len,
 			 struct mesh_pex_node out_nodes[static MESH_PEX_OFFER_MAX])
 {
-	bool has_nodes = false;
 	struct cbor_reader r;
 	uint64_t key;
 	int cnt = 0, err;
@@ -80,13 +78,11 @@ int mesh_pex_offer_parse(const uint8_t *data, size_t len,
 			cbor_skip(&r);
 			continue;
 		}
-		has_nodes = true;
 		if (cbor_enter_array(&r) > MESH_PEX_OFFER_MAX)
 			cbor_fail(&r);
 		while (cbor_next(&r))
 			node_read(&r, &out_nodes[cnt++]);
 	}
-	if ((err = cbor_reader_finish(&r)) < 0)
-		return err;
-	return has_nodes ? cnt : WEFT_EMALFORMED;
+	err = cbor_reader_finish_with(&r, CBOR_KEY(0));
+	return err < 0 ? err : cnt;
 }

@@ -222,10 +222,8 @@ void spec_write(struct writer *w, const struct provider_spec *view)
 	cbor_write_array(w, view->allow_cnt);
 	for (unsigned i = 0; i < view->allow_cnt; i++)
 		cbor_write_bytes(w, view->allow[i], MESH_KEY_LEN);
-	cbor_write_uint(w, 14);
-	cbor_write_bool(w, view->is_hidden);
-	cbor_write_uint(w, 15);
-	cbor_write_bool(w, view->needs_signature);
+	cbor_field_bool(w, 14, view->is_hidden);
+	cbor_field_bool(w, 15, view->needs_signature);
 }
 
 /* text_keep copies text of the record, which has no room for more than it holds itself. */

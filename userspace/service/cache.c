@@ -75,12 +75,9 @@ static void entry_save(struct service_cache *cache, struct service_cache_entry *
 		return;
 	record_key(&entry->descriptor, key);
 	cbor_write_map(&w, 3);
-	cbor_write_uint(&w, 0);
-	cbor_write_uint(&w, RECORD_LAYOUT);
-	cbor_write_uint(&w, 1);
-	cbor_write_uint(&w, entry->heard_s);
-	cbor_write_uint(&w, 2);
-	cbor_write_bytes(&w, entry->bytes, entry->len);
+	cbor_field_uint(&w, 0, RECORD_LAYOUT);
+	cbor_field_uint(&w, 1, entry->heard_s);
+	cbor_field_bytes(&w, 2, entry->bytes, entry->len);
 	store_batch_put(batch, STORE_DIRECTORY, key, sizeof(key), record, writer_len(&w));
 	entry->stored_s = entry->heard_s;
 }
@@ -406,23 +403,21 @@ struct loading {
 static bool record_parse(const struct store_item *item, uint64_t *out_heard_s,
 			 const uint8_t **out_bytes, size_t *out_len)
 {
-	uint64_t key, layout = 0;
 	struct cbor_reader r;
+	uint64_t key;
 
 	*out_bytes = NULL;
-	cbor_reader_init(&r, item->value, item->value_len);
-	cbor_enter_map(&r);
+	if (cbor_enter_record(&r, item->value, item->value_len, RECORD_LAYOUT) < 0)
+		return false;
 	while (cbor_next_key(&r, &key)) {
-		if (key == 0)
-			layout = cbor_read_uint(&r);
-		else if (key == 1)
+		if (key == 1)
 			*out_heard_s = cbor_read_uint(&r);
 		else if (key == 2)
 			*out_bytes = cbor_read_bytes(&r, out_len);
 		else
 			cbor_skip(&r);
 	}
-	return cbor_reader_finish(&r) == 0 && layout == RECORD_LAYOUT && *out_bytes;
+	return cbor_reader_finish(&r) == 0 && *out_bytes;
 }
 
 /* Records come in the order of their ids. */

@@ -21,7 +21,6 @@ enum call_field {
 #define CALL_REQUIRED                                                                              \
 	(1u << CALL_SERVICE_ID | 1u << CALL_METHOD | 1u << CALL_CORRELATION | 1u << CALL_LEFT_MS | \
 	 1u << CALL_BODY_LEN)
-#define CALL_SIGNED (1u << CALL_SIGNATURE | 1u << CALL_SIGNED_MS)
 
 enum reply_field {
 	REPLY_CORRELATION,
@@ -70,40 +69,22 @@ void service_text_copy(char dst[static SERVICE_TEXT_LEN_MAX + 1], const char *te
 	text_tame(dst);
 }
 
-static void write_fixed(struct writer *w, unsigned key, const uint8_t *data, size_t len)
-{
-	cbor_write_uint(w, key);
-	cbor_write_bytes(w, data, len);
-}
-
-static void write_number(struct writer *w, unsigned key, uint64_t value)
-{
-	cbor_write_uint(w, key);
-	cbor_write_uint(w, value);
-}
-
-static void write_text(struct writer *w, unsigned key, const char *text)
-{
-	cbor_write_uint(w, key);
-	cbor_write_text(w, text, strlen(text));
-}
-
 void service_call_head_write(struct writer *w, const struct service_call_head *head)
 {
 	cbor_write_map(w, 5u + head->has_major + head->has_key + 2u * head->has_signature);
-	write_fixed(w, CALL_SERVICE_ID, head->service_id, sizeof(head->service_id));
+	cbor_field_bytes(w, CALL_SERVICE_ID, head->service_id, sizeof(head->service_id));
 	if (head->has_major)
-		write_number(w, CALL_MAJOR, head->major);
-	write_text(w, CALL_METHOD, head->method);
-	write_fixed(w, CALL_CORRELATION, head->correlation, sizeof(head->correlation));
-	write_number(w, CALL_LEFT_MS, head->left_ms);
+		cbor_field_uint(w, CALL_MAJOR, head->major);
+	cbor_field_text(w, CALL_METHOD, head->method, strlen(head->method));
+	cbor_field_bytes(w, CALL_CORRELATION, head->correlation, sizeof(head->correlation));
+	cbor_field_uint(w, CALL_LEFT_MS, head->left_ms);
 	if (head->has_key)
-		write_fixed(w, CALL_KEY, head->key, sizeof(head->key));
-	write_number(w, CALL_BODY_LEN, head->body_len);
+		cbor_field_bytes(w, CALL_KEY, head->key, sizeof(head->key));
+	cbor_field_uint(w, CALL_BODY_LEN, head->body_len);
 	if (!head->has_signature)
 		return;
-	write_fixed(w, CALL_SIGNATURE, head->signature, sizeof(head->signature));
-	write_number(w, CALL_SIGNED_MS, head->signed_ms);
+	cbor_field_bytes(w, CALL_SIGNATURE, head->signature, sizeof(head->signature));
+	cbor_field_uint(w, CALL_SIGNED_MS, head->signed_ms);
 }
 
 static void call_field_read(struct cbor_reader *r, uint64_t key, struct service_call_head *head)
@@ -145,22 +126,19 @@ int service_call_head_parse(const uint8_t *data, size_t len, struct service_call
 {
 	struct service_call_head head = {.major = 0};
 	struct cbor_reader r;
-	unsigned seen = 0;
 	uint64_t key;
 
 	cbor_reader_init(&r, data, len);
 	cbor_enter_map(&r);
-	while (cbor_next_key(&r, &key)) {
+	while (cbor_next_key(&r, &key))
 		call_field_read(&r, key, &head);
-		seen |= key <= CALL_SIGNED_MS ? 1u << key : 0;
-	}
-	if (cbor_is_bad(&r) || (seen & CALL_REQUIRED) != CALL_REQUIRED ||
-	    ((seen & CALL_SIGNED) && (seen & CALL_SIGNED) != CALL_SIGNED) ||
+	if (cbor_is_bad(&r) || (r.seen & CALL_REQUIRED) != CALL_REQUIRED ||
+	    cbor_has_key(&r, CALL_SIGNATURE) != cbor_has_key(&r, CALL_SIGNED_MS) ||
 	    !service_method_is_valid(head.method))
 		return WEFT_EMALFORMED;
-	head.has_major = seen & 1u << CALL_MAJOR;
-	head.has_key = seen & 1u << CALL_KEY;
-	head.has_signature = seen & 1u << CALL_SIGNATURE;
+	head.has_major = cbor_has_key(&r, CALL_MAJOR);
+	head.has_key = cbor_has_key(&r, CALL_KEY);
+	head.has_signature = cbor_has_key(&r, CALL_SIGNATURE);
 	*out_head = head;
 	return (int)(r.c.pos - data);
 }
@@ -168,17 +146,15 @@ int service_call_head_parse(const uint8_t *data, size_t len, struct service_call
 void service_reply_head_write(struct writer *w, const struct service_reply_head *head)
 {
 	cbor_write_map(w, 3u + !!head->text[0] + !!head->not_before_ms + head->is_refused);
-	write_fixed(w, REPLY_CORRELATION, head->correlation, sizeof(head->correlation));
-	write_number(w, REPLY_STATUS, head->status);
+	cbor_field_bytes(w, REPLY_CORRELATION, head->correlation, sizeof(head->correlation));
+	cbor_field_uint(w, REPLY_STATUS, head->status);
 	if (head->text[0])
-		write_text(w, REPLY_TEXT, head->text);
+		cbor_field_text(w, REPLY_TEXT, head->text, strlen(head->text));
 	if (head->not_before_ms)
-		write_number(w, REPLY_NOT_BEFORE_MS, head->not_before_ms);
-	if (head->is_refused) {
-		cbor_write_uint(w, REPLY_IS_REFUSED);
-		cbor_write_bool(w, true);
-	}
-	write_number(w, REPLY_BODY_LEN, head->body_len);
+		cbor_field_uint(w, REPLY_NOT_BEFORE_MS, head->not_before_ms);
+	if (head->is_refused)
+		cbor_field_bool(w, REPLY_IS_REFUSED, true);
+	cbor_field_uint(w, REPLY_BODY_LEN, head->body_len);
 }
 
 static enum service_status status_read(struct cbor_reader *r)
@@ -215,28 +191,23 @@ static void reply_field_read(struct cbor_reader *r, uint64_t key, struct service
 	}
 }
 
-/* Reads a map of reply fields; *out_seen has a bit for each. */
-static void reply_read(struct cbor_reader *r, struct service_reply_head *head, unsigned *out_seen)
+static void reply_read(struct cbor_reader *r, struct service_reply_head *head)
 {
 	uint64_t key;
 
-	*out_seen = 0;
 	cbor_enter_map(r);
-	while (cbor_next_key(r, &key)) {
+	while (cbor_next_key(r, &key))
 		reply_field_read(r, key, head);
-		*out_seen |= key <= REPLY_BODY_LEN ? 1u << key : 0;
-	}
 }
 
 int service_reply_head_parse(const uint8_t *data, size_t len, struct service_reply_head *out_head)
 {
 	struct service_reply_head head = {.status = SERVICE_OK};
 	struct cbor_reader r;
-	unsigned seen;
 
 	cbor_reader_init(&r, data, len);
-	reply_read(&r, &head, &seen);
-	if (cbor_is_bad(&r) || (seen & REPLY_REQUIRED) != REPLY_REQUIRED)
+	reply_read(&r, &head);
+	if (cbor_is_bad(&r) || (r.seen & REPLY_REQUIRED) != REPLY_REQUIRED)
 		return WEFT_EMALFORMED;
 	*out_head = head;
 	return (int)(r.c.pos - data);
@@ -248,20 +219,20 @@ void service_close_write(struct writer *w, enum service_status status, const cha
 
 	service_text_copy(told, text);
 	cbor_write_map(w, told[0] ? 2 : 1);
-	write_number(w, REPLY_STATUS, status);
+	cbor_field_uint(w, REPLY_STATUS, status);
 	if (told[0])
-		write_text(w, REPLY_TEXT, told);
+		cbor_field_text(w, REPLY_TEXT, told, strlen(told));
 }
 
 int service_close_parse(const uint8_t *data, size_t len, struct service_reply_head *out_head)
 {
 	struct service_reply_head head = {.status = SERVICE_OK};
 	struct cbor_reader r;
-	unsigned seen;
 
 	cbor_reader_init(&r, data, len);
-	reply_read(&r, &head, &seen);
-	if (cbor_reader_finish(&r) < 0 || (seen & ~(1u << REPLY_TEXT)) != 1u << REPLY_STATUS)
+	reply_read(&r, &head);
+	if (cbor_reader_finish(&r) < 0 ||
+	    (r.seen & ~CBOR_KEY(REPLY_TEXT)) != CBOR_KEY(REPLY_STATUS))
 		return WEFT_EMALFORMED;
 	*out_head = head;
 	return 0;

@@ -58,18 +58,14 @@ int service_conduct_record_parse(const void *data, size_t len,
 				 struct service_conduct_record *out_record)
 {
 	struct service_conduct_record record = {0};
-	uint64_t key, layout = 0;
 	struct cbor_reader r;
+	uint64_t key;
+	int err = cbor_enter_record(&r, data, len, RECORD_LAYOUT);
 
-	cbor_reader_init(&r, data, len);
-	cbor_enter_map(&r);
+	if (err < 0)
+		return err;
 	while (cbor_next_key(&r, &key)) {
 		switch (key) {
-		case 0:
-			layout = cbor_read_uint(&r);
-			if (layout > RECORD_LAYOUT)
-				return WEFT_ENEWER;
-			break;
 		case 1:
 			record.state.score = (unsigned)cbor_read_uint_max(&r, 100);
 			break;
@@ -95,8 +91,8 @@ int service_conduct_record_parse(const void *data, size_t len,
 			cbor_skip(&r);
 		}
 	}
-	if (cbor_reader_finish(&r) < 0 || layout != RECORD_LAYOUT)
-		return WEFT_EMALFORMED;
+	if ((err = cbor_reader_finish(&r)) < 0)
+		return err;
 	*out_record = record;
 	return 0;
 }

@@ -57,28 +57,19 @@ enum service_fault service_descriptor_check(const struct service_offering *offer
 static void body_write(struct writer *w, const struct service_descriptor *d)
 {
 	cbor_write_map(w, d->is_gone ? 10 : 9);
-	cbor_write_uint(w, KEY_ID);
-	cbor_write_bytes(w, d->id, sizeof(d->id));
-	cbor_write_uint(w, KEY_NAME);
-	cbor_write_text(w, d->name, strlen(d->name));
-	cbor_write_uint(w, KEY_VERSION);
-	cbor_write_text(w, d->version, strlen(d->version));
-	cbor_write_uint(w, KEY_OWNER);
-	cbor_write_bytes(w, d->owner, sizeof(d->owner));
+	cbor_field_bytes(w, KEY_ID, d->id, sizeof(d->id));
+	cbor_field_text(w, KEY_NAME, d->name, strlen(d->name));
+	cbor_field_text(w, KEY_VERSION, d->version, strlen(d->version));
+	cbor_field_bytes(w, KEY_OWNER, d->owner, sizeof(d->owner));
 	cbor_write_uint(w, KEY_ENDPOINTS);
 	peer_addrs_write(w, d->endpoints, d->endpoint_cnt);
 	cbor_write_uint(w, KEY_METADATA);
 	service_metadata_write(w, d->metadata, d->metadata_cnt);
-	cbor_write_uint(w, KEY_CREATED);
-	cbor_write_uint(w, d->created_s);
-	cbor_write_uint(w, KEY_EXPIRES);
-	cbor_write_uint(w, d->expires_s);
-	cbor_write_uint(w, KEY_SEQ);
-	cbor_write_uint(w, d->seq);
-	if (d->is_gone) {
-		cbor_write_uint(w, KEY_GONE);
-		cbor_write_bool(w, true);
-	}
+	cbor_field_uint(w, KEY_CREATED, d->created_s);
+	cbor_field_uint(w, KEY_EXPIRES, d->expires_s);
+	cbor_field_uint(w, KEY_SEQ, d->seq);
+	if (d->is_gone)
+		cbor_field_bool(w, KEY_GONE, true);
 }
 
 enum service_fault service_descriptor_write(struct writer *w, const struct node_key *key,
@@ -110,7 +101,6 @@ enum service_fault service_descriptor_write(struct writer *w, const struct node_
 struct reading {
 	struct cbor_reader r;
 	struct service_descriptor *descriptor;
-	unsigned seen;		  /* bit per field */
 	enum service_fault fault; /* the first thing wrong that is not the encoding */
 };
 
@@ -201,9 +191,7 @@ static void field_read(struct reading *reading, uint64_t key)
 		break;
 	default:
 		cbor_skip(r);
-		return;
 	}
-	reading->seen |= 1u << key;
 }
 
 static enum service_fault body_parse(const struct signed_object *object,
@@ -218,7 +206,7 @@ static enum service_fault body_parse(const struct signed_object *object,
 		field_read(&reading, key);
 	if (reading.fault)
 		return reading.fault;
-	if (cbor_reader_finish(&reading.r) < 0 || (reading.seen & KEYS_NEEDED) != KEYS_NEEDED)
+	if (cbor_reader_finish_with(&reading.r, KEYS_NEEDED) < 0)
 		return SERVICE_MALFORMED;
 	return SERVICE_FINE;
 }

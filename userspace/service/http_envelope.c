@@ -220,10 +220,8 @@ int service_http_request_write(struct writer *w, const struct service_http_reque
 	if (request->target_len > SERVICE_HTTP_TARGET_LEN_MAX)
 		return WEFT_ETOOLARGE;
 	cbor_write_map(w, 3);
-	cbor_write_uint(w, 0);
-	cbor_write_text(w, request->verb, request->verb_len);
-	cbor_write_uint(w, 1);
-	cbor_write_text(w, request->target, request->target_len);
+	cbor_field_text(w, 0, request->verb, request->verb_len);
+	cbor_field_text(w, 1, request->target, request->target_len);
 	cbor_write_uint(w, 2);
 	err = headers_write(w, &request->headers, request->body_len, REQUEST);
 	return err < 0 ? err : head_end(w, begin);
@@ -242,8 +240,7 @@ int service_http_answer_write(struct writer *w, const struct service_http_answer
 	if (!is_status(answer->status))
 		return WEFT_EMALFORMED;
 	cbor_write_map(w, 2);
-	cbor_write_uint(w, 0);
-	cbor_write_uint(w, answer->status);
+	cbor_field_uint(w, 0, answer->status);
 	cbor_write_uint(w, 2);
 	err = headers_write(w, &answer->headers, answer->body_len, ANSWER);
 	return err < 0 ? err : head_end(w, begin);

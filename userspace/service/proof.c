@@ -23,18 +23,12 @@ static size_t proof_write(const struct service_call_head *head, const uint8_t *s
 
 	blake3_hash(payload, len, hash);
 	cbor_write_map(&w, 6);
-	cbor_write_uint(&w, 0);
-	cbor_write_bytes(&w, head->service_id, sizeof(head->service_id));
-	cbor_write_uint(&w, 1);
-	cbor_write_text(&w, head->method, strlen(head->method));
-	cbor_write_uint(&w, 2);
-	cbor_write_bytes(&w, head->correlation, sizeof(head->correlation));
-	cbor_write_uint(&w, 3);
-	cbor_write_uint(&w, head->signed_ms);
-	cbor_write_uint(&w, 4);
-	cbor_write_bytes(&w, hash, sizeof(hash));
-	cbor_write_uint(&w, 5);
-	cbor_write_bytes(&w, session_id, SESSION_ID_LEN);
+	cbor_field_bytes(&w, 0, head->service_id, sizeof(head->service_id));
+	cbor_field_text(&w, 1, head->method, strlen(head->method));
+	cbor_field_bytes(&w, 2, head->correlation, sizeof(head->correlation));
+	cbor_field_uint(&w, 3, head->signed_ms);
+	cbor_field_bytes(&w, 4, hash, sizeof(hash));
+	cbor_field_bytes(&w, 5, session_id, SESSION_ID_LEN);
 	weft_assert(!w.bad);
 	return writer_len(&w);
 }

@@ -200,6 +200,106 @@ static void test_text_with_a_nul_or_too_long_is_refused(void)
 	CHECK_STR(text, "");
 }
 
+static int finish_with(const char *data, size_t len, uint64_t needed)
+{
+	struct cbor_reader r;
+	uint64_t key;
+
+	cbor_reader_init(&r, data, len);
+	cbor_enter_map(&r);
+	while (cbor_next_key(&r, &key))
+		cbor_skip(&r);
+	return cbor_reader_finish_with(&r, needed);
+}
+
+static void test_a_map_without_a_needed_key_is_refused(void)
+{
+	/* {1: {0: 0}, 63: 0, 64: 0} */
+	static const char map[] = "\xa3\x01\xa1\x00\x00\x18\x3f\x00\x18\x40\x00";
+	const size_t len = sizeof(map) - 1;
+
+	CHECK_EQ(finish_with(map, len, 0), 0);
+	CHECK_EQ(finish_with(map, len, CBOR_KEY(1) | CBOR_KEY(63)), 0);
+	CHECK_EQ(finish_with(map, len, CBOR_KEY(1) | CBOR_KEY(2)), WEFT_EMALFORMED);
+	/* A key of a map inside is none of the outermost one. */
+	CHECK_EQ(finish_with(map, len, CBOR_KEY(0)), WEFT_EMALFORMED);
+	CHECK_EQ(finish_with(map, len - 1, CBOR_KEY(1)), WEFT_EMALFORMED);
+}
+
+static void test_a_key_is_had_once_it_was_read(void)
+{
+	struct cbor_reader r;
+	uint64_t key;
+
+	cbor_reader_init(&r, "\xa1\x05\x00", 3);
+	cbor_enter_map(&r);
+	CHECK(!cbor_has_key(&r, 5));
+	CHECK(cbor_next_key(&r, &key));
+	CHECK(cbor_has_key(&r, 5));
+	CHECK(!cbor_has_key(&r, 4));
+}
+
+static void test_bytes_of_another_length_are_refused(void)
+{
+	static const uint8_t bytes[] = {0x42, 1, 2};
+	struct cbor_reader r;
+
+	cbor_reader_init(&r, bytes, sizeof(bytes));
+	CHECK(cbor_read_exactly(&r, 2) == bytes + 1);
+	CHECK_EQ(cbor_reader_finish(&r), 0);
+	for (size_t len = 1; len <= 3; len += 2) {
+		cbor_reader_init(&r, bytes, sizeof(bytes));
+		CHECK(cbor_read_exactly(&r, len) == NULL);
+		CHECK(cbor_reader_finish(&r) < 0);
+	}
+}
+
+static void test_a_record_says_its_layout_first(void)
+{
+	static const struct {
+		const char *hex;
+		int err;
+		const char *why;
+	} layouts[] = {
+		{"a20002010a", 0, "the layout that is known"},
+		{"a20003010a", WEFT_ENEWER, "one of a later program"},
+		{"a20001010a", WEFT_EMALFORMED, "one that is read no more"},
+		{"a20000010a", WEFT_EMALFORMED, "no layout has the number 0"},
+		{"a1010a", WEFT_EMALFORMED, "none is said"},
+		{"a20061330102", WEFT_EMALFORMED, "text is no number"},
+		{"a0", WEFT_EMALFORMED, "nothing is said"},
+		{"820002", WEFT_EMALFORMED, "an array is no record"},
+		{"a100", WEFT_EMALFORMED, "cut short"},
+		{"", WEFT_EMALFORMED, "no bytes"},
+	};
+
+	for (size_t i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++) {
+		uint8_t bytes[16];
+		size_t len = hex_parse(layouts[i].hex, bytes);
+		struct cbor_reader r;
+		int err = cbor_enter_record(&r, bytes, len, 2);
+
+		if (err != layouts[i].err)
+			printf("# record %s: %s\n", layouts[i].hex, layouts[i].why);
+		CHECK_EQ(err, layouts[i].err);
+	}
+}
+
+static void test_a_field_is_its_key_and_its_value(void)
+{
+	static const uint8_t want[] = {0x18, 0x1e, 7, 1, 0xf5, 2, 0x41, 0xaa, 3, 0x61, 'a'};
+	uint8_t buf[sizeof(want)];
+	struct writer w = writer_of(buf, sizeof(buf));
+
+	cbor_field_uint(&w, 30, 7);
+	cbor_field_bool(&w, 1, true);
+	cbor_field_bytes(&w, 2, "\xaa", 1);
+	cbor_field_text(&w, 3, "a", 1);
+	CHECK(!w.bad);
+	CHECK_EQ(writer_len(&w), sizeof(want));
+	CHECK_MEM(buf, want, sizeof(want));
+}
+
 int main(void)
 {
 	RUN(test_every_rule_of_determinism_is_enforced);
@@ -207,5 +307,10 @@ int main(void)
 	RUN(test_every_prefix_is_refused);
 	RUN(test_a_full_writer_stays_bad);
 	RUN(test_text_with_a_nul_or_too_long_is_refused);
+	RUN(test_a_map_without_a_needed_key_is_refused);
+	RUN(test_a_key_is_had_once_it_was_read);
+	RUN(test_bytes_of_another_length_are_refused);
+	RUN(test_a_record_says_its_layout_first);
+	RUN(test_a_field_is_its_key_and_its_value);
 	return check_done();
 }

@@ -19,19 +19,16 @@ void provider_write(struct writer *w, const struct node_key *key, struct provide
 
 	memcpy(provider->key, node_key_public(key), sizeof(provider->key));
 	cbor_write_map(&body_w, FIELD_CNT);
-	cbor_write_uint(&body_w, FIELD_ID);
-	cbor_write_bytes(&body_w, provider->id, sizeof(provider->id));
-	cbor_write_uint(&body_w, FIELD_KEY);
-	cbor_write_bytes(&body_w, provider->key, sizeof(provider->key));
+	cbor_field_bytes(&body_w, FIELD_ID, provider->id, sizeof(provider->id));
+	cbor_field_bytes(&body_w, FIELD_KEY, provider->key, sizeof(provider->key));
 	cbor_write_uint(&body_w, FIELD_ADDRS);
 	peer_addrs_write(&body_w, provider->addrs, provider->addr_cnt);
-	cbor_write_uint(&body_w, FIELD_TIME);
-	cbor_write_uint(&body_w, provider->time_s);
+	cbor_field_uint(&body_w, FIELD_TIME, provider->time_s);
 	w->bad |= body_w.bad;
 	signed_write(w, key, TAG, body, writer_len(&body_w));
 }
 
-static unsigned field_read(struct cbor_reader *r, uint64_t key, struct provider *provider)
+static void field_read(struct cbor_reader *r, uint64_t key, struct provider *provider)
 {
 	switch (key) {
 	case FIELD_ID:
@@ -48,9 +45,7 @@ static unsigned field_read(struct cbor_reader *r, uint64_t key, struct provider 
 		break;
 	default:
 		cbor_skip(r);
-		return 0;
 	}
-	return 1u << key;
 }
 
 int provider_parse(const void *bytes, size_t len, struct provider *out_provider)
@@ -58,7 +53,6 @@ int provider_parse(const void *bytes, size_t len, struct provider *out_provider)
 	struct provider provider = {0};
 	struct signed_object object;
 	struct cbor_reader r;
-	unsigned seen = 0;
 	uint64_t key;
 	int err;
 
@@ -69,8 +63,8 @@ int provider_parse(const void *bytes, size_t len, struct provider *out_provider)
 	cbor_reader_init(&r, object.body, object.body_len);
 	cbor_enter_map(&r);
 	while (cbor_next_key(&r, &key))
-		seen |= field_read(&r, key, &provider);
-	if (cbor_reader_finish(&r) < 0 || seen != FIELDS_ALL ||
+		field_read(&r, key, &provider);
+	if (cbor_reader_finish_with(&r, FIELDS_ALL) < 0 ||
 	    memcmp(provider.key, object.signer, sizeof(provider.key)) != 0)
 		return WEFT_EMALFORMED;
 	*out_provider = provider;

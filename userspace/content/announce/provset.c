@@ -77,29 +77,22 @@ void provset_write(struct writer *w, const struct node_key *key, struct provset 
 
 	memcpy(set->key, node_key_public(key), sizeof(set->key));
 	cbor_write_map(&body_w, FIELD_CNT);
-	cbor_write_uint(&body_w, FIELD_KEY);
-	cbor_write_bytes(&body_w, set->key, sizeof(set->key));
+	cbor_field_bytes(&body_w, FIELD_KEY, set->key, sizeof(set->key));
 	cbor_write_uint(&body_w, FIELD_ADDRS);
 	peer_addrs_write(&body_w, set->addrs, set->addr_cnt);
-	cbor_write_uint(&body_w, FIELD_TIME);
-	cbor_write_uint(&body_w, set->time_s);
-	cbor_write_uint(&body_w, FIELD_DEPTH);
-	cbor_write_uint(&body_w, set->depth);
-	cbor_write_uint(&body_w, FIELD_REGION);
-	cbor_write_uint(&body_w, set->region);
-	cbor_write_uint(&body_w, FIELD_COUNT);
-	cbor_write_uint(&body_w, set->item_cnt);
-	cbor_write_uint(&body_w, FIELD_PARAMETER);
-	cbor_write_uint(&body_w, set->parameter);
-	cbor_write_uint(&body_w, FIELD_CODE);
-	cbor_write_bytes(&body_w, set->code, set->code_len);
+	cbor_field_uint(&body_w, FIELD_TIME, set->time_s);
+	cbor_field_uint(&body_w, FIELD_DEPTH, set->depth);
+	cbor_field_uint(&body_w, FIELD_REGION, set->region);
+	cbor_field_uint(&body_w, FIELD_COUNT, set->item_cnt);
+	cbor_field_uint(&body_w, FIELD_PARAMETER, set->parameter);
+	cbor_field_bytes(&body_w, FIELD_CODE, set->code, set->code_len);
 	w->bad |= body_w.bad;
 	signed_write(w, key, TAG, body, writer_len(&body_w));
 }
 
 /* --- reading --- */
 
-static unsigned field_read(struct cbor_reader *r, uint64_t key, struct provset *set)
+static void field_read(struct cbor_reader *r, uint64_t key, struct provset *set)
 {
 	switch (key) {
 	case FIELD_KEY:
@@ -128,9 +121,7 @@ static unsigned field_read(struct cbor_reader *r, uint64_t key, struct provset *
 		break;
 	default:
 		cbor_skip(r);
-		return 0;
 	}
-	return 1u << key;
 }
 
 static bool code_is_whole(const struct provset *set)
@@ -157,7 +148,6 @@ int provset_parse(const void *bytes, size_t len, struct provset *out_set)
 	struct signed_object object;
 	struct provset set = {0};
 	struct cbor_reader r;
-	unsigned seen = 0;
 	uint64_t key;
 	int err;
 
@@ -168,8 +158,8 @@ int provset_parse(const void *bytes, size_t len, struct provset *out_set)
 	cbor_reader_init(&r, object.body, object.body_len);
 	cbor_enter_map(&r);
 	while (cbor_next_key(&r, &key))
-		seen |= field_read(&r, key, &set);
-	if (cbor_reader_finish(&r) < 0 || seen != FIELDS_ALL ||
+		field_read(&r, key, &set);
+	if (cbor_reader_finish_with(&r, FIELDS_ALL) < 0 ||
 	    memcmp(set.key, object.signer, sizeof(set.key)) != 0 || !is_sound(&set))
 		return WEFT_EMALFORMED;
 	*out_set = set;

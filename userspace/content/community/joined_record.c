@@ -49,26 +49,17 @@ static void partners_write(struct writer *w, const struct community *community)
 void joined_record_write(struct writer *w, const struct community *community)
 {
 	cbor_write_map(w, 8u + (community->secret != NULL) + (community->token_len > 0));
-	cbor_write_uint(w, FIELD_LAYOUT);
-	cbor_write_uint(w, LAYOUT);
-	cbor_write_uint(w, FIELD_KEY);
-	cbor_write_bytes(w, community->key, sizeof(community->key));
-	if (community->secret) {
-		cbor_write_uint(w, FIELD_SEED);
-		cbor_write_bytes(w, node_key_seed(community->secret), NODE_KEY_SEED_LEN);
-	}
-	cbor_write_uint(w, FIELD_NAME);
-	cbor_write_text(w, community->name, strlen(community->name));
-	cbor_write_uint(w, FIELD_STRICT);
-	cbor_write_bool(w, community->roster.is_strict);
-	if (community->token_len) {
-		cbor_write_uint(w, FIELD_TOKEN);
-		cbor_write_bytes(w, community->token, community->token_len);
-	}
-	cbor_write_uint(w, FIELD_JOINED);
-	cbor_write_uint(w, community->joined_s);
-	cbor_write_uint(w, FIELD_LEAVING);
-	cbor_write_bool(w, community->phase != COMMUNITY_IN);
+	cbor_field_uint(w, FIELD_LAYOUT, LAYOUT);
+	cbor_field_bytes(w, FIELD_KEY, community->key, sizeof(community->key));
+	if (community->secret)
+		cbor_field_bytes(w, FIELD_SEED, node_key_seed(community->secret),
+				 NODE_KEY_SEED_LEN);
+	cbor_field_text(w, FIELD_NAME, community->name, strlen(community->name));
+	cbor_field_bool(w, FIELD_STRICT, community->roster.is_strict);
+	if (community->token_len)
+		cbor_field_bytes(w, FIELD_TOKEN, community->token, community->token_len);
+	cbor_field_uint(w, FIELD_JOINED, community->joined_s);
+	cbor_field_bool(w, FIELD_LEAVING, community->phase != COMMUNITY_IN);
 	seeds_write(w, community);
 	partners_write(w, community);
 }

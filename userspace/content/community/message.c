@@ -22,18 +22,6 @@ enum {
 #define STATE_NEEDED 0x3fu
 enum { PAGE_MEMBERS, PAGE_SHARES, PAGE_CURSOR, PAGE_MORE };
 
-static void put_bytes(struct writer *w, unsigned key, const void *data, size_t len)
-{
-	cbor_write_uint(w, key);
-	cbor_write_bytes(w, data, len);
-}
-
-static void put_uint(struct writer *w, unsigned key, uint64_t value)
-{
-	cbor_write_uint(w, key);
-	cbor_write_uint(w, value);
-}
-
 static struct community_bytes bytes_read(struct cbor_reader *r, size_t len_max)
 {
 	struct community_bytes bytes;
@@ -52,30 +40,24 @@ void community_request_write(struct writer *w, const struct community_request *r
 
 	cbor_write_map(w, 2u + (request->cursor.data != NULL) + 2u * has_range +
 				  (request->words != NULL));
-	put_bytes(w, REQUEST_ID, request->id, COMMUNITY_ID_LEN);
-	put_bytes(w, REQUEST_RECORD, request->record.data, request->record.len);
+	cbor_field_bytes(w, REQUEST_ID, request->id, COMMUNITY_ID_LEN);
+	cbor_field_bytes(w, REQUEST_RECORD, request->record.data, request->record.len);
 	if (request->cursor.data)
-		put_bytes(w, REQUEST_CURSOR, request->cursor.data, request->cursor.len);
+		cbor_field_bytes(w, REQUEST_CURSOR, request->cursor.data, request->cursor.len);
 	if (has_range) {
-		put_uint(w, REQUEST_FIRST, request->first_bucket);
-		put_uint(w, REQUEST_LAST, request->last_bucket);
+		cbor_field_uint(w, REQUEST_FIRST, request->first_bucket);
+		cbor_field_uint(w, REQUEST_LAST, request->last_bucket);
 	}
-	if (request->words) {
-		cbor_write_uint(w, REQUEST_WORDS);
-		cbor_write_text(w, request->words, request->words_len);
-	}
+	if (request->words)
+		cbor_field_text(w, REQUEST_WORDS, request->words, request->words_len);
 }
 
 static void request_field_read(struct cbor_reader *r, uint64_t key,
 			       struct community_request *request)
 {
-	size_t len;
-
 	switch (key) {
 	case REQUEST_ID:
-		request->id = cbor_read_bytes(r, &len);
-		if (len != COMMUNITY_ID_LEN)
-			cbor_fail(r);
+		request->id = cbor_read_exactly(r, COMMUNITY_ID_LEN);
 		break;
 	case REQUEST_RECORD:
 		request->record = bytes_read(r, COMMUNITY_MEMBER_LEN_MAX);
@@ -129,12 +111,9 @@ static void digests_write(struct writer *w, unsigned key, const struct community
 
 static void digests_read(struct cbor_reader *r, struct community_digests *digests)
 {
-	size_t len;
-	const uint8_t *data = cbor_read_bytes(r, &len);
-	struct cursor c = cursor_of(data, len);
+	const uint8_t *data = cbor_read_exactly(r, COMMUNITY_DIGESTS_LEN);
+	struct cursor c = cursor_of(data, data ? COMMUNITY_DIGESTS_LEN : 0);
 
-	if (len != COMMUNITY_DIGESTS_LEN)
-		cbor_fail(r);
 	for (unsigned i = 0; i < COMMUNITY_BUCKETS; i++)
 		digests->buckets[i] = cursor_be64(&c);
 }
@@ -142,10 +121,10 @@ static void digests_read(struct cbor_reader *r, struct community_digests *digest
 void community_state_write(struct writer *w, const struct community_state *state)
 {
 	cbor_write_map(w, 6);
-	put_bytes(w, STATE_RECORD, state->record.data, state->record.len);
-	put_uint(w, STATE_MEMBERS, state->member_cnt);
-	put_uint(w, STATE_SHARES, state->share_cnt);
-	put_bytes(w, STATE_CURSOR, state->cursor.data, state->cursor.len);
+	cbor_field_bytes(w, STATE_RECORD, state->record.data, state->record.len);
+	cbor_field_uint(w, STATE_MEMBERS, state->member_cnt);
+	cbor_field_uint(w, STATE_SHARES, state->share_cnt);
+	cbor_field_bytes(w, STATE_CURSOR, state->cursor.data, state->cursor.len);
 	digests_write(w, STATE_MEMBER_DIGESTS, &state->members);
 	digests_write(w, STATE_SHARE_DIGESTS, &state->shares);
 }
@@ -180,16 +159,13 @@ int community_state_parse(const void *payload, size_t len, struct community_stat
 {
 	struct community_state state = {0};
 	struct cbor_reader r;
-	unsigned seen = 0;
 	uint64_t key;
 
 	cbor_reader_init(&r, payload, len);
 	cbor_enter_map(&r);
-	while (cbor_next_key(&r, &key)) {
-		seen |= key < 6 ? 1u << key : 0;
+	while (cbor_next_key(&r, &key))
 		state_field_read(&r, key, &state);
-	}
-	if (cbor_reader_finish(&r) < 0 || seen != STATE_NEEDED)
+	if (cbor_reader_finish_with(&r, STATE_NEEDED) < 0)
 		return WEFT_EMALFORMED;
 	*out_state = state;
 	return 0;
@@ -224,9 +200,8 @@ void community_page_write(struct writer *w, const struct community_page *page)
 	records_write(w, PAGE_MEMBERS, page->members, page->member_cnt);
 	records_write(w, PAGE_SHARES, page->shares, page->share_cnt);
 	if (page->cursor.data)
-		put_bytes(w, PAGE_CURSOR, page->cursor.data, page->cursor.len);
-	cbor_write_uint(w, PAGE_MORE);
-	cbor_write_bool(w, page->has_more);
+		cbor_field_bytes(w, PAGE_CURSOR, page->cursor.data, page->cursor.len);
+	cbor_field_bool(w, PAGE_MORE, page->has_more);
 }
 
 static void page_field_read(struct cbor_reader *r, uint64_t key, struct community_page *page)

@@ -49,24 +49,6 @@ void community_id_of(const uint8_t key[static COMMUNITY_KEY_LEN],
 
 /* --- writing --- */
 
-static void put_bytes(struct writer *w, unsigned key, const void *data, size_t len)
-{
-	cbor_write_uint(w, key);
-	cbor_write_bytes(w, data, len);
-}
-
-static void put_uint(struct writer *w, unsigned key, uint64_t value)
-{
-	cbor_write_uint(w, key);
-	cbor_write_uint(w, value);
-}
-
-static void put_text(struct writer *w, unsigned key, const char *text, size_t len)
-{
-	cbor_write_uint(w, key);
-	cbor_write_text(w, text, len);
-}
-
 static void body_sign(struct writer *w, const struct node_key *key, const char *tag,
 		      const struct writer *body)
 {
@@ -84,10 +66,10 @@ void community_token_write(struct writer *w, const struct node_key *key,
 
 	community_id_of(node_key_public(key), id);
 	cbor_write_map(&body, 4);
-	put_bytes(&body, TOKEN_ID, id, sizeof(id));
-	put_bytes(&body, TOKEN_MEMBER, token->member, sizeof(token->member));
-	put_uint(&body, TOKEN_ISSUED, token->issued_s);
-	put_uint(&body, TOKEN_EXPIRES, token->expires_s);
+	cbor_field_bytes(&body, TOKEN_ID, id, sizeof(id));
+	cbor_field_bytes(&body, TOKEN_MEMBER, token->member, sizeof(token->member));
+	cbor_field_uint(&body, TOKEN_ISSUED, token->issued_s);
+	cbor_field_uint(&body, TOKEN_EXPIRES, token->expires_s);
 	body_sign(w, key, TAG_TOKEN, &body);
 }
 
@@ -98,14 +80,14 @@ void community_member_write(struct writer *w, const struct node_key *key,
 	struct writer body = writer_of(bytes, sizeof(bytes));
 
 	cbor_write_map(&body, member->token ? 6 : 5);
-	put_bytes(&body, MEMBER_ID, member->id, sizeof(member->id));
-	put_uint(&body, MEMBER_SEQ, member->seq);
-	put_uint(&body, MEMBER_STATE, member->is_joined);
-	put_uint(&body, MEMBER_TIME, member->time_s);
+	cbor_field_bytes(&body, MEMBER_ID, member->id, sizeof(member->id));
+	cbor_field_uint(&body, MEMBER_SEQ, member->seq);
+	cbor_field_uint(&body, MEMBER_STATE, member->is_joined);
+	cbor_field_uint(&body, MEMBER_TIME, member->time_s);
 	cbor_write_uint(&body, MEMBER_ADDRS);
 	peer_addrs_write(&body, member->addrs, member->addr_cnt);
 	if (member->token)
-		put_bytes(&body, MEMBER_TOKEN, member->token, member->token_len);
+		cbor_field_bytes(&body, MEMBER_TOKEN, member->token, member->token_len);
 	body_sign(w, key, TAG_MEMBER, &body);
 }
 
@@ -120,15 +102,16 @@ void community_binding_write(struct writer *w, const struct node_key *key,
 		body.bad = true;
 	community_id_of(node_key_public(key), id);
 	cbor_write_map(&body, 9);
-	put_bytes(&body, BINDING_ID, binding->id, sizeof(binding->id));
-	put_bytes(&body, BINDING_SHARE, id, sizeof(id));
-	put_uint(&body, BINDING_SEQ, binding->seq);
-	put_uint(&body, BINDING_STATE, binding->is_bound);
-	put_bytes(&body, BINDING_MANIFEST, binding->manifest_id, sizeof(binding->manifest_id));
-	put_text(&body, BINDING_TITLE, binding->title, binding->title_len);
-	put_text(&body, BINDING_TEXT, binding->text, binding->text_len);
-	put_uint(&body, BINDING_ITEMS, binding->item_cnt);
-	put_uint(&body, BINDING_BYTES, binding->byte_cnt);
+	cbor_field_bytes(&body, BINDING_ID, binding->id, sizeof(binding->id));
+	cbor_field_bytes(&body, BINDING_SHARE, id, sizeof(id));
+	cbor_field_uint(&body, BINDING_SEQ, binding->seq);
+	cbor_field_uint(&body, BINDING_STATE, binding->is_bound);
+	cbor_field_bytes(&body, BINDING_MANIFEST, binding->manifest_id,
+			 sizeof(binding->manifest_id));
+	cbor_field_text(&body, BINDING_TITLE, binding->title, binding->title_len);
+	cbor_field_text(&body, BINDING_TEXT, binding->text, binding->text_len);
+	cbor_field_uint(&body, BINDING_ITEMS, binding->item_cnt);
+	cbor_field_uint(&body, BINDING_BYTES, binding->byte_cnt);
 	body_sign(w, key, TAG_BINDING, &body);
 }
 
@@ -139,10 +122,10 @@ void community_share_write(struct writer *w, const struct node_key *key,
 	struct writer body = writer_of(bytes, sizeof(bytes));
 
 	cbor_write_map(&body, 4);
-	put_bytes(&body, SHARE_ID, share->id, sizeof(share->id));
-	put_uint(&body, SHARE_SEQ, share->seq);
-	put_uint(&body, SHARE_TIME, share->time_s);
-	put_bytes(&body, SHARE_BINDING, share->binding_bytes, share->binding_len);
+	cbor_field_bytes(&body, SHARE_ID, share->id, sizeof(share->id));
+	cbor_field_uint(&body, SHARE_SEQ, share->seq);
+	cbor_field_uint(&body, SHARE_TIME, share->time_s);
+	cbor_field_bytes(&body, SHARE_BINDING, share->binding_bytes, share->binding_len);
 	body_sign(w, key, TAG_SHARE, &body);
 }
 
@@ -157,9 +140,9 @@ void community_hint_write(struct writer *w, const struct node_key *key,
 		return;
 	}
 	cbor_write_map(&body, 5);
-	put_bytes(&body, HINT_ID, hint->id, sizeof(hint->id));
-	put_uint(&body, HINT_SEQ, hint->seq);
-	put_uint(&body, HINT_TIME, hint->time_s);
+	cbor_field_bytes(&body, HINT_ID, hint->id, sizeof(hint->id));
+	cbor_field_uint(&body, HINT_SEQ, hint->seq);
+	cbor_field_uint(&body, HINT_TIME, hint->time_s);
 	cbor_write_uint(&body, HINT_ADDRS);
 	peer_addrs_write(&body, hint->addrs, hint->addr_cnt);
 	cbor_write_uint(&body, HINT_SAMPLES);
@@ -171,11 +154,10 @@ void community_hint_write(struct writer *w, const struct node_key *key,
 
 /* --- reading --- */
 
-/* A body under way: its reader, and a bit for each field that was there. */
+/* A body under way. */
 struct body {
 	struct cbor_reader r;
 	const uint8_t *signer;
-	unsigned seen;
 };
 
 static int body_open(struct body *body, const uint8_t *bytes, size_t len, size_t len_max)
@@ -188,7 +170,6 @@ static int body_open(struct body *body, const uint8_t *bytes, size_t len, size_t
 	if ((err = signed_parse(bytes, len, &object)) < 0)
 		return err;
 	body->signer = object.signer;
-	body->seen = 0;
 	cbor_reader_init(&body->r, object.body, object.body_len);
 	cbor_enter_map(&body->r);
 	return 0;
@@ -201,7 +182,6 @@ static bool body_next(struct body *body, unsigned field_cnt, unsigned *out_field
 
 	while (cbor_next_key(&body->r, &key)) {
 		if (key < field_cnt) {
-			body->seen |= 1u << key;
 			*out_field = (unsigned)key;
 			return true;
 		}
@@ -213,11 +193,7 @@ static bool body_next(struct body *body, unsigned field_cnt, unsigned *out_field
 /* The first needed_cnt fields have to be there. */
 static int body_close(struct body *body, unsigned needed_cnt)
 {
-	unsigned needed = (1u << needed_cnt) - 1;
-
-	if (cbor_reader_finish(&body->r) < 0 || (body->seen & needed) != needed)
-		return WEFT_EMALFORMED;
-	return 0;
+	return cbor_reader_finish_with(&body->r, CBOR_KEY(needed_cnt) - 1);
 }
 
 /* Text of at most len_max bytes, which people are shown: lines that a terminal may print. */
@@ -426,12 +402,10 @@ static void samples_read(struct cbor_reader *r, struct community_hint *hint)
 	if (cbor_enter_array(r) > COMMUNITY_SAMPLES_MAX)
 		cbor_fail(r);
 	while (cbor_next(r)) {
-		size_t len;
-		const uint8_t *key = cbor_read_bytes(r, &len);
+		const uint8_t *key = cbor_read_exactly(r, COMMUNITY_KEY_LEN);
 
-		if (len != COMMUNITY_KEY_LEN ||
-		    (hint->sample_cnt &&
-		     memcmp(hint->samples[hint->sample_cnt - 1], key, COMMUNITY_KEY_LEN) >= 0)) {
+		if (!key || (hint->sample_cnt && memcmp(hint->samples[hint->sample_cnt - 1], key,
+							COMMUNITY_KEY_LEN) >= 0)) {
 			cbor_fail(r);
 			return;
 		}

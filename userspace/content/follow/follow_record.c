@@ -66,26 +66,18 @@ void follow_row_put(struct store_batch *batch, struct followed *followed,
 	struct writer w = writer_of(row, sizeof(row));
 
 	cbor_write_map(&w, 8 + (blocklist_id != NULL));
-	cbor_write_uint(&w, KEY_NAME);
-	cbor_write_text(&w, followed->name, strlen(followed->name));
-	cbor_write_uint(&w, KEY_TIER);
-	cbor_write_uint(&w, view->tier);
-	cbor_write_uint(&w, KEY_WEIGHT);
-	cbor_write_uint(&w, view->weight);
-	cbor_write_uint(&w, KEY_FOLLOWED);
-	cbor_write_uint(&w, view->followed_s);
-	cbor_write_uint(&w, KEY_SHARE_KEY);
-	cbor_write_bytes(&w, view->share_key, sizeof(view->share_key));
+	cbor_field_text(&w, KEY_NAME, followed->name, strlen(followed->name));
+	cbor_field_uint(&w, KEY_TIER, view->tier);
+	cbor_field_uint(&w, KEY_WEIGHT, view->weight);
+	cbor_field_uint(&w, KEY_FOLLOWED, view->followed_s);
+	cbor_field_bytes(&w, KEY_SHARE_KEY, view->share_key, sizeof(view->share_key));
 	cbor_write_uint(&w, KEY_HINTS);
 	hints_write(&w, followed);
 	cbor_write_uint(&w, KEY_REVISIONS);
 	revisions_write(&w, view, revision);
-	if (blocklist_id) {
-		cbor_write_uint(&w, KEY_BLOCKLIST);
-		cbor_write_bytes(&w, blocklist_id, 32);
-	}
-	cbor_write_uint(&w, KEY_IS_BLOCKLIST_DUE);
-	cbor_write_bool(&w, followed->is_blocklist_due);
+	if (blocklist_id)
+		cbor_field_bytes(&w, KEY_BLOCKLIST, blocklist_id, 32);
+	cbor_field_bool(&w, KEY_IS_BLOCKLIST_DUE, followed->is_blocklist_due);
 	weft_assert(!w.bad);
 	store_batch_put(batch, STORE_FOLLOWS, view->share_id, sizeof(view->share_id), row,
 			writer_len(&w));

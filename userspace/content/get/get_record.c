@@ -23,18 +23,6 @@ void get_record_key(uint64_t id, uint8_t key[static GET_RECORD_KEY_LEN])
 	writer_be64(&w, id);
 }
 
-static void field_uint(struct writer *w, uint64_t key, uint64_t value)
-{
-	cbor_write_uint(w, key);
-	cbor_write_uint(w, value);
-}
-
-static void field_text(struct writer *w, uint64_t key, const char *text)
-{
-	cbor_write_uint(w, key);
-	cbor_write_text(w, text, strlen(text));
-}
-
 static void write_nodes(struct writer *w, const struct get *get)
 {
 	cbor_write_uint(w, 18);
@@ -62,35 +50,27 @@ int get_record_write(const struct get *get, uint8_t *out, size_t cap)
 	struct writer w = writer_of(out, cap);
 
 	cbor_write_map(&w, 19);
-	field_uint(&w, 0, RECORD_VERSION);
+	cbor_field_uint(&w, 0, RECORD_VERSION);
 	/* Paths need not be UTF-8, so these are byte strings. */
-	cbor_write_uint(&w, 2);
-	cbor_write_bytes(&w, get->target, strlen(get->target));
-	cbor_write_uint(&w, 3);
-	cbor_write_bool(&w, get->is_replacing);
-	field_uint(&w, 6, get->view.state);
+	cbor_field_bytes(&w, 2, get->target, strlen(get->target));
+	cbor_field_bool(&w, 3, get->is_replacing);
+	cbor_field_uint(&w, 6, get->view.state);
 	cbor_write_uint(&w, 7);
 	cbor_write_int(&w, get->view.err);
-	cbor_write_uint(&w, 8);
-	cbor_write_bytes(&w, get->detail, strlen(get->detail));
-	field_text(&w, 9, get->title);
-	field_uint(&w, 10, get->view.item_cnt);
-	field_uint(&w, 11, get->view.byte_cnt);
-	field_uint(&w, 12, get->view.item_done_cnt);
-	field_uint(&w, 13, get->view.byte_done_cnt);
-	cbor_write_uint(&w, 14);
-	cbor_write_bytes(&w, get->part_ids, (size_t)get->part_cnt * OBJECT_ID_LEN);
-	cbor_write_uint(&w, 15);
-	cbor_write_bool(&w, get->has_staged);
-	cbor_write_uint(&w, 16);
-	cbor_write_bool(&w, get->is_cancelled);
-	cbor_write_uint(&w, 17);
-	cbor_write_bytes(&w, get->manifest_id, sizeof(get->manifest_id));
+	cbor_field_bytes(&w, 8, get->detail, strlen(get->detail));
+	cbor_field_text(&w, 9, get->title, strlen(get->title));
+	cbor_field_uint(&w, 10, get->view.item_cnt);
+	cbor_field_uint(&w, 11, get->view.byte_cnt);
+	cbor_field_uint(&w, 12, get->view.item_done_cnt);
+	cbor_field_uint(&w, 13, get->view.byte_done_cnt);
+	cbor_field_bytes(&w, 14, get->part_ids, (size_t)get->part_cnt * OBJECT_ID_LEN);
+	cbor_field_bool(&w, 15, get->has_staged);
+	cbor_field_bool(&w, 16, get->is_cancelled);
+	cbor_field_bytes(&w, 17, get->manifest_id, sizeof(get->manifest_id));
 	write_nodes(&w, get);
-	field_uint(&w, 19, get->view.priority);
+	cbor_field_uint(&w, 19, get->view.priority);
 	write_ranges(&w, get);
-	cbor_write_uint(&w, 21);
-	cbor_write_bytes(&w, get->only, get->view.only_len);
+	cbor_field_bytes(&w, 21, get->only, get->view.only_len);
 	return w.bad ? WEFT_EFULL : (int)writer_len(&w);
 }
 

@@ -21,8 +21,7 @@ static void field_text(struct writer *w, uint64_t key, const char *text)
 {
 	if (!text[0])
 		return;
-	cbor_write_uint(w, key);
-	cbor_write_text(w, text, strlen(text));
+	cbor_field_text(w, key, text, strlen(text));
 }
 
 static void field_ids(struct writer *w, uint64_t key, const uint8_t (*ids)[32], uint32_t cnt)
@@ -43,13 +42,11 @@ void record_put_settings(struct store_batch *batch, const struct publication *pu
 				   (settings->description[0] != 0) + (settings->rules[0] != 0) +
 				   (settings->only[0] != 0));
 	field_text(&w, 0, settings->name);
-	cbor_write_uint(&w, 1);
-	cbor_write_bytes(&w, node_key_seed(publication->key), NODE_KEY_SEED_LEN);
+	cbor_field_bytes(&w, 1, node_key_seed(publication->key), NODE_KEY_SEED_LEN);
 	field_text(&w, 2, settings->path);
 	field_text(&w, 3, settings->title);
 	field_text(&w, 4, settings->description);
-	cbor_write_uint(&w, 5);
-	cbor_write_bool(&w, settings->is_public);
+	cbor_field_bool(&w, 5, settings->is_public);
 	field_ids(&w, 6, settings->communities, settings->community_cnt);
 	field_ids(&w, 7, settings->recommended, settings->recommended_cnt);
 	field_text(&w, 8, settings->rules);
@@ -76,18 +73,12 @@ void record_put_revision(struct store_batch *batch, const struct publication *pu
 	struct writer w = writer_of(row, sizeof(row));
 
 	cbor_write_map(&w, 6);
-	cbor_write_uint(&w, 0);
-	cbor_write_bytes(&w, revision->manifest_id, sizeof(revision->manifest_id));
-	cbor_write_uint(&w, 1);
-	cbor_write_uint(&w, revision->created_s);
-	cbor_write_uint(&w, 2);
-	cbor_write_uint(&w, revision->expires_s);
-	cbor_write_uint(&w, 3);
-	cbor_write_uint(&w, revision->item_cnt);
-	cbor_write_uint(&w, 4);
-	cbor_write_uint(&w, revision->byte_cnt);
-	cbor_write_uint(&w, 5);
-	cbor_write_bytes(&w, parts->digest, DIGEST_LEN);
+	cbor_field_bytes(&w, 0, revision->manifest_id, sizeof(revision->manifest_id));
+	cbor_field_uint(&w, 1, revision->created_s);
+	cbor_field_uint(&w, 2, revision->expires_s);
+	cbor_field_uint(&w, 3, revision->item_cnt);
+	cbor_field_uint(&w, 4, revision->byte_cnt);
+	cbor_field_bytes(&w, 5, parts->digest, DIGEST_LEN);
 	revision_key(publication, revision->seq, key);
 	store_batch_put(batch, STORE_REVISIONS, key, sizeof(key), row, writer_len(&w));
 }

@@ -7,28 +7,11 @@
 void overlay_find_write(struct writer *w, const struct overlay_find *find, size_t target_len)
 {
 	cbor_write_map(w, 1u + (find->after ? 1u : 0u) + find->is_serving);
-	cbor_write_uint(w, 0);
-	cbor_write_bytes(w, find->target, target_len);
-	if (find->after) {
-		cbor_write_uint(w, 1);
-		cbor_write_bytes(w, find->after, OVERLAY_WRITER_LEN);
-	}
-	if (find->is_serving) {
-		cbor_write_uint(w, 2);
-		cbor_write_bool(w, true);
-	}
-}
-
-/* A byte string of just this length, in place. */
-static const uint8_t *read_exactly(struct cbor_reader *r, size_t len)
-{
-	size_t got;
-	const uint8_t *bytes = cbor_read_bytes(r, &got);
-
-	if (got == len)
-		return bytes;
-	cbor_fail(r);
-	return NULL;
+	cbor_field_bytes(w, 0, find->target, target_len);
+	if (find->after)
+		cbor_field_bytes(w, 1, find->after, OVERLAY_WRITER_LEN);
+	if (find->is_serving)
+		cbor_field_bool(w, 2, true);
 }
 
 int overlay_find_parse(const uint8_t *data, size_t len, size_t target_len,
@@ -43,18 +26,16 @@ int overlay_find_parse(const uint8_t *data, size_t len, size_t target_len,
 	cbor_enter_map(&r);
 	while (cbor_next_key(&r, &key)) {
 		if (key == 0)
-			find.target = read_exactly(&r, target_len);
+			find.target = cbor_read_exactly(&r, target_len);
 		else if (key == 1 && target_len == OVERLAY_KEY_LEN)
-			find.after = read_exactly(&r, OVERLAY_WRITER_LEN);
+			find.after = cbor_read_exactly(&r, OVERLAY_WRITER_LEN);
 		else if (key == 2)
 			find.is_serving = cbor_read_bool(&r);
 		else
 			cbor_skip(&r);
 	}
-	if ((err = cbor_reader_finish(&r)) < 0)
+	if ((err = cbor_reader_finish_with(&r, CBOR_KEY(0))) < 0)
 		return err;
-	if (!find.target)
-		return WEFT_EMALFORMED;
 	*out_find = find;
 	return 0;
 }
@@ -62,16 +43,12 @@ int overlay_find_parse(const uint8_t *data, size_t len, size_t target_len,
 void overlay_store_write(struct writer *w, const struct overlay_store *store)
 {
 	cbor_write_map(w, store->ttl_s ? 4 : 3);
-	cbor_write_uint(w, 0);
-	cbor_write_bytes(w, store->key, OVERLAY_KEY_LEN);
-	cbor_write_uint(w, 1);
-	cbor_write_bytes(w, store->name, store->name_len);
-	cbor_write_uint(w, 2);
-	cbor_write_bytes(w, store->value, store->value_len);
+	cbor_field_bytes(w, 0, store->key, OVERLAY_KEY_LEN);
+	cbor_field_bytes(w, 1, store->name, store->name_len);
+	cbor_field_bytes(w, 2, store->value, store->value_len);
 	if (!store->ttl_s)
 		return;
-	cbor_write_uint(w, 3);
-	cbor_write_uint(w, store->ttl_s);
+	cbor_field_uint(w, 3, store->ttl_s);
 }
 
 int overlay_store_parse(const uint8_t *data, size_t len, struct overlay_store *out_store)
@@ -86,7 +63,7 @@ int overlay_store_parse(const uint8_t *data, size_t len, struct overlay_store *o
 	while (cbor_next_key(&r, &key)) {
 		switch (key) {
 		case 0:
-			store.key = read_exactly(&r, OVERLAY_KEY_LEN);
+			store.key = cbor_read_exactly(&r, OVERLAY_KEY_LEN);
 			break;
 		case 1:
 			store.name = cbor_read_bytes(&r, &store.name_len);
@@ -115,31 +92,25 @@ int overlay_store_parse(const uint8_t *data, size_t len, struct overlay_store *o
 void overlay_stored_write(struct writer *w, uint64_t kept_s)
 {
 	cbor_write_map(w, 1);
-	cbor_write_uint(w, 0);
-	cbor_write_uint(w, kept_s);
+	cbor_field_uint(w, 0, kept_s);
 }
 
 int overlay_stored_parse(const uint8_t *data, size_t len, uint64_t *out_kept_s)
 {
 	uint64_t kept_s = 0, key;
-	bool has_kept = false;
 	struct cbor_reader r;
 	int err;
 
 	cbor_reader_init(&r, data, len);
 	cbor_enter_map(&r);
 	while (cbor_next_key(&r, &key)) {
-		if (key == 0) {
+		if (key == 0)
 			kept_s = cbor_read_uint(&r);
-			has_kept = true;
-		} else {
+		else
 			cbor_skip(&r);
-		}
 	}
-	if ((err = cbor_reader_finish(&r)) < 0)
+	if ((err = cbor_reader_finish_with(&r, CBOR_KEY(0))) < 0)
 		return err;
-	if (!has_kept)
-		return WEFT_EMALFORMED;
 	*out_kept_s = kept_s;
 	return 0;
 }
@@ -164,8 +135,7 @@ void overlay_found_write(struct writer *w, const struct overlay_found *found, bo
 		cbor_write_bytes(w, found->values[i].data, found->values[i].len);
 	if (!found->next)
 		return;
-	cbor_write_uint(w, 2);
-	cbor_write_bytes(w, found->next, OVERLAY_WRITER_LEN);
+	cbor_field_bytes(w, 2, found->next, OVERLAY_WRITER_LEN);
 }
 
 static void node_read(struct cbor_reader *r, struct overlay_node *node)
@@ -209,10 +179,8 @@ static void values_read(struct cbor_reader *r, struct overlay_found *found)
 
 int overlay_found_parse(const uint8_t *data, size_t len, struct overlay_found *out_found)
 {
-	bool has_nodes = false;
 	struct cbor_reader r;
 	uint64_t key;
-	int err;
 
 	out_found->node_cnt = 0;
 	out_found->value_cnt = 0;
@@ -223,19 +191,16 @@ int overlay_found_parse(const uint8_t *data, size_t len, struct overlay_found *o
 		switch (key) {
 		case 0:
 			nodes_read(&r, out_found);
-			has_nodes = true;
 			break;
 		case 1:
 			values_read(&r, out_found);
 			break;
 		case 2:
-			out_found->next = read_exactly(&r, OVERLAY_WRITER_LEN);
+			out_found->next = cbor_read_exactly(&r, OVERLAY_WRITER_LEN);
 			break;
 		default:
 			cbor_skip(&r);
 		}
 	}
-	if ((err = cbor_reader_finish(&r)) < 0)
-		return err;
-	return has_nodes ? 0 : WEFT_EMALFORMED;
+	return cbor_reader_finish_with(&r, CBOR_KEY(0));
 }

@@ -179,18 +179,13 @@ static int target_of_id(const uint8_t id[static BAN_ID_LEN], struct ban_target *
 void ban_record_write(struct writer *w, const struct ban *ban)
 {
 	cbor_write_map(w, ban->scope == WEFT_BAN_ALL ? 4 : 5);
-	cbor_write_uint(w, 0);
-	cbor_write_uint(w, RECORD_LAYOUT);
-	cbor_write_uint(w, 1);
-	cbor_write_uint(w, ban->added_s);
-	cbor_write_uint(w, 2);
-	cbor_write_uint(w, ban->expires_s);
-	cbor_write_uint(w, 3);
-	cbor_write_text(w, ban->reason, strlen(ban->reason));
+	cbor_field_uint(w, 0, RECORD_LAYOUT);
+	cbor_field_uint(w, 1, ban->added_s);
+	cbor_field_uint(w, 2, ban->expires_s);
+	cbor_field_text(w, 3, ban->reason, strlen(ban->reason));
 	if (ban->scope == WEFT_BAN_ALL)
 		return;
-	cbor_write_uint(w, 4);
-	cbor_write_uint(w, ban->scope);
+	cbor_field_uint(w, 4, ban->scope);
 }
 
 static void record_read_field(struct cbor_reader *r, uint64_t key, struct ban *ban)
@@ -217,26 +212,18 @@ int ban_record_parse(const uint8_t id[static BAN_ID_LEN], const void *data, size
 		     struct ban *out_ban)
 {
 	struct ban ban = {0};
-	uint64_t layout = 0, key;
 	struct cbor_reader r;
+	uint64_t key;
 	int err = target_of_id(id, &ban.target);
 
+	if (err == 0)
+		err = cbor_enter_record(&r, data, len, RECORD_LAYOUT);
 	if (err < 0)
 		return err;
-	cbor_reader_init(&r, data, len);
-	cbor_enter_map(&r);
-	while (cbor_next_key(&r, &key)) {
-		if (key == 0)
-			layout = cbor_read_uint(&r);
-		else
-			record_read_field(&r, key, &ban);
-		if (layout > RECORD_LAYOUT)
-			return WEFT_ENEWER;
-	}
+	while (cbor_next_key(&r, &key))
+		record_read_field(&r, key, &ban);
 	if ((err = cbor_reader_finish(&r)) < 0)
 		return err;
-	if (layout != RECORD_LAYOUT)
-		return WEFT_EMALFORMED;
 	*out_ban = ban;
 	return 0;
 }

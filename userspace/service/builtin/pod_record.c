@@ -46,14 +46,11 @@ static void members_write(const struct pod *pod, struct writer *w)
 void pod_write(const struct pod *pod, struct writer *w)
 {
 	cbor_write_map(w, 7);
-	cbor_write_uint(w, POD_VERSION);
-	cbor_write_uint(w, RECORD_VERSION);
+	cbor_field_uint(w, POD_VERSION, RECORD_VERSION);
 	cbor_write_uint(w, POD_NAME);
 	text_write(w, pod->name);
-	cbor_write_uint(w, POD_VISIBILITY);
-	cbor_write_uint(w, pod->visibility);
-	cbor_write_uint(w, POD_DAYS);
-	cbor_write_uint(w, pod->days);
+	cbor_field_uint(w, POD_VISIBILITY, pod->visibility);
+	cbor_field_uint(w, POD_DAYS, pod->days);
 	cbor_write_uint(w, POD_TAGS);
 	cbor_write_array(w, pod->tag_cnt);
 	for (unsigned i = 0; i < pod->tag_cnt; i++)
@@ -162,22 +159,17 @@ int pod_parse(struct pod *pod, const uint8_t *record, size_t len)
 void pod_message_write(const struct pod_message *message, struct writer *w)
 {
 	cbor_write_map(w, message->is_signed ? 7 : 6);
-	cbor_write_uint(w, MESSAGE_VERSION);
-	cbor_write_uint(w, RECORD_VERSION);
+	cbor_field_uint(w, MESSAGE_VERSION, RECORD_VERSION);
 	cbor_write_uint(w, MESSAGE_ID);
 	text_write(w, message->id);
 	cbor_write_uint(w, MESSAGE_CHANNEL);
 	text_write(w, message->channel);
-	cbor_write_uint(w, MESSAGE_SENDER);
-	cbor_write_bytes(w, message->sender, MESH_KEY_LEN);
-	cbor_write_uint(w, MESSAGE_AT_MS);
-	cbor_write_uint(w, message->at_ms);
-	cbor_write_uint(w, MESSAGE_BODY);
-	cbor_write_text(w, message->body, message->body_len);
+	cbor_field_bytes(w, MESSAGE_SENDER, message->sender, MESH_KEY_LEN);
+	cbor_field_uint(w, MESSAGE_AT_MS, message->at_ms);
+	cbor_field_text(w, MESSAGE_BODY, message->body, message->body_len);
 	if (!message->is_signed)
 		return;
-	cbor_write_uint(w, MESSAGE_SIGNATURE);
-	cbor_write_bytes(w, message->signature, POD_SIGNATURE_LEN);
+	cbor_field_bytes(w, MESSAGE_SIGNATURE, message->signature, POD_SIGNATURE_LEN);
 }
 
 int pod_message_parse(struct pod_message *message, const uint8_t *record, size_t len)

@@ -171,8 +171,7 @@ void shard_variants_read(struct shard *shard, struct cbor_reader *r)
 void shard_write(const struct shard *shard, struct writer *w)
 {
 	cbor_write_array(w, 5);
-	cbor_write_uint(w, RECORD_VERSION);
-	cbor_write_uint(w, shard->kind);
+	cbor_field_uint(w, RECORD_VERSION, shard->kind);
 	cbor_write_text(w, shard->mbid, strlen(shard->mbid));
 	cbor_write_uint(w, shard->at_s);
 	shard_variants_write(shard, w);

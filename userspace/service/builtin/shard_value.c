@@ -35,12 +35,9 @@ void shard_value_write(const struct shard *row, const struct node_key *key, uint
 	size_t name_len = shard_name(row->kind, row->mbid, name);
 
 	cbor_write_map(&b, 4);
-	cbor_write_uint(&b, FIELD_NAME);
-	cbor_write_text(&b, name, name_len);
-	cbor_write_uint(&b, FIELD_CREATED);
-	cbor_write_uint(&b, wall_s);
-	cbor_write_uint(&b, FIELD_EXPIRES);
-	cbor_write_uint(&b, wall_s + SHARD_TTL_S);
+	cbor_field_text(&b, FIELD_NAME, name, name_len);
+	cbor_field_uint(&b, FIELD_CREATED, wall_s);
+	cbor_field_uint(&b, FIELD_EXPIRES, wall_s + SHARD_TTL_S);
 	cbor_write_uint(&b, FIELD_VARIANTS);
 	shard_variants_write(row, &b);
 	writer_u8(w, SHARD_VALUE_TAG);
