@@ -89,7 +89,8 @@ static void handle(void *ctx, struct gateway_exchange *exchange,
 {
 	static const struct gateway_events events = {
 		.piece = piece, .finished = finished, .gone = gone};
-	const struct gateway_error *refusal = ctx ? gateway_socket_offered(request) : NULL;
+	const struct gateway_error *refusal =
+		ctx ? gateway_socket_reserve(exchange, request) : NULL;
 
 	if (run.exchange)
 		abort();

@@ -89,6 +89,13 @@ int conn_write(struct gateway_conn *conn, const void *data, size_t len)
 	return err;
 }
 
+/* Gives back the place among the WebSockets that the request at hand was promised, or had. */
+static void conn_uncount(struct gateway_conn *conn)
+{
+	conn->shared->stats.socket_cnt -= conn->is_counted;
+	conn->is_counted = false;
+}
+
 void conn_fini(struct gateway_conn *conn)
 {
 	struct conn_shared *shared = conn->shared;
@@ -99,15 +106,14 @@ void conn_fini(struct gateway_conn *conn)
 	conn_tell_gone(conn);
 	request_begin(conn);
 	output_clear(&conn->output, shared->heap);
-	if (conn->is_counted)
-		shared->stats.socket_cnt--;
-	conn->is_counted = false;
+	conn_uncount(conn);
 }
 
 void conn_next(struct gateway_conn *conn)
 {
 	conn->progress_ns = conn->now_ns;
 	conn->moved_len = 0;
+	conn_uncount(conn);
 	conn->state = conn->keeps_alive && !conn->is_body_due ? CONN_READING : CONN_DRAINING;
 	request_begin(conn);
 	conn_wake(conn);

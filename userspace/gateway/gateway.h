@@ -168,13 +168,16 @@ void gateway_abort(struct gateway_exchange *exchange, uint64_t now_ns);
 size_t gateway_backlog_len(const struct gateway_exchange *exchange);
 
 /*
- * gateway_socket_offered: NULL when the request asks for a WebSocket and may
- * have one, else what it is answered by. gateway_socket_accept makes the exchange
- * one: messages go both ways until gateway_socket_close, or gone. send's errors are
+ * gateway_socket_reserve: NULL when the request asks for a WebSocket and may
+ * have one, else what it is answered by. The place is held from then on, until the
+ * exchange is answered otherwise or its connection ends. gateway_socket_accept makes
+ * the exchange one: messages go both ways until gateway_socket_close, or gone. send's errors are
  * gateway_reply_more's. close says code (RFC 6455, 7.4) and a text of at most 123 bytes, and ends
  * the exchange.
  */
-const struct gateway_error *gateway_socket_offered(const struct gateway_request *request);
+WEFT_MUST_CHECK
+const struct gateway_error *gateway_socket_reserve(struct gateway_exchange *exchange,
+						   const struct gateway_request *request);
 void gateway_socket_accept(struct gateway_exchange *exchange, uint64_t now_ns);
 WEFT_MUST_CHECK
 int gateway_socket_send(struct gateway_exchange *exchange, const struct gateway_piece *piece,

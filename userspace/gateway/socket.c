@@ -34,10 +34,11 @@ static bool field_has(const char *field, const char *word)
 	return false;
 }
 
-const struct gateway_error *gateway_socket_offered(const struct gateway_request *request)
+const struct gateway_error *gateway_socket_reserve(struct gateway_exchange *exchange,
+						   const struct gateway_request *request)
 {
-	const struct gateway_conn *conn = request->conn;
-	const struct gateway_stats *stats = &conn->shared->stats;
+	struct gateway_conn *conn = exchange->conn;
+	struct gateway_stats *stats = &conn->shared->stats;
 	const char *version = gateway_header(request, "Sec-WebSocket-Version");
 	const char *key = gateway_header(request, "Sec-WebSocket-Key");
 
@@ -49,13 +50,17 @@ const struct gateway_error *gateway_socket_offered(const struct gateway_request 
 		return &refusal_handshake;
 	if (!version || strcmp(version, "13") != 0)
 		return &refusal_handshake_version;
-	return stats->socket_cnt >= stats->socket_cap ? &refusal_sockets : NULL;
+	if (stats->socket_cnt >= stats->socket_cap)
+		return &refusal_sockets;
+	conn->is_counted = true;
+	if (++stats->socket_cnt > stats->socket_peak_cnt)
+		stats->socket_peak_cnt = stats->socket_cnt;
+	return NULL;
 }
 
 void gateway_socket_accept(struct gateway_exchange *exchange, uint64_t now_ns)
 {
 	struct gateway_conn *conn = exchange->conn;
-	struct gateway_stats *stats = &conn->shared->stats;
 	char accept[WEBSOCKET_ACCEPT_CAP];
 	unsigned cnt;
 
@@ -67,9 +72,6 @@ void gateway_socket_accept(struct gateway_exchange *exchange, uint64_t now_ns)
 	conn->reply = REPLY_DONE;
 	conn->keeps_alive = false;
 	conn->socket = (struct conn_socket){.heard_ns = now_ns};
-	conn->is_counted = true;
-	if (++stats->socket_cnt > stats->socket_peak_cnt)
-		stats->socket_peak_cnt = stats->socket_cnt;
 	reply_switch(conn, accept);
 	conn_wake(conn);
 }

@@ -32,6 +32,7 @@ static struct {
 	size_t taken_len;
 	unsigned piece_cnt, finished_cnt, drained_cnt;
 	bool holds, is_text, is_last;
+	bool accepts_later; /* the test does, what asked for a WebSocket */
 } rig;
 
 static inline void rig_remember(const struct gateway_request *request)
@@ -144,14 +145,15 @@ static inline void rig_stream(void *ctx, struct gateway_exchange *exchange,
 static inline void rig_socket(void *ctx, struct gateway_exchange *exchange,
 			      const struct gateway_request *request, uint64_t now_ns)
 {
-	const struct gateway_error *refusal = gateway_socket_offered(request);
+	const struct gateway_error *refusal = gateway_socket_reserve(exchange, request);
 
 	if (refusal) {
 		gateway_reply_error(exchange, refusal, now_ns);
 		return;
 	}
 	rig_stream(ctx, exchange, request, now_ns);
-	gateway_socket_accept(exchange, now_ns);
+	if (!rig.accepts_later)
+		gateway_socket_accept(exchange, now_ns);
 }
 
 static const struct gateway_error rig_instead = {404, "rig_is_off", "The rig is off.", 0};

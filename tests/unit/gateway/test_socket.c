@@ -88,15 +88,63 @@ static void test_handshakes_that_are_none_are_refused(void)
 	}
 }
 
+/* other_is_refused: one more connection asks for a WebSocket, and there is no place. */
+static bool other_is_refused(void)
+{
+	struct addr remote = {.family = ADDR_IPV4, .ip = {192, 0, 2, 2}, .port = 1};
+	static struct gateway_conn other;
+	bool is_refused;
+	const char *out;
+	char *room;
+
+	other = (struct gateway_conn){.shared = NULL};
+	conn_init(&other, &rig.shared, &remote, rig.now_ns);
+	if (conn_reserve(&other, &room) < strlen(OPENING))
+		return false;
+	memcpy(room, OPENING, strlen(OPENING));
+	conn_commit(&other, strlen(OPENING), rig.now_ns);
+	is_refused = conn_output(&other, &out) > 13 && memcmp(out, "HTTP/1.1 503 ", 13) == 0;
+	conn_fini(&other);
+	return is_refused;
+}
+
 static void test_one_socket_more_than_the_limit_is_refused(void)
 {
 	open_socket();
-	rig.shared.stats.socket_cnt = rig.shared.stats.socket_cap;
-	rig.conn.is_counted = false;
+	CHECK(other_is_refused());
+	CHECK_EQ(rig.shared.stats.socket_cnt, 1);
+}
+
+/* What is behind a WebSocket may be reached only later; its place is taken when it is asked for. */
+static void test_a_socket_that_is_not_accepted_yet_counts(void)
+{
 	rig_start();
-	rig.shared.stats.socket_cnt = 1;
+	rig.accepts_later = true;
 	rig_say(OPENING);
-	CHECK(strncmp(rig_hear(), "HTTP/1.1 503 ", 13) == 0);
+	CHECK_STR(rig_hear(), "");
+	CHECK_EQ(rig.shared.stats.socket_cnt, 1);
+	CHECK(other_is_refused());
+	gateway_socket_accept(rig.waiting, rig.now_ns);
+	CHECK(strncmp(rig_hear(), "HTTP/1.1 101 ", 13) == 0);
+	CHECK_EQ(rig.shared.stats.socket_cnt, 1);
+	CHECK_EQ(rig.shared.stats.socket_peak_cnt, 1);
+}
+
+static void test_a_socket_that_is_refused_after_all_leaves_its_place(void)
+{
+	rig_start();
+	rig.accepts_later = true;
+	for (unsigned i = 0; i < 2; i++) {
+		rig_say(OPENING);
+		CHECK_EQ(rig.shared.stats.socket_cnt, 1);
+		gateway_reply_error(rig.waiting, &rig_instead, rig.now_ns);
+		CHECK(strncmp(rig_hear(), "HTTP/1.1 404 ", 13) == 0);
+		CHECK_EQ(rig.shared.stats.socket_cnt, 0);
+	}
+	/* Or its client goes away first. */
+	rig_say(OPENING);
+	conn_fini(&rig.conn);
+	CHECK_EQ(rig.shared.stats.socket_cnt, 0);
 }
 
 /* However the bytes are cut, messages are the same. */
@@ -368,6 +416,8 @@ int main(void)
 {
 	RUN(test_handshakes_that_are_none_are_refused);
 	RUN(test_one_socket_more_than_the_limit_is_refused);
+	RUN(test_a_socket_that_is_not_accepted_yet_counts);
+	RUN(test_a_socket_that_is_refused_after_all_leaves_its_place);
 	RUN(test_messages_come_in_frames_and_pieces);
 	RUN(test_frames_that_break_the_rules_end_it);
 	RUN(test_a_message_is_exceeded_by_one_over_its_frames);

@@ -249,7 +249,7 @@ static void http_handle(void *ctx, struct gateway_exchange *exchange,
 static void socket_handle(void *ctx, struct gateway_exchange *exchange,
 			  const struct gateway_request *request, uint64_t now_ns)
 {
-	const struct gateway_error *refusal = gateway_socket_offered(request);
+	const struct gateway_error *refusal = gateway_socket_reserve(exchange, request);
 	struct web_mesh *mesh = ctx;
 	struct web_mesh_run *run = NULL;
 	struct mesh_target target;
