@@ -228,7 +228,6 @@ struct fetch {
 	uint32_t need_idx;  /* none before it is NEEDED */
 	uint32_t ready_twins;
 	uint64_t needed_len; /* of items found to be needed and not begun */
-	uint32_t *twin_table;
 
 	struct fetch_check check;
 	struct fetch_file files[FETCH_FILES_MAX];

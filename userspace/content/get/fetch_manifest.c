@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "content/get/fetch.h"
+#include "content/get/twins.h"
 #include "store/store.h"
 
 #define REPLY_CAP (MANIFEST_LEN_MAX + MESSAGE_HEAD_CAP + MESH_FRAME_OVERHEAD)
@@ -20,8 +21,6 @@ void fetch_volume_free(struct fetch *fetch)
 	fetch->manifest_buf = NULL;
 	free(fetch->items);
 	fetch->items = NULL;
-	free(fetch->twin_table);
-	fetch->twin_table = NULL;
 	fetch->item_cnt = 0;
 }
 
@@ -39,41 +38,29 @@ void fetch_manifest_begin(struct fetch *fetch, const uint8_t id[static OBJECT_ID
 
 /* --- items of a volume --- */
 
-static uint32_t *twin_slot(struct fetch *fetch, uint32_t mask, const uint8_t *content_id)
-{
-	uint32_t at;
-
-	memcpy(&at, content_id, sizeof(at));
-	for (at &= mask; fetch->twin_table[at] != FETCH_NONE; at = (at + 1) & mask) {
-		uint32_t other = fetch->twin_table[at];
-
-		if (memcmp(fetch_manifest_item(fetch, other)->content_id, content_id,
-			   OBJECT_ID_LEN) == 0)
-			break;
-	}
-	return &fetch->twin_table[at];
-}
-
 /* Chains items of equal content to the first of them. */
-static void twins_find(struct fetch *fetch, uint32_t mask)
+static int twins_find(struct fetch *fetch)
 {
-	for (uint32_t i = 0; i < fetch->item_cnt; i++) {
-		struct fetch_item *item = &fetch->items[i];
-		uint32_t *slot;
+	struct twins twins;
+	int err = twins_init(&twins, fetch->manifest->items, fetch->item_cnt,
+			     fetch->content->params.random);
+
+	for (uint32_t i = 0; i < fetch->item_cnt && err == 0; i++) {
+		struct fetch_item *item = &fetch->items[i], *first;
 
 		if (item->state == ITEM_SKIPPED)
 			continue;
-		slot = twin_slot(fetch, mask, fetch_manifest_item(fetch, i)->content_id);
-		item->next_twin = FETCH_NONE;
-		item->twin_of = *slot;
-		if (*slot == FETCH_NONE) {
-			*slot = i;
+		item->next_twin = item->twin_of = FETCH_NONE;
+		first = &fetch->items[twins_first(&twins, i)];
+		if (first == item)
 			continue;
-		}
 		item->state = ITEM_TWIN;
-		item->next_twin = fetch->items[*slot].next_twin;
-		fetch->items[*slot].next_twin = i;
+		item->twin_of = (uint32_t)(first - fetch->items);
+		item->next_twin = first->next_twin;
+		first->next_twin = i;
 	}
+	twins_fini(&twins);
+	return err;
 }
 
 /* Only what is wanted counts. */
@@ -96,15 +83,11 @@ static void items_choose(struct fetch *fetch)
 
 static int volume_lay_out(struct fetch *fetch)
 {
-	uint32_t cnt = fetch->manifest->item_cnt, table_cnt = 1;
+	uint32_t cnt = fetch->manifest->item_cnt;
 
-	while (table_cnt < 2 * cnt + 1)
-		table_cnt *= 2;
 	fetch->items = calloc(cnt ? cnt : 1, sizeof(*fetch->items));
-	fetch->twin_table = malloc(table_cnt * sizeof(*fetch->twin_table));
-	if (!fetch->items || !fetch->twin_table)
+	if (!fetch->items)
 		return -ENOMEM;
-	memset(fetch->twin_table, 0xff, table_cnt * sizeof(*fetch->twin_table));
 	fetch->item_cnt = cnt;
 	fetch->done_cnt = 0;
 	fetch->check_idx = 0;
@@ -112,8 +95,7 @@ static int volume_lay_out(struct fetch *fetch)
 	fetch->ready_twins = FETCH_NONE;
 	fetch->needed_len = fetch->check.reserved_len = 0;
 	items_choose(fetch);
-	twins_find(fetch, table_cnt - 1);
-	return 0;
+	return twins_find(fetch);
 }
 
 /* The first wanted file that is not to be fetched, or NULL. */
