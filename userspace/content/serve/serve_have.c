@@ -7,9 +7,13 @@
  *
  *	asked -> load_run in a job: the ids of a manifest
  *	      -> look, some ids in a turn
- *	      -> answer, lent until the peer has acknowledged it
+ *	      -> answer: copied by the mesh if it is short, else lent until the
+ *		 peer has acknowledged it
  *
- * A peer has one such question in hand, all together HAVES_MAX.
+ * A peer has one such question in hand, all together HAVES_MAX. A peer that
+ * acknowledges nothing keeps what it was lent for a minute; so only
+ * HAVES_LONG_MAX at a time may get a long answer, and others are told of
+ * parts of files in runs that are so long that their answer is short.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -23,7 +27,12 @@
 #include "content/serve/serve_state.h"
 #include "store/store.h"
 
-#define HAVES_MAX 8u
+#define HAVES_MAX      8u
+#define HAVES_LONG_MAX 4u
+#define HAVE_COPY_MAX  1024u /* what the mesh copies (mesh/seam.h) */
+/* Bits of a short answer, and what each file in part costs beside its bits. */
+#define HAVE_SHORT_LEN	  960u
+#define HAVE_PARTIAL_HEAD 16u
 /* Half a millisecond's work in a turn, then as much time for others. */
 #define LOOKS_PER_TURN 64u
 #define LOOK_EVERY_NS  (NS_PER_MS)
@@ -36,6 +45,7 @@ struct have {
 	struct serve *serve;
 	bool is_used;
 	bool is_lent;
+	bool is_long; /* its answer may have to be lent */
 	bool has_job;
 	struct mesh_incoming *incoming; /* NULL: the asker left, or was answered */
 	uint8_t peer_key[MESH_KEY_LEN];
@@ -58,7 +68,7 @@ static void have_free(struct have *have)
 {
 	free(have->ids);
 	have->ids = NULL;
-	have->is_used = false;
+	have->is_used = have->is_long = false;
 }
 
 static void have_refuse(struct have *have, enum mesh_code code, const char *text)
@@ -88,6 +98,12 @@ static void have_send(struct have *have)
 	message_have_answer_write(&w, &have->answer);
 	tail.len = writer_len(&w);
 	have->incoming = NULL;
+	if (tail.len <= HAVE_COPY_MAX) {
+		(void)serve_mesh(have->serve)
+			->answer(incoming, MESH_HAVE_CONTENT, have->bytes, tail.len, NULL);
+		have_free(have);
+		return;
+	}
 	have->is_lent = true;
 	if (serve_mesh(have->serve)->answer(incoming, MESH_HAVE_CONTENT, NULL, 0, &tail) < 0)
 		have_given_back(have);
@@ -129,15 +145,27 @@ static bool run_is_here(const struct partial *partial, uint64_t run, unsigned lo
 	return true;
 }
 
+/* For the bits of one more file in part. */
+static size_t bits_room(const struct have *have)
+{
+	size_t len = have->is_long ? HAVE_LEN_MAX : HAVE_SHORT_LEN;
+	size_t used = have->bits_len;
+
+	if (!have->is_long)
+		used += (have->answer.partial_cnt + 1) * HAVE_PARTIAL_HEAD;
+	if (used >= len)
+		return 0;
+	return len - used < HAVE_BITS_LEN_MAX ? len - used : HAVE_BITS_LEN_MAX;
+}
+
 /* A file with more chunks than there is room for is told of in longer runs. */
 static void partial_tell(struct have *have, const struct partial *partial)
 {
 	struct message_have_partial *told = &have->answer.partials[have->answer.partial_cnt];
-	size_t room = HAVE_LEN_MAX - have->bits_len;
+	size_t room = bits_room(have);
 	unsigned log2 = 0;
 	uint64_t run_cnt;
 
-	room = room < HAVE_BITS_LEN_MAX ? room : HAVE_BITS_LEN_MAX;
 	if (room == 0 || have->answer.partial_cnt == HAVE_PARTIALS_MAX || partial->have_cnt == 0)
 		return;
 	while ((partial->chunk_cnt - 1) >> log2 >= room * 8)
@@ -312,6 +340,15 @@ static struct have *have_acquire(struct serve *serve, const uint8_t *peer_key)
 	return unused;
 }
 
+static bool long_is_free(const struct have_table *table)
+{
+	unsigned cnt = 0;
+
+	for (unsigned i = 0; i < HAVES_MAX; i++)
+		cnt += table->haves[i].is_long;
+	return cnt < HAVES_LONG_MAX;
+}
+
 static bool ids_take(struct have *have, const struct message_have_request *request)
 {
 	have->ids = malloc(request->id_cnt * sizeof(have->ids[0]));
@@ -338,6 +375,7 @@ static void have_begin(struct have *have, const struct mesh_call *asked,
 		       const struct message_have_request *request)
 {
 	have->is_used = true;
+	have->is_long = long_is_free(have->serve->haves);
 	have->is_of_parts = false;
 	have->incoming = asked->incoming;
 	have->id_cnt = have->at = 0;

@@ -4,9 +4,12 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "content/content_state.h"
 #include "content/message.h"
 #include "content/message_have.h"
 #include "content/message_providers.h"
+#include "content/serve/partial.h"
+#include "content/serve/serve.h"
 #include "crypto/blake3.h"
 #include "support/check.h"
 #include "support/content_duo.h"
@@ -189,6 +192,63 @@ static void test_second_question_of_a_peer_is_refused(void)
 	duo_fini(&duo);
 }
 
+/* --- who acknowledges nothing --- */
+
+#define HUGE_CHUNKS (1u << 18) /* of which one part is here: 32 KiB of bits */
+#define SILENT_CNT  9u	       /* more than can be answered at once */
+
+static void never_acknowledged(struct duo *d, struct duo_answer *answer)
+{
+	d->hook_cnt++;
+	answer->delay_ns = 3600 * NS_PER_S;
+}
+
+/* Each is another peer, and has the answer lent to it as long as the test runs. */
+static void silent_ask(const struct writer *w, const uint8_t *payload)
+{
+	static struct question silent[SILENT_CNT];
+
+	duo.on_answer = never_acknowledged;
+	for (unsigned i = 0; i < SILENT_CNT; i++) {
+		duo.nodes[DUO_B].key[0] = (uint8_t)('c' + i);
+		ask(&silent[i], DUO_B, MESH_HAVE_CONTENT, w, payload);
+		for (unsigned turn = 0; turn < 100 && duo.hook_cnt <= i; turn++)
+			(void)duo_turn(&duo);
+	}
+	duo.on_answer = NULL;
+	duo.nodes[DUO_B].key[0] = 'b';
+}
+
+static void test_peers_that_acknowledge_nothing_leave_others_their_answer(void)
+{
+	static uint8_t payload[HAVE_REQUEST_CAP], hashes[1][32], huge_id[1][32] = {{7}};
+	struct writer w = writer_of(payload, sizeof(payload));
+	struct message_have_answer answer;
+	struct partials *partials;
+	struct partial *partial;
+
+	CHECK(duo_begin());
+	partials = serve_partials(duo.nodes[DUO_A].content->serve);
+	partial = partials_add(partials, huge_id[0], (uint64_t)HUGE_CHUNKS * BLAKE3_CHUNK_LEN, 0,
+			       hashes[0]);
+	CHECK(partial);
+	for (uint64_t i = 0; i < HUGE_CHUNKS / 2; i++)
+		partial_note(partials, partial, i);
+	message_have_ask_ids(&w, (const uint8_t(*)[32])huge_id, 1);
+	silent_ask(&w, payload);
+	CHECK(duo.lent_cnt > 0);
+	CHECK(have_ask(DUO_B, NULL, (const uint8_t(*)[32])huge_id, 1));
+	CHECK_EQ(q.err, 0);
+	CHECK_EQ(message_have_answer_parse(q.buf, q.len, &answer), 0);
+	/* In longer runs, but told. */
+	CHECK(q.len <= 1024);
+	CHECK_EQ(answer.partial_cnt, 1);
+	CHECK(message_have_has_chunk(&answer, 0, HUGE_CHUNKS / 2 - 1));
+	CHECK(!message_have_has_chunk(&answer, 0, HUGE_CHUNKS / 2));
+	partials_drop(partials, partial);
+	duo_fini(&duo);
+}
+
 /* The last chunks of the big file take their time. */
 #define HELD_BACK     4u
 #define HELD_BACK_LEN (3u * BLAKE3_CHUNK_LEN + 12345)
@@ -316,6 +376,7 @@ int main(void)
 	RUN(test_unknown_manifest_is_absent);
 	RUN(test_malformed_questions_are_told_so);
 	RUN(test_second_question_of_a_peer_is_refused);
+	RUN(test_peers_that_acknowledge_nothing_leave_others_their_answer);
 	RUN(test_running_get_serves_what_it_has);
 	RUN(test_running_get_serves_the_chunk_list);
 	RUN(test_who_serves_is_told_to_the_next);
