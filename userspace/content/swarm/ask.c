@@ -398,8 +398,8 @@ static void on_answer(struct swarm_ask *ask, struct swarm_member *member,
 
 	member->was_reached = true;
 	member->received_len += reply->payload_len;
-	swarm->progress_ns = now_ns;
 	if (answer_is_right(ask, reply, &answer.message)) {
+		swarm->progress_ns = now_ns;
 		ask_end(ask, &answer, now_ns);
 		return;
 	}

@@ -431,8 +431,9 @@ static bool members_are_pending(const struct swarm *swarm, uint64_t now_ns)
 enum swarm_outlook swarm_outlook(const struct swarm *swarm, uint64_t now_ns)
 {
 	struct swarm_member *usable = NULL;
+	bool has_hope = now_ns - swarm->progress_ns < SWARM_HOPE_NS;
 
-	if (swarm_searches_are_out(swarm) || members_are_pending(swarm, now_ns))
+	if (has_hope && (swarm_searches_are_out(swarm) || members_are_pending(swarm, now_ns)))
 		return SWARM_WAITING;
 	for (unsigned i = 0; i < SWARM_MEMBERS_MAX && !usable; i++)
 		if (swarm->members[i].source && swarm_member_is_usable(&swarm->members[i]))

@@ -9,8 +9,13 @@
 #include "content/swarm/swarm.h"
 
 /* What the files of content/swarm share; see swarm.h for who does what. */
-#define SWARM_TRIES_MAX	   2u /* of a hint that was never reached; of a guess: one */
-#define SWARM_GIVE_UP_NS   (120ull * 1000000000ull) /* without an answer from anybody */
+#define SWARM_TRIES_MAX	 2u /* of a hint that was never reached; of a guess: one */
+#define SWARM_GIVE_UP_NS (120ull * 1000000000ull) /* without an answer from anybody */
+/*
+ * Without a right answer from anybody, however many more are found: enough for a thousand that
+ * are not there, and no more for whoever goes on naming others.
+ */
+#define SWARM_HOPE_NS	   (600ull * 1000000000ull)
 #define SWARM_DETAIL_CAP   256
 #define SWARM_CONTACTS_MAX 16u /* members asked for the first time at once */
 
@@ -67,7 +72,7 @@ struct swarm {
 	uint32_t round;
 	uint32_t version;
 	uint64_t joined_ns;
-	uint64_t progress_ns; /* of the last answer to an ask */
+	uint64_t progress_ns; /* of the last answer to an ask that passed its check */
 	uint64_t tended_ns;
 	struct swarm_ask *asks; /* under way or waiting for a member */
 	struct swarm_run runs[SWARM_FINDERS_MAX];

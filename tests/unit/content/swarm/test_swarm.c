@@ -195,6 +195,7 @@ static void test_leaving_takes_back_what_is_asked(void)
 
 static struct {
 	unsigned first, cnt; /* sources it finds */
+	unsigned step;	     /* others each time */
 	unsigned find_cnt, cancel_cnt;
 	struct swarm_search search;
 	struct timer timer;
@@ -208,6 +209,7 @@ static void finder_fire(struct timer *timer, uint64_t now_ns)
 
 		finder.search.found(finder.search.arg, &peer);
 	}
+	finder.first += finder.step;
 	finder.search.done(finder.search.arg, now_ns);
 }
 
@@ -292,6 +294,28 @@ static void test_one_that_is_always_busy_is_not_waited_for_for_ever(void)
 	CHECK_EQ(one_ask(swarm), 0);
 	CHECK(one_run(600 * NS_PER_S));
 	CHECK_EQ(one.err, WEFT_EABSENT);
+	swarm_leave(swarm);
+	source_net_fini(&net);
+}
+
+/* Each search finds another one, which says that it is busy. */
+static void test_new_guesses_do_not_prolong_hope_for_ever(void)
+{
+	uint64_t began_ns;
+	struct swarm *swarm;
+
+	source_net_init(&net);
+	for (unsigned i = 0; i < NET_SOURCES_MAX; i++)
+		net.sources[i].busy_until_ns = UINT64_MAX / 2;
+	finder_add(0, 1);
+	finder.step = 1;
+	began_ns = net.now_ns;
+	swarm = source_net_join(&net, 0, 0);
+	CHECK_EQ(one_ask(swarm), 0);
+	CHECK(one_run(7200 * NS_PER_S));
+	CHECK_EQ(one.err, WEFT_EABSENT);
+	CHECK(net.now_ns - began_ns >= SWARM_HOPE_NS);
+	CHECK(net.now_ns - began_ns < SWARM_HOPE_NS + SWARM_GIVE_UP_NS);
 	swarm_leave(swarm);
 	source_net_fini(&net);
 }
@@ -467,6 +491,7 @@ int main(void)
 	RUN(test_what_a_finder_finds_is_asked_what_it_has);
 	RUN(test_a_thousand_fakes_hide_nobody);
 	RUN(test_one_that_is_always_busy_is_not_waited_for_for_ever);
+	RUN(test_new_guesses_do_not_prolong_hope_for_ever);
 	RUN(test_swarms_full_of_guesses_leave_others_their_sources);
 	RUN(test_a_hint_is_asked_where_it_is_said_to_be);
 	RUN(test_what_did_not_come_costs_nothing_of_the_limits);
