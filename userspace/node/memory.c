@@ -20,7 +20,8 @@
 static uint64_t relay_len(const struct node_config *config)
 {
 	return stream_relay_footprint(config->mesh.stream_cap) +
-	       stream_inlet_footprint(config->mesh.stream_cap) + RELAY_LEN_MAX;
+	       stream_inlet_footprint(config->mesh.stream_cap) + RELAY_LEN_MAX +
+	       RELAY_LETTERS_LEN_MAX;
 }
 
 unsigned memory_plan(const struct node_config *config,
@@ -28,40 +29,42 @@ unsigned memory_plan(const struct node_config *config,
 {
 	uint64_t workers = config->worker_cnt;
 	const struct memory_region regions[] = {
-		{"QUIC connections and streams (quic.heap)", workers * config->quic.heap_cap, true},
+		{"QUIC connections and streams (quic.heap)", workers * config->quic.heap_cap,
+		 MEMORY_QUIC_HEAP},
 		{"TLS of open connections (quic.conn_cap)",
-		 workers * config->quic.conn_cap * TLS_LEN_PER_CONN, false},
+		 workers * config->quic.conn_cap * TLS_LEN_PER_CONN, MEMORY_UNTOLD},
 		{"chunk buffers and tables of serving (content.chunk_buffers)",
-		 workers * serve_footprint(config->content.chunk_buffer_cnt), false},
+		 workers * serve_footprint(config->content.chunk_buffer_cnt), MEMORY_UNTOLD},
 		{"files that are read by the gateway, 32 at once (content)", readers_footprint(),
-		 false},
+		 MEMORY_UNTOLD},
 		{"sessions, requests, peers (mesh)", workers * mesh_footprint(&config->mesh),
-		 false},
+		 MEMORY_UNTOLD},
 		{"what was dropped and what happened (node)",
-		 sizeof(struct drops) + sizeof(struct incidents), false},
+		 sizeof(struct drops) + sizeof(struct incidents), MEMORY_UNTOLD},
 		{"what strangers sent in the last day (node)",
-		 record_footprint(config->worker_cnt, xdp_cpu_cnt()), false},
-		{"bans (node)", ban_list_footprint(), false},
+		 record_footprint(config->worker_cnt, xdp_cpu_cnt()), MEMORY_UNTOLD},
+		{"bans (node)", ban_list_footprint(), MEMORY_UNTOLD},
 		{"the DHT (dht.item_cap, dht.peer_cap)", mainline_footprint(&config->mainline),
-		 false},
+		 MEMORY_UNTOLD},
 		{"HTTP clients and records (gateway), asking relays (pkarr)",
 		 web_footprint(&config->web) + pkarr_client_footprint(&config->pkarr_client),
-		 false},
-		{"signaling (node)", signaling_footprint(&config->signaling), false},
+		 MEMORY_UNTOLD},
+		{"signaling (node)", signaling_footprint(&config->signaling), MEMORY_UNTOLD},
 		{"services (service.memory, overlay.value_memory)",
-		 fabric_footprint(&config->fabric), false},
+		 fabric_footprint(&config->fabric), MEMORY_UNTOLD},
 		{"shares that are published, followed, searched, announced (sharing)",
-		 sharing_footprint(&config->sharing), false},
+		 sharing_footprint(&config->sharing), MEMORY_UNTOLD},
 		{"streams to services on sessions of other workers (mesh.stream_cap)",
-		 config->fabric.is_on ? (workers - 1) * relay_len(config) : 0, false},
+		 config->fabric.is_on ? (workers - 1) * relay_len(config) : 0,
+		 MEMORY_WORKER_STREAMS},
 		{"control clients and events (control)", control_footprint(&config->control),
-		 false},
+		 MEMORY_UNTOLD},
 		{"limits, proven addresses (xdp.validated_cap), bans in force",
-		 workers * gate_footprint(config->fastpath.xdp.validated_cap), false},
+		 workers * gate_footprint(config->fastpath.xdp.validated_cap), MEMORY_UNTOLD},
 		{"socket buffers (net)",
 		 workers * config->udp.listen_cnt *
 			 (config->udp.rx_buffer_len + config->udp.tx_buffer_len),
-		 false},
+		 MEMORY_UNTOLD},
 	};
 	unsigned cnt = sizeof(regions) / sizeof(regions[0]);
 

@@ -15,10 +15,13 @@ struct node_config;
  */
 #define MEMORY_REGION_CAP 24
 
+/* Whether somebody counts what of a region is used. */
+enum memory_use { MEMORY_UNTOLD, MEMORY_QUIC_HEAP, MEMORY_WORKER_STREAMS };
+
 struct memory_region {
 	const char *name;
 	uint64_t len; /* bytes at worst */
-	bool is_quic_heap;
+	enum memory_use use;
 };
 
 unsigned memory_plan(const struct node_config *config,

@@ -90,7 +90,8 @@ static unsigned stream_cnt(unsigned idx)
 static bool all_gone(void)
 {
 	return !stream_cnt(0) && !stream_cnt(1) && !stream_cnt(2) && !relay.streams.used_cnt &&
-	       !relay.unused_len && !inlet.streams.used_cnt && !rig.net.span_out_cnt;
+	       !relay.unused_len && !relay.letters_len && !inlet.streams.used_cnt &&
+	       !rig.net.span_out_cnt;
 }
 
 static void test_call_reaches_home_and_its_reply_the_peer(void)
@@ -284,6 +285,41 @@ static void test_bytes_that_home_does_not_use_are_bounded(void)
 	CHECK_EQ(open_call(&second, "abcd", NULL), 0);
 	run();
 	CHECK_STR(host.users[2].log, "f300:4 d:abcd");
+	bench_fini();
+}
+
+/* Frames of no bytes cost their sender next to nothing, and a letter each. */
+static void test_letters_that_home_has_not_read_are_bounded(void)
+{
+	struct stream_user second = {0};
+
+	bench_init();
+	CHECK_EQ(open_call(&user, "", NULL), 0);
+	run();
+	CHECK_EQ(relay.letters_len, sizeof(struct stream_letter)); /* of its end */
+	relay.letters_len_max = 4 * sizeof(struct stream_letter);
+	for (unsigned i = 0; i < 3; i++)
+		CHECK_EQ(stream_user_say(&user, MESH_STREAM_DATA, "", NULL), 0);
+	pair_net_run(&rig.net, PAIR_S); /* home does not read */
+	CHECK_EQ(relay.letters_len, relay.letters_len_max);
+	CHECK_EQ(user.ended_cnt, 0);
+	/* One more stream is one too many, and so is one more frame. */
+	CHECK_EQ(open_call(&second, "", NULL), 0);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(second.end.code, MESH_CODE_REFUSED);
+	CHECK_EQ(relay.stats.refused_cnt, 1);
+	CHECK_EQ(stream_user_say(&user, MESH_STREAM_DATA, "", NULL), 0);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(user.end.code, MESH_CODE_BUSY);
+	CHECK_EQ(relay.stats.refused_cnt, 2);
+	CHECK_EQ(relay.stats.peak_len, relay.letters_len_max);
+	/* What home has read makes room. */
+	run();
+	CHECK(all_gone());
+	memset(&user, 0, sizeof(user));
+	CHECK_EQ(open_call(&user, "", NULL), 0);
+	run();
+	CHECK_EQ(user.ended_cnt, 0);
 	bench_fini();
 }
 
@@ -517,6 +553,7 @@ int main(void)
 	RUN(test_frames_under_way_are_bounded);
 	RUN(test_frames_wait_for_a_full_stream);
 	RUN(test_bytes_that_home_does_not_use_are_bounded);
+	RUN(test_letters_that_home_has_not_read_are_bounded);
 	RUN(test_worker_that_ends_takes_its_streams_along);
 	RUN(test_session_that_ends_is_told_once);
 	RUN(test_request_reaches_home_and_its_answer_the_peer);

@@ -142,6 +142,7 @@ static void member_tell_figures(struct crew_member *member)
 	if (letter) {
 		worker_figures_read(&member->worker, &letter->figures);
 		letter->figures.report_lost_cnt = member->reports.lost_cnt;
+		letter->figures.worker_streams = member->relay.stats;
 	}
 	member_report(member, letter);
 	member->reported_turn_cnt = member->worker.turn_cnt;

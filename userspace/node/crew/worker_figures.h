@@ -10,6 +10,7 @@
 #include "net/packet_io.h"
 #include "net/xdp.h"
 #include "node/crew/worker.h"
+#include "node/fabric/stream_relay.h"
 #include "quic/quic.h"
 #include "weft/fastpath.h"
 
@@ -27,8 +28,9 @@ struct worker_figures {
 	struct mesh_stats mesh;
 	struct content_stats content;
 	struct content_traffic traffic;
-	struct packet_counters rx, tx;	/* of its kernel sockets */
-	struct packet_counters fast_tx; /* what it sends by AF_XDP now; zeros: nothing */
+	struct stream_relay_stats worker_streams; /* between it and home */
+	struct packet_counters rx, tx;		  /* of its kernel sockets */
+	struct packet_counters fast_tx;		  /* what it sends by AF_XDP now; zeros: nothing */
 	uint64_t turn_cnt, unknown_flow_cnt;
 	uint64_t cpu_ns; /* of its thread */
 	uint64_t handed_in_cnt, handover_dropped_cnt;
@@ -39,7 +41,7 @@ struct worker_figures {
 	struct queue_figures queues[WORKER_QUEUE_MAX];
 };
 
-/* worker_figures_read: of a worker of the calling thread; report_lost_cnt is the caller's. */
+/* worker_figures_read: of a worker of the calling thread; report_lost_cnt and worker_streams are the caller's. */
 void worker_figures_read(const struct worker *worker, struct worker_figures *out_figures);
 /* worker_figures_queue: of one queue, or NULL: the worker has not got it. */
 const struct queue_figures *worker_figures_queue(const struct worker_figures *figures,

@@ -182,6 +182,8 @@ bool stream_inlet_read(struct stream_inlet *inlet, uint64_t now_ns)
 		if (!letter)
 			break;
 		inlet_take(inlet, letter, now_ns);
+		if (letter->kind != STREAM_SAID) /* that one was home's own */
+			inlet->taken_len += sizeof(*letter);
 		free(letter);
 		had_some = true;
 	}
@@ -208,10 +210,25 @@ static bool news_tell(struct inlet_stream *stream)
 	return true;
 }
 
+/* As news_tell. */
+static bool taken_tell(struct stream_inlet *inlet)
+{
+	struct stream_letter *letter = stream_letter_new(STREAM_TAKEN, 0, 0);
+
+	if (!letter)
+		return false;
+	letter->taken_len = inlet->taken_len;
+	stream_lane_post(inlet->to, letter);
+	inlet->taken_len = 0;
+	return true;
+}
+
 bool stream_inlet_flush(struct stream_inlet *inlet)
 {
 	if (!inlet->to)
 		return false;
+	if (inlet->taken_len && !taken_tell(inlet))
+		return true;
 	while (!list_is_empty(&inlet->news))
 		if (!news_tell(list_entry(inlet->news.next, struct inlet_stream, node)))
 			break;

@@ -19,6 +19,7 @@ struct stream_inlet {
 	struct pool streams;
 	struct map by_name;    /* the worker's names */
 	struct list_node news; /* streams whose user did what the worker is to hear */
+	size_t taken_len;      /* of letters that were read, and the worker is to hear of it */
 };
 
 size_t stream_inlet_footprint(uint32_t stream_cap);

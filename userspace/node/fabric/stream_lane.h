@@ -9,7 +9,7 @@
  * Private to stream_*.c and crew*.c: what home and a worker say of streams on
  * the worker's sessions, whose users are at home. One lane each way, whose
  * letters are never lost: what the ring has no room for waits at the writer.
- * How much that can be is bounded by their credit (stream_relay.h).
+ * How much that can be is bounded (stream_relay.h).
  */
 struct ring;
 
@@ -22,6 +22,7 @@ enum stream_letter_kind {
 	STREAM_SAID, /* a SAY that comes back: taken or not, its tail is no longer needed */
 	STREAM_SAY,  /* to the worker */
 	STREAM_TURN,
+	STREAM_TAKEN, /* of no stream: home has freed so much of letters of the worker's */
 };
 
 struct stream_letter {
@@ -50,6 +51,7 @@ struct stream_letter {
 			bool is_finished, is_reset;
 			uint64_t code;
 		} turn;
+		size_t taken_len;
 	};
 	uint8_t bytes[];
 };

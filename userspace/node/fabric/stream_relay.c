@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* That it was opened, and that it has ended, which must be told in any case. */
+#define LETTERS_PER_STREAM 2
+
 struct relayed {
 	struct stream_relay *relay;
 	struct mesh_stream *stream;		   /* NULL: it has ended, and home is to be told */
@@ -12,6 +15,30 @@ struct relayed {
 	bool is_finish_wanted;
 	struct mesh_stream_end end;
 };
+
+static bool relay_has_room(const struct stream_relay *relay, size_t letter_cnt, size_t len)
+{
+	return letter_cnt * sizeof(struct stream_letter) <=
+		       relay->letters_len_max - relay->letters_len &&
+	       len <= relay->len_max - relay->unused_len;
+}
+
+/* Before relay_post, once for each letter; home gives the letters back (STREAM_TAKEN). */
+static void relay_charge(struct stream_relay *relay, size_t letter_cnt, size_t len)
+{
+	relay->letters_len += letter_cnt * sizeof(struct stream_letter);
+	relay->unused_len += len;
+	relay->stats.used_len = relay->letters_len + relay->unused_len;
+	if (relay->stats.used_len > relay->stats.peak_len)
+		relay->stats.peak_len = relay->stats.used_len;
+}
+
+static void relay_discharge(struct stream_relay *relay, size_t letters_len, size_t len)
+{
+	relay->letters_len -= letters_len;
+	relay->unused_len -= len;
+	relay->stats.used_len = relay->letters_len + relay->unused_len;
+}
 
 static void relay_post(struct stream_relay *relay, struct stream_letter *letter)
 {
@@ -47,12 +74,12 @@ static void says_return(struct relayed *relayed)
 static void relayed_detach(struct relayed *relayed)
 {
 	relayed->stream = NULL;
-	relayed->relay->unused_len -= relayed->unused_len;
+	relay_discharge(relayed->relay, 0, relayed->unused_len);
 	relayed->unused_len = 0;
 	says_return(relayed);
 }
 
-/* False: there is no memory to say so. */
+/* Paid for when it was opened. False: there is no memory to say so. */
 static bool relayed_tell_end(struct relayed *relayed)
 {
 	struct stream_relay *relay = relayed->relay;
@@ -80,19 +107,29 @@ static void relayed_end(struct relayed *relayed, const struct mesh_stream_end *e
 
 static void relayed_give_up(struct relayed *relayed, int err)
 {
+	relayed->relay->stats.refused_cnt++;
 	relayed->relay->seam.ops->reset(relayed->stream, MESH_CODE_BUSY);
 	relayed_end(relayed, &(struct mesh_stream_end){.err = err});
 }
 
-/* A letter about the stream; NULL: no memory, and the stream is gone. */
+/* A letter about the stream, with room for len bytes; NULL: there is none, and the stream is gone. */
 static struct stream_letter *relayed_letter(struct relayed *relayed, enum stream_letter_kind kind,
 					    size_t len)
 {
-	struct stream_letter *letter =
-		stream_letter_new(kind, pool_handle_of(&relayed->relay->streams, relayed), len);
+	struct stream_relay *relay = relayed->relay;
+	struct stream_letter *letter = NULL;
 
-	if (!letter)
+	if (!relay_has_room(relay, 1, len)) {
+		relayed_give_up(relayed, WEFT_EBUSY);
+		return NULL;
+	}
+	letter = stream_letter_new(kind, pool_handle_of(&relay->streams, relayed), len);
+	if (!letter) {
 		relayed_give_up(relayed, WEFT_EFULL);
+		return NULL;
+	}
+	relay_charge(relay, 1, len);
+	relayed->unused_len += len;
 	return letter;
 }
 
@@ -111,22 +148,14 @@ static void on_frame(void *arg, const struct mesh_stream_frame *frame, uint64_t 
 static void on_data(void *arg, const uint8_t *data, size_t len, uint64_t now_ns)
 {
 	struct relayed *relayed = arg;
-	struct stream_relay *relay = relayed->relay;
-	struct stream_letter *letter;
+	struct stream_letter *letter = relayed_letter(relayed, STREAM_DATA, len);
 
 	(void)now_ns;
-	if (len > relay->len_max - relay->unused_len) {
-		relayed_give_up(relayed, WEFT_EBUSY);
-		return;
-	}
-	letter = relayed_letter(relayed, STREAM_DATA, len);
 	if (!letter)
 		return;
 	letter->data_len = len;
 	memcpy(letter->bytes, data, len);
-	relayed->unused_len += len;
-	relay->unused_len += len;
-	relay_post(relay, letter);
+	relay_post(relayed->relay, letter);
 }
 
 static void on_finished(void *arg, uint64_t now_ns)
@@ -192,11 +221,13 @@ static int relay_accept(void *ctx, struct mesh_stream *stream, unsigned type, ui
 			const struct mesh_stream_events **out_events, void **out_arg)
 {
 	struct stream_relay *relay = ctx;
-	struct relayed *relayed = pool_acquire(&relay->streams);
+	bool has_room = relay_has_room(relay, LETTERS_PER_STREAM, 0);
+	struct relayed *relayed = has_room ? pool_acquire(&relay->streams) : NULL;
 	struct stream_letter *letter;
 	int err;
 
 	(void)now_ns;
+	relay->stats.refused_cnt += !has_room;
 	if (!relayed)
 		return WEFT_EFULL;
 	letter = stream_letter_new(STREAM_OPENED, pool_handle_of(&relay->streams, relayed), 0);
@@ -210,6 +241,7 @@ static int relay_accept(void *ctx, struct mesh_stream *stream, unsigned type, ui
 	relayed->relay = relay;
 	relayed->stream = stream;
 	relayed->last_say_at = &relayed->says;
+	relay_charge(relay, LETTERS_PER_STREAM, 0);
 	relay_post(relay, letter);
 	*out_events = &relayed_events;
 	*out_arg = relayed;
@@ -228,8 +260,11 @@ int stream_relay_open(struct stream_relay *relay, struct mesh_stream_seam seam, 
 					 MESH_FIND_NODE, MESH_FIND_VALUE,  MESH_STORE};
 	int err;
 
-	*relay =
-		(struct stream_relay){.seam = seam, .in = in, .out = out, .len_max = RELAY_LEN_MAX};
+	*relay = (struct stream_relay){.seam = seam,
+				       .in = in,
+				       .out = out,
+				       .len_max = RELAY_LEN_MAX,
+				       .letters_len_max = RELAY_LETTERS_LEN_MAX};
 	err = arena_open(&relay->arena, stream_relay_footprint(stream_cap));
 	if (err == 0)
 		err = pool_init(&relay->streams, &relay->arena, sizeof(struct relayed), stream_cap);
@@ -258,11 +293,12 @@ static void relayed_turn(struct relayed *relayed, const struct stream_letter *le
 	if (letter->turn.is_reset) {
 		relay->seam.ops->reset(relayed->stream, letter->turn.code);
 		relayed_detach(relayed);
+		relay_discharge(relay, sizeof(struct stream_letter), 0); /* home knows of its end */
 		pool_release(&relay->streams, relayed);
 		return;
 	}
 	relayed->unused_len -= len;
-	relay->unused_len -= len;
+	relay_discharge(relay, 0, len);
 	if (len)
 		relay->seam.ops->consume(relayed->stream, len);
 	relayed->is_finish_wanted |= letter->turn.is_finished;
@@ -274,7 +310,10 @@ static void relay_take(struct stream_relay *relay, struct stream_letter *letter)
 	struct relayed *relayed = pool_lookup(&relay->streams, letter->stream);
 	bool is_there = relayed && relayed->stream;
 
-	if (letter->kind == STREAM_TURN) {
+	if (letter->kind == STREAM_TAKEN) {
+		relay_discharge(relay, letter->taken_len, 0);
+		free(letter);
+	} else if (letter->kind == STREAM_TURN) {
 		if (is_there)
 			relayed_turn(relayed, letter);
 		free(letter);

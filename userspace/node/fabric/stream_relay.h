@@ -12,19 +12,30 @@
  *
  * Credit: the peer's sender is stopped until home has used its bytes, and
  * RELAY_LEN_MAX bytes of all streams may be on their way at most; a stream
- * that would exceed this is reset, MESH_CODE_BUSY. A user at home has
- * RELAY_SAYS_MAX frames on their way at most, each with its head copied.
+ * that would exceed this is reset, MESH_CODE_BUSY. A letter may be much larger than
+ * the frame that it tells of, and costs its peer no credit: what they take besides bytes
+ * is bounded likewise, by RELAY_LETTERS_LEN_MAX, until home has read them. A user at
+ * home has RELAY_SAYS_MAX frames on their way at most, each with its head copied.
  */
-#define RELAY_LEN_MAX  ((size_t)64 << 20)
-#define RELAY_SAYS_MAX 4
+#define RELAY_LEN_MAX	      ((size_t)64 << 20)
+#define RELAY_LETTERS_LEN_MAX ((size_t)16 << 20)
+#define RELAY_SAYS_MAX	      4
+
+/* For status: bytes of both kinds together. */
+struct stream_relay_stats {
+	uint64_t used_len, peak_len;
+	uint64_t refused_cnt; /* streams, for want of room */
+};
 
 struct stream_relay {
 	struct mesh_stream_seam seam;
 	struct stream_lane *in, *out;
 	struct arena arena;
 	struct pool streams;
-	size_t len_max;
-	size_t unused_len; /* on its way to home's users */
+	size_t len_max, letters_len_max;
+	size_t unused_len;  /* on its way to home's users */
+	size_t letters_len; /* of letters that home has not read, and of ends still to be told */
+	struct stream_relay_stats stats;
 	unsigned lost_cnt; /* streams whose end is still to be told: there was no memory */
 };
 

@@ -25,6 +25,7 @@ struct figures {
 	struct quic_stats quic;
 	struct mesh_stats mesh;
 	struct content_stats content;
+	struct stream_relay_stats worker_streams;
 	struct packet_counters rx, tx;
 	uint64_t turn_cnt, unknown_flow_cnt;
 	struct store_stats store;
@@ -73,6 +74,7 @@ static const struct figure counters[] = {
 	FIGURE(content, served_chunk_cnt),
 	FIGURE(content, refused_busy_cnt),
 	FIGURE(content, changed_cnt),
+	FIGURE(worker_streams, refused_cnt),
 	FIGURE(store, commit_cnt),
 	FIGURE(store, batch_cnt),
 	FIGURE(store, failed_cnt),
@@ -100,6 +102,8 @@ static const struct figure fills[] = {
 	FIGURE(mesh, stream_cnt),
 	FIGURE(content, chunk_buffer_used_cnt),
 	FIGURE(content, served_byte_cnt),
+	FIGURE(worker_streams, used_len),
+	FIGURE(worker_streams, peak_len),
 	FIGURE(rx, dgram_cnt),
 	FIGURE(rx, byte_cnt),
 	FIGURE(rx, call_cnt),
@@ -140,6 +144,7 @@ static void figures_add(struct figures *sum, const struct worker_figures *worker
 		.quic = worker->quic,
 		.mesh = worker->mesh,
 		.content = worker->content,
+		.worker_streams = worker->worker_streams,
 		.rx = worker->rx,
 		.tx = worker->tx,
 	};
@@ -433,6 +438,12 @@ uint64_t method_resident_len(void)
 	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+static json_t *used_json(uint64_t used_len, uint64_t peak_len)
+{
+	return json_pack("{s:o, s:o}", "used_bytes", method_json_uint(used_len), "peak_bytes",
+			 method_json_uint(peak_len));
+}
+
 void method_show_memory(void *ctx, struct control_call *call, const json_t *parameters,
 			uint64_t now_ns)
 {
@@ -440,20 +451,20 @@ void method_show_memory(void *ctx, struct control_call *call, const json_t *para
 	struct memory_region regions[MEMORY_REGION_CAP];
 	unsigned cnt = memory_plan(config_live(node->config), regions);
 	json_t *list = json_array();
-	struct quic_stats quic;
+	struct figures f;
 
 	(void)parameters, (void)now_ns;
-	quic_engine_stats(node->home.quic, &quic);
+	figures_read(node, &f);
 	for (unsigned i = 0; i < cnt; i++) {
 		json_t *region = json_pack("{s:s, s:o}", "name", regions[i].name, "planned_bytes",
 					   method_json_uint(regions[i].len));
 
-		if (regions[i].is_quic_heap)
-			json_object_update_new(region,
-					       json_pack("{s:o, s:o}", "used_bytes",
-							 method_json_uint(quic.heap_used_len),
-							 "peak_bytes",
-							 method_json_uint(quic.heap_peak_len)));
+		if (regions[i].use == MEMORY_QUIC_HEAP)
+			json_object_update_new(
+				region, used_json(f.quic.heap_used_len, f.quic.heap_peak_len));
+		else if (regions[i].use == MEMORY_WORKER_STREAMS)
+			json_object_update_new(region, used_json(f.worker_streams.used_len,
+								 f.worker_streams.peak_len));
 		json_array_append_new(list, region);
 	}
 	control_reply(call, json_pack("{s:o, s:o}", "rss_bytes",
