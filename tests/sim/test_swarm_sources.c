@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One node gets from several, of which some go; and several from one, who give to each other. */
+/* One node gets from several, of which some go. */
 #include <sys/stat.h>
 
 #include "content/link.h"
@@ -15,13 +15,6 @@
 static const struct mem_link line = {
 	.delay_ns = 5 * NS_PER_MS,
 	.jitter_ns = 1 * NS_PER_MS,
-};
-
-/* 80 Mbit/s each way, as everybody has it at home. */
-static const struct mem_link shaped = {
-	.delay_ns = 10 * NS_PER_MS,
-	.jitter_ns = 1 * NS_PER_MS,
-	.rate_bytes_per_s = 10000000,
 };
 
 static struct sim sim;
@@ -165,61 +158,10 @@ static void test_the_only_source_goes_and_comes_back(void)
 	sim_fini(&sim);
 }
 
-/* --- from one to several --- */
-
-#define GETTERS 5
-
-static uint64_t gets[1 + GETTERS];
-
-static bool all_are_over(void *arg)
-{
-	bool is_over = true;
-
-	(void)arg;
-	for (unsigned i = 1; i <= GETTERS; i++) {
-		const struct content_get *get = sim_get(&sim.nodes[i], gets[i]);
-
-		is_over &= get && get->state >= CONTENT_GET_FINISHED;
-	}
-	return is_over;
-}
-
-/*
- * They know the seed alone and hear of each other from it. What one has,
- * the others take from it as well, so the seed sends less than all.
- */
-static void test_getters_give_to_each_other(void)
-{
-	struct content_stats stats;
-	uint64_t began_ns;
-
-	sim_init(&sim, sim_seed(40), &shaped);
-	for (unsigned i = 0; i <= GETTERS; i++)
-		sim_start(sim_add(&sim));
-	began_ns = sim.now_ns;
-	file_make();
-	sim_share(&sim.nodes[0], sim_path(&sim, "in/one.bin"), &shared);
-	node_name(0, &seeds[0]);
-	for (unsigned i = 1; i <= GETTERS; i++)
-		gets[i] = get_start(i, 1);
-	CHECK(sim_run(&sim, END_NS, all_are_over, NULL));
-	for (unsigned i = 1; i <= GETTERS; i++)
-		check_arrived(i, gets[i]);
-	content_stats(node_content(sim.nodes[0].node), &stats);
-	printf("# the seed sent %.2f copies to %u getters in %.1f s; one copy takes its line %.1f "
-	       "s\n",
-	       (double)stats.served_byte_cnt / FILE_LEN, GETTERS,
-	       (double)(sim.now_ns - began_ns) / NS_PER_S,
-	       (double)FILE_LEN / (double)shaped.rate_bytes_per_s);
-	CHECK(stats.served_byte_cnt < (uint64_t)FILE_LEN * (GETTERS - 1));
-	sim_fini(&sim);
-}
-
 int main(void)
 {
 	RUN(test_two_of_five_sources_die_and_nothing_is_fetched_twice);
 	RUN(test_a_source_may_go_at_every_stage);
 	RUN(test_the_only_source_goes_and_comes_back);
-	RUN(test_getters_give_to_each_other);
 	return check_done();
 }

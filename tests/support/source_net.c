@@ -68,6 +68,7 @@ static size_t have_answer(struct mesh_request *request)
 	struct writer w = writer_of(request->ask.reply_buf, request->ask.reply_cap);
 
 	answer.has_all = source->chunks_end == 0;
+	answer.is_growing = source->is_growing;
 	answer.whole = bits + sizeof(bits) - 1;
 	answer.whole_len = 0;
 	answer.partial_cnt = 1;

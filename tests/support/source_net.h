@@ -31,6 +31,7 @@ struct net_source {
 	bool knows_have;		       /* HAVE_CONTENT: else it does not know the message */
 	bool has_none;			       /* ABSENT to HAVE_CONTENT */
 	uint64_t chunks_begin, chunks_end;     /* what it tells and has; 0, 0: all */
+	bool is_growing;		       /* and that it is fetching the rest */
 	unsigned provider_first, provider_cnt; /* whom it names */
 	unsigned asked_cnt;		       /* requests it got */
 	unsigned chunk_cnt;		       /* chunks it sent */

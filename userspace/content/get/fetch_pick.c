@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What to ask a member for: of what it has, the rarest. When everything is
- * asked for, what somebody else is late with: of two who are asked for the
+ * What to ask a member for: of what it has, the rarest, and of what is
+ * equally rare that which no other getter is to ask for first. When everything
+ * is asked for, what somebody else is late with: of two who are asked for the
  * same the first to answer counts.
  */
 #include <string.h>
@@ -12,14 +13,34 @@
 #define COUNT_NS   (250 * NS_PER_MS)
 #define LATE_NS	   (500 * NS_PER_MS)
 #define LOOK_AHEAD 16u /* items among which the rarest is looked for */
+/* With 256 parts five getters have a fifth of them each, give or take an eighth of that. */
+#define PARTS_MIN     256u
+#define PART_LOG2_MAX 4u /* 4 MiB */
+#define TURNS_MAX     (SWARM_MEMBERS_MAX + 1)
 
 /* --- how rare --- */
 
-static unsigned chunk_holder_cnt(void *arg, uint64_t idx)
+/* Turns go by parts: enough of a file for all who get it, no longer than disks like to read. */
+static unsigned part_log2(uint64_t chunk_cnt)
+{
+	unsigned log2 = 0;
+
+	while (log2 < PART_LOG2_MAX && chunk_cnt >> log2 > PARTS_MIN)
+		log2++;
+	return log2;
+}
+
+static uint16_t rank_of(const struct swarm *swarm, uint32_t item, uint64_t chunk, uint64_t part)
+{
+	return (uint16_t)(swarm_holder_cnt(swarm, item, chunk) * TURNS_MAX +
+			  swarm_turn(swarm, item, part));
+}
+
+static uint16_t chunk_rank(void *arg, uint64_t idx)
 {
 	const struct fetch_file *file = arg;
 
-	return swarm_holder_cnt(file->fetch->swarm, file->item, idx);
+	return rank_of(file->fetch->swarm, file->item, idx, idx >> part_log2(file->chunk_cnt));
 }
 
 void fetch_count(struct fetch *fetch, uint64_t now_ns)
@@ -33,7 +54,7 @@ void fetch_count(struct fetch *fetch, uint64_t now_ns)
 	fetch->counted_ns = now_ns;
 	for (unsigned i = 0; i < FETCH_FILES_MAX; i++)
 		if (fetch->files[i].step == FILE_CHUNKS)
-			rarest_count(&fetch->files[i].order, chunk_holder_cnt, &fetch->files[i]);
+			rarest_sort(&fetch->files[i].order, chunk_rank, &fetch->files[i]);
 }
 
 /* --- chunks of large files --- */
@@ -71,7 +92,7 @@ static bool pick_chunk(struct fetch *fetch, struct fetch_slot *slot,
 		       const struct swarm_member *member)
 {
 	struct fetch_file *found = NULL;
-	uint16_t found_cnt = UINT16_MAX, cnt;
+	uint16_t found_rank = UINT16_MAX, rank;
 	uint64_t found_idx = 0;
 
 	for (unsigned i = 0; i < FETCH_FILES_MAX; i++) {
@@ -81,12 +102,12 @@ static bool pick_chunk(struct fetch *fetch, struct fetch_slot *slot,
 
 		if (file->step != FILE_CHUNKS)
 			continue;
-		idx = rarest_pick(&file->order, chunk_may_be_asked, &wanted, &cnt);
-		if (idx == RAREST_NONE || cnt >= found_cnt)
+		idx = rarest_pick(&file->order, chunk_may_be_asked, &wanted, &rank);
+		if (idx == RAREST_NONE || rank >= found_rank)
 			continue;
 		found = file;
 		found_idx = idx;
-		found_cnt = cnt;
+		found_rank = rank;
 	}
 	if (!found)
 		return false;
@@ -120,20 +141,20 @@ static uint32_t item_find(struct fetch *fetch, const struct swarm_member *member
 {
 	bool is_even = swarm_is_even(fetch->swarm);
 	uint32_t found = FETCH_NONE, seen_cnt = 0;
-	unsigned found_cnt = UINT32_MAX;
+	unsigned found_rank = UINT32_MAX;
 
 	for (uint32_t at = fetch->need_idx; at < fetch->item_cnt && seen_cnt < LOOK_AHEAD; at++) {
 		const struct fetch_item *item = &fetch->items[at];
-		unsigned cnt;
+		unsigned rank;
 
 		if (item->state == ITEM_NEW || item->state == ITEM_CHECKING)
 			break; /* what is behind it is not checked either */
 		if (!item_is_for(fetch, at, member))
 			continue;
-		cnt = is_even ? 0 : swarm_holder_cnt(fetch->swarm, at, 0);
-		if (cnt < found_cnt) {
+		rank = is_even ? 0 : rank_of(fetch->swarm, at, 0, 0);
+		if (rank < found_rank) {
 			found = at;
-			found_cnt = cnt;
+			found_rank = rank;
 		}
 		seen_cnt++;
 		if (is_even)

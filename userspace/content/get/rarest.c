@@ -61,11 +61,11 @@ void rarest_give_back(struct rarest *rarest, uint64_t idx)
 	struct rarest_run *run = &rarest->runs[idx >> rarest->run_log2];
 
 	run->missing_cnt++;
-	if (run->holder_cnt < rarest->least)
-		rarest->least = run->holder_cnt;
+	if (run->rank < rarest->least)
+		rarest->least = run->rank;
 }
 
-void rarest_count(struct rarest *rarest, unsigned (*holder_cnt)(void *arg, uint64_t idx), void *arg)
+void rarest_sort(struct rarest *rarest, uint16_t (*rank_of)(void *arg, uint64_t idx), void *arg)
 {
 	rarest->least = UINT16_MAX;
 	for (uint32_t i = 0; i < rarest->run_cnt; i++) {
@@ -73,9 +73,9 @@ void rarest_count(struct rarest *rarest, unsigned (*holder_cnt)(void *arg, uint6
 
 		if (run->missing_cnt == 0)
 			continue;
-		run->holder_cnt = (uint16_t)holder_cnt(arg, run_begin(rarest, i));
-		if (run->holder_cnt < rarest->least)
-			rarest->least = run->holder_cnt;
+		run->rank = rank_of(arg, run_begin(rarest, i));
+		if (run->rank < rarest->least)
+			rarest->least = run->rank;
 	}
 }
 
@@ -89,27 +89,27 @@ static uint64_t run_pick(const struct rarest *rarest, uint32_t run,
 }
 
 uint64_t rarest_pick(struct rarest *rarest, bool (*may_be_asked)(void *arg, uint64_t idx),
-		     void *arg, uint16_t *out_holder_cnt)
+		     void *arg, uint16_t *out_rank)
 {
 	uint64_t found = RAREST_NONE;
-	uint16_t found_cnt = UINT16_MAX;
+	uint16_t found_rank = UINT16_MAX;
 
-	for (uint32_t i = 0; i < rarest->run_cnt && found_cnt > rarest->least; i++) {
+	for (uint32_t i = 0; i < rarest->run_cnt && found_rank > rarest->least; i++) {
 		uint32_t at = (rarest->at + i) % rarest->run_cnt;
 		const struct rarest_run *run = &rarest->runs[at];
 		uint64_t idx;
 
-		if (run->missing_cnt == 0 || run->holder_cnt >= found_cnt)
+		if (run->missing_cnt == 0 || run->rank >= found_rank)
 			continue;
 		idx = run_pick(rarest, at, may_be_asked, arg);
 		if (idx == RAREST_NONE)
 			continue;
 		found = idx;
-		found_cnt = run->holder_cnt;
+		found_rank = run->rank;
 	}
 	if (found == RAREST_NONE)
 		return RAREST_NONE;
 	rarest->at = (uint32_t)(found >> rarest->run_log2);
-	*out_holder_cnt = found_cnt;
+	*out_rank = found_rank;
 	return found;
 }

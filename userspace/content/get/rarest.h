@@ -8,18 +8,19 @@
 #include "weft/err.h"
 
 /*
- * In which order the chunks of a file are asked for: rarest first. Of equally
- * rare ones the next is the neighbour of the last, so that disks read and
- * write in order; where the first lies is everybody's own, so that getters
- * who start together have something to give to each other at once. Chunks
- * are counted by runs of neighbours. No I/O. Home worker.
+ * In which order the chunks of a file are asked for: by rank, which says how
+ * many have it and whose turn it is. Of equal rank the next is the neighbour
+ * of the last, so that disks read and write in order; where the first lies is
+ * everybody's own, so that getters who start together have something to give
+ * to each other at once. Chunks are ranked by runs of neighbours. No I/O. Home
+ * worker.
  */
 #define RAREST_RUNS_MAX 4096u /* of a file: one chunk each to 1 GiB, then more */
 #define RAREST_NONE	UINT64_MAX
 
 struct rarest_run {
 	uint32_t missing_cnt; /* nobody is asked for them */
-	uint16_t holder_cnt;  /* sources, as counted last */
+	uint16_t rank;	      /* as reckoned last; the least is asked for first */
 };
 
 struct rarest {
@@ -28,7 +29,7 @@ struct rarest {
 	uint32_t run_cnt, run_cap;
 	struct rarest_run *runs;
 	uint32_t at;	/* the run the last chunk came from */
-	uint16_t least; /* no run that misses something has fewer holders */
+	uint16_t least; /* no run that misses something has a lower rank */
 };
 
 /* rarest_begin: all cnt chunks are missing; room made earlier is used again. 0 or -ENOMEM. */
@@ -38,14 +39,13 @@ void rarest_fini(struct rarest *rarest);
 /* rarest_take, rarest_give_back: chunk idx is asked for or here; it is missing again. */
 void rarest_take(struct rarest *rarest, uint64_t idx);
 void rarest_give_back(struct rarest *rarest, uint64_t idx);
-/* rarest_count asks how many sources have a chunk, once for each run that misses some. */
-void rarest_count(struct rarest *rarest, unsigned (*holder_cnt)(void *arg, uint64_t idx),
-		  void *arg);
+/* rarest_sort asks for the rank of a chunk, once for each run that misses some. */
+void rarest_sort(struct rarest *rarest, uint16_t (*rank_of)(void *arg, uint64_t idx), void *arg);
 /*
- * rarest_pick: the rarest chunk for which may_be_asked says true, which is
- * called for few; RAREST_NONE when there is none.
+ * rarest_pick: the chunk of the least rank for which may_be_asked says true,
+ * which is called for few; RAREST_NONE when there is none.
  */
 uint64_t rarest_pick(struct rarest *rarest, bool (*may_be_asked)(void *arg, uint64_t idx),
-		     void *arg, uint16_t *out_holder_cnt);
+		     void *arg, uint16_t *out_rank);
 
 #endif

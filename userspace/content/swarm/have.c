@@ -68,7 +68,12 @@ bool have_has(const struct have *have, uint32_t item, uint64_t chunk)
 	       message_have_has_chunk(&have->told, item, chunk);
 }
 
+bool have_is_growing(const struct have *have)
+{
+	return have->kind == HAVE_SOME && have->payload && have->told.is_growing;
+}
+
 bool have_may_grow(const struct have *have)
 {
-	return have->kind == HAVE_SOME && (!have->payload || have->told.is_growing);
+	return have_is_growing(have) || (have->kind == HAVE_SOME && !have->payload);
 }

@@ -50,7 +50,9 @@ int have_take(struct have *have, const uint8_t *payload, size_t len);
 void have_note_lack(struct have *have, uint32_t item, uint64_t chunk);
 /* have_has: chunk 0 of an item of one chunk is the item. */
 bool have_has(const struct have *have, uint32_t item, uint64_t chunk);
-/* have_may_grow: it has not all, and says that it is fetching the rest, or has not told yet. */
+/* have_is_growing: it says that it has not all and is fetching the rest. */
+bool have_is_growing(const struct have *have);
+/* have_may_grow: so it says, or it has not told yet. */
 bool have_may_grow(const struct have *have);
 
 #endif

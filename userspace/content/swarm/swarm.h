@@ -23,6 +23,7 @@
  *	ask.c	  requests: to whom, and what to make of what comes back
  *	source.c  a node as all swarms see it: speed, window, conduct
  *	have.c	  what a member has
+ *	turn.c	  which getter is to ask for what first
  *
  * Sources belong to all swarms of a node, so two gets that ask the same node
  * know how much it can take. What a source sends is verified by whoever
@@ -139,7 +140,9 @@ bool swarm_member_has(const struct swarm_member *member, uint32_t item, uint64_t
 uint64_t swarm_member_cost(const struct swarm_member *member);
 /* swarm_holder_cnt: members that are asked and have it. */
 unsigned swarm_holder_cnt(const struct swarm *swarm, uint32_t item, uint64_t chunk);
-/* swarm_version changes when swarm_holder_cnt of anything may have. */
+/* swarm_turn: members that are fetching and are to ask for that part of item before this node. */
+unsigned swarm_turn(const struct swarm *swarm, uint32_t item, uint64_t part);
+/* swarm_version changes when swarm_holder_cnt or swarm_turn of anything may have. */
 uint32_t swarm_version(const struct swarm *swarm);
 /* swarm_is_even: no member is known to have some of it only, so nothing is rarer than other. */
 bool swarm_is_even(const struct swarm *swarm);

@@ -16,7 +16,7 @@ static bool may_be_asked(void *arg, uint64_t idx)
 	return !is_gone[idx] && idx >= first_held && idx <= last_held;
 }
 
-static unsigned holder_cnt(void *arg, uint64_t idx)
+static uint16_t rank_of(void *arg, uint64_t idx)
 {
 	(void)arg;
 	return idx == rare ? 1 : 3;
@@ -24,8 +24,8 @@ static unsigned holder_cnt(void *arg, uint64_t idx)
 
 static uint64_t pick(void)
 {
-	uint16_t cnt;
-	uint64_t idx = rarest_pick(&order, may_be_asked, NULL, &cnt);
+	uint16_t rank;
+	uint64_t idx = rarest_pick(&order, may_be_asked, NULL, &rank);
 
 	if (idx != RAREST_NONE) {
 		rarest_take(&order, idx);
@@ -66,7 +66,7 @@ static void test_the_rarest_comes_first(void)
 {
 	begin(0);
 	rare = 70;
-	rarest_count(&order, holder_cnt, NULL);
+	rarest_sort(&order, rank_of, NULL);
 	CHECK_EQ(pick(), 70);
 	CHECK_EQ(pick(), 71);
 	rarest_fini(&order);
@@ -76,7 +76,7 @@ static void test_what_a_source_has_not_is_not_picked_for_it(void)
 {
 	begin(0);
 	rare = 70;
-	rarest_count(&order, holder_cnt, NULL);
+	rarest_sort(&order, rank_of, NULL);
 	first_held = 20;
 	last_held = 21;
 	CHECK_EQ(pick(), 20);
@@ -107,15 +107,15 @@ static bool always(void *arg, uint64_t idx)
 
 static void test_a_long_file_has_longer_runs_not_more(void)
 {
-	uint16_t cnt;
+	uint16_t rank;
 
 	CHECK_EQ(rarest_begin(&order, RAREST_RUNS_MAX, 0), 0);
 	CHECK_EQ(order.run_cnt, RAREST_RUNS_MAX);
 	CHECK_EQ(rarest_begin(&order, RAREST_RUNS_MAX + 1, 5), 0);
 	CHECK_EQ(order.run_cnt, RAREST_RUNS_MAX / 2 + 1);
-	CHECK_EQ(rarest_pick(&order, always, NULL, &cnt), 5 * 2);
+	CHECK_EQ(rarest_pick(&order, always, NULL, &rank), 5 * 2);
 	CHECK_EQ(rarest_begin(&order, 2, UINT64_MAX), 0);
-	CHECK_EQ(rarest_pick(&order, always, NULL, &cnt), 1);
+	CHECK_EQ(rarest_pick(&order, always, NULL, &rank), 1);
 	rarest_fini(&order);
 }
 
