@@ -403,8 +403,10 @@ void fabric_turn(struct fabric *fabric, uint64_t now_ns)
 		mesh_rendezvous_expire(fabric->rendezvous, overlay_is_serving(fabric->overlay),
 				       now_ns);
 	keepers = overlay_keepers(fabric->overlay);
-	if (keepers > fabric->keepers)
+	if (keepers > fabric->keepers) {
 		service_publisher_hurry(fabric->publisher, now_ns);
+		builtin_hurry(fabric->builtin, now_ns);
+	}
 	fabric->keepers = keepers;
 }
 

@@ -165,6 +165,12 @@ int builtin_new(const struct builtin_params *params, struct builtin **out_builti
 	return 0;
 }
 
+void builtin_hurry(struct builtin *builtin, uint64_t now_ns)
+{
+	if (is_offered(&builtin->params.config, BUILTIN_SHADOW_INDEX))
+		shadow_mesh_hurry(&builtin->shadow_index.mesh, now_ns);
+}
+
 void builtin_free(struct builtin *builtin, uint64_t now_ns)
 {
 	if (!builtin)

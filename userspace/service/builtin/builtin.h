@@ -97,5 +97,7 @@ struct builtin_params {
 WEFT_MUST_CHECK
 int builtin_new(const struct builtin_params *params, struct builtin **out_builtin);
 void builtin_free(struct builtin *builtin, uint64_t now_ns);
+/* builtin_hurry: the overlay is there now, or more of it: what is published goes there soon. */
+void builtin_hurry(struct builtin *builtin, uint64_t now_ns);
 
 #endif

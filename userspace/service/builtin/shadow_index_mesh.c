@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/builtin/shadow_index_mesh.h"
 
+#include <string.h>
+
 #include "base/arena.h"
 #include "base/clock.h"
 #include "crypto/node_key.h"
@@ -9,7 +11,6 @@
 #include "service/builtin/shard_value.h"
 #include "store/store.h"
 
-#define FIRST_NS     (10 * NS_PER_S)
 #define STEP_NS	     NS_PER_S
 #define STEP_ROW_MAX 1024 /* looked at for one of this node */
 
@@ -220,9 +221,29 @@ int shadow_mesh_init(struct shadow_mesh *mesh, struct shadow_index *index, struc
 		return err;
 	if ((err = mesh->overlay.ops->add_rule(mesh->overlay.overlay, &rule)) < 0)
 		return err;
-	mesh->cycle_ns = params->now_ns + FIRST_NS;
-	timer_set(params->timers, &mesh->publish, mesh->cycle_ns);
+	mesh->cycle_ns = params->now_ns;
+	timer_set(params->timers, &mesh->publish, mesh->cycle_ns + SHADOW_INDEX_CYCLE_NS);
 	return 0;
+}
+
+void shadow_mesh_hurry(struct shadow_mesh *mesh, uint64_t now_ns)
+{
+	if (!timer_is_set(&mesh->publish))
+		return;
+	mesh->has_keepers = true;
+	if (mesh->cycle_cnt >= SHADOW_INDEX_CYCLE_MAX)
+		return;
+	memset(mesh->publish_from, 0, sizeof(mesh->publish_from));
+	timer_set(mesh->index->timers, &mesh->publish, now_ns);
+}
+
+void shadow_mesh_written(struct shadow_mesh *mesh, const uint8_t key[SHADOW_INDEX_KEY_LEN],
+			 const struct shard *row, uint64_t now_ns)
+{
+	bool is_own = memcmp(key + SHARD_KEY_LEN, node_key_public(mesh->key), MESH_KEY_LEN) == 0;
+
+	if (is_own && mesh->has_keepers && !mesh->put && mesh->cycle_cnt < SHADOW_INDEX_CYCLE_MAX)
+		row_put(mesh, row, now_ns);
 }
 
 void shadow_mesh_fini(struct shadow_mesh *mesh)

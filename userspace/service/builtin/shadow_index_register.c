@@ -29,7 +29,8 @@ static void write_done(void *arg, bool is_kept, uint64_t now_ns)
 {
 	struct track_write *write = arg;
 
-	(void)is_kept, (void)now_ns;
+	if (is_kept)
+		shadow_mesh_written(&write->index->mesh, write->key, &write->shard, now_ns);
 	list_unlink(&write->node);
 	pool_release(&write->index->writes, write);
 }
