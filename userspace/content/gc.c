@@ -123,8 +123,7 @@ static bool file_is_held(const struct gc *gc, const struct object_file *file)
 /* location_lives: the path record of a location row names its content and is held. */
 static bool location_lives(struct gc *gc, const struct store_item *item)
 {
-	return item->key_len == 2 * OBJECT_ID_LEN &&
-	       object_file_at(gc->snapshot, item->key + OBJECT_ID_LEN, &gc->file) == 0 &&
+	return object_file_at(gc->snapshot, item->key + OBJECT_ID_LEN, &gc->file) == 0 &&
 	       memcmp(gc->file.content_id, item->key, OBJECT_ID_LEN) == 0 &&
 	       file_is_held(gc, &gc->file);
 }
@@ -201,7 +200,7 @@ static void blob_sweep(struct gc *gc, const struct store_item *item)
 {
 	int64_t len;
 
-	if (item->key_len != OBJECT_ID_LEN || blob_lives(gc, item->key))
+	if (blob_lives(gc, item->key))
 		return;
 	len = store_blob_len(gc->snapshot, item->key);
 	gc->told.blob_cnt++;

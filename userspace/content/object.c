@@ -201,8 +201,7 @@ static bool location_seen(void *arg, const struct store_item *item)
 	struct location_walk *walk = arg;
 	int err;
 
-	if (item->key_len != LOCATION_KEY_LEN ||
-	    memcmp(item->key, walk->content_id, OBJECT_ID_LEN) != 0)
+	if (memcmp(item->key, walk->content_id, OBJECT_ID_LEN) != 0)
 		return false;
 	err = object_file_at(walk->snapshot, item->key + OBJECT_ID_LEN, walk->file);
 	if (err == WEFT_EABSENT ||

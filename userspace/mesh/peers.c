@@ -193,8 +193,7 @@ static bool peers_load_one(void *arg, const struct store_item *item)
 	struct mesh_peer_entry *entry;
 
 	/* A record we cannot read is as good as a peer we never met. */
-	if (item->key_len != MESH_KEY_LEN ||
-	    mesh_peer_record_parse(item->value, item->value_len, &record) < 0)
+	if (mesh_peer_record_parse(item->value, item->value_len, &record) < 0)
 		return true;
 	if (peers_are_full(peers) && peers_stalest(peers)->record.last_seen_s >= record.last_seen_s)
 		return true;

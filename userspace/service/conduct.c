@@ -417,8 +417,7 @@ static bool record_load(void *arg, const struct store_item *item)
 	struct service_conduct_record record;
 	struct peer *peer;
 
-	if (item->key_len != MESH_KEY_LEN ||
-	    service_conduct_record_parse(item->value, item->value_len, &record) < 0)
+	if (service_conduct_record_parse(item->value, item->value_len, &record) < 0)
 		return true;
 	peer = peer_meet(conduct, item->key);
 	if (peer) {

@@ -214,7 +214,7 @@ static int database_check(struct check *check, enum store_db db)
 		err = store_snapshot_open(check->store, &snapshot);
 		if (err < 0)
 			break;
-		err = store_each(snapshot, db, slice->next, slice->next_len, slice_item, slice);
+		err = snapshot_each(snapshot, db, slice->next, slice->next_len, slice_item, slice);
 		store_snapshot_close(snapshot);
 		if (err == 0 && slice->bad_cnt && check->repairs)
 			err = slice_repair(slice);

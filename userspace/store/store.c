@@ -154,8 +154,8 @@ int store_get(struct store_snapshot *snapshot, enum store_db db, const void *key
 		       out_value, out_len);
 }
 
-int store_each(struct store_snapshot *snapshot, enum store_db db, const void *from, size_t from_len,
-	       bool (*fn)(void *arg, const struct store_item *item), void *arg)
+int snapshot_each(struct store_snapshot *snapshot, enum store_db db, const void *from,
+		  size_t from_len, bool (*fn)(void *arg, const struct store_item *item), void *arg)
 {
 	MDB_val key = {from_len, (void *)(uintptr_t)from}, value;
 	MDB_cursor *cursor;
@@ -175,6 +175,29 @@ int store_each(struct store_snapshot *snapshot, enum store_db db, const void *fr
 	}
 	mdb_cursor_close(cursor);
 	return code == MDB_NOTFOUND ? 0 : env_err(code);
+}
+
+struct sound_rows {
+	size_t key_len;
+	bool (*fn)(void *arg, const struct store_item *item);
+	void *arg;
+};
+
+static bool sound_row(void *arg, const struct store_item *item)
+{
+	const struct sound_rows *rows = arg;
+
+	return item->key_len != rows->key_len || rows->fn(rows->arg, item);
+}
+
+int store_each(struct store_snapshot *snapshot, enum store_db db, const void *from, size_t from_len,
+	       bool (*fn)(void *arg, const struct store_item *item), void *arg)
+{
+	struct sound_rows rows = {env_databases[db].key_len, fn, arg};
+
+	if (rows.key_len)
+		return snapshot_each(snapshot, db, from, from_len, sound_row, &rows);
+	return snapshot_each(snapshot, db, from, from_len, fn, arg);
 }
 
 int64_t store_blob_len(struct store_snapshot *snapshot, const uint8_t id[static 32])

@@ -133,7 +133,11 @@ void store_snapshot_close(struct store_snapshot *snapshot);
 WEFT_MUST_CHECK
 int store_get(struct store_snapshot *snapshot, enum store_db db, const void *key, size_t key_len,
 	      const void **out_value, size_t *out_len);
-/* store_each calls fn in key order from first key >= from (NULL: all) until it returns false. */
+/*
+ * store_each calls fn in key order from first key >= from (NULL: all) until it returns false.
+ * Where a database's keys have one length, a damaged one of another is passed over; store_check
+ * tells of it.
+ */
 struct store_item {
 	const uint8_t *key;
 	size_t key_len;

@@ -91,6 +91,11 @@ void store_rest(struct store *store);
 /* inline_take empties the queue of an inline store. */
 struct store_batch *inline_take(struct store *store);
 
+/* snapshot_each: store_each, damaged keys included. */
+WEFT_MUST_CHECK
+int snapshot_each(struct store_snapshot *snapshot, enum store_db db, const void *from,
+		  size_t from_len, bool (*fn)(void *arg, const struct store_item *item), void *arg);
+
 /*
  * commit_group applies a list of batches in one transaction and sets their
  * err. When that fails each is tried alone, so that one bad batch fails

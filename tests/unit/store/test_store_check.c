@@ -74,6 +74,11 @@ static void count_finding(void *arg, const char *finding)
 	++*(unsigned *)arg;
 }
 
+static void keep_finding(void *arg, const char *finding)
+{
+	snprintf(arg, 200, "%s", finding);
+}
+
 static bool poke(const char *dir, const char *name, off_t off, const void *data, size_t len)
 {
 	char path[SCRATCH_CAP + 64];
@@ -333,6 +338,62 @@ static void test_a_newer_schema_is_refused_and_left_alone(void)
 	scratch_remove(dir);
 }
 
+/* Puts a row where no batch would: its key is shorter than the database's are. */
+static bool put_short_key(const char *dir, enum store_db db)
+{
+	struct env env;
+	MDB_txn *txn;
+	bool ok;
+
+	if (env_open_as(dir, STORE_SCHEMA_VERSION, NULL, 0, &env) < 0)
+		return false;
+	ok = mdb_txn_begin(env.lmdb, NULL, 0, &txn) == 0 &&
+	     env_put(txn, env.dbis[db], "short", 5, "row", 3) == 0 && mdb_txn_commit(txn) == 0;
+	env_close(&env);
+	return ok;
+}
+
+static bool count_row(void *arg, const struct store_item *item)
+{
+	(void)item;
+	++*(unsigned *)arg;
+	return true;
+}
+
+static unsigned row_cnt(struct store *store, enum store_db db)
+{
+	struct store_snapshot *snapshot;
+	unsigned cnt = 0;
+
+	if (store_snapshot_open(store, &snapshot) < 0)
+		return UINT32_MAX;
+	if (store_each(snapshot, db, NULL, 0, count_row, &cnt) < 0)
+		cnt = UINT32_MAX;
+	store_snapshot_close(snapshot);
+	return cnt;
+}
+
+static void test_a_key_of_another_length_is_passed_over_and_found(void)
+{
+	struct store_check_result result;
+	char dir[SCRATCH_CAP], finding[200] = "";
+	struct store *store = filled_store(scratch_make(dir));
+
+	CHECK(store);
+	store_close(store);
+	CHECK(put_short_key(dir, STORE_SHARES));
+	CHECK_EQ(open_store(dir, &store), 0);
+	CHECK_EQ(row_cnt(store, STORE_SHARES), BLOB_CNT);
+	CHECK_EQ(store_check(store, true, keep_finding, finding, &result), 0);
+	CHECK_STR(finding, "database shares: a key of 5 bytes, 32 wanted");
+	CHECK_EQ(result.repaired_cnt, 1);
+	CHECK_EQ(store_check(store, false, NULL, NULL, &result), 0);
+	CHECK_EQ(result.item_bad_cnt, 0);
+	CHECK_EQ(row_cnt(store, STORE_SHARES), BLOB_CNT);
+	store_close(store);
+	scratch_remove(dir);
+}
+
 /* Pages of the database file with all of flags set, made to say that they have one key. */
 static unsigned branches_break(const char *dir)
 {
@@ -354,11 +415,6 @@ static unsigned branches_break(const char *dir)
 	}
 	close(fd);
 	return cnt;
-}
-
-static void keep_finding(void *arg, const char *finding)
-{
-	snprintf(arg, 200, "%s", finding);
 }
 
 static void test_damage_that_kills_the_reader_is_a_finding(void)
@@ -402,6 +458,7 @@ int main(void)
 	RUN(test_compact_keeps_a_segment_it_cannot_read);
 	RUN(test_an_older_schema_is_stepped_up_whole_or_not_at_all);
 	RUN(test_a_newer_schema_is_refused_and_left_alone);
+	RUN(test_a_key_of_another_length_is_passed_over_and_found);
 	RUN(test_damage_that_kills_the_reader_is_a_finding);
 	return check_done();
 }

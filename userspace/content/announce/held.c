@@ -162,8 +162,7 @@ static bool object_tell(void *arg, const struct store_item *item)
 {
 	struct view *view = arg;
 
-	if (item->key_len != 2 * OBJECT_ID_LEN ||
-	    (view->has_last && memcmp(view->last, item->key, OBJECT_ID_LEN) == 0) ||
+	if ((view->has_last && memcmp(view->last, item->key, OBJECT_ID_LEN) == 0) ||
 	    object_file_at(view->snapshot, item->key + OBJECT_ID_LEN, &view->file) < 0 ||
 	    memcmp(view->file.content_id, item->key, OBJECT_ID_LEN) != 0 ||
 	    !reach_has_file(view->reach, &view->file))

@@ -240,8 +240,6 @@ static bool load_row(void *arg, const struct store_item *item)
 	struct community *community = community_new(all);
 	uint8_t id[COMMUNITY_ID_LEN];
 
-	if (item->key_len != COMMUNITY_ID_LEN)
-		return true;
 	if (!community) {
 		loading->err = WEFT_EFULL;
 		return false;

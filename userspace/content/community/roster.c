@@ -101,7 +101,7 @@ static bool walk_row(void *arg, const struct store_item *item)
 	const struct walk *walk = arg;
 	struct roster_row row;
 
-	if (item->key_len != KEY_LEN || memcmp(item->key, walk->id, COMMUNITY_ID_LEN) != 0)
+	if (memcmp(item->key, walk->id, COMMUNITY_ID_LEN) != 0)
 		return false;
 	/* A row that is damaged is as good as none: its record comes again from others. */
 	if (row_parse(item->key + COMMUNITY_ID_LEN, item->value, item->value_len, &row) < 0)

@@ -203,13 +203,8 @@ struct load {
 static bool row_load(void *arg, const struct store_item *item)
 {
 	struct load *load = arg;
-	struct followed *followed;
+	struct followed *followed = followed_new(load->follows, item->key);
 
-	if (item->key_len != SHARE_ID_LEN) {
-		load->err = WEFT_EDAMAGED;
-		return false;
-	}
-	followed = followed_new(load->follows, item->key);
 	if (!followed) {
 		load->err = -ENOMEM;
 		return false;

@@ -236,8 +236,7 @@ static bool revision_load(void *arg, const struct store_item *item)
 	struct publish_revision revision = {0};
 	struct revision_parts parts = {0};
 
-	if (item->key_len != REVISION_KEY_LEN ||
-	    memcmp(item->key, publication->view.share_id, SHARE_ID_LEN) != 0)
+	if (memcmp(item->key, publication->view.share_id, SHARE_ID_LEN) != 0)
 		return false;
 	load->err = revision_parse(item, &revision, parts.digest);
 	if (load->err == 0)
@@ -269,8 +268,7 @@ static int publication_load(struct load *load, const struct store_item *item)
 	publication->next = load->publisher->first;
 	load->publisher->first = publication;
 	load->publisher->cnt++;
-	if (item->key_len != SHARE_ID_LEN ||
-	    memcmp(item->key, publication->view.share_id, SHARE_ID_LEN) != 0)
+	if (memcmp(item->key, publication->view.share_id, SHARE_ID_LEN) != 0)
 		return WEFT_EDAMAGED;
 	load->publication = publication;
 	err = head_seen_get(load->snapshot, publication->view.share_id, &publication->newest);

@@ -96,8 +96,7 @@ static bool load_one(void *arg, const struct store_item *item)
 	struct loading *loading = arg;
 	struct ban ban;
 
-	if (item->key_len != BAN_ID_LEN ||
-	    ban_record_parse(item->key, item->value, item->value_len, &ban) < 0)
+	if (ban_record_parse(item->key, item->value, item->value_len, &ban) < 0)
 		return true;
 	if (!ban_is_expired(&ban, loading->wall_s)) {
 		loading->err = list_set(loading->list, &ban);
