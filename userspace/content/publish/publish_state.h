@@ -11,6 +11,7 @@
 struct holder_ask;
 struct node_key;
 struct store_batch;
+struct store_item;
 
 /*
  * Private to publish/. publish.c has the table, record.c its rows, revise.c makes
@@ -127,6 +128,13 @@ void record_put_revision(struct store_batch *batch, const struct publication *pu
 			 const struct revision_parts *parts);
 void record_delete_revision(struct store_batch *batch, const struct publication *publication,
 			    uint64_t seq);
+/* record_parse_* fill what a row holds of what the caller zeroed. 0 or WEFT_EDAMAGED. */
+WEFT_MUST_CHECK
+int record_parse_settings(const void *row, size_t len, struct publish_settings *settings,
+			  uint8_t seed[static 32]);
+WEFT_MUST_CHECK
+int record_parse_revision(const struct store_item *item, struct publish_revision *revision,
+			  uint8_t digest[static 32]);
 /* record_load reads all publications: 0, WEFT_EDAMAGED or -errno. */
 WEFT_MUST_CHECK
 int record_load(struct publisher *publisher);

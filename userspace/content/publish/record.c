@@ -105,13 +105,13 @@ static uint32_t ids_read(struct cbor_reader *r, uint8_t (*ids)[32], uint32_t max
 	return cnt;
 }
 
-static int settings_parse(const struct store_item *item, struct publish_settings *settings,
+int record_parse_settings(const void *row, size_t len, struct publish_settings *settings,
 			  uint8_t seed[static NODE_KEY_SEED_LEN])
 {
 	struct cbor_reader r;
 	uint64_t key;
 
-	cbor_reader_init(&r, item->value, item->value_len);
+	cbor_reader_init(&r, row, len);
 	cbor_enter_map(&r);
 	while (cbor_next_key(&r, &key)) {
 		switch (key) {
@@ -155,7 +155,7 @@ static int settings_parse(const struct store_item *item, struct publish_settings
 	return cbor_reader_finish(&r) == 0 && settings->name[0] ? 0 : WEFT_EDAMAGED;
 }
 
-static int revision_parse(const struct store_item *item, struct publish_revision *revision,
+int record_parse_revision(const struct store_item *item, struct publish_revision *revision,
 			  uint8_t digest[static DIGEST_LEN])
 {
 	struct cursor c = cursor_of(item->key, item->key_len);
@@ -238,7 +238,7 @@ static bool revision_load(void *arg, const struct store_item *item)
 
 	if (memcmp(item->key, publication->view.share_id, SHARE_ID_LEN) != 0)
 		return false;
-	load->err = revision_parse(item, &revision, parts.digest);
+	load->err = record_parse_revision(item, &revision, parts.digest);
 	if (load->err == 0)
 		load->err = parts_read(load, revision.manifest_id, &parts);
 	if (load->err == 0)
@@ -250,10 +250,11 @@ static bool revision_load(void *arg, const struct store_item *item)
 static int publication_load(struct load *load, const struct store_item *item)
 {
 	struct publish_settings *settings = calloc(1, sizeof(*settings));
-	uint8_t seed[NODE_KEY_SEED_LEN];
+	uint8_t seed[NODE_KEY_SEED_LEN] = {0}; /* a row without one is not of its share */
 	struct publication *publication = NULL;
 	struct node_key *key = NULL;
-	int err = settings ? settings_parse(item, settings, seed) : -ENOMEM;
+	int err = settings ? record_parse_settings(item->value, item->value_len, settings, seed)
+			   : -ENOMEM;
 
 	if (err == 0)
 		err = node_key_from_seed(seed, &key);

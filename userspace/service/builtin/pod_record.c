@@ -209,7 +209,7 @@ int pod_message_parse(struct pod_message *message, const uint8_t *record, size_t
 			cbor_skip(&r);
 		}
 	}
-	if (body_len > POD_BODY_LEN_MAX)
+	if (!message->body || body_len > POD_BODY_LEN_MAX)
 		return WEFT_EMALFORMED;
 	message->body_len = (uint32_t)body_len;
 	return cbor_reader_finish(&r);
