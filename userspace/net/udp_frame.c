@@ -42,6 +42,10 @@ bool udp_frame_parse(uint8_t *data, size_t len, unsigned ifindex, struct dgram *
 	if (!weft_frame_parse(&view, &frame, &reason) || !frame.is_length_good ||
 	    frame.said_len > len || frame.payload_len == 0)
 		return false;
+	/* Written as IPv6, it would be taken for IPv4 (weft/policy.h): no answer has both families. */
+	if (frame.is_ipv6 &&
+	    (weft_endpoint_is_ipv4(&frame.source) || weft_endpoint_is_ipv4(&frame.local)))
+		return false;
 	if (!frame.is_ipv6 &&
 	    checksum_fold(checksum_add(0, data + frame.network_off, WEFT_IPV4_LEN)) != 0)
 		return false;

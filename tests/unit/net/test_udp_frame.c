@@ -155,6 +155,23 @@ static void test_other_forms_are_refused(void)
 	}
 }
 
+/* Of either end: the answer would have an address of each family. */
+static void test_ipv4_in_an_ipv6_header_is_refused(void)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	static const unsigned offs[] = {14 + 8, 14 + 24};
+
+	for (size_t i = 0; i < sizeof(offs) / sizeof(offs[0]); i++) {
+		uint8_t frame[512];
+		size_t link_len, len = frame_of(frame, sizeof(frame), 0, false, 300);
+		struct dgram dgram;
+
+		CHECK(udp_frame_parse(frame, len, IFINDEX, &dgram, &link_len));
+		memcpy(frame + offs[i], mapped, sizeof(mapped));
+		CHECK(!udp_frame_parse(frame, len, IFINDEX, &dgram, &link_len));
+	}
+}
+
 static void test_three_tags_are_refused(void)
 {
 	uint8_t frame[300], tagged[304];
@@ -300,6 +317,7 @@ int main(void)
 	RUN(test_a_frame_cut_anywhere_is_refused);
 	RUN(test_padding_behind_the_packet_is_not_payload);
 	RUN(test_other_forms_are_refused);
+	RUN(test_ipv4_in_an_ipv6_header_is_refused);
 	RUN(test_three_tags_are_refused);
 	RUN(test_udp_lengths_at_the_edge);
 	RUN(test_a_broken_ipv4_header_is_refused_and_a_udp_checksum_not_looked_at);
