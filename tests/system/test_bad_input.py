@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Each kind of bad input meets a clear error, and nothing is lost."""
+import errno
 import os
 import pathlib
 import random
@@ -103,19 +104,35 @@ def test_a_target_that_cannot_be_written_is_named(lab):
     refused(b, ["get", link, "--to", "/proc/nowhere"], [FAILED], "/proc/nowhere")
 
 
-def test_a_full_disk_while_getting_stops_and_resumes(lab):
+def disk_fill(filler):
+    with open(filler, "wb", buffering=0) as out:
+        try:
+            while out.write(bytes(65536)):
+                pass
+        except OSError as full:
+            check_eq(full.errno, errno.ENOSPC, "what ends it")
+
+
+def test_a_disk_that_fills_while_bytes_arrive_stops_the_get_and_it_resumes(lab):
+    """There is room at first. Half a minute of slow bytes is left when somebody else takes it."""
     need_root()
     a, b = pair(lab)
-    root = lab.folder("root", {f"{i}.bin": 8 * CHUNK for i in range(8)})
+    root = lab.folder("root", {f"{i}.bin": CHUNK - 1000 for i in range(30)})
     small = lab.dir / "small"
     small.mkdir()
-    run_plain("mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(small))
+    run_plain("mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(small))
     try:
-        done = b.weft("get", a.share(root), "--to", small / "out")
-        check_eq(done.returncode, FAILED, f"get: {done.stdout}{done.stderr}")
-        check("space" in done.stderr, done.stderr)
-        run_plain("mount", "-o", "remount,size=64m", str(small))
-        transfer = b.json("get", "list")["transfers"][0]
+        b.weft("limits", "set", "download", "2mbit")
+        done = b.weft("get", a.share(root), "--to", small / "out", "--detach")
+        check_eq(done.returncode, OK, f"get: {done.stderr}")
+        transfer = wait_for(lambda: (first := b.json("get", "list")["transfers"][0])["bytes_done"]
+                            and first, "bytes arrive")
+        disk_fill(small / "filler")
+        wait_for(lambda: b.json("get", "list")["transfers"][0]["state"] == "stopped", "it stops")
+        told = b.json("get", "list")["transfers"][0]["detail"]
+        check("no space left" in told and "resume" in told, told)
+        (small / "filler").unlink()
+        b.weft("limits", "reset", "download")
         done = b.weft("get", "resume", transfer["get_id"])
         check_eq(done.returncode, OK, f"resume: {done.stderr}")
         same_tree(root, small / "out")
