@@ -179,4 +179,13 @@ def test_rubbish_changes_nothing(lab):
     check_eq({node["node_id"] for node in heard(a)}, {node_id(b)}, "and nobody else")
 
 
+def test_what_is_sent_to_one_node_alone_is_not_of_the_lan(lab):
+    """Routers let it through: anybody anywhere could be a neighbour by it."""
+    ns_a, ns_b = lab.bridge(2)
+    a = lab.daemon("a", netns=ns_a, listen=LISTEN, config=LAN).start()
+    third_party(lab, ns_b, "send-alone-then-all", "10.77.0.1")
+    listed = wait_for(lambda: {node["instance"] for node in heard(a)}, "what is sent to all is heard")
+    check_eq(listed, {bytes(range(1, 17)).hex()}, "instances")
+
+
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

@@ -176,6 +176,7 @@ int group_socket_send(const struct group_socket *group, uint32_t interface, cons
 	return sendmsg(group->fd, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
+/* 0: it was sent to an address of ours, not to all. */
 static uint32_t interface_of(struct msghdr *msg)
 {
 	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
@@ -184,11 +185,14 @@ static uint32_t interface_of(struct msghdr *msg)
 
 		if (cmsg->cmsg_level == IPPROTO_IP && cmsg->cmsg_type == IP_PKTINFO) {
 			memcpy(&ipv4, CMSG_DATA(cmsg), sizeof(ipv4));
+			/* The second is an address of ours in any case (ip(7)). */
+			if (ipv4.ipi_addr.s_addr == ipv4.ipi_spec_dst.s_addr)
+				return 0;
 			return (uint32_t)ipv4.ipi_ifindex;
 		}
 		if (cmsg->cmsg_level == IPPROTO_IPV6 && cmsg->cmsg_type == IPV6_PKTINFO) {
 			memcpy(&ipv6, CMSG_DATA(cmsg), sizeof(ipv6));
-			return ipv6.ipi6_ifindex;
+			return IN6_IS_ADDR_MULTICAST(&ipv6.ipi6_addr) ? ipv6.ipi6_ifindex : 0;
 		}
 	}
 	return 0;

@@ -36,7 +36,8 @@ int group_socket_send(const struct group_socket *socket, uint32_t interface, con
 		      size_t len);
 /*
  * group_socket_receive gives one datagram: its length, which is cap for one that was longer, and
- * where it came from and in; -EAGAIN when there is none, or -errno.
+ * where it came from and in; -EAGAIN when there is none, or -errno. One that was sent to this
+ * node alone came in on interface 0: it may be from behind routers (RFC 6762, 11).
  */
 WEFT_MUST_CHECK
 int group_socket_receive(const struct group_socket *socket, void *bytes, size_t cap,

@@ -3,6 +3,8 @@
 
     lan_listener.py beacon             datagrams of port 46123, decoded by cbor2
     lan_listener.py send V             sends beacons of SCP2P's version V, once a second
+    lan_listener.py send-alone-then-all ADDRESS
+                                       each second one instance's to ADDRESS, then another's to all
     lan_listener.py browse ADDRESS     instances of _mesh._udp.local, found by zeroconf
     lan_listener.py offer ADDRESS KEY  offers one itself
 """
@@ -53,6 +55,16 @@ def send(version):
         time.sleep(1)
 
 
+def send_alone_then_all(address):
+    sender = beacon_socket()
+    while True:
+        for first, to in ((0, address), (1, "10.77.0.255")):
+            instance = list(range(first, first + 16))
+            sender.sendto(cbor2.dumps({"version": 1, "instance_id": instance, "tcp_port": 7001}),
+                          (to, PORT))
+        time.sleep(1)
+
+
 class Listener(zeroconf.ServiceListener):
     def add_service(self, zc, type_, name):
         info = zc.get_service_info(type_, name, timeout=60_000)
@@ -85,4 +97,5 @@ def offer(address, key):
 
 if __name__ == "__main__":
     what, words = sys.argv[1], sys.argv[2:]
-    {"beacon": beacon, "send": lambda v: send(int(v)), "browse": browse, "offer": offer}[what](*words)
+    {"beacon": beacon, "send": lambda v: send(int(v)), "send-alone-then-all": send_alone_then_all,
+     "browse": browse, "offer": offer}[what](*words)
