@@ -474,6 +474,28 @@ static void test_a_search_that_was_answered_is_forgotten(void)
 	community_lab_fini(&lab);
 }
 
+/* One holds as many answers as one may; others are answered, also what they search. */
+static void test_one_that_acknowledges_nothing_leaves_others_their_answers(void)
+{
+	struct community_lab_node *a, *silent, *s;
+	struct community_request words = {.words = "maps", .words_len = 4}, fields = {0};
+
+	community_lab_init(&lab, 23, 3);
+	a = node_up(false), silent = node_up(false), s = node_up(false);
+	CHECK_EQ(community_lab_create(a, "open", false, id), 0);
+	CHECK(!community_lab_run(&lab, MINUTES(1), NULL, NULL));
+	a->mesh->is_unacknowledged = true;
+	for (unsigned i = 0; i < 4; i++)
+		CHECK_EQ(ask_as(silent, a, MESH_SEARCH_COMMUNITY, &words), 0);
+	CHECK_EQ(ask_as(silent, a, MESH_SEARCH_COMMUNITY, &words), WEFT_EBUSY);
+	CHECK_EQ(ask_as(silent, a, MESH_LIST_MEMBERS, &fields), WEFT_EBUSY);
+	CHECK_EQ(ask_as(s, a, MESH_SEARCH_COMMUNITY, &words), 0);
+	CHECK_EQ(ask_as(s, a, MESH_LIST_MEMBERS, &fields), 0);
+	mesh_lab_acknowledge(a->mesh);
+	CHECK_EQ(ask_as(silent, a, MESH_LIST_MEMBERS, &fields), 0);
+	community_lab_fini(&lab);
+}
+
 static void test_forged_and_old_cursors_are_refused(void)
 {
 	struct community_lab_node *a, *s, *t;
@@ -704,6 +726,7 @@ int main(void)
 	RUN(test_strangers_hear_of_no_community);
 	RUN(test_open_communities_answer_whoever_says_it_is_one_of_them);
 	RUN(test_a_search_that_was_answered_is_forgotten);
+	RUN(test_one_that_acknowledges_nothing_leaves_others_their_answers);
 	RUN(test_forged_and_old_cursors_are_refused);
 	RUN(test_one_request_a_minute_too_many_is_refused);
 	RUN(test_members_that_nobody_signed_are_refused);

@@ -376,9 +376,22 @@ static int op_answer(struct mesh_incoming *incoming, unsigned type, const void *
 	send_long(node, &session->remote, ANSWER, incoming->id, type, bytes, len);
 	free(bytes);
 	incoming_free(incoming);
-	if (tail && tail->done)
+	if (tail && node->is_unacknowledged && node->lent_cnt < MESH_LAB_LENT_MAX)
+		node->lent[node->lent_cnt++] = *tail;
+	else if (tail && tail->done)
 		tail->done(tail->arg);
 	return 0;
+}
+
+void mesh_lab_acknowledge(struct mesh *node)
+{
+	node->is_unacknowledged = false;
+	while (node->lent_cnt > 0) {
+		const struct transport_span *span = &node->lent[--node->lent_cnt];
+
+		if (span->done)
+			span->done(span->arg);
+	}
 }
 
 static void op_answer_error(struct mesh_incoming *incoming, enum mesh_code code, const char *text,

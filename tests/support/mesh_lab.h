@@ -20,8 +20,9 @@
  * A run is a function of its seed and of the calls here. What a test cannot
  * go on without ends the program with a sentence.
  */
-#define MESH_LAB_WALL_S 1800000000ull /* the wall clock when a run begins */
-#define MESH_LAB_TYPES	16
+#define MESH_LAB_WALL_S	  1800000000ull /* the wall clock when a run begins */
+#define MESH_LAB_TYPES	  16
+#define MESH_LAB_LENT_MAX 32u
 
 struct mesh_lab;
 
@@ -60,6 +61,10 @@ struct mesh {
 	void *ctx;
 	uint64_t due_ns;
 	uint64_t dial_cnt, asked_cnt; /* by it */
+	/* What it lends with answers is not given back before mesh_lab_acknowledge. */
+	bool is_unacknowledged;
+	struct transport_span lent[MESH_LAB_LENT_MAX];
+	unsigned lent_cnt;
 };
 
 struct mesh_lab {
@@ -83,6 +88,8 @@ void mesh_lab_up(struct mesh *node);
 /* mesh_lab_down is kill -9: whoever it asks or is asked by hears nothing. */
 void mesh_lab_down(struct mesh *node);
 struct mesh_seam mesh_lab_seam_of(struct mesh *node);
+/* mesh_lab_acknowledge: whoever was answered by node acknowledges all of it, and what follows. */
+void mesh_lab_acknowledge(struct mesh *node);
 extern const struct mesh_neighbour_ops mesh_lab_neighbours;
 uint64_t mesh_lab_wall_s(const struct mesh_lab *lab);
 /* mesh_lab_run lets time pass until done(arg) (NULL: never) or for_ns are over; done's last word. */

@@ -305,6 +305,7 @@ static int parts_init(struct communities *all)
 		if (!community->shares.ids)
 			return WEFT_EFULL;
 	}
+	list_init(&all->lent);
 	if ((err = heap_new(COMMUNITY_ANSWER_MEMORY_LEN, &all->answers)) < 0 ||
 	    (err = intake_new(&intake, &all->intake)) < 0 || (err = community_sync_init(all)) < 0)
 		return err;

@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/heap.h"
+#include "base/list.h"
 #include "base/timer.h"
 #include "content/community/community.h"
 #include "content/community/intake.h"
@@ -117,6 +118,7 @@ struct communities {
 	struct community *slots;
 	struct intake *intake;
 	struct heap *answers;
+	struct list_node lent; /* of them, to the mesh */
 	uint8_t cursor_key[COMMUNITY_CURSOR_KEY_LEN];
 	struct addr addrs[PEER_ADDRS_MAX];
 	unsigned addr_cnt;

@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-#include "base/list.h"
 #include "codec/fold.h"
 #include "content/community/community_state.h"
+#include "content/community/serve.h"
 #include "store/store.h"
 
 #define WORDS_MAX      16u
@@ -43,9 +43,6 @@ struct search_run {
 	uint8_t next[ROSTER_KEY_LEN];
 	uint8_t cursor[COMMUNITY_CURSOR_LEN];
 	uint8_t found[COMMUNITY_PAGE_LEN_MAX];
-	/* The answer, lent to the mesh. */
-	bool is_lent;
-	uint8_t answer[COMMUNITY_PAGE_LEN_MAX];
 };
 
 size_t community_search_footprint(void)
@@ -126,7 +123,7 @@ static struct search_run *run_new(struct communities *all)
 	for (unsigned i = 0; i < COMMUNITY_SEARCHES_MAX; i++) {
 		struct search_run *run = &all->searches[i];
 
-		if (run->is_used || run->is_lent)
+		if (run->is_used)
 			continue;
 		*run = (struct search_run){.all = all};
 		return run;
@@ -203,6 +200,15 @@ static int run_begin(struct search_run *run)
 	return 0;
 }
 
+static bool is_searching(const struct communities *all, const uint8_t *asker)
+{
+	for (unsigned i = 0; i < COMMUNITY_SEARCHES_MAX; i++)
+		if (all->searches[i].is_used &&
+		    memcmp(all->searches[i].asker, asker, COMMUNITY_KEY_LEN) == 0)
+			return true;
+	return false;
+}
+
 static void asker_left(void *arg)
 {
 	struct search_run *run = arg;
@@ -218,6 +224,8 @@ int community_search_answer(struct community *community, const struct mesh_call 
 	struct search_run *run;
 	int err;
 
+	if (is_searching(community->all, call->peer_key))
+		return WEFT_EBUSY;
 	run = run_prepare(community, call->peer_key, &words, &request->cursor, &err);
 	if (!run)
 		return err;
@@ -259,30 +267,17 @@ static void page_finish(struct search_run *run)
 	run->page.cursor = (struct community_bytes){run->cursor, sizeof(run->cursor)};
 }
 
-static void answer_gone(void *arg)
-{
-	struct search_run *run = arg;
-
-	run->is_lent = false;
-}
-
 static void peer_tell(struct search_run *run)
 {
-	const struct mesh_ops *ops = run->all->params.mesh.ops;
-	struct writer w = writer_of(run->answer, sizeof(run->answer));
-	struct transport_span span = {.data = run->answer, .done = answer_gone, .arg = run};
-	struct mesh_incoming *incoming = run->incoming;
+	const struct mesh_call call = {
+		.incoming = run->incoming, .peer_key = run->asker, .type = MESH_SEARCH_COMMUNITY};
 
 	run->incoming = NULL; /* it is gone once it is answered */
-	community_page_write(&w, &run->page);
-	if (run->err < 0 || w.bad) {
-		ops->answer_error(incoming, MESH_CODE_INTERNAL, "the search failed", 0);
-		return;
-	}
-	span.len = writer_len(&w);
-	run->is_lent = true;
-	if (ops->answer(incoming, MESH_COMMUNITY_HITS, NULL, 0, &span) < 0)
-		run->is_lent = false;
+	if (run->err < 0)
+		run->all->params.mesh.ops->answer_error(call.incoming, MESH_CODE_INTERNAL,
+							"the search failed", 0);
+	else
+		community_answer_page(run->all, &call, &run->page);
 }
 
 static void run_tell(struct search_run *run, uint64_t now_ns)

@@ -25,8 +25,8 @@ bool community_search_is_due(const struct communities *all);
 void community_search_forget_callers(struct communities *all);
 
 /*
- * community_search_answer begins for a peer, whom it answers; community_search_here for a caller. 0, WEFT_EBUSY,
- * WEFT_EABSENT (no words), WEFT_ETOOLARGE, or what community_cursor_parse says.
+ * community_search_answer begins for a peer, which has one at a time, and answers it;
+ * community_search_here for a caller. 0, WEFT_EBUSY, WEFT_EABSENT (no words), WEFT_ETOOLARGE, or what community_cursor_parse says.
  */
 WEFT_MUST_CHECK
 int community_search_answer(struct community *community, const struct mesh_call *call,

@@ -38,8 +38,13 @@ static void refuse_cursor(struct communities *all, const struct mesh_call *call,
 
 /* --- answering --- */
 
+/* Of one asker who acknowledges nothing: others are to find memory. */
+#define ANSWERS_LENT_MAX 4u
+
 struct answer {
 	struct heap *heap;
+	struct list_node node; /* of those that are lent, or being written */
+	uint8_t asker[COMMUNITY_KEY_LEN];
 	size_t cap;
 	uint8_t bytes[];
 };
@@ -48,16 +53,32 @@ static void answer_done(void *arg)
 {
 	struct answer *answer = arg;
 
+	list_unlink(&answer->node);
 	heap_release(answer->heap, answer);
 }
 
-static struct answer *answer_new(struct communities *all, size_t cap)
+static unsigned answers_lent_cnt(const struct communities *all, const uint8_t *asker)
 {
-	struct answer *answer = heap_alloc(all->answers, sizeof(*answer) + cap);
+	unsigned cnt = 0;
 
+	for (const struct list_node *at = all->lent.next; at != &all->lent; at = at->next)
+		cnt += memcmp(list_entry(at, struct answer, node)->asker, asker,
+			      COMMUNITY_KEY_LEN) == 0;
+	return cnt;
+}
+
+static struct answer *answer_new(struct communities *all, const uint8_t *asker, size_t cap)
+{
+	struct answer *answer;
+
+	if (answers_lent_cnt(all, asker) >= ANSWERS_LENT_MAX)
+		return NULL;
+	answer = heap_alloc(all->answers, sizeof(*answer) + cap);
 	if (answer) {
 		answer->heap = all->answers;
 		answer->cap = cap;
+		memcpy(answer->asker, asker, sizeof(answer->asker));
+		list_push_back(&all->lent, &answer->node);
 	}
 	return answer;
 }
@@ -79,10 +100,10 @@ static void answer_send(struct communities *all, const struct mesh_call *call,
 		answer_done(answer);
 }
 
-static void answer_page(struct communities *all, const struct mesh_call *call,
-			const struct community_page *page)
+void community_answer_page(struct communities *all, const struct mesh_call *call,
+			   const struct community_page *page)
 {
-	struct answer *answer = answer_new(all, COMMUNITY_PAGE_LEN_MAX);
+	struct answer *answer = answer_new(all, call->peer_key, COMMUNITY_PAGE_LEN_MAX);
 	struct writer w;
 
 	if (!answer) {
@@ -257,7 +278,8 @@ static void handle_state(void *ctx, const struct mesh_call *call, uint64_t now_n
 
 	if (!community || is_leaving(all, call, &request))
 		return;
-	answer = community->record_len ? answer_new(all, COMMUNITY_STATE_CAP) : NULL;
+	answer =
+		community->record_len ? answer_new(all, call->peer_key, COMMUNITY_STATE_CAP) : NULL;
 	if (!answer) {
 		refuse(all, call, COMMUNITY_BUSY, MESH_CODE_BUSY, 0);
 		return;
@@ -304,7 +326,7 @@ static void handle_page(struct communities *all, const struct mesh_call *call,
 	if (listing_fill(&listing, snapshot) < 0)
 		refuse(all, call, COMMUNITY_STORE_FAILED, MESH_CODE_INTERNAL, 0);
 	else
-		answer_page(all, call, &listing.page);
+		community_answer_page(all, call, &listing.page);
 	store_snapshot_close(snapshot);
 }
 
@@ -346,8 +368,6 @@ static void handle_search(void *ctx, const struct mesh_call *call, uint64_t now_
 		refuse(all, call, COMMUNITY_MALFORMED, MESH_CODE_MALFORMED, 0);
 	else if (err < 0)
 		refuse_cursor(all, call, err);
-	else
-		all->counts[COMMUNITY_ANSWERED]++;
 }
 
 int community_serve_init(struct communities *all)

@@ -5,6 +5,8 @@
 #include "weft/err.h"
 
 struct communities;
+struct community_page;
+struct mesh_call;
 
 /*
  * community_serve_init registers the handlers of 404, 406, 408, 410, 412 and 414. 0, WEFT_EEXISTS, ...
@@ -16,5 +18,12 @@ struct communities;
  */
 WEFT_MUST_CHECK
 int community_serve_init(struct communities *all);
+/*
+ * community_answer_page answers call, which was admitted, with a copy of page that is lent to
+ * the mesh until the asker has acknowledged it. One who acknowledges none of a few, or comes
+ * when there is no memory, is told to come back.
+ */
+void community_answer_page(struct communities *all, const struct mesh_call *call,
+			   const struct community_page *page);
 
 #endif
