@@ -52,6 +52,8 @@ struct followed {
 
 	struct blocklist blocklist;
 	uint8_t blocklist_id[32];   /* the content of it that is in use */
+	bool is_blocking;	    /* it counts, as blocked_stamp was told of: */
+	uint8_t blocking_id[32];    /* this one */
 	struct share_head told_old; /* the last old head that was told of; seq 0: none */
 	struct share_head told_fork;
 	uint8_t bad_manifest_id[32]; /* is no revision of the share: not fetched again */
@@ -71,7 +73,7 @@ struct follows {
 	bool is_started, is_stopped;
 	bool is_beginning; /* syncs_begin runs */
 	struct follows_stats stats;
-	uint64_t blocked_stamp; /* of what blocklists may say: changes when anything counts anew */
+	uint64_t blocked_stamp; /* of which blocklists count: another when one more or less does */
 };
 
 #define followed_of(member_node, member) list_entry(member_node, struct followed, member)

@@ -3,6 +3,8 @@
  * What of a followed share counts at the moment. A blocklist counts whatever other
  * blocklists say of its share, so that two lists that name each other are no riddle.
  */
+#include <string.h>
+
 #include "content/follow/follow_state.h"
 
 static bool has_expired(const struct followed *followed)
@@ -53,6 +55,19 @@ uint64_t follows_blocked_stamp(const struct follows *follows)
 	return follows->blocked_stamp;
 }
 
+/* Whoever copied what is blocked copies it again when other lists count, and not before. */
+static void blocking_note(struct followed *followed)
+{
+	bool is_blocking = blocks(followed);
+
+	if (is_blocking == followed->is_blocking &&
+	    (!is_blocking || memcmp(followed->blocking_id, followed->blocklist_id, 32) == 0))
+		return;
+	followed->is_blocking = is_blocking;
+	memcpy(followed->blocking_id, followed->blocklist_id, 32);
+	followed->follows->blocked_stamp++;
+}
+
 static enum follow_state state_of(const struct followed *followed)
 {
 	const struct follow *view = &followed->view;
@@ -93,7 +108,7 @@ void followed_refresh(struct followed *followed, bool is_told)
 	enum follow_state was = view->state;
 	bool was_used = view->is_used;
 
-	followed->follows->blocked_stamp++;
+	blocking_note(followed);
 	if (followed->follows->is_stopped)
 		return;
 	view->state = followed->is_leaving ? was : state_of(followed);

@@ -257,8 +257,47 @@ static void test_a_list_that_cannot_be_had_now_is_asked_for_again(void)
 	end();
 }
 
+/* Who copies what is blocked, as search does, goes by this stamp. */
+static void test_the_stamp_changes_with_the_lists_that_count(void)
+{
+	enum follow_tier tier = FOLLOW_UNTRUSTED;
+	uint64_t stamp;
+
+	begin();
+	stamp = follows_blocked_stamp(rig.follows);
+	CHECK(victim_follow(FOLLOW_NORMAL));
+	frig_publish(&rig, &victim, &(struct frig_revision){.seq = 2});
+	frig_head_at(&rig, 1, &victim);
+	sync_now(&victim);
+	CHECK_EQ(follows_blocked_stamp(rig.follows), stamp);
+	list_publish(1, list_text(), 0);
+	CHECK_EQ(frig_follow(&rig, &lister, 1, FOLLOW_NORMAL), 0);
+	CHECK(follows_blocked_stamp(rig.follows) != stamp);
+	stamp = follows_blocked_stamp(rig.follows);
+	sync_now(&lister);
+	list_publish(2, list_text(), 0); /* another revision, the same list */
+	sync_now(&lister);
+	frig_run(&rig, 3600 * NS_PER_S);
+	CHECK_EQ(follows_blocked_stamp(rig.follows), stamp);
+	list_publish(3, "# all is well", 0);
+	sync_now(&lister);
+	CHECK(follows_blocked_stamp(rig.follows) != stamp);
+	stamp = follows_blocked_stamp(rig.follows);
+	CHECK_EQ(follow_set(rig.follows, lister.id, &(struct follow_change){.tier = &tier}, NULL,
+			    NULL),
+		 0);
+	frig_run(&rig, NS_PER_S);
+	CHECK(follows_blocked_stamp(rig.follows) != stamp);
+	stamp = follows_blocked_stamp(rig.follows);
+	CHECK_EQ(follow_remove(rig.follows, lister.id, NULL, NULL), 0);
+	frig_run(&rig, NS_PER_S);
+	CHECK_EQ(follows_blocked_stamp(rig.follows), stamp); /* it did not count any more */
+	end();
+}
+
 int main(void)
 {
+	RUN(test_the_stamp_changes_with_the_lists_that_count);
 	RUN(test_a_followed_blocklist_blocks_shares_and_contents);
 	RUN(test_the_next_revision_brings_another_list_or_none);
 	RUN(test_an_untrusted_list_does_not_count_and_a_trusted_share_is_not_blocked);
