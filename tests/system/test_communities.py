@@ -51,6 +51,9 @@ def test_a_link_or_id_and_key_are_enough_and_all_see_all(lab):
     for daemon, name in ((n1, "lab"), (n2, "lab"), (n3, "elsewhere")):
         wait_members(daemon, name, n1, n2, n3)
     check_eq(row_of(n3, "elsewhere")["members"], 3, "members counted")
+    # HELLO says that each answers pages, searches and what is new.
+    told = next(row for row in n1.json("peer", "list")["peers"] if row["node_id"] == fabric.node_id(n2))
+    check_eq(told["capabilities"] & 0x7000, 0x7000, "capabilities")
 
 
 def test_what_was_joined_outlives_kill_9_and_who_leaves_is_gone(lab):

@@ -25,6 +25,9 @@
 enum mesh_cap {
 	MESH_CAP_DHT = 0x8, /* keeps values of the overlay: overlay/ */
 	MESH_CAP_CONTENT_SEED = 0x10,
+	MESH_CAP_PAGED_BROWSE = 0x1000, /* members and shares of communities, by pages (408, 410) */
+	MESH_CAP_SEARCH = 0x2000,	/* of communities (412) */
+	MESH_CAP_DELTA = 0x4000,	/* what is new in communities (414) */
 };
 
 struct mesh_hello {

@@ -3,6 +3,7 @@
 #include <jansson.h>
 
 #include "content/community/rule.h"
+#include "mesh/hello.h"
 #include "mesh/mesh.h"
 #include "node/methods/methods.h"
 #include "node/node_state.h"
@@ -64,6 +65,8 @@ int sharing_open_communities(struct sharing *sharing)
 	err = communities_new(&params, &sharing->communities);
 	if (err < 0)
 		return err;
+	mesh_set_caps(node->home.mesh, mesh_caps(node->home.mesh) | MESH_CAP_PAGED_BROWSE |
+					       MESH_CAP_SEARCH | MESH_CAP_DELTA);
 	communities_set_addresses(sharing->communities, node->advertised, node->advertised_cnt,
 				  node->home.now_ns);
 	return 0;
