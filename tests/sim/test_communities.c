@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Communities of several nodes: joined, heard of, left, and what strangers and liars get. */
+#include <errno.h>
+
 #include "base/clock.h"
 #include "content/community/rule.h"
 #include "support/check.h"
 #include "support/community_lab.h"
+#include "support/fail_nth.h"
 
 #define MINUTES(n) ((n) * 60 * NS_PER_S)
 
@@ -282,6 +285,42 @@ static void test_members_and_cursors_outlive_kill_9(void)
 	CHECK(!community_lab_run(&lab, MINUTES(3), NULL, NULL));
 	CHECK(!community_lab_info(&lab.nodes[2], id).id);
 	CHECK(!community_lab_knows(&lab.nodes[0], id, &lab.nodes[2]));
+	community_lab_fini(&lab);
+}
+
+/* What could not be stored would be gone after a restart: it was not joined at all. */
+static void test_what_cannot_be_saved_was_not_joined(void)
+{
+	struct community_lab_node *first, *second;
+	uint8_t others[COMMUNITY_ID_LEN];
+	struct link link;
+
+	community_lab_init(&lab, 12, 2);
+	first = node_up(false);
+	second = node_up(false);
+	CHECK_EQ(community_lab_create(first, "lab", false, id), 0);
+	link = link_of(first, id);
+	fail_nth_arm_all(1, ENOSPC);
+	CHECK_EQ(community_lab_create(second, "mine", false, others), -ENOSPC);
+	CHECK(fail_nth_disarm());
+	fail_nth_arm_all(1, ENOSPC);
+	CHECK_EQ(community_lab_join(second, "lab", &link, NULL, 0), -ENOSPC);
+	CHECK(fail_nth_disarm());
+	CHECK(!community_lab_run(&lab, MINUTES(2), NULL, NULL));
+	CHECK(!community_lab_info(second, id).id);
+	CHECK(!community_lab_info(second, others).id);
+	CHECK_EQ(second->event_cnt[COMMUNITY_JOINED], 2);
+	CHECK_EQ(second->event_cnt[COMMUNITY_LEFT], 2);
+	CHECK(!community_lab_knows(first, id, second));
+	/* The names are free, and so are the places. */
+	CHECK_EQ(community_lab_join(second, "mine", &link, NULL, 0), 0);
+	CHECK_EQ(community_lab_create(second, "lab", false, others), 0);
+	/* One that is kept stays when it cannot be saved again. */
+	fail_nth_arm_all(1, ENOSPC);
+	CHECK_EQ(community_lab_join(second, "again", &link, NULL, 0), -ENOSPC);
+	CHECK(fail_nth_disarm());
+	CHECK(!community_lab_run(&lab, MINUTES(2), NULL, NULL));
+	CHECK(community_lab_knows(first, id, second));
 	community_lab_fini(&lab);
 }
 
@@ -721,6 +760,7 @@ int main(void)
 	RUN(test_who_leaves_is_gone_for_all_and_may_come_back);
 	RUN(test_what_says_that_somebody_left_goes_after_a_week);
 	RUN(test_members_and_cursors_outlive_kill_9);
+	RUN(test_what_cannot_be_saved_was_not_joined);
 	RUN(test_strict_takes_members_by_token_alone);
 	RUN(test_a_token_that_has_expired_joins_nothing);
 	RUN(test_strangers_hear_of_no_community);

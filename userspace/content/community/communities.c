@@ -121,10 +121,13 @@ static void row_saved(void *arg, int err)
 	struct community *community = arg;
 
 	community->is_saving = false;
+	community->is_kept |= err == 0;
 	if (community->done) {
 		community->done_err = err;
 		community->is_done_due = !community->is_save_due || err < 0;
 	}
+	if (!community->is_kept && !community->all->is_stopped)
+		community_undo(community);
 }
 
 static int row_submit(struct community *community)
@@ -249,6 +252,7 @@ static bool load_row(void *arg, const struct store_item *item)
 	if (loading->err == 0 && memcmp(id, item->key, sizeof(id)) != 0)
 		loading->err = WEFT_EDAMAGED;
 	memcpy(community->roster.id, id, sizeof(id));
+	community->is_kept = true;
 	return loading->err == 0;
 }
 

@@ -53,6 +53,7 @@ struct community {
 	community_done_fn done; /* of who creates, joins or leaves; NULL: nobody waits */
 	void *done_arg;
 	int done_err;
+	bool is_kept;	  /* its row is durable */
 	bool is_saving;	  /* the store has its row */
 	bool is_save_due; /* it changed since */
 	bool is_done_due; /* done is to be told done_err */
@@ -97,7 +98,7 @@ struct community {
 	struct intake_lot sweep;
 	uint64_t sweep_ns;
 	uint64_t leave_ns; /* telling that we leave ends */
-	bool is_gone;	   /* its row went */
+	bool is_gone;	   /* its row went, or never was */
 };
 
 struct community_peer_count {
@@ -144,6 +145,8 @@ void community_save(struct community *community);
 struct community *community_new(struct communities *all); /* NULL: all places are taken */
 void community_begin(struct community *community, uint64_t now_ns);
 void community_end(struct community *community);
+/* community_undo: its first row could not be stored, so it was not joined. */
+void community_undo(struct community *community);
 /* community_told: it has left for others; what is kept of it goes. */
 void community_told(struct community *community);
 void community_swept(struct community *community, const struct intake_lot *lot);

@@ -2,7 +2,8 @@
 /*
  * Joining and leaving:
  *
- *	create, join	row stored -> told to who asked -> own record -> others are asked
+ *	create, join	row stored -> told to who asked -> own record -> others are asked;
+ *			if the row cannot be stored it was not joined
  *	leave		row stored as being left -> told to who asked -> "left" is signed,
  *			put into the overlay and told to some -> all rows go -> its own row
  *
@@ -264,6 +265,16 @@ int community_leave(struct communities *all, const uint8_t id[static COMMUNITY_I
 	community_announce_renew(community, 0, now_ns);
 	community_tell(all, COMMUNITY_LEFT, id, NULL);
 	return 0;
+}
+
+/* After a restart nobody would know of it; rows that its own record left are read by a later join. */
+void community_undo(struct community *community)
+{
+	community_end(community);
+	community->phase = COMMUNITY_SWEEPING;
+	community->is_save_due = false;
+	community->is_gone = true;
+	community_tell(community->all, COMMUNITY_LEFT, community->roster.id, NULL);
 }
 
 void community_told(struct community *community)

@@ -163,6 +163,18 @@ static void joining_reply(const struct joining *joining)
 					       link_write(&link, text)));
 }
 
+static void joining_lost(const struct joining *joining, int err)
+{
+	char why[128];
+
+	snprintf(why, sizeof(why), "%s: %s",
+		 joining->is_leave ? "that it is left could not be saved"
+				   : "it could not be saved, so nothing is changed",
+		 weft_err_text(err));
+	control_fail(joining->call, err, joining->name, why,
+		     "see that the state directory can be written, and try again");
+}
+
 static void joining_done(void *arg, int err, uint64_t now_ns)
 {
 	struct joining *joining = arg;
@@ -171,8 +183,7 @@ static void joining_done(void *arg, int err, uint64_t now_ns)
 	if (joining->call) {
 		control_on_gone(joining->call, NULL, NULL);
 		if (err < 0)
-			control_fail(joining->call, err, joining->name, weft_err_text(err),
-				     "see that the state directory can be written, and try again");
+			joining_lost(joining, err);
 		else
 			joining_reply(joining);
 	}
