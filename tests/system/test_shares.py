@@ -8,7 +8,7 @@ import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from fabric import connect, start
+from fabric import connect, node_id, start
 from lab import (ASKING_S, NOT_FOUND, OK, REFUSED, check, check_eq, run, run_plain, same_tree,
                  wait_for)
 
@@ -194,6 +194,21 @@ def test_a_revoked_share_is_used_no_more(lab):
         done = nodes[1].weft("get", what, "--to", lab.dir / "got")
         check_eq(done.returncode, REFUSED, f"get {what}: {done.stderr}")
         check("given up" in done.stderr, done.stderr)
+
+
+def test_what_a_node_shares_with_everybody_is_listed_and_followed(lab):
+    nodes = start(lab, 2, more=SYNC)
+    folder = lab.folder("songs", FILES)
+    publish(nodes[0], "songs", folder)
+    said(nodes[0].weft("share", "new", "diary"), "share new diary")
+    said(nodes[0].weft("share", "publish", "diary", folder), "share publish diary")
+    rows = nodes[1].json("share", "list", node_id(nodes[0]))["shares"]
+    check_eq([(row["revision"], row["followed"], row["revoked"]) for row in rows], [(1, False, False)],
+             "what is public, and nothing else")
+    follow(nodes[1], rows[0]["link"], "--name", "songs")
+    wait_revision(nodes[1], "songs", 1)
+    check_eq(nodes[1].json("share", "list", node_id(nodes[0]))["shares"][0]["followed"], True, "followed")
+    check_eq(nodes[0].json("share", "list", node_id(nodes[1]))["shares"], [], "what is followed is not listed")
 
 
 def test_what_is_wrong_is_said(lab):

@@ -10,8 +10,11 @@ const struct command commands[] = {
 	"import; what was hashed is remembered.",
 	"weft share add /usr/share/doc", run_share_add, 1, 1,
 	{ { "title", "TEXT", "name shown to those who get it; default: the folder's" } } },
-{ "share", "list", "", "list shares, and folders being imported", NULL,
-	"weft share list", run_share_list, 0, 0, { { 0 } } },
+{ "share", "list", "[NODE]", "list shares, and folders being imported; or what a node shares with all",
+	"NODE is asked for its public shares, as many as fit into a page. What weft node id prints\n"
+	"there, or the first letters of a known peer's id, 8 or more. In a pipe each has its link.",
+	"weft share list yqbk5n3t", run_share_list, 0, 1,
+	{ { "cursor", "TEXT", "go on from there, as the page before said" } } },
 { "share", "remove", "LINK|ID", "stop sharing; the files stay where they are", NULL,
 	"weft share remove 'mesh:...'", run_share_remove, 1, 1, { { 0 } } },
 { "share", "cancel", "ID", "stop an import that is under way", NULL,

@@ -56,11 +56,8 @@ static void print_list(const struct invocation *inv, const json_t *reply)
 static void print_page(const struct invocation *inv, const json_t *reply, const char *field,
 		       const struct column *columns, const char *empty)
 {
-	const char *cursor = field_text(reply, "cursor");
-
 	table_print(inv, json_object_get(reply, field), columns, empty);
-	if (*cursor)
-		fprintf(stderr, "There are more: --cursor %s\n", cursor);
+	table_tell_more(reply);
 }
 
 static void print_members(const struct invocation *inv, const json_t *reply)

@@ -138,7 +138,42 @@ int run_share_add(struct invocation *inv)
 	return status;
 }
 
-int run_share_list(struct invocation *inv)
+static void print_of_node(const struct invocation *inv, const json_t *reply)
+{
+	static const struct column columns[] = {
+		{"SHARE", "share_id", COLUMN_ID},
+		{"REVISION", "revision", COLUMN_COUNT},
+		{"UPDATED", "updated_s", COLUMN_TIME},
+		{"REVOKED", "revoked", COLUMN_BOOL},
+		{"FOLLOWED", "followed", COLUMN_BOOL},
+		{"LINK", "link", COLUMN_PIPE},
+		{0},
+	};
+	uint64_t false_cnt = field_uint(reply, "false_heads");
+
+	table_print(inv, json_object_get(reply, "shares"), columns,
+		    "it shares nothing with everybody");
+	if (inv->has_terminal_out && json_array_size(json_object_get(reply, "shares")))
+		printf("\nFollow one: weft share list NODE --json prints the links for weft sub "
+		       "add.\n");
+	if (false_cnt)
+		fprintf(stderr,
+			"weft: %" PRIu64 " of what it listed is signed by no share's key, and left "
+			"out\n",
+			false_cnt);
+	table_tell_more(reply);
+}
+
+static int list_of_node(struct invocation *inv)
+{
+	const char *cursor = invocation_option(inv, "cursor");
+
+	return client_show(inv, "ListNodeShares",
+			   json_pack("{s:s, s:s*}", "node_id", inv->args[0], "cursor", cursor),
+			   print_of_node);
+}
+
+static int list_own(struct invocation *inv)
 {
 	static const struct column columns[] = {
 		{"COLLECTION", "collection_id", COLUMN_ID},
@@ -186,6 +221,16 @@ int run_share_list(struct invocation *inv)
 	}
 	json_decref(reply);
 	return STATUS_OK;
+}
+
+int run_share_list(struct invocation *inv)
+{
+	if (inv->arg_cnt)
+		return list_of_node(inv);
+	if (invocation_option(inv, "cursor"))
+		return client_say_error(STATUS_USAGE, "--cursor", "it is for the list of a node",
+					"weft share list NODE --cursor TEXT");
+	return list_own(inv);
 }
 
 int run_share_remove(struct invocation *inv)

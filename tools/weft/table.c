@@ -169,3 +169,11 @@ void fields_print(const struct invocation *inv, const json_t *object, const stru
 			printf("%s\t%s\n", fields->name, cell);
 	}
 }
+
+void table_tell_more(const json_t *reply)
+{
+	const char *cursor = field_text(reply, "cursor");
+
+	if (*cursor)
+		fprintf(stderr, "There are more: --cursor %s\n", cursor);
+}

@@ -31,6 +31,9 @@ struct column {
 void table_print(const struct invocation *inv, const json_t *rows, const struct column *columns,
 		 const char *empty);
 
+/* table_tell_more says on stderr how the next page is had, if reply has a cursor for it. */
+void table_tell_more(const json_t *reply);
+
 /* A line about one object: "title  value" on a terminal, else name TAB value. */
 struct field {
 	const char *name; /* stable, for scripts */

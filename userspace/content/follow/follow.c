@@ -243,6 +243,7 @@ int follows_new(const struct follows_params *params, struct follows **out_follow
 	list_init(&follows->adding);
 	list_init(&follows->passing);
 	list_init(&follows->waiting);
+	list_init(&follows->listings);
 	if ((err = rows_load(follows)) < 0 || (err = list_serve_begin(follows)) < 0 ||
 	    (err = content_add_holder(params->content, &holder)) < 0) {
 		follows_free(follows);
@@ -294,6 +295,7 @@ void follows_stop(struct follows *follows)
 		followed_stop(followed);
 		followed_free(followed);
 	}
+	follow_listings_stop(follows);
 	jobs_wait(follows);
 }
 

@@ -32,12 +32,14 @@ struct timer_wheel;
  *			seen -> sync_manifest.c (400) -> store -> changed
  *	keep alive	sync.c puts the head again when the overlay has lost it
  *	asked		list_serve.c answers 402
+ *	browse		list_ask.c asks another node what it shares with everybody
  *
  * Home worker; nothing blocks; done, event and changed are never called inside the call
  * that leads to them.
  */
 struct follows;
-struct follow_sync; /* a caller that waits for one */
+struct follow_sync;    /* a caller that waits for one */
+struct follow_listing; /* one that waits for a list of another node */
 
 #define FOLLOW_NAME_CAP	     65u /* 64 bytes of text */
 #define FOLLOW_HINTS_MAX     LINK_NODES_MAX
@@ -249,6 +251,34 @@ WEFT_MUST_CHECK
 int follow_resolve_start(struct follows *follows, const struct link *link, follow_synced_fn synced,
 			 void *arg, uint64_t now_ns, struct follow_sync **out_sync);
 void follow_sync_cancel(struct follow_sync *sync);
+
+/* A page of the shares that a node shares with everybody, as it says. */
+#define FOLLOW_LISTINGS_MAX    8u /* asked at once */
+#define FOLLOW_LIST_HEADS_MAX  64u
+#define FOLLOW_LIST_CURSOR_LEN 32u
+struct follow_list {
+	int err; /* 0, WEFT_EMALFORMED (no list), WEFT_ECANCELLED, or as struct mesh_reply */
+	struct share_head heads[FOLLOW_LIST_HEADS_MAX]; /* each signed by its share's key */
+	unsigned head_cnt;
+	unsigned false_cnt; /* heads that are not, and were left out */
+	bool has_cursor;    /* another page follows, from cursor */
+	uint8_t cursor[FOLLOW_LIST_CURSOR_LEN];
+};
+typedef void (*follow_listed_fn)(void *arg, const struct follow_list *list, uint64_t now_ns);
+struct follow_list_ask {
+	const uint8_t *key;    /* of the node, MESH_KEY_LEN */
+	const uint8_t *cursor; /* of the page before; NULL: the first */
+	follow_listed_fn listed;
+	void *arg;
+};
+/*
+ * follow_list_start: 0, WEFT_EFULL, -ENOMEM or as mesh_ops.ask. follow_list_cancel: listed is
+ * not called.
+ */
+WEFT_MUST_CHECK
+int follow_list_start(struct follows *follows, const struct follow_list_ask *ask, uint64_t now_ns,
+		      struct follow_listing **out_listing);
+void follow_list_cancel(struct follow_listing *listing);
 
 struct follows_stats {
 	uint32_t follow_cnt, sync_cnt, waiting_cnt;

@@ -70,6 +70,8 @@ struct follows {
 	uint64_t now_ns;	  /* of the last turn that told it */
 	struct list_node passing; /* resolves under way */
 	uint32_t passing_cnt;
+	struct list_node listings; /* asks for lists under way */
+	uint32_t listing_cnt;
 	bool is_started, is_stopped;
 	bool is_beginning; /* syncs_begin runs */
 	struct follows_stats stats;
@@ -136,6 +138,9 @@ void followed_refresh(struct followed *followed, bool is_told);
 void follows_refresh(struct follows *follows);
 void followed_tell(struct followed *followed, enum follow_event_kind kind, uint64_t seq,
 		   const uint8_t *peer_key, int err);
+
+/* list_ask.c: follow_listings_stop ends all with WEFT_ECANCELLED. */
+void follow_listings_stop(struct follows *follows);
 
 /* sync.c: followed_schedule lets a sync begin at at_ns; followed_stop ends one, untold. */
 void followed_schedule(struct followed *followed, uint64_t at_ns);

@@ -40,6 +40,7 @@ const struct control_method node_methods[] = {
 	{"PublishRoute", CONTROL_OPERATE, method_publish_route},
 	{"AddShare", CONTROL_OPERATE, method_add_share},
 	{"ListShares", CONTROL_VIEW, method_list_shares},
+	{"ListNodeShares", CONTROL_OPERATE, method_list_node_shares},
 	{"RemoveShare", CONTROL_OPERATE, method_remove_share},
 	{"NewShare", CONTROL_OPERATE, method_new_share},
 	{"PublishShare", CONTROL_OPERATE, method_publish_share},

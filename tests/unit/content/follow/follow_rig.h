@@ -38,7 +38,9 @@ struct frig_node {
 	unsigned head_asked_cnt, object_asked_cnt;
 	uint8_t head[HEAD_LEN_MAX]; /* what it answers to LIST_SHARES, for whatever share */
 	size_t head_len;	    /* 0: it knows none */
-	uint32_t objects;	    /* it has those of this mask; UINT32_MAX: all */
+	struct list_answer *page;   /* what it answers to who asks for no share; NULL: nothing */
+	struct list_request asked;
+	uint32_t objects; /* it has those of this mask; UINT32_MAX: all */
 };
 
 struct frig_object {
@@ -131,6 +133,15 @@ static inline void frig_answer_head(struct frig_node *node, struct mesh_request 
 	static struct list_answer answer;
 
 	node->head_asked_cnt++;
+	if (list_request_parse(request->payload, request->ask.payload_len, &node->asked) < 0)
+		abort();
+	if (!node->asked.has_share && node->page) {
+		list_answer_write(&w, node->page);
+		reply->type = MESH_SHARE_LIST;
+		reply->payload = request->ask.reply_buf;
+		reply->payload_len = writer_len(&w);
+		return;
+	}
 	if (!node->head_len) {
 		reply->err = WEFT_EABSENT;
 		return;
