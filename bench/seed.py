@@ -2,11 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A seeder and several getters at once: what a byte costs the one who sends it.
 
-One file, GETTERS of them that fetch all of it at the same time, each from the
-seeder alone. Counted is the seeder: bytes that left its device, its processor
-time, and bytes that it read from the disk: those in its first round, when nothing
-of the file is in the page cache; what libtorrent has mapped cannot be dropped from it
-later. The getters share the machine; their time is not counted.
+One file, GETTERS of them that fetch all of it at the same time. They are told of
+the seeder alone; weft's find each other and take from each other what they can.
+Counted is the seeder: bytes that left its device, its processor time, and bytes that
+it read from the disk: those in its first round, when nothing of the file is in the
+page cache; what libtorrent has mapped cannot be dropped from it later. The getters
+share the machine; their time is not counted.
+
+The floor (seed_floor.c) is what the same datagrams cost when they are read,
+encrypted and sent, and nothing else is done.
 """
 import os
 import pathlib
@@ -39,19 +43,20 @@ def read_bytes(pids):
     return total
 
 
+def sent_bytes(bench):
+    """Bytes that left the device of the serving side, so far."""
+    device = "veth0" if bench.netns["a"] else "lo"
+    out = subprocess.run([*bench.at("a"), "cat", f"/sys/class/net/{device}/statistics/tx_bytes"],
+                         check=True, capture_output=True, text=True).stdout
+    return int(out)
+
+
 class Seeder:
     """Runs the getters of one contender at once and counts what its server, pid, did."""
 
     def __init__(self, bench, contender, pid):
         self.bench, self.contender, self.pid = bench, contender, pid
         self.disk = []
-
-    def sent(self):
-        device = "veth0" if self.bench.netns["a"] else "lo"
-        out = subprocess.run([*self.bench.at("a"), "cat",
-                              f"/sys/class/net/{device}/statistics/tx_bytes"],
-                             check=True, capture_output=True, text=True).stdout
-        return int(out)
 
     def forget_pages(self):
         for path in self.contender.source.rglob("*"):
@@ -64,14 +69,14 @@ class Seeder:
         getters = self.contender.getters(GETTERS)
         self.forget_pages()
         tree = peers.process_tree(self.pid)
-        cpu, disk, sent = peers.Cpu(self.pid), read_bytes(tree), self.sent()
+        cpu, disk, sent = peers.Cpu(self.pid), read_bytes(tree), sent_bytes(self.bench)
         threads = [threading.Thread(target=getter) for getter in getters]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         used = cpu.used()
-        sent = self.sent() - sent
+        sent = sent_bytes(self.bench) - sent
         self.disk.append((read_bytes(tree) - disk) / sent)
         self.contender.done()
         return report.Sample(sent, used, used)
@@ -126,6 +131,32 @@ class Torrent(peers.Torrent):
             session.wait(DEADLINE_S)
 
 
+class Floor:
+    """As many bytes as the getters of others fetch, to sockets that throw them away."""
+    PROGRAM = report.BUILD / "bench" / "seed_floor"
+    SINK = report.BUILD / "bench" / "udp_pipe"
+
+    def __init__(self, bench, source):
+        self.bench, self.source = bench, source
+
+    def fetch(self):
+        address = self.bench.address["b"]
+        ports = [str(self.bench.port()) for _ in range(GETTERS)]
+        sinks = [self.sink(address, port) for port in ports]
+        sent = sent_bytes(self.bench)
+        sample = report.timed([*self.bench.at("a"), str(self.PROGRAM), str(self.source / "file"),
+                               str(SIZE * GETTERS), address, *ports], SIZE * GETTERS)
+        for sink in sinks:
+            sink.wait(DEADLINE_S)
+        return report.Sample(sent_bytes(self.bench) - sent, sample.cpu_s, sample.cpu_s)
+
+    def sink(self, address, port):
+        sink = subprocess.Popen([*self.bench.at("b"), str(self.SINK), "receive", address, port,
+                                 "epoll"], stdout=subprocess.DEVNULL)
+        self.bench.wait_bound(sink, int(port))
+        return sink
+
+
 def main():
     sides.share_nice("self")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -142,7 +173,8 @@ def main():
         seeders = {"weft": Seeder(bench, weft, weft.a.pid()),
                    "nginx HTTPS, sendfile": Seeder(bench, nginx, nginx.daemon),
                    "libtorrent, plain TCP": Seeder(bench, torrent, torrent.seed.pid)}
-        samples = report.measure({name: seeder.fetch for name, seeder in seeders.items()},
+        floor = {"floor: read, AES-GCM, GSO": Floor(bench, sources[0]).fetch}
+        samples = report.measure({name: seeder.fetch for name, seeder in seeders.items()} | floor,
                                  int(os.environ.get("ROUNDS", "5")))
         disk = {name: seeder.disk[0] for name, seeder in seeders.items()}
         summary = weft.a.json("seed", "top")["sum"]
@@ -154,7 +186,8 @@ def main():
             ", ".join(f"{name} {ratio:.3f}" for name, ratio in disk.items()),
             f"weft: of {summary['sent_chunks']} chunks sent {summary['shared_chunks']} were read "
             "for another getter",
-            "nginx: TLS 1.3, AES-128-GCM; libtorrent sends in the clear",
+            "nginx: TLS 1.3, AES-128-GCM; libtorrent sends in the clear; what TCP sends when an "
+            "acknowledgement comes is charged to whom that interrupts, mostly the getters",
             f"load of the machine at the end: {os.getloadavg()[0]:.1f}"],
             {"disk_per_byte": disk, "getters": GETTERS, "size": SIZE})
     finally:
