@@ -4,7 +4,9 @@
  * before anything else, a few at a time: nine in ten may be forged. A hint
  * is asked when there is a choice, or when it had not got something. Who
  * has a part is asked again, often while more comes in, ever less when none
- * does. Others are asked for after a second: most gets are over by then.
+ * does. Others are asked for as soon as this node serves what it fetches, for
+ * they are to hear of it too; by who does not serve, after a moment: what it
+ * wants is mostly here by then.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +38,7 @@ void swarm_contacts_init(struct swarm_member *member)
 	};
 	member->providers_contact = (struct contact){
 		.member = member,
-		.due_ns = now_ns + PROVIDERS_FIRST_NS,
+		.due_ns = swarm->is_serving ? now_ns : now_ns + PROVIDERS_FIRST_NS,
 		.every_ns = PROVIDERS_EVERY_NS,
 	};
 }
@@ -71,6 +73,16 @@ void swarm_contacts_end(struct swarm_member *member)
 {
 	contact_end(&member->have_contact);
 	contact_end(&member->providers_contact);
+}
+
+void swarm_contact_as_server(struct swarm_member *member, uint64_t now_ns)
+{
+	struct contact *contact = &member->providers_contact;
+
+	/* One that is out says otherwise. */
+	contact_end(contact);
+	contact->due_ns = now_ns;
+	swarm_tend_at(member->swarm, now_ns);
 }
 
 static void contact_again_after(struct contact *contact, uint64_t now_ns, uint64_t max_ns)

@@ -651,12 +651,15 @@ void swarm_watch(struct swarm *swarm, const struct swarm_watcher *watcher)
 void swarm_set_volume(struct swarm *swarm, const uint8_t id[static 32], bool is_serving)
 {
 	bool is_other = memcmp(swarm->volume_id, id, sizeof(swarm->volume_id)) != 0;
+	bool is_new_server = is_serving && !swarm->is_serving;
 
 	memcpy(swarm->volume_id, id, sizeof(swarm->volume_id));
 	swarm->is_serving = is_serving;
 	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++) {
 		struct swarm_member *member = &swarm->members[i];
 
+		if (member->source && is_new_server)
+			swarm_contact_as_server(member, swarm->swarms->now_ns);
 		if (!member->source || !is_other)
 			continue;
 		have_set(&member->have, member->has_everything ? HAVE_ALL : HAVE_GUESSED);

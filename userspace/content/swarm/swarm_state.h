@@ -134,6 +134,8 @@ void swarm_contacts_init(struct swarm_member *member);
 void swarm_contacts_run(struct swarm *swarm, uint64_t now_ns);
 void swarm_contacts_end(struct swarm_member *member);
 bool swarm_contacts_are_out(const struct swarm_member *member);
+/* swarm_contact_as_server: member is to hear soon that this node serves what it has. */
+void swarm_contact_as_server(struct swarm_member *member, uint64_t now_ns);
 /* swarm_contact_again: what member has is to be asked soon. */
 void swarm_contact_again(struct swarm_member *member, uint64_t at_ns);
 

@@ -259,6 +259,24 @@ static void test_what_a_finder_finds_is_asked_what_it_has(void)
 	source_net_fini(&net);
 }
 
+/* Before what it then asks for fills the line. */
+static void test_who_serves_hears_of_others_at_once(void)
+{
+	struct swarm *swarm;
+
+	source_net_init(&net);
+	net.sources[0].provider_first = 1;
+	net.sources[0].provider_cnt = 1;
+	swarm = source_net_join(&net, 0, 1);
+	CHECK_EQ(one_ask(swarm), 0);
+	CHECK(one_run(NS_PER_S));
+	swarm_set_volume(swarm, net.manifest_id, true);
+	(void)source_net_run(&net, 50 * NS_PER_MS, NULL, NULL);
+	CHECK(net.sources[1].asked_cnt > 0);
+	swarm_leave(swarm);
+	source_net_fini(&net);
+}
+
 /* Nine hundred and ninety-nine that are not there, and one that is, anywhere among them. */
 static void test_a_thousand_fakes_hide_nobody(void)
 {
@@ -489,6 +507,7 @@ int main(void)
 	RUN(test_a_full_mesh_is_tried_again);
 	RUN(test_leaving_takes_back_what_is_asked);
 	RUN(test_what_a_finder_finds_is_asked_what_it_has);
+	RUN(test_who_serves_hears_of_others_at_once);
 	RUN(test_a_thousand_fakes_hide_nobody);
 	RUN(test_one_that_is_always_busy_is_not_waited_for_for_ever);
 	RUN(test_new_guesses_do_not_prolong_hope_for_ever);
