@@ -23,11 +23,15 @@
 #define CHUNK_CNT  3u /* of the large file */
 #define LARGE_LEN  (CHUNK_CNT * BLAKE3_CHUNK_LEN)
 #define DRIPS_MAX  8
+#define SMALL_CNT  MANIFEST_ITEMS_MAX
+#define SMALL_LEN  200u
+#define SELDOM	   1000u
 #define PATIENCE_S 900
 
 enum evil {
 	EVIL_NOT,     /* serves what it promised: the frame of these tests is sound */
 	EVIL_BYTES,   /* chunks that are not what their hash says */
+	EVIL_SELDOM,  /* one in a thousand is not, of many small files */
 	EVIL_LIST,    /* a chunk list that does not lead to the content id */
 	EVIL_ITEMS,   /* one file more than a manifest may have */
 	EVIL_PATH,    /* a file beside the target */
@@ -53,6 +57,8 @@ struct hostile {
 	uint8_t file[LARGE_LEN];
 	uint8_t list[CHUNK_CNT * BLAKE3_HASH_LEN + MESSAGE_END_CAP];
 	uint8_t content_id[BLAKE3_HASH_LEN];
+	uint8_t small_ids[SMALL_CNT][BLAKE3_HASH_LEN]; /* of SMALL_LEN bytes of file from i on */
+	unsigned chunk_cnt, wrong_cnt;
 	struct drip {
 		struct transport_stream *stream; /* NULL: free */
 		struct transport_span span;
@@ -69,11 +75,12 @@ static struct link bait;
 
 /* --- its manifest --- */
 
-static void item_write(struct writer *w, const char *name, const char *path, uint64_t len)
+static void item_write(struct writer *w, const uint8_t *id, const char *name, const char *path,
+		       uint64_t len)
 {
 	cbor_write_map(w, path ? 5 : 4);
 	cbor_write_uint(w, 0);
-	cbor_write_bytes(w, hostile.content_id, sizeof(hostile.content_id));
+	cbor_write_bytes(w, id, BLAKE3_HASH_LEN);
 	cbor_write_uint(w, 1);
 	cbor_write_uint(w, len);
 	cbor_write_uint(w, 2);
@@ -89,8 +96,12 @@ static void item_write(struct writer *w, const char *name, const char *path, uin
 static void manifest_make(uint64_t len)
 {
 	struct writer w = writer_of(hostile.manifest, sizeof(hostile.manifest));
-	unsigned item_cnt = hostile.evil == EVIL_ITEMS ? MANIFEST_ITEMS_MAX + 1 : 1;
+	unsigned item_cnt = hostile.evil == EVIL_ITEMS	  ? MANIFEST_ITEMS_MAX + 1
+			    : hostile.evil == EVIL_SELDOM ? SMALL_CNT
+							  : 1;
 
+	for (unsigned i = 0; i < SMALL_CNT; i++)
+		blake3_hash(hostile.file + i, SMALL_LEN, hostile.small_ids[i]);
 	blake3_hash(hostile.file, len, hostile.content_id);
 	cbor_write_map(&w, 3);
 	cbor_write_uint(&w, 0);
@@ -100,10 +111,12 @@ static void manifest_make(uint64_t len)
 	cbor_write_uint(&w, 10);
 	cbor_write_array(&w, item_cnt);
 	for (unsigned i = 0; i < item_cnt; i++) {
+		const uint8_t *id =
+			item_cnt == SMALL_CNT ? hostile.small_ids[i] : hostile.content_id;
 		char name[16];
 
 		snprintf(name, sizeof(name), "file%04u", i);
-		item_write(&w, name, hostile.evil == EVIL_PATH ? "../file0000" : NULL, len);
+		item_write(&w, id, name, hostile.evil == EVIL_PATH ? "../file0000" : NULL, len);
 	}
 	hostile.manifest_len = writer_len(&w);
 	bait = (struct link){.kind = LINK_COLLECTION, .addr_cnt = 1, .addrs = {hostile.addr}};
@@ -169,6 +182,21 @@ static void serve_list(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 	answer(call, MESH_CHUNK_HASH_LIST, &reply, end_len);
 }
 
+/* Each thousandth time it is the bytes of its neighbour. */
+static void small_fill(struct message_answer *reply)
+{
+	unsigned i = 0;
+
+	while (memcmp(hostile.small_ids[i], reply->id, sizeof(reply->id)) != 0)
+		i++;
+	reply->len = SMALL_LEN;
+	reply->bytes = hostile.file + i;
+	if (++hostile.chunk_cnt % SELDOM != 0)
+		return;
+	hostile.wrong_cnt++;
+	reply->bytes++;
+}
+
 static void serve_chunk(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 {
 	struct message_answer reply;
@@ -178,6 +206,8 @@ static void serve_chunk(void *ctx, const struct mesh_call *call, uint64_t now_ns
 		return;
 	reply.bytes = hostile.file;
 	reply.len = FILE_LEN;
+	if (hostile.evil == EVIL_SELDOM)
+		small_fill(&reply);
 	answer(call, MESH_CHUNK_DATA, &reply, 0);
 }
 
@@ -377,7 +407,7 @@ static bool scene_begin(enum evil evil)
 	    !hostile_mesh_start() || !hostile_quic_start())
 		return false;
 	sim.guest = &hostile.guest;
-	manifest_make(evil == EVIL_LIST ? LARGE_LEN : FILE_LEN);
+	manifest_make(evil == EVIL_LIST ? LARGE_LEN : evil == EVIL_SELDOM ? SMALL_LEN : FILE_LEN);
 	hostile.file[FILE_LEN - 1] ^= evil == EVIL_BYTES;
 	return true;
 }
@@ -438,6 +468,28 @@ static void test_wrong_bytes_end_the_get(void)
 	check_scene(EVIL_BYTES, WEFT_EDAMAGED, "bytes that do not match");
 }
 
+/* Three times in three thousand; nearly all of it was right, and it is asked no more. */
+static void test_one_wrong_chunk_in_a_thousand_ends_it_after_three(void)
+{
+	const struct content_get *get;
+	unsigned asked_cnt;
+
+	CHECK(scene_begin(EVIL_SELDOM));
+	get = sim_get_run(&sim.nodes[0], sim_get_start(&sim.nodes[0], &bait, sim_path(&sim, "out")),
+			  PATIENCE_S * NS_PER_S);
+	printf("# after %.1f s: %s\n", (double)(sim.now_ns - sim.begin_ns) / NS_PER_S, get->detail);
+	CHECK_EQ(get->state, CONTENT_GET_STOPPED);
+	CHECK_EQ(get->err, WEFT_EDAMAGED);
+	CHECK(strstr(get->detail, "bytes that do not match"));
+	CHECK_EQ(get->bad_chunk_cnt, 3);
+	CHECK_EQ(hostile.wrong_cnt, 3);
+	CHECK(get->byte_done_cnt > 2900 * SMALL_LEN && get->byte_done_cnt < get->byte_cnt);
+	asked_cnt = hostile.asked_cnt;
+	(void)sim_run(&sim, 60 * NS_PER_S, NULL, NULL);
+	CHECK_EQ(hostile.asked_cnt, asked_cnt);
+	scene_end();
+}
+
 static void test_wrong_chunk_list_ends_the_get(void)
 {
 	check_scene(EVIL_LIST, WEFT_EDAMAGED, "bytes that do not match");
@@ -473,6 +525,7 @@ int main(void)
 {
 	RUN(test_scene_works_without_evil);
 	RUN(test_wrong_bytes_end_the_get);
+	RUN(test_one_wrong_chunk_in_a_thousand_ends_it_after_three);
 	RUN(test_wrong_chunk_list_ends_the_get);
 	RUN(test_manifest_of_3001_items_is_refused);
 	RUN(test_path_out_of_the_target_is_refused);
