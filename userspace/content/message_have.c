@@ -215,3 +215,43 @@ bool message_have_has_chunk(const struct message_have_answer *answer, uint32_t i
 	}
 	return false;
 }
+
+/* cnt bits from bit at on, a multiple of cnt, which is a power of two up to 64. */
+static uint64_t bits_at(const struct message_have_partial *partial, uint64_t at, unsigned cnt)
+{
+	uint64_t bits = 0;
+
+	for (unsigned i = 0; i < cnt; i += 8)
+		if ((at + i) / 8 < partial->bits_len)
+			bits |= (uint64_t)(partial->bits[(at + i) / 8] >> at % 8) << i;
+	return cnt < 8 ? bits & ((1u << cnt) - 1) : bits;
+}
+
+/* Each of the 64 >> log2 bits becomes as many as its run has chunks. */
+static uint64_t runs_spread(uint64_t runs, unsigned log2)
+{
+	uint64_t run = (1ull << (1u << log2)) - 1, chunks = 0;
+
+	for (; runs; runs &= runs - 1)
+		chunks |= run << ((unsigned)__builtin_ctzll(runs) << log2);
+	return chunks;
+}
+
+uint64_t message_have_chunks(const struct message_have_answer *answer, uint32_t item,
+			     uint64_t first)
+{
+	if (message_have_has_item(answer, item))
+		return ~0ull;
+	for (unsigned i = 0; i < answer->partial_cnt; i++) {
+		const struct message_have_partial *partial = &answer->partials[i];
+		unsigned log2 = partial->chunks_log2;
+
+		if (partial->item != item)
+			continue;
+		if (log2 >= 6)
+			return message_have_has_chunk(answer, item, first) ? ~0ull : 0;
+		return log2 ? runs_spread(bits_at(partial, first >> log2, 64u >> log2), log2)
+			    : bits_at(partial, first, 64);
+	}
+	return 0;
+}

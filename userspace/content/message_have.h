@@ -78,5 +78,8 @@ bool message_have_has_item(const struct message_have_answer *answer, uint32_t it
 /* message_have_has_chunk: chunk of item is. */
 bool message_have_has_chunk(const struct message_have_answer *answer, uint32_t item,
 			    uint64_t chunk);
+/* message_have_chunks: bit i says so of chunk first + i; first is a multiple of 64. */
+uint64_t message_have_chunks(const struct message_have_answer *answer, uint32_t item,
+			     uint64_t first);
 
 #endif

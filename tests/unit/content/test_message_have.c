@@ -261,6 +261,29 @@ static void test_unknown_fields_are_skipped(void)
 	CHECK(message_have_has_item(&got, 2));
 }
 
+/* Runs of every length up to two words, and bits that end inside of one. */
+static void test_64_chunks_at_once_are_the_same_as_one_by_one(void)
+{
+	static uint8_t bits[33];
+	static struct message_have_answer answer;
+
+	for (size_t i = 0; i < sizeof(bits); i++)
+		bits[i] = (uint8_t)(i * 151 + 77);
+	answer.whole = bits;
+	answer.whole_len = 1; /* item 2 is here, 1 is not */
+	answer.partial_cnt = 1;
+	for (unsigned log2 = 0; log2 <= 7; log2++) {
+		answer.partials[0] = (struct message_have_partial){
+			.item = 1, .chunks_log2 = log2, .bits = bits, .bits_len = sizeof(bits)};
+		for (uint64_t first = 0; first < (sizeof(bits) * 8) << log2; first += 64)
+			for (uint64_t i = 0; i < 64; i++)
+				CHECK_EQ(message_have_chunks(&answer, 1, first) >> i & 1,
+					 message_have_has_chunk(&answer, 1, first + i));
+	}
+	CHECK_EQ(message_have_chunks(&answer, 2, 0), ~0ull);
+	CHECK_EQ(message_have_chunks(&answer, 4, 0), 0);
+}
+
 int main(void)
 {
 	ids_fill();
@@ -274,5 +297,6 @@ int main(void)
 	RUN(test_limits_of_an_answer);
 	RUN(test_wrong_answers_are_malformed);
 	RUN(test_unknown_fields_are_skipped);
+	RUN(test_64_chunks_at_once_are_the_same_as_one_by_one);
 	return check_done();
 }

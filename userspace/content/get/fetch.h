@@ -88,6 +88,10 @@ struct fetch_file {
 	bool job_is_out;
 	uint8_t *chunks; /* enum chunk_state of each */
 	struct rarest order;
+	/* Members that had nothing of what was missing, as of these versions of both. */
+	struct fetch_barren {
+		uint32_t member, order;
+	} barren[SWARM_MEMBERS_MAX];
 	uint64_t have_cnt;
 	uint64_t scan_idx;  /* chunks looked at in the staged file */
 	uint64_t found_len; /* bytes found right by the last job */

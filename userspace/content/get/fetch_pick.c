@@ -80,12 +80,35 @@ struct wanted_chunk {
 	const struct swarm_member *member;
 };
 
-static bool chunk_may_be_asked(void *arg, uint64_t idx)
+static uint64_t chunks_there(void *arg, uint64_t first)
 {
 	const struct wanted_chunk *wanted = arg;
 
-	return wanted->file->chunks[idx] == CHUNK_MISSING &&
-	       swarm_member_has(wanted->member, wanted->file->item, idx);
+	return swarm_member_chunks(wanted->member, wanted->file->item, first);
+}
+
+/* Many who have nothing that is missing are not looked through again in each turn. */
+static bool is_barren(const struct fetch_file *file, const struct swarm_member *member)
+{
+	const struct fetch_barren *barren = &file->barren[swarm_member_idx(member)];
+
+	return barren->member == swarm_member_version(member) &&
+	       barren->order == file->order.version;
+}
+
+static uint64_t file_pick(struct fetch_file *file, const struct swarm_member *member,
+			  uint16_t *out_rank)
+{
+	struct wanted_chunk wanted = {file, member};
+	uint64_t idx;
+
+	if (file->step != FILE_CHUNKS || is_barren(file, member))
+		return RAREST_NONE;
+	idx = rarest_pick(&file->order, chunks_there, &wanted, out_rank);
+	if (idx == RAREST_NONE)
+		file->barren[swarm_member_idx(member)] =
+			(struct fetch_barren){swarm_member_version(member), file->order.version};
+	return idx;
 }
 
 static bool pick_chunk(struct fetch *fetch, struct fetch_slot *slot,
@@ -97,12 +120,8 @@ static bool pick_chunk(struct fetch *fetch, struct fetch_slot *slot,
 
 	for (unsigned i = 0; i < FETCH_FILES_MAX; i++) {
 		struct fetch_file *file = &fetch->files[i];
-		struct wanted_chunk wanted = {file, member};
-		uint64_t idx;
+		uint64_t idx = file_pick(file, member, &rank);
 
-		if (file->step != FILE_CHUNKS)
-			continue;
-		idx = rarest_pick(&file->order, chunk_may_be_asked, &wanted, &rank);
 		if (idx == RAREST_NONE || rank >= found_rank)
 			continue;
 		found = file;

@@ -8,7 +8,7 @@
 void have_fini(struct have *have)
 {
 	free(have->payload);
-	*have = (struct have){.kind = HAVE_GUESSED};
+	*have = (struct have){.kind = HAVE_GUESSED, .version = have->version + 1};
 }
 
 void have_set(struct have *have, enum have_kind kind)
@@ -66,6 +66,22 @@ bool have_has(const struct have *have, uint32_t item, uint64_t chunk)
 		return false;
 	return have->kind != HAVE_SOME || message_have_has_item(&have->told, item) ||
 	       message_have_has_chunk(&have->told, item, chunk);
+}
+
+uint64_t have_chunks(const struct have *have, uint32_t item, uint64_t first)
+{
+	uint64_t bits =
+		have->kind == HAVE_SOME ? message_have_chunks(&have->told, item, first) : ~0ull;
+
+	if (have->lack_cnt > HAVE_LACKS_MAX)
+		return 0;
+	for (unsigned i = 0; i < have->lack_cnt; i++) {
+		const struct have_lack *lack = &have->lacks[i];
+
+		if (lack->item == item && lack->chunk / 64 == first / 64)
+			bits &= ~(1ull << lack->chunk % 64);
+	}
+	return bits;
 }
 
 bool have_is_growing(const struct have *have)

@@ -34,6 +34,7 @@ struct have {
 	struct message_have_answer told;
 	struct have_lack lacks[HAVE_LACKS_MAX];
 	unsigned lack_cnt; /* HAVE_LACKS_MAX + 1: too many */
+	uint32_t version;  /* another when there may be more of it */
 };
 
 void have_fini(struct have *have);
@@ -50,6 +51,8 @@ int have_take(struct have *have, const uint8_t *payload, size_t len);
 void have_note_lack(struct have *have, uint32_t item, uint64_t chunk);
 /* have_has: chunk 0 of an item of one chunk is the item. */
 bool have_has(const struct have *have, uint32_t item, uint64_t chunk);
+/* have_chunks: the same of 64 at once, bit i of chunk first + i; first is a multiple of 64. */
+uint64_t have_chunks(const struct have *have, uint32_t item, uint64_t first);
 /* have_is_growing: it says that it has not all and is fetching the rest. */
 bool have_is_growing(const struct have *have);
 /* have_may_grow: so it says, or it has not told yet. */

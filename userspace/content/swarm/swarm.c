@@ -143,7 +143,7 @@ static void member_free(struct swarm_member *member)
 	swarm_asks_forget(swarm, member);
 	have_fini(&member->have);
 	source_release(&swarm->swarms->sources, member->source, swarm->swarms->now_ns);
-	*member = (struct swarm_member){.swarm = swarm};
+	*member = (struct swarm_member){.swarm = swarm, .have.version = member->have.version};
 	swarm->member_cnt--;
 	swarm_changed(swarm);
 }
@@ -373,6 +373,16 @@ const uint8_t *swarm_member_key(const struct swarm_member *member)
 bool swarm_member_has(const struct swarm_member *member, uint32_t item, uint64_t chunk)
 {
 	return have_has(&member->have, item, chunk);
+}
+
+uint64_t swarm_member_chunks(const struct swarm_member *member, uint32_t item, uint64_t first)
+{
+	return have_chunks(&member->have, item, first);
+}
+
+uint32_t swarm_member_version(const struct swarm_member *member)
+{
+	return member->have.version;
 }
 
 uint64_t swarm_member_cost(const struct swarm_member *member)

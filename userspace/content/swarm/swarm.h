@@ -136,6 +136,14 @@ void swarm_round(struct swarm *swarm);
 struct swarm_member *swarm_best(struct swarm *swarm, uint64_t now_ns);
 void swarm_skip(struct swarm *swarm, struct swarm_member *member);
 bool swarm_member_has(const struct swarm_member *member, uint32_t item, uint64_t chunk);
+/* swarm_member_chunks: bit i says that it has chunk first + i of item; first is a multiple of 64. */
+uint64_t swarm_member_chunks(const struct swarm_member *member, uint32_t item, uint64_t first);
+/*
+ * swarm_member_idx: below SWARM_MEMBERS_MAX; of another when it is gone. swarm_member_version, of
+ * all that had an index, is another when there may be more of what it has.
+ */
+unsigned swarm_member_idx(const struct swarm_member *member);
+uint32_t swarm_member_version(const struct swarm_member *member);
 /* swarm_member_cost: when it would answer, from now, in ns; for weighing two of them. */
 uint64_t swarm_member_cost(const struct swarm_member *member);
 /* swarm_holder_cnt: members that are asked and have it. */

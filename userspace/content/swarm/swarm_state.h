@@ -106,7 +106,6 @@ bool swarm_member_is_usable(const struct swarm_member *member);
  * the source's window full for as long as they run.
  */
 bool swarm_member_has_room(const struct swarm_member *member, uint64_t now_ns);
-unsigned swarm_member_idx(const struct swarm_member *member);
 /* swarm_changed: the watcher is told in the timer's next turn, and asks that wait are tried. */
 void swarm_changed(struct swarm *swarm);
 void swarm_tend_at(struct swarm *swarm, uint64_t at_ns);

@@ -6,14 +6,17 @@
 #define CHUNKS 163u
 
 static struct rarest order;
-static bool is_gone[CHUNKS];
 static uint64_t first_held, last_held; /* what the source at hand has */
 static uint64_t rare;
 
-static bool may_be_asked(void *arg, uint64_t idx)
+static uint64_t there(void *arg, uint64_t first)
 {
+	uint64_t bits = 0;
+
 	(void)arg;
-	return !is_gone[idx] && idx >= first_held && idx <= last_held;
+	for (uint64_t i = 0; i < 64; i++)
+		bits |= (uint64_t)(first + i >= first_held && first + i <= last_held) << i;
+	return bits;
 }
 
 static uint16_t rank_of(void *arg, uint64_t idx)
@@ -25,18 +28,15 @@ static uint16_t rank_of(void *arg, uint64_t idx)
 static uint64_t pick(void)
 {
 	uint16_t rank;
-	uint64_t idx = rarest_pick(&order, may_be_asked, NULL, &rank);
+	uint64_t idx = rarest_pick(&order, there, NULL, &rank);
 
-	if (idx != RAREST_NONE) {
+	if (idx != RAREST_NONE)
 		rarest_take(&order, idx);
-		is_gone[idx] = true;
-	}
 	return idx;
 }
 
 static void begin(uint64_t seed)
 {
-	memset(is_gone, 0, sizeof(is_gone));
 	first_held = 0;
 	last_held = CHUNKS - 1;
 	(void)!rarest_begin(&order, CHUNKS, seed);
@@ -93,16 +93,18 @@ static void test_what_is_given_back_is_picked_again(void)
 	while (pick() != RAREST_NONE)
 		;
 	rarest_give_back(&order, 40);
-	is_gone[40] = false;
 	CHECK_EQ(pick(), 40);
 	CHECK_EQ(pick(), RAREST_NONE);
 	rarest_fini(&order);
 }
 
-static bool always(void *arg, uint64_t idx)
+static unsigned ask_cnt;
+static uint64_t there_bits; /* of the last 64 of a long file; of others none */
+
+static uint64_t always(void *arg, uint64_t first)
 {
-	(void)arg, (void)idx;
-	return true;
+	(void)arg, (void)first;
+	return ~0ull;
 }
 
 static void test_a_long_file_has_longer_runs_not_more(void)
@@ -119,6 +121,63 @@ static void test_a_long_file_has_longer_runs_not_more(void)
 	rarest_fini(&order);
 }
 
+#define MILLION (1u << 20)
+
+static uint64_t at_the_end(void *arg, uint64_t first)
+{
+	(void)arg;
+	ask_cnt++;
+	return first == MILLION - 64 ? there_bits : 0;
+}
+
+/* All ranks differ, the least last: no run ends the search before the others are looked at. */
+static uint16_t descending(void *arg, uint64_t idx)
+{
+	(void)arg;
+	return (uint16_t)(MILLION / 64 - idx / 64);
+}
+
+/* Whatever somebody says he has, of a million chunks each 64 are asked about once. */
+static void test_a_pick_of_a_million_chunks_is_bounded(void)
+{
+	uint32_t version;
+	uint16_t rank;
+
+	CHECK_EQ(rarest_begin(&order, MILLION, 12345), 0);
+	rarest_sort(&order, descending, NULL);
+	there_bits = ask_cnt = 0;
+	CHECK_EQ(rarest_pick(&order, at_the_end, NULL, &rank), RAREST_NONE);
+	CHECK(ask_cnt <= MILLION / 64);
+	for (unsigned i = 0; i < 64; i++) {
+		there_bits = 1ull << i;
+		ask_cnt = 0;
+		CHECK_EQ(rarest_pick(&order, at_the_end, NULL, &rank), MILLION - 64 + i);
+		CHECK(ask_cnt <= MILLION / 64);
+		rarest_take(&order, MILLION - 64 + i);
+	}
+	/* What is not missing is not asked about. */
+	ask_cnt = 0;
+	CHECK_EQ(rarest_pick(&order, at_the_end, NULL, &rank), RAREST_NONE);
+	CHECK_EQ(ask_cnt, MILLION / 64 - 1);
+	version = order.version;
+	rarest_give_back(&order, MILLION - 1);
+	CHECK(order.version != version);
+	CHECK_EQ(rarest_pick(&order, at_the_end, NULL, &rank), MILLION - 1);
+	rarest_fini(&order);
+}
+
+/* Of a short one, whose runs are of one chunk, too. */
+static void test_runs_of_one_chunk_are_asked_about_together(void)
+{
+	uint16_t rank;
+
+	CHECK_EQ(rarest_begin(&order, RAREST_RUNS_MAX, 0), 0);
+	there_bits = ask_cnt = 0;
+	CHECK_EQ(rarest_pick(&order, at_the_end, NULL, &rank), RAREST_NONE);
+	CHECK_EQ(ask_cnt, RAREST_RUNS_MAX / 64);
+	rarest_fini(&order);
+}
+
 int main(void)
 {
 	RUN(test_every_chunk_is_picked_once_in_order);
@@ -126,5 +185,7 @@ int main(void)
 	RUN(test_what_a_source_has_not_is_not_picked_for_it);
 	RUN(test_what_is_given_back_is_picked_again);
 	RUN(test_a_long_file_has_longer_runs_not_more);
+	RUN(test_a_pick_of_a_million_chunks_is_bounded);
+	RUN(test_runs_of_one_chunk_are_asked_about_together);
 	return check_done();
 }

@@ -388,6 +388,36 @@ static void test_a_hint_is_asked_where_it_is_said_to_be(void)
 	source_net_fini(&net);
 }
 
+/* What was found out about the one that is gone is not held against the next in its place. */
+static void test_a_member_in_the_place_of_another_has_another_version(void)
+{
+	struct mesh_peer next;
+	struct swarm_member *member;
+	struct swarm *swarm;
+	uint32_t version;
+	unsigned idx;
+
+	source_net_init(&net);
+	swarm = source_net_join(&net, 0, 1);
+	member = swarm_lookup(swarm, net.sources[0].key);
+	CHECK(member);
+	idx = swarm_member_idx(member);
+	version = swarm_member_version(member);
+	swarm_member_lose(member, net.now_ns);
+	(void)source_net_run(&net, NS_PER_S, NULL, NULL);
+	next = source_net_peer(&net, 1);
+	swarm_hint(swarm, &next);
+	member = swarm_lookup(swarm, net.sources[1].key);
+	CHECK(member);
+	CHECK_EQ(swarm_member_idx(member), idx);
+	CHECK(swarm_member_version(member) != version);
+	version = swarm_member_version(member);
+	have_set(&member->have, HAVE_ALL);
+	CHECK(swarm_member_version(member) != version);
+	swarm_leave(swarm);
+	source_net_fini(&net);
+}
+
 /* --- limits of what is asked for --- */
 
 static bool chunk_is_right(void *arg, const struct message_answer *answer)
@@ -513,6 +543,7 @@ int main(void)
 	RUN(test_new_guesses_do_not_prolong_hope_for_ever);
 	RUN(test_swarms_full_of_guesses_leave_others_their_sources);
 	RUN(test_a_hint_is_asked_where_it_is_said_to_be);
+	RUN(test_a_member_in_the_place_of_another_has_another_version);
 	RUN(test_what_did_not_come_costs_nothing_of_the_limits);
 	RUN(test_an_ask_of_whoever_has_it_waits_for_the_limit);
 	RUN(test_leaving_ends_searches);
