@@ -8,6 +8,7 @@
 #include "dht/node_id.h"
 #include "dht/query.h"
 #include "dht/search_state.h"
+#include "dht/swarms.h"
 
 /* More in one datagram do not fit (KRPC_NODE_LEN_IPV4, a datagram of 1,500 bytes). */
 #define TOLD_MAX  56
@@ -61,19 +62,62 @@ static bool search_has_enough(const struct dht_search *search)
 	       (search->params.is_first_enough || !search->params.key);
 }
 
+/* Many nodes tell of the same peers; who asked is told of each once. */
+static bool peer_is_news(struct dht_search *search, const struct addr *peer)
+{
+	/* Whoever finds two peers of one hash hides one of them from a search: no secret. */
+	static const uint64_t key[2] = {0};
+	uint64_t hash = siphash(key, peer, sizeof(*peer)) | 1;
+	unsigned at = (unsigned)(hash >> 1) % SEARCH_PEERS_SLOTS;
+
+	while (search->peers[at] && search->peers[at] != hash)
+		at = (at + 1) % SEARCH_PEERS_SLOTS;
+	if (search->peers[at] || search->peer_cnt == DHT_PEERS_MAX)
+		return false;
+	search->peers[at] = hash;
+	search->peer_cnt++;
+	return true;
+}
+
+/* Leaves the news of peers in it. */
+static void peers_tell(struct dht_search *search, struct addr *peers, unsigned cnt)
+{
+	const struct dht_asker asker = search->params.asker;
+	unsigned news_cnt = 0;
+
+	for (unsigned i = 0; i < cnt; i++)
+		if (peer_is_news(search, &peers[i]))
+			peers[news_cnt++] = peers[i];
+	search->has_found |= news_cnt > 0;
+	if (news_cnt && asker.peers)
+		asker.peers(asker.ctx, peers, news_cnt);
+}
+
+/* What one of the networks' stores has. */
+static void hear_side(struct dht_search *search, const struct dht_side *side)
+{
+	const struct kad_id *target = &search->params.target;
+	struct addr peers[PEERS_MAX];
+	struct dht_item item;
+
+	if (search->params.kind == DHT_FIND_PEERS)
+		peers_tell(search, peers,
+			   dht_swarms_sample(side->swarms, target, peers, PEERS_MAX));
+	else if (dht_items_get(side->items, target, &item))
+		(void)item_tell(search, &item);
+}
+
 bool search_hear_own(struct dht_search *search, uint64_t now_ns)
 {
 	struct dht *dht = search->dht;
 	const pool_handle handle = pool_handle_of(&dht->searches->pool, search);
-	struct dht_item item;
 
-	if (search->params.kind != DHT_FIND_ITEM || search->params.write)
+	if (search->params.kind == DHT_FIND_NODES || search->params.write)
 		return true;
 	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++) {
-		if (!(search->params.nets >> net & 1) || !dht_side_is_on(&dht->sides[net]) ||
-		    !dht_items_get(dht->sides[net].items, &search->params.target, &item))
+		if (!(search->params.nets >> net & 1) || !dht_side_is_on(&dht->sides[net]))
 			continue;
-		(void)item_tell(search, &item);
+		hear_side(search, &dht->sides[net]);
 		if (pool_lookup(&dht->searches->pool, handle) != search)
 			return false; /* whoever was told had enough */
 	}
@@ -109,38 +153,17 @@ static enum item_verdict item_hear(struct dht_search *search, struct search_leg 
 	return item_tell(search, &item);
 }
 
-/* Many nodes tell of the same peers; who asked is told of each once. */
-static bool peer_is_news(struct dht_search *search, const struct addr *peer)
-{
-	/* Whoever finds two peers of one hash hides one of them from a search: no secret. */
-	static const uint64_t key[2] = {0};
-	uint64_t hash = siphash(key, peer, sizeof(*peer)) | 1;
-	unsigned at = (unsigned)(hash >> 1) % SEARCH_PEERS_SLOTS;
-
-	while (search->peers[at] && search->peers[at] != hash)
-		at = (at + 1) % SEARCH_PEERS_SLOTS;
-	if (search->peers[at] || search->peer_cnt == DHT_PEERS_MAX)
-		return false;
-	search->peers[at] = hash;
-	search->peer_cnt++;
-	return true;
-}
-
 static void peers_hear(struct dht_search *search, const struct krpc_message *reply,
 		       const struct addr *teller)
 {
-	const struct dht_asker asker = search->params.asker;
 	struct addr peers[PEERS_MAX];
 	struct bencode_reader iter;
 	unsigned cnt = 0;
 
 	krpc_peers_begin(reply, &iter);
 	while (cnt < PEERS_MAX && krpc_peers_next(&iter, &peers[cnt]))
-		cnt += kad_reach_is_credible(&peers[cnt], teller) &&
-		       peer_is_news(search, &peers[cnt]);
-	search->has_found |= cnt > 0;
-	if (cnt && asker.peers)
-		asker.peers(asker.ctx, peers, cnt);
+		cnt += kad_reach_is_credible(&peers[cnt], teller);
+	peers_tell(search, peers, cnt);
 }
 
 /*

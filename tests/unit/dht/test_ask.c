@@ -319,6 +319,34 @@ static void test_announced_peers_are_found(void)
 	dht_lab_fini(&lab);
 }
 
+static void test_peers_that_lie_here_are_found_when_all_others_are_gone(void)
+{
+	struct kad_id info_hash = {{0xab, 0xcd}};
+	struct dht_announce_params params = {.info_hash = info_hash};
+	struct dht_lab_result result;
+	struct dht_stats stats = {0};
+	struct dht_asker asker;
+	unsigned holder = 0;
+
+	begin();
+	asker = dht_lab_asker(&result);
+	CHECK(dht_announce(dht_of(3), &params, &asker, lab.now_ns));
+	CHECK(dht_lab_wait(&lab, &result, 30 * SECOND));
+	while (!stats.peer_cnt && ++holder < NODES)
+		dht_stats(dht_of(holder), lab.now_ns, &stats);
+	CHECK_EQ(stats.peer_cnt, 1);
+	for (unsigned i = 0; i < NODES; i++)
+		if (i != holder)
+			dht_lab_stop(&lab.nodes[i]);
+	asker = dht_lab_asker(&result);
+	CHECK(dht_peers(dht_of(holder), &info_hash, &asker, lab.now_ns));
+	CHECK(dht_lab_wait(&lab, &result, 60 * SECOND));
+	CHECK_EQ(result.outcome.err, 0);
+	CHECK_EQ(result.peer_cnt, 1);
+	CHECK(addr_equal(&result.peers[0], &lab.nodes[3].addr));
+	dht_lab_fini(&lab);
+}
+
 static void test_lookup_finds_the_nearest(void)
 {
 	struct dht_lab_result result;
@@ -703,6 +731,7 @@ int main(void)
 	RUN(test_kept_put_whose_asker_left_goes_on_untold);
 	RUN(test_a_passing_put_leaves_the_kept_one_alone);
 	RUN(test_announced_peers_are_found);
+	RUN(test_peers_that_lie_here_are_found_when_all_others_are_gone);
 	RUN(test_lookup_finds_the_nearest);
 	RUN(test_who_knows_nobody_is_told_at_once);
 	RUN(test_dead_bootstrap_is_unreachable_and_tried_again);
