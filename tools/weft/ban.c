@@ -6,15 +6,19 @@
 #include "show.h"
 #include "text.h"
 
-static const struct field ban_fields[] = {
-	{"target", "banned", "target", COLUMN_TEXT},
-	{"kind", "kind", "kind", COLUMN_TEXT},
-	{"added", "since", "added_s", COLUMN_TIME},
-	{"expires", "until", "expires_s", COLUMN_TIME},
-	{"reason", "reason", "reason", COLUMN_TEXT},
-	{"scope", "keeps out", "scope", COLUMN_TEXT},
-	{0},
-};
+/* Of a ban in force, or of one that was until now. */
+#define BAN_FIELDS(is_banned, keeps_out)                                                           \
+	{                                                                                          \
+		{"target", is_banned, "target", COLUMN_TEXT},                                      \
+		{"kind", "kind", "kind", COLUMN_TEXT},                                             \
+		{"added", "since", "added_s", COLUMN_TIME},                                        \
+		{"expires", "until", "expires_s", COLUMN_TIME},                                    \
+		{"reason", "reason", "reason", COLUMN_TEXT},                                       \
+		{"scope", keeps_out, "scope", COLUMN_TEXT},                                        \
+		{0},                                                                               \
+	}
+static const struct field ban_fields[] = BAN_FIELDS("banned", "keeps out");
+static const struct field removed_fields[] = BAN_FIELDS("no longer banned", "kept out");
 
 int run_ban_add(struct invocation *inv)
 {
@@ -53,5 +57,5 @@ int run_ban_list(struct invocation *inv)
 int run_ban_remove(struct invocation *inv)
 {
 	return show_fields(inv, "RemoveBan", json_pack("{s:s}", "target", inv->args[0]), "ban",
-			   ban_fields);
+			   removed_fields);
 }

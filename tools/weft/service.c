@@ -149,7 +149,7 @@ static const struct field offer_fields[] = {
 	{"target", "its address", "target", COLUMN_TEXT},
 	{"state", "state", "state", COLUMN_TEXT},
 	{"why", "why", "why", COLUMN_TEXT},
-	{"published", "published", "published", COLUMN_BOOL},
+	{"published", "published when ready", "published", COLUMN_BOOL},
 	{"calls_per_min", "calls a minute", "calls_per_min", COLUMN_COUNT},
 	{"payload_max", "longest payload", "payload_max", COLUMN_BYTES},
 	{"timeout_ms", "longest call, ms", "timeout_ms", COLUMN_COUNT},
