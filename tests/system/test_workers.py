@@ -29,6 +29,12 @@ def fetch(lab, getter, link, name):
     check_eq(done.returncode, OK, f"get: {done.stderr}")
 
 
+def serve_one(lab, getter, link, name):
+    """As fetch, by a getter that goes then: those after it would take chunks from it, too."""
+    fetch(lab, getter, link, name)
+    getter.stop()
+
+
 def until_all_work(daemon, least, work):
     """work(0), work(1), ... until every worker has a part of it, but least times.
 
@@ -52,10 +58,8 @@ def test_every_worker_serves_some_of_many_getters(lab):
     link = a.share(root)
 
     def get_one(i):
-        b = lab.daemon(f"b{i}").start()
-        fetch(lab, b, link, f"out{i}")
+        serve_one(lab, lab.daemon(f"b{i}").start(), link, f"out{i}")
         same_tree(root, lab.dir / f"out{i}")
-        b.stop()
 
     total = until_all_work(a, 12, get_one) * sum(FILES.values())
     served = wait_for(lambda: sum(w["served_bytes"] for w in workers_of(a)) >= total and
@@ -295,7 +299,7 @@ def test_each_worker_receives_from_its_own_queues(lab):
     told = a.weft("status").stdout
     check("worker 0\tveth0:0 veth0:2\nworker 1\tveth0:1 veth0:3\n" in told, f"status: {told}")
     link = a.share(lab.folder("root", {"x": 8 * CHUNK}))
-    cnt = until_all_work(a, 12, lambda i: fetch(lab, client(lab, ns_b, i), link, f"out{i}"))
+    cnt = until_all_work(a, 12, lambda i: serve_one(lab, client(lab, ns_b, i), link, f"out{i}"))
     received = wait_for(lambda: (q := device(a)["receive"]) and
                         all(q[w]["datagrams"] + q[w + 2]["datagrams"] > 0 for w in range(2)) and q,
                         "both workers received by AF_XDP")
@@ -314,7 +318,7 @@ def test_each_worker_sends_by_a_queue_of_its_own(lab):
     link = a.share(lab.folder("root", {"x": 40 * CHUNK}))
 
     def get_one(i):
-        fetch(lab, client(lab, ns_b, i), link, f"out{i}")
+        serve_one(lab, client(lab, ns_b, i), link, f"out{i}")
         same_tree(lab.dir / "root", lab.dir / f"out{i}")
 
     cnt = until_all_work(a, 12, get_one)
