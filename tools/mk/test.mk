@@ -38,9 +38,9 @@ $(BPF_TESTS): %: %.o $(BPF_SUPPORT_OBJS) $(SUPPORT) $(LIBS)
 
 # The same target either fuzzes or replays its corpus.
 FUZZ_MAIN := $(if $(FUZZING),,$(B_DIR)/tests/fuzz/replay.o)
-$(REPLAY): %: %.o $(FUZZ_MAIN) $(LIBS)
+$(REPLAY): %: %.o $(FUZZ_MAIN) $(SUPPORT) $(LIBS)
 	$(call say,LINK,$@)
-	$(Q)$(call link,$< $(FUZZ_MAIN)) $(if $(FUZZING),-fsanitize=fuzzer)
+	$(Q)$(call link,$< $(FUZZ_MAIN) $(SUPPORT)) $(if $(FUZZING),-fsanitize=fuzzer)
 
 # What needs neither root nor tools beyond the compiler: unit, simulator, replay.
 TEST_PROGRAMS = $(call pick,$(UNIT) $(SIM) $(REPLAY))
