@@ -32,6 +32,7 @@ enum weft_err {
 	WEFT_EUNSAFE = -1016,	   /* a name or path that must not be used */
 	WEFT_EUNREACHABLE = -1017, /* no address of the peer answers */
 	WEFT_ESTALE = -1018,	   /* older than what its owner published before */
+	WEFT_ESEALED = -1019,	   /* a stored secret that another node key has sealed */
 };
 
 /*

@@ -16,6 +16,7 @@
 #include "content/get/get_state.h"
 #include "content/object.h"
 #include "content/publish/publish_state.h"
+#include "crypto/key_seal.h"
 #include "crypto/node_key.h"
 #include "store/store.h"
 
@@ -79,12 +80,14 @@ static void check_followed(const uint8_t *data, size_t len)
 
 static void check_community(const uint8_t *data, size_t len)
 {
+	static struct communities all; /* with no seal */
 	static struct community community, again;
 	uint8_t record[JOINED_RECORD_CAP];
 	struct writer w = writer_of(record, sizeof(record));
 
 	memset(&community, 0, sizeof(community));
 	memset(&again, 0, sizeof(again));
+	community.all = again.all = &all;
 	if (joined_record_parse(data, len, &community) == 0) {
 		joined_record_write(&w, &community);
 		weft_assert(!w.bad);
@@ -103,11 +106,14 @@ static void check_publication(const uint8_t *data, size_t len)
 {
 	static struct publish_settings settings;
 	uint8_t seed[NODE_KEY_SEED_LEN];
+	struct record_seed stored = {0};
 
 	memset(&settings, 0, sizeof(settings));
-	if (record_parse_settings(data, len, &settings, seed) < 0)
+	if (record_parse_settings(data, len, &settings, &stored) < 0)
 		return;
 	weft_assert(settings.name[0]);
+	if (stored.len != NODE_KEY_SEED_LEN)
+		weft_assert(key_seal_open(NULL, stored.bytes, stored.len, seed) < 0);
 	weft_assert(settings.community_cnt <= MANIFEST_COMMUNITIES_MAX);
 	weft_assert(settings.recommended_cnt <= MANIFEST_RECOMMENDED_MAX);
 }

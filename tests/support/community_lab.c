@@ -102,6 +102,7 @@ void community_lab_start(struct community_lab_node *node)
 	struct community_lab *lab = node->lab;
 	struct community_params params = {.config = node->config,
 					  .key = node->key,
+					  .seal = node->seal,
 					  .timers = &node->timers,
 					  .random = &node->random,
 					  .overlay = fake_overlay_seam(&lab->overlay),

@@ -21,6 +21,7 @@ struct community_lab_node {
 	struct community_lab *lab;
 	struct mesh *mesh;
 	struct node_key *key;
+	struct key_seal *seal; /* NULL: none; made and freed by the test */
 	char dir[SCRATCH_CAP];
 	struct store *store; /* NULL: it is down */
 	struct jobs *jobs;

@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import random
+import subprocess
 import sys
 import time
 
@@ -44,6 +45,32 @@ def link_of_revision(daemon, name):
     wanted = share(daemon, name)["collection_id"]
     return next(row["link"] for row in daemon.json("share", "list")["shares"]
                 if row["collection_id"] == wanted)
+
+
+def test_a_share_key_is_sealed_with_the_nodes_and_outlives_kill_9(lab):
+    phrase = lab.dir / "phrase"
+    phrase.write_text("open sesame\n")
+    a = lab.daemon("a", config=f"[node]\npassphrase_file = {phrase}\n").start()
+    tree = lab.folder("tree", {"one": 10})
+    done(a, "share", "new", "docs", "--public")
+    done(a, "community", "create", "club")
+    done(a, "share", "export-key", "docs", str(lab.dir / "docs.key"))
+    a.kill()
+    seed = (lab.dir / "docs.key").read_bytes()[9:41]
+    kept = [path for path in a.state.rglob("*") if path.is_file() and seed in path.read_bytes()]
+    check_eq(kept, [], "files with the share's key")
+    a.start()
+    done(a, "share", "publish", "docs", str(tree))
+    check_eq(share(a, "docs")["revision"], 1, "published after kill -9")
+    # Another node's key opens nothing, and the daemon says what to do.
+    a.stop()
+    (a.state / "node.key").rename(lab.dir / "kept.key")
+    refused = subprocess.run(a.command(), capture_output=True, text=True, timeout=60)
+    check(refused.returncode != 0, "it starts with another key")
+    check("sealed by the key of another node; start with the node.key" in refused.stderr, refused.stderr)
+    (lab.dir / "kept.key").rename(a.state / "node.key")
+    a.start()
+    check_eq(share(a, "docs")["revision"], 1, "nothing was lost")
 
 
 def test_a_folder_is_published_fetched_and_updated(lab):

@@ -24,6 +24,7 @@ static const char *const texts[] = {
 	[-(WEFT_EUNSAFE + 1000)] = "an unsafe name or path",
 	[-(WEFT_EUNREACHABLE + 1000)] = "no address answers",
 	[-(WEFT_ESTALE + 1000)] = "older than what its owner published before",
+	[-(WEFT_ESEALED + 1000)] = "sealed by the key of another node",
 };
 
 const char *weft_err_text(int err)

@@ -61,6 +61,7 @@ static const struct error_class {
 	{WEFT_EUNSAFE, "WEFT_EUNSAFE", "Refused"},
 	{WEFT_EUNREACHABLE, "WEFT_EUNREACHABLE", "Timeout"},
 	{WEFT_ESTALE, "WEFT_ESTALE", "NotVerified"},
+	{WEFT_ESEALED, "WEFT_ESEALED", "NotVerified"},
 };
 
 static struct error_class error_class_of(int err)

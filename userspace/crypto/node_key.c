@@ -52,11 +52,16 @@ _Static_assert(NODE_KEY_SIG_LEN == crypto_sign_BYTES, "Ed25519 signature");
 struct node_key {
 	uint8_t secret[crypto_sign_SECRETKEYBYTES];
 	uint8_t public[NODE_KEY_LEN];
+	bool is_sealed; /* in the file that it was loaded from */
 };
 
 static struct node_key *key_alloc(void)
 {
-	return sodium_init() < 0 ? NULL : sodium_malloc(sizeof(struct node_key));
+	struct node_key *key = sodium_init() < 0 ? NULL : sodium_malloc(sizeof(*key));
+
+	if (key)
+		key->is_sealed = false;
+	return key;
 }
 
 int node_key_from_seed(const uint8_t seed[static NODE_KEY_SEED_LEN], struct node_key **out_key)
@@ -84,6 +89,11 @@ int node_key_generate(struct node_key **out_key)
 void node_key_free(struct node_key *key)
 {
 	sodium_free(key);
+}
+
+bool node_key_is_sealed(const struct node_key *key)
+{
+	return key->is_sealed;
 }
 
 const uint8_t *node_key_public(const struct node_key *key)
@@ -215,6 +225,7 @@ static int key_parse(const uint8_t *data, size_t len, const char *passphrase,
 		err = WEFT_EDAMAGED;
 		goto free_seed;
 	}
+	key->is_sealed = data[KEY_MAGIC_LEN] == KEY_SEALED;
 	*out_key = key;
 free_seed:
 	sodium_free(seed);

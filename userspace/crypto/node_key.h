@@ -2,6 +2,7 @@
 #ifndef WEFT_CRYPTO_NODE_KEY_H
 #define WEFT_CRYPTO_NODE_KEY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,6 +45,8 @@ int node_key_load(const char *path, const char *passphrase, struct node_key **ou
 WEFT_MUST_CHECK
 int node_key_save(const struct node_key *key, const char *path, const char *passphrase);
 
+/* node_key_is_sealed: it was loaded from a file that a passphrase seals. */
+bool node_key_is_sealed(const struct node_key *key);
 const uint8_t *node_key_public(const struct node_key *key);
 const uint8_t *node_key_seed(const struct node_key *key);
 void node_key_sign(const struct node_key *key, const void *data, size_t len,

@@ -82,11 +82,9 @@ static int load_or_make(const char *path, const char *passphrase, struct node_ke
 	if (err < 0)
 		return err;
 	err = node_key_save(key, path, passphrase);
-	if (err < 0)
-		node_key_free(key);
-	else
-		*out_key = key;
-	return err;
+	node_key_free(key);
+	/* As every later start has it; and what cannot be read back is better known now. */
+	return err < 0 ? err : node_key_load(path, passphrase, out_key);
 }
 
 /*

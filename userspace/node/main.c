@@ -77,6 +77,11 @@ static const char *start_advice(int err, const char *what)
 	case WEFT_EDAMAGED:
 		return "; move its folder db away, start again and run weft store check "
 		       "--repair: key and blobs are kept, shares are added again";
+	case WEFT_ESEALED:
+		return "; start with the node.key that was there when they were made; without it, "
+		       "move "
+		       "the folder db away: shares are published anew from keys that weft share "
+		       "export-key wrote";
 	case -EACCES:
 	case -EPERM:
 	case -EROFS:

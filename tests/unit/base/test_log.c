@@ -95,12 +95,12 @@ static void test_a_message_stays_one_line(void)
 
 static void test_every_error_code_has_words_of_its_own(void)
 {
-	for (int err = WEFT_EFULL; err >= WEFT_ESTALE; err--) {
+	for (int err = WEFT_EFULL; err >= WEFT_ESEALED; err--) {
 		CHECK(strcmp(weft_err_text(err), "unknown error") != 0);
 		for (int other = WEFT_EFULL; other > err; other--)
 			CHECK(strcmp(weft_err_text(err), weft_err_text(other)) != 0);
 	}
-	CHECK_STR(weft_err_text(WEFT_ESTALE - 1), "unknown error");
+	CHECK_STR(weft_err_text(WEFT_ESEALED - 1), "unknown error");
 	CHECK_STR(weft_err_text(-ENOENT), "No such file or directory");
 	CHECK_STR(weft_err_text(-999), "unknown error");
 	CHECK_STR(weft_err_text(INT_MIN), "unknown error");

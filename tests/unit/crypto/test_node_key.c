@@ -131,6 +131,7 @@ static void check_save_and_load(const char *passphrase)
 	CHECK(dir_make());
 	CHECK_EQ(node_key_load(path, passphrase, &loaded), WEFT_EABSENT);
 	CHECK_EQ(node_key_generate(&key), 0);
+	CHECK(!node_key_is_sealed(key));
 	memcpy(public, node_key_public(key), sizeof(public));
 	CHECK_EQ(node_key_save(key, path, passphrase), 0);
 	CHECK_EQ(node_key_save(key, path, passphrase), 0);
@@ -139,6 +140,7 @@ static void check_save_and_load(const char *passphrase)
 	CHECK_EQ(st.st_mode & 07777, 0600);
 	CHECK_EQ(file_cnt(), 1);
 	CHECK_EQ(node_key_load(path, passphrase, &loaded), 0);
+	CHECK_EQ(node_key_is_sealed(loaded), passphrase != NULL);
 	CHECK_MEM(node_key_public(loaded), public, sizeof(public));
 	node_key_free(loaded);
 	dir_remove();

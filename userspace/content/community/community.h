@@ -15,6 +15,7 @@
 #include "mesh/seam_overlay.h"
 
 struct jobs;
+struct key_seal;
 struct node_key;
 struct random;
 struct store;
@@ -69,6 +70,7 @@ struct community_event {
 struct community_params {
 	struct community_config config;
 	const struct node_key *key;
+	const struct key_seal *seal; /* of communities' keys in the store; NULL: none */
 	struct store *store;
 	struct jobs *jobs;
 	struct timer_wheel *timers;

@@ -5,6 +5,7 @@
 
 #include "codec/cbor.h"
 #include "content/community/community_state.h"
+#include "crypto/key_seal.h"
 #include "crypto/node_key.h"
 
 #define LAYOUT 1
@@ -46,14 +47,23 @@ static void partners_write(struct writer *w, const struct community *community)
 	}
 }
 
+static void secret_write(struct writer *w, const struct community *community)
+{
+	uint8_t seed[KEY_SEAL_LEN_MAX];
+	size_t len =
+		key_seal_write(community->all->params.seal, node_key_seed(community->secret), seed);
+
+	cbor_field_bytes(w, FIELD_SEED, seed, len);
+	explicit_bzero(seed, sizeof(seed));
+}
+
 void joined_record_write(struct writer *w, const struct community *community)
 {
 	cbor_write_map(w, 8u + (community->secret != NULL) + (community->token_len > 0));
 	cbor_field_uint(w, FIELD_LAYOUT, LAYOUT);
 	cbor_field_bytes(w, FIELD_KEY, community->key, sizeof(community->key));
 	if (community->secret)
-		cbor_field_bytes(w, FIELD_SEED, node_key_seed(community->secret),
-				 NODE_KEY_SEED_LEN);
+		secret_write(w, community);
 	cbor_field_text(w, FIELD_NAME, community->name, strlen(community->name));
 	cbor_field_bool(w, FIELD_STRICT, community->roster.is_strict);
 	if (community->token_len)
@@ -118,12 +128,21 @@ static void partners_read(struct cbor_reader *r, struct community *community)
 
 static int secret_read(struct cbor_reader *r, struct community *community)
 {
+	const struct key_seal *seal = community->all->params.seal;
 	uint8_t seed[NODE_KEY_SEED_LEN];
+	size_t len;
+	const uint8_t *bytes = cbor_read_bytes(r, &len);
+	int err;
 
-	cbor_read_fixed(r, seed, sizeof(seed));
-	if (cbor_is_bad(r) || community->secret)
+	if (!bytes || community->secret)
 		return WEFT_EDAMAGED;
-	return node_key_from_seed(seed, &community->secret);
+	err = key_seal_open(seal, bytes, len, seed);
+	if (err == 0)
+		err = node_key_from_seed(seed, &community->secret);
+	explicit_bzero(seed, sizeof(seed));
+	if (key_seal_is_due(seal, len))
+		community_save(community);
+	return err;
 }
 
 static int field_read(struct cbor_reader *r, uint64_t key, struct community *community)

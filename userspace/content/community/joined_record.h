@@ -11,7 +11,7 @@
 struct community;
 
 /*
- * A community in STORE_COMMUNITIES: the map {0: layout 1, 1: key, 2: seed of it?, 3: name,
+ * A community in STORE_COMMUNITIES: the map {0: layout 1, 1: key, 2: seed of it (crypto/key_seal.h)?, 3: name,
  * 4: strict, 5: token?, 6: joined s, 7: it is being left, 8: [[key, [PeerAddr]]] whom to ask,
  * 9: [[key, cursor]] partners}.
  */
@@ -20,7 +20,8 @@ struct community;
 void joined_record_write(struct writer *w, const struct community *community);
 /*
  * joined_record_parse fills the fields of community that are kept; its secret is the caller's.
- * 0, WEFT_ENEWER (another layout), WEFT_EDAMAGED, -errno.
+ * A seed that lies unsealed and is not to makes the row due to be saved.
+ * 0, WEFT_ENEWER (another layout), WEFT_EDAMAGED, WEFT_ESEALED, -errno.
  */
 WEFT_MUST_CHECK
 int joined_record_parse(const void *bytes, size_t len, struct community *community);

@@ -191,6 +191,7 @@ int publisher_new(const struct publisher_params *params, struct publisher **out_
 			keep_end(at);
 		keep_soon(at, params->now_ns);
 	}
+	record_seal(publisher);
 	*out_publisher = publisher;
 	return 0;
 }

@@ -16,6 +16,7 @@
 #include "weft/err.h"
 
 struct jobs;
+struct key_seal;
 struct link_node;
 struct store;
 struct timer_wheel;
@@ -115,6 +116,7 @@ struct publisher_params {
 	struct publisher_config config;
 	struct content *content;
 	struct store *store;
+	const struct key_seal *seal; /* of share keys in the store; NULL: none */
 	struct jobs *jobs;
 	struct timer_wheel *timers;
 	struct overlay_seam overlay; /* ops NULL: it is neither asked nor told */
@@ -130,7 +132,8 @@ struct publisher_params {
 
 /*
  * publisher_new reads what is published and becomes a holder of content. The overlay has the
- * rule of heads (head.h) already. 0, WEFT_EDAMAGED (a row), WEFT_EFULL or -errno.
+ * rule of heads (head.h) already. Keys that lie unsealed and are not to are sealed, in one
+ * commit. 0, WEFT_EDAMAGED (a row), WEFT_ESEALED (a share's key), WEFT_EFULL or -errno.
  */
 WEFT_MUST_CHECK
 int publisher_new(const struct publisher_params *params, struct publisher **out_publisher);

@@ -76,6 +76,7 @@ struct publication {
 	bool is_put_due;	/* there is a head of ours that nobody was given */
 	unsigned fail_cnt;	/* puts in a row that nobody took */
 
+	bool is_seal_due;	/* its key lies unsealed in the store */
 	publisher_done_fn done; /* of a creation or removal under way */
 	void *arg;
 	bool is_leaving;
@@ -117,7 +118,7 @@ void publication_unlist(const struct publication *publication);
 
 /*
  * record.c, rows in deterministic CBOR:
- *	STORE_PUBLISHED	{0 name, 1 seed 32, 2 path?, 3 title?, 4 description?, 5 public,
+ *	STORE_PUBLISHED	{0 name, 1 seed (crypto/key_seal.h), 2 path?, 3 title?, 4 description?, 5 public,
  *			 6 communities[], 7 recommended[], 8 rules?, 9 only?}
  *	STORE_REVISIONS	{0 manifest id, 1 created s, 2 expires s, 3 items, 4 bytes, 5 digest}
  */
@@ -128,16 +129,23 @@ void record_put_revision(struct store_batch *batch, const struct publication *pu
 			 const struct revision_parts *parts);
 void record_delete_revision(struct store_batch *batch, const struct publication *publication,
 			    uint64_t seq);
+/* A share's key as it lies in its row; borrowed of it. */
+struct record_seed {
+	const uint8_t *bytes;
+	size_t len;
+};
 /* record_parse_* fill what a row holds of what the caller zeroed. 0 or WEFT_EDAMAGED. */
 WEFT_MUST_CHECK
 int record_parse_settings(const void *row, size_t len, struct publish_settings *settings,
-			  uint8_t seed[static 32]);
+			  struct record_seed *out_seed);
 WEFT_MUST_CHECK
 int record_parse_revision(const struct store_item *item, struct publish_revision *revision,
 			  uint8_t digest[static 32]);
-/* record_load reads all publications: 0, WEFT_EDAMAGED or -errno. */
+/* record_load reads all publications: 0, WEFT_EDAMAGED, WEFT_ESEALED or -errno. */
 WEFT_MUST_CHECK
 int record_load(struct publisher *publisher);
+/* record_seal writes rows again whose keys are to be sealed; if it cannot, at the next start. */
+void record_seal(struct publisher *publisher);
 
 /* publish.c: publication_new makes one that is not listed; takes key on success. NULL: no memory. */
 struct publication *publication_new(struct publisher *publisher, struct node_key *key,

@@ -7,6 +7,7 @@
 #include "base/cursor.h"
 #include "codec/cbor.h"
 #include "content/publish/publish_state.h"
+#include "crypto/key_seal.h"
 #include "crypto/node_key.h"
 #include "store/store.h"
 
@@ -35,14 +36,16 @@ static void field_ids(struct writer *w, uint64_t key, const uint8_t (*ids)[32], 
 void record_put_settings(struct store_batch *batch, const struct publication *publication,
 			 const struct publish_settings *settings)
 {
-	uint8_t row[SETTINGS_ROW_CAP];
+	uint8_t row[SETTINGS_ROW_CAP], seed[KEY_SEAL_LEN_MAX];
 	struct writer w = writer_of(row, sizeof(row));
+	size_t seed_len = key_seal_write(publication->publisher->params.seal,
+					 node_key_seed(publication->key), seed);
 
 	cbor_write_map(&w, 5u + (settings->path[0] != 0) + (settings->title[0] != 0) +
 				   (settings->description[0] != 0) + (settings->rules[0] != 0) +
 				   (settings->only[0] != 0));
 	field_text(&w, 0, settings->name);
-	cbor_field_bytes(&w, 1, node_key_seed(publication->key), NODE_KEY_SEED_LEN);
+	cbor_field_bytes(&w, 1, seed, seed_len);
 	field_text(&w, 2, settings->path);
 	field_text(&w, 3, settings->title);
 	field_text(&w, 4, settings->description);
@@ -54,6 +57,7 @@ void record_put_settings(struct store_batch *batch, const struct publication *pu
 	store_batch_put(batch, STORE_PUBLISHED, publication->view.share_id, SHARE_ID_LEN, row,
 			writer_len(&w));
 	explicit_bzero(row, sizeof(row));
+	explicit_bzero(seed, sizeof(seed));
 }
 
 static void revision_key(const struct publication *publication, uint64_t seq,
@@ -106,7 +110,7 @@ static uint32_t ids_read(struct cbor_reader *r, uint8_t (*ids)[32], uint32_t max
 }
 
 int record_parse_settings(const void *row, size_t len, struct publish_settings *settings,
-			  uint8_t seed[static NODE_KEY_SEED_LEN])
+			  struct record_seed *out_seed)
 {
 	struct cbor_reader r;
 	uint64_t key;
@@ -119,7 +123,7 @@ int record_parse_settings(const void *row, size_t len, struct publish_settings *
 			cbor_read_text_copy(&r, settings->name, sizeof(settings->name));
 			break;
 		case 1:
-			cbor_read_fixed(&r, seed, NODE_KEY_SEED_LEN);
+			out_seed->bytes = cbor_read_bytes(&r, &out_seed->len);
 			break;
 		case 2:
 			cbor_read_text_copy(&r, settings->path, sizeof(settings->path));
@@ -152,7 +156,8 @@ int record_parse_settings(const void *row, size_t len, struct publish_settings *
 			cbor_skip(&r);
 		}
 	}
-	return cbor_reader_finish(&r) == 0 && settings->name[0] ? 0 : WEFT_EDAMAGED;
+	return cbor_reader_finish(&r) == 0 && settings->name[0] && out_seed->bytes ? 0
+										   : WEFT_EDAMAGED;
 }
 
 int record_parse_revision(const struct store_item *item, struct publish_revision *revision,
@@ -247,18 +252,30 @@ static bool revision_load(void *arg, const struct store_item *item)
 	return load->err == 0;
 }
 
+static int key_open(const struct key_seal *seal, const struct record_seed *stored,
+		    struct node_key **out_key)
+{
+	uint8_t seed[NODE_KEY_SEED_LEN];
+	int err = key_seal_open(seal, stored->bytes, stored->len, seed);
+
+	if (err == 0)
+		err = node_key_from_seed(seed, out_key);
+	explicit_bzero(seed, sizeof(seed));
+	return err;
+}
+
 static int publication_load(struct load *load, const struct store_item *item)
 {
+	const struct key_seal *seal = load->publisher->params.seal;
 	struct publish_settings *settings = calloc(1, sizeof(*settings));
-	uint8_t seed[NODE_KEY_SEED_LEN] = {0}; /* a row without one is not of its share */
+	struct record_seed seed = {0};
 	struct publication *publication = NULL;
 	struct node_key *key = NULL;
-	int err = settings ? record_parse_settings(item->value, item->value_len, settings, seed)
+	int err = settings ? record_parse_settings(item->value, item->value_len, settings, &seed)
 			   : -ENOMEM;
 
 	if (err == 0)
-		err = node_key_from_seed(seed, &key);
-	explicit_bzero(seed, sizeof(seed));
+		err = key_open(seal, &seed, &key);
 	if (err == 0 && !(publication = publication_new(load->publisher, key, settings)))
 		err = -ENOMEM;
 	free(settings);
@@ -266,6 +283,7 @@ static int publication_load(struct load *load, const struct store_item *item)
 		node_key_free(key);
 		return err;
 	}
+	publication->is_seal_due = key_seal_is_due(seal, seed.len);
 	publication->next = load->publisher->first;
 	load->publisher->first = publication;
 	load->publisher->cnt++;
@@ -299,4 +317,21 @@ int record_load(struct publisher *publisher)
 	}
 	store_snapshot_close(load.snapshot);
 	return err < 0 ? err : load.err;
+}
+
+void record_seal(struct publisher *publisher)
+{
+	struct store *store = publisher->params.store;
+	struct store_batch *batch = NULL;
+
+	for (struct publication *at = publisher->first; at; at = at->next) {
+		if (!at->is_seal_due)
+			continue;
+		if (!batch)
+			batch = store_batch_new(store);
+		record_put_settings(batch, at, &at->settings);
+		at->is_seal_due = false;
+	}
+	if (batch && store_submit(store, batch, NULL, NULL) < 0)
+		store_batch_free(batch);
 }

@@ -47,6 +47,7 @@ int sharing_open_communities(struct sharing *sharing)
 	struct community_params params = {
 		.config = node->config->sharing.community,
 		.key = node->key,
+		.seal = sharing->seal,
 		.store = node->store,
 		.jobs = node->home.jobs,
 		.timers = &node->home.timers,

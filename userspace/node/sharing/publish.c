@@ -85,6 +85,7 @@ int sharing_open_publisher(struct sharing *sharing)
 		.config = node->config->sharing.publisher,
 		.content = node->home.content,
 		.store = node->store,
+		.seal = sharing->seal,
 		.jobs = node->home.jobs,
 		.timers = &node->home.timers,
 		.overlay = sharing_overlay(sharing),

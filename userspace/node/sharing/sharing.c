@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "crypto/key_seal.h"
 #include "node/node_state.h"
 #include "node/sharing/sharing_state.h"
 
@@ -36,6 +37,11 @@ struct overlay_seam sharing_overlay(struct sharing *sharing)
 	return fabric ? overlay_seam_of(fabric_overlay(fabric)) : (struct overlay_seam){0};
 }
 
+static int open_seal(struct sharing *sharing)
+{
+	return key_seal_new(sharing->node->key, &sharing->seal);
+}
+
 /* For whoever publishes or follows, and for whoever only stores: one kind of value. */
 static int open_heads(struct sharing *sharing)
 {
@@ -54,6 +60,7 @@ int sharing_open(struct node *node, char *what)
 		const char *what;
 		int (*open)(struct sharing *sharing);
 	} parts[] = {
+		{"the seal of share keys", open_seal},
 		{"heads of shares", open_heads},
 		{"shares that are published", sharing_open_publisher},
 		{"the search index", sharing_open_search},
@@ -104,6 +111,7 @@ void sharing_free(struct sharing *sharing)
 	communities_free(sharing->communities);
 	announce_free(sharing->announce);
 	publisher_free(sharing->publisher);
+	key_seal_free(sharing->seal);
 	while (sharing->calls)
 		sharing_call_free(sharing->calls);
 	free(sharing->lan);

@@ -14,6 +14,7 @@ struct control_call;
 struct sharing {
 	struct node *node;
 	struct sharing_call *calls; /* that wait */
+	struct key_seal *seal;	    /* of keys in the store */
 	struct publisher *publisher;
 	struct follows *follows;
 	struct search *search;

@@ -47,6 +47,7 @@ struct publish_rig {
 	uint64_t wall_s;
 	unsigned events[PUBLISH_WAS_REVOKED + 1];
 	struct publisher_config config;
+	const struct key_seal *seal;
 	struct mesh mesh;
 	struct link_node hints[PUB_NODES];
 	unsigned hint_cnt;
@@ -172,6 +173,7 @@ static inline int pub_start(struct publish_rig *p)
 		.config = p->config,
 		.content = p->rig.content,
 		.store = p->rig.store,
+		.seal = p->seal,
 		.jobs = p->rig.jobs,
 		.timers = &p->rig.timers,
 		.now_ns = p->rig.now_ns,

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The program dies at every turn between the begin of a revision and its end. */
+#include "crypto/key_seal.h"
+#include "support/sealed_key.h"
 #include "unit/content/publish/publish_rig.h"
 
-static int crash_and_reopen(struct publish_rig *p)
+static int crash(struct publish_rig *p)
 {
 	store_freeze(p->rig.store);
 	publisher_stop(p->publisher);
@@ -10,7 +12,12 @@ static int crash_and_reopen(struct publish_rig *p)
 	jobs_free(p->rig.jobs);
 	store_crash(p->rig.store);
 	publisher_free(p->publisher);
-	return rig_open(&p->rig, 0) < 0 ? -1 : pub_start(p);
+	return rig_open(&p->rig, 0);
+}
+
+static int crash_and_reopen(struct publish_rig *p)
+{
+	return crash(p) < 0 ? -1 : pub_start(p);
 }
 
 /* is_whole: revision seq is told, listed, its manifest is here, and its head is the newest. */
@@ -99,8 +106,74 @@ static void test_death_while_it_is_signed_again_leaves_one_of_both(void)
 	crash_everywhere(false);
 }
 
+/* seed_is_plain: the share's key lies in its row as it is. */
+static bool seed_is_plain(struct publish_rig *p, const uint8_t *id)
+{
+	struct store_snapshot *snapshot;
+	const void *row;
+	bool is_plain;
+	size_t len;
+
+	if (store_snapshot_open(p->rig.store, &snapshot) < 0 ||
+	    store_get(snapshot, STORE_PUBLISHED, id, SHARE_ID_LEN, &row, &len) < 0)
+		abort();
+	is_plain = memmem(row, len, pub_seed, sizeof(pub_seed)) != NULL;
+	store_snapshot_close(snapshot);
+	return is_plain;
+}
+
+static struct key_seal *seal_new(uint8_t number)
+{
+	uint8_t seed[NODE_KEY_SEED_LEN] = {number};
+	struct key_seal *seal;
+	struct node_key *key;
+
+	if (sealed_key_new(seed, &key) < 0 || key_seal_new(key, &seal) < 0)
+		abort();
+	node_key_free(key);
+	return seal;
+}
+
+/* A key that lay there as it is is sealed by the next start, or by that after it. */
+static void test_death_while_keys_are_sealed_leaves_them_as_they_were_or_sealed(void)
+{
+	struct key_seal *seal = seal_new(1), *other = seal_new(2);
+	struct revised seen;
+	struct publish_rig p;
+	uint8_t id[SHARE_ID_LEN];
+
+	CHECK(pub_begin(&p, NULL));
+	pub_tree(&p, "t", 2);
+	CHECK_EQ(pub_create(&p, pub_settings("docs"), pub_seed, id), 0);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	CHECK(seed_is_plain(&p, id));
+	p.seal = seal;
+	CHECK_EQ(pub_reopen(&p), 0);
+	CHECK_EQ(crash_and_reopen(&p), 0); /* before it was committed */
+	CHECK(seed_is_plain(&p, id));
+	pub_turns(&p, 3);
+	CHECK(!seed_is_plain(&p, id));
+	CHECK_EQ(crash_and_reopen(&p), 0); /* and after it */
+	CHECK(is_whole(&p, id, 1));
+	rig_file(&p.rig, "t/more", 12, 77);
+	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	CHECK(is_whole(&p, id, 2));
+	CHECK(!seed_is_plain(&p, id));
+	/* With another node's key nothing is opened, and nothing is lost. */
+	CHECK_EQ(crash(&p), 0);
+	p.seal = other;
+	CHECK_EQ(pub_start(&p), WEFT_ESEALED);
+	p.seal = seal;
+	CHECK_EQ(pub_start(&p), 0);
+	CHECK(is_whole(&p, id, 2));
+	pub_end(&p);
+	key_seal_free(seal);
+	key_seal_free(other);
+}
+
 int main(void)
 {
+	RUN(test_death_while_keys_are_sealed_leaves_them_as_they_were_or_sealed);
 	RUN(test_death_at_any_turn_leaves_the_old_revision_or_the_new);
 	RUN(test_death_while_it_is_signed_again_leaves_one_of_both);
 	return check_done();
