@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The LAN: mesh/lan between its sockets and those who use what it hears. Who is
- * heard is pinged, which makes a session and a neighbour of him if he proves his key; is
- * told to the overlay; and is asked for content (swarm's finder).
+ * heard is dialled, which makes a session and a neighbour of him if he proves his key, and
+ * then is told to the overlay; and he is asked for content (swarm's finder).
  */
 #include <errno.h>
 #include <ifaddrs.h>
@@ -16,6 +16,7 @@
 #include "content/content.h"
 #include "content/swarm/finder.h"
 #include "mesh/hello.h"
+#include "mesh/lan/proof.h"
 #include "mesh/mesh.h"
 #include "net/group_socket.h"
 #include "node/fabric/fabric.h"
@@ -23,10 +24,8 @@
 #include "node/sharing/sharing_lan.h"
 #include "node/sharing/sharing_state.h"
 
-#define SOURCE_MAX	8 /* nodes of one address: so many run on one machine */
-#define PINGS_MAX	8 /* at once; who is heard meanwhile is not pinged */
-#define PING_TIMEOUT_NS (5 * NS_PER_S)
-#define FINDS_MAX	64
+#define SOURCE_MAX 8 /* nodes of one address: so many run on one machine */
+#define FINDS_MAX  64
 /* Datagrams of one turn from one socket: a flood must not hold the worker. */
 #define TURN_MAX 32
 #define CAPS	 MESH_CAP_CONTENT_SEED
@@ -51,12 +50,6 @@ struct lan_socket {
 	enum lan_way way;
 };
 
-struct lan_ping {
-	struct sharing_lan *part;
-	struct mesh_request *request;
-	uint8_t reply[MESH_FRAME_OVERHEAD];
-};
-
 struct lan_find {
 	bool is_on;
 	struct swarm_search asked;
@@ -65,8 +58,8 @@ struct lan_find {
 struct sharing_lan {
 	struct node *node;
 	struct lan *lan;
+	struct lan_proof *proof;
 	struct lan_socket sockets[WAY_CNT];
-	struct lan_ping pings[PINGS_MAX];
 	struct lan_find finds[FINDS_MAX];
 	bool has_finds;
 	char interfaces[LAN_INTERFACES_TEXT_CAP];
@@ -82,50 +75,36 @@ void sharing_lan_config_defaults(struct sharing_lan_config *config)
 
 /* --- who was heard --- */
 
-static void ping_ended(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
+static int node_dial(void *ctx, const struct mesh_peer *peer, uint64_t timeout_ns,
+		     mesh_connect_fn done, void *arg, uint64_t now_ns)
 {
-	struct lan_ping *ping = arg;
+	struct sharing_lan *part = ctx;
 
-	(void)reply, (void)now_ns;
-	ping->request = NULL;
+	return mesh_connect(part->node->home.mesh, peer, timeout_ns, done, arg, now_ns);
 }
 
-static void node_ping(struct sharing_lan *part, const struct mesh_peer *peer, uint64_t now_ns)
+static void node_proven(void *ctx, const struct mesh_peer *peer, uint64_t now_ns)
 {
-	struct mesh_seam mesh = mesh_seam_of(part->node->home.mesh);
+	struct sharing_lan *part = ctx;
 
-	for (unsigned i = 0; i < PINGS_MAX; i++) {
-		struct lan_ping *ping = &part->pings[i];
-		struct mesh_ask ask = {
-			.peer = *peer,
-			.type = MESH_PING,
-			.reply_buf = ping->reply,
-			.reply_cap = sizeof(ping->reply),
-			.timeout_ns = PING_TIMEOUT_NS,
-			.reply = ping_ended,
-			.arg = ping,
-		};
-
-		if (ping->request)
-			continue;
-		/* Refused: whoever it is, is heard again. */
-		if (mesh.ops->ask(mesh.mesh, &ask, now_ns, &ping->request) < 0)
-			ping->request = NULL;
-		return;
-	}
+	if (part->node->fabric)
+		overlay_know(fabric_overlay(part->node->fabric), peer, now_ns);
 }
 
 static void node_found(void *ctx, const struct lan_node *found, uint64_t now_ns)
 {
 	struct sharing_lan *part = ctx;
 	struct mesh_peer peer = {.addrs = &found->addr, .addr_cnt = 1};
+	uint8_t session[MESH_SESSION_ID_LEN];
 
 	if (!found->has_key || !found->addr.port)
 		return;
 	memcpy(peer.key, found->key, sizeof(peer.key));
-	if (part->node->fabric)
-		overlay_know(fabric_overlay(part->node->fabric), &peer, now_ns);
-	node_ping(part, &peer, now_ns);
+	if (mesh_session_id(part->node->home.mesh, peer.key, session) == 0)
+		node_proven(part, &peer, now_ns);
+	else
+		/* No more are remembered than lan does, which counts those it has no room for. */
+		(void)lan_proof_add(part->proof, &peer, now_ns);
 }
 
 /* --- sources of content --- */
@@ -370,6 +349,7 @@ static void part_end(struct sharing_lan *part)
 {
 	lan_free(part->lan);
 	part->lan = NULL;
+	lan_proof_clear(part->proof);
 	sockets_close(part);
 }
 
@@ -390,6 +370,10 @@ static int part_apply(struct sharing_lan *part, const char *interfaces, uint64_t
 int sharing_open_lan(struct sharing *sharing)
 {
 	struct node *node = sharing->node;
+	struct lan_proof_params proof = {.node_cap = node->config->sharing.lan.node_cap,
+					 .random = node->random,
+					 .dial = node_dial,
+					 .proven = node_proven};
 	struct sharing_lan *part;
 	struct swarm_finder finder;
 	int err;
@@ -404,6 +388,9 @@ int sharing_open_lan(struct sharing *sharing)
 	part->node = node;
 	for (unsigned i = 0; i < WAY_CNT; i++)
 		part->sockets[i].group.fd = -1;
+	proof.ctx = part;
+	if ((err = lan_proof_new(&proof, &part->proof)) < 0)
+		return err;
 	finder = (struct swarm_finder){&finder_ops, part};
 	err = content_add_finder(node->home.content, &finder);
 	return err < 0 ? err
@@ -412,15 +399,16 @@ int sharing_open_lan(struct sharing *sharing)
 
 void sharing_stop_lan(struct sharing_lan *part)
 {
-	struct mesh_seam mesh;
+	if (part)
+		part_end(part);
+}
 
+void sharing_free_lan(struct sharing_lan *part)
+{
 	if (!part)
 		return;
-	mesh = mesh_seam_of(part->node->home.mesh);
-	for (unsigned i = 0; i < PINGS_MAX; i++)
-		if (part->pings[i].request)
-			mesh.ops->cancel(part->pings[i].request);
-	part_end(part);
+	lan_proof_free(part->proof);
+	free(part);
 }
 
 void sharing_turn_lan(struct sharing_lan *part, uint64_t now_ns)
@@ -431,15 +419,19 @@ void sharing_turn_lan(struct sharing_lan *part, uint64_t now_ns)
 		finds_end(part, now_ns);
 	if (part->lan && now_ns >= lan_next_ns(part->lan))
 		lan_expire(part->lan, now_ns);
+	lan_proof_expire(part->proof, now_ns);
 }
 
 uint64_t sharing_next_lan_ns(const struct sharing_lan *part)
 {
+	uint64_t next_ns;
+
 	if (!part)
 		return UINT64_MAX;
 	if (part->has_finds)
 		return 0;
-	return part->lan ? lan_next_ns(part->lan) : UINT64_MAX;
+	next_ns = lan_proof_next_ns(part->proof);
+	return part->lan && lan_next_ns(part->lan) < next_ns ? lan_next_ns(part->lan) : next_ns;
 }
 
 void sharing_lan_addresses_changed(struct sharing_lan *part, uint64_t now_ns)

@@ -114,7 +114,7 @@ void sharing_free(struct sharing *sharing)
 	key_seal_free(sharing->seal);
 	while (sharing->calls)
 		sharing_call_free(sharing->calls);
-	free(sharing->lan);
+	sharing_free_lan(sharing->lan);
 	free(sharing);
 }
 

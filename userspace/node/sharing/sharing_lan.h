@@ -21,10 +21,11 @@ struct sharing_lan_config {
 };
 void sharing_lan_config_defaults(struct sharing_lan_config *config);
 
-/* sharing_open_lan sets sharing->lan, which is freed when content is. All others take NULL. */
+/* sharing_open_lan sets sharing->lan; sharing_free_lan, after home closed. All others take NULL. */
 WEFT_MUST_CHECK
 int sharing_open_lan(struct sharing *sharing);
 void sharing_stop_lan(struct sharing_lan *part);
+void sharing_free_lan(struct sharing_lan *part);
 void sharing_turn_lan(struct sharing_lan *part, uint64_t now_ns);
 uint64_t sharing_next_lan_ns(const struct sharing_lan *part);
 void sharing_lan_addresses_changed(struct sharing_lan *part, uint64_t now_ns);
