@@ -83,6 +83,7 @@ static void revise_take(struct publication *publication, struct revise *revise,
 {
 	if (revise->kind == REVISE_REVOKE) {
 		publication->newest = revise->head;
+		publication->view.holder_cnt = 0;
 		publication_unlist(publication);
 	} else if (revise->revision.seq) {
 		revision_take(publication, revise, outcome);

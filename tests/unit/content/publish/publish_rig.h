@@ -46,6 +46,7 @@ struct publish_rig {
 	struct fake_overlay *overlay; /* NULL: there is none */
 	uint64_t wall_s;
 	unsigned events[PUBLISH_WAS_REVOKED + 1];
+	uint32_t told_holder_cnt; /* by the last of them */
 	struct publisher_config config;
 	const struct key_seal *seal;
 	struct mesh mesh;
@@ -87,7 +88,10 @@ static inline uint64_t pub_wall(void *ctx)
 
 static inline void pub_event(void *ctx, const struct publish_event *event)
 {
-	((struct publish_rig *)ctx)->events[event->kind]++;
+	struct publish_rig *p = ctx;
+
+	p->events[event->kind]++;
+	p->told_holder_cnt = event->share->holder_cnt;
 }
 
 static inline int pub_ask(struct mesh *mesh, const struct mesh_ask *ask, uint64_t now_ns,

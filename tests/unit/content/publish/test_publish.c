@@ -363,8 +363,12 @@ static void test_what_is_revoked_is_over(void)
 	pub_tree(&p, "t", 2);
 	CHECK_EQ(pub_create(&p, pub_settings("docs"), NULL, id), 0);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
-	CHECK_EQ(pub_revoke(&p, id, &seen), 0);
 	pub_turns(&p, 10);
+	CHECK_EQ(publisher_lookup(p.publisher, id)->holder_cnt, overlay.keeper_cnt);
+	CHECK_EQ(pub_revoke(&p, id, &seen), 0);
+	CHECK_EQ(p.told_holder_cnt, 0); /* of the last head: they kept the one before */
+	pub_turns(&p, 10);
+	CHECK_EQ(publisher_lookup(p.publisher, id)->holder_cnt, overlay.keeper_cnt);
 	CHECK(overlay_head(&overlay, id, &head));
 	CHECK(head_is_revoked(&head));
 	CHECK(!is_listed(&p, seen.manifest_id));
