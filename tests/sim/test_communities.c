@@ -591,7 +591,9 @@ static void test_one_request_a_minute_too_many_is_refused(void)
 struct liar {
 	struct community_lab_node *node;
 	bool is_forging; /* else its inventions are signed by the invented */
+	bool is_endless; /* it invents nobody: each page is its own record once more */
 	unsigned asked_cnt;
+	uint64_t began_ns, longest_ns; /* from a question for its state to the last for a page */
 };
 
 static void liar_answer(struct mesh_incoming *incoming, struct liar *liar, unsigned type,
@@ -615,8 +617,8 @@ static void liar_state(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 		.cursor = {cursor, sizeof(cursor)},
 	};
 
-	(void)now_ns;
 	liar->asked_cnt++;
+	liar->began_ns = now_ns;
 	memset(&state.members, 0x77, sizeof(state.members));
 	community_state_write(&w, &state);
 	liar_answer(call->incoming, liar, MESH_COMMUNITY_STATE, bytes, writer_len(&w));
@@ -632,9 +634,13 @@ static void liar_members(void *ctx, const struct mesh_call *call, uint64_t now_n
 	uint8_t cursor[COMMUNITY_CURSOR_LEN] = {2};
 	struct community_page page = {.cursor = {cursor, sizeof(cursor)}, .has_more = true};
 
-	(void)now_ns;
 	liar->asked_cnt++;
-	for (unsigned i = 0; i < 10; i++) {
+	if (now_ns - liar->began_ns > liar->longest_ns)
+		liar->longest_ns = now_ns - liar->began_ns;
+	if (liar->is_endless)
+		page.members[page.member_cnt++] =
+			record_make(liar->node->key, id, community_lab_wall_s(&lab), NULL, 0);
+	for (unsigned i = 0; i < 10 && !liar->is_endless; i++) {
 		const uint8_t seed[NODE_KEY_SEED_LEN] = {
 			0xee, (uint8_t)++next, (uint8_t)(next >> 8), (uint8_t)(next >> 16)};
 		struct community_bytes record;
@@ -699,6 +705,31 @@ static void test_members_that_nobody_signed_are_refused(void)
 	CHECK(stats.reasons[COMMUNITY_BAD_SIGNATURE] >= 10);
 	CHECK(community_lab_info(b, id).member_cnt <= 2); /* a, and b itself */
 	CHECK_EQ(community_lab_info(b, id).member_row_cnt, community_lab_info(b, id).member_cnt);
+	community_lab_fini(&lab);
+}
+
+/* There would be more for as long as pages are asked for; others are to have their turn. */
+static void test_one_that_comes_to_no_end_is_left_after_five_minutes(void)
+{
+	struct community_lab_node *a, *b;
+	struct liar liar;
+	struct link link;
+
+	community_lab_init(&lab, 24, 3);
+	a = node_up(false);
+	b = community_lab_add(&lab);
+	b->config.share_cap = 200000; /* so many pages may be there */
+	community_lab_start(b);
+	liar = liar_up(false);
+	liar.is_endless = true;
+	liar_listen(&liar);
+	CHECK_EQ(community_lab_create(a, "open", false, id), 0);
+	link = link_to(&liar, a);
+	CHECK_EQ(community_lab_join(b, "open", &link, NULL, 0), 0);
+	CHECK(!community_lab_run(&lab, MINUTES(30), NULL, NULL));
+	CHECK(liar.longest_ns >= MINUTES(4));
+	CHECK(liar.longest_ns <= MINUTES(5) + 30 * NS_PER_S);
+	CHECK(community_lab_knows(b, id, a));
 	community_lab_fini(&lab);
 }
 
@@ -770,6 +801,7 @@ int main(void)
 	RUN(test_forged_and_old_cursors_are_refused);
 	RUN(test_one_request_a_minute_too_many_is_refused);
 	RUN(test_members_that_nobody_signed_are_refused);
+	RUN(test_one_that_comes_to_no_end_is_left_after_five_minutes);
 	RUN(test_invented_members_are_bounded);
 	RUN(test_invented_members_do_not_get_into_a_strict_community);
 	return check_done();

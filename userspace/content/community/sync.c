@@ -15,6 +15,11 @@
 #include "content/community/community_state.h"
 
 #define TIMEOUT_NS (20 * NS_PER_S)
+/*
+ * All of a run: four partners that take their time for each page would keep all others waiting for
+ * a day. What was taken in stays, so the next run asks for the rest.
+ */
+#define RUN_NS (300 * NS_PER_S)
 /* Pages that one run may take: all there can be, of some twenty records each, and no more. */
 #define PAGES_SPARE 64u
 #define PAGE_FILL   20u
@@ -33,6 +38,7 @@ struct sync_run {
 	enum stage stage;
 	bool is_fresh; /* it began without a cursor */
 	unsigned page_cnt;
+	uint64_t began_ns;
 	struct mesh_request *request;
 	struct buckets members, shares;
 	unsigned first_bucket, last_bucket;   /* of the range asked for now */
@@ -162,6 +168,10 @@ static void run_ask_again(struct sync_run *run, uint64_t now_ns)
 	struct addr addrs[PEER_ADDRS_MAX];
 	struct mesh_peer peer = {0};
 
+	if (now_ns - run->began_ns >= RUN_NS) {
+		run_fail(run, false);
+		return;
+	}
 	if (community_peer(run->all, run->community->roster.id, run->key, &peer, addrs) < 0) {
 		memcpy(peer.key, run->key, sizeof(peer.key));
 		peer.addrs = addrs;
@@ -393,6 +403,7 @@ static void run_begin(struct community *community, const struct mesh_peer *peer,
 	memcpy(run->key, peer->key, sizeof(run->key));
 	run->cursor_len = 0;
 	run->page_cnt = 0;
+	run->began_ns = now_ns;
 	run->is_fresh = !partner || !partner->cursor_len || community->phase != COMMUNITY_IN;
 	run->stage = run->is_fresh ? STAGE_STATE : STAGE_EVENTS;
 	run->events_len = run->is_fresh ? 0 : partner->cursor_len;
