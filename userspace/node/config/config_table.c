@@ -339,7 +339,7 @@ NUMBER("gateway", "connections", CONFIG_COUNT, web.gateway.conn_cap, 1, 4096,
 NUMBER("gateway", "connections_per_address", CONFIG_COUNT, web.gateway.conn_addr_max, 1, 4096,
 	"Of these, from one address (IPv4) or /64 (IPv6)."),
 NUMBER("gateway", "sockets", CONFIG_COUNT, web.gateway.socket_cap, 0, 4096,
-	"Of these, WebSockets."),
+	"Of these, WebSockets, with those whose service is still being reached."),
 NUMBER("gateway", "memory", CONFIG_SIZE, web.gateway.memory_cap, MIB, 64 * GIB,
 	"Memory for bodies that are collected and for what waits to be sent."),
 
