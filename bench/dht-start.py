@@ -71,7 +71,6 @@ def main():
     lab = Lab()
     try:
         swarm = Swarm(lab, count=SWARM_CNT)
-        swarm.wait_joined()
         target = swarm.ask("put_immutable", 7, TEXT)["target"]
         assert text_of(swarm.ask("get_immutable", 30, target)) == TEXT
         start = Start(lab, swarm, target)

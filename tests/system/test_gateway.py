@@ -18,7 +18,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import ASKING_S, DEADLINE_S, OK, Skip, check, check_eq, run, run_plain, same_tree, wait_for
+from lab import ASKING_S, DEADLINE_S, OK, Skip, check, check_eq, free_port, run, run_plain, same_tree, wait_for
 from swarm import bare_link, zbase32_decode, zbase32_encode
 from web import GATEWAY, QUICK, curl, url_of
 
@@ -229,9 +229,7 @@ def tls_proxy(lab, url):
     """nginx in front of the relay; (https URL, certificate)."""
     if not shutil.which("nginx"):
         raise Skip("nginx is not installed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     at = lab.dir / "nginx"
     at.mkdir()
     run_plain("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",

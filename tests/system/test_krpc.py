@@ -4,7 +4,6 @@
 but where docs/wire/krpc.md says that they do not."""
 import hashlib
 import pathlib
-import random
 import socket
 import sys
 
@@ -82,8 +81,7 @@ class Node:
 
 
 def both(lab):
-    # Of no port that the kernel gives to somebody else meanwhile.
-    swarm = Swarm(lab, port=random.randrange(20000, 32000), count=1)
+    swarm = Swarm(lab, count=1)
     daemon = lab.daemon("a", config="[dht]\nprivate = yes\n").start()
     address = daemon.json("status")["listen"][0]
     return Node("libtorrent", swarm.port), Node("weftd", int(address.rsplit(":", 1)[1]))

@@ -62,6 +62,7 @@ def test_immutable_items_go_both_ways(lab):
     check(item["outcome"]["stored"] >= 1, item)
     check_eq(text_of(swarm.ask("get_immutable", 5, HASH)), "Hello World!", "what libtorrent gets")
     theirs = swarm.ask("put_immutable", 2, "from libtorrent")
+    check(theirs["stored"] >= 1, theirs)
     got = a.json("dht", "get", theirs["target"])
     check_eq(got["item"]["text"], "from libtorrent", "what weft gets")
     done = a.weft("dht", "get", "00" * 20)
@@ -150,12 +151,15 @@ def test_a_record_outlives_restarts_of_its_owner(lab):
         wait_joined(a.start())
         wait_published(a)
         address = wait_for(lambda: a.json("status")["listen"], "it listens")[0]
-        theirs = wait_for(lambda: swarm.ask("get_mutable", 2,
-                                            zbase32_decode(node_id(a)).hex(), ""), "third parties",
-                          pause=ASKING_S)
-        check(address.encode().hex() in theirs["value"]["hex"] if isinstance(theirs["value"], dict)
-              else address in theirs["value"], f"{address} is not in {theirs}")
-        seqs.append(theirs["seq"])
+        public = zbase32_decode(node_id(a)).hex()
+
+        def theirs():
+            """The record as third parties have it: some may have the one before still."""
+            found = swarm.ask("get_mutable", 2, public, "")
+            value = found["value"] if found else ""
+            at = value["hex"] if isinstance(value, dict) else value.encode().hex()
+            return address.encode().hex() in at and found
+        seqs.append(wait_for(theirs, f"third parties have {address}", pause=ASKING_S)["seq"])
         a.kill()
     check(seqs[0] < seqs[1] < seqs[2], f"sequence numbers {seqs}")
 
@@ -168,6 +172,7 @@ def test_a_warm_start_needs_no_bootstrap(lab):
     a.start()
     wait_for(lambda: good_nodes(a) >= 1, "the nodes of before answer")
     target = swarm.ask("put_immutable", 2, "while you were away")["target"]
+    wait_for(lambda: a.weft("dht", "get", target).returncode == OK, "found", pause=ASKING_S)
     check_eq(a.json("dht", "get", target)["item"]["text"], "while you were away", "found")
 
 
@@ -177,13 +182,14 @@ def test_silent_name_servers_do_not_hold_up_the_end(lab):
     names = pathlib.Path("/etc/netns") / place
     names.mkdir(parents=True)
     try:
-        (names / "resolv.conf").write_text("nameserver 10.77.0.99\n")  # nobody is there
+        # Nobody is there.
+        (names / "resolv.conf").write_text("nameserver 10.77.0.99\noptions timeout:30 attempts:1\n")
         hosts = ", ".join(f"dht{i}.example:6881" for i in range(6))
         a = lab.daemon("a", netns=place, listen=["10.77.0.1:7000"],
                        config=f"[dht]\nbootstrap = {hosts}\n").start()
         began = time.monotonic()
         a.stop()
-        check(time.monotonic() - began < 3, "stopped while names are looked up")
+        check(time.monotonic() - began < 20, "stopped while names are looked up")
     finally:
         shutil.rmtree(names)
 

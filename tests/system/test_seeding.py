@@ -64,8 +64,8 @@ def test_wrong_limits_are_refused(lab):
 def check_took(took, size, per_s):
     """No faster than the limit, but for a chunk and 20 ms; how exactly it holds is for tests
     on virtual time to say, for here other programs run as well."""
-    least, most = (size - CHUNK) / per_s * 0.95, 2 * size / per_s + 1
-    check(least <= took <= most, f"{took:.2f} s, not {least:.2f} to {most:.2f}")
+    least = (size - CHUNK) / per_s * 0.95
+    check(least <= took, f"{took:.2f} s, not {least:.2f}")
 
 
 def held(lab, config, per_s, cnt):
@@ -89,8 +89,9 @@ def test_upload_keeps_to_its_limit(lab):
 
 def test_upload_of_several_workers_keeps_to_one_limit(lab):
     a = held(lab, "[node]\nworkers = 3\n", 4000000, 3)
-    seeding = wait_for(lambda: (s := a.json("seed", "top"))["sum"]["sent_bytes"] >= 12 * MIB and s,
-                       "all workers told")
+    seeding = wait_for(lambda: (s := a.json("seed", "top")) and
+                       sum(p["bytes"] for p in s["peers"]) >= 12 * MIB and
+                       sum(c["bytes"] for c in s["contents"]) >= 12 * MIB and s, "all workers told")
     check_eq(len(seeding["peers"]), 3, "peers")
     check_eq(sum(p["bytes"] for p in seeding["peers"]), 12 * MIB, "bytes by peer")
     check_eq([c["bytes"] for c in seeding["contents"]], [4 * MIB] * 3, "bytes by content")
@@ -122,8 +123,13 @@ def test_getters_pass_on_what_they_have(lab):
     for i, get in enumerate(gets):
         check_eq(get.wait(DEADLINE_S), OK, f"get {i}")
         same_tree(root, lab.dir / f"out{i}")
-    sent = wait_for(lambda: a.json("seed", "top")["sum"]["sent_bytes"], "sent")
-    passed_on = sum(g.json("seed", "top")["sum"]["sent_bytes"] for g in getters)
+
+    def sent_bytes(*daemons):
+        return sum(daemon.json("seed", "top")["sum"]["sent_bytes"] for daemon in daemons)
+
+    # Workers tell what they sent some times a second.
+    wait_for(lambda: sent_bytes(a, *getters) >= 3 * 8 * MIB, "all that was got is told")
+    sent, passed_on = sent_bytes(a), sent_bytes(*getters)
     check(passed_on > 0, f"the seeder sent all {sent} bytes")
     check(sent < 3 * 8 * MIB, f"the seeder sent {sent}, getters {passed_on}")
 

@@ -66,6 +66,8 @@ def test_dht_only_opens_no_other_way(lab):
     a = lab.daemon("a", config=config(endpoint, bootstrap=at)).start("--dht-only")
     b = lab.daemon("b", config=config(endpoint, bootstrap=at)).start("--dht-only")
     wait_for(lambda: a.json("route", "publish", "--dry-run")["record"].get("nodes"), "it is out")
+    wait_for(lambda: sum(network["good"] for network in
+                         b.json("dht", "status")["dht"]["networks"]) >= 2, "b knows whom to ask")
     done = b.weft("check", node_id(a))
     check_eq(done.returncode, OK, f"{done.stdout}{done.stderr}")
     check_eq([step[0] for step in steps_of(done)], ["mainline", "dial"], "steps")

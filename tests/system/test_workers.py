@@ -407,9 +407,12 @@ def test_strangers_prove_their_address_to_every_worker_when_pressured(lab):
     cnt = until_all_work(a, 8, lambda i: fetch(lab, lab.daemon(f"b{i}").start(), link, f"out{i}"))
     wait_for(lambda: a.json("status")["sessions"] == cnt, f"{cnt} sessions")
     counters = a.json("status")["counters"]
-    check_eq((counters["quic.retry_sent_cnt"], counters["quic.bad_token_cnt"]), (cnt, 0), "Retries")
+    check_eq(counters["quic.bad_token_cnt"], 0, "bad tokens")
+    # A client that had to wait for its turn says its first word twice.
     seen = a.judged()
-    check_eq((seen["retry-sent"], seen["retried"]), (cnt, cnt), "judged")
+    for name, each in (("Retries", counters["quic.retry_sent_cnt"]), ("sent", seen["retry-sent"]),
+                       ("answered", seen["retried"])):
+        check(each >= cnt, f"{name}: {each} for {cnt} sessions")
 
 
 def test_only_home_keeps_what_attaching_takes(lab):

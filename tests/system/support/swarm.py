@@ -7,24 +7,29 @@ import pathlib
 import subprocess
 import sys
 
-from lab import Mismatch, Skip, wait_for
+from lab import Mismatch, Skip, free_port, wait_for
 
 PROGRAM = pathlib.Path(__file__).parent / "torrent_dht.py"
 
 
 class Swarm:
-    def __init__(self, lab, address="127.0.0.1", port=46100, count=12, netns=None):
+    """count nodes that know each other, at ports from one on."""
+
+    def __init__(self, lab, address="127.0.0.1", count=12, netns=None):
         try:
             import libtorrent  # pylint: disable=unused-import,import-outside-toplevel
         except ImportError as why:
             raise Skip("python3-libtorrent is not installed") from why
         prefix = ["ip", "netns", "exec", netns] if netns else []
-        self.address, self.port, self.count = address, port, count
+        self.address, self.port, self.count = address, free_port(), count
         self.process = subprocess.Popen(
-            [*prefix, sys.executable, str(PROGRAM), address, str(port), str(count)], text=True,
+            [*prefix, sys.executable, str(PROGRAM), address, str(self.port), str(count)], text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         lab.processes.append(self.process)
         json.loads(self.process.stdout.readline())
+        for node in range(count):
+            wait_for(lambda: self.ask("live", node) >= min(count - 1, 4),
+                     "libtorrent's nodes know each other")
 
     def config(self, **more):
         """The [dht] section of a node that begins with this swarm."""
@@ -39,9 +44,6 @@ class Swarm:
         if "failed" in answer:
             raise Mismatch(f"{command[0]}: {answer['failed']}")
         return answer["ok"]
-
-    def wait_joined(self, least=4):
-        wait_for(lambda: self.ask("live", 0) >= least, "libtorrent's nodes know each other")
 
 
 def text_of(value):
