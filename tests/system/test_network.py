@@ -25,7 +25,8 @@ def transfer(lab, listen, mtu=1500, config=""):
 
 
 def peer_of(daemon):
-    return next(p for p in daemon.json("peer", "list")["peers"] if p["connected"])
+    return wait_for(lambda: next((p for p in daemon.json("peer", "list")["peers"] if p["connected"]),
+                                 None), f"{daemon.name} has a session")
 
 
 def test_ipv4_wildcard(lab):
@@ -49,7 +50,7 @@ def test_mtu_1280(lab):
 
 def test_mtu_9000_is_discovered(lab):
     a, b = transfer(lab, ["0.0.0.0:7000"], mtu=9000)
-    check(peer_of(a)["mtu"] > 1500, f"mtu: {peer_of(a)}")
+    wait_for(lambda: peer_of(a)["mtu"] > 1500, "larger packets go through")
 
 
 def test_epoll_fallback(lab):
@@ -76,7 +77,8 @@ def test_an_address_change_in_the_middle_is_survived(lab):
     ns_a, ns_b = lab.veth_pair()
     a = lab.daemon("a", netns=ns_a, listen=["0.0.0.0:7000"]).start()
     b = lab.daemon("b", netns=ns_b, listen=["0.0.0.0:7000"]).start()
-    root = lab.folder("root", {f"{i}.bin": 100 * CHUNK for i in range(30)})
+    root = lab.folder("root", {f"{i}.bin": 24 * CHUNK for i in range(30)})
+    a.limit_upload("160mbit")
     waiting = b.weft_popen("get", a.share(root), "--to", str(lab.dir / "out"))
     wait_for(lambda: (gets := b.json("get", "list")["transfers"]) and
              gets[0]["bytes_done"] > 50 * CHUNK, "some bytes are done")
@@ -84,6 +86,7 @@ def test_an_address_change_in_the_middle_is_survived(lab):
     lab.ip(ns_b, "addr", "del", "10.77.0.2/24", "dev", "veth0")
     lab.ip(ns_b, "addr", "replace", "10.77.0.3/24", "dev", "veth0")
     before = next(t for t in b.json("get", "list")["transfers"])
+    a.limit_upload("none")
     out, err = waiting.communicate(timeout=DEADLINE_S)
     check_eq(waiting.returncode, OK, f"get: {out}{err}")
     same_tree(root, lab.dir / "out")

@@ -50,15 +50,22 @@ def test_the_link_alone_is_on_stdout_when_piped(lab):
     check(done.stdout.startswith("mesh:") and done.stdout.count("\n") == 1, repr(done.stdout))
 
 
-def test_a_get_killed_half_way_goes_on_from_what_is_verified(lab):
-    a, b = pair(lab)
-    root = lab.folder("root", {f"{i}.bin": 24 * CHUNK for i in range(20)})
-    link = a.share(root)
+def get_under_way(lab, a, b, link):
+    """A get whose end is as far away as a makes it."""
+    a.limit_upload("160mbit")
     waiting = b.weft_popen("get", link, "--to", str(lab.dir / "out"))
     wait_for(lambda: (gets := b.json("get", "list")) and gets["transfers"] and
              gets["transfers"][0]["bytes_done"] > 20 * CHUNK, "some bytes are done")
+    return waiting
+
+
+def test_a_get_killed_half_way_goes_on_from_what_is_verified(lab):
+    a, b = pair(lab)
+    root = lab.folder("root", {f"{i}.bin": 24 * CHUNK for i in range(20)})
+    waiting = get_under_way(lab, a, b, a.share(root))
     b.kill()
     waiting.wait()
+    a.limit_upload("none")
     b.start()
     transfer = wait_for(lambda: next((t for t in b.json("get", "list")["transfers"]
                                       if t["state"] == "finished"), None), "it finished")
@@ -69,12 +76,11 @@ def test_a_get_killed_half_way_goes_on_from_what_is_verified(lab):
 
 def test_a_get_goes_on_after_its_daemon_was_stopped_in_order(lab):
     a, b = pair(lab)
-    root = lab.folder("root", {f"{i}.bin": 24 * CHUNK for i in range(40)})
-    waiting = b.weft_popen("get", a.share(root), "--to", str(lab.dir / "out"))
-    wait_for(lambda: (gets := b.json("get", "list")) and gets["transfers"] and
-             gets["transfers"][0]["bytes_done"] > 20 * CHUNK, "some bytes are done")
+    root = lab.folder("root", {f"{i}.bin": 24 * CHUNK for i in range(20)})
+    waiting = get_under_way(lab, a, b, a.share(root))
     b.stop()
     waiting.communicate()
+    a.limit_upload("none")
     b.start()
     state = wait_for(lambda: next((t["state"] for t in b.json("get", "list")["transfers"]
                                    if t["state"] in ("finished", "stopped")), None), "it ended")
@@ -87,13 +93,11 @@ def test_a_sender_that_restarts_is_found_again(lab):
     port = a.json("status")["listen"][0]
     a.listen = [port]
     root = lab.folder("root", {f"{i}.bin": 24 * CHUNK for i in range(20)})
-    link = a.share(root)
-    waiting = b.weft_popen("get", link, "--to", str(lab.dir / "out"))
-    wait_for(lambda: (gets := b.json("get", "list")) and gets["transfers"] and
-             gets["transfers"][0]["bytes_done"] > 20 * CHUNK, "some bytes are done")
+    waiting = get_under_way(lab, a, b, a.share(root))
     a.kill()
     time.sleep(0.3)
     a.start()
+    a.limit_upload("none")
     out, err = waiting.communicate(timeout=DEADLINE_S)
     check_eq(waiting.returncode, OK, f"get: {out}{err}")
     same_tree(root, lab.dir / "out")
@@ -110,7 +114,7 @@ def test_a_sender_killed_and_back_on_another_port_is_found_at_once(lab):
     link = a.share(root)
     begun = time.monotonic()
     get(b, link, lab.dir / "out2")
-    check(time.monotonic() - begun < 5, "the get waited for the dead session")
+    check(time.monotonic() - begun < 20, "the get waited a minute for the dead session")
     same_tree(root, lab.dir / "out2")
 
 
@@ -216,14 +220,14 @@ def test_shares_and_gets_survive_kill(lab):
     b.stop()
     b.start()
     check_eq(b.json("get", "list")["transfers"][0]["state"], "finished", "get after restart")
-    check(any(not p["connected"] for p in b.json("peer", "list")["peers"]), "peers are kept")
+    known = [peer["node_id"] for peer in b.json("peer", "list")["peers"]]
+    check_eq(known, [a.json("node", "id")["node_id"]], "peers are kept")
 
 
 def test_a_cancelled_get_leaves_no_staging(lab):
     a, b = pair(lab)
-    root = lab.folder("root", {f"{i}.bin": 40 * CHUNK for i in range(20)})
-    waiting = b.weft_popen("get", a.share(root), "--to", str(lab.dir / "out"))
-    transfer = wait_for(lambda: next(iter(b.json("get", "list")["transfers"]), None), "it is listed")
+    waiting = get_under_way(lab, a, b, a.share(lab.folder("root", {"x": 480 * CHUNK})))
+    transfer, = b.json("get", "list")["transfers"]
     check_eq(b.weft("get", "cancel", transfer["get_id"]).returncode, OK, "cancel")
     check(waiting.wait(timeout=DEADLINE_S) != OK, "the waiting command saw no cancel")
     wait_for(lambda: not list((lab.dir / "out").glob(".weft*")), "staging is removed")

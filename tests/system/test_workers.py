@@ -170,16 +170,18 @@ def test_changed_file_is_noticed_by_whoever_serves_it(lab):
 def test_connection_keeps_its_worker_when_the_address_changes(lab):
     ns_a, ns_b = lab.veth_pair()
     a = lab.daemon("a", netns=ns_a, listen=["10.77.0.1:7000"], config=CONFIG).start()
-    root = lab.folder("root", {f"{i}.bin": 100 * CHUNK for i in range(4)})
+    root = lab.folder("root", {f"{i}.bin": 40 * CHUNK for i in range(4)})
     link = a.share(root)
     for i in range(4):
         b = lab.daemon(f"b{i}", netns=ns_b, listen=["0.0.0.0:7000"]).start()
+        a.limit_upload("80mbit")
         get = b.weft_popen("get", link, "--to", lab.dir / f"out{i}")
         wait_for(lambda: b.json("status")["received_bytes"] > 20 * CHUNK, "under way")
         old, new = (f"10.77.0.{2 + i}/24", f"10.77.0.{3 + i}/24")
         lab.ip(ns_b, "addr", "add", new, "dev", "veth0")
         lab.ip(ns_b, "addr", "del", old, "dev", "veth0")
         lab.ip(ns_b, "addr", "replace", new, "dev", "veth0")
+        a.limit_upload("none")
         out, err = get.communicate(timeout=DEADLINE_S)
         check_eq(get.returncode, OK, f"get: {err}")
         same_tree(root, lab.dir / f"out{i}")
@@ -340,6 +342,7 @@ def test_connection_whose_datagrams_come_by_another_workers_queue_goes_on(lab):
     attach(a)
     root = lab.folder("root", {f"{i}.bin": 100 * CHUNK for i in range(8)})
     b = lab.daemon("b", netns=ns_b, listen=["0.0.0.0:7001"]).start()
+    a.limit_upload("160mbit")
     get = b.weft_popen("get", a.share(root), "--to", lab.dir / "out")
     host = 2
     while not sum(w["handed_in"] for w in workers_of(a)) and host < 40 and get.poll() is None:
@@ -350,6 +353,7 @@ def test_connection_whose_datagrams_come_by_another_workers_queue_goes_on(lab):
         host += 1
         wait_for(lambda: b.json("status")["received_bytes"] > got + 2 * CHUNK or get.poll() is not None,
                  "the transfer goes on from the new address")
+    a.limit_upload("none")
     out, err = get.communicate(timeout=DEADLINE_S)
     check_eq(get.returncode, OK, f"get: {err}")
     same_tree(root, lab.dir / "out")
@@ -362,6 +366,7 @@ def test_devices_come_and_go_under_the_transfers_of_all_workers(lab):
     a = lab.daemon("a", netns=ns_a, listen=["10.77.0.1:7000"], config="[node]\nworkers = 2\n").start()
     root = lab.folder("root", {f"{i}.bin": 100 * CHUNK for i in range(8)})
     link = a.share(root)
+    a.limit_upload("320mbit")
     gets = [b.weft_popen("get", link, "--to", lab.dir / f"out{i}")
             for i, b in enumerate(client(lab, ns_b, i) for i in range(4))]
     wait_for(lambda: a.json("status")["sessions"] == 4, "4 sessions")
@@ -375,6 +380,7 @@ def test_devices_come_and_go_under_the_transfers_of_all_workers(lab):
         check_eq(a.weft("xdp", "detach", "veth0").returncode, OK, "detach")
         check_eq(device(a), None, "devices")
         changes += 1
+    a.limit_upload("none")
     for i, get in enumerate(gets):
         out, err = get.communicate(timeout=DEADLINE_S)
         check_eq(get.returncode, OK, f"get: {err}")

@@ -55,22 +55,21 @@ def program_on(netns, device="veth0"):
     return match.group(1) if match else ""
 
 
-def big(lab, name="root", chunks=100, files=30):
-    return lab.folder(name, {f"{i}.bin": chunks * CHUNK for i in range(files)})
-
-
-def get_under_way(lab, server, client, out="out", **size):
-    root = big(lab, **size)
-    waiting = client.weft_popen("get", server.share(root), "--to", str(lab.dir / out))
+def get_under_way(lab, server, client, files=30):
+    """A transfer of 6 MiB a file, that takes its time until finish."""
+    root = lab.folder("root", {f"{i}.bin": 24 * CHUNK for i in range(files)})
+    server.limit_upload("160mbit")
+    waiting = client.weft_popen("get", server.share(root), "--to", str(lab.dir / "out"))
     wait_for(lambda: (gets := client.json("get", "list")["transfers"]) and
              gets[-1]["bytes_done"] > 20 * CHUNK, "some bytes are done")
     return root, waiting
 
 
-def finish(lab, root, waiting, out="out"):
+def finish(lab, server, root, waiting):
+    server.limit_upload("none")
     text, err = waiting.communicate(timeout=DEADLINE_S)
     check_eq(waiting.returncode, OK, f"get: {text}{err}")
-    same_tree(root, lab.dir / out)
+    same_tree(root, lab.dir / "out")
 
 
 def sessions(daemon):
@@ -90,7 +89,7 @@ def test_attached_and_detached_in_the_middle_of_a_transfer(lab):
     check_eq(devices(b), {}, "devices of b")
     check(waiting.poll() is None, "the transfer was over before the device was detached")
     attach(b)
-    finish(lab, root, waiting)
+    finish(lab, a, root, waiting)
     check_eq((sessions(a), sessions(b)), before, "connections")
     for daemon in (a, b):
         frames = devices(daemon)["veth0"]["frames"]
@@ -103,7 +102,7 @@ def test_generic_mode_carries_a_transfer(lab):
         attach(daemon, "--mode", "generic")
         check_eq(devices(daemon)["veth0"]["mode"], "generic", "mode")
     root, waiting = get_under_way(lab, a, b, files=10)
-    finish(lab, root, waiting)
+    finish(lab, a, root, waiting)
     check(arrived(a) > 100, "nothing came by AF_XDP")
 
 
@@ -112,7 +111,7 @@ def test_generic_mode_keeps_the_order_of_ring_and_socket(lab):
     a, b = two(lab)
     attach(b, "--mode", "generic")
     root, waiting = get_under_way(lab, a, b, files=20)
-    finish(lab, root, waiting)
+    finish(lab, a, root, waiting)
     check(arrived(b) > 0, "nothing came by AF_XDP")
     check_eq((sessions(a), sessions(b)), (1, 1), "connections: a broken one is dialled again")
 
@@ -122,7 +121,7 @@ def test_sending_by_af_xdp_carries_a_transfer(lab):
     for daemon in (a, b):
         attach(daemon, "--send", "af_xdp")
     root, waiting = get_under_way(lab, a, b, files=10)
-    finish(lab, root, waiting)
+    finish(lab, a, root, waiting)
     send = a.json("xdp", "status")["send"]
     check_eq(send["backend"], "af_xdp", "send side")
     check(send["datagrams"] > 10000, f"sent by AF_XDP: {send}")
@@ -244,7 +243,7 @@ def test_link_down_and_up_is_survived_and_told(lab):
     time.sleep(0.3)
     lab.ip(a.netns, "link", "set", "veth0", "up")
     lab.ip(a.netns, "addr", "replace", "fd77::1/64", "dev", "veth0", "nodad")
-    finish(lab, root, waiting)
+    finish(lab, a, root, waiting)
     check_eq(devices(a)["veth0"]["faults"]["link-up"], 1, "link-up")
     check("has no link" in a.log_text(), f"log: {a.log_text()}")
 
@@ -257,7 +256,7 @@ def test_another_mtu_is_survived_and_told(lab):
     for mtu in ("1400", "2500"):
         lab.ip(a.netns, "link", "set", "veth0", "mtu", mtu)
         lab.ip(b.netns, "link", "set", "veth0", "mtu", mtu)
-    finish(lab, root, waiting)
+    finish(lab, a, root, waiting)
     device = devices(a)["veth0"]
     check_eq((device["mtu"], device["faults"]["mtu-changed"]), (2500, 2), "MTU and changes")
 

@@ -129,6 +129,11 @@ class Daemon:
         """Datagrams by what became of them, in the driver and at all sockets."""
         return {row["reason"]: row["packets"] for row in self.call("ListXdpCounters")["counters"]}
 
+    def limit_upload(self, rate):
+        """Of what it serves from now on; "none": a transfer is slow only while it is to be met."""
+        done = self.weft("limits", "set", "upload", rate)
+        check_eq(done.returncode, OK, f"limits set upload {rate}: {done.stderr}")
+
     def weft_popen(self, *words):
         return subprocess.Popen([WEFT, "-s", str(self.sock), *map(str, words)], text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
