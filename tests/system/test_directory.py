@@ -101,8 +101,9 @@ def test_a_withdrawn_service_is_not_found_any_more(lab):
     check_eq(publish(a, "brief").returncode, OK, "publish")
     wait_find(b, "brief", lambda found, _: node in found, "b finds it")
     check_eq(a.weft("service", "withdraw", "brief").returncode, OK, "withdraw")
-    told = wait_find(b, "brief", lambda found, _: not found, "it is gone")
-    check_eq([(row["reason"], row["count"]) for row in told["hidden"]], [("withdrawn", 1)], "it was withdrawn")
+    wait_find(b, "brief", lambda found, told: not found and
+              [(row["reason"], row["count"]) for row in told["hidden"]] == [("withdrawn", 1)],
+              "it is gone: it was withdrawn")
 
 
 def test_the_cache_answers_after_a_restart_and_offline(lab):

@@ -212,7 +212,7 @@ def test_a_stream_that_nobody_reads_does_not_stop_the_session(lab):
     inside = program.taken.get(timeout=DEADLINE_S)
     push(stream.conn, frame(BINARY, bytes(65536)) * 100)
     for _ in range(3):
-        done = b.weft("service", "call", "echo", "Say", "x", "--provider", node, "--timeout", "5")
+        done = b.weft("service", "call", "echo", "Say", "x", "--provider", node, "--timeout", "60")
         check_eq((done.returncode, done.stdout), (OK, "x"), done.stderr)
     stream.close()
     inside.close()

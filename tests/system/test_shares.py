@@ -57,6 +57,8 @@ def test_a_link_made_on_one_node_is_fetched_on_another_at_the_first_try(lab):
     nodes = start(lab, 3, more=SYNC)
     folder = lab.folder("songs", FILES)
     link = publish(nodes[1], "songs", folder)
+    wait_for(lambda: nodes[1].json("share", "show", "songs")["share"]["holders"] > 0,
+             "the overlay keeps the head", pause=ASKING_S)
     for number, text in enumerate((link, bare_link(nodes[1], "songs")), 1):
         target = lab.dir / f"got{number}"
         done = nodes[2].weft("get", text, "--to", target)
