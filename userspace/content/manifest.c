@@ -264,3 +264,15 @@ void manifest_free(struct manifest *manifest)
 	free(manifest->dirs);
 	free(manifest);
 }
+
+int manifest_part_ids(const struct manifest *manifest, uint8_t **out_ids)
+{
+	uint8_t *ids = NULL;
+
+	if (manifest->part_cnt && !(ids = malloc((size_t)manifest->part_cnt * 32)))
+		return -ENOMEM;
+	for (uint32_t i = 0; i < manifest->part_cnt; i++)
+		memcpy(ids + (size_t)i * 32, manifest->parts[i].manifest_id, 32);
+	*out_ids = ids;
+	return 0;
+}

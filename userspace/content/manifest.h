@@ -126,6 +126,12 @@ WEFT_MUST_CHECK
 int manifest_parse(const void *bytes, size_t len, struct manifest **out_manifest);
 void manifest_free(struct manifest *manifest);
 /*
+ * manifest_part_ids copies the ids of its parts, 32 bytes each; the caller
+ * frees them. 0 (with NULL, if it has no parts) or -ENOMEM.
+ */
+WEFT_MUST_CHECK
+int manifest_part_ids(const struct manifest *manifest, uint8_t **out_ids);
+/*
  * manifest_parse_item reads one item of a manifest that was verified before, whose
  * encoding begins at bytes; what is behind it is not looked at. It is the only one of
  * *out_manifest. Errors as manifest_parse's.

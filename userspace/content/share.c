@@ -21,6 +21,7 @@
 #include "content/object.h"
 #include "content/serve/reach.h"
 #include "content/serve/serve.h"
+#include "content/volume.h"
 #include "store/store.h"
 
 #define SHARE_ROW_CAP (OBJECT_PATH_LEN_MAX + MANIFEST_TITLE_CAP + ONLY_CAP + 64)
@@ -151,34 +152,17 @@ static int row_parse(const struct store_item *item, char *path, char *title, cha
 }
 
 /* parts_load reads a share's manifest for the ids of its parts; a lost one has none. */
-static int parts_load(struct store *store, struct store_snapshot *snapshot, struct share *share)
+static int parts_load(struct store *store, struct share *share)
 {
-	int64_t len = store_blob_len(snapshot, share->manifest_id);
-	struct manifest *manifest;
-	uint8_t *bytes;
-	int err;
+	struct volume root;
+	int err = volume_load(store, share->manifest_id, &root);
 
-	if (len < 0 || len > MANIFEST_LEN_MAX)
-		return 0;
-	bytes = malloc((size_t)len + 1);
-	if (!bytes)
-		return -ENOMEM;
-	err = store_blob_read(store, share->manifest_id, 0, bytes, (size_t)len);
-	if (err == 0)
-		err = manifest_parse(bytes, (size_t)len, &manifest);
-	if (err) {
-		free(bytes);
+	if (err < 0)
 		return err == -ENOMEM ? err : 0;
-	}
-	if (manifest->part_cnt) {
-		share->part_ids = malloc((size_t)manifest->part_cnt * 32);
-		err = share->part_ids ? 0 : -ENOMEM;
-	}
-	for (uint32_t i = 0; i < manifest->part_cnt && err == 0; i++)
-		memcpy(share->part_ids + 32 * share->part_cnt++, manifest->parts[i].manifest_id,
-		       32);
-	manifest_free(manifest);
-	free(bytes);
+	err = manifest_part_ids(root.manifest, &share->part_ids);
+	if (err == 0)
+		share->part_cnt = root.manifest->part_cnt;
+	volume_fini(&root);
 	return err;
 }
 
@@ -207,7 +191,7 @@ static bool share_load_one(void *arg, const struct store_item *item)
 	share->next = shares->first;
 	shares->first = share;
 	shares->cnt++;
-	load->err = parts_load(shares->content->params.store, load->snapshot, share);
+	load->err = parts_load(shares->content->params.store, share);
 	return load->err == 0;
 }
 

@@ -232,6 +232,35 @@ int store_blob_read(struct store *store, const uint8_t id[static 32], uint64_t o
 	return WEFT_EDAMAGED;
 }
 
+int store_blob_load(struct store *store, const uint8_t id[static 32], size_t len_max,
+		    uint8_t **out_bytes, size_t *out_len)
+{
+	struct store_snapshot *snapshot;
+	uint8_t *bytes;
+	int64_t len;
+	int err = store_snapshot_open(store, &snapshot);
+
+	if (err < 0)
+		return err;
+	len = store_blob_len(snapshot, id);
+	store_snapshot_close(snapshot);
+	if (len < 0)
+		return (int)len;
+	if ((uint64_t)len > len_max)
+		return WEFT_EDAMAGED;
+	bytes = malloc((size_t)len + 1);
+	if (!bytes)
+		return -ENOMEM;
+	err = store_blob_read(store, id, 0, bytes, (size_t)len);
+	if (err < 0) {
+		free(bytes);
+		return err;
+	}
+	*out_bytes = bytes;
+	*out_len = (size_t)len;
+	return 0;
+}
+
 /* --- status --- */
 
 void store_stats(struct store *store, struct store_stats *out_stats)

@@ -159,6 +159,14 @@ int64_t store_blob_len(struct store_snapshot *snapshot, const uint8_t id[static 
 WEFT_MUST_CHECK
 int store_blob_read(struct store *store, const uint8_t id[static 32], uint64_t off, void *dst,
 		    size_t len);
+/*
+ * store_blob_load reads a whole blob of at most len_max bytes, which the
+ * caller frees; one of none has an address, too. Waits as store_blob_read
+ * does. 0, WEFT_EABSENT, WEFT_EDAMAGED (or longer than len_max), -errno.
+ */
+WEFT_MUST_CHECK
+int store_blob_load(struct store *store, const uint8_t id[static 32], size_t len_max,
+		    uint8_t **out_bytes, size_t *out_len);
 
 /* Fill, for status and limits. */
 struct store_stats {

@@ -326,6 +326,38 @@ static void test_blobs_survive_in_any_size(void)
 	scratch_remove(dir);
 }
 
+static void test_a_whole_blob_is_loaded_up_to_a_length(void)
+{
+	char dir[SCRATCH_CAP];
+	struct store *store = store_of(scratch_make(dir), false);
+	struct store_batch *batch = store_batch_new(store);
+	uint8_t data[100], id[32], *bytes = NULL;
+	size_t len = 0;
+
+	blob_fill(data, sizeof(data), 1);
+	key_of(0, id);
+	store_batch_put_blob(batch, id, data, 0);
+	key_of(1, id);
+	store_batch_put_blob(batch, id, data, sizeof(data));
+	CHECK_EQ(store_submit(store, batch, NULL, NULL), 0);
+	store_close(store);
+	store = store_of(dir, false);
+	CHECK_EQ(store_blob_load(store, id, sizeof(data) - 1, &bytes, &len), WEFT_EDAMAGED);
+	CHECK(bytes == NULL);
+	CHECK_EQ(store_blob_load(store, id, sizeof(data), &bytes, &len), 0);
+	CHECK_EQ(len, sizeof(data));
+	CHECK_MEM(bytes, data, sizeof(data));
+	free(bytes);
+	key_of(0, id);
+	CHECK_EQ(store_blob_load(store, id, 0, &bytes, &len), 0);
+	CHECK_EQ(len, 0);
+	free(bytes);
+	key_of(2, id);
+	CHECK_EQ(store_blob_load(store, id, sizeof(data), &bytes, &len), WEFT_EABSENT);
+	store_close(store);
+	scratch_remove(dir);
+}
+
 static void test_the_same_blob_is_stored_once(void)
 {
 	char dir[SCRATCH_CAP];
@@ -639,6 +671,7 @@ int main(void)
 	RUN(test_one_batch_more_than_the_cap_is_refused);
 	RUN(test_ops_apply_in_the_order_of_asking);
 	RUN(test_blobs_survive_in_any_size);
+	RUN(test_a_whole_blob_is_loaded_up_to_a_length);
 	RUN(test_the_same_blob_is_stored_once);
 	RUN(test_each_walks_in_key_order_from_a_key);
 	RUN(test_a_snapshot_does_not_see_later_commits);

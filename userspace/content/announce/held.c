@@ -5,7 +5,6 @@
  */
 #include "content/announce/held.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +12,7 @@
 #include "content/manifest.h"
 #include "content/object.h"
 #include "content/serve/reach.h"
+#include "content/volume.h"
 #include "store/store.h"
 
 /* --- manifests --- */
@@ -78,47 +78,24 @@ static void regions_mark(const struct manifest *manifest, struct held_manifest *
 	}
 }
 
-static int manifest_take(const uint8_t *bytes, size_t len, struct held_manifest *out_manifest)
+static int look(void *ctx, const uint8_t id[static 32], struct held_manifest *out_manifest)
 {
+	struct store *store = ((struct content *)ctx)->params.store;
 	struct held_manifest held = {0};
-	struct manifest *manifest;
-	int err = manifest_parse(bytes, len, &manifest);
+	const struct manifest *manifest;
+	struct volume volume;
+	int err = volume_load(store, id, &volume);
 
 	if (err < 0)
 		return err;
+	manifest = volume.manifest;
 	held.is_signed = manifest->is_signed;
 	held.is_public = manifest->is_public;
 	held.item_cnt = manifest->all_item_cnt;
 	regions_mark(manifest, &held);
-	manifest_free(manifest);
+	volume_fini(&volume);
 	*out_manifest = held;
 	return 0;
-}
-
-static int look(void *ctx, const uint8_t id[static 32], struct held_manifest *out_manifest)
-{
-	struct store *store = ((struct content *)ctx)->params.store;
-	struct store_snapshot *snapshot;
-	uint8_t *bytes;
-	int64_t len;
-	int err = store_snapshot_open(store, &snapshot);
-
-	if (err < 0)
-		return err;
-	len = store_blob_len(snapshot, id);
-	store_snapshot_close(snapshot);
-	if (len < 0)
-		return (int)len;
-	if (len > MANIFEST_LEN_MAX)
-		return WEFT_ETOOLARGE;
-	bytes = malloc((size_t)len + 1);
-	if (!bytes)
-		return -ENOMEM;
-	err = store_blob_read(store, id, 0, bytes, (size_t)len);
-	if (err == 0)
-		err = manifest_take(bytes, (size_t)len, out_manifest);
-	free(bytes);
-	return err;
 }
 
 /* --- files --- */

@@ -8,6 +8,7 @@
 #include "codec/cbor.h"
 #include "codec/peer_addr.h"
 #include "content/follow/follow_state.h"
+#include "content/volume.h"
 #include "store/store.h"
 
 _Static_assert(LINK_ADDRS_MAX == PEER_ADDRS_MAX, "a hint has as many addresses as a list of them");
@@ -204,67 +205,28 @@ int followed_describe(struct followed *followed, const struct manifest *manifest
 	return 0;
 }
 
-/* The bytes of a blob of at most len_max; NULL with WEFT_EABSENT, WEFT_EDAMAGED or -errno. */
-static uint8_t *blob_read(struct store *store, struct store_snapshot *snapshot,
-			  const uint8_t id[static 32], size_t len_max, size_t *out_len,
-			  int *out_err)
+static int revision_load(struct followed *followed, unsigned i)
 {
-	int64_t len = store_blob_len(snapshot, id);
-	uint8_t *bytes;
+	struct volume root;
+	int err = volume_load(followed->follows->params.store,
+			      followed->view.revisions[i].manifest_id, &root);
 
-	*out_err = len < 0 ? (int)len : WEFT_EDAMAGED;
-	if (len < 0 || (uint64_t)len > len_max)
-		return NULL;
-	bytes = malloc((size_t)len + 1);
-	*out_err = bytes ? store_blob_read(store, id, 0, bytes, (size_t)len) : -ENOMEM;
-	if (*out_err < 0) {
-		free(bytes);
-		return NULL;
-	}
-	*out_len = (size_t)len;
-	return bytes;
-}
-
-static int parts_keep(struct followed *followed, unsigned i, const struct manifest *manifest)
-{
-	uint8_t *ids = NULL;
-
-	if (manifest->part_cnt && !(ids = malloc((size_t)manifest->part_cnt * 32)))
-		return -ENOMEM;
-	for (uint32_t k = 0; k < manifest->part_cnt; k++)
-		memcpy(ids + (size_t)k * 32, manifest->parts[k].manifest_id, 32);
-	followed->parts[i].ids = ids;
-	followed->parts[i].cnt = manifest->part_cnt;
-	return 0;
-}
-
-static int revision_load(struct followed *followed, struct store_snapshot *snapshot, unsigned i)
-{
-	struct manifest *manifest;
-	size_t len;
-	int err;
-	uint8_t *bytes =
-		blob_read(followed->follows->params.store, snapshot,
-			  followed->view.revisions[i].manifest_id, MANIFEST_LEN_MAX, &len, &err);
-
-	if (!bytes)
+	if (err < 0)
 		return err;
-	err = manifest_parse(bytes, len, &manifest);
-	if (err == 0) {
-		err = parts_keep(followed, i, manifest);
-		if (err == 0 && i == 0)
-			err = followed_describe(followed, manifest);
-		manifest_free(manifest);
-	}
-	free(bytes);
+	err = manifest_part_ids(root.manifest, &followed->parts[i].ids);
+	if (err == 0)
+		followed->parts[i].cnt = root.manifest->part_cnt;
+	if (err == 0 && i == 0)
+		err = followed_describe(followed, root.manifest);
+	volume_fini(&root);
 	return err;
 }
 
 /* A revision that is damaged or gone is fetched again: it is forgotten with those after it. */
-static int revisions_load(struct followed *followed, struct store_snapshot *snapshot)
+static int revisions_load(struct followed *followed)
 {
 	for (unsigned i = 0; i < followed->view.revision_cnt; i++) {
-		int err = revision_load(followed, snapshot, i);
+		int err = revision_load(followed, i);
 
 		if (err == -ENOMEM)
 			return err;
@@ -276,15 +238,15 @@ static int revisions_load(struct followed *followed, struct store_snapshot *snap
 	return 0;
 }
 
-static int blocklist_load(struct followed *followed, struct store_snapshot *snapshot)
+static int blocklist_load(struct followed *followed)
 {
+	uint8_t *bytes = NULL;
 	unsigned line;
 	size_t len;
-	int err;
-	uint8_t *bytes = blob_read(followed->follows->params.store, snapshot,
-				   followed->blocklist_id, BLOCKLIST_LEN_MAX, &len, &err);
+	int err = store_blob_load(followed->follows->params.store, followed->blocklist_id,
+				  BLOCKLIST_LEN_MAX, &bytes, &len);
 
-	if (bytes)
+	if (err == 0)
 		err = blocklist_parse(bytes, len, &followed->blocklist, &line);
 	free(bytes);
 	followed->view.has_blocklist = err == 0;
@@ -297,8 +259,8 @@ int follow_load(struct followed *followed, struct store_snapshot *snapshot)
 	int err;
 
 	followed_see(followed, snapshot);
-	err = revisions_load(followed, snapshot);
+	err = revisions_load(followed);
 	if (err == 0 && view->has_blocklist)
-		err = blocklist_load(followed, snapshot);
+		err = blocklist_load(followed);
 	return err;
 }

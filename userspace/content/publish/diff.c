@@ -11,13 +11,7 @@
 
 #include "base/jobs.h"
 #include "content/manifest.h"
-#include "store/store.h"
-
-/* A manifest with the bytes that it points into. */
-struct volume {
-	uint8_t *bytes;
-	struct manifest *manifest;
-};
+#include "content/volume.h"
 
 struct side {
 	struct store *store;
@@ -37,39 +31,6 @@ struct diff_job {
 	void *arg;
 };
 
-static void volume_close(struct volume *volume)
-{
-	manifest_free(volume->manifest);
-	free(volume->bytes);
-	*volume = (struct volume){0};
-}
-
-static int volume_open(struct store *store, const uint8_t *id, struct volume *out_volume)
-{
-	struct store_snapshot *snapshot;
-	struct volume volume = {0};
-	int64_t len;
-	int err = store_snapshot_open(store, &snapshot);
-
-	if (err < 0)
-		return err;
-	len = store_blob_len(snapshot, id);
-	store_snapshot_close(snapshot);
-	if (len < 0 || len > MANIFEST_LEN_MAX)
-		return len < 0 ? (int)len : WEFT_EDAMAGED;
-	volume.bytes = malloc((size_t)len + 1);
-	if (!volume.bytes)
-		return -ENOMEM;
-	err = store_blob_read(store, id, 0, volume.bytes, (size_t)len);
-	if (err == 0)
-		err = manifest_parse(volume.bytes, (size_t)len, &volume.manifest);
-	if (err < 0)
-		volume_close(&volume);
-	else
-		*out_volume = volume;
-	return err;
-}
-
 static bool has_part(const struct side *side, const uint8_t *id)
 {
 	const struct manifest *root = side->root.manifest;
@@ -85,14 +46,14 @@ static bool part_next(struct side *side, int *io_err)
 {
 	const struct manifest *root = side->root.manifest;
 
-	volume_close(&side->part);
+	volume_fini(&side->part);
 	side->item_idx = 0;
 	while (*io_err == 0 && side->part_idx < root->part_cnt) {
 		const uint8_t *id = root->parts[side->part_idx++].manifest_id;
 
 		if (has_part(side->other, id))
 			continue;
-		*io_err = volume_open(side->store, id, &side->part);
+		*io_err = volume_load(side->store, id, &side->part);
 		return *io_err == 0;
 	}
 	return false;
@@ -166,15 +127,15 @@ static void diff_run(struct job *job)
 
 	before.other = &after;
 	own->diff.lines = calloc(DIFF_LINES_MAX, sizeof(*own->diff.lines));
-	own->err = own->diff.lines ? volume_open(own->store, own->ids[0], &before.root) : -ENOMEM;
+	own->err = own->diff.lines ? volume_load(own->store, own->ids[0], &before.root) : -ENOMEM;
 	if (own->err == 0)
-		own->err = volume_open(own->store, own->ids[1], &after.root);
+		own->err = volume_load(own->store, own->ids[1], &after.root);
 	if (own->err == 0)
 		own->err = sides_merge(&before, &after, &own->diff);
-	volume_close(&before.part);
-	volume_close(&before.root);
-	volume_close(&after.part);
-	volume_close(&after.root);
+	volume_fini(&before.part);
+	volume_fini(&before.root);
+	volume_fini(&after.part);
+	volume_fini(&after.root);
 }
 
 static void diff_done(struct job *job)

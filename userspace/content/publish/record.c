@@ -7,6 +7,7 @@
 #include "base/cursor.h"
 #include "codec/cbor.h"
 #include "content/publish/publish_state.h"
+#include "content/volume.h"
 #include "crypto/key_seal.h"
 #include "crypto/node_key.h"
 #include "store/store.h"
@@ -208,30 +209,16 @@ struct load {
 /* parts_read takes the ids of a root's parts from its manifest; a lost one has none. */
 static int parts_read(struct load *load, const uint8_t *manifest_id, struct revision_parts *parts)
 {
-	int64_t len = store_blob_len(load->snapshot, manifest_id);
-	struct manifest *manifest;
-	uint8_t *bytes;
-	int err;
+	struct volume root;
+	int err = volume_load(load->publisher->params.store, manifest_id, &root);
 
-	if (len < 0 || len > MANIFEST_LEN_MAX)
-		return 0;
-	bytes = malloc((size_t)len + 1);
-	if (!bytes)
-		return -ENOMEM;
-	err = store_blob_read(load->publisher->params.store, manifest_id, 0, bytes, (size_t)len);
+	if (err < 0)
+		return err == -ENOMEM ? err : 0;
+	err = manifest_part_ids(root.manifest, &parts->ids);
 	if (err == 0)
-		err = manifest_parse(bytes, (size_t)len, &manifest);
-	if (err == 0 && manifest->part_cnt) {
-		parts->ids = malloc((size_t)manifest->part_cnt * 32);
-		err = parts->ids ? 0 : -ENOMEM;
-	}
-	if (err == 0) {
-		for (uint32_t i = 0; i < manifest->part_cnt; i++)
-			memcpy(parts->ids + 32 * parts->cnt++, manifest->parts[i].manifest_id, 32);
-		manifest_free(manifest);
-	}
-	free(bytes);
-	return err == -ENOMEM ? err : 0;
+		parts->cnt = root.manifest->part_cnt;
+	volume_fini(&root);
+	return err;
 }
 
 static bool revision_load(void *arg, const struct store_item *item)

@@ -206,24 +206,10 @@ static struct revise *revise_of_job(struct job *job)
 static void read_run(struct job *job)
 {
 	struct revise *revise = revise_of_job(job);
-	struct store *store = revise->publication->publisher->params.store;
-	struct store_snapshot *snapshot;
-	int64_t len;
 
-	revise->read_err = store_snapshot_open(store, &snapshot);
-	if (revise->read_err < 0)
-		return;
-	len = store_blob_len(snapshot, revise->read_id);
-	store_snapshot_close(snapshot);
-	if (len < 0 || len > MANIFEST_LEN_MAX) {
-		revise->read_err = len < 0 ? (int)len : WEFT_EDAMAGED;
-		return;
-	}
-	revise->len = (size_t)len;
-	revise->bytes = malloc(revise->len + 1);
-	revise->read_err = revise->bytes ? store_blob_read(store, revise->read_id, 0, revise->bytes,
-							   revise->len)
-					 : -ENOMEM;
+	revise->read_err =
+		store_blob_load(revise->publication->publisher->params.store, revise->read_id,
+				MANIFEST_LEN_MAX, &revise->bytes, &revise->len);
 }
 
 static void read_done(struct job *job)

@@ -7,17 +7,9 @@
 #include "content/read/tree.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "store/store.h"
-
-/* A manifest with the bytes it borrows. */
-struct volume {
-	uint8_t id[32];
-	uint8_t *bytes;
-	struct manifest *manifest; /* NULL: none is loaded */
-};
+#include "content/volume.h"
 
 struct tree_cursor {
 	struct store *store;
@@ -35,53 +27,14 @@ struct tree_path {
 	const struct manifest_item *item; /* NULL: an empty directory */
 };
 
-static void volume_fini(struct volume *volume)
-{
-	manifest_free(volume->manifest);
-	free(volume->bytes);
-	volume->manifest = NULL;
-	volume->bytes = NULL;
-}
-
-static int64_t blob_len(struct store *store, const uint8_t id[static 32])
-{
-	struct store_snapshot *snapshot;
-	int64_t len;
-	int err = store_snapshot_open(store, &snapshot);
-
-	if (err)
-		return err;
-	len = store_blob_len(snapshot, id);
-	store_snapshot_close(snapshot);
-	return len;
-}
-
-static int volume_load(struct volume *volume, struct store *store, const uint8_t id[static 32])
-{
-	int64_t len = blob_len(store, id);
-	int err;
-
-	volume_fini(volume);
-	if (len < 0)
-		return (int)len;
-	volume->bytes = malloc(len > 0 ? (size_t)len : 1);
-	if (!volume->bytes)
-		return -ENOMEM;
-	memcpy(volume->id, id, sizeof(volume->id));
-	err = store_blob_read(store, id, 0, volume->bytes, (size_t)len);
-	if (!err)
-		err = manifest_parse(volume->bytes, (size_t)len, &volume->manifest);
-	if (err)
-		volume_fini(volume);
-	return err;
-}
-
 /* A part that is missing or wrong is damage: its root is held only with all of them. */
 static int part_load(struct tree_cursor *cursor, uint32_t idx)
 {
-	int err = volume_load(&cursor->part, cursor->store,
-			      cursor->root.manifest->parts[idx].manifest_id);
+	int err;
 
+	volume_fini(&cursor->part);
+	err = volume_load(cursor->store, cursor->root.manifest->parts[idx].manifest_id,
+			  &cursor->part);
 	if (err)
 		return err == -ENOMEM ? err : WEFT_EDAMAGED;
 	cursor->part_idx = idx;
@@ -95,7 +48,7 @@ static int cursor_open(struct tree_cursor *cursor, struct store *store,
 	int err;
 
 	*cursor = (struct tree_cursor){.store = store};
-	err = volume_load(&cursor->root, store, manifest_id);
+	err = volume_load(store, manifest_id, &cursor->root);
 	if (err)
 		return err == WEFT_EABSENT ? WEFT_EUNKNOWN : err;
 	if (cursor->root.manifest->shape != MANIFEST_ROOT) {

@@ -44,34 +44,20 @@ void indexing_free(struct indexing *indexing)
 static int blob_load(struct store *store, const uint8_t id[static 32], uint8_t **out_bytes,
 		     size_t *out_len)
 {
-	struct store_snapshot *snapshot;
 	uint8_t hash[BLAKE3_HASH_LEN];
 	uint8_t *bytes;
-	int64_t len;
-	int err = store_snapshot_open(store, &snapshot);
+	size_t len;
+	int err = store_blob_load(store, id, MANIFEST_LEN_MAX, &bytes, &len);
 
 	if (err < 0)
 		return err;
-	len = store_blob_len(snapshot, id);
-	store_snapshot_close(snapshot);
-	if (len < 0)
-		return (int)len;
-	if (len > MANIFEST_LEN_MAX)
-		return WEFT_ETOOLARGE;
-	bytes = malloc((size_t)len + 1);
-	if (!bytes)
-		return -ENOMEM;
-	err = store_blob_read(store, id, 0, bytes, (size_t)len);
-	if (err == 0) {
-		blake3_hash(bytes, (size_t)len, hash);
-		err = memcmp(hash, id, sizeof(hash)) == 0 ? 0 : WEFT_EDAMAGED;
-	}
-	if (err < 0) {
+	blake3_hash(bytes, len, hash);
+	if (memcmp(hash, id, sizeof(hash)) != 0) {
 		free(bytes);
-		return err;
+		return WEFT_EDAMAGED;
 	}
 	*out_bytes = bytes;
-	*out_len = (size_t)len;
+	*out_len = len;
 	return 0;
 }
 

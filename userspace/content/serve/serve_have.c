@@ -25,6 +25,7 @@
 #include "content/message_have.h"
 #include "content/serve/reach.h"
 #include "content/serve/serve_state.h"
+#include "content/volume.h"
 #include "store/store.h"
 
 #define HAVES_MAX      8u
@@ -250,49 +251,16 @@ static int ids_of_manifest(struct have *have, const struct manifest *manifest)
 	return 0;
 }
 
-static int manifest_load(const struct have *have, uint8_t **out_bytes, size_t *out_len)
-{
-	struct store *store = have->serve->content->params.store;
-	struct store_snapshot *snapshot;
-	uint8_t *bytes;
-	int64_t len;
-	int err = store_snapshot_open(store, &snapshot);
-
-	if (err)
-		return err;
-	len = store_blob_len(snapshot, have->manifest_id);
-	store_snapshot_close(snapshot);
-	if (len < 0 || len > (int64_t)MANIFEST_LEN_MAX)
-		return len < 0 ? (int)len : WEFT_EDAMAGED;
-	bytes = malloc((size_t)len + 1);
-	if (!bytes)
-		return -ENOMEM;
-	err = store_blob_read(store, have->manifest_id, 0, bytes, (size_t)len);
-	if (err) {
-		free(bytes);
-		return err;
-	}
-	*out_bytes = bytes;
-	*out_len = (size_t)len;
-	return 0;
-}
-
 static void load_run(struct job *job)
 {
 	struct have *have = (struct have *)job;
-	struct manifest *manifest;
-	uint8_t *bytes = NULL;
-	size_t len = 0;
+	struct volume volume;
 
-	have->err = manifest_load(have, &bytes, &len);
+	have->err = volume_load(have->serve->content->params.store, have->manifest_id, &volume);
 	if (have->err)
 		return;
-	have->err = manifest_parse(bytes, len, &manifest);
-	if (!have->err) {
-		have->err = ids_of_manifest(have, manifest);
-		manifest_free(manifest);
-	}
-	free(bytes);
+	have->err = ids_of_manifest(have, volume.manifest);
+	volume_fini(&volume);
 }
 
 static void load_done(struct job *job)
