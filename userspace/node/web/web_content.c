@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "codec/hex.h"
+#include "codec/percent.h"
 #include "codec/zbase32.h"
 #include "content/publish/label.h"
 #include "node/node_state.h"
@@ -183,17 +184,14 @@ static void blob_asked(void *ctx, struct gateway_exchange *exchange,
 /* path_take decodes what stands behind the id; a '/' at its end is noted and left out. */
 static bool path_take(struct web_content_run *run, const char *at)
 {
-	for (at += *at == '/'; *at; at++) {
-		uint8_t byte = (uint8_t)*at;
+	const char *end = at + strlen(at);
+	size_t took;
 
-		if (*at == '%') {
-			char digits[3] = {at[1], at[1] ? at[2] : '\0', '\0'};
+	for (at += *at == '/'; at < end; at += took) {
+		uint8_t byte;
 
-			if (!hex_read(digits, &byte, 1) || byte == '\0')
-				return false;
-			at += 2;
-		}
-		if (run->path_len > MANIFEST_PATH_LEN_MAX)
+		took = percent_read(at, (size_t)(end - at), &byte);
+		if (!took || byte == '\0' || run->path_len > MANIFEST_PATH_LEN_MAX)
 			return false;
 		run->path[run->path_len++] = (char)byte;
 	}

@@ -2,7 +2,7 @@
 /* A query's parameters (application/x-www-form-urlencoded) as a JSON object. */
 #include <string.h>
 
-#include "codec/hex.h"
+#include "codec/percent.h"
 #include "codec/utf8.h"
 #include "node/web/web_mesh.h"
 
@@ -10,24 +10,17 @@
 static bool part_decode(const char *part, size_t len, char out[static WEB_MESH_QUERY_CAP + 1],
 			size_t *out_len)
 {
-	size_t at = 0;
+	size_t took, out_at = 0;
 
-	for (size_t i = 0; i < len; i++) {
-		uint8_t byte = (uint8_t)part[i];
+	for (size_t at = 0; at < len; at += took) {
+		uint8_t byte;
 
-		if (byte == '+') {
-			byte = ' ';
-		} else if (byte == '%') {
-			char digits[3] = {i + 2 < len ? part[i + 1] : '\0',
-					  i + 2 < len ? part[i + 2] : '\0', '\0'};
-
-			if (!hex_read(digits, &byte, 1))
-				return false;
-			i += 2;
-		}
-		out[at++] = (char)byte;
+		took = percent_read(part + at, len - at, &byte);
+		if (!took)
+			return false;
+		out[out_at++] = part[at] == '+' ? ' ' : (char)byte;
 	}
-	*out_len = at;
+	*out_len = out_at;
 	return true;
 }
 
