@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The bytes of a stream to an HTTP server: the request out, the answer in and on to the caller. */
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "provider/http_request.h"
+#include "provider/http_stream.h"
+
+/* Sends of the request's head what is left. 0 when all went or nothing more goes, or -errno. */
+static int head_flush(struct http_stream *stream)
+{
+	while (stream->head_sent_len < stream->head_len) {
+		ssize_t n = send(
+			stream->conn->watch.fd, stream->lending.head.data + stream->head_sent_len,
+			stream->head_len - stream->head_sent_len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN ? 0 : -errno;
+		stream->head_sent_len += (size_t)n;
+	}
+	return 0;
+}
+
+bool http_exchange_wants_to_write(const struct http_stream *stream)
+{
+	if (stream->is_deaf)
+		return false;
+	return (!stream->is_answered && stream->head_sent_len < stream->head_len) ||
+	       stream->body.out.len > 0;
+}
+
+void http_exchange_write(struct http_stream *stream, uint64_t now_ns)
+{
+	int64_t sent = 0;
+	size_t len;
+
+	if (!http_exchange_wants_to_write(stream))
+		return;
+	if (!stream->is_answered)
+		sent = head_flush(stream);
+	if (sent == 0 && (stream->is_answered || stream->head_sent_len == stream->head_len))
+		sent = queue_flush(&stream->body.out, stream->conn->watch.fd);
+	if (sent < 0) {
+		http_stream_deafen(stream);
+		return;
+	}
+	if (sent > 0)
+		stream->progress_ns = now_ns;
+	len = http_body_sent(&stream->body, (size_t)sent);
+	if (len)
+		service_channel_consume(stream->channel, len);
+}
+
+bool http_exchange_pass_on(struct http_stream *stream, uint64_t now_ns)
+{
+	unsigned before_cnt = stream->lending.pending_cnt;
+	bool is_sent = lending_send(&stream->lending, stream->channel);
+
+	if (stream->lending.pending_cnt < before_cnt)
+		stream->progress_ns = now_ns;
+	return is_sent;
+}
+
+bool http_exchange_waits_for_caller(const struct http_stream *stream)
+{
+	return stream->lending.pending_cnt || !lending_has_room(&stream->lending);
+}
+
+/* The answer's head takes the place of the request's. */
+static int head_pend(struct http_stream *stream)
+{
+	struct writer w = writer_of(stream->lending.head.data, HTTP_REQUEST_CAP);
+	struct service_http_answer head;
+	int err;
+
+	http_answer_head(&stream->answer, &head);
+	err = service_http_answer_write(&w, &head);
+	if (err < 0)
+		return err;
+	stream->is_head_out = true;
+	lending_pend(&stream->lending.head, writer_len(&w));
+	return 0;
+}
+
+static void stream_input(struct http_stream *stream, struct loan *block, size_t len,
+			 uint64_t now_ns)
+{
+	size_t body_len;
+
+	/* Who answers half a head has no use for the rest. */
+	if (!stream->is_answered && stream->head_sent_len < stream->head_len)
+		http_stream_deafen(stream);
+	stream->is_answered = true;
+	stream->progress_ns = now_ns;
+	if (http_answer_input(&stream->answer, block->data, len, &body_len) < 0) {
+		lending_release(block);
+		http_stream_fail(stream, stream->answer.fault, now_ns);
+		return;
+	}
+	if (stream->answer.has_head && !stream->is_head_out && head_pend(stream) < 0) {
+		lending_release(block);
+		http_stream_fail(stream, "the head of its answer is longer than 16 KiB", now_ns);
+		return;
+	}
+	if (body_len)
+		lending_pend(block, body_len);
+	else
+		lending_release(block);
+}
+
+/*
+ * stream_retry: a connection that was laid by closed as it was taken (RFC 9112
+ * 9.3.1). The request is safe and its head is still here. False: it is none of that kind.
+ */
+static bool stream_retry(struct http_stream *stream, uint64_t now_ns)
+{
+	struct offer *offer = http_stream_offer(stream);
+	struct http_conn *conn;
+	int err;
+
+	if (stream->is_answered || !stream->conn->is_reused)
+		return false;
+	http_stream_drop_conn(stream);
+	err = http_conn_open(offer, &conn);
+	if (err < 0) {
+		http_stream_unreachable(stream, err, now_ns);
+		return true;
+	}
+	http_stream_use_conn(stream, conn);
+	return true;
+}
+
+static void stream_eof(struct http_stream *stream, uint64_t now_ns)
+{
+	if (stream_retry(stream, now_ns))
+		return;
+	if (http_answer_eof(&stream->answer) == 0)
+		return;
+	health_suspect(http_stream_offer(stream), now_ns);
+	http_stream_fail(stream, stream->answer.fault, now_ns);
+}
+
+bool http_exchange_read(struct http_stream *stream, uint64_t now_ns)
+{
+	struct loan *block;
+	ssize_t n;
+
+	if (!stream->channel || !stream->conn || stream->conn->is_connecting ||
+	    stream->answer.is_whole || !http_exchange_pass_on(stream, now_ns))
+		return false;
+	block = lending_acquire(&stream->lending);
+	if (!block)
+		return false;
+	n = recv(stream->conn->watch.fd, block->data, LENDING_BLOCK_LEN, MSG_DONTWAIT);
+	if (n > 0) {
+		stream_input(stream, block, (size_t)n, now_ns);
+		return true;
+	}
+	lending_release(block);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	stream_eof(stream, now_ns);
+	return false;
+}

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of a stream to an HTTP server: its turns, what it waits for, how it ends. */
+#include "provider/http_stream.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "provider/http.h"
+#include "provider/http_request.h"
+
+#define READS_PER_TURN_MAX 16
+#define STARVED_NS	   (10 * NS_PER_MS) /* until a block is asked of a full heap again */
+#define CONNECT_NS	   (5 * NS_PER_S)
+#define LINGER_NS	   (10 * NS_PER_S) /* a caller may go on sending what nobody wants */
+
+size_t http_stream_len(void)
+{
+	return sizeof(struct http_stream);
+}
+
+/* stream_free: nothing of it is lent. */
+static void stream_free(struct http_stream *stream)
+{
+	struct provider *provider = http_stream_offer(stream)->provider;
+
+	lending_fini(&stream->lending);
+	offer_leave(&stream->active);
+	pool_release(&provider->http_streams, stream);
+}
+
+void http_stream_drop_conn(struct http_stream *stream)
+{
+	if (stream->conn)
+		http_conn_close(stream->conn);
+	stream->conn = NULL;
+}
+
+void http_stream_close(struct http_stream *stream)
+{
+	struct timer_wheel *timers = http_stream_offer(stream)->provider->timers;
+
+	stream->channel = NULL;
+	http_stream_drop_conn(stream);
+	timer_cancel(timers, &stream->timer);
+	timer_cancel(timers, &stream->turn);
+	(void)http_body_drop(&stream->body);
+}
+
+void http_stream_end(struct http_stream *stream, enum service_status status, const char *text)
+{
+	service_channel_end(stream->channel, status, text);
+	http_stream_close(stream);
+}
+
+static void stream_abandon(struct active *active, uint64_t now_ns)
+{
+	struct http_stream *stream = list_entry(active, struct http_stream, active);
+
+	if (!stream->channel)
+		return;
+	stream->is_busy = true;
+	http_stream_end(stream, SERVICE_UNAVAILABLE, "the service is withdrawn");
+	http_stream_settle(stream, now_ns);
+}
+
+/* Comes from the channel, maybe while it is called: the stream goes on at its turn. */
+static void block_returned(struct lending *lending)
+{
+	struct http_stream *stream = list_entry(lending, struct http_stream, lending);
+
+	if (stream->channel)
+		timer_set(http_stream_offer(stream)->provider->timers, &stream->turn, 0);
+	else if (!stream->is_busy)
+		http_stream_settle(stream, 0);
+}
+
+void http_stream_deafen(struct http_stream *stream)
+{
+	size_t len = http_body_drop(&stream->body);
+
+	stream->is_deaf = true;
+	if (len)
+		service_channel_consume(stream->channel, len);
+}
+
+/* stream_finish: all of the answer is with the channel; what the caller still sends is thrown away. */
+static void stream_finish(struct http_stream *stream, uint64_t now_ns)
+{
+	http_stream_drop_conn(stream);
+	http_stream_deafen(stream);
+	service_channel_finish(stream->channel);
+	stream->is_finished = true;
+	stream->progress_ns = now_ns;
+}
+
+static void stream_complete(struct http_stream *stream, uint64_t now_ns)
+{
+	/* One that took not all of our request would read the next as the rest of it. */
+	if (stream->answer.keeps_alive && stream->is_safe && !stream->is_deaf && stream->conn) {
+		http_conn_keep(stream->conn, now_ns);
+		stream->conn = NULL;
+	}
+	stream_finish(stream, now_ns);
+}
+
+void http_stream_fail(struct http_stream *stream, const char *fault, uint64_t now_ns)
+{
+	struct service_http_answer answer = {.status = 502};
+	uint8_t head[256];
+	char text[128];
+	struct writer w = writer_of(head, sizeof(head));
+	struct service_piece pieces[2] = {{.data = head, .is_last = true},
+					  {.data = (uint8_t *)text, .is_last = true}};
+
+	offer_failed(http_stream_offer(stream), fault, now_ns);
+	if (stream->is_head_out) {
+		http_stream_end(stream, SERVICE_UNKNOWN_ERROR, "");
+		return;
+	}
+	answer.headers.list[0] = (struct service_http_header){"content-type", "text/plain", 12, 10};
+	answer.headers.cnt = 1;
+	answer.body_len = (uint64_t)snprintf(
+		text, sizeof(text), "The program behind this service failed: %s.\n", fault);
+	if (service_http_answer_write(&w, &answer) < 0)
+		goto end;
+	pieces[0].len = writer_len(&w);
+	pieces[1].len = (size_t)answer.body_len;
+	for (unsigned i = 0; i < (stream->answer.is_to_head ? 1 : 2); i++)
+		if (service_channel_send(stream->channel, &pieces[i], NULL, NULL) < 0)
+			goto end;
+	stream_finish(stream, now_ns);
+	return;
+end:
+	http_stream_end(stream, SERVICE_UNKNOWN_ERROR, "");
+}
+
+void http_stream_unreachable(struct http_stream *stream, int err, uint64_t now_ns)
+{
+	struct offer *offer = http_stream_offer(stream);
+
+	http_stream_end(stream, SERVICE_UNAVAILABLE,
+			"the program behind this service is not running");
+	health_refused(offer, err, now_ns);
+}
+
+static void stream_watch(struct http_stream *stream, uint64_t now_ns)
+{
+	unsigned interest = 0;
+	int err;
+
+	if (!stream->conn)
+		return;
+	if (stream->conn->is_connecting || http_exchange_wants_to_write(stream))
+		interest |= POLLER_OUT;
+	if (!stream->conn->is_connecting && !http_exchange_waits_for_caller(stream) &&
+	    !stream->lending.is_starved)
+		interest |= POLLER_IN;
+	err = http_conn_watch(stream->conn, interest);
+	if (err < 0)
+		http_stream_unreachable(stream, err, now_ns);
+}
+
+static uint64_t stream_deadline_ns(const struct http_stream *stream)
+{
+	const struct offer *offer = http_stream_offer(stream);
+
+	if (stream->is_finished)
+		return stream->progress_ns + LINGER_NS;
+	if (stream->conn && stream->conn->is_connecting)
+		return stream->progress_ns + CONNECT_NS;
+	if (stream->is_request_whole && !stream->is_head_out)
+		return stream->progress_ns + offer_timeout_ns(offer);
+	return stream->progress_ns + offer->provider->config.stall_ns;
+}
+
+void http_stream_settle(struct http_stream *stream, uint64_t now_ns)
+{
+	struct timer_wheel *timers = http_stream_offer(stream)->provider->timers;
+
+	if (stream->channel)
+		stream_watch(stream, now_ns);
+	stream->is_busy = false;
+	if (!stream->channel) {
+		if (!lending_owes(&stream->lending))
+			stream_free(stream);
+		return;
+	}
+	timer_set(timers, &stream->timer, stream_deadline_ns(stream));
+	if (stream->lending.is_starved)
+		timer_set(timers, &stream->turn, now_ns + STARVED_NS);
+}
+
+void http_stream_turn(struct http_stream *stream, uint64_t now_ns)
+{
+	unsigned reads = 0;
+
+	stream->is_busy = true;
+	stream->lending.is_starved = false;
+	if (stream->conn && !stream->conn->is_connecting)
+		http_exchange_write(stream, now_ns);
+	while (http_exchange_read(stream, now_ns))
+		if (++reads == READS_PER_TURN_MAX) {
+			timer_set(http_stream_offer(stream)->provider->timers, &stream->turn,
+				  now_ns);
+			break;
+		}
+	if (stream->channel && !stream->is_finished && stream->answer.is_whole &&
+	    http_exchange_pass_on(stream, now_ns))
+		stream_complete(stream, now_ns);
+	http_stream_settle(stream, now_ns);
+}
+
+static void conn_ready(void *user, unsigned events, uint64_t now_ns)
+{
+	struct http_stream *stream = user;
+	int err;
+
+	(void)events;
+	if (stream->conn->is_connecting) {
+		err = upstream_connect_result(stream->conn->watch.fd);
+		stream->conn->is_connecting = false;
+		if (err < 0) {
+			stream->is_busy = true;
+			http_stream_unreachable(stream, err, now_ns);
+			http_stream_settle(stream, now_ns);
+			return;
+		}
+	}
+	http_stream_turn(stream, now_ns);
+}
+
+void http_stream_use_conn(struct http_stream *stream, struct http_conn *conn)
+{
+	conn->ready = conn_ready;
+	conn->user = stream;
+	stream->conn = conn;
+	stream->head_sent_len = 0;
+	stream->is_deaf = false;
+	http_answer_init(&stream->answer, stream->answer.is_to_head);
+}
+
+static void turn_fire(struct timer *timer, uint64_t now_ns)
+{
+	http_stream_turn(list_entry(timer, struct http_stream, turn), now_ns);
+}
+
+/* timer_fire: whatever the stream waited for, it came too late. */
+static void timer_fire(struct timer *timer, uint64_t now_ns)
+{
+	struct http_stream *stream = list_entry(timer, struct http_stream, timer);
+
+	stream->is_busy = true;
+	if (stream->is_finished) {
+		http_stream_end(stream, SERVICE_OK, "");
+	} else if (stream->conn && stream->conn->is_connecting) {
+		http_stream_unreachable(stream, -ETIMEDOUT, now_ns);
+	} else {
+		if (stream->is_request_whole && !http_exchange_waits_for_caller(stream))
+			offer_failed(http_stream_offer(stream), "it did not answer in time",
+				     now_ns);
+		http_stream_end(stream, SERVICE_TIMEOUT,
+				"no byte of this exchange moved for too long");
+	}
+	http_stream_settle(stream, now_ns);
+}
+
+struct http_stream *http_stream_new(struct offer *offer)
+{
+	struct provider *provider = offer->provider;
+	struct http_stream *stream = pool_acquire(&provider->http_streams);
+
+	if (!stream ||
+	    !lending_init(&stream->lending, provider->heap, HTTP_REQUEST_CAP, block_returned)) {
+		provider->stats.refused_cnt++;
+		goto release_stream;
+	}
+	timer_init(&stream->timer, timer_fire);
+	timer_init(&stream->turn, turn_fire);
+	if (offer_enter(offer, &stream->active, stream_abandon))
+		return stream;
+	lending_fini(&stream->lending);
+release_stream:
+	if (stream)
+		pool_release(&provider->http_streams, stream);
+	return NULL;
+}
