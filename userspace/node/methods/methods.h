@@ -69,7 +69,9 @@ method_fn method_check_peer;
 /* top.c */
 method_fn method_watch_load;
 /* state.c */
-method_fn method_status, method_get_node_id, method_show_limits, method_show_memory;
+method_fn method_status, method_get_node_id, method_show_memory;
+/* limits.c */
+method_fn method_show_limits;
 /* xdp.c */
 method_fn method_plan_xdp, method_attach_xdp, method_keep_xdp, method_detach_xdp, method_show_xdp;
 method_fn method_set_xdp_mode, method_list_xdp_counters;
@@ -174,7 +176,7 @@ json_t *method_json_drops(const struct drops *drops);
 /* peer.c: fn for each known peer of all workers, connected ones first, until it returns false. */
 void method_peers_each(struct node *node, bool (*fn)(void *arg, const struct mesh_peer_info *peer),
 		       void *arg);
-/* state.c: the limits of all tables, as ShowLimits tells them. */
+/* limits.c: of all tables, as ShowLimits tells them. */
 json_t *method_json_limits(struct node *node);
 /* state.c: one side of packet I/O. */
 json_t *method_json_side(const char *backend, const char *reason,

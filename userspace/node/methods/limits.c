@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ShowLimits: how full the tables of fixed capacity are, in the order of the data's way. */
+#include "dht/dht.h"
+#include "node/methods/figures.h"
+#include "node/methods/methods.h"
+#include "node/sharing/sharing_state.h"
+
+#define COUNT	 "count"
+#define BYTES	 "bytes"
+#define NOT_KEPT -1
+
+struct limit_row {
+	const char *name, *unit;
+	uint64_t limit;
+	uint64_t used;
+	int64_t peak;	 /* or NOT_KEPT */
+	int64_t refused; /* or NOT_KEPT */
+};
+
+static json_t *limit_json(const struct limit_row *row)
+{
+	json_t *json =
+		json_pack("{s:s, s:s, s:o, s:o}", "name", row->name, "unit", row->unit, "limit",
+			  method_json_uint(row->limit), "used", method_json_uint(row->used));
+
+	if (row->peak >= 0)
+		json_object_set_new(json, "peak", json_integer(row->peak));
+	if (row->refused >= 0)
+		json_object_set_new(json, "refused", json_integer(row->refused));
+	return json;
+}
+
+static void rows_add(json_t *limits, const struct limit_row *rows, size_t cnt)
+{
+	for (size_t i = 0; i < cnt; i++)
+		json_array_append_new(limits, limit_json(&rows[i]));
+}
+#define ROWS_ADD(limits, rows) rows_add(limits, rows, sizeof(rows) / sizeof((rows)[0]))
+
+/* worker_cnt: each has tables of its own. */
+static void quic_add(json_t *limits, const struct quic_config *config, uint64_t worker_cnt,
+		     const struct quic_stats *quic)
+{
+	const struct limit_row rows[] = {
+		{"quic.conn_cap", COUNT, worker_cnt * config->conn_cap, quic->conn_cnt,
+		 quic->conn_peak_cnt, (int64_t)quic->refused_full_cnt},
+		{"quic.conn_per_prefix_cap", COUNT, config->conn_per_prefix_cap,
+		 quic->handshake_cnt, NOT_KEPT, (int64_t)quic->refused_prefix_cnt},
+		{"quic.conn_per_key_cap", COUNT, config->conn_per_key_cap, 0, NOT_KEPT,
+		 (int64_t)quic->refused_key_cnt},
+		/* What the reserve leaves to strangers. */
+		{"quic.known_reserve", COUNT, quic->stranger_cap, quic->stranger_cnt, NOT_KEPT,
+		 (int64_t)quic->refused_stranger_cnt},
+		{"quic.stream_cap", COUNT, worker_cnt * config->stream_cap, quic->stream_cnt,
+		 quic->stream_peak_cnt, NOT_KEPT},
+		{"quic.heap", BYTES, worker_cnt * config->heap_cap, quic->heap_used_len,
+		 (int64_t)quic->heap_peak_len, (int64_t)quic->refused_heap_cnt},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
+static void mesh_add(json_t *limits, const struct mesh_config *config, uint64_t worker_cnt,
+		     const struct mesh_stats *mesh)
+{
+	const struct limit_row rows[] = {
+		{"mesh.session_cap", COUNT, worker_cnt * config->session_cap, mesh->session_cnt,
+		 NOT_KEPT, NOT_KEPT},
+		{"mesh.request_cap", COUNT, config->request_cap, mesh->request_cnt, NOT_KEPT,
+		 NOT_KEPT},
+		{"mesh.incoming_cap", COUNT, worker_cnt * config->incoming_cap, mesh->incoming_cnt,
+		 NOT_KEPT, (int64_t)mesh->refused_cnt},
+		/* Our own, and as many of peers. */
+		{"mesh.stream_cap", COUNT, 2 * worker_cnt * config->stream_cap, mesh->stream_cnt,
+		 NOT_KEPT, NOT_KEPT},
+		{"mesh.peer_cap", COUNT, config->peer_cap, mesh->peer_cnt, NOT_KEPT, NOT_KEPT},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
+static void content_add(json_t *limits, const struct content_config *config, uint64_t worker_cnt,
+			const struct content_stats *content)
+{
+	const struct limit_row rows[] = {
+		{"content.share_cap", COUNT, config->share_cap, content->share_cnt, NOT_KEPT,
+		 NOT_KEPT},
+		{"content.get_cap", COUNT, config->get_cap, content->get_cnt, NOT_KEPT, NOT_KEPT},
+		{"content.get_active_cap", COUNT, config->get_active_cap, content->get_active_cnt,
+		 NOT_KEPT, NOT_KEPT},
+		{"content.chunk_buffers", COUNT, worker_cnt * config->chunk_buffer_cnt,
+		 content->chunk_buffer_used_cnt, NOT_KEPT, (int64_t)content->refused_busy_cnt},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
+static void publisher_add(json_t *limits, const struct publisher_config *config,
+			  const struct sharing *sharing)
+{
+	const struct limit_row rows[] = {
+		{"sharing.publish_cap", COUNT, config->share_cap,
+		 sharing ? publisher_cnt(sharing->publisher) : 0, NOT_KEPT, NOT_KEPT},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
+static void dht_add(json_t *limits, const struct dht_config *config, const struct worker *home)
+{
+	struct dht_stats dht = {0};
+
+	if (home->dht)
+		dht_stats(home->dht, home->now_ns, &dht);
+	const struct limit_row rows[] = {
+		{"dht.item_cap", COUNT, config->item_cap, dht.item_cnt, NOT_KEPT,
+		 (int64_t)dht.reasons[DHT_STORE_FULL]},
+		{"dht.peer_cap", COUNT, config->peer_cap, dht.peer_cnt, NOT_KEPT, NOT_KEPT},
+		{"dht.query_cap", COUNT, config->query_cap, dht.query_cnt, NOT_KEPT, NOT_KEPT},
+		{"dht.search_cap", COUNT, config->search_cap, dht.search_cnt, NOT_KEPT, NOT_KEPT},
+		{"dht.own_cap", COUNT, config->own_cap, dht.own_cnt, NOT_KEPT, NOT_KEPT},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
+static void gateway_add(json_t *limits, const struct gateway_config *config, const struct web *web)
+{
+	struct gateway_stats stats = {0};
+
+	web_stats(web, &stats);
+	const struct limit_row rows[] = {
+		{"gateway.connections", COUNT, config->conn_cap, stats.conn_cnt,
+		 stats.conn_peak_cnt, (int64_t)stats.refused_cnt},
+		{"gateway.sockets", COUNT, config->socket_cap, stats.socket_cnt,
+		 stats.socket_peak_cnt, NOT_KEPT},
+		{"gateway.memory", BYTES, config->memory_cap, stats.memory_used_len,
+		 (int64_t)stats.memory_peak_len, (int64_t)stats.memory_refused_cnt},
+		{"gateway.rate", COUNT, config->request_rate_per_s, 0, NOT_KEPT,
+		 (int64_t)stats.limited_cnt},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
+static void sharing_add(json_t *limits, const struct sharing_config *config,
+			const struct sharing *sharing)
+{
+	struct follows_stats follows = {0};
+	struct search_stats search = {0};
+
+	if (sharing) {
+		follows_stats(sharing->follows, &follows);
+		search_stats(sharing->search, &search);
+	}
+	const struct limit_row rows[] = {
+		{"sharing.follow_cap", COUNT, config->follow.follow_cap, follows.follow_cnt,
+		 NOT_KEPT, NOT_KEPT},
+		{"sharing.sync_cap", COUNT, config->follow.sync_cap, follows.sync_cnt, NOT_KEPT,
+		 NOT_KEPT},
+		{"sharing.search_index_max", BYTES, config->search.index_len_max, search.index_len,
+		 NOT_KEPT, NOT_KEPT},
+		{"sharing.search_queries", COUNT, config->search.query_cap, search.query_cnt,
+		 NOT_KEPT, (int64_t)search.refused_cnt},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
+static void store_add(json_t *limits, const struct store_stats *store)
+{
+	const struct limit_row rows[] = {
+		{"store.map_max", BYTES, store->map_len_max, store->map_used_len, NOT_KEPT,
+		 NOT_KEPT},
+		{"store.batch_cap", COUNT, store->batch_cap, store->batch_waiting, NOT_KEPT,
+		 NOT_KEPT},
+		{"store.reader_cap", COUNT, store->reader_cap, store->reader_cnt, NOT_KEPT,
+		 NOT_KEPT},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
+static void control_add(json_t *limits, const struct control_stats *control)
+{
+	const struct limit_row rows[] = {
+		{"control.client_cap", COUNT, control->client_cap, control->client_cnt,
+		 control->client_peak_cnt, (int64_t)control->refused_cnt},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
+json_t *method_json_limits(struct node *node)
+{
+	const struct node_config *config = config_live(node->config);
+	json_t *limits = json_array();
+	struct figures f;
+
+	figures_read(node, &f);
+	quic_add(limits, &config->quic, config->worker_cnt, &f.quic);
+	mesh_add(limits, &config->mesh, config->worker_cnt, &f.mesh);
+	content_add(limits, &config->content, config->worker_cnt, &f.content);
+	publisher_add(limits, &config->sharing.publisher, node->sharing);
+	dht_add(limits, &config->mainline.dht, &node->home);
+	gateway_add(limits, &config->web.gateway, node->web);
+	sharing_add(limits, &config->sharing, node->sharing);
+	store_add(limits, &f.store);
+	control_add(limits, &f.control);
+	return limits;
+}
+
+void method_show_limits(void *ctx, struct control_call *call, const json_t *parameters,
+			uint64_t now_ns)
+{
+	(void)parameters, (void)now_ns;
+	control_reply(call, json_pack("{s:o}", "limits", method_json_limits(ctx)));
+}
