@@ -11,39 +11,23 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/random.h"
-#include "crypto/blake3.h"
-#include "support/check.h"
-#include "support/content_duo.h"
 #include "support/fail_nth.h"
+#include "unit/content/get/get_rig.h"
 
-#define BIG_LEN	 (2u * BLAKE3_CHUNK_LEN + 12345)
-#define TURN_MAX 1000000u
+/* Each call is made to fail once: as few as have more than a chunk. */
+#define LONG_LEN (2u * BLAKE3_CHUNK_LEN + 12345)
 #define N_MAX	 2000u
 
-static struct duo duo;
 static struct link shared;
-
-static void file_make(const char *name, size_t len, uint64_t seed)
-{
-	static uint8_t bytes[BIG_LEN];
-	struct random random;
-
-	random_init_seeded(&random, seed);
-	random_fill(&random, bytes, len);
-	scratch_write(duo_path(&duo, name), bytes, len);
-}
 
 static bool duo_begin(void)
 {
 	duo_init(&duo);
-	mkdir(duo_path(&duo, "in"), 0755);
-	mkdir(duo_path(&duo, "in/d"), 0755);
-	mkdir(duo_path(&duo, "in/hollow"), 0755);
-	file_make("in/big", BIG_LEN, 1);
+	file_make("in/big", LONG_LEN, 1);
 	file_make("in/d/small", 3000, 2);
 	file_make("in/d/twin", 3000, 2);
 	file_make("in/empty", 0, 3);
+	mkdir(duo_path(&duo, "in/hollow"), 0755);
 	return duo_share(&duo, duo_path(&duo, "in"), &shared);
 }
 

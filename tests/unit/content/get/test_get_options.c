@@ -4,40 +4,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "base/random.h"
 #include "content/manifest.h"
 #include "content/message.h"
-#include "crypto/blake3.h"
-#include "support/check.h"
-#include "support/content_duo.h"
+#include "unit/content/get/get_rig.h"
 
-#define BIG_LEN	 (3u * BLAKE3_CHUNK_LEN + 12345)
-#define TURN_MAX 2000000u
-
-static struct duo duo;
 static struct link shared;
-
-static void file_make(const char *name, size_t len, uint64_t seed)
-{
-	static uint8_t bytes[BIG_LEN];
-	struct random random;
-
-	random_init_seeded(&random, seed);
-	random_fill(&random, bytes, len);
-	scratch_write(duo_path(&duo, name), bytes, len);
-}
 
 static bool duo_begin(void)
 {
 	duo_init(&duo);
-	mkdir(duo_path(&duo, "in"), 0755);
-	mkdir(duo_path(&duo, "in/docs"), 0755);
-	mkdir(duo_path(&duo, "in/empty"), 0755);
 	file_make("in/big.iso", BIG_LEN, 2);
 	file_make("in/small.txt", 1000, 1);
 	file_make("in/docs/a.txt", 2000, 3);
 	file_make("in/docs/b.bin", 3000, 4);
+	mkdir(duo_path(&duo, "in/empty"), 0755);
 	return duo_share(&duo, duo_path(&duo, "in"), &shared);
 }
 
@@ -206,12 +186,6 @@ static void slow_chunks(struct duo *d, struct duo_answer *answer)
 	(void)d;
 	if (answer->type == MESH_CHUNK_DATA)
 		answer->delay_ns = 100 * NS_PER_MS;
-}
-
-static void turns(unsigned cnt)
-{
-	while (cnt-- > 0)
-		(void)duo_turn(&duo);
 }
 
 static void test_a_paused_get_waits_over_a_restart_and_goes_on(void)

@@ -4,42 +4,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "base/random.h"
 #include "codec/cbor.h"
 #include "content/manifest.h"
 #include "content/message.h"
-#include "crypto/blake3.h"
-#include "support/check.h"
-#include "support/content_duo.h"
+#include "unit/content/get/get_rig.h"
 
-#define BIG_LEN	 (3u * BLAKE3_CHUNK_LEN + 12345)
-#define TURN_MAX 2000000u
-
-static struct duo duo;
 static struct link shared;
-
-static void file_make(const char *name, size_t len, uint64_t seed)
-{
-	static uint8_t bytes[BIG_LEN];
-	struct random random;
-
-	random_init_seeded(&random, seed);
-	random_fill(&random, bytes, len);
-	scratch_write(duo_path(&duo, name), bytes, len);
-}
 
 /* Two nodes; A shares a small and a large file. */
 static bool duo_begin(void)
 {
 	duo_init(&duo);
-	mkdir(duo_path(&duo, "in"), 0755);
 	file_make("in/big.bin", BIG_LEN, 2);
 	file_make("in/small.txt", 1000, 1);
 	return duo_share(&duo, duo_path(&duo, "in"), &shared);
 }
 
-static const struct content_get *get_run(void)
+static const struct content_get *get_shared(void)
 {
 	return duo_run(&duo, duo_get_start(&duo, &shared, "out"), TURN_MAX);
 }
@@ -74,7 +55,7 @@ static void check_bad_answers(unsigned type, unsigned cnt, bool is_forgiven)
 	bad_type = type;
 	bad_cnt = cnt;
 	duo.on_answer = bad_answers;
-	get = get_run();
+	get = get_shared();
 	CHECK(get);
 	CHECK_EQ(duo.nodes[DUO_B].event_cnt[CONTENT_PEER_BAD], get->bad_chunk_cnt);
 	if (is_forgiven) {
@@ -124,7 +105,7 @@ static void test_cut_answers_are_never_believed(void)
 		CHECK(duo_begin());
 		duo.on_answer = cut_answers;
 		duo.hook_cnt = cut;
-		get = get_run();
+		get = get_shared();
 		CHECK_EQ(get->state, CONTENT_GET_STOPPED);
 		CHECK_EQ(get->err, WEFT_EDAMAGED);
 		duo_fini(&duo);
@@ -151,7 +132,7 @@ static void test_chunk_of_another_place_is_not_believed(void)
 
 	CHECK(duo_begin());
 	duo.on_answer = swapped_chunks;
-	get = get_run();
+	get = get_shared();
 	CHECK(get->bad_chunk_cnt > 0);
 	CHECK_EQ(get_again(get->id)->state, CONTENT_GET_FINISHED);
 	CHECK(duo_trees_equal(&duo, "in", "out"));
@@ -183,7 +164,7 @@ static void test_list_in_shorter_pages_than_asked_for_is_not_taken(void)
 
 	CHECK(duo_begin());
 	duo.on_answer = short_lists;
-	get = get_run();
+	get = get_shared();
 	CHECK_EQ(get->state, CONTENT_GET_STOPPED);
 	CHECK_EQ(get->err, WEFT_EDAMAGED);
 	CHECK_EQ(duo.hook_cnt, 3);
@@ -202,7 +183,7 @@ static void test_peer_that_is_off_is_named_soon(void)
 	CHECK(duo_begin());
 	duo_node_close(&duo, DUO_A);
 	began_ns = duo.now_ns;
-	get = get_run();
+	get = get_shared();
 	CHECK_EQ(get->state, CONTENT_GET_STOPPED);
 	CHECK_EQ(get->err, WEFT_ETIMEOUT);
 	CHECK(strstr(get->detail, "no answer"));
@@ -228,7 +209,7 @@ static void test_peer_that_falls_silent_is_given_up(void)
 	CHECK(duo_begin());
 	duo.on_answer = silent_after_two;
 	began_ns = duo.now_ns;
-	get = get_run();
+	get = get_shared();
 	CHECK_EQ(get->state, CONTENT_GET_STOPPED);
 	CHECK_EQ(get->err, WEFT_ETIMEOUT);
 	CHECK(duo.now_ns - began_ns < 300 * NS_PER_S);
@@ -258,7 +239,7 @@ static void test_peer_that_comes_back_is_asked_again(void)
 
 	CHECK(duo_begin());
 	duo.on_answer = away_for_a_minute;
-	get = get_run();
+	get = get_shared();
 	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
 	CHECK(duo_trees_equal(&duo, "in", "out"));
 	CHECK_EQ(get->bad_chunk_cnt, 0);
@@ -283,7 +264,7 @@ static void test_busy_peer_is_left_alone_until_its_time(void)
 {
 	CHECK(duo_begin());
 	duo.on_answer = busy_at_first;
-	CHECK_EQ(get_run()->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get_shared()->state, CONTENT_GET_FINISHED);
 	CHECK(duo_trees_equal(&duo, "in", "out"));
 	CHECK(duo.now_ns >= not_before_ns);
 	/* Manifest, list, five chunks, each refused one once more; some times, who else has it. */
@@ -304,7 +285,7 @@ static void test_peer_that_is_always_busy_is_given_up(void)
 
 	CHECK(duo_begin());
 	duo.on_answer = always_busy;
-	get = get_run();
+	get = get_shared();
 	CHECK_EQ(get->state, CONTENT_GET_STOPPED);
 	CHECK_EQ(get->err, WEFT_EBUSY);
 	duo_fini(&duo);
@@ -327,7 +308,7 @@ static void test_wrong_key_names_both(void)
 
 	CHECK(duo_begin());
 	duo.on_answer = wrong_key;
-	get = get_run();
+	get = get_shared();
 	CHECK_EQ(get->state, CONTENT_GET_STOPPED);
 	CHECK_EQ(get->err, WEFT_EWRONGKEY);
 	CHECK_MEM(get->actual_key, other_key, sizeof(other_key));
@@ -343,7 +324,7 @@ static void test_unknown_collection_is_reported(void)
 
 	CHECK(duo_begin());
 	shared.manifest_id[0] ^= 1;
-	get = get_run();
+	get = get_shared();
 	CHECK_EQ(get->state, CONTENT_GET_STOPPED);
 	CHECK_EQ(get->err, WEFT_EABSENT);
 	duo_fini(&duo);
@@ -355,7 +336,7 @@ static void test_file_changed_at_the_sharer_is_reported(void)
 
 	CHECK(duo_begin());
 	file_make("in/small.txt", 1000, 99);
-	get = get_run();
+	get = get_shared();
 	CHECK_EQ(get->state, CONTENT_GET_STOPPED);
 	CHECK_EQ(get->err, WEFT_ECHANGED);
 	CHECK(strstr(get->detail, "small.txt"));
@@ -444,7 +425,7 @@ static void check_forged(int err)
 
 	blake3_hash(forged, forged_len, shared.manifest_id);
 	duo.on_answer = forged_manifest;
-	get = get_run();
+	get = get_shared();
 	CHECK_EQ(get->state, CONTENT_GET_STOPPED);
 	CHECK_EQ(get->err, err);
 }
