@@ -255,6 +255,9 @@ def test_figures_follow_the_format(lab):
     check(("weft_limit", 'limit="gateway.connections"') in samples, "limits")
     check(("weft_directory_hidden_total", 'reason="bad signature"') in samples, "faults of descriptors")
     check(("weft_conduct_deeds_total", 'deed="broken rule"') in samples, "conduct")
+    for name in ("weft_provider_refused_total", "weft_follow_false_heads_total", "weft_announce_puts_total",
+                 "weft_store_segments", "weft_mesh_stale_record_cnt_total"):
+        check((name, None) in samples, name)
     check(samples["weft_uptime_seconds", None] >= 0 and samples["weft_peers", None] == 0, "figures")
     check(any(name.startswith("weft_quic_") for name, _ in samples), "counters of the modules")
     names = {name for name, _ in samples}

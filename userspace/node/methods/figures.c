@@ -46,6 +46,7 @@ static const struct figure counters[] = {
 	FIGURE(mesh, timeout_cnt),
 	FIGURE(mesh, hello_cnt),
 	FIGURE(mesh, skew_cnt),
+	FIGURE(mesh, stale_record_cnt),
 	FIGURE(content, served_chunk_cnt),
 	FIGURE(content, refused_busy_cnt),
 	FIGURE(content, changed_cnt),

@@ -8,16 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "node/fabric/fabric.h"
 #include "node/methods/methods.h"
+#include "node/web/web_metrics.h"
 #include "node/web/web_state.h"
-#include "service/conduct.h"
-#include "service/directory.h"
-#include "service/publisher.h"
+#include "store/store.h"
 #include "weft/version.h"
 
 #define NAME_CAP 128
-#define US_PER_S 1000000
 
 /* name_write makes a metric's name of ours: "quic.conn_cnt" -> "weft_quic_conn_cnt". */
 static void name_write(char name[static NAME_CAP], const char *ours, const char *suffix)
@@ -28,16 +25,23 @@ static void name_write(char name[static NAME_CAP], const char *ours, const char 
 			*c = '_';
 }
 
-static void family_write(FILE *out, const char *name, const char *type, const char *help)
+void metric_family_write(FILE *out, const char *name, const char *type, const char *help)
 {
 	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-static void number_write(FILE *out, const char *name, const char *type, const char *help,
-			 unsigned long long value)
+void metrics_rows_write(FILE *out, const struct metric_row *rows, size_t cnt)
 {
-	family_write(out, name, type, help);
-	fprintf(out, "%s %llu\n", name, value);
+	for (size_t i = 0; i < cnt; i++) {
+		metric_family_write(out, rows[i].name, rows[i].type, rows[i].help);
+		fprintf(out, "%s %llu\n", rows[i].name, (unsigned long long)rows[i].value);
+	}
+}
+
+static void number_write(FILE *out, const char *name, const char *type, const char *help,
+			 uint64_t value)
+{
+	metrics_rows_write(out, &(struct metric_row){name, type, help, value}, 1);
 }
 
 /* The numbers of Status that stand by themselves. */
@@ -69,7 +73,7 @@ static void status_write(FILE *out, const json_t *status)
 
 		if (json_is_integer(value))
 			number_write(out, rows[i].name, rows[i].type, rows[i].help,
-				     (unsigned long long)json_integer_value(value));
+				     (uint64_t)json_integer_value(value));
 	}
 }
 
@@ -84,8 +88,7 @@ static void counters_write(FILE *out, const json_t *status)
 	{
 		name_write(name, field, "_total");
 		snprintf(help, sizeof(help), "Counter %s of weft stats.", field);
-		number_write(out, name, "counter", help,
-			     (unsigned long long)json_integer_value(value));
+		number_write(out, name, "counter", help, (uint64_t)json_integer_value(value));
 	}
 }
 
@@ -103,7 +106,7 @@ static void limits_write(FILE *out, const json_t *limits)
 	size_t i;
 
 	for (size_t row = 0; row < sizeof(rows) / sizeof(rows[0]); row++) {
-		family_write(out, rows[row].name, rows[row].type, rows[row].help);
+		metric_family_write(out, rows[row].name, rows[row].type, rows[row].help);
 		json_array_foreach(limits, i, limit)
 		{
 			const json_t *value = json_object_get(limit, rows[row].field);
@@ -119,10 +122,7 @@ static void limits_write(FILE *out, const json_t *limits)
 static void gateway_write(FILE *out, const struct gateway_stats *stats)
 {
 	static const char replies[] = "weft_gateway_replies_total";
-	const struct {
-		const char *name, *type, *help;
-		uint64_t value;
-	} rows[] = {
+	const struct metric_row rows[] = {
 		{"weft_gateway_connections", "gauge", "HTTP connections.", stats->conn_cnt},
 		{"weft_gateway_websockets", "gauge", "Of these, WebSockets.", stats->socket_cnt},
 		{"weft_gateway_requests_total", "counter", "Requests.", stats->request_cnt},
@@ -145,137 +145,30 @@ static void gateway_write(FILE *out, const struct gateway_stats *stats)
 		 stats->memory_used_len},
 	};
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		number_write(out, rows[i].name, rows[i].type, rows[i].help, rows[i].value);
-	family_write(out, replies, "counter", "Replies by the class of their status.");
+	METRICS_WRITE(out, rows);
+	metric_family_write(out, replies, "counter", "Replies by the class of their status.");
 	for (unsigned class = 1; class < 6; class ++)
 		fprintf(out, "%s{class=\"%uxx\"} %llu\n", replies, class,
 			(unsigned long long)stats->class_cnt[class]);
 }
 
-/* Calls and openings of streams by how they ended. */
-static void statuses_write(FILE *out, const char *name, const char *help,
-			   const struct service_counts *counts)
+/* Fills and counts that Status has no place for. */
+static void parts_write(FILE *out, const struct node *node)
 {
-	family_write(out, name, "counter", help);
-	for (unsigned i = 0; i < SERVICE_STATUS_CNT; i++)
-		fprintf(out, "%s{status=\"%s\"} %llu\n", name,
-			service_status_name((enum service_status)i),
-			(unsigned long long)counts->status_cnt[i]);
-}
+	struct control_stats control;
+	struct store_stats store;
 
-static void latencies_write(FILE *out, const char *name, const char *help,
-			    const struct service_counts *counts)
-{
-	unsigned long long cnt = 0;
+	control_stats(node->control, &control);
+	store_stats(node->store, &store);
+	const struct metric_row rows[] = {
+		{"weft_control_watchers", "gauge", "Clients that watch events.",
+		 control.watcher_cnt},
+		{"weft_store_segments", "gauge", "Files that hold blobs.", store.segment_cnt},
+		{"weft_store_dead_bytes", "gauge", "Bytes of them that belong to no blob any more.",
+		 store.segment_dead_len},
+	};
 
-	family_write(out, name, "histogram", help);
-	for (unsigned i = 0; i < SERVICE_LATENCY_CNT - 1; i++) {
-		cnt += counts->latency_cnt[i];
-		fprintf(out, "%s_bucket{le=\"%u.%06u\"} %llu\n", name,
-			service_latency_bounds_us[i] / US_PER_S,
-			service_latency_bounds_us[i] % US_PER_S, cnt);
-	}
-	cnt += counts->latency_cnt[SERVICE_LATENCY_CNT - 1];
-	fprintf(out, "%s_bucket{le=\"+Inf\"} %llu\n", name, cnt);
-	fprintf(out, "%s_sum %llu.%06llu\n", name,
-		(unsigned long long)(counts->latency_sum_us / US_PER_S),
-		(unsigned long long)(counts->latency_sum_us % US_PER_S));
-	fprintf(out, "%s_count %llu\n", name, cnt);
-}
-
-static void services_write(FILE *out, const struct service *service)
-{
-	struct service_stats stats;
-
-	service_stats(service, &stats);
-	statuses_write(out, "weft_service_answers_given_total", "Answers of this node's services.",
-		       &stats.in);
-	latencies_write(out, "weft_service_given_seconds", "Until this node's services answered.",
-			&stats.in);
-	statuses_write(out, "weft_service_answers_got_total", "Answers to calls of this node.",
-		       &stats.out);
-	latencies_write(out, "weft_service_got_seconds", "Until calls of this node were answered.",
-			&stats.out);
-	family_write(out, "weft_service_refused_total", "counter",
-		     "Calls answered before a service saw them, by reason.");
-	for (unsigned i = 0; i < SERVICE_REFUSED_CNT; i++)
-		fprintf(out, "weft_service_refused_total{reason=\"%s\"} %llu\n",
-			service_refusal_name((enum service_refusal_reason)i),
-			(unsigned long long)stats.refused_cnt[i]);
-	number_write(out, "weft_service_streams", "gauge", "Streams of services that are open.",
-		     stats.channel_cnt);
-	number_write(out, "weft_service_calls_in_hand", "gauge", "Calls that services work on.",
-		     stats.in_hand_cnt);
-	number_write(out, "weft_service_calls_pending", "gauge", "Calls of this node under way.",
-		     stats.pending_cnt);
-	number_write(out, "weft_service_violations_total", "counter",
-		     "Rules of services that peers broke.", stats.violation_cnt);
-}
-
-/* Labels are words of faults.def: "bad signature". */
-static void directory_write(FILE *out, const struct service_directory *directory)
-{
-	struct service_directory_stats stats;
-
-	service_directory_stats(directory, &stats);
-	number_write(out, "weft_directory_finds_total", "counter", "Finds of services.",
-		     stats.find_cnt);
-	number_write(out, "weft_directory_fetches_total", "counter",
-		     "Times the overlay was asked who provides a service.", stats.fetch_cnt);
-	number_write(out, "weft_directory_refused_total", "counter", "Finds over service.lookups.",
-		     stats.refused_cnt);
-	number_write(out, "weft_directory_held_back_total", "counter",
-		     "Times service.fetches kept the overlay from being asked.",
-		     stats.held_back_cnt);
-	number_write(out, "weft_directory_abuse_total", "counter",
-		     "Patterns of looking through the directory.", stats.abuse_cnt);
-	number_write(out, "weft_directory_descriptors", "gauge", "Descriptors in the cache.",
-		     stats.entry_cnt);
-	family_write(out, "weft_directory_hidden_total", "counter",
-		     "Descriptors that were got and not taken, by reason.");
-	for (unsigned i = 1; i < SERVICE_FAULT_CNT; i++)
-		fprintf(out, "weft_directory_hidden_total{reason=\"%s\"} %llu\n",
-			service_fault_word((enum service_fault)i),
-			(unsigned long long)stats.hidden[i]);
-}
-
-static void publisher_write(FILE *out, const struct service_publisher *publisher)
-{
-	struct service_publisher_stats stats;
-
-	service_publisher_stats(publisher, &stats);
-	number_write(out, "weft_publisher_puts_total", "counter", "Descriptors put.",
-		     stats.publish_cnt);
-	number_write(out, "weft_publisher_refused_total", "counter",
-		     "Times service.publishes made one wait.", stats.refused_cnt);
-	number_write(out, "weft_publisher_failed_total", "counter", "Descriptors nobody took.",
-		     stats.failed_cnt);
-}
-
-static void conduct_write(FILE *out, const struct service_conduct *conduct)
-{
-	struct service_conduct_stats stats;
-
-	service_conduct_stats(conduct, &stats);
-	family_write(out, "weft_conduct_deeds_total", "counter",
-		     "What peers did that counts for their conduct.");
-	for (unsigned i = 0; i < SERVICE_DEED_CNT; i++)
-		fprintf(out, "weft_conduct_deeds_total{deed=\"%s\"} %llu\n",
-			service_deed_word((enum service_deed)i),
-			(unsigned long long)stats.deeds[i]);
-	number_write(out, "weft_conduct_bans_total", "counter", "Bans for broken rules.",
-		     stats.ban_cnt);
-	number_write(out, "weft_conduct_peers", "gauge", "Peers whose conduct is remembered.",
-		     stats.peer_cnt);
-}
-
-static void fabric_write(FILE *out, struct fabric *fabric)
-{
-	services_write(out, fabric_service(fabric));
-	directory_write(out, fabric_directory(fabric));
-	publisher_write(out, fabric_publisher(fabric));
-	conduct_write(out, fabric_conduct(fabric));
+	METRICS_WRITE(out, rows);
 }
 
 static void metrics_write(FILE *out, struct node *node, const json_t *status)
@@ -283,15 +176,18 @@ static void metrics_write(FILE *out, struct node *node, const json_t *status)
 	struct gateway_stats stats = {0};
 	json_t *limits = method_json_limits(node);
 
-	family_write(out, "weft_info", "gauge", "The version that runs.");
+	metric_family_write(out, "weft_info", "gauge", "The version that runs.");
 	fprintf(out, "weft_info{version=\"%s\"} 1\n", WEFT_VERSION);
 	status_write(out, status);
 	counters_write(out, status);
 	limits_write(out, limits);
 	web_stats(node->web, &stats);
 	gateway_write(out, &stats);
+	parts_write(out, node);
 	if (node->fabric)
-		fabric_write(out, node->fabric);
+		metrics_fabric_write(out, node->fabric);
+	if (node->sharing)
+		metrics_sharing_write(out, node->sharing);
 	json_decref(limits);
 }
 
