@@ -277,7 +277,7 @@ static void looking_found(void *arg, const struct service_finding *finding, uint
 	if (finding->err < 0 && !finding->found_cnt) {
 		control_fail(looking->call, finding->err, looking->name,
 			     "nobody could be asked who provides it",
-			     "see: weft overlay show, weft peer list");
+			     "see: weft overlay status, weft peer list");
 		free(looking);
 		return;
 	}

@@ -87,7 +87,7 @@ static void counters_write(FILE *out, const json_t *status)
 	json_object_foreach(json_object_get(status, "counters"), field, value)
 	{
 		name_write(name, field, "_total");
-		snprintf(help, sizeof(help), "Counter %s of weft stats.", field);
+		snprintf(help, sizeof(help), "Counter %s of weft status --json.", field);
 		number_write(out, name, "counter", help, (uint64_t)json_integer_value(value));
 	}
 }
