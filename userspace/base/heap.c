@@ -196,17 +196,6 @@ void *heap_alloc(struct heap *heap, size_t len)
 	return block;
 }
 
-void *heap_zalloc(struct heap *heap, size_t cnt, size_t len)
-{
-	size_t total;
-	void *block;
-
-	if (__builtin_mul_overflow(cnt, len, &total))
-		total = SIZE_MAX; /* refused below */
-	block = heap_alloc(heap, total);
-	return block ? memset(block, 0, total) : NULL;
-}
-
 void *heap_resize(struct heap *heap, void *block, size_t len)
 {
 	size_t old_len;

@@ -28,11 +28,9 @@ WEFT_MUST_CHECK
 int heap_new(size_t cap, struct heap **out_heap);
 void heap_free(struct heap *heap);
 /*
- * heap_{alloc,zalloc,resize,release} as malloc, calloc, realloc, free,
- * but resize to 0 bytes keeps a block. Each NULL is counted as refused.
+ * heap_{alloc,resize,release} as malloc, realloc, free, but resize to 0 bytes keeps a block. Each NULL is counted as refused.
  */
 void *heap_alloc(struct heap *heap, size_t len);
-void *heap_zalloc(struct heap *heap, size_t cnt, size_t len);
 void *heap_resize(struct heap *heap, void *block, size_t len);
 void heap_release(struct heap *heap, void *block);
 /* heap_block_len: bytes that a live block takes, rounding included. */

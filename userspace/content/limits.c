@@ -20,7 +20,7 @@ static const char record_key[] = "content-limits";
 
 _Static_assert(CONTENT_SLOTS_MAX == UPLOAD_PEERS_MAX, "as many slots as can be served");
 
-uint64_t content_limits_value(const struct content_limits *limits, enum content_limit which)
+static uint64_t limits_value(const struct content_limits *limits, enum content_limit which)
 {
 	return limits->is_kept[which] ? limits->kept[which] : limits->configured[which];
 }
@@ -64,7 +64,8 @@ int content_limits_load(struct content_limits *limits, struct store_snapshot *sn
 	return err == WEFT_EABSENT ? 0 : err;
 }
 
-void content_limits_save(const struct content_limits *limits, struct store_batch *batch)
+/* Puts what is kept, or deletes the record when nothing is. */
+static void limits_save(const struct content_limits *limits, struct store_batch *batch)
 {
 	uint8_t record[RECORD_CAP];
 	struct writer w = writer_of(record, sizeof(record));
@@ -103,23 +104,22 @@ const char *content_limit_name(enum content_limit which)
 
 uint64_t content_limit(const struct content *content, enum content_limit which)
 {
-	return content_limits_value(&content->limits, which);
+	return limits_value(&content->limits, which);
 }
 
 void content_limits_apply(struct content *content, uint64_t now_ns)
 {
 	const struct content_limits *limits = &content->limits;
 	struct upload_limits upload = {
-		.whole_per_s = content_limits_value(limits, CONTENT_LIMIT_UPLOAD),
-		.peer_per_s = content_limits_value(limits, CONTENT_LIMIT_UPLOAD_PEER),
-		.slot_cnt = (uint32_t)content_limits_value(limits, CONTENT_LIMIT_UPLOAD_SLOTS),
+		.whole_per_s = limits_value(limits, CONTENT_LIMIT_UPLOAD),
+		.peer_per_s = limits_value(limits, CONTENT_LIMIT_UPLOAD_PEER),
+		.slot_cnt = (uint32_t)limits_value(limits, CONTENT_LIMIT_UPLOAD_SLOTS),
 	};
 
 	upload.per_s = upload.whole_per_s;
 	if (upload.per_s && content->has_upload_part)
 		upload.per_s = content->upload_part ? content->upload_part : 1;
-	pace_set(&content->limits.download, content_limits_value(limits, CONTENT_LIMIT_DOWNLOAD),
-		 now_ns);
+	pace_set(&content->limits.download, limits_value(limits, CONTENT_LIMIT_DOWNLOAD), now_ns);
 	serve_set_limits(content->serve, &upload, now_ns);
 }
 
@@ -128,7 +128,7 @@ void content_limit_show(const struct content *content, enum content_limit which,
 {
 	const struct content_limits *limits = &content->limits;
 
-	*out_view = (struct content_limit_view){.value = content_limits_value(limits, which),
+	*out_view = (struct content_limit_view){.value = limits_value(limits, which),
 						.configured = limits->configured[which],
 						.is_kept = limits->is_kept[which]};
 }
@@ -140,7 +140,7 @@ static int limit_change(struct content *content, const struct content_limits *ch
 	struct store_batch *batch = store_batch_new(content->params.store);
 	int err;
 
-	content_limits_save(changed, batch);
+	limits_save(changed, batch);
 	err = store_submit(content->params.store, batch, done, arg);
 	if (err) {
 		store_batch_free(batch);
@@ -178,7 +178,7 @@ void content_limits_get(const struct content *content,
 			uint64_t out_values[static CONTENT_LIMIT_CNT])
 {
 	for (unsigned i = 0; i < CONTENT_LIMIT_CNT; i++)
-		out_values[i] = content_limits_value(&content->limits, (enum content_limit)i);
+		out_values[i] = limits_value(&content->limits, (enum content_limit)i);
 }
 
 void content_limits_take(struct content *content, const uint64_t values[static CONTENT_LIMIT_CNT],

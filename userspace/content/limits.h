@@ -25,11 +25,8 @@ struct content_limits {
 	struct pace_meter download_meter;
 };
 
-uint64_t content_limits_value(const struct content_limits *limits, enum content_limit which);
 /* content_limits_load reads what was kept; what is damaged or unknown counts as not kept. 0 or -errno. */
 WEFT_MUST_CHECK
 int content_limits_load(struct content_limits *limits, struct store_snapshot *snapshot);
-/* content_limits_save puts what is kept, or deletes the record when nothing is. */
-void content_limits_save(const struct content_limits *limits, struct store_batch *batch);
 
 #endif

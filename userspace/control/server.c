@@ -59,8 +59,8 @@ size_t control_footprint(const struct control_config *config)
 	       config->event_cap * (sizeof(struct event_entry) + CONTROL_EVENT_LEN_TYPICAL);
 }
 
-/* control_refuse_fd tells who is behind fd why, as far as the socket takes it, and closes. */
-void control_refuse_fd(struct control *control, int fd, const char *error, json_t *parameters)
+/* refuse_fd tells who is behind fd why, as far as the socket takes it, and closes. */
+static void refuse_fd(struct control *control, int fd, const char *error, json_t *parameters)
 {
 	size_t len;
 	char *text = message_new(error, parameters, false, &len);
@@ -116,7 +116,7 @@ static void refuse_full(struct control *control, int fd)
 		WEFT_EFULL, "control socket", "as many clients are connected as the daemon serves",
 		"close one, or raise client_cap in section [control]", &error);
 
-	control_refuse_fd(control, fd, error, parameters);
+	refuse_fd(control, fd, error, parameters);
 }
 
 static void admit(struct control *control, int fd)
@@ -124,7 +124,7 @@ static void admit(struct control *control, int fd)
 	enum control_role role;
 
 	if (!peer_role(control, fd, &role))
-		control_refuse_fd(control, fd, INTERFACE_SERVICE ".PermissionDenied", NULL);
+		refuse_fd(control, fd, INTERFACE_SERVICE ".PermissionDenied", NULL);
 	else if (client_open(control, fd, role) < 0)
 		refuse_full(control, fd);
 }

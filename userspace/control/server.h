@@ -116,9 +116,6 @@ struct control {
 	struct control_stats stats;
 };
 
-/* server.c */
-void control_refuse_fd(struct control *control, int fd, const char *error, json_t *parameters);
-
 /* client.c */
 int client_open(struct control *control, int fd, enum control_role role);
 void client_close(struct control_client *client);

@@ -13,7 +13,4 @@ struct dgram;
  */
 enum weft_flow demux_classify(const struct dgram *dgram);
 
-/* demux_flow_name: "stun", "krpc", "probe", "quic-long", "quic-short", "other". */
-const char *demux_flow_name(enum weft_flow flow);
-
 #endif

@@ -20,25 +20,6 @@ void kad_lookup_defaults(struct kad_lookup_config *config)
 		.k = 8, .alpha = 4, .out_max = 12, .asked_max = 96, .subnet_max = 2};
 }
 
-const char *kad_told_name(enum kad_told told)
-{
-	static const char *const names[KAD_TOLD_CNT] = {
-		[KAD_TOLD_TAKEN] = "taken",
-		[KAD_TOLD_KNOWN] = "known",
-		[KAD_TOLD_FAR] = "too far away",
-		[KAD_TOLD_TOO_MANY] = "too many in one answer",
-		[KAD_TOLD_SELF] = "our own id",
-		[KAD_TOLD_TARGET] = "the key itself as an id",
-		[KAD_TOLD_MARTIAN] = "address that cannot be",
-		[KAD_TOLD_FAMILY] = "other address family",
-		[KAD_TOLD_SUBNET] = "subnet has its share",
-		[KAD_TOLD_TWO_ADDRS] = "id at a third address",
-		[KAD_TOLD_TWO_IDS] = "address under another id",
-	};
-
-	return names[told];
-}
-
 void kad_lookup_init(struct kad_lookup *lookup, const struct kad_lookup_params *params,
 		     uint64_t now_ns)
 {

@@ -71,8 +71,6 @@ enum kad_told {
 	KAD_TOLD_CNT
 };
 
-const char *kad_told_name(enum kad_told told);
-
 enum kad_step_kind { KAD_STEP_ASKED, KAD_STEP_ANSWERED, KAD_STEP_SLOW, KAD_STEP_FAILED };
 
 /* What happened to one node, for `weft route find --trace`. */

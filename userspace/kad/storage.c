@@ -373,29 +373,6 @@ const struct kad_value *kad_storage_find(const struct kad_storage *storage,
 	return record ? &record->value : NULL;
 }
 
-static bool sample_has(const struct kad_id *keys, unsigned cnt, const struct kad_id *key)
-{
-	while (cnt-- > 0)
-		if (kad_id_equal(&keys[cnt], key))
-			return true;
-	return false;
-}
-
-unsigned kad_storage_sample(struct kad_storage *storage, struct kad_id *out_keys, unsigned cap)
-{
-	unsigned total = storage->records.used_cnt, cnt = 0;
-	uint64_t begin = total ? random_below(storage->random, total) : 0;
-
-	/* A run of the heap from a random place on: neighbours in it have nothing in common. */
-	for (unsigned i = 0; i < total && i < 4 * cap && cnt < cap; i++) {
-		const struct kad_id *key = &storage->heap[(begin + i) % total]->value.key;
-
-		if (!sample_has(out_keys, cnt, key))
-			out_keys[cnt++] = *key;
-	}
-	return cnt;
-}
-
 void kad_storage_expire(struct kad_storage *storage, uint64_t now_ns)
 {
 	while (storage->records.used_cnt && storage->heap[0]->value.expires_ns <= now_ns) {

@@ -107,11 +107,6 @@ unsigned kad_storage_key_cnt(const struct kad_storage *storage, const struct kad
 /* kad_storage_find: the value of this owner, or NULL. */
 const struct kad_value *kad_storage_find(const struct kad_storage *storage,
 					 const struct kad_id *key, const struct kad_id *owner);
-/*
- * kad_storage_sample gives up to cap keys that are stored, each at most once, drawn
- * at random (BEP-51). Returns how many.
- */
-unsigned kad_storage_sample(struct kad_storage *storage, struct kad_id *out_keys, unsigned cap);
 
 /* kad_storage_expire drops what has expired; kad_storage_next_ns: when the next one does. */
 void kad_storage_expire(struct kad_storage *storage, uint64_t now_ns);

@@ -187,23 +187,6 @@ const struct kad_id *kad_table_own_id(const struct kad_table *table)
 	return &table->own_id;
 }
 
-const char *kad_verdict_name(enum kad_verdict verdict)
-{
-	static const char *const names[KAD_VERDICT_CNT] = {
-		[KAD_ADDED] = "added",
-		[KAD_KNOWN] = "known",
-		[KAD_WAITS] = "waits",
-		[KAD_REFUSED_SELF] = "own id",
-		[KAD_REFUSED_ADDR] = "unreachable address",
-		[KAD_REFUSED_TAKEN] = "id at another address",
-		[KAD_REFUSED_FULL] = "no place among the candidates",
-		[KAD_REFUSED_BUCKET_SUBNET] = "subnet has its share of the bucket",
-		[KAD_REFUSED_TABLE_SUBNET] = "subnet has its share of the table",
-	};
-
-	return names[verdict];
-}
-
 static struct kad_node *bucket_find(const struct table_bucket *bucket, const struct kad_id *id)
 {
 	for (unsigned i = 0; i < bucket->member_cnt; i++)

@@ -86,8 +86,6 @@ enum kad_verdict {
 	KAD_VERDICT_CNT
 };
 
-const char *kad_verdict_name(enum kad_verdict verdict);
-
 /*
  * kad_table_answered: contact answered a query of ours, after rtt_ns (0:
  * not measured). A member at the same address under another id is

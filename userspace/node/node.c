@@ -506,8 +506,3 @@ struct quic_engine *node_quic(struct node *node)
 {
 	return node->home.quic;
 }
-
-struct store *node_store(struct node *node)
-{
-	return node->store;
-}

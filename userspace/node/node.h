@@ -84,6 +84,5 @@ struct timer_wheel *node_timers(struct node *node);
 struct content *node_content(struct node *node);
 struct mesh *node_mesh(struct node *node);
 struct quic_engine *node_quic(struct node *node);
-struct store *node_store(struct node *node);
 
 #endif

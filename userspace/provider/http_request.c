@@ -9,7 +9,7 @@
 #include "codec/hex.h"
 #include "codec/zbase32.h"
 
-bool http_request_has_body(const struct service_http_request *request)
+static bool has_body(const struct service_http_request *request)
 {
 	return request->body_len != 0;
 }
@@ -22,7 +22,7 @@ static bool verb_is(const struct service_http_request *request, const char *verb
 
 bool http_request_is_safe(const struct service_http_request *request)
 {
-	return !http_request_has_body(request) &&
+	return !has_body(request) &&
 	       (verb_is(request, "GET") || verb_is(request, "HEAD") || verb_is(request, "OPTIONS"));
 }
 

@@ -9,15 +9,13 @@
 #define HTTP_REQUEST_CAP (SERVICE_HTTP_HEAD_LEN_MAX + 1024)
 
 /*
- * http_request_has_body: the caller sends one. http_request_is_safe: it can be sent
- * again, and on a connection that carried another: no body, and of a method that
- * changes nothing (RFC 9110 9.2.1).
+ * http_request_is_safe: it can be sent again, and on a connection that carried
+ * another: no body, and of a method that changes nothing (RFC 9110 9.2.1).
  *
  * A server that forgets to read a body takes it for the next request, whose
  * head, X-Mesh-Peer with it, would be the caller's invention. So a request with a body
  * asks for the end of its connection.
  */
-bool http_request_has_body(const struct service_http_request *request);
 bool http_request_is_safe(const struct service_http_request *request);
 
 /*

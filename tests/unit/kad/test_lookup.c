@@ -399,12 +399,6 @@ static void test_trace_tells_every_step(void)
 	CHECK_EQ(steps[0].teller, KAD_NO_SLOT);
 }
 
-static void test_reasons_have_names(void)
-{
-	for (unsigned i = 0; i < KAD_TOLD_CNT; i++)
-		CHECK(kad_told_name((enum kad_told)i));
-}
-
 int main(void)
 {
 	RUN_PLANES(test_plane_over_both_families_takes_both);
@@ -424,6 +418,5 @@ int main(void)
 	RUN_PLANES(test_where_nobody_is_proven_the_unproven_are_found);
 	RUN_PLANES(test_full_lookup_keeps_the_nearest);
 	RUN_PLANES(test_trace_tells_every_step);
-	RUN(test_reasons_have_names);
 	return check_done();
 }

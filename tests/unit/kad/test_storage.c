@@ -249,26 +249,6 @@ static void test_index_agrees_with_a_list(void)
 		CHECK_EQ(kad_storage_find(storage, &list[i].key, &list[i].owner)->seq, list[i].seq);
 }
 
-static void test_sample_gives_each_key_once(void)
-{
-	struct kad_id keys[20];
-	unsigned cnt;
-
-	begin(8, CAP);
-	CHECK_EQ(kad_storage_sample(storage, keys, 20), 0);
-	for (unsigned i = 0; i < CAP; i++) {
-		struct kad_value value = value_of(i % 10, i, 1);
-
-		CHECK_EQ(kad_storage_put(storage, &value), KAD_PUT_ADDED);
-	}
-	cnt = kad_storage_sample(storage, keys, 20);
-	CHECK(cnt >= 5 && cnt <= 10);
-	for (unsigned i = 0; i < cnt; i++)
-		for (unsigned j = 0; j < i; j++)
-			CHECK(!kad_id_equal(&keys[i], &keys[j]));
-	CHECK_EQ(kad_storage_sample(storage, keys, 3), 3);
-}
-
 static void test_evicted_is_what_is_farther(void)
 {
 	struct kad_id far = {{0x01}}, near = {{0x80, 0, 0, 1}};
@@ -308,7 +288,6 @@ int main(void)
 	RUN(test_a_million_foreign_puts_change_nothing_but_counts);
 	RUN(test_values_expire_in_order);
 	RUN(test_index_agrees_with_a_list);
-	RUN(test_sample_gives_each_key_once);
 	RUN(test_evicted_is_what_is_farther);
 	RUN(test_arena_too_small_is_refused);
 	arena_close(&arena);

@@ -465,12 +465,6 @@ static void test_arena_too_small_is_refused(void)
 	arena_close(&small);
 }
 
-static void test_verdicts_have_names(void)
-{
-	for (unsigned i = 0; i < KAD_VERDICT_CNT; i++)
-		CHECK(kad_verdict_name((enum kad_verdict)i));
-}
-
 static void test_dropped_member_is_succeeded(void)
 {
 	struct kad_contact members[KAD_K_MAX], late;
@@ -538,7 +532,6 @@ int main(void)
 	RUN_PLANES(test_refresh_is_due_once_per_bucket);
 	RUN_PLANES(test_random_target_shares_exactly_the_bits);
 	RUN_PLANES(test_arena_too_small_is_refused);
-	RUN(test_verdicts_have_names);
 	arena_close(&arena);
 	return check_done();
 }

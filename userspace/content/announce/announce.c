@@ -49,7 +49,8 @@ bool announce_is_due(uint64_t told_s, uint64_t changed_s, uint32_t seed, uint64_
 	       announce_due_s(told_s, seed) <= wall_s;
 }
 
-void announce_wake(struct announce *announce)
+/* There may be something to do now. */
+static void announce_wake(struct announce *announce)
 {
 	if (!announce->is_stopped)
 		timer_set(announce->params.timers, &announce->timer, 0);

@@ -126,8 +126,6 @@ uint64_t announce_wall_s(const struct announce *announce);
 bool announce_is_due(uint64_t told_s, uint64_t changed_s, uint32_t seed, uint64_t wall_s);
 /* announce_due_s: when it is due, if nothing changes. */
 uint64_t announce_due_s(uint64_t told_s, uint32_t seed);
-/* announce_wake: there may be something to do now. */
-void announce_wake(struct announce *announce);
 
 /* announce_submit hands batch over: rows that are not written are told again after a restart, no more. */
 void announce_submit(struct announce *announce, struct store_batch *batch);

@@ -329,17 +329,6 @@ uint32_t publisher_cnt(const struct publisher *publisher)
 	return publisher->cnt;
 }
 
-const uint8_t *publisher_head(const struct publisher *publisher,
-			      const uint8_t share_id[static SHARE_ID_LEN], size_t *out_len)
-{
-	const struct publication *publication = publication_find(publisher, share_id);
-
-	if (!publication || !publication->newest.head.seq)
-		return NULL;
-	*out_len = publication->newest.len;
-	return publication->newest.bytes;
-}
-
 /* --- making and forgetting --- */
 
 /* A name is typed on a command line, and no link. */

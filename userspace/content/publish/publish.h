@@ -164,9 +164,6 @@ void publisher_public_each(const struct publisher *publisher, const uint8_t *aft
 			   bool (*fn)(void *arg, const uint8_t share_id[static SHARE_ID_LEN]),
 			   void *arg);
 uint32_t publisher_cnt(const struct publisher *publisher);
-/* publisher_head gives the newest head of a share, as it was signed; NULL: none. */
-const uint8_t *publisher_head(const struct publisher *publisher,
-			      const uint8_t share_id[static SHARE_ID_LEN], size_t *out_len);
 
 /*
  * publisher_create makes a share, with a new key, or that of seed (32 bytes, NODE_KEY_SEED_LEN).
@@ -215,8 +212,6 @@ int publisher_revise(struct publisher *publisher, const uint8_t share_id[static 
  */
 WEFT_MUST_CHECK
 int publisher_cancel(struct publisher *publisher, const uint8_t share_id[static SHARE_ID_LEN]);
-/* publisher_forget_caller: progress and done of the revision under way are not called any more. */
-void publisher_forget_caller(struct publisher *publisher, const void *arg);
 
 /*
  * publisher_revoke publishes that there will be no revision any more; the files are no

@@ -333,13 +333,3 @@ int publisher_cancel(struct publisher *publisher, const uint8_t share_id[static 
 	revise_fail(revise, WEFT_ECANCELLED, "taken back");
 	return 0;
 }
-
-void publisher_forget_caller(struct publisher *publisher, const void *arg)
-{
-	for (struct publication *at = publisher->first; at; at = at->next) {
-		if (!at->revise || at->revise->ask.arg != arg)
-			continue;
-		at->revise->ask.progress = NULL;
-		at->revise->ask.done = NULL;
-	}
-}

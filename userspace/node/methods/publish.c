@@ -15,7 +15,8 @@
 #include "node/methods/publish.h"
 #include "node/sharing/sharing_state.h"
 
-struct publisher *method_publisher(struct node *node, struct control_call *call)
+/* NULL: sharing is off, and call was failed. */
+static struct publisher *publisher_of(struct node *node, struct control_call *call)
 {
 	if (node->sharing)
 		return node->sharing->publisher;
@@ -28,7 +29,7 @@ const struct published *method_published(struct node *node, struct control_call 
 					 const json_t *parameters)
 {
 	const char *name = json_string_value(json_object_get(parameters, "name"));
-	struct publisher *publisher = method_publisher(node, call);
+	struct publisher *publisher = publisher_of(node, call);
 	const struct published *share = publisher ? publisher_find(publisher, name) : NULL;
 
 	if (publisher && !share)
@@ -79,7 +80,7 @@ static void set_text(json_t *json, const char *name, const char *text)
 		json_object_set_new(json, name, json_string(text));
 }
 
-json_t *method_json_published(const struct node *node, const struct published *share)
+static json_t *published_json(const struct node *node, const struct published *share)
 {
 	const struct publish_settings *settings = share->settings;
 	const struct publish_revision *own =
@@ -121,7 +122,7 @@ static bool published_collect(void *arg, const struct published *share)
 {
 	const struct published_list *list = arg;
 
-	json_array_append_new(list->found, method_json_published(list->node, share));
+	json_array_append_new(list->found, published_json(list->node, share));
 	return true;
 }
 
@@ -161,9 +162,8 @@ void method_show_share(void *ctx, struct control_call *call, const json_t *param
 
 	(void)now_ns;
 	if (share)
-		control_reply(call,
-			      json_pack("{s:o, s:o}", "share", method_json_published(node, share),
-					"revisions", revisions_json(share)));
+		control_reply(call, json_pack("{s:o, s:o}", "share", published_json(node, share),
+					      "revisions", revisions_json(share)));
 }
 
 /* --- a call that waits --- */
@@ -234,8 +234,7 @@ static void create_done(void *arg, int err)
 	if (err < 0 || !share)
 		control_fail(call, err, "share", weft_err_text(err), "nothing was made: try again");
 	else
-		control_reply(call,
-			      json_pack("{s:o}", "share", method_json_published(node, share)));
+		control_reply(call, json_pack("{s:o}", "share", published_json(node, share)));
 }
 
 /* key_read: the key in a file that the daemon may read; call was failed if not. */
@@ -281,8 +280,7 @@ void method_new_share(void *ctx, struct control_call *call, const json_t *parame
 	struct node_key *key = NULL;
 
 	(void)now_ns;
-	if (!method_publisher(node, call) ||
-	    !method_settings_take(node, call, parameters, &settings) ||
+	if (!publisher_of(node, call) || !method_settings_take(node, call, parameters, &settings) ||
 	    (key_file && !key_read(call, key_file, &key)))
 		return;
 	create_begin(node, call, &settings, key);
@@ -320,7 +318,7 @@ static void revise_done(void *arg, const struct publish_outcome *outcome)
 			     "the share is as it was; mend that and publish it again");
 		return;
 	}
-	reply = json_pack("{s:o, s:b, s:b, s:i, s:i}", "share", method_json_published(node, share),
+	reply = json_pack("{s:o, s:b, s:b, s:i, s:i}", "share", published_json(node, share),
 			  "unchanged", outcome->is_unchanged, "asked", outcome->was_asked,
 			  "manifests", (int)outcome->part_cnt, "new_manifests",
 			  (int)outcome->part_new_cnt);

@@ -7,12 +7,9 @@
 
 /* What the methods about published shares have in common; publish.c, publish_settings.c. */
 
-/* method_publisher: NULL: sharing is off, and call was failed. */
-struct publisher *method_publisher(struct node *node, struct control_call *call);
 /* method_published: the share that a call's "name" names; NULL: call was failed. */
 const struct published *method_published(struct node *node, struct control_call *call,
 					 const json_t *parameters);
-json_t *method_json_published(const struct node *node, const struct published *share);
 
 /*
  * method_share_refuse answers what could not even begin. method_settings_take changes
