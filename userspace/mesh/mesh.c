@@ -390,7 +390,7 @@ struct mesh_handler *mesh_handler_slot(struct mesh *mesh, unsigned type)
 	return &mesh->handlers[mesh_registry_idx(info)];
 }
 
-static int mesh_handle(struct mesh *mesh, unsigned type, mesh_handler_fn handler, void *ctx)
+int mesh_handler_set(struct mesh *mesh, unsigned type, const struct mesh_handler *handler)
 {
 	struct mesh_handler *slot = mesh_handler_slot(mesh, type);
 
@@ -398,8 +398,13 @@ static int mesh_handle(struct mesh *mesh, unsigned type, mesh_handler_fn handler
 		return WEFT_EUNKNOWN;
 	if (slot->fn || slot->accept)
 		return WEFT_EEXISTS;
-	*slot = (struct mesh_handler){.fn = handler, .ctx = ctx};
+	*slot = *handler;
 	return 0;
+}
+
+static int mesh_handle(struct mesh *mesh, unsigned type, mesh_handler_fn handler, void *ctx)
+{
+	return mesh_handler_set(mesh, type, &(struct mesh_handler){.fn = handler, .ctx = ctx});
 }
 
 static const struct mesh_ops mesh_ops = {

@@ -262,6 +262,9 @@ bool mesh_refuses(const struct mesh *mesh, const uint8_t *key, const struct addr
 uint64_t mesh_wall_now_s(const struct mesh *mesh);
 /* mesh_handler_slot: NULL for what no peer may ask. */
 struct mesh_handler *mesh_handler_slot(struct mesh *mesh, unsigned type);
+/* mesh_handler_set: 0, WEFT_EUNKNOWN (no such slot) or WEFT_EEXISTS (somebody answers already). */
+WEFT_MUST_CHECK
+int mesh_handler_set(struct mesh *mesh, unsigned type, const struct mesh_handler *handler);
 static inline const struct transport_ops *mesh_transport_ops(const struct mesh *mesh)
 {
 	return mesh->transport->ops;

@@ -481,14 +481,7 @@ static int op_peer(const struct mesh_stream *stream, struct mesh_stream_peer *ou
 
 static int op_accept(struct mesh *mesh, unsigned type, mesh_accept_fn accept, void *ctx)
 {
-	struct mesh_handler *slot = mesh_handler_slot(mesh, type);
-
-	if (!slot)
-		return WEFT_EUNKNOWN;
-	if (slot->fn || slot->accept)
-		return WEFT_EEXISTS;
-	*slot = (struct mesh_handler){.accept = accept, .ctx = ctx};
-	return 0;
+	return mesh_handler_set(mesh, type, &(struct mesh_handler){.accept = accept, .ctx = ctx});
 }
 
 static const struct mesh_stream_ops stream_seam_ops = {

@@ -141,6 +141,15 @@ void web_mesh_run_drained(void *arg, uint64_t now_ns)
 		service_channel_consume(run->channel, len);
 }
 
+void web_mesh_run_writable(void *arg, uint64_t now_ns)
+{
+	struct web_mesh_run *run = arg;
+
+	(void)now_ns;
+	if (run->exchange)
+		gateway_resume(run->exchange);
+}
+
 bool web_mesh_allows(const struct web_mesh *mesh, const char *name, const char *method)
 {
 	for (unsigned i = 0; i < mesh->service_cnt; i++) {

@@ -104,6 +104,8 @@ int web_mesh_run_collect(struct web_mesh_run *run, const uint8_t *data, size_t l
 /* web_mesh_run_used: len bytes came from the channel; they are consumed as the client reads. */
 void web_mesh_run_used(struct web_mesh_run *run, size_t len);
 void web_mesh_run_drained(void *arg, uint64_t now_ns);
+/* web_mesh_run_writable: the channel takes more, so the client is read again. */
+void web_mesh_run_writable(void *arg, uint64_t now_ns);
 bool web_mesh_allows(const struct web_mesh *mesh, const char *name, const char *method);
 
 struct service *web_mesh_service(const struct web_mesh *mesh);

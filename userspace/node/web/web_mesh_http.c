@@ -184,15 +184,6 @@ static void channel_finished(void *arg, uint64_t now_ns)
 	web_mesh_run_end(run);
 }
 
-static void channel_writable(void *arg, uint64_t now_ns)
-{
-	struct web_mesh_run *run = arg;
-
-	(void)now_ns;
-	if (run->exchange)
-		gateway_resume(run->exchange);
-}
-
 static void channel_ended(void *arg, const struct service_answer *answer, uint64_t now_ns)
 {
 	struct web_mesh_run *run = arg;
@@ -211,7 +202,7 @@ static const struct service_channel_events channel_events = {
 	.opened = channel_opened,
 	.piece = channel_piece,
 	.finished = channel_finished,
-	.writable = channel_writable,
+	.writable = web_mesh_run_writable,
 	.ended = channel_ended,
 };
 
