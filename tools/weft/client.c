@@ -230,6 +230,7 @@ static int call_once(const struct invocation *inv, struct client_call *call, jso
 	call->reply = keep_reply;
 	call->arg = &reply;
 	status = client_call(inv, call);
+	call->arg = NULL;
 	if (status == STATUS_OK)
 		*out_reply = reply;
 	else
