@@ -226,7 +226,7 @@ static size_t common_len(const char *a, size_t a_len, const char *b)
 	size_t len = 0;
 
 	for (size_t i = 0; i <= a_len; i++) {
-		char left = i < a_len ? a[i] : '/', right = b[i] ? b[i] : '/';
+		int left = i < a_len ? a[i] : '/', right = b[i] ? b[i] : '/';
 
 		if (left != right)
 			break;
