@@ -10,9 +10,11 @@
 #include "support/check.h"
 #include "support/sim.h"
 
-#define GETTERS	 5
-#define FILE_LEN (48u << 20)
-#define END_NS	 (600 * NS_PER_S)
+#define GETTERS	  5
+#define FILE_LEN  (48u << 20)
+#define FILES	  512u
+#define SMALL_LEN (96u << 10)
+#define END_NS	  (600 * NS_PER_S)
 
 /* 30 Mbit/s, as homes have it: a copy takes 13 s, so news of each other comes soon. */
 static const struct mem_link line = {
@@ -97,8 +99,23 @@ static void test_a_source_sends_little_more_than_one_copy_to_five(void)
 	sim_fini(&sim);
 }
 
+static void test_small_files_are_given_on_as_well(void)
+{
+	char name[16];
+
+	sim_init(&sim, sim_seed(41), &line);
+	nodes_start();
+	for (unsigned i = 0; i < FILES; i++) {
+		snprintf(name, sizeof(name), "in/%03u", i);
+		file_make(name, SMALL_LEN);
+	}
+	check_copies("small files", (size_t)FILES * SMALL_LEN, 1.5);
+	sim_fini(&sim);
+}
+
 int main(void)
 {
+	RUN(test_small_files_are_given_on_as_well);
 	RUN(test_a_source_sends_little_more_than_one_copy_to_five);
 	return check_done();
 }

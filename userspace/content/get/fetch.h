@@ -189,6 +189,7 @@ struct fetch_sync {
 	struct fetch *fetch;
 	enum fetch_sync_step step;
 	struct store_batch *batch; /* from SYNC_WAITING on */
+	uint64_t began_ns, due_ns; /* the last; for the sake of others not before due_ns */
 	int err;
 };
 

@@ -10,9 +10,13 @@
 #include "base/clock.h"
 #include "content/get/fetch.h"
 
-#define COUNT_NS   (250 * NS_PER_MS)
-#define LATE_NS	   (500 * NS_PER_MS)
-#define LOOK_AHEAD 16u /* items among which the rarest is looked for */
+#define COUNT_NS (250 * NS_PER_MS)
+#define LATE_NS	 (500 * NS_PER_MS)
+/*
+ * Items among which the rarest is looked for. Five getters of 512 small files had
+ * their source send 2.65, 1.92, 1.35 and 1.24 copies with 16, 32, 64 and 128.
+ */
+#define LOOK_AHEAD 128u
 /* With 256 parts five getters have a fifth of them each, give or take an eighth of that. */
 #define PARTS_MIN     256u
 #define PART_LOG2_MAX 4u /* 4 MiB */

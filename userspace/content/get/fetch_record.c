@@ -9,17 +9,25 @@
  * sync of the whole filesystem, in a job: one call for thousands of files
  * and their names, where fdatasync would be one and more for each. A get
  * goes on meanwhile, and ends after the last.
+ *
+ * What is recorded is given to others. So while somebody else gets the same
+ * a batch waits no more than a second, or four times as long as the last sync
+ * took where that is more: 512 files of 96 KiB left their source five times
+ * for five getters without it, and 1.24 times with it (tests/sim, 2026-11).
  */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "content/get/fetch.h"
 #include "store/store.h"
 
 /* As much as is hashed again in a second or two when it was not recorded in time. */
-#define SYNC_RECORDS 4096u
-#define SYNC_LEN     (1ull << 30)
+#define SYNC_RECORDS	   4096u
+#define SYNC_LEN	   (1ull << 30)
+#define SYNC_FOR_OTHERS_NS (NS_PER_S)
+#define SYNC_REST	   4u /* times what the last one took */
 
 struct store_batch *fetch_batch(struct fetch *fetch)
 {
@@ -76,6 +84,7 @@ static void sync_begin(struct fetch *fetch)
 	struct fetch_sync *sync = &fetch->sync;
 
 	sync->fetch = fetch;
+	sync->began_ns = fetch->get->gets->now_ns;
 	sync->batch = fetch_batch(fetch);
 	sync->step = fetch->has_unsynced ? SYNC_WAITING : SYNC_DONE;
 	fetch->batch = NULL;
@@ -87,6 +96,7 @@ static void sync_begin(struct fetch *fetch)
 static void sync_store(struct fetch *fetch)
 {
 	struct fetch_sync *sync = &fetch->sync;
+	uint64_t now_ns = fetch->get->gets->now_ns, rest_ns = (now_ns - sync->began_ns) * SYNC_REST;
 	int err = store_submit(fetch->content->params.store, sync->batch, batch_done, fetch);
 
 	if (err == WEFT_EFULL) {
@@ -101,6 +111,15 @@ static void sync_store(struct fetch *fetch)
 	}
 	sync->batch = NULL;
 	sync->step = SYNC_NONE;
+	sync->due_ns = now_ns + (rest_ns > SYNC_FOR_OTHERS_NS ? rest_ns : SYNC_FOR_OTHERS_NS);
+}
+
+static bool sync_is_due(const struct fetch *fetch)
+{
+	if (fetch->batch_cnt >= SYNC_RECORDS || fetch->batch_len >= SYNC_LEN)
+		return true;
+	return fetch->batch_cnt > 0 && fetch->get->gets->now_ns >= fetch->sync.due_ns &&
+	       swarm_has_getters(fetch->swarm);
 }
 
 void fetch_records_run(struct fetch *fetch, bool is_last)
@@ -108,8 +127,7 @@ void fetch_records_run(struct fetch *fetch, bool is_last)
 	struct fetch_sync *sync = &fetch->sync;
 
 	if (sync->step == SYNC_NONE &&
-	    (is_last ? fetch_records_pending(fetch)
-		     : fetch->batch_cnt >= SYNC_RECORDS || fetch->batch_len >= SYNC_LEN))
+	    (is_last ? fetch_records_pending(fetch) : sync_is_due(fetch)))
 		sync_begin(fetch);
 	if (sync->step == SYNC_WAITING && fetch_submit(fetch, &sync->job, sync_run, sync_done))
 		sync->step = SYNC_OUT;

@@ -150,6 +150,8 @@ uint64_t swarm_member_cost(const struct swarm_member *member);
 unsigned swarm_holder_cnt(const struct swarm *swarm, uint32_t item, uint64_t chunk);
 /* swarm_turn: members that are fetching and are to ask for that part of item before this node. */
 unsigned swarm_turn(const struct swarm *swarm, uint32_t item, uint64_t part);
+/* swarm_has_getters: some member is fetching it, too. */
+bool swarm_has_getters(const struct swarm *swarm);
 /* swarm_version changes when swarm_holder_cnt or swarm_turn of anything may have. */
 uint32_t swarm_version(const struct swarm *swarm);
 /* swarm_is_even: no member is known to have some of it only, so nothing is rarer than other. */

@@ -27,6 +27,19 @@ static uint64_t draw(const struct drawn_part *drawn, const uint8_t key[static ME
 	return siphash(secret, drawn, sizeof(*drawn));
 }
 
+static bool is_getter(const struct swarm_member *member)
+{
+	return swarm_member_is_usable(member) && have_is_growing(&member->have);
+}
+
+bool swarm_has_getters(const struct swarm *swarm)
+{
+	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++)
+		if (is_getter(&swarm->members[i]))
+			return true;
+	return false;
+}
+
 unsigned swarm_turn(const struct swarm *swarm, uint32_t item, uint64_t part)
 {
 	struct drawn_part drawn = {.item = item, .part = part};
@@ -38,8 +51,7 @@ unsigned swarm_turn(const struct swarm *swarm, uint32_t item, uint64_t part)
 	for (unsigned i = 0; i < SWARM_MEMBERS_MAX; i++) {
 		const struct swarm_member *member = &swarm->members[i];
 
-		turn += swarm_member_is_usable(member) && have_is_growing(&member->have) &&
-			draw(&drawn, member->source->key) < own;
+		turn += is_getter(member) && draw(&drawn, member->source->key) < own;
 	}
 	return turn;
 }
