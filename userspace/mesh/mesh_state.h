@@ -74,6 +74,7 @@ struct mesh_session {
 	bool is_leaving; /* GOODBYE was sent: only the close is missing */
 	bool has_spare;	 /* an incoming beyond the limits, maybe the control stream */
 	uint64_t ready_ns;
+	uint64_t retired_ns;
 	struct transport_close end;   /* set before it ends */
 	struct mesh_peer_token token; /* the newest that its peer gave us */
 	struct mesh_session *twin;    /* next session of the same key, retired */

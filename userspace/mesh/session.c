@@ -8,7 +8,9 @@
  * without a word. If the second one comes later than SIMULTANEOUS_NS, its
  * dialler had lost the first (a crash, a new address), and the newest is
  * preferred. The other is retired: it carries what it has begun, nothing
- * new is put on it, and its dialler closes it when it is quiet. A session
+ * new is put on it, and its dialler closes it when it is quiet. A dialler
+ * that is one of several workers may not know of the other session: what it
+ * leaves alone for long is closed by the side that does. A session
  * that owes an answer and is silent is doubted by watch.c and race.c.
  */
 #include "mesh/stream.h"
@@ -17,6 +19,7 @@
 
 #define SIMULTANEOUS_NS	 (2 * NS_PER_S)
 #define RETIRED_QUIET_NS (2 * NS_PER_S)
+#define RETIRED_LEFT_NS	 (10 * NS_PER_S)
 #define HELLO_TIMEOUT_NS (10 * NS_PER_S)
 /* Time for GOODBYE to be acknowledged; a polite peer closes before. */
 #define LEAVE_LINGER_NS (200 * NS_PER_MS)
@@ -29,6 +32,12 @@ static bool session_is_quiet(const struct mesh_session *session)
 {
 	return !session->request_cnt && !session->incoming_cnt && !session->ping.done &&
 	       list_is_empty(&session->streams) && list_is_empty(&session->stream_queue);
+}
+
+static bool session_is_over(const struct mesh_session *session, uint64_t now_ns)
+{
+	return session->is_retired && session_is_quiet(session) &&
+	       (session->is_dialler || now_ns >= session->retired_ns + RETIRED_LEFT_NS);
 }
 
 static void session_arm(struct mesh_session *session)
@@ -55,7 +64,7 @@ static void session_expire(struct timer *timer, uint64_t now_ns)
 	} else if (!session->has_hello && now_ns >= session->ready_ns + HELLO_TIMEOUT_NS) {
 		mesh->stats.timeout_cnt++;
 		mesh_session_close(session, MESH_BYE_NO_HELLO, "no hello in time");
-	} else if (session->is_retired && session->is_dialler && session_is_quiet(session)) {
+	} else if (session_is_over(session, now_ns)) {
 		mesh_session_close(session, MESH_BYE_DUPLICATE, "another session is used");
 	} else {
 		session_arm(session);
@@ -65,6 +74,7 @@ static void session_expire(struct timer *timer, uint64_t now_ns)
 static void session_retire(struct mesh_session *session)
 {
 	session->is_retired = true;
+	session->retired_ns = session->mesh->now_ns;
 	session_arm(session);
 }
 

@@ -560,6 +560,33 @@ static bool peers_collect(void *arg, const struct mesh_peer_info *peer)
 	return len < 6;
 }
 
+/* A node of several workers may dial whom another worker has a session with. */
+static void test_retired_session_that_its_dialler_leaves_alone_is_closed(void)
+{
+	struct transport_conn *first = NULL;
+	uint8_t bytes[256];
+
+	raw = (struct pair_raw){.conn = NULL};
+	rig_init(&rig, 1);
+	raw.end = pair_net_add(&rig.net, 9, &pair_raw_events, &raw);
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK(pair_raw_dial(&raw, pair_addr(1), 1));
+		first = i ? first : raw.conn;
+		pair_raw_send(&raw, pair_raw_open(&raw), bytes,
+			      rig_hello(bytes, sizeof(bytes), RIG_WALL_S), false);
+		pair_net_run(&rig.net, PAIR_S);
+	}
+	CHECK(raw.conn != first);
+	CHECK_EQ(stats_of(0).session_cnt, 2);
+	pair_net_run(&rig.net, 7 * PAIR_S);
+	CHECK_EQ(stats_of(0).session_cnt, 2);
+	pair_net_run(&rig.net, 6 * PAIR_S);
+	CHECK_EQ(stats_of(0).session_cnt, 1);
+	CHECK_EQ(rig.nodes[0].end->close_code, MESH_BYE_DUPLICATE);
+	CHECK(raw.conn != NULL);
+	rig_fini(&rig);
+}
+
 static void test_connected_peers_are_listed_first(void)
 {
 	char seen[16] = "";
@@ -616,6 +643,7 @@ int main(void)
 	RUN(test_goodbye_to_a_deaf_peer_ends_by_closing);
 	RUN(test_endless_not_before_is_cut_to_an_hour);
 	RUN(test_session_id_is_the_same_on_both_sides);
+	RUN(test_retired_session_that_its_dialler_leaves_alone_is_closed);
 	RUN(test_connected_peers_are_listed_first);
 	RUN(test_last_seen_follows_a_clock_that_was_set);
 	return check_done();
