@@ -45,7 +45,7 @@ static void jobs_wait(void)
 	struct pollfd fd = {.fd = jobs_fd(jobs), .events = POLLIN};
 
 	while (jobs_in_flight(jobs) > 0) {
-		if (fd.fd >= 0 && poll(&fd, 1, 10000) != 1)
+		if (fd.fd >= 0 && poll(&fd, 1, 120000) != 1)
 			return;
 		jobs_reap(jobs);
 	}

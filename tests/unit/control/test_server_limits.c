@@ -338,7 +338,7 @@ static void stranger(gid_t gid, const char *call, char *heard, size_t cap)
 		abort();
 	pid = fork();
 	if (pid == 0) {
-		struct timeval patience = {5, 0};
+		struct timeval patience = {120, 0};
 		char text[1024];
 		int fd;
 

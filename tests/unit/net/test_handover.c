@@ -139,7 +139,7 @@ static void test_two_threads_lose_and_reorder_nothing(void)
 			CHECK_EQ(value, want);
 		}
 		if (cnt == 0)
-			CHECK_EQ(poll(&ready, 1, 10000), 1);
+			CHECK_EQ(poll(&ready, 1, 120000), 1);
 	}
 	CHECK_EQ(pthread_join(giver, NULL), 0);
 	handover_free(handover);

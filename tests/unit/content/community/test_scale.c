@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A community of 10,000 members and 10,000 shares that nobody has: how long a page, a search and a
- * look at what is new take, in real time, and that all members come over to one who joins. Another
- * number of shares may be given, as 100000.
+ * look at what is new take of a processor's time, which is ours whoever else has the machine, and
+ * that all members come over to one who joins. Another number of shares may be given, as 100000.
  */
 #include <time.h>
 
@@ -28,7 +28,7 @@ static double now_ms(void)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
 	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
@@ -296,7 +296,7 @@ static void test_who_joins_hears_of_10000_members(void)
 	CHECK_EQ(community_link(a->communities, id, &link), 0);
 	CHECK_EQ(community_lab_join(b, "large", &link, NULL, 0), 0);
 	CHECK(community_lab_run(&lab, 600 * NS_PER_S, has_all, NULL));
-	printf("# %u members heard by one who joins: %.1f s simulated, %.1f s of this machine\n",
+	printf("# %u members heard by one who joins: %.1f s simulated, %.1f s of a processor\n",
 	       MEMBER_CNT, (double)(lab.mesh.now_ns - began_ns) / NS_PER_S,
 	       (now_ms() - before) / 1e3);
 	CHECK(all_members(b) >= MEMBER_CNT);
