@@ -60,6 +60,25 @@ void rig_add(struct rig *rig, unsigned idx, const struct mesh_config *config, st
 	node->seam = mesh_seam_of(node->mesh);
 }
 
+void rig_kill(struct rig *rig, unsigned idx)
+{
+	struct rig_node *node = &rig->nodes[idx];
+
+	node->end->is_dead = true;
+	mesh_free(node->mesh);
+	node->mesh = NULL;
+	node->end = NULL;
+}
+
+void rig_revive(struct rig *rig, unsigned idx, struct addr addr)
+{
+	struct mesh_config config;
+
+	mesh_config_defaults(&config);
+	rig_add(rig, idx, &config, NULL, RIG_WALL_S);
+	rig->nodes[idx].end->addr = addr;
+}
+
 void rig_init(struct rig *rig, unsigned node_cnt)
 {
 	struct mesh_config config;

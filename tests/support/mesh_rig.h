@@ -43,6 +43,9 @@ void rig_fini(struct rig *rig);
 /* rig_add makes node idx with config; store may be NULL. Its clock shows wall_s. */
 void rig_add(struct rig *rig, unsigned idx, const struct mesh_config *config, struct store *store,
 	     uint64_t wall_s);
+/* rig_kill ends node idx as kill -9 does; rig_revive makes it anew, with the default config, at addr. */
+void rig_kill(struct rig *rig, unsigned idx);
+void rig_revive(struct rig *rig, unsigned idx, struct addr addr);
 #define RIG_WALL_S 1700000000ull
 
 /* rig_on_step tells steps of discovery of node idx from now on. */

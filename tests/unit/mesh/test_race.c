@@ -48,21 +48,9 @@ static void nodes_fini(void)
 	rig_fini(&rig);
 }
 
-static void kill_peer(void)
-{
-	rig.nodes[1].end->is_dead = true;
-	mesh_free(rig.nodes[1].mesh);
-	rig.nodes[1].mesh = NULL;
-	rig.nodes[1].end = NULL;
-}
-
 static void revive_peer_at(struct addr addr)
 {
-	struct mesh_config config;
-
-	mesh_config_defaults(&config);
-	rig_add(&rig, 1, &config, NULL, RIG_WALL_S);
-	rig.nodes[1].end->addr = addr;
+	rig_revive(&rig, 1, addr);
 	handle_all(1);
 }
 
@@ -88,7 +76,7 @@ static void test_killed_peer_is_reached_at_its_new_address(void)
 	struct addr moved = pair_addr(99);
 
 	CHECK(nodes_init());
-	kill_peer();
+	rig_kill(&rig, 1);
 	revive_peer_at(moved);
 	CHECK_EQ(ask_at(&ask, moved, MESH_GET_CHUNK), 0);
 	pair_net_run(&rig.net, 260 * PAIR_MS);
@@ -109,7 +97,7 @@ static void test_killed_peer_is_reached_at_its_new_address(void)
 static void test_killed_peer_is_reached_at_its_old_address(void)
 {
 	CHECK(nodes_init());
-	kill_peer();
+	rig_kill(&rig, 1);
 	CHECK_EQ(ask_at(&ask, pair_addr(2), MESH_GET_CHUNK), 0);
 	pair_net_run(&rig.net, 500 * PAIR_MS);
 	revive_peer_at(pair_addr(2));
@@ -130,7 +118,7 @@ static void test_peer_that_dials_us_again_frees_what_hangs(void)
 {
 	CHECK(nodes_init());
 	pair_net_run(&rig.net, 5 * PAIR_S); /* its next dial is no simultaneous one */
-	kill_peer();
+	rig_kill(&rig, 1);
 	CHECK_EQ(ask_at(&ask, pair_addr(2), MESH_GET_CHUNK), 0);
 	pair_net_run(&rig.net, 100 * PAIR_MS);
 	revive_peer_at(pair_addr(99));
@@ -160,7 +148,7 @@ static void test_session_that_owes_nothing_is_never_doubted(void)
 	pair_net_run(&rig.net, PAIR_S);
 	CHECK_EQ(ask.reply.err, 0);
 	/* Dead and asked nothing, it is idle; a request taken back owes nothing. */
-	kill_peer();
+	rig_kill(&rig, 1);
 	pair_net_run(&rig.net, 50 * PAIR_S);
 	rig_ask_fini(&ask);
 	CHECK_EQ(ask_at(&ask, pair_addr(99), MESH_GET_CHUNK), 0);
@@ -220,7 +208,7 @@ static void test_lost_race_ends_the_session(void)
 	struct addr nobody = pair_addr(50), silent = pair_addr(51);
 
 	CHECK(nodes_init());
-	kill_peer();
+	rig_kill(&rig, 1);
 	pair_net_rule(&rig.net, silent, PAIR_SILENT, 0);
 	CHECK_EQ(ask_at(&ask, silent, MESH_GET_CHUNK), 0);
 	pair_net_run(&rig.net, 300 * PAIR_MS);
@@ -243,7 +231,7 @@ static void test_lost_race_ends_the_session(void)
 static void test_race_without_room_leaves_the_session(void)
 {
 	CHECK(nodes_init());
-	kill_peer();
+	rig_kill(&rig, 1);
 	pair_net_rule(&rig.net, pair_addr(2), PAIR_FULL, 0);
 	CHECK_EQ(ask_at(&ask, pair_addr(2), MESH_GET_CHUNK), 0);
 	pair_net_run(&rig.net, 20 * PAIR_S);
@@ -256,7 +244,7 @@ static void test_race_without_room_leaves_the_session(void)
 static void test_session_that_ends_leaves_the_dial_to_who_waits(void)
 {
 	CHECK(nodes_init());
-	kill_peer();
+	rig_kill(&rig, 1);
 	revive_peer_at(pair_addr(99));
 	pair_net_rule(&rig.net, pair_addr(99), PAIR_NORMAL, 500 * PAIR_MS);
 	CHECK_EQ(ask_at(&ask, pair_addr(99), MESH_GET_CHUNK), 0);
@@ -308,7 +296,7 @@ static void test_connect_elsewhere_dials_there(void)
 	CHECK_EQ(connect_cnt, 1);
 	CHECK_EQ(connect_err, WEFT_EUNREACHABLE);
 	CHECK_EQ(stats_of(0).session_cnt, 1);
-	kill_peer();
+	rig_kill(&rig, 1);
 	revive_peer_at(pair_addr(99));
 	/* Also when a request has just put the session to the test. */
 	CHECK_EQ(ask_at(&ask, pair_addr(2), MESH_GET_CHUNK), 0);

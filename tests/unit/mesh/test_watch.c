@@ -47,21 +47,9 @@ static void nodes_fini(void)
 	rig_fini(&rig);
 }
 
-static void kill_peer(void)
-{
-	rig.nodes[1].end->is_dead = true;
-	mesh_free(rig.nodes[1].mesh);
-	rig.nodes[1].mesh = NULL;
-	rig.nodes[1].end = NULL;
-}
-
 static void revive_peer(void)
 {
-	struct mesh_config config;
-
-	mesh_config_defaults(&config);
-	rig_add(&rig, 1, &config, NULL, RIG_WALL_S);
-	rig.nodes[1].end->addr = pair_addr(2);
+	rig_revive(&rig, 1, pair_addr(2));
 	handle_all(1);
 }
 
@@ -90,7 +78,7 @@ static void test_peer_that_dies_with_a_request_in_hand_is_given_up(void)
 	CHECK_EQ(ask_kept(&ask), 0);
 	pair_net_run(&rig.net, PAIR_S);
 	CHECK_EQ(kept.cnt, 1);
-	kill_peer();
+	rig_kill(&rig, 1);
 	pair_net_run(&rig.net, NOTICED_WITHIN);
 	CHECK_EQ(ask.reply_cnt, 1);
 	CHECK_EQ(ask.reply.err, WEFT_ECLOSED);
@@ -104,7 +92,7 @@ static void test_peer_that_is_back_without_the_request_frees_its_asker(void)
 	CHECK(nodes_init());
 	CHECK_EQ(ask_kept(&ask), 0);
 	pair_net_run(&rig.net, PAIR_S);
-	kill_peer();
+	rig_kill(&rig, 1);
 	revive_peer();
 	pair_net_run(&rig.net, 8 * PAIR_S);
 	CHECK_EQ(ask.reply_cnt, 1);
@@ -127,7 +115,7 @@ static void test_peer_that_dies_with_a_stream_open_is_given_up(void)
 	CHECK_EQ(stream_user_say(&user, MESH_CALL, "head", NULL), 0);
 	pair_net_run(&rig.net, 20 * PAIR_S);
 	CHECK_EQ(user.ended_cnt, 0);
-	kill_peer();
+	rig_kill(&rig, 1);
 	pair_net_run(&rig.net, NOTICED_WITHIN);
 	CHECK_EQ(user.ended_cnt, 1);
 	CHECK_EQ(user.end.err, WEFT_ECLOSED);
