@@ -7,23 +7,34 @@ PKGS := libngtcp2_crypto_ossl libngtcp2 libssl libcrypto jansson libsodium libur
 CC := $(if $(FUZZING),clang,gcc)
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wvla \
 	-Wundef -Wformat=2 -Wcast-align -Wpointer-arith
-CPPFLAGS := -Iinclude -Iuserspace -Itests -D_GNU_SOURCE
-CFLAGS_ANY := -std=gnu17 -g -fno-strict-aliasing -fstack-protector-strong
-# Instrumented code loses the ranges by which gcc judges: plain profiles warn.
-CFLAGS := $(CFLAGS_ANY) $(if $(SAN)$(FUZZING),-w,$(WARN) -Werror)
-CFLAGS += $(if $(COV),-O0 --coverage,$(if $(filter debug,$(OPT)),-O1,-O2))
-CFLAGS += $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -DWEFT_HOT_ASSERTS)
+# CPPFLAGS, CFLAGS and LDFLAGS belong to whoever builds, from the environment or the command line:
+# what they hold is appended to ours, so it wins.
+OUR_CPPFLAGS := -Iinclude -Iuserspace -Itests -D_GNU_SOURCE
+OUR_CFLAGS := -std=gnu17 -g -fno-strict-aliasing -fstack-protector-strong
+# Instrumented code loses the ranges by which gcc judges: plain profiles warn. A warning fails CI
+# alone: a compiler newer than CI's knows warnings that no commit has seen.
+OUR_CFLAGS += $(if $(SAN)$(FUZZING),-w,$(WARN)) $(if $(filter true,$(CI)),-Werror)
+OUR_CFLAGS += $(if $(COV),-O0 --coverage,$(if $(filter debug,$(OPT)),-O1,-O2))
+OUR_CFLAGS += $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -DWEFT_HOT_ASSERTS)
 # The checks a sanitizer inserts make gcc warn of paths that cannot be; the plain profiles decide.
-CFLAGS += $(if $(SAN),-Wno-error)
+OUR_CFLAGS += $(if $(SAN),-Wno-error)
 
 FUZZ_FLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DWEFT_HOT_ASSERTS
-CFLAGS += $(if $(FUZZING),$(FUZZ_FLAGS))
+OUR_CFLAGS += $(if $(FUZZING),$(FUZZ_FLAGS))
 
 # Sanitizers and gcov need the dynamic loader, so only the plain profiles are
-# static (docs/decisions/0001).
+# static (docs/decisions/0001), and hardened: -fcf-protection and
+# -mbranch-protection are the same guard of returns and jumps on two machines.
 DYNAMIC := $(SAN)$(COV)$(FUZZING)
-LDFLAGS := $(if $(DYNAMIC),,-static) -pthread
-LDFLAGS += $(if $(SAN),-fsanitize=$(SAN)) $(if $(COV),--coverage)
+MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+HARDEN := -fPIE -fstack-clash-protection \
+	$(if $(filter x86_64 i%86,$(MACHINE)),-fcf-protection=full) \
+	$(if $(filter aarch64,$(MACHINE)),-mbranch-protection=standard) \
+	$(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
+HARDEN_LINK := -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--build-id=sha1
+OUR_CFLAGS += $(if $(DYNAMIC),,$(HARDEN))
+OUR_LDFLAGS := $(if $(DYNAMIC),,-static-pie $(HARDEN_LINK)) -pthread
+OUR_LDFLAGS += $(if $(SAN),-fsanitize=$(SAN)) $(if $(COV),--coverage)
 LDLIBS = $(shell pkg-config $(if $(DYNAMIC),,--static) --libs $(PKGS))
 
 # lib_srcs FOLDER: the daemon's main stands apart so that tests can link node.
@@ -43,16 +54,25 @@ $(PROGRAMS:%=build/%) build/lab-wire build/pktgen: build/%: build/release/%
 	$(Q)ln -f $< $@
 
 # The vector code is written with gcc's builtins; fuzzing takes it as it is.
-%_sse41.o %_avx2.o %_avx512.o: CC := gcc
-%_sse41.o %_avx2.o %_avx512.o: CFLAGS := $(filter-out $(FUZZ_FLAGS),$(CFLAGS))
-%_sse41.o: CFLAGS += -msse4.1
-%_avx2.o: CFLAGS += -mavx2
-%_avx512.o: CFLAGS += -mavx512f -mavx512vl
+%_sse41.o %_avx2.o %_avx512.o: private CC := gcc
+%_sse41.o %_avx2.o %_avx512.o: private OUR_CFLAGS := $(filter-out $(FUZZ_FLAGS),$(OUR_CFLAGS))
+%_sse41.o: private OUR_CFLAGS += -msse4.1
+%_avx2.o: private OUR_CFLAGS += -mavx2
+%_avx512.o: private OUR_CFLAGS += -mavx512f -mavx512vl
 
-$(B_DIR)/%.o: %.c
+# Objects follow the flags: another CFLAGS builds them anew.
+COMPILE = $(CC) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS)
+FLAGS := $(B_DIR)/flags
+$(FLAGS): always
+	$(Q)mkdir -p $(@D)
+	$(Q)echo '$(filter-out -Werror,$(COMPILE) $(OUR_LDFLAGS) $(LDFLAGS))' >$@.new
+	$(Q)cmp -s $@ $@.new && rm $@.new || mv $@.new $@
+.PHONY: always
+
+$(B_DIR)/%.o: %.c $(FLAGS)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 
 # The assembler includes these; the compiler's dependency list does not know.
 $(B_DIR)/userspace/control/interface.o: $(wildcard include/weft/*.varlink)
@@ -69,7 +89,7 @@ $(foreach m,$(MODULES),$(eval $(call module_rule,$(m))))
 LINK := $(if $(DYNAMIC),,tools/link-quietly )$(CC)
 # link OBJECTS: the folders call down by name and up by seams, and a static
 # libelf calls net/elf_tree.c; hence the group.
-link = $(LINK) $(CFLAGS) -o $@ $(1) -Wl,--start-group $(LIBS) $(LDLIBS) -Wl,--end-group $(LDFLAGS)
+link = $(LINK) $(OUR_CFLAGS) $(CFLAGS) -o $@ $(1) -Wl,--start-group $(LIBS) $(LDLIBS) -Wl,--end-group $(OUR_LDFLAGS) $(LDFLAGS)
 
 $(B_DIR)/weftd: $(B_DIR)/userspace/node/main.o $(LIBS)
 	$(call say,LINK,$@)
@@ -78,7 +98,7 @@ $(B_DIR)/weftd: $(B_DIR)/userspace/node/main.o $(LIBS)
 $(B_DIR)/weft: $(patsubst %.c,$(B_DIR)/%.o,$(wildcard tools/weft/*.c)) \
 		$(B_DIR)/client.a $(B_DIR)/service.a $(B_DIR)/codec.a $(B_DIR)/base.a
 	$(call say,LINK,$@)
-	$(Q)$(LINK) $(CFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDFLAGS) \
+	$(Q)$(LINK) $(OUR_CFLAGS) $(CFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(OUR_LDFLAGS) $(LDFLAGS) \
 		$(shell pkg-config $(if $(DYNAMIC),,--static) --libs jansson)
 
 -include $(OBJS:.o=.d)

@@ -7,10 +7,10 @@ SONAME := libweft.so.0
 LIBRARIES := libweft.a libweft.so
 PIC := $(B_DIR)/pic
 
-$(PIC)/%.o: %.c
+$(PIC)/%.o: %.c $(FLAGS)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -MMD -MP -c -o $@ $<
+	$(Q)$(COMPILE) -fPIC -MMD -MP -c -o $@ $<
 
 PIC_CLIENT := $(call lib_objs,client,$(PIC))
 PIC_BELOW := $(call lib_objs,base,$(PIC)) $(call lib_objs,codec,$(PIC))
@@ -35,7 +35,8 @@ $(B_DIR)/libweft.a: $(PIC)/weft.o
 $(B_DIR)/$(SONAME): $(PIC)/weft.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) -shared -Wl,-soname,$(SONAME) -Wl,--no-undefined -o $@ $< \
-		$(if $(SAN),-fsanitize=$(SAN)) $(shell pkg-config --libs jansson) -pthread
+		$(if $(SAN),-fsanitize=$(SAN)) $(if $(DYNAMIC),,$(HARDEN_LINK)) $(LDFLAGS) \
+		$(shell pkg-config --libs jansson) -pthread
 
 $(B_DIR)/libweft.so: $(B_DIR)/$(SONAME)
 	$(Q)ln -sf $(SONAME) $@

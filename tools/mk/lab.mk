@@ -12,7 +12,7 @@ $(B_DIR)/lab-wire: $(call lab_objs,tools/netlab)
 $(B_DIR)/pktgen: $(call lab_objs,bench/pktgen)
 $(LAB_PROGRAMS:%=$(B_DIR)/%): $(B_DIR)/net.a
 	$(call say,LINK,$@)
-	$(Q)$(LINK) $(CFLAGS) -o $@ $(filter %.o,$^) $(LDFLAGS) \
+	$(Q)$(LINK) $(OUR_CFLAGS) $(CFLAGS) -o $@ $(filter %.o,$^) $(OUR_LDFLAGS) $(LDFLAGS) \
 		$(shell pkg-config $(if $(DYNAMIC),,--static) --libs libbpf) \
 		$(if $(DYNAMIC),,$(B_DIR)/net.a)
 
