@@ -282,7 +282,7 @@ static void test_modes_follow_the_recorded_load(void)
 	for (uint64_t s = 0; s < 2 * SKETCH_SLOT_S; s++) {
 		const struct sketch_second second = {
 			.mode = WEFT_MODE_NORMAL,
-			.handshake_cnt = s >= 20 && s < 30 ? 200 : 0,
+			.unproven_cnt = s >= 20 && s < 30 ? 200 : 0,
 			.stranger_cnt = s >= 60 && s < 70 ? 30000 : 10,
 		};
 
@@ -293,7 +293,7 @@ static void test_modes_follow_the_recorded_load(void)
 	sketch_settle(&sketch);
 	CHECK_EQ(replay_run(&params, &result), 0);
 	CHECK_EQ(result.mode_after_s[WEFT_MODE_NORMAL], 120);
-	params.after.pressure.pressured_above = 100;
+	params.after.pressure.pressured_from = 100;
 	CHECK_EQ(replay_run(&params, &result), 0);
 	/* Ten seconds of it, and the calm after. */
 	CHECK_EQ(result.mode_after_s[WEFT_MODE_PRESSURED], 20);

@@ -159,7 +159,7 @@ LIVE("quic", "stream_per_conn_cap", CONFIG_COUNT, quic.stream_per_conn_cap, 1, 6
 NUMBER("quic", "stream_cap", CONFIG_COUNT, quic.stream_cap, 1, 10000000,
 	"Streams in all."),
 LIVE("quic", "retry_above", CONFIG_COUNT, quic.retry_above_cnt, 0, 1000000,
-	"Unproven handshakes beyond which an address has to prove itself first (Retry)."),
+	"Unproven handshakes from which on an address has to prove itself first (Retry)."),
 LIVE("quic", "handshake_timeout", CONFIG_DURATION, quic.handshake_timeout_ns, NS_PER_S, DAY_NS,
 	"A handshake that takes longer is dropped."),
 LIVE("quic", "idle_timeout", CONFIG_DURATION, quic.idle_timeout_ns, NS_PER_S, DAY_NS,

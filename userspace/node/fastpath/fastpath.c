@@ -167,42 +167,42 @@ void fastpath_counters(const struct fastpath *fastpath,
 	counters_add(out_counters, sockets);
 }
 
-/* What strangers sent, whatever became of it. */
-static uint64_t strangers_count(const struct fastpath *fastpath)
+/* What unproven sources bring, to the program and to the sockets of every worker. */
+static struct pressure_load load_measure(const struct fastpath *fastpath)
 {
-	static const enum weft_reason reasons[] = {
-		WEFT_REASON_INITIAL,	   WEFT_REASON_INITIAL_LIMIT, WEFT_REASON_RETRY_SENT,
-		WEFT_REASON_ANSWER_LIMIT,  WEFT_REASON_VERSION_SENT,  WEFT_REASON_KRPC_LIMIT,
-		WEFT_REASON_KRPC_FLOOD,	   WEFT_REASON_STUN_LIMIT,    WEFT_REASON_BAD_TOKEN,
-		WEFT_REASON_SMALL_INITIAL, WEFT_REASON_REPLAYED_ID,
-	};
+	const struct node *node = fastpath->node;
 	struct weft_counter counters[WEFT_REASON_CNT];
-	uint64_t sum = 0;
+	struct pressure_load load;
+	struct quic_stats quic;
 
+	quic_engine_stats(node->home.quic, &quic);
+	load.handshake_cnt = quic.handshake_cnt;
+	load.retry_cnt = quic.retry_sent_cnt;
+	for (unsigned i = 1; node->crew && i <= crew_cnt(node->crew); i++) {
+		load.handshake_cnt += crew_figures(node->crew, i)->quic.handshake_cnt;
+		load.retry_cnt += crew_figures(node->crew, i)->quic.retry_sent_cnt;
+	}
+	/* At the sockets it is QUIC that sends the Retry. */
+	xdp_counters(fastpath->xdp, counters);
+	load.retry_cnt += counters[WEFT_REASON_RETRY_SENT].packet_cnt;
 	fastpath_counters(fastpath, counters);
-	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
-		sum += counters[reasons[i]].packet_cnt;
-	return sum;
+	load.stranger_cnt = pressure_stranger_cnt(counters);
+	return load;
 }
 
 static void mode_move(struct fastpath *fastpath, uint64_t now_ns)
 {
-	struct pressure_load load = {.stranger_cnt = strangers_count(fastpath)};
-	const struct node *node = fastpath->node;
-	struct quic_stats quic;
+	const struct pressure_load load = load_measure(fastpath);
 	enum weft_mode mode;
 
-	quic_engine_stats(fastpath->node->home.quic, &quic);
-	load.handshake_cnt = quic.handshake_cnt;
-	for (unsigned i = 1; node->crew && i <= crew_cnt(node->crew); i++)
-		load.handshake_cnt += crew_figures(node->crew, i)->quic.handshake_cnt;
 	mode = pressure_measure(&fastpath->pressure, &load, now_ns);
 	if (mode == fastpath->policy.mode)
 		return;
-	log_notice("mode %s after %s: %u handshakes under way, %llu datagrams of strangers a "
-		   "second",
+	log_notice("mode %s after %s: %u handshakes under way, %llu with the Retries of a "
+		   "second, %llu datagrams of strangers a second",
 		   pressure_mode_name(mode), pressure_mode_name(fastpath->policy.mode),
-		   load.handshake_cnt, (unsigned long long)fastpath->pressure.stranger_rate);
+		   load.handshake_cnt, (unsigned long long)fastpath->pressure.unproven_cnt,
+		   (unsigned long long)fastpath->pressure.stranger_rate);
 	fastpath->policy.mode = mode;
 	fastpath_config_push(fastpath);
 	fastpath_event(fastpath, "xdp.mode", "", pressure_mode_name(mode));
@@ -250,7 +250,7 @@ static void tick_fire(struct timer *timer, uint64_t now_ns)
 static struct pressure_config pressure_config_of(const struct node_config *config)
 {
 	return (struct pressure_config){
-		.pressured_above = config->quic.retry_above_cnt,
+		.pressured_from = config->quic.retry_above_cnt,
 		.flood_above = config->fastpath.flood_above,
 	};
 }

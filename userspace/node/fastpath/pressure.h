@@ -11,19 +11,26 @@
  * Which mode the fast path is in, from how hard strangers press: normal,
  * pressured (they prove their address by a Retry first), flood (and get a
  * fraction of their rates). A mode is entered as soon as its threshold is
- * crossed, and left, one step at a time, after PRESSURE_CALM_NS below half
+ * reached, and left, one step at a time, after PRESSURE_CALM_NS below half
  * of it. Sans-I/O.
+ *
+ * The engine demands a Retry itself from the threshold of mode pressured on,
+ * so handshakes under way never pass it, and the program's Retries empty
+ * them. Clients asked for proof count beside them: while Initials go on
+ * coming, the mode stays.
  */
 #define PRESSURE_CALM_NS (10ull * 1000 * 1000 * 1000)
 
 struct pressure_config {
-	uint32_t pressured_above; /* handshakes under way whose key is not proved */
-	uint32_t flood_above;	  /* datagrams of strangers per second, refused ones included */
+	/* Handshakes under way whose key is not proved, and Retries of the last second; reached. */
+	uint32_t pressured_from;
+	uint32_t flood_above; /* datagrams of strangers per second, refused ones included */
 };
 
 struct pressure_load {
 	uint32_t handshake_cnt;
-	uint64_t stranger_cnt; /* datagrams since the start */
+	uint64_t stranger_cnt; /* datagrams since the start: pressure_stranger_cnt */
+	uint64_t retry_cnt;    /* Retries since the start, of the program and of QUIC */
 };
 
 struct pressure {
@@ -31,11 +38,21 @@ struct pressure {
 	enum weft_mode mode;
 	bool is_forced;
 	uint64_t calm_since_ns; /* 0: not calm */
-	uint64_t measured_ns;	/* when stranger_cnt was taken */
+	uint64_t measured_ns;	/* when the counts were taken */
 	uint64_t stranger_cnt;
+	uint64_t retry_cnt;
 	uint64_t stranger_rate; /* per second, of the last measure */
+	uint64_t unproven_cnt;	/* likewise: handshakes under way and Retries of a second */
 	uint32_t handshake_cnt; /* likewise */
 };
+
+/*
+ * pressure_stranger_cnt: of what was counted, the datagrams of sources that
+ * proved nothing by then, in every class that has a limit, whatever became
+ * of them. Junk that costs less than a look-up does not count: no mode makes
+ * it cheaper.
+ */
+uint64_t pressure_stranger_cnt(const struct weft_counter counters[static WEFT_REASON_CNT]);
 
 void pressure_init(struct pressure *pressure, const struct pressure_config *config);
 /* pressure_measure takes the load of now and returns the mode. Once a second or so. */

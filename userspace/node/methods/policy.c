@@ -127,8 +127,8 @@ void method_show_policy(void *ctx, struct control_call *call, const json_t *para
 		list, rate_json("limits.all_answers", &policy->totals[WEFT_TOTAL_ANSWERS], 0));
 	json_array_append_new(list, rate_json("limits.proven", &policy->validated, 0));
 	json_array_append_new(list, threshold_json("quic.retry_above", "mode pressured",
-						   fastpath->pressure.config.pressured_above,
-						   fastpath->pressure.handshake_cnt));
+						   fastpath->pressure.config.pressured_from,
+						   fastpath->pressure.unproven_cnt));
 	json_array_append_new(list, threshold_json("xdp.flood_above", "mode flood",
 						   fastpath->pressure.config.flood_above,
 						   fastpath->pressure.stranger_rate));
@@ -309,7 +309,7 @@ static void limits_of(const struct node *node, const struct node_config *config,
 	gate_share(&policy, config->worker_cnt);
 	memcpy(out_limits->worker_rates, policy.rates, sizeof(out_limits->worker_rates));
 	out_limits->pressure = (struct pressure_config){
-		.pressured_above = config->quic.retry_above_cnt,
+		.pressured_from = config->quic.retry_above_cnt,
 		.flood_above = config->fastpath.flood_above,
 	};
 }

@@ -111,11 +111,12 @@ static void second_tell(struct record *record, uint64_t now_ns)
 	const struct fastpath *fastpath = &record->node->fastpath;
 	uint64_t stranger_cnt = fastpath->pressure.stranger_cnt;
 	uint64_t grown = stranger_cnt - record->stranger_cnt;
+	uint64_t unproven_cnt = fastpath->pressure.unproven_cnt;
 	const struct sketch_second second = {
 		.stranger_cnt = stranger_cnt < record->stranger_cnt || grown > UINT32_MAX
 					? 0
 					: (uint32_t)grown,
-		.handshake_cnt = fastpath->pressure.handshake_cnt,
+		.unproven_cnt = unproven_cnt > UINT32_MAX ? UINT32_MAX : (uint32_t)unproven_cnt,
 		.mode = (uint8_t)fastpath->policy.mode,
 	};
 

@@ -224,7 +224,7 @@ static void row_second(struct replay *replay, struct minute *minute, struct row 
 static void mode_of_second(struct replay *replay, const struct sketch_second *load,
 			   struct second *second)
 {
-	struct pressure_load now = {.handshake_cnt = load->handshake_cnt};
+	struct pressure_load now = {.handshake_cnt = load->unproven_cnt};
 
 	second->recorded = second->after = load->mode;
 	if (replay->is_mode_replayed) {

@@ -51,10 +51,10 @@ struct sketch_band {
 };
 
 struct sketch_second {
-	uint32_t stranger_cnt;	/* datagrams, as struct pressure_load */
-	uint32_t handshake_cnt; /* under way, likewise */
-	uint8_t mode;		/* enum weft_mode */
-	bool is_known;		/* the daemon ran and told of it */
+	uint32_t stranger_cnt; /* datagrams, as struct pressure_load */
+	uint32_t unproven_cnt; /* as struct pressure has it */
+	uint8_t mode;	       /* enum weft_mode */
+	bool is_known;	       /* the daemon ran and told of it */
 };
 
 struct sketch_slot {
