@@ -93,6 +93,16 @@ static void print_queues(const struct invocation *inv, const json_t *workers)
 	}
 }
 
+static void print_crash(const struct invocation *inv, const json_t *crash)
+{
+	const char *text = json_string_value(json_object_get(crash, "text"));
+
+	if (text && inv->has_terminal_out)
+		printf("%-*s  %s\n", FIELD_TITLE_WIDTH, "the run before", text);
+	else if (text)
+		printf("last_crash\t%s\n", text);
+}
+
 static void print_status(const struct invocation *inv, const json_t *status)
 {
 	static const struct field fields[] = {
@@ -128,6 +138,7 @@ static void print_status(const struct invocation *inv, const json_t *status)
 			printf("listen\t%s\n", json_string_value(address));
 	}
 	print_queues(inv, json_object_get(status, "workers"));
+	print_crash(inv, json_object_get(status, "last_crash"));
 	if (inv->has_terminal_out) {
 		print_side(status, "receive");
 		print_side(status, "send");

@@ -4,8 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/crash.h"
+
 _Noreturn void assert_failed(const char *what, const char *file, int line)
 {
 	fprintf(stderr, "weft: broken invariant: %s (%s:%d)\n", what, file, line);
+	crash_note(file, line);
 	abort();
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/crash.h"
 #include "base/privilege.h"
 #include "base/ring.h"
 
@@ -42,6 +43,7 @@ static void *thread_main(void *arg)
 	struct jobs_thread *thread = arg;
 	const uint64_t one = 1;
 
+	crash_thread_begin("jobs");
 	(void)privilege_drop();
 	for (;;) {
 		struct job *job;

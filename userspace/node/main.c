@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/log.h"
 #include "base/poller.h"
 #include "base/random.h"
@@ -22,6 +23,7 @@
 #include "crypto/node_key.h"
 #include "node/config/config.h"
 #include "node/key_source.h"
+#include "node/last_crash.h"
 #include "node/memory.h"
 #include "node/node.h"
 #include "node/notify.h"
@@ -197,13 +199,30 @@ static int daemon_run(struct daemon *daemon, const uint8_t *public_key)
 	return err < 0 ? EXIT_FAILED : EXIT_SUCCESS;
 }
 
+/* crash_report_open also tells of the run before, if a signal ended that. */
+static int crash_report_open(const struct node_config *config, struct last_crash *last_crash)
+{
+	char text[LAST_CRASH_TEXT_CAP];
+	int fd = last_crash_open(config->state_dir, last_crash);
+
+	/* Busy: a second daemon, which the store refuses. */
+	if (fd < 0 && fd != -EBUSY)
+		log_warn("%s/crash.report: %s; a crash of this run is told on standard error alone",
+			 config->state_dir, strerror(-fd));
+	if (last_crash->died_at_s)
+		log_error("%s; kept in %s/crash.last", last_crash_format(last_crash, text),
+			  config->state_dir);
+	return fd;
+}
+
 static int daemon_start(const struct node_config *config)
 {
 	struct daemon daemon = {.config = config};
 	char message[KEY_SOURCE_MESSAGE_CAP], what[NODE_WHAT_CAP] = "start";
 	struct node_key *key = NULL;
+	struct last_crash last_crash;
 	struct random random;
-	int err, status = EXIT_FAILED;
+	int err, report_fd, status = EXIT_FAILED;
 
 	process_confine();
 	notify_open(&daemon.notify);
@@ -217,11 +236,13 @@ static int daemon_start(const struct node_config *config)
 		log_error("%s%s", message, start_advice(err, "key"));
 		goto close_signals;
 	}
+	report_fd = crash_report_open(config, &last_crash);
 	random_init_system(&random);
 	struct node_params params = {
 		.config = config,
 		.key = key,
 		.random = &random,
+		.last_crash = &last_crash,
 		.now_ns = clock_monotonic_ns(),
 		.wall_s = clock_wall_s(),
 	};
@@ -232,6 +253,8 @@ static int daemon_start(const struct node_config *config)
 	}
 	status = daemon_run(&daemon, node_key_public(key));
 	node_free(daemon.node);
+	if (status == EXIT_SUCCESS)
+		last_crash_close(config->state_dir, report_fd);
 free_key:
 	node_key_free(key);
 close_signals:
@@ -261,6 +284,8 @@ int main(int argc, char **argv)
 		return OPTIONS_EXIT_USAGE;
 	}
 	log_init((enum log_level)config->log_level);
+	(void)crash_arm(WEFT_VERSION);
+	crash_thread_begin("home");
 	status = EXIT_SUCCESS;
 	switch (args.mode) {
 	case OPTIONS_PLAN:

@@ -21,6 +21,7 @@
 #include "mesh/mesh.h"
 #include "net/handover.h"
 #include "node/fastpath/gate.h"
+#include "node/last_crash.h"
 #include "node/methods/methods.h"
 #include "quic/quic.h"
 #include "store/store.h"
@@ -322,6 +323,8 @@ int node_new(const struct node_params *params, struct node **out_node, char what
 	node->key = params->key;
 	node->own_key = node_key_public(params->key);
 	node->random = params->random;
+	if (params->last_crash && params->last_crash->died_at_s)
+		node->last_crash = params->last_crash;
 	node->started_ns = params->now_ns;
 	node->started_wall_s = params->wall_s;
 	node->cid_epoch = (uint32_t)(params->wall_s * NS_PER_S / CID_KEY_LIFE_NS);

@@ -9,6 +9,7 @@
 #include "weft/err.h"
 
 struct content;
+struct last_crash;
 struct mesh;
 struct node;
 struct node_config;
@@ -28,10 +29,11 @@ struct store;
  * for descriptors; the simulator turns it itself under a virtual clock.
  */
 struct node_params {
-	const struct node_config *config; /* borrowed for the node's life */
-	const struct node_key *key;	  /* borrowed */
-	struct random *random;		  /* borrowed */
-	struct packet_rx *rx;		  /* taken; NULL: UDP by config */
+	const struct node_config *config;    /* borrowed for the node's life */
+	const struct node_key *key;	     /* borrowed */
+	struct random *random;		     /* borrowed */
+	const struct last_crash *last_crash; /* borrowed; of the run before; NULL: not known */
+	struct packet_rx *rx;		     /* taken; NULL: UDP by config */
 	struct packet_tx *tx;
 	bool is_simulated; /* no threads, no descriptors, no control socket */
 	uint64_t now_ns;

@@ -25,7 +25,8 @@
 struct node {
 	const struct node_config *config;
 	const struct node_key *key;
-	const uint8_t *own_key; /* its public half */
+	const uint8_t *own_key;		     /* its public half */
+	const struct last_crash *last_crash; /* NULL: the run before ended well */
 	struct random *random;
 	struct store *store;
 	struct worker home;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/crash.h"
 #include "base/privilege.h"
 #include "base/ring.h"
 
@@ -92,6 +93,7 @@ static void *store_main(void *arg)
 	uint64_t len = 0; /* committed since the last rest */
 	bool is_stopping = false;
 
+	crash_thread_begin("store");
 	(void)privilege_drop();
 	while (!is_stopping) {
 		is_stopping = group_take(store, &first, &len);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/privilege.h"
 #include "node/config/config.h"
 #include "node/fastpath/gate.h"
@@ -407,8 +408,12 @@ static int member_open(struct crew_member *member)
 static void *member_main(void *arg)
 {
 	struct crew_member *member = arg;
-	int err = member_open(member);
+	char name[CRASH_THREAD_CAP];
+	int err;
 
+	snprintf(name, sizeof(name), "worker-%u", member->params.idx);
+	crash_thread_begin(name);
+	err = member_open(member);
 	member->err = err;
 	sem_post(&member->is_open);
 	if (err == 0)

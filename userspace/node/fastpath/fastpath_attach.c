@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/log.h"
 #include "base/privilege.h"
 #include "node/node_state.h"
@@ -38,6 +39,7 @@ static void *attaching_main(void *arg)
 	struct attaching *attaching = arg;
 	const uint64_t one = 1;
 
+	crash_thread_begin("attach");
 	attaching->err = xdp_device_open(attaching->fastpath->xdp, &attaching->config,
 					 attaching->name, &attaching->device, attaching->why);
 	while (write(attaching->watch.fd, &one, sizeof(one)) < 0 && errno == EINTR)

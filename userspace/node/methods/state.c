@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "crypto/blake3.h"
+#include "node/last_crash.h"
 #include "node/memory.h"
 #include "node/methods/figures.h"
 #include "node/methods/methods.h"
@@ -79,6 +80,16 @@ static json_t *listen_json(const struct node *node)
 	return json;
 }
 
+static json_t *last_crash_json(const struct last_crash *crash)
+{
+	char text[LAST_CRASH_TEXT_CAP];
+
+	return json_pack("{s:o, s:s, s:s, s:s, s:s, s:s}", "died_at_s",
+			 method_json_uint(crash->died_at_s), "signal", crash->signal, "thread",
+			 crash->thread, "version", crash->version, "build_id", crash->build, "text",
+			 last_crash_format(crash, text));
+}
+
 void method_status(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	struct node *node = ctx;
@@ -114,6 +125,8 @@ void method_status(void *ctx, struct control_call *call, const json_t *parameter
 				"store_max_bytes", method_json_uint(f.store.map_len_max),
 				"counters", figures_json_counters(&f)));
 	json_object_set_new(json, "workers", method_json_workers(node));
+	if (node->last_crash)
+		json_object_set_new(json, "last_crash", last_crash_json(node->last_crash));
 	control_reply(call, json);
 }
 
