@@ -25,7 +25,10 @@ static int check_peer(struct quic_conn *conn)
 {
 	uint8_t alert = 0;
 
-	if (!quic_tls_has_alpn(conn->ssl)) {
+	if (!ngtcp2_conn_get_remote_transport_params(conn->ngtcp2)) {
+		/* Of a server; a client's are missed earlier (RFC 9001 8.2). */
+		alert = TLS_ALERT_MISSING_EXTENSION;
+	} else if (!quic_tls_has_alpn(conn->ssl)) {
 		alert = TLS_ALERT_NO_APPLICATION_PROTOCOL;
 	} else {
 		conn->has_actual_key = quic_tls_peer_key(conn->ssl, conn->actual_key);
@@ -42,12 +45,38 @@ static int check_peer(struct quic_conn *conn)
 	return NGTCP2_ERR_CRYPTO;
 }
 
+/*
+ * ngtcp2 learns the version of a connection from the client's transport
+ * parameters, and asserts that it knows it when it writes a 1-RTT packet.
+ * OpenSSL takes them for an optional extension. The callback runs on a
+ * whole ClientHello, however many CRYPTO frames it came in, before any key
+ * exchange, and again on the one that follows HelloRetryRequest. OpenSSL
+ * has not chosen a version yet and would send TLS 1.2's alert, so
+ * on_crypto_data names the right one.
+ */
+int quic_conn_check_hello(SSL *ssl, int *alert, void *arg)
+{
+	ngtcp2_crypto_conn_ref *ref = SSL_get_app_data(ssl);
+	struct quic_conn *conn = ref->user_data;
+	const unsigned char *params;
+	size_t len;
+
+	(void)arg;
+	if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_quic_transport_parameters, &params, &len))
+		return SSL_CLIENT_HELLO_SUCCESS;
+	*alert = TLS_ALERT_MISSING_EXTENSION;
+	conn->has_no_params = true;
+	return SSL_CLIENT_HELLO_ERROR;
+}
+
 static int on_crypto_data(ngtcp2_conn *ngtcp2, ngtcp2_encryption_level level, uint64_t offset,
 			  const uint8_t *data, size_t len, void *user)
 {
 	struct quic_conn *conn = user;
 	int rv = ngtcp2_crypto_recv_crypto_data_cb(ngtcp2, level, offset, data, len, user);
 
+	if (rv == NGTCP2_ERR_CRYPTO && conn->has_no_params)
+		ngtcp2_conn_set_tls_alert(ngtcp2, TLS_ALERT_MISSING_EXTENSION);
 	if (rv != 0 || conn->is_peer_checked || !SSL_is_init_finished(conn->ssl))
 		return rv;
 	conn->is_peer_checked = true;

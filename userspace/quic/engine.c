@@ -193,6 +193,7 @@ int quic_engine_new(const struct quic_engine_params *params, struct quic_engine 
 		return err;
 	}
 	SSL_CTX_sess_set_new_cb(engine->tls.client, quic_conn_keep_session);
+	SSL_CTX_set_client_hello_cb(engine->tls.server, quic_conn_check_hello, NULL);
 	quic_engine_set_sink(engine, params->sink);
 	*out_engine = engine;
 	return 0;

@@ -111,6 +111,7 @@ struct quic_conn {
 	bool is_resumed;
 	bool is_peer_checked;
 	bool is_wrong_key;
+	bool has_no_params; /* the ClientHello came without transport parameters */
 	bool has_actual_key;
 	bool has_heard;			   /* anything at all came back */
 	bool is_peer_reset;		   /* ended by a stateless reset */
@@ -234,13 +235,15 @@ void quic_conn_rearm(struct quic_conn *conn);
 void quic_conn_rebind(struct quic_conn *conn, const struct addr *local);
 
 /*
- * conn_events.c: the table ngtcp2 calls, and the tickets OpenSSL hands out.
+ * conn_events.c: the table ngtcp2 calls, the tickets OpenSSL hands out, and
+ * its look at a ClientHello.
  * refuse: a rule of ours against the peer, which is told by an application
  * close in the next flush.
  */
 extern const ngtcp2_callbacks quic_conn_callbacks;
 void quic_conn_refuse(struct quic_conn *conn, uint64_t code, const char *reason);
 int quic_conn_keep_session(SSL *ssl, SSL_SESSION *session);
+int quic_conn_check_hello(SSL *ssl, int *alert, void *arg);
 
 /* conn_cid.c: a connection's share of the id tables. 0 or WEFT_EFULL. */
 WEFT_MUST_CHECK

@@ -32,6 +32,7 @@ struct quic_tls {
 /* TLS alert numbers (RFC 8446 6) that become QUIC codes 0x100 + alert. */
 #define TLS_ALERT_BAD_CERTIFICATE	  42
 #define TLS_ALERT_UNSUPPORTED_CERTIFICATE 43
+#define TLS_ALERT_MISSING_EXTENSION	  109
 #define TLS_ALERT_NO_APPLICATION_PROTOCOL 120
 
 size_t quic_tls_footprint(uint32_t session_cap);
