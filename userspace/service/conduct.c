@@ -22,6 +22,8 @@
 #define HOUR_S	       3600u
 /* How far a score is from the base for its peer to be of note when room is made. */
 #define NOTED_DISTANCE 10
+/* Peers looked at for one to forget. */
+#define ROOM_LOOK_CNT 256
 
 struct peer {
 	struct service_conduct_record record;
@@ -33,6 +35,7 @@ struct service_conduct {
 	struct arena arena;
 	struct pool peers;
 	struct map by_key;
+	struct peer *hand; /* the last one that was looked at to make room; NULL: none */
 	struct list_node changed;
 	struct timer timer; /* they are written then */
 	struct service_conduct_stats stats;
@@ -146,37 +149,83 @@ static bool is_banned(const struct service_conduct_state *state, uint64_t now_s)
 	return state->banned_until_s > now_s;
 }
 
-/* The peer of least note, and of those the one heard of longest ago; NULL: all are banned. */
-static struct peer *conduct_least(const struct service_conduct *conduct)
+static unsigned peer_worth(const struct service_conduct *conduct, const struct peer *peer)
 {
-	uint64_t now_s = wall_now_s(conduct);
-	struct peer *least = NULL, *peer = NULL;
+	const struct service_conduct_params *params = &conduct->params;
 
-	while ((peer = pool_next(&conduct->peers, peer))) {
-		if (is_banned(&peer->record.state, now_s))
-			continue;
-		if (!least || peer_note(peer) < peer_note(least) ||
-		    (peer_note(peer) == peer_note(least) &&
-		     peer->record.state.heard_s < least->record.state.heard_s))
-			least = peer;
-	}
-	return least;
+	return params->worth ? params->worth(params->ctx, peer->record.state.key) : 0;
 }
 
+/* Who might make room, and how dear it is. */
+struct candidate {
+	struct peer *peer;
+	bool is_banned;
+	unsigned worth;
+};
+
+static struct candidate candidate_of(const struct service_conduct *conduct, struct peer *peer,
+				     uint64_t now_s)
+{
+	return (struct candidate){.peer = peer,
+				  .is_banned = is_banned(&peer->record.state, now_s),
+				  .worth = peer_worth(conduct, peer)};
+}
+
+/* True when a makes room before b. */
+static bool goes_before(const struct candidate *a, const struct candidate *b)
+{
+	const struct service_conduct_state *of_a = &a->peer->record.state;
+	const struct service_conduct_state *of_b = &b->peer->record.state;
+
+	if (a->is_banned != b->is_banned)
+		return b->is_banned;
+	if (a->is_banned)
+		return of_a->banned_until_s < of_b->banned_until_s;
+	if (a->worth != b->worth)
+		return a->worth < b->worth;
+	if (peer_note(a->peer) != peer_note(b->peer))
+		return peer_note(a->peer) < peer_note(b->peer);
+	return of_a->heard_s < of_b->heard_s;
+}
+
+static void peer_forget(struct service_conduct *conduct, struct peer *peer)
+{
+	store_forget(conduct, peer->record.state.key);
+	list_unlink(&peer->changed);
+	map_delete(&conduct->by_key, peer->record.state.key);
+	pool_release(&conduct->peers, peer);
+}
+
+/*
+ * Looks at ROOM_LOOK_CNT peers from where it stopped the last time, and at more
+ * only until one is a stranger without a ban: what a new key costs is bounded.
+ */
 static bool conduct_make_room(struct service_conduct *conduct)
 {
-	struct peer *least;
+	uint64_t now_s = wall_now_s(conduct);
+	struct candidate least = {.peer = NULL};
+	struct peer *peer = conduct->hand;
 
 	if (conduct->peers.used_cnt < conduct->peers.cap_cnt)
 		return true;
-	least = conduct_least(conduct);
-	if (!least)
+	for (uint32_t i = 0; i < conduct->peers.cap_cnt; i++) {
+		struct candidate candidate;
+
+		if (!(peer = pool_next(&conduct->peers, peer)) &&
+		    !(peer = pool_next(&conduct->peers, NULL)))
+			return false;
+		candidate = candidate_of(conduct, peer, now_s);
+		if (!least.peer || goes_before(&candidate, &least))
+			least = candidate;
+		if (i + 1 >= ROOM_LOOK_CNT && !least.is_banned && !least.worth)
+			break;
+	}
+	if (!least.peer)
 		return false;
+	/* The table was full, so the hand's place is one of the pool's whoever has it now. */
+	conduct->hand = peer;
 	conduct->stats.evicted_cnt++;
-	store_forget(conduct, least->record.state.key);
-	list_unlink(&least->changed);
-	map_delete(&conduct->by_key, least->record.state.key);
-	pool_release(&conduct->peers, least);
+	peer_forget(conduct, least.peer);
 	return true;
 }
 
@@ -203,8 +252,9 @@ static struct peer *peer_meet(struct service_conduct *conduct, const uint8_t *ke
 /* --- deeds --- */
 
 /* After a long time without a deed little is left of the score, and nothing of the bans. */
-static void state_forgive(struct service_conduct_state *state, uint64_t now_s)
+static void record_forgive(struct service_conduct_record *record, uint64_t now_s)
 {
+	struct service_conduct_state *state = &record->state;
 	int distance = (int)state->score - (int)SERVICE_CONDUCT_BASE;
 
 	if (!state->heard_s || age_s(now_s, state->heard_s) < SERVICE_CONDUCT_FORGIVEN_S)
@@ -212,6 +262,7 @@ static void state_forgive(struct service_conduct_state *state, uint64_t now_s)
 	state->score = (unsigned)((int)SERVICE_CONDUCT_BASE + distance / 10);
 	state->ban_cnt = 0;
 	state->violation_cnt = 0;
+	record->taken_points = 0;
 }
 
 /* The last of an hour's deeds are for violations: nobody buys itself free of a ban. */
@@ -221,11 +272,12 @@ static bool record_admits(struct service_conduct_record *record, bool is_violati
 
 	if (age_s(now_s, record->hour_s) >= HOUR_S || record->hour_s > now_s) {
 		record->hour_s = now_s;
-		record->deed_cnt = 0;
+		record->deed_cnt = record->hour_violation_cnt = 0;
 	}
 	if (record->deed_cnt >= max)
 		return false;
 	record->deed_cnt++;
+	record->hour_violation_cnt += is_violation;
 	return true;
 }
 
@@ -277,6 +329,21 @@ static void ban_tell(const struct service_conduct *conduct,
 	params->on_ban(params->ctx, state->key, state->banned_until_s, reason, now_ns);
 }
 
+static void record_score(struct service_conduct_record *record, enum service_deed deed,
+			 uint64_t now_s)
+{
+	struct service_conduct_state *state = &record->state;
+	int score = (int)state->score + deeds[deed].points;
+
+	score = score < 0 ? 0 : score > SCORE_MAX ? SCORE_MAX : score;
+	if (deeds[deed].is_violation)
+		record->taken_points += state->score - (unsigned)score;
+	else
+		record->other_s = now_s;
+	state->score = (unsigned)score;
+	state->heard_s = now_s;
+}
+
 void service_conduct_note(struct service_conduct *conduct, const uint8_t key[MESH_KEY_LEN],
 			  enum service_deed deed, const char *why, uint64_t now_ns)
 {
@@ -284,20 +351,17 @@ void service_conduct_note(struct service_conduct *conduct, const uint8_t key[MES
 	struct peer *peer = peer_meet(conduct, key);
 	struct service_conduct_state *state;
 	bool is_violation = deeds[deed].is_violation, is_ban = false;
-	int score;
 
 	if (!peer)
 		return;
 	state = &peer->record.state;
-	state_forgive(state, now_s);
+	record_forgive(&peer->record, now_s);
 	if (!record_admits(&peer->record, is_violation, now_s)) {
 		conduct->stats.ignored_cnt++;
 		return;
 	}
 	conduct->stats.deeds[deed]++;
-	state->heard_s = now_s;
-	score = (int)state->score + deeds[deed].points;
-	state->score = score < 0 ? 0 : score > SCORE_MAX ? SCORE_MAX : (unsigned)score;
+	record_score(&peer->record, deed, now_s);
 	if (is_violation) {
 		violation_add(state, deed, why, now_s);
 		is_ban = deserves_ban(state, now_s);
@@ -313,16 +377,29 @@ void service_conduct_pardon(struct service_conduct *conduct, const uint8_t key[M
 			    uint64_t now_ns)
 {
 	struct peer *peer = peer_lookup(conduct, key);
+	struct service_conduct_record *record;
 	struct service_conduct_state *state;
 
 	if (!peer)
 		return;
-	state = &peer->record.state;
-	state->violation_cnt = 0;
-	state->ban_cnt = 0;
+	record = &peer->record;
+	state = &record->state;
+	if (!record->other_s) {
+		peer_forget(conduct, peer);
+		return;
+	}
+	state->score += record->taken_points;
+	if (state->score > SCORE_MAX)
+		state->score = SCORE_MAX;
+	state->heard_s = record->other_s;
+	state->violation_cnt = state->ban_cnt = 0;
 	state->banned_until_s = 0;
-	if (state->score < SERVICE_CONDUCT_BASE)
-		state->score = SERVICE_CONDUCT_BASE;
+	memset(state->violations, 0, sizeof(state->violations));
+	record->taken_points = 0;
+	record->deed_cnt -= record->deed_cnt < record->hour_violation_cnt
+				    ? record->deed_cnt
+				    : record->hour_violation_cnt;
+	record->hour_violation_cnt = 0;
 	peer_changed(conduct, peer, true, now_ns);
 }
 
@@ -389,8 +466,8 @@ const char *service_conduct_explain(const struct service_conduct *conduct,
 			 state->ban_cnt);
 	else if (state->ban_cnt)
 		snprintf(text + len, SERVICE_CONDUCT_TEXT_CAP - len,
-			 " Bans so far: %u; the next one is of %" PRIu64 " h.", state->ban_cnt,
-			 ban_len_s(state->ban_cnt) / HOUR_S);
+			 " Bans so far: %u; the next one is of %" PRIu64 " min.", state->ban_cnt,
+			 ban_len_s(state->ban_cnt) / 60);
 	return text;
 }
 
@@ -415,15 +492,20 @@ static bool record_load(void *arg, const struct store_item *item)
 {
 	struct service_conduct *conduct = arg;
 	struct service_conduct_record record;
+	struct service_conduct_state *state;
 	struct peer *peer;
 
 	if (service_conduct_record_parse(item->value, item->value_len, &record) < 0)
 		return true;
 	peer = peer_meet(conduct, item->key);
-	if (peer) {
-		peer->record = record;
-		memcpy(peer->record.state.key, item->key, MESH_KEY_LEN);
-	}
+	if (!peer)
+		return true;
+	peer->record = record;
+	state = &peer->record.state;
+	memcpy(state->key, item->key, MESH_KEY_LEN);
+	/* A ban of an earlier version may be of thirty days. */
+	if (state->banned_until_s > wall_now_s(conduct) + SERVICE_BAN_S_MAX)
+		state->banned_until_s = wall_now_s(conduct) + SERVICE_BAN_S_MAX;
 	return true;
 }
 

@@ -15,14 +15,16 @@ struct timer_wheel;
 /*
  * How peers behave, as this node has seen it: a score of 0 to 100, by which
  * providers are ordered, and the violations, by which a peer is banned: five within an
- * hour are a ban of an hour, the next five of two, up to thirty days. Such a ban
- * always ends; for ever bans nobody but an operator. What was 90 days ago counts a
- * tenth for the score, and no longer for the length of a ban. Nothing of this is ever told
- * to another node.
+ * hour are a ban of a minute, the next five of two, up to an hour. Such a ban
+ * always ends; only an operator bans for ever. It concerns the key alone: what follows for
+ * its address is node/bans/offences.h. What was 90 days ago counts a tenth for the score,
+ * and no longer for the length of a ban. Nothing of this is ever told to another node.
  *
  * A violation is durable soon after note returns, and so is the ban it leads to;
- * what else changes a score is written within seconds. Of a full table the peer of least
- * note makes room, never one that is banned.
+ * what else changes a score is written within seconds. Anybody with a key takes a place
+ * here. A full table forgets strangers first, then the peer of least note; when all are
+ * banned, the ban that ends first. So a flood of keys pushes out its own, and an honest
+ * peer notices nothing.
  *
  * Home worker.
  */
@@ -32,8 +34,8 @@ struct timer_wheel;
 #define SERVICE_DEEDS_PER_HOUR	      100u /* of a peer; more do not count */
 #define SERVICE_VIOLATIONS_TO_BAN     5u
 #define SERVICE_VIOLATION_WINDOW_S    3600u
-#define SERVICE_BAN_S		      3600u /* the first one */
-#define SERVICE_BAN_S_MAX	      (30u * 86400u)
+#define SERVICE_BAN_S		      60u /* the first one */
+#define SERVICE_BAN_S_MAX	      3600u
 #define SERVICE_CONDUCT_FORGIVEN_S    (90u * 86400u)
 #define SERVICE_VIOLATION_WHY_CAP     64u
 
@@ -53,6 +55,8 @@ struct service_conduct_params {
 	struct timer_wheel *timers;
 	struct random *random;
 	uint64_t (*wall_s)(void *ctx);
+	/* How dear key is to this node, 0: a stranger; more is forgotten later. NULL: all are. */
+	unsigned (*worth)(void *ctx, const uint8_t key[MESH_KEY_LEN]);
 	/*
 	 * key is banned until until_s, for reason (borrowed); called inside note, so the
 	 * session it ends, which may be who notes, is to end with the next turn. May be NULL.
@@ -73,7 +77,10 @@ void service_conduct_free(struct service_conduct *conduct);
 /* service_conduct_note: why, of a violation, is for people; cut to its CAP - 1 bytes. NULL: none. */
 void service_conduct_note(struct service_conduct *conduct, const uint8_t key[MESH_KEY_LEN],
 			  enum service_deed deed, const char *why, uint64_t now_ns);
-/* service_conduct_pardon, when an operator lifts a ban: its violations and bans are forgotten. */
+/*
+ * service_conduct_pardon, when an operator lifts a ban: key's violations and bans, and what
+ * they took from its score, are as if they had never been; a key with no other deeds is forgotten.
+ */
 void service_conduct_pardon(struct service_conduct *conduct, const uint8_t key[MESH_KEY_LEN],
 			    uint64_t now_ns);
 

@@ -15,7 +15,7 @@ void service_conduct_record_write(struct writer *w, const struct service_conduct
 				   record->deed_cnt};
 	const unsigned field_cnt = sizeof(fields) / sizeof(fields[0]);
 
-	cbor_write_map(w, field_cnt + 1);
+	cbor_write_map(w, field_cnt + 4);
 	for (unsigned i = 0; i < field_cnt; i++) {
 		cbor_write_uint(w, i);
 		cbor_write_uint(w, fields[i]);
@@ -30,6 +30,9 @@ void service_conduct_record_write(struct writer *w, const struct service_conduct
 		cbor_write_uint(w, violation->deed);
 		cbor_write_text(w, violation->why, strlen(violation->why));
 	}
+	cbor_field_uint(w, 8, record->taken_points);
+	cbor_field_uint(w, 9, record->other_s);
+	cbor_field_uint(w, 10, record->hour_violation_cnt);
 }
 
 static void violations_read(struct cbor_reader *r, struct service_conduct_state *state)
@@ -70,7 +73,7 @@ int service_conduct_record_parse(const void *data, size_t len,
 			record.state.score = (unsigned)cbor_read_uint_max(&r, 100);
 			break;
 		case 2:
-			record.state.heard_s = cbor_read_uint(&r);
+			record.state.heard_s = record.other_s = cbor_read_uint(&r);
 			break;
 		case 3:
 			record.state.ban_cnt = (unsigned)cbor_read_uint_max(&r, UINT32_MAX);
@@ -86,6 +89,15 @@ int service_conduct_record_parse(const void *data, size_t len,
 			break;
 		case 7:
 			violations_read(&r, &record.state);
+			break;
+		case 8:
+			record.taken_points = (unsigned)cbor_read_uint_max(&r, UINT32_MAX);
+			break;
+		case 9:
+			record.other_s = cbor_read_uint(&r);
+			break;
+		case 10:
+			record.hour_violation_cnt = (unsigned)cbor_read_uint_max(&r, UINT32_MAX);
 			break;
 		default:
 			cbor_skip(&r);
