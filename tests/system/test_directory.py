@@ -166,7 +166,7 @@ def test_five_broken_rules_are_a_ban_that_ends_and_outlives_a_crash(lab):
         check(done.returncode != OK, done.stdout)
     wait_for(lambda: peer in a.weft("ban", "list").stdout, "b is banned")
     told = a.json("why", peer)
-    check("banned for 60 min" in told["conduct"] and "5 violations" in told["conduct"], told["conduct"])
+    check("banned for 1 min" in told["conduct"] and "5 violations" in told["conduct"], told["conduct"])
     check(any(line.startswith("conduct\t") for line in a.weft("why", peer).stdout.splitlines()), "weft why")
     done = b.weft("service", "call", "echo", "Say", "x", "--provider", node, "--timeout", "3")
     check(done.returncode != OK, "nothing gets through")
@@ -174,7 +174,53 @@ def test_five_broken_rules_are_a_ban_that_ends_and_outlives_a_crash(lab):
     a.start()
     check("banned for" in a.json("why", peer)["conduct"], "it outlives kill -9")
     check_eq(a.weft("ban", "remove", peer).returncode, OK, "an operator lifts it")
-    check("banned" not in a.json("why", peer)["conduct"], "conduct heard of it")
+    check("conduct" not in a.json("why", peer), "nothing is left of it")
+
+
+def break_rules(peer, node):
+    for _ in range(5):
+        done = peer.weft("service", "call", "small", "Run", "x" * 2000, "--provider", node)
+        check(done.returncode != OK, done.stdout)
+
+
+def bans_of(daemon):
+    return {ban["target"]: ban["scope"] for ban in daemon.json("ban", "list")["bans"]}
+
+
+def calls(peer, node):
+    return peer.weft("service", "call", "echo", "Say", "x", "--provider", node, "--timeout", "5")
+
+
+def test_behind_one_address_only_the_key_that_misbehaves_is_banned(lab):
+    a, b, node = pair(lab)
+    check_eq(publish(a, "small", "--payload", "1K").returncode, OK, "publish")
+    wait_for(lambda: offer_of(a, "small")["state"] == "ready", "ready")
+    peers = [lab.daemon(f"c{i}", config="[service]\nbuiltin =\n").start() for i in range(4)]
+    ids = [peer.json("node", "id")["node_id"] for peer in peers]
+    for peer in peers:
+        check_eq(peer.weft("peer", "connect", node, a.json("status")["listen"][0]).returncode, OK, "connect")
+    before = bans_of(a)
+    for cnt in (1, 2):
+        break_rules(peers[cnt - 1], node)
+        wait_for(lambda: set(bans_of(a)) == set(ids[:cnt]), f"{cnt} keys are banned, and no more")
+        done = calls(b, node)
+        check_eq(done.returncode, OK, f"an honest peer at that address: {done.stderr}")
+    # The third makes its address one whose strangers get one place, and who is there stays.
+    break_rules(peers[2], node)
+    wait_for(lambda: bans_of(a) == {**{key: "all" for key in ids[:3]}, "127.0.0.1": "limit"},
+             "the address is limited")
+    for peer in (b, peers[3]):
+        done = calls(peer, node)
+        check_eq(done.returncode, OK, f"an honest peer at a limited address: {done.stderr}")
+    # One of the three is let in again: its part in the limit goes with its ban.
+    check_eq(a.weft("ban", "remove", ids[1]).returncode, OK, "remove")
+    wait_for(lambda: set(bans_of(a)) == {ids[0], ids[2]}, "the limit is taken back")
+    for key in (ids[0], ids[2]):
+        check_eq(a.weft("ban", "remove", key).returncode, OK, "remove")
+    check_eq(bans_of(a), before, "bans as before")
+    for key in ids:
+        check("conduct" not in a.json("why", key), f"conduct of {key} as before")
+    check_eq(calls(peers[1], node).returncode, OK, "and it may call")
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

@@ -280,7 +280,8 @@ int mesh_incoming_open(struct mesh_session *session, struct transport_stream *st
 {
 	struct mesh *mesh = session->mesh;
 	struct mesh_incoming *incoming;
-	bool is_over = session->incoming_cnt >= mesh->config.incoming_per_session_cap ||
+	bool is_over = session->incoming_cnt >=
+			       mesh_limits(session, mesh->config.incoming_per_session_cap) ||
 		       mesh->incoming.used_cnt >= mesh->config.incoming_cap;
 	/* The stream that brings HELLO must get through however busy we are. */
 	bool is_spare =

@@ -131,6 +131,7 @@ int mesh_new(const struct mesh_params *params, struct mesh **out_mesh)
 	mesh->ctx = params->ctx;
 	mesh->refuses = params->refuses;
 	mesh->refuses_ctx = params->refuses_ctx;
+	mesh->is_limited = params->is_limited;
 	mesh_set_wall(mesh, params->wall_s, params->now_ns);
 	if ((err = mesh_lay_out(mesh, params->random)) < 0 ||
 	    (err = mesh_peers_load(&mesh->peers, params->store, params->timers)) < 0) {
@@ -205,6 +206,16 @@ void mesh_configure(struct mesh *mesh, const struct mesh_config *config)
 bool mesh_refuses(const struct mesh *mesh, const uint8_t *key, const struct addr *remote)
 {
 	return mesh->refuses && mesh->refuses(mesh->refuses_ctx, key, remote);
+}
+
+uint32_t mesh_limits(const struct mesh_session *session, uint32_t cap)
+{
+	const struct mesh *mesh = session->mesh;
+
+	if (!mesh->is_limited || session->is_dialler || mesh_peers_is_known(session->peer) ||
+	    !mesh->is_limited(mesh->refuses_ctx, &session->remote))
+		return cap;
+	return cap < 1 ? cap : 1;
 }
 
 static struct mesh_session *refused_session(const struct mesh *mesh)

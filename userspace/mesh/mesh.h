@@ -92,6 +92,8 @@ struct mesh_params {
 	void (*on_failure)(void *ctx, const struct mesh_failure *failure); /* may be NULL */
 	void *ctx;
 	mesh_refuse_fn refuses; /* may be NULL: nobody is */
+	/* A session with remote has one request and one stream at a time; may be NULL. */
+	bool (*is_limited)(void *refuses_ctx, const struct addr *remote);
 	void *refuses_ctx;
 };
 WEFT_MUST_CHECK

@@ -240,6 +240,7 @@ struct mesh {
 	void (*on_failure)(void *ctx, const struct mesh_failure *failure);
 	void *ctx;
 	mesh_refuse_fn refuses;
+	bool (*is_limited)(void *ctx, const struct addr *remote);
 	void *refuses_ctx;
 	mesh_step_fn on_step;
 	struct mesh_provider providers[MESH_PROVIDERS_MAX];
@@ -260,6 +261,8 @@ struct mesh {
 
 /* mesh.c. mesh_refuses: our owner will not have key, or whoever is at remote. */
 bool mesh_refuses(const struct mesh *mesh, const uint8_t *key, const struct addr *remote);
+/* mesh_limits: of how many that one session may have at once, session may: 1 from a limited address. */
+uint32_t mesh_limits(const struct mesh_session *session, uint32_t cap);
 uint64_t mesh_wall_now_s(const struct mesh *mesh);
 /* mesh_handler_slot: NULL for what no peer may ask. */
 struct mesh_handler *mesh_handler_slot(struct mesh *mesh, unsigned type);

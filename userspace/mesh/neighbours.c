@@ -13,6 +13,7 @@ static struct mesh_neighbour entry_describe(const struct mesh_peer_entry *entry)
 		.is_proved = record->good_addr.family != ADDR_NONE,
 		.addr_cnt = record->addr_cnt,
 		.last_seen_s = record->last_seen_s,
+		.is_known = mesh_peers_is_known(entry),
 	};
 
 	memcpy(neighbour.key, entry->key, sizeof(neighbour.key));

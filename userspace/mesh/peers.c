@@ -277,6 +277,11 @@ struct mesh_peer_entry *mesh_peers_lookup(const struct mesh_peers *peers, const 
 	return map_lookup(&peers->by_key, key);
 }
 
+bool mesh_peers_is_known(const struct mesh_peer_entry *entry)
+{
+	return entry && entry->record.last_seen_s >= entry->record.first_seen_s + MESH_PEER_KNOWN_S;
+}
+
 /* The deletion waits for the next batch, unless a great many wait already. */
 static void peers_note_evicted(struct mesh_peers *peers, const uint8_t *key)
 {

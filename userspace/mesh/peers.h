@@ -57,6 +57,9 @@ struct mesh_peer_entry {
 	bool is_changed;	/* differs from the store */
 };
 
+/* A peer is known, and no stranger, no sooner than so long after it was first seen. */
+#define MESH_PEER_KNOWN_S 3600
+
 #define MESH_PEERS_EVICTED_MAX 64
 
 struct mesh_peers {
@@ -83,6 +86,8 @@ void mesh_peers_stop(struct mesh_peers *peers);
 void mesh_peers_flush(struct mesh_peers *peers);
 
 struct mesh_peer_entry *mesh_peers_lookup(const struct mesh_peers *peers, const uint8_t *key);
+/* mesh_peers_is_known: entry (may be NULL: nobody) is no stranger. */
+bool mesh_peers_is_known(const struct mesh_peer_entry *entry);
 /* mesh_peers_meet finds or makes the entry of key; NULL: full of peers with sessions. */
 struct mesh_peer_entry *mesh_peers_meet(struct mesh_peers *peers, const uint8_t *key);
 /* mesh_peers_changed: entry's record goes to the store with the next batch. */

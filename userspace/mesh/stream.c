@@ -286,7 +286,8 @@ bool mesh_stream_has_room(const struct mesh_session *session)
 {
 	const struct mesh *mesh = session->mesh;
 
-	return session->stream_cnts[MESH_SIDE_ACCEPTOR] < mesh->config.stream_per_session_cap &&
+	return session->stream_cnts[MESH_SIDE_ACCEPTOR] <
+		       mesh_limits(session, mesh->config.stream_per_session_cap) &&
 	       mesh->stream_cnts[MESH_SIDE_ACCEPTOR] < mesh->config.stream_cap;
 }
 

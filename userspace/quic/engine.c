@@ -170,6 +170,8 @@ int quic_engine_new(const struct quic_engine_params *params, struct quic_engine 
 	engine->on_path = params->on_path;
 	engine->on_undecryptable = params->on_undecryptable;
 	engine->path_ctx = params->path_ctx;
+	engine->is_limited = params->is_limited;
+	engine->limited_ctx = params->limited_ctx;
 	engine->random = params->random;
 	engine->now_ns = params->now_ns;
 	engine->key = params->key;
@@ -289,11 +291,35 @@ static void engine_start(struct quic_engine *engine, struct dgram *dgram,
 		quic_answer_retry(engine, dgram, accept->hd);
 }
 
+/* Several keys were banned from there: strangers at remote have one connection in all. */
+static bool address_is_limited(const struct quic_engine *engine, const struct addr *remote,
+			       enum quic_token token)
+{
+	return token != QUIC_TOKEN_KNOWN && engine->is_limited &&
+	       engine->is_limited(engine->limited_ctx, remote);
+}
+
+static bool address_has_conn(const struct quic_engine *engine, const struct addr *remote)
+{
+	unsigned len = remote->family == ADDR_IPV4 ? 32 : 64;
+	const struct addr place = addr_prefix_key(remote, len);
+	struct quic_conn *conn = NULL;
+
+	while ((conn = pool_next(&engine->conns, conn))) {
+		const struct addr other = addr_prefix_key(&conn->remote, len);
+
+		if (!conn->is_dialler && addr_equal(&other, &place))
+			return true;
+	}
+	return false;
+}
+
 static void engine_accept(struct quic_engine *engine, struct dgram *dgram)
 {
 	struct quic_retry retry;
 	struct quic_claim claim;
 	enum quic_token token;
+	bool is_limited;
 	ngtcp2_pkt_hd hd;
 
 	/*
@@ -307,6 +333,7 @@ static void engine_accept(struct quic_engine *engine, struct dgram *dgram)
 		return;
 	}
 	token = quic_token_check(engine, &dgram->remote, &hd, &retry, &claim);
+	is_limited = address_is_limited(engine, &dgram->remote, token);
 	if (token == QUIC_TOKEN_BAD) {
 		engine->stats.bad_token_cnt++;
 		quic_answer_refuse(engine, dgram, &hd, NGTCP2_INVALID_TOKEN);
@@ -314,8 +341,11 @@ static void engine_accept(struct quic_engine *engine, struct dgram *dgram)
 		engine->stats.refused_full_cnt++;
 		quic_answer_refuse(engine, dgram, &hd, NGTCP2_CONNECTION_REFUSED);
 	} else if (token == QUIC_TOKEN_NONE &&
-		   engine->stats.handshake_cnt >= engine->config.retry_above_cnt) {
+		   (is_limited || engine->stats.handshake_cnt >= engine->config.retry_above_cnt)) {
 		quic_answer_retry(engine, dgram, &hd);
+	} else if (is_limited && address_has_conn(engine, &dgram->remote)) {
+		engine->stats.refused_limited_cnt++;
+		quic_answer_refuse(engine, dgram, &hd, NGTCP2_CONNECTION_REFUSED);
 	} else {
 		struct quic_accept accept = {
 			.hd = &hd,

@@ -67,6 +67,7 @@ struct quic_stats {
 	uint32_t stranger_cnt, stranger_cap; /* accepted ones that are not known, at most */
 	uint64_t refused_full_cnt, refused_prefix_cnt, refused_key_cnt, refused_alpn_cnt;
 	uint64_t refused_stranger_cnt; /* there was room, but for known peers alone */
+	uint64_t refused_limited_cnt;  /* a second connection from an address that may have one */
 	uint64_t refused_heap_cnt;     /* connections ended for what they held of a full heap */
 	uint64_t handshake_timeout_cnt, idle_timeout_cnt;
 	uint64_t retry_sent_cnt, version_sent_cnt, reset_sent_cnt, close_sent_cnt;
@@ -104,6 +105,12 @@ struct quic_engine_params {
 	quic_path_fn on_path;
 	quic_dgram_fn on_undecryptable; /* NULL: nobody asks */
 	void *path_ctx;			/* of both */
+	/*
+	 * Asked at each Initial: does its address have one connection in all, which begins with
+	 * a Retry? A known peer with a token is never asked about. NULL: nobody asks.
+	 */
+	bool (*is_limited)(void *ctx, const struct addr *remote);
+	void *limited_ctx;
 	uint64_t now_ns;
 	uint64_t wall_s; /* wall clock at now_ns, for tokens */
 };

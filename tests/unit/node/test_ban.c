@@ -88,6 +88,13 @@ static void test_records_come_back_as_they_were(void)
 		else
 			memset(ban.target.key, 7, sizeof(ban.target.key));
 		ban.scope = i == 1 ? WEFT_BAN_IDS : WEFT_BAN_ALL;
+		if (i >= 2) {
+			ban.is_automatic = true;
+			ban.cause = UINT64_MAX - i;
+			ban.is_limit = i == 2;
+			memset(ban.source.ip, 0x20, sizeof(ban.source.ip));
+			ban.source.family = ADDR_IPV6;
+		}
 		memset(ban.reason, 'x', BAN_REASON_CAP - 1);
 		ban_record_write(&w, &ban);
 		CHECK(!w.bad);
@@ -99,6 +106,10 @@ static void test_records_come_back_as_they_were(void)
 		CHECK_EQ(got.added_s, 5);
 		CHECK_EQ(got.expires_s, i);
 		CHECK_EQ(got.scope, ban.scope);
+		CHECK_EQ(got.is_automatic, ban.is_automatic);
+		CHECK_EQ(got.is_limit, ban.is_limit);
+		CHECK_EQ(got.cause, ban.cause);
+		CHECK(addr_equal(&got.source, &ban.source));
 		for (size_t len = 0; len < writer_len(&w); len++)
 			CHECK(ban_record_parse(id, record, len, &got) < 0);
 	}

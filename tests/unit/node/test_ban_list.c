@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The list of bans over a store, and the gate that enforces it. */
 #include "node/bans/ban_list.h"
+#include "node/bans/ban_room.h"
 
 #include "base/dgram.h"
 #include "node/fastpath/gate.h"
@@ -412,6 +413,104 @@ static void test_the_longest_prefix_names_the_ban(void)
 	bench_remove(&bench);
 }
 
+/* A ban of key number n, which the node made, of an offender at from. */
+static struct ban automatic(unsigned n, const char *from, uint64_t expires_s)
+{
+	struct ban ban = {.target.kind = BAN_KEY,
+			  .added_s = WALL_S,
+			  .expires_s = expires_s,
+			  .is_automatic = true,
+			  .cause = n + 1};
+
+	memcpy(ban.target.key, &n, sizeof(n));
+	if (addr_parse(from, &ban.source) < 0)
+		abort();
+	return ban;
+}
+
+static const struct ban *automatic_lookup(const struct bench *bench, unsigned n)
+{
+	const struct ban ban = automatic(n, "192.0.2.1:1", 0);
+
+	return ban_list_lookup(bench->list, &ban.target);
+}
+
+/* As bans.c does it. */
+static void put_in_place(struct bench *bench, const struct ban *ban)
+{
+	if (ban_list_auto_cnt(bench->list) == BAN_LIST_AUTO_CAP) {
+		CHECK_EQ(ban_list_put(bench->list, ban, on_done, bench), WEFT_EFULL);
+		ban_list_drop(bench->list, &ban_room_victim(bench->list, ban)->target);
+	}
+	CHECK_EQ(ban_list_put(bench->list, ban, on_done, bench), 0);
+	store_flush(bench->store);
+}
+
+static void test_an_attackers_bans_push_out_his_own(void)
+{
+	struct bench bench;
+	struct ban ban;
+	char from[32];
+
+	CHECK(bench_make(&bench));
+	CHECK_EQ(ban_put(&bench, "198.51.100.1", 0), 0);
+	CHECK_EQ(ban_put(&bench, "o", WALL_S + 1), 0); /* an operator's, the first to end */
+	for (unsigned i = 0; i < 40; i++) {
+		snprintf(from, sizeof(from), "10.%u.0.1:1", i);
+		ban = automatic(1000000 + i, from, WALL_S + 60);
+		put_in_place(&bench, &ban);
+	}
+	/* One host of many keys, then a whole network of it. */
+	for (unsigned i = 0; i < BAN_LIST_AUTO_CAP + 200; i++) {
+		snprintf(from, sizeof(from), "203.0.113.%u:1", i < 900 ? 7 : i % 250);
+		ban = automatic(i, from, WALL_S + 3600);
+		put_in_place(&bench, &ban);
+	}
+	CHECK_EQ(ban_list_auto_cnt(bench.list), BAN_LIST_AUTO_CAP);
+	for (unsigned i = 0; i < 40; i++)
+		CHECK(automatic_lookup(&bench, 1000000 + i));
+	CHECK(automatic_lookup(&bench, BAN_LIST_AUTO_CAP + 199));
+	CHECK(lookup(&bench, "198.51.100.1"));
+	CHECK(lookup(&bench, "o"));
+	/* What was pushed out does not come back. */
+	CHECK(bench_crash(&bench, WALL_S));
+	CHECK_EQ(ban_list_cnt(bench.list), BAN_LIST_AUTO_CAP + 2);
+	bench_remove(&bench);
+}
+
+static void test_a_limited_address_is_not_kept_out(void)
+{
+	struct bench bench;
+	struct addr addr;
+	struct ban ban = ban_of("192.0.2.1", WALL_S + 10);
+
+	CHECK(bench_make(&bench));
+	CHECK_EQ(addr_parse("192.0.2.1:5", &addr), 0);
+	ban.is_automatic = ban.is_limit = true;
+	CHECK_EQ(ban_list_put(bench.list, &ban, on_done, &bench), 0);
+	store_flush(bench.store);
+	enforce(&bench, WALL_S, NOW_NS);
+	CHECK(gate_limits(bench.gate, &addr));
+	CHECK(!drops(&bench, "192.0.2.1:5"));
+	CHECK(!refuses(&bench, 'k', "192.0.2.1:5"));
+	CHECK(ban_list_match(bench.list, &addr)->is_limit);
+	/* A ban says more, however short its prefix. */
+	CHECK_EQ(ban_put(&bench, "192.0.0.0/16", 0), 0);
+	CHECK(!ban_list_match(bench.list, &addr)->is_limit);
+	enforce(&bench, WALL_S, NOW_NS);
+	CHECK(drops(&bench, "192.0.2.1:5"));
+	gate_turn(bench.gate, NOW_NS + 10 * S);
+	CHECK(!gate_limits(bench.gate, &addr));
+	gate_turn(bench.gate, NOW_NS);
+	addr.ip[3] = 2;
+	CHECK(!gate_limits(bench.gate, &addr));
+	ban_list_drop(bench.list, &ban.target);
+	enforce(&bench, WALL_S, NOW_NS);
+	addr.ip[3] = 1;
+	CHECK(!gate_limits(bench.gate, &addr));
+	bench_remove(&bench);
+}
+
 int main(void)
 {
 	RUN(test_what_was_told_to_be_there_survives_a_crash);
@@ -425,5 +524,7 @@ int main(void)
 	RUN(test_the_gate_drops_what_is_banned_until_the_ban_ends);
 	RUN(test_the_gate_refuses_keys_and_addresses);
 	RUN(test_the_longest_prefix_names_the_ban);
+	RUN(test_an_attackers_bans_push_out_his_own);
+	RUN(test_a_limited_address_is_not_kept_out);
 	return check_done();
 }

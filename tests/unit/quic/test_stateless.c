@@ -324,6 +324,41 @@ static void test_retry_is_demanded_one_above_the_limit(void)
 	quic_pair_fini(&p);
 }
 
+static bool is_limited_address(void *ctx, const struct addr *remote)
+{
+	(void)remote;
+	return *(bool *)ctx;
+}
+
+/* Several keys were banned from there: one connection at a time, and proof before each. */
+static void test_a_limited_address_proves_itself_and_has_one_connection(void)
+{
+	struct quic_test_conn *first, *second;
+	struct quic_stats stats;
+	struct quic_pair p;
+	bool is_on = true;
+
+	quic_pair_init(&p, 44, NULL);
+	p.b->engine->is_limited = is_limited_address;
+	p.b->engine->limited_ctx = &is_on;
+	first = quic_net_connect(p.a, p.b);
+	CHECK(first && first->is_ready);
+	second = quic_net_connect(p.a, p.b);
+	CHECK(second && !second->is_ready && second->is_closed);
+	CHECK(!first->is_closed);
+	quic_node_stats(p.b, &stats);
+	CHECK_EQ(stats.retry_sent_cnt, 2);
+	CHECK_EQ(stats.accepted_cnt, 1);
+	CHECK_EQ(stats.refused_limited_cnt, 1);
+	/* The limit ends, and takes nothing with it. */
+	is_on = false;
+	second = quic_net_connect(p.a, p.b);
+	CHECK(second && second->is_ready);
+	quic_node_stats(p.b, &stats);
+	CHECK_EQ(stats.retry_sent_cnt, 2);
+	quic_pair_fini(&p);
+}
+
 /* Changes the Initial that carries a token on its way. */
 struct meddler {
 	struct quic_node *victim;
@@ -533,6 +568,7 @@ int main(void)
 	RUN(test_new_connections_follow_what_was_configured_later);
 	RUN(test_retry_is_survived_by_an_honest_client);
 	RUN(test_retry_is_demanded_one_above_the_limit);
+	RUN(test_a_limited_address_proves_itself_and_has_one_connection);
 	RUN(test_token_is_bound_to_address_port_time_and_key);
 	RUN(test_foreign_token_is_as_good_as_none);
 	RUN(test_tokens_made_elsewhere_are_taken);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "codec/cbor.h"
+#include "codec/peer_addr.h"
 #include "codec/zbase32.h"
 
 #define RECORD_LAYOUT 1
@@ -178,18 +179,31 @@ static int target_of_id(const uint8_t id[static BAN_ID_LEN], struct ban_target *
 
 void ban_record_write(struct writer *w, const struct ban *ban)
 {
-	cbor_write_map(w, ban->scope == WEFT_BAN_ALL ? 4 : 5);
+	bool has_scope = ban->scope != WEFT_BAN_ALL, has_source = ban->source.family != ADDR_NONE;
+	struct peer_addr source = peer_addr_of(&ban->source);
+
+	source.peer.addr.port = 1; /* a PeerAddr has one */
+	cbor_write_map(w, 4u + has_scope + (ban->is_automatic ? 2 : 0) + has_source);
 	cbor_field_uint(w, 0, RECORD_LAYOUT);
 	cbor_field_uint(w, 1, ban->added_s);
 	cbor_field_uint(w, 2, ban->expires_s);
 	cbor_field_text(w, 3, ban->reason, strlen(ban->reason));
-	if (ban->scope == WEFT_BAN_ALL)
-		return;
-	cbor_field_uint(w, 4, ban->scope);
+	if (has_scope)
+		cbor_field_uint(w, 4, ban->scope);
+	if (ban->is_automatic) {
+		cbor_field_uint(w, 5, ban->cause);
+		cbor_field_uint(w, 6, ban->is_limit);
+	}
+	if (has_source) {
+		cbor_write_uint(w, 7);
+		peer_addr_write(w, &source);
+	}
 }
 
 static void record_read_field(struct cbor_reader *r, uint64_t key, struct ban *ban)
 {
+	struct peer_addr source;
+
 	switch (key) {
 	case 1:
 		ban->added_s = cbor_read_uint(r);
@@ -202,6 +216,18 @@ static void record_read_field(struct cbor_reader *r, uint64_t key, struct ban *b
 		break;
 	case 4:
 		ban->scope = (enum weft_ban_scope)cbor_read_uint_max(r, WEFT_BAN_IDS);
+		break;
+	case 5:
+		ban->cause = cbor_read_uint(r);
+		ban->is_automatic = true;
+		break;
+	case 6:
+		ban->is_limit = cbor_read_uint_max(r, 1);
+		break;
+	case 7:
+		peer_addr_read(r, &source);
+		if (!cbor_is_bad(r))
+			ban->source = addr_prefix_key(&source.peer.addr, 128);
 		break;
 	default:
 		cbor_skip(r);

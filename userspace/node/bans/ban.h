@@ -34,6 +34,15 @@ struct ban {
 	enum weft_ban_scope scope;   /* of a key: ALL */
 	uint64_t added_s, expires_s; /* wall clock; expires 0: never */
 	char reason[BAN_REASON_CAP];
+	/*
+	 * Of a ban that the node made by itself: what it followed from, 0: an operator's. An
+	 * operator who removes it takes back all that has its cause. source is where the
+	 * offender was, which pays for the place in the list.
+	 */
+	uint64_t cause;
+	bool is_automatic;
+	bool is_limit; /* nobody is kept out: strangers at the address get one slot of each pool */
+	struct addr source;
 };
 
 bool ban_is_expired(const struct ban *ban, uint64_t wall_s);
@@ -63,11 +72,12 @@ struct ban_target ban_target_cut(const struct ban_target *target, unsigned prefi
 void ban_target_id(const struct ban_target *target, uint8_t out_id[static BAN_ID_LEN]);
 
 /*
- * A record: {0: layout 1, 1: added, 2: expires, 3: reason, 4: scope} under
- * its id; without 4 everything is kept out.
+ * A record: {0: layout 1, 1: added, 2: expires, 3: reason, 4: scope, 5: cause, 6: is a
+ * limit, 7: PeerAddr of the source} under its id; without 4 everything is kept out, without
+ * 5 it is an operator's.
  * Parsing gives WEFT_ENEWER for a later layout, WEFT_EMALFORMED.
  */
-#define BAN_RECORD_LEN_MAX 192
+#define BAN_RECORD_LEN_MAX 256
 void ban_record_write(struct writer *w, const struct ban *ban);
 WEFT_MUST_CHECK
 int ban_record_parse(const uint8_t id[static BAN_ID_LEN], const void *data, size_t len,

@@ -246,6 +246,8 @@ static bool list_is_full_for(const struct ban_list *list, const struct ban *ban)
 	const struct ban *other = NULL;
 	unsigned ids_cnt = 0;
 
+	if (ban->is_automatic && ban_list_auto_cnt(list) >= BAN_LIST_AUTO_CAP)
+		return true;
 	if (ban->scope == WEFT_BAN_ALL)
 		return list->pool.used_cnt == list->pool.cap_cnt;
 	while ((other = ban_list_next(list, other)))
@@ -306,6 +308,12 @@ unsigned ban_list_expire(struct ban_list *list, uint64_t wall_s,
 	return cnt;
 }
 
+void ban_list_drop(struct ban_list *list, const struct ban_target *target)
+{
+	batch_send(list, batch_of(list, target, NULL));
+	list_unset(list, target);
+}
+
 uint64_t ban_list_next_s(const struct ban_list *list)
 {
 	uint64_t next_s = UINT64_MAX;
@@ -322,9 +330,27 @@ unsigned ban_list_cnt(const struct ban_list *list)
 	return list->pool.used_cnt;
 }
 
+unsigned ban_list_auto_cnt(const struct ban_list *list)
+{
+	const struct ban *ban = NULL;
+	unsigned cnt = 0;
+
+	while ((ban = ban_list_next(list, ban)))
+		cnt += ban->is_automatic;
+	return cnt;
+}
+
 const struct ban *ban_list_lookup(const struct ban_list *list, const struct ban_target *target)
 {
 	return list_lookup(list, target);
+}
+
+/* A limit keeps nobody out, so it says less than any ban. */
+static bool match_is_better(const struct ban *ban, const struct ban *than)
+{
+	if (!than || ban->is_limit != than->is_limit)
+		return !than || than->is_limit;
+	return ban->target.prefix_len > than->target.prefix_len;
 }
 
 const struct ban *ban_list_match(const struct ban_list *list, const struct addr *addr)
@@ -332,8 +358,7 @@ const struct ban *ban_list_match(const struct ban_list *list, const struct addr 
 	const struct ban *longest = NULL, *ban = NULL;
 
 	while ((ban = ban_list_next(list, ban)))
-		if (ban_target_has(&ban->target, addr) &&
-		    (!longest || ban->target.prefix_len > longest->target.prefix_len))
+		if (ban_target_has(&ban->target, addr) && match_is_better(ban, longest))
 			longest = ban;
 	return longest;
 }
@@ -371,6 +396,7 @@ struct ban_set *ban_list_copy(const struct ban_list *list, uint64_t wall_s, uint
 		set->cnt++;
 		rule->target = ban->target;
 		rule->scope = ban->scope;
+		rule->is_limit = ban->is_limit;
 		rule->expires_ns = 0;
 		/* 1 is long ago, and not 0. */
 		if (ban->expires_s)

@@ -16,6 +16,11 @@ struct store;
 
 /* Of them for ids of ours, which strangers can bring about. */
 #define BAN_LIST_IDS_CAP 64
+/*
+ * Of them those that the node made by itself, which strangers can bring about: one more
+ * pushes another one out (ban_room.h), never an operator's.
+ */
+#define BAN_LIST_AUTO_CAP 1024
 
 struct ban_list;
 
@@ -33,8 +38,9 @@ size_t ban_list_footprint(void);
 /*
  * ban_list_put adds ban or changes that of its target, at once; done tells
  * when it is durable, or why it is not: then it is as it was, unless it was
- * changed again meanwhile. Returns 0, WEFT_EFULL (the list, its part for ids
- * of ours, or the store's queue; nothing was done), or -ENOMEM. ban_list_delete likewise, with
+ * changed again meanwhile. Returns 0, WEFT_EFULL (the list, its part for ids of ours or for
+ * what the node makes by itself, or the store's queue; nothing was done), or -ENOMEM.
+ * ban_list_delete likewise, with
  * WEFT_EABSENT.
  */
 typedef void (*ban_done_fn)(void *arg, int err);
@@ -53,10 +59,14 @@ unsigned ban_list_expire(struct ban_list *list, uint64_t wall_s,
 			 void (*fn)(void *arg, const struct ban *ban), void *arg);
 uint64_t ban_list_next_s(const struct ban_list *list);
 
+/* ban_list_drop forgets a ban; nobody waits for the disk. */
+void ban_list_drop(struct ban_list *list, const struct ban_target *target);
+
 unsigned ban_list_cnt(const struct ban_list *list);
+unsigned ban_list_auto_cnt(const struct ban_list *list);
 /* Borrowed until the next put, delete or expire. */
 const struct ban *ban_list_lookup(const struct ban_list *list, const struct ban_target *target);
-/* ban_list_match: the ban of the longest prefix that addr is in, or NULL. */
+/* ban_list_match: the ban of the longest prefix that addr is in, else a limit of addr, or NULL. */
 const struct ban *ban_list_match(const struct ban_list *list, const struct addr *addr);
 /*
  * ban_list_is_needed: false for a ban for ids inside a ban of everything.
@@ -70,6 +80,7 @@ const struct ban *ban_list_next(const struct ban_list *list, const struct ban *b
 struct ban_rule {
 	struct ban_target target;
 	enum weft_ban_scope scope;
+	bool is_limit;
 	uint64_t expires_ns; /* CLOCK_MONOTONIC; 0: never */
 };
 struct ban_set {

@@ -12,6 +12,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/random.h"
+#include "node/bans/ban_room.h"
 #include "node/node_state.h"
 
 /* How late a wall clock that was set is noticed. */
@@ -113,9 +115,32 @@ static void added(void *arg, int err)
 		spread_soon(arg);
 }
 
+static void drop(struct bans *bans, const struct ban *ban, enum incident_kind kind)
+{
+	const struct ban dropped = *ban;
+
+	ban_list_drop(bans->list, &dropped.target);
+	fastpath_ban_changed(&bans->node->fastpath, &dropped.target);
+	spread_soon(bans);
+	bans_tell(bans, kind, &dropped);
+}
+
+static void make_room(struct bans *bans, const struct ban *ban)
+{
+	const struct ban *victim;
+
+	if (!ban->is_automatic || ban_list_lookup(bans->list, &ban->target) ||
+	    ban_list_auto_cnt(bans->list) < BAN_LIST_AUTO_CAP)
+		return;
+	victim = ban_room_victim(bans->list, ban);
+	if (victim)
+		drop(bans, victim, INCIDENT_BAN_ENDED);
+}
+
 /* add is in force with the next turn: whose session it ends may be who called. False: no room. */
 static bool add(struct bans *bans, const struct ban *ban)
 {
+	make_room(bans, ban);
 	if (ban_list_put(bans->list, ban, added, bans) < 0)
 		return false;
 	fastpath_ban_changed(&bans->node->fastpath, &ban->target);
@@ -124,40 +149,92 @@ static bool add(struct bans *bans, const struct ban *ban)
 	return true;
 }
 
-/* add_longer keeps what an operator, or an earlier ban, said for longer. */
+/* add_longer keeps what an operator said, and what an earlier ban said for longer. */
 static bool add_longer(struct bans *bans, const struct ban *ban)
 {
 	const struct ban *there = ban_list_lookup(bans->list, &ban->target);
 
 	if (there && there->scope == WEFT_BAN_ALL &&
-	    (!there->expires_s || there->expires_s >= ban->expires_s))
+	    (!there->is_automatic || there->expires_s >= ban->expires_s))
 		return true;
 	return add(bans, ban);
 }
 
-bool bans_add_peer(struct bans *bans, const uint8_t key[static BAN_KEY_LEN],
-		   const struct addr *addr, uint64_t until_s, const char *reason)
+static struct ban_target place_target(const struct addr *place)
+{
+	return ban_target_cut(
+		&(struct ban_target){.kind = place->family == ADDR_IPV4 ? BAN_IPV4 : BAN_IPV6,
+				     .addr = *place},
+		place->family == ADDR_IPV4 ? 32 : 64);
+}
+
+static void limit_place(struct bans *bans, const struct addr *place, uint64_t cause)
+{
+	struct ban ban = {.target = place_target(place),
+			  .scope = WEFT_BAN_ALL,
+			  .added_s = clock_wall_s(),
+			  .is_automatic = true,
+			  .is_limit = true,
+			  .cause = cause,
+			  .source = *place};
+
+	ban.expires_s = offences_limit_until_s(&bans->offences, place, ban.added_s);
+	if (!ban.expires_s)
+		return;
+	snprintf(ban.reason, sizeof(ban.reason), "%u keys from there were banned within an hour",
+		 OFFENCES_KEYS_MIN);
+	(void)add_longer(bans, &ban);
+}
+
+bool bans_add_peer(struct bans *bans, const struct ban_offender *offender, uint64_t until_s,
+		   const char *reason)
 {
 	struct ban ban = {.target = {.kind = BAN_KEY},
 			  .scope = WEFT_BAN_ALL,
 			  .added_s = clock_wall_s(),
-			  .expires_s = until_s};
-	char text[BAN_TARGET_TEXT_CAP];
+			  .expires_s = until_s,
+			  .is_automatic = true};
+	struct offence offence = {.at_s = ban.added_s};
 
 	if (!bans->list)
 		return false;
-	memcpy(ban.target.key, key, BAN_KEY_LEN);
+	if (offender->at.family != ADDR_NONE)
+		offence.place = offences_place(&offender->at);
+	memcpy(offence.key, offender->key, BAN_KEY_LEN);
+	offence.cause =
+		offences_cause(&bans->offences, offence.key, random_u64(bans->node->random) | 1);
+	memcpy(ban.target.key, offender->key, BAN_KEY_LEN);
+	ban.cause = offence.cause;
+	ban.source = offence.place;
 	snprintf(ban.reason, sizeof(ban.reason), "%s", reason);
 	if (!add_longer(bans, &ban))
 		return false;
-	if (!addr || !addr->family)
-		return true;
-	snprintf(ban.reason, sizeof(ban.reason), "address of the banned %.12s",
-		 ban_target_format(&ban.target, text));
-	ban.target = ban_target_of(addr);
-	if (ban.expires_s > ban.added_s + BANS_ADDR_S)
-		ban.expires_s = ban.added_s + BANS_ADDR_S;
-	return add_longer(bans, &ban);
+	offences_note(&bans->offences, &offence);
+	if (offence.place.family != ADDR_NONE && !offender->is_known_there)
+		limit_place(bans, &offence.place, offence.cause);
+	return true;
+}
+
+/* place has lost an offence: what it deserved, it may deserve no longer. */
+static void place_review(void *arg, const struct addr *place)
+{
+	struct bans *bans = arg;
+	const struct ban_target target = place_target(place);
+	const struct ban *limit = ban_list_lookup(bans->list, &target);
+
+	if (limit && limit->is_limit &&
+	    !offences_limit_until_s(&bans->offences, place, clock_wall_s()))
+		drop(bans, limit, INCIDENT_BAN_REMOVED);
+}
+
+void bans_undo(struct bans *bans, const struct ban *removed)
+{
+	if (!removed->is_automatic)
+		return;
+	if (removed->is_limit)
+		offences_forget_place(&bans->offences, &removed->source);
+	else
+		offences_forget_cause(&bans->offences, removed->cause, place_review, bans);
 }
 
 void bans_note_failure(struct bans *bans, const struct weft_sample *sample)

@@ -7,6 +7,7 @@
 #include "base/timer.h"
 #include "node/bans/ban_list.h"
 #include "node/bans/incidents.h"
+#include "node/bans/offences.h"
 #include "node/bans/suspects.h"
 
 struct node;
@@ -24,6 +25,7 @@ struct bans {
 	uint64_t wall_offset_s; /* wall clock less monotonic clock when they were last spread */
 	bool is_spread_due;	/* with the next turn */
 	struct suspects suspects;
+	struct offences offences;
 };
 
 /* bans_open reads them and tells home; who joins later is told by its owner. 0 or negative. */
@@ -49,14 +51,25 @@ void bans_changed(struct bans *bans, const struct ban_target *target, uint64_t n
 #define BANS_SUSPECT_S 300
 void bans_note_failure(struct bans *bans, const struct weft_sample *sample);
 /*
- * bans_add_peer keeps a peer out until until_s (wall clock), and what comes from
- * addr, where it was last (NULL: not known), for BANS_ADDR_S at most, since others may have
- * that address later. In force with the next turn, whose sessions end then. A longer
- * ban that is there stays. False: there is no room, or nothing is enforced here.
+ * bans_add_peer keeps key out until until_s (wall clock). at is where it was (ADDR_NONE: not
+ * known); its address is limited, never banned, when that makes OFFENCES_KEYS_MIN keys of it within
+ * an hour and no known peer is there. In force with the next turn, whose sessions end
+ * then. A longer ban that is there stays. False: nothing is enforced here, or the store
+ * takes nothing.
  */
-#define BANS_ADDR_S 3600
-bool bans_add_peer(struct bans *bans, const uint8_t key[static BAN_KEY_LEN],
-		   const struct addr *addr, uint64_t until_s, const char *reason);
+struct ban_offender {
+	const uint8_t *key; /* BAN_KEY_LEN */
+	struct addr at;
+	bool is_known_there; /* some known peer is at that address, too */
+};
+bool bans_add_peer(struct bans *bans, const struct ban_offender *offender, uint64_t until_s,
+		   const char *reason);
+/*
+ * bans_undo takes back what followed from removed, which an operator took out of the list: limits of
+ * addresses that its cause led to, and what it left in offences. What the services
+ * remember is for fabric_pardon.
+ */
+void bans_undo(struct bans *bans, const struct ban *removed);
 /* bans_tell makes an event of what befell ban, and remembers it for a day. */
 void bans_tell(struct bans *bans, enum incident_kind kind, const struct ban *ban);
 

@@ -165,6 +165,8 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 		.on_path = worker_on_path,
 		.on_undecryptable = worker_on_undecryptable,
 		.path_ctx = worker,
+		.is_limited = worker->gate ? gate_limits : NULL,
+		.limited_ctx = worker->gate,
 		.now_ns = params->now_ns,
 		.wall_s = params->wall_s,
 	};
@@ -181,6 +183,7 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 		.on_failure = params->on_failure,
 		.ctx = params->ctx,
 		.refuses = worker->gate ? gate_refuses : NULL,
+		.is_limited = worker->gate ? gate_limits : NULL,
 		.refuses_ctx = worker->gate,
 	};
 	int err;

@@ -40,22 +40,21 @@ bool fabric_is_banned(void *ctx, const uint8_t *key)
 	return ban_list_lookup(fabric->node->bans.list, &target) != NULL;
 }
 
-/* Who shares an address with others, behind a translator or on one machine, is known by its key. */
-struct sharing {
+/* Looks for a known peer at the place of one that is banned. */
+struct place_search {
 	const uint8_t *key;
 	struct ban_target place;
-	bool is_shared;
+	bool is_known_there;
 };
 
-static bool sharing_look(void *arg, const struct mesh_neighbour *neighbour)
+static bool place_look(void *arg, const struct mesh_neighbour *neighbour)
 {
-	struct sharing *sharing = arg;
+	struct place_search *search = arg;
 
-	if (!neighbour->is_connected)
-		return false; /* connected ones come first */
-	sharing->is_shared = memcmp(neighbour->key, sharing->key, MESH_KEY_LEN) != 0 &&
-			     ban_target_has(&sharing->place, &neighbour->remote);
-	return !sharing->is_shared;
+	search->is_known_there = neighbour->is_known &&
+				 memcmp(neighbour->key, search->key, MESH_KEY_LEN) != 0 &&
+				 ban_target_has(&search->place, &neighbour->remote);
+	return !search->is_known_there;
 }
 
 void fabric_on_ban(void *ctx, const uint8_t key[MESH_KEY_LEN], uint64_t until_s, const char *reason,
@@ -63,19 +62,22 @@ void fabric_on_ban(void *ctx, const uint8_t key[MESH_KEY_LEN], uint64_t until_s,
 {
 	struct node *node = ((struct fabric *)ctx)->node;
 	struct mesh *mesh = node->home.mesh;
-	struct sharing sharing = {.key = key, .is_shared = true};
+	struct place_search search = {.key = key};
+	struct ban_offender offender = {.key = key};
 	struct mesh_neighbour neighbour;
 	char text[ZBASE32_KEY_TEXT_CAP];
 
 	(void)now_ns;
 	if (mesh_neighbour_ops.find(mesh, key, &neighbour) &&
 	    neighbour.remote.family != ADDR_NONE) {
-		sharing.place = ban_target_of(&neighbour.remote);
-		sharing.is_shared = false;
-		mesh_neighbour_ops.each(mesh, sharing_look, &sharing);
+		offender.at = neighbour.remote;
+		search.place = ban_target_of(&neighbour.remote);
+		if (search.place.kind == BAN_IPV6)
+			search.place = ban_target_cut(&search.place, 64);
+		mesh_neighbour_ops.each(mesh, place_look, &search);
+		offender.is_known_there = search.is_known_there;
 	}
-	if (bans_add_peer(&node->bans, key, sharing.is_shared ? NULL : &neighbour.remote, until_s,
-			  reason))
+	if (bans_add_peer(&node->bans, &offender, until_s, reason))
 		log_notice("peer %.12s is banned: %s; weft why tells more",
 			   zbase32_write(key, MESH_KEY_LEN, text), reason);
 }

@@ -15,7 +15,7 @@ static void counts_push(struct fastpath *fastpath)
 	uint32_t cnts[] = {[BAN_IPV4] = 0, [BAN_IPV6] = 0, [BAN_KEY] = 0};
 
 	while ((ban = ban_list_next(list, ban)))
-		cnts[ban->target.kind]++;
+		cnts[ban->target.kind] += !ban->is_limit;
 	fastpath->policy.ban_ipv4_cnt = cnts[BAN_IPV4];
 	fastpath->policy.ban_ipv6_cnt = cnts[BAN_IPV6];
 	fastpath_config_push(fastpath);
@@ -27,7 +27,8 @@ static void ban_push(struct fastpath *fastpath, const struct ban *ban)
 	struct weft_ban entry = {.scope = ban->scope};
 	int err;
 
-	if (ban->target.kind == BAN_KEY)
+	/* A limit demands proof, which the QUIC engine asks for. */
+	if (ban->target.kind == BAN_KEY || ban->is_limit)
 		return;
 	if (!ban_list_is_needed(fastpath->node->bans.list, ban)) {
 		xdp_ban_delete(fastpath->xdp, &ban->target.addr, ban->target.prefix_len);

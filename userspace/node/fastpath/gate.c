@@ -16,12 +16,14 @@
 #include "demux/judge.h"
 #include "demux/tables.h"
 #include "node/bans/ban_list.h"
+#include "node/bans/offences.h"
 
 struct gate {
 	struct arena arena;
 	struct weft_tables tables;
 	struct demux_judge judge;
-	struct map keys; /* -> struct key_ban */
+	struct map keys;   /* -> struct key_ban */
+	struct map limits; /* -> struct key_ban, by offences_place */
 	struct pool key_bans;
 	struct ban_set *set; /* in force */
 	uint64_t now_ns;
@@ -44,6 +46,7 @@ size_t gate_footprint(uint32_t validated_cap)
 	const struct demux_tables_params params = tables_params(validated_cap, any);
 
 	return demux_tables_footprint(&params) + map_footprint(BAN_KEY_LEN, BAN_LIST_CAP) +
+	       map_footprint(sizeof(struct addr), BAN_LIST_AUTO_CAP) +
 	       pool_footprint(sizeof(struct key_ban), BAN_LIST_CAP);
 }
 
@@ -61,6 +64,8 @@ int gate_new(const struct gate_params *params, struct gate **out_gate)
 	    (err = demux_tables_init(&gate->tables, &gate->arena, &tables)) < 0 ||
 	    (err = map_init(&gate->keys, &gate->arena, BAN_KEY_LEN, BAN_LIST_CAP, params->secret)) <
 		    0 ||
+	    (err = map_init(&gate->limits, &gate->arena, sizeof(struct addr), BAN_LIST_AUTO_CAP,
+			    params->secret)) < 0 ||
 	    (err = pool_init(&gate->key_bans, &gate->arena, sizeof(struct key_ban), BAN_LIST_CAP)) <
 		    0) {
 		gate_free(gate);
@@ -79,7 +84,18 @@ void gate_free(struct gate *gate)
 	free(gate);
 }
 
-static int key_enforce(struct gate *gate, const struct ban_rule *rule)
+/* What a rule without a prefix is kept in, and its key there; NULL: it is of the tables. */
+static struct map *rule_map(struct gate *gate, const struct ban_rule *rule, const void **out_key)
+{
+	*out_key =
+		rule->target.kind == BAN_KEY ? (const void *)rule->target.key : &rule->target.addr;
+	if (rule->target.kind == BAN_KEY)
+		return &gate->keys;
+	return rule->is_limit ? &gate->limits : NULL;
+}
+
+static int key_enforce(struct gate *gate, const struct ban_rule *rule, struct map *map,
+		       const void *key)
 {
 	struct key_ban *key_ban = pool_acquire(&gate->key_bans);
 	int err = WEFT_EFULL;
@@ -87,7 +103,7 @@ static int key_enforce(struct gate *gate, const struct ban_rule *rule)
 	if (!key_ban)
 		return err;
 	key_ban->expires_ns = rule->expires_ns;
-	err = map_put(&gate->keys, rule->target.key, key_ban);
+	err = map_put(map, key, key_ban);
 	if (err < 0)
 		pool_release(&gate->key_bans, key_ban);
 	return err;
@@ -97,10 +113,12 @@ static void rule_enforce(struct gate *gate, const struct ban_rule *rule)
 {
 	const struct weft_ban ban = {.expires_ns = rule->expires_ns, .scope = rule->scope};
 	struct weft_endpoint endpoint = addr_endpoint(&rule->target.addr);
+	const void *key;
+	struct map *map = rule_map(gate, rule, &key);
 	int err;
 
-	if (rule->target.kind == BAN_KEY)
-		err = key_enforce(gate, rule);
+	if (map)
+		err = key_enforce(gate, rule, map, key);
 	else
 		err = demux_ban_put(&gate->tables, &endpoint, rule->target.prefix_len, &ban);
 	weft_assert(err == 0); /* both have room for a whole list */
@@ -110,13 +128,15 @@ static void rule_lift(struct gate *gate, const struct ban_rule *rule)
 {
 	struct weft_endpoint endpoint;
 	struct key_ban *key_ban;
+	const void *key;
+	struct map *map = rule_map(gate, rule, &key);
 
-	if (rule->target.kind != BAN_KEY) {
+	if (!map) {
 		endpoint = addr_endpoint(&rule->target.addr);
 		demux_ban_delete(&gate->tables, &endpoint, rule->target.prefix_len);
 		return;
 	}
-	key_ban = map_delete(&gate->keys, rule->target.key);
+	key_ban = map_delete(map, key);
 	if (key_ban)
 		pool_release(&gate->key_bans, key_ban);
 }
@@ -230,6 +250,19 @@ bool gate_refuses_addr(void *ctx, const struct addr *remote)
 	endpoint = addr_endpoint(remote);
 	ban = demux_ban_lookup(&gate->tables, &endpoint);
 	return ban && ban->scope == WEFT_BAN_ALL && is_in_force(gate, ban->expires_ns);
+}
+
+bool gate_limits(void *ctx, const struct addr *remote)
+{
+	struct gate *gate = ctx;
+	struct addr place;
+	const struct key_ban *limit;
+
+	if (remote->family == ADDR_NONE)
+		return false;
+	place = offences_place(remote);
+	limit = map_lookup(&gate->limits, &place);
+	return limit && is_in_force(gate, limit->expires_ns);
 }
 
 const struct weft_counter *gate_counters(const struct gate *gate)

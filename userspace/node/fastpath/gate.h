@@ -80,6 +80,8 @@ void gate_note_undecryptable(struct gate *gate, const struct dgram *dgram);
  */
 bool gate_refuses(void *ctx, const uint8_t *key, const struct addr *remote);
 bool gate_refuses_addr(void *ctx, const struct addr *remote);
+/* gate_limits: strangers at remote get one slot of each pool, and are always asked for proof. */
+bool gate_limits(void *ctx, const struct addr *remote);
 /* gate_turn: it is now_ns, by which bans end and credit grows. */
 void gate_turn(struct gate *gate, uint64_t now_ns);
 /* gate_places: the WEFT_PLACE_CNT places of a class and level. Borrowed. */

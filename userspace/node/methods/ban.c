@@ -20,10 +20,11 @@ json_t *method_json_ban(const struct ban *ban)
 	static const char *const kinds[] = {"address", "address", "key"};
 	static const char *const scopes[] = {[WEFT_BAN_ALL] = "all", [WEFT_BAN_IDS] = "ids"};
 	char text[BAN_TARGET_TEXT_CAP];
-	json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:o}", "target",
-				 ban_target_format(&ban->target, text), "kind",
-				 kinds[ban->target.kind], "scope", scopes[ban->scope], "reason",
-				 ban->reason, "added_s", method_json_uint(ban->added_s));
+	json_t *json =
+		json_pack("{s:s, s:s, s:s, s:s, s:o}", "target",
+			  ban_target_format(&ban->target, text), "kind", kinds[ban->target.kind],
+			  "scope", ban->is_limit ? "limit" : scopes[ban->scope], "reason",
+			  ban->reason, "added_s", method_json_uint(ban->added_s));
 
 	if (ban->expires_s)
 		json_object_set_new(json, "expires_s", method_json_uint(ban->expires_s));
@@ -135,6 +136,8 @@ static void change_begin(struct node *node, struct control_call *call, const str
 	log_notice("%s was %s by hand%s%s", text, is_added ? "banned" : "let in again",
 		   ban->reason[0] ? ": " : "", ban->reason);
 	bans_changed(&node->bans, &ban->target, node->home.now_ns);
+	if (!is_added)
+		bans_undo(&node->bans, ban);
 	/* Or its next broken rule would ban it again at once. */
 	if (!is_added && ban->target.kind == BAN_KEY)
 		fabric_pardon(node->fabric, ban->target.key, node->home.now_ns);
