@@ -11,7 +11,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 import fault
-from lab import NO_DAEMON, OK, REFUSED, check, check_eq, run, same_tree, wait_for
+from lab import NO_DAEMON, OK, REFUSED, TRACEABLE, check, check_eq, run, same_tree, wait_for
 
 CHUNK = 256 * 1024
 FILES = {"small": 1000, "one/chunk.bin": CHUNK, "one/two/many.bin": 2 * CHUNK + 77, "empty": 0}
@@ -22,8 +22,8 @@ class Pair:
 
     def __init__(self, lab):
         self.lab = lab
-        self.a = lab.daemon("a").start()
-        self.b = lab.daemon("b").start()
+        self.a = lab.daemon("a", config=TRACEABLE).start()
+        self.b = lab.daemon("b", config=TRACEABLE).start()
         for daemon in (self.a, self.b):
             daemon.listen = daemon.json("status")["listen"]
         self.number = 0

@@ -10,7 +10,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 import fault
-from lab import FAILED, NO_DAEMON, OK, check, check_eq, run, same_tree
+from lab import FAILED, NO_DAEMON, OK, TRACEABLE, check, check_eq, run, same_tree
 
 CHUNK = 256 * 1024
 FILES = {"small": 1000, "one/chunk.bin": CHUNK, "one/two/many.bin": 2 * CHUNK + 77, "empty": 0}
@@ -21,9 +21,9 @@ class Shares:
 
     def __init__(self, lab):
         self.lab = lab
-        self.daemon = lab.daemon("a").start()
+        self.daemon = lab.daemon("a", config=TRACEABLE).start()
         self.daemon.listen = self.daemon.json("status")["listen"]
-        self.getter = lab.daemon("b").start()
+        self.getter = lab.daemon("b", config=TRACEABLE).start()
         self.listed = set()  # acknowledged collections
         self.number = 0
 

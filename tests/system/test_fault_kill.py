@@ -11,7 +11,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import OK, check, check_eq, run, wait_for
+from lab import OK, TRACEABLE, check, check_eq, run, wait_for
 
 ROUNDS = 12
 KILL_S = 0.06  # a command takes about half of it
@@ -105,11 +105,11 @@ class Script:
 
 
 def test_killed_at_any_instant_it_remembers_what_it_acknowledged(lab):
-    other = lab.daemon("other").start()
+    other = lab.daemon("other", config=TRACEABLE).start()
     check_eq(other.weft("share", "new", "theirs", "--public").returncode, OK, "share new")
     link = other.weft("share", "link", "theirs").stdout.strip()
     other.stop()
-    daemon = lab.daemon("a").start()
+    daemon = lab.daemon("a", config=TRACEABLE).start()
     script = Script(daemon, lab.folder("tree", {"one": 10, "deep/two": 300_000}), link)
     dice = random.Random(3)
     for _ in range(ROUNDS):

@@ -14,7 +14,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 import fault
-from lab import FAILED, NO_DAEMON, OK, Mismatch, check, check_eq, run
+from lab import FAILED, NO_DAEMON, OK, TRACEABLE, Mismatch, check, check_eq, run
 
 FILES = {"small": 1000, "one/two/more.bin": 300000}
 
@@ -62,7 +62,7 @@ def drive_start(daemon, before, after):
 
 def test_a_fault_in_the_first_start_leaves_a_state_that_starts(lab):
     fault.need_strace()
-    daemon = lab.daemon("a")
+    daemon = lab.daemon("a", config=TRACEABLE)
 
     def before():
         daemon.kill()
@@ -77,7 +77,7 @@ def test_a_fault_in_the_first_start_leaves_a_state_that_starts(lab):
 
 def test_a_fault_in_a_later_start_loses_no_share_and_no_name(lab):
     fault.need_strace()
-    daemon = lab.daemon("a").start()
+    daemon = lab.daemon("a", config=TRACEABLE).start()
     own_name = daemon.weft("node", "id").stdout.strip()
     daemon.share(lab.folder("root", FILES))
     collection = daemon.json("share", "list")["shares"][0]["collection_id"]
@@ -96,7 +96,7 @@ class Holder:
 
     def __init__(self, lab):
         self.lab, self.number = lab, 0
-        self.daemon = lab.daemon("a").start()
+        self.daemon = lab.daemon("a", config=TRACEABLE).start()
         self.daemon.share(lab.folder("kept", FILES))
         self.kept = self.ids()
 

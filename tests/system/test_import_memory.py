@@ -7,7 +7,7 @@ import re
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import OK, Skip, check, check_eq, run, wait_for
+from lab import OK, TRACEABLE, Skip, check, check_eq, run, wait_for
 
 GIB = 1 << 30
 GROWTH_MAX_KIB = 32 * 1024
@@ -41,7 +41,7 @@ def growth_kib(daemon, path):
 
 
 def test_a_file_of_10_gib_grows_memory_by_less_than_32_mib(lab):
-    daemon = lab.daemon("a").start()
+    daemon = lab.daemon("a", config=TRACEABLE).start()
     path = lab.dir / "sparse.bin"
     with open(path, "wb") as sparse:
         os.truncate(sparse.fileno(), 10 * GIB)
@@ -62,7 +62,7 @@ def folder_of(lab, cnt):
 
 
 def test_twenty_thousand_files_grow_memory_by_less_than_32_mib(lab):
-    daemon = lab.daemon("a").start()
+    daemon = lab.daemon("a", config=TRACEABLE).start()
     growth = growth_kib(daemon, folder_of(lab, 20_000))
     print(f"# grew by {growth} KiB")
     check(growth < GROWTH_MAX_KIB, f"memory grew by {growth} KiB")
@@ -70,7 +70,7 @@ def test_twenty_thousand_files_grow_memory_by_less_than_32_mib(lab):
 
 def test_what_sharing_many_files_took_is_given_back(lab):
     """Mapped pages of the database (RssFile) all, our own (RssAnon) but for one commit's."""
-    daemon = lab.daemon("a").start()
+    daemon = lab.daemon("a", config=TRACEABLE).start()
     done = daemon.weft("share", "add", folder_of(lab, 60_000), timeout=SHARE_TIMEOUT_S)
     check_eq(done.returncode, OK, f"share add: {done.stderr}")
     print(f"# right after: {status_kib(daemon, 'VmRSS')} KiB")

@@ -3,6 +3,7 @@
 #include "base/privilege.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <linux/capability.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -50,5 +51,41 @@ int privilege_drop(void)
 		data->inheritable &= ~CAP_TO_MASK(used[i]);
 		(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_LOWER, used[i], 0, 0);
 	}
+	return syscall(SYS_capset, &caps.header, caps.data) < 0 ? -errno : 0;
+}
+
+static bool is_used(unsigned capability)
+{
+	for (unsigned i = 0; i < USED_CNT; i++)
+		if (used[i] == capability)
+			return true;
+	return false;
+}
+
+int privilege_bound(void)
+{
+	/* The kernel may know capabilities that our headers do not: it says where they end. */
+	for (unsigned cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+		if (!is_used(cap) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+			return -errno;
+	return prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 ? -errno : 0;
+}
+
+int privilege_keep(void)
+{
+	struct capabilities caps;
+	uint32_t kept[_LINUX_CAPABILITY_U32S_3] = {0};
+	int err = capabilities_get(&caps);
+
+	if (err < 0)
+		return err;
+	for (unsigned i = 0; i < USED_CNT; i++)
+		kept[CAP_TO_INDEX(used[i])] |= CAP_TO_MASK(used[i]);
+	for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
+		caps.data[i].permitted &= kept[i];
+		caps.data[i].effective = caps.data[i].permitted;
+		caps.data[i].inheritable = 0;
+	}
+	(void)prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
 	return syscall(SYS_capset, &caps.header, caps.data) < 0 ? -errno : 0;
 }

@@ -17,5 +17,13 @@
 bool privilege_is_held(void);
 /* privilege_drop gives all four up for the calling thread and what it starts. 0 or -errno. */
 int privilege_drop(void);
+/*
+ * privilege_bound takes all but the four out of the bounding set, for good,
+ * and lets the four outlive the change of user that follows. privilege_keep,
+ * after that, leaves of what is permitted the four alone and makes them
+ * effective. 0 or -errno. Main thread, before any other.
+ */
+int privilege_bound(void);
+int privilege_keep(void);
 
 #endif

@@ -27,6 +27,7 @@
 #include "node/memory.h"
 #include "node/node.h"
 #include "node/notify.h"
+#include "node/user.h"
 #include "node/config/options.h"
 #include "weft/version.h"
 
@@ -162,6 +163,21 @@ static int signals_block(struct daemon *daemon)
 	return daemon->signals.fd < 0 ? -errno : 0;
 }
 
+/* A core file and a debugger of our own user see every key. LSan is such a debugger. */
+static void process_hide(const struct node_config *config)
+{
+	const struct rlimit no_core = {0, 0};
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	(void)config, (void)no_core;
+#else
+	/* A change of user clears the flag: it is set either way. */
+	(void)prctl(PR_SET_DUMPABLE, config->keeps_core ? 1 : 0, 0, 0, 0);
+	if (!config->keeps_core)
+		(void)setrlimit(RLIMIT_CORE, &no_core);
+#endif
+}
+
 static void process_confine(void)
 {
 	struct rlimit files;
@@ -220,11 +236,18 @@ static int daemon_start(const struct node_config *config)
 	struct daemon daemon = {.config = config};
 	char message[KEY_SOURCE_MESSAGE_CAP], what[NODE_WHAT_CAP] = "start";
 	struct node_key *key = NULL;
+	char user_message[USER_MESSAGE_CAP];
 	struct last_crash last_crash;
 	struct random random;
 	int err, report_fd, status = EXIT_FAILED;
 
 	process_confine();
+	err = user_become(config, user_message);
+	if (err < 0) {
+		log_error("%s", user_message);
+		return EXIT_FAILED;
+	}
+	process_hide(config);
 	notify_open(&daemon.notify);
 	err = signals_block(&daemon);
 	if (err < 0) {

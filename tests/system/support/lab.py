@@ -36,6 +36,10 @@ from netlab.network import Network  # noqa: E402
 OK, FAILED, USAGE, NO_DAEMON, NOT_FOUND, REFUSED, TIMEOUT, NOT_VERIFIED = range(8)
 
 
+# For tests that look into the daemon by ptrace or /proc: as an ordinary user they may not else.
+TRACEABLE = "[node]\ncore_dumps = yes\n"
+
+
 class Skip(Exception):
     """The test cannot run here; its text says why."""
 

@@ -44,6 +44,8 @@ struct node_config {
 	char state_dir[CONFIG_PATH_CAP];
 	char key_file[CONFIG_PATH_CAP];	       /* "": node.key, a credential or in state_dir */
 	char passphrase_file[CONFIG_PATH_CAP]; /* "": the key file is not sealed */
+	char user[CONFIG_NAME_CAP];	       /* "": stay who we are */
+	bool keeps_core;		       /* may be traced and dumped by its own user */
 	int log_level;			       /* enum log_level */
 	unsigned worker_cnt;		       /* threads that carry packets */
 	unsigned job_threads;		       /* for disks, of each */
