@@ -126,9 +126,13 @@ static void input_send(struct streaming *streaming)
 
 static void input_read(struct streaming *streaming)
 {
-	ssize_t n = read(STDIN_FILENO, streaming->line + streaming->line_len,
-			 sizeof(streaming->line) - streaming->line_len);
+	size_t len = streaming->line_len;
+	ssize_t n;
 
+	/* A full line is sent first; the compiler does not know that. */
+	if (len >= sizeof(streaming->line))
+		return;
+	n = read(STDIN_FILENO, streaming->line + len, sizeof(streaming->line) - len);
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	if (n > 0)

@@ -421,7 +421,7 @@ int segment_scan(int dir_fd, uint32_t number,
 		 int (*fn)(void *arg, const struct segment_place *place, const uint8_t id[32]),
 		 void *arg)
 {
-	uint64_t file_len, off = 0;
+	uint64_t file_len = 0, off = 0;
 	int fd, err;
 
 	err = segment_len(dir_fd, number, &file_len);
