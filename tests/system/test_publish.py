@@ -48,9 +48,7 @@ def link_of_revision(daemon, name):
 
 
 def test_a_share_key_is_sealed_with_the_nodes_and_outlives_kill_9(lab):
-    phrase = lab.dir / "phrase"
-    phrase.write_text("open sesame\n")
-    a = lab.daemon("a", config=f"[node]\npassphrase_file = {phrase}\n").start()
+    a = lab.daemon("a").start()
     tree = lab.folder("tree", {"one": 10})
     done(a, "share", "new", "docs", "--public")
     done(a, "community", "create", "club")

@@ -17,7 +17,6 @@ _Static_assert(sizeof(SEAL_CONTEXT) - 1 == crypto_kdf_CONTEXTBYTES, "context of 
 /* In sodium_malloc memory as a whole. */
 struct key_seal {
 	uint8_t key[crypto_secretbox_KEYBYTES];
-	bool is_on; /* what is written is sealed */
 };
 
 int key_seal_new(const struct node_key *node_key, struct key_seal **out_seal)
@@ -28,7 +27,6 @@ int key_seal_new(const struct node_key *node_key, struct key_seal **out_seal)
 		return -ENOMEM;
 	crypto_kdf_derive_from_key(seal->key, sizeof(seal->key), SEAL_NUMBER, SEAL_CONTEXT,
 				   node_key_seed(node_key));
-	seal->is_on = node_key_is_sealed(node_key);
 	*out_seal = seal;
 	return 0;
 }
@@ -41,7 +39,7 @@ void key_seal_free(struct key_seal *seal)
 size_t key_seal_write(const struct key_seal *seal, const uint8_t seed[static NODE_KEY_SEED_LEN],
 		      uint8_t out[static KEY_SEAL_LEN_MAX])
 {
-	if (!seal || !seal->is_on) {
+	if (!seal) {
 		memcpy(out, seed, NODE_KEY_SEED_LEN);
 		return NODE_KEY_SEED_LEN;
 	}
@@ -68,5 +66,5 @@ int key_seal_open(const struct key_seal *seal, const uint8_t *bytes, size_t len,
 
 bool key_seal_is_due(const struct key_seal *seal, size_t len)
 {
-	return seal && seal->is_on && len == NODE_KEY_SEED_LEN;
+	return seal && len == NODE_KEY_SEED_LEN;
 }

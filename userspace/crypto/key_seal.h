@@ -10,14 +10,14 @@
 #include "weft/err.h"
 
 /*
- * Seeds of other keys that a node has, as they lie in its store. Where the node's key is
- * sealed by a passphrase (node_key_is_sealed) they are sealed, too, under a key that is made
- * of the node's: who has the disk and not the passphrase has none of them. Where it is
- * not, they lie beside it as they are. Both forms are read, whatever is written now:
+ * Seeds of other keys that a node has, as they lie in its store: sealed under a key that is
+ * made of the node's. Where a passphrase seals that, the disk alone gives none of them. In
+ * every case the pages of the store, which are neither locked nor kept out of a core file,
+ * hold no seed. The form of earlier versions is read, too:
  *	seed 32
  *	nonce 24 | secretbox of the seed 48
  *
- * Thread-safe; a seal of NULL seals nothing and opens nothing that is sealed.
+ * Thread-safe; a seal of NULL, which tests use, seals nothing and opens nothing that is sealed.
  */
 struct key_seal;
 

@@ -46,22 +46,45 @@ enum key_form { KEY_PLAIN = 0, KEY_SEALED = 1 };
 
 _Static_assert(NODE_KEY_LEN == crypto_sign_PUBLICKEYBYTES, "Ed25519 public key");
 _Static_assert(NODE_KEY_SEED_LEN == crypto_sign_SEEDBYTES, "Ed25519 seed");
+_Static_assert(NODE_KEY_DERIVED_LEN == crypto_auth_hmacsha256_BYTES, "HMAC-SHA256");
 _Static_assert(NODE_KEY_SIG_LEN == crypto_sign_BYTES, "Ed25519 signature");
+
+/*
+ * The y of the eight points of small order (RFC 7748 4.1: cofactor 8), each
+ * of two x but for y = 1 and y = -1: solutions of x = 0, y = 0, x^2 = -y^2.
+ */
+static const uint8_t small_order[][NODE_KEY_LEN] = {
+	/* order 4 */
+	{0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+	 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+	 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00},
+	/* order 1 */
+	{0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+	 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+	 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00},
+	/* order 2 */
+	{0xec, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+	 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+	 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f},
+	/* order 8 */
+	{0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4,
+	 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6,
+	 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05},
+	/* order 8 */
+	{0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b,
+	 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39,
+	 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a},
+};
 
 /* In sodium_malloc memory as a whole. The secret begins with the seed. */
 struct node_key {
 	uint8_t secret[crypto_sign_SECRETKEYBYTES];
 	uint8_t public[NODE_KEY_LEN];
-	bool is_sealed; /* in the file that it was loaded from */
 };
 
 static struct node_key *key_alloc(void)
 {
-	struct node_key *key = sodium_init() < 0 ? NULL : sodium_malloc(sizeof(*key));
-
-	if (key)
-		key->is_sealed = false;
-	return key;
+	return sodium_init() < 0 ? NULL : sodium_malloc(sizeof(struct node_key));
 }
 
 int node_key_from_seed(const uint8_t seed[static NODE_KEY_SEED_LEN], struct node_key **out_key)
@@ -91,11 +114,6 @@ void node_key_free(struct node_key *key)
 	sodium_free(key);
 }
 
-bool node_key_is_sealed(const struct node_key *key)
-{
-	return key->is_sealed;
-}
-
 const uint8_t *node_key_public(const struct node_key *key)
 {
 	return key->public;
@@ -110,6 +128,42 @@ void node_key_sign(const struct node_key *key, const void *data, size_t len,
 		   uint8_t out_sig[static NODE_KEY_SIG_LEN])
 {
 	crypto_sign_detached(out_sig, NULL, data, len, key->secret);
+}
+
+void node_key_derive(const struct node_key *key, const char *label,
+		     uint8_t out[static NODE_KEY_DERIVED_LEN])
+{
+	crypto_auth_hmacsha256_state state;
+
+	crypto_auth_hmacsha256_init(&state, key->secret, NODE_KEY_SEED_LEN);
+	crypto_auth_hmacsha256_update(&state, (const uint8_t *)label, strlen(label));
+	crypto_auth_hmacsha256_final(&state, out);
+	/* The inner state could still be used to go on from the seed. */
+	sodium_memzero(&state, sizeof(state));
+}
+
+/* p = 2^255 - 19, and what is above it stands for the same as what is below. */
+static bool key_is_canonical(const uint8_t *key)
+{
+	if ((key[NODE_KEY_LEN - 1] & 0x7f) != 0x7f || key[0] < 0xed)
+		return true;
+	for (unsigned i = 1; i < NODE_KEY_LEN - 1; i++)
+		if (key[i] != 0xff)
+			return true;
+	return false;
+}
+
+bool node_key_is_sound(const uint8_t key[static NODE_KEY_LEN])
+{
+	uint8_t y[NODE_KEY_LEN];
+
+	memcpy(y, key, sizeof(y));
+	/* The sign of x: both points of one y have the same order. */
+	y[NODE_KEY_LEN - 1] &= 0x7f;
+	for (size_t i = 0; i < sizeof(small_order) / sizeof(small_order[0]); i++)
+		if (memcmp(y, small_order[i], sizeof(y)) == 0)
+			return false;
+	return key_is_canonical(key);
 }
 
 int node_key_verify(const uint8_t key[static NODE_KEY_LEN], const void *data, size_t len,
@@ -225,7 +279,6 @@ static int key_parse(const uint8_t *data, size_t len, const char *passphrase,
 		err = WEFT_EDAMAGED;
 		goto free_seed;
 	}
-	key->is_sealed = data[KEY_MAGIC_LEN] == KEY_SEALED;
 	*out_key = key;
 free_seed:
 	sodium_free(seed);

@@ -8,15 +8,16 @@
 
 #include "weft/err.h"
 
-#define NODE_KEY_LEN	  32 /* Ed25519 public key = NodeId */
-#define NODE_KEY_SEED_LEN 32
-#define NODE_KEY_SIG_LEN  64
-#define NODE_KEY_TEXT_CAP 53 /* z-base-32 and NUL */
+#define NODE_KEY_LEN	     32 /* Ed25519 public key = NodeId */
+#define NODE_KEY_SEED_LEN    32
+#define NODE_KEY_SIG_LEN     64
+#define NODE_KEY_DERIVED_LEN 32
+#define NODE_KEY_TEXT_CAP    53 /* z-base-32 and NUL */
 
 /*
  * The node's Ed25519 key. The seed lives in locked memory behind an opaque
- * struct, is wiped on free, and leaves only through node_key_seed, which
- * quic/ calls once to hand it to TLS.
+ * struct, is wiped on free, and leaves only through node_key_seed: to
+ * another node_key, and to key_seal.h. TLS signs by node_key_sign.
  */
 struct node_key;
 
@@ -45,12 +46,22 @@ int node_key_load(const char *path, const char *passphrase, struct node_key **ou
 WEFT_MUST_CHECK
 int node_key_save(const struct node_key *key, const char *path, const char *passphrase);
 
-/* node_key_is_sealed: it was loaded from a file that a passphrase seals. */
-bool node_key_is_sealed(const struct node_key *key);
 const uint8_t *node_key_public(const struct node_key *key);
 const uint8_t *node_key_seed(const struct node_key *key);
 void node_key_sign(const struct node_key *key, const void *data, size_t len,
 		   uint8_t out_sig[static NODE_KEY_SIG_LEN]);
+/*
+ * node_key_derive: HMAC-SHA256 of label under the seed, for secrets that
+ * outlive the process. No part of the seed is left on the stack.
+ */
+void node_key_derive(const struct node_key *key, const char *label,
+		     uint8_t out[static NODE_KEY_DERIVED_LEN]);
+/*
+ * node_key_is_sound: false for a point of small order and for an encoding
+ * that is not canonical, as node_key_verify refuses them. It does not say
+ * that the point is on the curve; a verified signature does.
+ */
+bool node_key_is_sound(const uint8_t key[static NODE_KEY_LEN]);
 /* node_key_verify: strict (canonical S, no small order). 0 or WEFT_EDAMAGED. */
 WEFT_MUST_CHECK
 int node_key_verify(const uint8_t key[static NODE_KEY_LEN], const void *data, size_t len,

@@ -29,6 +29,7 @@
 #include "node/notify.h"
 #include "node/user.h"
 #include "node/config/options.h"
+#include "quic/quic.h"
 #include "weft/version.h"
 
 enum { EXIT_FAILED = 1 };
@@ -248,6 +249,7 @@ static int daemon_start(const struct node_config *config)
 		return EXIT_FAILED;
 	}
 	process_hide(config);
+	quic_openssl_init();
 	notify_open(&daemon.notify);
 	err = signals_block(&daemon);
 	if (err < 0) {

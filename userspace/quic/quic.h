@@ -205,4 +205,11 @@ void quic_engine_stats(const struct quic_engine *engine, struct quic_stats *out_
 #define QUIC_CLOSE_NO_KEY   0x7765661 /* the peer showed no Ed25519 key */
 #define QUIC_STREAM_REFUSED 0x7765662 /* no room for one more stream */
 
+/*
+ * quic_openssl_init keeps OpenSSL from the configuration of the host, which
+ * could load code or change what TLS accepts. Before any other use of it;
+ * calls after the first do nothing.
+ */
+void quic_openssl_init(void);
+
 #endif

@@ -11,12 +11,12 @@
 #include <string.h>
 
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/x509.h>
 
 #include "base/arena.h"
 #include "crypto/node_key.h"
 #include "quic/quic.h"
+#include "quic/signer.h"
 
 /* A self-signed Ed25519 certificate takes 250 bytes; room for talkative tools. */
 #define PEER_CERT_LEN_MAX 8192
@@ -158,6 +158,12 @@ static bool contexts_init(struct quic_tls *tls, EVP_PKEY *key, uint32_t session_
 	return SSL_CTX_set_alpn_protos(tls->client, alpn_wire, ALPN_WIRE_LEN) == 0;
 }
 
+static void sign_by_node_key(const void *key, const void *data, size_t len,
+			     uint8_t out_signature[static QUIC_SIGNATURE_LEN])
+{
+	node_key_sign(key, data, len, out_signature);
+}
+
 size_t quic_tls_footprint(uint32_t session_cap)
 {
 	return pool_footprint(sizeof(struct tls_session), session_cap) +
@@ -167,15 +173,17 @@ size_t quic_tls_footprint(uint32_t session_cap)
 int quic_tls_init(struct quic_tls *tls, struct arena *arena, const struct node_key *key,
 		  uint32_t session_cap, const uint64_t secret[2])
 {
+	struct quic_signer signer = {.sign = sign_by_node_key, .ctx = key};
 	EVP_PKEY *pkey;
 	bool is_ok;
 
+	quic_openssl_init();
 	memset(tls, 0, sizeof(*tls));
 	if (pool_init(&tls->sessions, arena, sizeof(struct tls_session), session_cap) < 0 ||
 	    map_init(&tls->session_by_key, arena, TRANSPORT_KEY_LEN, session_cap, secret) < 0)
 		return WEFT_EFULL;
-	pkey = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, node_key_seed(key),
-					    NODE_KEY_SEED_LEN);
+	memcpy(signer.public_key, node_key_public(key), sizeof(signer.public_key));
+	pkey = quic_signer_key(&signer);
 	is_ok = pkey && contexts_init(tls, pkey, session_cap);
 	EVP_PKEY_free(pkey);
 	return is_ok ? 0 : WEFT_EFULL;
@@ -244,7 +252,8 @@ static bool raw_key_of(EVP_PKEY *pkey, uint8_t out_key[static TRANSPORT_KEY_LEN]
 	size_t len = sizeof(raw);
 
 	if (!pkey || EVP_PKEY_get_id(pkey) != EVP_PKEY_ED25519 ||
-	    EVP_PKEY_get_raw_public_key(pkey, raw, &len) != 1 || len != sizeof(raw))
+	    EVP_PKEY_get_raw_public_key(pkey, raw, &len) != 1 || len != sizeof(raw) ||
+	    !node_key_is_sound(raw))
 		return false;
 	memcpy(out_key, raw, sizeof(raw));
 	return true;
@@ -294,10 +303,6 @@ void quic_tls_keep_session(struct quic_tls *tls, const uint8_t peer_key[static T
 
 int quic_tls_derive(const struct node_key *key, const char *label, uint8_t out[static 32])
 {
-	unsigned len = 32;
-
-	if (!HMAC(EVP_sha256(), node_key_seed(key), NODE_KEY_SEED_LEN, (const unsigned char *)label,
-		  strlen(label), out, &len))
-		return WEFT_EFULL;
+	node_key_derive(key, label, out);
 	return 0;
 }

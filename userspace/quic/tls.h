@@ -37,7 +37,7 @@ struct quic_tls {
 
 size_t quic_tls_footprint(uint32_t session_cap);
 /*
- * quic_tls_init. key is read once, here.
+ * quic_tls_init. key is borrowed until fini: TLS signs with it.
  * Returns 0, or WEFT_EFULL when OpenSSL or the arena refuses.
  * Owns: quic_tls_fini takes a half-built one.
  */
@@ -56,7 +56,8 @@ SSL *quic_tls_dial(struct quic_tls *tls, const uint8_t peer_key[static TRANSPORT
 /*
  * quic_tls_peer_key copies the Ed25519 key the peer proved, from a raw
  * public key, a certificate or the resumed session's memory of either.
- * Returns false when it has none or one of another kind.
+ * Returns false when it has none, one of another kind, or one that is not
+ * sound (node_key.h): with such a key everybody can make signatures.
  */
 bool quic_tls_peer_key(SSL *ssl, uint8_t out_key[static TRANSPORT_KEY_LEN]);
 /* quic_tls_has_alpn: both sides agreed on ours. */

@@ -4,19 +4,17 @@
 #include <string.h>
 
 #include "support/check.h"
-#include "support/sealed_key.h"
 
 static const uint8_t secret[NODE_KEY_SEED_LEN] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
 
 /* The seal of the node whose key is made of number. */
-static struct key_seal *seal_of(uint8_t number, bool is_sealed)
+static struct key_seal *seal_of(uint8_t number)
 {
 	uint8_t seed[NODE_KEY_SEED_LEN] = {number};
 	struct key_seal *seal;
 	struct node_key *key;
 
-	if ((is_sealed ? sealed_key_new(seed, &key) : node_key_from_seed(seed, &key)) < 0 ||
-	    key_seal_new(key, &seal) < 0)
+	if (node_key_from_seed(seed, &key) < 0 || key_seal_new(key, &seal) < 0)
 		abort();
 	node_key_free(key);
 	return seal;
@@ -24,8 +22,7 @@ static struct key_seal *seal_of(uint8_t number, bool is_sealed)
 
 static void test_a_sealed_seed_is_opened_by_the_same_node_key_alone(void)
 {
-	struct key_seal *seal = seal_of(1, true), *again = seal_of(1, true),
-			*other = seal_of(2, true), *plain = seal_of(1, false);
+	struct key_seal *seal = seal_of(1), *again = seal_of(1), *other = seal_of(2);
 	uint8_t box[KEY_SEAL_LEN_MAX], second[KEY_SEAL_LEN_MAX], opened[NODE_KEY_SEED_LEN];
 
 	CHECK_EQ(key_seal_write(seal, secret, box), KEY_SEAL_LEN_MAX);
@@ -34,22 +31,17 @@ static void test_a_sealed_seed_is_opened_by_the_same_node_key_alone(void)
 	CHECK_MEM(opened, secret, sizeof(secret));
 	CHECK_EQ(key_seal_open(other, box, sizeof(box), opened), WEFT_ESEALED);
 	CHECK_EQ(key_seal_open(NULL, box, sizeof(box), opened), WEFT_ESEALED);
-	/* Also when the node's key is not sealed any more. */
-	memset(opened, 0, sizeof(opened));
-	CHECK_EQ(key_seal_open(plain, box, sizeof(box), opened), 0);
-	CHECK_MEM(opened, secret, sizeof(secret));
 	/* No two are the same. */
 	CHECK_EQ(key_seal_write(seal, secret, second), KEY_SEAL_LEN_MAX);
 	CHECK(memcmp(box, second, sizeof(box)) != 0);
 	key_seal_free(seal);
 	key_seal_free(again);
 	key_seal_free(other);
-	key_seal_free(plain);
 }
 
 static void test_what_is_altered_or_cut_is_refused(void)
 {
-	struct key_seal *seal = seal_of(1, true);
+	struct key_seal *seal = seal_of(1);
 	uint8_t box[KEY_SEAL_LEN_MAX + 1], opened[NODE_KEY_SEED_LEN];
 
 	(void)key_seal_write(seal, secret, box);
@@ -64,23 +56,19 @@ static void test_what_is_altered_or_cut_is_refused(void)
 	key_seal_free(seal);
 }
 
-static void test_without_a_passphrase_seeds_are_as_they_are(void)
+static void test_a_seed_of_an_earlier_version_is_read_and_due(void)
 {
-	struct key_seal *seal = seal_of(1, true), *plain = seal_of(1, false);
+	struct key_seal *seal = seal_of(1);
 	uint8_t bytes[KEY_SEAL_LEN_MAX], opened[NODE_KEY_SEED_LEN];
 
-	CHECK_EQ(key_seal_write(plain, secret, bytes), NODE_KEY_SEED_LEN);
-	CHECK_MEM(bytes, secret, sizeof(secret));
 	CHECK_EQ(key_seal_write(NULL, secret, bytes), NODE_KEY_SEED_LEN);
-	/* What was written so is read, and due, once there is one. */
+	CHECK_MEM(bytes, secret, sizeof(secret));
 	CHECK_EQ(key_seal_open(seal, bytes, NODE_KEY_SEED_LEN, opened), 0);
 	CHECK_MEM(opened, secret, sizeof(secret));
 	CHECK(key_seal_is_due(seal, NODE_KEY_SEED_LEN));
 	CHECK(!key_seal_is_due(seal, KEY_SEAL_LEN_MAX));
-	CHECK(!key_seal_is_due(plain, NODE_KEY_SEED_LEN));
 	CHECK(!key_seal_is_due(NULL, NODE_KEY_SEED_LEN));
 	key_seal_free(seal);
-	key_seal_free(plain);
 	key_seal_free(NULL);
 }
 
@@ -88,6 +76,6 @@ int main(void)
 {
 	RUN(test_a_sealed_seed_is_opened_by_the_same_node_key_alone);
 	RUN(test_what_is_altered_or_cut_is_refused);
-	RUN(test_without_a_passphrase_seeds_are_as_they_are);
+	RUN(test_a_seed_of_an_earlier_version_is_read_and_due);
 	return check_done();
 }

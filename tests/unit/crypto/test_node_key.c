@@ -122,6 +122,59 @@ static void test_altered_signature_is_refused(void)
 	CHECK_EQ(node_key_verify(zero_key, "abc", 3, sig), WEFT_EDAMAGED);
 }
 
+/* The last byte of y, the rest of which is of one value but for the first. */
+static void key_fill(uint8_t key[static NODE_KEY_LEN], uint8_t first, uint8_t rest, uint8_t last)
+{
+	memset(key, rest, NODE_KEY_LEN);
+	key[0] = first;
+	key[NODE_KEY_LEN - 1] = last;
+}
+
+/* R = key and S = 0 verify as soon as the order of key divides the hash plus one. */
+static void check_unsound(const uint8_t key[static NODE_KEY_LEN])
+{
+	uint8_t sig[NODE_KEY_SIG_LEN] = {0};
+
+	memcpy(sig, key, NODE_KEY_LEN);
+	CHECK(!node_key_is_sound(key));
+	for (unsigned i = 0; i < 64; i++)
+		CHECK_EQ(node_key_verify(key, &i, sizeof(i), sig), WEFT_EDAMAGED);
+}
+
+static void test_all_encodings_of_small_order_are_unsound(void)
+{
+	/* y of order 8, and with the sign of y turned. */
+	static const uint8_t order_8[][NODE_KEY_LEN] = {
+		{0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4,
+		 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6,
+		 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05},
+		{0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b,
+		 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39,
+		 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a},
+	};
+	uint8_t key[NODE_KEY_LEN];
+
+	for (unsigned sign = 0; sign < 0x100; sign += 0x80) {
+		for (unsigned i = 0; i < 2; i++) {
+			memcpy(key, order_8[i], sizeof(key));
+			key[NODE_KEY_LEN - 1] |= (uint8_t)sign;
+			check_unsound(key);
+			/* y = 0 and y = 1, of order 4 and 1. */
+			key_fill(key, (uint8_t)i, 0, (uint8_t)sign);
+			check_unsound(key);
+		}
+		/* y = p - 1, of order 2, and everything from p on, which is not canonical. */
+		for (unsigned first = 0xec; first < 0x100; first++) {
+			key_fill(key, (uint8_t)first, 0xff, (uint8_t)(0x7f | sign));
+			check_unsound(key);
+		}
+		key_fill(key, 0xeb, 0xff, (uint8_t)(0x7f | sign));
+		CHECK(node_key_is_sound(key));
+		key_fill(key, 2, 0, (uint8_t)sign);
+		CHECK(node_key_is_sound(key));
+	}
+}
+
 static void check_save_and_load(const char *passphrase)
 {
 	uint8_t public[NODE_KEY_LEN];
@@ -131,7 +184,6 @@ static void check_save_and_load(const char *passphrase)
 	CHECK(dir_make());
 	CHECK_EQ(node_key_load(path, passphrase, &loaded), WEFT_EABSENT);
 	CHECK_EQ(node_key_generate(&key), 0);
-	CHECK(!node_key_is_sealed(key));
 	memcpy(public, node_key_public(key), sizeof(public));
 	CHECK_EQ(node_key_save(key, path, passphrase), 0);
 	CHECK_EQ(node_key_save(key, path, passphrase), 0);
@@ -140,7 +192,6 @@ static void check_save_and_load(const char *passphrase)
 	CHECK_EQ(st.st_mode & 07777, 0600);
 	CHECK_EQ(file_cnt(), 1);
 	CHECK_EQ(node_key_load(path, passphrase, &loaded), 0);
-	CHECK_EQ(node_key_is_sealed(loaded), passphrase != NULL);
 	CHECK_MEM(node_key_public(loaded), public, sizeof(public));
 	node_key_free(loaded);
 	dir_remove();
@@ -252,6 +303,7 @@ int main(void)
 {
 	RUN(test_key_of_a_seed_signs_as_the_rfc_says);
 	RUN(test_altered_signature_is_refused);
+	RUN(test_all_encodings_of_small_order_are_unsound);
 	RUN(test_saved_key_is_loaded);
 	RUN(test_sealed_key_is_loaded_with_its_passphrase);
 	RUN(test_sealed_key_needs_its_passphrase);

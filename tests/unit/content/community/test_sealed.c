@@ -4,7 +4,6 @@
 #include "crypto/key_seal.h"
 #include "support/check.h"
 #include "support/community_lab.h"
-#include "support/sealed_key.h"
 
 static struct community_lab lab;
 
@@ -39,7 +38,7 @@ static void test_a_key_is_sealed_by_the_next_start_and_outlives_kill_9(void)
 	struct node_key *key;
 	size_t plain_len;
 
-	CHECK_EQ(sealed_key_new(seed, &key), 0);
+	CHECK_EQ(node_key_from_seed(seed, &key), 0);
 	CHECK_EQ(key_seal_new(key, &seal), 0);
 	community_lab_init(&lab, 13, 1);
 	node = community_lab_add(&lab);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The program dies at every turn between the begin of a revision and its end. */
 #include "crypto/key_seal.h"
-#include "support/sealed_key.h"
 #include "unit/content/publish/publish_rig.h"
 
 static int crash(struct publish_rig *p)
@@ -128,7 +127,7 @@ static struct key_seal *seal_new(uint8_t number)
 	struct key_seal *seal;
 	struct node_key *key;
 
-	if (sealed_key_new(seed, &key) < 0 || key_seal_new(key, &seal) < 0)
+	if (node_key_from_seed(seed, &key) < 0 || key_seal_new(key, &seal) < 0)
 		abort();
 	node_key_free(key);
 	return seal;
