@@ -20,9 +20,11 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from lab import ASKING_S, DEADLINE_S, OK, Skip, check, check_eq, free_port, run, run_plain, same_tree, wait_for
 from swarm import bare_link, zbase32_decode, zbase32_encode
-from web import GATEWAY, QUICK, curl, url_of
+from web import GATEWAY as CLOSED
+from web import QUICK, curl, url_of
 
 HERE = pathlib.Path(__file__).parent
+GATEWAY = CLOSED + "pkarr = public\n"
 TYPE = "application/pkarr.org/relays#payload"
 SECTION = "[dht]\nbootstrap = {}\nprivate = yes\npublish = direct\n"
 
@@ -104,6 +106,29 @@ def test_curl_stores_a_packet_and_reads_it_back(lab):
     check_eq((status, got), (304, b""), "not modified")
     check_eq(put(lab, url, z32, packet(7, seq - 1)[1])[0], 409, "an older one")
     check_eq(put(lab, url, z32, body)[0], 204, "the same again")
+
+
+def test_a_relay_that_is_not_public_obeys_host_origin_and_token(lab):
+    a = lab.daemon("a", config=CLOSED + QUICK).start()
+    url = url_of(a)
+    z32, body = packet(9, 1700000000000000, "addr=127.0.0.1:4243")
+    (lab.dir / "body").write_bytes(body)
+    asked = f"{url}/{z32}"
+    store = ("-X", "PUT", "--data-binary", f"@{lab.dir / 'body'}", asked)
+    token = f"X-Weft-Token: {(a.state / 'gateway.token').read_text().strip()}"
+    for words, said in (((asked, "-H", "Host: evil.example"), "host_not_allowed"),
+                        ((asked, "-H", "Origin: http://evil.example"), "origin_not_allowed"),
+                        ((*store, "-H", "Host: evil.example", "-H", token), "host_not_allowed"),
+                        ((*store, "-H", "Origin: null", "-H", token), "origin_not_allowed"),
+                        ((asked, "-H", "Sec-Fetch-Site: cross-site"), "token_required"),
+                        (store, "token_required")):
+        status, fields, text = curl(*words)
+        check_eq(status, 401 if said == "token_required" else 403, f"{words}: {text}")
+        check(said.encode() in text, f"{words}: {text}")
+        check("access-control-allow-origin" not in fields, f"{words}: scripts may read it")
+    # Nobody else is in this DHT: it was looked for, and was to be stored.
+    check(curl(asked)[0] in (404, 503), "GET of the gateway's own")
+    check(curl(*store, "-H", token)[0] in (500, 503), "PUT with the token")
 
 
 def test_what_is_on_the_dht_is_found(lab):

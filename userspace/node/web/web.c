@@ -42,6 +42,13 @@ struct web {
 	struct gateway_route routes[ROUTE_CNT + 1];
 };
 
+/* Of the log line that tells where the gateway is. */
+static const char *const pkarr_told[] = {
+	[WEB_PKARR_NO] = "",
+	[WEB_PKARR_YES] = ", with a pkarr relay",
+	[WEB_PKARR_PUBLIC] = ", with a public pkarr relay",
+};
+
 void web_config_defaults(struct web_config *config)
 {
 	gateway_config_defaults(&config->gateway);
@@ -49,7 +56,7 @@ void web_config_defaults(struct web_config *config)
 	config->role = CONTROL_OPERATE;
 	config->body_len_max = 1024 * 1024;
 	config->timeout_ns = 30 * NS_PER_S;
-	config->serves_pkarr = true;
+	config->pkarr_use = WEB_PKARR_YES;
 	config->pkarr_cache_cap = 1024;
 }
 
@@ -91,7 +98,7 @@ size_t web_footprint(const struct web_config *config)
 	       web_events_footprint() + web_content_footprint() +
 	       (config->serves_mesh ? web_mesh_footprint(gateway->conn_cap, gateway->memory_cap)
 				    : 0) +
-	       (config->serves_pkarr ? web_pkarr_footprint(config) : 0);
+	       (config->pkarr_use != WEB_PKARR_NO ? web_pkarr_footprint(config) : 0);
 }
 
 static void healthz(void *ctx, struct gateway_exchange *exchange,
@@ -188,7 +195,7 @@ static int routes_fill(struct web *web)
 		web_mesh_routes(web->mesh, routes + ROUTE_MESH);
 		routes[ROUTE_NO_MESH].instead = &mesh_nothing;
 	}
-	if (!config->serves_pkarr)
+	if (config->pkarr_use == WEB_PKARR_NO)
 		return 0;
 	if ((err = web_pkarr_new(web->node, &web->pkarr)) < 0)
 		return err;
@@ -267,7 +274,7 @@ static int web_open_gateway(struct web *web, char *what)
 	}
 	addr = gateway_addr(web->gateway);
 	log_notice("gateway: http://%s/%s", addr_format(&addr, text),
-		   config->serves_pkarr ? ", with a pkarr relay" : "");
+		   pkarr_told[config->pkarr_use]);
 	return 0;
 }
 

@@ -21,6 +21,9 @@ struct node;
 #define WEB_FILE_CAP   1024
 #define WEB_TOKEN_NAME "gateway.token" /* in the state folder, unless configured */
 
+/* Who may use the pkarr relay: nobody, whom the rest of the gateway lets in, or everybody. */
+enum web_pkarr_use { WEB_PKARR_NO, WEB_PKARR_YES, WEB_PKARR_PUBLIC };
+
 enum web_token_use { WEB_TOKEN_FOR_WRITES, WEB_TOKEN_ALWAYS };
 
 struct web_config {
@@ -36,7 +39,7 @@ struct web_config {
 	char services[WEB_NAMES_CAP]; /* NAME or NAME/METHOD */
 	uint64_t body_len_max;	      /* of what goes to services */
 	uint64_t timeout_ns;	      /* for a service's answer to begin */
-	bool serves_pkarr;
+	enum web_pkarr_use pkarr_use;
 	uint32_t pkarr_cache_cap; /* packets */
 };
 void web_config_defaults(struct web_config *config);

@@ -160,5 +160,9 @@ void web_pkarr_free(struct web_pkarr *pkarr)
 
 struct gateway_route web_pkarr_route(struct web_pkarr *pkarr)
 {
-	return pkarr_relay_route(pkarr->relay);
+	struct gateway_route route = pkarr_relay_route(pkarr->relay);
+
+	if (pkarr->node->config->web.pkarr_use != WEB_PKARR_PUBLIC)
+		route.access = GATEWAY_OPEN;
+	return route;
 }
