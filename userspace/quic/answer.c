@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Answers without state: version negotiation (RFC 9000 6), Retry (8.1.2),
- * refusal of a first Initial (5.2.2), stateless reset (10.3). A spoofed
- * source gets at most as many bytes as it cost, and few datagrams per
- * second for a whole prefix, so we are no use as a reflector.
+ * refusal of a first Initial (5.2.2), stateless reset (10.3). Each is
+ * smaller than what asked for it, so we are no use as a reflector, and each
+ * kind has one limit in all: a limit per prefix would be a forger's means to
+ * use up the answers that its owner needs.
  */
 #include "quic/engine.h"
 
@@ -25,13 +26,16 @@ struct answer {
 };
 
 static bool answer_begin(struct answer *answer, struct quic_engine *engine,
-			 const struct dgram *dgram)
+			 const struct dgram *dgram, enum quic_answer kind)
 {
 	answer->engine = engine;
 	answer->dgram = dgram;
 	answer->room = dgram->len < ANSWER_LEN_MAX ? dgram->len : ANSWER_LEN_MAX;
-	return quic_limits_may_answer(&engine->limits, &dgram->remote, engine->now_ns) &&
-	       engine->sink->ops->reserve(engine->sink, answer->room, &answer->slot);
+	if (!quic_limits_may_answer(&engine->limits, kind, engine->now_ns)) {
+		engine->stats.answer_limit_cnt++;
+		return false;
+	}
+	return engine->sink->ops->reserve(engine->sink, answer->room, &answer->slot);
 }
 
 static bool answer_end(struct answer *answer, ngtcp2_ssize len)
@@ -55,7 +59,7 @@ void quic_answer_version(struct quic_engine *engine, const struct dgram *dgram,
 	struct answer answer;
 	uint8_t noise;
 
-	if (!answer_begin(&answer, engine, dgram))
+	if (!answer_begin(&answer, engine, dgram, QUIC_ANSWER_VERSION))
 		return;
 	random_fill(engine->random, &noise, sizeof(noise));
 	engine->stats.version_sent_cnt +=
@@ -71,7 +75,7 @@ void quic_answer_retry(struct quic_engine *engine, const struct dgram *dgram,
 	struct answer answer;
 	bool is_made;
 
-	if (!answer_begin(&answer, engine, dgram))
+	if (!answer_begin(&answer, engine, dgram, QUIC_ANSWER_RETRY))
 		return;
 	is_made = quic_token_retry(engine, &dgram->remote, &hd->dcid, &retry);
 	engine->stats.retry_sent_cnt += answer_end(
@@ -86,7 +90,7 @@ void quic_answer_refuse(struct quic_engine *engine, const struct dgram *dgram,
 {
 	struct answer answer;
 
-	if (!answer_begin(&answer, engine, dgram))
+	if (!answer_begin(&answer, engine, dgram, QUIC_ANSWER_CLOSE))
 		return;
 	engine->stats.close_sent_cnt += answer_end(
 		&answer,
@@ -115,7 +119,7 @@ void quic_answer_reset(struct quic_engine *engine, const struct dgram *dgram,
 
 	if (len > RESET_LEN_MAX)
 		len = RESET_LEN_MAX;
-	if (len < RESET_LEN_MIN || !answer_begin(&answer, engine, dgram))
+	if (len < RESET_LEN_MIN || !answer_begin(&answer, engine, dgram, QUIC_ANSWER_RESET))
 		return;
 	random_fill(engine->random, noise, sizeof(noise));
 	quic_reset_token(engine, cid, token.data);

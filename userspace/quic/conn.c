@@ -61,13 +61,47 @@ static void conn_fire(struct timer *timer, uint64_t now_ns)
 		quic_conn_want_write(conn);
 }
 
+bool quic_conn_count(struct quic_conn *conn)
+{
+	struct quic_stats *stats = &conn->engine->stats;
+
+	if (conn->is_counted)
+		return true;
+	if (stats->conn_cnt >= conn->engine->config.conn_cap)
+		return false;
+	conn->is_counted = true;
+	stats->conn_cnt++;
+	if (stats->conn_cnt > stats->conn_peak_cnt)
+		stats->conn_peak_cnt = stats->conn_cnt;
+	return true;
+}
+
+void quic_conn_end_handshake(struct quic_conn *conn)
+{
+	struct quic_engine *engine = conn->engine;
+
+	if (!conn->is_shaking)
+		return;
+	conn->is_shaking = false;
+	engine->stats.handshake_cnt--;
+	engine->proven_cnt -= conn->lane_place == QUIC_LANE_NONE;
+	quic_lane_leave(&engine->limits.lane, conn->lane_place);
+}
+
+static void conn_begin_handshake(struct quic_conn *conn, uint16_t lane_place)
+{
+	struct quic_engine *engine = conn->engine;
+
+	conn->is_shaking = true;
+	conn->lane_place = lane_place;
+	engine->stats.handshake_cnt++;
+	engine->proven_cnt += lane_place == QUIC_LANE_NONE;
+}
+
 static struct quic_conn *conn_new(struct quic_engine *engine, uint8_t scid[static WEFT_CID_LEN])
 {
-	struct quic_conn *conn;
+	struct quic_conn *conn = pool_acquire(&engine->conns);
 
-	if (engine->stats.conn_cnt >= engine->config.conn_cap)
-		return NULL;
-	conn = pool_acquire(&engine->conns);
 	if (!conn)
 		return NULL;
 	conn->engine = engine;
@@ -83,9 +117,6 @@ static struct quic_conn *conn_new(struct quic_engine *engine, uint8_t scid[stati
 		pool_release(&engine->conns, conn);
 		return NULL;
 	}
-	engine->stats.conn_cnt++;
-	if (engine->stats.conn_cnt > engine->stats.conn_peak_cnt)
-		engine->stats.conn_peak_cnt = engine->stats.conn_cnt;
 	return conn;
 }
 
@@ -187,7 +218,6 @@ struct quic_conn *quic_conn_accept(struct quic_engine *engine, const struct dgra
 
 	if (!conn)
 		return NULL;
-	engine->stats.handshake_cnt++;
 	conn->local = dgram->local;
 	conn->remote = dgram->remote;
 	conn->is_local_known = true;
@@ -197,8 +227,7 @@ struct quic_conn *quic_conn_accept(struct quic_engine *engine, const struct dgra
 		quic_conn_abandon(conn);
 		return NULL;
 	}
-	conn->prefix_count = accept->prefix_count;
-	conn->standing = accept->standing;
+	conn_begin_handshake(conn, accept->lane_place);
 	if (accept->claim)
 		conn->claim = *accept->claim;
 	engine->stats.accepted_cnt++;
@@ -235,8 +264,10 @@ int quic_conn_dial(struct quic_engine *engine, const struct transport_dial *dial
 	uint8_t scid[WEFT_CID_LEN];
 	struct quic_conn *conn = conn_new(engine, scid);
 
-	if (!conn) {
+	if (!conn || !quic_conn_count(conn)) {
 		engine->stats.refused_full_cnt++;
+		if (conn)
+			quic_conn_release(conn);
 		return WEFT_EFULL;
 	}
 	conn->is_dialler = true;

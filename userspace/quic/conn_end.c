@@ -147,10 +147,9 @@ static void conn_strip(struct quic_conn *conn)
 
 	timer_cancel(&engine->wheel, &conn->timer);
 	quic_conn_forget_reset_tokens(conn);
-	quic_limits_release(&engine->limits, conn->prefix_count);
 	quic_limits_release(&engine->limits, conn->key_count);
-	conn->prefix_count = conn->key_count = NULL;
-	(void)quic_limits_move(&engine->limits, &conn->standing, QUIC_KNOWN);
+	conn->key_count = NULL;
+	quic_limits_release_stranger(&engine->limits, &conn->is_stranger);
 	if (conn->ssl) {
 		/* SSL_free calls back into ngtcp2 unless the reference is gone, */
 		SSL_set_app_data(conn->ssl, NULL);
@@ -200,9 +199,9 @@ static void conn_retire(struct quic_conn *conn)
 	if (conn->is_ready)
 		TAILQ_REMOVE(&engine->ready, conn, link);
 	conn->is_ready = false;
-	if (!conn->is_dialler && conn->state == QUIC_CONN_HANDSHAKE)
-		engine->stats.handshake_cnt--;
-	engine->stats.conn_cnt--;
+	quic_conn_end_handshake(conn);
+	engine->stats.conn_cnt -= conn->is_counted;
+	conn->is_counted = false;
 	conn->state = QUIC_CONN_LINGER;
 }
 

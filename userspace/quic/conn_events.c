@@ -106,10 +106,8 @@ static bool conn_settle_standing(struct quic_conn *conn)
 
 	conn->claim.met_s = conn_met_s(conn);
 	memcpy(conn->claim.key_head, conn->peer_key, QUIC_CLAIM_KEY_LEN);
-	return conn->is_dialler || quic_limits_move(&engine->limits, &conn->standing,
-						    quic_token_is_known(engine, conn->claim.met_s)
-							    ? QUIC_KNOWN
-							    : QUIC_STRANGER_OPEN);
+	return conn->is_dialler || quic_token_is_known(engine, conn->claim.met_s) ||
+	       quic_limits_hold_stranger(&engine->limits, &conn->is_stranger);
 }
 
 /* For its next connection from where it is now. Without one it is asked for a Retry at worst. */
@@ -140,13 +138,15 @@ static int on_handshake_completed(ngtcp2_conn *ngtcp2, void *user)
 	struct quic_conn *conn = user;
 	struct quic_engine *engine = conn->engine;
 
-	if (!conn->is_dialler)
-		engine->stats.handshake_cnt--;
+	quic_conn_end_handshake(conn);
 	conn->state = QUIC_CONN_OPEN;
-	quic_limits_release(&engine->limits, conn->prefix_count);
-	conn->prefix_count = NULL;
 	if (!conn->has_actual_key) {
 		quic_conn_refuse(conn, QUIC_CLOSE_NO_KEY, "an Ed25519 node key is required");
+		return 0;
+	}
+	if (!quic_conn_count(conn)) {
+		engine->stats.refused_full_cnt++;
+		quic_conn_refuse(conn, QUIC_CLOSE_REFUSED, "no room");
 		return 0;
 	}
 	memcpy(conn->peer_key, conn->actual_key, TRANSPORT_KEY_LEN);

@@ -8,8 +8,8 @@
  *     its token, else quic_answer_reset (RFC 9000 10.3);
  *   unknown version: quic_answer_version, to datagrams of 1200 bytes (6);
  *   long header: by our id, by the client's first id, else a first Initial
- *     passes engine_accept: token (8.1), caps, Retry under pressure,
- *     then quic_conn_accept.
+ *     passes engine_accept: token (8.1), without one the lane of the
+ *     unproven or a Retry, then quic_conn_accept.
  * quic_conn_input gives the datagram to ngtcp2, which calls back into
  * conn_events.c and stream.c; stream bytes reach the speaker inside.
  *
@@ -30,6 +30,9 @@
 #include "base/clock.h"
 
 #define SESSION_CAP 1024
+/* Of conn_cap; and so many at least, for a table of a few connections. */
+#define LANE_DIVISOR 4
+#define LANE_CAP_MIN 8
 /* Where the destination id begins, RFC 9000 17.2 and 17.3. */
 #define LONG_CID_OFF  6
 #define SHORT_CID_OFF 1
@@ -43,7 +46,6 @@ void quic_config_defaults(struct quic_config *config)
 {
 	*config = (struct quic_config){
 		.conn_cap = 1024,
-		.conn_per_prefix_cap = 64,
 		.conn_per_key_cap = 4,
 		.known_reserve_percent = 25,
 		.stream_per_conn_cap = 128,
@@ -82,10 +84,25 @@ static uint32_t linger_cap_of(const struct quic_config *config)
 	return config->conn_cap / 4 + 4;
 }
 
-/* Lingering connections have ids too, so tables are sized for all. */
+/* Handshakes from unproven addresses. */
+static uint32_t lane_cap_of(const struct quic_config *config)
+{
+	uint32_t cap = config->conn_cap / LANE_DIVISOR;
+
+	return cap > LANE_CAP_MIN ? cap : LANE_CAP_MIN;
+}
+
+/* Those from proven ones: enough for a crowd that comes back after a restart. */
+static uint32_t proven_cap_of(const struct quic_config *config)
+{
+	return config->conn_cap > LANE_CAP_MIN ? config->conn_cap : LANE_CAP_MIN;
+}
+
+/* Handshakes have slots of their own; lingering connections have ids too. */
 static uint32_t slot_cap_of(const struct quic_config *config)
 {
-	return config->conn_cap + linger_cap_of(config);
+	return config->conn_cap + lane_cap_of(config) + proven_cap_of(config) +
+	       linger_cap_of(config);
 }
 
 static size_t engine_footprint(const struct quic_config *config)
@@ -95,7 +112,7 @@ static size_t engine_footprint(const struct quic_config *config)
 	return pool_footprint(sizeof(struct quic_conn), slot_cap) +
 	       pool_footprint(sizeof(struct quic_stream), config->stream_cap) +
 	       quic_cids_footprint(slot_cap) + quic_limits_footprint(slot_cap) +
-	       quic_tls_footprint(SESSION_CAP);
+	       quic_tls_footprint(SESSION_CAP) + quic_token_footprint();
 }
 
 static int engine_lay_out_cids(struct quic_engine *engine, const struct quic_engine_params *params,
@@ -139,8 +156,8 @@ static int engine_lay_out(struct quic_engine *engine, const struct quic_engine_p
 			     config->stream_cap)) < 0 ||
 	    (err = engine_lay_out_cids(engine, params, secret)) < 0 ||
 	    (err = quic_limits_init(&engine->limits, &engine->arena, slot_cap,
-				    config->conn_per_prefix_cap, config->conn_per_key_cap,
-				    secret)) < 0)
+				    config->conn_per_key_cap, params->random)) < 0 ||
+	    (err = quic_token_init(engine)) < 0)
 		return err;
 	quic_limits_reserve(&engine->limits, config->conn_cap, config->known_reserve_percent);
 	return quic_tls_init(&engine->tls, &engine->arena, params->key, SESSION_CAP, secret);
@@ -177,6 +194,7 @@ int quic_engine_new(const struct quic_engine_params *params, struct quic_engine 
 	engine->key = params->key;
 	quic_engine_set_wall(engine, params->wall_s, params->now_ns);
 	engine->linger_cap = linger_cap_of(&params->config);
+	engine->proven_cap = proven_cap_of(&params->config);
 	engine->key_update_after_cnt = KEY_UPDATE_AFTER_CNT;
 	TAILQ_INIT(&engine->ready);
 	TAILQ_INIT(&engine->lingering);
@@ -242,9 +260,9 @@ void quic_engine_set_sink(struct quic_engine *engine, struct dgram_sink *sink)
 
 	weft_assert(sink->batch_len_max >= QUIC_DGRAM_LEN_ETH);
 	/* Live connections may have found a path for what they were promised. */
-	weft_assert(engine->stats.conn_cnt == 0 || sink->batch_len_max >= engine->dgram_len_max);
+	weft_assert(engine->conns.used_cnt == 0 || sink->batch_len_max >= engine->dgram_len_max);
 	engine->sink = sink;
-	if (engine->stats.conn_cnt == 0)
+	if (engine->conns.used_cnt == 0)
 		engine->dgram_len_max = len_max;
 }
 
@@ -254,35 +272,24 @@ static void engine_turn(struct quic_engine *engine, uint64_t now_ns)
 		engine->now_ns = now_ns;
 }
 
-/* The counts of accept, or why there is no room: the counter of refusals. */
-static uint64_t *accept_hold(struct quic_engine *engine, const struct addr *remote,
-			     struct quic_accept *accept)
+/* Handshakes without a token: as many as the lane has room for, and as the node likes. */
+static uint32_t engine_unproven_cap(const struct quic_engine *engine)
 {
-	bool is_known = accept->claim && quic_token_is_known(engine, accept->claim->met_s);
+	uint32_t lane_cap = lane_cap_of(&engine->config), wanted = engine->config.retry_above_cnt;
 
-	accept->standing = QUIC_KNOWN;
-	if (!quic_limits_move(&engine->limits, &accept->standing,
-			      is_known ? QUIC_KNOWN : QUIC_STRANGER_NEW))
-		return &engine->stats.refused_stranger_cnt;
-	accept->prefix_count = quic_limits_hold_prefix(&engine->limits, remote);
-	return accept->prefix_count ? NULL : &engine->stats.refused_prefix_cnt;
-}
-
-static void accept_release(struct quic_engine *engine, struct quic_accept *accept)
-{
-	(void)quic_limits_move(&engine->limits, &accept->standing, QUIC_KNOWN);
-	quic_limits_release(&engine->limits, accept->prefix_count);
+	return wanted < lane_cap ? wanted : lane_cap;
 }
 
 static void engine_start(struct quic_engine *engine, struct dgram *dgram,
 			 struct quic_accept *accept)
 {
-	uint64_t *refused_cnt = accept_hold(engine, &dgram->remote, accept);
-	struct quic_conn *conn = refused_cnt ? NULL : quic_conn_accept(engine, dgram, accept);
+	bool is_full =
+		accept->lane_place == QUIC_LANE_NONE && engine->proven_cnt >= engine->proven_cap;
+	struct quic_conn *conn = is_full ? NULL : quic_conn_accept(engine, dgram, accept);
 
 	if (!conn) {
-		++*(refused_cnt ? refused_cnt : &engine->stats.refused_full_cnt);
-		accept_release(engine, accept);
+		engine->stats.refused_full_cnt++;
+		quic_lane_leave(&engine->limits.lane, accept->lane_place);
 		quic_answer_refuse(engine, dgram, accept->hd, NGTCP2_CONNECTION_REFUSED);
 		return;
 	}
@@ -292,11 +299,9 @@ static void engine_start(struct quic_engine *engine, struct dgram *dgram,
 }
 
 /* Several keys were banned from there: strangers at remote have one connection in all. */
-static bool address_is_limited(const struct quic_engine *engine, const struct addr *remote,
-			       enum quic_token token)
+static bool address_is_limited(const struct quic_engine *engine, const struct addr *remote)
 {
-	return token != QUIC_TOKEN_KNOWN && engine->is_limited &&
-	       engine->is_limited(engine->limited_ctx, remote);
+	return engine->is_limited && engine->is_limited(engine->limited_ctx, remote);
 }
 
 static bool address_has_conn(const struct quic_engine *engine, const struct addr *remote)
@@ -314,13 +319,35 @@ static bool address_has_conn(const struct quic_engine *engine, const struct addr
 	return false;
 }
 
+/* The place of what showed no token, or a Retry, and QUIC_LANE_NONE. */
+static uint16_t engine_admit_unproven(struct quic_engine *engine, const struct dgram *dgram,
+				      const ngtcp2_pkt_hd *hd)
+{
+	uint16_t place = QUIC_LANE_NONE;
+
+	if (!address_is_limited(engine, &dgram->remote))
+		place = quic_lane_enter(&engine->limits.lane, engine_unproven_cap(engine),
+					&dgram->remote);
+	if (place != QUIC_LANE_NONE)
+		return place;
+	engine->stats.unproven_retry_cnt++;
+	quic_answer_retry(engine, dgram, hd);
+	return QUIC_LANE_NONE;
+}
+
+static void engine_refuse(struct quic_engine *engine, const struct dgram *dgram,
+			  const ngtcp2_pkt_hd *hd, uint64_t *counter)
+{
+	++*counter;
+	quic_answer_refuse(engine, dgram, hd, NGTCP2_CONNECTION_REFUSED);
+}
+
 static void engine_accept(struct quic_engine *engine, struct dgram *dgram)
 {
 	struct quic_retry retry;
 	struct quic_claim claim;
-	enum quic_token token;
-	bool is_limited;
 	ngtcp2_pkt_hd hd;
+	struct quic_accept accept = {.hd = &hd, .lane_place = QUIC_LANE_NONE};
 
 	/*
 	 * Also refuses what is no Initial and Initials below 1200 bytes (14.1).
@@ -332,29 +359,36 @@ static void engine_accept(struct quic_engine *engine, struct dgram *dgram)
 		engine->stats.garbage_cnt++;
 		return;
 	}
-	token = quic_token_check(engine, &dgram->remote, &hd, &retry, &claim);
-	is_limited = address_is_limited(engine, &dgram->remote, token);
-	if (token == QUIC_TOKEN_BAD) {
+	if (engine->is_draining) {
+		engine_refuse(engine, dgram, &hd, &engine->stats.refused_full_cnt);
+		return;
+	}
+	switch (quic_token_check(engine, &dgram->remote, &hd, &retry, &claim)) {
+	case QUIC_TOKEN_BAD:
 		engine->stats.bad_token_cnt++;
 		quic_answer_refuse(engine, dgram, &hd, NGTCP2_INVALID_TOKEN);
-	} else if (engine->is_draining || engine->stats.conn_cnt >= engine->config.conn_cap) {
-		engine->stats.refused_full_cnt++;
-		quic_answer_refuse(engine, dgram, &hd, NGTCP2_CONNECTION_REFUSED);
-	} else if (token == QUIC_TOKEN_NONE &&
-		   (is_limited || engine->stats.handshake_cnt >= engine->config.retry_above_cnt)) {
-		quic_answer_retry(engine, dgram, &hd);
-	} else if (is_limited && address_has_conn(engine, &dgram->remote)) {
-		engine->stats.refused_limited_cnt++;
-		quic_answer_refuse(engine, dgram, &hd, NGTCP2_CONNECTION_REFUSED);
-	} else {
-		struct quic_accept accept = {
-			.hd = &hd,
-			.retry = token == QUIC_TOKEN_VALID ? &retry : NULL,
-			.claim = token == QUIC_TOKEN_KNOWN ? &claim : NULL,
-		};
-
-		engine_start(engine, dgram, &accept);
+		return;
+	case QUIC_TOKEN_VALID:
+		if (address_is_limited(engine, &dgram->remote) &&
+		    address_has_conn(engine, &dgram->remote)) {
+			engine_refuse(engine, dgram, &hd, &engine->stats.refused_limited_cnt);
+			return;
+		}
+		accept.retry = &retry;
+		break;
+	case QUIC_TOKEN_KNOWN:
+		/* What it says of its owner stays true, and TLS asks for the key. */
+		accept.claim = &claim;
+		if (quic_token_use(engine, hd.token))
+			break;
+		engine->stats.used_token_cnt++;
+		/* fallthrough */
+	case QUIC_TOKEN_NONE:
+		accept.lane_place = engine_admit_unproven(engine, dgram, &hd);
+		if (accept.lane_place == QUIC_LANE_NONE)
+			return;
 	}
+	engine_start(engine, dgram, &accept);
 }
 
 static void engine_input_long(struct quic_engine *engine, struct dgram *dgram,
@@ -573,6 +607,11 @@ void quic_engine_stats(const struct quic_engine *engine, struct quic_stats *out_
 	out_stats->stream_cnt = engine->streams.used_cnt;
 	out_stats->stream_peak_cnt = engine->streams.peak_cnt;
 	out_stats->ticket_cnt = engine->tls.sessions.used_cnt;
+	out_stats->unproven_cnt = engine->limits.lane.cnt;
+	out_stats->unproven_peak_cnt = engine->limits.lane.peak_cnt;
+	out_stats->unproven_cap = engine_unproven_cap(engine);
+	out_stats->proven_cnt = engine->proven_cnt;
+	out_stats->proven_cap = engine->proven_cap;
 	out_stats->stranger_cnt = engine->limits.stranger_cnt;
 	out_stats->stranger_cap = engine->limits.stranger_cap;
 	heap_usage(engine->heap, &usage);

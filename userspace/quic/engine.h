@@ -90,7 +90,6 @@ struct quic_conn {
 	struct quic_stream_list starting; /* streams in their first turn, which is short */
 	struct quic_stream_list sending;  /* and in later ones */
 	bool is_start_next;		  /* who has the next packet when both have streams */
-	struct limit_count *prefix_count;
 	struct limit_count *key_count;
 	struct addr local; /* at first, and again at the end; ngtcp2 knows better meanwhile */
 	struct addr remote;
@@ -100,10 +99,13 @@ struct quic_conn {
 	uint8_t reset_tokens[QUIC_CONN_TOKEN_CAP][CID_RESET_TOKEN_LEN];
 	struct cid_origin origin; /* the id a client invented for us */
 	struct quic_claim claim;  /* met_s 0: it showed no known token */
-	enum quic_standing standing;
+	bool is_stranger;	  /* counted as one: open, and its key is new here */
 	unsigned cid_cnt;
 	unsigned reset_token_cnt;
+	uint16_t lane_place; /* while is_shaking; QUIC_LANE_NONE: it showed a token */
 	bool is_dialler;
+	bool is_shaking;     /* accepted, its handshake is under way and counted */
+	bool is_counted;     /* in conn_cnt: dialled by us, or open */
 	bool is_ready;	     /* on engine->ready */
 	bool is_lingering;   /* on engine->lingering */
 	bool is_announced;   /* conn_ready was raised */
@@ -152,7 +154,7 @@ struct quic_engine {
 	size_t heap_share_len; /* of the heap, nobody asks a connection about */
 	size_t excess_len;     /* held beyond their shares by all that are not condemned */
 	size_t excess_cap;
-	struct pool conns; /* config.conn_cap and linger_cap together */
+	struct pool conns; /* open and dialled ones, handshakes, lingering ones together */
 	struct pool streams;
 	struct quic_cids cids;
 	struct quic_tls tls;
@@ -165,12 +167,17 @@ struct quic_engine {
 	struct quic_conn_list lingering; /* oldest first */
 	uint32_t lingering_cnt;
 	uint32_t linger_cap;
+	uint32_t proven_cnt; /* handshakes with a token of ours */
+	uint32_t proven_cap;
 	uint64_t reset_secrets[2][2]; /* for the halves of a token; outlive restarts */
 	const struct node_key *key;
 	uint64_t claim_secret[2];	   /* seals what known tokens say of their owner */
 	struct weft_token_keys token_keys; /* of the days around token_day */
 	uint32_t token_day;
 	bool has_token_keys;
+	uint64_t *
+		seen[2]; /* known tokens that were shown, in this lifetime of tokens and the last */
+	uint32_t seen_life;	       /* number of this lifetime */
 	uint64_t wall_offset_ns;       /* wall clock less now_ns */
 	uint64_t key_update_after_cnt; /* packets */
 	bool is_draining;
@@ -214,7 +221,7 @@ void quic_path_tell(const struct quic_engine *engine, const ngtcp2_path *path);
 /*
  * conn.c: making and feeding.
  * accept makes a connection for a first Initial; NULL when something is
- *     full, and the prefix count stays the caller's.
+ *     full, and what accept holds stays the caller's.
  * input takes a datagram; conn may be gone when it returns. Returns 0 or
  *     the ngtcp2 error that ended conn.
  * want_write puts conn on the ready list; rearm sets its timer.
@@ -224,8 +231,7 @@ struct quic_accept {
 	const ngtcp2_pkt_hd *hd;
 	const struct quic_retry *retry; /* NULL: the client was asked for none */
 	const struct quic_claim *claim; /* NULL: it showed no known token */
-	struct limit_count *prefix_count;
-	enum quic_standing standing; /* counted */
+	uint16_t lane_place;		/* QUIC_LANE_NONE: it showed a token */
 };
 struct quic_conn *quic_conn_accept(struct quic_engine *engine, const struct dgram *dgram,
 				   const struct quic_accept *accept);
@@ -235,6 +241,14 @@ int quic_conn_input(struct quic_conn *conn, struct dgram *dgram);
 void quic_conn_want_write(struct quic_conn *conn);
 void quic_conn_rearm(struct quic_conn *conn);
 void quic_conn_rebind(struct quic_conn *conn, const struct addr *local);
+/*
+ * quic_conn_count puts conn among those that conn_cap is for: dialled or
+ * open. False: there is no room. quic_conn_end_handshake takes conn out of the
+ * counts of handshakes, if it is in them.
+ */
+WEFT_MUST_CHECK
+bool quic_conn_count(struct quic_conn *conn);
+void quic_conn_end_handshake(struct quic_conn *conn);
 
 /*
  * conn_events.c: the table ngtcp2 calls, the tickets OpenSSL hands out, and
@@ -318,7 +332,7 @@ extern const struct transport_ops quic_transport_ops;
 
 /*
  * answer.c: datagrams that leave no state behind. Each takes credit from
- * its prefix and is never larger than what triggered it.
+ * that of all of its kind and is never larger than what triggered it.
  */
 void quic_answer_version(struct quic_engine *engine, const struct dgram *dgram,
 			 const ngtcp2_version_cid *ids);
@@ -347,6 +361,14 @@ enum quic_token {
 	QUIC_TOKEN_KNOWN, /* a session of ours had this address not long ago */
 	QUIC_TOKEN_BAD,	  /* ours, for another address, connection or time */
 };
+/*
+ * quic_token_{footprint,init}: the memory of known tokens that were shown.
+ * quic_token_use: false, when this one was shown before, or is mistaken for one.
+ */
+size_t quic_token_footprint(void);
+WEFT_MUST_CHECK
+int quic_token_init(struct quic_engine *engine);
+bool quic_token_use(struct quic_engine *engine, const uint8_t token[static WEFT_TOKEN_LEN]);
 /* *out_retry is written for VALID, *out_claim for KNOWN. */
 enum quic_token quic_token_check(struct quic_engine *engine, const struct addr *remote,
 				 const ngtcp2_pkt_hd *hd, struct quic_retry *out_retry,

@@ -1,139 +1,146 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Counting by prefix and by key. One pool of counts serves both: an
- * accepted connection holds a prefix before its key is proved and a key
- * afterwards, never both, so the connection table's size is enough.
+ * Counting by key, the lane of unproven handshakes, answers by lot.
  */
 #include "quic/limits.h"
 
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/assert.h"
 #include "base/clock.h"
+#include "base/random.h"
 #include "base/siphash.h"
 
 struct limit_count {
-	struct map *home;
-	union {
-		struct addr prefix;
-		uint8_t key[TRANSPORT_KEY_LEN];
-	};
+	uint8_t key[TRANSPORT_KEY_LEN];
 	uint32_t cnt;
 };
 
 #define PREFIX_BITS_IPV4 32
 #define PREFIX_BITS_IPV6 64
-#define PROVING_DIVISOR	 4
-/* Stateless answers to one prefix: a handful at once, ten a second for long. */
-#define ANSWER_COST_NS	 (100 * NS_PER_MS)
-#define ANSWER_CREDIT_NS (16 * ANSWER_COST_NS)
+
+/* A per_s of answers, and as many at once as in a quarter of a second. */
+#define ANSWERS(per_s) {NS_PER_S / (per_s), NS_PER_S / 4}
+/* A Retry takes a worker some 5 us; the others are seldom needed at all. */
+static const struct weft_bucket_rate answer_rates[QUIC_ANSWER_CNT] = {
+	[QUIC_ANSWER_RETRY] = ANSWERS(50000),
+	[QUIC_ANSWER_VERSION] = ANSWERS(2000),
+	[QUIC_ANSWER_RESET] = ANSWERS(1000),
+	[QUIC_ANSWER_CLOSE] = ANSWERS(2000),
+};
+
+void quic_lane_init(struct quic_lane *lane, const uint64_t secret[2])
+{
+	memset(lane, 0, sizeof(*lane));
+	memcpy(lane->secret, secret, sizeof(lane->secret));
+}
+
+static uint16_t lane_place(const struct quic_lane *lane, const struct addr *remote)
+{
+	struct addr prefix = addr_prefix_key(
+		remote, remote->family == ADDR_IPV4 ? PREFIX_BITS_IPV4 : PREFIX_BITS_IPV6);
+
+	return (uint16_t)(siphash(lane->secret, &prefix, sizeof(prefix)) % QUIC_LANE_PLACE_CNT);
+}
+
+uint16_t quic_lane_enter(struct quic_lane *lane, uint32_t cap, const struct addr *remote)
+{
+	uint16_t place = lane_place(lane, remote);
+
+	if (lane->cnt >= cap || lane->places[place] >= QUIC_LANE_PREFIX_MAX)
+		return QUIC_LANE_NONE;
+	lane->places[place]++;
+	lane->cnt++;
+	if (lane->cnt > lane->peak_cnt)
+		lane->peak_cnt = lane->cnt;
+	return place;
+}
+
+void quic_lane_leave(struct quic_lane *lane, uint16_t place)
+{
+	if (place == QUIC_LANE_NONE)
+		return;
+	weft_assert(lane->cnt > 0);
+	weft_assert(lane->places[place] > 0);
+	lane->places[place]--;
+	lane->cnt--;
+}
 
 size_t quic_limits_footprint(uint32_t conn_cap)
 {
 	return pool_footprint(sizeof(struct limit_count), conn_cap) +
-	       map_footprint(sizeof(struct addr), conn_cap) +
 	       map_footprint(TRANSPORT_KEY_LEN, conn_cap);
 }
 
 int quic_limits_init(struct quic_limits *limits, struct arena *arena, uint32_t conn_cap,
-		     uint32_t per_prefix_cap, uint32_t per_key_cap, const uint64_t secret[2])
+		     uint32_t per_key_cap, struct random *random)
 {
+	uint64_t secret[2];
+
 	memset(limits, 0, sizeof(*limits));
-	memcpy(limits->secret, secret, sizeof(limits->secret));
-	limits->per_prefix_cap = per_prefix_cap;
 	limits->per_key_cap = per_key_cap;
-	for (unsigned i = 0; i < LIMITS_ANSWER_BUCKETS; i++)
-		limits->answers[i].credit_ns = ANSWER_CREDIT_NS;
+	random_fill(random, secret, sizeof(secret));
+	quic_lane_init(&limits->lane, secret);
+	random_fill(random, secret, sizeof(secret));
+	random_fill(random, limits->salt, sizeof(limits->salt));
 	if (pool_init(&limits->counts, arena, sizeof(struct limit_count), conn_cap) < 0 ||
-	    map_init(&limits->by_prefix, arena, sizeof(struct addr), conn_cap, secret) < 0 ||
 	    map_init(&limits->by_key, arena, TRANSPORT_KEY_LEN, conn_cap, secret) < 0)
 		return WEFT_EFULL;
 	return 0;
 }
 
-static struct limit_count *hold(struct quic_limits *limits, struct map *home, const void *name,
-				uint32_t cap)
+struct limit_count *quic_limits_hold_key(struct quic_limits *limits,
+					 const uint8_t key[static TRANSPORT_KEY_LEN])
 {
-	struct limit_count *count = map_lookup(home, name);
+	struct limit_count *count = map_lookup(&limits->by_key, key);
 
 	if (count) {
-		if (count->cnt >= cap)
+		if (count->cnt >= limits->per_key_cap)
 			return NULL;
 		count->cnt++;
 		return count;
 	}
-	count = cap ? pool_acquire(&limits->counts) : NULL;
+	count = limits->per_key_cap ? pool_acquire(&limits->counts) : NULL;
 	if (!count)
 		return NULL;
-	count->home = home;
-	memcpy(count->key, name, home->key_len);
+	memcpy(count->key, key, TRANSPORT_KEY_LEN);
 	count->cnt = 1;
-	if (map_put(home, name, count) == 0)
+	if (map_put(&limits->by_key, key, count) == 0)
 		return count;
 	pool_release(&limits->counts, count);
 	return NULL;
-}
-
-static struct addr prefix_of(const struct addr *remote)
-{
-	return addr_prefix_key(remote,
-			       remote->family == ADDR_IPV4 ? PREFIX_BITS_IPV4 : PREFIX_BITS_IPV6);
-}
-
-struct limit_count *quic_limits_hold_prefix(struct quic_limits *limits, const struct addr *remote)
-{
-	struct addr prefix = prefix_of(remote);
-
-	return hold(limits, &limits->by_prefix, &prefix, limits->per_prefix_cap);
-}
-
-struct limit_count *quic_limits_hold_key(struct quic_limits *limits,
-					 const uint8_t key[static TRANSPORT_KEY_LEN])
-{
-	return hold(limits, &limits->by_key, key, limits->per_key_cap);
 }
 
 void quic_limits_release(struct quic_limits *limits, struct limit_count *count)
 {
 	if (!count || --count->cnt)
 		return;
-	(void)map_delete(count->home, count->key);
+	(void)map_delete(&limits->by_key, count->key);
 	pool_release(&limits->counts, count);
 }
 
 void quic_limits_reserve(struct quic_limits *limits, uint32_t conn_cap, uint32_t percent)
 {
-	uint32_t reserved_cnt = (uint32_t)((uint64_t)conn_cap * percent / 100);
-	uint32_t stranger_cap = conn_cap - reserved_cnt;
-	uint32_t less_cnt = reserved_cnt < stranger_cap ? reserved_cnt : stranger_cap;
-
-	limits->stranger_cap = stranger_cap;
-	limits->stranger_open_cap = stranger_cap - less_cnt / PROVING_DIVISOR;
+	limits->stranger_cap = conn_cap - (uint32_t)((uint64_t)conn_cap * percent / 100);
 }
 
-bool quic_limits_move(struct quic_limits *limits, enum quic_standing *standing,
-		      enum quic_standing to)
+bool quic_limits_hold_stranger(struct quic_limits *limits, bool *is_stranger)
 {
-	uint32_t cnt = limits->stranger_cnt - (*standing != QUIC_KNOWN) + (to != QUIC_KNOWN);
-	uint32_t open_cnt = limits->stranger_open_cnt - (*standing == QUIC_STRANGER_OPEN) +
-			    (to == QUIC_STRANGER_OPEN);
-
-	/* Leaving is always possible, also when the caps have become less. */
-	if (cnt > limits->stranger_cnt && cnt > limits->stranger_cap)
+	if (limits->stranger_cnt >= limits->stranger_cap)
 		return false;
-	if (open_cnt > limits->stranger_open_cnt && open_cnt > limits->stranger_open_cap)
-		return false;
-	limits->stranger_cnt = cnt;
-	limits->stranger_open_cnt = open_cnt;
-	*standing = to;
+	limits->stranger_cnt++;
+	*is_stranger = true;
 	return true;
 }
 
-bool quic_limits_may_answer(struct quic_limits *limits, const struct addr *remote, uint64_t now_ns)
+void quic_limits_release_stranger(struct quic_limits *limits, bool *is_stranger)
 {
-	static const struct weft_bucket_rate rate = {ANSWER_COST_NS, ANSWER_CREDIT_NS};
-	struct addr prefix = prefix_of(remote);
-	uint64_t hash = siphash(limits->secret, &prefix, sizeof(prefix));
+	limits->stranger_cnt -= *is_stranger;
+	*is_stranger = false;
+}
 
-	return weft_bucket_take(&limits->answers[hash % LIMITS_ANSWER_BUCKETS], &rate, now_ns);
+bool quic_limits_may_answer(struct quic_limits *limits, enum quic_answer kind, uint64_t now_ns)
+{
+	return weft_draw_take(&limits->answers[kind], &answer_rates[kind], limits->salt, now_ns);
 }

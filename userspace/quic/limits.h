@@ -10,55 +10,76 @@
 #include "base/map.h"
 #include "base/pool.h"
 #include "base/transport.h"
-#include "weft/bucket.h"
+#include "weft/draw.h"
 #include "weft/err.h"
 
-/*
- * Who may hold how much: accepted handshakes per address prefix before a
- * key is proved, connections per key after, strangers' connections in all,
- * and stateless answers per prefix and second. Tables are as large as the connection table, so they
- * cannot be the thing that fills up first.
- */
-#define LIMITS_ANSWER_BUCKETS 1024
+struct random;
 
 /*
- * What an accepted connection counts as. A handshake without the token of a
- * known peer is a stranger's until it ends; then its key decides. So that
- * a known peer without a token can show its key while strangers hold all
- * they may, a part of their share is for handshakes alone: a quarter of it,
- * or as much as a quarter of what is reserved.
+ * Who may hold how much: handshakes from unproven addresses, connections
+ * per key, strangers' connections in all, and stateless answers per second.
+ * The table of keys is as large as the connection table, so it cannot be
+ * what fills up first.
  */
-enum quic_standing {
-	QUIC_KNOWN,	    /* by its token or its key; our own dials, too */
-	QUIC_STRANGER_NEW,  /* its handshake is under way */
-	QUIC_STRANGER_OPEN, /* its key is proved, and new here */
+
+/*
+ * The lane of handshakes from addresses that proved nothing. A prefix (IPv4
+ * /32, IPv6 /64) has a place in an array, found by a keyed hash, and a
+ * place admits QUIC_LANE_PREFIX_MAX at once. Anybody can fill the lane, with
+ * forged sources too, and a forger the place of a victim; then a handshake
+ * that shows no token is asked for a Retry and costs a round trip more.
+ * Handshakes with a token of ours take no part.
+ */
+#define QUIC_LANE_PREFIX_MAX 8
+#define QUIC_LANE_PLACE_CNT  4096
+#define QUIC_LANE_NONE	     0xffff /* the place of a handshake that is not in the lane */
+
+struct quic_lane {
+	uint32_t cnt, peak_cnt;
+	uint64_t secret[2];
+	uint8_t places[QUIC_LANE_PLACE_CNT];
+};
+
+void quic_lane_init(struct quic_lane *lane, const uint64_t secret[2]);
+/* quic_lane_enter takes a place, of cap in all; QUIC_LANE_NONE: none is free for remote. */
+uint16_t quic_lane_enter(struct quic_lane *lane, uint32_t cap, const struct addr *remote);
+/* quic_lane_leave takes QUIC_LANE_NONE, too. */
+void quic_lane_leave(struct quic_lane *lane, uint16_t place);
+
+/*
+ * Answers without state. All are smaller than what asks for them, so they
+ * have no limit per prefix, which a forger would use up for its owner: each
+ * kind has one in all, drawn by lot beyond it (weft/draw.h).
+ */
+enum quic_answer {
+	QUIC_ANSWER_RETRY,
+	QUIC_ANSWER_VERSION,
+	QUIC_ANSWER_RESET,
+	QUIC_ANSWER_CLOSE,
+	QUIC_ANSWER_CNT,
 };
 
 struct quic_limits {
 	struct pool counts;
-	struct map by_prefix;
 	struct map by_key;
-	uint64_t secret[2];
-	uint32_t per_prefix_cap;
+	struct quic_lane lane;
 	uint32_t per_key_cap;
-	uint32_t stranger_cap;	    /* both kinds */
-	uint32_t stranger_open_cap; /* of them open */
-	uint32_t stranger_cnt, stranger_open_cnt;
-	struct weft_bucket answers[LIMITS_ANSWER_BUCKETS];
+	uint32_t stranger_cnt, stranger_cap; /* open connections of keys that are new here */
+	struct weft_draw answers[QUIC_ANSWER_CNT];
+	__u64 salt[3]; /* of the lots */
 };
 
-struct limit_count; /* one prefix or key that holds at least one connection */
+struct limit_count; /* one key that holds at least one connection */
 
 size_t quic_limits_footprint(uint32_t conn_cap);
 WEFT_MUST_CHECK
 int quic_limits_init(struct quic_limits *limits, struct arena *arena, uint32_t conn_cap,
-		     uint32_t per_prefix_cap, uint32_t per_key_cap, const uint64_t secret[2]);
+		     uint32_t per_key_cap, struct random *random);
 
 /*
- * quic_limits_hold_{prefix,key} count one more connection and return what
+ * quic_limits_hold_key counts one more connection and returns what
  * quic_limits_release takes back, or NULL when the cap is reached.
  */
-struct limit_count *quic_limits_hold_prefix(struct quic_limits *limits, const struct addr *remote);
 struct limit_count *quic_limits_hold_key(struct quic_limits *limits,
 					 const uint8_t key[static TRANSPORT_KEY_LEN]);
 /* quic_limits_release accepts NULL. */
@@ -66,15 +87,17 @@ void quic_limits_release(struct quic_limits *limits, struct limit_count *count);
 
 /*
  * quic_limits_reserve keeps percent of conn_cap connections for known peers;
- * who has more already keeps it. At first nothing is reserved for anybody:
- * call it once before the first move.
+ * who has more already keeps it. At first nothing is reserved for anybody.
  */
 void quic_limits_reserve(struct quic_limits *limits, uint32_t conn_cap, uint32_t percent);
-/* quic_limits_move changes *standing and its count; false: no room, and nothing changed. */
-bool quic_limits_move(struct quic_limits *limits, enum quic_standing *standing,
-		      enum quic_standing to);
+/*
+ * quic_limits_hold_stranger counts one more, and says so in *is_stranger; false: no room.
+ * quic_limits_release_stranger takes it back, if it is counted.
+ */
+bool quic_limits_hold_stranger(struct quic_limits *limits, bool *is_stranger);
+void quic_limits_release_stranger(struct quic_limits *limits, bool *is_stranger);
 
-/* quic_limits_may_answer takes one stateless answer from the prefix's credit. */
-bool quic_limits_may_answer(struct quic_limits *limits, const struct addr *remote, uint64_t now_ns);
+/* quic_limits_may_answer takes one answer of a kind from the credit of all. */
+bool quic_limits_may_answer(struct quic_limits *limits, enum quic_answer kind, uint64_t now_ns);
 
 #endif

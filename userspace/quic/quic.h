@@ -39,13 +39,16 @@ enum quic_congestion { QUIC_CUBIC, QUIC_BBR };
 #define QUIC_KNOWN_AFTER_S 3600
 
 struct quic_config {
-	uint32_t conn_cap;		/* connections in all */
-	uint32_t conn_per_prefix_cap;	/* before the peer's key is proved; v4 /32, v6 /64 */
-	uint32_t conn_per_key_cap;	/* after */
+	uint32_t conn_cap;		/* connections in all, beside handshakes */
+	uint32_t conn_per_key_cap;	/* of them, of one key */
 	uint32_t stream_per_conn_cap;	/* bidirectional streams a peer may have open */
 	uint32_t stream_cap;		/* streams in all */
 	uint32_t known_reserve_percent; /* of conn_cap, for peers known for QUIC_KNOWN_AFTER_S */
-	uint32_t retry_above_cnt;	/* unproven handshakes beyond which Retry is demanded */
+	/*
+	 * Handshakes without a token beyond which a Retry is demanded; at most
+	 * a quarter of conn_cap in any case, and 8 of a prefix (v4 /32, v6 /64).
+	 */
+	uint32_t retry_above_cnt;
 	uint64_t handshake_timeout_ns;
 	uint64_t idle_timeout_ns;
 	uint64_t keepalive_ns;	 /* 0: none */
@@ -63,15 +66,20 @@ void quic_config_defaults(struct quic_config *config);
 struct quic_stats {
 	uint32_t conn_cnt, conn_peak_cnt, handshake_cnt, stream_cnt, stream_peak_cnt;
 	uint32_t ticket_cnt; /* peers that can be dialled by a resumed handshake */
+	uint32_t unproven_cnt, unproven_peak_cnt, unproven_cap; /* handshakes without a token */
+	uint32_t proven_cnt, proven_cap;			/* and with one */
 	uint64_t accepted_cnt, dialled_cnt, resumed_cnt, completed_cnt;
 	uint32_t stranger_cnt, stranger_cap; /* accepted ones that are not known, at most */
-	uint64_t refused_full_cnt, refused_prefix_cnt, refused_key_cnt, refused_alpn_cnt;
+	uint64_t refused_full_cnt, refused_key_cnt, refused_alpn_cnt;
+	uint64_t unproven_retry_cnt; /* asked for a Retry, for the lane or a place of it was full */
 	uint64_t refused_stranger_cnt; /* there was room, but for known peers alone */
 	uint64_t refused_limited_cnt;  /* a second connection from an address that may have one */
 	uint64_t refused_heap_cnt;     /* connections ended for what they held of a full heap */
 	uint64_t handshake_timeout_cnt, idle_timeout_cnt;
+	uint64_t answer_limit_cnt; /* answers without state that were not sent */
 	uint64_t retry_sent_cnt, version_sent_cnt, reset_sent_cnt, close_sent_cnt;
-	uint64_t bad_tag_cnt, garbage_cnt, bad_token_cnt, migrated_cnt, key_update_cnt;
+	uint64_t bad_tag_cnt, garbage_cnt, bad_token_cnt, used_token_cnt, migrated_cnt,
+		key_update_cnt;
 	uint64_t heap_used_len, heap_peak_len, heap_cap;
 };
 

@@ -115,28 +115,53 @@ static void test_token_is_good_at_every_engine_of_the_node(void)
 	quic_pair_fini(&p);
 }
 
-/* Bounded: by the address, the time, and the limits of an address. */
-static void test_replayed_token_opens_no_more_than_the_prefix_may(void)
+/* Whoever saw it may show it again from that address, and is then like anybody else. */
+static void test_token_is_good_once(void)
 {
-	struct quic_config config;
 	struct quic_stats stats;
 	struct quic_pair p;
 
-	quic_net_config(&config);
-	config.conn_per_prefix_cap = 3;
-	quic_pair_init(&p, 6, &config);
+	quic_pair_init(&p, 6, NULL);
 	quic_engine_set_wall(p.b->engine, WALL_S, p.net.now_ns);
 	CHECK(quic_net_connect(p.a, p.b)->is_ready);
 	quic_net_settle(&p.net, NS_PER_S);
-	demand_retry(p.b);
 	p.a->is_showing_token = true;
 	for (unsigned i = 0; i < 4; i++)
 		CHECK(quic_net_dial(p.a, p.b));
 	quic_net_settle(&p.net, 6 * NS_PER_MS);
 	quic_node_stats(p.b, &stats);
-	CHECK_EQ(stats.accepted_cnt, 1 + 3);
-	CHECK_EQ(stats.refused_prefix_cnt, 1);
-	CHECK_EQ(stats.retry_sent_cnt, 0);
+	CHECK_EQ(stats.used_token_cnt, 3);
+	CHECK_EQ(stats.proven_cnt, 1);
+	CHECK_EQ(stats.unproven_cnt, 3);
+	quic_net_settle(&p.net, NS_PER_S);
+	for (unsigned i = 0; i < 5; i++)
+		CHECK(p.a->conns[i].is_ready);
+	quic_pair_fini(&p);
+}
+
+/* Two filters turn with the lifetime of tokens: none is forgotten while it may be shown. */
+static void test_shown_token_is_remembered_for_its_life(void)
+{
+	uint8_t token[WEFT_TOKEN_LEN] = {0};
+	unsigned mistaken_cnt = 0;
+	struct random dice;
+	struct quic_pair p;
+
+	quic_pair_init(&p, 11, NULL);
+	random_init_seeded(&dice, 11);
+	quic_engine_set_wall(p.b->engine, WALL_S, p.net.now_ns);
+	CHECK(quic_token_use(p.b->engine, token));
+	CHECK(!quic_token_use(p.b->engine, token));
+	quic_engine_set_wall(p.b->engine, WALL_S + WEFT_TOKEN_KNOWN_LIFE_S, p.net.now_ns);
+	CHECK(!quic_token_use(p.b->engine, token));
+	quic_engine_set_wall(p.b->engine, WALL_S + 5 * WEFT_TOKEN_KNOWN_LIFE_S, p.net.now_ns);
+	CHECK(quic_token_use(p.b->engine, token));
+	for (unsigned i = 0; i < 70000; i++) {
+		random_fill(&dice, token, sizeof(token));
+		mistaken_cnt += !quic_token_use(p.b->engine, token);
+	}
+	printf("# %u of 70000 mistaken\n", mistaken_cnt);
+	CHECK(mistaken_cnt < 350);
 	quic_pair_fini(&p);
 }
 
@@ -225,7 +250,8 @@ int main(void)
 	RUN(test_token_is_good_from_any_port_of_its_address);
 	RUN(test_token_is_good_for_two_days);
 	RUN(test_token_is_good_at_every_engine_of_the_node);
-	RUN(test_replayed_token_opens_no_more_than_the_prefix_may);
+	RUN(test_token_is_good_once);
+	RUN(test_shown_token_is_remembered_for_its_life);
 	RUN(test_client_that_moved_gets_a_token_of_where_it_is);
 	RUN(test_tokens_do_not_show_whose_they_are);
 	RUN(test_token_says_who_and_since_when);

@@ -44,8 +44,11 @@ static void quic_add(json_t *limits, const struct quic_config *config, uint64_t 
 	const struct limit_row rows[] = {
 		{"quic.conn_cap", COUNT, worker_cnt * config->conn_cap, quic->conn_cnt,
 		 quic->conn_peak_cnt, (int64_t)quic->refused_full_cnt},
-		{"quic.conn_per_prefix_cap", COUNT, config->conn_per_prefix_cap,
-		 quic->handshake_cnt, NOT_KEPT, (int64_t)quic->refused_prefix_cnt},
+		/* Beyond it they are asked for a Retry: that is what is counted. */
+		{"quic.retry_above", COUNT, quic->unproven_cap, quic->unproven_cnt,
+		 quic->unproven_peak_cnt, (int64_t)quic->unproven_retry_cnt},
+		{"handshakes with a token", COUNT, quic->proven_cap, quic->proven_cnt, NOT_KEPT,
+		 NOT_KEPT},
 		{"quic.conn_per_key_cap", COUNT, config->conn_per_key_cap, 0, NOT_KEPT,
 		 (int64_t)quic->refused_key_cnt},
 		/* What the reserve leaves to strangers. */
