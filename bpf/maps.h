@@ -144,6 +144,14 @@ struct {
 	__type(value, __u64);
 } weft_krpc_held SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct weft_krpc_reply_keys);
+} weft_krpc_keys SEC(".maps");
+
 /*
  * What belongs to the frame at hand and lives through its functions. Not
  * on the stack, for without CAP_PERFMON the kernel follows each word that
@@ -249,7 +257,7 @@ WEFT_INLINE struct weft_place *weft_table_place(struct weft_tables *tables, enum
 WEFT_INLINE struct weft_bucket *weft_table_total(struct weft_tables *tables, enum weft_total total)
 {
 	static const __u32 keys[WEFT_TOTAL_CNT] = {WEFT_TOTAL_ANSWERS, WEFT_TOTAL_KRPC_BYTES,
-						   WEFT_TOTAL_SENDERS};
+						   WEFT_TOTAL_SENDERS, WEFT_TOTAL_KRPC};
 
 	return bpf_map_lookup_elem(&weft_totals, &keys[total]);
 }
@@ -275,6 +283,23 @@ WEFT_INLINE const struct weft_krpc_text *weft_table_krpc_text(struct weft_tables
 	    bpf_xdp_load_bytes(tables, facts->payload_off, copy->bytes, len) < 0)
 		return 0;
 	return (const struct weft_krpc_text *)copy->bytes;
+}
+
+WEFT_INLINE const __u8 *weft_table_krpc_tail(struct weft_tables *tables,
+					     const struct weft_facts *facts)
+{
+	struct weft_scratch *copy = scratch_acquire();
+	__u32 off = facts->payload_off + facts->len - WEFT_KRPC_TAIL_LEN;
+
+	if (!copy || bpf_xdp_load_bytes(tables, off, copy->bytes, WEFT_KRPC_TAIL_LEN) < 0)
+		return 0;
+	return copy->bytes;
+}
+
+WEFT_INLINE const struct weft_krpc_reply_keys *
+weft_table_krpc_reply_keys(struct weft_tables *tables)
+{
+	return bpf_map_lookup_elem(&weft_krpc_keys, &only);
 }
 
 WEFT_INLINE struct weft_krpc_query *weft_table_krpc_query(struct weft_tables *tables)

@@ -17,4 +17,14 @@ WEFT_INLINE enum weft_reason weft_call_query(struct weft_tables *tables, struct 
 	return (enum weft_reason)query_judge(tables, facts, is_proven);
 }
 
+__attribute__((noinline)) int query_is_reply(struct xdp_md *ctx, struct weft_facts *facts)
+{
+	return facts ? weft_policy_is_reply(ctx, facts) : 0;
+}
+
+WEFT_INLINE _Bool weft_call_reply(struct weft_tables *tables, struct weft_facts *facts)
+{
+	return query_is_reply(tables, facts) != 0;
+}
+
 #endif

@@ -38,7 +38,7 @@
 enum weft_mode {
 	WEFT_MODE_NORMAL,
 	WEFT_MODE_PRESSURED, /* strangers prove their address by a Retry first */
-	WEFT_MODE_FLOOD,     /* and get a fraction of their rates; strangers' KRPC is dropped */
+	WEFT_MODE_FLOOD,     /* and get a fraction of their rates */
 	WEFT_MODE_CNT,
 };
 
@@ -61,6 +61,7 @@ enum weft_total {
 	WEFT_TOTAL_ANSWERS,    /* as WEFT_CLASS_ANSWER */
 	WEFT_TOTAL_KRPC_BYTES, /* of DHT answers, beyond half of what asked for them */
 	WEFT_TOTAL_SENDERS,    /* as WEFT_CLASS_SENDER */
+	WEFT_TOTAL_KRPC,       /* DHT datagrams for userspace, questions and stray replies */
 	WEFT_TOTAL_CNT,
 };
 
@@ -227,7 +228,7 @@ struct weft_sample {
 
 #define WEFT_SAMPLES_LEN (1u << 18)
 
-_Static_assert(sizeof(struct weft_config) == 544, "BPF map value layout");
+_Static_assert(sizeof(struct weft_config) == 560, "BPF map value layout");
 _Static_assert(sizeof(struct weft_validated) == 32, "BPF map value layout");
 _Static_assert(sizeof(struct weft_ban) == 16, "BPF map value layout");
 _Static_assert(sizeof(struct weft_place) == 32, "half a cache line");

@@ -19,6 +19,20 @@ WEFT_INLINE _Bool weft_krpc_may_be_query(const __u8 *data)
 	return data[3] <= 'a';
 }
 
+/* It answers what we asked somebody at its source. */
+WEFT_INLINE _Bool weft_policy_is_reply(struct weft_tables *tables, struct weft_facts *facts)
+{
+	const struct weft_krpc_reply_keys *keys = weft_table_krpc_reply_keys(tables);
+	const __u8 *tail;
+	__u64 transaction;
+
+	if (!keys || facts->len < WEFT_KRPC_TAIL_LEN)
+		return 0;
+	tail = weft_table_krpc_tail(tables, facts);
+	return tail && weft_krpc_tail_transaction(tail, &transaction) &&
+	       weft_krpc_is_own(keys, &facts->source, transaction);
+}
+
 /*
  * What is nearer than we are cannot have come to us: such an address is
  * borrowed or ours, and userspace knows what to think of it.

@@ -2,7 +2,7 @@
 #ifndef WEFT_KRPC_TABLES_H
 #define WEFT_KRPC_TABLES_H
 
-#include "weft/krpc.h"
+#include "weft/krpc_reply.h"
 
 /*
  * What the program answers the DHT's questions from. Userspace writes into
@@ -12,6 +12,7 @@
  *   weft_krpc_selves   array   family: struct weft_krpc_self
  *   weft_krpc_buckets  array   weft_krpc_bucket_idx: struct weft_krpc_bucket
  *   weft_krpc_held     array   word of the set: 64 bits of it
+ *   weft_krpc_keys     array   0: struct weft_krpc_reply_keys
  *
  * Nothing is read half written: whatever has several words is there twice,
  * and a word says which one lives, or none. Userspace fills the other one
@@ -73,6 +74,7 @@ struct weft_krpc_tables {
 	struct weft_krpc_self *selves;	  /* by family. NULL, and so the others: there are none */
 	struct weft_krpc_bucket *buckets; /* WEFT_KRPC_BUCKETS_CNT */
 	__u64 *held;			  /* WEFT_KRPC_HELD_WORD_CNT */
+	struct weft_krpc_reply_keys *reply_keys;
 };
 
 /*

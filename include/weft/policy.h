@@ -26,9 +26,11 @@
  *   weft_table_krpc_text(tables, facts)         the whole payload, of WEFT_KRPC_QUERY_LEN_MAX
  *                                               and less, where it can be read at any offset
  *   weft_table_krpc_query(tables)               where it is read to, kept for who answers
+ *   weft_table_krpc_tail(tables, facts)         its last WEFT_KRPC_TAIL_LEN bytes, of as many and more
+ *   weft_table_krpc_reply_keys                  the value, or NULL
  *   weft_table_krpc_self, _held(tables, i)      value i of weft/krpc_tables.h, or NULL
  *
- * Lookups return a pointer that lives as long as the call, or NULL. Three
+ * Lookups return a pointer that lives as long as the call, or NULL. Four
  * functions are called through the includer, for to the BPF verifier a
  * function by itself is read once, and an inlined one once for each way
  * that leads there:
@@ -37,6 +39,7 @@
  *   weft_call_initial(tables, view, facts)           weft_policy_initial of what is in view;
  *                                                    before policy.h
  *   weft_call_query(tables, facts, is_proven)        weft_policy_query; before policy.h
+ *   weft_call_reply(tables, facts)                   weft_policy_is_reply; before policy.h
  */
 
 /*
@@ -102,24 +105,45 @@ WEFT_INLINE enum weft_reason weft_policy_long(struct weft_tables *tables,
 				 WEFT_REASON_INITIAL_LIMIT);
 }
 
+/*
+ * DHT datagrams of strangers that userspace takes in all: what a flood
+ * leaves of the rings and of home's time is for the replies it asked for.
+ */
+WEFT_INLINE enum weft_reason weft_policy_krpc_deliver(struct weft_tables *tables,
+						      const struct weft_config *config,
+						      struct weft_facts *facts)
+{
+	struct weft_bucket *all = weft_table_total(tables, WEFT_TOTAL_KRPC);
+
+	return all && weft_bucket_take(all, &config->totals[WEFT_TOTAL_KRPC],
+				       weft_policy_now(tables, facts))
+		       ? WEFT_REASON_KRPC
+		       : WEFT_REASON_KRPC_FLOOD;
+}
+
 WEFT_INLINE enum weft_reason weft_policy_krpc(struct weft_tables *tables,
 					      const struct weft_config *config,
 					      const struct weft_view *view,
 					      struct weft_facts *facts)
 {
-	struct weft_validated *entry = weft_policy_validated(tables, facts);
+	struct weft_validated *entry;
+	enum weft_reason reason;
 
+	if (!weft_krpc_may_be_query(view->data) && weft_call_reply(tables, facts))
+		return WEFT_REASON_KRPC_REPLY;
+	entry = weft_policy_validated(tables, facts);
 	if (entry) {
 		if (!weft_policy_has_credit(tables, config, facts, entry))
 			return WEFT_REASON_KRPC_LIMIT;
-	} else if (config->mode == WEFT_MODE_FLOOD) {
-		return WEFT_REASON_KRPC_FLOOD;
 	} else if (!weft_call_admit(tables, &facts->source, WEFT_CLASS_KRPC,
 				    weft_policy_now(tables, facts))) {
 		return WEFT_REASON_KRPC_LIMIT;
 	}
-	return weft_krpc_may_be_query(view->data) ? weft_call_query(tables, facts, entry != 0)
-						  : WEFT_REASON_KRPC;
+	reason = weft_krpc_may_be_query(view->data) ? weft_call_query(tables, facts, entry != 0)
+						    : WEFT_REASON_KRPC;
+	return reason == WEFT_REASON_KRPC && !entry
+		       ? weft_policy_krpc_deliver(tables, config, facts)
+		       : reason;
 }
 
 /* The ban in force, or NULL. */

@@ -291,7 +291,7 @@ static void test_modes_and_limits_are_those_of_all_krpc(void)
 	CHECK_EQ(ask(&ping, false), WEFT_REASON_KRPC_BUDGET);
 	config.mode = WEFT_MODE_FLOOD;
 	twins_set_config(&twins, &config);
-	CHECK_EQ(ask(&ping, false), WEFT_REASON_KRPC_FLOOD);
+	CHECK_EQ(ask(&ping, false), WEFT_REASON_KRPC_BUDGET);
 	/* Who is proven has a limit of his own, and none of bytes. */
 	twins_validate(&twins, &source, NOW_NS + 1);
 	CHECK_EQ(ask(&ping, false), WEFT_REASON_KRPC_SENT);

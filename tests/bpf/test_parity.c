@@ -140,6 +140,22 @@ static size_t random_question(uint8_t *payload)
 	return payload_write_krpc(&spec, payload);
 }
 
+/* To a question of ours, of now, of the last minute, of before, or of nobody's. */
+static size_t random_reply(const struct weft_endpoint *source, uint8_t *payload)
+{
+	const __u64 key[2] = {1 + below(4), 9};
+	const struct weft_endpoint elsewhere = random_source();
+	const struct payload_krpc_reply spec = {
+		.transaction = weft_krpc_transaction(key, one_in(4) ? &elsewhere : source,
+						     (uint16_t)below(1 << 16)),
+		.is_error = one_in(4),
+		.has_version = one_in(2),
+		.version_len = one_in(8) ? 1 + below(8) : 4,
+	};
+
+	return payload_write_krpc_reply(&spec, payload);
+}
+
 static size_t random_frame(uint8_t *frame)
 {
 	static uint8_t payload[PAYLOAD_LEN_MAX];
@@ -148,7 +164,7 @@ static size_t random_frame(uint8_t *frame)
 
 	packet.local = random_local(&packet.source);
 	packet.vlan_cnt = one_in(6) ? below(4) : 0;
-	switch (below(7)) {
+	switch (below(8)) {
 	case 0:
 	case 1:
 		packet.payload_len = random_long(&packet.source, payload);
@@ -162,6 +178,9 @@ static size_t random_frame(uint8_t *frame)
 	case 4:
 	case 5:
 		packet.payload_len = random_question(payload);
+		break;
+	case 6:
+		packet.payload_len = random_reply(&packet.source, payload);
 		break;
 	default:
 		packet.payload_len = random_bytes(payload);
@@ -198,6 +217,15 @@ static void refresh_krpc(void)
 	twins_set_krpc_held(&twins, random_key(), one_in(2));
 }
 
+static void turn_reply_keys(void)
+{
+	struct weft_krpc_reply_keys reply_keys = {.keys = {{1 + below(4), 9}, {1 + below(4), 9}}};
+
+	if (one_in(4))
+		memset(reply_keys.keys[below(2)], 0, sizeof(reply_keys.keys[0]));
+	twins_set_reply_keys(&twins, &reply_keys);
+}
+
 /* What userspace does meanwhile. */
 static void disturb(void)
 {
@@ -213,6 +241,8 @@ static void disturb(void)
 	}
 	if (one_in(4))
 		refresh_krpc();
+	if (one_in(4))
+		turn_reply_keys();
 	if (twins.native.validated.used_cnt < VALIDATED_FRESH)
 		twins_validate(&twins, &source,
 			       twins.native.now_ns + random_below(&rng, 20000000000ull));
@@ -245,6 +275,8 @@ static void set_state(void)
 		(struct weft_bucket_rate){.cost_ns = 3000, .credit_max_ns = 3000000};
 	config.totals[WEFT_TOTAL_SENDERS] =
 		(struct weft_bucket_rate){.cost_ns = 300000, .credit_max_ns = 3000000};
+	config.totals[WEFT_TOTAL_KRPC] =
+		(struct weft_bucket_rate){.cost_ns = 100000, .credit_max_ns = 3000000};
 	config.token_life_ns = 1000000000;
 	twins_set_now(&twins, 1000000000);
 	twins_set_locals(&twins, &locals);

@@ -89,7 +89,9 @@ static const struct row rows[] = {
 	{ "seven bytes", WEFT_REASON_NO_PROTOCOL, .kind = BYTES, .bytes = KRPC, .bytes_len = 7, .len = 7 },
 	{ "KRPC", WEFT_REASON_KRPC, .kind = BYTES, .bytes = KRPC, .bytes_len = 12, .len = 90 },
 	{ "KRPC beyond the limit", WEFT_REASON_KRPC_LIMIT, .kind = BYTES, .bytes = KRPC, .bytes_len = 12, .len = 90, .is_limited = 1 },
-	{ "KRPC in flood", WEFT_REASON_KRPC_FLOOD, .kind = BYTES, .bytes = KRPC, .bytes_len = 12, .len = 90, .mode = WEFT_MODE_FLOOD },
+	{ "KRPC in flood", WEFT_REASON_KRPC, .kind = BYTES, .bytes = KRPC, .bytes_len = 12, .len = 90, .mode = WEFT_MODE_FLOOD },
+	{ "KRPC, no room left for all", WEFT_REASON_KRPC_FLOOD, .kind = BYTES, .bytes = KRPC, .bytes_len = 12, .len = 90, .no_answers = 1 },
+	{ "KRPC, no room left for all, proven", WEFT_REASON_KRPC, .kind = BYTES, .bytes = KRPC, .bytes_len = 12, .len = 90, .no_answers = 1, .is_proven = 1 },
 	{ "KRPC in flood, proven", WEFT_REASON_KRPC, .kind = BYTES, .bytes = KRPC, .bytes_len = 12, .len = 90, .mode = WEFT_MODE_FLOOD, .is_proven = 1 },
 	{ "KRPC of IPv6", WEFT_REASON_KRPC, .kind = BYTES, .bytes = KRPC, .bytes_len = 12, .len = 90, .is_ipv6 = 1 },
 	{ "STUN", WEFT_REASON_STUN, .kind = BYTES, .bytes = STUN, .bytes_len = 8, .len = 20 },
@@ -182,7 +184,7 @@ static void set_state(const struct row *row, const struct weft_endpoint *source)
 	if (row->is_limited)
 		config.validated = never;
 	if (row->no_answers)
-		config.totals[WEFT_TOTAL_ANSWERS] = never;
+		config.totals[WEFT_TOTAL_ANSWERS] = config.totals[WEFT_TOTAL_KRPC] = never;
 	if (!row->is_unlisted) {
 		weft_locals_put(&locals, &local_v4);
 		weft_locals_put(&locals, &local_v6);
@@ -259,7 +261,7 @@ static void test_no_reason_is_left_out(void)
 		WEFT_REASON_BANNED,	   WEFT_REASON_BAD_TOKEN,      WEFT_REASON_LATE_TOKEN,
 		WEFT_REASON_UNKEYED_TOKEN, WEFT_REASON_VALIDATED_FULL, WEFT_REASON_ANSWER_FAILED,
 		WEFT_REASON_RETRIED,	   WEFT_REASON_KNOWN,	       WEFT_REASON_KRPC_SENDER,
-		WEFT_REASON_KRPC_SENT,	   WEFT_REASON_KRPC_BUDGET,
+		WEFT_REASON_KRPC_SENT,	   WEFT_REASON_KRPC_BUDGET,    WEFT_REASON_KRPC_REPLY,
 	};
 
 	for (unsigned reason = 0; reason < WEFT_REASON_CNT; reason++) {

@@ -3,7 +3,7 @@
  * Whoever is asked answers what it likes. A node searches for an item, for
  * peers and for nodes, and puts; the input is cut into datagrams by two
  * bytes of length. The first byte of each chooses which of the queries that
- * were sent it answers, and "1:t4:" is followed by that one's number.
+ * were sent it answers, and "1:t8:" is followed by that one's number.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +13,7 @@
 #include "dht/dht.h"
 #include "dht/item.h"
 #include "dht/krpc.h"
+#include "weft/krpc_reply.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -20,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 #define STEP_NS	 100000000ull
 
 struct sent {
-	uint8_t transaction[4];
+	uint8_t transaction[WEFT_KRPC_OWN_TRANSACTION_LEN];
 	struct addr remote;
 };
 
@@ -120,8 +121,8 @@ static void answer(struct dht *dht, const struct asked *asked, const uint8_t *da
 	uint8_t *number;
 
 	memcpy(bytes, data + 1, len - 1);
-	number = memmem(bytes, len - 1, "1:t4:", 5);
-	if (number && number + 9 <= bytes + len - 1)
+	number = memmem(bytes, len - 1, "1:t8:", 5);
+	if (number && number + 13 <= bytes + len - 1)
 		memcpy(number + 5, sent->transaction, sizeof(sent->transaction));
 	dht_input(dht, &dgram, now_ns);
 }

@@ -12,7 +12,7 @@
 #include "base/random.h"
 #include "dht/dht.h"
 #include "dht/krpc.h"
-#include "weft/krpc.h"
+#include "weft/krpc_reply.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -22,7 +22,7 @@ struct answered {
 	size_t len; /* of the answer, 0: none */
 	/* Whom we asked last, and by which id. */
 	struct addr asked;
-	uint8_t transaction[4];
+	uint8_t transaction[WEFT_KRPC_OWN_TRANSACTION_LEN];
 	uint8_t token[WEFT_KRPC_TOKEN_LEN]; /* that we told last */
 };
 
@@ -132,7 +132,7 @@ static void datagram_input(struct dht *dht, struct answered *answered, uint8_t f
 	dgram.remote.ip[3] = from & 3;
 	if (from & 4 && answered->asked.family) {
 		dgram.remote = answered->asked;
-		secret_set(exact, len, "1:t4:", answered->transaction,
+		secret_set(exact, len, "1:t8:", answered->transaction,
 			   sizeof(answered->transaction));
 	}
 	secret_set(exact, len, "5:token8:", answered->token, sizeof(answered->token));

@@ -76,3 +76,12 @@ void krpc_tables_set_held_word(const struct weft_krpc_tables *tables, unsigned i
 {
 	__atomic_store_n(&tables->held[idx], bits, __ATOMIC_RELEASE);
 }
+
+void krpc_tables_set_reply_keys(const struct weft_krpc_tables *tables,
+				const struct weft_krpc_reply_keys *keys)
+{
+	for (unsigned i = 0; i < WEFT_KRPC_REPLY_KEY_CNT; i++)
+		for (unsigned word = 0; word < 2; word++)
+			__atomic_store_n(&tables->reply_keys->keys[i][word], keys->keys[i][word],
+					 __ATOMIC_RELEASE);
+}

@@ -27,5 +27,8 @@ void krpc_tables_set_nodes(const struct weft_krpc_tables *tables, enum weft_krpc
 			   unsigned bucket, const uint8_t *compact, unsigned cnt);
 /* krpc_tables_set_held_word: 64 bits of weft_krpc_held_bit; as often as one likes. */
 void krpc_tables_set_held_word(const struct weft_krpc_tables *tables, unsigned idx, uint64_t bits);
+/* krpc_tables_set_reply_keys: before the newer of the two is used. As often as one likes. */
+void krpc_tables_set_reply_keys(const struct weft_krpc_tables *tables,
+				const struct weft_krpc_reply_keys *keys);
 
 #endif

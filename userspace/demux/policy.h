@@ -32,6 +32,11 @@ WEFT_INLINE enum weft_reason weft_call_query(struct weft_tables *tables, struct 
 	return weft_policy_query(tables, facts, is_proven);
 }
 
+WEFT_INLINE _Bool weft_call_reply(struct weft_tables *tables, struct weft_facts *facts)
+{
+	return weft_policy_is_reply(tables, facts);
+}
+
 #include "weft/policy.h"
 
 #endif

@@ -43,6 +43,7 @@ struct weft_tables {
 	struct map validated;
 	struct pool validated_slots;
 	struct weft_krpc_tables krpc; /* all NULL: every question is for userspace */
+	struct weft_krpc_reply_keys reply_keys;
 	/* The datagram at hand. */
 	uint64_t now_ns;
 	const uint8_t *payload;
@@ -168,6 +169,18 @@ WEFT_INLINE const struct weft_krpc_text *weft_table_krpc_text(struct weft_tables
 {
 	__builtin_memcpy(tables->krpc_text.bytes, tables->payload, facts->len);
 	return &tables->krpc_text;
+}
+
+WEFT_INLINE const __u8 *weft_table_krpc_tail(struct weft_tables *tables,
+					     const struct weft_facts *facts)
+{
+	return tables->payload + facts->len - WEFT_KRPC_TAIL_LEN;
+}
+
+WEFT_INLINE const struct weft_krpc_reply_keys *
+weft_table_krpc_reply_keys(struct weft_tables *tables)
+{
+	return &tables->reply_keys;
 }
 
 WEFT_INLINE struct weft_krpc_query *weft_table_krpc_query(struct weft_tables *tables)

@@ -137,6 +137,7 @@ static int parts_init(struct dht *dht)
 
 	random_fill(params->random, secret, sizeof(secret));
 	dht_tokens_init(&dht->tokens, params->random, params->now_ns);
+	dht_transactions_init(&dht->transactions, params->random, params->now_ns);
 	err = dht_proven_new(&dht->arena, secret, &dht->proven);
 	for (unsigned net = 0; net < DHT_FAMILY_CNT && err == 0; net++) {
 		if (params->config.is_on[net])
@@ -297,6 +298,9 @@ void dht_expire(struct dht *dht, uint64_t now_ns)
 {
 	if (dht_tokens_expire(&dht->tokens, now_ns))
 		dht->blob_generation++;
+	if (dht_transactions_expire(&dht->transactions, now_ns) && dht->params.events &&
+	    dht->params.events->reply_keys)
+		dht->params.events->reply_keys(dht->params.ctx, &dht->transactions.keys);
 	blobs_refresh(dht, now_ns);
 	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++) {
 		if (!dht_side_is_on(&dht->sides[net]))
@@ -319,6 +323,7 @@ uint64_t dht_next_ns(const struct dht *dht)
 {
 	uint64_t next_ns = earlier(dht->tokens.turn_ns, dht_joins_next_ns(dht));
 
+	next_ns = earlier(next_ns, dht->transactions.turn_ns);
 	next_ns = earlier(next_ns, timer_wheel_next_ns(&dht->timers));
 	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++) {
 		const struct dht_side *side = &dht->sides[net];

@@ -31,6 +31,7 @@ struct dgram;
 struct dgram_sink;
 struct dht_item;
 struct random;
+struct weft_krpc_reply_keys;
 
 #define DHT_FAMILY_CNT 2
 /* Index of what there is one of per family: IPv4 first. */
@@ -70,6 +71,8 @@ struct dht_events {
 	 * so long is answered by dht_blob alone.
 	 */
 	void (*held)(void *ctx, const struct kad_id *key);
+	/* The keys of our transaction ids are these from now on; no id is under the newer one yet. */
+	void (*reply_keys)(void *ctx, const struct weft_krpc_reply_keys *keys);
 };
 
 struct dht_params {
@@ -247,6 +250,8 @@ size_t dht_blob(const struct dht *dht, enum dht_net net, unsigned bucket,
 		const uint8_t **out_nodes);
 /* dht_token_key: what weft_krpc_token makes write tokens with now; changes every 5 minutes. */
 void dht_token_key(const struct dht *dht, uint64_t out_key[2]);
+/* dht_reply_keys: those of our transaction ids now (weft/krpc_reply.h). Borrowed, and followed. */
+const struct weft_krpc_reply_keys *dht_reply_keys(const struct dht *dht);
 
 /*
  * dht_save writes what a warm start needs: our ids, good nodes, items and

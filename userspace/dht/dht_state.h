@@ -11,6 +11,7 @@
 #include "dht/dht.h"
 #include "dht/save.h"
 #include "dht/tokens.h"
+#include "dht/transactions.h"
 #include "kad/rtt.h"
 #include "weft/bucket.h"
 
@@ -26,6 +27,7 @@
  *	blobs	 blobs.c    lists of nodes by bucket, what find_node is answered with
  *		 answer.c   a query in, an answer into the sink
  * The asking half:
+ *	transactions transactions.c  the keys of our transaction ids
  *	queries	 query.c    what of ours waits for a reply
  *	searches search.c   lookups over queries
  *	owns	 publish.c  what is put and announced, again and again
@@ -63,6 +65,7 @@ struct dht {
 	uint64_t wall_us, wall_at_ns;
 	uint64_t blob_generation;
 	struct dht_tokens tokens;
+	struct dht_transactions transactions;
 	struct weft_bucket strangers; /* answers to unproven addresses */
 	struct dht_proven *proven;
 	struct timer_wheel timers; /* of queries, searches and owns */

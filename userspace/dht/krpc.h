@@ -15,7 +15,7 @@
  * KRPC messages (BEP-5, 32, 42, 43, 44, 51; docs/wire/krpc.md): bytes to
  * struct and struct to bytes, nothing else. Unknown keys are stepped over.
  */
-#define KRPC_TRANSACTION_LEN_MAX 32  /* of a peer's; ours have 4 */
+#define KRPC_TRANSACTION_LEN_MAX 32  /* of a peer's; ours have 8 */
 #define KRPC_TOKEN_LEN_MAX	 128 /* of a foreign node's, that we give back */
 /* What we send: reaches everybody without fragments, also through tunnels. */
 #define KRPC_SEND_LEN_MAX 1024

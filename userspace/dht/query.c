@@ -22,11 +22,13 @@
 #define WAIT_FACTOR 3
 #define WAIT_MIN_NS 1000000000ull
 #define WAIT_MAX_NS 3000000000ull
+/* With 1,024 questions to one address 1 in 64 ids is taken: all of these by chance never. */
+#define TRANSACTION_TRIES 8
 
 struct dht_query {
 	struct timer timer; /* when it is given up */
 	struct dht *dht;
-	uint32_t transaction;
+	uint64_t transaction;
 	struct addr remote;
 	struct kad_id id;
 	bool has_id;
@@ -50,7 +52,7 @@ size_t dht_queries_footprint(uint32_t query_cap)
 {
 	return aligned(sizeof(struct dht_queries)) +
 	       pool_footprint(sizeof(struct dht_query), query_cap) +
-	       map_footprint(sizeof(uint32_t), query_cap);
+	       map_footprint(sizeof(uint64_t), query_cap);
 }
 
 int dht_queries_new(struct arena *arena, uint32_t query_cap, const uint64_t secret[2],
@@ -62,7 +64,7 @@ int dht_queries_new(struct arena *arena, uint32_t query_cap, const uint64_t secr
 	if (!queries)
 		return WEFT_EFULL;
 	if ((err = pool_init(&queries->pool, arena, sizeof(struct dht_query), query_cap)) < 0 ||
-	    (err = map_init(&queries->by_transaction, arena, sizeof(uint32_t), query_cap, secret)) <
+	    (err = map_init(&queries->by_transaction, arena, sizeof(uint64_t), query_cap, secret)) <
 		    0)
 		return err;
 	*out_queries = queries;
@@ -95,14 +97,16 @@ static void query_give_up(struct timer *timer, uint64_t now_ns)
 	query_end(query, NULL, now_ns);
 }
 
-static uint32_t transaction_make(struct dht *dht)
+/* 0: no free one in a few tries, of 65,536 for each address. */
+static uint64_t transaction_make(const struct dht *dht, const struct addr *remote)
 {
-	uint32_t transaction;
+	for (unsigned i = 0; i < TRANSACTION_TRIES; i++) {
+		uint64_t transaction = dht_transactions_make(&dht->transactions, remote);
 
-	do
-		transaction = (uint32_t)random_u64(dht->params.random);
-	while (map_lookup(&dht->queries->by_transaction, &transaction));
-	return transaction;
+		if (transaction && !map_lookup(&dht->queries->by_transaction, &transaction))
+			return transaction;
+	}
+	return 0;
 }
 
 static int query_write(struct dht *dht, const struct dht_query_params *params)
@@ -135,13 +139,13 @@ int dht_query_send(struct dht *dht, const struct dht_query_params *params, uint6
 {
 	struct dht_side *side = dht_side_of(dht, &params->remote);
 	struct dht_queries *queries = dht->queries;
-	uint32_t transaction = transaction_make(dht);
+	uint64_t transaction = transaction_make(dht, &params->remote);
 	struct dht_query *query;
 	int err;
 
 	if (!side)
 		return WEFT_EUNREACHABLE;
-	if (queries->pool.used_cnt == queries->pool.cap_cnt)
+	if (!transaction || queries->pool.used_cnt == queries->pool.cap_cnt)
 		return WEFT_EFULL;
 	if (!dht_governor_admit(dht->governor, &params->remote, params->urgency, now_ns))
 		return WEFT_EBUSY;
@@ -173,7 +177,7 @@ static struct dht_query *query_find(const struct dht *dht, const struct krpc_mes
 				    const struct addr *remote)
 {
 	struct dht_query *query;
-	uint32_t transaction;
+	uint64_t transaction;
 
 	if (reply->transaction.len != sizeof(transaction))
 		return NULL;

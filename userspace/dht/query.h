@@ -17,7 +17,7 @@ struct dht;
 /*
  * Queries of ours that wait for a reply. A reply counts when it comes from
  * the very address that was asked, with the transaction id that only that
- * address was told: 32 random bits. What it teaches about the node (alive,
+ * address was told (transactions.h). What it teaches about the node (alive,
  * round trip, id, how it sees us) goes to table and joins here, for every query; what it says goes to who asked.
  */
 struct dht_queries;

@@ -79,3 +79,8 @@ void dht_stats(const struct dht *dht, uint64_t now_ns, struct dht_stats *out_sta
 		kad_table_count(side->table, now_ns, &out_stats->nodes[net]);
 	}
 }
+
+const struct weft_krpc_reply_keys *dht_reply_keys(const struct dht *dht)
+{
+	return &dht->transactions.keys;
+}

@@ -77,6 +77,7 @@ static void maps_of(const struct weft_xdp *program, struct bpf_map *out_maps[XDP
 		[XDP_MAP_KRPC_SELVES] = program->maps.weft_krpc_selves,
 		[XDP_MAP_KRPC_BUCKETS] = program->maps.weft_krpc_buckets,
 		[XDP_MAP_KRPC_HELD] = program->maps.weft_krpc_held,
+		[XDP_MAP_KRPC_KEYS] = program->maps.weft_krpc_keys,
 	};
 
 	memcpy(out_maps, maps, sizeof(maps));

@@ -10,6 +10,7 @@
 
 #define SELVES_LEN  (WEFT_KRPC_FAMILY_CNT * sizeof(struct weft_krpc_self))
 #define BUCKETS_LEN (WEFT_KRPC_BUCKETS_CNT * sizeof(struct weft_krpc_bucket))
+#define KEYS_LEN    sizeof(struct weft_krpc_reply_keys)
 #define HELD_LEN    (WEFT_KRPC_HELD_WORD_CNT * sizeof(__u64))
 
 /* NULL: errno tells. */
@@ -33,7 +34,8 @@ int xdp_krpc_map(struct xdp *xdp)
 	krpc->selves = table_map(xdp, XDP_MAP_KRPC_SELVES, SELVES_LEN);
 	krpc->buckets = krpc->selves ? table_map(xdp, XDP_MAP_KRPC_BUCKETS, BUCKETS_LEN) : NULL;
 	krpc->held = krpc->buckets ? table_map(xdp, XDP_MAP_KRPC_HELD, HELD_LEN) : NULL;
-	return krpc->held ? 0 : -errno;
+	krpc->reply_keys = krpc->held ? table_map(xdp, XDP_MAP_KRPC_KEYS, KEYS_LEN) : NULL;
+	return krpc->reply_keys ? 0 : -errno;
 }
 
 void xdp_krpc_unmap(struct xdp *xdp)
@@ -41,10 +43,11 @@ void xdp_krpc_unmap(struct xdp *xdp)
 	table_unmap(xdp->krpc.selves, SELVES_LEN);
 	table_unmap(xdp->krpc.buckets, BUCKETS_LEN);
 	table_unmap(xdp->krpc.held, HELD_LEN);
+	table_unmap(xdp->krpc.reply_keys, KEYS_LEN);
 	xdp->krpc = (struct weft_krpc_tables){.selves = NULL};
 }
 
 const struct weft_krpc_tables *xdp_krpc_tables(const struct xdp *xdp)
 {
-	return xdp->krpc.held ? &xdp->krpc : NULL;
+	return xdp->krpc.reply_keys ? &xdp->krpc : NULL;
 }

@@ -132,6 +132,24 @@ size_t payload_write_krpc(const struct payload_krpc *spec, uint8_t *at)
 	return (size_t)(append_text(at, "1:y1:qe") - begin);
 }
 
+size_t payload_write_krpc_reply(const struct payload_krpc_reply *spec, uint8_t *at)
+{
+	unsigned version_len = spec->version_len ? spec->version_len : 4;
+	uint8_t *begin = at;
+	char number[16];
+
+	at = append_text(at, spec->is_error ? "d1:eli201e7:Genericee"
+					    : "d1:rd2:id20:abcdefghij0123456789e");
+	if (spec->is_error)
+		at--;
+	at = append(append_text(at, "1:t8:"), &spec->transaction, 8);
+	if (spec->has_version) {
+		snprintf(number, sizeof(number), "1:v%u:", version_len);
+		at = append(append_text(at, number), "wxyzwxyz", version_len);
+	}
+	return (size_t)(append_text(at, spec->is_error ? "1:y1:ee" : "1:y1:re") - begin);
+}
+
 void payload_keys_init(struct payload_keys *keys, uint32_t now_s)
 {
 	const __u64 cid_key[2] = {11, 12};

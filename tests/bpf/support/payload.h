@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "weft/cid.h"
-#include "weft/krpc.h"
+#include "weft/krpc_reply.h"
 #include "weft/token.h"
 
 /*
@@ -54,6 +54,14 @@ struct payload_krpc {
 	unsigned transaction_len; /* 0: 2 */
 };
 
+/* An answer to a question of ours, with this transaction id of eight bytes. */
+struct payload_krpc_reply {
+	uint64_t transaction;
+	bool is_error;
+	bool has_version;
+	unsigned version_len; /* 0: 4 */
+};
+
 struct payload_keys {
 	struct weft_cid_keys cid;
 	struct weft_token_keys token;
@@ -67,6 +75,7 @@ size_t payload_write_short(const struct payload_keys *keys, enum payload_id id, 
 			   uint8_t *at);
 /* payload_write_krpc: all that is free in it is letters. */
 size_t payload_write_krpc(const struct payload_krpc *spec, uint8_t *at);
+size_t payload_write_krpc_reply(const struct payload_krpc_reply *spec, uint8_t *at);
 /* payload_keys_init: keys of four days around wall clock now_s. */
 void payload_keys_init(struct payload_keys *keys, uint32_t now_s);
 

@@ -75,6 +75,7 @@ const char *program_open(struct program *program, uint32_t validated_cap)
 		.selves = map_memory(program->skel->maps.weft_krpc_selves),
 		.buckets = map_memory(program->skel->maps.weft_krpc_buckets),
 		.held = map_memory(program->skel->maps.weft_krpc_held),
+		.reply_keys = map_memory(program->skel->maps.weft_krpc_keys),
 	};
 	return NULL;
 }
@@ -87,6 +88,7 @@ void program_close(struct program *program)
 		munmap(program->krpc.buckets,
 		       WEFT_KRPC_BUCKETS_CNT * sizeof(program->krpc.buckets[0]));
 		munmap(program->krpc.held, WEFT_KRPC_HELD_WORD_CNT * sizeof(__u64));
+		munmap(program->krpc.reply_keys, sizeof(*program->krpc.reply_keys));
 	}
 	program->krpc = (struct weft_krpc_tables){.selves = NULL};
 	weft_xdp__destroy(program->skel);

@@ -31,6 +31,7 @@ const char *twins_open(struct twins *twins)
 	krpc->selves = calloc(WEFT_KRPC_FAMILY_CNT, sizeof(krpc->selves[0]));
 	krpc->buckets = calloc(WEFT_KRPC_BUCKETS_CNT, sizeof(krpc->buckets[0]));
 	krpc->held = calloc(WEFT_KRPC_HELD_WORD_CNT, sizeof(krpc->held[0]));
+	krpc->reply_keys = &twins->native.reply_keys;
 	if (!krpc->selves || !krpc->buckets || !krpc->held)
 		abort();
 	reason = program_open(&twins->program, TWINS_VALIDATED_CAP);
@@ -69,6 +70,7 @@ void twins_reset(struct twins *twins)
 		abort();
 	native->krpc = kept.krpc;
 	native->locals = kept.locals;
+	native->reply_keys = kept.reply_keys;
 	native->cid_keys = kept.cid_keys;
 	native->token_keys = kept.token_keys;
 	kept.config.ban_ipv4_cnt = kept.config.ban_ipv6_cnt = 0;
@@ -190,6 +192,12 @@ void twins_set_krpc_held(struct twins *twins, const uint8_t *key, bool is_held)
 	bits = twins->native.krpc.held[bit / 64];
 	for (const struct weft_krpc_tables *at = NULL; (at = krpc_next(twins, at));)
 		krpc_tables_set_held_word(at, bit / 64, is_held ? bits | mask : bits & ~mask);
+}
+
+void twins_set_reply_keys(struct twins *twins, const struct weft_krpc_reply_keys *keys)
+{
+	for (const struct weft_krpc_tables *at = NULL; (at = krpc_next(twins, at));)
+		krpc_tables_set_reply_keys(at, keys);
 }
 
 void twins_krpc_answer(struct twins *twins, const struct weft_endpoint *asker,

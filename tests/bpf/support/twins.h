@@ -55,6 +55,8 @@ void twins_set_krpc_token_key(struct twins *twins, const uint64_t key[2]);
 void twins_set_krpc_nodes(struct twins *twins, enum weft_krpc_family family, unsigned bucket,
 			  const uint8_t *compact, unsigned cnt);
 void twins_set_krpc_held(struct twins *twins, const uint8_t *key, bool is_held);
+/* twins_set_reply_keys: of our own questions, by whose transaction ids replies are known. */
+void twins_set_reply_keys(struct twins *twins, const struct weft_krpc_reply_keys *keys);
 /* twins_krpc_answer: what the native one answers to the question it judged last. */
 void twins_krpc_answer(struct twins *twins, const struct weft_endpoint *asker,
 		       struct weft_krpc_draft *out_draft);

@@ -16,7 +16,8 @@ static struct driver_answers *answers;
 static struct weft_krpc_self selves[WEFT_KRPC_FAMILY_CNT];
 static struct weft_krpc_bucket buckets[WEFT_KRPC_BUCKETS_CNT];
 static __u64 held[WEFT_KRPC_HELD_WORD_CNT];
-static const struct weft_krpc_tables tables = {selves, buckets, held};
+static struct weft_krpc_reply_keys reply_keys;
+static const struct weft_krpc_tables tables = {selves, buckets, held, &reply_keys};
 
 static void set_up(bool is_read_only)
 {
@@ -50,6 +51,8 @@ static bool is_as_dht(void)
 	uint64_t key[2];
 
 	dht_token_key(rig.dht, key);
+	if (memcmp(&reply_keys, dht_reply_keys(rig.dht), sizeof(reply_keys)) != 0)
+		return false;
 	for (unsigned i = 0; i < WEFT_KRPC_BUCKETS_CNT; i++) {
 		enum dht_net net = i / WEFT_KRPC_BUCKET_CNT;
 		const uint8_t *id = krpc_tables_id(&tables, (enum weft_krpc_family)net), *nodes;

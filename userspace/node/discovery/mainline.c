@@ -20,11 +20,13 @@
 #include "base/clock.h"
 #include "base/jobs.h"
 #include "base/log.h"
+#include "demux/krpc_tables.h"
 #include "dht/item.h"
 #include "dht/pkarr.h"
 #include "net/packet_io.h"
 #include "net/resolver.h"
 #include "node/fastpath/driver_answers.h"
+#include "node/fastpath/gate.h"
 #include "node/node_state.h"
 #include "store/store.h"
 
@@ -179,7 +181,19 @@ static void on_held(void *ctx, const struct kad_id *key)
 			    mainline->node->home.now_ns);
 }
 
+/* To every way by which a reply comes: home's own sockets, and the program. */
+static void on_reply_keys(void *ctx, const struct weft_krpc_reply_keys *keys)
+{
+	struct mainline *mainline = ctx;
+	const struct weft_krpc_tables *tables = driver_tables(mainline);
+
+	gate_set_reply_keys(mainline->node->home.gate, keys);
+	if (tables)
+		krpc_tables_set_reply_keys(tables, keys);
+}
+
 static const struct dht_events dht_events = {
+	.reply_keys = on_reply_keys,
 	.external = on_external,
 	.save = on_save,
 	.held = on_held,
@@ -319,6 +333,7 @@ int mainline_open(struct node *node, char *what)
 	if ((err = dht_new(&params, &mainline->dht)) < 0)
 		return err;
 	node->home.dht = mainline->dht;
+	on_reply_keys(mainline, dht_reply_keys(mainline->dht));
 	mainline_load(mainline);
 	mainline_bootstrap(mainline);
 	return 0;

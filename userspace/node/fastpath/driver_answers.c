@@ -125,6 +125,7 @@ void driver_answers_turn(struct driver_answers *answers, const struct dht *dht,
 	is_new = !krpc_tables_id(tables, WEFT_KRPC_IPV4) && !krpc_tables_id(tables, WEFT_KRPC_IPV6);
 	if (held_turn(answers, now_ns) || is_new)
 		held_write(answers, tables);
+	krpc_tables_set_reply_keys(tables, dht_reply_keys(dht));
 	if (!is_new && answers->generation == dht_blob_generation(dht))
 		return;
 	dht_token_key(dht, key);

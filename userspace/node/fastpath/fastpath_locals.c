@@ -73,6 +73,11 @@ static const struct limits_rate samples_rate = {50, 100};
  */
 static const struct limits_rate krpc_bytes_rate = {500000, 500000};
 /*
+ * DHT datagrams of strangers that go to userspace, per CPU: a tenth of what
+ * home can take (5 us each), in bursts that half a ring holds.
+ */
+static const struct limits_rate krpc_rate = {20000, 2000};
+/*
  * Questions that userspace sees for the sake of who asks: one a minute of
  * an address, and of all what a routing table may have of news.
  */
@@ -95,5 +100,6 @@ void fastpath_policy_defaults(struct weft_config *policy)
 		policy->rates[WEFT_CLASS_SENDER][level] =
 			(struct weft_bucket_rate){SENDER_EVERY_NS >> 2 * level, SENDER_EVERY_NS};
 	policy->totals[WEFT_TOTAL_KRPC_BYTES] = limits_bucket_rate(&krpc_bytes_rate, 0);
+	policy->totals[WEFT_TOTAL_KRPC] = limits_bucket_rate(&krpc_rate, 0);
 	policy->totals[WEFT_TOTAL_SENDERS] = limits_bucket_rate(&senders_rate, 0);
 }

@@ -189,6 +189,11 @@ void gate_set_token_keys(struct gate *gate, const struct weft_token_keys *keys)
 	gate->tables.token_keys = *keys;
 }
 
+void gate_set_reply_keys(struct gate *gate, const struct weft_krpc_reply_keys *keys)
+{
+	gate->tables.reply_keys = *keys;
+}
+
 void gate_prove(struct gate *gate, const struct addr *remote, uint64_t now_ns)
 {
 	const struct weft_validated entry = {

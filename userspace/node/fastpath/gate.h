@@ -56,6 +56,9 @@ void gate_configure(struct gate *gate, const struct weft_config *part);
 /* gate_set_{cid,token}_keys: those of the worker's engine; without them no id and no token is ours. */
 void gate_set_cid_keys(struct gate *gate, const struct weft_cid_keys *keys);
 void gate_set_token_keys(struct gate *gate, const struct weft_token_keys *keys);
+/* gate_set_reply_keys: replies to questions of the dht pass outside all limits. */
+struct weft_krpc_reply_keys;
+void gate_set_reply_keys(struct gate *gate, const struct weft_krpc_reply_keys *keys);
 /*
  * gate_prove: datagrams of a connection are expected from remote. With a
  * full table it has a stranger's limits until there is room.

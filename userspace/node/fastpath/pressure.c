@@ -59,6 +59,7 @@ static bool is_of_strangers(enum weft_reason reason)
 	/* Of proven addresses. */
 	case WEFT_REASON_SESSION:
 	case WEFT_REASON_MAYBE_RESET:
+	case WEFT_REASON_KRPC_REPLY:
 	case WEFT_REASON_CNT:
 		return false;
 	}
