@@ -157,7 +157,7 @@ def test_a20_what_a_program_says_of_its_failure_stays_there(lab):
     script = lab.dir / "fails"
     script.write_text("#!/bin/sh\necho at /etc/secret of 10.9.8.7 >&2\nexit 3\n")
     script.chmod(0o755)
-    done = a.weft("service", "publish", "fails", "--exec", str(script))
+    done = a.weft("service", "publish", "fails", "--unconfined", "--exec", str(script))
     check_eq(done.returncode, OK, done.stderr)
     answer = call(b, "fails", "Run", b"x", a)
     check_eq(answer["status"], UNKNOWN_ERROR, answer["text"])

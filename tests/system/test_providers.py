@@ -204,7 +204,7 @@ def script(lab, text):
 def test_a_process_has_limits_and_leaves_nothing_behind(lab):
     a, b = pair(lab)
     pids = lab.dir / "pids"
-    publish(a, "slow", "--exec", script(lab, f"(sleep 300; :) & echo $! $$ >> {pids}; sleep 300"))
+    publish(a, "slow", "--unconfined", "--exec", script(lab, f"(sleep 300; :) & echo $! $$ >> {pids}; sleep 300"))
     done = call(a, b, "slow", "Do", "x", timeout=1)
     check_eq(done.returncode, TIMEOUT, done.stderr)
     wait_for(lambda: not any(pathlib.Path(f"/proc/{pid}").exists()
@@ -217,7 +217,7 @@ def test_a_process_has_limits_and_leaves_nothing_behind(lab):
 
 def test_no_payload_is_in_the_log(lab):
     a, b = pair(lab)
-    publish(a, "bad", "--exec", script(lab, "cat > /dev/null; echo line of stderr >&2; exit 3"))
+    publish(a, "bad", "--unconfined", "--exec", script(lab, "cat > /dev/null; echo line of stderr >&2; exit 3"))
     done = call(a, b, "bad", "Do", "marker-of-the-payload")
     check_eq(done.returncode, FAILED, done.stderr)
     check("stderr" not in done.stderr, done.stderr)
@@ -291,7 +291,7 @@ def test_a_stop_ends_what_is_under_way(lab):
     port, _ = nginx(lab, root)
     publish(a, "site", "--http", f"127.0.0.1:{port}")
     pids = lab.dir / "pids"
-    publish(a, "slow", "--exec", script(lab, f"echo $$ >> {pids}; sleep 300"))
+    publish(a, "slow", "--unconfined", "--exec", script(lab, f"echo $$ >> {pids}; sleep 300"))
     desk(lab, a)
     where = ["--provider", node_id(a)]
     asked = [b.weft_popen("service", "call", "slow", "Do", "x", *where),

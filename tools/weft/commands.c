@@ -279,6 +279,8 @@ const struct command commands[] = {
 	  { "meta", "KEY=VALUE...", "told with the service; may be given again" },
 	  { "health", "PATH", "of --http: what a GET of must not fail" },
 	  { "memory", "SIZE", "of --exec: most that a process may have" },
+	  { "user", "NAME", "of --exec: user that it runs as" },
+	  { "unconfined", NULL, "of --exec: it may share the daemon's user and view of the files" },
 	  { "hidden", NULL, "do not publish it: only who knows this node finds it" } } },
 { "service", "withdraw", "NAME", "end an offer", NULL,
 	"weft service withdraw hello", run_service_withdraw, 1, 1,

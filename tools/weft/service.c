@@ -165,6 +165,7 @@ int run_service_publish(struct invocation *inv)
 {
 	const char *version = invocation_option(inv, "version");
 	const char *health = invocation_option(inv, "health");
+	const char *user = invocation_option(inv, "user");
 	json_t *parameters = json_pack("{s:s}", "name", inv->args[0]);
 	int status = program_add(inv, parameters);
 
@@ -180,6 +181,10 @@ int run_service_publish(struct invocation *inv)
 		json_object_set_new(parameters, "version", json_string(version));
 	if (health)
 		json_object_set_new(parameters, "health_path", json_string(health));
+	if (user)
+		json_object_set_new(parameters, "user", json_string(user));
+	if (invocation_option(inv, "unconfined"))
+		json_object_set_new(parameters, "unconfined", json_true());
 	if (invocation_option(inv, "hidden"))
 		json_object_set_new(parameters, "hidden", json_true());
 	inv->timeout_ms = 0; /* it was the service's, not the daemon's */

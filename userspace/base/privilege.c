@@ -36,6 +36,42 @@ bool privilege_is_held(void)
 	return true;
 }
 
+bool privilege_has(unsigned cap)
+{
+	struct capabilities caps;
+
+	return capabilities_get(&caps) == 0 &&
+	       (caps.data[CAP_TO_INDEX(cap)].effective & CAP_TO_MASK(cap));
+}
+
+int privilege_drop_all(void)
+{
+	struct capabilities none = {.header = {.version = _LINUX_CAPABILITY_VERSION_3}};
+
+	/* Ambient ones are lowered with the permitted ones (capabilities(7)). */
+	return syscall(SYS_capset, &none.header, none.data) < 0 ? -errno : 0;
+}
+
+static void capability_clear(struct capabilities *caps, unsigned cap)
+{
+	struct __user_cap_data_struct *data = &caps->data[CAP_TO_INDEX(cap)];
+
+	data->effective &= ~CAP_TO_MASK(cap);
+	data->permitted &= ~CAP_TO_MASK(cap);
+	data->inheritable &= ~CAP_TO_MASK(cap);
+	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_LOWER, cap, 0, 0);
+}
+
+void privilege_give_up(unsigned cap)
+{
+	struct capabilities caps;
+
+	if (capabilities_get(&caps) < 0)
+		return;
+	capability_clear(&caps, cap);
+	(void)syscall(SYS_capset, &caps.header, caps.data);
+}
+
 int privilege_drop(void)
 {
 	struct capabilities caps;
@@ -43,14 +79,8 @@ int privilege_drop(void)
 
 	if (err < 0)
 		return err;
-	for (unsigned i = 0; i < USED_CNT; i++) {
-		struct __user_cap_data_struct *data = &caps.data[CAP_TO_INDEX(used[i])];
-
-		data->effective &= ~CAP_TO_MASK(used[i]);
-		data->permitted &= ~CAP_TO_MASK(used[i]);
-		data->inheritable &= ~CAP_TO_MASK(used[i]);
-		(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_LOWER, used[i], 0, 0);
-	}
+	for (unsigned i = 0; i < USED_CNT; i++)
+		capability_clear(&caps, used[i]);
 	return syscall(SYS_capset, &caps.header, caps.data) < 0 ? -errno : 0;
 }
 

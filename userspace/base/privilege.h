@@ -25,5 +25,14 @@ int privilege_drop(void);
  */
 int privilege_bound(void);
 int privilege_keep(void);
+/* privilege_has: this thread has capability cap of linux/capability.h in effect. */
+bool privilege_has(unsigned cap);
+/* privilege_give_up drops cap alone, for the calling thread and what it starts; as far as it has it. */
+void privilege_give_up(unsigned cap);
+/*
+ * privilege_drop_all gives every capability up for the calling thread and what
+ * it starts; its bounding set stays. 0 or -errno.
+ */
+int privilege_drop_all(void);
 
 #endif

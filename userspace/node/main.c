@@ -29,6 +29,7 @@
 #include "node/notify.h"
 #include "node/user.h"
 #include "node/config/options.h"
+#include "provider/launcher.h"
 #include "quic/quic.h"
 #include "weft/version.h"
 
@@ -240,8 +241,13 @@ static int daemon_start(const struct node_config *config)
 	char user_message[USER_MESSAGE_CAP];
 	struct last_crash last_crash;
 	struct random random;
-	int err, report_fd, status = EXIT_FAILED;
+	struct launcher *launcher;
+	int err = launcher_open(&launcher), report_fd, status = EXIT_FAILED;
 
+	if (err < 0) {
+		log_error("the process that starts programs: %s", weft_err_text(err));
+		return EXIT_FAILED;
+	}
 	process_confine();
 	err = user_become(config, user_message);
 	if (err < 0) {
@@ -266,6 +272,7 @@ static int daemon_start(const struct node_config *config)
 	struct node_params params = {
 		.config = config,
 		.key = key,
+		.launcher = launcher,
 		.random = &random,
 		.last_crash = &last_crash,
 		.now_ns = clock_monotonic_ns(),
@@ -286,6 +293,7 @@ close_signals:
 	close(daemon.signals.fd);
 close_notify:
 	notify_close(&daemon.notify);
+	launcher_close(launcher);
 	return status;
 }
 

@@ -321,6 +321,7 @@ int node_new(const struct node_params *params, struct node **out_node, char what
 		return -ENOMEM;
 	node->config = params->config;
 	node->key = params->key;
+	node->launcher = params->launcher;
 	node->own_key = node_key_public(params->key);
 	node->random = params->random;
 	if (params->last_crash && params->last_crash->died_at_s)

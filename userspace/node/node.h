@@ -10,6 +10,7 @@
 
 struct content;
 struct last_crash;
+struct launcher;
 struct mesh;
 struct node;
 struct node_config;
@@ -35,7 +36,8 @@ struct node_params {
 	const struct last_crash *last_crash; /* borrowed; of the run before; NULL: not known */
 	struct packet_rx *rx;		     /* taken; NULL: UDP by config */
 	struct packet_tx *tx;
-	bool is_simulated; /* no threads, no descriptors, no control socket */
+	struct launcher *launcher; /* borrowed; NULL: no programs are started */
+	bool is_simulated;	   /* no threads, no descriptors, no control socket */
 	uint64_t now_ns;
 	uint64_t wall_s; /* wall clock at now_ns */
 };

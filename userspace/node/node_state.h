@@ -27,6 +27,7 @@ struct node {
 	const struct node_key *key;
 	const uint8_t *own_key;		     /* its public half */
 	const struct last_crash *last_crash; /* NULL: the run before ended well */
+	struct launcher *launcher;	     /* NULL: simulated */
 	struct random *random;
 	struct store *store;
 	struct worker home;

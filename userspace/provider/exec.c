@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One process for each call: payload in, reply out, exit code. A process
- * whose call is gone is killed, and its place is free when it has ended.
+ * whose call is gone is killed, and its place is free when the launcher says
+ * that nothing of it is left.
  */
 #include "provider/exec.h"
 
@@ -12,21 +13,20 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "codec/hex.h"
-#include "codec/zbase32.h"
+#include "provider/exec_launch.h"
+#include "provider/launcher.h"
 #include "provider/offer.h"
-#include "provider/spawn.h"
 
 #define OUTPUT_LEN_MIN 4096
 #define READ_STEPS_MAX 16 /* reads of one event, so that others get their turn */
 #define ERR_READ_LEN   1024
-#define ENV_CNT	       7
+#define REAP_NS	       (5 * NS_PER_S) /* for what a SIGKILL ends */
 
 struct process {
 	struct active active;
-	struct service_call *call; /* NULL: it is answered, and the process is killed */
-	struct spawned spawned;
-	struct poller_watch exit, in, out, err; /* fd -1: closed */
+	struct service_call *call;	  /* NULL: it is answered, and the process is killed */
+	bool is_kill_due;		  /* the launcher did not take it yet */
+	struct poller_watch in, out, err; /* fd -1: closed */
 	uint8_t *input;
 	size_t input_len, input_sent_len;
 	uint8_t *output;
@@ -63,7 +63,6 @@ static void process_free(struct process *process)
 {
 	struct provider *provider = offer_of(process)->provider;
 
-	watch_close(process, &process->exit);
 	watch_close(process, &process->in);
 	watch_close(process, &process->out);
 	watch_close(process, &process->err);
@@ -85,12 +84,20 @@ static void process_answer(struct process *process, enum service_status status, 
 			      is_ok ? process->output_len : 0, now_ns);
 }
 
+static void process_kill(struct process *process)
+{
+	struct provider *provider = offer_of(process)->provider;
+
+	process->is_kill_due =
+		!launcher_kill(provider->launcher, pool_handle_of(&provider->processes, process));
+}
+
 /* process_cut answers before the program has ended, and ends it. */
 static void process_cut(struct process *process, enum service_status status, const char *text,
 			uint64_t now_ns)
 {
 	process_answer(process, status, text, now_ns);
-	spawn_kill(&process->spawned);
+	process_kill(process);
 }
 
 static void process_abandon(struct active *active, uint64_t now_ns)
@@ -241,38 +248,93 @@ static void process_judge(struct process *process, int code, uint64_t now_ns)
 	process_answer(process, SERVICE_UNKNOWN_ERROR, "", now_ns);
 }
 
-/* exit_ready: the program has ended. What it started is ended with it, what it wrote is still read. */
-static void exit_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
+/* process_over: it and all that it started are gone; what it wrote is still read. */
+static void process_over(struct process *process, uint32_t code, uint64_t now_ns)
 {
-	struct process *process = list_entry(watch, struct process, exit);
-	int code;
-
-	(void)events;
-	spawn_kill(&process->spawned);
 	while (process->call && process->out.fd >= 0 && output_read(process, now_ns))
 		;
 	if (process->err.fd >= 0)
 		err_ready(&process->err, POLLER_IN, now_ns);
 	line_end(process, now_ns);
-	code = spawn_reap(&process->spawned);
-	process_judge(process, code, now_ns);
+	process_judge(process, (int)code, now_ns);
 	process_free(process);
 }
 
-/* process_end waits for what a SIGKILL ends: only where no event will tell of it. */
-static void process_end(struct process *process)
+static void process_fail(struct process *process, const char *fault, uint64_t now_ns)
 {
-	spawn_kill(&process->spawned);
-	(void)!spawn_reap(&process->spawned);
+	struct offer *offer = offer_of(process);
+
+	offer_failed(offer, fault, now_ns);
+	health_suspect(offer, now_ns);
+	process_answer(process, SERVICE_UNAVAILABLE,
+		       "the program behind this service cannot be run", now_ns);
 	process_free(process);
 }
+
+static void launch_ended(void *ctx, const struct launch_end *end, uint64_t now_ns)
+{
+	struct provider *provider = ctx;
+	struct process *process;
+
+	if (end->id & EXEC_CHECK_ID) {
+		struct offer *offer = pool_lookup(&provider->offers, end->id & ~EXEC_CHECK_ID);
+
+		if (offer && !offer->is_gone)
+			health_checked(offer, end->err ? exec_launch_fault(end) : NULL, now_ns);
+		return;
+	}
+	process = pool_lookup(&provider->processes, end->id);
+	if (process && end->err)
+		process_fail(process, exec_launch_fault(end), now_ns);
+	else if (process)
+		process_over(process, end->code, now_ns);
+}
+
+static void launch_writable(void *ctx, uint64_t now_ns)
+{
+	struct provider *provider = ctx;
+	struct process *process = NULL;
+
+	(void)now_ns;
+	while ((process = pool_next(&provider->processes, process)))
+		if (process->is_kill_due)
+			process_kill(process);
+}
+
+static void launch_died(void *ctx, uint64_t now_ns)
+{
+	struct provider *provider = ctx;
+	struct process *process = NULL;
+	struct list_node *node = provider->offer_list.next, *next;
+
+	while ((process = pool_next(&provider->processes, process)))
+		process_fail(process, exec_error_fault(WEFT_ECLOSED), now_ns);
+	for (; node != &provider->offer_list; node = next) {
+		struct offer *offer = list_entry(node, struct offer, link);
+
+		next = node->next;
+		if (offer->spec.view.kind == PROVIDER_EXEC)
+			health_checked(offer, exec_error_fault(WEFT_ECLOSED), now_ns);
+	}
+}
+
+const struct launcher_events exec_launcher_events = {
+	.ended = launch_ended,
+	.writable = launch_writable,
+	.died = launch_died,
+};
 
 void exec_reap_all(struct provider *provider)
 {
+	uint64_t end_ns = clock_monotonic_ns() + REAP_NS;
 	struct process *process = NULL;
 
 	while ((process = pool_next(&provider->processes, process)))
-		process_end(process);
+		process_kill(process);
+	while (provider->processes.used_cnt && launcher_wait(provider->launcher, end_ns))
+		;
+	while ((process = pool_next(&provider->processes, process)))
+		process_free(process);
 }
 
 static int watch_open(struct process *process, struct poller_watch *watch, int *fd, unsigned events,
@@ -289,73 +351,18 @@ static int watch_open(struct process *process, struct poller_watch *watch, int *
 	return err;
 }
 
-static int watches_open(struct process *process)
+static int watches_open(struct process *process, int files[static LAUNCH_FD_CNT])
 {
-	struct spawned *spawned = &process->spawned;
 	int errs[] = {
-		watch_open(process, &process->exit, &spawned->pidfd, POLLER_IN, exit_ready),
-		watch_open(process, &process->in, &spawned->in, POLLER_OUT, in_ready),
-		watch_open(process, &process->out, &spawned->out, POLLER_IN, out_ready),
-		watch_open(process, &process->err, &spawned->err, POLLER_IN, err_ready),
+		watch_open(process, &process->in, &files[EXEC_IN], POLLER_OUT, in_ready),
+		watch_open(process, &process->out, &files[EXEC_OUT], POLLER_IN, out_ready),
+		watch_open(process, &process->err, &files[EXEC_ERR], POLLER_IN, err_ready),
 	};
 
 	for (size_t i = 0; i < sizeof(errs) / sizeof(errs[0]); i++)
 		if (errs[i] < 0)
 			return errs[i];
 	return 0;
-}
-
-/* The strings that a program is told its call by. */
-struct environment {
-	char service[SERVICE_NAME_LEN_MAX + 16], method[SERVICE_METHOD_LEN_MAX + 16];
-	char caller[80], correlation[64], ms_left[40];
-	char *list[ENV_CNT + 1];
-};
-
-static void environment_init(struct environment *env, const struct offer *offer,
-			     const struct service_caller *caller, const char *method,
-			     uint64_t now_ns)
-{
-	uint64_t left_ns = caller->deadline_ns > now_ns ? caller->deadline_ns - now_ns : 0;
-	char key[ZBASE32_TEXT_LEN(MESH_KEY_LEN) + 1], correlation[2 * SERVICE_KEY_LEN + 1];
-
-	snprintf(env->service, sizeof(env->service), "WEFT_SERVICE=%s", offer->spec.view.name);
-	snprintf(env->method, sizeof(env->method), "WEFT_METHOD=%s", method);
-	snprintf(env->caller, sizeof(env->caller), "WEFT_CALLER=%s",
-		 zbase32_write(caller->key, MESH_KEY_LEN, key));
-	snprintf(env->correlation, sizeof(env->correlation), "WEFT_CORRELATION=%s",
-		 hex_write(caller->correlation, SERVICE_KEY_LEN, correlation));
-	snprintf(env->ms_left, sizeof(env->ms_left), "WEFT_MS_LEFT=%llu",
-		 (unsigned long long)(left_ns / NS_PER_MS));
-	env->list[0] = (char *)"PATH=/usr/local/bin:/usr/bin:/bin";
-	env->list[1] = (char *)"LANG=C.UTF-8";
-	env->list[2] = env->service;
-	env->list[3] = env->method;
-	env->list[4] = env->caller;
-	env->list[5] = env->correlation;
-	env->list[6] = env->ms_left;
-	env->list[ENV_CNT] = NULL;
-}
-
-static int process_start(struct process *process, const struct service_caller *caller,
-			 const char *method, uint64_t now_ns)
-{
-	const struct offer *offer = offer_of(process);
-	const struct provider_spec *view = &offer->spec.view;
-	char *argv[PROVIDER_ARGS_MAX + 2] = {(char *)view->target};
-	struct environment env;
-	struct spawn spawn = {
-		.path = view->target,
-		.argv = argv,
-		.envp = env.list,
-		.memory_len_max = view->memory_len_max ? view->memory_len_max : EXEC_MEMORY_LEN,
-		.cpu_s_max = offer_timeout_ns(offer) / NS_PER_S + 1,
-	};
-
-	for (unsigned i = 0; i < view->args_cnt; i++)
-		argv[i + 1] = (char *)view->args[i];
-	environment_init(&env, offer, caller, method, now_ns);
-	return spawn_run(&spawn, &process->spawned);
 }
 
 static struct process *process_new(struct offer *offer, const uint8_t *payload, size_t len)
@@ -365,7 +372,7 @@ static struct process *process_new(struct offer *offer, const uint8_t *payload, 
 
 	if (!process)
 		goto refuse;
-	process->exit.fd = process->in.fd = process->out.fd = process->err.fd = -1;
+	process->in.fd = process->out.fd = process->err.fd = -1;
 	process->input_len = len;
 	process->input = heap_alloc(provider->heap, len);
 	if (!process->input)
@@ -398,8 +405,9 @@ static void exec_call(void *ctx, struct service_call *call, const struct service
 		      const char *method, const uint8_t *payload, size_t len, uint64_t now_ns)
 {
 	struct offer *offer = ctx;
+	struct exec_call launch = {.caller = caller, .method = method};
+	int files[LAUNCH_FD_CNT], err;
 	struct process *process;
-	int err;
 
 	if (!method_is_plain(method)) {
 		service_reply(call, SERVICE_METHOD_NOT_FOUND, "the service has no such method",
@@ -414,20 +422,13 @@ static void exec_call(void *ctx, struct service_call *call, const struct service
 	}
 	offer->call_cnt++;
 	offer->provider->stats.call_cnt++;
-	err = process_start(process, caller, method, now_ns);
-	if (err < 0) {
-		process_free(process);
-		offer_failed(offer, "it cannot be run", now_ns);
-		health_suspect(offer, now_ns);
-		service_reply(call, SERVICE_UNAVAILABLE,
-			      "the program behind this service cannot be run", NULL, 0, now_ns);
-		return;
-	}
 	process->call = call;
-	if (watches_open(process) == 0)
-		return;
-	process_answer(process, SERVICE_UNAVAILABLE, "the service cannot answer now", now_ns);
-	process_end(process);
+	launch.id = pool_handle_of(&offer->provider->processes, process);
+	err = exec_launch(offer, &launch, now_ns, files);
+	if (err < 0)
+		process_fail(process, exec_error_fault(err), now_ns);
+	else if (watches_open(process, files) < 0)
+		process_cut(process, SERVICE_UNAVAILABLE, "the service cannot answer now", now_ns);
 }
 
 static void exec_cancelled(void *ctx, struct service_call *call)
@@ -441,7 +442,7 @@ static void exec_cancelled(void *ctx, struct service_call *call)
 		if (process->call != call)
 			continue;
 		process->call = NULL;
-		spawn_kill(&process->spawned);
+		process_kill(process);
 		return;
 	}
 }

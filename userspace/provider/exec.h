@@ -21,14 +21,17 @@
  *
  * Its environment is PATH, LANG, WEFT_SERVICE, WEFT_METHOD, WEFT_CALLER (z-base-32),
  * WEFT_CORRELATION (hexadecimal) and WEFT_MS_LEFT; its folder is /. What it says on
- * standard error is told by events. When the call is gone so is its process
- * group, by SIGKILL.
+ * standard error is told by events. When the call is gone so is all that the
+ * program started, by SIGKILL.
  */
 extern const struct service_handler exec_handler;
 
 #define EXEC_MEMORY_LEN (1024ull * 1024 * 1024) /* of an offer that says nothing */
 
+struct launcher_events;
 struct provider;
+/* What the launcher tells; ctx is the provider. */
+extern const struct launcher_events exec_launcher_events;
 /* exec_reap_all ends the processes that are left when no event will tell of their end. */
 void exec_reap_all(struct provider *provider);
 /* exec_process_len: of one process in the pool of the provider. */

@@ -8,9 +8,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "provider/exec_launch.h"
 #include "provider/http_answer.h"
 #include "provider/offer.h"
 
@@ -186,15 +186,25 @@ static void health_check_listener(struct offer *offer, uint64_t now_ns)
 	health_next(offer, HEALTH_TIMEOUT_NS, now_ns);
 }
 
+/* Only its user can say: the file may be the daemon's to read, or below what the program may not see. */
 static void health_check_file(struct offer *offer, uint64_t now_ns)
 {
-	const char *path = offer->spec.view.target;
-	struct stat st;
+	int err = exec_launch_check(offer);
 
-	if (stat(path, &st) < 0)
-		health_bad(offer, "there is no such file", now_ns);
-	else if (!S_ISREG(st.st_mode) || access(path, X_OK) < 0)
-		health_bad(offer, "this user may not run it", now_ns);
+	offer->health.is_asked = err == 0;
+	if (err == 0)
+		health_next(offer, HEALTH_TIMEOUT_NS, now_ns);
+	else if (err == WEFT_EBUSY)
+		health_slow(offer, exec_error_fault(err), now_ns);
+	else
+		health_bad(offer, exec_error_fault(err), now_ns);
+}
+
+void health_checked(struct offer *offer, const char *fault, uint64_t now_ns)
+{
+	offer->health.is_asked = false;
+	if (fault)
+		health_bad(offer, fault, now_ns);
 	else
 		health_good(offer, now_ns);
 }
@@ -208,6 +218,11 @@ static void timer_fire(struct timer *timer, uint64_t now_ns)
 			    offer->health.ask ? "its health path does not answer"
 					      : upstream_err_text(-ETIMEDOUT),
 			    now_ns);
+		return;
+	}
+	if (offer->health.is_asked) {
+		offer->health.is_asked = false;
+		health_slow(offer, "the process that starts programs does not answer", now_ns);
 		return;
 	}
 	offer->health.checked_ns = now_ns;
@@ -237,7 +252,8 @@ void health_suspect(struct offer *offer, uint64_t now_ns)
 {
 	uint64_t next_ns = offer->health.checked_ns + health_soon_ns(offer);
 
-	if (offer->health.is_watched || offer->health.state != PROVIDER_READY)
+	if (offer->health.is_watched || offer->health.is_asked ||
+	    offer->health.state != PROVIDER_READY)
 		return;
 	timer_set(offer->provider->timers, &offer->health.timer,
 		  next_ns > now_ns ? next_ns : now_ns);

@@ -12,7 +12,7 @@ struct health_ask;
 /*
  * Private to provider/: whether an offer's program lives. http: it accepts a
  * connection, and answers GET of its health path by a status below 400 if it has
- * one; socket: it accepts a connection; exec: the file can be run. Its
+ * one; socket: it accepts a connection; exec: its user can run the file. Its
  * offer is ready while it does. One slow answer is forgiven, two in a
  * row are not; nobody listening is believed at once.
  */
@@ -28,6 +28,7 @@ struct health {
 	struct timer timer; /* the next check, or the end of this one */
 	struct poller_watch watch;
 	bool is_watched;
+	bool is_asked;		/* exec: the launcher has yet to answer */
 	struct health_ask *ask; /* the question of a health path, while it is under way */
 };
 
@@ -38,5 +39,8 @@ void health_stop(struct offer *offer);
 void health_suspect(struct offer *offer, uint64_t now_ns);
 /* health_refused: the program cannot be reached, told by connecting to it: -errno. */
 void health_refused(struct offer *offer, int err, uint64_t now_ns);
+
+/* health_checked: what the launcher found; fault NULL: it can be run. */
+void health_checked(struct offer *offer, const char *fault, uint64_t now_ns);
 
 #endif

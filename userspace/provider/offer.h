@@ -23,6 +23,7 @@ struct provider {
 	struct poller *poller;
 	struct timer_wheel *timers;
 	struct store *store;
+	struct launcher *launcher; /* NULL: no program is started */
 	void (*event)(void *ctx, const struct provider_event *event, uint64_t now_ns);
 	void *ctx;
 	struct arena arena;

@@ -15,13 +15,16 @@
 
 #include "base/clock.h"
 #include "provider/exec.h"
+#include "provider/exec_launch.h"
 #include "provider/http.h"
 #include "provider/http_conn.h"
+#include "provider/launcher.h"
 #include "provider/offer.h"
 #include "provider/socket.h"
 #include "store/store.h"
 
-#define CHANGE_CAP 32 /* publishes and withdrawals that wait for the store */
+#define CHANGE_CAP    32 /* publishes and withdrawals that wait for the store */
+#define CHECK_LOOK_NS (2 * NS_PER_MS)
 
 /* A publish or a withdrawal on its way to the disk. */
 struct change {
@@ -98,8 +101,8 @@ size_t provider_footprint(const struct provider_config *config)
 
 unsigned provider_watch_cap(const struct provider_config *config)
 {
-	/* A process takes four: its three standard files and its end. */
-	return config->offer_cap + conn_cap(config) + 3 * config->process_cap;
+	/* A process takes three, its standard files, and the launcher one. */
+	return config->offer_cap + conn_cap(config) + 3 * config->process_cap + 1;
 }
 
 static int pools_init(struct provider *provider)
@@ -112,6 +115,26 @@ static int pools_init(struct provider *provider)
 		err = pool_init(plan[i].pool, &provider->arena, plan[i].object_len,
 				plan[i].cap_cnt);
 	return err;
+}
+
+/* A launcher that is dead is no reason not to start: offers of programs say so. */
+static int launcher_take(struct provider *provider, const struct provider_params *params)
+{
+	struct launch_setup setup = {
+		.program_cap = params->config.process_cap + params->config.offer_cap,
+	};
+	int err;
+
+	_Static_assert(PROVIDER_HIDDEN_MAX == LAUNCH_HIDDEN_MAX, "all of them are told");
+	for (unsigned i = 0; params->hidden && i < PROVIDER_HIDDEN_MAX; i++)
+		if (params->hidden[i] && params->hidden[i][0])
+			setup.hidden[setup.hidden_cnt++] = params->hidden[i];
+	if (!params->launcher)
+		return 0;
+	provider->launcher = params->launcher;
+	err = launcher_attach(params->launcher, &setup, params->poller, &exec_launcher_events,
+			      provider);
+	return err == WEFT_ECLOSED ? 0 : err;
 }
 
 int provider_new(const struct provider_params *params, struct provider **out_provider)
@@ -132,6 +155,8 @@ int provider_new(const struct provider_params *params, struct provider **out_pro
 	err = pools_init(provider);
 	if (err == 0)
 		err = heap_new(params->config.memory_len, &provider->heap);
+	if (err == 0)
+		err = launcher_take(provider, params);
 	if (err < 0) {
 		provider_free(provider);
 		return err;
@@ -182,6 +207,7 @@ void provider_stop(struct provider *provider, uint64_t now_ns)
 	while (!list_is_empty(&provider->offer_list))
 		offer_end(list_entry(provider->offer_list.next, struct offer, link), now_ns);
 	exec_reap_all(provider);
+	launcher_detach(provider->launcher);
 }
 
 void provider_free(struct provider *provider)
@@ -326,6 +352,15 @@ static void change_apply(struct change *change, uint64_t now_ns)
 		offer_end(offer, now_ns);
 }
 
+/* A publish is acknowledged after the launcher's answer, so that a call may follow at once. */
+static bool change_waits(const struct change *change)
+{
+	const struct offer *offer = pool_lookup(&change->provider->offers, change->published);
+
+	return change->err == 0 && offer && !offer->is_gone &&
+	       offer->spec.view.kind == PROVIDER_EXEC && offer->health.state == PROVIDER_CHECKING;
+}
+
 static void change_fire(struct timer *timer, uint64_t now_ns)
 {
 	struct change *change = list_entry(timer, struct change, timer);
@@ -334,6 +369,10 @@ static void change_fire(struct timer *timer, uint64_t now_ns)
 	void *arg = change->arg;
 	int err = change->err;
 
+	if (change_waits(change)) {
+		timer_set(provider->timers, timer, now_ns + CHECK_LOOK_NS);
+		return;
+	}
 	if (err < 0)
 		change_undo(change, now_ns);
 	else
@@ -401,6 +440,8 @@ int provider_publish(struct provider *provider, const struct provider_spec *spec
 	*out_why = "it is being withdrawn: publish it again after that";
 	if (offer_find(provider, spec->name, spec_major(spec), true))
 		return WEFT_EEXISTS;
+	if (spec->kind == PROVIDER_EXEC && (*out_why = exec_confine_fault(provider, spec)))
+		return WEFT_EREFUSED;
 	offer = offer_find(provider, spec->name, spec_major(spec), false);
 	*out_why = "it is offered already and differs: withdraw it first";
 	if (offer && !offer_is(offer, record, writer_len(&w)))

@@ -9,6 +9,7 @@
 #include "service/service.h"
 #include "weft/err.h"
 
+struct launcher;
 struct poller;
 struct store;
 struct timer_wheel;
@@ -39,6 +40,7 @@ bool provider_kind_parse(const char *name, enum provider_kind *out_kind);
 #define PROVIDER_METADATA_MAX	  10   /* http: one less, for kind=http is told by us */
 #define PROVIDER_METADATA_LEN_MAX 4096 /* of all keys and values */
 #define PROVIDER_ALLOW_MAX	  64
+#define PROVIDER_USER_LEN_MAX	  32 /* as useradd(8) */
 
 /*
  * What is offered, and by which program. Borrowed wherever it is handed
@@ -63,10 +65,12 @@ struct provider_spec {
 	uint64_t timeout_ns;		      /* of a call; http: until the head of the answer */
 	uint32_t concurrency_max;	      /* calls and streams at once, of all callers */
 	uint64_t memory_len_max;	      /* exec: address space of one process, bytes */
+	const char *user;		      /* exec: its user; NULL: nobody, or ours */
 	const uint8_t (*allow)[MESH_KEY_LEN]; /* none: everybody */
 	unsigned allow_cnt;
 	bool is_hidden;	      /* not published: found by who knows this node only */
 	bool needs_signature; /* calls of peers carry one */
+	bool is_unconfined;   /* exec: may be our user and see our files */
 };
 
 enum provider_state {
@@ -118,12 +122,16 @@ size_t provider_footprint(const struct provider_config *config);
 /* provider_watch_cap: how many watches of the poller it takes at worst. */
 unsigned provider_watch_cap(const struct provider_config *config);
 
+#define PROVIDER_HIDDEN_MAX 8
 struct provider_params {
 	struct provider_config config;
 	struct service *service;
 	struct poller *poller;
 	struct timer_wheel *timers;
 	struct store *store;
+	struct launcher *launcher; /* borrowed; NULL: no program is started */
+	/* What programs do not see: PROVIDER_HIDDEN_MAX paths, NULL and "" are none; borrowed. */
+	const char *const *hidden;
 	/* Comes from the poller or a timer, or from provider_restore; publishes and withdraws nothing. */
 	void (*event)(void *ctx, const struct provider_event *event, uint64_t now_ns);
 	void *ctx;
@@ -150,6 +158,7 @@ typedef void (*provider_done_fn)(void *arg, int err, uint64_t now_ns);
  * provider_publish begins to offer spec, which is copied. The same spec again is no
  * error. 0: done follows when it is durable. Else, with *out_why in a few words:
  *   WEFT_EMALFORMED  a part of spec is not as it must be
+ *   WEFT_EREFUSED    its program could not be kept from our files, and is not to be unconfined
  *   WEFT_EEXISTS     this name and major version is offered and differs
  *   WEFT_EFULL       offer_cap, a limit of the service, or too many changes wait
  */

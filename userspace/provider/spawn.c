@@ -1,65 +1,140 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * vfork and execve. The child borrows our memory until execve, so it calls
- * nothing but the system and writes nothing but its error; our signals are
- * blocked meanwhile, lest a handler of ours runs in it.
- */
+/* From fork to execve, in the process that becomes the program. */
 #include "provider/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/securebits.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <sys/pidfd.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-enum { IN, OUT, ERR, PIPE_CNT };
+#include "base/privilege.h"
 
-struct pipes {
-	int ours[PIPE_CNT], theirs[PIPE_CNT];
-};
+#define FIRST_FREE_FD 3
 
-static void ends_close(const int ends[static PIPE_CNT])
+void spawn_report_failure(int report, enum launch_step step, int err)
 {
-	for (unsigned i = 0; i < PIPE_CNT; i++)
-		if (ends[i] >= 0)
-			close(ends[i]);
+	const struct spawn_report said = {.step = step, .err = (uint32_t)err};
+
+	(void)!write(report, &said, sizeof(said));
 }
 
-static int pipes_open(struct pipes *pipes)
+static int int_order(const void *a, const void *b)
 {
-	for (unsigned i = 0; i < PIPE_CNT; i++)
-		pipes->ours[i] = pipes->theirs[i] = -1;
-	for (unsigned i = 0; i < PIPE_CNT; i++) {
-		int ends[2];
+	return *(const int *)a - *(const int *)b;
+}
 
-		if (pipe2(ends, O_CLOEXEC) < 0)
-			goto close_ends;
-		pipes->ours[i] = ends[i == IN];
-		pipes->theirs[i] = ends[i != IN];
-		if (fcntl(pipes->ours[i], F_SETFL, O_NONBLOCK) < 0)
-			goto close_ends;
+void spawn_close_except(int *kept, unsigned cnt)
+{
+	unsigned from = 0;
+
+	qsort(kept, cnt, sizeof(*kept), int_order);
+	for (unsigned i = 0; i < cnt; i++) {
+		if (kept[i] < 0)
+			continue;
+		if ((unsigned)kept[i] > from)
+			(void)close_range(from, (unsigned)kept[i] - 1, 0);
+		from = (unsigned)kept[i] + 1;
 	}
-	return 0;
-close_ends:;
-	int err = -errno;
-
-	ends_close(pipes->ours);
-	ends_close(pipes->theirs);
-	return err;
+	(void)close_range(from, ~0u, 0);
 }
 
-static bool limits_set(const struct spawn *spawn)
+static int files_arrange(const struct spawn *spawn, int *out_report)
 {
-	const struct rlimit memory = {spawn->memory_len_max, spawn->memory_len_max};
-	const struct rlimit cpu = {spawn->cpu_s_max, spawn->cpu_s_max};
-	const struct rlimit core = {0, 0};
+	/* Out of the way first, so that none of them is overwritten. */
+	int report = fcntl(spawn->report, F_DUPFD_CLOEXEC, 2 * FIRST_FREE_FD);
+	int files[LAUNCH_FD_CNT];
 
-	return setrlimit(RLIMIT_AS, &memory) == 0 && setrlimit(RLIMIT_CPU, &cpu) == 0 &&
-	       setrlimit(RLIMIT_CORE, &core) == 0;
+	if (report < 0)
+		return errno;
+	for (int i = 0; i < LAUNCH_FD_CNT; i++)
+		if ((files[i] = fcntl(spawn->files[i], F_DUPFD_CLOEXEC, 2 * FIRST_FREE_FD)) < 0)
+			return errno;
+	for (int i = 0; i < LAUNCH_FD_CNT; i++)
+		if (dup2(files[i], i) < 0)
+			return errno;
+	if (dup3(report, FIRST_FREE_FD, O_CLOEXEC) < 0 ||
+	    close_range(FIRST_FREE_FD + 1, ~0u, 0) < 0)
+		return errno;
+	*out_report = FIRST_FREE_FD;
+	(void)umask(0077);
+	return chdir("/") < 0 ? errno : 0;
+}
+
+static bool limit_set(int resource, uint64_t value)
+{
+	struct rlimit limit;
+
+	/* An ordinary user may not raise what is lower already. */
+	if (getrlimit((__rlimit_resource_t)resource, &limit) < 0)
+		return false;
+	if (value < limit.rlim_max)
+		limit.rlim_max = value;
+	limit.rlim_cur = limit.rlim_max;
+	return setrlimit((__rlimit_resource_t)resource, &limit) == 0;
+}
+
+static int limits_set(const struct spawn *spawn)
+{
+	const struct launch_start *start = spawn->start;
+
+	if (limit_set(RLIMIT_AS, start->memory_len_max) &&
+	    limit_set(RLIMIT_CPU, start->cpu_s_max) && limit_set(RLIMIT_CORE, 0) &&
+	    limit_set(RLIMIT_NOFILE, SPAWN_FILES_MAX) && limit_set(RLIMIT_MEMLOCK, 65536) &&
+	    limit_set(RLIMIT_MSGQUEUE, 0) &&
+	    (!spawn->has_own_processes || limit_set(RLIMIT_NPROC, SPAWN_PROCESSES_MAX)))
+		return 0;
+	return errno ? errno : EPERM;
+}
+
+static int user_change(const struct launch_start *start)
+{
+	if (start->uid == LAUNCH_USER_SAME) {
+		/* Not for an ordinary user, who keeps the groups it has. */
+		(void)setgroups(0, NULL);
+		return 0;
+	}
+	if (setgroups(0, NULL) < 0 || setresgid(start->gid, start->gid, start->gid) < 0 ||
+	    setresuid(start->uid, start->uid, start->uid) < 0)
+		return errno;
+	return 0;
+}
+
+/*
+ * The bounding set and the secure bits take CAP_SETPCAP; without it no
+ * capability can be gained either, by PR_SET_NO_NEW_PRIVS and the empty sets.
+ */
+static int bounds_drop(void)
+{
+	const unsigned long bits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
+				   SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return errno;
+	if (!privilege_has(CAP_SETPCAP))
+		return 0;
+	if (prctl(PR_SET_SECUREBITS, bits) < 0)
+		return errno;
+	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
+		if (prctl(PR_CAPBSET_DROP, cap) < 0)
+			return errno;
+	return 0;
+}
+
+static int privileges_drop(void)
+{
+	int err = privilege_drop_all();
+
+	if (err < 0)
+		return -err;
+	/* A change of user clears it, so it comes last. */
+	return prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ? errno : 0;
 }
 
 static void signals_reset(void)
@@ -73,83 +148,50 @@ static void signals_reset(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* What the child does; it comes back only with an error. */
-static int child_run(const struct spawn *spawn, const struct pipes *pipes, pid_t parent)
+static int program_become(const struct launch_start *start)
 {
-	if (setpgid(0, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-		return errno;
-	if (getppid() != parent)
-		return ESRCH;
-	for (int i = 0; i < PIPE_CNT; i++)
-		if (dup2(pipes->theirs[i], i) < 0)
+	if (start->flags & LAUNCH_CHECK) {
+		struct stat st;
+
+		if (stat(start->argv[0], &st) < 0)
 			return errno;
-	if (close_range(PIPE_CNT, ~0u, 0) < 0 || chdir("/") < 0 || !limits_set(spawn))
-		return errno;
-	signals_reset();
-	execve(spawn->path, spawn->argv, spawn->envp);
+		if (!S_ISREG(st.st_mode) || faccessat(AT_FDCWD, start->argv[0], X_OK, AT_EACCESS))
+			return EACCES;
+		_exit(0);
+	}
+	execve(start->argv[0], (char *const *)start->argv, (char *const *)start->envp);
 	return errno;
 }
 
-/* Its locals are the child's too while it runs: nothing is done here but this. */
-static pid_t __attribute__((noinline)) child_start(const struct spawn *spawn,
-						   const struct pipes *pipes, volatile int *out_err)
+_Noreturn void spawn_program(const struct spawn *spawn)
 {
-	pid_t parent = getpid();
-	pid_t pid = vfork();
+	const struct launch_start *start = spawn->start;
+	enum launch_step step = LAUNCH_STEP_FILES;
+	int report = spawn->report, err;
 
-	if (pid == 0) {
-		*out_err = child_run(spawn, pipes, parent);
-		_exit(127);
+	(void)setsid();
+	err = files_arrange(spawn, &report);
+	if (err == 0) {
+		step = LAUNCH_STEP_PRIVILEGES;
+		err = bounds_drop();
 	}
-	return pid;
-}
-
-int spawn_run(const struct spawn *spawn, struct spawned *out_spawned)
-{
-	volatile int child_err = 0;
-	struct spawned spawned;
-	struct pipes pipes;
-	sigset_t all, before;
-	int err = pipes_open(&pipes);
-
-	if (err < 0)
-		return err;
-	sigfillset(&all);
-	(void)pthread_sigmask(SIG_BLOCK, &all, &before);
-	spawned.pid = child_start(spawn, &pipes, &child_err);
-	err = spawned.pid < 0 ? -errno : -child_err;
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	ends_close(pipes.theirs);
-	if (spawned.pid < 0)
-		goto close_ours;
-	spawned.pidfd = err < 0 ? -1 : pidfd_open(spawned.pid, 0);
-	if (spawned.pidfd < 0) {
-		err = err < 0 ? err : -errno;
-		(void)kill(spawned.pid, SIGKILL);
-		(void)waitpid(spawned.pid, NULL, 0);
-		goto close_ours;
+	if (err == 0) {
+		step = LAUNCH_STEP_USER;
+		err = user_change(start);
 	}
-	spawned.in = pipes.ours[IN];
-	spawned.out = pipes.ours[OUT];
-	spawned.err = pipes.ours[ERR];
-	*out_spawned = spawned;
-	return 0;
-close_ours:
-	ends_close(pipes.ours);
-	return err;
-}
-
-void spawn_kill(const struct spawned *spawned)
-{
-	(void)kill(-spawned->pid, SIGKILL);
-}
-
-int spawn_reap(const struct spawned *spawned)
-{
-	siginfo_t info = {.si_pid = 0};
-
-	while (waitid(P_PID, (id_t)spawned->pid, &info, WEXITED) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return info.si_code == CLD_EXITED ? info.si_status & 0xff : 256 + info.si_status;
+	if (err == 0) {
+		step = LAUNCH_STEP_LIMITS;
+		err = limits_set(spawn);
+	}
+	if (err == 0) {
+		step = LAUNCH_STEP_PRIVILEGES;
+		err = privileges_drop();
+	}
+	if (err == 0) {
+		step = LAUNCH_STEP_EXEC;
+		signals_reset();
+		err = program_become(start);
+	}
+	spawn_report_failure(report, step, err);
+	_exit(127);
 }

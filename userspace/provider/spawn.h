@@ -2,43 +2,38 @@
 #ifndef WEFT_PROVIDER_SPAWN_H
 #define WEFT_PROVIDER_SPAWN_H
 
+#include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 
-#include "weft/err.h"
+#include "provider/launch_message.h"
 
 /*
- * Private to provider/: starting a program with nothing of ours but three
- * pipes. It leads a process group of its own and is killed when we die.
+ * Private to provider/: the last steps of a new process before it becomes a
+ * program: three standard files and nothing else of ours, no privilege and
+ * no way to get one, limits, the user it is to be.
  */
+#define SPAWN_FILES_MAX	    256
+#define SPAWN_PROCESSES_MAX 256 /* of its user, or of its user namespace */
+
 struct spawn {
-	const char *path; /* and so its first argument */
-	char *const *argv;
-	char *const *envp;
-	uint64_t memory_len_max; /* of its address space */
-	uint64_t cpu_s_max;
+	const struct launch_start *start;
+	const int *files;	/* LAUNCH_FD_CNT: in, out, err */
+	int report;		/* takes a spawn_report when a step fails; closed by execve */
+	bool has_own_processes; /* its user's processes are all of this service or of nobody */
 };
 
-struct spawned {
-	pid_t pid;
-	int pidfd;	  /* readable when it has ended */
-	int in, out, err; /* our ends of its standard files; they do not block */
+/* What a keeper and its program say to the launcher; the first one counts. */
+struct spawn_report {
+	uint32_t is_ended;
+	uint32_t step, err; /* !is_ended */
+	uint32_t code;	    /* is_ended; as in struct launch_end */
 };
 
-/*
- * spawn_run: 0 with descriptors that are yours, or -errno, also of execve. Our
- * memory is not copied, whatever its size. Context: the one thread that
- * lives as long as the process.
- */
-WEFT_MUST_CHECK
-int spawn_run(const struct spawn *spawn, struct spawned *out_spawned);
-/* spawn_kill ends the whole group. The leader was not reaped yet, so its id is nobody else's. */
-void spawn_kill(const struct spawned *spawned);
-/*
- * spawn_reap takes the exit code of one that has ended: [0, 255], or 256 and its
- * signal when one killed it; -errno.
- */
-WEFT_MUST_CHECK
-int spawn_reap(const struct spawned *spawned);
+/* spawn_report_failure writes it to report. */
+void spawn_report_failure(int report, enum launch_step step, int err);
+/* spawn_program does not return. Context: a new process with one thread. */
+_Noreturn void spawn_program(const struct spawn *spawn);
+/* spawn_close_except closes all descriptors but those kept, and sorts these; -1 is none. */
+void spawn_close_except(int *kept, unsigned cnt);
 
 #endif

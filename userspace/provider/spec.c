@@ -113,6 +113,29 @@ static const char *metadata_fault(const struct provider_spec *view)
 	return len > PROVIDER_METADATA_LEN_MAX ? "the metadata is too long" : NULL;
 }
 
+static bool user_is_sound(const char *user)
+{
+	size_t len = strnlen(user, PROVIDER_USER_LEN_MAX + 1);
+
+	if (len == 0 || len > PROVIDER_USER_LEN_MAX || user[0] == '-')
+		return false;
+	for (; *user; user++)
+		if (*user <= 0x20 || *user >= 0x7f || *user == ':' || *user == '/')
+			return false;
+	return true;
+}
+
+static const char *program_fault(const struct provider_spec *view)
+{
+	if (view->kind != PROVIDER_EXEC && view->memory_len_max)
+		return "only programs that are run have a memory limit";
+	if (view->kind != PROVIDER_EXEC && (view->user || view->is_unconfined))
+		return "only programs that are run have a user, or are unconfined";
+	if (view->user && !user_is_sound(view->user))
+		return "the user is no name of a user";
+	return NULL;
+}
+
 int spec_check(const struct provider_spec *view, const char **out_why)
 {
 	const char *fault = NULL;
@@ -126,8 +149,8 @@ int spec_check(const struct provider_spec *view, const char **out_why)
 		fault = "the version is not of the form 1.2.3";
 	else if (view->allow_cnt > PROVIDER_ALLOW_MAX)
 		fault = "too many callers are allowed by name";
-	else if (view->memory_len_max && view->kind != PROVIDER_EXEC)
-		fault = "only programs that are run have a memory limit";
+	if (!fault)
+		fault = program_fault(view);
 	if (!fault)
 		fault = target_fault(view);
 	if (!fault)
@@ -200,7 +223,7 @@ static void metadata_write(struct writer *w, const struct provider_spec *view)
 
 void spec_write(struct writer *w, const struct provider_spec *view)
 {
-	cbor_write_map(w, view->health_path ? 16 : 15);
+	cbor_write_map(w, 16u + (view->health_path != NULL) + (view->user != NULL));
 	number_write(w, 0, RECORD_VERSION);
 	text_write(w, 1, view->name);
 	text_write(w, 2, view->version);
@@ -224,6 +247,9 @@ void spec_write(struct writer *w, const struct provider_spec *view)
 		cbor_write_bytes(w, view->allow[i], MESH_KEY_LEN);
 	cbor_field_bool(w, 14, view->is_hidden);
 	cbor_field_bool(w, 15, view->needs_signature);
+	if (view->user)
+		text_write(w, 16, view->user);
+	cbor_field_bool(w, 17, view->is_unconfined);
 }
 
 /* text_keep copies text of the record, which has no room for more than it holds itself. */
@@ -330,6 +356,12 @@ static void field_read(struct cbor_reader *r, uint64_t field, struct spec *spec)
 		break;
 	case 15:
 		view->needs_signature = cbor_read_bool(r);
+		break;
+	case 16:
+		view->user = text_read(r, spec);
+		break;
+	case 17:
+		view->is_unconfined = cbor_read_bool(r);
 		break;
 	default:
 		cbor_skip(r);

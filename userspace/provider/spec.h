@@ -9,8 +9,9 @@
  * A spec as it is checked, stored and kept. The record in the store is a map
  *	{0: 1, 1: name, 2: version, 3: kind, 4: target, 5: [argument...], 6: health path,
  *	 7: {metadata}, 8: calls per minute, 9: payload bytes, 10: timeout ns, 11: concurrency,
- *	 12: memory bytes, 13: [key32...], 14: is hidden, 15: needs signature}
- * of which 5 to 15 may be missing. Equal specs have equal records.
+ *	 12: memory bytes, 13: [key32...], 14: is hidden, 15: needs signature,
+ *	 16: user, 17: is unconfined}
+ * of which 5 to 17 may be missing. Equal specs have equal records.
  */
 #define SPEC_RECORD_CAP 10240
 

@@ -2,6 +2,7 @@
 #ifndef WEFT_TESTS_PROVIDER_RIG_H
 #define WEFT_TESTS_PROVIDER_RIG_H
 
+#include "provider/launcher.h"
 #include "provider/provider.h"
 
 #include <arpa/inet.h>
@@ -38,8 +39,10 @@ struct prig {
 	struct random random;
 	struct node_key *key;
 	struct service *service;
+	struct launcher *launcher;
 	struct provider *provider;
 	struct provider_config config;
+	const char *hidden[PROVIDER_HIDDEN_MAX];
 	uint64_t ahead_ns;
 	unsigned event_cnts[PROVIDER_EVENT_DROPPED + 1];
 	char event_text[PROVIDER_STDERR_LEN_MAX + 1]; /* of the last */
@@ -104,6 +107,9 @@ static inline void prig_start(struct prig *rig)
 	provider.service = rig->service;
 	provider.poller = rig->poller;
 	provider.store = rig->store;
+	weft_assert(launcher_open(&rig->launcher) == 0);
+	provider.launcher = rig->launcher;
+	provider.hidden = rig->hidden;
 	provider.event = prig_event;
 	provider.ctx = rig;
 	weft_assert(provider_new(&provider, &rig->provider) == 0);
@@ -131,6 +137,7 @@ static inline void prig_stop(struct prig *rig, bool is_crash)
 	provider_stop(rig->provider, prig_now(rig));
 	service_free(rig->service);
 	provider_free(rig->provider);
+	launcher_close(rig->launcher);
 	poller_free(rig->poller);
 	if (is_crash)
 		store_crash(rig->store);
@@ -164,15 +171,15 @@ static inline void prig_run(struct prig *rig)
 			quiet = 0;
 }
 
+/* Of a program that is to do something; then the test fails. */
+#define PRIG_WAIT_NS (120 * NS_PER_S)
+
 /* prig_pass lets time go by at once. */
 static inline void prig_pass(struct prig *rig, uint64_t len_ns)
 {
 	rig->ahead_ns += len_ns;
 	prig_run(rig);
 }
-
-/* Of a program that is to do something; then the test fails. */
-#define PRIG_WAIT_NS (120 * NS_PER_S)
 
 /* CHECK_SOON turns until cond is true. */
 #define CHECK_SOON(rig, cond)                                                                      \
@@ -194,6 +201,9 @@ static inline int prig_publish(struct prig *rig, const struct provider_spec *spe
 		weft_assert(why);
 		return err;
 	}
+	for (uint64_t end_ns = clock_monotonic_ns() + PRIG_WAIT_NS;
+	     rig->done_cnt == done_cnt && clock_monotonic_ns() < end_ns;)
+		prig_turn(rig, NS_PER_MS);
 	prig_run(rig);
 	return rig->done_cnt == done_cnt + 1 ? rig->done_err : -EIO;
 }

@@ -15,6 +15,8 @@ static const struct provider_spec box_spec = {
 	.name = "box",
 	.version = "1.0.0",
 	.kind = PROVIDER_EXEC,
+	.is_unconfined =
+		true, /* what it writes is read here, and its pids are those that are seen here */
 };
 
 static void box_init_with(struct box *box, const char *script, struct provider_spec spec)
@@ -411,18 +413,19 @@ static void test_a_program_that_cannot_be_run_withdraws_its_service(void)
 	CHECK_EQ(chmod(box.program, 0600), 0);
 	/* Root may run what anybody may: the bits decide for it too. */
 	prig_pass(&box.rig, 5 * NS_PER_S);
-	CHECK_EQ(prig_view(&box.rig).state, PROVIDER_DOWN);
-	CHECK_STR(prig_view(&box.rig).why, "this user may not run it");
+	CHECK_SOON(&box.rig, prig_view(&box.rig).state == PROVIDER_DOWN);
+	CHECK_STR(prig_view(&box.rig).why, "its user may not run it");
 	CHECK_EQ(unlink(box.program), 0);
 	prig_pass(&box.rig, NS_PER_S);
-	CHECK_STR(prig_view(&box.rig).why, "there is no such file");
+	CHECK_SOON(&box.rig, strcmp(prig_view(&box.rig).why,
+				    "there is no such file, or not for its user") == 0);
 	CHECK_EQ(prig_call(&box.rig, &call, "box", "Do", NULL, 0), 0);
 	prig_run(&box.rig);
 	CHECK_EQ(call.status, SERVICE_UNAVAILABLE);
 	scratch_write(box.program, "#!/bin/sh\necho back\n", 20);
 	CHECK_EQ(chmod(box.program, 0700), 0);
 	prig_pass(&box.rig, NS_PER_S);
-	CHECK_EQ(prig_view(&box.rig).state, PROVIDER_READY);
+	CHECK_SOON(&box.rig, prig_view(&box.rig).state == PROVIDER_READY);
 	box_fini(&box, &call);
 }
 
@@ -434,8 +437,7 @@ static void test_a_file_that_execve_refuses_is_told(void)
 	box_init(&box, "exec cat");
 	scratch_write(box.program, "#!/no/such/interpreter\n", 23);
 	CHECK_EQ(prig_call(&box.rig, &call, "box", "Do", "x", 1), 0);
-	prig_run(&box.rig);
-	CHECK_EQ(call.cnt, 1);
+	CHECK_SOON(&box.rig, call.cnt == 1);
 	CHECK_EQ(call.status, SERVICE_UNAVAILABLE);
 	CHECK_EQ(box.rig.event_cnts[PROVIDER_EVENT_FAILED], 1);
 	CHECK_EQ(process_cnt(&box), 0);

@@ -86,6 +86,7 @@ static void test_the_greatest_spec_fits_its_record(void)
 	view.allow_cnt = PROVIDER_ALLOW_MAX;
 	view.calls_per_min = view.payload_len_max = view.concurrency_max = UINT32_MAX;
 	view.timeout_ns = view.memory_len_max = UINT64_MAX;
+	view.user = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 	CHECK_EQ(spec_check(&view, &why), 0);
 	len = spec_to_record(&view, record);
 	CHECK(len > 0);
@@ -150,6 +151,12 @@ static void test_the_rules_of_a_spec(void)
 		ROW("health", PROVIDER_HTTP, "127.0.0.1:80", .health_path = long_health),
 		ROW("health", PROVIDER_HTTP, "127.0.0.1:80", .health_path = "/ HTTP/1.1\r\nx: y"),
 		ROW("memory", PROVIDER_SOCKET, "/x", .memory_len_max = 1),
+		ROW("user", PROVIDER_SOCKET, "/x", .user = "nobody"),
+		ROW("unconfined", PROVIDER_HTTP, "127.0.0.1:80", .is_unconfined = true),
+		ROW("no name of a user", PROVIDER_EXEC, "/x", .user = ""),
+		ROW("no name of a user", PROVIDER_EXEC, "/x", .user = "a:b"),
+		ROW("no name of a user", PROVIDER_EXEC, "/x",
+		    .user = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
 		ROW("kind", PROVIDER_EXEC, "/x", .metadata = kind, .metadata_cnt = 1),
 		ROW("twice", PROVIDER_EXEC, "/x", .metadata = twice, .metadata_cnt = 2),
 		ROW("key", PROVIDER_EXEC, "/x", .metadata = empty, .metadata_cnt = 1),

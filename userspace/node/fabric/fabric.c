@@ -301,12 +301,21 @@ static int open_builtin(struct fabric *fabric)
 static int open_provider(struct fabric *fabric)
 {
 	struct node *node = fabric->node;
+	const struct node_config *config = node->config;
+	/* What holds a secret or leads to another program's rights. */
+	const char *const hidden[PROVIDER_HIDDEN_MAX] = {
+		config->state_dir,	   config->control_path,   config->key_file,
+		config->passphrase_file,   config->web.token_file, getenv("CREDENTIALS_DIRECTORY"),
+		getenv("XDG_RUNTIME_DIR"),
+	};
 	const struct provider_params params = {
 		.config = node->config->fabric.provider,
 		.service = fabric->service,
 		.poller = node->home.poller,
 		.timers = &node->home.timers,
 		.store = node->store,
+		.launcher = node->launcher,
+		.hidden = hidden,
 		.event = fabric_on_provider,
 		.ctx = fabric,
 	};

@@ -261,6 +261,8 @@ static bool spec_read(struct control_call *call, const json_t *parameters, struc
 		.name = text_of(parameters, "name"),
 		.version = version ? version : VERSION_DEFAULT,
 		.health_path = text_of(parameters, "health_path"),
+		.user = text_of(parameters, "user"),
+		.is_unconfined = json_is_true(json_object_get(parameters, "unconfined")),
 		.is_hidden = json_is_true(json_object_get(parameters, "hidden")),
 	};
 	return kind_read(call, parameters, room, spec) &&
@@ -276,6 +278,9 @@ static void fail_publish(struct control_call *call, int err, const char *name, c
 	if (err == WEFT_EEXISTS)
 		next = "weft service withdraw NAME does; offers of another first number of the "
 		       "version stand beside it";
+	else if (err == WEFT_EREFUSED)
+		next = "weft service publish NAME --exec PROGRAM --unconfined; docs/security.md "
+		       "says what the program can reach then";
 	else if (err == WEFT_EFULL)
 		next = "withdraw another, or raise its limit in section [service] of weft.conf";
 	control_fail(call, err, name, why, next);
