@@ -104,6 +104,12 @@ static void op_consume(struct transport_stream *stream, size_t len)
 	weft_assert(current->consumed_len <= current->received_len);
 }
 
+static uint64_t op_acked(const struct transport_stream *stream)
+{
+	(void)stream;
+	return 0;
+}
+
 static void op_info(const struct transport_conn *conn, struct transport_conn_info *out_info)
 {
 	(void)conn;
@@ -127,6 +133,7 @@ static const struct transport_ops ops = {
 	.finish = op_finish,
 	.reset = op_reset,
 	.consume = op_consume,
+	.acked = op_acked,
 	.info = op_info,
 	.exporter = op_exporter,
 };
@@ -228,7 +235,8 @@ static void run_start(struct run *run, bool is_opener)
 	random_init_seeded(&run->random, 1);
 	mesh_config_defaults(&params.config);
 	params.config.session_cap = params.config.peer_cap = 1;
-	params.config.request_cap = params.config.incoming_cap = params.config.stream_cap = 2;
+	params.config.request_cap = params.config.stream_cap = 2;
+	params.config.incoming_cap = 8;
 	weft_assert(mesh_new(&params, &run->mesh) == 0);
 	run->transport.ops = &ops;
 	mesh_set_transport(run->mesh, &run->transport);

@@ -390,6 +390,13 @@ static void op_consume(struct transport_stream *transport_stream, size_t len)
 	weft_assert(stream->consumed_len <= stream->received_len);
 }
 
+static uint64_t op_acked(const struct transport_stream *transport_stream)
+{
+	const struct pair_stream *stream = (const void *)transport_stream;
+
+	return stream->peer ? stream->peer->received_len : 0;
+}
+
 static void op_info(const struct transport_conn *transport_conn,
 		    struct transport_conn_info *out_info)
 {
@@ -427,6 +434,7 @@ static const struct transport_ops pair_ops = {
 	.finish = op_finish,
 	.reset = op_reset,
 	.consume = op_consume,
+	.acked = op_acked,
 	.info = op_info,
 	.exporter = op_exporter,
 };

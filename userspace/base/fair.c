@@ -27,6 +27,8 @@
 #define MEDIAN_NS_MIN	  1000000ull
 #define MEDIAN_NS_MAX	  30000000000ull
 #define NOT_BEFORE_MS_MAX 30000u
+#define POLL_STALE_MAX	  4u  /* items asked about by one take */
+#define POLL_OVERDUE_MAX  64u /* and by one fair_overdue, which is called again */
 #define REFUSAL_CELLS	  1024u
 #define REFUSAL_ROW_NS	  (60 * SECOND_NS) /* a later refusal begins a new row */
 
@@ -93,6 +95,11 @@ int fair_init(struct fair *fair, struct arena *arena, const struct fair_config *
 	if (!fair->refusals)
 		return WEFT_EFULL;
 	return fair_tree_init(fair, arena);
+}
+
+void fair_set_poll(struct fair *fair, fair_poll_fn poll)
+{
+	fair->poll = poll;
 }
 
 /* A clock that goes back stands still here, so the lists stay in order. */
@@ -218,14 +225,19 @@ static struct fair_item *leaf_victim(const struct fair *fair, struct fair_accoun
 }
 
 /* The slot of leaf longest without progress, if that is past the grace; else NULL. */
-static struct fair_item *leaf_stale(const struct fair *fair, struct fair_account *leaf)
+static struct fair_item *leaf_stale(struct fair *fair, struct fair_account *leaf)
 {
-	struct fair_item *item;
-
-	if (fair->config.kind != FAIR_WORK || list_is_empty(&leaf->owing))
+	if (fair->config.kind != FAIR_WORK)
 		return NULL;
-	item = list_entry(leaf->owing.next, struct fair_item, by_leaf);
-	return fair->now_ns - item->progress_at_ns >= grace_ns(fair) ? item : NULL;
+	for (unsigned i = 0; i < POLL_STALE_MAX && !list_is_empty(&leaf->owing); i++) {
+		struct fair_item *item = list_entry(leaf->owing.next, struct fair_item, by_leaf);
+
+		if (fair->now_ns - item->progress_at_ns < grace_ns(fair))
+			return NULL;
+		if (!fair->poll || !fair->poll(item, fair->now_ns))
+			return item;
+	}
+	return NULL;
 }
 
 /*
@@ -394,16 +406,12 @@ void fair_release(struct fair *fair, struct fair_item *item, uint64_t now_ns)
 	busy_update(fair);
 }
 
-struct fair_item *fair_overdue(struct fair *fair, uint64_t now_ns, uint64_t *out_next_ns)
+/* The item of a class that expires whose progress is oldest, or NULL. */
+static struct fair_item *stalest_item(struct fair *fair)
 {
 	unsigned class_cnt = fair->config.spares_acquainted ? FAIR_STRANGER + 1 : FAIR_CLASS_CNT;
 	struct fair_item *oldest = NULL;
 
-	time_pass(fair, now_ns);
-	busy_update(fair);
-	*out_next_ns = UINT64_MAX;
-	if (deadline_ns(fair) == 0)
-		return NULL;
 	for (unsigned i = 0; i < class_cnt; i++) {
 		struct list_node *first = fair->by_progress[i].next;
 		struct fair_item *item = list_entry(first, struct fair_item, by_progress);
@@ -412,11 +420,27 @@ struct fair_item *fair_overdue(struct fair *fair, uint64_t now_ns, uint64_t *out
 		    (!oldest || item->progress_at_ns < oldest->progress_at_ns))
 			oldest = item;
 	}
-	if (!oldest)
+	return oldest;
+}
+
+struct fair_item *fair_overdue(struct fair *fair, uint64_t now_ns, uint64_t *out_next_ns)
+{
+	time_pass(fair, now_ns);
+	busy_update(fair);
+	*out_next_ns = UINT64_MAX;
+	if (deadline_ns(fair) == 0)
 		return NULL;
-	if (fair->now_ns - oldest->progress_at_ns >= deadline_ns(fair))
-		return oldest;
-	*out_next_ns = oldest->progress_at_ns + deadline_ns(fair);
+	for (unsigned i = 0; i < POLL_OVERDUE_MAX; i++) {
+		struct fair_item *item = stalest_item(fair);
+
+		if (!item)
+			return NULL;
+		*out_next_ns = item->progress_at_ns + deadline_ns(fair);
+		if (*out_next_ns > fair->now_ns)
+			return NULL;
+		if (!fair->poll || !fair->poll(item, fair->now_ns))
+			return item;
+	}
 	return NULL;
 }
 

@@ -95,9 +95,17 @@ struct fair_item {
 	bool has_progressed;
 };
 
+/*
+ * fair_poll_fn is asked for an item that seems to lack progress, where
+ * progress is cheaper to look up than to note each time: it calls
+ * fair_progress for what came and says whether there was any.
+ */
+typedef bool (*fair_poll_fn)(struct fair_item *item, uint64_t now_ns);
+
 /* Private to base/fair.c, but for what fair_read gives. */
 struct fair {
 	struct fair_config config;
+	fair_poll_fn poll; /* NULL: progress is noted as it comes */
 	struct fair_account *classes[FAIR_CLASS_CNT];
 	struct fair_account **buckets;
 	struct fair_refusal *refusals;
@@ -149,6 +157,9 @@ size_t fair_footprint(const struct fair_config *config);
 WEFT_MUST_CHECK
 int fair_init(struct fair *fair, struct arena *arena, const struct fair_config *config,
 	      const uint64_t secret[2]);
+
+/* fair_set_poll: from now on poll is asked before an item counts as one without progress. */
+void fair_set_poll(struct fair *fair, fair_poll_fn poll);
 
 /*
  * fair_take asks for one slot for item, which holds none. The peer owes

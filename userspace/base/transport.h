@@ -98,6 +98,8 @@ struct transport_dial {
  * reset gives up both directions with a code.
  * consume gives the peer len more bytes of flow control credit: call it
  *     as received bytes are used; without it the peer stops.
+ * acked tells how many bytes of what was sent on the stream its peer has
+ *     acknowledged so far.
  * info fills a snapshot.
  * exporter derives len <= 64 bytes of keying material bound to the
  *     session (RFC 8446 7.5). 0 or WEFT_ECLOSED.
@@ -120,6 +122,7 @@ struct transport_ops {
 	void (*finish)(struct transport_stream *stream);
 	void (*reset)(struct transport_stream *stream, uint64_t code);
 	void (*consume)(struct transport_stream *stream, size_t len);
+	uint64_t (*acked)(const struct transport_stream *stream);
 	void (*info)(const struct transport_conn *conn, struct transport_conn_info *out_info);
 	int (*exporter)(struct transport_conn *conn, const char *label, uint8_t *out, size_t len);
 };

@@ -15,6 +15,7 @@ static size_t shelf_buffer_len(enum mesh_buffer_size size)
 		[MESH_BUFFER_SMALL] = MESH_CLASS_DGRAM,
 		[MESH_BUFFER_MEDIUM] = MESH_CLASS_VALUE,
 		[MESH_BUFFER_LARGE] = MESH_CLASS_ENVELOPE,
+		[MESH_BUFFER_OWN] = MESH_CLASS_VALUE,
 	};
 	size_t len = mesh_class_payload_max(classes[size]) + MESH_FRAME_HEAD_LEN_MAX;
 
@@ -49,15 +50,33 @@ int mesh_buffers_init(struct mesh_buffers *buffers, struct arena *arena,
 	return 0;
 }
 
-uint8_t *mesh_buffers_acquire(struct mesh_buffers *buffers, size_t len)
+enum mesh_buffer_size mesh_buffers_size(const struct mesh_buffers *buffers, size_t len)
 {
-	struct mesh_buffer_shelf *shelf = buffers->shelves;
+	for (unsigned i = MESH_BUFFER_SMALL; i <= MESH_BUFFER_LARGE; i++)
+		if (buffers->shelves[i].buffer_len >= len)
+			return i;
+	return MESH_BUFFER_SIZE_CNT;
+}
 
-	while (shelf < &buffers->shelves[MESH_BUFFER_SIZE_CNT] && shelf->buffer_len < len)
-		shelf++;
-	if (shelf == &buffers->shelves[MESH_BUFFER_SIZE_CNT] || !shelf->free_cnt)
+static uint8_t *shelf_acquire(struct mesh_buffers *buffers, enum mesh_buffer_size size)
+{
+	struct mesh_buffer_shelf *shelf = &buffers->shelves[size];
+
+	if (size == MESH_BUFFER_SIZE_CNT || !shelf->free_cnt)
 		return NULL;
 	return shelf->bytes + shelf->free[--shelf->free_cnt] * shelf->buffer_len;
+}
+
+uint8_t *mesh_buffers_acquire(struct mesh_buffers *buffers, size_t len)
+{
+	return shelf_acquire(buffers, mesh_buffers_size(buffers, len));
+}
+
+uint8_t *mesh_buffers_acquire_own(struct mesh_buffers *buffers, size_t len)
+{
+	enum mesh_buffer_size size = mesh_buffers_size(buffers, len);
+
+	return shelf_acquire(buffers, size == MESH_BUFFER_MEDIUM ? MESH_BUFFER_OWN : size);
 }
 
 void mesh_buffers_release(struct mesh_buffers *buffers, uint8_t *bytes)

@@ -12,9 +12,8 @@
 #include "base/assert.h"
 #include "base/clock.h"
 
-/* A chunk at 4.4 KiB/s: who reads slower holds a buffer that others could use. */
-#define DRAIN_TIMEOUT_NS   (60 * NS_PER_S)
-#define BUSY_NOT_BEFORE_MS 1000
+/* For an answer that holds no slot; the others are held to their rate (slots.c). */
+#define DRAIN_TIMEOUT_NS (30 * NS_PER_S)
 /* What may still come on the stream of a refused request. */
 #define SKIP_LEN_MAX (64u * 1024)
 
@@ -40,8 +39,9 @@ static void incoming_detach(struct mesh_incoming *incoming)
 		session->incoming_cnt--;
 	incoming->session = NULL;
 	timer_cancel(incoming->mesh->timers, &incoming->timer);
-	mesh_buffers_release(&incoming->mesh->buffers, incoming->buffer);
-	incoming->buffer = NULL;
+	fair_release(&incoming->mesh->slots.pools[MESH_POOL_INCOMING], &incoming->slot,
+		     incoming->mesh->now_ns);
+	mesh_incoming_release_buffer(incoming);
 }
 
 static void incoming_free(struct mesh_incoming *incoming)
@@ -152,14 +152,16 @@ static int incoming_send(struct mesh_incoming *incoming, const struct mesh_frame
 	mesh_frame_write(&w, frame);
 	writer_bytes(&w, head, head_len); /* which may lie in the request's payload */
 	weft_assert(!w.bad);
-	mesh_buffers_release(&mesh->buffers, incoming->buffer);
-	incoming->buffer = NULL;
+	mesh_incoming_release_buffer(incoming);
 	incoming->unsent.start = buffer;
 	incoming->unsent.start_len = writer_len(&w);
 	incoming->state = MESH_INCOMING_ANSWERED;
 	incoming->in.body = NULL;
 	mesh->stats.frame_out_cnt++;
-	timer_set(mesh->timers, &incoming->timer, mesh->now_ns + DRAIN_TIMEOUT_NS);
+	if (fair_item_holds(&incoming->slot))
+		mesh_slots_wait_peer(incoming);
+	else
+		timer_set(mesh->timers, &incoming->timer, mesh->now_ns + DRAIN_TIMEOUT_NS);
 	err = incoming_push(incoming);
 	return err == WEFT_EFULL ? 0 : err;
 }
@@ -218,80 +220,36 @@ void mesh_incoming_abandoned(struct mesh_incoming *incoming, void (*gone)(void *
 	}
 }
 
-/* Of a session of another worker home knows where it led when it began. */
-static struct addr foreign_addr(const struct mesh_incoming *incoming)
-{
-	const struct mesh_peer_entry *entry =
-		mesh_peers_lookup(&incoming->mesh->peers, incoming->foreign->peer.key);
-
-	return entry ? entry->foreign_at : (struct addr){.family = ADDR_NONE};
-}
-
-void mesh_incoming_asker_addr(const struct mesh_incoming *incoming, struct addr *out_addr)
-{
-	struct transport_conn_info info = {.remote.family = ADDR_NONE};
-
-	if (incoming->foreign)
-		info.remote = foreign_addr(incoming);
-	else if (incoming->session)
-		incoming_ops(incoming)->info(incoming->session->conn, &info);
-	*out_addr = info.remote;
-}
-
 void mesh_incoming_refuse(struct mesh_incoming *incoming, enum mesh_code code, const char *text)
 {
 	struct mesh_stats *stats = &incoming->mesh->stats;
 
 	if (code == MESH_CODE_UNKNOWN)
 		stats->unknown_type_cnt++;
-	else if (code == MESH_CODE_BUSY)
-		stats->refused_cnt++;
 	else
 		stats->malformed_cnt++;
-	mesh_incoming_answer_error(incoming, code, text,
-				   code == MESH_CODE_BUSY ? BUSY_NOT_BEFORE_MS : 0);
-}
-
-/* No object is left for this stream: say so, and forget it. */
-static int stream_refuse(struct mesh *mesh, struct transport_stream *stream)
-{
-	const struct transport_ops *ops = mesh->transport->ops;
-	struct mesh_error error = {.code = MESH_CODE_BUSY,
-				   .text = "too many requests",
-				   .not_before_ms = BUSY_NOT_BEFORE_MS};
-	struct mesh_frame frame = {.type = MESH_ERROR,
-				   .flags = MESH_FLAG_RESPONSE | MESH_FLAG_ERROR};
-	uint8_t payload[MESH_ERROR_PAYLOAD_MAX];
-	struct writer w = writer_of(payload, sizeof(payload));
-
-	mesh->stats.refused_cnt++;
-	mesh_error_write(&w, &error);
-	frame.payload_len = writer_len(&w);
-	w = writer_of(mesh->scratch, sizeof(mesh->scratch));
-	mesh_frame_write(&w, &frame);
-	writer_bytes(&w, payload, frame.payload_len);
-	if (ops->send_copy(stream, mesh->scratch, writer_len(&w)) < 0)
-		return WEFT_EFULL;
-	ops->finish(stream);
-	return 0;
+	mesh_incoming_answer_error(incoming, code, text, 0);
 }
 
 int mesh_incoming_open(struct mesh_session *session, struct transport_stream *stream)
 {
 	struct mesh *mesh = session->mesh;
-	struct mesh_incoming *incoming;
-	bool is_over = session->incoming_cnt >=
-			       mesh_limits(session, mesh->config.incoming_per_session_cap) ||
-		       mesh->incoming.used_cnt >= mesh->config.incoming_cap;
-	/* The stream that brings HELLO must get through however busy we are. */
-	bool is_spare =
-		is_over && !session->is_dialler && !session->control.stream && !session->has_spare;
+	const struct fair_path *path = mesh_slots_session_path(session);
+	struct mesh_incoming *incoming = pool_acquire(&mesh->incoming);
+	bool is_over, is_spare;
 
-	if (is_over && !is_spare)
-		return stream_refuse(mesh, stream);
-	incoming = pool_acquire(&mesh->incoming);
 	if (!incoming)
-		return stream_refuse(mesh, stream);
+		return mesh_incoming_refuse_stream(mesh, stream, path);
+	is_over = session->incoming_cnt >=
+			  mesh_limits(session, mesh->config.incoming_per_session_cap) ||
+		  !mesh_slots_take(mesh, MESH_POOL_INCOMING, path, &incoming->slot);
+	/* The stream that brings HELLO must get through however busy we are. */
+	is_spare =
+		is_over && !session->is_dialler && !session->control.stream && !session->has_spare;
+	if (is_over && !is_spare) {
+		pool_release(&mesh->incoming, incoming);
+		return mesh_incoming_refuse_stream(mesh, stream, path);
+	}
 	incoming->kind = MESH_STREAM_INCOMING;
 	incoming->mesh = mesh;
 	incoming->session = session;
@@ -308,10 +266,7 @@ int mesh_incoming_open(struct mesh_session *session, struct transport_stream *st
 	return 0;
 }
 
-/*
- * The head is known: give the payload a place, or refuse. True: it begins a
- * stream, which there is room for.
- */
+/* The head is known: refuse, or go on. True: it begins a stream, which there is room for. */
 static bool incoming_admit(struct mesh_incoming *incoming)
 {
 	const struct mesh_frame *frame = &incoming->in.frame;
@@ -321,7 +276,7 @@ static bool incoming_admit(struct mesh_incoming *incoming)
 
 	incoming->req_id = frame->req_id;
 	if (incoming->is_spare)
-		mesh_incoming_refuse(incoming, MESH_CODE_BUSY, "too many requests");
+		mesh_incoming_defer(incoming, MESH_POOL_INCOMING, "too many requests");
 	else if (frame->flags)
 		mesh_incoming_refuse(incoming, MESH_CODE_MALFORMED, "flags of an answer");
 	else if (!handler || (!handler->fn && !handler->accept))
@@ -331,11 +286,7 @@ static bool incoming_admit(struct mesh_incoming *incoming)
 	else if (handler->accept && mesh_stream_has_room(incoming->session))
 		return true;
 	else if (handler->accept)
-		mesh_incoming_refuse(incoming, MESH_CODE_BUSY, "too many streams");
-	else if (!(incoming->buffer = mesh_buffers_acquire(&mesh->buffers, frame->payload_len)))
-		mesh_incoming_refuse(incoming, MESH_CODE_BUSY, "no buffer");
-	else
-		incoming->in.body = incoming->buffer;
+		mesh_incoming_defer(incoming, MESH_POOL_INCOMING, "too many streams");
 	return false;
 }
 
@@ -356,6 +307,7 @@ void mesh_incoming_hand_over(struct mesh_incoming *incoming)
 	mesh->stats.frame_in_cnt++;
 	timer_cancel(mesh->timers, &incoming->timer);
 	incoming->state = MESH_INCOMING_HANDED;
+	mesh_incoming_rest(incoming);
 	mesh->handlers[idx].fn(mesh->handlers[idx].ctx, &call, mesh->now_ns);
 }
 
@@ -391,7 +343,11 @@ static size_t incoming_read(struct mesh_incoming *incoming, struct cursor *c, bo
 		return incoming_give_way(incoming, c, fin);
 	if (incoming->state != MESH_INCOMING_READING)
 		return 0;
-	if (got && mesh_frame_in_body(&incoming->in, c)) {
+	/* A payload's place is taken when there is something to put into it. */
+	if (got && !incoming->buffer && (cursor_left(c) || !incoming->in.frame.payload_len) &&
+	    !mesh_incoming_take_buffer(incoming))
+		return 0;
+	if (got && incoming->buffer && mesh_frame_in_body(&incoming->in, c)) {
 		if (cursor_left(c))
 			mesh_incoming_refuse(incoming, MESH_CODE_MALFORMED,
 					     "bytes after the request");
@@ -405,8 +361,10 @@ static size_t incoming_read(struct mesh_incoming *incoming, struct cursor *c, bo
 
 size_t mesh_incoming_data(struct mesh_incoming *incoming, struct cursor *c, bool fin)
 {
-	if (incoming->state == MESH_INCOMING_READING)
+	if (incoming->state == MESH_INCOMING_READING) {
+		mesh_incoming_note(incoming, cursor_left(c));
 		return incoming_read(incoming, c, fin);
+	}
 	incoming->skipped_len += cursor_left(c);
 	if (incoming->skipped_len > SKIP_LEN_MAX)
 		mesh_incoming_reset(incoming, MESH_CODE_MALFORMED);

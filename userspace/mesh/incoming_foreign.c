@@ -36,11 +36,7 @@ static void on_frame(void *arg, const struct mesh_stream_frame *frame, uint64_t 
 	incoming->in.has_frame = true;
 	incoming->in.frame.type = frame->type;
 	incoming->in.frame.payload_len = frame->payload_len;
-	incoming->buffer = mesh_buffers_acquire(&incoming->mesh->buffers, frame->payload_len);
-	incoming->in.body = incoming->buffer;
-	if (!incoming->buffer)
-		mesh_incoming_refuse(incoming, MESH_CODE_BUSY, "no buffer");
-	else if (!frame->payload_len)
+	if (!frame->payload_len && mesh_incoming_take_buffer(incoming))
 		foreign_read(incoming, &nothing);
 }
 
@@ -51,7 +47,10 @@ static void on_data(void *arg, const uint8_t *data, size_t len, uint64_t now_ns)
 
 	(void)now_ns;
 	foreign_ops(incoming)->consume(incoming->foreign, len);
-	if (incoming->state == MESH_INCOMING_READING)
+	if (incoming->state != MESH_INCOMING_READING)
+		return;
+	mesh_incoming_note(incoming, len);
+	if (incoming->buffer || mesh_incoming_take_buffer(incoming))
 		foreign_read(incoming, &c);
 }
 
@@ -145,10 +144,9 @@ int mesh_incoming_foreign_answer(struct mesh_incoming *incoming, const struct me
 int mesh_incoming_accept(struct mesh *mesh, struct mesh_stream *stream,
 			 const struct mesh_stream_events **out_events, void **out_arg)
 {
-	struct mesh_incoming *incoming = NULL;
+	struct mesh_incoming *incoming = pool_acquire(&mesh->incoming);
+	struct fair_path path;
 
-	if (mesh->incoming.used_cnt < mesh->config.incoming_cap)
-		incoming = pool_acquire(&mesh->incoming);
 	if (!incoming) {
 		mesh->stats.refused_cnt++;
 		return WEFT_EFULL;
@@ -156,6 +154,12 @@ int mesh_incoming_accept(struct mesh *mesh, struct mesh_stream *stream,
 	incoming->kind = MESH_STREAM_INCOMING;
 	incoming->mesh = mesh;
 	incoming->foreign = stream;
+	mesh_incoming_path(incoming, &path);
+	if (!mesh_slots_take(mesh, MESH_POOL_INCOMING, &path, &incoming->slot)) {
+		pool_release(&mesh->incoming, incoming);
+		mesh->stats.refused_cnt++;
+		return WEFT_EFULL;
+	}
 	list_init(&incoming->node);
 	timer_init(&incoming->timer, mesh_incoming_expire);
 	timer_set(mesh->timers, &incoming->timer, mesh->now_ns + MESH_INCOMING_READ_NS);

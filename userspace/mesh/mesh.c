@@ -22,10 +22,6 @@
 #include "mesh/mesh_state.h"
 #include "mesh/stream.h"
 
-/* Requests larger than a datagram are rare; announcements and calls come in tens. */
-#define MEDIUM_CNT 128
-#define LARGE_CNT  4
-
 void mesh_config_defaults(struct mesh_config *config)
 {
 	*config = (struct mesh_config){
@@ -34,6 +30,9 @@ void mesh_config_defaults(struct mesh_config *config)
 		.request_per_session_cap = 256,
 		.incoming_cap = 4096,
 		.incoming_per_session_cap = 128,
+		/* Requests larger than a datagram are rare; announcements and calls come in tens. */
+		.medium_buffer_cnt = 128,
+		.large_buffer_cnt = 8,
 		.stream_cap = 4096,
 		.stream_per_session_cap =
 			128, /* what QUIC grants, which the router's limits are below */
@@ -65,8 +64,9 @@ static void buffer_cnts(const struct mesh_config *config, uint32_t cnts[MESH_BUF
 {
 	cnts[MESH_BUFFER_SMALL] =
 		config->request_cap + config->incoming_cap + 2 * config->session_cap + 1;
-	cnts[MESH_BUFFER_MEDIUM] = MEDIUM_CNT;
-	cnts[MESH_BUFFER_LARGE] = LARGE_CNT;
+	cnts[MESH_BUFFER_MEDIUM] = config->medium_buffer_cnt;
+	cnts[MESH_BUFFER_LARGE] = config->large_buffer_cnt;
+	cnts[MESH_BUFFER_OWN] = config->medium_buffer_cnt;
 }
 
 size_t mesh_footprint(const struct mesh_config *config)
@@ -82,7 +82,7 @@ size_t mesh_footprint(const struct mesh_config *config)
 	       pool_footprint(sizeof(struct mesh_stream), 2 * (size_t)config->stream_cap) +
 	       map_footprint(MESH_KEY_LEN, config->session_cap) +
 	       map_footprint(MESH_KEY_LEN, dial_cap(config)) + mesh_buffers_footprint(cnts) +
-	       mesh_peers_footprint(peer_cap(config));
+	       mesh_slots_footprint(config) + mesh_peers_footprint(peer_cap(config));
 }
 
 static int mesh_lay_out(struct mesh *mesh, struct random *random)
@@ -109,7 +109,8 @@ static int mesh_lay_out(struct mesh *mesh, struct random *random)
 			    secret)) < 0 ||
 	    (err = map_init(&mesh->dials_by_key, &mesh->arena, MESH_KEY_LEN, dial_cap(config),
 			    secret)) < 0 ||
-	    (err = mesh_buffers_init(&mesh->buffers, &mesh->arena, cnts)) < 0)
+	    (err = mesh_buffers_init(&mesh->buffers, &mesh->arena, cnts)) < 0 ||
+	    (err = mesh_slots_init(mesh, secret)) < 0)
 		return err;
 	return mesh_peers_init(&mesh->peers, &mesh->arena, peer_cap(config), secret);
 }
@@ -162,6 +163,7 @@ static void mesh_cancel_timers(struct mesh *mesh)
 		timer_cancel(mesh->timers, &incoming->timer);
 	while ((stream = pool_next(&mesh->streams, stream)))
 		timer_cancel(mesh->timers, &stream->timer);
+	timer_cancel(mesh->timers, &mesh->slots.timer);
 	mesh_forget_providers(mesh);
 	while ((dial = pool_next(&mesh->dials, dial)))
 		timer_cancel(mesh->timers, &dial->timer);

@@ -2,6 +2,7 @@
 #ifndef WEFT_MESH_MESH_H
 #define WEFT_MESH_MESH_H
 
+#include "base/fair_path.h"
 #include "base/transport.h"
 #include "mesh/discovery.h"
 #include "mesh/seam.h"
@@ -22,8 +23,9 @@ struct mesh_config {
 	uint32_t session_cap;
 	uint32_t request_cap; /* ours in flight, in all */
 	uint32_t request_per_session_cap;
-	uint32_t incoming_cap; /* peers' requests in hand, in all */
+	uint32_t incoming_cap; /* peers' requests in hand, in all; fair shares of it (slots.h) */
 	uint32_t incoming_per_session_cap;
+	uint32_t medium_buffer_cnt, large_buffer_cnt; /* for the payloads of peers' requests */
 	uint32_t stream_cap;		 /* of frames, in all, ours; and as many of peers */
 	uint32_t stream_per_session_cap; /* ours in use with one peer; and as many of its */
 	uint32_t peer_cap;		 /* peer table kept in the store */
@@ -33,6 +35,7 @@ struct mesh_config {
 	struct addr addrs[8];		 /* what HELLO announces */
 	unsigned addr_cnt;
 	char agent[65];
+	struct fair_site site; /* whose nodes share a network */
 };
 void mesh_config_defaults(struct mesh_config *config);
 /* mesh_footprint: bytes that mesh_new lays out, touched as they are used. */
@@ -66,6 +69,9 @@ struct mesh_stats {
 	uint64_t refused_cnt, timeout_cnt, hello_cnt, skew_cnt;
 	uint64_t stale_record_cnt; /* of addresses, older than the owner's newest (discovery.h) */
 };
+
+/* mesh_peer_class: what the peer of key is to this node now, which decides whose part it takes from. */
+enum fair_class mesh_peer_class(const struct mesh *mesh, const uint8_t *key);
 
 /* mesh_refuse_fn: may a session with key, whose datagrams come from remote, not be? */
 typedef bool (*mesh_refuse_fn)(void *ctx, const uint8_t *key, const struct addr *remote);

@@ -16,6 +16,7 @@
 #include "mesh/peers.h"
 #include "mesh/registry.h"
 #include "mesh/seam_stream.h"
+#include "mesh/slots.h"
 #include "mesh/unsent.h"
 
 /*
@@ -90,9 +91,11 @@ struct mesh_session {
 	uint32_t next_req_id;
 	struct mesh_control control;
 	struct mesh_ping ping;
-	struct timer timer; /* HELLO deadline, quiet while retired, linger while leaving */
-	struct timer watch; /* set while ours are under way, and at most one turn longer */
-	uint64_t watch_len; /* bytes received at its last turn */
+	struct timer timer;    /* HELLO deadline, quiet while retired, linger while leaving */
+	struct timer watch;    /* set while ours are under way, and at most one turn longer */
+	uint64_t watch_len;    /* bytes received at its last turn */
+	struct fair_path path; /* where its slots belong, as of path_at_ns */
+	uint64_t path_at_ns;
 };
 
 enum mesh_request_state {
@@ -153,6 +156,9 @@ struct mesh_incoming {
 	struct mesh_stream *foreign; /* in place of both: incoming_foreign.c; NULL: it is none */
 	struct list_node node;
 	struct timer timer; /* for the request to arrive, later for the answer to leave */
+	struct fair_item slot, buffer_slot;
+	enum mesh_pool buffer_pool; /* of buffer_slot while that holds one */
+	uint64_t acked_len;	    /* of the answer, when it was last asked about */
 	bool is_spare;
 	bool is_finished; /* nothing more to send */
 	uint32_t req_id;
@@ -251,6 +257,7 @@ struct mesh {
 	uint32_t next_stream_id;
 	struct map sessions_by_key, dials_by_key;
 	struct mesh_buffers buffers;
+	struct mesh_slots slots;
 	struct mesh_peers peers;
 	struct mesh_meeting meetings[MESH_MEETING_CAP];
 	struct mesh_handler handlers[MESH_MESSAGE_CNT_MAX];
@@ -340,6 +347,27 @@ size_t mesh_incoming_data(struct mesh_incoming *incoming, struct cursor *c, bool
 void mesh_incoming_writable(struct mesh_incoming *incoming);
 /* incoming_gone: the stream or the session ended, or the asker reset it. */
 void mesh_incoming_gone(struct mesh_incoming *incoming);
+/*
+ * incoming_slot.c. path: where its slots belong. take_buffer: a place for its payload; false: it
+ * was refused. note: len bytes of it came. rest: its handler has it, and the peer's clock stands.
+ * defer answers that there is no slot of pool now; refuse_stream, that there is none for the stream,
+ * which no object is left for: 0 or WEFT_EFULL.
+ */
+void mesh_incoming_path(const struct mesh_incoming *incoming, struct fair_path *out_path);
+bool mesh_incoming_take_buffer(struct mesh_incoming *incoming);
+void mesh_incoming_release_buffer(struct mesh_incoming *incoming);
+void mesh_incoming_note(struct mesh_incoming *incoming, size_t len);
+void mesh_incoming_rest(struct mesh_incoming *incoming);
+void mesh_incoming_defer(struct mesh_incoming *incoming, enum mesh_pool pool, const char *text);
+int mesh_incoming_refuse_stream(struct mesh *mesh, struct transport_stream *stream,
+				const struct fair_path *path);
+/*
+ * mesh_incoming_evict: another peer got the slot or buffer of incoming. Its asker is told to come
+ * back later where nothing of an answer went out, else the stream is reset.
+ * mesh_incoming_poll notes what the asker has acknowledged of the answer: was there progress?
+ */
+void mesh_incoming_evict(struct mesh_incoming *incoming);
+bool mesh_incoming_poll(struct mesh_incoming *incoming);
 /* mesh_incoming_reset gives up the stream in both directions and ends incoming. */
 void mesh_incoming_reset(struct mesh_incoming *incoming, uint64_t code);
 int mesh_incoming_answer(struct mesh_incoming *incoming, unsigned type, const void *head,

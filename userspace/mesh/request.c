@@ -451,8 +451,8 @@ int mesh_request_ask(struct mesh *mesh, const struct mesh_ask *ask, uint64_t now
 	request = request_make(mesh, &ask->peer, ask->timeout_ns);
 	if (!request)
 		return WEFT_EFULL;
-	request->frame =
-		mesh_buffers_acquire(&mesh->buffers, MESH_FRAME_HEAD_LEN_MAX + ask->payload_len);
+	request->frame = mesh_buffers_acquire_own(&mesh->buffers,
+						  MESH_FRAME_HEAD_LEN_MAX + ask->payload_len);
 	if (!request->frame) {
 		mesh->stats.refused_cnt++;
 		mesh_request_cancel(request);

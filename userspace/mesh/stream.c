@@ -388,7 +388,7 @@ static int stream_keep(struct mesh_stream *stream, const uint8_t *start, size_t 
 {
 	struct mesh_unsent *unsent = &stream->unsent;
 
-	unsent->start = mesh_buffers_acquire(&stream->mesh->buffers, start_len);
+	unsent->start = mesh_buffers_acquire_own(&stream->mesh->buffers, start_len);
 	if (!unsent->start)
 		return WEFT_EFULL;
 	memcpy(unsent->start, start, start_len);

@@ -48,6 +48,7 @@ struct quic_stream {
 	unsigned sent_idx;   /* the span that the next unsent byte is in */
 	size_t sent_off;     /* and its place there */
 	size_t acked_off;    /* acknowledged bytes of spans[0] */
+	uint64_t acked_len;  /* acknowledged bytes in all */
 	uint64_t unread_len; /* received and not yet given back as credit */
 	bool is_sending;     /* on conn->starting or conn->sending */
 	bool is_starting;    /* in its first turn: the former */

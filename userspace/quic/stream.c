@@ -161,6 +161,7 @@ static unsigned spans_acked(struct quic_stream *stream, size_t len,
 {
 	unsigned cnt = 0;
 
+	stream->acked_len += len;
 	stream->acked_off += len;
 	while (cnt < stream->sent_idx && stream->acked_off >= stream->spans[cnt].len) {
 		stream->acked_off -= stream->spans[cnt].len;

@@ -115,6 +115,11 @@ static void op_reset(struct transport_stream *transport, uint64_t code)
 	quic_conn_want_write(conn);
 }
 
+static uint64_t op_acked(const struct transport_stream *stream)
+{
+	return ((const struct quic_stream *)(const void *)stream)->acked_len;
+}
+
 static void op_consume(struct transport_stream *transport, size_t len)
 {
 	struct quic_stream *stream = stream_of(transport);
@@ -182,6 +187,7 @@ const struct transport_ops quic_transport_ops = {
 	.finish = op_finish,
 	.reset = op_reset,
 	.consume = op_consume,
+	.acked = op_acked,
 	.info = op_info,
 	.exporter = op_exporter,
 };

@@ -285,6 +285,29 @@ static void test_acquainted_peers_are_spared_where_the_pool_says_so(void)
 	arena_close(&arena);
 }
 
+static struct fair_item *moving;
+
+static bool poll_moving(struct fair_item *item, uint64_t now_ns)
+{
+	if (item == moving)
+		fair_progress(&fair, item, FAIR_WHOLE, now_ns);
+	return item == moving;
+}
+
+static void test_an_owner_that_is_polled_may_say_that_there_was_progress(void)
+{
+	uint64_t next_ns;
+
+	pool_make(&work);
+	fair_set_poll(&fair, poll_moving);
+	moving = &items[0];
+	pool_fill(S);
+	CHECK_EQ(take("192.0.2.1:1", 1, FAIR_STRANGER, 20, S + 300 * MS), FAIR_TAKEN_FROM);
+	CHECK(victim == &items[1]);
+	CHECK(fair_overdue(&fair, 3 * S, &next_ns) == &items[2]);
+	arena_close(&arena);
+}
+
 static void test_not_before_grows_with_refusals_in_a_row_up_to_thirty_seconds(void)
 {
 	struct fair_path path = path_of("198.51.100.1:1", 9, FAIR_STRANGER);
@@ -429,6 +452,7 @@ int main(void)
 	RUN(test_a_slot_whose_peer_owes_nothing_is_never_overdue);
 	RUN(test_deadlines_are_short_from_a_full_take_until_a_tenth_was_free_for_a_second);
 	RUN(test_acquainted_peers_are_spared_where_the_pool_says_so);
+	RUN(test_an_owner_that_is_polled_may_say_that_there_was_progress);
 	RUN(test_not_before_grows_with_refusals_in_a_row_up_to_thirty_seconds);
 	RUN(test_a_moved_slot_leaves_its_old_account);
 	RUN(test_attackers_change_no_verdict_of_accounts_within_their_share);

@@ -2,8 +2,7 @@
 #include "support/check.h"
 #include "support/mesh_rig.h"
 
-#include "mesh/frame.h"
-#include "mesh/registry.h"
+#include "mesh/mesh_state.h"
 
 /*
  * One mesh (node 0, handlers of the test's choice) and a raw peer that
@@ -273,11 +272,11 @@ static void test_limit_of_requests_in_all_leaves_room_for_hello(void)
 	unsigned stream;
 
 	mesh_config_defaults(&config);
-	config.incoming_cap = 2;
+	config.incoming_cap = 8;
 	CHECK(bench_init(&config, false));
-	for (unsigned i = 0; i < 2; i++)
+	for (unsigned i = 0; i < 8; i++)
 		CHECK_EQ(answer_on(say_frame(MESH_GET_CHUNK_HASHES, i, 0, 3), &got), -1);
-	/* The third is one too many, but it might have been the control stream. */
+	/* The ninth is one too many, but it might have been the control stream. */
 	CHECK_EQ(answer_on(say_frame(MESH_GET_CHUNK_HASHES, 9, 0, 3), &got), MESH_CODE_BUSY);
 	CHECK_EQ(got.req_id, 9);
 	stream = say(hello, rig_hello(hello, sizeof(hello), RIG_WALL_S), false);
@@ -285,7 +284,123 @@ static void test_limit_of_requests_in_all_leaves_room_for_hello(void)
 	CHECK_EQ(got.type, MESH_HELLO);
 	CHECK_EQ(stats_now().hello_cnt, 1);
 	CHECK_EQ(answer_on(say_frame(MESH_GET_CHUNK_HASHES, 9, 0, 3), &got), MESH_CODE_BUSY);
-	CHECK_EQ(kept.cnt, 2);
+	CHECK_EQ(kept.cnt, 8);
+	bench_fini();
+}
+
+#define SLOTS 16
+
+/* A pool of SLOTS, and an honest node 1 beside the raw peer, at another address. */
+static bool bench_crowded(void)
+{
+	struct mesh_config config;
+
+	mesh_config_defaults(&config);
+	config.incoming_cap = SLOTS;
+	config.medium_buffer_cnt = SLOTS;
+	if (!bench_init(&config, true))
+		return false;
+	mesh_config_defaults(&config);
+	rig_add(&rig, 1, &config, NULL, RIG_WALL_S);
+	return rig_connected(&rig, 1, 0);
+}
+
+static int honest_ask(unsigned type, size_t len)
+{
+	static uint8_t payload[60000];
+	struct rig_ask ask = {0};
+	int err = rig_ask(&rig, &ask, 1, 0, type, payload, len);
+
+	pair_net_run(&rig.net, PAIR_S);
+	if (!err)
+		err = ask.reply_cnt == 1 ? ask.reply.err : WEFT_ETIMEOUT;
+	rig_ask_fini(&ask);
+	return err;
+}
+
+static void test_one_peer_with_all_slots_makes_room_for_another(void)
+{
+	unsigned streams[SLOTS];
+	struct mesh_frame got;
+	unsigned told_cnt = 0;
+
+	CHECK(bench_crowded());
+	for (unsigned i = 0; i < SLOTS; i++)
+		streams[i] = say("\0\0", 2, false);
+	CHECK_EQ(stats_now().incoming_cnt, SLOTS);
+	CHECK_EQ(honest_ask(MESH_GET_CHUNK, 3), 0);
+	/* The one that lost its slot is told when to come back. */
+	for (unsigned i = 0; i < SLOTS; i++)
+		told_cnt += answer_on(streams[i], &got) == MESH_CODE_BUSY;
+	CHECK_EQ(told_cnt, 1);
+	CHECK_EQ(answer_on(streams[0], &got), MESH_CODE_BUSY);
+	bench_fini();
+}
+
+static void test_slots_that_lack_progress_are_taken_back_once_others_wait(void)
+{
+	CHECK(bench_crowded());
+	for (unsigned i = 0; i < SLOTS; i++)
+		pair_raw_send(&raw, pair_raw_open(&raw), "\0\0", 2, false);
+	pair_net_run(&rig.net, 200 * PAIR_MS);
+	/* Our handler keeps it, so the pool stays full. */
+	CHECK_EQ(honest_ask(MESH_GET_CHUNK_HASHES, 3), WEFT_ETIMEOUT);
+	CHECK_EQ(kept.cnt, 1);
+	CHECK_EQ(stats_now().incoming_cnt, SLOTS);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(stats_now().incoming_cnt, 1);
+	CHECK_EQ(stats_now().timeout_cnt, SLOTS - 1);
+	bench_fini();
+}
+
+static void test_time_in_our_handler_does_not_count_against_the_asker(void)
+{
+	unsigned streams[SLOTS - 1];
+	struct mesh_frame got;
+
+	CHECK(bench_crowded());
+	for (unsigned i = 0; i < SLOTS - 1; i++)
+		streams[i] = say_frame(MESH_GET_CHUNK_HASHES, i, 0, 3);
+	CHECK_EQ(kept.cnt, SLOTS - 1);
+	CHECK_EQ(honest_ask(MESH_GET_CHUNK, 3), 0);
+	pair_net_run(&rig.net, 1000 * PAIR_S);
+	for (unsigned i = 0; i < SLOTS - 1; i++)
+		CHECK_EQ(kept.ops->answer(kept.incoming[i], MESH_CHUNK_HASH_LIST, "x", 1, NULL), 0);
+	pair_net_run(&rig.net, PAIR_S);
+	for (unsigned i = 0; i < SLOTS - 1; i++)
+		CHECK_EQ(answer_on(streams[i], &got), 0);
+	bench_fini();
+}
+
+static void test_buffers_of_one_peer_that_sends_no_more_go_to_another(void)
+{
+	static const uint8_t payload[60000];
+	size_t len;
+
+	CHECK(bench_crowded());
+	len = rig_frame(frame, sizeof(frame), MESH_HAVE_CONTENT, 1, 0, payload, sizeof(payload));
+	/* All but the last byte; a slot is left, but no buffer. */
+	for (unsigned i = 0; i < SLOTS - 1; i++)
+		(void)say(frame, len - 1, false);
+	rig.nodes[0].mesh->slots.pools[MESH_POOL_MEDIUM].config.cap_cnt = SLOTS - 1;
+	CHECK_EQ(honest_ask(MESH_HAVE_CONTENT, 60000), 0);
+	bench_fini();
+}
+
+static void test_a_head_alone_holds_no_buffer(void)
+{
+	struct fair_view view;
+	static const uint8_t payload[60000];
+
+	CHECK(bench_crowded());
+	(void)say(
+		frame,
+		rig_frame(frame, sizeof(frame), MESH_HAVE_CONTENT, 1, 0, payload, sizeof(payload)) -
+			sizeof(payload),
+		false);
+	fair_read(&rig.nodes[0].mesh->slots.pools[MESH_POOL_MEDIUM], &view);
+	CHECK_EQ(view.held_cnt, 0);
+	CHECK_EQ(stats_now().incoming_cnt, 1);
 	bench_fini();
 }
 
@@ -448,7 +563,7 @@ static void test_answer_nobody_reads_is_given_up(void)
 	stream = say_frame(MESH_GET_CHUNK_HASHES, 77, 0, 3);
 	rig.nodes[0].end->send_full_cnt = UINT32_MAX;
 	CHECK_EQ(kept.ops->answer(kept.incoming[0], MESH_CHUNK_HASH_LIST, "head", 4, &tail), 0);
-	pair_net_run(&rig.net, 59 * PAIR_S);
+	pair_net_run(&rig.net, 29 * PAIR_S);
 	CHECK_EQ(tail_done_cnt, 0);
 	pair_net_run(&rig.net, 2 * PAIR_S);
 	CHECK_EQ(tail_done_cnt, 1);
@@ -482,6 +597,11 @@ int main(void)
 	RUN(test_request_before_hello_is_served);
 	RUN(test_session_limit_of_requests_is_kept_to_one);
 	RUN(test_limit_of_requests_in_all_leaves_room_for_hello);
+	RUN(test_one_peer_with_all_slots_makes_room_for_another);
+	RUN(test_slots_that_lack_progress_are_taken_back_once_others_wait);
+	RUN(test_time_in_our_handler_does_not_count_against_the_asker);
+	RUN(test_buffers_of_one_peer_that_sends_no_more_go_to_another);
+	RUN(test_a_head_alone_holds_no_buffer);
 	RUN(test_announcements_arrive_side_by_side);
 	RUN(test_slow_request_is_given_up);
 	RUN(test_asker_that_leaves_is_told_to_the_handler);

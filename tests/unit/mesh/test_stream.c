@@ -422,7 +422,7 @@ static void test_peer_has_so_many_streams_and_no_more(void)
 		CHECK_EQ(users[2].ended_cnt, 0);
 		CHECK_EQ(users[3].end.err, WEFT_EBUSY);
 		CHECK_EQ(users[3].end.code, MESH_CODE_BUSY);
-		CHECK_EQ(users[3].end.not_before_ns, users[3].ended_at_ns + PAIR_S);
+		CHECK(users[3].end.not_before_ns > users[3].ended_at_ns);
 		CHECK_EQ(stats_of(1).refused_cnt, 1);
 		/* One that ends makes room for one. */
 		users[0].ops->reset(users[0].stream, 0);
