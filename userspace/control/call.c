@@ -13,6 +13,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "control/interface.h"
+#include "control/redact.h"
 
 char *message_new(const char *error, json_t *parameters, bool continues, size_t *out_len)
 {
@@ -151,6 +152,18 @@ static void call_send_check(const struct control_call *call, const char *error, 
 	weft_assert_hot(false);
 }
 
+/* call_shown takes parameters: what the caller's role may see of them. Without memory, nothing. */
+static json_t *call_shown(const struct control_call *call, json_t *parameters)
+{
+	json_t *shown;
+
+	if (call->role != CONTROL_VIEW)
+		return parameters;
+	shown = redact_capabilities(parameters);
+	json_decref(parameters);
+	return shown ? shown : json_object();
+}
+
 /* call_send: parameters is taken. */
 static void call_send(struct control_call *call, const char *error, json_t *parameters,
 		      bool continues)
@@ -165,6 +178,7 @@ static void call_send(struct control_call *call, const char *error, json_t *para
 	if (!parameters)
 		parameters = json_object();
 	call_send_check(call, error, parameters);
+	parameters = call_shown(call, parameters);
 	if (call->answered) {
 		call->answered(call->answered_arg, error, parameters);
 		json_decref(parameters);

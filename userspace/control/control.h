@@ -52,7 +52,8 @@ struct control_config {
 void control_config_defaults(struct control_config *config);
 /* control_footprint: bytes at worst, every client holding all it may. */
 size_t control_footprint(const struct control_config *config);
-#define CONTROL_EVENT_LEN_TYPICAL 512 /* what an event is reckoned with there */
+#define CONTROL_EVENT_LEN_TYPICAL                                                                  \
+	512 /* what an event is reckoned with there, for each of two readers */
 
 struct control_params {
 	struct control_config config;
@@ -98,7 +99,11 @@ bool control_methods_agree(const struct control_method *methods,
 void control_reply(struct control_call *call, json_t *parameters);
 void control_reply_more(struct control_call *call, json_t *parameters);
 bool control_wants_more(const struct control_call *call);
-/* control_role_of: of who calls; what is shown may depend on it. */
+/*
+ * control_role_of: of who calls; what is shown may depend on it. Links, and
+ * all but the first letters of ids and keys, are taken out of every reply to
+ * the role view (redact.h), by whatever method.
+ */
 enum control_role control_role_of(const struct control_call *call);
 void control_fail(struct control_call *call, int err, const char *what, const char *why,
 		  const char *next);
@@ -178,13 +183,13 @@ void control_watch(struct control *control, struct control_call *call, uint64_t 
 
 /*
  * The same for who reads by itself. control_event_next gives the first
- * event that is kept with a number above after, as JSON text, borrowed
+ * event that is kept with a number above after, as role may see it (JSON text), borrowed
  * until the next event: its number, or 0 when there is none; numbers
  * in between are lost. control_event_last: the last one's, 0 before the first.
  * control_on_event has told called after each event; NULL ends that.
  */
-uint64_t control_event_next(const struct control *control, uint64_t after, const char **out_text,
-			    size_t *out_len);
+uint64_t control_event_next(const struct control *control, enum control_role role, uint64_t after,
+			    const char **out_text, size_t *out_len);
 uint64_t control_event_last(const struct control *control);
 void control_on_event(struct control *control, void (*told)(void *arg), void *arg);
 

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "control/interface.h"
+#include "control/redact.h"
 
 /* A watcher is given the next event while less than this waits to be sent. */
 #define WATCHER_BACKLOG_MAX (64 * 1024)
@@ -49,7 +50,9 @@ void event_pump(struct control_call *call)
 
 		if (call->client->state == CLIENT_BROKEN)
 			return;
-		if (entry->text)
+		if (entry->text && call->role == CONTROL_VIEW)
+			client_write(call->client, entry->view_text, entry->view_len);
+		else if (entry->text)
 			client_write(call->client, entry->text, entry->len);
 		else
 			pump_gap(call, 1);
@@ -57,20 +60,40 @@ void event_pump(struct control_call *call)
 	}
 }
 
-/* event_text is the reply that tells of the event; fields is taken. */
-static char *event_text(uint64_t seq, const char *kind, json_t *fields, size_t *out_len)
+static void entry_free(struct event_entry *entry)
 {
-	json_t *event = json_pack("{s:I, s:I, s:s, s:o}", "seq", (json_int_t)seq, "at_s",
-				  (json_int_t)clock_wall_s(), "kind", kind, "fields",
-				  fields ? fields : json_object());
+	free(entry->text);
+	free(entry->view_text);
+	*entry = (struct event_entry){0};
+}
+
+/* event_text is the reply that tells of the event, or NULL. */
+static char *event_text(const json_t *event, size_t *out_len)
+{
 	char *json = event ? json_dumps(event, JSON_COMPACT) : NULL;
 	char *text = NULL;
 	int len = json ? asprintf(&text, EVENT_OPENING "%s" EVENT_CLOSING, json) : -1;
 
-	json_decref(event);
 	free(json);
 	*out_len = len < 0 ? 0 : (size_t)len;
 	return len < 0 ? NULL : text;
+}
+
+/* entry_write leaves both texts or none; fields is taken. */
+static void entry_write(struct event_entry *entry, uint64_t seq, const char *kind, json_t *fields)
+{
+	json_t *event = json_pack("{s:I, s:I, s:s, s:o}", "seq", (json_int_t)seq, "at_s",
+				  (json_int_t)clock_wall_s(), "kind", kind, "fields",
+				  fields ? fields : json_object());
+	json_t *shown = event ? redact_capabilities(event) : NULL;
+
+	entry_free(entry);
+	entry->text = event_text(event, &entry->len);
+	entry->view_text = event_text(shown, &entry->view_len);
+	if (!entry->text || !entry->view_text)
+		entry_free(entry);
+	json_decref(shown);
+	json_decref(event);
 }
 
 void control_event(struct control *control, const char *kind, json_t *fields, uint64_t now_ns)
@@ -81,8 +104,7 @@ void control_event(struct control *control, const char *kind, json_t *fields, ui
 
 	control->now_ns = now_ns;
 	control->stats.event_cnt++;
-	free(entry->text);
-	entry->text = event_text(seq, kind, fields, &entry->len);
+	entry_write(entry, seq, kind, fields);
 	for (struct control_call *call = control->calls; call; call = next) {
 		next = call->next;
 		if (call->is_watching)
@@ -92,8 +114,8 @@ void control_event(struct control *control, const char *kind, json_t *fields, ui
 		control->event_told(control->event_told_arg);
 }
 
-uint64_t control_event_next(const struct control *control, uint64_t after, const char **out_text,
-			    size_t *out_len)
+uint64_t control_event_next(const struct control *control, enum control_role role, uint64_t after,
+			    const char **out_text, size_t *out_len)
 {
 	uint64_t seq = after + 1 > oldest_seq(control) ? after + 1 : oldest_seq(control);
 	const struct event_entry *entry;
@@ -102,8 +124,10 @@ uint64_t control_event_next(const struct control *control, uint64_t after, const
 		entry = &control->events[seq % control->config.event_cap];
 		if (!entry->text)
 			continue;
-		*out_text = entry->text + strlen(EVENT_OPENING);
-		*out_len = entry->len - strlen(EVENT_OPENING EVENT_CLOSING);
+		*out_text = (role == CONTROL_VIEW ? entry->view_text : entry->text) +
+			    strlen(EVENT_OPENING);
+		*out_len = (role == CONTROL_VIEW ? entry->view_len : entry->len) -
+			   strlen(EVENT_OPENING EVENT_CLOSING);
 		return seq;
 	}
 	return 0;
@@ -136,6 +160,6 @@ void control_watch(struct control *control, struct control_call *call, uint64_t 
 void events_free(struct control *control)
 {
 	for (uint32_t i = 0; control->events && i < control->config.event_cap; i++)
-		free(control->events[i].text);
+		entry_free(&control->events[i]);
 	free(control->events);
 }

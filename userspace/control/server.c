@@ -56,7 +56,7 @@ size_t control_footprint(const struct control_config *config)
 
 	return sizeof(struct control) + pools_footprint(config->client_cap) +
 	       config->client_cap * client_len +
-	       config->event_cap * (sizeof(struct event_entry) + CONTROL_EVENT_LEN_TYPICAL);
+	       config->event_cap * (sizeof(struct event_entry) + 2 * CONTROL_EVENT_LEN_TYPICAL);
 }
 
 /* refuse_fd tells who is behind fd why, as far as the socket takes it, and closes. */

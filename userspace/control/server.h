@@ -88,6 +88,8 @@ struct control_call {
 struct event_entry {
 	char *text; /* the whole reply, without its NUL; NULL: lost for want of memory */
 	size_t len;
+	char *view_text; /* the same for the role view; redact.h */
+	size_t view_len;
 };
 
 struct control {

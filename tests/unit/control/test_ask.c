@@ -148,7 +148,7 @@ static void test_events_are_read_by_their_numbers(void)
 	rig_prepare();
 	rig.config.event_cap = 4;
 	CHECK_EQ(rig_open(), 0);
-	CHECK_EQ(control_event_next(rig.control, 0, &text, &len), 0);
+	CHECK_EQ(control_event_next(rig.control, CONTROL_ADMIN, 0, &text, &len), 0);
 	CHECK_EQ(control_event_last(rig.control), 0);
 	for (unsigned i = 0; i < 6; i++)
 		control_event(rig.control, "kind", json_pack("{s:i}", "i", i), 0);
@@ -156,14 +156,14 @@ static void test_events_are_read_by_their_numbers(void)
 	for (uint64_t want = 3; want <= 6; want++) {
 		json_t *event;
 
-		after = control_event_next(rig.control, after, &text, &len);
+		after = control_event_next(rig.control, CONTROL_ADMIN, after, &text, &len);
 		CHECK_EQ(after, want);
 		event = json_loadb(text, len, 0, NULL);
 		CHECK_EQ(json_integer_value(json_object_get(event, "seq")), want);
 		CHECK_STR(json_string_value(json_object_get(event, "kind")), "kind");
 		json_decref(event);
 	}
-	CHECK_EQ(control_event_next(rig.control, after, &text, &len), 0);
+	CHECK_EQ(control_event_next(rig.control, CONTROL_ADMIN, after, &text, &len), 0);
 	rig_close();
 }
 

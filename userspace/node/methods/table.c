@@ -73,7 +73,7 @@ const struct control_method node_methods[] = {
 	{"JoinCommunity", CONTROL_OPERATE, method_join_community},
 	{"LeaveCommunity", CONTROL_OPERATE, method_leave_community},
 	{"ListCommunities", CONTROL_VIEW, method_list_communities},
-	{"LinkCommunity", CONTROL_VIEW, method_link_community},
+	{"LinkCommunity", CONTROL_OPERATE, method_link_community},
 	{"MakeCommunityToken", CONTROL_OPERATE, method_make_community_token},
 	{"ListCommunityMembers", CONTROL_VIEW, method_list_community_members},
 	{"ListCommunityShares", CONTROL_VIEW, method_list_community_shares},

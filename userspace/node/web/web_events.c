@@ -77,13 +77,14 @@ static bool reader_say_event(struct event_reader *reader, uint64_t seq, const ch
 
 static void reader_pump(struct event_reader *reader)
 {
-	const struct control *control = reader->events->node->control;
+	const struct node *node = reader->events->node;
 	const char *json;
 	size_t len;
 	uint64_t seq;
 
 	while (gateway_backlog_len(reader->exchange) <= GATEWAY_BACKLOG_LOW &&
-	       (seq = control_event_next(control, reader->seen_seq, &json, &len)) != 0) {
+	       (seq = control_event_next(node->control, node->config->web.role, reader->seen_seq,
+					 &json, &len)) != 0) {
 		uint64_t missed_cnt = seq - reader->seen_seq - 1;
 
 		if (missed_cnt && !reader_say_gap(reader, missed_cnt))
