@@ -147,7 +147,9 @@ static int incoming_send(struct mesh_incoming *incoming, const struct mesh_frame
 	if (incoming->foreign)
 		return incoming_send_foreign(incoming, frame, head, head_len);
 	buffer = mesh_buffers_acquire(&mesh->buffers, cap);
-	weft_assert(buffer); /* the shelf has one for every incoming, and one more */
+	/* The shelf has one for each request, but frames that wait for a stream take of it too. */
+	if (!buffer)
+		return WEFT_EFULL;
 	w = writer_of(buffer, cap);
 	mesh_frame_write(&w, frame);
 	writer_bytes(&w, head, head_len); /* which may lie in the request's payload */
@@ -266,8 +268,14 @@ int mesh_incoming_open(struct mesh_session *session, struct transport_stream *st
 	return 0;
 }
 
-/* The head is known: refuse, or go on. True: it begins a stream, which there is room for. */
-static bool incoming_admit(struct mesh_incoming *incoming)
+enum incoming_admitted {
+	INCOMING_REQUEST, /* its payload is to be read */
+	INCOMING_STREAM,  /* it begins a stream, which there is room for */
+	INCOMING_REFUSED, /* incoming may be gone: the refusal could not be said either */
+};
+
+/* The head is known: refuse, or go on. */
+static enum incoming_admitted incoming_admit(struct mesh_incoming *incoming)
 {
 	const struct mesh_frame *frame = &incoming->in.frame;
 	struct mesh *mesh = incoming->mesh;
@@ -284,10 +292,12 @@ static bool incoming_admit(struct mesh_incoming *incoming)
 	else if (frame->payload_len > mesh_class_payload_max(class))
 		mesh_incoming_refuse(incoming, MESH_CODE_TOO_LARGE, "request too large");
 	else if (handler->accept && mesh_stream_has_room(incoming->session))
-		return true;
+		return INCOMING_STREAM;
 	else if (handler->accept)
 		mesh_incoming_defer(incoming, MESH_POOL_INCOMING, "too many streams");
-	return false;
+	else
+		return INCOMING_REQUEST;
+	return INCOMING_REFUSED;
 }
 
 void mesh_incoming_hand_over(struct mesh_incoming *incoming)
@@ -337,12 +347,16 @@ static size_t incoming_read(struct mesh_incoming *incoming, struct cursor *c, bo
 		mesh_incoming_refuse(incoming, MESH_CODE_MALFORMED, "malformed frame");
 		return 0;
 	}
-	if (got && !had_frame &&
-	    ((incoming->in.frame.type == MESH_HELLO && !incoming->in.frame.flags) ||
-	     incoming_admit(incoming)))
-		return incoming_give_way(incoming, c, fin);
-	if (incoming->state != MESH_INCOMING_READING)
-		return 0;
+	if (got && !had_frame) {
+		enum incoming_admitted admitted = INCOMING_STREAM;
+
+		if (incoming->in.frame.type != MESH_HELLO || incoming->in.frame.flags)
+			admitted = incoming_admit(incoming);
+		if (admitted == INCOMING_STREAM)
+			return incoming_give_way(incoming, c, fin);
+		if (admitted == INCOMING_REFUSED)
+			return 0;
+	}
 	/* A payload's place is taken when there is something to put into it. */
 	if (got && !incoming->buffer && (cursor_left(c) || !incoming->in.frame.payload_len) &&
 	    !mesh_incoming_take_buffer(incoming))

@@ -156,9 +156,10 @@ bool mesh_incoming_take_buffer(struct mesh_incoming *incoming)
 	}
 	incoming->buffer = mesh_buffers_acquire(&mesh->buffers, len);
 	incoming->in.body = incoming->buffer;
-	if (!incoming->buffer)
-		mesh_incoming_defer(incoming, MESH_POOL_INCOMING, "no buffer");
-	return incoming->buffer != NULL;
+	if (incoming->buffer)
+		return true;
+	mesh_incoming_defer(incoming, MESH_POOL_INCOMING, "no buffer"); /* it may be gone */
+	return false;
 }
 
 void mesh_incoming_note(struct mesh_incoming *incoming, size_t len)

@@ -6,6 +6,7 @@
 #include "support/stream_user.h"
 
 #define CODE_CANCELLED 99
+#define WAITING_CNT    70
 
 static struct rig rig;
 static struct mesh_stream_seam seams[RIG_NODES];
@@ -286,6 +287,43 @@ static void test_stream_credit_is_waited_for(void)
 	rig_fini(&rig);
 }
 
+/* Frames that wait hold the small buffers, which a request and its answer would take. */
+static void test_a_request_that_finds_no_buffer_is_reset(void)
+{
+	static struct stream_user users[WAITING_CNT];
+	struct rig_ask ask = {0};
+	struct mesh_config config;
+	unsigned full_cnt = 0;
+
+	rig_init(&rig, 0);
+	mesh_config_defaults(&config);
+	/* Of small buffers there are as many as these say, sessions twice, and one. */
+	config.session_cap = config.request_cap = config.incoming_cap = 16;
+	for (unsigned i = 0; i < 2; i++) {
+		rig_add(&rig, i, &config, NULL, RIG_WALL_S);
+		seams[i] = mesh_stream_seam_of(rig.nodes[i].mesh);
+	}
+	CHECK_EQ(rig.nodes[0].seam.ops->handle(rig.nodes[0].mesh, MESH_GET_CHUNK, rig_echo,
+					       &rig.nodes[0]),
+		 0);
+	CHECK(rig_connected(&rig, 0, 1));
+	rig.net.stream_credit = 2; /* one is the control stream */
+	for (unsigned i = 0; i < WAITING_CNT; i++) {
+		CHECK_EQ(open_to(&users[i], 1), 0);
+		full_cnt += stream_user_say(&users[i], MESH_CALL, "x", NULL) == WEFT_EFULL;
+	}
+	CHECK_EQ(full_cnt, WAITING_CNT - 4 * 16 - 1 - 1); /* one has its stream */
+	CHECK_EQ(rig_ask(&rig, &ask, 1, 0, MESH_GET_CHUNK, "q", 1), 0);
+	run_s(1);
+	CHECK_EQ(ask.reply_cnt, 1);
+	CHECK(ask.reply.err < 0);
+	rig_ask_fini(&ask);
+	for (unsigned i = 0; i < WAITING_CNT; i++)
+		if (users[i].stream)
+			users[i].ops->reset(users[i].stream, 0);
+	rig_fini(&rig);
+}
+
 static void test_resets_reach_the_other_side(void)
 {
 	bench_init(2);
@@ -542,6 +580,7 @@ int main(void)
 	RUN(test_full_stream_says_when_it_is_writable);
 	RUN(test_tail_and_finish_wait_for_room);
 	RUN(test_stream_credit_is_waited_for);
+	RUN(test_a_request_that_finds_no_buffer_is_reset);
 	RUN(test_resets_reach_the_other_side);
 	RUN(test_user_may_reset_inside_any_event);
 	RUN(test_acceptor_may_refuse);
