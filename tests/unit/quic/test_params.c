@@ -4,8 +4,8 @@
  * without QUIC transport parameters (RFC 9001 8.2), however it is cut up.
  */
 #include "support/check.h"
+#include "support/quic_duel.h"
 #include "support/quic_net.h"
-#include "support/quic_seal.h"
 
 #include "base/clock.h"
 #include "quic/engine.h"
@@ -256,8 +256,74 @@ static void test_empty_transport_parameters_are_refused(void)
 	hello_fini(&hello);
 }
 
+static struct quic_duel duel;
+
+/* Takes the parameters out of every message of the peer that has them. */
+static void edit_drop_params(void *arg, struct quic_peer_said *said)
+{
+	size_t list = quic_peer_extensions(said->data, said->len), body;
+
+	(void)arg;
+	for (size_t off = list + 2; list && off + 4 <= said->len; off += 4 + body) {
+		body = (size_t)said->data[off + 2] << 8 | said->data[off + 3];
+		/* To an extension that means nothing, which a server may not send. */
+		if (said->data[off] != 0 || said->data[off + 1] != PARAMS_TYPE)
+			continue;
+		memmove(said->data + off, said->data + off + 4 + body, said->len - off - 4 - body);
+		said->len -= 4 + body;
+		said->data[list] = (uint8_t)((said->len - list - 2) >> 8);
+		said->data[list + 1] = (uint8_t)(said->len - list - 2);
+		said->data[2] = (uint8_t)((said->len - 4) >> 8);
+		said->data[3] = (uint8_t)(said->len - 4);
+		return;
+	}
+}
+
+static void test_a_handmade_peer_connects_in_both_roles(void)
+{
+	static const struct quic_peer_config rows[] = {
+		{.is_server = false},
+		{.is_server = true},
+		{.is_server = true, .asks_retry = true},
+		{.is_server = false, .piece_len = 33, .is_reversed = true},
+		{.is_server = true, .piece_len = 33, .is_reversed = true},
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		quic_duel_begin(&duel, &rows[i]);
+		quic_duel_run(&duel);
+		CHECK(duel.peer.is_done);
+		CHECK(duel.was_ready);
+		CHECK(!duel.peer.is_closed);
+		quic_duel_end(&duel);
+	}
+}
+
+static void test_server_without_transport_parameters_is_refused_with_0x16d(void)
+{
+	static const size_t piece_lens[] = {0, 20};
+
+	for (unsigned i = 0; i < 4; i++) {
+		const struct quic_peer_config config = {.is_server = true,
+							.edit = edit_drop_params,
+							.piece_len = piece_lens[i % 2],
+							.is_reversed = i / 2};
+
+		quic_duel_begin(&duel, &config);
+		quic_duel_run(&duel);
+		CHECK(!duel.was_ready);
+		CHECK(duel.is_over);
+		CHECK_EQ(duel.close_err, WEFT_EREFUSED);
+		CHECK(duel.peer.is_closed);
+		CHECK_EQ(duel.peer.close_code, MISSING);
+		quic_duel_end(&duel);
+	}
+}
+
 int main(void)
 {
+	RUN(test_a_handmade_peer_connects_in_both_roles);
+	RUN(test_server_without_transport_parameters_is_refused_with_0x16d);
 	RUN(test_client_without_transport_parameters_is_refused_with_0x16d);
 	RUN(test_its_client_hello_may_come_in_pieces_of_any_order);
 	RUN(test_a_retried_hello_without_them_is_refused_at_once);
