@@ -429,7 +429,7 @@ static void engine_input_short(struct quic_engine *engine, struct dgram *dgram,
 
 int quic_engine_owner(const struct quic_engine *engine, const struct dgram *dgram)
 {
-	bool is_long = dgram->data[0] & 0x80;
+	bool is_long = dgram->len && dgram->data[0] & 0x80;
 	const uint8_t *cid = dgram->data + (is_long ? LONG_CID_OFF : SHORT_CID_OFF);
 
 	if (dgram->len < LONG_CID_OFF + WEFT_CID_LEN || (is_long && cid[-1] != WEFT_CID_LEN) ||
@@ -474,6 +474,10 @@ void quic_engine_input(struct quic_engine *engine, struct dgram *dgram, uint64_t
 	int rv;
 
 	engine_turn(engine, now_ns);
+	if (!dgram->len) { /* which ngtcp2 asserts is not so */
+		engine->stats.garbage_cnt++;
+		return;
+	}
 	rv = ngtcp2_pkt_decode_version_cid(&ids, dgram->data, dgram->len, WEFT_CID_LEN);
 	if (rv != 0 && rv != NGTCP2_ERR_VERSION_NEGOTIATION) {
 		engine->stats.garbage_cnt++;

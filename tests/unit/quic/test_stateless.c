@@ -81,6 +81,21 @@ static void test_unknown_version_is_negotiated_only_from_1200_bytes(void)
 }
 
 /* Version 2 of QUIC is known to the library and not spoken by us. */
+static void test_empty_datagram_is_garbage(void)
+{
+	const struct addr from = stranger(0);
+	struct dgram dgram = {.data = (uint8_t[1]){0x80}, .remote = from};
+	struct quic_stats stats;
+	struct quic_pair p;
+
+	quic_pair_init(&p, 60, NULL);
+	quic_net_inject(p.b, &from, "", 0);
+	quic_node_stats(p.b, &stats);
+	CHECK_EQ(stats.garbage_cnt, 1);
+	CHECK_EQ(quic_engine_owner(p.b->engine, &dgram), -1);
+	quic_pair_fini(&p);
+}
+
 static void test_quic_v2_is_an_unknown_version(void)
 {
 	struct addr from = stranger(1);
@@ -557,6 +572,7 @@ static void test_token_keys_outlive_the_engine_and_change_by_the_day(void)
 int main(void)
 {
 	RUN(test_unknown_version_is_negotiated_only_from_1200_bytes);
+	RUN(test_empty_datagram_is_garbage);
 	RUN(test_quic_v2_is_an_unknown_version);
 	RUN(test_small_initial_makes_nothing);
 	RUN(test_initial_to_a_short_id_makes_nothing);
