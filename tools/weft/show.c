@@ -165,6 +165,38 @@ int run_node_id(struct invocation *inv)
 	return STATUS_OK;
 }
 
+/* pools_print: a row for each class of each pool. */
+static void pools_print(const struct invocation *inv, const json_t *pools)
+{
+	static const struct column columns[] = {
+		{"POOL", "name", COLUMN_TEXT},
+		{"CLASS", "class", COLUMN_TEXT},
+		{"USED", "used", COLUMN_COUNT},
+		{"FLOOR", "floor", COLUMN_COUNT},
+		{"EVICTED", "evicted", COLUMN_COUNT},
+		{"REFUSED", "refused", COLUMN_COUNT},
+		{"SHARE", "share", COLUMN_COUNT},
+		{"LARGEST", "largest", COLUMN_COUNT},
+		{0},
+	};
+	json_t *rows = json_array();
+	const json_t *pool, *class;
+	size_t i, j;
+
+	json_array_foreach(pools, i, pool)
+		json_array_foreach(json_object_get(pool, "classes"), j, class)
+	{
+		json_t *row = json_copy((json_t *)class);
+
+		json_object_set(row, "name", json_object_get(pool, "name"));
+		json_object_set(row, "share", json_object_get(pool, "share"));
+		json_object_set(row, "largest", json_object_get(pool, "largest"));
+		json_array_append_new(rows, row);
+	}
+	table_print(inv, rows, columns, "");
+	json_decref(rows);
+}
+
 int run_limits_show(struct invocation *inv)
 {
 	static const struct column columns[] = {
@@ -173,7 +205,19 @@ int run_limits_show(struct invocation *inv)
 		{"REFUSED", "refused", COLUMN_COUNT}, {0},
 	};
 
-	return show_list(inv, "ShowLimits", "limits", columns, "no limits");
+	json_t *reply;
+	int status = client_ask(inv, "ShowLimits", NULL, &reply);
+
+	if (status != STATUS_OK)
+		return status;
+	if (inv->is_json) {
+		text_print_json(reply);
+	} else {
+		table_print(inv, json_object_get(reply, "limits"), columns, "no limits");
+		pools_print(inv, json_object_get(reply, "pools"));
+	}
+	json_decref(reply);
+	return STATUS_OK;
 }
 
 int run_config_show(struct invocation *inv)

@@ -388,6 +388,7 @@ int call_dispatch(struct control_client *client, struct request *request)
 	call->is_oneway = request->is_oneway;
 	call->wants_upgrade = request->wants_upgrade;
 	client->call = call;
+	fair_wait_own(&client->control->places.fair, &client->place, client->control->now_ns);
 	/* A longer name is cut, and so is none of ours. */
 	if (interface_len >= sizeof(interface))
 		interface_len = sizeof(interface) - 1;

@@ -125,6 +125,9 @@ void client_write(struct control_client *client, const char *text, size_t len)
 void client_call_ended(struct control_client *client)
 {
 	client->call = NULL;
+	if (client->state != CLIENT_UPGRADED)
+		fair_wait_peer(&client->control->places.fair, &client->place,
+			       client->control->now_ns);
 	if (!client->is_running)
 		client_schedule(client);
 }
@@ -371,7 +374,8 @@ static void stall_timer_fire(struct timer *timer, uint64_t now_ns)
 	client_close(client);
 }
 
-int client_open(struct control *control, int fd, enum control_role role)
+int client_open(struct control *control, int fd, const struct place_peer *peer,
+		uint32_t *out_wait_ms)
 {
 	struct control_client *client = pool_acquire(&control->clients);
 	int err;
@@ -379,7 +383,12 @@ int client_open(struct control *control, int fd, enum control_role role)
 	if (!client)
 		return WEFT_EFULL;
 	client->control = control;
-	client->role = role;
+	err = place_take(&control->places, client, peer, out_wait_ms);
+	if (err < 0) {
+		pool_release(&control->clients, client);
+		return err;
+	}
+	client->role = peer->role;
 	client->watch = (struct poller_watch){.ready = client_ready, .fd = fd};
 	client->interest = POLLER_IN;
 	client->splitter.len_max = control->config.request_len_max;
@@ -389,6 +398,7 @@ int client_open(struct control *control, int fd, enum control_role role)
 	timer_init(&client->stall_timer, stall_timer_fire);
 	err = poller_add(control->poller, &client->watch, POLLER_IN);
 	if (err < 0) {
+		fair_release(&control->places.fair, &client->place, control->now_ns);
 		pool_release(&control->clients, client);
 		return err;
 	}
@@ -414,6 +424,7 @@ void client_close(struct control_client *client)
 	close(client->watch.fd);
 	request_fini(&client->splitter);
 	free(client->out);
+	fair_release(&control->places.fair, &client->place, control->now_ns);
 	pool_release(&control->clients, client);
 	control->stats.client_cnt--;
 }

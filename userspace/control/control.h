@@ -198,5 +198,8 @@ struct control_stats {
 	uint64_t call_cnt, refused_cnt, malformed_cnt, dropped_slow_cnt, event_cnt;
 };
 void control_stats(const struct control *control, struct control_stats *out_stats);
+/* control_places: who holds the places of connections, by role. */
+struct fair_view;
+void control_places(const struct control *control, struct fair_view *out);
 
 #endif

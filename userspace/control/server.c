@@ -45,7 +45,8 @@ void control_config_defaults(struct control_config *config)
 
 static size_t pools_footprint(uint32_t client_cap)
 {
-	return pool_footprint(sizeof(struct control_client), client_cap) +
+	return place_footprint(client_cap) +
+	       pool_footprint(sizeof(struct control_client), client_cap + 1) +
 	       pool_footprint(sizeof(struct control_call), client_cap * CALLS_PER_CLIENT);
 }
 
@@ -90,8 +91,8 @@ static bool peer_is_in_group(int fd, gid_t primary, uint32_t wanted)
 	return false;
 }
 
-/* peer_role: false when nothing entitles the peer to be here. */
-static bool peer_role(const struct control *control, int fd, enum control_role *out_role)
+/* peer_read: false when nothing entitles the peer to be here. */
+static bool peer_read(const struct control *control, int fd, struct place_peer *out_peer)
 {
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
@@ -99,34 +100,44 @@ static bool peer_role(const struct control *control, int fd, enum control_role *
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
 		return false;
 	if (cred.uid == 0 || cred.uid == geteuid())
-		*out_role = CONTROL_ADMIN;
+		out_peer->role = CONTROL_ADMIN;
 	else if (peer_is_in_group(fd, cred.gid, control->config.operate_gid))
-		*out_role = CONTROL_OPERATE;
+		out_peer->role = CONTROL_OPERATE;
 	else if (peer_is_in_group(fd, cred.gid, control->config.view_gid))
-		*out_role = CONTROL_VIEW;
+		out_peer->role = CONTROL_VIEW;
 	else
 		return false;
+	out_peer->uid = cred.uid;
+	out_peer->pid = cred.pid;
 	return true;
 }
 
-static void refuse_full(struct control *control, int fd)
+/* refuse_full: wait_ms is when to come again, 0 when that cannot be known. */
+static void refuse_full(struct control *control, int fd, uint32_t wait_ms)
 {
 	const char *error;
-	json_t *parameters = error_parameters(
-		WEFT_EFULL, "control socket", "as many clients are connected as the daemon serves",
-		"close one, or raise client_cap in section [control]", &error);
+	char next[128];
+	json_t *parameters;
 
+	snprintf(next, sizeof(next),
+		 "come again in %u ms, close one, or raise client_cap in section [control]",
+		 wait_ms);
+	parameters = error_parameters(WEFT_EFULL, "control socket",
+				      "as many clients are connected as the daemon serves, and "
+				      "yours hold as many places as anybody's",
+				      next, &error);
 	refuse_fd(control, fd, error, parameters);
 }
 
 static void admit(struct control *control, int fd)
 {
-	enum control_role role;
+	struct place_peer peer;
+	uint32_t wait_ms = 0;
 
-	if (!peer_role(control, fd, &role))
+	if (!peer_read(control, fd, &peer))
 		refuse_fd(control, fd, INTERFACE_SERVICE ".PermissionDenied", NULL);
-	else if (client_open(control, fd, role) < 0)
-		refuse_full(control, fd);
+	else if (client_open(control, fd, &peer, &wait_ms) < 0)
+		refuse_full(control, fd, wait_ms);
 }
 
 /*
@@ -144,7 +155,7 @@ static int accept_with_spare(struct control *control)
 	fd = accept4(control->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	err = fd < 0 ? -errno : 1;
 	if (fd >= 0)
-		refuse_full(control, fd);
+		refuse_full(control, fd, 0);
 	control->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	return err == -EAGAIN ? 0 : err;
 }
@@ -283,7 +294,11 @@ static int clients_lay_out(struct control *control)
 			cap * CALLS_PER_CLIENT);
 	if (err < 0)
 		return err;
-	return pool_init(&control->clients, &control->arena, sizeof(struct control_client), cap);
+	err = place_init(&control->places, &control->arena, cap);
+	if (err < 0)
+		return err;
+	return pool_init(&control->clients, &control->arena, sizeof(struct control_client),
+			 cap + 1);
 }
 
 static int descriptions_parse(struct control *control)
@@ -380,6 +395,11 @@ void control_configure(struct control *control, const struct control_config *con
 	control->config.request_rate_per_s = config->request_rate_per_s;
 	control->config.output_len_max = config->output_len_max;
 	control->config.request_len_max = config->request_len_max;
+}
+
+void control_places(const struct control *control, struct fair_view *out)
+{
+	fair_read(&control->places.fair, out);
 }
 
 void control_stats(const struct control *control, struct control_stats *out_stats)

@@ -11,6 +11,7 @@
 #include "base/timer.h"
 #include "control/control.h"
 #include "control/idl.h"
+#include "control/place.h"
 #include "control/request.h"
 
 /*
@@ -40,6 +41,7 @@ struct control_pipe {
 
 struct control_client {
 	struct control *control;
+	struct fair_item place; /* rests while a call runs */
 	struct poller_watch watch;
 	struct timer turn_timer;  /* runs the next requests, or closes */
 	struct timer stall_timer; /* the peer neither reads nor finishes its request */
@@ -107,7 +109,8 @@ struct control {
 	char *path;
 	struct idl *idls[2]; /* as interfaces[] */
 	struct arena arena;
-	struct pool clients;
+	struct pool clients; /* one more than there are places: who comes when all are taken */
+	struct places places;
 	struct pool call_pool;
 	struct control_call *calls;
 	unsigned asked_cnt;	    /* of these, from within */
@@ -119,7 +122,8 @@ struct control {
 };
 
 /* client.c */
-int client_open(struct control *control, int fd, enum control_role role);
+int client_open(struct control *control, int fd, const struct place_peer *peer,
+		uint32_t *out_wait_ms);
 void client_close(struct control_client *client);
 /* client_write queues text with its NUL; a client too far behind is marked broken. */
 void client_write(struct control_client *client, const char *text, size_t len);

@@ -29,6 +29,8 @@ struct control_pipe *control_upgrade(struct control_call *call, json_t *paramete
 	if (!client || client->state != CLIENT_OPEN)
 		return NULL;
 	client->state = CLIENT_UPGRADED;
+	/* A stream may be silent for as long as it likes. */
+	fair_wait_own(&client->control->places.fair, &client->place, client->control->now_ns);
 	client->pipe = (struct control_pipe){.events = events, .arg = arg};
 	/* What came behind the request is in the splitter already. */
 	client_schedule(client);

@@ -217,5 +217,6 @@ void method_show_limits(void *ctx, struct control_call *call, const json_t *para
 			uint64_t now_ns)
 {
 	(void)parameters, (void)now_ns;
-	control_reply(call, json_pack("{s:o}", "limits", method_json_limits(ctx)));
+	control_reply(call, json_pack("{s:o, s:o}", "limits", method_json_limits(ctx), "pools",
+				      method_json_pools(ctx)));
 }

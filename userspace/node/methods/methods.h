@@ -176,6 +176,8 @@ json_t *method_json_drops(const struct drops *drops);
 /* peer.c: fn for each known peer of all workers, connected ones first, until it returns false. */
 void method_peers_each(struct node *node, bool (*fn)(void *arg, const struct mesh_peer_info *peer),
 		       void *arg);
+/* pools.c: those that are shared fairly. */
+json_t *method_json_pools(struct node *node);
 /* limits.c: of all tables, as ShowLimits tells them. */
 json_t *method_json_limits(struct node *node);
 /* state.c: one side of packet I/O. */

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The pools of ShowLimits: each that is shared fairly (base/fair.h), by class. An owner
+ * adds its pool with a function that reads it and one row of pools[]. Home worker.
+ */
+#include "base/fair.h"
+#include "node/methods/methods.h"
+
+/* Of local programs. */
+static const char *const role_classes[FAIR_CLASS_CNT] = {"view", "operate", NULL, "admin"};
+
+static bool read_control(const struct node *node, struct fair_view *out)
+{
+	control_places(node->control, out);
+	return true;
+}
+
+static const struct pool_row {
+	/* False: this node has no such pool now. */
+	bool (*read)(const struct node *node, struct fair_view *out);
+	const char *const *classes; /* NULL: those of peers */
+} pools[] = {
+	{read_control, role_classes},
+};
+
+static json_t *class_json(const struct fair_view *view, unsigned class, const char *name)
+{
+	return json_pack("{s:s, s:o, s:o, s:o, s:o}", "class", name, "used",
+			 method_json_uint(view->held_cnts[class]), "floor",
+			 method_json_uint(view->floor_cnts[class]), "evicted",
+			 method_json_uint(view->evicted_cnts[class]), "refused",
+			 method_json_uint(view->refused_cnts[class]));
+}
+
+/* The last level that has an account: the one whose slot goes next. */
+static uint32_t largest_cnt(const struct fair_view *view)
+{
+	uint32_t cnt = 0;
+
+	for (unsigned i = 0; i < FAIR_LEVEL_MAX && view->largest_cnts[i]; i++)
+		cnt = view->largest_cnts[i];
+	return cnt;
+}
+
+static json_t *pool_json(const struct fair_view *view, const char *const *names)
+{
+	json_t *classes = json_array();
+
+	for (unsigned i = 0; i < FAIR_CLASS_CNT; i++) {
+		const char *name = names ? names[i] : fair_class_name(i);
+
+		if (name)
+			json_array_append_new(classes, class_json(view, i, name));
+	}
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:b, s:o, s:i, s:o}", "name", view->name,
+			 "limit", method_json_uint(view->cap_cnt), "used",
+			 method_json_uint(view->held_cnt), "share",
+			 method_json_uint(view->share_cnt), "largest",
+			 method_json_uint(largest_cnt(view)), "busy", view->is_busy, "overdue",
+			 method_json_uint(view->overdue_cnt), "workers", 1, "classes", classes);
+}
+
+json_t *method_json_pools(struct node *node)
+{
+	json_t *list = json_array();
+	struct fair_view view;
+
+	for (size_t i = 0; i < sizeof(pools) / sizeof(pools[0]); i++)
+		if (pools[i].read(node, &view))
+			json_array_append_new(list, pool_json(&view, pools[i].classes));
+	return list;
+}
