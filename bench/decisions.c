@@ -41,8 +41,7 @@ struct row {
 	enum payload_id id;
 	enum weft_mode mode;
 	bool is_proven, is_limited, is_unlisted, is_answer;
-	bool is_suspect; /* by failed decrypts: one of a list of 1,001 */
-	size_t len;	 /* of SHORT */
+	size_t len; /* of SHORT */
 };
 
 #define TOKEN(...)                                                                                 \
@@ -59,9 +58,8 @@ static const struct row rows[] = {
 	{ "7", WEFT_REASON_BAD_ID, .kind = SHORT, .len = 100 },
 	{ "7a", WEFT_REASON_MAYBE_RESET, .kind = SHORT, .len = 50, .is_proven = 1 },
 	{ "7b", WEFT_REASON_SESSION, .kind = SHORT, .len = 100, .id = PAYLOAD_ID_OURS, .is_proven = 1 },
-	{ "7c", WEFT_REASON_FAILED_DECRYPTS, .kind = SHORT, .len = 100, .id = PAYLOAD_ID_OURS, .is_suspect = 1 },
-	{ "7d", WEFT_REASON_NEW_PATH, .kind = SHORT, .len = 100, .id = PAYLOAD_ID_OURS },
-	{ "7d", WEFT_REASON_REPLAYED_ID, .kind = SHORT, .len = 100, .id = PAYLOAD_ID_OURS, .is_limited = 1 },
+	{ "7c", WEFT_REASON_NEW_PATH, .kind = SHORT, .len = 100, .id = PAYLOAD_ID_OURS },
+	{ "7c", WEFT_REASON_REPLAYED_ID, .kind = SHORT, .len = 100, .id = PAYLOAD_ID_OURS, .is_limited = 1 },
 	{ "8", WEFT_REASON_SMALL_VERSION, .spec = { .version = QUIC_V2, .len = 1199 } },
 	{ "8", WEFT_REASON_ANSWER_LIMIT, .spec = { .version = QUIC_V2 }, .is_limited = 1 },
 	{ "8", WEFT_REASON_VERSION_SENT, .spec = { .version = QUIC_V2 }, .is_answer = 1 },
@@ -70,7 +68,6 @@ static const struct row rows[] = {
 	{ "9a", WEFT_REASON_LATE_TOKEN, TOKEN(.issued_s = NOW_S - 1000) },
 	{ "9a", WEFT_REASON_RETRIED, TOKEN(.issued_s = NOW_S - 1) },
 	{ "9c", WEFT_REASON_INITIAL, .spec = { .len = 1200 } },
-	{ "9c", WEFT_REASON_INITIAL_LIMIT, .spec = { .len = 1200 }, .is_limited = 1 },
 	{ "9d", WEFT_REASON_RETRY_SENT, .spec = { .len = 1200 }, .mode = WEFT_MODE_PRESSURED, .is_answer = 1 },
 	{ "9d", WEFT_REASON_ANSWER_LIMIT, .spec = { .len = 1200 }, .mode = WEFT_MODE_PRESSURED, .is_limited = 1 },
 	{ "11", WEFT_REASON_SMALL_INITIAL, .spec = { .len = 1199 } },
@@ -82,24 +79,6 @@ static const struct row rows[] = {
 static struct program program;
 static struct payload_keys keys;
 
-#define OTHER_SUSPECTS 1000
-
-/* Returns how many there are. */
-static uint32_t suspects_put(const struct weft_endpoint *source)
-{
-	const struct weft_ban ban = {.scope = WEFT_BAN_IDS};
-	struct weft_ban_key_ipv4 key = {.prefix_len = 32, .addr = {198, 18}};
-
-	for (unsigned i = 0; i < OTHER_SUSPECTS; i++) {
-		key.addr[2] = (uint8_t)(i >> 8);
-		key.addr[3] = (uint8_t)i;
-		program_put(&program, "weft_bans_ipv4", &key, &ban);
-	}
-	memcpy(key.addr, source->addr + 12, 4);
-	program_put(&program, "weft_bans_ipv4", &key, &ban);
-	return OTHER_SUSPECTS + 1;
-}
-
 static void state_set(const struct row *row, const struct packet *packet)
 {
 	/* Credit without end, or none. */
@@ -110,28 +89,27 @@ static void state_set(const struct row *row, const struct packet *packet)
 				     .validated = {0, 1},
 				     .samples = {10000000, 100000000},
 				     .token_life_ns = 60000000000};
-	const struct weft_validated entry = {.expires_ns = UINT64_MAX,
-					     .kind = WEFT_VALIDATED_SESSION};
+	const struct weft_session entry = {.expires_ns = UINT64_MAX};
 	struct weft_locals locals = {0};
 	const uint32_t only = 0;
 
 	for (unsigned i = 0; i < WEFT_TOTAL_CNT; i++)
 		config.totals[i] = (struct weft_bucket_rate){0, 1};
-	for (unsigned i = 0; i < WEFT_CLASS_CNT; i++)
+	for (unsigned i = 0; i < WEFT_ANSWERS_CNT; i++)
+		config.answers[i] = rate;
+	for (unsigned i = 0; i < WEFT_CLASS_ALL_CNT; i++)
 		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
 			config.rates[i][level] = rate;
 	if (!row->is_unlisted)
 		weft_locals_put(&locals, &packet->local);
 	program_clear(&program);
-	if (row->is_suspect)
-		config.ban_ipv4_cnt = suspects_put(&packet->source);
 	program_set_now(&program, NOW_NS);
 	program_put(&program, "weft_config", &only, &config);
 	program_put(&program, "weft_locals", &only, &locals);
 	program_put(&program, "weft_cid_keys", &only, &keys.cid);
 	program_put(&program, "weft_token_keys", &only, &keys.token);
 	if (row->is_proven)
-		program_put(&program, "weft_validated", &packet->source, &entry);
+		program_put(&program, "weft_sessions", &packet->source, &entry);
 }
 
 static size_t frame_write(const struct row *row, struct packet *packet, uint8_t *frame)

@@ -93,7 +93,7 @@ static void serve(struct fast_path *path, struct dht *dht, struct demux_judge *j
 
 int main(int argc, char **argv)
 {
-	const struct demux_tables_params tables_params = {.ban_cap = 1, .validated_cap = 16};
+	const struct demux_tables_params tables_params = {.ban_cap = 1, .session_cap = 16};
 	struct sigaction action = {.sa_handler = on_signal};
 	uint64_t now_ns = clock_monotonic_ns();
 	struct driver_answers *answers;

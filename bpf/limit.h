@@ -4,6 +4,7 @@
 
 #include "maps.h"
 #include "weft/limit.h"
+#include "weft/proven.h"
 
 __attribute__((noinline)) int limit_admit(const struct weft_endpoint *source, __u32 class,
 					  __u64 now_ns)
@@ -15,6 +16,27 @@ WEFT_INLINE _Bool weft_call_admit(struct weft_tables *tables, const struct weft_
 				  __u32 class, __u64 now_ns)
 {
 	return limit_admit(source, class, now_ns) != 0;
+}
+
+__attribute__((noinline)) int proven_way(const struct weft_endpoint *source)
+{
+	return source ? weft_proven_way(0, source) : -1;
+}
+
+WEFT_INLINE int weft_call_proven_way(struct weft_tables *tables, const struct weft_endpoint *source)
+{
+	return proven_way(source);
+}
+
+__attribute__((noinline)) int proven_victim(const struct weft_endpoint *source)
+{
+	return source ? weft_proven_victim(0, source) : -1;
+}
+
+WEFT_INLINE int weft_call_proven_victim(struct weft_tables *tables,
+					const struct weft_endpoint *source)
+{
+	return proven_victim(source);
 }
 
 #endif

@@ -75,10 +75,17 @@ struct {
 /* Filled before traffic, so that memory stays flat; the loader may set another size. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, WEFT_VALIDATED_CNT_DEFAULT);
+	__uint(max_entries, WEFT_SESSION_CNT_DEFAULT);
 	__type(key, struct weft_endpoint);
-	__type(value, struct weft_validated);
-} weft_validated SEC(".maps");
+	__type(value, struct weft_session);
+} weft_sessions SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, WEFT_PROVEN_SET_CNT);
+	__type(key, __u32);
+	__type(value, struct weft_proven_set);
+} weft_proven SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -93,6 +100,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct weft_bucket);
 } weft_totals SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, WEFT_ANSWERS_CNT);
+	__type(key, __u32);
+	__type(value, struct weft_draw);
+} weft_draws SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -231,17 +245,17 @@ WEFT_INLINE const struct weft_ban *weft_table_ban(struct weft_tables *tables,
 	return bpf_map_lookup_elem(&weft_bans_ipv6, &ipv6);
 }
 
-WEFT_INLINE struct weft_validated *weft_table_validated(struct weft_tables *tables,
-							const struct weft_endpoint *source)
+WEFT_INLINE struct weft_session *weft_table_session(struct weft_tables *tables,
+						    const struct weft_endpoint *source)
 {
-	return bpf_map_lookup_elem(&weft_validated, source);
+	return bpf_map_lookup_elem(&weft_sessions, source);
 }
 
-WEFT_INLINE _Bool weft_table_validate(struct weft_tables *tables,
-				      const struct weft_endpoint *source,
-				      const struct weft_validated *entry)
+WEFT_INLINE struct weft_draw *weft_table_draw(struct weft_tables *tables, enum weft_answer answer)
 {
-	return bpf_map_update_elem(&weft_validated, source, entry, BPF_ANY) == 0;
+	static const __u32 keys[WEFT_ANSWERS_CNT] = {WEFT_ANSWERS_RETRY, WEFT_ANSWERS_VERSION};
+
+	return bpf_map_lookup_elem(&weft_draws, &keys[answer]);
 }
 
 WEFT_INLINE struct weft_place *weft_table_place(struct weft_tables *tables, enum weft_class class,
@@ -256,8 +270,8 @@ WEFT_INLINE struct weft_place *weft_table_place(struct weft_tables *tables, enum
 
 WEFT_INLINE struct weft_bucket *weft_table_total(struct weft_tables *tables, enum weft_total total)
 {
-	static const __u32 keys[WEFT_TOTAL_CNT] = {WEFT_TOTAL_ANSWERS, WEFT_TOTAL_KRPC_BYTES,
-						   WEFT_TOTAL_SENDERS, WEFT_TOTAL_KRPC};
+	static const __u32 keys[WEFT_TOTAL_CNT] = {WEFT_TOTAL_KRPC_BYTES, WEFT_TOTAL_SENDERS,
+						   WEFT_TOTAL_KRPC};
 
 	return bpf_map_lookup_elem(&weft_totals, &keys[total]);
 }
@@ -318,6 +332,11 @@ WEFT_INLINE void *table_value(void *map, __u32 idx)
 		return 0;
 	scratch->idx = idx;
 	return bpf_map_lookup_elem(map, &scratch->idx);
+}
+
+WEFT_INLINE struct weft_proven_set *weft_table_proven_set(struct weft_tables *tables, __u32 idx)
+{
+	return table_value(&weft_proven, idx);
 }
 
 WEFT_INLINE const struct weft_krpc_self *weft_table_krpc_self(struct weft_tables *tables,

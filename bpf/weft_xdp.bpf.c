@@ -32,6 +32,8 @@ int weft_xdp(struct xdp_md *ctx)
 	facts->now_ns = 0;
 	facts->len = 0;
 	reason = (enum weft_reason)judge_frame(ctx, frame, facts);
+	if (reason == STRANGER_WAITS)
+		reason = (enum weft_reason)stranger_initial(facts);
 	switch (weft_verdict(reason)) {
 	case WEFT_PASS:
 		break;

@@ -20,6 +20,8 @@ static void no_limits(struct weft_config *policy)
 	*policy = (struct weft_config){.validated = any, .token_life_ns = NS_PER_S};
 	for (int total = 0; total < WEFT_TOTAL_CNT; total++)
 		policy->totals[total] = any;
+	for (unsigned answer = 0; answer < WEFT_ANSWERS_CNT; answer++)
+		policy->answers[answer] = any;
 	policy->samples = (struct weft_bucket_rate){NS_PER_S / 10, NS_PER_S};
 	policy->salt[0] = 0x9e3779b97f4a7c15;
 	policy->salt[1] = 0xbf58476d1ce4e5b9;

@@ -30,8 +30,8 @@ struct weft_facts {
 	__u32 len;		    /* of the UDP payload */
 	__u32 payload_off;	    /* of the payload in its frame */
 	enum weft_flow flow;	    /* found; OTHER when not looked at */
-	__u32 is_suspect;	    /* found: its ban is for ids of ours */
-	struct weft_id dcid, scid;  /* found, of an Initial of 1200 bytes and more */
+	__u32 zero;
+	struct weft_id dcid, scid; /* found, of an Initial of 1200 bytes and more */
 };
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "weft/bucket.h"
 #include "weft/classify.h"
+#include "weft/draw.h"
 #include "weft/endpoint.h"
 #include "weft/reason.h"
 
@@ -21,9 +22,11 @@
  *   weft_locals       array           0: struct weft_locals            userspace
  *   weft_bans_ipv4    LPM trie        weft_ban_key_ipv4: weft_ban      userspace
  *   weft_bans_ipv6    LPM trie        weft_ban_key_ipv6: weft_ban      userspace
- *   weft_validated    hash            weft_endpoint: weft_validated    both
+ *   weft_sessions     hash            weft_endpoint: weft_session      userspace
+ *   weft_proven       per-CPU array   set: struct weft_proven_set      program
  *   weft_places       per-CPU array   block: weft_place_block          program
  *   weft_totals       per-CPU array   weft_total: struct weft_bucket   program
+ *   weft_draws        per-CPU array   weft_answer: struct weft_draw    program
  *   weft_counters     per-CPU array   reason: struct weft_counter      program
  *   weft_samplers     per-CPU array   reason: struct weft_sampler      program
  *   weft_samples      ring buffer     struct weft_sample               program
@@ -45,24 +48,30 @@ enum weft_mode {
 /* What strangers have a rate for, per prefix. */
 enum weft_class {
 	WEFT_CLASS_INITIAL,
-	WEFT_CLASS_NEW_PATH, /* a real connection id from an unproven address */
 	WEFT_CLASS_KRPC,
 	WEFT_CLASS_STUN,
 	WEFT_CLASS_PROBE,
-	WEFT_CLASS_ANSWER, /* version negotiation, Retry, stateless reset */
 	WEFT_CLASS_CNT,
 	/* And what takes no part in limits that people set. */
 	WEFT_CLASS_SENDER = WEFT_CLASS_CNT, /* a DHT question seen for the sake of who asks */
+	WEFT_CLASS_KNOWN,		    /* a known token, of one address; as many as Initials */
+	WEFT_CLASS_NEW_PATH, /* of one connection id: from elsewhere than its session's path */
 	WEFT_CLASS_ALL_CNT,
 };
 
 /* And what all strangers together have a rate for. */
 enum weft_total {
-	WEFT_TOTAL_ANSWERS,    /* as WEFT_CLASS_ANSWER */
 	WEFT_TOTAL_KRPC_BYTES, /* of DHT answers, beyond half of what asked for them */
 	WEFT_TOTAL_SENDERS,    /* as WEFT_CLASS_SENDER */
 	WEFT_TOTAL_KRPC,       /* DHT datagrams for userspace, questions and stray replies */
 	WEFT_TOTAL_CNT,
+};
+
+/* QUIC's answers without state, each kind with a limit in all and none per prefix. */
+enum weft_answer {
+	WEFT_ANSWERS_RETRY,
+	WEFT_ANSWERS_VERSION,
+	WEFT_ANSWERS_CNT,
 };
 
 #define WEFT_QUEUE_CNT 64
@@ -74,9 +83,10 @@ struct weft_config {
 	__u64 salt[3];	      /* of bucket places; random, changed when userspace likes */
 	struct weft_bucket_rate rates[WEFT_CLASS_ALL_CNT][WEFT_LEVEL_CNT];
 	struct weft_bucket_rate totals[WEFT_TOTAL_CNT];
+	struct weft_bucket_rate answers[WEFT_ANSWERS_CNT];
 	struct weft_bucket_rate validated; /* of one proven address, beside its session's own */
 	struct weft_bucket_rate samples;   /* per reason */
-	__u64 token_life_ns;		   /* how long a good token makes its source proven */
+	__u64 token_life_ns;		   /* how long a Retry's token makes its source proven */
 	__u32 ban_ipv4_cnt;		   /* 0: the trie is not asked */
 	__u32 ban_ipv6_cnt;
 	__u32 deliver_len_max; /* longer frames fit no AF_XDP socket: they go to the kernel's */
@@ -136,22 +146,37 @@ WEFT_INLINE _Bool weft_locals_put(struct weft_locals *locals, const struct weft_
 }
 
 /*
- * A proven address. Put by the program for a good token, by userspace when
- * a path is proved or dialled; refreshed and swept by userspace. A full map
- * refuses new ones.
+ * The path of a live session: put by userspace when a path is proved or
+ * dialled, refreshed and swept by it. Nothing that a stranger sends makes an
+ * entry, so strangers cannot fill it. A full map refuses new ones.
  */
-enum weft_validated_kind {
-	WEFT_VALIDATED_TOKEN = 1, /* received what we sent it, no more */
-	WEFT_VALIDATED_SESSION,	  /* the path of a live connection */
+#define WEFT_SESSION_CNT_DEFAULT 65536
+
+struct weft_session {
+	__u64 expires_ns;
+	struct weft_bucket bucket; /* for what is not the session's; no stranger spends it */
 };
 
-#define WEFT_VALIDATED_CNT_DEFAULT 65536
+/*
+ * An address and port that showed the token of a Retry a moment ago: it
+ * received what we sent it, no more. In sets that the address alone picks
+ * (of IPv6 its /64), by a keyed hash: whoever proves 65,535 ports fights
+ * himself for the eight ways of one set. The entry that would end first
+ * makes room.
+ */
+#define WEFT_PROVEN_SET_CNT 4096u
+#define WEFT_PROVEN_WAY_CNT 8
 
-struct weft_validated {
-	__u64 expires_ns;
-	struct weft_bucket bucket; /* its own, so that no stranger spends it */
-	__u32 kind;		   /* enum weft_validated_kind */
-	__u32 zero;
+struct weft_proven {
+	struct weft_endpoint source;
+	__u64 expires_ns; /* 0: empty */
+	struct weft_bucket bucket;
+};
+
+struct weft_proven_set {
+	__u64 tags
+		[WEFT_PROVEN_WAY_CNT]; /* weft_proven_tag of each, to pass over by one cache line */
+	struct weft_proven ways[WEFT_PROVEN_WAY_CNT];
 };
 
 struct weft_ban_key_ipv4 {
@@ -169,7 +194,7 @@ struct weft_ban_key_ipv6 {
 
 enum weft_ban_scope {
 	WEFT_BAN_ALL,
-	WEFT_BAN_IDS, /* only what comes with an id of ours and from no session's path */
+	WEFT_BAN_IDS, /* made by earlier versions; keeps out nothing */
 };
 
 struct weft_ban {
@@ -228,8 +253,9 @@ struct weft_sample {
 
 #define WEFT_SAMPLES_LEN (1u << 18)
 
-_Static_assert(sizeof(struct weft_config) == 560, "BPF map value layout");
-_Static_assert(sizeof(struct weft_validated) == 32, "BPF map value layout");
+_Static_assert(sizeof(struct weft_config) == 576, "BPF map value layout");
+_Static_assert(sizeof(struct weft_session) == 24, "BPF map value layout");
+_Static_assert(sizeof(struct weft_proven_set) == 448, "BPF map value layout");
 _Static_assert(sizeof(struct weft_ban) == 16, "BPF map value layout");
 _Static_assert(sizeof(struct weft_place) == 32, "half a cache line");
 _Static_assert(sizeof(struct weft_place_block) == 32768, "largest value of a per-CPU map");

@@ -7,7 +7,7 @@
 /*
  * What strangers may send, per class and prefix, from tables that never
  * grow: spoofed sources share buckets with each other, and those who
- * proved an address have their own (struct weft_validated). Whoever
+ * proved an address have their own (struct weft_session, weft_proven). Whoever
  * includes this has defined struct weft_tables and, static and inline,
  * weft_table_config (policy.h) and
  *
@@ -58,6 +58,29 @@ WEFT_INLINE _Bool weft_limit_admit(struct weft_tables *tables, const struct weft
 		}
 	}
 	return 1;
+}
+
+/*
+ * weft_limit_admit_id takes credit for one datagram to a connection id of
+ * ours, whose first 8 bytes are id, from elsewhere than its session's path.
+ * The source is not charged: it may be borrowed.
+ */
+WEFT_INLINE _Bool weft_limit_admit_id(struct weft_tables *tables, __u64 id, __u64 now_ns)
+{
+	const struct weft_config *config = weft_table_config(tables);
+	struct weft_place *place;
+
+	if (!config)
+		return 0;
+	place = weft_table_place(tables, WEFT_CLASS_NEW_PATH, 0, weft_limit_place(config, id));
+	if (!place)
+		return 0;
+	place->prefix = id;
+	place->offered_cnt++;
+	if (weft_bucket_take(&place->bucket, &config->rates[WEFT_CLASS_NEW_PATH][0], now_ns))
+		return 1;
+	place->refused_cnt++;
+	return 0;
 }
 
 #endif

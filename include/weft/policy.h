@@ -19,8 +19,9 @@
  *   weft_table_tick(tables)                     something that changes 100 to 1000 times a second
  *   weft_table_frame_len(tables)                bytes of the frame at hand
  *   weft_table_ban(tables, source)              the ban of the longest prefix, or NULL
- *   weft_table_validated(tables, source)        the entry, expired or not, or NULL
- *   weft_table_validate(tables, source, entry)  puts one; false: full
+ *   weft_table_session(tables, source)          that path, expired or not, or NULL
+ *   weft_table_proven_set(tables, i)            a set, i < WEFT_PROVEN_SET_CNT, or NULL
+ *   weft_table_draw(tables, answer)             of that kind of answers, or NULL
  *   weft_table_place(tables, class, level, i)   a place of strangers, i < WEFT_PLACE_CNT
  *   weft_table_total(tables, total)             the bucket of all strangers, or NULL
  *   weft_table_krpc_text(tables, facts)         the whole payload, of WEFT_KRPC_QUERY_LEN_MAX
@@ -30,12 +31,14 @@
  *   weft_table_krpc_reply_keys                  the value, or NULL
  *   weft_table_krpc_self, _held(tables, i)      value i of weft/krpc_tables.h, or NULL
  *
- * Lookups return a pointer that lives as long as the call, or NULL. Four
+ * Lookups return a pointer that lives as long as the call, or NULL. Some
  * functions are called through the includer, for to the BPF verifier a
  * function by itself is read once, and an inlined one once for each way
  * that leads there:
  *
  *   weft_call_admit(tables, source, class, now_ns)   weft_limit_admit; before stranger.h
+ *   weft_call_proven_way(tables, source)             weft_proven_way; before stranger.h
+ *   weft_call_proven_victim(tables, source)          weft_proven_victim; before stranger.h
  *   weft_call_initial(tables, view, facts)           weft_policy_initial of what is in view;
  *                                                    before policy.h
  *   weft_call_query(tables, facts, is_proven)        weft_policy_query; before policy.h
@@ -55,12 +58,10 @@ WEFT_INLINE enum weft_reason weft_policy_short(struct weft_tables *tables,
 {
 	if (view->data + 1 + WEFT_CID_LEN <= view->end &&
 	    weft_policy_is_ours(tables, view->data + 1))
-		return facts->is_suspect && !weft_policy_has_session(tables, facts)
-			       ? WEFT_REASON_FAILED_DECRYPTS
-			       : weft_policy_our_id(tables, config, facts);
+		return weft_policy_our_id(tables, config, facts, weft_load_le64(view->data + 1));
 	/* A peer's stateless reset wears an id of noise, as all do who borrow its address. */
 	if (facts->len < WEFT_RESET_LEN_CAP &&
-	    weft_policy_has_credit(tables, config, facts, weft_policy_validated(tables, facts)))
+	    weft_policy_has_credit(tables, config, facts, weft_policy_purse(tables, facts)))
 		return WEFT_REASON_MAYBE_RESET;
 	return WEFT_REASON_BAD_ID;
 }
@@ -71,7 +72,8 @@ WEFT_INLINE enum weft_reason weft_policy_version(struct weft_tables *tables,
 {
 	if (facts->len < WEFT_INITIAL_LEN_MIN)
 		return WEFT_REASON_SMALL_VERSION;
-	return weft_policy_answer(tables, config, facts, WEFT_REASON_VERSION_SENT);
+	return weft_policy_answer(tables, config, facts, WEFT_ANSWERS_VERSION,
+				  WEFT_REASON_VERSION_SENT);
 }
 
 WEFT_INLINE enum weft_reason weft_policy_long(struct weft_tables *tables,
@@ -92,14 +94,15 @@ WEFT_INLINE enum weft_reason weft_policy_long(struct weft_tables *tables,
 	    facts->len >= WEFT_LONG_CID_OFF + WEFT_CID_LEN &&
 	    at + WEFT_LONG_CID_OFF + WEFT_CID_LEN <= view->end &&
 	    weft_policy_is_ours(tables, at + WEFT_LONG_CID_OFF))
-		return weft_policy_our_id(tables, config, facts);
+		return weft_policy_our_id(tables, config, facts,
+					  weft_load_le64(at + WEFT_LONG_CID_OFF));
 	if (version == 0)
 		return WEFT_REASON_STRAY_VERSION;
 	if (type == WEFT_LONG_INITIAL)
 		return WEFT_REASON_SMALL_INITIAL;
 	if (type != WEFT_LONG_EARLY_DATA)
 		return WEFT_REASON_BAD_ID;
-	if (config->mode != WEFT_MODE_NORMAL && !weft_policy_validated(tables, facts))
+	if (config->mode != WEFT_MODE_NORMAL && !weft_policy_purse(tables, facts))
 		return WEFT_REASON_EARLY_DATA;
 	return weft_policy_limit(tables, config, facts, WEFT_CLASS_INITIAL, WEFT_REASON_INITIAL,
 				 WEFT_REASON_INITIAL_LIMIT);
@@ -126,22 +129,22 @@ WEFT_INLINE enum weft_reason weft_policy_krpc(struct weft_tables *tables,
 					      const struct weft_view *view,
 					      struct weft_facts *facts)
 {
-	struct weft_validated *entry;
+	struct weft_bucket *purse;
 	enum weft_reason reason;
 
 	if (!weft_krpc_may_be_query(view->data) && weft_call_reply(tables, facts))
 		return WEFT_REASON_KRPC_REPLY;
-	entry = weft_policy_validated(tables, facts);
-	if (entry) {
-		if (!weft_policy_has_credit(tables, config, facts, entry))
+	purse = weft_policy_purse(tables, facts);
+	if (purse) {
+		if (!weft_policy_has_credit(tables, config, facts, purse))
 			return WEFT_REASON_KRPC_LIMIT;
 	} else if (!weft_call_admit(tables, &facts->source, WEFT_CLASS_KRPC,
 				    weft_policy_now(tables, facts))) {
 		return WEFT_REASON_KRPC_LIMIT;
 	}
-	reason = weft_krpc_may_be_query(view->data) ? weft_call_query(tables, facts, entry != 0)
+	reason = weft_krpc_may_be_query(view->data) ? weft_call_query(tables, facts, purse != 0)
 						    : WEFT_REASON_KRPC;
-	return reason == WEFT_REASON_KRPC && !entry
+	return reason == WEFT_REASON_KRPC && !purse
 		       ? weft_policy_krpc_deliver(tables, config, facts)
 		       : reason;
 }
@@ -178,7 +181,6 @@ WEFT_INLINE enum weft_reason weft_policy_judge(struct weft_tables *tables,
 	ban = weft_policy_ban(tables, config, facts);
 	if (ban && ban->scope == WEFT_BAN_ALL)
 		return WEFT_REASON_BANNED;
-	facts->is_suspect = ban != 0;
 	if (view->data + WEFT_CLASSIFY_LEN > view->end)
 		return WEFT_REASON_NO_PROTOCOL;
 	facts->flow = weft_classify(view->data, facts->len);

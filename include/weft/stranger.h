@@ -6,6 +6,8 @@
 #include "weft/facts.h"
 #include "weft/fastpath.h"
 #include "weft/frame.h"
+#include "weft/limit.h"
+#include "weft/proven.h"
 #include "weft/token.h"
 
 /*
@@ -36,66 +38,83 @@ WEFT_INLINE _Bool weft_policy_is_to_us(struct weft_tables *tables, const struct 
 	       weft_policy_is_ours(tables, (const __u8 *)facts->dcid.words);
 }
 
-/* The entry of a source that is proven now, or NULL. */
-WEFT_INLINE struct weft_validated *weft_policy_validated(struct weft_tables *tables,
-							 struct weft_facts *facts)
+/* The path of a live session, or NULL. Only who holds the keys of a connection has made it. */
+WEFT_INLINE struct weft_session *weft_policy_session(struct weft_tables *tables,
+						     struct weft_facts *facts)
 {
-	struct weft_validated *entry = weft_table_validated(tables, &facts->source);
+	struct weft_session *session = weft_table_session(tables, &facts->source);
 
-	return entry && entry->expires_ns > weft_policy_now(tables, facts) ? entry : 0;
+	return session && session->expires_ns > weft_policy_now(tables, facts) ? session : 0;
 }
 
-/* An answer without state takes credit from the source's prefixes and from all. */
+/* The entry of a source that showed a Retry's token, or NULL. */
+WEFT_INLINE struct weft_proven *weft_policy_retried(struct weft_tables *tables,
+						    struct weft_facts *facts)
+{
+	int way = weft_call_proven_way(tables, &facts->source);
+	struct weft_proven *proven;
+
+	proven = way < 0 ? 0 : weft_proven_at(tables, &facts->source, (__u32)way);
+	return proven && proven->expires_ns > weft_policy_now(tables, facts) ? proven : 0;
+}
+
+/* What a proven source pays from for a datagram of its own, or NULL. */
+WEFT_INLINE struct weft_bucket *weft_policy_purse(struct weft_tables *tables,
+						  struct weft_facts *facts)
+{
+	struct weft_session *session = weft_policy_session(tables, facts);
+	struct weft_proven *proven;
+
+	if (session)
+		return &session->bucket;
+	proven = weft_policy_retried(tables, facts);
+	return proven ? &proven->bucket : 0;
+}
+
+/* purse may be NULL. */
+WEFT_INLINE _Bool weft_policy_has_credit(struct weft_tables *tables,
+					 const struct weft_config *config, struct weft_facts *facts,
+					 struct weft_bucket *purse)
+{
+	return purse && weft_bucket_take(purse, &config->validated, weft_policy_now(tables, facts));
+}
+
+/* reason if an answer of that kind may leave, which is drawn by lot when all want one. */
 WEFT_INLINE enum weft_reason weft_policy_answer(struct weft_tables *tables,
 						const struct weft_config *config,
-						struct weft_facts *facts, enum weft_reason reason)
+						struct weft_facts *facts, enum weft_answer kind,
+						enum weft_reason reason)
 {
-	struct weft_bucket *all = weft_table_total(tables, WEFT_TOTAL_ANSWERS);
+	struct weft_draw *draw = weft_table_draw(tables, kind);
 
-	if (!weft_call_admit(tables, &facts->source, WEFT_CLASS_ANSWER,
-			     weft_policy_now(tables, facts)) ||
-	    !all ||
-	    !weft_bucket_take(all, &config->totals[WEFT_TOTAL_ANSWERS],
-			      weft_policy_now(tables, facts)))
+	if (!draw || !weft_draw_take(draw, &config->answers[kind], config->salt,
+				     weft_policy_now(tables, facts)))
 		return WEFT_REASON_ANSWER_LIMIT;
 	return reason;
 }
 
-/* A proven address pays for a datagram of its own; entry may be NULL. */
-WEFT_INLINE _Bool weft_policy_has_credit(struct weft_tables *tables,
-					 const struct weft_config *config, struct weft_facts *facts,
-					 struct weft_validated *entry)
-{
-	return entry &&
-	       weft_bucket_take(&entry->bucket, &config->validated, weft_policy_now(tables, facts));
-}
-
-/* Only who holds the keys of a connection has made its path. */
-WEFT_INLINE _Bool weft_policy_has_session(struct weft_tables *tables, struct weft_facts *facts)
-{
-	struct weft_validated *entry = weft_policy_validated(tables, facts);
-
-	return entry && entry->kind == WEFT_VALIDATED_SESSION;
-}
-
 /*
- * A datagram that leads to a connection of ours by an id with a right tag.
- * A Retry gives one to whoever asks, so a token alone does not open the way
- * for as many as its owner likes: a session's path does.
+ * A datagram that leads to a connection of ours by an id with a right tag,
+ * of which id is the first word. From a session's path it passes. From
+ * where a Retry was answered it pays from the source's own purse: that one
+ * is shaking hands. From anywhere else it is charged to the connection,
+ * never to the source, which may be borrowed: a client that moved needs one
+ * such datagram to be validated where it is.
  */
 WEFT_INLINE enum weft_reason weft_policy_our_id(struct weft_tables *tables,
 						const struct weft_config *config,
-						struct weft_facts *facts)
+						struct weft_facts *facts, __u64 id)
 {
-	struct weft_validated *entry = weft_policy_validated(tables, facts);
+	struct weft_proven *proven;
 
-	if (entry && (entry->kind == WEFT_VALIDATED_SESSION ||
-		      weft_policy_has_credit(tables, config, facts, entry)))
+	if (weft_policy_session(tables, facts))
 		return WEFT_REASON_SESSION;
-	if (weft_call_admit(tables, &facts->source, WEFT_CLASS_NEW_PATH,
-			    weft_policy_now(tables, facts)))
-		return WEFT_REASON_NEW_PATH;
-	return WEFT_REASON_REPLAYED_ID;
+	proven = weft_policy_retried(tables, facts);
+	if (proven && weft_policy_has_credit(tables, config, facts, &proven->bucket))
+		return WEFT_REASON_SESSION;
+	return weft_limit_admit_id(tables, id, weft_policy_now(tables, facts))
+		       ? WEFT_REASON_NEW_PATH
+		       : WEFT_REASON_REPLAYED_ID;
 }
 
 /* What is limited per proven address, else per prefix. */
@@ -104,54 +123,54 @@ WEFT_INLINE enum weft_reason weft_policy_limit(struct weft_tables *tables,
 					       struct weft_facts *facts, enum weft_class class,
 					       enum weft_reason good, enum weft_reason limit)
 {
-	struct weft_validated *entry = weft_policy_validated(tables, facts);
+	struct weft_bucket *purse = weft_policy_purse(tables, facts);
 
-	if (entry)
-		return weft_policy_has_credit(tables, config, facts, entry) ? good : limit;
+	if (purse)
+		return weft_policy_has_credit(tables, config, facts, purse) ? good : limit;
 	return weft_call_admit(tables, &facts->source, class, weft_policy_now(tables, facts))
 		       ? good
 		       : limit;
 }
 
-/* A first Initial whose token, if it has one, says nothing. */
+/* A first Initial whose token, if it has one, says nothing: never dropped, asked for proof. */
 WEFT_INLINE enum weft_reason weft_policy_stranger(struct weft_tables *tables,
 						  const struct weft_config *config,
 						  struct weft_facts *facts)
 {
-	if (config->mode != WEFT_MODE_NORMAL && !weft_policy_validated(tables, facts))
-		return weft_policy_answer(tables, config, facts, WEFT_REASON_RETRY_SENT);
+	if (config->mode != WEFT_MODE_NORMAL && !weft_policy_purse(tables, facts))
+		return WEFT_REASON_RETRY_SENT;
 	return weft_policy_limit(tables, config, facts, WEFT_CLASS_INITIAL, WEFT_REASON_INITIAL,
-				 WEFT_REASON_INITIAL_LIMIT);
+				 WEFT_REASON_RETRY_SENT);
 }
 
-/* The source has shown a good token: from now on it is limited by itself. */
-WEFT_INLINE enum weft_reason weft_policy_proven(struct weft_tables *tables,
-						const struct weft_config *config,
-						struct weft_facts *facts, __u8 kind)
+/*
+ * The source has shown a good token. A Retry's is bound to address, port
+ * and id: from now on the source is limited by itself. A known one is bound
+ * to the address and may be shown from all its ports, so it makes no entry,
+ * and pays from the address.
+ */
+WEFT_INLINE enum weft_reason weft_policy_shown(struct weft_tables *tables,
+					       const struct weft_config *config,
+					       struct weft_facts *facts, __u8 kind)
 {
-	struct weft_validated *entry = weft_policy_validated(tables, facts);
+	struct weft_bucket *purse = weft_policy_purse(tables, facts);
+	__u64 now_ns = weft_policy_now(tables, facts);
 
-	if (!entry) {
-		struct weft_validated fresh = {
-			.expires_ns = weft_policy_now(tables, facts) + config->token_life_ns,
-			.kind = WEFT_VALIDATED_TOKEN,
-		};
-
-		if (weft_table_validate(tables, &facts->source, &fresh))
-			entry = weft_table_validated(tables, &facts->source);
+	if (kind == WEFT_TOKEN_KNOWN)
+		return (purse && weft_policy_has_credit(tables, config, facts, purse)) ||
+				       weft_call_admit(tables, &facts->source, WEFT_CLASS_KNOWN,
+						       now_ns)
+			       ? WEFT_REASON_KNOWN
+			       : WEFT_REASON_RETRY_SENT;
+	if (!purse) {
+		weft_proven_put(tables, &facts->source,
+				weft_call_proven_victim(tables, &facts->source),
+				now_ns + config->token_life_ns);
+		return WEFT_REASON_RETRIED;
 	}
-	if (entry) {
-		if (!weft_policy_has_credit(tables, config, facts, entry))
-			return WEFT_REASON_INITIAL_LIMIT;
-		return kind == WEFT_TOKEN_RETRY ? WEFT_REASON_RETRIED : WEFT_REASON_KNOWN;
-	}
-	/* Full: closed for strangers, not for those we know. */
-	if (kind == WEFT_TOKEN_RETRY)
-		return WEFT_REASON_VALIDATED_FULL;
-	return weft_call_admit(tables, &facts->source, WEFT_CLASS_INITIAL,
-			       weft_policy_now(tables, facts))
-		       ? WEFT_REASON_KNOWN
-		       : WEFT_REASON_INITIAL_LIMIT;
+	/* A second Retry a client would not take (RFC 9000 17.2.5.2). */
+	return weft_policy_has_credit(tables, config, facts, purse) ? WEFT_REASON_RETRIED
+								    : WEFT_REASON_INITIAL_LIMIT;
 }
 
 /*
@@ -175,9 +194,9 @@ WEFT_INLINE enum weft_reason weft_policy_token(struct weft_tables *tables,
 		return WEFT_REASON_NO_TABLES;
 	verdict = weft_token_read(keys, at, now_s, &token);
 	if (verdict == WEFT_TOKEN_GOOD)
-		return weft_policy_proven(tables, config, facts, token.kind);
+		return weft_policy_shown(tables, config, facts, token.kind);
 	if (weft_policy_is_to_us(tables, facts))
-		return weft_policy_our_id(tables, config, facts);
+		return weft_policy_our_id(tables, config, facts, facts->dcid.words[0]);
 	if (token.kind != WEFT_TOKEN_RETRY)
 		return weft_policy_stranger(tables, config, facts);
 	if (verdict == WEFT_TOKEN_FORGED)
@@ -185,19 +204,13 @@ WEFT_INLINE enum weft_reason weft_policy_token(struct weft_tables *tables,
 	return verdict == WEFT_TOKEN_LATE ? WEFT_REASON_LATE_TOKEN : WEFT_REASON_UNKEYED_TOKEN;
 }
 
-/*
- * An Initial of 1200 bytes and more. Its first WEFT_HEAD_LEN bytes at head
- * can be read at any offset.
- */
-WEFT_INLINE enum weft_reason weft_policy_initial(struct weft_tables *tables, const __u8 *head,
-						 struct weft_facts *facts)
+WEFT_INLINE enum weft_reason weft_policy_first(struct weft_tables *tables,
+					       const struct weft_config *config, const __u8 *head,
+					       struct weft_facts *facts)
 {
-	const struct weft_config *config = weft_table_config(tables);
 	__u32 off = WEFT_LONG_CID_OFF, dcid_len, scid_len, varint_len;
 	__u64 token_len;
 
-	if (!config)
-		return WEFT_REASON_NO_TABLES;
 	dcid_len = head[WEFT_LONG_CID_OFF - 1];
 	if (dcid_len < WEFT_TOKEN_ID_MIN || dcid_len > WEFT_ID_LEN_MAX)
 		return WEFT_REASON_BAD_INITIAL;
@@ -222,8 +235,26 @@ WEFT_INLINE enum weft_reason weft_policy_initial(struct weft_tables *tables, con
 	    (head[off] == WEFT_TOKEN_RETRY || head[off] == WEFT_TOKEN_KNOWN))
 		return weft_policy_token(tables, config, facts, head + off);
 	if (weft_policy_is_to_us(tables, facts))
-		return weft_policy_our_id(tables, config, facts);
+		return weft_policy_our_id(tables, config, facts, facts->dcid.words[0]);
 	return weft_policy_stranger(tables, config, facts);
+}
+
+/*
+ * An Initial of 1200 bytes and more. Its first WEFT_HEAD_LEN bytes at head
+ * can be read at any offset.
+ */
+WEFT_INLINE enum weft_reason weft_policy_initial(struct weft_tables *tables, const __u8 *head,
+						 struct weft_facts *facts)
+{
+	const struct weft_config *config = weft_table_config(tables);
+	enum weft_reason reason;
+
+	if (!config)
+		return WEFT_REASON_NO_TABLES;
+	reason = weft_policy_first(tables, config, head, facts);
+	return reason == WEFT_REASON_RETRY_SENT
+		       ? weft_policy_answer(tables, config, facts, WEFT_ANSWERS_RETRY, reason)
+		       : reason;
 }
 
 #endif

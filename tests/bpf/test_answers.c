@@ -14,6 +14,7 @@
 #include "bpf/support/payload.h"
 #include "bpf/support/twins.h"
 #include "support/check.h"
+#include "demux/policy.h"
 #include "weft/frame.h"
 
 #define SECOND_NS 1000000000ull
@@ -225,7 +226,8 @@ static void test_retry_is_kept_and_its_source_is_proven(void)
 	for (unsigned is_ipv6 = 0; is_ipv6 < 2; is_ipv6++) {
 		struct packet packet = packet_of(is_ipv6, 0);
 		size_t heads_len = packet_headers_len(&packet);
-		const struct weft_validated *entry;
+		const struct weft_proven *proven;
+		int way;
 
 		set_state(WEFT_MODE_PRESSURED);
 		CHECK_EQ(judge(&packet, first, payload_write_long(&keys, &spec, first), &verdict),
@@ -235,9 +237,10 @@ static void test_retry_is_kept_and_its_source_is_proven(void)
 		CHECK_EQ(weft_cid_worker(verdict.result.bytes + heads_len + 6 + 5 + 1), 5);
 		(void)come_back(&verdict.result, heads_len, first, second);
 		CHECK_EQ(judge(&packet, second, 1200, &verdict), WEFT_REASON_RETRIED);
-		entry = demux_validated_lookup(&twins.native, &packet.source);
-		CHECK(entry && entry->kind == WEFT_VALIDATED_TOKEN);
-		CHECK_EQ(entry->expires_ns, NOW_NS + twins.native.config.token_life_ns);
+		way = weft_proven_way(&twins.native, &packet.source);
+		CHECK(way >= 0);
+		proven = weft_proven_at(&twins.native, &packet.source, (__u32)way);
+		CHECK_EQ(proven->expires_ns, NOW_NS + twins.native.config.token_life_ns);
 		CHECK(!twins_compare_tables(&twins));
 		/* Proven: another first packet needs no Retry. */
 		CHECK_EQ(judge(&packet, again, payload_write_long(&keys, &spec, again), &verdict),
@@ -261,7 +264,8 @@ static void test_replayed_retry_spends_its_own_credit(void)
 	CHECK_EQ(judge(&packet, first, payload_write_long(&keys, &spec, first), &verdict),
 		 WEFT_REASON_RETRY_SENT);
 	(void)come_back(&verdict.result, packet_headers_len(&packet), first, second);
-	for (unsigned i = 0; i < 3; i++)
+	/* The first makes the entry that pays for the others. */
+	for (unsigned i = 0; i < 1 + 3; i++)
 		CHECK_EQ(judge(&packet, second, 1200, &verdict), WEFT_REASON_RETRIED);
 	CHECK_EQ(judge(&packet, second, 1200, &verdict), WEFT_REASON_INITIAL_LIMIT);
 	CHECK(!twins_compare_tables(&twins));
@@ -343,58 +347,71 @@ static void test_token_is_good_for_whom_it_was_made(void)
 	}
 }
 
-static void fill_validated(unsigned cnt)
+/* 65,535 ports of one address fight for eight places; nobody else notices. */
+static void test_tokens_from_all_ports_of_an_address_fill_its_own_set(void)
 {
-	for (unsigned i = 0; i < cnt; i++) {
-		uint8_t addr[4] = {100, 64, (uint8_t)(i >> 8), (uint8_t)i};
-		struct weft_endpoint source = {.port_be = htons(1)};
-
-		weft_endpoint_set_ipv4(&source, addr);
-		twins_validate(&twins, &source, NOW_NS + SECOND_NS);
-	}
-}
-
-static void test_full_map_is_closed_for_strangers_and_open_for_the_proven(void)
-{
-	struct packet stranger = packet_of(false, 0), proven = stranger;
+	struct packet packet = packet_of(false, 0);
 	struct payload_long spec = {.dcid = PAYLOAD_ID_RETRY,
 				    .token = {.kind = WEFT_TOKEN_RETRY, .issued_s = NOW_S}};
+	struct weft_endpoint other = packet_endpoint("100.64.0.9", 1);
+	unsigned proven_cnt = 0, other_cnt = 0;
+	uint8_t payload[PAYLOAD_LEN_MAX];
+	struct twins_verdict verdict;
+
+	set_state(WEFT_MODE_PRESSURED);
+	twins_prove(&twins, &other);
+	for (unsigned port = 1; port < 2000; port++) {
+		packet.source.port_be = htons((uint16_t)port);
+		spec.token.client = packet.source;
+		CHECK_EQ(judge(&packet, payload, payload_write_long(&keys, &spec, payload),
+			       &verdict),
+			 WEFT_REASON_RETRIED);
+	}
+	for (unsigned port = 1; port < 2000; port++) {
+		packet.source.port_be = htons((uint16_t)port);
+		proven_cnt += weft_proven_way(&twins.native, &packet.source) >= 0;
+	}
+	CHECK_EQ(proven_cnt, WEFT_PROVEN_WAY_CNT);
+	CHECK(weft_proven_way(&twins.native, &other) >= 0);
+	for (unsigned i = 0; i < WEFT_PROVEN_SET_CNT; i++)
+		for (unsigned way = 0; way < WEFT_PROVEN_WAY_CNT; way++)
+			other_cnt += twins.native.proven[i].ways[way].expires_ns != 0;
+	CHECK_EQ(other_cnt, WEFT_PROVEN_WAY_CNT + 1);
+	CHECK_EQ(twins.native.sessions.used_cnt, 0);
+	CHECK(!twins_compare_tables(&twins));
+}
+
+/* One NEW_TOKEN was good from 65,535 ports, and filled the map with them. */
+static void test_known_token_makes_no_entry_and_pays_from_its_address(void)
+{
+	struct packet packet = packet_of(false, 0);
+	struct payload_long spec = {.token = {.kind = WEFT_TOKEN_KNOWN, .issued_s = NOW_S}};
 	uint8_t payload[PAYLOAD_LEN_MAX];
 	struct twins_verdict verdict;
 	struct weft_config config;
+	unsigned cnts[2] = {0};
 
-	spec.token.client = stranger.source;
 	set_state(WEFT_MODE_PRESSURED);
-	fill_validated(TWINS_VALIDATED_CAP - 1);
-	/* The last place is taken, and then there is none. */
-	CHECK_EQ(judge(&stranger, payload, payload_write_long(&keys, &spec, payload), &verdict),
-		 WEFT_REASON_RETRIED);
-	stranger.source.port_be ^= 1;
-	spec.token.client = stranger.source;
-	CHECK_EQ(judge(&stranger, payload, payload_write_long(&keys, &spec, payload), &verdict),
-		 WEFT_REASON_VALIDATED_FULL);
-	/* Whom we know gets in by the limits of strangers. */
-	spec.token.kind = WEFT_TOKEN_KNOWN;
-	CHECK_EQ(judge(&stranger, payload, payload_write_long(&keys, &spec, payload), &verdict),
-		 WEFT_REASON_KNOWN);
 	config = twins.native.config;
-	config.rates[WEFT_CLASS_INITIAL][1] = (struct weft_bucket_rate){2, 1};
+	config.rates[WEFT_CLASS_KNOWN][0] = (struct weft_bucket_rate){SECOND_NS, 5 * SECOND_NS};
 	twins_set_config(&twins, &config);
-	stranger.source = spec.token.client = packet_endpoint("198.51.100.1", 1);
-	CHECK_EQ(judge(&stranger, payload, payload_write_long(&keys, &spec, payload), &verdict),
-		 WEFT_REASON_INITIAL_LIMIT);
-	/* Who was proven before notices nothing. */
-	proven.source = packet_endpoint("100.64.0.9", 1);
-	CHECK_EQ(judge(&proven, payload, payload_write_short(&keys, PAYLOAD_ID_OURS, 100, payload),
-		       &verdict),
-		 WEFT_REASON_SESSION);
+	for (unsigned port = 1; port < 100; port++) {
+		enum weft_reason reason;
+
+		packet.source.port_be = htons((uint16_t)port);
+		spec.token.client = packet.source;
+		reason = judge(&packet, payload, payload_write_long(&keys, &spec, payload),
+			       &verdict);
+		cnts[reason == WEFT_REASON_RETRY_SENT]++;
+		CHECK(reason == WEFT_REASON_KNOWN || reason == WEFT_REASON_RETRY_SENT);
+		CHECK_EQ(weft_proven_way(&twins.native, &packet.source), -1);
+	}
+	CHECK_EQ(cnts[0], 5);
+	/* A neighbour of that address is not charged. */
+	packet.source = spec.token.client = packet_endpoint("192.0.2.200", 5);
+	CHECK_EQ(judge(&packet, payload, payload_write_long(&keys, &spec, payload), &verdict),
+		 WEFT_REASON_KNOWN);
 	CHECK(!twins_compare_tables(&twins));
-	CHECK_EQ(demux_validated_put(&twins.native, &stranger.source,
-				     &(struct weft_validated){.expires_ns = 1}),
-		 WEFT_EFULL);
-	/* Swept, there is room again. */
-	CHECK_EQ(demux_validated_sweep(&twins.native, NOW_NS + SECOND_NS), TWINS_VALIDATED_CAP - 1);
-	CHECK_EQ(twins.native.validated.used_cnt, 1);
 }
 
 static void test_without_todays_key_no_retry_is_sent(void)
@@ -430,7 +447,8 @@ int main(void)
 	RUN(test_retry_is_kept_and_its_source_is_proven);
 	RUN(test_replayed_retry_spends_its_own_credit);
 	RUN(test_token_is_good_for_whom_it_was_made);
-	RUN(test_full_map_is_closed_for_strangers_and_open_for_the_proven);
+	RUN(test_tokens_from_all_ports_of_an_address_fill_its_own_set);
+	RUN(test_known_token_makes_no_entry_and_pays_from_its_address);
 	RUN(test_without_todays_key_no_retry_is_sent);
 	twins_close(&twins);
 	answered_pcap_close();

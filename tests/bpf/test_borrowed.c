@@ -39,16 +39,6 @@ static void set_up(const struct weft_endpoint *local)
 	twins_set_now(&twins, NOW_NS);
 }
 
-static void prove(const struct weft_endpoint *source, enum weft_validated_kind kind)
-{
-	const struct weft_validated entry = {.expires_ns = NOW_NS + 1, .kind = kind};
-
-	if (demux_validated_put(&twins.native, source, &entry) < 0)
-		abort();
-	if (twins.has_program)
-		program_put(&twins.program, "weft_validated", source, &entry);
-}
-
 /* The reason of both twins, or WEFT_REASON_CNT when they differ. */
 static enum weft_reason judge(const char *source, const char *local, enum payload_id id, size_t len)
 {
@@ -93,7 +83,7 @@ static void test_resets_of_a_peer_are_paid_by_its_address(void)
 	struct weft_endpoint peer = packet_endpoint("192.0.2.1", PEER_PORT);
 
 	set_up(&local);
-	prove(&peer, WEFT_VALIDATED_SESSION);
+	twins_put_session(&twins, &peer, NOW_NS + 1);
 	for (unsigned i = 0; i < BURST_CNT; i++)
 		CHECK_EQ(judge("192.0.2.1", "10.0.0.1", PAYLOAD_ID_NOISE, 40),
 			 WEFT_REASON_MAYBE_RESET);
@@ -108,14 +98,36 @@ static void test_a_token_without_a_session_pays(void)
 	struct weft_endpoint peer = packet_endpoint("192.0.2.1", PEER_PORT);
 
 	set_up(&local);
-	prove(&peer, WEFT_VALIDATED_TOKEN);
+	twins_prove(&twins, &peer);
 	for (unsigned i = 0; i < BURST_CNT; i++)
 		CHECK_EQ(judge("192.0.2.1", "10.0.0.1", PAYLOAD_ID_OURS, 100), WEFT_REASON_SESSION);
-	/* Then as everybody. */
+	/* Then the connection does, as for everybody. */
 	for (unsigned i = 0; i < BURST_CNT; i++)
 		CHECK_EQ(judge("192.0.2.1", "10.0.0.1", PAYLOAD_ID_OURS, 100),
 			 WEFT_REASON_NEW_PATH);
 	CHECK_EQ(judge("192.0.2.1", "10.0.0.1", PAYLOAD_ID_OURS, 100), WEFT_REASON_REPLAYED_ID);
+}
+
+/* Whoever replays one id spends that connection's credit, and nobody's else. */
+static void test_a_replayed_id_is_charged_to_its_connection(void)
+{
+	struct weft_endpoint local = packet_endpoint("10.0.0.1", PORT);
+	struct weft_endpoint peer = packet_endpoint("192.0.2.1", PEER_PORT);
+	struct payload_keys others = keys;
+	char source[24];
+
+	set_up(&local);
+	twins_put_session(&twins, &peer, NOW_NS + 1);
+	for (unsigned i = 0; i < 20; i++) {
+		snprintf(source, sizeof(source), "198.51.100.%u", i + 1);
+		CHECK_EQ(judge(source, "10.0.0.1", PAYLOAD_ID_OURS, 100),
+			 i < BURST_CNT ? WEFT_REASON_NEW_PATH : WEFT_REASON_REPLAYED_ID);
+	}
+	/* Its session goes on, and a session of a borrowed address moves with another id. */
+	CHECK_EQ(judge("192.0.2.1", "10.0.0.1", PAYLOAD_ID_OURS, 100), WEFT_REASON_SESSION);
+	keys.id_noise ^= 1;
+	CHECK_EQ(judge("198.51.100.1", "10.0.0.1", PAYLOAD_ID_OURS, 100), WEFT_REASON_NEW_PATH);
+	keys = others;
 }
 
 static void test_ipv6_that_says_ipv4_is_no_peer(void)
@@ -125,10 +137,10 @@ static void test_ipv6_that_says_ipv4_is_no_peer(void)
 	struct weft_endpoint peer = packet_endpoint("192.0.2.1", PEER_PORT);
 
 	set_up(&local_v6);
-	prove(&peer, WEFT_VALIDATED_SESSION);
+	twins_put_session(&twins, &peer, NOW_NS + 1);
 	CHECK_EQ(judge_mapped("192.0.2.1", "2001:db8::2"), WEFT_REASON_BAD_SOURCE);
 	set_up(&local_v4);
-	prove(&peer, WEFT_VALIDATED_SESSION);
+	twins_put_session(&twins, &peer, NOW_NS + 1);
 	CHECK_EQ(judge_mapped("192.0.2.1", "10.0.0.1"), WEFT_REASON_OTHER_PORT);
 	CHECK_EQ(judge_mapped("2001:db8::1", "10.0.0.1"), WEFT_REASON_OTHER_PORT);
 }
@@ -142,6 +154,7 @@ int main(void)
 	payload_keys_init(&keys, (uint32_t)(TWINS_WALL_S + NOW_NS / 1000000000));
 	RUN(test_resets_of_a_peer_are_paid_by_its_address);
 	RUN(test_a_token_without_a_session_pays);
+	RUN(test_a_replayed_id_is_charged_to_its_connection);
 	RUN(test_ipv6_that_says_ipv4_is_no_peer);
 	twins_close(&twins);
 	return check_done();

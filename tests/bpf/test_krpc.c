@@ -293,7 +293,7 @@ static void test_modes_and_limits_are_those_of_all_krpc(void)
 	twins_set_config(&twins, &config);
 	CHECK_EQ(ask(&ping, false), WEFT_REASON_KRPC_BUDGET);
 	/* Who is proven has a limit of his own, and none of bytes. */
-	twins_validate(&twins, &source, NOW_NS + 1);
+	twins_put_session(&twins, &source, NOW_NS + 1);
 	CHECK_EQ(ask(&ping, false), WEFT_REASON_KRPC_SENT);
 	config.validated = never;
 	twins_set_config(&twins, &config);

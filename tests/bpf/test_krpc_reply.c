@@ -182,7 +182,7 @@ static void test_a_borrowed_address_starves_no_reply(void)
 		config.validated = once;
 		twins_set_config(&twins, &config);
 		if (is_proven)
-			twins_validate(&twins, &contact, NOW_NS + 1);
+			twins_put_session(&twins, &contact, NOW_NS + 1);
 		CHECK_EQ(judge(false, &forged), WEFT_REASON_KRPC);
 		for (unsigned i = 0; i < 1000; i++)
 			CHECK_EQ(judge(false, &forged), WEFT_REASON_KRPC_LIMIT);

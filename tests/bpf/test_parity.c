@@ -17,10 +17,10 @@
 #include "support/check.h"
 #include "weft/frame.h"
 
-#define FRAME_CNT	1000000
-#define COMPARE_EVERY	100000
-#define DISTURB_EVERY	997
-#define VALIDATED_FRESH (TWINS_VALIDATED_CAP / 2)
+#define FRAME_CNT      1000000
+#define COMPARE_EVERY  100000
+#define DISTURB_EVERY  997
+#define SESSIONS_FRESH (TWINS_SESSION_CAP / 2)
 
 static struct twins twins;
 static struct payload_keys keys;
@@ -243,9 +243,9 @@ static void disturb(void)
 		refresh_krpc();
 	if (one_in(4))
 		turn_reply_keys();
-	if (twins.native.validated.used_cnt < VALIDATED_FRESH)
-		twins_validate(&twins, &source,
-			       twins.native.now_ns + random_below(&rng, 20000000000ull));
+	if (twins.native.sessions.used_cnt < SESSIONS_FRESH)
+		twins_put_session(&twins, &source,
+				  twins.native.now_ns + random_below(&rng, 20000000000ull));
 	if (one_in(20) && twins.native.bans.used_cnt < TWINS_BAN_CAP)
 		twins_ban_scope(
 			&twins, &source, weft_endpoint_is_ipv4(&source) ? 32 : 128 - below(10),
@@ -269,8 +269,9 @@ static void set_state(void)
 			config.rates[class][level] = (struct weft_bucket_rate){
 				.cost_ns = 20000000 >> 2 * level, .credit_max_ns = 40000000};
 	config.validated = (struct weft_bucket_rate){.cost_ns = 1000000, .credit_max_ns = 5000000};
-	config.totals[WEFT_TOTAL_ANSWERS] =
-		(struct weft_bucket_rate){.cost_ns = 30000, .credit_max_ns = 3000000};
+	for (unsigned answer = 0; answer < WEFT_ANSWERS_CNT; answer++)
+		config.answers[answer] =
+			(struct weft_bucket_rate){.cost_ns = 30000, .credit_max_ns = 3000000};
 	config.totals[WEFT_TOTAL_KRPC_BYTES] =
 		(struct weft_bucket_rate){.cost_ns = 3000, .credit_max_ns = 3000000};
 	config.totals[WEFT_TOTAL_SENDERS] =

@@ -40,8 +40,7 @@ struct row {
 	enum weft_mode mode;
 	bool is_proven;
 	bool was_proven;  /* and that has expired */
-	bool has_token;	  /* it is proven by a token alone */
-	bool is_suspect;  /* banned for ids of ours */
+	bool has_retried; /* it showed a Retry's token */
 	bool is_limited;  /* strangers have no credit, nor does this proven address */
 	bool no_answers;  /* no answer to anybody has any */
 	bool is_unlisted; /* no address is ours */
@@ -106,17 +105,7 @@ static const struct row rows[] = {
 	{ "our id, strange address", WEFT_REASON_NEW_PATH, .kind = SHORT, .id = PAYLOAD_ID_OURS, .len = 100 },
 	{ "our id, proven once", WEFT_REASON_NEW_PATH, .kind = SHORT, .id = PAYLOAD_ID_OURS, .len = 100, .was_proven = 1 },
 	{ "our id, strange and too often", WEFT_REASON_REPLAYED_ID, .kind = SHORT, .id = PAYLOAD_ID_OURS, .len = 100, .is_limited = 1 },
-	/* From where much did not decrypt: who holds keys is heard, who dials, and nobody else. */
-	{ "our id of a suspect", WEFT_REASON_FAILED_DECRYPTS, .kind = SHORT, .id = PAYLOAD_ID_OURS, .len = 100, .is_suspect = 1 },
-	{ "our id of an IPv6 suspect", WEFT_REASON_FAILED_DECRYPTS, .kind = SHORT, .id = PAYLOAD_ID_OURS, .len = 100, .is_suspect = 1, .is_ipv6 = 1 },
-	{ "our id of a suspect with a token", WEFT_REASON_FAILED_DECRYPTS, .kind = SHORT, .id = PAYLOAD_ID_OURS, .len = 100, .is_suspect = 1, .has_token = 1 },
-	{ "our id of a suspect, its session is over", WEFT_REASON_FAILED_DECRYPTS, .kind = SHORT, .id = PAYLOAD_ID_OURS, .len = 100, .is_suspect = 1, .was_proven = 1 },
-	{ "our id of a suspect, by its session", WEFT_REASON_SESSION, .kind = SHORT, .id = PAYLOAD_ID_OURS, .len = 100, .is_suspect = 1, .is_proven = 1 },
-	{ "wrong id of a suspect", WEFT_REASON_BAD_ID, .kind = SHORT, .len = 100, .is_suspect = 1 },
-	{ "Initial of a suspect", WEFT_REASON_INITIAL, .is_suspect = 1, INITIAL() },
-	{ "Handshake of a suspect to an id of ours", WEFT_REASON_NEW_PATH, .is_suspect = 1, INITIAL(.first_byte = 0xe3, .dcid = PAYLOAD_ID_OURS) },
-	{ "KRPC of a suspect", WEFT_REASON_KRPC, .is_suspect = 1, .kind = BYTES, .bytes = KRPC, .bytes_len = 12, .len = 90 },
-	{ "our id with a token", WEFT_REASON_SESSION, .kind = SHORT, .id = PAYLOAD_ID_OURS, .len = 100, .has_token = 1 },
+	{ "our id, an answered Retry", WEFT_REASON_SESSION, .kind = SHORT, .id = PAYLOAD_ID_OURS, .len = 100, .has_retried = 1 },
 	{ "wrong id", WEFT_REASON_BAD_ID, .kind = SHORT, .len = 100 },
 	{ "wrong id over IPv6", WEFT_REASON_BAD_ID, .kind = SHORT, .len = 100, .is_ipv6 = 1 },
 	{ "wrong id, proven, longest reset", WEFT_REASON_MAYBE_RESET, .kind = SHORT, .len = 63, .is_proven = 1 },
@@ -127,7 +116,7 @@ static const struct row rows[] = {
 	/* Versions. */
 	{ "foreign version", WEFT_REASON_VERSION_SENT, INITIAL(.version = OTHER_VERSION) },
 	{ "foreign version, one byte short", WEFT_REASON_SMALL_VERSION, INITIAL(.version = OTHER_VERSION, .len = 1199) },
-	{ "foreign version beyond the limit", WEFT_REASON_ANSWER_LIMIT, .is_limited = 1, INITIAL(.version = OTHER_VERSION) },
+	{ "foreign version of a prefix that has sent much", WEFT_REASON_VERSION_SENT, .is_limited = 1, INITIAL(.version = OTHER_VERSION) },
 	{ "foreign version, no answers left for all", WEFT_REASON_ANSWER_LIMIT, .no_answers = 1, INITIAL(.version = OTHER_VERSION) },
 	{ "foreign version to an id of ours", WEFT_REASON_VERSION_SENT, INITIAL(.version = OTHER_VERSION, .dcid = PAYLOAD_ID_OURS) },
 	{ "version negotiation to an id of ours", WEFT_REASON_NEW_PATH, INITIAL(.version = PAYLOAD_VERSION_NEGOTIATION, .dcid = PAYLOAD_ID_OURS, .len = 50) },
@@ -138,8 +127,8 @@ static const struct row rows[] = {
 	{ "Initial below a VLAN tag", WEFT_REASON_INITIAL, .packet = { .vlan_cnt = 1 }, INITIAL() },
 	{ "Initial below two VLAN tags", WEFT_REASON_INITIAL, .packet = { .vlan_cnt = 2 }, .is_ipv6 = 1, INITIAL() },
 	{ "Initial of 1199 bytes", WEFT_REASON_SMALL_INITIAL, INITIAL(.len = 1199) },
-	{ "Initial beyond the limit", WEFT_REASON_INITIAL_LIMIT, .is_limited = 1, INITIAL() },
-	{ "Initial of a proven address beyond its own", WEFT_REASON_INITIAL_LIMIT, .is_limited = 1, .is_proven = 1, INITIAL() },
+	{ "Initial beyond the limit", WEFT_REASON_RETRY_SENT, .is_limited = 1, INITIAL() },
+	{ "Initial of a proven address beyond its own", WEFT_REASON_RETRY_SENT, .is_limited = 1, .is_proven = 1, INITIAL() },
 	{ "Initial to an id of 7 bytes", WEFT_REASON_BAD_INITIAL, INITIAL(.dcid_len = 7) },
 	{ "Initial to an id of 7 bytes with a known token that is none", WEFT_REASON_BAD_INITIAL, .mode = WEFT_MODE_PRESSURED, INITIAL(.dcid_len = 7, .token = { .kind = WEFT_TOKEN_KNOWN }) },
 	{ "Initial to an id of 20 bytes", WEFT_REASON_INITIAL, INITIAL(.dcid_len = 20) },
@@ -156,7 +145,9 @@ static const struct row rows[] = {
 	{ "stranger under pressure", WEFT_REASON_RETRY_SENT, .mode = WEFT_MODE_PRESSURED, INITIAL() },
 	{ "stranger in flood", WEFT_REASON_RETRY_SENT, .mode = WEFT_MODE_FLOOD, INITIAL() },
 	{ "stranger of IPv6 under pressure", WEFT_REASON_RETRY_SENT, .mode = WEFT_MODE_PRESSURED, .is_ipv6 = 1, INITIAL() },
-	{ "stranger under pressure beyond the limit", WEFT_REASON_ANSWER_LIMIT, .mode = WEFT_MODE_PRESSURED, .is_limited = 1, INITIAL() },
+	{ "Initial beyond the limit, no answers left for all", WEFT_REASON_ANSWER_LIMIT, .is_limited = 1, .no_answers = 1, INITIAL() },
+	{ "stranger under pressure of a prefix that has sent much", WEFT_REASON_RETRY_SENT, .mode = WEFT_MODE_PRESSURED, .is_limited = 1, INITIAL() },
+	{ "stranger under pressure, no answers left for all", WEFT_REASON_ANSWER_LIMIT, .mode = WEFT_MODE_PRESSURED, .no_answers = 1, INITIAL() },
 	{ "proven address under pressure", WEFT_REASON_INITIAL, .mode = WEFT_MODE_PRESSURED, .is_proven = 1, INITIAL() },
 	{ "somebody else's token is none", WEFT_REASON_RETRY_SENT, .mode = WEFT_MODE_PRESSURED, INITIAL(.token = { .kind = 0x36 }) },
 	{ "our token cut short is none", WEFT_REASON_RETRY_SENT, .mode = WEFT_MODE_PRESSURED, INITIAL(.token = { .kind = WEFT_TOKEN_RETRY, .cut = 1 }) },
@@ -184,7 +175,8 @@ static void set_state(const struct row *row, const struct weft_endpoint *source)
 	if (row->is_limited)
 		config.validated = never;
 	if (row->no_answers)
-		config.totals[WEFT_TOTAL_ANSWERS] = config.totals[WEFT_TOTAL_KRPC] = never;
+		config.answers[WEFT_ANSWERS_RETRY] = config.answers[WEFT_ANSWERS_VERSION] =
+			config.totals[WEFT_TOTAL_KRPC] = never;
 	if (!row->is_unlisted) {
 		weft_locals_put(&locals, &local_v4);
 		weft_locals_put(&locals, &local_v6);
@@ -196,12 +188,9 @@ static void set_state(const struct row *row, const struct weft_endpoint *source)
 	twins_set_token_keys(&twins, &keys.token);
 	twins_set_now(&twins, NOW_NS);
 	if (row->is_proven || row->was_proven)
-		twins_validate(&twins, source, row->is_proven ? NOW_NS + 1 : NOW_NS);
-	if (row->has_token)
-		twins_validate_kind(&twins, source, NOW_NS + 1, WEFT_VALIDATED_TOKEN);
-	if (row->is_suspect)
-		twins_ban_scope(&twins, source, weft_endpoint_is_ipv4(source) ? 32 : 64,
-				&(struct weft_ban){.scope = WEFT_BAN_IDS});
+		twins_put_session(&twins, source, row->is_proven ? NOW_NS + 1 : NOW_NS);
+	if (row->has_retried)
+		twins_prove(&twins, source);
 }
 
 static size_t write_frame(const struct row *row, struct packet *packet, uint8_t *frame)
@@ -257,11 +246,11 @@ static void test_each_row_leaves_for_its_reason(void)
 static void test_no_reason_is_left_out(void)
 {
 	static const enum weft_reason elsewhere[] = {
-		WEFT_REASON_NO_TABLES,	   WEFT_REASON_CUT_SHORT,      WEFT_REASON_BAD_SOURCE,
-		WEFT_REASON_BANNED,	   WEFT_REASON_BAD_TOKEN,      WEFT_REASON_LATE_TOKEN,
-		WEFT_REASON_UNKEYED_TOKEN, WEFT_REASON_VALIDATED_FULL, WEFT_REASON_ANSWER_FAILED,
-		WEFT_REASON_RETRIED,	   WEFT_REASON_KNOWN,	       WEFT_REASON_KRPC_SENDER,
-		WEFT_REASON_KRPC_SENT,	   WEFT_REASON_KRPC_BUDGET,    WEFT_REASON_KRPC_REPLY,
+		WEFT_REASON_NO_TABLES,	   WEFT_REASON_CUT_SHORT,     WEFT_REASON_BAD_SOURCE,
+		WEFT_REASON_BANNED,	   WEFT_REASON_BAD_TOKEN,     WEFT_REASON_LATE_TOKEN,
+		WEFT_REASON_UNKEYED_TOKEN, WEFT_REASON_ANSWER_FAILED, WEFT_REASON_RETRIED,
+		WEFT_REASON_KNOWN,	   WEFT_REASON_KRPC_SENDER,   WEFT_REASON_KRPC_SENT,
+		WEFT_REASON_KRPC_BUDGET,   WEFT_REASON_KRPC_REPLY,
 	};
 
 	for (unsigned reason = 0; reason < WEFT_REASON_CNT; reason++) {

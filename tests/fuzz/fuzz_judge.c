@@ -58,7 +58,7 @@ static struct weft_tables *tables_new(void)
 {
 	static struct weft_tables tables;
 	static struct arena arena;
-	const struct demux_tables_params params = {.ban_cap = 4, .validated_cap = 16};
+	const struct demux_tables_params params = {.ban_cap = 4, .session_cap = 16};
 	const uint8_t ipv4[4] = {10, 0, 0, 1};
 	struct weft_endpoint local = {.port_be = htons(7000)};
 	const __u64 key[2] = {1, 2};

@@ -149,12 +149,6 @@ static uint64_t on_key_met_s(void *ctx, const uint8_t key[TRANSPORT_KEY_LEN])
 	return ((struct quic_node *)ctx)->met_s;
 }
 
-static void on_undecryptable(void *ctx, const struct dgram *dgram)
-{
-	(void)dgram;
-	((struct quic_node *)ctx)->undecryptable_cnt++;
-}
-
 static void on_streams_available(void *ctx, struct transport_conn *conn, uint64_t now_ns)
 {
 	(void)ctx;
@@ -327,8 +321,6 @@ static void node_start(struct quic_node *node, const struct quic_config *config)
 		.ctx = node,
 		.random = &node->net->random,
 		.sink = &node->sink,
-		.on_undecryptable = on_undecryptable,
-		.path_ctx = node,
 		.now_ns = node->net->now_ns,
 	};
 	int err;

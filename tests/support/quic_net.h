@@ -78,7 +78,6 @@ struct quic_node {
 	unsigned token_cnt;
 	bool is_showing_token; /* the next dial shows it */
 	uint64_t met_s;	       /* since when it knows any key; 0: it knows none */
-	unsigned undecryptable_cnt;
 };
 
 struct quic_net_dgram {

@@ -166,7 +166,7 @@ def test_every_limit_is_shown_with_its_setting(lab):
              "rates")
     named = {row["name"] for row in shown}
     missing = {s for s in settings if s.endswith("_cap")} - named
-    check("quic.conn_cap" in named and "xdp.validated_cap" in named, f"not shown: {missing}")
+    check("quic.conn_cap" in named and "xdp.session_cap" in named, f"not shown: {missing}")
     lines = a.weft("policy", "show").stdout.splitlines()
     check(lines[0].startswith("rate\tlimits.initial\t"), f"piped: {lines[0]}")
     a.weft("xdp", "mode", "flood")

@@ -106,6 +106,8 @@ static void set_policy(struct server *server, enum weft_mode mode)
 
 	for (unsigned total = 0; total < WEFT_TOTAL_CNT; total++)
 		policy.totals[total] = rate;
+	for (unsigned answer = 0; answer < WEFT_ANSWERS_CNT; answer++)
+		policy.answers[answer] = rate;
 	for (unsigned class = 0; class < WEFT_CLASS_ALL_CNT; class ++)
 		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
 			policy.rates[class][level] = rate;

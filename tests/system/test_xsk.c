@@ -97,6 +97,8 @@ static void policy_set(struct xdp *xdp)
 			policy.rates[i][level] = free_rate;
 	for (int i = 0; i < WEFT_TOTAL_CNT; i++)
 		policy.totals[i] = free_rate;
+	for (int i = 0; i < WEFT_ANSWERS_CNT; i++)
+		policy.answers[i] = free_rate;
 	policy.validated = policy.samples = free_rate;
 	if (xdp_set_config(xdp, &policy) < 0 || xdp_set_cid_keys(xdp, &keys) < 0 ||
 	    xdp_set_locals(xdp, locals, 2) < 0)
@@ -591,21 +593,20 @@ static void test_bans_are_put_counted_told_and_taken_back(void)
 static int prove(struct lab *lab, uint16_t port, uint64_t expires_ns)
 {
 	const struct addr peer = addr_of("10.77.0.2:1");
-	const struct weft_validated entry = {.expires_ns = expires_ns,
-					     .kind = WEFT_VALIDATED_SESSION};
+	const struct weft_session entry = {.expires_ns = expires_ns};
 	struct weft_endpoint source = {.port_be = htons(port)};
 
 	weft_endpoint_set_ipv4(&source, peer.ip);
-	return xdp_validated_put(lab->xdp, &source, &entry);
+	return xdp_session_put(lab->xdp, &source, &entry);
 }
 
-static void test_proven_addresses_are_swept_when_they_expire_and_a_full_table_says_so(void)
+static void test_paths_of_sessions_are_swept_when_they_expire_and_a_full_table_says_so(void)
 {
 	unsigned swept = 0;
 	struct lab lab;
 	int err = 0;
 
-	config.validated_cap = 1000;
+	config.session_cap = 1000;
 	lab_open(&lab);
 	xdp_config_defaults(&config);
 	config.frame_cnt = FRAME_CNT;
@@ -618,7 +619,7 @@ static void test_proven_addresses_are_swept_when_they_expire_and_a_full_table_sa
 		err = prove(&lab, (uint16_t)(1 + i), 1000);
 	CHECK_EQ(err, WEFT_EFULL);
 	for (int i = 0; i < 10; i++)
-		swept += xdp_validated_sweep(lab.xdp, 500);
+		swept += xdp_session_sweep(lab.xdp, 500);
 	CHECK_EQ(swept, 500);
 	CHECK_EQ(prove(&lab, 1, 1000), 0);
 	lab_close(&lab);
@@ -891,7 +892,7 @@ int main(void)
 	RUN(test_a_second_program_is_refused_by_name);
 	RUN(test_two_devices_share_their_tables);
 	RUN(test_bans_are_put_counted_told_and_taken_back);
-	RUN(test_proven_addresses_are_swept_when_they_expire_and_a_full_table_says_so);
+	RUN(test_paths_of_sessions_are_swept_when_they_expire_and_a_full_table_says_so);
 	RUN(test_frames_larger_than_ours_come_by_the_socket);
 	RUN(test_generic_mode_delivers_too);
 	RUN(test_plans_say_what_they_will_do);

@@ -31,22 +31,6 @@ static void count(struct weft_tables *tables, enum weft_reason reason, uint32_t 
 	tables->counters[reason].byte_cnt += len;
 }
 
-void demux_judge_note(struct demux_judge *judge, const struct dgram *dgram, enum weft_reason reason,
-		      uint64_t now_ns)
-{
-	struct weft_tables *tables = judge->tables;
-	struct weft_facts facts = {
-		.source = addr_endpoint(&dgram->remote),
-		.now_ns = now_ns,
-		.len = (__u32)dgram->len,
-		.flow = weft_classify(dgram->data, (__u32)dgram->len),
-	};
-
-	tables->now_ns = now_ns;
-	count(tables, reason, facts.len);
-	tell_drop(judge, reason, &facts);
-}
-
 enum weft_reason demux_judge_dgram(struct demux_judge *judge, const struct dgram *dgram,
 				   uint64_t now_ns)
 {

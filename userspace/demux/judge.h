@@ -21,9 +21,6 @@ struct demux_judge {
 	void *ctx;
 };
 
-/* demux_judge_note counts and tells a drop that who came after decided on. */
-void demux_judge_note(struct demux_judge *judge, const struct dgram *dgram, enum weft_reason reason,
-		      uint64_t now_ns);
 enum weft_reason demux_judge_dgram(struct demux_judge *judge, const struct dgram *dgram,
 				   uint64_t now_ns);
 

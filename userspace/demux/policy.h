@@ -4,6 +4,7 @@
 
 #include "demux/tables.h"
 #include "weft/limit.h"
+#include "weft/proven.h"
 
 /*
  * weft/policy.h over a worker's own tables: to be included by who calls
@@ -13,6 +14,17 @@ WEFT_INLINE _Bool weft_call_admit(struct weft_tables *tables, const struct weft_
 				  __u32 class, __u64 now_ns)
 {
 	return weft_limit_admit(tables, source, class, now_ns);
+}
+
+WEFT_INLINE int weft_call_proven_way(struct weft_tables *tables, const struct weft_endpoint *source)
+{
+	return weft_proven_way(tables, source);
+}
+
+WEFT_INLINE int weft_call_proven_victim(struct weft_tables *tables,
+					const struct weft_endpoint *source)
+{
+	return weft_proven_victim(tables, source);
 }
 
 #include "weft/stranger.h"

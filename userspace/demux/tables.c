@@ -15,9 +15,9 @@
 
 #define PLACE_CNT_ALL (WEFT_CLASS_ALL_CNT * WEFT_LEVEL_CNT * WEFT_PLACE_CNT)
 
-struct validated_slot {
+struct session_slot {
 	struct weft_endpoint source;
-	struct weft_validated entry;
+	struct weft_session entry;
 };
 
 size_t demux_tables_footprint(const struct demux_tables_params *params)
@@ -25,8 +25,9 @@ size_t demux_tables_footprint(const struct demux_tables_params *params)
 	return PLACE_CNT_ALL * sizeof(struct weft_place) +
 	       map_footprint(sizeof(struct demux_ban_key), params->ban_cap) +
 	       pool_footprint(sizeof(struct weft_ban), params->ban_cap) +
-	       map_footprint(sizeof(struct weft_endpoint), params->validated_cap) +
-	       pool_footprint(sizeof(struct validated_slot), params->validated_cap);
+	       map_footprint(sizeof(struct weft_endpoint), params->session_cap) +
+	       pool_footprint(sizeof(struct session_slot), params->session_cap) +
+	       WEFT_PROVEN_SET_CNT * sizeof(struct weft_proven_set);
 }
 
 int demux_tables_init(struct weft_tables *tables, struct arena *arena,
@@ -34,14 +35,15 @@ int demux_tables_init(struct weft_tables *tables, struct arena *arena,
 {
 	memset(tables, 0, sizeof(*tables));
 	tables->places = arena_alloc(arena, PLACE_CNT_ALL * sizeof(struct weft_place));
-	if (!tables->places ||
+	tables->proven = arena_alloc(arena, WEFT_PROVEN_SET_CNT * sizeof(struct weft_proven_set));
+	if (!tables->places || !tables->proven ||
 	    map_init(&tables->bans, arena, sizeof(struct demux_ban_key), params->ban_cap,
 		     params->secret) < 0 ||
 	    pool_init(&tables->ban_slots, arena, sizeof(struct weft_ban), params->ban_cap) < 0 ||
-	    map_init(&tables->validated, arena, sizeof(struct weft_endpoint), params->validated_cap,
+	    map_init(&tables->sessions, arena, sizeof(struct weft_endpoint), params->session_cap,
 		     params->secret) < 0 ||
-	    pool_init(&tables->validated_slots, arena, sizeof(struct validated_slot),
-		      params->validated_cap) < 0)
+	    pool_init(&tables->session_slots, arena, sizeof(struct session_slot),
+		      params->session_cap) < 0)
 		return WEFT_EFULL;
 	return 0;
 }
@@ -130,17 +132,17 @@ const struct weft_ban *demux_ban_lookup(struct weft_tables *tables,
 	return NULL;
 }
 
-int demux_validated_put(struct weft_tables *tables, const struct weft_endpoint *source,
-			const struct weft_validated *entry)
+int demux_session_put(struct weft_tables *tables, const struct weft_endpoint *source,
+		      const struct weft_session *entry)
 {
-	struct validated_slot *slot = map_lookup(&tables->validated, source);
+	struct session_slot *slot = map_lookup(&tables->sessions, source);
 
 	if (!slot) {
-		slot = pool_acquire(&tables->validated_slots);
+		slot = pool_acquire(&tables->session_slots);
 		if (!slot)
 			return WEFT_EFULL;
-		if (map_put(&tables->validated, source, slot) < 0) {
-			pool_release(&tables->validated_slots, slot);
+		if (map_put(&tables->sessions, source, slot) < 0) {
+			pool_release(&tables->session_slots, slot);
 			return WEFT_EFULL;
 		}
 		slot->source = *source;
@@ -149,41 +151,41 @@ int demux_validated_put(struct weft_tables *tables, const struct weft_endpoint *
 	return 0;
 }
 
-void demux_validated_delete(struct weft_tables *tables, const struct weft_endpoint *source)
+void demux_session_delete(struct weft_tables *tables, const struct weft_endpoint *source)
 {
-	struct validated_slot *slot = map_delete(&tables->validated, source);
+	struct session_slot *slot = map_delete(&tables->sessions, source);
 
 	if (slot)
-		pool_release(&tables->validated_slots, slot);
+		pool_release(&tables->session_slots, slot);
 }
 
-struct weft_validated *demux_validated_lookup(struct weft_tables *tables,
-					      const struct weft_endpoint *source)
+struct weft_session *demux_session_lookup(struct weft_tables *tables,
+					  const struct weft_endpoint *source)
 {
-	struct validated_slot *slot = map_lookup(&tables->validated, source);
+	struct session_slot *slot = map_lookup(&tables->sessions, source);
 
 	return slot ? &slot->entry : NULL;
 }
 
-void demux_validated_each(const struct weft_tables *tables, demux_validated_fn fn, void *ctx)
+void demux_session_each(const struct weft_tables *tables, demux_session_fn fn, void *ctx)
 {
-	const struct validated_slot *slot = NULL;
+	const struct session_slot *slot = NULL;
 
-	while ((slot = pool_next(&tables->validated_slots, slot)))
+	while ((slot = pool_next(&tables->session_slots, slot)))
 		fn(ctx, &slot->source, &slot->entry);
 }
 
-unsigned demux_validated_sweep(struct weft_tables *tables, uint64_t now_ns)
+unsigned demux_session_sweep(struct weft_tables *tables, uint64_t now_ns)
 {
-	struct validated_slot *slot = NULL;
+	struct session_slot *slot = NULL;
 	unsigned swept_cnt = 0;
 
-	while ((slot = pool_next(&tables->validated_slots, slot))) {
+	while ((slot = pool_next(&tables->session_slots, slot))) {
 		struct weft_endpoint source = slot->source;
 
 		if (slot->entry.expires_ns > now_ns)
 			continue;
-		demux_validated_delete(tables, &source);
+		demux_session_delete(tables, &source);
 		swept_cnt++;
 	}
 	return swept_cnt;

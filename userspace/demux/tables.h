@@ -36,12 +36,14 @@ struct weft_tables {
 	struct weft_counter counters[WEFT_REASON_CNT];
 	struct weft_sampler samplers[WEFT_REASON_CNT];
 	struct weft_bucket totals[WEFT_TOTAL_CNT];
+	struct weft_draw draws[WEFT_ANSWERS_CNT];
 	struct weft_place *places; /* by class, level, place */
 	struct map bans;
 	struct pool ban_slots;
 	uint32_t ban_cnt[2][129]; /* by is_ipv4 and prefix length */
-	struct map validated;
-	struct pool validated_slots;
+	struct map sessions;
+	struct pool session_slots;
+	struct weft_proven_set *proven;
 	struct weft_krpc_tables krpc; /* all NULL: every question is for userspace */
 	struct weft_krpc_reply_keys reply_keys;
 	/* The datagram at hand. */
@@ -54,7 +56,7 @@ struct weft_tables {
 
 struct demux_tables_params {
 	uint32_t ban_cap;
-	uint32_t validated_cap;
+	uint32_t session_cap;
 	uint64_t secret[2]; /* of hash tables */
 };
 
@@ -80,19 +82,19 @@ void demux_ban_delete(struct weft_tables *tables, const struct weft_endpoint *ad
 const struct weft_ban *demux_ban_lookup(struct weft_tables *tables,
 					const struct weft_endpoint *source);
 
-/* demux_validated_put adds or replaces. 0 or WEFT_EFULL. */
+/* demux_session_put adds or replaces. 0 or WEFT_EFULL. */
 WEFT_MUST_CHECK
-int demux_validated_put(struct weft_tables *tables, const struct weft_endpoint *source,
-			const struct weft_validated *entry);
-void demux_validated_delete(struct weft_tables *tables, const struct weft_endpoint *source);
-struct weft_validated *demux_validated_lookup(struct weft_tables *tables,
-					      const struct weft_endpoint *source);
-/* demux_validated_each tells fn every entry, expired or not; fn changes none. */
-typedef void (*demux_validated_fn)(void *ctx, const struct weft_endpoint *source,
-				   const struct weft_validated *entry);
-void demux_validated_each(const struct weft_tables *tables, demux_validated_fn fn, void *ctx);
-/* demux_validated_sweep drops what has expired; returns how many. */
-unsigned demux_validated_sweep(struct weft_tables *tables, uint64_t now_ns);
+int demux_session_put(struct weft_tables *tables, const struct weft_endpoint *source,
+		      const struct weft_session *entry);
+void demux_session_delete(struct weft_tables *tables, const struct weft_endpoint *source);
+struct weft_session *demux_session_lookup(struct weft_tables *tables,
+					  const struct weft_endpoint *source);
+/* demux_session_each tells fn every entry, expired or not; fn changes none. */
+typedef void (*demux_session_fn)(void *ctx, const struct weft_endpoint *source,
+				 const struct weft_session *entry);
+void demux_session_each(const struct weft_tables *tables, demux_session_fn fn, void *ctx);
+/* demux_session_sweep drops what has expired; returns how many. */
+unsigned demux_session_sweep(struct weft_tables *tables, uint64_t now_ns);
 
 /*
  * What weft/policy.h asks; used by who includes that.
@@ -140,17 +142,20 @@ WEFT_INLINE const struct weft_ban *weft_table_ban(struct weft_tables *tables,
 	return demux_ban_lookup(tables, source);
 }
 
-WEFT_INLINE struct weft_validated *weft_table_validated(struct weft_tables *tables,
-							const struct weft_endpoint *source)
+WEFT_INLINE struct weft_session *weft_table_session(struct weft_tables *tables,
+						    const struct weft_endpoint *source)
 {
-	return demux_validated_lookup(tables, source);
+	return demux_session_lookup(tables, source);
 }
 
-WEFT_INLINE _Bool weft_table_validate(struct weft_tables *tables,
-				      const struct weft_endpoint *source,
-				      const struct weft_validated *entry)
+WEFT_INLINE struct weft_proven_set *weft_table_proven_set(struct weft_tables *tables, __u32 idx)
 {
-	return demux_validated_put(tables, source, entry) == 0;
+	return &tables->proven[idx];
+}
+
+WEFT_INLINE struct weft_draw *weft_table_draw(struct weft_tables *tables, enum weft_answer answer)
+{
+	return &tables->draws[answer];
 }
 
 WEFT_INLINE struct weft_place *weft_table_place(struct weft_tables *tables, __u32 class,

@@ -29,7 +29,7 @@ void xdp_config_defaults(struct xdp_config *config)
 {
 	*config = (struct xdp_config){
 		.frame_cnt = FRAME_CNT_DEFAULT,
-		.validated_cap = WEFT_VALIDATED_CNT_DEFAULT,
+		.session_cap = WEFT_SESSION_CNT_DEFAULT,
 	};
 }
 
@@ -68,7 +68,7 @@ static void maps_of(const struct weft_xdp *program, struct bpf_map *out_maps[XDP
 		[XDP_MAP_LOCALS] = program->maps.weft_locals,
 		[XDP_MAP_BANS_IPV4] = program->maps.weft_bans_ipv4,
 		[XDP_MAP_BANS_IPV6] = program->maps.weft_bans_ipv6,
-		[XDP_MAP_VALIDATED] = program->maps.weft_validated,
+		[XDP_MAP_SESSIONS] = program->maps.weft_sessions,
 		[XDP_MAP_PLACES] = program->maps.weft_places,
 		[XDP_MAP_TOTALS] = program->maps.weft_totals,
 		[XDP_MAP_COUNTERS] = program->maps.weft_counters,
@@ -97,8 +97,8 @@ static int program_load(const struct xdp *xdp, const struct xdp_config *config,
 	maps_of(program, maps);
 	for (unsigned i = 0; i < XDP_MAP_CNT && !err && xdp->maps[i] >= 0; i++)
 		err = bpf_map__reuse_fd(maps[i], xdp->maps[i]);
-	if (!err && xdp->maps[XDP_MAP_VALIDATED] < 0)
-		err = bpf_map__set_max_entries(program->maps.weft_validated, config->validated_cap);
+	if (!err && xdp->maps[XDP_MAP_SESSIONS] < 0)
+		err = bpf_map__set_max_entries(program->maps.weft_sessions, config->session_cap);
 	if (!err)
 		err = weft_xdp__load(program);
 	if (err < 0) {

@@ -55,8 +55,8 @@ struct xdp_config {
 	enum xdp_send send;
 	uint32_t queue_cnt; /* queues to serve at most, 1 to XDP_QUEUE_MAX; 0: all of the device */
 	uint32_t frame_cnt; /* frames a queue receives into, a power of two, 256 to 32,768 */
-	uint32_t validated_cap; /* proven addresses the program remembers */
-	uint32_t worker_cnt; /* who share the queues: queue q is worker q % worker_cnt's; 0 is 1 */
+	uint32_t session_cap; /* paths of sessions that the program knows */
+	uint32_t worker_cnt;  /* who share the queues: queue q is worker q % worker_cnt's; 0 is 1 */
 };
 
 void xdp_config_defaults(struct xdp_config *config);
@@ -244,10 +244,10 @@ int xdp_ban_put(struct xdp *xdp, const struct addr *addr, unsigned prefix_len,
 		const struct weft_ban *ban);
 void xdp_ban_delete(struct xdp *xdp, const struct addr *addr, unsigned prefix_len);
 WEFT_MUST_CHECK
-int xdp_validated_put(struct xdp *xdp, const struct weft_endpoint *source,
-		      const struct weft_validated *entry);
-/* xdp_validated_sweep looks at part of the table and drops what has expired; returns how many. */
-unsigned xdp_validated_sweep(struct xdp *xdp, uint64_t now_ns);
+int xdp_session_put(struct xdp *xdp, const struct weft_endpoint *source,
+		    const struct weft_session *entry);
+/* xdp_session_sweep looks at part of the table and drops what has expired; returns how many. */
+unsigned xdp_session_sweep(struct xdp *xdp, uint64_t now_ns);
 /*
  * xdp_krpc_tables: what the program answers the DHT's questions from, to be
  * written by demux/krpc_tables.h; all zeros after the first device was

@@ -200,13 +200,14 @@ static size_t tables_len(const struct xdp_config *config)
 {
 	size_t cpu_cnt = (size_t)libbpf_num_possible_cpus();
 	size_t per_cpu = WEFT_CLASS_ALL_CNT * WEFT_LEVEL_CNT * WEFT_PLACE_BLOCKS *
-			 sizeof(struct weft_place_block);
-	size_t entry = sizeof(struct weft_endpoint) + sizeof(struct weft_validated) + 64;
+				 sizeof(struct weft_place_block) +
+			 WEFT_PROVEN_SET_CNT * sizeof(struct weft_proven_set);
+	size_t entry = sizeof(struct weft_endpoint) + sizeof(struct weft_session) + 64;
 
 	size_t krpc = WEFT_KRPC_BUCKETS_CNT * sizeof(struct weft_krpc_bucket) +
 		      WEFT_KRPC_HELD_WORD_CNT * sizeof(__u64);
 
-	return cpu_cnt * per_cpu + config->validated_cap * entry + WEFT_SAMPLES_LEN + krpc;
+	return cpu_cnt * per_cpu + config->session_cap * entry + WEFT_SAMPLES_LEN + krpc;
 }
 
 void xdp_plan_of(const struct xdp_config *config, const struct netdev *netdev,

@@ -113,25 +113,25 @@ void xdp_ban_delete(struct xdp *xdp, const struct addr *addr, unsigned prefix_le
 		(void)bpf_map_delete_elem(xdp->maps[map], &key);
 }
 
-int xdp_validated_put(struct xdp *xdp, const struct weft_endpoint *source,
-		      const struct weft_validated *entry)
+int xdp_session_put(struct xdp *xdp, const struct weft_endpoint *source,
+		    const struct weft_session *entry)
 {
 	if (!is_attached(xdp))
 		return 0;
-	return full_of(bpf_map_update_elem(xdp->maps[XDP_MAP_VALIDATED], source, entry, BPF_ANY));
+	return full_of(bpf_map_update_elem(xdp->maps[XDP_MAP_SESSIONS], source, entry, BPF_ANY));
 }
 
-unsigned xdp_validated_sweep(struct xdp *xdp, uint64_t now_ns)
+unsigned xdp_session_sweep(struct xdp *xdp, uint64_t now_ns)
 {
 	struct weft_endpoint keys[SWEEP_CNT];
-	struct weft_validated entries[SWEEP_CNT];
+	struct weft_session entries[SWEEP_CNT];
 	uint32_t cnt = SWEEP_CNT, next;
 	unsigned swept = 0;
 	int err;
 
 	if (!is_attached(xdp))
 		return 0;
-	err = bpf_map_lookup_batch(xdp->maps[XDP_MAP_VALIDATED],
+	err = bpf_map_lookup_batch(xdp->maps[XDP_MAP_SESSIONS],
 				   xdp->is_sweeping ? &xdp->sweep_at : NULL, &next, keys, entries,
 				   &cnt, NULL);
 	/* -ENOENT: these were the last ones, and the next sweep begins again. */
@@ -142,7 +142,7 @@ unsigned xdp_validated_sweep(struct xdp *xdp, uint64_t now_ns)
 	for (uint32_t i = 0; i < cnt; i++) {
 		if (entries[i].expires_ns > now_ns)
 			continue;
-		swept += bpf_map_delete_elem(xdp->maps[XDP_MAP_VALIDATED], &keys[i]) == 0;
+		swept += bpf_map_delete_elem(xdp->maps[XDP_MAP_SESSIONS], &keys[i]) == 0;
 	}
 	return swept;
 }

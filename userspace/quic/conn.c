@@ -300,30 +300,8 @@ static void conn_learn_local(struct quic_conn *conn, const struct addr *local)
 	ngtcp2_conn_set_local_addr(conn->ngtcp2, &path.path.local);
 }
 
-/*
- * Only who accepted decrypts what comes from elsewhere (RFC 9000 9.3), and
- * of long headers nothing: their keys are gone once the connection is open.
- */
-static bool conn_is_strange(const struct quic_conn *conn, const struct dgram *dgram)
-{
-	return conn->engine->on_undecryptable && !conn->is_dialler &&
-	       conn->state == QUIC_CONN_OPEN && !(dgram->data[0] & 0x80) &&
-	       !addr_equal(&dgram->remote, &conn->remote) &&
-	       !quic_path_is_from(ngtcp2_conn_get_path(conn->ngtcp2), &dgram->remote);
-}
-
-static uint64_t conn_discarded_cnt(const struct quic_conn *conn)
-{
-	ngtcp2_conn_info info;
-
-	ngtcp2_conn_get_conn_info(conn->ngtcp2, &info);
-	return info.pkt_discarded;
-}
-
 int quic_conn_input(struct quic_conn *conn, struct dgram *dgram)
 {
-	uint64_t discarded_cnt = 0;
-	bool is_strange;
 	ngtcp2_pkt_info info = {.ecn = dgram->ecn};
 	ngtcp2_path_storage path;
 	int rv;
@@ -337,17 +315,12 @@ int quic_conn_input(struct quic_conn *conn, struct dgram *dgram)
 	if (!conn->is_local_known && addr_equal(&dgram->remote, &conn->remote))
 		conn_learn_local(conn, &dgram->local);
 	quic_path_init(&path, &dgram->local, &dgram->remote);
-	is_strange = conn_is_strange(conn, dgram);
-	if (is_strange)
-		discarded_cnt = conn_discarded_cnt(conn);
 	rv = ngtcp2_conn_read_pkt(conn->ngtcp2, &path.path, &info, dgram->data, dgram->len,
 				  conn->engine->now_ns);
 	if (rv != 0) {
 		quic_conn_shut(conn, rv);
 		return rv;
 	}
-	if (is_strange && conn_discarded_cnt(conn) > discarded_cnt)
-		conn->engine->on_undecryptable(conn->engine->path_ctx, dgram);
 	quic_conn_want_write(conn);
 	return 0;
 }

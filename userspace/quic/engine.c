@@ -185,7 +185,6 @@ int quic_engine_new(const struct quic_engine_params *params, struct quic_engine 
 	engine->events = params->events;
 	engine->ctx = params->ctx;
 	engine->on_path = params->on_path;
-	engine->on_undecryptable = params->on_undecryptable;
 	engine->path_ctx = params->path_ctx;
 	engine->is_limited = params->is_limited;
 	engine->limited_ctx = params->limited_ctx;

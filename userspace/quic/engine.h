@@ -145,7 +145,6 @@ struct quic_engine {
 	quic_path_fn on_path; /* may be NULL */
 	bool (*is_limited)(void *ctx, const struct addr *remote);
 	void *limited_ctx;
-	quic_dgram_fn on_undecryptable;
 	void *path_ctx;
 	size_t dgram_len_max; /* largest UDP payload any connection sends */
 	uint64_t now_ns;

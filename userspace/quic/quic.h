@@ -88,13 +88,6 @@ struct quic_stats {
  * connection of ours may be expected on; it may not call the engine.
  */
 typedef void (*quic_path_fn)(void *ctx, const struct addr *remote);
-/*
- * quic_dgram_fn is told a datagram with an id of a connection of ours that
- * came from elsewhere than its peer and of which nothing could be used: it
- * does not decrypt, or is a copy. Who sent it is not known: its source is
- * what it says. As quic_path_fn.
- */
-typedef void (*quic_dgram_fn)(void *ctx, const struct dgram *dgram);
 
 /*
  * quic_engine_new. key, events and random are borrowed for the engine's
@@ -111,8 +104,7 @@ struct quic_engine_params {
 	uint32_t cid_epoch; /* hours of the wall clock at start, the same for all workers */
 	/* A connection is dialled to remote, or proved that it is there: NULL, nobody asks. */
 	quic_path_fn on_path;
-	quic_dgram_fn on_undecryptable; /* NULL: nobody asks */
-	void *path_ctx;			/* of both */
+	void *path_ctx;
 	/*
 	 * Asked at each Initial: does its address have one connection in all, which begins with
 	 * a Retry? A known peer with a token is never asked about. NULL: nobody asks.

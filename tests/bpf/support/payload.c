@@ -11,7 +11,7 @@ static const __u64 retry_scid[2] = {0x1122334455667788, 0x99aabbccddeeff00};
 
 static void write_id(const struct payload_keys *keys, enum payload_id id, unsigned len, uint8_t *at)
 {
-	static const uint8_t noise[WEFT_CID_RANDOM_LEN] = {1, 2, 3, 4, 5, 6};
+	const uint8_t noise[WEFT_CID_RANDOM_LEN] = {1, 2, 3, 4, 5, (uint8_t)(6 + keys->id_noise)};
 
 	memset(at, 0x5a, len);
 	if (id == PAYLOAD_ID_OURS)

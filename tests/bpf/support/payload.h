@@ -65,6 +65,7 @@ struct payload_krpc_reply {
 struct payload_keys {
 	struct weft_cid_keys cid;
 	struct weft_token_keys token;
+	uint8_t id_noise; /* added to ids of ours: another connection's */
 };
 
 /* payload_write_long returns the datagram's length; at has PAYLOAD_LEN_MAX bytes. */

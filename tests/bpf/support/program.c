@@ -48,7 +48,7 @@ static void *map_memory(const struct bpf_map *map)
 	return at;
 }
 
-const char *program_open(struct program *program, uint32_t validated_cap)
+const char *program_open(struct program *program, uint32_t session_cap)
 {
 	libbpf_print_fn_t print = libbpf_set_print(NULL);
 	int err;
@@ -60,7 +60,7 @@ const char *program_open(struct program *program, uint32_t validated_cap)
 	if (!program->skel)
 		die("open the program", errno);
 	program->skel->rodata->is_clock_given = true;
-	err = bpf_map__set_max_entries(program->skel->maps.weft_validated, validated_cap);
+	err = bpf_map__set_max_entries(program->skel->maps.weft_sessions, session_cap);
 	if (err < 0)
 		die("size the map of proven addresses", err);
 	err = weft_xdp__load(program->skel);
@@ -215,11 +215,12 @@ void program_clear(struct program *program)
 {
 	struct weft_sample last;
 
-	map_empty(program->skel->maps.weft_validated);
+	map_empty(program->skel->maps.weft_sessions);
 	map_empty(program->skel->maps.weft_bans_ipv4);
 	map_empty(program->skel->maps.weft_bans_ipv6);
 	map_zero(program, program->skel->maps.weft_places);
 	map_zero(program, program->skel->maps.weft_totals);
+	map_zero(program, program->skel->maps.weft_draws);
 	map_zero(program, program->skel->maps.weft_counters);
 	map_zero(program, program->skel->maps.weft_samplers);
 	(void)program_samples(program, &last);

@@ -34,7 +34,7 @@ struct program_result {
  * program_open loads it; NULL, or the reason why this machine cannot, which
  * is the test's skip. Anything else that fails ends the test program.
  */
-const char *program_open(struct program *program, uint32_t validated_cap);
+const char *program_open(struct program *program, uint32_t session_cap);
 void program_close(struct program *program);
 
 void program_set_now(struct program *program, uint64_t now_ns);

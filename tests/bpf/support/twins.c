@@ -13,7 +13,7 @@
 
 static const struct demux_tables_params params = {
 	.ban_cap = TWINS_BAN_CAP,
-	.validated_cap = TWINS_VALIDATED_CAP,
+	.session_cap = TWINS_SESSION_CAP,
 	.secret = {1, 2},
 };
 static const uint32_t only;
@@ -34,7 +34,7 @@ const char *twins_open(struct twins *twins)
 	krpc->reply_keys = &twins->native.reply_keys;
 	if (!krpc->selves || !krpc->buckets || !krpc->held)
 		abort();
-	reason = program_open(&twins->program, TWINS_VALIDATED_CAP);
+	reason = program_open(&twins->program, TWINS_SESSION_CAP);
 	twins->has_program = !reason;
 	weft_ghash_fill(ghash);
 	if (twins->has_program)
@@ -59,11 +59,32 @@ static void put(struct twins *twins, const char *map, const void *key, const voi
 		program_put(&twins->program, map, key, value);
 }
 
+/* On every CPU. */
+static void put_set(struct twins *twins, uint32_t idx, const struct weft_proven_set *set)
+{
+	struct weft_proven_set *sets;
+
+	if (!twins->has_program)
+		return;
+	sets = calloc((size_t)twins->program.cpu_cnt, sizeof(*sets));
+	if (!sets)
+		abort();
+	for (int cpu = 0; cpu < twins->program.cpu_cnt; cpu++)
+		sets[cpu] = *set;
+	program_put(&twins->program, "weft_proven", &idx, sets);
+	free(sets);
+}
+
 void twins_reset(struct twins *twins)
 {
 	struct weft_tables *native = &twins->native;
+	static const struct weft_proven_set empty;
 	struct weft_tables kept = *native;
 
+	/* Those of the program that are not empty. */
+	for (uint32_t i = 0; i < WEFT_PROVEN_SET_CNT; i++)
+		if (memcmp(&native->proven[i], &empty, sizeof(empty)) != 0)
+			put_set(twins, i, &empty);
 	arena_close(&twins->arena);
 	if (arena_open(&twins->arena, demux_tables_footprint(&params)) < 0 ||
 	    demux_tables_init(native, &twins->arena, &params) < 0)
@@ -137,19 +158,22 @@ void twins_ban_scope(struct twins *twins, const struct weft_endpoint *addr, unsi
 	put(twins, "weft_config", &only, &twins->native.config);
 }
 
-void twins_validate(struct twins *twins, const struct weft_endpoint *source, uint64_t expires_ns)
+void twins_put_session(struct twins *twins, const struct weft_endpoint *source, uint64_t expires_ns)
 {
-	twins_validate_kind(twins, source, expires_ns, WEFT_VALIDATED_SESSION);
+	const struct weft_session entry = {.expires_ns = expires_ns};
+
+	if (demux_session_put(&twins->native, source, &entry) < 0)
+		abort();
+	put(twins, "weft_sessions", source, &entry);
 }
 
-void twins_validate_kind(struct twins *twins, const struct weft_endpoint *source,
-			 uint64_t expires_ns, enum weft_validated_kind kind)
+void twins_prove(struct twins *twins, const struct weft_endpoint *source)
 {
-	const struct weft_validated entry = {.expires_ns = expires_ns, .kind = kind};
+	struct weft_proven_set *set = weft_proven_set(&twins->native, source);
 
-	if (demux_validated_put(&twins->native, source, &entry) < 0)
-		abort();
-	put(twins, "weft_validated", source, &entry);
+	weft_proven_put(&twins->native, source, weft_proven_victim(&twins->native, source),
+			twins->native.now_ns + twins->native.config.token_life_ns);
+	put_set(twins, (uint32_t)(set - twins->native.proven), set);
 }
 
 /* Of each that is there. */
@@ -306,6 +330,30 @@ static bool totals_differ(struct twins *twins)
 	return false;
 }
 
+static bool draws_differ(struct twins *twins)
+{
+	struct weft_draw draw;
+
+	for (uint32_t i = 0; i < WEFT_ANSWERS_CNT; i++) {
+		program_get_own(&twins->program, "weft_draws", i, &draw, sizeof(draw));
+		if (memcmp(&draw, &twins->native.draws[i], sizeof(draw)) != 0)
+			return true;
+	}
+	return false;
+}
+
+static bool proven_differ(struct twins *twins)
+{
+	struct weft_proven_set set;
+
+	for (uint32_t i = 0; i < WEFT_PROVEN_SET_CNT; i++) {
+		program_get_own(&twins->program, "weft_proven", i, &set, sizeof(set));
+		if (memcmp(&set, &twins->native.proven[i], sizeof(set)) != 0)
+			return true;
+	}
+	return false;
+}
+
 static bool samplers_differ(struct twins *twins)
 {
 	struct weft_sampler sampler;
@@ -318,21 +366,21 @@ static bool samplers_differ(struct twins *twins)
 	return false;
 }
 
-static bool validated_differ(struct twins *twins)
+static bool sessions_differ(struct twins *twins)
 {
 	struct weft_endpoint key;
-	struct weft_validated entry;
-	const struct weft_validated *twin;
+	struct weft_session entry;
+	const struct weft_session *twin;
 	uint32_t cnt = 0;
-	bool more = program_first(&twins->program, "weft_validated", &key, &entry);
+	bool more = program_first(&twins->program, "weft_sessions", &key, &entry);
 
-	for (; more; more = program_next(&twins->program, "weft_validated", &key, &entry)) {
-		twin = demux_validated_lookup(&twins->native, &key);
+	for (; more; more = program_next(&twins->program, "weft_sessions", &key, &entry)) {
+		twin = demux_session_lookup(&twins->native, &key);
 		if (!twin || memcmp(&entry, twin, sizeof(entry)) != 0)
 			return true;
 		cnt++;
 	}
-	return cnt != twins->native.validated.used_cnt;
+	return cnt != twins->native.sessions.used_cnt;
 }
 
 const char *twins_compare_tables(struct twins *twins)
@@ -347,7 +395,11 @@ const char *twins_compare_tables(struct twins *twins)
 		return "samplers";
 	if (totals_differ(twins))
 		return "buckets of all strangers";
-	return validated_differ(twins) ? "proven addresses" : NULL;
+	if (draws_differ(twins))
+		return "lots of answers";
+	if (proven_differ(twins))
+		return "proven addresses";
+	return sessions_differ(twins) ? "paths of sessions" : NULL;
 }
 
 struct weft_config twins_config(void)
@@ -364,6 +416,8 @@ struct weft_config twins_config(void)
 
 	for (unsigned total = 0; total < WEFT_TOTAL_CNT; total++)
 		config.totals[total] = rate;
+	for (unsigned answer = 0; answer < WEFT_ANSWERS_CNT; answer++)
+		config.answers[answer] = rate;
 	for (unsigned class = 0; class < WEFT_CLASS_ALL_CNT; class ++)
 		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
 			config.rates[class][level] = rate;

@@ -10,9 +10,9 @@
  * The BPF program and its native twin with the same tables. Every frame
  * goes to both; what they say of it must be one thing.
  */
-#define TWINS_VALIDATED_CAP 4096
-#define TWINS_BAN_CAP	    64
-#define TWINS_WALL_S	    1800000000ull /* when the monotonic clock says 0 */
+#define TWINS_SESSION_CAP 4096
+#define TWINS_BAN_CAP	  64
+#define TWINS_WALL_S	  1800000000ull /* when the monotonic clock says 0 */
 
 struct twins {
 	struct program program;
@@ -42,9 +42,11 @@ void twins_ban(struct twins *twins, const struct weft_endpoint *addr, unsigned p
 	       uint64_t expires_ns);
 void twins_ban_scope(struct twins *twins, const struct weft_endpoint *addr, unsigned prefix_len,
 		     const struct weft_ban *ban);
-void twins_validate(struct twins *twins, const struct weft_endpoint *source, uint64_t expires_ns);
-void twins_validate_kind(struct twins *twins, const struct weft_endpoint *source,
-			 uint64_t expires_ns, enum weft_validated_kind kind);
+/* twins_put_session: source is the path of a session. */
+void twins_put_session(struct twins *twins, const struct weft_endpoint *source,
+		       uint64_t expires_ns);
+/* twins_prove: source showed a Retry's token now. */
+void twins_prove(struct twins *twins, const struct weft_endpoint *source);
 
 /*
  * twins_set_krpc_...: what DHT questions are answered from, as

@@ -17,7 +17,8 @@ enum absent {
 	TOKEN_KEYS,
 	PLACES,
 	TOTALS,
-	ROOM,
+	DRAWS,
+	PROVEN,
 	KRPC_TEXT,
 	KRPC_QUERY,
 	KRPC_SELF,
@@ -32,6 +33,8 @@ struct weft_tables {
 	struct weft_token_keys token_keys;
 	struct weft_bucket bucket;
 	struct weft_place place;
+	struct weft_draw draw;
+	struct weft_proven_set proven;
 	struct weft_krpc_self krpc_self;
 	struct weft_krpc_query krpc_query;
 	__u64 krpc_held;
@@ -99,6 +102,19 @@ static inline const __u64 *weft_table_krpc_held(struct weft_tables *tables, __u3
 	return THERE(tables, KRPC_HELD, &tables->krpc_held);
 }
 
+static inline const struct weft_krpc_reply_keys *
+weft_table_krpc_reply_keys(struct weft_tables *tables)
+{
+	(void)tables;
+	return NULL;
+}
+
+static inline const __u8 *weft_table_krpc_tail(struct weft_tables *tables,
+					       const struct weft_facts *facts)
+{
+	return tables->payload + facts->len - WEFT_KRPC_TAIL_LEN;
+}
+
 static inline __u64 weft_table_now(struct weft_tables *tables)
 {
 	(void)tables;
@@ -124,23 +140,30 @@ static inline const struct weft_ban *weft_table_ban(struct weft_tables *tables,
 	return NULL;
 }
 
-static inline struct weft_validated *weft_table_validated(struct weft_tables *tables,
-							  const struct weft_endpoint *source)
+static inline struct weft_session *weft_table_session(struct weft_tables *tables,
+						      const struct weft_endpoint *source)
 {
 	(void)tables, (void)source;
 	return NULL;
 }
 
-static inline _Bool weft_table_validate(struct weft_tables *tables,
-					const struct weft_endpoint *source,
-					const struct weft_validated *entry)
+static inline struct weft_proven_set *weft_table_proven_set(struct weft_tables *tables, __u32 idx)
 {
-	(void)tables, (void)source, (void)entry;
-	return tables->absent != ROOM;
+	(void)idx;
+	return THERE(tables, PROVEN, &tables->proven);
+}
+
+static inline struct weft_draw *weft_table_draw(struct weft_tables *tables, enum weft_answer answer)
+{
+	(void)answer;
+	return THERE(tables, DRAWS, &tables->draw);
 }
 
 #include "weft/limit.h"
 #define weft_call_admit weft_limit_admit
+#include "weft/proven.h"
+#define weft_call_proven_way	weft_proven_way
+#define weft_call_proven_victim weft_proven_victim
 #include "weft/stranger.h"
 
 static inline enum weft_reason weft_call_initial(struct weft_tables *tables,
@@ -152,6 +175,7 @@ static inline enum weft_reason weft_call_initial(struct weft_tables *tables,
 
 #include "weft/krpc_policy.h"
 #define weft_call_query weft_policy_query
+#define weft_call_reply weft_policy_is_reply
 #include "weft/policy.h"
 
 static const struct weft_endpoint source = {.addr = {0x20, 1}, .port_be = 1};
@@ -183,9 +207,9 @@ static void test_absent_table_leaves_datagrams_to_the_kernel(void)
 	} rows[] = {
 		{NOTHING, "\xc3\0\0\0\1\x08", WEFT_REASON_INITIAL},
 		{CONFIG, "\xc3\0\0\0\1\x08", WEFT_REASON_NO_TABLES},
-		{PLACES, "\xc3\0\0\0\1\x08", WEFT_REASON_INITIAL_LIMIT},
+		{PLACES, "\xc3\0\0\0\1\x08", WEFT_REASON_RETRY_SENT},
 		{CID_KEYS, "\x41\x80\1\2\3\4", WEFT_REASON_BAD_ID},
-		{TOTALS, "\xc3\0\0\0\2\x08", WEFT_REASON_ANSWER_LIMIT},
+		{DRAWS, "\xc3\0\0\0\2\x08", WEFT_REASON_ANSWER_LIMIT},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -241,19 +265,23 @@ static void write_token(struct weft_tables *tables, uint8_t kind)
 	(void)weft_token_write(&tables->token_keys, &token, tables->payload + 24);
 }
 
-static void test_token_needs_keys_and_room(void)
+static void test_token_needs_keys_alone(void)
 {
 	struct weft_tables tables = tables_without(TOKEN_KEYS);
 
 	write_token(&tables, WEFT_TOKEN_RETRY);
 	CHECK_EQ(judge(&tables, 1200, 1200), WEFT_REASON_NO_TABLES);
-	tables.absent = ROOM;
-	CHECK_EQ(judge(&tables, 1200, 1200), WEFT_REASON_VALIDATED_FULL);
+	/* Nothing is remembered, and nothing refused for it. */
+	tables.absent = PROVEN;
+	CHECK_EQ(judge(&tables, 1200, 1200), WEFT_REASON_RETRIED);
 	write_token(&tables, WEFT_TOKEN_KNOWN);
 	CHECK_EQ(judge(&tables, 1200, 1200), WEFT_REASON_KNOWN);
-	/* Put, and gone when it is asked for: as if there were no room. */
+	tables.absent = PLACES;
+	CHECK_EQ(judge(&tables, 1200, 1200), WEFT_REASON_RETRY_SENT);
+	/* The first makes an entry, which has no credit here. */
 	tables.absent = NOTHING;
-	CHECK_EQ(judge(&tables, 1200, 1200), WEFT_REASON_KNOWN);
+	write_token(&tables, WEFT_TOKEN_RETRY);
+	CHECK_EQ(judge(&tables, 1200, 1200), WEFT_REASON_RETRIED);
 }
 
 /* What can be read ends earlier than the length says: nothing beyond is touched. */
@@ -299,7 +327,7 @@ int main(void)
 	RUN(test_absent_table_leaves_datagrams_to_the_kernel);
 	RUN(test_absent_table_leaves_dht_questions_to_userspace);
 	RUN(test_without_addresses_everything_passes);
-	RUN(test_token_needs_keys_and_room);
+	RUN(test_token_needs_keys_alone);
 	RUN(test_nothing_is_read_beyond_the_view);
 	RUN(test_classes_beyond_the_last_are_refused);
 	RUN(test_weight_of_a_sample_does_not_wrap);

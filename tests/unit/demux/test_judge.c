@@ -31,7 +31,7 @@ static void keep_sample(void *ctx, const struct weft_sample *sample)
 
 static bool bench_open(struct bench *bench)
 {
-	const struct demux_tables_params params = {.ban_cap = 4, .validated_cap = 4};
+	const struct demux_tables_params params = {.ban_cap = 4, .session_cap = 4};
 	const __u64 key[2] = {1, 2};
 
 	memset(bench, 0, sizeof(*bench));
@@ -114,26 +114,26 @@ static void test_one_byte_and_the_longest_datagram_are_judged(void)
 static void test_proven_address_is_replaced_and_forgotten(void)
 {
 	struct weft_endpoint source = {.port_be = 7, .addr = {0x20, 1}};
-	struct weft_validated entry = {.expires_ns = 5};
+	struct weft_session entry = {.expires_ns = 5};
 	struct bench bench;
 
 	CHECK(bench_open(&bench));
-	CHECK_EQ(demux_validated_put(&bench.tables, &source, &entry), 0);
+	CHECK_EQ(demux_session_put(&bench.tables, &source, &entry), 0);
 	entry.expires_ns = 9;
-	CHECK_EQ(demux_validated_put(&bench.tables, &source, &entry), 0);
-	CHECK_EQ(bench.tables.validated.used_cnt, 1);
-	CHECK_EQ(demux_validated_lookup(&bench.tables, &source)->expires_ns, 9);
-	CHECK_EQ(demux_validated_sweep(&bench.tables, 8), 0);
-	demux_validated_delete(&bench.tables, &source);
-	demux_validated_delete(&bench.tables, &source);
-	CHECK(!demux_validated_lookup(&bench.tables, &source));
-	CHECK_EQ(bench.tables.validated_slots.used_cnt, 0);
+	CHECK_EQ(demux_session_put(&bench.tables, &source, &entry), 0);
+	CHECK_EQ(bench.tables.sessions.used_cnt, 1);
+	CHECK_EQ(demux_session_lookup(&bench.tables, &source)->expires_ns, 9);
+	CHECK_EQ(demux_session_sweep(&bench.tables, 8), 0);
+	demux_session_delete(&bench.tables, &source);
+	demux_session_delete(&bench.tables, &source);
+	CHECK(!demux_session_lookup(&bench.tables, &source));
+	CHECK_EQ(bench.tables.session_slots.used_cnt, 0);
 	arena_close(&bench.arena);
 }
 
 static void test_tables_fit_what_they_ask_for(void)
 {
-	const struct demux_tables_params params = {.ban_cap = 4, .validated_cap = 4};
+	const struct demux_tables_params params = {.ban_cap = 4, .session_cap = 4};
 	struct weft_tables tables;
 	struct arena arena;
 

@@ -46,7 +46,7 @@ static void on_sample(void *ctx, const struct weft_sample *sample)
 static bool bench_make(struct bench *bench)
 {
 	const struct gate_params gate = {
-		.secret = {1, 2}, .validated_cap = 1, .on_sample = on_sample, .ctx = bench};
+		.secret = {1, 2}, .session_cap = 1, .on_sample = on_sample, .ctx = bench};
 
 	memset(bench, 0, sizeof(*bench));
 	scratch_make(bench->dir);
@@ -262,21 +262,6 @@ static void test_bans_for_ids_have_a_limit_of_their_own(void)
 	CHECK_EQ(ban_list_put(bench.list, &ban, on_done, &bench), 0);
 	store_flush(bench.store);
 	CHECK_EQ(ban_list_cnt(bench.list), BAN_LIST_IDS_CAP + 1);
-	bench_remove(&bench);
-}
-
-static void test_what_does_not_decrypt_is_counted_and_told(void)
-{
-	uint8_t data[50] = {0x40};
-	struct dgram dgram = {.data = data, .len = sizeof(data)};
-	struct bench bench;
-
-	CHECK(bench_make(&bench));
-	gate_turn(bench.gate, NOW_NS);
-	CHECK_EQ(addr_parse("192.0.2.1:9", &dgram.remote), 0);
-	gate_note_undecryptable(bench.gate, &dgram);
-	CHECK_EQ(gate_counters(bench.gate)[WEFT_REASON_FAILED_DECRYPTS].packet_cnt, 1);
-	CHECK_EQ(bench.told_weight, 1);
 	bench_remove(&bench);
 }
 
@@ -518,7 +503,6 @@ int main(void)
 	RUN(test_a_ban_that_the_store_refuses_is_taken_back);
 	RUN(test_ban_for_ids_is_no_exception_inside_a_ban);
 	RUN(test_bans_for_ids_have_a_limit_of_their_own);
-	RUN(test_what_does_not_decrypt_is_counted_and_told);
 	RUN(test_bans_end_by_themselves_to_the_second);
 	RUN(test_one_more_than_fits_is_refused);
 	RUN(test_the_gate_drops_what_is_banned_until_the_ban_ends);

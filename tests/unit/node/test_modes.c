@@ -116,7 +116,7 @@ static const struct {
 
 static struct gate *gate_open(void)
 {
-	const struct gate_params params = {.secret = {1, 2}, .validated_cap = 65536};
+	const struct gate_params params = {.secret = {1, 2}, .session_cap = 65536};
 	struct weft_config policy;
 	struct gate *gate;
 

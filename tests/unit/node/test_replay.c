@@ -119,7 +119,7 @@ static uint64_t second_send(struct weft_tables *tables, const struct pattern *pa
 /* Returns how many the policy itself refuses under krpc_rate. */
 static uint64_t policy_run(const struct pattern *pattern, uint32_t krpc_rate, bool is_recorded)
 {
-	const struct demux_tables_params params = {.ban_cap = 1, .validated_cap = 1};
+	const struct demux_tables_params params = {.ban_cap = 1, .session_cap = 1};
 	struct weft_tables *tables = calloc(1, sizeof(*tables));
 	uint64_t refused_cnt = 0;
 	struct arena arena;

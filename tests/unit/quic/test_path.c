@@ -112,7 +112,7 @@ static bool copy_short(struct quic_net *net, struct quic_net_dgram *dgram)
 }
 
 /* Whoever has seen an id plays with it; b's peer stays where it is. */
-static void test_what_does_not_decrypt_from_elsewhere_is_told(void)
+static void test_junk_with_a_real_id_from_elsewhere_changes_nothing(void)
 {
 	struct addr elsewhere = {.ip = {192, 0, 2, 1}, .port = 9, .family = ADDR_IPV4};
 	static struct copier copier;
@@ -128,7 +128,6 @@ static void test_what_does_not_decrypt_from_elsewhere_is_told(void)
 	CHECK(quic_net_transfer(conn, 10000, 10 * NS_PER_S));
 	quic_net_settle(&p.net, NS_PER_S);
 	CHECK(copier.len > 30);
-	CHECK_EQ(p.b->undecryptable_cnt, 0);
 	/* A bit turned over, noise behind the id, and a copy: nothing to be used. */
 	for (unsigned i = 0; i < 3; i++) {
 		memcpy(data, copier.data, copier.len);
@@ -137,24 +136,20 @@ static void test_what_does_not_decrypt_from_elsewhere_is_told(void)
 		if (i == 1)
 			memset(data + 1 + WEFT_CID_LEN, 0x5a, copier.len - 1 - WEFT_CID_LEN);
 		quic_net_inject(p.b, &elsewhere, data, copier.len);
-		CHECK_EQ(p.b->undecryptable_cnt, i + 1);
 	}
-	/* From its own path nobody is blamed: whoever borrows that would blame the peer. */
+	/* From its own path. */
 	memset(data, 0x5a, sizeof(data));
 	memcpy(data, copier.data, 1 + WEFT_CID_LEN);
 	quic_net_inject(p.b, &p.a->outer, data, 100);
-	CHECK_EQ(p.b->undecryptable_cnt, 3);
 	/* Long headers to an open connection cost no decryption. */
 	data[0] = 0xe3;
 	memcpy(data + 1, "\0\0\0\1\x10", 5);
 	memcpy(data + 6, copier.data + 1, WEFT_CID_LEN);
 	quic_net_inject(p.b, &elsewhere, data, 1200);
-	CHECK_EQ(p.b->undecryptable_cnt, 3);
 	/* A peer that moves is heard. */
 	p.a->outer.port = 4321;
 	CHECK(quic_net_transfer(conn, 10000, 10 * NS_PER_S));
 	quic_net_settle(&p.net, NS_PER_S);
-	CHECK_EQ(p.b->undecryptable_cnt, 3);
 	quic_pair_fini(&p);
 }
 
@@ -526,7 +521,7 @@ int main(void)
 	RUN(test_megabyte_survives_loss);
 	RUN(test_reordering_does_not_damage_a_stream);
 	RUN(test_nat_rebinding_is_survived_by_either_sender);
-	RUN(test_what_does_not_decrypt_from_elsewhere_is_told);
+	RUN(test_junk_with_a_real_id_from_elsewhere_changes_nothing);
 	RUN(test_dialler_migrates_to_a_new_address);
 	RUN(test_paths_are_told_when_dialled_proved_and_moved);
 	RUN(test_dialler_learns_its_own_address);

@@ -90,17 +90,6 @@ static void timer_fire(struct timer *timer, uint64_t now_ns)
 	timer_arm(bans, now_ns);
 }
 
-static struct ban_target target_of(const struct weft_endpoint *source)
-{
-	bool is_ipv4 = weft_endpoint_is_ipv4(source);
-	struct addr addr = {.family = is_ipv4 ? ADDR_IPV4 : ADDR_IPV6};
-	struct ban_target target;
-
-	memcpy(addr.ip, source->addr + (is_ipv4 ? 12 : 0), is_ipv4 ? 4 : 16);
-	target = ban_target_of(&addr);
-	return is_ipv4 ? target : ban_target_cut(&target, 64);
-}
-
 /* A worker is in the middle of a datagram when this becomes known: its tables wait for the turn. */
 static void spread_soon(struct bans *bans)
 {
@@ -235,26 +224,6 @@ void bans_undo(struct bans *bans, const struct ban *removed)
 		offences_forget_place(&bans->offences, &removed->source);
 	else
 		offences_forget_cause(&bans->offences, removed->cause, place_review, bans);
-}
-
-void bans_note_failure(struct bans *bans, const struct weft_sample *sample)
-{
-	const struct weft_endpoint source = offenders_source(&sample->source);
-	struct ban ban = {.target = target_of(&source),
-			  .scope = WEFT_BAN_IDS,
-			  .added_s = clock_wall_s(),
-			  .reason = "failed decrypts"};
-
-	/* While it is banned its datagrams are counted for the same reason, and are no news. */
-	if (!bans->list || ban_list_lookup(bans->list, &ban.target) ||
-	    !suspects_note(&bans->suspects, &source, sample->weight, sample->at_ns))
-		return;
-	ban.expires_s = ban.added_s + BANS_SUSPECT_S;
-	if (!add(bans, &ban))
-		return;
-	log_notice("an address sends connection ids of ours with what does not decrypt: for %u "
-		   "minutes only its sessions may use them; weft ban list shows it",
-		   BANS_SUSPECT_S / 60);
 }
 
 int bans_open(struct bans *bans, struct node *node)

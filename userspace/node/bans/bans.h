@@ -8,10 +8,8 @@
 #include "node/bans/ban_list.h"
 #include "node/bans/incidents.h"
 #include "node/bans/offences.h"
-#include "node/bans/suspects.h"
 
 struct node;
-struct weft_sample;
 
 /*
  * The bans of a node in force everywhere: the list and its clock, every
@@ -24,7 +22,6 @@ struct bans {
 	struct timer timer;	/* the next end of a ban, or a look at the wall clock */
 	uint64_t wall_offset_s; /* wall clock less monotonic clock when they were last spread */
 	bool is_spread_due;	/* with the next turn */
-	struct suspects suspects;
 	struct offences offences;
 };
 
@@ -40,16 +37,6 @@ void bans_close(struct bans *bans);
  * that may not be any more are closed.
  */
 void bans_changed(struct bans *bans, const struct ban_target *target, uint64_t now_ns);
-/*
- * bans_note_failure: datagrams with ids of ours that did not decrypt, from
- * no session's path. Whose rate is too high is banned for BANS_SUSPECT_S,
- * but only for what he did: the source of such a datagram is whatever its
- * sender wrote there. So its sessions go on, it may open new ones, and all
- * that somebody who borrows its address takes from it is to move a session
- * to another of its ports meanwhile.
- */
-#define BANS_SUSPECT_S 300
-void bans_note_failure(struct bans *bans, const struct weft_sample *sample);
 /*
  * bans_add_peer keeps key out until until_s (wall clock). at is where it was (ADDR_NONE: not
  * known); its address is limited, never banned, when that makes OFFENCES_KEYS_MIN keys of it within

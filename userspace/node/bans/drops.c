@@ -18,8 +18,6 @@ void drops_sample(void *ctx, const struct weft_sample *sample)
 	struct drops *drops = ctx;
 
 	offenders_add(&drops->offenders, sample);
-	if (sample->reason == WEFT_REASON_FAILED_DECRYPTS)
-		bans_note_failure(&drops->node->bans, sample);
 }
 
 /* What is less than it was began anew in between. */

@@ -88,7 +88,7 @@ static int worker_open_jobs(struct worker *worker, const struct worker_params *p
 static int worker_open_gate(struct worker *worker, const struct worker_params *params, char *what)
 {
 	struct gate_params gate = {
-		.validated_cap = params->config->fastpath.xdp.validated_cap,
+		.session_cap = params->config->fastpath.xdp.session_cap,
 		.on_sample = params->on_sample,
 		.ctx = params->ctx,
 	};
@@ -120,14 +120,6 @@ static void worker_on_path(void *ctx, const struct addr *remote)
 		gate_prove(worker->gate, remote, worker->now_ns);
 	if (worker->on_path)
 		worker->on_path(worker->ctx, remote);
-}
-
-static void worker_on_undecryptable(void *ctx, const struct dgram *dgram)
-{
-	struct worker *worker = ctx;
-
-	if (worker->gate)
-		gate_note_undecryptable(worker->gate, dgram);
 }
 
 static void paths_tell(struct timer *timer, uint64_t now_ns)
@@ -163,7 +155,6 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 		.sink = &worker->tx->sink,
 		.cid_epoch = params->cid_epoch,
 		.on_path = worker_on_path,
-		.on_undecryptable = worker_on_undecryptable,
 		.path_ctx = worker,
 		.is_limited = worker->gate ? gate_limits : NULL,
 		.limited_ctx = worker->gate,

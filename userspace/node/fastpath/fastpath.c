@@ -72,25 +72,22 @@ static void token_keys_push(struct fastpath *fastpath)
 }
 
 /* A full table refuses: such a path has a stranger's limits until there is room. */
-static void proven_push(void *ctx, const struct weft_endpoint *source,
-			const struct weft_validated *entry)
+static void session_push(void *ctx, const struct weft_endpoint *source,
+			 const struct weft_session *entry)
 {
 	struct fastpath *fastpath = ctx;
 
-	(void)!xdp_validated_put(fastpath->xdp, source, entry);
+	(void)!xdp_session_put(fastpath->xdp, source, entry);
 }
 
 void fastpath_on_path(void *ctx, const struct addr *remote)
 {
 	struct fastpath *fastpath = &((struct node *)ctx)->fastpath;
-	const struct weft_validated entry = {
-		.expires_ns = clock_monotonic_ns() + GATE_PATH_LIFE_NS,
-		.kind = WEFT_VALIDATED_SESSION,
-	};
+	const struct weft_session entry = {.expires_ns = clock_monotonic_ns() + GATE_PATH_LIFE_NS};
 	struct weft_endpoint endpoint = addr_endpoint(remote);
 
 	if (fastpath->xdp)
-		proven_push(fastpath, &endpoint, &entry);
+		session_push(fastpath, &endpoint, &entry);
 }
 
 void fastpath_event(struct fastpath *fastpath, const char *kind, const char *device,
@@ -125,7 +122,7 @@ void fastpath_tables_push(struct fastpath *fastpath)
 	fastpath_bans_push(fastpath);
 	fastpath_cids_rotated(fastpath);
 	token_keys_push(fastpath);
-	gate_each_proven(fastpath->node->home.gate, proven_push, fastpath);
+	gate_each_session(fastpath->node->home.gate, session_push, fastpath);
 }
 
 static void watch_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
@@ -239,7 +236,7 @@ static void tick_fire(struct timer *timer, uint64_t now_ns)
 	fastpath_devices_check(fastpath);
 	fastpath_devices_repeat(fastpath);
 	mode_move(fastpath, now_ns);
-	(void)xdp_validated_sweep(fastpath->xdp, now_ns);
+	(void)xdp_session_sweep(fastpath->xdp, now_ns);
 	if (fastpath->tick_cnt % CLOCK_TICKS == 0) {
 		fastpath_config_push(fastpath);
 		token_keys_push(fastpath);

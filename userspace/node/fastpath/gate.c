@@ -33,17 +33,17 @@ struct key_ban {
 	uint64_t expires_ns;
 };
 
-static struct demux_tables_params tables_params(uint32_t validated_cap, const uint64_t secret[2])
+static struct demux_tables_params tables_params(uint32_t session_cap, const uint64_t secret[2])
 {
 	return (struct demux_tables_params){.ban_cap = BAN_LIST_CAP,
-					    .validated_cap = validated_cap,
+					    .session_cap = session_cap,
 					    .secret = {secret[0], secret[1]}};
 }
 
-size_t gate_footprint(uint32_t validated_cap)
+size_t gate_footprint(uint32_t session_cap)
 {
 	const uint64_t any[2] = {0};
-	const struct demux_tables_params params = tables_params(validated_cap, any);
+	const struct demux_tables_params params = tables_params(session_cap, any);
 
 	return demux_tables_footprint(&params) + map_footprint(BAN_KEY_LEN, BAN_LIST_CAP) +
 	       map_footprint(sizeof(struct addr), BAN_LIST_AUTO_CAP) +
@@ -53,14 +53,14 @@ size_t gate_footprint(uint32_t validated_cap)
 int gate_new(const struct gate_params *params, struct gate **out_gate)
 {
 	const struct demux_tables_params tables =
-		tables_params(params->validated_cap, params->secret);
+		tables_params(params->session_cap, params->secret);
 	struct gate *gate = calloc(1, sizeof(*gate));
 	int err;
 
 	if (!gate)
 		return -ENOMEM;
 	gate->judge = (struct demux_judge){&gate->tables, params->on_sample, params->ctx};
-	if ((err = arena_open(&gate->arena, gate_footprint(params->validated_cap))) < 0 ||
+	if ((err = arena_open(&gate->arena, gate_footprint(params->session_cap))) < 0 ||
 	    (err = demux_tables_init(&gate->tables, &gate->arena, &tables)) < 0 ||
 	    (err = map_init(&gate->keys, &gate->arena, BAN_KEY_LEN, BAN_LIST_CAP, params->secret)) <
 		    0 ||
@@ -162,14 +162,14 @@ static void rate_share(struct weft_bucket_rate *rate, unsigned worker_cnt, uint3
 
 void gate_share(struct weft_config *policy, unsigned worker_cnt)
 {
-	static const enum weft_class spread[] = {WEFT_CLASS_INITIAL, WEFT_CLASS_NEW_PATH,
-						 WEFT_CLASS_ANSWER};
+	static const enum weft_class spread[] = {WEFT_CLASS_INITIAL, WEFT_CLASS_KNOWN};
 
 	for (unsigned i = 0; i < sizeof(spread) / sizeof(spread[0]); i++)
 		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
 			rate_share(&policy->rates[spread[i]][level], worker_cnt,
 				   policy->flood_shift);
-	rate_share(&policy->totals[WEFT_TOTAL_ANSWERS], worker_cnt, 0);
+	for (unsigned i = 0; i < WEFT_ANSWERS_CNT; i++)
+		rate_share(&policy->answers[i], worker_cnt, 0);
 	rate_share(&policy->validated, worker_cnt, 0);
 	rate_share(&policy->samples, worker_cnt, 0);
 }
@@ -196,23 +196,20 @@ void gate_set_reply_keys(struct gate *gate, const struct weft_krpc_reply_keys *k
 
 void gate_prove(struct gate *gate, const struct addr *remote, uint64_t now_ns)
 {
-	const struct weft_validated entry = {
-		.expires_ns = now_ns + GATE_PATH_LIFE_NS,
-		.kind = WEFT_VALIDATED_SESSION,
-	};
+	const struct weft_session entry = {.expires_ns = now_ns + GATE_PATH_LIFE_NS};
 	struct weft_endpoint endpoint = addr_endpoint(remote);
 
-	(void)!demux_validated_put(&gate->tables, &endpoint, &entry);
+	(void)!demux_session_put(&gate->tables, &endpoint, &entry);
 }
 
-void gate_each_proven(const struct gate *gate, demux_validated_fn fn, void *ctx)
+void gate_each_session(const struct gate *gate, demux_session_fn fn, void *ctx)
 {
-	demux_validated_each(&gate->tables, fn, ctx);
+	demux_session_each(&gate->tables, fn, ctx);
 }
 
 void gate_sweep(struct gate *gate)
 {
-	(void)demux_validated_sweep(&gate->tables, gate->now_ns);
+	(void)demux_session_sweep(&gate->tables, gate->now_ns);
 }
 
 void gate_turn(struct gate *gate, uint64_t now_ns)
@@ -223,11 +220,6 @@ void gate_turn(struct gate *gate, uint64_t now_ns)
 enum weft_verdict gate_judge(struct gate *gate, const struct dgram *dgram)
 {
 	return weft_verdict(demux_judge_dgram(&gate->judge, dgram, gate->now_ns));
-}
-
-void gate_note_undecryptable(struct gate *gate, const struct dgram *dgram)
-{
-	demux_judge_note(&gate->judge, dgram, WEFT_REASON_FAILED_DECRYPTS, gate->now_ns);
 }
 
 static bool is_in_force(const struct gate *gate, uint64_t expires_ns)

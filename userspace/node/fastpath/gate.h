@@ -29,8 +29,8 @@ struct gate;
 #define GATE_PATH_LIFE_NS (90ull * 1000 * 1000 * 1000)
 
 struct gate_params {
-	uint64_t secret[2];	/* of hash tables */
-	uint32_t validated_cap; /* proven addresses it remembers */
+	uint64_t secret[2];   /* of hash tables */
+	uint32_t session_cap; /* paths of sessions it knows */
 	/* Some of what was dropped is told, with weights; may be NULL. */
 	void (*on_sample)(void *ctx, const struct weft_sample *sample);
 	void *ctx;
@@ -40,7 +40,7 @@ int gate_new(const struct gate_params *params, struct gate **out_gate);
 /* gate_free takes NULL. */
 void gate_free(struct gate *gate);
 /* gate_footprint: bytes laid out, touched as they are used. */
-size_t gate_footprint(uint32_t validated_cap);
+size_t gate_footprint(uint32_t session_cap);
 
 /*
  * gate_share makes the policy of a node that of each of its worker_cnt
@@ -64,8 +64,8 @@ void gate_set_reply_keys(struct gate *gate, const struct weft_krpc_reply_keys *k
  * full table it has a stranger's limits until there is room.
  */
 void gate_prove(struct gate *gate, const struct addr *remote, uint64_t now_ns);
-/* gate_each_proven tells fn every proven address. */
-void gate_each_proven(const struct gate *gate, demux_validated_fn fn, void *ctx);
+/* gate_each_session tells fn every path of a session. */
+void gate_each_session(const struct gate *gate, demux_session_fn fn, void *ctx);
 /* gate_sweep drops what has expired. */
 void gate_sweep(struct gate *gate);
 /* gate_take enforces exactly set, which is freed; NULL changes nothing. */
@@ -75,8 +75,6 @@ void gate_take(struct gate *gate, struct ban_set *set);
  * What it says is the caller's to do.
  */
 enum weft_verdict gate_judge(struct gate *gate, const struct dgram *dgram);
-/* gate_note_undecryptable: QUIC could use nothing of dgram, which came from no session's path. */
-void gate_note_undecryptable(struct gate *gate, const struct dgram *dgram);
 /*
  * gate_refuses: key, or the address remote, is banned; refuses_addr: the address is. A
  * mesh_refuse_fn and a quic_refuse_fn; ctx is the gate.

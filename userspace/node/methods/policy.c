@@ -15,9 +15,10 @@
 /* --------------------------------------------------------------- show */
 
 static const char *const class_keys[WEFT_CLASS_CNT] = {
-	[WEFT_CLASS_INITIAL] = "limits.initial", [WEFT_CLASS_NEW_PATH] = "limits.new_path",
-	[WEFT_CLASS_KRPC] = "limits.krpc",	 [WEFT_CLASS_STUN] = "limits.stun",
-	[WEFT_CLASS_PROBE] = "limits.probe",	 [WEFT_CLASS_ANSWER] = "limits.answer",
+	[WEFT_CLASS_INITIAL] = "limits.initial",
+	[WEFT_CLASS_KRPC] = "limits.krpc",
+	[WEFT_CLASS_STUN] = "limits.stun",
+	[WEFT_CLASS_PROBE] = "limits.probe",
 };
 
 static const char *const level_names[WEFT_LEVEL_CNT] = {"/32, /64", "/24, /56", "/48"};
@@ -67,11 +68,10 @@ static json_t *threshold_json(const char *name, const char *where, uint64_t limi
 			 method_json_uint(used));
 }
 
-static json_t *table_json(const char *name, const char *where, uint64_t limit, uint64_t refused)
+static json_t *table_json(const char *name, const char *where, uint64_t limit)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "name", name, "kind", "table", "where",
-			 where, "unit", "count", "limit", method_json_uint(limit), "refused",
-			 method_json_uint(refused));
+	return json_pack("{s:s, s:s, s:s, s:s, s:o}", "name", name, "kind", "table", "where", where,
+			 "unit", "count", "limit", method_json_uint(limit));
 }
 
 /* Where a table of the node is, by the section of the setting that makes its limit. */
@@ -124,7 +124,9 @@ void method_show_policy(void *ctx, struct control_call *call, const json_t *para
 		for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++)
 			json_array_append_new(list, class_json(node, class, level));
 	json_array_append_new(
-		list, rate_json("limits.all_answers", &policy->totals[WEFT_TOTAL_ANSWERS], 0));
+		list, rate_json("limits.all_answers", &policy->answers[WEFT_ANSWERS_RETRY], 0));
+	json_array_append_new(
+		list, rate_json("limits.new_path", &policy->rates[WEFT_CLASS_NEW_PATH][0], 0));
 	json_array_append_new(list, rate_json("limits.proven", &policy->validated, 0));
 	json_array_append_new(list, threshold_json("quic.retry_above", "mode pressured",
 						   fastpath->pressure.config.pressured_from,
@@ -132,10 +134,8 @@ void method_show_policy(void *ctx, struct control_call *call, const json_t *para
 	json_array_append_new(list, threshold_json("xdp.flood_above", "mode flood",
 						   fastpath->pressure.config.flood_above,
 						   fastpath->pressure.stranger_rate));
-	json_array_append_new(
-		list, table_json("xdp.validated_cap", WHERE_STRANGERS,
-				 node->config->fastpath.xdp.validated_cap,
-				 node->drops.totals[WEFT_REASON_VALIDATED_FULL].packet_cnt));
+	json_array_append_new(list, table_json("xdp.session_cap", WHERE_STRANGERS,
+					       node->config->fastpath.xdp.session_cap));
 	tables_append(list, node);
 	control_reply(call, json_pack("{s:o, s:s, s:o}", "since_s",
 				      method_json_uint(node->drops.since_s), "mode",

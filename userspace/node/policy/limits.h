@@ -20,6 +20,7 @@ struct limits_rate {
 struct limits_config {
 	struct limits_rate classes[WEFT_CLASS_CNT];
 	struct limits_rate all_answers; /* to all addresses together */
+	struct limits_rate new_path;	/* of one connection id */
 	struct limits_rate proven;	/* of one proven address */
 };
 

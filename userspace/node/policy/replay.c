@@ -133,9 +133,8 @@ static void minute_lay_out(struct minute *minute, struct minute *last,
 }
 
 /*
- * Under pressure an Initial asks for an answer instead; a DHT datagram of a
- * stranger is dropped in mode flood. What was counted where it was counted
- * then is only moved where the modes differ.
+ * An Initial beyond its rate is asked for a Retry; a DHT datagram of a
+ * stranger is dropped in mode flood.
  */
 static struct weft_bucket_rate rate_of(const struct replay_limits *limits,
 				       const struct sketch_source *source, enum weft_mode mode,
@@ -144,10 +143,6 @@ static struct weft_bucket_rate rate_of(const struct replay_limits *limits,
 	unsigned class = source->class;
 	struct weft_bucket_rate rate;
 
-	if (class == WEFT_CLASS_INITIAL && recorded == WEFT_MODE_NORMAL && mode != recorded)
-		class = WEFT_CLASS_ANSWER;
-	else if (class == WEFT_CLASS_ANSWER && mode == WEFT_MODE_NORMAL && mode != recorded)
-		class = WEFT_CLASS_INITIAL;
 	rate = source->table < limits->worker_cnt ? limits->worker_rates[class][source->level]
 						  : limits->rates[class][source->level];
 	if (mode == WEFT_MODE_FLOOD)
