@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fair_path.h"
 #include "base/clock.h"
 
 #define TURN_NS		(NS_PER_MS / 10)
@@ -193,6 +194,20 @@ static void seam_asker_addr(const struct mesh_incoming *incoming, struct addr *o
 	*out_addr = incoming->duo->nodes[1 - incoming->request->to].addr;
 }
 
+static void seam_asker_path(const struct mesh_incoming *incoming, struct fair_path *out_path)
+{
+	static const struct fair_paths paths;
+	const struct duo_node *asker = &incoming->duo->nodes[1 - incoming->request->to];
+
+	fair_path_of_addr(&paths, &asker->addr, FAIR_STRANGER, out_path);
+	fair_path_add(&paths, out_path, asker->key, sizeof(asker->key));
+}
+
+static void seam_hurry(struct mesh *mesh)
+{
+	(void)mesh;
+}
+
 static const struct mesh_ops seam_ops = {
 	.ask = seam_ask,
 	.cancel = seam_cancel,
@@ -201,6 +216,8 @@ static const struct mesh_ops seam_ops = {
 	.answer_error = seam_answer_error,
 	.abandoned = seam_abandoned,
 	.asker_addr = seam_asker_addr,
+	.asker_path = seam_asker_path,
+	.hurry = seam_hurry,
 };
 
 const struct mesh_ops *duo_ops(void)

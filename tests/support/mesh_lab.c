@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fair_path.h"
 #include "base/clock.h"
 #include "base/cursor.h"
 #include "net/packet_io.h"
@@ -464,6 +465,21 @@ static void ask_hear(struct mesh *node, const uint8_t *key, uint32_t id, struct 
 	op_answer_error(incoming, MESH_CODE_UNKNOWN, "unknown type", 0);
 }
 
+static void op_asker_path(const struct mesh_incoming *incoming, struct fair_path *out_path)
+{
+	static const struct fair_paths paths;
+	struct addr addr;
+
+	op_asker_addr(incoming, &addr);
+	fair_path_of_addr(&paths, &addr, FAIR_STRANGER, out_path);
+	fair_path_add(&paths, out_path, &addr.port, sizeof(addr.port));
+}
+
+static void op_hurry(struct mesh *mesh)
+{
+	(void)mesh;
+}
+
 static const struct mesh_ops lab_ops = {
 	.ask = op_ask,
 	.cancel = request_free,
@@ -472,6 +488,8 @@ static const struct mesh_ops lab_ops = {
 	.answer_error = op_answer_error,
 	.abandoned = op_abandoned,
 	.asker_addr = op_asker_addr,
+	.asker_path = op_asker_path,
+	.hurry = op_hurry,
 };
 
 struct mesh_seam mesh_lab_seam_of(struct mesh *node)

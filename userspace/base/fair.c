@@ -384,9 +384,19 @@ void fair_wait_peer(struct fair *fair, struct fair_item *item, uint64_t now_ns)
 	item_rest(fair, item, false, now_ns);
 }
 
+static bool is_hurried(const struct fair *fair)
+{
+	return fair->is_busy || fair->now_ns < fair->pressed_until_ns;
+}
+
+void fair_press(struct fair *fair, uint64_t now_ns)
+{
+	fair->pressed_until_ns = time_pass(fair, now_ns) + fair->config.busy_ns + SECOND_NS;
+}
+
 static uint64_t deadline_ns(const struct fair *fair)
 {
-	return fair->is_busy ? fair->config.busy_ns : fair->config.idle_ns;
+	return is_hurried(fair) ? fair->config.busy_ns : fair->config.idle_ns;
 }
 
 void fair_release(struct fair *fair, struct fair_item *item, uint64_t now_ns)
@@ -458,6 +468,24 @@ uint32_t fair_not_before_ms(struct fair *fair, const struct fair_path *path, uin
 	return wait_ms > 0 ? (uint32_t)wait_ms : 1;
 }
 
+bool fair_may_hold(struct fair *fair, const struct fair_path *path, uint32_t free_cnt)
+{
+	enum fair_class class = class_of(fair, path);
+	uint32_t factor = 1;
+
+	if (free_cnt == 0 || class == FAIR_CHOSEN)
+		return free_cnt > 0;
+	/* The widest level is the family, which all of one kind of address share. */
+	for (unsigned level = path->level_cnt; level-- > 1;) {
+		const struct fair_account *account = fair_tree_lookup(fair, path, level, class);
+
+		if (account && account->held_cnt >= (uint64_t)free_cnt * factor)
+			return false;
+		factor = factor == 1 ? 3 : 7;
+	}
+	return true;
+}
+
 int fair_reserve(struct fair *fair, enum fair_class class, uint32_t cnt)
 {
 	uint64_t sum = cnt;
@@ -521,7 +549,7 @@ void fair_read(const struct fair *fair, struct fair_view *out)
 		.taken_cnt = fair->taken_cnt,
 		.overdue_cnt = fair->overdue_cnt,
 		.median_ns = fair->median_ns,
-		.is_busy = fair->is_busy,
+		.is_busy = is_hurried(fair),
 	};
 	for (unsigned i = 0; i < FAIR_CLASS_CNT; i++) {
 		out->held_cnts[i] = fair->classes[i]->held_cnt;

@@ -116,8 +116,9 @@ struct fair {
 	uint64_t now_ns;	 /* the latest time that was named */
 	uint64_t median_ns;	 /* what completed slots take, estimated */
 	uint64_t roomy_since_ns; /* 10 % are free since then; 0: they are not */
-	uint64_t draw_cnt;	 /* of the jitter */
-	uint64_t visit_cnt;	 /* accounts and ranks looked at */
+	uint64_t pressed_until_ns;
+	uint64_t draw_cnt;  /* of the jitter */
+	uint64_t visit_cnt; /* accounts and ranks looked at */
 	uint64_t taken_cnt;
 	uint64_t evicted_cnts[FAIR_CLASS_CNT];
 	uint64_t refused_cnts[FAIR_CLASS_CNT];
@@ -217,6 +218,19 @@ struct fair_item *fair_overdue(struct fair *fair, uint64_t now_ns, uint64_t *out
  * refusals in a row, times a random 0.5 to 1.5, in [1, 30000].
  */
 uint32_t fair_not_before_ms(struct fair *fair, const struct fair_path *path, uint64_t now_ns);
+
+/*
+ * fair_may_hold: for slots that cannot be taken back (lent to a stream, in
+ * the hands of another thread). Whether the account of path may hold one
+ * more while free_cnt are free: the dynamic threshold (Choudhury, Hahne
+ * 1998). A key holds fewer than are free, its address fewer than three
+ * times, its networks fewer than seven times as many, and the chosen may
+ * have the last.
+ */
+bool fair_may_hold(struct fair *fair, const struct fair_path *path, uint32_t free_cnt);
+
+/* fair_press: somebody waits for what these slots hold, so the busy deadline counts for a while. */
+void fair_press(struct fair *fair, uint64_t now_ns);
 
 /* fair_reserve makes cnt the floor of class. 0, or WEFT_ETOOLARGE when the floors exceed the pool. */
 WEFT_MUST_CHECK

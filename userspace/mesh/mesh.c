@@ -428,6 +428,8 @@ static const struct mesh_ops mesh_ops = {
 	.answer_error = mesh_incoming_answer_error,
 	.abandoned = mesh_incoming_abandoned,
 	.asker_addr = mesh_incoming_asker_addr,
+	.asker_path = mesh_incoming_path,
+	.hurry = mesh_slots_hurry,
 };
 
 struct mesh_seam mesh_seam_of(struct mesh *mesh)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "base/fair.h"
 #include "base/transport.h"
 #include "weft/err.h"
 
@@ -148,6 +149,8 @@ typedef void (*mesh_handler_fn)(void *ctx, const struct mesh_call *call, uint64_
  *     to come back (0: no hint). incoming is gone.
  * abandoned, set per incoming, is called when the asker leaves before the
  *     answer; incoming is gone then.
+ * asker_path tells where the asker's slots belong (base/fair_path.h), while it is there; hurry, that
+ *     what answers hold is short: one that nobody takes is soon given up.
  * asker_addr tells where the asker is now; of family ADDR_NONE when it left.
  */
 struct mesh_ops {
@@ -161,6 +164,8 @@ struct mesh_ops {
 			     uint64_t not_before_ms);
 	void (*abandoned)(struct mesh_incoming *incoming, void (*gone)(void *arg), void *arg);
 	void (*asker_addr)(const struct mesh_incoming *incoming, struct addr *out_addr);
+	void (*asker_path)(const struct mesh_incoming *incoming, struct fair_path *out_path);
+	void (*hurry)(struct mesh *mesh);
 };
 
 struct mesh_seam {

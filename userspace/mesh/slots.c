@@ -174,3 +174,9 @@ void mesh_slots_wait_peer(struct mesh_incoming *incoming)
 	if (!timer_is_set(&mesh->slots.timer))
 		slots_arm(mesh);
 }
+
+void mesh_slots_hurry(struct mesh *mesh)
+{
+	fair_press(&mesh->slots.pools[MESH_POOL_INCOMING], mesh->now_ns);
+	slots_arm(mesh);
+}

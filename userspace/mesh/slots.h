@@ -51,4 +51,7 @@ bool mesh_slots_take(struct mesh *mesh, enum mesh_pool pool, const struct fair_p
 /* mesh_slots_wait_peer: the answer of incoming waits for its asker. */
 void mesh_slots_wait_peer(struct mesh_incoming *incoming);
 
+/* mesh_slots_hurry: buffers that answers hold are short elsewhere, so the busy deadline counts. */
+void mesh_slots_hurry(struct mesh *mesh);
+
 #endif

@@ -572,6 +572,24 @@ static void test_answer_nobody_reads_is_given_up(void)
 	bench_fini();
 }
 
+static void test_answer_nobody_reads_is_soon_given_up_once_its_memory_is_short(void)
+{
+	struct transport_span tail = {frame, 100, tail_done, NULL};
+
+	CHECK(bench_default());
+	tail_done_cnt = 0;
+	(void)say_frame(MESH_GET_CHUNK_HASHES, 77, 0, 3);
+	rig.nodes[0].end->send_full_cnt = UINT32_MAX;
+	CHECK_EQ(kept.ops->answer(kept.incoming[0], MESH_CHUNK_HASH_LIST, "head", 4, &tail), 0);
+	pair_net_run(&rig.net, PAIR_S);
+	kept.ops->hurry(rig.nodes[0].mesh);
+	CHECK_EQ(tail_done_cnt, 0);
+	pair_net_run(&rig.net, 2 * PAIR_S);
+	CHECK_EQ(tail_done_cnt, 1);
+	CHECK(raw.conn);
+	bench_fini();
+}
+
 static void test_handlers_are_registered_once_and_only_for_requests(void)
 {
 	struct mesh *mesh;
@@ -610,6 +628,7 @@ int main(void)
 	RUN(test_answer_that_the_stream_refuses_stays_the_callers);
 	RUN(test_waiting_tail_is_given_back_when_the_asker_leaves);
 	RUN(test_answer_nobody_reads_is_given_up);
+	RUN(test_answer_nobody_reads_is_soon_given_up_once_its_memory_is_short);
 	RUN(test_handlers_are_registered_once_and_only_for_requests);
 	return check_done();
 }

@@ -7,30 +7,32 @@
 
 _Static_assert(sizeof(struct chunk_name) == 40, "a name is a key without holes");
 
-static size_t footprint(uint32_t cnt)
+size_t chunk_buffers_footprint(uint32_t cnt, size_t buffer_len)
 {
-	return (size_t)cnt * (CHUNK_BUFFER_LEN + sizeof(struct chunk_buffer)) +
+	return (size_t)cnt * (buffer_len + sizeof(struct chunk_buffer)) +
 	       map_footprint(sizeof(struct chunk_name), cnt) + 256;
 }
 
 static int lay_out(struct chunk_buffers *buffers, uint32_t cnt)
 {
+
 	/* Names are of what is shared here, and few: who chose them would gain nothing. */
 	static const uint64_t secret[2] = {0};
 
-	buffers->bytes = arena_alloc(&buffers->arena, (size_t)cnt * CHUNK_BUFFER_LEN);
+	buffers->bytes = arena_alloc(&buffers->arena, cnt * buffers->buffer_len);
 	buffers->buffers = arena_alloc(&buffers->arena, cnt * sizeof(buffers->buffers[0]));
 	if (!buffers->bytes || !buffers->buffers)
 		return WEFT_EFULL;
 	return map_init(&buffers->by_name, &buffers->arena, sizeof(struct chunk_name), cnt, secret);
 }
 
-int chunk_buffers_init(struct chunk_buffers *buffers, uint32_t cnt)
+int chunk_buffers_init(struct chunk_buffers *buffers, uint32_t cnt, size_t buffer_len)
 {
-	int err = arena_open(&buffers->arena, footprint(cnt));
+	int err = arena_open(&buffers->arena, chunk_buffers_footprint(cnt, buffer_len));
 
 	if (err)
 		return err;
+	buffers->buffer_len = buffer_len;
 	err = lay_out(buffers, cnt);
 	if (err) {
 		chunk_buffers_fini(buffers);
@@ -42,7 +44,7 @@ int chunk_buffers_init(struct chunk_buffers *buffers, uint32_t cnt)
 		struct chunk_buffer *buffer = &buffers->buffers[i];
 
 		memset(buffer, 0, sizeof(*buffer));
-		buffer->bytes = buffers->bytes + (size_t)i * CHUNK_BUFFER_LEN;
+		buffer->bytes = buffers->bytes + i * buffer_len;
 		list_init(&buffer->node);
 		list_init(&buffer->waiting);
 		list_push_back(&buffers->unused, &buffer->node);
@@ -74,9 +76,9 @@ struct chunk_buffer *chunk_buffers_at(struct chunk_buffers *buffers, const uint8
 {
 	size_t off = (size_t)(bytes - buffers->bytes);
 
-	weft_assert(off % CHUNK_BUFFER_LEN == 0);
-	weft_assert(off / CHUNK_BUFFER_LEN < buffers->cap_cnt);
-	return &buffers->buffers[off / CHUNK_BUFFER_LEN];
+	weft_assert(off % buffers->buffer_len == 0);
+	weft_assert(off / buffers->buffer_len < buffers->cap_cnt);
+	return &buffers->buffers[off / buffers->buffer_len];
 }
 
 void chunk_buffers_release(struct chunk_buffers *buffers, uint8_t *bytes)

@@ -13,18 +13,22 @@
 
 /*
  * The fixed number of buffers that chunks pass through, to peers and from
- * them. A buffer holds one chunk and the fields around it; its pages are
- * touched only when it is used. One that holds a chunk of a content may be
- * named, and is then found by whoever wants the same: while it is filled,
- * while it is lent, and afterwards until its room is needed. Home worker or
- * another worker that serves; a job may fill or read a buffer that its owner
- * holds for it.
+ * them; another such table holds manifests. A buffer holds one chunk and the
+ * fields around it; its pages are touched only when it is used. One that holds
+ * a chunk, a part of a chunk list or a manifest may be named, and is then found
+ * by whoever wants the same: while it is filled, while it is lent, and
+ * afterwards until its room is needed. Home worker or another worker that
+ * serves; a job may fill or read a buffer that its owner holds for it.
+ *
+ * Any peer with a session can hold buffers by asking and not reading. Who may
+ * take one more is decided by serve_call.c; an honest peer is told BUSY while
+ * its address holds its part.
  */
 #define CHUNK_BUFFER_LEN (BLAKE3_CHUNK_LEN + 4096u)
 
 struct chunk_name {
 	uint8_t content_id[32];
-	uint64_t chunk;
+	uint64_t chunk; /* its number, or what else of the content it is */
 };
 
 struct chunk_buffer {
@@ -35,6 +39,7 @@ struct chunk_buffer {
 	bool is_named;
 	bool is_filled; /* len bytes of the named chunk are there */
 	size_t len;
+	uint64_t total; /* of a part of a list */
 	struct chunk_name name;
 };
 
@@ -44,12 +49,14 @@ struct chunk_buffers {
 	uint8_t *bytes;
 	struct list_node unused;
 	struct map by_name;
+	size_t buffer_len;
 	uint32_t free_cnt; /* without a user */
 	uint32_t cap_cnt;
 };
 
 WEFT_MUST_CHECK
-int chunk_buffers_init(struct chunk_buffers *buffers, uint32_t cnt);
+int chunk_buffers_init(struct chunk_buffers *buffers, uint32_t cnt, size_t buffer_len);
+size_t chunk_buffers_footprint(uint32_t cnt, size_t buffer_len);
 void chunk_buffers_fini(struct chunk_buffers *buffers);
 /*
  * chunk_buffers_acquire: yours until release, contents undefined; NULL when

@@ -4,10 +4,11 @@
  * (serve_call.c) or is refused.
  *
  * A call keeps its buffer until the peer has acknowledged the answer, so the
- * number of buffers bounds what peers make us hold. A peer may hold as many as
- * are free: one that reads slowly or never has half of them, of several each
- * has less, and one that comes finds some. Beyond that the answer is BUSY with
- * a time to come back. Only what a share or a get of ours names is reachable.
+ * number of buffers bounds what peers make us hold. Calls that are answered
+ * from the same bytes share a buffer, which is charged to nobody. Of others a key
+ * may hold as many as are free, its address three times, its network seven times
+ * as many; so one that comes finds some. Beyond that the answer is BUSY with a
+ * time to come back, and answers that nobody takes are soon given up. Only what a share or a get of ours names is reachable.
  */
 #include "content/serve/serve.h"
 
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fair_path.h"
 #include "base/random.h"
 #include "content/manifest.h"
 #include "content/serve/reach.h"
@@ -31,6 +33,7 @@ void serve_try_destroy(struct serve *serve)
 	have_table_free(serve->haves);
 	serve_files_fini(&serve->files);
 	chunk_buffers_fini(&serve->buffers);
+	chunk_buffers_fini(&serve->manifests);
 	arena_close(&serve->arena);
 	free(serve);
 }
@@ -83,16 +86,27 @@ static uint32_t calls_max(uint32_t chunk_buffer_cnt)
 	return SERVE_CALLS_PER_BUFFER * chunk_buffer_cnt + MANIFEST_BUFFERS;
 }
 
+/* Buffers are lent to streams and not taken back, so no part is reserved: fair_may_hold. */
+static struct fair_config slots_config(uint32_t call_cnt)
+{
+	return (struct fair_config){.name = "content.serve",
+				    .kind = FAIR_WORK,
+				    .cap_cnt = call_cnt,
+				    .level_cnt = FAIR_PEER_LEVELS};
+}
+
 static size_t tables_footprint(uint32_t call_cnt)
 {
+	struct fair_config slots = slots_config(call_cnt);
+
 	return pool_footprint(sizeof(struct serve_call), call_cnt) + members_footprint() +
-	       uploads_footprint() + 2 * usage_footprint() +
-	       MANIFEST_BUFFERS * (MANIFEST_LEN_MAX + 64u);
+	       2 * fair_footprint(&slots) + uploads_footprint() + 2 * usage_footprint();
 }
 
 size_t serve_footprint(uint32_t chunk_buffer_cnt)
 {
-	return (size_t)chunk_buffer_cnt * CHUNK_BUFFER_LEN +
+	return chunk_buffers_footprint(chunk_buffer_cnt, CHUNK_BUFFER_LEN) +
+	       chunk_buffers_footprint(MANIFEST_BUFFERS, MANIFEST_LEN_MAX) +
 	       tables_footprint(calls_max(chunk_buffer_cnt)) + have_table_footprint();
 }
 
@@ -101,14 +115,21 @@ static int serve_lay_out(struct serve *serve)
 	uint64_t secret[2] = {0};
 	uint32_t buffer_cnt = serve->content->params.config.chunk_buffer_cnt;
 	uint32_t call_cnt = calls_max(buffer_cnt);
-	int err = chunk_buffers_init(&serve->buffers, buffer_cnt);
+	struct fair_config slots = slots_config(call_cnt);
+	int err = chunk_buffers_init(&serve->buffers, buffer_cnt, CHUNK_BUFFER_LEN);
 
+	if (!err)
+		err = chunk_buffers_init(&serve->manifests, MANIFEST_BUFFERS, MANIFEST_LEN_MAX);
 	if (!err)
 		err = arena_open(&serve->arena, tables_footprint(call_cnt));
 	if (!err)
 		err = pool_init(&serve->calls, &serve->arena, sizeof(struct serve_call), call_cnt);
 	if (serve->content->params.random)
 		random_fill(serve->content->params.random, secret, sizeof(secret));
+	if (!err)
+		err = fair_init(&serve->chunk_slots, &serve->arena, &slots, secret);
+	if (!err)
+		err = fair_init(&serve->manifest_slots, &serve->arena, &slots, secret);
 	if (!err)
 		err = members_init(&serve->members, &serve->arena, secret);
 	if (!err)
@@ -117,10 +138,6 @@ static int serve_lay_out(struct serve *serve)
 		err = usage_init(&serve->content_usage, &serve->arena, secret);
 	if (!err)
 		err = uploads_init(&serve->uploads, &serve->arena, secret);
-	for (unsigned i = 0; i < MANIFEST_BUFFERS && !err; i++) {
-		serve->manifest_buffers[i] = arena_alloc(&serve->arena, MANIFEST_LEN_MAX);
-		err = serve->manifest_buffers[i] ? 0 : WEFT_EFULL;
-	}
 	return err;
 }
 

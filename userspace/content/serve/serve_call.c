@@ -13,10 +13,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "content/manifest.h"
 #include "content/serve/reach.h"
 #include "content/serve/serve_state.h"
+
+/* For an asker that not even a call was left for. */
+#define BUSY_NOT_BEFORE_MS 1000u
 
 struct serve_call *serve_call_new(struct serve *serve, const struct mesh_call *asked)
 {
@@ -24,41 +28,53 @@ struct serve_call *serve_call_new(struct serve *serve, const struct mesh_call *a
 
 	if (!call) {
 		serve->refused_busy_cnt++;
+		serve_mesh(serve)->hurry(serve->content->params.mesh.mesh);
 		serve_mesh(serve)->answer_error(asked->incoming, MESH_CODE_BUSY, "busy",
-						SERVE_BUSY_MS);
+						BUSY_NOT_BEFORE_MS);
 		return NULL;
 	}
 	call->serve = serve;
 	call->store = serve->content->params.store;
 	call->incoming = asked->incoming;
 	memcpy(call->peer_key, asked->peer_key, MESH_KEY_LEN);
+	serve_mesh(serve)->asker_path(asked->incoming, &call->path);
 	call->type = asked->type;
 	list_init(&call->waiting);
 	return call;
 }
 
-static uint8_t *manifest_buffer_acquire(struct serve *serve)
+static struct chunk_buffers *buffers_of(const struct serve_call *call)
 {
-	for (unsigned i = 0; i < MANIFEST_BUFFERS; i++) {
-		uint8_t *buffer = serve->manifest_buffers[i];
-
-		serve->manifest_buffers[i] = NULL;
-		if (buffer)
-			return buffer;
-	}
-	return NULL;
+	return call->type == MESH_GET_MANIFEST ? &call->serve->manifests : &call->serve->buffers;
 }
 
-static void manifest_buffer_release(struct serve *serve, uint8_t *buffer)
+static struct fair *slots_of(const struct serve_call *call)
 {
-	unsigned i = 0;
-
-	while (serve->manifest_buffers[i])
-		i++;
-	serve->manifest_buffers[i] = buffer;
+	return call->type == MESH_GET_MANIFEST ? &call->serve->manifest_slots
+					       : &call->serve->chunk_slots;
 }
 
-/* --- one reader for all who ask the same chunk --- */
+/* Each call that uses a buffer counts against its asker, though several share one. */
+static void call_use_buffer(struct serve_call *call, uint8_t *bytes)
+{
+	struct fair_item *victim;
+	enum fair_verdict verdict;
+
+	call->buffer = bytes;
+	verdict = fair_take(slots_of(call), &call->path, &call->slot, call->serve->now_ns, &victim);
+	weft_assert(verdict == FAIR_TAKEN); /* there are as many slots as calls */
+}
+
+static void call_leave_buffer(struct serve_call *call)
+{
+	if (!call->buffer)
+		return;
+	fair_release(slots_of(call), &call->slot, call->serve->now_ns);
+	chunk_buffers_release(buffers_of(call), call->buffer);
+	call->buffer = NULL;
+}
+
+/* --- one reader for all who ask the same --- */
 
 static void waiting_take(struct chunk_buffer *shared, struct list_node *out_calls)
 {
@@ -74,7 +90,7 @@ static void waiting_take(struct chunk_buffer *shared, struct list_node *out_call
 /* The reader gives up: who waited for it begins again, the first as the next reader. */
 static void reader_leave(struct serve_call *call)
 {
-	struct chunk_buffers *buffers = &call->serve->buffers;
+	struct chunk_buffers *buffers = buffers_of(call);
 	struct chunk_buffer *shared = chunk_buffers_at(buffers, call->buffer);
 	struct list_node calls;
 
@@ -85,8 +101,7 @@ static void reader_leave(struct serve_call *call)
 		struct serve_call *other = list_entry(calls.next, struct serve_call, waiting);
 
 		list_unlink(&other->waiting);
-		chunk_buffers_release(buffers, other->buffer);
-		other->buffer = NULL;
+		call_leave_buffer(other);
 		serve_leave_place(other);
 		serve_call_start(other);
 	}
@@ -100,10 +115,7 @@ static void call_free(struct serve_call *call)
 		reader_leave(call);
 	uploads_end(&serve->uploads, &call->upload, serve->now_ns);
 	serve_leave_place(call);
-	if (call->buffer && call->type == MESH_GET_MANIFEST)
-		manifest_buffer_release(serve, call->buffer);
-	else if (call->buffer)
-		chunk_buffers_release(&serve->buffers, call->buffer);
+	call_leave_buffer(call);
 	pool_release(&serve->calls, call);
 	serve_try_destroy(serve);
 }
@@ -124,8 +136,12 @@ void serve_call_refuse(struct serve_call *call, enum mesh_code code, const char 
 
 void serve_call_refuse_busy(struct serve_call *call)
 {
-	call->serve->refused_busy_cnt++;
-	serve_call_refuse(call, MESH_CODE_BUSY, "busy", SERVE_BUSY_MS);
+	struct serve *serve = call->serve;
+
+	serve->refused_busy_cnt++;
+	serve_mesh(serve)->hurry(serve->content->params.mesh.mesh);
+	serve_call_refuse(call, MESH_CODE_BUSY, "busy",
+			  fair_not_before_ms(slots_of(call), &call->path, serve->now_ns));
 }
 
 static void span_done(void *arg)
@@ -209,7 +225,8 @@ static void call_answer_shared(struct serve_call *call, const struct chunk_buffe
 {
 	call->serve->shared_read_cnt++;
 	call->is_settling = false;
-	call->answer = (struct message_answer){.first = call->request.first, .len = shared->len};
+	call->answer = (struct message_answer){
+		.first = call->request.first, .len = shared->len, .total = shared->total};
 	memcpy(call->answer.id, call->request.id, sizeof(call->answer.id));
 	if (call->incoming)
 		call_answer(call);
@@ -220,11 +237,12 @@ static void call_answer_shared(struct serve_call *call, const struct chunk_buffe
 /* What the reader read is there for all. Its own answer comes first. */
 static void reader_finish(struct serve_call *call)
 {
-	struct chunk_buffers *buffers = &call->serve->buffers;
+	struct chunk_buffers *buffers = buffers_of(call);
 	struct chunk_buffer *shared = chunk_buffers_at(buffers, call->buffer);
 	struct list_node calls;
 
 	shared->len = call->answer.len;
+	shared->total = call->answer.total;
 	shared->is_filled = true;
 	call->is_reader = false;
 	waiting_take(shared, &calls);
@@ -352,55 +370,26 @@ static void call_work(struct serve_call *call)
 
 /* --- a buffer for the answer --- */
 
-static uint32_t buffers_free_cnt(const struct serve *serve, bool is_manifest)
-{
-	uint32_t cnt = 0;
-
-	if (!is_manifest)
-		return serve->buffers.free_cnt;
-	for (unsigned i = 0; i < MANIFEST_BUFFERS; i++)
-		cnt += serve->manifest_buffers[i] != NULL;
-	return cnt;
-}
-
-static uint32_t peer_held_cnt(const struct serve_call *call)
-{
-	const struct serve *serve = call->serve;
-	bool is_manifest = call->type == MESH_GET_MANIFEST;
-	const struct serve_call *other = NULL;
-	uint32_t held_cnt = 0;
-
-	while ((other = pool_next(&serve->calls, other)))
-		held_cnt += other->buffer && (other->type == MESH_GET_MANIFEST) == is_manifest &&
-			    memcmp(other->peer_key, call->peer_key, MESH_KEY_LEN) == 0;
-	return held_cnt;
-}
-
-/* Does the asker of call hold fewer of its kind than are free? */
-static bool peer_has_room(const struct serve_call *call, uint32_t free_cnt)
-{
-	/* All calls but this one together hold fewer: no need to look whose they are. */
-	return call->serve->calls.used_cnt <= free_cnt || peer_held_cnt(call) < free_cnt;
-}
-
 bool serve_call_acquire_buffer(struct serve_call *call)
 {
-	struct serve *serve = call->serve;
-	bool is_manifest = call->type == MESH_GET_MANIFEST;
+	struct chunk_buffers *buffers = buffers_of(call);
+	uint32_t free_cnt = buffers->free_cnt;
 
 	if (call->buffer)
 		return true;
-	if (!peer_has_room(call, buffers_free_cnt(serve, is_manifest)))
+	/* Strangers leave an eighth to peers that this node knows. */
+	if (call->path.class == FAIR_STRANGER)
+		free_cnt -= free_cnt < buffers->cap_cnt / 8 ? free_cnt : buffers->cap_cnt / 8;
+	if (!fair_may_hold(slots_of(call), &call->path, free_cnt))
 		return false;
-	call->buffer = is_manifest ? manifest_buffer_acquire(serve)
-				   : chunk_buffers_acquire(&serve->buffers);
-	call->buffer_cap = is_manifest ? MANIFEST_LEN_MAX : CHUNK_BUFFER_LEN;
-	return call->buffer != NULL;
+	call->buffer_cap = buffers->buffer_len;
+	call_use_buffer(call, chunk_buffers_acquire(buffers));
+	return true;
 }
 
 static void call_read(struct serve_call *call, const struct chunk_name *name)
 {
-	struct chunk_buffers *buffers = &call->serve->buffers;
+	struct chunk_buffers *buffers = buffers_of(call);
 
 	if (!serve_call_acquire_buffer(call)) {
 		serve_call_refuse_busy(call);
@@ -420,65 +409,74 @@ static void call_wait(struct serve_call *call, struct chunk_buffer *shared)
 }
 
 /*
- * The chunk is in a buffer, or on its way into one. A file that is open is
+ * The bytes are in a buffer, or on their way into one. A file that is open is
  * looked at all the same: one that changed is found out as early as ever.
  */
 static void call_share(struct serve_call *call, struct chunk_buffer *shared,
 		       const struct chunk_name *name)
 {
-	struct serve *serve = call->serve;
-	uint32_t calls_free_cnt = serve->calls.cap_cnt - serve->calls.used_cnt;
+	struct chunk_buffers *buffers = buffers_of(call);
 
-	bool has_room = peer_has_room(call, calls_free_cnt);
-
-	call->buffer = shared->bytes;
-	if (!has_room) {
-		serve_call_refuse_busy(call);
-		return;
-	}
+	call_use_buffer(call, shared->bytes);
 	if (!shared->is_filled) {
 		call_wait(call, shared);
 		return;
 	}
-	call->err = serve_call_recheck(call);
+	/* What a manifest or a chunk list is, its id says; a file may change. */
+	call->err = call->type == MESH_GET_CHUNK ? serve_call_recheck(call) : 0;
 	if (!call->err) {
 		call_answer_shared(call, shared);
 		return;
 	}
-	chunk_buffers_unname(&serve->buffers, shared);
-	chunk_buffers_release(&serve->buffers, shared->bytes);
-	call->buffer = NULL;
+	chunk_buffers_unname(buffers, shared);
+	call_leave_buffer(call);
 	if (call->err == WEFT_ECHANGED)
 		call_changed(call);
 	else
 		call_read(call, name);
 }
 
-static bool call_is_of_a_chunk(const struct serve_call *call)
+/* Above all numbers of chunks: what else of a content a buffer may be named for. */
+#define NAME_MANIFEST  UINT64_MAX
+#define NAME_LIST      ((uint64_t)1 << 63)
+#define NAME_CNT_SHIFT 48
+
+/* The name of what call asks for; false: it is no one else's answer too. */
+static bool call_name(const struct serve_call *call, struct chunk_name *out_name)
 {
 	uint64_t chunk_cnt = call->partial ? call->partial->chunk_cnt
 			     : call->file  ? manifest_chunk_cnt(call->file->object.stamp.size)
 					   : 0;
+	uint64_t first = call->request.first, cnt = call->request.cnt;
 
-	return call->type == MESH_GET_CHUNK && call->request.first < chunk_cnt;
+	memcpy(out_name->content_id, call->request.id, sizeof(out_name->content_id));
+	out_name->chunk = first;
+	if (call->type == MESH_GET_CHUNK)
+		return first < chunk_cnt;
+	if (call->type == MESH_GET_MANIFEST) {
+		out_name->chunk = NAME_MANIFEST;
+		return true;
+	}
+	out_name->chunk = NAME_LIST | cnt << NAME_CNT_SHIFT | first;
+	return call->type == MESH_GET_CHUNK_HASHES && first < chunk_cnt && cnt > 0 &&
+	       cnt <= MESSAGE_HASHES_MAX;
 }
 
-static void chunk_start(struct serve_call *call)
+static void named_start(struct serve_call *call, const struct chunk_name *name)
 {
-	struct chunk_name name = {.chunk = call->request.first};
-	struct chunk_buffer *shared;
+	struct chunk_buffer *shared =
+		call->is_reader ? NULL : chunk_buffers_find(buffers_of(call), name);
 
-	memcpy(name.content_id, call->request.id, sizeof(name.content_id));
-	shared = call->is_reader ? NULL : chunk_buffers_find(&call->serve->buffers, &name);
 	if (shared)
-		call_share(call, shared, &name);
+		call_share(call, shared, name);
 	else
-		call_read(call, &name);
+		call_read(call, name);
 }
 
 void serve_call_start(struct serve_call *call)
 {
 	int err = call->type == MESH_GET_MANIFEST ? 0 : serve_locate(call);
+	struct chunk_name name;
 
 	if (err == WEFT_EABSENT && call->was_changed) {
 		serve_call_refuse(call, MESH_CODE_CHANGED, "the file is no longer what was shared",
@@ -496,8 +494,8 @@ void serve_call_start(struct serve_call *call)
 	}
 	if (call->file)
 		call_look_for_race(call);
-	if (call_is_of_a_chunk(call))
-		chunk_start(call);
+	if (call_name(call, &name))
+		named_start(call, &name);
 	else
 		call_read(call, NULL);
 }

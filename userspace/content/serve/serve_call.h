@@ -2,6 +2,7 @@
 #ifndef WEFT_CONTENT_SERVE_SERVE_CALL_H
 #define WEFT_CONTENT_SERVE_SERVE_CALL_H
 
+#include "base/fair.h"
 #include "base/jobs.h"
 #include "base/list.h"
 #include "content/message.h"
@@ -24,6 +25,8 @@ struct serve_call {
 	struct store *store;
 	struct mesh_incoming *incoming; /* NULL: the asker left */
 	uint8_t peer_key[MESH_KEY_LEN]; /* of the asker */
+	struct fair_path path;		/* where its slot belongs */
+	struct fair_item slot;		/* while it uses a buffer */
 	unsigned type;			/* of the request */
 	struct message_request request;
 	struct upload upload;	 /* of a call that asks for bytes */

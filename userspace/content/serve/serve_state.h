@@ -28,20 +28,18 @@
  */
 #define MANIFEST_BUFFERS 8u
 /* Calls that share a buffer are cheap, but not free. */
-#define SERVE_CALLS_PER_BUFFER 4u
-/* A buffer's turn is over in about a round trip: asking sooner only costs frames. */
-#define SERVE_BUSY_MS 50u
+#define SERVE_CALLS_PER_BUFFER 32u
 
 struct have_table;
 
 struct serve {
 	struct content *content;
-	struct chunk_buffers buffers;
+	struct chunk_buffers buffers, manifests;
+	struct fair chunk_slots, manifest_slots; /* of calls that use one of theirs */
 	struct arena arena;
 	struct pool calls;
-	uint8_t *manifest_buffers[MANIFEST_BUFFERS]; /* NULL: lent */
-	uint32_t job_cnt;			     /* out */
-	bool is_ended;				     /* freed with the last span that is lent */
+	uint32_t job_cnt; /* out */
+	bool is_ended;	  /* freed with the last span that is lent */
 	uint64_t served_byte_cnt, served_chunk_cnt, refused_busy_cnt, changed_cnt;
 	uint64_t shared_read_cnt; /* chunks that were answered from what another call read */
 	uint64_t read_byte_cnt;	  /* of chunks that were read from files */

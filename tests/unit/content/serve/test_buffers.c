@@ -27,7 +27,7 @@ static void test_one_more_than_there_are_is_refused(void)
 {
 	uint8_t *all[3];
 
-	CHECK_EQ(chunk_buffers_init(&buffers, 3), 0);
+	CHECK_EQ(chunk_buffers_init(&buffers, 3, CHUNK_BUFFER_LEN), 0);
 	for (unsigned i = 0; i < 3; i++)
 		CHECK((all[i] = chunk_buffers_acquire(&buffers)) != NULL);
 	CHECK(!chunk_buffers_acquire(&buffers));
@@ -41,7 +41,7 @@ static void test_named_buffer_is_shared_until_the_last_lets_go(void)
 	struct chunk_name name = name_of(1, 7);
 	struct chunk_buffer *buffer;
 
-	CHECK_EQ(chunk_buffers_init(&buffers, 2), 0);
+	CHECK_EQ(chunk_buffers_init(&buffers, 2, CHUNK_BUFFER_LEN), 0);
 	buffer = filled(&name);
 	CHECK(chunk_buffers_find(&buffers, &name) == buffer);
 	CHECK_EQ(buffer->use_cnt, 2);
@@ -58,7 +58,7 @@ static void test_unused_buffer_is_found_until_it_is_taken(void)
 	struct chunk_name name = name_of(1, 7);
 	struct chunk_buffer *buffer;
 
-	CHECK_EQ(chunk_buffers_init(&buffers, 2), 0);
+	CHECK_EQ(chunk_buffers_init(&buffers, 2, CHUNK_BUFFER_LEN), 0);
 	buffer = filled(&name);
 	chunk_buffers_release(&buffers, buffer->bytes);
 	CHECK(chunk_buffers_find(&buffers, &name) == buffer && buffer->is_filled);
@@ -75,7 +75,7 @@ static void test_other_names_are_not_found(void)
 	struct chunk_name name = name_of(1, 7);
 	const struct chunk_name others[] = {name_of(1, 8), name_of(2, 7)};
 
-	CHECK_EQ(chunk_buffers_init(&buffers, 2), 0);
+	CHECK_EQ(chunk_buffers_init(&buffers, 2, CHUNK_BUFFER_LEN), 0);
 	CHECK(filled(&name));
 	for (unsigned i = 0; i < 2; i++)
 		CHECK(!chunk_buffers_find(&buffers, &others[i]));
@@ -88,7 +88,7 @@ static void test_buffer_that_was_never_filled_loses_its_name(void)
 	struct chunk_name name = name_of(1, 7);
 	struct chunk_buffer *buffer;
 
-	CHECK_EQ(chunk_buffers_init(&buffers, 1), 0);
+	CHECK_EQ(chunk_buffers_init(&buffers, 1, CHUNK_BUFFER_LEN), 0);
 	buffer = chunk_buffers_at(&buffers, chunk_buffers_acquire(&buffers));
 	chunk_buffers_name(&buffers, buffer, &name);
 	chunk_buffers_release(&buffers, buffer->bytes);
@@ -98,7 +98,7 @@ static void test_buffer_that_was_never_filled_loses_its_name(void)
 
 static void test_every_buffer_may_have_a_name(void)
 {
-	CHECK_EQ(chunk_buffers_init(&buffers, 100), 0);
+	CHECK_EQ(chunk_buffers_init(&buffers, 100, CHUNK_BUFFER_LEN), 0);
 	for (uint8_t i = 0; i < 100; i++) {
 		struct chunk_name name = name_of(i, i);
 

@@ -205,15 +205,15 @@ static void slow_unless_refused(struct duo *d, struct duo_answer *answer)
 	answer->delay_ns = answer->err ? 0 : 5 * NS_PER_S;
 }
 
-/* How many of cnt questions at once, from a node of its own, take a buffer each. */
-static unsigned peer_takes(struct question *questions, unsigned cnt, unsigned type,
-			   const uint8_t *id)
+/* How many of cnt questions at once, from a key of its own, take a buffer each. */
+static unsigned peer_takes(struct question *questions, unsigned cnt, unsigned first_len)
 {
 	unsigned before_cnt = duo.lent_cnt, refused_cnt = 0;
 
 	duo.nodes[DUO_B].key[0]++;
+	/* Lists of different lengths: those who ask for the same one share a buffer. */
 	for (unsigned i = 0; i < cnt; i++)
-		ask(&questions[i], type, id, 0, 1);
+		ask(&questions[i], MESH_GET_CHUNK_HASHES, big_id, 0, first_len + i);
 	for (unsigned turn = 0; turn < 200 && duo.lent_cnt - before_cnt + refused_cnt < cnt;
 	     turn++) {
 		(void)duo_turn(&duo);
@@ -225,27 +225,44 @@ static unsigned peer_takes(struct question *questions, unsigned cnt, unsigned ty
 	return duo.lent_cnt - before_cnt;
 }
 
-/* Nodes that take all they get and never read leave something for one that comes. */
-static void test_no_peer_takes_all_buffers(void)
+/* Keys of one address that take all they get and never read leave something for another. */
+static void test_no_address_takes_all_buffers(void)
 {
-	/* Eight buffers of either kind. */
-	static const unsigned takes[] = {4, 2, 1, 1, 0};
+	static const unsigned takes[] = {4, 2, 0, 0};
 	static struct question many[5][8];
 
-	for (int kind = 0; kind < 2; kind++) {
-		/* Not chunks: those who ask for the same one share a buffer. */
-		unsigned type = kind ? MESH_GET_MANIFEST : MESH_GET_CHUNK_HASHES;
-		const uint8_t *id = kind ? shared.manifest_id : big_id;
+	CHECK(duo_begin());
+	duo_node_close(&duo, DUO_A);
+	duo.nodes[DUO_A].config.chunk_buffer_cnt = 8;
+	duo_node_open(&duo, DUO_A);
+	duo.nodes[DUO_B].addr =
+		(struct addr){.ip = {192, 0, 2, 1}, .port = 7000, .family = ADDR_IPV4};
+	duo.on_answer = slow_unless_refused;
+	for (unsigned i = 0; i < sizeof(takes) / sizeof(takes[0]); i++)
+		CHECK_EQ(peer_takes(many[i], 8, 1 + 8 * i), takes[i]);
+	duo.nodes[DUO_B].addr.ip[0] ^= 1;
+	CHECK_EQ(peer_takes(many[4], 8, 100), 1);
+	duo_fini(&duo);
+}
 
-		CHECK(duo_begin());
-		duo_node_close(&duo, DUO_A);
-		duo.nodes[DUO_A].config.chunk_buffer_cnt = 8;
-		duo_node_open(&duo, DUO_A);
-		duo.on_answer = slow_unless_refused;
-		for (unsigned i = 0; i < sizeof(takes) / sizeof(takes[0]); i++)
-			CHECK_EQ(peer_takes(many[i], 8, type, id), takes[i]);
-		duo_fini(&duo);
+/* More than there are buffers for manifests, and none of them reads. */
+static void test_askers_of_one_manifest_share_a_buffer(void)
+{
+	static struct question many[20];
+
+	CHECK(duo_begin());
+	duo.on_answer = slow_unless_refused;
+	for (unsigned i = 0; i < 20; i++) {
+		duo.nodes[DUO_B].key[0]++;
+		ask(&many[i], MESH_GET_MANIFEST, shared.manifest_id, 0, 0);
 	}
+	for (unsigned turn = 0; turn < 300 && duo.lent_cnt < 20; turn++)
+		(void)duo_turn(&duo);
+	CHECK_EQ(duo.lent_cnt, 20);
+	for (unsigned i = 0; i < 20; i++)
+		CHECK(answered(&many[i]) && many[i].err == 0);
+	CHECK_EQ(duo.lent_cnt, 0);
+	duo_fini(&duo);
 }
 
 /* The asker leaves while a job reads for it. */
@@ -726,7 +743,8 @@ int main(void)
 	RUN(test_known_but_unshared_file_is_not_served);
 	RUN(test_file_is_found_behind_copies_that_are_not_shared);
 	RUN(test_lent_buffers_are_bounded);
-	RUN(test_no_peer_takes_all_buffers);
+	RUN(test_no_address_takes_all_buffers);
+	RUN(test_askers_of_one_manifest_share_a_buffer);
 	RUN(test_abandoned_question_gives_its_buffer_back);
 	RUN(test_changed_file_is_never_served);
 	RUN(test_fresh_file_is_trusted_when_all_of_it_was_verified_later);
