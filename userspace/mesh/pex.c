@@ -12,12 +12,21 @@
 #include "mesh/quota.h"
 
 #define REQUEST_TIMEOUT_NS (10 * NS_PER_S)
-/* Answers on their way; one that finds no place is refused. */
-#define ANSWER_CAP 16
+/*
+ * Answers on their way. Any peer can hold one by asking and not reading. While half of them are
+ * lent, askers share a page: the same answer to all for some seconds, of which there is one
+ * for each reach, so an honest asker notices that others were told the same.
+ */
+#define ANSWER_CAP	   16
+#define PAGE_NS		   (10 * NS_PER_S)
+#define BUSY_NOT_BEFORE_MS 2000
 
-/* Lent to the mesh until it has gone out. */
+/* Lent to the mesh until it has gone out, to each of its users. */
 struct answer {
 	struct pool *pool;
+	uint32_t use_cnt;
+	uint64_t made_ns;
+	size_t len;
 	uint8_t bytes[MESH_PEX_OFFER_LEN_MAX];
 };
 
@@ -33,6 +42,7 @@ struct mesh_pex {
 	struct arena arena;
 	struct mesh_quota quota;
 	struct pool answers;
+	struct answer *pages[KAD_REACH_GLOBAL + 1]; /* a use of the newest of each; NULL: none */
 	uint64_t next_ns;
 	struct mesh_request *request; /* the one that is out, or NULL */
 	struct addr teller;	      /* whom it is out to */
@@ -134,25 +144,66 @@ static void answer_done(void *arg)
 {
 	struct answer *answer = arg;
 
-	pool_release(answer->pool, answer);
+	if (--answer->use_cnt == 0)
+		pool_release(answer->pool, answer);
 }
 
-static void offer_answer(struct mesh_pex *pex, const struct mesh_call *call,
-			 const struct offer *offer)
+/* Draws an offer of at most wanted_cnt. NULL: there is no room for one. */
+static struct answer *answer_make(struct mesh_pex *pex, struct offer *offer, uint64_t now_ns)
 {
 	struct answer *answer = pool_acquire(&pex->answers);
-	struct transport_span span = {.done = answer_done, .arg = answer};
 	struct writer w;
 
-	if (!answer) {
-		refuse(pex, call, MESH_PEX_NO_MEMORY, MESH_CODE_BUSY, 0);
-		return;
-	}
+	if (!answer)
+		return NULL;
+	pex->neighbours->each(pex->mesh.mesh, offer_take, offer);
 	answer->pool = &pex->answers;
+	answer->use_cnt = 1;
+	answer->made_ns = now_ns;
 	w = writer_of(answer->bytes, sizeof(answer->bytes));
 	mesh_pex_offer_write(&w, offer->nodes, offer->cnt);
+	answer->len = writer_len(&w);
+	return answer;
+}
+
+/* The answer that askers of this reach share; an old one rather than none. */
+static struct answer *page_take(struct mesh_pex *pex, struct offer *offer, uint64_t now_ns)
+{
+	struct answer **page = &pex->pages[kad_reach_of(&offer->asker->remote)];
+	struct answer *fresh = NULL;
+
+	if (!*page || now_ns - (*page)->made_ns >= PAGE_NS)
+		fresh = answer_make(pex, offer, now_ns);
+	if (fresh && *page)
+		answer_done(*page);
+	if (fresh)
+		*page = fresh;
+	if (*page)
+		(*page)->use_cnt++;
+	return *page;
+}
+
+/* A use of an answer to what asker wants, or NULL. */
+static struct answer *answer_take(struct mesh_pex *pex, struct offer *offer, uint64_t now_ns)
+{
+	if (pex->answers.used_cnt < ANSWER_CAP / 2)
+		return answer_make(pex, offer, now_ns);
+	pex->mesh.ops->hurry(pex->mesh.mesh);
+	return offer->wanted_cnt == MESH_PEX_OFFER_MAX ? page_take(pex, offer, now_ns) : NULL;
+}
+
+static void offer_answer(struct mesh_pex *pex, const struct mesh_call *call, struct offer *offer,
+			 uint64_t now_ns)
+{
+	struct answer *answer = answer_take(pex, offer, now_ns);
+	struct transport_span span = {.done = answer_done, .arg = answer};
+
+	if (!answer) {
+		refuse(pex, call, MESH_PEX_NO_MEMORY, MESH_CODE_BUSY, BUSY_NOT_BEFORE_MS);
+		return;
+	}
 	span.data = answer->bytes;
-	span.len = writer_len(&w);
+	span.len = answer->len;
 	count(pex, MESH_PEX_OFFERED);
 	if (pex->mesh.ops->answer(call->incoming, MESH_PEX_OFFER, NULL, 0, &span) < 0)
 		answer_done(answer);
@@ -174,8 +225,7 @@ static void on_request(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 		return;
 	}
 	(void)pex->neighbours->find(pex->mesh.mesh, call->peer_key, &asker);
-	pex->neighbours->each(pex->mesh.mesh, offer_take, &offer);
-	offer_answer(pex, call, &offer);
+	offer_answer(pex, call, &offer, now_ns);
 }
 
 /* --- asking --- */

@@ -201,6 +201,34 @@ static void test_no_more_than_wanted_are_told_and_all_in_turn(void)
 	end();
 }
 
+/* What is lent is not given back: as when askers do not read. */
+static void test_askers_that_do_not_read_leave_an_answer_for_others(void)
+{
+	struct mesh *b, *late;
+
+	begin();
+	b = node_start(false);
+	for (unsigned i = 0; i < 10; i++)
+		dial(b, stranger());
+	b->is_unacknowledged = true;
+	for (unsigned i = 0; i < 24; i++) {
+		request(stranger(), b, MESH_PEX_OFFER_MAX);
+		CHECK_EQ(ask.reply.err, 0);
+		CHECK(mesh_pex_offer_parse(ask.reply.payload, ask.reply.payload_len, got) >= 10);
+	}
+	CHECK_EQ(reason_cnt(b, MESH_PEX_OFFERED), 24);
+	late = stranger();
+	/* Only the page is left, and that is more than it wants. */
+	request(late, b, 1);
+	CHECK_EQ(ask.reply.code, MESH_CODE_BUSY);
+	CHECK(ask.reply.not_before_ns > 0);
+	mesh_lab_acknowledge(b);
+	b->is_unacknowledged = false;
+	request(late, b, 1);
+	CHECK_EQ(ask.reply.err, 0);
+	end();
+}
+
 static void test_one_request_too_many_in_a_minute_is_refused(void)
 {
 	struct mesh *b, *asker;
@@ -388,6 +416,7 @@ int main(void)
 	RUN(test_only_whom_we_dialled_is_told_of);
 	RUN(test_private_is_told_on_its_own_site_only);
 	RUN(test_no_more_than_wanted_are_told_and_all_in_turn);
+	RUN(test_askers_that_do_not_read_leave_an_answer_for_others);
 	RUN(test_one_request_too_many_in_a_minute_is_refused);
 	RUN(test_requests_of_another_form_are_refused);
 	RUN(test_martians_and_strangers_neighbours_are_refused);
