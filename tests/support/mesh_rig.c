@@ -155,7 +155,7 @@ bool rig_connected(struct rig *rig, unsigned from, unsigned to)
 {
 	struct rig_node *node = &rig->nodes[from];
 	struct addr addr = pair_addr(to + 1);
-	struct mesh_peer peer = {.addrs = &addr, .addr_cnt = 1};
+	struct mesh_peer peer = {.addrs = &addr, .addr_cnt = 1, .is_chosen = true};
 	struct mesh_stats stats;
 	int result = 1;
 

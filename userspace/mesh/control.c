@@ -192,6 +192,12 @@ static void hello_keep(struct mesh_session *session, const struct mesh_hello *he
 	}
 	if (session->token.len)
 		record->token = session->token; /* it came before HELLO */
+	if (mesh->choices)
+		record->choices = (record->choices & MESH_CHOICE_DIALLED) |
+				  mesh->choices(mesh->ctx, session->key);
+	if (session->is_chosen)
+		record->choices |= MESH_CHOICE_DIALLED;
+	mesh_peers_take(&mesh->peers, entry);
 	entry->session_cnt++;
 	entry->not_before_ns = 0;
 	session->peer = entry;

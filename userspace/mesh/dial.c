@@ -176,6 +176,7 @@ void mesh_dial_add_addr(struct mesh_dial *dial, const struct addr *addr)
 /* Addresses the asker knows come first; without any, those the peer was known by. */
 void mesh_dial_add_peer(struct mesh_dial *dial, const struct mesh_peer *peer)
 {
+	dial->is_chosen |= peer->is_chosen;
 	for (unsigned i = 0; i < peer->addr_cnt; i++)
 		mesh_dial_add_addr(dial, &peer->addrs[i]);
 	if (!peer->addr_cnt)
@@ -279,6 +280,7 @@ void mesh_dial_won(struct mesh_dial *dial, struct mesh_session *session)
 	struct mesh_session *loser = mesh_race_loser(dial, session);
 
 	session->addr_seq = dial->discovery.seq;
+	session->is_chosen |= dial->is_chosen;
 	while (!list_is_empty(&dial->waiters)) {
 		struct mesh_request *request =
 			list_entry(dial->waiters.next, struct mesh_request, node);

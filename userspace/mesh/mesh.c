@@ -22,6 +22,10 @@
 #include "mesh/mesh_state.h"
 #include "mesh/stream.h"
 
+/* How often it is decided which peers are useful, and which part of the table may be. */
+#define RANK_EVERY_S 60
+#define USEFUL_PART  8
+
 void mesh_config_defaults(struct mesh_config *config)
 {
 	*config = (struct mesh_config){
@@ -42,12 +46,6 @@ void mesh_config_defaults(struct mesh_config *config)
 		.caps = MESH_CAP_CONTENT_SEED,
 		.agent = "weft",
 	};
-}
-
-/* A peer with a session is never thrown out of the table, so it holds them all. */
-static uint32_t peer_cap(const struct mesh_config *config)
-{
-	return config->peer_cap > config->session_cap ? config->peer_cap : config->session_cap;
 }
 
 /* A session may have a dial beside it, and a dial may become a session. */
@@ -82,7 +80,8 @@ size_t mesh_footprint(const struct mesh_config *config)
 	       pool_footprint(sizeof(struct mesh_stream), 2 * (size_t)config->stream_cap) +
 	       map_footprint(MESH_KEY_LEN, config->session_cap) +
 	       map_footprint(MESH_KEY_LEN, dial_cap(config)) + mesh_buffers_footprint(cnts) +
-	       mesh_slots_footprint(config) + mesh_peers_footprint(peer_cap(config));
+	       mesh_slots_footprint(config) +
+	       mesh_peers_footprint(config->peer_cap, config->session_cap);
 }
 
 static int mesh_lay_out(struct mesh *mesh, struct random *random)
@@ -112,7 +111,8 @@ static int mesh_lay_out(struct mesh *mesh, struct random *random)
 	    (err = mesh_buffers_init(&mesh->buffers, &mesh->arena, cnts)) < 0 ||
 	    (err = mesh_slots_init(mesh, secret)) < 0)
 		return err;
-	return mesh_peers_init(&mesh->peers, &mesh->arena, peer_cap(config), secret);
+	return mesh_peers_init(&mesh->peers, &mesh->arena, config->peer_cap, config->session_cap,
+			       secret);
 }
 
 int mesh_new(const struct mesh_params *params, struct mesh **out_mesh)
@@ -129,6 +129,7 @@ int mesh_new(const struct mesh_params *params, struct mesh **out_mesh)
 	mesh->on_session = params->on_session;
 	mesh->on_step = params->on_step;
 	mesh->on_failure = params->on_failure;
+	mesh->choices = params->choices;
 	mesh->ctx = params->ctx;
 	mesh->refuses = params->refuses;
 	mesh->refuses_ctx = params->refuses_ctx;
@@ -323,12 +324,22 @@ int mesh_session_id(const struct mesh *mesh, const uint8_t key[static MESH_KEY_L
 
 void mesh_stats(const struct mesh *mesh, struct mesh_stats *out_stats)
 {
+	const struct mesh_peers *peers = &mesh->peers;
+
 	*out_stats = mesh->stats;
 	out_stats->session_cnt = mesh->sessions.used_cnt;
 	out_stats->request_cnt = mesh->requests.used_cnt;
 	out_stats->incoming_cnt = mesh->incoming.used_cnt;
 	out_stats->stream_cnt = mesh->streams.used_cnt;
 	out_stats->peer_cnt = mesh->peers.pool.used_cnt;
+	out_stats->strangers =
+		(struct mesh_peer_part){peers->stranger_cnt, peers->bucket_cnt * peers->bucket_cap,
+					peers->evicted_cnts[FAIR_STRANGER]};
+	out_stats->known = (struct mesh_peer_part){peers->known_cnt, peers->known_cap,
+						   peers->evicted_cnts[FAIR_KNOWN] +
+							   peers->evicted_cnts[FAIR_USEFUL]};
+	out_stats->chosen = (struct mesh_peer_part){peers->chosen_cnt, peers->chosen_cap,
+						    peers->evicted_cnts[FAIR_CHOSEN]};
 }
 
 static void entry_fill_info(const struct mesh_peer_entry *entry, struct mesh_peer_info *out_info)
@@ -372,7 +383,7 @@ void mesh_peers_each(struct mesh *mesh, bool (*fn)(void *arg, const struct mesh_
 
 void mesh_note_peer(struct mesh *mesh, const struct mesh_peer_info *info, uint64_t now_ns)
 {
-	struct mesh_peer_entry *entry = mesh_peers_meet(&mesh->peers, info->key);
+	struct mesh_peer_entry *entry = mesh_peers_meet_foreign(&mesh->peers, info->key);
 	struct mesh_peer_record *record;
 
 	if (!entry)
@@ -385,12 +396,56 @@ void mesh_note_peer(struct mesh *mesh, const struct mesh_peer_info *info, uint64
 		record->good_addr = info->last_addr;
 		record->good_s = info->last_seen_s;
 	}
-	entry->foreign_at = info->is_connected ? info->last_addr : (struct addr){0};
 	if (!record->first_seen_s)
 		record->first_seen_s = info->last_seen_s;
 	record->skew_s = info->skew_s;
 	memcpy(record->agent, info->agent, sizeof(record->agent));
+	if (mesh->choices)
+		record->choices = (record->choices & MESH_CHOICE_DIALLED) |
+				  mesh->choices(mesh->ctx, info->key);
 	mesh_peers_changed(&mesh->peers, entry, now_ns);
+	mesh_peers_set_foreign(&mesh->peers, entry, info->is_connected ? &info->last_addr : NULL);
+}
+
+void mesh_choose(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], uint32_t choices,
+		 bool is_on, uint64_t now_ns)
+{
+	struct mesh_peer_entry *entry = mesh_peers_lookup(&mesh->peers, key);
+
+	if (!entry)
+		return;
+	mesh->now_ns = now_ns;
+	if (is_on)
+		entry->record.choices |= choices;
+	else
+		entry->record.choices &= ~choices;
+	mesh_peers_changed(&mesh->peers, entry, now_ns);
+	mesh_peers_settle(&mesh->peers, entry);
+}
+
+void mesh_note_useful(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], uint64_t units)
+{
+	struct mesh_peer_entry *entry = mesh_peers_lookup(&mesh->peers, key);
+	uint64_t wall_s = mesh_wall_now_s(mesh);
+
+	if (!entry)
+		return;
+	mesh_peers_note_useful(entry, units, wall_s);
+	mesh_peers_changed(&mesh->peers, entry, mesh->now_ns);
+	if (wall_s - mesh->ranked_s < RANK_EVERY_S)
+		return;
+	mesh->ranked_s = wall_s;
+	mesh_peers_rank(&mesh->peers, mesh->config.peer_cap / USEFUL_PART, wall_s);
+}
+
+void mesh_note_false(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN])
+{
+	struct mesh_peer_entry *entry = mesh_peers_lookup(&mesh->peers, key);
+
+	if (!entry)
+		return;
+	mesh_peers_note_false(entry, mesh_wall_now_s(mesh));
+	mesh_peers_settle(&mesh->peers, entry);
 }
 
 struct mesh_handler *mesh_handler_slot(struct mesh *mesh, unsigned type)

@@ -63,7 +63,14 @@ struct mesh_failure {
 	struct transport_close end;
 };
 
+/* A part of the peer table: those of it without a session. */
+struct mesh_peer_part {
+	uint32_t cnt, cap;
+	uint64_t evicted_cnt; /* forgotten for others of the part */
+};
+
 struct mesh_stats {
+	struct mesh_peer_part strangers, known, chosen;
 	uint32_t session_cnt, request_cnt, incoming_cnt, stream_cnt, peer_cnt;
 	uint64_t frame_in_cnt, frame_out_cnt, malformed_cnt, unknown_type_cnt;
 	uint64_t refused_cnt, timeout_cnt, hello_cnt, skew_cnt;
@@ -96,6 +103,8 @@ struct mesh_params {
 	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
 	mesh_step_fn on_step; /* each step of looking for a key, as it ends; may be NULL */
 	void (*on_failure)(void *ctx, const struct mesh_failure *failure); /* may be NULL */
+	/* enum mesh_choice, of what others say of key: asked at each HELLO. May be NULL. */
+	uint32_t (*choices)(void *ctx, const uint8_t key[MESH_KEY_LEN]);
 	void *ctx;
 	mesh_refuse_fn refuses; /* may be NULL: nobody is */
 	/* A session with remote has one request and one stream at a time; may be NULL. */
@@ -161,6 +170,15 @@ int mesh_session_id(const struct mesh *mesh, const uint8_t key[static MESH_KEY_L
  * connected it is found as a neighbour that has dialled us (neighbours.h).
  */
 void mesh_note_peer(struct mesh *mesh, const struct mesh_peer_info *info, uint64_t now_ns);
+/* mesh_choose adds choices to a peer that was met, or takes them away. */
+void mesh_choose(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], uint32_t choices,
+		 bool is_on, uint64_t now_ns);
+/*
+ * mesh_note_useful: key answered, or sent what was verified: units of 1,000 bytes, one at
+ * least. mesh_note_false: what it sent proved false. By this a stranger becomes known.
+ */
+void mesh_note_useful(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], uint64_t units);
+void mesh_note_false(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN]);
 void mesh_stats(const struct mesh *mesh, struct mesh_stats *out_stats);
 /* mesh_peers_each calls fn for every known peer, connected ones first, until it returns false. */
 void mesh_peers_each(struct mesh *mesh, bool (*fn)(void *arg, const struct mesh_peer_info *peer),

@@ -70,6 +70,7 @@ struct mesh_session {
 	struct addr remote;
 	uint64_t addr_seq; /* of the record its address was found by; 0: of none */
 	bool is_dialler;
+	bool is_chosen; /* an operator wanted it */
 	bool has_hello;
 	bool is_retired; /* another session of this key is preferred */
 	bool is_leaving; /* GOODBYE was sent: only the close is missing */
@@ -212,6 +213,7 @@ struct mesh_dial {
 	uint32_t waiter_cnt;
 	struct timer timer;	     /* next attempt, or the next look at beside */
 	struct mesh_session *beside; /* race.c: it is silent; NULL: there is none, or it is well */
+	bool is_chosen;		     /* an operator wants it */
 	uint64_t due_ns;	     /* when it will have been silent for long */
 	uint64_t seen_len;	     /* what it had received when it was asked */
 	int err;		     /* the most telling failure so far */
@@ -242,8 +244,10 @@ struct mesh {
 	struct timer_wheel *timers;
 	uint64_t now_ns; /* of the last event or call */
 	uint64_t wall_s, wall_at_ns;
+	uint64_t ranked_s; /* wall clock when mesh_peers_rank was called */
 	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
 	void (*on_failure)(void *ctx, const struct mesh_failure *failure);
+	uint32_t (*choices)(void *ctx, const uint8_t key[MESH_KEY_LEN]);
 	void *ctx;
 	mesh_refuse_fn refuses;
 	bool (*is_limited)(void *ctx, const struct addr *remote);

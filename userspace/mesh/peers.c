@@ -10,137 +10,30 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
-#include "base/list.h"
-#include "codec/cbor.h"
-#include "codec/peer_addr.h"
+#include "base/siphash.h"
 #include "store/store.h"
 
-#define RECORD_LAYOUT 1
 /* Late enough that a burst of sessions is one commit, early enough to lose little. */
 #define FLUSH_DELAY_NS (5 * NS_PER_S)
 #define FLUSH_CNT_MAX  512
 
-void mesh_peer_record_write(struct writer *w, const struct mesh_peer_record *record)
-{
-	bool has_addr = record->last_addr.family != ADDR_NONE;
-	bool has_token = record->token.len > 0, has_good = record->good_addr.family != ADDR_NONE;
-	struct peer_addr addr = peer_addr_of(&record->last_addr);
+/* Parts of the table, in eighths: strangers have what is left. */
+#define CHOSEN_PART 4
+#define KNOWN_PART  2
+#define PART_WHOLE  8
+#define PART_CNT    3
 
-	cbor_write_map(w, 7u + has_addr + (record->addr_seq > 0) + (has_token ? 2 : 0) +
-				  (has_good ? 2 : 0));
-	cbor_field_uint(w, 0, RECORD_LAYOUT);
-	cbor_field_uint(w, 1, record->caps);
-	if (has_addr) {
-		cbor_write_uint(w, 2);
-		peer_addr_write(w, &addr);
-	}
-	cbor_write_uint(w, 3);
-	peer_addrs_write(w, record->addrs, record->addr_cnt);
-	cbor_field_uint(w, 4, record->first_seen_s);
-	cbor_field_uint(w, 5, record->last_seen_s);
-	cbor_write_uint(w, 6);
-	cbor_write_int(w, record->skew_s);
-	cbor_field_text(w, 7, record->agent, strlen(record->agent));
-	if (record->addr_seq)
-		cbor_field_uint(w, 8, record->addr_seq);
-	if (has_token) {
-		addr = peer_addr_of(&record->token.addr);
-		cbor_write_uint(w, 9);
-		peer_addr_write(w, &addr);
-		cbor_field_bytes(w, 10, record->token.data, record->token.len);
-	}
-	if (has_good) {
-		addr = peer_addr_of(&record->good_addr);
-		cbor_write_uint(w, 11);
-		peer_addr_write(w, &addr);
-		cbor_field_uint(w, 12, record->good_s);
-	}
+static uint32_t entry_cap(uint32_t cap_cnt, uint32_t session_cap)
+{
+	return cap_cnt + PART_CNT + 2 * session_cap; /* each part has a place at least */
 }
 
-static void record_read_token(struct cbor_reader *r, struct mesh_peer_token *token)
+size_t mesh_peers_footprint(uint32_t cap_cnt, uint32_t session_cap)
 {
-	size_t len;
-	const uint8_t *data = cbor_read_bytes(r, &len);
+	uint32_t cap = entry_cap(cap_cnt, session_cap);
 
-	if (!data || len > sizeof(token->data))
-		return;
-	memcpy(token->data, data, len);
-	token->len = (uint8_t)len;
-}
-
-static void record_read_field(struct cbor_reader *r, uint64_t key, struct mesh_peer_record *record)
-{
-	struct peer_addr addr;
-
-	switch (key) {
-	case 1:
-		record->caps = (uint32_t)cbor_read_uint_max(r, UINT32_MAX);
-		break;
-	case 2:
-		peer_addr_read(r, &addr);
-		if (!cbor_is_bad(r))
-			record->last_addr = addr.peer.addr;
-		break;
-	case 3:
-		record->addr_cnt = peer_addrs_read(r, record->addrs);
-		break;
-	case 4:
-		record->first_seen_s = cbor_read_uint(r);
-		break;
-	case 5:
-		record->last_seen_s = cbor_read_uint(r);
-		break;
-	case 6:
-		record->skew_s = cbor_read_int(r);
-		break;
-	case 7:
-		cbor_read_text_copy(r, record->agent, sizeof(record->agent));
-		break;
-	case 8:
-		record->addr_seq = cbor_read_uint(r);
-		break;
-	case 9:
-		peer_addr_read(r, &addr);
-		if (!cbor_is_bad(r))
-			record->token.addr = addr.peer.addr;
-		break;
-	case 10:
-		record_read_token(r, &record->token);
-		break;
-	case 11:
-		peer_addr_read(r, &addr);
-		if (!cbor_is_bad(r))
-			record->good_addr = addr.peer.addr;
-		break;
-	case 12:
-		record->good_s = cbor_read_uint(r);
-		break;
-	default:
-		cbor_skip(r);
-	}
-}
-
-int mesh_peer_record_parse(const uint8_t *data, size_t len, struct mesh_peer_record *out_record)
-{
-	struct mesh_peer_record record = {0};
-	struct cbor_reader r;
-	uint64_t key;
-	int err = cbor_enter_record(&r, data, len, RECORD_LAYOUT);
-
-	if (err < 0)
-		return err;
-	while (cbor_next_key(&r, &key))
-		record_read_field(&r, key, &record);
-	if ((err = cbor_reader_finish(&r)) < 0)
-		return err;
-	*out_record = record;
-	return 0;
-}
-
-size_t mesh_peers_footprint(uint32_t cap_cnt)
-{
-	return pool_footprint(sizeof(struct mesh_peer_entry), cap_cnt) +
-	       map_footprint(MESH_KEY_LEN, cap_cnt);
+	return pool_footprint(sizeof(struct mesh_peer_entry), cap) +
+	       map_footprint(MESH_KEY_LEN, cap);
 }
 
 static struct mesh_peers *timer_peers(struct timer *timer)
@@ -159,32 +52,198 @@ static void peers_expire(struct timer *timer, uint64_t now_ns)
 		timer_set(peers->timers, timer, now_ns + FLUSH_DELAY_NS);
 }
 
-int mesh_peers_init(struct mesh_peers *peers, struct arena *arena, uint32_t cap_cnt,
-		    const uint64_t secret[2])
+/* Each part has a place at least; a small table has few buckets. */
+static void peers_divide(struct mesh_peers *peers, uint32_t cap_cnt)
 {
+	uint32_t stranger_cap;
+
+	peers->chosen_cap = cap_cnt * CHOSEN_PART / PART_WHOLE;
+	peers->known_cap = cap_cnt * KNOWN_PART / PART_WHOLE;
+	peers->chosen_cap += !peers->chosen_cap;
+	peers->known_cap += !peers->known_cap;
+	stranger_cap = cap_cnt > peers->chosen_cap + peers->known_cap
+			       ? cap_cnt - peers->chosen_cap - peers->known_cap
+			       : 1;
+	peers->bucket_cnt =
+		stranger_cap < MESH_PEERS_BUCKET_CNT ? stranger_cap : MESH_PEERS_BUCKET_CNT;
+	peers->bucket_cap = stranger_cap / peers->bucket_cnt;
+}
+
+int mesh_peers_init(struct mesh_peers *peers, struct arena *arena, uint32_t cap_cnt,
+		    uint32_t session_cap, const uint64_t secret[2])
+{
+	uint32_t cap = entry_cap(cap_cnt, session_cap);
 	int err;
 
 	timer_init(&peers->timer, peers_expire);
-	err = pool_init(&peers->pool, arena, sizeof(struct mesh_peer_entry), cap_cnt);
-	return err < 0 ? err : map_init(&peers->by_key, arena, MESH_KEY_LEN, cap_cnt, secret);
+	peers_divide(peers, cap_cnt);
+	peers->foreign_cap = session_cap;
+	memcpy(peers->secret, secret, sizeof(peers->secret));
+	for (uint32_t i = 0; i < MESH_PEERS_BUCKET_CNT; i++)
+		list_init(&peers->buckets[i]);
+	list_init(&peers->known);
+	list_init(&peers->chosen);
+	err = pool_init(&peers->pool, arena, sizeof(struct mesh_peer_entry), cap);
+	return err < 0 ? err : map_init(&peers->by_key, arena, MESH_KEY_LEN, cap, secret);
 }
 
-/* The peer without a session that was seen longest ago, or NULL. */
-static struct mesh_peer_entry *peers_stalest(const struct mesh_peers *peers)
+/* --- places of those without a session --- */
+
+/* One of the few buckets that the peer's network reaches; the key picks which. */
+static uint32_t entry_bucket(const struct mesh_peers *peers, const struct mesh_peer_entry *entry)
 {
-	struct mesh_peer_entry *stalest = NULL, *entry = NULL;
+	const struct addr *addr = &entry->record.last_addr;
+	struct {
+		struct addr network;
+		uint64_t turn;
+	} where = {.network = addr_prefix_key(addr, addr->family == ADDR_IPV4 ? 24 : 48)};
 
-	while ((entry = pool_next(&peers->pool, entry)))
-		if (!entry->session_cnt &&
-		    (!stalest || entry->record.last_seen_s < stalest->record.last_seen_s))
-			stalest = entry;
-	return stalest;
+	where.turn = siphash(peers->secret, entry->key, sizeof(entry->key)) % MESH_PEERS_REACH;
+	return (uint32_t)(siphash(peers->secret, &where, sizeof(where)) % peers->bucket_cnt);
 }
 
-static bool peers_are_full(const struct mesh_peers *peers)
+static uint32_t *class_cnt(struct mesh_peers *peers, enum fair_class class)
 {
-	return peers->pool.used_cnt == peers->pool.cap_cnt;
+	if (class == FAIR_CHOSEN)
+		return &peers->chosen_cnt;
+	return class == FAIR_STRANGER ? &peers->stranger_cnt : &peers->known_cnt;
 }
+
+static bool entry_is_placed(const struct mesh_peer_entry *entry)
+{
+	return entry->place.next != NULL && entry->place.next != &entry->place;
+}
+
+static void entry_unplace(struct mesh_peers *peers, struct mesh_peer_entry *entry)
+{
+	if (!entry_is_placed(entry))
+		return;
+	list_unlink(&entry->place);
+	--*class_cnt(peers, entry->placed_as);
+}
+
+static void entry_push(struct mesh_peers *peers, struct list_node *list,
+		       struct mesh_peer_entry *entry, enum fair_class class)
+{
+	struct list_node *at = list->prev;
+
+	/* The freshest is last: who ends a session now nearly always is. */
+	while (at != list && list_entry(at, struct mesh_peer_entry, place)->record.last_seen_s >
+				     entry->record.last_seen_s)
+		at = at->prev;
+	list_push_back(at->next, &entry->place);
+	entry->placed_as = class;
+	++*class_cnt(peers, class);
+}
+
+/* The deletion waits for the next batch, unless a great many wait already. */
+static void peers_note_evicted(struct mesh_peers *peers, const uint8_t *key)
+{
+	if (!peers->store)
+		return;
+	if (peers->evicted_cnt == MESH_PEERS_EVICTED_MAX)
+		mesh_peers_flush(peers);
+	if (peers->evicted_cnt < MESH_PEERS_EVICTED_MAX)
+		memcpy(peers->evicted[peers->evicted_cnt++], key, MESH_KEY_LEN);
+}
+
+static void entry_unchange(struct mesh_peers *peers, struct mesh_peer_entry *entry)
+{
+	peers->changed_cnt -= entry->is_changed;
+	entry->is_changed = false;
+}
+
+static void entry_forget(struct mesh_peers *peers, struct mesh_peer_entry *entry)
+{
+	entry_unplace(peers, entry);
+	entry_unchange(peers, entry);
+	if (entry->is_stored)
+		peers_note_evicted(peers, entry->key);
+	map_delete(&peers->by_key, entry->key);
+	pool_release(&peers->pool, entry);
+}
+
+/* Of the chosen, only one that was no more than dialled by hand makes room. */
+static struct mesh_peer_entry *part_stalest(struct list_node *part)
+{
+	for (struct list_node *at = part->next; at != part; at = at->next) {
+		struct mesh_peer_entry *entry = list_entry(at, struct mesh_peer_entry, place);
+
+		if (!(entry->record.choices & ~(uint32_t)MESH_CHOICE_DIALLED))
+			return entry;
+	}
+	return NULL;
+}
+
+static uint32_t list_len(const struct list_node *list)
+{
+	uint32_t len = 0;
+
+	for (const struct list_node *at = list->next; at != list; at = at->next)
+		len++;
+	return len;
+}
+
+/* Puts entry into list, which holds at most cap: the stalest of it goes. */
+static void entry_place(struct mesh_peers *peers, struct mesh_peer_entry *entry,
+			enum fair_class class)
+{
+	struct list_node *list = &peers->known;
+	uint32_t cap = peers->known_cap, cnt = peers->known_cnt;
+	struct mesh_peer_entry *stalest;
+
+	if (class == FAIR_CHOSEN) {
+		list = &peers->chosen;
+		cap = peers->chosen_cap;
+		cnt = peers->chosen_cnt;
+	} else if (class == FAIR_STRANGER) {
+		list = &peers->buckets[entry_bucket(peers, entry)];
+		cap = peers->bucket_cap;
+		cnt = list_len(list);
+	}
+	entry_push(peers, list, entry, class);
+	if (cnt < cap)
+		return;
+	stalest = class == FAIR_CHOSEN ? part_stalest(list)
+				       : list_entry(list->next, struct mesh_peer_entry, place);
+	if (!stalest)
+		stalest = entry;
+	peers->evicted_cnts[class]++;
+	entry_forget(peers, stalest);
+}
+
+void mesh_peers_take(struct mesh_peers *peers, struct mesh_peer_entry *entry)
+{
+	entry_unplace(peers, entry);
+}
+
+static bool entry_has_session(const struct mesh_peer_entry *entry)
+{
+	return entry->session_cnt || entry->foreign_at.family != ADDR_NONE;
+}
+
+/* A row is for those who are no strangers; who no longer is one loses it. */
+static void entry_set_stored(struct mesh_peers *peers, struct mesh_peer_entry *entry,
+			     enum fair_class class)
+{
+	if (class != FAIR_STRANGER || !entry->is_stored)
+		return;
+	entry->is_stored = false;
+	entry_unchange(peers, entry);
+	peers_note_evicted(peers, entry->key);
+}
+
+void mesh_peers_settle(struct mesh_peers *peers, struct mesh_peer_entry *entry)
+{
+	enum fair_class class = mesh_peers_class(entry);
+
+	entry_set_stored(peers, entry, class);
+	entry_unplace(peers, entry);
+	if (!entry_has_session(entry))
+		entry_place(peers, entry, class);
+}
+
+/* --- the store --- */
 
 static bool peers_load_one(void *arg, const struct store_item *item)
 {
@@ -195,11 +254,12 @@ static bool peers_load_one(void *arg, const struct store_item *item)
 	/* A record we cannot read is as good as a peer we never met. */
 	if (mesh_peer_record_parse(item->value, item->value_len, &record) < 0)
 		return true;
-	if (peers_are_full(peers) && peers_stalest(peers)->record.last_seen_s >= record.last_seen_s)
-		return true;
 	entry = mesh_peers_meet(peers, item->key);
-	if (entry)
-		entry->record = record;
+	if (!entry)
+		return true;
+	entry->record = record;
+	entry->is_stored = true;
+	mesh_peers_settle(peers, entry);
 	return true;
 }
 
@@ -277,48 +337,17 @@ struct mesh_peer_entry *mesh_peers_lookup(const struct mesh_peers *peers, const 
 	return map_lookup(&peers->by_key, key);
 }
 
-bool mesh_peers_is_known(const struct mesh_peer_entry *entry)
-{
-	return entry && entry->record.last_seen_s >= entry->record.first_seen_s + MESH_PEER_KNOWN_S;
-}
-
-/* The deletion waits for the next batch, unless a great many wait already. */
-static void peers_note_evicted(struct mesh_peers *peers, const uint8_t *key)
-{
-	if (!peers->store)
-		return;
-	if (peers->evicted_cnt == MESH_PEERS_EVICTED_MAX)
-		mesh_peers_flush(peers);
-	if (peers->evicted_cnt < MESH_PEERS_EVICTED_MAX)
-		memcpy(peers->evicted[peers->evicted_cnt++], key, MESH_KEY_LEN);
-}
-
-static bool peers_evict_stalest(struct mesh_peers *peers)
-{
-	struct mesh_peer_entry *stalest = peers_stalest(peers);
-
-	if (!stalest)
-		return false;
-	if (stalest->is_changed)
-		peers->changed_cnt--;
-	peers_note_evicted(peers, stalest->key);
-	map_delete(&peers->by_key, stalest->key);
-	pool_release(&peers->pool, stalest);
-	return true;
-}
-
 struct mesh_peer_entry *mesh_peers_meet(struct mesh_peers *peers, const uint8_t *key)
 {
 	struct mesh_peer_entry *entry = mesh_peers_lookup(peers, key);
 
 	if (entry)
 		return entry;
-	if (peers_are_full(peers) && !peers_evict_stalest(peers))
-		return NULL;
 	entry = pool_acquire(&peers->pool);
 	if (!entry)
 		return NULL;
 	memcpy(entry->key, key, sizeof(entry->key));
+	list_init(&entry->place);
 	if (map_put(&peers->by_key, key, entry) < 0) {
 		pool_release(&peers->pool, entry);
 		return NULL;
@@ -326,8 +355,29 @@ struct mesh_peer_entry *mesh_peers_meet(struct mesh_peers *peers, const uint8_t 
 	return entry;
 }
 
+struct mesh_peer_entry *mesh_peers_meet_foreign(struct mesh_peers *peers, const uint8_t *key)
+{
+	struct mesh_peer_entry *entry = mesh_peers_lookup(peers, key);
+
+	if (entry || peers->foreign_cnt >= peers->foreign_cap)
+		return entry;
+	return mesh_peers_meet(peers, key);
+}
+
+void mesh_peers_set_foreign(struct mesh_peers *peers, struct mesh_peer_entry *entry,
+			    const struct addr *addr)
+{
+	peers->foreign_cnt -= entry->foreign_at.family != ADDR_NONE;
+	entry->foreign_at = addr ? *addr : (struct addr){.family = ADDR_NONE};
+	peers->foreign_cnt += entry->foreign_at.family != ADDR_NONE;
+	mesh_peers_settle(peers, entry);
+}
+
 void mesh_peers_changed(struct mesh_peers *peers, struct mesh_peer_entry *entry, uint64_t now_ns)
 {
+	if (mesh_peers_class(entry) == FAIR_STRANGER)
+		return;
+	entry->is_stored = true;
 	if (!entry->is_changed) {
 		entry->is_changed = true;
 		peers->changed_cnt++;

@@ -6,6 +6,8 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "base/fair.h"
+#include "base/list.h"
 #include "base/map.h"
 #include "base/pool.h"
 #include "base/timer.h"
@@ -16,10 +18,14 @@ struct arena;
 struct store;
 
 /*
- * The peers this node has met, kept in the store across restarts. When
- * the table is full, the one seen longest ago makes room; peers with a
- * session are not thrown out. Records are written in batches, seconds
- * after they change: a crash forgets at most those.
+ * The peers this node has met. Strangers take their places from anybody who has a key: so
+ * they are kept in memory only, in buckets of which a network reaches 8, and a newcomer replaces only a
+ * stranger of its own bucket. A row of the store is for peers that are known or chosen, which have
+ * parts of the table of their own; a full part forgets the one of it that was seen
+ * longest ago, a chosen one only if it was merely dialled by hand. Peers with a session are never thrown out.
+ * An honest stranger notices at most that its token was forgotten.
+ *
+ * Records are written in batches, seconds after they change: a crash forgets at most those.
  */
 /* What a peer gave us to show it at our next dial to it at addr, once (RFC 9000 8.1.3). */
 #define MESH_TOKEN_LEN_MAX 64 /* ours have 36 bytes; a longer one is not kept */
@@ -28,6 +34,10 @@ struct mesh_peer_token {
 	uint8_t len; /* 0: none */
 	uint8_t data[MESH_TOKEN_LEN_MAX];
 };
+
+/* A peer is known when it was first seen so long ago, and was useful in so many different hours. */
+#define MESH_PEER_KNOWN_S      3600
+#define MESH_PEER_USEFUL_HOURS 3
 
 struct mesh_peer_record {
 	uint32_t caps;
@@ -45,6 +55,10 @@ struct mesh_peer_record {
 	 */
 	struct addr good_addr; /* ADDR_NONE: we never did */
 	uint64_t good_s;
+	uint32_t choices; /* enum mesh_choice */
+	uint64_t useful_hours
+		[MESH_PEER_USEFUL_HOURS]; /* different hours of the wall clock, in order */
+	unsigned useful_hour_cnt;
 };
 
 struct mesh_peer_entry {
@@ -55,12 +69,17 @@ struct mesh_peer_entry {
 		foreign_at; /* where a session of another worker leads; ADDR_NONE: there is none */
 	uint64_t not_before_ns; /* it said GOODBYE until then; not kept */
 	bool is_changed;	/* differs from the store */
+	bool is_stored;		/* the store has a row, or will with the next batch */
+	struct list_node place; /* linked while it has no session: a bucket, or its class's part */
+	enum fair_class placed_as;
+	uint64_t useful_hour; /* of useful_units */
+	uint64_t useful_units;
+	bool is_useful; /* among those of most use in the last hour */
 };
 
-/* A peer is known, and no stranger, no sooner than so long after it was first seen. */
-#define MESH_PEER_KNOWN_S 3600
-
 #define MESH_PEERS_EVICTED_MAX 64
+#define MESH_PEERS_BUCKET_CNT  256
+#define MESH_PEERS_REACH       8 /* buckets of one network */
 
 struct mesh_peers {
 	struct pool pool;
@@ -69,14 +88,22 @@ struct mesh_peers {
 	struct timer_wheel *timers;
 	struct timer timer; /* next batch */
 	uint32_t changed_cnt;
+	struct list_node buckets[MESH_PEERS_BUCKET_CNT]; /* strangers, seen longest ago first */
+	uint32_t bucket_cnt, bucket_cap;
+	struct list_node known, chosen; /* without a session, seen longest ago first */
+	uint32_t stranger_cnt, known_cnt, chosen_cnt, known_cap, chosen_cap;
+	uint32_t foreign_cnt, foreign_cap; /* peers with a session of another worker */
+	uint64_t evicted_cnts[FAIR_CLASS_CNT];
+	uint64_t secret[2];
 	uint8_t evicted[MESH_PEERS_EVICTED_MAX][MESH_KEY_LEN]; /* to be deleted by it */
 	uint32_t evicted_cnt;
 };
 
-size_t mesh_peers_footprint(uint32_t cap_cnt);
+/* session_cap: of this mesh; as many strangers may have a session of another worker. */
+size_t mesh_peers_footprint(uint32_t cap_cnt, uint32_t session_cap);
 WEFT_MUST_CHECK
 int mesh_peers_init(struct mesh_peers *peers, struct arena *arena, uint32_t cap_cnt,
-		    const uint64_t secret[2]);
+		    uint32_t session_cap, const uint64_t secret[2]);
 /* mesh_peers_load reads what the store has, the freshest that fit. 0 or -errno. */
 WEFT_MUST_CHECK
 int mesh_peers_load(struct mesh_peers *peers, struct store *store, struct timer_wheel *timers);
@@ -86,20 +113,49 @@ void mesh_peers_stop(struct mesh_peers *peers);
 void mesh_peers_flush(struct mesh_peers *peers);
 
 struct mesh_peer_entry *mesh_peers_lookup(const struct mesh_peers *peers, const uint8_t *key);
-/* mesh_peers_is_known: entry (may be NULL: nobody) is no stranger. */
-bool mesh_peers_is_known(const struct mesh_peer_entry *entry);
-/* mesh_peers_meet finds or makes the entry of key; NULL: full of peers with sessions. */
+/*
+ * mesh_peers_meet finds or makes the entry of key, which is about to have a session: take
+ * it with mesh_peers_take. NULL: no room, which sessions of this mesh never see.
+ */
 struct mesh_peer_entry *mesh_peers_meet(struct mesh_peers *peers, const uint8_t *key);
-/* mesh_peers_changed: entry's record goes to the store with the next batch. */
+/*
+ * mesh_peers_meet_foreign: of a peer of another worker. NULL: as many as there may be, and
+ * this one is new. set_foreign: it is at addr there now, or no more (NULL).
+ */
+struct mesh_peer_entry *mesh_peers_meet_foreign(struct mesh_peers *peers, const uint8_t *key);
+void mesh_peers_set_foreign(struct mesh_peers *peers, struct mesh_peer_entry *entry,
+			    const struct addr *addr);
+/*
+ * mesh_peers_take: entry got a session, here or on another worker, and keeps its place.
+ * mesh_peers_settle: its last one ended, or what decides its class changed: it takes its place among
+ * those without. entry may be gone afterwards, or another one.
+ */
+void mesh_peers_take(struct mesh_peers *peers, struct mesh_peer_entry *entry);
+void mesh_peers_settle(struct mesh_peers *peers, struct mesh_peer_entry *entry);
+/* mesh_peers_changed: entry's record goes to the store with the next batch, if it is to be there. */
 void mesh_peers_changed(struct mesh_peers *peers, struct mesh_peer_entry *entry, uint64_t now_ns);
 
 /*
- * A record: {0: layout 1, 1: caps, 2: last PeerAddr, 3: [PeerAddr],
- * 4: first seen, 5: last seen, 6: skew, 7: agent, 8: address record,
- * 9: PeerAddr of 10: token, 11: PeerAddr of the last good path, 12: when it was}; 2 and
- * from 8 on are missing when there is none. Parsing gives WEFT_ENEWER for a later layout.
+ * peer_class.c. The class of entry (may be NULL: a stranger), and whether it is no stranger.
+ * note_useful: entry answered, or what it sent was verified, in all units; in hour of the wall
+ * clock. note_false: what it sent proved false, so this hour does not count. rank decides who is
+ * useful: those of most units in the last hour, at most 2 of a network, cnt in all.
  */
-#define MESH_PEER_RECORD_LEN_MAX 704
+enum fair_class mesh_peers_class(const struct mesh_peer_entry *entry);
+bool mesh_peers_is_known(const struct mesh_peer_entry *entry);
+void mesh_peers_note_useful(struct mesh_peer_entry *entry, uint64_t units, uint64_t wall_s);
+void mesh_peers_note_false(struct mesh_peer_entry *entry, uint64_t wall_s);
+#define MESH_PEERS_USEFUL_CAP 128
+void mesh_peers_rank(struct mesh_peers *peers, uint32_t cnt, uint64_t wall_s);
+
+/*
+ * A record: {0: layout 2, 1: caps, 2: last PeerAddr, 3: [PeerAddr],
+ * 4: first seen, 5: last seen, 6: skew, 7: agent, 8: address record,
+ * 9: PeerAddr of 10: token, 11: PeerAddr of the last good path, 12: when it was, 13: choices,
+ * 14: [useful hour]}; 2 and 8 to 12 are missing when there is none. Of layout 1, which had
+ * neither 13 nor 14, choices and hours are guessed. Parsing gives WEFT_ENEWER for a later layout.
+ */
+#define MESH_PEER_RECORD_LEN_MAX 768
 void mesh_peer_record_write(struct writer *w, const struct mesh_peer_record *record);
 WEFT_MUST_CHECK
 int mesh_peer_record_parse(const uint8_t *data, size_t len, struct mesh_peer_record *out_record);

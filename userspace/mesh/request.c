@@ -49,6 +49,8 @@ static void request_finish(struct mesh_request *request, const struct mesh_reply
 	struct mesh *mesh = request->mesh;
 	struct mesh_request told = *request;
 
+	if (reply->err == 0 && told.session && told.info && told.info->number >= MESH_FIND_NODE)
+		mesh_note_useful(mesh, told.session->key, 1);
 	request_detach(request);
 	pool_release(&mesh->requests, request);
 	if (told.connected)
@@ -407,6 +409,8 @@ static int request_route(struct mesh_request *request, const struct mesh_peer *p
 	const struct mesh_peer_entry *entry = mesh_peers_lookup(&mesh->peers, peer->key);
 
 	if (session && request_suits(request, session, peer)) {
+		if (peer->is_chosen)
+			mesh_choose(mesh, peer->key, MESH_CHOICE_DIALLED, true, mesh->now_ns);
 		mesh_request_start(request, session);
 		if (request->state == MESH_REQUEST_SENT)
 			mesh_race_asked(session, peer);

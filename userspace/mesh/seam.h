@@ -79,11 +79,20 @@ enum mesh_code {
 	MESH_CODE_BUSY = 9,
 };
 
+/* Why a peer is chosen: nothing that strangers do costs it its place. */
+enum mesh_choice {
+	MESH_CHOICE_ADDED = 1,	  /* named in the configuration */
+	MESH_CHOICE_FOLLOWED = 2, /* a share of it is followed, or a community is shared with it */
+	MESH_CHOICE_DIALLED = 4,  /* an operator dialled it: mesh_peer.is_chosen */
+	MESH_CHOICE_TRUSTED = 8,
+};
+
 /* Where a peer may be; borrowed for the call that takes it. */
 struct mesh_peer {
 	uint8_t key[MESH_KEY_LEN];
 	const struct addr *addrs;
 	unsigned addr_cnt; /* at most MESH_PEER_ADDRS_MAX */
+	bool is_chosen;	   /* an operator names it, and its addresses */
 };
 #define MESH_PEER_ADDRS_MAX 8
 

@@ -198,7 +198,10 @@ static void session_note_end(struct mesh_session *session)
 	entry->record.last_seen_s = mesh_wall_now_s(mesh);
 	mesh_peers_changed(&mesh->peers, entry, mesh->now_ns);
 	session->peer = NULL;
-	if (mesh->on_session && !entry->session_cnt)
+	if (entry->session_cnt)
+		return;
+	mesh_peers_settle(&mesh->peers, entry);
+	if (mesh->on_session)
 		mesh->on_session(mesh->ctx, &info, false);
 }
 

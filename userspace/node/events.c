@@ -88,8 +88,10 @@ void node_on_content(void *ctx, const struct content_event *event)
 	json_t *fields;
 
 	content_event_log(event);
-	if (event->kind == CONTENT_PEER_BAD)
+	if (event->kind == CONTENT_PEER_BAD) {
 		fabric_note_false_content(node->fabric, event->peer_key, node->home.now_ns);
+		mesh_note_false(node->home.mesh, event->peer_key);
+	}
 	if (event->kind == CONTENT_GET_DONE)
 		sharing_content_changed(node->sharing, event->manifest_id, node->home.now_ns);
 	/* While content/ resumes what was running at start, nobody watches yet. */
@@ -141,6 +143,13 @@ void node_on_step(void *ctx, const struct mesh_step *step)
 	if (step->err)
 		json_object_set_new(fields, "error", json_string(weft_err_text(step->err)));
 	control_event(node->control, "peer.looked-for", fields, node->home.now_ns);
+}
+
+uint32_t node_choices(void *ctx, const uint8_t *key)
+{
+	const struct node *node = ctx;
+
+	return node->sharing ? sharing_choices(node->sharing, key) : 0;
 }
 
 void node_on_failure(void *ctx, const struct mesh_failure *failure)

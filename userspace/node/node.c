@@ -143,6 +143,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 		.on_session = node_on_session,
 		.on_step = node_on_step,
 		.on_failure = node_on_failure,
+		.choices = node_choices,
 		.on_reach_changed = node_on_reach,
 		.on_limits_changed = node_on_limits,
 		.on_member = node_on_member,

@@ -97,6 +97,7 @@ void node_on_content(void *ctx, const struct content_event *event);
 void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up);
 void node_on_step(void *ctx, const struct mesh_step *step);
 void node_on_failure(void *ctx, const struct mesh_failure *failure);
+uint32_t node_choices(void *ctx, const uint8_t *key);
 
 /* methods/table.c: the method table of the control socket; ctx is the node. */
 extern const struct control_method node_methods[];

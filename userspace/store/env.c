@@ -52,7 +52,9 @@ const struct env_database env_databases[STORE_DB_CNT] = {
  * Version 2 has bans, version 3 what services leave behind, version 4 shares with
  * revisions, what is followed, and communities. The databases were made empty on
  * the way here; an older program would let in whom the bans keep out, or collect as
- * garbage what a revision refers to, and is refused.
+ * garbage what a revision refers to, and is refused. Version 5 keeps rows of peers
+ * that are no strangers, which the peer table makes of the older ones as it reads them; an
+ * older program would take them for strangers and throw them out.
  */
 static int step_adds_databases(struct env *env, MDB_txn *txn)
 {
@@ -60,8 +62,10 @@ static int step_adds_databases(struct env *env, MDB_txn *txn)
 	return 0;
 }
 
-static const struct env_step env_steps[] = {
-	{1, step_adds_databases}, {2, step_adds_databases}, {3, step_adds_databases}};
+static const struct env_step env_steps[] = {{1, step_adds_databases},
+					    {2, step_adds_databases},
+					    {3, step_adds_databases},
+					    {4, step_adds_databases}};
 const struct env_schema env_schema_current = {
 	.version = STORE_SCHEMA_VERSION,
 	.steps = env_steps,

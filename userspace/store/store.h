@@ -84,7 +84,7 @@ void store_freeze(struct store *store);
 void store_crash(struct store *store);
 
 /* The newest schema this program writes. */
-#define STORE_SCHEMA_VERSION 4
+#define STORE_SCHEMA_VERSION 5
 
 /*
  * A batch collects puts and deletes; it copies what it is given. NULL or

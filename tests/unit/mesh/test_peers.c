@@ -28,6 +28,9 @@ static struct mesh_peer_record full_record(void)
 	memset(record.token.data, 0xd8, sizeof(record.token.data));
 	record.good_addr = record.addrs[0];
 	record.good_s = UINT64_MAX;
+	record.choices = UINT32_MAX;
+	record.useful_hour_cnt = MESH_PEER_USEFUL_HOURS;
+	memset(record.useful_hours, 0xff, sizeof(record.useful_hours));
 	return record;
 }
 
@@ -46,49 +49,227 @@ static void test_record_is_read_as_written(void)
 		CHECK_MEM(&got, &records[i], sizeof(got));
 		for (size_t len = 0; len < writer_len(&w); len++)
 			CHECK_EQ(mesh_peer_record_parse(bytes, len, &got), WEFT_EMALFORMED);
-		bytes[2] = 2; /* the layout after ours */
+		bytes[2] = 3; /* the layout after ours */
 		CHECK_EQ(mesh_peer_record_parse(bytes, writer_len(&w), &got), WEFT_ENEWER);
 		bytes[2] = 0;
 		CHECK_EQ(mesh_peer_record_parse(bytes, writer_len(&w), &got), WEFT_EMALFORMED);
 	}
 }
 
-static void test_full_table_forgets_the_stalest_without_a_session(void)
+/* A table of its own, without a store. */
+static struct {
+	struct mesh_peers peers;
+	struct arena arena;
+} bare;
+
+static void bare_open(uint32_t cap_cnt, uint32_t session_cap)
 {
 	static const uint64_t secret[2] = {1, 2};
-	struct mesh_peers peers = {0};
-	struct arena arena;
-	uint8_t key[MESH_KEY_LEN];
 
-	CHECK_EQ(arena_open(&arena, mesh_peers_footprint(4)), 0);
-	CHECK_EQ(mesh_peers_init(&peers, &arena, 4, secret), 0);
-	for (uint8_t i = 0; i < 4; i++) {
-		struct mesh_peer_entry *entry;
+	memset(&bare, 0, sizeof(bare));
+	if (arena_open(&bare.arena, mesh_peers_footprint(cap_cnt, session_cap)) < 0 ||
+	    mesh_peers_init(&bare.peers, &bare.arena, cap_cnt, session_cap, secret) < 0)
+		abort();
+}
 
-		memset(key, i, sizeof(key));
-		entry = mesh_peers_meet(&peers, key);
-		CHECK(entry);
-		entry->record.last_seen_s = 100 - i;
-		CHECK(mesh_peers_meet(&peers, key) == entry);
+static const uint8_t *key_of(uint32_t n)
+{
+	static uint8_t key[MESH_KEY_LEN];
+
+	memcpy(key, &n, sizeof(n));
+	return key;
+}
+
+/* Key n was here from network a.b.c, chosen for choices, and left at now_s. */
+static struct mesh_peer_entry *visit(uint32_t n, uint32_t network, uint32_t choices, uint64_t now_s)
+{
+	struct mesh_peer_entry *entry = mesh_peers_meet(&bare.peers, key_of(n));
+
+	if (!entry)
+		return NULL;
+	mesh_peers_take(&bare.peers, entry);
+	entry->record.last_addr = pair_addr(1);
+	entry->record.last_addr.ip[0] = (uint8_t)(network >> 16);
+	entry->record.last_addr.ip[1] = (uint8_t)(network >> 8);
+	entry->record.last_addr.ip[2] = (uint8_t)network;
+	if (!entry->record.first_seen_s)
+		entry->record.first_seen_s = now_s;
+	entry->record.last_seen_s = now_s;
+	entry->record.choices |= choices;
+	mesh_peers_settle(&bare.peers, entry);
+	return mesh_peers_lookup(&bare.peers, key_of(n));
+}
+
+static bool is_there(uint32_t n)
+{
+	return mesh_peers_lookup(&bare.peers, key_of(n));
+}
+
+static void test_a_flood_of_keys_forgets_only_strangers_of_its_network(void)
+{
+	const uint32_t friends = 100, known = 100, honest = 64, flood = 4300;
+	uint32_t honest_cnt = 0, flood_cnt = 0;
+
+	bare_open(4096, 1024);
+	for (uint32_t i = 0; i < friends; i++)
+		CHECK(visit(i, 0x0a0000 + i, MESH_CHOICE_DIALLED, 1000 + i));
+	for (uint32_t i = 0; i < known; i++) {
+		struct mesh_peer_entry *entry = visit(1000 + i, 0x0b0000 + i, 0, 1000);
+
+		for (unsigned hour = 1; hour <= MESH_PEER_USEFUL_HOURS; hour++)
+			mesh_peers_note_useful(entry, 1, 1000 + hour * 3600);
+		CHECK_EQ(mesh_peers_class(entry), FAIR_KNOWN);
+		mesh_peers_settle(&bare.peers, entry);
 	}
-	memset(key, 3, sizeof(key)); /* the stalest, but connected */
-	mesh_peers_lookup(&peers, key)->session_cnt = 1;
-	memset(key, 9, sizeof(key));
-	CHECK(mesh_peers_meet(&peers, key));
-	memset(key, 2, sizeof(key));
-	CHECK(!mesh_peers_lookup(&peers, key));
-	memset(key, 3, sizeof(key));
-	CHECK(mesh_peers_lookup(&peers, key));
-	CHECK_EQ(peers.pool.used_cnt, 4);
-	/* With a session each, nobody goes. */
-	for (uint8_t i = 0; i < 10; i++) {
-		memset(key, i, sizeof(key));
-		if (mesh_peers_lookup(&peers, key))
-			mesh_peers_lookup(&peers, key)->session_cnt = 1;
+	for (uint32_t i = 0; i < honest; i++)
+		CHECK(visit(2000 + i, 0x0c0000 + i, 0, 1000));
+	for (uint32_t i = 0; i < flood; i++)
+		CHECK(visit(100000 + i, 0x0d0000, 0, 20000 + i));
+	for (uint32_t i = 0; i < friends; i++)
+		CHECK(is_there(i));
+	for (uint32_t i = 0; i < known; i++)
+		CHECK(is_there(1000 + i));
+	for (uint32_t i = 0; i < honest; i++)
+		honest_cnt += is_there(2000 + i);
+	for (uint32_t i = 0; i < flood; i++)
+		flood_cnt += is_there(100000 + i);
+	/* 8 of 256 buckets are the flood's, of 4 places each; a chance of an eighth more for luck. */
+	CHECK(honest_cnt >= honest - honest / 8);
+	CHECK(flood_cnt <= MESH_PEERS_REACH * 4);
+	arena_close(&bare.arena);
+}
+
+static void test_a_botnet_forgets_strangers_alone(void)
+{
+	bare_open(4096, 1024);
+	for (uint32_t i = 0; i < 2048; i++)
+		CHECK(visit(i, i, MESH_CHOICE_FOLLOWED, 1000));
+	for (uint32_t i = 0; i < 10000; i++)
+		CHECK(visit(100000 + i, 0x200000 + i, 0, 20000 + i));
+	for (uint32_t i = 0; i < 2048; i++)
+		CHECK(is_there(i));
+	CHECK_EQ(bare.peers.chosen_cnt, 2048);
+	CHECK(bare.peers.stranger_cnt <= 1024);
+	arena_close(&bare.arena);
+}
+
+static void test_nobody_who_is_followed_makes_room(void)
+{
+	bare_open(8, 1);
+	for (uint32_t i = 0; i < 3; i++)
+		CHECK(visit(i, i, MESH_CHOICE_FOLLOWED, 1000 + i));
+	CHECK(visit(3, 3, MESH_CHOICE_DIALLED, 2000));
+	/* The one that was merely dialled by hand goes, then nobody: the newcomer has no place. */
+	CHECK(visit(4, 4, MESH_CHOICE_FOLLOWED, 1));
+	CHECK(!is_there(3));
+	CHECK(!visit(5, 5, MESH_CHOICE_FOLLOWED, 3000));
+	for (uint32_t i = 0; i < 3; i++)
+		CHECK(is_there(i));
+	CHECK(is_there(4));
+	arena_close(&bare.arena);
+}
+
+static void test_who_has_a_session_keeps_its_place(void)
+{
+	struct mesh_peer_entry *entry;
+
+	bare_open(4, 2);
+	entry = mesh_peers_meet(&bare.peers, key_of(1));
+	entry->session_cnt = 1;
+	mesh_peers_take(&bare.peers, entry);
+	for (uint32_t i = 0; i < 100; i++)
+		CHECK(visit(100 + i, 0, 0, 1000 + i));
+	CHECK(is_there(1));
+	/* One stranger without a session: a table of four has one place for them. */
+	CHECK_EQ(bare.peers.pool.used_cnt, 2);
+	arena_close(&bare.arena);
+}
+
+static void test_peers_of_other_workers_are_no_more_than_sessions(void)
+{
+	const struct addr there = pair_addr(9);
+	uint32_t cnt = 0;
+
+	bare_open(8, 4);
+	for (uint32_t i = 0; i < 20; i++) {
+		struct mesh_peer_entry *entry = mesh_peers_meet_foreign(&bare.peers, key_of(i));
+
+		cnt += entry != NULL;
+		if (entry)
+			mesh_peers_set_foreign(&bare.peers, entry, &there);
 	}
-	memset(key, 10, sizeof(key));
-	CHECK(!mesh_peers_meet(&peers, key));
-	arena_close(&arena);
+	CHECK_EQ(cnt, 4);
+	mesh_peers_set_foreign(&bare.peers, mesh_peers_lookup(&bare.peers, key_of(0)), NULL);
+	CHECK_EQ(bare.peers.foreign_cnt, 3);
+	CHECK(mesh_peers_meet_foreign(&bare.peers, key_of(99)));
+	arena_close(&bare.arena);
+}
+
+static void test_three_useful_hours_make_a_stranger_known(void)
+{
+	struct mesh_peer_entry *entry;
+
+	bare_open(64, 4);
+	entry = visit(1, 1, 0, 360000);
+	for (unsigned i = 0; i < 100; i++)
+		mesh_peers_note_useful(entry, 1, 360000 + i); /* of one hour */
+	mesh_peers_note_useful(entry, 1, 363600);
+	CHECK_EQ(mesh_peers_class(entry), FAIR_STRANGER);
+	mesh_peers_note_useful(entry, 1, 367200);
+	CHECK_EQ(mesh_peers_class(entry), FAIR_KNOWN);
+	/* What proves false takes its hour back. */
+	mesh_peers_note_false(entry, 367300);
+	CHECK_EQ(mesh_peers_class(entry), FAIR_STRANGER);
+	CHECK_EQ(mesh_peers_class(NULL), FAIR_STRANGER);
+	arena_close(&bare.arena);
+}
+
+static void test_two_of_a_network_are_useful_and_only_for_an_hour(void)
+{
+	unsigned useful_cnt = 0;
+
+	bare_open(1024, 64);
+	for (uint32_t i = 0; i < 20; i++) {
+		struct mesh_peer_entry *entry = mesh_peers_meet(&bare.peers, key_of(i));
+
+		entry->session_cnt = 1;
+		entry->record.last_addr = pair_addr(1);
+		entry->record.last_addr.ip[2] = i < 12 ? 7 : (uint8_t)(100 + i);
+		mesh_peers_note_useful(entry, 100 - i, 360000);
+	}
+	mesh_peers_rank(&bare.peers, 6, 360001);
+	for (uint32_t i = 0; i < 20; i++)
+		useful_cnt +=
+			mesh_peers_class(mesh_peers_lookup(&bare.peers, key_of(i))) == FAIR_USEFUL;
+	CHECK_EQ(useful_cnt, 6);
+	for (uint32_t i = 0; i < 20; i++)
+		CHECK_EQ(mesh_peers_class(mesh_peers_lookup(&bare.peers, key_of(i))) == FAIR_USEFUL,
+			 i < 2 || (i >= 12 && i < 16));
+	mesh_peers_rank(&bare.peers, 6, 360000 + 7200);
+	CHECK_EQ(mesh_peers_class(mesh_peers_lookup(&bare.peers, key_of(0))), FAIR_STRANGER);
+	arena_close(&bare.arena);
+}
+
+static void test_rows_of_an_earlier_version_are_judged(void)
+{
+	static const struct {
+		uint8_t row[40];
+		size_t len;
+		enum fair_class class;
+		const char *why;
+	} rows[] = {
+		{"\xa7\0\1\1\0\3\x80\4\x1a\0\1\0\0\5\x1a\0\1\0\0\6\0\7\x60", 23, FAIR_STRANGER,
+		 "seen once"},
+		{"\xa7\0\1\1\0\3\x80\4\x1a\0\1\0\0\5\x1a\0\2\0\0\6\0\7\x60", 23, FAIR_KNOWN,
+		 "came back"},
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct mesh_peer_entry entry = {.session_cnt = 0};
+
+		CHECK_EQ(mesh_peer_record_parse(rows[i].row, rows[i].len, &entry.record), 0);
+		CHECK_EQ(mesh_peers_class(&entry), rows[i].class);
+	}
 }
 
 static struct rig rig;
@@ -271,7 +452,7 @@ static void test_evicted_peers_leave_the_store(void)
 
 	CHECK(scratch_make(dir));
 	store = store_at(dir);
-	nodes_start(store, 2);
+	nodes_start(store, 4); /* half of it is for those who were dialled */
 	for (unsigned k = 0; k < 3; k++) {
 		unsigned i = order[k];
 
@@ -299,6 +480,36 @@ static void test_evicted_peers_leave_the_store(void)
 	scratch_remove(dir);
 }
 
+static void test_a_stranger_is_not_written(void)
+{
+	char dir[SCRATCH_CAP];
+	struct mesh_peer_info peer;
+	struct store *store;
+
+	CHECK(scratch_make(dir));
+	store = store_at(dir);
+	nodes_start(store, 8);
+	CHECK(rig_connected(&rig, 1, 0)); /* it has dialled us */
+	pair_net_run(&rig.net, 10 * PAIR_S);
+	node_leave(1);
+	pair_net_run(&rig.net, 10 * PAIR_S);
+	store_flush(store);
+	CHECK(peer_known(2, &peer));
+	CHECK_EQ(items_of(store), 0);
+	/* An operator chooses it, and changes his mind. */
+	mesh_choose(rig.nodes[0].mesh, peer.key, MESH_CHOICE_FOLLOWED, true, rig.net.now_ns);
+	pair_net_run(&rig.net, 10 * PAIR_S);
+	store_flush(store);
+	CHECK_EQ(items_of(store), 1);
+	mesh_choose(rig.nodes[0].mesh, peer.key, MESH_CHOICE_FOLLOWED, false, rig.net.now_ns);
+	mesh_goodbye(rig.nodes[0].mesh, 0, 0, rig.net.now_ns);
+	store_flush(store);
+	CHECK_EQ(items_of(store), 0);
+	rig_fini(&rig);
+	store_close(store);
+	scratch_remove(dir);
+}
+
 static void test_damaged_records_are_skipped(void)
 {
 	static const uint8_t keys[2][MESH_KEY_LEN] = {{5}, {6}};
@@ -311,7 +522,7 @@ static void test_damaged_records_are_skipped(void)
 	store = store_at(dir);
 	batch = store_batch_new(store);
 	store_batch_put(batch, STORE_PEERS, keys[0], MESH_KEY_LEN, "garbage", 7);
-	store_batch_put(batch, STORE_PEERS, keys[1], MESH_KEY_LEN, "\xa1\x00\x02", 3); /* newer */
+	store_batch_put(batch, STORE_PEERS, keys[1], MESH_KEY_LEN, "\xa1\x00\x03", 3); /* newer */
 	CHECK_EQ(store_submit(store, batch, NULL, NULL), 0);
 	store_flush(store);
 	nodes_start(store, 8);
@@ -325,11 +536,19 @@ static void test_damaged_records_are_skipped(void)
 int main(void)
 {
 	RUN(test_record_is_read_as_written);
-	RUN(test_full_table_forgets_the_stalest_without_a_session);
+	RUN(test_a_flood_of_keys_forgets_only_strangers_of_its_network);
+	RUN(test_a_botnet_forgets_strangers_alone);
+	RUN(test_nobody_who_is_followed_makes_room);
+	RUN(test_who_has_a_session_keeps_its_place);
+	RUN(test_peers_of_other_workers_are_no_more_than_sessions);
+	RUN(test_three_useful_hours_make_a_stranger_known);
+	RUN(test_two_of_a_network_are_useful_and_only_for_an_hour);
+	RUN(test_rows_of_an_earlier_version_are_judged);
 	RUN(test_capabilities_survive_a_restart);
 	RUN(test_token_survives_a_restart);
 	RUN(test_goodbye_writes_what_is_not_written_yet);
 	RUN(test_evicted_peers_leave_the_store);
+	RUN(test_a_stranger_is_not_written);
 	RUN(test_damaged_records_are_skipped);
 	return check_done();
 }

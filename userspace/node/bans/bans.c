@@ -122,8 +122,10 @@ static void make_room(struct bans *bans, const struct ban *ban)
 	    ban_list_auto_cnt(bans->list) < BAN_LIST_AUTO_CAP)
 		return;
 	victim = ban_room_victim(bans->list, ban);
-	if (victim)
-		drop(bans, victim, INCIDENT_BAN_ENDED);
+	if (!victim)
+		return;
+	bans->pushed_out_cnt++;
+	drop(bans, victim, INCIDENT_BAN_ENDED);
 }
 
 /* add is in force with the next turn: whose session it ends may be who called. False: no room. */

@@ -23,6 +23,7 @@ struct bans {
 	uint64_t wall_offset_s; /* wall clock less monotonic clock when they were last spread */
 	bool is_spread_due;	/* with the next turn */
 	struct offences offences;
+	uint64_t pushed_out_cnt; /* bans of the node's own making that one more pushed out */
 };
 
 /* bans_open reads them and tells home; who joins later is told by its owner. 0 or negative. */

@@ -172,6 +172,7 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 		.on_session = params->on_session,
 		.on_step = params->on_step,
 		.on_failure = params->on_failure,
+		.choices = worker->idx == 0 ? params->choices : NULL,
 		.ctx = params->ctx,
 		.refuses = worker->gate ? gate_refuses : NULL,
 		.is_limited = worker->gate ? gate_limits : NULL,

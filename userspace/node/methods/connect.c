@@ -206,7 +206,8 @@ void method_connect_peer(void *ctx, struct control_call *call, const json_t *par
 		goto free_connecting;
 	if (!connecting_parse(connecting, call, json_object_get(parameters, "addresses")))
 		goto free_connecting;
-	peer = (struct mesh_peer){.addrs = connecting->addrs, .addr_cnt = connecting->addr_cnt};
+	peer = (struct mesh_peer){
+		.addrs = connecting->addrs, .addr_cnt = connecting->addr_cnt, .is_chosen = true};
 	memcpy(peer.key, connecting->key, sizeof(peer.key));
 	if (timeout_ms <= 0 || timeout_ms > INT32_MAX)
 		timeout_ms = CONNECT_TIMEOUT_MS;

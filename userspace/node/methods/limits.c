@@ -77,6 +77,13 @@ static void mesh_add(json_t *limits, const struct mesh_config *config, uint64_t 
 		{"mesh.stream_cap", COUNT, 2 * worker_cnt * config->stream_cap, mesh->stream_cnt,
 		 NOT_KEPT, NOT_KEPT},
 		{"mesh.peer_cap", COUNT, config->peer_cap, mesh->peer_cnt, NOT_KEPT, NOT_KEPT},
+		/* Its parts, and how many each has forgotten for others of its own. */
+		{"mesh.peers.stranger", COUNT, mesh->strangers.cap, mesh->strangers.cnt, NOT_KEPT,
+		 (int64_t)mesh->strangers.evicted_cnt},
+		{"mesh.peers.known", COUNT, mesh->known.cap, mesh->known.cnt, NOT_KEPT,
+		 (int64_t)mesh->known.evicted_cnt},
+		{"mesh.peers.chosen", COUNT, mesh->chosen.cap, mesh->chosen.cnt, NOT_KEPT,
+		 (int64_t)mesh->chosen.evicted_cnt},
 	};
 
 	ROWS_ADD(limits, rows);
@@ -184,6 +191,19 @@ static void store_add(json_t *limits, const struct store_stats *store)
 	ROWS_ADD(limits, rows);
 }
 
+static void bans_add(json_t *limits, const struct bans *bans)
+{
+	const struct limit_row rows[] = {
+		{"bans", COUNT, BAN_LIST_CAP, bans->list ? ban_list_cnt(bans->list) : 0, NOT_KEPT,
+		 NOT_KEPT},
+		{"bans.automatic", COUNT, BAN_LIST_AUTO_CAP,
+		 bans->list ? ban_list_auto_cnt(bans->list) : 0, NOT_KEPT,
+		 (int64_t)bans->pushed_out_cnt},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
 static void control_add(json_t *limits, const struct control_stats *control)
 {
 	const struct limit_row rows[] = {
@@ -209,6 +229,7 @@ json_t *method_json_limits(struct node *node)
 	gateway_add(limits, &config->web.gateway, node->web);
 	sharing_add(limits, &config->sharing, node->sharing);
 	store_add(limits, &f.store);
+	bans_add(limits, &node->bans);
 	control_add(limits, &f.control);
 	return limits;
 }

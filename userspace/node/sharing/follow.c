@@ -124,6 +124,35 @@ static bool is_blocked(void *ctx, const uint8_t content_id[static 32])
 	return follow_blocker(sharing->follows, BLOCKLIST_CONTENT, content_id) != NULL;
 }
 
+struct choosing {
+	const uint8_t *key;
+	uint32_t choices;
+};
+
+/* Whom a followed share's link names is who has it; a share we trust is one whose nodes we do. */
+static bool choose_by_follow(void *arg, const struct follow *follow)
+{
+	struct choosing *choosing = arg;
+
+	for (unsigned i = 0; i < follow->hint_cnt; i++) {
+		if (memcmp(follow->hints[i].key, choosing->key, MESH_KEY_LEN) != 0)
+			continue;
+		choosing->choices |= MESH_CHOICE_FOLLOWED;
+		if (follow->tier == FOLLOW_TRUSTED)
+			choosing->choices |= MESH_CHOICE_TRUSTED;
+	}
+	return true;
+}
+
+uint32_t sharing_choices(const struct sharing *sharing, const uint8_t key[static MESH_KEY_LEN])
+{
+	struct choosing choosing = {.key = key};
+
+	if (sharing->follows)
+		follows_each(sharing->follows, choose_by_follow, &choosing);
+	return choosing.choices;
+}
+
 int sharing_open_follows(struct sharing *sharing)
 {
 	struct node *node = sharing->node;

@@ -52,6 +52,8 @@ void sharing_free(struct sharing *sharing);
 /* sharing_turn does what is due; sharing_next_ns: when that is next. Both take NULL. */
 void sharing_turn(struct sharing *sharing, uint64_t now_ns);
 uint64_t sharing_next_ns(const struct sharing *sharing);
+/* sharing_choices: enum mesh_choice, for the node of key by what is followed. */
+uint32_t sharing_choices(const struct sharing *sharing, const uint8_t key[static MESH_KEY_LEN]);
 /*
  * What peers may read changed, or, with a manifest_id, a get of it has ended. Takes NULL.
  */
