@@ -460,7 +460,7 @@ void quic_net_inject(struct quic_node *node, const struct addr *from, const void
 struct quic_test_conn *quic_net_dial_key(struct quic_node *from, const struct addr *to,
 					 const uint8_t key[static 32])
 {
-	struct transport_dial dial = {.remote = *to};
+	struct transport_dial dial = {.remote = *to, .unheard_max = from->unheard_max};
 	struct quic_test_conn *record = &from->conns[from->conn_cnt];
 
 	weft_assert(from->conn_cnt < QUIC_NET_CONNS);

@@ -77,6 +77,7 @@ struct quic_node {
 	size_t token_len;
 	unsigned token_cnt;
 	bool is_showing_token; /* the next dial shows it */
+	unsigned unheard_max;  /* of its dials */
 	uint64_t met_s;	       /* since when it knows any key; 0: it knows none */
 };
 

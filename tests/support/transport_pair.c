@@ -165,6 +165,7 @@ static int op_dial(struct transport *transport, const struct transport_dial *dia
 	weft_assert(now_ns == net->now_ns);
 	end->dial_cnt++;
 	end->token_len = dial->token_len;
+	end->unheard_max = dial->unheard_max;
 	if (dial->token)
 		memcpy(end->token, dial->token, dial->token_len);
 	if (rule && rule->fate == PAIR_FULL)

@@ -55,9 +55,10 @@ struct pair_end {
 	unsigned send_closed_cnt;
 	bool is_dead; /* hears and says nothing more, as after kill -9 */
 	unsigned dial_cnt, open_cnt, reset_cnt;
-	uint8_t token[64];   /* of the last dial */
-	size_t token_len;    /* 0: it had none */
-	uint64_t close_code; /* of the last close op, and its reason */
+	uint8_t token[64];    /* of the last dial */
+	size_t token_len;     /* 0: it had none */
+	unsigned unheard_max; /* of the last dial */
+	uint64_t close_code;  /* of the last close op, and its reason */
 	char close_reason[80];
 };
 

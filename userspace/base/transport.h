@@ -79,6 +79,11 @@ struct transport_dial {
 	struct addr remote;
 	const uint8_t *token; /* what conn_token told of this peer at remote, copied; NULL: none */
 	size_t token_len;
+	/*
+	 * Datagrams that may go to remote before anything comes back from there, 0: any number.
+	 * One more ends the connection in silence, with WEFT_EUNREACHABLE.
+	 */
+	unsigned unheard_max;
 	void *user; /* becomes conn->user */
 };
 

@@ -101,6 +101,30 @@ static struct mesh_peer_token dial_take_token(struct mesh_dial *dial, const stru
 	return token;
 }
 
+/* This node has reached the peer there, or the peer's own path came from there. */
+static bool addr_is_proved(const struct mesh_dial *dial, const struct addr *addr)
+{
+	const struct mesh_peer_entry *entry = mesh_peers_lookup(&dial->mesh->peers, dial->key);
+
+	return entry && (addr_equal(&entry->record.good_addr, addr) ||
+			 addr_equal(&entry->record.last_addr, addr));
+}
+
+/* False: this address is not to be dialled now. */
+static bool dial_may(struct mesh_dial *dial, unsigned idx, struct transport_dial *call)
+{
+	struct mesh *mesh = dial->mesh;
+	bool is_told = dial->told & 1u << idx && !dial->is_chosen &&
+		       !addr_is_proved(dial, &dial->addrs[idx]);
+
+	if (mesh_refuses(mesh, dial->key, &dial->addrs[idx])) {
+		dial_note(dial, WEFT_EREFUSED, NULL);
+		return false;
+	}
+	call->unheard_max = is_told ? MESH_TOLD_DGRAM_MAX : 0;
+	return !is_told || mesh_told_take(&mesh->told, &dial->addrs[idx], mesh->now_ns);
+}
+
 static void dial_next(struct mesh_dial *dial)
 {
 	struct mesh *mesh = dial->mesh;
@@ -113,10 +137,8 @@ static void dial_next(struct mesh_dial *dial)
 		struct mesh_peer_token token;
 		int err;
 
-		if (mesh_refuses(mesh, dial->key, &dial->addrs[idx])) {
-			dial_note(dial, WEFT_EREFUSED, NULL);
+		if (!dial_may(dial, idx, &call))
 			continue;
-		}
 		token = dial_take_token(dial, &dial->addrs[idx]);
 		if (token.len) {
 			call.token = token.data;
@@ -161,15 +183,21 @@ static void dial_expire(struct timer *timer, uint64_t now_ns)
 		dial_next(dial);
 }
 
-void mesh_dial_add_addr(struct mesh_dial *dial, const struct addr *addr)
+void mesh_dial_add_addr(struct mesh_dial *dial, const struct addr *addr, bool is_told)
 {
-	for (unsigned i = 0; i < dial->addr_cnt; i++)
-		if (addr_equal(&dial->addrs[i], addr))
-			return;
+	for (unsigned i = 0; i < dial->addr_cnt; i++) {
+		if (!addr_equal(&dial->addrs[i], addr))
+			continue;
+		if (!is_told)
+			dial->told &= ~(1u << i);
+		return;
+	}
 	if (dial->addr_cnt == MESH_DIAL_ADDRS_MAX || addr->family == ADDR_NONE || !addr->port)
 		return;
 	dial->attempts[dial->addr_cnt].kind = MESH_CONN_ATTEMPT;
 	dial->attempts[dial->addr_cnt].dial = dial;
+	if (is_told)
+		dial->told |= 1u << dial->addr_cnt;
 	dial->addrs[dial->addr_cnt++] = *addr;
 }
 
@@ -178,7 +206,7 @@ void mesh_dial_add_peer(struct mesh_dial *dial, const struct mesh_peer *peer)
 {
 	dial->is_chosen |= peer->is_chosen;
 	for (unsigned i = 0; i < peer->addr_cnt; i++)
-		mesh_dial_add_addr(dial, &peer->addrs[i]);
+		mesh_dial_add_addr(dial, &peer->addrs[i], i + peer->told_cnt >= peer->addr_cnt);
 	if (!peer->addr_cnt)
 		mesh_dial_add_known(dial);
 }
@@ -189,10 +217,11 @@ void mesh_dial_add_known(struct mesh_dial *dial)
 
 	if (!entry)
 		return;
-	mesh_dial_add_addr(dial, &entry->record.good_addr);
-	mesh_dial_add_addr(dial, &entry->record.last_addr);
+	mesh_dial_add_addr(dial, &entry->record.good_addr, false);
+	mesh_dial_add_addr(dial, &entry->record.last_addr, false);
+	/* Its own words, which nobody proved. */
 	for (unsigned i = 0; i < entry->record.addr_cnt; i++)
-		mesh_dial_add_addr(dial, &entry->record.addrs[i]);
+		mesh_dial_add_addr(dial, &entry->record.addrs[i], true);
 }
 
 /* Makes a dial whose timer is not set. */

@@ -108,7 +108,7 @@ static int look_found(struct mesh_look *lookup, const struct mesh_found *found, 
 	if (found->seq)
 		dial->discovery.seq = found->seq;
 	for (unsigned i = 0; i < found->addr_cnt; i++)
-		mesh_dial_add_addr(dial, &found->addrs[i]);
+		mesh_dial_add_addr(dial, &found->addrs[i], true);
 	look->addr_cnt += dial->addr_cnt - had_cnt;
 	mesh_dial_go_on(dial);
 	return 0;

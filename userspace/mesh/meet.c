@@ -17,6 +17,11 @@ int mesh_meet(struct mesh *mesh, const struct addr *addr, mesh_met_fn met, void 
 	if (meeting == mesh->meetings + MESH_MEETING_CAP)
 		return WEFT_EFULL;
 	mesh->now_ns = now_ns;
+	if (mesh_told_recent(&mesh->told, now_ns) >= MESH_TOLD_PER_MIN)
+		return WEFT_EFULL;
+	if (!mesh_told_take(&mesh->told, addr, now_ns))
+		return WEFT_EREFUSED;
+	dial.unheard_max = MESH_TOLD_DGRAM_MAX;
 	dial.user = meeting;
 	err = mesh->transport->ops->dial(mesh->transport, &dial, now_ns, &meeting->conn);
 	if (err < 0) {

@@ -18,7 +18,10 @@
 typedef void (*mesh_met_fn)(void *arg, const struct addr *addr, int err, const uint8_t *key,
 			    uint64_t now_ns);
 
-/* mesh_meet: met is told once, never inside the call. 0, WEFT_EFULL, or WEFT_EREFUSED (leaving). */
+/*
+ * mesh_meet: met is told once, never inside the call. 0; WEFT_EFULL (later); WEFT_EREFUSED: we are
+ * leaving, or that address had its dial of the hour or its network those of the minute (told.h).
+ */
 WEFT_MUST_CHECK
 int mesh_meet(struct mesh *mesh, const struct addr *addr, mesh_met_fn met, void *arg,
 	      uint64_t now_ns);

@@ -332,6 +332,8 @@ void mesh_stats(const struct mesh *mesh, struct mesh_stats *out_stats)
 	out_stats->incoming_cnt = mesh->incoming.used_cnt;
 	out_stats->stream_cnt = mesh->streams.used_cnt;
 	out_stats->peer_cnt = mesh->peers.pool.used_cnt;
+	out_stats->told_cnt = mesh_told_recent(&mesh->told, mesh->now_ns);
+	out_stats->told_refused_cnt = mesh->told.refused_cnt;
 	out_stats->strangers =
 		(struct mesh_peer_part){peers->stranger_cnt, peers->bucket_cnt * peers->bucket_cap,
 					peers->evicted_cnts[FAIR_STRANGER]};

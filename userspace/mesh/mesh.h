@@ -74,6 +74,8 @@ struct mesh_stats {
 	uint32_t session_cnt, request_cnt, incoming_cnt, stream_cnt, peer_cnt;
 	uint64_t frame_in_cnt, frame_out_cnt, malformed_cnt, unknown_type_cnt;
 	uint64_t refused_cnt, timeout_cnt, hello_cnt, skew_cnt;
+	uint64_t told_refused_cnt; /* dials at addresses that strangers told, which were too many */
+	uint32_t told_cnt;	   /* and those of the last minute */
 	uint64_t stale_record_cnt; /* of addresses, older than the owner's newest (discovery.h) */
 };
 

@@ -17,6 +17,7 @@
 #include "mesh/registry.h"
 #include "mesh/seam_stream.h"
 #include "mesh/slots.h"
+#include "mesh/told.h"
 #include "mesh/unsent.h"
 
 /*
@@ -205,6 +206,7 @@ struct mesh_dial {
 	struct mesh *mesh;
 	uint8_t key[MESH_KEY_LEN];
 	struct addr addrs[MESH_DIAL_ADDRS_MAX];
+	uint32_t told; /* bit per address: a stranger told it */
 	struct mesh_attempt attempts[MESH_DIAL_ADDRS_MAX];
 	unsigned addr_cnt;
 	unsigned next_idx; /* address to try next */
@@ -264,6 +266,7 @@ struct mesh {
 	struct mesh_slots slots;
 	struct mesh_peers peers;
 	struct mesh_meeting meetings[MESH_MEETING_CAP];
+	struct mesh_told told;
 	struct mesh_handler handlers[MESH_MESSAGE_CNT_MAX];
 	bool is_leaving;			 /* mesh_goodbye was called: nothing new begins */
 	struct mesh_stats stats;		 /* the counters; fills are read from the pools */
@@ -404,7 +407,7 @@ int mesh_dial_verdict(const struct mesh_dial *dial);
 /* mesh_dial_beside makes a held dial whose timer is not set; NULL: no room. */
 struct mesh_dial *mesh_dial_beside(struct mesh_session *session, const struct mesh_peer *peer);
 /* mesh_dial_add_peer adds addresses to try, as many as fit: those of peer or those it is known by. */
-void mesh_dial_add_addr(struct mesh_dial *dial, const struct addr *addr);
+void mesh_dial_add_addr(struct mesh_dial *dial, const struct addr *addr, bool is_told);
 void mesh_dial_add_peer(struct mesh_dial *dial, const struct mesh_peer *peer);
 /* mesh_dial_add_known adds the addresses of earlier sessions. */
 void mesh_dial_add_known(struct mesh_dial *dial);

@@ -96,16 +96,19 @@ struct offer {
 	unsigned cnt, wanted_cnt, seen_cnt;
 };
 
-/* What of a neighbour's addresses is of use to who asks from there. */
+/*
+ * Where we have reached a neighbour ourselves, if that is of use to who asks from there. What
+ * it announces are its own words: whoever is told them would dial whom it names.
+ */
 static unsigned addrs_for(const struct mesh_neighbour *neighbour, const struct addr *asker,
 			  struct addr out[static MESH_PEX_ADDRS_MAX])
 {
-	unsigned cnt = mesh_neighbour_addrs(neighbour, out, MESH_PEX_ADDRS_MAX), kept = 0;
+	const struct addr *remote = &neighbour->remote;
 
-	for (unsigned i = 0; i < cnt; i++)
-		if (kad_reach_of(&out[i]) >= kad_reach_of(asker))
-			out[kept++] = out[i];
-	return kept;
+	if (!kad_reach_is_credible(remote, remote) || kad_reach_of(remote) < kad_reach_of(asker))
+		return 0;
+	out[0] = *remote;
+	return 1;
 }
 
 static bool offer_take(void *arg, const struct mesh_neighbour *neighbour)

@@ -75,7 +75,7 @@ void mesh_race_asked(struct mesh_session *session, const struct mesh_peer *peer)
 	if (dial->seen_len != info.received_len)
 		dial->addr_cnt = 0; /* what was asked before is no longer in doubt */
 	mesh_dial_add_peer(dial, peer);
-	mesh_dial_add_addr(dial, &info.remote);
+	mesh_dial_add_addr(dial, &info.remote, false);
 	if (timer_is_set(&dial->timer) && dial->seen_len == info.received_len &&
 	    dial->due_ns <= due_ns)
 		return;

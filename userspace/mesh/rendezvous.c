@@ -77,6 +77,7 @@ void mesh_rendezvous_hear(struct mesh_rendezvous *rendezvous, const struct addr 
 static void on_met(void *arg, const struct addr *addr, int err, const uint8_t *key, uint64_t now_ns)
 {
 	struct mesh_rendezvous *rendezvous = arg;
+	/* It showed a key there: what is told now is more than a stranger's word. */
 	struct mesh_peer peer = {.addrs = addr, .addr_cnt = 1};
 
 	if (err < 0)
@@ -94,7 +95,7 @@ static void waiting_ask(struct mesh_rendezvous *rendezvous, uint64_t now_ns)
 	rendezvous->ask_ns = now_ns + ASK_PAUSE_NS;
 	while (rendezvous->waiting_cnt &&
 	       mesh_meet(rendezvous->params.mesh, &rendezvous->waiting[rendezvous->waiting_cnt - 1],
-			 on_met, rendezvous, now_ns) == 0)
+			 on_met, rendezvous, now_ns) != WEFT_EFULL)
 		rendezvous->waiting_cnt--;
 }
 

@@ -93,6 +93,8 @@ struct mesh_peer {
 	const struct addr *addrs;
 	unsigned addr_cnt; /* at most MESH_PEER_ADDRS_MAX */
 	bool is_chosen;	   /* an operator names it, and its addresses */
+	unsigned
+		told_cnt; /* the last of addrs: strangers told them, so dials there are few (told.h) */
 };
 #define MESH_PEER_ADDRS_MAX 8
 

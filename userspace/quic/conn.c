@@ -54,7 +54,10 @@ static void conn_fire(struct timer *timer, uint64_t now_ns)
 		quic_conn_release(conn);
 		return;
 	}
-	rv = ngtcp2_conn_handle_expiry(conn->ngtcp2, conn->engine->now_ns);
+	if (quic_conn_is_mute(conn) && conn->engine->now_ns >= conn->unheard_ns + QUIC_MUTE_WAIT_NS)
+		rv = NGTCP2_ERR_HANDSHAKE_TIMEOUT;
+	else
+		rv = ngtcp2_conn_handle_expiry(conn->ngtcp2, conn->engine->now_ns);
 	if (rv != 0)
 		quic_conn_shut(conn, rv);
 	else
@@ -272,6 +275,7 @@ int quic_conn_dial(struct quic_engine *engine, const struct transport_dial *dial
 	}
 	conn->is_dialler = true;
 	conn->remote = dial->remote;
+	conn->unheard_max = dial->unheard_max;
 	memcpy(conn->peer_key, dial->peer_key, TRANSPORT_KEY_LEN);
 	if (dial_ngtcp2(conn, dial, scid) != 0 ||
 	    conn_attach_tls(conn, quic_tls_dial(&engine->tls, dial->peer_key)) < 0) {

@@ -117,6 +117,9 @@ static void conn_say_goodbye(struct quic_conn *conn, const ngtcp2_ccerr *ccerr)
 	ngtcp2_path_storage path;
 	ngtcp2_ssize len;
 
+	/* Who may be no peer at all is told nothing. */
+	if (conn->unheard_max && !conn->has_heard)
+		return;
 	ngtcp2_path_storage_zero(&path);
 	len = ngtcp2_conn_write_connection_close(conn->ngtcp2, &path.path, NULL, packet,
 						 sizeof(packet), ccerr, engine->now_ns);

@@ -152,6 +152,11 @@ static void conn_pace(struct quic_conn *conn, size_t sent_len)
 	ngtcp2_conn_update_pkt_tx_time(conn->ngtcp2, conn->engine->now_ns);
 }
 
+bool quic_conn_is_mute(const struct quic_conn *conn)
+{
+	return conn->unheard_max && !conn->has_heard && conn->unheard_cnt >= conn->unheard_max;
+}
+
 enum quic_written quic_conn_write(struct quic_conn *conn)
 {
 	struct quic_engine *engine = conn->engine;
@@ -163,6 +168,10 @@ enum quic_written quic_conn_write(struct quic_conn *conn)
 	struct dgram_slot slot;
 	ngtcp2_ssize len;
 
+	if (quic_conn_is_mute(conn)) {
+		timer_set(&engine->wheel, &conn->timer, conn->unheard_ns + QUIC_MUTE_WAIT_NS);
+		return QUIC_WRITTEN_QUIET;
+	}
 	if (!sink->ops->reserve(sink, want, &slot))
 		return QUIC_WRITTEN_FULL;
 	ngtcp2_path_storage_zero(&path);
@@ -185,6 +194,8 @@ enum quic_written quic_conn_write(struct quic_conn *conn)
 	route.segment_len = (size_t)len > segment_len ? segment_len : 0;
 	route.ecn = info.ecn;
 	sink->ops->commit(sink, &slot, (size_t)len, &route);
+	conn->unheard_cnt += !conn->has_heard;
+	conn->unheard_ns = engine->now_ns;
 	conn_count_packets(conn, (size_t)len, segment_len);
 	return QUIC_WRITTEN;
 }

@@ -117,6 +117,8 @@ struct quic_conn {
 	bool has_no_params; /* the ClientHello came without transport parameters */
 	bool has_actual_key;
 	bool has_heard;			   /* anything at all came back */
+	unsigned unheard_cnt, unheard_max; /* datagrams sent before, and how many may be; 0: any */
+	uint64_t unheard_ns;		   /* when the last of them was */
 	bool is_peer_reset;		   /* ended by a stateless reset */
 	const struct transport_close *end; /* while the speaker is told of it; else NULL */
 	bool is_condemned;    /* it holds most of a heap that is short, and is to end */
@@ -282,6 +284,10 @@ enum quic_written {
 	QUIC_WRITTEN_GONE,  /* conn ended and must not be touched */
 };
 enum quic_written quic_conn_write(struct quic_conn *conn);
+/* quic_conn_is_mute: nothing was heard of the peer, and no more may be sent to it before. */
+bool quic_conn_is_mute(const struct quic_conn *conn);
+/* For the last datagram of a mute connection to be answered: what a handshake waits at first. */
+#define QUIC_MUTE_WAIT_NS (1000ull * 1000 * 1000)
 
 /*
  * conn_end.c: shut ends conn for an ngtcp2 error, or 0 for the wish in

@@ -344,6 +344,52 @@ static bool is_limited_address(void *ctx, const struct addr *remote)
 	return *(bool *)ctx;
 }
 
+struct counter {
+	const struct quic_node *from;
+	unsigned cnt;
+};
+
+/* Nothing arrives. */
+static bool count_and_drop(struct quic_net *net, struct quic_net_dgram *dgram)
+{
+	struct counter *counter = net->tap_arg;
+
+	counter->cnt += addr_equal(&dgram->from, &counter->from->outer);
+	return false;
+}
+
+static void test_an_address_that_is_only_told_is_sent_three_datagrams(void)
+{
+	struct counter counter = {.cnt = 0};
+	struct quic_test_conn *conn;
+	struct quic_pair p;
+
+	quic_pair_init(&p, 45, NULL);
+	counter.from = p.a;
+	p.net.tap = count_and_drop;
+	p.net.tap_arg = &counter;
+	p.a->unheard_max = 3;
+	conn = quic_net_dial(p.a, p.b);
+	CHECK(conn);
+	quic_net_settle(&p.net, 20 * NS_PER_S);
+	CHECK_EQ(counter.cnt, 3);
+	CHECK(conn->is_closed);
+	CHECK_EQ(conn->close.err, WEFT_EUNREACHABLE);
+	/* Nor does giving up, or being closed early, send one more. */
+	counter.cnt = 0;
+	conn = quic_net_dial(p.a, p.b);
+	quic_net_settle(&p.net, 10 * NS_PER_MS);
+	p.a->transport->ops->close(conn->conn, 1, "not needed");
+	quic_net_settle(&p.net, 20 * NS_PER_S);
+	CHECK_EQ(counter.cnt, 1);
+	/* Whoever answers is a peer like any other. */
+	p.net.tap = NULL;
+	conn = quic_net_connect(p.a, p.b);
+	CHECK(conn && conn->is_ready);
+	CHECK(quic_net_transfer(conn, 20000, 10 * NS_PER_S));
+	quic_pair_fini(&p);
+}
+
 /* Several keys were banned from there: one connection at a time, and proof before each. */
 static void test_a_limited_address_proves_itself_and_has_one_connection(void)
 {
@@ -583,6 +629,7 @@ int main(void)
 	RUN(test_new_connections_follow_what_was_configured_later);
 	RUN(test_retry_is_survived_by_an_honest_client);
 	RUN(test_retry_is_demanded_one_above_the_limit);
+	RUN(test_an_address_that_is_only_told_is_sent_three_datagrams);
 	RUN(test_a_limited_address_proves_itself_and_has_one_connection);
 	RUN(test_token_is_bound_to_address_port_time_and_key);
 	RUN(test_foreign_token_is_as_good_as_none);

@@ -121,6 +121,7 @@ void source_prefer(struct source *source, const struct addr *addrs, unsigned cnt
 	memcpy(guesses, source->addrs, sizeof(guesses));
 	source->addr_cnt = 0;
 	source_learn(source, addrs, cnt);
+	source->hint_cnt = source->addr_cnt;
 	source_learn(source, guesses, guess_cnt);
 }
 

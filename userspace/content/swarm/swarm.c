@@ -244,6 +244,7 @@ int swarm_send(struct swarm_member *member, struct mesh_ask *ask, uint64_t now_n
 	memcpy(ask->peer.key, source->key, MESH_KEY_LEN);
 	ask->peer.addrs = source->addrs;
 	ask->peer.addr_cnt = source->addr_cnt;
+	ask->peer.told_cnt = source->addr_cnt - source->hint_cnt;
 	if (!ask->timeout_ns)
 		ask->timeout_ns = params->config.request_timeout_ns;
 	ask->stall_ns = params->config.stall_ns;

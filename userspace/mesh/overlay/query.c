@@ -173,7 +173,9 @@ int overlay_query_send(struct overlay *overlay, const struct overlay_query_param
 	const struct overlay_node *node = overlay_book_node(&overlay->book, params->contact);
 	struct overlay_query *query = pool_acquire(&overlay->queries);
 	struct mesh_ask ask = {
-		.peer = {.addrs = node->addrs, .addr_cnt = node->addr_cnt},
+		.peer = {.addrs = node->addrs,
+			 .addr_cnt = node->addr_cnt,
+			 .told_cnt = node->addr_cnt},
 		.type = params->type,
 		.payload = params->payload,
 		.payload_len = params->payload_len,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ShowLimits: how full the tables of fixed capacity are, in the order of the data's way. */
 #include "dht/dht.h"
+#include "mesh/told.h"
 #include "node/methods/figures.h"
 #include "node/methods/methods.h"
 #include "node/sharing/sharing_state.h"
@@ -77,6 +78,8 @@ static void mesh_add(json_t *limits, const struct mesh_config *config, uint64_t 
 		{"mesh.stream_cap", COUNT, 2 * worker_cnt * config->stream_cap, mesh->stream_cnt,
 		 NOT_KEPT, NOT_KEPT},
 		{"mesh.peer_cap", COUNT, config->peer_cap, mesh->peer_cnt, NOT_KEPT, NOT_KEPT},
+		{"mesh.told_dials", COUNT, MESH_TOLD_PER_MIN, mesh->told_cnt, NOT_KEPT,
+		 (int64_t)mesh->told_refused_cnt},
 		/* Its parts, and how many each has forgotten for others of its own. */
 		{"mesh.peers.stranger", COUNT, mesh->strangers.cap, mesh->strangers.cnt, NOT_KEPT,
 		 (int64_t)mesh->strangers.evicted_cnt},
