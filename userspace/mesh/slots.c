@@ -122,7 +122,10 @@ enum fair_class mesh_peer_class(const struct mesh *mesh, const uint8_t *key)
 {
 	const struct mesh_session *session = map_lookup(&mesh->sessions_by_key, key);
 
-	return session && session->is_dialler ? FAIR_CHOSEN : FAIR_STRANGER;
+	/* Whom this node dialled is not for others to push out. */
+	if (session && session->is_dialler)
+		return FAIR_CHOSEN;
+	return mesh_peers_class(mesh_peers_lookup(&mesh->peers, key));
 }
 
 void mesh_slots_key_path(const struct mesh *mesh, const uint8_t *key, const struct addr *addr,
