@@ -211,8 +211,9 @@ static void duel_dial(struct quic_duel *duel)
 	weft_assert(err == 0);
 	memcpy(dial.peer_key, node_key_public(key), sizeof(dial.peer_key));
 	node_key_free(key);
-	err = transport->ops->dial(transport, &dial, duel->engine->now_ns, &conn);
-	weft_assert(err == 0);
+	/* What cannot begin is over. */
+	duel->close_err = transport->ops->dial(transport, &dial, duel->engine->now_ns, &conn);
+	duel->is_over = duel->close_err < 0;
 }
 
 void quic_duel_begin(struct quic_duel *duel, const struct quic_peer_config *config)
