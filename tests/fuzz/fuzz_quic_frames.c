@@ -23,7 +23,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 #define OPTION_SILENT	   0x04 /* packets of the engine are not acknowledged */
 
 /* How a packet is sent, its first byte. */
-#define PACKET_LEVEL_MASK 0x03 /* of enum quic_peer_level; the fourth is 1-RTT too */
+#define PACKET_LEVEL_MASK 0x03 /* 0 1-RTT, 1 Handshake, 2 Initial, 3 1-RTT with new keys */
+#define PACKET_UPDATES	  0x03
 #define PACKET_IS_RAW	  0x04
 #define PACKET_WAITS	  0x08 /* a while passes after it */
 #define PACKET_MOVES	  0x10 /* from another address */
@@ -157,14 +158,14 @@ static void ack_send(void)
 
 static void packet_send(struct cursor *c)
 {
+	static const enum quic_peer_level levels[] = {QUIC_PEER_APP, QUIC_PEER_HANDSHAKE,
+						      QUIC_PEER_INITIAL, QUIC_PEER_APP};
 	uint8_t how = cursor_u8(c), bits = 0, payload[PAYLOAD_MAX] = {0};
-	enum quic_peer_level level = (enum quic_peer_level)(how & PACKET_LEVEL_MASK);
+	enum quic_peer_level level = levels[how & PACKET_LEVEL_MASK];
 	size_t len;
 
-	/* Most are 1-RTT, and so is zero. */
-	level = level == QUIC_PEER_INITIAL || level == QUIC_PEER_LEVELS ? QUIC_PEER_APP
-		: level == QUIC_PEER_APP				? QUIC_PEER_INITIAL
-									: level;
+	if ((how & PACKET_LEVEL_MASK) == PACKET_UPDATES)
+		quic_peer_update_keys(&duel.peer);
 	if (how & PACKET_HAS_BITS)
 		bits = cursor_u8(c) & 0x7f;
 	if (how & PACKET_NUMBERED)

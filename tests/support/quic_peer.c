@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include <openssl/evp.h>
+
 #include "base/assert.h"
 
 #define DGRAM_MAX     65535
@@ -10,6 +12,7 @@
 #define FRAME_CRYPTO  0x06
 #define FRAME_ACK_ECN 0x03
 #define CRYPTO_HEAD   9 /* type, offset and length, at most here */
+#define KEY_PHASE     0x04
 #define OUR_CID	      0x5c
 
 void quic_peer_init(struct quic_peer *peer, const struct quic_peer_config *config)
@@ -72,7 +75,8 @@ void quic_peer_send(struct quic_peer *peer, enum quic_peer_level level, const ui
 				     .dcid_len = peer->remote_len,
 				     .scid = peer->cid,
 				     .scid_len = sizeof(peer->cid),
-				     .first_bits = first_bits,
+				     .first_bits = level == QUIC_PEER_APP ? first_bits ^ peer->phase
+									  : first_bits,
 				     .number = peer->next_number[level]++,
 				     .payload = payload,
 				     .payload_len = len};
@@ -80,6 +84,14 @@ void quic_peer_send(struct quic_peer *peer, enum quic_peer_level level, const ui
 	if (!peer->tx[level].seal || len < 4)
 		return;
 	peer->config.send(peer->config.arg, dgram, quic_seal(&peer->tx[level], &packet, dgram));
+}
+
+void quic_peer_update_keys(struct quic_peer *peer)
+{
+	if (!peer->tx[QUIC_PEER_APP].seal)
+		return;
+	quic_keys_update(&peer->tx[QUIC_PEER_APP]);
+	peer->phase ^= KEY_PHASE;
 }
 
 size_t quic_peer_ack(const struct quic_peer *peer, enum quic_peer_level level, uint8_t *dst)
@@ -291,12 +303,46 @@ static void server_begin(struct quic_peer *peer, const struct quic_packet *packe
 			  packet->dcid_len);
 }
 
+static enum quic_peer_level level_of(enum quic_seal_type type)
+{
+	return type == QUIC_SEAL_INITIAL     ? QUIC_PEER_INITIAL
+	       : type == QUIC_SEAL_HANDSHAKE ? QUIC_PEER_HANDSHAKE
+					     : QUIC_PEER_APP;
+}
+
+/* With the keys of now, or of the next generation, which it follows to. */
+static bool app_open(struct quic_peer *peer, const uint8_t *dgram, size_t len,
+		     struct quic_packet *packet, uint8_t *out)
+{
+	struct quic_keys *keys = &peer->rx[QUIC_PEER_APP], next = {.iv = {0}};
+
+	if (!keys->open || quic_open(keys, dgram, len, packet, out))
+		return keys->open;
+	quic_keys_init(&next, keys->secret);
+	quic_keys_update(&next);
+	EVP_CIPHER_CTX_free(next.mask);
+	next.mask = keys->mask;
+	if (!quic_open(&next, dgram, len, packet, out)) {
+		next.mask = NULL;
+		quic_keys_fini(&next);
+		return false;
+	}
+	keys->mask = NULL;
+	quic_keys_fini(keys);
+	*keys = next;
+	return true;
+}
+
+static bool packet_open(struct quic_peer *peer, const uint8_t *dgram, size_t len,
+			struct quic_packet *packet, uint8_t *out)
+{
+	if (packet->type == QUIC_SEAL_SHORT)
+		return app_open(peer, dgram, len, packet, out);
+	return quic_open(&peer->rx[level_of(packet->type)], dgram, len, packet, out);
+}
+
 void quic_peer_input(struct quic_peer *peer, const uint8_t *dgram, size_t len)
 {
-	static const enum quic_peer_level levels[] = {[QUIC_SEAL_INITIAL] = QUIC_PEER_INITIAL,
-						      [QUIC_SEAL_HANDSHAKE] = QUIC_PEER_HANDSHAKE,
-						      [QUIC_SEAL_0RTT] = QUIC_PEER_APP,
-						      [QUIC_SEAL_SHORT] = QUIC_PEER_APP};
 	uint8_t plain[DGRAM_MAX];
 	struct quic_packet packet;
 	size_t packet_len;
@@ -306,8 +352,8 @@ void quic_peer_input(struct quic_peer *peer, const uint8_t *dgram, size_t len)
 		if (peer->config.is_server && !peer->original_len &&
 		    packet.type == QUIC_SEAL_INITIAL)
 			server_begin(peer, &packet);
-		if (quic_open(&peer->rx[levels[packet.type]], dgram, packet_len, &packet, plain))
-			packet_take(peer, &packet, levels[packet.type]);
+		if (packet_open(peer, dgram, packet_len, &packet, plain))
+			packet_take(peer, &packet, level_of(packet.type));
 		dgram += packet_len;
 		len -= packet_len;
 	}

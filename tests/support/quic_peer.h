@@ -80,6 +80,7 @@ struct quic_peer {
 	void *identity, *share; /* EVP_PKEY */
 	uint8_t secret[32];	/* handshake secret, then master secret */
 	uint8_t client_secret[32], server_secret[32];
+	uint8_t phase; /* bit of our 1-RTT packets' first byte */
 	bool has_retried;
 	bool wants_cert;
 	bool is_over;	/* something it cannot follow */
@@ -99,6 +100,8 @@ void quic_peer_flush(struct quic_peer *peer);
 /* quic_peer_send seals one packet of payload; first_bits go into its first byte. */
 void quic_peer_send(struct quic_peer *peer, enum quic_peer_level level, const uint8_t *payload,
 		    size_t len, uint8_t first_bits);
+/* quic_peer_update_keys: 1-RTT packets are sealed with the next keys from now on. */
+void quic_peer_update_keys(struct quic_peer *peer);
 /* quic_peer_ack writes an ACK of all up to the largest packet of level that came; 0: none did. */
 size_t quic_peer_ack(const struct quic_peer *peer, enum quic_peer_level level, uint8_t *dst);
 /*

@@ -53,17 +53,35 @@ static EVP_CIPHER_CTX *cipher_new(const EVP_CIPHER *cipher, const uint8_t *key, 
 	return ctx;
 }
 
-void quic_keys_init(struct quic_keys *keys, const uint8_t secret[static 32])
+static void keys_derive(struct quic_keys *keys, const uint8_t secret[static 32])
 {
-	uint8_t key[16], mask[16];
+	uint8_t key[16];
 
 	memcpy(keys->secret, secret, sizeof(keys->secret));
 	quic_hkdf_label(secret, "quic key", NULL, 0, key, sizeof(key));
 	quic_hkdf_label(secret, "quic iv", NULL, 0, keys->iv, sizeof(keys->iv));
-	quic_hkdf_label(secret, "quic hp", NULL, 0, mask, sizeof(mask));
 	keys->seal = cipher_new(EVP_aes_128_gcm(), key, 1);
 	keys->open = cipher_new(EVP_aes_128_gcm(), key, 0);
+}
+
+void quic_keys_init(struct quic_keys *keys, const uint8_t secret[static 32])
+{
+	uint8_t mask[16];
+
+	keys_derive(keys, secret);
+	quic_hkdf_label(secret, "quic hp", NULL, 0, mask, sizeof(mask));
 	keys->mask = cipher_new(EVP_aes_128_ecb(), mask, 1);
+}
+
+/* The mask stays what it was. */
+void quic_keys_update(struct quic_keys *keys)
+{
+	uint8_t secret[32];
+
+	quic_hkdf_label(keys->secret, "quic ku", NULL, 0, secret, sizeof(secret));
+	EVP_CIPHER_CTX_free(keys->seal);
+	EVP_CIPHER_CTX_free(keys->open);
+	keys_derive(keys, secret);
 }
 
 void quic_keys_initial(struct quic_keys *client, struct quic_keys *server, const uint8_t *dcid,

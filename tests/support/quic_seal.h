@@ -54,6 +54,8 @@ void quic_hmac(const uint8_t *key, size_t key_len, const void *data, size_t len,
 void quic_keys_initial(struct quic_keys *client, struct quic_keys *server, const uint8_t *dcid,
 		       size_t dcid_len);
 void quic_keys_init(struct quic_keys *keys, const uint8_t secret[static 32]);
+/* quic_keys_update goes on to the next generation of 1-RTT keys (RFC 9001 6.1). */
+void quic_keys_update(struct quic_keys *keys);
 void quic_keys_fini(struct quic_keys *keys);
 
 /* quic_seal writes packet to dst, which has room for it, and returns its length. */

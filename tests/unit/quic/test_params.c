@@ -299,6 +299,33 @@ static void test_a_handmade_peer_connects_in_both_roles(void)
 	}
 }
 
+/* The engine follows, and goes on reading; its own packets come under the next keys too. */
+static void test_a_handmade_peer_may_update_its_keys(void)
+{
+	static const uint8_t done[4] = {0x1e}, ping[4] = {1}, data[] = {0x0a, 0, 2, 'h', 'i'};
+
+	for (unsigned role = 0; role < 2; role++) {
+		const struct quic_peer_config config = {.is_server = role};
+		uint8_t payload[sizeof(data)];
+		uint64_t heard;
+
+		quic_duel_begin(&duel, &config);
+		quic_duel_run(&duel);
+		quic_peer_send(&duel.peer, QUIC_PEER_APP, role ? done : ping, sizeof(done), 0);
+		quic_duel_wait(&duel, NS_PER_S);
+		heard = duel.peer.heard_number[QUIC_PEER_APP];
+		quic_peer_update_keys(&duel.peer);
+		memcpy(payload, data, sizeof(data));
+		payload[1] = (uint8_t)role;
+		quic_peer_send(&duel.peer, QUIC_PEER_APP, payload, sizeof(payload), 0);
+		quic_duel_wait(&duel, NS_PER_S);
+		CHECK_EQ(duel.received_len, 2);
+		CHECK(duel.peer.heard_number[QUIC_PEER_APP] > heard);
+		CHECK(!duel.peer.is_closed);
+		quic_duel_end(&duel);
+	}
+}
+
 static void test_server_without_transport_parameters_is_refused_with_0x16d(void)
 {
 	static const size_t piece_lens[] = {0, 20};
@@ -323,6 +350,7 @@ static void test_server_without_transport_parameters_is_refused_with_0x16d(void)
 int main(void)
 {
 	RUN(test_a_handmade_peer_connects_in_both_roles);
+	RUN(test_a_handmade_peer_may_update_its_keys);
 	RUN(test_server_without_transport_parameters_is_refused_with_0x16d);
 	RUN(test_client_without_transport_parameters_is_refused_with_0x16d);
 	RUN(test_its_client_hello_may_come_in_pieces_of_any_order);
