@@ -2,7 +2,8 @@
 # Objects, one archive per folder, the two programs.
 
 MODULES := base codec crypto store net demux quic kad dht mesh content service provider control client gateway node
-PKGS := libngtcp2_crypto_ossl libngtcp2 libssl libcrypto jansson libsodium liburing lmdb libbpf libllhttp libcares libutf8proc
+PKGS := libngtcp2_crypto_ossl libngtcp2 libssl libcrypto jansson libsodium liburing lmdb libbpf libllhttp libcares libutf8proc \
+	libelf zlib libzstd
 
 CC := $(if $(FUZZING),clang,gcc)
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wvla \
@@ -49,6 +50,16 @@ all: $(PROGRAMS:%=$(B_DIR)/%)
 ifeq ($(PROFILE),release)
 all: $(PROGRAMS:%=build/%)
 endif
+
+# What the release is linked with, as SPDX 2.3, installed beside it.
+SBOM := build/weft.spdx.json
+ifeq ($(PROFILE),release)
+all: $(SBOM)
+endif
+$(SBOM): $(B_DIR)/weftd tools/sbom
+	$(call say,SBOM,$@)
+	$(Q)tools/sbom "$$(sed -n 's/.define WEFT_VERSION "\(.*\)"/\1/p' include/weft/version.h)" $(LDLIBS) >$@.new
+	$(Q)mv $@.new $@
 
 $(PROGRAMS:%=build/%) build/lab-wire build/pktgen: build/%: build/release/%
 	$(Q)ln -f $< $@

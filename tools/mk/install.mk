@@ -25,6 +25,7 @@ install:
 	sed 's,@PREFIX@,$(PREFIX),; s,@VERSION@,$(VERSION),' tools/packaging/weft.pc \
 		>$(INSTALL_TO)/lib/pkgconfig/weft.pc
 	install -D -m 644 -t $(INSTALL_TO)/share/weft include/weft/*.varlink tools/packaging/xdp.conf
+	install -D -m 644 -t $(INSTALL_TO)/share/weft build/weft.spdx.json
 	install -d $(INSTALL_TO)/lib/systemd/system $(INSTALL_TO)/share/bash-completion/completions
 	build/weft completion bash >$(INSTALL_TO)/share/bash-completion/completions/weft
 	sed 's,@PREFIX@,$(PREFIX),' tools/packaging/weftd.service >$(INSTALL_TO)/lib/systemd/system/weftd.service

@@ -28,6 +28,7 @@
 #include "node/node.h"
 #include "node/notify.h"
 #include "node/user.h"
+#include "node/version.h"
 #include "node/config/options.h"
 #include "provider/launcher.h"
 #include "quic/quic.h"
@@ -306,6 +307,13 @@ int main(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
+	if (args.mode == OPTIONS_VERSION) {
+		if (args.is_json)
+			version_print_json(stdout);
+		else
+			printf("weftd %s\n", WEFT_VERSION);
+		return EXIT_SUCCESS;
+	}
 	if (args.mode == OPTIONS_REFERENCE) {
 		config_print_reference(stdout);
 		return EXIT_SUCCESS;

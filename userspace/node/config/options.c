@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "weft/nearest.h"
-#include "weft/version.h"
 
 /* Options; those with a key stand for one line of the configuration. */
 static const struct option_row {
@@ -41,7 +40,9 @@ static const struct option_row {
 	{"print-reference", NULL, NULL, NULL, "print every key in roff, and exit",
 	 OPTIONS_REFERENCE},
 	{"help", NULL, NULL, NULL, "print this, and exit", OPTIONS_RUN},
-	{"version", NULL, NULL, NULL, "print the version, and exit", OPTIONS_RUN},
+	{"version", NULL, NULL, NULL, "print the version, and exit", OPTIONS_VERSION},
+	{"json", NULL, NULL, NULL, "with --version: also the versions of linked libraries",
+	 OPTIONS_RUN},
 };
 #define OPTION_CNT (sizeof(option_rows) / sizeof(option_rows[0]))
 
@@ -141,9 +142,8 @@ int options_read(int argc, char **argv, struct daemon_options *args)
 		if (strcmp(option->name, "help") == 0) {
 			print_help();
 			return EXIT_SUCCESS;
-		} else if (strcmp(option->name, "version") == 0) {
-			printf("weftd %s\n", WEFT_VERSION);
-			return EXIT_SUCCESS;
+		} else if (strcmp(option->name, "json") == 0) {
+			args->is_json = true;
 		} else if (strcmp(option->name, "config") == 0) {
 			args->config_file = optarg;
 		} else if (option->arg || option->key) {
@@ -157,5 +157,7 @@ int options_read(int argc, char **argv, struct daemon_options *args)
 		return option_error(argv[optind - 1], c == ':');
 	if (optind < argc)
 		return usage_error("it takes no arguments");
+	if (args->is_json && args->mode != OPTIONS_VERSION)
+		return usage_error("--json goes with --version");
 	return -1;
 }

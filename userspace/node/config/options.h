@@ -13,6 +13,7 @@ enum options_mode {
 	OPTIONS_CHECK,
 	OPTIONS_PRINT,
 	OPTIONS_REFERENCE,
+	OPTIONS_VERSION,
 };
 
 #define OPTIONS_OVERRIDE_CAP 64
@@ -20,6 +21,7 @@ enum options_mode {
 
 struct daemon_options {
 	enum options_mode mode;
+	bool is_json;		 /* of the version */
 	const char *config_file; /* NULL: not given */
 	struct config_override overrides[OPTIONS_OVERRIDE_CAP];
 	unsigned override_cnt;

@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""tools/setup keeps the private root current: upgraded once it is a month old, and used as it is,
+with a warning and for a day, where that fails. chroot is a stub that notes what it is told."""
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+from lab import Skip, check, check_eq, run
+
+TOOLS = pathlib.Path(__file__).parents[2] / "tools"
+DAY_S = 86400
+
+
+class Setup:
+    """A copy of tools/setup whose package list no host satisfies, with a root that is there."""
+
+    def __init__(self, lab):
+        if os.geteuid() != 0:
+            raise Skip("as an ordinary user a root is made anew, not upgraded")
+        self.tools, self.bin = lab.dir / "tools", lab.dir / "bin"
+        for folder in (self.tools, self.bin):
+            folder.mkdir()
+        shutil.copy(TOOLS / "setup", self.tools)
+        (self.tools / "packages").write_text("weft-nothing check cmd:weft-nothing\n")
+        self.env = {name: value for name, value in os.environ.items() if name != "WEFT_IN_ROOT"}
+        self.env |= {"XDG_CACHE_HOME": str(lab.dir), "PATH": f"{self.bin}:{os.environ['PATH']}"}
+        self.root = pathlib.Path(self.run("--where", "check").stdout.strip())
+        for name in ("usr/bin", "etc/apt/apt.conf.d", "var/lib/dpkg"):
+            (self.root / name).mkdir(parents=True)
+        for name in ("usr/bin/apt-get", "usr/bin/env"):
+            (self.root / name).touch(0o755)
+        self.told = lab.dir / "told"
+
+    def run(self, *words, **env):
+        return subprocess.run([self.tools / "setup", *words], env=self.env | env, capture_output=True, text=True,
+                              check=True)
+
+    def chroot(self, status):
+        stub = self.bin / "chroot"
+        stub.write_text(f"#!/bin/sh\necho \"$@\" >>{self.told}\nexit {status}\n")
+        stub.chmod(0o755)
+
+    def age(self, days):
+        (self.root / ".upgraded").touch()
+        then = time.time() - days * DAY_S - 60
+        os.utime(self.root / ".upgraded", (then, then))
+
+    def calls(self):
+        text = self.told.read_text() if self.told.exists() else ""
+        self.told.unlink(missing_ok=True)
+        return [line.split()[-1] for line in text.splitlines()]
+
+
+def test_a_root_is_upgraded_when_it_is_a_month_old(lab):
+    setup = Setup(lab)
+    setup.chroot(0)
+    for days, calls in ((29, []), (30, ["update", "upgrade", "clean"]), (None, [])):
+        if days is not None:
+            setup.age(days)
+        check_eq(setup.run("--root").returncode, 0, "status")
+        check_eq(setup.calls(), calls, f"after {days} days")
+    setup.age(3)
+    setup.run("--root", WEFT_UPGRADE_AFTER_DAYS="2")
+    check_eq(setup.calls(), ["update", "upgrade", "clean"], "after a number of days that was named")
+    setup.age(1000)
+    setup.run("--root", WEFT_UPGRADE_AFTER_DAYS="0")
+    check_eq(setup.calls(), [], "never")
+
+
+def test_without_a_network_it_warns_and_asks_again_tomorrow(lab):
+    setup = Setup(lab)
+    setup.chroot(100)
+    setup.age(45)
+    done = setup.run("--root")
+    check_eq(setup.calls(), ["update"], "it was tried")
+    check("warning: the upgrade failed" in done.stderr, done.stderr)
+    check_eq((setup.run("--root").stderr, setup.calls()), ("", []), "the same day")
+
+
+run([value for name, value in sorted(globals().items()) if name.startswith("test_")])
