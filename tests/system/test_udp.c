@@ -22,6 +22,7 @@
 
 #include "net/udp_socket.h"
 #include "support/check.h"
+#include "support/uring_probe.h"
 
 static bool has_namespace;
 
@@ -446,6 +447,21 @@ static void test_room_is_waited_for_once_however_often_it_is_asked_for(void)
 	udp_sockets_release(sockets);
 }
 
+static void test_the_ring_does_nothing_but_receive(void)
+{
+	struct dgram dgram;
+	struct end a;
+
+	end_open(&a, false, "127.0.0.1:0");
+	if (strcmp(a.rx->backend, "udp/io_uring") == 0) {
+		CHECK_EQ(packet_rx_burst(a.rx, &dgram, 1), 0);
+		CHECK_EQ(uring_probe_refusal(), -EACCES);
+	} else {
+		printf("# no io_uring here\n");
+	}
+	end_close(&a);
+}
+
 static int child_without(unsigned call_number)
 {
 	struct sock_filter code[] = {
@@ -575,6 +591,7 @@ int main(void)
 	RUN(test_configuration_can_refuse_io_uring);
 	RUN(test_packet_info_is_asked_for_only_where_it_is_a_question);
 	RUN(test_room_is_waited_for_once_however_often_it_is_asked_for);
+	RUN(test_the_ring_does_nothing_but_receive);
 	RUN(test_system_without_io_uring_falls_back_and_says_so);
 	RUN(test_datagram_above_the_mtu_is_counted_and_the_rest_goes);
 	RUN(test_unreachable_address_is_counted_and_the_rest_goes);

@@ -257,6 +257,27 @@ static void udp_uring_rx_close(struct packet_rx *base)
 static const struct packet_rx_ops udp_uring_rx_ops = {.burst = udp_uring_burst,
 						      .close = udp_uring_rx_close};
 
+/*
+ * From the moment the ring is enabled it receives and waits for room, and
+ * nothing else: whoever wrote into its memory opens no file with it.
+ */
+static int rx_restrict(struct io_uring *ring)
+{
+	struct io_uring_restriction allowed[] = {
+		{.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_RECVMSG},
+		{.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_POLL_ADD},
+		{.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = IOSQE_BUFFER_SELECT},
+		{.opcode = IORING_RESTRICTION_REGISTER_OP,
+		 .register_op = IORING_REGISTER_ENABLE_RINGS},
+		{.opcode = IORING_RESTRICTION_REGISTER_OP,
+		 .register_op = IORING_REGISTER_SYNC_CANCEL},
+		{.opcode = IORING_RESTRICTION_REGISTER_OP,
+		 .register_op = IORING_UNREGISTER_PBUF_RING},
+	};
+
+	return io_uring_register_restrictions(ring, allowed, sizeof(allowed) / sizeof(allowed[0]));
+}
+
 int udp_uring_rx_new(struct udp_sockets *sockets, struct packet_rx **out_rx)
 {
 	struct io_uring_params params = {
@@ -284,7 +305,7 @@ int udp_uring_rx_new(struct udp_sockets *sockets, struct packet_rx **out_rx)
 	if (err < 0)
 		goto exit_ring;
 	rx->buffer_ring = io_uring_setup_buf_ring(&rx->ring, RX_BUFFER_CNT, RX_GROUP, 0, &err);
-	if (!rx->buffer_ring)
+	if (!rx->buffer_ring || (err = rx_restrict(&rx->ring)) < 0)
 		goto exit_ring;
 	for (uint16_t i = 0; i < RX_BUFFER_CNT; i++)
 		rx_provide(rx, &i, 1);

@@ -32,6 +32,26 @@ struct import_reader {
 	struct block blocks[IMPORT_READ_DEPTH];
 };
 
+/* ring_open: the ring reads what is open, and does nothing else. */
+static int ring_open(struct io_uring *ring)
+{
+	struct io_uring_restriction allowed[] = {
+		{.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ},
+		{.opcode = IORING_RESTRICTION_REGISTER_OP,
+		 .register_op = IORING_REGISTER_ENABLE_RINGS},
+	};
+	int err = io_uring_queue_init(IMPORT_READ_DEPTH, ring, IORING_SETUP_R_DISABLED);
+
+	if (err < 0)
+		return err;
+	err = io_uring_register_restrictions(ring, allowed, sizeof(allowed) / sizeof(allowed[0]));
+	if (err == 0)
+		err = io_uring_enable_rings(ring);
+	if (err < 0)
+		io_uring_queue_exit(ring);
+	return err;
+}
+
 int import_reader_new(enum import_read_way way, struct import_reader **out_reader)
 {
 	struct import_reader *reader = calloc(1, sizeof(*reader));
@@ -46,8 +66,7 @@ int import_reader_new(enum import_read_way way, struct import_reader **out_reade
 	for (unsigned i = 0; i < IMPORT_READ_DEPTH; i++)
 		reader->blocks[i].data = reader->memory + (size_t)i * BLOCK_LEN;
 	reader->way = way;
-	if (way == IMPORT_READ_URING &&
-	    io_uring_queue_init(IMPORT_READ_DEPTH, &reader->ring, 0) < 0)
+	if (way == IMPORT_READ_URING && ring_open(&reader->ring) < 0)
 		reader->way = IMPORT_READ_PLAIN;
 	*out_reader = reader;
 	return 0;
