@@ -93,6 +93,19 @@ static void print_queues(const struct invocation *inv, const json_t *workers)
 	}
 }
 
+static void print_sandbox(const struct invocation *inv, const json_t *sandbox)
+{
+	static const struct field fields[] = {
+		{"filtered_calls", "system call filters", "calls", COLUMN_TEXT},
+		{"filtered_files", "file system view", "files", COLUMN_TEXT},
+		{"refused_calls", "system calls refused", "refused", COLUMN_COUNT},
+		{0},
+	};
+
+	if (sandbox)
+		fields_print(inv, sandbox, fields);
+}
+
 static void print_crash(const struct invocation *inv, const json_t *crash)
 {
 	const char *text = json_string_value(json_object_get(crash, "text"));
@@ -138,6 +151,7 @@ static void print_status(const struct invocation *inv, const json_t *status)
 			printf("listen\t%s\n", json_string_value(address));
 	}
 	print_queues(inv, json_object_get(status, "workers"));
+	print_sandbox(inv, json_object_get(status, "sandbox"));
 	print_crash(inv, json_object_get(status, "last_crash"));
 	if (inv->has_terminal_out) {
 		print_side(status, "receive");

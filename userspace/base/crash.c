@@ -321,6 +321,7 @@ void crash_thread_begin(const char *name)
 {
 	const stack_t stack = {.ss_sp = own.handler_stack, .ss_size = sizeof(own.handler_stack)};
 	pthread_attr_t attr;
+	sigset_t set;
 	void *begin;
 	size_t len;
 
@@ -330,6 +331,11 @@ void crash_thread_begin(const char *name)
 		(void)prctl(PR_SET_NAME, name, 0, 0, 0);
 	if (!IS_ARMED)
 		return;
+	/* What a fault raises while it is blocked kills without a word. */
+	sigemptyset(&set);
+	for (unsigned i = 0; i < DEADLY_CNT; i++)
+		sigaddset(&set, deadly[i].number);
+	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	(void)sigaltstack(&stack, NULL);
 	if (pthread_getattr_np(pthread_self(), &attr) != 0)
 		return;

@@ -28,6 +28,7 @@ struct jobs_thread {
 };
 
 struct jobs {
+	enum sandbox_role role;
 	unsigned thread_cnt;
 	uint32_t cap_cnt;
 	uint32_t in_flight;
@@ -38,13 +39,20 @@ struct jobs {
 	struct jobs_thread threads[];
 };
 
+static const char *const thread_names[SANDBOX_ROLE_CNT] = {
+	[SANDBOX_JOBS] = "jobs",
+	[SANDBOX_IMPORT] = "import",
+	[SANDBOX_LOOKUP] = "lookup",
+};
+
 static void *thread_main(void *arg)
 {
 	struct jobs_thread *thread = arg;
 	const uint64_t one = 1;
 
-	crash_thread_begin("jobs");
+	crash_thread_begin(thread_names[thread->jobs->role]);
 	(void)privilege_drop();
+	sandbox_enter(thread->jobs->role);
 	for (;;) {
 		struct job *job;
 
@@ -95,6 +103,12 @@ free_rings:
 
 int jobs_new(unsigned thread_cnt, uint32_t cap_cnt, struct jobs **out_jobs)
 {
+	return jobs_new_as(SANDBOX_JOBS, thread_cnt, cap_cnt, out_jobs);
+}
+
+int jobs_new_as(enum sandbox_role role, unsigned thread_cnt, uint32_t cap_cnt,
+		struct jobs **out_jobs)
+{
 	struct jobs *jobs = calloc(1, sizeof(*jobs) + thread_cnt * sizeof(jobs->threads[0]));
 	uint32_t ring_cap = 2;
 	int err = 0;
@@ -103,6 +117,7 @@ int jobs_new(unsigned thread_cnt, uint32_t cap_cnt, struct jobs **out_jobs)
 		return -ENOMEM;
 	while (ring_cap < cap_cnt)
 		ring_cap *= 2;
+	jobs->role = role;
 	jobs->cap_cnt = cap_cnt;
 	jobs->inline_tail = &jobs->inline_head;
 	jobs->fd = thread_cnt ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;

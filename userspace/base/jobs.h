@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "base/sandbox.h"
 #include "weft/err.h"
 
 /*
@@ -32,6 +33,10 @@ struct job {
  */
 WEFT_MUST_CHECK
 int jobs_new(unsigned thread_cnt, uint32_t cap_cnt, struct jobs **out_jobs);
+/* jobs_new_as: threads that enter another sandbox than SANDBOX_JOBS. */
+WEFT_MUST_CHECK
+int jobs_new_as(enum sandbox_role role, unsigned thread_cnt, uint32_t cap_cnt,
+		struct jobs **out_jobs);
 /*
  * jobs_free waits for what runs and drops what waits; done is not called for
  * either. First it makes jobs_stop_fd readable: a job that waits for others

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/poller.h"
 #include "base/random.h"
+#include "base/sandbox.h"
 #include "base/timer.h"
 #include "codec/zbase32.h"
 #include "crypto/node_key.h"
@@ -210,6 +211,8 @@ static int daemon_run(struct daemon *daemon, const uint8_t *public_key)
 	log_info("weftd %s ready: node %s, control socket %s", WEFT_VERSION, id,
 		 daemon->config->control_path);
 	notify_ready(&daemon->notify, status);
+	/* All that takes more is done: ports, state, threads. */
+	sandbox_enter(SANDBOX_HOME);
 	err = node_run(daemon->node);
 	if (!daemon->is_stopping)
 		notify_stopping(&daemon->notify);
@@ -257,6 +260,13 @@ static int daemon_start(const struct node_config *config)
 	}
 	process_hide(config);
 	quic_openssl_init();
+	const struct sandbox_config sandbox = {
+		.is_on = config->is_sandboxed,
+		.state_dir = config->state_dir,
+		.readable = {config->pkarr_client.ca_file, config->signaling.ca_file,
+			     getenv("SSL_CERT_FILE"), getenv("SSL_CERT_DIR")},
+	};
+	sandbox_arm(&sandbox);
 	notify_open(&daemon.notify);
 	err = signals_block(&daemon);
 	if (err < 0) {

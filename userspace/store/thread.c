@@ -13,6 +13,7 @@
 #include "base/assert.h"
 #include "base/crash.h"
 #include "base/privilege.h"
+#include "base/sandbox.h"
 #include "base/ring.h"
 
 /* One commit takes at most about so much; LMDB keeps its dirty pages in memory, and for ever. */
@@ -95,6 +96,7 @@ static void *store_main(void *arg)
 
 	crash_thread_begin("store");
 	(void)privilege_drop();
+	sandbox_enter(SANDBOX_STORE);
 	while (!is_stopping) {
 		is_stopping = group_take(store, &first, &len);
 		if (first) {

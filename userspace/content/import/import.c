@@ -95,7 +95,8 @@ int imports_new(struct content *content, struct imports **out_imports)
 	imports->task_cnt = thread_cnt + 1;
 	imports->tasks = calloc(imports->task_cnt, sizeof(*imports->tasks));
 	if (imports->tasks)
-		err = jobs_new(thread_cnt, imports->task_cnt + 1, &imports->pool);
+		err = jobs_new_as(SANDBOX_IMPORT, thread_cnt, imports->task_cnt + 1,
+				  &imports->pool);
 	if (err < 0) {
 		imports_free(imports);
 		return err;

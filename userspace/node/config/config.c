@@ -73,6 +73,7 @@ void config_defaults(struct node_config *config)
 	config->udp.rx_buffer_len = 4 * 1024 * 1024;
 	config->udp.tx_buffer_len = 4 * 1024 * 1024;
 	config->worker_cnt = 1;
+	config->is_sandboxed = true;
 	config->job_threads = 4;
 	config->job_cap = 1024;
 	config->drain_timeout_ns = 5 * NS_PER_S;

@@ -45,10 +45,11 @@ struct node_config {
 	char key_file[CONFIG_PATH_CAP];	       /* "": node.key, a credential or in state_dir */
 	char passphrase_file[CONFIG_PATH_CAP]; /* "": the key file is not sealed */
 	char user[CONFIG_NAME_CAP];	       /* "": stay who we are */
-	bool keeps_core;		       /* may be traced and dumped by its own user */
-	int log_level;			       /* enum log_level */
-	unsigned worker_cnt;		       /* threads that carry packets */
-	unsigned job_threads;		       /* for disks, of each */
+	bool is_sandboxed;
+	bool keeps_core;      /* may be traced and dumped by its own user */
+	int log_level;	      /* enum log_level */
+	unsigned worker_cnt;  /* threads that carry packets */
+	unsigned job_threads; /* for disks, of each */
 	uint32_t job_cap;
 	uint64_t drain_timeout_ns;
 	struct addr advertise[CONFIG_ADDRS_MAX]; /* what links and HELLO carry; none: found out */

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/crash.h"
 #include "base/privilege.h"
+#include "base/sandbox.h"
 #include "node/config/config.h"
 #include "node/fastpath/gate.h"
 
@@ -414,6 +415,8 @@ static void *member_main(void *arg)
 	snprintf(name, sizeof(name), "worker-%u", member->params.idx);
 	crash_thread_begin(name);
 	err = member_open(member);
+	/* After it made its threads for disks, which would inherit this. */
+	sandbox_enter(SANDBOX_WORKER);
 	member->err = err;
 	sem_post(&member->is_open);
 	if (err == 0)

@@ -337,7 +337,8 @@ int pkarr_client_open(struct node *node, char *what)
 	if ((err = relays_parse(client, config->relays, what)) < 0)
 		return err;
 	snprintf(what, NODE_WHAT_CAP, "threads that ask pkarr relays");
-	err = jobs_new(THREAD_CNT, (LOOKS_MAX + 1) * PKARR_CLIENT_RELAYS_MAX, &client->jobs);
+	err = jobs_new_as(SANDBOX_LOOKUP, THREAD_CNT, (LOOKS_MAX + 1) * PKARR_CLIENT_RELAYS_MAX,
+			  &client->jobs);
 	return err < 0 ? err : worker_watch(&node->home, &client->watch, jobs_fd(client->jobs));
 }
 

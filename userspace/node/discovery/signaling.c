@@ -263,7 +263,7 @@ int signaling_open(struct node *node, char *what)
 	signaling->node = node;
 	signaling->publishing.signaling = signaling;
 	timer_init(&signaling->timer, publish_fire);
-	err = jobs_new(1, LOOKS_MAX + 1, &signaling->jobs);
+	err = jobs_new_as(SANDBOX_LOOKUP, 1, LOOKS_MAX + 1, &signaling->jobs);
 	return err < 0 ? err
 		       : worker_watch(&node->home, &signaling->watch, jobs_fd(signaling->jobs));
 }

@@ -18,6 +18,7 @@
 #include "base/crash.h"
 #include "base/log.h"
 #include "base/privilege.h"
+#include "base/sandbox.h"
 #include "node/node_state.h"
 
 struct attaching {
@@ -40,6 +41,7 @@ static void *attaching_main(void *arg)
 	const uint64_t one = 1;
 
 	crash_thread_begin("attach");
+	sandbox_enter(SANDBOX_ATTACH);
 	attaching->err = xdp_device_open(attaching->fastpath->xdp, &attaching->config,
 					 attaching->name, &attaching->device, attaching->why);
 	while (write(attaching->watch.fd, &one, sizeof(one)) < 0 && errno == EINTR)

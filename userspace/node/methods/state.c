@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/sandbox.h"
 #include "crypto/blake3.h"
 #include "node/last_crash.h"
 #include "node/memory.h"
@@ -90,6 +91,19 @@ static json_t *last_crash_json(const struct last_crash *crash)
 			 last_crash_format(crash, text));
 }
 
+static json_t *sandbox_json(void)
+{
+	struct sandbox_report report;
+	json_t *json;
+
+	sandbox_read_report(&report);
+	json = json_pack("{s:s, s:s, s:o}", "calls", report.calls, "files", report.files, "refused",
+			 method_json_uint(report.refused_cnt));
+	if (report.refused_cnt)
+		json_object_set_new(json, "last", json_integer(report.refused_last));
+	return json;
+}
+
 void method_status(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	struct node *node = ctx;
@@ -125,6 +139,7 @@ void method_status(void *ctx, struct control_call *call, const json_t *parameter
 				"store_max_bytes", method_json_uint(f.store.map_len_max),
 				"counters", figures_json_counters(&f)));
 	json_object_set_new(json, "workers", method_json_workers(node));
+	json_object_set_new(json, "sandbox", sandbox_json());
 	if (node->last_crash)
 		json_object_set_new(json, "last_crash", last_crash_json(node->last_crash));
 	control_reply(call, json);
