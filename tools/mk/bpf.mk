@@ -31,6 +31,6 @@ $(SKELETONS): %.skel.h: %.bpf.o
 OUR_CPPFLAGS += -isystem $(B_DIR)
 all: $(SKELETONS)
 # The compiler's dependency lists leave system headers out, so who includes a skeleton is said.
-$(B_DIR)/userspace/net/xdp.o: $(SKELETONS)
+$(patsubst %.c,$(B_DIR)/%.o,$(wildcard userspace/net/xdp*.c)): $(SKELETONS)
 
 -include $(SKELETONS:.skel.h=.bpf.d)
