@@ -152,6 +152,59 @@ static void test_a_told_address_where_nobody_is_costs_one_dial(void)
 	rig_fini(&rig);
 }
 
+/* A spammer stores a hundred providers, all of them at a victim's address. */
+static void test_a_hundred_keys_at_one_address_cost_one_dial(void)
+{
+	const struct addr victim = pair_addr(99);
+	int result;
+
+	rig_init(&rig, 1);
+	for (unsigned i = 0; i < 100; i++) {
+		struct mesh_peer peer = {.addrs = &victim, .addr_cnt = 1, .told_cnt = 1};
+
+		memset(peer.key, 100 + (int)i, sizeof(peer.key));
+		CHECK_EQ(mesh_connect(rig.nodes[0].mesh, &peer, S, connect_done, &result,
+				      rig.net.now_ns),
+			 0);
+		pair_net_run(&rig.net, 2 * S);
+	}
+	CHECK_EQ(dialled_cnt(), 1);
+	rig_fini(&rig);
+}
+
+/* A peer may announce whom it likes: its own path is what is dialled again. */
+static void test_what_a_hello_announces_is_told(void)
+{
+	struct mesh_config config;
+	unsigned before;
+
+	memset(&rig, 0, sizeof(rig));
+	pair_net_init(&rig.net);
+	mesh_config_defaults(&config);
+	rig_add(&rig, 0, &config, NULL, RIG_WALL_S);
+	for (unsigned i = 0; i < 8; i++)
+		config.addrs[i] = pair_addr(50 + i);
+	config.addr_cnt = 8;
+	rig_add(&rig, 1, &config, NULL, RIG_WALL_S);
+	CHECK_EQ(connect_to(1, false), 0);
+	mesh_goodbye(rig.nodes[1].mesh, 0, 0, rig.net.now_ns);
+	pair_net_run(&rig.net, 60 * S);
+	rig_kill(&rig, 1);
+	for (unsigned i = 0; i < 5; i++) {
+		struct mesh_peer peer = {.addr_cnt = 0};
+		int result;
+
+		memset(peer.key, 2, sizeof(peer.key));
+		before = dialled_cnt();
+		CHECK_EQ(mesh_connect(rig.nodes[0].mesh, &peer, 20 * S, connect_done, &result,
+				      rig.net.now_ns),
+			 0);
+		pair_net_run(&rig.net, 30 * S);
+		CHECK_EQ(dialled_cnt() - before, i ? 1 : 9);
+	}
+	rig_fini(&rig);
+}
+
 int main(void)
 {
 	RUN(test_an_address_is_dialled_once_an_hour_whatever_its_port);
@@ -161,5 +214,7 @@ int main(void)
 	RUN(test_a_site_shares_no_network);
 	RUN(test_a_told_address_is_dialled_anew_once_it_is_proved);
 	RUN(test_a_told_address_where_nobody_is_costs_one_dial);
+	RUN(test_a_hundred_keys_at_one_address_cost_one_dial);
+	RUN(test_what_a_hello_announces_is_told);
 	return check_done();
 }
