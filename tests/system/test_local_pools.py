@@ -25,6 +25,7 @@ for _ in range(int(sys.argv[4])):
     path = sys.argv[3]
     one = socket.socket(socket.AF_UNIX if path.startswith("/") else socket.AF_INET)
     one.connect(path if path.startswith("/") else ("127.0.0.1", int(path)))
+    one.sendall(sys.argv[5].encode())
     held.append(one)
 print("held", flush=True)
 sys.stdin.read()
@@ -41,8 +42,8 @@ print(one.recv(65536).decode(errors="replace"))
 """
 
 
-def hold(lab, where, cnt, uid=GREEDY):
-    held = subprocess.Popen([sys.executable, "-c", HOLDER, str(VIEW_GID), str(uid), str(where), str(cnt)],
+def hold(lab, where, cnt, uid=GREEDY, begin=""):
+    held = subprocess.Popen([sys.executable, "-c", HOLDER, str(VIEW_GID), str(uid), str(where), str(cnt), begin],
                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     lab.processes.append(held)
     check_eq(held.stdout.readline().strip(), "held", "connections")
@@ -95,6 +96,34 @@ def test_a_call_that_runs_is_not_what_gives_way(lab):
     check(pool(a, "control.client_cap")[1]["view"]["evicted"] > 0, "others gave way")
     a.share(lab.folder("tree", {"one": 10}))
     check("share.added" in watcher.communicate(timeout=60)[0], "the watcher lost its place")
+
+
+def test_one_user_shuts_no_other_out_of_the_gateway(lab):
+    """All come from 127.0.0.1; places and rate are counted by user."""
+    a = started(lab, GATEWAY + "connections = 40\nconnections_per_address = 40\n")
+    port = url_of(a).rsplit(":", 1)[1]
+    get = f"GET /healthz HTTP/1.1\\r\\nHost: 127.0.0.1:{port}\\r\\nConnection: close\\r\\n\\r\\n"
+    check("200 OK" in ask(port, get, GREEDY), "the gateway does not answer")
+    # Half a request each, so none is idle.
+    hold(lab, port, 40, begin="GET /")
+    for uid in (MODEST, 0):
+        check("200 OK" in ask(port, get, uid), f"user {uid} is not served")
+    for _ in range(40):
+        ask(port, get, GREEDY)
+    check("429" in ask(port, get, GREEDY), "one asks too often")
+    check("200 OK" in ask(port, get), "another is not served then")
+    (found, classes) = pool(a, "gateway.connections")
+    check_eq(found["limit"], 40, "limit")
+    check(classes["other"]["evicted"] >= 1 and classes["own"]["evicted"] == 0, classes)
+
+
+def test_connections_of_one_user_are_limited_as_those_of_an_address(lab):
+    a = started(lab, GATEWAY + "connections = 40\nconnections_per_address = 3\n")
+    port = url_of(a).rsplit(":", 1)[1]
+    get = f"GET /healthz HTTP/1.1\\r\\nHost: 127.0.0.1:{port}\\r\\nConnection: close\\r\\n\\r\\n"
+    hold(lab, port, 3, begin="GET /")
+    check("503" in ask(port, get, GREEDY), "a fourth of one user")
+    check("200 OK" in ask(port, get), "another user's first")
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

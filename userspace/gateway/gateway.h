@@ -251,5 +251,8 @@ struct gateway_stats {
 	uint64_t memory_refused_cnt;
 };
 void gateway_stats(const struct gateway *gateway, struct gateway_stats *out_stats);
+/* gateway_places: who holds the places of connections. */
+struct fair_view;
+void gateway_places(const struct gateway *gateway, struct fair_view *out);
 
 #endif

@@ -12,16 +12,29 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/fair_path.h"
 #include "base/heap.h"
 #include "base/poller.h"
 #include "base/pool.h"
+#include "base/random.h"
 #include "base/timer.h"
 #include "gateway/conn.h"
+#include "gateway/local_user.h"
 #include "gateway/rate.h"
 
 #define ACCEPT_PER_TURN_MAX 64
 #define ACCEPT_PAUSE_NS	    (100 * NS_PER_MS)
 #define STEPS_PER_TURN_MAX  64 /* sends and receives before others get their turn */
+
+/*
+ * Who is behind a connection: an address (IPv6: its /64), or over loopback,
+ * where the kernel tells, a user of this machine.
+ */
+struct account {
+	struct addr prefix; /* what rates count by */
+	bool is_user;
+	uint32_t uid;
+};
 
 struct server_conn {
 	struct gateway *gateway;
@@ -30,6 +43,9 @@ struct server_conn {
 	unsigned interest;
 	bool is_readable; /* more may lie in the socket; the poller tells of what comes later */
 	bool is_shut;	  /* our direction was shut down */
+	struct account account;
+	struct fair_item place; /* rests while a handler works */
+	uint64_t moved_ns;	/* progress of http that place was told of */
 	struct gateway_conn http;
 };
 
@@ -42,7 +58,10 @@ struct gateway {
 	struct poller_watch listener;
 	struct timer accept_timer; /* listening again after the system ran out of something */
 	struct arena arena;
-	struct pool conns;
+	struct pool conns; /* one more than there are places: who comes when all are taken */
+	struct fair places;
+	struct fair_paths paths;
+	int diag_fd;		  /* asks for local users; -1: nobody tells */
 	struct heap *heap;	  /* bodies that are collected, and what waits to be sent */
 	struct rate *rate, *busy; /* of all routes but the busy ones, and of those */
 	struct guard guard;
@@ -64,10 +83,23 @@ void gateway_config_defaults(struct gateway_config *config)
 	};
 }
 
+static struct fair_config places_config(const struct gateway_config *config)
+{
+	return (struct fair_config){
+		.name = "gateway.connections",
+		.kind = FAIR_WORK,
+		.cap_cnt = config->conn_cap,
+		.level_cnt = FAIR_PEER_LEVELS,
+	};
+}
+
 static size_t tables_footprint(const struct gateway_config *config)
 {
+	const struct fair_config places = places_config(config);
+
 	/* The arena gives each piece at a multiple of 64 bytes. */
-	return pool_footprint(sizeof(struct server_conn), config->conn_cap) +
+	return fair_footprint(&places) +
+	       pool_footprint(sizeof(struct server_conn), config->conn_cap + 1) +
 	       2 * sizeof(struct rate) + 128;
 }
 
@@ -84,6 +116,7 @@ static void conn_close(struct server_conn *conn)
 	poller_remove(gateway->poller, &conn->watch);
 	close(conn->watch.fd);
 	conn_fini(&conn->http);
+	fair_release(&gateway->places, &conn->place, gateway->now_ns);
 	pool_release(&gateway->conns, conn);
 	gateway->shared.stats.conn_cnt--;
 }
@@ -140,6 +173,24 @@ static void conn_watch(struct server_conn *conn)
 		conn->http.state = CONN_OVER;
 }
 
+/*
+ * conn_note tells the pool of places: bytes moved, or whose turn it is. With
+ * a request begun and nothing to send, a handler of ours works.
+ */
+static void conn_note(struct server_conn *conn)
+{
+	struct fair *places = &conn->gateway->places;
+	const uint64_t now_ns = conn->gateway->now_ns;
+
+	if (conn->http.progress_ns != conn->moved_ns)
+		fair_progress(places, &conn->place, FAIR_WHOLE, now_ns);
+	conn->moved_ns = conn->http.progress_ns;
+	if (conn->http.state == CONN_READING || conn->http.output.len)
+		fair_wait_peer(places, &conn->place, now_ns);
+	else
+		fair_wait_own(places, &conn->place, now_ns);
+}
+
 /* conn_serve does all that can be done now, and leaves watch and timer set for the rest. */
 static void conn_serve(struct server_conn *conn)
 {
@@ -156,6 +207,7 @@ static void conn_serve(struct server_conn *conn)
 		if (received < 0)
 			conn->http.state = CONN_OVER;
 	}
+	conn_note(conn);
 	if (!conn_is_over(&conn->http))
 		conn_watch(conn);
 	if (conn_is_over(&conn->http)) {
@@ -217,23 +269,40 @@ static bool server_admits(struct conn_shared *shared, const struct gateway_conn 
 			  uint64_t now_ns)
 {
 	struct gateway *gateway = (void *)((char *)shared - offsetof(struct gateway, shared));
+	const struct server_conn *conn =
+		(const void *)((const char *)http - offsetof(struct server_conn, http));
 
-	return rate_take(http->route->is_busy ? gateway->busy : gateway->rate, &http->remote,
-			 now_ns);
+	return rate_take(http->route->is_busy ? gateway->busy : gateway->rate,
+			 &conn->account.prefix, now_ns);
 }
 
-/* conns_of counts the connections of one client; *out_idle is the one that idled longest, of all. */
-static unsigned conns_of(const struct gateway *gateway, const struct addr *remote,
+/*
+ * account_of: a user gets a /64 of the discard prefix (RFC 6666) by its
+ * number, which no address of a client is in.
+ */
+static struct account account_of(const struct gateway *gateway, int fd, const struct addr *remote)
+{
+	struct account account = {.prefix = rate_prefix(remote)};
+
+	account.is_user = local_user_of(gateway->diag_fd, fd, remote, &account.uid);
+	if (account.is_user) {
+		account.prefix = (struct addr){.family = ADDR_IPV6, .ip = {1}};
+		memcpy(account.prefix.ip + 4, &account.uid, sizeof(account.uid));
+	}
+	return account;
+}
+
+/* conns_of counts the connections of an account; *out_idle is its own that idled longest. */
+static unsigned conns_of(const struct gateway *gateway, const struct account *account,
 			 struct server_conn **out_idle)
 {
-	struct addr prefix = rate_prefix(remote);
 	struct server_conn *conn = NULL, *idle = NULL;
 	unsigned cnt = 0;
 
 	while ((conn = pool_next(&gateway->conns, conn)) != NULL) {
-		struct addr other = rate_prefix(&conn->http.remote);
-
-		cnt += addr_equal(&other, &prefix);
+		if (!addr_equal(&conn->account.prefix, &account->prefix))
+			continue;
+		cnt++;
 		if (conn_is_idle(&conn->http) &&
 		    (!idle || conn->http.progress_ns < idle->http.progress_ns))
 			idle = conn;
@@ -252,22 +321,69 @@ static void fd_refuse(struct gateway *gateway, int fd)
 	close(fd);
 }
 
-/* place_of gives a conn for remote, that of an idle client if need be, or NULL. */
-static struct server_conn *place_of(struct gateway *gateway, const struct addr *remote)
+/* Root and the daemon's own user have places of their own. */
+static void path_of(const struct gateway *gateway, const struct account *account,
+		    const struct addr *remote, struct fair_path *out_path)
 {
-	struct server_conn *idle;
+	bool is_own = account->is_user && (account->uid == 0 || account->uid == geteuid());
 
-	if (conns_of(gateway, remote, &idle) >= gateway->config.conn_addr_max)
-		return NULL;
-	if (gateway->conns.used_cnt == gateway->conns.cap_cnt && idle)
+	if (!account->is_user) {
+		fair_path_of_addr(&gateway->paths, remote, FAIR_STRANGER, out_path);
+		return;
+	}
+	fair_path_start(is_own ? FAIR_CHOSEN : FAIR_STRANGER, out_path);
+	fair_path_add(&gateway->paths, out_path, &account->uid, sizeof(account->uid));
+}
+
+/*
+ * place_take: false when conn, which is of account, gets no place. Its own
+ * idle connections make room for it; of others, those of who holds most.
+ */
+static bool place_take(struct gateway *gateway, struct server_conn *conn, const struct addr *remote,
+		       struct server_conn *own_idle)
+{
+	struct fair_item *victim;
+	struct fair_path path;
+	enum fair_verdict verdict;
+
+	path_of(gateway, &conn->account, remote, &path);
+	verdict = fair_take(&gateway->places, &path, &conn->place, gateway->now_ns, &victim);
+	if (verdict == FAIR_BUSY && own_idle) {
+		conn_close(own_idle);
+		verdict =
+			fair_take(&gateway->places, &path, &conn->place, gateway->now_ns, &victim);
+	}
+	if (verdict == FAIR_TAKEN_FROM)
+		conn_close((void *)((char *)victim - offsetof(struct server_conn, place)));
+	return verdict != FAIR_BUSY;
+}
+
+/* place_of gives a conn for who is behind fd, or NULL. */
+static struct server_conn *place_of(struct gateway *gateway, int fd, const struct addr *remote)
+{
+	struct account account = account_of(gateway, fd, remote);
+	struct server_conn *idle, *conn;
+
+	if (conns_of(gateway, &account, &idle) >= gateway->config.conn_addr_max) {
+		if (!idle)
+			return NULL;
 		conn_close(idle);
-	return pool_acquire(&gateway->conns);
+		idle = NULL;
+	}
+	conn = pool_acquire(&gateway->conns);
+	if (!conn)
+		return NULL;
+	conn->account = account;
+	if (place_take(gateway, conn, remote, idle))
+		return conn;
+	pool_release(&gateway->conns, conn);
+	return NULL;
 }
 
 static void fd_admit(struct gateway *gateway, int fd, const struct addr *remote)
 {
 	struct gateway_stats *stats = &gateway->shared.stats;
-	struct server_conn *conn = place_of(gateway, remote);
+	struct server_conn *conn = place_of(gateway, fd, remote);
 
 	if (!conn) {
 		fd_refuse(gateway, fd);
@@ -278,7 +394,9 @@ static void fd_admit(struct gateway *gateway, int fd, const struct addr *remote)
 	conn->interest = POLLER_IN;
 	timer_init(&conn->timer, conn_timer_fire);
 	conn_init(&conn->http, &gateway->shared, remote, gateway->now_ns);
+	conn->moved_ns = conn->http.progress_ns;
 	if (poller_add(gateway->poller, &conn->watch, POLLER_IN) < 0) {
+		fair_release(&gateway->places, &conn->place, gateway->now_ns);
 		pool_release(&gateway->conns, conn);
 		fd_refuse(gateway, fd);
 		return;
@@ -348,6 +466,24 @@ static int listener_open(struct gateway *gateway)
 	return poller_add(gateway->poller, &gateway->listener, POLLER_IN);
 }
 
+#define OWN_PLACES 4 /* of root and the daemon's own user */
+
+static int places_lay_out(struct gateway *gateway)
+{
+	const struct fair_config config = places_config(&gateway->config);
+	uint32_t cap = gateway->config.conn_cap;
+	struct random random;
+	int err;
+
+	random_init_system(&random);
+	random_fill(&random, gateway->paths.secret, sizeof(gateway->paths.secret));
+	err = fair_init(&gateway->places, &gateway->arena, &config, gateway->paths.secret);
+	if (err == 0)
+		err = fair_reserve(&gateway->places, FAIR_CHOSEN,
+				   cap / 2 < OWN_PLACES ? cap / 2 : OWN_PLACES);
+	return err;
+}
+
 static int memory_lay_out(struct gateway *gateway)
 {
 	const struct gateway_config *config = &gateway->config;
@@ -357,7 +493,9 @@ static int memory_lay_out(struct gateway *gateway)
 		err = arena_open(&gateway->arena, tables_footprint(config));
 	if (err == 0)
 		err = pool_init(&gateway->conns, &gateway->arena, sizeof(struct server_conn),
-				config->conn_cap);
+				config->conn_cap + 1);
+	if (err == 0)
+		err = places_lay_out(gateway);
 	if (err < 0)
 		return err;
 	gateway->shared.heap = gateway->heap;
@@ -397,6 +535,7 @@ int gateway_open(const struct gateway_params *params, struct gateway **out_gatew
 	gateway->timers = params->timers;
 	gateway->now_ns = params->now_ns;
 	gateway->listener = (struct poller_watch){.ready = listener_ready, .fd = -1};
+	gateway->diag_fd = local_user_open();
 	timer_init(&gateway->accept_timer, accept_timer_fire);
 	err = memory_lay_out(gateway);
 	if (err == 0)
@@ -428,6 +567,8 @@ void gateway_close(struct gateway *gateway)
 			conn_close(conn);
 	}
 	timer_cancel(gateway->timers, &gateway->accept_timer);
+	if (gateway->diag_fd >= 0)
+		close(gateway->diag_fd);
 	arena_close(&gateway->arena);
 	heap_free(gateway->heap);
 	free(gateway);
@@ -454,4 +595,9 @@ void gateway_stats(const struct gateway *gateway, struct gateway_stats *out_stat
 	out_stats->memory_peak_len = usage.peak_len;
 	out_stats->memory_cap = usage.cap;
 	out_stats->memory_refused_cnt = usage.refused_cnt;
+}
+
+void gateway_places(const struct gateway *gateway, struct fair_view *out)
+{
+	fair_read(&gateway->places, out);
 }

@@ -15,12 +15,21 @@ static bool read_control(const struct node *node, struct fair_view *out)
 	return true;
 }
 
+/* Of clients of the gateway: the daemon's own user and root, and all others. */
+static const char *const client_classes[FAIR_CLASS_CNT] = {"other", NULL, NULL, "own"};
+
+static bool read_gateway(const struct node *node, struct fair_view *out)
+{
+	return web_places(node->web, out);
+}
+
 static const struct pool_row {
 	/* False: this node has no such pool now. */
 	bool (*read)(const struct node *node, struct fair_view *out);
 	const char *const *classes; /* NULL: those of peers */
 } pools[] = {
 	{read_control, role_classes},
+	{read_gateway, client_classes},
 };
 
 static json_t *class_json(const struct fair_view *view, unsigned class, const char *name)

@@ -313,3 +313,10 @@ void web_stats(const struct web *web, struct gateway_stats *out_stats)
 	if (web)
 		gateway_stats(web->gateway, out_stats);
 }
+
+bool web_places(const struct web *web, struct fair_view *out)
+{
+	if (web)
+		gateway_places(web->gateway, out);
+	return web != NULL;
+}

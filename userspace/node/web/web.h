@@ -57,5 +57,8 @@ int web_open(struct node *node, char *what);
 void web_close(struct web *web);
 /* web_stats writes nothing when it is off. */
 void web_stats(const struct web *web, struct gateway_stats *out_stats);
+/* web_places: false when it is off. */
+struct fair_view;
+bool web_places(const struct web *web, struct fair_view *out);
 
 #endif
