@@ -122,6 +122,8 @@ def test_no_method_shows_a_viewer_a_capability(lab):
     for name in ("ListShares", "ShowShare", "ListShareItems", "ListFollows", "ListGets", "ListCommunities",
                  "WatchEvents", "Search"):
         check(name in answered, f"{name} told nothing: {answered}")
+    members = as_viewer(a, "ListCommunityMembers", {"name": "open"})
+    check(b'"addresses":[]' in members, f"a viewer sees where members are: {members}")
     refused = as_viewer(a, "LinkCommunity", {"name": "club"})
     check(b"PermissionDenied" in refused, f"LinkCommunity: {refused}")
 

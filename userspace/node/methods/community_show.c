@@ -20,12 +20,14 @@ static json_t *json_text(const char *text, size_t len)
 	return json_stringn(text, len);
 }
 
-static json_t *json_member(const struct node *node, const struct community_member *member)
+/* Addresses are not for the role view, as those of peers are not. */
+static json_t *json_member(const struct node *node, const struct community_member *member,
+			   enum control_role role)
 {
 	json_t *addrs = json_array();
 	char text[ADDR_TEXT_CAP];
 
-	for (unsigned i = 0; i < member->addr_cnt; i++)
+	for (unsigned i = 0; i < member->addr_cnt && role != CONTROL_VIEW; i++)
 		json_array_append_new(addrs, json_string(addr_format(&member->addrs[i], text)));
 	return json_pack("{s:o, s:o, s:o, s:b}", "node_id", method_json_id(member->key), "said_s",
 			 method_json_uint(member->time_s), "addresses", addrs, "self",
@@ -131,13 +133,15 @@ static bool asking_read(struct asking *asking, const json_t *parameters)
 struct collecting {
 	const struct node *node;
 	json_t *rows;
+	enum control_role role; /* of members */
 };
 
 static void collect_member(void *arg, const struct community_member *member)
 {
 	struct collecting *collecting = arg;
 
-	json_array_append_new(collecting->rows, json_member(collecting->node, member));
+	json_array_append_new(collecting->rows,
+			      json_member(collecting->node, member, collecting->role));
 }
 
 static void collect_share(void *arg, const struct community_share *share)
@@ -169,7 +173,7 @@ void method_list_community_members(void *ctx, struct control_call *call, const j
 				   uint64_t now_ns)
 {
 	struct asking asking = {.node = ctx, .call = call};
-	struct collecting collecting = {.node = ctx};
+	struct collecting collecting = {.node = ctx, .role = control_role_of(call)};
 	struct community_listing listing;
 	int err;
 
