@@ -10,6 +10,7 @@
 #include "quic/quic.h"
 #include "quic/signer.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include <openssl/core_dispatch.h>
@@ -288,15 +289,32 @@ static int signer_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,
 }
 
 /*
- * The default provider goes first: of two that know Ed25519, OpenSSL takes
- * for a peer's key the one loaded earlier. Loading twice is a count.
+ * Providers are OpenSSL's own global state, and so is who holds them: loaded
+ * once, by the first engine of whatever worker, and let go when OpenSSL ends
+ * with the process.
  */
-static bool signer_load(void)
+static pthread_once_t load_once = PTHREAD_ONCE_INIT;
+static OSSL_PROVIDER *loaded[2];
+
+static void signer_unload(void)
 {
-	return OSSL_PROVIDER_available(NULL, SIGNER_NAME) ||
-	       (OSSL_PROVIDER_load(NULL, "default") &&
-		OSSL_PROVIDER_add_builtin(NULL, SIGNER_NAME, signer_init) &&
-		OSSL_PROVIDER_load(NULL, SIGNER_NAME));
+	for (size_t i = 0; i < sizeof(loaded) / sizeof(loaded[0]); i++)
+		if (loaded[i])
+			OSSL_PROVIDER_unload(loaded[i]);
+	loaded[0] = loaded[1] = NULL;
+}
+
+/*
+ * The default provider goes first: of two that know Ed25519, OpenSSL takes
+ * for a peer's key the one loaded earlier.
+ */
+static void signer_load(void)
+{
+	loaded[0] = OSSL_PROVIDER_load(NULL, "default");
+	if (loaded[0] && OSSL_PROVIDER_add_builtin(NULL, SIGNER_NAME, signer_init))
+		loaded[1] = OSSL_PROVIDER_load(NULL, SIGNER_NAME);
+	if (!OPENSSL_atexit(signer_unload))
+		signer_unload();
 }
 
 EVP_PKEY *quic_signer_key(const struct quic_signer *signer)
@@ -309,7 +327,7 @@ EVP_PKEY *quic_signer_key(const struct quic_signer *signer)
 	EVP_PKEY_CTX *ctx;
 	EVP_PKEY *pkey = NULL;
 
-	if (!signer_load())
+	if (pthread_once(&load_once, signer_load) != 0 || !loaded[1])
 		return NULL;
 	ctx = EVP_PKEY_CTX_new_from_name(NULL, "ED25519", SIGNER_QUERY);
 	if (!ctx || EVP_PKEY_fromdata_init(ctx) != 1 ||

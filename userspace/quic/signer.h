@@ -27,7 +27,7 @@ struct quic_signer {
  *
  * Returns NULL when OpenSSL refuses.
  * Owns:    the caller frees it; ctx is borrowed for as long as it lives.
- * Context: start-up, one thread.
+ * Context: start-up, any thread.
  */
 WEFT_MUST_CHECK
 EVP_PKEY *quic_signer_key(const struct quic_signer *signer);
