@@ -305,7 +305,6 @@ void quic_net_config(struct quic_config *config)
 	quic_config_defaults(config);
 	config->conn_cap = 32;
 	config->conn_per_key_cap = 32;
-	config->known_reserve_percent = 0;
 	config->stream_cap = 256;
 	config->heap_cap = 128 << 20; /* windows depend on it */
 	config->handshake_timeout_ns = 5 * NS_PER_S;

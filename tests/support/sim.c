@@ -136,7 +136,6 @@ static void config_init(struct node_config *config)
 	store_config_defaults(&config->store);
 	content_config_defaults(&config->content);
 	config->quic.conn_cap = 32;
-	config->quic.known_reserve_percent = 0; /* all are strangers */
 	config->quic.stream_cap = 512;
 	config->quic.heap_cap = 32 << 20;
 	config->mesh.session_cap = 32;

@@ -64,30 +64,15 @@ static void conn_fire(struct timer *timer, uint64_t now_ns)
 		quic_conn_want_write(conn);
 }
 
-bool quic_conn_count(struct quic_conn *conn)
-{
-	struct quic_stats *stats = &conn->engine->stats;
-
-	if (conn->is_counted)
-		return true;
-	if (stats->conn_cnt >= conn->engine->config.conn_cap)
-		return false;
-	conn->is_counted = true;
-	stats->conn_cnt++;
-	if (stats->conn_cnt > stats->conn_peak_cnt)
-		stats->conn_peak_cnt = stats->conn_cnt;
-	return true;
-}
-
 void quic_conn_end_handshake(struct quic_conn *conn)
 {
 	struct quic_engine *engine = conn->engine;
 
 	if (!conn->is_shaking)
 		return;
+	quic_share_release(conn);
 	conn->is_shaking = false;
 	engine->stats.handshake_cnt--;
-	engine->proven_cnt -= conn->lane_place == QUIC_LANE_NONE;
 	quic_lane_leave(&engine->limits.lane, conn->lane_place);
 }
 
@@ -98,7 +83,6 @@ static void conn_begin_handshake(struct quic_conn *conn, uint16_t lane_place)
 	conn->is_shaking = true;
 	conn->lane_place = lane_place;
 	engine->stats.handshake_cnt++;
-	engine->proven_cnt += lane_place == QUIC_LANE_NONE;
 }
 
 static struct quic_conn *conn_new(struct quic_engine *engine, uint8_t scid[static WEFT_CID_LEN])
@@ -224,6 +208,15 @@ struct quic_conn *quic_conn_accept(struct quic_engine *engine, const struct dgra
 	conn->local = dgram->local;
 	conn->remote = dgram->remote;
 	conn->is_local_known = true;
+	if (accept->claim) {
+		conn->claim = *accept->claim;
+		if (quic_token_is_known(engine, conn->claim.met_s))
+			conn->class = FAIR_KNOWN;
+	}
+	if (accept->lane_place == QUIC_LANE_NONE && !quic_share_take_handshake(conn)) {
+		quic_conn_release(conn);
+		return NULL;
+	}
 	if (accept_ngtcp2(conn, accept, scid) != 0 ||
 	    conn_attach_tls(conn, quic_tls_accept(&engine->tls)) < 0 ||
 	    quic_conn_set_origin(conn, &accept->hd->dcid) < 0) {
@@ -231,8 +224,6 @@ struct quic_conn *quic_conn_accept(struct quic_engine *engine, const struct dgra
 		return NULL;
 	}
 	conn_begin_handshake(conn, accept->lane_place);
-	if (accept->claim)
-		conn->claim = *accept->claim;
 	engine->stats.accepted_cnt++;
 	return conn;
 }
@@ -267,16 +258,19 @@ int quic_conn_dial(struct quic_engine *engine, const struct transport_dial *dial
 	uint8_t scid[WEFT_CID_LEN];
 	struct quic_conn *conn = conn_new(engine, scid);
 
-	if (!conn || !quic_conn_count(conn)) {
+	if (!conn) {
 		engine->stats.refused_full_cnt++;
-		if (conn)
-			quic_conn_release(conn);
 		return WEFT_EFULL;
 	}
 	conn->is_dialler = true;
+	conn->class = FAIR_CHOSEN;
 	conn->remote = dial->remote;
 	conn->unheard_max = dial->unheard_max;
 	memcpy(conn->peer_key, dial->peer_key, TRANSPORT_KEY_LEN);
+	if (!quic_share_take(conn)) {
+		quic_conn_release(conn);
+		return WEFT_EFULL;
+	}
 	if (dial_ngtcp2(conn, dial, scid) != 0 ||
 	    conn_attach_tls(conn, quic_tls_dial(&engine->tls, dial->peer_key)) < 0) {
 		quic_conn_abandon(conn);

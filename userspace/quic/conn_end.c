@@ -27,8 +27,9 @@ static void explain_peer_close(const struct quic_conn *conn, struct conn_end *en
 	bool is_refusal;
 
 	if (ccerr->type == NGTCP2_CCERR_TYPE_APPLICATION)
-		is_refusal = ccerr->error_code >= QUIC_CLOSE_REFUSED &&
-			     ccerr->error_code <= QUIC_CLOSE_NO_KEY;
+		is_refusal = (ccerr->error_code >= QUIC_CLOSE_REFUSED &&
+			      ccerr->error_code <= QUIC_CLOSE_NO_KEY) ||
+			     ccerr->error_code >> 32 == QUIC_CLOSE_BUSY >> 32;
 	else
 		is_refusal = ccerr->error_code == NGTCP2_CONNECTION_REFUSED ||
 			     (ccerr->error_code & ~0xffull) == NGTCP2_CRYPTO_ERROR;
@@ -152,7 +153,6 @@ static void conn_strip(struct quic_conn *conn)
 	quic_conn_forget_reset_tokens(conn);
 	quic_limits_release(&engine->limits, conn->key_count);
 	conn->key_count = NULL;
-	quic_limits_release_stranger(&engine->limits, &conn->is_stranger);
 	if (conn->ssl) {
 		/* SSL_free calls back into ngtcp2 unless the reference is gone, */
 		SSL_set_app_data(conn->ssl, NULL);
@@ -202,9 +202,9 @@ static void conn_retire(struct quic_conn *conn)
 	if (conn->is_ready)
 		TAILQ_REMOVE(&engine->ready, conn, link);
 	conn->is_ready = false;
+	/* First as a handshake's, then as a connection's. */
 	quic_conn_end_handshake(conn);
-	engine->stats.conn_cnt -= conn->is_counted;
-	conn->is_counted = false;
+	quic_share_release(conn);
 	conn->state = QUIC_CONN_LINGER;
 }
 

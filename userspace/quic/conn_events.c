@@ -14,6 +14,8 @@ void quic_conn_refuse(struct quic_conn *conn, uint64_t code, const char *reason)
 	conn->close_err = WEFT_EREFUSED;
 	conn->close_code = code;
 	strncpy(conn->close_reason, reason, QUIC_REASON_LEN_MAX);
+	/* What is to end holds no place for as long as that takes. */
+	quic_share_release(conn);
 }
 
 /*
@@ -83,31 +85,58 @@ static int on_crypto_data(ngtcp2_conn *ngtcp2, ngtcp2_encryption_level level, ui
 	return check_peer(conn);
 }
 
-/* Since when the peer is known, by its token and by the speaker; now, when by neither. */
+static bool claim_is_of(const struct quic_conn *conn, const uint8_t *key)
+{
+	return conn->claim.met_s && memcmp(conn->claim.key_head, key, QUIC_CLAIM_KEY_LEN) == 0;
+}
+
+/* Since when the peer is known: by its token and by the speaker, else since now. */
 static uint32_t conn_met_s(const struct quic_conn *conn)
 {
 	const struct quic_engine *engine = conn->engine;
 	uint32_t met_s = quic_token_wall_s(engine);
 	uint64_t spoken_s = 0;
 
-	if (conn->claim.met_s &&
-	    memcmp(conn->claim.key_head, conn->peer_key, QUIC_CLAIM_KEY_LEN) == 0 &&
-	    conn->claim.met_s < met_s)
+	if (claim_is_of(conn, conn->peer_key) && conn->claim.met_s < met_s)
 		met_s = conn->claim.met_s;
 	if (engine->events->key_met_s)
 		spoken_s = engine->events->key_met_s(engine->ctx, conn->peer_key);
 	return spoken_s && spoken_s < met_s ? (uint32_t)spoken_s : met_s;
 }
 
-/* The proved key decides what a token could only claim. False: there is no room for strangers. */
-static bool conn_settle_standing(struct quic_conn *conn)
+/*
+ * A worker that knows the key by nothing else believes the token, which
+ * says so only of a key that was known where it was made.
+ */
+enum fair_class quic_conn_class(const struct quic_conn *conn)
+{
+	const struct quic_engine *engine = conn->engine;
+	enum fair_class class = FAIR_STRANGER;
+
+	if (conn->is_dialler)
+		return FAIR_CHOSEN;
+	if (engine->key_class)
+		class = engine->key_class(engine->class_ctx, conn->peer_key);
+	if (class == FAIR_STRANGER && claim_is_of(conn, conn->peer_key) &&
+	    quic_token_is_known(engine, conn->claim.met_s))
+		class = FAIR_KNOWN;
+	return class;
+}
+
+/* The proved key decides what a token could only claim. */
+static void conn_settle_class(struct quic_conn *conn)
 {
 	struct quic_engine *engine = conn->engine;
+	uint32_t met_s = conn_met_s(conn);
 
-	conn->claim.met_s = conn_met_s(conn);
+	conn->class = quic_conn_class(conn);
+	/* To be met long ago is not enough for who asks what a key is worth. */
+	if (engine->key_class && conn->class == FAIR_STRANGER)
+		met_s = quic_token_wall_s(engine);
+	conn->claim.met_s = met_s;
 	memcpy(conn->claim.key_head, conn->peer_key, QUIC_CLAIM_KEY_LEN);
-	return conn->is_dialler || quic_token_is_known(engine, conn->claim.met_s) ||
-	       quic_limits_hold_stranger(&engine->limits, &conn->is_stranger);
+	if (!engine->key_class && !conn->is_dialler)
+		conn->class = quic_conn_class(conn);
 }
 
 /* For its next connection from where it is now. Without one it is asked for a Retry at worst. */
@@ -144,11 +173,6 @@ static int on_handshake_completed(ngtcp2_conn *ngtcp2, void *user)
 		quic_conn_refuse(conn, QUIC_CLOSE_NO_KEY, "an Ed25519 node key is required");
 		return 0;
 	}
-	if (!quic_conn_count(conn)) {
-		engine->stats.refused_full_cnt++;
-		quic_conn_refuse(conn, QUIC_CLOSE_REFUSED, "no room");
-		return 0;
-	}
 	memcpy(conn->peer_key, conn->actual_key, TRANSPORT_KEY_LEN);
 	conn->key_count = quic_limits_hold_key(&engine->limits, conn->peer_key);
 	if (!conn->key_count) {
@@ -156,9 +180,11 @@ static int on_handshake_completed(ngtcp2_conn *ngtcp2, void *user)
 		quic_conn_refuse(conn, QUIC_CLOSE_REFUSED, "too many connections of one key");
 		return 0;
 	}
-	if (!conn_settle_standing(conn)) {
-		engine->stats.refused_stranger_cnt++;
-		quic_conn_refuse(conn, QUIC_CLOSE_REFUSED, "no room for who is new here");
+	conn_settle_class(conn);
+	if (!conn->is_dialler && !quic_share_take(conn)) {
+		/* With a token it is back in a round trip. */
+		conn_give_token(conn, ngtcp2_conn_get_path(ngtcp2));
+		quic_share_refuse(conn);
 		return 0;
 	}
 	conn->is_resumed = SSL_session_reused(conn->ssl);

@@ -47,7 +47,6 @@ void quic_config_defaults(struct quic_config *config)
 	*config = (struct quic_config){
 		.conn_cap = 1024,
 		.conn_per_key_cap = 4,
-		.known_reserve_percent = 25,
 		.stream_per_conn_cap = 128,
 		.stream_cap = 8192,
 		.retry_above_cnt = 256,
@@ -67,8 +66,6 @@ void quic_engine_configure(struct quic_engine *engine, const struct quic_config 
 	struct quic_config *own = &engine->config;
 
 	own->retry_above_cnt = config->retry_above_cnt;
-	own->known_reserve_percent = config->known_reserve_percent;
-	quic_limits_reserve(&engine->limits, own->conn_cap, own->known_reserve_percent);
 	own->stream_per_conn_cap = config->stream_per_conn_cap;
 	own->handshake_timeout_ns = config->handshake_timeout_ns;
 	own->idle_timeout_ns = config->idle_timeout_ns;
@@ -112,7 +109,8 @@ static size_t engine_footprint(const struct quic_config *config)
 	return pool_footprint(sizeof(struct quic_conn), slot_cap) +
 	       pool_footprint(sizeof(struct quic_stream), config->stream_cap) +
 	       quic_cids_footprint(slot_cap) + quic_limits_footprint(slot_cap) +
-	       quic_tls_footprint(SESSION_CAP) + quic_token_footprint();
+	       quic_tls_footprint(SESSION_CAP) + quic_token_footprint() +
+	       quic_share_footprint(config, proven_cap_of(config));
 }
 
 static int engine_lay_out_cids(struct quic_engine *engine, const struct quic_engine_params *params,
@@ -157,9 +155,9 @@ static int engine_lay_out(struct quic_engine *engine, const struct quic_engine_p
 	    (err = engine_lay_out_cids(engine, params, secret)) < 0 ||
 	    (err = quic_limits_init(&engine->limits, &engine->arena, slot_cap,
 				    config->conn_per_key_cap, params->random)) < 0 ||
-	    (err = quic_token_init(engine)) < 0)
+	    (err = quic_token_init(engine)) < 0 ||
+	    (err = quic_share_init(engine, proven_cap_of(config))) < 0)
 		return err;
-	quic_limits_reserve(&engine->limits, config->conn_cap, config->known_reserve_percent);
 	return quic_tls_init(&engine->tls, &engine->arena, params->key, SESSION_CAP, secret);
 }
 
@@ -193,7 +191,9 @@ int quic_engine_new(const struct quic_engine_params *params, struct quic_engine 
 	engine->key = params->key;
 	quic_engine_set_wall(engine, params->wall_s, params->now_ns);
 	engine->linger_cap = linger_cap_of(&params->config);
-	engine->proven_cap = proven_cap_of(&params->config);
+	engine->share_next_ns = UINT64_MAX;
+	engine->key_class = params->key_class;
+	engine->class_ctx = params->class_ctx;
 	engine->key_update_after_cnt = KEY_UPDATE_AFTER_CNT;
 	TAILQ_INIT(&engine->ready);
 	TAILQ_INIT(&engine->lingering);
@@ -282,9 +282,7 @@ static uint32_t engine_unproven_cap(const struct quic_engine *engine)
 static void engine_start(struct quic_engine *engine, struct dgram *dgram,
 			 struct quic_accept *accept)
 {
-	bool is_full =
-		accept->lane_place == QUIC_LANE_NONE && engine->proven_cnt >= engine->proven_cap;
-	struct quic_conn *conn = is_full ? NULL : quic_conn_accept(engine, dgram, accept);
+	struct quic_conn *conn = quic_conn_accept(engine, dgram, accept);
 
 	if (!conn) {
 		engine->stats.refused_full_cnt++;
@@ -535,13 +533,17 @@ void quic_engine_expire(struct quic_engine *engine, uint64_t now_ns)
 {
 	engine_turn(engine, now_ns);
 	timer_wheel_expire(&engine->wheel, engine->now_ns);
+	quic_share_expire(engine);
 }
 
 uint64_t quic_engine_next_ns(const struct quic_engine *engine)
 {
+	uint64_t next_ns;
+
 	if ((!TAILQ_EMPTY(&engine->ready) && !engine->is_sink_full) || quic_memory_is_due(engine))
 		return engine->now_ns;
-	return timer_wheel_next_ns(&engine->wheel);
+	next_ns = timer_wheel_next_ns(&engine->wheel);
+	return next_ns < engine->share_next_ns ? next_ns : engine->share_next_ns;
 }
 
 void quic_engine_drain(struct quic_engine *engine)
@@ -613,10 +615,7 @@ void quic_engine_stats(const struct quic_engine *engine, struct quic_stats *out_
 	out_stats->unproven_cnt = engine->limits.lane.cnt;
 	out_stats->unproven_peak_cnt = engine->limits.lane.peak_cnt;
 	out_stats->unproven_cap = engine_unproven_cap(engine);
-	out_stats->proven_cnt = engine->proven_cnt;
-	out_stats->proven_cap = engine->proven_cap;
-	out_stats->stranger_cnt = engine->limits.stranger_cnt;
-	out_stats->stranger_cap = engine->limits.stranger_cap;
+	quic_share_stats(engine, out_stats);
 	heap_usage(engine->heap, &usage);
 	out_stats->heap_used_len = usage.used_len;
 	out_stats->heap_peak_len = usage.peak_len;

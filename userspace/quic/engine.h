@@ -9,6 +9,8 @@
 #include <ngtcp2/ngtcp2_crypto_ossl.h>
 
 #include "base/arena.h"
+#include "base/fair.h"
+#include "base/fair_path.h"
 #include "base/heap.h"
 #include "base/map.h"
 #include "base/pool.h"
@@ -100,13 +102,13 @@ struct quic_conn {
 	uint8_t reset_tokens[QUIC_CONN_TOKEN_CAP][CID_RESET_TOKEN_LEN];
 	struct cid_origin origin; /* the id a client invented for us */
 	struct quic_claim claim;  /* met_s 0: it showed no known token */
-	bool is_stranger;	  /* counted as one: open, and its key is new here */
+	struct fair_item share;	  /* of the handshakes while is_shaking, then of the connections */
+	enum fair_class class;
 	unsigned cid_cnt;
 	unsigned reset_token_cnt;
 	uint16_t lane_place; /* while is_shaking; QUIC_LANE_NONE: it showed a token */
 	bool is_dialler;
 	bool is_shaking;     /* accepted, its handshake is under way and counted */
-	bool is_counted;     /* in conn_cnt: dialled by us, or open */
 	bool is_ready;	     /* on engine->ready */
 	bool is_lingering;   /* on engine->lingering */
 	bool is_announced;   /* conn_ready was raised */
@@ -169,8 +171,12 @@ struct quic_engine {
 	struct quic_conn_list lingering; /* oldest first */
 	uint32_t lingering_cnt;
 	uint32_t linger_cap;
-	uint32_t proven_cnt; /* handshakes with a token of ours */
-	uint32_t proven_cap;
+	struct fair conn_shares;      /* open connections and our dials */
+	struct fair handshake_shares; /* handshakes with a token of ours */
+	struct fair_paths share_paths;
+	uint64_t share_next_ns; /* when a share is overdue; UINT64_MAX: never */
+	enum fair_class (*key_class)(void *ctx, const uint8_t *key);
+	void *class_ctx;
 	uint64_t reset_secrets[2][2]; /* for the halves of a token; outlive restarts */
 	const struct node_key *key;
 	uint64_t claim_secret[2];	   /* seals what known tokens say of their owner */
@@ -243,14 +249,29 @@ int quic_conn_input(struct quic_conn *conn, struct dgram *dgram);
 void quic_conn_want_write(struct quic_conn *conn);
 void quic_conn_rearm(struct quic_conn *conn);
 void quic_conn_rebind(struct quic_conn *conn, const struct addr *local);
-/*
- * quic_conn_count puts conn among those that conn_cap is for: dialled or
- * open. False: there is no room. quic_conn_end_handshake takes conn out of the
- * counts of handshakes, if it is in them.
- */
-WEFT_MUST_CHECK
-bool quic_conn_count(struct quic_conn *conn);
+/* quic_conn_end_handshake takes conn out of the counts of handshakes, if it is in them. */
 void quic_conn_end_handshake(struct quic_conn *conn);
+
+/*
+ * share.c: who may hold a place. take{,_handshake}: false, there is none
+ * for conn; one that holds more may have been sent away for it. refuse ends
+ * conn with the time to come back. release leaves one without a place
+ * alone. progress: the peer sent len bytes of a stream.
+ */
+size_t quic_share_footprint(const struct quic_config *config, uint32_t handshake_cap);
+WEFT_MUST_CHECK
+int quic_share_init(struct quic_engine *engine, uint32_t handshake_cap);
+WEFT_MUST_CHECK
+bool quic_share_take(struct quic_conn *conn);
+WEFT_MUST_CHECK
+bool quic_share_take_handshake(struct quic_conn *conn);
+void quic_share_refuse(struct quic_conn *conn);
+void quic_share_release(struct quic_conn *conn);
+void quic_share_progress(struct quic_conn *conn, size_t len);
+void quic_share_expire(struct quic_engine *engine);
+void quic_share_stats(const struct quic_engine *engine, struct quic_stats *out_stats);
+/* quic_conn_class: what the speaker and the token say of the proved key now (conn_events.c). */
+enum fair_class quic_conn_class(const struct quic_conn *conn);
 
 /*
  * conn_events.c: the table ngtcp2 calls, the tickets OpenSSL hands out, and

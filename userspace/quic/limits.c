@@ -120,26 +120,6 @@ void quic_limits_release(struct quic_limits *limits, struct limit_count *count)
 	pool_release(&limits->counts, count);
 }
 
-void quic_limits_reserve(struct quic_limits *limits, uint32_t conn_cap, uint32_t percent)
-{
-	limits->stranger_cap = conn_cap - (uint32_t)((uint64_t)conn_cap * percent / 100);
-}
-
-bool quic_limits_hold_stranger(struct quic_limits *limits, bool *is_stranger)
-{
-	if (limits->stranger_cnt >= limits->stranger_cap)
-		return false;
-	limits->stranger_cnt++;
-	*is_stranger = true;
-	return true;
-}
-
-void quic_limits_release_stranger(struct quic_limits *limits, bool *is_stranger)
-{
-	limits->stranger_cnt -= *is_stranger;
-	*is_stranger = false;
-}
-
 bool quic_limits_may_answer(struct quic_limits *limits, enum quic_answer kind, uint64_t now_ns)
 {
 	return weft_draw_take(&limits->answers[kind], &answer_rates[kind], limits->salt, now_ns);

@@ -17,7 +17,7 @@ struct random;
 
 /*
  * Who may hold how much: handshakes from unproven addresses, connections
- * per key, strangers' connections in all, and stateless answers per second.
+ * per key, and stateless answers per second.
  * The table of keys is as large as the connection table, so it cannot be
  * what fills up first.
  */
@@ -64,7 +64,6 @@ struct quic_limits {
 	struct map by_key;
 	struct quic_lane lane;
 	uint32_t per_key_cap;
-	uint32_t stranger_cnt, stranger_cap; /* open connections of keys that are new here */
 	struct weft_draw answers[QUIC_ANSWER_CNT];
 	__u64 salt[3]; /* of the lots */
 };
@@ -84,18 +83,6 @@ struct limit_count *quic_limits_hold_key(struct quic_limits *limits,
 					 const uint8_t key[static TRANSPORT_KEY_LEN]);
 /* quic_limits_release accepts NULL. */
 void quic_limits_release(struct quic_limits *limits, struct limit_count *count);
-
-/*
- * quic_limits_reserve keeps percent of conn_cap connections for known peers;
- * who has more already keeps it. At first nothing is reserved for anybody.
- */
-void quic_limits_reserve(struct quic_limits *limits, uint32_t conn_cap, uint32_t percent);
-/*
- * quic_limits_hold_stranger counts one more, and says so in *is_stranger; false: no room.
- * quic_limits_release_stranger takes it back, if it is counted.
- */
-bool quic_limits_hold_stranger(struct quic_limits *limits, bool *is_stranger);
-void quic_limits_release_stranger(struct quic_limits *limits, bool *is_stranger);
 
 /* quic_limits_may_answer takes one answer of a kind from the credit of all. */
 bool quic_limits_may_answer(struct quic_limits *limits, enum quic_answer kind, uint64_t now_ns);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/dgram.h"
+#include "base/fair.h"
 #include "base/transport.h"
 #include "weft/err.h"
 
@@ -39,11 +40,10 @@ enum quic_congestion { QUIC_CUBIC, QUIC_BBR };
 #define QUIC_KNOWN_AFTER_S 3600
 
 struct quic_config {
-	uint32_t conn_cap;		/* connections in all, beside handshakes */
-	uint32_t conn_per_key_cap;	/* of them, of one key */
-	uint32_t stream_per_conn_cap;	/* bidirectional streams a peer may have open */
-	uint32_t stream_cap;		/* streams in all */
-	uint32_t known_reserve_percent; /* of conn_cap, for peers known for QUIC_KNOWN_AFTER_S */
+	uint32_t conn_cap;	      /* connections in all, beside handshakes */
+	uint32_t conn_per_key_cap;    /* of them, of one key */
+	uint32_t stream_per_conn_cap; /* bidirectional streams a peer may have open */
+	uint32_t stream_cap;	      /* streams in all */
 	/*
 	 * Handshakes without a token beyond which a Retry is demanded; at most
 	 * a quarter of conn_cap in any case, and 8 of a prefix (v4 /32, v6 /64).
@@ -69,12 +69,14 @@ struct quic_stats {
 	uint32_t unproven_cnt, unproven_peak_cnt, unproven_cap; /* handshakes without a token */
 	uint32_t proven_cnt, proven_cap;			/* and with one */
 	uint64_t accepted_cnt, dialled_cnt, resumed_cnt, completed_cnt;
-	uint32_t stranger_cnt, stranger_cap; /* accepted ones that are not known, at most */
+	uint32_t stranger_cnt, known_cnt, useful_cnt, chosen_cnt; /* connections by class */
+	/* Those that made room for a newcomer, and strangers that were idle while others waited. */
+	uint64_t evicted_stranger_cnt, evicted_known_cnt, evicted_useful_cnt, evicted_chosen_cnt;
+	uint64_t overdue_cnt, evicted_handshake_cnt;
 	uint64_t refused_full_cnt, refused_key_cnt, refused_alpn_cnt;
 	uint64_t unproven_retry_cnt; /* asked for a Retry, for the lane or a place of it was full */
-	uint64_t refused_stranger_cnt; /* there was room, but for known peers alone */
-	uint64_t refused_limited_cnt;  /* a second connection from an address that may have one */
-	uint64_t refused_heap_cnt;     /* connections ended for what they held of a full heap */
+	uint64_t refused_limited_cnt; /* a second connection from an address that may have one */
+	uint64_t refused_heap_cnt;    /* connections ended for what they held of a full heap */
 	uint64_t handshake_timeout_cnt, idle_timeout_cnt;
 	uint64_t answer_limit_cnt; /* answers without state that were not sent */
 	uint64_t retry_sent_cnt, version_sent_cnt, reset_sent_cnt, close_sent_cnt;
@@ -111,6 +113,9 @@ struct quic_engine_params {
 	 */
 	bool (*is_limited)(void *ctx, const struct addr *remote);
 	void *limited_ctx;
+	/* What a proved key is to this node, asked when its connection opens. NULL: its token says. */
+	enum fair_class (*key_class)(void *ctx, const uint8_t *key);
+	void *class_ctx;
 	uint64_t now_ns;
 	uint64_t wall_s; /* wall clock at now_ns, for tokens */
 };
@@ -165,6 +170,8 @@ void quic_engine_flush(struct quic_engine *engine, uint64_t now_ns);
 /* quic_engine_expire runs due timers; call at quic_engine_next_ns, UINT64_MAX: none. */
 void quic_engine_expire(struct quic_engine *engine, uint64_t now_ns);
 uint64_t quic_engine_next_ns(const struct quic_engine *engine);
+/* quic_engine_review: classes of keys may have changed; each open connection is asked about. */
+void quic_engine_review(struct quic_engine *engine);
 /* quic_engine_drain refuses new connections from now on (shut-down). */
 void quic_engine_drain(struct quic_engine *engine);
 /*
@@ -178,7 +185,7 @@ void quic_engine_rebind(struct quic_engine *engine, quic_choose_local_fn choose,
 			uint64_t now_ns);
 /*
  * quic_engine_configure takes what of config can change while it runs, for
- * connections that begin afterwards: retry_above, known_reserve,
+ * connections that begin afterwards: retry_above,
  * stream_per_conn_cap, times, windows, congestion, pmtud.
  */
 void quic_engine_configure(struct quic_engine *engine, const struct quic_config *config);
@@ -199,10 +206,15 @@ void quic_engine_stats(const struct quic_engine *engine, struct quic_stats *out_
  * Wire constants of ours. The codes are the engine's own application
  * codes; the speaker closes with others.
  */
-#define QUIC_ALPN	    "mesh/1"
-#define QUIC_SNI	    "mesh.invalid"
-#define QUIC_CLOSE_REFUSED  0x7765660 /* the speaker or a limit says no */
-#define QUIC_CLOSE_NO_KEY   0x7765661 /* the peer showed no Ed25519 key */
+#define QUIC_ALPN	   "mesh/1"
+#define QUIC_SNI	   "mesh.invalid"
+#define QUIC_CLOSE_REFUSED 0x7765660 /* the speaker or a limit says no */
+#define QUIC_CLOSE_NO_KEY  0x7765661 /* the peer showed no Ed25519 key */
+/*
+ * QUIC_CLOSE_BUSY: the place went to another peer, or there is none; the low 32 bits are
+ * after how many milliseconds to come back, at most 30,000.
+ */
+#define QUIC_CLOSE_BUSY	    (0x7765663ull << 32)
 #define QUIC_STREAM_REFUSED 0x7765662 /* no room for one more stream */
 
 /*

@@ -237,6 +237,7 @@ int quic_stream_on_data(ngtcp2_conn *ngtcp2, uint32_t flags, int64_t id, uint64_
 		return 0;
 	}
 	stream->unread_len += len;
+	quic_share_progress(conn, len);
 	conn->engine->events->stream_data(conn->engine->ctx, &stream->transport, data, len,
 					  flags & NGTCP2_STREAM_DATA_FLAG_FIN,
 					  conn->engine->now_ns);

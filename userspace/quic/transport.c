@@ -52,6 +52,7 @@ static void op_close(struct transport_conn *transport, uint64_t code, const char
 	conn->close_code = code;
 	if (reason)
 		strncpy(conn->close_reason, reason, QUIC_REASON_LEN_MAX);
+	quic_share_release(conn);
 	quic_conn_want_write(conn);
 }
 

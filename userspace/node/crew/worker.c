@@ -122,6 +122,14 @@ static void worker_on_path(void *ctx, const struct addr *remote)
 		worker->on_path(worker->ctx, remote);
 }
 
+/* Home knows whom it follows and who was useful; a worker knows those whom it met itself. */
+static enum fair_class worker_key_class(void *ctx, const uint8_t *key)
+{
+	struct worker *worker = ctx;
+
+	return mesh_peer_class(worker->mesh, key);
+}
+
 static void paths_tell(struct timer *timer, uint64_t now_ns)
 {
 	struct worker *worker =
@@ -129,6 +137,7 @@ static void paths_tell(struct timer *timer, uint64_t now_ns)
 
 	gate_sweep(worker->gate);
 	quic_engine_each_path(worker->quic, worker_on_path, worker);
+	quic_engine_review(worker->quic);
 	timer_set(&worker->timers, timer, now_ns + PATHS_TELL_NS);
 }
 
@@ -156,6 +165,8 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 		.cid_epoch = params->cid_epoch,
 		.on_path = worker_on_path,
 		.path_ctx = worker,
+		.key_class = worker_key_class,
+		.class_ctx = worker,
 		.is_limited = worker->gate ? gate_limits : NULL,
 		.limited_ctx = worker->gate,
 		.now_ns = params->now_ns,
