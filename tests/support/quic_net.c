@@ -114,6 +114,8 @@ static int on_ready(void *ctx, struct transport_conn *conn, uint64_t now_ns)
 	}
 	weft_assert(!record->is_ready && !record->is_closed);
 	record->is_ready = true;
+	if (++node->open_cnt > node->open_peak_cnt)
+		node->open_peak_cnt = node->open_cnt;
 	node->transport->ops->info(conn, &record->info);
 	return node->ready_answer;
 }
@@ -123,10 +125,10 @@ static void on_closed(void *ctx, struct transport_conn *conn, const struct trans
 {
 	struct quic_test_conn *record = conn->user;
 
-	(void)ctx;
 	(void)now_ns;
 	weft_assert(!record->is_closed);
 	record->is_closed = true;
+	((struct quic_node *)ctx)->open_cnt -= record->is_ready;
 	record->close = *close;
 	record->conn = NULL;
 }

@@ -70,6 +70,7 @@ struct quic_node {
 	uint8_t *slot;
 	struct quic_test_conn conns[QUIC_NET_CONNS];
 	unsigned conn_cnt;
+	unsigned open_cnt, open_peak_cnt; /* ready and not closed */
 	struct quic_test_stream streams[QUIC_NET_STREAMS];
 	unsigned stream_cnt;
 	uint64_t sent_cnt; /* datagrams */

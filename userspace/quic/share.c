@@ -91,7 +91,7 @@ static void conn_path(const struct quic_conn *conn, struct fair_path *out_path)
 	fair_path_add(paths, out_path, conn->peer_key, sizeof(conn->peer_key));
 }
 
-/* The next flush ends it: its speaker may be the one that asks for the place. */
+/* The next flush ends it. */
 static void conn_send_away(struct quic_conn *conn)
 {
 	struct quic_engine *engine = conn->engine;
@@ -121,6 +121,13 @@ bool quic_share_take(struct quic_conn *conn)
 	case FAIR_TAKEN_FROM:
 		engine->share_next_ns = engine->now_ns;
 		conn_send_away(conn_of_share(victim));
+		/*
+		 * Its speaker has tables as large as this one, so it hears of the
+		 * end before it hears of the newcomer. A dial is the speaker's own
+		 * call, in which no event is raised.
+		 */
+		if (!conn->is_dialler)
+			quic_conn_shut(conn_of_share(victim), 0);
 		break;
 	case FAIR_TAKEN:
 		break;

@@ -66,6 +66,8 @@ static void test_newcomer_gets_a_place_of_who_holds_most(void)
 		CHECK_EQ(stats_of(p.b).conn_cnt, CONN_CAP);
 		CHECK_EQ(stats_of(p.b).evicted_stranger_cnt, i);
 	}
+	/* The speaker's tables are as large as the engine's. */
+	CHECK_EQ(p.b->open_peak_cnt, CONN_CAP);
 	quic_pair_fini(&p);
 }
 
