@@ -559,3 +559,29 @@ void fair_read(const struct fair *fair, struct fair_view *out)
 	}
 	read_largest(fair, out);
 }
+
+static uint32_t larger_u32(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
+void fair_view_add(struct fair_view *sum, const struct fair_view *more)
+{
+	sum->cap_cnt += more->cap_cnt;
+	sum->held_cnt += more->held_cnt;
+	sum->taken_cnt += more->taken_cnt;
+	sum->overdue_cnt += more->overdue_cnt;
+	sum->is_busy |= more->is_busy;
+	if (sum->share_cnt > more->share_cnt)
+		sum->share_cnt = more->share_cnt;
+	if (sum->median_ns < more->median_ns)
+		sum->median_ns = more->median_ns;
+	for (unsigned i = 0; i < FAIR_LEVEL_MAX; i++)
+		sum->largest_cnts[i] = larger_u32(sum->largest_cnts[i], more->largest_cnts[i]);
+	for (unsigned i = 0; i < FAIR_CLASS_CNT; i++) {
+		sum->held_cnts[i] += more->held_cnts[i];
+		sum->floor_cnts[i] += more->floor_cnts[i];
+		sum->evicted_cnts[i] += more->evicted_cnts[i];
+		sum->refused_cnts[i] += more->refused_cnts[i];
+	}
+}

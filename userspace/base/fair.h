@@ -237,5 +237,7 @@ WEFT_MUST_CHECK
 int fair_reserve(struct fair *fair, enum fair_class class, uint32_t cnt);
 
 void fair_read(const struct fair *fair, struct fair_view *out);
+/* fair_view_add: sum is to tell of the same pool of another worker too. */
+void fair_view_add(struct fair_view *sum, const struct fair_view *more);
 
 #endif

@@ -2,7 +2,7 @@
 /* Paths of fair shares: chained SipHashes, so an id names one account of one place. */
 #include "base/fair_path.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -97,6 +97,10 @@ int fair_site_parse(const char *text, struct fair_site *out_site)
 	char *slash, *colon;
 	unsigned bits_max;
 
+	if (!*text) {
+		*out_site = site;
+		return 0;
+	}
 	if (strlen(text) >= sizeof(copy))
 		return WEFT_EMALFORMED;
 	strcpy(copy, text);
@@ -119,4 +123,23 @@ int fair_site_parse(const char *text, struct fair_site *out_site)
 	site.prefix = addr_prefix_key(&addr, site.prefix_len);
 	*out_site = site;
 	return 0;
+}
+
+const char *fair_site_format(const struct fair_site *site, char buf[static FAIR_SITE_TEXT_CAP])
+{
+	struct addr addr = site->prefix;
+	char text[ADDR_TEXT_CAP];
+	char *begin, *end;
+
+	buf[0] = '\0';
+	if (addr.family == ADDR_NONE)
+		return buf;
+	/* "10.0.0.0:1" or "[fd00::]:1": without the port, and without brackets. */
+	addr.port = 1;
+	(void)addr_format(&addr, text);
+	begin = text[0] == '[' ? text + 1 : text;
+	end = text[0] == '[' ? strchr(text, ']') : strchr(text, ':');
+	*end = '\0';
+	snprintf(buf, FAIR_SITE_TEXT_CAP, "%s/%u:%u", begin, site->prefix_len, site->network_len);
+	return buf;
 }

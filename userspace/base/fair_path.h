@@ -30,12 +30,15 @@ struct fair_paths {
 
 /*
  * fair_site_parse reads "PREFIX/BITS:LENGTH", such as "10.0.0.0/8:28" or
- * "fd00::/48:64"; LENGTH is at least BITS.
+ * "fd00::/48:64"; LENGTH is at least BITS. Empty text is no site.
+ * fair_site_format writes the same text; returns buf.
  *
  * Returns 0, or WEFT_EMALFORMED with *out_site untouched.
  */
+#define FAIR_SITE_TEXT_CAP (ADDR_TEXT_CAP + 8)
 WEFT_MUST_CHECK
 int fair_site_parse(const char *text, struct fair_site *out_site);
+const char *fair_site_format(const struct fair_site *site, char buf[static FAIR_SITE_TEXT_CAP]);
 
 /* fair_path_of_addr writes the path of addr, the port left out. */
 void fair_path_of_addr(const struct fair_paths *paths, const struct addr *addr,

@@ -342,6 +342,8 @@ void mesh_stats(const struct mesh *mesh, struct mesh_stats *out_stats)
 							   peers->evicted_cnts[FAIR_USEFUL]};
 	out_stats->chosen = (struct mesh_peer_part){peers->chosen_cnt, peers->chosen_cap,
 						    peers->evicted_cnts[FAIR_CHOSEN]};
+	for (unsigned i = 0; i < MESH_POOL_CNT; i++)
+		fair_read(&mesh->slots.pools[i], &out_stats->pools[i]);
 }
 
 static void entry_fill_info(const struct mesh_peer_entry *entry, struct mesh_peer_info *out_info)

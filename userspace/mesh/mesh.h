@@ -69,6 +69,14 @@ struct mesh_peer_part {
 	uint64_t evicted_cnt; /* forgotten for others of the part */
 };
 
+/* The pools that peers take from by fair shares (slots.h). */
+enum mesh_pool {
+	MESH_POOL_INCOMING, /* requests in hand */
+	MESH_POOL_MEDIUM,   /* buffers in which their payloads are assembled */
+	MESH_POOL_LARGE,
+	MESH_POOL_CNT,
+};
+
 struct mesh_stats {
 	struct mesh_peer_part strangers, known, chosen;
 	uint32_t session_cnt, request_cnt, incoming_cnt, stream_cnt, peer_cnt;
@@ -77,6 +85,7 @@ struct mesh_stats {
 	uint64_t told_refused_cnt; /* dials at addresses that strangers told, which were too many */
 	uint32_t told_cnt;	   /* and those of the last minute */
 	uint64_t stale_record_cnt; /* of addresses, older than the owner's newest (discovery.h) */
+	struct fair_view pools[MESH_POOL_CNT];
 };
 
 /* mesh_peer_class: what the peer of key is to this node now, which decides whose part it takes from. */

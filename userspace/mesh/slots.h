@@ -5,9 +5,8 @@
 #include "base/fair.h"
 #include "base/fair_path.h"
 #include "base/timer.h"
-#include "mesh/seam.h"
+#include "mesh/mesh.h"
 
-struct mesh_config;
 struct mesh_session;
 
 /*
@@ -17,13 +16,6 @@ struct mesh_session;
  * than its share. The peer's clock runs while its request is not whole
  * and while it gives no credit for our answer; a handler's time is ours.
  */
-enum mesh_pool {
-	MESH_POOL_INCOMING, /* requests in hand: struct mesh_incoming */
-	MESH_POOL_MEDIUM,   /* buffers in which their payloads are assembled */
-	MESH_POOL_LARGE,
-	MESH_POOL_CNT,
-};
-
 struct mesh_slots {
 	struct fair pools[MESH_POOL_CNT];
 	struct fair_paths paths;

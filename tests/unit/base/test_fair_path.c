@@ -72,20 +72,11 @@ static void test_a_key_is_an_account_of_its_address(void)
 
 static void test_a_site_that_is_no_prefix_is_refused(void)
 {
-	static const char *const bad[] = {"",
-					  "10.0.0.0",
-					  "10.0.0.0/8",
-					  "10.0.0.0/8:",
-					  "10.0.0.0/33:33",
-					  "10.0.0.0/8:7",
-					  "10.0.0.0/8:33",
-					  "10.0.0.0/8:28x",
-					  "10.0.0/8:28",
-					  "fd00::/48:129",
-					  "fd00::/:64",
-					  "/8:28",
-					  "10.0.0.0/8:28:1",
-					  "10.0.0.0:1/8:28"};
+	static const char *const bad[] = {
+		"10.0.0.0",	  "10.0.0.0/8",	   "10.0.0.0/8:",    "10.0.0.0/33:33",
+		"10.0.0.0/8:7",	  "10.0.0.0/8:33", "10.0.0.0/8:28x", "10.0.0/8:28",
+		"fd00::/48:129",  "fd00::/:64",	   "/8:28",	     "10.0.0.0/8:28:1",
+		"10.0.0.0:1/8:28"};
 	struct fair_site site = {.prefix_len = 77};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -95,10 +86,23 @@ static void test_a_site_that_is_no_prefix_is_refused(void)
 	}
 }
 
+static void test_a_site_is_written_as_it_is_read(void)
+{
+	static const char *const good[] = {"", "10.0.0.0/8:28", "fd00::/48:64", "0.0.0.0/0:32"};
+	char text[FAIR_SITE_TEXT_CAP];
+	struct fair_site site;
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		CHECK_EQ(fair_site_parse(good[i], &site), 0);
+		CHECK_STR(fair_site_format(&site, text), good[i]);
+	}
+}
+
 int main(void)
 {
 	RUN(test_two_addresses_share_the_levels_of_their_common_prefix);
 	RUN(test_a_key_is_an_account_of_its_address);
 	RUN(test_a_site_that_is_no_prefix_is_refused);
+	RUN(test_a_site_is_written_as_it_is_read);
 	return check_done();
 }

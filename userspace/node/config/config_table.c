@@ -119,6 +119,8 @@ LIVE("xdp", "flood_above", CONFIG_COUNT, fastpath.flood_above, 1, 100000000,
 NUMBER("xdp", "keep_privilege", CONFIG_BOOL, fastpath.keeps_privilege, 0, 1,
 	"Keep CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW when the interfaces are attached."),
 
+TEXT("limits", "site", CONFIG_SITE, mesh.site,
+	"Where all nodes share a network, as in a laboratory: within PREFIX, addresses whose first LENGTH bits agree count as one network, as in 10.0.0.0/8:28. Elsewhere a network is a /24, or a /48 and a /56."),
 LIMIT("initial_rate", classes[WEFT_CLASS_INITIAL].per_s, 1,
 	"Initials (new connections) of one address not proven, per second and CPU, beyond which it is asked for a Retry; a network of 256 gets 4 times as much."),
 LIMIT("initial_burst", classes[WEFT_CLASS_INITIAL].burst, LIMITS_BURST_MIN,

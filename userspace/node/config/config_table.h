@@ -17,6 +17,7 @@ enum config_type {
 	CONFIG_BOOL_NOT, /* the field says the opposite of the key */
 	CONFIG_CHOICE,	 /* a word; the field is min + its place */
 	CONFIG_ADDRS,	 /* up to 8, separated by commas */
+	CONFIG_SITE,	 /* PREFIX/BITS:LENGTH, or empty */
 };
 
 struct config_key {

@@ -261,6 +261,16 @@ static int addrs_parse(const struct config_key *key, const char *text, bool is_a
 	return 0;
 }
 
+static int site_parse(const struct config_key *key, const char *text, struct node_config *config,
+		      char *why)
+{
+	struct fair_site *site = (void *)((char *)config + key->off);
+
+	if (fair_site_parse(text, site) < 0)
+		return refuse(why, "\"%.64s\" is not PREFIX/BITS:LENGTH", text);
+	return 0;
+}
+
 int config_value_parse(const struct config_key *key, const char *text, bool is_appended,
 		       struct node_config *config, char why[static CONFIG_WHY_CAP])
 {
@@ -275,6 +285,8 @@ int config_value_parse(const struct config_key *key, const char *text, bool is_a
 		return choice_parse(key, text, config, why);
 	case CONFIG_ADDRS:
 		return addrs_parse(key, text, is_appended, config, why);
+	case CONFIG_SITE:
+		return site_parse(key, text, config, why);
 	case CONFIG_COUNT:
 	case CONFIG_SIZE:
 	case CONFIG_RATE:
@@ -313,6 +325,8 @@ const char *config_value_format(const struct config_key *key, const struct node_
 	case CONFIG_ADDRS:
 		addrs_format(key, config, text);
 		return text;
+	case CONFIG_SITE:
+		return fair_site_format((const void *)((const char *)config + key->off), text);
 	default:
 		number = number_get(key, config);
 	}
@@ -346,6 +360,8 @@ const char *config_range_format(const struct config_key *key, char text[static C
 		return "yes or no";
 	case CONFIG_ADDRS:
 		return "up to 8 addresses, separated by commas";
+	case CONFIG_SITE:
+		return "PREFIX/BITS:LENGTH";
 	case CONFIG_CHOICE:
 		snprintf(text, CONFIG_WHY_CAP, "one of: %s", key->choices);
 		return text;

@@ -143,6 +143,8 @@ static void figures_add(struct figures *sum, const struct worker_figures *worker
 		figure_add(sum, &more, &counters[i]);
 	for (size_t i = 0; i < sizeof(fills) / sizeof(fills[0]); i++)
 		figure_add(sum, &more, &fills[i]);
+	for (size_t i = 0; i < MESH_POOL_CNT; i++)
+		fair_view_add(&sum->mesh.pools[i], &worker->mesh.pools[i]);
 	sum->turn_cnt += worker->turn_cnt;
 	sum->unknown_flow_cnt += worker->unknown_flow_cnt;
 }

@@ -4,6 +4,7 @@
  * adds its pool with a function that reads it and one row of pools[]. Home worker.
  */
 #include "base/fair.h"
+#include "node/methods/figures.h"
 #include "node/methods/methods.h"
 
 /* Of local programs. */
@@ -51,7 +52,8 @@ static uint32_t largest_cnt(const struct fair_view *view)
 	return cnt;
 }
 
-static json_t *pool_json(const struct fair_view *view, const char *const *names)
+static json_t *pool_json(const struct fair_view *view, const char *const *names,
+			 uint64_t worker_cnt)
 {
 	json_t *classes = json_array();
 
@@ -61,12 +63,23 @@ static json_t *pool_json(const struct fair_view *view, const char *const *names)
 		if (name)
 			json_array_append_new(classes, class_json(view, i, name));
 	}
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:b, s:o, s:i, s:o}", "name", view->name,
-			 "limit", method_json_uint(view->cap_cnt), "used",
-			 method_json_uint(view->held_cnt), "share",
-			 method_json_uint(view->share_cnt), "largest",
-			 method_json_uint(largest_cnt(view)), "busy", view->is_busy, "overdue",
-			 method_json_uint(view->overdue_cnt), "workers", 1, "classes", classes);
+	return json_pack(
+		"{s:s, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o}", "name", view->name, "limit",
+		method_json_uint(view->cap_cnt), "used", method_json_uint(view->held_cnt), "share",
+		method_json_uint(view->share_cnt), "largest", method_json_uint(largest_cnt(view)),
+		"busy", view->is_busy, "overdue", method_json_uint(view->overdue_cnt), "workers",
+		method_json_uint(worker_cnt), "classes", classes);
+}
+
+/* Each worker has pools of its own for its sessions. */
+static void mesh_pools_add(json_t *list, struct node *node)
+{
+	struct figures f;
+
+	figures_read(node, &f);
+	for (unsigned i = 0; i < MESH_POOL_CNT; i++)
+		json_array_append_new(list, pool_json(&f.mesh.pools[i], NULL,
+						      config_live(node->config)->worker_cnt));
 }
 
 json_t *method_json_pools(struct node *node)
@@ -76,6 +89,7 @@ json_t *method_json_pools(struct node *node)
 
 	for (size_t i = 0; i < sizeof(pools) / sizeof(pools[0]); i++)
 		if (pools[i].read(node, &view))
-			json_array_append_new(list, pool_json(&view, pools[i].classes));
+			json_array_append_new(list, pool_json(&view, pools[i].classes, 1));
+	mesh_pools_add(list, node);
 	return list;
 }
