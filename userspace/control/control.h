@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <jansson.h>
 
@@ -63,6 +64,11 @@ struct control_params {
 	struct poller *poller;
 	struct timer_wheel *timers;
 	uint64_t now_ns;
+	/*
+	 * The process whose descendants may not call, whatever their user; 0: none yet.
+	 * NULL: there is no such process.
+	 */
+	pid_t (*barred_ancestor)(void *ctx);
 };
 /*
  * control_open binds the socket, making the last folder of its path if

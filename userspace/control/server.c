@@ -17,6 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/ancestry.h"
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -129,12 +130,49 @@ static void refuse_full(struct control *control, int fd, uint32_t wait_ms)
 	refuse_fd(control, fd, error, parameters);
 }
 
+/*
+ * peer_is_barred: the peer is a program that the daemon started, or of the
+ * daemon's own user and cannot be told from one: it ended since it connected, or
+ * hides itself. Other users' processes may be hidden from us by /proc's own rules.
+ */
+static bool peer_is_barred(const struct control *control, int fd)
+{
+	pid_t ancestor = control->barred_ancestor ? control->barred_ancestor(control->ctx) : 0;
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	if (ancestor == 0)
+		return false;
+	switch (ancestry_of_peer(fd, ancestor)) {
+	case ANCESTRY_NO:
+		return false;
+	case ANCESTRY_YES:
+		return true;
+	case ANCESTRY_UNKNOWN:
+		break;
+	}
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 || cred.uid == geteuid();
+}
+
+static void refuse_barred(struct control *control, int fd)
+{
+	const char *error;
+	json_t *parameters = error_parameters(
+		WEFT_EREFUSED, "control socket",
+		"programs that this daemon starts for services may not command it",
+		"call other services by the gateway, or run weft from outside the program", &error);
+
+	refuse_fd(control, fd, error, parameters);
+}
+
 static void admit(struct control *control, int fd)
 {
 	struct place_peer peer;
 	uint32_t wait_ms = 0;
 
-	if (!peer_read(control, fd, &peer))
+	if (peer_is_barred(control, fd))
+		refuse_barred(control, fd);
+	else if (!peer_read(control, fd, &peer))
 		refuse_fd(control, fd, INTERFACE_SERVICE ".PermissionDenied", NULL);
 	else if (client_open(control, fd, &peer, &wait_ms) < 0)
 		refuse_full(control, fd, wait_ms);
@@ -336,6 +374,7 @@ int control_open(const struct control_params *params, struct control **out_contr
 	control->poller = params->poller;
 	control->timers = params->timers;
 	control->now_ns = params->now_ns;
+	control->barred_ancestor = params->barred_ancestor;
 	control->stats.client_cap = params->config.client_cap;
 	control->listener = (struct poller_watch){.ready = listener_ready, .fd = -1};
 	timer_init(&control->accept_timer, accept_timer_fire);

@@ -23,6 +23,7 @@
 #include "node/fastpath/gate.h"
 #include "node/last_crash.h"
 #include "node/methods/methods.h"
+#include "provider/launcher.h"
 #include "quic/quic.h"
 #include "store/store.h"
 
@@ -294,6 +295,14 @@ static int node_open_crew(struct node *node, const struct node_params *params, c
 	return worker_watch(&node->home, &node->crew_watch, crew_fd(node->crew));
 }
 
+/* What the launcher starts is not to command who has it started. */
+static pid_t barred_ancestor(void *ctx)
+{
+	const struct node *node = ctx;
+
+	return launcher_ancestor(node->launcher);
+}
+
 static int node_open_control(struct node *node, const struct node_params *params, char *what)
 {
 	struct control_params control = {
@@ -304,6 +313,7 @@ static int node_open_control(struct node *node, const struct node_params *params
 		.poller = node->home.poller,
 		.timers = &node->home.timers,
 		.now_ns = params->now_ns,
+		.barred_ancestor = barred_ancestor,
 	};
 
 	snprintf(what, NODE_WHAT_CAP, "control socket %s", control.config.path);
