@@ -78,6 +78,7 @@ static void test_who_is_not_above_is_no_ancestor(void)
 	family_make(&other, false);
 	CHECK_EQ(ancestry_of(family.pidfd, other.child), ANCESTRY_NO);
 	CHECK_EQ(ancestry_of_proc(family.pidfd, other.child), ANCESTRY_NO);
+	family_end(&other);
 	family_end(&family);
 }
 
