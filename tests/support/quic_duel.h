@@ -21,6 +21,7 @@ struct quic_duel {
 	uint64_t received_len; /* on streams of the peer */
 	int close_err;	       /* WEFT_E of the end */
 	uint16_t port;	       /* of the peer's address */
+	uint8_t key[32];       /* of a peer that was dialled */
 };
 
 /* quic_duel_begin fills in seed and send; a dialled peer is dialled at once. */
