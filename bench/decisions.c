@@ -17,6 +17,7 @@
 #include "bpf/support/packet.h"
 #include "bpf/support/payload.h"
 #include "bpf/support/program.h"
+#include "demux/krpc_tables.h"
 #include "support/barriers.h"
 #include "weft/reason.h"
 
@@ -29,7 +30,7 @@
 #define PORT	7000
 #define QUIC_V2 0x6b3343cf
 
-enum kind { LONG, SHORT, DHT };
+enum kind { LONG, SHORT, DHT, REPLY, STRAY, QUESTION };
 
 struct row {
 	const char *step;
@@ -52,7 +53,9 @@ static const struct row rows[] = {
 	{ "1", WEFT_REASON_NOT_IP, .packet = { .ethertype = 0x0806 } },
 	{ "1", WEFT_REASON_NOT_UDP, .packet = { .protocol = 6 } },
 	{ "2", WEFT_REASON_OTHER_PORT, .is_unlisted = 1 },
+	{ "2a", WEFT_REASON_OTHER_HOST, .packet = { .dest = (const uint8_t[]){2, 0, 0, 0, 0, 9} } },
 	{ "3", WEFT_REASON_BAD_LENGTH, .packet = { .ip_len_excess = 1 } },
+	{ "3a", WEFT_REASON_BAD_SUM, .packet = { .is_ip_sum_wrong = 1 } },
 	{ "4", WEFT_REASON_BAD_SOURCE, .source = "127.0.0.1" },
 	{ "6", WEFT_REASON_NO_PROTOCOL, .kind = SHORT, .len = 20 },
 	{ "7", WEFT_REASON_BAD_ID, .kind = SHORT, .len = 100 },
@@ -71,13 +74,32 @@ static const struct row rows[] = {
 	{ "9d", WEFT_REASON_RETRY_SENT, .spec = { .len = 1200 }, .mode = WEFT_MODE_PRESSURED, .is_answer = 1 },
 	{ "9d", WEFT_REASON_ANSWER_LIMIT, .spec = { .len = 1200 }, .mode = WEFT_MODE_PRESSURED, .is_limited = 1 },
 	{ "11", WEFT_REASON_SMALL_INITIAL, .spec = { .len = 1199 } },
-	{ "12", WEFT_REASON_KRPC, .kind = DHT },
-	{ "12", WEFT_REASON_KRPC_LIMIT, .kind = DHT, .is_limited = 1 },
+	{ "12", WEFT_REASON_KRPC_REPLY, .kind = REPLY },
+	{ "12a", WEFT_REASON_KRPC, .kind = DHT },
+	{ "12a", WEFT_REASON_KRPC_LIMIT, .kind = DHT, .is_limited = 1 },
+	{ "12a", WEFT_REASON_KRPC_LIMIT, .kind = STRAY, .is_limited = 1 },
+	{ "12b", WEFT_REASON_BAD_SUM, .kind = QUESTION, .packet = { .udp_sum = PACKET_SUM_WRONG } },
+	{ "12b", WEFT_REASON_KRPC_SENT, .kind = QUESTION, .is_answer = 1 },
 	/* clang-format on */
 };
 
 static struct program program;
 static struct payload_keys keys;
+
+static const struct weft_krpc_reply_keys reply_keys = {.keys = {{1, 2}, {3, 4}}};
+
+/* Lists of eight nodes, whatever is asked for. */
+static void nodes_publish(void)
+{
+	static const uint8_t compact[WEFT_KRPC_NODE_CNT_MAX * WEFT_KRPC_NODE_LEN_MAX] = {1};
+	static const uint64_t token_key[2] = {7, 8};
+
+	for (unsigned bucket = 0; bucket < WEFT_KRPC_BUCKET_CNT; bucket++)
+		krpc_tables_set_nodes(&program.krpc, WEFT_KRPC_IPV4, bucket, compact,
+				      WEFT_KRPC_NODE_CNT_MAX);
+	krpc_tables_set_token_key(&program.krpc, token_key);
+	krpc_tables_set_id(&program.krpc, WEFT_KRPC_IPV4, (const uint8_t *)"an IPv4 id of 20 by.");
+}
 
 static void state_set(const struct row *row, const struct packet *packet)
 {
@@ -90,6 +112,7 @@ static void state_set(const struct row *row, const struct packet *packet)
 				     .samples = {10000000, 100000000},
 				     .token_life_ns = 60000000000};
 	const struct weft_session entry = {.expires_ns = UINT64_MAX};
+	const struct weft_device device = packet_device();
 	struct weft_locals locals = {0};
 	const uint32_t only = 0;
 
@@ -106,10 +129,31 @@ static void state_set(const struct row *row, const struct packet *packet)
 	program_set_now(&program, NOW_NS);
 	program_put(&program, "weft_config", &only, &config);
 	program_put(&program, "weft_locals", &only, &locals);
+	program_put(&program, "weft_device", &only, &device);
+	krpc_tables_set_reply_keys(&program.krpc, &reply_keys);
+	nodes_publish();
 	program_put(&program, "weft_cid_keys", &only, &keys.cid);
 	program_put(&program, "weft_token_keys", &only, &keys.token);
 	if (row->is_proven)
 		program_put(&program, "weft_sessions", &packet->source, &entry);
+}
+
+/* What is no question in its usual form, a reply that was asked for or not, and a get_peers. */
+static size_t krpc_write(const struct row *row, const struct packet *packet, uint8_t *payload)
+{
+	static const uint8_t hash[WEFT_KRPC_ID_LEN] = "0123456789abcdefghi";
+	const struct payload_krpc question = {
+		.kind = WEFT_KRPC_GET_PEERS, .target = hash, .is_read_only = true};
+	struct payload_krpc_reply reply = {
+		.transaction = weft_krpc_transaction(reply_keys.keys[0], &packet->source, 1)};
+
+	if (row->kind == QUESTION)
+		return payload_write_krpc(&question, payload);
+	if (row->kind == DHT)
+		return (size_t)snprintf((char *)payload, PAYLOAD_LEN_MAX,
+					"d1:ad2:id20:abcdefghij01234567899:");
+	reply.transaction ^= row->kind == STRAY;
+	return payload_write_krpc_reply(&reply, payload);
 }
 
 static size_t frame_write(const struct row *row, struct packet *packet, uint8_t *frame)
@@ -127,8 +171,7 @@ static size_t frame_write(const struct row *row, struct packet *packet, uint8_t 
 	else if (row->kind == SHORT)
 		packet->payload_len = payload_write_short(&keys, row->id, row->len, payload);
 	else
-		packet->payload_len = (size_t)snprintf((char *)payload, sizeof(payload),
-						       "d1:ad2:id20:abcdefghij01234567899:");
+		packet->payload_len = krpc_write(row, packet, payload);
 	return packet_write(packet, frame);
 }
 

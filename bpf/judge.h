@@ -5,6 +5,21 @@
 #include "limit.h"
 #include "query.h"
 #include "stranger.h"
+#include "weft/receive.h"
+
+__attribute__((noinline)) int receive_frame(struct xdp_md *ctx, const struct weft_frame *frame,
+					    struct weft_facts *facts)
+{
+	return frame && facts ? (int)weft_policy_receive(ctx, frame, facts) : WEFT_REASON_NO_TABLES;
+}
+
+WEFT_INLINE enum weft_reason weft_call_receive(struct weft_tables *tables,
+					       const struct weft_frame *frame,
+					       struct weft_facts *facts)
+{
+	return (enum weft_reason)receive_frame(tables, frame, facts);
+}
+
 #include "weft/policy.h"
 
 /*

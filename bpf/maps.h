@@ -57,6 +57,13 @@ struct {
 } weft_locals SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct weft_device);
+} weft_device SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, WEFT_BAN_CNT_MAX);
@@ -95,10 +102,17 @@ struct {
 } weft_places SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, WEFT_CLASS_ALL_CNT *WEFT_LEVEL_CNT *WEFT_PLACE_BLOCKS);
+	__type(key, __u32);
+	__type(value, struct weft_mark_block);
+} weft_marks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, WEFT_TOTAL_CNT);
 	__type(key, __u32);
-	__type(value, struct weft_bucket);
+	__type(value, __u64);
 } weft_totals SEC(".maps");
 
 struct {
@@ -206,6 +220,11 @@ WEFT_INLINE const struct weft_locals *weft_table_locals(struct weft_tables *tabl
 	return bpf_map_lookup_elem(&weft_locals, &only);
 }
 
+WEFT_INLINE const struct weft_device *weft_table_device(struct weft_tables *tables)
+{
+	return bpf_map_lookup_elem(&weft_device, &only);
+}
+
 WEFT_INLINE __u32 weft_table_frame_len(struct weft_tables *tables)
 {
 	return (__u32)bpf_xdp_get_buff_len(tables);
@@ -268,7 +287,17 @@ WEFT_INLINE struct weft_place *weft_table_place(struct weft_tables *tables, enum
 	return block ? &block->places[idx % WEFT_PLACE_BLOCK_CNT] : 0;
 }
 
-WEFT_INLINE struct weft_bucket *weft_table_total(struct weft_tables *tables, enum weft_total total)
+WEFT_INLINE __u64 *weft_table_mark(struct weft_tables *tables, enum weft_class class, __u32 level,
+				   __u32 idx)
+{
+	__u32 at =
+		(class * WEFT_LEVEL_CNT + level) * WEFT_PLACE_BLOCKS + idx / WEFT_PLACE_BLOCK_CNT;
+	struct weft_mark_block *block = bpf_map_lookup_elem(&weft_marks, &at);
+
+	return block ? &block->marks[idx % WEFT_PLACE_BLOCK_CNT] : 0;
+}
+
+WEFT_INLINE __u64 *weft_table_total(struct weft_tables *tables, enum weft_total total)
 {
 	static const __u32 keys[WEFT_TOTAL_CNT] = {WEFT_TOTAL_KRPC_BYTES, WEFT_TOTAL_SENDERS,
 						   WEFT_TOTAL_KRPC};
@@ -293,8 +322,12 @@ WEFT_INLINE const struct weft_krpc_text *weft_table_krpc_text(struct weft_tables
 	struct weft_scratch *copy = scratch_acquire();
 	__u32 len = facts->len;
 
-	if (!copy || len < 1 || len > WEFT_KRPC_QUERY_LEN_MAX ||
-	    bpf_xdp_load_bytes(tables, facts->payload_off, copy->bytes, len) < 0)
+	if (!copy || len < 1 || len > WEFT_KRPC_QUERY_LEN_MAX)
+		return 0;
+	WEFT_UNROLL
+	for (__u32 off = 0; off < WEFT_KRPC_TEXT_LEN; off += 8)
+		weft_store_le64(copy->bytes + off, 0);
+	if (bpf_xdp_load_bytes(tables, facts->payload_off, copy->bytes, len) < 0)
 		return 0;
 	return (const struct weft_krpc_text *)copy->bytes;
 }

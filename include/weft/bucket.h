@@ -51,6 +51,45 @@ WEFT_INLINE _Bool weft_bucket_take_units(struct weft_bucket *bucket,
 	return 1;
 }
 
+/*
+ * weft_mark_take is the same for a bucket that several CPUs share, in one
+ * word: the mark is the time up to which credit is spent, so credit is what
+ * has passed since, credit_max_ns at most. Whoever is refused only reads it,
+ * so a flood on many CPUs does not make them wait for each other. After
+ * WEFT_MARK_TRIES others were quicker, and it is refused: never is more
+ * admitted than the rate says.
+ */
+#define WEFT_MARK_TRIES 4
+
+WEFT_INLINE _Bool weft_mark_take(__u64 *mark, const struct weft_bucket_rate *rate, __u32 units,
+				 __u64 now_ns)
+{
+	__u64 cost_ns = rate->cost_ns * units;
+
+	for (__u32 i = 0; i < WEFT_MARK_TRIES; i++) {
+		__u64 seen = *(volatile __u64 *)mark, from = seen;
+
+		if (from < now_ns && now_ns - from > rate->credit_max_ns)
+			from = now_ns - rate->credit_max_ns;
+		if (from > now_ns || now_ns - from < cost_ns)
+			return 0;
+		if (__sync_val_compare_and_swap(mark, seen, from + cost_ns) == seen)
+			return 1;
+	}
+	return 0;
+}
+
+/* weft_mark_bucket: what is left in it, as a bucket that one owns. */
+WEFT_INLINE struct weft_bucket weft_mark_bucket(__u64 mark, const struct weft_bucket_rate *rate,
+						__u64 now_ns)
+{
+	__u64 credit_ns = mark < now_ns ? now_ns - mark : 0;
+
+	if (credit_ns > rate->credit_max_ns)
+		credit_ns = rate->credit_max_ns;
+	return (struct weft_bucket){.filled_at_ns = now_ns, .credit_ns = credit_ns};
+}
+
 /* weft_bucket_take takes that of one. */
 WEFT_INLINE _Bool weft_bucket_take(struct weft_bucket *bucket, const struct weft_bucket_rate *rate,
 				   __u64 now_ns)

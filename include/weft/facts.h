@@ -19,6 +19,13 @@ enum weft_long_type {
 	WEFT_LONG_RETRY,
 };
 
+/* Who has looked at a UDP checksum, or must before an answer. */
+enum weft_sum {
+	WEFT_SUM_TAKEN,	  /* the kernel, whose socket it came by */
+	WEFT_SUM_FULL,	  /* nobody yet */
+	WEFT_SUM_PARTIAL, /* nobody, and that of the pseudo-header alone will do */
+};
+
 /*
  * A datagram to be judged, and what judging it found out. Without
  * pointers, so that the BPF verifier lets a function by itself have it.
@@ -30,7 +37,9 @@ struct weft_facts {
 	__u32 len;		    /* of the UDP payload */
 	__u32 payload_off;	    /* of the payload in its frame */
 	enum weft_flow flow;	    /* found; OTHER when not looked at */
-	__u32 zero;
+	enum weft_sum sum;
+	__u16 udp_sum;		   /* as struct weft_frame has it */
+	__u16 zero[3];		   /* padding is read by the verifier */
 	struct weft_id dcid, scid; /* found, of an Initial of 1200 bytes and more */
 };
 

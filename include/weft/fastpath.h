@@ -25,16 +25,18 @@
  *   weft_sessions     hash            weft_endpoint: weft_session      userspace
  *   weft_proven       per-CPU array   set: struct weft_proven_set      program
  *   weft_places       per-CPU array   block: weft_place_block          program
- *   weft_totals       per-CPU array   weft_total: struct weft_bucket   program
+ *   weft_marks        array           block: weft_mark_block           program
+ *   weft_totals       array           weft_total: mark                 program
  *   weft_draws        per-CPU array   weft_answer: struct weft_draw    program
  *   weft_counters     per-CPU array   reason: struct weft_counter      program
  *   weft_samplers     per-CPU array   reason: struct weft_sampler      program
  *   weft_samples      ring buffer     struct weft_sample               program
+ *   weft_device       array           0: struct weft_device            userspace, each device's own
  *   weft_xsks         XSK map         receive queue: socket            userspace
  *   weft_krpc_*       arrays          weft/krpc_tables.h               userspace
  *
- * Limits hold per CPU, so a source whose datagrams spread over n receive
- * queues may send n times its rate.
+ * Limits are of all CPUs together: a source whose datagrams spread over n
+ * receive queues has no more than one that comes by one.
  */
 
 /* Moved by userspace from the load it measures. */
@@ -113,9 +115,9 @@ struct weft_locals {
 	struct weft_endpoint sets[WEFT_LOCAL_SET_CNT][WEFT_LOCAL_WAY_CNT]; /* port 0: empty */
 };
 
-WEFT_INLINE __u32 weft_locals_set(const struct weft_endpoint *endpoint)
+WEFT_INLINE __u32 weft_locals_set(const struct weft_endpoint *endpoint, __be16 port_be)
 {
-	__u64 word = endpoint->words[0] ^ endpoint->words[1] ^ endpoint->port_be;
+	__u64 word = endpoint->words[0] ^ endpoint->words[1] ^ port_be;
 
 	return (__u32)(word * 0x9e3779b97f4a7c15ull >> 58) & (WEFT_LOCAL_SET_CNT - 1);
 }
@@ -124,22 +126,86 @@ WEFT_INLINE __u32 weft_locals_set(const struct weft_endpoint *endpoint)
 WEFT_INLINE _Bool weft_locals_have(const struct weft_locals *locals,
 				   const struct weft_endpoint *endpoint)
 {
-	const struct weft_endpoint *set = locals->sets[weft_locals_set(endpoint)];
+	const struct weft_endpoint *set =
+		locals->sets[weft_locals_set(endpoint, endpoint->port_be)];
 
 	return endpoint->port_be &&
 	       (weft_endpoint_equal(&set[0], endpoint) || weft_endpoint_equal(&set[1], endpoint) ||
 		weft_endpoint_equal(&set[2], endpoint) || weft_endpoint_equal(&set[3], endpoint));
 }
 
+/* The same address, and that port instead of its own. */
+WEFT_INLINE _Bool weft_local_is_addr(const struct weft_endpoint *local,
+				     const struct weft_endpoint *addr, __be16 port_be)
+{
+	return local->port_be == port_be && local->words[1] == addr->words[1] &&
+	       local->words[0] == addr->words[0];
+}
+
+/* weft_locals_have_addr: addr's address with port_be, which is not 0, is among them. */
+WEFT_INLINE _Bool weft_locals_have_addr(const struct weft_locals *locals,
+					const struct weft_endpoint *addr, __be16 port_be)
+{
+	const struct weft_endpoint *set = locals->sets[weft_locals_set(addr, port_be)];
+
+	return weft_local_is_addr(&set[0], addr, port_be) ||
+	       weft_local_is_addr(&set[1], addr, port_be) ||
+	       weft_local_is_addr(&set[2], addr, port_be) ||
+	       weft_local_is_addr(&set[3], addr, port_be);
+}
+
 /* weft_locals_put adds endpoint; 0: its set is full. Start with zeros. Userspace only. */
 WEFT_INLINE _Bool weft_locals_put(struct weft_locals *locals, const struct weft_endpoint *endpoint)
 {
-	struct weft_endpoint *set = locals->sets[weft_locals_set(endpoint)];
+	struct weft_endpoint *set = locals->sets[weft_locals_set(endpoint, endpoint->port_be)];
 
 	for (__u32 way = 0; way < WEFT_LOCAL_WAY_CNT; way++) {
 		if (set[way].port_be && !weft_endpoint_equal(&set[way], endpoint))
 			continue;
 		set[way] = *endpoint;
+		return 1;
+	}
+	return 0;
+}
+
+/*
+ * The device in front of which a program stands: frames that its stack
+ * would not take as its own are left to that. All zeros until userspace has
+ * read the device: nothing is the program's then, but on loopback.
+ */
+#define WEFT_VLAN_SET_CNT 16
+#define WEFT_VLAN_WAY_CNT 4
+
+struct weft_device {
+	__u64 mac; /* its own, as the dest of struct weft_frame; of loopback zeros */
+	__u32 is_loopback;
+	__u32 has_partial_sums; /* a sender on this machine may have left UDP's to its card */
+	/* Tags of struct weft_frame that VLAN devices above it take off; 0: empty. */
+	__u64 vlans[WEFT_VLAN_SET_CNT][WEFT_VLAN_WAY_CNT];
+};
+
+WEFT_INLINE __u32 weft_device_vlan_set(__u64 tags)
+{
+	return (__u32)(tags * 0x9e3779b97f4a7c15ull >> 60) & (WEFT_VLAN_SET_CNT - 1);
+}
+
+/* weft_device_has_vlan: tags, which are not 0, are of a VLAN that is configured. */
+WEFT_INLINE _Bool weft_device_has_vlan(const struct weft_device *device, __u64 tags)
+{
+	const __u64 *set = device->vlans[weft_device_vlan_set(tags)];
+
+	return set[0] == tags || set[1] == tags || set[2] == tags || set[3] == tags;
+}
+
+/* weft_device_put_vlan: 0: its set is full, and its frames are the stack's. Userspace only. */
+WEFT_INLINE _Bool weft_device_put_vlan(struct weft_device *device, __u64 tags)
+{
+	__u64 *set = device->vlans[weft_device_vlan_set(tags)];
+
+	for (__u32 way = 0; way < WEFT_VLAN_WAY_CNT; way++) {
+		if (set[way] && set[way] != tags)
+			continue;
+		set[way] = tags;
 		return 1;
 	}
 	return 0;
@@ -227,6 +293,16 @@ struct weft_place_block {
 	struct weft_place places[WEFT_PLACE_BLOCK_CNT];
 };
 
+/*
+ * The credit of places is one word of all CPUs together (weft_mark_take), or
+ * whoever reaches n of them, by n queues or by one that moves, would have n
+ * times the rate. What a CPU's place has of it is how it was when that CPU
+ * last looked.
+ */
+struct weft_mark_block {
+	__u64 marks[WEFT_PLACE_BLOCK_CNT];
+};
+
 struct weft_counter {
 	__u64 packet_cnt;
 	__u64 byte_cnt; /* of payloads, by their UDP headers; of what is not ours none */
@@ -256,6 +332,7 @@ struct weft_sample {
 _Static_assert(sizeof(struct weft_config) == 576, "BPF map value layout");
 _Static_assert(sizeof(struct weft_session) == 24, "BPF map value layout");
 _Static_assert(sizeof(struct weft_proven_set) == 448, "BPF map value layout");
+_Static_assert(sizeof(struct weft_device) == 528, "BPF map value layout");
 _Static_assert(sizeof(struct weft_ban) == 16, "BPF map value layout");
 _Static_assert(sizeof(struct weft_place) == 32, "half a cache line");
 _Static_assert(sizeof(struct weft_place_block) == 32768, "largest value of a per-CPU map");

@@ -33,19 +33,57 @@ struct weft_view {
 
 struct weft_frame {
 	struct weft_endpoint source, local;
+	__u64 dest;	   /* the six bytes of its destination MAC, as they lie in memory */
+	__u64 tags;	   /* weft_vlan_tag of the inner one, of the outer one above it; 0: none */
 	__u32 payload_len; /* of UDP, by its header */
 	__u16 network_off; /* where the IP header begins */
 	__u16 payload_off;
 	__u8 ecn; /* the two bits */
 	__u8 is_ipv6;
 	__u8 is_length_good; /* what UDP says of its length fits what IP says */
-	__u8 zero;	     /* padding is read by the verifier */
+	__u8 is_header_good; /* the IPv4 header's checksum; of IPv6, which has none, true */
 	__u32 said_len;	     /* of the frame at least, by its IP header */
+	__u16 udp_sum;	     /* checksum in the UDP header, in memory's byte order; 0: none */
+	__u16 zero[3];	     /* padding is read by the verifier */
 };
 
 WEFT_INLINE _Bool weft_ethertype_is_vlan(__u32 type)
 {
 	return type == WEFT_ETHERTYPE_VLAN || type == WEFT_ETHERTYPE_QINQ;
+}
+
+/* weft_vlan_tag: of one VLAN tag, by its ethertype and id; 0 for id 0, which is a priority alone. */
+WEFT_INLINE __u64 weft_vlan_tag(__u32 type, __u32 id)
+{
+	return id ? type << 16 | id : 0;
+}
+
+/*
+ * weft_sum_fold: the ones' complement sum (RFC 1071) of parts that were
+ * added up as words of memory, in 16 bits; 0 for nothing but zeros.
+ */
+WEFT_INLINE __u16 weft_sum_fold(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (__u16)sum;
+}
+
+/* weft_sum_word: what eight bytes add to such a sum. */
+WEFT_INLINE __u64 weft_sum_word(__u64 word)
+{
+	return (word & 0xffffffff) + (word >> 32);
+}
+
+/* The five words of an IPv4 header without options. */
+WEFT_INLINE _Bool weft_ipv4_sum_is_good(const __u8 *at)
+{
+	__u64 sum = weft_sum_word(weft_load_le64(at)) + weft_sum_word(weft_load_le64(at + 8)) +
+		    weft_load_le32(at + 16);
+
+	return weft_sum_fold(sum) == 0xffff;
 }
 
 /* What an IP header leaves for the UDP header to be judged by. */
@@ -81,6 +119,7 @@ WEFT_INLINE _Bool weft_frame_parse_ipv4(const __u8 *at, const __u8 *end, struct 
 	weft_endpoint_set_ipv4(&frame->local, at + 16);
 	total_len = weft_load_be16(at + 2);
 	frame->is_ipv6 = 0;
+	frame->is_header_good = weft_ipv4_sum_is_good(at);
 	frame->ecn = at[1] & 3;
 	ip->said_len = total_len >= WEFT_IPV4_LEN ? total_len - WEFT_IPV4_LEN : 0;
 	ip->next = at + WEFT_IPV4_LEN;
@@ -105,6 +144,7 @@ WEFT_INLINE _Bool weft_frame_parse_ipv6(const __u8 *at, const __u8 *end, struct 
 	weft_endpoint_set_ipv6(&frame->source, at + 8);
 	weft_endpoint_set_ipv6(&frame->local, at + 24);
 	frame->is_ipv6 = 1;
+	frame->is_header_good = 1;
 	frame->ecn = at[1] >> 4 & 3;
 	ip->said_len = weft_load_be16(at + 4);
 	ip->next = at + WEFT_IPV6_LEN;
@@ -122,6 +162,7 @@ WEFT_INLINE _Bool weft_frame_parse_udp(const struct weft_frame_ip *ip, struct we
 	frame->source.port_be = WEFT_LOAD(__be16, at);
 	frame->local.port_be = WEFT_LOAD(__be16, at + 2);
 	udp_len = weft_load_be16(at + 4);
+	frame->udp_sum = WEFT_LOAD(__u16, at + 6);
 	/* Bytes between the two lengths are UDP options (RFC 9868): not looked at. */
 	frame->is_length_good = udp_len >= WEFT_UDP_LEN && udp_len <= ip->said_len;
 	frame->payload_len = udp_len - WEFT_UDP_LEN;
@@ -148,10 +189,12 @@ WEFT_INLINE _Bool weft_frame_parse(struct weft_view *view, struct weft_frame *fr
 	if (at + WEFT_ETH_LEN > end)
 		return 0;
 	type = weft_load_be16(at + 12);
+	frame->dest = weft_load_le32(at) | (__u64)WEFT_LOAD(__u16, at + 4) << 32;
 	at += WEFT_ETH_LEN;
 	for (int i = 0; i < WEFT_VLAN_CNT_MAX && weft_ethertype_is_vlan(type); i++) {
 		if (at + WEFT_VLAN_LEN > end)
 			return 0;
+		frame->tags = frame->tags << 32 | weft_vlan_tag(type, weft_load_be16(at) & 0xfff);
 		type = weft_load_be16(at + 2);
 		at += WEFT_VLAN_LEN;
 		off += WEFT_VLAN_LEN;

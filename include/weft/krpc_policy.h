@@ -2,6 +2,7 @@
 #ifndef WEFT_KRPC_POLICY_H
 #define WEFT_KRPC_POLICY_H
 
+#include "weft/frame.h"
 #include "weft/krpc_tables.h"
 #include "weft/stranger.h"
 
@@ -77,6 +78,40 @@ WEFT_INLINE _Bool weft_krpc_is_held(struct weft_tables *tables, const struct wef
 	return !word || *(const volatile __u64 *)word >> bit % 64 & 1;
 }
 
+/* Of UDP's pseudo-header (RFC 768, RFC 8200 8.1). What v4-mapping puts into addresses adds zero. */
+WEFT_INLINE __u64 weft_krpc_pseudo_sum(const struct weft_facts *facts)
+{
+	return weft_sum_word(facts->source.words[0]) + weft_sum_word(facts->source.words[1]) +
+	       weft_sum_word(facts->local.words[0]) + weft_sum_word(facts->local.words[1]) +
+	       __builtin_bswap16((__u16)(facts->len + WEFT_UDP_LEN)) +
+	       ((__u64)WEFT_PROTOCOL_UDP << 8);
+}
+
+/*
+ * The stack would take it for whole, so what is answered was not made of a
+ * damaged question, and its source address not damaged on the way. IPv4 may
+ * have no checksum.
+ */
+WEFT_INLINE _Bool weft_krpc_is_whole(const struct weft_krpc_text *text,
+				     const struct weft_facts *facts)
+{
+	__u64 sum = weft_krpc_pseudo_sum(facts);
+
+	if (facts->sum == WEFT_SUM_TAKEN || !facts->udp_sum)
+		return 1;
+	if (facts->sum == WEFT_SUM_PARTIAL && facts->udp_sum == weft_sum_fold(sum))
+		return 1;
+	sum += __builtin_bswap16((__u16)(facts->len + WEFT_UDP_LEN));
+	sum += (__u64)facts->source.port_be + facts->local.port_be + facts->udp_sum;
+	WEFT_UNROLL
+	for (__u32 off = 0; off < WEFT_KRPC_TEXT_LEN; off += 8) {
+		sum += weft_sum_word(weft_load_le64(text->bytes + off));
+		/* One after the other: all of them at once are on BPF's stack. */
+		__asm__ volatile("" : "+r"(sum));
+	}
+	return weft_sum_fold(sum) == 0xffff;
+}
+
 /*
  * Who asks may be worth knowing: of each prefix now and then a question
  * goes to userspace, which answers it and looks at who sent it, and of all
@@ -85,11 +120,11 @@ WEFT_INLINE _Bool weft_krpc_is_held(struct weft_tables *tables, const struct wef
 WEFT_INLINE _Bool weft_krpc_is_news(struct weft_tables *tables, const struct weft_config *config,
 				    struct weft_facts *facts)
 {
-	struct weft_bucket *all = weft_table_total(tables, WEFT_TOTAL_SENDERS);
+	__u64 *all = weft_table_total(tables, WEFT_TOTAL_SENDERS);
 	__u64 now_ns = weft_policy_now(tables, facts);
 
 	return weft_call_admit(tables, &facts->source, WEFT_CLASS_SENDER, now_ns) && all &&
-	       weft_bucket_take(all, &config->totals[WEFT_TOTAL_SENDERS], now_ns);
+	       weft_mark_take(all, &config->totals[WEFT_TOTAL_SENDERS], 1, now_ns);
 }
 
 /*
@@ -102,12 +137,11 @@ WEFT_INLINE _Bool weft_krpc_is_affordable(struct weft_tables *tables,
 					  struct weft_facts *facts,
 					  const struct weft_krpc_query *query)
 {
-	struct weft_bucket *bytes = weft_table_total(tables, WEFT_TOTAL_KRPC_BYTES);
+	__u64 *bytes = weft_table_total(tables, WEFT_TOTAL_KRPC_BYTES);
 	__u32 len = weft_krpc_answer_len_max(query, weft_endpoint_is_ipv4(&facts->source));
 
-	return bytes &&
-	       weft_bucket_take_units(bytes, &config->totals[WEFT_TOTAL_KRPC_BYTES],
-				      len - facts->len / 2, weft_policy_now(tables, facts));
+	return bytes && weft_mark_take(bytes, &config->totals[WEFT_TOTAL_KRPC_BYTES],
+				       len - facts->len / 2, weft_policy_now(tables, facts));
 }
 
 /* What may be a question, within the limits of its source. */
@@ -129,6 +163,8 @@ WEFT_INLINE enum weft_reason weft_policy_query(struct weft_tables *tables, struc
 		return WEFT_REASON_KRPC;
 	if (!weft_krpc_is_answerable(tables, facts, query) || weft_krpc_is_held(tables, query))
 		return WEFT_REASON_KRPC;
+	if (!weft_krpc_is_whole(text, facts))
+		return WEFT_REASON_BAD_SUM;
 	if (!query->is_read_only && weft_krpc_is_news(tables, config, facts))
 		return WEFT_REASON_KRPC_SENDER;
 	if (!is_proven && !weft_krpc_is_affordable(tables, config, facts, query))

@@ -75,25 +75,25 @@ WEFT_INLINE _Bool weft_krpc_tail_transaction(const __u8 *tail, __u64 *out_transa
 			    weft_krpc_head(weft_load_le64(tail + 16), 5) == WEFT_KRPC_5("1:v4:"));
 }
 
-/* 1 or 0, as a number. */
-WEFT_INLINE __u32 weft_krpc_is_under(const __u64 key[2], const struct weft_endpoint *remote,
+WEFT_INLINE _Bool weft_krpc_is_under(const __u64 key[2], const struct weft_endpoint *remote,
 				     __u64 transaction)
 {
-	__u64 made = weft_krpc_transaction(key, remote, (__u16)transaction);
-
-	return (__u32)((key[0] | key[1]) != 0) & (__u32)(made == transaction);
+	return (key[0] | key[1]) &&
+	       weft_krpc_transaction(key, remote, (__u16)transaction) == transaction;
 }
 
 /*
  * weft_krpc_is_own: somebody at remote was asked with this transaction id,
- * lately. Both keys are tried, without a branch: the BPF verifier takes a
- * loop of this for one without end.
+ * lately. One key after the other, or the compiler has both hashes on the
+ * stack at once, which BPF has not the room for; and not in a loop, which
+ * the verifier takes for one without end.
  */
 WEFT_INLINE _Bool weft_krpc_is_own(const struct weft_krpc_reply_keys *keys,
 				   const struct weft_endpoint *remote, __u64 transaction)
 {
-	return (weft_krpc_is_under(keys->keys[0], remote, transaction) |
-		weft_krpc_is_under(keys->keys[1], remote, transaction)) != 0;
+	if (weft_krpc_is_under(keys->keys[0], remote, transaction))
+		return 1;
+	return weft_krpc_is_under(keys->keys[1], remote, transaction);
 }
 
 #endif

@@ -12,6 +12,7 @@
  * weft_table_config (policy.h) and
  *
  *   weft_table_place(tables, class, level, i)   that place, i < WEFT_PLACE_CNT, or NULL
+ *   weft_table_mark(tables, class, level, i)    its credit, of all CPUs, or NULL
  */
 
 /*
@@ -45,14 +46,18 @@ WEFT_INLINE _Bool weft_limit_admit(struct weft_tables *tables, const struct weft
 		__u64 prefix = weft_endpoint_prefix(source, level);
 		__u32 i = weft_limit_place(config, prefix);
 		struct weft_place *place = weft_table_place(tables, class, level, i);
+		__u64 *mark = weft_table_mark(tables, class, level, i);
 		struct weft_bucket_rate rate = config->rates[class][level];
+		_Bool is_admitted;
 
-		if (!place)
+		if (!place || !mark)
 			return 0;
 		rate.cost_ns <<= shift;
+		is_admitted = weft_mark_take(mark, &rate, 1, now_ns);
+		place->bucket = weft_mark_bucket(*mark, &rate, now_ns);
 		place->prefix = prefix;
 		place->offered_cnt++;
-		if (!weft_bucket_take(&place->bucket, &rate, now_ns)) {
+		if (!is_admitted) {
 			place->refused_cnt++;
 			return 0;
 		}

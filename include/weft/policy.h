@@ -5,6 +5,7 @@
 #include "weft/frame.h"
 #include "weft/krpc_policy.h"
 #include "weft/limit.h"
+#include "weft/receive.h"
 #include "weft/stranger.h"
 
 /*
@@ -15,6 +16,7 @@
  *
  *   struct weft_tables                          all of them
  *   weft_table_config, _locals, _cid_keys, _token_keys   the values, or NULL
+ *   weft_table_device(tables)                   that which the frame came by, or NULL
  *   weft_table_now(tables)                      the time, never 0
  *   weft_table_tick(tables)                     something that changes 100 to 1000 times a second
  *   weft_table_frame_len(tables)                bytes of the frame at hand
@@ -23,9 +25,11 @@
  *   weft_table_proven_set(tables, i)            a set, i < WEFT_PROVEN_SET_CNT, or NULL
  *   weft_table_draw(tables, answer)             of that kind of answers, or NULL
  *   weft_table_place(tables, class, level, i)   a place of strangers, i < WEFT_PLACE_CNT
- *   weft_table_total(tables, total)             the bucket of all strangers, or NULL
+ *   weft_table_mark(tables, class, level, i)    the credit of that place, of all CPUs
+ *   weft_table_total(tables, total)             the mark of all strangers, or NULL
  *   weft_table_krpc_text(tables, facts)         the whole payload, of WEFT_KRPC_QUERY_LEN_MAX
- *                                               and less, where it can be read at any offset
+ *                                               and less, where it can be read at any offset,
+ *                                               zeros behind it
  *   weft_table_krpc_query(tables)               where it is read to, kept for who answers
  *   weft_table_krpc_tail(tables, facts)         its last WEFT_KRPC_TAIL_LEN bytes, of as many and more
  *   weft_table_krpc_reply_keys                  the value, or NULL
@@ -42,6 +46,7 @@
  *   weft_call_initial(tables, view, facts)           weft_policy_initial of what is in view;
  *                                                    before policy.h
  *   weft_call_query(tables, facts, is_proven)        weft_policy_query; before policy.h
+ *   weft_call_receive(tables, frame, facts)          weft_policy_receive; before policy.h
  *   weft_call_reply(tables, facts)                   weft_policy_is_reply; before policy.h
  */
 
@@ -116,10 +121,10 @@ WEFT_INLINE enum weft_reason weft_policy_krpc_deliver(struct weft_tables *tables
 						      const struct weft_config *config,
 						      struct weft_facts *facts)
 {
-	struct weft_bucket *all = weft_table_total(tables, WEFT_TOTAL_KRPC);
+	__u64 *all = weft_table_total(tables, WEFT_TOTAL_KRPC);
 
-	return all && weft_bucket_take(all, &config->totals[WEFT_TOTAL_KRPC],
-				       weft_policy_now(tables, facts))
+	return all && weft_mark_take(all, &config->totals[WEFT_TOTAL_KRPC], 1,
+				     weft_policy_now(tables, facts))
 		       ? WEFT_REASON_KRPC
 		       : WEFT_REASON_KRPC_FLOOD;
 }
@@ -211,27 +216,14 @@ WEFT_INLINE enum weft_reason weft_policy_judge_frame(struct weft_tables *tables,
 						     struct weft_frame *frame,
 						     struct weft_facts *facts)
 {
-	const struct weft_locals *locals = weft_table_locals(tables);
 	enum weft_reason reason;
 
 	facts->flow = WEFT_FLOW_OTHER;
-	if (!locals)
-		return WEFT_REASON_NO_TABLES;
 	if (!weft_frame_parse(view, frame, &reason))
 		return reason;
-	if (!weft_locals_have(locals, &frame->local) ||
-	    (frame->is_ipv6 && weft_endpoint_is_ipv4(&frame->local)))
-		return WEFT_REASON_OTHER_PORT;
-	facts->source = frame->source;
-	facts->local = frame->local;
-	facts->payload_off = frame->payload_off;
-	if (!frame->is_length_good || frame->said_len > weft_table_frame_len(tables))
-		return WEFT_REASON_BAD_LENGTH;
-	facts->len = frame->payload_len;
-	/* A v4-mapped source is on no wire (RFC 4291 2.5.5.2): it would pass for an IPv4 peer. */
-	if (!weft_endpoint_may_send(&frame->source, &frame->local) ||
-	    (frame->is_ipv6 && weft_endpoint_is_ipv4(&frame->source)))
-		return WEFT_REASON_BAD_SOURCE;
+	reason = weft_call_receive(tables, frame, facts);
+	if (reason != WEFT_REASON_CNT)
+		return reason;
 	return weft_policy_judge(tables, view, facts);
 }
 

@@ -30,7 +30,6 @@ static struct packet packet_of(bool is_ipv6, unsigned vlan_cnt)
 		.source = packet_endpoint(is_ipv6 ? "2001:db8:1:2::3" : "192.0.2.1", 4242),
 		.local = packet_endpoint(is_ipv6 ? "2001:db8::1" : "10.0.0.1", 7000),
 		.vlan_cnt = vlan_cnt,
-		.has_csum = true,
 	};
 }
 

@@ -137,7 +137,6 @@ static void check_question(bool is_ipv6)
 	struct packet packet = {
 		.source = random_asker(is_ipv6),
 		.local = local_of(is_ipv6),
-		.has_csum = true,
 	};
 	const struct dht_rig_sent *want;
 	struct twins_verdict verdict;

@@ -34,7 +34,6 @@ static struct packet packet_of(bool is_ipv6)
 	return (struct packet){
 		.source = packet_endpoint(is_ipv6 ? "2001:db8:1:2::3" : "192.0.2.1", 4242),
 		.local = packet_endpoint(is_ipv6 ? "2001:db8::1" : "10.0.0.1", 7000),
-		.has_csum = true,
 	};
 }
 
@@ -258,20 +257,22 @@ static void test_now_and_then_userspace_sees_who_asks(void)
 	config.salt[0] = 1;
 	twins_set_config(&twins, &config);
 	for (unsigned is_ipv6 = 0; is_ipv6 < 2; is_ipv6++) {
-		twins_set_now(&twins, NOW_NS);
+		uint64_t begin_ns = NOW_NS + is_ipv6 * 200 * SECOND_NS;
+
+		twins_set_now(&twins, begin_ns);
 		ping.is_read_only = true;
 		CHECK_EQ(ask(&ping, is_ipv6), WEFT_REASON_KRPC_SENT);
 		ping.is_read_only = false;
 		CHECK_EQ(ask(&ping, is_ipv6), WEFT_REASON_KRPC_SENDER);
 		CHECK_EQ(ask(&ping, is_ipv6), WEFT_REASON_KRPC_SENT);
-		twins_set_now(&twins, NOW_NS + 59 * SECOND_NS);
+		twins_set_now(&twins, begin_ns + 59 * SECOND_NS);
 		CHECK_EQ(ask(&ping, is_ipv6), WEFT_REASON_KRPC_SENT);
-		twins_set_now(&twins, NOW_NS + 60 * SECOND_NS);
+		twins_set_now(&twins, begin_ns + 60 * SECOND_NS);
 		CHECK_EQ(ask(&ping, is_ipv6), WEFT_REASON_KRPC_SENDER);
 		/* Of all together, no more than a budget. */
 		config.totals[WEFT_TOTAL_SENDERS] = never;
 		twins_set_config(&twins, &config);
-		twins_set_now(&twins, NOW_NS + 120 * SECOND_NS);
+		twins_set_now(&twins, begin_ns + 120 * SECOND_NS);
 		CHECK_EQ(ask(&ping, is_ipv6), WEFT_REASON_KRPC_SENT);
 		fastpath_policy_defaults(&config);
 		config.salt[0] = 1;
@@ -299,6 +300,66 @@ static void test_modes_and_limits_are_those_of_all_krpc(void)
 	twins_set_config(&twins, &config);
 	CHECK_EQ(ask(&ping, false), WEFT_REASON_KRPC_LIMIT);
 	CHECK(!twins_compare_tables(&twins));
+}
+
+static enum weft_reason ask_with_sum(enum packet_sum sum, bool is_ipv6)
+{
+	const struct payload_krpc ping = {.kind = WEFT_KRPC_PING, .is_read_only = true};
+	struct packet packet = packet_of(is_ipv6);
+	uint8_t payload[PAYLOAD_LEN_MAX];
+	struct twins_verdict verdict;
+
+	packet.udp_sum = sum;
+	return answered_judge(&twins, &packet, payload, payload_write_krpc(&ping, payload),
+			      &verdict);
+}
+
+/* As the stack would: it takes no damaged one, and IPv4 alone may go without. */
+static void test_answers_are_made_of_whole_questions_alone(void)
+{
+	struct weft_device device = packet_device();
+
+	for (unsigned has_partial_sums = 0; has_partial_sums < 2; has_partial_sums++) {
+		(void)set_state();
+		device.has_partial_sums = has_partial_sums;
+		twins_set_device(&twins, &device);
+		for (unsigned is_ipv6 = 0; is_ipv6 < 2; is_ipv6++) {
+			CHECK_EQ(ask_with_sum(PACKET_SUM_RIGHT, is_ipv6), WEFT_REASON_KRPC_SENT);
+			CHECK_EQ(ask_with_sum(PACKET_SUM_WRONG, is_ipv6), WEFT_REASON_BAD_SUM);
+			CHECK_EQ(ask_with_sum(PACKET_SUM_NONE, is_ipv6),
+				 is_ipv6 ? WEFT_REASON_BAD_SUM : WEFT_REASON_KRPC_SENT);
+			CHECK_EQ(ask_with_sum(PACKET_SUM_PARTIAL, is_ipv6),
+				 has_partial_sums ? WEFT_REASON_KRPC_SENT : WEFT_REASON_BAD_SUM);
+		}
+	}
+	device.has_partial_sums = 0;
+	twins_set_device(&twins, &device);
+}
+
+/* Every length and form has its own last word, and no bit of a frame is without its sum. */
+static void test_no_turned_bit_is_answered(void)
+{
+	(void)set_state();
+	for (unsigned i = 0; i < 400; i++) {
+		bool is_ipv6 = i & 1;
+		uint8_t target[WEFT_KRPC_ID_LEN], payload[PAYLOAD_LEN_MAX], frame[PACKET_LEN_MAX];
+		struct payload_krpc spec = random_question(is_ipv6, target);
+		struct packet packet = packet_of(is_ipv6);
+		struct twins_verdict verdict;
+		size_t len, bit;
+
+		packet.payload = payload;
+		packet.payload_len = payload_write_krpc(&spec, payload);
+		len = packet_write(&packet, frame);
+		CHECK(!twins_judge(&twins, frame, len, &verdict));
+		CHECK_EQ(verdict.reason, WEFT_REASON_KRPC_SENT);
+		bit = random_below(&rng, 8 * (len - WEFT_ETH_LEN));
+		frame[WEFT_ETH_LEN + bit / 8] ^= (uint8_t)(1 << bit % 8);
+		CHECK(!twins_judge(&twins, frame, len, &verdict));
+		/* Of IPv6 neither traffic class, flow label nor hop limit has a sum. */
+		CHECK(verdict.reason != WEFT_REASON_KRPC_SENT ||
+		      (is_ipv6 && (bit / 8 < 4 || bit / 8 == 7)));
+	}
 }
 
 /* A flood from borrowed addresses, each another one, under the daemon's own limits. */
@@ -434,6 +495,8 @@ int main(void)
 	RUN(test_what_is_no_usual_question_is_userspaces);
 	RUN(test_now_and_then_userspace_sees_who_asks);
 	RUN(test_modes_and_limits_are_those_of_all_krpc);
+	RUN(test_answers_are_made_of_whole_questions_alone);
+	RUN(test_no_turned_bit_is_answered);
 	RUN(test_a_flood_gets_less_than_it_brings);
 	RUN(test_no_answer_is_of_two_lists);
 	answered_pcap_close();

@@ -159,6 +159,7 @@ static size_t random_reply(const struct weft_endpoint *source, uint8_t *payload)
 static size_t random_frame(uint8_t *frame)
 {
 	static uint8_t payload[PAYLOAD_LEN_MAX];
+	static const uint8_t other_mac[6] = {2, 0, 0, 0, 0, 9};
 	struct packet packet = {.source = random_source(), .payload = payload};
 	size_t len;
 
@@ -185,6 +186,10 @@ static size_t random_frame(uint8_t *frame)
 	default:
 		packet.payload_len = random_bytes(payload);
 	}
+	packet.dest = one_in(40) ? other_mac : NULL;
+	packet.vlan_id = one_in(10) ? (uint16_t)below(1 << 16) : 0;
+	packet.udp_sum = one_in(6) ? below(4) : PACKET_SUM_RIGHT;
+	packet.is_ip_sum_wrong = one_in(40);
 	packet.tail_len = one_in(10) ? (uint16_t)below(30) : 0;
 	if (one_in(20))
 		packet.ip_len_excess = (int)below(60) - 30;
@@ -194,6 +199,8 @@ static size_t random_frame(uint8_t *frame)
 	/* Anything may be anything. */
 	for (unsigned i = one_in(5) ? 1 + below(3) : 0; i > 0; i--)
 		frame[12 + below((unsigned)(len < 112 ? len - 12 : 100))] = (uint8_t)below(256);
+	if (weft_endpoint_is_ipv4(&packet.source) && !packet.is_ip_sum_wrong && one_in(2))
+		packet_repair(&packet, frame);
 	if (one_in(20))
 		len = WEFT_ETH_LEN + below((unsigned)(len - WEFT_ETH_LEN + 1));
 	return len;
@@ -230,11 +237,15 @@ static void turn_reply_keys(void)
 static void disturb(void)
 {
 	struct weft_config config = twins.native.config;
+	struct weft_device device = packet_device();
 	struct weft_endpoint source = random_source();
 	__u64 key[2] = {random_u64(&rng), 1};
 
 	config.mode = below(WEFT_MODE_CNT);
 	twins_set_config(&twins, &config);
+	device.has_partial_sums = one_in(2);
+	device.is_loopback = one_in(4);
+	twins_set_device(&twins, &device);
 	if (one_in(5)) {
 		weft_cid_keys_rotate(&keys.cid, key);
 		twins_set_cid_keys(&twins, &keys.cid);

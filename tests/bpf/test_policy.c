@@ -31,6 +31,7 @@ struct row {
 	/* The frame. */
 	struct packet packet; /* source, local and payload are filled in */
 	bool is_ipv6;
+	bool is_from_local; /* the source has the address of local */
 	enum kind kind;
 	struct payload_long spec; /* LONG */
 	enum payload_id id;	  /* SHORT */
@@ -44,6 +45,7 @@ struct row {
 	bool is_limited;  /* strangers have no credit, nor does this proven address */
 	bool no_answers;  /* no answer to anybody has any */
 	bool is_unlisted; /* no address is ours */
+	bool is_loopback; /* the device */
 };
 
 #define INITIAL(...)  .kind = LONG, .spec = {__VA_ARGS__}
@@ -80,9 +82,31 @@ static const struct row rows[] = {
 	{ "lies to somebody else", WEFT_REASON_OTHER_PORT, .packet = { .ip_len_excess = 1 }, .is_unlisted = 1, INITIAL() },
 	{ "frame padded to 60 bytes", WEFT_REASON_NO_PROTOCOL, .packet = { .tail_len = 14 }, .kind = BYTES, .bytes = "junk", .bytes_len = 4, .len = 4 },
 	{ "no payload", WEFT_REASON_NO_PROTOCOL, .packet = { .tail_len = 18 }, .kind = BYTES, .bytes = "", .len = 0 },
-	/* Checksums are not looked at here. */
-	{ "UDP checksum right", WEFT_REASON_INITIAL, .packet = { .has_csum = 1 }, INITIAL() },
-	{ "UDP checksum none", WEFT_REASON_INITIAL, INITIAL() },
+	/* The link layer. */
+	{ "to everybody on the link", WEFT_REASON_OTHER_HOST, .packet = { .dest = (const uint8_t[]){255, 255, 255, 255, 255, 255} }, INITIAL() },
+	{ "to a group on the link", WEFT_REASON_OTHER_HOST, .packet = { .dest = (const uint8_t[]){1, 0, 0x5e, 0, 0, 1} }, INITIAL() },
+	{ "to another host on the link", WEFT_REASON_OTHER_HOST, .packet = { .dest = (const uint8_t[]){2, 0, 0, 0, 0, 9} }, INITIAL() },
+	{ "to another host by its last byte but one", WEFT_REASON_OTHER_HOST, .packet = { .dest = (const uint8_t[]){2, 0, 0, 0, 9, 1} }, INITIAL() },
+	{ "to zeros, which only loopback has", WEFT_REASON_OTHER_HOST, .packet = { .dest = (const uint8_t[6]){0} }, INITIAL() },
+	{ "to zeros, on loopback", WEFT_REASON_INITIAL, .packet = { .dest = (const uint8_t[6]){0} }, .is_loopback = 1, INITIAL() },
+	{ "below a VLAN that is not configured", WEFT_REASON_OTHER_HOST, .packet = { .vlan_cnt = 1, .vlan_id = 9 }, INITIAL() },
+	{ "below two, the outer is not configured", WEFT_REASON_OTHER_HOST, .packet = { .vlan_cnt = 2, .vlan_id = 9 }, INITIAL() },
+	{ "below a tag that is a priority alone", WEFT_REASON_INITIAL, .packet = { .vlan_cnt = 1, .vlan_id = 0x2000 }, INITIAL() },
+	{ "below the VLAN, with a priority", WEFT_REASON_INITIAL, .packet = { .vlan_cnt = 1, .vlan_id = 0x2000 | PACKET_VLAN_ID }, INITIAL() },
+	/* Checksums: UDP's is looked at before DHT answers alone, but IPv6 must have one. */
+	{ "IPv4 header's checksum wrong", WEFT_REASON_BAD_SUM, .packet = { .is_ip_sum_wrong = 1 }, INITIAL() },
+	{ "IPv4 header's checksum wrong, before a Retry", WEFT_REASON_BAD_SUM, .packet = { .is_ip_sum_wrong = 1 }, .mode = WEFT_MODE_PRESSURED, INITIAL() },
+	{ "IPv4 header's checksum wrong, for another port", WEFT_REASON_OTHER_PORT, .packet = { .is_ip_sum_wrong = 1 }, .is_unlisted = 1, INITIAL() },
+	{ "UDP checksum none", WEFT_REASON_INITIAL, .packet = { .udp_sum = PACKET_SUM_NONE }, INITIAL() },
+	{ "UDP checksum none, before a Retry", WEFT_REASON_RETRY_SENT, .packet = { .udp_sum = PACKET_SUM_NONE }, .mode = WEFT_MODE_PRESSURED, INITIAL() },
+	{ "UDP checksum none in IPv6", WEFT_REASON_BAD_SUM, .packet = { .udp_sum = PACKET_SUM_NONE }, .is_ipv6 = 1, INITIAL() },
+	{ "UDP checksum none in IPv6, before a Retry", WEFT_REASON_BAD_SUM, .packet = { .udp_sum = PACKET_SUM_NONE }, .is_ipv6 = 1, .mode = WEFT_MODE_PRESSURED, INITIAL() },
+	{ "UDP checksum none in IPv6, before a version negotiation", WEFT_REASON_BAD_SUM, .packet = { .udp_sum = PACKET_SUM_NONE }, .is_ipv6 = 1, INITIAL(.version = OTHER_VERSION) },
+	{ "UDP checksum wrong, QUIC is authenticated", WEFT_REASON_RETRY_SENT, .packet = { .udp_sum = PACKET_SUM_WRONG }, .is_ipv6 = 1, .mode = WEFT_MODE_PRESSURED, INITIAL() },
+	/* From ourselves. */
+	{ "from our own address, another port", WEFT_REASON_BAD_SOURCE, .is_from_local = 1, INITIAL() },
+	{ "from our own IPv6 address, another port", WEFT_REASON_BAD_SOURCE, .is_from_local = 1, .is_ipv6 = 1, INITIAL() },
+	{ "from our own address, on loopback", WEFT_REASON_INITIAL, .is_from_local = 1, .is_loopback = 1, .packet = { .dest = (const uint8_t[6]){0} }, INITIAL() },
 	/* Flows. */
 	{ "junk", WEFT_REASON_NO_PROTOCOL, .kind = BYTES, .bytes = " junkjunk", .bytes_len = 9, .len = 40 },
 	{ "seven bytes", WEFT_REASON_NO_PROTOCOL, .kind = BYTES, .bytes = KRPC, .bytes_len = 7, .len = 7 },
@@ -166,9 +190,12 @@ static const struct row rows[] = {
 static void set_state(const struct row *row, const struct weft_endpoint *source)
 {
 	static const struct weft_bucket_rate never = {.cost_ns = 2, .credit_max_ns = 1};
+	struct weft_device device = packet_device();
 	struct weft_config config = twins_config();
 	struct weft_locals locals = {0};
 
+	if (row->is_loopback)
+		device = (struct weft_device){.is_loopback = 1};
 	config.mode = row->mode;
 	for (unsigned class = 0; row->is_limited && class < WEFT_CLASS_ALL_CNT; class ++)
 		config.rates[class][0] = never;
@@ -183,6 +210,7 @@ static void set_state(const struct row *row, const struct weft_endpoint *source)
 	}
 	twins_reset(&twins);
 	twins_set_locals(&twins, &locals);
+	twins_set_device(&twins, &device);
 	twins_set_config(&twins, &config);
 	twins_set_cid_keys(&twins, &keys.cid);
 	twins_set_token_keys(&twins, &keys.token);
@@ -200,6 +228,10 @@ static size_t write_frame(const struct row *row, struct packet *packet, uint8_t 
 	*packet = row->packet;
 	packet->source = row->is_ipv6 ? v6 : v4;
 	packet->local = row->is_ipv6 ? local_v6 : local_v4;
+	if (row->is_from_local) {
+		packet->source = packet->local;
+		packet->source.port_be ^= 1;
+	}
 	packet->payload = payload;
 	packet->payload_len = row->len;
 	if (row->kind == LONG)
@@ -330,35 +362,35 @@ static void test_ids_of_every_length(void)
 	}
 }
 
-static void test_sources_that_cannot_be(void)
+static void check_sources(bool is_loopback)
 {
 	static const struct {
 		const char *source, *local;
 		uint16_t port;
-		enum weft_reason want;
+		enum weft_reason want, want_on_loopback;
 	} sources[] = {
 		/* clang-format off */
-		{ "192.0.2.1", "10.0.0.1", 0, WEFT_REASON_BAD_SOURCE },
-		{ "0.0.0.0", "10.0.0.1", 1, WEFT_REASON_BAD_SOURCE },
-		{ "0.1.2.3", "10.0.0.1", 1, WEFT_REASON_BAD_SOURCE },
-		{ "1.0.0.0", "10.0.0.1", 1, WEFT_REASON_INITIAL },
-		{ "223.255.255.255", "10.0.0.1", 1, WEFT_REASON_INITIAL },
-		{ "224.0.0.1", "10.0.0.1", 1, WEFT_REASON_BAD_SOURCE },
-		{ "255.255.255.255", "10.0.0.1", 1, WEFT_REASON_BAD_SOURCE },
-		{ "127.0.0.1", "10.0.0.1", 1, WEFT_REASON_BAD_SOURCE },
-		{ "127.0.0.1", "127.0.0.2", 1, WEFT_REASON_INITIAL },
-		{ "10.0.0.1", "10.0.0.1", PORT, WEFT_REASON_BAD_SOURCE },
-		{ "10.0.0.1", "10.0.0.1", PORT + 1, WEFT_REASON_INITIAL },
-		{ "::", "2001:db8::1", 1, WEFT_REASON_BAD_SOURCE },
-		{ "::1", "2001:db8::1", 1, WEFT_REASON_BAD_SOURCE },
-		{ "::1", "::1", 1, WEFT_REASON_INITIAL },
-		{ "::2", "2001:db8::1", 1, WEFT_REASON_INITIAL },
-		{ "ff02::1", "2001:db8::1", 1, WEFT_REASON_BAD_SOURCE },
-		{ "fe80::1", "2001:db8::1", 1, WEFT_REASON_INITIAL },
-		{ "2001:db8::1", "2001:db8::1", PORT, WEFT_REASON_BAD_SOURCE },
+		{ "192.0.2.1", "10.0.0.1", 0, WEFT_REASON_BAD_SOURCE, WEFT_REASON_BAD_SOURCE },
+		{ "0.0.0.0", "10.0.0.1", 1, WEFT_REASON_BAD_SOURCE, WEFT_REASON_BAD_SOURCE },
+		{ "0.1.2.3", "10.0.0.1", 1, WEFT_REASON_BAD_SOURCE, WEFT_REASON_BAD_SOURCE },
+		{ "1.0.0.0", "10.0.0.1", 1, WEFT_REASON_INITIAL, WEFT_REASON_INITIAL },
+		{ "223.255.255.255", "10.0.0.1", 1, WEFT_REASON_INITIAL, WEFT_REASON_INITIAL },
+		{ "224.0.0.1", "10.0.0.1", 1, WEFT_REASON_BAD_SOURCE, WEFT_REASON_BAD_SOURCE },
+		{ "255.255.255.255", "10.0.0.1", 1, WEFT_REASON_BAD_SOURCE, WEFT_REASON_BAD_SOURCE },
+		{ "127.0.0.1", "10.0.0.1", 1, WEFT_REASON_BAD_SOURCE, WEFT_REASON_BAD_SOURCE },
+		{ "127.0.0.1", "127.0.0.2", 1, WEFT_REASON_BAD_SOURCE, WEFT_REASON_INITIAL },
+		{ "10.0.0.1", "10.0.0.1", PORT, WEFT_REASON_BAD_SOURCE, WEFT_REASON_BAD_SOURCE },
+		{ "10.0.0.1", "10.0.0.1", PORT + 1, WEFT_REASON_BAD_SOURCE, WEFT_REASON_INITIAL },
+		{ "::", "2001:db8::1", 1, WEFT_REASON_BAD_SOURCE, WEFT_REASON_BAD_SOURCE },
+		{ "::1", "2001:db8::1", 1, WEFT_REASON_BAD_SOURCE, WEFT_REASON_BAD_SOURCE },
+		{ "::1", "::1", 1, WEFT_REASON_BAD_SOURCE, WEFT_REASON_INITIAL },
+		{ "::2", "2001:db8::1", 1, WEFT_REASON_INITIAL, WEFT_REASON_INITIAL },
+		{ "ff02::1", "2001:db8::1", 1, WEFT_REASON_BAD_SOURCE, WEFT_REASON_BAD_SOURCE },
+		{ "fe80::1", "2001:db8::1", 1, WEFT_REASON_INITIAL, WEFT_REASON_INITIAL },
+		{ "2001:db8::1", "2001:db8::1", PORT, WEFT_REASON_BAD_SOURCE, WEFT_REASON_BAD_SOURCE },
 		/* clang-format on */
 	};
-	const struct row row = {INITIAL()};
+	const struct row row = {.is_loopback = is_loopback, INITIAL()};
 	struct weft_locals locals = {0};
 
 	set_state(&row, &v4);
@@ -369,17 +401,20 @@ static void test_sources_that_cannot_be(void)
 	}
 	twins_set_locals(&twins, &locals);
 	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+		enum weft_reason want = is_loopback ? sources[i].want_on_loopback : sources[i].want;
 		struct twins_verdict verdict;
 		struct packet packet;
 		uint8_t frame[PACKET_LEN_MAX];
 
 		(void)write_frame(&row, &packet, frame);
+		packet.dest = is_loopback ? (const uint8_t[6]){0} : NULL;
 		packet.source = packet_endpoint(sources[i].source, sources[i].port);
 		packet.local = packet_endpoint(sources[i].local, PORT);
 		CHECK(!twins_judge(&twins, frame, packet_write(&packet, frame), &verdict));
-		if (verdict.reason != sources[i].want)
-			printf("# %s to %s\n", sources[i].source, sources[i].local);
-		CHECK_EQ(verdict.reason, sources[i].want);
+		if (verdict.reason != want)
+			printf("# %s to %s%s\n", sources[i].source, sources[i].local,
+			       is_loopback ? " on loopback" : "");
+		CHECK_EQ(verdict.reason, want);
 	}
 }
 
@@ -406,6 +441,12 @@ static void ban(const char *addr, unsigned prefix_len, uint64_t expires_ns)
 	struct weft_endpoint endpoint = packet_endpoint(addr, 0);
 
 	twins_ban(&twins, &endpoint, prefix_len, expires_ns);
+}
+
+static void test_sources_that_cannot_be(void)
+{
+	check_sources(false);
+	check_sources(true);
 }
 
 static void test_ban_holds_for_its_prefix_and_time(void)
@@ -596,7 +637,7 @@ static void test_full_set_of_addresses_refuses_one_more(void)
 		struct weft_endpoint next = {.port_be = first.port_be};
 
 		weft_endpoint_set_ipv4(&next, addr);
-		if (weft_locals_set(&next) != weft_locals_set(&first))
+		if (weft_locals_set(&next, next.port_be) != weft_locals_set(&first, first.port_be))
 			continue;
 		CHECK_EQ(weft_locals_put(&locals, &next), put_cnt < WEFT_LOCAL_WAY_CNT);
 		CHECK_EQ(weft_locals_have(&locals, &next), put_cnt < WEFT_LOCAL_WAY_CNT);

@@ -14,7 +14,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import DEADLINE_S, OK, REFUSED, Skip, check, check_eq, run, run_plain
+from lab import DEADLINE_S, OK, REFUSED, Skip, check, check_eq, run, run_plain, wait_for
 
 CHUNK = 256 * 1024
 PORT = 7000
@@ -130,8 +130,22 @@ def hear_answer(sock):
             return tags, frame[at + 30:]
 
 
-def test_a_tagged_question_is_answered_below_the_same_tags(lab):
+def vlan_devices(netns):
+    """The tags of VLAN devices above veth0: one, and one above another. None: the kernel has none."""
+    for lower, name, words in (("veth0", "vlan7", "id 7"), ("veth0", "outer", "proto 802.1ad id 20"),
+                               ("outer", "inner", "id 30")):
+        done = subprocess.run(["ip", "-n", netns, "link", "add", "link", lower, "name", name, "up",
+                               "type", "vlan", *words.split()], capture_output=True, text=True,
+                              check=False)
+        if done.returncode:
+            print(f"# no VLAN devices here: {done.stderr.strip()}")
+            return []
+    return [[(VLAN, 7)], [(QINQ, 0x2014), (VLAN, 0xA01E)]]
+
+
+def test_a_question_is_answered_below_the_tags_of_vlans_that_are_configured(lab):
     ns_a, ns_b = lab.veth_pair()
+    configured = vlan_devices(ns_a)
     daemon = lab.daemon("a", netns=ns_a, listen=[f"10.77.0.1:{PORT}"]).start()
     # Native, it would also need a program at b to take what XDP sends.
     done = daemon.weft("xdp", "attach", "veth0", "--mode", "generic")
@@ -148,12 +162,24 @@ def test_a_tagged_question_is_answered_below_the_same_tags(lab):
 
     sock = lab.network.nodes["b"].inside(packet_socket)
     macs = mac_of(ns_a) + mac_of(ns_b)
-    for tags in ([], [(VLAN, 7)], [(QINQ, 0x2014), (VLAN, 0xA01E)]):
+    for tags in ([], [(VLAN, 0x6000)], *configured):
         sock.send(initial_of_another_version(tags, macs))
         heard, answer = hear_answer(sock)
-        check_eq(heard, tags, "tags of the answer")
+        # A priority alone may be taken off on the way.
+        check(heard == tags or tags == [(VLAN, 0x6000)] and not heard,
+              f"tags of the answer: {heard}, of the question: {tags}")
         check_eq(answer[1:5], bytes(4), "version negotiation")
-    check_eq(daemon.judged()["version-sent"], 3, "by the driver")
+    answered_cnt = 2 + len(configured)
+    check_eq(daemon.judged()["version-sent"], answered_cnt, "by the driver")
+    # Other VLANs are other hosts', as is whatever is for another address of the link.
+    before = daemon.judged().get("other-host", 0)
+    sock.send(initial_of_another_version([(VLAN, 9)], macs))
+    sock.send(initial_of_another_version([], b"\x02\0\0\0\0\x09" + macs[6:]))
+    wait_for(lambda: daemon.judged().get("other-host", 0) == before + 2, "they are the stack's")
+    check_eq(daemon.judged()["version-sent"], answered_cnt, "by the driver")
+    # The stack takes what is for everybody, and then it is the daemon that answers.
+    sock.send(initial_of_another_version([], b"\xff" * 6 + macs[6:]))
+    wait_for(lambda: daemon.judged().get("other-host", 0) == before + 3, "for everybody")
     # Below three it is the kernel's to look at.
     before = daemon.judged().get("not-ip", 0)
     sock.send(initial_of_another_version([(QINQ, 1), (VLAN, 2), (VLAN, 3)], macs))

@@ -198,7 +198,8 @@ static size_t frame_of(uint8_t *frame, size_t cap, bool is_ipv4, unsigned tag_cn
 	data[0] = 0x41;
 	weft_cid_write(&keys, 0, nonce, data + 1);
 	for (unsigned i = 0; i < tag_cnt; i++) {
-		memcpy(link.bytes + link.len, (const uint8_t[]){0x81, 0, 0, 5}, 4);
+		memcpy(link.bytes + link.len, (const uint8_t[]){0x81, 0, 0x60, 0},
+		       4); /* priority alone */
 		link.len = (uint8_t)(link.len + 4);
 	}
 	memcpy(link.bytes + link.len, is_ipv4 ? "\x08\x00" : "\x86\xdd", 2);

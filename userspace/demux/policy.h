@@ -49,6 +49,15 @@ WEFT_INLINE _Bool weft_call_reply(struct weft_tables *tables, struct weft_facts 
 	return weft_policy_is_reply(tables, facts);
 }
 
+#include "weft/receive.h"
+
+WEFT_INLINE enum weft_reason weft_call_receive(struct weft_tables *tables,
+					       const struct weft_frame *frame,
+					       struct weft_facts *facts)
+{
+	return weft_policy_receive(tables, frame, facts);
+}
+
 #include "weft/policy.h"
 
 #endif

@@ -22,7 +22,7 @@ struct session_slot {
 
 size_t demux_tables_footprint(const struct demux_tables_params *params)
 {
-	return PLACE_CNT_ALL * sizeof(struct weft_place) +
+	return PLACE_CNT_ALL * (sizeof(struct weft_place) + sizeof(__u64)) +
 	       map_footprint(sizeof(struct demux_ban_key), params->ban_cap) +
 	       pool_footprint(sizeof(struct weft_ban), params->ban_cap) +
 	       map_footprint(sizeof(struct weft_endpoint), params->session_cap) +
@@ -35,8 +35,9 @@ int demux_tables_init(struct weft_tables *tables, struct arena *arena,
 {
 	memset(tables, 0, sizeof(*tables));
 	tables->places = arena_alloc(arena, PLACE_CNT_ALL * sizeof(struct weft_place));
+	tables->marks = arena_alloc(arena, PLACE_CNT_ALL * sizeof(__u64));
 	tables->proven = arena_alloc(arena, WEFT_PROVEN_SET_CNT * sizeof(struct weft_proven_set));
-	if (!tables->places || !tables->proven ||
+	if (!tables->places || !tables->marks || !tables->proven ||
 	    map_init(&tables->bans, arena, sizeof(struct demux_ban_key), params->ban_cap,
 		     params->secret) < 0 ||
 	    pool_init(&tables->ban_slots, arena, sizeof(struct weft_ban), params->ban_cap) < 0 ||

@@ -31,13 +31,15 @@ struct demux_ban_key {
 struct weft_tables {
 	struct weft_config config;
 	struct weft_locals locals;
+	struct weft_device device; /* of a frame; a socket's datagrams have none */
 	struct weft_cid_keys cid_keys;
 	struct weft_token_keys token_keys;
 	struct weft_counter counters[WEFT_REASON_CNT];
 	struct weft_sampler samplers[WEFT_REASON_CNT];
-	struct weft_bucket totals[WEFT_TOTAL_CNT];
+	__u64 totals[WEFT_TOTAL_CNT];
 	struct weft_draw draws[WEFT_ANSWERS_CNT];
 	struct weft_place *places; /* by class, level, place */
+	__u64 *marks;		   /* likewise */
 	struct map bans;
 	struct pool ban_slots;
 	uint32_t ban_cnt[2][129]; /* by is_ipv4 and prefix length */
@@ -111,6 +113,11 @@ WEFT_INLINE const struct weft_locals *weft_table_locals(struct weft_tables *tabl
 	return &tables->locals;
 }
 
+WEFT_INLINE const struct weft_device *weft_table_device(struct weft_tables *tables)
+{
+	return &tables->device;
+}
+
 WEFT_INLINE const struct weft_cid_keys *weft_table_cid_keys(struct weft_tables *tables)
 {
 	return &tables->cid_keys;
@@ -164,7 +171,12 @@ WEFT_INLINE struct weft_place *weft_table_place(struct weft_tables *tables, __u3
 	return &tables->places[(class * WEFT_LEVEL_CNT + level) * WEFT_PLACE_CNT + idx];
 }
 
-WEFT_INLINE struct weft_bucket *weft_table_total(struct weft_tables *tables, enum weft_total total)
+WEFT_INLINE __u64 *weft_table_mark(struct weft_tables *tables, __u32 class, __u32 level, __u32 idx)
+{
+	return &tables->marks[(class * WEFT_LEVEL_CNT + level) * WEFT_PLACE_CNT + idx];
+}
+
+WEFT_INLINE __u64 *weft_table_total(struct weft_tables *tables, enum weft_total total)
 {
 	return &tables->totals[total];
 }
@@ -172,6 +184,8 @@ WEFT_INLINE struct weft_bucket *weft_table_total(struct weft_tables *tables, enu
 WEFT_INLINE const struct weft_krpc_text *weft_table_krpc_text(struct weft_tables *tables,
 							      const struct weft_facts *facts)
 {
+	__builtin_memset(tables->krpc_text.bytes + facts->len, 0,
+			 sizeof(tables->krpc_text.bytes) - facts->len);
 	__builtin_memcpy(tables->krpc_text.bytes, tables->payload, facts->len);
 	return &tables->krpc_text;
 }

@@ -6,6 +6,7 @@
  */
 #include "net/netdev.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/ethtool.h>
 #include <linux/if.h>
@@ -61,9 +62,37 @@ static uint32_t prog_id_of(const struct rtattr *nest)
 	return 0;
 }
 
+bool netdev_is_vlan(const struct netdev *netdev)
+{
+	return strcmp(netdev->kind, "vlan") == 0;
+}
+
+static uint16_t u16_of(const struct rtattr *attr)
+{
+	uint16_t value = 0;
+
+	if (RTA_PAYLOAD(attr) >= sizeof(value))
+		memcpy(&value, RTA_DATA(attr), sizeof(value));
+	return value;
+}
+
+static void linkinfo_take(const struct rtattr *nest, struct netdev *netdev)
+{
+	const struct rtattr *kind = nested_find(nest, IFLA_INFO_KIND);
+	const struct rtattr *data = nested_find(nest, IFLA_INFO_DATA), *attr;
+
+	if (kind)
+		text_copy(netdev->kind, sizeof(netdev->kind), kind);
+	if (!data || !netdev_is_vlan(netdev))
+		return;
+	if ((attr = nested_find(data, IFLA_VLAN_ID)))
+		netdev->vlan_id = u16_of(attr);
+	if ((attr = nested_find(data, IFLA_VLAN_PROTOCOL)))
+		netdev->vlan_type = ntohs(u16_of(attr));
+}
+
 static void attr_take(const struct rtattr *attr, struct netdev *netdev)
 {
-	const struct rtattr *kind;
 
 	switch (attr->rta_type & NLA_TYPE_MASK) {
 	case IFLA_IFNAME:
@@ -76,9 +105,14 @@ static void attr_take(const struct rtattr *attr, struct netdev *netdev)
 		netdev->master_ifindex = u32_of(attr);
 		break;
 	case IFLA_LINKINFO:
-		kind = nested_find(attr, IFLA_INFO_KIND);
-		if (kind)
-			text_copy(netdev->kind, sizeof(netdev->kind), kind);
+		linkinfo_take(attr, netdev);
+		break;
+	case IFLA_LINK:
+		netdev->link_ifindex = u32_of(attr);
+		break;
+	case IFLA_ADDRESS:
+		if (RTA_PAYLOAD(attr) == sizeof(netdev->mac))
+			memcpy(netdev->mac, RTA_DATA(attr), sizeof(netdev->mac));
 		break;
 	case IFLA_XDP:
 		netdev->prog_id = prog_id_of(attr);
@@ -190,6 +224,52 @@ int netdev_read(const char *name, struct netdev *out_netdev)
 	ethtool_ask(&netdev);
 	*out_netdev = netdev;
 	return 0;
+}
+
+/* Reads what the kernel sends until it says that this was all. */
+static int links_read(int fd, netdev_seen_fn seen, void *ctx)
+{
+	_Alignas(struct nlmsghdr) char messages[MESSAGES_LEN];
+
+	for (;;) {
+		ssize_t got = recv(fd, messages, sizeof(messages), 0);
+		size_t len = got > 0 ? (size_t)got : 0;
+		const struct nlmsghdr *message = (const void *)messages;
+		struct netdev netdev;
+		bool is_gone;
+
+		if (got <= 0)
+			return got < 0 ? -errno : -EPROTO;
+		for (; NLMSG_OK(message, len); message = NLMSG_NEXT(message, len)) {
+			if (message->nlmsg_type == NLMSG_DONE)
+				return 0;
+			if (message->nlmsg_type == NLMSG_ERROR)
+				return -EPROTO;
+			if (netdev_parse(message, &netdev, &is_gone))
+				seen(ctx, &netdev);
+		}
+	}
+}
+
+int netdev_each(netdev_seen_fn seen, void *ctx)
+{
+	const struct {
+		struct nlmsghdr header;
+		struct ifinfomsg info;
+	} ask = {
+		.header = {.nlmsg_len = NLMSG_LENGTH(sizeof(ask.info)),
+			   .nlmsg_type = RTM_GETLINK,
+			   .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+		.info = {.ifi_family = AF_UNSPEC},
+	};
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	err = send(fd, &ask, sizeof(ask), 0) < 0 ? -errno : links_read(fd, seen, ctx);
+	close(fd);
+	return err;
 }
 
 int netdev_watch_open(void)

@@ -76,6 +76,21 @@ static uint64_t pseudo_header_sum(const struct dgram_route *route, size_t udp_le
 	return checksum_add_be16(sum, (uint16_t)udp_len);
 }
 
+bool udp_frame_is_whole(const struct dgram *dgram, bool has_partial_sums)
+{
+	const struct dgram_route route = {.local = dgram->local, .remote = dgram->remote};
+	size_t udp_len = sizeof(struct udphdr) + dgram->len;
+	uint64_t sum = pseudo_header_sum(&route, udp_len);
+	struct udphdr udp;
+
+	memcpy(&udp, dgram->data - sizeof(udp), sizeof(udp));
+	if (udp.check == 0)
+		return dgram->remote.family == ADDR_IPV4;
+	if (has_partial_sums && udp.check == (uint16_t)~checksum_fold(sum))
+		return true;
+	return checksum_fold(checksum_add(sum, dgram->data - sizeof(udp), udp_len)) == 0;
+}
+
 static size_t ipv4_write(uint8_t *at, const struct dgram_route *route, size_t udp_len)
 {
 	struct iphdr ip = {

@@ -30,15 +30,22 @@ struct link_header {
  * interface ifindex (the scope of link-local addresses). out_dgram's data
  * points into them. *out_link_len: how much of them is link header.
  *
- * The IPv4 header's checksum is verified. UDP's is not: a sender on the
- * same machine leaves it partial for a device that never sees the
- * datagram, and what QUIC carries is authenticated.
+ * The IPv4 header's checksum is verified. UDP's is not: what QUIC carries is
+ * authenticated, and for the rest there is udp_frame_is_whole.
  *
  * Returns false, with nothing written, when the frame is not whole or not
  * of the form above.
  */
 bool udp_frame_parse(uint8_t *data, size_t len, unsigned ifindex, struct dgram *out_dgram,
 		     size_t *out_link_len);
+
+/*
+ * udp_frame_is_whole: the UDP checksum in front of dgram's data, which
+ * udp_frame_parse found, is right; in IPv4 there may be none.
+ * has_partial_sums: that of the pseudo-header alone will do, which a sender
+ * on the same machine leaves for a card that never sees the datagram.
+ */
+bool udp_frame_is_whole(const struct dgram *dgram, bool has_partial_sums);
 
 /*
  * link_header_reverse makes of the header of a frame received (len of it

@@ -70,6 +70,7 @@ static void maps_of(const struct weft_xdp *program, struct bpf_map *out_maps[XDP
 		[XDP_MAP_BANS_IPV6] = program->maps.weft_bans_ipv6,
 		[XDP_MAP_SESSIONS] = program->maps.weft_sessions,
 		[XDP_MAP_PLACES] = program->maps.weft_places,
+		[XDP_MAP_MARKS] = program->maps.weft_marks,
 		[XDP_MAP_TOTALS] = program->maps.weft_totals,
 		[XDP_MAP_COUNTERS] = program->maps.weft_counters,
 		[XDP_MAP_SAMPLERS] = program->maps.weft_samplers,
@@ -189,6 +190,7 @@ static int queue_open(struct xdp_device *device, const struct xdp_config *config
 			      device->info.name, strerror(-err));
 	device->queues[queue].idx = (uint8_t)queue;
 	device->queues[queue].xsk->mtu = device->info.mtu;
+	device->queues[queue].xsk->has_partial_sums = device->info.has_partial_sums;
 	err = bpf_map_update_elem(bpf_map__fd(device->program->maps.weft_xsks), &key,
 				  &device->queues[queue].xsk->fd, BPF_ANY);
 	return err < 0 ? failed(why, err, "the program's map of sockets: %s", strerror(-err)) : 0;
@@ -211,6 +213,9 @@ static int device_open_parts(const struct xdp *xdp, const struct xdp_config *con
 	if (bpf_prog_get_info_by_fd(bpf_program__fd(device->program->progs.weft_xdp), &info,
 				    &info_len) == 0)
 		device->info.prog_id = info.id;
+	if ((err = xdp_link_read(device)) < 0)
+		return failed(why, err, "reading the addresses and VLANs of %s: %s", plan->name,
+			      strerror(-err));
 	if ((err = device_attach(device, config, plan, why)) < 0)
 		return err;
 	for (unsigned i = 0; i < plan->served_cnt && err >= 0; i++) {

@@ -156,7 +156,8 @@ struct xdp_device_info {
 	uint32_t deliver_len_max; /* of a frame that fits, link header included */
 	uint32_t queue_cnt;
 	bool is_loopback, is_running, is_zero_copy, is_huge, sends;
-	bool is_lost; /* the device or the program is gone */
+	bool has_partial_sums; /* UDP's checksum may be that of the pseudo-header alone */
+	bool is_lost;	       /* the device or the program is gone */
 	uint64_t fault_cnt[XDP_FAULT_CNT];
 	uint64_t rx_lost_cnt; /* datagrams the kernel had no room for */
 	uint32_t prog_id;

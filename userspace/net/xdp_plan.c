@@ -207,7 +207,10 @@ static size_t tables_len(const struct xdp_config *config)
 	size_t krpc = WEFT_KRPC_BUCKETS_CNT * sizeof(struct weft_krpc_bucket) +
 		      WEFT_KRPC_HELD_WORD_CNT * sizeof(__u64);
 
-	return cpu_cnt * per_cpu + config->session_cap * entry + WEFT_SAMPLES_LEN + krpc;
+	size_t marks = WEFT_CLASS_ALL_CNT * WEFT_LEVEL_CNT * WEFT_PLACE_BLOCKS *
+		       sizeof(struct weft_mark_block);
+
+	return cpu_cnt * per_cpu + marks + config->session_cap * entry + WEFT_SAMPLES_LEN + krpc;
 }
 
 void xdp_plan_of(const struct xdp_config *config, const struct netdev *netdev,

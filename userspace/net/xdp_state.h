@@ -23,6 +23,7 @@ enum xdp_map {
 	XDP_MAP_BANS_IPV6,
 	XDP_MAP_SESSIONS,
 	XDP_MAP_PLACES,
+	XDP_MAP_MARKS,
 	XDP_MAP_TOTALS,
 	XDP_MAP_COUNTERS,
 	XDP_MAP_SAMPLERS,
@@ -55,6 +56,7 @@ struct xdp {
 	unsigned device_cnt;
 	int maps[XDP_MAP_CNT]; /* our own descriptors; -1: nothing was attached */
 	int watch_fd;
+	bool is_link_due;	     /* a MAC or a VLAN changed: the programs are to be told */
 	struct ring_buffer *samples; /* NULL: nothing was attached */
 	xdp_sample_fn sample_fn;     /* of the xdp_samples that runs */
 	void *sample_ctx;
@@ -69,6 +71,10 @@ struct xdp {
 
 /* xdp.c: the longest frame that every attached device's sockets take; 0: none is attached. */
 uint32_t xdp_deliver_len_max(const struct xdp *xdp);
+
+/* xdp_link.c: tells device's program about the device as it is now. 0 or -errno. */
+WEFT_MUST_CHECK
+int xdp_link_read(struct xdp_device *device);
 
 /* xdp_tables.c. The maps of the first device become everybody's. 0 or -errno. */
 WEFT_MUST_CHECK

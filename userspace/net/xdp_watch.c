@@ -67,9 +67,21 @@ static void mtu_changed(struct xdp *xdp, unsigned number, uint32_t mtu)
 		     : "");
 }
 
+/* A failure leaves what the program knew: frames of what is new are the stack's. */
+static void links_read(struct xdp *xdp)
+{
+	xdp->is_link_due = false;
+	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++)
+		if (xdp->devices[i] && !xdp->devices[i]->info.is_lost &&
+		    xdp_link_read(xdp->devices[i]) < 0)
+			xdp->is_link_due = true;
+}
+
 static void device_changed(void *ctx, const struct netdev *netdev, bool is_gone)
 {
 	struct xdp *xdp = ctx;
+
+	xdp->is_link_due |= netdev_is_vlan(netdev);
 
 	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++) {
 		struct xdp_device_info *info = xdp->devices[i] ? &xdp->devices[i]->info : NULL;
@@ -81,6 +93,7 @@ static void device_changed(void *ctx, const struct netdev *netdev, bool is_gone)
 			continue;
 		}
 		memcpy(info->name, netdev->name, sizeof(info->name));
+		xdp->is_link_due = true;
 		if (netdev->mtu != info->mtu)
 			mtu_changed(xdp, i, netdev->mtu);
 		if (netdev->is_running == info->is_running)
@@ -162,6 +175,8 @@ void xdp_check(struct xdp *xdp)
 {
 	if (netdev_watch_drain(xdp->watch_fd, device_changed, xdp))
 		devices_read(xdp);
+	if (xdp->is_link_due)
+		links_read(xdp);
 	for (unsigned i = 0; i < XDP_DEVICE_MAX; i++) {
 		if (!xdp->devices[i])
 			continue;

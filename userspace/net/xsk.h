@@ -45,7 +45,8 @@ struct xsk {
 	unsigned ifindex, queue_idx;
 	uint8_t device;
 	bool is_zero_copy, is_busy_polled;
-	uint32_t mtu; /* of the device: the send side goes by it */
+	uint32_t mtu;	       /* of the device: the send side goes by it */
+	bool has_partial_sums; /* xdp_device_info */
 	struct umem umem;
 	struct xsk_ring fill, rx, completion, tx;
 	uint64_t sent_cnt;	  /* datagrams passed to the kernel; who sends */

@@ -73,6 +73,19 @@ static void rx_learn(struct xsk_rx *rx, const struct dgram *dgram, const uint8_t
 				 rx->xsk->device);
 }
 
+/* Nothing but UDP's checksum says that such a datagram is as it was sent, and from there. */
+static bool rx_is_whole(const struct xsk_rx *rx, const struct dgram *dgram)
+{
+	switch (weft_classify(dgram->data, (uint32_t)dgram->len)) {
+	case WEFT_FLOW_STUN:
+	case WEFT_FLOW_KRPC:
+	case WEFT_FLOW_PROBE:
+		return udp_frame_is_whole(dgram, rx->xsk->has_partial_sums);
+	default:
+		return true;
+	}
+}
+
 static bool rx_take(struct xsk_rx *rx, const struct xdp_desc *desc, struct dgram *out_dgram)
 {
 	struct umem *umem = &rx->xsk->umem;
@@ -80,7 +93,8 @@ static bool rx_take(struct xsk_rx *rx, const struct xdp_desc *desc, struct dgram
 	size_t link_len;
 
 	weft_assert_hot(umem_holds(umem, desc->addr, desc->len));
-	if (!udp_frame_parse(frame, desc->len, rx->xsk->ifindex, out_dgram, &link_len)) {
+	if (!udp_frame_parse(frame, desc->len, rx->xsk->ifindex, out_dgram, &link_len) ||
+	    !rx_is_whole(rx, out_dgram)) {
 		rx->base.counters.dropped_cnt++;
 		return false;
 	}

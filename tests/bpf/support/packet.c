@@ -7,6 +7,8 @@
 
 #include "weft/frame.h"
 
+#define INNER_VLAN_ID 8
+
 static uint8_t *put_be16(uint8_t *at, unsigned value)
 {
 	at[0] = (uint8_t)(value >> 8);
@@ -39,16 +41,33 @@ size_t packet_headers_len(const struct packet *packet)
 	       (is_ipv4(packet) ? WEFT_IPV4_LEN : WEFT_IPV6_LEN) + WEFT_UDP_LEN;
 }
 
+const uint8_t packet_mac[6] = {2, 0, 0, 0, 0, 1};
+
+struct weft_device packet_device(void)
+{
+	struct weft_device device = {.mac = 0};
+	uint64_t outer = weft_vlan_tag(WEFT_ETHERTYPE_QINQ, PACKET_VLAN_ID);
+
+	memcpy(&device.mac, packet_mac, sizeof(packet_mac));
+	if (!weft_device_put_vlan(&device, outer) ||
+	    !weft_device_put_vlan(&device,
+				  outer << 32 | weft_vlan_tag(WEFT_ETHERTYPE_VLAN, INNER_VLAN_ID)))
+		abort();
+	return device;
+}
+
 static uint8_t *write_ethernet(const struct packet *packet, uint8_t *at)
 {
-	static const uint8_t macs[12] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2};
+	static const uint8_t source[6] = {2, 0, 0, 0, 0, 2};
+	unsigned outer = packet->vlan_id ? packet->vlan_id : PACKET_VLAN_ID;
 	unsigned type = is_ipv4(packet) ? WEFT_ETHERTYPE_IPV4 : WEFT_ETHERTYPE_IPV6;
 
-	memcpy(at, macs, sizeof(macs));
-	at += sizeof(macs);
+	memcpy(at, packet->dest ? packet->dest : packet_mac, 6);
+	memcpy(at + 6, source, 6);
+	at += 12;
 	for (unsigned i = 0; i < packet->vlan_cnt; i++) {
 		at = put_be16(at, i ? WEFT_ETHERTYPE_VLAN : WEFT_ETHERTYPE_QINQ);
-		at = put_be16(at, 7 + i);
+		at = put_be16(at, i ? INNER_VLAN_ID : outer);
 	}
 	return put_be16(at, packet->ethertype ? packet->ethertype : type);
 }
@@ -77,6 +96,7 @@ static uint8_t *write_ip(const struct packet *packet, uint8_t *at, unsigned udp_
 	memcpy(at + 12, packet->source.addr + 12, 4);
 	memcpy(at + 16, packet->local.addr + 12, 4);
 	put_be16(at + 10, (uint16_t)~fold(add_be16(at, WEFT_IPV4_LEN, 0)));
+	at[11] ^= packet->is_ip_sum_wrong;
 	return at + WEFT_IPV4_LEN;
 }
 
@@ -87,6 +107,33 @@ static uint16_t udp_sum(const uint8_t *ip, const uint8_t *udp, unsigned udp_len)
 	uint32_t sum = is_four ? add_be16(ip + 12, 8, 0) : add_be16(ip + 8, 32, 0);
 
 	return fold(add_be16(udp, udp_len, sum + WEFT_PROTOCOL_UDP + udp_len));
+}
+
+static void write_udp_sum(const struct packet *packet, const uint8_t *ip, uint8_t *udp,
+			  unsigned udp_len)
+{
+	uint16_t csum = (uint16_t)~udp_sum(ip, udp, udp_len);
+
+	/* Zero says that there is none (RFC 768). */
+	if (!csum)
+		csum = 0xffff;
+	if (packet->udp_sum == PACKET_SUM_WRONG)
+		csum ^= 0x0100;
+	if (packet->udp_sum == PACKET_SUM_PARTIAL) {
+		const uint8_t nothing[1] = {0};
+
+		csum = udp_sum(ip, nothing, 0);
+		csum = fold((uint32_t)csum + udp_len);
+	}
+	put_be16(udp + 6, packet->udp_sum == PACKET_SUM_NONE ? 0 : csum);
+}
+
+void packet_repair(const struct packet *packet, uint8_t *at)
+{
+	uint8_t *ip = at + WEFT_ETH_LEN + packet->vlan_cnt * WEFT_VLAN_LEN;
+
+	put_be16(ip + 10, 0);
+	put_be16(ip + 10, (uint16_t)~fold(add_be16(ip, WEFT_IPV4_LEN, 0)));
 }
 
 size_t packet_write(const struct packet *packet, uint8_t *at)
@@ -102,12 +149,7 @@ size_t packet_write(const struct packet *packet, uint8_t *at)
 	put_be16(udp + 6, 0);
 	if (packet->payload_len)
 		memcpy(udp + WEFT_UDP_LEN, packet->payload, packet->payload_len);
-	if (packet->has_csum) {
-		uint16_t csum = (uint16_t)~udp_sum(ip, udp, udp_len);
-
-		put_be16(udp + 6,
-			 csum ? csum : 0xffff); /* zero says that there is none (RFC 768) */
-	}
+	write_udp_sum(packet, ip, udp, udp_len);
 	memset(at + len, 0, packet->tail_len);
 	return len + packet->tail_len;
 }

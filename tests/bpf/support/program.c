@@ -136,6 +136,14 @@ void program_get_own(struct program *program, const char *map, uint32_t idx, voi
 	free(values);
 }
 
+void program_get(struct program *program, const char *map, uint32_t idx, void *out_value)
+{
+	int err = bpf_map_lookup_elem(bpf_map__fd(map_named(program, map)), &idx, out_value);
+
+	if (err < 0)
+		die(map, err);
+}
+
 uint64_t program_count(struct program *program, enum weft_reason reason)
 {
 	struct weft_counter counter;
@@ -219,6 +227,7 @@ void program_clear(struct program *program)
 	map_empty(program->skel->maps.weft_bans_ipv4);
 	map_empty(program->skel->maps.weft_bans_ipv6);
 	map_zero(program, program->skel->maps.weft_places);
+	map_zero(program, program->skel->maps.weft_marks);
 	map_zero(program, program->skel->maps.weft_totals);
 	map_zero(program, program->skel->maps.weft_draws);
 	map_zero(program, program->skel->maps.weft_counters);

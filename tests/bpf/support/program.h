@@ -44,6 +44,8 @@ void program_run(struct program *program, const uint8_t *frame, size_t len,
 uint64_t program_count(struct program *program, enum weft_reason reason);
 /* program_put writes one value of the map; what fails ends the test program. */
 void program_put(struct program *program, const char *map, const void *key, const void *value);
+/* program_get reads the value at idx of a map that all CPUs share. */
+void program_get(struct program *program, const char *map, uint32_t idx, void *out_value);
 /* program_get_own reads this CPU's value at idx of a per-CPU map. */
 void program_get_own(struct program *program, const char *map, uint32_t idx, void *out_value,
 		     size_t len);

@@ -7,6 +7,7 @@
 
 #include <linux/bpf.h>
 
+#include "bpf/support/packet.h"
 #include "demux/krpc_tables.h"
 #include "demux/policy.h"
 #include "weft/ghash.h"
@@ -22,6 +23,7 @@ const char *twins_open(struct twins *twins)
 {
 	struct weft_ghash *ghash = malloc(sizeof(*ghash));
 	struct weft_krpc_tables *krpc = &twins->native.krpc;
+	struct weft_device device;
 	const char *reason;
 
 	memset(twins, 0, sizeof(*twins));
@@ -36,6 +38,8 @@ const char *twins_open(struct twins *twins)
 		abort();
 	reason = program_open(&twins->program, TWINS_SESSION_CAP);
 	twins->has_program = !reason;
+	device = packet_device();
+	twins_set_device(twins, &device);
 	weft_ghash_fill(ghash);
 	if (twins->has_program)
 		program_put(&twins->program, "weft_ghash", &only, ghash);
@@ -91,6 +95,7 @@ void twins_reset(struct twins *twins)
 		abort();
 	native->krpc = kept.krpc;
 	native->locals = kept.locals;
+	native->device = kept.device;
 	native->reply_keys = kept.reply_keys;
 	native->cid_keys = kept.cid_keys;
 	native->token_keys = kept.token_keys;
@@ -119,6 +124,12 @@ void twins_set_token_keys(struct twins *twins, const struct weft_token_keys *key
 {
 	twins->native.token_keys = *keys;
 	put(twins, "weft_token_keys", &only, keys);
+}
+
+void twins_set_device(struct twins *twins, const struct weft_device *device)
+{
+	twins->native.device = *device;
+	put(twins, "weft_device", &only, device);
 }
 
 void twins_set_locals(struct twins *twins, const struct weft_locals *locals)
@@ -320,11 +331,24 @@ static bool counters_differ(struct twins *twins)
 
 static bool totals_differ(struct twins *twins)
 {
-	struct weft_bucket bucket;
+	__u64 mark;
 
 	for (uint32_t i = 0; i < WEFT_TOTAL_CNT; i++) {
-		program_get_own(&twins->program, "weft_totals", i, &bucket, sizeof(bucket));
-		if (memcmp(&bucket, &twins->native.totals[i], sizeof(bucket)) != 0)
+		program_get(&twins->program, "weft_totals", i, &mark);
+		if (mark != twins->native.totals[i])
+			return true;
+	}
+	return false;
+}
+
+static bool marks_differ(struct twins *twins)
+{
+	static struct weft_mark_block block;
+
+	for (uint32_t i = 0; i < WEFT_CLASS_ALL_CNT * WEFT_LEVEL_CNT * WEFT_PLACE_BLOCKS; i++) {
+		program_get(&twins->program, "weft_marks", i, &block);
+		if (memcmp(&block, twins->native.marks + (size_t)i * WEFT_PLACE_BLOCK_CNT,
+			   sizeof(block)) != 0)
 			return true;
 	}
 	return false;
@@ -389,6 +413,8 @@ const char *twins_compare_tables(struct twins *twins)
 		return NULL;
 	if (counters_differ(twins))
 		return "counters";
+	if (marks_differ(twins))
+		return "credit of places";
 	if (places_differ(twins))
 		return "buckets";
 	if (samplers_differ(twins))

@@ -27,7 +27,7 @@ struct twins_verdict {
 	struct program_result result; /* of the program */
 };
 
-/* twins_open: NULL, or why this machine runs no BPF program; native is there either way. */
+/* twins_open: NULL, or why this machine runs no BPF program; native is there either way. Frames come by packet_device. */
 const char *twins_open(struct twins *twins);
 void twins_close(struct twins *twins);
 
@@ -37,6 +37,7 @@ void twins_set_config(struct twins *twins, const struct weft_config *config);
 void twins_set_cid_keys(struct twins *twins, const struct weft_cid_keys *keys);
 void twins_set_token_keys(struct twins *twins, const struct weft_token_keys *keys);
 void twins_set_locals(struct twins *twins, const struct weft_locals *locals);
+void twins_set_device(struct twins *twins, const struct weft_device *device);
 void twins_set_now(struct twins *twins, uint64_t now_ns);
 void twins_ban(struct twins *twins, const struct weft_endpoint *addr, unsigned prefix_len,
 	       uint64_t expires_ns);

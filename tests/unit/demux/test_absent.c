@@ -7,6 +7,7 @@
 #include "weft/facts.h"
 #include "weft/fastpath.h"
 #include "weft/krpc_tables.h"
+#include "weft/reason.h"
 #include "weft/token.h"
 
 enum absent {
@@ -15,7 +16,9 @@ enum absent {
 	LOCALS,
 	CID_KEYS,
 	TOKEN_KEYS,
+	DEVICE,
 	PLACES,
+	MARKS,
 	TOTALS,
 	DRAWS,
 	PROVEN,
@@ -23,6 +26,8 @@ enum absent {
 	KRPC_QUERY,
 	KRPC_SELF,
 	KRPC_HELD,
+	KRPC_KEYS,
+	KRPC_TAIL,
 };
 
 struct weft_tables {
@@ -31,7 +36,9 @@ struct weft_tables {
 	struct weft_locals locals;
 	struct weft_cid_keys cid_keys;
 	struct weft_token_keys token_keys;
-	struct weft_bucket bucket;
+	struct weft_device device;
+	struct weft_krpc_reply_keys reply_keys;
+	__u64 mark;
 	struct weft_place place;
 	struct weft_draw draw;
 	struct weft_proven_set proven;
@@ -70,11 +77,34 @@ static inline struct weft_place *weft_table_place(struct weft_tables *tables, __
 	return THERE(tables, PLACES, &tables->place);
 }
 
-static inline struct weft_bucket *weft_table_total(struct weft_tables *tables,
-						   enum weft_total total)
+static inline __u64 *weft_table_mark(struct weft_tables *tables, __u32 class, __u32 level,
+				     __u32 idx)
+{
+	(void)class, (void)level, (void)idx;
+	return THERE(tables, MARKS, &tables->mark);
+}
+
+static inline __u64 *weft_table_total(struct weft_tables *tables, enum weft_total total)
 {
 	(void)total;
-	return THERE(tables, TOTALS, &tables->bucket);
+	return THERE(tables, TOTALS, &tables->mark);
+}
+
+static inline const struct weft_device *weft_table_device(struct weft_tables *tables)
+{
+	return THERE(tables, DEVICE, &tables->device);
+}
+
+static inline const struct weft_krpc_reply_keys *
+weft_table_krpc_reply_keys(struct weft_tables *tables)
+{
+	return THERE(tables, KRPC_KEYS, &tables->reply_keys);
+}
+
+static inline const __u8 *weft_table_krpc_tail(struct weft_tables *tables,
+					       const struct weft_facts *facts)
+{
+	return THERE(tables, KRPC_TAIL, tables->payload + facts->len - WEFT_KRPC_TAIL_LEN);
 }
 
 static inline const struct weft_krpc_text *weft_table_krpc_text(struct weft_tables *tables,
@@ -100,19 +130,6 @@ static inline const __u64 *weft_table_krpc_held(struct weft_tables *tables, __u3
 {
 	(void)idx;
 	return THERE(tables, KRPC_HELD, &tables->krpc_held);
-}
-
-static inline const struct weft_krpc_reply_keys *
-weft_table_krpc_reply_keys(struct weft_tables *tables)
-{
-	(void)tables;
-	return NULL;
-}
-
-static inline const __u8 *weft_table_krpc_tail(struct weft_tables *tables,
-					       const struct weft_facts *facts)
-{
-	return tables->payload + facts->len - WEFT_KRPC_TAIL_LEN;
 }
 
 static inline __u64 weft_table_now(struct weft_tables *tables)
@@ -174,8 +191,10 @@ static inline enum weft_reason weft_call_initial(struct weft_tables *tables,
 }
 
 #include "weft/krpc_policy.h"
-#define weft_call_query weft_policy_query
-#define weft_call_reply weft_policy_is_reply
+#define weft_call_query	  weft_policy_query
+#define weft_call_reply	  weft_policy_is_reply
+#define weft_call_receive weft_policy_receive
+#include "weft/receive.h"
 #include "weft/policy.h"
 
 static const struct weft_endpoint source = {.addr = {0x20, 1}, .port_be = 1};
@@ -208,6 +227,7 @@ static void test_absent_table_leaves_datagrams_to_the_kernel(void)
 		{NOTHING, "\xc3\0\0\0\1\x08", WEFT_REASON_INITIAL},
 		{CONFIG, "\xc3\0\0\0\1\x08", WEFT_REASON_NO_TABLES},
 		{PLACES, "\xc3\0\0\0\1\x08", WEFT_REASON_RETRY_SENT},
+		{MARKS, "\xc3\0\0\0\1\x08", WEFT_REASON_RETRY_SENT},
 		{CID_KEYS, "\x41\x80\1\2\3\4", WEFT_REASON_BAD_ID},
 		{DRAWS, "\xc3\0\0\0\2\x08", WEFT_REASON_ANSWER_LIMIT},
 	};
@@ -246,14 +266,45 @@ static void test_absent_table_leaves_dht_questions_to_userspace(void)
 	}
 }
 
-static void test_without_addresses_everything_passes(void)
+static void test_absent_table_makes_a_reply_a_strangers(void)
 {
-	struct weft_tables tables = tables_without(LOCALS);
-	struct weft_view view = {tables.payload, tables.payload + 1500};
-	struct weft_facts facts = {.len = 0};
-	struct weft_frame frame;
+	static const struct {
+		enum absent absent;
+		enum weft_reason want;
+	} rows[] = {
+		{NOTHING, WEFT_REASON_KRPC_REPLY},
+		{KRPC_KEYS, WEFT_REASON_KRPC},
+		{KRPC_TAIL, WEFT_REASON_KRPC},
+		{TOTALS, WEFT_REASON_KRPC_REPLY},
+	};
 
-	CHECK_EQ(weft_policy_judge_frame(&tables, &view, &frame, &facts), WEFT_REASON_NO_TABLES);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		static const char reply[] = "d1:rd2:id20:abcdefghij0123456789e1:t8:........1:y1:re";
+		struct weft_tables tables = tables_without(rows[i].absent);
+		__u64 transaction;
+
+		tables.reply_keys.keys[1][0] = 7;
+		transaction = weft_krpc_transaction(tables.reply_keys.keys[1], &source, 5);
+		memcpy(tables.payload, reply, sizeof(reply));
+		memcpy(tables.payload + 38, &transaction, sizeof(transaction));
+		CHECK_EQ(judge(&tables, sizeof(reply) - 1, sizeof(reply) - 1), rows[i].want);
+	}
+}
+
+static void test_without_addresses_or_a_device_everything_passes(void)
+{
+	static const enum absent absents[] = {LOCALS, DEVICE};
+
+	for (size_t i = 0; i < sizeof(absents) / sizeof(absents[0]); i++) {
+		struct weft_tables tables = tables_without(absents[i]);
+		struct weft_view view = {tables.payload, tables.payload + 1500};
+		struct weft_facts facts = {.len = 0};
+		struct weft_frame frame;
+
+		CHECK_EQ(weft_verdict(weft_policy_judge_frame(&tables, &view, &frame, &facts)),
+			 WEFT_PASS);
+		CHECK_EQ(weft_policy_receive(&tables, &frame, &facts), WEFT_REASON_NO_TABLES);
+	}
 }
 
 static void write_token(struct weft_tables *tables, uint8_t kind)
@@ -326,7 +377,8 @@ int main(void)
 {
 	RUN(test_absent_table_leaves_datagrams_to_the_kernel);
 	RUN(test_absent_table_leaves_dht_questions_to_userspace);
-	RUN(test_without_addresses_everything_passes);
+	RUN(test_absent_table_makes_a_reply_a_strangers);
+	RUN(test_without_addresses_or_a_device_everything_passes);
 	RUN(test_token_needs_keys_alone);
 	RUN(test_nothing_is_read_beyond_the_view);
 	RUN(test_classes_beyond_the_last_are_refused);

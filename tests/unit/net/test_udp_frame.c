@@ -299,6 +299,53 @@ static void test_a_frame_too_small_by_one_is_not_written(void)
 	}
 }
 
+/* Every bit of what it covers, in both families and with an odd length. */
+static void test_a_damaged_datagram_is_not_whole(void)
+{
+	for (unsigned row = 0; row < 4; row++) {
+		size_t link_len, len, data_len = row < 2 ? 32 : 33;
+		uint8_t frame[200];
+		struct dgram dgram;
+
+		len = frame_of(frame, sizeof(frame), 0, row % 2, data_len);
+		CHECK(udp_frame_parse(frame, len, IFINDEX, &dgram, &link_len));
+		CHECK(udp_frame_is_whole(&dgram, false));
+		for (size_t bit = 0; bit < 8 * (data_len + 8); bit++) {
+			uint8_t *at = dgram.data - 8 + bit / 8;
+
+			*at ^= (uint8_t)(1 << bit % 8);
+			CHECK(!udp_frame_is_whole(&dgram, false));
+			*at ^= (uint8_t)(1 << bit % 8);
+		}
+		dgram.remote.ip[0] ^= 1;
+		CHECK(!udp_frame_is_whole(&dgram, false));
+	}
+}
+
+static void test_no_checksum_and_a_partial_one_are_taken_where_they_may_be(void)
+{
+	for (unsigned is_ipv4 = 0; is_ipv4 < 2; is_ipv4++) {
+		size_t link_len, len;
+		uint8_t frame[200];
+		struct dgram dgram;
+		uint64_t sum;
+		uint16_t partial;
+
+		len = frame_of(frame, sizeof(frame), 0, is_ipv4, 32);
+		CHECK(udp_frame_parse(frame, len, IFINDEX, &dgram, &link_len));
+		memset(dgram.data - 2, 0, 2);
+		CHECK_EQ(udp_frame_is_whole(&dgram, false), is_ipv4);
+		CHECK_EQ(udp_frame_is_whole(&dgram, true), is_ipv4);
+		sum = checksum_add(0, dgram.remote.ip, is_ipv4 ? 4 : 16);
+		sum = checksum_add(sum, dgram.local.ip, is_ipv4 ? 4 : 16);
+		sum = checksum_add_be16(checksum_add_be16(sum, 17), 40);
+		partial = (uint16_t)~checksum_fold(sum);
+		memcpy(dgram.data - 2, &partial, 2);
+		CHECK(udp_frame_is_whole(&dgram, true));
+		CHECK(!udp_frame_is_whole(&dgram, false));
+	}
+}
+
 static void test_an_answers_header_has_addresses_turned_and_tags_kept(void)
 {
 	struct link_header link = link_of(2), answer;
@@ -325,6 +372,8 @@ int main(void)
 	RUN(test_checksums_verify);
 	RUN(test_a_udp_checksum_of_zero_is_never_sent);
 	RUN(test_a_frame_too_small_by_one_is_not_written);
+	RUN(test_a_damaged_datagram_is_not_whole);
+	RUN(test_no_checksum_and_a_partial_one_are_taken_where_they_may_be);
 	RUN(test_an_answers_header_has_addresses_turned_and_tags_kept);
 	return check_done();
 }

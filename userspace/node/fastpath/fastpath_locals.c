@@ -67,13 +67,13 @@ unsigned fastpath_locals(const struct fastpath *fastpath, struct addr *out_addrs
 static const struct limits_rate samples_rate = {50, 100};
 
 /*
- * What DHT answers to strangers have beyond half of their questions, per
- * CPU: 2,000 lists of nodes a second, and to more than 17,000 questions a
+ * What DHT answers to strangers have beyond half of their questions:
+ * 2,000 lists of nodes a second, and to more than 17,000 questions a
  * second of any kind fewer bytes than they brought.
  */
 static const struct limits_rate krpc_bytes_rate = {500000, 500000};
 /*
- * DHT datagrams of strangers that go to userspace, per CPU: a tenth of what
+ * DHT datagrams of strangers that go to userspace: a tenth of what
  * home can take (5 us each), in bursts that half a ring holds.
  */
 static const struct limits_rate krpc_rate = {20000, 2000};
