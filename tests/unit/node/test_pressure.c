@@ -41,22 +41,22 @@ static void test_modes_rise_at_once_and_fall_a_step_at_a_time_when_calm(void)
 	}
 }
 
-/* The program's Retries leave no handshake under way: they are the load then. */
-static void test_retries_enter_and_hold_the_mode_as_handshakes_do(void)
+/* Junk and the program's Retries leave no handshake under way: Initials are the load then. */
+static void test_initials_enter_and_hold_the_mode_as_handshakes_do(void)
 {
-	struct pressure_load load = {.retry_cnt = 7};
+	struct pressure_load load = {.initial_cnt = 7};
 	struct pressure pressure;
 
 	pressure_init(&pressure, &config);
 	(void)pressure_measure(&pressure, &load, NS_PER_S);
 	load.handshake_cnt = 40;
-	load.retry_cnt += 59;
+	load.initial_cnt += 59;
 	CHECK_EQ(pressure_measure(&pressure, &load, 2 * NS_PER_S), WEFT_MODE_NORMAL);
-	load.retry_cnt += 60;
+	load.initial_cnt += 60;
 	CHECK_EQ(pressure_measure(&pressure, &load, 3 * NS_PER_S), WEFT_MODE_PRESSURED);
 	load.handshake_cnt = 0;
 	for (unsigned i = 4; i < 60; i++) {
-		load.retry_cnt += 20000;
+		load.initial_cnt += 20000;
 		CHECK_EQ(pressure_measure(&pressure, &load, i * NS_PER_S), WEFT_MODE_PRESSURED);
 	}
 	for (unsigned i = 60; i < 71; i++)
@@ -96,7 +96,7 @@ static void test_a_counter_that_begins_again_is_no_flood(void)
 int main(void)
 {
 	RUN(test_modes_rise_at_once_and_fall_a_step_at_a_time_when_calm);
-	RUN(test_retries_enter_and_hold_the_mode_as_handshakes_do);
+	RUN(test_initials_enter_and_hold_the_mode_as_handshakes_do);
 	RUN(test_a_forced_mode_holds_until_released);
 	RUN(test_a_counter_that_begins_again_is_no_flood);
 	return check_done();

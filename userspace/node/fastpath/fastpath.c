@@ -174,16 +174,13 @@ static struct pressure_load load_measure(const struct fastpath *fastpath)
 
 	quic_engine_stats(node->home.quic, &quic);
 	load.handshake_cnt = quic.handshake_cnt;
-	load.retry_cnt = quic.retry_sent_cnt;
-	for (unsigned i = 1; node->crew && i <= crew_cnt(node->crew); i++) {
+	for (unsigned i = 1; node->crew && i <= crew_cnt(node->crew); i++)
 		load.handshake_cnt += crew_figures(node->crew, i)->quic.handshake_cnt;
-		load.retry_cnt += crew_figures(node->crew, i)->quic.retry_sent_cnt;
-	}
-	/* At the sockets it is QUIC that sends the Retry. */
-	xdp_counters(fastpath->xdp, counters);
-	load.retry_cnt += counters[WEFT_REASON_RETRY_SENT].packet_cnt;
 	fastpath_counters(fastpath, counters);
 	load.stranger_cnt = pressure_stranger_cnt(counters);
+	load.initial_cnt = counters[WEFT_REASON_INITIAL].packet_cnt +
+			   counters[WEFT_REASON_RETRY_SENT].packet_cnt +
+			   counters[WEFT_REASON_INITIAL_LIMIT].packet_cnt;
 	return load;
 }
 
@@ -195,8 +192,8 @@ static void mode_move(struct fastpath *fastpath, uint64_t now_ns)
 	mode = pressure_measure(&fastpath->pressure, &load, now_ns);
 	if (mode == fastpath->policy.mode)
 		return;
-	log_notice("mode %s after %s: %u handshakes under way, %llu with the Retries of a "
-		   "second, %llu datagrams of strangers a second",
+	log_notice("mode %s after %s: %u handshakes under way, %llu with the Initials of "
+		   "a second, %llu datagrams of strangers a second",
 		   pressure_mode_name(mode), pressure_mode_name(fastpath->policy.mode),
 		   load.handshake_cnt, (unsigned long long)fastpath->pressure.unproven_cnt,
 		   (unsigned long long)fastpath->pressure.stranger_rate);

@@ -45,9 +45,11 @@ static bool is_of_strangers(enum weft_reason reason)
 	case WEFT_REASON_FRAGMENT:
 	case WEFT_REASON_CUT_SHORT:
 	case WEFT_REASON_OTHER_PORT:
+	case WEFT_REASON_OTHER_HOST:
 	case WEFT_REASON_NO_TABLES:
 	/* Junk. */
 	case WEFT_REASON_BAD_LENGTH:
+	case WEFT_REASON_BAD_SUM:
 	case WEFT_REASON_BAD_SOURCE:
 	case WEFT_REASON_BANNED:
 	case WEFT_REASON_NO_PROTOCOL:
@@ -91,11 +93,12 @@ static void rates_measure(struct pressure *pressure, const struct pressure_load 
 	if (pressure->measured_ns && elapsed_ns) {
 		pressure->stranger_rate =
 			rate_of(load->stranger_cnt, pressure->stranger_cnt, elapsed_ns);
-		pressure->unproven_cnt += rate_of(load->retry_cnt, pressure->retry_cnt, elapsed_ns);
+		pressure->unproven_cnt +=
+			rate_of(load->initial_cnt, pressure->initial_cnt, elapsed_ns);
 	}
 	pressure->measured_ns = now_ns;
 	pressure->stranger_cnt = load->stranger_cnt;
-	pressure->retry_cnt = load->retry_cnt;
+	pressure->initial_cnt = load->initial_cnt;
 }
 
 /* The mode that the load asks for, thresholds divided by part. */

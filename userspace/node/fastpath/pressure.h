@@ -14,15 +14,16 @@
  * reached, and left, one step at a time, after PRESSURE_CALM_NS below half
  * of it. Sans-I/O.
  *
- * The engine demands a Retry itself from the threshold of mode pressured on,
- * so handshakes under way never pass it, and the program's Retries empty
- * them. Clients asked for proof count beside them: while Initials go on
- * coming, the mode stays.
+ * Initials of the last second count beside the handshakes under way: junk
+ * ends without a handshake and costs a decryption all the same, the engine
+ * demands a Retry itself from some number on, so handshakes never pass that,
+ * and the program's Retries empty them. While Initials go on coming, the mode
+ * stays.
  */
 #define PRESSURE_CALM_NS (10ull * 1000 * 1000 * 1000)
 
 struct pressure_config {
-	/* Handshakes under way whose key is not proved, and Retries of the last second; reached. */
+	/* Handshakes under way whose key is not proved, and Initials of the last second; reached. */
 	uint32_t pressured_from;
 	uint32_t flood_above; /* datagrams of strangers per second, refused ones included */
 };
@@ -30,7 +31,7 @@ struct pressure_config {
 struct pressure_load {
 	uint32_t handshake_cnt;
 	uint64_t stranger_cnt; /* datagrams since the start: pressure_stranger_cnt */
-	uint64_t retry_cnt;    /* Retries since the start, of the program and of QUIC */
+	uint64_t initial_cnt;  /* and those of them that are Initials, delivered or answered */
 };
 
 struct pressure {
@@ -40,9 +41,9 @@ struct pressure {
 	uint64_t calm_since_ns; /* 0: not calm */
 	uint64_t measured_ns;	/* when the counts were taken */
 	uint64_t stranger_cnt;
-	uint64_t retry_cnt;
+	uint64_t initial_cnt;
 	uint64_t stranger_rate; /* per second, of the last measure */
-	uint64_t unproven_cnt;	/* likewise: handshakes under way and Retries of a second */
+	uint64_t unproven_cnt;	/* likewise: handshakes under way and Initials of a second */
 	uint32_t handshake_cnt; /* likewise */
 };
 
