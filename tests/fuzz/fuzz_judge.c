@@ -24,11 +24,12 @@ static void publish(struct weft_krpc_tables *krpc)
 	static struct weft_krpc_self selves[WEFT_KRPC_FAMILY_CNT];
 	static struct weft_krpc_bucket buckets[WEFT_KRPC_BUCKETS_CNT];
 	static __u64 held[WEFT_KRPC_HELD_WORD_CNT];
+	static struct weft_krpc_reply_keys reply_keys = {.keys = {{1, 2}, {3, 4}}};
 	static const uint8_t compact[WEFT_KRPC_NODE_CNT_MAX * WEFT_KRPC_NODE_LEN_MAX];
 	static const uint8_t id[WEFT_KRPC_ID_LEN];
 	const uint64_t key[2] = {1, 2};
 
-	*krpc = (struct weft_krpc_tables){selves, buckets, held};
+	*krpc = (struct weft_krpc_tables){selves, buckets, held, &reply_keys};
 	for (unsigned i = 0; i < WEFT_KRPC_BUCKETS_CNT; i++)
 		krpc_tables_set_nodes(krpc, i / WEFT_KRPC_BUCKET_CNT, i % WEFT_KRPC_BUCKET_CNT,
 				      compact, WEFT_KRPC_NODE_CNT_MAX);

@@ -184,6 +184,18 @@ static void serve_from(struct server *server, struct packet_rx *rx, uint64_t now
 		quic_engine_input(server->engine, &dgrams[i], now_ns);
 }
 
+/* The last byte stays zero; what does not fit ends it as the client's end would. */
+static ssize_t output_read(struct server *server, int fd)
+{
+	size_t len = server->output_len;
+	ssize_t n = 0;
+
+	if (len < sizeof(server->output) - 1)
+		n = read(fd, server->output + len, sizeof(server->output) - 1 - len);
+	server->output_len += n > 0 ? (size_t)n : 0;
+	return n;
+}
+
 /* Serves, and reads what the client prints, until it ends. */
 static bool serve(struct server *server, FILE *client)
 {
@@ -205,9 +217,7 @@ static bool serve(struct server *server, FILE *client)
 		(void)poll(fds, 3, 5);
 		if (!(fds[2].revents & (POLLIN | POLLHUP)))
 			continue;
-		len = read(fds[2].fd, server->output + server->output_len,
-			   sizeof(server->output) - 1 - server->output_len);
-		server->output_len += len > 0 ? (size_t)len : 0;
+		len = output_read(server, fds[2].fd);
 	}
 	return len == 0;
 }
