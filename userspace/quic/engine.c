@@ -48,7 +48,8 @@ void quic_config_defaults(struct quic_config *config)
 		.conn_cap = 1024,
 		.conn_per_key_cap = 4,
 		.stream_per_conn_cap = 128,
-		.stream_cap = 8192,
+		.stream_cap =
+			1024 * 128, /* what all connections may have: none runs out for others */
 		.retry_above_cnt = 256,
 		.handshake_timeout_ns = 10 * NS_PER_S,
 		.idle_timeout_ns = 60 * NS_PER_S,
