@@ -57,6 +57,12 @@ $(TRAP): $(B_DIR)/userspace/node/main.o $(B_DIR)/tests/system/support/malloc_tra
 	$(call say,LINK,$@)
 	$(Q)$(call link,$(filter %.o,$^)) $(foreach f,malloc calloc realloc node_run,-Wl,--wrap=$(f))
 
+# Hostile peers, for tests/system/test_crowd.py.
+CROWD := $(B_DIR)/tests/system/support/crowd
+$(CROWD): %: %.o $(SUPPORT) $(LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(call link,$< $(SUPPORT))
+
 # bench/NAME.sh or .py drives a bench, else the program of that name is one;
 # bench/NAME_PART.c are programs that a driver uses, bench/support/ is in all of them.
 BENCH_PROGRAMS := $(patsubst %.c,$(B_DIR)/%,$(filter-out %.bpf.c,$(wildcard bench/*.c)))
@@ -70,6 +76,7 @@ LAB_TESTS := tests/system/test_lab.py tests/system/test_mainline.py
 
 # Of the benches check only says whether they still build.
 check: $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) all $(if $(call pick,tests/system/test_malloc_trap.py),$(TRAP)) \
+		$(if $(call pick,tests/system/test_crowd.py),$(CROWD)) \
 		$(if $(call pick,$(LAB_TESTS)),$(B_DIR)/lab-wire) \
 		$(if $(call pick,tests/system/test_pktgen.py),$(B_DIR)/pktgen) \
 		$(if $(call pick,tests/system/test_dissect.py),$(B_DIR)/tests/bpf/test_answers \
@@ -132,5 +139,5 @@ bench: all lab $(BENCH_PROGRAMS) $(if $(filter-out rpc,$(B)),,$(RPC_GRPC))
 		echo "# $$bench"; $(TEST_ENV) $$bench; done
 
 -include $(BENCH_PROGRAMS:=.d) $(BENCH_SUPPORT:.o=.d)
--include $(UNIT:=.d) $(SIM:=.d) $(SYSTEM_C:=.d) $(BPF_TESTS:=.d) $(BPF_SUPPORT_OBJS:.o=.d) \
+-include $(UNIT:=.d) $(SIM:=.d) $(SYSTEM_C:=.d) $(CROWD).d $(BPF_TESTS:=.d) $(BPF_SUPPORT_OBJS:.o=.d) \
 	$(REPLAY:=.d) $(SUPPORT_OBJS:.o=.d) $(B_DIR)/tests/fuzz/replay.d
