@@ -106,8 +106,11 @@ static void test_one_meeting_too_many_waits(void)
 	struct addr addrs[MESH_RENDEZVOUS_ADDRS_MAX + 1];
 
 	begin(2);
-	for (unsigned i = 0; i < MESH_MEETING_CAP; i++)
+	for (unsigned i = 0; i < MESH_MEETING_CAP; i++) {
+		addr = pair_addr(2 + i); /* one that was told is dialled once an hour */
 		CHECK_EQ(mesh_meet(rig.nodes[0].mesh, &addr, note_met, NULL, rig.net.now_ns), 0);
+	}
+	addr = pair_addr(2 + MESH_MEETING_CAP);
 	CHECK_EQ(mesh_meet(rig.nodes[0].mesh, &addr, note_met, NULL, rig.net.now_ns), WEFT_EFULL);
 	pair_net_run(&rig.net, PAIR_S);
 	CHECK_EQ(met_cnt, MESH_MEETING_CAP);
