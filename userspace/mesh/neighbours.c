@@ -4,6 +4,14 @@
 #include "kad/contact.h"
 #include "mesh/mesh_state.h"
 
+/* One right answer makes a peer useful for an hour: that proves nothing of who is at an address. */
+static bool entry_is_known(const struct mesh_peer_entry *entry)
+{
+	enum fair_class class = mesh_peers_class(entry);
+
+	return class == FAIR_KNOWN || class == FAIR_CHOSEN;
+}
+
 static struct mesh_neighbour entry_describe(const struct mesh_peer_entry *entry)
 {
 	const struct mesh_peer_record *record = &entry->record;
@@ -13,7 +21,7 @@ static struct mesh_neighbour entry_describe(const struct mesh_peer_entry *entry)
 		.is_proved = record->good_addr.family != ADDR_NONE,
 		.addr_cnt = record->addr_cnt,
 		.last_seen_s = record->last_seen_s,
-		.is_known = mesh_peers_is_known(entry),
+		.is_known = entry_is_known(entry),
 	};
 
 	memcpy(neighbour.key, entry->key, sizeof(neighbour.key));

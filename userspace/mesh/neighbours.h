@@ -21,7 +21,7 @@ struct mesh_neighbour {
 	struct addr addrs[MESH_PEER_ADDRS_MAX]; /* it announced these */
 	unsigned addr_cnt;
 	uint64_t last_seen_s; /* wall clock */
-	bool is_known;	      /* no stranger: peers.h */
+	bool is_known;	      /* for hours, or chosen: peers.h */
 	bool is_connected;
 	bool is_dialled; /* connected, and it was us who dialled */
 };

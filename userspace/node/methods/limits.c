@@ -84,14 +84,14 @@ static void mesh_add(json_t *limits, const struct mesh_config *config, uint64_t 
 		{"mesh.stream_cap", COUNT, 2 * worker_cnt * config->stream_cap, mesh->stream_cnt,
 		 NOT_KEPT, NOT_KEPT},
 		{"mesh.peer_cap", COUNT, config->peer_cap, mesh->peer_cnt, NOT_KEPT, NOT_KEPT},
-		{"mesh.told_dials", COUNT, MESH_TOLD_PER_MIN, mesh->told_cnt, NOT_KEPT,
+		{"dials at told addresses", COUNT, MESH_TOLD_PER_MIN, mesh->told_cnt, NOT_KEPT,
 		 (int64_t)mesh->told_refused_cnt},
 		/* Its parts, and how many each has forgotten for others of its own. */
-		{"mesh.peers.stranger", COUNT, mesh->strangers.cap, mesh->strangers.cnt, NOT_KEPT,
-		 (int64_t)mesh->strangers.evicted_cnt},
-		{"mesh.peers.known", COUNT, mesh->known.cap, mesh->known.cnt, NOT_KEPT,
+		{"peers that are strangers", COUNT, mesh->strangers.cap, mesh->strangers.cnt,
+		 NOT_KEPT, (int64_t)mesh->strangers.evicted_cnt},
+		{"peers that are known", COUNT, mesh->known.cap, mesh->known.cnt, NOT_KEPT,
 		 (int64_t)mesh->known.evicted_cnt},
-		{"mesh.peers.chosen", COUNT, mesh->chosen.cap, mesh->chosen.cnt, NOT_KEPT,
+		{"peers that are chosen", COUNT, mesh->chosen.cap, mesh->chosen.cnt, NOT_KEPT,
 		 (int64_t)mesh->chosen.evicted_cnt},
 	};
 
@@ -203,9 +203,9 @@ static void store_add(json_t *limits, const struct store_stats *store)
 static void bans_add(json_t *limits, const struct bans *bans)
 {
 	const struct limit_row rows[] = {
-		{"bans", COUNT, BAN_LIST_CAP, bans->list ? ban_list_cnt(bans->list) : 0, NOT_KEPT,
-		 NOT_KEPT},
-		{"bans.automatic", COUNT, BAN_LIST_AUTO_CAP,
+		{"bans in all", COUNT, BAN_LIST_CAP, bans->list ? ban_list_cnt(bans->list) : 0,
+		 NOT_KEPT, NOT_KEPT},
+		{"bans by the node", COUNT, BAN_LIST_AUTO_CAP,
 		 bans->list ? ban_list_auto_cnt(bans->list) : 0, NOT_KEPT,
 		 (int64_t)bans->pushed_out_cnt},
 	};
