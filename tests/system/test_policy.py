@@ -109,12 +109,14 @@ def test_other_limits_are_tried_on_what_came_to_the_sockets(lab):
 
 
 def test_other_limits_are_tried_on_what_came_to_the_sockets_of_each_worker(lab):
-    a, b = node(lab, "[node]\nworkers = 3\n[limits]\ninitial_rate = 100\ninitial_burst = 200\n")
+    a, b = node(lab, "[node]\nworkers = 3\n[quic]\nretry_above = 100000\n"
+                "[limits]\ninitial_rate = 100\ninitial_burst = 200\n")
     initial = lambda: limit(a, "limits.initial", "/32, /64")
     check_eq(initial()["offered"], 0, "before anybody came")
     send(b, 2000, 3, INITIALS)
     now = wait_for(lambda: (row := initial())["offered"] == 2000 and row, "what came to all workers")
-    wait_for(lambda: dropped(a)["initial-limit"] == now["refused"], "refused, by limit and by reason")
+    # Beyond its rate a prefix is asked for a Retry.
+    wait_for(lambda: a.judged()["retry-sent"] == now["refused"], "refused, by limit and by reason")
     check(0 < now["refused"] < 2000 and "left_percent" in now, f"in force: {now}")
     reply = a.json("policy", "test", "limits.initial_rate=10000", "limits.initial_burst=20000")
     more = {row["class"]: row for row in reply["classes"]}["initial"]
