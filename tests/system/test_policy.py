@@ -129,7 +129,7 @@ def test_other_limits_are_tried_on_what_came_to_the_sockets_of_each_worker(lab):
 def test_other_limits_are_tried_on_what_came_to_the_driver(lab):
     a, b = node(lab)
     attach(a)
-    what_came_is_shown_and_other_limits_are_tried(a, b, os.cpu_count())  # each has its limits
+    what_came_is_shown_and_other_limits_are_tried(a, b)
     # The driver's counts begin anew with its tables; what was counted stays.
     before = krpc(a)["offered"]
     a.weft("xdp", "detach", "veth0")
@@ -157,7 +157,8 @@ def test_a_reload_changes_what_is_in_force_by_the_names_that_were_tried(lab):
 def test_every_limit_is_shown_with_its_setting(lab):
     a = lab.daemon("a").start()
     settings = {f"{s['section']}.{s['key']}" for s in a.json("config", "show")["settings"]}
-    shown = a.json("policy", "show")["limits"]
+    # A name with spaces says what follows from settings and is none itself.
+    shown = [row for row in a.json("policy", "show")["limits"] if " " not in row["name"]]
     for row in shown:
         named = [row["name"]] if row["kind"] != "rate" else [f"{row['name']}_{k}"
                                                             for k in ("rate", "burst")]

@@ -46,7 +46,7 @@ static void quic_add(json_t *limits, const struct quic_config *config, uint64_t 
 		{"quic.conn_cap", COUNT, worker_cnt * config->conn_cap, quic->conn_cnt,
 		 quic->conn_peak_cnt, (int64_t)quic->refused_full_cnt},
 		/* Beyond it they are asked for a Retry: that is what is counted. */
-		{"quic.retry_above", COUNT, quic->unproven_cap, quic->unproven_cnt,
+		{"handshakes without a token", COUNT, quic->unproven_cap, quic->unproven_cnt,
 		 quic->unproven_peak_cnt, (int64_t)quic->unproven_retry_cnt},
 		{"handshakes with a token", COUNT, quic->proven_cap, quic->proven_cnt, NOT_KEPT,
 		 (int64_t)quic->evicted_handshake_cnt},

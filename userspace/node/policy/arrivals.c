@@ -100,7 +100,7 @@ void arrivals_read(struct arrivals *arrivals, const struct arrivals_block *block
 					      place->refused_cnt - seen[i].refused_cnt};
 		struct sketch_source source = {
 			.prefix = place->prefix,
-			.table = (uint8_t)block->table,
+			.table = (uint8_t)block->limits_table,
 			.class = (uint8_t)block->class,
 			.level = (uint8_t)block->level,
 		};

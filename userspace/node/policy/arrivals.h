@@ -52,9 +52,14 @@ void arrivals_begin(struct arrivals *arrivals);
 /* arrivals_credit: of the emptiest bucket in the second at hand and that before. */
 struct arrivals_credit arrivals_credit(const struct arrivals_limit *limit);
 
-/* arrivals_read takes cnt places of a table, from first on. */
+/*
+ * arrivals_read takes cnt places of a table, from first on. A worker's
+ * sockets have limits of their own; CPUs count apart under limits that they
+ * share, so what they saw goes to the sketch as one table's.
+ */
 struct arrivals_block {
 	unsigned table, level;
+	unsigned limits_table; /* whose limits they are */
 	enum weft_class class;
 	uint32_t first, cnt;
 	const struct weft_place *places;

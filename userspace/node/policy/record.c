@@ -46,6 +46,7 @@ static void driver_read(void *ctx, const struct xdp_places *places)
 	const struct weft_config *policy = &node->fastpath.policy;
 	const struct arrivals_block block = {
 		.table = table_of_cpu(node->config->worker_cnt, places->cpu),
+		.limits_table = table_of_cpu(node->config->worker_cnt, 0),
 		.level = places->level,
 		.class = reading->class,
 		.first = places->first,
@@ -64,6 +65,7 @@ static void home_read(struct reading *reading)
 	for (unsigned level = 0; level < WEFT_LEVEL_CNT; level++) {
 		const struct arrivals_block block = {
 			.table = node->home.idx,
+			.limits_table = node->home.idx,
 			.level = level,
 			.class = reading->class,
 			.cnt = WEFT_PLACE_CNT,
@@ -137,6 +139,7 @@ void record_take(struct record *record, unsigned worker_idx, const struct arriva
 	for (unsigned i = 0; i < changes->cnt; i++) {
 		const struct arrivals_block block = {
 			.table = worker_idx,
+			.limits_table = worker_idx,
 			.level = changes->level,
 			.class = changes->class,
 			.first = changes->changes[i].idx,
