@@ -236,11 +236,8 @@ def test_all_workers_together_admit_no_more_of_a_stranger_than_the_limit(lab):
     seen = a.judged()
     check(seen["initial"] <= limit, f"{seen['initial']} of a limit of {limit}")
     check(seen["initial"] >= 200, f"less than the burst: {seen['initial']}")
-    check_eq(seen["initial"] + seen["initial-limit"], 2000, "Initials")
-    drops = {row["reason"]: row["packets"] for row in a.json("drops")["drops"]}
-    check_eq(drops["initial-limit"], seen["initial-limit"], "drops")
-    sources = a.json("drops", "--by", "source")["sources"]
-    check_eq([(row["source"], row["reason"]) for row in sources], [("127.0.0.1", "initial-limit")], "told")
+    # The others are asked to prove their address: none is dropped.
+    check_eq(seen["initial"] + seen["retry-sent"], 2000, "Initials")
 
 
 def test_a_mode_holds_at_every_worker(lab):

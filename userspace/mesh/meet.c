@@ -49,6 +49,8 @@ void mesh_meeting_ended(struct mesh *mesh, struct mesh_meeting *meeting,
 	bool is_met = close->err == WEFT_EWRONGKEY && close->has_key;
 
 	*meeting = (struct mesh_meeting){0};
+	if (is_met)
+		mesh_told_answered(&mesh->told, &told.addr);
 	if (told.met)
 		told.met(told.arg, &told.addr, is_met ? 0 : close->err ?: WEFT_ECLOSED,
 			 is_met ? close->actual_key : NULL, mesh->now_ns);

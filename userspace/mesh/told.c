@@ -52,7 +52,7 @@ static bool told_may(const struct mesh_told *told, const struct addr *addr, uint
 
 		if (age_ns(dial, now_ns) >= MESH_TOLD_HOUR_NS)
 			break;
-		if (addr_equal(&other, &host))
+		if (addr_equal(&other, &host) && !dial->is_answered)
 			return false;
 	}
 	return true;
@@ -68,4 +68,11 @@ bool mesh_told_take(struct mesh_told *told, const struct addr *addr, uint64_t no
 	told->next_idx = (told->next_idx + 1) % MESH_TOLD_CAP;
 	told->cnt += told->cnt < MESH_TOLD_CAP;
 	return true;
+}
+
+void mesh_told_answered(struct mesh_told *told, const struct addr *addr)
+{
+	for (uint32_t i = 0; i < told->cnt; i++)
+		if (addr_equal(&told->dials[i].addr, addr))
+			told->dials[i].is_answered = true;
 }

@@ -28,6 +28,7 @@ struct mesh_told {
 	struct mesh_told_dial {
 		struct addr addr;
 		uint64_t at_ns;
+		bool is_answered;
 	} dials[MESH_TOLD_CAP];
 	uint32_t next_idx, cnt;
 	uint64_t refused_cnt;
@@ -35,6 +36,11 @@ struct mesh_told {
 
 /* mesh_told_take: a dial at addr begins now. False: it may not; nothing was noted but the refusal. */
 bool mesh_told_take(struct mesh_told *told, const struct addr *addr, uint64_t now_ns);
+/*
+ * mesh_told_answered: who is at addr showed a key, and so is no victim: the dial there
+ * keeps nobody from the next one, that for this key. It still counts in its minute.
+ */
+void mesh_told_answered(struct mesh_told *told, const struct addr *addr);
 /* mesh_told_recent: dials of the last minute. */
 uint32_t mesh_told_recent(const struct mesh_told *told, uint64_t now_ns);
 

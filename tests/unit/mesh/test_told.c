@@ -33,6 +33,19 @@ static void test_an_address_is_dialled_once_an_hour_whatever_its_port(void)
 	CHECK_EQ(told.refused_cnt, 3);
 }
 
+static void test_an_address_that_showed_a_key_is_dialled_for_it(void)
+{
+	struct addr addr;
+
+	memset(&told, 0, sizeof(told));
+	CHECK_EQ(addr_parse("192.0.2.1:7000", &addr), 0);
+	CHECK(take("192.0.2.1:7000", 1000 * S));
+	mesh_told_answered(&told, &addr);
+	CHECK(take("192.0.2.1:7000", 1001 * S));
+	CHECK(!take("192.0.2.1:7000", 1002 * S)); /* the second dial has shown nothing yet */
+	CHECK_EQ(mesh_told_recent(&told, 1002 * S), 2);
+}
+
 static void test_a_network_has_four_a_minute(void)
 {
 	static const char *const rows[2][6] = {
@@ -208,6 +221,7 @@ static void test_what_a_hello_announces_is_told(void)
 int main(void)
 {
 	RUN(test_an_address_is_dialled_once_an_hour_whatever_its_port);
+	RUN(test_an_address_that_showed_a_key_is_dialled_for_it);
 	RUN(test_a_network_has_four_a_minute);
 	RUN(test_all_networks_have_32_a_minute);
 	RUN(test_an_hour_of_dials_is_remembered);
