@@ -34,6 +34,7 @@ static const struct {
 	[KIND_FIND_NODE] = {43, PKTGEN_ID_LEN, sizeof(find_node) - 1, sizeof(find_node) - 1},
 	[KIND_GET_PEERS] = {46, PKTGEN_ID_LEN, sizeof(get_peers) - 1, sizeof(get_peers) - 1},
 	[KIND_JUNK] = {8, 8, 16, 200},
+	[KIND_GIVEN] = {0, 0, 1, 0},
 };
 
 size_t frame_payload_len_min(enum kind kind)
@@ -71,8 +72,11 @@ static void write_initial(uint8_t *payload, size_t len)
 #define write_text(payload, len, text)                                                             \
 	(memset(payload, 'e', len), memcpy(payload, text, sizeof(text) - 1))
 
-static void write_payload(enum kind kind, uint8_t *payload, size_t len)
+static void write_payload(const struct frame_request *request, uint8_t *payload)
 {
+	enum kind kind = request->kind;
+	size_t len = request->payload_len;
+
 	memset(payload, NOISE, len);
 	switch (kind) {
 	case KIND_INITIAL:
@@ -90,6 +94,9 @@ static void write_payload(enum kind kind, uint8_t *payload, size_t len)
 		break;
 	case KIND_GET_PEERS:
 		write_text(payload, len, get_peers);
+		break;
+	case KIND_GIVEN:
+		memcpy(payload, request->given, len);
 		break;
 	case KIND_JUNK:
 	case KIND_CNT:
@@ -160,7 +167,7 @@ void frame_write(const struct frame_request *request, struct frame *out_frame,
 	at += sizeof(eth);
 	at += write_ip(request, at, udp_len, config);
 	memcpy(at, &udp, sizeof(udp));
-	write_payload(request->kind, at + sizeof(udp), request->payload_len);
+	write_payload(request, at + sizeof(udp));
 	/* The pseudo header: addresses (source by the program), length, protocol. */
 	config->udp_sum +=
 		sum_bytes(at, udp_len) + htons((uint16_t)udp_len) + (uint32_t)htons(IPPROTO_UDP);

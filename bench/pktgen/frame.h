@@ -20,6 +20,7 @@ enum kind {
 	KIND_FIND_NODE,	  /* DHT find_node of any target */
 	KIND_GET_PEERS,	  /* DHT get_peers of any info-hash */
 	KIND_JUNK,	  /* a datagram of no protocol */
+	KIND_GIVEN,	  /* a datagram of the caller's */
 	KIND_CNT,
 };
 
@@ -30,6 +31,7 @@ struct frame_request {
 	uint8_t dst[16]; /* IPv4: the first 4 bytes */
 	uint16_t dst_port;
 	size_t payload_len;
+	const uint8_t *given; /* payload_len bytes of KIND_GIVEN */
 };
 
 struct frame {

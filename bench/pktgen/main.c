@@ -20,6 +20,7 @@
 #define DEFAULT_ID_CNT	    1024
 #define DEFAULT_BATCH	    64
 #define BATCH_MAX	    256 /* the kernel's */
+#define PAYLOAD_CAP	    FRAME_LEN_MAX
 #define SOURCE_CNT_MAX	    (1u << 24)
 #define PORT_CNT_MAX	    (65536 - DEFAULT_SOURCE_PORT)
 
@@ -45,6 +46,7 @@ static const char help[] =
 	"                          find-node    DHT find_node, targets of noise\n"
 	"                          get-peers    DHT get_peers, info-hashes of noise\n"
 	"                          junk         no protocol that weft speaks\n"
+	"      --payload HEX     this datagram again and again, instead of a kind\n"
 	"      --size N          bytes of UDP payload\n"
 	"      --sources N       from how many addresses (1), upwards of --from\n"
 	"      --from ADDRESS    the first of them (198.18.0.0; 2001:2::, each in its own /64)\n"
@@ -69,6 +71,7 @@ enum option_code {
 	OPT_PORT,
 	OPT_MAC,
 	OPT_KIND,
+	OPT_PAYLOAD,
 	OPT_SIZE,
 	OPT_SOURCES,
 	OPT_FROM,
@@ -90,6 +93,7 @@ static const struct option options[] = {
 	{"port", required_argument, NULL, OPT_PORT},
 	{"mac", required_argument, NULL, OPT_MAC},
 	{"kind", required_argument, NULL, OPT_KIND},
+	{"payload", required_argument, NULL, OPT_PAYLOAD},
 	{"size", required_argument, NULL, OPT_SIZE},
 	{"sources", required_argument, NULL, OPT_SOURCES},
 	{"from", required_argument, NULL, OPT_FROM},
@@ -115,6 +119,7 @@ static const char *const kind_names[KIND_CNT] = {
 	[KIND_FIND_NODE] = "find-node",
 	[KIND_GET_PEERS] = "get-peers",
 	[KIND_JUNK] = "junk",
+	[KIND_GIVEN] = NULL,
 };
 
 static volatile sig_atomic_t stopped;
@@ -129,6 +134,7 @@ struct args {
 	struct weft_cid_keys keys;
 	__u64 key[2];
 	uint32_t generation;
+	uint8_t payload[PAYLOAD_CAP];
 };
 
 static void on_signal(int number)
@@ -225,12 +231,24 @@ static bool parse_hex(const char *text, uint8_t *out, size_t len)
 static enum kind kind_named(const char *name)
 {
 	for (int i = 0; i < KIND_CNT; i++) {
-		if (strcmp(name, kind_names[i]) == 0)
+		if (kind_names[i] && strcmp(name, kind_names[i]) == 0)
 			return (enum kind)i;
 	}
 	refuse("--kind %s: the kinds are initial, short-junk, short-valid, krpc, find-node, "
 	       "get-peers and junk",
 	       name);
+}
+
+static void take_payload(struct args *args, const char *value)
+{
+	size_t len = strlen(value) / 2;
+
+	if (!len || len > sizeof(args->payload) || !parse_hex(value, args->payload, len))
+		refuse("--payload: 1 to %zu bytes in hexadecimal are wanted",
+		       sizeof(args->payload));
+	args->frame.kind = KIND_GIVEN;
+	args->frame.given = args->payload;
+	args->frame.payload_len = len;
 }
 
 static void take_option(struct args *args, int which, const char *name, const char *value)
@@ -253,6 +271,9 @@ static void take_option(struct args *args, int which, const char *name, const ch
 		break;
 	case OPT_KIND:
 		args->frame.kind = kind_named(value);
+		break;
+	case OPT_PAYLOAD:
+		take_payload(args, value);
 		break;
 	case OPT_SIZE:
 		args->frame.payload_len = number(name, value, 1, FRAME_LEN_MAX);

@@ -131,6 +131,18 @@ static int conn_ready(void *ctx, struct transport_conn *conn, uint64_t now_ns)
 	return 0;
 }
 
+static void conn_token(void *ctx, struct transport_conn *conn, const uint8_t *data, size_t len,
+		       uint64_t now_ns)
+{
+	struct hostile_peer *peer = ctx;
+
+	(void)conn, (void)now_ns;
+	if (len > sizeof(peer->token))
+		return;
+	memcpy(peer->token, data, len);
+	peer->token_len = len;
+}
+
 static void conn_closed(void *ctx, struct transport_conn *conn, const struct transport_close *close,
 			uint64_t now_ns)
 {
@@ -197,6 +209,7 @@ static void stream_closed(void *ctx, struct transport_stream *stream, uint64_t c
 
 static const struct transport_events events = {
 	.conn_ready = conn_ready,
+	.conn_token = conn_token,
 	.conn_closed = conn_closed,
 	.conn_streams_available = conn_streams_available,
 	.stream_opened = stream_opened,
@@ -259,7 +272,8 @@ static int plan_dial(const struct hostile_plan *plan, struct quic_engine *engine
 		     struct transport_conn **out_conn)
 {
 	struct transport *transport = quic_engine_transport(engine);
-	struct transport_dial dial = {.remote = plan->node_addr};
+	struct transport_dial dial = {
+		.remote = plan->node_addr, .token = plan->token, .token_len = plan->token_len};
 
 	memcpy(dial.peer_key, plan->node_key, sizeof(dial.peer_key));
 	return transport->ops->dial(transport, &dial, now_ns, out_conn);

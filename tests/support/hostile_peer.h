@@ -35,7 +35,11 @@ struct hostile_plan {
 	unsigned stream_max; /* at a time, of each peer */
 	uint64_t wall_s;
 	struct random *random;
+	const uint8_t *token; /* what dials show, of an earlier session; NULL: none */
+	size_t token_len;
 };
+
+#define HOSTILE_TOKEN_CAP 256
 
 struct hostile_peer {
 	const struct hostile_plan *plan;
@@ -49,6 +53,8 @@ struct hostile_peer {
 	unsigned stream_cnt;
 	unsigned made_cnt, closed_cnt, reset_cnt; /* sessions, sessions, streams */
 	bool is_ready;
+	uint8_t token[HOSTILE_TOKEN_CAP]; /* the last that the node gave; 0 bytes: none yet */
+	size_t token_len;
 };
 
 /* hostile_peer_open takes rx and tx, also when it fails. plan is borrowed. 0 or an error. */

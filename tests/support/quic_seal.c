@@ -148,8 +148,12 @@ static size_t header_write(const struct quic_packet *packet, uint8_t *dst)
 		dst[len++] = (uint8_t)packet->scid_len;
 		memcpy(dst + len, packet->scid, packet->scid_len);
 		len += packet->scid_len;
-		if (packet->type == QUIC_SEAL_INITIAL)
-			dst[len++] = 0; /* no token */
+		if (packet->type == QUIC_SEAL_INITIAL) {
+			len += quic_varint_write(dst + len, packet->token_len);
+			if (packet->token_len)
+				memcpy(dst + len, packet->token, packet->token_len);
+			len += packet->token_len;
+		}
 		len += quic_varint_write(dst + len, QUIC_SEAL_PN_LEN + packet->payload_len +
 							    QUIC_SEAL_TAG_LEN);
 	}
@@ -242,6 +246,8 @@ static size_t header_read(const uint8_t *data, size_t len, size_t short_dcid_len
 		taken = quic_varint_read(data + off, len - off, &token_len);
 		if (!taken || token_len > len - off - taken)
 			return 0;
+		packet->token = data + off + taken;
+		packet->token_len = (size_t)token_len;
 		off += taken + (size_t)token_len;
 	}
 	taken = quic_varint_read(data + off, len - off, &rest_len);

@@ -38,6 +38,8 @@ struct quic_packet {
 	uint32_t version; /* 0: version 1 */
 	const uint8_t *dcid, *scid;
 	size_t dcid_len, scid_len;
+	const uint8_t *token; /* of an Initial */
+	size_t token_len;
 	uint8_t first_bits; /* xored into the protected bits of the first byte */
 	uint64_t number;
 	const uint8_t *payload;

@@ -119,8 +119,8 @@ $(BENCH_PROGRAMS): %: %.o $(BENCH_SUPPORT) $(LIBS)
 	$(Q)$(call link,$< $(BENCH_SUPPORT) $(BENCH_MORE)) -lm
 $(B_DIR)/bench/decisions: $(BPF_SUPPORT_OBJS)
 $(B_DIR)/bench/decisions: BENCH_MORE = $(BPF_SUPPORT_OBJS)
-$(B_DIR)/bench/announce $(B_DIR)/bench/directory: $(SUPPORT)
-$(B_DIR)/bench/announce $(B_DIR)/bench/directory: BENCH_MORE = $(SUPPORT)
+$(B_DIR)/bench/announce $(B_DIR)/bench/directory $(B_DIR)/bench/flood_forger: $(SUPPORT)
+$(B_DIR)/bench/announce $(B_DIR)/bench/directory $(B_DIR)/bench/flood_forger: BENCH_MORE = $(SUPPORT)
 $(B_DIR)/bench/search: $(SUPPORT)
 $(B_DIR)/bench/search: BENCH_MORE = $(SUPPORT) $(shell pkg-config $(if $(DYNAMIC),,--static) --libs sqlite3)
 
