@@ -640,6 +640,22 @@ void pair_net_close_dialled(struct pair_net *net, unsigned idx)
 			conn_close(conn, 0, WEFT_ETIMEOUT);
 }
 
+void pair_net_close_busy(struct pair_net *net, unsigned idx, uint32_t not_before_ms)
+{
+	for (struct pair_conn *conn = net->conns; conn; conn = conn->next) {
+		struct pair_event *event;
+
+		if (!conn->is_dialler || !conn->is_ready || conn->is_closing ||
+		    conn->end != &net->ends[idx])
+			continue;
+		conn_close(conn->peer, 0, WEFT_EREFUSED);
+		conn->is_closing = true;
+		event = event_add(net, net->now_ns, EVENT_CONN_CLOSED, conn, NULL);
+		event->close = (struct transport_close){
+			.err = WEFT_EREFUSED, .by_peer = true, .not_before_ms = not_before_ms};
+	}
+}
+
 void pair_net_init(struct pair_net *net)
 {
 	memset(net, 0, sizeof(*net));

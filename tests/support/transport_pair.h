@@ -94,6 +94,8 @@ void pair_net_run(struct pair_net *net, uint64_t len_ns);
 void pair_net_give_token(struct pair_net *net, unsigned idx, const void *data, size_t len);
 /* pair_net_close_dialled ends, as by an idle timeout, sessions that end idx dialled. */
 void pair_net_close_dialled(struct pair_net *net, unsigned idx);
+/* pair_net_close_busy: the peers of those sessions have no place for them, for not_before_ms. */
+void pair_net_close_busy(struct pair_net *net, unsigned idx, uint32_t not_before_ms);
 
 /*
  * A speaker without a mesh, for saying what no mesh would: it remembers

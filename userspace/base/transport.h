@@ -42,6 +42,7 @@ struct transport_close {
 	bool by_peer;
 	bool is_protocol_code;		       /* code is of RFC 9000 20, not of the speaker */
 	bool is_reset;			       /* by_peer, who no longer knew the connection */
+	uint32_t not_before_ms;		       /* by_peer, who has no place: when to come back */
 	bool has_key;			       /* actual_key is known (also for EWRONGKEY) */
 	uint8_t actual_key[TRANSPORT_KEY_LEN]; /* the key that did answer */
 };

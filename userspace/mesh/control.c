@@ -199,7 +199,7 @@ static void hello_keep(struct mesh_session *session, const struct mesh_hello *he
 		record->choices |= MESH_CHOICE_DIALLED;
 	mesh_peers_take(&mesh->peers, entry);
 	entry->session_cnt++;
-	entry->not_before_ns = 0;
+	mesh_deferrals_forget(&mesh->deferrals, session->key);
 	session->peer = entry;
 	mesh_peers_changed(&mesh->peers, entry, mesh->now_ns);
 }
@@ -231,15 +231,14 @@ static bool control_hello(struct mesh_session *session, const uint8_t *payload, 
 static bool control_goodbye(struct mesh_session *session, const uint8_t *payload, size_t len)
 {
 	struct mesh *mesh = session->mesh;
-	struct mesh_peer_entry *entry = mesh_peers_lookup(&mesh->peers, session->key);
 	struct mesh_bye bye;
 
 	if (mesh_bye_parse(payload, len, &bye) < 0)
 		return control_refuse(session, MESH_BYE_PROTOCOL, "malformed goodbye");
 	if (bye.not_before_ms > MESH_NOT_BEFORE_MS_MAX)
 		bye.not_before_ms = MESH_NOT_BEFORE_MS_MAX;
-	if (entry)
-		entry->not_before_ns = mesh->now_ns + bye.not_before_ms * NS_PER_MS;
+	mesh_deferrals_note(&mesh->deferrals, session->key, MESH_DEFER_ALL,
+			    mesh->now_ns + bye.not_before_ms * NS_PER_MS, mesh->now_ns);
 	session->end =
 		(struct transport_close){.err = WEFT_ECLOSED, .code = bye.reason, .by_peer = true};
 	mesh_session_close(session, MESH_BYE_DONE, "goodbye");

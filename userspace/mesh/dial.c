@@ -125,10 +125,25 @@ static bool dial_may(struct mesh_dial *dial, unsigned idx, struct transport_dial
 	return !is_told || mesh_told_take(&mesh->told, &dial->addrs[idx], mesh->now_ns);
 }
 
+/* The peer told when to come back: its addresses wait until then. */
+static bool dial_is_deferred(struct mesh_dial *dial)
+{
+	struct mesh *mesh = dial->mesh;
+	uint64_t until_ns =
+		mesh_deferrals_until(&mesh->deferrals, dial->key, MESH_DEFER_ALL, mesh->now_ns);
+
+	if (!until_ns || dial->next_idx == dial->addr_cnt)
+		return false;
+	timer_set(mesh->timers, &dial->timer, until_ns);
+	return true;
+}
+
 static void dial_next(struct mesh_dial *dial)
 {
 	struct mesh *mesh = dial->mesh;
 
+	if (dial_is_deferred(dial))
+		return;
 	while (dial->next_idx < dial->addr_cnt) {
 		unsigned idx = dial->next_idx++;
 		struct transport_dial call = {.remote = dial->addrs[idx],

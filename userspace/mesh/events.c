@@ -3,6 +3,7 @@
  * What the transport tells, given to the object it concerns. An object
  * whose user is NULL has ended on our side; what still comes is dropped.
  */
+#include "base/clock.h"
 #include "mesh/stream.h"
 
 static bool conn_is(const struct transport_conn *conn, enum mesh_conn_kind kind)
@@ -114,9 +115,19 @@ static int on_conn_ready(void *ctx, struct transport_conn *conn, uint64_t now_ns
 	return 0;
 }
 
+static void session_note_deferral(struct mesh_session *session, const struct transport_close *close)
+{
+	struct mesh *mesh = session->mesh;
+
+	if (close->not_before_ms)
+		mesh_deferrals_note(&mesh->deferrals, session->key, MESH_DEFER_ALL,
+				    mesh->now_ns + close->not_before_ms * NS_PER_MS, mesh->now_ns);
+}
+
 static void session_closed(struct mesh_session *session, const struct transport_close *close)
 {
 	session->end = *close;
+	session_note_deferral(session, close);
 	mesh_session_end(session);
 }
 
@@ -283,6 +294,20 @@ static void control_closed(struct mesh_session *session)
 		mesh_session_close(session, MESH_BYE_PROTOCOL, "control stream closed");
 }
 
+/* Streams end before their connection, which has the reason. */
+static void request_closed(struct mesh_request *request)
+{
+	struct mesh_session *session = request->session;
+	struct transport_conn_info info;
+
+	session->mesh->transport->ops->info(session->conn, &info);
+	if (info.has_ended)
+		session_note_deferral(session, &info.end);
+	mesh_request_fail(request,
+			  info.has_ended && info.end.not_before_ms ? WEFT_EBUSY : WEFT_ECLOSED,
+			  NULL);
+}
+
 static void on_stream_closed(void *ctx, struct transport_stream *stream, uint64_t code,
 			     uint64_t now_ns)
 {
@@ -297,7 +322,7 @@ static void on_stream_closed(void *ctx, struct transport_stream *stream, uint64_
 		control_closed(((struct mesh_control *)stream->user)->session);
 		break;
 	case MESH_STREAM_REQUEST:
-		mesh_request_fail(stream->user, WEFT_ECLOSED, NULL);
+		request_closed(stream->user);
 		break;
 	case MESH_STREAM_INCOMING:
 		mesh_incoming_gone(stream->user);

@@ -92,6 +92,7 @@ static int mesh_lay_out(struct mesh *mesh, struct random *random)
 	int err;
 
 	buffer_cnts(config, cnts);
+	random_fill(random, mesh->deferrals.secret, sizeof(mesh->deferrals.secret));
 	random_fill(random, secret, sizeof(secret));
 	if ((err = arena_open(&mesh->arena, mesh_footprint(config))) < 0 ||
 	    (err = pool_init(&mesh->sessions, &mesh->arena, sizeof(struct mesh_session),
@@ -296,10 +297,22 @@ void mesh_goodbye(struct mesh *mesh, unsigned reason, uint64_t not_before_ms, ui
 int mesh_connect(struct mesh *mesh, const struct mesh_peer *peer, uint64_t timeout_ns,
 		 mesh_connect_fn done, void *arg, uint64_t now_ns)
 {
+	const struct mesh_request_connect connect = {
+		.peer = peer,
+		.type = MESH_DEFER_ALL,
+		.timeout_ns = timeout_ns,
+		.done = done,
+		.arg = arg,
+	};
 	struct mesh_request *request;
 
 	mesh->now_ns = now_ns;
-	return mesh_request_connect(mesh, peer, timeout_ns, done, arg, &request);
+	return mesh_request_connect(mesh, &connect, &request);
+}
+
+uint64_t mesh_deferred_until(const struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN])
+{
+	return mesh_deferrals_until(&mesh->deferrals, key, MESH_DEFER_ALL, mesh->now_ns);
 }
 
 int mesh_ping(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], uint64_t timeout_ns,
@@ -333,6 +346,7 @@ void mesh_stats(const struct mesh *mesh, struct mesh_stats *out_stats)
 	out_stats->stream_cnt = mesh->streams.used_cnt;
 	out_stats->peer_cnt = mesh->peers.pool.used_cnt;
 	out_stats->told_cnt = mesh_told_recent(&mesh->told, mesh->now_ns);
+	out_stats->deferral_cnt = mesh_deferrals_cnt(&mesh->deferrals, mesh->now_ns);
 	out_stats->told_refused_cnt = mesh->told.refused_cnt;
 	out_stats->strangers =
 		(struct mesh_peer_part){peers->stranger_cnt, peers->bucket_cnt * peers->bucket_cap,

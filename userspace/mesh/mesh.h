@@ -84,6 +84,8 @@ struct mesh_stats {
 	uint64_t refused_cnt, timeout_cnt, hello_cnt, skew_cnt;
 	uint64_t told_refused_cnt; /* dials at addresses that strangers told, which were too many */
 	uint32_t told_cnt;	   /* and those of the last minute */
+	uint32_t
+		deferral_cnt; /* peers, and messages of peers, that are not asked yet (deferral.h) */
 	uint64_t stale_record_cnt; /* of addresses, older than the owner's newest (discovery.h) */
 	struct fair_view pools[MESH_POOL_CNT];
 };
@@ -156,6 +158,8 @@ typedef void (*mesh_connect_fn)(void *arg, int err, const uint8_t *actual_key);
 WEFT_MUST_CHECK
 int mesh_connect(struct mesh *mesh, const struct mesh_peer *peer, uint64_t timeout_ns,
 		 mesh_connect_fn done, void *arg, uint64_t now_ns);
+/* mesh_deferred_until: before this the peer of key wants no session, as it told; 0: it did not. */
+uint64_t mesh_deferred_until(const struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN]);
 /*
  * mesh_ping: `peer ping`, over a session that is there. 0, WEFT_EABSENT
  * (no session: connect first), WEFT_EBUSY (one is under way, or the

@@ -8,6 +8,7 @@
 #include "base/pool.h"
 #include "base/timer.h"
 #include "mesh/buffers.h"
+#include "mesh/deferral.h"
 #include "mesh/discovery.h"
 #include "mesh/frame.h"
 #include "mesh/hello.h"
@@ -84,10 +85,11 @@ struct mesh_session {
 	struct mesh_peer_entry *peer; /* NULL until HELLO */
 	struct list_node requests;    /* on streams */
 	struct list_node queue;	      /* waiting for stream credit */
+	struct list_node deferred;    /* waiting for the time that the peer told */
 	struct list_node incoming;
 	struct list_node streams;      /* of frames, both sides' */
 	struct list_node stream_queue; /* ours that wait for stream credit */
-	uint32_t request_cnt;	       /* of both lists */
+	uint32_t request_cnt;	       /* of these three lists */
 	uint32_t incoming_cnt;
 	uint32_t stream_cnts[2]; /* by mesh_stream_side */
 	uint32_t next_req_id;
@@ -102,6 +104,7 @@ struct mesh_session {
 
 enum mesh_request_state {
 	MESH_REQUEST_DIALLING, /* in dial->waiters */
+	MESH_REQUEST_DEFERRED, /* in session->deferred */
 	MESH_REQUEST_QUEUED,   /* in session->queue */
 	MESH_REQUEST_UNSENT,   /* has a stream that takes no more bytes yet */
 	MESH_REQUEST_SENT,
@@ -118,6 +121,8 @@ struct mesh_request {
 	struct list_node node;
 	struct timer timer;
 	const struct mesh_message_info *info; /* NULL: mesh_connect, which asks nothing */
+	uint8_t key[MESH_KEY_LEN];
+	unsigned type; /* whose deferrals it honours */
 	uint32_t req_id;
 	uint8_t *frame; /* small or medium buffer: room for a head, payload; NULL once sent */
 	size_t payload_len;
@@ -267,6 +272,7 @@ struct mesh {
 	struct mesh_peers peers;
 	struct mesh_meeting meetings[MESH_MEETING_CAP];
 	struct mesh_told told;
+	struct mesh_deferrals deferrals;
 	struct mesh_handler handlers[MESH_MESSAGE_CNT_MAX];
 	bool is_leaving;			 /* mesh_goodbye was called: nothing new begins */
 	struct mesh_stats stats;		 /* the counters; fills are read from the pools */
@@ -330,9 +336,24 @@ int mesh_request_read_error(const struct mesh *mesh, const uint8_t *payload, siz
 			    struct mesh_reply *reply);
 int mesh_request_ask(struct mesh *mesh, const struct mesh_ask *ask, uint64_t now_ns,
 		     struct mesh_request **out_request);
-int mesh_request_connect(struct mesh *mesh, const struct mesh_peer *peer, uint64_t timeout_ns,
-			 mesh_connect_fn done, void *arg, struct mesh_request **out_request);
+/* connect: what to reach peer for. type: of the message to follow, or MESH_DEFER_ALL. */
+struct mesh_request_connect {
+	const struct mesh_peer *peer;
+	unsigned type;
+	uint64_t timeout_ns;
+	mesh_connect_fn done;
+	void *arg;
+};
+int mesh_request_connect(struct mesh *mesh, const struct mesh_request_connect *connect,
+			 struct mesh_request **out_request);
 void mesh_request_cancel(struct mesh_request *request);
+/*
+ * mesh_request_move: the session of request, which was not sent, ended busy: it waits for the time
+ * that was told, or fails with it. note_deferral: key answered type by reply.
+ */
+void mesh_request_move(struct mesh_request *request);
+void mesh_request_note_deferral(struct mesh *mesh, const uint8_t *key, unsigned type,
+				const struct mesh_reply *reply);
 /* mesh_request_start puts a request on session, behind those that wait for credit. */
 void mesh_request_start(struct mesh_request *request, struct mesh_session *session);
 /* mesh_request_fail ends request, whatever its state, and tells the asker. */

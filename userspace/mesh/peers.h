@@ -67,9 +67,8 @@ struct mesh_peer_entry {
 	uint32_t session_cnt;
 	struct addr
 		foreign_at; /* where a session of another worker leads; ADDR_NONE: there is none */
-	uint64_t not_before_ns; /* it said GOODBYE until then; not kept */
-	bool is_changed;	/* differs from the store */
-	bool is_stored;		/* the store has a row, or will with the next batch */
+	bool is_changed;    /* differs from the store */
+	bool is_stored;	    /* the store has a row, or will with the next batch */
 	struct list_node place; /* linked while it has no session: a bucket, or its class's part */
 	enum fair_class placed_as;
 	uint64_t useful_hour; /* of useful_units */

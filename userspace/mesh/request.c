@@ -59,9 +59,21 @@ static void request_finish(struct mesh_request *request, const struct mesh_reply
 		told.reply(told.arg, reply, mesh->now_ns);
 }
 
+/* fail_reply: err, and when the peer may be asked again if it told. */
+static struct mesh_reply fail_reply(const struct mesh_request *request, int err)
+{
+	const struct mesh *mesh = request->mesh;
+
+	return (struct mesh_reply){
+		.err = err,
+		.not_before_ns = mesh_deferrals_until(&mesh->deferrals, request->key, request->type,
+						      mesh->now_ns),
+	};
+}
+
 static void request_finish_err(struct mesh_request *request, int err)
 {
-	struct mesh_reply reply = {.err = err};
+	struct mesh_reply reply = fail_reply(request, err);
 
 	request_finish(request, &reply);
 }
@@ -77,7 +89,7 @@ static void request_give_up(struct mesh_request *request, int err)
 void mesh_request_fail(struct mesh_request *request, int err, const uint8_t *actual_key)
 {
 	uint8_t key[MESH_KEY_LEN];
-	struct mesh_reply reply = {.err = err};
+	struct mesh_reply reply = fail_reply(request, err);
 
 	if (actual_key) {
 		memcpy(key, actual_key, sizeof(key));
@@ -128,6 +140,8 @@ static void request_expire_dialling(struct mesh_request *request)
 	mesh_request_fail(request, err, err == WEFT_EWRONGKEY ? dial->actual_key : NULL);
 }
 
+static void request_resume(struct mesh_request *request);
+
 static void request_expire(struct timer *timer, uint64_t now_ns)
 {
 	struct mesh_request *request = list_entry(timer, struct mesh_request, timer);
@@ -143,6 +157,8 @@ static void request_expire(struct timer *timer, uint64_t now_ns)
 	}
 	if (now_ns < request_due_ns(request)) {
 		timer_set(mesh->timers, timer, request_due_ns(request));
+		if (request->state == MESH_REQUEST_DEFERRED)
+			request_resume(request);
 		return;
 	}
 	mesh->stats.timeout_cnt++;
@@ -250,6 +266,51 @@ void mesh_request_writable(struct mesh_request *request)
 		request_give_up(request, err);
 }
 
+/* Half of a request's time is for the answer: it waits no longer than this for the peer. */
+static uint64_t request_defer_max_ns(const struct mesh_request *request)
+{
+	return request->deadline_ns - request->timeout_ns / 2;
+}
+
+static uint64_t request_deferred_until(const struct mesh_request *request)
+{
+	const struct mesh *mesh = request->mesh;
+
+	return mesh_deferrals_until(&mesh->deferrals, request->key, request->type, mesh->now_ns);
+}
+
+/* Holds request at session until the peer may be asked, or fails it when that is too late. */
+static void request_defer(struct mesh_request *request, struct mesh_session *session,
+			  uint64_t until_ns)
+{
+	struct mesh *mesh = request->mesh;
+
+	if (until_ns > request_defer_max_ns(request)) {
+		request_fail_soon(request, WEFT_EBUSY, until_ns);
+		return;
+	}
+	request->session = session;
+	session->request_cnt++;
+	list_push_back(&session->deferred, &request->node);
+	request->state = MESH_REQUEST_DEFERRED;
+	timer_set(mesh->timers, &request->timer, until_ns);
+}
+
+/* The time that the peer told has come, unless it told another since. */
+static void request_resume(struct mesh_request *request)
+{
+	struct mesh_session *session = request->session;
+	uint64_t until_ns = request_deferred_until(request);
+
+	list_unlink(&request->node);
+	session->request_cnt--;
+	request->session = NULL;
+	if (until_ns)
+		request_defer(request, session, until_ns);
+	else
+		mesh_request_start(request, session);
+}
+
 static int code_err(uint32_t code)
 {
 	switch (code) {
@@ -316,6 +377,14 @@ int mesh_request_read_error(const struct mesh *mesh, const uint8_t *payload, siz
 	return code_err(error.code);
 }
 
+void mesh_request_note_deferral(struct mesh *mesh, const uint8_t *key, unsigned type,
+				const struct mesh_reply *reply)
+{
+	if (reply->err == WEFT_EBUSY || reply->err == WEFT_EREFUSED)
+		mesh_deferrals_note(&mesh->deferrals, key, type, reply->not_before_ns,
+				    mesh->now_ns);
+}
+
 static void answer_whole(struct mesh_request *request, bool fin)
 {
 	const struct mesh_frame *frame = &request->in.frame;
@@ -325,6 +394,7 @@ static void answer_whole(struct mesh_request *request, bool fin)
 	if (frame->flags & MESH_FLAG_ERROR) {
 		reply.err = mesh_request_read_error(request->mesh, request->error,
 						    frame->payload_len, &reply);
+		mesh_request_note_deferral(request->mesh, request->key, request->type, &reply);
 	} else {
 		reply.payload = request->reply_buf;
 		reply.payload_len = frame->payload_len;
@@ -374,7 +444,7 @@ static bool peer_has_room(const struct mesh *mesh, const uint8_t *key)
 }
 
 static struct mesh_request *request_make(struct mesh *mesh, const struct mesh_peer *peer,
-					 uint64_t timeout_ns)
+					 unsigned type, uint64_t timeout_ns)
 {
 	struct mesh_request *request;
 
@@ -384,6 +454,8 @@ static struct mesh_request *request_make(struct mesh *mesh, const struct mesh_pe
 	}
 	request->kind = MESH_STREAM_REQUEST;
 	request->mesh = mesh;
+	memcpy(request->key, peer->key, sizeof(request->key));
+	request->type = type;
 	request->timeout_ns = timeout_ns ?: TIMEOUT_DEFAULT_NS;
 	request->deadline_ns = mesh->now_ns + request->timeout_ns;
 	list_init(&request->node);
@@ -400,31 +472,60 @@ static bool request_suits(const struct mesh_request *request, const struct mesh_
 	       (request->info || mesh_race_session_suits(session, peer));
 }
 
+/* Sends request over a session that is there, now or when the peer may be asked. */
+static void request_carry(struct mesh_request *request, struct mesh_session *session,
+			  const struct mesh_peer *peer)
+{
+	struct mesh *mesh = request->mesh;
+	uint64_t until_ns = request->type == MESH_DEFER_ALL ? 0 : request_deferred_until(request);
+
+	if (peer->is_chosen)
+		mesh_choose(mesh, peer->key, MESH_CHOICE_DIALLED, true, mesh->now_ns);
+	if (until_ns)
+		request_defer(request, session, until_ns);
+	else
+		mesh_request_start(request, session);
+	if (request->state == MESH_REQUEST_SENT)
+		mesh_race_asked(session, peer);
+}
+
 /* Sends request on its way: over the session, or to whoever dials for one. */
 static int request_route(struct mesh_request *request, const struct mesh_peer *peer)
 {
 	static const struct addr nowhere;
 	struct mesh *mesh = request->mesh;
 	struct mesh_session *session = map_lookup(&mesh->sessions_by_key, peer->key);
-	const struct mesh_peer_entry *entry = mesh_peers_lookup(&mesh->peers, peer->key);
+	uint64_t until_ns;
 
 	if (session && request_suits(request, session, peer)) {
-		if (peer->is_chosen)
-			mesh_choose(mesh, peer->key, MESH_CHOICE_DIALLED, true, mesh->now_ns);
-		mesh_request_start(request, session);
-		if (request->state == MESH_REQUEST_SENT)
-			mesh_race_asked(session, peer);
+		request_carry(request, session, peer);
 		return 0;
 	}
 	if (mesh_refuses(mesh, peer->key, &nowhere)) {
 		request_fail_soon(request, WEFT_EREFUSED, 0);
 		return 0;
 	}
-	if (entry && entry->not_before_ns > mesh->now_ns) {
-		request_fail_soon(request, WEFT_EREFUSED, entry->not_before_ns);
+	until_ns = request_deferred_until(request);
+	if (until_ns > request_defer_max_ns(request)) {
+		request_fail_soon(request, WEFT_EREFUSED, until_ns);
 		return 0;
 	}
 	return mesh_dial_wait(mesh, peer, request);
+}
+
+void mesh_request_move(struct mesh_request *request)
+{
+	struct mesh_peer peer = {0};
+	int err;
+
+	memcpy(peer.key, request->key, sizeof(peer.key));
+	list_unlink(&request->node);
+	request->session->request_cnt--;
+	request->session = NULL;
+	timer_set(request->mesh->timers, &request->timer, request->deadline_ns);
+	err = request_route(request, &peer);
+	if (err < 0)
+		mesh_request_fail(request, WEFT_EBUSY, NULL);
 }
 
 int mesh_request_check_peer(const struct mesh *mesh, const struct mesh_peer *peer)
@@ -452,7 +553,7 @@ int mesh_request_ask(struct mesh *mesh, const struct mesh_ask *ask, uint64_t now
 	if (ask->payload_len > mesh_class_payload_max(info->request_class) ||
 	    ask->payload_len > MESH_ASK_LEN_MAX)
 		return WEFT_ETOOLARGE;
-	request = request_make(mesh, &ask->peer, ask->timeout_ns);
+	request = request_make(mesh, &ask->peer, ask->type, ask->timeout_ns);
 	if (!request)
 		return WEFT_EFULL;
 	request->frame = mesh_buffers_acquire_own(&mesh->buffers,
@@ -480,20 +581,20 @@ int mesh_request_ask(struct mesh *mesh, const struct mesh_ask *ask, uint64_t now
 	return 0;
 }
 
-int mesh_request_connect(struct mesh *mesh, const struct mesh_peer *peer, uint64_t timeout_ns,
-			 mesh_connect_fn done, void *arg, struct mesh_request **out_request)
+int mesh_request_connect(struct mesh *mesh, const struct mesh_request_connect *connect,
+			 struct mesh_request **out_request)
 {
 	struct mesh_request *request;
 	int err;
 
-	if ((err = mesh_request_check_peer(mesh, peer)) < 0)
+	if ((err = mesh_request_check_peer(mesh, connect->peer)) < 0)
 		return err;
-	request = request_make(mesh, peer, timeout_ns);
+	request = request_make(mesh, connect->peer, connect->type, connect->timeout_ns);
 	if (!request)
 		return WEFT_EFULL;
-	request->connected = done;
-	request->arg = arg;
-	if ((err = request_route(request, peer)) < 0) {
+	request->connected = connect->done;
+	request->arg = connect->arg;
+	if ((err = request_route(request, connect->peer)) < 0) {
 		mesh_request_cancel(request);
 		return err;
 	}

@@ -160,6 +160,7 @@ struct mesh_session *mesh_session_make(struct mesh *mesh, struct transport_conn 
 	session->next_req_id = 1;
 	list_init(&session->requests);
 	list_init(&session->queue);
+	list_init(&session->deferred);
 	list_init(&session->incoming);
 	list_init(&session->streams);
 	list_init(&session->stream_queue);
@@ -205,12 +206,11 @@ static void session_note_end(struct mesh_session *session)
 		mesh->on_session(mesh->ctx, &info, false);
 }
 
-/* What was not sent yet has lost nothing: a twin may carry it. */
-static void session_end_queue(struct mesh_session *session)
+/* What was not sent yet has lost nothing: a twin may carry it, or a session after the time told. */
+static void session_end_waiting(struct mesh_session *session, struct list_node *waiting)
 {
-	while (!list_is_empty(&session->queue)) {
-		struct mesh_request *request =
-			list_entry(session->queue.next, struct mesh_request, node);
+	while (!list_is_empty(waiting)) {
+		struct mesh_request *request = list_entry(waiting->next, struct mesh_request, node);
 		struct mesh_session *twin =
 			map_lookup(&session->mesh->sessions_by_key, session->key);
 
@@ -218,6 +218,8 @@ static void session_end_queue(struct mesh_session *session)
 			list_unlink(&request->node);
 			session->request_cnt--;
 			mesh_request_start(request, twin);
+		} else if (session->end.not_before_ms) {
+			mesh_request_move(request);
 		} else {
 			mesh_request_fail(request, WEFT_ECLOSED, NULL);
 		}
@@ -238,10 +240,11 @@ void mesh_session_end(struct mesh_session *session)
 		mesh_incoming_gone(list_entry(session->incoming.next, struct mesh_incoming, node));
 	mesh_stream_end_all(session);
 	session_note_end(session);
-	session_end_queue(session);
+	session_end_waiting(session, &session->queue);
+	session_end_waiting(session, &session->deferred);
 	while (!list_is_empty(&session->requests))
 		mesh_request_fail(list_entry(session->requests.next, struct mesh_request, node),
-				  WEFT_ECLOSED, NULL);
+				  session->end.not_before_ms ? WEFT_EBUSY : WEFT_ECLOSED, NULL);
 	pool_release(&mesh->sessions, session);
 }
 

@@ -246,6 +246,14 @@ void mesh_stream_queue_run(struct mesh_session *session)
 	}
 }
 
+/* When the peer may be called again; 0: now, as far as it told. */
+static uint64_t stream_until(const struct mesh_stream *stream)
+{
+	const struct mesh *mesh = stream->mesh;
+
+	return mesh_deferrals_until(&mesh->deferrals, stream->peer.key, MESH_CALL, mesh->now_ns);
+}
+
 static void stream_connected(void *arg, int err, const uint8_t *actual_key)
 {
 	struct mesh_stream *stream = arg;
@@ -257,7 +265,9 @@ static void stream_connected(void *arg, int err, const uint8_t *actual_key)
 		err = session ? stream_start(stream, session) : WEFT_ECLOSED;
 	if (err < 0)
 		mesh_stream_end(stream,
-				&(struct mesh_stream_end){.err = err, .actual_key = actual_key});
+				&(struct mesh_stream_end){.err = err,
+							  .not_before_ns = stream_until(stream),
+							  .actual_key = actual_key});
 	else if (stream->transport)
 		stream_flush(stream);
 }
@@ -343,6 +353,12 @@ static int op_open(struct mesh *mesh, const struct mesh_stream_open *open, uint6
 		   struct mesh_stream **out_stream)
 {
 	struct mesh_session *session = map_lookup(&mesh->sessions_by_key, open->peer.key);
+	struct mesh_request_connect connect = {
+		.peer = &open->peer,
+		.type = MESH_CALL, /* what streams begin with is put off together */
+		.timeout_ns = open->timeout_ns,
+		.done = stream_connected,
+	};
 	struct mesh_stream *stream;
 	int err;
 
@@ -354,11 +370,11 @@ static int op_open(struct mesh *mesh, const struct mesh_stream_open *open, uint6
 	stream->events = open->events;
 	stream->arg = open->arg;
 	memcpy(stream->peer.key, open->peer.key, sizeof(stream->peer.key));
-	if (session && !mesh_race_is_on(session))
+	connect.arg = stream;
+	if (session && !mesh_race_is_on(session) && !stream_until(stream))
 		err = stream_start(stream, session);
 	else
-		err = mesh_request_connect(mesh, &open->peer, open->timeout_ns, stream_connected,
-					   stream, &stream->connect);
+		err = mesh_request_connect(mesh, &connect, &stream->connect);
 	stream->wants_session = !stream->session;
 	if (err < 0) {
 		mesh_stream_drop(stream, 0);

@@ -42,6 +42,9 @@ static void stream_read_error(struct mesh_stream *stream)
 
 	end.code = reply.code;
 	end.not_before_ns = reply.not_before_ns;
+	reply.err = end.err;
+	if (stream->side == MESH_SIDE_OPENER)
+		mesh_request_note_deferral(stream->mesh, stream->peer.key, MESH_CALL, &reply);
 	mesh_transport_ops(stream->mesh)->reset(stream->transport, 0);
 	mesh_stream_end(stream, &end);
 }

@@ -21,6 +21,14 @@ struct conn_end {
 	bool is_lingering; /* late packets of the peer are expected */
 };
 
+/* No peer may keep us away for longer than the longest time that it may tell. */
+static uint32_t busy_ms(uint64_t code)
+{
+	uint32_t ms = (uint32_t)code;
+
+	return ms < QUIC_CLOSE_BUSY_MS_MAX ? ms : QUIC_CLOSE_BUSY_MS_MAX;
+}
+
 static void explain_peer_close(const struct quic_conn *conn, struct conn_end *end)
 {
 	const ngtcp2_ccerr *ccerr = ngtcp2_conn_get_ccerr(conn->ngtcp2);
@@ -35,6 +43,8 @@ static void explain_peer_close(const struct quic_conn *conn, struct conn_end *en
 			     (ccerr->error_code & ~0xffull) == NGTCP2_CRYPTO_ERROR;
 	end->close.err = is_refusal ? WEFT_EREFUSED : WEFT_ECLOSED;
 	end->close.code = ccerr->error_code;
+	if (is_refusal && ccerr->error_code >> 32 == QUIC_CLOSE_BUSY >> 32)
+		end->close.not_before_ms = busy_ms(ccerr->error_code);
 	end->close.by_peer = true;
 	end->close.is_protocol_code = ccerr->type != NGTCP2_CCERR_TYPE_APPLICATION;
 	end->close.is_reset = conn->is_peer_reset;

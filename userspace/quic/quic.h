@@ -212,10 +212,11 @@ void quic_engine_stats(const struct quic_engine *engine, struct quic_stats *out_
 #define QUIC_CLOSE_NO_KEY  0x7765661 /* the peer showed no Ed25519 key */
 /*
  * QUIC_CLOSE_BUSY: the place went to another peer, or there is none; the low 32 bits are
- * after how many milliseconds to come back, at most 30,000.
+ * after how many milliseconds to come back, at most QUIC_CLOSE_BUSY_MS_MAX.
  */
-#define QUIC_CLOSE_BUSY	    (0x7765663ull << 32)
-#define QUIC_STREAM_REFUSED 0x7765662 /* no room for one more stream */
+#define QUIC_CLOSE_BUSY	       (0x7765663ull << 32)
+#define QUIC_CLOSE_BUSY_MS_MAX 30000
+#define QUIC_STREAM_REFUSED    0x7765662 /* no room for one more stream */
 
 /*
  * quic_openssl_init keeps OpenSSL from the configuration of the host, which

@@ -341,7 +341,7 @@ static void test_goodbye_reaches_the_peer(void)
 	CHECK(both_start(&good));
 	CHECK_EQ(ask(&asks[0], 0, 1, NULL), 0);
 	run(2 * S);
-	mesh_goodbye(parties[1].mesh, MESH_BYE_SHUTDOWN, 10000, now_ns);
+	mesh_goodbye(parties[1].mesh, MESH_BYE_SHUTDOWN, 60000, now_ns);
 	run(S);
 	CHECK_EQ(stats_of(0).session_cnt, 0);
 	CHECK_EQ(stats_of(1).session_cnt, 0);

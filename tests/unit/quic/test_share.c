@@ -90,6 +90,7 @@ static void test_who_makes_room_is_told_when_to_come_and_can(void)
 	CHECK_EQ(gone->close.err, WEFT_EREFUSED);
 	CHECK_EQ(gone->close.code >> 32, QUIC_CLOSE_BUSY >> 32);
 	CHECK((uint32_t)gone->close.code >= 1 && (uint32_t)gone->close.code <= 30000);
+	CHECK_EQ(gone->close.not_before_ms, (uint32_t)gone->close.code);
 	/* One of its own goes, and it is back without a Retry. */
 	p.a->transport->ops->close(p.a->conns[0].conn ? p.a->conns[0].conn : p.a->conns[1].conn, 0,
 				   NULL);

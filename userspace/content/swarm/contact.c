@@ -135,6 +135,14 @@ static int contact_send(struct contact *contact, struct mesh_ask *ask, uint64_t 
 	return 0;
 }
 
+/* The peer is there and says when to ask again, now or in an earlier answer. */
+static bool is_busy(const struct mesh_reply *reply)
+{
+	return reply->code == MESH_CODE_BUSY || reply->code == MESH_CODE_REFUSED ||
+	       (!reply->code && (reply->err == WEFT_EBUSY || reply->err == WEFT_EREFUSED) &&
+		reply->not_before_ns);
+}
+
 static uint64_t busy_until(const struct mesh_reply *reply, uint64_t now_ns)
 {
 	return reply->not_before_ns > now_ns ? reply->not_before_ns : now_ns + BUSY_NS;
@@ -145,7 +153,7 @@ static void contact_failed(struct contact *contact, const struct mesh_reply *rep
 {
 	struct swarm_member *member = contact->member;
 
-	if (reply->code == MESH_CODE_BUSY || reply->code == MESH_CODE_REFUSED) {
+	if (is_busy(reply)) {
 		contact->due_ns = busy_until(reply, now_ns);
 		return;
 	}
@@ -272,7 +280,7 @@ static void on_providers(void *arg, const struct mesh_reply *reply, uint64_t now
 		providers_told(member, reply, now_ns);
 	} else if (reply->code == MESH_CODE_UNKNOWN || reply->code == MESH_CODE_MALFORMED) {
 		contact->due_ns = TIMER_NEVER;
-	} else if (reply->code == MESH_CODE_BUSY) {
+	} else if (is_busy(reply)) {
 		contact->due_ns = busy_until(reply, now_ns);
 	} else {
 		contact_again_after(contact, now_ns, PROVIDERS_EVERY_MAX_NS);

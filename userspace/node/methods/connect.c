@@ -103,12 +103,31 @@ static void connecting_fail_wrong_key(const struct connecting *connecting,
 				    "actual_key", method_json_id(actual_key)));
 }
 
+static uint64_t deferred_until(const struct connecting *connecting)
+{
+	return mesh_deferred_until(connecting->node->home.mesh, connecting->key);
+}
+
+static void connecting_fail_deferred(const struct connecting *connecting)
+{
+	uint64_t left_ns = deferred_until(connecting) - connecting->node->home.now_ns;
+	unsigned long long left_s = left_ns / NS_PER_S + 1;
+	char why[96], next[64];
+
+	snprintf(why, sizeof(why), "it was busy or left, and wants no session for another %llu s",
+		 left_s);
+	snprintf(next, sizeof(next), "connect again in %llu s", left_s);
+	control_fail(connecting->call, WEFT_EREFUSED, connecting->name, why, next);
+}
+
 static void connecting_fail(const struct connecting *connecting, int err, const uint8_t *actual_key)
 {
 	if (err == WEFT_EWRONGKEY && actual_key)
 		connecting_fail_wrong_key(connecting, actual_key);
 	else if (err == WEFT_EUNREACHABLE || err == WEFT_ETIMEOUT)
 		connecting_fail_silent(connecting);
+	else if (err == WEFT_EREFUSED && deferred_until(connecting))
+		connecting_fail_deferred(connecting);
 	else if (err == WEFT_EREFUSED)
 		control_fail(connecting->call, err, connecting->name,
 			     "it answered and refused the session: it is full, or speaks no "

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ShowLimits: how full the tables of fixed capacity are, in the order of the data's way. */
 #include "dht/dht.h"
+#include "mesh/deferral.h"
 #include "mesh/told.h"
 #include "node/methods/figures.h"
 #include "node/methods/methods.h"
@@ -86,6 +87,9 @@ static void mesh_add(json_t *limits, const struct mesh_config *config, uint64_t 
 		{"mesh.peer_cap", COUNT, config->peer_cap, mesh->peer_cnt, NOT_KEPT, NOT_KEPT},
 		{"dials at told addresses", COUNT, MESH_TOLD_PER_MIN, mesh->told_cnt, NOT_KEPT,
 		 (int64_t)mesh->told_refused_cnt},
+		{"peers not asked before a time they told", COUNT,
+		 MESH_DEFERRAL_SET_CNT * MESH_DEFERRAL_SET_WAYS, mesh->deferral_cnt, NOT_KEPT,
+		 NOT_KEPT},
 		/* Its parts, and how many each has forgotten for others of its own. */
 		{"peers that are strangers", COUNT, mesh->strangers.cap, mesh->strangers.cnt,
 		 NOT_KEPT, (int64_t)mesh->strangers.evicted_cnt},
