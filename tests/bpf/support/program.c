@@ -226,6 +226,7 @@ void program_clear(struct program *program)
 	map_empty(program->skel->maps.weft_sessions);
 	map_empty(program->skel->maps.weft_bans_ipv4);
 	map_empty(program->skel->maps.weft_bans_ipv6);
+	map_zero(program, program->skel->maps.weft_proven);
 	map_zero(program, program->skel->maps.weft_places);
 	map_zero(program, program->skel->maps.weft_marks);
 	map_zero(program, program->skel->maps.weft_totals);
