@@ -297,6 +297,28 @@ static void item_put(struct fair *fair, const struct fair_path *path, enum fair_
 	fair->held_cnt++;
 }
 
+struct fair_item *fair_victim(struct fair *fair, const struct fair_path *path, uint64_t now_ns)
+{
+	time_pass(fair, now_ns);
+	return fair->held_cnt > 0 ? victim_find(fair, path, class_of(fair, path)) : NULL;
+}
+
+void fair_evict(struct fair *fair, struct fair_item *item, uint64_t now_ns)
+{
+	weft_assert(item->leaf != NULL);
+	time_pass(fair, now_ns);
+	fair->evicted_cnts[item->leaf->class]++;
+	item_remove(fair, item);
+	busy_update(fair);
+}
+
+uint32_t fair_held(struct fair *fair, const struct fair_path *path, unsigned level)
+{
+	const struct fair_account *account = fair_tree_lookup(fair, path, level, path->class);
+
+	return account ? account->held_cnt : 0;
+}
+
 enum fair_verdict fair_take(struct fair *fair, const struct fair_path *path, struct fair_item *item,
 			    uint64_t now_ns, struct fair_item **out_victim)
 {

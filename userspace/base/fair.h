@@ -229,6 +229,18 @@ uint32_t fair_not_before_ms(struct fair *fair, const struct fair_path *path, uin
  */
 bool fair_may_hold(struct fair *fair, const struct fair_path *path, uint32_t free_cnt);
 
+/*
+ * For what is full though slots are free, such as the bytes that values of
+ * many sizes take: fair_victim gives the item that a full pool would take
+ * a slot from for path, or NULL for none, and changes nothing; fair_evict
+ * takes its slot back, counted as evicted.
+ */
+struct fair_item *fair_victim(struct fair *fair, const struct fair_path *path, uint64_t now_ns);
+void fair_evict(struct fair *fair, struct fair_item *item, uint64_t now_ns);
+
+/* fair_held: slots that the account of path at level, 0 being the widest, holds in path's class. */
+uint32_t fair_held(struct fair *fair, const struct fair_path *path, unsigned level);
+
 /* fair_press: somebody waits for what these slots hold, so the busy deadline counts for a while. */
 void fair_press(struct fair *fair, uint64_t now_ns);
 

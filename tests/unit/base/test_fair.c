@@ -435,6 +435,28 @@ static void test_two_accounts_that_take_in_turn_stop_evicting_each_other(void)
 	arena_close(&arena);
 }
 
+/* A resource beside the slots is full: the same item goes that a full pool would take from. */
+static void test_victim_is_named_while_slots_are_free(void)
+{
+	struct fair_path asker = path_of("198.51.100.1:1", 9, FAIR_STRANGER);
+	struct fair_path own = path_of("192.0.2.1:1", 1, FAIR_STRANGER);
+	struct fair_view view;
+
+	pool_make(&work);
+	CHECK(!fair_victim(&fair, &asker, 0));
+	for (unsigned i = 0; i < 3; i++)
+		CHECK_EQ(take("192.0.2.1:1", 1, FAIR_STRANGER, i, i), FAIR_TAKEN);
+	CHECK_EQ(fair_held(&fair, &own, 1), 3);
+	CHECK_EQ(fair_held(&fair, &asker, 1), 0);
+	CHECK(fair_victim(&fair, &asker, 3) == &items[0]);
+	CHECK(!fair_victim(&fair, &own, 3)); /* nobody holds more than it does */
+	fair_evict(&fair, &items[0], 3);
+	CHECK(!fair_item_holds(&items[0]));
+	fair_read(&fair, &view);
+	CHECK_EQ(view.held_cnt, 2);
+	CHECK_EQ(view.evicted_cnts[FAIR_STRANGER], 1);
+}
+
 int main(void)
 {
 	RUN(test_a_pool_too_small_to_divide_is_refused);
@@ -457,5 +479,6 @@ int main(void)
 	RUN(test_a_moved_slot_leaves_its_old_account);
 	RUN(test_attackers_change_no_verdict_of_accounts_within_their_share);
 	RUN(test_two_accounts_that_take_in_turn_stop_evicting_each_other);
+	RUN(test_victim_is_named_while_slots_are_free);
 	return check_done();
 }
