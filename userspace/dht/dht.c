@@ -50,27 +50,36 @@ void dht_config_defaults(struct dht_config *config)
 	kad_lookup_defaults(&config->lookup);
 }
 
-static struct dht_items_config items_config(const struct dht_config *config)
+static enum addr_family family_of(enum dht_net net)
+{
+	return net == DHT_NET_IPV6 ? ADDR_IPV6 : ADDR_IPV4;
+}
+
+static struct dht_items_config items_config(const struct dht_config *config, enum dht_net net)
 {
 	return (struct dht_items_config){
 		.item_cap = config->item_cap,
 		.subnet_max = config->item_subnet_max,
+		.family = family_of(net),
+		.site = config->site,
 	};
 }
 
-static struct dht_swarms_config swarms_config(const struct dht_config *config)
+static struct dht_swarms_config swarms_config(const struct dht_config *config, enum dht_net net)
 {
 	return (struct dht_swarms_config){
 		.peer_cap = config->peer_cap,
 		.swarm_max = config->swarm_peer_max,
 		.subnet_max = config->peer_subnet_max,
+		.family = family_of(net),
+		.site = config->site,
 	};
 }
 
-static size_t side_footprint(const struct dht_config *config)
+static size_t side_footprint(const struct dht_config *config, enum dht_net net)
 {
-	const struct dht_items_config items = items_config(config);
-	const struct dht_swarms_config swarms = swarms_config(config);
+	const struct dht_items_config items = items_config(config, net);
+	const struct dht_swarms_config swarms = swarms_config(config, net);
 
 	return kad_table_footprint(&config->table) + dht_items_footprint(&items) +
 	       dht_swarms_footprint(&swarms) + dht_blobs_footprint();
@@ -85,16 +94,17 @@ size_t dht_footprint(const struct dht_config *config)
 
 	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++) {
 		if (config->is_on[net])
-			len += side_footprint(config);
+			len += side_footprint(config, net);
 	}
 	return len;
 }
 
-static int side_init(struct dht *dht, struct dht_side *side)
+static int side_init(struct dht *dht, enum dht_net net)
 {
+	struct dht_side *side = &dht->sides[net];
 	const struct dht_params *params = &dht->params;
-	const struct dht_items_config items = items_config(&params->config);
-	const struct dht_swarms_config swarms = swarms_config(&params->config);
+	const struct dht_items_config items = items_config(&params->config, net);
+	const struct dht_swarms_config swarms = swarms_config(&params->config, net);
 	int err;
 
 	random_fill(params->random, side->id.bytes, KAD_ID_LEN);
@@ -141,7 +151,7 @@ static int parts_init(struct dht *dht)
 	err = dht_proven_new(&dht->arena, secret, &dht->proven);
 	for (unsigned net = 0; net < DHT_FAMILY_CNT && err == 0; net++) {
 		if (params->config.is_on[net])
-			err = side_init(dht, &dht->sides[net]);
+			err = side_init(dht, net);
 	}
 	return err < 0 ? err : asking_init(dht, secret);
 }

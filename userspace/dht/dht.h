@@ -8,6 +8,8 @@
 
 #include "base/addr.h"
 #include "base/cursor.h"
+#include "base/fair.h"
+#include "base/fair_path.h"
 #include "base/pool.h"
 #include "dht/reason.h"
 #include "kad/lookup.h"
@@ -47,6 +49,7 @@ struct dht_config {
 	uint32_t peer_cap;	       /* BEP-5 peers kept for others, of all swarms */
 	uint32_t swarm_peer_max;       /* of them in one swarm */
 	uint32_t peer_subnet_max;      /* of them announced from one /24 or /64 */
+	struct fair_site site;	       /* limits.site: both are shared by network */
 	uint32_t query_cap;	       /* queries of ours that wait for a reply */
 	uint32_t search_cap;	       /* searches at a time, asked for or our own */
 	uint32_t own_cap;	       /* items and announces of ours, refreshed hourly */
@@ -233,6 +236,9 @@ struct dht_stats {
 	struct kad_table_counts nodes[DHT_FAMILY_CNT];
 };
 void dht_stats(const struct dht *dht, uint64_t now_ns, struct dht_stats *out_stats);
+/* What is kept for others, in both networks, by class. */
+void dht_items_pool(const struct dht *dht, struct fair_view *out);
+void dht_peers_pool(const struct dht *dht, struct fair_view *out);
 
 /*
  * What the XDP program answers from, and userspace answers from as well,

@@ -29,9 +29,12 @@ struct dht_items {
 static struct kad_storage_config index_config(const struct dht_items_config *config)
 {
 	return (struct kad_storage_config){
+		.name = "dht.item_cap",
 		.value_cap = config->item_cap,
 		.key_max = 1,
 		.subnet_max = config->subnet_max,
+		.family = config->family,
+		.site = config->site,
 	};
 }
 
@@ -154,7 +157,7 @@ static enum dht_reason item_add(struct dht_items *items, const struct dht_items_
 	slot_fill(slot, put->item);
 	value.seq = (uint64_t)slot->seq;
 	value.handle = pool_handle_of(&items->slots, slot);
-	done = kad_storage_put(items->index, &value);
+	done = kad_storage_put(items->index, &value, now_ns);
 	if (done == KAD_PUT_ADDED || done == KAD_PUT_REPLACED)
 		return DHT_STORED;
 	pool_release(&items->slots, slot);
@@ -177,8 +180,11 @@ enum dht_reason dht_items_put(struct dht_items *items, const struct dht_items_pu
 	if (reason != DHT_STORED)
 		return reason;
 	if (slot && slot_is(slot, item)) {
-		(void)kad_storage_refresh(items->index, out_target, &no_owner,
-					  now_ns + DHT_ITEM_LIFE_NS);
+		const struct kad_value again = {.key = *out_target,
+						.source = *put->source,
+						.expires_ns = now_ns + DHT_ITEM_LIFE_NS};
+
+		(void)kad_storage_refresh(items->index, &again, now_ns);
 		return DHT_STORED;
 	}
 	if (dht_item_verify(item) < 0)
@@ -212,6 +218,11 @@ void dht_items_expire(struct dht_items *items, uint64_t now_ns)
 uint64_t dht_items_next_ns(const struct dht_items *items)
 {
 	return kad_storage_next_ns(items->index);
+}
+
+void dht_items_view(const struct dht_items *items, struct fair_view *out)
+{
+	kad_storage_view(items->index, out);
 }
 
 uint32_t dht_items_cnt(const struct dht_items *items)

@@ -22,7 +22,9 @@ struct dht_items;
 
 struct dht_items_config {
 	uint32_t item_cap;
-	uint32_t subnet_max; /* items put from one kad_subnet */
+	uint32_t subnet_max;	 /* items put from one kad_subnet */
+	enum addr_family family; /* of all who put */
+	struct fair_site site;
 };
 
 size_t dht_items_footprint(const struct dht_items_config *config);
@@ -55,5 +57,6 @@ bool dht_items_get(const struct dht_items *items, const struct kad_id *target,
 void dht_items_expire(struct dht_items *items, uint64_t now_ns);
 uint64_t dht_items_next_ns(const struct dht_items *items);
 uint32_t dht_items_cnt(const struct dht_items *items);
+void dht_items_view(const struct dht_items *items, struct fair_view *out);
 
 #endif

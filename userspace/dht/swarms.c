@@ -19,9 +19,13 @@ struct dht_swarms {
 static struct kad_storage_config index_config(const struct dht_swarms_config *config)
 {
 	return (struct kad_storage_config){
+		.name = "dht.peer_cap",
 		.value_cap = config->peer_cap,
 		.key_max = config->swarm_max,
+		.key_addr_max = DHT_SWARM_ADDR_MAX,
 		.subnet_max = config->subnet_max,
+		.family = config->family,
+		.site = config->site,
 	};
 }
 
@@ -82,7 +86,7 @@ enum dht_reason dht_swarms_announce(struct dht_swarms *swarms, const struct kad_
 		.handle = peer->port,
 	};
 
-	switch (kad_storage_put(swarms->index, &value)) {
+	switch (kad_storage_put(swarms->index, &value, now_ns)) {
 	case KAD_PUT_ADDED:
 	case KAD_PUT_REPLACED:
 		return DHT_ANNOUNCED;
@@ -117,6 +121,11 @@ void dht_swarms_expire(struct dht_swarms *swarms, uint64_t now_ns)
 uint64_t dht_swarms_next_ns(const struct dht_swarms *swarms)
 {
 	return kad_storage_next_ns(swarms->index);
+}
+
+void dht_swarms_view(const struct dht_swarms *swarms, struct fair_view *out)
+{
+	kad_storage_view(swarms->index, out);
 }
 
 void dht_swarms_count(const struct dht_swarms *swarms, struct dht_swarms_counts *out_counts)

@@ -18,10 +18,19 @@ struct dht_swarms;
 /* BitTorrent clients announce every half an hour: one that missed it three times has gone. */
 #define DHT_PEER_LIFE_NS (2 * 3600 * 1000000000ull)
 
+/*
+ * Peers of one info-hash at one address, IPv4 /32 or IPv6 /64: subscribers behind one address
+ * that share a swarm are few, and a stranger who claims each port of its own is not to fill
+ * what is told of the swarm.
+ */
+#define DHT_SWARM_ADDR_MAX 16
+
 struct dht_swarms_config {
-	uint32_t peer_cap;   /* in all */
-	uint32_t swarm_max;  /* of one info-hash */
-	uint32_t subnet_max; /* announced from one kad_subnet */
+	uint32_t peer_cap;	 /* in all */
+	uint32_t swarm_max;	 /* of one info-hash */
+	uint32_t subnet_max;	 /* announced from one kad_subnet */
+	enum addr_family family; /* of all who announce */
+	struct fair_site site;
 };
 
 size_t dht_swarms_footprint(const struct dht_swarms_config *config);
@@ -49,6 +58,7 @@ uint64_t dht_swarms_next_ns(const struct dht_swarms *swarms);
 struct dht_swarms_counts {
 	uint32_t swarm_cnt, peer_cnt;
 };
+void dht_swarms_view(const struct dht_swarms *swarms, struct fair_view *out);
 void dht_swarms_count(const struct dht_swarms *swarms, struct dht_swarms_counts *out_counts);
 
 #endif

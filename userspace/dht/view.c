@@ -80,6 +80,40 @@ void dht_stats(const struct dht *dht, uint64_t now_ns, struct dht_stats *out_sta
 	}
 }
 
+static void view_add(struct fair_view *sum, const struct fair_view *more)
+{
+	if (sum->name)
+		fair_view_add(sum, more);
+	else
+		*sum = *more;
+}
+
+void dht_items_pool(const struct dht *dht, struct fair_view *out)
+{
+	*out = (struct fair_view){0};
+	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++) {
+		struct fair_view view;
+
+		if (!dht_side_is_on(&dht->sides[net]))
+			continue;
+		dht_items_view(dht->sides[net].items, &view);
+		view_add(out, &view);
+	}
+}
+
+void dht_peers_pool(const struct dht *dht, struct fair_view *out)
+{
+	*out = (struct fair_view){0};
+	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++) {
+		struct fair_view view;
+
+		if (!dht_side_is_on(&dht->sides[net]))
+			continue;
+		dht_swarms_view(dht->sides[net].swarms, &view);
+		view_add(out, &view);
+	}
+}
+
 const struct weft_krpc_reply_keys *dht_reply_keys(const struct dht *dht)
 {
 	return &dht->transactions.keys;

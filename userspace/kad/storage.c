@@ -2,7 +2,7 @@
 /*
  * Records lie in a pool; each key has a list of its records, each subnet a
  * count, and one binary heap holds all records by expiry. The heap is also
- * the array that random draws are made from.
+ * the array that random draws are made from. Who pays: storage_share.c.
  */
 #include "kad/storage.h"
 
@@ -10,39 +10,8 @@
 
 #include "base/arena.h"
 #include "base/assert.h"
-#include "base/map.h"
-#include "base/pool.h"
 #include "base/random.h"
-
-struct storage_key {
-	struct storage_record *first, *last;
-	unsigned cnt;
-};
-
-struct storage_subnet {
-	struct addr prefix;
-	unsigned cnt;
-};
-
-struct storage_record {
-	struct kad_value value; /* first, so that a borrowed value leads back here */
-	struct storage_record *next, *prev;
-	struct storage_subnet *subnet;
-	unsigned heap_idx;
-};
-
-struct kad_storage {
-	struct kad_storage_config config;
-	struct kad_id own_id;
-	struct random *random;
-	kad_dropped_fn dropped;
-	void *arg;
-	struct pool records, keys, subnets;
-	struct map by_key;    /* kad_id to storage_key */
-	struct map by_subnet; /* struct addr to storage_subnet */
-	struct storage_record **heap;
-	struct kad_storage_counts counts;
-};
+#include "kad/storage_state.h"
 
 static size_t aligned(size_t len)
 {
@@ -58,7 +27,7 @@ size_t kad_storage_footprint(const struct kad_storage_config *config)
 	       pool_footprint(sizeof(struct storage_key), cap) +
 	       pool_footprint(sizeof(struct storage_subnet), cap) + map_footprint(KAD_ID_LEN, cap) +
 	       map_footprint(sizeof(struct addr), cap) +
-	       aligned(cap * sizeof(struct storage_record *));
+	       aligned(cap * sizeof(struct storage_record *)) + kad_storage_share_footprint(config);
 }
 
 int kad_storage_new(struct arena *arena, const struct kad_storage_config *config,
@@ -70,7 +39,8 @@ int kad_storage_new(struct arena *arena, const struct kad_storage_config *config
 	uint64_t secret[2];
 	int err;
 
-	weft_assert(cap >= 1 && config->key_max >= 1 && config->subnet_max >= 1);
+	weft_assert(cap >= KAD_STORAGE_CAP_MIN);
+	weft_assert(config->key_max >= 1 && config->subnet_max >= 1);
 	if (!storage)
 		return WEFT_EFULL;
 	random_fill(random, secret, sizeof(secret));
@@ -88,6 +58,8 @@ int kad_storage_new(struct arena *arena, const struct kad_storage_config *config
 	storage->heap = arena_alloc(arena, cap * sizeof(struct storage_record *));
 	if (!storage->heap)
 		return WEFT_EFULL;
+	if ((err = kad_storage_share_init(storage, arena, secret)) < 0)
+		return err;
 	*out_storage = storage;
 	return 0;
 }
@@ -214,6 +186,7 @@ static void record_drop(struct kad_storage *storage, struct storage_record *reco
 		pool_release(&storage->keys, key);
 	}
 	subnet_leave(storage, record->subnet);
+	fair_release(&storage->fair, &record->slot, storage->fair.now_ns);
 	pool_release(&storage->records, record);
 	if (moved != record) {
 		heap_place(storage, moved, idx);
@@ -222,7 +195,7 @@ static void record_drop(struct kad_storage *storage, struct storage_record *reco
 	storage->dropped(storage->arg, &value);
 }
 
-static void record_add(struct kad_storage *storage, const struct kad_value *value)
+static void record_add(struct kad_storage *storage, const struct kad_value *value, uint64_t now_ns)
 {
 	struct storage_key *key = map_lookup(&storage->by_key, &value->key);
 	struct storage_record *record = pool_acquire(&storage->records);
@@ -237,25 +210,28 @@ static void record_add(struct kad_storage *storage, const struct kad_value *valu
 	}
 	record->value = *value;
 	record->subnet = subnet_join(storage, &value->source);
+	kad_storage_share_take(storage, record, now_ns);
 	key_link_first(key, record);
 	heap_place(storage, record, storage->records.used_cnt - 1);
 	heap_settle(storage, record);
 }
 
-/* Of a few drawn at random the one farthest from us, or NULL if none is farther than key. */
-static struct storage_record *draw_farther(struct kad_storage *storage, const struct kad_id *key)
+/* The owner's newer value takes the place of its former one, which keeps its standing. */
+static void record_replace(struct kad_storage *storage, struct storage_record *record,
+			   const struct kad_value *value, uint64_t now_ns)
 {
-	struct storage_record *farthest = NULL;
+	struct storage_key *key = map_lookup(&storage->by_key, &value->key);
+	struct storage_subnet *subnet = record->subnet;
+	struct kad_value former = record->value;
 
-	for (unsigned i = 0; i < KAD_STORAGE_DRAWS; i++) {
-		uint64_t idx = random_below(storage->random, storage->records.used_cnt);
-		struct storage_record *drawn = storage->heap[idx];
-		const struct kad_id *nearer = farthest ? &farthest->value.key : key;
-
-		if (kad_id_is_nearer(&storage->own_id, nearer, &drawn->value.key))
-			farthest = drawn;
-	}
-	return farthest;
+	record->subnet = subnet_join(storage, &value->source);
+	subnet_leave(storage, subnet);
+	record->value = *value;
+	heap_settle(storage, record);
+	key_unlink(key, record);
+	key_link_first(key, record);
+	kad_storage_share_refresh(storage, record, &value->source, now_ns);
+	storage->dropped(storage->arg, &former);
 }
 
 static enum kad_put put_counted(struct kad_storage *storage, enum kad_put put)
@@ -280,45 +256,47 @@ bool kad_storage_has_room_for(const struct kad_storage *storage, const struct ka
 			       key_find(map_lookup(&storage->by_key, &value->key), &value->owner));
 }
 
-enum kad_put kad_storage_put(struct kad_storage *storage, const struct kad_value *value)
+enum kad_put kad_storage_put(struct kad_storage *storage, const struct kad_value *value,
+			     uint64_t now_ns)
 {
 	struct storage_key *key = map_lookup(&storage->by_key, &value->key);
-	struct storage_record *former = key_find(key, &value->owner), *victim = NULL;
-	bool is_displacing = !former && key && key->cnt >= storage->config.key_max;
+	struct storage_record *former = key_find(key, &value->owner), *payer = NULL;
 
 	if (former && value->seq < former->value.seq)
 		return put_counted(storage, KAD_PUT_OLDER);
 	if (!subnet_has_room(storage, &value->source, former))
 		return put_counted(storage, KAD_PUT_SUBNET_FULL);
-	if (former)
-		victim = former;
-	else if (is_displacing)
-		victim = key->last;
-	else if (storage->records.used_cnt == storage->config.value_cap) {
-		victim = draw_farther(storage, &value->key);
-		if (!victim)
-			return put_counted(storage, KAD_PUT_FARTHER);
-		storage->counts.evicted++;
+	if (former) {
+		record_replace(storage, former, value, now_ns);
+		return put_counted(storage, KAD_PUT_REPLACED);
 	}
-	storage->counts.displaced += is_displacing;
-	if (victim)
-		record_drop(storage, victim);
-	record_add(storage, value);
-	return put_counted(storage, former ? KAD_PUT_REPLACED : KAD_PUT_ADDED);
+	if (key)
+		payer = kad_storage_key_payer(storage, key, value);
+	if (payer) {
+		storage->counts.displaced++;
+		record_drop(storage, payer);
+	} else if (storage->records.used_cnt == storage->config.value_cap &&
+		   !kad_storage_evict(storage, value, now_ns)) {
+		kad_storage_share_refuse(storage, value, now_ns);
+		return put_counted(storage, KAD_PUT_FARTHER);
+	}
+	record_add(storage, value, now_ns);
+	return put_counted(storage, KAD_PUT_ADDED);
 }
 
-bool kad_storage_refresh(struct kad_storage *storage, const struct kad_id *key_id,
-			 const struct kad_id *owner, uint64_t expires_ns)
+bool kad_storage_refresh(struct kad_storage *storage, const struct kad_value *value,
+			 uint64_t now_ns)
 {
-	struct storage_key *key = map_lookup(&storage->by_key, key_id);
-	struct storage_record *record = key_find(key, owner);
+	struct storage_key *key = map_lookup(&storage->by_key, &value->key);
+	struct storage_record *record = key_find(key, &value->owner);
 
 	if (!record)
 		return false;
-	record->value.expires_ns = expires_ns;
+	record->value.expires_ns = value->expires_ns;
 	heap_settle(storage, record);
 	key_unlink(key, record);
 	key_link_first(key, record);
+	kad_storage_share_refresh(storage, record, &value->source, now_ns);
 	return true;
 }
 
@@ -331,15 +309,15 @@ void kad_storage_drop(struct kad_storage *storage, const struct kad_id *key,
 		record_drop(storage, record);
 }
 
-bool kad_storage_evict(struct kad_storage *storage, const struct kad_id *key)
+bool kad_storage_evict(struct kad_storage *storage, const struct kad_value *value, uint64_t now_ns)
 {
-	struct storage_record *victim =
-		storage->records.used_cnt ? draw_farther(storage, key) : NULL;
+	struct storage_record *payer = kad_storage_share_payer(storage, value, now_ns);
 
-	if (!victim)
+	if (!payer)
 		return false;
 	storage->counts.evicted++;
-	record_drop(storage, victim);
+	fair_evict(&storage->fair, &payer->slot, now_ns);
+	record_drop(storage, payer);
 	return true;
 }
 

@@ -73,7 +73,7 @@ static void test_freshest_of_an_owner_wins(void)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct kad_value value = value_of(1, 1, rows[i].seq);
 
-		CHECK_EQ(kad_storage_put(storage, &value), rows[i].want);
+		CHECK_EQ(kad_storage_put(storage, &value, 0), rows[i].want);
 	}
 	CHECK_EQ(gone_cnt, 2);
 	CHECK_EQ(gone.seq, 5);
@@ -87,11 +87,12 @@ static void test_full_key_drops_what_was_refreshed_longest_ago(void)
 	struct kad_value third = value_of(1, 3, 3), fourth = value_of(1, 4, 4);
 
 	begin(3, CAP);
-	CHECK_EQ(kad_storage_put(storage, &first), KAD_PUT_ADDED);
-	CHECK_EQ(kad_storage_put(storage, &second), KAD_PUT_ADDED);
-	CHECK_EQ(kad_storage_put(storage, &third), KAD_PUT_ADDED);
-	CHECK(kad_storage_refresh(storage, &first.key, &first.owner, 200));
-	CHECK_EQ(kad_storage_put(storage, &fourth), KAD_PUT_ADDED);
+	CHECK_EQ(kad_storage_put(storage, &first, 0), KAD_PUT_ADDED);
+	CHECK_EQ(kad_storage_put(storage, &second, 0), KAD_PUT_ADDED);
+	CHECK_EQ(kad_storage_put(storage, &third, 0), KAD_PUT_ADDED);
+	first.expires_ns = 200;
+	CHECK(kad_storage_refresh(storage, &first, 0));
+	CHECK_EQ(kad_storage_put(storage, &fourth, 0), KAD_PUT_ADDED);
 	CHECK_EQ(gone_cnt, 1);
 	CHECK_EQ(gone.handle, second.handle);
 	CHECK_EQ(kad_storage_key_cnt(storage, &first.key), 3);
@@ -108,17 +109,17 @@ static void test_subnet_has_its_share(void)
 	for (unsigned i = 0; i < 3; i++) {
 		value.key.bytes[2] = (uint8_t)i;
 		value.source.ip[3] = (uint8_t)i;
-		CHECK_EQ(kad_storage_put(storage, &value),
+		CHECK_EQ(kad_storage_put(storage, &value, 0),
 			 i < 2 ? KAD_PUT_ADDED : KAD_PUT_SUBNET_FULL);
 	}
 	/* What it has it may bring up to date. */
 	value.key.bytes[2] = 1;
 	value.seq = 2;
-	CHECK_EQ(kad_storage_put(storage, &value), KAD_PUT_REPLACED);
+	CHECK_EQ(kad_storage_put(storage, &value, 0), KAD_PUT_REPLACED);
 	/* What goes gives its share back. */
 	kad_storage_drop(storage, &value.key, &value.owner);
 	value.key.bytes[2] = 2;
-	CHECK_EQ(kad_storage_put(storage, &value), KAD_PUT_ADDED);
+	CHECK_EQ(kad_storage_put(storage, &value, 0), KAD_PUT_ADDED);
 	CHECK_EQ(counts().subnets, 1);
 }
 
@@ -129,9 +130,9 @@ static void test_room_of_a_subnet_is_told_before_a_put(void)
 	begin(4, 1);
 	second.source = value.source;
 	CHECK(kad_storage_has_room_for(storage, &value));
-	CHECK_EQ(kad_storage_put(storage, &value), KAD_PUT_ADDED);
+	CHECK_EQ(kad_storage_put(storage, &value, 0), KAD_PUT_ADDED);
 	CHECK(!kad_storage_has_room_for(storage, &second));
-	CHECK_EQ(kad_storage_put(storage, &second), KAD_PUT_SUBNET_FULL);
+	CHECK_EQ(kad_storage_put(storage, &second, 0), KAD_PUT_SUBNET_FULL);
 	value.seq++;
 	CHECK(kad_storage_has_room_for(storage, &value)); /* it takes its own place */
 }
@@ -141,11 +142,13 @@ static void test_refresh_by_another_costs_neither(void)
 	struct kad_value value = value_of(1, 1, 1);
 
 	begin(4, 1);
-	CHECK_EQ(kad_storage_put(storage, &value), KAD_PUT_ADDED);
-	CHECK(kad_storage_refresh(storage, &value.key, &value.owner, 300));
+	CHECK_EQ(kad_storage_put(storage, &value, 0), KAD_PUT_ADDED);
+	value.expires_ns = 300;
+	value.source.ip[1]++;
+	CHECK(kad_storage_refresh(storage, &value, 0));
 	CHECK_EQ(kad_storage_next_ns(storage), 300);
 	value.owner.bytes[0] = 9;
-	CHECK(!kad_storage_refresh(storage, &value.key, &value.owner, 300));
+	CHECK(!kad_storage_refresh(storage, &value, 0));
 }
 
 static void test_full_index_keeps_what_is_near(void)
@@ -157,11 +160,11 @@ static void test_full_index_keeps_what_is_near(void)
 		struct kad_value value = value_of(i, 0, 1);
 
 		value.key.bytes[0] = 0x00; /* as far as can be */
-		CHECK_EQ(kad_storage_put(storage, &value), KAD_PUT_ADDED);
+		CHECK_EQ(kad_storage_put(storage, &value, 0), KAD_PUT_ADDED);
 	}
 	far.key.bytes[0] = 0x7f;
-	CHECK_EQ(kad_storage_put(storage, &far), KAD_PUT_FARTHER);
-	CHECK_EQ(kad_storage_put(storage, &near), KAD_PUT_ADDED);
+	CHECK_EQ(kad_storage_put(storage, &far, 0), KAD_PUT_FARTHER);
+	CHECK_EQ(kad_storage_put(storage, &near, 0), KAD_PUT_ADDED);
 	CHECK_EQ(gone_cnt, 1);
 	CHECK_EQ(gone.key.bytes[0], 0);
 	CHECK_EQ(counts().values, CAP);
@@ -174,12 +177,12 @@ static void test_a_million_foreign_puts_change_nothing_but_counts(void)
 
 	begin(4, CAP);
 	mine.key = own;
-	CHECK_EQ(kad_storage_put(storage, &mine), KAD_PUT_ADDED);
+	CHECK_EQ(kad_storage_put(storage, &mine, 0), KAD_PUT_ADDED);
 	for (unsigned i = 0; i < 1000000; i++) {
 		struct kad_value value = value_of(i, i >> 16, 1);
 
 		random_fill(&dice, value.key.bytes, KAD_ID_LEN);
-		(void)kad_storage_put(storage, &value);
+		(void)kad_storage_put(storage, &value, 0);
 	}
 	CHECK_EQ(counts().values, CAP);
 	CHECK(kad_storage_find(storage, &own, &mine.owner));
@@ -194,7 +197,7 @@ static void test_values_expire_in_order(void)
 		struct kad_value value = value_of(i, i, 1);
 
 		value.expires_ns = 1 + random_below(&dice, 1000);
-		CHECK_EQ(kad_storage_put(storage, &value), KAD_PUT_ADDED);
+		CHECK_EQ(kad_storage_put(storage, &value, 0), KAD_PUT_ADDED);
 	}
 	CHECK(counts().values == CAP);
 	while (kad_storage_next_ns(storage) != UINT64_MAX) {
@@ -234,7 +237,7 @@ static void test_index_agrees_with_a_list(void)
 			if (at < cnt)
 				list[at] = list[--cnt];
 		} else {
-			CHECK_EQ(kad_storage_put(storage, &value),
+			CHECK_EQ(kad_storage_put(storage, &value, 0),
 				 at < cnt ? KAD_PUT_REPLACED : KAD_PUT_ADDED);
 			list[at] = value;
 			cnt += at == cnt;
@@ -251,15 +254,16 @@ static void test_index_agrees_with_a_list(void)
 
 static void test_evicted_is_what_is_farther(void)
 {
-	struct kad_id far = {{0x01}}, near = {{0x80, 0, 0, 1}};
+	struct kad_value far = value_of(1, 1, 1), near = value_of(0, 1, 1);
 	struct kad_value value = value_of(1, 1, 1);
 
 	begin(1, CAP);
-	CHECK(!kad_storage_evict(storage, &near)); /* nothing is there */
-	CHECK_EQ(kad_storage_put(storage, &value), KAD_PUT_ADDED);
-	CHECK(!kad_storage_evict(storage, &far));
+	far.key.bytes[0] = 0x01;
+	CHECK(!kad_storage_evict(storage, &near, 0)); /* nothing is there */
+	CHECK_EQ(kad_storage_put(storage, &value, 0), KAD_PUT_ADDED);
+	CHECK(!kad_storage_evict(storage, &far, 0));
 	CHECK_EQ(counts().values, 1);
-	CHECK(kad_storage_evict(storage, &near));
+	CHECK(kad_storage_evict(storage, &near, 0));
 	CHECK_EQ(counts().values, 0);
 	CHECK_EQ(counts().evicted, 1);
 	CHECK_EQ(gone_cnt, 1);
@@ -271,7 +275,7 @@ static void test_arena_too_small_is_refused(void)
 	struct kad_storage *none = NULL;
 	struct arena small = {0};
 
-	CHECK_EQ(arena_open(&small, kad_storage_footprint(&config) - 64), 0);
+	CHECK_EQ(arena_open(&small, kad_storage_footprint(&config) - 128), 0);
 	CHECK_EQ(kad_storage_new(&small, &config, &own, &dice, note_gone, NULL, &none), WEFT_EFULL);
 	CHECK(!none);
 	arena_close(&small);

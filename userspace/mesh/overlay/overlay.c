@@ -53,6 +53,7 @@ static struct overlay_values_config values_config(const struct overlay_config *c
 		.value_cap = config->value_cap,
 		.memory_len = config->value_memory_len,
 		.subnet_max = config->subnet_max,
+		.site = config->site,
 	};
 }
 
@@ -216,6 +217,9 @@ static void record_load(void *arg, const struct overlay_record *record)
 		.rule = overlay_rules_find(&overlay->rules, record->tag),
 		.claim = &record->claim,
 		.source = record->source,
+		/* Its own values alone have no source. */
+		.source_class = record->source.family == ADDR_NONE ? FAIR_CHOSEN : FAIR_STRANGER,
+		.now_ns = loading->now_ns,
 	};
 	const struct overlay_kept *kept;
 	enum overlay_reason reason;
@@ -317,6 +321,11 @@ uint64_t overlay_next_ns(const struct overlay *overlay)
 bool overlay_is_serving(const struct overlay *overlay)
 {
 	return overlay->is_serving;
+}
+
+void overlay_view(const struct overlay *overlay, struct fair_view *out)
+{
+	overlay_values_view(overlay->values, out);
 }
 
 void overlay_stats(const struct overlay *overlay, uint64_t now_ns, struct overlay_stats *out_stats)

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/fair_path.h"
 #include "kad/lookup.h"
 #include "kad/table.h"
 #include "mesh/neighbours.h"
@@ -43,6 +44,7 @@ struct overlay_config {
 	uint32_t value_cap;	   /* values kept, in all */
 	size_t value_memory_len;   /* bytes of them */
 	uint32_t subnet_max;	   /* values stored from one kad_subnet */
+	struct fair_site site;	   /* limits.site: values are shared by network */
 	uint32_t run_cap;	   /* puts, gets and lookups of our own at once */
 	uint32_t query_cap;	   /* requests of theirs at once */
 	size_t work_memory_len;	   /* what is asked and put at the moment */
@@ -115,6 +117,9 @@ enum overlay_keepers overlay_keepers(const struct overlay *overlay);
 
 /* overlay_is_serving: others can dial this node, and it keeps values for them. */
 bool overlay_is_serving(const struct overlay *overlay);
+
+/* overlay_view: values kept, by the class of those who stored them. */
+void overlay_view(const struct overlay *overlay, struct fair_view *out);
 
 struct overlay_stats {
 	bool is_serving;

@@ -268,14 +268,13 @@ static bool is_own_place(const struct overlay_run *run, const struct kad_closest
 
 static void store_own(struct overlay_run *run, uint64_t now_ns)
 {
-	static const struct addr nowhere;
 	struct overlay_store store;
+	struct overlay_taken taken;
 	enum overlay_reason reason;
-	uint64_t kept_s;
 
 	if (overlay_store_parse(run->message, run->message_len, &store) < 0)
 		return;
-	reason = overlay_take(run->overlay, &store, &nowhere, now_ns, &kept_s);
+	reason = overlay_take(run->overlay, &store, NULL, now_ns, &taken);
 	run->result.stored_cnt += reason == OVERLAY_STORED || reason == OVERLAY_REFRESHED;
 }
 

@@ -269,9 +269,17 @@ static enum overlay_reason store_judge(struct overlay *overlay, const struct ove
 	return kept->claim.expires_s > wall_s ? OVERLAY_STORED : OVERLAY_EXPIRED;
 }
 
-enum overlay_reason overlay_take(struct overlay *overlay, const struct overlay_store *store,
-				 const struct addr *source, uint64_t now_ns, uint64_t *out_kept_s)
+/* That this node dialled a peer says nothing here: to store, it dials whom it is told of. */
+static enum fair_class asker_class(const struct mesh_neighbour *asker)
 {
+	return asker->is_known ? FAIR_KNOWN : FAIR_STRANGER;
+}
+
+enum overlay_reason overlay_take(struct overlay *overlay, const struct overlay_store *store,
+				 const struct mesh_neighbour *asker, uint64_t now_ns,
+				 struct overlay_taken *out_taken)
+{
+	static const struct addr nowhere;
 	uint64_t wall_s = overlay_wall_now_s(overlay, now_ns);
 	struct overlay_claim claim = {0};
 	struct overlay_put put = {
@@ -281,20 +289,25 @@ enum overlay_reason overlay_take(struct overlay *overlay, const struct overlay_s
 		.value = store->value,
 		.value_len = store->value_len,
 		.claim = &claim,
-		.source = *source,
+		.source = asker ? asker->remote : nowhere,
+		.source_class = asker ? asker_class(asker) : FAIR_CHOSEN,
+		.now_ns = now_ns,
 		.is_checked = true,
 	};
 	enum overlay_reason reason = store_judge(overlay, store, wall_s, &put.rule, &claim);
 	const struct overlay_kept *kept;
 
+	*out_taken = (struct overlay_taken){0};
 	if (reason == OVERLAY_STORED) {
-		*out_kept_s = lifetime_s(store->ttl_s, &claim, wall_s);
-		put.until_ns = now_ns + *out_kept_s * NS_PER_S;
+		out_taken->kept_s = lifetime_s(store->ttl_s, &claim, wall_s);
+		put.until_ns = now_ns + out_taken->kept_s * NS_PER_S;
 		reason = overlay_values_put(overlay->values, &put, &kept);
 	}
 	if ((reason == OVERLAY_STORED || reason == OVERLAY_REFRESHED) &&
-	    overlay_keep_put(&overlay->keep, kept, wall_s + *out_kept_s, now_ns) < 0)
+	    overlay_keep_put(&overlay->keep, kept, wall_s + out_taken->kept_s, now_ns) < 0)
 		reason = OVERLAY_NOT_KEPT;
+	if (reason == OVERLAY_STORE_FULL)
+		out_taken->not_before_ms = overlay_values_not_before_ms(overlay->values, &put);
 	overlay_count(overlay, reason);
 	return reason;
 }
@@ -304,8 +317,8 @@ static void on_store(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 	struct overlay *overlay = ctx;
 	struct mesh_neighbour asker;
 	struct overlay_store store;
+	struct overlay_taken taken;
 	enum overlay_reason reason;
-	uint64_t kept_s;
 	int err;
 
 	if (!admit(overlay, call, &asker, now_ns))
@@ -316,13 +329,13 @@ static void on_store(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 		       err == WEFT_ETOOLARGE ? OVERLAY_LONG_VALUE : OVERLAY_MALFORMED, 0);
 		return;
 	}
-	reason = overlay_take(overlay, &store, &asker.remote, now_ns, &kept_s);
+	reason = overlay_take(overlay, &store, &asker, now_ns, &taken);
 	if (reason == OVERLAY_STORED || reason == OVERLAY_REFRESHED)
-		overlay_keep_answer(&overlay->keep, call->incoming, kept_s);
+		overlay_keep_answer(&overlay->keep, call->incoming, taken.kept_s);
 	else
 		overlay->mesh.ops->answer_error(call->incoming,
 						(enum mesh_code)overlay_reason_code(reason),
-						overlay_reason_text(reason), 0);
+						overlay_reason_text(reason), taken.not_before_ms);
 }
 
 int overlay_serve_init(struct overlay *overlay)

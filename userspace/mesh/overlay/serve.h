@@ -12,12 +12,17 @@
 WEFT_MUST_CHECK
 int overlay_serve_init(struct overlay *overlay);
 
+struct overlay_taken {
+	uint64_t kept_s;
+	uint64_t not_before_ms; /* refused: when to try again; 0: never */
+};
 /*
- * overlay_take judges a value and keeps it. source: who stored it; ADDR_NONE: this node.
- * Returns OVERLAY_STORED or REFRESHED with *out_kept_s, or why not; it is counted.
+ * overlay_take judges a value that asker stored (NULL: this node itself) and keeps it.
+ * Returns OVERLAY_STORED or REFRESHED, or why not; it is counted.
  */
 enum overlay_reason overlay_take(struct overlay *overlay, const struct overlay_store *store,
-				 const struct addr *source, uint64_t now_ns, uint64_t *out_kept_s);
+				 const struct mesh_neighbour *asker, uint64_t now_ns,
+				 struct overlay_taken *out_taken);
 /*
  * overlay_show gives what is kept under key and may be told now: its time is looked at
  * again, and its signature if it came from the disk. As overlay_values_list.

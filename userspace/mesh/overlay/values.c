@@ -16,16 +16,16 @@ struct overlay_values {
 	overlay_forgot_fn forgot;
 	void *ctx;
 	const struct overlay_kept *successor; /* of the one that is dropped now; NULL: none */
-	uint64_t displaced;
 };
 
 static struct kad_storage_config index_config(const struct overlay_values_config *config)
 {
 	return (struct kad_storage_config){
+		.name = "overlay.value_cap",
 		.value_cap = config->value_cap,
-		.key_max =
-			OVERLAY_KEY_MAX + 1, /* what is one too many goes when the new one is in */
+		.key_max = OVERLAY_KEY_MAX,
 		.subnet_max = config->subnet_max,
+		.site = config->site,
 	};
 }
 
@@ -128,32 +128,30 @@ static bool prefix_is_full(const struct overlay_values *values, const struct kad
 	return cnt >= put->rule->prefix_max;
 }
 
-/* A rule may want fewer under a key than the index. */
-static void key_cut(struct overlay_values *values, const struct kad_id *place,
-		    const struct overlay_rule *rule)
-{
-	const struct kad_value *at = kad_storage_first(values->index, place), *stalest = at;
-	struct kad_value gone;
-
-	if (kad_storage_key_cnt(values->index, place) <= rule->key_max)
-		return;
-	for (; at; at = kad_storage_next(at))
-		stalest = at;
-	gone = *stalest;
-	kad_storage_drop(values->index, &gone.key, &gone.owner);
-	values->displaced++;
-}
-
 /* --- in --- */
 
-static struct overlay_kept *kept_make(struct overlay_values *values, const struct kad_id *place,
+static struct kad_value value_of(const struct overlay_put *put, const struct kad_id *place,
+				 const struct kad_id *owner)
+{
+	return (struct kad_value){
+		.key = *place,
+		.owner = *owner,
+		.source = put->source,
+		.seq = put->claim->seq,
+		.expires_ns = put->until_ns,
+		.source_class = put->source_class,
+		.key_max = put->rule->key_max,
+	};
+}
+
+static struct overlay_kept *kept_make(struct overlay_values *values, const struct kad_value *value,
 				      const struct overlay_put *put)
 {
 	size_t len = sizeof(struct overlay_kept) + put->name_len + put->value_len;
 	struct overlay_kept *kept = heap_alloc(values->heap, len);
 
 	for (unsigned i = 0; !kept && i < EVICT_MAX; i++) {
-		if (!kad_storage_evict(values->index, place))
+		if (!kad_storage_evict(values->index, value, put->now_ns))
 			return NULL;
 		kept = heap_alloc(values->heap, len);
 	}
@@ -180,30 +178,23 @@ static enum overlay_reason value_add(struct overlay_values *values, const struct
 				     const struct overlay_kept **out_kept)
 {
 	struct overlay_kept *kept;
-	struct kad_value value = {
-		.key = *place,
-		.owner = *owner,
-		.source = put->source,
-		.seq = put->claim->seq,
-		.expires_ns = put->until_ns,
-	};
+	struct kad_value value = value_of(put, place, owner);
 	enum kad_put done;
 
 	if (!kad_storage_has_room_for(values->index, &value))
 		return OVERLAY_SUBNET_FULL;
-	kept = kept_make(values, place, put);
+	kept = kept_make(values, &value, put);
 	if (!kept)
 		return OVERLAY_STORE_FULL;
 	value.handle = (uintptr_t)kept;
 	/* What making room evicted may have been the former one: then nobody is replaced. */
 	values->successor = kad_storage_find(values->index, place, owner) ? kept : NULL;
-	done = kad_storage_put(values->index, &value);
+	done = kad_storage_put(values->index, &value, put->now_ns);
 	values->successor = NULL;
 	if (done != KAD_PUT_ADDED && done != KAD_PUT_REPLACED) {
 		heap_release(values->heap, kept);
 		return OVERLAY_STORE_FULL;
 	}
-	key_cut(values, place, put->rule);
 	*out_kept = kept;
 	return OVERLAY_STORED;
 }
@@ -214,6 +205,7 @@ enum overlay_reason overlay_values_put(struct overlay_values *values, const stru
 	struct kad_id place = place_of(put->key), owner = owner_of(put->claim->writer);
 	const struct kad_value *former = kad_storage_find(values->index, &place, &owner);
 	struct overlay_kept *kept = former ? kept_of(former) : NULL;
+	struct kad_value value;
 
 	if (kept && !kept_is_under(kept, put->key))
 		return OVERLAY_STORE_FULL;
@@ -223,7 +215,8 @@ enum overlay_reason overlay_values_put(struct overlay_values *values, const stru
 		if (!kept_has(kept, put->value, put->value_len))
 			return OVERLAY_EQUAL_SEQ;
 		kept->until_ns = put->until_ns;
-		(void)kad_storage_refresh(values->index, &place, &owner, put->until_ns);
+		value = value_of(put, &place, &owner);
+		(void)kad_storage_refresh(values->index, &value, put->now_ns);
 		*out_kept = kept;
 		return OVERLAY_REFRESHED;
 	}
@@ -280,6 +273,19 @@ void overlay_values_drop(struct overlay_values *values, const struct overlay_kep
 	kad_storage_drop(values->index, &place, &owner);
 }
 
+uint32_t overlay_values_not_before_ms(struct overlay_values *values, const struct overlay_put *put)
+{
+	struct kad_id place = place_of(put->key), owner = owner_of(put->claim->writer);
+	struct kad_value value = value_of(put, &place, &owner);
+
+	return kad_storage_not_before_ms(values->index, &value, put->now_ns);
+}
+
+void overlay_values_view(const struct overlay_values *values, struct fair_view *out)
+{
+	kad_storage_view(values->index, out);
+}
+
 void overlay_values_expire(struct overlay_values *values, uint64_t now_ns)
 {
 	kad_storage_expire(values->index, now_ns);
@@ -303,6 +309,6 @@ void overlay_values_count(const struct overlay_values *values,
 		.keys = index.keys,
 		.len = usage.used_len,
 		.evicted = index.evicted,
-		.displaced = values->displaced,
+		.displaced = index.displaced,
 	};
 }

@@ -19,8 +19,8 @@
  *
  *   - of one writer, the highest seq; of two under the same seq, the one that is here;
  *   - of one prefix, the first prefix_max under a key;
- *   - of one key, key_max: the one that was stored or refreshed longest ago gives way;
- *   - in all, by number and bytes: what is far from our place gives way to what is nearer.
+ *   - of one key, key_max, and in all, by number and bytes: fair shares of the networks that
+ *     stored them (kad/storage.h).
  */
 struct overlay_values;
 
@@ -28,6 +28,7 @@ struct overlay_values_config {
 	uint32_t value_cap;
 	size_t memory_len;
 	uint32_t subnet_max;
+	struct fair_site site;
 };
 
 /* A value as it is kept; borrowed until values change. */
@@ -70,7 +71,8 @@ struct overlay_put {
 	const struct overlay_rule *rule;
 	const struct overlay_claim *claim;
 	struct addr source;
-	uint64_t until_ns;
+	enum fair_class source_class;
+	uint64_t now_ns, until_ns;
 	bool is_checked;
 };
 /*
@@ -90,6 +92,8 @@ const struct overlay_kept *overlay_values_has(const struct overlay_values *value
  */
 unsigned overlay_values_list(const struct overlay_values *values, const uint8_t *key,
 			     const uint8_t *after, struct overlay_kept **out);
+/* overlay_values_not_before_ms: when put, refused as STORE_FULL just now, may be tried again. */
+uint32_t overlay_values_not_before_ms(struct overlay_values *values, const struct overlay_put *put);
 void overlay_values_drop(struct overlay_values *values, const struct overlay_kept *kept);
 
 void overlay_values_expire(struct overlay_values *values, uint64_t now_ns);
@@ -102,5 +106,6 @@ struct overlay_values_counts {
 };
 void overlay_values_count(const struct overlay_values *values,
 			  struct overlay_values_counts *out_counts);
+void overlay_values_view(const struct overlay_values *values, struct fair_view *out);
 
 #endif

@@ -124,6 +124,7 @@ static int open_overlay(struct fabric *fabric)
 	};
 
 	params.config.is_public = is_public(node);
+	params.config.site = node->config->mesh.site;
 	return overlay_new(&params, &fabric->overlay);
 }
 

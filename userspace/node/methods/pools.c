@@ -4,6 +4,9 @@
  * adds its pool with a function that reads it and one row of pools[]. Home worker.
  */
 #include "base/fair.h"
+#include "dht/dht.h"
+#include "mesh/overlay/overlay.h"
+#include "node/fabric/fabric.h"
 #include "node/methods/figures.h"
 #include "node/methods/methods.h"
 
@@ -24,13 +27,36 @@ static bool read_gateway(const struct node *node, struct fair_view *out)
 	return web_places(node->web, out);
 }
 
+static bool read_items(const struct node *node, struct fair_view *out)
+{
+	if (node->home.dht)
+		dht_items_pool(node->home.dht, out);
+	return node->home.dht && out->name;
+}
+
+static bool read_swarm_peers(const struct node *node, struct fair_view *out)
+{
+	if (node->home.dht)
+		dht_peers_pool(node->home.dht, out);
+	return node->home.dht && out->name;
+}
+
+static bool read_overlay(const struct node *node, struct fair_view *out)
+{
+	struct overlay *overlay = node->fabric ? fabric_overlay(node->fabric) : NULL;
+
+	if (overlay)
+		overlay_view(overlay, out);
+	return overlay;
+}
+
 static const struct pool_row {
 	/* False: this node has no such pool now. */
 	bool (*read)(const struct node *node, struct fair_view *out);
 	const char *const *classes; /* NULL: those of peers */
 } pools[] = {
-	{read_control, role_classes},
-	{read_gateway, client_classes},
+	{read_control, role_classes}, {read_gateway, client_classes}, {read_items, NULL},
+	{read_swarm_peers, NULL},     {read_overlay, NULL},
 };
 
 static json_t *class_json(const struct fair_view *view, unsigned class, const char *name)

@@ -357,19 +357,20 @@ static void test_full_store_says_so(void)
 
 	overlay_lab_init(&lab, 9, 4, &calm);
 	server = overlay_lab_add(&lab);
-	server->config.value_cap = 4;
+	server->config.value_cap = 16;
 	overlay_lab_start(server, NULL);
 	asker = overlay_lab_stranger(&lab);
 	value = value_of(1, 1);
 	for (unsigned i = 0; i < 40; i++) {
 		snprintf(name, sizeof(name), "lab:%u", i);
 		store(name, &value);
-		full_cnt += ask.reply.err == WEFT_EREFUSED;
+		full_cnt += ask.reply.err == WEFT_EBUSY;
+		CHECK_EQ(ask.reply.err == WEFT_EBUSY, ask.reply.not_before_ns > 0);
 	}
-	CHECK_EQ(overlay_lab_stats(server).value_cnt, 4);
+	CHECK_EQ(overlay_lab_stats(server).value_cnt, 16);
 	CHECK(full_cnt > 0);
 	CHECK_EQ(overlay_lab_count(server, OVERLAY_STORE_FULL), full_cnt);
-	CHECK_EQ(overlay_lab_count(server, OVERLAY_EVICTED), 40 - 4 - full_cnt);
+	CHECK_EQ(overlay_lab_count(server, OVERLAY_EVICTED), 40 - 16 - full_cnt);
 	overlay_lab_fini(&lab);
 }
 
