@@ -7,10 +7,12 @@
 #include "store/store_state.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cursor.h"
 
@@ -86,7 +88,7 @@ static int segments_adopt(struct check *check)
 	for (uint32_t number = 1; err == 0 && number <= store->segments.durable; number++)
 		err = segment_scan(store->segments.dir_fd, number, record_adopt, &adoption);
 	if (err == 0)
-		err = env_delete(adoption.txn, store->env.dbis[STORE_META], STORE_ADOPT_KEY,
+		err = env_delete(&store->env, adoption.txn, STORE_META, STORE_ADOPT_KEY,
 				 STORE_ADOPT_KEY_LEN);
 	return adoption.txn ? write_end(store, adoption.txn, err) : err;
 }
@@ -151,7 +153,7 @@ static bool blob_is_sound(struct check *check, const struct store_item *item)
 	return err != WEFT_EABSENT && err != WEFT_EDAMAGED;
 }
 
-static bool slice_item(void *arg, const struct store_item *item)
+static bool slice_item(void *arg, const struct store_item *item, int err)
 {
 	struct slice *slice = arg;
 	struct check *check = slice->check;
@@ -167,6 +169,9 @@ static bool slice_item(void *arg, const struct store_item *item)
 	if (key_len && item->key_len != key_len)
 		check_tell(check, "database %s: a key of %zu bytes, %zu wanted",
 			   store_db_name(slice->db), item->key_len, key_len);
+	else if (err < 0)
+		check_tell(check, "database %s: the check of a row does not match%s",
+			   store_db_name(slice->db), check->repairs ? ", dropped" : "");
 	else if (slice->db != STORE_BLOBS || blob_is_sound(check, item))
 		return true;
 	check->result.item_bad_cnt++;
@@ -187,7 +192,7 @@ static int slice_repair(struct slice *slice)
 		if (slice->db == STORE_BLOBS && slice->bad_len[i] == 32)
 			err = blob_drop(store, txn, slice->bad[i]);
 		else
-			err = env_delete(txn, store->env.dbis[slice->db], slice->bad[i],
+			err = env_delete(&store->env, txn, slice->db, slice->bad[i],
 					 slice->bad_len[i]);
 	}
 	err = write_end(store, txn, err);
@@ -223,20 +228,46 @@ static int database_check(struct check *check, enum store_db db)
 	return err;
 }
 
-/* The walk in this process comes after one in a child that may die of it. */
-static int check_probe(struct check *check)
+/* The snapshot keeps the pages of its commit from being used again. */
+static int pages_of_now(struct store *store, int fd, struct store_snapshot **out_snapshot,
+			struct pages **out_pages, char finding[static PAGES_FINDING_CAP])
 {
-	struct store_snapshot *snapshot;
-	const char *name;
-	int err = store_snapshot_open(check->store, &snapshot);
+	struct pages_config config = {.fd = fd, .is_txn = true};
+	int err;
 
-	if (err < 0)
-		return err;
-	err = store_probe(check->store->dir, PROBE_ALL, &name);
-	store_snapshot_close(snapshot);
+	/* Meta pages are written over two commits later. */
+	pthread_mutex_lock(&store->write_lock);
+	err = store_snapshot_open(store, out_snapshot);
+	if (err == 0) {
+		config.txn_id = snapshot_txn_id(*out_snapshot);
+		err = pages_open(&config, out_pages, finding);
+		if (err < 0)
+			store_snapshot_close(*out_snapshot);
+	}
+	pthread_mutex_unlock(&store->write_lock);
+	return err;
+}
+
+/* LMDB may die of a damaged page: they are all read before it goes over them. */
+static int check_pages(struct check *check)
+{
+	char finding[PAGES_FINDING_CAP] = "";
+	struct store_snapshot *snapshot;
+	struct pages *pages;
+	int fd = openat(check->store->dir_fd, "db/data.mdb", O_RDONLY | O_CLOEXEC);
+	int err = fd < 0 ? -errno : pages_of_now(check->store, fd, &snapshot, &pages, finding);
+
+	if (err == 0) {
+		for (unsigned db = 0; db < ENV_DB_CNT && err == 0; db++)
+			err = pages_walk(pages, env_databases[db].name, NULL, NULL);
+		memcpy(finding, pages_finding(pages), sizeof(finding));
+		pages_close(pages);
+		store_snapshot_close(snapshot);
+	}
+	if (fd >= 0)
+		close(fd);
 	if (err == WEFT_EDAMAGED)
-		check_tell(check, "database %s: pages of it are damaged and cannot be walked",
-			   name);
+		check_tell(check, "%s", finding);
 	return err;
 }
 
@@ -244,7 +275,7 @@ int store_check(struct store *store, bool repair, void (*report)(void *arg, cons
 		void *arg, struct store_check_result *out_result)
 {
 	struct check check = {.store = store, .repairs = repair, .report = report, .arg = arg};
-	int err = check_probe(&check);
+	int err = check_pages(&check);
 
 	if (err == 0)
 		err = check_adoption(&check);
@@ -321,7 +352,7 @@ static int segment_compact(struct store *store, uint32_t number)
 	err = segment_scan(store->segments.dir_fd, number, record_compact, &c);
 	segment_key_write(key, number);
 	if (err == 0 && !c.lost_any)
-		err = env_delete(c.txn, store->env.segments, key, sizeof(key));
+		err = env_delete(&store->env, c.txn, ENV_SEGMENTS, key, sizeof(key));
 	if (c.txn)
 		err = write_end(store, c.txn, err);
 	if (err < 0 || c.lost_any)
@@ -336,17 +367,17 @@ static int compact_next(struct store *store, uint32_t after, struct segment_row 
 	struct segment_row row;
 	MDB_cursor *cursor;
 	MDB_txn *txn;
-	int err = env_err(mdb_txn_begin(store->env.lmdb, NULL, MDB_RDONLY, &txn));
+	int err = row_err(mdb_txn_begin(store->env.lmdb, NULL, MDB_RDONLY, &txn));
 
 	if (err < 0)
 		return err;
 	segment_key_write(from, after + 1);
-	err = env_err(mdb_cursor_open(txn, store->env.segments, &cursor));
+	err = env_cursor(&store->env, txn, ENV_SEGMENTS, &cursor);
 	if (err == 0) {
-		err = env_err(mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE));
+		err = row_err(mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE));
 		while (err == 0 &&
 		       (!segment_row_parse(&key, &value, &row) || row.live_len >= row.len))
-			err = env_err(mdb_cursor_get(cursor, &key, &value, MDB_NEXT));
+			err = row_err(mdb_cursor_get(cursor, &key, &value, MDB_NEXT));
 		mdb_cursor_close(cursor);
 	}
 	mdb_txn_abort(txn);

@@ -33,21 +33,24 @@ void segment_key_write(uint8_t key[static SEGMENT_KEY_LEN], uint32_t number)
 
 bool segment_row_parse(const MDB_val *key, const MDB_val *value, struct segment_row *out_row)
 {
-	struct cursor k = cursor_of(key->mv_data, key->mv_size);
-	struct cursor v = cursor_of(value->mv_data, value->mv_size);
+	struct cursor k = cursor_of(key->mv_data, key->mv_size), v;
+	MDB_val bare = *value;
 
+	if (row_check(env_databases[ENV_SEGMENTS].name, key, &bare) < 0)
+		return false;
+	v = cursor_of(bare.mv_data, bare.mv_size);
 	out_row->number = cursor_be32(&k);
 	out_row->len = cursor_be64(&v);
 	out_row->live_len = cursor_be64(&v);
 	return !k.bad && !v.bad;
 }
 
-int blob_place(const struct store *store, MDB_txn *txn, const uint8_t id[static 32],
+int blob_place(struct store *store, MDB_txn *txn, const uint8_t id[static 32],
 	       struct segment_place *out_place)
 {
 	const void *value;
 	size_t len;
-	int err = env_get(txn, store->env.dbis[STORE_BLOBS], id, 32, &value, &len);
+	int err = env_get(&store->env, txn, STORE_BLOBS, id, 32, &value, &len);
 
 	if (err < 0)
 		return err;
@@ -69,14 +72,16 @@ static int segment_account(struct store *store, MDB_txn *txn, const struct segme
 	int err;
 
 	segment_key_write(key, place->segment);
-	err = env_err(mdb_get(txn, store->env.segments, &k, &v));
+	err = proof_need(&store->env.proof, ENV_SEGMENTS);
+	if (err == 0)
+		err = row_err(mdb_get(txn, store->env.dbs[ENV_SEGMENTS].dbi, &k, &v));
 	if (err < 0 && err != WEFT_EABSENT)
 		return err;
 	if (err == 0 && !segment_row_parse(&k, &v, &row))
 		return WEFT_EDAMAGED;
 	writer_be64(&w, row.len > end ? row.len : end);
 	writer_be64(&w, row.live_len + (uint64_t)live_delta);
-	return env_put(txn, store->env.segments, key, sizeof(key), value, sizeof(value));
+	return env_put(&store->env, txn, ENV_SEGMENTS, key, sizeof(key), value, sizeof(value));
 }
 
 static int blob_index(struct store *store, MDB_txn *txn, const uint8_t *id,
@@ -89,7 +94,7 @@ static int blob_index(struct store *store, MDB_txn *txn, const uint8_t *id,
 	writer_be32(&w, place->segment);
 	writer_be64(&w, place->off);
 	writer_be64(&w, place->len);
-	err = env_put(txn, store->env.dbis[STORE_BLOBS], id, 32, value, sizeof(value));
+	err = env_put(&store->env, txn, STORE_BLOBS, id, 32, value, sizeof(value));
 	if (err < 0)
 		return err;
 	return segment_account(store, txn, place, (int64_t)segment_record_len(place->len));
@@ -127,7 +132,7 @@ int blob_drop(struct store *store, MDB_txn *txn, const uint8_t id[static 32])
 		err = segment_account(store, txn, &place, -(int64_t)segment_record_len(place.len));
 	if (err < 0 && err != WEFT_EDAMAGED)
 		return err;
-	return env_delete(txn, store->env.dbis[STORE_BLOBS], id, 32);
+	return env_delete(&store->env, txn, STORE_BLOBS, id, 32);
 }
 
 static int batch_apply(struct store *store, MDB_txn *txn, const struct store_batch *batch)
@@ -137,14 +142,13 @@ static int batch_apply(struct store *store, MDB_txn *txn, const struct store_bat
 	int err = batch->put_len ? env_room(&store->env, batch->put_len) : 0;
 
 	while (err == 0 && batch_op_next(batch, &off, &op)) {
-		MDB_dbi dbi = store->env.dbis[op.db];
-
 		switch ((enum op_kind)op.kind) {
 		case OP_PUT:
-			err = env_put(txn, dbi, op.key, op.key_len, op.value, (size_t)op.value_len);
+			err = env_put(&store->env, txn, op.db, op.key, op.key_len, op.value,
+				      (size_t)op.value_len);
 			break;
 		case OP_DELETE:
-			err = env_delete(txn, dbi, op.key, op.key_len);
+			err = env_delete(&store->env, txn, op.db, op.key, op.key_len);
 			break;
 		case OP_PUT_BLOB:
 			err = blob_put(store, txn, op.key, op.value, (size_t)op.value_len);
@@ -162,7 +166,7 @@ int write_begin(struct store *store, MDB_txn **out_txn)
 	int err;
 
 	pthread_mutex_lock(&store->write_lock);
-	err = env_err(mdb_txn_begin(store->env.lmdb, NULL, 0, out_txn));
+	err = row_err(mdb_txn_begin(store->env.lmdb, NULL, 0, out_txn));
 	if (err < 0)
 		pthread_mutex_unlock(&store->write_lock);
 	return err;
@@ -175,7 +179,7 @@ static int commit_err(const struct store *store, int lmdb_code)
 
 	if (lmdb_code == EIO && fstatvfs(store->segments.dir_fd, &fs) == 0 && fs.f_bavail == 0)
 		return -ENOSPC;
-	return env_err(lmdb_code);
+	return row_err(lmdb_code);
 }
 
 int write_end(struct store *store, MDB_txn *txn, int err)

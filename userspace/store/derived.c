@@ -16,71 +16,79 @@
 #include <unistd.h>
 
 #include "base/cursor.h"
-#include "store/env.h"
-#include "store/store_state.h"
+#include "store/pages.h"
+#include "store/row.h"
 
 #define PATH_CAP    4096
 #define META_NAME   "meta"
-#define ROWS_NAME   "rows"
+#define ROWS_NAME   "checked" /* "rows" had no checks */
 #define VERSION_KEY "version"
 
 struct derived {
 	struct derived_config config;
 	char path[PATH_CAP];
 	MDB_env *lmdb;
-	MDB_dbi meta, rows;
+	struct row_db meta, rows;
 };
 
 /* Never made: views and writes are transactions under their own names. */
 struct derived_view {
 	MDB_txn *txn;
-	MDB_dbi rows;
+	struct row_db rows;
 };
 struct derived_write {
 	MDB_txn *txn;
-	MDB_dbi rows;
+	struct row_db rows;
 	int err;
 };
 
 /* --- opening --- */
 
-/* In the child: the tree of every row, and both ends of its value. */
-static int rows_look(void *arg)
+static int row_look(void *arg, const struct pages_row *row)
 {
-	const char *path = arg;
-	volatile uint8_t sink = 0;
-	MDB_cursor *cursor;
-	MDB_val key, value;
-	MDB_env *lmdb;
-	MDB_txn *txn;
-	MDB_dbi rows;
-	int err;
+	MDB_val key = {row->key_len, (void *)(uintptr_t)row->key};
+	MDB_val value = {row->value_len, (void *)(uintptr_t)row->value};
 
-	if ((err = mdb_env_create(&lmdb)) || (err = mdb_env_set_maxdbs(lmdb, 2)) ||
-	    (err = mdb_env_open(lmdb, path, MDB_RDONLY | MDB_NOLOCK, 0)) ||
-	    (err = mdb_txn_begin(lmdb, NULL, MDB_RDONLY, &txn)) ||
-	    (err = mdb_dbi_open(txn, ROWS_NAME, 0, &rows)) ||
-	    (err = mdb_cursor_open(txn, rows, &cursor)))
-		return err == MDB_NOTFOUND ? MDB_SUCCESS : err;
-	while ((err = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == MDB_SUCCESS) {
-		const uint8_t *bytes = value.mv_data;
-
-		sink ^= ((const uint8_t *)key.mv_data)[key.mv_size - 1];
-		if (value.mv_size)
-			sink ^= bytes[0] ^ bytes[value.mv_size - 1];
-	}
-	return err == MDB_NOTFOUND ? MDB_SUCCESS : err;
+	return row_check(arg, &key, &value);
 }
 
-/* A file cut short would end in SIGBUS at the first look at a lost page. */
-static int len_check(struct derived *derived)
+static int rows_look(int fd)
 {
-	struct stat st;
-	int fd;
+	struct pages_config config = {.fd = fd};
+	char finding[PAGES_FINDING_CAP];
+	struct pages *pages;
+	int err = pages_open(&config, &pages, finding);
 
-	if (mdb_env_get_fd(derived->lmdb, &fd) != MDB_SUCCESS || fstat(fd, &st) < 0)
-		return -errno;
-	return (uint64_t)st.st_size < derived_used_len(derived) ? WEFT_EDAMAGED : 0;
+	if (err < 0)
+		return err == WEFT_EABSENT ? 0 : err;
+	err = pages_walk(pages, META_NAME, NULL, NULL);
+	if (err == 0)
+		err = pages_walk(pages, ROWS_NAME, row_look, ROWS_NAME);
+	pages_close(pages);
+	return err;
+}
+
+/* All is read before LMDB maps it (pages.h), so reads need not check again. */
+static int file_look(const struct derived *derived)
+{
+	char path[PATH_CAP + 16];
+	int err, fd;
+
+	snprintf(path, sizeof(path), "%s/data.mdb", derived->path);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	err = rows_look(fd);
+	close(fd);
+	return err;
+}
+
+static bool derived_has_checks(const struct derived *derived, MDB_txn *txn)
+{
+	MDB_val key = {strlen(VERSION_KEY), (void *)(uintptr_t)VERSION_KEY}, value;
+
+	return mdb_get(txn, derived->meta.dbi, &key, &value) != MDB_SUCCESS ||
+	       value.mv_size != sizeof(uint32_t);
 }
 
 static int version_take(struct derived *derived, MDB_txn *txn, enum derived_start *out_start)
@@ -89,15 +97,18 @@ static int version_take(struct derived *derived, MDB_txn *txn, enum derived_star
 	uint8_t bytes[4];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	size_t len;
-	int err = env_get(txn, derived->meta, VERSION_KEY, strlen(VERSION_KEY), &value, &len);
+	int err = row_get(txn, &derived->meta, VERSION_KEY, strlen(VERSION_KEY), &value, &len);
 
 	writer_be32(&w, derived->config.version);
 	if (err == WEFT_EABSENT) {
 		*out_start = DERIVED_NEW;
-		return env_put(txn, derived->meta, VERSION_KEY, strlen(VERSION_KEY), bytes,
+		return row_put(txn, &derived->meta, VERSION_KEY, strlen(VERSION_KEY), bytes,
 			       sizeof(bytes));
 	}
 	*out_start = DERIVED_KEPT;
+	/* Rows of the time before checks are of another version, not damaged. */
+	if (err == WEFT_EDAMAGED && !derived_has_checks(derived, txn))
+		return WEFT_EUNKNOWN;
 	if (err < 0)
 		return err;
 	return len == sizeof(bytes) && memcmp(value, bytes, len) == 0 ? 0 : WEFT_EUNKNOWN;
@@ -106,20 +117,20 @@ static int version_take(struct derived *derived, MDB_txn *txn, enum derived_star
 static int databases_open(struct derived *derived, enum derived_start *out_start)
 {
 	MDB_txn *txn;
-	int err = env_err(mdb_txn_begin(derived->lmdb, NULL, 0, &txn));
+	int err = row_err(mdb_txn_begin(derived->lmdb, NULL, 0, &txn));
 
 	if (err < 0)
 		return err;
-	err = env_err(mdb_dbi_open(txn, META_NAME, MDB_CREATE, &derived->meta));
+	err = row_err(mdb_dbi_open(txn, META_NAME, MDB_CREATE, &derived->meta.dbi));
 	if (err == 0)
-		err = env_err(mdb_dbi_open(txn, ROWS_NAME, MDB_CREATE, &derived->rows));
+		err = row_err(mdb_dbi_open(txn, ROWS_NAME, MDB_CREATE, &derived->rows.dbi));
 	if (err == 0)
 		err = version_take(derived, txn, out_start);
 	if (err < 0) {
 		mdb_txn_abort(txn);
 		return err;
 	}
-	return env_err(mdb_txn_commit(txn));
+	return row_err(mdb_txn_commit(txn));
 }
 
 /* 0, -errno, or what is wrong with what was found: WEFT_EDAMAGED, WEFT_EUNKNOWN. */
@@ -130,22 +141,20 @@ static int derived_begin(struct derived *derived, enum derived_start *out_start)
 
 	if (mkdir(derived->path, 0700) < 0 && errno != EEXIST)
 		return -errno;
-	err = probe_child(rows_look, derived->path);
+	err = file_look(derived);
 	if (err < 0)
 		return err;
-	err = env_err(mdb_env_create(&derived->lmdb));
+	err = row_err(mdb_env_create(&derived->lmdb));
 	if (err < 0)
 		return err;
-	err = env_err(mdb_env_set_maxdbs(derived->lmdb, 2));
+	err = row_err(mdb_env_set_maxdbs(derived->lmdb, 2));
 	if (err == 0)
-		err = env_err(mdb_env_set_maxreaders(derived->lmdb, config->reader_cap));
+		err = row_err(mdb_env_set_maxreaders(derived->lmdb, config->reader_cap));
 	if (err == 0)
-		err = env_err(mdb_env_set_mapsize(derived->lmdb, config->map_len_max));
+		err = row_err(mdb_env_set_mapsize(derived->lmdb, config->map_len_max));
 	if (err == 0)
-		err = env_err(mdb_env_open(derived->lmdb, derived->path, MDB_NOTLS | MDB_NOMETASYNC,
+		err = row_err(mdb_env_open(derived->lmdb, derived->path, MDB_NOTLS | MDB_NOMETASYNC,
 					   0600));
-	if (err == 0)
-		err = len_check(derived);
 	return err < 0 ? err : databases_open(derived, out_start);
 }
 
@@ -181,6 +190,8 @@ int derived_open(const struct derived_config *config, struct derived **out_deriv
 	if (!derived)
 		return -ENOMEM;
 	derived->config = *config;
+	derived->meta.name = META_NAME;
+	derived->rows.name = ROWS_NAME;
 	if ((size_t)snprintf(derived->path, sizeof(derived->path), "%s/%s", config->state_dir,
 			     config->name) >= sizeof(derived->path)) {
 		free(derived);
@@ -231,7 +242,7 @@ int derived_view_open(struct derived *derived, struct derived_view **out_view)
 	if (!view)
 		return -ENOMEM;
 	view->rows = derived->rows;
-	err = env_err(mdb_txn_begin(derived->lmdb, NULL, MDB_RDONLY, &view->txn));
+	err = row_err(mdb_txn_begin(derived->lmdb, NULL, MDB_RDONLY, &view->txn));
 	if (err < 0) {
 		free(view);
 		return err;
@@ -251,7 +262,14 @@ void derived_view_close(struct derived_view *view)
 int derived_view_get(struct derived_view *view, const void *key, size_t key_len,
 		     const void **out_value, size_t *out_len)
 {
-	return env_get(view->txn, view->rows, key, key_len, out_value, out_len);
+	MDB_val k = {key_len, (void *)(uintptr_t)key}, v;
+	int err = row_err(mdb_get(view->txn, view->rows.dbi, &k, &v));
+
+	if (err < 0)
+		return err;
+	*out_value = v.mv_data;
+	*out_len = v.mv_size - ROW_CHECK_LEN;
+	return 0;
 }
 
 int derived_view_each(struct derived_view *view, const void *prefix, size_t prefix_len,
@@ -259,18 +277,19 @@ int derived_view_each(struct derived_view *view, const void *prefix, size_t pref
 {
 	MDB_val key = {prefix_len, (void *)(uintptr_t)prefix}, value;
 	MDB_cursor *cursor;
-	int err = env_err(mdb_cursor_open(view->txn, view->rows, &cursor));
+	int err = row_err(mdb_cursor_open(view->txn, view->rows.dbi, &cursor));
 
 	if (err < 0)
 		return err;
-	err = env_err(mdb_cursor_get(cursor, &key, &value, prefix_len ? MDB_SET_RANGE : MDB_FIRST));
+	err = row_err(mdb_cursor_get(cursor, &key, &value, prefix_len ? MDB_SET_RANGE : MDB_FIRST));
 	while (err == 0) {
 		if (key.mv_size < prefix_len ||
 		    (prefix_len && memcmp(key.mv_data, prefix, prefix_len) != 0))
 			break;
-		if (!fn(arg, key.mv_data, key.mv_size, value.mv_data, value.mv_size))
+		if (!fn(arg, key.mv_data, key.mv_size, value.mv_data,
+			value.mv_size - ROW_CHECK_LEN))
 			break;
-		err = env_err(mdb_cursor_get(cursor, &key, &value, MDB_NEXT));
+		err = row_err(mdb_cursor_get(cursor, &key, &value, MDB_NEXT));
 	}
 	mdb_cursor_close(cursor);
 	return err == WEFT_EABSENT ? 0 : err;
@@ -286,7 +305,7 @@ int derived_write_open(struct derived *derived, struct derived_write **out_write
 	if (!write)
 		return -ENOMEM;
 	write->rows = derived->rows;
-	err = env_err(mdb_txn_begin(derived->lmdb, NULL, 0, &write->txn));
+	err = row_err(mdb_txn_begin(derived->lmdb, NULL, 0, &write->txn));
 	if (err < 0) {
 		free(write);
 		return err;
@@ -299,13 +318,13 @@ void derived_write_put(struct derived_write *write, const void *key, size_t key_
 		       const void *value, size_t value_len)
 {
 	if (write->err == 0)
-		write->err = env_put(write->txn, write->rows, key, key_len, value, value_len);
+		write->err = row_put(write->txn, &write->rows, key, key_len, value, value_len);
 }
 
 void derived_write_delete(struct derived_write *write, const void *key, size_t key_len)
 {
 	if (write->err == 0)
-		write->err = env_delete(write->txn, write->rows, key, key_len);
+		write->err = row_delete(write->txn, &write->rows, key, key_len);
 }
 
 int derived_write_commit(struct derived_write *write)
@@ -313,7 +332,7 @@ int derived_write_commit(struct derived_write *write)
 	int err = write->err;
 
 	if (err == 0)
-		err = env_err(mdb_txn_commit(write->txn));
+		err = row_err(mdb_txn_commit(write->txn));
 	else
 		mdb_txn_abort(write->txn);
 	free(write);

@@ -40,8 +40,8 @@ enum derived_start {
 };
 
 /*
- * derived_open: 0, or -errno (of the folder: neither made nor removed). A child process
- * looks at the pages first, as LMDB may die of damaged ones.
+ * derived_open: 0, or -errno (of the folder: neither made nor removed). It reads the whole
+ * file first, as LMDB may die of damaged pages.
  */
 WEFT_MUST_CHECK
 int derived_open(const struct derived_config *config, struct derived **out_derived,

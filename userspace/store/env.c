@@ -14,38 +14,42 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/crash.h"
 #include "base/cursor.h"
+#include "store/store_state.h"
 
 #define ENV_PATH_CAP 4096
 /* Address space beyond map_len_max, so that a full store can still delete. */
 #define ENV_RESERVE_LEN (16ull << 20)
 
-const struct env_database env_databases[STORE_DB_CNT] = {
-	[STORE_META] = {"meta", 0},
-	[STORE_PEERS] = {"peers", 32},
-	[STORE_OBJECTS] = {"objects", 64},
-	[STORE_PATHS] = {"paths", 32},
-	[STORE_OUTBOARDS] = {"outboards", 32},
-	[STORE_SHARES] = {"shares", 32},
-	[STORE_GETS] = {"gets", 8},
-	[STORE_BLOBS] = {"blobs", 32},
-	[STORE_BANS] = {"bans", 33},
-	[STORE_OFFERS] = {"offers", 0},
-	[STORE_DIRECTORY] = {"directory", 36},
-	[STORE_CONDUCT] = {"conduct", 32},
-	[STORE_OVERLAY] = {"overlay", 65},
-	[STORE_PODS] = {"pods", 36},
-	[STORE_POD_MESSAGES] = {"pod_messages", 44},
-	[STORE_TRACKS] = {"tracks", 52},
-	[STORE_PUBLISHED] = {"published", 32},
-	[STORE_REVISIONS] = {"revisions", 40},
-	[STORE_HEADS] = {"heads", 32},
-	[STORE_FOLLOWS] = {"follows", 32},
-	[STORE_ANNOUNCED] = {"announced", 0},
-	[STORE_COMMUNITIES] = {"communities", 32},
-	[STORE_MEMBERS] = {"members", 64},
-	[STORE_COMMUNITY_SHARES] = {"community_shares", 64},
-	[STORE_COMMUNITY_EVENTS] = {"community_events", 40},
+/* Late are those that grow with what is shared and stored, and that no load goes over. */
+const struct env_database env_databases[ENV_DB_CNT] = {
+	[STORE_META] = {"meta", 0, false},
+	[STORE_PEERS] = {"peers", 32, false},
+	[STORE_OBJECTS] = {"objects", 64, true},
+	[STORE_PATHS] = {"paths", 32, true},
+	[STORE_OUTBOARDS] = {"outboards", 32, true},
+	[STORE_SHARES] = {"shares", 32, false},
+	[STORE_GETS] = {"gets", 8, false},
+	[STORE_BLOBS] = {"blobs", 32, true},
+	[STORE_BANS] = {"bans", 33, false},
+	[STORE_OFFERS] = {"offers", 0, false},
+	[STORE_DIRECTORY] = {"directory", 36, false},
+	[STORE_CONDUCT] = {"conduct", 32, false},
+	[STORE_OVERLAY] = {"overlay", 65, false},
+	[STORE_PODS] = {"pods", 36, false},
+	[STORE_POD_MESSAGES] = {"pod_messages", 44, true},
+	[STORE_TRACKS] = {"tracks", 52, true},
+	[STORE_PUBLISHED] = {"published", 32, false},
+	[STORE_REVISIONS] = {"revisions", 40, false},
+	[STORE_HEADS] = {"heads", 32, false},
+	[STORE_FOLLOWS] = {"follows", 32, false},
+	[STORE_ANNOUNCED] = {"announced", 0, true},
+	[STORE_COMMUNITIES] = {"communities", 32, false},
+	[STORE_MEMBERS] = {"members", 64, true},
+	[STORE_COMMUNITY_SHARES] = {"community_shares", 64, true},
+	[STORE_COMMUNITY_EVENTS] = {"community_events", 40, true},
+	[ENV_SEGMENTS] = {"segments", SEGMENT_KEY_LEN, false},
 };
 
 /*
@@ -54,7 +58,8 @@ const struct env_database env_databases[STORE_DB_CNT] = {
  * the way here; an older program would let in whom the bans keep out, or collect as
  * garbage what a revision refers to, and is refused. Version 5 keeps rows of peers
  * that are no strangers, which the peer table makes of the older ones as it reads them; an
- * older program would take them for strangers and throw them out.
+ * older program would take them for strangers and throw them out. Version 6 gives every
+ * row a check (row.h).
  */
 static int step_adds_databases(struct env *env, MDB_txn *txn)
 {
@@ -62,71 +67,54 @@ static int step_adds_databases(struct env *env, MDB_txn *txn)
 	return 0;
 }
 
+static int step_seals_rows(struct env *env, MDB_txn *txn)
+{
+	int err = 0;
+
+	for (unsigned db = 0; db < ENV_DB_CNT && err == 0; db++)
+		err = row_seal(txn, &env->dbs[db]);
+	return err;
+}
+
 static const struct env_step env_steps[] = {{1, step_adds_databases},
 					    {2, step_adds_databases},
 					    {3, step_adds_databases},
-					    {4, step_adds_databases}};
+					    {4, step_adds_databases},
+					    {5, step_seals_rows}};
 const struct env_schema env_schema_current = {
 	.version = STORE_SCHEMA_VERSION,
 	.steps = env_steps,
 	.step_cnt = sizeof(env_steps) / sizeof(env_steps[0]),
 };
 
-int env_err(int lmdb_code)
+int env_get(struct env *env, MDB_txn *txn, unsigned db, const void *key, size_t key_len,
+	    const void **out_value, size_t *out_len)
 {
-	switch (lmdb_code) {
-	case MDB_SUCCESS:
-		return 0;
-	case MDB_NOTFOUND:
-		return WEFT_EABSENT;
-	case MDB_MAP_FULL:
-	case MDB_TXN_FULL:
-	case MDB_DBS_FULL:
-	case MDB_READERS_FULL:
-		return WEFT_EFULL;
-	case MDB_CORRUPTED:
-	case MDB_PAGE_NOTFOUND:
-	case MDB_INVALID:
-	case MDB_VERSION_MISMATCH:
-	case MDB_INCOMPATIBLE:
-	case MDB_BAD_DBI:
-		return WEFT_EDAMAGED;
-	case MDB_BAD_VALSIZE:
-		return WEFT_ETOOLARGE;
-	}
-	/* What is left of LMDB's own codes follows an I/O error (MDB_PANIC, MDB_BAD_TXN). */
-	return lmdb_code > 0 ? -lmdb_code : -EIO;
+	int err = proof_need(&env->proof, db);
+
+	return err < 0 ? err : row_get(txn, &env->dbs[db], key, key_len, out_value, out_len);
 }
 
-int env_get(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t key_len, const void **out_value,
-	    size_t *out_len)
+int env_put(struct env *env, MDB_txn *txn, unsigned db, const void *key, size_t key_len,
+	    const void *value, size_t value_len)
 {
-	MDB_val k = {key_len, (void *)(uintptr_t)key};
-	MDB_val v;
-	int err = env_err(mdb_get(txn, dbi, &k, &v));
+	int err = proof_need(&env->proof, db);
 
-	if (err < 0)
-		return err;
-	*out_value = v.mv_data;
-	*out_len = v.mv_size;
-	return 0;
+	return err < 0 ? err : row_put(txn, &env->dbs[db], key, key_len, value, value_len);
 }
 
-int env_put(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t key_len, const void *value,
-	    size_t value_len)
+int env_delete(struct env *env, MDB_txn *txn, unsigned db, const void *key, size_t key_len)
 {
-	MDB_val k = {key_len, (void *)(uintptr_t)key};
-	MDB_val v = {value_len, (void *)(uintptr_t)value};
+	int err = proof_need(&env->proof, db);
 
-	return env_err(mdb_put(txn, dbi, &k, &v, 0));
+	return err < 0 ? err : row_delete(txn, &env->dbs[db], key, key_len);
 }
 
-int env_delete(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t key_len)
+int env_cursor(struct env *env, MDB_txn *txn, unsigned db, MDB_cursor **out_cursor)
 {
-	MDB_val k = {key_len, (void *)(uintptr_t)key};
-	int err = env_err(mdb_del(txn, dbi, &k, NULL));
+	int err = proof_need(&env->proof, db);
 
-	return err == WEFT_EABSENT ? 0 : err;
+	return err < 0 ? err : row_err(mdb_cursor_open(txn, env->dbs[db].dbi, out_cursor));
 }
 
 uint64_t env_used_len(const struct env *env)
@@ -191,29 +179,13 @@ int env_room(struct env *env, uint64_t put_len)
 	return used_len > env->map_len ? WEFT_EFULL : 0;
 }
 
-/* A file cut short would end in SIGBUS at the first look at a lost page. */
-static int env_len_check(struct env *env)
-{
-	struct stat st;
-	int fd;
-
-	if (mdb_env_get_fd(env->lmdb, &fd) != MDB_SUCCESS || fstat(fd, &st) < 0)
-		return -errno;
-	return (uint64_t)st.st_size < env_used_len(env) ? WEFT_EDAMAGED : 0;
-}
-
+/* Before ENV_SCHEMA_CHECKS the version was a row without a check. */
 static int env_version_get(struct env *env, MDB_txn *txn, uint32_t *out_version)
 {
-	const void *value;
-	size_t len;
-	struct cursor c;
-	int err = env_get(txn, env->dbis[STORE_META], "schema", 6, &value, &len);
+	MDB_val key = {SCHEMA_KEY_LEN, (void *)(uintptr_t)SCHEMA_KEY}, value;
+	int err = row_err(mdb_get(txn, env->dbs[STORE_META].dbi, &key, &value));
 
-	if (err < 0)
-		return err;
-	c = cursor_of(value, len);
-	*out_version = cursor_be32(&c);
-	return c.bad || *out_version == 0 ? WEFT_EDAMAGED : 0;
+	return err < 0 ? err : schema_version_parse(&key, &value, out_version);
 }
 
 static int env_migrate(struct env *env, MDB_txn *txn, const struct env_schema *schema,
@@ -237,7 +209,13 @@ static int env_migrate(struct env *env, MDB_txn *txn, const struct env_schema *s
 		version++;
 	}
 	writer_be32(&w, version);
-	return env_put(txn, env->dbis[STORE_META], "schema", 6, value, sizeof(value));
+	return env_put(env, txn, STORE_META, SCHEMA_KEY, SCHEMA_KEY_LEN, value, sizeof(value));
+}
+
+static int env_db_open(struct env *env, MDB_txn *txn, unsigned db)
+{
+	env->dbs[db].name = env_databases[db].name;
+	return row_err(mdb_dbi_open(txn, env->dbs[db].name, MDB_CREATE, &env->dbs[db].dbi));
 }
 
 /* The version is read before any other database is made or looked at. */
@@ -247,8 +225,7 @@ static int env_schema_apply(struct env *env, MDB_txn *txn, const struct env_sche
 	bool is_fresh;
 	int err;
 
-	err = env_err(mdb_dbi_open(txn, env_databases[STORE_META].name, MDB_CREATE,
-				   &env->dbis[STORE_META]));
+	err = env_db_open(env, txn, STORE_META);
 	if (err < 0)
 		return err;
 	err = env_version_get(env, txn, &version);
@@ -257,15 +234,11 @@ static int env_schema_apply(struct env *env, MDB_txn *txn, const struct env_sche
 		return err;
 	if (version > schema->version)
 		return WEFT_ENEWER;
-	for (unsigned db = 0; db < STORE_DB_CNT; db++) {
-		err = env_err(
-			mdb_dbi_open(txn, env_databases[db].name, MDB_CREATE, &env->dbis[db]));
+	for (unsigned db = STORE_META + 1; db < ENV_DB_CNT; db++) {
+		err = env_db_open(env, txn, db);
 		if (err < 0)
 			return err;
 	}
-	err = env_err(mdb_dbi_open(txn, "segments", MDB_CREATE, &env->segments));
-	if (err < 0)
-		return err;
 	if (version == schema->version)
 		return 0;
 	return env_migrate(env, txn, schema, is_fresh ? schema->version : version);
@@ -276,10 +249,7 @@ static int env_setup(struct env *env, const struct env_schema *schema)
 	MDB_txn *txn;
 	int err;
 
-	err = env_len_check(env);
-	if (err < 0)
-		return err;
-	err = env_err(mdb_txn_begin(env->lmdb, NULL, 0, &txn));
+	err = row_err(mdb_txn_begin(env->lmdb, NULL, 0, &txn));
 	if (err < 0)
 		return err;
 	err = env_schema_apply(env, txn, schema);
@@ -287,7 +257,7 @@ static int env_setup(struct env *env, const struct env_schema *schema)
 		mdb_txn_abort(txn);
 		return err;
 	}
-	return env_err(mdb_txn_commit(txn));
+	return row_err(mdb_txn_commit(txn));
 }
 
 /* LMDB syncs its file, not the directory that names it. */
@@ -304,35 +274,59 @@ static int env_dir_sync(int dir_fd)
 	return err;
 }
 
-int env_open(struct env *env, const struct store_config *config, int dir_fd,
-	     const struct env_schema *schema)
+/* Pages that were sound when they were read are not any more; the abort that follows is reported. */
+static void lmdb_gave_up(MDB_env *lmdb, const char *message)
+{
+	(void)lmdb, (void)message;
+	crash_note("store/lmdb", 0);
+}
+
+static int env_begin(struct env *env, const struct store_config *config, int dir_fd,
+		     const struct env_schema *schema)
 {
 	char path[ENV_PATH_CAP];
 	int err;
 
-	*env = (struct env){
-		.map_len = config->map_len, .map_len_max = config->map_len_max, .dir_fd = dir_fd};
 	if ((size_t)snprintf(path, sizeof(path), "%s/db", config->dir) >= sizeof(path))
 		return -ENAMETOOLONG;
 	if (mkdirat(dir_fd, "db", 0700) < 0 && errno != EEXIST)
 		return -errno;
-	err = env_err(mdb_env_create(&env->lmdb));
+	err = proof_open(&env->proof, dir_fd, schema->version,
+			 config->is_inline ? UINT64_MAX : config->proof_ns);
 	if (err < 0)
 		return err;
-	err = env_err(mdb_env_set_maxdbs(env->lmdb, STORE_DB_CNT + 1));
+	err = row_err(mdb_env_create(&env->lmdb));
+	if (err < 0)
+		return err;
+	(void)mdb_env_set_assert(env->lmdb, lmdb_gave_up);
+	err = row_err(mdb_env_set_maxdbs(env->lmdb, ENV_DB_CNT));
 	if (err == 0)
-		err = env_err(mdb_env_set_maxreaders(env->lmdb, config->reader_cap));
+		err = row_err(mdb_env_set_maxreaders(env->lmdb, config->reader_cap));
 	if (err == 0)
-		err = env_err(
+		err = row_err(
 			mdb_env_set_mapsize(env->lmdb, config->map_len_max + ENV_RESERVE_LEN));
 	if (err == 0)
-		err = env_err(mdb_env_open(env->lmdb, path, MDB_NOTLS, 0600));
+		err = row_err(mdb_env_open(env->lmdb, path, MDB_NOTLS, 0600));
 	if (err == 0)
 		err = env_setup(env, schema);
-	if (err == 0)
-		err = env_dir_sync(dir_fd);
-	if (err < 0)
+	return err < 0 ? err : env_dir_sync(dir_fd);
+}
+
+int env_open(struct env *env, const struct store_config *config, int dir_fd,
+	     const struct env_schema *schema)
+{
+	int err;
+
+	*env = (struct env){.map_len = config->map_len,
+			    .map_len_max = config->map_len_max,
+			    .dir_fd = dir_fd,
+			    .proof.fd = -1};
+	err = env_begin(env, config, dir_fd, schema);
+	if (err < 0) {
+		if (config->finding)
+			memcpy(config->finding, env->proof.finding, STORE_FINDING_CAP);
 		env_close(env);
+	}
 	return err;
 }
 
@@ -341,4 +335,5 @@ void env_close(struct env *env)
 	if (env->lmdb)
 		mdb_env_close(env->lmdb);
 	env->lmdb = NULL;
+	proof_close(&env->proof);
 }

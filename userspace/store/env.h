@@ -3,9 +3,12 @@
 #define WEFT_STORE_ENV_H
 
 #include <lmdb.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "store/pages.h"
+#include "store/row.h"
 #include "store/store.h"
 
 /*
@@ -17,22 +20,42 @@
  * snapshot. What grows is map_len, the room batches may use: when three
  * quarters are used it doubles, if the file system has the bytes, so that a
  * disk that fills up is met before a commit and not inside it.
+ *
+ * Nothing of a database is handed to LMDB before proof.c has read it.
  */
+#define ENV_SEGMENTS ((unsigned)STORE_DB_CNT) /* number u32be -> length u64be, live bytes u64be */
+#define ENV_DB_CNT   ((unsigned)STORE_DB_CNT + 1)
+
+/* One row for each enum store_db, then ENV_SEGMENTS. key_len 0: keys of any length. */
+struct env_database {
+	const char *name;
+	size_t key_len;
+	bool is_late; /* not read as a whole while a node starts */
+};
+extern const struct env_database env_databases[ENV_DB_CNT];
+
+/*
+ * What is known of the file as it was when it was opened. lock guards all
+ * of it; any thread. A state that is no longer PROOF_OPEN stays and may be
+ * read without the lock. pages is NULL once every database was read.
+ */
+enum proof_state { PROOF_OPEN, PROOF_SOUND, PROOF_DAMAGED };
+struct proof {
+	pthread_mutex_t lock;
+	struct pages *pages;
+	int fd;
+	uint8_t states[ENV_DB_CNT];	 /* enum proof_state */
+	char finding[PAGES_FINDING_CAP]; /* the first; empty: none */
+};
+
 struct env {
 	MDB_env *lmdb;
-	MDB_dbi dbis[STORE_DB_CNT];
-	MDB_dbi segments; /* number u32be -> length u64be, live bytes u64be */
+	struct row_db dbs[ENV_DB_CNT];
+	struct proof proof;
 	uint64_t map_len;
 	uint64_t map_len_max;
 	int dir_fd; /* of the state directory, borrowed; for statvfs */
 };
-
-/* One row for each enum store_db. key_len 0: keys of any length. */
-struct env_database {
-	const char *name;
-	size_t key_len;
-};
-extern const struct env_database env_databases[STORE_DB_CNT];
 
 /* A schema step turns the databases of version from into from + 1, inside txn. */
 struct env_step {
@@ -45,6 +68,8 @@ struct env_schema {
 	unsigned step_cnt;
 };
 extern const struct env_schema env_schema_current;
+/* The first schema whose rows have checks (row.h). */
+#define ENV_SCHEMA_CHECKS 6u
 
 /*
  * env_open opens or makes the environment under config->dir and brings it
@@ -56,9 +81,6 @@ int env_open(struct env *env, const struct store_config *config, int dir_fd,
 	     const struct env_schema *schema);
 void env_close(struct env *env);
 
-/* env_err turns LMDB's codes into ours. */
-int env_err(int lmdb_code);
-
 /*
  * env_room makes room for put_len more bytes before a batch is applied.
  * 0, WEFT_EFULL (map_len_max is reached) or -ENOSPC. Context: holder of
@@ -69,15 +91,37 @@ int env_room(struct env *env, uint64_t put_len);
 /* env_used_len: the bytes of pages up to the last one in use. */
 uint64_t env_used_len(const struct env *env);
 
-/* env_{get,put,delete} on any database of env; codes are ours. */
+/*
+ * env_{get,put,delete} on a database of env; codes are ours. Of a damaged
+ * one WEFT_EDAMAGED. The first use of a late one may wait until it is read.
+ */
 WEFT_MUST_CHECK
-int env_get(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t key_len, const void **out_value,
-	    size_t *out_len);
+int env_get(struct env *env, MDB_txn *txn, unsigned db, const void *key, size_t key_len,
+	    const void **out_value, size_t *out_len);
 WEFT_MUST_CHECK
-int env_put(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t key_len, const void *value,
-	    size_t value_len);
+int env_put(struct env *env, MDB_txn *txn, unsigned db, const void *key, size_t key_len,
+	    const void *value, size_t value_len);
 /* env_delete: deleting what is not there is no error. */
 WEFT_MUST_CHECK
-int env_delete(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t key_len);
+int env_delete(struct env *env, MDB_txn *txn, unsigned db, const void *key, size_t key_len);
+/* env_cursor opens a cursor; its rows are for row_check. */
+WEFT_MUST_CHECK
+int env_cursor(struct env *env, MDB_txn *txn, unsigned db, MDB_cursor **out_cursor);
+
+/*
+ * proof_open reads the list of databases, the free list and every database
+ * that is not late before LMDB opens the file; the late ones, too, while
+ * time is left of late_ns (UINT64_MAX: all) or the schema is older.
+ * version_max: the newest schema known. 0, WEFT_ENEWER, WEFT_EDAMAGED or
+ * -errno; finding is set with WEFT_EDAMAGED. proof_close takes what failed to open.
+ */
+WEFT_MUST_CHECK
+int proof_open(struct proof *proof, int dir_fd, uint32_t version_max, uint64_t late_ns);
+void proof_close(struct proof *proof);
+/* proof_need reads db unless that was done: 0, WEFT_EDAMAGED, -ENOMEM or -errno. */
+WEFT_MUST_CHECK
+int proof_need(struct proof *proof, unsigned db);
+/* proof_next reads one more; false: none is left. */
+bool proof_next(struct proof *proof);
 
 #endif

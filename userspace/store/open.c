@@ -50,8 +50,8 @@ static void segment_counted(void *arg, uint32_t number)
 	if (number > census->newest)
 		census->newest = number;
 	segment_key_write(key, number);
-	if (census->removes_unknown && env_get(census->txn, store->env.segments, key, sizeof(key),
-					       &value, &len) == WEFT_EABSENT)
+	if (census->removes_unknown && env_get(&store->env, census->txn, ENV_SEGMENTS, key,
+					       sizeof(key), &value, &len) == WEFT_EABSENT)
 		err = segments_remove(&store->segments, number);
 	if (err < 0)
 		census->err = err;
@@ -64,10 +64,10 @@ static int segments_newest(struct store *store, MDB_txn *txn, struct segment_row
 	int err;
 
 	*out_row = (struct segment_row){0};
-	err = env_err(mdb_cursor_open(txn, store->env.segments, &cursor));
+	err = env_cursor(&store->env, txn, ENV_SEGMENTS, &cursor);
 	if (err < 0)
 		return err;
-	err = env_err(mdb_cursor_get(cursor, &key, &value, MDB_LAST));
+	err = row_err(mdb_cursor_get(cursor, &key, &value, MDB_LAST));
 	if (err == 0 && !segment_row_parse(&key, &value, out_row))
 		err = WEFT_EDAMAGED;
 	mdb_cursor_close(cursor);
@@ -79,7 +79,7 @@ static int meta_has(struct store *store, MDB_txn *txn, const char *key, size_t k
 {
 	const void *value;
 	size_t len;
-	int err = env_get(txn, store->env.dbis[STORE_META], key, key_len, &value, &len);
+	int err = env_get(&store->env, txn, STORE_META, key, key_len, &value, &len);
 
 	*out_has = err == 0;
 	return err == WEFT_EABSENT ? 0 : err;
@@ -92,7 +92,6 @@ static int meta_has(struct store *store, MDB_txn *txn, const char *key, size_t k
  */
 static int segments_reconcile(struct store *store, MDB_txn *txn)
 {
-	MDB_dbi meta = store->env.dbis[STORE_META];
 	struct segment_census census = {.store = store, .txn = txn};
 	bool has_seen, adopts;
 	int err = meta_has(store, txn, STORE_SEEN_KEY, STORE_SEEN_KEY_LEN, &has_seen);
@@ -106,7 +105,8 @@ static int segments_reconcile(struct store *store, MDB_txn *txn)
 	if (err == 0)
 		err = census.err;
 	if (err == 0 && !has_seen)
-		err = env_put(txn, meta, STORE_SEEN_KEY, STORE_SEEN_KEY_LEN, "", 0);
+		err = env_put(&store->env, txn, STORE_META, STORE_SEEN_KEY, STORE_SEEN_KEY_LEN, "",
+			      0);
 	if (err < 0 || census.removes_unknown || census.newest == 0)
 		return err;
 	if (census.newest > store->segments.head) {
@@ -114,7 +114,7 @@ static int segments_reconcile(struct store *store, MDB_txn *txn)
 		segments_seal(&store->segments);
 		segments_keep(&store->segments);
 	}
-	return env_put(txn, meta, STORE_ADOPT_KEY, STORE_ADOPT_KEY_LEN, "", 0);
+	return env_put(&store->env, txn, STORE_META, STORE_ADOPT_KEY, STORE_ADOPT_KEY_LEN, "", 0);
 }
 
 static int segments_setup(struct store *store, MDB_txn *txn)
@@ -131,28 +131,24 @@ static int segments_setup(struct store *store, MDB_txn *txn)
 static int store_setup(struct store *store)
 {
 	const struct store_config *config = &store->config;
-	const char *damaged;
 	MDB_txn *txn;
 	int err;
 
 	if (mkdir(store->dir, 0700) < 0 && errno != EEXIST)
 		return -errno;
 	err = dir_lock(store);
-	/* An inline store is the simulator's and the tests': they open thousands. */
-	if (err == 0 && !config->is_inline)
-		err = store_probe(store->dir, PROBE_START, &damaged);
 	if (err == 0)
 		err = env_open(&store->env, config, store->dir_fd, &env_schema_current);
 	if (err == 0)
-		err = env_err(mdb_env_set_userctx(store->env.lmdb, store)); /* for snapshots */
+		err = row_err(mdb_env_set_userctx(store->env.lmdb, store)); /* for snapshots */
 	if (err < 0)
 		return err;
-	err = env_err(mdb_txn_begin(store->env.lmdb, NULL, 0, &txn));
+	err = row_err(mdb_txn_begin(store->env.lmdb, NULL, 0, &txn));
 	if (err < 0)
 		return err;
 	err = segments_setup(store, txn);
 	if (err == 0)
-		err = env_err(mdb_txn_commit(txn));
+		err = row_err(mdb_txn_commit(txn));
 	else
 		mdb_txn_abort(txn);
 	if (err == 0 && !config->is_inline)
@@ -189,7 +185,7 @@ int store_open(const struct store_config *config, struct store **out_store)
 		return -ENOMEM;
 	store->config = *config;
 	store->dir_fd = store->lock_fd = store->wake_fd = store->done_fd = -1;
-	store->segments.dir_fd = store->segments.head_fd = -1;
+	store->segments.dir_fd = store->segments.head_fd = store->env.proof.fd = -1;
 	store->inline_last = &store->inline_first;
 	store->dir = strdup(config->dir);
 	err = -pthread_mutex_init(&store->write_lock, NULL);

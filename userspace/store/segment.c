@@ -377,7 +377,9 @@ int segment_read(int dir_fd, const struct segment_place *place, const uint8_t id
 	fd = record_open(dir_fd, place, id, header);
 	if (fd < 0)
 		return fd;
-	err = read_full(fd, dst, len, place->off + SEGMENT_HEADER_LEN + off);
+	err = len < place->len ? segment_verify(dir_fd, place, id) : 0;
+	if (err == 0)
+		err = read_full(fd, dst, len, place->off + SEGMENT_HEADER_LEN + off);
 	if (err == 0 && len == place->len &&
 	    !header_check_is(header,
 			     check_bytes(check_step(0, header, SEGMENT_CHECK_OFF), dst, len)))

@@ -87,8 +87,8 @@ WEFT_MUST_CHECK
 int segments_each(int dir_fd, void (*fn)(void *arg, uint32_t number), void *arg);
 
 /*
- * segment_read reads [off, off + len) of the blob at place. A read of the
- * whole blob checks its record, a part only the record's header. 0,
+ * segment_read reads [off, off + len) of the blob at place and checks its
+ * record whole, for which it reads all of it. 0,
  * WEFT_EABSENT (no such file), WEFT_EDAMAGED or -errno. May wait on disk.
  */
 WEFT_MUST_CHECK

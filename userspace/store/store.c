@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/ring.h"
 
 /* Times a blob is looked up again when compaction moved it meanwhile. */
@@ -36,6 +37,7 @@ void store_config_defaults(struct store_config *config)
 		.segment_len_max = 256ull << 20,
 		.reader_cap = 126,
 		.batch_cap = 1024,
+		.proof_ns = 200 * NS_PER_MS,
 	};
 }
 
@@ -133,7 +135,7 @@ void store_flush(struct store *store)
 int store_snapshot_open(struct store *store, struct store_snapshot **out_snapshot)
 {
 	MDB_txn *txn;
-	int err = env_err(mdb_txn_begin(store->env.lmdb, NULL, MDB_RDONLY, &txn));
+	int err = row_err(mdb_txn_begin(store->env.lmdb, NULL, MDB_RDONLY, &txn));
 
 	if (err < 0)
 		return err;
@@ -147,57 +149,65 @@ void store_snapshot_close(struct store_snapshot *snapshot)
 		mdb_txn_abort(snapshot_txn(snapshot));
 }
 
+uint64_t snapshot_txn_id(struct store_snapshot *snapshot)
+{
+	return mdb_txn_id(snapshot_txn(snapshot));
+}
+
 int store_get(struct store_snapshot *snapshot, enum store_db db, const void *key, size_t key_len,
 	      const void **out_value, size_t *out_len)
 {
-	return env_get(snapshot_txn(snapshot), snapshot_store(snapshot)->env.dbis[db], key, key_len,
+	return env_get(&snapshot_store(snapshot)->env, snapshot_txn(snapshot), db, key, key_len,
 		       out_value, out_len);
 }
 
 int snapshot_each(struct store_snapshot *snapshot, enum store_db db, const void *from,
-		  size_t from_len, bool (*fn)(void *arg, const struct store_item *item), void *arg)
+		  size_t from_len, snapshot_row_fn fn, void *arg)
 {
 	MDB_val key = {from_len, (void *)(uintptr_t)from}, value;
 	MDB_cursor *cursor;
 	int err, code;
 
-	err = env_err(mdb_cursor_open(snapshot_txn(snapshot),
-				      snapshot_store(snapshot)->env.dbis[db], &cursor));
+	err = env_cursor(&snapshot_store(snapshot)->env, snapshot_txn(snapshot), db, &cursor);
 	if (err < 0)
 		return err;
 	code = mdb_cursor_get(cursor, &key, &value, from && from_len ? MDB_SET_RANGE : MDB_FIRST);
 	while (code == MDB_SUCCESS) {
+		int row = row_check(env_databases[db].name, &key, &value);
 		struct store_item item = {key.mv_data, key.mv_size, value.mv_data, value.mv_size};
 
-		if (!fn(arg, &item))
+		if (!fn(arg, &item, row))
 			break;
 		code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
 	}
 	mdb_cursor_close(cursor);
-	return code == MDB_NOTFOUND ? 0 : env_err(code);
+	return code == MDB_NOTFOUND ? 0 : row_err(code);
 }
 
 struct sound_rows {
 	size_t key_len;
 	bool (*fn)(void *arg, const struct store_item *item);
 	void *arg;
+	int err;
 };
 
-static bool sound_row(void *arg, const struct store_item *item)
+static bool sound_row(void *arg, const struct store_item *item, int err)
 {
-	const struct sound_rows *rows = arg;
+	struct sound_rows *rows = arg;
 
-	return item->key_len != rows->key_len || rows->fn(rows->arg, item);
+	if (rows->key_len && item->key_len != rows->key_len)
+		return true;
+	rows->err = err;
+	return err == 0 && rows->fn(rows->arg, item);
 }
 
 int store_each(struct store_snapshot *snapshot, enum store_db db, const void *from, size_t from_len,
 	       bool (*fn)(void *arg, const struct store_item *item), void *arg)
 {
-	struct sound_rows rows = {env_databases[db].key_len, fn, arg};
+	struct sound_rows rows = {env_databases[db].key_len, fn, arg, 0};
+	int err = snapshot_each(snapshot, db, from, from_len, sound_row, &rows);
 
-	if (rows.key_len)
-		return snapshot_each(snapshot, db, from, from_len, sound_row, &rows);
-	return snapshot_each(snapshot, db, from, from_len, fn, arg);
+	return err < 0 ? err : rows.err;
 }
 
 int64_t store_blob_len(struct store_snapshot *snapshot, const uint8_t id[static 32])
@@ -282,9 +292,9 @@ void store_stats(struct store *store, struct store_stats *out_stats)
 	if (store_snapshot_open(store, &snapshot) < 0)
 		return;
 	for (unsigned db = 0; db < STORE_DB_CNT; db++)
-		if (mdb_stat(snapshot_txn(snapshot), store->env.dbis[db], &stat) == MDB_SUCCESS)
+		if (mdb_stat(snapshot_txn(snapshot), store->env.dbs[db].dbi, &stat) == MDB_SUCCESS)
 			out_stats->item_cnt[db] = stat.ms_entries;
-	if (mdb_cursor_open(snapshot_txn(snapshot), store->env.segments, &cursor) == MDB_SUCCESS) {
+	if (env_cursor(&store->env, snapshot_txn(snapshot), ENV_SEGMENTS, &cursor) == 0) {
 		struct segment_row row;
 
 		while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == MDB_SUCCESS &&

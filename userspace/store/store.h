@@ -49,6 +49,7 @@ enum store_db {
 	STORE_DB_CNT,
 };
 
+#define STORE_FINDING_CAP 160
 struct store_config {
 	const char *dir;	  /* made if absent, 0700; locked while open */
 	uint64_t map_len;	  /* room for the databases at first; grows ahead of need */
@@ -56,16 +57,16 @@ struct store_config {
 	uint64_t segment_len_max; /* a segment is sealed beyond this */
 	unsigned reader_cap;
 	unsigned batch_cap; /* batches waiting, at most */
-	bool is_inline;	    /* no thread: store_reap commits (simulator, tests) */
+	uint64_t proof_ns;  /* a start reads late databases (env.h) ahead for so long at most */
+	char *finding;	/* STORE_FINDING_CAP bytes: what is damaged, if it is refused; or NULL */
+	bool is_inline; /* no thread: store_reap commits (simulator, tests) */
 };
 void store_config_defaults(struct store_config *config);
 
 /*
  * store_open. Errors: WEFT_EBUSY (another process holds dir),
- * WEFT_ENEWER (newer schema), WEFT_EDAMAGED, WEFT_EFULL, -errno. The way
- * out of damaged databases: rename the folder db in dir, so that the next
- * open makes new ones, and let store_check with repair index the segments
- * again. What only the databases held, shares and gets, is lost.
+ * WEFT_ENEWER (newer schema), WEFT_EDAMAGED, WEFT_EFULL, -errno. The ways
+ * out of damaged databases: a backup, or store_salvage.
  */
 WEFT_MUST_CHECK
 int store_open(const struct store_config *config, struct store **out_store);
@@ -84,7 +85,7 @@ void store_freeze(struct store *store);
 void store_crash(struct store *store);
 
 /* The newest schema this program writes. */
-#define STORE_SCHEMA_VERSION 5
+#define STORE_SCHEMA_VERSION 6
 
 /*
  * A batch collects puts and deletes; it copies what it is given. NULL or
@@ -124,19 +125,20 @@ void store_flush(struct store *store);
 
 /*
  * A snapshot is a consistent view, open for a turn, not longer. One
- * thread uses it. store_get lends the value until the snapshot ends.
+ * thread uses it. store_get lends the value until the snapshot ends. Every
+ * row has a check: what is read is what was put, or an error.
  */
 WEFT_MUST_CHECK
 int store_snapshot_open(struct store *store, struct store_snapshot **out_snapshot);
 void store_snapshot_close(struct store_snapshot *snapshot);
-/* store_get: 0 with value and length, WEFT_EABSENT or -errno. */
+/* store_get: 0 with value and length, WEFT_EABSENT, WEFT_EDAMAGED or -errno. */
 WEFT_MUST_CHECK
 int store_get(struct store_snapshot *snapshot, enum store_db db, const void *key, size_t key_len,
 	      const void **out_value, size_t *out_len);
 /*
  * store_each calls fn in key order from first key >= from (NULL: all) until it returns false.
- * Where a database's keys have one length, a damaged one of another is passed over; store_check
- * tells of it.
+ * WEFT_EDAMAGED ends it at a row whose check does not match. Where a database's keys have one
+ * length, a row of another is passed over; store_check tells of it.
  */
 struct store_item {
 	const uint8_t *key;
@@ -153,6 +155,7 @@ int store_each(struct store_snapshot *snapshot, enum store_db db, const void *fr
  * store_blob_read reads [off, off + len) of it. May wait on the disk: call
  * it in a job, or for small blobs at start. 0, WEFT_EABSENT,
  * WEFT_EDAMAGED (beyond its end or its record does not check), -errno.
+ * A part costs a read of the whole record, too: that is what the check covers.
  */
 WEFT_MUST_CHECK
 int64_t store_blob_len(struct store_snapshot *snapshot, const uint8_t id[static 32]);
@@ -184,8 +187,8 @@ const char *store_db_name(enum store_db db);
  * with repair, drops what cannot be verified and is derivable, rebuilds
  * the blob index from the segments. Blocks: run it in a job or offline.
  * report is called per finding with a plain sentence. WEFT_EDAMAGED:
- * pages of a database cannot be walked, told as the last finding; nothing
- * was repaired. A child process finds that out, as LMDB may die of it.
+ * pages of a database are damaged, told as the last finding; nothing was
+ * repaired.
  */
 struct store_check_result {
 	uint64_t blob_cnt, blob_bad_cnt, item_cnt, item_bad_cnt, repaired_cnt;

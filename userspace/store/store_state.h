@@ -91,10 +91,16 @@ void store_rest(struct store *store);
 /* inline_take empties the queue of an inline store. */
 struct store_batch *inline_take(struct store *store);
 
-/* snapshot_each: store_each, damaged keys included. */
+/* snapshot_txn_id: the commit that a snapshot shows. */
+uint64_t snapshot_txn_id(struct store_snapshot *snapshot);
+/*
+ * snapshot_each goes over the rows of store_each and those that store_each
+ * would not show: err is 0 or WEFT_EDAMAGED, and the value then has no meaning.
+ */
+typedef bool (*snapshot_row_fn)(void *arg, const struct store_item *item, int err);
 WEFT_MUST_CHECK
 int snapshot_each(struct store_snapshot *snapshot, enum store_db db, const void *from,
-		  size_t from_len, bool (*fn)(void *arg, const struct store_item *item), void *arg);
+		  size_t from_len, snapshot_row_fn fn, void *arg);
 
 /*
  * commit_group applies a list of batches in one transaction and sets their
@@ -113,20 +119,6 @@ int write_begin(struct store *store, MDB_txn **out_txn);
 WEFT_MUST_CHECK
 int write_end(struct store *store, MDB_txn *txn, int err);
 
-/*
- * probe_child runs look in a child process, which may die of what it finds. look says 0,
- * an errno or a negative code of LMDB. 0, -errno, or WEFT_EDAMAGED: such a code or a death.
- */
-WEFT_MUST_CHECK
-int probe_child(int (*look)(void *arg), void *arg);
-/*
- * store_probe reads databases below dir in a child process. 0, -errno, or
- * WEFT_EDAMAGED with the database at which the child failed or died.
- */
-enum probe_scope { PROBE_START, PROBE_ALL };
-WEFT_MUST_CHECK
-int store_probe(const char *dir, enum probe_scope scope, const char **out_db);
-
 /* blob_{put,drop} inside a transaction, with the account of the segment. */
 WEFT_MUST_CHECK
 int blob_put(struct store *store, MDB_txn *txn, const uint8_t id[static 32], const void *data,
@@ -139,7 +131,7 @@ int blob_adopt(struct store *store, MDB_txn *txn, const uint8_t id[static 32],
 	       const struct segment_place *place);
 /* blob_place: where id is; 0, WEFT_EABSENT, WEFT_EDAMAGED. */
 WEFT_MUST_CHECK
-int blob_place(const struct store *store, MDB_txn *txn, const uint8_t id[static 32],
+int blob_place(struct store *store, MDB_txn *txn, const uint8_t id[static 32],
 	       struct segment_place *out_place);
 
 #define BLOB_PLACE_LEN	20 /* segment u32be, offset u64be, length u64be */
@@ -152,9 +144,14 @@ struct segment_row {
 };
 void place_parse(const void *value, size_t len, struct segment_place *out_place);
 void segment_key_write(uint8_t key[static SEGMENT_KEY_LEN], uint32_t number);
-/* segment_row_parse: false when key and value are no row. */
+/* segment_row_parse reads a row of ENV_SEGMENTS as LMDB holds it; false when it is damaged. */
 bool segment_row_parse(const MDB_val *key, const MDB_val *value, struct segment_row *out_row);
 
+/* META "schema": u32be. schema_version_parse: 0 or WEFT_EDAMAGED. */
+#define SCHEMA_KEY     "schema"
+#define SCHEMA_KEY_LEN 6
+WEFT_MUST_CHECK
+int schema_version_parse(const MDB_val *key, const MDB_val *value, uint32_t *out_version);
 /*
  * META "adopt" is set while segments of a lost database are on disk whose
  * records nobody has indexed yet: store_check with repair does it.

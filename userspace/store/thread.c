@@ -102,7 +102,9 @@ static void *store_main(void *arg)
 		if (first) {
 			commit_group(store, first);
 			group_finish(store, first);
-		} else if (!is_stopping && !work_wait(store, len)) {
+		} else if (is_stopping || proof_next(&store->env.proof)) {
+			continue;
+		} else if (!work_wait(store, len)) {
 			store_rest(store);
 			len = 0;
 		}

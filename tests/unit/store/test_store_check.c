@@ -250,19 +250,19 @@ static void test_compact_keeps_a_segment_it_cannot_read(void)
 
 static int step_from_7(struct env *env, MDB_txn *txn)
 {
-	return env_put(txn, env->dbis[STORE_META], "stepped", 7, "7", 1);
+	return env_put(env, txn, STORE_META, "stepped", 7, "7", 1);
 }
 
 static int step_from_8(struct env *env, MDB_txn *txn)
 {
-	int err = env_delete(txn, env->dbis[STORE_META], "stepped", 7);
+	int err = env_delete(env, txn, STORE_META, "stepped", 7);
 
-	return err < 0 ? err : env_put(txn, env->dbis[STORE_META], "stepped", 7, "78", 2);
+	return err < 0 ? err : env_put(env, txn, STORE_META, "stepped", 7, "78", 2);
 }
 
 static int step_fails(struct env *env, MDB_txn *txn)
 {
-	int err = env_delete(txn, env->dbis[STORE_META], "stepped", 7);
+	int err = env_delete(env, txn, STORE_META, "stepped", 7);
 
 	return err < 0 ? err : -EIO;
 }
@@ -292,7 +292,7 @@ static bool stepped_is(struct env *env, const char *want)
 
 	if (mdb_txn_begin(env->lmdb, NULL, MDB_RDONLY, &txn) != 0)
 		return false;
-	is = env_get(txn, env->dbis[STORE_META], "stepped", 7, &value, &len) == 0
+	is = env_get(env, txn, STORE_META, "stepped", 7, &value, &len) == 0
 		     ? len == strlen(want) && memcmp(value, want, len) == 0
 		     : *want == '\0';
 	mdb_txn_abort(txn);
@@ -348,7 +348,7 @@ static bool put_short_key(const char *dir, enum store_db db)
 	if (env_open_as(dir, STORE_SCHEMA_VERSION, NULL, 0, &env) < 0)
 		return false;
 	ok = mdb_txn_begin(env.lmdb, NULL, 0, &txn) == 0 &&
-	     env_put(txn, env.dbis[db], "short", 5, "row", 3) == 0 && mdb_txn_commit(txn) == 0;
+	     env_put(&env, txn, db, "short", 5, "row", 3) == 0 && mdb_txn_commit(txn) == 0;
 	env_close(&env);
 	return ok;
 }
@@ -439,12 +439,11 @@ static void test_damage_that_kills_the_reader_is_a_finding(void)
 	CHECK_EQ(store_check(store, false, keep_finding, finding, &result), 0);
 	CHECK_EQ(result.item_cnt >= 200, 1);
 	CHECK_STR(finding, "");
-	store_close(store);
 	CHECK(branches_break(dir) > 0);
-	CHECK_EQ(open_store(dir, &store), 0);
 	CHECK_EQ(store_check(store, true, keep_finding, finding, &result), WEFT_EDAMAGED);
-	CHECK_STR(finding, "database peers: pages of it are damaged and cannot be walked");
+	CHECK(strncmp(finding, "database peers: page ", 21) == 0);
 	store_close(store);
+	CHECK_EQ(open_store(dir, &store), WEFT_EDAMAGED);
 	scratch_remove(dir);
 }
 

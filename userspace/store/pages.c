@@ -1,0 +1,721 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * LMDB's data file, read with suspicion (pages.h).
+ *
+ * pages_open -> meta_choose -> tree_walk of the main tree (which gives the
+ * roots of the databases) and of the free list; pages_walk -> tree_walk ->
+ * page_walk, one level of the tree per call -> leaf_walk or branch_walk.
+ * Numbers are in the machine's byte order, as LMDB has them.
+ */
+#include "store/pages.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define META_MAGIC   0xbeefc0deu
+#define META_VERSION 1u
+#define META_CNT     2u
+#define PAGE_BRANCH  0x01
+#define PAGE_LEAF    0x02
+#define PAGE_LARGE   0x04
+#define PAGE_META    0x08
+#define NODE_LARGE   0x01 /* the value lies on pages of its own */
+#define NODE_TREE    0x02 /* the value is the head of a database */
+#define TREE_INTEGER 0x08 /* keys are numbers: the free list */
+#define NO_PAGE	     UINT64_MAX
+#define PAGE_LEN_MIN 512u
+#define PAGE_LEN_MAX 32768u
+#define KEY_LEN_MAX  511u
+/* LMDB's own bound of a cursor. */
+#define DEPTH_MAX 32u
+#define TREE_CAP  64u
+/* More would push out of the page cache what others need. */
+#define READAHEAD_LEN_MAX (256ll << 20)
+
+struct page_head {
+	uint64_t number;
+	uint16_t pad;
+	uint16_t flags;
+	union {
+		struct {
+			uint16_t lower, upper;
+		};
+		uint32_t page_cnt; /* of a large value */
+	};
+};
+_Static_assert(sizeof(struct page_head) == 16, "LMDB's head of a page");
+
+struct tree_head {
+	uint32_t pad; /* of the free list: the length of a page */
+	uint16_t flags;
+	uint16_t depth;
+	uint64_t branch_cnt, leaf_cnt, large_cnt;
+	uint64_t row_cnt;
+	uint64_t root;
+};
+_Static_assert(sizeof(struct tree_head) == 48, "LMDB's head of a database");
+
+struct meta {
+	uint32_t magic;
+	uint32_t version;
+	uint64_t address;
+	uint64_t map_len;
+	struct tree_head free, main;
+	uint64_t last_page;
+	uint64_t txn_id;
+};
+_Static_assert(sizeof(struct meta) == 136, "LMDB's meta page");
+
+#define NODE_HEAD_LEN 8u
+struct node {
+	uint16_t low, high; /* of a leaf: the value's length; of a branch: its page, with flags */
+	uint16_t flags;
+	uint16_t key_len;
+};
+_Static_assert(sizeof(struct node) == NODE_HEAD_LEN, "LMDB's head of a node");
+
+struct pages_tree {
+	char name[PAGES_NAME_CAP];
+	struct tree_head head;
+};
+
+struct pages {
+	struct pages_config config;
+	uint32_t page_len;
+	uint64_t page_cnt; /* in use, with the meta pages */
+	uint64_t *marks;   /* a bit for each page: it has a use */
+	struct tree_head free, main;
+	struct pages_tree trees[TREE_CAP];
+	unsigned tree_cnt;
+	uint8_t *levels; /* a page for each level of a tree */
+	uint8_t *large;	 /* a value of pages of its own */
+	size_t large_cap;
+	char finding[PAGES_FINDING_CAP];
+};
+
+/* One tree under way. seen counts what is found, to be compared with what head says. */
+struct walk {
+	struct pages *pages;
+	const char *name;
+	const struct tree_head *head;
+	struct tree_head seen;
+	pages_row_fn fn;
+	void *arg;
+	uint16_t node_flag; /* which of NODE_LARGE and NODE_TREE a row may have */
+	/* The next key is above last, or at least at it behind a branch's. */
+	uint8_t last[KEY_LEN_MAX];
+	size_t last_len;
+	bool has_last, is_last_row;
+};
+
+/* A node of a page that was checked. */
+struct node_view {
+	struct node head;
+	const uint8_t *key;
+	const uint8_t *data; /* of a leaf */
+	uint32_t value_len;  /* of a leaf */
+};
+
+__attribute__((format(printf, 2, 3))) static int damage(struct pages *pages, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(pages->finding, sizeof(pages->finding), fmt, args);
+	va_end(args);
+	return WEFT_EDAMAGED;
+}
+
+static int page_damage(const struct walk *walk, uint64_t number, const char *what)
+{
+	return damage(walk->pages, "database %s: page %llu: %s", walk->name,
+		      (unsigned long long)number, what);
+}
+
+/* 0, WEFT_EDAMAGED when the file ends before, or -errno. */
+static int file_read(int fd, void *dst, size_t len, uint64_t off)
+{
+	uint8_t *at = dst;
+
+	while (len) {
+		ssize_t n = pread(fd, at, len, (off_t)off);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return WEFT_EDAMAGED;
+		at += n;
+		off += (uint64_t)n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static bool mark_take(struct pages *pages, uint64_t number)
+{
+	uint64_t bit = 1ull << (number % 64);
+
+	if (number < META_CNT || number >= pages->page_cnt || pages->marks[number / 64] & bit)
+		return false;
+	pages->marks[number / 64] |= bit;
+	return true;
+}
+
+static bool mark_is_set(const struct pages *pages, uint64_t number)
+{
+	return pages->marks[number / 64] >> (number % 64) & 1;
+}
+
+/* --- one page --- */
+
+static uint16_t node_off(const uint8_t *page, unsigned i)
+{
+	uint16_t off;
+
+	memcpy(&off, page + sizeof(struct page_head) + 2ul * i, sizeof(off));
+	return off;
+}
+
+static unsigned node_cnt(const struct page_head *head)
+{
+	return (head->lower - (unsigned)sizeof(*head)) / 2;
+}
+
+/* The bytes of the node at off, without the padding; 0: it does not fit into the page. */
+static uint32_t node_len(const uint8_t *page, uint32_t page_len, uint32_t off, bool is_leaf)
+{
+	struct node node;
+	uint64_t len;
+
+	if (page_len - off < NODE_HEAD_LEN)
+		return 0;
+	memcpy(&node, page + off, sizeof(node));
+	len = NODE_HEAD_LEN + (uint64_t)node.key_len;
+	if (is_leaf)
+		len += node.flags & NODE_LARGE ? sizeof(uint64_t)
+					       : node.low | (uint32_t)node.high << 16;
+	return len <= page_len - off ? (uint32_t)len : 0;
+}
+
+/*
+ * The nodes fill [upper, page_len) without a gap and without overlap, which
+ * LMDB's moving of nodes relies on.
+ */
+static const char *nodes_check(const uint8_t *page, uint32_t page_len, const struct page_head *head)
+{
+	bool is_leaf = head->flags & PAGE_LEAF;
+	uint64_t begins[PAGE_LEN_MAX / 2 / 64] = {0};
+	unsigned cnt = node_cnt(head), met = 0;
+	uint32_t off;
+
+	for (unsigned i = 0; i < cnt; i++) {
+		off = node_off(page, i);
+		if (off < head->upper || off >= page_len || off % 2)
+			return "an offset points outside";
+		begins[off / 2 / 64] |= 1ull << (off / 2 % 64);
+	}
+	for (off = head->upper; off < page_len; met++) {
+		uint32_t len = node_len(page, page_len, off, is_leaf);
+
+		if (!(begins[off / 2 / 64] >> (off / 2 % 64) & 1) || len == 0)
+			return "its nodes do not add up";
+		off += (len + 1) & ~1u;
+	}
+	return off == page_len && met == cnt ? NULL : "its nodes do not add up";
+}
+
+static const char *page_check(const struct pages *pages, const uint8_t *page, uint64_t number,
+			      uint16_t kind)
+{
+	struct page_head head;
+
+	memcpy(&head, page, sizeof(head));
+	if (head.number != number)
+		return "it calls itself another";
+	if (head.flags != kind)
+		return "it is of another kind";
+	if (head.lower < sizeof(head) || head.lower % 2 || head.lower > head.upper ||
+	    head.upper > pages->page_len)
+		return "its bounds are impossible";
+	if (node_cnt(&head) < (kind == PAGE_BRANCH ? 2 : 1))
+		return "it has too few nodes";
+	return nodes_check(page, pages->page_len, &head);
+}
+
+static int page_read(struct pages *pages, uint64_t number, uint8_t *dst)
+{
+	return file_read(pages->config.fd, dst, pages->page_len, number * pages->page_len);
+}
+
+static struct node_view node_at(const uint8_t *page, unsigned i)
+{
+	const uint8_t *at = page + node_off(page, i);
+	struct node_view view;
+
+	memcpy(&view.head, at, sizeof(view.head));
+	view.key = at + NODE_HEAD_LEN;
+	view.data = view.key + view.head.key_len;
+	view.value_len = view.head.low | (uint32_t)view.head.high << 16;
+	return view;
+}
+
+/* --- values on pages of their own --- */
+
+/* Marks the pages, of which there are *out_cnt; 0 or what is wrong. */
+static const char *large_claim(struct pages *pages, const struct page_head *head, uint64_t number,
+			       uint32_t value_len)
+{
+	uint64_t need = (sizeof(*head) - 1 + (uint64_t)value_len) / pages->page_len + 1;
+
+	if (head->number != number || head->flags != PAGE_LARGE)
+		return "a large value is not where it should be";
+	if (head->page_cnt < need || head->page_cnt > pages->page_cnt - number)
+		return "a large value has an impossible length";
+	for (uint64_t i = 0; i < head->page_cnt; i++)
+		if (!mark_take(pages, number + i))
+			return "a page of a large value has two uses";
+	return NULL;
+}
+
+static int large_read(struct walk *walk, const struct node_view *node)
+{
+	struct pages *pages = walk->pages;
+	struct page_head head;
+	const char *fault;
+	uint64_t number, off;
+	int err;
+
+	memcpy(&number, node->data, sizeof(number));
+	if (number < META_CNT || number >= pages->page_cnt)
+		return page_damage(walk, number, "a large value lies outside of the file");
+	off = number * pages->page_len;
+	err = file_read(pages->config.fd, &head, sizeof(head), off);
+	if (err < 0)
+		return err;
+	fault = large_claim(pages, &head, number, node->value_len);
+	if (fault)
+		return page_damage(walk, number, fault);
+	walk->seen.large_cnt += head.page_cnt;
+	if (node->value_len > pages->large_cap) {
+		uint8_t *large = realloc(pages->large, node->value_len);
+
+		if (!large)
+			return -ENOMEM;
+		pages->large = large;
+		pages->large_cap = node->value_len;
+	}
+	return file_read(pages->config.fd, pages->large, node->value_len, off + sizeof(head));
+}
+
+/* --- trees --- */
+
+static int key_compare(const struct walk *walk, const uint8_t *key, size_t len)
+{
+	size_t least = len < walk->last_len ? len : walk->last_len;
+	int order;
+
+	if (walk->head->flags & TREE_INTEGER) {
+		uint64_t number, last;
+
+		memcpy(&number, key, sizeof(number));
+		memcpy(&last, walk->last, sizeof(last));
+		return number < last ? -1 : number > last;
+	}
+	order = memcmp(key, walk->last, least);
+	return order ? order : len < walk->last_len ? -1 : len > walk->last_len;
+}
+
+/* key_step: keys ascend; a branch's key is above all before it and at most the next row's. */
+static bool key_step(struct walk *walk, const uint8_t *key, size_t len, bool is_row)
+{
+	int order;
+
+	if (len == 0 || len > KEY_LEN_MAX ||
+	    (walk->head->flags & TREE_INTEGER && len != sizeof(uint64_t)))
+		return false;
+	if (walk->has_last && !walk->pages->config.is_salvaging) {
+		order = key_compare(walk, key, len);
+		if (order < 0 || (order == 0 && (walk->is_last_row || !is_row)))
+			return false;
+	}
+	memcpy(walk->last, key, len);
+	walk->last_len = len;
+	walk->has_last = true;
+	walk->is_last_row = is_row;
+	return true;
+}
+
+static int row_walk(struct walk *walk, uint64_t number, const struct node_view *node)
+{
+	struct pages_row row = {node->key, node->head.key_len, node->data, node->value_len};
+	int err;
+
+	if (!key_step(walk, node->key, node->head.key_len, true))
+		return page_damage(walk, number, "its keys are out of order");
+	if (node->head.flags & ~NODE_LARGE & ~walk->node_flag)
+		return page_damage(walk, number, "a row is of another kind");
+	walk->seen.row_cnt++;
+	if (node->head.flags & NODE_LARGE) {
+		err = large_read(walk, node);
+		if (err < 0)
+			return err;
+		row.value = walk->pages->large;
+	}
+	return walk->fn ? walk->fn(walk->arg, &row) : 0;
+}
+
+/* Behind a damaged part there is more to save. */
+static int damage_pass(const struct pages *pages, int err)
+{
+	if (err != WEFT_EDAMAGED || !pages->config.is_salvaging)
+		return err;
+	if (pages->config.report)
+		pages->config.report(pages->config.arg, pages->finding);
+	return 0;
+}
+
+static int leaf_walk(struct walk *walk, uint64_t number, const uint8_t *page)
+{
+	struct page_head head;
+	int err = 0;
+
+	memcpy(&head, page, sizeof(head));
+	walk->seen.leaf_cnt++;
+	for (unsigned i = 0; i < node_cnt(&head) && err == 0; i++) {
+		struct node_view node = node_at(page, i);
+
+		err = damage_pass(walk->pages, row_walk(walk, number, &node));
+	}
+	return err;
+}
+
+static int page_walk(struct walk *walk, uint64_t number, unsigned level);
+
+static int branch_walk(struct walk *walk, uint64_t number, const uint8_t *page, unsigned level)
+{
+	struct page_head head;
+	int err = 0;
+
+	memcpy(&head, page, sizeof(head));
+	walk->seen.branch_cnt++;
+	for (unsigned i = 0; i < node_cnt(&head) && err == 0; i++) {
+		struct node_view node = node_at(page, i);
+
+		/* The first key is never looked at. */
+		if (i && !key_step(walk, node.key, node.head.key_len, false))
+			err = page_damage(walk, number, "its keys are out of order");
+		if (err == 0)
+			err = page_walk(walk, node.value_len | (uint64_t)node.head.flags << 32,
+					level + 1);
+		err = damage_pass(walk->pages, err);
+	}
+	return err;
+}
+
+/* Every leaf lies at the tree's depth, levels counted from 1. */
+static int page_walk(struct walk *walk, uint64_t number, unsigned level)
+{
+	struct pages *pages = walk->pages;
+	uint8_t *page = pages->levels + (size_t)(level - 1) * pages->page_len;
+	bool is_leaf = level == walk->head->depth;
+	const char *fault;
+	int err;
+
+	if (number < META_CNT || number >= pages->page_cnt)
+		return page_damage(walk, number, "no such page");
+	if (!mark_take(pages, number))
+		return page_damage(walk, number, "it has two uses");
+	err = page_read(pages, number, page);
+	if (err < 0)
+		return err == WEFT_EDAMAGED ? page_damage(walk, number, "the file ends before it")
+					    : err;
+	fault = page_check(pages, page, number, is_leaf ? PAGE_LEAF : PAGE_BRANCH);
+	if (fault)
+		return page_damage(walk, number, fault);
+	return is_leaf ? leaf_walk(walk, number, page) : branch_walk(walk, number, page, level);
+}
+
+static bool tree_adds_up(const struct walk *walk)
+{
+	const struct tree_head *head = walk->head, *seen = &walk->seen;
+
+	return head->branch_cnt == seen->branch_cnt && head->leaf_cnt == seen->leaf_cnt &&
+	       head->large_cnt == seen->large_cnt && head->row_cnt == seen->row_cnt;
+}
+
+static int tree_walk(struct walk *walk)
+{
+	const struct tree_head *head = walk->head;
+	int err = 0;
+
+	if (head->depth > DEPTH_MAX || (head->depth == 0) != (head->root == NO_PAGE))
+		return damage(walk->pages, "database %s: its head is impossible", walk->name);
+	if (head->depth)
+		err = damage_pass(walk->pages, page_walk(walk, head->root, 1));
+	if (err == 0 && !tree_adds_up(walk) && !walk->pages->config.is_salvaging)
+		err = damage(walk->pages, "database %s: its pages and rows are not as many as said",
+			     walk->name);
+	return err;
+}
+
+/* --- the main tree and the free list --- */
+
+static int tree_note(void *arg, const struct pages_row *row)
+{
+	struct pages *pages = arg;
+	struct pages_tree *tree = &pages->trees[pages->tree_cnt];
+
+	if (row->value_len != sizeof(tree->head) || row->key_len >= PAGES_NAME_CAP)
+		return damage(pages, "the list of databases has a row that is none");
+	if (pages->tree_cnt == TREE_CAP)
+		return damage(pages, "the list of databases is too long");
+	*tree = (struct pages_tree){0};
+	memcpy(tree->name, row->key, row->key_len);
+	memcpy(&tree->head, row->value, sizeof(tree->head));
+	if (tree->head.flags || tree->head.pad)
+		return damage(pages, "database %s: its head is impossible",
+			      strlen(tree->name) == row->key_len ? tree->name : "?");
+	pages->tree_cnt++;
+	return 0;
+}
+
+/* A record of the free list: a count and as many pages, from the highest down. */
+static int free_note(void *arg, const struct pages_row *row)
+{
+	struct pages *pages = arg;
+	uint64_t cnt, number, last = UINT64_MAX;
+
+	if (row->value_len < sizeof(cnt))
+		return damage(pages, "the free list has a record that is none");
+	memcpy(&cnt, row->value, sizeof(cnt));
+	if (cnt > row->value_len / sizeof(cnt) - 1)
+		return damage(pages, "the free list has a record that is cut short");
+	for (uint64_t i = 1; i <= cnt; i++) {
+		memcpy(&number, row->value + i * sizeof(number), sizeof(number));
+		if (number >= last || !mark_take(pages, number))
+			return damage(pages, "the free list has page %llu, which is in use",
+				      (unsigned long long)number);
+		last = number;
+	}
+	return 0;
+}
+
+static int main_walk(struct pages *pages)
+{
+	struct walk walk = {.pages = pages,
+			    .name = "of databases",
+			    .head = &pages->main,
+			    .node_flag = NODE_TREE,
+			    .fn = tree_note,
+			    .arg = pages};
+
+	return tree_walk(&walk);
+}
+
+static int free_walk(struct pages *pages)
+{
+	struct walk walk = {.pages = pages,
+			    .name = "of free pages",
+			    .head = &pages->free,
+			    .fn = free_note,
+			    .arg = pages};
+
+	return tree_walk(&walk);
+}
+
+/* --- opening --- */
+
+static bool meta_is_sound(const struct page_head *head, const struct meta *meta, unsigned number)
+{
+	return head->number == number && head->flags == PAGE_META && meta->magic == META_MAGIC &&
+	       meta->version == META_VERSION && meta->free.pad >= PAGE_LEN_MIN &&
+	       meta->free.pad <= PAGE_LEN_MAX && (meta->free.pad & (meta->free.pad - 1)) == 0 &&
+	       meta->free.flags == TREE_INTEGER && meta->main.flags == 0 && meta->main.pad == 0;
+}
+
+/*
+ * Commits alternate between the two pages, so their numbers are neighbours
+ * and say which page they belong to. A number that was changed would make
+ * LMDB take the commit before for the newest.
+ */
+static bool metas_alternate(const struct meta metas[static META_CNT])
+{
+	uint64_t even = metas[0].txn_id, odd = metas[1].txn_id;
+
+	if (even == 0 && odd <= 1)
+		return true;
+	return even % 2 == 0 && odd % 2 == 1 && (even + 1 == odd || odd + 1 == even);
+}
+
+static int meta_read(struct pages *pages, unsigned number, uint32_t page_len, struct meta *out_meta,
+		     bool *out_is_sound)
+{
+	uint8_t bytes[sizeof(struct page_head) + sizeof(struct meta)];
+	struct page_head head;
+	int err = file_read(pages->config.fd, bytes, sizeof(bytes), (uint64_t)number * page_len);
+
+	*out_is_sound = false;
+	if (err < 0)
+		return err == WEFT_EDAMAGED ? 0 : err;
+	memcpy(&head, bytes, sizeof(head));
+	memcpy(out_meta, bytes + sizeof(head), sizeof(*out_meta));
+	*out_is_sound = meta_is_sound(&head, out_meta, number);
+	return 0;
+}
+
+/* Salvaging, one meta page is enough; page 1 is then looked for at the system's page length. */
+static int meta_choose(struct pages *pages, struct meta *out_meta)
+{
+	struct meta metas[META_CNT] = {0};
+	bool is_sound[META_CNT];
+	unsigned newest;
+	uint32_t page_len = (uint32_t)sysconf(_SC_PAGESIZE);
+	int err = meta_read(pages, 0, 0, &metas[0], &is_sound[0]);
+
+	if (err == 0)
+		err = meta_read(pages, 1, is_sound[0] ? metas[0].free.pad : page_len, &metas[1],
+				&is_sound[1]);
+	if (err < 0)
+		return err;
+	newest = metas[1].txn_id > metas[0].txn_id;
+	if (pages->config.is_salvaging) {
+		if (!is_sound[0] && !is_sound[1])
+			return damage(pages, "both meta pages of the database file are damaged");
+		*out_meta = metas[is_sound[0] && is_sound[1] ? newest : is_sound[1]];
+		return 0;
+	}
+	if (!is_sound[0] || !is_sound[1])
+		return damage(pages, "a meta page of the database file is damaged");
+	if (!metas_alternate(metas))
+		return damage(pages, "the meta pages of the database file contradict each other");
+	if (pages->config.is_txn)
+		newest = pages->config.txn_id % 2;
+	if (pages->config.is_txn && metas[newest].txn_id != pages->config.txn_id)
+		return damage(pages, "the database file is not at the commit that it was at");
+	*out_meta = metas[newest];
+	return 0;
+}
+
+static int pages_setup(struct pages *pages)
+{
+	struct meta meta;
+	struct stat st;
+	int err;
+
+	if (fstat(pages->config.fd, &st) < 0)
+		return -errno;
+	if (st.st_size == 0)
+		return WEFT_EABSENT;
+	err = meta_choose(pages, &meta);
+	if (err < 0)
+		return err;
+	pages->page_len = meta.free.pad;
+	pages->page_cnt = meta.last_page + 1;
+	pages->free = meta.free;
+	pages->main = meta.main;
+	if (meta.last_page < META_CNT - 1 ||
+	    meta.last_page >= (uint64_t)st.st_size / pages->page_len) {
+		if (!pages->config.is_salvaging)
+			return damage(pages, "the database file is shorter than it should be");
+		pages->page_cnt = (uint64_t)st.st_size / pages->page_len;
+	}
+	pages->marks = calloc((size_t)(pages->page_cnt / 64 + 1), sizeof(*pages->marks));
+	pages->levels = malloc((size_t)DEPTH_MAX * pages->page_len);
+	if (!pages->marks || !pages->levels)
+		return -ENOMEM;
+	/* What follows reads all of it, and pages of one database lie anywhere. */
+	(void)posix_fadvise(pages->config.fd, 0, READAHEAD_LEN_MAX, POSIX_FADV_WILLNEED);
+	err = main_walk(pages);
+	/* A list that lies would hide pages from a salvage: it comes last there (pages_lost). */
+	return err < 0 || pages->config.is_salvaging ? err : free_walk(pages);
+}
+
+int pages_open(const struct pages_config *config, struct pages **out_pages,
+	       char out_finding[static PAGES_FINDING_CAP])
+{
+	struct pages *pages = calloc(1, sizeof(*pages));
+	int err;
+
+	if (!pages)
+		return -ENOMEM;
+	pages->config = *config;
+	err = pages_setup(pages);
+	if (err < 0) {
+		memcpy(out_finding, pages->finding, sizeof(pages->finding));
+		pages_close(pages);
+		return err;
+	}
+	*out_pages = pages;
+	return 0;
+}
+
+void pages_close(struct pages *pages)
+{
+	if (!pages)
+		return;
+	free(pages->marks);
+	free(pages->levels);
+	free(pages->large);
+	free(pages);
+}
+
+/* --- databases --- */
+
+static const struct pages_tree *tree_find(const struct pages *pages, const char *database)
+{
+	for (unsigned i = 0; i < pages->tree_cnt; i++)
+		if (strcmp(pages->trees[i].name, database) == 0)
+			return &pages->trees[i];
+	return NULL;
+}
+
+int pages_walk(struct pages *pages, const char *database, pages_row_fn fn, void *arg)
+{
+	const struct pages_tree *tree = tree_find(pages, database);
+	struct walk walk = {.pages = pages, .name = database, .fn = fn, .arg = arg};
+
+	if (!tree)
+		return 0;
+	walk.head = &tree->head;
+	return tree_walk(&walk);
+}
+
+uint64_t pages_cnt(const struct pages *pages, const char *database)
+{
+	const struct pages_tree *tree = tree_find(pages, database);
+
+	return tree ? tree->head.branch_cnt + tree->head.leaf_cnt + tree->head.large_cnt : 0;
+}
+
+int pages_lost(struct pages *pages, pages_row_fn fn, void *arg)
+{
+	static const struct tree_head any = {.depth = 1};
+	struct walk walk = {.pages = pages, .name = "lost", .head = &any, .fn = fn, .arg = arg};
+	int err = free_walk(pages);
+
+	for (uint64_t number = META_CNT; number < pages->page_cnt && err == 0; number++) {
+		if (mark_is_set(pages, number))
+			continue;
+		err = page_read(pages, number, pages->levels);
+		if (err == 0 && !page_check(pages, pages->levels, number, PAGE_LEAF)) {
+			(void)mark_take(pages, number);
+			err = damage_pass(pages, leaf_walk(&walk, number, pages->levels));
+		}
+		if (err == WEFT_EDAMAGED)
+			err = 0;
+	}
+	return err;
+}
+
+const char *pages_finding(const struct pages *pages)
+{
+	return pages->finding;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_STORE_ROW_H
+#define WEFT_STORE_ROW_H
+
+#include <lmdb.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weft/err.h"
+
+/*
+ * A row as LMDB keeps it: key -> value, then ROW_CHECK_LEN bytes of SipHash
+ * over the name of its database, the key and the value. The check finds
+ * damage, not forgery. A row that was moved to another key or database, or
+ * cut, does not pass.
+ */
+#define ROW_CHECK_LEN 8u
+
+/*
+ * row_check verifies what LMDB holds under key and cuts the check off
+ * io_value. 0 or WEFT_EDAMAGED.
+ */
+WEFT_MUST_CHECK
+int row_check(const char *database, const MDB_val *key, MDB_val *io_value);
+
+/*
+ * row_{get,put,delete} on one database; the codes are ours. row_get lends
+ * the value, verified, as long as txn lasts. Deleting what is not there is
+ * no error.
+ */
+struct row_db {
+	const char *name; /* goes into the check */
+	MDB_dbi dbi;
+};
+WEFT_MUST_CHECK
+int row_get(MDB_txn *txn, const struct row_db *db, const void *key, size_t key_len,
+	    const void **out_value, size_t *out_len);
+WEFT_MUST_CHECK
+int row_put(MDB_txn *txn, const struct row_db *db, const void *key, size_t key_len,
+	    const void *value, size_t value_len);
+WEFT_MUST_CHECK
+int row_delete(MDB_txn *txn, const struct row_db *db, const void *key, size_t key_len);
+/*
+ * row_seal appends the check to every row of a database that has none: the
+ * step to schema 6. 0 or an error, and the transaction is to be aborted.
+ */
+WEFT_MUST_CHECK
+int row_seal(MDB_txn *txn, const struct row_db *db);
+
+/* row_err turns LMDB's codes into ours. */
+int row_err(int lmdb_code);
+
+#endif
