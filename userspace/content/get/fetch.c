@@ -72,13 +72,13 @@ const char *fetch_item_path(const struct fetch *fetch, uint32_t item,
 	return text;
 }
 
-void fetch_name(const uint8_t content_id[static OBJECT_ID_LEN], char name[static FETCH_NAME_CAP])
+/* By its number in the collection: two items may have one content. */
+void fetch_name(const struct fetch *fetch, uint32_t item, char name[static PLACING_NAME_CAP])
 {
-	for (size_t i = 0; i < OBJECT_ID_LEN; i++)
-		snprintf(name + 2 * i, 3, "%02x", content_id[i]);
+	snprintf(name, PLACING_NAME_CAP, "%u-%u", fetch->part_idx, item);
 }
 
-static void stop_at_path(struct fetch *fetch, const char *path, size_t path_len, int err)
+void fetch_stop_at_path(struct fetch *fetch, const char *path, size_t path_len, int err)
 {
 	int len = (int)path_len;
 
@@ -103,7 +103,7 @@ void fetch_stop_at(struct fetch *fetch, uint32_t item, int err)
 {
 	const struct manifest_item *entry = fetch_manifest_item(fetch, item);
 
-	stop_at_path(fetch, entry->path, entry->path_len, err);
+	fetch_stop_at_path(fetch, entry->path, entry->path_len, err);
 }
 
 static void requests_cancel(struct fetch *fetch)
@@ -228,7 +228,7 @@ static void dirs_done(struct job *job)
 		return;
 	fetch->has_unsynced = true;
 	if (step->err)
-		stop_at_path(fetch, dir->path, dir->path_len, step->err);
+		fetch_stop_at_path(fetch, dir->path, dir->path_len, step->err);
 	else
 		fetch_volume_next(fetch);
 }
@@ -258,7 +258,7 @@ static void close_done(struct job *job)
 
 static void items_run(struct fetch *fetch, uint64_t now_ns)
 {
-	bool has_room = fetch->batch_cnt < FETCH_RECORDS_MAX;
+	bool has_room = fetch->placing.cnt < FETCH_RECORDS_MAX;
 
 	if (has_room)
 		fetch_check_run(fetch);
@@ -331,6 +331,7 @@ static void clear_done(struct job *job)
 	struct fetch *fetch = ((struct fetch_step_job *)job)->fetch;
 
 	fetch->is_clearing = true;
+	fetch->get->has_staged = fetch->step_job.err < 0;
 	(void)fetch_step_done(fetch);
 }
 
@@ -352,7 +353,9 @@ static void leave_done(struct job *job)
 
 /*
  * True when fetch is gone. What a cancelled get has staged goes before it
- * ends; what a failed one has staged is for its resumption.
+ * ends; what a failed one has staged is for its resumption, unless a failed
+ * sync makes it doubtful: the kernel tells that once, and goes on showing
+ * bytes that are not on the disk.
  */
 static bool end_run(struct fetch *fetch)
 {
@@ -363,7 +366,8 @@ static bool end_run(struct fetch *fetch)
 	fetch_records_run(fetch, true);
 	if (fetch->out_cnt > 0 || fetch_records_pending(fetch))
 		return false;
-	if (get->is_cancelled && !fetch->is_clearing && fetch->target.fd >= 0) {
+	if ((get->is_cancelled || fetch->must_clear) && !fetch->is_clearing &&
+	    fetch->target.fd >= 0) {
 		fetch_step_submit(fetch, close_run, clear_done);
 		return false;
 	}
@@ -392,13 +396,17 @@ static void progress_tell(struct fetch *fetch, uint64_t now_ns)
 static void timer_next(struct fetch *fetch, uint64_t now_ns)
 {
 	struct timer_wheel *timers = fetch->content->params.timers;
+	uint64_t next_ns = fetch->look_ns > now_ns ? fetch->look_ns : 0;
+	uint64_t due_ns = fetch_records_due(fetch);
 
 	if (timer_is_set(&fetch->timer))
 		return;
+	if (due_ns > now_ns && (next_ns == 0 || due_ns < next_ns))
+		next_ns = due_ns;
 	if (fetch->must_retry_soon)
-		timer_set(timers, &fetch->timer, now_ns + RETRY_NS);
-	else if (fetch->look_ns > now_ns)
-		timer_set(timers, &fetch->timer, fetch->look_ns);
+		next_ns = now_ns + RETRY_NS;
+	if (next_ns > 0)
+		timer_set(timers, &fetch->timer, next_ns);
 }
 
 static void fetch_pump(struct timer *timer, uint64_t now_ns)
@@ -492,6 +500,7 @@ int fetch_start(struct get *get, bool is_clearing)
 		fetch->writes[i].fetch = fetch;
 		target_dir_init(&fetch->writes[i].dir);
 	}
+	fetch->sync.due_ns = get->gets->now_ns;
 	fetch_check_init(fetch);
 	timer_init(&fetch->timer, fetch_pump);
 	get->fetch = fetch;

@@ -5,6 +5,7 @@
 #include "base/jobs.h"
 #include "content/serve/buffers.h"
 #include "content/get/get_state.h"
+#include "content/get/placing.h"
 #include "content/get/rarest.h"
 #include "content/get/scan.h"
 #include "content/get/target.h"
@@ -23,8 +24,11 @@ struct store_batch;
  *	    -> NEEDED -> ASKED -> DONE  at most one chunk: one request,
  *				       one job that verifies and writes
  *	    -> NEEDED -> LARGE -> DONE  a fetch_file: chunk list, what an
- *				       earlier run left, chunks, rename
+ *				       earlier run left, chunks
  *	TWIN: waits for another item of the same content and is copied
+ *
+ * DONE is whole and verified, in its place or staged: what is staged goes to
+ * its place with many others, after they are on the disk (fetch_record.c).
  *
  * Everything that happens (answers, ended jobs) is noted and the timer is
  * set; fetch_pump, which the timer calls, decides what is next. So a turn
@@ -36,8 +40,7 @@ struct store_batch;
 #define FETCH_CHECKS_MAX  128u	       /* items of one check job */
 #define FETCH_CHUNKS_MAX  (1ull << 22) /* of one file: 1 TiB, a list of 128 MiB */
 #define FETCH_NONE	  UINT32_MAX
-#define FETCH_RECORDS_MAX 16384u /* that wait for a sync: some 4 MB; nothing is added then */
-#define FETCH_NAME_CAP	  80	 /* of a staged file */
+#define FETCH_RECORDS_MAX 16384u /* that wait for a sync: some 6 MB; nothing is added then */
 /* A job's share: long enough to be worth it, short enough to be cancelled. */
 #define FETCH_JOB_LEN (64ull << 20)
 
@@ -68,8 +71,8 @@ enum file_step {
 	FILE_FOLDING, /* job: does the list lead to the content id */
 	FILE_OPENING, /* jobs: the staged file, and what of it is right already */
 	FILE_CHUNKS,
-	FILE_PLACING, /* job */
-	FILE_PLACED, /* done; kept open for those who ask us for it, while no other needs the slot */
+	FILE_SETTLING, /* job */
+	FILE_WHOLE, /* done; kept open for those who ask us for it, while no other needs the slot */
 };
 
 struct fetch_file {
@@ -98,8 +101,7 @@ struct fetch_file {
 	bool is_scanned;
 	int fd;
 	int err;
-	char name[FETCH_NAME_CAP];
-	struct target_dir dir;
+	char name[PLACING_NAME_CAP];
 	struct object_stamp stamp;
 	struct partial *partial; /* what of it is served meanwhile; NULL: nothing */
 };
@@ -127,7 +129,7 @@ struct fetch_slot {
 	size_t len;
 	struct fetch_slot *next; /* of those that wait for a write job */
 	int err;
-	struct object_stamp stamp; /* of a whole file in its place */
+	struct object_stamp stamp; /* of a whole file that is staged */
 };
 
 struct fetch_write {
@@ -141,6 +143,9 @@ struct fetch_write {
 
 enum check_phase { CHECK_LOOK, CHECK_SCAN, CHECK_COPY, CHECK_SCAN_COPY };
 
+/* Where check found an item: in its place, recorded there already, or staged, as a copy or not. */
+enum check_found { FOUND_NONE, FOUND_RECORDED, FOUND_IN_PLACE, FOUND_STAGED, FOUND_COPY };
+
 /* Looks at items in order until one is found here, which it reports. */
 struct fetch_check {
 	struct job job; /* first */
@@ -152,6 +157,7 @@ struct fetch_check {
 	uint32_t items[FETCH_CHECKS_MAX];
 	enum check_phase phase;
 	int fd;	       /* the file at its place, or the source of a copy */
+	bool is_own;   /* the file at its place came by this collection and is as it was left */
 	int staged_fd; /* a copy */
 	uint64_t copied_len;
 	unsigned source_cnt; /* places copied from so far */
@@ -161,9 +167,8 @@ struct fetch_check {
 	struct target_dir dir;
 	uint64_t free_len;     /* on the target's filesystem, when the job ran */
 	uint64_t reserved_len; /* that staged files of the items looked at have already */
-	/* result for items[at], if is_found */
-	bool is_found;
-	bool is_recorded; /* its record is right already */
+	/* result for items[at] */
+	enum check_found found;
 	int err;
 	struct object_stamp stamp;
 };
@@ -183,12 +188,14 @@ enum fetch_step {
 
 enum fetch_sync_step { SYNC_NONE, SYNC_WAITING, SYNC_OUT, SYNC_DONE };
 
-/* Records whose files are brought to the disk before they go to the store. */
+/* Files that are brought to the disk, then to their places, before their records are stored. */
 struct fetch_sync {
 	struct job job; /* first */
 	struct fetch *fetch;
 	enum fetch_sync_step step;
-	struct store_batch *batch; /* from SYNC_WAITING on */
+	/* From SYNC_WAITING on: */
+	struct store_batch *batch;
+	struct placing placing;
 	uint64_t began_ns, due_ns; /* the last; for the sake of others not before due_ns */
 	int err;
 };
@@ -252,10 +259,11 @@ struct fetch {
 	uint64_t range_scan;  /* parts before it were looked for in what is staged */
 	int range_fd, range_sum_fd;
 
-	struct store_batch *batch; /* records of files since the last sync began */
-	unsigned batch_cnt;
-	uint64_t batch_len; /* bytes of those files */
-	bool has_unsynced;  /* something was written that no sync has seen */
+	/* Since the last sync began: chunk lists, files that are whole, anything that was written. */
+	struct store_batch *batch;
+	struct placing placing;
+	bool has_unsynced;
+	bool must_clear; /* a sync failed: what is staged may not be on the disk */
 	struct fetch_sync sync;
 	uint64_t told_ns; /* the last progress event */
 	uint64_t told_byte_cnt;
@@ -287,26 +295,31 @@ const struct manifest_item *fetch_manifest_item(const struct fetch *fetch, uint3
 /* fetch_item_path: for messages to people; text of the item's path. */
 const char *fetch_item_path(const struct fetch *fetch, uint32_t item,
 			    char text[static OBJECT_PATH_LEN_MAX]);
-/* fetch_stop_at: a place in the target cannot be written. */
+/* fetch_stop_at, fetch_stop_at_path: a place in the target cannot be written. */
 void fetch_stop_at(struct fetch *fetch, uint32_t item, int err);
-/* fetch_name: the staged file of a content id. */
-void fetch_name(const uint8_t content_id[static OBJECT_ID_LEN], char name[static FETCH_NAME_CAP]);
+void fetch_stop_at_path(struct fetch *fetch, const char *path, size_t path_len, int err);
+/* fetch_name: the staged file of an item, the same in every run. */
+void fetch_name(const struct fetch *fetch, uint32_t item, char name[static PLACING_NAME_CAP]);
 
 /*
- * fetch_record.c. fetch_record adds records to the batch under way; hashes
- * only of a large file. A file that was not settled by us (fetch_place) is
- * racy. fetch_batch is that batch. fetch_records_run brings it a step closer
- * to the store when it is large, or is_last: through a sync of the target's
- * filesystem, so that a record says nothing that a power loss undoes.
- * fetch_records_pending: something is on that way, or would be.
+ * fetch_record.c. fetch_staged: the item is whole as this staged file, which
+ * is settled; fetch_found: it is in its place already. hashes only of a large
+ * file. Both make it DONE and add it to the batch under way, whose records
+ * are fetch_batch. fetch_records_run brings that batch a step closer to the
+ * store when it is due, or is_last: through a sync of the target's filesystem
+ * and the renames (placing.h). fetch_records_pending: something is on that
+ * way, or would be. fetch_records_due: 0, or when to look again.
  */
-void fetch_record(struct fetch *fetch, uint32_t item, const struct object_stamp *stamp,
-		  bool is_racy, const uint8_t *hashes);
+void fetch_staged(struct fetch *fetch, uint32_t item, const struct object_stamp *stamp,
+		  const char *staged, const uint8_t *hashes);
+void fetch_found(struct fetch *fetch, uint32_t item, const struct object_stamp *stamp, bool is_racy,
+		 const uint8_t *hashes);
 struct store_batch *fetch_batch(struct fetch *fetch);
 void fetch_records_run(struct fetch *fetch, bool is_last);
 bool fetch_records_pending(const struct fetch *fetch);
+uint64_t fetch_records_due(const struct fetch *fetch);
 void fetch_records_free(struct fetch *fetch);
-/* fetch_item_done: the item is in its place and verified; twins may follow. */
+/* fetch_item_done: the item is whole; twins may follow. */
 void fetch_item_done(struct fetch *fetch, uint32_t item);
 
 /* fetch_manifest.c */
@@ -370,10 +383,9 @@ void fetch_ready(struct fetch_slot *slot);
 void fetch_writes_run(struct fetch *fetch);
 WEFT_MUST_CHECK
 int fetch_write_at(int fd, uint64_t off, const uint8_t *data, size_t len);
-/* fetch_place settles a staged file, moves it to its item's place and stamps it. */
+/* fetch_settle makes a staged file's stamp one that can be trusted, and takes it. */
 WEFT_MUST_CHECK
-int fetch_place(const struct fetch *fetch, uint32_t item, int fd, const char *staged,
-		struct target_dir *dir, struct object_stamp *out_stamp);
+int fetch_settle(int fd, struct object_stamp *out_stamp);
 
 /* fetch_range.c */
 void fetch_range_begin(struct fetch *fetch);

@@ -44,9 +44,9 @@ static void fd_close(int *fd)
 	*fd = -1;
 }
 
-static void copy_name(const struct fetch_check *check, char name[static FETCH_NAME_CAP])
+static void copy_name(const struct fetch *fetch, uint32_t item, char name[static PLACING_NAME_CAP])
 {
-	fetch_name(check_entry(check)->content_id, name);
+	fetch_name(fetch, item, name);
 	strcat(name, ".copy");
 }
 
@@ -78,7 +78,25 @@ static bool source_picked(void *arg, const struct object_file *file)
 	return !pick->is_found;
 }
 
-/* The twin that is in place already, then files the store knows. A descriptor or WEFT_EABSENT. */
+/* A twin that is whole: staged, or in its place a moment later. */
+static int twin_open(struct fetch_check *check, uint32_t twin)
+{
+	const struct target *target = &check->fetch->target;
+	const struct manifest_item *entry = fetch_manifest_item(check->fetch, twin);
+	char name[PLACING_NAME_CAP];
+	int fd;
+
+	fetch_name(check->fetch, twin, name);
+	fd = target_stage_lookup(target, name);
+	if (fd == -ENOENT) {
+		copy_name(check->fetch, twin, name);
+		fd = target_stage_lookup(target, name);
+	}
+	return fd == -ENOENT ? target_lookup(target, &check->dir, entry->path, entry->path_len)
+			     : fd;
+}
+
+/* The twin that is here already, then files the store knows. A descriptor or WEFT_EABSENT. */
 static int source_open(struct fetch_check *check, struct store_snapshot *snapshot)
 {
 	const struct fetch *fetch = check->fetch;
@@ -88,11 +106,8 @@ static int source_open(struct fetch_check *check, struct store_snapshot *snapsho
 	struct object_file file;
 	int err;
 
-	if (twin != FETCH_NONE && check->source_cnt == 0) {
-		const struct manifest_item *entry = fetch_manifest_item(fetch, twin);
-
-		return target_lookup(&fetch->target, &check->dir, entry->path, entry->path_len);
-	}
+	if (twin != FETCH_NONE && check->source_cnt == 0)
+		return twin_open(check, twin);
 	err = object_locations_each(snapshot, check_entry(check)->content_id, &file, source_picked,
 				    &pick);
 	if (err < 0 || !pick.is_found)
@@ -111,10 +126,10 @@ static bool source_fits(const struct fetch_check *check)
 
 static int copy_open(struct fetch_check *check)
 {
-	char name[FETCH_NAME_CAP];
+	char name[PLACING_NAME_CAP];
 	bool is_new;
 
-	copy_name(check, name);
+	copy_name(check->fetch, check_item(check), name);
 	check->staged_fd = target_stage_open(&check->fetch->target, name, &is_new);
 	if (check->staged_fd < 0)
 		return check->staged_fd;
@@ -147,9 +162,9 @@ static int source_next(struct fetch_check *check, struct store_snapshot *snapsho
 /* The source is no longer what its record says, or cannot be read to its end. */
 static int source_give_up(struct fetch_check *check, struct store_snapshot *snapshot)
 {
-	char name[FETCH_NAME_CAP];
+	char name[PLACING_NAME_CAP];
 
-	copy_name(check, name);
+	copy_name(check->fetch, check_item(check), name);
 	target_stage_remove(&check->fetch->target, name);
 	fd_close(&check->staged_fd);
 	scan_fini(&check->scan);
@@ -202,6 +217,26 @@ static int copy_run(struct fetch_check *check, struct store_snapshot *snapshot, 
 
 /* --- the file in its place --- */
 
+/*
+ * What the store knows of the file in its place: nothing (absent), or the
+ * record. One that this collection brought and nobody wrote since is its own:
+ * whatever its bytes have become, it may be replaced without asking.
+ */
+static int record_look(struct fetch_check *check, struct store_snapshot *snapshot,
+		       struct object_file *known)
+{
+	const struct fetch *fetch = check->fetch;
+	const struct manifest_item *entry = check_entry(check);
+	int err = target_join(&fetch->target, entry->path, entry->path_len, known->path);
+
+	if (!err)
+		err = object_file_get(snapshot, known->path, known);
+	check->is_own = !err && known->is_got && known->stamp.inode == check->stamp.inode &&
+			known->stamp.mtime_ns == check->stamp.mtime_ns &&
+			memcmp(known->got_id, fetch->get->manifest_id, OBJECT_ID_LEN) == 0;
+	return err;
+}
+
 static int place_look(struct fetch_check *check, struct store_snapshot *snapshot)
 {
 	const struct fetch *fetch = check->fetch;
@@ -216,16 +251,16 @@ static int place_look(struct fetch_check *check, struct store_snapshot *snapshot
 	if (fstat(check->fd, &st) < 0)
 		return -errno;
 	object_stamp_of(&st, &check->stamp);
+	err = record_look(check, snapshot, &known);
 	if (check->stamp.size != entry->size)
 		return WEFT_EEXISTS;
-	err = target_join(&fetch->target, entry->path, entry->path_len, known.path);
-	if (!err)
-		err = object_file_get(snapshot, known.path, &known);
 	if (!err && !known.is_racy && object_stamp_equal(&known.stamp, &check->stamp) &&
 	    memcmp(known.content_id, entry->content_id, OBJECT_ID_LEN) == 0) {
 		/* Recorded by a share or another get, it is this one's from now on. */
-		check->is_recorded = known.is_got && memcmp(known.got_id, fetch->get->manifest_id,
-							    OBJECT_ID_LEN) == 0;
+		check->found = known.is_got && memcmp(known.got_id, fetch->get->manifest_id,
+						      OBJECT_ID_LEN) == 0
+				       ? FOUND_RECORDED
+				       : FOUND_IN_PLACE;
 		return ITEM_IS_FOUND;
 	}
 	check->phase = CHECK_SCAN;
@@ -242,7 +277,7 @@ static int place_conflict(struct fetch_check *check)
 {
 	struct fetch_item *item = &check->fetch->items[check_item(check)];
 
-	if (!check->fetch->get->is_replacing)
+	if (!check->fetch->get->is_replacing && !check->is_own)
 		return WEFT_EEXISTS;
 	item->has_replaced = true;
 	item->replaced_inode = check->stamp.inode;
@@ -250,6 +285,42 @@ static int place_conflict(struct fetch_check *check)
 	fd_close(&check->fd);
 	scan_fini(&check->scan);
 	return 0;
+}
+
+/* --- what an earlier run of this get staged and did not place --- */
+
+static int staged_verify(struct fetch_check *check, int fd)
+{
+	const struct manifest_item *entry = check_entry(check);
+	uint8_t id[BLAKE3_HASH_LEN];
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != entry->size ||
+	    scan_read(fd, 0, check->buffer, (size_t)entry->size) < 0)
+		return ITEM_IS_ABSENT;
+	blake3_hash(check->buffer, (size_t)entry->size, id);
+	if (memcmp(id, entry->content_id, sizeof(id)) != 0 || fetch_settle(fd, &check->stamp) < 0)
+		return ITEM_IS_ABSENT;
+	check->found = FOUND_STAGED;
+	return ITEM_IS_FOUND;
+}
+
+/* Small files alone: of a large one each chunk is looked at when its list is here. */
+static int staged_look(struct fetch_check *check)
+{
+	const struct target *target = &check->fetch->target;
+	char name[PLACING_NAME_CAP];
+	int fd, verdict;
+
+	if (!target->is_stage_old || check_entry(check)->size > BLAKE3_CHUNK_LEN)
+		return ITEM_IS_ABSENT;
+	fetch_name(check->fetch, check_item(check), name);
+	fd = target_stage_lookup(target, name);
+	if (fd < 0)
+		return ITEM_IS_ABSENT;
+	verdict = staged_verify(check, fd);
+	close(fd);
+	return verdict;
 }
 
 /* --- an item --- */
@@ -264,7 +335,8 @@ static int phase_look(struct fetch_check *check, struct store_snapshot *snapshot
 		err = 0;
 	if (err || check->phase == CHECK_SCAN)
 		return err ? err : ITEM_WANTS_MORE;
-	return source_next(check, snapshot);
+	err = staged_look(check);
+	return err ? err : source_next(check, snapshot);
 }
 
 static int phase_scan(struct fetch_check *check, struct store_snapshot *snapshot, uint64_t budget)
@@ -273,8 +345,10 @@ static int phase_scan(struct fetch_check *check, struct store_snapshot *snapshot
 
 	if (err > 0)
 		return ITEM_WANTS_MORE;
-	if (!err && scan_matches(check))
+	if (!err && scan_matches(check)) {
+		check->found = FOUND_IN_PLACE;
 		return ITEM_IS_FOUND;
+	}
 	if (err && err != WEFT_ECHANGED)
 		return err;
 	err = place_conflict(check);
@@ -284,8 +358,8 @@ static int phase_scan(struct fetch_check *check, struct store_snapshot *snapshot
 static int phase_scan_copy(struct fetch_check *check, struct store_snapshot *snapshot,
 			   uint64_t budget)
 {
+	const struct manifest_item *entry = check_entry(check);
 	int err = scan_run(&check->scan, budget, check->buffer);
-	char name[FETCH_NAME_CAP];
 
 	if (err > 0)
 		return ITEM_WANTS_MORE;
@@ -293,9 +367,10 @@ static int phase_scan_copy(struct fetch_check *check, struct store_snapshot *sna
 		return err;
 	if (!scan_matches(check))
 		return source_give_up(check, snapshot);
-	copy_name(check, name);
-	err = fetch_place(check->fetch, check_item(check), check->staged_fd, name, &check->dir,
-			  &check->stamp);
+	err = target_dir_make(&check->fetch->target, &check->dir, entry->path, entry->path_len);
+	if (!err)
+		err = fetch_settle(check->staged_fd, &check->stamp);
+	check->found = FOUND_COPY;
 	return err ? err : ITEM_IS_FOUND;
 }
 
@@ -316,10 +391,12 @@ static int item_step(struct fetch_check *check, struct store_snapshot *snapshot)
 /* What an earlier run reserved for the item at hand need not be free. */
 static void reserved_note(struct fetch_check *check)
 {
-	char name[FETCH_NAME_CAP];
+	char name[PLACING_NAME_CAP];
 	struct stat st;
 
-	fetch_name(check_entry(check)->content_id, name);
+	if (!check->fetch->target.is_stage_old)
+		return;
+	fetch_name(check->fetch, check_item(check), name);
 	if (fstatat(check->fetch->target.stage_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		check->reserved_len += (uint64_t)st.st_blocks * 512;
 }
@@ -361,7 +438,8 @@ static void check_run(struct job *job)
 	} while (verdict == ITEM_IS_ABSENT && check->at < check->cnt);
 	store_snapshot_close(snapshot);
 	free_note(check);
-	check->is_found = verdict == ITEM_IS_FOUND;
+	if (verdict != ITEM_IS_FOUND)
+		check->found = FOUND_NONE;
 	check->err = verdict < 0 ? verdict : 0;
 }
 
@@ -370,18 +448,34 @@ static void found_take(struct fetch_check *check)
 	struct fetch *fetch = check->fetch;
 	uint32_t item = check_item(check);
 	uint64_t size = check_entry(check)->size;
+	char name[PLACING_NAME_CAP];
 
 	fetch->get->view.byte_done_cnt += size;
 	fetch->get->view.reused_byte_cnt += size;
-	if (!check->is_recorded)
-		fetch_record(fetch, item, &check->stamp, check->phase == CHECK_SCAN,
-			     check->scan.hashes);
+	switch (check->found) {
+	case FOUND_NONE:
+		break;
+	case FOUND_RECORDED:
+		fetch->get->view.item_done_cnt++;
+		fetch_item_done(fetch, item);
+		break;
+	case FOUND_IN_PLACE:
+		fetch_found(fetch, item, &check->stamp, check->phase == CHECK_SCAN,
+			    check->scan.hashes);
+		break;
+	case FOUND_STAGED:
+		fetch_name(fetch, item, name);
+		fetch_staged(fetch, item, &check->stamp, name, NULL);
+		break;
+	case FOUND_COPY:
+		copy_name(fetch, item, name);
+		fetch_staged(fetch, item, &check->stamp, name, check->scan.hashes);
+		break;
+	}
 	check_reset(check);
-	check->is_found = false;
-	check->is_recorded = false;
+	check->found = FOUND_NONE;
 	check->at++;
 	check->marked = check->at;
-	fetch_item_done(fetch, item);
 }
 
 /* Told before the first byte is asked for, not when the disk is full. */
@@ -417,7 +511,7 @@ static void check_done(struct job *job)
 	space_check(check);
 	if (check->err)
 		fetch_stop_at(fetch, check_item(check), check->err);
-	else if (check->is_found)
+	else if (check->found != FOUND_NONE)
 		found_take(check);
 }
 

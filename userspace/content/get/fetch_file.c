@@ -2,9 +2,9 @@
 /*
  * A file of more than one chunk while it is fetched: its chunk list, which
  * must lead to its content id; the staged file, whose chunks of an earlier
- * run are hashed before they count; its chunks; its place. The staged file
- * is named by the content id and sparse, so what is in it after a crash is
- * found by its data extents and its hashes alone.
+ * run are hashed before they count; its chunks. The staged file is sparse,
+ * so what is in it after a crash is found by its data extents and its hashes
+ * alone.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,17 +23,17 @@
 /* One nobody needs: better one that was not used than one that is kept open. */
 static struct fetch_file *file_unused(struct fetch *fetch)
 {
-	struct fetch_file *placed = NULL;
+	struct fetch_file *whole = NULL;
 
 	for (unsigned i = 0; i < FETCH_FILES_MAX; i++) {
 		if (fetch->files[i].step == FILE_UNUSED)
 			return &fetch->files[i];
-		if (fetch->files[i].step == FILE_PLACED)
-			placed = &fetch->files[i];
+		if (fetch->files[i].step == FILE_WHOLE)
+			whole = &fetch->files[i];
 	}
-	if (placed)
-		fetch_file_end(placed);
-	return placed;
+	if (whole)
+		fetch_file_end(whole);
+	return whole;
 }
 
 size_t fetch_file_chunk_len(const struct fetch_file *file, uint64_t idx)
@@ -109,8 +109,6 @@ void fetch_file_end(struct fetch_file *file)
 		partials_drop(file_partials(file), file->partial);
 	if (file->fd >= 0)
 		close(file->fd);
-	if (file->step != FILE_UNUSED)
-		target_dir_fini(&file->dir);
 	if (file->chunk_cap > KEPT_CHUNKS)
 		chunks_free(file);
 	kept.hashes = file->hashes;
@@ -149,8 +147,7 @@ int fetch_file_start(struct fetch *fetch, uint32_t item)
 	file->item = item;
 	file->size = entry->size;
 	file->chunk_cnt = chunk_cnt;
-	fetch_name(entry->content_id, file->name);
-	target_dir_init(&file->dir);
+	fetch_name(fetch, item, file->name);
 	fetch->items[item].state = ITEM_LARGE;
 	fetch->needed_len -= entry->size;
 	return 0;
@@ -316,7 +313,7 @@ static void open_done(struct job *job)
 		return;
 	found_note(file);
 	file_serve(file);
-	file->step = file->have_cnt == file->chunk_cnt ? FILE_PLACING : FILE_CHUNKS;
+	file->step = file->have_cnt == file->chunk_cnt ? FILE_SETTLING : FILE_CHUNKS;
 	file->fetch->counted_ns = 0; /* how many have what of it */
 }
 
@@ -340,34 +337,45 @@ void fetch_file_chunk_done(struct fetch_file *file, uint64_t idx, size_t len)
 		partial_note(file_partials(file), file->partial, idx);
 	file->fetch->get->view.byte_done_cnt += len;
 	if (file->have_cnt == file->chunk_cnt)
-		file->step = FILE_PLACING;
+		file->step = FILE_SETTLING;
 }
 
-/* --- its place --- */
+/* --- it is whole --- */
 
-static void place_run(struct job *job)
+static int place_prepare(const struct fetch_file *file)
+{
+	const struct manifest_item *entry = fetch_manifest_item(file->fetch, file->item);
+	struct target_dir dir;
+	int err;
+
+	target_dir_init(&dir);
+	err = target_dir_make(&file->fetch->target, &dir, entry->path, entry->path_len);
+	target_dir_fini(&dir);
+	return err;
+}
+
+static void settle_run(struct job *job)
 {
 	struct fetch_file *file = (struct fetch_file *)job;
 
-	file->err = fetch_place(file->fetch, file->item, file->fd, file->name, &file->dir,
-				&file->stamp);
+	file->err = place_prepare(file);
+	if (!file->err)
+		file->err = fetch_settle(file->fd, &file->stamp);
 }
 
-static void place_done(struct job *job)
+static void settle_done(struct job *job)
 {
 	struct fetch_file *file = (struct fetch_file *)job;
 	struct fetch *fetch = file->fetch;
-	uint32_t item = file->item;
 
 	if (!file_job_done(file))
 		return;
 	if (file->err) {
-		fetch_stop_at(fetch, item, file->err);
+		fetch_stop_at(fetch, file->item, file->err);
 		return;
 	}
-	fetch_record(fetch, item, &file->stamp, false, file->hashes);
-	file->step = FILE_PLACED;
-	fetch_item_done(fetch, item);
+	file->step = FILE_WHOLE;
+	fetch_staged(fetch, file->item, &file->stamp, file->name, file->hashes);
 }
 
 void fetch_file_run(struct fetch_file *file)
@@ -384,13 +392,13 @@ void fetch_file_run(struct fetch_file *file)
 		fetch->get->view.state = CONTENT_GET_VERIFYING;
 		file->job_is_out = fetch_submit(fetch, &file->job, open_run, open_done);
 		break;
-	case FILE_PLACING:
-		file->job_is_out = fetch_submit(fetch, &file->job, place_run, place_done);
+	case FILE_SETTLING:
+		file->job_is_out = fetch_submit(fetch, &file->job, settle_run, settle_done);
 		break;
 	case FILE_UNUSED:
 	case FILE_LIST:
 	case FILE_CHUNKS:
-	case FILE_PLACED:
+	case FILE_WHOLE:
 		break;
 	}
 }

@@ -256,6 +256,24 @@ static void open_done(struct job *job)
 	}
 }
 
+/* A run that was cut off may have placed it; only its bytes can tell. */
+static bool is_same_file(int a, int b, uint64_t len)
+{
+	uint8_t *buffer = malloc(2 * PART_LEN);
+	struct stat st;
+	bool is_same = buffer && fstat(b, &st) == 0 && (uint64_t)st.st_size == len;
+
+	for (uint64_t off = 0; off < len && is_same; off += PART_LEN) {
+		size_t part = len - off < PART_LEN ? (size_t)(len - off) : PART_LEN;
+
+		is_same = scan_read(a, off, buffer, part) == 0 &&
+			  scan_read(b, off, buffer + PART_LEN, part) == 0 &&
+			  memcmp(buffer, buffer + PART_LEN, part) == 0;
+	}
+	free(buffer);
+	return is_same;
+}
+
 /* The place is taken only by nothing or, when replacing, by what stands there now. */
 static int range_place(const struct fetch *fetch, const struct content_range *range,
 		       struct target_dir *dir)
@@ -264,34 +282,45 @@ static int range_place(const struct fetch *fetch, const struct content_range *ra
 	char name[RANGE_NAME_CAP], staged[RANGE_STAGED_CAP];
 	size_t len = (size_t)place_name(fetch, range, name);
 	struct stat st;
-	int fd = -1, err;
+	int fd = target_lookup(&fetch->target, dir, name, len), staged_fd, err;
+	bool may_replace = fd >= 0 && fetch->get->is_replacing && fstat(fd, &st) == 0;
 
 	staged_name(range, staged);
-	if (fetch->get->is_replacing)
-		fd = target_lookup(&fetch->target, dir, name, len);
-	if (fd >= 0 && fstat(fd, &st) == 0)
+	if (may_replace)
 		object_stamp_of(&st, &replaced);
-	err = target_place(&fetch->target, dir, staged, name, len, fd >= 0 ? &replaced : NULL);
+	err = target_place(&fetch->target, dir, staged, name, len, may_replace ? &replaced : NULL);
+	if (err == WEFT_EEXISTS && fd >= 0) {
+		staged_fd = target_stage_lookup(&fetch->target, staged);
+		if (staged_fd >= 0 && is_same_file(staged_fd, fd, range->len))
+			err = 0;
+		if (staged_fd >= 0)
+			close(staged_fd);
+	}
 	if (fd >= 0)
 		close(fd);
 	return err;
 }
 
+/* Their bytes to the disk, then their names (placing.h). A sync's error concerns all of them. */
 static void place_run(struct job *job)
 {
 	struct fetch_step_job *step = (struct fetch_step_job *)job;
 	struct fetch *fetch = step->fetch;
 	struct target_dir dir;
 
+	fetch->range_at = 0;
+	step->err = syncfs(fetch->target.fd) < 0 ? -errno : 0;
+	fetch->must_clear = step->err < 0;
 	target_dir_init(&dir);
-	step->err = 0;
-	for (fetch->range_at = 0; fetch->range_at < fetch->get->range_cnt; fetch->range_at++) {
+	for (; !step->err && fetch->range_at < fetch->get->range_cnt; fetch->range_at++) {
 		struct content_range range = range_at(fetch, fetch->range_at);
 
 		step->err = range_place(fetch, &range, &dir);
 		if (step->err)
 			break;
 	}
+	if (!step->err)
+		step->err = target_dir_sync(&fetch->target, &dir, "", 0);
 	target_dir_fini(&dir);
 }
 
@@ -311,12 +340,16 @@ static void place_done(struct job *job)
 			   name);
 		return;
 	}
+	if (fetch->must_clear) {
+		fetch_stop(fetch, step->err, "%s: what was fetched does not get to the disk: %s",
+			   fetch->get->target, weft_err_text(step->err));
+		return;
+	}
 	if (step->err) {
 		fetch_stop_at(fetch, 0, step->err);
 		return;
 	}
 	fetch->get->view.item_done_cnt = fetch->get->range_cnt;
-	fetch->has_unsynced = true;
 	fetch->step = FETCH_FLUSH;
 }
 

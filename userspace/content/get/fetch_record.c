@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a get writes into the store as it goes: files in their place with
- * their content ids and chunk lists, so that a later run need not hash them
- * and peers can be served from them. Many records go into one batch.
+ * Files that are whole go to their places and into the store, with their
+ * content ids and chunk lists, so that a later run need not hash them and
+ * peers can be served from them.
  *
- * A filesystem may keep a file's size and times and lose its bytes when
- * power fails: a stamp that is right over zeros. So a batch waits for a
- * sync of the whole filesystem, in a job: one call for thousands of files
- * and their names, where fdatasync would be one and more for each. A get
- * goes on meanwhile, and ends after the last.
+ * A filesystem may keep a file's name, size and times and lose its bytes
+ * when power fails. So files wait, staged, for a sync of the whole
+ * filesystem, in a job: one call for thousands of files, where fdatasync
+ * would be one and more for each. The job renames them then (placing.c), and
+ * their records are one batch. A get goes on meanwhile, and ends after the
+ * last.
  *
  * What is recorded is given to others. So while somebody else gets the same
  * a batch waits no more than a second, or four times as long as the last sync
  * took where that is more: 512 files of 96 KiB left their source five times
  * for five getters without it, and 1.24 times with it (tests/sim, 2026-11).
+ * When nobody does it waits five seconds: that long is a file whole and not
+ * to be seen.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "content/get/fetch.h"
@@ -27,6 +30,7 @@
 #define SYNC_RECORDS	   4096u
 #define SYNC_LEN	   (1ull << 30)
 #define SYNC_FOR_OTHERS_NS (NS_PER_S)
+#define SYNC_FOR_USERS_NS  (5 * NS_PER_S)
 #define SYNC_REST	   4u /* times what the last one took */
 
 struct store_batch *fetch_batch(struct fetch *fetch)
@@ -51,20 +55,62 @@ void fetch_records_free(struct fetch *fetch)
 	store_batch_free(fetch->batch);
 	store_batch_free(fetch->sync.batch);
 	fetch->batch = fetch->sync.batch = NULL;
-	fetch->batch_cnt = 0;
-	fetch->batch_len = 0;
+	placing_fini(&fetch->placing);
+	placing_fini(&fetch->sync.placing);
 	fetch->has_unsynced = false;
 	fetch->sync.step = SYNC_NONE;
 }
+
+/* --- to the disk, to their places --- */
 
 static void sync_run(struct job *job)
 {
 	struct fetch_sync *sync = (struct fetch_sync *)job;
 
-	sync->err = syncfs(sync->fetch->target.fd) < 0 ? -errno : 0;
+	sync->err = placing_run(&sync->placing, &sync->fetch->target);
 }
 
-/* The kernel tells a failure once: what it may concern is not recorded by a later sync. */
+/* What is in its place is recorded, whatever became of others. */
+static void placed_record(struct fetch *fetch)
+{
+	struct fetch_sync *sync = &fetch->sync;
+
+	for (size_t i = 0; i < sync->placing.cnt; i++) {
+		const struct placing_file *from = &sync->placing.files[i];
+		struct object_file file = {.is_racy = from->is_racy, .is_got = true};
+
+		if (!from->is_placed)
+			continue;
+		fetch->get->view.item_done_cnt++;
+		/* A path too long to be recorded is not served. */
+		if (from->is_changed ||
+		    target_join(&fetch->target, placing_path(&sync->placing, from), from->path_len,
+				file.path) < 0)
+			continue;
+		file.stamp = from->stamp;
+		memcpy(file.content_id, from->content_id, OBJECT_ID_LEN);
+		memcpy(file.got_id, fetch->get->manifest_id, OBJECT_ID_LEN);
+		object_file_put(sync->batch, &file, NULL);
+	}
+}
+
+static void sync_failed(struct fetch *fetch)
+{
+	const struct fetch_sync *sync = &fetch->sync;
+	const struct placing *placing = &sync->placing;
+
+	if (placing->is_sync_error) {
+		fetch->must_clear = true;
+		fetch_stop(fetch, sync->err, "%s: what was fetched does not get to the disk: %s",
+			   fetch->get->target, weft_err_text(sync->err));
+		fetch_records_free(fetch);
+	} else {
+		const struct placing_file *file = &placing->files[placing->failed_at];
+
+		fetch_stop_at_path(fetch, placing_path(placing, file), file->path_len, sync->err);
+	}
+}
+
 static void sync_done(struct job *job)
 {
 	struct fetch_sync *sync = (struct fetch_sync *)job;
@@ -72,11 +118,10 @@ static void sync_done(struct job *job)
 
 	sync->step = SYNC_DONE;
 	(void)fetch_job_done(fetch);
-	if (!sync->err)
-		return;
-	fetch_records_free(fetch);
-	fetch_stop(fetch, sync->err, "%s: what was fetched does not get to the disk: %s",
-		   fetch->get->target, weft_err_text(sync->err));
+	placed_record(fetch);
+	if (sync->err)
+		sync_failed(fetch);
+	placing_fini(&sync->placing);
 }
 
 static void sync_begin(struct fetch *fetch)
@@ -86,10 +131,10 @@ static void sync_begin(struct fetch *fetch)
 	sync->fetch = fetch;
 	sync->began_ns = fetch->get->gets->now_ns;
 	sync->batch = fetch_batch(fetch);
+	sync->placing = fetch->placing;
 	sync->step = fetch->has_unsynced ? SYNC_WAITING : SYNC_DONE;
 	fetch->batch = NULL;
-	fetch->batch_cnt = 0;
-	fetch->batch_len = 0;
+	fetch->placing = (struct placing){0};
 	fetch->has_unsynced = false;
 }
 
@@ -114,12 +159,20 @@ static void sync_store(struct fetch *fetch)
 	sync->due_ns = now_ns + (rest_ns > SYNC_FOR_OTHERS_NS ? rest_ns : SYNC_FOR_OTHERS_NS);
 }
 
+uint64_t fetch_records_due(const struct fetch *fetch)
+{
+	uint64_t wait_ns = swarm_has_getters(fetch->swarm) ? 0 : SYNC_FOR_USERS_NS;
+
+	if (fetch->placing.cnt == 0 || fetch->sync.step != SYNC_NONE)
+		return 0;
+	return fetch->sync.due_ns + wait_ns;
+}
+
 static bool sync_is_due(const struct fetch *fetch)
 {
-	if (fetch->batch_cnt >= SYNC_RECORDS || fetch->batch_len >= SYNC_LEN)
+	if (fetch->placing.cnt >= SYNC_RECORDS || fetch->placing.byte_cnt >= SYNC_LEN)
 		return true;
-	return fetch->batch_cnt > 0 && fetch->get->gets->now_ns >= fetch->sync.due_ns &&
-	       swarm_has_getters(fetch->swarm);
+	return fetch->placing.cnt > 0 && fetch->get->gets->now_ns >= fetch_records_due(fetch);
 }
 
 void fetch_records_run(struct fetch *fetch, bool is_last)
@@ -137,7 +190,8 @@ void fetch_records_run(struct fetch *fetch, bool is_last)
 
 bool fetch_records_pending(const struct fetch *fetch)
 {
-	return fetch->batch || fetch->has_unsynced || fetch->sync.step != SYNC_NONE;
+	return fetch->batch || fetch->placing.cnt > 0 || fetch->has_unsynced ||
+	       fetch->sync.step != SYNC_NONE;
 }
 
 static void record_hashes(struct fetch *fetch, const struct manifest_item *item,
@@ -161,22 +215,41 @@ static void record_hashes(struct fetch *fetch, const struct manifest_item *item,
 	object_pages_put(fetch_batch(fetch), item->content_id, page_ids, page_cnt);
 }
 
-void fetch_record(struct fetch *fetch, uint32_t item, const struct object_stamp *stamp,
-		  bool is_racy, const uint8_t *hashes)
+static void item_add(struct fetch *fetch, uint32_t item, struct placing_file *file,
+		     const uint8_t *hashes)
 {
 	const struct manifest_item *entry = fetch_manifest_item(fetch, item);
-	struct object_file file = {.stamp = *stamp, .is_racy = is_racy, .is_got = true};
 
+	memcpy(file->content_id, entry->content_id, OBJECT_ID_LEN);
 	fetch->has_unsynced = true;
-	if (target_join(&fetch->target, entry->path, entry->path_len, file.path) < 0)
-		return; /* a path too long to be recorded is not served */
-	memcpy(file.content_id, entry->content_id, OBJECT_ID_LEN);
-	memcpy(file.got_id, fetch->get->manifest_id, OBJECT_ID_LEN);
 	if (hashes)
 		record_hashes(fetch, entry, hashes);
-	object_file_put(fetch_batch(fetch), &file, NULL);
-	fetch->batch_cnt++;
-	fetch->batch_len += entry->size;
+	if (placing_add(&fetch->placing, file, entry->path, entry->path_len) < 0) {
+		fetch_stop_at(fetch, item, -ENOMEM);
+		return;
+	}
+	fetch_item_done(fetch, item);
+}
+
+void fetch_staged(struct fetch *fetch, uint32_t item, const struct object_stamp *stamp,
+		  const char *staged, const uint8_t *hashes)
+{
+	const struct fetch_item *entry = &fetch->items[item];
+	struct placing_file file = {.stamp = *stamp,
+				    .may_replace = entry->has_replaced,
+				    .replaced_inode = entry->replaced_inode,
+				    .replaced_dev = entry->replaced_dev};
+
+	snprintf(file.staged, sizeof(file.staged), "%s", staged);
+	item_add(fetch, item, &file, hashes);
+}
+
+void fetch_found(struct fetch *fetch, uint32_t item, const struct object_stamp *stamp, bool is_racy,
+		 const uint8_t *hashes)
+{
+	struct placing_file file = {.stamp = *stamp, .is_racy = is_racy};
+
+	item_add(fetch, item, &file, hashes);
 }
 
 void fetch_item_done(struct fetch *fetch, uint32_t item)
@@ -186,7 +259,6 @@ void fetch_item_done(struct fetch *fetch, uint32_t item)
 
 	done->state = ITEM_DONE;
 	fetch->done_cnt++;
-	fetch->get->view.item_done_cnt++;
 	while (done->twin_of == FETCH_NONE && twin != FETCH_NONE) {
 		uint32_t next = fetch->items[twin].next_twin;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Answers on their way to disk: a job verifies a handful of them and writes
- * those that verify. A file of at most one chunk goes to its place in the
- * same job, so ten thousand small files cost a few calls each.
+ * those that verify. A file of at most one chunk is whole then, so ten
+ * thousand small files cost a few calls each.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,11 +34,11 @@ int fetch_write_at(int fd, uint64_t off, const uint8_t *data, size_t len)
 }
 
 /*
- * Sets a file's modification time two seconds back, so that any later
- * write changes it however coarse the filesystem's clock is: its stamp can
- * be trusted at once.
+ * The modification time is set two seconds back, so that any later write
+ * changes it however coarse the filesystem's clock is: the stamp can be
+ * trusted at once.
  */
-static int settle(int fd)
+int fetch_settle(int fd, struct object_stamp *out_stamp)
 {
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}};
 	struct stat st;
@@ -47,7 +47,10 @@ static int settle(int fd)
 		return -errno;
 	times[1] = st.st_mtim;
 	times[1].tv_sec -= SETTLED_AGE_S;
-	return futimens(fd, times) < 0 ? -errno : 0;
+	if (futimens(fd, times) < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	object_stamp_of(&st, out_stamp);
+	return 0;
 }
 
 static int hash_check(const struct fetch_slot *slot, const uint8_t *want, bool is_root)
@@ -58,85 +61,34 @@ static int hash_check(const struct fetch_slot *slot, const uint8_t *want, bool i
 	return memcmp(hash, want, sizeof(hash)) == 0 ? 0 : WEFT_EDAMAGED;
 }
 
-static const struct object_stamp *item_replaced(const struct fetch_item *item,
-						struct object_stamp *stamp)
-{
-	stamp->inode = item->replaced_inode;
-	stamp->dev = item->replaced_dev;
-	return item->has_replaced ? stamp : NULL;
-}
-
-static int stamp_take(int fd, struct object_stamp *out_stamp)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	object_stamp_of(&st, out_stamp);
-	return 0;
-}
-
-int fetch_place(const struct fetch *fetch, uint32_t at, int fd, const char *staged,
-		struct target_dir *dir, struct object_stamp *out_stamp)
-{
-	const struct manifest_item *entry = fetch_manifest_item(fetch, at);
-	struct object_stamp replaced;
-	int err = settle(fd);
-
-	if (!err)
-		err = target_place(&fetch->target, dir, staged, entry->path, entry->path_len,
-				   item_replaced(&fetch->items[at], &replaced));
-	return err ? err : stamp_take(fd, out_stamp);
-}
-
-static int nameless_write(struct fetch_slot *slot, int fd, struct target_dir *dir)
-{
-	const struct fetch *fetch = slot->fetch;
-	const struct manifest_item *entry = fetch_manifest_item(fetch, slot->item);
-	struct object_stamp replaced;
-	int err = fetch_write_at(fd, 0, slot->bytes, slot->len);
-
-	if (!err)
-		err = settle(fd);
-	if (!err)
-		err = target_nameless_place(&fetch->target, dir, fd, entry->path, entry->path_len,
-					    item_replaced(&fetch->items[slot->item], &replaced));
-	return err ? err : stamp_take(fd, &slot->stamp);
-}
-
-static int staged_write(struct fetch_slot *slot, int fd, const char *name, struct target_dir *dir)
+static int staged_write(struct fetch_slot *slot, int fd)
 {
 	int err = ftruncate(fd, 0) < 0 ? -errno : 0;
 
 	if (!err)
 		err = fetch_write_at(fd, 0, slot->bytes, slot->len);
-	return err ? err : fetch_place(slot->fetch, slot->item, fd, name, dir, &slot->stamp);
+	return err ? err : fetch_settle(fd, &slot->stamp);
 }
 
+/* The directories above its place are made now: the sync before the rename is for them, too. */
 static int whole_write(struct fetch_slot *slot, struct target_dir *dir)
 {
 	const struct fetch *fetch = slot->fetch;
 	const struct manifest_item *entry = fetch_manifest_item(fetch, slot->item);
-	char name[FETCH_NAME_CAP];
+	char name[PLACING_NAME_CAP];
 	int err = hash_check(slot, entry->content_id, true);
 	bool is_new;
 	int fd;
 
+	if (!err)
+		err = target_dir_make(&fetch->target, dir, entry->path, entry->path_len);
 	if (err)
 		return err;
-	fd = target_nameless_open(&fetch->target, dir, entry->path, entry->path_len);
-	if (fd >= 0) {
-		err = nameless_write(slot, fd, dir);
-		if (close(fd) < 0 && !err)
-			err = -errno;
-	}
-	if (fd != -EOPNOTSUPP && err != -EOPNOTSUPP)
-		return fd < 0 ? fd : err;
-	fetch_name(entry->content_id, name);
+	fetch_name(fetch, slot->item, name);
 	fd = target_stage_open(&fetch->target, name, &is_new);
 	if (fd < 0)
 		return fd;
-	err = staged_write(slot, fd, name, dir);
+	err = staged_write(slot, fd);
 	if (close(fd) < 0 && !err)
 		err = -errno;
 	return err;
@@ -239,6 +191,7 @@ static void write_run(struct job *job)
 static void slot_written(struct fetch_slot *slot)
 {
 	struct fetch *fetch = slot->fetch;
+	char name[PLACING_NAME_CAP];
 
 	if (slot->err == WEFT_EDAMAGED) {
 		fetch_slot_bad(slot);
@@ -251,9 +204,9 @@ static void slot_written(struct fetch_slot *slot)
 	} else if (slot->kind == SLOT_PROOF) {
 		fetch_range_part_done(fetch, slot);
 	} else {
-		fetch_record(fetch, slot->item, &slot->stamp, false, NULL);
+		fetch_name(fetch, slot->item, name);
 		fetch->get->view.byte_done_cnt += slot->len;
-		fetch_item_done(fetch, slot->item);
+		fetch_staged(fetch, slot->item, &slot->stamp, name, NULL);
 	}
 	fetch_slot_free(slot);
 }

@@ -33,9 +33,16 @@ static int dirs_make(char *path)
 	}
 }
 
+/* Some filesystems have no way to sync a directory; then there is none. */
+static int dir_sync(int fd)
+{
+	return fsync(fd) < 0 && errno != EINVAL ? -errno : 0;
+}
+
 static int stage_open(struct target *target)
 {
-	if (mkdirat(target->fd, target->stage_name, 0700) < 0 && errno != EEXIST)
+	target->is_stage_old = mkdirat(target->fd, target->stage_name, 0700) < 0;
+	if (target->is_stage_old && errno != EEXIST)
 		return -errno;
 	target->stage_fd = openat(target->fd, target->stage_name, DIR_FLAGS);
 	if (target->stage_fd >= 0)
@@ -91,12 +98,14 @@ int target_clear(const struct target *target)
 		closedir(stream);
 	if (!err && unlinkat(target->fd, target->stage_name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		err = -errno;
-	return err;
+	return err ? err : dir_sync(target->fd);
 }
 
 bool target_leave(const struct target *target)
 {
-	return unlinkat(target->fd, target->stage_name, AT_REMOVEDIR) == 0 || errno == ENOENT;
+	if (unlinkat(target->fd, target->stage_name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		return false;
+	return dir_sync(target->fd) == 0;
 }
 
 int target_discard(const char *path, const char *stage_name)
@@ -303,59 +312,39 @@ int target_place(const struct target *target, struct target_dir *dir, const char
 	return err;
 }
 
-int target_nameless_open(const struct target *target, struct target_dir *dir, const char *path,
-			 size_t len)
+int target_stamp(const struct target *target, struct target_dir *dir, const char *path, size_t len,
+		 struct object_stamp *out_stamp)
 {
 	char name[NAME_CAP];
-	int err = parent_open(target, dir, path, len, true, name);
-	int fd;
+	struct stat st;
+	int err = parent_open(target, dir, path, len, false, name);
 
 	if (err)
 		return err;
-	fd = openat(dir->fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
-	if (fd >= 0)
-		return fd;
-	/* EISDIR and EINVAL are how kernels and filesystems without it answer. */
-	return errno == EISDIR || errno == EINVAL ? -EOPNOTSUPP : -errno;
-}
-
-/* By descriptor where that is allowed, else by its name in /proc. */
-static int nameless_link(int fd, int dir, const char *name)
-{
-	char path[32];
-
-	if (linkat(fd, "", dir, name, AT_EMPTY_PATH) == 0)
-		return 0;
-	if (errno != ENOENT && errno != EPERM)
+	if (fstatat(dir->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (linkat(AT_FDCWD, path, dir, name, AT_SYMLINK_FOLLOW) == 0)
-		return 0;
-	return errno == ENOENT || errno == EPERM || errno == EXDEV ? -EOPNOTSUPP : -errno;
+	object_stamp_of(&st, out_stamp);
+	return 0;
 }
 
-int target_nameless_place(const struct target *target, struct target_dir *dir, int fd,
-			  const char *path, size_t len, const struct object_stamp *replaced)
+int target_dir_make(const struct target *target, struct target_dir *dir, const char *path,
+		    size_t len)
 {
-	char name[NAME_CAP], staged[32];
-	int err = parent_open(target, dir, path, len, true, name);
+	char name[NAME_CAP];
 
-	if (err)
-		return err;
-	err = nameless_link(fd, dir->fd, name);
-	if (err != -EEXIST)
-		return err;
-	if (!replaced)
-		return WEFT_EEXISTS;
-	snprintf(staged, sizeof(staged), "replacing-%d", fd);
-	/* A kill right here, in an earlier run, left one of that name. */
-	target_stage_remove(target, staged);
-	err = nameless_link(fd, target->stage_fd, staged);
-	if (!err)
-		err = place_replacing(target, dir->fd, staged, name, replaced);
-	if (err)
-		target_stage_remove(target, staged);
-	return err;
+	return parent_open(target, dir, path, len, true, name);
+}
+
+int target_dir_sync(const struct target *target, struct target_dir *dir, const char *path,
+		    size_t len)
+{
+	char name[NAME_CAP];
+	int err = parent_open(target, dir, path, len, false, name);
+
+	/* Another program took it away, and the names with it. */
+	if (err == -ENOENT || err == WEFT_EUNSAFE || err == WEFT_EEXISTS)
+		return 0;
+	return err ? err : dir_sync(dir->fd);
 }
 
 int target_stage_open(const struct target *target, const char *name, bool *out_is_new)
@@ -366,6 +355,13 @@ int target_stage_open(const struct target *target, const char *name, bool *out_i
 	*out_is_new = fd >= 0;
 	if (fd < 0 && errno == EEXIST)
 		fd = openat(target->stage_fd, name, flags);
+	return fd < 0 ? -errno : fd;
+}
+
+int target_stage_lookup(const struct target *target, const char *name)
+{
+	int fd = openat(target->stage_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
 	return fd < 0 ? -errno : fd;
 }
 

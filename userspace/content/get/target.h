@@ -23,6 +23,7 @@
 struct target {
 	int fd;
 	int stage_fd;
+	bool is_stage_old; /* an earlier run may have left something in it */
 	char path[OBJECT_PATH_LEN_MAX];
 	char stage_name[TARGET_STAGE_CAP];
 };
@@ -36,10 +37,13 @@ WEFT_MUST_CHECK
 int target_open(struct target *target, const char *path, const char *stage_name);
 /* target_close keeps what is staged. */
 void target_close(struct target *target);
-/* target_clear removes the staging directory and what is in it. 0 or -errno. */
+/*
+ * target_clear removes the staging directory and what is in it, for good: a
+ * power cut afterwards does not bring it back. 0 or -errno. target_leave
+ * does the same if nothing is in it; false: it stays.
+ */
 WEFT_MUST_CHECK
 int target_clear(const struct target *target);
-/* target_leave removes the staging directory if nothing is in it; false: it stays. */
 bool target_leave(const struct target *target);
 /* target_discard is target_clear for a target that is not open and makes nothing. */
 WEFT_MUST_CHECK
@@ -78,23 +82,26 @@ int target_place(const struct target *target, struct target_dir *dir, const char
 		 const char *path, size_t len, const struct object_stamp *replaced);
 
 /*
- * A small file needs no name before it is whole: target_nameless_open makes
- * a file without one in the directory of path, with its parents, so that
- * its inode lies with its neighbours' and a crash leaves nothing;
- * target_nameless_place gives it its place, as target_place would, and is
- * tried once: a file that lost its name does not get another. Both say
- * -EOPNOTSUPP where the filesystem or the kernel cannot.
+ * target_dir_make makes the directory of path, with its parents;
+ * target_dir_sync brings the names in it to the disk. target_stamp is of
+ * what stands at path, a link itself and not what it points to.
  */
 WEFT_MUST_CHECK
-int target_nameless_open(const struct target *target, struct target_dir *dir, const char *path,
-			 size_t len);
+int target_dir_make(const struct target *target, struct target_dir *dir, const char *path,
+		    size_t len);
 WEFT_MUST_CHECK
-int target_nameless_place(const struct target *target, struct target_dir *dir, int fd,
-			  const char *path, size_t len, const struct object_stamp *replaced);
+int target_dir_sync(const struct target *target, struct target_dir *dir, const char *path,
+		    size_t len);
+WEFT_MUST_CHECK
+int target_stamp(const struct target *target, struct target_dir *dir, const char *path, size_t len,
+		 struct object_stamp *out_stamp);
 
 /* target_stage_open opens or makes a staged file; *out_is_new tells which. A descriptor. */
 WEFT_MUST_CHECK
 int target_stage_open(const struct target *target, const char *name, bool *out_is_new);
+/* target_stage_lookup opens a staged file that is there: a descriptor, -ENOENT or another -errno. */
+WEFT_MUST_CHECK
+int target_stage_lookup(const struct target *target, const char *name);
 void target_stage_remove(const struct target *target, const char *name);
 
 #endif

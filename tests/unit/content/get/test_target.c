@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Files into a folder, and nowhere else. */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -38,13 +37,15 @@ static void end(void)
 	scratch_remove(dir);
 }
 
-static int nameless_of(const char *path, const char *text)
+static bool stage(const char *name, const char *text)
 {
-	int fd = target_nameless_open(&target, &last, path, strlen(path));
+	bool is_new;
+	int fd = target_stage_open(&target, name, &is_new);
+	bool is_written = fd >= 0 && is_new && write(fd, text, strlen(text)) > 0;
 
-	if (fd >= 0 && write(fd, text, strlen(text)) < 0)
-		return -errno;
-	return fd;
+	if (fd >= 0)
+		close(fd);
+	return is_written;
 }
 
 static bool file_says(const char *path, const char *text)
@@ -71,52 +72,18 @@ static struct object_stamp stamp_of(const char *path)
 static void test_only_the_file_looked_at_is_replaced(void)
 {
 	struct object_stamp old, other;
-	int fd;
 
 	CHECK(begin());
 	scratch_write(path_of("in/a"), "old", 3);
 	scratch_write(path_of("in/b"), "other", 5);
 	old = stamp_of(path_of("in/a"));
 	other = stamp_of(path_of("in/b"));
-	fd = nameless_of("a", "new");
-	if (fd == -EOPNOTSUPP) {
-		printf("# no nameless files here\n");
-		end();
-		return;
-	}
-	CHECK(fd >= 0);
-	CHECK_EQ(target_nameless_place(&target, &last, fd, "a", 1, NULL), WEFT_EEXISTS);
-	CHECK_EQ(target_nameless_place(&target, &last, fd, "a", 1, &other), WEFT_EEXISTS);
+	CHECK(stage("s", "new"));
+	CHECK_EQ(target_place(&target, &last, "s", "a", 1, NULL), WEFT_EEXISTS);
+	CHECK_EQ(target_place(&target, &last, "s", "a", 1, &other), WEFT_EEXISTS);
 	CHECK(file_says(path_of("in/a"), "old"));
-	close(fd);
-	fd = nameless_of("a", "new");
-	CHECK(fd >= 0);
-	CHECK_EQ(target_nameless_place(&target, &last, fd, "a", 1, &old), 0);
+	CHECK_EQ(target_place(&target, &last, "s", "a", 1, &old), 0);
 	CHECK(file_says(path_of("in/a"), "new"));
-	close(fd);
-	end();
-}
-
-/* A crash between the two steps of a replacement leaves its first. */
-static void test_what_a_killed_replacement_left_is_in_nobodys_way(void)
-{
-	struct object_stamp old;
-	char left[64];
-	int fd;
-
-	CHECK(begin());
-	scratch_write(path_of("in/a"), "old", 3);
-	old = stamp_of(path_of("in/a"));
-	fd = nameless_of("a", "new");
-	if (fd != -EOPNOTSUPP) {
-		CHECK(fd >= 0);
-		snprintf(left, sizeof(left), "in/.weft-partial-1/replacing-%d", fd);
-		scratch_write(path_of(left), "left", 4);
-		CHECK_EQ(target_nameless_place(&target, &last, fd, "a", 1, &old), 0);
-		CHECK(file_says(path_of("in/a"), "new"));
-		CHECK(access(path_of(left), F_OK) < 0);
-		close(fd);
-	}
 	end();
 }
 
@@ -139,7 +106,7 @@ static void test_link_in_the_way_is_not_followed(void)
 		CHECK_EQ(target_lookup(&target, &last, "d/x", 3), WEFT_EUNSAFE);
 		CHECK_EQ(target_place(&target, &last, "s", "d/y", 3, NULL), WEFT_EUNSAFE);
 		CHECK_EQ(target_place(&target, &last, "s", "d/e/y", 5, NULL), WEFT_EUNSAFE);
-		CHECK_EQ(target_nameless_open(&target, &last, "d/y", 3), WEFT_EUNSAFE);
+		CHECK_EQ(target_dir_make(&target, &last, "d/y", 3), WEFT_EUNSAFE);
 		CHECK(access(path_of("out/y"), F_OK) < 0 && access(path_of("out/e"), F_OK) < 0);
 		/* The second time a directory was there, and used, before the link. */
 		if (round == 1)
@@ -175,7 +142,6 @@ static void test_link_for_a_file_is_neither_read_nor_replaced(void)
 int main(void)
 {
 	RUN(test_only_the_file_looked_at_is_replaced);
-	RUN(test_what_a_killed_replacement_left_is_in_nobodys_way);
 	RUN(test_link_in_the_way_is_not_followed);
 	RUN(test_link_for_a_file_is_neither_read_nor_replaced);
 	return check_done();
