@@ -143,8 +143,18 @@ struct fetch_write {
 
 enum check_phase { CHECK_LOOK, CHECK_SCAN, CHECK_COPY, CHECK_SCAN_COPY };
 
-/* Where check found an item: in its place, recorded there already, or staged, as a copy or not. */
-enum check_found { FOUND_NONE, FOUND_RECORDED, FOUND_IN_PLACE, FOUND_STAGED, FOUND_COPY };
+/*
+ * Where check found an item: in its place, with a record that is right for
+ * this get, for another, or none; or staged, as a copy or not.
+ */
+enum check_found {
+	FOUND_NONE,
+	FOUND_RECORDED,
+	FOUND_IN_PLACE,
+	FOUND_SCANNED,
+	FOUND_STAGED,
+	FOUND_COPY,
+};
 
 /* Looks at items in order until one is found here, which it reports. */
 struct fetch_check {
@@ -165,10 +175,10 @@ struct fetch_check {
 	struct scan scan;
 	uint8_t *buffer;
 	struct target_dir dir;
-	uint64_t free_len;     /* on the target's filesystem, when the job ran */
-	uint64_t reserved_len; /* that staged files of the items looked at have already */
-	/* result for items[at] */
-	enum check_found found;
+	uint64_t free_len;	/* on the target's filesystem, when the job ran */
+	uint64_t reserved_len;	/* that staged files of the items looked at have already */
+	enum check_found found; /* of items[at], right when is_found */
+	bool is_found;
 	int err;
 	struct object_stamp stamp;
 };

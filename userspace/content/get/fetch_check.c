@@ -56,6 +56,7 @@ static void check_reset(struct fetch_check *check)
 	fd_close(&check->staged_fd);
 	scan_fini(&check->scan);
 	check->phase = CHECK_LOOK;
+	check->found = FOUND_NONE;
 	check->source_cnt = 0;
 }
 
@@ -237,13 +238,17 @@ static int record_look(struct fetch_check *check, struct store_snapshot *snapsho
 	return err;
 }
 
+/*
+ * A get that goes on believes its record of a file. One that begins reads what
+ * is there, for a disk may have changed bytes and nothing else.
+ */
 static int place_look(struct fetch_check *check, struct store_snapshot *snapshot)
 {
 	const struct fetch *fetch = check->fetch;
 	const struct manifest_item *entry = check_entry(check);
 	struct object_file known;
 	struct stat st;
-	int err;
+	bool is_known;
 
 	check->fd = target_lookup(&fetch->target, &check->dir, entry->path, entry->path_len);
 	if (check->fd < 0)
@@ -251,18 +256,15 @@ static int place_look(struct fetch_check *check, struct store_snapshot *snapshot
 	if (fstat(check->fd, &st) < 0)
 		return -errno;
 	object_stamp_of(&st, &check->stamp);
-	err = record_look(check, snapshot, &known);
+	is_known = record_look(check, snapshot, &known) == 0 && !known.is_racy &&
+		   object_stamp_equal(&known.stamp, &check->stamp) &&
+		   memcmp(known.content_id, entry->content_id, OBJECT_ID_LEN) == 0;
 	if (check->stamp.size != entry->size)
 		return WEFT_EEXISTS;
-	if (!err && !known.is_racy && object_stamp_equal(&known.stamp, &check->stamp) &&
-	    memcmp(known.content_id, entry->content_id, OBJECT_ID_LEN) == 0) {
-		/* Recorded by a share or another get, it is this one's from now on. */
-		check->found = known.is_got && memcmp(known.got_id, fetch->get->manifest_id,
-						      OBJECT_ID_LEN) == 0
-				       ? FOUND_RECORDED
-				       : FOUND_IN_PLACE;
+	/* Recorded by a share or another get, it is this one's from now on. */
+	check->found = !is_known ? FOUND_NONE : check->is_own ? FOUND_RECORDED : FOUND_IN_PLACE;
+	if (is_known && fetch->get->is_continued)
 		return ITEM_IS_FOUND;
-	}
 	check->phase = CHECK_SCAN;
 	return scan_init(&check->scan, check->fd, entry->size);
 }
@@ -279,6 +281,7 @@ static int place_conflict(struct fetch_check *check)
 
 	if (!check->fetch->get->is_replacing && !check->is_own)
 		return WEFT_EEXISTS;
+	check->found = FOUND_NONE;
 	item->has_replaced = true;
 	item->replaced_inode = check->stamp.inode;
 	item->replaced_dev = check->stamp.dev;
@@ -346,7 +349,8 @@ static int phase_scan(struct fetch_check *check, struct store_snapshot *snapshot
 	if (err > 0)
 		return ITEM_WANTS_MORE;
 	if (!err && scan_matches(check)) {
-		check->found = FOUND_IN_PLACE;
+		if (check->found == FOUND_NONE)
+			check->found = FOUND_SCANNED;
 		return ITEM_IS_FOUND;
 	}
 	if (err && err != WEFT_ECHANGED)
@@ -438,8 +442,7 @@ static void check_run(struct job *job)
 	} while (verdict == ITEM_IS_ABSENT && check->at < check->cnt);
 	store_snapshot_close(snapshot);
 	free_note(check);
-	if (verdict != ITEM_IS_FOUND)
-		check->found = FOUND_NONE;
+	check->is_found = verdict == ITEM_IS_FOUND;
 	check->err = verdict < 0 ? verdict : 0;
 }
 
@@ -460,7 +463,8 @@ static void found_take(struct fetch_check *check)
 		fetch_item_done(fetch, item);
 		break;
 	case FOUND_IN_PLACE:
-		fetch_found(fetch, item, &check->stamp, check->phase == CHECK_SCAN,
+	case FOUND_SCANNED:
+		fetch_found(fetch, item, &check->stamp, check->found == FOUND_SCANNED,
 			    check->scan.hashes);
 		break;
 	case FOUND_STAGED:
@@ -473,7 +477,7 @@ static void found_take(struct fetch_check *check)
 		break;
 	}
 	check_reset(check);
-	check->found = FOUND_NONE;
+	check->is_found = false;
 	check->at++;
 	check->marked = check->at;
 }
@@ -511,7 +515,7 @@ static void check_done(struct job *job)
 	space_check(check);
 	if (check->err)
 		fetch_stop_at(fetch, check_item(check), check->err);
-	else if (check->found != FOUND_NONE)
+	else if (check->is_found)
 		found_take(check);
 }
 

@@ -61,9 +61,9 @@ static int hash_check(const struct fetch_slot *slot, const uint8_t *want, bool i
 	return memcmp(hash, want, sizeof(hash)) == 0 ? 0 : WEFT_EDAMAGED;
 }
 
-static int staged_write(struct fetch_slot *slot, int fd)
+static int staged_write(struct fetch_slot *slot, int fd, bool is_new)
 {
-	int err = ftruncate(fd, 0) < 0 ? -errno : 0;
+	int err = !is_new && ftruncate(fd, 0) < 0 ? -errno : 0;
 
 	if (!err)
 		err = fetch_write_at(fd, 0, slot->bytes, slot->len);
@@ -88,7 +88,7 @@ static int whole_write(struct fetch_slot *slot, struct target_dir *dir)
 	fd = target_stage_open(&fetch->target, name, &is_new);
 	if (fd < 0)
 		return fd;
-	err = staged_write(slot, fd);
+	err = staged_write(slot, fd, is_new);
 	if (close(fd) < 0 && !err)
 		err = -errno;
 	return err;

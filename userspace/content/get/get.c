@@ -255,7 +255,7 @@ static bool gets_load_one(void *arg, const struct store_item *item)
 			get_free(get);
 		return true;
 	}
-	get->is_durable = true;
+	get->is_durable = get->is_continued = true;
 	get->is_end_told = true;
 	/* How long it took is not kept. */
 	get->view.started_ns = get->view.ended_ns = gets->now_ns;
@@ -609,6 +609,7 @@ int content_get_resume(struct content *content, uint64_t id, uint64_t now_ns)
 	    !get_is_ended(get) || gets_twin(content->gets, get))
 		return WEFT_EBUSY;
 	get->is_cancelled = false;
+	get->is_continued = true;
 	get->view.state = CONTENT_GET_QUEUED;
 	/* Who resumes it means these nodes, whatever they did before. */
 	for (unsigned i = 0; i < get->view.node_cnt; i++)

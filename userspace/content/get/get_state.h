@@ -29,6 +29,7 @@ struct get {
 	uint32_t part_cnt;
 	struct fetch *fetch;
 	bool is_durable;   /* its first record is committed: it may start */
+	bool is_continued; /* its earlier run looked at what lay in the target */
 	bool is_cancelled; /* becomes taken back when fetch has ended */
 	bool is_pausing;   /* becomes paused then */
 	bool is_unsaved;   /* the store had no room for a batch: try again */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What lies in the target already: kept, copied, replaced, or in the way. */
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "unit/content/get/get_rig.h"
@@ -129,6 +130,43 @@ static void test_different_file_is_replaced_on_demand(void)
 	duo_fini(&duo);
 }
 
+/* What a lying disk or a torn write leaves: other bytes, and the time that was recorded. */
+static bool damage(const char *name, size_t len)
+{
+	struct timespec times[2];
+	struct stat st;
+	int fd = open(duo_path(&duo, name), O_WRONLY);
+	bool is_done = fd >= 0 && fstat(fd, &st) == 0 && ftruncate(fd, (off_t)len) == 0 &&
+		       (len == 0 || pwrite(fd, "damaged", 7, 100) == 7);
+
+	times[0] = st.st_atim;
+	times[1] = st.st_mtim;
+	is_done = is_done && futimens(fd, times) == 0;
+	close(fd);
+	return is_done;
+}
+
+static void test_own_file_that_became_wrong_is_fetched_again(void)
+{
+	const struct content_get *get;
+	struct link link;
+
+	duo_init(&duo);
+	folder_make();
+	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
+	CHECK_EQ(get_run(&link, "out")->state, CONTENT_GET_FINISHED);
+	CHECK(damage("out/a/small.txt", 1000));
+	CHECK(damage("out/a/big.bin", BIG_LEN));
+	CHECK(damage("out/b/chunk.bin", 0));
+	get = get_run(&link, "out");
+	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK(duo_trees_equal(&duo, "in", "out"));
+	/* Its time says that somebody wrote it: it is theirs. */
+	file_make("out/a/small.txt", 1000, 77);
+	CHECK_EQ(get_run(&link, "out")->err, WEFT_EEXISTS);
+	duo_fini(&duo);
+}
+
 /* A get into a target prepared by command; what it says, and nothing outside is written. */
 static void check_obstacle(const char *prepare, int err)
 {
@@ -197,6 +235,7 @@ int main(void)
 	RUN(test_equal_file_in_place_is_kept);
 	RUN(test_different_file_in_place_stops_the_get);
 	RUN(test_different_file_is_replaced_on_demand);
+	RUN(test_own_file_that_became_wrong_is_fetched_again);
 	RUN(test_obstacles_in_the_target_stop_the_get);
 	RUN(test_link_in_place_of_the_staging_folder_is_refused);
 	return check_done();
