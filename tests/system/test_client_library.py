@@ -46,7 +46,8 @@ def test_examples_run_against_what_is_installed(lab):
     a = lab.daemon("a").start()
     greeter = build(lab, env, "greeter", *pkg_config(env, "--libs"))
     # The caller takes the library in whole.
-    greet = build(lab, env, "greet", f"{lab.dir}/usr/lib/libweft.a", "-ljansson")
+    greet = build(lab, env, "greet", f"{lab.dir}/usr/lib/libweft.a",
+                  *pkg_config(env, "--static", "--libs")[2:])
     check("libweft" not in subprocess.run(["ldd", greet], capture_output=True, text=True).stdout,
           "linked statically")
     env["WEFT_SOCKET"] = str(a.sock)
@@ -73,6 +74,13 @@ def test_examples_run_against_what_is_installed(lab):
     check_eq((gone.returncode, "no daemon answers" in gone.stderr), (1, True), gone.stderr)
 
 
+def test_a_program_needs_no_other_packages_description(lab):
+    """Who only links libweft.so has jansson's library, and need not have its headers."""
+    alone = {**os.environ, **installed(lab), "PKG_CONFIG_LIBDIR": str(lab.dir)}
+    libs = pkg_config(alone, "--cflags", "--libs")
+    check("-lweft" in libs and "-ljansson" not in libs, libs)
+
+
 def test_only_what_is_declared_can_be_seen(lab):
     installed(lab)
     lib = lab.dir / "usr" / "lib"
@@ -82,7 +90,7 @@ def test_only_what_is_declared_can_be_seen(lab):
                             capture_output=True, text=True).stdout
     check("soname: [libweft.so.0]" in header, header)
     needed = set(re.findall(r"NEEDED.*\[(\w+)", header))
-    check(needed <= {"libjansson", "libc", "ld"}, needed)
+    check(needed <= {"libjansson", "libsodium", "libc", "ld"}, needed)
 
 
 def test_the_header_is_one_of_cplusplus_too(lab):

@@ -110,6 +110,6 @@ $(B_DIR)/weft: $(patsubst %.c,$(B_DIR)/%.o,$(wildcard tools/weft/*.c)) \
 		$(B_DIR)/client.a $(B_DIR)/service.a $(B_DIR)/codec.a $(B_DIR)/base.a
 	$(call say,LINK,$@)
 	$(Q)$(LINK) $(OUR_CFLAGS) $(CFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(OUR_LDFLAGS) $(LDFLAGS) \
-		$(shell pkg-config $(if $(DYNAMIC),,--static) --libs jansson)
+		$(shell pkg-config $(if $(DYNAMIC),,--static) --libs jansson libsodium)
 
 -include $(OBJS:.o=.d)

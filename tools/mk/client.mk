@@ -36,7 +36,7 @@ $(B_DIR)/$(SONAME): $(PIC)/weft.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) -shared -Wl,-soname,$(SONAME) -Wl,--no-undefined -o $@ $< \
 		$(if $(SAN),-fsanitize=$(SAN)) $(if $(DYNAMIC),,$(HARDEN_LINK)) $(LDFLAGS) \
-		$(shell pkg-config --libs jansson) -pthread
+		$(shell pkg-config --libs jansson libsodium) -pthread
 
 $(B_DIR)/libweft.so: $(B_DIR)/$(SONAME)
 	$(Q)ln -sf $(SONAME) $@

@@ -11,8 +11,7 @@
  * sha1 is SHA-1 (FIPS 180-4) of len bytes. It names places on the Mainline
  * DHT (BEP-5, BEP-44) and nothing else: whoever makes two values of one
  * name wins a slot that nobody else wanted. What must not be forged is
- * signed or hashed by BLAKE3. Own code, for libsodium has no SHA-1 and the
- * TLS library is not to be a door into here. Thread-safe.
+ * signed or hashed by BLAKE3. Thread-safe.
  */
 void sha1(const void *data, size_t len, uint8_t out[static SHA1_HASH_LEN]);
 
