@@ -59,7 +59,8 @@ def on_terminal(*words, columns=""):
     """Runs weft on a terminal and gives what it showed."""
     leader, follower = pty.openpty()
     process = subprocess.Popen([WEFT, *map(str, words)], stdout=follower, stderr=follower,
-                               stdin=follower, env={**os.environ, "COLUMNS": columns})
+                               stdin=follower,
+                               env={**os.environ, "TERM": "xterm", "COLUMNS": columns})
     os.close(follower)
     shown = b""
     while True:
@@ -226,7 +227,7 @@ def test_help_tells_of_all_of_an_object_or_of_one_command(lab):
 def test_progress_fits_the_terminal_without_escape_sequences(lab):
     a = lab.daemon("a").start()
     for columns, whole in (("120", "[....................]   0% hashing 0 B of 3.9 KiB, 0/2 files"),
-                           ("40", "  0% hashing 0 B of 3.9 KiB, 0/2 files"),
+                           ("42", "  0% hashing 0 B of 3.9 KiB, 0/2 files"),
                            ("30", "  0% hashing 0 B of 3.9 KiB"), ("10", "  0% ")):
         root = lab.folder(f"root{columns}", {"x": 2000, "y": 2000})
         shown = on_terminal("-s", a.sock, "share", "add", root, columns=columns)

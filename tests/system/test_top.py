@@ -125,7 +125,7 @@ def test_a_terminal_is_redrawn_in_place_and_given_back(lab):
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 80, 0, 0))
     before = termios.tcgetattr(terminal)
     top = subprocess.Popen([WEFT, "-s", str(a.sock), "top"], stdin=terminal, stdout=terminal,
-                           stderr=terminal)
+                           stderr=terminal, env={**os.environ, "TERM": "xterm"})
     try:
         text = screen(main, b"\x1b[3A\x1b[J")  # up over the three lines that stood
         check(text.startswith(b"\x1b[?7l\x1b[?25lmode normal"), f"begin: {text[:200]}")

@@ -8,6 +8,7 @@
 
 #include "client/ask.h"
 #include "client/failure.h"
+#include "terminal.h"
 #include "text.h"
 
 #define INTERFACE	   "net.weft.Node"
@@ -45,7 +46,7 @@ int client_say_error(int status, const char *what, const char *why, const char *
 
 static bool is_interrupted(void)
 {
-	return interrupted;
+	return interrupted || terminal_quit_pressed();
 }
 
 int client_timeout_ms(const struct invocation *inv)

@@ -72,6 +72,10 @@ const char *invocation_option(const struct invocation *inv, const char *name);
  */
 int invocation_parse(int argc, char **argv, struct invocation *out_inv);
 
+/* command_lookup: NULL when there is none of that name. */
+const struct command *command_lookup(const char *object, const char *verb);
+int run_version(struct invocation *inv);
+
 /* help.c */
 void help_print(const struct invocation *inv, FILE *out);
 void help_print_completion(void);

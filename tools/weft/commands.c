@@ -178,7 +178,7 @@ const struct command commands[] = {
 	  { "cursor", "TEXT", "go on from there, as the page before said" } } },
 { "status", "", "", "show how the node is", NULL, "weft status", run_status, 0, 0, { { 0 } } },
 { "node", "id", "", "print this node's id", NULL, "weft node id", run_node_id, 0, 0, { { 0 } } },
-{ "top", "", "", "show who makes the node work, again and again, until Ctrl-C",
+{ "top", "", "", "show who makes the node work, again and again, until q",
 	"Sessions by what they carry, workers, devices, gets that run, drops, mode, memory.\n"
 	"Piped it prints once; --json prints a line for each interval.",
 	"weft top --interval 5s", run_top, 0, 0,
@@ -367,6 +367,9 @@ const struct command commands[] = {
 	"weft daemon reload", run_daemon_reload, 0, 0, { { 0 } } },
 { "daemon", "stop", "", "drain and end the daemon, as SIGTERM does", NULL,
 	"weft daemon stop", run_daemon_stop, 0, 0, { { 0 } } },
+{ "version", "", "", "print the versions of weft and of the daemon",
+	"Without a daemon it prints its own, and ends with 0 all the same.",
+	"weft version", run_version, 0, 0, { { 0 } } },
 { "help", "", "[OBJECT [VERB]]", "print help, about one command or all", NULL,
 	"weft help share add", run_help, 0, 2, { { 0 } } },
 { "completion", "bash", "", "print a completion script for bash", NULL,

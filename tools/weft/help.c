@@ -43,12 +43,67 @@ static void print_globals(FILE *out, const struct command *but)
 	}
 }
 
+/* What most people need on most days. */
+static const struct {
+	const char *object, *verb;
+} everyday[] = {
+	{"status", ""}, {"share", "add"}, {"share", "list"}, {"get", ""},	  {"get", "list"},
+	{"sub", "add"}, {"search", ""},	  {"peer", "list"},  {"service", "list"}, {"top", ""},
+};
+#define EVERYDAY_CNT (sizeof(everyday) / sizeof(everyday[0]))
+
+/* The objects of the others, by what they are for. */
+static const struct {
+	const char *title;
+	const char *objects[12];
+} groups[] = {
+	{"Sharing", {"share", "sub", "search", "get", "seed", "community", "lan"}},
+	{"Services", {"service"}},
+	{"Nodes and how they are found",
+	 {"node", "peer", "check", "route", "dht", "overlay", "announce"}},
+	{"Limits and strangers", {"limits", "ban", "why", "drops", "policy", "xdp"}},
+	{"The daemon",
+	 {"status", "top", "event", "config", "memory", "store", "gc", "daemon", "version"}},
+	{"Help", {"help", "completion"}},
+};
+#define GROUP_CNT (sizeof(groups) / sizeof(groups[0]))
+
+static bool command_is_everyday(const struct command *command)
+{
+	for (size_t i = 0; i < EVERYDAY_CNT; i++) {
+		if (strcmp(command->object, everyday[i].object) == 0 &&
+		    strcmp(command->verb, everyday[i].verb) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void print_everyday(FILE *out)
+{
+	fprintf(out, "Every day:\n");
+	for (size_t i = 0; i < EVERYDAY_CNT; i++)
+		print_row(out, command_lookup(everyday[i].object, everyday[i].verb));
+}
+
+static void print_group(FILE *out, size_t group)
+{
+	fprintf(out, "\n%s:\n", groups[group].title);
+	for (const char *const *object = groups[group].objects; *object; object++) {
+		for (unsigned i = 0; i < command_cnt; i++) {
+			if (strcmp(commands[i].object, *object) == 0 &&
+			    !command_is_everyday(&commands[i]))
+				print_row(out, &commands[i]);
+		}
+	}
+}
+
 static void print_all(FILE *out)
 {
 	fprintf(out, "weft - speak to a mesh node\n\n"
 		     "usage: weft [-s SOCKET] [--json] OBJECT VERB [ARGUMENT...]\n\n");
-	for (unsigned i = 0; i < command_cnt; i++)
-		print_row(out, &commands[i]);
+	print_everyday(out);
+	for (size_t i = 0; i < GROUP_CNT; i++)
+		print_group(out, i);
 	fprintf(out, "\nOptions:\n");
 	print_options(out, global_options, global_option_cnt);
 	fprintf(out, "\nExamples:\n"

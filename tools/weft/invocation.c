@@ -27,7 +27,7 @@ bool command_takes_option(const struct command *command, const char *name, unsig
 	return false;
 }
 
-static const struct command *command_lookup(const char *object, const char *verb)
+const struct command *command_lookup(const char *object, const char *verb)
 {
 	for (unsigned i = 0; i < command_cnt; i++) {
 		if (strcmp(commands[i].object, object) == 0 && strcmp(commands[i].verb, verb) == 0)

@@ -5,12 +5,11 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "terminal.h"
 #include "text.h"
 
 #define DRAW_EVERY_NS  (100 * NS_PER_MS)
@@ -20,10 +19,11 @@
 #define BAR_LEN	       20
 #define BAR_LINE_MIN   72 /* narrower terminals get the figures alone */
 #define LINE_CAP       256
+#define ECHO_LEN       2 /* the ^C that a terminal shows behind the line */
 
 void progress_init(struct progress *progress, bool has_terminal)
 {
-	*progress = (struct progress){.has_terminal = has_terminal};
+	*progress = (struct progress){.has_terminal = has_terminal && terminal_moves()};
 }
 
 static void rate_update(struct progress *progress, uint64_t done, uint64_t now_ns)
@@ -115,18 +115,6 @@ static void line_write(const struct progress *progress, const struct progress_st
 			 state->item_cnt);
 }
 
-/* terminal_width: $COLUMNS as POSIX has it, else what the terminal says. */
-static size_t terminal_width(void)
-{
-	const char *columns = getenv("COLUMNS");
-	struct winsize size;
-	uint64_t width;
-
-	if (columns && text_parse_count(columns, &width) && width > 1 && width <= LINE_CAP)
-		return (size_t)width;
-	return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col : 80;
-}
-
 void progress_show(struct progress *progress, const struct progress_state *state)
 {
 	uint64_t now_ns = clock_monotonic_ns();
@@ -140,8 +128,8 @@ void progress_show(struct progress *progress, const struct progress_state *state
 	if (now_ns - progress->drawn_ns < every_ns)
 		return;
 	progress->drawn_ns = now_ns;
-	if (progress->has_terminal && terminal_width() < LINE_CAP)
-		line.max = terminal_width() - 1;
+	if (progress->has_terminal && terminal_columns(STDERR_FILENO) < LINE_CAP)
+		line.max = terminal_columns(STDERR_FILENO) - 1 - ECHO_LEN;
 	line_write(progress, state, &line);
 	if (!progress->has_terminal) {
 		fprintf(stderr, "%s\n", line.text);
@@ -156,6 +144,6 @@ void progress_show(struct progress *progress, const struct progress_state *state
 void progress_clear(struct progress *progress)
 {
 	if (progress->drawn_len)
-		fprintf(stderr, "\r%*s\r", (int)progress->drawn_len, "");
+		fprintf(stderr, "\r%*s\r", (int)progress->drawn_len + ECHO_LEN, "");
 	progress->drawn_len = 0;
 }

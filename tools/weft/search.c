@@ -5,12 +5,13 @@
 
 #include "client.h"
 #include "show.h"
+#include "terminal.h"
 #include "text.h"
 
 #define QUERY_CAP   1024
 #define SNIPPET_CAP 512 /* of a snippet, cleaned */
-#define BOLD	    "\033[1m"
-#define PLAIN	    "\033[22m"
+#define BOLD	    (terminal_is_styled() ? "\033[1m" : "")
+#define PLAIN	    (terminal_is_styled() ? "\033[22m" : "")
 
 /* --- what was found --- */
 

@@ -5,12 +5,16 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "terminal.h"
 #include "text.h"
 
-#define CELL_CAP   4352 /* a path */
-#define COLUMN_MAX 16
-#define ID_SHORT   12
+#define CELL_CAP       4352 /* a path */
+#define COLUMN_MAX     16
+#define ID_SHORT       12
+#define TEXT_WIDTH_MIN 6 /* no column of text is made narrower */
+#define ELLIPSIS       "\xe2\x80\xa6"
 
 static void cell_human(const struct column *column, const json_t *object,
 		       char cell[static CELL_CAP])
@@ -71,10 +75,26 @@ static size_t text_width(const char *text)
 	return width;
 }
 
-static void cell_print(const char *cell, size_t width, bool is_number, bool is_last)
+/* cell_fit cuts what is wider than its column, and says so by its last letter. */
+static void cell_fit(char *cell, size_t width)
 {
-	int pad = (int)(width - text_width(cell));
+	size_t kept = 0;
 
+	if (text_width(cell) <= width)
+		return;
+	for (size_t at = 0; kept < width && cell[at]; at++) {
+		kept += (cell[at] & 0xc0) != 0x80;
+		if (kept == width)
+			strcpy(cell + at, ELLIPSIS);
+	}
+}
+
+static void cell_print(char *cell, size_t width, bool is_number, bool is_last)
+{
+	int pad;
+
+	cell_fit(cell, width);
+	pad = (int)(width - text_width(cell));
 	if (is_number)
 		printf("%*s%s", pad, "", cell);
 	else if (is_last)
@@ -82,6 +102,29 @@ static void cell_print(const char *cell, size_t width, bool is_number, bool is_l
 	else
 		printf("%s%*s", cell, pad, "");
 	printf("%s", is_last ? "\n" : "  ");
+}
+
+/* widths_fit takes from the widest column of text until a line fits the terminal. */
+static void widths_fit(size_t *widths, const struct column *columns, unsigned column_cnt)
+{
+	size_t max = terminal_columns(STDOUT_FILENO), sum = 2 * (column_cnt - 1);
+
+	for (unsigned i = 0; i < column_cnt; i++)
+		sum += widths[i];
+	while (sum > max) {
+		unsigned widest = column_cnt;
+
+		for (unsigned i = 0; i < column_cnt; i++) {
+			if (columns[i].kind == COLUMN_TEXT &&
+			    widths[i] > strlen(columns[i].heading) && widths[i] > TEXT_WIDTH_MIN &&
+			    (widest == column_cnt || widths[i] > widths[widest]))
+				widest = i;
+		}
+		if (widest == column_cnt)
+			return;
+		widths[widest]--;
+		sum--;
+	}
 }
 
 static void table_aligned(const struct invocation *inv, const json_t *rows,
@@ -101,9 +144,11 @@ static void table_aligned(const struct invocation *inv, const json_t *rows,
 				widths[i] = text_width(cell);
 		}
 	}
-	for (unsigned i = 0; i < column_cnt; i++)
-		cell_print(columns[i].heading, widths[i], column_is_number(&columns[i]),
-			   i + 1 == column_cnt);
+	widths_fit(widths, columns, column_cnt);
+	for (unsigned i = 0; i < column_cnt; i++) {
+		snprintf(cell, sizeof(cell), "%s", columns[i].heading);
+		cell_print(cell, widths[i], column_is_number(&columns[i]), i + 1 == column_cnt);
+	}
 	json_array_foreach(rows, idx, row)
 	{
 		for (unsigned i = 0; i < column_cnt; i++) {

@@ -8,7 +8,7 @@
 
 /*
  * A table of the objects in an array: aligned under a heading on a
- * terminal, else tab-separated with plain numbers and no heading.
+ * terminal, whose width it keeps by cutting text; else tab-separated with plain numbers and no heading.
  */
 enum column_kind {
 	COLUMN_TEXT,

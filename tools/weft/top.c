@@ -6,15 +6,14 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "client.h"
 #include "table.h"
+#include "terminal.h"
 #include "text.h"
 
-#define INTERVAL_S   1
-#define ROWS_DEFAULT 24
+#define INTERVAL_S 1
 /* Up to the top of what was drawn, and nothing below; lines are cut, not folded. */
 #define TERMINAL_BEGIN "\033[?7l\033[?25l"
 #define TERMINAL_END   "\033[?7h\033[?25h"
@@ -226,19 +225,9 @@ static void parts_print(struct top *top, const json_t *reply)
 	part_print(top, "session", json_object_get(reply, "sessions"), sessions);
 }
 
-/* Lines of the terminal, less that of the prompt. */
-static unsigned terminal_rows(void)
-{
-	struct winsize size;
-
-	return (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 4 ? size.ws_row
-										: ROWS_DEFAULT) -
-	       1;
-}
-
 static void draw(struct top *top, const json_t *reply)
 {
-	bool is_in_place = top->inv->has_terminal_out && !top->is_once;
+	bool is_in_place = top->inv->has_terminal_out && !top->is_once && terminal_moves();
 
 	if (is_in_place && !top->is_drawing)
 		printf(TERMINAL_BEGIN);
@@ -246,7 +235,8 @@ static void draw(struct top *top, const json_t *reply)
 		printf("\033[%uA\033[J", top->drawn_cnt);
 	top->is_drawing |= is_in_place;
 	top->drawn_cnt = 0;
-	top->room = terminal_rows();
+	/* The prompt has one. */
+	top->room = terminal_rows(STDOUT_FILENO) - 1;
 	parts_print(top, reply);
 }
 
@@ -289,12 +279,15 @@ int run_top(struct invocation *inv)
 		top.is_once = true;
 	call.parameters = json_pack("{s:I}", "interval_ms", (json_int_t)(interval_s * 1000));
 	client_catch_interrupt();
+	if (inv->has_terminal_out && !top.is_once)
+		terminal_keys_begin();
 	status = client_call(inv, &call);
+	terminal_keys_end();
 	if (top.is_drawing) {
 		printf(TERMINAL_END);
 		(void)fflush(stdout);
 	}
 	json_decref(top.last);
-	/* Ctrl-C is how it is meant to end. */
+	/* Ctrl-C and q are how it is meant to end. */
 	return status == STATUS_INTERRUPTED && inv->has_terminal_out ? STATUS_OK : status;
 }
