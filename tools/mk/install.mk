@@ -11,7 +11,8 @@ INSTALLED = $(INSTALL_TO)/include/weft $(wildcard $(INSTALL_TO)/lib/libweft.*) \
 	$(INSTALL_TO)/lib/pkgconfig/weft.pc \
 	$(INSTALL_TO)/sbin/weftd $(INSTALL_TO)/bin/weft $(INSTALL_TO)/share/weft \
 	$(INSTALL_TO)/share/bash-completion/completions/weft \
-	$(INSTALL_TO)/lib/systemd/system/weftd.service $(INSTALL_TO)/lib/sysusers.d/weft.conf \
+	$(INSTALL_TO)/lib/systemd/system/weftd.service $(INSTALL_TO)/lib/systemd/user/weftd.service \
+	$(INSTALL_TO)/lib/sysusers.d/weft.conf \
 	$(foreach m,$(MAN_PAGES),$(call man_dir,$(m))/$(notdir $(m)))
 
 install:
@@ -29,6 +30,8 @@ install:
 	install -d $(INSTALL_TO)/lib/systemd/system $(INSTALL_TO)/share/bash-completion/completions
 	build/weft completion bash >$(INSTALL_TO)/share/bash-completion/completions/weft
 	sed 's,@PREFIX@,$(PREFIX),' tools/packaging/weftd.service >$(INSTALL_TO)/lib/systemd/system/weftd.service
+	install -d $(INSTALL_TO)/lib/systemd/user
+	sed 's,@PREFIX@,$(PREFIX),' tools/packaging/weftd-user.service >$(INSTALL_TO)/lib/systemd/user/weftd.service
 	install -D -m 644 tools/packaging/weft.sysusers $(INSTALL_TO)/lib/sysusers.d/weft.conf
 	$(foreach m,$(MAN_PAGES),install -D -m 644 $(m) $(call man_dir,$(m))/$(notdir $(m)) &&) true
 

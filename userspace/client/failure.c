@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "client/varlink.h"
+
 int failure_set(struct weft_error *error, int err, const char *what, const char *why,
 		const char *next)
 {
@@ -25,16 +27,18 @@ int failure_memory(struct weft_error *error)
 
 int failure_connect(struct weft_error *error, const char *path, int err)
 {
-	char what[sizeof(error->what)];
+	bool is_usual = strcmp(path, VARLINK_PATH_SYSTEM) == 0;
+	char what[sizeof(error->what)], next[sizeof(error->next)];
 
 	snprintf(what, sizeof(what), "no daemon answers at %s", path);
 	if (err == -EACCES)
 		return failure_set(error, err, what, NULL,
 				   "Run as the daemon's user, or join its operate or view group "
 				   "(weft.conf(5), [control]).");
-	return failure_set(error, err, what, NULL,
-			   "Start one with: weftd --control PATH; or name its socket with -s PATH "
-			   "or $WEFT_SOCKET.");
+	snprintf(next, sizeof(next),
+		 "Start one with: weftd%s%s; or name its socket with -s PATH or $WEFT_SOCKET.",
+		 is_usual ? "" : " --control ", is_usual ? "" : path);
+	return failure_set(error, err, what, NULL, next);
 }
 
 int failure_lost(struct weft_error *error, int err)

@@ -17,17 +17,28 @@
 
 const char *varlink_path(const char *named, char path[static VARLINK_PATH_CAP])
 {
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	static const struct {
+		const char *variable, *below;
+	} usual[] = {
+		{"XDG_RUNTIME_DIR", "weft/control.sock"},
+		{"XDG_STATE_HOME", "weft/control.sock"},
+		{"HOME", ".local/state/weft/control.sock"},
+	};
 
 	if (!named)
 		named = getenv("WEFT_SOCKET");
 	if (named && *named)
 		return named;
-	if (runtime && *runtime == '/' &&
-	    snprintf(path, VARLINK_PATH_CAP, "%s/weft/control.sock", runtime) < VARLINK_PATH_CAP &&
-	    access(path, F_OK) == 0)
-		return path;
-	return "/run/weft/control.sock";
+	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++) {
+		const char *base = getenv(usual[i].variable);
+
+		if (base && *base == '/' &&
+		    snprintf(path, VARLINK_PATH_CAP, "%s/%s", base, usual[i].below) <
+			    VARLINK_PATH_CAP &&
+		    access(path, F_OK) == 0)
+			return path;
+	}
+	return VARLINK_PATH_SYSTEM;
 }
 
 int varlink_connect(struct varlink *varlink, const char *path, int timeout_ms)

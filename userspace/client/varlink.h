@@ -29,7 +29,8 @@ struct varlink {
 /* A daemon gone mad should not take our memory too. */
 #define VARLINK_MESSAGE_LEN_MAX (256u << 20)
 
-/* varlink_path: where the daemon of this user is; named may be NULL. */
+#define VARLINK_PATH_SYSTEM "/run/weft/control.sock"
+/* varlink_path: where the daemon of this user is, else where the system's is; named may be NULL. */
 #define VARLINK_PATH_CAP 256
 const char *varlink_path(const char *named, char path[static VARLINK_PATH_CAP]);
 /*

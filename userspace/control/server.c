@@ -20,6 +20,7 @@
 #include "base/ancestry.h"
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/folder.h"
 #include "base/log.h"
 #include "control/interface.h"
 
@@ -238,20 +239,6 @@ static void accept_timer_fire(struct timer *timer, uint64_t now_ns)
 		timer_set(control->timers, timer, now_ns + ACCEPT_PAUSE_NS);
 }
 
-/* parent_make makes the last folder of the path: /run/weft, $XDG_RUNTIME_DIR/weft. */
-static int parent_make(const char *path)
-{
-	char parent[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	const char *slash = strrchr(path, '/');
-	size_t len = slash ? (size_t)(slash - path) : 0;
-
-	if (len == 0)
-		return 0;
-	memcpy(parent, path, len);
-	parent[len] = '\0';
-	return mkdir(parent, 0755) < 0 && errno != EEXIST ? -errno : 0;
-}
-
 /*
  * stale_remove: a socket file that nobody answers on is left over from a
  * daemon that was killed. Anything else at path is not ours to remove.
@@ -306,7 +293,7 @@ static int listener_open(struct control *control)
 	if (strlen(control->path) >= sizeof(sun.sun_path))
 		return -ENAMETOOLONG;
 	strcpy(sun.sun_path, control->path);
-	err = parent_make(control->path);
+	err = folder_make_parents(control->path, 0755);
 	if (err == 0)
 		err = stale_remove(&sun);
 	if (err < 0)

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/folder.h"
 #include "crypto/node_key.h"
 #include "node/config/config.h"
 
@@ -59,18 +60,6 @@ static int passphrase_read(const struct node_config *config, char passphrase[sta
 	return 0;
 }
 
-static int dirs_make(const char *path)
-{
-	char part[CONFIG_PATH_CAP];
-
-	for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		snprintf(part, sizeof(part), "%.*s", (int)(slash - path), path);
-		if (mkdir(part, 0700) < 0 && errno != EEXIST)
-			return -errno;
-	}
-	return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
-}
-
 static int load_or_make(const char *path, const char *passphrase, struct node_key **out_key)
 {
 	struct node_key *key;
@@ -94,8 +83,10 @@ static int load_or_make(const char *path, const char *passphrase, struct node_ke
 static int state_key_load(const char *state_dir, const char *path, const char *passphrase,
 			  struct node_key **out_key)
 {
-	int fd, err = dirs_make(state_dir);
+	int fd, err = folder_make_parents(state_dir, 0700);
 
+	if (err == 0 && mkdir(state_dir, 0700) < 0 && errno != EEXIST)
+		err = -errno;
 	if (err < 0)
 		return err;
 	fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

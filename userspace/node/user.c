@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/folder.h"
 #include "base/log.h"
 #include "base/privilege.h"
 #include "node/config/config.h"
@@ -97,13 +98,10 @@ static void groups_lookup(struct user *user)
 /* folder_make: missing parents are everybody's to pass, the folder itself is the user's. */
 static int folder_make(const char *path, mode_t mode, const struct user *user)
 {
-	char part[CONFIG_PATH_CAP];
+	int err = folder_make_parents(path, 0755);
 
-	for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		snprintf(part, sizeof(part), "%.*s", (int)(slash - path), path);
-		if (mkdir(part, 0755) < 0 && errno != EEXIST)
-			return -errno;
-	}
+	if (err < 0)
+		return err;
 	if (mkdir(path, mode) < 0)
 		return errno == EEXIST ? 0 : -errno;
 	return chown(path, user->uid, user->gid) < 0 ? -errno : 0;

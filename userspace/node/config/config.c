@@ -37,14 +37,33 @@ static void control_path_default(struct node_config *config)
 	const char *systemd = getenv("RUNTIME_DIRECTORY");
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
 	char *path = config->control_path;
+	int len = 0;
 
 	if (systemd && *systemd == '/')
 		snprintf(path, CONFIG_SOCKET_CAP, "%.*s/control.sock", (int)strcspn(systemd, ":"),
 			 systemd);
-	else if (geteuid() == 0 || !runtime || *runtime != '/')
+	else if (geteuid() == 0)
 		snprintf(path, CONFIG_SOCKET_CAP, "/run/weft/control.sock");
+	else if (runtime && *runtime == '/')
+		len = snprintf(path, CONFIG_SOCKET_CAP, "%s/weft/control.sock", runtime);
+	else if (config->state_dir[0])
+		len = snprintf(path, CONFIG_SOCKET_CAP, "%s/control.sock", config->state_dir);
+	/* What is too long for a socket's name is no default: keys_agree asks for one. */
+	if (len >= CONFIG_SOCKET_CAP)
+		path[0] = '\0';
+}
+
+const char *config_file_default(char path[static CONFIG_PATH_CAP])
+{
+	const char *config_home = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+
+	if (geteuid() == 0)
+		return CONFIG_FILE_DEFAULT;
+	if (config_home && *config_home == '/')
+		snprintf(path, CONFIG_PATH_CAP, "%s/weft/weft.conf", config_home);
 	else
-		snprintf(path, CONFIG_SOCKET_CAP, "%s/weft/control.sock", runtime);
+		snprintf(path, CONFIG_PATH_CAP, "%s/.config/weft/weft.conf", home ? home : "");
+	return access(path, F_OK) == 0 ? path : CONFIG_FILE_DEFAULT;
 }
 
 static void listen_default(struct udp_config *udp)

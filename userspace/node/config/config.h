@@ -133,11 +133,13 @@ int config_reload(const struct node_config *config, config_change_fn changed, vo
 		  char message[static CONFIG_MESSAGE_CAP]);
 /*
  * config_set writes the setting called name ("log.level") into config and
- * nothing else: to try something, on a copy. Errors as config_load's.
+ * nothing else: to try something, on a copy. Errors as config_load's; why says
+ * what is wrong, and not of which setting.
  */
+#define CONFIG_WHY_CAP 320
 WEFT_MUST_CHECK
 int config_set(struct node_config *config, const char *name, const char *value,
-	       char message[static CONFIG_MESSAGE_CAP]);
+	       char why[static CONFIG_WHY_CAP]);
 /* config_live: config with what reloads changed. */
 const struct node_config *config_live(const struct node_config *config);
 

@@ -55,7 +55,7 @@ static bool section_is_known(const char *section)
 	return false;
 }
 
-static void tell_unknown_section(char *message, const char *where, const char *section)
+static void tell_unknown_section(const char *section, char why[static CONFIG_WHY_CAP])
 {
 	const char *nearest = NULL;
 	unsigned best = UINT_MAX;
@@ -65,17 +65,16 @@ static void tell_unknown_section(char *message, const char *where, const char *s
 			nearest = config_keys[i].section;
 	}
 	if (!*section)
-		config_message_set(message, "%s: a key before the first [section]", where);
+		snprintf(why, CONFIG_WHY_CAP, "a key before the first [section]");
 	else if (nearest)
-		config_message_set(message, "%s: unknown section [%s]; did you mean [%s]?", where,
-				   section, nearest);
+		snprintf(why, CONFIG_WHY_CAP, "unknown section [%s]; did you mean [%s]?", section,
+			 nearest);
 	else
-		config_message_set(message, "%s: unknown section [%s]; weft.conf(5) lists them",
-				   where, section);
+		snprintf(why, CONFIG_WHY_CAP, "unknown section [%s]; weft.conf(5) lists them",
+			 section);
 }
 
-static void tell_unknown_key(char *message, const char *where, const char *section,
-			     const char *name)
+static void tell_unknown_key(const char *section, const char *name, char why[static CONFIG_WHY_CAP])
 {
 	const struct config_key *nearest = NULL;
 	unsigned best = UINT_MAX;
@@ -90,13 +89,28 @@ static void tell_unknown_key(char *message, const char *where, const char *secti
 			nearest = key;
 	}
 	if (nearest)
-		config_message_set(message,
-				   "%s: unknown key \"%s\" in [%s]; did you mean \"%s\" in [%s]?",
-				   where, name, section, nearest->key, nearest->section);
+		snprintf(why, CONFIG_WHY_CAP,
+			 "unknown key \"%s\" in [%s]; did you mean \"%s\" in [%s]?", name, section,
+			 nearest->key, nearest->section);
 	else
-		config_message_set(message,
-				   "%s: unknown key \"%s\" in [%s]; weft.conf(5) lists them", where,
-				   name, section);
+		snprintf(why, CONFIG_WHY_CAP, "unknown key \"%s\" in [%s]; weft.conf(5) lists them",
+			 name, section);
+}
+
+/* setting_lookup; NULL: there is none of that name, and why says so. */
+static const struct config_key *setting_lookup(const char *section, const char *name,
+					       unsigned *out_idx, char why[static CONFIG_WHY_CAP])
+{
+	const struct config_key *key = NULL;
+
+	if (!section_is_known(section)) {
+		tell_unknown_section(section, why);
+	} else {
+		key = key_lookup(section, name, out_idx);
+		if (!key)
+			tell_unknown_key(section, name, why);
+	}
+	return key;
 }
 
 static int assign(struct config_reading *reading, const char *where, const char *section,
@@ -108,13 +122,9 @@ static int assign(struct config_reading *reading, const char *where, const char 
 	unsigned idx;
 	int err;
 
-	if (!section_is_known(section)) {
-		tell_unknown_section(reading->message, where, section);
-		return WEFT_EUNKNOWN;
-	}
-	key = key_lookup(section, name, &idx);
+	key = setting_lookup(section, name, &idx, why);
 	if (!key) {
-		tell_unknown_key(reading->message, where, section, name);
+		config_message_set(reading->message, "%s: %s", where, why);
 		return WEFT_EUNKNOWN;
 	}
 	if (reading->set_here && reading->set_here[idx]) {
@@ -235,7 +245,8 @@ static int drop_ins_read(struct node_config *config, const char *file, char *mes
 int config_read_files(struct node_config *config, char message[static CONFIG_MESSAGE_CAP])
 {
 	const char *wanted = config->origin->file;
-	const char *file = wanted ? wanted : CONFIG_FILE_DEFAULT;
+	char usual[CONFIG_PATH_CAP];
+	const char *file = wanted ? wanted : config_file_default(usual);
 	int err = file_read(config, file, message);
 
 	if (err == -ENOENT && !wanted)
@@ -261,27 +272,15 @@ int config_read_overrides(struct node_config *config, char message[static CONFIG
 }
 
 int config_set(struct node_config *config, const char *name, const char *value,
-	       char message[static CONFIG_MESSAGE_CAP])
+	       char why[static CONFIG_WHY_CAP])
 {
 	const char *dot = strchr(name, '.');
-	char section[64] = "", why[CONFIG_WHY_CAP];
 	const struct config_key *key;
+	char section[64] = "";
 	unsigned idx;
-	int err;
 
 	if (dot)
 		snprintf(section, sizeof(section), "%.*s", (int)(dot - name), name);
-	if (!section_is_known(section)) {
-		tell_unknown_section(message, name, section);
-		return WEFT_EUNKNOWN;
-	}
-	key = key_lookup(section, dot + 1, &idx);
-	if (!key) {
-		tell_unknown_key(message, name, section, dot + 1);
-		return WEFT_EUNKNOWN;
-	}
-	err = config_value_parse(key, value, false, config, why);
-	if (err < 0)
-		config_message_set(message, "%s: %s", name, why);
-	return err;
+	key = setting_lookup(section, dot ? dot + 1 : name, &idx, why);
+	return key ? config_value_parse(key, value, false, config, why) : WEFT_EUNKNOWN;
 }

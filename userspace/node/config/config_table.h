@@ -40,7 +40,6 @@ extern const unsigned config_key_cnt;
  * is_appended, to the list that is there. Returns 0, or WEFT_EMALFORMED or
  * WEFT_ETOOLARGE with a reason in why.
  */
-#define CONFIG_WHY_CAP	 192
 #define CONFIG_VALUE_CAP 1100 /* a path, or 8 addresses */
 WEFT_MUST_CHECK
 int config_value_parse(const struct config_key *key, const char *text, bool is_appended,
@@ -69,6 +68,8 @@ struct config_origin {
 
 /* config_defaults fills what the modules and this machine suggest; config is zero before. */
 void config_defaults(struct node_config *config);
+/* config_file_default: the user's own file where there is one, else CONFIG_FILE_DEFAULT. */
+const char *config_file_default(char path[static CONFIG_PATH_CAP]);
 /*
  * config_read_{files,overrides} read what config's origin names into
  * config. Errors as config_load's, with the sentence in message.

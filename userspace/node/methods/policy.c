@@ -318,7 +318,7 @@ static void limits_of(const struct node *node, const struct node_config *config,
 static bool changes_read(struct control_call *call, const json_t *changes,
 			 struct node_config *config)
 {
-	char message[CONFIG_MESSAGE_CAP];
+	char why[CONFIG_WHY_CAP];
 	const char *name;
 	json_t *value;
 
@@ -329,10 +329,10 @@ static bool changes_read(struct control_call *call, const json_t *changes,
 	}
 	json_object_foreach((json_t *)changes, name, value)
 	{
-		int err = config_set(config, name, json_string_value(value), message);
+		int err = config_set(config, name, json_string_value(value), why);
 
 		if (err < 0) {
-			control_fail(call, WEFT_EMALFORMED, name, message,
+			control_fail(call, WEFT_EMALFORMED, name, why,
 				     "weft.conf(5) lists the settings and what they take");
 			return false;
 		}
