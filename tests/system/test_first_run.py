@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import pty
+import re
 import select
 import shutil
 import signal
@@ -256,6 +257,43 @@ def test_the_user_unit_is_one(lab):
                           capture_output=True, text=True, check=False,
                           env={**os.environ, "XDG_RUNTIME_DIR": str(lab.dir)})
     check_eq((done.returncode, done.stdout + done.stderr), (0, ""), "systemd-analyze verify --user")
+
+
+def test_status_begins_with_a_verdict(lab):
+    a = lab.daemon("a").start()
+    rows = [line.split("\t") for line in a.weft("status").stdout.splitlines()]
+    check_eq([row[0] for row in rows[:6]],
+             ["verdict", "reachability", "dht", "xdp", "gateway", "follows"], "first lines")
+    check_eq(rows[0][1], "healthy", "a fresh node")
+    check("loopback" in rows[1][1], rows[1])
+    # A get that stopped is wrong, and it is said what to do.
+    b = lab.daemon("b").start()
+    link = a.share(lab.folder("tree", {"x": 1}))
+    b.weft("get", link, "--to", lab.dir / "out", "--only", "*.nope")
+    health = b.json("status")["health"]
+    check_eq((health["healthy"], len(health["problems"])), (False, 1), health)
+    check("get resume" in health["problems"][0]["next"], health)
+    check("problem\t1 get stopped\t" in b.weft("status").stdout, "piped")
+    check("dialled by others" in a.json("status")["health"]["reachability"], "a was dialled")
+
+
+def test_the_log_tells_what_happens_and_no_address(lab):
+    a, b = lab.daemon("a").start("--log-level", "debug"), lab.daemon("b").start()
+    link = a.share(lab.folder("tree", {"x": 1}))
+    check_eq(b.weft("get", link, "--to", lab.dir / "out").returncode, OK, "get")
+    name = b.weft("node", "id").stdout.strip()
+    wait_for(lambda: f"peer: connected dialled=no peer={name[:8]}" in a.log_text(), "a session")
+    for line in ("share: added ", "get: started id=1", "get: done id=1"):
+        wait_for(lambda: line in a.log_text() + b.log_text(), line)
+    check("listening on 127.0.0.1:" in a.log_text(), "where it listens")
+    check_eq(a.weft("ban", "add", "192.0.2.77").returncode, OK, "ban")
+    check_eq(a.weft("ban", "remove", "192.0.2.77").returncode, OK, "unban")
+    sources = re.findall(r"source (\S+) was (banned|let in again) by hand", a.log_text())
+    check_eq([what for _, what in sources], ["banned", "let in again"], a.log_text())
+    check_eq(sources[0][0], sources[1][0], "one name for one source")
+    check("192.0.2.77" not in a.log_text() and name not in a.log_text(), "no address, no whole id")
+    b.stop()
+    wait_for(lambda: "peer: disconnected why=" in a.log_text(), "its end")
 
 
 def test_help_begins_with_what_is_needed_every_day(lab):

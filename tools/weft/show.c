@@ -110,14 +110,43 @@ static void print_crash(const struct invocation *inv, const json_t *crash)
 {
 	const char *text = json_string_value(json_object_get(crash, "text"));
 
-	if (text && inv->has_terminal_out)
-		printf("%-*s  %s\n", FIELD_TITLE_WIDTH, "the run before", text);
-	else if (text)
+	if (text && !inv->has_terminal_out)
 		printf("last_crash\t%s\n", text);
+}
+
+/* The verdict, what is wrong, and what to do about it. */
+static void print_verdict(const struct invocation *inv, const json_t *health)
+{
+	const json_t *problems = json_object_get(health, "problems"), *problem;
+	size_t idx;
+
+	printf(inv->has_terminal_out ? "%-*s  %s\n" : "%.*s\t%s\n",
+	       inv->has_terminal_out ? FIELD_TITLE_WIDTH : 7, "verdict",
+	       json_is_true(json_object_get(health, "healthy")) ? "healthy" : "needs attention");
+	json_array_foreach(problems, idx, problem)
+	{
+		char what[1024], next[1024];
+
+		text_clean(field_text(problem, "what"), what, sizeof(what));
+		text_clean(field_text(problem, "next"), next, sizeof(next));
+		if (inv->has_terminal_out)
+			printf("%-*s  %s\n%-*s  -> %s\n", FIELD_TITLE_WIDTH, "", what,
+			       FIELD_TITLE_WIDTH, "", next);
+		else
+			printf("problem\t%s\t%s\n", what, next);
+	}
 }
 
 static void print_status(const struct invocation *inv, const json_t *status)
 {
+	static const struct field parts[] = {
+		{"reachability", "reachability", "reachability", COLUMN_TEXT},
+		{"dht", "DHT", "dht", COLUMN_TEXT},
+		{"xdp", "XDP", "xdp", COLUMN_TEXT},
+		{"gateway", "gateway", "gateway", COLUMN_TEXT},
+		{"follows", "shares followed", "follows", COLUMN_COUNT},
+		{0},
+	};
 	static const struct field fields[] = {
 		{"node", "node", "node_id", COLUMN_TEXT},
 		{"version", "version", "version", COLUMN_TEXT},
@@ -141,6 +170,8 @@ static void print_status(const struct invocation *inv, const json_t *status)
 	json_t *address;
 	size_t idx;
 
+	print_verdict(inv, json_object_get(status, "health"));
+	fields_print(inv, json_object_get(status, "health"), parts);
 	fields_print(inv, status, fields);
 	json_array_foreach(json_object_get(status, "listen"), idx, address)
 	{

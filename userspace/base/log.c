@@ -58,6 +58,11 @@ static void line_clean(char *line, size_t len)
 			line[i] = '?';
 }
 
+bool log_is_on(enum log_level level)
+{
+	return level <= sink.max_level;
+}
+
 void log_write(enum log_level level, const char *fmt, ...)
 {
 	char line[LINE_LEN_MAX];
@@ -65,7 +70,7 @@ void log_write(enum log_level level, const char *fmt, ...)
 	va_list args;
 	int body;
 
-	if (level > sink.max_level)
+	if (!log_is_on(level))
 		return;
 	len = (size_t)line_prefix(line, sizeof(line), level);
 	va_start(args, fmt);

@@ -35,6 +35,16 @@ static void fields_set_key(json_t *fields, const char *name, const uint8_t *key)
 		json_object_set_new(fields, name, json_string(zbase32_write(key, 32, text)));
 }
 
+void node_tell(struct node *node, const char *kind, json_t *fields)
+{
+	if (!node->control) {
+		json_decref(fields);
+		return;
+	}
+	event_log_write(&node->event_log, kind, fields, node->home.now_ns);
+	control_event(node->control, kind, fields, node->home.now_ns);
+}
+
 static void content_event_log(const struct content_event *event)
 {
 	char peer[ZBASE32_KEY_TEXT_CAP] = "?";
@@ -110,7 +120,7 @@ void node_on_content(void *ctx, const struct content_event *event)
 		json_object_set_new(fields, "error", json_string(weft_err_text(event->err)));
 	if (event->text)
 		json_object_set_new(fields, "text", json_string(event->text));
-	control_event(node->control, content_event_names[event->kind], fields, node->home.now_ns);
+	node_tell(node, content_event_names[event->kind], fields);
 }
 
 /* weft why tells of it for a day. */
@@ -142,7 +152,7 @@ void node_on_step(void *ctx, const struct mesh_step *step)
 	fields_set_key(fields, "peer", step->key);
 	if (step->err)
 		json_object_set_new(fields, "error", json_string(weft_err_text(step->err)));
-	control_event(node->control, "peer.looked-for", fields, node->home.now_ns);
+	node_tell(node, "peer.looked-for", fields);
 }
 
 uint32_t node_choices(void *ctx, const uint8_t *key)
@@ -163,6 +173,7 @@ void node_on_failure(void *ctx, const struct mesh_failure *failure)
 		.who.kind = BAN_KEY,
 		.addr = failure->remote,
 	};
+	json_t *fields;
 
 	if (!node->control)
 		return;
@@ -170,6 +181,10 @@ void node_on_failure(void *ctx, const struct mesh_failure *failure)
 		incident.kind = INCIDENT_WRONG_KEY;
 	memcpy(incident.who.key, failure->key, BAN_KEY_LEN);
 	incidents_add(&node->incidents, &incident);
+	fields = json_pack("{s:b, s:s}", "dialled", failure->is_dialler, "why",
+			   weft_err_text(failure->end.err));
+	fields_set_key(fields, "peer", failure->key);
+	node_tell(node, "peer.failed", fields);
 }
 
 void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
@@ -183,8 +198,8 @@ void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
 	if (!node->control)
 		return;
 	note_session(node, peer, is_up);
-	fields = json_object();
+	fields = is_up ? json_pack("{s:b}", "dialled", peer->conn.is_dialler)
+		       : json_pack("{s:s}", "why", weft_err_text(peer->end.err));
 	fields_set_key(fields, "peer", peer->key);
-	control_event(node->control, is_up ? "peer.connected" : "peer.disconnected", fields,
-		      node->home.now_ns);
+	node_tell(node, is_up ? "peer.connected" : "peer.disconnected", fields);
 }

@@ -18,6 +18,7 @@
 #include "base/jobs.h"
 #include "content/content.h"
 #include "crypto/node_key.h"
+#include "dht/pkarr.h"
 #include "mesh/mesh.h"
 #include "net/handover.h"
 #include "node/fastpath/gate.h"
@@ -479,8 +480,25 @@ static void node_drain(struct node *node)
 	store_flush(node->store);
 }
 
+/* What a look at the log should answer first: where it is, and what it tells others. */
+static void tell_start(const struct node *node)
+{
+	static const char *const published[] = {
+		[PKARR_OFF] = "published nowhere",
+		[PKARR_RELAY_ONLY] = "not published, only the relays through which it is reached",
+		[PKARR_DIRECT] = "published under its key",
+	};
+	char addr[ADDR_TEXT_CAP];
+
+	for (unsigned i = 0; i < node->home.bound_cnt; i++)
+		log_info("listening on %s", addr_format(&node->home.bound[i], addr));
+	log_info("DHT %s; its address is %s", node->mainline ? "on" : "off",
+		 published[node->config->publish.policy.publish]);
+}
+
 int node_run(struct node *node)
 {
+	tell_start(node);
 	while (!node->is_stopping) {
 		bool is_busy = node_turn(node, clock_monotonic_ns());
 		int err = poller_wait(node->home.poller, is_busy ? 0 : node_next_ns(node));

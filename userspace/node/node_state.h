@@ -10,6 +10,7 @@
 #include "node/bans/drops.h"
 #include "node/fastpath/fastpath.h"
 #include "node/bans/incidents.h"
+#include "node/event_log.h"
 #include "node/node.h"
 #include "node/policy/record.h"
 #include "node/crew/crew_content.h"
@@ -57,6 +58,7 @@ struct node {
 	bool is_policy_due;	 /* nor which limits and mode hold */
 	uint32_t told_caps;	 /* what they were told that HELLO says */
 	struct control *control; /* NULL: simulated */
+	struct event_log event_log;
 	struct address_watch *addresses;
 	struct import_record *imports;			       /* methods/share.c */
 	struct get_watch *get_watches;			       /* methods/get.c */
@@ -89,7 +91,11 @@ WEFT_MUST_CHECK
 int node_watch_addresses(struct node *node);
 void node_unwatch_addresses(struct node *node);
 
-/* events.c: what content/ and mesh/ tell, as control events and log lines. */
+/*
+ * events.c: node_tell numbers an event for the control socket and writes its
+ * line into the log; fields is taken. The others are what content/ and mesh/ tell.
+ */
+void node_tell(struct node *node, const char *kind, json_t *fields);
 struct content_event;
 struct mesh_failure;
 struct mesh_peer_info;

@@ -63,9 +63,8 @@ void bans_tell(struct bans *bans, enum incident_kind kind, const struct ban *ban
 	incidents_add(&node->incidents, &incident);
 	/* Who only looks is told no addresses. */
 	ban_target_format(&ban->target, key);
-	control_event(node->control, events[kind],
-		      ban->target.kind == BAN_KEY ? json_pack("{s:s}", "peer", key) : json_object(),
-		      node->home.now_ns);
+	node_tell(node, events[kind],
+		  ban->target.kind == BAN_KEY ? json_pack("{s:s}", "peer", key) : json_object());
 }
 
 static void ban_ended(void *arg, const struct ban *ban)

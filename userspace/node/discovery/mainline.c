@@ -63,6 +63,8 @@ struct bootstrap_lookup {
 	unsigned addr_cnt;
 };
 
+#define STATE_LOOK_NS (5 * NS_PER_S)
+
 struct mainline {
 	struct node *node;
 	struct dht *dht;
@@ -73,6 +75,8 @@ struct mainline {
 	bool is_saving;
 	bool is_looking_up;
 	bool is_draining;
+	bool is_joined; /* as it was last told */
+	uint64_t looked_ns;
 	struct timer names_timer;
 	struct bootstrap_lookup names;
 	struct mainline_look looks[LOOKS_MAX];
@@ -137,12 +141,35 @@ static const struct weft_krpc_tables *driver_tables(const struct mainline *mainl
 	return xdp ? xdp_krpc_tables(xdp) : NULL;
 }
 
+static bool knows_somebody(struct mainline *mainline, uint64_t now_ns)
+{
+	struct dht_stats stats;
+
+	dht_stats(mainline->dht, now_ns, &stats);
+	return stats.nodes[DHT_NET_IPV4].good || stats.nodes[DHT_NET_IPV6].good;
+}
+
+/* state_look tells when nodes of the DHT answer, and when none does any more. */
+static void state_look(struct mainline *mainline, uint64_t now_ns)
+{
+	bool is_joined;
+
+	if (now_ns - mainline->looked_ns < STATE_LOOK_NS)
+		return;
+	mainline->looked_ns = now_ns;
+	is_joined = knows_somebody(mainline, now_ns);
+	if (is_joined != mainline->is_joined)
+		node_tell(mainline->node, is_joined ? "dht.joined" : "dht.lost", json_object());
+	mainline->is_joined = is_joined;
+}
+
 void mainline_turn(struct mainline *mainline)
 {
 	driver_answers_turn(mainline->answers, mainline->dht, driver_tables(mainline),
 			    mainline->node->home.now_ns);
 	if (mainline->is_save_due && !mainline->is_saving)
 		mainline_save(mainline);
+	state_look(mainline, mainline->node->home.now_ns);
 }
 
 static void mainline_load(struct mainline *mainline)
@@ -169,7 +196,8 @@ static void on_external(void *ctx, const struct addr *addr)
 {
 	struct node *node = ((struct mainline *)ctx)->node;
 
-	(void)addr;
+	node_tell(node, "dht.address",
+		  json_pack("{s:s}", "network", addr->family == ADDR_IPV6 ? "ipv6" : "ipv4"));
 	publish_changed(node->publish, node->home.now_ns);
 }
 
@@ -269,14 +297,6 @@ static void names_look_up(struct mainline *mainline)
 	if (!mainline->is_looking_up)
 		timer_set(&node->home.timers, &mainline->names_timer,
 			  node->home.now_ns + NAMES_AGAIN_NS);
-}
-
-static bool knows_somebody(struct mainline *mainline, uint64_t now_ns)
-{
-	struct dht_stats stats;
-
-	dht_stats(mainline->dht, now_ns, &stats);
-	return stats.nodes[DHT_NET_IPV4].good || stats.nodes[DHT_NET_IPV6].good;
 }
 
 /* Name servers may have been out of reach, or names may have moved. */

@@ -24,7 +24,7 @@ static void tell(struct node *node, const char *kind, const uint8_t *key, json_t
 	if (key)
 		json_object_set_new(fields, "peer",
 				    json_string(zbase32_write(key, MESH_KEY_LEN, text)));
-	control_event(node->control, kind, fields, node->home.now_ns);
+	node_tell(node, kind, fields);
 }
 
 bool fabric_is_banned(void *ctx, const uint8_t *key)

@@ -96,9 +96,7 @@ void fastpath_event(struct fastpath *fastpath, const char *kind, const char *dev
 	struct node *node = fastpath->node;
 
 	if (node->control)
-		control_event(node->control, kind,
-			      json_pack("{s:s, s:s}", "device", device, "text", text),
-			      node->home.now_ns);
+		node_tell(node, kind, json_pack("{s:s, s:s}", "device", device, "text", text));
 }
 
 static void on_fault(void *ctx, unsigned device, enum xdp_fault fault, const char *detail)

@@ -117,7 +117,9 @@ static void change_begin(struct node *node, struct control_call *call, const str
 			 bool is_added)
 {
 	struct ban_call *change = malloc(sizeof(*change));
-	char text[BAN_TARGET_TEXT_CAP];
+	bool is_key = ban->target.kind == BAN_KEY;
+	struct weft_endpoint source = addr_endpoint(&ban->target.addr);
+	char text[BAN_TARGET_TEXT_CAP], name[DROPS_PSEUDONYM_CAP];
 	int err = -ENOMEM;
 
 	ban_target_format(&ban->target, text);
@@ -133,8 +135,9 @@ static void change_begin(struct node *node, struct control_call *call, const str
 		return;
 	}
 	control_on_gone(call, ban_caller_left, change);
-	log_notice("%s was %s by hand%s%s", text, is_added ? "banned" : "let in again",
-		   ban->reason[0] ? ": " : "", ban->reason);
+	log_notice("%s %s was %s by hand%s%s", is_key ? "peer" : "source",
+		   is_key ? text : drops_pseudonym(&node->drops, &source, name),
+		   is_added ? "banned" : "let in again", ban->reason[0] ? ": " : "", ban->reason);
 	bans_changed(&node->bans, &ban->target, node->home.now_ns);
 	if (!is_added)
 		bans_undo(&node->bans, ban);

@@ -168,6 +168,9 @@ bool method_share_read(struct node *node, struct control_call *call, const char 
 struct packet_counters;
 /* state.c: each worker; bytes of this process that are resident, 0 when /proc is not there. */
 json_t *method_json_workers(const struct node *node);
+/* health.c: Health of the interface. */
+struct figures;
+json_t *method_json_health(struct node *node, const struct figures *figures, uint64_t now_ns);
 uint64_t method_resident_len(void);
 /* xdp.c: attached devices. get.c: gets, those that run or all. drops.c: by reason. */
 json_t *method_json_devices(const struct node *node);

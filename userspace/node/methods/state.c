@@ -138,6 +138,7 @@ void method_status(void *ctx, struct control_call *call, const json_t *parameter
 				method_json_uint(f.store.map_used_len + f.store.segment_len),
 				"store_max_bytes", method_json_uint(f.store.map_len_max),
 				"counters", figures_json_counters(&f)));
+	json_object_set_new(json, "health", method_json_health(node, &f, now_ns));
 	json_object_set_new(json, "workers", method_json_workers(node));
 	json_object_set_new(json, "sandbox", sandbox_json());
 	if (node->last_crash)

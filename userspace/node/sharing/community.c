@@ -38,7 +38,7 @@ static void on_event(void *ctx, const struct community_event *event)
 	if (event->key)
 		json_object_set_new(fields, is_share ? "share" : "node",
 				    method_json_id(event->key));
-	control_event(node->control, names[event->kind], fields, node->home.now_ns);
+	node_tell(node, names[event->kind], fields);
 }
 
 int sharing_open_communities(struct sharing *sharing)

@@ -102,7 +102,7 @@ static void on_event(void *ctx, const struct follow_event *event)
 			json_string(zbase32_write(event->peer_key, MESH_KEY_LEN, peer)));
 	if (event->err)
 		json_object_set_new(fields, "error", json_string(weft_err_text(event->err)));
-	control_event(node->control, event_names[event->kind], fields, node->home.now_ns);
+	node_tell(node, event_names[event->kind], fields);
 }
 
 static uint64_t wall_s(void *ctx)

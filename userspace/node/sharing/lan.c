@@ -109,7 +109,7 @@ static void node_found(void *ctx, const struct lan_node *found, uint64_t now_ns)
 
 /* --- sources of content --- */
 
-static bool node_tell(void *arg, const struct lan_node *heard)
+static bool lan_node_tell(void *arg, const struct lan_node *heard)
 {
 	const struct swarm_search *asked = arg;
 	struct mesh_peer peer = {.addrs = &heard->addr, .addr_cnt = 1};
@@ -133,7 +133,7 @@ static int finder_find(void *ctx, const struct swarm_search *asked, uint64_t now
 		return WEFT_EFULL;
 	*find = (struct lan_find){true, *asked};
 	part->has_finds = true;
-	lan_each(part->lan, node_tell, (void *)asked);
+	lan_each(part->lan, lan_node_tell, (void *)asked);
 	*out_run = find;
 	return 0;
 }

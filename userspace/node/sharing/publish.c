@@ -56,12 +56,11 @@ static void on_publish(void *ctx, const struct publish_event *event)
 	event_log(event);
 	sharing_bind_soon(ctx);
 	if (node->control)
-		control_event(node->control, kinds[event->kind],
-			      json_pack("{s:s, s:s, s:I}", "share_id",
-					zbase32_write(event->share->share_id, SHARE_ID_LEN, id),
-					"name", event->share->settings->name, "revision",
-					(json_int_t)event->seq),
-			      node->home.now_ns);
+		node_tell(node, kinds[event->kind],
+			  json_pack("{s:s, s:s, s:I}", "share_id",
+				    zbase32_write(event->share->share_id, SHARE_ID_LEN, id), "name",
+				    event->share->settings->name, "revision",
+				    (json_int_t)event->seq));
 }
 
 /* Who follows what he publishes has a link that somebody else gave him. */

@@ -60,7 +60,7 @@ static void on_event(void *ctx, const struct search_event *event)
 		json_object_set_new(fields, "cut_shards", json_integer((json_int_t)event->cut_cnt));
 	if (event->err)
 		json_object_set_new(fields, "error", json_string(weft_err_text(event->err)));
-	control_event(node->control, event_names[event->kind], fields, node->home.now_ns);
+	node_tell(node, event_names[event->kind], fields);
 }
 
 int sharing_open_search(struct sharing *sharing)
