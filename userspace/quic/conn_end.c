@@ -108,10 +108,11 @@ static void conn_explain(const struct quic_conn *conn, int liberr, struct conn_e
 }
 
 /* The close packet is made once; a lingering connection only repeats it. */
-static void send_close_packet(struct quic_conn *conn, const uint8_t *packet, size_t len)
+static void send_close_packet(struct quic_conn *conn, const struct addr *remote,
+			      const uint8_t *packet, size_t len)
 {
 	struct quic_engine *engine = conn->engine;
-	struct dgram_route route = {.local = conn->local, .remote = conn->remote};
+	struct dgram_route route = {.local = conn->local, .remote = *remote};
 	struct dgram_slot slot;
 
 	if (!engine->sink->ops->reserve(engine->sink, len, &slot))
@@ -126,6 +127,7 @@ static void conn_say_goodbye(struct quic_conn *conn, const ngtcp2_ccerr *ccerr)
 	struct quic_engine *engine = conn->engine;
 	uint8_t packet[NGTCP2_MAX_UDP_PAYLOAD_SIZE];
 	ngtcp2_path_storage path;
+	struct addr remote;
 	ngtcp2_ssize len;
 
 	/* Who may be no peer at all is told nothing. */
@@ -136,8 +138,8 @@ static void conn_say_goodbye(struct quic_conn *conn, const ngtcp2_ccerr *ccerr)
 						 sizeof(packet), ccerr, engine->now_ns);
 	if (len <= 0)
 		return;
-	quic_path_addr(&path.path.remote, &conn->remote);
-	send_close_packet(conn, packet, (size_t)len);
+	quic_path_addr(&path.path.remote, &remote);
+	send_close_packet(conn, &remote, packet, (size_t)len);
 	conn->close_packet = quic_memory_alloc(conn, (size_t)len);
 	if (!conn->close_packet)
 		return;
@@ -151,7 +153,7 @@ void quic_conn_input_lingering(struct quic_conn *conn)
 	uint32_t cnt = ++conn->close_heard_cnt;
 
 	if (conn->close_packet && (cnt & (cnt - 1)) == 0)
-		send_close_packet(conn, conn->close_packet, conn->close_packet_len);
+		send_close_packet(conn, &conn->remote, conn->close_packet, conn->close_packet_len);
 }
 
 /* What a connection needs no more once it only lingers. Leaves ids and the close packet. */

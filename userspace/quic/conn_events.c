@@ -287,6 +287,7 @@ static int on_path_validated(ngtcp2_conn *ngtcp2, uint32_t flags, const ngtcp2_p
 	quic_path_tell(conn->engine, path);
 	if (!ngtcp2_path_eq(path, current))
 		return 0;
+	quic_path_addr(&path->remote, &conn->remote);
 	conn->engine->stats.migrated_cnt++;
 	if (!conn->is_dialler)
 		conn_give_token(conn, path);

@@ -594,15 +594,11 @@ unsigned quic_engine_expel(struct quic_engine *engine, quic_refuse_fn refuses, v
 void quic_engine_each_path(struct quic_engine *engine, quic_path_fn fn, void *ctx)
 {
 	struct quic_conn *conn = NULL;
-	struct addr remote;
 
-	while ((conn = pool_next(&engine->conns, conn))) {
-		if (conn->state == QUIC_CONN_LINGER ||
-		    (conn->state == QUIC_CONN_HANDSHAKE && !conn->is_dialler))
-			continue;
-		quic_path_addr(&ngtcp2_conn_get_path(conn->ngtcp2)->remote, &remote);
-		fn(ctx, &remote);
-	}
+	while ((conn = pool_next(&engine->conns, conn)))
+		if (conn->state == QUIC_CONN_OPEN ||
+		    (conn->state == QUIC_CONN_HANDSHAKE && conn->is_dialler))
+			fn(ctx, &conn->remote);
 }
 
 void quic_engine_stats(const struct quic_engine *engine, struct quic_stats *out_stats)

@@ -95,7 +95,8 @@ struct quic_conn {
 	bool is_start_next;		  /* who has the next packet when both have streams */
 	struct limit_count *key_count;
 	struct addr local; /* at first, and again at the end; ngtcp2 knows better meanwhile */
-	struct addr remote;
+	struct addr
+		remote; /* dialled, or validated: where ngtcp2 sends may be neither (RFC 9000 9) */
 	uint8_t peer_key[TRANSPORT_KEY_LEN]; /* the wanted, then the proved one */
 	uint8_t actual_key[TRANSPORT_KEY_LEN];
 	uint8_t cids[QUIC_CONN_CID_CAP][WEFT_CID_LEN];

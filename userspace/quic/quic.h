@@ -198,7 +198,7 @@ void quic_engine_configure(struct quic_engine *engine, const struct quic_config 
 typedef bool (*quic_refuse_fn)(void *ctx, const struct addr *remote);
 unsigned quic_engine_expel(struct quic_engine *engine, quic_refuse_fn refuses, void *ctx,
 			   uint64_t now_ns);
-/* quic_engine_each_path tells fn the current path of every connection that is dialled or open. */
+/* quic_engine_each_path tells fn the last validated path of every connection that is dialled or open. */
 void quic_engine_each_path(struct quic_engine *engine, quic_path_fn fn, void *ctx);
 void quic_engine_stats(const struct quic_engine *engine, struct quic_stats *out_stats);
 

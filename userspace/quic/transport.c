@@ -151,7 +151,6 @@ static void op_info(const struct transport_conn *transport, struct transport_con
 	if (conn->ngtcp2) {
 		ngtcp2_conn_get_conn_info(conn->ngtcp2, &stats);
 		path = ngtcp2_conn_get_path(conn->ngtcp2);
-		quic_path_addr(&path->remote, &info.remote);
 		if (conn->is_local_known)
 			quic_path_addr(&path->local, &info.local);
 		info.rtt_ns = stats.smoothed_rtt;

@@ -93,6 +93,42 @@ static void test_nat_rebinding_is_survived_by_either_sender(void)
 	}
 }
 
+static bool drop_to_new_port(struct quic_net *net, struct quic_net_dgram *dgram)
+{
+	(void)net;
+	return dgram->to.port != 1234;
+}
+
+/* A peer that moves is elsewhere when it answered there: until then nobody is told of the address. */
+static void test_a_path_that_is_not_validated_is_not_told(void)
+{
+	struct quic_test_stream *stream;
+	struct quic_test_conn *conn;
+	struct transport_conn_info info;
+	struct quic_pair p;
+	uint16_t port;
+
+	quic_pair_init(&p, 108, NULL);
+	conn = quic_net_connect(p.a, p.b);
+	CHECK(conn->is_ready);
+	quic_net_settle(&p.net, NS_PER_S);
+	port = p.a->outer.port;
+	/* Its datagrams bear the address of a victim, who answers no challenge. */
+	p.a->outer.port = 1234;
+	p.net.tap = drop_to_new_port;
+	stream = quic_net_send(conn, 4000);
+	CHECK(stream);
+	quic_net_settle(&p.net, NS_PER_S / 2);
+	CHECK_EQ(p.b->streams[0].received_len, 4000);
+	p.b->transport->ops->info(p.b->conns[0].conn, &info);
+	CHECK_EQ(info.remote.port, port);
+	p.net.tap = NULL;
+	quic_net_settle(&p.net, 5 * NS_PER_S);
+	p.b->transport->ops->info(p.b->conns[0].conn, &info);
+	CHECK_EQ(info.remote.port, 1234);
+	quic_pair_fini(&p);
+}
+
 struct copier {
 	struct quic_node *victim;
 	uint8_t data[1500];
@@ -521,6 +557,7 @@ int main(void)
 	RUN(test_megabyte_survives_loss);
 	RUN(test_reordering_does_not_damage_a_stream);
 	RUN(test_nat_rebinding_is_survived_by_either_sender);
+	RUN(test_a_path_that_is_not_validated_is_not_told);
 	RUN(test_junk_with_a_real_id_from_elsewhere_changes_nothing);
 	RUN(test_dialler_migrates_to_a_new_address);
 	RUN(test_paths_are_told_when_dialled_proved_and_moved);
