@@ -231,41 +231,6 @@ static int request_open(struct mesh_request *request, struct mesh_session *sessi
 	return 0;
 }
 
-void mesh_request_start(struct mesh_request *request, struct mesh_session *session)
-{
-	bool is_first = list_is_empty(&session->queue);
-
-	list_unlink(&request->node);
-	request->dial = NULL;
-	request->session = session;
-	session->request_cnt++;
-	list_push_back(&session->queue, &request->node);
-	request->state = MESH_REQUEST_QUEUED;
-	if (!request->info)
-		request_fail_soon(request, 0, 0); /* connected was all it asked */
-	else if (is_first)
-		(void)request_open(request, session);
-}
-
-void mesh_request_queue_run(struct mesh_session *session)
-{
-	while (!list_is_empty(&session->queue))
-		if (request_open(list_entry(session->queue.next, struct mesh_request, node),
-				 session) == WEFT_EBUSY)
-			return;
-}
-
-void mesh_request_writable(struct mesh_request *request)
-{
-	int err;
-
-	if (request->state != MESH_REQUEST_UNSENT)
-		return;
-	err = request_send(request);
-	if (err < 0 && err != WEFT_EFULL)
-		request_give_up(request, err);
-}
-
 /* Half of a request's time is for the answer: it waits no longer than this for the peer. */
 static uint64_t request_defer_max_ns(const struct mesh_request *request)
 {
@@ -296,19 +261,56 @@ static void request_defer(struct mesh_request *request, struct mesh_session *ses
 	timer_set(mesh->timers, &request->timer, until_ns);
 }
 
-/* The time that the peer told has come, unless it told another since. */
+void mesh_request_start(struct mesh_request *request, struct mesh_session *session)
+{
+	bool is_first = list_is_empty(&session->queue);
+	uint64_t until_ns;
+
+	list_unlink(&request->node);
+	request->dial = NULL;
+	/* A session is all that a connect waits for, and the peer has given it one. */
+	until_ns = request->type == MESH_DEFER_ALL ? 0 : request_deferred_until(request);
+	if (until_ns) {
+		request_defer(request, session, until_ns);
+		return;
+	}
+	request->session = session;
+	session->request_cnt++;
+	list_push_back(&session->queue, &request->node);
+	request->state = MESH_REQUEST_QUEUED;
+	if (!request->info)
+		request_fail_soon(request, 0, 0); /* connected was all it asked */
+	else if (is_first)
+		(void)request_open(request, session);
+}
+
+void mesh_request_queue_run(struct mesh_session *session)
+{
+	while (!list_is_empty(&session->queue))
+		if (request_open(list_entry(session->queue.next, struct mesh_request, node),
+				 session) == WEFT_EBUSY)
+			return;
+}
+
+void mesh_request_writable(struct mesh_request *request)
+{
+	int err;
+
+	if (request->state != MESH_REQUEST_UNSENT)
+		return;
+	err = request_send(request);
+	if (err < 0 && err != WEFT_EFULL)
+		request_give_up(request, err);
+}
+
+/* The time that the peer told has come; start puts it off anew if it told another since. */
 static void request_resume(struct mesh_request *request)
 {
 	struct mesh_session *session = request->session;
-	uint64_t until_ns = request_deferred_until(request);
 
-	list_unlink(&request->node);
 	session->request_cnt--;
 	request->session = NULL;
-	if (until_ns)
-		request_defer(request, session, until_ns);
-	else
-		mesh_request_start(request, session);
+	mesh_request_start(request, session);
 }
 
 static int code_err(uint32_t code)
@@ -477,14 +479,10 @@ static void request_carry(struct mesh_request *request, struct mesh_session *ses
 			  const struct mesh_peer *peer)
 {
 	struct mesh *mesh = request->mesh;
-	uint64_t until_ns = request->type == MESH_DEFER_ALL ? 0 : request_deferred_until(request);
 
 	if (peer->is_chosen)
 		mesh_choose(mesh, peer->key, MESH_CHOICE_DIALLED, true, mesh->now_ns);
-	if (until_ns)
-		request_defer(request, session, until_ns);
-	else
-		mesh_request_start(request, session);
+	mesh_request_start(request, session);
 	if (request->state == MESH_REQUEST_SENT)
 		mesh_race_asked(session, peer);
 }

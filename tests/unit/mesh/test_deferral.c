@@ -222,6 +222,22 @@ static void test_a_deferred_request_outlives_its_session(void)
 	pair_close();
 }
 
+/* The time told of a message holds on the next session, too. */
+static void test_a_new_session_does_not_end_the_time_told_of_a_message(void)
+{
+	pair_open_busy(5000);
+	pair_net_close_dialled(&rig.net, 0);
+	pair_net_run(&rig.net, PAIR_S);
+	ask(1, MESH_GET_CHUNK);
+	ask(2, MESH_GET_MANIFEST);
+	pair_net_run(&rig.net, 2500 * PAIR_MS);
+	CHECK_EQ(kept.cnt, 2);
+	CHECK_EQ(asks[1].reply_cnt, 0);
+	pair_net_run(&rig.net, 600 * PAIR_MS);
+	CHECK_EQ(kept.cnt, 3);
+	pair_close();
+}
+
 static void test_a_stream_waits_as_a_request_does(void)
 {
 	static struct stream_user user, late;
@@ -267,6 +283,7 @@ int main(void)
 	RUN(test_a_peer_away_for_longer_than_a_request_is_not_dialled);
 	RUN(test_a_request_on_its_way_hears_when_to_come_back);
 	RUN(test_a_deferred_request_outlives_its_session);
+	RUN(test_a_new_session_does_not_end_the_time_told_of_a_message);
 	RUN(test_a_stream_waits_as_a_request_does);
 	return check_done();
 }
