@@ -68,10 +68,11 @@ static void asker_note(struct serve *serve, const struct mesh_call *asked,
 	memcpy(member.id, request->id, sizeof(member.id));
 	memcpy(member.key, asked->peer_key, sizeof(member.key));
 	serve_mesh(serve)->asker_addr(asked->incoming, &member.from);
-	/* Where it speaks from is where it is: all its datagrams come from one port. */
+	/*
+	 * Where it speaks from is where it is: all its datagrams come from one port. What it
+	 * announces beside that may be a victim, whom all who ask here would dial.
+	 */
 	addr_add(&member, &member.from);
-	for (unsigned i = 0; i < request->addr_cnt; i++)
-		addr_add(&member, &request->addrs[i]);
 	members_note(&serve->members, &member, now_ns);
 	if (params->on_member)
 		params->on_member(params->ctx, &member);
