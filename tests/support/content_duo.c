@@ -194,6 +194,13 @@ static void seam_asker_addr(const struct mesh_incoming *incoming, struct addr *o
 	*out_addr = incoming->duo->nodes[1 - incoming->request->to].addr;
 }
 
+static void seam_note_refused(const struct mesh_incoming *incoming, const char *pool,
+			      uint32_t wait_ms)
+{
+	(void)wait_ms;
+	incoming->duo->refused_pool = pool;
+}
+
 static void seam_asker_path(const struct mesh_incoming *incoming, struct fair_path *out_path)
 {
 	static const struct fair_paths paths;
@@ -217,6 +224,7 @@ static const struct mesh_ops seam_ops = {
 	.abandoned = seam_abandoned,
 	.asker_addr = seam_asker_addr,
 	.asker_path = seam_asker_path,
+	.note_refused = seam_note_refused,
 	.hurry = seam_hurry,
 };
 

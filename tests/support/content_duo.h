@@ -65,7 +65,8 @@ struct duo {
 	struct mesh_request *requests; /* under way, oldest first */
 	unsigned asked_cnt;	       /* requests in all */
 	unsigned asked_peak_cnt;
-	unsigned lent_cnt; /* answers whose spans were not given back */
+	const char *refused_pool; /* of the last refusal; NULL: none yet */
+	unsigned lent_cnt;	  /* answers whose spans were not given back */
 	void (*on_answer)(struct duo *duo, struct duo_answer *answer);
 	unsigned hook_cnt; /* for the hook's own use */
 	/* content_share_add's outcome */

@@ -465,6 +465,12 @@ static void ask_hear(struct mesh *node, const uint8_t *key, uint32_t id, struct 
 	op_answer_error(incoming, MESH_CODE_UNKNOWN, "unknown type", 0);
 }
 
+static void op_note_refused(const struct mesh_incoming *incoming, const char *pool,
+			    uint32_t wait_ms)
+{
+	(void)incoming, (void)pool, (void)wait_ms;
+}
+
 static void op_asker_path(const struct mesh_incoming *incoming, struct fair_path *out_path)
 {
 	static const struct fair_paths paths;
@@ -489,6 +495,7 @@ static const struct mesh_ops lab_ops = {
 	.abandoned = op_abandoned,
 	.asker_addr = op_asker_addr,
 	.asker_path = op_asker_path,
+	.note_refused = op_note_refused,
 	.hurry = op_hurry,
 };
 

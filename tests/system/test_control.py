@@ -549,6 +549,23 @@ def test_every_limit_has_the_name_of_its_setting(lab):
     check("128.0 MiB" in shown and "64.0 GiB" in shown, shown)
 
 
+def test_every_pool_that_strangers_take_from_is_shown(lab):
+    shown = lab.daemon("a").start().json("limits", "show")
+    pools = {pool["name"]: [row["class"] for row in pool["classes"]] for pool in shown["pools"]}
+    for name in ("quic.conn_cap", "handshakes with a token", "mesh.incoming_cap",
+                 "mesh.medium_buffers", "mesh.large_buffers", "calls with chunk buffers",
+                 "calls with manifest buffers"):
+        check_eq(pools.get(name), ["stranger", "known", "useful", "chosen"], name)
+    check("control.client_cap" in pools, pools)
+    limits = {row["name"]: row for row in shown["limits"]}
+    check_eq(limits["manifest buffers"]["limit"], 8, "manifest buffers")
+    check_eq(limits["service.processes"]["limit"], 32, "programs")
+    check_eq({row["reason"] for row in shown["drops"]},
+             {"initial-limit", "replayed-id", "krpc-limit", "krpc-flood", "krpc-budget",
+              "stun-limit", "probe-limit", "answer-limit"}, "limits of the driver")
+    check_eq((shown["networks"], shown["refusals"]), ([], []), "nobody came")
+
+
 def test_sigterm_ends_it_and_takes_the_socket_away(lab):
     a = lab.daemon("a").start()
     check_eq(a.stop(), 0, "exit")

@@ -16,7 +16,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import Mismatch, OK, Skip, check, check_eq, run, run_plain
+from lab import Mismatch, OK, Skip, check, check_eq, run, run_plain, wait_for
 
 CROWD = str(pathlib.Path(os.environ.get("BUILD", "build/release")) / "tests/system/support/crowd")
 CHUNK = 256 * 1024
@@ -112,6 +112,29 @@ def test_requests_that_never_go_on_hold_up_no_other(lab):
         serves_newcomers(lab, link)
 
 
+def test_who_was_refused_by_which_pool_is_told(lab):
+    """limits show names keys and addresses that a pool refused, why says the same of each."""
+    def refused_of(kind):
+        rows = a.json("limits", "show")["refusals"]
+        return next((row for row in rows if kind(row["who"])), None)
+
+    a, _ = attacked(lab)
+    with Crowd(lab, a, "head", 40, 120):
+        wait_for(lambda: refused_of(lambda who: who == "127.0.0.1"), "the crowd is refused", timeout=60)
+        address = refused_of(lambda who: who == "127.0.0.1")
+        key = refused_of(lambda who: len(who) == 52)
+        check(key, "a key of the crowd is named")
+        for row in (address, key):
+            told = a.json("why", row["who"])["refusals"]
+            same = next((t for t in told if (t["who"], t["pool"]) == (row["who"], row["pool"])), None)
+            check(same and same["times"] >= row["times"], f"{row} is not in {told}")
+            shown = a.weft("why", row["who"]).stdout
+            check(f"refusal\t{row['pool']}\t{row['who']}\t" in shown, shown)
+        wait_for(lambda: "127.0.0.0/24" in {pool.get("largest_network") for pool in
+                                            a.json("limits", "show")["pools"]},
+                 "the network that holds most is named", timeout=60)
+
+
 def test_large_requests_that_never_end_hold_up_no_other(lab):
     a, link = attacked(lab)
     with Crowd(lab, a, "store", 40, 120):
@@ -169,6 +192,7 @@ def test_three_hundred_forged_initials_a_second_shut_out_nobody_of_that_address(
 
 run([test_idle_sessions_of_one_address_shut_out_no_newcomer,
      test_requests_that_never_go_on_hold_up_no_other,
+     test_who_was_refused_by_which_pool_is_told,
      test_large_requests_that_never_end_hold_up_no_other,
      test_manifests_that_nobody_reads_hold_up_no_other,
      test_chunks_that_nobody_reads_hold_up_no_other,

@@ -128,6 +128,11 @@ def test_connections_of_one_user_are_limited_as_those_of_an_address(lab):
     hold(lab, port, 3, begin="GET /")
     check("503" in ask(port, get, GREEDY), "a fourth of one user")
     check("200 OK" in ask(port, get), "another user's first")
+    refused = [row for row in a.call("ShowLimits")["refusals"] if row["who"] == f"user {GREEDY}"]
+    check_eq([(row["pool"], row["times"]) for row in refused],
+             [("gateway.connections_per_address", 1)], "who was refused by which pool")
+    shown = a.weft("limits", "show").stdout
+    check(f"refusal\tuser {GREEDY}\tgateway.connections_per_address\t1\t" in shown, shown)
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

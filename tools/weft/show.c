@@ -222,6 +222,7 @@ static void pools_print(const struct invocation *inv, const json_t *pools)
 		{"REFUSED", "refused", COLUMN_COUNT},
 		{"SHARE", "share", COLUMN_COUNT},
 		{"LARGEST", "largest", COLUMN_COUNT},
+		{"OF NETWORK", "largest_network", COLUMN_TEXT},
 		{0},
 	};
 	json_t *rows = json_array();
@@ -236,10 +237,42 @@ static void pools_print(const struct invocation *inv, const json_t *pools)
 		json_object_set(row, "name", json_object_get(pool, "name"));
 		json_object_set(row, "share", json_object_get(pool, "share"));
 		json_object_set(row, "largest", json_object_get(pool, "largest"));
+		json_object_set(row, "largest_network", json_object_get(pool, "largest_network"));
 		json_array_append_new(rows, row);
 	}
 	table_print(inv, rows, columns, "");
 	json_decref(rows);
+}
+
+static void accounts_print(const struct invocation *inv, const json_t *reply)
+{
+	static const struct column drops[] = {
+		{"", "line", COLUMN_TEXT},
+		{"DROPPED FOR", "reason", COLUMN_TEXT},
+		{"DATAGRAMS", "packets", COLUMN_COUNT},
+		{"A SECOND", "per_s", COLUMN_COUNT},
+		{"MEANING", "text", COLUMN_TEXT},
+		{0},
+	};
+	static const struct column networks[] = {
+		{"", "line", COLUMN_TEXT},
+		{"COSTS MOST", "network", COLUMN_TEXT},
+		{"US A SECOND", "us_per_s", COLUMN_COUNT},
+		{0},
+	};
+	static const struct column refusals[] = {
+		{"", "line", COLUMN_TEXT},
+		{"REFUSED", "who", COLUMN_ID},
+		{"BY POOL", "pool", COLUMN_TEXT},
+		{"TIMES", "times", COLUMN_COUNT},
+		{"LAST", "last_s", COLUMN_TIME},
+		{"WAITS MS", "wait_ms", COLUMN_COUNT},
+		{0},
+	};
+
+	show_part(inv, "drop", json_object_get(reply, "drops"), drops);
+	show_part(inv, "network", json_object_get(reply, "networks"), networks);
+	show_part(inv, "refusal", json_object_get(reply, "refusals"), refusals);
 }
 
 int run_limits_show(struct invocation *inv)
@@ -260,6 +293,7 @@ int run_limits_show(struct invocation *inv)
 	} else {
 		table_print(inv, json_object_get(reply, "limits"), columns, "no limits");
 		pools_print(inv, json_object_get(reply, "pools"));
+		accounts_print(inv, reply);
 	}
 	json_decref(reply);
 	return STATUS_OK;

@@ -37,6 +37,15 @@ static void print_why(const struct invocation *inv, const json_t *why)
 		{"LAST", "last_s", COLUMN_TIME},
 		{0},
 	};
+	static const struct column refusals[] = {
+		{"", "line", COLUMN_TEXT},
+		{"POOL", "pool", COLUMN_TEXT},
+		{"WHO", "who", COLUMN_ID},
+		{"REFUSED", "times", COLUMN_COUNT},
+		{"LAST", "last_s", COLUMN_TIME},
+		{"WAITS MS", "wait_ms", COLUMN_COUNT},
+		{0},
+	};
 	static const struct column conducts[] = {
 		{"", "line", COLUMN_TEXT}, {"CONDUCT", "text", COLUMN_TEXT}, {0}};
 	json_t *ban = json_object_get(why, "ban"), *conduct = json_object_get(why, "conduct");
@@ -51,9 +60,11 @@ static void print_why(const struct invocation *inv, const json_t *why)
 	show_part(inv, "conduct", list, conducts);
 	json_decref(list);
 	show_part(inv, "incident", json_object_get(why, "incidents"), incidents);
+	show_part(inv, "refusal", json_object_get(why, "refusals"), refusals);
 	show_part(inv, "drop", json_object_get(why, "drops"), drops);
 	if (inv->has_terminal_out && !json_is_object(ban) && !json_is_string(conduct) &&
 	    !json_array_size(json_object_get(why, "incidents")) &&
+	    !json_array_size(json_object_get(why, "refusals")) &&
 	    !json_array_size(json_object_get(why, "drops")))
 		printf("Nothing is known of it in the last 24 hours.\n");
 }

@@ -520,8 +520,8 @@ int fair_reserve(struct fair *fair, enum fair_class class, uint32_t cnt)
 	return 0;
 }
 
-/* The chain of largest accounts under the class that holds most above its floor. */
-static void read_largest(const struct fair *fair, struct fair_view *out)
+/* The class that holds most above its floor. */
+static const struct fair_account *largest_class(const struct fair *fair)
 {
 	const struct fair_account *node = fair->classes[0];
 
@@ -529,15 +529,39 @@ static void read_largest(const struct fair *fair, struct fair_view *out)
 		if ((int64_t)fair->classes[i]->held_cnt - fair->floor_cnts[i] >
 		    (int64_t)node->held_cnt - fair->floor_cnts[node->class])
 			node = fair->classes[i];
-	for (unsigned level = 0; !list_is_empty(&node->ranks); level++) {
-		const struct fair_rank *top =
-			list_entry(node->ranks.prev, struct fair_rank, by_held);
-		const struct list_node *side =
-			list_is_empty(&top->owing) ? &top->resting : &top->owing;
+	return node;
+}
 
-		node = list_entry(side->next, struct fair_account, by_rank);
+/* A largest child of node, as the next take finds it; node has one. */
+static const struct fair_account *largest_child(const struct fair_account *node)
+{
+	const struct fair_rank *top = list_entry(node->ranks.prev, struct fair_rank, by_held);
+	const struct list_node *side = list_is_empty(&top->owing) ? &top->resting : &top->owing;
+
+	return list_entry(side->next, struct fair_account, by_rank);
+}
+
+/* The chain of largest accounts. */
+static void read_largest(const struct fair *fair, struct fair_view *out)
+{
+	const struct fair_account *node = largest_class(fair);
+
+	for (unsigned level = 0; !list_is_empty(&node->ranks); level++) {
+		node = largest_child(node);
 		out->largest_cnts[level] = node->held_cnt;
 	}
+}
+
+const struct fair_item *fair_largest(const struct fair *fair)
+{
+	const struct fair_account *node = largest_class(fair);
+
+	while (!list_is_empty(&node->ranks))
+		node = largest_child(node);
+	if (!node->is_leaf)
+		return NULL;
+	return list_entry(list_is_empty(&node->owing) ? node->resting.next : node->owing.next,
+			  struct fair_item, by_leaf);
 }
 
 /* What a stranger of a new network can have now: a free slot, or its part of the class's part. */
@@ -550,14 +574,8 @@ static uint32_t read_share(const struct fair *fair)
 
 	if (cnt < fair->floor_cnts[FAIR_STRANGER])
 		cnt = fair->floor_cnts[FAIR_STRANGER];
-	if (!list_is_empty(&strangers->ranks)) {
-		const struct fair_rank *top =
-			list_entry(strangers->ranks.prev, struct fair_rank, by_held);
-		const struct list_node *side =
-			list_is_empty(&top->owing) ? &top->resting : &top->owing;
-
-		network_cnt += list_entry(side->next, struct fair_account, by_rank)->child_cnt;
-	}
+	if (!list_is_empty(&strangers->ranks))
+		network_cnt += largest_child(strangers)->child_cnt;
 	return cnt / family_cnt / network_cnt;
 }
 

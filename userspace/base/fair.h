@@ -249,6 +249,8 @@ WEFT_MUST_CHECK
 int fair_reserve(struct fair *fair, enum fair_class class, uint32_t cnt);
 
 void fair_read(const struct fair *fair, struct fair_view *out);
+/* fair_largest: some item of the account that pays next (largest_cnts); NULL: nobody holds any. */
+const struct fair_item *fair_largest(const struct fair *fair);
 /* fair_view_add: sum is to tell of the same pool of another worker too. */
 void fair_view_add(struct fair_view *sum, const struct fair_view *more);
 

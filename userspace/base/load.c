@@ -180,26 +180,33 @@ static uint8_t network_len(const struct load *load, const struct addr *addr)
 	return addr->family == ADDR_IPV6 ? 48 : 24;
 }
 
+struct load_network load_network_of(const struct load *load, const struct addr *addr)
+{
+	uint8_t len = network_len(load, addr);
+
+	return (struct load_network){.prefix = addr_prefix_key(addr, len), .prefix_len = len};
+}
+
 /* Keeps the network of addr in mind when it costs more than one of those that are. */
 static void network_note(struct load *load, const struct addr *addr, uint32_t cost)
 {
-	uint8_t len = network_len(load, addr);
-	struct addr prefix = addr_prefix_key(addr, len);
+	struct load_network network = load_network_of(load, addr);
 	struct load_network *smallest = &load->networks[0];
 
 	for (unsigned i = 0; i < LOAD_NETWORK_CNT; i++) {
 		struct load_network *at = &load->networks[i];
 
-		if (at->prefix_len == len && addr_equal(&at->prefix, &prefix)) {
+		if (at->prefix_len == network.prefix_len &&
+		    addr_equal(&at->prefix, &network.prefix)) {
 			at->load = cost;
 			return;
 		}
 		if (at->load < smallest->load)
 			smallest = at;
 	}
+	network.load = cost;
 	if (cost > smallest->load)
-		*smallest =
-			(struct load_network){.prefix = prefix, .prefix_len = len, .load = cost};
+		*smallest = network;
 }
 
 #define NETWORK_LEVEL 1 /* below the family */

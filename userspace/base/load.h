@@ -115,6 +115,9 @@ uint32_t load_read(const struct load *load, const struct fair_path *path, unsign
 int load_compare(const struct load *load, const struct fair_path *a, const struct fair_path *b,
 		 uint64_t now_ns);
 
+/* load_network_of: the network of addr, which is of a family, that accounts nest in; load is 0. */
+struct load_network load_network_of(const struct load *load, const struct addr *addr);
+
 /* load_networks: those that cost most, the most first. Returns how many were written. */
 unsigned load_networks(const struct load *load, uint64_t now_ns,
 		       struct load_network out[static LOAD_NETWORK_CNT]);

@@ -87,16 +87,12 @@ void refusals_note(struct refusals *refusals, const struct refused *who, const c
 	row->until_ns = refusals->now_ns + wait_ms * 1000000ull;
 }
 
-unsigned refusals_find(const struct refusals *refusals, const struct refused *who,
-		       struct refusal out[static REFUSALS_WAYS])
+const struct refusal *refusals_next(const struct refusals *refusals, const struct refusal *row)
 {
-	const struct refusal *set = set_of(refusals, who);
-	unsigned cnt = 0;
-
-	for (unsigned i = 0; i < REFUSALS_WAYS; i++)
-		if (set[i].who.kind != REFUSED_NONE && refused_equal(&set[i].who, who))
-			out[cnt++] = set[i];
-	return cnt;
+	for (row = row ? row + 1 : refusals->rows; row < refusals->rows + REFUSALS_CNT; row++)
+		if (row->who.kind != REFUSED_NONE)
+			return row;
+	return NULL;
 }
 
 unsigned refusals_newest(const struct refusals *refusals,

@@ -62,9 +62,8 @@ bool refused_equal(const struct refused *a, const struct refused *b);
 void refusals_note(struct refusals *refusals, const struct refused *who, const char *pool,
 		   uint32_t wait_ms, uint64_t now_ns);
 
-/* refusals_find writes a row for each pool that refused who; returns how many, at most REFUSALS_WAYS. */
-unsigned refusals_find(const struct refusals *refusals, const struct refused *who,
-		       struct refusal out[static REFUSALS_WAYS]);
+/* refusals_next walks the rows: start with NULL, ends with NULL. */
+const struct refusal *refusals_next(const struct refusals *refusals, const struct refusal *row);
 /* refusals_newest writes the rows that changed last, the newest first; returns how many. */
 unsigned refusals_newest(const struct refusals *refusals,
 			 struct refusal out[static REFUSALS_NEWER_CNT]);

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "base/arena.h"
+#include "base/load.h"
 #include "base/random.h"
 #include "control/server.h"
 
@@ -97,6 +98,8 @@ int place_take(struct places *places, struct control_client *client, const struc
 		return 0;
 	case FAIR_BUSY:
 		*out_wait_ms = fair_not_before_ms(&places->fair, &path, now_ns);
+		load_refuse(client->control->load, &(struct load_who){.uid = peer->uid},
+			    places->fair.config.name, *out_wait_ms, now_ns);
 		return WEFT_EFULL;
 	default:
 		return 0;

@@ -360,6 +360,7 @@ int control_open(const struct control_params *params, struct control **out_contr
 	control->ctx = params->ctx;
 	control->poller = params->poller;
 	control->timers = params->timers;
+	control->load = params->load;
 	control->now_ns = params->now_ns;
 	control->barred_ancestor = params->barred_ancestor;
 	control->stats.client_cap = params->config.client_cap;

@@ -101,6 +101,7 @@ struct control {
 	void *ctx;
 	struct poller *poller;
 	struct timer_wheel *timers;
+	struct load *load; /* may be NULL */
 	pid_t (*barred_ancestor)(void *ctx);
 	uint64_t now_ns; /* of the last entry from outside */
 	struct poller_watch listener;

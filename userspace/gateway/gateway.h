@@ -225,6 +225,7 @@ struct gateway_params {
 	uint64_t (*wall_s)(void); /* for the Date field */
 	struct poller *poller;
 	struct timer_wheel *timers;
+	struct load *load; /* who is refused what (base/load.h); NULL: not kept */
 	uint64_t now_ns;
 };
 /* gateway_open binds and listens. 0, WEFT_EBUSY (the port is taken), WEFT_EFULL, -errno. */

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/fair_path.h"
 #include "base/heap.h"
+#include "base/load.h"
 #include "base/poller.h"
 #include "base/pool.h"
 #include "base/random.h"
@@ -54,7 +55,8 @@ struct gateway {
 	struct gateway_config config;
 	struct poller *poller;
 	struct timer_wheel *timers;
-	uint64_t now_ns; /* of the last entry from outside */
+	struct load *load; /* may be NULL */
+	uint64_t now_ns;   /* of the last entry from outside */
 	struct poller_watch listener;
 	struct timer accept_timer; /* listening again after the system ran out of something */
 	struct arena arena;
@@ -358,6 +360,16 @@ static bool place_take(struct gateway *gateway, struct server_conn *conn, const 
 	return verdict != FAIR_BUSY;
 }
 
+/* Remote is this host's for a local user: the user is who was refused. */
+static void refusal_note(struct gateway *gateway, const struct account *account,
+			 const struct addr *remote, const char *pool)
+{
+	const struct load_who who = {.addr = account->is_user ? NULL : remote,
+				     .uid = account->is_user ? account->uid : 0};
+
+	load_refuse(gateway->load, &who, pool, 0, gateway->now_ns);
+}
+
 /* place_of gives a conn for who is behind fd, or NULL. */
 static struct server_conn *place_of(struct gateway *gateway, int fd, const struct addr *remote)
 {
@@ -365,8 +377,10 @@ static struct server_conn *place_of(struct gateway *gateway, int fd, const struc
 	struct server_conn *idle, *conn;
 
 	if (conns_of(gateway, &account, &idle) >= gateway->config.conn_addr_max) {
-		if (!idle)
+		if (!idle) {
+			refusal_note(gateway, &account, remote, "gateway.connections_per_address");
 			return NULL;
+		}
 		conn_close(idle);
 		idle = NULL;
 	}
@@ -376,6 +390,7 @@ static struct server_conn *place_of(struct gateway *gateway, int fd, const struc
 	conn->account = account;
 	if (place_take(gateway, conn, remote, idle))
 		return conn;
+	refusal_note(gateway, &account, remote, gateway->places.config.name);
 	pool_release(&gateway->conns, conn);
 	return NULL;
 }
@@ -533,6 +548,7 @@ int gateway_open(const struct gateway_params *params, struct gateway **out_gatew
 	gateway->config = params->config;
 	gateway->poller = params->poller;
 	gateway->timers = params->timers;
+	gateway->load = params->load;
 	gateway->now_ns = params->now_ns;
 	gateway->listener = (struct poller_watch){.ready = listener_ready, .fd = -1};
 	gateway->diag_fd = local_user_open();

@@ -238,19 +238,23 @@ int mesh_incoming_open(struct mesh_session *session, struct transport_stream *st
 	struct mesh *mesh = session->mesh;
 	const struct fair_path *path = mesh_slots_session_path(session);
 	struct mesh_incoming *incoming = pool_acquire(&mesh->incoming);
+	const char *pool = mesh->slots.pools[MESH_POOL_INCOMING].config.name;
 	bool is_over, is_spare;
 
 	if (!incoming)
-		return mesh_incoming_refuse_stream(mesh, stream, path);
+		return mesh_incoming_refuse_stream(session, stream, pool);
 	is_over = session->incoming_cnt >=
-			  mesh_limits(session, mesh->config.incoming_per_session_cap) ||
-		  !mesh_slots_take(mesh, MESH_POOL_INCOMING, path, &incoming->slot);
+		  mesh_limits(session, mesh->config.incoming_per_session_cap);
+	if (is_over)
+		pool = "mesh.incoming_per_session_cap";
+	else
+		is_over = !mesh_slots_take(mesh, MESH_POOL_INCOMING, path, &incoming->slot);
 	/* The stream that brings HELLO must get through however busy we are. */
 	is_spare =
 		is_over && !session->is_dialler && !session->control.stream && !session->has_spare;
 	if (is_over && !is_spare) {
 		pool_release(&mesh->incoming, incoming);
-		return mesh_incoming_refuse_stream(mesh, stream, path);
+		return mesh_incoming_refuse_stream(session, stream, pool);
 	}
 	incoming->kind = MESH_STREAM_INCOMING;
 	incoming->mesh = mesh;

@@ -156,6 +156,8 @@ int mesh_incoming_accept(struct mesh *mesh, struct mesh_stream *stream,
 	incoming->foreign = stream;
 	mesh_incoming_path(incoming, &path);
 	if (!mesh_slots_take(mesh, MESH_POOL_INCOMING, &path, &incoming->slot)) {
+		mesh_incoming_note_refused(incoming,
+					   mesh->slots.pools[MESH_POOL_INCOMING].config.name, 0);
 		pool_release(&mesh->incoming, incoming);
 		mesh->stats.refused_cnt++;
 		return WEFT_EFULL;

@@ -4,6 +4,7 @@
  * (slots.h). How they are taken, when they rest, and what an asker is told
  * that gets none or loses its own. Home worker.
  */
+#include "base/load.h"
 #include "mesh/stream.h"
 
 static struct fair *slots_of(const struct mesh_incoming *incoming, enum mesh_pool pool)
@@ -56,33 +57,61 @@ void mesh_incoming_path(const struct mesh_incoming *incoming, struct fair_path *
 	mesh_slots_key_path(incoming->mesh, incoming->foreign->peer.key, &addr, out_path);
 }
 
+void mesh_incoming_note_refused(const struct mesh_incoming *incoming, const char *pool,
+				uint32_t wait_ms)
+{
+	struct addr addr;
+	struct load_who who = {.addr = &addr};
+
+	if (!incoming->session && !incoming->foreign)
+		return;
+	mesh_incoming_asker_addr(incoming, &addr);
+	if (addr.family == ADDR_NONE)
+		who.addr = NULL;
+	who.key = incoming->session ? incoming->session->key : incoming->foreign->peer.key;
+	load_refuse(incoming->mesh->load, &who, pool, wait_ms, incoming->mesh->now_ns);
+}
+
 void mesh_incoming_defer(struct mesh_incoming *incoming, enum mesh_pool pool, const char *text)
 {
 	struct mesh *mesh = incoming->mesh;
+	struct fair *fair = slots_of(incoming, pool);
 	struct fair_path path;
+	uint32_t wait_ms;
 
 	mesh->stats.refused_cnt++;
 	mesh_incoming_path(incoming, &path);
-	mesh_incoming_answer_error(
-		incoming, MESH_CODE_BUSY, text,
-		fair_not_before_ms(slots_of(incoming, pool), &path, mesh->now_ns));
+	wait_ms = fair_not_before_ms(fair, &path, mesh->now_ns);
+	mesh_incoming_note_refused(incoming, fair->config.name, wait_ms);
+	mesh_incoming_answer_error(incoming, MESH_CODE_BUSY, text, wait_ms);
 }
 
-int mesh_incoming_refuse_stream(struct mesh *mesh, struct transport_stream *stream,
-				const struct fair_path *path)
+static void session_note_refused(struct mesh_session *session, const char *pool, uint32_t wait_ms)
 {
+	struct mesh *mesh = session->mesh;
+	struct transport_conn_info info;
+	const struct load_who who = {.addr = &info.remote, .key = session->key};
+
+	mesh->transport->ops->info(session->conn, &info);
+	load_refuse(mesh->load, &who, pool, wait_ms, mesh->now_ns);
+}
+
+int mesh_incoming_refuse_stream(struct mesh_session *session, struct transport_stream *stream,
+				const char *pool)
+{
+	struct mesh *mesh = session->mesh;
 	const struct transport_ops *ops = mesh->transport->ops;
+	uint32_t wait_ms = fair_not_before_ms(&mesh->slots.pools[MESH_POOL_INCOMING],
+					      mesh_slots_session_path(session), mesh->now_ns);
 	struct mesh_error error = {
-		.code = MESH_CODE_BUSY,
-		.text = "too many requests",
-		.not_before_ms = fair_not_before_ms(&mesh->slots.pools[MESH_POOL_INCOMING], path,
-						    mesh->now_ns)};
+		.code = MESH_CODE_BUSY, .text = "too many requests", .not_before_ms = wait_ms};
 	struct mesh_frame frame = {.type = MESH_ERROR,
 				   .flags = MESH_FLAG_RESPONSE | MESH_FLAG_ERROR};
 	uint8_t payload[MESH_ERROR_PAYLOAD_MAX];
 	struct writer w = writer_of(payload, sizeof(payload));
 
 	mesh->stats.refused_cnt++;
+	session_note_refused(session, pool, wait_ms);
 	mesh_error_write(&w, &error);
 	frame.payload_len = writer_len(&w);
 	w = writer_of(mesh->scratch, sizeof(mesh->scratch));
@@ -103,13 +132,17 @@ static int incoming_say_busy(struct mesh_incoming *incoming)
 	struct mesh_error error = {.code = MESH_CODE_BUSY, .text = "too many requests"};
 	uint8_t payload[MESH_ERROR_PAYLOAD_MAX];
 	struct writer w = writer_of(payload, sizeof(payload));
+	struct fair *fair = slots_of(incoming, MESH_POOL_INCOMING);
 	struct fair_path path;
+	uint32_t wait_ms;
 
-	mesh_incoming_path(incoming, &path);
 	if (!incoming->foreign)
-		return mesh_incoming_refuse_stream(incoming->mesh, incoming->stream, &path);
-	error.not_before_ms = fair_not_before_ms(slots_of(incoming, MESH_POOL_INCOMING), &path,
-						 incoming->mesh->now_ns);
+		return mesh_incoming_refuse_stream(incoming->session, incoming->stream,
+						   fair->config.name);
+	mesh_incoming_path(incoming, &path);
+	wait_ms = fair_not_before_ms(fair, &path, incoming->mesh->now_ns);
+	mesh_incoming_note_refused(incoming, fair->config.name, wait_ms);
+	error.not_before_ms = wait_ms;
 	mesh_error_write(&w, &error);
 	frame.payload_len = writer_len(&w);
 	return mesh_incoming_foreign_answer(incoming, &frame, payload, frame.payload_len);

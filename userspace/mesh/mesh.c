@@ -133,6 +133,7 @@ int mesh_new(const struct mesh_params *params, struct mesh **out_mesh)
 	mesh->choices = params->choices;
 	mesh->ctx = params->ctx;
 	mesh->refuses = params->refuses;
+	mesh->load = params->load;
 	mesh->refuses_ctx = params->refuses_ctx;
 	mesh->is_limited = params->is_limited;
 	mesh_set_wall(mesh, params->wall_s, params->now_ns);
@@ -356,8 +357,10 @@ void mesh_stats(const struct mesh *mesh, struct mesh_stats *out_stats)
 							   peers->evicted_cnts[FAIR_USEFUL]};
 	out_stats->chosen = (struct mesh_peer_part){peers->chosen_cnt, peers->chosen_cap,
 						    peers->evicted_cnts[FAIR_CHOSEN]};
-	for (unsigned i = 0; i < MESH_POOL_CNT; i++)
+	for (unsigned i = 0; i < MESH_POOL_CNT; i++) {
 		fair_read(&mesh->slots.pools[i], &out_stats->pools[i]);
+		mesh_slots_largest(mesh, i, &out_stats->pools_largest[i]);
+	}
 }
 
 static void entry_fill_info(const struct mesh_peer_entry *entry, struct mesh_peer_info *out_info)
@@ -502,6 +505,7 @@ static const struct mesh_ops mesh_ops = {
 	.abandoned = mesh_incoming_abandoned,
 	.asker_addr = mesh_incoming_asker_addr,
 	.asker_path = mesh_incoming_path,
+	.note_refused = mesh_incoming_note_refused,
 	.hurry = mesh_slots_hurry,
 };
 

@@ -88,6 +88,7 @@ struct mesh_stats {
 		deferral_cnt; /* peers, and messages of peers, that are not asked yet (deferral.h) */
 	uint64_t stale_record_cnt; /* of addresses, older than the owner's newest (discovery.h) */
 	struct fair_view pools[MESH_POOL_CNT];
+	struct addr pools_largest[MESH_POOL_CNT]; /* of the account that pays next, or none */
 };
 
 /* mesh_peer_class: what the peer of key is to this node now, which decides whose part it takes from. */
@@ -119,6 +120,7 @@ struct mesh_params {
 	/* enum mesh_choice, of what others say of key: asked at each HELLO. May be NULL. */
 	uint32_t (*choices)(void *ctx, const uint8_t key[MESH_KEY_LEN]);
 	void *ctx;
+	struct load *load;	/* who is refused what (base/load.h); NULL: not kept */
 	mesh_refuse_fn refuses; /* may be NULL: nobody is */
 	/* A session with remote has one request and one stream at a time; may be NULL. */
 	bool (*is_limited)(void *refuses_ctx, const struct addr *remote);

@@ -256,6 +256,7 @@ struct mesh {
 	void (*on_failure)(void *ctx, const struct mesh_failure *failure);
 	uint32_t (*choices)(void *ctx, const uint8_t key[MESH_KEY_LEN]);
 	void *ctx;
+	struct load *load; /* may be NULL */
 	mesh_refuse_fn refuses;
 	bool (*is_limited)(void *ctx, const struct addr *remote);
 	void *refuses_ctx;
@@ -387,8 +388,11 @@ void mesh_incoming_release_buffer(struct mesh_incoming *incoming);
 void mesh_incoming_note(struct mesh_incoming *incoming, size_t len);
 void mesh_incoming_rest(struct mesh_incoming *incoming);
 void mesh_incoming_defer(struct mesh_incoming *incoming, enum mesh_pool pool, const char *text);
-int mesh_incoming_refuse_stream(struct mesh *mesh, struct transport_stream *stream,
-				const struct fair_path *path);
+int mesh_incoming_refuse_stream(struct mesh_session *session, struct transport_stream *stream,
+				const char *pool);
+/* note_refused: pool (static) has nothing for the asker, who is told to wait wait_ms. */
+void mesh_incoming_note_refused(const struct mesh_incoming *incoming, const char *pool,
+				uint32_t wait_ms);
 /*
  * mesh_incoming_evict: another peer got the slot or buffer of incoming. Its asker is told to come
  * back later where nothing of an answer went out, else the stream is reset.

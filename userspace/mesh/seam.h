@@ -162,6 +162,7 @@ typedef void (*mesh_handler_fn)(void *ctx, const struct mesh_call *call, uint64_
  *     answer; incoming is gone then.
  * asker_path tells where the asker's slots belong (base/fair_path.h), while it is there; hurry, that
  *     what answers hold is short: one that nobody takes is soon given up.
+ * note_refused: pool (static, base/load.h) has nothing for the asker, who is told to wait wait_ms.
  * asker_addr tells where the asker is now; of family ADDR_NONE when it left.
  */
 struct mesh_ops {
@@ -176,6 +177,8 @@ struct mesh_ops {
 	void (*abandoned)(struct mesh_incoming *incoming, void (*gone)(void *arg), void *arg);
 	void (*asker_addr)(const struct mesh_incoming *incoming, struct addr *out_addr);
 	void (*asker_path)(const struct mesh_incoming *incoming, struct fair_path *out_path);
+	void (*note_refused)(const struct mesh_incoming *incoming, const char *pool,
+			     uint32_t wait_ms);
 	void (*hurry)(struct mesh *mesh);
 };
 

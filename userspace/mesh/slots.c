@@ -169,6 +169,16 @@ bool mesh_slots_take(struct mesh *mesh, enum mesh_pool pool, const struct fair_p
 	return false;
 }
 
+void mesh_slots_largest(const struct mesh *mesh, enum mesh_pool pool, struct addr *out_addr)
+{
+	const struct fair_item *item = fair_largest(&mesh->slots.pools[pool]);
+
+	*out_addr = (struct addr){.family = ADDR_NONE};
+	/* Only read, though the entry is not const. */
+	if (item)
+		mesh_incoming_asker_addr(item_incoming(pool, (struct fair_item *)item), out_addr);
+}
+
 void mesh_slots_wait_peer(struct mesh_incoming *incoming)
 {
 	struct mesh *mesh = incoming->mesh;

@@ -40,6 +40,9 @@ WEFT_MUST_CHECK
 bool mesh_slots_take(struct mesh *mesh, enum mesh_pool pool, const struct fair_path *path,
 		     struct fair_item *item);
 
+/* mesh_slots_largest: where the account of pool is that pays next; of family ADDR_NONE: none. */
+void mesh_slots_largest(const struct mesh *mesh, enum mesh_pool pool, struct addr *out_addr);
+
 /* mesh_slots_wait_peer: the answer of incoming waits for its asker. */
 void mesh_slots_wait_peer(struct mesh_incoming *incoming);
 

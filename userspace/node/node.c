@@ -313,6 +313,7 @@ static int node_open_control(struct node *node, const struct node_params *params
 		.ctx = node,
 		.poller = node->home.poller,
 		.timers = &node->home.timers,
+		.load = &node->home.load,
 		.now_ns = params->now_ns,
 		.barred_ancestor = barred_ancestor,
 	};

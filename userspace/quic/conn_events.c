@@ -177,6 +177,7 @@ static int on_handshake_completed(ngtcp2_conn *ngtcp2, void *user)
 	conn->key_count = quic_limits_hold_key(&engine->limits, conn->peer_key);
 	if (!conn->key_count) {
 		engine->stats.refused_key_cnt++;
+		quic_share_note_refused(conn, "quic.conn_per_key_cap", 0);
 		quic_conn_refuse(conn, QUIC_CLOSE_REFUSED, "too many connections of one key");
 		return 0;
 	}

@@ -195,6 +195,7 @@ int quic_engine_new(const struct quic_engine_params *params, struct quic_engine 
 	engine->share_next_ns = UINT64_MAX;
 	engine->key_class = params->key_class;
 	engine->class_ctx = params->class_ctx;
+	engine->load = params->load;
 	engine->key_update_after_cnt = KEY_UPDATE_AFTER_CNT;
 	TAILQ_INIT(&engine->ready);
 	TAILQ_INIT(&engine->lingering);

@@ -12,6 +12,7 @@
 #include "base/fair.h"
 #include "base/fair_path.h"
 #include "base/heap.h"
+#include "base/load.h"
 #include "base/map.h"
 #include "base/pool.h"
 #include "base/random.h"
@@ -178,6 +179,7 @@ struct quic_engine {
 	uint64_t share_next_ns; /* when a share is overdue; UINT64_MAX: never */
 	enum fair_class (*key_class)(void *ctx, const uint8_t *key);
 	void *class_ctx;
+	struct load *load;	      /* NULL: not counted */
 	uint64_t reset_secrets[2][2]; /* for the halves of a token; outlive restarts */
 	const struct node_key *key;
 	uint64_t claim_secret[2];	   /* seals what known tokens say of their owner */
@@ -267,6 +269,8 @@ bool quic_share_take(struct quic_conn *conn);
 WEFT_MUST_CHECK
 bool quic_share_take_handshake(struct quic_conn *conn);
 void quic_share_refuse(struct quic_conn *conn);
+/* quic_share_note_refused: pool (static) had no place for conn, which may come after wait_ms. */
+void quic_share_note_refused(struct quic_conn *conn, const char *pool, uint32_t wait_ms);
 void quic_share_release(struct quic_conn *conn);
 void quic_share_progress(struct quic_conn *conn, size_t len);
 void quic_share_expire(struct quic_engine *engine);

@@ -11,6 +11,7 @@
 #include "base/transport.h"
 #include "weft/err.h"
 
+struct load;
 struct node_key;
 struct weft_cid_keys;
 struct random;
@@ -83,6 +84,8 @@ struct quic_stats {
 	uint64_t bad_tag_cnt, garbage_cnt, bad_token_cnt, used_token_cnt, migrated_cnt,
 		key_update_cnt;
 	uint64_t heap_used_len, heap_peak_len, heap_cap;
+	struct fair_view conns, handshakes;	       /* of those with a token */
+	struct addr conns_largest, handshakes_largest; /* of the account that pays next, or none */
 };
 
 /*
@@ -116,6 +119,7 @@ struct quic_engine_params {
 	/* What a proved key is to this node, asked when its connection opens. NULL: its token says. */
 	enum fair_class (*key_class)(void *ctx, const uint8_t *key);
 	void *class_ctx;
+	struct load *load; /* who costs and is refused what (base/load.h); NULL: not counted */
 	uint64_t now_ns;
 	uint64_t wall_s; /* wall clock at now_ns, for tokens */
 };

@@ -91,17 +91,25 @@ static void conn_path(const struct quic_conn *conn, struct fair_path *out_path)
 	fair_path_add(paths, out_path, conn->peer_key, sizeof(conn->peer_key));
 }
 
+void quic_share_note_refused(struct quic_conn *conn, const char *pool, uint32_t wait_ms)
+{
+	const struct load_who who = {.addr = &conn->remote,
+				     .key = conn->has_actual_key ? conn->peer_key : NULL};
+
+	load_refuse(conn->engine->load, &who, pool, wait_ms, conn->engine->now_ns);
+}
+
 /* The next flush ends it. */
 static void conn_send_away(struct quic_conn *conn)
 {
 	struct quic_engine *engine = conn->engine;
 	struct fair_path path;
+	uint32_t wait_ms;
 
 	conn_path(conn, &path);
-	quic_conn_refuse(conn,
-			 QUIC_CLOSE_BUSY |
-				 fair_not_before_ms(&engine->conn_shares, &path, engine->now_ns),
-			 "busy");
+	wait_ms = fair_not_before_ms(&engine->conn_shares, &path, engine->now_ns);
+	quic_share_note_refused(conn, engine->conn_shares.config.name, wait_ms);
+	quic_conn_refuse(conn, QUIC_CLOSE_BUSY | wait_ms, "busy");
 	quic_conn_want_write(conn);
 }
 
@@ -148,6 +156,7 @@ static void handshake_end(struct fair_item *item)
 	struct quic_conn *conn = conn_of_share(item);
 
 	conn->engine->stats.evicted_handshake_cnt++;
+	quic_share_note_refused(conn, conn->engine->handshake_shares.config.name, 0);
 	quic_conn_refuse(conn, QUIC_CLOSE_REFUSED, "handshakes make room");
 	quic_conn_shut(conn, 0);
 }
@@ -162,6 +171,7 @@ bool quic_share_take_handshake(struct quic_conn *conn)
 	switch (fair_take(&engine->handshake_shares, &path, &conn->share, engine->now_ns,
 			  &victim)) {
 	case FAIR_BUSY:
+		quic_share_note_refused(conn, engine->handshake_shares.config.name, 0);
 		return false;
 	case FAIR_TAKEN_FROM:
 		engine->share_next_ns = engine->now_ns;
@@ -235,12 +245,26 @@ void quic_engine_review(struct quic_engine *engine)
 			conn_review(conn);
 }
 
+/* Where the account of fair is that pays next. */
+static struct addr share_largest(const struct fair *fair)
+{
+	const struct fair_item *item = fair_largest(fair);
+
+	return item ? ((const struct quic_conn *)((const char *)item -
+						  offsetof(struct quic_conn, share)))
+			       ->remote
+		    : (struct addr){.family = ADDR_NONE};
+}
+
 void quic_share_stats(const struct quic_engine *engine, struct quic_stats *out_stats)
 {
-	const struct fair *conns = &engine->conn_shares;
 	struct fair_view view;
 
-	fair_read(conns, &view);
+	fair_read(&engine->conn_shares, &view);
+	out_stats->conns = view;
+	fair_read(&engine->handshake_shares, &out_stats->handshakes);
+	out_stats->conns_largest = share_largest(&engine->conn_shares);
+	out_stats->handshakes_largest = share_largest(&engine->handshake_shares);
 	out_stats->conn_cnt = view.held_cnt;
 	out_stats->stranger_cnt = view.held_cnts[FAIR_STRANGER];
 	out_stats->known_cnt = view.held_cnts[FAIR_KNOWN];

@@ -3,7 +3,9 @@
 #include "support/check.h"
 #include "support/quic_net.h"
 
+#include "base/arena.h"
 #include "base/clock.h"
+#include "base/load.h"
 #include "quic/engine.h"
 
 #define WALL_S	 1800000000u
@@ -115,6 +117,60 @@ static void test_one_connection_more_of_the_largest_is_refused(void)
 	CHECK_EQ(stats_of(p.b).refused_full_cnt, 1);
 	CHECK_EQ(stats_of(p.b).evicted_stranger_cnt, 0);
 	CHECK_EQ(open_cnt(p.a), CONN_CAP);
+	quic_pair_fini(&p);
+}
+
+/* Its operator asks why: which pool, how often, until when. */
+static void test_refused_connection_is_kept_by_key_and_address(void)
+{
+	static const uint64_t secret[2] = {1, 2};
+	const struct refusal *row = NULL;
+	struct refused by_key, by_addr;
+	unsigned cnt = 0;
+	struct arena arena;
+	struct load load;
+	struct quic_pair p;
+
+	pair_make(&p, 13);
+	CHECK_EQ(arena_open(&arena, load_footprint(LOAD_LINE_CNT)), 0);
+	CHECK_EQ(load_init(&load, &arena, LOAD_LINE_CNT, secret), 0);
+	fill(&p);
+	p.b->engine->load = &load;
+	(void)quic_net_connect(p.a, p.b);
+	quic_net_settle(&p.net, NS_PER_S);
+	CHECK_EQ(stats_of(p.b).refused_full_cnt, 1);
+	by_key = refused_of_key(quic_node_key(p.a));
+	by_addr = refused_of_addr(&p.a->outer);
+	while ((row = refusals_next(&load.refusals, row))) {
+		CHECK(refused_equal(&row->who, &by_key) || refused_equal(&row->who, &by_addr));
+		CHECK_STR(row->pool, "quic.conn_cap");
+		CHECK_EQ(row->cnt, 1);
+		CHECK(row->until_ns > row->last_ns &&
+		      row->until_ns <= row->last_ns + 30 * NS_PER_S);
+		cnt++;
+	}
+	CHECK_EQ(cnt, 2);
+	quic_pair_fini(&p);
+	arena_close(&arena);
+}
+
+/* limits show names the network that holds most. */
+static void test_account_that_pays_next_is_named(void)
+{
+	struct quic_stats stats;
+	struct quic_node *c;
+	struct quic_pair p;
+
+	pair_make(&p, 14);
+	CHECK_EQ(stats_of(p.b).conns_largest.family, ADDR_NONE);
+	c = quic_net_add(&p.net, 3, NULL);
+	CHECK(quic_net_connect(c, p.b)->is_ready);
+	for (unsigned i = 0; i < 5; i++)
+		CHECK(quic_net_connect(p.a, p.b)->is_ready);
+	quic_net_settle(&p.net, NS_PER_S);
+	stats = stats_of(p.b);
+	CHECK_EQ(stats.conns.held_cnts[FAIR_STRANGER], 6);
+	CHECK(addr_equal(&stats.conns_largest, &p.a->outer));
 	quic_pair_fini(&p);
 }
 
@@ -241,6 +297,8 @@ int main(void)
 	RUN(test_newcomer_gets_a_place_of_who_holds_most);
 	RUN(test_who_makes_room_is_told_when_to_come_and_can);
 	RUN(test_one_connection_more_of_the_largest_is_refused);
+	RUN(test_refused_connection_is_kept_by_key_and_address);
+	RUN(test_account_that_pays_next_is_named);
 	RUN(test_own_dial_gets_a_place_and_keeps_it);
 	RUN(test_known_key_gets_in_and_strangers_do_not_push_it_out);
 	RUN(test_token_makes_its_owner_known_and_nobody_else);

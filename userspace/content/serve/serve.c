@@ -87,9 +87,9 @@ static uint32_t calls_max(uint32_t chunk_buffer_cnt)
 }
 
 /* Buffers are lent to streams and not taken back, so no part is reserved: fair_may_hold. */
-static struct fair_config slots_config(uint32_t call_cnt)
+static struct fair_config slots_config(const char *name, uint32_t call_cnt)
 {
-	return (struct fair_config){.name = "content.serve",
+	return (struct fair_config){.name = name,
 				    .kind = FAIR_WORK,
 				    .cap_cnt = call_cnt,
 				    .level_cnt = FAIR_PEER_LEVELS};
@@ -97,7 +97,7 @@ static struct fair_config slots_config(uint32_t call_cnt)
 
 static size_t tables_footprint(uint32_t call_cnt)
 {
-	struct fair_config slots = slots_config(call_cnt);
+	struct fair_config slots = slots_config("", call_cnt);
 
 	return pool_footprint(sizeof(struct serve_call), call_cnt) + members_footprint() +
 	       2 * fair_footprint(&slots) + uploads_footprint() + 2 * usage_footprint();
@@ -115,7 +115,8 @@ static int serve_lay_out(struct serve *serve)
 	uint64_t secret[2] = {0};
 	uint32_t buffer_cnt = serve->content->params.config.chunk_buffer_cnt;
 	uint32_t call_cnt = calls_max(buffer_cnt);
-	struct fair_config slots = slots_config(call_cnt);
+	struct fair_config chunks = slots_config("calls with chunk buffers", call_cnt);
+	struct fair_config manifests = slots_config("calls with manifest buffers", call_cnt);
 	int err = chunk_buffers_init(&serve->buffers, buffer_cnt, CHUNK_BUFFER_LEN);
 
 	if (!err)
@@ -127,9 +128,9 @@ static int serve_lay_out(struct serve *serve)
 	if (serve->content->params.random)
 		random_fill(serve->content->params.random, secret, sizeof(secret));
 	if (!err)
-		err = fair_init(&serve->chunk_slots, &serve->arena, &slots, secret);
+		err = fair_init(&serve->chunk_slots, &serve->arena, &chunks, secret);
 	if (!err)
-		err = fair_init(&serve->manifest_slots, &serve->arena, &slots, secret);
+		err = fair_init(&serve->manifest_slots, &serve->arena, &manifests, secret);
 	if (!err)
 		err = members_init(&serve->members, &serve->arena, secret);
 	if (!err)
@@ -216,6 +217,14 @@ void serve_forget_files(struct serve *serve)
 	serve_files_drop_all(&serve->files);
 }
 
+static struct addr slots_largest(const struct fair *slots)
+{
+	const struct fair_item *item = fair_largest(slots);
+
+	return item ? list_entry(item, struct serve_call, slot)->asker_addr
+		    : (struct addr){.family = ADDR_NONE};
+}
+
 void serve_fill_stats(const struct serve *serve, struct content_stats *stats)
 {
 	stats->served_byte_cnt += serve->served_byte_cnt;
@@ -225,4 +234,10 @@ void serve_fill_stats(const struct serve *serve, struct content_stats *stats)
 	stats->refused_busy_cnt += serve->refused_busy_cnt;
 	stats->changed_cnt += serve->changed_cnt;
 	stats->chunk_buffer_used_cnt += serve->buffers.cap_cnt - serve->buffers.free_cnt;
+	stats->manifest_buffer_cap = serve->manifests.cap_cnt;
+	stats->manifest_buffer_used_cnt = serve->manifests.cap_cnt - serve->manifests.free_cnt;
+	fair_read(&serve->chunk_slots, &stats->pools[CONTENT_POOL_CHUNKS]);
+	fair_read(&serve->manifest_slots, &stats->pools[CONTENT_POOL_MANIFESTS]);
+	stats->pools_largest[CONTENT_POOL_CHUNKS] = slots_largest(&serve->chunk_slots);
+	stats->pools_largest[CONTENT_POOL_MANIFESTS] = slots_largest(&serve->manifest_slots);
 }

@@ -29,6 +29,8 @@ struct serve_call *serve_call_new(struct serve *serve, const struct mesh_call *a
 	if (!call) {
 		serve->refused_busy_cnt++;
 		serve_mesh(serve)->hurry(serve->content->params.mesh.mesh);
+		serve_mesh(serve)->note_refused(asked->incoming, "calls that serve content",
+						BUSY_NOT_BEFORE_MS);
 		serve_mesh(serve)->answer_error(asked->incoming, MESH_CODE_BUSY, "busy",
 						BUSY_NOT_BEFORE_MS);
 		return NULL;
@@ -38,6 +40,7 @@ struct serve_call *serve_call_new(struct serve *serve, const struct mesh_call *a
 	call->incoming = asked->incoming;
 	memcpy(call->peer_key, asked->peer_key, MESH_KEY_LEN);
 	serve_mesh(serve)->asker_path(asked->incoming, &call->path);
+	serve_mesh(serve)->asker_addr(asked->incoming, &call->asker_addr);
 	call->type = asked->type;
 	list_init(&call->waiting);
 	return call;
@@ -137,11 +140,14 @@ void serve_call_refuse(struct serve_call *call, enum mesh_code code, const char 
 void serve_call_refuse_busy(struct serve_call *call)
 {
 	struct serve *serve = call->serve;
+	struct fair *slots = slots_of(call);
+	uint32_t wait_ms = fair_not_before_ms(slots, &call->path, serve->now_ns);
 
 	serve->refused_busy_cnt++;
 	serve_mesh(serve)->hurry(serve->content->params.mesh.mesh);
-	serve_call_refuse(call, MESH_CODE_BUSY, "busy",
-			  fair_not_before_ms(slots_of(call), &call->path, serve->now_ns));
+	if (call->incoming)
+		serve_mesh(serve)->note_refused(call->incoming, slots->config.name, wait_ms);
+	serve_call_refuse(call, MESH_CODE_BUSY, "busy", wait_ms);
 }
 
 static void span_done(void *arg)

@@ -25,6 +25,7 @@ struct serve_call {
 	struct store *store;
 	struct mesh_incoming *incoming; /* NULL: the asker left */
 	uint8_t peer_key[MESH_KEY_LEN]; /* of the asker */
+	struct addr asker_addr;		/* when it asked */
 	struct fair_path path;		/* where its slot belongs */
 	struct fair_item slot;		/* while it uses a buffer */
 	unsigned type;			/* of the request */

@@ -153,6 +153,21 @@ static void worker_push_keys(struct worker *worker)
 		gate_set_token_keys(worker->gate, &keys);
 }
 
+static int worker_open_load(struct worker *worker, const struct worker_params *params, char *what)
+{
+	uint64_t secret[2];
+	int err;
+
+	snprintf(what, NODE_WHAT_CAP, "table of who costs most");
+	err = arena_open(&worker->arena, load_footprint(LOAD_LINE_CNT));
+	if (err < 0)
+		return err;
+	random_fill(params->random, secret, sizeof(secret));
+	err = load_init(&worker->load, &worker->arena, LOAD_LINE_CNT, secret);
+	worker->load.paths.site = params->config->mesh.site;
+	return err;
+}
+
 static int worker_open_protocols(struct worker *worker, const struct worker_params *params,
 				 char *what)
 {
@@ -167,6 +182,7 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 		.path_ctx = worker,
 		.key_class = worker_key_class,
 		.class_ctx = worker,
+		.load = &worker->load,
 		.is_limited = worker->gate ? gate_limits : NULL,
 		.limited_ctx = worker->gate,
 		.now_ns = params->now_ns,
@@ -185,6 +201,7 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 		.on_failure = params->on_failure,
 		.choices = worker->idx == 0 ? params->choices : NULL,
 		.ctx = params->ctx,
+		.load = &worker->load,
 		.refuses = worker->gate ? gate_refuses : NULL,
 		.is_limited = worker->gate ? gate_limits : NULL,
 		.refuses_ctx = worker->gate,
@@ -281,6 +298,7 @@ int worker_open(struct worker *worker, const struct worker_params *params, char 
 	if ((err = worker_open_jobs(worker, params, what)) < 0 ||
 	    (err = worker_open_gate(worker, params, what)) < 0 ||
 	    (err = worker_open_lane(worker, params, what)) < 0 ||
+	    (err = worker_open_load(worker, params, what)) < 0 ||
 	    (err = worker_open_protocols(worker, params, what)) < 0 ||
 	    (err = worker_open_content(worker, params, what)) < 0)
 		return err;
@@ -301,6 +319,7 @@ void worker_close(struct worker *worker)
 	packet_tx_close(worker->tx);
 	packet_rx_close(worker->rx);
 	jobs_free(worker->jobs);
+	arena_close(&worker->arena);
 	poller_free(worker->poller);
 }
 

@@ -6,6 +6,8 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "base/arena.h"
+#include "base/load.h"
 #include "base/poller.h"
 #include "base/timer.h"
 #include "mesh/seam.h"
@@ -58,6 +60,8 @@ struct worker {
 	unsigned queue_cap;	    /* the last one used and one */
 	struct addr bound[8];	    /* what its sockets listen on, ports filled in */
 	unsigned bound_cnt;
+	struct load load; /* of all its modules */
+	struct arena arena;
 	struct gate *gate; /* of its kernel sockets; NULL: simulated */
 	struct timer paths_timer;
 	void (*on_path)(void *ctx, const struct addr *remote);

@@ -37,6 +37,8 @@ void worker_figures_read(const struct worker *worker, struct worker_figures *out
 	if (worker->fast_tx)
 		out_figures->fast_tx = worker->fast_tx->counters;
 	queues_read(worker, out_figures);
+	(void)load_networks(&worker->load, worker->now_ns, out_figures->networks);
+	out_figures->refusal_cnt = refusals_newest(&worker->load.refusals, out_figures->refusals);
 	quic_engine_stats(worker->quic, &out_figures->quic);
 	mesh_stats(worker->mesh, &out_figures->mesh);
 	content_stats(worker->content, &out_figures->content);

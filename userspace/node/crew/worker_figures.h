@@ -36,6 +36,9 @@ struct worker_figures {
 	uint64_t handed_in_cnt, handover_dropped_cnt;
 	uint64_t report_lost_cnt; /* reports that home had no room for */
 	bool can_rotate_cids;
+	struct load_network networks[LOAD_NETWORK_CNT]; /* that cost most; prefix_len 0: no more */
+	unsigned refusal_cnt;
+	struct refusal refusals[REFUSALS_NEWER_CNT]; /* the newest first */
 	struct weft_counter judged[WEFT_REASON_CNT]; /* at its sockets */
 	unsigned queue_cnt;
 	struct queue_figures queues[WORKER_QUEUE_MAX];

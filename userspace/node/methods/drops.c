@@ -12,22 +12,23 @@
 #define SOURCES_DEFAULT 20
 #define SOURCES_MAX	200
 
+json_t *method_json_drop(const struct drops *drops, enum weft_reason reason)
+{
+	const struct weft_counter *total = &drops->totals[reason];
+
+	return json_pack("{s:s, s:s, s:o, s:o, s:o}", "reason", weft_reason_word(reason), "text",
+			 weft_reason_text(reason), "packets", method_json_uint(total->packet_cnt),
+			 "bytes", method_json_uint(total->byte_cnt), "per_s",
+			 method_json_uint(drops_rate(drops, reason)));
+}
+
 json_t *method_json_drops(const struct drops *drops)
 {
 	json_t *list = json_array();
 
-	for (enum weft_reason reason = 0; reason < WEFT_REASON_CNT; reason++) {
-		const struct weft_counter *total = &drops->totals[reason];
-
-		if (weft_verdict(reason) != WEFT_DROP || !total->packet_cnt)
-			continue;
-		json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o, s:o}", "reason",
-						      weft_reason_word(reason), "text",
-						      weft_reason_text(reason), "packets",
-						      method_json_uint(total->packet_cnt), "bytes",
-						      method_json_uint(total->byte_cnt), "per_s",
-						      method_json_uint(drops_rate(drops, reason))));
-	}
+	for (enum weft_reason reason = 0; reason < WEFT_REASON_CNT; reason++)
+		if (weft_verdict(reason) == WEFT_DROP && drops->totals[reason].packet_cnt)
+			json_array_append_new(list, method_json_drop(drops, reason));
 	return list;
 }
 

@@ -91,6 +91,8 @@ static const struct figure fills[] = {
 	FIGURE(mesh, incoming_cnt),
 	FIGURE(mesh, stream_cnt),
 	FIGURE(content, chunk_buffer_used_cnt),
+	FIGURE(content, manifest_buffer_cap),
+	FIGURE(content, manifest_buffer_used_cnt),
 	FIGURE(content, served_byte_cnt),
 	FIGURE(worker_streams, used_len),
 	FIGURE(worker_streams, peak_len),
@@ -128,6 +130,31 @@ static void figure_add(struct figures *sum, const struct figures *more, const st
 	       figure->len);
 }
 
+/* Sums a pool; the account named is the one that holds most of them. */
+static void pool_add(struct fair_view *sum, struct addr *largest, const struct fair_view *more,
+		     const struct addr *more_largest)
+{
+	if (more->largest_cnts[0] > sum->largest_cnts[0])
+		*largest = *more_largest;
+	fair_view_add(sum, more);
+}
+
+static void pools_add(struct figures *sum, const struct worker_figures *worker)
+{
+	struct quic_stats *quic = &sum->quic;
+
+	for (size_t i = 0; i < MESH_POOL_CNT; i++)
+		pool_add(&sum->mesh.pools[i], &sum->mesh.pools_largest[i], &worker->mesh.pools[i],
+			 &worker->mesh.pools_largest[i]);
+	for (size_t i = 0; i < CONTENT_POOL_CNT; i++)
+		pool_add(&sum->content.pools[i], &sum->content.pools_largest[i],
+			 &worker->content.pools[i], &worker->content.pools_largest[i]);
+	pool_add(&quic->conns, &quic->conns_largest, &worker->quic.conns,
+		 &worker->quic.conns_largest);
+	pool_add(&quic->handshakes, &quic->handshakes_largest, &worker->quic.handshakes,
+		 &worker->quic.handshakes_largest);
+}
+
 static void figures_add(struct figures *sum, const struct worker_figures *worker)
 {
 	const struct figures more = {
@@ -143,8 +170,8 @@ static void figures_add(struct figures *sum, const struct worker_figures *worker
 		figure_add(sum, &more, &counters[i]);
 	for (size_t i = 0; i < sizeof(fills) / sizeof(fills[0]); i++)
 		figure_add(sum, &more, &fills[i]);
-	for (size_t i = 0; i < MESH_POOL_CNT; i++)
-		fair_view_add(&sum->mesh.pools[i], &worker->mesh.pools[i]);
+	pools_add(sum, worker);
+	load_networks_add(sum->networks, worker->networks);
 	sum->turn_cnt += worker->turn_cnt;
 	sum->unknown_flow_cnt += worker->unknown_flow_cnt;
 }
@@ -163,6 +190,7 @@ void figures_read(struct node *node, struct figures *out_figures)
 		.turn_cnt = home.turn_cnt,
 		.unknown_flow_cnt = home.unknown_flow_cnt,
 	};
+	memcpy(out_figures->networks, home.networks, sizeof(home.networks));
 	store_stats(node->store, &out_figures->store);
 	control_stats(node->control, &out_figures->control);
 	for (unsigned i = 1; node->crew && i <= crew_cnt(node->crew); i++)

@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "content/content.h"
+#include "base/load.h"
 #include "control/control.h"
 #include "mesh/mesh.h"
 #include "net/packet_io.h"
@@ -22,6 +23,7 @@ struct figures {
 	struct stream_relay_stats worker_streams;
 	struct packet_counters rx, tx;
 	uint64_t turn_cnt, unknown_flow_cnt;
+	struct load_network networks[LOAD_NETWORK_CNT]; /* that cost most; prefix_len 0: no more */
 	struct store_stats store;
 	struct control_stats control;
 };

@@ -3,6 +3,7 @@
 #include "dht/dht.h"
 #include "mesh/deferral.h"
 #include "mesh/told.h"
+#include "node/methods/accounts.h"
 #include "node/methods/figures.h"
 #include "node/methods/methods.h"
 #include "node/sharing/sharing_state.h"
@@ -113,6 +114,8 @@ static void content_add(json_t *limits, const struct content_config *config, uin
 		 NOT_KEPT, NOT_KEPT},
 		{"content.chunk_buffers", COUNT, worker_cnt * config->chunk_buffer_cnt,
 		 content->chunk_buffer_used_cnt, NOT_KEPT, (int64_t)content->refused_busy_cnt},
+		{"manifest buffers", COUNT, content->manifest_buffer_cap,
+		 content->manifest_buffer_used_cnt, NOT_KEPT, NOT_KEPT},
 	};
 
 	ROWS_ADD(limits, rows);
@@ -142,6 +145,23 @@ static void dht_add(json_t *limits, const struct dht_config *config, const struc
 		{"dht.query_cap", COUNT, config->query_cap, dht.query_cnt, NOT_KEPT, NOT_KEPT},
 		{"dht.search_cap", COUNT, config->search_cap, dht.search_cnt, NOT_KEPT, NOT_KEPT},
 		{"dht.own_cap", COUNT, config->own_cap, dht.own_cnt, NOT_KEPT, NOT_KEPT},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
+static void programs_add(json_t *limits, const struct node *node)
+{
+	struct provider_stats stats = {0};
+
+	if (node->fabric)
+		provider_stats(fabric_provider(node->fabric), &stats);
+	const struct limit_row rows[] = {
+		{"service.processes", COUNT, stats.process_cap, stats.process_cnt, NOT_KEPT,
+		 NOT_KEPT},
+		/* Their callers wait in queues of their own: weft service limits. */
+		{"calls that programs have", COUNT, stats.active_cap, stats.active_cnt,
+		 stats.active_peak_cnt, (int64_t)stats.refused_cnt},
 	};
 
 	ROWS_ADD(limits, rows);
@@ -239,6 +259,7 @@ json_t *method_json_limits(struct node *node)
 	content_add(limits, &config->content, config->worker_cnt, &f.content);
 	publisher_add(limits, &config->sharing.publisher, node->sharing);
 	dht_add(limits, &config->mainline.dht, &node->home);
+	programs_add(limits, node);
 	gateway_add(limits, &config->web.gateway, node->web);
 	sharing_add(limits, &config->sharing, node->sharing);
 	store_add(limits, &f.store);
@@ -247,10 +268,34 @@ json_t *method_json_limits(struct node *node)
 	return limits;
 }
 
+/* Limits of the driver and of the sockets, whether or not they bit. */
+static json_t *drop_limits_json(const struct drops *drops)
+{
+	static const enum weft_reason reasons[] = {
+		WEFT_REASON_INITIAL_LIMIT, WEFT_REASON_REPLAYED_ID,  WEFT_REASON_KRPC_LIMIT,
+		WEFT_REASON_KRPC_FLOOD,	   WEFT_REASON_KRPC_BUDGET,  WEFT_REASON_STUN_LIMIT,
+		WEFT_REASON_PROBE_LIMIT,   WEFT_REASON_ANSWER_LIMIT,
+	};
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		json_array_append_new(list, method_json_drop(drops, reasons[i]));
+	return list;
+}
+
 void method_show_limits(void *ctx, struct control_call *call, const json_t *parameters,
 			uint64_t now_ns)
 {
+	enum control_role role = control_role_of(call);
+	const struct accounts_of of = {.role = role};
+	struct node *node = ctx;
+
 	(void)parameters, (void)now_ns;
-	control_reply(call, json_pack("{s:o, s:o}", "limits", method_json_limits(ctx), "pools",
-				      method_json_pools(ctx)));
+	drops_fetch(&node->drops);
+	control_reply(call,
+		      json_pack("{s:o, s:o, s:o, s:o, s:o}", "limits", method_json_limits(node),
+				"pools", method_json_pools(node, role), "drops",
+				drop_limits_json(&node->drops), "networks",
+				method_json_networks(node, role), "refusals",
+				method_json_refusals(node, &of)));
 }

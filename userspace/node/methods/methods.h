@@ -176,11 +176,12 @@ uint64_t method_resident_len(void);
 json_t *method_json_devices(const struct node *node);
 json_t *method_json_gets(struct node *node, bool wants_all);
 json_t *method_json_drops(const struct drops *drops);
+json_t *method_json_drop(const struct drops *drops, enum weft_reason reason);
 /* peer.c: fn for each known peer of all workers, connected ones first, until it returns false. */
 void method_peers_each(struct node *node, bool (*fn)(void *arg, const struct mesh_peer_info *peer),
 		       void *arg);
-/* pools.c: those that are shared fairly. */
-json_t *method_json_pools(struct node *node);
+/* pools.c: those that are shared fairly; role decides how networks are named. */
+json_t *method_json_pools(struct node *node, enum control_role role);
 /* limits.c: of all tables, as ShowLimits tells them. */
 json_t *method_json_limits(struct node *node);
 /* state.c: one side of packet I/O. */

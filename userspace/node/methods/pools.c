@@ -7,6 +7,7 @@
 #include "dht/dht.h"
 #include "mesh/overlay/overlay.h"
 #include "node/fabric/fabric.h"
+#include "node/methods/accounts.h"
 #include "node/methods/figures.h"
 #include "node/methods/methods.h"
 
@@ -97,18 +98,44 @@ static json_t *pool_json(const struct fair_view *view, const char *const *names,
 		method_json_uint(worker_cnt), "classes", classes);
 }
 
+struct peer_pool {
+	const struct fair_view *view;
+	const struct addr *largest; /* of family ADDR_NONE: nobody */
+};
+
 /* Each worker has pools of its own for its sessions. */
-static void mesh_pools_add(json_t *list, struct node *node)
+static void peer_pool_add(json_t *list, struct node *node, enum control_role role,
+			  struct peer_pool pool)
+{
+	json_t *json = pool_json(pool.view, NULL, config_live(node->config)->worker_cnt);
+	char text[METHOD_NETWORK_CAP];
+
+	if (pool.largest->family != ADDR_NONE) {
+		struct load_network network = load_network_of(&node->home.load, pool.largest);
+
+		json_object_set_new(json, "largest_network",
+				    json_string(method_network_name(node, &network, role, text)));
+	}
+	json_array_append_new(list, json);
+}
+
+static void peer_pools_add(json_t *list, struct node *node, enum control_role role)
 {
 	struct figures f;
 
 	figures_read(node, &f);
+	peer_pool_add(list, node, role, (struct peer_pool){&f.quic.conns, &f.quic.conns_largest});
+	peer_pool_add(list, node, role,
+		      (struct peer_pool){&f.quic.handshakes, &f.quic.handshakes_largest});
 	for (unsigned i = 0; i < MESH_POOL_CNT; i++)
-		json_array_append_new(list, pool_json(&f.mesh.pools[i], NULL,
-						      config_live(node->config)->worker_cnt));
+		peer_pool_add(list, node, role,
+			      (struct peer_pool){&f.mesh.pools[i], &f.mesh.pools_largest[i]});
+	for (unsigned i = 0; i < CONTENT_POOL_CNT; i++)
+		peer_pool_add(list, node, role,
+			      (struct peer_pool){&f.content.pools[i], &f.content.pools_largest[i]});
 }
 
-json_t *method_json_pools(struct node *node)
+json_t *method_json_pools(struct node *node, enum control_role role)
 {
 	json_t *list = json_array();
 	struct fair_view view;
@@ -116,6 +143,6 @@ json_t *method_json_pools(struct node *node)
 	for (size_t i = 0; i < sizeof(pools) / sizeof(pools[0]); i++)
 		if (pools[i].read(node, &view))
 			json_array_append_new(list, pool_json(&view, pools[i].classes, 1));
-	mesh_pools_add(list, node);
+	peer_pools_add(list, node, role);
 	return list;
 }

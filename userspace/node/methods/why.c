@@ -9,6 +9,7 @@
 #include "codec/zbase32.h"
 #include "mesh/hello.h"
 #include "node/fabric/fabric.h"
+#include "node/methods/accounts.h"
 #include "node/methods/methods.h"
 #include "service/conduct.h"
 
@@ -197,6 +198,41 @@ static json_t *drops_json(struct node *node, const struct places *places)
 	return list;
 }
 
+/* Whose refusals are wanted: who's own, and those at its places. */
+struct refused_asked {
+	const struct ban_target *who;
+	const struct places *places;
+};
+
+static bool refused_is_asked(const void *arg, const struct refused *refused)
+{
+	const struct refused_asked *asked = arg;
+
+	if (refused->kind == REFUSED_KEY)
+		return asked->who->kind == BAN_KEY &&
+		       memcmp(refused->key, asked->who->key, BAN_KEY_LEN) == 0;
+	for (unsigned i = 0; refused->kind == REFUSED_ADDR && i < asked->places->cnt; i++) {
+		const struct ban_target *at = &asked->places->targets[i];
+		/* What is kept of IPv6 is a /64. */
+		struct ban_target cut =
+			at->kind == BAN_IPV6 && at->prefix_len > 64 ? ban_target_cut(at, 64) : *at;
+
+		if (ban_target_has(&cut, &refused->addr))
+			return true;
+	}
+	return false;
+}
+
+static json_t *refusals_json(struct node *node, const struct ban_target *who,
+			     const struct places *places)
+{
+	const struct refused_asked asked = {who, places};
+	const struct accounts_of of = {
+		.role = CONTROL_ADMIN, .has = refused_is_asked, .arg = &asked};
+
+	return method_json_refusals(node, &of);
+}
+
 static json_t *incidents_json(const struct incident *found, unsigned cnt)
 {
 	json_t *list = json_array();
@@ -254,9 +290,10 @@ void method_show_why(void *ctx, struct control_call *call, const json_t *paramet
 		places_of_peer(node, who.key, found, cnt, &places);
 	else
 		places = (struct places){.targets = {who}, .cnt = 1};
-	json = json_pack("{s:s, s:o, s:o, s:o}", "who", ban_target_format(&who, text), "incidents",
-			 incidents_json(found, cnt), "drops", drops_json(node, &places), "lost",
-			 method_json_uint(lost_cnt));
+	json = json_pack("{s:s, s:o, s:o, s:o, s:o}", "who", ban_target_format(&who, text),
+			 "incidents", incidents_json(found, cnt), "refusals",
+			 refusals_json(node, &who, &places), "drops", drops_json(node, &places),
+			 "lost", method_json_uint(lost_cnt));
 	ban = ban_of(node, &who, &places);
 	if (ban)
 		json_object_set_new(json, "ban", method_json_ban(ban));

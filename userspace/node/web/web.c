@@ -255,6 +255,7 @@ static int web_open_gateway(struct web *web, char *what)
 		.wall_s = clock_wall_s,
 		.poller = web->node->home.poller,
 		.timers = &web->node->home.timers,
+		.load = &web->node->home.load,
 		.now_ns = web->node->home.now_ns,
 	};
 	char text[ADDR_TEXT_CAP];

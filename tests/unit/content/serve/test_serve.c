@@ -181,10 +181,14 @@ static void test_lent_buffers_are_bounded(void)
 	}
 	content_stats(duo.nodes[DUO_A].content, &stats);
 	CHECK_EQ(stats.chunk_buffer_used_cnt, 3);
+	CHECK_EQ(stats.pools[CONTENT_POOL_CHUNKS].held_cnt, 3);
+	CHECK(addr_equal(&stats.pools_largest[CONTENT_POOL_CHUNKS], &duo.nodes[DUO_B].addr));
+	CHECK_EQ(stats.pools_largest[CONTENT_POOL_MANIFESTS].family, ADDR_NONE);
 	duo.on_answer = NULL;
 	ask(&many[3], MESH_GET_CHUNK, big_id, 3, 0);
 	CHECK(answered(&many[3]));
 	CHECK_EQ(many[3].code, MESH_CODE_BUSY);
+	CHECK_STR(duo.refused_pool, "calls with chunk buffers");
 	CHECK(many[3].not_before_ns > duo.now_ns - NS_PER_MS);
 	for (unsigned i = 0; i < 3; i++)
 		CHECK(answered(&many[i]) && many[i].err == 0);
