@@ -174,6 +174,7 @@ static int on_handshake_completed(ngtcp2_conn *ngtcp2, void *user)
 		return 0;
 	}
 	memcpy(conn->peer_key, conn->actual_key, TRANSPORT_KEY_LEN);
+	quic_share_charge(conn);
 	conn->key_count = quic_limits_hold_key(&engine->limits, conn->peer_key);
 	if (!conn->key_count) {
 		engine->stats.refused_key_cnt++;

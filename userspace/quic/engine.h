@@ -269,6 +269,8 @@ bool quic_share_take(struct quic_conn *conn);
 WEFT_MUST_CHECK
 bool quic_share_take_handshake(struct quic_conn *conn);
 void quic_share_refuse(struct quic_conn *conn);
+/* quic_share_charge: conn's handshake is complete, so its address and its key are proven. */
+void quic_share_charge(struct quic_conn *conn);
 /* quic_share_note_refused: pool (static) had no place for conn, which may come after wait_ms. */
 void quic_share_note_refused(struct quic_conn *conn, const char *pool, uint32_t wait_ms);
 void quic_share_release(struct quic_conn *conn);

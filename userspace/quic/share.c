@@ -99,6 +99,16 @@ void quic_share_note_refused(struct quic_conn *conn, const char *pool, uint32_t 
 	load_refuse(conn->engine->load, &who, pool, wait_ms, conn->engine->now_ns);
 }
 
+void quic_share_charge(struct quic_conn *conn)
+{
+	const struct load_who who = {.addr = &conn->remote, .key = conn->peer_key};
+	struct quic_engine *engine = conn->engine;
+
+	if (engine->load && !conn->is_dialler)
+		load_charge(engine->load, &who, LOAD_PRICE_HELLO + LOAD_PRICE_FINISHED,
+			    engine->now_ns);
+}
+
 /* The next flush ends it. */
 static void conn_send_away(struct quic_conn *conn)
 {

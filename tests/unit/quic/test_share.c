@@ -154,6 +154,33 @@ static void test_refused_connection_is_kept_by_key_and_address(void)
 	arena_close(&arena);
 }
 
+/* limits show names the networks whose handshakes cost most. */
+static void test_complete_handshake_is_charged_to_its_network(void)
+{
+	static const uint64_t secret[2] = {1, 2};
+	struct load_network networks[LOAD_NETWORK_CNT];
+	struct arena arena;
+	struct load load;
+	struct quic_pair p;
+
+	pair_make(&p, 15);
+	CHECK_EQ(arena_open(&arena, load_footprint(LOAD_LINE_CNT)), 0);
+	CHECK_EQ(load_init(&load, &arena, LOAD_LINE_CNT, secret), 0);
+	p.b->engine->load = &load;
+	for (unsigned i = 0; i < 3; i++)
+		CHECK(quic_net_connect(p.a, p.b)->is_ready);
+	quic_net_settle(&p.net, NS_PER_S / 10);
+	CHECK_EQ(load_networks(&load, p.net.now_ns, networks), 1);
+	CHECK(networks[0].load >= 3 * 25 && networks[0].load <= 3 * 27);
+	CHECK_EQ(memcmp(networks[0].prefix.ip, p.a->outer.ip, 3), 0);
+	/* What b dials is its own cost. */
+	CHECK(quic_net_connect(p.b, p.a)->is_ready);
+	CHECK_EQ(load_networks(&load, p.net.now_ns, networks), 1);
+	CHECK(networks[0].load <= 3 * 27);
+	quic_pair_fini(&p);
+	arena_close(&arena);
+}
+
 /* limits show names the network that holds most. */
 static void test_account_that_pays_next_is_named(void)
 {
@@ -298,6 +325,7 @@ int main(void)
 	RUN(test_who_makes_room_is_told_when_to_come_and_can);
 	RUN(test_one_connection_more_of_the_largest_is_refused);
 	RUN(test_refused_connection_is_kept_by_key_and_address);
+	RUN(test_complete_handshake_is_charged_to_its_network);
 	RUN(test_account_that_pays_next_is_named);
 	RUN(test_own_dial_gets_a_place_and_keeps_it);
 	RUN(test_known_key_gets_in_and_strangers_do_not_push_it_out);
