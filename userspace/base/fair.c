@@ -312,6 +312,19 @@ void fair_evict(struct fair *fair, struct fair_item *item, uint64_t now_ns)
 	busy_update(fair);
 }
 
+bool fair_may_take(struct fair *fair, const struct fair_path *path, uint64_t now_ns)
+{
+	return fair->held_cnt < fair->config.cap_cnt || fair_victim(fair, path, now_ns) != NULL;
+}
+
+void fair_refuse(struct fair *fair, const struct fair_path *path, uint64_t now_ns)
+{
+	time_pass(fair, now_ns);
+	fair->is_busy = true;
+	fair->refused_cnts[class_of(fair, path)]++;
+	refusal_note(fair, path);
+}
+
 uint32_t fair_held(struct fair *fair, const struct fair_path *path, unsigned level)
 {
 	const struct fair_account *account = fair_tree_lookup(fair, path, level, path->class);
@@ -332,8 +345,7 @@ enum fair_verdict fair_take(struct fair *fair, const struct fair_path *path, str
 		fair->is_busy = true;
 		victim = victim_find(fair, path, class);
 		if (!victim) {
-			fair->refused_cnts[class]++;
-			refusal_note(fair, path);
+			fair_refuse(fair, path, now_ns);
 			return FAIR_BUSY;
 		}
 		fair->evicted_cnts[victim->leaf->class]++;

@@ -238,6 +238,13 @@ bool fair_may_hold(struct fair *fair, const struct fair_path *path, uint32_t fre
 struct fair_item *fair_victim(struct fair *fair, const struct fair_path *path, uint64_t now_ns);
 void fair_evict(struct fair *fair, struct fair_item *item, uint64_t now_ns);
 
+/*
+ * For who asks before the object is made: whether fair_take would give path
+ * a slot now, and fair_refuse to count that it would not.
+ */
+bool fair_may_take(struct fair *fair, const struct fair_path *path, uint64_t now_ns);
+void fair_refuse(struct fair *fair, const struct fair_path *path, uint64_t now_ns);
+
 /* fair_held: slots that the account of path at level, 0 being the widest, holds in path's class. */
 uint32_t fair_held(struct fair *fair, const struct fair_path *path, unsigned level);
 

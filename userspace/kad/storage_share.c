@@ -203,10 +203,8 @@ void kad_storage_share_refuse(struct kad_storage *storage, const struct kad_valu
 			      uint64_t now_ns)
 {
 	struct fair_path path = path_of(storage, &value->source, value->source_class);
-	struct fair_item item = {0}, *victim;
-	enum fair_verdict verdict = fair_take(&storage->fair, &path, &item, now_ns, &victim);
 
-	weft_assert(verdict == FAIR_BUSY);
+	fair_refuse(&storage->fair, &path, now_ns);
 }
 
 uint32_t kad_storage_not_before_ms(struct kad_storage *storage, const struct kad_value *value,

@@ -8,13 +8,19 @@ int mesh_foreign_open(struct mesh *mesh, unsigned type, const struct mesh_stream
 		      struct mesh_stream **out_stream)
 {
 	const struct mesh_handler *acceptor = mesh_handler_slot(mesh, type);
+	const struct mesh_peer_entry *entry = mesh_peers_lookup(&mesh->peers, peer->key);
+	struct addr addr = {.family = ADDR_NONE};
 	struct mesh_stream *stream;
+	struct fair_path path;
 	int err;
 
 	mesh->now_ns = now_ns;
 	if (!acceptor || (!acceptor->accept && !acceptor->fn))
 		return WEFT_EUNKNOWN;
-	if (!(stream = mesh_stream_make(mesh, MESH_SIDE_ACCEPTOR)))
+	if (entry)
+		addr = entry->foreign_at;
+	mesh_slots_key_path(mesh, peer->key, &addr, &path);
+	if (!(stream = mesh_stream_make_accepted(mesh, &path)))
 		return WEFT_EFULL;
 	stream->peer = *peer;
 	stream->has_peer = true;

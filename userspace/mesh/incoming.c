@@ -298,7 +298,7 @@ static enum incoming_admitted incoming_admit(struct mesh_incoming *incoming)
 	else if (handler->accept && mesh_stream_has_room(incoming->session))
 		return INCOMING_STREAM;
 	else if (handler->accept)
-		mesh_incoming_defer(incoming, MESH_POOL_INCOMING, "too many streams");
+		mesh_incoming_defer(incoming, MESH_POOL_STREAMS, "too many streams");
 	else
 		return INCOMING_REQUEST;
 	return INCOMING_REFUSED;

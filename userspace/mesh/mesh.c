@@ -77,7 +77,8 @@ size_t mesh_footprint(const struct mesh_config *config)
 	       pool_footprint(sizeof(struct mesh_incoming),
 			      config->incoming_cap + config->session_cap) +
 	       pool_footprint(sizeof(struct mesh_dial), dial_cap(config)) +
-	       pool_footprint(sizeof(struct mesh_stream), 2 * (size_t)config->stream_cap) +
+	       pool_footprint(sizeof(struct mesh_stream),
+			      2 * config->stream_cap + MESH_STREAM_SPARE_CNT) +
 	       map_footprint(MESH_KEY_LEN, config->session_cap) +
 	       map_footprint(MESH_KEY_LEN, dial_cap(config)) + mesh_buffers_footprint(cnts) +
 	       mesh_slots_footprint(config) +
@@ -104,7 +105,7 @@ static int mesh_lay_out(struct mesh *mesh, struct random *random)
 	    (err = pool_init(&mesh->dials, &mesh->arena, sizeof(struct mesh_dial),
 			     dial_cap(config))) < 0 ||
 	    (err = pool_init(&mesh->streams, &mesh->arena, sizeof(struct mesh_stream),
-			     2 * config->stream_cap)) < 0 ||
+			     2 * config->stream_cap + MESH_STREAM_SPARE_CNT)) < 0 ||
 	    (err = map_init(&mesh->sessions_by_key, &mesh->arena, MESH_KEY_LEN, config->session_cap,
 			    secret)) < 0 ||
 	    (err = map_init(&mesh->dials_by_key, &mesh->arena, MESH_KEY_LEN, dial_cap(config),

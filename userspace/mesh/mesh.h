@@ -74,6 +74,7 @@ enum mesh_pool {
 	MESH_POOL_INCOMING, /* requests in hand */
 	MESH_POOL_MEDIUM,   /* buffers in which their payloads are assembled */
 	MESH_POOL_LARGE,
+	MESH_POOL_STREAMS, /* of frames, that peers opened */
 	MESH_POOL_CNT,
 };
 

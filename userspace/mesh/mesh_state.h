@@ -244,6 +244,9 @@ struct mesh_handler {
 	void *ctx;
 };
 
+/* Over both caps of streams: one is made before the one that it evicts has gone. */
+#define MESH_STREAM_SPARE_CNT 2u
+
 struct mesh {
 	struct mesh_config config;
 	uint8_t own_key[MESH_KEY_LEN];

@@ -7,29 +7,33 @@
  */
 #include "mesh/slots.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "mesh/mesh_state.h"
 #include "mesh/stream.h"
 
 #define IDLE_NS (30 * NS_PER_S)
 #define BUSY_NS (2 * NS_PER_S)
-#define PATH_NS NS_PER_S /* a path is made anew so often: its peer moves, and becomes known */
+/* Fewer streams than this are shared without parts for classes. */
+#define PARTED_CNT_MIN 8u
+#define PATH_NS	       NS_PER_S /* a path is made anew so often: its peer moves, and becomes known */
 
 static void pool_configs(const struct mesh_config *config,
 			 struct fair_config configs[static MESH_POOL_CNT])
 {
-	const uint32_t caps[MESH_POOL_CNT] = {
+	const uint32_t caps[MESH_POOL_STREAMS] = {
 		[MESH_POOL_INCOMING] = config->incoming_cap,
 		[MESH_POOL_MEDIUM] = config->medium_buffer_cnt,
 		[MESH_POOL_LARGE] = config->large_buffer_cnt,
 	};
-	static const char *const names[MESH_POOL_CNT] = {
+	static const char *const names[MESH_POOL_STREAMS] = {
 		[MESH_POOL_INCOMING] = "mesh.incoming_cap",
 		[MESH_POOL_MEDIUM] = "mesh.medium_buffers",
 		[MESH_POOL_LARGE] = "mesh.large_buffers",
 	};
 
-	for (unsigned i = 0; i < MESH_POOL_CNT; i++)
+	for (unsigned i = 0; i < MESH_POOL_STREAMS; i++)
 		configs[i] = (struct fair_config){.name = names[i],
 						  .cap_cnt = caps[i],
 						  .kind = FAIR_WORK,
@@ -37,6 +41,15 @@ static void pool_configs(const struct mesh_config *config,
 						  .parts = FAIR_PEER_PARTS,
 						  .idle_ns = IDLE_NS,
 						  .busy_ns = BUSY_NS};
+	/* A stream may stay open and say nothing: the youngest of its peer goes, and none expires. */
+	configs[MESH_POOL_STREAMS] = (struct fair_config){.name = "mesh.stream_cap",
+							  .cap_cnt = config->stream_cap,
+							  .kind = FAIR_STANDING,
+							  .level_cnt = FAIR_PEER_LEVELS,
+							  .parts = FAIR_PEER_PARTS};
+	if (config->stream_cap < PARTED_CNT_MIN)
+		memset(configs[MESH_POOL_STREAMS].parts, 0,
+		       sizeof(configs[MESH_POOL_STREAMS].parts));
 }
 
 size_t mesh_slots_footprint(const struct mesh_config *config)
@@ -56,6 +69,14 @@ static struct mesh_incoming *item_incoming(enum mesh_pool pool, struct fair_item
 	if (pool == MESH_POOL_INCOMING)
 		return list_entry(item, struct mesh_incoming, slot);
 	return list_entry(item, struct mesh_incoming, buffer_slot);
+}
+
+static void item_evict(enum mesh_pool pool, struct fair_item *item)
+{
+	if (pool == MESH_POOL_STREAMS)
+		mesh_stream_evict(list_entry(item, struct mesh_stream, slot));
+	else
+		mesh_incoming_evict(item_incoming(pool, item));
 }
 
 static bool slot_poll(struct fair_item *item, uint64_t now_ns)
@@ -87,7 +108,7 @@ static void slots_expire(struct timer *timer, uint64_t now_ns)
 	struct mesh *mesh = list_entry(timer, struct mesh, slots.timer);
 
 	mesh->now_ns = now_ns;
-	for (unsigned i = 0; i < MESH_POOL_CNT; i++) {
+	for (unsigned i = 0; i < MESH_POOL_STREAMS; i++) {
 		struct fair_item *item;
 		uint64_t next_ns;
 
@@ -159,7 +180,7 @@ bool mesh_slots_take(struct mesh *mesh, enum mesh_pool pool, const struct fair_p
 			slots_arm(mesh);
 		return true;
 	case FAIR_TAKEN_FROM:
-		mesh_incoming_evict(item_incoming(pool, victim));
+		item_evict(pool, victim);
 		slots_arm(mesh);
 		return true;
 	case FAIR_BUSY:
@@ -174,8 +195,13 @@ void mesh_slots_largest(const struct mesh *mesh, enum mesh_pool pool, struct add
 	const struct fair_item *item = fair_largest(&mesh->slots.pools[pool]);
 
 	*out_addr = (struct addr){.family = ADDR_NONE};
+	if (!item)
+		return;
 	/* Only read, though the entry is not const. */
-	if (item)
+	if (pool == MESH_POOL_STREAMS)
+		mesh_stream_peer_addr(
+			list_entry((struct fair_item *)item, struct mesh_stream, slot), out_addr);
+	else
 		mesh_incoming_asker_addr(item_incoming(pool, (struct fair_item *)item), out_addr);
 }
 

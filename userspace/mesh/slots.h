@@ -15,6 +15,7 @@ struct mesh_session;
  * notices BUSY with a time to come back, while its address holds no more
  * than its share. The peer's clock runs while its request is not whole
  * and while it gives no credit for our answer; a handler's time is ours.
+ * A stream that a peer opened has no clock: it may be silent for good.
  */
 struct mesh_slots {
 	struct fair pools[MESH_POOL_CNT];
@@ -33,8 +34,8 @@ void mesh_slots_key_path(const struct mesh *mesh, const uint8_t *key, const stru
 			 struct fair_path *out);
 
 /*
- * mesh_slots_take takes a slot of pool for item of an incoming. Another
- * incoming may be refused for it. False: the asker is to come back later.
+ * mesh_slots_take takes a slot of pool for item of an incoming, or of a stream.
+ * Another one may be refused, or ended, for it. False: the asker is to come back later.
  */
 WEFT_MUST_CHECK
 bool mesh_slots_take(struct mesh *mesh, enum mesh_pool pool, const struct fair_path *path,

@@ -65,6 +65,7 @@ static void stream_detach(struct mesh_stream *stream)
 		mesh_request_cancel(stream->connect);
 	stream->connect = NULL;
 	mesh->stream_cnts[stream->side]--;
+	fair_release(&mesh->slots.pools[MESH_POOL_STREAMS], &stream->slot, mesh->now_ns);
 	stream->is_over = true;
 	if (tail.data && tail.done)
 		tail.done(tail.arg);
@@ -276,7 +277,7 @@ struct mesh_stream *mesh_stream_make(struct mesh *mesh, enum mesh_stream_side si
 {
 	struct mesh_stream *stream = NULL;
 
-	if (mesh->stream_cnts[side] < mesh->config.stream_cap)
+	if (side == MESH_SIDE_ACCEPTOR || mesh->stream_cnts[side] < mesh->config.stream_cap)
 		stream = pool_acquire(&mesh->streams);
 	if (!stream) {
 		mesh->stats.refused_cnt++;
@@ -292,19 +293,71 @@ struct mesh_stream *mesh_stream_make(struct mesh *mesh, enum mesh_stream_side si
 	return stream;
 }
 
-bool mesh_stream_has_room(const struct mesh_session *session)
+struct mesh_stream *mesh_stream_make_accepted(struct mesh *mesh, const struct fair_path *path)
 {
-	const struct mesh *mesh = session->mesh;
+	struct mesh_stream *stream = mesh_stream_make(mesh, MESH_SIDE_ACCEPTOR);
 
-	return session->stream_cnts[MESH_SIDE_ACCEPTOR] <
-		       mesh_limits(session, mesh->config.stream_per_session_cap) &&
-	       mesh->stream_cnts[MESH_SIDE_ACCEPTOR] < mesh->config.stream_cap;
+	if (!stream || mesh_slots_take(mesh, MESH_POOL_STREAMS, path, &stream->slot))
+		return stream;
+	mesh->stats.refused_cnt++;
+	mesh->stream_cnts[MESH_SIDE_ACCEPTOR]--;
+	pool_release(&mesh->streams, stream);
+	return NULL;
+}
+
+void mesh_stream_peer_addr(const struct mesh_stream *stream, struct addr *out_addr)
+{
+	struct transport_conn_info info = {.remote.family = ADDR_NONE};
+
+	const struct mesh_peer_entry *entry;
+
+	if (stream->session) {
+		stream_ops(stream)->info(stream->session->conn, &info);
+	} else {
+		entry = mesh_peers_lookup(&stream->mesh->peers, stream->peer.key);
+		if (entry)
+			info.remote = entry->foreign_at;
+	}
+	*out_addr = info.remote;
+}
+
+void mesh_stream_evict(struct mesh_stream *stream)
+{
+	static const struct mesh_stream_end end = {.err = WEFT_EBUSY, .code = MESH_CODE_BUSY};
+
+	/* One that is being accepted has nobody to tell yet. */
+	if (!stream->events) {
+		mesh_stream_drop(stream, MESH_CODE_BUSY);
+		return;
+	}
+	if (stream->transport)
+		stream_ops(stream)->reset(stream->transport, MESH_CODE_BUSY);
+	else if (stream->foreign)
+		stream->foreign->reset(stream->carrier, MESH_CODE_BUSY);
+	mesh_stream_end(stream, &end);
+}
+
+bool mesh_stream_has_room(struct mesh_session *session)
+{
+	struct mesh *mesh = session->mesh;
+	struct fair *fair = &mesh->slots.pools[MESH_POOL_STREAMS];
+	const struct fair_path *path = mesh_slots_session_path(session);
+
+	if (session->stream_cnts[MESH_SIDE_ACCEPTOR] >=
+		    mesh_limits(session, mesh->config.stream_per_session_cap) ||
+	    mesh->streams.used_cnt == mesh->streams.cap_cnt)
+		return false;
+	if (fair_may_take(fair, path, mesh->now_ns))
+		return true;
+	fair_refuse(fair, path, mesh->now_ns);
+	return false;
 }
 
 struct mesh_stream *mesh_stream_take(struct mesh_session *session,
 				     struct transport_stream *transport, uint32_t req_id)
 {
-	struct mesh_stream *stream = mesh_stream_make(session->mesh, MESH_SIDE_ACCEPTOR);
+	struct mesh_stream *stream =
+		mesh_stream_make_accepted(session->mesh, mesh_slots_session_path(session));
 
 	weft_assert(stream); /* mesh_stream_has_room was asked */
 	stream->transport = transport;

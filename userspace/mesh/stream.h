@@ -44,13 +44,14 @@ struct mesh_stream {
 	uint32_t req_id;
 	struct mesh_frame_in in;
 	struct mesh_unsent unsent;
-	size_t unused_len;    /* data handed out whose consume is owed */
-	uint64_t progress_ns; /* when bytes came last */
+	struct fair_item slot; /* of MESH_POOL_STREAMS, while it is the peer's */
+	size_t unused_len;     /* data handed out whose consume is owed */
+	uint64_t progress_ns;  /* when bytes came last */
 	uint8_t error[MESH_ERROR_PAYLOAD_MAX];
 };
 
-/* Whether session may have one more stream that its peer opens. */
-bool mesh_stream_has_room(const struct mesh_session *session);
+/* Whether session may have one more stream that its peer opens; if not, that is counted. */
+bool mesh_stream_has_room(struct mesh_session *session);
 /*
  * mesh_stream_adopt makes a stream of what the peer opened: in holds its
  * first frame's head, c what follows. Returns the bytes of c that were
@@ -76,6 +77,15 @@ static inline bool mesh_stream_is_cut(const struct mesh_stream *stream)
 bool mesh_stream_enter(struct mesh_stream *stream);
 void mesh_stream_leave(struct mesh_stream *stream, bool was_telling);
 struct mesh_stream *mesh_stream_make(struct mesh *mesh, enum mesh_stream_side side);
+/*
+ * mesh_stream_make_accepted: one that the peer of path opens. Another may be evicted for it. NULL:
+ * its peer has its share.
+ */
+struct mesh_stream *mesh_stream_make_accepted(struct mesh *mesh, const struct fair_path *path);
+/* mesh_stream_peer_addr: where the peer of stream is; of family ADDR_NONE: not known. */
+void mesh_stream_peer_addr(const struct mesh_stream *stream, struct addr *out_addr);
+/* mesh_stream_evict ends a stream whose slot another one got: both sides are told BUSY. */
+void mesh_stream_evict(struct mesh_stream *stream);
 struct mesh_stream *mesh_stream_take(struct mesh_session *session,
 				     struct transport_stream *transport, uint32_t req_id);
 /* drop resets the stream, and nobody is told; end only tells; give_up does both. */

@@ -28,11 +28,16 @@ static void bench_init(unsigned node_cnt)
 		host.ops->accept(seams[1].mesh, MESH_STREAM_OPEN, stream_host_accept, &host) < 0;
 }
 
-static int open_to(struct stream_user *at, unsigned to)
+static int open_from(struct stream_user *at, unsigned from, unsigned to)
 {
 	struct addr addr = pair_addr(to + 1);
 
-	return stream_user_open(at, seams[0], (uint8_t)(to + 1), &addr, rig.net.now_ns);
+	return stream_user_open(at, seams[from], (uint8_t)(to + 1), &addr, rig.net.now_ns);
+}
+
+static int open_to(struct stream_user *at, unsigned to)
+{
+	return open_from(at, 0, to);
 }
 
 static struct mesh_stats stats_of(unsigned idx)
@@ -474,6 +479,56 @@ static void test_peer_has_so_many_streams_and_no_more(void)
 	}
 }
 
+/* Node 0 opens all that node 1 takes; node 2's first calls take from its youngest, one each. */
+static void test_newcomers_stream_takes_from_the_largest_holder(void)
+{
+	struct stream_user many[4] = {0}, few[3] = {0};
+	struct mesh_config config;
+	struct fair_view pool;
+
+	bench_init(1);
+	mesh_config_defaults(&config);
+	config.stream_cap = 4;
+	rig_add(&rig, 1, &config, NULL, RIG_WALL_S);
+	mesh_config_defaults(&config);
+	rig_add(&rig, 2, &config, NULL, RIG_WALL_S);
+	for (unsigned i = 1; i < 3; i++)
+		seams[i] = mesh_stream_seam_of(rig.nodes[i].mesh);
+	host.ops = seams[1].ops;
+	CHECK_EQ(host.ops->accept(seams[1].mesh, MESH_CALL, stream_host_accept, &host), 0);
+	for (unsigned i = 0; i < 4; i++) {
+		CHECK_EQ(open_from(&many[i], 0, 1), 0);
+		CHECK_EQ(stream_user_say(&many[i], MESH_CALL, "x", NULL), 0);
+		run_s(1);
+	}
+	CHECK_EQ(host.cnt, 4);
+	for (unsigned i = 0; i < 3; i++) {
+		CHECK_EQ(open_from(&few[i], 2, 1), 0);
+		CHECK_EQ(stream_user_say(&few[i], MESH_CALL, "y", NULL), 0);
+		run_s(1);
+	}
+	/* Two each: a third would only turn them round. */
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK_EQ(few[i].ended_cnt, 0);
+		CHECK_EQ(many[i].ended_cnt, 0);
+		CHECK_EQ(many[2 + i].ended_cnt, 1);
+		CHECK_EQ(many[2 + i].end.code, MESH_CODE_BUSY);
+		CHECK_EQ(host.users[2 + i].end.err, WEFT_EBUSY);
+	}
+	CHECK_EQ(few[2].end.err, WEFT_EBUSY);
+	CHECK(few[2].end.not_before_ns > few[2].ended_at_ns);
+	pool = stats_of(1).pools[MESH_POOL_STREAMS];
+	CHECK_EQ(pool.held_cnt, 4);
+	CHECK_EQ(pool.evicted_cnts[FAIR_STRANGER], 2);
+	CHECK_EQ(pool.refused_cnts[FAIR_STRANGER], 1);
+	CHECK_EQ(stats_of(1).pools_largest[MESH_POOL_STREAMS].family, ADDR_IPV4);
+	/* Those that stayed still work. */
+	CHECK_EQ(stream_user_say(&host.users[0], MESH_REPLY, "", "answer"), 0);
+	run_s(1);
+	CHECK(strstr(many[0].log, "answer"));
+	rig_fini(&rig);
+}
+
 static void test_own_streams_are_bounded(void)
 {
 	for (unsigned in_all = 0; in_all < 2; in_all++) {
@@ -587,6 +642,7 @@ int main(void)
 	RUN(test_type_without_acceptor_is_unknown);
 	RUN(test_request_is_answered_by_an_acceptor);
 	RUN(test_peer_has_so_many_streams_and_no_more);
+	RUN(test_newcomers_stream_takes_from_the_largest_holder);
 	RUN(test_own_streams_are_bounded);
 	RUN(test_reader_that_does_not_consume_is_not_given_more);
 	RUN(test_sessions_end_ends_streams_once);
