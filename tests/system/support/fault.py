@@ -21,7 +21,8 @@ from lab import DEADLINE_S, WEFTD, Mismatch, Skip
 ERRORS = {
     "openat": ("EIO", "ENOMEM"), "mkdirat": ("ENOSPC",), "mkdir": ("ENOSPC",),
     "pread64": ("EIO",), "pwrite64": ("EIO", "ENOSPC"), "pwritev": ("EIO", "ENOSPC"),
-    "write": (), "fdatasync": ("EIO",), "fsync": ("EIO",), "ftruncate": ("ENOSPC",),
+    "write": (), "fdatasync": ("EIO",), "fsync": ("EIO",), "syncfs": ("EIO",),
+    "ftruncate": ("ENOSPC",),
     "fallocate": ("ENOSPC",), "rename": ("EIO",), "renameat": ("EIO",), "renameat2": ("EIO",),
     "unlinkat": ("EIO",), "unlink": ("EIO",), "linkat": ("EIO",), "link": ("EIO",),
     "mmap": ("ENOMEM",), "mremap": ("ENOMEM",), "msync": ("EIO",),
@@ -32,9 +33,9 @@ if "/san-" in WEFTD:
     del ERRORS["mmap"], ERRORS["mremap"]
     os.environ.setdefault("ASAN_OPTIONS", "detect_leaks=0")
 # Where dying can tear something; the rest changes nothing on the disk.
-TEARING = ("mkdirat", "mkdir", "pwrite64", "pwritev", "write", "fdatasync", "fsync", "ftruncate",
-           "fallocate", "rename", "renameat", "renameat2", "unlinkat", "unlink", "linkat", "link",
-           "msync")
+TEARING = ("mkdirat", "mkdir", "pwrite64", "pwritev", "write", "fdatasync", "fsync", "syncfs",
+           "ftruncate", "fallocate", "rename", "renameat", "renameat2", "unlinkat", "unlink",
+           "linkat", "link", "msync")
 
 
 def need_strace():

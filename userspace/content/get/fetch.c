@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -470,6 +471,16 @@ static bool swarm_begin(struct fetch *fetch)
 	return true;
 }
 
+/* A quarter of what the process may have is for gets. */
+static size_t fd_cap(const struct content_config *config)
+{
+	struct rlimit limit;
+	size_t cap = getrlimit(RLIMIT_NOFILE, &limit) < 0 ? 0 : limit.rlim_cur / 4;
+
+	cap /= config->get_active_cap;
+	return cap < FETCH_FDS_MAX ? cap : FETCH_FDS_MAX;
+}
+
 int fetch_start(struct get *get, bool is_clearing)
 {
 	const struct content_config *config = &get->gets->content->params.config;
@@ -500,6 +511,7 @@ int fetch_start(struct get *get, bool is_clearing)
 		fetch->writes[i].fetch = fetch;
 		target_dir_init(&fetch->writes[i].dir);
 	}
+	fetch->fd_cap = fd_cap(config);
 	fetch->sync.due_ns = get->gets->now_ns;
 	fetch_check_init(fetch);
 	timer_init(&fetch->timer, fetch_pump);

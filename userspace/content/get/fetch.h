@@ -41,6 +41,7 @@ struct store_batch;
 #define FETCH_CHUNKS_MAX  (1ull << 22) /* of one file: 1 TiB, a list of 128 MiB */
 #define FETCH_NONE	  UINT32_MAX
 #define FETCH_RECORDS_MAX 16384u /* that wait for a sync: some 6 MB; nothing is added then */
+#define FETCH_FDS_MAX	  8192u	 /* of files without a name: two batches of them */
 /* A job's share: long enough to be worth it, short enough to be cancelled. */
 #define FETCH_JOB_LEN (64ull << 20)
 
@@ -130,12 +131,15 @@ struct fetch_slot {
 	struct fetch_slot *next; /* of those that wait for a write job */
 	int err;
 	struct object_stamp stamp; /* of a whole file that is staged */
+	bool has_fd;		   /* and has no name but this descriptor */
+	int fd;
 };
 
 struct fetch_write {
 	struct job job; /* first */
 	struct fetch *fetch;
 	bool is_out;
+	bool may_hold; /* descriptors of small files */
 	unsigned cnt;
 	struct fetch_slot *slots[FETCH_WRITES_MAX];
 	struct target_dir dir;
@@ -175,6 +179,8 @@ struct fetch_check {
 	struct scan scan;
 	uint8_t *buffer;
 	struct target_dir dir;
+	uint64_t needed_len;	/* the get's, when the job began */
+	uint64_t lacking_len;	/* what did not fit, when err is -ENOSPC */
 	uint64_t free_len;	/* on the target's filesystem, when the job ran */
 	uint64_t reserved_len;	/* that staged files of the items looked at have already */
 	enum check_found found; /* of items[at], right when is_found */
@@ -272,6 +278,7 @@ struct fetch {
 	/* Since the last sync began: chunk lists, files that are whole, anything that was written. */
 	struct store_batch *batch;
 	struct placing placing;
+	size_t fd_cap; /* descriptors that files without a name may hold, in all */
 	bool has_unsynced;
 	bool must_clear; /* a sync failed: what is staged may not be on the disk */
 	struct fetch_sync sync;
@@ -313,8 +320,9 @@ void fetch_name(const struct fetch *fetch, uint32_t item, char name[static PLACI
 
 /*
  * fetch_record.c. fetch_staged: the item is whole as this staged file, which
- * is settled; fetch_found: it is in its place already. hashes only of a large
- * file. Both make it DONE and add it to the batch under way, whose records
+ * is settled; fetch_nameless: as the file of the slot's descriptor, which is
+ * taken; fetch_found: it is in its place already. hashes only of a large
+ * file. All make it DONE and add it to the batch under way, whose records
  * are fetch_batch. fetch_records_run brings that batch a step closer to the
  * store when it is due, or is_last: through a sync of the target's filesystem
  * and the renames (placing.h). fetch_records_pending: something is on that
@@ -322,6 +330,7 @@ void fetch_name(const struct fetch *fetch, uint32_t item, char name[static PLACI
  */
 void fetch_staged(struct fetch *fetch, uint32_t item, const struct object_stamp *stamp,
 		  const char *staged, const uint8_t *hashes);
+void fetch_nameless(struct fetch *fetch, struct fetch_slot *slot);
 void fetch_found(struct fetch *fetch, uint32_t item, const struct object_stamp *stamp, bool is_racy,
 		 const uint8_t *hashes);
 struct store_batch *fetch_batch(struct fetch *fetch);

@@ -215,8 +215,8 @@ static void record_hashes(struct fetch *fetch, const struct manifest_item *item,
 	object_pages_put(fetch_batch(fetch), item->content_id, page_ids, page_cnt);
 }
 
-static void item_add(struct fetch *fetch, uint32_t item, struct placing_file *file,
-		     const uint8_t *hashes)
+static int item_add(struct fetch *fetch, uint32_t item, struct placing_file *file,
+		    const uint8_t *hashes)
 {
 	const struct manifest_item *entry = fetch_manifest_item(fetch, item);
 
@@ -226,9 +226,10 @@ static void item_add(struct fetch *fetch, uint32_t item, struct placing_file *fi
 		record_hashes(fetch, entry, hashes);
 	if (placing_add(&fetch->placing, file, entry->path, entry->path_len) < 0) {
 		fetch_stop_at(fetch, item, -ENOMEM);
-		return;
+		return -ENOMEM;
 	}
 	fetch_item_done(fetch, item);
+	return 0;
 }
 
 void fetch_staged(struct fetch *fetch, uint32_t item, const struct object_stamp *stamp,
@@ -241,7 +242,15 @@ void fetch_staged(struct fetch *fetch, uint32_t item, const struct object_stamp 
 				    .replaced_dev = entry->replaced_dev};
 
 	snprintf(file.staged, sizeof(file.staged), "%s", staged);
-	item_add(fetch, item, &file, hashes);
+	(void)item_add(fetch, item, &file, hashes);
+}
+
+void fetch_nameless(struct fetch *fetch, struct fetch_slot *slot)
+{
+	struct placing_file file = {.stamp = slot->stamp, .has_fd = true, .fd = slot->fd};
+
+	if (item_add(fetch, slot->item, &file, NULL) == 0)
+		slot->has_fd = false;
 }
 
 void fetch_found(struct fetch *fetch, uint32_t item, const struct object_stamp *stamp, bool is_racy,
@@ -249,7 +258,7 @@ void fetch_found(struct fetch *fetch, uint32_t item, const struct object_stamp *
 {
 	struct placing_file file = {.stamp = *stamp, .is_racy = is_racy};
 
-	item_add(fetch, item, &file, hashes);
+	(void)item_add(fetch, item, &file, hashes);
 }
 
 void fetch_item_done(struct fetch *fetch, uint32_t item)

@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "codec/zbase32.h"
@@ -36,6 +37,9 @@ void fetch_slot_free(struct fetch_slot *slot)
 	if (slot->buffer)
 		chunk_buffers_release(serve_buffers(slot->fetch->content->serve), slot->buffer);
 	slot->buffer = NULL;
+	if (slot->has_fd)
+		close(slot->fd);
+	slot->has_fd = false;
 	slot->is_used = false;
 }
 

@@ -61,37 +61,59 @@ static int hash_check(const struct fetch_slot *slot, const uint8_t *want, bool i
 	return memcmp(hash, want, sizeof(hash)) == 0 ? 0 : WEFT_EDAMAGED;
 }
 
-static int staged_write(struct fetch_slot *slot, int fd, bool is_new)
+static int fd_fill(struct fetch_slot *slot, int fd)
 {
-	int err = !is_new && ftruncate(fd, 0) < 0 ? -errno : 0;
+	int err = fetch_write_at(fd, 0, slot->bytes, slot->len);
 
-	if (!err)
-		err = fetch_write_at(fd, 0, slot->bytes, slot->len);
 	return err ? err : fetch_settle(fd, &slot->stamp);
 }
 
-/* The directories above its place are made now: the sync before the rename is for them, too. */
-static int whole_write(struct fetch_slot *slot, struct target_dir *dir)
+static int staged_write(struct fetch_slot *slot)
 {
-	const struct fetch *fetch = slot->fetch;
-	const struct manifest_item *entry = fetch_manifest_item(fetch, slot->item);
 	char name[PLACING_NAME_CAP];
-	int err = hash_check(slot, entry->content_id, true);
 	bool is_new;
-	int fd;
+	int fd, err;
 
-	if (!err)
-		err = target_dir_make(&fetch->target, dir, entry->path, entry->path_len);
-	if (err)
-		return err;
-	fetch_name(fetch, slot->item, name);
-	fd = target_stage_open(&fetch->target, name, &is_new);
+	fetch_name(slot->fetch, slot->item, name);
+	fd = target_stage_open(&slot->fetch->target, name, &is_new);
 	if (fd < 0)
 		return fd;
-	err = staged_write(slot, fd, is_new);
+	err = !is_new && ftruncate(fd, 0) < 0 ? -errno : fd_fill(slot, fd);
 	if (close(fd) < 0 && !err)
 		err = -errno;
 	return err;
+}
+
+static int nameless_write(struct fetch_slot *slot, struct target_dir *dir)
+{
+	const struct manifest_item *entry = fetch_manifest_item(slot->fetch, slot->item);
+
+	slot->fd = target_nameless_open(&slot->fetch->target, dir, entry->path, entry->path_len);
+	slot->has_fd = slot->fd >= 0;
+	return slot->has_fd ? fd_fill(slot, slot->fd) : slot->fd;
+}
+
+/* What others are copied from, or what replaces a file, needs a name to be found by. */
+static bool is_nameless(const struct fetch_write *write, const struct fetch_slot *slot)
+{
+	const struct fetch_item *item = &slot->fetch->items[slot->item];
+
+	return write->may_hold && item->next_twin == FETCH_NONE && !item->has_replaced;
+}
+
+/* The directories above its place are made now: the sync before the rename is for them, too. */
+static int whole_write(struct fetch_write *write, struct fetch_slot *slot)
+{
+	const struct fetch *fetch = slot->fetch;
+	const struct manifest_item *entry = fetch_manifest_item(fetch, slot->item);
+	int err = hash_check(slot, entry->content_id, true);
+
+	if (err)
+		return err;
+	if (is_nameless(write, slot))
+		return nameless_write(slot, &write->dir);
+	err = target_dir_make(&fetch->target, &write->dir, entry->path, entry->path_len);
+	return err ? err : staged_write(slot);
 }
 
 static int chunk_check(const struct fetch_slot *slot)
@@ -183,15 +205,26 @@ static void write_run(struct job *job)
 			continue;
 		}
 		slot->err = slot->kind == SLOT_PROOF ? fetch_range_write(slot)
-						     : whole_write(slot, &write->dir);
+						     : whole_write(write, slot);
 		at++;
 	}
+}
+
+static void whole_take(struct fetch *fetch, struct fetch_slot *slot)
+{
+	char name[PLACING_NAME_CAP];
+
+	if (slot->has_fd) {
+		fetch_nameless(fetch, slot);
+		return;
+	}
+	fetch_name(fetch, slot->item, name);
+	fetch_staged(fetch, slot->item, &slot->stamp, name, NULL);
 }
 
 static void slot_written(struct fetch_slot *slot)
 {
 	struct fetch *fetch = slot->fetch;
-	char name[PLACING_NAME_CAP];
 
 	if (slot->err == WEFT_EDAMAGED) {
 		fetch_slot_bad(slot);
@@ -204,9 +237,8 @@ static void slot_written(struct fetch_slot *slot)
 	} else if (slot->kind == SLOT_PROOF) {
 		fetch_range_part_done(fetch, slot);
 	} else {
-		fetch_name(fetch, slot->item, name);
 		fetch->get->view.byte_done_cnt += slot->len;
-		fetch_staged(fetch, slot->item, &slot->stamp, name, NULL);
+		whole_take(fetch, slot);
 	}
 	fetch_slot_free(slot);
 }
@@ -235,6 +267,14 @@ static bool write_fill(struct fetch *fetch, struct fetch_write *write)
 	return write->cnt > 0;
 }
 
+/* With those of jobs that are out, each full. */
+static bool may_hold(const struct fetch *fetch)
+{
+	return fetch->target.has_nameless && fetch->placing.fd_cnt + fetch->sync.placing.fd_cnt +
+							     FETCH_JOBS_MAX * FETCH_WRITES_MAX <=
+						     fetch->fd_cap;
+}
+
 void fetch_writes_run(struct fetch *fetch)
 {
 	for (unsigned i = 0; i < FETCH_JOBS_MAX && fetch->ready; i++) {
@@ -243,6 +283,7 @@ void fetch_writes_run(struct fetch *fetch)
 
 		if (write->is_out || !write_fill(fetch, write))
 			continue;
+		write->may_hold = may_hold(fetch);
 		last = write->slots[write->cnt - 1]; /* the job sorts them */
 		if (!fetch_submit(fetch, &write->job, write_run, write_done))
 			return;

@@ -48,10 +48,12 @@ int placing_add(struct placing *placing, const struct placing_file *file, const 
 	*added = *file;
 	added->path_at = placing->text_len;
 	added->path_len = path_len;
+	added->is_in_place = !file->has_fd && file->staged[0] == '\0';
 	added->is_placed = added->is_changed = false;
 	memcpy(placing->text + placing->text_len, path, path_len);
 	placing->text_len += path_len;
 	placing->byte_cnt += file->stamp.size;
+	placing->fd_cnt += file->has_fd;
 	return 0;
 }
 
@@ -60,8 +62,17 @@ const char *placing_path(const struct placing *placing, const struct placing_fil
 	return placing->text + file->path_at;
 }
 
+static void file_close(struct placing_file *file)
+{
+	if (file->has_fd)
+		close(file->fd);
+	file->has_fd = false;
+}
+
 void placing_fini(struct placing *placing)
 {
+	for (size_t i = 0; i < placing->cnt; i++)
+		file_close(&placing->files[i]);
 	free(placing->files);
 	free(placing->text);
 	*placing = (struct placing){0};
@@ -102,28 +113,36 @@ static bool stamp_renew(struct object_stamp *stamp, const struct object_stamp *n
 	return true;
 }
 
-static int file_place(const struct placing *placing, struct placing_file *file,
-		      const struct target *target, struct target_dir *dir)
+static int file_name(const struct placing *placing, const struct placing_file *file,
+		     const struct target *target, struct target_dir *dir)
 {
 	const char *path = placing_path(placing, file);
 	const struct object_stamp replaced = {.inode = file->replaced_inode,
 					      .dev = file->replaced_dev};
+
+	if (file->has_fd)
+		return target_nameless_place(target, dir, file->fd, path, file->path_len);
+	return target_place(target, dir, file->staged, path, file->path_len,
+			    file->may_replace ? &replaced : NULL);
+}
+
+static int file_place(const struct placing *placing, struct placing_file *file,
+		      const struct target *target, struct target_dir *dir)
+{
 	struct object_stamp now;
 	int err;
 
-	if (file->staged[0] == '\0') {
-		file->is_placed = true;
-		return 0;
+	if (!file->is_in_place) {
+		err = file_name(placing, file, target, dir);
+		file_close(file);
+		if (err)
+			return err;
+		/* Another program may be quicker: what is there then is its own. */
+		err = target_stamp(target, dir, placing_path(placing, file), file->path_len, &now);
+		file->is_changed = err < 0 || !stamp_renew(&file->stamp, &now);
 	}
-	err = target_place(target, dir, file->staged, path, file->path_len,
-			   file->may_replace ? &replaced : NULL);
-	if (err)
-		return err;
-	err = target_stamp(target, dir, path, file->path_len, &now);
-	/* Another program was quicker than this line: what is there now is its own. */
-	file->is_changed = err == -ENOENT || (!err && !stamp_renew(&file->stamp, &now));
-	file->is_placed = !err || file->is_changed;
-	return file->is_placed ? 0 : err;
+	file->is_placed = true;
+	return 0;
 }
 
 /* Syncs each directory of the first cnt files, which are sorted, once. */
@@ -139,8 +158,7 @@ static int directories_sync(const struct placing *placing, size_t cnt, const str
 		const char *path = placing_path(placing, file);
 		size_t len = dir_len(path, file->path_len);
 
-		if (file->staged[0] == '\0' ||
-		    (last && text_compare(path, len, last, last_len) == 0))
+		if (file->is_in_place || (last && text_compare(path, len, last, last_len) == 0))
 			continue;
 		err = target_dir_sync(target, dir, path, file->path_len);
 		last = path;

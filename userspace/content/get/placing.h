@@ -29,12 +29,15 @@ struct placing_file {
 	uint8_t content_id[OBJECT_ID_LEN];
 	/* As it was staged, once it is placed as it is there. */
 	struct object_stamp stamp;
-	char staged[PLACING_NAME_CAP]; /* empty: it was found in its place, and is only recorded */
+	char staged[PLACING_NAME_CAP]; /* or empty, and then */
+	bool has_fd;		       /* it has no name yet but this descriptor, owned */
+	int fd;			       /* else it was found in its place, and is only recorded */
 	bool is_racy;
 	bool may_replace; /* the file with this inode, and no other */
 	uint64_t replaced_inode, replaced_dev;
 	/* Set by placing_add and placing_run. */
 	size_t path_at, path_len; /* in the batch's text */
+	bool is_in_place;	  /* from the beginning */
 	bool is_placed;
 	bool is_changed; /* since then by another program: it is not to be recorded */
 };
@@ -44,12 +47,16 @@ struct placing {
 	size_t cnt, cap;
 	char *text;
 	size_t text_len, text_cap;
+	size_t fd_cnt;	    /* that it owned when it was filled */
 	uint64_t byte_cnt;  /* of the files */
 	size_t failed_at;   /* the file of the error that placing_run returned; cnt: none of them */
 	bool is_sync_error; /* bytes or names may be lost though they can be read now */
 };
 
-/* placing_add copies *file and its path, relative to the target: 0 or -ENOMEM. */
+/*
+ * placing_add copies *file and its path, relative to the target, and takes
+ * its descriptor: 0; or -ENOMEM, and the descriptor is the caller's.
+ */
 WEFT_MUST_CHECK
 int placing_add(struct placing *placing, const struct placing_file *file, const char *path,
 		size_t path_len);

@@ -50,12 +50,39 @@ static int stage_open(struct target *target)
 	return errno == ENOTDIR || errno == ELOOP ? WEFT_EUNSAFE : -errno;
 }
 
+/* By descriptor where that is allowed, else by its name in /proc. */
+static int nameless_link(int fd, int dir, const char *name)
+{
+	char path[32];
+
+	if (linkat(fd, "", dir, name, AT_EMPTY_PATH) == 0)
+		return 0;
+	if (errno != ENOENT && errno != EPERM)
+		return -errno;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, path, dir, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
+/* Kernels and filesystems say no to either step, so one is taken through both. */
+static bool nameless_probe(const struct target *target)
+{
+	static const char name[] = "probe";
+	int fd = openat(target->stage_fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	bool is_linked = fd >= 0 && nameless_link(fd, target->stage_fd, name) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	target_stage_remove(target, name);
+	return is_linked;
+}
+
 int target_open(struct target *target, const char *path, const char *stage_name)
 {
 	int err;
 
 	target->fd = -1;
 	target->stage_fd = -1;
+	target->has_nameless = false;
 	if (strlen(path) >= sizeof(target->path) ||
 	    strlen(stage_name) >= sizeof(target->stage_name))
 		return WEFT_ETOOLARGE;
@@ -68,6 +95,8 @@ int target_open(struct target *target, const char *path, const char *stage_name)
 	err = target->fd < 0 ? -errno : stage_open(target);
 	if (err)
 		target_close(target);
+	else
+		target->has_nameless = nameless_probe(target);
 	return err;
 }
 
@@ -310,6 +339,29 @@ int target_place(const struct target *target, struct target_dir *dir, const char
 		err = replaced ? place_replacing(target, dir->fd, staged, name, replaced)
 			       : WEFT_EEXISTS;
 	return err;
+}
+
+int target_nameless_open(const struct target *target, struct target_dir *dir, const char *path,
+			 size_t len)
+{
+	int err = target_dir_make(target, dir, path, len);
+	int fd;
+
+	if (err)
+		return err;
+	fd = openat(dir->fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+	return fd < 0 ? -errno : fd;
+}
+
+int target_nameless_place(const struct target *target, struct target_dir *dir, int fd,
+			  const char *path, size_t len)
+{
+	char name[NAME_CAP];
+	int err = parent_open(target, dir, path, len, true, name);
+
+	if (!err)
+		err = nameless_link(fd, dir->fd, name);
+	return err == -EEXIST ? WEFT_EEXISTS : err;
 }
 
 int target_stamp(const struct target *target, struct target_dir *dir, const char *path, size_t len,

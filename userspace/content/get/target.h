@@ -24,6 +24,7 @@ struct target {
 	int fd;
 	int stage_fd;
 	bool is_stage_old; /* an earlier run may have left something in it */
+	bool has_nameless; /* files here can be made without a name and get one later */
 	char path[OBJECT_PATH_LEN_MAX];
 	char stage_name[TARGET_STAGE_CAP];
 };
@@ -80,6 +81,20 @@ int target_lookup(const struct target *target, struct target_dir *dir, const cha
 WEFT_MUST_CHECK
 int target_place(const struct target *target, struct target_dir *dir, const char *staged,
 		 const char *path, size_t len, const struct object_stamp *replaced);
+
+/*
+ * A small file needs no name before it is whole: target_nameless_open makes
+ * one without in the directory of path, with its parents, so that its inode
+ * lies with its neighbours' and a crash leaves nothing. That costs a third
+ * less than making it in the staging directory. target_nameless_place names
+ * it; it replaces nothing. Only where has_nameless is set.
+ */
+WEFT_MUST_CHECK
+int target_nameless_open(const struct target *target, struct target_dir *dir, const char *path,
+			 size_t len);
+WEFT_MUST_CHECK
+int target_nameless_place(const struct target *target, struct target_dir *dir, int fd,
+			  const char *path, size_t len);
 
 /*
  * target_dir_make makes the directory of path, with its parents;
