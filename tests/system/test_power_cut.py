@@ -6,19 +6,15 @@ The getter's state and target lie on a filesystem of their own. The cut is the s
 filesystems have for their own tests: from there on nothing reaches the disk, and what was not
 synced is lost. After each cut a file has its bytes or is not there, and the get ends by itself.
 """
-import fcntl
-import os
 import pathlib
 import random
 import shutil
-import struct
-import subprocess
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import (OK, REFUSED, TRACEABLE, Mismatch, Skip, check, check_eq, need_root, run, run_plain,
-                 same_tree, wait_for)
+from disk import Disk
+from lab import OK, REFUSED, TRACEABLE, Mismatch, check, check_eq, run, same_tree, wait_for
 
 CHUNK = 256 * 1024
 FILES = {f"few/{i}.bin": 3 * CHUNK + i for i in range(20)}
@@ -26,54 +22,6 @@ FILES |= {f"many/{i // 60}/{i}": 1000 + 97 * (i % 240) for i in range(600)}
 FILES |= {"empty": 0, "many/0/twin": 1000}
 ROUNDS = 14
 AFTER_NAMES_S = 0.03
-IMAGE_LEN = 320 << 20  # the smallest that mkfs.xfs makes is 300 MiB
-
-# FS_IOC_SHUTDOWN, also called EXT4_IOC_SHUTDOWN and XFS_IOC_GOINGDOWN: without a last flush.
-SHUTDOWN = 0x8004587D
-WITHOUT_FLUSH = 2
-
-
-class Disk:
-    """A filesystem in a file, which can lose power."""
-
-    def __init__(self, lab, kind):
-        need_root()
-        mkfs = shutil.which(f"mkfs.{kind}", path=os.environ["PATH"] + ":/usr/sbin:/sbin")
-        if not mkfs:
-            raise Skip(f"mkfs.{kind} is not installed")
-        self.image, self.root = lab.dir / "disk.img", lab.dir / "disk"
-        with open(self.image, "wb") as image:
-            image.truncate(IMAGE_LEN)
-        run_plain(mkfs, "-q", str(self.image))
-        self.root.mkdir()
-        try:
-            self.mount()
-        except subprocess.CalledProcessError as why:
-            raise Skip(f"machine: no {kind} by a loop device here: {why.stderr.strip()}") from why
-
-    def mount(self):
-        run_plain("mount", "-o", "loop", str(self.image), str(self.root))
-
-    def cut(self):
-        at = os.open(self.root, os.O_RDONLY)
-        try:
-            fcntl.ioctl(at, SHUTDOWN, struct.pack("I", WITHOUT_FLUSH))
-        finally:
-            os.close(at)
-
-    def unmount(self):
-        def is_unmounted():
-            return subprocess.run(["umount", str(self.root)], capture_output=True,
-                                  check=False).returncode == 0
-
-        wait_for(is_unmounted, "the filesystem is unmounted")
-
-    def again(self):
-        """The machine starts: the journal is replayed."""
-        self.unmount()
-        self.mount()
-
-
 def placed(out):
     """Files that stand under their own names."""
     paths = out.rglob("*") if out.exists() else ()
@@ -161,10 +109,7 @@ def cut_and_go_on(lab, kind):
         print(f"# {kind}: {cut_cnt} of {ROUNDS} cuts before the end, of {took:.2f} s")
         check(cut_cnt > 0, "no cut came in time")
     finally:
-        for daemon in lab.daemons:
-            daemon.kill()
-        if os.path.ismount(disk.root):
-            disk.unmount()
+        disk.close()
 
 
 def test_power_may_fail_at_any_instant_of_a_get_on_ext4(lab):

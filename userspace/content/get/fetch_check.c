@@ -11,8 +11,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -125,6 +127,41 @@ static bool source_fits(const struct fetch_check *check)
 	       (uint64_t)st.st_size == check_entry(check)->size;
 }
 
+static uint64_t free_len_of(const struct fetch_check *check)
+{
+	struct statvfs fs;
+
+	return fstatvfs(check->fetch->target.fd, &fs) < 0 ? UINT64_MAX
+							  : (uint64_t)fs.f_bavail * fs.f_frsize;
+}
+
+/* A second name for the same extents takes no room. The source may have grown meanwhile. */
+static bool copy_clone(const struct fetch_check *check)
+{
+	struct stat st;
+
+	return ioctl(check->staged_fd, FICLONE, check->fd) == 0 &&
+	       fstat(check->staged_fd, &st) == 0 &&
+	       (uint64_t)st.st_size == check_entry(check)->size;
+}
+
+/* Begins a copy: done at once, or with room for all of it and for what is to be fetched. */
+static int copy_begin(struct fetch_check *check)
+{
+	uint64_t size = check_entry(check)->size, free_len = free_len_of(check);
+
+	check->copied_len = 0;
+	check->phase = CHECK_COPY;
+	if (copy_clone(check)) {
+		check->copied_len = size;
+		return 0;
+	}
+	if (ftruncate(check->staged_fd, 0) < 0)
+		return -errno;
+	check->lacking_len = size + check->needed_len > free_len ? size + check->needed_len : 0;
+	return check->lacking_len ? -ENOSPC : 0;
+}
+
 static int copy_open(struct fetch_check *check)
 {
 	char name[PLACING_NAME_CAP];
@@ -134,11 +171,18 @@ static int copy_open(struct fetch_check *check)
 	check->staged_fd = target_stage_open(&check->fetch->target, name, &is_new);
 	if (check->staged_fd < 0)
 		return check->staged_fd;
-	if (!is_new && ftruncate(check->staged_fd, 0) < 0)
-		return -errno;
-	check->copied_len = 0;
-	check->phase = CHECK_COPY;
-	return 0;
+	return copy_begin(check);
+}
+
+/* What is left of a copy that cannot go on would only fill the disk. */
+static void copy_drop(const struct fetch_check *check)
+{
+	char name[PLACING_NAME_CAP];
+
+	if (check->staged_fd < 0)
+		return;
+	copy_name(check->fetch, check_item(check), name);
+	target_stage_remove(&check->fetch->target, name);
 }
 
 /* Steps to the next source that can be opened: CHECK_COPY begun and wanting more, or absent. */
@@ -163,18 +207,15 @@ static int source_next(struct fetch_check *check, struct store_snapshot *snapsho
 /* The source is no longer what its record says, or cannot be read to its end. */
 static int source_give_up(struct fetch_check *check, struct store_snapshot *snapshot)
 {
-	char name[PLACING_NAME_CAP];
-
-	copy_name(check->fetch, check_item(check), name);
-	target_stage_remove(&check->fetch->target, name);
+	copy_drop(check);
 	fd_close(&check->staged_fd);
 	scan_fini(&check->scan);
 	return source_next(check, snapshot);
 }
 
 /*
- * Within the kernel where it can, so that a filesystem may share the
- * extents; else read and written, which also tells whose fault an error is:
+ * Within the kernel where it can; else read and written, which also tells
+ * whose fault an error is:
  * 0 when the source gives nothing more, an error when the copy takes nothing.
  */
 static ssize_t copy_step(struct fetch_check *check, size_t len)
@@ -405,15 +446,6 @@ static void reserved_note(struct fetch_check *check)
 		check->reserved_len += (uint64_t)st.st_blocks * 512;
 }
 
-static void free_note(struct fetch_check *check)
-{
-	struct statvfs fs;
-
-	check->free_len = UINT64_MAX;
-	if (fstatvfs(check->fetch->target.fd, &fs) == 0)
-		check->free_len = (uint64_t)fs.f_bavail * fs.f_frsize;
-}
-
 static void check_run(struct job *job)
 {
 	struct fetch_check *check = (struct fetch_check *)job;
@@ -441,7 +473,9 @@ static void check_run(struct job *job)
 		}
 	} while (verdict == ITEM_IS_ABSENT && check->at < check->cnt);
 	store_snapshot_close(snapshot);
-	free_note(check);
+	check->free_len = free_len_of(check);
+	if (verdict < 0)
+		copy_drop(check);
 	check->is_found = verdict == ITEM_IS_FOUND;
 	check->err = verdict < 0 ? verdict : 0;
 }
@@ -489,6 +523,8 @@ static void space_check(struct fetch_check *check)
 	uint64_t len = fetch->needed_len;
 
 	len -= check->reserved_len < len ? check->reserved_len : len;
+	if (check->lacking_len > len)
+		len = check->lacking_len;
 	if (len > check->free_len)
 		fetch_stop(fetch, -ENOSPC,
 			   "%s: %llu MiB are needed and %llu MiB are free; make room and resume",
@@ -554,6 +590,8 @@ void fetch_check_run(struct fetch *fetch)
 		return;
 	if (check->at == check->cnt)
 		batch_fill(check);
+	check->needed_len = fetch->needed_len;
+	check->lacking_len = 0;
 	if (check->at < check->cnt)
 		check->is_out = fetch_submit(fetch, &check->job, check_run, check_done);
 }
