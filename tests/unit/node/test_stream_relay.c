@@ -90,8 +90,8 @@ static unsigned stream_cnt(unsigned idx)
 static bool all_gone(void)
 {
 	return !stream_cnt(0) && !stream_cnt(1) && !stream_cnt(2) && !relay.streams.used_cnt &&
-	       !relay.unused_len && !relay.letters_len && !inlet.streams.used_cnt &&
-	       !rig.net.span_out_cnt;
+	       !relay.unused_len && !relay.letters_len && !relay.accounts.used_cnt &&
+	       !inlet.streams.used_cnt && !rig.net.span_out_cnt;
 }
 
 static void test_call_reaches_home_and_its_reply_the_peer(void)
@@ -265,7 +265,7 @@ static void test_bytes_that_home_does_not_use_are_bounded(void)
 	struct stream_user second = {0};
 
 	bench_init();
-	relay.len_max = 10;
+	relay.len_max = 20; /* one peer may have half */
 	host.users[0].keeps = true;
 	CHECK_EQ(open_call(&user, "0123456789", NULL), 0);
 	run();
@@ -297,11 +297,11 @@ static void test_letters_that_home_has_not_read_are_bounded(void)
 	CHECK_EQ(open_call(&user, "", NULL), 0);
 	run();
 	CHECK_EQ(relay.letters_len, sizeof(struct stream_letter)); /* of its end */
-	relay.letters_len_max = 4 * sizeof(struct stream_letter);
+	relay.letters_len_max = 8 * sizeof(struct stream_letter);  /* one peer may have half */
 	for (unsigned i = 0; i < 3; i++)
 		CHECK_EQ(stream_user_say(&user, MESH_STREAM_DATA, "", NULL), 0);
 	pair_net_run(&rig.net, PAIR_S); /* home does not read */
-	CHECK_EQ(relay.letters_len, relay.letters_len_max);
+	CHECK_EQ(relay.letters_len, relay.letters_len_max / 2);
 	CHECK_EQ(user.ended_cnt, 0);
 	/* One more stream is one too many, and so is one more frame. */
 	CHECK_EQ(open_call(&second, "", NULL), 0);
@@ -312,7 +312,7 @@ static void test_letters_that_home_has_not_read_are_bounded(void)
 	pair_net_run(&rig.net, PAIR_S);
 	CHECK_EQ(user.end.code, MESH_CODE_BUSY);
 	CHECK_EQ(relay.stats.refused_cnt, 2);
-	CHECK_EQ(relay.stats.peak_len, relay.letters_len_max);
+	CHECK_EQ(relay.stats.peak_len, relay.letters_len_max / 2);
 	/* What home has read makes room. */
 	run();
 	CHECK(all_gone());
@@ -320,6 +320,47 @@ static void test_letters_that_home_has_not_read_are_bounded(void)
 	CHECK_EQ(open_call(&user, "", NULL), 0);
 	run();
 	CHECK_EQ(user.ended_cnt, 0);
+	bench_fini();
+}
+
+/* Home does not read: the peer that fills the ring is refused, and another's letters pass. */
+static void test_one_peer_leaves_room_for_others(void)
+{
+	struct stream_user second = {0}, other = {0};
+	struct addr addr = pair_addr(2);
+	struct mesh_config config;
+
+	bench_init();
+	mesh_config_defaults(&config);
+	rig_add(&rig, 3, &config, NULL, RIG_WALL_S);
+	relay.letters_len_max = 12 * sizeof(struct stream_letter);
+	CHECK_EQ(open_call(&user, "", NULL), 0);
+	pair_net_run(&rig.net, PAIR_S);
+	for (unsigned i = 0; i < 3; i++)
+		CHECK_EQ(stream_user_say(&user, MESH_STREAM_DATA, "", NULL), 0);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(relay.letters_len, 6 * sizeof(struct stream_letter)); /* opened, ended, 4 frames */
+	CHECK_EQ(user.ended_cnt, 0);
+	CHECK_EQ(open_call(&second, "", NULL), 0);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(second.end.code, MESH_CODE_REFUSED);
+	CHECK_EQ(stream_user_open(&other, mesh_stream_seam_of(rig.nodes[3].mesh), 2, &addr,
+				  rig.net.now_ns),
+		 0);
+	CHECK_EQ(stream_user_say(&other, MESH_CALL, "", NULL), 0);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(other.ended_cnt, 0);
+	CHECK_EQ(relay.accounts.used_cnt, 2);
+	CHECK_EQ(relay.letters_len, 9 * sizeof(struct stream_letter));
+	/* One more would leave less than it holds. */
+	CHECK_EQ(stream_user_say(&other, MESH_STREAM_DATA, "", NULL), 0);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(other.end.code, MESH_CODE_BUSY);
+	CHECK_EQ(user.ended_cnt, 0);
+	run();
+	CHECK_EQ(host.cnt, 2);
+	CHECK_EQ(relay.letters_len, sizeof(struct stream_letter)); /* of the end of the first */
+	CHECK_EQ(relay.accounts.used_cnt, 1);
 	bench_fini();
 }
 
@@ -554,6 +595,7 @@ int main(void)
 	RUN(test_frames_wait_for_a_full_stream);
 	RUN(test_bytes_that_home_does_not_use_are_bounded);
 	RUN(test_letters_that_home_has_not_read_are_bounded);
+	RUN(test_one_peer_leaves_room_for_others);
 	RUN(test_worker_that_ends_takes_its_streams_along);
 	RUN(test_session_that_ends_is_told_once);
 	RUN(test_request_reaches_home_and_its_answer_the_peer);

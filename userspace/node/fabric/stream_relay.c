@@ -4,11 +4,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
+#include "base/random.h"
+
 /* That it was opened, and that it has ended, which must be told in any case. */
 #define LETTERS_PER_STREAM 2
 
+/* Letters that home has not read, at most. */
+#define POSTED_CAP (RELAY_LETTERS_LEN_MAX / sizeof(struct stream_letter))
+/* A peer's account outlives its streams until home has read their letters. */
+#define ACCOUNTS_PER_STREAM 2
+
 struct relayed {
 	struct stream_relay *relay;
+	struct relay_account *account;
 	struct mesh_stream *stream;		   /* NULL: it has ended, and home is to be told */
 	struct stream_letter *says, **last_say_at; /* that the stream has no room for yet */
 	size_t unused_len;
@@ -16,33 +25,104 @@ struct relayed {
 	struct mesh_stream_end end;
 };
 
-static bool relay_has_room(const struct stream_relay *relay, size_t letter_cnt, size_t len)
+static struct relay_account *account_open(struct stream_relay *relay,
+					  const uint8_t key[static MESH_KEY_LEN])
 {
-	return letter_cnt * sizeof(struct stream_letter) <=
-		       relay->letters_len_max - relay->letters_len &&
-	       len <= relay->len_max - relay->unused_len;
+	struct relay_account *account = map_lookup(&relay->accounts_by_key, key);
+
+	if (account)
+		return account;
+	account = pool_acquire(&relay->accounts);
+	if (!account)
+		return NULL;
+	memcpy(account->key, key, MESH_KEY_LEN);
+	if (map_put(&relay->accounts_by_key, key, account) == 0)
+		return account;
+	pool_release(&relay->accounts, account);
+	return NULL;
 }
 
-/* Before relay_post, once for each letter; home gives the letters back (STREAM_TAKEN). */
-static void relay_charge(struct stream_relay *relay, size_t letter_cnt, size_t len)
+/* An account is there while it holds something. */
+static void account_settle(struct stream_relay *relay, struct relay_account *account)
 {
-	relay->letters_len += letter_cnt * sizeof(struct stream_letter);
-	relay->unused_len += len;
+	if (account->stream_cnt || account->letters_len || account->unused_len)
+		return;
+	map_delete(&relay->accounts_by_key, account->key);
+	pool_release(&relay->accounts, account);
+}
+
+/* What the account would hold, and all others with it, against what that leaves free. */
+static bool leaves_enough(size_t own_len, size_t all_len, size_t len, size_t max)
+{
+	return all_len + len <= max && own_len + len <= max - all_len - len;
+}
+
+static bool relay_has_room(const struct stream_relay *relay, const struct relay_account *account,
+			   size_t letter_cnt, size_t len)
+{
+	return leaves_enough(account->letters_len, relay->letters_len,
+			     letter_cnt * sizeof(struct stream_letter), relay->letters_len_max) &&
+	       leaves_enough(account->unused_len, relay->unused_len, len, relay->len_max);
+}
+
+static void relay_count(struct stream_relay *relay)
+{
 	relay->stats.used_len = relay->letters_len + relay->unused_len;
 	if (relay->stats.used_len > relay->stats.peak_len)
 		relay->stats.peak_len = relay->stats.used_len;
 }
 
-static void relay_discharge(struct stream_relay *relay, size_t letters_len, size_t len)
+/* Before relay_tell, once for each letter; home gives the letters back (STREAM_TAKEN). */
+static void relay_charge(struct stream_relay *relay, struct relay_account *account,
+			 size_t letter_cnt, size_t len)
 {
-	relay->letters_len -= letters_len;
+	account->letters_len += letter_cnt * sizeof(struct stream_letter);
+	account->unused_len += len;
+	relay->letters_len += letter_cnt * sizeof(struct stream_letter);
+	relay->unused_len += len;
+	relay_count(relay);
+}
+
+/* The account may be gone after it. */
+static void relay_discharge(struct stream_relay *relay, struct relay_account *account,
+			    size_t letter_cnt, size_t len)
+{
+	account->letters_len -= letter_cnt * sizeof(struct stream_letter);
+	account->unused_len -= len;
+	relay->letters_len -= letter_cnt * sizeof(struct stream_letter);
 	relay->unused_len -= len;
-	relay->stats.used_len = relay->letters_len + relay->unused_len;
+	relay_count(relay);
+	account_settle(relay, account);
 }
 
 static void relay_post(struct stream_relay *relay, struct stream_letter *letter)
 {
 	stream_lane_post(relay->out, letter);
+}
+
+/* Posts a letter that account was charged for. */
+static void relay_tell(struct stream_relay *relay, struct relay_account *account,
+		       struct stream_letter *letter)
+{
+	/* As many as may be charged fit. */
+	weft_assert(relay->posted_cnt < POSTED_CAP);
+	relay->posted[(relay->posted_first + relay->posted_cnt++) % POSTED_CAP] = account;
+	relay_post(relay, letter);
+}
+
+/* Home has read the letters that were posted first, of so many bytes. */
+static void relay_taken(struct stream_relay *relay, size_t len)
+{
+	size_t cnt = len / sizeof(struct stream_letter);
+
+	weft_assert(cnt <= relay->posted_cnt);
+	for (; cnt > 0; cnt--) {
+		struct relay_account *account = relay->posted[relay->posted_first];
+
+		relay->posted_first = (relay->posted_first + 1) % POSTED_CAP;
+		relay->posted_cnt--;
+		relay_discharge(relay, account, 1, 0);
+	}
 }
 
 /* The letter goes back as it came: nothing can fail. */
@@ -73,10 +153,22 @@ static void says_return(struct relayed *relayed)
 /* Takes the stream out, but for telling of its end. */
 static void relayed_detach(struct relayed *relayed)
 {
+	size_t unused_len = relayed->unused_len;
+
 	relayed->stream = NULL;
-	relay_discharge(relayed->relay, 0, relayed->unused_len);
 	relayed->unused_len = 0;
+	relay_discharge(relayed->relay, relayed->account, 0, unused_len);
 	says_return(relayed);
+}
+
+static void relayed_release(struct relayed *relayed)
+{
+	struct stream_relay *relay = relayed->relay;
+	struct relay_account *account = relayed->account;
+
+	pool_release(&relay->streams, relayed);
+	account->stream_cnt--;
+	account_settle(relay, account);
 }
 
 /* Paid for when it was opened. False: there is no memory to say so. */
@@ -90,8 +182,8 @@ static bool relayed_tell_end(struct relayed *relayed)
 		return false;
 	letter->ended.err = relayed->end.err;
 	letter->ended.code = relayed->end.code;
-	relay_post(relay, letter);
-	pool_release(&relay->streams, relayed);
+	relay_tell(relay, relayed->account, letter);
+	relayed_release(relayed);
 	return true;
 }
 
@@ -119,7 +211,7 @@ static struct stream_letter *relayed_letter(struct relayed *relayed, enum stream
 	struct stream_relay *relay = relayed->relay;
 	struct stream_letter *letter = NULL;
 
-	if (!relay_has_room(relay, 1, len)) {
+	if (!relay_has_room(relay, relayed->account, 1, len)) {
 		relayed_give_up(relayed, WEFT_EBUSY);
 		return NULL;
 	}
@@ -128,7 +220,7 @@ static struct stream_letter *relayed_letter(struct relayed *relayed, enum stream
 		relayed_give_up(relayed, WEFT_EFULL);
 		return NULL;
 	}
-	relay_charge(relay, 1, len);
+	relay_charge(relay, relayed->account, 1, len);
 	relayed->unused_len += len;
 	return letter;
 }
@@ -142,7 +234,7 @@ static void on_frame(void *arg, const struct mesh_stream_frame *frame, uint64_t 
 	if (!letter)
 		return;
 	letter->frame = *frame;
-	relay_post(relayed->relay, letter);
+	relay_tell(relayed->relay, relayed->account, letter);
 }
 
 static void on_data(void *arg, const uint8_t *data, size_t len, uint64_t now_ns)
@@ -155,7 +247,7 @@ static void on_data(void *arg, const uint8_t *data, size_t len, uint64_t now_ns)
 		return;
 	letter->data_len = len;
 	memcpy(letter->bytes, data, len);
-	relay_post(relayed->relay, letter);
+	relay_tell(relayed->relay, relayed->account, letter);
 }
 
 static void on_finished(void *arg, uint64_t now_ns)
@@ -165,7 +257,7 @@ static void on_finished(void *arg, uint64_t now_ns)
 
 	(void)now_ns;
 	if (letter)
-		relay_post(relayed->relay, letter);
+		relay_tell(relayed->relay, relayed->account, letter);
 }
 
 /* What home said goes out as far as there is room. */
@@ -217,32 +309,56 @@ static const struct mesh_stream_events relayed_events = {
 	.ended = on_ended,
 };
 
+/* A stream of peer that has been paid for, or NULL. */
+static struct relayed *relayed_new(struct stream_relay *relay, const struct mesh_stream_peer *peer)
+{
+	struct relay_account *account = account_open(relay, peer->key);
+	struct relayed *relayed = NULL;
+	bool has_room;
+
+	if (!account)
+		return NULL;
+	has_room = relay_has_room(relay, account, LETTERS_PER_STREAM, 0);
+	relay->stats.refused_cnt += !has_room;
+	if (has_room)
+		relayed = pool_acquire(&relay->streams);
+	if (!relayed) {
+		account_settle(relay, account);
+		return NULL;
+	}
+	relayed->relay = relay;
+	relayed->account = account;
+	relayed->last_say_at = &relayed->says;
+	account->stream_cnt++;
+	relay_charge(relay, account, LETTERS_PER_STREAM, 0);
+	return relayed;
+}
+
 static int relay_accept(void *ctx, struct mesh_stream *stream, unsigned type, uint64_t now_ns,
 			const struct mesh_stream_events **out_events, void **out_arg)
 {
 	struct stream_relay *relay = ctx;
-	bool has_room = relay_has_room(relay, LETTERS_PER_STREAM, 0);
-	struct relayed *relayed = has_room ? pool_acquire(&relay->streams) : NULL;
+	struct mesh_stream_peer peer;
 	struct stream_letter *letter;
-	int err;
+	struct relayed *relayed;
+	int err = relay->seam.ops->peer(stream, &peer);
 
 	(void)now_ns;
-	relay->stats.refused_cnt += !has_room;
+	if (err < 0)
+		return err;
+	relayed = relayed_new(relay, &peer);
 	if (!relayed)
 		return WEFT_EFULL;
 	letter = stream_letter_new(STREAM_OPENED, pool_handle_of(&relay->streams, relayed), 0);
-	err = letter ? relay->seam.ops->peer(stream, &letter->opened.peer) : WEFT_EFULL;
-	if (err < 0) {
-		free(letter);
-		pool_release(&relay->streams, relayed);
-		return err;
+	if (!letter) {
+		relay_discharge(relay, relayed->account, LETTERS_PER_STREAM, 0);
+		relayed_release(relayed);
+		return WEFT_EFULL;
 	}
+	letter->opened.peer = peer;
 	letter->opened.type = type;
-	relayed->relay = relay;
 	relayed->stream = stream;
-	relayed->last_say_at = &relayed->says;
-	relay_charge(relay, LETTERS_PER_STREAM, 0);
-	relay_post(relay, letter);
+	relay_tell(relay, relayed->account, letter);
 	*out_events = &relayed_events;
 	*out_arg = relayed;
 	return 0;
@@ -250,7 +366,27 @@ static int relay_accept(void *ctx, struct mesh_stream *stream, unsigned type, ui
 
 size_t stream_relay_footprint(uint32_t stream_cap)
 {
-	return pool_footprint(sizeof(struct relayed), stream_cap);
+	return pool_footprint(sizeof(struct relayed), stream_cap) +
+	       pool_footprint(sizeof(struct relay_account), ACCOUNTS_PER_STREAM * stream_cap) +
+	       map_footprint(MESH_KEY_LEN, ACCOUNTS_PER_STREAM * stream_cap) +
+	       POSTED_CAP * sizeof(struct relay_account *) + 64;
+}
+
+static int accounts_init(struct stream_relay *relay, uint32_t stream_cap)
+{
+	uint32_t cap = ACCOUNTS_PER_STREAM * stream_cap;
+	struct random random;
+	uint64_t secret[2];
+	int err;
+
+	random_init_system(&random);
+	random_fill(&random, secret, sizeof(secret));
+	if ((err = pool_init(&relay->accounts, &relay->arena, sizeof(struct relay_account), cap)) <
+		    0 ||
+	    (err = map_init(&relay->accounts_by_key, &relay->arena, MESH_KEY_LEN, cap, secret)) < 0)
+		return err;
+	relay->posted = arena_alloc(&relay->arena, POSTED_CAP * sizeof(struct relay_account *));
+	return relay->posted ? 0 : WEFT_EFULL;
 }
 
 int stream_relay_open(struct stream_relay *relay, struct mesh_stream_seam seam, uint32_t stream_cap,
@@ -268,6 +404,8 @@ int stream_relay_open(struct stream_relay *relay, struct mesh_stream_seam seam, 
 	err = arena_open(&relay->arena, stream_relay_footprint(stream_cap));
 	if (err == 0)
 		err = pool_init(&relay->streams, &relay->arena, sizeof(struct relayed), stream_cap);
+	if (err == 0)
+		err = accounts_init(relay, stream_cap);
 	for (unsigned i = 0; err == 0 && i < sizeof(types) / sizeof(types[0]); i++)
 		err = seam.ops->accept(seam.mesh, types[i], relay_accept, relay);
 	return err;
@@ -293,12 +431,12 @@ static void relayed_turn(struct relayed *relayed, const struct stream_letter *le
 	if (letter->turn.is_reset) {
 		relay->seam.ops->reset(relayed->stream, letter->turn.code);
 		relayed_detach(relayed);
-		relay_discharge(relay, sizeof(struct stream_letter), 0); /* home knows of its end */
-		pool_release(&relay->streams, relayed);
+		relay_discharge(relay, relayed->account, 1, 0); /* home knows of its end */
+		relayed_release(relayed);
 		return;
 	}
 	relayed->unused_len -= len;
-	relay_discharge(relay, 0, len);
+	relay_discharge(relay, relayed->account, 0, len);
 	if (len)
 		relay->seam.ops->consume(relayed->stream, len);
 	relayed->is_finish_wanted |= letter->turn.is_finished;
@@ -311,7 +449,7 @@ static void relay_take(struct stream_relay *relay, struct stream_letter *letter)
 	bool is_there = relayed && relayed->stream;
 
 	if (letter->kind == STREAM_TAKEN) {
-		relay_discharge(relay, letter->taken_len, 0);
+		relay_taken(relay, letter->taken_len);
 		free(letter);
 	} else if (letter->kind == STREAM_TURN) {
 		if (is_there)

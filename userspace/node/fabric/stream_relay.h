@@ -3,6 +3,8 @@
 #define WEFT_NODE_STREAM_RELAY_H
 
 #include "base/arena.h"
+#include "base/map.h"
+#include "base/pool.h"
 #include "node/fabric/stream_lane.h"
 
 /*
@@ -14,7 +16,9 @@
  * RELAY_LEN_MAX bytes of all streams may be on their way at most; a stream
  * that would exceed this is reset, MESH_CODE_BUSY. A letter may be much larger than
  * the frame that it tells of, and costs its peer no credit: what they take besides bytes
- * is bounded likewise, by RELAY_LETTERS_LEN_MAX, until home has read them. A user at
+ * is bounded likewise, by RELAY_LETTERS_LEN_MAX, until home has read them.
+ * None of it can be taken back, so a peer may hold of each as much as it
+ * leaves free to others (base/fair.h, dynamic threshold): half while it is alone. A user at
  * home has RELAY_SAYS_MAX frames on their way at most, each with its head copied.
  */
 #define RELAY_LEN_MAX	      ((size_t)64 << 20)
@@ -27,11 +31,22 @@ struct stream_relay_stats {
 	uint64_t refused_cnt; /* streams, for want of room */
 };
 
+/* What a peer holds of both, all its streams together. */
+struct relay_account {
+	uint8_t key[MESH_KEY_LEN];
+	size_t unused_len, letters_len;
+	unsigned stream_cnt;
+};
+
 struct stream_relay {
 	struct mesh_stream_seam seam;
 	struct stream_lane *in, *out;
 	struct arena arena;
-	struct pool streams;
+	struct pool streams, accounts;
+	struct map accounts_by_key;
+	/* Whose the letters are that home has not read, in the order in which it reads them. */
+	struct relay_account **posted;
+	size_t posted_first, posted_cnt;
 	size_t len_max, letters_len_max;
 	size_t unused_len;  /* on its way to home's users */
 	size_t letters_len; /* of letters that home has not read, and of ends still to be told */
