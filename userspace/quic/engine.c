@@ -10,6 +10,8 @@
  *   long header: by our id, by the client's first id, else a first Initial
  *     passes engine_accept: token (8.1), without one the lane of the
  *     unproven or a Retry, then quic_conn_accept.
+ * What costs the crypto of a handshake waits in the backlog until the next
+ * flush, where engine_serve_waiting takes it in the order of load.
  * quic_conn_input gives the datagram to ngtcp2, which calls back into
  * conn_events.c and stream.c; stream bytes reach the speaker inside.
  *
@@ -111,7 +113,7 @@ static size_t engine_footprint(const struct quic_config *config)
 	       pool_footprint(sizeof(struct quic_stream), config->stream_cap) +
 	       quic_cids_footprint(slot_cap) + quic_limits_footprint(slot_cap) +
 	       quic_tls_footprint(SESSION_CAP) + quic_token_footprint() +
-	       quic_share_footprint(config, proven_cap_of(config));
+	       quic_share_footprint(config, proven_cap_of(config)) + backlog_footprint();
 }
 
 static int engine_lay_out_cids(struct quic_engine *engine, const struct quic_engine_params *params,
@@ -157,7 +159,8 @@ static int engine_lay_out(struct quic_engine *engine, const struct quic_engine_p
 	    (err = quic_limits_init(&engine->limits, &engine->arena, slot_cap,
 				    config->conn_per_key_cap, params->random)) < 0 ||
 	    (err = quic_token_init(engine)) < 0 ||
-	    (err = quic_share_init(engine, proven_cap_of(config))) < 0)
+	    (err = quic_share_init(engine, proven_cap_of(config))) < 0 ||
+	    (err = backlog_init(&engine->backlog, &engine->arena)) < 0)
 		return err;
 	return quic_tls_init(&engine->tls, &engine->arena, params->key, SESSION_CAP, secret);
 }
@@ -281,6 +284,27 @@ static uint32_t engine_unproven_cap(const struct quic_engine *engine)
 	return wanted < lane_cap ? wanted : lane_cap;
 }
 
+/* False: dgram of a handshake is to be served now; else it waits, or was dropped. */
+static bool engine_defer(struct quic_engine *engine, const struct dgram *dgram)
+{
+	if (!engine->load || engine->is_serving || dgram->len > BACKLOG_DGRAM_MAX)
+		return false;
+	backlog_put(&engine->backlog, engine->load, dgram, engine->now_ns);
+	return true;
+}
+
+/*
+ * Whether dgram of conn, which it names by an id of ours or by the client's
+ * first one, is from a proven address whose handshake is under way: whoever
+ * names our id was sent it, and what showed a token has a place outside the
+ * lane. Another address than the connection's proves nothing.
+ */
+static bool conn_may_wait(const struct quic_conn *conn, const struct dgram *dgram, bool is_ours)
+{
+	return conn->is_shaking && (is_ours || conn->lane_place == QUIC_LANE_NONE) &&
+	       addr_equal(&dgram->remote, &conn->remote);
+}
+
 static void engine_start(struct quic_engine *engine, struct dgram *dgram,
 			 struct quic_accept *accept)
 {
@@ -292,6 +316,9 @@ static void engine_start(struct quic_engine *engine, struct dgram *dgram,
 		quic_answer_refuse(engine, dgram, accept->hd, NGTCP2_CONNECTION_REFUSED);
 		return;
 	}
+	if (accept->lane_place == QUIC_LANE_NONE && engine->load)
+		load_charge(engine->load, &(struct load_who){.addr = &dgram->remote},
+			    LOAD_PRICE_HELLO, engine->now_ns);
 	/* A ClientHello in several datagrams is held only for a validated address. */
 	if (quic_conn_input(conn, dgram) == NGTCP2_ERR_RETRY)
 		quic_answer_retry(engine, dgram, accept->hd);
@@ -368,6 +395,8 @@ static void engine_accept(struct quic_engine *engine, struct dgram *dgram)
 		quic_answer_refuse(engine, dgram, &hd, NGTCP2_INVALID_TOKEN);
 		return;
 	case QUIC_TOKEN_VALID:
+		if (engine_defer(engine, dgram))
+			return;
 		if (address_is_limited(engine, &dgram->remote) &&
 		    address_has_conn(engine, &dgram->remote)) {
 			engine_refuse(engine, dgram, &hd, &engine->stats.refused_limited_cnt);
@@ -376,6 +405,8 @@ static void engine_accept(struct quic_engine *engine, struct dgram *dgram)
 		accept.retry = &retry;
 		break;
 	case QUIC_TOKEN_KNOWN:
+		if (engine_defer(engine, dgram))
+			return;
 		/* What it says of its owner stays true, and TLS asks for the key. */
 		accept.claim = &claim;
 		if (quic_token_use(engine, hd.token))
@@ -395,17 +426,19 @@ static void engine_input_long(struct quic_engine *engine, struct dgram *dgram,
 {
 	struct cid_origin origin = {.len = (uint8_t)ids->dcidlen};
 	struct quic_conn *conn = NULL;
+	bool is_ours;
 
 	if (ids->dcidlen == WEFT_CID_LEN)
 		conn = map_lookup(&engine->cids.ours, ids->dcid);
+	is_ours = conn != NULL;
 	if (!conn && ids->dcidlen <= CID_ORIGIN_LEN_MAX) {
 		memcpy(origin.data, ids->dcid, ids->dcidlen);
 		conn = map_lookup(&engine->cids.origins, &origin);
 	}
-	if (conn)
-		(void)quic_conn_input(conn, dgram);
-	else
+	if (!conn)
 		engine_accept(engine, dgram);
+	else if (!conn_may_wait(conn, dgram, is_ours) || !engine_defer(engine, dgram))
+		(void)quic_conn_input(conn, dgram);
 }
 
 static void engine_input_short(struct quic_engine *engine, struct dgram *dgram,
@@ -417,7 +450,9 @@ static void engine_input_short(struct quic_engine *engine, struct dgram *dgram,
 	if (!conn)
 		conn = map_lookup(&engine->cids.reset_tokens, token);
 	if (conn) {
-		(void)quic_conn_input(conn, dgram);
+		/* Not before what it follows. */
+		if (!conn_may_wait(conn, dgram, true) || !engine_defer(engine, dgram))
+			(void)quic_conn_input(conn, dgram);
 		return;
 	}
 	engine->stats.bad_tag_cnt += !quic_cids_is_ours(&engine->cids, cid);
@@ -494,6 +529,24 @@ void quic_engine_input(struct quic_engine *engine, struct dgram *dgram, uint64_t
 	}
 }
 
+/* Handshakes' turn: those that cost least first, so many that sessions do not wait for long. */
+static void engine_serve_waiting(struct quic_engine *engine)
+{
+	struct backlog_slot *slot;
+
+	if (engine->backlog.cnt == 0)
+		return;
+	engine->is_serving = true;
+	for (unsigned i = 0; i < BACKLOG_TURN_MAX; i++) {
+		slot = backlog_first(&engine->backlog, engine->load, engine->now_ns);
+		if (!slot)
+			break;
+		quic_engine_input(engine, &slot->dgram, engine->now_ns);
+		backlog_remove(&engine->backlog, slot);
+	}
+	engine->is_serving = false;
+}
+
 /* What the speaker had queued before it closed still goes, as far as the window lets it. */
 static enum quic_written conn_write_last(struct quic_conn *conn)
 {
@@ -514,6 +567,7 @@ void quic_engine_flush(struct quic_engine *engine, uint64_t now_ns)
 	struct quic_conn *conn;
 
 	engine_turn(engine, now_ns);
+	engine_serve_waiting(engine);
 	quic_memory_wake(engine);
 	engine->is_sink_full = false;
 	while ((conn = TAILQ_FIRST(&engine->ready))) {
@@ -542,7 +596,8 @@ uint64_t quic_engine_next_ns(const struct quic_engine *engine)
 {
 	uint64_t next_ns;
 
-	if ((!TAILQ_EMPTY(&engine->ready) && !engine->is_sink_full) || quic_memory_is_due(engine))
+	if (engine->backlog.cnt > 0 || (!TAILQ_EMPTY(&engine->ready) && !engine->is_sink_full) ||
+	    quic_memory_is_due(engine))
 		return engine->now_ns;
 	next_ns = timer_wheel_next_ns(&engine->wheel);
 	return next_ns < engine->share_next_ns ? next_ns : engine->share_next_ns;
@@ -613,6 +668,10 @@ void quic_engine_stats(const struct quic_engine *engine, struct quic_stats *out_
 	out_stats->unproven_cnt = engine->limits.lane.cnt;
 	out_stats->unproven_peak_cnt = engine->limits.lane.peak_cnt;
 	out_stats->unproven_cap = engine_unproven_cap(engine);
+	out_stats->waiting_cnt = engine->backlog.cnt;
+	out_stats->waiting_peak_cnt = engine->backlog.peak_cnt;
+	out_stats->waiting_cap = BACKLOG_CAP;
+	out_stats->waiting_dropped_cnt = engine->backlog.dropped_cnt;
 	quic_share_stats(engine, out_stats);
 	heap_usage(engine->heap, &usage);
 	out_stats->heap_used_len = usage.used_len;

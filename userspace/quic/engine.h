@@ -17,6 +17,7 @@
 #include "base/pool.h"
 #include "base/random.h"
 #include "base/timer.h"
+#include "quic/backlog.h"
 #include "quic/cid.h"
 #include "quic/limits.h"
 #include "quic/quic.h"
@@ -191,6 +192,8 @@ struct quic_engine {
 	uint32_t seen_life;	       /* number of this lifetime */
 	uint64_t wall_offset_ns;       /* wall clock less now_ns */
 	uint64_t key_update_after_cnt; /* packets */
+	struct backlog backlog;	       /* empty without load */
+	bool is_serving;	       /* what is in the backlog */
 	bool is_draining;
 	bool is_sink_full;
 	struct quic_stats stats; /* what is not read off pools and heap */

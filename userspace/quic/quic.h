@@ -83,6 +83,8 @@ struct quic_stats {
 	uint64_t retry_sent_cnt, version_sent_cnt, reset_sent_cnt, close_sent_cnt;
 	uint64_t bad_tag_cnt, garbage_cnt, bad_token_cnt, used_token_cnt, migrated_cnt,
 		key_update_cnt;
+	uint32_t waiting_cnt, waiting_peak_cnt, waiting_cap; /* datagrams of handshakes */
+	uint64_t waiting_dropped_cnt;
 	uint64_t heap_used_len, heap_peak_len, heap_cap;
 	struct fair_view conns, handshakes;	       /* of those with a token */
 	struct addr conns_largest, handshakes_largest; /* of the account that pays next, or none */
@@ -119,7 +121,11 @@ struct quic_engine_params {
 	/* What a proved key is to this node, asked when its connection opens. NULL: its token says. */
 	enum fair_class (*key_class)(void *ctx, const uint8_t *key);
 	void *class_ctx;
-	struct load *load; /* who costs and is refused what (base/load.h); NULL: not counted */
+	/*
+	 * Who costs and is refused what (base/load.h). It orders the crypto of handshakes,
+	 * which then waits for the next flush. NULL: nobody is counted, nothing waits.
+	 */
+	struct load *load;
 	uint64_t now_ns;
 	uint64_t wall_s; /* wall clock at now_ns, for tokens */
 };

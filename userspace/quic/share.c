@@ -104,9 +104,12 @@ void quic_share_charge(struct quic_conn *conn)
 	const struct load_who who = {.addr = &conn->remote, .key = conn->peer_key};
 	struct quic_engine *engine = conn->engine;
 
+	/* Of what showed a token the hello was charged when it came (engine_start). */
+	uint32_t price =
+		LOAD_PRICE_FINISHED + (conn->lane_place == QUIC_LANE_NONE ? 0 : LOAD_PRICE_HELLO);
+
 	if (engine->load && !conn->is_dialler)
-		load_charge(engine->load, &who, LOAD_PRICE_HELLO + LOAD_PRICE_FINISHED,
-			    engine->now_ns);
+		load_charge(engine->load, &who, price, engine->now_ns);
 }
 
 /* The next flush ends it. */

@@ -28,6 +28,7 @@ static const struct figure counters[] = {
 	FIGURE(quic, evicted_useful_cnt),
 	FIGURE(quic, evicted_chosen_cnt),
 	FIGURE(quic, evicted_handshake_cnt),
+	FIGURE(quic, waiting_dropped_cnt),
 	FIGURE(quic, overdue_cnt),
 	FIGURE(quic, refused_heap_cnt),
 	FIGURE(quic, refused_alpn_cnt),
@@ -71,6 +72,9 @@ static const struct figure counters[] = {
 /* Fills and sums that Status and ShowLimits show in places of their own. */
 static const struct figure fills[] = {
 	FIGURE(quic, conn_cnt),
+	FIGURE(quic, waiting_cnt),
+	FIGURE(quic, waiting_peak_cnt),
+	FIGURE(quic, waiting_cap),
 	FIGURE(quic, conn_peak_cnt),
 	FIGURE(quic, handshake_cnt),
 	FIGURE(quic, unproven_cnt),

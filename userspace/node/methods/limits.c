@@ -52,6 +52,9 @@ static void quic_add(json_t *limits, const struct quic_config *config, uint64_t 
 		 quic->unproven_peak_cnt, (int64_t)quic->unproven_retry_cnt},
 		{"handshakes with a token", COUNT, quic->proven_cap, quic->proven_cnt, NOT_KEPT,
 		 (int64_t)quic->evicted_handshake_cnt},
+		/* Of handshakes with a token, and of those under way. */
+		{"handshake datagrams that wait", COUNT, quic->waiting_cap, quic->waiting_cnt,
+		 quic->waiting_peak_cnt, (int64_t)quic->waiting_dropped_cnt},
 		{"quic.conn_per_key_cap", COUNT, config->conn_per_key_cap, 0, NOT_KEPT,
 		 (int64_t)quic->refused_key_cnt},
 		/* By class: the floor, what they hold, and how many made room. */
