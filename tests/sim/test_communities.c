@@ -289,6 +289,38 @@ static void test_members_and_cursors_outlive_kill_9(void)
 }
 
 /* What could not be stored would be gone after a restart: it was not joined at all. */
+static void test_a_leave_and_a_rename_that_cannot_be_saved_change_nothing(void)
+{
+	struct community_lab_node *first, *second;
+	struct link link;
+
+	community_lab_init(&lab, 31, 2);
+	first = node_up(false);
+	second = node_up(false);
+	CHECK_EQ(community_lab_create(first, "lab", false, id), 0);
+	link = link_of(first, id);
+	CHECK_EQ(community_lab_join(second, "lab", &link, NULL, 0), 0);
+	CHECK(!community_lab_run(&lab, MINUTES(2), NULL, NULL));
+	fail_nth_arm_all(1, ENOSPC);
+	CHECK_EQ(community_lab_leave(second, id), -ENOSPC);
+	CHECK(fail_nth_disarm());
+	CHECK(community_is_joined(second->communities, id));
+	CHECK_EQ(second->event_cnt[COMMUNITY_LEFT], 0);
+	fail_nth_arm_all(1, ENOSPC);
+	CHECK_EQ(community_lab_join(second, "again", &link, NULL, 0), -ENOSPC);
+	CHECK(fail_nth_disarm());
+	CHECK_STR(community_lab_info(second, id).name, "lab");
+	CHECK(!community_lab_run(&lab, MINUTES(2), NULL, NULL));
+	CHECK(community_lab_knows(first, id, second));
+	/* And what can be saved does both. */
+	CHECK_EQ(community_lab_join(second, "again", &link, NULL, 0), 0);
+	CHECK_STR(community_lab_info(second, id).name, "again");
+	CHECK_EQ(community_lab_leave(second, id), 0);
+	CHECK(!community_is_joined(second->communities, id));
+	CHECK_EQ(second->event_cnt[COMMUNITY_LEFT], 1);
+	community_lab_fini(&lab);
+}
+
 static void test_what_cannot_be_saved_was_not_joined(void)
 {
 	struct community_lab_node *first, *second;
@@ -792,6 +824,7 @@ int main(void)
 	RUN(test_what_says_that_somebody_left_goes_after_a_week);
 	RUN(test_members_and_cursors_outlive_kill_9);
 	RUN(test_what_cannot_be_saved_was_not_joined);
+	RUN(test_a_leave_and_a_rename_that_cannot_be_saved_change_nothing);
 	RUN(test_strict_takes_members_by_token_alone);
 	RUN(test_a_token_that_has_expired_joins_nothing);
 	RUN(test_strangers_hear_of_no_community);

@@ -237,8 +237,7 @@ int community_lab_join(struct community_lab_node *node, const char *name, const 
 int community_lab_leave(struct community_lab_node *node, const uint8_t *id)
 {
 	node->is_done = false;
-	return node_wait(node, community_leave(node->communities, id, node_done, node,
-					       node->lab->mesh.now_ns));
+	return node_wait(node, community_leave(node->communities, id, node_done, node));
 }
 
 /* --- what is seen --- */

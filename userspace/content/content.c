@@ -139,6 +139,7 @@ void content_free(struct content *content)
 		imports_stop(content->imports);
 		shares_stop(content->shares);
 		gc_stop(content->gc);
+		content->limits.is_stopped = true;
 		store_flush(content->params.store);
 		readers_free(content->readers);
 		gets_free(content->gets);

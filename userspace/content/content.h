@@ -388,9 +388,9 @@ void content_limit_show(const struct content *content, enum content_limit which,
 			struct content_limit_view *out_view);
 WEFT_MUST_CHECK
 int content_limit_set(struct content *content, enum content_limit which, uint64_t value,
-		      uint64_t now_ns, void (*done)(void *arg, int err), void *arg);
+		      void (*done)(void *arg, int err), void *arg);
 WEFT_MUST_CHECK
-int content_limit_reset(struct content *content, enum content_limit which, uint64_t now_ns,
+int content_limit_reset(struct content *content, enum content_limit which,
 			void (*done)(void *arg, int err), void *arg);
 /*
  * With several workers home tells each what is in force, and which part of

@@ -7,6 +7,7 @@
 #include "content/limits.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "codec/cbor.h"
 #include "content/content_state.h"
@@ -133,45 +134,114 @@ void content_limit_show(const struct content *content, enum content_limit which,
 						.is_kept = limits->is_kept[which]};
 }
 
-/* What was set is in force at once, and kept when done says so. */
-static int limit_change(struct content *content, const struct content_limits *changed,
-			uint64_t now_ns, void (*done)(void *arg, int err), void *arg)
+/*
+ * One change is with the store at a time: what it writes is the whole
+ * record, so the next is made of what the one before has become.
+ */
+struct limit_change {
+	struct limit_change *next;
+	struct content *content;
+	enum content_limit which;
+	bool is_kept; /* else: back to what is configured */
+	uint64_t value;
+	void (*done)(void *arg, int err);
+	void *arg;
+};
+
+static struct content_limits change_made(const struct limit_change *change)
 {
-	struct store_batch *batch = store_batch_new(content->params.store);
+	struct content_limits changed = change->content->limits;
+
+	changed.kept[change->which] = change->value;
+	changed.is_kept[change->which] = change->is_kept;
+	return changed;
+}
+
+static void change_begin(struct limit_change *change);
+
+static void change_done(void *arg, int err)
+{
+	struct limit_change *change = arg;
+	struct content *content = change->content;
+
+	if (err == 0) {
+		content->limits = change_made(change);
+		content_limits_apply(content, serve_now_ns(content->serve));
+	}
+	if (err == 0 && content->params.on_limits_changed && !content->limits.is_stopped)
+		content->params.on_limits_changed(content->params.ctx);
+	content->limits.changes = change->next;
+	if (change->done)
+		change->done(change->arg, err);
+	free(change);
+	if (content->limits.changes)
+		change_begin(content->limits.changes);
+}
+
+static int change_submit(struct limit_change *change)
+{
+	struct store *store = change->content->params.store;
+	const struct content_limits changed = change_made(change);
+	struct store_batch *batch = store_batch_new(store);
 	int err;
 
-	limits_save(changed, batch);
-	err = store_submit(content->params.store, batch, done, arg);
-	if (err) {
+	limits_save(&changed, batch);
+	err = store_submit(store, batch, change_done, change);
+	if (err < 0)
 		store_batch_free(batch);
+	return err;
+}
+
+static void change_begin(struct limit_change *change)
+{
+	int err = change_submit(change);
+
+	if (err < 0)
+		change_done(change, err);
+}
+
+/* A limit is in force once it is durable, so that a refused one never was. */
+static int limit_change(const struct limit_change *wanted)
+{
+	struct limit_change **link = &wanted->content->limits.changes, *change;
+	int err = 0;
+
+	change = malloc(sizeof(*change));
+	if (!change)
+		return -ENOMEM;
+	*change = *wanted;
+	if (!*link)
+		err = change_submit(change);
+	if (err < 0) {
+		free(change);
 		return err;
 	}
-	content->limits = *changed;
-	content_limits_apply(content, now_ns);
-	if (content->params.on_limits_changed)
-		content->params.on_limits_changed(content->params.ctx);
+	while (*link)
+		link = &(*link)->next;
+	*link = change;
 	return 0;
 }
 
 int content_limit_set(struct content *content, enum content_limit which, uint64_t value,
-		      uint64_t now_ns, void (*done)(void *arg, int err), void *arg)
+		      void (*done)(void *arg, int err), void *arg)
 {
-	struct content_limits changed = content->limits;
+	const struct limit_change change = {.content = content,
+					    .which = which,
+					    .is_kept = true,
+					    .value = value,
+					    .done = done,
+					    .arg = arg};
 
-	if (value > content_limit_max(which))
-		return WEFT_ETOOLARGE;
-	changed.kept[which] = value;
-	changed.is_kept[which] = true;
-	return limit_change(content, &changed, now_ns, done, arg);
+	return value > content_limit_max(which) ? WEFT_ETOOLARGE : limit_change(&change);
 }
 
-int content_limit_reset(struct content *content, enum content_limit which, uint64_t now_ns,
+int content_limit_reset(struct content *content, enum content_limit which,
 			void (*done)(void *arg, int err), void *arg)
 {
-	struct content_limits changed = content->limits;
+	const struct limit_change change = {
+		.content = content, .which = which, .done = done, .arg = arg};
 
-	changed.is_kept[which] = false;
-	return limit_change(content, &changed, now_ns, done, arg);
+	return limit_change(&change);
 }
 
 void content_limits_get(const struct content *content,

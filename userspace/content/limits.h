@@ -8,6 +8,7 @@
 #include "content/content.h"
 #include "content/pace.h"
 
+struct limit_change;
 struct store_batch;
 struct store_snapshot;
 
@@ -21,6 +22,8 @@ struct content_limits {
 	uint64_t configured[CONTENT_LIMIT_CNT];
 	uint64_t kept[CONTENT_LIMIT_CNT];
 	bool is_kept[CONTENT_LIMIT_CNT];
+	struct limit_change *changes; /* the first is with the store */
+	bool is_stopped;	      /* the owner is not told any more */
 	struct pace download;
 	struct pace_meter download_meter;
 };

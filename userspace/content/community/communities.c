@@ -122,6 +122,16 @@ static void row_saved(void *arg, int err)
 
 	community->is_saving = false;
 	community->is_kept |= err == 0;
+	if (err < 0) {
+		community->is_leave_asked = false;
+	} else if (community->is_leave_saving) {
+		community->is_leave_asked = false;
+		community->is_leave_kept = true;
+	}
+	if (err < 0 && community->before.is_set)
+		community_before_restore(community);
+	else if (!community->is_save_due)
+		community->before.is_set = false;
 	if (community->done) {
 		community->done_err = err;
 		community->is_done_due = !community->is_save_due || err < 0;
@@ -156,6 +166,7 @@ static void row_save(struct community *community)
 
 	community->is_save_due = false;
 	community->is_saving = true;
+	community->is_leave_saving = community->is_leave_asked;
 	if ((err = row_submit(community)) < 0)
 		row_saved(community, err);
 }
@@ -462,6 +473,8 @@ void communities_turn(struct communities *all, uint64_t now_ns)
 		return;
 	while ((community = community_next(all, community))) {
 		sweep_turn(community, now_ns);
+		if (community->is_leave_kept)
+			community_leave_begin(community, now_ns);
 		if (community->is_save_due && !community->is_saving)
 			row_save(community);
 		if (community->is_done_due)
@@ -480,6 +493,7 @@ bool communities_is_due(const struct communities *all)
 		return false;
 	while ((community = community_next(all, community)))
 		if ((community->is_save_due && !community->is_saving) || community->is_done_due ||
+		    community->is_leave_kept ||
 		    (community->phase == COMMUNITY_SWEEPING && !community->sweep.is_waiting))
 			return true;
 	return intake_is_due(all->intake) || community_query_is_due(all);

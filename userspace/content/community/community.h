@@ -131,12 +131,12 @@ int community_join(struct communities *communities, const struct community_join_
 		   uint8_t out_id[static COMMUNITY_ID_LEN]);
 /*
  * community_leave tells some members and the overlay, forgets all of it, and with it the
- * community's key, if it was made here. done when that is durable; telling takes a
- * few seconds more. 0, WEFT_EABSENT, WEFT_EBUSY.
+ * community's key, if it was made here. done when that is durable, and only then it
+ * begins; telling takes a few seconds more. 0, WEFT_EABSENT, WEFT_EBUSY.
  */
 WEFT_MUST_CHECK
 int community_leave(struct communities *communities, const uint8_t id[static COMMUNITY_ID_LEN],
-		    community_done_fn done, void *arg, uint64_t now_ns);
+		    community_done_fn done, void *arg);
 /* community_forget_callers: done of nobody is called any more (the control socket closed). */
 void community_forget_callers(struct communities *communities);
 

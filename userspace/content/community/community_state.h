@@ -53,7 +53,21 @@ struct community {
 	community_done_fn done; /* of who creates, joins or leaves; NULL: nobody waits */
 	void *done_arg;
 	int done_err;
-	bool is_kept;	  /* its row is durable */
+	bool is_kept; /* its row is durable */
+	/* What a join once more changed, until that is durable. */
+	struct {
+		char name[COMMUNITY_NAME_LEN_MAX + 1];
+		uint8_t token[COMMUNITY_TOKEN_LEN_MAX];
+		size_t token_len;
+		uint64_t token_expires_s;
+		bool is_strict;
+		bool is_set;
+	} before;
+	/*
+	 * Leaving: asked for; in the row that the store has; durable. Only
+	 * then the phase is another.
+	 */
+	bool is_leave_asked, is_leave_saving, is_leave_kept;
 	bool is_saving;	  /* the store has its row */
 	bool is_save_due; /* it changed since */
 	bool is_done_due; /* done is to be told done_err */
@@ -150,6 +164,10 @@ void community_undo(struct community *community);
 /* community_told: it has left for others; what is kept of it goes. */
 void community_told(struct community *community);
 void community_swept(struct community *community, const struct intake_lot *lot);
+/* community_before_restore takes back what a join that was refused changed. */
+void community_before_restore(struct community *community);
+/* community_leave_begin: that it leaves is durable. */
+void community_leave_begin(struct community *community, uint64_t now_ns);
 void community_leave_turn(struct community *community, uint64_t now_ns);
 
 /* announce.c */

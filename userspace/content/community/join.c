@@ -191,6 +191,26 @@ int community_create(struct communities *all, const char *name, bool is_strict,
 	return 0;
 }
 
+static void before_keep(struct community *community)
+{
+	memcpy(community->before.name, community->name, sizeof(community->name));
+	memcpy(community->before.token, community->token, sizeof(community->token));
+	community->before.token_len = community->token_len;
+	community->before.token_expires_s = community->token_expires_s;
+	community->before.is_strict = community->roster.is_strict;
+	community->before.is_set = true;
+}
+
+void community_before_restore(struct community *community)
+{
+	memcpy(community->name, community->before.name, sizeof(community->name));
+	memcpy(community->token, community->before.token, sizeof(community->token));
+	community->token_len = community->before.token_len;
+	community->token_expires_s = community->before.token_expires_s;
+	community->roster.is_strict = community->before.is_strict;
+	community->before.is_set = false;
+}
+
 /* Once more: another token, more nodes to ask. */
 static int rejoin(struct community *community, const struct community_join_ask *ask,
 		  uint64_t now_ns)
@@ -201,6 +221,7 @@ static int rejoin(struct community *community, const struct community_join_ask *
 		return WEFT_EBUSY;
 	if (ask->name && (err = name_check(community->all, community, ask->name)) < 0)
 		return err;
+	before_keep(community);
 	if (ask->name)
 		strcpy(community->name, ask->name);
 	community_announce_renew(community, 0, now_ns);
@@ -251,7 +272,7 @@ int community_join(struct communities *all, const struct community_join_ask *ask
 /* --- leaving --- */
 
 int community_leave(struct communities *all, const uint8_t id[static COMMUNITY_ID_LEN],
-		    community_done_fn done, void *arg, uint64_t now_ns)
+		    community_done_fn done, void *arg)
 {
 	struct community *community = community_lookup(all, id);
 
@@ -259,12 +280,18 @@ int community_leave(struct communities *all, const uint8_t id[static COMMUNITY_I
 		return WEFT_EABSENT;
 	if (community->phase != COMMUNITY_IN || community->done)
 		return WEFT_EBUSY;
+	community->is_leave_asked = true;
+	done_set(community, done, arg);
+	return 0;
+}
+
+void community_leave_begin(struct community *community, uint64_t now_ns)
+{
+	community->is_leave_kept = false;
 	community->phase = COMMUNITY_LEAVING;
 	community->leave_ns = now_ns + LEAVE_NS;
-	done_set(community, done, arg);
 	community_announce_renew(community, 0, now_ns);
-	community_tell(all, COMMUNITY_LEFT, id, NULL);
-	return 0;
+	community_tell(community->all, COMMUNITY_LEFT, community->roster.id, NULL);
 }
 
 /* After a restart nobody would know of it; rows that its own record left are read by a later join. */

@@ -69,7 +69,8 @@ void joined_record_write(struct writer *w, const struct community *community)
 	if (community->token_len)
 		cbor_field_bytes(w, FIELD_TOKEN, community->token, community->token_len);
 	cbor_field_uint(w, FIELD_JOINED, community->joined_s);
-	cbor_field_bool(w, FIELD_LEAVING, community->phase != COMMUNITY_IN);
+	cbor_field_bool(w, FIELD_LEAVING,
+			community->phase != COMMUNITY_IN || community->is_leave_asked);
 	seeds_write(w, community);
 	partners_write(w, community);
 }

@@ -348,11 +348,12 @@ void method_leave_community(void *ctx, struct control_call *call, const json_t *
 	struct joining *joining;
 	int err;
 
+	(void)now_ns;
 	if (!communities || !method_community_find(communities, call, name, id) ||
 	    !(joining = joining_new(node, call, name)))
 		return;
 	joining->is_leave = true;
-	err = community_leave(communities, id, joining_done, joining, now_ns);
+	err = community_leave(communities, id, joining_done, joining);
 	if (err < 0)
 		joining_fail(joining, err);
 }

@@ -185,6 +185,7 @@ void method_set_traffic_limit(void *ctx, struct control_call *call, const json_t
 	uint64_t value = 0;
 	int err;
 
+	(void)now_ns;
 	if (!limit_find(call, json_string_value(json_object_get(parameters, "name")), &which) ||
 	    (text && !value_read(call, which, text, &value)))
 		return;
@@ -195,9 +196,8 @@ void method_set_traffic_limit(void *ctx, struct control_call *call, const json_t
 	}
 	*setting = (struct setting){node, call, which};
 	control_on_gone(call, setting_caller_left, setting);
-	err = text ? content_limit_set(node->home.content, which, value, now_ns, setting_done,
-				       setting)
-		   : content_limit_reset(node->home.content, which, now_ns, setting_done, setting);
+	err = text ? content_limit_set(node->home.content, which, value, setting_done, setting)
+		   : content_limit_reset(node->home.content, which, setting_done, setting);
 	if (err == 0)
 		return;
 	control_on_gone(call, NULL, NULL);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Chunks that several ask for, limits of what is sent, and what is counted of it. */
+#include <errno.h>
+
 #include "unit/content/serve/serve_rig.h"
 
 /* Nodes of their own ask for one chunk; each answer has its bytes, the file was read once. */
@@ -119,7 +121,7 @@ static void test_upload_limit_holds_and_is_kept(void)
 	for (unsigned i = 0; i < 2; i++) {
 		if (i == 0) {
 			CHECK_EQ(content_limit_set(duo.nodes[DUO_A].content, CONTENT_LIMIT_UPLOAD,
-						   4 * BLAKE3_CHUNK_LEN, duo.now_ns, on_kept, NULL),
+						   4 * BLAKE3_CHUNK_LEN, on_kept, NULL),
 				 0);
 			for (unsigned k = 0; k < 50; k++)
 				(void)duo_turn(&duo);
@@ -138,8 +140,7 @@ static void test_upload_limit_holds_and_is_kept(void)
 		duo_node_close(&duo, DUO_A);
 		duo_node_open(&duo, DUO_A);
 	}
-	CHECK_EQ(content_limit_reset(duo.nodes[DUO_A].content, CONTENT_LIMIT_UPLOAD, duo.now_ns,
-				     on_kept, NULL),
+	CHECK_EQ(content_limit_reset(duo.nodes[DUO_A].content, CONTENT_LIMIT_UPLOAD, on_kept, NULL),
 		 0);
 	began_ns = duo.now_ns;
 	chunks_ask(40);
@@ -151,6 +152,48 @@ static void test_upload_limit_holds_and_is_kept(void)
 	duo_fini(&duo);
 }
 
+static int kept_err;
+
+static void on_kept_err(void *arg, int err)
+{
+	++*(unsigned *)arg;
+	kept_err = err;
+}
+
+static void test_a_limit_that_cannot_be_kept_is_not_in_force(void)
+{
+	struct content_limit_view view;
+	struct content *content;
+	unsigned told_cnt = 0;
+
+	CHECK(duo_begin());
+	content = duo.nodes[DUO_A].content;
+	CHECK_EQ(content_limit_set(content, CONTENT_LIMIT_UPLOAD, BLAKE3_CHUNK_LEN, on_kept_err,
+				   &told_cnt),
+		 0);
+	content_limit_show(content, CONTENT_LIMIT_UPLOAD, &view);
+	CHECK_EQ(view.value, 0);
+	for (unsigned i = 0; i < 50; i++)
+		(void)duo_turn(&duo);
+	CHECK(told_cnt == 1 && kept_err == 0);
+	content_limit_show(content, CONTENT_LIMIT_UPLOAD, &view);
+	CHECK_EQ(view.value, BLAKE3_CHUNK_LEN);
+	/* Two at once: each is told, and neither is in force. */
+	store_freeze(duo.nodes[DUO_A].store);
+	CHECK_EQ(content_limit_set(content, CONTENT_LIMIT_UPLOAD, 9 * BLAKE3_CHUNK_LEN, on_kept_err,
+				   &told_cnt),
+		 0);
+	CHECK_EQ(content_limit_reset(content, CONTENT_LIMIT_UPLOAD, on_kept_err, &told_cnt), 0);
+	for (unsigned i = 0; i < 50; i++)
+		(void)duo_turn(&duo);
+	CHECK_EQ(told_cnt, 3);
+	CHECK_EQ(kept_err, -EIO);
+	content_limit_show(content, CONTENT_LIMIT_UPLOAD, &view);
+	CHECK(view.is_kept);
+	CHECK_EQ(view.value, BLAKE3_CHUNK_LEN);
+	duo_fini(&duo);
+}
+
 static void test_limit_beyond_the_largest_is_refused(void)
 {
 	CHECK(duo_begin());
@@ -158,10 +201,10 @@ static void test_limit_beyond_the_largest_is_refused(void)
 		uint64_t max = content_limit_max((enum content_limit)i);
 
 		CHECK_EQ(content_limit_set(duo.nodes[DUO_A].content, (enum content_limit)i, max + 1,
-					   duo.now_ns, NULL, NULL),
+					   NULL, NULL),
 			 WEFT_ETOOLARGE);
 		CHECK_EQ(content_limit_set(duo.nodes[DUO_A].content, (enum content_limit)i, max,
-					   duo.now_ns, NULL, NULL),
+					   NULL, NULL),
 			 0);
 	}
 	duo_fini(&duo);
@@ -193,7 +236,7 @@ static void test_who_leaves_the_queue_leaves_nothing(void)
 
 	CHECK(duo_begin());
 	CHECK_EQ(content_limit_set(duo.nodes[DUO_A].content, CONTENT_LIMIT_UPLOAD, BLAKE3_CHUNK_LEN,
-				   duo.now_ns, NULL, NULL),
+				   NULL, NULL),
 		 0);
 	for (unsigned i = 0; i < 3; i++)
 		ask(&many[i], MESH_GET_CHUNK, big_id, i, 0);
@@ -255,6 +298,7 @@ int main(void)
 	RUN(test_failed_read_is_told_to_all_who_waited);
 	RUN(test_reader_that_leaves_reads_for_who_waits);
 	RUN(test_upload_limit_holds_and_is_kept);
+	RUN(test_a_limit_that_cannot_be_kept_is_not_in_force);
 	RUN(test_limit_beyond_the_largest_is_refused);
 	RUN(test_free_zone_is_not_limited);
 	RUN(test_who_leaves_the_queue_leaves_nothing);

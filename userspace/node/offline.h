@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_NODE_OFFLINE_H
+#define WEFT_NODE_OFFLINE_H
+
+struct node_config;
+
+/*
+ * What weftd does with a state folder that no daemon has open, told on
+ * standard output and error. Each returns the exit status.
+ */
+int offline_salvage(const struct node_config *config);
+int offline_restore(const struct node_config *config, const char *backup_dir);
+
+#endif
