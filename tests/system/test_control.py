@@ -284,7 +284,7 @@ def test_ctrl_c_cancels_an_import(lab):
 
 
 def branches_break(path):
-    """Of each branch page of a database file: makes it say that it has one key. How many."""
+    """Makes each branch page of a database file say that it has one key, in place. How many."""
     page, cnt = 4096, 0
     data = bytearray(path.read_bytes())
     for at in range(2 * page, len(data), page):
@@ -292,7 +292,8 @@ def branches_break(path):
         if flags == 1 and end > 18:
             struct.pack_into("<H", data, at + 12, 18)
             cnt += 1
-    path.write_bytes(data)
+    with open(path, "r+b") as file:
+        file.write(data)
     return cnt
 
 
@@ -300,14 +301,12 @@ def test_a_damaged_database_is_a_finding_and_kills_nobody(lab):
     a = lab.daemon("a").start()
     a.share(lab.folder("root", {f"{i}": i for i in range(200)}))
     check_eq(a.weft("store", "check").returncode, OK, "check of a sound store")
-    a.stop()
     if os.sysconf("SC_PAGESIZE") != 4096:
         raise Skip("the pages of the database have another size")
     check(branches_break(a.state / "db" / "data.mdb") > 0, "no branch page")
-    a.start()
     done = a.weft("store", "check")
     check_eq(done.returncode, NOT_VERIFIED, f"check of a damaged one: {done.stderr}")
-    check("database objects" in done.stderr and "move the folder db" in done.stderr, done.stderr)
+    check("database objects" in done.stderr and "weft store salvage" in done.stderr, done.stderr)
     check_eq(a.weft("status").returncode, OK, "the daemon lives")
 
 
@@ -320,8 +319,8 @@ def test_a_start_on_a_damaged_database_is_refused_with_the_way_out(lab):
         raise Skip("the pages of the database have another size")
     check(branches_break(a.state / "db" / "data.mdb") > 0, "no branch page")
     done = subprocess.run(a.command(), capture_output=True, text=True, timeout=DEADLINE_S, check=False)
-    check_eq(done.returncode, FAILED, f"start: {done.stderr}")
-    check("move its folder db away" in done.stderr, done.stderr)
+    check_eq(done.returncode, NOT_VERIFIED, f"start: {done.stderr}")
+    check("weft store salvage" in done.stderr, done.stderr)
 
 
 def clients_of(daemon):

@@ -178,6 +178,9 @@ int run_seed_top(struct invocation *inv);
 int run_share_items(struct invocation *inv);
 int run_gc_run(struct invocation *inv);
 int run_store_check(struct invocation *inv);
+int run_store_salvage(struct invocation *inv);
+int run_backup_create(struct invocation *inv);
+int run_backup_restore(struct invocation *inv);
 int run_help(struct invocation *inv);
 int run_completion(struct invocation *inv);
 

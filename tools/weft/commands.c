@@ -363,6 +363,22 @@ const struct command commands[] = {
 	"Ends with 7 when something is bad and was not repaired.",
 	"weft store check --repair", run_store_check, 0, 0,
 	{ { "repair", NULL, "drop or rebuild what can be derived" } } },
+{ "store", "salvage", "", "keep all that is sound of a damaged store; weftd must not run",
+	"Makes new databases of the rows whose checks match and puts them in the place of the\n"
+	"damaged ones, which stay beside them as db.old1. Says what it left out.",
+	"weft store salvage", run_store_salvage, 0, 0,
+	{ { "state", "DIR", "the state folder; default: what weftd has" },
+	  { "config", "FILE", "weftd's configuration" } } },
+{ "backup", "create", "DIR", "copy what the node has stored, and its key, into a new folder",
+	"The node goes on meanwhile. Files that are shared in place are not copied. Keep the\n"
+	"folder as safe as the key.",
+	"weft backup create /srv/weft-backup", run_backup_create, 1, 1, { { 0 } } },
+{ "backup", "restore", "DIR", "put a backup in the place of what is stored; weftd must not run",
+	"The backup is checked whole before. What was stored stays beside it as db.old1 and\n"
+	"segments.old1; a key that is there stays.",
+	"weft backup restore /srv/weft-backup", run_backup_restore, 1, 1,
+	{ { "state", "DIR", "the state folder; default: what weftd has" },
+	  { "config", "FILE", "weftd's configuration" } } },
 { "daemon", "reload", "", "read the configuration again, as SIGHUP does", NULL,
 	"weft daemon reload", run_daemon_reload, 0, 0, { { 0 } } },
 { "daemon", "stop", "", "drain and end the daemon, as SIGTERM does", NULL,

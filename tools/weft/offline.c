@@ -23,9 +23,7 @@ static bool backup_reply(void *arg, json_t *reply, bool is_last)
 int run_backup_create(struct invocation *inv)
 {
 	char path[PATH_MAX];
-	struct client_call call = {.method = "BackupStore",
-				   .is_long = true,
-				   .reply = backup_reply};
+	struct client_call call = {.method = "BackupStore", .is_long = true, .reply = backup_reply};
 
 	if (!path_absolute(inv->args[0], path)) {
 		fprintf(stderr, "weft: %s: no such place\n", inv->args[0]);

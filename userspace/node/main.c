@@ -28,6 +28,7 @@
 #include "node/memory.h"
 #include "node/node.h"
 #include "node/notify.h"
+#include "node/offline.h"
 #include "node/user.h"
 #include "node/version.h"
 #include "node/config/options.h"
@@ -82,8 +83,8 @@ static const char *start_advice(int err, const char *what)
 	case WEFT_ENEWER:
 		return "; use that version, or another folder with --state";
 	case WEFT_EDAMAGED:
-		return "; move its folder db away, start again and run weft store check "
-		       "--repair: key and blobs are kept, shares are added again";
+		return "; weft backup restore DIR puts a backup in its place, weft store salvage "
+		       "keeps all of it that is sound";
 	case WEFT_ESEALED:
 		return "; start with the node.key that was there when they were made; without it, "
 		       "move "
@@ -97,6 +98,14 @@ static const char *start_advice(int err, const char *what)
 	default:
 		return "";
 	}
+}
+
+/* The service manager starts again what failed, but not what would fail again (weftd.service). */
+static int exit_of(int err)
+{
+	bool is_refused = err == WEFT_EDAMAGED || err == WEFT_ENEWER || err == WEFT_ESEALED;
+
+	return is_refused ? OPTIONS_EXIT_STORE : EXIT_FAILED;
 }
 
 static void reload_changed(void *arg, const struct config_change *change)
@@ -292,6 +301,7 @@ static int daemon_start(const struct node_config *config)
 	err = node_new(&params, &daemon.node, what);
 	if (err < 0) {
 		log_error("%s: %s%s", what, weft_err_text(err), start_advice(err, what));
+		status = exit_of(err);
 		goto free_key;
 	}
 	status = daemon_run(&daemon, node_key_public(key));
@@ -347,6 +357,12 @@ int main(int argc, char **argv)
 		break;
 	case OPTIONS_CHECK:
 		printf("configuration is good\n");
+		break;
+	case OPTIONS_SALVAGE:
+		status = offline_salvage(config);
+		break;
+	case OPTIONS_RESTORE:
+		status = offline_restore(config, args.backup_dir);
 		break;
 	default:
 		status = daemon_start(config);

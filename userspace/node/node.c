@@ -31,10 +31,17 @@
 static int node_open_store(struct node *node, const struct node_params *params, char *what)
 {
 	struct store_config config = params->config->store;
+	char finding[STORE_FINDING_CAP] = "";
+	int err;
 
-	snprintf(what, NODE_WHAT_CAP, "state directory %s", config.dir);
 	config.is_inline = params->is_simulated;
-	return store_open(&config, &node->store);
+	config.finding = finding;
+	err = store_open(&config, &node->store);
+	if (err == WEFT_EDAMAGED && finding[0])
+		snprintf(what, NODE_WHAT_CAP, "state directory %.80s: %s", config.dir, finding);
+	else
+		snprintf(what, NODE_WHAT_CAP, "state directory %s", config.dir);
+	return err;
 }
 
 /* Simulated time carries its own wall clock. */

@@ -77,7 +77,7 @@ struct node {
 	uint64_t progress_told_ns[NODE_PROGRESS_SLOTS]; /* by get id, for events */
 	bool is_stopping;
 	int failure;	  /* why it stops by itself; 0: it was told to */
-	bool is_checking; /* a CheckStore runs */
+	bool is_checking; /* a CheckStore or a BackupStore runs */
 };
 
 /* node.c: the wall clock, or simulated time's own. Microseconds since 1970. */

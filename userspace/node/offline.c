@@ -18,7 +18,7 @@ static void finding_print(void *arg, const char *finding)
 
 static int failed(const char *dir, int err)
 {
-	const char *advice = err == WEFT_EBUSY	? "; stop the weftd that has it open"
+	const char *advice = err == WEFT_EBUSY	  ? "; stop the weftd that has it open"
 			     : err == WEFT_ENEWER ? "; use that version"
 						  : "";
 

@@ -14,9 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PATH_CAP     4096
-#define STAGE_NAME   "restore"
-#define COPY_LEN     (1u << 20)
+#define PATH_CAP      4096
+#define STAGE_NAME    "restore"
+#define COPY_LEN      (1u << 20)
 #define FILE_NAME_CAP 40
 
 /* --- copying --- */
@@ -177,7 +177,9 @@ static void stage_clear(int state_fd)
 	(void)unlinkat(state_fd, STAGE_NAME "/db", AT_REMOVEDIR);
 	removing.from_fd = dir_open_at(state_fd, STAGE_NAME "/segments");
 	if (removing.from_fd >= 0) {
-		(void)segments_each(removing.from_fd, segment_copy, &removing);
+		/* What stays fails the next restore, which then says so. */
+		if (segments_each(removing.from_fd, segment_copy, &removing) < 0)
+			removing.err = -EIO;
 		close(removing.from_fd);
 	}
 	(void)unlinkat(state_fd, STAGE_NAME "/segments", AT_REMOVEDIR);

@@ -386,7 +386,7 @@ static int compact_next(struct store *store, uint32_t after, struct segment_row 
 	return err;
 }
 
-int64_t store_compact(struct store *store)
+static int64_t compact_run(struct store *store)
 {
 	struct segment_row row = {0};
 	int64_t freed_len = 0;
@@ -404,4 +404,14 @@ int64_t store_compact(struct store *store)
 		freed_len += (int64_t)(row.len - row.live_len);
 	}
 	return err < 0 && err != WEFT_EABSENT ? err : freed_len;
+}
+
+int64_t store_compact(struct store *store)
+{
+	int64_t freed_len;
+
+	pthread_mutex_lock(&store->move_lock);
+	freed_len = compact_run(store);
+	pthread_mutex_unlock(&store->move_lock);
+	return freed_len;
 }

@@ -84,6 +84,19 @@ static int segment_account(struct store *store, MDB_txn *txn, const struct segme
 	return env_put(&store->env, txn, ENV_SEGMENTS, key, sizeof(key), value, sizeof(value));
 }
 
+int segment_account_file(struct store *store, MDB_txn *txn, uint32_t number)
+{
+	struct segment_place place = {.segment = number};
+	uint64_t file_len;
+	int err = segment_file_len(store->segments.dir_fd, number, &file_len);
+
+	if (err < 0 || file_len < SEGMENT_RECORD_ALIGN)
+		return err == WEFT_EABSENT ? 0 : err;
+	/* As a record would that ends there, at the next place where one may begin. */
+	place.off = (file_len - 1) / SEGMENT_RECORD_ALIGN * SEGMENT_RECORD_ALIGN;
+	return segment_account(store, txn, &place, 0);
+}
+
 static int blob_index(struct store *store, MDB_txn *txn, const uint8_t *id,
 		      const struct segment_place *place)
 {

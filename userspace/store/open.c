@@ -17,15 +17,15 @@
 #include "base/ring.h"
 
 /* The descriptor of flock belongs to this open, so a second one here is refused as well. */
-static int dir_lock(struct store *store)
+int state_lock(const char *dir, int *io_dir_fd, int *io_lock_fd)
 {
-	store->dir_fd = open(store->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (store->dir_fd < 0)
+	*io_dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*io_dir_fd < 0)
 		return -errno;
-	store->lock_fd = openat(store->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (store->lock_fd < 0)
+	*io_lock_fd = openat(*io_dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (*io_lock_fd < 0)
 		return -errno;
-	if (flock(store->lock_fd, LOCK_EX | LOCK_NB) < 0)
+	if (flock(*io_lock_fd, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? WEFT_EBUSY : -errno;
 	return 0;
 }
@@ -136,7 +136,7 @@ static int store_setup(struct store *store)
 
 	if (mkdir(store->dir, 0700) < 0 && errno != EEXIST)
 		return -errno;
-	err = dir_lock(store);
+	err = state_lock(store->dir, &store->dir_fd, &store->lock_fd);
 	if (err == 0)
 		err = env_open(&store->env, config, store->dir_fd, &env_schema_current);
 	if (err == 0)
@@ -171,6 +171,7 @@ static void store_destroy(struct store *store)
 		close(store->lock_fd);
 	if (store->dir_fd >= 0)
 		close(store->dir_fd);
+	pthread_mutex_destroy(&store->move_lock);
 	pthread_mutex_destroy(&store->write_lock);
 	free(store->dir);
 	free(store);
@@ -189,6 +190,8 @@ int store_open(const struct store_config *config, struct store **out_store)
 	store->inline_last = &store->inline_first;
 	store->dir = strdup(config->dir);
 	err = -pthread_mutex_init(&store->write_lock, NULL);
+	if (err == 0)
+		err = -pthread_mutex_init(&store->move_lock, NULL);
 	if (!store->dir) {
 		free(store);
 		return -ENOMEM;

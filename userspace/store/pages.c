@@ -699,8 +699,14 @@ int pages_lost(struct pages *pages, pages_row_fn fn, void *arg)
 {
 	static const struct tree_head any = {.depth = 1};
 	struct walk walk = {.pages = pages, .name = "lost", .head = &any, .fn = fn, .arg = arg};
-	int err = free_walk(pages);
+	int err;
 
+	/* Where it is not sound, what looks lost may be free: rows of the past. */
+	pages->config.is_salvaging = false;
+	err = free_walk(pages);
+	pages->config.is_salvaging = true;
+	if (err == WEFT_EDAMAGED)
+		return damage_pass(pages, err);
 	for (uint64_t number = META_CNT; number < pages->page_cnt && err == 0; number++) {
 		if (mark_is_set(pages, number))
 			continue;

@@ -18,12 +18,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PATH_CAP      4096
-#define SALVAGE_NAME  "salvage"
-#define TXN_ROW_MAX   5000u /* LMDB keeps the dirty pages of a commit in memory */
-#define ASIDE_MAX     1000u
-#define FINDING_CAP   200
-#define REPORTED_MAX  50u /* a line for each would say no more than their count */
+#define PATH_CAP     4096
+#define SALVAGE_NAME "salvage"
+#define TXN_ROW_MAX  5000u /* LMDB keeps the dirty pages of a commit in memory */
+#define ASIDE_MAX    1000u
+#define FINDING_CAP  200
+#define REPORTED_MAX 50u /* a line for each would say no more than their count */
 
 struct salvage {
 	struct store *store; /* only its env and config are used: the new databases */

@@ -134,7 +134,7 @@ static int segment_open(int dir_fd, uint32_t number, int flags)
 	return fd < 0 ? (errno == ENOENT ? WEFT_EABSENT : -errno) : fd;
 }
 
-static int segment_len(int dir_fd, uint32_t number, uint64_t *out_len)
+int segment_file_len(int dir_fd, uint32_t number, uint64_t *out_len)
 {
 	char name[SEGMENT_NAME_CAP];
 	struct stat st;
@@ -187,7 +187,7 @@ int segments_open(struct segments *s, int state_fd, uint64_t len_max, uint32_t d
 		return -errno;
 	if (durable == 0)
 		return 0;
-	err = segment_len(s->dir_fd, durable, &file_len);
+	err = segment_file_len(s->dir_fd, durable, &file_len);
 	if (err == 0 && file_len > durable_len)
 		err = segment_cut(s->dir_fd, durable, durable_len);
 	else if (err == WEFT_EABSENT || (err == 0 && file_len < durable_len)) {
@@ -426,7 +426,7 @@ int segment_scan(int dir_fd, uint32_t number,
 	uint64_t file_len = 0, off = 0;
 	int fd, err;
 
-	err = segment_len(dir_fd, number, &file_len);
+	err = segment_file_len(dir_fd, number, &file_len);
 	if (err < 0)
 		return err == WEFT_EABSENT ? 0 : err;
 	fd = segment_open(dir_fd, number, O_RDONLY);

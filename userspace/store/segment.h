@@ -79,6 +79,9 @@ void segments_keep(struct segments *s);
  */
 void segments_undo(struct segments *s);
 void segments_trim(struct segments *s);
+/* segment_file_len: 0, WEFT_EABSENT or -errno. */
+WEFT_MUST_CHECK
+int segment_file_len(int dir_fd, uint32_t number, uint64_t *out_len);
 /* segments_remove unlinks a sealed segment. 0 or -errno. */
 WEFT_MUST_CHECK
 int segments_remove(struct segments *s, uint32_t number);

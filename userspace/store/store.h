@@ -196,6 +196,46 @@ struct store_check_result {
 WEFT_MUST_CHECK
 int store_check(struct store *store, bool repair, void (*report)(void *arg, const char *finding),
 		void *arg, struct store_check_result *out_result);
+/*
+ * store_salvage makes a sound store of the damaged one under dir, which
+ * nobody has open: rows whose checks match go into new databases; the old
+ * ones are renamed. report is called for what is lost, at most 50 times.
+ * 0, WEFT_EBUSY, WEFT_ENEWER or -errno, and nothing was renamed then.
+ * Blocks: offline.
+ */
+#define STORE_ASIDE_CAP 40
+struct store_salvage_result {
+	uint64_t row_cnt;	     /* copied */
+	uint64_t row_found_cnt;	     /* of them: a damaged page led to them */
+	uint64_t row_bad_cnt;	     /* left out: their checks do not match */
+	uint64_t page_bad_cnt;	     /* and what was on these pages */
+	bool has_lost_blobs;	     /* store_check with repair may index more of them again */
+	char aside[STORE_ASIDE_CAP]; /* in dir: the old databases */
+};
+WEFT_MUST_CHECK
+int store_salvage(const char *dir, void (*report)(void *arg, const char *finding), void *arg,
+		  struct store_salvage_result *out_result);
+/*
+ * store_backup copies what is stored at one commit into the folder to,
+ * which it makes, and extra_file of the state directory, if that is there.
+ * 0, WEFT_EDAMAGED (nothing was made), -EEXIST, -errno. Blocks: in a job.
+ */
+WEFT_MUST_CHECK
+int store_backup(struct store *store, const char *to, const char *extra_file);
+/*
+ * store_restore puts a backup in the place of what is stored under dir,
+ * which nobody has open: first it is copied there and checked whole. What
+ * was stored is renamed; extra_file comes back where there is none.
+ * 0, WEFT_EBUSY, WEFT_EDAMAGED (of the backup), WEFT_ENEWER, -errno.
+ */
+struct store_restore_result {
+	char aside[STORE_ASIDE_CAP]; /* in dir: the databases of before; empty: none */
+	bool is_of_backup;	     /* an error is the backup's */
+};
+WEFT_MUST_CHECK
+int store_restore(const char *from, const char *dir, const char *extra_file,
+		  void (*report)(void *arg, const char *finding), void *arg,
+		  struct store_restore_result *out_result);
 /* store_compact rewrites segments with dead bytes; returns bytes freed or an error. Blocks. */
 WEFT_MUST_CHECK
 int64_t store_compact(struct store *store);

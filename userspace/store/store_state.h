@@ -59,6 +59,7 @@ struct store {
 	struct env env;
 	struct segments segments;
 	pthread_mutex_t write_lock;
+	pthread_mutex_t move_lock; /* compaction, or a copy of segments; before write_lock */
 
 	struct ring *waiting;  /* batches: worker -> store thread */
 	struct ring *finished; /* batches: store thread -> worker */
@@ -74,6 +75,16 @@ struct store {
 	unsigned in_flight; /* submitted and not reaped */
 	struct store_stats stats;
 };
+
+/*
+ * state_lock opens a state directory and takes it for this process: 0,
+ * WEFT_EBUSY or -errno; the caller closes what is not -1.
+ */
+WEFT_MUST_CHECK
+int state_lock(const char *dir, int *io_dir_fd, int *io_lock_fd);
+/* store_aside renames name in the state directory to one that is free: 0 or -errno. */
+WEFT_MUST_CHECK
+int store_aside(int state_fd, const char *name, char aside[static STORE_ASIDE_CAP]);
 
 /* thread_start makes rings, eventfds and the thread; thread_stop lets it finish. */
 WEFT_MUST_CHECK
@@ -133,6 +144,10 @@ int blob_adopt(struct store *store, MDB_txn *txn, const uint8_t id[static 32],
 WEFT_MUST_CHECK
 int blob_place(struct store *store, MDB_txn *txn, const uint8_t id[static 32],
 	       struct segment_place *out_place);
+
+/* segment_account_file: the account of a segment covers its file, if there is one. */
+WEFT_MUST_CHECK
+int segment_account_file(struct store *store, MDB_txn *txn, uint32_t number);
 
 #define BLOB_PLACE_LEN	20 /* segment u32be, offset u64be, length u64be */
 #define SEGMENT_KEY_LEN 4

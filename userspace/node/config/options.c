@@ -39,6 +39,10 @@ static const struct option_row {
 	 OPTIONS_PRINT},
 	{"print-reference", NULL, NULL, NULL, "print every key in roff, and exit",
 	 OPTIONS_REFERENCE},
+	{"salvage", NULL, NULL, NULL, "make a sound store of a damaged one, and exit",
+	 OPTIONS_SALVAGE},
+	{"restore", "DIR", NULL, NULL, "put a backup in the place of what is stored, and exit",
+	 OPTIONS_RESTORE},
 	{"help", NULL, NULL, NULL, "print this, and exit", OPTIONS_RUN},
 	{"version", NULL, NULL, NULL, "print the version, and exit", OPTIONS_VERSION},
 	{"json", NULL, NULL, NULL, "with --version: also the versions of linked libraries",
@@ -146,6 +150,9 @@ int options_read(int argc, char **argv, struct daemon_options *args)
 			args->is_json = true;
 		} else if (strcmp(option->name, "config") == 0) {
 			args->config_file = optarg;
+		} else if (option->mode == OPTIONS_RESTORE) {
+			args->mode = option->mode;
+			args->backup_dir = optarg;
 		} else if (option->arg || option->key) {
 			if (override_add(args, option, option->arg ? optarg : "yes") != 0)
 				return OPTIONS_EXIT_USAGE;

@@ -14,15 +14,20 @@ enum options_mode {
 	OPTIONS_PRINT,
 	OPTIONS_REFERENCE,
 	OPTIONS_VERSION,
+	OPTIONS_SALVAGE,
+	OPTIONS_RESTORE,
 };
 
 #define OPTIONS_OVERRIDE_CAP 64
 #define OPTIONS_EXIT_USAGE   2 /* also of a configuration with a fault */
+/* What is stored is refused: damaged, of a newer version, sealed by another key. No restart helps. */
+#define OPTIONS_EXIT_STORE 7
 
 struct daemon_options {
 	enum options_mode mode;
 	bool is_json;		 /* of the version */
 	const char *config_file; /* NULL: not given */
+	const char *backup_dir;	 /* of OPTIONS_RESTORE */
 	struct config_override overrides[OPTIONS_OVERRIDE_CAP];
 	unsigned override_cnt;
 	char texts[OPTIONS_OVERRIDE_CAP][PATH_MAX]; /* what overrides point to */

@@ -141,9 +141,8 @@ static void checking_fail(const struct checking *checking)
 
 	if (checking->err == WEFT_EDAMAGED && last)
 		control_fail(checking->call, checking->err, "store", last,
-			     "stop weftd, move the folder db of its state folder away, start it "
-			     "again and run weft store check --repair: key and blobs are kept, "
-			     "shares are added again");
+			     "stop weftd; weft backup restore DIR then puts a backup in its place, "
+			     "weft store salvage keeps all of it that is sound");
 	else
 		control_fail(checking->call, checking->err, "store", weft_err_text(checking->err),
 			     "see the daemon's log");

@@ -91,6 +91,8 @@ method_fn method_call_service;
 method_fn method_open_service_stream;
 /* drops.c */
 method_fn method_list_drops, method_list_drop_sources;
+/* backup.c */
+method_fn method_backup_store;
 /* daemon.c */
 method_fn method_watch_events, method_show_config, method_check_store, method_reload,
 	method_shutdown;

@@ -86,6 +86,7 @@ const struct control_method node_methods[] = {
 	{"PlanGc", CONTROL_VIEW, method_plan_gc},
 	{"RunGc", CONTROL_ADMIN, method_run_gc},
 	{"CheckStore", CONTROL_ADMIN, method_check_store},
+	{"BackupStore", CONTROL_ADMIN, method_backup_store},
 	{"PlanXdp", CONTROL_VIEW, method_plan_xdp},
 	{"AttachXdp", CONTROL_ADMIN, method_attach_xdp},
 	{"KeepXdp", CONTROL_ADMIN, method_keep_xdp},
