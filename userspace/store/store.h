@@ -84,7 +84,12 @@ void store_freeze(struct store *store);
 /* store_crash closes as kill -9 would: what is not durable is gone. Simulator only. */
 void store_crash(struct store *store);
 
-/* The newest schema this program writes. */
+/*
+ * The newest schema this program writes. It moves with what is stored, not
+ * with how: a database, or a row that refers to blobs, that an older
+ * program does not know makes a new one, for that program's sweep would
+ * delete what it sees no use for. tests/states keeps a state of each.
+ */
 #define STORE_SCHEMA_VERSION 6
 
 /*
