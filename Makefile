@@ -29,7 +29,7 @@ MAKEFLAGS += --no-builtin-rules
 .SECONDARY:
 .DELETE_ON_ERROR:
 
-.PHONY: all check test demo lab bench fuzz cov tidy format install uninstall clean help
+.PHONY: all check check-user test demo lab bench fuzz cov tidy format install uninstall clean help
 all:
 
 # Where the host lacks a package of tools/packages, make enters the private root
@@ -65,6 +65,7 @@ help:
 	@echo 'lab        what tools/lab needs to make networks of namespaces, and pktgen'
 	@echo 'check      the tree'"'"'s rules, unit, simulator, corpus replay, system tests'
 	@echo '           T=NAME one group or test: T=codec, T=system, T=layers'
+	@echo 'check-user the system tests once more as an ordinary user, where root runs make'
 	@echo 'test       the part of check that needs neither root nor tools'
 	@echo 'bench      all measurements; B=hash one of them'
 	@echo 'fuzz       libFuzzer on every target; T=cbor one of them, TIME=60 seconds each'

@@ -62,6 +62,7 @@ def test_others_are_found_and_the_first_source_may_die(lab_):
 
 def test_a_full_disk_is_said_before_anything_is_fetched_and_resumed_from(lab_):
     """n2's target is a filesystem of 8 MiB, which then grows."""
+    lab.need_root()
     target = lab_.dir / "small"
     target.mkdir()
     # Before n2 begins: each namespace's processes see the mounts there were then.

@@ -11,8 +11,9 @@ SYSTEM_C := $(patsubst %.c,$(B_DIR)/%,$(wildcard tests/system/test_*.c))
 BPF_TESTS := $(patsubst %.c,$(B_DIR)/%,$(wildcard tests/bpf/test_*.c))
 SUPPORT_OBJS := $(patsubst %.c,$(B_DIR)/%.o,$(wildcard tests/support/*.c))
 
-# T=codec keeps the tests with a path part codec, codec.*, test_codec or fuzz_codec.
-matches = $(filter $(T) test_$(T) fuzz_$(T) check-$(T),$(subst /, ,$(basename $(1))))
+# T=codec keeps the tests with a path part codec, codec.*, test_codec or fuzz_codec; a path,
+# as a failure prints it, that one.
+matches = $(filter $(T),$(1))$(filter $(T) test_$(T) fuzz_$(T) check-$(T),$(subst /, ,$(basename $(1))))
 pick = $(if $(T),$(foreach t,$(1),$(if $(call matches,$(t)),$(t))),$(1))
 
 TEST_ENV = WEFTD=$(abspath $(B_DIR)/weftd) WEFT=$(abspath $(B_DIR)/weft) BUILD=$(abspath $(B_DIR))
@@ -86,6 +87,17 @@ check: $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) all $(if $(call pick,tests/system/tes
 	$(Q)$(RUN_TESTS) $(call pick,$(CHECKS)) $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) \
 		$(call pick,$(SYSTEM))
 
+# What root's namespaces hide: the system tests by nobody, who skips what needs root.
+NOBODY := setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all
+check-user: all
+	$(Q)if [ "$$(id -u)" != 0 ]; then \
+		echo 'check-user: make check was an ordinary user'"'"'s already'; \
+	elif ! $(NOBODY) test -r $(B_DIR)/weftd; then \
+		echo 'check-user: skipped: an ordinary user may not read $(CURDIR)'; \
+	else \
+		$(NOBODY) env CI= HOME=/nonexistent XDG_CACHE_HOME=/nonexistent $(RUN_TESTS) $(call pick,$(SYSTEM)); \
+	fi
+
 fuzz:
 	+$(Q)$(MAKE) FUZZING=1 fuzz-run
 .PHONY: fuzz-run
@@ -134,8 +146,10 @@ $(RPC_GRPC): bench/rpc_grpc.cc bench/rpc.proto $(B_DIR)/bench/support/latencies.
 	$(Q)g++ -std=c++17 -O2 -g -Wall -Wextra -I$(@D) -Ibench -o $@ $< $(@D)/rpc.pb.cc \
 		$(@D)/rpc.grpc.pb.cc $(filter %.o,$^) $$(pkg-config --cflags --libs grpc++ protobuf)
 
+BENCHES_PICKED = $(if $(B),$(filter %/$(B) %/$(B).sh %/$(B).py,$(BENCHES)),$(BENCHES))
 bench: all lab $(BENCH_PROGRAMS) $(if $(filter-out rpc,$(B)),,$(RPC_GRPC))
-	$(Q)set -e; for bench in $(if $(B),$(filter %/$(B) %/$(B).sh %/$(B).py,$(BENCHES)),$(BENCHES)); do \
+	$(Q)$(if $(BENCHES_PICKED),,echo 'bench: there is no B=$(B); there are: $(sort $(basename $(notdir $(BENCHES))))'; exit 1)
+	$(Q)set -e; for bench in $(BENCHES_PICKED); do \
 		echo "# $$bench"; $(TEST_ENV) $$bench; done
 
 -include $(BENCH_PROGRAMS:=.d) $(BENCH_SUPPORT:.o=.d)
