@@ -201,6 +201,25 @@ int run_service_withdraw(struct invocation *inv)
 	return client_show(inv, "WithdrawService", parameters, NULL);
 }
 
+static void print_reset(const struct invocation *inv, const json_t *reply)
+{
+	uint64_t cnt = field_uint(reply, "closed");
+
+	if (inv->has_terminal_out && !cnt)
+		printf("nothing was held against it\n");
+	else if (inv->has_terminal_out)
+		printf("it is called again: failures were held against it in %" PRIu64 " place%s\n",
+		       cnt, cnt == 1 ? "" : "s");
+	else
+		printf("%" PRIu64 "\n", cnt);
+}
+
+int run_service_reset(struct invocation *inv)
+{
+	return client_show(inv, "ResetService", json_pack("{s:s}", "name", inv->args[0]),
+			   print_reset);
+}
+
 /* --- find, list, limits --- */
 
 static void print_hidden(const struct invocation *inv, const json_t *hidden)

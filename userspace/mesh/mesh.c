@@ -277,6 +277,12 @@ uint64_t mesh_wall_now_s(const struct mesh *mesh)
 	return mesh->wall_s + (mesh->now_ns - mesh->wall_at_ns) / NS_PER_S;
 }
 
+/* Not all at once: each comes at a moment of its own in the second half. */
+static uint64_t spread(const struct mesh_session *session, uint64_t not_before_ms)
+{
+	return not_before_ms - not_before_ms / 2 * session->key[0] / UINT8_MAX;
+}
+
 void mesh_goodbye(struct mesh *mesh, unsigned reason, uint64_t not_before_ms, uint64_t now_ns)
 {
 	struct mesh_session *session = NULL;
@@ -287,7 +293,7 @@ void mesh_goodbye(struct mesh *mesh, unsigned reason, uint64_t not_before_ms, ui
 	while ((dial = pool_next(&mesh->dials, NULL)))
 		mesh_dial_fail(dial, WEFT_ECLOSED);
 	while ((session = pool_next(&mesh->sessions, session))) {
-		mesh_session_leave(session, reason, not_before_ms);
+		mesh_session_leave(session, reason, spread(session, not_before_ms));
 		if (!session->peer)
 			continue;
 		session->peer->record.last_seen_s = mesh_wall_now_s(mesh);

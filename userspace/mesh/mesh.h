@@ -149,7 +149,10 @@ void mesh_configure(struct mesh *mesh, const struct mesh_config *config);
 unsigned mesh_expel(struct mesh *mesh, uint64_t now_ns);
 /* mesh_set_wall: the wall clock jumped or drifted; now_ns is wall_s. */
 void mesh_set_wall(struct mesh *mesh, uint64_t wall_s, uint64_t now_ns);
-/* mesh_goodbye tells every peer why and when to come back, and closes; for shut-down. */
+/*
+ * mesh_goodbye tells every peer why and when to come back, spread over the second half of
+ * not_before_ms, and closes; for shut-down.
+ */
 void mesh_goodbye(struct mesh *mesh, unsigned reason, uint64_t not_before_ms, uint64_t now_ns);
 /*
  * mesh_connect: `peer connect`; done is told the outcome, never inside the

@@ -193,7 +193,7 @@ void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
 	json_t *fields;
 
 	if (is_up)
-		fabric_session_up(node->fabric, node->home.now_ns);
+		fabric_session_up(node->fabric, peer->key, node->home.now_ns);
 	sharing_session_changed(node->sharing, peer->key, is_up, node->home.now_ns);
 	if (!node->control)
 		return;

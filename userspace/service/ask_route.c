@@ -11,8 +11,8 @@
 #include "service/ask.h"
 #include "service/service_state.h"
 
-/* How long one of several providers may take to be reached. */
-#define REACH_NS (5 * NS_PER_S)
+/* How long one of several providers may take to be reached, before the next is asked. */
+#define REACH_NS (450 * NS_PER_MS)
 
 static void ask_open(struct service_ask *ask, uint64_t now_ns);
 
@@ -45,6 +45,11 @@ void service_ask_note(struct service_ask *ask, enum service_verdict verdict, uin
 {
 	struct service *service = ask->service;
 	const struct service_provider *provider = service_ask_provider(ask);
+	const struct service_circuit_end end = {
+		.is_probe = ask->is_probe,
+		.is_failure = verdict == SERVICE_VERDICT_FAILED,
+		.began_ns = ask->sent_ns,
+	};
 	struct service_route *route;
 
 	if (!ask->is_passing)
@@ -54,8 +59,7 @@ void service_ask_note(struct service_ask *ask, enum service_verdict verdict, uin
 		service_circuit_forget(&route->circuit, ask->is_probe);
 	} else {
 		service_route_note(route, verdict, now_ns - ask->sent_ns);
-		if (service_circuit_note(&route->circuit, service_limits_of(service), ask->is_probe,
-					 verdict == SERVICE_VERDICT_FAILED, now_ns))
+		if (service_circuit_note(&route->circuit, service_limits_of(service), &end, now_ns))
 			service_tell(service,
 				     &(struct service_event){
 					     .kind = SERVICE_EVENT_CIRCUIT_AT_PEER,

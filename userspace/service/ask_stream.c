@@ -265,6 +265,9 @@ static void ask_ended(void *arg, const struct mesh_stream_end *end, uint64_t now
 		ask->is_touched = ask->is_touched || !end_is_unseen(end->err);
 		if (end_is_loss(end->err))
 			service_ask_doubt(ask);
+		/* That its node is away, or busy, or the way to it, says nothing of the service. */
+		if (end->err != WEFT_ETOOLARGE && end->err != WEFT_EMALFORMED)
+			service_ask_note(ask, SERVICE_VERDICT_NONE, now_ns);
 		service_ask_fail(ask,
 				 end->err == WEFT_ETOOLARGE ? SERVICE_PAYLOAD_TOO_LARGE
 							    : SERVICE_UNAVAILABLE,

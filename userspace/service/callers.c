@@ -269,6 +269,7 @@ static void admission_begin(struct service *service, struct service_admission *a
 		.pair = pair,
 		.offer = offer,
 		.is_probe = service_circuit_pass(&pair->circuit, service_limits_of(service)),
+		.began_ns = now_ns,
 	};
 }
 
@@ -324,14 +325,17 @@ void service_admission_end(struct service *service, struct service_admission *ad
 			   enum service_status status, uint64_t now_ns)
 {
 	struct service_caller_pair *pair = admission->pair;
+	const struct service_circuit_end end = {
+		.is_probe = admission->is_probe,
+		.is_failure = service_verdict_of(status) == SERVICE_VERDICT_FAILED,
+		.began_ns = admission->began_ns,
+	};
 
 	if (!pair)
 		return;
 	if (!ran)
 		service_circuit_forget(&pair->circuit, admission->is_probe);
-	else if (service_circuit_note(&pair->circuit, service_limits_of(service),
-				      admission->is_probe,
-				      service_verdict_of(status) == SERVICE_VERDICT_FAILED, now_ns))
+	else if (service_circuit_note(&pair->circuit, service_limits_of(service), &end, now_ns))
 		service_tell(service,
 			     &(struct service_event){
 				     .kind = SERVICE_EVENT_CIRCUIT_OPENED,

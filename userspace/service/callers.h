@@ -60,6 +60,7 @@ struct service_admission {
 	struct service_caller_pair *pair;
 	struct service_offer *offer;
 	bool is_probe;
+	uint64_t began_ns;
 	uint64_t work_spent;
 	size_t held_len;
 };

@@ -4,8 +4,18 @@
 #include "base/clock.h"
 #include "service/limits.h"
 
+/* What ends a program ends the calls that it has in hand within this time. */
+#define TOGETHER_NS (50 * NS_PER_MS)
 /* While the probe is under way, the others may ask again soon. */
 #define PROBE_WAIT_NS NS_PER_S
+
+/* fails_with: the call fails with the one that was counted last, as one. */
+static bool fails_with(const struct service_circuit *circuit, const struct service_circuit_end *end,
+		       uint64_t now_ns)
+{
+	return circuit->failure_cnt && end->began_ns < circuit->failed_ns &&
+	       now_ns - circuit->failed_ns < TOGETHER_NS;
+}
 
 static bool is_open(const struct service_circuit *circuit, const struct service_limits *limits)
 {
@@ -33,17 +43,18 @@ bool service_circuit_pass(struct service_circuit *circuit, const struct service_
 }
 
 bool service_circuit_note(struct service_circuit *circuit, const struct service_limits *limits,
-			  bool is_probe, bool is_failure, uint64_t now_ns)
+			  const struct service_circuit_end *end, uint64_t now_ns)
 {
-	service_circuit_forget(circuit, is_probe);
-	if (!is_failure) {
+	service_circuit_forget(circuit, end->is_probe);
+	if (!end->is_failure) {
 		circuit->failure_cnt = 0;
 		return false;
 	}
 	/* Those that passed before it opened fail late: they do not prolong the rest. */
-	if (is_open(circuit, limits) && !is_probe)
+	if (!end->is_probe && (is_open(circuit, limits) || fails_with(circuit, end, now_ns)))
 		return false;
 	circuit->failure_cnt++;
+	circuit->failed_ns = now_ns;
 	if (!is_open(circuit, limits))
 		return false;
 	circuit->rests_until_ns = now_ns + limits->circuit_rest_ns;
@@ -54,4 +65,9 @@ void service_circuit_forget(struct service_circuit *circuit, bool is_probe)
 {
 	if (is_probe)
 		circuit->is_probing = false;
+}
+
+void service_circuit_close(struct service_circuit *circuit)
+{
+	*circuit = (struct service_circuit){0};
 }

@@ -236,6 +236,9 @@ void service_set_ready(struct service_offer *offer, bool is_ready, uint64_t now_
 	if (offer->is_ready == is_ready)
 		return;
 	offer->is_ready = is_ready;
+	/* What failed before was the program that is gone. */
+	if (is_ready)
+		(void)service_offer_close_circuits(offer);
 	offer_tell(offer, is_ready, now_ns);
 }
 

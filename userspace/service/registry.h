@@ -28,6 +28,9 @@ struct service_offer {
 	struct service_counts counts;
 };
 
+/* service_offer_close_circuits lets all callers of it in again; returns how many were kept out or counted. */
+unsigned service_offer_close_circuits(struct service_offer *offer);
+
 struct service_registry {
 	struct pool offers;
 	struct map by_id; /* the first of an id */

@@ -109,6 +109,14 @@ void service_free(struct service *service);
 void service_configure(struct service *service, const struct service_config *config);
 
 /*
+ * service_peer_returned: a session with the node of key is there anew; calls of ours pass to its
+ * services again, whatever failed before. service_reset does so for all services of a
+ * name, of others and of this node, and returns for how many it did something.
+ */
+void service_peer_returned(struct service *service, const uint8_t *key);
+unsigned service_reset(struct service *service, const char *name);
+
+/*
  * service_health: how well the service of descriptor answers calls of ours, 0 to 100, 50 when
  * there were none; 0 while it rests. For the directory, which orders by it.
  */

@@ -459,7 +459,10 @@ static void test_goodbye_is_told_and_honoured(void)
 	pair_net_run(&rig.net, PAIR_S);
 	CHECK_EQ(ask.reply_cnt, 1);
 	CHECK_EQ(ask.reply.err, WEFT_EREFUSED);
-	CHECK_EQ(ask.reply.not_before_ns, said_at_ns + rig.net.delay_ns + 60 * PAIR_S);
+	/* In the second half of the minute: not everybody comes at once. */
+	said_at_ns += rig.net.delay_ns;
+	CHECK(ask.reply.not_before_ns >= said_at_ns + 30 * PAIR_S &&
+	      ask.reply.not_before_ns <= said_at_ns + 60 * PAIR_S);
 	CHECK_EQ(rig.nodes[0].end->dial_cnt, 1);
 	rig_ask_fini(&ask);
 	pair_net_run(&rig.net, 60 * PAIR_S);
@@ -508,7 +511,7 @@ static void test_goodbye_to_a_deaf_peer_ends_by_closing(void)
 	CHECK_EQ(frame.type, MESH_GOODBYE);
 	CHECK_EQ(mesh_bye_parse(payload, frame.payload_len, &bye), 0);
 	CHECK_EQ(bye.reason, MESH_BYE_SHUTDOWN);
-	CHECK_EQ(bye.not_before_ms, 5000);
+	CHECK(bye.not_before_ms >= 2500 && bye.not_before_ms <= 5000);
 	pair_net_run(&rig.net, 200 * PAIR_MS);
 	CHECK(!raw.conn);
 	CHECK_EQ(raw.close.code, MESH_BYE_SHUTDOWN);

@@ -87,6 +87,39 @@ static struct service_limits defaults(void)
 	return limits;
 }
 
+/* note of a call that began and ended at now_ns. */
+static bool note(struct service_circuit *circuit, const struct service_limits *limits,
+		 bool is_probe, bool is_failure, uint64_t now_ns)
+{
+	const struct service_circuit_end end = {is_probe, is_failure, now_ns};
+
+	return service_circuit_note(circuit, limits, &end, now_ns);
+}
+
+static void test_calls_that_fail_together_are_one_failure(void)
+{
+	struct service_limits limits = defaults();
+	struct service_circuit circuit = {.failure_cnt = 0};
+	uint64_t wait_ns;
+
+	/* Six in hand when their program dies, five times: the fifth opens it. */
+	for (unsigned crash = 1; crash <= 5; crash++) {
+		CHECK(service_circuit_admits(&circuit, &limits, crash * S, &wait_ns));
+		for (unsigned i = 0; i < 6; i++) {
+			const struct service_circuit_end end = {false, true, crash * S + i};
+
+			CHECK_EQ(service_circuit_note(&circuit, &limits, &end,
+						      crash * S + S / 2 + i),
+				 crash == 5 && i == 0);
+		}
+		CHECK_EQ(circuit.failure_cnt, crash);
+	}
+	CHECK(!service_circuit_admits(&circuit, &limits, 6 * S, &wait_ns));
+	service_circuit_close(&circuit);
+	CHECK(service_circuit_admits(&circuit, &limits, 6 * S, &wait_ns));
+	CHECK(!note(&circuit, &limits, false, true, 6 * S));
+}
+
 static void test_a_circuit_opens_at_the_fifth_failure_in_a_row(void)
 {
 	struct service_limits limits = defaults();
@@ -94,15 +127,15 @@ static void test_a_circuit_opens_at_the_fifth_failure_in_a_row(void)
 	uint64_t wait_ns;
 
 	for (unsigned i = 0; i < 4; i++)
-		CHECK(!service_circuit_note(&circuit, &limits, false, true, S));
-	CHECK(!service_circuit_note(&circuit, &limits, false, false, S)); /* a success between */
+		CHECK(!note(&circuit, &limits, false, true, S));
+	CHECK(!note(&circuit, &limits, false, false, S)); /* a success between */
 	for (unsigned i = 0; i < 4; i++)
-		CHECK(!service_circuit_note(&circuit, &limits, false, true, S));
+		CHECK(!note(&circuit, &limits, false, true, S));
 	CHECK(service_circuit_admits(&circuit, &limits, S, &wait_ns));
-	CHECK(service_circuit_note(&circuit, &limits, false, true, S));
+	CHECK(note(&circuit, &limits, false, true, S));
 	CHECK(!service_circuit_admits(&circuit, &limits, S, &wait_ns));
 	CHECK_EQ(wait_ns, 300 * S);
-	CHECK(!service_circuit_note(&circuit, &limits, false, true, 2 * S)); /* a late one */
+	CHECK(!note(&circuit, &limits, false, true, 2 * S)); /* a late one */
 	CHECK(!service_circuit_admits(&circuit, &limits, S + 300 * S - 1, &wait_ns));
 	CHECK(service_circuit_admits(&circuit, &limits, S + 300 * S, &wait_ns));
 }
@@ -118,14 +151,14 @@ static void test_one_probe_decides_what_becomes_of_an_open_circuit(void)
 	CHECK(!service_circuit_admits(&circuit, &limits, S, &wait_ns)); /* one only */
 	service_circuit_forget(&circuit, false); /* an older call is not the probe */
 	CHECK(!service_circuit_admits(&circuit, &limits, S, &wait_ns));
-	CHECK(service_circuit_note(&circuit, &limits, true, true, S));
+	CHECK(note(&circuit, &limits, true, true, S));
 	CHECK(!service_circuit_admits(&circuit, &limits, 300 * S, &wait_ns));
 	CHECK(service_circuit_admits(&circuit, &limits, 301 * S, &wait_ns));
 	CHECK(service_circuit_pass(&circuit, &limits));
 	service_circuit_forget(&circuit, true); /* its outcome says nothing: the next probes */
 	CHECK(service_circuit_admits(&circuit, &limits, 301 * S, &wait_ns));
 	CHECK(service_circuit_pass(&circuit, &limits));
-	CHECK(!service_circuit_note(&circuit, &limits, true, false, 301 * S));
+	CHECK(!note(&circuit, &limits, true, false, 301 * S));
 	CHECK(service_circuit_admits(&circuit, &limits, 301 * S, &wait_ns));
 	CHECK(!service_circuit_pass(&circuit, &limits));
 }
@@ -136,6 +169,7 @@ int main(void)
 	RUN(test_the_edge_of_a_minute_admits_no_second_burst);
 	RUN(test_who_waits_as_told_is_admitted_and_not_before);
 	RUN(test_a_window_that_was_idle_is_fresh);
+	RUN(test_calls_that_fail_together_are_one_failure);
 	RUN(test_a_circuit_opens_at_the_fifth_failure_in_a_row);
 	RUN(test_one_probe_decides_what_becomes_of_an_open_circuit);
 	return check_done();

@@ -37,8 +37,8 @@
 
 /* GOODBYE reason: the daemon is shutting down (docs/wire/frames.md). */
 #define GOODBYE_SHUTDOWN 1
-/* Peers may redial a restarted daemon after this. */
-#define GOODBYE_NOT_BEFORE_MS 2000
+/* Peers may redial a restarted daemon after this: one that is back at once is missed no longer. */
+#define GOODBYE_NOT_BEFORE_MS 700
 _Static_assert(WORKER_QUEUE_MAX == XDP_DEVICE_MAX * XDP_QUEUE_MAX, "one worker may serve all");
 
 /* Twice before a path is forgotten. */

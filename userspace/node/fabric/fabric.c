@@ -452,10 +452,14 @@ static void configure_overlay(struct fabric *fabric, uint64_t now_ns)
 	overlay_configure(fabric->overlay, &overlay, now_ns);
 }
 
-void fabric_session_up(struct fabric *fabric, uint64_t now_ns)
+void fabric_session_up(struct fabric *fabric, const uint8_t *key, uint64_t now_ns)
 {
-	if (fabric && fabric->overlay)
+	if (!fabric)
+		return;
+	if (fabric->overlay)
 		overlay_session_up(fabric->overlay, now_ns);
+	if (fabric->service)
+		service_peer_returned(fabric->service, key);
 }
 
 void fabric_addresses_changed(struct fabric *fabric, uint64_t now_ns)

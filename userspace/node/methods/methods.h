@@ -84,7 +84,7 @@ method_fn method_show_policy, method_test_policy;
 /* service.c */
 method_fn method_list_services, method_find_service, method_show_service_limits;
 /* service_offer.c */
-method_fn method_publish_service, method_withdraw_service;
+method_fn method_publish_service, method_withdraw_service, method_reset_service;
 /* service_call.c */
 method_fn method_call_service;
 /* service_stream.c */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * PublishService, WithdrawService: what local programs offer to the mesh. Home
+ * PublishService, WithdrawService, ResetService: what local programs offer to the mesh. Home
  * worker; the reply comes when the store has it.
  */
 #include <errno.h>
@@ -12,6 +12,8 @@
 #include "codec/zbase32.h"
 #include "node/fabric/fabric.h"
 #include "node/methods/methods.h"
+#include "service/id.h"
+#include "service/service.h"
 #include "service/version.h"
 
 #define VERSION_DEFAULT "1.0.0"
@@ -396,4 +398,24 @@ void method_withdraw_service(void *ctx, struct control_call *call, const json_t 
 		return;
 	}
 	control_on_gone(call, change_gone, change);
+}
+
+void method_reset_service(void *ctx, struct control_call *call, const json_t *parameters,
+			  uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const char *name = text_of(parameters, "name");
+
+	(void)now_ns;
+	if (!method_services_are_on(node, call))
+		return;
+	if (!service_name_is_valid(name, strlen(name))) {
+		control_fail(
+			call, WEFT_EMALFORMED, name, "not a service's name",
+			"a name is 1 to 64 of a-z, 0-9 and, inside, - and .; weft service list "
+			"shows those that are known");
+		return;
+	}
+	control_reply(call, json_pack("{s:i}", "closed",
+				      (int)service_reset(fabric_service(node->fabric), name)));
 }

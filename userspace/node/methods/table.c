@@ -102,6 +102,7 @@ const struct control_method node_methods[] = {
 	{"TestPolicy", CONTROL_VIEW, method_test_policy},
 	{"PublishService", CONTROL_OPERATE, method_publish_service},
 	{"WithdrawService", CONTROL_OPERATE, method_withdraw_service},
+	{"ResetService", CONTROL_OPERATE, method_reset_service},
 	{"ListServices", CONTROL_VIEW, method_list_services},
 	{"FindService", CONTROL_OPERATE, method_find_service},
 	{"CallService", CONTROL_OPERATE, method_call_service},
