@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A damaged state folder: weftd says what is wrong and what to do, ends with a code that
 no restart follows, and what it advises works."""
+import os
 import pathlib
 import re
 import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import DEADLINE_S, OK, check, check_eq, run
+from lab import DEADLINE_S, OK, Skip, check, check_eq, run
 
 UNIT = pathlib.Path(__file__).parents[2] / "tools" / "packaging" / "weftd.service"
 EXIT_STORE = 7
@@ -83,6 +84,19 @@ def test_a_backup_comes_back_whole(lab):
     check_eq(a.weft("store", "check").returncode, OK, "store check")
     busy = a.weft("backup", "restore", lab.dir / "backup", "--state", a.state)
     check(busy.returncode != OK and "stop the weftd" in busy.stderr, busy.stderr)
+
+
+def test_a_database_file_that_is_cut_short_is_named_by_the_dying_process(lab):
+    """As a dead disk would: a fault where the file is mapped."""
+    if pathlib.Path(os.environ["BUILD"]).name.startswith("san-"):
+        raise Skip("machine: a sanitizer reports crashes itself")
+    a = lab.daemon("a").start()
+    os.truncate(a.state / "db" / "data.mdb", 0)
+    a.weft("share", "add", lab.folder("root", FILES))
+    a.process.wait(timeout=DEADLINE_S)
+    said = [line for line in a.log_text().splitlines() if "died of SIGBUS" in line]
+    check_eq(len(said), 1, a.log_text())
+    check("the disk fails" in said[0] and "weft store salvage" in said[0], said[0])
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

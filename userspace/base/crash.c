@@ -35,7 +35,9 @@ static struct {
 	const char *version;
 	char build[CRASH_BUILD_CAP];
 	uintptr_t base;
-	uintptr_t text_begin, text_end; /* [begin, end) */
+	uintptr_t text_begin, text_end;	    /* [begin, end) */
+	uintptr_t region_begin, region_end; /* [begin, end) */
+	const char *region_hint, *hint;
 	const char *note_file;
 	int note_line;
 	int fd;
@@ -180,10 +182,21 @@ static const char *signal_name(int number)
 	return "a signal";
 }
 
-static void say(int number, const char *thread, uintptr_t pc)
+static const char *hint_of(const siginfo_t *info)
+{
+	uintptr_t address = (uintptr_t)info->si_addr;
+	bool is_fault =
+		info->si_code > 0 && (info->si_signo == SIGBUS || info->si_signo == SIGSEGV);
+
+	if (is_fault && address >= crash.region_begin && address < crash.region_end)
+		return crash.region_hint;
+	return crash.hint;
+}
+
+static void say(const siginfo_t *info, const char *thread, uintptr_t pc)
 {
 	put("weftd: died of ");
-	put(signal_name(number));
+	put(signal_name(info->si_signo));
 	put(" in thread ");
 	put(thread);
 	if (crash.note_file) {
@@ -196,6 +209,12 @@ static void say(int number, const char *thread, uintptr_t pc)
 	put(", build ");
 	put(crash.build);
 	put_offset(" at ", pc);
+	if (hint_of(info)) {
+		crash.len -= crash.len > 0; /* the line goes on */
+		put(": ");
+		put(hint_of(info));
+		put("\n");
+	}
 	text_write(STDERR_FILENO);
 }
 
@@ -237,7 +256,7 @@ static void on_deadly(int number, siginfo_t *info, void *context)
 		pause();
 	if (!own.name[0])
 		(void)prctl(PR_GET_NAME, own.name, 0, 0, 0);
-	say(number, own.name, place.pc);
+	say(info, own.name, place.pc);
 	if (crash.fd >= 0) {
 		report_head(info, own.name, place.pc);
 		text_write(crash.fd);
@@ -310,6 +329,18 @@ bool crash_arm(const char *version)
 	for (unsigned i = 0; i < DEADLY_CNT; i++)
 		(void)sigaction(deadly[i].number, &action, NULL);
 	return true;
+}
+
+void crash_region(const void *begin, size_t len, const char *hint)
+{
+	crash.region_begin = (uintptr_t)begin;
+	crash.region_end = begin ? crash.region_begin + len : 0;
+	crash.region_hint = hint;
+}
+
+void crash_hint(const char *hint)
+{
+	crash.hint = hint;
 }
 
 void crash_report_to(int fd)

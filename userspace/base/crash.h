@@ -3,6 +3,7 @@
 #define WEFT_BASE_CRASH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -32,6 +33,14 @@ void crash_report_to(int fd);
  * gives it a stack for the handler, so that a full stack is reported, too.
  */
 void crash_thread_begin(const char *name);
+/*
+ * crash_region names memory [begin, begin + len) that is a file's: a fault
+ * there is told with hint, one clause of plain text. begin NULL: none.
+ * crash_hint adds hint to the next report in any case. Both are borrowed
+ * for the process's life.
+ */
+void crash_region(const void *begin, size_t len, const char *hint);
+void crash_hint(const char *hint);
 /* crash_note keeps where an invariant broke, for the report of the abort that follows. */
 void crash_note(const char *file, int line);
 

@@ -278,7 +278,7 @@ static int env_dir_sync(int dir_fd)
 static void lmdb_gave_up(MDB_env *lmdb, const char *message)
 {
 	(void)lmdb, (void)message;
-	crash_note("store/lmdb", 0);
+	crash_hint(STORE_CRASH_HINT);
 }
 
 static int env_begin(struct env *env, const struct store_config *config, int dir_fd,

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/crash.h"
 #include "base/ring.h"
 
 /* The descriptor of flock belongs to this open, so a second one here is refused as well. */
@@ -128,6 +129,17 @@ static int segments_setup(struct store *store, MDB_txn *txn)
 	return err < 0 ? err : segments_reconcile(store, txn);
 }
 
+/* A dead disk shows as a fault in the map: the report says so. */
+static int store_attend(struct store *store)
+{
+	void *map;
+	size_t len;
+
+	if (store_map_find(&store->env, &map, &len))
+		crash_region(map, len, STORE_CRASH_HINT);
+	return thread_start(store);
+}
+
 static int store_setup(struct store *store)
 {
 	const struct store_config *config = &store->config;
@@ -152,12 +164,14 @@ static int store_setup(struct store *store)
 	else
 		mdb_txn_abort(txn);
 	if (err == 0 && !config->is_inline)
-		err = thread_start(store);
+		err = store_attend(store);
 	return err;
 }
 
 static void store_destroy(struct store *store)
 {
+	if (store->has_thread)
+		crash_region(NULL, 0, NULL);
 	thread_stop(store);
 	segments_close(&store->segments);
 	env_close(&store->env);

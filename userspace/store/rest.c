@@ -21,7 +21,7 @@
  * process only that one is of the file's inode; the device is not compared,
  * for some file systems show another one in maps than in stat.
  */
-static bool map_find(const struct env *env, void **out_start, size_t *out_len)
+bool store_map_find(const struct env *env, void **out_start, size_t *out_len)
 {
 	uintptr_t start, end;
 	bool is_found = false;
@@ -53,7 +53,7 @@ void store_rest(struct store *store)
 	size_t len;
 
 	/* A shared mapping loses nothing by this: what is read again is mapped again. */
-	if (map_find(&store->env, &start, &len))
+	if (store_map_find(&store->env, &start, &len))
 		(void)madvise(start, len, MADV_DONTNEED);
 	(void)malloc_trim(0);
 }

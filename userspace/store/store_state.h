@@ -86,6 +86,12 @@ int state_lock(const char *dir, int *io_dir_fd, int *io_lock_fd);
 WEFT_MUST_CHECK
 int store_aside(int state_fd, const char *name, char aside[static STORE_ASIDE_CAP]);
 
+/* Told with a crash that LMDB ends in: its pages were sound when the store was opened. */
+#define STORE_CRASH_HINT                                                                           \
+	"the databases of the state folder cannot be read as they were at the start: the disk "    \
+	"fails, or another program changed them; see to the disk, then run weft store salvage"
+/* store_map_find: where LMDB has its file; false: unknown. */
+bool store_map_find(const struct env *env, void **out_start, size_t *out_len);
 /* thread_start makes rings, eventfds and the thread; thread_stop lets it finish. */
 WEFT_MUST_CHECK
 int thread_start(struct store *store);
