@@ -363,6 +363,14 @@ static void on_event(void *ctx, const struct content_event *event)
 	node->event_cnt[event->kind]++;
 }
 
+static void on_verified(void *ctx, const uint8_t key[static MESH_KEY_LEN], size_t len)
+{
+	struct duo_node *node = ctx;
+
+	memcpy(node->verified_key, key, MESH_KEY_LEN);
+	node->verified_len += len;
+}
+
 static uint64_t wall_s(void *ctx)
 {
 	return ((struct duo_node *)ctx)->wall_s;
@@ -389,6 +397,7 @@ void duo_node_open(struct duo *duo, unsigned idx)
 	params.now_ns = duo->now_ns;
 	params.wall_s = wall_s;
 	params.on_event = on_event;
+	params.on_verified = on_verified;
 	params.ctx = node;
 	if (content_new(&params, &node->content) < 0)
 		abort();

@@ -112,6 +112,8 @@ struct content_params {
 		void *ctx); /* content_reach_copy gives another list; may be NULL */
 	void (*on_finding)(void *ctx, const struct content_finding *finding); /* servers only */
 	void (*on_limits_changed)(void *ctx); /* content_limits_get gives others; may be NULL */
+	/* len bytes that key sent were verified and kept; may be NULL. */
+	void (*on_verified)(void *ctx, const uint8_t key[static MESH_KEY_LEN], size_t len);
 	/* A peer told this worker of itself; may be NULL. */
 	void (*on_member)(void *ctx, const struct content_member *member);
 	void *ctx;

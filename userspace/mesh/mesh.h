@@ -195,9 +195,10 @@ void mesh_note_peer(struct mesh *mesh, const struct mesh_peer_info *info, uint64
 void mesh_choose(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], uint32_t choices,
 		 bool is_on, uint64_t now_ns);
 /*
- * mesh_note_useful: key answered, or sent what was verified: units of 1,000 bytes, one at
+ * mesh_note_useful: key answered, or sent what was verified: units of that many bytes, one at
  * least. mesh_note_false: what it sent proved false. By this a stranger becomes known.
  */
+#define MESH_USEFUL_UNIT_LEN 1000u
 void mesh_note_useful(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], uint64_t units);
 void mesh_note_false(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN]);
 void mesh_stats(const struct mesh *mesh, struct mesh_stats *out_stats);

@@ -389,6 +389,9 @@ void mesh_stream_closed(struct mesh_stream *stream, uint64_t code)
 		end.err = info.has_ended ? WEFT_ECLOSED : WEFT_ECANCELLED;
 		end.code = info.has_ended ? 0 : code;
 	}
+	/* A call of ours was answered, or a stream of ours served to its end. */
+	if (!end.err && stream->side == MESH_SIDE_OPENER)
+		mesh_note_useful(stream->mesh, stream->peer.key, 1);
 	mesh_stream_end(stream, &end);
 }
 

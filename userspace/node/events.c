@@ -92,6 +92,13 @@ static bool is_told_enough(struct node *node, const struct content_event *event)
 	return false;
 }
 
+void node_on_verified(void *ctx, const uint8_t key[static MESH_KEY_LEN], size_t len)
+{
+	struct node *node = ctx;
+
+	mesh_note_useful(node->home.mesh, key, len / MESH_USEFUL_UNIT_LEN ?: 1);
+}
+
 void node_on_content(void *ctx, const struct content_event *event)
 {
 	struct node *node = ctx;

@@ -149,6 +149,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 		.content_wall_s = node_wall_s,
 		.content_own_addrs = node_own_addrs,
 		.on_content = node_on_content,
+		.on_verified = node_on_verified,
 		.on_session = node_on_session,
 		.on_step = node_on_step,
 		.on_failure = node_on_failure,

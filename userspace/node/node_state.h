@@ -100,6 +100,7 @@ struct content_event;
 struct mesh_failure;
 struct mesh_peer_info;
 void node_on_content(void *ctx, const struct content_event *event);
+void node_on_verified(void *ctx, const uint8_t key[static MESH_KEY_LEN], size_t len);
 void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up);
 void node_on_step(void *ctx, const struct mesh_step *step);
 void node_on_failure(void *ctx, const struct mesh_failure *failure);

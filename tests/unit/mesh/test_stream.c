@@ -2,6 +2,7 @@
 /* Streams of frames between two meshes: sessions, order of events, credit, ends. */
 #include "support/check.h"
 
+#include "mesh/mesh_state.h"
 #include "support/mesh_rig.h"
 #include "support/stream_user.h"
 
@@ -110,6 +111,40 @@ static void test_both_sides_speak_at_once(void)
 	CHECK_EQ(user.ended_cnt, 1);
 	CHECK_EQ(user.end.err, 0);
 	CHECK_EQ(other->end.err, 0);
+	CHECK(all_gone());
+	rig_fini(&rig);
+}
+
+static uint64_t useful_units(unsigned at, unsigned of)
+{
+	const struct mesh *mesh = rig.nodes[at].mesh;
+
+	return mesh_peers_lookup(&mesh->peers, rig.nodes[of].end->key)->useful_units;
+}
+
+static void test_an_answered_call_makes_its_peer_useful(void)
+{
+	bench_init(2);
+	CHECK_EQ(open_to(&user, 1), 0);
+	CHECK_EQ(stream_user_say(&user, MESH_CALL, "a", NULL), 0);
+	user.ops->finish(user.stream);
+	run_s(1);
+	CHECK_EQ(useful_units(0, 1), 0);
+	host.users[0].ops->finish(host.users[0].stream);
+	run_s(1);
+	CHECK_EQ(user.end.err, 0);
+	CHECK_EQ(useful_units(0, 1), 1);
+	/* Who asks is of no use for it. */
+	CHECK_EQ(useful_units(1, 0), 0);
+	/* A reset is no answer. */
+	memset(&user, 0, sizeof(user));
+	CHECK_EQ(open_to(&user, 1), 0);
+	CHECK_EQ(stream_user_say(&user, MESH_CALL, "a", NULL), 0);
+	run_s(1);
+	host.users[1].ops->reset(host.users[1].stream, CODE_CANCELLED);
+	run_s(1);
+	CHECK_EQ(user.ended_cnt, 1);
+	CHECK_EQ(useful_units(0, 1), 1);
 	CHECK(all_gone());
 	rig_fini(&rig);
 }
@@ -627,6 +662,7 @@ int main(void)
 {
 	RUN(test_call_and_reply);
 	RUN(test_both_sides_speak_at_once);
+	RUN(test_an_answered_call_makes_its_peer_useful);
 	RUN(test_who_waits_for_a_session_without_a_word_hears_of_it);
 	RUN(test_flags_and_empty_frames_arrive);
 	RUN(test_peer_is_known);

@@ -222,6 +222,15 @@ static void whole_take(struct fetch *fetch, struct fetch_slot *slot)
 	fetch_staged(fetch, slot->item, &slot->stamp, name, NULL);
 }
 
+/* What the source sent proved right and is kept: its work for this node, wherever that counts. */
+static void slot_tell_verified(const struct fetch_slot *slot)
+{
+	const struct content_params *params = &slot->fetch->content->params;
+
+	if (params->on_verified)
+		params->on_verified(params->ctx, slot->from_key, slot->len);
+}
+
 static void slot_written(struct fetch_slot *slot)
 {
 	struct fetch *fetch = slot->fetch;
@@ -230,6 +239,8 @@ static void slot_written(struct fetch_slot *slot)
 		fetch_slot_bad(slot);
 		return;
 	}
+	if (!slot->err)
+		slot_tell_verified(slot);
 	if (slot->err) {
 		fetch_stop_at(fetch, slot->item, slot->err);
 	} else if (slot->kind == SLOT_CHUNK) {

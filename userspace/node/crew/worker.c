@@ -239,6 +239,7 @@ static int worker_open_content(struct worker *worker, const struct worker_params
 		.wall_s = params->content_wall_s,
 		.own_addrs = params->content_own_addrs,
 		.on_event = params->on_content,
+		.on_verified = params->on_verified,
 		.on_reach_changed = params->on_reach_changed,
 		.on_finding = params->on_finding,
 		.on_limits_changed = params->on_limits_changed,

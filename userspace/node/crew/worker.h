@@ -99,6 +99,7 @@ struct worker_params {
 	uint64_t (*content_wall_s)(void *ctx);
 	unsigned (*content_own_addrs)(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]);
 	void (*on_content)(void *ctx, const struct content_event *event);
+	void (*on_verified)(void *ctx, const uint8_t key[static MESH_KEY_LEN], size_t len);
 	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
 	void (*on_step)(void *ctx, const struct mesh_step *step); /* home */
 	void (*on_failure)(void *ctx, const struct mesh_failure *failure);

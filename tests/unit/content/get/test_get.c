@@ -153,6 +153,21 @@ static void test_source_that_shrinks_is_left_for_the_peer(void)
 	duo_fini(&duo);
 }
 
+static void test_verified_bytes_are_told_of_the_peer_that_sent_them(void)
+{
+	struct link link;
+
+	duo_init(&duo);
+	file_make("in/one.bin", BIG_LEN, 9);
+	file_make("in/small", 10, 8);
+	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
+	CHECK_EQ(get_run(&link, "out")->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(duo.nodes[1].verified_len, BIG_LEN + 10);
+	CHECK_MEM(duo.nodes[1].verified_key, duo.nodes[0].key, MESH_KEY_LEN);
+	CHECK_EQ(duo.nodes[0].verified_len, 0);
+	duo_fini(&duo);
+}
+
 static void test_single_file_arrives(void)
 {
 	const struct content_get *get;
@@ -326,6 +341,7 @@ int main(void)
 	RUN(test_what_is_not_synced_has_no_name_and_no_record);
 	RUN(test_what_is_staged_whole_is_placed_by_the_next_run);
 	RUN(test_source_that_shrinks_is_left_for_the_peer);
+	RUN(test_verified_bytes_are_told_of_the_peer_that_sent_them);
 	RUN(test_single_file_arrives);
 	RUN(test_file_and_folder_shared_through_links_arrive);
 	RUN(test_many_small_files_arrive);
