@@ -340,7 +340,7 @@ static void honest_begin(void)
 	for (honest_cnt = 0; honest_cnt < HONEST_CNT; honest_cnt++) {
 		struct honest *peer = &honest[honest_cnt];
 		struct addr addr = honest_addr(honest_cnt);
-		struct mesh_peer target = {.addrs = &addr, .addr_cnt = 1};
+		struct mesh_peer target = {.addrs = &addr, .addr_cnt = 1, .is_wanted = true};
 
 		honest_open(honest_cnt, now_ns + PAUSE_NS + honest_cnt * 10 * NS_PER_MS);
 		memcpy(target.key, node_key_public(peer->party.key), sizeof(target.key));

@@ -220,6 +220,7 @@ void mesh_dial_add_addr(struct mesh_dial *dial, const struct addr *addr, bool is
 void mesh_dial_add_peer(struct mesh_dial *dial, const struct mesh_peer *peer)
 {
 	dial->is_chosen |= peer->is_chosen;
+	dial->is_wanted |= peer->is_chosen || peer->is_wanted;
 	for (unsigned i = 0; i < peer->addr_cnt; i++)
 		mesh_dial_add_addr(dial, &peer->addrs[i], i + peer->told_cnt >= peer->addr_cnt);
 	if (!peer->addr_cnt)
@@ -325,6 +326,7 @@ void mesh_dial_won(struct mesh_dial *dial, struct mesh_session *session)
 
 	session->addr_seq = dial->discovery.seq;
 	session->is_chosen |= dial->is_chosen;
+	session->is_wanted |= dial->is_wanted;
 	while (!list_is_empty(&dial->waiters)) {
 		struct mesh_request *request =
 			list_entry(dial->waiters.next, struct mesh_request, node);

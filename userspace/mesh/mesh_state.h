@@ -73,6 +73,7 @@ struct mesh_session {
 	uint64_t addr_seq; /* of the record its address was found by; 0: of none */
 	bool is_dialler;
 	bool is_chosen; /* an operator wanted it */
+	bool is_wanted; /* or a person or program asked for it: its class is chosen while it lasts */
 	bool has_hello;
 	bool is_retired; /* another session of this key is preferred */
 	bool is_leaving; /* GOODBYE was sent: only the close is missing */
@@ -221,6 +222,7 @@ struct mesh_dial {
 	struct timer timer;	     /* next attempt, or the next look at beside */
 	struct mesh_session *beside; /* race.c: it is silent; NULL: there is none, or it is well */
 	bool is_chosen;		     /* an operator wants it */
+	bool is_wanted;		     /* or a person or program asks for it */
 	uint64_t due_ns;	     /* when it will have been silent for long */
 	uint64_t seen_len;	     /* what it had received when it was asked */
 	int err;		     /* the most telling failure so far */

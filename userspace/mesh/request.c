@@ -480,6 +480,7 @@ static void request_carry(struct mesh_request *request, struct mesh_session *ses
 {
 	struct mesh *mesh = request->mesh;
 
+	session->is_wanted |= peer->is_chosen || peer->is_wanted;
 	if (peer->is_chosen)
 		mesh_choose(mesh, peer->key, MESH_CHOICE_DIALLED, true, mesh->now_ns);
 	mesh_request_start(request, session);

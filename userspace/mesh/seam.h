@@ -93,6 +93,7 @@ struct mesh_peer {
 	const struct addr *addrs;
 	unsigned addr_cnt; /* at most MESH_PEER_ADDRS_MAX */
 	bool is_chosen;	   /* an operator names it, and its addresses */
+	bool is_wanted;	   /* a person or program of this node asks: its session is chosen, too */
 	unsigned
 		told_cnt; /* the last of addrs: strangers told them, so dials there are few (told.h) */
 };

@@ -142,9 +142,13 @@ int mesh_slots_init(struct mesh *mesh, const uint64_t secret[2])
 enum fair_class mesh_peer_class(const struct mesh *mesh, const uint8_t *key)
 {
 	const struct mesh_session *session = map_lookup(&mesh->sessions_by_key, key);
+	const struct mesh_dial *dial = map_lookup(&mesh->dials_by_key, key);
 
-	/* Whom this node dialled is not for others to push out. */
-	if (session && session->is_dialler)
+	/*
+	 * Strangers make this node dial what they tell it, so a dial alone makes no peer chosen:
+	 * a person or a program of this node has to ask for it.
+	 */
+	if ((session && session->is_wanted) || (dial && dial->is_wanted))
 		return FAIR_CHOSEN;
 	return mesh_peers_class(mesh_peers_lookup(&mesh->peers, key));
 }

@@ -423,6 +423,8 @@ static int op_open(struct mesh *mesh, const struct mesh_stream_open *open, uint6
 		return err;
 	if (!(stream = mesh_stream_make(mesh, MESH_SIDE_OPENER)))
 		return WEFT_EFULL;
+	if (session)
+		session->is_wanted |= open->peer.is_wanted;
 	stream->events = open->events;
 	stream->arg = open->arg;
 	memcpy(stream->peer.key, open->peer.key, sizeof(stream->peer.key));

@@ -263,10 +263,10 @@ int quic_conn_dial(struct quic_engine *engine, const struct transport_dial *dial
 		return WEFT_EFULL;
 	}
 	conn->is_dialler = true;
-	conn->class = FAIR_CHOSEN;
 	conn->remote = dial->remote;
 	conn->unheard_max = dial->unheard_max;
 	memcpy(conn->peer_key, dial->peer_key, TRANSPORT_KEY_LEN);
+	conn->class = quic_conn_class(conn);
 	if (!quic_share_take(conn)) {
 		quic_conn_release(conn);
 		return WEFT_EFULL;

@@ -105,6 +105,7 @@ static uint32_t conn_met_s(const struct quic_conn *conn)
 }
 
 /*
+ * The speaker says why it dials; one that knows no classes dials for itself.
  * A worker that knows the key by nothing else believes the token, which
  * says so only of a key that was known where it was made.
  */
@@ -113,11 +114,11 @@ enum fair_class quic_conn_class(const struct quic_conn *conn)
 	const struct quic_engine *engine = conn->engine;
 	enum fair_class class = FAIR_STRANGER;
 
-	if (conn->is_dialler)
+	if (conn->is_dialler && !engine->key_class)
 		return FAIR_CHOSEN;
 	if (engine->key_class)
 		class = engine->key_class(engine->class_ctx, conn->peer_key);
-	if (class == FAIR_STRANGER && claim_is_of(conn, conn->peer_key) &&
+	if (class == FAIR_STRANGER && !conn->is_dialler && claim_is_of(conn, conn->peer_key) &&
 	    quic_token_is_known(engine, conn->claim.met_s))
 		class = FAIR_KNOWN;
 	return class;

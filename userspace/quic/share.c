@@ -9,7 +9,8 @@
  * the time to come back, and has a token for the way, so it is back in a
  * round trip when there is room. While the table is busy, strangers whose
  * connection carries nothing for 10 s make room before they are asked to.
- * Whom this node dialled is chosen.
+ * A connection that a person or a program of this node asked for is chosen;
+ * other dials have the class of their key.
  *
  * A handshake is work of an address: when all places are taken the one that
  * began first goes, of the address that holds most.

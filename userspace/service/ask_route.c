@@ -114,7 +114,9 @@ static void ask_open(struct service_ask *ask, uint64_t now_ns)
 	struct service_route *route =
 		service_routes_use(&service->routes, provider->service_id, provider->key);
 	struct mesh_stream_open open = {
-		.peer = {.addrs = provider->addrs, .addr_cnt = provider->addr_cnt},
+		.peer = {.addrs = provider->addrs,
+			 .addr_cnt = provider->addr_cnt,
+			 .is_wanted = true},
 		.timeout_ns = is_last || left_ns < REACH_NS ? left_ns : REACH_NS,
 		.events = &service_ask_events,
 		.arg = ask,

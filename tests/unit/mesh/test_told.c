@@ -165,6 +165,31 @@ static void test_a_told_address_where_nobody_is_costs_one_dial(void)
 	rig_fini(&rig);
 }
 
+/* Else a stranger would be chosen for having told where it is. */
+static void test_a_dial_makes_a_peer_chosen_only_when_it_was_asked_for(void)
+{
+	const struct addr addr = pair_addr(2);
+	struct mesh_peer peer = {.addrs = &addr, .addr_cnt = 1, .is_wanted = true};
+	int result = 1;
+
+	memset(peer.key, 2, sizeof(peer.key));
+	rig_init(&rig, 2);
+	CHECK_EQ(connect_to(1, true), 0);
+	CHECK_EQ(mesh_peer_class(rig.nodes[0].mesh, peer.key), FAIR_STRANGER);
+	CHECK_EQ(mesh_peer_class(rig.nodes[1].mesh, rig.nodes[0].end->key), FAIR_STRANGER);
+	/* A person asks for it: chosen as long as the session is there. */
+	CHECK_EQ(mesh_connect(rig.nodes[0].mesh, &peer, 2 * S, connect_done, &result,
+			      rig.net.now_ns),
+		 0);
+	pair_net_run(&rig.net, S);
+	CHECK_EQ(result, 0);
+	CHECK_EQ(mesh_peer_class(rig.nodes[0].mesh, peer.key), FAIR_CHOSEN);
+	pair_net_close_dialled(&rig.net, 0);
+	pair_net_run(&rig.net, S);
+	CHECK_EQ(mesh_peer_class(rig.nodes[0].mesh, peer.key), FAIR_STRANGER);
+	rig_fini(&rig);
+}
+
 /* A spammer stores a hundred providers, all of them at a victim's address. */
 static void test_a_hundred_keys_at_one_address_cost_one_dial(void)
 {
@@ -228,6 +253,7 @@ int main(void)
 	RUN(test_a_site_shares_no_network);
 	RUN(test_a_told_address_is_dialled_anew_once_it_is_proved);
 	RUN(test_a_told_address_where_nobody_is_costs_one_dial);
+	RUN(test_a_dial_makes_a_peer_chosen_only_when_it_was_asked_for);
 	RUN(test_a_hundred_keys_at_one_address_cost_one_dial);
 	RUN(test_what_a_hello_announces_is_told);
 	return check_done();

@@ -245,6 +245,8 @@ int swarm_send(struct swarm_member *member, struct mesh_ask *ask, uint64_t now_n
 	ask->peer.addrs = source->addrs;
 	ask->peer.addr_cnt = source->addr_cnt;
 	ask->peer.told_cnt = source->addr_cnt - source->hint_cnt;
+	/* A link or the person who asked for the get names it. */
+	ask->peer.is_wanted = source->hint_cnt > 0;
 	if (!ask->timeout_ns)
 		ask->timeout_ns = params->config.request_timeout_ns;
 	ask->stall_ns = params->config.stall_ns;
