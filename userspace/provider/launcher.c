@@ -37,6 +37,7 @@ struct launcher {
 	struct launch_ready ready;
 	bool is_dead;
 	bool has_started; /* a program, once */
+	struct launcher_usage usage;
 };
 
 /* Nobody but the launcher needs them; a daemon of root has them by its user. */
@@ -120,11 +121,17 @@ const struct launch_ready *launcher_ready(const struct launcher *launcher)
 	return launcher && launcher->poller && !launcher->is_dead ? &launcher->ready : NULL;
 }
 
+void launcher_usage(const struct launcher *launcher, struct launcher_usage *out_usage)
+{
+	*out_usage = launcher ? launcher->usage : (struct launcher_usage){.slot_cnt = 0};
+}
+
 static void launcher_died(struct launcher *launcher, uint64_t now_ns)
 {
 	if (launcher->is_dead)
 		return;
 	launcher->is_dead = true;
+	launcher->usage.slot_cnt = 0;
 	poller_remove(launcher->poller, &launcher->watch);
 	launcher->events->died(launcher->ctx, now_ns);
 }
@@ -159,6 +166,13 @@ static int message_send(struct launcher *launcher, const struct launch_message *
 	return n < 0 ? -errno : 0;
 }
 
+static void usage_note_end(struct launcher_usage *usage, const struct launch_end *end)
+{
+	if (usage->slot_cnt)
+		usage->slot_cnt--;
+	usage->refused_cnt += end->err == EAGAIN && end->step == LAUNCH_STEP_FORK;
+}
+
 /* message_take: false: nothing more is there now. */
 static bool message_take(struct launcher *launcher, uint64_t now_ns)
 {
@@ -173,6 +187,7 @@ static bool message_take(struct launcher *launcher, uint64_t now_ns)
 		launcher_died(launcher, now_ns);
 		return false;
 	}
+	usage_note_end(&launcher->usage, &message.end);
 	launcher->events->ended(launcher->ctx, &message.end, now_ns);
 	return true;
 }
@@ -215,6 +230,7 @@ int launcher_attach(struct launcher *launcher, const struct launch_setup *setup,
 	err = err < 0 ? WEFT_ECLOSED : setup_answer(launcher);
 	if (err < 0)
 		return err;
+	launcher->usage = (struct launcher_usage){.slot_cap = setup->program_cap};
 	launcher->events = events;
 	launcher->ctx = ctx;
 	launcher->watch = (struct poller_watch){.ready = launcher_turn, .fd = launcher->fd};
@@ -241,6 +257,7 @@ int launcher_start(struct launcher *launcher, const struct launch_start *start, 
 	if (!launcher_ready(launcher))
 		return WEFT_ECLOSED;
 	err = message_send(launcher, &message, files);
+	launcher->usage.slot_cnt += err == 0;
 	if (err == 0 && !(start->flags & LAUNCH_CHECK))
 		launcher->has_started = true;
 	if (err == -EAGAIN)

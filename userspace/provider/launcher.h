@@ -40,6 +40,14 @@ pid_t launcher_ancestor(const struct launcher *launcher);
 
 /* The rest is private to provider/. */
 
+/* Its slots: programs and checks that run, and starts refused because all were taken. */
+struct launcher_usage {
+	uint32_t slot_cnt, slot_cap;
+	uint64_t refused_cnt;
+};
+/* launcher_usage: takes NULL. */
+void launcher_usage(const struct launcher *launcher, struct launcher_usage *out_usage);
+
 struct launcher_events {
 	/* A start came to its end: LAUNCH_FAILED when end->err is not 0. */
 	void (*ended)(void *ctx, const struct launch_end *end, uint64_t now_ns);

@@ -32,7 +32,7 @@
 #include "provider/spawn.h"
 #include "provider/sweep.h"
 
-#define PROGRAM_CAP_MAX 4096
+#define PROGRAM_CAP_MAX 8192		 /* 4,096 processes, and a check of each of 4,096 offers */
 #define SETTLE_NS	(10 * NS_PER_MS) /* between two looks at what is ending */
 #define NOBODY		65534
 

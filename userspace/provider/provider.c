@@ -600,6 +600,7 @@ void provider_stats(const struct provider *provider, struct provider_stats *out_
 	out_stats->active_cap = config->active_cap;
 	out_stats->process_cnt = provider->processes.used_cnt;
 	out_stats->process_cap = config->process_cap;
+	launcher_usage(provider->launcher, &out_stats->launcher);
 	out_stats->idle_cnt = provider->idle_cnt;
 	out_stats->idle_cap = config->idle_cap;
 	out_stats->memory_used_len = usage.used_len;

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "provider/launcher.h"
 #include "service/service.h"
 #include "weft/err.h"
 
@@ -185,6 +186,7 @@ struct provider_stats {
 	uint32_t ready_cnt;
 	uint32_t active_cnt, active_peak_cnt, active_cap;
 	uint32_t process_cnt, process_cap;
+	struct launcher_usage launcher;
 	uint32_t idle_cnt, idle_cap;
 	size_t memory_used_len, memory_peak_len, memory_len;
 	uint64_t call_cnt, stream_cnt, failed_cnt;

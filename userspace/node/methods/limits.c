@@ -162,6 +162,8 @@ static void programs_add(json_t *limits, const struct node *node)
 	const struct limit_row rows[] = {
 		{"service.processes", COUNT, stats.process_cap, stats.process_cnt, NOT_KEPT,
 		 NOT_KEPT},
+		{"programs of the launcher", COUNT, stats.launcher.slot_cap,
+		 stats.launcher.slot_cnt, NOT_KEPT, (int64_t)stats.launcher.refused_cnt},
 		/* Their callers wait in queues of their own: weft service limits. */
 		{"calls that programs have", COUNT, stats.active_cap, stats.active_cnt,
 		 stats.active_peak_cnt, (int64_t)stats.refused_cnt},
