@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "provider/exec_launch.h"
 #include "provider/launcher.h"
-#include "provider/offer.h"
+#include "provider/waiting.h"
 
 #define OUTPUT_LEN_MIN 4096
 #define READ_STEPS_MAX 16 /* reads of one event, so that others get their turn */
@@ -404,6 +404,7 @@ static bool method_is_plain(const char *method)
 static void exec_call(void *ctx, struct service_call *call, const struct service_caller *caller,
 		      const char *method, const uint8_t *payload, size_t len, uint64_t now_ns)
 {
+	const struct waiting_call waiting = {call, caller, method, payload, len};
 	struct offer *offer = ctx;
 	struct exec_call launch = {.caller = caller, .method = method};
 	int files[LAUNCH_FD_CNT], err;
@@ -414,6 +415,8 @@ static void exec_call(void *ctx, struct service_call *call, const struct service
 			      NULL, 0, now_ns);
 		return;
 	}
+	if (waiting_takes(offer, &waiting, now_ns))
+		return;
 	process = process_new(offer, payload, len);
 	if (!process) {
 		service_reply(call, SERVICE_UNAVAILABLE, "the service has too many calls under way",
@@ -436,6 +439,8 @@ static void exec_cancelled(void *ctx, struct service_call *call)
 	struct offer *offer = ctx;
 	struct list_node *node = offer->actives.next;
 
+	if (waiting_cancel(offer, call))
+		return;
 	for (; node != &offer->actives; node = node->next) {
 		struct process *process = list_entry(node, struct process, active.link);
 

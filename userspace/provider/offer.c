@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the kinds of offers share: limits of what is under way, and what is told of them. */
-#include "provider/offer.h"
+#include "provider/waiting.h"
 
 #include "base/clock.h"
 
@@ -18,13 +18,17 @@ static uint32_t concurrency_max(const struct offer *offer)
 	return view->concurrency_max ? view->concurrency_max : concurrency_defaults[view->kind];
 }
 
+bool offer_is_busy(const struct offer *offer)
+{
+	return offer->active_cnt >= concurrency_max(offer);
+}
+
 bool offer_enter(struct offer *offer, struct active *active,
 		 void (*abandon)(struct active *active, uint64_t now_ns))
 {
 	struct provider *provider = offer->provider;
 
-	if (offer->active_cnt >= concurrency_max(offer) ||
-	    provider->active_cnt >= provider->config.active_cap) {
+	if (offer_is_busy(offer) || provider->active_cnt >= provider->config.active_cap) {
 		provider->stats.refused_cnt++;
 		return false;
 	}
@@ -45,6 +49,7 @@ void offer_leave(struct active *active)
 	list_unlink(&active->link);
 	offer->active_cnt--;
 	offer->provider->active_cnt--;
+	waiting_wake(offer);
 	if (offer->is_gone && offer->active_cnt == 0)
 		pool_release(&offer->provider->offers, offer);
 }

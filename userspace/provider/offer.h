@@ -10,6 +10,7 @@
 #include "base/timer.h"
 #include "provider/health.h"
 #include "provider/spec.h"
+#include "provider/turns.h"
 #include "provider/upstream.h"
 
 /*
@@ -32,6 +33,7 @@ struct provider {
 	struct pool http_streams, http_conns;
 	struct pool socket_calls, socket_streams;
 	struct pool processes;
+	struct pool waiting, turn_callers; /* waiting.h, turns.h */
 	struct list_node offer_list;
 	struct provider_stats stats; /* the counters; the rest is filled in when asked */
 	uint32_t active_cnt, active_peak_cnt, idle_cnt, ready_cnt;
@@ -51,8 +53,12 @@ struct offer {
 	uint64_t told_ns; /* when a failure was last told */
 	uint64_t said_ns; /* a second began in which said_cnt lines of standard error were told */
 	unsigned said_cnt;
-	bool is_leaving; /* the store was told to forget it */
-	bool is_gone;	 /* withdrawn; what is under way holds it */
+	const struct service_handler *handler; /* of its kind */
+	struct turns turns;		       /* calls that wait for it */
+	struct timer turn;		       /* set while the next of them may begin */
+	bool is_serving;		       /* one of them begins */
+	bool is_leaving;		       /* the store was told to forget it */
+	bool is_gone;			       /* withdrawn; what is under way holds it */
 };
 
 struct active {
@@ -62,6 +68,8 @@ struct active {
 	void (*abandon)(struct active *active, uint64_t now_ns);
 };
 
+/* offer_is_busy: its program has as many calls and streams as it may have at once. */
+bool offer_is_busy(const struct offer *offer);
 /* offer_enter: false: a limit is reached, and counted. offer_leave undoes it. */
 bool offer_enter(struct offer *offer, struct active *active,
 		 void (*abandon)(struct active *active, uint64_t now_ns));

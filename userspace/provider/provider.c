@@ -21,6 +21,7 @@
 #include "provider/launcher.h"
 #include "provider/offer.h"
 #include "provider/socket.h"
+#include "provider/waiting.h"
 #include "store/store.h"
 
 #define CHANGE_CAP    32 /* publishes and withdrawals that wait for the store */
@@ -64,7 +65,13 @@ struct pool_plan {
 	size_t object_len;
 	unsigned cap_cnt;
 };
-#define POOL_CNT 7
+#define POOL_CNT 9
+
+/* One more than wait: a newcomer is there before who makes room is gone. */
+static uint32_t waiting_cap(const struct provider_config *config)
+{
+	return config->offer_cap * TURNS_CAP + 1;
+}
 
 static void pools_plan(struct provider *provider, const struct provider_config *config,
 		       struct pool_plan plan[static POOL_CNT])
@@ -77,6 +84,8 @@ static void pools_plan(struct provider *provider, const struct provider_config *
 		{&provider->socket_calls, socket_call_len(), config->active_cap},
 		{&provider->socket_streams, socket_stream_len(), config->active_cap},
 		{&provider->processes, exec_process_len(), config->process_cap},
+		{&provider->waiting, waiting_len(), waiting_cap(config)},
+		{&provider->turn_callers, turns_caller_len(), waiting_cap(config)},
 	};
 
 	memcpy(plan, rows, sizeof(rows));
@@ -171,6 +180,7 @@ static void offer_end(struct offer *offer, uint64_t now_ns)
 	struct list_node *node = offer->actives.next, *next;
 
 	health_stop(offer);
+	waiting_end(offer, now_ns);
 	for (; node != &offer->actives; node = next) {
 		struct active *active = list_entry(node, struct active, link);
 
@@ -282,6 +292,8 @@ static int offer_new(struct provider *provider, const uint8_t *record, size_t le
 	list_init(&offer->idle_conns);
 	*out_why = "its record in the store is not one of this version";
 	err = spec_parse(record, len, &offer->spec);
+	if (err == 0)
+		waiting_init(offer, handler_of(offer->spec.view.kind));
 	if (err == 0)
 		err = offer_addr(offer);
 	if (err == 0)
@@ -601,6 +613,8 @@ void provider_stats(const struct provider *provider, struct provider_stats *out_
 	out_stats->process_cnt = provider->processes.used_cnt;
 	out_stats->process_cap = config->process_cap;
 	launcher_usage(provider->launcher, &out_stats->launcher);
+	out_stats->waiting_cnt = provider->waiting.used_cnt;
+	out_stats->waiting_cap = config->offer_cap * TURNS_CAP;
 	out_stats->idle_cnt = provider->idle_cnt;
 	out_stats->idle_cap = config->idle_cap;
 	out_stats->memory_used_len = usage.used_len;

@@ -187,10 +187,12 @@ struct provider_stats {
 	uint32_t active_cnt, active_peak_cnt, active_cap;
 	uint32_t process_cnt, process_cap;
 	struct launcher_usage launcher;
+	uint32_t waiting_cnt, waiting_cap; /* calls before programs that are busy */
 	uint32_t idle_cnt, idle_cap;
 	size_t memory_used_len, memory_peak_len, memory_len;
 	uint64_t call_cnt, stream_cnt, failed_cnt;
-	uint64_t refused_cnt; /* calls and streams for want of room */
+	uint64_t waiting_evicted_cnt; /* of them, that made room for another caller's */
+	uint64_t refused_cnt;	      /* calls and streams for want of room */
 };
 void provider_stats(const struct provider *provider, struct provider_stats *out_stats);
 

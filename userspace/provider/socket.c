@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "provider/program_link.h"
+#include "provider/waiting.h"
 
 struct socket_call {
 	struct program_link link;
@@ -158,10 +159,14 @@ static struct socket_call *call_new(struct offer *offer)
 static void socket_call(void *ctx, struct service_call *call, const struct service_caller *caller,
 			const char *method, const uint8_t *payload, size_t len, uint64_t now_ns)
 {
+	const struct waiting_call waiting = {call, caller, method, payload, len};
 	struct offer *offer = ctx;
-	struct socket_call *ask = call_new(offer);
+	struct socket_call *ask;
 	int err;
 
+	if (waiting_takes(offer, &waiting, now_ns))
+		return;
+	ask = call_new(offer);
 	if (!ask) {
 		service_reply(call, SERVICE_UNAVAILABLE, "the service has too many calls under way",
 			      NULL, 0, now_ns);
@@ -188,6 +193,8 @@ static void socket_cancelled(void *ctx, struct service_call *call)
 	struct offer *offer = ctx;
 	struct list_node *node = offer->actives.next;
 
+	if (waiting_cancel(offer, call))
+		return;
 	for (; node != &offer->actives; node = node->next) {
 		struct active *active = list_entry(node, struct active, link);
 		struct socket_call *ask;

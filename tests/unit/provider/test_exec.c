@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include "codec/zbase32.h"
+#include "provider/turns.h"
 
 struct box {
 	struct prig rig;
@@ -329,25 +330,44 @@ static void test_what_a_program_leaves_behind_does_not_hold_its_reply(void)
 	box_fini(&box, &call);
 }
 
-static void test_one_call_too_many_is_refused(void)
+static unsigned answered_cnt(const struct prig_call *calls, unsigned cnt)
 {
+	unsigned answered = 0;
+
+	for (unsigned i = 0; i < cnt; i++)
+		answered += calls[i].cnt;
+	return answered;
+}
+
+static int first_status(const struct prig_call *calls, unsigned cnt)
+{
+	for (unsigned i = 0; i < cnt; i++)
+		if (calls[i].cnt)
+			return (int)calls[i].status;
+	return -1;
+}
+
+static void test_calls_wait_for_a_process_and_one_too_many_is_refused(void)
+{
+	enum { RUNNING = 2, ALL = RUNNING + TURNS_CAP + 1 };
+	static struct prig_call calls[ALL];
 	struct provider_spec spec = box_spec;
-	struct prig_call calls[3] = {{.cnt = 0}};
+	struct provider_stats stats;
 	struct box box;
 
-	spec.concurrency_max = 2;
+	spec.concurrency_max = RUNNING;
 	sleeper_init(&box, spec);
-	for (unsigned i = 0; i < 3; i++)
-		CHECK_EQ(prig_call(&box.rig, &calls[i], "box", "Do", NULL, 0), 0);
-	CHECK_SOON(&box.rig, calls[0].cnt + calls[1].cnt + calls[2].cnt == 1);
-	for (unsigned i = 0; i < 3; i++) {
-		if (calls[i].cnt)
-			CHECK_EQ(calls[i].status, SERVICE_UNAVAILABLE);
-		free(calls[i].payload);
-		calls[i].payload = NULL;
-	}
-	CHECK_EQ(process_cnt(&box), 2);
+	for (unsigned i = 0; i < ALL; i++)
+		CHECK_EQ(prig_call(&box.rig, &calls[i], "box", "Do", "x", 1), 0);
+	/* They arrive in any order, so any of them is the one too many. */
+	CHECK_SOON(&box.rig, answered_cnt(calls, ALL) == 1);
+	CHECK_EQ(first_status(calls, ALL), SERVICE_UNAVAILABLE);
+	CHECK_EQ(process_cnt(&box), RUNNING);
+	provider_stats(box.rig.provider, &stats);
+	CHECK_EQ(stats.waiting_cnt, TURNS_CAP);
 	box_fini(&box, &calls[0]);
+	for (unsigned i = 1; i < ALL; i++)
+		free(calls[i].payload);
 }
 
 static void test_standard_error_is_told_in_lines_and_not_too_many(void)
@@ -458,7 +478,7 @@ int main(void)
 	RUN(test_a_caller_who_leaves_and_a_withdrawal_kill_the_process);
 	RUN(test_no_process_outlives_the_daemon);
 	RUN(test_what_a_program_leaves_behind_does_not_hold_its_reply);
-	RUN(test_one_call_too_many_is_refused);
+	RUN(test_calls_wait_for_a_process_and_one_too_many_is_refused);
 	RUN(test_standard_error_is_told_in_lines_and_not_too_many);
 	RUN(test_methods_that_mean_something_to_a_shell_do_not_reach_it);
 	RUN(test_streams_are_refused);

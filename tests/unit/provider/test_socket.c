@@ -275,14 +275,14 @@ static void test_a_program_that_is_late_or_leaves(void)
 	desk_fini(&desk);
 }
 
-static void test_several_calls_are_under_way_and_one_too_many_is_refused(void)
+static void test_several_calls_are_under_way_and_one_more_waits(void)
 {
 	struct provider_spec spec = desk_spec;
 	struct prig_call calls[4] = {{.cnt = 0}};
-	json_t *requests[3];
-	int fds[3];
+	struct provider_stats stats;
+	json_t *requests[4];
+	int fds[4];
 	struct desk desk;
-	unsigned ok_cnt = 0;
 
 	spec.concurrency_max = 3;
 	desk_init_with(&desk, spec);
@@ -290,20 +290,49 @@ static void test_several_calls_are_under_way_and_one_too_many_is_refused(void)
 		CHECK_EQ(prig_call(&desk.rig, &calls[i], "desk", "Do", "x", 1), 0);
 	for (unsigned i = 0; i < 3; i++)
 		fds[i] = desk_take(&desk, &requests[i]);
-	CHECK_SOON(&desk.rig, calls[0].cnt + calls[1].cnt + calls[2].cnt + calls[3].cnt == 1);
-	for (unsigned i = 0; i < 3; i++)
-		desk_reply(&desk, fds[2 - i], "{}");
+	provider_stats(desk.rig.provider, &stats);
+	CHECK_EQ(stats.active_cnt, 3);
+	CHECK_EQ(stats.waiting_cnt, 1);
+	desk_reply(&desk, fds[1], "{}");
+	fds[3] = desk_take(&desk, &requests[3]);
+	for (unsigned i = 0; i < 4; i++)
+		if (i != 1)
+			desk_reply(&desk, fds[i], "{}");
 	for (unsigned i = 0; i < 4; i++) {
 		CHECK_EQ(calls[i].cnt, 1);
-		ok_cnt += calls[i].status == SERVICE_OK;
-		CHECK(calls[i].status == SERVICE_OK || calls[i].status == SERVICE_UNAVAILABLE);
+		CHECK_EQ(calls[i].status, SERVICE_OK);
 		free(calls[i].payload);
-	}
-	CHECK_EQ(ok_cnt, 3);
-	for (unsigned i = 0; i < 3; i++) {
 		json_decref(requests[i]);
 		close(fds[i]);
 	}
+	provider_stats(desk.rig.provider, &stats);
+	CHECK_EQ(stats.waiting_cnt, 0);
+	desk_fini(&desk);
+}
+
+static void test_a_waiting_call_ends_with_its_deadline(void)
+{
+	struct provider_spec spec = desk_spec;
+	struct prig_call calls[3] = {{.cnt = 0}};
+	struct provider_stats stats;
+	json_t *request;
+	struct desk desk;
+	int fd;
+
+	spec.concurrency_max = 1;
+	desk_init_with(&desk, spec);
+	for (unsigned i = 0; i < 2; i++)
+		CHECK_EQ(prig_call(&desk.rig, &calls[i], "desk", "Do", "x", 1), 0);
+	fd = desk_take(&desk, &request);
+	prig_pass(&desk.rig, 120 * NS_PER_S);
+	CHECK_EQ(calls[0].cnt + calls[1].cnt, 2);
+	CHECK_EQ(calls[1].status, SERVICE_TIMEOUT);
+	provider_stats(desk.rig.provider, &stats);
+	CHECK_EQ(stats.waiting_cnt, 0);
+	json_decref(request);
+	close(fd);
+	for (unsigned i = 0; i < 2; i++)
+		free(calls[i].payload);
 	desk_fini(&desk);
 }
 
@@ -340,7 +369,8 @@ int main(void)
 	RUN(test_a_reply_of_two_mebibytes_is_too_long);
 	RUN(test_a_reply_longer_than_the_offer_allows);
 	RUN(test_a_program_that_is_late_or_leaves);
-	RUN(test_several_calls_are_under_way_and_one_too_many_is_refused);
+	RUN(test_several_calls_are_under_way_and_one_more_waits);
+	RUN(test_a_waiting_call_ends_with_its_deadline);
 	RUN(test_a_program_that_is_not_there);
 	return check_done();
 }

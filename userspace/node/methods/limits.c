@@ -164,7 +164,8 @@ static void programs_add(json_t *limits, const struct node *node)
 		 NOT_KEPT},
 		{"programs of the launcher", COUNT, stats.launcher.slot_cap,
 		 stats.launcher.slot_cnt, NOT_KEPT, (int64_t)stats.launcher.refused_cnt},
-		/* Their callers wait in queues of their own: weft service limits. */
+		{"calls waiting for programs", COUNT, stats.waiting_cap, stats.waiting_cnt,
+		 NOT_KEPT, (int64_t)stats.waiting_evicted_cnt},
 		{"calls that programs have", COUNT, stats.active_cap, stats.active_cnt,
 		 stats.active_peak_cnt, (int64_t)stats.refused_cnt},
 	};

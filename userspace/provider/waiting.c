@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Calls before a program that takes no more of them: put into turns by
+ * caller, and handed to the offer's handler again when one has ended.
+ */
+#include "provider/waiting.h"
+
+#include <string.h>
+
+#include "base/heap.h"
+
+#define BUSY_TEXT "the service has too many calls under way"
+
+struct waiting {
+	struct turns_item item;
+	struct offer *offer;
+	struct service_call *call;
+	struct service_caller caller;
+	char *method; /* in the heap, the payload behind it */
+	size_t method_cap, len;
+};
+
+size_t waiting_len(void)
+{
+	return sizeof(struct waiting);
+}
+
+static struct waiting *waiting_of(struct turns_item *item)
+{
+	return (struct waiting *)((char *)item - offsetof(struct waiting, item));
+}
+
+static void waiting_free(struct waiting *waiting)
+{
+	struct offer *offer = waiting->offer;
+
+	turns_remove(&offer->turns, &waiting->item);
+	heap_release(offer->provider->heap, waiting->method);
+	pool_release(&offer->provider->waiting, waiting);
+}
+
+static void waiting_answer(struct waiting *waiting, const char *text, uint64_t now_ns)
+{
+	struct service_call *call = waiting->call;
+
+	waiting_free(waiting);
+	service_reply(call, SERVICE_UNAVAILABLE, text, NULL, 0, now_ns);
+}
+
+static struct waiting *waiting_new(struct offer *offer, const struct waiting_call *call)
+{
+	struct provider *provider = offer->provider;
+	struct waiting *waiting = pool_acquire(&provider->waiting);
+	size_t method_cap = strlen(call->method) + 1;
+
+	if (!waiting)
+		return NULL;
+	waiting->method = heap_alloc(provider->heap, method_cap + call->len);
+	if (!waiting->method) {
+		pool_release(&provider->waiting, waiting);
+		return NULL;
+	}
+	memcpy(waiting->method, call->method, method_cap);
+	if (call->len)
+		memcpy(waiting->method + method_cap, call->payload, call->len);
+	waiting->offer = offer;
+	waiting->call = call->call;
+	waiting->caller = *call->caller;
+	waiting->method_cap = method_cap;
+	waiting->len = call->len;
+	return waiting;
+}
+
+static bool waiting_put(struct offer *offer, const struct waiting_call *call, uint64_t now_ns)
+{
+	struct waiting *waiting = waiting_new(offer, call);
+	struct turns_item *victim;
+
+	if (!waiting)
+		return false;
+	if (turns_push(&offer->turns, &waiting->item, call->caller->key, call->len, now_ns,
+		       &victim) < 0) {
+		waiting_free(waiting);
+		return false;
+	}
+	if (victim) {
+		offer->provider->stats.waiting_evicted_cnt++;
+		waiting_answer(waiting_of(victim), BUSY_TEXT, now_ns);
+	}
+	return true;
+}
+
+bool waiting_takes(struct offer *offer, const struct waiting_call *call, uint64_t now_ns)
+{
+	/* Nobody passes by those who wait. */
+	if (offer->is_serving || (!offer_is_busy(offer) && !offer->turns.cnt))
+		return false;
+	if (waiting_put(offer, call, now_ns))
+		return true;
+	offer->provider->stats.refused_cnt++;
+	service_reply(call->call, SERVICE_UNAVAILABLE, BUSY_TEXT, NULL, 0, now_ns);
+	return true;
+}
+
+static void waiting_serve(struct offer *offer, struct waiting *waiting, uint64_t now_ns)
+{
+	const uint8_t *payload = (const uint8_t *)waiting->method + waiting->method_cap;
+
+	offer->is_serving = true;
+	offer->handler->call(offer, waiting->call, &waiting->caller, waiting->method, payload,
+			     waiting->len, now_ns);
+	offer->is_serving = false;
+	waiting_free(waiting);
+}
+
+static void turn_expire(struct timer *timer, uint64_t now_ns)
+{
+	struct offer *offer = list_entry(timer, struct offer, turn);
+	struct turns_item *item;
+
+	while (!offer_is_busy(offer) && (item = turns_pop(&offer->turns, now_ns)))
+		waiting_serve(offer, waiting_of(item), now_ns);
+}
+
+void waiting_init(struct offer *offer, const struct service_handler *handler)
+{
+	offer->handler = handler;
+	turns_init(&offer->turns, &offer->provider->turn_callers);
+	timer_init(&offer->turn, turn_expire);
+}
+
+/* Not now: the active that ends may be in the middle of its answer. */
+void waiting_wake(struct offer *offer)
+{
+	if (offer->turns.cnt)
+		timer_set(offer->provider->timers, &offer->turn, 0);
+}
+
+bool waiting_cancel(struct offer *offer, const struct service_call *call)
+{
+	struct turns_item *item = NULL;
+
+	while ((item = turns_next(&offer->turns, item))) {
+		if (waiting_of(item)->call != call)
+			continue;
+		waiting_free(waiting_of(item));
+		return true;
+	}
+	return false;
+}
+
+void waiting_end(struct offer *offer, uint64_t now_ns)
+{
+	struct turns_item *item;
+
+	timer_cancel(offer->provider->timers, &offer->turn);
+	while ((item = turns_next(&offer->turns, NULL)))
+		waiting_answer(waiting_of(item), "the service is withdrawn", now_ns);
+}

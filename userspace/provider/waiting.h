@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_PROVIDER_WAITING_H
+#define WEFT_PROVIDER_WAITING_H
+
+#include "provider/offer.h"
+
+/*
+ * Private to provider/: calls that wait until a call of their offer's program ends (turns.h).
+ * Each holds a copy of its payload in the heap of bodies, until its turn, its caller's
+ * deadline, or a caller with fewer waiting calls takes its place.
+ */
+struct waiting_call {
+	struct service_call *call;
+	const struct service_caller *caller;
+	const char *method;
+	const uint8_t *payload;
+	size_t len;
+};
+
+size_t waiting_len(void);
+void waiting_init(struct offer *offer, const struct service_handler *handler);
+/* waiting_takes: the program is busy, so call waits, or was answered. False: it may begin now. */
+bool waiting_takes(struct offer *offer, const struct waiting_call *call, uint64_t now_ns);
+/* waiting_wake: an active of offer ended, so the next call may begin soon. */
+void waiting_wake(struct offer *offer);
+/* waiting_cancel: false: call does not wait. */
+bool waiting_cancel(struct offer *offer, const struct service_call *call);
+/* waiting_end answers all that waits: the offer ends. */
+void waiting_end(struct offer *offer, uint64_t now_ns);
+
+#endif
