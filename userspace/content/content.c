@@ -20,6 +20,7 @@
 #include "content/read/read.h"
 #include "content/serve/partial.h"
 #include "content/serve/reach.h"
+#include "content/scrub.h"
 #include "content/serve/serve.h"
 #include "content/share.h"
 #include "content/swarm/swarm.h"
@@ -104,6 +105,8 @@ int content_new(const struct content_params *params, struct content **out_conten
 		err = gets_new(content, &content->gets);
 	if (err == 0)
 		err = readers_new(content, &content->readers);
+	if (err == 0)
+		err = scrub_new(content, &content->scrub);
 	if (err < 0) {
 		content_free(content);
 		return err;
@@ -141,6 +144,7 @@ void content_free(struct content *content)
 		gc_stop(content->gc);
 		content->limits.is_stopped = true;
 		store_flush(content->params.store);
+		scrub_free(content->scrub);
 		readers_free(content->readers);
 		gets_free(content->gets);
 		swarms_free(content->swarms);
@@ -162,11 +166,13 @@ void content_configure(struct content *content, const struct content_config *con
 	own->request_timeout_ns = config->request_timeout_ns;
 	own->stall_ns = config->stall_ns;
 	own->item_cap = config->item_cap;
+	own->scrub_rate = config->scrub_rate;
 	memcpy(own->zones, config->zones, sizeof(own->zones));
 	zones_take(content);
 	/* Other workers hear of limits from home, which knows those that were set, too. */
 	if (content->is_server)
 		return;
+	scrub_configured(content->scrub);
 	memcpy(content->limits.configured, config->limits, sizeof(config->limits));
 	content_limits_apply(content, serve_now_ns(content->serve));
 	if (content->params.on_limits_changed)

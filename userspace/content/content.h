@@ -51,7 +51,8 @@ struct content_config {
 	uint32_t chunk_buffer_cnt; /* 256 KiB buffers in all, serving and fetching */
 	uint64_t request_timeout_ns;
 	uint64_t stall_ns;
-	uint32_t item_cap; /* items of one manifest: 3,000 */
+	uint32_t item_cap;   /* items of one manifest: 3,000 */
+	uint64_t scrub_rate; /* bytes a second of files here that are verified; 0: none */
 	uint64_t limits[CONTENT_LIMIT_CNT];
 	char zones[ZONES_TEXT_CAP]; /* as zones_parse reads it; what it refuses is left out */
 };
@@ -69,6 +70,7 @@ enum content_event_kind {
 	CONTENT_GET_FAILED,
 	CONTENT_GET_CANCELLED,
 	CONTENT_PEER_BAD, /* a peer sent bytes that fail verification */
+	CONTENT_FILE_BAD, /* a disk changed bytes of a file here */
 };
 struct content_event {
 	enum content_event_kind kind;

@@ -19,6 +19,7 @@
  *	swarms	 swarm.c   whom gets and others ask
  *	gets	 get.c     what is being fetched; content_get_* are in there
  *	readers	 read.c    parts of files for programs of this machine
+ *	scrub	 scrub.c   files here, read again slowly
  *	gc	 gc.c      sweeping; while it runs (is_sweeping) no import and
  *			   no get may start: they answer WEFT_EBUSY
  */
@@ -29,6 +30,7 @@ struct serve;
 struct swarms;
 struct gets;
 struct readers;
+struct scrub;
 struct gc;
 struct reach;
 
@@ -40,6 +42,7 @@ struct content {
 	struct swarms *swarms;
 	struct gets *gets;
 	struct readers *readers;
+	struct scrub *scrub;
 	struct gc *gc;
 	bool (*is_blocked)(void *ctx, const uint8_t content_id[static 32]); /* NULL: none is */
 	void *blocker;

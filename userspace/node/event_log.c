@@ -18,8 +18,8 @@
 
 /* What comes again and again while one thing is under way, or has a sentence of its own. */
 static const char *const quiet[] = {
-	"get.progress", "import.progress",    "peer.looked-for",
-	"get.failed",	"share.file-changed", "peer.bad-bytes",
+	"get.progress",	      "import.progress", "peer.looked-for", "get.failed",
+	"share.file-changed", "peer.bad-bytes",	 "file.bad",
 };
 
 static bool kind_is_quiet(const char *kind)

@@ -25,6 +25,7 @@ static const char *const content_event_names[] = {
 	[CONTENT_GET_FAILED] = "get.failed",
 	[CONTENT_GET_CANCELLED] = "get.cancelled",
 	[CONTENT_PEER_BAD] = "peer.bad-bytes",
+	[CONTENT_FILE_BAD] = "file.bad",
 };
 
 static void fields_set_key(json_t *fields, const char *name, const uint8_t *key)
@@ -60,6 +61,11 @@ static void content_event_log(const struct content_event *event)
 	case CONTENT_PEER_BAD:
 		log_warn("peer %.8s sent bytes that do not match their hash; they were dropped",
 			 peer);
+		break;
+	case CONTENT_FILE_BAD:
+		log_error("%s: its bytes are not what was hashed though nobody wrote it (%s): "
+			  "look after the disk; what a get brought is fetched again",
+			  event->text ? event->text : "?", weft_err_text(event->err));
 		break;
 	case CONTENT_GET_FAILED:
 		log_warn("get %llu stopped: %s", (unsigned long long)event->id,

@@ -619,6 +619,23 @@ int content_get_resume(struct content *content, uint64_t id, uint64_t now_ns)
 	return 0;
 }
 
+void gets_again(struct gets *gets, const uint8_t manifest_id[static 32])
+{
+	for (uint32_t i = 0; i < gets->cnt; i++) {
+		struct get *get = gets->slots[i];
+
+		if (get->view.state != CONTENT_GET_FINISHED || get->range_cnt > 0 || get->fetch ||
+		    memcmp(get->manifest_id, manifest_id, OBJECT_ID_LEN) != 0 ||
+		    gets_twin(gets, get))
+			continue;
+		get->is_continued = true;
+		/* It waits for the record of the file, which is committed before its own. */
+		get->is_durable = false;
+		get->view.state = CONTENT_GET_QUEUED;
+		get_save_soon(get);
+	}
+}
+
 int content_get_pause(struct content *content, uint64_t id, uint64_t now_ns)
 {
 	struct get *get = gets_lookup(content->gets, id);

@@ -82,6 +82,7 @@ void config_defaults(struct node_config *config)
 	store_config_defaults(&config->store);
 	control_config_defaults(&config->control);
 	content_config_defaults(&config->content);
+	config->content.scrub_rate = 4 << 20;
 	fastpath_config_defaults(&config->fastpath);
 	mainline_config_defaults(&config->mainline);
 	web_config_defaults(&config->web);

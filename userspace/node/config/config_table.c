@@ -440,6 +440,8 @@ NUMBER("store", "reader_cap", CONFIG_COUNT, store.reader_cap, 4, 4096,
 	"Snapshots open at once."),
 NUMBER("store", "batch_cap", CONFIG_COUNT, store.batch_cap, 1, 1000000,
 	"Writes waiting for the disk."),
+LIVE("store", "scrub", CONFIG_SIZE, content.scrub_rate, 0, GIB,
+	"Bytes a second of shared and fetched files that are read again and verified while nothing else is to do. 0: none."),
 
 TEXT("control", "path", CONFIG_PATH, control_path,
 	"Socket that weft(1) and varlinkctl(1) speak to."),

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bytes that a disk changed behind their records: found, told, and fetched again. */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "content/content_state.h"
+#include "content/object.h"
+#include "content/scrub.h"
+#include "store/store.h"
+#include "unit/content/get/get_rig.h"
+
+static struct duo_node *b(void)
+{
+	return &duo.nodes[DUO_B];
+}
+
+static const struct scrub_figures *figures(void)
+{
+	return scrub_figures(b()->content->scrub);
+}
+
+static bool begin(uint64_t rate)
+{
+	struct link link;
+
+	duo_init(&duo);
+	folder_make();
+	if (!duo_share(&duo, duo_path(&duo, "in"), &link))
+		return false;
+	if (get_run(&link, "out")->state != CONTENT_GET_FINISHED)
+		return false;
+	duo_node_close(&duo, DUO_B);
+	b()->config.scrub_rate = rate;
+	duo_node_open(&duo, DUO_B);
+	return true;
+}
+
+/* Other bytes below the record of a file, with a stamp that says it is as it was. */
+static bool rot(const char *name)
+{
+	static struct object_file file;
+	struct store_snapshot *snapshot;
+	struct store_batch *batch;
+	struct stat st;
+	int fd = open(duo_path(&duo, name), O_WRONLY);
+	bool is_done = fd >= 0 && pwrite(fd, "rotten", 6, 100) == 6 && fstat(fd, &st) == 0;
+
+	close(fd);
+	if (!is_done || store_snapshot_open(b()->store, &snapshot) < 0)
+		return false;
+	is_done = object_file_get(snapshot, duo_path(&duo, name), &file) == 0;
+	store_snapshot_close(snapshot);
+	object_stamp_of(&st, &file.stamp);
+	batch = store_batch_new(b()->store);
+	object_file_put(batch, &file, NULL);
+	return is_done && store_submit(b()->store, batch, NULL, NULL) == 0;
+}
+
+/* Until a round through all files is over. */
+static void round_run(void)
+{
+	uint64_t cnt = figures()->round_cnt;
+
+	for (unsigned i = 0; i < TURN_MAX && figures()->round_cnt == cnt; i++)
+		(void)duo_turn(&duo);
+}
+
+static void get_end(void)
+{
+	for (unsigned i = 0; i < TURN_MAX; i++)
+		if (content_get_lookup(b()->content, 1)->state == CONTENT_GET_FINISHED)
+			return;
+		else
+			(void)duo_turn(&duo);
+}
+
+static void test_right_files_are_verified_and_left_alone(void)
+{
+	CHECK(begin(1ull << 30));
+	round_run();
+	CHECK_EQ(figures()->round_cnt, 1);
+	CHECK_EQ(figures()->file_cnt, 9);
+	CHECK_EQ(figures()->bad_cnt, 0);
+	CHECK_EQ(b()->event_cnt[CONTENT_FILE_BAD], 0);
+	duo_fini(&duo);
+}
+
+static void test_rotten_file_of_a_get_is_told_and_fetched_again(void)
+{
+	CHECK(begin(1ull << 30));
+	CHECK(rot("out/a/big.bin"));
+	CHECK(rot("out/a/small.txt"));
+	round_run();
+	CHECK_EQ(b()->event_cnt[CONTENT_FILE_BAD], 2);
+	get_end();
+	CHECK_EQ(content_get_lookup(b()->content, 1)->state, CONTENT_GET_FINISHED);
+	CHECK(duo_trees_equal(&duo, "in", "out"));
+	duo_fini(&duo);
+}
+
+static void test_file_that_somebody_wrote_is_passed_over(void)
+{
+	CHECK(begin(1ull << 30));
+	file_make("out/a/small.txt", 1000, 77);
+	round_run();
+	CHECK_EQ(figures()->passed_cnt, 1);
+	CHECK_EQ(b()->event_cnt[CONTENT_FILE_BAD], 0);
+	duo_fini(&duo);
+}
+
+static void test_rate_of_zero_reads_nothing(void)
+{
+	CHECK(begin(0));
+	turns(5000);
+	CHECK_EQ(figures()->byte_cnt, 0);
+	duo_fini(&duo);
+}
+
+int main(void)
+{
+	RUN(test_right_files_are_verified_and_left_alone);
+	RUN(test_rotten_file_of_a_get_is_told_and_fetched_again);
+	RUN(test_file_that_somebody_wrote_is_passed_over);
+	RUN(test_rate_of_zero_reads_nothing);
+	return check_done();
+}

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "content/scrub.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/jobs.h"
+#include "base/random.h"
+#include "base/timer.h"
+#include "content/content_state.h"
+#include "content/get/get.h"
+#include "content/get/scan.h"
+#include "content/manifest.h"
+#include "content/object.h"
+#include "content/share.h"
+#include "store/store.h"
+
+/* Read at once, then waited for: 0.25 s of the default rate. */
+#define STEP_LEN     (1u << 20)
+#define REST_NS	     (5 * NS_PER_S) /* while others need the disk, and after the start */
+#define ROUND_NS     (24ull * 3600 * NS_PER_S)
+#define FREE_POLL_MS 20
+
+enum scrub_verdict { SCRUB_GOES_ON, SCRUB_RIGHT, SCRUB_BAD, SCRUB_PASSED, SCRUB_AT_END };
+
+struct scrub {
+	struct job job; /* first */
+	struct timer timer;
+	struct content *content;
+	struct scrub_figures figures;
+	bool job_is_out, is_closing;
+	uint64_t stepped_ns, round_ns; /* when this step and this round began */
+	uint64_t served_byte_cnt;      /* when it was looked whether others are busy */
+	/* The job's while it is out: */
+	uint8_t key[OBJECT_ID_LEN]; /* the next path, by its key */
+	struct object_file file;
+	int fd; /* -1: none is open */
+	struct scan scan;
+	uint8_t *buffer;
+	uint64_t read_len; /* of the last step */
+	enum scrub_verdict verdict;
+	int err; /* of a file that is bad, or why none can be looked at */
+};
+
+/* --- in the job --- */
+
+struct row_pick {
+	struct scrub *scrub;
+	bool is_found;
+};
+
+static bool on_row(void *arg, const struct store_item *item)
+{
+	struct row_pick *pick = arg;
+	struct scrub *scrub = pick->scrub;
+
+	if (item->key_len != sizeof(scrub->key))
+		return true;
+	memcpy(scrub->key, item->key, item->key_len);
+	pick->is_found = object_file_parse(item->value, item->value_len, &scrub->file) == 0;
+	return !pick->is_found;
+}
+
+/* The key after this one; false after the last. */
+static bool key_step(uint8_t key[static OBJECT_ID_LEN])
+{
+	for (size_t i = OBJECT_ID_LEN; i-- > 0;)
+		if (++key[i] != 0)
+			return true;
+	return false;
+}
+
+static enum scrub_verdict row_next(struct scrub *scrub)
+{
+	struct row_pick pick = {.scrub = scrub};
+	struct store_snapshot *snapshot;
+
+	scrub->err = store_snapshot_open(scrub->content->params.store, &snapshot);
+	if (scrub->err)
+		return SCRUB_AT_END;
+	scrub->err =
+		store_each(snapshot, STORE_PATHS, scrub->key, sizeof(scrub->key), on_row, &pick);
+	store_snapshot_close(snapshot);
+	return pick.is_found ? SCRUB_GOES_ON : SCRUB_AT_END;
+}
+
+static bool is_as_recorded(const struct scrub *scrub)
+{
+	struct object_stamp stamp;
+	struct stat st;
+
+	if (fstat(scrub->fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return false;
+	object_stamp_of(&st, &stamp);
+	return object_stamp_equal(&stamp, &scrub->file.stamp);
+}
+
+static enum scrub_verdict file_open(struct scrub *scrub)
+{
+	if (scrub->file.is_racy)
+		return SCRUB_PASSED; /* its bytes may be new: serving verifies them */
+	scrub->fd = open(scrub->file.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (scrub->fd < 0 || !is_as_recorded(scrub) ||
+	    scan_init(&scrub->scan, scrub->fd, scrub->file.stamp.size) < 0)
+		return SCRUB_PASSED;
+	/* What is in memory is what was written; what is on the disk is the question. */
+	(void)posix_fadvise(scrub->fd, 0, 0, POSIX_FADV_DONTNEED);
+	return SCRUB_GOES_ON;
+}
+
+static enum scrub_verdict file_read(struct scrub *scrub)
+{
+	uint64_t from = scrub->scan.off;
+	int err = scan_run(&scrub->scan, STEP_LEN, scrub->buffer);
+
+	scrub->read_len = scrub->scan.off - from;
+	(void)posix_fadvise(scrub->fd, (off_t)from, (off_t)scrub->read_len, POSIX_FADV_DONTNEED);
+	if (err > 0)
+		return SCRUB_GOES_ON;
+	if (err == -EIO) {
+		scrub->err = err;
+		return SCRUB_BAD;
+	}
+	if (err || !is_as_recorded(scrub))
+		return SCRUB_PASSED;
+	scrub->err = memcmp(scrub->scan.id, scrub->file.content_id, OBJECT_ID_LEN) == 0
+			     ? 0
+			     : WEFT_EDAMAGED;
+	return scrub->err ? SCRUB_BAD : SCRUB_RIGHT;
+}
+
+static void step_run(struct job *job)
+{
+	struct scrub *scrub = (struct scrub *)job;
+
+	scrub->read_len = 0;
+	scrub->verdict = SCRUB_GOES_ON;
+	if (!scrub->buffer)
+		scrub->buffer = malloc(BLAKE3_CHUNK_LEN);
+	if (!scrub->buffer) {
+		scrub->err = -ENOMEM;
+		scrub->verdict = SCRUB_AT_END;
+		return;
+	}
+	if (scrub->fd < 0)
+		scrub->verdict = row_next(scrub);
+	if (scrub->verdict == SCRUB_GOES_ON && scrub->fd < 0)
+		scrub->verdict = file_open(scrub);
+	if (scrub->verdict == SCRUB_GOES_ON)
+		scrub->verdict = file_read(scrub);
+}
+
+/* --- at home --- */
+
+static void file_close(struct scrub *scrub)
+{
+	if (scrub->fd >= 0)
+		close(scrub->fd);
+	scrub->fd = -1;
+	scan_fini(&scrub->scan);
+}
+
+/*
+ * What a get brought keeps its record, as one whose bytes are not to be
+ * trusted: so the get knows the file as its own and may replace it.
+ */
+static void got_distrust(struct scrub *scrub)
+{
+	struct store *store = scrub->content->params.store;
+	struct store_batch *batch = store_batch_new(store);
+	struct object_file file = scrub->file;
+
+	file.is_racy = true;
+	object_file_put(batch, &file, &scrub->file);
+	if (store_submit(store, batch, NULL, NULL) < 0)
+		store_batch_free(batch);
+}
+
+static void bad_tell(struct scrub *scrub)
+{
+	const struct content_event event = {
+		.kind = CONTENT_FILE_BAD,
+		.manifest_id = scrub->file.is_got ? scrub->file.got_id : NULL,
+		.err = scrub->err,
+		.text = scrub->file.path,
+	};
+
+	content_tell(scrub->content, &event);
+	if (!scrub->file.is_got) {
+		content_forget_file(scrub->content, &scrub->file);
+		return;
+	}
+	got_distrust(scrub);
+	gets_again(scrub->content->gets, scrub->file.got_id);
+}
+
+static bool others_are_busy(struct scrub *scrub)
+{
+	struct content_stats stats;
+	uint64_t served;
+
+	content_stats(scrub->content, &stats);
+	served = stats.served_byte_cnt - scrub->served_byte_cnt;
+	scrub->served_byte_cnt = stats.served_byte_cnt;
+	return stats.get_active_cnt > 0 || stats.import_cnt > 0 || served > 0 ||
+	       scrub->content->is_sweeping;
+}
+
+static void next_set(struct scrub *scrub, uint64_t at_ns)
+{
+	timer_set(scrub->content->params.timers, &scrub->timer, at_ns);
+}
+
+static uint64_t rate_of(const struct scrub *scrub)
+{
+	return scrub->content->params.config.scrub_rate;
+}
+
+static void round_end(struct scrub *scrub)
+{
+	uint64_t next_ns = scrub->round_ns + ROUND_NS;
+
+	scrub->figures.round_cnt++;
+	memset(scrub->key, 0, sizeof(scrub->key));
+	scrub->round_ns = next_ns > scrub->stepped_ns ? next_ns : scrub->stepped_ns + REST_NS;
+	next_set(scrub, scrub->round_ns);
+}
+
+static void step_done(struct job *job)
+{
+	struct scrub *scrub = (struct scrub *)job;
+	uint64_t rate = rate_of(scrub);
+
+	scrub->job_is_out = false;
+	scrub->figures.byte_cnt += scrub->read_len;
+	if (scrub->is_closing)
+		return;
+	if (scrub->verdict == SCRUB_GOES_ON) {
+		if (rate)
+			next_set(scrub, scrub->stepped_ns + scrub->read_len * NS_PER_S / rate);
+		return;
+	}
+	file_close(scrub);
+	scrub->figures.file_cnt += scrub->verdict == SCRUB_RIGHT;
+	scrub->figures.bad_cnt += scrub->verdict == SCRUB_BAD;
+	scrub->figures.passed_cnt += scrub->verdict == SCRUB_PASSED;
+	if (scrub->verdict == SCRUB_BAD)
+		bad_tell(scrub);
+	if (scrub->verdict == SCRUB_AT_END || !key_step(scrub->key))
+		round_end(scrub);
+	else if (rate)
+		next_set(scrub, scrub->stepped_ns + scrub->read_len * NS_PER_S / rate + 1);
+}
+
+static void on_timer(struct timer *timer, uint64_t now_ns)
+{
+	struct scrub *scrub =
+		(struct scrub *)(void *)((char *)timer - offsetof(struct scrub, timer));
+
+	if (scrub->job_is_out || !rate_of(scrub))
+		return;
+	scrub->stepped_ns = now_ns;
+	if (others_are_busy(scrub)) {
+		next_set(scrub, now_ns + REST_NS);
+		return;
+	}
+	scrub->job.run = step_run;
+	scrub->job.done = step_done;
+	scrub->job_is_out = jobs_submit(scrub->content->params.jobs, &scrub->job) == 0;
+	if (!scrub->job_is_out)
+		next_set(scrub, now_ns + REST_NS);
+}
+
+int scrub_new(struct content *content, struct scrub **out_scrub)
+{
+	struct scrub *scrub = calloc(1, sizeof(*scrub));
+
+	if (!scrub)
+		return -ENOMEM;
+	scrub->content = content;
+	scrub->fd = -1;
+	scrub->stepped_ns = scrub->round_ns = content->params.now_ns;
+	timer_init(&scrub->timer, on_timer);
+	if (content->params.random)
+		random_fill(content->params.random, scrub->key, sizeof(scrub->key));
+	*out_scrub = scrub;
+	if (rate_of(scrub))
+		next_set(scrub, content->params.now_ns + REST_NS);
+	return 0;
+}
+
+void scrub_free(struct scrub *scrub)
+{
+	struct jobs *jobs;
+
+	if (!scrub)
+		return;
+	scrub->is_closing = true;
+	timer_cancel(scrub->content->params.timers, &scrub->timer);
+	jobs = scrub->content->params.jobs;
+	while (scrub->job_is_out) {
+		struct pollfd ready = {.fd = jobs_fd(jobs), .events = POLLIN};
+
+		if (jobs_reap(jobs) == 0)
+			(void)poll(&ready, ready.fd >= 0, FREE_POLL_MS);
+	}
+	file_close(scrub);
+	free(scrub->buffer);
+	free(scrub);
+}
+
+void scrub_configured(struct scrub *scrub)
+{
+	if (rate_of(scrub) && !scrub->job_is_out && !timer_is_set(&scrub->timer))
+		next_set(scrub, scrub->stepped_ns + REST_NS);
+}
+
+const struct scrub_figures *scrub_figures(const struct scrub *scrub)
+{
+	return &scrub->figures;
+}
