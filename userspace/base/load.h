@@ -41,8 +41,8 @@ struct arena;
 
 /*
  * Prices: one is about 10 microseconds of this CPU. A handshake is 270 us
- * (bench/handshake, 2026-11, two cores): the flight that has the client's
- * hello about 200, the one that has its Finished about 70.
+ * (bench/handshake, 2026-11, two cores), parted by estimate: 200 for the
+ * flight that has the client's hello, 70 for the one that has its Finished.
  */
 #define LOAD_PRICE_HELLO    20
 #define LOAD_PRICE_FINISHED 7

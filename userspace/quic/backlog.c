@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The order of handshakes' crypto. A look for the first or the last goes
- * over all that wait, about 13 us of 128; the last is remembered, so a
+ * over all that wait; the last is remembered, so a
  * datagram that finds the backlog full and is not lighter costs one
  * comparison.
  */

@@ -8,6 +8,7 @@
 
 #include "base/dgram.h"
 #include "base/fair.h"
+#include "base/fair_path.h"
 #include "base/transport.h"
 #include "weft/err.h"
 
@@ -41,6 +42,7 @@ enum quic_congestion { QUIC_CUBIC, QUIC_BBR };
 #define QUIC_KNOWN_AFTER_S 3600
 
 struct quic_config {
+	struct fair_site site;	      /* limits.site: connections are shared by its networks */
 	uint32_t conn_cap;	      /* connections in all, beside handshakes */
 	uint32_t conn_per_key_cap;    /* of them, of one key */
 	uint32_t stream_per_conn_cap; /* bidirectional streams a peer may have open */

@@ -72,6 +72,7 @@ int quic_share_init(struct quic_engine *engine, uint32_t handshake_cap)
 	uint64_t secret[2];
 	int err;
 
+	engine->share_paths.site = engine->config.site;
 	random_fill(engine->random, engine->share_paths.secret, sizeof(engine->share_paths.secret));
 	random_fill(engine->random, secret, sizeof(secret));
 	err = fair_init(&engine->conn_shares, &engine->arena, &conns, secret);

@@ -182,6 +182,29 @@ static void test_complete_handshake_is_charged_to_its_network(void)
 	arena_close(&arena);
 }
 
+/* limits.site: two hosts of a lab's /24 are networks of their own. */
+static void test_networks_are_those_of_the_site(void)
+{
+	struct fair_path first, second;
+	struct quic_config config;
+	struct addr addr;
+	struct quic_pair p;
+
+	quic_net_config(&config);
+	for (unsigned is_site = 0; is_site < 2; is_site++) {
+		if (is_site)
+			CHECK_EQ(fair_site_parse("192.0.2.0/24:32", &config.site), 0);
+		quic_pair_init(&p, 16, &config);
+		CHECK_EQ(addr_parse("192.0.2.1:7000", &addr), 0);
+		fair_path_of_addr(&p.b->engine->share_paths, &addr, FAIR_STRANGER, &first);
+		CHECK_EQ(addr_parse("192.0.2.2:7000", &addr), 0);
+		fair_path_of_addr(&p.b->engine->share_paths, &addr, FAIR_STRANGER, &second);
+		CHECK_EQ(first.ids[0], second.ids[0]); /* the family */
+		CHECK_EQ(first.ids[1] == second.ids[1], !is_site);
+		quic_pair_fini(&p);
+	}
+}
+
 /* limits show names the network that holds most. */
 static void test_account_that_pays_next_is_named(void)
 {
@@ -327,6 +350,7 @@ int main(void)
 	RUN(test_one_connection_more_of_the_largest_is_refused);
 	RUN(test_refused_connection_is_kept_by_key_and_address);
 	RUN(test_complete_handshake_is_charged_to_its_network);
+	RUN(test_networks_are_those_of_the_site);
 	RUN(test_account_that_pays_next_is_named);
 	RUN(test_own_dial_gets_a_place_and_keeps_it);
 	RUN(test_known_key_gets_in_and_strangers_do_not_push_it_out);

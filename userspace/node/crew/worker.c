@@ -217,6 +217,7 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 	snprintf(what, NODE_WHAT_CAP, "QUIC engine");
 	quic.ctx = worker->mesh;
 	quic.config.worker = (uint16_t)worker->idx;
+	quic.config.site = params->config->mesh.site;
 	if ((err = quic_engine_new(&quic, &worker->quic)) < 0)
 		return err;
 	mesh_set_transport(worker->mesh, quic_engine_transport(worker->quic));
