@@ -261,8 +261,8 @@ def incidents(daemon, who):
 def test_why_tells_what_happened_to_a_peer_and_an_address(lab):
     a, b = pair(lab, WORKERS)
     name = node_id(b)
-    check_eq(a.json("why", "10.77.0.2"), {"who": "10.77.0.2", "incidents": [], "drops": [],
-                                          "lost": 0}, "before anything happened")
+    check_eq(a.json("why", "10.77.0.2"), {"who": "10.77.0.2", "incidents": [], "refusals": [],
+                                          "drops": [], "lost": 0}, "before anything happened")
     check_eq(connect(b, a, "10.77.0.1:7000"), OK, "before the ban")
     wait_for(lambda: incidents(a, name) == [("session_opened", None)], "the session")
     ban(a, "10.77.0.0/24", "--reason", "too loud")
