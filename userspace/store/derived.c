@@ -24,11 +24,20 @@
 #define ROWS_NAME   "checked" /* "rows" had no checks */
 #define VERSION_KEY "version"
 
+struct bad_rows {
+	unsigned cnt;
+	struct bad_row {
+		size_t len;
+		uint8_t key[DERIVED_KEY_LEN_MAX];
+	} rows[DERIVED_BAD_MAX];
+};
+
 struct derived {
 	struct derived_config config;
 	char path[PATH_CAP];
 	MDB_env *lmdb;
 	struct row_db meta, rows;
+	struct bad_rows *bad; /* while it is opened: found, and not dropped yet */
 };
 
 /* Never made: views and writes are transactions under their own names. */
@@ -48,11 +57,18 @@ static int row_look(void *arg, const struct pages_row *row)
 {
 	MDB_val key = {row->key_len, (void *)(uintptr_t)row->key};
 	MDB_val value = {row->value_len, (void *)(uintptr_t)row->value};
+	struct bad_rows *bad = arg;
 
-	return row_check(arg, &key, &value);
+	if (row_check(ROWS_NAME, &key, &value) == 0)
+		return 0;
+	if (bad->cnt == DERIVED_BAD_MAX || row->key_len > DERIVED_KEY_LEN_MAX)
+		return WEFT_EDAMAGED;
+	bad->rows[bad->cnt].len = row->key_len;
+	memcpy(bad->rows[bad->cnt++].key, row->key, row->key_len);
+	return 0;
 }
 
-static int rows_look(int fd)
+static int rows_look(int fd, struct bad_rows *bad)
 {
 	struct pages_config config = {.fd = fd};
 	char finding[PAGES_FINDING_CAP];
@@ -63,7 +79,7 @@ static int rows_look(int fd)
 		return err == WEFT_EABSENT ? 0 : err;
 	err = pages_walk(pages, META_NAME, NULL, NULL);
 	if (err == 0)
-		err = pages_walk(pages, ROWS_NAME, row_look, ROWS_NAME);
+		err = pages_walk(pages, ROWS_NAME, row_look, bad);
 	pages_close(pages);
 	return err;
 }
@@ -78,7 +94,7 @@ static int file_look(const struct derived *derived)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
-	err = rows_look(fd);
+	err = rows_look(fd, derived->bad);
 	close(fd);
 	return err;
 }
@@ -126,6 +142,9 @@ static int databases_open(struct derived *derived, enum derived_start *out_start
 		err = row_err(mdb_dbi_open(txn, ROWS_NAME, MDB_CREATE, &derived->rows.dbi));
 	if (err == 0)
 		err = version_take(derived, txn, out_start);
+	for (unsigned i = 0; err == 0 && i < derived->bad->cnt; i++)
+		err = row_delete(txn, &derived->rows, derived->bad->rows[i].key,
+				 derived->bad->rows[i].len);
 	if (err < 0) {
 		mdb_txn_abort(txn);
 		return err;
@@ -141,6 +160,7 @@ static int derived_begin(struct derived *derived, enum derived_start *out_start)
 
 	if (mkdir(derived->path, 0700) < 0 && errno != EEXIST)
 		return -errno;
+	derived->bad->cnt = 0;
 	err = file_look(derived);
 	if (err < 0)
 		return err;
@@ -189,12 +209,17 @@ int derived_open(const struct derived_config *config, struct derived **out_deriv
 
 	if (!derived)
 		return -ENOMEM;
+	derived->bad = calloc(1, sizeof(*derived->bad));
+	if (!derived->bad) {
+		free(derived);
+		return -ENOMEM;
+	}
 	derived->config = *config;
 	derived->meta.name = META_NAME;
 	derived->rows.name = ROWS_NAME;
 	if ((size_t)snprintf(derived->path, sizeof(derived->path), "%s/%s", config->state_dir,
 			     config->name) >= sizeof(derived->path)) {
-		free(derived);
+		derived_close(derived);
 		return -ENAMETOOLONG;
 	}
 	err = derived_begin(derived, &start);
@@ -205,6 +230,8 @@ int derived_open(const struct derived_config *config, struct derived **out_deriv
 		if (err == 0)
 			err = derived_begin(derived, &again);
 	}
+	free(derived->bad);
+	derived->bad = NULL;
 	if (err < 0) {
 		derived_close(derived);
 		return err;
@@ -219,6 +246,7 @@ void derived_close(struct derived *derived)
 	if (!derived)
 		return;
 	derived_end(derived);
+	free(derived->bad);
 	free(derived);
 }
 

@@ -12,8 +12,8 @@
  * Rows that can be made again from what the store holds: an LMDB environment in a
  * folder of its own in the state directory. Large values are read in place. A crash of
  * the program loses nothing that was committed, one of the machine the last commits
- * (MDB_NOMETASYNC); what is damaged or of another version is thrown away as a whole,
- * and its owner makes it again.
+ * (MDB_NOMETASYNC). Up to DERIVED_BAD_MAX rows with a wrong check are dropped alone; what is
+ * damaged beyond that or of another version is thrown away as a whole. Its owner makes it again.
  *
  * Any thread may read. One at a time writes, and may wait on the disk: call it in a job.
  */
@@ -21,6 +21,7 @@ struct derived;
 struct derived_view;
 struct derived_write;
 
+#define DERIVED_BAD_MAX	    64u
 #define DERIVED_KEY_LEN_MAX 511u /* LMDB's */
 
 struct derived_config {

@@ -2,6 +2,8 @@
 #include "store/derived.h"
 
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -167,6 +169,61 @@ static void test_damaged_rows_are_thrown_away(void)
 	}
 }
 
+static bool rows_put(struct derived *derived, unsigned cnt)
+{
+	struct derived_write *write;
+	char name[16];
+
+	if (derived_write_open(derived, &write) < 0)
+		return false;
+	for (unsigned i = 0; i < cnt; i++) {
+		snprintf(name, sizeof(name), "mark-%03u", i);
+		derived_write_put(write, name + 5, 3, name, 8);
+	}
+	return derived_write_commit(write) == 0;
+}
+
+/* A letter of the values of the first rows, cnt of them. */
+static bool rows_damage(unsigned cnt)
+{
+	static uint8_t file[1 << 20];
+	char path[SCRATCH_CAP + 32], name[16];
+	ssize_t len;
+	int fd =
+		open(scratch_path(path, sizeof(path), dir, "derived/data.mdb"), O_RDWR | O_CLOEXEC);
+
+	len = read(fd, file, sizeof(file));
+	for (unsigned i = 0; len > 0 && i < cnt; i++) {
+		uint8_t *value;
+
+		snprintf(name, sizeof(name), "mark-%03u", i);
+		value = memmem(file, (size_t)len, name, 8);
+		if (!value || pwrite(fd, "M", 1, value - file) != 1)
+			len = 0;
+	}
+	return close(fd) == 0 && len > 0;
+}
+
+static void test_damaged_values_are_dropped_alone_up_to_a_number(void)
+{
+	enum derived_start start;
+	struct derived *derived;
+
+	for (unsigned more = 0; more < 2; more++) {
+		scratch_make(dir);
+		CHECK_EQ(open_version(1, &derived, &start), 0);
+		CHECK(rows_put(derived, DERIVED_BAD_MAX + 2));
+		derived_close(derived);
+		CHECK(rows_damage(DERIVED_BAD_MAX + more));
+		CHECK_EQ(open_version(1, &derived, &start), 0);
+		CHECK_EQ(start, more ? DERIVED_DAMAGED : DERIVED_KEPT);
+		CHECK(!has(derived, "000", "mark-000", 8) && !has(derived, "063", "mark-063", 8));
+		CHECK_EQ(has(derived, "065", "mark-065", 8), !more);
+		derived_close(derived);
+		scratch_remove(dir);
+	}
+}
+
 static void test_a_full_environment_refuses_and_has_room_after_a_delete(void)
 {
 	static uint8_t large[LARGE_LEN];
@@ -267,6 +324,7 @@ int main(void)
 	RUN(test_rows_outlive_a_close_and_a_kill);
 	RUN(test_rows_of_another_version_are_thrown_away);
 	RUN(test_damaged_rows_are_thrown_away);
+	RUN(test_damaged_values_are_dropped_alone_up_to_a_number);
 	RUN(test_a_full_environment_refuses_and_has_room_after_a_delete);
 	RUN(test_rows_are_walked_by_prefix_in_a_view_that_stays);
 	RUN(test_a_write_is_refused_whole_and_may_be_taken_back);
