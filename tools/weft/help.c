@@ -63,7 +63,8 @@ static const struct {
 	 {"node", "peer", "check", "route", "dht", "overlay", "announce"}},
 	{"Limits and strangers", {"limits", "ban", "why", "drops", "policy", "xdp"}},
 	{"The daemon",
-	 {"status", "top", "event", "config", "memory", "store", "gc", "daemon", "version"}},
+	 {"status", "top", "event", "config", "memory", "store", "backup", "gc", "daemon",
+	  "version"}},
 	{"Help", {"help", "completion"}},
 };
 #define GROUP_CNT (sizeof(groups) / sizeof(groups[0]))
