@@ -75,21 +75,23 @@ BENCH_SUPPORT := $(patsubst %.c,$(B_DIR)/%.o,$(wildcard bench/support/*.c))
 # Tests on networks whose links can be impaired (tools/lab).
 LAB_TESTS := tests/system/test_lab.py tests/system/test_mainline.py
 
+# What the system tests run beside the daemon.
+SYSTEM_NEEDS = all $(if $(call pick,tests/system/test_malloc_trap.py),$(TRAP)) \
+	$(if $(call pick,tests/system/test_crowd.py),$(CROWD)) \
+	$(if $(call pick,$(LAB_TESTS)),$(B_DIR)/lab-wire) \
+	$(if $(call pick,tests/system/test_pktgen.py),$(B_DIR)/pktgen) \
+	$(if $(call pick,tests/system/test_dissect.py),$(B_DIR)/tests/bpf/test_answers \
+		$(B_DIR)/tests/bpf/test_krpc)
+
 # Of the benches check only says whether they still build.
-check: $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) all $(if $(call pick,tests/system/test_malloc_trap.py),$(TRAP)) \
-		$(if $(call pick,tests/system/test_crowd.py),$(CROWD)) \
-		$(if $(call pick,$(LAB_TESTS)),$(B_DIR)/lab-wire) \
-		$(if $(call pick,tests/system/test_pktgen.py),$(B_DIR)/pktgen) \
-		$(if $(call pick,tests/system/test_dissect.py),$(B_DIR)/tests/bpf/test_answers \
-			$(B_DIR)/tests/bpf/test_krpc) \
-		$(if $(T),,$(BENCH_PROGRAMS))
+check: $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) $(SYSTEM_NEEDS) $(if $(T),,$(BENCH_PROGRAMS))
 	$(Q)$(if $(call pick,$(SYSTEM)),tools/setup --npm || :)
 	$(Q)$(RUN_TESTS) $(call pick,$(CHECKS)) $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) \
 		$(call pick,$(SYSTEM))
 
 # What root's namespaces hide: the system tests by nobody, who skips what needs root.
 NOBODY := setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all
-check-user: all
+check-user: $(SYSTEM_NEEDS)
 	$(Q)if [ "$$(id -u)" != 0 ]; then \
 		echo 'check-user: make check was an ordinary user'"'"'s already'; \
 	elif ! $(NOBODY) test -r $(B_DIR)/weftd; then \
