@@ -258,15 +258,9 @@ struct weft_ban_key_ipv6 {
 /* The longest prefix decides, also when its ban has expired; userspace sweeps. */
 #define WEFT_BAN_CNT_MAX 16384
 
-enum weft_ban_scope {
-	WEFT_BAN_ALL,
-	WEFT_BAN_IDS, /* made by earlier versions; keeps out nothing */
-};
-
 struct weft_ban {
 	__u64 expires_ns; /* 0: never */
-	__u32 scope;	  /* enum weft_ban_scope */
-	__u32 zero;
+	__u64 zero;
 };
 
 /*

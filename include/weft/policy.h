@@ -184,7 +184,7 @@ WEFT_INLINE enum weft_reason weft_policy_judge(struct weft_tables *tables,
 	if (!config)
 		return WEFT_REASON_NO_TABLES;
 	ban = weft_policy_ban(tables, config, facts);
-	if (ban && ban->scope == WEFT_BAN_ALL)
+	if (ban)
 		return WEFT_REASON_BANNED;
 	if (view->data + WEFT_CLASSIFY_LEN > view->end)
 		return WEFT_REASON_NO_PROTOCOL;

@@ -258,11 +258,8 @@ static void disturb(void)
 		twins_put_session(&twins, &source,
 				  twins.native.now_ns + random_below(&rng, 20000000000ull));
 	if (one_in(20) && twins.native.bans.used_cnt < TWINS_BAN_CAP)
-		twins_ban_scope(
-			&twins, &source, weft_endpoint_is_ipv4(&source) ? 32 : 128 - below(10),
-			&(struct weft_ban){.expires_ns =
-						   one_in(3) ? 0 : twins.native.now_ns + 1000000000,
-					   .scope = one_in(2) ? WEFT_BAN_IDS : WEFT_BAN_ALL});
+		twins_ban(&twins, &source, weft_endpoint_is_ipv4(&source) ? 32 : 128 - below(10),
+			  one_in(3) ? 0 : twins.native.now_ns + 1000000000);
 }
 
 static void set_state(void)

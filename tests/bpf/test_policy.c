@@ -493,7 +493,7 @@ static void test_everything_can_be_banned_by_family(void)
 static void test_bans_are_refused_one_above_their_number(void)
 {
 	static const struct row row = {INITIAL()};
-	const struct weft_ban forever = {.scope = WEFT_BAN_ALL};
+	const struct weft_ban forever = {.expires_ns = 0};
 	struct weft_endpoint addr;
 	unsigned cnt = 0;
 
@@ -507,9 +507,8 @@ static void test_bans_are_refused_one_above_their_number(void)
 	CHECK_EQ(twins.native.config.ban_ipv4_cnt, TWINS_BAN_CAP);
 	/* One that is there can still be changed. */
 	addr = packet_endpoint("100.0.0.1", 0);
-	CHECK_EQ(demux_ban_put(&twins.native, &addr, 32, &(struct weft_ban){.scope = WEFT_BAN_IDS}),
-		 0);
-	CHECK_EQ(demux_ban_lookup(&twins.native, &addr)->scope, WEFT_BAN_IDS);
+	CHECK_EQ(demux_ban_put(&twins.native, &addr, 32, &(struct weft_ban){.expires_ns = 7}), 0);
+	CHECK_EQ(demux_ban_lookup(&twins.native, &addr)->expires_ns, 7);
 }
 
 /* Five at once for one address, eight for its /24 or /56, ten for a /48. */

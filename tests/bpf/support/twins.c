@@ -148,24 +148,18 @@ void twins_set_now(struct twins *twins, uint64_t now_ns)
 void twins_ban(struct twins *twins, const struct weft_endpoint *addr, unsigned prefix_len,
 	       uint64_t expires_ns)
 {
-	twins_ban_scope(twins, addr, prefix_len,
-			&(struct weft_ban){.expires_ns = expires_ns, .scope = WEFT_BAN_ALL});
-}
-
-void twins_ban_scope(struct twins *twins, const struct weft_endpoint *addr, unsigned prefix_len,
-		     const struct weft_ban *ban)
-{
 	struct weft_ban_key_ipv6 ipv6 = {.prefix_len = prefix_len};
 	struct weft_ban_key_ipv4 ipv4 = {.prefix_len = prefix_len};
+	const struct weft_ban ban = {.expires_ns = expires_ns};
 
-	if (demux_ban_put(&twins->native, addr, prefix_len, ban) < 0)
+	if (demux_ban_put(&twins->native, addr, prefix_len, &ban) < 0)
 		abort();
 	memcpy(ipv4.addr, addr->addr + 12, sizeof(ipv4.addr));
 	memcpy(ipv6.addr, addr->addr, sizeof(ipv6.addr));
 	if (weft_endpoint_is_ipv4(addr))
-		put(twins, "weft_bans_ipv4", &ipv4, ban);
+		put(twins, "weft_bans_ipv4", &ipv4, &ban);
 	else
-		put(twins, "weft_bans_ipv6", &ipv6, ban);
+		put(twins, "weft_bans_ipv6", &ipv6, &ban);
 	put(twins, "weft_config", &only, &twins->native.config);
 }
 

@@ -41,8 +41,6 @@ void twins_set_device(struct twins *twins, const struct weft_device *device);
 void twins_set_now(struct twins *twins, uint64_t now_ns);
 void twins_ban(struct twins *twins, const struct weft_endpoint *addr, unsigned prefix_len,
 	       uint64_t expires_ns);
-void twins_ban_scope(struct twins *twins, const struct weft_endpoint *addr, unsigned prefix_len,
-		     const struct weft_ban *ban);
 /* twins_put_session: source is the path of a session. */
 void twins_put_session(struct twins *twins, const struct weft_endpoint *source,
 		       uint64_t expires_ns);

@@ -87,7 +87,6 @@ static void test_records_come_back_as_they_were(void)
 			CHECK_EQ(ban_target_parse(texts[i], &ban.target), 0);
 		else
 			memset(ban.target.key, 7, sizeof(ban.target.key));
-		ban.scope = i == 1 ? WEFT_BAN_IDS : WEFT_BAN_ALL;
 		if (i >= 2) {
 			ban.is_automatic = true;
 			ban.cause = UINT64_MAX - i;
@@ -105,7 +104,6 @@ static void test_records_come_back_as_they_were(void)
 		CHECK_STR(got.reason, ban.reason);
 		CHECK_EQ(got.added_s, 5);
 		CHECK_EQ(got.expires_s, i);
-		CHECK_EQ(got.scope, ban.scope);
 		CHECK_EQ(got.is_automatic, ban.is_automatic);
 		CHECK_EQ(got.is_limit, ban.is_limit);
 		CHECK_EQ(got.cause, ban.cause);
@@ -137,11 +135,27 @@ static void test_damaged_and_later_records_are_refused(void)
 	CHECK_EQ(ban_record_parse(id, record, writer_len(&w), &got), WEFT_ENEWER);
 }
 
+/* Earlier versions had bans of connection ids alone. Here they would keep out everything. */
+static void test_a_record_of_an_earlier_version_keeps_nothing_out(void)
+{
+	uint8_t id[BAN_ID_LEN] = {BAN_KEY}, record[] = "\xa5\0\1\1\5\2\0\3\x61x\4\1";
+	const size_t len = sizeof(record) - 1;
+	struct ban got;
+
+	CHECK_EQ(ban_record_parse(id, record, len, &got), WEFT_EABSENT);
+	record[len - 1] = 0;
+	CHECK_EQ(ban_record_parse(id, record, len, &got), 0);
+	CHECK_STR(got.reason, "x");
+	record[len - 1] = 2;
+	CHECK_EQ(ban_record_parse(id, record, len, &got), WEFT_EMALFORMED);
+}
+
 int main(void)
 {
 	RUN(test_targets_are_read_and_written);
 	RUN(test_a_prefix_has_its_addresses_and_no_other);
 	RUN(test_records_come_back_as_they_were);
 	RUN(test_damaged_and_later_records_are_refused);
+	RUN(test_a_record_of_an_earlier_version_keeps_nothing_out);
 	return check_done();
 }

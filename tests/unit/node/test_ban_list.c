@@ -186,82 +186,30 @@ static void test_a_ban_that_the_store_refuses_is_taken_back(void)
 	bench_remove(&bench);
 }
 
-/* What became of a datagram that begins with bytes. */
-static enum weft_reason judged(struct bench *bench, const char *from, const char *bytes)
+/* Earlier versions had bans of connection ids alone, which keep nothing out today. */
+static void test_a_stored_ban_of_ids_is_dropped(void)
 {
-	uint8_t data[50] = {0};
-	struct dgram dgram = {.data = data, .len = sizeof(data)};
-	struct weft_counter before[WEFT_REASON_CNT];
-	enum weft_reason reason = 0;
-
-	memcpy(data, bytes, strlen(bytes));
-	memcpy(before, gate_counters(bench->gate), sizeof(before));
-	if (addr_parse(from, &dgram.remote) < 0)
-		return WEFT_REASON_CNT;
-	(void)gate_judge(bench->gate, &dgram);
-	while (gate_counters(bench->gate)[reason].packet_cnt == before[reason].packet_cnt)
-		reason++;
-	return reason;
-}
-
-static void test_ban_for_ids_is_no_exception_inside_a_ban(void)
-{
-	static const struct {
-		const char *inner, *outer, *from;
-	} rows[] = {
-		{"192.0.2.1", "192.0.2.0/24", "192.0.2.1:5"},
-		{"2001:db8:0:1::/64", "2001:db8::/32", "[2001:db8:0:1::9]:5"},
-	};
-
-	for (unsigned i = 0; i < 2; i++) {
-		struct ban ban = ban_of(rows[i].inner, WALL_S + 300);
-		const struct ban outer = ban_of(rows[i].outer, 0);
-		struct bench bench;
-
-		CHECK(bench_make(&bench));
-		ban.scope = WEFT_BAN_IDS;
-		CHECK_EQ(ban_list_put(bench.list, &ban, on_done, &bench), 0);
-		store_flush(bench.store);
-		enforce(&bench, WALL_S, NOW_NS);
-		CHECK(ban_list_is_needed(bench.list, &ban));
-		CHECK_EQ(judged(&bench, rows[i].from, "d1:ad2:id20:"), WEFT_REASON_KRPC);
-		CHECK(!refuses(&bench, 'k', rows[i].from));
-		CHECK_EQ(ban_put(&bench, rows[i].outer, 0), 0);
-		enforce(&bench, WALL_S, NOW_NS);
-		CHECK(!ban_list_is_needed(bench.list, &ban));
-		CHECK_EQ(judged(&bench, rows[i].from, "d1:ad2:id20:"), WEFT_REASON_BANNED);
-		CHECK(refuses(&bench, 'k', rows[i].from));
-		/* It comes back with the crash, and into force with the end of the other. */
-		CHECK(bench_crash(&bench, WALL_S + 1));
-		CHECK_EQ(lookup(&bench, rows[i].inner)->scope, WEFT_BAN_IDS);
-		CHECK_EQ(ban_list_delete(bench.list, &outer.target, on_done, &bench), 0);
-		CHECK(ban_list_is_needed(bench.list, &ban));
-		enforce(&bench, WALL_S, NOW_NS);
-		CHECK_EQ(judged(&bench, rows[i].from, "d1:ad2:id20:"), WEFT_REASON_KRPC);
-		store_flush(bench.store);
-		bench_remove(&bench);
-	}
-}
-
-static void test_bans_for_ids_have_a_limit_of_their_own(void)
-{
+	static const char record[] = "\xa5\0\1\1\5\2\0\3\x61x\4\1";
+	const struct ban ban = ban_of("192.0.2.1", 0);
+	struct store_batch *batch;
+	struct store_snapshot *snapshot;
 	struct bench bench;
-	struct ban ban;
+	uint8_t id[BAN_ID_LEN];
+	const void *value;
+	size_t len;
 
 	CHECK(bench_make(&bench));
-	for (unsigned i = 0; i <= BAN_LIST_IDS_CAP; i++) {
-		ban = ban_of("192.0.2.0", WALL_S + 300);
-		ban.target.addr.ip[3] = (uint8_t)i;
-		ban.scope = WEFT_BAN_IDS;
-		CHECK_EQ(ban_list_put(bench.list, &ban, on_done, &bench),
-			 i < BAN_LIST_IDS_CAP ? 0 : WEFT_EFULL);
-	}
-	/* Others have all the room, and one that is there may change. */
-	CHECK_EQ(ban_put(&bench, "198.51.100.1", 0), 0);
-	ban.target.addr.ip[3] = 0;
-	CHECK_EQ(ban_list_put(bench.list, &ban, on_done, &bench), 0);
+	batch = store_batch_new(bench.store);
+	ban_target_id(&ban.target, id);
+	store_batch_put(batch, STORE_BANS, id, sizeof(id), record, sizeof(record) - 1);
+	CHECK_EQ(store_submit(bench.store, batch, NULL, NULL), 0);
 	store_flush(bench.store);
-	CHECK_EQ(ban_list_cnt(bench.list), BAN_LIST_IDS_CAP + 1);
+	CHECK(bench_crash(&bench, WALL_S));
+	CHECK_EQ(ban_list_cnt(bench.list), 0);
+	store_flush(bench.store);
+	CHECK_EQ(store_snapshot_open(bench.store, &snapshot), 0);
+	CHECK_EQ(store_get(snapshot, STORE_BANS, id, sizeof(id), &value, &len), WEFT_EABSENT);
+	store_snapshot_close(snapshot);
 	bench_remove(&bench);
 }
 
@@ -501,8 +449,7 @@ int main(void)
 	RUN(test_what_was_told_to_be_there_survives_a_crash);
 	RUN(test_a_removed_ban_does_not_come_back);
 	RUN(test_a_ban_that_the_store_refuses_is_taken_back);
-	RUN(test_ban_for_ids_is_no_exception_inside_a_ban);
-	RUN(test_bans_for_ids_have_a_limit_of_their_own);
+	RUN(test_a_stored_ban_of_ids_is_dropped);
 	RUN(test_bans_end_by_themselves_to_the_second);
 	RUN(test_one_more_than_fits_is_refused);
 	RUN(test_the_gate_drops_what_is_banned_until_the_ban_ends);

@@ -179,17 +179,15 @@ static int target_of_id(const uint8_t id[static BAN_ID_LEN], struct ban_target *
 
 void ban_record_write(struct writer *w, const struct ban *ban)
 {
-	bool has_scope = ban->scope != WEFT_BAN_ALL, has_source = ban->source.family != ADDR_NONE;
+	bool has_source = ban->source.family != ADDR_NONE;
 	struct peer_addr source = peer_addr_of(&ban->source);
 
 	source.peer.addr.port = 1; /* a PeerAddr has one */
-	cbor_write_map(w, 4u + has_scope + (ban->is_automatic ? 2 : 0) + has_source);
+	cbor_write_map(w, 4u + (ban->is_automatic ? 2 : 0) + has_source);
 	cbor_field_uint(w, 0, RECORD_LAYOUT);
 	cbor_field_uint(w, 1, ban->added_s);
 	cbor_field_uint(w, 2, ban->expires_s);
 	cbor_field_text(w, 3, ban->reason, strlen(ban->reason));
-	if (has_scope)
-		cbor_field_uint(w, 4, ban->scope);
 	if (ban->is_automatic) {
 		cbor_field_uint(w, 5, ban->cause);
 		cbor_field_uint(w, 6, ban->is_limit);
@@ -214,9 +212,6 @@ static void record_read_field(struct cbor_reader *r, uint64_t key, struct ban *b
 	case 3:
 		cbor_read_text_copy(r, ban->reason, sizeof(ban->reason));
 		break;
-	case 4:
-		ban->scope = (enum weft_ban_scope)cbor_read_uint_max(r, WEFT_BAN_IDS);
-		break;
 	case 5:
 		ban->cause = cbor_read_uint(r);
 		ban->is_automatic = true;
@@ -237,6 +232,7 @@ static void record_read_field(struct cbor_reader *r, uint64_t key, struct ban *b
 int ban_record_parse(const uint8_t id[static BAN_ID_LEN], const void *data, size_t len,
 		     struct ban *out_ban)
 {
+	bool keeps_nothing_out = false;
 	struct ban ban = {0};
 	struct cbor_reader r;
 	uint64_t key;
@@ -246,10 +242,17 @@ int ban_record_parse(const uint8_t id[static BAN_ID_LEN], const void *data, size
 		err = cbor_enter_record(&r, data, len, RECORD_LAYOUT);
 	if (err < 0)
 		return err;
-	while (cbor_next_key(&r, &key))
-		record_read_field(&r, key, &ban);
+	while (cbor_next_key(&r, &key)) {
+		/* Earlier versions had bans of connection ids alone, for minutes. */
+		if (key == 4)
+			keeps_nothing_out = cbor_read_uint_max(&r, 1);
+		else
+			record_read_field(&r, key, &ban);
+	}
 	if ((err = cbor_reader_finish(&r)) < 0)
 		return err;
+	if (keeps_nothing_out)
+		return WEFT_EABSENT;
 	*out_ban = ban;
 	return 0;
 }

@@ -31,7 +31,6 @@ struct ban_target {
 
 struct ban {
 	struct ban_target target;
-	enum weft_ban_scope scope;   /* of a key: ALL */
 	uint64_t added_s, expires_s; /* wall clock; expires 0: never */
 	char reason[BAN_REASON_CAP];
 	/*
@@ -72,10 +71,10 @@ struct ban_target ban_target_cut(const struct ban_target *target, unsigned prefi
 void ban_target_id(const struct ban_target *target, uint8_t out_id[static BAN_ID_LEN]);
 
 /*
- * A record: {0: layout 1, 1: added, 2: expires, 3: reason, 4: scope, 5: cause, 6: is a
- * limit, 7: PeerAddr of the source} under its id; without 4 everything is kept out, without
- * 5 it is an operator's.
- * Parsing gives WEFT_ENEWER for a later layout, WEFT_EMALFORMED.
+ * A record: {0: layout 1, 1: added, 2: expires, 3: reason, 5: cause, 6: is a limit,
+ * 7: PeerAddr of the source} under its id; without 5 it is an operator's. With 4: 1 it
+ * is of an earlier version and keeps nothing out.
+ * Parsing gives WEFT_EABSENT for such a one, WEFT_ENEWER for a later layout, WEFT_EMALFORMED.
  */
 #define BAN_RECORD_LEN_MAX 256
 void ban_record_write(struct writer *w, const struct ban *ban);

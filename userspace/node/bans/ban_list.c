@@ -95,10 +95,11 @@ static bool load_one(void *arg, const struct store_item *item)
 {
 	struct loading *loading = arg;
 	struct ban ban;
+	int err = ban_record_parse(item->key, item->value, item->value_len, &ban);
 
-	if (ban_record_parse(item->key, item->value, item->value_len, &ban) < 0)
+	if (err < 0 && err != WEFT_EABSENT)
 		return true;
-	if (!ban_is_expired(&ban, loading->wall_s)) {
+	if (err == 0 && !ban_is_expired(&ban, loading->wall_s)) {
 		loading->err = list_set(loading->list, &ban);
 		return loading->err == 0;
 	}
@@ -185,7 +186,7 @@ static struct store_batch *batch_of(const struct ban_list *list, const struct ba
 
 static bool ban_equal(const struct ban *a, const struct ban *b)
 {
-	return a->scope == b->scope && a->added_s == b->added_s && a->expires_s == b->expires_s &&
+	return a->added_s == b->added_s && a->expires_s == b->expires_s &&
 	       strcmp(a->reason, b->reason) == 0;
 }
 
@@ -243,16 +244,9 @@ static int list_change(struct ban_list *list, const struct change *wanted)
 
 static bool list_is_full_for(const struct ban_list *list, const struct ban *ban)
 {
-	const struct ban *other = NULL;
-	unsigned ids_cnt = 0;
-
 	if (ban->is_automatic && ban_list_auto_cnt(list) >= BAN_LIST_AUTO_CAP)
 		return true;
-	if (ban->scope == WEFT_BAN_ALL)
-		return list->pool.used_cnt == list->pool.cap_cnt;
-	while ((other = ban_list_next(list, other)))
-		ids_cnt += other->scope == WEFT_BAN_IDS;
-	return ids_cnt >= BAN_LIST_IDS_CAP || list->pool.used_cnt == list->pool.cap_cnt;
+	return list->pool.used_cnt == list->pool.cap_cnt;
 }
 
 int ban_list_put(struct ban_list *list, const struct ban *ban, ban_done_fn done, void *arg)
@@ -363,18 +357,6 @@ const struct ban *ban_list_match(const struct ban_list *list, const struct addr 
 	return longest;
 }
 
-bool ban_list_is_needed(const struct ban_list *list, const struct ban *ban)
-{
-	for (unsigned len = ban->target.prefix_len; ban->scope != WEFT_BAN_ALL && len > 1; len--) {
-		const struct ban_target wider = ban_target_cut(&ban->target, len - 1);
-		const struct ban *other = list_lookup(list, &wider);
-
-		if (other && other->scope == WEFT_BAN_ALL)
-			return false;
-	}
-	return true;
-}
-
 const struct ban *ban_list_next(const struct ban_list *list, const struct ban *ban)
 {
 	return pool_next(&list->pool, ban);
@@ -391,11 +373,8 @@ struct ban_set *ban_list_copy(const struct ban_list *list, uint64_t wall_s, uint
 	while ((ban = ban_list_next(list, ban))) {
 		struct ban_rule *rule = &set->rules[set->cnt];
 
-		if (!ban_list_is_needed(list, ban))
-			continue;
 		set->cnt++;
 		rule->target = ban->target;
-		rule->scope = ban->scope;
 		rule->is_limit = ban->is_limit;
 		rule->expires_ns = 0;
 		/* 1 is long ago, and not 0. */

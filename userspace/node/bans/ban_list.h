@@ -14,8 +14,6 @@ struct store;
  */
 #define BAN_LIST_CAP WEFT_BAN_CNT_MAX /* what each trie of the XDP program holds */
 
-/* Of them for ids of ours, which strangers can bring about. */
-#define BAN_LIST_IDS_CAP 64
 /*
  * Of them those that the node made by itself, which strangers can bring about: one more
  * pushes another one out (ban_room.h), never an operator's.
@@ -68,18 +66,12 @@ unsigned ban_list_auto_cnt(const struct ban_list *list);
 const struct ban *ban_list_lookup(const struct ban_list *list, const struct ban_target *target);
 /* ban_list_match: the ban of the longest prefix that addr is in, else a limit of addr, or NULL. */
 const struct ban *ban_list_match(const struct ban_list *list, const struct addr *addr);
-/*
- * ban_list_is_needed: false for a ban for ids inside a ban of everything.
- * The longest prefix decides, so enforcers are not told of it.
- */
-bool ban_list_is_needed(const struct ban_list *list, const struct ban *ban);
 /* ban_list_next walks them: start with NULL, ends with NULL. */
 const struct ban *ban_list_next(const struct ban_list *list, const struct ban *ban);
 
 /* What a worker enforces: a copy of targets and ends, which goes from thread to thread. */
 struct ban_rule {
 	struct ban_target target;
-	enum weft_ban_scope scope;
 	bool is_limit;
 	uint64_t expires_ns; /* CLOCK_MONOTONIC; 0: never */
 };

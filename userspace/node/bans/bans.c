@@ -144,8 +144,7 @@ static bool add_longer(struct bans *bans, const struct ban *ban)
 {
 	const struct ban *there = ban_list_lookup(bans->list, &ban->target);
 
-	if (there && there->scope == WEFT_BAN_ALL &&
-	    (!there->is_automatic || there->expires_s >= ban->expires_s))
+	if (there && (!there->is_automatic || there->expires_s >= ban->expires_s))
 		return true;
 	return add(bans, ban);
 }
@@ -161,7 +160,6 @@ static struct ban_target place_target(const struct addr *place)
 static void limit_place(struct bans *bans, const struct addr *place, uint64_t cause)
 {
 	struct ban ban = {.target = place_target(place),
-			  .scope = WEFT_BAN_ALL,
 			  .added_s = clock_wall_s(),
 			  .is_automatic = true,
 			  .is_limit = true,
@@ -180,7 +178,6 @@ bool bans_add_peer(struct bans *bans, const struct ban_offender *offender, uint6
 		   const char *reason)
 {
 	struct ban ban = {.target = {.kind = BAN_KEY},
-			  .scope = WEFT_BAN_ALL,
 			  .added_s = clock_wall_s(),
 			  .expires_s = until_s,
 			  .is_automatic = true};

@@ -24,16 +24,12 @@ static void counts_push(struct fastpath *fastpath)
 static void ban_push(struct fastpath *fastpath, const struct ban *ban)
 {
 	uint64_t now_ns = clock_monotonic_ns(), wall_s = clock_wall_s();
-	struct weft_ban entry = {.scope = ban->scope};
+	struct weft_ban entry = {.expires_ns = 0};
 	int err;
 
 	/* A limit demands proof, which the QUIC engine asks for. */
 	if (ban->target.kind == BAN_KEY || ban->is_limit)
 		return;
-	if (!ban_list_is_needed(fastpath->node->bans.list, ban)) {
-		xdp_ban_delete(fastpath->xdp, &ban->target.addr, ban->target.prefix_len);
-		return;
-	}
 	if (ban->expires_s)
 		entry.expires_ns =
 			ban->expires_s > wall_s ? now_ns + (ban->expires_s - wall_s) * NS_PER_S : 1;
@@ -54,16 +50,6 @@ void fastpath_bans_push(struct fastpath *fastpath)
 	counts_push(fastpath);
 }
 
-/* A ban of everything came or went: those for ids inside it are needed no more, or again. */
-static void inner_push(struct fastpath *fastpath, const struct ban_target *target)
-{
-	const struct ban *ban = NULL;
-
-	while ((ban = ban_list_next(fastpath->node->bans.list, ban)))
-		if (ban->scope == WEFT_BAN_IDS && ban_target_has(target, &ban->target.addr))
-			ban_push(fastpath, ban);
-}
-
 void fastpath_ban_changed(struct fastpath *fastpath, const struct ban_target *target)
 {
 	const struct ban *ban;
@@ -75,6 +61,5 @@ void fastpath_ban_changed(struct fastpath *fastpath, const struct ban_target *ta
 		ban_push(fastpath, ban);
 	else
 		xdp_ban_delete(fastpath->xdp, &target->addr, target->prefix_len);
-	inner_push(fastpath, target);
 	counts_push(fastpath);
 }

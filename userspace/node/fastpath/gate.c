@@ -111,7 +111,7 @@ static int key_enforce(struct gate *gate, const struct ban_rule *rule, struct ma
 
 static void rule_enforce(struct gate *gate, const struct ban_rule *rule)
 {
-	const struct weft_ban ban = {.expires_ns = rule->expires_ns, .scope = rule->scope};
+	const struct weft_ban ban = {.expires_ns = rule->expires_ns};
 	struct weft_endpoint endpoint = addr_endpoint(&rule->target.addr);
 	const void *key;
 	struct map *map = rule_map(gate, rule, &key);
@@ -246,7 +246,7 @@ bool gate_refuses_addr(void *ctx, const struct addr *remote)
 		return false;
 	endpoint = addr_endpoint(remote);
 	ban = demux_ban_lookup(&gate->tables, &endpoint);
-	return ban && ban->scope == WEFT_BAN_ALL && is_in_force(gate, ban->expires_ns);
+	return ban && is_in_force(gate, ban->expires_ns);
 }
 
 bool gate_limits(void *ctx, const struct addr *remote)

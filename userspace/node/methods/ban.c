@@ -18,13 +18,11 @@
 json_t *method_json_ban(const struct ban *ban)
 {
 	static const char *const kinds[] = {"address", "address", "key"};
-	static const char *const scopes[] = {[WEFT_BAN_ALL] = "all", [WEFT_BAN_IDS] = "ids"};
 	char text[BAN_TARGET_TEXT_CAP];
-	json_t *json =
-		json_pack("{s:s, s:s, s:s, s:s, s:o}", "target",
-			  ban_target_format(&ban->target, text), "kind", kinds[ban->target.kind],
-			  "scope", ban->is_limit ? "limit" : scopes[ban->scope], "reason",
-			  ban->reason, "added_s", method_json_uint(ban->added_s));
+	json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:o}", "target",
+				 ban_target_format(&ban->target, text), "kind",
+				 kinds[ban->target.kind], "scope", ban->is_limit ? "limit" : "all",
+				 "reason", ban->reason, "added_s", method_json_uint(ban->added_s));
 
 	if (ban->expires_s)
 		json_object_set_new(json, "expires_s", method_json_uint(ban->expires_s));
