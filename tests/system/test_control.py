@@ -228,7 +228,7 @@ def test_progress_fits_the_terminal_without_escape_sequences(lab):
     a = lab.daemon("a").start()
     for columns, whole in (("120", "[....................]   0% hashing 0 B of 3.9 KiB, 0/2 files"),
                            ("42", "  0% hashing 0 B of 3.9 KiB, 0/2 files"),
-                           ("30", "  0% hashing 0 B of 3.9 KiB"), ("10", "  0% ")):
+                           ("30", "  0% hashing 0 B of 3.9 KiB"), ("10", "  0% "), ("2", "")):
         root = lab.folder(f"root{columns}", {"x": 2000, "y": 2000})
         shown = on_terminal("-s", a.sock, "share", "add", root, columns=columns)
         lines = shown.split("Shared ")[0].split("\r")

@@ -115,6 +115,16 @@ static void line_write(const struct progress *progress, const struct progress_st
 			 state->item_cnt);
 }
 
+/* line_max: letters that a line may have on the terminal, and what Ctrl-C puts behind it. */
+static size_t line_max(void)
+{
+	size_t columns = terminal_columns(STDERR_FILENO);
+
+	if (columns > LINE_CAP)
+		return LINE_CAP - 1;
+	return columns > 1 + ECHO_LEN ? columns - 1 - ECHO_LEN : 0;
+}
+
 void progress_show(struct progress *progress, const struct progress_state *state)
 {
 	uint64_t now_ns = clock_monotonic_ns();
@@ -128,8 +138,8 @@ void progress_show(struct progress *progress, const struct progress_state *state
 	if (now_ns - progress->drawn_ns < every_ns)
 		return;
 	progress->drawn_ns = now_ns;
-	if (progress->has_terminal && terminal_columns(STDERR_FILENO) < LINE_CAP)
-		line.max = terminal_columns(STDERR_FILENO) - 1 - ECHO_LEN;
+	if (progress->has_terminal)
+		line.max = line_max();
 	line_write(progress, state, &line);
 	if (!progress->has_terminal) {
 		fprintf(stderr, "%s\n", line.text);
