@@ -29,7 +29,7 @@ MAKEFLAGS += --no-builtin-rules
 .SECONDARY:
 .DELETE_ON_ERROR:
 
-.PHONY: all check check-user test demo lab bench fuzz cov tidy format install uninstall clean help
+.PHONY: all programs check check-user test demo lab bench fuzz cov tidy format install uninstall clean help
 all:
 
 # Where the host lacks a package of tools/packages, make enters the private root
@@ -66,6 +66,7 @@ help:
 	@echo 'check      the tree'"'"'s rules, unit, simulator, corpus replay, system tests'
 	@echo '           T=NAME one group or test: T=codec, T=system, T=layers'
 	@echo 'check-user the system tests once more as an ordinary user, where root runs make'
+	@echo 'programs   builds all that check runs, and runs nothing'
 	@echo 'test       the part of check that needs neither root nor tools'
 	@echo 'bench      all measurements; B=hash one of them'
 	@echo 'fuzz       libFuzzer on every target; T=cbor one of them, TIME=60 seconds each'

@@ -561,7 +561,7 @@ static void sampled_take(void *ctx, const struct weft_sample *sample)
 
 static void test_bans_are_put_counted_told_and_taken_back(void)
 {
-	const struct weft_ban ban = {.scope = WEFT_BAN_ALL};
+	const struct weft_ban ban = {0};
 	struct addr prefix = addr_of("10.77.0.0:0");
 	struct weft_config policy = {.ban_ipv4_cnt = 1};
 	struct weft_counter counters[WEFT_REASON_CNT];

@@ -83,8 +83,10 @@ SYSTEM_NEEDS = all $(if $(call pick,tests/system/test_malloc_trap.py),$(TRAP)) \
 	$(if $(call pick,tests/system/test_dissect.py),$(B_DIR)/tests/bpf/test_answers \
 		$(B_DIR)/tests/bpf/test_krpc)
 
-# Of the benches check only says whether they still build.
-check: $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) $(SYSTEM_NEEDS) $(if $(T),,$(BENCH_PROGRAMS))
+# All that check needs, built and not run. Of the benches it only says whether they still build.
+programs: $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) $(SYSTEM_NEEDS) $(if $(T),,$(BENCH_PROGRAMS))
+
+check: programs
 	$(Q)$(if $(call pick,$(SYSTEM)),tools/setup --npm || :)
 	$(Q)$(RUN_TESTS) $(call pick,$(CHECKS)) $(TEST_PROGRAMS) $(SYSTEM_PROGRAMS) \
 		$(call pick,$(SYSTEM))
