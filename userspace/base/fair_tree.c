@@ -26,7 +26,7 @@ static uint32_t account_cap(const struct fair_config *config)
 size_t fair_tree_footprint(const struct fair_config *config)
 {
 	return pool_footprint(sizeof(struct fair_account), account_cap(config)) +
-	       pool_footprint(sizeof(struct fair_rank), account_cap(config) + 1) +
+	       pool_footprint(sizeof(struct fair_rank), account_cap(config)) +
 	       bucket_cnt_for(config) * sizeof(struct fair_account *);
 }
 
@@ -57,8 +57,8 @@ int fair_tree_init(struct fair *fair, struct arena *arena)
 		return WEFT_EFULL;
 	if (pool_init(&fair->accounts, arena, sizeof(struct fair_account), account_cap(config)) < 0)
 		return WEFT_EFULL;
-	/* One more than there are accounts: a rank is made before the old one is empty. */
-	if (pool_init(&fair->ranks, arena, sizeof(struct fair_rank), account_cap(config) + 1) < 0)
+	/* A rank holds an account, so there are no more of them. */
+	if (pool_init(&fair->ranks, arena, sizeof(struct fair_rank), account_cap(config)) < 0)
 		return WEFT_EFULL;
 	for (unsigned i = 0; i < FAIR_CLASS_CNT; i++)
 		fair->classes[i] = account_new(fair, NULL, 0, i);
@@ -138,27 +138,18 @@ static void account_place(struct fair *fair, struct fair_account *account)
 	list_push_back(rank_side(fair, account), &account->by_rank);
 }
 
-static bool rank_counts(const struct list_node *node, const struct list_node *head, uint32_t cnt)
+/* The rank of cnt at node, one of parent's ranks or their head; or NULL. */
+static struct fair_rank *rank_at(struct fair_account *parent, struct list_node *node, uint32_t cnt)
 {
-	return node != head && list_entry(node, struct fair_rank, by_held)->held_cnt == cnt;
+	struct fair_rank *rank = list_entry(node, struct fair_rank, by_held);
+
+	return node != &parent->ranks && rank->held_cnt == cnt ? rank : NULL;
 }
 
-/* The rank of cnt beside old, where it is or as a new one. old is NULL for an account's first. */
-static struct fair_rank *rank_beside(struct fair *fair, struct fair_account *parent,
-				     struct fair_rank *old, uint32_t cnt)
+static struct fair_rank *rank_new(struct fair *fair, struct list_node *after, uint32_t cnt)
 {
-	struct list_node *after = old ? old->by_held.next : parent->ranks.next;
-	struct fair_rank *rank;
+	struct fair_rank *rank = pool_acquire(&fair->ranks);
 
-	fair->visit_cnt++;
-	if (old && cnt < old->held_cnt) {
-		after = &old->by_held;
-		if (rank_counts(after->prev, &parent->ranks, cnt))
-			return list_entry(after->prev, struct fair_rank, by_held);
-	} else if (rank_counts(after, &parent->ranks, cnt)) {
-		return list_entry(after, struct fair_rank, by_held);
-	}
-	rank = pool_acquire(&fair->ranks);
 	weft_assert(rank != NULL);
 	rank->held_cnt = cnt;
 	list_init(&rank->owing);
@@ -167,23 +158,67 @@ static struct fair_rank *rank_beside(struct fair *fair, struct fair_account *par
 	return rank;
 }
 
-/* Puts account, whose count moved by one, where its count belongs; frees what became empty. */
-static void account_rerank(struct fair *fair, struct fair_account *account)
+static bool is_alone_in_rank(const struct fair_account *account)
 {
-	struct fair_rank *old = account->rank;
+	return account->by_rank.next == account->by_rank.prev &&
+	       (list_is_empty(&account->rank->owing) || list_is_empty(&account->rank->resting));
+}
+
+static void rank_leave(struct fair *fair, struct fair_account *account)
+{
+	struct fair_rank *rank = account->rank;
 
 	list_unlink(&account->by_rank);
-	account->rank = NULL;
-	if (account->held_cnt > 0) {
-		account->rank = rank_beside(fair, account->parent, old, account->held_cnt);
+	if (!list_is_empty(&rank->owing) || !list_is_empty(&rank->resting))
+		return;
+	list_unlink(&rank->by_held);
+	pool_release(&fair->ranks, rank);
+}
+
+/*
+ * Moves account, whose count moved by one, to the rank of its count. An
+ * account that is alone in its rank takes the rank along: with few peers
+ * that is nearly every move.
+ */
+static void account_move(struct fair *fair, struct fair_account *account)
+{
+	struct fair_rank *old = account->rank;
+	uint32_t cnt = account->held_cnt;
+	bool grows = cnt > old->held_cnt;
+	struct list_node *beside = grows ? old->by_held.next : old->by_held.prev;
+	struct fair_rank *rank = rank_at(account->parent, beside, cnt);
+
+	if (!rank && is_alone_in_rank(account)) {
+		old->held_cnt = cnt;
+		if (account->by_rank.next != rank_side(fair, account))
+			account_place(fair, account);
+		return;
+	}
+	if (!rank)
+		rank = rank_new(fair, grows ? beside : &old->by_held, cnt);
+	rank_leave(fair, account);
+	account->rank = rank;
+	list_push_back(rank_side(fair, account), &account->by_rank);
+}
+
+/* Puts account where its count belongs, which moved by one; ends it when it holds nothing. */
+static void account_rerank(struct fair *fair, struct fair_account *account)
+{
+	struct list_node *fewest = &account->parent->ranks;
+
+	fair->visit_cnt++;
+	if (account->held_cnt == 0) {
+		rank_leave(fair, account);
+		account_free(fair, account);
+	} else if (account->rank) {
+		account_move(fair, account);
+	} else {
+		fewest = fewest->next;
+		account->rank = rank_at(account->parent, fewest, account->held_cnt);
+		if (!account->rank)
+			account->rank = rank_new(fair, fewest, account->held_cnt);
 		list_push_back(rank_side(fair, account), &account->by_rank);
 	}
-	if (old && list_is_empty(&old->owing) && list_is_empty(&old->resting)) {
-		list_unlink(&old->by_held);
-		pool_release(&fair->ranks, old);
-	}
-	if (account->held_cnt == 0)
-		account_free(fair, account);
 }
 
 static struct list_node *leaf_side(const struct fair *fair, struct fair_account *leaf,
@@ -194,13 +229,25 @@ static struct list_node *leaf_side(const struct fair *fair, struct fair_account 
 	return is_resting ? &leaf->resting : &leaf->owing;
 }
 
+/* The leaf of path in class, made with what it hangs from if it is not there. */
+static struct fair_account *leaf_of(struct fair *fair, const struct fair_path *path,
+				    enum fair_class class)
+{
+	struct fair_account *account = fair_tree_lookup(fair, path, path->level_cnt - 1u, class);
+
+	if (account)
+		return account;
+	account = fair->classes[class];
+	for (unsigned level = 0; level < path->level_cnt; level++)
+		account = account_child(fair, account, account_id(path, level, class));
+	return account;
+}
+
 void fair_tree_put(struct fair *fair, const struct fair_path *path, enum fair_class class,
 		   struct fair_item *item)
 {
-	struct fair_account *account = fair->classes[class];
+	struct fair_account *account = leaf_of(fair, path, class);
 
-	for (unsigned level = 0; level < path->level_cnt; level++)
-		account = account_child(fair, account, account_id(path, level, class));
 	item->leaf = account;
 	list_push_back(leaf_side(fair, account, item), &item->by_leaf);
 	for (; account; account = account->parent) {
