@@ -152,6 +152,17 @@ static void median_note(struct fair *fair, uint64_t took_ns)
 		fair->median_ns -= step;
 }
 
+/* Puts the latest item into the tree, before anything looks at that or changes it. */
+static void settle(struct fair *fair)
+{
+	struct fair_item *item = fair->latest;
+
+	if (!item)
+		return;
+	fair->latest = NULL;
+	fair_tree_put(fair, &fair->latest_path, item->class, item);
+}
+
 static struct fair_refusal *refusal_of(struct fair *fair, const struct fair_path *path)
 {
 	return &fair->refusals[path->ids[path->level_cnt - 1] % REFUSAL_CELLS];
@@ -284,14 +295,21 @@ static struct fair_item *victim_find(struct fair *fair, const struct fair_path *
 static void item_remove(struct fair *fair, struct fair_item *item)
 {
 	list_unlink(&item->by_progress);
-	fair_tree_remove(fair, item);
+	if (fair->latest == item)
+		fair->latest = NULL;
+	else
+		fair_tree_remove(fair, item);
+	item->is_held = false;
 	fair->held_cnt--;
 }
 
 static void item_put(struct fair *fair, const struct fair_path *path, enum fair_class class,
 		     struct fair_item *item)
 {
-	fair_tree_put(fair, path, class, item);
+	item->class = (uint8_t)class;
+	item->is_held = true;
+	fair->latest = item;
+	fair->latest_path = *path;
 	if (!item->is_resting)
 		list_push_back(&fair->by_progress[class], &item->by_progress);
 	fair->held_cnt++;
@@ -300,14 +318,15 @@ static void item_put(struct fair *fair, const struct fair_path *path, enum fair_
 struct fair_item *fair_victim(struct fair *fair, const struct fair_path *path, uint64_t now_ns)
 {
 	time_pass(fair, now_ns);
+	settle(fair);
 	return fair->held_cnt > 0 ? victim_find(fair, path, class_of(fair, path)) : NULL;
 }
 
 void fair_evict(struct fair *fair, struct fair_item *item, uint64_t now_ns)
 {
-	weft_assert(item->leaf != NULL);
+	weft_assert(item->is_held);
 	time_pass(fair, now_ns);
-	fair->evicted_cnts[item->leaf->class]++;
+	fair->evicted_cnts[item->class]++;
 	item_remove(fair, item);
 	busy_update(fair);
 }
@@ -320,6 +339,7 @@ bool fair_may_take(struct fair *fair, const struct fair_path *path, uint64_t now
 void fair_refuse(struct fair *fair, const struct fair_path *path, uint64_t now_ns)
 {
 	time_pass(fair, now_ns);
+	settle(fair);
 	fair->is_busy = true;
 	fair->refused_cnts[class_of(fair, path)]++;
 	refusal_note(fair, path);
@@ -327,20 +347,24 @@ void fair_refuse(struct fair *fair, const struct fair_path *path, uint64_t now_n
 
 uint32_t fair_held(struct fair *fair, const struct fair_path *path, unsigned level)
 {
-	const struct fair_account *account = fair_tree_lookup(fair, path, level, path->class);
+	const struct fair_account *account;
 
+	settle(fair);
+	account = fair_tree_lookup(fair, path, level, path->class);
 	return account ? account->held_cnt : 0;
 }
 
 enum fair_verdict fair_take(struct fair *fair, const struct fair_path *path, struct fair_item *item,
 			    uint64_t now_ns, struct fair_item **out_victim)
 {
-	enum fair_class class = class_of(fair, path);
 	struct fair_item *victim = NULL;
+	enum fair_class class;
 
-	weft_assert(item->leaf == NULL);
+	weft_assert(!item->is_held);
 	weft_assert(path->level_cnt >= 1 && path->level_cnt <= fair->config.level_cnt);
 	time_pass(fair, now_ns);
+	settle(fair);
+	class = class_of(fair, path);
 	if (fair->held_cnt == fair->config.cap_cnt) {
 		fair->is_busy = true;
 		victim = victim_find(fair, path, class);
@@ -348,7 +372,7 @@ enum fair_verdict fair_take(struct fair *fair, const struct fair_path *path, str
 			fair_refuse(fair, path, now_ns);
 			return FAIR_BUSY;
 		}
-		fair->evicted_cnts[victim->leaf->class]++;
+		fair->evicted_cnts[victim->class]++;
 		item_remove(fair, victim);
 	}
 	*item = (struct fair_item){.taken_at_ns = fair->now_ns, .progress_at_ns = fair->now_ns};
@@ -370,14 +394,15 @@ static void item_progress(struct fair *fair, struct fair_item *item)
 	item->progress_at_ns = fair->now_ns;
 	list_unlink(&item->by_progress);
 	if (!item->is_resting)
-		list_push_back(&fair->by_progress[item->leaf->class], &item->by_progress);
+		list_push_back(&fair->by_progress[item->class], &item->by_progress);
 }
 
 void fair_move(struct fair *fair, struct fair_item *item, const struct fair_path *path,
 	       uint64_t now_ns)
 {
-	weft_assert(item->leaf != NULL);
+	weft_assert(item->is_held);
 	time_pass(fair, now_ns);
+	settle(fair);
 	item_remove(fair, item);
 	item_put(fair, path, class_of(fair, path), item);
 	/* Counts as progress, so the list stays in the order of time. */
@@ -388,7 +413,7 @@ void fair_progress(struct fair *fair, struct fair_item *item, uint32_t units, ui
 {
 	uint64_t second_cnt;
 
-	if (!item->leaf || item->is_resting)
+	if (!item->is_held || item->is_resting)
 		return;
 	time_pass(fair, now_ns);
 	second_cnt = (fair->now_ns - item->progress_at_ns) / SECOND_NS + 1;
@@ -396,15 +421,23 @@ void fair_progress(struct fair *fair, struct fair_item *item, uint32_t units, ui
 	if (units != FAIR_WHOLE && item->unit_cnt < second_cnt * FAIR_RATE_PER_S)
 		return;
 	item_progress(fair, item);
+	if (fair->latest == item)
+		return;
+	settle(fair);
 	fair_tree_touch(fair, item);
 }
 
 static void item_rest(struct fair *fair, struct fair_item *item, bool is_resting, uint64_t now_ns)
 {
-	if (!item->leaf || item->is_resting == is_resting)
+	if (!item->is_held || item->is_resting == is_resting)
 		return;
 	time_pass(fair, now_ns);
-	fair_tree_rest(fair, item, is_resting);
+	if (fair->latest == item) {
+		item->is_resting = is_resting;
+	} else {
+		settle(fair);
+		fair_tree_rest(fair, item, is_resting);
+	}
 	item_progress(fair, item);
 }
 
@@ -437,9 +470,11 @@ void fair_release(struct fair *fair, struct fair_item *item, uint64_t now_ns)
 {
 	bool is_overdue;
 
-	if (!item->leaf)
+	if (!item->is_held)
 		return;
 	time_pass(fair, now_ns);
+	if (fair->latest != item)
+		settle(fair);
 	is_overdue = !item->is_resting && deadline_ns(fair) > 0 &&
 		     fair->now_ns - item->progress_at_ns >= deadline_ns(fair);
 	fair->overdue_cnt += is_overdue;
@@ -504,9 +539,11 @@ uint32_t fair_not_before_ms(struct fair *fair, const struct fair_path *path, uin
 
 bool fair_may_hold(struct fair *fair, const struct fair_path *path, uint32_t free_cnt)
 {
-	enum fair_class class = class_of(fair, path);
 	uint32_t factor = 1;
+	enum fair_class class;
 
+	settle(fair);
+	class = class_of(fair, path);
 	if (free_cnt == 0 || class == FAIR_CHOSEN)
 		return free_cnt > 0;
 	/* The widest level is the family, which all of one kind of address share. */
@@ -566,8 +603,10 @@ static void read_largest(const struct fair *fair, struct fair_view *out)
 
 const struct fair_item *fair_largest(const struct fair *fair)
 {
-	const struct fair_account *node = largest_class(fair);
+	const struct fair_account *node;
 
+	settle((struct fair *)fair); /* changes nothing that a reader sees */
+	node = largest_class(fair);
 	while (!list_is_empty(&node->ranks))
 		node = largest_child(node);
 	if (!node->is_leaf)
@@ -593,6 +632,7 @@ static uint32_t read_share(const struct fair *fair)
 
 void fair_read(const struct fair *fair, struct fair_view *out)
 {
+	settle((struct fair *)fair); /* changes nothing that a reader sees */
 	*out = (struct fair_view){
 		.name = fair->config.name,
 		.cap_cnt = fair->config.cap_cnt,

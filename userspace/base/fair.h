@@ -87,10 +87,12 @@ struct fair_path {
 struct fair_item {
 	struct list_node by_leaf;
 	struct list_node by_progress;
-	struct fair_account *leaf; /* NULL: holds no slot */
+	struct fair_account *leaf; /* NULL: holds no slot, or is the pool's latest */
 	uint64_t taken_at_ns;
 	uint64_t progress_at_ns;
 	uint32_t unit_cnt; /* bytes since the latest progress */
+	uint8_t class;
+	bool is_held;
 	bool is_resting;
 	bool has_progressed;
 };
@@ -111,6 +113,12 @@ struct fair {
 	struct fair_refusal *refusals;
 	struct pool accounts;
 	struct pool ranks;
+	/*
+	 * The item taken last goes into the tree when something else happens to the pool: where
+	 * an answer takes no time it is given back before, and costs no accounts.
+	 */
+	struct fair_item *latest;
+	struct fair_path latest_path;
 	struct list_node by_progress[FAIR_CLASS_CNT]; /* slots whose peer owes, stalest first */
 	uint64_t secret[2];
 	uint64_t now_ns;	 /* the latest time that was named */
@@ -202,7 +210,7 @@ void fair_release(struct fair *fair, struct fair_item *item, uint64_t now_ns);
 
 static inline bool fair_item_holds(const struct fair_item *item)
 {
-	return item->leaf != NULL;
+	return item->is_held;
 }
 
 /*

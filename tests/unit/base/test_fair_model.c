@@ -44,6 +44,9 @@ struct model {
 	uint32_t owing_cnts[FAIR_CLASS_CNT][LEVEL_CNT][LEAF_CNT];
 	uint32_t class_cnts[FAIR_CLASS_CNT];
 	uint32_t floor_cnts[FAIR_CLASS_CNT];
+	/* Given back with nothing else in between, an item leaves no trace in the order of accounts. */
+	struct model_item *latest;
+	uint64_t latest_seqs[LEVEL_CNT]; /* of its accounts, before it came */
 	uint64_t seq;
 	uint64_t now_ns;
 	uint64_t grace_ns;
@@ -109,8 +112,38 @@ static void model_place(struct model_item *item, bool with_item)
 		model.account_seqs[item->class][level][account_of(item->leaf, level)] = model.seq;
 }
 
+static void model_place_latest(struct model_item *item)
+{
+	for (unsigned level = 0; level < LEVEL_CNT; level++)
+		model.latest_seqs[level] =
+			model.account_seqs[item->class][level][account_of(item->leaf, level)];
+	model.latest = item;
+	model_place(item, true);
+}
+
+static void model_take_back(struct model_item *item)
+{
+	if (model.latest != item) {
+		model_place(item, false);
+		model.latest = NULL;
+		return;
+	}
+	for (unsigned level = 0; level < LEVEL_CNT; level++)
+		model.account_seqs[item->class][level][account_of(item->leaf, level)] =
+			model.latest_seqs[level];
+	model.latest = NULL;
+}
+
+static void model_read(struct fair_view *out_view)
+{
+	fair_read(&model.fair, out_view);
+	model.latest = NULL;
+}
+
 static void model_progress(struct model_item *item)
 {
+	if (model.latest != item)
+		model.latest = NULL;
 	item->progress_at_ns = model.now_ns;
 	if (model.is_work)
 		model_place(item, true);
@@ -291,11 +324,12 @@ static void step_take(void)
 	struct model_item *victim = NULL;
 	struct fair_item *got = NULL;
 	struct fair_view view;
-	uint64_t visit_cnt = model.fair.visit_cnt;
 	enum fair_verdict verdict;
+	uint64_t visit_cnt;
 
 	model_count();
-	fair_read(&model.fair, &view);
+	model_read(&view);
+	visit_cnt = model.fair.visit_cnt;
 	model.grace_ns = 2 * view.median_ns;
 	if (model.grace_ns < GRACE_MIN)
 		model.grace_ns = GRACE_MIN;
@@ -323,7 +357,7 @@ static void step_take(void)
 	item->class = class;
 	item->leaf = leaf;
 	item->progress_at_ns = model.now_ns;
-	model_place(item, true);
+	model_place_latest(item);
 }
 
 static void step_move(struct model_item *item)
@@ -339,7 +373,7 @@ static void step_move(struct model_item *item)
 	item->class = model_class(class);
 	item->leaf = leaf;
 	item->progress_at_ns = model.now_ns;
-	model_place(item, true);
+	model_place_latest(item);
 	fair_move(&model.fair, &item->item, &path, model.now_ns);
 }
 
@@ -359,7 +393,7 @@ static void step_rest(struct model_item *item)
 
 static void step_release(struct model_item *item)
 {
-	model_place(item, false);
+	model_take_back(item);
 	item->is_in = false;
 	fair_release(&model.fair, &item->item, model.now_ns);
 	fair_release(&model.fair, &item->item, model.now_ns);
@@ -372,7 +406,7 @@ static void step_overdue(void)
 	struct fair_view view;
 	uint64_t deadline_ns;
 
-	fair_read(&model.fair, &view);
+	model_read(&view);
 	deadline_ns = view.is_busy ? model.fair.config.busy_ns : model.fair.config.idle_ns;
 	for (unsigned i = 0; i < ITEM_CNT; i++)
 		if (model.items[i].is_in && !model.items[i].is_resting &&
@@ -432,9 +466,11 @@ static void check_node(const struct fair_account *node, uint32_t *out_held, uint
 
 static void check_tree(void)
 {
+	struct fair_view view;
 	uint32_t sum = 0;
 
 	model_count();
+	model_read(&view); /* the item taken last is in the tree from now on */
 	for (unsigned i = 0; i < FAIR_CLASS_CNT; i++) {
 		uint32_t held = 0, owing = 0;
 
