@@ -8,9 +8,9 @@
 #include "base/poller.h"
 #include "base/pool.h"
 #include "base/timer.h"
+#include "base/turns.h"
 #include "provider/health.h"
 #include "provider/spec.h"
-#include "provider/turns.h"
 #include "provider/upstream.h"
 
 /*
@@ -33,7 +33,7 @@ struct provider {
 	struct pool http_streams, http_conns;
 	struct pool socket_calls, socket_streams;
 	struct pool processes;
-	struct pool waiting, turn_callers; /* waiting.h, turns.h */
+	struct pool waiting, turn_accounts; /* waiting.h */
 	struct list_node offer_list;
 	struct provider_stats stats; /* the counters; the rest is filled in when asked */
 	uint32_t active_cnt, active_peak_cnt, idle_cnt, ready_cnt;

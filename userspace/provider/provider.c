@@ -70,7 +70,7 @@ struct pool_plan {
 /* One more than wait: a newcomer is there before who makes room is gone. */
 static uint32_t waiting_cap(const struct provider_config *config)
 {
-	return config->offer_cap * TURNS_CAP + 1;
+	return config->offer_cap * WAITING_CAP + 1;
 }
 
 static void pools_plan(struct provider *provider, const struct provider_config *config,
@@ -85,7 +85,7 @@ static void pools_plan(struct provider *provider, const struct provider_config *
 		{&provider->socket_streams, socket_stream_len(), config->active_cap},
 		{&provider->processes, exec_process_len(), config->process_cap},
 		{&provider->waiting, waiting_len(), waiting_cap(config)},
-		{&provider->turn_callers, turns_caller_len(), waiting_cap(config)},
+		{&provider->turn_accounts, sizeof(struct turns_account), waiting_cap(config)},
 	};
 
 	memcpy(plan, rows, sizeof(rows));
@@ -614,7 +614,7 @@ void provider_stats(const struct provider *provider, struct provider_stats *out_
 	out_stats->process_cap = config->process_cap;
 	launcher_usage(provider->launcher, &out_stats->launcher);
 	out_stats->waiting_cnt = provider->waiting.used_cnt;
-	out_stats->waiting_cap = config->offer_cap * TURNS_CAP;
+	out_stats->waiting_cap = config->offer_cap * WAITING_CAP;
 	out_stats->idle_cnt = provider->idle_cnt;
 	out_stats->idle_cap = config->idle_cap;
 	out_stats->memory_used_len = usage.used_len;

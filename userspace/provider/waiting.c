@@ -74,12 +74,15 @@ static struct waiting *waiting_new(struct offer *offer, const struct waiting_cal
 static bool waiting_put(struct offer *offer, const struct waiting_call *call, uint64_t now_ns)
 {
 	struct waiting *waiting = waiting_new(offer, call);
+	struct turns_path path = {.weight = 1};
 	struct turns_item *victim;
 
 	if (!waiting)
 		return false;
-	if (turns_push(&offer->turns, &waiting->item, call->caller->key, call->len, now_ns,
-		       &victim) < 0) {
+	/* Who would share another's account makes 2^63 keys for it. */
+	memcpy(path.ids, call->caller->key, sizeof(path.ids[0]));
+	waiting->item.cost_len = WAITING_CALL_LEN + call->len;
+	if (turns_push(&offer->turns, &waiting->item, &path, now_ns, &victim) < 0) {
 		waiting_free(waiting);
 		return false;
 	}
@@ -118,14 +121,19 @@ static void turn_expire(struct timer *timer, uint64_t now_ns)
 	struct offer *offer = list_entry(timer, struct offer, turn);
 	struct turns_item *item;
 
-	while (!offer_is_busy(offer) && (item = turns_pop(&offer->turns, now_ns)))
+	while (!offer_is_busy(offer) && (item = turns_pop(&offer->turns, NULL, now_ns)))
 		waiting_serve(offer, waiting_of(item), now_ns);
 }
 
 void waiting_init(struct offer *offer, const struct service_handler *handler)
 {
+	const struct turns_config config = {.cap_cnt = WAITING_CAP,
+					    .quantum_len = WAITING_QUANTUM_LEN,
+					    .standing_ns = WAITING_STANDING_NS,
+					    .level_cnt = 1};
+
 	offer->handler = handler;
-	turns_init(&offer->turns, &offer->provider->turn_callers);
+	turns_init(&offer->turns, &offer->provider->turn_accounts, &config);
 	timer_init(&offer->turn, turn_expire);
 }
 

@@ -5,10 +5,15 @@
 #include "provider/offer.h"
 
 /*
- * Private to provider/: calls that wait until a call of their offer's program ends (turns.h).
- * Each holds a copy of its payload in the heap of bodies, until its turn, its caller's
- * deadline, or a caller with fewer waiting calls takes its place.
+ * Private to provider/: calls that wait until a call of their offer's program ends, in turn by
+ * caller (base/turns.h). Each holds a copy of its payload in the heap of bodies, until its turn,
+ * its caller's deadline, or a caller with fewer waiting calls takes its place.
  */
+#define WAITING_CAP	    32 /* calls of one service */
+#define WAITING_QUANTUM_LEN 16384
+#define WAITING_CALL_LEN    4096 /* what a call costs beside its payload */
+#define WAITING_STANDING_NS 100000000ull
+
 struct waiting_call {
 	struct service_call *call;
 	const struct service_caller *caller;

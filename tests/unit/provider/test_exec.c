@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 
 #include "codec/zbase32.h"
-#include "provider/turns.h"
+#include "provider/waiting.h"
 
 struct box {
 	struct prig rig;
@@ -349,7 +349,7 @@ static int first_status(const struct prig_call *calls, unsigned cnt)
 
 static void test_calls_wait_for_a_process_and_one_too_many_is_refused(void)
 {
-	enum { RUNNING = 2, ALL = RUNNING + TURNS_CAP + 1 };
+	enum { RUNNING = 2, ALL = RUNNING + WAITING_CAP + 1 };
 	static struct prig_call calls[ALL];
 	struct provider_spec spec = box_spec;
 	struct provider_stats stats;
@@ -364,7 +364,7 @@ static void test_calls_wait_for_a_process_and_one_too_many_is_refused(void)
 	CHECK_EQ(first_status(calls, ALL), SERVICE_UNAVAILABLE);
 	CHECK_EQ(process_cnt(&box), RUNNING);
 	provider_stats(box.rig.provider, &stats);
-	CHECK_EQ(stats.waiting_cnt, TURNS_CAP);
+	CHECK_EQ(stats.waiting_cnt, WAITING_CAP);
 	box_fini(&box, &calls[0]);
 	for (unsigned i = 1; i < ALL; i++)
 		free(calls[i].payload);
