@@ -26,6 +26,8 @@ struct mesh_request {
 	struct mesh_request *next;
 	struct duo *duo;
 	unsigned to;
+	uint8_t from_key[32]; /* of the asker, when it asked */
+	struct addr from;     /* likewise */
 	enum request_state state;
 	uint64_t due_ns;
 	unsigned type;
@@ -67,6 +69,8 @@ static int seam_ask(struct mesh *mesh, const struct mesh_ask *ask, uint64_t now_
 
 	request->duo = duo;
 	request->to = 1 - mesh->idx;
+	memcpy(request->from_key, duo->nodes[mesh->idx].key, sizeof(request->from_key));
+	request->from = duo->nodes[mesh->idx].addr;
 	memcpy(request->answer.asked_key, ask->peer.key, sizeof(request->answer.asked_key));
 	request->due_ns = now_ns + TURN_NS;
 	request->type = ask->type;
@@ -191,7 +195,7 @@ static void seam_abandoned(struct mesh_incoming *incoming, void (*gone)(void *ar
 
 static void seam_asker_addr(const struct mesh_incoming *incoming, struct addr *out_addr)
 {
-	*out_addr = incoming->duo->nodes[1 - incoming->request->to].addr;
+	*out_addr = incoming->request->from;
 }
 
 static void seam_note_refused(const struct mesh_incoming *incoming, const char *pool,
@@ -204,10 +208,10 @@ static void seam_note_refused(const struct mesh_incoming *incoming, const char *
 static void seam_asker_path(const struct mesh_incoming *incoming, struct fair_path *out_path)
 {
 	static const struct fair_paths paths;
-	const struct duo_node *asker = &incoming->duo->nodes[1 - incoming->request->to];
+	const struct mesh_request *request = incoming->request;
 
-	fair_path_of_addr(&paths, &asker->addr, FAIR_STRANGER, out_path);
-	fair_path_add(&paths, out_path, asker->key, sizeof(asker->key));
+	fair_path_of_addr(&paths, &request->from, FAIR_STRANGER, out_path);
+	fair_path_add(&paths, out_path, request->from_key, sizeof(request->from_key));
 }
 
 static void seam_hurry(struct mesh *mesh)
@@ -239,7 +243,7 @@ static void request_hand(struct mesh_request *request)
 	struct mesh *mesh = &duo->nodes[request->to].mesh;
 	unsigned idx = handler_idx(request->type);
 	struct mesh_call call = {
-		.peer_key = duo->nodes[1 - request->to].key,
+		.peer_key = request->from_key,
 		.type = request->type,
 		.payload = request->payload,
 		.payload_len = request->payload_len,
@@ -338,7 +342,7 @@ static uint64_t next_due(const struct duo *duo)
 	return due_ns;
 }
 
-bool duo_turn(struct duo *duo)
+static bool turn_until(struct duo *duo, uint64_t end_ns)
 {
 	uint64_t due_ns;
 	bool is_busy = requests_run(duo);
@@ -352,8 +356,21 @@ bool duo_turn(struct duo *duo)
 	}
 	if (due_ns == TIMER_NEVER)
 		return false;
-	duo->now_ns = due_ns;
+	duo->now_ns = due_ns < end_ns ? due_ns : end_ns;
 	return true;
+}
+
+bool duo_turn(struct duo *duo)
+{
+	return turn_until(duo, TIMER_NEVER);
+}
+
+void duo_pass(struct duo *duo, uint64_t for_ns)
+{
+	uint64_t end_ns = duo->now_ns + for_ns;
+
+	while (duo->now_ns < end_ns && turn_until(duo, end_ns))
+		;
 }
 
 static void on_event(void *ctx, const struct content_event *event)

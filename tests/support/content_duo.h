@@ -47,7 +47,8 @@ struct duo_node {
 	struct duo *duo;
 	struct mesh mesh;
 	char state[SCRATCH_CAP];
-	uint8_t key[32];
+	uint8_t key
+		[32]; /* as what it asks, and so is addr: changed, the next asks as another node */
 	struct addr addr; /* where the other sees it */
 	struct store *store;
 	struct jobs *jobs;
@@ -89,6 +90,8 @@ void duo_node_close(struct duo *duo, unsigned idx);
 const struct mesh_ops *duo_ops(void);
 /* duo_turn: one turn of both loops; time goes to the next thing due. False: nothing is due. */
 bool duo_turn(struct duo *duo);
+/* duo_pass turns until for_ns have passed, or nothing is due any more. */
+void duo_pass(struct duo *duo, uint64_t for_ns);
 /* duo_share_at shares path on node idx, duo_share on A, and fills link. False with a printed reason. */
 bool duo_share_at(struct duo *duo, unsigned idx, const char *path, struct link *link);
 bool duo_share(struct duo *duo, const char *path, struct link *link);

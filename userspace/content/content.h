@@ -362,7 +362,14 @@ WEFT_MUST_CHECK
 int content_items_each(struct content *content, const uint8_t manifest_id[static 32],
 		       struct content_items *items);
 
-enum content_pool { CONTENT_POOL_CHUNKS, CONTENT_POOL_MANIFESTS, CONTENT_POOL_CNT };
+/* Calls that use a buffer, and calls that wait for one. */
+enum content_pool {
+	CONTENT_POOL_CHUNKS,
+	CONTENT_POOL_MANIFESTS,
+	CONTENT_POOL_CHUNKS_WAITING,
+	CONTENT_POOL_MANIFESTS_WAITING,
+	CONTENT_POOL_CNT
+};
 struct content_stats {
 	uint32_t share_cnt, get_cnt, get_active_cnt, chunk_buffer_used_cnt, import_cnt;
 	uint64_t served_byte_cnt, served_chunk_cnt, received_byte_cnt, bad_chunk_cnt;
@@ -370,7 +377,7 @@ struct content_stats {
 	uint64_t read_byte_cnt;	  /* of chunks, from files */
 	uint64_t refused_busy_cnt, changed_cnt;
 	uint32_t manifest_buffer_cap, manifest_buffer_used_cnt;
-	struct fair_view pools[CONTENT_POOL_CNT];    /* of calls that use a buffer */
+	struct fair_view pools[CONTENT_POOL_CNT];
 	struct addr pools_largest[CONTENT_POOL_CNT]; /* of the account that holds most, or none */
 };
 void content_stats(const struct content *content, struct content_stats *out_stats);

@@ -47,6 +47,7 @@ int chunk_buffers_init(struct chunk_buffers *buffers, uint32_t cnt, size_t buffe
 		buffer->bytes = buffers->bytes + i * buffer_len;
 		list_init(&buffer->node);
 		list_init(&buffer->waiting);
+		list_init(&buffer->users);
 		list_push_back(&buffers->unused, &buffer->node);
 	}
 	return 0;
@@ -81,18 +82,30 @@ struct chunk_buffer *chunk_buffers_at(struct chunk_buffers *buffers, const uint8
 	return &buffers->buffers[off / buffers->buffer_len];
 }
 
-void chunk_buffers_release(struct chunk_buffers *buffers, uint8_t *bytes)
+static void buffer_free(struct chunk_buffers *buffers, struct chunk_buffer *buffer)
 {
-	struct chunk_buffer *buffer = chunk_buffers_at(buffers, bytes);
-
-	weft_assert(buffer->use_cnt > 0);
-	if (--buffer->use_cnt > 0)
-		return;
 	weft_assert(list_is_empty(&buffer->waiting));
 	if (buffer->is_named && !buffer->is_filled)
 		chunk_buffers_unname(buffers, buffer);
 	list_push_back(&buffers->unused, &buffer->node);
 	buffers->free_cnt++;
+}
+
+void chunk_buffers_release(struct chunk_buffers *buffers, uint8_t *bytes)
+{
+	struct chunk_buffer *buffer = chunk_buffers_at(buffers, bytes);
+
+	weft_assert(buffer->use_cnt > 0);
+	if (--buffer->use_cnt == 0)
+		buffer_free(buffers, buffer);
+	if (buffers->released)
+		buffers->released(buffers->released_arg);
+}
+
+const struct chunk_buffer *chunk_buffers_peek(const struct chunk_buffers *buffers,
+					      const struct chunk_name *name)
+{
+	return map_lookup(&buffers->by_name, name);
 }
 
 struct chunk_buffer *chunk_buffers_find(struct chunk_buffers *buffers,

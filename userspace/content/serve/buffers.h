@@ -21,8 +21,8 @@
  * serves; a job may fill or read a buffer that its owner holds for it.
  *
  * Any peer with a session can hold buffers by asking and not reading. Who may
- * take one more is decided by serve_call.c; an honest peer is told BUSY while
- * its address holds its part.
+ * take one more is decided by buffer_queue.c; an honest peer waits for its
+ * turn, or is told BUSY.
  */
 #define CHUNK_BUFFER_LEN (BLAKE3_CHUNK_LEN + 4096u)
 
@@ -34,6 +34,7 @@ struct chunk_name {
 struct chunk_buffer {
 	struct list_node node;	  /* of those without a user, the one used last at the end */
 	struct list_node waiting; /* of users who wait until it is filled; theirs */
+	struct list_node users;	  /* calls that use it; theirs */
 	uint8_t *bytes;
 	uint32_t use_cnt;
 	bool is_named;
@@ -52,6 +53,8 @@ struct chunk_buffers {
 	size_t buffer_len;
 	uint32_t free_cnt; /* without a user */
 	uint32_t cap_cnt;
+	void (*released)(void *arg); /* a use of one ended; NULL: nobody waits for that */
+	void *released_arg;
 };
 
 WEFT_MUST_CHECK
@@ -69,6 +72,9 @@ void chunk_buffers_release(struct chunk_buffers *buffers, uint8_t *bytes);
 
 /* chunk_buffers_at: the buffer whose bytes these are. */
 struct chunk_buffer *chunk_buffers_at(struct chunk_buffers *buffers, const uint8_t *bytes);
+/* chunk_buffers_peek: the buffer of that name, maybe without a user, or NULL. */
+const struct chunk_buffer *chunk_buffers_peek(const struct chunk_buffers *buffers,
+					      const struct chunk_name *name);
 /* chunk_buffers_find: one more use of the buffer of that name, or NULL. */
 struct chunk_buffer *chunk_buffers_find(struct chunk_buffers *buffers,
 					const struct chunk_name *name);

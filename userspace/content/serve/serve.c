@@ -5,10 +5,11 @@
  *
  * A call keeps its buffer until the peer has acknowledged the answer, so the
  * number of buffers bounds what peers make us hold. Calls that are answered
- * from the same bytes share a buffer, which is charged to nobody. Of others a key
- * may hold as many as are free, its address three times, its network seven times
- * as many; so one that comes finds some. Beyond that the answer is BUSY with a
- * time to come back, and answers that nobody takes are soon given up. Only what a share or a get of ours names is reachable.
+ * from the same bytes share a buffer, which is charged to one of them. While
+ * nobody waits, a key may hold as many as are free, its address three times, its
+ * network seven times as many; so one that comes finds some. Beyond that calls wait for
+ * their turn (buffer_queue.h), a few seconds at most, and answers that nobody takes are soon
+ * given up. Only what a share or a get of ours names is reachable.
  */
 #include "content/serve/serve.h"
 
@@ -100,7 +101,8 @@ static size_t tables_footprint(uint32_t call_cnt)
 	struct fair_config slots = slots_config("", call_cnt);
 
 	return pool_footprint(sizeof(struct serve_call), call_cnt) + members_footprint() +
-	       2 * fair_footprint(&slots) + uploads_footprint() + 2 * usage_footprint();
+	       2 * fair_footprint(&slots) + 2 * buffer_queue_footprint() + uploads_footprint() +
+	       2 * usage_footprint();
 }
 
 size_t serve_footprint(uint32_t chunk_buffer_cnt)
@@ -108,6 +110,27 @@ size_t serve_footprint(uint32_t chunk_buffer_cnt)
 	return chunk_buffers_footprint(chunk_buffer_cnt, CHUNK_BUFFER_LEN) +
 	       chunk_buffers_footprint(MANIFEST_BUFFERS, MANIFEST_LEN_MAX) +
 	       tables_footprint(calls_max(chunk_buffer_cnt)) + have_table_footprint();
+}
+
+static void buffers_released(void *arg)
+{
+	buffer_queue_wake(arg);
+}
+
+static int queues_init(struct serve *serve, const uint64_t secret[2])
+{
+	const struct buffer_queue_params chunks = {"calls waiting for chunk buffers", serve,
+						   &serve->buffers, &serve->chunk_slots};
+	const struct buffer_queue_params manifests = {"calls waiting for manifest buffers", serve,
+						      &serve->manifests, &serve->manifest_slots};
+	int err = buffer_queue_init(&serve->chunk_queue, &serve->arena, &chunks, secret);
+
+	if (!err)
+		err = buffer_queue_init(&serve->manifest_queue, &serve->arena, &manifests, secret);
+	serve->buffers.released = serve->manifests.released = buffers_released;
+	serve->buffers.released_arg = &serve->chunk_queue;
+	serve->manifests.released_arg = &serve->manifest_queue;
+	return err;
 }
 
 static int serve_lay_out(struct serve *serve)
@@ -131,6 +154,8 @@ static int serve_lay_out(struct serve *serve)
 		err = fair_init(&serve->chunk_slots, &serve->arena, &chunks, secret);
 	if (!err)
 		err = fair_init(&serve->manifest_slots, &serve->arena, &manifests, secret);
+	if (!err)
+		err = queues_init(serve, secret);
 	if (!err)
 		err = members_init(&serve->members, &serve->arena, secret);
 	if (!err)
@@ -175,6 +200,8 @@ void serve_free(struct serve *serve)
 	if (!serve)
 		return;
 	serve_limits_fini(serve);
+	buffer_queue_fini(&serve->chunk_queue);
+	buffer_queue_fini(&serve->manifest_queue);
 	ready.fd = jobs_fd(serve->content->params.jobs);
 	partials_fini(&serve->partials);
 	while (serve->job_cnt > 0 || have_table_has_jobs(serve->haves))
@@ -225,6 +252,14 @@ static struct addr slots_largest(const struct fair *slots)
 		    : (struct addr){.family = ADDR_NONE};
 }
 
+static struct addr places_largest(const struct fair *places)
+{
+	const struct fair_item *item = fair_largest(places);
+
+	return item ? list_entry(item, struct serve_call, place)->asker_addr
+		    : (struct addr){.family = ADDR_NONE};
+}
+
 void serve_fill_stats(const struct serve *serve, struct content_stats *stats)
 {
 	stats->served_byte_cnt += serve->served_byte_cnt;
@@ -239,5 +274,11 @@ void serve_fill_stats(const struct serve *serve, struct content_stats *stats)
 	fair_read(&serve->chunk_slots, &stats->pools[CONTENT_POOL_CHUNKS]);
 	fair_read(&serve->manifest_slots, &stats->pools[CONTENT_POOL_MANIFESTS]);
 	stats->pools_largest[CONTENT_POOL_CHUNKS] = slots_largest(&serve->chunk_slots);
+	fair_read(&serve->chunk_queue.waiting, &stats->pools[CONTENT_POOL_CHUNKS_WAITING]);
+	fair_read(&serve->manifest_queue.waiting, &stats->pools[CONTENT_POOL_MANIFESTS_WAITING]);
 	stats->pools_largest[CONTENT_POOL_MANIFESTS] = slots_largest(&serve->manifest_slots);
+	stats->pools_largest[CONTENT_POOL_CHUNKS_WAITING] =
+		places_largest(&serve->chunk_queue.waiting);
+	stats->pools_largest[CONTENT_POOL_MANIFESTS_WAITING] =
+		places_largest(&serve->manifest_queue.waiting);
 }

@@ -4,6 +4,7 @@
  *
  *	serve_call_start -> on the worker, from the page cache or from a buffer
  *			    that holds the chunk already
+ *		   -> or waits for a buffer, and starts again (buffer_queue.c)
  *		   -> call_run in a job, when a disk must be waited for
  *		   -> or behind the call whose job reads the same chunk
  *		   -> call_finish -> answer, which lends the call's buffer
@@ -42,7 +43,9 @@ struct serve_call *serve_call_new(struct serve *serve, const struct mesh_call *a
 	serve_mesh(serve)->asker_path(asked->incoming, &call->path);
 	serve_mesh(serve)->asker_addr(asked->incoming, &call->asker_addr);
 	call->type = asked->type;
+	call->asked_ns = serve->now_ns;
 	list_init(&call->waiting);
+	list_init(&call->user);
 	return call;
 }
 
@@ -51,30 +54,53 @@ static struct chunk_buffers *buffers_of(const struct serve_call *call)
 	return call->type == MESH_GET_MANIFEST ? &call->serve->manifests : &call->serve->buffers;
 }
 
-static struct fair *slots_of(const struct serve_call *call)
+static struct buffer_queue *queue_of(const struct serve_call *call)
 {
-	return call->type == MESH_GET_MANIFEST ? &call->serve->manifest_slots
-					       : &call->serve->chunk_slots;
+	return call->type == MESH_GET_MANIFEST ? &call->serve->manifest_queue
+					       : &call->serve->chunk_queue;
 }
 
-/* Each call that uses a buffer counts against its asker, though several share one. */
-static void call_use_buffer(struct serve_call *call, uint8_t *bytes)
+struct fair *serve_call_slots(const struct serve_call *call)
+{
+	return queue_of(call)->slots;
+}
+
+static void call_pay(struct serve_call *call)
 {
 	struct fair_item *victim;
-	enum fair_verdict verdict;
+	enum fair_verdict verdict = fair_take(serve_call_slots(call), &call->path, &call->slot,
+					      call->serve->now_ns, &victim);
+
+	weft_assert(verdict == FAIR_TAKEN); /* there are as many slots as calls */
+}
+
+/* A buffer counts against one of those who use it: the first, then the one left longest. */
+static void call_use_buffer(struct serve_call *call, uint8_t *bytes)
+{
+	struct chunk_buffer *buffer = chunk_buffers_at(buffers_of(call), bytes);
+	bool is_first = list_is_empty(&buffer->users);
 
 	call->buffer = bytes;
-	verdict = fair_take(slots_of(call), &call->path, &call->slot, call->serve->now_ns, &victim);
-	weft_assert(verdict == FAIR_TAKEN); /* there are as many slots as calls */
+	call->has_turn = false;
+	list_push_back(&buffer->users, &call->user);
+	if (is_first)
+		call_pay(call);
 }
 
 static void call_leave_buffer(struct serve_call *call)
 {
+	struct chunk_buffer *buffer;
+	bool has_paid = fair_item_holds(&call->slot);
+
 	if (!call->buffer)
 		return;
-	fair_release(slots_of(call), &call->slot, call->serve->now_ns);
-	chunk_buffers_release(buffers_of(call), call->buffer);
+	buffer = chunk_buffers_at(buffers_of(call), call->buffer);
+	list_unlink(&call->user);
+	fair_release(serve_call_slots(call), &call->slot, call->serve->now_ns);
+	if (has_paid && !list_is_empty(&buffer->users))
+		call_pay(list_entry(buffer->users.next, struct serve_call, user));
 	call->buffer = NULL;
+	chunk_buffers_release(buffers_of(call), buffer->bytes);
 }
 
 /* --- one reader for all who ask the same --- */
@@ -116,6 +142,7 @@ static void call_free(struct serve_call *call)
 
 	if (call->is_reader)
 		reader_leave(call);
+	buffer_queue_leave(queue_of(call), call);
 	uploads_end(&serve->uploads, &call->upload, serve->now_ns);
 	serve_leave_place(call);
 	call_leave_buffer(call);
@@ -137,16 +164,15 @@ void serve_call_refuse(struct serve_call *call, enum mesh_code code, const char 
 	call_free(call);
 }
 
-void serve_call_refuse_busy(struct serve_call *call)
+void serve_call_refuse_busy(struct serve_call *call, struct fair *pool)
 {
 	struct serve *serve = call->serve;
-	struct fair *slots = slots_of(call);
-	uint32_t wait_ms = fair_not_before_ms(slots, &call->path, serve->now_ns);
+	uint32_t wait_ms = fair_not_before_ms(pool, &call->path, serve->now_ns);
 
 	serve->refused_busy_cnt++;
 	serve_mesh(serve)->hurry(serve->content->params.mesh.mesh);
 	if (call->incoming)
-		serve_mesh(serve)->note_refused(call->incoming, slots->config.name, wait_ms);
+		serve_mesh(serve)->note_refused(call->incoming, pool->config.name, wait_ms);
 	serve_call_refuse(call, MESH_CODE_BUSY, "busy", wait_ms);
 }
 
@@ -358,7 +384,7 @@ static void call_submit(struct serve_call *call)
 	call->job.run = call_run;
 	call->job.done = call_done;
 	if (jobs_submit(call->serve->content->params.jobs, &call->job) < 0) {
-		serve_call_refuse_busy(call);
+		serve_call_refuse_busy(call, serve_call_slots(call));
 		return;
 	}
 	call->serve->job_cnt++;
@@ -376,33 +402,36 @@ static void call_work(struct serve_call *call)
 
 /* --- a buffer for the answer --- */
 
+/* One more buffer may be in use for call. */
+static bool call_is_admitted(const struct serve_call *call)
+{
+	return (call->has_turn && buffers_of(call)->free_cnt > 0) ||
+	       buffer_queue_admits(queue_of(call), call);
+}
+
 bool serve_call_acquire_buffer(struct serve_call *call)
 {
 	struct chunk_buffers *buffers = buffers_of(call);
-	uint32_t free_cnt = buffers->free_cnt;
 
 	if (call->buffer)
 		return true;
-	/* Strangers leave an eighth to peers that this node knows. */
-	if (call->path.class == FAIR_STRANGER)
-		free_cnt -= free_cnt < buffers->cap_cnt / 8 ? free_cnt : buffers->cap_cnt / 8;
-	if (!fair_may_hold(slots_of(call), &call->path, free_cnt))
+	if (!call_is_admitted(call)) {
+		buffer_queue_put(queue_of(call), call);
 		return false;
+	}
 	call->buffer_cap = buffers->buffer_len;
 	call_use_buffer(call, chunk_buffers_acquire(buffers));
 	return true;
 }
 
-static void call_read(struct serve_call *call, const struct chunk_name *name)
+static void call_read(struct serve_call *call)
 {
 	struct chunk_buffers *buffers = buffers_of(call);
 
-	if (!serve_call_acquire_buffer(call)) {
-		serve_call_refuse_busy(call);
+	if (!serve_call_acquire_buffer(call))
 		return;
-	}
-	if (name && !call->is_reader) {
-		chunk_buffers_name(buffers, chunk_buffers_at(buffers, call->buffer), name);
+	if (call->is_named && !call->is_reader) {
+		chunk_buffers_name(buffers, chunk_buffers_at(buffers, call->buffer), &call->name);
 		call->is_reader = true;
 	}
 	call_work(call);
@@ -418,8 +447,7 @@ static void call_wait(struct serve_call *call, struct chunk_buffer *shared)
  * The bytes are in a buffer, or on their way into one. A file that is open is
  * looked at all the same: one that changed is found out as early as ever.
  */
-static void call_share(struct serve_call *call, struct chunk_buffer *shared,
-		       const struct chunk_name *name)
+static void call_share(struct serve_call *call, struct chunk_buffer *shared)
 {
 	struct chunk_buffers *buffers = buffers_of(call);
 
@@ -439,7 +467,7 @@ static void call_share(struct serve_call *call, struct chunk_buffer *shared,
 	if (call->err == WEFT_ECHANGED)
 		call_changed(call);
 	else
-		call_read(call, name);
+		call_read(call);
 }
 
 /* Above all numbers of chunks: what else of a content a buffer may be named for. */
@@ -468,29 +496,37 @@ static bool call_name(const struct serve_call *call, struct chunk_name *out_name
 	       cnt <= MESSAGE_HASHES_MAX;
 }
 
-static void named_start(struct serve_call *call, const struct chunk_name *name)
+static void named_start(struct serve_call *call)
 {
-	struct chunk_buffer *shared =
-		call->is_reader ? NULL : chunk_buffers_find(buffers_of(call), name);
+	struct chunk_buffers *buffers = buffers_of(call);
+	const struct chunk_buffer *shared =
+		call->is_reader ? NULL : chunk_buffers_peek(buffers, &call->name);
 
-	if (shared)
-		call_share(call, shared, name);
+	if (!shared)
+		call_read(call);
+	/* What nobody uses is free, whatever bytes it has. */
+	else if (shared->use_cnt == 0 && !call_is_admitted(call))
+		buffer_queue_put(queue_of(call), call);
 	else
-		call_read(call, name);
+		call_share(call, chunk_buffers_find(buffers, &call->name));
 }
 
 void serve_call_start(struct serve_call *call)
 {
-	int err = call->type == MESH_GET_MANIFEST ? 0 : serve_locate(call);
-	struct chunk_name name;
+	int err;
 
+	if (call->type == MESH_PROVIDERS) {
+		serve_members_start(call);
+		return;
+	}
+	err = call->type == MESH_GET_MANIFEST ? 0 : serve_locate(call);
 	if (err == WEFT_EABSENT && call->was_changed) {
 		serve_call_refuse(call, MESH_CODE_CHANGED, "the file is no longer what was shared",
 				  0);
 		return;
 	}
 	if (err == WEFT_EFULL) {
-		serve_call_refuse_busy(call);
+		serve_call_refuse_busy(call, serve_call_slots(call));
 		return;
 	}
 	if (err) {
@@ -500,8 +536,9 @@ void serve_call_start(struct serve_call *call)
 	}
 	if (call->file)
 		call_look_for_race(call);
-	if (call_name(call, &name))
-		named_start(call, &name);
+	call->is_named = call_name(call, &call->name);
+	if (call->is_named)
+		named_start(call);
 	else
-		call_read(call, NULL);
+		call_read(call);
 }

@@ -5,12 +5,13 @@
 #include "base/fair.h"
 #include "base/jobs.h"
 #include "base/list.h"
+#include "base/turns.h"
 #include "content/message.h"
+#include "content/serve/buffers.h"
 #include "content/serve/serve_file.h"
 #include "content/serve/uploads.h"
 #include "mesh/seam.h"
 
-struct chunk_buffer;
 struct partial;
 struct serve;
 struct store;
@@ -26,9 +27,15 @@ struct serve_call {
 	struct mesh_incoming *incoming; /* NULL: the asker left */
 	uint8_t peer_key[MESH_KEY_LEN]; /* of the asker */
 	struct addr asker_addr;		/* when it asked */
-	struct fair_path path;		/* where its slot belongs */
-	struct fair_item slot;		/* while it uses a buffer */
-	unsigned type;			/* of the request */
+	uint64_t asked_ns;
+	struct fair_path path;	/* where its slot belongs */
+	struct fair_item slot;	/* while it pays for a buffer (serve_call.c) */
+	struct fair_item place; /* while it waits for one (buffer_queue.h) */
+	struct turns_item turn; /* likewise */
+	bool has_turn;		/* the next buffer is its own */
+	bool is_named;		/* it asks for what others may ask for: */
+	struct chunk_name name;
+	unsigned type; /* of the request */
 	struct message_request request;
 	struct upload upload;	 /* of a call that asks for bytes */
 	struct partial *partial; /* or file, or neither for a manifest */
@@ -43,6 +50,7 @@ struct serve_call {
 	uint32_t ahead_cnt;		 /* chunks behind it that are read ahead */
 	bool is_reader;			 /* others may wait for what this call reads */
 	struct list_node waiting;	 /* for the reader of the same chunk */
+	struct list_node user;		 /* of those who use its buffer */
 	uint8_t *buffer;
 	size_t buffer_cap;
 	struct message_answer answer; /* its bytes lie in buffer */

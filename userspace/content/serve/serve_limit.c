@@ -86,7 +86,7 @@ void serve_limits_fini(struct serve *serve)
 
 	while ((call = pool_next(&serve->calls, call)))
 		if (call->upload.peer && call->upload.is_waiting)
-			serve_call_refuse_busy(call);
+			serve_call_refuse_busy(call, serve_call_slots(call));
 	timer_cancel(serve->content->params.timers, &serve->upload_timer);
 }
 

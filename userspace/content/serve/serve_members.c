@@ -78,20 +78,17 @@ static void asker_note(struct serve *serve, const struct mesh_call *asked,
 		params->on_member(params->ctx, &member);
 }
 
-static void members_tell(struct serve *serve, const struct mesh_call *asked, const uint8_t *id)
+void serve_members_start(struct serve_call *call)
 {
 	struct message_provider told[PROVIDERS_MAX];
-	struct serve_call *call = serve_call_new(serve, asked);
+	struct members *members = &call->serve->members;
 	struct writer w;
 
-	if (!call)
+	if (!serve_call_acquire_buffer(call))
 		return;
-	if (!serve_call_acquire_buffer(call)) {
-		serve_call_refuse_busy(call);
-		return;
-	}
 	w = writer_of(call->buffer, PROVIDERS_ANSWER_CAP);
-	message_providers_write(&w, told, members_list(&serve->members, id, asked->peer_key, told));
+	message_providers_write(&w, told,
+				members_list(members, call->request.id, call->peer_key, told));
 	serve_call_send(call, MESH_PROVIDERS, NULL, 0, writer_len(&w));
 }
 
@@ -99,7 +96,9 @@ void serve_members_asked(void *ctx, const struct mesh_call *asked, uint64_t now_
 {
 	struct serve *serve = ctx;
 	struct message_providers_request request;
+	struct serve_call *call;
 
+	serve->now_ns = now_ns;
 	if (message_providers_request_parse(asked->payload, asked->payload_len, &request) < 0) {
 		serve_mesh(serve)->answer_error(asked->incoming, MESH_CODE_MALFORMED, "malformed",
 						0);
@@ -113,5 +112,9 @@ void serve_members_asked(void *ctx, const struct mesh_call *asked, uint64_t now_
 	if (request.is_serving)
 		asker_note(serve, asked, &request, now_ns);
 	members_expire(&serve->members, now_ns);
-	members_tell(serve, asked, request.id);
+	call = serve_call_new(serve, asked);
+	if (!call)
+		return;
+	memcpy(call->request.id, request.id, sizeof(call->request.id));
+	serve_members_start(call);
 }

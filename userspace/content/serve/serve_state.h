@@ -6,6 +6,7 @@
 #include "base/pool.h"
 #include "base/timer.h"
 #include "content/content_state.h"
+#include "content/serve/buffer_queue.h"
 #include "content/serve/buffers.h"
 #include "content/serve/members.h"
 #include "content/serve/partial.h"
@@ -20,6 +21,7 @@
  *	serve.c		life; a request becomes a call, or is refused
  *	serve_limit.c	when a call begins that asks for bytes
  *	serve_call.c	a call's way to its answer
+ *	buffer_queue.c	whose turn it is when all buffers are in use
  *	serve_locate.c	where the bytes are that it asks for
  *	serve_read.c	reading them; serve_proof.c makes range proofs
  *	serve_have.c	which contents are here (499)
@@ -35,7 +37,8 @@ struct have_table;
 struct serve {
 	struct content *content;
 	struct chunk_buffers buffers, manifests;
-	struct fair chunk_slots, manifest_slots; /* of calls that use one of theirs */
+	struct fair chunk_slots, manifest_slots;	 /* of calls that pay for one of theirs */
+	struct buffer_queue chunk_queue, manifest_queue; /* of calls that wait for one */
 	struct arena arena;
 	struct pool calls;
 	uint32_t job_cnt; /* out */
@@ -70,8 +73,14 @@ struct serve_call *serve_call_new(struct serve *serve, const struct mesh_call *a
 void serve_call_start(struct serve_call *call);
 void serve_call_refuse(struct serve_call *call, enum mesh_code code, const char *text,
 		       uint64_t not_before_ms);
-void serve_call_refuse_busy(struct serve_call *call);
-/* serve_call_acquire_buffer: false when all are in use, or the asker has its part of them. */
+/* serve_call_refuse_busy: pool has nothing for the asker, who is told when to come back. */
+void serve_call_refuse_busy(struct serve_call *call, struct fair *pool);
+/* serve_call_slots: of those who pay for a buffer such as call's. */
+struct fair *serve_call_slots(const struct serve_call *call);
+/*
+ * serve_call_acquire_buffer: call has a buffer; false: it waits for one, and
+ * serve_call_start will be called, or it was refused.
+ */
 bool serve_call_acquire_buffer(struct serve_call *call);
 /* serve_call_send answers call, which is still to be answered: head, and len bytes of its buffer. */
 void serve_call_send(struct serve_call *call, unsigned type, const void *head, size_t head_len,
@@ -109,7 +118,8 @@ bool have_table_is_lent(const struct have_table *haves);
 void have_table_free(struct have_table *haves);
 void serve_have_asked(void *ctx, const struct mesh_call *asked, uint64_t now_ns);
 
-/* serve_members.c */
+/* serve_members.c; serve_members_start answers a call of theirs. */
+void serve_members_start(struct serve_call *call);
 void serve_members_asked(void *ctx, const struct mesh_call *asked, uint64_t now_ns);
 
 #endif

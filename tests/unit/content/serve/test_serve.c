@@ -203,13 +203,14 @@ static void test_lent_buffers_are_bounded(void)
 	duo_fini(&duo);
 }
 
+/* Until long after who waits is refused, and before the asker gives up. */
 static void slow_unless_refused(struct duo *d, struct duo_answer *answer)
 {
 	(void)d;
-	answer->delay_ns = answer->err ? 0 : 5 * NS_PER_S;
+	answer->delay_ns = answer->err ? 0 : 50 * NS_PER_S;
 }
 
-/* How many of cnt questions at once, from a key of its own, take a buffer each. */
+/* How many of cnt questions at once, from a key of its own, take a buffer each; the rest is refused. */
 static unsigned peer_takes(struct question *questions, unsigned cnt, unsigned first_len)
 {
 	unsigned before_cnt = duo.lent_cnt, refused_cnt = 0;
