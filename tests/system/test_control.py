@@ -478,6 +478,28 @@ def test_ping_measures_round_trips_and_loss(lab):
     check_eq(b.weft("peer", "ping", a_id, "--count", 0).returncode, USAGE, "--count 0")
 
 
+def test_a_peer_counts_as_many_in_fair_shares_also_after_a_restart(lab):
+    a, b = lab.daemon("a", config="[node]\nworkers = 2\n").start(), lab.daemon("b").start()
+    b_id = b.json("node", "id")["node_id"]
+    done = a.weft("peer", "set", b_id, "share=8")
+    check_eq(done.returncode, NOT_FOUND, "a peer that was not met")
+    check("has not met" in done.stderr and "weft peer connect" in done.stderr, done.stderr)
+    where = b.json("status")["listen"][0]
+    check_eq(a.weft("peer", "connect", b_id, where).returncode, OK, "connect")
+    check_eq(a.json("peer", "show", b_id)["peer"]["share"], 1, "before")
+    for word in ("share=0", "share=65", "share=", "share=x", "weight=2"):
+        done = a.weft("peer", "set", b_id, word)
+        check(done.returncode == USAGE and "1 to 64" in done.stderr,
+              f"{word}: {done.returncode} {done.stderr}")
+    check_eq(a.json("peer", "set", b_id[:8], "share=8")["peer"]["share"], 8, "set")
+    a.kill()
+    a.start()
+    check_eq(a.json("peer", "show", b_id)["peer"]["share"], 8, "after kill -9")
+    check_eq(a.json("peer", "list")["peers"][0]["share"], 8, "in the list")
+    done = a.weft("peer", "set", b_id, "share=1")
+    check(done.returncode == OK and "share\t1\n" in done.stdout, done.stdout)
+
+
 def test_a_range_of_one_file_is_fetched(lab):
     a, b = lab.daemon("a").start(), lab.daemon("b").start()
     root = lab.folder("root", {"x": 100000})

@@ -96,6 +96,7 @@ int run_peer_list(struct invocation *inv);
 int run_peer_show(struct invocation *inv);
 int run_peer_connect(struct invocation *inv);
 int run_peer_ping(struct invocation *inv);
+int run_peer_set(struct invocation *inv);
 int run_check(struct invocation *inv);
 int run_share_add(struct invocation *inv);
 int run_share_list(struct invocation *inv);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* weft peer: list, show, connect, ping. */
+/* weft peer: list, show, set, connect, ping. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "client.h"
 #include "show.h"
@@ -36,6 +37,7 @@ static const struct field peer_fields[] = {
 	{"first_seen", "first seen", "first_seen_s", COLUMN_TIME},
 	{"last_seen", "last seen", "last_seen_s", COLUMN_TIME},
 	{"clock_skew_s", "its clock is ahead", "clock_skew_s", COLUMN_SECONDS},
+	{"share", "counts as peers", "share", COLUMN_COUNT},
 	{"dialled_by_us", "dialled by us", "dialled_by_us", COLUMN_BOOL},
 	{"resumed", "resumed session", "resumed", COLUMN_BOOL},
 	{"rtt_us", "round trip", "rtt_us", COLUMN_RTT},
@@ -50,6 +52,29 @@ int run_peer_show(struct invocation *inv)
 {
 	return show_fields(inv, "ShowPeer", json_pack("{s:s}", "node_id", inv->args[0]), "peer",
 			   peer_fields);
+}
+
+static void peer_print(const struct invocation *inv, const json_t *reply)
+{
+	fields_print(inv, json_object_get(reply, "peer"), peer_fields);
+}
+
+int run_peer_set(struct invocation *inv)
+{
+	static const char name[] = "share=";
+	const char *text = inv->args[1];
+	uint64_t share;
+
+	/* The daemon says which numbers there are. */
+	if (strncmp(text, name, strlen(name)) != 0 ||
+	    !text_parse_count(text + strlen(name), &share) || share > INT32_MAX)
+		return client_say_error(STATUS_USAGE, text,
+					"that is not share=N with N from 1 to 64",
+					"for example: weft peer set NODE share=8");
+	return client_set(
+		inv, "SetPeer",
+		json_pack("{s:s, s:I}", "node_id", inv->args[0], "share", (json_int_t)share),
+		peer_print);
 }
 
 static bool connect_reply(void *arg, json_t *reply, bool is_last)

@@ -31,6 +31,8 @@
 #define POLL_OVERDUE_MAX  64u /* and by one fair_overdue, which is called again */
 #define REFUSAL_CELLS	  1024u
 #define REFUSAL_ROW_NS	  (60 * SECOND_NS) /* a later refusal begins a new row */
+#define SHARE_LEVEL	  1u		   /* a path with a share parts below the family */
+#define SHARE_STEP	  0x9e3779b97f4a7c15ull
 
 /*
  * Refusals in a row of a leaf that holds nothing, in a hashed place: two
@@ -315,11 +317,62 @@ static void item_put(struct fair *fair, const struct fair_path *path, enum fair_
 	fair->held_cnt++;
 }
 
+static uint32_t path_held(struct fair *fair, const struct fair_path *path, unsigned level)
+{
+	const struct fair_account *account = fair_tree_lookup(fair, path, level, path->class);
+
+	return account ? account->held_cnt : 0;
+}
+
+/*
+ * The branch with number idx of a path with a share. Ids are keyed hashes,
+ * so a sum with an odd constant meets no other account's but by chance.
+ */
+static struct fair_path path_branch(const struct fair_path *path, unsigned idx)
+{
+	struct fair_path branch = *path;
+
+	for (unsigned level = SHARE_LEVEL; level < path->level_cnt; level++)
+		branch.ids[level] += idx * SHARE_STEP;
+	return branch;
+}
+
+/*
+ * Where a take of path goes: the branch of its share that holds least, made in *room, its own
+ * among equals. The tree is settled.
+ */
+static const struct fair_path *path_least(struct fair *fair, const struct fair_path *path,
+					  struct fair_path *room)
+{
+	unsigned least_idx = 0;
+	uint32_t least_cnt;
+
+	if (path->share_cnt <= 1 || path->level_cnt <= SHARE_LEVEL)
+		return path;
+	weft_assert(path->share_cnt <= FAIR_SHARE_MAX);
+	least_cnt = path_held(fair, path, SHARE_LEVEL);
+	for (unsigned i = 1; i < path->share_cnt && least_cnt > 0; i++) {
+		const struct fair_path branch = path_branch(path, i);
+		uint32_t cnt = path_held(fair, &branch, SHARE_LEVEL);
+
+		if (cnt >= least_cnt)
+			continue;
+		least_idx = i;
+		least_cnt = cnt;
+	}
+	*room = path_branch(path, least_idx);
+	return room;
+}
+
 struct fair_item *fair_victim(struct fair *fair, const struct fair_path *path, uint64_t now_ns)
 {
+	struct fair_path branch;
+
 	time_pass(fair, now_ns);
 	settle(fair);
-	return fair->held_cnt > 0 ? victim_find(fair, path, class_of(fair, path)) : NULL;
+	if (fair->held_cnt == 0)
+		return NULL;
+	return victim_find(fair, path_least(fair, path, &branch), class_of(fair, path));
 }
 
 void fair_evict(struct fair *fair, struct fair_item *item, uint64_t now_ns)
@@ -347,16 +400,15 @@ void fair_refuse(struct fair *fair, const struct fair_path *path, uint64_t now_n
 
 uint32_t fair_held(struct fair *fair, const struct fair_path *path, unsigned level)
 {
-	const struct fair_account *account;
-
 	settle(fair);
-	account = fair_tree_lookup(fair, path, level, path->class);
-	return account ? account->held_cnt : 0;
+	return path_held(fair, path, level);
 }
 
 enum fair_verdict fair_take(struct fair *fair, const struct fair_path *path, struct fair_item *item,
 			    uint64_t now_ns, struct fair_item **out_victim)
 {
+	const struct fair_path *least;
+	struct fair_path branch;
 	struct fair_item *victim = NULL;
 	enum fair_class class;
 
@@ -365,9 +417,10 @@ enum fair_verdict fair_take(struct fair *fair, const struct fair_path *path, str
 	time_pass(fair, now_ns);
 	settle(fair);
 	class = class_of(fair, path);
+	least = path_least(fair, path, &branch);
 	if (fair->held_cnt == fair->config.cap_cnt) {
 		fair->is_busy = true;
-		victim = victim_find(fair, path, class);
+		victim = victim_find(fair, least, class);
 		if (!victim) {
 			fair_refuse(fair, path, now_ns);
 			return FAIR_BUSY;
@@ -377,7 +430,7 @@ enum fair_verdict fair_take(struct fair *fair, const struct fair_path *path, str
 	}
 	*item = (struct fair_item){.taken_at_ns = fair->now_ns, .progress_at_ns = fair->now_ns};
 	list_init(&item->by_progress);
-	item_put(fair, path, class, item);
+	item_put(fair, least, class, item);
 	fair->taken_cnt++;
 	refusal_forget(fair, path);
 	busy_update(fair);
@@ -400,11 +453,13 @@ static void item_progress(struct fair *fair, struct fair_item *item)
 void fair_move(struct fair *fair, struct fair_item *item, const struct fair_path *path,
 	       uint64_t now_ns)
 {
+	struct fair_path branch;
+
 	weft_assert(item->is_held);
 	time_pass(fair, now_ns);
 	settle(fair);
 	item_remove(fair, item);
-	item_put(fair, path, class_of(fair, path), item);
+	item_put(fair, path_least(fair, path, &branch), class_of(fair, path), item);
 	/* Counts as progress, so the list stays in the order of time. */
 	item_progress(fair, item);
 }

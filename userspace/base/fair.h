@@ -76,11 +76,17 @@ struct fair_config {
  * the one before and of the level's own value (base/fair_path.h), so it
  * names one account of one place. Paths of one pool all end at the same
  * kind of level.
+ *
+ * A path with a share of N is N branches below its widest level: its own,
+ * which it shares with its neighbours, and N - 1 that nobody else is in.
+ * A take goes to the branch that holds least, so it looks at N accounts.
  */
+#define FAIR_SHARE_MAX 64
 struct fair_path {
 	uint64_t ids[FAIR_LEVEL_MAX];
 	uint8_t level_cnt;
 	uint8_t class;
+	uint8_t share_cnt; /* as so many siblings it counts, at most FAIR_SHARE_MAX; 0 is 1 */
 };
 
 /* A slot, embedded in the owner's object and zeroed before its first take. */

@@ -132,6 +132,7 @@ int mesh_new(const struct mesh_params *params, struct mesh **out_mesh)
 	mesh->on_step = params->on_step;
 	mesh->on_failure = params->on_failure;
 	mesh->choices = params->choices;
+	list_init(&mesh->share_changes);
 	mesh->ctx = params->ctx;
 	mesh->refuses = params->refuses;
 	mesh->load = params->load;
@@ -179,6 +180,7 @@ void mesh_free(struct mesh *mesh)
 	if (!mesh)
 		return;
 	mesh_cancel_timers(mesh);
+	mesh_shares_detach(mesh);
 	arena_close(&mesh->arena);
 	free(mesh);
 }
@@ -379,6 +381,7 @@ static void entry_fill_info(const struct mesh_peer_entry *entry, struct mesh_pee
 		.first_seen_s = record->first_seen_s,
 		.last_seen_s = record->last_seen_s,
 		.skew_s = record->skew_s,
+		.share_cnt = record->share_cnt > 1 ? record->share_cnt : 1,
 	};
 
 	memcpy(info.key, entry->key, sizeof(info.key));

@@ -52,6 +52,7 @@ struct mesh_peer_info {
 	bool is_connected;
 	struct transport_conn_info conn; /* when connected */
 	uint32_t requests_in_flight, incoming_in_flight;
+	unsigned share_cnt;	    /* as so many peers it counts in fair shares */
 	struct transport_close end; /* when it is told that the last session is down */
 };
 
@@ -194,6 +195,28 @@ void mesh_note_peer(struct mesh *mesh, const struct mesh_peer_info *info, uint64
 /* mesh_choose adds choices to a peer that was met, or takes them away. */
 void mesh_choose(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], uint32_t choices,
 		 bool is_on, uint64_t now_ns);
+/*
+ * mesh_set_share: the peer of key, which was met, counts as share_cnt peers in fair shares, 1 to
+ * FAIR_SHARE_MAX, and is chosen while that is more than one. done is told once the row is durable and
+ * the share in force, or that neither is; without a store before mesh_set_share returns. 0, or
+ * WEFT_EABSENT, WEFT_ETOOLARGE (1 to 64 it is not), WEFT_EFULL (chosen peers that stay fill their part
+ * of the table), or as store_submit: then done is not called.
+ */
+typedef void (*mesh_share_fn)(void *arg, int err);
+WEFT_MUST_CHECK
+int mesh_set_share(struct mesh *mesh, const uint8_t key[static MESH_KEY_LEN], unsigned share_cnt,
+		   mesh_share_fn done, void *arg, uint64_t now_ns);
+/*
+ * mesh_shares writes who counts as more than one, at most cap, and returns how many do; mesh_take_shares
+ * makes them those of this mesh, of another worker, which has no others then.
+ */
+struct mesh_share {
+	uint8_t key[MESH_KEY_LEN];
+	uint8_t share_cnt;
+};
+uint32_t mesh_shares(const struct mesh *mesh, struct mesh_share *out_shares, uint32_t cap);
+void mesh_take_shares(struct mesh *mesh, const struct mesh_share *shares, uint32_t cnt,
+		      uint64_t now_ns);
 /*
  * mesh_note_useful: key answered, or sent what was verified: units of that many bytes, one at
  * least. mesh_note_false: what it sent proved false. By this a stranger becomes known.

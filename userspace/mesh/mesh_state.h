@@ -273,6 +273,7 @@ struct mesh {
 	uint32_t stream_cnts[2]; /* by mesh_stream_side */
 	uint32_t next_stream_id;
 	struct map sessions_by_key, dials_by_key;
+	struct list_node share_changes; /* that wait for the store */
 	struct mesh_buffers buffers;
 	struct mesh_slots slots;
 	struct mesh_peers peers;
@@ -387,6 +388,8 @@ void mesh_incoming_gone(struct mesh_incoming *incoming);
  * defer answers that there is no slot of pool now; refuse_stream, that there is none for the stream,
  * which no object is left for: 0 or WEFT_EFULL.
  */
+/* mesh_shares_detach: what waits for the store changes nothing any more (peer_share.c). */
+void mesh_shares_detach(struct mesh *mesh);
 void mesh_incoming_path(const struct mesh_incoming *incoming, struct fair_path *out_path);
 bool mesh_incoming_take_buffer(struct mesh_incoming *incoming);
 void mesh_incoming_release_buffer(struct mesh_incoming *incoming);

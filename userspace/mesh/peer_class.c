@@ -17,7 +17,7 @@ enum fair_class mesh_peers_class(const struct mesh_peer_entry *entry)
 	if (!entry)
 		return FAIR_STRANGER;
 	record = &entry->record;
-	if (record->choices)
+	if (record->choices || record->share_cnt > 1)
 		return FAIR_CHOSEN;
 	if (entry->is_useful)
 		return FAIR_USEFUL;

@@ -14,7 +14,7 @@ void mesh_peer_record_write(struct writer *w, const struct mesh_peer_record *rec
 	struct peer_addr addr = peer_addr_of(&record->last_addr);
 
 	cbor_write_map(w, 9u + has_addr + (record->addr_seq > 0) + (has_token ? 2 : 0) +
-				  (has_good ? 2 : 0));
+				  (has_good ? 2 : 0) + (record->share_cnt > 1));
 	cbor_field_uint(w, 0, RECORD_LAYOUT);
 	cbor_field_uint(w, 1, record->caps);
 	if (has_addr) {
@@ -47,6 +47,8 @@ void mesh_peer_record_write(struct writer *w, const struct mesh_peer_record *rec
 	cbor_write_array(w, record->useful_hour_cnt);
 	for (unsigned i = 0; i < record->useful_hour_cnt; i++)
 		cbor_write_uint(w, record->useful_hours[i]);
+	if (record->share_cnt > 1)
+		cbor_field_uint(w, 15, record->share_cnt);
 }
 
 static void record_read_hours(struct cbor_reader *r, struct mesh_peer_record *record)
@@ -123,6 +125,9 @@ static void record_read_field(struct cbor_reader *r, uint64_t key, struct mesh_p
 		break;
 	case 14:
 		record_read_hours(r, record);
+		break;
+	case 15:
+		record->share_cnt = (uint8_t)cbor_read_uint_max(r, FAIR_SHARE_MAX);
 		break;
 	default:
 		cbor_skip(r);

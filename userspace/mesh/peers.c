@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/siphash.h"
 #include "store/store.h"
@@ -164,12 +165,13 @@ static void entry_forget(struct mesh_peers *peers, struct mesh_peer_entry *entry
 }
 
 /* Of the chosen, only one that was no more than dialled by hand makes room. */
-static struct mesh_peer_entry *part_stalest(struct list_node *part)
+static struct mesh_peer_entry *part_stalest(const struct list_node *part)
 {
 	for (struct list_node *at = part->next; at != part; at = at->next) {
 		struct mesh_peer_entry *entry = list_entry(at, struct mesh_peer_entry, place);
 
-		if (!(entry->record.choices & ~(uint32_t)MESH_CHOICE_DIALLED))
+		if (!(entry->record.choices & ~(uint32_t)MESH_CHOICE_DIALLED) &&
+		    entry->record.share_cnt <= 1)
 			return entry;
 	}
 	return NULL;
@@ -241,6 +243,24 @@ void mesh_peers_settle(struct mesh_peers *peers, struct mesh_peer_entry *entry)
 	entry_unplace(peers, entry);
 	if (!entry_has_session(entry))
 		entry_place(peers, entry, class);
+}
+
+bool mesh_peers_has_chosen_room(const struct mesh_peers *peers, const struct mesh_peer_entry *entry)
+{
+	return mesh_peers_class(entry) == FAIR_CHOSEN || peers->chosen_cnt < peers->chosen_cap ||
+	       part_stalest(&peers->chosen);
+}
+
+int mesh_peers_set_share(struct mesh_peers *peers, struct mesh_peer_entry *entry,
+			 unsigned share_cnt, uint64_t now_ns)
+{
+	weft_assert(share_cnt >= 1 && share_cnt <= FAIR_SHARE_MAX);
+	if (share_cnt > 1 && !mesh_peers_has_chosen_room(peers, entry))
+		return WEFT_EFULL;
+	entry->record.share_cnt = share_cnt > 1 ? (uint8_t)share_cnt : 0;
+	mesh_peers_changed(peers, entry, now_ns);
+	mesh_peers_settle(peers, entry);
+	return 0;
 }
 
 /* --- the store --- */

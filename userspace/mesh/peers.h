@@ -59,6 +59,7 @@ struct mesh_peer_record {
 	uint64_t useful_hours
 		[MESH_PEER_USEFUL_HOURS]; /* different hours of the wall clock, in order */
 	unsigned useful_hour_cnt;
+	uint8_t share_cnt; /* as so many an operator counts it in fair shares; 0 is 1 */
 };
 
 struct mesh_peer_entry {
@@ -131,6 +132,16 @@ void mesh_peers_set_foreign(struct mesh_peers *peers, struct mesh_peer_entry *en
  */
 void mesh_peers_take(struct mesh_peers *peers, struct mesh_peer_entry *entry);
 void mesh_peers_settle(struct mesh_peers *peers, struct mesh_peer_entry *entry);
+/*
+ * mesh_peers_set_share: entry counts as share_cnt peers, 1 to FAIR_SHARE_MAX, and is chosen while that is
+ * more than one. entry may be gone afterwards. WEFT_EFULL, and nothing changed: there is no room for
+ * one more who is chosen, which has_chosen_room tells before.
+ */
+bool mesh_peers_has_chosen_room(const struct mesh_peers *peers,
+				const struct mesh_peer_entry *entry);
+WEFT_MUST_CHECK
+int mesh_peers_set_share(struct mesh_peers *peers, struct mesh_peer_entry *entry,
+			 unsigned share_cnt, uint64_t now_ns);
 /* mesh_peers_changed: entry's record goes to the store with the next batch, if it is to be there. */
 void mesh_peers_changed(struct mesh_peers *peers, struct mesh_peer_entry *entry, uint64_t now_ns);
 
@@ -151,7 +162,7 @@ void mesh_peers_rank(struct mesh_peers *peers, uint32_t cnt, uint64_t wall_s);
  * A record: {0: layout 2, 1: caps, 2: last PeerAddr, 3: [PeerAddr],
  * 4: first seen, 5: last seen, 6: skew, 7: agent, 8: address record,
  * 9: PeerAddr of 10: token, 11: PeerAddr of the last good path, 12: when it was, 13: choices,
- * 14: [useful hour]}; 2 and 8 to 12 are missing when there is none. Of layout 1, which had
+ * 14: [useful hour], 15: share}; 2, 8 to 12 and 15 are missing when there is none. Of layout 1, which had
  * neither 13 nor 14, choices and hours are guessed. Parsing gives WEFT_ENEWER for a later layout.
  */
 #define MESH_PEER_RECORD_LEN_MAX 768

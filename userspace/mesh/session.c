@@ -276,7 +276,8 @@ void mesh_session_leave(struct mesh_session *session, unsigned reason, uint64_t 
 void mesh_session_fill_info(const struct mesh_session *session, struct mesh_peer_info *out_info)
 {
 	const struct mesh_peer_entry *entry = session->peer;
-	struct mesh_peer_info info = {.is_connected = true, .last_addr = session->remote};
+	struct mesh_peer_info info = {
+		.is_connected = true, .last_addr = session->remote, .share_cnt = 1};
 
 	memcpy(info.key, session->key, sizeof(info.key));
 	if (entry) {
@@ -284,6 +285,8 @@ void mesh_session_fill_info(const struct mesh_session *session, struct mesh_peer
 		info.first_seen_s = entry->record.first_seen_s;
 		info.last_seen_s = mesh_wall_now_s(session->mesh);
 		info.skew_s = entry->record.skew_s;
+		if (entry->record.share_cnt > 1)
+			info.share_cnt = entry->record.share_cnt;
 		memcpy(info.agent, entry->record.agent, sizeof(info.agent));
 	}
 	session->mesh->transport->ops->info(session->conn, &info.conn);

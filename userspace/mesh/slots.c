@@ -156,8 +156,12 @@ enum fair_class mesh_peer_class(const struct mesh *mesh, const uint8_t *key)
 void mesh_slots_key_path(const struct mesh *mesh, const uint8_t *key, const struct addr *addr,
 			 struct fair_path *out)
 {
+	const struct mesh_peer_entry *entry = mesh_peers_lookup(&mesh->peers, key);
+
 	fair_path_of_addr(&mesh->slots.paths, addr, mesh_peer_class(mesh, key), out);
 	fair_path_add(&mesh->slots.paths, out, key, MESH_KEY_LEN);
+	if (entry)
+		out->share_cnt = entry->record.share_cnt;
 }
 
 const struct fair_path *mesh_slots_session_path(struct mesh_session *session)

@@ -246,6 +246,20 @@ static void node_on_crew_ended(void *ctx, unsigned idx, int err)
 	node_stop(node);
 }
 
+static bool node_tell_shares(struct node *node)
+{
+	uint32_t cnt = mesh_shares(node->home.mesh, NULL, 0);
+	struct mesh_share *shares = calloc(cnt + 1, sizeof(*shares));
+	bool is_told = false;
+
+	if (shares) {
+		cnt = mesh_shares(node->home.mesh, shares, cnt);
+		is_told = crew_spread_shares(node->crew, shares, cnt);
+	}
+	free(shares);
+	return is_told;
+}
+
 /* What could not be told is told in the next turn. */
 static void node_tell_crew(struct node *node, uint64_t now_ns)
 {
@@ -256,6 +270,8 @@ static void node_tell_crew(struct node *node, uint64_t now_ns)
 			!crew_spread_bans(node->crew, node->bans.list, clock_wall_s(), now_ns);
 	if (node->is_config_due)
 		node->is_config_due = !crew_configure(node->crew, config_live(node->config));
+	if (node->is_shares_due)
+		node->is_shares_due = !node_tell_shares(node);
 	if (node->is_policy_due)
 		node->is_policy_due = !crew_spread_policy(node->crew, &node->fastpath.part);
 	if (node->told_caps != mesh_caps(node->home.mesh) &&
@@ -296,6 +312,7 @@ static int node_open_crew(struct node *node, const struct node_params *params, c
 		return err;
 	node->is_reach_due = true;
 	node->is_bans_due = true;
+	node->is_shares_due = true;
 	node_tell_crew(node, params->now_ns);
 	crew_content_start(&node->crew_content, node->crew, node->home.content, &node->home.timers,
 			   params->now_ns);

@@ -457,6 +457,104 @@ static void test_victim_is_named_while_slots_are_free(void)
 	CHECK_EQ(view.evicted_cnts[FAIR_STRANGER], 1);
 }
 
+/* Each peer in turn asks for a slot, again and again; who lost one asks like all others. */
+static void peers_compete(const struct fair_path *peers, unsigned cnt, unsigned round_cnt)
+{
+	for (unsigned i = 0; i < round_cnt * cnt; i++) {
+		struct fair_item *item = items;
+
+		while (fair_item_holds(item))
+			item++;
+		(void)!fair_take(&fair, &peers[i % cnt], item, S + i, &victim);
+	}
+}
+
+static unsigned held_by(const struct fair_path *path)
+{
+	unsigned held_cnt = 0;
+
+	for (unsigned i = 0; i < (path->share_cnt ? path->share_cnt : 1u); i++) {
+		struct fair_path branch = *path;
+
+		/* As the branches of a share are made. */
+		branch.ids[1] += i * 0x9e3779b97f4a7c15ull;
+		held_cnt += fair_held(&fair, &branch, 1);
+	}
+	return held_cnt;
+}
+
+#define SIBLINGS 9u
+
+/* peers[0] has share, the others have none; each is in a network of its own. */
+static void siblings_make(struct fair_path peers[static SIBLINGS], uint8_t share_cnt)
+{
+	struct fair_config config = work;
+	char text[32];
+
+	config.cap_cnt = 128;
+	config.kind = FAIR_STANDING;
+	pool_make(&config);
+	for (unsigned i = 0; i < SIBLINGS; i++) {
+		snprintf(text, sizeof(text), "198.51.%u.1:1", i);
+		peers[i] = path_of(text, i, FAIR_CHOSEN);
+	}
+	peers[0].share_cnt = share_cnt;
+}
+
+static void test_a_share_of_eight_holds_eight_times_what_a_sibling_does(void)
+{
+	static const uint8_t shares[] = {0, 1, 2, 8, FAIR_SHARE_MAX};
+	struct fair_path peers[SIBLINGS];
+
+	for (unsigned i = 0; i < sizeof(shares); i++) {
+		unsigned share_cnt = shares[i] ? shares[i] : 1;
+		unsigned part_cnt = 128 / (SIBLINGS - 1 + share_cnt);
+
+		printf("# share %u\n", shares[i]);
+		siblings_make(peers, shares[i]);
+		peers_compete(peers, SIBLINGS, 200);
+		CHECK_EQ(fair.held_cnt, 128);
+		for (unsigned k = 1; k < SIBLINGS; k++)
+			CHECK(held_by(&peers[k]) - part_cnt <= 1);
+		CHECK(held_by(&peers[0]) >= part_cnt * share_cnt);
+		CHECK(held_by(&peers[0]) <= (part_cnt + 1) * share_cnt);
+		arena_close(&arena);
+	}
+}
+
+/* What it is given is its own: neighbours of its network do not lose by it, nor gain. */
+static void test_neighbours_of_a_share_keep_the_part_of_their_network(void)
+{
+	struct fair_path peers[SIBLINGS];
+
+	siblings_make(peers, 8);
+	peers[1] = path_of("198.51.0.2:1", 1, FAIR_CHOSEN);
+	peers_compete(peers, SIBLINGS, 200);
+	/* Seven networks and the seven branches of the share, and one that both are in. */
+	CHECK(fair_held(&fair, &peers[2], 1) - 128 / 15 <= 1);
+	CHECK(fair_held(&fair, &peers[1], 1) - 128 / 15 <= 1);
+	CHECK(fair_held(&fair, &peers[1], 2) >= 128 / 15 / 2);
+	arena_close(&arena);
+}
+
+static void test_a_share_is_asked_and_taken_alike(void)
+{
+	struct fair_path peers[SIBLINGS];
+	unsigned granted_cnt = 0;
+
+	siblings_make(peers, 8);
+	for (unsigned i = 0; i < 128; i++)
+		(void)!fair_take(&fair, &peers[1 + i % (SIBLINGS - 1)], &items[i], S, &victim);
+	for (unsigned i = 128; i < ITEMS; i++) {
+		bool may = fair_may_take(&fair, &peers[0], S);
+
+		CHECK_EQ(fair_take(&fair, &peers[0], &items[i], S, &victim) != FAIR_BUSY, may);
+		granted_cnt += may;
+	}
+	CHECK_EQ(granted_cnt, 64);
+	arena_close(&arena);
+}
+
 int main(void)
 {
 	RUN(test_a_pool_too_small_to_divide_is_refused);
@@ -480,5 +578,8 @@ int main(void)
 	RUN(test_attackers_change_no_verdict_of_accounts_within_their_share);
 	RUN(test_two_accounts_that_take_in_turn_stop_evicting_each_other);
 	RUN(test_victim_is_named_while_slots_are_free);
+	RUN(test_a_share_of_eight_holds_eight_times_what_a_sibling_does);
+	RUN(test_neighbours_of_a_share_keep_the_part_of_their_network);
+	RUN(test_a_share_is_asked_and_taken_alike);
 	return check_done();
 }

@@ -5,7 +5,9 @@
 
 #include "base/arena.h"
 #include "mesh/hello.h"
+#include "mesh/mesh_state.h"
 #include "mesh/peers.h"
+#include "mesh/slots.h"
 #include "store/store.h"
 
 static struct mesh_peer_record full_record(void)
@@ -29,6 +31,7 @@ static struct mesh_peer_record full_record(void)
 	record.good_addr = record.addrs[0];
 	record.good_s = UINT64_MAX;
 	record.choices = UINT32_MAX;
+	record.share_cnt = FAIR_SHARE_MAX;
 	record.useful_hour_cnt = MESH_PEER_USEFUL_HOURS;
 	memset(record.useful_hours, 0xff, sizeof(record.useful_hours));
 	return record;
@@ -510,6 +513,147 @@ static void test_a_stranger_is_not_written(void)
 	scratch_remove(dir);
 }
 
+struct share_told {
+	unsigned cnt;
+	int err;
+};
+
+static void share_done(void *arg, int err)
+{
+	struct share_told *told = arg;
+
+	told->cnt++;
+	told->err = err;
+}
+
+static const struct fair_path *path_of_session(unsigned idx)
+{
+	struct mesh *mesh = rig.nodes[0].mesh;
+	uint8_t key[MESH_KEY_LEN];
+
+	memset(key, (int)idx + 1, sizeof(key));
+	return mesh_slots_session_path(map_lookup(&mesh->sessions_by_key, key));
+}
+
+static void test_a_share_is_in_force_once_it_is_durable_and_after_a_restart(void)
+{
+	struct mesh *mesh;
+	struct share_told told = {0};
+	char dir[SCRATCH_CAP];
+	struct mesh_peer_info peer;
+	struct store *store;
+
+	CHECK(scratch_make(dir));
+	store = store_at(dir);
+	nodes_start(store, 8);
+	mesh = rig.nodes[0].mesh;
+	CHECK(rig_connected(&rig, 1, 0)); /* it has dialled us: a stranger */
+	CHECK(peer_known(2, &peer));
+	CHECK_EQ(peer.share_cnt, 1);
+	CHECK_EQ(path_of_session(1)->class, FAIR_STRANGER);
+	CHECK_EQ(mesh_set_share(mesh, peer.key, 8, share_done, &told, rig.net.now_ns), 0);
+	CHECK_EQ(told.cnt, 0);
+	store_flush(store);
+	CHECK_EQ(told.cnt, 1);
+	CHECK_EQ(told.err, 0);
+	CHECK_EQ(path_of_session(1)->share_cnt, 8);
+	CHECK_EQ(path_of_session(1)->class, FAIR_CHOSEN);
+	store_crash(store); /* kill -9 at once */
+	rig_fini(&rig);
+
+	store = store_at(dir);
+	nodes_start(store, 8);
+	CHECK(peer_known(2, &peer));
+	CHECK_EQ(peer.share_cnt, 8);
+	/* A HELLO later it still is what the operator made it. */
+	CHECK(rig_connected(&rig, 1, 0));
+	CHECK_EQ(path_of_session(1)->share_cnt, 8);
+	CHECK_EQ(path_of_session(1)->class, FAIR_CHOSEN);
+	CHECK_EQ(mesh_set_share(rig.nodes[0].mesh, peer.key, 1, share_done, &told, rig.net.now_ns),
+		 0);
+	store_flush(store);
+	CHECK_EQ(path_of_session(1)->class, FAIR_STRANGER);
+	CHECK_EQ(items_of(store), 0);
+	rig_fini(&rig);
+	store_close(store);
+	scratch_remove(dir);
+}
+
+static void test_a_share_that_is_none_changes_nothing(void)
+{
+	static const struct {
+		unsigned share_cnt;
+		uint8_t key;
+		int want;
+		const char *why;
+	} rows[] = {
+		{0, 2, WEFT_ETOOLARGE, "none"},
+		{65, 2, WEFT_ETOOLARGE, "one too many"},
+		{8, 77, WEFT_EABSENT, "not met"},
+		{64, 2, 0, "the most there is"},
+	};
+	struct share_told told = {0};
+	struct mesh_peer_info peer;
+	uint8_t key[MESH_KEY_LEN];
+
+	nodes_start(NULL, 8);
+	CHECK(rig_connected(&rig, 1, 0));
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		printf("# %s\n", rows[i].why);
+		memset(key, rows[i].key, sizeof(key));
+		CHECK_EQ(mesh_set_share(rig.nodes[0].mesh, key, rows[i].share_cnt, share_done,
+					&told, rig.net.now_ns),
+			 rows[i].want);
+		CHECK_EQ(told.cnt, rows[i].want == 0);
+		CHECK(peer_known(2, &peer));
+		CHECK_EQ(peer.share_cnt, rows[i].want == 0 ? 64 : 1);
+	}
+	rig_fini(&rig);
+}
+
+/* Half of the table is for the chosen: of those with a share none makes room. */
+static void test_a_peer_with_a_share_makes_no_room(void)
+{
+	bare_open(8, 4);
+	for (uint32_t i = 0; i < 4; i++) {
+		CHECK(visit(i, 0x0a0000 + i, 0, 1000 + i));
+		CHECK_EQ(mesh_peers_set_share(&bare.peers,
+					      mesh_peers_lookup(&bare.peers, key_of(i)), 2, 0),
+			 0);
+	}
+	CHECK(visit(9, 0x0b0000, 0, 5000));
+	CHECK_EQ(mesh_peers_set_share(&bare.peers, mesh_peers_lookup(&bare.peers, key_of(9)), 2, 0),
+		 WEFT_EFULL);
+	CHECK_EQ(mesh_peers_class(mesh_peers_lookup(&bare.peers, key_of(9))), FAIR_STRANGER);
+	for (uint32_t i = 20; i < 40; i++)
+		(void)visit(i, 0x0c0000 + i, MESH_CHOICE_DIALLED, 6000 + i);
+	for (uint32_t i = 0; i < 4; i++)
+		CHECK(is_there(i));
+	arena_close(&bare.arena);
+}
+
+/* As home tells another worker: these and no others, met there or not. */
+static void test_a_worker_takes_the_shares_of_home(void)
+{
+	struct mesh_share shares[2] = {{.share_cnt = 8}, {.share_cnt = 3}}, got[2];
+	struct mesh *mesh;
+
+	nodes_start(NULL, 8);
+	mesh = rig.nodes[0].mesh;
+	CHECK(rig_connected(&rig, 1, 0));
+	memset(shares[0].key, 2, MESH_KEY_LEN);
+	memset(shares[1].key, 77, MESH_KEY_LEN);
+	mesh_take_shares(mesh, shares, 2, rig.net.now_ns);
+	CHECK_EQ(mesh_shares(mesh, got, 2), 2);
+	CHECK_EQ(path_of_session(1)->share_cnt, 8);
+	mesh_take_shares(mesh, shares + 1, 1, rig.net.now_ns);
+	CHECK_EQ(mesh_shares(mesh, got, 2), 1);
+	CHECK_EQ(got[0].key[0], 77);
+	CHECK_EQ(got[0].share_cnt, 3);
+	CHECK_EQ(path_of_session(1)->class, FAIR_STRANGER);
+	rig_fini(&rig);
+}
+
 static void test_damaged_records_are_skipped(void)
 {
 	static const uint8_t keys[2][MESH_KEY_LEN] = {{5}, {6}};
@@ -550,5 +694,9 @@ int main(void)
 	RUN(test_evicted_peers_leave_the_store);
 	RUN(test_a_stranger_is_not_written);
 	RUN(test_damaged_records_are_skipped);
+	RUN(test_a_share_is_in_force_once_it_is_durable_and_after_a_restart);
+	RUN(test_a_share_that_is_none_changes_nothing);
+	RUN(test_a_peer_with_a_share_makes_no_room);
+	RUN(test_a_worker_takes_the_shares_of_home);
 	return check_done();
 }

@@ -420,6 +420,23 @@ bool crew_spread_caps(struct crew *crew, uint32_t caps)
 	return crew_spread(crew, LETTER_CAPS, caps_write, &caps);
 }
 
+bool crew_spread_shares(struct crew *crew, const struct mesh_share *shares, uint32_t cnt)
+{
+	bool is_spread = true;
+
+	for (unsigned i = 0; i < crew->cnt; i++) {
+		struct letter *letter = letter_new(LETTER_SHARES, cnt * sizeof(*shares));
+
+		if (letter) {
+			letter->shares.cnt = cnt;
+			if (cnt)
+				memcpy(letter->bytes, shares, cnt * sizeof(*shares));
+		}
+		is_spread &= mailbox_post(&crew->members[i].orders, letter);
+	}
+	return is_spread;
+}
+
 static bool config_write(struct letter *letter, void *arg)
 {
 	const struct node_config *const *live = arg;

@@ -131,6 +131,8 @@ bool crew_spread_bans(struct crew *crew, const struct ban_list *bans, uint64_t w
 bool crew_spread_policy(struct crew *crew, const struct weft_config *part);
 /* crew_spread_caps: every worker's HELLO says from now on what home's does. As crew_spread_reach. */
 bool crew_spread_caps(struct crew *crew, uint32_t caps);
+/* crew_spread_shares: every worker counts these peers, and no others, as more than one. As crew_spread_reach. */
+bool crew_spread_shares(struct crew *crew, const struct mesh_share *shares, uint32_t cnt);
 /* crew_configure: every worker takes what a reload may change. As crew_spread_reach. */
 bool crew_configure(struct crew *crew, const struct node_config *live);
 /*

@@ -42,6 +42,7 @@ enum letter_kind {
 	LETTER_BANS,
 	LETTER_POLICY,
 	LETTER_CAPS,
+	LETTER_SHARES,
 	LETTER_WALL,
 	LETTER_ROTATE_CIDS,
 	LETTER_ADD_QUEUE,
@@ -78,6 +79,9 @@ struct letter {
 		} usages;
 		struct weft_config policy;
 		uint32_t caps;
+		struct {
+			uint32_t cnt; /* of struct mesh_share, that follow the letter */
+		} shares;
 		struct {
 			unsigned device;
 			uint32_t mtu;

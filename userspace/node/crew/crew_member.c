@@ -288,6 +288,10 @@ static void member_obey(struct crew_member *member, struct letter *letter)
 	case LETTER_CAPS:
 		mesh_set_caps(member->worker.mesh, letter->caps);
 		break;
+	case LETTER_SHARES:
+		mesh_take_shares(member->worker.mesh, (const struct mesh_share *)letter->bytes,
+				 letter->shares.cnt, member->worker.now_ns);
+		break;
 	case LETTER_WALL:
 		worker_set_wall(&member->worker, letter->wall.wall_s, letter->wall.now_ns);
 		break;

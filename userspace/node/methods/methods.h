@@ -42,7 +42,7 @@ method_fn method_list_communities, method_link_community, method_make_community_
 /* community_show.c */
 method_fn method_list_community_members, method_list_community_shares, method_search_community;
 /* peer.c */
-method_fn method_list_peers, method_show_peer;
+method_fn method_list_peers, method_show_peer, method_set_peer;
 /* connect.c */
 method_fn method_connect_peer;
 /* ping.c */

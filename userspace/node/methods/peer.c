@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ListPeers, ShowPeer, and finding the peer that a call names.
+ * ListPeers, ShowPeer, SetPeer, and finding the peer that a call names.
  */
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -42,12 +44,12 @@ static json_t *peer_address(const struct node *node, const struct addr *addr,
 json_t *method_json_peer(const struct node *node, const struct mesh_peer_info *peer,
 			 enum control_role role)
 {
-	json_t *json = json_pack("{s:o, s:b, s:s, s:o, s:o, s:o, s:I}", "node_id",
+	json_t *json = json_pack("{s:o, s:b, s:s, s:o, s:o, s:o, s:I, s:i}", "node_id",
 				 method_json_id(peer->key), "connected", peer->is_connected,
 				 "agent", peer->agent, "capabilities", method_json_uint(peer->caps),
 				 "first_seen_s", method_json_uint(peer->first_seen_s),
 				 "last_seen_s", method_json_uint(peer->last_seen_s), "clock_skew_s",
-				 (json_int_t)peer->skew_s);
+				 (json_int_t)peer->skew_s, "share", (int)peer->share_cnt);
 
 	if (peer->last_addr.family)
 		json_object_set_new(json, "address", peer_address(node, &peer->last_addr, role));
@@ -197,4 +199,86 @@ void method_show_peer(void *ctx, struct control_call *call, const json_t *parame
 			     cnt ? "several peers begin with that"
 				 : "no known peer begins with that",
 			     "weft peer list shows all");
+}
+
+struct peer_setting {
+	struct node *node;
+	struct control_call *call; /* NULL: the caller left */
+	char name[ZBASE32_KEY_TEXT_CAP];
+};
+
+static void peer_setting_caller_left(void *arg)
+{
+	((struct peer_setting *)arg)->call = NULL;
+}
+
+static void peer_setting_refuse(struct control_call *call, int err, const char *name)
+{
+	if (err == WEFT_ETOOLARGE)
+		control_fail(call, err, name, "a share is a number from 1 to 64",
+			     "for example: weft peer set NODE share=8");
+	else if (err == WEFT_EABSENT)
+		control_fail(call, err, name, "this node has not met that peer",
+			     "weft peer connect NODE ADDR:PORT meets it");
+	else if (err == WEFT_EFULL)
+		control_fail(
+			call, err, name,
+			"the part of the peer table for chosen peers is full of peers that stay",
+			"raise mesh.peer_cap, or give another peer share=1");
+	else
+		control_fail(call, err, name, weft_err_text(err),
+			     "nothing changed: mend the store and set it again");
+}
+
+static void peer_setting_done(void *arg, int err)
+{
+	struct peer_setting *setting = arg;
+	struct node *node = setting->node;
+	struct mesh_peer_info peer;
+
+	if (err == 0)
+		node->is_shares_due = true;
+	if (setting->call && err == 0 && method_peer_lookup(node, setting->name, &peer) != 1)
+		err = WEFT_EABSENT;
+	if (setting->call && err < 0)
+		peer_setting_refuse(setting->call, err, setting->name);
+	else if (setting->call)
+		control_reply(
+			setting->call,
+			json_pack("{s:o}", "peer",
+				  method_json_peer(node, &peer, control_role_of(setting->call))));
+	free(setting);
+}
+
+void method_set_peer(void *ctx, struct control_call *call, const json_t *parameters,
+		     uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const char *name = json_string_value(json_object_get(parameters, "node_id"));
+	json_int_t share = json_integer_value(json_object_get(parameters, "share"));
+	struct peer_setting *setting;
+	uint8_t key[MESH_KEY_LEN];
+	int err;
+
+	if (!method_node_id_read(node, call, name, key))
+		return;
+	if (share < 1 || share > FAIR_SHARE_MAX) {
+		peer_setting_refuse(call, WEFT_ETOOLARGE, name);
+		return;
+	}
+	setting = calloc(1, sizeof(*setting));
+	if (!setting) {
+		peer_setting_refuse(call, -ENOMEM, name);
+		return;
+	}
+	*setting = (struct peer_setting){.node = node, .call = call};
+	zbase32_write(key, sizeof(key), setting->name);
+	control_on_gone(call, peer_setting_caller_left, setting);
+	err = mesh_set_share(node->home.mesh, key, (unsigned)share, peer_setting_done, setting,
+			     now_ns);
+	if (err == 0)
+		return;
+	control_on_gone(call, NULL, NULL);
+	peer_setting_refuse(call, err, name);
+	free(setting);
 }

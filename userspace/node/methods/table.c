@@ -20,6 +20,7 @@ const struct control_method node_methods[] = {
 	{"GetNodeId", CONTROL_VIEW, method_get_node_id},
 	{"ListPeers", CONTROL_VIEW, method_list_peers},
 	{"ShowPeer", CONTROL_VIEW, method_show_peer},
+	{"SetPeer", CONTROL_OPERATE, method_set_peer},
 	{"ConnectPeer", CONTROL_OPERATE, method_connect_peer},
 	{"PingPeer", CONTROL_OPERATE, method_ping_peer},
 	{"CheckPeer", CONTROL_OPERATE, method_check_peer},
