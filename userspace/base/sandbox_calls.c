@@ -39,14 +39,13 @@ enum {
 	THREADS = 1 << 5, /* threads are made and confined */
 	DEVICES = 1 << 6, /* BPF, device questions */
 	HOME = 1 << 7,	  /* what main and the control socket take beside */
-	PROBES = 1 << 8,  /* a child that reads a store that may be damaged */
 };
 
 static const unsigned families_of[SANDBOX_ROLE_CNT] = {
-	[SANDBOX_HOME] = EVERY | NET | READS | WRITES | RINGS | THREADS | DEVICES | HOME | PROBES,
+	[SANDBOX_HOME] = EVERY | NET | READS | WRITES | RINGS | THREADS | DEVICES | HOME,
 	[SANDBOX_WORKER] = EVERY | NET,
 	[SANDBOX_STORE] = EVERY | READS | WRITES,
-	[SANDBOX_JOBS] = EVERY | NET | READS | WRITES | RINGS | PROBES,
+	[SANDBOX_JOBS] = EVERY | NET | READS | WRITES | RINGS,
 	[SANDBOX_IMPORT] = EVERY | READS | RINGS,
 	[SANDBOX_LOOKUP] = EVERY | NET | READS,
 	[SANDBOX_ATTACH] = EVERY | NET | READS | DEVICES,
@@ -83,7 +82,7 @@ static const struct call calls[] = {
 	{SYS_sysinfo, EVERY}, {SYS_tgkill, EVERY}, {SYS_uname, EVERY}, {SYS_writev, EVERY},
 #if defined(__x86_64__)
 	{SYS_epoll_wait, EVERY}, {SYS_pause, EVERY}, {SYS_poll, EVERY}, {SYS_time, EVERY},
-	{SYS_dup2, PROBES}, {SYS_access, READS}, {SYS_open, READS}, {SYS_readlink, READS}, {SYS_stat, READS},
+	{SYS_access, READS}, {SYS_open, READS}, {SYS_readlink, READS}, {SYS_stat, READS},
 	{SYS_chmod, WRITES}, {SYS_link, WRITES}, {SYS_mkdir, WRITES}, {SYS_rename, WRITES},
 	{SYS_rmdir, WRITES}, {SYS_unlink, WRITES},
 #endif
@@ -93,7 +92,7 @@ static const struct call calls[] = {
 	{SYS_listen, NET}, {SYS_setsockopt, NET}, {SYS_shutdown, NET}, {SYS_socket, NET},
 	{SYS_socketpair, NET}, {SYS_ioctl, NET},
 
-	{SYS_dup, READS}, {SYS_dup3, READS | DEVICES | PROBES}, {SYS_faccessat, READS},
+	{SYS_dup, READS}, {SYS_dup3, READS | DEVICES}, {SYS_faccessat, READS},
 	{SYS_faccessat2, READS}, {SYS_flock, READS}, {SYS_fstatfs, READS},
 	{SYS_getdents64, READS}, {SYS_openat, READS}, {SYS_openat2, READS}, {SYS_readahead, READS},
 	{SYS_readlinkat, READS}, {SYS_statfs, READS}, {SYS_statx, READS},
@@ -114,10 +113,9 @@ static const struct call calls[] = {
 
 	{SYS_bpf, DEVICES}, {SYS_memfd_create, DEVICES}, {SYS_perf_event_open, DEVICES},
 
-	{SYS_chdir, HOME}, {SYS_prlimit64, HOME | PROBES}, {SYS_signalfd4, HOME},
-	{SYS_timerfd_create, HOME}, {SYS_timerfd_settime, HOME}, {SYS_pidfd_open, HOME},
-	{SYS_pipe2, HOME | PROBES}, {SYS_wait4, HOME | PROBES}, {SYS_waitid, HOME | PROBES},
-	{SYS_kill, HOME | PROBES}, {SYS_set_tid_address, PROBES},
+	{SYS_prlimit64, HOME}, {SYS_signalfd4, HOME}, {SYS_pidfd_open, HOME},
+	/* The launcher is handed pipes and waited for at the end (provider/). */
+	{SYS_pipe2, HOME}, {SYS_wait4, HOME}, {SYS_kill, HOME},
 };
 /* clang-format on */
 #define CLONE_NAMESPACES                                                                           \
@@ -163,8 +161,7 @@ static unsigned code_of(unsigned families, struct sock_filter *code)
 		code[len++] = RETURN(SECCOMP_RET_ALLOW);
 	}
 	/*
-	 * Home makes threads, a job the child that probes a store, nobody a
-	 * namespace. What clone3 is asked lies in memory, out of sight; without
+	 * Home makes threads, no thread a process or a namespace. What clone3 is asked lies in memory, out of sight; without
 	 * it libc takes clone. No signal for these: libc blocks them all
 	 * meanwhile, and a blocked one kills.
 	 */
@@ -174,7 +171,7 @@ static unsigned code_of(unsigned families, struct sock_filter *code)
 	code[len++] = RETURN(SECCOMP_RET_ERRNO | EPERM);
 	code[len++] = IF_HAS(CLONE_THREAD);
 	code[len++] = RETURN(families & THREADS ? SECCOMP_RET_ALLOW : SECCOMP_RET_ERRNO | EPERM);
-	code[len++] = RETURN(families & PROBES ? SECCOMP_RET_ALLOW : SECCOMP_RET_ERRNO | EPERM);
+	code[len++] = RETURN(SECCOMP_RET_ERRNO | EPERM);
 	/* A worker tries whether a file opens without waiting; refused, a job opens it. */
 	if (!(families & READS)) {
 		code[len++] = IF_IS(SYS_openat2);
