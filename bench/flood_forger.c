@@ -45,7 +45,6 @@
 #define BATCH_CNT   64
 #define TICK_NS	    NS_PER_MS
 #define PATIENCE_NS (5 * NS_PER_S)
-#define BUFFER_LEN  (1u << 18)
 #define PORT_FIRST  1024
 #define PORT_CNT    (65536 - PORT_FIRST)
 #define IP_HEAD_LEN (sizeof(struct iphdr) + sizeof(struct udphdr))
@@ -129,20 +128,12 @@ static const struct dgram_sink_ops recorder_ops = {recorder_reserve, recorder_co
 
 static void peer_begin(struct hostile_peer *peer, struct recorder *recorder)
 {
-	struct udp_config udp = {.listen = {from},
-				 .listen_cnt = 1,
-				 .rx_buffer_len = BUFFER_LEN,
-				 .tx_buffer_len = BUFFER_LEN,
-				 .refuse_io_uring = true};
-	struct packet_rx *rx;
-	struct packet_tx *tx;
-	unsigned failed_idx;
-	int err = udp_open(&udp, &rx, &tx, &failed_idx);
+	int err = hostile_peer_begin(peer, &plan, &from, clock_monotonic_ns());
 
-	if (err < 0 || (err = hostile_peer_open(peer, &plan, rx, tx, clock_monotonic_ns())) < 0)
+	if (err < 0)
 		die("a session", err);
-	recorder->real = &tx->sink;
-	recorder->sink.batch_len_max = tx->sink.batch_len_max;
+	recorder->real = &peer->tx->sink;
+	recorder->sink.batch_len_max = peer->tx->sink.batch_len_max;
 	quic_engine_set_sink(peer->engine, &recorder->sink);
 }
 

@@ -18,7 +18,8 @@
 #define REQUEST_CAP 16384
 #define STORE_LEN   12000
 #define HELLO_CAP   512
-#define WINDOW_LEN  16384 /* what is never read stops its sender soon */
+#define WINDOW_LEN  16384      /* what is never read stops its sender soon */
+#define BUFFER_LEN  (1u << 18) /* of a socket */
 
 const char *const hostile_behaviour_names[HOSTILE_BEHAVIOUR_CNT] = {
 	[HOSTILE_IDLE] = "idle",	 [HOSTILE_HEAD] = "head",   [HOSTILE_STORE] = "store",
@@ -255,6 +256,22 @@ int hostile_peer_open(struct hostile_peer *peer, const struct hostile_plan *plan
 	params.ctx = peer;
 	params.sink = &tx->sink;
 	return quic_engine_new(&params, &peer->engine);
+}
+
+int hostile_peer_begin(struct hostile_peer *peer, const struct hostile_plan *plan,
+		       const struct addr *from, uint64_t now_ns)
+{
+	struct udp_config udp = {.listen = {*from},
+				 .listen_cnt = 1,
+				 .rx_buffer_len = BUFFER_LEN,
+				 .tx_buffer_len = BUFFER_LEN,
+				 .refuse_io_uring = true};
+	struct packet_rx *rx;
+	struct packet_tx *tx;
+	unsigned failed_idx;
+	int err = udp_open(&udp, &rx, &tx, &failed_idx);
+
+	return err < 0 ? err : hostile_peer_open(peer, plan, rx, tx, now_ns);
 }
 
 void hostile_peer_close(struct hostile_peer *peer)

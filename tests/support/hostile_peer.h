@@ -61,6 +61,10 @@ struct hostile_peer {
 WEFT_MUST_CHECK
 int hostile_peer_open(struct hostile_peer *peer, const struct hostile_plan *plan,
 		      struct packet_rx *rx, struct packet_tx *tx, uint64_t now_ns);
+/* hostile_peer_begin opens it with a socket of its own at from; port 0: any. 0 or an error. */
+WEFT_MUST_CHECK
+int hostile_peer_begin(struct hostile_peer *peer, const struct hostile_plan *plan,
+		       const struct addr *from, uint64_t now_ns);
 /* hostile_peer_close drops all without a word; NULLs are nothing. */
 void hostile_peer_close(struct hostile_peer *peer);
 /* hostile_peer_turn takes what arrived, dials, presses and sends; returns when to turn again. */

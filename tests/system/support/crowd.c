@@ -39,7 +39,6 @@
 
 #define PEER_CAP    1024
 #define DIALLED_CAP 32 /* handshakes under way at a time */
-#define BUFFER_LEN  (1u << 18)
 #define FORGED_CAP  2048
 #define TURN_NS	    (20 * NS_PER_MS)
 
@@ -58,19 +57,11 @@ static void die(const char *what, int err)
 
 static void peer_begin(struct hostile_peer *peer, uint64_t now_ns)
 {
-	struct udp_config udp = {.listen = {plan.node_addr},
-				 .listen_cnt = 1,
-				 .rx_buffer_len = BUFFER_LEN,
-				 .tx_buffer_len = BUFFER_LEN,
-				 .refuse_io_uring = true};
-	struct packet_rx *rx;
-	struct packet_tx *tx;
-	unsigned failed_idx;
+	struct addr from = plan.node_addr;
 	int err;
 
-	udp.listen[0].port = 0; /* on loopback the same address, another port */
-	if ((err = udp_open(&udp, &rx, &tx, &failed_idx)) < 0 ||
-	    (err = hostile_peer_open(peer, &plan, rx, tx, now_ns)) < 0)
+	from.port = 0; /* on loopback the same address, another port */
+	if ((err = hostile_peer_begin(peer, &plan, &from, now_ns)) < 0)
 		die("a peer", err);
 }
 
