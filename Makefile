@@ -38,6 +38,9 @@ HOST_GOALS := install uninstall clean help
 GOALS := $(or $(MAKECMDGOALS),all)
 ifneq ($(filter-out $(HOST_GOALS),$(GOALS)),)
 WHERE := $(shell tools/setup --where $(if $(filter-out all test demo $(HOST_GOALS),$(GOALS)),check,build))
+ifeq ($(WHERE),)
+$(error tools/setup says above why nothing can be built here)
+endif
 endif
 
 ifneq ($(filter-out host,$(WHERE)),)

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """tools/setup keeps the private root current: upgraded once it is a month old, and used as it is,
-with a warning and for a day, where that fails. chroot is a stub that notes what it is told."""
+with a warning and for a day, where that fails. It makes none where none could be entered. chroot,
+unshare and what downloads are stubs that note what they are told."""
 import os
 import pathlib
 import shutil
@@ -80,6 +81,71 @@ def test_without_a_network_it_warns_and_asks_again_tomorrow(lab):
     check_eq(setup.calls(), ["update"], "it was tried")
     check("warning: the upgrade failed" in done.stderr, done.stderr)
     check_eq((setup.run("--root").stderr, setup.calls()), ("", []), "the same day")
+
+
+BUILD = ["weft-nothing", "weft-compiler/trixie-backports"]
+
+
+class Bare:
+    """A copy of the tools on a host that lacks two packages to build, one to check, and the root."""
+
+    def __init__(self, lab, unshare):
+        self.tools, self.bin, self.told = (lab.dir / name for name in ("tools", "bin", "told"))
+        for folder in (self.tools, self.bin):
+            folder.mkdir()
+        for name in ("setup", "in-root"):
+            shutil.copy(TOOLS / name, self.tools)
+        rows = [f"{name} build cmd:weft-nothing" for name in BUILD]
+        (self.tools / "packages").write_text("\n".join(["#: download_mib 1", "#: disk_mib 1", *rows, "weft-checker check cmd:weft-nothing", ""]))
+        self.env = {name: value for name, value in os.environ.items() if name != "WEFT_IN_ROOT"}
+        self.env |= {"XDG_CACHE_HOME": str(lab.dir / "cache"), "PATH": f"{self.bin}:{os.environ['PATH']}",
+                     "WEFT_MIRROR": "http://127.0.0.1:1/debian"}
+        self.stub("unshare", unshare)
+        for name in ("mmdebstrap", "apt-get", "dpkg-deb"):
+            self.stub(name, f"echo {name} >>{self.told}; exit 100")
+
+    def stub(self, name, text):
+        (self.bin / name).write_text(f"#!/bin/sh\n{text}\n")
+        (self.bin / name).chmod(0o755)
+
+    def run(self, tool, *words, wrap=()):
+        return subprocess.run([*wrap, self.tools / tool, *words], env=self.env, capture_output=True, text=True,
+                              check=False)
+
+
+def test_nothing_is_downloaded_for_a_root_that_cannot_be_entered(lab):
+    """And the packages that the host needs instead are named."""
+    for unshare, why in (("exit 1", "namespace"),
+                         ('case "$*" in *tmpfs*) exit 32 ;; esac; exit 0', "mount nothing")):
+        shutil.rmtree(lab.dir, ignore_errors=True)
+        lab.dir.mkdir()
+        bare = Bare(lab, unshare)
+        for tool, words, status in (("setup", ["--root"], 1), ("in-root", ["true"], 1)):
+            done = bare.run(tool, *words)
+            check_eq(done.returncode, status, f"{tool}: {done.stderr}")
+            check(why in done.stderr and " ".join(BUILD) in done.stderr, done.stderr)
+            check("weft-checker" in done.stderr.splitlines()[-1], done.stderr)
+            check(not bare.told.exists(), f"{tool} went on: {done.stderr}")
+        check(why in bare.run("setup", "--check").stdout, "--check does not say it")
+
+
+def test_a_root_that_can_be_entered_is_begun(lab):
+    bare = Bare(lab, "exit 0")
+    done = bare.run("setup", "--root")
+    check_eq(done.returncode, 1, "the stub of what downloads fails")
+    check(bare.told.exists(), done.stderr)
+
+
+def test_without_proc_nothing_is_begun(lab):
+    bare = Bare(lab, "exit 0")
+    real = shutil.which("unshare")
+    wrap = [real, *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), "--mount", "sh", "-c",
+            'mount -t tmpfs weft /proc || exit 99; exec "$@"', "sh"]
+    done = bare.run("setup", "--where", "check", wrap=wrap)
+    if done.returncode == 99 or "unshare failed" in done.stderr:
+        raise Skip("machine: a mount namespace with another /proc is refused here")
+    check(done.returncode == 1 and "/proc is not mounted" in done.stderr, f"{done.returncode} {done.stderr}")
+    check("host" not in done.stdout, "it took the host for whole")
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])
