@@ -4,6 +4,9 @@
 
 INSTALL_TO = $(DESTDIR)$(PREFIX)
 MAN_PAGES := $(wildcard docs/man/*.[158])
+# Pages that are made of an interface (tools/varlink-man).
+INTERFACES := $(wildcard include/weft/net.*.varlink)
+INTERFACE_PAGES = $(INTERFACES:include/weft/%.varlink=$(INSTALL_TO)/share/man/man7/%.7)
 man_dir = $(INSTALL_TO)/share/man/man$(subst .,,$(suffix $(1)))
 VERSION = $(shell sed -n 's/.define WEFT_VERSION "\(.*\)"/\1/p' include/weft/version.h)
 # Directories that are ours alone; the others belong to the system.
@@ -13,7 +16,7 @@ INSTALLED = $(INSTALL_TO)/include/weft $(wildcard $(INSTALL_TO)/lib/libweft.*) \
 	$(INSTALL_TO)/share/bash-completion/completions/weft \
 	$(INSTALL_TO)/lib/systemd/system/weftd.service $(INSTALL_TO)/lib/systemd/user/weftd.service \
 	$(INSTALL_TO)/lib/sysusers.d/weft.conf \
-	$(foreach m,$(MAN_PAGES),$(call man_dir,$(m))/$(notdir $(m)))
+	$(foreach m,$(MAN_PAGES),$(call man_dir,$(m))/$(notdir $(m))) $(INTERFACE_PAGES)
 
 install:
 	+@test -x build/weftd && test -x build/weft && test -e build/libweft.so || $(MAKE) all
@@ -34,6 +37,9 @@ install:
 	sed 's,@PREFIX@,$(PREFIX),' tools/packaging/weftd-user.service >$(INSTALL_TO)/lib/systemd/user/weftd.service
 	install -D -m 644 tools/packaging/weft.sysusers $(INSTALL_TO)/lib/sysusers.d/weft.conf
 	$(foreach m,$(MAN_PAGES),install -D -m 644 $(m) $(call man_dir,$(m))/$(notdir $(m)) &&) true
+	install -d $(INSTALL_TO)/share/man/man7
+	set -e; for i in $(INTERFACES); do page=$${i##*/}; \
+		tools/varlink-man $$i >$(INSTALL_TO)/share/man/man7/$${page%.varlink}.7; done
 
 uninstall:
 	rm -rf $(INSTALLED)
