@@ -85,6 +85,10 @@ def test_sessions_of_all_workers_are_peers_of_the_node(lab):
     ids = {b.weft("node", "id").stdout.strip() for b in getters}
     wait_for(lambda: {p["node_id"] for p in connected(a)} == ids, "8 connected peers")
     wait_for(lambda: a.json("status")["sessions"] == 8, "8 sessions in all")
+    row = next(row for row in a.call("ShowLimits")["limits"]
+               if row["name"] == "reports of workers to home")
+    check_eq(row["limit"], 1024 * (WORKERS - 1), f"reports that may wait: {row}")
+    check_eq(row["refused"], 0, f"reports refused: {row}")
     for b in getters:
         b.stop()
     wait_for(lambda: not connected(a), "no connected peer")

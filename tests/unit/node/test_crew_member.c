@@ -97,8 +97,80 @@ static void test_a_worker_that_has_ended_needs_no_order(void)
 	member_remove(&member);
 }
 
+static struct letter_credit credit;
+
+static bool credit_make(struct mailbox *reports)
+{
+	static const uint64_t secret[2] = {1, 2};
+
+	letter_credit_init(&credit, reports, secret);
+	return mailbox_init(reports, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) == 0;
+}
+
+static bool report(uint64_t account)
+{
+	return letter_credit_post(&credit, letter_new(LETTER_MEMBER, 0), account);
+}
+
+/* As many as there are accounts want to post; home does not read. */
+static void test_one_peer_leaves_room_for_letters_of_others(void)
+{
+	uint8_t loud[32] = {1}, other[32] = {2};
+	struct mailbox reports;
+	unsigned cnt = 0;
+
+	CHECK(credit_make(&reports));
+	while (report(letter_account_of_key(&credit, loud)))
+		cnt++;
+	/* Half of what is shared: with one more it would hold more than it leaves free. */
+	CHECK_EQ(cnt, LETTER_SHARED_MAX / 2);
+	CHECK_EQ(credit.refused_cnt, 1);
+	CHECK_EQ(reports.lost_cnt, 0);
+	CHECK(report(letter_account_of_key(&credit, other)));
+	CHECK(report(letter_account_of_kind(LETTER_SAMPLE)));
+	CHECK(!report(letter_account_of_key(&credit, loud)));
+	/* Keys without end leave the worker's own a quarter. */
+	for (unsigned i = 0; i < LETTER_CNT_MAX; i++) {
+		uint8_t key[32] = {3, (uint8_t)i, (uint8_t)(i >> 8)};
+
+		(void)report(letter_account_of_key(&credit, key));
+	}
+	CHECK_EQ(mailbox_fill(&reports), LETTER_SHARED_MAX);
+	for (unsigned i = LETTER_SHARED_MAX; i < LETTER_CNT_MAX; i++)
+		CHECK(report(LETTER_OWN));
+	CHECK(!report(LETTER_OWN));
+	CHECK_EQ(reports.lost_cnt, 1);
+	close(reports.fd);
+	mailbox_fini(&reports);
+}
+
+static void test_what_home_has_read_is_credit_again(void)
+{
+	uint8_t loud[32] = {1};
+	struct mailbox reports;
+	uint64_t account;
+
+	CHECK(credit_make(&reports));
+	account = letter_account_of_key(&credit, loud);
+	for (unsigned round = 0; round < 5; round++) {
+		CHECK(report(LETTER_OWN));
+		for (unsigned i = 0; i < 300; i++)
+			CHECK(report(account));
+		while (report(account))
+			;
+		CHECK(mailbox_fill(&reports) < LETTER_SHARED_MAX);
+		for (struct letter *letter; (letter = mailbox_take(&reports));)
+			letter_free(letter);
+	}
+	CHECK_EQ(credit.refused_cnt, 5);
+	close(reports.fd);
+	mailbox_fini(&reports);
+}
+
 int main(void)
 {
+	RUN(test_one_peer_leaves_room_for_letters_of_others);
+	RUN(test_what_home_has_read_is_credit_again);
 	RUN(test_one_letter_more_than_fits_is_refused_and_counted);
 	RUN(test_a_letter_for_which_there_was_no_memory_is_counted);
 	RUN(test_what_an_unread_letter_holds_is_freed);

@@ -284,6 +284,11 @@ const struct worker_figures *crew_figures(const struct crew *crew, unsigned idx)
 	return &crew->members[idx - 1].figures;
 }
 
+unsigned crew_report_cnt(const struct crew *crew, unsigned idx)
+{
+	return mailbox_fill(&crew->members[idx - 1].reports);
+}
+
 uint64_t crew_order_lost_cnt(const struct crew *crew, unsigned idx)
 {
 	return crew->members[idx - 1].orders.lost_cnt;
@@ -364,7 +369,8 @@ void crew_spread_member(struct crew *crew, unsigned but_idx, const struct conten
 	for (unsigned i = 0; i < crew->cnt; i++) {
 		struct letter *letter;
 
-		if (i + 1 == but_idx)
+		/* Peers cause these: they leave room for what home has to say. */
+		if (i + 1 == but_idx || mailbox_fill(&crew->members[i].orders) > LETTER_CNT_MAX / 2)
 			continue;
 		letter = letter_new(LETTER_MEMBER, 0);
 		if (letter)

@@ -94,6 +94,9 @@ int crew_fd(const struct crew *crew);
 unsigned crew_cnt(const struct crew *crew);
 /* crew_figures: of worker idx, 1 to crew_cnt, a fraction of a second old when it is busy. */
 const struct worker_figures *crew_figures(const struct crew *crew, unsigned idx);
+/* crew_report_cnt: reports of worker idx that home has not read, of CREW_REPORT_MAX. */
+#define CREW_REPORT_MAX 1024
+unsigned crew_report_cnt(const struct crew *crew, unsigned idx);
 /* crew_order_lost_cnt: orders that worker idx had no room for; what must arrive is given again. */
 uint64_t crew_order_lost_cnt(const struct crew *crew, unsigned idx);
 

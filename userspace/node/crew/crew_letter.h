@@ -28,7 +28,7 @@ struct reach;
 struct ring;
 
 /* Letters under way each way between home and one worker. Power of two. */
-#define LETTER_CNT_MAX 1024
+#define LETTER_CNT_MAX CREW_REPORT_MAX
 /* Proven paths that go together: those of all connections are told again and again. */
 #define LETTER_PATHS_MAX 32
 /* Sessions whose figures go together. */

@@ -2,7 +2,8 @@
 /*
  * One worker of the crew, on its own thread: it obeys orders at the end of
  * each turn and reports what happens. A full mailbox loses reports: figures
- * come again, paths are told again, the rest is counted.
+ * come again, paths are told again, the rest is counted. What peers cause has
+ * credit by peer (letter_credit.h), so that one of them does not fill it.
  */
 #include "node/crew/crew_member.h"
 
@@ -26,7 +27,22 @@
 
 static void member_report(struct crew_member *member, struct letter *letter)
 {
-	(void)mailbox_post(&member->reports, letter);
+	(void)letter_credit_post(&member->credit, letter, LETTER_OWN);
+}
+
+/* A report that the peer of key caused, and may cause again. */
+static void member_report_of_key(struct crew_member *member, struct letter *letter,
+				 const uint8_t *key)
+{
+	(void)letter_credit_post(&member->credit, letter,
+				 letter_account_of_key(&member->credit, key));
+}
+
+/* One that strangers cause, or sessions together. */
+static void member_report_of_kind(struct crew_member *member, struct letter *letter,
+				  enum letter_kind kind)
+{
+	(void)letter_credit_post(&member->credit, letter, letter_account_of_kind(kind));
 }
 
 static void member_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
@@ -46,7 +62,7 @@ static void member_on_failure(void *ctx, const struct mesh_failure *failure)
 
 	if (letter)
 		letter->failure = *failure;
-	member_report(ctx, letter);
+	member_report_of_key(ctx, letter, failure->key);
 }
 
 static void member_tell_paths(struct crew_member *member)
@@ -58,7 +74,7 @@ static void member_tell_paths(struct crew_member *member)
 		memcpy(letter->paths.remotes, member->paths,
 		       member->path_cnt * sizeof(member->paths[0]));
 	}
-	member_report(member, letter);
+	member_report_of_kind(member, letter, LETTER_PATHS);
 	member->path_cnt = 0;
 }
 
@@ -80,7 +96,7 @@ static void member_on_finding(void *ctx, const struct content_finding *finding)
 		letter->finding.len = finding->len;
 		memcpy(letter->bytes, finding->bytes, finding->len);
 	}
-	member_report(ctx, letter);
+	member_report_of_kind(ctx, letter, LETTER_FINDING);
 }
 
 static void member_on_served(void *ctx, const uint8_t manifest_id[static 32], uint64_t len)
@@ -100,7 +116,7 @@ static void member_on_member(void *ctx, const struct content_member *told)
 
 	if (letter)
 		letter->member = *told;
-	member_report(ctx, letter);
+	member_report_of_key(ctx, letter, told->key);
 }
 
 static void usage_write(void *arg, const struct content_usage *usage)
@@ -132,7 +148,7 @@ static void member_on_sample(void *ctx, const struct weft_sample *sample)
 
 	if (letter)
 		letter->sample = *sample;
-	member_report(ctx, letter);
+	member_report_of_kind(ctx, letter, LETTER_SAMPLE);
 }
 
 static void member_tell_figures(struct crew_member *member)
@@ -144,6 +160,7 @@ static void member_tell_figures(struct crew_member *member)
 	if (letter) {
 		worker_figures_read(&member->worker, &letter->figures);
 		letter->figures.report_lost_cnt = member->reports.lost_cnt;
+		letter->figures.report_refused_cnt = member->credit.refused_cnt;
 		letter->figures.worker_streams = member->relay.stats;
 	}
 	member_report(member, letter);
@@ -438,6 +455,7 @@ static void *member_main(void *arg)
 int crew_member_init(struct crew_member *member, const struct worker_params *params, int reports_fd,
 		     char *what)
 {
+	uint64_t secret[2];
 	int orders_fd, err;
 
 	snprintf(what, NODE_WHAT_CAP, "mailboxes of worker %u", params->idx);
@@ -461,6 +479,8 @@ int crew_member_init(struct crew_member *member, const struct worker_params *par
 		return -ENOMEM;
 	}
 	err = mailbox_init(&member->reports, reports_fd);
+	random_fill(&member->random, secret, sizeof(secret));
+	letter_credit_init(&member->credit, &member->reports, secret);
 	if (err == 0)
 		err = stream_lane_init(&member->stream_orders, orders_fd);
 	if (err == 0)

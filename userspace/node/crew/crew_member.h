@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "base/timer.h"
 #include "node/crew/crew_letter.h"
+#include "node/crew/letter_credit.h"
 #include "node/node.h"
 #include "node/fabric/stream_inlet.h"
 #include "node/fabric/stream_relay.h"
@@ -34,6 +35,7 @@ struct crew_member {
 
 	struct mailbox orders;				  /* home writes */
 	struct mailbox reports;				  /* the worker writes */
+	struct letter_credit credit;			  /* for reports, the worker's */
 	struct stream_lane stream_orders, stream_reports; /* as orders and reports */
 	struct stream_relay relay;
 	struct stream_inlet inlet;

@@ -34,7 +34,8 @@ struct worker_figures {
 	uint64_t turn_cnt, unknown_flow_cnt;
 	uint64_t cpu_ns; /* of its thread */
 	uint64_t handed_in_cnt, handover_dropped_cnt;
-	uint64_t report_lost_cnt; /* reports that home had no room for */
+	uint64_t report_lost_cnt;    /* reports that home had no room for */
+	uint64_t report_refused_cnt; /* and of peers that have their part of it */
 	bool can_rotate_cids;
 	struct load_network networks[LOAD_NETWORK_CNT]; /* that cost most; prefix_len 0: no more */
 	unsigned refusal_cnt;
@@ -44,7 +45,7 @@ struct worker_figures {
 	struct queue_figures queues[WORKER_QUEUE_MAX];
 };
 
-/* worker_figures_read: of a worker of the calling thread; report_lost_cnt and worker_streams are the caller's. */
+/* worker_figures_read: of a worker of the calling thread; of reports and worker_streams the caller tells. */
 void worker_figures_read(const struct worker *worker, struct worker_figures *out_figures);
 /* worker_figures_queue: of one queue, or NULL: the worker has not got it. */
 const struct queue_figures *worker_figures_queue(const struct worker_figures *figures,

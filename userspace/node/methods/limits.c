@@ -253,6 +253,27 @@ static void control_add(json_t *limits, const struct control_stats *control)
 	ROWS_ADD(limits, rows);
 }
 
+/* With one worker there is nobody to tell. */
+static void crew_add(json_t *limits, const struct node *node)
+{
+	unsigned cnt = node->crew ? crew_cnt(node->crew) : 0;
+	struct limit_row row = {"reports of workers to home",
+				COUNT,
+				(uint64_t)cnt * CREW_REPORT_MAX,
+				0,
+				NOT_KEPT,
+				0};
+
+	for (unsigned idx = 1; idx <= cnt; idx++) {
+		const struct worker_figures *figures = crew_figures(node->crew, idx);
+
+		row.used += crew_report_cnt(node->crew, idx);
+		row.refused += (int64_t)(figures->report_lost_cnt + figures->report_refused_cnt);
+	}
+	if (cnt)
+		rows_add(limits, &row, 1);
+}
+
 json_t *method_json_limits(struct node *node)
 {
 	const struct node_config *config = config_live(node->config);
@@ -271,6 +292,7 @@ json_t *method_json_limits(struct node *node)
 	store_add(limits, &f.store);
 	bans_add(limits, &node->bans);
 	control_add(limits, &f.control);
+	crew_add(limits, node);
 	return limits;
 }
 
