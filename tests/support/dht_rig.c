@@ -70,6 +70,7 @@ void dht_rig_start(struct dht_rig *rig)
 	static const struct dht_events events = {.held = on_held};
 	const struct dht_params params = {
 		.config = rig->config,
+		.load = rig->load,
 		.events = &events,
 		.ctx = rig,
 		.random = &rig->random,

@@ -22,6 +22,7 @@ struct dht_rig_sent {
 
 struct dht_rig {
 	struct dht_config config;
+	struct load *load; /* NULL: refusals are not kept */
 	struct dht *dht;
 	struct random random;
 	struct dgram_sink sink;

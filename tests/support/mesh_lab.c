@@ -468,7 +468,9 @@ static void ask_hear(struct mesh *node, const uint8_t *key, uint32_t id, struct 
 static void op_note_refused(const struct mesh_incoming *incoming, const char *pool,
 			    uint32_t wait_ms)
 {
-	(void)incoming, (void)pool, (void)wait_ms;
+	incoming->node->refused_pool = pool;
+	incoming->node->refused_wait_ms = wait_ms;
+	incoming->node->refused_cnt++;
 }
 
 static void op_asker_path(const struct mesh_incoming *incoming, struct fair_path *out_path)

@@ -61,6 +61,9 @@ struct mesh {
 	void *ctx;
 	uint64_t due_ns;
 	uint64_t dial_cnt, asked_cnt; /* by it */
+	const char *refused_pool;     /* of its last refusal; NULL: none yet */
+	uint32_t refused_wait_ms;
+	unsigned refused_cnt;
 	/* What it lends with answers is not given back before mesh_lab_acknowledge. */
 	bool is_unacknowledged;
 	struct transport_span lent[MESH_LAB_LENT_MAX];

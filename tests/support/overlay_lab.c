@@ -83,6 +83,7 @@ const struct overlay_rule overlay_lab_rule = {
 	.key_max = OVERLAY_LAB_KEY_MAX,
 	.prefix_max = OVERLAY_LAB_PREFIXES,
 	.check = value_check,
+	.pool = OVERLAY_LAB_POOL,
 };
 
 /* --- life --- */

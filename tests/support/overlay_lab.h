@@ -13,6 +13,7 @@
 #define OVERLAY_LAB_LEN_MAX  4096
 #define OVERLAY_LAB_KEY_MAX  32
 #define OVERLAY_LAB_PREFIXES 2
+#define OVERLAY_LAB_POOL     "overlay.value_cap: values of the lab"
 
 struct overlay_lab_node {
 	struct mesh *mesh;

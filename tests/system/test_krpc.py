@@ -215,4 +215,19 @@ def test_a_stranger_gets_five_times_its_query_and_no_more(lab):
         check_eq(answer[b"r"][b"v"], value, f"{node.name}: for a longer question")
 
 
+def test_who_found_the_store_full_is_told_by_which_pool(lab):
+    """KRPC has no word for it, so the refused peer's operator asks: weft why."""
+    a = lab.daemon("a", config="[dht]\nitem_cap = 16\npeer_subnet_max = 1\nprivate = yes\n").start()
+    ours = Node("weftd", int(a.json("status")["listen"][0].rsplit(":", 1)[1]))
+    refused = [code(ours.put(f"value {i}")) for i in range(60)].count(202)
+    check(refused > 0, "a full store refuses")
+    query = {"port": 6881, "token": ours.token()}
+    check_eq([code(ours.ask("announce_peer", {**query, "info_hash": bytes([i]) * 20}))
+              for i in range(2)], [0, 202], "the second peer of a subnet")
+    told = {row["pool"]: row for row in a.json("why", "127.0.0.1")["refusals"]}
+    check_eq({pool: row["times"] for pool, row in told.items()},
+             {"dht.item_cap": refused, "dht.peer_subnet_max": 1}, "refusals by pool")
+    check("refusal\tdht.item_cap\t127.0.0.1\t" in a.weft("why", "127.0.0.1").stdout, "in words")
+
+
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

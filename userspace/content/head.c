@@ -162,5 +162,6 @@ void head_rule(struct overlay_rule *out_rule)
 		.len_max = 1 + HEAD_LEN_MAX,
 		.key_max = 1,
 		.check = rule_check,
+		.pool = "overlay.value_cap: share heads",
 	};
 }

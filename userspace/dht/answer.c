@@ -2,6 +2,7 @@
 #include "dht/answer.h"
 
 #include "base/dgram.h"
+#include "base/load.h"
 #include "dht/dht_state.h"
 #include "dht/items.h"
 #include "dht/krpc.h"
@@ -257,17 +258,33 @@ static void write_answer(struct asking *asking, enum dht_reason reason, const st
 	reply_send(asking, &reply, reason);
 }
 
+/*
+ * KRPC has no word for a time, so wait_ms is what the pool expects and not what the asker was
+ * told. A write has a token: the address is proven.
+ */
+static void note_refused(const struct asking *asking, const char *pool, uint32_t wait_ms)
+{
+	const struct load_who who = {.addr = &asking->dgram->remote};
+
+	load_refuse(asking->dht->params.load, &who, pool, wait_ms, asking->now_ns);
+}
+
 static void announce_answer(struct asking *asking)
 {
 	const struct krpc_message *query = asking->query;
+	struct dht_swarms *swarms = asking->side->swarms;
 	struct addr peer = asking->dgram->remote;
+	enum dht_reason reason;
 
 	if (!query->is_port_implied)
 		peer.port = (uint16_t)query->port;
-	write_answer(
-		asking,
-		dht_swarms_announce(asking->side->swarms, &query->target, &peer, asking->now_ns),
-		&query->target);
+	reason = dht_swarms_announce(swarms, &query->target, &peer, asking->now_ns);
+	if (reason == DHT_STORE_FULL)
+		note_refused(asking, "dht.peer_cap",
+			     dht_swarms_not_before_ms(swarms, &peer, asking->now_ns));
+	else if (reason == DHT_SUBNET_FULL)
+		note_refused(asking, "dht.peer_subnet_max", 0);
+	write_answer(asking, reason, &query->target);
 }
 
 static void put_answer(struct asking *asking)
@@ -288,9 +305,15 @@ static void put_answer(struct asking *asking)
 		.has_cas = query->has_cas,
 		.cas = query->cas,
 	};
+	struct dht_items *items = asking->side->items;
 	struct kad_id target;
-	enum dht_reason reason = dht_items_put(asking->side->items, &put, asking->now_ns, &target);
+	enum dht_reason reason = dht_items_put(items, &put, asking->now_ns, &target);
 
+	if (reason == DHT_STORE_FULL)
+		note_refused(asking, "dht.item_cap",
+			     dht_items_not_before_ms(items, put.source, asking->now_ns));
+	else if (reason == DHT_SUBNET_FULL)
+		note_refused(asking, "dht.item_subnet_max", 0);
 	write_answer(asking, reason, &target);
 }
 

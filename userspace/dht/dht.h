@@ -32,6 +32,7 @@ struct dht;
 struct dgram;
 struct dgram_sink;
 struct dht_item;
+struct load;
 struct random;
 struct weft_krpc_reply_keys;
 
@@ -80,6 +81,7 @@ struct dht_events {
 
 struct dht_params {
 	struct dht_config config;
+	struct load *load; /* who was refused a place in a store (base/load.h); NULL: not kept */
 	const struct dht_events *events; /* borrowed for life, as are random and sink */
 	void *ctx;
 	struct random *random;

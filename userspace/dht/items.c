@@ -220,6 +220,14 @@ uint64_t dht_items_next_ns(const struct dht_items *items)
 	return kad_storage_next_ns(items->index);
 }
 
+uint32_t dht_items_not_before_ms(struct dht_items *items, const struct addr *source,
+				 uint64_t now_ns)
+{
+	const struct kad_value value = {.source = *source};
+
+	return kad_storage_not_before_ms(items->index, &value, now_ns);
+}
+
 void dht_items_view(const struct dht_items *items, struct fair_view *out)
 {
 	kad_storage_view(items->index, out);

@@ -57,6 +57,9 @@ bool dht_items_get(const struct dht_items *items, const struct kad_id *target,
 void dht_items_expire(struct dht_items *items, uint64_t now_ns);
 uint64_t dht_items_next_ns(const struct dht_items *items);
 uint32_t dht_items_cnt(const struct dht_items *items);
+/* dht_items_not_before_ms: when source, refused as STORE_FULL just now, may find a place. */
+uint32_t dht_items_not_before_ms(struct dht_items *items, const struct addr *source,
+				 uint64_t now_ns);
 void dht_items_view(const struct dht_items *items, struct fair_view *out);
 
 #endif

@@ -123,6 +123,14 @@ uint64_t dht_swarms_next_ns(const struct dht_swarms *swarms)
 	return kad_storage_next_ns(swarms->index);
 }
 
+uint32_t dht_swarms_not_before_ms(struct dht_swarms *swarms, const struct addr *source,
+				  uint64_t now_ns)
+{
+	const struct kad_value value = {.source = *source};
+
+	return kad_storage_not_before_ms(swarms->index, &value, now_ns);
+}
+
 void dht_swarms_view(const struct dht_swarms *swarms, struct fair_view *out)
 {
 	kad_storage_view(swarms->index, out);

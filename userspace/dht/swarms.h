@@ -58,6 +58,9 @@ uint64_t dht_swarms_next_ns(const struct dht_swarms *swarms);
 struct dht_swarms_counts {
 	uint32_t swarm_cnt, peer_cnt;
 };
+/* dht_swarms_not_before_ms: when source, refused as STORE_FULL just now, may find a place. */
+uint32_t dht_swarms_not_before_ms(struct dht_swarms *swarms, const struct addr *source,
+				  uint64_t now_ns);
 void dht_swarms_view(const struct dht_swarms *swarms, struct fair_view *out);
 void dht_swarms_count(const struct dht_swarms *swarms, struct dht_swarms_counts *out_counts);
 

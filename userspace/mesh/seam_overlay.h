@@ -50,6 +50,7 @@ struct overlay_rule {
 	int (*check)(void *ctx, const void *name, size_t name_len, const uint8_t *value, size_t len,
 		     uint64_t wall_s, struct overlay_claim *out_claim);
 	void *ctx;
+	const char *pool; /* static: what refuses a value when the store is full, for people */
 };
 
 struct overlay_result {

@@ -135,6 +135,7 @@ int service_rules_add(struct service_rules *rules, const struct overlay_seam *ov
 		.prefix_max = SERVICE_PER_PREFIX_MAX,
 		.check = check_by_name,
 		.ctx = rules,
+		.pool = "overlay.value_cap: service descriptors",
 	};
 	const struct overlay_rule by_id = {
 		.tag = SERVICE_TAG_BY_ID,
@@ -143,6 +144,7 @@ int service_rules_add(struct service_rules *rules, const struct overlay_seam *ov
 		.key_max = SERVICE_PER_ID_MAX,
 		.check = check_by_id,
 		.ctx = rules,
+		.pool = "overlay.value_cap: service descriptors",
 	};
 	int err = overlay->ops->add_rule(overlay->overlay, &by_name);
 

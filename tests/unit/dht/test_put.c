@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* BEP-44 as its users see it: put and get by messages, and each refusal's code. */
+#include "base/arena.h"
+#include "base/load.h"
 #include "crypto/node_key.h"
 #include "dht/dht_state.h"
 #include "dht/item.h"
@@ -401,8 +403,118 @@ static void test_items_stay_two_hours_from_the_last_put(void)
 	rig_down();
 }
 
+/* --- who is refused is named --- */
+
+static struct arena arena;
+static struct load load;
+
+static void rig_up_with(const struct dht_config *config)
+{
+	static const uint64_t secret[2] = {1, 2};
+
+	dht_rig_init(&rig);
+	rig.config = *config;
+	if (arena_open(&arena, load_footprint(LOAD_LINE_CNT)) < 0 ||
+	    load_init(&load, &arena, LOAD_LINE_CNT, secret) < 0)
+		abort();
+	rig.load = &load;
+	dht_rig_start(&rig);
+	asker = dht_rig_addr(STRANGER);
+	(void)dht_rig_token(&rig, &asker, token);
+}
+
+static void rig_down_with(void)
+{
+	dht_rig_fini(&rig);
+	arena_close(&arena);
+}
+
+/* The asker's refusals by pool. */
+static const struct refusal *refusal_of(const char *pool)
+{
+	const struct refused who = refused_of_addr(&asker);
+	const struct refusal *row = NULL;
+
+	while ((row = refusals_next(&load.refusals, row)))
+		if (refused_equal(&row->who, &who) && strcmp(row->pool, pool) == 0)
+			return row;
+	return NULL;
+}
+
+static unsigned puts_refused(unsigned cnt)
+{
+	unsigned refused_cnt = 0;
+
+	for (unsigned i = 0; i < cnt; i++) {
+		char value[16];
+		struct krpc_query put;
+
+		snprintf(value, sizeof(value), "i%ue", i);
+		put = immutable_put(value);
+		refused_cnt += dht_rig_code(&rig, &asker, &put) == 202;
+	}
+	return refused_cnt;
+}
+
+static unsigned announces_refused(unsigned cnt)
+{
+	unsigned refused_cnt = 0;
+
+	for (unsigned i = 0; i < cnt; i++) {
+		struct krpc_query announce = dht_rig_query(KRPC_ANNOUNCE_PEER);
+
+		announce.token = (struct bencode_span){token, sizeof(token)};
+		announce.port = 6881;
+		announce.target.bytes[0] = (uint8_t)i;
+		announce.target.bytes[1] = 1;
+		refused_cnt += dht_rig_code(&rig, &asker, &announce) == 202;
+	}
+	return refused_cnt;
+}
+
+static void test_a_full_store_names_whom_it_refused(void)
+{
+	const struct refusal *row;
+	struct dht_config config;
+	unsigned cnt;
+
+	dht_config_defaults(&config);
+	config.item_cap = config.peer_cap = 16;
+	rig_up_with(&config);
+	CHECK(!refusal_of("dht.item_cap"));
+	cnt = puts_refused(60);
+	CHECK(cnt > 0);
+	row = refusal_of("dht.item_cap");
+	CHECK(row && row->cnt == cnt);
+	CHECK(row->until_ns > row->last_ns);
+	CHECK(!refusal_of("dht.peer_cap"));
+	cnt = announces_refused(60);
+	CHECK(cnt > 0);
+	row = refusal_of("dht.peer_cap");
+	CHECK(row && row->cnt == cnt);
+	CHECK(row->until_ns > row->last_ns);
+	rig_down_with();
+}
+
+static void test_a_subnet_with_its_share_is_named(void)
+{
+	struct dht_config config;
+
+	dht_config_defaults(&config);
+	config.item_subnet_max = config.peer_subnet_max = 2;
+	rig_up_with(&config);
+	CHECK_EQ(puts_refused(3), 1);
+	CHECK_EQ(announces_refused(5), 3);
+	CHECK(refusal_of("dht.item_subnet_max")->cnt == 1);
+	CHECK(refusal_of("dht.peer_subnet_max")->cnt == 3);
+	CHECK(!refusal_of("dht.item_cap"));
+	rig_down_with();
+}
+
 int main(void)
 {
+	RUN(test_a_full_store_names_whom_it_refused);
+	RUN(test_a_subnet_with_its_share_is_named);
 	RUN(test_the_published_items_are_taken_and_given_back);
 	RUN(test_an_immutable_item_is_given_back_without_key_or_number);
 	RUN(test_who_replaces_whom);

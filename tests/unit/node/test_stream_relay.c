@@ -5,6 +5,7 @@
  */
 #include "node/fabric/stream_relay.h"
 
+#include "base/load.h"
 #include "node/fabric/stream_inlet.h"
 #include "support/check.h"
 #include "support/mesh_rig.h"
@@ -324,6 +325,32 @@ static void test_letters_that_home_has_not_read_are_bounded(void)
 }
 
 /* Home does not read: the peer that fills the ring is refused, and another's letters pass. */
+static struct arena load_arena;
+static struct load load;
+
+static void load_make(void)
+{
+	static const uint64_t secret[2] = {1, 2};
+
+	if (arena_open(&load_arena, load_footprint(LOAD_LINE_CNT)) < 0 ||
+	    load_init(&load, &load_arena, LOAD_LINE_CNT, secret) < 0)
+		abort();
+	relay.load = &load;
+}
+
+/* What why says of the node's key. */
+static uint64_t refused_cnt_of(unsigned node)
+{
+	const struct refused who = refused_of_key(rig.nodes[node].end->key);
+	const struct refusal *row = NULL;
+
+	while ((row = refusals_next(&load.refusals, row)))
+		if (refused_equal(&row->who, &who) &&
+		    strcmp(row->pool, "streams from workers to home") == 0)
+			return row->cnt;
+	return 0;
+}
+
 static void test_one_peer_leaves_room_for_others(void)
 {
 	struct stream_user second = {0}, other = {0};
@@ -334,6 +361,7 @@ static void test_one_peer_leaves_room_for_others(void)
 	mesh_config_defaults(&config);
 	rig_add(&rig, 3, &config, NULL, RIG_WALL_S);
 	relay.letters_len_max = 12 * sizeof(struct stream_letter);
+	load_make();
 	CHECK_EQ(open_call(&user, "", NULL), 0);
 	pair_net_run(&rig.net, PAIR_S);
 	for (unsigned i = 0; i < 3; i++)
@@ -344,6 +372,8 @@ static void test_one_peer_leaves_room_for_others(void)
 	CHECK_EQ(open_call(&second, "", NULL), 0);
 	pair_net_run(&rig.net, PAIR_S);
 	CHECK_EQ(second.end.code, MESH_CODE_REFUSED);
+	CHECK_EQ(refused_cnt_of(0), 1);
+	CHECK_EQ(refused_cnt_of(3), 0);
 	CHECK_EQ(stream_user_open(&other, mesh_stream_seam_of(rig.nodes[3].mesh), 2, &addr,
 				  rig.net.now_ns),
 		 0);
@@ -357,6 +387,9 @@ static void test_one_peer_leaves_room_for_others(void)
 	pair_net_run(&rig.net, PAIR_S);
 	CHECK_EQ(other.end.code, MESH_CODE_BUSY);
 	CHECK_EQ(user.ended_cnt, 0);
+	CHECK_EQ(refused_cnt_of(3), 1);
+	arena_close(&load_arena);
+	relay.load = NULL;
 	run();
 	CHECK_EQ(host.cnt, 2);
 	CHECK_EQ(relay.letters_len, sizeof(struct stream_letter)); /* of the end of the first */

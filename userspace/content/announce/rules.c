@@ -109,11 +109,12 @@ int announce_rules_add(const struct overlay_seam *overlay)
 {
 	static const struct overlay_rule rules[] = {
 		{ANNOUNCE_MANIFEST, PREFIX_MANIFEST, 1 + PROVIDER_LEN_MAX, ANNOUNCE_HOLDERS_MAX,
-		 ANNOUNCE_PER_PREFIX_MAX, manifest_check, NULL},
+		 ANNOUNCE_PER_PREFIX_MAX, manifest_check, NULL,
+		 "overlay.value_cap: provider hints"},
 		{ANNOUNCE_CONTENT, PREFIX_CONTENT, 1 + PROVIDER_LEN_MAX, ANNOUNCE_HOLDERS_MAX,
-		 ANNOUNCE_PER_PREFIX_MAX, content_check, NULL},
+		 ANNOUNCE_PER_PREFIX_MAX, content_check, NULL, "overlay.value_cap: provider hints"},
 		{ANNOUNCE_SET, PREFIX_SET, 1 + PROVSET_LEN_MAX, ANNOUNCE_HOLDERS_MAX,
-		 ANNOUNCE_PER_PREFIX_MAX, set_check, NULL},
+		 ANNOUNCE_PER_PREFIX_MAX, set_check, NULL, "overlay.value_cap: provider hints"},
 	};
 	int err = 0;
 

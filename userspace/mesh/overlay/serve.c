@@ -17,10 +17,37 @@ struct answer {
 	uint8_t bytes[];
 };
 
+/* What had no room, by the name that limits or the configuration give it; NULL: no want of room. */
+static const char *pool_of(enum overlay_reason reason, const struct overlay_rule *rule)
+{
+	switch (reason) {
+	case OVERLAY_STORE_FULL:
+		return rule && rule->pool ? rule->pool : "overlay.value_cap";
+	case OVERLAY_SUBNET_FULL:
+		return "overlay.subnet_max";
+	case OVERLAY_PREFIX_FULL:
+		return "overlay.value_cap: values of a prefix under one key";
+	case OVERLAY_NO_MEMORY:
+		return "overlay.value_cap: answers";
+	case OVERLAY_FLOOD:
+		return "overlay.requests_per_minute";
+	default:
+		return NULL;
+	}
+}
+
+static void note_refused(struct overlay *overlay, const struct mesh_call *call, const char *pool,
+			 uint64_t wait_ms)
+{
+	if (pool)
+		overlay->mesh.ops->note_refused(call->incoming, pool, (uint32_t)wait_ms);
+}
+
 static void refuse(struct overlay *overlay, const struct mesh_call *call,
 		   enum overlay_reason reason, uint64_t not_before_ms)
 {
 	overlay_count(overlay, reason);
+	note_refused(overlay, call, pool_of(reason, NULL), not_before_ms);
 	overlay->mesh.ops->answer_error(call->incoming, (enum mesh_code)overlay_reason_code(reason),
 					overlay_reason_text(reason), not_before_ms);
 }
@@ -306,6 +333,7 @@ enum overlay_reason overlay_take(struct overlay *overlay, const struct overlay_s
 	if ((reason == OVERLAY_STORED || reason == OVERLAY_REFRESHED) &&
 	    overlay_keep_put(&overlay->keep, kept, wall_s + out_taken->kept_s, now_ns) < 0)
 		reason = OVERLAY_NOT_KEPT;
+	out_taken->pool = pool_of(reason, put.rule);
 	if (reason == OVERLAY_STORE_FULL)
 		out_taken->not_before_ms = overlay_values_not_before_ms(overlay->values, &put);
 	overlay_count(overlay, reason);
@@ -330,12 +358,13 @@ static void on_store(void *ctx, const struct mesh_call *call, uint64_t now_ns)
 		return;
 	}
 	reason = overlay_take(overlay, &store, &asker, now_ns, &taken);
-	if (reason == OVERLAY_STORED || reason == OVERLAY_REFRESHED)
+	if (reason == OVERLAY_STORED || reason == OVERLAY_REFRESHED) {
 		overlay_keep_answer(&overlay->keep, call->incoming, taken.kept_s);
-	else
-		overlay->mesh.ops->answer_error(call->incoming,
-						(enum mesh_code)overlay_reason_code(reason),
-						overlay_reason_text(reason), taken.not_before_ms);
+		return;
+	}
+	note_refused(overlay, call, taken.pool, taken.not_before_ms);
+	overlay->mesh.ops->answer_error(call->incoming, (enum mesh_code)overlay_reason_code(reason),
+					overlay_reason_text(reason), taken.not_before_ms);
 }
 
 int overlay_serve_init(struct overlay *overlay)

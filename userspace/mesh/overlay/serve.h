@@ -15,6 +15,7 @@ int overlay_serve_init(struct overlay *overlay);
 struct overlay_taken {
 	uint64_t kept_s;
 	uint64_t not_before_ms; /* refused: when to try again; 0: never */
+	const char *pool;	/* refused for want of room: what had none; or NULL */
 };
 /*
  * overlay_take judges a value that asker stored (NULL: this node itself) and keeps it.

@@ -421,6 +421,7 @@ static int member_open(struct crew_member *member)
 		err = stream_relay_open(&member->relay, mesh_stream_seam_of(member->worker.mesh),
 					member->params.config->mesh.stream_cap,
 					&member->stream_orders, &member->stream_reports);
+	member->relay.load = &member->worker.load;
 	/* Bans and limits are known before the first datagram is taken. */
 	if (err == 0)
 		member_obey_all(member);

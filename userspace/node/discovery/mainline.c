@@ -324,6 +324,7 @@ int mainline_open(struct node *node, char *what)
 {
 	const struct mainline_config *config = &node->config->mainline;
 	struct dht_params params = {
+		.load = &node->home.load,
 		.config = dht_config_of(node),
 		.events = &dht_events,
 		.random = node->random,

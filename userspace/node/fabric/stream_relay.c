@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/load.h"
 #include "base/random.h"
 
 /* That it was opened, and that it has ended, which must be told in any case. */
@@ -197,9 +198,17 @@ static void relayed_end(struct relayed *relayed, const struct mesh_stream_end *e
 		relay->lost_cnt++;
 }
 
+static void refused_note(struct stream_relay *relay, const struct relay_account *account)
+{
+	const struct load_who who = {.key = account->key};
+
+	relay->stats.refused_cnt++;
+	load_refuse(relay->load, &who, "streams from workers to home", 0, relay->now_ns);
+}
+
 static void relayed_give_up(struct relayed *relayed, int err)
 {
-	relayed->relay->stats.refused_cnt++;
+	refused_note(relayed->relay, relayed->account);
 	relayed->relay->seam.ops->reset(relayed->stream, MESH_CODE_BUSY);
 	relayed_end(relayed, &(struct mesh_stream_end){.err = err});
 }
@@ -228,9 +237,10 @@ static struct stream_letter *relayed_letter(struct relayed *relayed, enum stream
 static void on_frame(void *arg, const struct mesh_stream_frame *frame, uint64_t now_ns)
 {
 	struct relayed *relayed = arg;
-	struct stream_letter *letter = relayed_letter(relayed, STREAM_FRAME, 0);
+	struct stream_letter *letter;
 
-	(void)now_ns;
+	relayed->relay->now_ns = now_ns;
+	letter = relayed_letter(relayed, STREAM_FRAME, 0);
 	if (!letter)
 		return;
 	letter->frame = *frame;
@@ -240,9 +250,10 @@ static void on_frame(void *arg, const struct mesh_stream_frame *frame, uint64_t 
 static void on_data(void *arg, const uint8_t *data, size_t len, uint64_t now_ns)
 {
 	struct relayed *relayed = arg;
-	struct stream_letter *letter = relayed_letter(relayed, STREAM_DATA, len);
+	struct stream_letter *letter;
 
-	(void)now_ns;
+	relayed->relay->now_ns = now_ns;
+	letter = relayed_letter(relayed, STREAM_DATA, len);
 	if (!letter)
 		return;
 	letter->data_len = len;
@@ -253,9 +264,10 @@ static void on_data(void *arg, const uint8_t *data, size_t len, uint64_t now_ns)
 static void on_finished(void *arg, uint64_t now_ns)
 {
 	struct relayed *relayed = arg;
-	struct stream_letter *letter = relayed_letter(relayed, STREAM_FINISHED, 0);
+	struct stream_letter *letter;
 
-	(void)now_ns;
+	relayed->relay->now_ns = now_ns;
+	letter = relayed_letter(relayed, STREAM_FINISHED, 0);
 	if (letter)
 		relay_tell(relayed->relay, relayed->account, letter);
 }
@@ -319,9 +331,10 @@ static struct relayed *relayed_new(struct stream_relay *relay, const struct mesh
 	if (!account)
 		return NULL;
 	has_room = relay_has_room(relay, account, LETTERS_PER_STREAM, 0);
-	relay->stats.refused_cnt += !has_room;
 	if (has_room)
 		relayed = pool_acquire(&relay->streams);
+	else
+		refused_note(relay, account);
 	if (!relayed) {
 		account_settle(relay, account);
 		return NULL;
@@ -343,7 +356,7 @@ static int relay_accept(void *ctx, struct mesh_stream *stream, unsigned type, ui
 	struct relayed *relayed;
 	int err = relay->seam.ops->peer(stream, &peer);
 
-	(void)now_ns;
+	relay->now_ns = now_ns;
 	if (err < 0)
 		return err;
 	relayed = relayed_new(relay, &peer);

@@ -7,6 +7,8 @@
 #include "base/pool.h"
 #include "node/fabric/stream_lane.h"
 
+struct load;
+
 /*
  * A worker's end of the streams that peers open on its sessions to services, and of what they
  * ask of the overlay: who takes them is at home (stream_inlet.h), so what they bring goes
@@ -40,6 +42,8 @@ struct relay_account {
 
 struct stream_relay {
 	struct mesh_stream_seam seam;
+	struct load *load; /* who is refused (base/load.h), the owner's to set; NULL: not kept */
+	uint64_t now_ns;   /* of the last event */
 	struct stream_lane *in, *out;
 	struct arena arena;
 	struct pool streams, accounts;

@@ -112,7 +112,8 @@ struct overlay_rule shard_value_rule(void)
 				     .prefix = NAME_PREFIX,
 				     .len_max = SHARD_VALUE_LEN_MAX,
 				     .key_max = SHARD_PEER_MAX,
-				     .check = value_check};
+				     .check = value_check,
+				     .pool = "overlay.value_cap: shards of the search index"};
 }
 
 void shard_value_merge(struct shard *shard, const uint8_t *value, size_t len)

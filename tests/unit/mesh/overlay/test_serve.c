@@ -227,6 +227,8 @@ static void test_third_writer_of_a_prefix_is_refused(void)
 	value = value_of(OVERLAY_LAB_PREFIXES + 1, 1);
 	store("lab:a", &value);
 	CHECK(was_refused(OVERLAY_PREFIX_FULL));
+	CHECK_STR(server->mesh->refused_pool,
+		  "overlay.value_cap: values of a prefix under one key");
 	overlay_lab_fini(&lab);
 }
 
@@ -294,6 +296,8 @@ static void test_one_request_too_many_in_a_minute_is_refused(void)
 	CHECK(was_refused(OVERLAY_FLOOD));
 	CHECK_EQ(ask.reply.err, WEFT_EREFUSED);
 	CHECK(ask.reply.not_before_ns > 50 * NS_PER_S && ask.reply.not_before_ns < 70 * NS_PER_S);
+	CHECK_STR(server->mesh->refused_pool, "overlay.requests_per_minute");
+	CHECK(server->mesh->refused_wait_ms > 50000);
 	find(MESH_FIND_NODE, "lab:a", NULL);
 	CHECK_EQ(ask.reply.err, WEFT_EREFUSED);
 	(void)overlay_lab_run(&lab, 120 * NS_PER_S, NULL, NULL);
@@ -366,11 +370,33 @@ static void test_full_store_says_so(void)
 		store(name, &value);
 		full_cnt += ask.reply.err == WEFT_EBUSY;
 		CHECK_EQ(ask.reply.err == WEFT_EBUSY, ask.reply.not_before_ns > 0);
+		CHECK_EQ(server->mesh->refused_cnt, full_cnt);
 	}
+	CHECK_STR(server->mesh->refused_pool, OVERLAY_LAB_POOL);
+	CHECK(server->mesh->refused_wait_ms > 0);
 	CHECK_EQ(overlay_lab_stats(server).value_cnt, 16);
 	CHECK(full_cnt > 0);
 	CHECK_EQ(overlay_lab_count(server, OVERLAY_STORE_FULL), full_cnt);
 	CHECK_EQ(overlay_lab_count(server, OVERLAY_EVICTED), 40 - 16 - full_cnt);
+	overlay_lab_fini(&lab);
+}
+
+static void test_a_subnet_with_its_share_is_told_which(void)
+{
+	struct overlay_lab_value value;
+
+	overlay_lab_init(&lab, 9, 4, &calm);
+	server = overlay_lab_add(&lab);
+	server->config.subnet_max = 1;
+	overlay_lab_start(server, NULL);
+	asker = overlay_lab_stranger(&lab);
+	value = value_of(1, 1);
+	store("lab:a", &value);
+	CHECK_EQ(ask.reply.err, 0);
+	CHECK(!server->mesh->refused_pool);
+	store("lab:b", &value);
+	CHECK(was_refused(OVERLAY_SUBNET_FULL));
+	CHECK_STR(server->mesh->refused_pool, "overlay.subnet_max");
 	overlay_lab_fini(&lab);
 }
 
@@ -402,6 +428,7 @@ int main(void)
 	RUN(test_one_request_too_many_in_a_minute_is_refused);
 	RUN(test_answers_are_cut_into_pages);
 	RUN(test_full_store_says_so);
+	RUN(test_a_subnet_with_its_share_is_told_which);
 	RUN(test_who_asks_and_serves_becomes_a_member);
 	return check_done();
 }
