@@ -113,7 +113,9 @@ static void test_names_are_unlike_each_other_and_plain(void)
 
 static void test_who_joins_by_a_link_is_seen_both_ways(void)
 {
+	struct addr addrs[PEER_ADDRS_MAX];
 	struct all_know want = {3};
+	struct mesh_peer peer;
 	struct link link;
 
 	community_lab_init(&lab, 3, 3);
@@ -125,6 +127,12 @@ static void test_who_joins_by_a_link_is_seen_both_ways(void)
 	CHECK_EQ(community_lab_join(&lab.nodes[2], "ours", &link, NULL, 0), 0);
 	CHECK(community_lab_run(&lab, MINUTES(5), all_know, &want));
 	CHECK_EQ(community_lab_info(&lab.nodes[1], id).member_cnt, 3);
+	/* What members say of themselves, which may name anybody, is dialled as told. */
+	CHECK_EQ(community_peer(lab.nodes[1].communities, id, node_key_public(lab.nodes[2].key),
+				&peer, addrs),
+		 0);
+	CHECK(peer.addr_cnt > 0);
+	CHECK_EQ(peer.told_cnt, peer.addr_cnt);
 	CHECK(community_lab_info(&lab.nodes[0], id).is_ours);
 	CHECK(!community_lab_info(&lab.nodes[1], id).is_ours);
 	community_lab_fini(&lab);

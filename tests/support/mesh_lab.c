@@ -521,6 +521,8 @@ static struct mesh_neighbour describe(const struct mesh *node,
 	};
 
 	memcpy(neighbour.key, session->key, MESH_KEY_LEN);
+	neighbour.addrs[0] = node->lab->announced;
+	neighbour.addr_cnt = node->lab->announced.family != ADDR_NONE;
 	return neighbour;
 }
 

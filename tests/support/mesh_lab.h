@@ -77,7 +77,8 @@ struct mesh_lab {
 	struct mem_net *mem;
 	struct mesh *nodes;
 	unsigned node_cnt, node_cap;
-	uint64_t idle_ns; /* sessions end after so long */
+	uint64_t idle_ns;      /* sessions end after so long */
+	struct addr announced; /* by every node in its HELLO; of family ADDR_NONE: nothing */
 };
 
 /* link NULL: 20 to 100 ms, one datagram in a hundred is lost. */

@@ -125,12 +125,11 @@ unsigned mesh_neighbour_addrs(const struct mesh_neighbour *neighbour, struct add
 	const struct addr *remote = &neighbour->remote;
 	unsigned cnt = 0;
 
-	if (neighbour->is_proved)
-		cnt = addr_add(out, cnt, cap, remote, remote);
+	/* Who has dialled us sends from where it listens, unless something translates that. */
+	cnt = addr_add(out, cnt, cap, remote, remote);
 	for (unsigned i = 0; i < neighbour->addr_cnt; i++)
 		cnt = addr_add(out, cnt, cap, &neighbour->addrs[i], remote);
-	/* Who has dialled us sends from where it listens, unless something translates that. */
-	return addr_add(out, cnt, cap, remote, remote);
+	return cnt;
 }
 
 const struct mesh_neighbour_ops mesh_neighbour_ops = {

@@ -116,6 +116,7 @@ static void ask_open(struct service_ask *ask, uint64_t now_ns)
 	struct mesh_stream_open open = {
 		.peer = {.addrs = provider->addrs,
 			 .addr_cnt = provider->addr_cnt,
+			 .told_cnt = provider->addr_cnt, /* by its descriptor */
 			 .is_wanted = true},
 		.timeout_ns = is_last || left_ns < REACH_NS ? left_ns : REACH_NS,
 		.events = &service_ask_events,

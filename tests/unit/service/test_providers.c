@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which of several providers, found by the directory, a call goes to, and where it goes next. */
+#include "mesh/told.h"
 #include "support/check.h"
 #include "support/service_rig.h"
 
@@ -97,6 +98,27 @@ static void test_a_provider_that_is_down_is_passed_over(void)
 		srig_ask_fini(&ask);
 		srig_fini(&rig);
 	}
+}
+
+/* Whoever signs a descriptor may name a victim in it: that is dialled once, with few datagrams. */
+static void test_an_address_of_a_descriptor_is_dialled_as_told(void)
+{
+	struct srig_ask ask;
+
+	CHECK(bench_init(SRIG_ECHO, SRIG_ECHO));
+	pair_net_rule(&rig.net, pair_addr(2), PAIR_SILENT, 0);
+	pair_net_rule(&rig.net, pair_addr(3), PAIR_SILENT, 0);
+	for (unsigned k = 0; k < 3; k++) {
+		(void)call_any(&ask, NULL);
+		for (unsigned i = 0; i < 400 && !ask.cnt; i++)
+			srig_run(&rig, PAIR_S / 10);
+		CHECK_EQ(ask.cnt, 1);
+		CHECK(ask.answer.status != SERVICE_OK);
+		srig_ask_fini(&ask);
+		CHECK_EQ(rig.nodes[SRIG_A].end->dial_cnt, 2);
+		CHECK_EQ(rig.nodes[SRIG_A].end->unheard_max, MESH_TOLD_DGRAM_MAX);
+	}
+	srig_fini(&rig);
 }
 
 /* Only B is known, and is killed; what C publishes then is found by the next call. */
@@ -339,6 +361,7 @@ int main(void)
 	RUN(test_nobody_provides_it_says_so);
 	RUN(test_a_provider_that_has_it_no_longer_is_passed_over);
 	RUN(test_a_provider_that_is_down_is_passed_over);
+	RUN(test_an_address_of_a_descriptor_is_dialled_as_told);
 	RUN(test_who_provides_it_now_is_looked_for_when_nobody_answers);
 	RUN(test_a_call_that_a_handler_saw_is_not_made_again);
 	RUN(test_a_call_with_an_idempotency_key_is);

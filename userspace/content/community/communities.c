@@ -419,7 +419,7 @@ void communities_session(struct communities *all, const uint8_t key[static MESH_
 		/* A member without an address can be asked now. */
 		if (community->partner_cnt < COMMUNITY_PARTNERS_MAX &&
 		    community_peer(all, community->roster.id, key, &peer, addrs) == 0) {
-			meet_seed(community, key, addrs, peer.addr_cnt);
+			meet_told(community, key, addrs, peer.addr_cnt);
 			community_sync_start(community, now_ns);
 		}
 }

@@ -28,6 +28,7 @@ struct community_seed {
 	struct addr addrs[PEER_ADDRS_MAX];
 	unsigned addr_cnt;
 	unsigned failed_cnt;
+	bool is_told; /* by strangers, not by a link: not kept over a restart */
 };
 
 struct community_partner {
@@ -190,8 +191,9 @@ void meet_init(struct community *community);
 void meet_start(struct community *community, uint64_t now_ns);
 void meet_soon(struct community *community, uint64_t now_ns);
 void meet_stop(struct community *community);
-/* meet_seed: the node of key may be a member. */
-void meet_seed(struct community *community, const uint8_t *key, const struct addr *addrs,
+/* meet_{named,told}: the node of key may be a member, by a link, or as strangers say. */
+void meet_named(struct community *community, const struct link_node *node);
+void meet_told(struct community *community, const uint8_t *key, const struct addr *addrs,
 	       unsigned addr_cnt);
 /* meet_next: whom to ask now; out_peer's addresses lie in addrs. False: there is nobody. */
 bool meet_next(struct community *community, struct mesh_peer *out_peer,

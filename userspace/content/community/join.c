@@ -231,8 +231,7 @@ static int rejoin(struct community *community, const struct community_join_ask *
 static void seeds_take(struct community *community, const struct link *link)
 {
 	for (unsigned i = 0; i < link->node_cnt; i++)
-		meet_seed(community, link->nodes[i].key, link->nodes[i].addrs,
-			  link->nodes[i].addr_cnt);
+		meet_named(community, &link->nodes[i]);
 }
 
 int community_join(struct communities *all, const struct community_join_ask *ask,

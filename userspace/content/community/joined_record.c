@@ -25,9 +25,15 @@ enum {
 
 static void seeds_write(struct writer *w, const struct community *community)
 {
+	unsigned named_cnt = 0;
+
+	for (unsigned i = 0; i < community->seed_cnt; i++)
+		named_cnt += !community->seeds[i].is_told;
 	cbor_write_uint(w, FIELD_SEEDS);
-	cbor_write_array(w, community->seed_cnt);
+	cbor_write_array(w, named_cnt);
 	for (unsigned i = 0; i < community->seed_cnt; i++) {
+		if (community->seeds[i].is_told)
+			continue;
 		cbor_write_array(w, 2);
 		cbor_write_bytes(w, community->seeds[i].key, COMMUNITY_KEY_LEN);
 		peer_addrs_write(w, community->seeds[i].addrs, community->seeds[i].addr_cnt);

@@ -43,19 +43,38 @@ static struct community_seed *seed_place(struct community *community)
 	return worst;
 }
 
-void meet_seed(struct community *community, const uint8_t *key, const struct addr *addrs,
-	       unsigned addr_cnt)
+static void seed_set(struct community *community, const uint8_t *key,
+		     const struct community_seed *wanted)
 {
 	struct community_seed *seed = seed_find(community, key);
 
 	if (memcmp(key, community->all->own_key, COMMUNITY_KEY_LEN) == 0)
 		return;
+	/* What a link named is not replaced by what strangers say. */
+	if (seed && !seed->is_told && wanted->is_told)
+		return;
 	if (!seed)
 		seed = seed_place(community);
-	*seed = (struct community_seed){.addr_cnt = addr_cnt};
+	*seed = *wanted;
 	memcpy(seed->key, key, sizeof(seed->key));
+}
+
+void meet_named(struct community *community, const struct link_node *node)
+{
+	struct community_seed seed = {.addr_cnt = node->addr_cnt};
+
+	memcpy(seed.addrs, node->addrs, node->addr_cnt * sizeof(node->addrs[0]));
+	seed_set(community, node->key, &seed);
+}
+
+void meet_told(struct community *community, const uint8_t *key, const struct addr *addrs,
+	       unsigned addr_cnt)
+{
+	struct community_seed seed = {.addr_cnt = addr_cnt, .is_told = true};
+
 	if (addr_cnt)
-		memcpy(seed->addrs, addrs, addr_cnt * sizeof(*addrs));
+		memcpy(seed.addrs, addrs, addr_cnt * sizeof(*addrs));
+	seed_set(community, key, &seed);
 }
 
 /* --- partners --- */
@@ -110,8 +129,9 @@ void meet_failed(struct community *community, const uint8_t *key, bool is_final)
 
 /* --- the next one --- */
 
+/* Addresses of its own record are its word, which may name anybody; those of a link are not told. */
 static bool member_addrs(struct community *community, const uint8_t *key,
-			 struct addr addrs[static PEER_ADDRS_MAX], unsigned *out_cnt)
+			 struct addr addrs[static PEER_ADDRS_MAX], struct mesh_peer *out_peer)
 {
 	const struct community_seed *seed = seed_find(community, key);
 	struct community_member member = {0};
@@ -124,13 +144,15 @@ static bool member_addrs(struct community *community, const uint8_t *key,
 	is_member = roster_get(snapshot, community->roster.id, ROSTER_MEMBER, key, &row) == 0 &&
 		    row.is_live && community_member_parse(row.record, row.len, &member) == 0;
 	if (is_member) {
-		*out_cnt = member.addr_cnt;
+		out_peer->addr_cnt = member.addr_cnt;
+		out_peer->told_cnt = member.addr_cnt;
 		memcpy(addrs, member.addrs, sizeof(member.addrs));
 	}
 	store_snapshot_close(snapshot);
 	if (is_member || !seed)
 		return is_member;
-	*out_cnt = seed->addr_cnt;
+	out_peer->addr_cnt = seed->addr_cnt;
+	out_peer->told_cnt = seed->is_told ? seed->addr_cnt : 0;
 	memcpy(addrs, seed->addrs, sizeof(seed->addrs));
 	return true;
 }
@@ -138,7 +160,7 @@ static bool member_addrs(struct community *community, const uint8_t *key,
 static bool peer_set(struct community *community, const uint8_t *key, struct mesh_peer *out_peer,
 		     struct addr addrs[static PEER_ADDRS_MAX])
 {
-	if (!member_addrs(community, key, addrs, &out_peer->addr_cnt))
+	if (!member_addrs(community, key, addrs, out_peer))
 		return false;
 	memcpy(out_peer->key, key, sizeof(out_peer->key));
 	out_peer->addrs = addrs;
@@ -262,7 +284,7 @@ static void hear_member(void *arg, const uint8_t *value, size_t len,
 
 	(void)claim;
 	if (community_member_parse(value + 1, len - 1, &member) == 0 && member.is_joined)
-		meet_seed(community, member.key, member.addrs, member.addr_cnt);
+		meet_told(community, member.key, member.addrs, member.addr_cnt);
 }
 
 static void get_member(struct community *community, uint64_t now_ns)
@@ -296,7 +318,7 @@ static void hear_hint(void *arg, const uint8_t *value, size_t len,
 	if (community_hint_parse(value + 1, len - 1, &hint) < 0)
 		return;
 	/* Without an address it may have a session with us. */
-	meet_seed(community, hint.key, hint.addrs, hint.addr_cnt);
+	meet_told(community, hint.key, hint.addrs, hint.addr_cnt);
 	if (hint.sample_cnt) {
 		uint64_t at = random_below(community->all->params.random, hint.sample_cnt);
 

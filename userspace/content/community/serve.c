@@ -214,7 +214,7 @@ static void record_take(struct community *community, const struct mesh_call *cal
 		.roster = &community->roster, .done = heard_done, .arg = community};
 	(void)intake_lot_add(lot, ROSTER_MEMBER, community->heard_bytes, record->len);
 	intake_submit(community->all->intake, lot);
-	meet_seed(community, call->peer_key, NULL, 0);
+	meet_told(community, call->peer_key, NULL, 0);
 }
 
 /* The community that call is about, or NULL: it was answered. */

@@ -89,7 +89,8 @@ static void members_add(struct publication *publication, uint64_t now_ns)
 			    members);
 	for (unsigned i = 0; i < cnt; i++) {
 		struct mesh_peer peer = {.addrs = members[i].addrs,
-					 .addr_cnt = members[i].addr_cnt};
+					 .addr_cnt = members[i].addr_cnt,
+					 .told_cnt = members[i].addr_cnt};
 
 		memcpy(peer.key, members[i].key, sizeof(peer.key));
 		holder_add(publication, &peer, now_ns);

@@ -136,18 +136,21 @@ static bool admit(struct overlay *overlay, const struct mesh_call *call,
 
 /* --- finds --- */
 
-/* The addresses of a member that who asks from there can use. */
+/*
+ * A member at its first address, where it had a session with this node, if who asks from there
+ * can use that. What it announced beside is its word alone, and not told onward.
+ */
 static bool node_for(const struct overlay_node *member, const struct addr *asker,
 		     struct overlay_node *out_node)
 {
-	struct overlay_node node = {0};
+	struct overlay_node node = {.addr_cnt = 1};
 
+	if (kad_reach_of(&member->addrs[0]) < kad_reach_of(asker))
+		return false;
 	memcpy(node.key, member->key, sizeof(node.key));
-	for (unsigned i = 0; i < member->addr_cnt; i++)
-		if (kad_reach_of(&member->addrs[i]) >= kad_reach_of(asker))
-			node.addrs[node.addr_cnt++] = member->addrs[i];
+	node.addrs[0] = member->addrs[0];
 	*out_node = node;
-	return node.addr_cnt > 0;
+	return true;
 }
 
 static void nodes_find(struct overlay *overlay, const struct kad_id *target,

@@ -32,7 +32,7 @@ unsigned overlay_show(struct overlay *overlay, const uint8_t *key, const uint8_t
 		      uint64_t now_ns, struct overlay_kept **out);
 
 /*
- * overlay_node_of: how others could reach a neighbour, the likeliest address first. False: at none.
+ * overlay_node_of: how others could reach a neighbour, where it had a session first. False: at none.
  */
 bool overlay_node_of(const struct mesh_neighbour *neighbour, struct overlay_node *out_node);
 

@@ -415,6 +415,29 @@ static void test_who_asks_and_serves_becomes_a_member(void)
 	overlay_lab_fini(&lab);
 }
 
+/* Its word may name anybody, and whoever is told dials there. */
+static void test_what_a_member_announces_is_not_told_onward(void)
+{
+	struct overlay_found found;
+	struct overlay_lab_node *other;
+	struct addr victim;
+
+	begin();
+	if (addr_parse("8.8.8.8:53", &victim) < 0)
+		abort();
+	lab.mesh.announced = victim;
+	other = overlay_lab_add(&lab);
+	overlay_lab_start(other, server);
+	(void)overlay_lab_run(&lab, 20 * NS_PER_S, NULL, NULL);
+	CHECK_EQ(overlay_lab_stats(server).table.good, 1);
+	find(MESH_FIND_NODE, "lab:a", NULL);
+	CHECK_EQ(overlay_found_parse(ask.reply.payload, ask.reply.payload_len, &found), 0);
+	CHECK_EQ(found.node_cnt, 1);
+	CHECK_EQ(found.nodes[0].addr_cnt, 1);
+	CHECK(addr_equal(&found.nodes[0].addrs[0], &other->mesh->addr));
+	overlay_lab_fini(&lab);
+}
+
 int main(void)
 {
 	RUN(test_client_serves_nobody);
@@ -430,5 +453,6 @@ int main(void)
 	RUN(test_full_store_says_so);
 	RUN(test_a_subnet_with_its_share_is_told_which);
 	RUN(test_who_asks_and_serves_becomes_a_member);
+	RUN(test_what_a_member_announces_is_not_told_onward);
 	return check_done();
 }
