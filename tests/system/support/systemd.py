@@ -102,7 +102,8 @@ class Machine:
     def is_over(self):
         """Skips where the namespaces or their mounts are refused."""
         if self.outer.poll() is not None:
-            raise Skip(f"no machine could be made: {self.log.read_text().strip()[-200:]}")
+            raise Skip("machine: systemd gets no namespaces or mounts of its own here: "
+                       + self.log.read_text().strip()[-200:])
         return False
 
     def run(self, *command, code=0):
