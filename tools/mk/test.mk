@@ -26,9 +26,16 @@ $(SUPPORT): $(SUPPORT_OBJS)
 	$(Q)rm -f $@
 	$(Q)ar rcs $@ $^
 
-$(UNIT) $(SIM) $(SYSTEM_C): %: %.o $(SUPPORT) $(LIBS)
+$(SIM) $(SYSTEM_C): %: %.o $(SUPPORT) $(LIBS)
 	$(call say,LINK,$@)
 	$(Q)$(call link,$< $(SUPPORT))
+
+# Their allocations can be made to fail: tests/support/fail_alloc.h.
+ALLOC_WRAPS := $(foreach f,malloc calloc realloc aligned_alloc,-Wl,--wrap=$(f))
+FAIL_ALLOC := $(B_DIR)/tests/support/fail_alloc.o
+$(UNIT): %: %.o $(SUPPORT) $(LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(call link,$< $(FAIL_ALLOC) $(SUPPORT)) $(ALLOC_WRAPS)
 
 # They run the BPF program through its skeleton, as net/ loads it.
 BPF_SUPPORT_OBJS := $(patsubst %.c,$(B_DIR)/%.o,$(wildcard tests/bpf/support/*.c))
@@ -58,6 +65,12 @@ $(TRAP): $(B_DIR)/userspace/node/main.o $(B_DIR)/tests/system/support/malloc_tra
 	$(call say,LINK,$@)
 	$(Q)$(call link,$(filter %.o,$^)) $(foreach f,malloc calloc realloc node_run,-Wl,--wrap=$(f))
 
+# weftd whose allocations fail as tests/system/test_fault_memory.py wants it.
+SCARCE := $(B_DIR)/weftd-scarce
+$(SCARCE): $(B_DIR)/userspace/node/main.o $(B_DIR)/tests/system/support/malloc_fail.o $(LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(call link,$(filter %.o,$^)) $(foreach f,malloc calloc realloc reallocarray aligned_alloc posix_memalign,-Wl,--wrap=$(f))
+
 # Hostile peers, for tests/system/test_crowd.py.
 CROWD := $(B_DIR)/tests/system/support/crowd
 $(CROWD): %: %.o $(SUPPORT) $(LIBS)
@@ -78,6 +91,7 @@ LAB_TESTS := tests/system/test_lab.py tests/system/test_mainline.py
 # What the system tests run beside the daemon.
 SYSTEM_NEEDS = all $(if $(call pick,tests/system/test_malloc_trap.py),$(TRAP)) \
 	$(if $(call pick,tests/system/test_crowd.py),$(CROWD)) \
+	$(if $(call pick,tests/system/test_fault_memory.py),$(SCARCE)) \
 	$(if $(call pick,$(LAB_TESTS)),$(B_DIR)/lab-wire) \
 	$(if $(call pick,tests/system/test_pktgen.py),$(B_DIR)/pktgen) \
 	$(if $(call pick,tests/system/test_dissect.py),$(B_DIR)/tests/bpf/test_answers \
@@ -157,5 +171,5 @@ bench: all lab $(BENCH_PROGRAMS) $(if $(filter-out rpc,$(B)),,$(RPC_GRPC))
 		echo "# $$bench"; $(TEST_ENV) $$bench; done
 
 -include $(BENCH_PROGRAMS:=.d) $(BENCH_SUPPORT:.o=.d)
--include $(UNIT:=.d) $(SIM:=.d) $(SYSTEM_C:=.d) $(CROWD).d $(BPF_TESTS:=.d) $(BPF_SUPPORT_OBJS:.o=.d) \
+-include $(UNIT:=.d) $(SIM:=.d) $(SYSTEM_C:=.d) $(CROWD).d $(B_DIR)/tests/system/support/malloc_fail.d $(BPF_TESTS:=.d) $(BPF_SUPPORT_OBJS:.o=.d) \
 	$(REPLAY:=.d) $(SUPPORT_OBJS:.o=.d) $(B_DIR)/tests/fuzz/replay.d

@@ -406,12 +406,17 @@ int import_add(struct content *content, const struct content_share_ask *ask,
 	import->told.id = ++imports->last_id;
 	import->progress_ns = now_ns;
 	imports->now_ns = now_ns;
+	/* What can fail before the first job fails here: done never comes from inside. */
+	err = imports->first ? 0 : import_begin(import);
+	if (err < 0) {
+		import_free(import);
+		return err;
+	}
 	imports->cnt++;
 	while (*link)
 		link = &(*link)->next;
 	*link = import;
 	*out_import_id = import->told.id;
-	/* The first step of an import is a job, so done never comes from here. */
 	if (imports->first == import)
 		import_pump(import);
 	return 0;

@@ -115,9 +115,9 @@ void import_list_run(struct job *job)
 	list->first = NULL;
 	list->cnt = 0;
 	/* A file is served under its own name only, never through a link that may change. */
-	if (!list->walk && list->counts_only)
-		list->resolved = realpath(list->root, NULL);
-	if (!list->walk)
+	if (!list->walk && list->counts_only && !(list->resolved = realpath(list->root, NULL)))
+		got = errno == ENOMEM ? -ENOMEM : 1; /* walk_new tells why else */
+	if (!list->walk && got >= 0)
 		got = walk_new(list->resolved ? list->resolved : list->root, &list->walk);
 	if (list->walk)
 		walk_limit(list->walk, list->only);

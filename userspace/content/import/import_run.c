@@ -242,7 +242,7 @@ static void tasks_forget(struct imports *imports)
 	}
 }
 
-static int import_begin(struct import *import)
+int import_begin(struct import *import)
 {
 	int err = import_collect_new(import->imports->content->params.config.item_cap,
 				     &import->collect);

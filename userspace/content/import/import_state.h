@@ -78,9 +78,12 @@ struct imports {
 	struct timer cancelled; /* some that wait were taken back */
 };
 
-/* import_pump does what can be done now; called whenever something came back. */
 /* import_path_is_shareable: path is one that a share may have. */
 bool import_path_is_shareable(const char *path);
+/* import_begin readies one that is queued for its first step. 0 or -ENOMEM. */
+WEFT_MUST_CHECK
+int import_begin(struct import *import);
+/* import_pump does what can be done now; called whenever something came back. */
 void import_pump(struct import *import);
 /* import_save submits manifest and share; import_end tells the outcome and frees. */
 void import_save(struct import *import);

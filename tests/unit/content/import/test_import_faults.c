@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A share is added with the n-th system call failing, or the process
+ * A share is added with the n-th system call or allocation failing, or the process
  * killed there, n = 1, 2, 3, ... What was acknowledged is listed after the
  * next start with a manifest and chunk lists that prove themselves; what was
  * not is listed whole or not at all; and sharing again always works.
@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+#include "support/fail_alloc.h"
 #include "support/fail_nth.h"
 #include "unit/content/content_rig.h"
 
@@ -151,7 +152,19 @@ static uint64_t skipped_cnt(const struct content_import *told)
 	return told->skipped_unreadable_cnt + told->skipped_changed_cnt + told->skipped_name_cnt;
 }
 
-static void failing_runs(int error, bool stays)
+enum failing { ONE_CALL, ALL_CALLS, ONE_ALLOCATION, TEN_ALLOCATIONS };
+
+static void fault_arm(enum failing failing, unsigned n, int error)
+{
+	if (failing == ONE_CALL)
+		fail_nth_arm(n, error);
+	else if (failing == ALL_CALLS)
+		fail_nth_arm_all(n, error);
+	else
+		fail_alloc_arm(n, failing == ONE_ALLOCATION ? 1 : 10);
+}
+
+static void failing_runs(enum failing failing, int error)
 {
 	bool fired = true;
 	unsigned n = 1;
@@ -161,15 +174,13 @@ static void failing_runs(int error, bool stays)
 		int err;
 
 		state_remove();
-		if (stays)
-			fail_nth_arm_all(n, error);
-		else
-			fail_nth_arm(n, error);
+		fault_arm(failing, n, error);
 		err = rig_open(&rig, 0);
 		if (err == 0)
 			err = rig_share(&rig, "t", &seen);
 		close_half_open();
 		fired = fail_nth_disarm();
+		fired |= fail_alloc_disarm();
 		CHECK(err <= 0);
 		/* An import that went through has all files or says which are not in it. */
 		if (err == 0 && seen.told.skipped_unreadable_cnt == 0)
@@ -181,12 +192,48 @@ static void failing_runs(int error, bool stays)
 
 static void test_one_failing_call_is_told_and_loses_nothing(void)
 {
-	failing_runs(EIO, false);
+	failing_runs(ONE_CALL, EIO);
 }
 
 static void test_a_disk_that_stays_full_is_told_and_loses_nothing(void)
 {
-	failing_runs(ENOSPC, true);
+	failing_runs(ALL_CALLS, ENOSPC);
+}
+
+static void test_one_failing_allocation_is_told_and_loses_nothing(void)
+{
+	failing_runs(ONE_ALLOCATION, ENOMEM);
+}
+
+static void test_memory_that_is_short_for_a_while_is_told_and_loses_nothing(void)
+{
+	failing_runs(TEN_ALLOCATIONS, ENOMEM);
+}
+
+/* Whoever asks learns of it from the answer alone: what done is given may be gone by then. */
+static void test_done_of_an_import_never_comes_from_the_asking(void)
+{
+	unsigned refused_cnt = 0;
+
+	for (unsigned n = 1;; n++) {
+		struct rig_import seen;
+		int err;
+
+		state_remove();
+		CHECK_EQ(rig_open(&rig, 0), 0);
+		fail_alloc_arm(n, 1);
+		err = rig_add(&rig, "t", &seen);
+		if (!fail_alloc_disarm()) {
+			rig_close(&rig);
+			break;
+		}
+		refused_cnt += err == -ENOMEM;
+		CHECK_EQ(seen.done_cnt, 0);
+		if (err < 0)
+			CHECK_EQ(rig_share(&rig, "t", &seen), 0);
+		rig_close(&rig);
+	}
+	CHECK(refused_cnt > 2);
 }
 
 static void test_running_out_of_descriptors_leaves_no_file_out(void)
@@ -247,6 +294,9 @@ int main(void)
 	tree_make();
 	RUN(test_one_failing_call_is_told_and_loses_nothing);
 	RUN(test_a_disk_that_stays_full_is_told_and_loses_nothing);
+	RUN(test_one_failing_allocation_is_told_and_loses_nothing);
+	RUN(test_memory_that_is_short_for_a_while_is_told_and_loses_nothing);
+	RUN(test_done_of_an_import_never_comes_from_the_asking);
 	RUN(test_running_out_of_descriptors_leaves_no_file_out);
 	RUN(test_a_kill_at_any_call_loses_nothing);
 	scratch_remove(rig.dir);
