@@ -13,6 +13,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "control/interface.h"
+#include "codec/json_heap.h"
 #include "control/redact.h"
 
 char *message_new(const char *error, json_t *parameters, bool continues, size_t *out_len)
@@ -124,6 +125,27 @@ json_t *error_parameters(int err, const char *what, const char *why, const char 
 	return parameters;
 }
 
+#define TORN_WHY  "no memory for the answer"
+#define TORN_NEXT "what was asked may be done: look, free some memory, and ask again if it is not"
+
+json_t *error_torn(void)
+{
+	const char *error;
+
+	return error_parameters(-ENOMEM, "answer", TORN_WHY, TORN_NEXT, &error);
+}
+
+size_t message_scarce_write(char text[static MESSAGE_SCARCE_CAP], const char *of, size_t of_len)
+{
+	int len = snprintf(text, MESSAGE_SCARCE_CAP,
+			   "{\"error\":\"" INTERFACE_NODE ".Failed\",\"parameters\":{\"code\":%d,"
+			   "\"name\":\"ENOMEM\",\"what\":\"%.*s\",\"why\":\"" TORN_WHY "\","
+			   "\"next\":\"" TORN_NEXT "\"}}",
+			   -ENOMEM, (int)of_len, of);
+
+	return (size_t)len;
+}
+
 /*
  * call_send_check finds out that a handler and the interface description
  * have drifted apart where it happens, not in somebody's client.
@@ -152,7 +174,7 @@ static void call_send_check(const struct control_call *call, const char *error, 
 	weft_assert_hot(false);
 }
 
-/* call_shown takes parameters: what the caller's role may see of them. Without memory, nothing. */
+/* call_shown takes parameters: what the caller's role may see of them. */
 static json_t *call_shown(const struct control_call *call, json_t *parameters)
 {
 	json_t *shown;
@@ -164,12 +186,27 @@ static json_t *call_shown(const struct control_call *call, json_t *parameters)
 	return shown ? shown : json_object();
 }
 
+/* Part of an answer may be what matters in it: none is told of one that is not whole. */
+static void call_send_torn(struct control_call *call)
+{
+	const struct idl_name *name = call->method ? &call->method->name : NULL;
+	char text[MESSAGE_SCARCE_CAP];
+	size_t len;
+
+	if (call->answered) {
+		call->answered(call->answered_arg, INTERFACE_NODE ".Failed", call->control->torn);
+		return;
+	}
+	len = message_scarce_write(text, name ? name->text : "request", name ? name->len : 7);
+	client_write(call->client, text, len);
+}
+
 /* call_send: parameters is taken. */
 static void call_send(struct control_call *call, const char *error, json_t *parameters,
 		      bool continues)
 {
+	char *text = NULL;
 	size_t len;
-	char *text;
 
 	if ((!call->client && !call->answered) || call->is_oneway) {
 		json_decref(parameters);
@@ -177,18 +214,20 @@ static void call_send(struct control_call *call, const char *error, json_t *para
 	}
 	if (!parameters)
 		parameters = json_object();
-	call_send_check(call, error, parameters);
+	call->is_torn |= json_heap_swap_lost(false);
+	if (!call->is_torn)
+		call_send_check(call, error, parameters);
 	parameters = call_shown(call, parameters);
-	if (call->answered) {
+	if (!call->answered)
+		text = message_new(error, json_incref(parameters), continues, &len);
+	call->is_torn |= json_heap_swap_lost(false) || (!call->answered && !text);
+	if (call->is_torn && !continues)
+		call_send_torn(call);
+	else if (!call->is_torn && call->answered)
 		call->answered(call->answered_arg, error, parameters);
-		json_decref(parameters);
-		return;
-	}
-	text = message_new(error, parameters, continues, &len);
-	if (text)
+	else if (!call->is_torn)
 		client_write(call->client, text, len);
-	else
-		client_break(call->client); /* no memory: its end is all it can be told */
+	json_decref(parameters);
 	free(text);
 }
 
@@ -407,17 +446,12 @@ int call_dispatch(struct control_client *client, struct request *request)
 	return 0;
 }
 
-bool control_methods_agree(const struct control_method *methods,
-			   char out_name[static CONTROL_METHOD_NAME_CAP])
+bool methods_agree(const struct idl *idl, const struct control_method *methods,
+		   char out_name[static CONTROL_METHOD_NAME_CAP])
 {
-	const struct interface *interface = interface_lookup(INTERFACE_NODE);
-	struct idl *idl;
-	unsigned line;
 	bool agree = true;
 
 	out_name[0] = '\0';
-	if (idl_parse(interface->text, &idl, &line) < 0)
-		return false;
 	for (const struct control_method *m = methods; m->name && agree; m++) {
 		snprintf(out_name, CONTROL_METHOD_NAME_CAP, "%s", m->name);
 		agree = idl_lookup(idl, IDL_METHOD, m->name) != NULL;
@@ -426,6 +460,20 @@ bool control_methods_agree(const struct control_method *methods,
 		snprintf(out_name, CONTROL_METHOD_NAME_CAP, "%.*s", (int)m->name.len, m->name.text);
 		agree = m->kind != IDL_METHOD || method_lookup(methods, &m->name) != NULL;
 	}
+	return agree;
+}
+
+bool control_methods_agree(const struct control_method *methods,
+			   char out_name[static CONTROL_METHOD_NAME_CAP])
+{
+	struct idl *idl;
+	unsigned line;
+	bool agree;
+
+	out_name[0] = '\0';
+	if (idl_parse(interface_lookup(INTERFACE_NODE)->text, &idl, &line) < 0)
+		return false;
+	agree = methods_agree(idl, methods, out_name);
 	idl_free(idl);
 	return agree;
 }

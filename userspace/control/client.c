@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "codec/json_heap.h"
 
 #define CLIENT_DRAIN_NS	    (2 * NS_PER_S)
 #define CLIENT_DRAIN_MAX    (16 * 1024 * 1024) /* bytes thrown away, so that the error is read */
@@ -89,10 +90,18 @@ static bool out_reserve(struct control_client *client, size_t len)
 	return true;
 }
 
+/* No memory to let it wait: the socket takes all of it now, or its end is all that can be told. */
+static void append_at_once(struct control_client *client, const void *data, size_t len)
+{
+	if (client_backlog_len(client) ||
+	    send(client->watch.fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)len)
+		client_break(client);
+}
+
 void client_append(struct control_client *client, const void *data, size_t len)
 {
 	if (!out_reserve(client, len)) {
-		client_break(client);
+		append_at_once(client, data, len);
 		return;
 	}
 	if (client_backlog_len(client) == 0)
@@ -144,6 +153,7 @@ static void client_refuse(struct control_client *client, int err, const char *wh
 {
 	const char *error;
 	json_t *parameters = error_parameters(err, "request", why, NULL, &error);
+	char scarce[MESSAGE_SCARCE_CAP];
 	size_t len;
 	char *text = message_new(error, parameters, false, &len);
 
@@ -151,10 +161,10 @@ static void client_refuse(struct control_client *client, int err, const char *wh
 		client->control->stats.refused_cnt++;
 	else
 		client->control->stats.malformed_cnt++;
-	if (text)
-		client_write(client, text, len);
+	if (json_heap_swap_lost(false))
+		client_write(client, scarce, message_scarce_write(scarce, "request", 7));
 	else
-		client_break(client);
+		client_write(client, text, len);
 	free(text);
 	if (client->state != CLIENT_BROKEN)
 		client_drain(client, CLIENT_DRAIN_NS);
@@ -192,7 +202,9 @@ static void client_request(struct control_client *client, const char *text, size
 	struct request request;
 	int err = request_parse(text, len, &request);
 
-	if (err < 0)
+	if (err == -ENOMEM)
+		client_refuse(client, err, "no memory to read it");
+	else if (err < 0)
 		client_refuse(client, WEFT_EMALFORMED, "not a varlink call in JSON");
 	else if (call_dispatch(client, &request) == WEFT_EFULL)
 		client_refuse(client, WEFT_EFULL,
@@ -237,8 +249,8 @@ ssize_t client_recv(struct control_client *client)
 		return 1;
 	}
 	if (err < 0) {
-		client_break(client);
-		return -1;
+		client_refuse(client, err, "no memory to read it");
+		return 1;
 	}
 	n = recv(client->watch.fd, room, cap, MSG_DONTWAIT);
 	if (n > 0 && room == scratch) {

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "control/interface.h"
+#include "codec/json_heap.h"
 #include "control/redact.h"
 
 /* A watcher is given the next event while less than this waits to be sent. */
@@ -82,6 +83,8 @@ static char *event_text(const json_t *event, size_t *out_len)
 /* entry_write leaves both texts or none; fields is taken. */
 static void entry_write(struct event_entry *entry, uint64_t seq, const char *kind, json_t *fields)
 {
+	/* Lost of fields, which then tell of no event, or of an answer that is being made. */
+	bool was_lost = json_heap_swap_lost(false);
 	json_t *event = json_pack("{s:I, s:I, s:s, s:o}", "seq", (json_int_t)seq, "at_s",
 				  (json_int_t)clock_wall_s(), "kind", kind, "fields",
 				  fields ? fields : json_object());
@@ -90,7 +93,7 @@ static void entry_write(struct event_entry *entry, uint64_t seq, const char *kin
 	entry_free(entry);
 	entry->text = event_text(event, &entry->len);
 	entry->view_text = event_text(shown, &entry->view_len);
-	if (!entry->text || !entry->view_text)
+	if (json_heap_swap_lost(was_lost) || was_lost || !entry->text || !entry->view_text)
 		entry_free(entry);
 	json_decref(shown);
 	json_decref(event);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/json_heap.h"
+
 #define LINK_OPENING "mesh:"
 #define ID_LEN	     52 /* 32 bytes in z-base-32 */
 #define ID_HEX_LEN   64
@@ -71,6 +73,8 @@ static json_t *string_redacted(const json_t *value)
 	char *text = text_redacted(json_string_value(value));
 	json_t *copy = text ? json_string(text) : NULL;
 
+	if (!text)
+		(void)json_heap_swap_lost(true);
 	free(text);
 	return copy;
 }

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/json_heap.h"
+
 #define SPLITTER_CAP_MIN  4096
 #define SPLITTER_CAP_WIDE 65536
 
@@ -150,12 +152,11 @@ int request_parse(const char *text, size_t len, struct request *out_request)
 	struct request request = {0};
 	int err;
 
-	request.message = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
-	if (!json_is_object(request.message)) {
-		json_decref(request.message);
-		return WEFT_EMALFORMED;
-	}
-	err = message_read(&request);
+	err = json_heap_load(text, len, JSON_REJECT_DUPLICATES, &request.message);
+	if (err < 0)
+		return err;
+	(void)json_heap_swap_lost(false);
+	err = json_is_object(request.message) ? message_read(&request) : WEFT_EMALFORMED;
 	if (err < 0) {
 		request_drop(&request);
 		return err;

@@ -23,6 +23,7 @@
 #include "base/folder.h"
 #include "base/log.h"
 #include "control/interface.h"
+#include "codec/json_heap.h"
 
 #define ACCEPT_PER_TURN_MAX 64
 #define ACCEPT_PAUSE_NS	    (100 * NS_PER_MS)
@@ -334,13 +335,13 @@ static int descriptions_parse(struct control *control)
 		unsigned line;
 		int err = idl_parse(interfaces[i].text, &control->idls[i], &line);
 
-		if (err < 0) {
+		if (err < 0 && err != -ENOMEM)
 			log_error("control: interface %s does not parse, line %u",
 				  interfaces[i].name, line);
+		if (err < 0)
 			return err;
-		}
 	}
-	if (!control_methods_agree(control->methods, method)) {
+	if (!methods_agree(control->idls[INTERFACE_CNT - 1], control->methods, method)) {
 		log_error("control: method %s is not both described and handled", method);
 		return WEFT_EUNKNOWN;
 	}
@@ -354,6 +355,7 @@ int control_open(const struct control_params *params, struct control **out_contr
 
 	if (!control)
 		return -ENOMEM;
+	json_heap_begin();
 	control->config = params->config;
 	control->methods = params->methods;
 	control->upgrades = params->upgrades;
@@ -368,7 +370,8 @@ int control_open(const struct control_params *params, struct control **out_contr
 	timer_init(&control->accept_timer, accept_timer_fire);
 	control->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	control->path = strdup(params->config.path);
-	err = control->path ? descriptions_parse(control) : -ENOMEM;
+	control->torn = error_torn();
+	err = control->path && control->torn ? descriptions_parse(control) : -ENOMEM;
 	if (err == 0)
 		err = clients_lay_out(control);
 	if (err == 0)
@@ -413,6 +416,7 @@ void control_close(struct control *control)
 		idl_free(control->idls[i]);
 	if (control->spare_fd >= 0)
 		close(control->spare_fd);
+	json_decref(control->torn);
 	free(control->path);
 	free(control);
 }

@@ -77,6 +77,7 @@ struct control_call {
 	bool is_oneway;
 	bool wants_upgrade;
 	bool is_asked; /* from within, also when the asker left */
+	bool is_torn;  /* a part of the answer was lost for want of memory */
 	bool is_watching;
 	uint64_t next_seq; /* of a watcher */
 	void (*gone)(void *arg);
@@ -110,6 +111,7 @@ struct control {
 	uint64_t bound_ino;	   /* of the socket file, to remove only our own */
 	char *path;
 	struct idl *idls[2]; /* as interfaces[] */
+	json_t *torn;	     /* what an asker from within is told when its answer is torn */
 	struct arena arena;
 	struct pool clients; /* one more than there are places: who comes when all are taken */
 	struct places places;
@@ -173,12 +175,23 @@ void call_end(struct control_call *call);
 void call_reply_last(struct control_call *call, json_t *parameters);
 /* call_fail_standard ends a call with an error of org.varlink.service; parameters is taken. */
 void call_fail_standard(struct control_call *call, const char *error, json_t *parameters);
+/* error_torn is what control_fail sends of an answer that is not whole. */
+json_t *error_torn(void);
 /* message_new is {"error", "parameters", "continues"}; error NULL: a reply. parameters is taken. */
 char *message_new(const char *error, json_t *parameters, bool continues, size_t *out_len);
+/*
+ * message_scarce_write writes what is told when there is no memory for more;
+ * of is the method's name. Returns its length without the NUL.
+ */
+#define MESSAGE_SCARCE_CAP 512
+size_t message_scarce_write(char text[static MESSAGE_SCARCE_CAP], const char *of, size_t of_len);
 /* error_parameters is what control_fail sends; out_error is the error's full name. */
 json_t *error_parameters(int err, const char *what, const char *why, const char *next,
 			 const char **out_error);
 
+/* methods_agree: as control_methods_agree, of the parsed interface. */
+bool methods_agree(const struct idl *idl, const struct control_method *methods,
+		   char out_name[static CONTROL_METHOD_NAME_CAP]);
 /* call_new: NULL when too many are under way. */
 struct control_call *call_new(struct control *control, enum control_role role);
 /* call_run runs a call of net.weft.Node; name without interface. */

@@ -5,6 +5,7 @@
  */
 #include "provider/program_message.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,16 +13,20 @@
 #include "base/clock.h"
 #include "codec/base64.h"
 #include "codec/hex.h"
+#include "codec/json_heap.h"
 #include "codec/utf8.h"
 #include "codec/zbase32.h"
 
-static bool payload_is_object(const uint8_t *payload, size_t len)
+/* payload_is_object: 1, 0 or -ENOMEM. */
+static int payload_is_object(const uint8_t *payload, size_t len)
 {
-	json_t *value = json_loadb((const char *)payload, len, JSON_REJECT_DUPLICATES, NULL);
-	bool is_object = json_is_object(value);
+	json_t *value;
+	int err = json_heap_load((const char *)payload, len, JSON_REJECT_DUPLICATES, &value);
+	bool is_object = err == 0 && json_is_object(value);
 
-	json_decref(value);
-	return is_object;
+	if (err == 0)
+		json_decref(value);
+	return err == -ENOMEM ? err : is_object;
 }
 
 /* The parameters that a call and a stream share. */
@@ -76,8 +81,9 @@ static int push_payload(struct queue *queue, const uint8_t *payload, size_t len)
 
 	if (len == 0)
 		return 0;
-	if (!payload_is_object(payload, len))
-		return push_base64(queue, payload, len);
+	err = payload_is_object(payload, len);
+	if (err <= 0)
+		return err < 0 ? err : push_base64(queue, payload, len);
 	err = push_text(queue, ",\"json\":");
 	return err == 0 ? queue_push(queue, payload, len) : err;
 }
@@ -178,12 +184,15 @@ static int payload_parse(const json_t *parameters, struct program_reply *reply)
 
 int program_reply_parse(const char *text, size_t len, struct program_reply *out_reply)
 {
-	json_t *message = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
-	const json_t *parameters = json_object_get(message, "parameters");
-	const json_t *error = json_object_get(message, "error");
 	struct program_reply reply = {.status = SERVICE_OK};
+	const json_t *parameters, *error;
+	json_t *message;
 	int err = WEFT_EMALFORMED;
 
+	if (json_heap_load(text, len, JSON_REJECT_DUPLICATES, &message) < 0)
+		return WEFT_EMALFORMED;
+	parameters = json_object_get(message, "parameters");
+	error = json_object_get(message, "error");
 	if (!json_is_object(message) || json_is_true(json_object_get(message, "continues")))
 		goto drop_message;
 	if (error && !json_is_null(error))

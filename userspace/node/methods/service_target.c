@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "codec/base64.h"
+#include "codec/json_heap.h"
 #include "codec/zbase32.h"
 
 #define TIMEOUT_MS_MAX 86400000 /* a day */
@@ -108,10 +109,14 @@ bool service_request_read(struct node *node, struct control_call *call, const js
 
 void service_payload_set(json_t *parameters, const void *payload, size_t len, bool may_be_json)
 {
-	json_t *json =
-		may_be_json && len ? json_loadb(payload, len, JSON_REJECT_DUPLICATES, NULL) : NULL;
+	json_t *json = NULL;
 	char *text;
 
+	if (may_be_json && len &&
+	    json_heap_load(payload, len, JSON_REJECT_DUPLICATES, &json) == -ENOMEM) {
+		(void)json_heap_swap_lost(true);
+		return;
+	}
 	if (json_is_object(json)) {
 		json_object_set_new(parameters, "json", json);
 		return;
@@ -121,6 +126,8 @@ void service_payload_set(json_t *parameters, const void *payload, size_t len, bo
 	if (text)
 		json_object_set_new(parameters, "base64",
 				    json_string(base64_write(payload, len, text)));
+	else
+		(void)json_heap_swap_lost(true);
 	free(text);
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/pool.h"
+#include "codec/json_heap.h"
 #include "node/web/web_state.h"
 
 #define PATH	     "/api/v1/"
@@ -114,19 +115,25 @@ static const struct gateway_error not_an_object = {
 static const struct gateway_error busy = {503, "gateway_busy",
 					  "Too many calls are under way; try again.", 1};
 
-/* parameters_read: NULL when the body is no object. */
-static json_t *parameters_read(const struct gateway_request *request)
+/* parameters_read: 0, -ENOMEM, or WEFT_EMALFORMED when the body is no object. */
+static int parameters_read(const struct gateway_request *request, json_t **out_parameters)
 {
 	json_t *parameters;
+	int err = 0;
 
-	if (!request->body_len)
-		return json_object();
-	parameters = json_loadb((const char *)request->body, request->body_len,
-				JSON_REJECT_DUPLICATES, NULL);
-	if (json_is_object(parameters))
-		return parameters;
-	json_decref(parameters);
-	return NULL;
+	if (request->body_len)
+		err = json_heap_load((const char *)request->body, request->body_len,
+				     JSON_REJECT_DUPLICATES, &parameters);
+	else if (!(parameters = json_object()))
+		err = -ENOMEM;
+	if (err < 0)
+		return err;
+	if (!json_is_object(parameters)) {
+		json_decref(parameters);
+		return WEFT_EMALFORMED;
+	}
+	*out_parameters = parameters;
+	return 0;
 }
 
 static void api_handle(void *ctx, struct gateway_exchange *exchange,
@@ -134,8 +141,9 @@ static void api_handle(void *ctx, struct gateway_exchange *exchange,
 {
 	static const struct gateway_events events = {.gone = call_gone};
 	struct web_api *api = ctx;
-	json_t *parameters = parameters_read(request);
-	struct api_call *call = parameters ? pool_acquire(&api->calls) : NULL;
+	json_t *parameters = NULL;
+	int err = parameters_read(request, &parameters);
+	struct api_call *call = err == 0 ? pool_acquire(&api->calls) : NULL;
 	struct control_call *control_call;
 	struct control_ask ask = {
 		.role = api->node->config->web.role,
@@ -146,7 +154,8 @@ static void api_handle(void *ctx, struct gateway_exchange *exchange,
 	};
 
 	if (!call) {
-		gateway_reply_error(exchange, parameters ? &busy : &not_an_object, now_ns);
+		gateway_reply_error(exchange, err == WEFT_EMALFORMED ? &not_an_object : &busy,
+				    now_ns);
 		json_decref(parameters);
 		return;
 	}

@@ -8,15 +8,18 @@
 #include <string.h>
 
 #include "codec/base64.h"
+#include "codec/json_heap.h"
 #include "node/web/web_mesh.h"
 
 static bool is_json(const uint8_t *payload, size_t len)
 {
-	json_t *json = json_loadb((const char *)payload, len, JSON_DECODE_ANY, NULL);
-	bool is_good = json != NULL;
+	json_t *json;
 
+	/* Without memory to see it is told as any other. */
+	if (json_heap_load((const char *)payload, len, JSON_DECODE_ANY, &json) < 0)
+		return false;
 	json_decref(json);
-	return is_good;
+	return true;
 }
 
 /* payload_wrap: {"payload": base64, "encoding": "base64"}, for free, or NULL. */

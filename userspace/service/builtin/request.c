@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/builtin/request.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/json_heap.h"
 #include "codec/zbase32.h"
 
 void request_run(const struct request_method *methods, void *ctx, struct service_call *call,
@@ -12,6 +14,7 @@ void request_run(const struct request_method *methods, void *ctx, struct service
 		 size_t len, uint64_t now_ns)
 {
 	struct request request = {.call = call, .caller = caller, .now_ns = now_ns};
+	int err;
 
 	while (methods->name && strcmp(methods->name, method) != 0)
 		methods++;
@@ -20,9 +23,14 @@ void request_run(const struct request_method *methods, void *ctx, struct service
 			       "the service has no such method");
 		return;
 	}
-	request.fields = len ? json_loadb((const char *)payload, len, JSON_REJECT_DUPLICATES, NULL)
-			     : json_object();
-	if (json_is_object(request.fields))
+	if (len)
+		err = json_heap_load((const char *)payload, len, JSON_REJECT_DUPLICATES,
+				     &request.fields);
+	else
+		err = (request.fields = json_object()) ? 0 : -ENOMEM;
+	if (err == -ENOMEM)
+		request_refuse(&request, SERVICE_UNAVAILABLE, "no memory to read it");
+	else if (json_is_object(request.fields))
 		methods->run(ctx, &request);
 	else
 		request_refuse(&request, SERVICE_INVALID_PAYLOAD, "the payload is no JSON object");
@@ -47,7 +55,7 @@ void reply_end(struct service_call *call, json_t *reply, uint64_t now_ns)
 {
 	char *text = json_dumps(reply, JSON_COMPACT);
 
-	if (text)
+	if (text && !json_heap_swap_lost(false))
 		service_reply(call, SERVICE_OK, NULL, text, strlen(text), now_ns);
 	else
 		service_reply(call, SERVICE_UNAVAILABLE, "no memory for the answer", NULL, 0,

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_CODEC_JSON_HEAP_H
+#define WEFT_CODEC_JSON_HEAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <jansson.h>
+
+#include "weft/err.h"
+
+/*
+ * What JSON is allocated by. Without memory jansson (2.14) does two things
+ * that may not be: it leaves out what it cannot store, so an answer would
+ * be shorter than the truth; and as it reads it overruns its own buffer.
+ * So a refused allocation is noted, for whoever sends an answer to look at,
+ * and ends the reading at once. jansson's functions are the whole process's.
+ */
+
+/* json_heap_begin: before the first JSON; again does no harm. */
+void json_heap_begin(void);
+/*
+ * json_heap_swap_lost: whether something was lost since the last call, by
+ * any thread; is_lost is noted from now on.
+ */
+bool json_heap_swap_lost(bool is_lost);
+/*
+ * json_heap_load is json_loadb. 0, WEFT_EMALFORMED or -ENOMEM; nothing is
+ * noted as lost then.
+ */
+WEFT_MUST_CHECK
+int json_heap_load(const char *text, size_t len, size_t flags, json_t **out_json);
+
+#endif
