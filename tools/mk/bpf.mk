@@ -2,7 +2,8 @@
 # BPF programs: clang makes an object, bpftool strips it of debug sections and
 # writes the skeleton, a header that holds it. net/ and tests/bpf include that,
 # so nothing of it is looked for when weftd runs. What bpftool writes is not ours
-# to tidy.
+# to tidy, but for one thing: without memory for its tables their length is none,
+# or libbpf follows what is not there.
 
 BPF_SRCS := $(wildcard bpf/*.bpf.c tools/netlab/*.bpf.c bench/*.bpf.c bench/*/*.bpf.c)
 SKELETONS := $(BPF_SRCS:%.bpf.c=$(B_DIR)/%.skel.h)
@@ -21,10 +22,12 @@ $(B_DIR)/%.bpf.o: %.bpf.c
 	$(Q)clang $(BPF_FLAGS) $(BPF_WARN) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $@.unstripped $<
 	$(Q)bpftool gen object $@ $@.unstripped
 
-$(SKELETONS): %.skel.h: %.bpf.o
+$(SKELETONS): %.skel.h: %.bpf.o tools/mk/bpf.mk
 	$(call say,SKEL,$@)
 	$(Q)echo '/* NOLINTBEGIN */' >$@
-	$(Q)bpftool gen skeleton $< name $(notdir $*) >>$@
+	$(Q)bpftool gen skeleton $< name $(notdir $*) >$@.whole
+	$(Q)sed -E 's/^\tif \(!s->(map|prog)s\) \{$$/&\n\t\ts->\1_cnt = 0;/' $@.whole >>$@
+	$(Q)rm $@.whole
 	$(Q)echo '/* NOLINTEND */' >>$@
 
 # A system header to the compiler: bpftool does not write it for our warnings.

@@ -93,8 +93,9 @@ static int program_load(const struct xdp *xdp, const struct xdp_config *config,
 
 	libbpf_set_print(say_nothing);
 	program = weft_xdp__open();
+	/* The object is in this program and whole: memory is all that libelf can lack. */
 	if (!program)
-		return -errno;
+		return errno >= __LIBBPF_ERRNO__START ? -ENOMEM : -errno;
 	maps_of(program, maps);
 	for (unsigned i = 0; i < XDP_MAP_CNT && !err && xdp->maps[i] >= 0; i++)
 		err = bpf_map__reuse_fd(maps[i], xdp->maps[i]);
@@ -205,6 +206,8 @@ static int device_open_parts(const struct xdp *xdp, const struct xdp_config *con
 
 	if (err == -EPERM)
 		return failed_privilege(why);
+	if (err == -ENOMEM)
+		return failed(why, err, "no memory to load the XDP program");
 	if (err < 0)
 		return failed(why, err,
 			      "the kernel refuses the XDP program (Linux 5.18 or later "

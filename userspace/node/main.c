@@ -323,7 +323,7 @@ int main(int argc, char **argv)
 	static struct daemon_options args;
 	char message[CONFIG_MESSAGE_CAP];
 	struct node_config *config;
-	int status = options_read(argc, argv, &args);
+	int err, status = options_read(argc, argv, &args);
 
 	if (status >= 0)
 		return status;
@@ -340,9 +340,10 @@ int main(int argc, char **argv)
 	}
 	const struct config_ask ask = {args.config_file, args.overrides, args.override_cnt};
 
-	if (config_load(&ask, &config, message) < 0) {
+	err = config_load(&ask, &config, message);
+	if (err < 0) {
 		fprintf(stderr, "weftd: %s\n", message);
-		return OPTIONS_EXIT_USAGE;
+		return err == -ENOMEM ? EXIT_FAILED : OPTIONS_EXIT_USAGE;
 	}
 	log_init((enum log_level)config->log_level);
 	(void)crash_arm(WEFT_VERSION);

@@ -5,6 +5,7 @@
  * is asked for, what somebody else is late with: of two who are asked for the
  * same the first to answer counts.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -207,7 +208,11 @@ static bool pick_item(struct fetch *fetch, struct fetch_slot *slot,
 	need_idx_advance(fetch);
 	at = item_find(fetch, member);
 	while (at != FETCH_NONE && item_is_large(fetch, at)) {
-		if (fetch_file_start(fetch, at) < 0)
+		int err = fetch_file_start(fetch, at);
+
+		/* Without memory nothing else would wake it. */
+		fetch->must_retry_soon |= err == -ENOMEM;
+		if (err < 0)
 			return false;
 		fetch_wake(fetch); /* its list is to be asked for */
 		at = item_find(fetch, member);
