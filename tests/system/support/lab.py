@@ -80,6 +80,7 @@ class Daemon:
         self.listen = listen or ["127.0.0.1:0"]
         self.process = None
         self.may_be_refused = False  # system calls, by its sandbox
+        self.environment = {}
 
     def command(self, *extra):
         prefix = ["ip", "netns", "exec", self.netns] if self.netns else []
@@ -92,7 +93,8 @@ class Daemon:
     def start(self, *extra, wrap=()):
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([*wrap, *self.command(*extra)], stdout=log, stderr=log,
-                                            start_new_session=True)
+                                            start_new_session=True,
+                                            env={**os.environ, **self.environment})
         return self.wait_ready()
 
     def wait_ready(self):
