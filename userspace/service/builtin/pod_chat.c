@@ -86,18 +86,16 @@ static json_t *json_of_pod(const struct pod *pod)
 
 /* ---- making and removing them: for programs of this node ---- */
 
-void pod_chat_commit(struct pod_chat *chat, const struct request *request, const struct pod *pod)
+/* change_end says why a change was not begun; ack was not taken then. */
+static void change_end(const struct request *request, const struct ack *ack, int err)
 {
-	const struct ack ack = {.call = request->call, .reply = json_pack("{s:s}", "pod", pod->id)};
-
-	pods_save(&chat->pods, pod, &ack, request->now_ns);
-}
-
-static void pod_open(struct pod_chat *chat, const struct request *request, const struct pod *draft)
-{
-	switch (pods_add(&chat->pods, draft)) {
-	case 0:
-		pod_chat_commit(chat, request, pods_find(&chat->pods, draft->id));
+	if (err == 0)
+		return;
+	json_decref(ack->reply);
+	switch (err) {
+	case WEFT_EBUSY:
+		request_refuse(request, SERVICE_UNAVAILABLE,
+			       "another change is on its way to the disk: ask again");
 		return;
 	case WEFT_EEXISTS:
 		request_refuse(request, SERVICE_FORBIDDEN, "there is such a pod already");
@@ -106,6 +104,22 @@ static void pod_open(struct pod_chat *chat, const struct request *request, const
 		request_refuse(request, SERVICE_UNAVAILABLE,
 			       "this node has as many pods as it may");
 	}
+}
+
+void pod_chat_commit(struct pod_chat *chat, const struct request *request, struct pod *pod,
+		     const struct pod *draft)
+{
+	const struct ack ack = {.call = request->call, .reply = json_pack("{s:s}", "pod", pod->id)};
+
+	change_end(request, &ack, pods_change(&chat->pods, pod, draft, &ack, request->now_ns));
+}
+
+static void pod_open(struct pod_chat *chat, const struct request *request, const struct pod *draft)
+{
+	const struct ack ack = {.call = request->call,
+				.reply = json_pack("{s:s}", "pod", draft->id)};
+
+	change_end(request, &ack, pods_add(&chat->pods, draft, &ack, request->now_ns));
 }
 
 /* A pod as JSON asks for it. */
@@ -220,7 +234,7 @@ static void dissolve(void *ctx, struct request *request)
 	    !(pod = pod_chat_own_pod(chat, request, id, POD_OWNER)))
 		return;
 	ack.reply = json_object();
-	pods_remove(&chat->pods, pod, &ack, request->now_ns);
+	change_end(request, &ack, pods_remove(&chat->pods, pod, &ack, request->now_ns));
 }
 
 /* ---- looking ---- */

@@ -48,7 +48,8 @@ void pod_chat_fetch(void *ctx, struct request *request);
 struct pod *pod_chat_pod(struct pod_chat *chat, const struct request *request, const char *id);
 struct pod *pod_chat_own_pod(struct pod_chat *chat, const struct request *request, const char *id,
 			     enum pod_role role);
-/* pod_chat_commit ends the call when the pod, as it is now, is durable. */
-void pod_chat_commit(struct pod_chat *chat, const struct request *request, const struct pod *pod);
+/* pod_chat_commit makes pod what draft is, and ends the call when that is durable. */
+void pod_chat_commit(struct pod_chat *chat, const struct request *request, struct pod *pod,
+		     const struct pod *draft);
 
 #endif

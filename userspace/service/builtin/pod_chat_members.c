@@ -2,13 +2,13 @@
 /* Who is in a pod, and where they talk. */
 #include "service/builtin/pod_chat.h"
 
-static void member_added(struct pod_chat *chat, const struct request *request,
-			 const struct pod *pod, int err)
+static void member_added(struct pod_chat *chat, const struct request *request, struct pod *pod,
+			 const struct pod *draft, int err)
 {
 	if (err == WEFT_EFULL)
 		request_refuse(request, SERVICE_FORBIDDEN, "a pod has at most 50 members");
 	else
-		pod_chat_commit(chat, request, pod);
+		pod_chat_commit(chat, request, pod, draft);
 }
 
 static bool signing_key_take(const struct request *request, struct pod_member *member,
@@ -33,17 +33,18 @@ void pod_chat_join(void *ctx, struct request *request)
 	const char *id, *key_text = NULL;
 	struct pod_chat *chat = ctx;
 	uint8_t key[MESH_KEY_LEN];
-	struct pod *pod;
+	struct pod *pod, draft;
 	int err;
 
 	if (!request_unpack(request, "{s:s, s?s}", "pod", &id, "key", &key_text) ||
 	    (key_text && !request_key(request, key_text, key)) ||
 	    !(pod = pod_chat_pod(chat, request, id)))
 		return;
-	err = pod_add_member(pod, request->caller->key, POD_MEMBER);
+	draft = *pod;
+	err = pod_add_member(&draft, request->caller->key, POD_MEMBER);
 	if (err == WEFT_EFULL || !key_text ||
-	    signing_key_take(request, pod_find_member(pod, request->caller->key), key))
-		member_added(chat, request, pod, err);
+	    signing_key_take(request, pod_find_member(&draft, request->caller->key), key))
+		member_added(chat, request, pod, &draft, err);
 }
 
 static bool is_last_owner(const struct pod *pod, const struct pod_member *leaving)
@@ -62,7 +63,7 @@ void pod_chat_leave(void *ctx, struct request *request)
 	const char *id, *peer_text = NULL;
 	struct pod_chat *chat = ctx;
 	uint8_t peer[MESH_KEY_LEN];
-	struct pod *pod;
+	struct pod *pod, draft;
 
 	memcpy(peer, request->caller->key, sizeof(peer));
 	if (!request_unpack(request, "{s:s, s?s}", "pod", &id, "peer", &peer_text) ||
@@ -81,8 +82,9 @@ void pod_chat_leave(void *ctx, struct request *request)
 		request_refuse(request, SERVICE_FORBIDDEN,
 			       "a pod has an owner: make somebody else one, or dissolve it");
 	} else {
-		pod_drop_member(pod, leaving);
-		pod_chat_commit(chat, request, pod);
+		draft = *pod;
+		pod_drop_member(&draft, pod_find_member(&draft, peer));
+		pod_chat_commit(chat, request, pod, &draft);
 	}
 }
 
@@ -93,7 +95,7 @@ void pod_chat_admit(void *ctx, struct request *request)
 	struct pod_member *caller, *member;
 	struct pod_chat *chat = ctx;
 	uint8_t peer[MESH_KEY_LEN];
-	struct pod *pod;
+	struct pod *pod, draft;
 	int role, err;
 
 	if (!request_unpack(request, "{s:s, s:s, s?s}", "pod", &id, "peer", &peer_text, "role",
@@ -113,10 +115,11 @@ void pod_chat_admit(void *ctx, struct request *request)
 		request_refuse(request, SERVICE_FORBIDDEN,
 			       "a pod has an owner: make somebody else one first");
 	} else {
-		err = pod_add_member(pod, peer, (enum pod_role)role);
+		draft = *pod;
+		err = pod_add_member(&draft, peer, (enum pod_role)role);
 		if (member)
-			member->role = (uint8_t)role;
-		member_added(chat, request, pod, err);
+			pod_find_member(&draft, peer)->role = (uint8_t)role;
+		member_added(chat, request, pod, &draft, err);
 	}
 }
 
@@ -124,7 +127,7 @@ void pod_chat_add_channel(void *ctx, struct request *request)
 {
 	const char *id, *name, *kind_text = pod_kinds[POD_CUSTOM];
 	struct pod_chat *chat = ctx;
-	struct pod *pod;
+	struct pod *pod, draft;
 	int kind;
 
 	if (!request_unpack(request, "{s:s, s:s, s?s}", "pod", &id, "channel", &name, "kind",
@@ -142,9 +145,10 @@ void pod_chat_add_channel(void *ctx, struct request *request)
 			       "a channel's kind is general, custom, bound or dm");
 		return;
 	}
-	switch (pod_add_channel(pod, name, (enum pod_kind)kind)) {
+	draft = *pod;
+	switch (pod_add_channel(&draft, name, (enum pod_kind)kind)) {
 	case 0:
-		pod_chat_commit(chat, request, pod);
+		pod_chat_commit(chat, request, pod, &draft);
 		return;
 	case WEFT_EEXISTS:
 		request_refuse(request, SERVICE_FORBIDDEN, "the pod has such a channel");

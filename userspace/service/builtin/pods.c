@@ -10,34 +10,62 @@
 #define MESSAGE_KEY_LEN	       (POD_ID_LEN + 8)
 #define MESSAGE_RECORD_LEN_MAX (POD_BODY_LEN_MAX + 512)
 
+/* A change on its way to the disk; it takes effect when it is there. */
+struct pod_change {
+	struct pods *pods;
+	struct pod *pod;
+	bool is_removal;
+	struct pod draft; /* what the pod becomes */
+};
+
 size_t pods_footprint(const struct builtin_config *config)
 {
 	return pool_footprint(sizeof(struct pod), config->pod_cnt) +
+	       pool_footprint(sizeof(struct pod_change), PODS_CHANGES_MAX) +
 	       map_footprint(POD_ID_LEN, config->pod_cnt) + config->pod_memory_len;
 }
 
 struct pod *pods_find(const struct pods *pods, const char *id)
 {
-	return strlen(id) == POD_ID_LEN ? map_lookup(&pods->by_id, id) : NULL;
+	struct pod *pod = strlen(id) == POD_ID_LEN ? map_lookup(&pods->by_id, id) : NULL;
+
+	return pod && !pod->is_forming ? pod : NULL;
 }
 
 struct pod *pods_next(const struct pods *pods, const struct pod *pod)
 {
-	return pool_next(&pods->pool, pod);
+	struct pod *next = pool_next(&pods->pool, pod);
+
+	while (next && next->is_forming)
+		next = pool_next(&pods->pool, next);
+	return next;
 }
 
-int pods_add(struct pods *pods, const struct pod *pod)
+static int pod_place(struct pods *pods, const struct pod *draft, struct pod **out_pod)
 {
-	struct pod *copy;
+	struct pod *pod;
+	int err;
 
-	if (pods_find(pods, pod->id))
+	if (map_lookup(&pods->by_id, draft->id))
 		return WEFT_EEXISTS;
-	copy = pool_acquire(&pods->pool);
-	if (!copy)
+	pod = pool_acquire(&pods->pool);
+	if (!pod)
 		return WEFT_EFULL;
-	*copy = *pod;
-	list_init(&copy->messages);
-	return map_put(&pods->by_id, copy->id, copy);
+	*pod = *draft;
+	list_init(&pod->messages);
+	err = map_put(&pods->by_id, pod->id, pod);
+	if (err < 0) {
+		pool_release(&pods->pool, pod);
+		return err;
+	}
+	*out_pod = pod;
+	return 0;
+}
+
+static void pod_release(struct pods *pods, struct pod *pod)
+{
+	map_delete(&pods->by_id, pod->id);
+	pool_release(&pods->pool, pod);
 }
 
 static void message_key(const struct pod *pod, uint64_t sequence, uint8_t out[MESSAGE_KEY_LEN])
@@ -54,6 +82,18 @@ static void message_link(struct pod *pod, struct pod_message *message)
 	list_push_back(&pod->messages, &message->node);
 	pod->message_cnt++;
 	pod->last_sequence = message->sequence;
+}
+
+/* A message that comes meanwhile leaves a row, which the next load drops. */
+static void pod_delete_messages(const struct pod *pod, struct store_batch *batch)
+{
+	uint8_t key[MESSAGE_KEY_LEN];
+
+	for (struct list_node *at = pod->messages.next; pod->days && at != &pod->messages;
+	     at = at->next) {
+		message_key(pod, list_entry(at, struct pod_message, node)->sequence, key);
+		store_batch_delete(batch, STORE_POD_MESSAGES, key, sizeof(key));
+	}
 }
 
 /* One that is being written is freed when that is over. */
@@ -122,26 +162,106 @@ void pods_sweep(struct pods *pods, uint64_t now_ns)
 		store_batch_free(batch);
 }
 
-void pods_save(struct pods *pods, const struct pod *pod, const struct ack *ack, uint64_t now_ns)
+/* pod_take: what is said of a pod is draft's; its messages stay. */
+static void pod_take(struct pod *pod, const struct pod *draft)
 {
-	struct store_batch *batch = store_batch_new(pods->store);
-	uint8_t record[POD_RECORD_LEN_MAX];
-	struct writer w = writer_of(record, sizeof(record));
-
-	pod_write(pod, &w);
-	store_batch_put(batch, STORE_PODS, pod->id, POD_ID_LEN, record, writer_len(&w));
-	acks_submit(pods->acks, batch, ack, now_ns);
+	memcpy(pod->name, draft->name, sizeof(pod->name));
+	pod->visibility = draft->visibility;
+	pod->days = draft->days;
+	pod->tag_cnt = draft->tag_cnt;
+	pod->channel_cnt = draft->channel_cnt;
+	pod->member_cnt = draft->member_cnt;
+	memcpy(pod->tags, draft->tags, sizeof(pod->tags));
+	memcpy(pod->channels, draft->channels, sizeof(pod->channels));
+	memcpy(pod->members, draft->members, sizeof(pod->members));
+	pod->is_forming = false;
 }
 
-void pods_remove(struct pods *pods, struct pod *pod, const struct ack *ack, uint64_t now_ns)
+static void change_done(void *arg, bool is_kept, uint64_t now_ns)
 {
-	struct store_batch *batch = store_batch_new(pods->store);
+	struct pod_change *change = arg;
+	struct pods *pods = change->pods;
+	struct pod *pod = change->pod;
 
-	pod_sweep(pods, pod, 0, batch);
+	(void)now_ns;
+	pod->is_changing = false;
+	if (is_kept && change->is_removal) {
+		(void)pod_sweep(pods, pod, 0, NULL);
+		pod_release(pods, pod);
+	} else if (is_kept) {
+		pod_take(pod, &change->draft);
+	} else if (pod->is_forming) {
+		pod_release(pods, pod);
+	}
+	pool_release(&pods->changes, change);
+}
+
+static struct pod_change *change_make(struct pods *pods, struct pod *pod)
+{
+	struct pod_change *change = pod->is_changing ? NULL : pool_acquire(&pods->changes);
+
+	if (change) {
+		*change = (struct pod_change){.pods = pods, .pod = pod};
+		pod->is_changing = true;
+	}
+	return change;
+}
+
+static void change_submit(struct pod_change *change, struct store_batch *batch,
+			  const struct ack *ack, uint64_t now_ns)
+{
+	struct ack written = *ack;
+
+	written.done = change_done;
+	written.arg = change;
+	acks_submit(change->pods->acks, batch, &written, now_ns);
+}
+
+int pods_change(struct pods *pods, struct pod *pod, const struct pod *draft, const struct ack *ack,
+		uint64_t now_ns)
+{
+	struct pod_change *change = change_make(pods, pod);
+	uint8_t record[POD_RECORD_LEN_MAX];
+	struct writer w = writer_of(record, sizeof(record));
+	struct store_batch *batch;
+
+	if (!change)
+		return WEFT_EBUSY;
+	change->draft = *draft;
+	batch = store_batch_new(pods->store);
+	pod_write(draft, &w);
+	store_batch_put(batch, STORE_PODS, draft->id, POD_ID_LEN, record, writer_len(&w));
+	change_submit(change, batch, ack, now_ns);
+	return 0;
+}
+
+int pods_add(struct pods *pods, const struct pod *draft, const struct ack *ack, uint64_t now_ns)
+{
+	struct pod *pod;
+	int err = pod_place(pods, draft, &pod);
+
+	if (err < 0)
+		return err;
+	pod->is_forming = true;
+	err = pods_change(pods, pod, draft, ack, now_ns);
+	if (err < 0)
+		pod_release(pods, pod);
+	return err;
+}
+
+int pods_remove(struct pods *pods, struct pod *pod, const struct ack *ack, uint64_t now_ns)
+{
+	struct pod_change *change = change_make(pods, pod);
+	struct store_batch *batch;
+
+	if (!change)
+		return WEFT_EBUSY;
+	change->is_removal = true;
+	batch = store_batch_new(pods->store);
+	pod_delete_messages(pod, batch);
 	store_batch_delete(batch, STORE_PODS, pod->id, POD_ID_LEN);
-	map_delete(&pods->by_id, pod->id);
-	pool_release(&pods->pool, pod);
-	acks_submit(pods->acks, batch, ack, now_ns);
+	change_submit(change, batch, ack, now_ns);
+	return 0;
 }
 
 uint64_t pods_next_sequence(const struct pods *pods, const struct pod *pod)
@@ -228,13 +348,13 @@ struct pods_load {
 static bool load_pod(void *arg, const struct store_item *item)
 {
 	struct pods_load *load = arg;
-	struct pod pod = {.id = ""};
+	struct pod pod = {.id = ""}, *placed;
 
 	memcpy(pod.id, item->key, POD_ID_LEN);
 	if (pod_parse(&pod, item->value, item->value_len) < 0)
 		load->err = WEFT_EDAMAGED;
 	else
-		load->err = pods_add(load->pods, &pod);
+		load->err = pod_place(load->pods, &pod, &placed);
 	return load->err == 0;
 }
 
@@ -297,6 +417,8 @@ int pods_init(struct pods *pods, struct arena *arena, const struct builtin_param
 	pods->message_max = config->pod_message_cnt;
 	if ((err = heap_new(config->pod_memory_len, &pods->messages)) < 0 ||
 	    (err = pool_init(&pods->pool, arena, sizeof(struct pod), config->pod_cnt)) < 0 ||
+	    (err = pool_init(&pods->changes, arena, sizeof(struct pod_change), PODS_CHANGES_MAX)) <
+		    0 ||
 	    (err = map_init(&pods->by_id, arena, POD_ID_LEN, config->pod_cnt, secret)) < 0)
 		return err;
 	return pods_load(pods, params->now_ns);

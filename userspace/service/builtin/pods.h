@@ -13,12 +13,15 @@ struct heap;
 
 /*
  * The pods of this node: in memory, with STORE_PODS and STORE_POD_MESSAGES
- * behind them. A pod changes at once and is acknowledged when it is
- * durable; a message is there for others when it is durable.
+ * behind them. What is made, changed, removed or posted is so for others,
+ * and is acknowledged, when it is durable.
  */
+#define PODS_CHANGES_MAX 32 /* under way at once, of all pods; of one pod one */
+
 struct pods {
 	struct pool pool; /* struct pod */
 	struct map by_id;
+	struct pool changes; /* struct pod_change */
 	struct heap *messages;
 	struct acks *acks;
 	struct store *store;
@@ -36,12 +39,21 @@ void pods_fini(struct pods *pods);
 struct pod *pods_find(const struct pods *pods, const char *id);
 /* pods_next walks them: NULL to start and at the end. */
 struct pod *pods_next(const struct pods *pods, const struct pod *pod);
-/* pods_add adds a copy of pod, which has no messages. 0, WEFT_EEXISTS, WEFT_EFULL. */
+/*
+ * pods_add adds a copy of draft, which has no messages; pods_change makes
+ * pod what draft is; pods_remove takes it away. It happens when it is
+ * durable, or not at all, and comes to its end by ack (ack.h), whose done
+ * is pods' own. 0; WEFT_EEXISTS (there is one of that id); WEFT_EFULL (as
+ * many pods as may be); WEFT_EBUSY (a change of pod, or too many of others, are
+ * under way). ack was not taken then.
+ */
 WEFT_MUST_CHECK
-int pods_add(struct pods *pods, const struct pod *pod);
-/* What these change comes to its end by ack (ack.h). */
-void pods_save(struct pods *pods, const struct pod *pod, const struct ack *ack, uint64_t now_ns);
-void pods_remove(struct pods *pods, struct pod *pod, const struct ack *ack, uint64_t now_ns);
+int pods_add(struct pods *pods, const struct pod *draft, const struct ack *ack, uint64_t now_ns);
+WEFT_MUST_CHECK
+int pods_change(struct pods *pods, struct pod *pod, const struct pod *draft, const struct ack *ack,
+		uint64_t now_ns);
+WEFT_MUST_CHECK
+int pods_remove(struct pods *pods, struct pod *pod, const struct ack *ack, uint64_t now_ns);
 /*
  * pods_post adds a copy of message, whose sequence is pods_next_sequence;
  * the oldest of that pod make room for it. ack->done is pods' own. 0 or

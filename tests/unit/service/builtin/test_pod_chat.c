@@ -542,6 +542,59 @@ static void test_nothing_is_acknowledged_or_shown_before_it_is_durable(void)
 	rig_stop();
 }
 
+static size_t list_len(unsigned who, const char *method, const char *list)
+{
+	json_t *fields =
+		strcmp(method, "List") == 0 ? json_object() : json_pack("{s:s}", "pod", pod);
+
+	return json_array_size(
+		json_object_get(rig_call(BUILTIN_POD_CHAT, who, method, fields), list));
+}
+
+static void test_a_change_that_the_store_refuses_does_not_take_effect(void)
+{
+	start_with_pod("listed", 7);
+	CHAT(1, "Join", "{s:s}", "pod", pod);
+	CHECK_EQ(post(1, "here"), SERVICE_OK);
+	store_freeze(rig.store);
+	CHAT(2, "Join", "{s:s}", "pod", pod);
+	CHECK_EQ(rig.call.status, SERVICE_UNAVAILABLE);
+	CHAT(1, "Leave", "{s:s}", "pod", pod);
+	CHECK_EQ(rig.call.status, SERVICE_UNAVAILABLE);
+	CHECK_EQ(list_len(RIG_LOCAL, "Get", "members"), 2);
+	CHAT(RIG_LOCAL, "AddChannel", "{s:s, s:s}", "pod", pod, "channel", "side");
+	CHECK_EQ(rig.call.status, SERVICE_UNAVAILABLE);
+	CHECK_EQ(list_len(RIG_LOCAL, "Get", "channels"), 1);
+	CHAT(RIG_LOCAL, "Create", "{s:s}", "name", "other");
+	CHECK_EQ(rig.call.status, SERVICE_UNAVAILABLE);
+	CHAT(RIG_LOCAL, "Dissolve", "{s:s}", "pod", pod);
+	CHECK_EQ(rig.call.status, SERVICE_UNAVAILABLE);
+	CHECK_EQ(list_len(RIG_LOCAL, "List", "pods"), 1);
+	CHECK_EQ(message_cnt(1), 1);
+	rig_stop();
+}
+
+static void test_a_change_is_not_seen_before_it_is_durable_and_a_second_is_asked_to_wait(void)
+{
+	char text[128];
+	int len;
+
+	start_with_pod("listed", 7);
+	len = snprintf(text, sizeof(text), "{\"pod\":\"%s\"}", pod);
+	rig_ask_bytes(BUILTIN_POD_CHAT, 1, "Join", text, (size_t)len);
+	CHECK(!rig.call.is_answered);
+	rig_ask_bytes(BUILTIN_POD_CHAT, 1, "FetchMessages", text, (size_t)len);
+	CHECK_EQ(rig.call.status, SERVICE_FORBIDDEN);
+	rig_ask_bytes(BUILTIN_POD_CHAT, 2, "Join", text, (size_t)len);
+	CHECK_EQ(rig.call.status, SERVICE_UNAVAILABLE);
+	rig.call = (struct service_call){0};
+	store_flush(rig.store);
+	CHECK_EQ(rig.call.status, SERVICE_OK);
+	CHECK_EQ(message_cnt(1), 0);
+	CHECK_EQ(rig.call.status, SERVICE_OK);
+	rig_stop();
+}
+
 static void test_a_caller_that_left_is_not_answered(void)
 {
 	const struct service_offering *offering;
@@ -655,6 +708,8 @@ int main(void)
 	RUN(test_a_pod_of_0_days_is_empty_after_a_restart);
 	RUN(test_what_was_acknowledged_survives_a_crash);
 	RUN(test_nothing_is_acknowledged_or_shown_before_it_is_durable);
+	RUN(test_a_change_that_the_store_refuses_does_not_take_effect);
+	RUN(test_a_change_is_not_seen_before_it_is_durable_and_a_second_is_asked_to_wait);
 	RUN(test_a_caller_that_left_is_not_answered);
 	RUN(test_a_pod_can_go_while_a_message_is_written);
 	RUN(test_a_pod_makes_room_by_its_own_messages_alone);
