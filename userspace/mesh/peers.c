@@ -48,8 +48,10 @@ static void peers_expire(struct timer *timer, uint64_t now_ns)
 {
 	struct mesh_peers *peers = timer_peers(timer);
 
-	peers_flush_some(peers, FLUSH_CNT_MAX);
-	if (peers->changed_cnt)
+	if (peers->changed_cnt || peers->evicted_cnt)
+		peers_flush_some(peers, FLUSH_CNT_MAX);
+	/* Once more after a batch, which may be refused. */
+	if (peers->is_saving || peers->changed_cnt || peers->evicted_cnt)
 		timer_set(peers->timers, timer, now_ns + FLUSH_DELAY_NS);
 }
 
@@ -142,16 +144,16 @@ static void peers_note_evicted(struct mesh_peers *peers, const uint8_t *key)
 {
 	if (!peers->store)
 		return;
-	if (peers->evicted_cnt == MESH_PEERS_EVICTED_MAX)
-		mesh_peers_flush(peers);
-	if (peers->evicted_cnt < MESH_PEERS_EVICTED_MAX)
+	if (peers->evicted_cnt >= MESH_PEERS_EVICTED_MAX)
+		peers_flush_some(peers, UINT32_MAX);
+	if (peers->evicted_cnt < 2 * MESH_PEERS_EVICTED_MAX)
 		memcpy(peers->evicted[peers->evicted_cnt++], key, MESH_KEY_LEN);
 }
 
 static void entry_unchange(struct mesh_peers *peers, struct mesh_peer_entry *entry)
 {
 	peers->changed_cnt -= entry->is_changed;
-	entry->is_changed = false;
+	entry->is_changed = entry->is_saving = false;
 }
 
 static void entry_forget(struct mesh_peers *peers, struct mesh_peer_entry *entry)
@@ -303,6 +305,8 @@ void mesh_peers_stop(struct mesh_peers *peers)
 {
 	if (peers->timers)
 		timer_cancel(peers->timers, &peers->timer);
+	if (peers->is_saving)
+		store_flush(peers->store);
 }
 
 static void entry_put(struct store_batch *batch, const struct mesh_peer_entry *entry)
@@ -314,41 +318,79 @@ static void entry_put(struct store_batch *batch, const struct mesh_peer_entry *e
 	store_batch_put(batch, STORE_PEERS, entry->key, sizeof(entry->key), value, writer_len(&w));
 }
 
-/*
- * Nobody waits for the commit: a record that is lost is written again at
- * the peer's next session, and a full queue tries again with the timer.
- */
+static void entry_change(struct mesh_peers *peers, struct mesh_peer_entry *entry)
+{
+	peers->changed_cnt += !entry->is_changed;
+	entry->is_changed = true;
+}
+
+/* Refused, all of it is still to be written: with the next batch of the timer. */
+static void peers_saved(void *arg, int err)
+{
+	struct mesh_peer_entry *entry = NULL;
+	struct mesh_peers *peers = arg;
+
+	peers->is_saving = false;
+	while ((entry = pool_next(&peers->pool, entry))) {
+		if (err < 0 && entry->is_saving)
+			entry_change(peers, entry);
+		entry->is_saving = false;
+	}
+	if (err == 0) {
+		peers->evicted_cnt -= peers->saving_evicted_cnt;
+		memmove(peers->evicted, peers->evicted[peers->saving_evicted_cnt],
+			peers->evicted_cnt * sizeof(peers->evicted[0]));
+	}
+	peers->saving_evicted_cnt = 0;
+}
+
+/* Who was met again since has a row again. */
+static void evicted_delete(struct mesh_peers *peers, struct store_batch *batch)
+{
+	for (uint32_t i = 0; i < peers->evicted_cnt; i++) {
+		const struct mesh_peer_entry *entry = mesh_peers_lookup(peers, peers->evicted[i]);
+
+		if (!entry || !entry->is_stored)
+			store_batch_delete(batch, STORE_PEERS, peers->evicted[i], MESH_KEY_LEN);
+	}
+}
+
 static void peers_flush_some(struct mesh_peers *peers, uint32_t cnt_max)
 {
-	struct store_batch *batch = store_batch_new(peers->store);
+	struct store_batch *batch = peers->is_saving ? NULL : store_batch_new(peers->store);
 	struct mesh_peer_entry *entry = NULL;
 	uint32_t cnt = 0;
 
 	if (!batch)
 		return;
-	for (uint32_t i = 0; i < peers->evicted_cnt; i++)
-		store_batch_delete(batch, STORE_PEERS, peers->evicted[i], MESH_KEY_LEN);
+	evicted_delete(peers, batch);
 	while (cnt < cnt_max && (entry = pool_next(&peers->pool, entry)))
 		if (entry->is_changed) {
 			entry_put(batch, entry);
 			cnt++;
 		}
-	if (store_submit(peers->store, batch, NULL, NULL) < 0) {
+	if (store_submit(peers->store, batch, peers_saved, peers) < 0) {
 		store_batch_free(batch);
 		return;
 	}
-	peers->evicted_cnt = 0;
+	peers->is_saving = true;
+	peers->saving_evicted_cnt = peers->evicted_cnt;
 	peers->changed_cnt -= cnt;
 	for (entry = NULL; cnt && (entry = pool_next(&peers->pool, entry));)
 		if (entry->is_changed) {
 			entry->is_changed = false;
+			entry->is_saving = true;
 			cnt--;
 		}
 }
 
 void mesh_peers_flush(struct mesh_peers *peers)
 {
-	if (peers->store && (peers->changed_cnt || peers->evicted_cnt))
+	if (!peers->store)
+		return;
+	if (peers->is_saving)
+		store_flush(peers->store);
+	if (peers->changed_cnt || peers->evicted_cnt)
 		peers_flush_some(peers, UINT32_MAX);
 }
 
@@ -398,10 +440,7 @@ void mesh_peers_changed(struct mesh_peers *peers, struct mesh_peer_entry *entry,
 	if (mesh_peers_class(entry) == FAIR_STRANGER)
 		return;
 	entry->is_stored = true;
-	if (!entry->is_changed) {
-		entry->is_changed = true;
-		peers->changed_cnt++;
-	}
+	entry_change(peers, entry);
 	if (peers->store && !timer_is_set(&peers->timer))
 		timer_set(peers->timers, &peers->timer, now_ns + FLUSH_DELAY_NS);
 }

@@ -26,6 +26,7 @@ struct store;
  * An honest stranger notices at most that its token was forgotten.
  *
  * Records are written in batches, seconds after they change: a crash forgets at most those.
+ * What the store refused is written again with the next batch.
  */
 /* What a peer gave us to show it at our next dial to it at addr, once (RFC 9000 8.1.3). */
 #define MESH_TOKEN_LEN_MAX 64 /* ours have 36 bytes; a longer one is not kept */
@@ -69,6 +70,7 @@ struct mesh_peer_entry {
 	struct addr
 		foreign_at; /* where a session of another worker leads; ADDR_NONE: there is none */
 	bool is_changed;    /* differs from the store */
+	bool is_saving;	    /* as it was then, it is in the batch under way */
 	bool is_stored;	    /* the store has a row, or will with the next batch */
 	struct list_node place; /* linked while it has no session: a bucket, or its class's part */
 	enum fair_class placed_as;
@@ -95,8 +97,11 @@ struct mesh_peers {
 	uint32_t foreign_cnt, foreign_cap; /* peers with a session of another worker */
 	uint64_t evicted_cnts[FAIR_CLASS_CNT];
 	uint64_t secret[2];
-	uint8_t evicted[MESH_PEERS_EVICTED_MAX][MESH_KEY_LEN]; /* to be deleted by it */
+	/* To be deleted by it; those of the batch under way first. */
+	uint8_t evicted[2 * MESH_PEERS_EVICTED_MAX][MESH_KEY_LEN];
 	uint32_t evicted_cnt;
+	uint32_t saving_evicted_cnt; /* of these, in the batch under way */
+	bool is_saving;		     /* one is: it is for the disk to say whether they are kept */
 };
 
 /* session_cap: of this mesh; as many strangers may have a session of another worker. */
@@ -107,7 +112,7 @@ int mesh_peers_init(struct mesh_peers *peers, struct arena *arena, uint32_t cap_
 /* mesh_peers_load reads what the store has, the freshest that fit. 0 or -errno. */
 WEFT_MUST_CHECK
 int mesh_peers_load(struct mesh_peers *peers, struct store *store, struct timer_wheel *timers);
-/* mesh_peers_stop cancels the timer; the store is not touched. */
+/* mesh_peers_stop cancels the timer, and waits for the batch under way. */
 void mesh_peers_stop(struct mesh_peers *peers);
 /* mesh_peers_flush submits what changed, all of it. */
 void mesh_peers_flush(struct mesh_peers *peers);

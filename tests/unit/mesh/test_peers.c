@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+
 #include "support/check.h"
 #include "support/mesh_rig.h"
 #include "support/scratch.h"
@@ -9,6 +11,7 @@
 #include "mesh/peers.h"
 #include "mesh/slots.h"
 #include "store/store.h"
+#include "support/fail_nth.h"
 
 static struct mesh_peer_record full_record(void)
 {
@@ -388,6 +391,28 @@ static void test_capabilities_survive_a_restart(void)
 	scratch_remove(dir);
 }
 
+static void test_record_that_the_store_refused_is_written_again(void)
+{
+	char dir[SCRATCH_CAP];
+	struct store *store;
+
+	CHECK(scratch_make(dir));
+	store = store_at(dir);
+	nodes_start(store, 8);
+	CHECK(rig_connected(&rig, 0, 1));
+	fail_nth_arm_all(1, ENOSPC);
+	pair_net_run(&rig.net, 6 * PAIR_S);
+	store_flush(store);
+	CHECK(fail_nth_disarm());
+	CHECK_EQ(items_of(store), 0);
+	pair_net_run(&rig.net, 6 * PAIR_S);
+	store_flush(store);
+	CHECK_EQ(items_of(store), 1);
+	rig_fini(&rig);
+	store_close(store);
+	scratch_remove(dir);
+}
+
 static void test_token_survives_a_restart(void)
 {
 	struct mesh_peer peer = {.addr_cnt = 0};
@@ -689,6 +714,7 @@ int main(void)
 	RUN(test_two_of_a_network_are_useful_and_only_for_an_hour);
 	RUN(test_rows_of_an_earlier_version_are_judged);
 	RUN(test_capabilities_survive_a_restart);
+	RUN(test_record_that_the_store_refused_is_written_again);
 	RUN(test_token_survives_a_restart);
 	RUN(test_goodbye_writes_what_is_not_written_yet);
 	RUN(test_evicted_peers_leave_the_store);
