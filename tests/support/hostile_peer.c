@@ -12,6 +12,7 @@
 #include "mesh/hello.h"
 #include "mesh/seam.h"
 #include "quic/quic.h"
+#include "support/stored_value.h"
 
 #define REDIAL_NS   (100 * NS_PER_MS)
 #define HEAD_LEN    14
@@ -24,7 +25,7 @@
 const char *const hostile_behaviour_names[HOSTILE_BEHAVIOUR_CNT] = {
 	[HOSTILE_IDLE] = "idle",	 [HOSTILE_HEAD] = "head",   [HOSTILE_STORE] = "store",
 	[HOSTILE_MANIFEST] = "manifest", [HOSTILE_CHUNK] = "chunk", [HOSTILE_CALL] = "call",
-	[HOSTILE_CHURN] = "churn",
+	[HOSTILE_PUT] = "put",		 [HOSTILE_CHURN] = "churn",
 };
 
 static const struct transport_ops *peer_ops(const struct hostile_peer *peer)
@@ -42,6 +43,12 @@ static unsigned payload_write(const struct hostile_plan *plan, struct writer *w)
 	if (plan->behaviour == HOSTILE_STORE) {
 		for (unsigned i = 0; i < STORE_LEN; i++)
 			writer_u8(w, 0);
+		return MESH_STORE;
+	}
+	if (plan->behaviour == HOSTILE_PUT) {
+		uint8_t put[STORED_VALUE_LEN_MAX];
+
+		writer_bytes(w, put, stored_value_store(random_u64(plan->random), 0, put));
 		return MESH_STORE;
 	}
 	if (plan->behaviour == HOSTILE_CALL) {
@@ -110,9 +117,10 @@ static void peer_press(struct hostile_peer *peer)
 
 	if (!presses(peer) || peer->stream_cnt >= plan->stream_max)
 		return;
-	len = request_write(plan, request);
 	while (peer->stream_cnt < plan->stream_max && ops->open(peer->conn, NULL, &stream) == 0) {
+		len = request_write(plan, request);
 		peer->stream_cnt++;
+		peer->asked_cnt++;
 		(void)ops->send_copy(stream, request, len);
 		if (is_whole)
 			ops->finish(stream);
@@ -179,7 +187,7 @@ static void stream_data(void *ctx, struct transport_stream *stream, const uint8_
 	(void)data, (void)fin, (void)now_ns;
 	if (peer->plan->behaviour == HOSTILE_CHURN && stream == peer->control)
 		peer_ops(peer)->close(peer->conn, 0, NULL);
-	else if (peer->plan->behaviour == HOSTILE_CALL)
+	else if (peer->plan->behaviour == HOSTILE_CALL || peer->plan->behaviour == HOSTILE_PUT)
 		peer_ops(peer)->consume(stream, len);
 }
 

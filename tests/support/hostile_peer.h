@@ -22,6 +22,7 @@ enum hostile_behaviour {
 	HOSTILE_MANIFEST, /* GET_MANIFEST of content_id, whose answer is never read */
 	HOSTILE_CHUNK,	  /* GET_CHUNK 0 of content_id, likewise */
 	HOSTILE_CALL,	  /* a malformed CALL */
+	HOSTILE_PUT,	  /* a STORE of a value of its own (stored_value.h) */
 	HOSTILE_CHURN,	  /* closes when HELLO was answered, and stays away */
 	HOSTILE_BEHAVIOUR_CNT,
 };
@@ -52,6 +53,7 @@ struct hostile_peer {
 	uint64_t dial_at_ns;
 	unsigned stream_cnt;
 	unsigned made_cnt, closed_cnt, reset_cnt; /* sessions, sessions, streams */
+	uint64_t asked_cnt;			  /* streams that were opened */
 	bool is_ready;
 	uint8_t token[HOSTILE_TOKEN_CAP]; /* the last that the node gave; 0 bytes: none yet */
 	size_t token_len;
