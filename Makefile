@@ -18,7 +18,7 @@ PREFIX ?= /usr/local
 comma := ,
 Q := $(if $(V),,@)
 say = $(if $(V),@:,@printf '  %-5s %s\n' $(1) $(2))
-PROFILE := $(or $(if $(COV),cov),$(if $(FUZZING),fuzz),$(if $(SAN),san-$(subst $(comma),-,$(SAN))),$(OPT))
+PROFILE := $(or $(if $(COV),cov),$(if $(FUZZING),fuzz),$(if $(SAN),san-$(subst $(comma),-,$(SAN))),$(OPT)$(if $(DYNAMIC),-dynamic))
 B_DIR := build/$(PROFILE)
 
 ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
