@@ -2,7 +2,7 @@
 #
 # `make help` lists the targets. Every profile (OPT, SAN, COV) has its own
 # build/<profile>/; build/weftd and build/weft are the release profile's,
-# linked statically so that they run wherever they were built.
+# linked statically so that they run wherever they were built, unless DYNAMIC=1.
 
 SAN ?=
 OPT ?= release

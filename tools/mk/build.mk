@@ -47,13 +47,13 @@ OBJS := $(SRCS:%.c=$(B_DIR)/%.o)
 PROGRAMS := weftd weft
 
 all: $(PROGRAMS:%=$(B_DIR)/%)
-ifeq ($(PROFILE),release)
+ifneq (,$(filter release release-dynamic,$(PROFILE)))
 all: $(PROGRAMS:%=build/%)
 endif
 
 # What the release is linked with, as SPDX 2.3, installed beside it.
 SBOM := build/weft.spdx.json
-ifeq ($(PROFILE),release)
+ifneq (,$(filter release release-dynamic,$(PROFILE)))
 all: $(SBOM)
 endif
 $(SBOM): $(B_DIR)/weftd tools/sbom
@@ -61,7 +61,7 @@ $(SBOM): $(B_DIR)/weftd tools/sbom
 	$(Q)tools/sbom "$$(sed -n 's/.define WEFT_VERSION "\(.*\)"/\1/p' include/weft/version.h)" $(LDLIBS) >$@.new
 	$(Q)mv $@.new $@
 
-$(PROGRAMS:%=build/%) build/lab-wire build/pktgen: build/%: build/release/%
+$(PROGRAMS:%=build/%) build/lab-wire build/pktgen: build/%: $(B_DIR)/%
 	$(Q)ln -f $< $@
 
 # The vector code is written with gcc's builtins; fuzzing takes it as it is.

@@ -41,9 +41,9 @@ $(B_DIR)/$(SONAME): $(PIC)/weft.o
 $(B_DIR)/libweft.so: $(B_DIR)/$(SONAME)
 	$(Q)ln -sf $(SONAME) $@
 
-ifeq ($(PROFILE),release)
+ifneq (,$(filter release release-dynamic,$(PROFILE)))
 all: build/libweft.a build/libweft.so
-build/libweft.a build/$(SONAME): build/%: build/release/%
+build/libweft.a build/$(SONAME): build/%: $(B_DIR)/%
 	$(Q)ln -f $< $@
 build/libweft.so: build/$(SONAME)
 	$(Q)ln -sf $(SONAME) $@
