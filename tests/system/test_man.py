@@ -72,6 +72,18 @@ def test_weft_conf_5_has_every_key(lab):
              "docs/man/weft.conf.5 between its marks is not what weftd --print-reference prints")
 
 
+def test_the_page_of_the_interface_has_every_method_error_and_type(lab):
+    root = MAN.parents[1]
+    for name in ("net.weft.Node", "net.weft.Service"):
+        source = root / "include" / "weft" / f"{name}.varlink"
+        made = subprocess.run([root / "tools" / "varlink-man", source], check=True, capture_output=True,
+                              text=True).stdout
+        parts = dict(re.findall(r"^\.SH (\w+)\n(.*?)(?=^\.SH|\Z)", made, re.M | re.S))
+        for word, section in (("method", "METHODS"), ("error", "ERRORS"), ("type", "TYPES")):
+            wanted = re.findall(rf"^{word} (\w+)", source.read_text(), re.M)
+            check_eq(re.findall(r"^\.SS (\w+)", parts.get(section, ""), re.M), wanted, f"{name}: {section}")
+
+
 def test_the_examples_of_weft_1_run(lab):
     block = page("weft.1").split(".SH EXAMPLES")[1].split(".EX\n")[1].split(".EE")[0]
     source = lab.folder("licenses", {"a": 10, "b/c": 400000})

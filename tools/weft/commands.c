@@ -189,7 +189,7 @@ const struct command commands[] = {
 { "peer", "show", "NODE", "show one peer",
 	"NODE may be the first letters of an id, 8 or more.",
 	"weft peer show yqbk5n3t", run_peer_show, 1, 1, { { 0 } } },
-{ "peer", "set", "NODE share=N", "count a peer as N in fair shares",
+{ "peer", "set", "NODE SETTING=VALUE", "count a peer as several in fair shares: share=N",
 	"While a pool is full, the peer may hold N times what another chosen peer may; 1 to 64,\n"
 	"and 1 again takes it back. It is a chosen peer while N is more than 1, also after a\n"
 	"restart. NODE may be the first letters of a known peer's id, 8 or more.",
