@@ -140,7 +140,8 @@ def test_every_method_answers_as_described(lab):
              ("Get", {"link": "mesh:x", "target": "/tmp/x"}), ("WatchGet", {"get_id": 99}),
              ("ListGets", {}), ("CancelGet", {"get_id": 99}), ("ResumeGet", {"get_id": 99}),
              ("WatchEvents", {}), ("ShowLimits", {}), ("ShowConfig", {}), ("ShowMemory", {}),
-             ("PlanGc", {}), ("RunGc", {}), ("CheckStore", {"repair": False}), ("Reload", {}),
+             ("PlanGc", {}), ("RunGc", {}), ("CheckStore", {"repair": False}),
+             ("CheckFiles", {}), ("Reload", {}),
              ("RemoveShare", {"share": share["collection_id"]})]
     for method, parameters in calls:
         reply = client.call(f"{NODE}.{method}", parameters)

@@ -2,14 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """A damaged state folder: weftd says what is wrong and what to do, ends with a code that
 no restart follows, and what it advises works."""
+import mmap
 import os
 import pathlib
+import random
 import re
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import DEADLINE_S, OK, Skip, check, check_eq, run
+from disk import Disk
+from lab import DEADLINE_S, NO_DAEMON, NOT_VERIFIED, OK, Skip, check, check_eq, run, wait_for
 
 UNIT = pathlib.Path(__file__).parents[2] / "tools" / "packaging" / "weftd.service"
 EXIT_STORE = 7
@@ -84,6 +88,80 @@ def test_a_backup_comes_back_whole(lab):
     check_eq(a.weft("store", "check").returncode, OK, "store check")
     busy = a.weft("backup", "restore", lab.dir / "backup", "--state", a.state)
     check(busy.returncode != OK and "stop the weftd" in busy.stderr, busy.stderr)
+
+
+def test_damage_met_while_it_runs_is_logged_and_heads_the_status(lab):
+    a = lab.daemon("a").start()
+    a.share(lab.folder("root", FILES))
+    check(a.json("status")["health"]["healthy"], "before")
+    # LMDB maps the file: what is written there is what it reads.
+    damage_row(a, str(lab.dir / "root").encode())
+    a.weft("store", "check")
+    told = wait_for(lambda: a.json("status")["health"]["problems"], "it is told")
+    check("the store is damaged: database" in told[0]["what"], told)
+    check("weft backup restore DIR" in told[0]["next"], told)
+    wait_for(lambda: "the check of a row does not match" in a.log_text(), "the log has it")
+    check_eq(a.log_text().count("what is there is not read"), 1, a.log_text())
+
+
+PAGE_LEN = 4096
+
+
+def rot_pages(daemon):
+    """All but the two meta pages, while LMDB has them mapped: it follows what they say."""
+    path = daemon.state / "db" / "data.mdb"
+    with open(path, "r+b") as file:
+        for at in range(2 * PAGE_LEN, path.stat().st_size, PAGE_LEN):
+            file.seek(at + 8)
+            file.write(b"\xff" * 512)
+
+
+def test_pages_that_rot_while_it_runs_end_in_an_error_or_a_report_and_the_next_start_is_refused(lab):
+    if pathlib.Path(os.environ["BUILD"]).name.startswith("san-"):
+        raise Skip("machine: a sanitizer reports crashes itself")
+    a = lab.daemon("a").start()
+    a.share(lab.folder("root", FILES))
+    rot_pages(a)
+    done = a.weft("share", "add", lab.folder("other", FILES, seed=2))
+    if a.process.poll() is None and done.returncode != NO_DAEMON:
+        check(done.returncode != OK and done.stderr.strip(), "it says nothing of it")
+        a.kill()
+    else:
+        a.process.wait(timeout=DEADLINE_S)
+        said = [line for line in a.log_text().splitlines() if "died of SIG" in line]
+        check_eq(len(said), 1, a.log_text())
+        check("weft store salvage" in said[0], said[0])
+    check("weft backup restore DIR" in refused(a), "the next start")
+
+
+def test_a_flipped_byte_on_the_disk_is_found_by_store_check_files(lab):
+    disk = Disk(lab, "ext4")
+    try:
+        root = disk.root / "shared"
+        root.mkdir()
+        bad = random.Random(3).randbytes(70000)
+        (root / "bad.bin").write_bytes(bad)
+        (root / "good.bin").write_bytes(bytes(5000))
+        os.sync()
+        time.sleep(2.1)  # until the files' times say that they were not written again
+        a = lab.daemon("a").start()
+        a.share(root)
+        sound = a.weft("store", "check", "--files")
+        check_eq(sound.returncode, OK, f"of sound files: {sound.stderr}")
+        with open(disk.image, "r+b") as image, mmap.mmap(image.fileno(), 0) as at:
+            place = at.find(bad[4096:8192])
+            check(place > 0, "the file is not in the image")
+            at[place] ^= 1
+            at.flush()
+        done = a.weft("store", "check", "--files")
+        check_eq(done.returncode, NOT_VERIFIED, f"of a bad file: {done.stdout}{done.stderr}")
+        check(f"{root}/bad.bin: bad" in done.stderr and "good.bin" not in done.stderr, done.stderr)
+        # It is not served any more, so it is no longer recorded.
+        last = a.call("CheckFiles")["result"]
+        check_eq((last["files_done"], last["files_bad"]), (1, 0), last)
+        check('"files_bad": 0' in a.weft("store", "check", "--files", "--json").stdout, "--json")
+    finally:
+        disk.close()
 
 
 def test_a_database_file_that_is_cut_short_is_named_by_the_dying_process(lab):

@@ -368,9 +368,12 @@ const struct command commands[] = {
 { "gc", "run", "", "delete what nothing refers to any more", NULL,
 	"weft gc run", run_gc_run, 0, 0, { { 0 } } },
 { "store", "check", "", "verify what the node has stored",
-	"Ends with 7 when something is bad and was not repaired.",
-	"weft store check --repair", run_store_check, 0, 0,
-	{ { "repair", NULL, "drop or rebuild what can be derived" } } },
+	"Ends with 7 when something is bad and was not repaired.\n"
+	"With --files it reads the files of all shares and gets instead. A bad one of a get is\n"
+	"fetched again, one of a share is not served any more.",
+	"weft store check --files", run_store_check, 0, 0,
+	{ { "repair", NULL, "drop or rebuild what can be derived" },
+	  { "files", NULL, "read all files and compare them with their hashes" } } },
 { "store", "salvage", "", "keep all that is sound of a damaged store; weftd must not run",
 	"Makes new databases of the rows whose checks match and puts them in the place of the\n"
 	"damaged ones, which stay beside them as db.old1. Says what it left out.",

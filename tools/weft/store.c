@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "client.h"
+#include "progress.h"
 #include "table.h"
 #include "text.h"
 
@@ -78,6 +79,7 @@ int run_gc_run(struct invocation *inv)
 struct checking {
 	struct invocation *inv;
 	int status;
+	struct progress progress; /* of files */
 };
 
 static void check_print(const struct invocation *inv, const json_t *result)
@@ -123,9 +125,78 @@ static bool check_reply(void *arg, json_t *reply, bool is_last)
 	return true;
 }
 
-int run_store_check(struct invocation *inv)
+static void files_print(const struct invocation *inv, const json_t *result)
 {
-	struct checking checking = {inv, STATUS_OK};
+	static const struct field fields[] = {
+		{"files", "files checked", "files_done", COLUMN_COUNT},
+		{"bytes", "bytes read", "bytes_done", COLUMN_BYTES},
+		{"bad files", "bad files", "files_bad", COLUMN_COUNT},
+		{"passed over", "passed over", "files_passed", COLUMN_COUNT},
+		{0},
+	};
+
+	fields_print(inv, result, fields);
+	if (!inv->has_terminal_out)
+		return;
+	if (!field_uint(result, "files_bad"))
+		printf("No file is bad.\n");
+	else
+		printf("Bad files of gets are fetched again; of shares they are not served any "
+		       "more:\nrestore them and share them again.\n");
+}
+
+static bool files_reply(void *arg, json_t *reply, bool is_last)
+{
+	struct checking *checking = arg;
+	const json_t *finding = json_object_get(reply, "finding");
+	const json_t *told = json_object_get(reply, "progress");
+	const json_t *result = json_object_get(reply, "result");
+	char path[1024], why[256];
+
+	if (checking->inv->is_json)
+		text_print_json(reply);
+	if (told && !is_last)
+		progress_show(&checking->progress,
+			      &(struct progress_state){
+				      .verb = "checking",
+				      .done = field_uint(told, "bytes_done"),
+				      .item_done = field_uint(told, "files_done"),
+				      .item_cnt = field_uint(told, "files"),
+			      });
+	else
+		progress_clear(&checking->progress);
+	if (finding && !checking->inv->is_json)
+		fprintf(stderr, "%s: %s\n",
+			text_clean(field_text(finding, "path"), path, sizeof(path)),
+			text_clean(field_text(finding, "why"), why, sizeof(why)));
+	if (result && !checking->inv->is_json)
+		files_print(checking->inv, result);
+	if (result && field_uint(result, "files_bad"))
+		checking->status = STATUS_NOT_VERIFIED;
+	return true;
+}
+
+static int run_files_check(struct invocation *inv)
+{
+	struct checking checking = {.inv = inv, .status = STATUS_OK};
+	struct client_call call = {
+		.method = "CheckFiles",
+		.wants_more = true,
+		.is_long = true,
+		.reply = files_reply,
+		.arg = &checking,
+	};
+	int status;
+
+	progress_init(&checking.progress, inv->has_terminal_err);
+	status = client_call(inv, &call);
+	progress_clear(&checking.progress);
+	return status == STATUS_OK ? checking.status : status;
+}
+
+static int run_rows_check(struct invocation *inv)
+{
+	struct checking checking = {.inv = inv, .status = STATUS_OK};
 	struct client_call call = {
 		.method = "CheckStore",
 		.parameters =
@@ -137,4 +208,9 @@ int run_store_check(struct invocation *inv)
 	int status = client_call(inv, &call);
 
 	return status == STATUS_OK ? checking.status : status;
+}
+
+int run_store_check(struct invocation *inv)
+{
+	return invocation_option(inv, "files") ? run_files_check(inv) : run_rows_check(inv);
 }

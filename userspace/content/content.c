@@ -442,3 +442,14 @@ void content_stats(const struct content *content, struct content_stats *out_stat
 	out_stats->import_cnt = imports_cnt(content->imports);
 	gets_fill_stats(content->gets, out_stats);
 }
+
+int content_check_files(struct content *content, const struct content_files_ask *ask,
+			uint64_t now_ns)
+{
+	return scrub_check(content->scrub, ask, now_ns);
+}
+
+void content_check_files_cancel(struct content *content)
+{
+	scrub_check_cancel(content->scrub);
+}

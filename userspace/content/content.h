@@ -342,6 +342,38 @@ int content_gc(struct content *content, bool run,
 	       void (*done)(void *arg, int err, const struct content_gc *gc), void *arg);
 
 /*
+ * content_check_files reads all files that are recorded, those of shares and
+ * those that gets brought, at once and at full speed, and compares them with
+ * their records. found is told of each that is bad (as CONTENT_FILE_BAD
+ * tells, and with the same effect) or was passed over; progress now and then; done once,
+ * with -errno or WEFT_EDAMAGED if the records cannot be read. None comes
+ * inside the call. 0, or WEFT_EBUSY: one is under way.
+ */
+struct content_files {
+	uint64_t file_cnt, byte_cnt; /* looked at; read of them */
+	uint64_t total_cnt;	     /* files recorded when it began */
+	uint64_t bad_cnt;	     /* their bytes are not what was recorded */
+	uint64_t passed_cnt;	     /* changed since, gone, or cannot be read */
+};
+struct content_file_finding {
+	const char *path; /* borrowed for the call */
+	int err;	  /* WEFT_EDAMAGED or -EIO: bad; WEFT_ECHANGED, -errno: passed over */
+	bool is_bad;
+	bool is_got; /* the get that brought it fetches it again, if it is bad */
+};
+struct content_files_ask {
+	void (*found)(void *arg, const struct content_file_finding *finding);
+	void (*progress)(void *arg, const struct content_files *files);
+	void (*done)(void *arg, int err, const struct content_files *files);
+	void *arg;
+};
+WEFT_MUST_CHECK
+int content_check_files(struct content *content, const struct content_files_ask *ask,
+			uint64_t now_ns);
+/* content_check_files_cancel: nothing is told any more. */
+void content_check_files_cancel(struct content *content);
+
+/*
  * The items of a manifest that is here, in order and with those of its parts:
  * content_items_each tells cnt_max of them at most, from number first on.
  * fn borrows for the call. 0, WEFT_EABSENT (it, or a part, is not here),

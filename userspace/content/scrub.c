@@ -26,6 +26,7 @@
 #define REST_NS	     (5 * NS_PER_S) /* while others need the disk, and after the start */
 #define ROUND_NS     (24ull * 3600 * NS_PER_S)
 #define FREE_POLL_MS 20
+#define PROGRESS_NS  (200 * NS_PER_MS) /* of a check */
 
 enum scrub_verdict { SCRUB_GOES_ON, SCRUB_RIGHT, SCRUB_BAD, SCRUB_PASSED, SCRUB_AT_END };
 
@@ -45,7 +46,15 @@ struct scrub {
 	uint8_t *buffer;
 	uint64_t read_len; /* of the last step */
 	enum scrub_verdict verdict;
-	int err; /* of a file that is bad, or why none can be looked at */
+	bool reads_racy; /* also what verdict may not be bad of */
+	int err;	 /* of a file that is bad or passed over, or why none can be looked at */
+	/* A check that was asked for; the slow round goes on where it was. */
+	bool is_checking, is_turning; /* it begins or ends with the next step */
+	struct content_files_ask ask;
+	struct content_files checked;
+	bool has_slow_key;
+	uint8_t slow_key[OBJECT_ID_LEN];
+	uint64_t told_ns;
 };
 
 /* --- in the job --- */
@@ -101,13 +110,23 @@ static bool is_as_recorded(const struct scrub *scrub)
 	return object_stamp_equal(&stamp, &scrub->file.stamp);
 }
 
+static enum scrub_verdict file_pass(struct scrub *scrub, int err)
+{
+	scrub->err = err;
+	return SCRUB_PASSED;
+}
+
 static enum scrub_verdict file_open(struct scrub *scrub)
 {
-	if (scrub->file.is_racy)
-		return SCRUB_PASSED; /* its bytes may be new: serving verifies them */
+	if (scrub->file.is_racy && !scrub->reads_racy)
+		return file_pass(scrub, 0); /* its bytes may be new: serving verifies them */
 	scrub->fd = open(scrub->file.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (scrub->fd < 0 || !is_as_recorded(scrub) ||
-	    scan_init(&scrub->scan, scrub->fd, scrub->file.stamp.size) < 0)
+	if (scrub->fd < 0)
+		return file_pass(scrub, -errno);
+	if (!is_as_recorded(scrub))
+		return file_pass(scrub, WEFT_ECHANGED);
+	scrub->err = scan_init(&scrub->scan, scrub->fd, scrub->file.stamp.size);
+	if (scrub->err)
 		return SCRUB_PASSED;
 	/* What is in memory is what was written; what is on the disk is the question. */
 	(void)posix_fadvise(scrub->fd, 0, 0, POSIX_FADV_DONTNEED);
@@ -128,11 +147,14 @@ static enum scrub_verdict file_read(struct scrub *scrub)
 		return SCRUB_BAD;
 	}
 	if (err || !is_as_recorded(scrub))
-		return SCRUB_PASSED;
-	scrub->err = memcmp(scrub->scan.id, scrub->file.content_id, OBJECT_ID_LEN) == 0
-			     ? 0
-			     : WEFT_EDAMAGED;
-	return scrub->err ? SCRUB_BAD : SCRUB_RIGHT;
+		return file_pass(scrub, err ? err : WEFT_ECHANGED);
+	scrub->err = 0;
+	if (memcmp(scrub->scan.id, scrub->file.content_id, OBJECT_ID_LEN) == 0)
+		return SCRUB_RIGHT;
+	if (scrub->file.is_racy)
+		return file_pass(scrub, WEFT_ECHANGED); /* who can tell */
+	scrub->err = WEFT_EDAMAGED;
+	return SCRUB_BAD;
 }
 
 static void step_run(struct job *job)
@@ -232,18 +254,105 @@ static void round_end(struct scrub *scrub)
 	next_set(scrub, scrub->round_ns);
 }
 
+/* --- a check that was asked for --- */
+
+static void check_end(struct scrub *scrub, int err)
+{
+	const struct content_files_ask ask = scrub->ask;
+
+	scrub->is_checking = false;
+	scrub->is_turning = true;
+	next_set(scrub, scrub->stepped_ns + REST_NS);
+	ask.done(ask.arg, err, &scrub->checked);
+}
+
+static void check_found(struct scrub *scrub)
+{
+	const struct content_file_finding finding = {
+		.path = scrub->file.path,
+		.err = scrub->err,
+		.is_bad = scrub->verdict == SCRUB_BAD,
+		.is_got = scrub->file.is_got,
+	};
+
+	scrub->checked.file_cnt++;
+	scrub->checked.bad_cnt += finding.is_bad;
+	scrub->checked.passed_cnt += scrub->verdict == SCRUB_PASSED;
+	if (finding.err)
+		scrub->ask.found(scrub->ask.arg, &finding);
+}
+
+static void check_step(struct scrub *scrub)
+{
+	scrub->checked.byte_cnt += scrub->read_len;
+	if (scrub->verdict != SCRUB_GOES_ON && scrub->verdict != SCRUB_AT_END)
+		check_found(scrub);
+	if (scrub->stepped_ns - scrub->told_ns < PROGRESS_NS)
+		return;
+	scrub->told_ns = scrub->stepped_ns;
+	scrub->ask.progress(scrub->ask.arg, &scrub->checked);
+}
+
+/* Of the file that is open the other round knows nothing. */
+static void round_turn(struct scrub *scrub)
+{
+	scrub->is_turning = false;
+	file_close(scrub);
+	if (scrub->is_checking) {
+		memcpy(scrub->slow_key, scrub->key, sizeof(scrub->key));
+		memset(scrub->key, 0, sizeof(scrub->key));
+	} else if (scrub->has_slow_key) {
+		memcpy(scrub->key, scrub->slow_key, sizeof(scrub->key));
+	}
+	scrub->has_slow_key = scrub->is_checking;
+}
+
+int scrub_check(struct scrub *scrub, const struct content_files_ask *ask, uint64_t now_ns)
+{
+	struct store_stats stats;
+
+	if (scrub->is_checking)
+		return WEFT_EBUSY;
+	store_stats(scrub->content->params.store, &stats);
+	scrub->ask = *ask;
+	scrub->checked = (struct content_files){.total_cnt = stats.item_cnt[STORE_PATHS]};
+	scrub->is_checking = scrub->is_turning = true;
+	scrub->told_ns = now_ns;
+	next_set(scrub, now_ns);
+	return 0;
+}
+
+void scrub_check_cancel(struct scrub *scrub)
+{
+	scrub->is_turning |= scrub->is_checking;
+	scrub->is_checking = false;
+}
+
+/* --- steps --- */
+
+/* When the next step is due: at the rate, or at once. */
+static void next_step(struct scrub *scrub)
+{
+	uint64_t rate = rate_of(scrub);
+
+	if (scrub->is_checking || scrub->is_turning)
+		next_set(scrub, scrub->stepped_ns);
+	else if (rate)
+		next_set(scrub, scrub->stepped_ns + scrub->read_len * NS_PER_S / rate + 1);
+}
+
 static void step_done(struct job *job)
 {
 	struct scrub *scrub = (struct scrub *)job;
-	uint64_t rate = rate_of(scrub);
 
 	scrub->job_is_out = false;
 	scrub->figures.byte_cnt += scrub->read_len;
 	if (scrub->is_closing)
 		return;
+	if (scrub->is_checking && !scrub->is_turning)
+		check_step(scrub);
 	if (scrub->verdict == SCRUB_GOES_ON) {
-		if (rate)
-			next_set(scrub, scrub->stepped_ns + scrub->read_len * NS_PER_S / rate);
+		next_step(scrub);
 		return;
 	}
 	file_close(scrub);
@@ -252,10 +361,14 @@ static void step_done(struct job *job)
 	scrub->figures.passed_cnt += scrub->verdict == SCRUB_PASSED;
 	if (scrub->verdict == SCRUB_BAD)
 		bad_tell(scrub);
-	if (scrub->verdict == SCRUB_AT_END || !key_step(scrub->key))
+	if (scrub->verdict != SCRUB_AT_END && key_step(scrub->key))
+		next_step(scrub);
+	else if (scrub->is_turning)
+		next_set(scrub, scrub->stepped_ns);
+	else if (scrub->is_checking)
+		check_end(scrub, scrub->verdict == SCRUB_AT_END ? scrub->err : 0);
+	else
 		round_end(scrub);
-	else if (rate)
-		next_set(scrub, scrub->stepped_ns + scrub->read_len * NS_PER_S / rate + 1);
 }
 
 static void on_timer(struct timer *timer, uint64_t now_ns)
@@ -263,13 +376,18 @@ static void on_timer(struct timer *timer, uint64_t now_ns)
 	struct scrub *scrub =
 		(struct scrub *)(void *)((char *)timer - offsetof(struct scrub, timer));
 
-	if (scrub->job_is_out || !rate_of(scrub))
+	if (scrub->job_is_out)
+		return;
+	if (scrub->is_turning)
+		round_turn(scrub);
+	if (!rate_of(scrub) && !scrub->is_checking)
 		return;
 	scrub->stepped_ns = now_ns;
-	if (others_are_busy(scrub)) {
+	if (!scrub->is_checking && others_are_busy(scrub)) {
 		next_set(scrub, now_ns + REST_NS);
 		return;
 	}
+	scrub->reads_racy = scrub->is_checking;
 	scrub->job.run = step_run;
 	scrub->job.done = step_done;
 	scrub->job_is_out = jobs_submit(scrub->content->params.jobs, &scrub->job) == 0;

@@ -7,6 +7,7 @@
 #include "weft/err.h"
 
 struct content;
+struct content_files_ask;
 struct scrub;
 
 /*
@@ -32,6 +33,10 @@ WEFT_MUST_CHECK
 int scrub_new(struct content *content, struct scrub **out_scrub);
 /* scrub_free waits for the job. */
 void scrub_free(struct scrub *scrub);
+/* scrub_check and _cancel: content_check_files and _cancel. */
+WEFT_MUST_CHECK
+int scrub_check(struct scrub *scrub, const struct content_files_ask *ask, uint64_t now_ns);
+void scrub_check_cancel(struct scrub *scrub);
 /* scrub_configured: scrub_rate is another. */
 void scrub_configured(struct scrub *scrub);
 const struct scrub_figures *scrub_figures(const struct scrub *scrub);

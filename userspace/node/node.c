@@ -395,6 +395,7 @@ static void node_free_above_store(struct node *node)
 	control_close(node->control);
 	node->control = NULL;
 	method_imports_forget(node);
+	method_files_check_forget(node);
 	method_get_watches_forget(node);
 	method_pings_forget(node);
 	method_load_watches_forget(node);
@@ -451,10 +452,22 @@ static void node_rotate_cids(struct node *node, uint64_t now_ns)
 	fastpath_cids_rotated(&node->fastpath);
 }
 
+/* What is found while weftd runs: by the reading behind the start, or by whoever needs the row. */
+static void node_tell_damage(struct node *node)
+{
+	const char *damage = node->is_damage_told ? NULL : store_damage(node->store);
+
+	if (!damage)
+		return;
+	node->is_damage_told = true;
+	log_error("store: %s; what is there is not read. " NODE_DAMAGE_NEXT, damage);
+}
+
 bool node_turn(struct node *node, uint64_t now_ns)
 {
 	bool is_busy = store_reap(node->store) > 0;
 
+	node_tell_damage(node);
 	if (node->crew) {
 		is_busy |= crew_reap(node->crew, now_ns);
 		node_tell_crew(node, now_ns);

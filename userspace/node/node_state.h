@@ -23,6 +23,11 @@
 /*
  * What node/ files share. Home worker only.
  */
+/* What to do about a damaged store. */
+#define NODE_DAMAGE_NEXT                                                                           \
+	"Stop weftd; weft backup restore DIR then puts a backup in its place, weft store salvage " \
+	"keeps all of it that is sound"
+
 struct node {
 	const struct node_config *config;
 	const struct node_key *key;
@@ -77,8 +82,10 @@ struct node {
 	struct timer wall_timer; /* tells mesh/ of a wall clock that was set */
 	uint64_t progress_told_ns[NODE_PROGRESS_SLOTS]; /* by get id, for events */
 	bool is_stopping;
-	int failure;	  /* why it stops by itself; 0: it was told to */
-	bool is_checking; /* a CheckStore or a BackupStore runs */
+	int failure;			 /* why it stops by itself; 0: it was told to */
+	bool is_damage_told;		 /* of the store, in the log */
+	bool is_checking;		 /* a CheckStore or a BackupStore runs */
+	struct files_check *files_check; /* the CheckFiles that runs */
 };
 
 /* node.c: the wall clock, or simulated time's own. Microseconds since 1970. */

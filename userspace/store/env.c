@@ -92,7 +92,12 @@ int env_get(struct env *env, MDB_txn *txn, unsigned db, const void *key, size_t 
 {
 	int err = proof_need(&env->proof, db);
 
-	return err < 0 ? err : row_get(txn, &env->dbs[db], key, key_len, out_value, out_len);
+	if (err < 0)
+		return err;
+	err = row_get(txn, &env->dbs[db], key, key_len, out_value, out_len);
+	if (err == WEFT_EDAMAGED)
+		proof_note_row(&env->proof, db);
+	return err;
 }
 
 int env_put(struct env *env, MDB_txn *txn, unsigned db, const void *key, size_t key_len,

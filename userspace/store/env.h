@@ -46,6 +46,7 @@ struct proof {
 	int fd;
 	uint8_t states[ENV_DB_CNT];	 /* enum proof_state */
 	char finding[PAGES_FINDING_CAP]; /* the first; empty: none */
+	bool is_damaged;		 /* atomic: finding stands, and changes no more */
 };
 
 struct env {
@@ -123,5 +124,11 @@ WEFT_MUST_CHECK
 int proof_need(struct proof *proof, unsigned db);
 /* proof_next reads one more; false: none is left. */
 bool proof_next(struct proof *proof);
+/*
+ * proof_note_row: a row of db was damaged when it was read. proof_finding:
+ * what was found first since the start; NULL without damage. Any thread.
+ */
+void proof_note_row(struct proof *proof, unsigned db);
+const char *proof_finding(const struct proof *proof);
 
 #endif

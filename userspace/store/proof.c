@@ -50,6 +50,15 @@ static void finding_keep(struct proof *proof, const char *finding)
 		snprintf(proof->finding, sizeof(proof->finding), "%s", finding);
 }
 
+static void row_finding_keep(struct proof *proof, const char *database)
+{
+	char finding[PAGES_FINDING_CAP];
+
+	snprintf(finding, sizeof(finding), "database %s: the check of a row does not match",
+		 database);
+	finding_keep(proof, finding);
+}
+
 static int row_prove(void *arg, const struct pages_row *row)
 {
 	struct reading *reading = arg;
@@ -58,13 +67,8 @@ static int row_prove(void *arg, const struct pages_row *row)
 	MDB_val value = {row->value_len, (void *)(uintptr_t)row->value};
 	int err = row_check(reading->name, &key, &value);
 
-	if (err < 0) {
-		char finding[PAGES_FINDING_CAP];
-
-		snprintf(finding, sizeof(finding), "database %s: the check of a row does not match",
-			 reading->name);
-		finding_keep(proof, finding);
-	}
+	if (err < 0)
+		row_finding_keep(proof, reading->name);
 	return err;
 }
 
@@ -86,8 +90,10 @@ static int db_prove(struct proof *proof, unsigned db, bool has_checks)
 	struct reading reading = {.proof = proof, .name = env_databases[db].name};
 	int err = pages_walk(proof->pages, reading.name, has_checks ? row_prove : NULL, &reading);
 
-	if (err == WEFT_EDAMAGED)
+	if (err == WEFT_EDAMAGED) {
 		finding_keep(proof, pages_finding(proof->pages));
+		__atomic_store_n(&proof->is_damaged, true, __ATOMIC_RELEASE);
+	}
 	if (err == 0 || err == WEFT_EDAMAGED)
 		__atomic_store_n(&proof->states[db], err == 0 ? PROOF_SOUND : PROOF_DAMAGED,
 				 __ATOMIC_RELEASE);
@@ -142,6 +148,21 @@ bool proof_next(struct proof *proof)
 	pthread_mutex_unlock(&proof->lock);
 	/* What the disk refuses is tried again at the first use. */
 	return db != UINT_MAX && (err == 0 || err == WEFT_EDAMAGED);
+}
+
+/* Whoever holds the lock is reading: the row will be met again. */
+void proof_note_row(struct proof *proof, unsigned db)
+{
+	if (proof_finding(proof) || pthread_mutex_trylock(&proof->lock) != 0)
+		return;
+	row_finding_keep(proof, env_databases[db].name);
+	__atomic_store_n(&proof->is_damaged, true, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&proof->lock);
+}
+
+const char *proof_finding(const struct proof *proof)
+{
+	return __atomic_load_n(&proof->is_damaged, __ATOMIC_ACQUIRE) ? proof->finding : NULL;
 }
 
 /* --- at a start --- */

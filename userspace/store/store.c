@@ -46,6 +46,11 @@ const char *store_db_name(enum store_db db)
 	return env_databases[db].name;
 }
 
+const char *store_damage(const struct store *store)
+{
+	return proof_finding(&store->env.proof);
+}
+
 /* --- writing --- */
 
 int store_submit(struct store *store, struct store_batch *batch, void (*done)(void *arg, int err),
@@ -176,6 +181,8 @@ int snapshot_each(struct store_snapshot *snapshot, enum store_db db, const void 
 		int row = row_check(env_databases[db].name, &key, &value);
 		struct store_item item = {key.mv_data, key.mv_size, value.mv_data, value.mv_size};
 
+		if (row == WEFT_EDAMAGED)
+			proof_note_row(&snapshot_store(snapshot)->env.proof, db);
 		if (!fn(arg, &item, row))
 			break;
 		code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);

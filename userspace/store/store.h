@@ -186,6 +186,8 @@ struct store_stats {
 };
 void store_stats(struct store *store, struct store_stats *out_stats);
 const char *store_db_name(enum store_db db);
+/* store_damage: the first damage of the databases met since the start, one sentence; NULL: none. */
+const char *store_damage(const struct store *store);
 
 /*
  * store_check walks databases and segments and verifies every blob;

@@ -116,11 +116,91 @@ static void test_rate_of_zero_reads_nothing(void)
 	duo_fini(&duo);
 }
 
+struct seen {
+	unsigned found_cnt, bad_cnt, done_cnt;
+	int err;
+	struct content_files files;
+};
+
+static void check_found(void *arg, const struct content_file_finding *finding)
+{
+	struct seen *seen = arg;
+
+	seen->found_cnt++;
+	seen->bad_cnt += finding->is_bad;
+}
+
+static void check_progress(void *arg, const struct content_files *files)
+{
+	(void)arg, (void)files;
+}
+
+static void check_done_told(void *arg, int err, const struct content_files *files)
+{
+	struct seen *seen = arg;
+
+	seen->done_cnt++;
+	seen->err = err;
+	seen->files = *files;
+}
+
+static bool check_begin(struct seen *seen)
+{
+	const struct content_files_ask ask = {check_found, check_progress, check_done_told, seen};
+
+	memset(seen, 0, sizeof(*seen));
+	return content_check_files(b()->content, &ask, duo.now_ns) == 0;
+}
+
+static void test_check_reads_all_files_at_once_though_the_rate_is_zero(void)
+{
+	struct seen seen;
+
+	CHECK(begin(0));
+	CHECK(rot("out/a/big.bin"));
+	file_make("out/a/small.txt", 1000, 77);
+	CHECK(check_begin(&seen));
+	CHECK_EQ(seen.done_cnt, 0);
+	CHECK(!check_begin(&(struct seen){0})); /* one at a time */
+	for (unsigned i = 0; i < TURN_MAX && !seen.done_cnt; i++)
+		(void)duo_turn(&duo);
+	CHECK_EQ(seen.done_cnt, 1);
+	CHECK_EQ(seen.err, 0);
+	CHECK_EQ(seen.files.file_cnt, 9);
+	CHECK_EQ(seen.files.total_cnt, 9);
+	CHECK_EQ(seen.files.bad_cnt, 1);
+	CHECK_EQ(seen.files.passed_cnt, 1);
+	CHECK_EQ(seen.bad_cnt, 1);
+	CHECK_EQ(b()->event_cnt[CONTENT_FILE_BAD], 1);
+	duo_fini(&duo);
+}
+
+static void test_check_that_is_cancelled_tells_nothing_and_lets_the_slow_round_go_on(void)
+{
+	struct seen seen;
+
+	CHECK(begin(1 << 16));
+	turns(50);
+	CHECK(check_begin(&seen));
+	turns(2);
+	content_check_files_cancel(b()->content);
+	round_run();
+	CHECK_EQ(seen.done_cnt, 0);
+	CHECK(figures()->file_cnt >= 9);
+	CHECK(check_begin(&seen));
+	for (unsigned i = 0; i < TURN_MAX && !seen.done_cnt; i++)
+		(void)duo_turn(&duo);
+	CHECK_EQ(seen.files.file_cnt, 9);
+	duo_fini(&duo);
+}
+
 int main(void)
 {
 	RUN(test_right_files_are_verified_and_left_alone);
 	RUN(test_rotten_file_of_a_get_is_told_and_fetched_again);
 	RUN(test_file_that_somebody_wrote_is_passed_over);
 	RUN(test_rate_of_zero_reads_nothing);
+	RUN(test_check_reads_all_files_at_once_though_the_rate_is_zero);
+	RUN(test_check_that_is_cancelled_tells_nothing_and_lets_the_slow_round_go_on);
 	return check_done();
 }

@@ -137,8 +137,14 @@ static void gets_look(const struct node *node, json_t *problems)
 			"weft get list says why; then weft get resume ID or weft get cancel ID");
 }
 
-static void store_look(const struct figures *figures, json_t *problems)
+static void store_look(const struct node *node, const struct figures *figures, json_t *problems)
 {
+	char text[TEXT_CAP];
+
+	if (store_damage(node->store)) {
+		snprintf(text, sizeof(text), "the store is damaged: %s", store_damage(node->store));
+		problem_add(problems, text, NODE_DAMAGE_NEXT);
+	}
 	if (figures->store.map_used_len / STORE_FULL > figures->store.map_len_max / 10)
 		problem_add(problems, "the store is nearly full",
 			    "weft gc run, or a larger store.map_max in weft.conf");
@@ -174,7 +180,7 @@ json_t *method_json_health(struct node *node, const struct figures *figures, uin
 
 	crash_look(node, problems);
 	sandbox_look(problems);
-	store_look(figures, problems);
+	store_look(node, figures, problems);
 	gets_look(node, problems);
 	if (node->sharing)
 		follows_each(node->sharing->follows, follow_count, &follow_cnt);

@@ -94,8 +94,8 @@ method_fn method_list_drops, method_list_drop_sources;
 /* backup.c */
 method_fn method_backup_store;
 /* daemon.c */
-method_fn method_watch_events, method_show_config, method_check_store, method_reload,
-	method_shutdown;
+method_fn method_watch_events, method_show_config, method_check_store, method_check_files,
+	method_reload, method_shutdown;
 
 /* share.c: an import of path. publish.c: the shares that this node publishes. */
 struct content_import;
@@ -107,6 +107,8 @@ void method_get_moved(struct node *node, uint64_t get_id);
 
 /* After control_close: what waited to reply to a call is dropped. */
 void method_imports_forget(struct node *node);
+/* method_files_check_forget: while content/ is there. */
+void method_files_check_forget(struct node *node);
 void method_get_watches_forget(struct node *node);
 void method_pings_forget(struct node *node);
 void method_load_watches_forget(struct node *node);

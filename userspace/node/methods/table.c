@@ -87,6 +87,7 @@ const struct control_method node_methods[] = {
 	{"PlanGc", CONTROL_VIEW, method_plan_gc},
 	{"RunGc", CONTROL_ADMIN, method_run_gc},
 	{"CheckStore", CONTROL_ADMIN, method_check_store},
+	{"CheckFiles", CONTROL_ADMIN, method_check_files},
 	{"BackupStore", CONTROL_ADMIN, method_backup_store},
 	{"PlanXdp", CONTROL_VIEW, method_plan_xdp},
 	{"AttachXdp", CONTROL_ADMIN, method_attach_xdp},
