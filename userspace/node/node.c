@@ -389,6 +389,7 @@ free_node:
 
 static void node_free_above_store(struct node *node)
 {
+	store_hurry(node->store);
 	node_unwatch_addresses(node);
 	web_close(node->web);
 	node->web = NULL;

@@ -114,6 +114,11 @@ static int check_adoption(struct check *check)
 	return check->repairs ? segments_adopt(check) : 0;
 }
 
+static bool is_hurried(const struct store *store)
+{
+	return __atomic_load_n(&store->is_hurried, __ATOMIC_RELAXED);
+}
+
 /* --- the walk over the databases --- */
 
 /* One slice: verified from key on, at most CHECK_SLICE_CNT items; the bad ones to drop. */
@@ -159,6 +164,9 @@ static bool slice_item(void *arg, const struct store_item *item, int err)
 	struct check *check = slice->check;
 	size_t key_len = env_databases[slice->db].key_len;
 
+	/* Another slice would begin here; there is none. */
+	if (is_hurried(check->store))
+		return false;
 	if (slice->cnt++ == CHECK_SLICE_CNT) {
 		memcpy(slice->next, item->key, item->key_len);
 		slice->next_len = item->key_len;
@@ -221,6 +229,8 @@ static int database_check(struct check *check, enum store_db db)
 			break;
 		err = snapshot_each(snapshot, db, slice->next, slice->next_len, slice_item, slice);
 		store_snapshot_close(snapshot);
+		if (err == 0 && is_hurried(check->store))
+			err = WEFT_ECANCELLED;
 		if (err == 0 && slice->bad_cnt && check->repairs)
 			err = slice_repair(slice);
 	} while (err == 0 && !slice->is_last);
@@ -259,7 +269,9 @@ static int check_pages(struct check *check)
 
 	if (err == 0) {
 		for (unsigned db = 0; db < ENV_DB_CNT && err == 0; db++)
-			err = pages_walk(pages, env_databases[db].name, NULL, NULL);
+			err = is_hurried(check->store)
+				      ? WEFT_ECANCELLED
+				      : pages_walk(pages, env_databases[db].name, NULL, NULL);
 		memcpy(finding, pages_finding(pages), sizeof(finding));
 		pages_close(pages);
 		store_snapshot_close(snapshot);
@@ -398,6 +410,8 @@ static int64_t compact_run(struct store *store)
 	last = store->segments.durable;
 	pthread_mutex_unlock(&store->write_lock);
 	while ((err = compact_next(store, row.number, &row)) == 0 && row.number <= last) {
+		if (is_hurried(store))
+			return WEFT_ECANCELLED;
 		err = segment_compact(store, row.number);
 		if (err < 0)
 			return err;

@@ -51,6 +51,12 @@ const char *store_damage(const struct store *store)
 	return proof_finding(&store->env.proof);
 }
 
+void store_hurry(struct store *store)
+{
+	if (store)
+		__atomic_store_n(&store->is_hurried, true, __ATOMIC_RELAXED);
+}
+
 /* --- writing --- */
 
 int store_submit(struct store *store, struct store_batch *batch, void (*done)(void *arg, int err),

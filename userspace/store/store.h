@@ -76,6 +76,12 @@ int store_open(const struct store_config *config, struct store **out_store);
  */
 void store_close(struct store *store);
 /*
+ * store_hurry: what goes over the whole of the store (store_check,
+ * store_compact) ends with WEFT_ECANCELLED at the next record. Before jobs are
+ * waited for; any thread. NULL: nothing.
+ */
+void store_hurry(struct store *store);
+/*
  * store_freeze ends commits for good: batches that wait or are still to
  * come are told -EIO and nothing of them is stored. What a simulated crash
  * does first, for owners flush and wait to be told while they are freed.

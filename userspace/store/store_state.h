@@ -71,6 +71,7 @@ struct store {
 	struct store_batch **inline_last;
 	bool is_frozen;		 /* store_freeze; inline only */
 	struct store_batch stop; /* tells the thread to end */
+	bool is_hurried;	 /* atomic: store_hurry */
 
 	unsigned in_flight; /* submitted and not reaped */
 	struct store_stats stats;

@@ -106,6 +106,22 @@ static void test_a_sound_store_has_no_findings(void)
 	scratch_remove(dir);
 }
 
+static void test_a_check_in_a_hurry_ends_and_changes_nothing(void)
+{
+	struct store_check_result result;
+	char dir[SCRATCH_CAP];
+	struct store *store = filled_store(scratch_make(dir));
+	unsigned cnt = 0;
+
+	CHECK(store);
+	store_hurry(store);
+	CHECK_EQ(store_check(store, true, count_finding, &cnt, &result), WEFT_ECANCELLED);
+	CHECK_EQ(cnt, 0);
+	CHECK_EQ(sound_cnt(store), BLOB_CNT);
+	store_close(store);
+	scratch_remove(dir);
+}
+
 static void test_damaged_blobs_are_found_and_dropped(void)
 {
 	struct store_check_result result;
@@ -450,6 +466,7 @@ static void test_damage_that_kills_the_reader_is_a_finding(void)
 int main(void)
 {
 	RUN(test_a_sound_store_has_no_findings);
+	RUN(test_a_check_in_a_hurry_ends_and_changes_nothing);
 	RUN(test_damaged_blobs_are_found_and_dropped);
 	RUN(test_a_lost_segment_is_found_and_dropped);
 	RUN(test_damaged_databases_are_refused_and_rebuilt);
