@@ -181,6 +181,30 @@ static void take_reply(struct quic_test_stream *record, const uint8_t *data, siz
 		record->reply |= (uint64_t)data[i] << (8 * record->reply_len);
 }
 
+static void span_done(void *arg)
+{
+	((struct quic_test_stream *)arg)->spans_out--;
+}
+
+static void stream_fill(struct quic_test_stream *record)
+{
+	const struct transport_ops *ops = record->conn->node->transport->ops;
+
+	while (record->queued_len < record->to_send_len) {
+		uint64_t left = record->to_send_len - record->queued_len;
+		struct transport_span span = {pattern_at(record->queued_len),
+					      left < SPAN_LEN ? (size_t)left : SPAN_LEN, span_done,
+					      record};
+
+		if (ops->send(record->stream, &span) < 0)
+			return;
+		record->spans_out++;
+		record->queued_len += span.len;
+		if (record->queued_len == record->to_send_len)
+			ops->finish(record->stream);
+	}
+}
+
 static void on_data(void *ctx, struct transport_stream *stream, const uint8_t *data, size_t len,
 		    bool fin, uint64_t now_ns)
 {
@@ -208,7 +232,12 @@ static void on_data(void *ctx, struct transport_stream *stream, const uint8_t *d
 		return;
 	for (unsigned i = 0; i < 8; i++)
 		reply[i] = (uint8_t)(record->received_len >> (8 * i));
-	if (ops->send_copy(stream, reply, sizeof(reply)) == 0)
+	if (ops->send_copy(stream, reply, sizeof(reply)) < 0)
+		return;
+	record->to_send_len = node->more_len;
+	if (record->to_send_len)
+		stream_fill(record);
+	else
 		ops->finish(stream);
 }
 
@@ -220,30 +249,6 @@ static void on_reset(void *ctx, struct transport_stream *stream, uint64_t code, 
 	(void)now_ns;
 	record->is_reset = true;
 	record->reset_code = code;
-}
-
-static void span_done(void *arg)
-{
-	((struct quic_test_stream *)arg)->spans_out--;
-}
-
-static void stream_fill(struct quic_test_stream *record)
-{
-	const struct transport_ops *ops = record->conn->node->transport->ops;
-
-	while (record->queued_len < record->to_send_len) {
-		uint64_t left = record->to_send_len - record->queued_len;
-		struct transport_span span = {pattern_at(record->queued_len),
-					      left < SPAN_LEN ? (size_t)left : SPAN_LEN, span_done,
-					      record};
-
-		if (ops->send(record->stream, &span) < 0)
-			return;
-		record->spans_out++;
-		record->queued_len += span.len;
-		if (record->queued_len == record->to_send_len)
-			ops->finish(record->stream);
-	}
 }
 
 static void on_writable(void *ctx, struct transport_stream *stream, uint64_t now_ns)

@@ -67,6 +67,7 @@ struct quic_node {
 	bool is_consuming; /* default; else bytes pile up in unconsumed_len */
 	int ready_answer;  /* returned from conn_ready */
 	int opened_answer; /* returned from stream_opened */
+	uint64_t more_len; /* of its answers, after the eight bytes */
 	uint8_t *slot;
 	struct quic_test_conn conns[QUIC_NET_CONNS];
 	unsigned conn_cnt;

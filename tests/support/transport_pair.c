@@ -718,8 +718,13 @@ struct pair_end *pair_net_add(struct pair_net *net, uint8_t key_byte,
 void pair_net_rule(struct pair_net *net, struct addr addr, enum pair_fate fate,
 		   uint64_t extra_delay_ns)
 {
-	weft_assert(net->rule_cnt < PAIR_RULES);
-	net->rules[net->rule_cnt++] = (struct pair_rule){addr, fate, extra_delay_ns};
+	unsigned i = 0;
+
+	while (i < net->rule_cnt && !addr_equal(&net->rules[i].addr, &addr))
+		i++;
+	weft_assert(i < PAIR_RULES);
+	net->rule_cnt += i == net->rule_cnt;
+	net->rules[i] = (struct pair_rule){addr, fate, extra_delay_ns};
 }
 
 /* The raw speaker. */

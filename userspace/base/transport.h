@@ -109,6 +109,8 @@ struct transport_dial {
  * info fills a snapshot.
  * exporter derives len <= 64 bytes of keying material bound to the
  *     session (RFC 8446 7.5). 0 or WEFT_ECLOSED.
+ * probe sends a packet that the peer has to answer, whatever the timers say:
+ *     info's received_len grows when it is there.
  */
 /*
  * Of chunks 4 MiB on a stream: what is under way at 5 Gbit/s while a peer of
@@ -131,6 +133,7 @@ struct transport_ops {
 	uint64_t (*acked)(const struct transport_stream *stream);
 	void (*info)(const struct transport_conn *conn, struct transport_conn_info *out_info);
 	int (*exporter)(struct transport_conn *conn, const char *label, uint8_t *out, size_t len);
+	void (*probe)(struct transport_conn *conn);
 };
 
 struct transport {

@@ -19,6 +19,12 @@
 
 /* Addresses at hand have this long: two probe timeouts of a handshake (RFC 9002 6.2.2). */
 #define DISCOVERY_PATIENCE_NS (2 * NS_PER_S)
+/*
+ * A handshake's probe timeout is 1, 2, 4 s: who is back would wait for it. So an
+ * address that says nothing is dialled anew beside the first attempt, which stays
+ * for paths that are slower than this.
+ */
+#define RENEWAL_NS (800 * NS_PER_MS)
 
 static void dial_note(struct mesh_dial *dial, int err, const uint8_t *actual_key)
 {
@@ -42,21 +48,31 @@ int mesh_dial_verdict(const struct mesh_dial *dial)
 	return dial->err ? dial->err : WEFT_EUNREACHABLE;
 }
 
+static void attempt_close(struct mesh_attempt *attempt)
+{
+	struct mesh_dial *dial = attempt->dial;
+	struct transport_conn *conn = attempt->conn;
+
+	if (!conn)
+		return;
+	conn->user = NULL;
+	attempt->conn = NULL;
+	dial->live_cnt--;
+	dial->mesh->transport->ops->close(conn, MESH_BYE_DUPLICATE, "not needed");
+}
+
 /* Closes what is under way and forgets the dial; its waiters are the caller's. */
 static void dial_free(struct mesh_dial *dial)
 {
 	struct mesh *mesh = dial->mesh;
 
 	timer_cancel(mesh->timers, &dial->timer);
+	timer_cancel(mesh->timers, &dial->renewal);
 	mesh_discovery_stop(dial);
-	for (unsigned i = 0; i < dial->addr_cnt; i++) {
-		struct transport_conn *conn = dial->attempts[i].conn;
-
-		if (!conn)
-			continue;
-		conn->user = NULL;
-		mesh->transport->ops->close(conn, MESH_BYE_DUPLICATE, "not needed");
-	}
+	for (unsigned i = 0; i < MESH_DIAL_RENEWALS_MAX; i++)
+		attempt_close(&dial->renewals[i]);
+	for (unsigned i = 0; i < dial->addr_cnt; i++)
+		attempt_close(&dial->attempts[i]);
 	map_delete(&mesh->dials_by_key, dial->key);
 	pool_release(&mesh->dials, dial);
 }
@@ -138,13 +154,40 @@ static bool dial_is_deferred(struct mesh_dial *dial)
 	return true;
 }
 
+/* An address that is put off goes behind those that are not. False: there are no others. */
+static bool dial_sort_out(struct mesh_dial *dial)
+{
+	unsigned at = dial->next_idx;
+	uint32_t both, bits;
+
+	while (at < dial->addr_cnt && mesh_race_puts_off(dial, at))
+		at++;
+	if (at == dial->addr_cnt)
+		return dial->next_idx == dial->addr_cnt;
+	if (at != dial->next_idx) {
+		struct addr addr = dial->addrs[at];
+
+		dial->addrs[at] = dial->addrs[dial->next_idx];
+		dial->addrs[dial->next_idx] = addr;
+		both = 1u << at | 1u << dial->next_idx;
+		bits = dial->told & both;
+		if (bits && bits != both)
+			dial->told ^= both;
+	}
+	return true;
+}
+
 static void dial_next(struct mesh_dial *dial)
 {
 	struct mesh *mesh = dial->mesh;
 
 	if (dial_is_deferred(dial))
 		return;
-	while (dial->next_idx < dial->addr_cnt) {
+	if (!dial_sort_out(dial)) {
+		timer_set(mesh->timers, &dial->timer, mesh->now_ns + mesh->config.dial_stagger_ns);
+		return;
+	}
+	while (dial->next_idx < dial->addr_cnt && dial_sort_out(dial)) {
 		unsigned idx = dial->next_idx++;
 		struct transport_dial call = {.remote = dial->addrs[idx],
 					      .user = &dial->attempts[idx]};
@@ -168,6 +211,8 @@ static void dial_next(struct mesh_dial *dial)
 			continue;
 		}
 		dial->live_cnt++;
+		if (!timer_is_set(&dial->renewal))
+			timer_set(mesh->timers, &dial->renewal, mesh->now_ns + RENEWAL_NS);
 		break;
 	}
 	if (!dial->live_cnt)
@@ -198,6 +243,50 @@ static void dial_expire(struct timer *timer, uint64_t now_ns)
 		dial_next(dial);
 }
 
+/* Is the address of attempts[idx] dialled, silent, and one that may be dialled more than once? */
+static bool addr_is_renewable(struct mesh_dial *dial, unsigned idx)
+{
+	bool is_told = dial->told & 1u << idx && !dial->is_chosen &&
+		       !addr_is_proved(dial, &dial->addrs[idx]);
+
+	return dial->attempts[idx].conn && !is_told &&
+	       !mesh_refuses(dial->mesh, dial->key, &dial->addrs[idx]);
+}
+
+static void attempt_renew(struct mesh_dial *dial, struct mesh_attempt *renewal, unsigned idx)
+{
+	struct mesh *mesh = dial->mesh;
+	struct transport_dial call = {.remote = dial->addrs[idx], .user = renewal};
+
+	attempt_close(renewal);
+	*renewal = (struct mesh_attempt){
+		.kind = MESH_CONN_ATTEMPT, .dial = dial, .addr_idx = idx, .is_renewal = true};
+	memcpy(call.peer_key, dial->key, sizeof(call.peer_key));
+	if (mesh->transport->ops->dial(mesh->transport, &call, mesh->now_ns, &renewal->conn) < 0)
+		renewal->conn = NULL;
+	else
+		dial->live_cnt++;
+}
+
+void mesh_dial_renew(struct mesh_dial *dial)
+{
+	unsigned cnt = 0;
+
+	for (unsigned i = 0; i < dial->next_idx && cnt < MESH_DIAL_RENEWALS_MAX; i++)
+		if (addr_is_renewable(dial, i))
+			attempt_renew(dial, &dial->renewals[cnt++], i);
+	if (cnt)
+		timer_set(dial->mesh->timers, &dial->renewal, dial->mesh->now_ns + RENEWAL_NS);
+}
+
+static void renewal_expire(struct timer *timer, uint64_t now_ns)
+{
+	struct mesh_dial *dial = list_entry(timer, struct mesh_dial, renewal);
+
+	dial->mesh->now_ns = now_ns;
+	mesh_dial_renew(dial);
+}
+
 void mesh_dial_add_addr(struct mesh_dial *dial, const struct addr *addr, bool is_told)
 {
 	for (unsigned i = 0; i < dial->addr_cnt; i++) {
@@ -211,6 +300,7 @@ void mesh_dial_add_addr(struct mesh_dial *dial, const struct addr *addr, bool is
 		return;
 	dial->attempts[dial->addr_cnt].kind = MESH_CONN_ATTEMPT;
 	dial->attempts[dial->addr_cnt].dial = dial;
+	dial->attempts[dial->addr_cnt].addr_idx = dial->addr_cnt;
 	if (is_told)
 		dial->told |= 1u << dial->addr_cnt;
 	dial->addrs[dial->addr_cnt++] = *addr;
@@ -254,6 +344,7 @@ static int dial_make(struct mesh *mesh, const struct mesh_peer *peer, struct mes
 	memcpy(dial->key, peer->key, sizeof(dial->key));
 	list_init(&dial->waiters);
 	timer_init(&dial->timer, dial_expire);
+	timer_init(&dial->renewal, renewal_expire);
 	mesh_discovery_init(dial);
 	mesh_dial_add_peer(dial, peer);
 	has_hope = dial->addr_cnt || !mesh_discovery_is_over(dial);
@@ -354,7 +445,7 @@ void mesh_dial_tell(const struct mesh_attempt *attempt, const struct transport_c
 {
 	const struct mesh_dial *dial = attempt->dial;
 	struct mesh_failure failure = {
-		.remote = dial->addrs[attempt - dial->attempts],
+		.remote = dial->addrs[attempt->addr_idx],
 		.is_dialler = true,
 		.end = *end,
 	};
@@ -371,5 +462,12 @@ void mesh_dial_attempt_failed(struct mesh_attempt *attempt, int err, const uint8
 	attempt->conn = NULL;
 	dial->live_cnt--;
 	dial_note(dial, err, actual_key);
+	if (attempt->is_renewal) {
+		mesh_dial_end_if_hopeless(dial);
+		return;
+	}
+	for (unsigned i = 0; i < MESH_DIAL_RENEWALS_MAX; i++)
+		if (dial->renewals[i].conn && dial->renewals[i].addr_idx == attempt->addr_idx)
+			attempt_close(&dial->renewals[i]);
 	dial_next(dial);
 }

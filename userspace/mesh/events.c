@@ -97,6 +97,12 @@ static int on_conn_ready(void *ctx, struct transport_conn *conn, uint64_t now_ns
 	conn->user = NULL;
 	if (info.is_dialler && !attempt)
 		return WEFT_ECLOSED; /* another address won already */
+	if (attempt && mesh_race_is_over(attempt->dial)) {
+		attempt->conn = NULL;
+		attempt->dial->live_cnt--;
+		mesh_dial_won(attempt->dial, attempt->dial->beside);
+		return WEFT_ECLOSED;
+	}
 	err = conn_refuse(mesh, conn, &info);
 	if (!err)
 		session = mesh_session_make(mesh, conn, &info);

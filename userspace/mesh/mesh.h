@@ -156,6 +156,12 @@ void mesh_set_wall(struct mesh *mesh, uint64_t wall_s, uint64_t now_ns);
  */
 void mesh_goodbye(struct mesh *mesh, unsigned reason, uint64_t not_before_ms, uint64_t now_ns);
 /*
+ * mesh_wake: the machine has a link, an address or a route that it had not.
+ * Dials under way begin anew, and peers whose sessions of ours ended in silence
+ * within the last ten minutes are dialled, as many as the table of them holds.
+ */
+void mesh_wake(struct mesh *mesh, uint64_t now_ns);
+/*
  * mesh_connect: `peer connect`; done is told the outcome, never inside the
  * call, and actual_key with WEFT_EWRONGKEY. Without addresses in peer,
  * those it is known by are dialled; a session at none of those in peer

@@ -181,6 +181,8 @@ struct mesh_incoming {
 struct mesh_attempt {
 	enum mesh_conn_kind kind;
 	struct mesh_dial *dial;
+	unsigned addr_idx;
+	bool is_renewal;
 	struct transport_conn *conn; /* NULL: not started or failed */
 };
 
@@ -208,26 +210,39 @@ struct mesh_discovery {
 /* Those given, and as many that were found. */
 #define MESH_DIAL_ADDRS_MAX (2 * MESH_PEER_ADDRS_MAX)
 
+/* Addresses of one dial that are dialled anew while they are silent. */
+#define MESH_DIAL_RENEWALS_MAX 2
+
 struct mesh_dial {
 	struct mesh *mesh;
 	uint8_t key[MESH_KEY_LEN];
 	struct addr addrs[MESH_DIAL_ADDRS_MAX];
 	uint32_t told; /* bit per address: a stranger told it */
 	struct mesh_attempt attempts[MESH_DIAL_ADDRS_MAX];
+	struct mesh_attempt renewals[MESH_DIAL_RENEWALS_MAX];
 	unsigned addr_cnt;
 	unsigned next_idx; /* address to try next */
 	unsigned live_cnt; /* attempts under way */
 	struct list_node waiters;
 	uint32_t waiter_cnt;
 	struct timer timer;	     /* next attempt, or the next look at beside */
+	struct timer renewal;	     /* set while attempts are under way */
 	struct mesh_session *beside; /* race.c: it is silent; NULL: there is none, or it is well */
 	bool is_chosen;		     /* an operator wants it */
 	bool is_wanted;		     /* or a person or program asks for it */
-	uint64_t due_ns;	     /* when it will have been silent for long */
+	uint64_t due_ns;	     /* when it will have been, or was, silent for long */
 	uint64_t seen_len;	     /* what it had received when it was asked */
 	int err;		     /* the most telling failure so far */
 	uint8_t actual_key[MESH_KEY_LEN];
 	struct mesh_discovery discovery;
+};
+
+/* wake.c: a session of ours that ended because its peer was silent. */
+#define MESH_LOST_CAP 32
+struct mesh_lost {
+	uint8_t key[MESH_KEY_LEN];
+	bool is_chosen, is_wanted;
+	uint64_t at_ns; /* 0: none */
 };
 
 /* Who takes a message of peers: a request whole, or the stream that it begins. */
@@ -280,6 +295,8 @@ struct mesh {
 	struct mesh_meeting meetings[MESH_MEETING_CAP];
 	struct mesh_told told;
 	struct mesh_deferrals deferrals;
+	struct mesh_lost lost[MESH_LOST_CAP];
+	unsigned lost_idx; /* the one to be forgotten next */
 	struct mesh_handler handlers[MESH_MESSAGE_CNT_MAX];
 	bool is_leaving;			 /* mesh_goodbye was called: nothing new begins */
 	struct mesh_stats stats;		 /* the counters; fills are read from the pools */
@@ -450,6 +467,8 @@ void mesh_dial_go_on(struct mesh_dial *dial);
 void mesh_dial_end_if_hopeless(struct mesh_dial *dial);
 /* mesh_dial_session_ended: nothing is left for a dial to be beside of. */
 void mesh_dial_session_ended(struct mesh_session *session);
+/* mesh_dial_renew dials what is silent of dial anew, now. */
+void mesh_dial_renew(struct mesh_dial *dial);
 /* dial_won: session is there; whoever waited is started on it, and a silent other is closed. */
 void mesh_dial_won(struct mesh_dial *dial, struct mesh_session *session);
 /* mesh_dial_tell: attempt came to end; the owner of the mesh hears of it. */
@@ -469,6 +488,9 @@ void mesh_discovery_begin(struct mesh_dial *dial, uint64_t at_ns);
 bool mesh_discovery_is_over(const struct mesh_dial *dial);
 void mesh_discovery_stop(struct mesh_dial *dial);
 
+/* wake.c. mesh_lost_note: session ends, and its end says why. */
+void mesh_lost_note(struct mesh_session *session);
+
 /* meet.c. mesh_meeting_ended: its connection is gone, or is to go. */
 void mesh_meeting_ended(struct mesh *mesh, struct mesh_meeting *meeting,
 			const struct transport_close *close);
@@ -484,6 +506,10 @@ bool mesh_race_is_held(const struct mesh_dial *dial);
 bool mesh_race_is_on(const struct mesh_session *session);
 /* race_goes_on, when dial's timer fires: false when it was decided; dial is gone then. */
 bool mesh_race_goes_on(struct mesh_dial *dial);
+/* race_puts_off: idx is the address of the session itself, which is asked there; not yet. */
+bool mesh_race_puts_off(const struct mesh_dial *dial, unsigned idx);
+/* race_is_over: the session that dial is beside has stirred; a connection proved now is not needed. */
+bool mesh_race_is_over(const struct mesh_dial *dial);
 /* race_loser: the silent session to be closed when winner (NULL: nobody) is used, or NULL. */
 struct mesh_session *mesh_race_loser(const struct mesh_dial *dial,
 				     const struct mesh_session *winner);

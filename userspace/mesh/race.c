@@ -13,11 +13,16 @@
  * session that owes nothing, however long it is silent: that is idleness.
  * What was acknowledged and is still waited for is watch.c's.
  *
+ * Where the session itself is, its peer need not be dialled: it is sent a PING each
+ * dial_stagger. One that is back there and knows nothing of us answers with a
+ * stateless reset (RFC 9000 10.3), which ends the session. For those that do
+ * not that address is dialled as well, PUT_OFF_NS later.
+ *
  * The first to answer wins. A packet on the session ends the dial, and
- * what was asked meanwhile goes over the session. A proved connection is
- * the newer session and preferred; if the old one has still not stirred,
- * none of its requests lives, and it is closed so that their askers may
- * ask again. If it has, it is retired and ends what it has begun. If
+ * what was asked meanwhile goes over the session; a connection that is
+ * proved after it is closed. One that is proved while the old session has
+ * still not stirred is the newer session and preferred: of the old one
+ * no request lives, and it is closed so that their askers may ask again. If
  * nobody answers anywhere, the peer is gone: the session is closed as well,
  * and its askers go to somebody else, a minute before QUIC would tell them.
  *
@@ -28,6 +33,12 @@
 
 /* Several probe timeouts (RFC 9002 6.2) of a path of up to 300 ms. */
 #define SILENCE_NS (1000ull * 1000 * 1000)
+/*
+ * A link that is down for five seconds, and seen a second later, ends no session: until then its own address is not
+ * dialled, but asked by PINGs. With ten seconds for all of it, as a handshake has.
+ */
+#define PUT_OFF_NS (6600ull * 1000 * 1000)
+#define RACE_NS	   (10000ull * 1000 * 1000)
 
 bool mesh_race_is_held(const struct mesh_dial *dial)
 {
@@ -91,6 +102,16 @@ bool mesh_race_is_on(const struct mesh_session *session)
 	return dial && dial->beside == session && dial->next_idx;
 }
 
+bool mesh_race_puts_off(const struct mesh_dial *dial, unsigned idx)
+{
+	struct transport_conn_info info;
+
+	if (!dial->beside || dial->mesh->now_ns >= dial->due_ns + PUT_OFF_NS)
+		return false;
+	dial->mesh->transport->ops->info(dial->beside->conn, &info);
+	return addr_equal(&dial->addrs[idx], &info.remote);
+}
+
 bool mesh_race_goes_on(struct mesh_dial *dial)
 {
 	struct mesh_session *session = dial->beside;
@@ -107,7 +128,20 @@ bool mesh_race_goes_on(struct mesh_dial *dial)
 		mesh_dial_won(dial, map_lookup(&mesh->sessions_by_key, session->key));
 		return false;
 	}
+	if (mesh->now_ns >= dial->due_ns + RACE_NS) {
+		mesh_dial_fail(dial, mesh_dial_verdict(dial));
+		return false;
+	}
+	if (mesh->transport->ops->probe)
+		mesh->transport->ops->probe(session->conn);
 	return true;
+}
+
+bool mesh_race_is_over(const struct mesh_dial *dial)
+{
+	return dial->beside && dial->next_idx && !dial->beside->is_leaving &&
+	       received_len(dial->beside) != dial->seen_len &&
+	       map_lookup(&dial->mesh->sessions_by_key, dial->key) == dial->beside;
 }
 
 struct mesh_session *mesh_race_loser(const struct mesh_dial *dial,

@@ -231,6 +231,7 @@ void mesh_session_end(struct mesh_session *session)
 	struct mesh *mesh = session->mesh;
 
 	session->conn->user = NULL;
+	mesh_lost_note(session);
 	session_displace(session);
 	mesh_dial_session_ended(session);
 	timer_cancel(mesh->timers, &session->timer);

@@ -4,9 +4,12 @@
  * kernel tells over rtnetlink; connections we dialled from an address that
  * is gone move to the one the kernel would use now (RFC 9000 9.2). Which
  * addresses a message names does not matter: each connection's is checked.
+ * A link, an address or a route that is new may be the way back to peers: all
+ * workers ask their sessions for a sign of life.
  */
 #include <errno.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -15,9 +18,22 @@
 #include "node/node_state.h"
 #include "quic/quic.h"
 
+/* Devices whose state is remembered, by ifindex; of another one that shares the place a change is taken to be news. */
+#define LINKS_CNT 64
+
 struct address_watch {
 	struct poller_watch watch;
 	struct node *node;
+	struct {
+		int ifindex;
+		bool is_running;
+	} links[LINKS_CNT];
+};
+
+/* What messages of the kernel come to. */
+enum change {
+	CHANGE_ADDRS = 1, /* the machine's addresses may be others */
+	CHANGE_WAY = 2,	  /* there may be a way to peers that was not there */
 };
 
 /* A socket bound to ip (port 0), or -errno: -EADDRNOTAVAIL when it is not ours. */
@@ -68,21 +84,94 @@ static bool choose_local(void *ctx, const struct addr *remote, const struct addr
 	return true;
 }
 
+/* Wireless devices send many messages while they run: only that one began to is news. */
+static unsigned link_change(struct address_watch *addresses, const struct nlmsghdr *message)
+{
+	const struct ifinfomsg *info = NLMSG_DATA(message);
+	unsigned slot = (unsigned)info->ifi_index % LINKS_CNT;
+	bool is_running = message->nlmsg_type == RTM_NEWLINK && info->ifi_flags & IFF_UP &&
+			  info->ifi_flags & IFF_RUNNING;
+	bool was_running = addresses->links[slot].ifindex == info->ifi_index &&
+			   addresses->links[slot].is_running;
+
+	addresses->links[slot].ifindex = info->ifi_index;
+	addresses->links[slot].is_running = is_running;
+	return CHANGE_ADDRS | (is_running && !was_running ? CHANGE_WAY : 0);
+}
+
+static unsigned route_change(const struct nlmsghdr *message)
+{
+	const struct rtmsg *route = NLMSG_DATA(message);
+	bool is_way = route->rtm_type == RTN_UNICAST && route->rtm_table != RT_TABLE_LOCAL &&
+		      !(route->rtm_flags & RTM_F_CLONED);
+
+	return is_way ? CHANGE_WAY : 0;
+}
+
+static unsigned message_change(struct address_watch *addresses, const struct nlmsghdr *message)
+{
+	const struct ifaddrmsg *addr = NLMSG_DATA(message);
+
+	switch (message->nlmsg_type) {
+	case RTM_NEWLINK:
+	case RTM_DELLINK:
+		return link_change(addresses, message);
+	case RTM_NEWADDR:
+		return CHANGE_ADDRS | (addr->ifa_flags & IFA_F_TENTATIVE ? 0 : CHANGE_WAY);
+	case RTM_NEWROUTE:
+		return route_change(message);
+	case RTM_DELROUTE:
+		return 0;
+	default:
+		return CHANGE_ADDRS;
+	}
+}
+
+/* A set of enum change. Lost messages (ENOBUFS) are changes, too. */
+static unsigned changes_read(struct address_watch *addresses)
+{
+	_Alignas(struct nlmsghdr) char messages[8192];
+	unsigned changes = 0;
+
+	for (;;) {
+		ssize_t got = recv(addresses->watch.fd, messages, sizeof(messages), MSG_DONTWAIT);
+		size_t len = got > 0 ? (size_t)got : 0;
+		const struct nlmsghdr *message = (const void *)messages;
+
+		if (got < 0 && errno != ENOBUFS)
+			return changes;
+		if (got <= 0)
+			changes |= CHANGE_ADDRS | CHANGE_WAY;
+		for (; NLMSG_OK(message, len); message = NLMSG_NEXT(message, len))
+			changes |= message_change(addresses, message);
+	}
+}
+
+static void addresses_changed(struct node *node, uint64_t now_ns)
+{
+	fastpath_addresses_changed(&node->fastpath);
+	node_advertise(node);
+	publish_changed(node->publish, now_ns);
+	fabric_addresses_changed(node->fabric, now_ns);
+	sharing_addresses_changed(node->sharing, now_ns);
+}
+
 static void address_changed(struct poller_watch *watch, unsigned events, uint64_t now_ns)
 {
 	struct address_watch *addresses = (struct address_watch *)watch;
-	char messages[8192];
+	struct node *node = addresses->node;
+	unsigned changes = changes_read(addresses);
 
 	(void)events;
-	/* Lost messages (ENOBUFS) are changes, too. */
-	while (recv(watch->fd, messages, sizeof(messages), MSG_DONTWAIT) > 0 || errno == ENOBUFS)
-		errno = 0;
-	fastpath_addresses_changed(&addresses->node->fastpath);
-	node_advertise(addresses->node);
-	publish_changed(addresses->node->publish, now_ns);
-	fabric_addresses_changed(addresses->node->fabric, now_ns);
-	sharing_addresses_changed(addresses->node->sharing, now_ns);
-	quic_engine_rebind(addresses->node->home.quic, choose_local, NULL, now_ns);
+	if (changes & CHANGE_ADDRS)
+		addresses_changed(node, now_ns);
+	if (changes)
+		quic_engine_rebind(node->home.quic, choose_local, NULL, now_ns);
+	if (!(changes & CHANGE_WAY))
+		return;
+	worker_wake(&node->home, now_ns);
+	if (node->crew)
+		crew_wake(node->crew);
 }
 
 int node_watch_addresses(struct node *node)
@@ -90,7 +179,8 @@ int node_watch_addresses(struct node *node)
 	/* An address counts while its device is up, and keeps quiet when that comes up after it. */
 	struct sockaddr_nl groups = {
 		.nl_family = AF_NETLINK,
-		.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR,
+		.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
+			     RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE,
 	};
 	struct address_watch *addresses = calloc(1, sizeof(*addresses));
 	int err = -ENOMEM;

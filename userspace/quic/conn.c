@@ -57,7 +57,9 @@ static void conn_fire(struct timer *timer, uint64_t now_ns)
 	if (quic_conn_is_mute(conn) && conn->engine->now_ns >= conn->unheard_ns + QUIC_MUTE_WAIT_NS)
 		rv = NGTCP2_ERR_HANDSHAKE_TIMEOUT;
 	else
-		rv = ngtcp2_conn_handle_expiry(conn->ngtcp2, conn->engine->now_ns);
+		rv = ngtcp2_conn_handle_expiry(conn->ngtcp2, quic_conn_clock_ns(conn));
+	if (rv == 0)
+		rv = quic_probe_expire(conn);
 	if (rv != 0)
 		quic_conn_shut(conn, rv);
 	else
@@ -302,19 +304,25 @@ int quic_conn_input(struct quic_conn *conn, struct dgram *dgram)
 {
 	ngtcp2_pkt_info info = {.ecn = dgram->ecn};
 	ngtcp2_path_storage path;
-	int rv;
+	bool is_left_out;
+	int rv = 0;
 
 	if (conn->state == QUIC_CONN_LINGER) {
 		quic_conn_input_lingering(conn);
 		return 0;
 	}
+	quic_probe_doubt(conn);
+	is_left_out = quic_probe_leaves_out(conn, dgram);
 	conn->has_heard = true;
 	conn->heard_ns = conn->engine->now_ns;
 	if (!conn->is_local_known && addr_equal(&dgram->remote, &conn->remote))
 		conn_learn_local(conn, &dgram->local);
 	quic_path_init(&path, &dgram->local, &dgram->remote);
-	rv = ngtcp2_conn_read_pkt(conn->ngtcp2, &path.path, &info, dgram->data, dgram->len,
-				  conn->engine->now_ns);
+	if (!is_left_out)
+		rv = ngtcp2_conn_read_pkt(conn->ngtcp2, &path.path, &info, dgram->data, dgram->len,
+					  quic_conn_clock_ns(conn));
+	if (rv == 0)
+		rv = quic_probe_heard(conn, !is_left_out);
 	if (rv != 0) {
 		quic_conn_shut(conn, rv);
 		return rv;
@@ -345,7 +353,13 @@ static bool conn_may_rest(const struct quic_conn *conn)
 void quic_conn_rearm(struct quic_conn *conn)
 {
 	uint64_t at_ns = ngtcp2_conn_get_expiry(conn->ngtcp2);
+	uint64_t probe_ns = quic_probe_next_ns(conn);
 
+	quic_probe_note_flight(conn, false);
+	if (at_ns != UINT64_MAX)
+		at_ns = at_ns > conn->ahead_ns ? at_ns - conn->ahead_ns : 0;
+	if (probe_ns < at_ns)
+		at_ns = probe_ns;
 	if (conn_may_rest(conn) && at_ns < conn->heard_ns + REST_NS)
 		at_ns = conn->heard_ns + REST_NS;
 	if (at_ns == UINT64_MAX)
@@ -364,7 +378,7 @@ void quic_conn_rebind(struct quic_conn *conn, const struct addr *local)
 	 * packets then simply leave from the new address, or the dial fails.
 	 */
 	if (ngtcp2_conn_initiate_immediate_migration(conn->ngtcp2, &path.path,
-						     conn->engine->now_ns) != 0)
+						     quic_conn_clock_ns(conn)) != 0)
 		return;
 	conn->local = *local;
 	quic_conn_want_write(conn);

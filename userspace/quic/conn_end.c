@@ -124,7 +124,6 @@ static void send_close_packet(struct quic_conn *conn, const struct addr *remote,
 
 static void conn_say_goodbye(struct quic_conn *conn, const ngtcp2_ccerr *ccerr)
 {
-	struct quic_engine *engine = conn->engine;
 	uint8_t packet[NGTCP2_MAX_UDP_PAYLOAD_SIZE];
 	ngtcp2_path_storage path;
 	struct addr remote;
@@ -135,7 +134,7 @@ static void conn_say_goodbye(struct quic_conn *conn, const ngtcp2_ccerr *ccerr)
 		return;
 	ngtcp2_path_storage_zero(&path);
 	len = ngtcp2_conn_write_connection_close(conn->ngtcp2, &path.path, NULL, packet,
-						 sizeof(packet), ccerr, engine->now_ns);
+						 sizeof(packet), ccerr, quic_conn_clock_ns(conn));
 	if (len <= 0)
 		return;
 	quic_path_addr(&path.path.remote, &remote);

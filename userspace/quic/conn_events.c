@@ -292,6 +292,7 @@ static int on_path_validated(ngtcp2_conn *ngtcp2, uint32_t flags, const ngtcp2_p
 		return 0;
 	quic_path_addr(&path->remote, &conn->remote);
 	conn->engine->stats.migrated_cnt++;
+	conn->is_probe_wanted = true;
 	if (!conn->is_dialler)
 		conn_give_token(conn, path);
 	return 0;

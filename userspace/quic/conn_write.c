@@ -122,7 +122,7 @@ static void conn_count_packets(struct quic_conn *conn, size_t len, size_t segmen
 	if (conn->packets_since_keys < engine->key_update_after_cnt)
 		return;
 	/* Refused until the peer has confirmed the last change; then the next batch asks again. */
-	if (ngtcp2_conn_initiate_key_update(conn->ngtcp2, engine->now_ns) == 0)
+	if (ngtcp2_conn_initiate_key_update(conn->ngtcp2, quic_conn_clock_ns(conn)) == 0)
 		conn->packets_since_keys = 0;
 }
 
@@ -149,7 +149,7 @@ static void conn_pace(struct quic_conn *conn, size_t sent_len)
 	if (sent_len && conn->burst_sent_len < burst_len(conn))
 		return;
 	conn->burst_sent_len = 0;
-	ngtcp2_conn_update_pkt_tx_time(conn->ngtcp2, conn->engine->now_ns);
+	ngtcp2_conn_update_pkt_tx_time(conn->ngtcp2, quic_conn_clock_ns(conn));
 }
 
 bool quic_conn_is_mute(const struct quic_conn *conn)
@@ -176,7 +176,10 @@ enum quic_written quic_conn_write(struct quic_conn *conn)
 		return QUIC_WRITTEN_FULL;
 	ngtcp2_path_storage_zero(&path);
 	len = ngtcp2_conn_write_aggregate_pkt2(conn->ngtcp2, &path.path, &info, slot.data, want,
-					       &segment_len, write_packet, 0, engine->now_ns);
+					       &segment_len, write_packet, 0,
+					       quic_conn_clock_ns(conn));
+	if (conn->is_pinging)
+		quic_probe_was_sent(conn);
 	if (len <= 0) {
 		sink->ops->cancel(sink, &slot);
 		if (len < 0) {
@@ -188,6 +191,7 @@ enum quic_written quic_conn_write(struct quic_conn *conn)
 		return QUIC_WRITTEN_QUIET;
 	}
 	conn_pace(conn, (size_t)len);
+	quic_probe_note_flight(conn, true);
 	quic_path_addr(&path.path.remote, &route.remote);
 	if (conn->is_local_known)
 		quic_path_addr(&path.path.local, &route.local);

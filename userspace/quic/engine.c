@@ -203,6 +203,7 @@ int quic_engine_new(const struct quic_engine_params *params, struct quic_engine 
 	TAILQ_INIT(&engine->ready);
 	TAILQ_INIT(&engine->lingering);
 	timer_wheel_init(&engine->wheel, params->now_ns);
+	quic_wake_init(engine);
 	err = engine_lay_out(engine, params);
 	if (err == 0)
 		err = quic_tls_derive(params->key, "weft stateless reset 2",

@@ -59,6 +59,7 @@ struct quic_stream {
 	size_t turn_len;     /* bytes of its turn that are left */
 	bool is_fin_wanted;
 	bool is_fin_sent;
+	bool is_answered;     /* the peer's end has come */
 	bool is_shut;	      /* the sending side was given up by either end */
 	bool is_send_refused; /* the speaker waits for stream_writable */
 	bool is_starved;      /* on engine->starved */
@@ -138,9 +139,32 @@ struct quic_conn {
 	uint32_t key_prepared_cnt;   /* generations of packet keys made ready */
 	uint64_t packets_since_keys; /* sent under the keys in use, about */
 	uint64_t heard_ns;	     /* when a datagram came last */
-	uint64_t burst_sent_len;     /* since the pace was last kept (conn_write.c) */
+	uint64_t ahead_ns;	     /* of ngtcp2's clock before the engine's (probe.c) */
+	uint64_t skipped_ns;	     /* of them, since a datagram came last */
+	uint64_t deaf_until_ns;	     /* what comes before is of before a silence */
+	uint64_t doubt_len;	     /* in flight when a silence ended, and nothing less since */
+	uint64_t probed_ns;	     /* when probe.c last sent something */
+	uint64_t flight_ns;	     /* since when something is in flight, while has_flight */
+	bool has_flight;
+	bool has_left_out;	 /* a datagram, and has read none since */
+	bool is_awaiting;	 /* bytes of an answer came, and more may be owed */
+	bool is_probe_wanted;	 /* once the datagram that is read has been read */
+	bool is_pinging;	 /* the keep-alive time is that of a PING now */
+	uint64_t burst_sent_len; /* since the pace was last kept (conn_write.c) */
 };
 TAILQ_HEAD(quic_conn_list, quic_conn);
+
+/* probe.c: the rounds of quic_engine_wake. */
+struct quic_wake {
+	struct timer timer;
+	struct quic_conn *at; /* whom this round came to; its slot may be free by now */
+	uint32_t slice_cnt;   /* connections of one slice */
+	unsigned round;
+	bool is_in_round;
+	uint64_t began_ns, round_ns; /* when it was woken, and when the last round began */
+	unsigned credit;
+	uint64_t credit_ns;
+};
 
 struct quic_engine {
 	struct transport transport; /* first: the seam's pointer is ours */
@@ -167,6 +191,7 @@ struct quic_engine {
 	struct quic_tls tls;
 	struct quic_limits limits;
 	struct timer_wheel wheel;
+	struct quic_wake wake;
 	struct quic_stream_list starved; /* the heap had no room for their bytes */
 	uint32_t starved_cnt;
 	bool is_memory_freed;		 /* since all of them were told */
@@ -257,6 +282,39 @@ void quic_conn_rearm(struct quic_conn *conn);
 void quic_conn_rebind(struct quic_conn *conn, const struct addr *local);
 /* quic_conn_end_handshake takes conn out of the counts of handshakes, if it is in them. */
 void quic_conn_end_handshake(struct quic_conn *conn);
+
+/*
+ * probe.c: packets that are to be answered, before ngtcp2 would send any.
+ * send sends one in the next flush; 0, or the ngtcp2 error that ends conn. ping:
+ *     a PING, where the congestion window has room.
+ * was_sent: a packet left, or none could.
+ * doubt: a datagram came; what is in flight is in doubt if conn was silent for
+ *     patience_ns before. leaves_out: the datagram is not to be read. heard:
+ *     it was, or was left out; returns as send does.
+ * note_flight: a packet left, or nothing is left to write.
+ * await: bytes of an answer came. next_ns: when expire is to be called, which
+ *     returns as send does.
+ */
+uint64_t quic_probe_patience_ns(const struct quic_conn *conn);
+WEFT_MUST_CHECK
+int quic_probe_send(struct quic_conn *conn);
+void quic_probe_ping(struct quic_conn *conn);
+void quic_probe_was_sent(struct quic_conn *conn);
+void quic_probe_doubt(struct quic_conn *conn);
+bool quic_probe_leaves_out(struct quic_conn *conn, const struct dgram *dgram);
+WEFT_MUST_CHECK
+int quic_probe_heard(struct quic_conn *conn, bool is_read);
+void quic_probe_note_flight(struct quic_conn *conn, bool did_send);
+void quic_probe_await(struct quic_conn *conn);
+uint64_t quic_probe_next_ns(const struct quic_conn *conn);
+WEFT_MUST_CHECK
+int quic_probe_expire(struct quic_conn *conn);
+void quic_wake_init(struct quic_engine *engine);
+/* quic_conn_clock_ns: the time as ngtcp2 has it for conn. */
+static inline uint64_t quic_conn_clock_ns(const struct quic_conn *conn)
+{
+	return conn->engine->now_ns + conn->ahead_ns;
+}
 
 /*
  * share.c: who may hold a place. take{,_handshake}: false, there is none

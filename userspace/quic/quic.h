@@ -83,6 +83,8 @@ struct quic_stats {
 	uint64_t handshake_timeout_cnt, idle_timeout_cnt;
 	uint64_t answer_limit_cnt; /* answers without state that were not sent */
 	uint64_t retry_sent_cnt, version_sent_cnt, reset_sent_cnt, close_sent_cnt;
+	/* Probes beside QUIC's own timers; rounds of them, and those that came too often. */
+	uint64_t probe_cnt, wake_cnt, wake_refused_cnt;
 	uint64_t bad_tag_cnt, garbage_cnt, bad_token_cnt, used_token_cnt, migrated_cnt,
 		key_update_cnt;
 	uint32_t waiting_cnt, waiting_peak_cnt, waiting_cap; /* datagrams of handshakes */
@@ -195,6 +197,14 @@ typedef bool (*quic_choose_local_fn)(void *ctx, const struct addr *remote, const
 				     struct addr *out_local);
 void quic_engine_rebind(struct quic_engine *engine, quic_choose_local_fn choose, void *ctx,
 			uint64_t now_ns);
+/*
+ * quic_engine_wake: the machine has a link, an address or a route that it had
+ * not. Every open connection that nothing is heard on from now on is sent a
+ * packet that is to be answered, at once and after 50, 150 and 350 ms, each
+ * round spread over 50 ms. False: that was asked for 8 times, and since then
+ * more often than each 4 s; nothing is sent.
+ */
+bool quic_engine_wake(struct quic_engine *engine, uint64_t now_ns);
 /*
  * quic_engine_configure takes what of config can change while it runs, for
  * connections that begin afterwards: retry_above,

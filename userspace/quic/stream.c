@@ -237,6 +237,9 @@ int quic_stream_on_data(ngtcp2_conn *ngtcp2, uint32_t flags, int64_t id, uint64_
 		return 0;
 	}
 	stream->unread_len += len;
+	stream->is_answered |= (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0;
+	if (stream->is_fin_sent)
+		quic_probe_await(conn);
 	quic_share_progress(conn, len);
 	conn->engine->events->stream_data(conn->engine->ctx, &stream->transport, data, len,
 					  flags & NGTCP2_STREAM_DATA_FLAG_FIN,

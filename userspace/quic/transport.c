@@ -178,6 +178,14 @@ static int op_exporter(struct transport_conn *transport, const char *label, uint
 	return 0;
 }
 
+static void op_probe(struct transport_conn *transport)
+{
+	struct quic_conn *conn = conn_of(transport);
+
+	if (conn_is_usable(conn))
+		quic_probe_ping(conn);
+}
+
 const struct transport_ops quic_transport_ops = {
 	.dial = op_dial,
 	.close = op_close,
@@ -190,4 +198,5 @@ const struct transport_ops quic_transport_ops = {
 	.acked = op_acked,
 	.info = op_info,
 	.exporter = op_exporter,
+	.probe = op_probe,
 };

@@ -204,6 +204,12 @@ class Lab:
         topology.build(self.network, "bridge", [str(cnt)], mtu)
         return [self.network.nodes[f"n{number}"].name for number in range(1, cnt + 1)]
 
+    def plain(self, name, *words, mtu=1500):
+        """A topology of bare veth pairs: what one end loses, the other sees."""
+        need_root()
+        topology.build(self.network, name, words, mtu)
+        return self.network
+
     def topology(self, name, *words, mtu=1500):
         """A network of tools/lab, whose links can be impaired."""
         need_root()

@@ -164,6 +164,76 @@ static void test_timeout_while_dialling_tells_what_is_known(void)
 	nodes_fini();
 }
 
+/* An address that is silent and then is not is reached within a second of that. */
+static void test_silent_address_is_dialled_anew(void)
+{
+	struct addr addr = pair_addr(2);
+
+	nodes_init(2);
+	pair_net_rule(&rig.net, addr, PAIR_SILENT, 0);
+	CHECK_EQ(ask_at(1, &addr, 1, 20 * PAIR_S), 0);
+	pair_net_run(&rig.net, 3 * PAIR_S);
+	CHECK_EQ(ask.reply_cnt, 0);
+	CHECK_EQ(rig.nodes[0].end->dial_cnt, 1 + 3);
+	/* The first attempt stays, and one more. */
+	CHECK_EQ(rig.net.conn_open_cnt, 2);
+	pair_net_rule(&rig.net, addr, PAIR_NORMAL, 0);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(ask.reply_cnt, 1);
+	CHECK_EQ(ask.reply.err, 0);
+	pair_net_run(&rig.net, PAIR_S);
+	CHECK_EQ(rig.net.conn_open_cnt, 2);
+	nodes_fini();
+}
+
+/* A stranger's word is worth one dial. */
+static void test_told_address_is_not_dialled_anew(void)
+{
+	struct addr addr = pair_addr(50);
+	struct mesh_ask call = {.peer = {.addrs = &addr, .addr_cnt = 1, .told_cnt = 1},
+				.type = MESH_GET_CHUNK,
+				.payload = "abc",
+				.payload_len = 3,
+				.timeout_ns = 20 * PAIR_S};
+
+	nodes_init(2);
+	pair_net_rule(&rig.net, addr, PAIR_SILENT, 0);
+	memset(call.peer.key, 2, MESH_KEY_LEN);
+	CHECK_EQ(rig_ask_with(&rig, &ask, 0, &call), 0);
+	pair_net_run(&rig.net, 4 * PAIR_S);
+	CHECK_EQ(rig.nodes[0].end->dial_cnt, 1);
+	nodes_fini();
+}
+
+/* The machine's link comes up: what is under way begins anew, and what was lost is dialled. */
+static void test_waking_dials_at_once(void)
+{
+	struct addr addr = pair_addr(2);
+
+	nodes_init(2);
+	pair_net_rule(&rig.net, addr, PAIR_SILENT, 0);
+	CHECK_EQ(ask_at(1, &addr, 1, 20 * PAIR_S), 0);
+	pair_net_run(&rig.net, 100 * PAIR_MS);
+	pair_net_rule(&rig.net, addr, PAIR_NORMAL, 0);
+	mesh_wake(rig.nodes[0].mesh, rig.net.now_ns);
+	pair_net_run(&rig.net, 100 * PAIR_MS);
+	CHECK_EQ(ask.reply_cnt, 1);
+	CHECK_EQ(ask.reply.err, 0);
+	rig_ask_fini(&ask);
+	/* It goes, and is silent for so long that the session ends. */
+	rig_kill(&rig, 1);
+	CHECK_EQ(ask_at(1, &addr, 1, 60 * PAIR_S), 0);
+	pair_net_run(&rig.net, 20 * PAIR_S);
+	CHECK_EQ(stats_of(0).session_cnt, 0);
+	rig_revive(&rig, 1, addr);
+	pair_net_run(&rig.net, 10 * PAIR_S);
+	CHECK_EQ(stats_of(0).session_cnt, 0);
+	mesh_wake(rig.nodes[0].mesh, rig.net.now_ns);
+	pair_net_run(&rig.net, 100 * PAIR_MS);
+	CHECK_EQ(stats_of(0).session_cnt, 1);
+	nodes_fini();
+}
+
 static void test_requests_share_one_dial_and_add_addresses(void)
 {
 	struct addr silent = pair_addr(50);
@@ -172,7 +242,7 @@ static void test_requests_share_one_dial_and_add_addresses(void)
 	nodes_init(2);
 	pair_net_rule(&rig.net, silent, PAIR_SILENT, 0);
 	CHECK_EQ(ask_at(1, &silent, 1, 20 * PAIR_S), 0);
-	pair_net_run(&rig.net, PAIR_S);
+	pair_net_run(&rig.net, 700 * PAIR_MS);
 	CHECK_EQ(rig.nodes[0].end->dial_cnt, 1);
 	CHECK_EQ(rig_ask(&rig, &second, 0, 1, MESH_GET_CHUNK, "def", 3), 0);
 	pair_net_run(&rig.net, PAIR_S);
@@ -554,6 +624,9 @@ int main(void)
 	RUN(test_first_proved_connection_wins);
 	RUN(test_failures_are_told_by_what_helps_most);
 	RUN(test_timeout_while_dialling_tells_what_is_known);
+	RUN(test_silent_address_is_dialled_anew);
+	RUN(test_told_address_is_not_dialled_anew);
+	RUN(test_waking_dials_at_once);
 	RUN(test_requests_share_one_dial_and_add_addresses);
 	RUN(test_connect_tells_the_outcome);
 	RUN(test_known_peer_needs_no_address);

@@ -94,7 +94,7 @@ static void test_peer_that_is_back_without_the_request_frees_its_asker(void)
 	pair_net_run(&rig.net, PAIR_S);
 	rig_kill(&rig, 1);
 	revive_peer();
-	pair_net_run(&rig.net, 8 * PAIR_S);
+	pair_net_run(&rig.net, 13 * PAIR_S);
 	CHECK_EQ(ask.reply_cnt, 1);
 	CHECK_EQ(ask.reply.err, WEFT_ECLOSED);
 	CHECK_EQ(ask_kept(&later), 0);

@@ -519,6 +519,18 @@ void crew_set_mtu(struct crew *crew, unsigned device, uint32_t mtu)
 	(void)crew_spread(crew, LETTER_MTU, mtu_write, &order);
 }
 
+static bool wake_write(struct letter *letter, void *arg)
+{
+	(void)letter;
+	(void)arg;
+	return true;
+}
+
+void crew_wake(struct crew *crew)
+{
+	(void)crew_spread(crew, LETTER_WAKE, wake_write, NULL);
+}
+
 static bool crew_can_rotate_cids(const struct crew *crew)
 {
 	for (unsigned i = 0; i < crew->cnt; i++)

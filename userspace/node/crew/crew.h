@@ -149,6 +149,8 @@ bool crew_remove_queue(struct crew *crew, unsigned idx, const struct crew_queue 
 void crew_set_mtu(struct crew *crew, unsigned device, uint32_t mtu);
 /* crew_set_wall: the wall clock shows wall_s at now_ns. What is lost is told again. */
 void crew_set_wall(struct crew *crew, uint64_t wall_s, uint64_t now_ns);
+/* crew_wake: every worker does as worker_wake says. What is lost is a wait for QUIC's own timers. */
+void crew_wake(struct crew *crew);
 /*
  * crew_try_rotate_cids starts the next generation of connection ids
  * everywhere, when every engine can; home does the same in that turn.

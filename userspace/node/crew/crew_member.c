@@ -325,6 +325,9 @@ static void member_obey(struct crew_member *member, struct letter *letter)
 		worker_rotate_cids(&member->worker);
 		member_tell_figures(member);
 		break;
+	case LETTER_WAKE:
+		worker_wake(&member->worker, member->worker.now_ns);
+		break;
 	default:
 		member->is_stopping = true;
 		break;

@@ -553,6 +553,12 @@ void worker_set_wall(struct worker *worker, uint64_t wall_s, uint64_t now_ns)
 	worker_push_keys(worker);
 }
 
+void worker_wake(struct worker *worker, uint64_t now_ns)
+{
+	if (quic_engine_wake(worker->quic, now_ns))
+		mesh_wake(worker->mesh, now_ns);
+}
+
 uint64_t worker_next_ns(const struct worker *worker)
 {
 	uint64_t timers_ns = timer_wheel_next_ns(&worker->timers);

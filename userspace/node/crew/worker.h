@@ -169,6 +169,9 @@ void worker_take_bans(struct worker *worker, struct ban_set *set, uint64_t now_n
 void worker_rotate_cids(struct worker *worker);
 void worker_set_wall(struct worker *worker, uint64_t wall_s, uint64_t now_ns);
 
+/* worker_wake: the machine has a link, an address or a route more; see quic_engine_wake, mesh_wake. */
+void worker_wake(struct worker *worker, uint64_t now_ns);
+
 /* worker_watch wakes the worker when fd is readable; fd -1 is nothing. 0, WEFT_EFULL or -errno. */
 WEFT_MUST_CHECK
 int worker_watch(struct worker *worker, struct poller_watch *watch, int fd);

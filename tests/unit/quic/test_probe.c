@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "support/check.h"
+#include "support/quic_net.h"
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "quic/engine.h"
+
+#define DOWN_NS	 (5 * NS_PER_S)
+#define FILE_LEN (64u << 20)
+#define IDLE_NS	 (60 * NS_PER_S)
+
+/* A wire that is cut, and what each end says meanwhile. */
+struct wire {
+	bool is_cut;
+	uint64_t dgram_cnt[2];	/* of a, of b */
+	uint64_t slice_cnt_max; /* of a, at one moment */
+	uint64_t slice_cnt, at_ns;
+};
+
+static bool cut(struct quic_net *net, struct quic_net_dgram *dgram)
+{
+	struct wire *wire = net->tap_arg;
+	unsigned from = addr_equal(&dgram->from, &net->nodes[0]->outer) ? 0 : 1;
+
+	wire->dgram_cnt[from]++;
+	if (from == 0) {
+		wire->slice_cnt = wire->at_ns == net->now_ns ? wire->slice_cnt + 1 : 1;
+		wire->at_ns = net->now_ns;
+		if (wire->slice_cnt > wire->slice_cnt_max)
+			wire->slice_cnt_max = wire->slice_cnt;
+	}
+	return !wire->is_cut;
+}
+
+struct goal {
+	const struct quic_test_stream *stream;
+	uint64_t len;
+};
+
+static bool has_more(void *arg)
+{
+	const struct goal *goal = arg;
+
+	return goal->stream->received_len > goal->len;
+}
+
+/* Time until the next bytes of stream come. */
+static uint64_t wait_bytes(struct quic_net *net, const struct quic_test_stream *stream)
+{
+	struct goal goal = {stream, stream->received_len};
+	uint64_t from_ns = net->now_ns;
+
+	weft_assert(quic_net_run(net, 60 * NS_PER_S, has_more, &goal));
+	return net->now_ns - from_ns;
+}
+
+struct duo {
+	struct quic_pair p;
+	struct wire wire;
+	struct quic_test_conn *conn;
+};
+
+/* a dials b. */
+static void duo_init(struct duo *duo, uint64_t seed)
+{
+	struct quic_config config;
+
+	*duo = (struct duo){0};
+	quic_net_config(&config);
+	config.idle_timeout_ns = IDLE_NS;
+	quic_net_init(&duo->p.net, seed);
+	duo->p.a = quic_net_add(&duo->p.net, 1, &config);
+	duo->p.b = quic_net_add(&duo->p.net, 2, &config);
+	duo->p.net.tap = cut;
+	duo->p.net.tap_arg = &duo->wire;
+	duo->conn = quic_net_connect(duo->p.a, duo->p.b);
+	CHECK(duo->conn->is_ready);
+	quic_net_settle(&duo->p.net, NS_PER_S);
+}
+
+/* Asks the other end for a file; returns the asker's stream, with a part of the answer. */
+static struct quic_test_stream *ask_for_file(struct duo *duo, bool is_dialler_asking)
+{
+	struct quic_test_conn *conn = is_dialler_asking ? duo->conn : &duo->p.b->conns[0];
+	struct quic_test_stream *stream;
+
+	(is_dialler_asking ? duo->p.b : duo->p.a)->more_len = FILE_LEN;
+	stream = quic_net_send(conn, 100);
+	weft_assert(stream);
+	for (unsigned i = 0; i < 200; i++)
+		(void)wait_bytes(&duo->p.net, stream);
+	return stream;
+}
+
+static uint64_t flow_after_cut(uint64_t seed, bool is_dialler_asking, bool is_told_a,
+			       bool is_told_b)
+{
+	struct quic_test_stream *stream;
+	struct transport_conn_info info;
+	uint64_t took_ns;
+	struct duo duo;
+
+	duo_init(&duo, seed);
+	stream = ask_for_file(&duo, is_dialler_asking);
+	duo.wire.is_cut = true;
+	quic_net_settle(&duo.p.net, DOWN_NS);
+	duo.wire.is_cut = false;
+	if (is_told_a)
+		weft_assert(quic_engine_wake(duo.p.a->engine, duo.p.net.now_ns));
+	if (is_told_b)
+		weft_assert(quic_engine_wake(duo.p.b->engine, duo.p.net.now_ns));
+	took_ns = wait_bytes(&duo.p.net, stream);
+	/* What was acknowledged late makes no round trip of seconds. */
+	quic_net_settle(&duo.p.net, 200 * NS_PER_MS);
+	duo.p.a->transport->ops->info(duo.conn->conn, &info);
+	weft_assert(info.rtt_ns < 400 * NS_PER_MS);
+	duo.p.b->transport->ops->info(duo.p.b->conns[0].conn, &info);
+	weft_assert(info.rtt_ns < 400 * NS_PER_MS);
+	weft_assert(!duo.conn->is_closed && !duo.p.b->conns[0].is_closed);
+	quic_net_fini(&duo.p.net);
+	return took_ns;
+}
+
+static void test_bytes_flow_at_once_when_a_link_is_back(void)
+{
+	for (unsigned row = 0; row < 6; row++) {
+		bool is_told_a = row % 3 != 1, is_told_b = row % 3 != 0;
+		uint64_t took_ns = flow_after_cut(300 + row, row < 3, is_told_a, is_told_b);
+
+		printf("# dialler asks %d, told %d %d: %u ms\n", row < 3, is_told_a, is_told_b,
+		       (unsigned)(took_ns / NS_PER_MS));
+		CHECK(took_ns < 100 * NS_PER_MS);
+	}
+}
+
+static void test_a_first_packet_that_is_lost_costs_a_round(void)
+{
+	struct quic_test_stream *stream;
+	struct duo duo;
+
+	duo_init(&duo, 310);
+	stream = ask_for_file(&duo, true);
+	duo.wire.is_cut = true;
+	quic_net_settle(&duo.p.net, DOWN_NS);
+	CHECK(quic_engine_wake(duo.p.b->engine, duo.p.net.now_ns));
+	quic_net_settle(&duo.p.net, 120 * NS_PER_MS);
+	duo.wire.is_cut = false;
+	CHECK(wait_bytes(&duo.p.net, stream) < 130 * NS_PER_MS);
+	quic_net_fini(&duo.p.net);
+}
+
+/* What the peer acknowledges in time is asked once; who is silent, in each round. */
+static void test_idle_connections_are_asked_until_they_answer(void)
+{
+	struct quic_stats stats;
+	struct duo duo;
+
+	for (unsigned is_cut = 0; is_cut < 2; is_cut++) {
+		duo_init(&duo, 320 + is_cut);
+		quic_net_settle(&duo.p.net, 5 * NS_PER_S);
+		duo.wire = (struct wire){.is_cut = is_cut};
+		CHECK(quic_engine_wake(duo.p.a->engine, duo.p.net.now_ns));
+		quic_net_settle(&duo.p.net, 600 * NS_PER_MS);
+		quic_node_stats(duo.p.a, &stats);
+		CHECK_EQ(stats.probe_cnt, is_cut ? 4 : 1);
+		CHECK(duo.wire.dgram_cnt[0] >= stats.probe_cnt);
+		CHECK(duo.wire.dgram_cnt[0] < 12);
+		/* And the keep-alive time is what it was. */
+		duo.wire.dgram_cnt[0] = 0;
+		duo.wire.is_cut = false;
+		quic_net_settle(&duo.p.net, 2 * NS_PER_S);
+		CHECK(duo.wire.dgram_cnt[0] < 10);
+		quic_net_fini(&duo.p.net);
+	}
+}
+
+static void test_rounds_are_spread_over_connections(void)
+{
+	struct quic_config config;
+	struct quic_stats stats;
+	struct wire wire = {0};
+	struct quic_pair p;
+	unsigned cnt = 200;
+
+	quic_net_config(&config);
+	config.conn_cap = 512;
+	config.conn_per_key_cap = 512;
+	config.keepalive_ns = 0;
+	quic_net_init(&p.net, 330);
+	p.a = quic_net_add(&p.net, 1, &config);
+	p.b = quic_net_add(&p.net, 2, &config);
+	for (unsigned i = 0; i < cnt; i++)
+		CHECK(quic_net_connect(p.a, p.b)->is_ready);
+	quic_net_settle(&p.net, 8 * NS_PER_S);
+	p.net.tap = cut;
+	p.net.tap_arg = &wire;
+	CHECK(quic_engine_wake(p.a->engine, p.net.now_ns));
+	quic_net_settle(&p.net, 300 * NS_PER_MS);
+	quic_node_stats(p.a, &stats);
+	CHECK_EQ(stats.probe_cnt, cnt);
+	CHECK(wire.slice_cnt_max <= 16);
+	quic_net_fini(&p.net);
+}
+
+static void test_changes_without_end_are_not_followed(void)
+{
+	struct quic_stats stats;
+	struct duo duo;
+
+	duo_init(&duo, 340);
+	duo.wire.is_cut = true;
+	for (unsigned i = 0; i < 8; i++)
+		CHECK(quic_engine_wake(duo.p.a->engine, duo.p.net.now_ns));
+	CHECK(!quic_engine_wake(duo.p.a->engine, duo.p.net.now_ns));
+	quic_net_settle(&duo.p.net, 4 * NS_PER_S);
+	CHECK(quic_engine_wake(duo.p.a->engine, duo.p.net.now_ns));
+	CHECK(!quic_engine_wake(duo.p.a->engine, duo.p.net.now_ns));
+	quic_net_settle(&duo.p.net, NS_PER_S);
+	quic_node_stats(duo.p.a, &stats);
+	CHECK_EQ(stats.wake_cnt, 9);
+	CHECK_EQ(stats.wake_refused_cnt, 2);
+	/* Eight at one moment are one schedule. */
+	CHECK_EQ(stats.probe_cnt, 8);
+	quic_net_fini(&duo.p.net);
+}
+
+/* The NAT of who asks gives it another port. It has nothing to say but acknowledgements. */
+static void test_a_rebinding_is_noticed_by_who_only_acknowledges(void)
+{
+	static const uint64_t delays_ns[] = {NS_PER_MS, 10 * NS_PER_MS, 100 * NS_PER_MS};
+
+	for (unsigned i = 0; i < sizeof(delays_ns) / sizeof(delays_ns[0]); i++) {
+		struct quic_test_stream *stream;
+		uint64_t took_ns, rtt_ns = 2 * delays_ns[i];
+		struct duo duo;
+
+		duo_init(&duo, 350 + i);
+		duo.p.net.delay_ns = delays_ns[i];
+		stream = ask_for_file(&duo, true);
+		duo.p.a->outer.port = 1234;
+		/* What is on its way to the old port is lost. */
+		quic_net_settle(&duo.p.net, delays_ns[i]);
+		took_ns = wait_bytes(&duo.p.net, stream);
+		printf("# round trip %u ms: silent for %u ms\n", (unsigned)(rtt_ns / NS_PER_MS),
+		       (unsigned)(took_ns / NS_PER_MS));
+		CHECK(took_ns < 3 * rtt_ns + 200 * NS_PER_MS);
+		quic_net_fini(&duo.p.net);
+	}
+}
+
+static bool is_over(void *arg)
+{
+	return ((struct quic_test_stream *)arg)->has_fin;
+}
+
+/* A seeder that waits for its disk is not asked again and again. */
+static void test_an_answer_that_pauses_is_asked_about_once(void)
+{
+	struct quic_test_stream *stream;
+	struct quic_stats before, after;
+	struct duo duo;
+
+	duo_init(&duo, 360);
+	stream = ask_for_file(&duo, true);
+	duo.p.b->is_sink_full = true;
+	quic_net_settle(&duo.p.net, 50 * NS_PER_MS);
+	quic_node_stats(duo.p.a, &before);
+	quic_net_settle(&duo.p.net, 2 * NS_PER_S);
+	quic_node_stats(duo.p.a, &after);
+	CHECK_EQ(after.probe_cnt, before.probe_cnt + 1);
+	duo.p.b->is_sink_full = false;
+	CHECK(quic_net_run(&duo.p.net, 60 * NS_PER_S, is_over, stream));
+	quic_node_stats(duo.p.a, &before);
+	quic_net_settle(&duo.p.net, 2 * NS_PER_S);
+	quic_node_stats(duo.p.a, &after);
+	CHECK_EQ(after.probe_cnt, before.probe_cnt);
+	quic_net_fini(&duo.p.net);
+}
+
+/* Its clock is ahead of the engine's by then, and must not end it before its time. */
+static void test_an_idle_timeout_is_not_earlier_for_probes(void)
+{
+	struct duo duo;
+
+	duo_init(&duo, 370);
+	(void)ask_for_file(&duo, true);
+	duo.wire.is_cut = true;
+	for (uint64_t at_ns = 0; at_ns < IDLE_NS / 4; at_ns += NS_PER_S) {
+		(void)quic_engine_wake(duo.p.b->engine, duo.p.net.now_ns);
+		quic_net_settle(&duo.p.net, NS_PER_S);
+		CHECK(!duo.p.b->conns[0].is_closed);
+	}
+	quic_net_fini(&duo.p.net);
+}
+
+int main(void)
+{
+	RUN(test_bytes_flow_at_once_when_a_link_is_back);
+	RUN(test_a_first_packet_that_is_lost_costs_a_round);
+	RUN(test_idle_connections_are_asked_until_they_answer);
+	RUN(test_rounds_are_spread_over_connections);
+	RUN(test_changes_without_end_are_not_followed);
+	RUN(test_a_rebinding_is_noticed_by_who_only_acknowledges);
+	RUN(test_an_answer_that_pauses_is_asked_about_once);
+	RUN(test_an_idle_timeout_is_not_earlier_for_probes);
+	return check_done();
+}

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Probes beside those of ngtcp2, whose probe timeout (RFC 9002 6.2) doubles
+ * with each packet that is not acknowledged: after five seconds without a
+ * path the next one is up to eight seconds away. They are sent when there
+ * is a reason to believe that the path is there again:
+ *
+ *   the machine has a link, an address or a route more (quic_engine_wake):
+ *     every open connection that nothing was heard on since, in four rounds;
+ *   a datagram came after a silence and acknowledged nothing of what is in
+ *     flight: the peer is there, and does not wait for our timer;
+ *   a path was validated: what was sent to the old one is lost;
+ *   somebody waits on a session that has gone silent (mesh/race.c);
+ *   an answer stops in the middle (quic_probe_await): its sender may know
+ *     only an address that a NAT has given up, and learns the new one from
+ *     a packet of ours.
+ *
+ * A connection with nothing in flight sends a PING: the keep-alive time is a
+ * nanosecond for one packet. With data in flight the congestion window may be
+ * full, and only a probe timeout may exceed it. ngtcp2 has no call for that,
+ * but its clock is ours: the clock of the one connection moves on to its next
+ * timer, and stays ahead of the engine's by so much. It is then that much
+ * nearer to the idle timeout, until the next datagram comes; where it may not
+ * move on, a PING goes if the window has room.
+ */
+#include "quic/engine.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+
+/* RFC 9002 has no number; 1.5 round trips leave room for jitter and a delayed ACK. */
+#define SILENCE_NS_MIN (100 * NS_PER_MS)
+/*
+ * The first datagram after such a silence acknowledges what was sent before it, and would make
+ * a round trip of seconds of that, by which the sender then paces. So it is taken for a sign of
+ * life and not read, as if it was lost; nor is what came with it. What acknowledges the
+ * probe says how long the round trip is.
+ */
+#define STALE_NS (2 * NS_PER_S)
+/* Nobody is so far that a probe is not answered by then, or can be sent again. */
+#define ANSWER_NS_MAX (50 * NS_PER_MS)
+/* Timers that come before a probe timeout, and shortly: an ACK's delay, the pace. */
+#define SOON_NS	   (7 * NS_PER_MS)
+#define EXPIRY_MAX 4
+
+/* An unresolved neighbour or a bridge port that learns drops the first ones. */
+static const uint64_t rounds_ns[] = {0, 50 * NS_PER_MS, 150 * NS_PER_MS, 350 * NS_PER_MS};
+#define ROUND_CNT (sizeof(rounds_ns) / sizeof(rounds_ns[0]))
+/* A round is spread over this, in slices. */
+#define ROUND_SPREAD_NS	  (50 * NS_PER_MS)
+#define SLICE_NS	  NS_PER_MS
+#define SLICE_CNT_MIN	  16
+#define WAKE_CREDIT_MAX	  8
+#define WAKE_CREDIT_EVERY (4 * NS_PER_S)
+
+static uint64_t conn_silence_ns(const struct quic_conn *conn)
+{
+	return conn->engine->now_ns - conn->heard_ns;
+}
+
+static uint64_t conn_in_flight_len(const struct quic_conn *conn)
+{
+	ngtcp2_conn_info info;
+
+	ngtcp2_conn_get_conn_info(conn->ngtcp2, &info);
+	return info.bytes_in_flight;
+}
+
+uint64_t quic_probe_patience_ns(const struct quic_conn *conn)
+{
+	ngtcp2_conn_info info;
+	uint64_t patience_ns;
+
+	ngtcp2_conn_get_conn_info(conn->ngtcp2, &info);
+	patience_ns = info.smoothed_rtt + info.smoothed_rtt / 2;
+	return patience_ns > SILENCE_NS_MIN ? patience_ns : SILENCE_NS_MIN;
+}
+
+/*
+ * May the clock move on by step_ns? Each step is twice the last one, and by its clock ngtcp2
+ * takes the peer for gone after the idle timeout. After five seconds of silence one or two fit,
+ * and one or two more once the peer is heard.
+ */
+static bool conn_may_skip(const struct quic_conn *conn, uint64_t step_ns)
+{
+	uint64_t idle_ns = conn->engine->config.idle_timeout_ns;
+	const ngtcp2_transport_params *params =
+		ngtcp2_conn_get_remote_transport_params(conn->ngtcp2);
+
+	if (params && params->max_idle_timeout && (!idle_ns || params->max_idle_timeout < idle_ns))
+		idle_ns = params->max_idle_timeout;
+	/* What is heard proves that it is worth it; a link that is up may be no way to this peer. */
+	idle_ns = idle_ns / 4 * (conn_silence_ns(conn) < SILENCE_NS_MIN ? 3 : 1);
+	return !idle_ns || conn_silence_ns(conn) + conn->skipped_ns + step_ns < idle_ns;
+}
+
+/* 0, or the ngtcp2 error that ends conn. False in *out_did: the clock stays where it is. */
+static int conn_skip_to_timer(struct quic_conn *conn, bool *out_did)
+{
+	*out_did = true;
+	for (unsigned i = 0; i < EXPIRY_MAX; i++) {
+		uint64_t now_ns = quic_conn_clock_ns(conn);
+		uint64_t at_ns = ngtcp2_conn_get_expiry(conn->ngtcp2), step_ns = 0;
+		int rv;
+
+		if (at_ns == UINT64_MAX)
+			return 0;
+		if (at_ns > now_ns)
+			step_ns = at_ns - now_ns;
+		if (!conn_may_skip(conn, step_ns)) {
+			*out_did = false;
+			return 0;
+		}
+		conn->ahead_ns += step_ns;
+		conn->skipped_ns += step_ns;
+		rv = ngtcp2_conn_handle_expiry(conn->ngtcp2, quic_conn_clock_ns(conn));
+		if (rv != 0 || step_ns > SOON_NS)
+			return rv;
+	}
+	return 0;
+}
+
+void quic_probe_ping(struct quic_conn *conn)
+{
+	conn->engine->stats.probe_cnt++;
+	conn->is_pinging = true;
+	ngtcp2_conn_set_keep_alive_timeout(conn->ngtcp2, 1);
+	quic_conn_want_write(conn);
+}
+
+int quic_probe_send(struct quic_conn *conn)
+{
+	bool did_skip = false;
+	int rv = 0;
+
+	conn->is_probe_wanted = false;
+	conn->probed_ns = conn->engine->now_ns;
+	if (conn->state != QUIC_CONN_OPEN || conn->is_close_wanted)
+		return 0;
+	if (conn_in_flight_len(conn) > 0)
+		rv = conn_skip_to_timer(conn, &did_skip);
+	if (!did_skip) {
+		quic_probe_ping(conn);
+		return 0;
+	}
+	conn->engine->stats.probe_cnt++;
+	if (rv == 0)
+		quic_conn_want_write(conn);
+	return rv;
+}
+
+void quic_probe_was_sent(struct quic_conn *conn)
+{
+	conn->is_pinging = false;
+	ngtcp2_conn_set_keep_alive_timeout(conn->ngtcp2, conn->engine->config.keepalive_ns);
+}
+
+/* --- what is heard --- */
+
+/* Whether a probe timeout can be had. */
+static bool conn_may_skip_to_timer(const struct quic_conn *conn)
+{
+	uint64_t at_ns = ngtcp2_conn_get_expiry(conn->ngtcp2), now_ns = quic_conn_clock_ns(conn);
+
+	return at_ns <= now_ns || (at_ns != UINT64_MAX && conn_may_skip(conn, at_ns - now_ns));
+}
+
+static bool is_stateless_reset(const struct quic_conn *conn, const struct dgram *dgram)
+{
+	for (unsigned i = 0; i < conn->reset_token_cnt; i++)
+		if (dgram->len >= CID_RESET_TOKEN_LEN &&
+		    memcmp(dgram->data + dgram->len - CID_RESET_TOKEN_LEN, conn->reset_tokens[i],
+			   CID_RESET_TOKEN_LEN) == 0)
+			return true;
+	return false;
+}
+
+bool quic_probe_leaves_out(struct quic_conn *conn, const struct dgram *dgram)
+{
+	uint64_t now_ns = conn->engine->now_ns;
+	ngtcp2_conn_info info;
+
+	if (conn->state != QUIC_CONN_OPEN || is_stateless_reset(conn, dgram))
+		return false;
+	if (now_ns < conn->deaf_until_ns)
+		return true;
+	if (conn->has_left_out || !conn->has_flight || now_ns < conn->flight_ns + STALE_NS ||
+	    conn_silence_ns(conn) < STALE_NS || !conn_may_skip_to_timer(conn))
+		return false;
+	conn->has_left_out = true;
+	ngtcp2_conn_get_conn_info(conn->ngtcp2, &info);
+	if (info.min_rtt != UINT64_MAX)
+		conn->deaf_until_ns = now_ns + info.min_rtt / 2;
+	return true;
+}
+
+/* What was sent last is answered by now, if it was heard. */
+static bool probe_is_answered(const struct quic_conn *conn)
+{
+	ngtcp2_conn_info info;
+	uint64_t wait_ns;
+
+	ngtcp2_conn_get_conn_info(conn->ngtcp2, &info);
+	wait_ns = info.min_rtt < ANSWER_NS_MAX ? info.min_rtt : ANSWER_NS_MAX;
+	return !conn->probed_ns || conn->engine->now_ns >= conn->probed_ns + wait_ns;
+}
+
+void quic_probe_doubt(struct quic_conn *conn)
+{
+	if (conn->state == QUIC_CONN_OPEN && conn_silence_ns(conn) >= SILENCE_NS_MIN &&
+	    conn_silence_ns(conn) >= quic_probe_patience_ns(conn))
+		conn->doubt_len = conn_in_flight_len(conn);
+}
+
+int quic_probe_heard(struct quic_conn *conn, bool is_read)
+{
+	if (conn->state != QUIC_CONN_OPEN)
+		return 0;
+	if (is_read) {
+		conn->skipped_ns = 0;
+		conn->has_left_out = false;
+	}
+	if (conn->doubt_len && conn_in_flight_len(conn) < conn->doubt_len)
+		conn->doubt_len = 0;
+	if (conn->is_probe_wanted || (conn->doubt_len && probe_is_answered(conn)))
+		return quic_probe_send(conn);
+	return 0;
+}
+
+void quic_probe_await(struct quic_conn *conn)
+{
+	conn->is_awaiting = true;
+}
+
+/* Whether the peer owes the rest of an answer; streams that both use are asked about by nobody. */
+static bool conn_is_owed(const struct quic_conn *conn)
+{
+	const struct quic_stream *stream;
+
+	TAILQ_FOREACH(stream, &conn->streams, all_link)
+	if (stream->is_fin_sent && !stream->is_answered &&
+	    ngtcp2_conn_is_local_stream(conn->ngtcp2, stream->id))
+		return true;
+	return false;
+}
+
+uint64_t quic_probe_next_ns(const struct quic_conn *conn)
+{
+	if (!conn->is_awaiting || conn->state != QUIC_CONN_OPEN)
+		return UINT64_MAX;
+	return conn->heard_ns + quic_probe_patience_ns(conn);
+}
+
+int quic_probe_expire(struct quic_conn *conn)
+{
+	if (conn->engine->now_ns < quic_probe_next_ns(conn))
+		return 0;
+	/* Once a pause: what the peer says next proves that it is there, or brings more. */
+	conn->is_awaiting = false;
+	return conn_is_owed(conn) ? quic_probe_send(conn) : 0;
+}
+
+void quic_probe_note_flight(struct quic_conn *conn, bool did_send)
+{
+	if (did_send && !conn->has_flight) {
+		conn->has_flight = true;
+		conn->flight_ns = conn->engine->now_ns;
+	}
+	if (!did_send && conn->has_flight)
+		conn->has_flight = conn_in_flight_len(conn) > 0;
+}
+
+/* --- rounds over all connections --- */
+
+static void wake_begin_round(struct quic_engine *engine)
+{
+	struct quic_wake *wake = &engine->wake;
+	uint32_t slice_cnt = engine->conns.used_cnt / (ROUND_SPREAD_NS / SLICE_NS) + 1;
+
+	wake->at = NULL;
+	wake->slice_cnt = slice_cnt > SLICE_CNT_MIN ? slice_cnt : SLICE_CNT_MIN;
+	wake->round_ns = engine->now_ns;
+}
+
+/* False: all of the round have been asked. */
+static bool wake_slice(struct quic_engine *engine)
+{
+	struct quic_wake *wake = &engine->wake;
+	int rv;
+
+	for (uint32_t i = 0; i < wake->slice_cnt; i++) {
+		struct quic_conn *conn = pool_next(&engine->conns, wake->at);
+
+		wake->at = conn;
+		if (!conn)
+			return false;
+		if (conn->state != QUIC_CONN_OPEN ||
+		    (conn->heard_ns > wake->began_ns && !conn->doubt_len))
+			continue;
+		rv = quic_probe_send(conn);
+		if (rv != 0)
+			quic_conn_shut(conn, rv);
+	}
+	return true;
+}
+
+static void wake_fire(struct timer *timer, uint64_t now_ns)
+{
+	struct quic_engine *engine =
+		(struct quic_engine *)((char *)timer - offsetof(struct quic_engine, wake.timer));
+	struct quic_wake *wake = &engine->wake;
+	uint64_t next_ns;
+
+	if (now_ns > engine->now_ns)
+		engine->now_ns = now_ns;
+	if (!wake->is_in_round) {
+		wake_begin_round(engine);
+		wake->is_in_round = true;
+	}
+	if (wake_slice(engine)) {
+		timer_set(&engine->wheel, &wake->timer, engine->now_ns + SLICE_NS);
+		return;
+	}
+	wake->is_in_round = false;
+	if (++wake->round == ROUND_CNT)
+		return;
+	next_ns = wake->began_ns + rounds_ns[wake->round];
+	if (next_ns < engine->now_ns + SLICE_NS)
+		next_ns = engine->now_ns + SLICE_NS;
+	timer_set(&engine->wheel, &wake->timer, next_ns);
+}
+
+void quic_wake_init(struct quic_engine *engine)
+{
+	timer_init(&engine->wake.timer, wake_fire);
+	engine->wake.credit = WAKE_CREDIT_MAX;
+	engine->wake.credit_ns = engine->now_ns;
+}
+
+/* Whoever runs routing daemons or containers hears of changes all day long. */
+static bool wake_take_credit(struct quic_engine *engine)
+{
+	struct quic_wake *wake = &engine->wake;
+	uint64_t earned = (engine->now_ns - wake->credit_ns) / WAKE_CREDIT_EVERY;
+
+	if (earned) {
+		wake->credit_ns += earned * WAKE_CREDIT_EVERY;
+		wake->credit = wake->credit + earned < WAKE_CREDIT_MAX
+				       ? wake->credit + (unsigned)earned
+				       : WAKE_CREDIT_MAX;
+	}
+	if (!wake->credit)
+		return false;
+	wake->credit--;
+	return true;
+}
+
+bool quic_engine_wake(struct quic_engine *engine, uint64_t now_ns)
+{
+	struct quic_wake *wake = &engine->wake;
+	uint64_t from_ns;
+
+	if (now_ns > engine->now_ns)
+		engine->now_ns = now_ns;
+	if (!wake_take_credit(engine)) {
+		engine->stats.wake_refused_cnt++;
+		return false;
+	}
+	engine->stats.wake_cnt++;
+	/* One that is under way begins anew: what came up now may be the part that was missing. */
+	from_ns = wake->round_ns + rounds_ns[1];
+	wake->round = 0;
+	wake->is_in_round = false;
+	wake->began_ns = engine->now_ns;
+	timer_set(&engine->wheel, &wake->timer,
+		  wake->round_ns && from_ns > engine->now_ns ? from_ns : engine->now_ns);
+	return true;
+}
