@@ -212,6 +212,8 @@ static void seam_asker_path(const struct mesh_incoming *incoming, struct fair_pa
 
 	fair_path_of_addr(&paths, &request->from, FAIR_STRANGER, out_path);
 	fair_path_add(&paths, out_path, request->from_key, sizeof(request->from_key));
+	if (request->duo->on_path)
+		request->duo->on_path(request->from_key, out_path);
 }
 
 static void seam_hurry(struct mesh *mesh)

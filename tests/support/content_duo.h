@@ -71,6 +71,8 @@ struct duo {
 	const char *refused_pool; /* of the last refusal; NULL: none yet */
 	unsigned lent_cnt;	  /* answers whose spans were not given back */
 	void (*on_answer)(struct duo *duo, struct duo_answer *answer);
+	/* What an operator chose of the asker of key; NULL: nothing, all are strangers. */
+	void (*on_path)(const uint8_t *key, struct fair_path *path);
 	unsigned hook_cnt; /* for the hook's own use */
 	/* content_share_add's outcome */
 	bool share_is_done;

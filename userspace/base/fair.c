@@ -400,8 +400,10 @@ void fair_refuse(struct fair *fair, const struct fair_path *path, uint64_t now_n
 
 uint32_t fair_held(struct fair *fair, const struct fair_path *path, unsigned level)
 {
+	struct fair_path branch;
+
 	settle(fair);
-	return path_held(fair, path, level);
+	return path_held(fair, path_least(fair, path, &branch), level);
 }
 
 enum fair_verdict fair_take(struct fair *fair, const struct fair_path *path, struct fair_item *item,

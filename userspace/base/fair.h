@@ -259,7 +259,10 @@ void fair_evict(struct fair *fair, struct fair_item *item, uint64_t now_ns);
 bool fair_may_take(struct fair *fair, const struct fair_path *path, uint64_t now_ns);
 void fair_refuse(struct fair *fair, const struct fair_path *path, uint64_t now_ns);
 
-/* fair_held: slots that the account of path at level, 0 being the widest, holds in path's class. */
+/*
+ * fair_held: slots that the account of path at level, 0 being the widest, holds in path's class; of a
+ * path with a share, that of the branch its next take goes to.
+ */
 uint32_t fair_held(struct fair *fair, const struct fair_path *path, unsigned level);
 
 /* fair_press: somebody waits for what these slots hold, so the busy deadline counts for a while. */

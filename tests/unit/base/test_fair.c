@@ -477,6 +477,7 @@ static unsigned held_by(const struct fair_path *path)
 		struct fair_path branch = *path;
 
 		/* As the branches of a share are made. */
+		branch.share_cnt = 0;
 		branch.ids[1] += i * 0x9e3779b97f4a7c15ull;
 		held_cnt += fair_held(&fair, &branch, 1);
 	}

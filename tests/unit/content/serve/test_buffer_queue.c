@@ -172,6 +172,28 @@ static void test_three_networks_share_evenly_whatever_they_ask(void)
 	duo_fini(&duo);
 }
 
+/* As asker_ask_list makes keys: of network 1 is a customer that counts as three. */
+static void choose(const uint8_t *key, struct fair_path *path)
+{
+	path->class = FAIR_CHOSEN;
+	path->share_cnt = key[2] == 1 ? 3 : 0;
+}
+
+static void test_a_peer_that_counts_as_three_is_served_as_three(void)
+{
+	CHECK(queue_begin());
+	duo.on_path = choose;
+	delays_ns[1] = delays_ns[2] = 50 * NS_PER_MS;
+	askers_begin(0, 40, 1, 1);
+	askers_begin(40, 40, 2, 1);
+	duo_pass(&duo, 20 * NS_PER_S);
+	printf("# served: %u as three, %u as one\n", done_cnts[1], done_cnts[2]);
+	CHECK(done_cnts[2] > 500);
+	CHECK(within_tenth(done_cnts[1], 3 * done_cnts[2]));
+	askers_end();
+	duo_fini(&duo);
+}
+
 /* What nobody acknowledges is not taken back here: honest askers have what is left. */
 static void test_keys_that_never_read_leave_buffers_to_others(void)
 {
@@ -389,6 +411,7 @@ int main(void)
 {
 	RUN(test_five_keys_of_a_network_are_served_as_one_of_another);
 	RUN(test_three_networks_share_evenly_whatever_they_ask);
+	RUN(test_a_peer_that_counts_as_three_is_served_as_three);
 	RUN(test_keys_that_never_read_leave_buffers_to_others);
 	RUN(test_a_slow_key_leaves_its_network_its_part);
 	RUN(test_one_more_than_may_wait_is_refused_or_takes_from_the_largest);
