@@ -22,7 +22,7 @@ from lab import (FAILED, NOT_FOUND, OK, REFUSED, TIMEOUT, Mismatch, Skip, check,
 
 # Of each scenario; one step is its work twice.
 STEPS = int(os.environ.get("FAULT_STEPS", "10"))
-STEP_S = 30
+STEP_S = 90
 FILES = {"small": 1000, "one/chunk.bin": 256 * 1024, "one/two/many.bin": 600000, "empty": 0}
 ENDS = (OK, FAILED, REFUSED, NOT_FOUND, TIMEOUT)
 
