@@ -12,7 +12,8 @@
 #include "base/assert.h"
 #include "kad/table.h"
 
-enum node_state { NODE_NEW, NODE_OUT, NODE_SLOW, NODE_ANSWERED, NODE_FAILED };
+/* LATE: as SLOW, and not waited for. */
+enum node_state { NODE_NEW, NODE_OUT, NODE_SLOW, NODE_LATE, NODE_ANSWERED, NODE_FAILED };
 
 void kad_lookup_defaults(struct kad_lookup_config *config)
 {
@@ -180,7 +181,8 @@ static const struct kad_lookup_node *window_next(struct window *w, uint16_t *out
 		uint16_t slot = lookup->order[w->at++];
 		const struct kad_lookup_node *node = &lookup->nodes[slot];
 
-		if (node->state == NODE_FAILED || node->state == NODE_SLOW)
+		if (node->state == NODE_FAILED || node->state == NODE_SLOW ||
+		    node->state == NODE_LATE)
 			continue;
 		if (!node->contact.is_proven && w->all >= k)
 			continue;
@@ -197,6 +199,25 @@ static unsigned out_cnt(const struct kad_lookup *lookup)
 	const struct kad_lookup_stats *stats = &lookup->stats;
 
 	return stats->asked_cnt - stats->answered_cnt - stats->failed_cnt;
+}
+
+static unsigned late_cnt(const struct kad_lookup *lookup)
+{
+	unsigned cnt = 0;
+
+	for (unsigned i = 0; i < lookup->node_cnt; i++)
+		cnt += lookup->nodes[i].state == NODE_LATE;
+	return cnt;
+}
+
+/* How long a slow node is waited for; UINT64_MAX: the plane says. */
+static uint64_t patience_ns(const struct kad_lookup *lookup)
+{
+	uint64_t slow_ns = lookup->params.rtt->slow_ns, wait_ns = lookup->params.config->wait_ns;
+
+	if (!wait_ns || !lookup->stats.answered_cnt)
+		return UINT64_MAX;
+	return 2 * slow_ns < wait_ns ? 2 * slow_ns : wait_ns;
 }
 
 bool kad_lookup_next(const struct kad_lookup *lookup, struct kad_ask *out_ask)
@@ -237,7 +258,7 @@ bool kad_lookup_is_done(const struct kad_lookup *lookup)
 		if (node->state == NODE_OUT || (node->state == NODE_NEW && may_ask))
 			return false;
 	/* With fewer than k answers the slow ones are waited for. */
-	return w.all >= config->k || out_cnt(lookup) == 0;
+	return w.all >= config->k || out_cnt(lookup) == late_cnt(lookup);
 }
 
 static void lookup_note_end(struct kad_lookup *lookup, uint64_t now_ns)
@@ -289,7 +310,7 @@ void kad_lookup_answered(struct kad_lookup *lookup, uint16_t slot, uint64_t answ
 	unsigned taken;
 
 	weft_assert(slot < lookup->node_cnt);
-	if (node->state != NODE_OUT && node->state != NODE_SLOW)
+	if (node->state != NODE_OUT && node->state != NODE_SLOW && node->state != NODE_LATE)
 		return;
 	node->state = NODE_ANSWERED;
 	node->answer_tag = answer_tag;
@@ -319,23 +340,25 @@ void kad_lookup_failed(struct kad_lookup *lookup, uint16_t slot, uint64_t now_ns
 
 void kad_lookup_expire(struct kad_lookup *lookup, uint64_t now_ns)
 {
-	uint64_t slow_ns = lookup->params.rtt->slow_ns;
+	uint64_t slow_ns = lookup->params.rtt->slow_ns, late_ns = patience_ns(lookup);
 
 	for (uint16_t i = 0; i < lookup->node_cnt; i++) {
 		struct kad_lookup_node *node = &lookup->nodes[i];
 
-		if (node->state != NODE_OUT || node->asked_ns + slow_ns > now_ns)
-			continue;
-		node->state = NODE_SLOW;
-		lookup->stats.slow_cnt++;
-		step(lookup, KAD_STEP_SLOW, i, 0, now_ns - node->asked_ns);
+		if (node->state == NODE_OUT && node->asked_ns + slow_ns <= now_ns) {
+			node->state = NODE_SLOW;
+			lookup->stats.slow_cnt++;
+			step(lookup, KAD_STEP_SLOW, i, 0, now_ns - node->asked_ns);
+		}
+		if (node->state == NODE_SLOW && now_ns - node->asked_ns >= late_ns)
+			node->state = NODE_LATE;
 	}
 	lookup_note_end(lookup, now_ns);
 }
 
 uint64_t kad_lookup_next_ns(const struct kad_lookup *lookup)
 {
-	uint64_t next_ns = UINT64_MAX;
+	uint64_t next_ns = UINT64_MAX, late_ns = patience_ns(lookup);
 
 	for (unsigned i = 0; i < lookup->node_cnt; i++) {
 		const struct kad_lookup_node *node = &lookup->nodes[i];
@@ -343,6 +366,9 @@ uint64_t kad_lookup_next_ns(const struct kad_lookup *lookup)
 
 		if (node->state == NODE_OUT && slow_at_ns < next_ns)
 			next_ns = slow_at_ns;
+		if (node->state == NODE_SLOW && late_ns != UINT64_MAX &&
+		    node->asked_ns + late_ns < next_ns)
+			next_ns = node->asked_ns + late_ns;
 	}
 	return next_ns;
 }

@@ -24,7 +24,8 @@
  * learned quantile of round trips is *slow*: its place in the alpha goes to
  * another node at once, while its answer still counts if it comes before
  * the end. Slow nodes are not waited for once the k closest others have
- * answered.
+ * answered; nor, where fewer than k live, for longer than twice that
+ * quantile and wait_ns, once anybody has answered.
  *
  * Against liars: from one answer at most k contacts are taken, from one
  * subnet at most subnet_max; contacts that cannot be, our own id and a
@@ -45,6 +46,7 @@ struct kad_lookup_config {
 	unsigned out_max;    /* queries out, slow ones included, >= alpha */
 	unsigned asked_max;  /* queries of one lookup, in [1, KAD_LOOKUP_NODES_MAX] */
 	unsigned subnet_max; /* contacts from one subnet, >= 1 */
+	uint64_t wait_ns; /* for a slow node, once another has answered; 0: as long as the plane */
 };
 
 /* kad_lookup_defaults: K = 8, alpha = 4: the best trade of time for messages in bench/dht-lookup. */

@@ -178,6 +178,31 @@ static void test_slow_ones_are_waited_for_only_below_k_answers(void)
 	CHECK(kad_lookup_is_done(&lookup));
 }
 
+/* Of three nodes two are dead: that costs as long as an answer would have taken, and no more. */
+static void test_slow_ones_are_left_once_another_answered(void)
+{
+	uint64_t late_ns = SECOND + 2 * rtt.slow_ns;
+	uint16_t slow, lives;
+
+	begin(KAD_FIND_NODE);
+	config.wait_ns = 10 * SECOND;
+	seed(3, 4, 1);
+	slow = ask(SECOND);
+	(void)ask(SECOND);
+	lives = ask(SECOND);
+	kad_lookup_expire(&lookup, late_ns);
+	CHECK(!kad_lookup_is_done(&lookup)); /* nobody has answered: there is nothing to end with */
+	kad_lookup_answered(&lookup, lives, 0, NULL, 0, late_ns);
+	CHECK(!kad_lookup_is_done(&lookup));
+	CHECK_EQ(kad_lookup_next_ns(&lookup), late_ns);
+	kad_lookup_expire(&lookup, late_ns);
+	CHECK(kad_lookup_is_done(&lookup));
+	CHECK_EQ(lookup.stats.answered_cnt, 1);
+	kad_lookup_answered(&lookup, slow, 0, NULL, 0, late_ns);
+	CHECK_EQ(lookup.stats.answered_cnt, 2);
+	config.wait_ns = 0;
+}
+
 static void test_starts_take_turns(void)
 {
 	struct kad_contact told[KAD_K_MAX];
@@ -408,6 +433,7 @@ int main(void)
 	RUN_PLANES(test_no_more_than_asked_max_are_asked);
 	RUN_PLANES(test_ends_when_the_k_closest_answered);
 	RUN_PLANES(test_slow_ones_are_waited_for_only_below_k_answers);
+	RUN_PLANES(test_slow_ones_are_left_once_another_answered);
 	RUN_PLANES(test_starts_take_turns);
 	RUN_PLANES(test_lies_are_dropped_by_reason);
 	RUN_PLANES(test_one_answer_gives_at_most_k);

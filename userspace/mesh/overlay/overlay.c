@@ -16,9 +16,15 @@
 #define ALPHA 3
 
 /* A round trip between continents, and one with a handshake before it. */
-#define RTT_START_NS   (1 * NS_PER_S)
+#define RTT_START_NS   (400 * NS_PER_MS)
 #define RTT_FLOOR_NS   (50 * NS_PER_MS)
 #define RTT_CEILING_NS (2 * NS_PER_S)
+
+/*
+ * Of who is dead a handshake says so after ten seconds, and in a small mesh every
+ * lookup asks everybody.
+ */
+#define LOOKUP_WAIT_NS (450 * NS_PER_MS)
 
 /* Entries of the book that are in use for the moment: answers that are heard. */
 #define BOOK_SPARE 256
@@ -45,6 +51,7 @@ void overlay_config_defaults(struct overlay_config *config)
 	kad_lookup_defaults(&config->lookup);
 	config->lookup.k = K;
 	config->lookup.alpha = ALPHA;
+	config->lookup.wait_ns = LOOKUP_WAIT_NS;
 }
 
 static struct overlay_values_config values_config(const struct overlay_config *config)
