@@ -393,7 +393,7 @@ static void test_flood_of_nodes_and_runs_within_runs(void)
 	overlay_lab_init(&lab, 5, 4, &calm);
 	node = overlay_lab_add(&lab);
 	node->config.table.k = node->config.table.wide_cnt = node->config.table.candidate_cnt = 1;
-	node->config.run_cap = 4; /* a small table and few runs make a small book */
+	node->config.run_cap = 4;	 /* a small table and few runs make a small book */
 	node->config.lookup.wait_ns = 0; /* and they last until they are cancelled */
 	overlay_lab_start(node, NULL);
 	liar = overlay_lab_stranger(&lab);
