@@ -3,17 +3,8 @@
 
 #include <errno.h>
 #include <stdatomic.h>
-#include <stddef.h>
-#include <stdint.h>
 
-void *__real_malloc(size_t len);
-void *__real_calloc(size_t cnt, size_t len);
-void *__real_realloc(void *block, size_t len);
-void *__real_aligned_alloc(size_t align, size_t len);
-void *__wrap_malloc(size_t len);
-void *__wrap_calloc(size_t cnt, size_t len);
-void *__wrap_realloc(void *block, size_t len);
-void *__wrap_aligned_alloc(size_t align, size_t len);
+#include "support/alloc_wrap.h"
 
 static _Atomic unsigned first; /* 0: not armed */
 static _Atomic unsigned fail_cnt;
@@ -34,7 +25,7 @@ bool fail_alloc_disarm(void)
 	return has_failed;
 }
 
-static bool is_refused(void)
+bool alloc_is_refused(void)
 {
 	unsigned at;
 
@@ -46,24 +37,4 @@ static bool is_refused(void)
 	has_failed = true;
 	errno = ENOMEM;
 	return true;
-}
-
-void *__wrap_malloc(size_t len)
-{
-	return is_refused() ? NULL : __real_malloc(len);
-}
-
-void *__wrap_calloc(size_t cnt, size_t len)
-{
-	return is_refused() ? NULL : __real_calloc(cnt, len);
-}
-
-void *__wrap_realloc(void *block, size_t len)
-{
-	return is_refused() ? NULL : __real_realloc(block, len);
-}
-
-void *__wrap_aligned_alloc(size_t align, size_t len)
-{
-	return is_refused() ? NULL : __real_aligned_alloc(align, len);
 }

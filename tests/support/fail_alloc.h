@@ -7,7 +7,7 @@
 /*
  * Makes the n-th allocation fail, as fail_nth.h does with system calls:
  * n = 1, 2, 3, ... until a run ends that fired nothing. Unit tests are
- * linked with --wrap of what fail_alloc.c defines, so the libraries' own
+ * linked with --wrap of what alloc_wrap.c defines, so the libraries' own
  * count, too, where they are linked statically. Process-wide and safe with threads.
  */
 

@@ -32,7 +32,8 @@ $(SIM) $(SYSTEM_C): %: %.o $(SUPPORT) $(LIBS)
 
 # Their allocations can be made to fail: tests/support/fail_alloc.h.
 ALLOC_WRAPS := $(foreach f,malloc calloc realloc aligned_alloc,-Wl,--wrap=$(f))
-FAIL_ALLOC := $(B_DIR)/tests/support/fail_alloc.o
+ALLOC_WRAP := $(B_DIR)/tests/support/alloc_wrap.o
+FAIL_ALLOC := $(B_DIR)/tests/support/fail_alloc.o $(ALLOC_WRAP)
 $(UNIT): %: %.o $(SUPPORT) $(LIBS)
 	$(call say,LINK,$@)
 	$(Q)$(call link,$< $(FAIL_ALLOC) $(SUPPORT)) $(ALLOC_WRAPS)
@@ -67,7 +68,7 @@ $(TRAP): $(B_DIR)/userspace/node/main.o $(B_DIR)/tests/system/support/malloc_tra
 
 # weftd whose allocations fail as tests/system/test_fault_memory.py wants it.
 SCARCE := $(B_DIR)/weftd-scarce
-$(SCARCE): $(B_DIR)/userspace/node/main.o $(B_DIR)/tests/system/support/malloc_fail.o $(LIBS)
+$(SCARCE): $(B_DIR)/userspace/node/main.o $(B_DIR)/tests/system/support/malloc_fail.o $(ALLOC_WRAP) $(LIBS)
 	$(call say,LINK,$@)
 	$(Q)$(call link,$(filter %.o,$^)) $(foreach f,malloc calloc realloc reallocarray aligned_alloc posix_memalign,-Wl,--wrap=$(f))
 

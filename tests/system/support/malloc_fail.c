@@ -18,16 +18,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "support/alloc_wrap.h"
+
 void *__real_malloc(size_t len);
-void *__real_calloc(size_t cnt, size_t len);
 void *__real_realloc(void *block, size_t len);
-void *__real_aligned_alloc(size_t align, size_t len);
 int __real_posix_memalign(void **out_block, size_t align, size_t len);
-void *__wrap_malloc(size_t len);
-void *__wrap_calloc(size_t cnt, size_t len);
 void *__wrap_realloc(void *block, size_t len);
 void *__wrap_reallocarray(void *block, size_t cnt, size_t len);
-void *__wrap_aligned_alloc(size_t align, size_t len);
 int __wrap_posix_memalign(void **out_block, size_t align, size_t len);
 
 extern const char __executable_start[];
@@ -60,7 +57,7 @@ static void place_note(void)
 	scarce->frame_cnt = (uint64_t)cnt;
 }
 
-static bool is_refused(void)
+bool alloc_is_refused(void)
 {
 	uint64_t first, at;
 
@@ -75,21 +72,6 @@ static bool is_refused(void)
 	return true;
 }
 
-void *__wrap_malloc(size_t len)
-{
-	return is_refused() ? NULL : __real_malloc(len);
-}
-
-void *__wrap_calloc(size_t cnt, size_t len)
-{
-	return is_refused() ? NULL : __real_calloc(cnt, len);
-}
-
-void *__wrap_realloc(void *block, size_t len)
-{
-	return is_refused() ? NULL : __real_realloc(block, len);
-}
-
 void *__wrap_reallocarray(void *block, size_t cnt, size_t len)
 {
 	size_t whole;
@@ -101,14 +83,9 @@ void *__wrap_reallocarray(void *block, size_t cnt, size_t len)
 	return __wrap_realloc(block, whole);
 }
 
-void *__wrap_aligned_alloc(size_t align, size_t len)
-{
-	return is_refused() ? NULL : __real_aligned_alloc(align, len);
-}
-
 int __wrap_posix_memalign(void **out_block, size_t align, size_t len)
 {
-	return is_refused() ? ENOMEM : __real_posix_memalign(out_block, align, len);
+	return alloc_is_refused() ? ENOMEM : __real_posix_memalign(out_block, align, len);
 }
 
 static void *openssl_malloc(size_t len, const char *file, int line)
