@@ -30,7 +30,8 @@
  * waits for one item of each other account. Pure; one worker.
  */
 #define TURNS_LEVEL_MAX 4
-#define TURNS_MARGIN	2u /* of who loses an item: else two would take from each other in turn */
+/* How many more the loser of an item has: else two would take from each other in turn. */
+#define TURNS_MARGIN 2u
 
 struct turns_config {
 	uint32_t cap_cnt;     /* items; 0: as many as there are accounts for */

@@ -152,7 +152,7 @@ static enum scrub_verdict file_read(struct scrub *scrub)
 	if (memcmp(scrub->scan.id, scrub->file.content_id, OBJECT_ID_LEN) == 0)
 		return SCRUB_RIGHT;
 	if (scrub->file.is_racy)
-		return file_pass(scrub, WEFT_ECHANGED); /* who can tell */
+		return file_pass(scrub, WEFT_ECHANGED); /* whether it was written is not known */
 	scrub->err = WEFT_EDAMAGED;
 	return SCRUB_BAD;
 }

@@ -81,7 +81,7 @@ struct dht_events {
 
 struct dht_params {
 	struct dht_config config;
-	struct load *load; /* who was refused a place in a store (base/load.h); NULL: not kept */
+	struct load *load;		 /* of refused peers (base/load.h); NULL: not kept */
 	const struct dht_events *events; /* borrowed for life, as are random and sink */
 	void *ctx;
 	struct random *random;

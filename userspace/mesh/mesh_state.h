@@ -237,7 +237,7 @@ struct mesh_dial {
 	struct mesh_discovery discovery;
 };
 
-/* wake.c: a session of ours that ended because its peer was silent. */
+/* wake.c: a session that ended because its peer was silent. */
 #define MESH_LOST_CAP 32
 struct mesh_lost {
 	uint8_t key[MESH_KEY_LEN];

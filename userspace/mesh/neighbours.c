@@ -125,7 +125,7 @@ unsigned mesh_neighbour_addrs(const struct mesh_neighbour *neighbour, struct add
 	const struct addr *remote = &neighbour->remote;
 	unsigned cnt = 0;
 
-	/* Who has dialled us sends from where it listens, unless something translates that. */
+	/* A peer that dialled this node sends from where it listens, unless a NAT translates that. */
 	cnt = addr_add(out, cnt, cap, remote, remote);
 	for (unsigned i = 0; i < neighbour->addr_cnt; i++)
 		cnt = addr_add(out, cnt, cap, &neighbour->addrs[i], remote);

@@ -344,7 +344,7 @@ static void peers_saved(void *arg, int err)
 	peers->saving_evicted_cnt = 0;
 }
 
-/* Who was met again since has a row again. */
+/* A peer that was met again since has a row again. */
 static void evicted_delete(struct mesh_peers *peers, struct store_batch *batch)
 {
 	for (uint32_t i = 0; i < peers->evicted_cnt; i++) {

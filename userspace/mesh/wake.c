@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 
-/* Of who is silent for longer it is not known any more that the link was the cause. */
+/* After a longer silence the link need not be its cause. */
 #define LOST_NS (600 * NS_PER_S)
 /* The rounds of quic_engine_wake, and a round trip. */
 #define RACE_NS (600 * NS_PER_MS)

@@ -453,7 +453,7 @@ static void node_rotate_cids(struct node *node, uint64_t now_ns)
 	fastpath_cids_rotated(&node->fastpath);
 }
 
-/* What is found while weftd runs: by the reading behind the start, or by whoever needs the row. */
+/* Damage found while weftd runs: by the reading behind the start, or by a caller's read. */
 static void node_tell_damage(struct node *node)
 {
 	const char *damage = node->is_damage_told ? NULL : store_damage(node->store);

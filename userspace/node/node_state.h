@@ -61,7 +61,7 @@ struct node {
 	bool is_config_due;	 /* nor what a reload changed */
 	bool is_bans_due;	 /* nor who is banned now */
 	bool is_policy_due;	 /* nor which limits and mode hold */
-	bool is_shares_due;	 /* nor who counts as more than one in fair shares */
+	bool is_shares_due;	 /* nor the peers that count as more than one in fair shares */
 	uint32_t told_caps;	 /* what they were told that HELLO says */
 	struct control *control; /* NULL: simulated */
 	struct event_log event_log;

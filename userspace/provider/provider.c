@@ -67,7 +67,7 @@ struct pool_plan {
 };
 #define POOL_CNT 9
 
-/* One more than wait: a newcomer is there before who makes room is gone. */
+/* One more than wait: a newcomer is there before the one that makes room is gone. */
 static uint32_t waiting_cap(const struct provider_config *config)
 {
 	return config->offer_cap * WAITING_CAP + 1;

@@ -79,7 +79,7 @@ static bool waiting_put(struct offer *offer, const struct waiting_call *call, ui
 
 	if (!waiting)
 		return false;
-	/* Who would share another's account makes 2^63 keys for it. */
+	/* A caller that would share another's account makes 2^63 keys for it. */
 	memcpy(path.ids, call->caller->key, sizeof(path.ids[0]));
 	waiting->item.cost_len = WAITING_CALL_LEN + call->len;
 	if (turns_push(&offer->turns, &waiting->item, &path, now_ns, &victim) < 0) {
@@ -95,7 +95,7 @@ static bool waiting_put(struct offer *offer, const struct waiting_call *call, ui
 
 bool waiting_takes(struct offer *offer, const struct waiting_call *call, uint64_t now_ns)
 {
-	/* Nobody passes by those who wait. */
+	/* No call passes those that wait. */
 	if (offer->is_serving || (!offer_is_busy(offer) && !offer->turns.cnt))
 		return false;
 	if (waiting_put(offer, call, now_ns))

@@ -38,7 +38,7 @@
  * probe says how long the round trip is.
  */
 #define STALE_NS (2 * NS_PER_S)
-/* Nobody is so far that a probe is not answered by then, or can be sent again. */
+/* By then a probe is answered even from afar, or can be sent again. */
 #define ANSWER_NS_MAX (50 * NS_PER_MS)
 /* Timers that come before a probe timeout, and shortly: an ACK's delay, the pace. */
 #define SOON_NS	   (7 * NS_PER_MS)
@@ -233,7 +233,7 @@ void quic_probe_await(struct quic_conn *conn)
 	conn->is_awaiting = true;
 }
 
-/* Whether the peer owes the rest of an answer; streams that both use are asked about by nobody. */
+/* Whether the peer owes the rest of an answer; streams that both use do not count. */
 static bool conn_is_owed(const struct quic_conn *conn)
 {
 	const struct quic_stream *stream;
@@ -338,7 +338,7 @@ void quic_wake_init(struct quic_engine *engine)
 	engine->wake.credit_ns = engine->now_ns;
 }
 
-/* Whoever runs routing daemons or containers hears of changes all day long. */
+/* A host with routing daemons or containers reports changes all day long. */
 static bool wake_take_credit(struct quic_engine *engine)
 {
 	struct quic_wake *wake = &engine->wake;

@@ -150,7 +150,7 @@ bool proof_next(struct proof *proof)
 	return db != UINT_MAX && (err == 0 || err == WEFT_EDAMAGED);
 }
 
-/* Whoever holds the lock is reading: the row will be met again. */
+/* The thread with the lock is reading: the row will be met again. */
 void proof_note_row(struct proof *proof, unsigned db)
 {
 	if (proof_finding(proof) || pthread_mutex_trylock(&proof->lock) != 0)

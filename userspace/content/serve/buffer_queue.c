@@ -53,7 +53,7 @@ static struct serve_call *call_of_place(struct fair_item *item)
 	return list_entry(item, struct serve_call, place);
 }
 
-/* --- who may have a buffer --- */
+/* --- which call may have a buffer --- */
 
 /* The level of path's account in base/fair that level is. */
 static unsigned fair_level(const struct fair_path *path, unsigned level)
@@ -102,7 +102,7 @@ static bool threshold_allows(struct buffer_queue *queue, const struct serve_call
 
 bool buffer_queue_admits(struct buffer_queue *queue, const struct serve_call *call)
 {
-	/* Nobody passes by those who wait. */
+	/* No call passes those that wait. */
 	return !queue->turns.cnt && threshold_allows(queue, call);
 }
 
@@ -203,7 +203,7 @@ void buffer_queue_leave(struct buffer_queue *queue, struct serve_call *call)
 	fair_release(&queue->waiting, &call->place, queue->serve->now_ns);
 }
 
-/* Not now: who gives a buffer back may be in the middle of its answer. */
+/* Not now: the call that gives a buffer back may be in the middle of its answer. */
 void buffer_queue_wake(struct buffer_queue *queue)
 {
 	if (queue->turns.cnt)

@@ -35,7 +35,7 @@ struct serve_call;
  * time then. Home worker or another worker that serves.
  */
 #define BUFFER_QUEUE_CAP 128u
-/* Longer than an answer that nobody takes is suffered while others wait (mesh/slots.c). */
+/* Longer than an unread answer may stay while other calls wait (mesh/slots.c). */
 #define BUFFER_QUEUE_WAIT_NS (3ull * 1000000000ull)
 /* A getter takes an answer that does not begin for ten seconds as lost. */
 #define BUFFER_QUEUE_AGE_NS (6ull * 1000000000ull)
@@ -47,7 +47,7 @@ struct buffer_queue {
 	struct fair waiting; /* places in the list */
 	struct turns turns;  /* the same calls, by whose turn it is */
 	struct pool accounts;
-	struct timer timer; /* for who waits too long, or at once: a buffer may be free */
+	struct timer timer; /* for calls that wait too long, or at once: a buffer may be free */
 	bool is_ended;
 };
 

@@ -53,7 +53,7 @@ struct chunk_buffers {
 	size_t buffer_len;
 	uint32_t free_cnt; /* without a user */
 	uint32_t cap_cnt;
-	void (*released)(void *arg); /* a use of one ended; NULL: nobody waits for that */
+	void (*released)(void *arg); /* a use of one ended; NULL: not wanted */
 	void *released_arg;
 };
 

@@ -74,7 +74,7 @@ static void call_pay(struct serve_call *call)
 	weft_assert(verdict == FAIR_TAKEN); /* there are as many slots as calls */
 }
 
-/* A buffer counts against one of those who use it: the first, then the one left longest. */
+/* A buffer counts against one of the calls that use it: the first, then the oldest left. */
 static void call_use_buffer(struct serve_call *call, uint8_t *bytes)
 {
 	struct chunk_buffer *buffer = chunk_buffers_at(buffers_of(call), bytes);
@@ -504,7 +504,7 @@ static void named_start(struct serve_call *call)
 
 	if (!shared)
 		call_read(call);
-	/* What nobody uses is free, whatever bytes it has. */
+	/* A buffer without a user is free, whatever bytes it has. */
 	else if (shared->use_cnt == 0 && !call_is_admitted(call))
 		buffer_queue_put(queue_of(call), call);
 	else

@@ -50,7 +50,7 @@ struct serve_call {
 	uint32_t ahead_cnt;		 /* chunks behind it that are read ahead */
 	bool is_reader;			 /* others may wait for what this call reads */
 	struct list_node waiting;	 /* for the reader of the same chunk */
-	struct list_node user;		 /* of those who use its buffer */
+	struct list_node user;		 /* of the calls that use its buffer */
 	uint8_t *buffer;
 	size_t buffer_cap;
 	struct message_answer answer; /* its bytes lie in buffer */

@@ -75,7 +75,7 @@ void serve_call_refuse(struct serve_call *call, enum mesh_code code, const char 
 		       uint64_t not_before_ms);
 /* serve_call_refuse_busy: pool has nothing for the asker, who is told when to come back. */
 void serve_call_refuse_busy(struct serve_call *call, struct fair *pool);
-/* serve_call_slots: of those who pay for a buffer such as call's. */
+/* serve_call_slots: of the calls that pay for a buffer such as call's. */
 struct fair *serve_call_slots(const struct serve_call *call);
 /*
  * serve_call_acquire_buffer: call has a buffer; false: it waits for one, and

@@ -26,7 +26,7 @@ uint64_t letter_account_of_kind(enum letter_kind kind)
 	return (uint64_t)kind + 1;
 }
 
-/* What home has read since then is nobody's any more. */
+/* What home has read since then counts against no peer any more. */
 static void credit_settle(struct letter_credit *credit)
 {
 	uint32_t waiting_cnt = mailbox_fill(credit->mailbox);

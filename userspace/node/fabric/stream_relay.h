@@ -42,7 +42,7 @@ struct relay_account {
 
 struct stream_relay {
 	struct mesh_stream_seam seam;
-	struct load *load; /* who is refused (base/load.h), the owner's to set; NULL: not kept */
+	struct load *load; /* of refused peers, set by the owner; NULL: none */
 	uint64_t now_ns;   /* of the last event */
 	struct stream_lane *in, *out;
 	struct arena arena;

@@ -253,7 +253,7 @@ static void control_add(json_t *limits, const struct control_stats *control)
 	ROWS_ADD(limits, rows);
 }
 
-/* With one worker there is nobody to tell. */
+/* With one worker there is no other to tell. */
 static void crew_add(json_t *limits, const struct node *node)
 {
 	unsigned cnt = node->crew ? crew_cnt(node->crew) : 0;

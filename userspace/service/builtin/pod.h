@@ -70,7 +70,7 @@ struct pod {
 	struct list_node messages; /* struct pod_message by sequence */
 	unsigned message_cnt;
 	uint64_t last_sequence;
-	bool is_forming;  /* it is being added: nobody finds it */
+	bool is_forming;  /* it is being added: no lookup finds it */
 	bool is_changing; /* a change is on its way to the disk */
 };
 
