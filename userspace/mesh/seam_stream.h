@@ -38,6 +38,7 @@ struct mesh_stream_end {
 				      error (MESH_CODE_*); 0: none was told */
 	uint64_t not_before_ns; /* with WEFT_EREFUSED or EBUSY: when to come again; 0: not told */
 	const uint8_t *actual_key; /* with WEFT_EWRONGKEY */
+	bool is_unsent;		   /* of one that was opened: no byte of it left this node */
 };
 
 /*

@@ -88,9 +88,11 @@ void mesh_stream_drop(struct mesh_stream *stream, uint64_t code)
 void mesh_stream_end(struct mesh_stream *stream, const struct mesh_stream_end *end)
 {
 	bool was_telling = mesh_stream_enter(stream);
+	struct mesh_stream_end told = *end;
 
+	told.is_unsent = stream->side == MESH_SIDE_OPENER && !stream->has_sent;
 	stream_detach(stream);
-	stream->events->ended(stream->arg, end, stream->mesh->now_ns);
+	stream->events->ended(stream->arg, &told, stream->mesh->now_ns);
 	mesh_stream_leave(stream, was_telling);
 }
 

@@ -207,6 +207,8 @@ void node_on_session(void *ctx, const struct mesh_peer_info *peer, bool is_up)
 
 	if (is_up)
 		fabric_session_up(node->fabric, peer->key, node->home.now_ns);
+	else
+		fabric_session_down(node->fabric, peer->key);
 	sharing_session_changed(node->sharing, peer->key, is_up, node->home.now_ns);
 	if (!node->control)
 		return;

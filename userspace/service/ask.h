@@ -21,6 +21,7 @@ struct service_provider {
 	uint8_t key[MESH_KEY_LEN];
 	uint8_t service_id[SERVICE_ID_LEN];
 	bool has_major;
+	bool is_read_only; /* its owner says so of the method that is called */
 	uint32_t major;
 	struct addr addrs[MESH_PEER_ADDRS_MAX];
 	unsigned addr_cnt;
@@ -29,6 +30,7 @@ struct service_provider {
 enum service_ask_state {
 	SERVICE_ASK_FINDING, /* the directory looks for providers */
 	SERVICE_ASK_WAITING, /* for others at its provider to end */
+	SERVICE_ASK_RESTING, /* before it is sent to the same provider again */
 	SERVICE_ASK_UNSENT,  /* its stream takes no bytes yet */
 	SERVICE_ASK_SENT,
 	SERVICE_ASK_LOCAL,    /* in the router's hands */
@@ -49,7 +51,8 @@ struct service_ask {
 	bool is_named;	 /* its caller named the provider: no other will do */
 	bool is_passing; /* its route's circuit is owed how it ends */
 	bool is_probe;
-	bool is_touched; /* the provider may have seen bytes of it */
+	bool is_touched; /* the provider may have seen bytes of it, now or before */
+	bool is_again;	 /* this is not the first time at this provider */
 	bool is_pinned;	 /* pieces of the stream were sent: it cannot be opened elsewhere */
 	struct service_body *payload;
 	service_answer_fn done;
@@ -65,6 +68,8 @@ struct service_ask {
 	struct service_reply_head reply;
 	struct service_body *answer; /* of TELLING */
 	uint64_t wait_ns;	     /* of its end */
+	uint64_t first_ns;	     /* when it was first sent to this provider */
+	uint64_t rest_ns;	     /* the last time that it rested */
 };
 
 const struct service_provider *service_ask_provider(const struct service_ask *ask);
@@ -93,14 +98,22 @@ void service_ask_doubt(const struct service_ask *ask);
 /*
  * ask_route.c. route takes ask to the first provider from here on that does not rest; why: there
  * is none. leave: it is done at its provider. note: what its circuit learns.
- * fail: there will be no answer from this one. retry goes on to the next; false: that is not safe.
+ * fail: there will be no answer to what was sent. retry goes on to the next provider, or asks the
+ * same again; false: neither is safe. again: its rest is over.
  */
+enum service_ask_loss {
+	SERVICE_ASK_REFUSED, /* the provider says that no handler saw what was sent */
+	SERVICE_ASK_CUT_OFF, /* the way to the provider is gone */
+	SERVICE_ASK_BROKEN,  /* what the provider says is no answer */
+};
 void service_ask_route(struct service_ask *ask, const char *why, uint64_t now_ns);
 void service_ask_leave(struct service_ask *ask, uint64_t now_ns);
 void service_ask_note(struct service_ask *ask, enum service_verdict verdict, uint64_t now_ns);
-void service_ask_fail(struct service_ask *ask, enum service_status status, const char *text,
-		      uint64_t now_ns);
-bool service_ask_retry(struct service_ask *ask, bool is_unseen, const char *why, uint64_t now_ns);
+void service_ask_fail(struct service_ask *ask, enum service_ask_loss loss,
+		      enum service_status status, const char *text, uint64_t now_ns);
+bool service_ask_retry(struct service_ask *ask, enum service_ask_loss loss, const char *why,
+		       uint64_t now_ns);
+void service_ask_again(struct service_ask *ask, uint64_t now_ns);
 /* service_ask_end_text says how a stream ended, or why it was not opened. */
 const char *service_ask_end_text(int err);
 

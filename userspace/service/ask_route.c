@@ -2,11 +2,13 @@
 /*
  * Which provider an ask goes to, and when: past those that rest, after those
  * that are at it already, and on to the next if that is safe: no handler can have seen
- * it, or it has an idempotency key. Home worker.
+ * it, or its method is read-only. A call with an idempotency key that may have been seen stays
+ * with its provider, which has the answer, and is sent there again. Home worker.
  */
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/random.h"
 #include "service/answer.h"
 #include "service/ask.h"
 #include "service/service_state.h"
@@ -14,7 +16,12 @@
 /* How long one of several providers may take to be reached, before the next is asked. */
 #define REACH_NS (450 * NS_PER_MS)
 
+/* Before the same provider is asked again; each time twice as long. */
+#define REST_NS	    (50 * NS_PER_MS)
+#define REST_MAX_NS (800 * NS_PER_MS)
+
 static void ask_open(struct service_ask *ask, uint64_t now_ns);
+static void ask_join(struct service_ask *ask, uint64_t now_ns);
 
 /* Leaves its provider; the next that waits there has its turn. */
 void service_ask_leave(struct service_ask *ask, uint64_t now_ns)
@@ -72,12 +79,9 @@ void service_ask_note(struct service_ask *ask, enum service_verdict verdict, uin
 	ask->is_passing = false;
 }
 
-/* It failed at this provider: on to the next if that is safe. False: it is not. */
-bool service_ask_retry(struct service_ask *ask, bool is_unseen, const char *why, uint64_t now_ns)
+/* What was sent, and whatever came of it, counts no more. */
+static void ask_take_back(struct service_ask *ask, uint64_t now_ns)
 {
-	if (ask->is_named || ask->is_pinned || !(is_unseen || ask->head.has_key) ||
-	    ask->provider_idx + 1 >= ask->provider_cnt || now_ns >= ask->deadline_ns)
-		return false;
 	service_ask_reset(ask, 0);
 	service_ask_leave(ask, now_ns);
 	service_intake_fini(&ask->intake);
@@ -85,22 +89,93 @@ bool service_ask_retry(struct service_ask *ask, bool is_unseen, const char *why,
 	service_body_put(ask->answer);
 	ask->answer = NULL;
 	ask->wait_ns = 0;
-	ask->is_touched = false;
-	ask->provider_idx++;
-	ask->service->stats.retried_cnt++;
-	service_ask_route(ask, why, now_ns);
+}
+
+/*
+ * Whether another provider may be asked: no byte of the call can have been seen by this one, no
+ * handler of it saw the call, or running the call twice does no harm.
+ */
+static bool may_go_on(const struct service_ask *ask, enum service_ask_loss loss)
+{
+	bool is_unseen = !ask->is_touched || (loss == SERVICE_ASK_REFUSED && !ask->is_again);
+
+	return !ask->is_named && !ask->is_pinned &&
+	       (is_unseen || service_ask_provider(ask)->is_read_only) &&
+	       ask->provider_idx + 1 < ask->provider_cnt;
+}
+
+/*
+ * Whether the same provider may be asked again: the answer to a key is kept there, and to read
+ * twice does no harm. A refusal says nothing of the time before.
+ */
+static bool may_ask_again(const struct service_ask *ask, enum service_ask_loss loss,
+			  uint64_t rest_ns, uint64_t now_ns)
+{
+	bool is_safe = ask->head.has_key || service_ask_provider(ask)->is_read_only;
+
+	return is_safe && !ask->channel && ask->is_touched && rest_ns < ask->deadline_ns - now_ns &&
+	       (loss == SERVICE_ASK_CUT_OFF || (loss == SERVICE_ASK_REFUSED && ask->is_again));
+}
+
+static uint64_t rest_of(const struct service_ask *ask)
+{
+	uint64_t rest_ns = ask->rest_ns ? 2 * ask->rest_ns : REST_NS;
+
+	if (rest_ns > REST_MAX_NS)
+		rest_ns = REST_MAX_NS;
+	return rest_ns > ask->wait_ns ? rest_ns : ask->wait_ns;
+}
+
+bool service_ask_retry(struct service_ask *ask, enum service_ask_loss loss, const char *why,
+		       uint64_t now_ns)
+{
+	struct service *service = ask->service;
+	uint64_t rest_ns = rest_of(ask);
+
+	if (now_ns >= ask->deadline_ns)
+		return false;
+	if (may_go_on(ask, loss)) {
+		ask_take_back(ask, now_ns);
+		ask->is_touched = false;
+		ask->is_again = false;
+		ask->head.is_again = false;
+		ask->rest_ns = 0;
+		ask->provider_idx++;
+		service->stats.retried_cnt++;
+		service_ask_route(ask, why, now_ns);
+		return true;
+	}
+	if (!may_ask_again(ask, loss, rest_ns, now_ns))
+		return false;
+	ask_take_back(ask, now_ns);
+	ask->is_again = true;
+	ask->rest_ns = rest_ns;
+	ask->state = SERVICE_ASK_RESTING;
+	timer_set(service->params.timers, &ask->timer, now_ns + rest_ns);
 	return true;
 }
 
+/* What was sent before may still be in hand there, under its own correlation id. */
+void service_ask_again(struct service_ask *ask, uint64_t now_ns)
+{
+	struct service *service = ask->service;
+
+	random_fill(service->params.random, ask->head.correlation, sizeof(ask->head.correlation));
+	ask->head.is_again = ask->head.has_key;
+	timer_set(service->params.timers, &ask->timer, ask->deadline_ns);
+	service->stats.again_cnt++;
+	ask_join(ask, now_ns);
+}
+
 /* The mesh, or what came, says that there will be no answer. */
-void service_ask_fail(struct service_ask *ask, enum service_status status, const char *text,
-		      uint64_t now_ns)
+void service_ask_fail(struct service_ask *ask, enum service_ask_loss loss,
+		      enum service_status status, const char *text, uint64_t now_ns)
 {
 	struct service_outcome outcome = {.status = status, .text = text, .wait_ns = ask->wait_ns};
 
 	service_ask_note(ask, SERVICE_VERDICT_FAILED, now_ns);
-	service_ask_reset(ask, MESH_CANCEL);
-	if (!service_ask_retry(ask, !ask->is_touched, text, now_ns))
+	service_ask_reset(ask, loss == SERVICE_ASK_CUT_OFF && ask->head.has_key ? 0 : MESH_CANCEL);
+	if (!service_ask_retry(ask, loss, text, now_ns))
 		service_ask_finish(ask, &outcome, now_ns);
 }
 
@@ -110,7 +185,7 @@ static void ask_open(struct service_ask *ask, uint64_t now_ns)
 	struct service *service = ask->service;
 	const struct service_provider *provider = service_ask_provider(ask);
 	uint64_t left_ns = ask->deadline_ns > now_ns ? ask->deadline_ns - now_ns : 1;
-	bool is_last = ask->provider_idx + 1 == ask->provider_cnt;
+	bool is_last = ask->is_again || ask->provider_idx + 1 == ask->provider_cnt;
 	struct service_route *route =
 		service_routes_use(&service->routes, provider->service_id, provider->key);
 	struct mesh_stream_open open = {
@@ -137,6 +212,8 @@ static void ask_open(struct service_ask *ask, uint64_t now_ns)
 	ask->is_probe = service_circuit_pass(&route->circuit, service_limits_of(service));
 	ask->is_passing = true;
 	ask->sent_ns = now_ns;
+	if (!ask->is_again)
+		ask->first_ns = now_ns;
 	err = service->params.streams.ops
 		      ? service->params.streams.ops->open(service->params.streams.mesh, &open,
 							  now_ns, &ask->stream)
@@ -153,6 +230,26 @@ static void ask_open(struct service_ask *ask, uint64_t now_ns)
 				NS_PER_S);
 }
 
+/* Takes ask to its provider, behind those that are at it already. */
+static void ask_join(struct service_ask *ask, uint64_t now_ns)
+{
+	struct service *service = ask->service;
+	const struct service_provider *provider = service_ask_provider(ask);
+	struct service_outlet *outlet = service_outlet_of(&service->routes, provider->key);
+
+	memcpy(ask->head.service_id, provider->service_id, sizeof(ask->head.service_id));
+	ask->head.has_major = provider->has_major;
+	ask->head.major = provider->major;
+	ask->outlet = outlet;
+	if (outlet->busy_cnt >= service_limits_of(service)->out_per_peer) {
+		ask->state = SERVICE_ASK_WAITING;
+		list_push_back(&outlet->waiting, &ask->node);
+		return;
+	}
+	outlet->busy_cnt++;
+	ask_open(ask, now_ns);
+}
+
 /* Takes ask to the first provider from here on whose circuit is closed. */
 void service_ask_route(struct service_ask *ask, const char *why, uint64_t now_ns)
 {
@@ -163,25 +260,13 @@ void service_ask_route(struct service_ask *ask, const char *why, uint64_t now_ns
 	for (; (provider = service_ask_provider(ask)); ask->provider_idx++) {
 		const struct service_route *route = service_routes_lookup(
 			&service->routes, provider->service_id, provider->key);
-		struct service_outlet *outlet;
 
 		if (route && !service_circuit_admits(&route->circuit, service_limits_of(service),
 						     now_ns, &wait_ns)) {
 			why = "the service failed several times and rests";
 			continue;
 		}
-		outlet = service_outlet_of(&service->routes, provider->key);
-		memcpy(ask->head.service_id, provider->service_id, sizeof(ask->head.service_id));
-		ask->head.has_major = provider->has_major;
-		ask->head.major = provider->major;
-		ask->outlet = outlet;
-		if (outlet->busy_cnt >= service_limits_of(service)->out_per_peer) {
-			ask->state = SERVICE_ASK_WAITING;
-			list_push_back(&outlet->waiting, &ask->node);
-			return;
-		}
-		outlet->busy_cnt++;
-		ask_open(ask, now_ns);
+		ask_join(ask, now_ns);
 		return;
 	}
 	service_ask_finish_soon(ask, SERVICE_UNAVAILABLE, why, wait_ns);

@@ -20,6 +20,7 @@ static size_t ask_head_write(struct service_ask *ask, uint64_t now_ns)
 	uint64_t left_ms = ask->deadline_ns > now_ns ? (ask->deadline_ns - now_ns) / NS_PER_MS : 0;
 
 	ask->head.left_ms = left_ms < UINT32_MAX ? (uint32_t)left_ms : UINT32_MAX;
+	ask->head.sent_ms = (uint32_t)((now_ns - ask->first_ns) / NS_PER_MS + 1);
 	service_call_head_write(&w, &ask->head);
 	weft_assert(!w.bad);
 	return writer_len(&w);
@@ -84,7 +85,8 @@ static void ask_break(struct service_ask *ask, uint64_t now_ns)
 {
 	service_tell_violation(ask->service, service_ask_provider(ask)->key,
 			       "sent a malformed answer", now_ns);
-	service_ask_fail(ask, SERVICE_UNAVAILABLE, "the provider's answer is malformed", now_ns);
+	service_ask_fail(ask, SERVICE_ASK_BROKEN, SERVICE_UNAVAILABLE,
+			 "the provider's answer is malformed", now_ns);
 }
 
 static void ask_frame(void *arg, const struct mesh_stream_frame *frame, uint64_t now_ns)
@@ -126,7 +128,8 @@ static void ask_answered(struct service_ask *ask, const uint8_t *payload, size_t
 		};
 	}
 	service_ask_note(ask, service_verdict_of(outcome.status), now_ns);
-	if (!reply->is_refused || !service_ask_retry(ask, true, reply->text, now_ns))
+	ask->wait_ns = outcome.wait_ns;
+	if (!reply->is_refused || !service_ask_retry(ask, SERVICE_ASK_REFUSED, reply->text, now_ns))
 		service_ask_finish(ask, &outcome, now_ns);
 }
 
@@ -142,8 +145,8 @@ static void ask_read_body(struct service_ask *ask, struct cursor *c, uint64_t no
 			return;
 		}
 		if (service_intake_collect(intake, ask->service->heap) < 0) {
-			service_ask_fail(ask, SERVICE_UNAVAILABLE, "no memory for the answer",
-					 now_ns);
+			service_ask_fail(ask, SERVICE_ASK_BROKEN, SERVICE_UNAVAILABLE,
+					 "no memory for the answer", now_ns);
 			return;
 		}
 	}
@@ -186,7 +189,8 @@ static void ask_read_head(struct service_ask *ask, struct cursor *c, uint64_t no
 	    memcmp(ask->reply.correlation, ask->head.correlation, SERVICE_KEY_LEN) != 0)
 		ask_break(ask, now_ns);
 	else if (ask->reply.body_len > service_limits_of(ask->service)->payload_len)
-		service_ask_fail(ask, SERVICE_PAYLOAD_TOO_LARGE, "the answer is too large", now_ns);
+		service_ask_fail(ask, SERVICE_ASK_BROKEN, SERVICE_PAYLOAD_TOO_LARGE,
+				 "the answer is too large", now_ns);
 	else if (ask->channel && ask->reply.status == SERVICE_OK)
 		ask_opened(ask, now_ns);
 	else
@@ -218,8 +222,8 @@ static void ask_finished(void *arg, uint64_t now_ns)
 	if (ask->state == SERVICE_ASK_OPEN)
 		service_channel_finished(ask->channel, now_ns);
 	else if (ask->state == SERVICE_ASK_SENT)
-		service_ask_fail(ask, SERVICE_UNAVAILABLE, "the provider ended without an answer",
-				 now_ns);
+		service_ask_fail(ask, SERVICE_ASK_BROKEN, SERVICE_UNAVAILABLE,
+				 "the provider ended without an answer", now_ns);
 }
 
 static void ask_writable(void *arg, uint64_t now_ns)
@@ -229,8 +233,8 @@ static void ask_writable(void *arg, uint64_t now_ns)
 	if (ask->state == SERVICE_ASK_OPEN)
 		service_channel_writable(ask->channel, now_ns);
 	else if (ask->state == SERVICE_ASK_UNSENT && service_ask_start(ask, now_ns) < 0)
-		service_ask_fail(ask, SERVICE_UNAVAILABLE, service_ask_end_text(WEFT_ECLOSED),
-				 now_ns);
+		service_ask_fail(ask, SERVICE_ASK_CUT_OFF, SERVICE_UNAVAILABLE,
+				 service_ask_end_text(WEFT_ECLOSED), now_ns);
 	else if (ask->state == SERVICE_ASK_SENT && ask->channel)
 		service_channel_writable(ask->channel, now_ns);
 }
@@ -242,11 +246,17 @@ static bool end_is_loss(int err)
 	       err == WEFT_ECLOSED;
 }
 
-/* Whether an end as err says that no byte of ours was seen. */
-static bool end_is_unseen(int err)
+/* Whether end proves that no handler saw the call: it never left, or its peer's mesh refused it. */
+static bool end_is_unseen(const struct mesh_stream_end *end)
 {
-	return err == WEFT_ETIMEOUT || err == WEFT_EUNREACHABLE || err == WEFT_EWRONGKEY ||
-	       err == WEFT_EREFUSED || err == WEFT_EBUSY;
+	return end->is_unsent || end->err == WEFT_EREFUSED || end->err == WEFT_EBUSY;
+}
+
+/* An answer too long or malformed is no lost connection. */
+static enum service_ask_loss loss_of(int err)
+{
+	return err == WEFT_ETOOLARGE || err == WEFT_EMALFORMED ? SERVICE_ASK_BROKEN
+							       : SERVICE_ASK_CUT_OFF;
 }
 
 static void ask_ended(void *arg, const struct mesh_stream_end *end, uint64_t now_ns)
@@ -262,13 +272,13 @@ static void ask_ended(void *arg, const struct mesh_stream_end *end, uint64_t now
 	} else {
 		if (end->not_before_ns > now_ns)
 			ask->wait_ns = end->not_before_ns - now_ns;
-		ask->is_touched = ask->is_touched || !end_is_unseen(end->err);
+		ask->is_touched = ask->is_touched || !end_is_unseen(end);
 		if (end_is_loss(end->err))
 			service_ask_doubt(ask);
 		/* That its node is away, or busy, or the way to it, says nothing of the service. */
-		if (end->err != WEFT_ETOOLARGE && end->err != WEFT_EMALFORMED)
+		if (loss_of(end->err) == SERVICE_ASK_CUT_OFF)
 			service_ask_note(ask, SERVICE_VERDICT_NONE, now_ns);
-		service_ask_fail(ask,
+		service_ask_fail(ask, loss_of(end->err),
 				 end->err == WEFT_ETOOLARGE ? SERVICE_PAYLOAD_TOO_LARGE
 							    : SERVICE_UNAVAILABLE,
 				 service_ask_end_text(end->err), now_ns);

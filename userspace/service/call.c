@@ -17,6 +17,7 @@ enum call_field {
 	CALL_BODY_LEN,
 	CALL_SIGNATURE,
 	CALL_SIGNED_MS,
+	CALL_SENT_MS,
 };
 #define CALL_REQUIRED                                                                              \
 	(1u << CALL_SERVICE_ID | 1u << CALL_METHOD | 1u << CALL_CORRELATION | 1u << CALL_LEFT_MS | \
@@ -71,7 +72,8 @@ void service_text_copy(char dst[static SERVICE_TEXT_LEN_MAX + 1], const char *te
 
 void service_call_head_write(struct writer *w, const struct service_call_head *head)
 {
-	cbor_write_map(w, 5u + head->has_major + head->has_key + 2u * head->has_signature);
+	cbor_write_map(w, 5u + head->has_major + head->has_key + 2u * head->has_signature +
+				  head->is_again);
 	cbor_field_bytes(w, CALL_SERVICE_ID, head->service_id, sizeof(head->service_id));
 	if (head->has_major)
 		cbor_field_uint(w, CALL_MAJOR, head->major);
@@ -81,10 +83,12 @@ void service_call_head_write(struct writer *w, const struct service_call_head *h
 	if (head->has_key)
 		cbor_field_bytes(w, CALL_KEY, head->key, sizeof(head->key));
 	cbor_field_uint(w, CALL_BODY_LEN, head->body_len);
-	if (!head->has_signature)
-		return;
-	cbor_field_bytes(w, CALL_SIGNATURE, head->signature, sizeof(head->signature));
-	cbor_field_uint(w, CALL_SIGNED_MS, head->signed_ms);
+	if (head->has_signature) {
+		cbor_field_bytes(w, CALL_SIGNATURE, head->signature, sizeof(head->signature));
+		cbor_field_uint(w, CALL_SIGNED_MS, head->signed_ms);
+	}
+	if (head->is_again)
+		cbor_field_uint(w, CALL_SENT_MS, head->sent_ms);
 }
 
 static void call_field_read(struct cbor_reader *r, uint64_t key, struct service_call_head *head)
@@ -117,6 +121,9 @@ static void call_field_read(struct cbor_reader *r, uint64_t key, struct service_
 	case CALL_SIGNED_MS:
 		head->signed_ms = cbor_read_uint(r);
 		break;
+	case CALL_SENT_MS:
+		head->sent_ms = (uint32_t)cbor_read_uint_max(r, UINT32_MAX);
+		break;
 	default:
 		cbor_fail(r);
 	}
@@ -134,11 +141,13 @@ int service_call_head_parse(const uint8_t *data, size_t len, struct service_call
 		call_field_read(&r, key, &head);
 	if (cbor_is_bad(&r) || (r.seen & CALL_REQUIRED) != CALL_REQUIRED ||
 	    cbor_has_key(&r, CALL_SIGNATURE) != cbor_has_key(&r, CALL_SIGNED_MS) ||
+	    (cbor_has_key(&r, CALL_SENT_MS) && !cbor_has_key(&r, CALL_KEY)) ||
 	    !service_method_is_valid(head.method))
 		return WEFT_EMALFORMED;
 	head.has_major = cbor_has_key(&r, CALL_MAJOR);
 	head.has_key = cbor_has_key(&r, CALL_KEY);
 	head.has_signature = cbor_has_key(&r, CALL_SIGNATURE);
+	head.is_again = cbor_has_key(&r, CALL_SENT_MS);
 	*out_head = head;
 	return (int)(r.c.pos - data);
 }

@@ -24,6 +24,8 @@ struct service_call_head {
 	uint32_t left_ms;
 	bool has_key;
 	uint8_t key[SERVICE_KEY_LEN];
+	bool is_again;	  /* with a key: it was sent before */
+	uint32_t sent_ms; /* since it was sent first */
 	uint32_t body_len;
 	bool has_signature;
 	uint8_t signature[SERVICE_SIGNATURE_LEN];

@@ -119,6 +119,16 @@ void service_ask_reset(struct service_ask *ask, uint64_t code)
 	ask->stream = NULL;
 }
 
+/* That its node was not reached says nothing of the service. */
+static enum service_verdict verdict_of_silence(const struct service_ask *ask)
+{
+	struct mesh_stream_peer peer;
+
+	if (ask->stream && service_ask_ops(ask)->peer(ask->stream, &peer) < 0)
+		return SERVICE_VERDICT_NONE;
+	return SERVICE_VERDICT_FAILED;
+}
+
 /*
  * A deadline takes a call back, but one with an idempotency key: its caller will ask again,
  * and is to hear of the run that began.
@@ -143,10 +153,13 @@ static void ask_expire(struct timer *timer, uint64_t now_ns)
 			.payload = ask->answer ? ask->answer->bytes : NULL,
 			.len = ask->answer ? ask->answer->len : 0,
 		};
+	} else if (ask->state == SERVICE_ASK_RESTING && now_ns < ask->deadline_ns) {
+		service_ask_again(ask, now_ns);
+		return;
 	} else if (ask->state == SERVICE_ASK_WAITING) {
 		outcome.text = "other calls to the provider took all the time there was";
 	} else {
-		service_ask_note(ask, SERVICE_VERDICT_FAILED, now_ns);
+		service_ask_note(ask, verdict_of_silence(ask), now_ns);
 		service_ask_doubt(ask);
 		service_ask_reset(ask, ask->head.has_key ? 0 : MESH_CANCEL);
 		if (ask->call)

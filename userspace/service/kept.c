@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/heap.h"
 #include "base/siphash.h"
 #include "service/body.h"
@@ -22,6 +23,14 @@ size_t service_kept_table_footprint(const struct service_limits *limits)
 	       map_footprint(sizeof(struct service_kept_key), cap);
 }
 
+/* Drops an answer, and is not whole any more for the time before its call came. */
+static void kept_forget(struct service_kept_table *table, struct service_kept *kept)
+{
+	if (kept->began_ns > table->since_ns)
+		table->since_ns = kept->began_ns;
+	service_kept_drop(table, kept);
+}
+
 static void kept_expire(struct timer *timer, uint64_t now_ns)
 {
 	struct service_kept_table *table = list_entry(timer, struct service_kept_table, timer);
@@ -34,7 +43,7 @@ static void kept_expire(struct timer *timer, uint64_t now_ns)
 			timer_set(table->timers, timer, kept->until_ns);
 			return;
 		}
-		service_kept_drop(table, kept);
+		kept_forget(table, kept);
 	}
 }
 
@@ -77,6 +86,18 @@ struct service_kept *service_kept_lookup(const struct service_kept_table *table,
 	return map_lookup(&table->by_key, key);
 }
 
+/*
+ * The head was written while the caller had left_ms left, and arrives before they are over: by
+ * so much at most it was first sent earlier than sent_ms ago.
+ */
+bool service_kept_is_forgotten(const struct service_kept_table *table,
+			       const struct service_call_head *head, uint64_t now_ns)
+{
+	uint64_t ago_ns = ((uint64_t)head->sent_ms + head->left_ms) * NS_PER_MS;
+
+	return head->is_again && (ago_ns > now_ns || now_ns - ago_ns < table->since_ns);
+}
+
 static size_t body_len(const struct service_body *body)
 {
 	return body ? heap_block_len(body->heap, body) : 0;
@@ -109,13 +130,13 @@ static bool kept_make_room(struct service_kept_table *table, const uint8_t *call
 	}
 	if (own_cnt <= table->kept.cap_cnt / CALLER_SHARE)
 		own = list_entry(table->by_age.next, struct service_kept, node);
-	service_kept_drop(table, own);
+	kept_forget(table, own);
 	return true;
 }
 
 struct service_kept *service_kept_begin(struct service_kept_table *table,
 					const struct service_kept_key *key, uint64_t digest,
-					struct service_call *runner)
+					struct service_call *runner, uint64_t began_ns)
 {
 	struct service_kept *kept;
 
@@ -125,6 +146,7 @@ struct service_kept *service_kept_begin(struct service_kept_table *table,
 	kept->key = *key;
 	kept->digest = digest;
 	kept->runner = runner;
+	kept->began_ns = began_ns;
 	list_init(&kept->waiters);
 	list_init(&kept->node);
 	if (map_put(&table->by_key, key, kept) < 0) {

@@ -16,6 +16,9 @@ struct service_call_head;
  * Calls with an idempotency key: the first runs, those that come while it
  * does wait for it, and later ones are answered alike, for a while. What a
  * handler began is never begun again for the same key of the same caller.
+ *
+ * A restart, age and want of room make the table forget. since_ns says how far back it is
+ * whole: a call that was first sent later and is not in it never arrived.
  */
 struct service_kept {
 	struct service_kept_key {
@@ -23,6 +26,7 @@ struct service_kept {
 		uint8_t service_id[SERVICE_ID_LEN];
 		uint8_t key[SERVICE_KEY_LEN];
 	} key;
+	uint64_t began_ns;
 	uint64_t digest;	     /* of version, method and payload */
 	struct service_call *runner; /* NULL: answered */
 	struct list_node waiters;    /* calls */
@@ -39,6 +43,7 @@ struct service_kept_table {
 	struct map by_key;
 	struct list_node by_age;
 	struct timer timer;	       /* of the oldest */
+	uint64_t since_ns;	       /* what began since then is in the table */
 	size_t held_len, held_len_max; /* bytes of what is kept; of one caller a quarter of that */
 	struct timer_wheel *timers;
 	uint64_t secret[2];
@@ -57,10 +62,16 @@ uint64_t service_kept_digest(const struct service_kept_table *table,
 			     size_t len);
 struct service_kept *service_kept_lookup(const struct service_kept_table *table,
 					 const struct service_kept_key *key);
-/* service_kept_begin: runner is about to run; NULL: no room. */
+/*
+ * service_kept_is_forgotten: whether the call of head, which is not in the table, may have been
+ * there: it was sent before, and perhaps earlier than the table goes back.
+ */
+bool service_kept_is_forgotten(const struct service_kept_table *table,
+			       const struct service_call_head *head, uint64_t now_ns);
+/* service_kept_begin: runner, which came at began_ns, is about to run; NULL: no room. */
 struct service_kept *service_kept_begin(struct service_kept_table *table,
 					const struct service_kept_key *key, uint64_t digest,
-					struct service_call *runner);
+					struct service_call *runner, uint64_t began_ns);
 /* service_kept_keep: how it ended; body is referenced until the answer is dropped. */
 void service_kept_keep(struct service_kept_table *table, struct service_kept *kept,
 		       const struct service_answer *answer, struct service_body *body,

@@ -151,8 +151,18 @@ static bool call_is_first(struct service_call *call, const uint8_t *payload, siz
 	memcpy(key.service_id, call->head.service_id, sizeof(key.service_id));
 	memcpy(key.key, call->head.key, sizeof(key.key));
 	kept = service_kept_lookup(&service->kept, &key);
+	if (!kept && service_kept_is_forgotten(&service->kept, &call->head, now_ns)) {
+		struct service_outcome outcome = {
+			.status = SERVICE_UNAVAILABLE,
+			.text = "the provider may have forgotten this call: "
+				"nobody knows whether it ran"};
+
+		service->stats.refused_cnt[SERVICE_REFUSED_FORGOTTEN]++;
+		service_call_answer(call, &outcome, now_ns);
+		return false;
+	}
 	if (!kept) {
-		call->kept = service_kept_begin(&service->kept, &key, digest, call);
+		call->kept = service_kept_begin(&service->kept, &key, digest, call, call->began_ns);
 		if (call->kept)
 			return true;
 		call_refuse(call, SERVICE_REFUSED_MEMORY, SERVICE_UNAVAILABLE,

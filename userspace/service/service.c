@@ -109,6 +109,7 @@ static int service_lay_out(struct service *service)
 	    (err = service_routes_init(&service->routes, arena, limits, secret)) < 0 ||
 	    (err = service_channels_init(service)) < 0)
 		return err;
+	service->kept.since_ns = service->params.now_ns;
 	return service_router_init(service, secret);
 }
 

@@ -109,8 +109,9 @@ void service_free(struct service *service);
 void service_configure(struct service *service, const struct service_config *config);
 
 /*
- * service_peer_returned: a session with the node of key is there anew; calls of ours pass to its
- * services again, whatever failed before. service_reset does so for all services of a
+ * service_peer_returned: a session with the node of key is there anew, or was lost; calls of ours
+ * pass to its services again, whatever failed before: it may have been the node that failed, and
+ * a call is what looks for it. service_reset does so for all services of a
  * name, of others and of this node, and returns for how many it did something.
  */
 void service_peer_returned(struct service *service, const uint8_t *key);
@@ -320,6 +321,7 @@ enum service_refusal_reason {
 	SERVICE_REFUSED_NOT_READY,
 	SERVICE_REFUSED_METHOD,
 	SERVICE_REFUSED_DUPLICATE,
+	SERVICE_REFUSED_FORGOTTEN, /* it may have run before: see kept.h */
 	SERVICE_REFUSED_SIGNATURE,
 	SERVICE_REFUSED_MEMORY,
 	SERVICE_REFUSED_CNT,
@@ -338,6 +340,7 @@ struct service_stats {
 	uint64_t cancelled_cnt, late_cnt; /* callers left; answers came after the deadline */
 	uint64_t repeated_cnt;		  /* answered alike, for their idempotency key */
 	uint64_t retried_cnt;		  /* calls of ours that went on to another provider */
+	uint64_t again_cnt; /* times that calls of ours were sent again to the same one */
 	uint64_t violation_cnt;
 	uint64_t offer_cnt, in_hand_cnt, pending_cnt, channel_cnt, peer_cnt, kept_answer_cnt;
 	uint64_t memory_len, memory_peak_len;

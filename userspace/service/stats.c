@@ -23,6 +23,7 @@ const char *service_refusal_name(enum service_refusal_reason reason)
 		[SERVICE_REFUSED_NOT_READY] = "not_ready",
 		[SERVICE_REFUSED_METHOD] = "unknown_method",
 		[SERVICE_REFUSED_DUPLICATE] = "duplicate",
+		[SERVICE_REFUSED_FORGOTTEN] = "forgotten",
 		[SERVICE_REFUSED_SIGNATURE] = "signature",
 		[SERVICE_REFUSED_MEMORY] = "memory",
 	};

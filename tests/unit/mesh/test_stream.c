@@ -626,6 +626,8 @@ static void test_sessions_end_ends_streams_once(void)
 	run_s(1);
 	CHECK_STR(user.log, " end:-1012");
 	CHECK_STR(waiting.log, " end:-1012");
+	CHECK(!user.end.is_unsent);
+	CHECK(waiting.end.is_unsent);
 	CHECK_EQ(waiting.lent_cnt, 0);
 	CHECK_STR(host.users[0].log, "f300:5 d:atail end:-1012");
 	CHECK(all_gone());
@@ -642,6 +644,7 @@ static void test_dials_that_fail_end_the_stream(void)
 	run_s(30);
 	CHECK_EQ(user.ended_cnt, 1);
 	CHECK_EQ(user.end.err, WEFT_EUNREACHABLE);
+	CHECK(user.end.is_unsent);
 	CHECK_EQ(user.lent_cnt, 0);
 	user = (struct stream_user){0};
 	CHECK_EQ(stream_user_open(&user, seams[0], 7, &addr, rig.net.now_ns), 0);

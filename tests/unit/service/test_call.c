@@ -19,6 +19,8 @@ static struct service_call_head full_call(void)
 	memset(head.correlation, 2, sizeof(head.correlation));
 	memset(head.key, 3, sizeof(head.key));
 	memset(head.signature, 4, sizeof(head.signature));
+	head.is_again = true;
+	head.sent_ms = UINT32_MAX;
 	return head;
 }
 
@@ -37,7 +39,7 @@ static void test_the_longest_call_head_fits_and_is_read_back(void)
 
 static void test_fields_of_a_call_are_optional_one_by_one(void)
 {
-	for (unsigned i = 0; i < 8; i++) {
+	for (unsigned i = 0; i < 16; i++) {
 		struct service_call_head head = full_call(), got;
 		uint8_t bytes[SERVICE_CALL_HEAD_LEN_MAX];
 		struct writer w = writer_of(bytes, sizeof(bytes));
@@ -45,14 +47,27 @@ static void test_fields_of_a_call_are_optional_one_by_one(void)
 		head.has_major = i & 1;
 		head.has_key = i & 2;
 		head.has_signature = i & 4;
+		head.is_again = head.has_key && i & 8;
 		service_call_head_write(&w, &head);
 		CHECK_EQ(service_call_head_parse(bytes, writer_len(&w), &got), writer_len(&w));
 		CHECK_EQ(got.has_major, head.has_major);
 		CHECK_EQ(got.has_key, head.has_key);
 		CHECK_EQ(got.has_signature, head.has_signature);
+		CHECK_EQ(got.is_again, head.is_again);
 		CHECK_EQ(got.left_ms, head.left_ms);
 		CHECK_STR(got.method, head.method);
 	}
+}
+
+static void test_a_call_without_a_key_was_not_sent_before(void)
+{
+	struct service_call_head head = full_call(), got;
+	uint8_t bytes[SERVICE_CALL_HEAD_LEN_MAX];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+
+	head.has_key = false;
+	service_call_head_write(&w, &head);
+	CHECK_EQ(service_call_head_parse(bytes, writer_len(&w), &got), WEFT_EMALFORMED);
 }
 
 static void test_every_prefix_of_a_head_is_refused(void)
@@ -183,6 +198,7 @@ int main(void)
 {
 	RUN(test_the_longest_call_head_fits_and_is_read_back);
 	RUN(test_fields_of_a_call_are_optional_one_by_one);
+	RUN(test_a_call_without_a_key_was_not_sent_before);
 	RUN(test_every_prefix_of_a_head_is_refused);
 	RUN(test_the_longest_reply_head_fits_and_is_read_back);
 	RUN(test_a_status_from_a_later_version_is_an_unknown_error);

@@ -50,11 +50,25 @@ static struct service_kept_key key_of(uint8_t caller, uint8_t number)
 	return key;
 }
 
-static struct service_kept *begin(uint8_t caller, uint8_t number)
+static struct service_kept *begin_at(uint8_t caller, uint8_t number, uint64_t began_ns)
 {
 	struct service_kept_key key = key_of(caller, number);
 
-	return service_kept_begin(&table, &key, 7, (struct service_call *)&table);
+	return service_kept_begin(&table, &key, 7, (struct service_call *)&table, began_ns);
+}
+
+static struct service_kept *begin(uint8_t caller, uint8_t number)
+{
+	return begin_at(caller, number, 0);
+}
+
+/* Whether a call may be forgotten that comes now, was first sent ago_s ago, and has left_s left. */
+static bool is_forgotten(uint64_t now_s, uint32_t ago_s, uint32_t left_s)
+{
+	struct service_call_head head = {
+		.is_again = true, .sent_ms = ago_s * 1000, .left_ms = left_s * 1000};
+
+	return service_kept_is_forgotten(&table, &head, now_s * S);
 }
 
 static bool keep(struct service_kept *kept, size_t len, uint64_t until_ns)
@@ -186,6 +200,35 @@ static void test_other_versions_methods_and_payloads_have_other_digests(void)
 	table_close();
 }
 
+static void test_calls_from_before_the_start_may_be_forgotten(void)
+{
+	struct service_call_head first = {.left_ms = 30000};
+
+	CHECK(table_open());
+	table.since_ns = 100 * S;
+	CHECK(!is_forgotten(110, 7, 3));
+	CHECK(is_forgotten(110, 8, 3));
+	CHECK(is_forgotten(110, 7, 4));
+	CHECK(is_forgotten(110, 200, 0)); /* before this node's clock began */
+	CHECK(!service_kept_is_forgotten(&table, &first, 100 * S));
+	table_close();
+}
+
+static void test_what_made_room_or_was_too_old_may_be_forgotten(void)
+{
+	CHECK(table_open());
+	for (uint8_t i = 0; i < CAP; i++)
+		CHECK(keep(begin_at(i, 1, (10ull + i) * S), 0, 100 * S));
+	CHECK(!is_forgotten(30, 25, 0));
+	CHECK(begin_at(100, 1, 30 * S)); /* that of 10 s makes room */
+	CHECK(!is_forgotten(30, 20, 0));
+	CHECK(is_forgotten(30, 21, 0));
+	timer_wheel_expire(&timers, 101 * S); /* that of 25 s is the youngest of those */
+	CHECK(!is_forgotten(101, 76, 0));
+	CHECK(is_forgotten(101, 77, 0));
+	table_close();
+}
+
 int main(void)
 {
 	RUN(test_answers_are_kept_until_their_time_and_no_longer);
@@ -195,5 +238,7 @@ int main(void)
 	RUN(test_an_answer_without_room_is_known_to_be_lost);
 	RUN(test_long_answers_take_a_part_of_the_memory_and_no_more);
 	RUN(test_other_versions_methods_and_payloads_have_other_digests);
+	RUN(test_calls_from_before_the_start_may_be_forgotten);
+	RUN(test_what_made_room_or_was_too_old_may_be_forgotten);
 	return check_done();
 }

@@ -188,7 +188,13 @@ static void test_a_call_that_a_handler_saw_is_not_made_again(void)
 	srig_fini(&rig);
 }
 
-static void test_a_call_with_an_idempotency_key_is(void)
+/* The provider that has, or had, the call in hand. */
+static struct srig_provider *holder(void)
+{
+	return at_b.kept_cnt ? &at_b : &at_c;
+}
+
+static void test_a_call_with_a_key_gets_its_answer_from_who_began_it(void)
 {
 	static const uint8_t key[SERVICE_KEY_LEN] = {9};
 	struct service_stats stats;
@@ -197,12 +203,96 @@ static void test_a_call_with_an_idempotency_key_is(void)
 	CHECK(bench_init(SRIG_KEEP, SRIG_KEEP));
 	CHECK(srig_offer(&rig, &at_b, SRIG_B, "echo"));
 	CHECK(srig_offer(&rig, &at_c, SRIG_C, "echo"));
-	CHECK(lose_call(&ask, key));
+	CHECK(!lose_call(&ask, key)); /* asked again, it waits for the run that began */
+	CHECK_EQ(ask.cnt, 0);
+	service_reply(holder()->calls[0], SERVICE_OK, NULL, "abc", 3, rig.net.now_ns);
+	srig_run(&rig, PAIR_S / 10);
+	CHECK_EQ(ask.cnt, 1);
 	CHECK_EQ(ask.answer.status, SERVICE_OK);
-	CHECK_EQ(at_b.call_cnt, 1);
-	CHECK_EQ(at_c.call_cnt, 1);
+	CHECK_MEM(ask.payload, "abc", 3);
+	CHECK_EQ(at_b.call_cnt + at_c.call_cnt, 1);
 	service_stats(rig.nodes[SRIG_A].service, &stats);
-	CHECK_EQ(stats.retried_cnt, 1);
+	CHECK_EQ(stats.retried_cnt, 0);
+	CHECK_EQ(stats.again_cnt, 1);
+	CHECK_EQ(rig.nodes[SRIG_B].violation_cnt + rig.nodes[SRIG_C].violation_cnt, 0);
+	srig_ask_fini(&ask);
+	srig_fini(&rig);
+}
+
+/* A names B. What A says is lost, and then its session, before B heard of the call. */
+static bool call_into_the_void(struct srig_ask *ask, const uint8_t *key, uint64_t timeout_ns)
+{
+	struct service_target target = {
+		.name = "echo", .method = "Do", .provider = rig.nodes[SRIG_B].key};
+
+	if (srig_once(&rig, SRIG_A, SRIG_B, "echo", 3) != SERVICE_OK)
+		return false;
+	rig.nodes[SRIG_B].end->is_dead = true;
+	if (srig_call_with(&rig, ask, SRIG_A, &target, "abc", 3, key, timeout_ns) < 0)
+		return false;
+	srig_run(&rig, PAIR_S / 10);
+	pair_net_close_dialled(&rig.net, SRIG_A);
+	srig_run(&rig, PAIR_MS);
+	rig.nodes[SRIG_B].end->is_dead = false;
+	return true;
+}
+
+static void test_a_call_with_a_key_that_never_arrived_is_made_by_the_same_provider(void)
+{
+	static const uint8_t key[SERVICE_KEY_LEN] = {9};
+	struct srig_ask ask;
+
+	CHECK(bench_init(SRIG_ECHO, SRIG_ECHO));
+	CHECK(srig_offer(&rig, &at_b, SRIG_B, "echo"));
+	CHECK(srig_offer(&rig, &at_c, SRIG_C, "echo"));
+	srig_run(&rig, 60 * PAIR_S);
+	CHECK(call_into_the_void(&ask, key, 20 * PAIR_S));
+	srig_run(&rig, PAIR_S);
+	CHECK_EQ(ask.cnt, 1);
+	CHECK_EQ(ask.answer.status, SERVICE_OK);
+	CHECK_EQ(at_b.call_cnt, 2);
+	CHECK_EQ(at_c.call_cnt, 0);
+	srig_ask_fini(&ask);
+	srig_fini(&rig);
+}
+
+/* A provider that began not long ago cannot tell: its answers of before are gone. */
+static void test_a_call_with_a_key_that_may_be_forgotten_is_not_made(void)
+{
+	static const uint8_t key[SERVICE_KEY_LEN] = {9};
+	struct service_stats stats;
+	struct srig_ask ask;
+
+	CHECK(bench_init(SRIG_ECHO, SRIG_ECHO));
+	CHECK(srig_offer(&rig, &at_b, SRIG_B, "echo"));
+	CHECK(srig_offer(&rig, &at_c, SRIG_C, "echo"));
+	CHECK(call_into_the_void(&ask, key, 20 * PAIR_S));
+	srig_run(&rig, PAIR_S);
+	CHECK_EQ(ask.cnt, 1);
+	CHECK_EQ(ask.answer.status, SERVICE_UNAVAILABLE);
+	CHECK_STR(ask.text,
+		  "the provider may have forgotten this call: nobody knows whether it ran");
+	CHECK_EQ(at_b.call_cnt, 1);
+	CHECK_EQ(at_c.call_cnt, 0);
+	service_stats(rig.nodes[SRIG_B].service, &stats);
+	CHECK_EQ(stats.refused_cnt[SERVICE_REFUSED_FORGOTTEN], 1);
+	srig_ask_fini(&ask);
+	srig_fini(&rig);
+}
+
+static void test_a_call_without_a_key_that_may_have_left_is_not_made_again(void)
+{
+	struct service_stats stats;
+	struct srig_ask ask;
+
+	CHECK(bench_init(SRIG_ECHO, SRIG_ECHO));
+	CHECK(srig_offer(&rig, &at_b, SRIG_B, "echo"));
+	srig_run(&rig, 60 * PAIR_S);
+	CHECK(call_into_the_void(&ask, NULL, 20 * PAIR_S));
+	CHECK_EQ(ask.cnt, 1);
+	CHECK_EQ(ask.answer.status, SERVICE_UNAVAILABLE);
+	service_stats(rig.nodes[SRIG_A].service, &stats);
+	CHECK_EQ(stats.again_cnt + stats.retried_cnt, 0);
 	srig_ask_fini(&ask);
 	srig_fini(&rig);
 }
@@ -243,15 +333,20 @@ static void test_a_provider_that_dies_with_a_call_in_hand_is_noticed(void)
 	srig_fini(&rig);
 }
 
-static void test_its_call_with_an_idempotency_key_is_made_elsewhere(void)
+static void test_its_call_with_a_key_waits_for_it_and_is_not_made_elsewhere(void)
 {
 	static const uint8_t key[SERVICE_KEY_LEN] = {9};
 	struct srig_ask ask;
 
-	CHECK(lose_provider(&ask, key));
-	CHECK_EQ(ask.answer.status, SERVICE_OK);
-	CHECK_EQ(at_b.call_cnt, 1);
-	CHECK_EQ(at_c.call_cnt, 1);
+	CHECK(!lose_provider(&ask, key));
+	CHECK_EQ(ask.cnt, 0);
+	for (unsigned i = 0; i < 140 && !ask.cnt; i++)
+		srig_run(&rig, PAIR_S / 10);
+	CHECK_EQ(ask.cnt, 1);
+	CHECK_EQ(ask.answer.status, SERVICE_UNAVAILABLE);
+	CHECK_STR(ask.text, "the provider cannot be reached");
+	CHECK(ask.answer.took_ns >= 29 * PAIR_S); /* at its deadline */
+	CHECK_EQ(at_b.call_cnt + at_c.call_cnt, 1);
 	srig_ask_fini(&ask);
 	srig_fini(&rig);
 }
@@ -364,9 +459,12 @@ int main(void)
 	RUN(test_an_address_of_a_descriptor_is_dialled_as_told);
 	RUN(test_who_provides_it_now_is_looked_for_when_nobody_answers);
 	RUN(test_a_call_that_a_handler_saw_is_not_made_again);
-	RUN(test_a_call_with_an_idempotency_key_is);
+	RUN(test_a_call_with_a_key_gets_its_answer_from_who_began_it);
+	RUN(test_a_call_with_a_key_that_never_arrived_is_made_by_the_same_provider);
+	RUN(test_a_call_with_a_key_that_may_be_forgotten_is_not_made);
+	RUN(test_a_call_without_a_key_that_may_have_left_is_not_made_again);
 	RUN(test_a_provider_that_dies_with_a_call_in_hand_is_noticed);
-	RUN(test_its_call_with_an_idempotency_key_is_made_elsewhere);
+	RUN(test_its_call_with_a_key_waits_for_it_and_is_not_made_elsewhere);
 	RUN(test_an_answer_of_a_handler_is_final);
 	RUN(test_a_provider_that_fails_is_put_behind_the_other);
 	RUN(test_a_provider_that_refuses_is_put_behind_the_other);

@@ -452,6 +452,12 @@ static void configure_overlay(struct fabric *fabric, uint64_t now_ns)
 	overlay_configure(fabric->overlay, &overlay, now_ns);
 }
 
+void fabric_session_down(struct fabric *fabric, const uint8_t *key)
+{
+	if (fabric && fabric->service)
+		service_peer_returned(fabric->service, key);
+}
+
 void fabric_session_up(struct fabric *fabric, const uint8_t *key, uint64_t now_ns)
 {
 	if (!fabric)

@@ -70,6 +70,7 @@ uint64_t fabric_next_ns(const struct fabric *fabric);
  * advertised changed; a reload changed the configuration. All take NULL.
  */
 void fabric_session_up(struct fabric *fabric, const uint8_t *key, uint64_t now_ns);
+void fabric_session_down(struct fabric *fabric, const uint8_t *key);
 void fabric_set_wall(struct fabric *fabric, uint64_t wall_s, uint64_t now_ns);
 void fabric_addresses_changed(struct fabric *fabric, uint64_t now_ns);
 void fabric_configure(struct fabric *fabric, const struct fabric_config *config, uint64_t now_ns);

@@ -63,6 +63,9 @@ static void services_write(FILE *out, const struct service *service)
 		 "Calls answered alike, for their idempotency key.", stats.repeated_cnt},
 		{"weft_service_retried_total", "counter",
 		 "Calls of this node that went on to another provider.", stats.retried_cnt},
+		{"weft_service_again_total", "counter",
+		 "Times that calls of this node were sent again to the same provider.",
+		 stats.again_cnt},
 	};
 
 	statuses_write(out, "weft_service_answers_given_total", "Answers of this node's services.",
