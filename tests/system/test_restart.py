@@ -13,6 +13,7 @@ CONFIG = "[service]\nbuiltin = echo\n"
 DONE = 0
 EVERY_S = 0.1
 AWAY_S = 0.05
+LONG_AWAY_S = (5, 20)
 GOOD_AGAIN_S = 1.0
 
 
@@ -32,8 +33,8 @@ def call(a, node):
     return told["status"], time.monotonic()
 
 
-def good_again_s(a, b, node, end):
-    """Seconds from the provider's return to the first call that succeeds. It is away for 50 ms, and called
+def good_again_s(a, b, node, end, away_s=AWAY_S):
+    """Seconds from the provider's return to the first call that succeeds. It is away for away_s, and called
     each 0.1 s all the time."""
     check_eq(call(a, node)[0], DONE, "before")
     ends = []
@@ -50,7 +51,7 @@ def good_again_s(a, b, node, end):
     calling.start()
     time.sleep(2 * EVERY_S)
     end()
-    time.sleep(AWAY_S)
+    time.sleep(away_s)
     b.start()
     ends.append(time.monotonic())
     calling.join(DEADLINE_S)
@@ -69,6 +70,15 @@ def test_calls_are_good_within_a_second_of_a_crash(lab):
     a, b, node = pair(lab)
     gap_s = good_again_s(a, b, node, b.kill)
     check(gap_s < GOOD_AGAIN_S, f"good again after {gap_s:.2f} s")
+
+
+def test_calls_are_good_within_a_second_of_a_long_absence(lab):
+    a, b, node = pair(lab)
+    for end in b.stop, b.kill:
+        for away_s in LONG_AWAY_S:
+            gap_s = good_again_s(a, b, node, end, away_s)
+            print(f"# {end.__name__}, {away_s} s away: good again after {gap_s * 1000:.0f} ms")
+            check(gap_s < GOOD_AGAIN_S, f"{end.__name__}, {away_s} s: good again after {gap_s:.2f} s")
 
 
 def test_a_service_that_rests_is_reset_by_hand(lab):
