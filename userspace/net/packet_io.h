@@ -109,4 +109,18 @@ WEFT_MUST_CHECK
 int udp_open(struct udp_config *config, struct packet_rx **out_rx, struct packet_tx **out_tx,
 	     unsigned *out_failed_idx);
 
+/*
+ * udp_tx_hold: what tx, the send side of udp_open, would send from one of
+ * these addresses of ours is dropped and counted, until told otherwise. A
+ * wildcard stands for all whose source is the kernel's choice. Ports do not matter.
+ */
+#define UDP_HOLD_MAX 32
+struct udp_hold {
+	struct addr ips[UDP_HOLD_MAX];
+	unsigned cnt;
+};
+void udp_tx_hold(struct packet_tx *tx, const struct udp_hold *hold);
+/* udp_hold_has: hold keeps back what goes along route. */
+bool udp_hold_has(const struct udp_hold *hold, const struct dgram_route *route);
+
 #endif

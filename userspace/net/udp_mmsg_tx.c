@@ -43,6 +43,7 @@ struct udp_mmsg_tx {
 	size_t used_len; /* of buffer, by messages [0, message_cnt) */
 	unsigned message_cnt;
 	unsigned sent_cnt; /* messages [0, sent_cnt) are the kernel's */
+	struct udp_hold hold;
 	struct mmsghdr headers[TX_MESSAGE_CNT];
 	struct tx_message messages[TX_MESSAGE_CNT];
 };
@@ -228,7 +229,7 @@ static void udp_mmsg_commit(struct dgram_sink *sink, const struct dgram_slot *sl
 	const struct udp_socket *socket;
 
 	weft_assert_hot(slot->data == tx->buffer + tx->used_len && len <= slot->cap);
-	if (socket_idx < 0 || len == 0) {
+	if (socket_idx < 0 || len == 0 || (tx->hold.cnt && udp_hold_has(&tx->hold, route))) {
 		tx->base.counters.dropped_cnt++;
 		return;
 	}
@@ -261,6 +262,11 @@ static void udp_mmsg_close(struct packet_tx *base)
 	udp_sockets_release(tx->sockets);
 	munmap(tx->buffer, TX_BUFFER_LEN);
 	free(tx);
+}
+
+void udp_tx_hold(struct packet_tx *base, const struct udp_hold *hold)
+{
+	((struct udp_mmsg_tx *)base)->hold = *hold;
 }
 
 static const struct packet_tx_ops udp_mmsg_tx_ops = {.flush = udp_mmsg_flush,

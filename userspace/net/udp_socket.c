@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -198,6 +199,19 @@ void udp_sockets_count_burst(struct udp_sockets *sockets, struct packet_counters
 		counters->byte_cnt += dgrams[i].len;
 	counters->dgram_cnt += cnt;
 	count_overflow(sockets, counters);
+}
+
+bool udp_hold_has(const struct udp_hold *hold, const struct dgram_route *route)
+{
+	struct addr ip = {.family = route->remote.family};
+
+	if (route->local.family == route->remote.family)
+		memcpy(ip.ip, route->local.ip, sizeof(ip.ip));
+	for (unsigned i = 0; i < hold->cnt; i++)
+		if (hold->ips[i].family == ip.family &&
+		    memcmp(hold->ips[i].ip, ip.ip, sizeof(ip.ip)) == 0)
+			return true;
+	return false;
 }
 
 int udp_sockets_choose(const struct udp_sockets *sockets, const struct addr *local,

@@ -531,6 +531,19 @@ void crew_wake(struct crew *crew)
 	(void)crew_spread(crew, LETTER_WAKE, wake_write, NULL);
 }
 
+static bool hold_write(struct letter *letter, void *arg)
+{
+	letter->hold = *(const struct udp_hold *)arg;
+	return true;
+}
+
+void crew_hold(struct crew *crew, const struct udp_hold *hold)
+{
+	struct udp_hold copy = *hold;
+
+	(void)crew_spread(crew, LETTER_HOLD, hold_write, &copy);
+}
+
 static bool crew_can_rotate_cids(const struct crew *crew)
 {
 	for (unsigned i = 0; i < crew->cnt; i++)

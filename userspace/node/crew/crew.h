@@ -151,6 +151,9 @@ void crew_set_mtu(struct crew *crew, unsigned device, uint32_t mtu);
 void crew_set_wall(struct crew *crew, uint64_t wall_s, uint64_t now_ns);
 /* crew_wake: every worker does as worker_wake says. What is lost is a wait for QUIC's own timers. */
 void crew_wake(struct crew *crew);
+/* crew_hold: every worker does as worker_hold says. What is lost lasts until the next change. */
+struct udp_hold;
+void crew_hold(struct crew *crew, const struct udp_hold *hold);
 /*
  * crew_try_rotate_cids starts the next generation of connection ids
  * everywhere, when every engine can; home does the same in that turn.

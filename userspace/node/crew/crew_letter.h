@@ -9,6 +9,7 @@
 #include "base/addr.h"
 #include "content/content.h"
 #include "mesh/mesh.h"
+#include "net/packet_io.h"
 #include "node/policy/arrivals_report.h"
 #include "node/crew/crew.h"
 #include "quic/quic.h"
@@ -46,6 +47,7 @@ enum letter_kind {
 	LETTER_WALL,
 	LETTER_ROTATE_CIDS,
 	LETTER_WAKE,
+	LETTER_HOLD,
 	LETTER_ADD_QUEUE,
 	LETTER_REMOVE_QUEUE,
 	LETTER_MTU,
@@ -122,6 +124,7 @@ struct letter {
 		} served;
 		struct weft_sample sample;
 		struct worker_figures figures;
+		struct udp_hold hold;
 	};
 	_Alignas(8) uint8_t bytes[];
 };

@@ -328,6 +328,9 @@ static void member_obey(struct crew_member *member, struct letter *letter)
 	case LETTER_WAKE:
 		worker_wake(&member->worker, member->worker.now_ns);
 		break;
+	case LETTER_HOLD:
+		worker_hold(&member->worker, &letter->hold);
+		break;
 	default:
 		member->is_stopping = true;
 		break;

@@ -559,6 +559,11 @@ void worker_wake(struct worker *worker, uint64_t now_ns)
 		mesh_wake(worker->mesh, now_ns);
 }
 
+void worker_hold(struct worker *worker, const struct udp_hold *hold)
+{
+	udp_tx_hold(worker->tx, hold);
+}
+
 uint64_t worker_next_ns(const struct worker *worker)
 {
 	uint64_t timers_ns = timer_wheel_next_ns(&worker->timers);

@@ -171,6 +171,9 @@ void worker_set_wall(struct worker *worker, uint64_t wall_s, uint64_t now_ns);
 
 /* worker_wake: the machine has a link, an address or a route more; see quic_engine_wake, mesh_wake. */
 void worker_wake(struct worker *worker, uint64_t now_ns);
+/* worker_hold: nothing leaves from these addresses (udp_tx_hold); not for simulated workers. */
+struct udp_hold;
+void worker_hold(struct worker *worker, const struct udp_hold *hold);
 
 /* worker_watch wakes the worker when fd is readable; fd -1 is nothing. 0, WEFT_EFULL or -errno. */
 WEFT_MUST_CHECK
