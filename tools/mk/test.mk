@@ -72,9 +72,10 @@ $(SCARCE): $(B_DIR)/userspace/node/main.o $(B_DIR)/tests/system/support/malloc_f
 	$(call say,LINK,$@)
 	$(Q)$(call link,$(filter %.o,$^)) $(foreach f,malloc calloc realloc reallocarray aligned_alloc posix_memalign,-Wl,--wrap=$(f))
 
-# Hostile peers, for tests/system/test_crowd.py.
+# Hostile peers, for tests/system/test_crowd.py, and large stores, for test_large_store.py.
 CROWD := $(B_DIR)/tests/system/support/crowd
-$(CROWD): %: %.o $(SUPPORT) $(LIBS)
+LARGE_STORE := $(B_DIR)/tests/system/support/large_store
+$(CROWD) $(LARGE_STORE): %: %.o $(SUPPORT) $(LIBS)
 	$(call say,LINK,$@)
 	$(Q)$(call link,$< $(SUPPORT))
 
@@ -93,6 +94,7 @@ LAB_TESTS := tests/system/test_lab.py tests/system/test_mainline.py
 SYSTEM_NEEDS = all $(if $(call pick,tests/system/test_malloc_trap.py),$(TRAP)) \
 	$(if $(call pick,tests/system/test_crowd.py),$(CROWD)) \
 	$(if $(call pick,tests/system/test_fault_memory.py),$(SCARCE)) \
+	$(if $(call pick,tests/system/test_large_store.py),$(LARGE_STORE)) \
 	$(if $(call pick,$(LAB_TESTS)),$(B_DIR)/lab-wire) \
 	$(if $(call pick,tests/system/test_pktgen.py),$(B_DIR)/pktgen) \
 	$(if $(call pick,tests/system/test_dissect.py),$(B_DIR)/tests/bpf/test_answers \
@@ -181,5 +183,5 @@ bench: all lab $(BENCH_PROGRAMS) $(if $(filter-out rpc,$(B)),,$(RPC_GRPC))
 		echo "# $$bench"; $(TEST_ENV) $$bench; done
 
 -include $(BENCH_PROGRAMS:=.d) $(BENCH_SUPPORT:.o=.d)
--include $(UNIT:=.d) $(SIM:=.d) $(SYSTEM_C:=.d) $(CROWD).d $(B_DIR)/tests/system/support/malloc_fail.d $(BPF_TESTS:=.d) $(BPF_SUPPORT_OBJS:.o=.d) \
+-include $(UNIT:=.d) $(SIM:=.d) $(SYSTEM_C:=.d) $(CROWD).d $(LARGE_STORE).d $(B_DIR)/tests/system/support/malloc_fail.d $(BPF_TESTS:=.d) $(BPF_SUPPORT_OBJS:.o=.d) \
 	$(REPLAY:=.d) $(SUPPORT_OBJS:.o=.d) $(B_DIR)/tests/fuzz/replay.d

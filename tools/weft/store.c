@@ -79,7 +79,7 @@ int run_gc_run(struct invocation *inv)
 struct checking {
 	struct invocation *inv;
 	int status;
-	struct progress progress; /* of files */
+	struct progress progress;
 };
 
 static void check_print(const struct invocation *inv, const json_t *result)
@@ -108,11 +108,19 @@ static bool check_reply(void *arg, json_t *reply, bool is_last)
 	struct checking *checking = arg;
 	const json_t *result = json_object_get(reply, "result");
 	const char *finding = json_string_value(json_object_get(reply, "finding"));
+	const json_t *told = json_object_get(reply, "progress");
 	char clean[1024];
 
-	(void)is_last;
 	if (checking->inv->is_json)
 		text_print_json(reply);
+	if (told && !is_last)
+		progress_show(&checking->progress, &(struct progress_state){
+							   .verb = "checking",
+							   .done = field_uint(told, "bytes_done"),
+							   .cnt = field_uint(told, "bytes"),
+						   });
+	else
+		progress_clear(&checking->progress);
 	if (finding && !checking->inv->is_json)
 		fprintf(stderr, "%s\n", text_clean(finding, clean, sizeof(clean)));
 	if (!result)
@@ -205,8 +213,11 @@ static int run_rows_check(struct invocation *inv)
 		.reply = check_reply,
 		.arg = &checking,
 	};
-	int status = client_call(inv, &call);
+	int status;
 
+	progress_init(&checking.progress, inv->has_terminal_err);
+	status = client_call(inv, &call);
+	progress_clear(&checking.progress);
 	return status == STATUS_OK ? checking.status : status;
 }
 

@@ -43,6 +43,7 @@ struct daemon {
 	struct node *node;
 	struct notify notify;
 	struct poller_watch signals;
+	int stop_fd; /* readable from the first signal that ends, until the loop takes that */
 	struct timer watchdog;
 	bool is_stopping;
 };
@@ -173,7 +174,9 @@ static int signals_block(struct daemon *daemon)
 	signal(SIGPIPE, SIG_IGN);
 	daemon->signals.ready = signals_ready;
 	daemon->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return daemon->signals.fd < 0 ? -errno : 0;
+	sigdelset(&set, SIGHUP);
+	daemon->stop_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return daemon->signals.fd < 0 || daemon->stop_fd < 0 ? -errno : 0;
 }
 
 /* A core file and a debugger of our own user see every key. LSan is such a debugger. */
@@ -297,8 +300,14 @@ static int daemon_start(const struct node_config *config)
 		.last_crash = &last_crash,
 		.now_ns = clock_monotonic_ns(),
 		.wall_s = clock_wall_s(),
+		.stop_fd = daemon.stop_fd,
 	};
 	err = node_new(&params, &daemon.node, what);
+	if (err == WEFT_ECANCELLED) {
+		log_info("stopped before it was ready");
+		status = EXIT_SUCCESS;
+		goto free_key;
+	}
 	if (err < 0) {
 		log_error("%s: %s%s", what, weft_err_text(err), start_advice(err, what));
 		status = exit_of(err);
@@ -311,6 +320,7 @@ static int daemon_start(const struct node_config *config)
 free_key:
 	node_key_free(key);
 close_signals:
+	close(daemon.stop_fd);
 	close(daemon.signals.fd);
 close_notify:
 	notify_close(&daemon.notify);

@@ -35,6 +35,7 @@ static int node_open_store(struct node *node, const struct node_params *params, 
 	int err;
 
 	config.is_inline = params->is_simulated;
+	config.stop_fd = params->stop_fd > 0 ? params->stop_fd : -1;
 	config.finding = finding;
 	err = store_open(&config, &node->store);
 	if (err == WEFT_EDAMAGED && finding[0])
@@ -553,6 +554,7 @@ int node_run(struct node *node)
 void node_stop(struct node *node)
 {
 	node->is_stopping = true;
+	store_hurry(node->store);
 }
 
 struct poller *node_poller(struct node *node)

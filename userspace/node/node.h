@@ -38,6 +38,7 @@ struct node_params {
 	struct packet_tx *tx;
 	struct launcher *launcher; /* borrowed; NULL: no programs are started */
 	bool is_simulated;	   /* no threads, no descriptors, no control socket */
+	int stop_fd;		   /* borrowed: readable when the process is to end; 0: none */
 	uint64_t now_ns;
 	uint64_t wall_s; /* wall clock at now_ns */
 };

@@ -23,12 +23,29 @@
 
 struct check {
 	struct store *store;
-	bool repairs;
-	void (*report)(void *arg, const char *finding);
-	void *arg;
+	const struct store_check_ask *ask;
+	struct store_stop stop; /* the caller's, and the store's own haste */
 	struct store_check_result result;
-	int err;
 };
+
+static bool is_hurried(const struct store *store)
+{
+	return __atomic_load_n(&store->is_hurried, __ATOMIC_RELAXED);
+}
+
+static bool check_is_due(void *arg, size_t read_len)
+{
+	struct check *check = arg;
+	const struct store_stop *asked = check->ask->stop.is_due ? &check->ask->stop : NULL;
+
+	return stop_is_due(asked, read_len) || is_hurried(check->store);
+}
+
+static bool store_is_due(void *arg, size_t read_len)
+{
+	(void)read_len;
+	return is_hurried(arg);
+}
 
 __attribute__((format(printf, 2, 3))) static void check_tell(struct check *check, const char *fmt,
 							     ...)
@@ -36,12 +53,12 @@ __attribute__((format(printf, 2, 3))) static void check_tell(struct check *check
 	char finding[FINDING_CAP];
 	va_list args;
 
-	if (!check->report)
+	if (!check->ask->report)
 		return;
 	va_start(args, fmt);
 	vsnprintf(finding, sizeof(finding), fmt, args);
 	va_end(args);
-	check->report(check->arg, finding);
+	check->ask->report(check->ask->arg, finding);
 }
 
 static void id_short(const uint8_t *id, char text[static 17])
@@ -64,6 +81,8 @@ static int record_adopt(void *arg, const struct segment_place *place, const uint
 	struct store *store = adoption->check->store;
 	int err;
 
+	if (check_is_due(adoption->check, (size_t)place->len))
+		return WEFT_ECANCELLED;
 	if (segment_verify(store->segments.dir_fd, place, id) < 0)
 		return 0;
 	err = blob_adopt(store, adoption->txn, id, place);
@@ -86,7 +105,8 @@ static int segments_adopt(struct check *check)
 
 	/* A segment that was never made scans as empty. */
 	for (uint32_t number = 1; err == 0 && number <= store->segments.durable; number++)
-		err = segment_scan(store->segments.dir_fd, number, record_adopt, &adoption);
+		err = segment_scan(store->segments.dir_fd, number, &check->stop, record_adopt,
+				   &adoption);
 	if (err == 0)
 		err = env_delete(&store->env, adoption.txn, STORE_META, STORE_ADOPT_KEY,
 				 STORE_ADOPT_KEY_LEN);
@@ -110,13 +130,8 @@ static int check_adoption(struct check *check)
 	if (err < 0)
 		return err;
 	check_tell(check, "the databases are newer than the segments: the index of blobs is lost%s",
-		   check->repairs ? ", rebuilding it" : "; repair rebuilds it");
-	return check->repairs ? segments_adopt(check) : 0;
-}
-
-static bool is_hurried(const struct store *store)
-{
-	return __atomic_load_n(&store->is_hurried, __ATOMIC_RELAXED);
+		   check->ask->repairs ? ", rebuilding it" : "; repair rebuilds it");
+	return check->ask->repairs ? segments_adopt(check) : 0;
 }
 
 /* --- the walk over the databases --- */
@@ -132,7 +147,16 @@ struct slice {
 	uint8_t bad[CHECK_SLICE_CNT][KEY_LEN_MAX];
 	size_t bad_len[CHECK_SLICE_CNT];
 	unsigned bad_cnt;
+	bool is_cut; /* by the caller, or the end of the process */
 };
+
+static size_t blob_len_of(const struct store_item *item)
+{
+	struct segment_place place;
+
+	place_parse(item->value, item->value_len, &place);
+	return (size_t)place.len;
+}
 
 static bool blob_is_sound(struct check *check, const struct store_item *item)
 {
@@ -153,7 +177,8 @@ static bool blob_is_sound(struct check *check, const struct store_item *item)
 		   err == WEFT_EABSENT	  ? "no such file"
 		   : err == WEFT_EDAMAGED ? "damaged record"
 					  : strerror(-err),
-		   place.segment, (unsigned long long)place.off, check->repairs ? ", dropped" : "");
+		   place.segment, (unsigned long long)place.off,
+		   check->ask->repairs ? ", dropped" : "");
 	/* What the disk refuses today may be read tomorrow: only damage is dropped. */
 	return err != WEFT_EABSENT && err != WEFT_EDAMAGED;
 }
@@ -165,8 +190,10 @@ static bool slice_item(void *arg, const struct store_item *item, int err)
 	size_t key_len = env_databases[slice->db].key_len;
 
 	/* Another slice would begin here; there is none. */
-	if (is_hurried(check->store))
+	if (check_is_due(check, slice->db == STORE_BLOBS ? blob_len_of(item) : 0)) {
+		slice->is_cut = true;
 		return false;
+	}
 	if (slice->cnt++ == CHECK_SLICE_CNT) {
 		memcpy(slice->next, item->key, item->key_len);
 		slice->next_len = item->key_len;
@@ -179,7 +206,7 @@ static bool slice_item(void *arg, const struct store_item *item, int err)
 			   store_db_name(slice->db), item->key_len, key_len);
 	else if (err < 0)
 		check_tell(check, "database %s: the check of a row does not match%s",
-			   store_db_name(slice->db), check->repairs ? ", dropped" : "");
+			   store_db_name(slice->db), check->ask->repairs ? ", dropped" : "");
 	else if (slice->db != STORE_BLOBS || blob_is_sound(check, item))
 		return true;
 	check->result.item_bad_cnt++;
@@ -229,9 +256,9 @@ static int database_check(struct check *check, enum store_db db)
 			break;
 		err = snapshot_each(snapshot, db, slice->next, slice->next_len, slice_item, slice);
 		store_snapshot_close(snapshot);
-		if (err == 0 && is_hurried(check->store))
+		if (err == 0 && slice->is_cut)
 			err = WEFT_ECANCELLED;
-		if (err == 0 && slice->bad_cnt && check->repairs)
+		if (err == 0 && slice->bad_cnt && check->ask->repairs)
 			err = slice_repair(slice);
 	} while (err == 0 && !slice->is_last);
 	free(slice);
@@ -239,10 +266,11 @@ static int database_check(struct check *check, enum store_db db)
 }
 
 /* The snapshot keeps the pages of its commit from being used again. */
-static int pages_of_now(struct store *store, int fd, struct store_snapshot **out_snapshot,
+static int pages_of_now(const struct check *check, int fd, struct store_snapshot **out_snapshot,
 			struct pages **out_pages, char finding[static PAGES_FINDING_CAP])
 {
-	struct pages_config config = {.fd = fd, .is_txn = true};
+	struct pages_config config = {.fd = fd, .is_txn = true, .stop = &check->stop};
+	struct store *store = check->store;
 	int err;
 
 	/* Meta pages are written over two commits later. */
@@ -265,13 +293,11 @@ static int check_pages(struct check *check)
 	struct store_snapshot *snapshot;
 	struct pages *pages;
 	int fd = openat(check->store->dir_fd, "db/data.mdb", O_RDONLY | O_CLOEXEC);
-	int err = fd < 0 ? -errno : pages_of_now(check->store, fd, &snapshot, &pages, finding);
+	int err = fd < 0 ? -errno : pages_of_now(check, fd, &snapshot, &pages, finding);
 
 	if (err == 0) {
 		for (unsigned db = 0; db < ENV_DB_CNT && err == 0; db++)
-			err = is_hurried(check->store)
-				      ? WEFT_ECANCELLED
-				      : pages_walk(pages, env_databases[db].name, NULL, NULL);
+			err = pages_walk(pages, env_databases[db].name, NULL, NULL);
 		memcpy(finding, pages_finding(pages), sizeof(finding));
 		pages_close(pages);
 		store_snapshot_close(snapshot);
@@ -283,10 +309,10 @@ static int check_pages(struct check *check)
 	return err;
 }
 
-int store_check(struct store *store, bool repair, void (*report)(void *arg, const char *finding),
-		void *arg, struct store_check_result *out_result)
+int store_check_until(struct store *store, const struct store_check_ask *ask,
+		      struct store_check_result *out_result)
 {
-	struct check check = {.store = store, .repairs = repair, .report = report, .arg = arg};
+	struct check check = {.store = store, .ask = ask, .stop = {check_is_due, &check}};
 	int err = check_pages(&check);
 
 	if (err == 0)
@@ -296,6 +322,14 @@ int store_check(struct store *store, bool repair, void (*report)(void *arg, cons
 	if (err == 0)
 		*out_result = check.result;
 	return err;
+}
+
+int store_check(struct store *store, bool repair, void (*report)(void *arg, const char *finding),
+		void *arg, struct store_check_result *out_result)
+{
+	const struct store_check_ask ask = {.repairs = repair, .report = report, .arg = arg};
+
+	return store_check_until(store, &ask, out_result);
 }
 
 /* --- compaction --- */
@@ -333,8 +367,12 @@ static int record_compact(void *arg, const struct segment_place *place, const ui
 {
 	struct compaction *c = arg;
 	struct segment_place live;
-	int err = blob_place(c->store, c->txn, id, &live);
+	int err;
 
+	/* What this slice moved is taken back, the slices before stay. */
+	if (is_hurried(c->store))
+		return WEFT_ECANCELLED;
+	err = blob_place(c->store, c->txn, id, &live);
 	if (err == WEFT_EABSENT)
 		return 0;
 	if (err < 0)
@@ -353,6 +391,7 @@ static int record_compact(void *arg, const struct segment_place *place, const ui
 /* Moves what lives in the segment to the head, then drops its row and its file. */
 static int segment_compact(struct store *store, uint32_t number)
 {
+	const struct store_stop stop = {store_is_due, store};
 	struct compaction c = {.store = store};
 	uint8_t key[SEGMENT_KEY_LEN];
 	int err = write_begin(store, &c.txn);
@@ -361,7 +400,7 @@ static int segment_compact(struct store *store, uint32_t number)
 		return err;
 	if (store->segments.head == number)
 		segments_seal(&store->segments);
-	err = segment_scan(store->segments.dir_fd, number, record_compact, &c);
+	err = segment_scan(store->segments.dir_fd, number, &stop, record_compact, &c);
 	segment_key_write(key, number);
 	if (err == 0 && !c.lost_any)
 		err = env_delete(&store->env, c.txn, ENV_SEGMENTS, key, sizeof(key));

@@ -289,6 +289,12 @@ static void lmdb_gave_up(MDB_env *lmdb, const char *message)
 static int env_begin(struct env *env, const struct store_config *config, int dir_fd,
 		     const struct env_schema *schema)
 {
+	const struct proof_config proof = {
+		.dir_fd = dir_fd,
+		.stop_fd = config->stop_fd,
+		.version_max = schema->version,
+		.late_ns = config->is_inline ? UINT64_MAX : config->proof_ns,
+	};
 	char path[ENV_PATH_CAP];
 	int err;
 
@@ -296,8 +302,7 @@ static int env_begin(struct env *env, const struct store_config *config, int dir
 		return -ENAMETOOLONG;
 	if (mkdirat(dir_fd, "db", 0700) < 0 && errno != EEXIST)
 		return -errno;
-	err = proof_open(&env->proof, dir_fd, schema->version,
-			 config->is_inline ? UINT64_MAX : config->proof_ns);
+	err = proof_open(&env->proof, &proof);
 	if (err < 0)
 		return err;
 	err = row_err(mdb_env_create(&env->lmdb));

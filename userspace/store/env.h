@@ -36,17 +36,25 @@ extern const struct env_database env_databases[ENV_DB_CNT];
 
 /*
  * What is known of the file as it was when it was opened. lock guards all
- * of it; any thread. A state that is no longer PROOF_OPEN stays and may be
+ * of it; any thread. A state that is PROOF_SOUND or PROOF_DAMAGED stays and may be
  * read without the lock. pages is NULL once every database was read.
  */
-enum proof_state { PROOF_OPEN, PROOF_SOUND, PROOF_DAMAGED };
+enum proof_state { PROOF_OPEN, PROOF_READING, PROOF_SOUND, PROOF_DAMAGED };
 struct proof {
 	pthread_mutex_t lock;
+	pthread_cond_t turn;  /* waiting_cnt or a state is another */
+	unsigned waiting_cnt; /* atomic: callers that need a database, before the reading behind */
+	pthread_t behind;     /* the thread that reads behind the start */
+	bool has_behind;
 	struct pages *pages;
 	int fd;
 	uint8_t states[ENV_DB_CNT];	 /* enum proof_state */
 	char finding[PAGES_FINDING_CAP]; /* the first; empty: none */
 	bool is_damaged;		 /* atomic: finding stands, and changes no more */
+	bool is_hurried;		 /* atomic: what is not read yet is not read any more */
+	int stop_fd;			 /* readable: the process is to end; or -1 */
+	unsigned asked_cnt;		 /* of stop */
+	struct store_stop stop;
 };
 
 struct env {
@@ -113,13 +121,26 @@ int env_cursor(struct env *env, MDB_txn *txn, unsigned db, MDB_cursor **out_curs
  * proof_open reads the list of databases, the free list and every database
  * that is not late before LMDB opens the file; the late ones, too, while
  * time is left of late_ns (UINT64_MAX: all) or the schema is older.
- * version_max: the newest schema known. 0, WEFT_ENEWER, WEFT_EDAMAGED or
- * -errno; finding is set with WEFT_EDAMAGED. proof_close takes what failed to open.
+ * version_max: the newest schema known. stop_fd, borrowed, ends it early when
+ * it is readable, as proof_hurry does. 0, WEFT_ENEWER, WEFT_EDAMAGED,
+ * WEFT_ECANCELLED or -errno; finding is set with WEFT_EDAMAGED. proof_close takes
+ * what failed to open.
  */
+struct proof_config {
+	int dir_fd;
+	int stop_fd; /* -1: none */
+	uint32_t version_max;
+	uint64_t late_ns;
+};
 WEFT_MUST_CHECK
-int proof_open(struct proof *proof, int dir_fd, uint32_t version_max, uint64_t late_ns);
+int proof_open(struct proof *proof, const struct proof_config *config);
 void proof_close(struct proof *proof);
-/* proof_need reads db unless that was done: 0, WEFT_EDAMAGED, -ENOMEM or -errno. */
+/*
+ * proof_hurry: no database is read any more, so that one that was not read
+ * yet is not used in this process. Any thread.
+ */
+void proof_hurry(struct proof *proof);
+/* proof_need reads db unless that was done: 0, WEFT_EDAMAGED, WEFT_ECANCELLED, -ENOMEM or -errno. */
 WEFT_MUST_CHECK
 int proof_need(struct proof *proof, unsigned db);
 /* proof_next reads one more; false: none is left. */

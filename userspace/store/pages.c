@@ -35,6 +35,10 @@
 /* LMDB's own bound of a cursor. */
 #define DEPTH_MAX 32u
 #define TREE_CAP  64u
+/* Behind these two: the databases in the order of the list. */
+enum { MARK_NONE, MARK_MAIN, MARK_FREE, MARK_TREES, MARK_LOST = UINT8_MAX };
+_Static_assert(MARK_TREES + TREE_CAP <= MARK_LOST, "one byte names them all");
+#define LARGE_STEP_LEN (1u << 20)
 /* More would push out of the page cache what others need. */
 #define READAHEAD_LEN_MAX (256ll << 20)
 
@@ -89,13 +93,10 @@ struct pages {
 	struct pages_config config;
 	uint32_t page_len;
 	uint64_t page_cnt; /* in use, with the meta pages */
-	uint64_t *marks;   /* a bit for each page: it has a use */
+	uint8_t *marks;	   /* of each page: whose it is, or MARK_NONE */
 	struct tree_head free, main;
 	struct pages_tree trees[TREE_CAP];
 	unsigned tree_cnt;
-	uint8_t *levels; /* a page for each level of a tree */
-	uint8_t *large;	 /* a value of pages of its own */
-	size_t large_cap;
 	char finding[PAGES_FINDING_CAP];
 };
 
@@ -105,6 +106,10 @@ struct walk {
 	const char *name;
 	const struct tree_head *head;
 	struct tree_head seen;
+	uint8_t mark;	 /* of its pages */
+	uint8_t *levels; /* a page for each level of the tree */
+	uint8_t *large;	 /* a value of pages of its own */
+	size_t large_cap;
 	pages_row_fn fn;
 	void *arg;
 	uint16_t node_flag; /* which of NODE_LARGE and NODE_TREE a row may have */
@@ -159,19 +164,19 @@ static int file_read(int fd, void *dst, size_t len, uint64_t off)
 	return 0;
 }
 
-static bool mark_take(struct pages *pages, uint64_t number)
+static bool mark_take(struct pages *pages, uint64_t number, uint8_t mark)
 {
-	uint64_t bit = 1ull << (number % 64);
-
-	if (number < META_CNT || number >= pages->page_cnt || pages->marks[number / 64] & bit)
+	if (number < META_CNT || number >= pages->page_cnt || pages->marks[number] != MARK_NONE)
 		return false;
-	pages->marks[number / 64] |= bit;
+	pages->marks[number] = mark;
 	return true;
 }
 
-static bool mark_is_set(const struct pages *pages, uint64_t number)
+static void marks_drop(struct pages *pages, uint8_t mark)
 {
-	return pages->marks[number / 64] >> (number % 64) & 1;
+	for (uint64_t number = META_CNT; number < pages->page_cnt; number++)
+		if (pages->marks[number] == mark)
+			pages->marks[number] = MARK_NONE;
 }
 
 /* --- one page --- */
@@ -252,6 +257,8 @@ static const char *page_check(const struct pages *pages, const uint8_t *page, ui
 
 static int page_read(struct pages *pages, uint64_t number, uint8_t *dst)
 {
+	if (stop_is_due(pages->config.stop, pages->page_len))
+		return WEFT_ECANCELLED;
 	return file_read(pages->config.fd, dst, pages->page_len, number * pages->page_len);
 }
 
@@ -270,9 +277,10 @@ static struct node_view node_at(const uint8_t *page, unsigned i)
 /* --- values on pages of their own --- */
 
 /* Marks the pages, of which there are *out_cnt; 0 or what is wrong. */
-static const char *large_claim(struct pages *pages, const struct page_head *head, uint64_t number,
-			       uint32_t value_len)
+static const char *large_claim(const struct walk *walk, const struct page_head *head,
+			       uint64_t number, uint32_t value_len)
 {
+	struct pages *pages = walk->pages;
 	uint64_t need = (sizeof(*head) - 1 + (uint64_t)value_len) / pages->page_len + 1;
 
 	if (head->number != number || head->flags != PAGE_LARGE)
@@ -280,9 +288,24 @@ static const char *large_claim(struct pages *pages, const struct page_head *head
 	if (head->page_cnt < need || head->page_cnt > pages->page_cnt - number)
 		return "a large value has an impossible length";
 	for (uint64_t i = 0; i < head->page_cnt; i++)
-		if (!mark_take(pages, number + i))
+		if (!mark_take(pages, number + i, walk->mark))
 			return "a page of a large value has two uses";
 	return NULL;
+}
+
+/* In steps: a damaged length may be that of the whole file. */
+static int large_fill(const struct walk *walk, uint32_t len, uint64_t off)
+{
+	const struct pages *pages = walk->pages;
+	int err = 0;
+
+	for (uint32_t at = 0, step; at < len && err == 0; at += step) {
+		step = len - at < LARGE_STEP_LEN ? len - at : LARGE_STEP_LEN;
+		err = stop_is_due(pages->config.stop, step)
+			      ? WEFT_ECANCELLED
+			      : file_read(pages->config.fd, walk->large + at, step, off + at);
+	}
+	return err;
 }
 
 static int large_read(struct walk *walk, const struct node_view *node)
@@ -300,19 +323,19 @@ static int large_read(struct walk *walk, const struct node_view *node)
 	err = file_read(pages->config.fd, &head, sizeof(head), off);
 	if (err < 0)
 		return err;
-	fault = large_claim(pages, &head, number, node->value_len);
+	fault = large_claim(walk, &head, number, node->value_len);
 	if (fault)
 		return page_damage(walk, number, fault);
 	walk->seen.large_cnt += head.page_cnt;
-	if (node->value_len > pages->large_cap) {
-		uint8_t *large = realloc(pages->large, node->value_len);
+	if (node->value_len > walk->large_cap) {
+		uint8_t *large = realloc(walk->large, node->value_len);
 
 		if (!large)
 			return -ENOMEM;
-		pages->large = large;
-		pages->large_cap = node->value_len;
+		walk->large = large;
+		walk->large_cap = node->value_len;
 	}
-	return file_read(pages->config.fd, pages->large, node->value_len, off + sizeof(head));
+	return large_fill(walk, node->value_len, off + sizeof(head));
 }
 
 /* --- trees --- */
@@ -367,7 +390,7 @@ static int row_walk(struct walk *walk, uint64_t number, const struct node_view *
 		err = large_read(walk, node);
 		if (err < 0)
 			return err;
-		row.value = walk->pages->large;
+		row.value = walk->large;
 	}
 	return walk->fn ? walk->fn(walk->arg, &row) : 0;
 }
@@ -424,14 +447,14 @@ static int branch_walk(struct walk *walk, uint64_t number, const uint8_t *page, 
 static int page_walk(struct walk *walk, uint64_t number, unsigned level)
 {
 	struct pages *pages = walk->pages;
-	uint8_t *page = pages->levels + (size_t)(level - 1) * pages->page_len;
+	uint8_t *page = walk->levels + (size_t)(level - 1) * pages->page_len;
 	bool is_leaf = level == walk->head->depth;
 	const char *fault;
 	int err;
 
 	if (number < META_CNT || number >= pages->page_cnt)
 		return page_damage(walk, number, "no such page");
-	if (!mark_take(pages, number))
+	if (!mark_take(pages, number, walk->mark))
 		return page_damage(walk, number, "it has two uses");
 	err = page_read(pages, number, page);
 	if (err < 0)
@@ -451,6 +474,18 @@ static bool tree_adds_up(const struct walk *walk)
 	       head->large_cnt == seen->large_cnt && head->row_cnt == seen->row_cnt;
 }
 
+static bool walk_begin(struct walk *walk)
+{
+	walk->levels = malloc((size_t)DEPTH_MAX * walk->pages->page_len);
+	return walk->levels;
+}
+
+static void walk_end(struct walk *walk)
+{
+	free(walk->levels);
+	free(walk->large);
+}
+
 static int tree_walk(struct walk *walk)
 {
 	const struct tree_head *head = walk->head;
@@ -458,8 +493,13 @@ static int tree_walk(struct walk *walk)
 
 	if (head->depth > DEPTH_MAX || (head->depth == 0) != (head->root == NO_PAGE))
 		return damage(walk->pages, "database %s: its head is impossible", walk->name);
-	if (head->depth)
-		err = damage_pass(walk->pages, page_walk(walk, head->root, 1));
+	if (head->depth) {
+		err = walk_begin(walk) ? page_walk(walk, head->root, 1) : -ENOMEM;
+		err = damage_pass(walk->pages, err);
+		walk_end(walk);
+	}
+	if (err < 0 && err != WEFT_EDAMAGED)
+		marks_drop(walk->pages, walk->mark);
 	if (err == 0 && !tree_adds_up(walk) && !walk->pages->config.is_salvaging)
 		err = damage(walk->pages, "database %s: its pages and rows are not as many as said",
 			     walk->name);
@@ -500,7 +540,7 @@ static int free_note(void *arg, const struct pages_row *row)
 		return damage(pages, "the free list has a record that is cut short");
 	for (uint64_t i = 1; i <= cnt; i++) {
 		memcpy(&number, row->value + i * sizeof(number), sizeof(number));
-		if (number >= last || !mark_take(pages, number))
+		if (number >= last || !mark_take(pages, number, MARK_FREE))
 			return damage(pages, "the free list has page %llu, which is in use",
 				      (unsigned long long)number);
 		last = number;
@@ -513,6 +553,7 @@ static int main_walk(struct pages *pages)
 	struct walk walk = {.pages = pages,
 			    .name = "of databases",
 			    .head = &pages->main,
+			    .mark = MARK_MAIN,
 			    .node_flag = NODE_TREE,
 			    .fn = tree_note,
 			    .arg = pages};
@@ -525,6 +566,7 @@ static int free_walk(struct pages *pages)
 	struct walk walk = {.pages = pages,
 			    .name = "of free pages",
 			    .head = &pages->free,
+			    .mark = MARK_FREE,
 			    .fn = free_note,
 			    .arg = pages};
 
@@ -627,9 +669,8 @@ static int pages_setup(struct pages *pages)
 			return damage(pages, "the database file is shorter than it should be");
 		pages->page_cnt = (uint64_t)st.st_size / pages->page_len;
 	}
-	pages->marks = calloc((size_t)(pages->page_cnt / 64 + 1), sizeof(*pages->marks));
-	pages->levels = malloc((size_t)DEPTH_MAX * pages->page_len);
-	if (!pages->marks || !pages->levels)
+	pages->marks = calloc((size_t)pages->page_cnt, sizeof(*pages->marks));
+	if (!pages->marks)
 		return -ENOMEM;
 	/* What follows reads all of it, and pages of one database lie anywhere. */
 	(void)posix_fadvise(pages->config.fd, 0, READAHEAD_LEN_MAX, POSIX_FADV_WILLNEED);
@@ -662,8 +703,6 @@ void pages_close(struct pages *pages)
 	if (!pages)
 		return;
 	free(pages->marks);
-	free(pages->levels);
-	free(pages->large);
 	free(pages);
 }
 
@@ -685,6 +724,7 @@ int pages_walk(struct pages *pages, const char *database, pages_row_fn fn, void 
 	if (!tree)
 		return 0;
 	walk.head = &tree->head;
+	walk.mark = (uint8_t)(MARK_TREES + (tree - pages->trees));
 	return tree_walk(&walk);
 }
 
@@ -698,7 +738,12 @@ uint64_t pages_cnt(const struct pages *pages, const char *database)
 int pages_lost(struct pages *pages, pages_row_fn fn, void *arg)
 {
 	static const struct tree_head any = {.depth = 1};
-	struct walk walk = {.pages = pages, .name = "lost", .head = &any, .fn = fn, .arg = arg};
+	struct walk walk = {.pages = pages,
+			    .name = "lost",
+			    .head = &any,
+			    .mark = MARK_LOST,
+			    .fn = fn,
+			    .arg = arg};
 	int err;
 
 	/* Where it is not sound, what looks lost may be free: rows of the past. */
@@ -707,17 +752,20 @@ int pages_lost(struct pages *pages, pages_row_fn fn, void *arg)
 	pages->config.is_salvaging = true;
 	if (err == WEFT_EDAMAGED)
 		return damage_pass(pages, err);
+	if (err == 0 && !walk_begin(&walk))
+		err = -ENOMEM;
 	for (uint64_t number = META_CNT; number < pages->page_cnt && err == 0; number++) {
-		if (mark_is_set(pages, number))
+		if (pages->marks[number] != MARK_NONE)
 			continue;
-		err = page_read(pages, number, pages->levels);
-		if (err == 0 && !page_check(pages, pages->levels, number, PAGE_LEAF)) {
-			(void)mark_take(pages, number);
-			err = damage_pass(pages, leaf_walk(&walk, number, pages->levels));
+		err = page_read(pages, number, walk.levels);
+		if (err == 0 && !page_check(pages, walk.levels, number, PAGE_LEAF)) {
+			(void)mark_take(pages, number, MARK_LOST);
+			err = damage_pass(pages, leaf_walk(&walk, number, walk.levels));
 		}
 		if (err == WEFT_EDAMAGED)
 			err = 0;
 	}
+	walk_end(&walk);
 	return err;
 }
 

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store/stop.h"
 #include "weft/err.h"
 
 /*
@@ -43,11 +44,12 @@ struct pages_config {
 	/* Told of each damaged page when salvaging; may be NULL. */
 	void (*report)(void *arg, const char *finding);
 	void *arg;
+	const struct store_stop *stop; /* borrowed until pages_close; NULL: no walk is ended */
 };
 
 /*
  * pages_open reads the meta pages, the list of databases and the free list.
- * 0, WEFT_EABSENT (an empty file), WEFT_EDAMAGED, -ENOMEM or -errno.
+ * 0, WEFT_EABSENT (an empty file), WEFT_EDAMAGED, WEFT_ECANCELLED, -ENOMEM or -errno.
  * out_finding has a sentence for WEFT_EDAMAGED.
  */
 WEFT_MUST_CHECK
@@ -56,10 +58,13 @@ int pages_open(const struct pages_config *config, struct pages **out_pages,
 void pages_close(struct pages *pages);
 
 /*
+ * Several threads may walk at once as long as one only runs at a time: the
+ * question of stop is where a walk may be held up for another.
+ *
  * pages_walk reads a database whole; fn may be NULL. 0 (also for one that
- * is not there), WEFT_EDAMAGED, what fn returned, -ENOMEM or -errno. Of a
- * database that was walked before it returns WEFT_EDAMAGED: each page is
- * read once.
+ * is not there), WEFT_EDAMAGED, WEFT_ECANCELLED, what fn returned, -ENOMEM or
+ * -errno. Of a database that was walked before it returns WEFT_EDAMAGED, for each
+ * page is read once; but a walk that ended without a verdict may be repeated.
  */
 WEFT_MUST_CHECK
 int pages_walk(struct pages *pages, const char *database, pages_row_fn fn, void *arg);

@@ -5,7 +5,8 @@
  * At a start that is the list of databases, the free list and whatever the
  * start reads; the late databases follow while there is time, then on the
  * store thread when it has nothing to commit, and at the latest before
- * their first use. Nothing writes to a database before it was read, so
+ * their first use. Who uses one waits for that one alone: the store thread
+ * stands still meanwhile, wherever it is. Nothing writes to a database before it was read, so
  * its pages are those of the start until then.
  */
 #include "store/store_state.h"
@@ -13,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,6 +36,38 @@ int schema_version_parse(const MDB_val *key, const MDB_val *value, uint32_t *out
 	if (c.bad || *out_version == 0 || (*out_version >= ENV_SCHEMA_CHECKS) != has_check)
 		return WEFT_EDAMAGED;
 	return 0;
+}
+
+/* --- its end --- */
+
+#define STOP_ASK_PAGES 64u /* a system call each */
+
+void proof_hurry(struct proof *proof)
+{
+	__atomic_store_n(&proof->is_hurried, true, __ATOMIC_RELAXED);
+}
+
+/* Under the lock, which this lets go. */
+static void behind_give_way(struct proof *proof)
+{
+	if (!proof->has_behind || !pthread_equal(proof->behind, pthread_self()))
+		return;
+	while (__atomic_load_n(&proof->waiting_cnt, __ATOMIC_RELAXED))
+		pthread_cond_wait(&proof->turn, &proof->lock);
+}
+
+/* Whoever would take the signal may be the one that waits for this walk. */
+static bool proof_is_hurried(void *arg, size_t read_len)
+{
+	struct proof *proof = arg;
+	struct pollfd stop = {.fd = proof->stop_fd, .events = POLLIN};
+
+	(void)read_len;
+	behind_give_way(proof);
+	if (proof->stop_fd >= 0 && proof->asked_cnt++ % STOP_ASK_PAGES == 0 &&
+	    poll(&stop, 1, 0) == 1)
+		proof_hurry(proof);
+	return __atomic_load_n(&proof->is_hurried, __ATOMIC_RELAXED);
 }
 
 /* --- rows --- */
@@ -88,15 +122,19 @@ static int version_note(void *arg, const struct pages_row *row)
 static int db_prove(struct proof *proof, unsigned db, bool has_checks)
 {
 	struct reading reading = {.proof = proof, .name = env_databases[db].name};
-	int err = pages_walk(proof->pages, reading.name, has_checks ? row_prove : NULL, &reading);
+	int err;
 
+	__atomic_store_n(&proof->states[db], PROOF_READING, __ATOMIC_RELAXED);
+	err = pages_walk(proof->pages, reading.name, has_checks ? row_prove : NULL, &reading);
 	if (err == WEFT_EDAMAGED) {
 		finding_keep(proof, pages_finding(proof->pages));
 		__atomic_store_n(&proof->is_damaged, true, __ATOMIC_RELEASE);
 	}
-	if (err == 0 || err == WEFT_EDAMAGED)
-		__atomic_store_n(&proof->states[db], err == 0 ? PROOF_SOUND : PROOF_DAMAGED,
-				 __ATOMIC_RELEASE);
+	__atomic_store_n(&proof->states[db],
+			 err == 0		? PROOF_SOUND
+			 : err == WEFT_EDAMAGED ? PROOF_DAMAGED
+						: PROOF_OPEN,
+			 __ATOMIC_RELEASE);
 	return err;
 }
 
@@ -109,29 +147,68 @@ static void pages_end(struct proof *proof)
 	proof->fd = -1;
 }
 
-/* UINT_MAX: none is open. */
+/* The smallest, so that most are soon ready. UINT_MAX: none is open. */
 static unsigned db_open_first(const struct proof *proof)
 {
-	for (unsigned db = 0; db < ENV_DB_CNT; db++)
-		if (proof->states[db] == PROOF_OPEN)
-			return db;
-	return UINT_MAX;
+	unsigned first = UINT_MAX;
+	uint64_t least = UINT64_MAX;
+
+	for (unsigned db = 0; db < ENV_DB_CNT; db++) {
+		uint64_t cnt;
+
+		if (proof->states[db] != PROOF_OPEN)
+			continue;
+		cnt = proof->pages ? pages_cnt(proof->pages, env_databases[db].name) : 0;
+		if (cnt < least) {
+			least = cnt;
+			first = db;
+		}
+	}
+	return first;
+}
+
+static void waiting_end(struct proof *proof)
+{
+	__atomic_fetch_sub(&proof->waiting_cnt, 1, __ATOMIC_RELAXED);
+	pthread_cond_broadcast(&proof->turn);
+}
+
+/* Under the lock. The other reader must not wait for this caller. */
+static void reading_await(struct proof *proof, unsigned db)
+{
+	if (proof->states[db] != PROOF_READING)
+		return;
+	waiting_end(proof);
+	while (proof->states[db] == PROOF_READING)
+		pthread_cond_wait(&proof->turn, &proof->lock);
+	__atomic_fetch_add(&proof->waiting_cnt, 1, __ATOMIC_RELAXED);
 }
 
 int proof_need(struct proof *proof, unsigned db)
 {
 	uint8_t state = __atomic_load_n(&proof->states[db], __ATOMIC_ACQUIRE);
-	int err = state == PROOF_DAMAGED ? WEFT_EDAMAGED : 0;
+	int err = 0;
 
-	if (state != PROOF_OPEN)
-		return err;
+	if (state == PROOF_SOUND || state == PROOF_DAMAGED)
+		return state == PROOF_DAMAGED ? WEFT_EDAMAGED : 0;
+	__atomic_fetch_add(&proof->waiting_cnt, 1, __ATOMIC_RELAXED);
 	pthread_mutex_lock(&proof->lock);
+	reading_await(proof, db);
 	if (proof->states[db] == PROOF_OPEN)
 		err = db_prove(proof, db, true);
 	else if (proof->states[db] == PROOF_DAMAGED)
 		err = WEFT_EDAMAGED;
+	waiting_end(proof);
 	pthread_mutex_unlock(&proof->lock);
 	return err;
+}
+
+static bool is_reading(const struct proof *proof)
+{
+	for (unsigned db = 0; db < ENV_DB_CNT; db++)
+		if (proof->states[db] == PROOF_READING)
+			return true;
+	return false;
 }
 
 bool proof_next(struct proof *proof)
@@ -140,11 +217,16 @@ bool proof_next(struct proof *proof)
 	int err = 0;
 
 	pthread_mutex_lock(&proof->lock);
+	proof->behind = pthread_self();
+	proof->has_behind = true;
+	behind_give_way(proof);
 	db = db_open_first(proof);
 	if (db != UINT_MAX)
 		err = db_prove(proof, db, true);
-	else if (proof->pages)
+	else if (proof->pages && !is_reading(proof))
 		pages_end(proof);
+	proof->has_behind = false;
+	pthread_cond_broadcast(&proof->turn);
 	pthread_mutex_unlock(&proof->lock);
 	/* What the disk refuses is tried again at the first use. */
 	return db != UINT_MAX && (err == 0 || err == WEFT_EDAMAGED);
@@ -170,7 +252,7 @@ const char *proof_finding(const struct proof *proof)
 /* 0 with the version that the file has, 0 for none. */
 static int version_read(int fd, struct proof *proof, uint32_t *out_version)
 {
-	struct pages_config config = {.fd = fd};
+	struct pages_config config = {.fd = fd, .stop = &proof->stop};
 	struct reading reading = {.proof = proof};
 	struct pages *pages;
 	int err = pages_open(&config, &pages, proof->finding);
@@ -217,7 +299,7 @@ static int dbs_prove(struct proof *proof, uint64_t late_ns, bool has_checks)
 
 static int file_prove(struct proof *proof, uint32_t version_max, uint64_t late_ns)
 {
-	struct pages_config config = {.fd = proof->fd};
+	struct pages_config config = {.fd = proof->fd, .stop = &proof->stop};
 	uint32_t version;
 	int err = version_read(proof->fd, proof, &version);
 
@@ -233,19 +315,22 @@ static int file_prove(struct proof *proof, uint32_t version_max, uint64_t late_n
 	return dbs_prove(proof, late_ns, version >= ENV_SCHEMA_CHECKS);
 }
 
-int proof_open(struct proof *proof, int dir_fd, uint32_t version_max, uint64_t late_ns)
+int proof_open(struct proof *proof, const struct proof_config *config)
 {
 	int err;
 
-	*proof = (struct proof){.fd = -1};
+	*proof = (struct proof){.fd = -1, .stop_fd = config->stop_fd};
+	proof->stop = (struct store_stop){proof_is_hurried, proof};
 	err = -pthread_mutex_init(&proof->lock, NULL);
+	if (err == 0)
+		err = -pthread_cond_init(&proof->turn, NULL);
 	if (err < 0)
 		return err;
-	proof->fd = openat(dir_fd, "db/data.mdb", O_RDONLY | O_CLOEXEC);
+	proof->fd = openat(config->dir_fd, "db/data.mdb", O_RDONLY | O_CLOEXEC);
 	if (proof->fd < 0)
 		err = errno == ENOENT ? WEFT_EABSENT : -errno;
 	else
-		err = file_prove(proof, version_max, late_ns);
+		err = file_prove(proof, config->version_max, config->late_ns);
 	if (err == WEFT_EABSENT) {
 		for (unsigned db = 0; db < ENV_DB_CNT; db++)
 			proof->states[db] = PROOF_SOUND;

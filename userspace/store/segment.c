@@ -419,36 +419,77 @@ int segment_verify(int dir_fd, const struct segment_place *place, const uint8_t 
 	return err;
 }
 
-int segment_scan(int dir_fd, uint32_t number,
-		 int (*fn)(void *arg, const struct segment_place *place, const uint8_t id[32]),
-		 void *arg)
+/* A window over the file: records are small or large, and damage leaves long stretches of neither. */
+#define SCAN_WINDOW_LEN (64u * 1024)
+struct scan {
+	int fd;
+	const struct store_stop *stop;
+	uint64_t file_len;
+	uint64_t off; /* of the window */
+	size_t len;
+	uint8_t *window;
+};
+
+/* The bytes of a header at off, which lies SEGMENT_HEADER_LEN or more before the end. */
+static int scan_header(struct scan *scan, uint64_t off, const uint8_t **out_header)
 {
-	uint64_t file_len = 0, off = 0;
-	int fd, err;
+	uint64_t left = scan->file_len - off;
+	int err = 0;
 
-	err = segment_file_len(dir_fd, number, &file_len);
-	if (err < 0)
-		return err == WEFT_EABSENT ? 0 : err;
-	fd = segment_open(dir_fd, number, O_RDONLY);
-	if (fd < 0)
-		return fd;
-	while (err == 0 && file_len - off >= SEGMENT_HEADER_LEN) {
-		uint8_t header[SEGMENT_HEADER_LEN];
+	if (off < scan->off || off + SEGMENT_HEADER_LEN > scan->off + scan->len) {
+		size_t len = left < SCAN_WINDOW_LEN ? (size_t)left : SCAN_WINDOW_LEN;
+
+		if (stop_is_due(scan->stop, len))
+			return WEFT_ECANCELLED;
+		err = read_full(scan->fd, scan->window, len, off);
+		scan->off = off;
+		scan->len = err < 0 ? 0 : len;
+	}
+	*out_header = scan->window + (off - scan->off);
+	return err;
+}
+
+static int scan_run(struct scan *scan, uint32_t number,
+		    int (*fn)(void *arg, const struct segment_place *place, const uint8_t id[32]),
+		    void *arg)
+{
+	uint64_t off = 0;
+	int err = 0;
+
+	while (err == 0 && scan->file_len - off >= SEGMENT_HEADER_LEN) {
 		struct segment_place place = {.segment = number, .off = off};
-		const uint8_t *id;
+		const uint8_t *header, *id;
 
-		err = read_full(fd, header, sizeof(header), off);
+		err = scan_header(scan, off, &header);
 		if (err < 0)
 			break;
 		if (!header_parse(header, &place.len, &id) ||
-		    place.len > file_len - off - SEGMENT_HEADER_LEN ||
-		    segment_record_len(place.len) > file_len - off) {
+		    place.len > scan->file_len - off - SEGMENT_HEADER_LEN ||
+		    segment_record_len(place.len) > scan->file_len - off) {
 			off += SEGMENT_RECORD_ALIGN;
 			continue;
 		}
 		err = fn(arg, &place, id);
 		off += segment_record_len(place.len);
 	}
-	close(fd);
+	return err;
+}
+
+int segment_scan(int dir_fd, uint32_t number, const struct store_stop *stop,
+		 int (*fn)(void *arg, const struct segment_place *place, const uint8_t id[32]),
+		 void *arg)
+{
+	struct scan scan = {.stop = stop};
+	int err = segment_file_len(dir_fd, number, &scan.file_len);
+
+	if (err < 0)
+		return err == WEFT_EABSENT ? 0 : err;
+	scan.fd = segment_open(dir_fd, number, O_RDONLY);
+	if (scan.fd < 0)
+		return scan.fd;
+	scan.window = malloc(SCAN_WINDOW_LEN);
+	err = scan.window ? scan_run(&scan, number, fn, arg) : -ENOMEM;
+	free(scan.window);
+	close(scan.fd);
 	return err;
 }

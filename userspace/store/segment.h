@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store/stop.h"
 #include "weft/err.h"
 
 /*
@@ -103,10 +104,11 @@ int segment_verify(int dir_fd, const struct segment_place *place, const uint8_t 
 /*
  * segment_scan calls fn for every record in the file whose header is
  * sound, in order, until fn returns other than 0; bytes that are no record
- * are stepped over. Returns what fn returned, 0 or -errno.
+ * are stepped over. stop (NULL: none) is asked before each read. Returns
+ * what fn returned, 0, WEFT_ECANCELLED or -errno.
  */
 WEFT_MUST_CHECK
-int segment_scan(int dir_fd, uint32_t number,
+int segment_scan(int dir_fd, uint32_t number, const struct store_stop *stop,
 		 int (*fn)(void *arg, const struct segment_place *place, const uint8_t id[32]),
 		 void *arg);
 

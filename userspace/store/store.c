@@ -38,6 +38,7 @@ void store_config_defaults(struct store_config *config)
 		.reader_cap = 126,
 		.batch_cap = 1024,
 		.proof_ns = 200 * NS_PER_MS,
+		.stop_fd = -1,
 	};
 }
 
@@ -53,8 +54,10 @@ const char *store_damage(const struct store *store)
 
 void store_hurry(struct store *store)
 {
-	if (store)
-		__atomic_store_n(&store->is_hurried, true, __ATOMIC_RELAXED);
+	if (!store)
+		return;
+	__atomic_store_n(&store->is_hurried, true, __ATOMIC_RELAXED);
+	proof_hurry(&store->env.proof);
 }
 
 /* --- writing --- */

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store/stop.h"
 #include "weft/err.h"
 
 /*
@@ -58,15 +59,16 @@ struct store_config {
 	unsigned reader_cap;
 	unsigned batch_cap; /* batches waiting, at most */
 	uint64_t proof_ns;  /* a start reads late databases (env.h) ahead for so long at most */
-	char *finding;	/* STORE_FINDING_CAP bytes: what is damaged, if it is refused; or NULL */
+	int stop_fd;   /* readable when the process is to end: no reading holds that up; -1: none */
+	char *finding; /* STORE_FINDING_CAP bytes: what is damaged, if it is refused; or NULL */
 	bool is_inline; /* no thread: store_reap commits (simulator, tests) */
 };
 void store_config_defaults(struct store_config *config);
 
 /*
  * store_open. Errors: WEFT_EBUSY (another process holds dir),
- * WEFT_ENEWER (newer schema), WEFT_EDAMAGED, WEFT_EFULL, -errno. The ways
- * out of damaged databases: a backup, or store_salvage.
+ * WEFT_ENEWER (newer schema), WEFT_EDAMAGED, WEFT_EFULL, WEFT_ECANCELLED
+ * (stop_fd became readable), -errno. The ways out of damaged databases: a backup, or store_salvage.
  */
 WEFT_MUST_CHECK
 int store_open(const struct store_config *config, struct store **out_store);
@@ -77,8 +79,9 @@ int store_open(const struct store_config *config, struct store **out_store);
 void store_close(struct store *store);
 /*
  * store_hurry: what goes over the whole of the store (store_check,
- * store_compact) ends with WEFT_ECANCELLED at the next record. Before jobs are
- * waited for; any thread. NULL: nothing.
+ * store_compact, the reading behind a start) ends with WEFT_ECANCELLED at the
+ * next page or record. A database that was not read by then is not used any
+ * more. Before jobs are waited for; any thread. NULL: nothing.
  */
 void store_hurry(struct store *store);
 /*
@@ -209,6 +212,20 @@ struct store_check_result {
 WEFT_MUST_CHECK
 int store_check(struct store *store, bool repair, void (*report)(void *arg, const char *finding),
 		void *arg, struct store_check_result *out_result);
+/*
+ * store_check_until: as store_check, and stop ends it with WEFT_ECANCELLED; a
+ * slice that was repaired stays so. It reads about as many bytes as the
+ * databases and segments have (store_stats).
+ */
+struct store_check_ask {
+	bool repairs;
+	void (*report)(void *arg, const char *finding);
+	void *arg; /* of report */
+	struct store_stop stop;
+};
+WEFT_MUST_CHECK
+int store_check_until(struct store *store, const struct store_check_ask *ask,
+		      struct store_check_result *out_result);
 /*
  * store_salvage makes a sound store of the damaged one under dir, which
  * nobody has open: rows whose checks match go into new databases; the old

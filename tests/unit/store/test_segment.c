@@ -153,9 +153,9 @@ static void test_scan_steps_over_a_damaged_record(void)
 	CHECK_EQ(pwrite(file, "x", 1, 6 * 576 + 100), 1);
 	CHECK_EQ(ftruncate(file, 10 * 576 - 1), 0);
 	count.dir_fd = s.dir_fd;
-	CHECK_EQ(segment_scan(s.dir_fd, 1, count_sound, &count), 0);
+	CHECK_EQ(segment_scan(s.dir_fd, 1, NULL, count_sound, &count), 0);
 	CHECK_EQ(count.cnt, 7);
-	CHECK_EQ(segment_scan(s.dir_fd, 2, count_sound, &count), 0);
+	CHECK_EQ(segment_scan(s.dir_fd, 2, NULL, count_sound, &count), 0);
 	CHECK_EQ(count.cnt, 7);
 	close(file);
 	segments_close(&s);

@@ -122,6 +122,88 @@ static void test_a_check_in_a_hurry_ends_and_changes_nothing(void)
 	scratch_remove(dir);
 }
 
+/* Ends a walk at its n-th question. */
+static bool countdown(void *arg, size_t read_len)
+{
+	(void)read_len;
+	return --*(unsigned *)arg == 0;
+}
+
+static void test_a_check_ends_wherever_its_caller_leaves_and_can_be_repeated(void)
+{
+	struct store_check_result result;
+	char dir[SCRATCH_CAP];
+	struct store *store = filled_store(scratch_make(dir));
+	unsigned cnt = 0, left = 0;
+	struct store_check_ask ask = {true, count_finding, &cnt, {countdown, &left}};
+	int err = WEFT_ECANCELLED;
+
+	CHECK(store);
+	for (unsigned n = 1; err == WEFT_ECANCELLED; n++) {
+		left = n;
+		err = store_check_until(store, &ask, &result);
+		CHECK(err == 0 || err == WEFT_ECANCELLED);
+		/* Once a page and once a record, at the least. */
+		CHECK(err == WEFT_ECANCELLED || n > 2 * BLOB_CNT);
+	}
+	CHECK_EQ(err, 0);
+	CHECK_EQ(cnt, 0);
+	CHECK_EQ(sound_cnt(store), BLOB_CNT);
+	store_close(store);
+	scratch_remove(dir);
+}
+
+static void test_a_start_that_is_to_end_reads_no_further_and_finds_no_damage(void)
+{
+	struct store_config config;
+	char dir[SCRATCH_CAP];
+	struct store *store = filled_store(scratch_make(dir));
+	int stop[2];
+
+	CHECK(store);
+	store_close(store);
+	CHECK_EQ(pipe(stop), 0);
+	CHECK_EQ(write(stop[1], "!", 1), 1);
+	store_config_defaults(&config);
+	config.dir = dir;
+	config.stop_fd = stop[0];
+	store = NULL;
+	CHECK_EQ(store_open(&config, &store), WEFT_ECANCELLED);
+	CHECK(!store);
+	CHECK_EQ(open_store(dir, &store), 0);
+	CHECK_EQ(sound_cnt(store), BLOB_CNT);
+	store_close(store);
+	close(stop[0]);
+	close(stop[1]);
+	scratch_remove(dir);
+}
+
+static void test_a_database_that_was_not_read_in_time_is_not_used_and_not_called_damaged(void)
+{
+	struct store_snapshot *snapshot;
+	struct store_config config;
+	char dir[SCRATCH_CAP];
+	struct store *store = filled_store(scratch_make(dir));
+	uint8_t id[32];
+
+	CHECK(store);
+	store_close(store);
+	store_config_defaults(&config);
+	config.dir = dir;
+	config.proof_ns = 0;
+	CHECK_EQ(store_open(&config, &store), 0);
+	store_hurry(store);
+	id_of(1, id);
+	CHECK_EQ(store_snapshot_open(store, &snapshot), 0);
+	/* The thread behind may have read it before. */
+	int64_t len = store_blob_len(snapshot, id);
+	CHECK(len == BLOB_LEN || len == WEFT_ECANCELLED);
+	CHECK(!store_damage(store));
+	store_snapshot_close(snapshot);
+	store_close(store);
+	scratch_remove(dir);
+}
+
 static void test_damaged_blobs_are_found_and_dropped(void)
 {
 	struct store_check_result result;
@@ -467,6 +549,9 @@ int main(void)
 {
 	RUN(test_a_sound_store_has_no_findings);
 	RUN(test_a_check_in_a_hurry_ends_and_changes_nothing);
+	RUN(test_a_check_ends_wherever_its_caller_leaves_and_can_be_repeated);
+	RUN(test_a_start_that_is_to_end_reads_no_further_and_finds_no_damage);
+	RUN(test_a_database_that_was_not_read_in_time_is_not_used_and_not_called_damaged);
 	RUN(test_damaged_blobs_are_found_and_dropped);
 	RUN(test_a_lost_segment_is_found_and_dropped);
 	RUN(test_damaged_databases_are_refused_and_rebuilt);
