@@ -154,17 +154,6 @@ static void median_note(struct fair *fair, uint64_t took_ns)
 		fair->median_ns -= step;
 }
 
-/* Puts the latest item into the tree, before anything looks at that or changes it. */
-static void settle(struct fair *fair)
-{
-	struct fair_item *item = fair->latest;
-
-	if (!item)
-		return;
-	fair->latest = NULL;
-	fair_tree_put(fair, &fair->latest_path, item->class, item);
-}
-
 static struct fair_refusal *refusal_of(struct fair *fair, const struct fair_path *path)
 {
 	return &fair->refusals[path->ids[path->level_cnt - 1] % REFUSAL_CELLS];
@@ -369,7 +358,7 @@ struct fair_item *fair_victim(struct fair *fair, const struct fair_path *path, u
 	struct fair_path branch;
 
 	time_pass(fair, now_ns);
-	settle(fair);
+	fair_tree_settle(fair);
 	if (fair->held_cnt == 0)
 		return NULL;
 	return victim_find(fair, path_least(fair, path, &branch), class_of(fair, path));
@@ -392,7 +381,7 @@ bool fair_may_take(struct fair *fair, const struct fair_path *path, uint64_t now
 void fair_refuse(struct fair *fair, const struct fair_path *path, uint64_t now_ns)
 {
 	time_pass(fair, now_ns);
-	settle(fair);
+	fair_tree_settle(fair);
 	fair->is_busy = true;
 	fair->refused_cnts[class_of(fair, path)]++;
 	refusal_note(fair, path);
@@ -402,7 +391,7 @@ uint32_t fair_held(struct fair *fair, const struct fair_path *path, unsigned lev
 {
 	struct fair_path branch;
 
-	settle(fair);
+	fair_tree_settle(fair);
 	return path_held(fair, path_least(fair, path, &branch), level);
 }
 
@@ -417,7 +406,7 @@ enum fair_verdict fair_take(struct fair *fair, const struct fair_path *path, str
 	weft_assert(!item->is_held);
 	weft_assert(path->level_cnt >= 1 && path->level_cnt <= fair->config.level_cnt);
 	time_pass(fair, now_ns);
-	settle(fair);
+	fair_tree_settle(fair);
 	class = class_of(fair, path);
 	least = path_least(fair, path, &branch);
 	if (fair->held_cnt == fair->config.cap_cnt) {
@@ -459,7 +448,7 @@ void fair_move(struct fair *fair, struct fair_item *item, const struct fair_path
 
 	weft_assert(item->is_held);
 	time_pass(fair, now_ns);
-	settle(fair);
+	fair_tree_settle(fair);
 	item_remove(fair, item);
 	item_put(fair, path_least(fair, path, &branch), class_of(fair, path), item);
 	/* Counts as progress, so the list stays in the order of time. */
@@ -480,7 +469,7 @@ void fair_progress(struct fair *fair, struct fair_item *item, uint32_t units, ui
 	item_progress(fair, item);
 	if (fair->latest == item)
 		return;
-	settle(fair);
+	fair_tree_settle(fair);
 	fair_tree_touch(fair, item);
 }
 
@@ -492,7 +481,7 @@ static void item_rest(struct fair *fair, struct fair_item *item, bool is_resting
 	if (fair->latest == item) {
 		item->is_resting = is_resting;
 	} else {
-		settle(fair);
+		fair_tree_settle(fair);
 		fair_tree_rest(fair, item, is_resting);
 	}
 	item_progress(fair, item);
@@ -508,11 +497,6 @@ void fair_wait_peer(struct fair *fair, struct fair_item *item, uint64_t now_ns)
 	item_rest(fair, item, false, now_ns);
 }
 
-static bool is_hurried(const struct fair *fair)
-{
-	return fair->is_busy || fair->now_ns < fair->pressed_until_ns;
-}
-
 void fair_press(struct fair *fair, uint64_t now_ns)
 {
 	fair->pressed_until_ns = time_pass(fair, now_ns) + fair->config.busy_ns + SECOND_NS;
@@ -520,7 +504,7 @@ void fair_press(struct fair *fair, uint64_t now_ns)
 
 static uint64_t deadline_ns(const struct fair *fair)
 {
-	return is_hurried(fair) ? fair->config.busy_ns : fair->config.idle_ns;
+	return fair_is_hurried(fair) ? fair->config.busy_ns : fair->config.idle_ns;
 }
 
 void fair_release(struct fair *fair, struct fair_item *item, uint64_t now_ns)
@@ -531,7 +515,7 @@ void fair_release(struct fair *fair, struct fair_item *item, uint64_t now_ns)
 		return;
 	time_pass(fair, now_ns);
 	if (fair->latest != item)
-		settle(fair);
+		fair_tree_settle(fair);
 	is_overdue = !item->is_resting && deadline_ns(fair) > 0 &&
 		     fair->now_ns - item->progress_at_ns >= deadline_ns(fair);
 	fair->overdue_cnt += is_overdue;
@@ -599,7 +583,7 @@ bool fair_may_hold(struct fair *fair, const struct fair_path *path, uint32_t fre
 	uint32_t factor = 1;
 	enum fair_class class;
 
-	settle(fair);
+	fair_tree_settle(fair);
 	class = class_of(fair, path);
 	if (free_cnt == 0 || class == FAIR_CHOSEN)
 		return free_cnt > 0;
@@ -624,113 +608,4 @@ int fair_reserve(struct fair *fair, enum fair_class class, uint32_t cnt)
 		return WEFT_ETOOLARGE;
 	fair->floor_cnts[class] = cnt;
 	return 0;
-}
-
-/* The class that holds most above its floor. */
-static const struct fair_account *largest_class(const struct fair *fair)
-{
-	const struct fair_account *node = fair->classes[0];
-
-	for (unsigned i = 1; i < FAIR_CLASS_CNT; i++)
-		if ((int64_t)fair->classes[i]->held_cnt - fair->floor_cnts[i] >
-		    (int64_t)node->held_cnt - fair->floor_cnts[node->class])
-			node = fair->classes[i];
-	return node;
-}
-
-/* A largest child of node, as the next take finds it; node has one. */
-static const struct fair_account *largest_child(const struct fair_account *node)
-{
-	const struct fair_rank *top = list_entry(node->ranks.prev, struct fair_rank, by_held);
-	const struct list_node *side = list_is_empty(&top->owing) ? &top->resting : &top->owing;
-
-	return list_entry(side->next, struct fair_account, by_rank);
-}
-
-/* The chain of largest accounts. */
-static void read_largest(const struct fair *fair, struct fair_view *out)
-{
-	const struct fair_account *node = largest_class(fair);
-
-	for (unsigned level = 0; !list_is_empty(&node->ranks); level++) {
-		node = largest_child(node);
-		out->largest_cnts[level] = node->held_cnt;
-	}
-}
-
-const struct fair_item *fair_largest(const struct fair *fair)
-{
-	const struct fair_account *node;
-
-	settle((struct fair *)fair); /* changes nothing that a reader sees */
-	node = largest_class(fair);
-	while (!list_is_empty(&node->ranks))
-		node = largest_child(node);
-	if (!node->is_leaf)
-		return NULL;
-	return list_entry(list_is_empty(&node->owing) ? node->resting.next : node->owing.next,
-			  struct fair_item, by_leaf);
-}
-
-/* What a stranger of a new network can have now: a free slot, or its part of the class's part. */
-static uint32_t read_share(const struct fair *fair)
-{
-	const struct fair_account *strangers = fair->classes[FAIR_STRANGER];
-	uint32_t family_cnt = strangers->child_cnt > 0 ? strangers->child_cnt : 1;
-	uint32_t cnt = strangers->held_cnt;
-	uint32_t network_cnt = 1;
-
-	if (cnt < fair->floor_cnts[FAIR_STRANGER])
-		cnt = fair->floor_cnts[FAIR_STRANGER];
-	if (!list_is_empty(&strangers->ranks))
-		network_cnt += largest_child(strangers)->child_cnt;
-	return cnt / family_cnt / network_cnt;
-}
-
-void fair_read(const struct fair *fair, struct fair_view *out)
-{
-	settle((struct fair *)fair); /* changes nothing that a reader sees */
-	*out = (struct fair_view){
-		.name = fair->config.name,
-		.cap_cnt = fair->config.cap_cnt,
-		.held_cnt = fair->held_cnt,
-		.share_cnt = read_share(fair),
-		.taken_cnt = fair->taken_cnt,
-		.overdue_cnt = fair->overdue_cnt,
-		.median_ns = fair->median_ns,
-		.is_busy = is_hurried(fair),
-	};
-	for (unsigned i = 0; i < FAIR_CLASS_CNT; i++) {
-		out->held_cnts[i] = fair->classes[i]->held_cnt;
-		out->floor_cnts[i] = fair->floor_cnts[i];
-		out->evicted_cnts[i] = fair->evicted_cnts[i];
-		out->refused_cnts[i] = fair->refused_cnts[i];
-	}
-	read_largest(fair, out);
-}
-
-static uint32_t larger_u32(uint32_t a, uint32_t b)
-{
-	return a > b ? a : b;
-}
-
-void fair_view_add(struct fair_view *sum, const struct fair_view *more)
-{
-	sum->cap_cnt += more->cap_cnt;
-	sum->held_cnt += more->held_cnt;
-	sum->taken_cnt += more->taken_cnt;
-	sum->overdue_cnt += more->overdue_cnt;
-	sum->is_busy |= more->is_busy;
-	if (sum->share_cnt > more->share_cnt)
-		sum->share_cnt = more->share_cnt;
-	if (sum->median_ns < more->median_ns)
-		sum->median_ns = more->median_ns;
-	for (unsigned i = 0; i < FAIR_LEVEL_MAX; i++)
-		sum->largest_cnts[i] = larger_u32(sum->largest_cnts[i], more->largest_cnts[i]);
-	for (unsigned i = 0; i < FAIR_CLASS_CNT; i++) {
-		sum->held_cnts[i] += more->held_cnts[i];
-		sum->floor_cnts[i] += more->floor_cnts[i];
-		sum->evicted_cnts[i] += more->evicted_cnts[i];
-		sum->refused_cnts[i] += more->refused_cnts[i];
-	}
 }

@@ -110,7 +110,7 @@ struct fair_item {
  */
 typedef bool (*fair_poll_fn)(struct fair_item *item, uint64_t now_ns);
 
-/* Private to base/fair.c, but for what fair_read gives. */
+/* Private to base/fair*.c, but for what fair_read gives. */
 struct fair {
 	struct fair_config config;
 	fair_poll_fn poll; /* NULL: progress is noted as it comes */

@@ -315,3 +315,13 @@ struct fair_account *fair_tree_largest(struct fair *fair, struct fair_account *n
 	}
 	return node;
 }
+
+void fair_tree_settle(struct fair *fair)
+{
+	struct fair_item *item = fair->latest;
+
+	if (!item)
+		return;
+	fair->latest = NULL;
+	fair_tree_put(fair, &fair->latest_path, item->class, item);
+}

@@ -54,6 +54,15 @@ void fair_tree_touch(struct fair *fair, struct fair_item *item);
 /* fair_tree_rest says whether item rests. */
 void fair_tree_rest(struct fair *fair, struct fair_item *item, bool is_resting);
 
+/* fair_tree_settle puts the pool's latest item into the tree, before anything looks at that or changes it. */
+void fair_tree_settle(struct fair *fair);
+
+/* Whether the busy deadline counts. */
+static inline bool fair_is_hurried(const struct fair *fair)
+{
+	return fair->is_busy || fair->now_ns < fair->pressed_until_ns;
+}
+
 /* fair_tree_top gives the rank of node's largest children, or NULL. */
 struct fair_rank *fair_tree_top(struct fair *fair, const struct fair_account *node);
 /*

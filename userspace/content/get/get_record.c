@@ -170,10 +170,38 @@ static void read_part_ids(struct cbor_reader *r, struct get *get)
 	get->part_cnt = (uint32_t)(len / OBJECT_ID_LEN);
 }
 
+/* What is shown of the get. */
+static void read_view_field(struct cbor_reader *r, uint64_t key, struct content_get *view)
+{
+	switch (key) {
+	case 6:
+		view->state = (enum content_get_state)cbor_read_uint_max(r, CONTENT_GET_PAUSED);
+		break;
+	case 7:
+		view->err = (int)cbor_read_int(r);
+		break;
+	case 10:
+		view->item_cnt = cbor_read_uint(r);
+		break;
+	case 11:
+		view->byte_cnt = cbor_read_uint(r);
+		break;
+	case 12:
+		view->item_done_cnt = cbor_read_uint(r);
+		break;
+	case 13:
+		view->byte_done_cnt = cbor_read_uint(r);
+		break;
+	case 19:
+		view->priority = (unsigned)cbor_read_uint_max(r, CONTENT_GET_PRIORITY_MAX);
+		break;
+	default:
+		cbor_skip(r);
+	}
+}
+
 static void read_field(struct cbor_reader *r, uint64_t key, struct get *get)
 {
-	struct content_get *view = &get->view;
-
 	switch (key) {
 	case 0:
 		if (cbor_read_uint(r) != RECORD_VERSION)
@@ -195,29 +223,11 @@ static void read_field(struct cbor_reader *r, uint64_t key, struct get *get)
 	case 5:
 		get->ranges[0].len = cbor_read_uint(r);
 		break;
-	case 6:
-		view->state = (enum content_get_state)cbor_read_uint_max(r, CONTENT_GET_PAUSED);
-		break;
-	case 7:
-		view->err = (int)cbor_read_int(r);
-		break;
 	case 8:
 		read_bytes_text(r, get->detail, sizeof(get->detail));
 		break;
 	case 9:
 		cbor_read_text_copy(r, get->title, sizeof(get->title));
-		break;
-	case 10:
-		view->item_cnt = cbor_read_uint(r);
-		break;
-	case 11:
-		view->byte_cnt = cbor_read_uint(r);
-		break;
-	case 12:
-		view->item_done_cnt = cbor_read_uint(r);
-		break;
-	case 13:
-		view->byte_done_cnt = cbor_read_uint(r);
 		break;
 	case 14:
 		read_part_ids(r, get);
@@ -234,9 +244,6 @@ static void read_field(struct cbor_reader *r, uint64_t key, struct get *get)
 	case 18:
 		read_nodes(r, get);
 		break;
-	case 19:
-		view->priority = (unsigned)cbor_read_uint_max(r, CONTENT_GET_PRIORITY_MAX);
-		break;
 	case 20:
 		read_ranges(r, get);
 		break;
@@ -244,7 +251,7 @@ static void read_field(struct cbor_reader *r, uint64_t key, struct get *get)
 		read_only(r, get);
 		break;
 	default:
-		cbor_skip(r);
+		read_view_field(r, key, &get->view);
 	}
 }
 
