@@ -214,6 +214,72 @@ static void test_a_share_is_shown_where_it_is_bound_and_nowhere_else(void)
 	community_lab_fini(&lab);
 }
 
+static bool is_kept(const uint8_t *name, size_t len)
+{
+	for (size_t i = 0; i < lab.overlay.value_cnt; i++)
+		if (lab.overlay.values[i].name_len == len &&
+		    memcmp(lab.overlay.values[i].name, name, len) == 0)
+			return true;
+	return false;
+}
+
+/* How many of the three kinds of a's records the overlay keeps. */
+static unsigned kept_of(struct community_lab_node *a, const uint8_t *share_id)
+{
+	const uint8_t *key = node_key_public(a->key);
+	uint8_t name[COMMUNITY_NAME_CAP];
+	unsigned cnt = 0;
+
+	cnt += is_kept(name, community_name_member(id, key, name));
+	cnt += is_kept(name, community_name_share(id, share_id, name));
+	cnt += is_kept(name, community_name_hint(id, name));
+	return cnt;
+}
+
+struct all_kept {
+	struct community_lab_node *node;
+	const uint8_t *share_id;
+};
+static bool all_kept(void *arg)
+{
+	const struct all_kept *want = arg;
+
+	return kept_of(want->node, want->share_id) == 3;
+}
+
+static void test_a_share_is_shown_at_once_where_no_overlay_answers(void)
+{
+	struct community_lab_node *a, *b;
+	uint8_t share_id[COMMUNITY_ID_LEN];
+	struct one_lists lists;
+	struct all_kept kept;
+	struct link link;
+
+	community_lab_init(&lab, 7, 2);
+	a = node_up(false), b = node_up(false);
+	lab.overlay.err = WEFT_EUNREACHABLE;
+	CHECK_EQ(community_lab_create(a, "lab", false, id), 0);
+	CHECK_EQ(community_lab_bind(a, id, 1, 1, true, "maps", share_id), 0);
+	lists = (struct one_lists){a, share_id};
+	CHECK(community_lab_run(&lab, 3 * NS_PER_S, one_lists, &lists));
+	link = link_of(a, id);
+	CHECK_EQ(community_lab_join(b, "lab", &link, NULL, 0), 0);
+	lists.node = b;
+	CHECK(community_lab_run(&lab, 5 * NS_PER_S, one_lists, &lists));
+	CHECK(!community_lab_run(&lab, MINUTES(3), NULL, NULL));
+	CHECK_EQ(kept_of(a, share_id), 0);
+
+	/* What it did not take is told to it when it answers. */
+	lab.overlay.err = 0;
+	kept = (struct all_kept){a, share_id};
+	CHECK(community_lab_run(&lab, MINUTES(2), all_kept, &kept));
+	CHECK(!community_lab_run(&lab, MINUTES(2), NULL, NULL)); /* b's, too */
+	lab.overlay.put_cnt = 0;
+	CHECK(!community_lab_run(&lab, MINUTES(30), NULL, NULL));
+	CHECK_EQ(lab.overlay.put_cnt, 0);
+	community_lab_fini(&lab);
+}
+
 static void test_who_leaves_is_gone_for_all_and_may_come_back(void)
 {
 	struct all_know all = {3};
@@ -828,6 +894,7 @@ int main(void)
 	RUN(test_id_and_key_are_enough_where_hints_lie);
 	RUN(test_two_behind_firewalls_hear_of_each_other);
 	RUN(test_a_share_is_shown_where_it_is_bound_and_nowhere_else);
+	RUN(test_a_share_is_shown_at_once_where_no_overlay_answers);
 	RUN(test_who_leaves_is_gone_for_all_and_may_come_back);
 	RUN(test_what_says_that_somebody_left_goes_after_a_week);
 	RUN(test_members_and_cursors_outlive_kill_9);

@@ -40,45 +40,70 @@ static uint64_t seq_next(struct community *community)
 
 /* --- the overlay --- */
 
+static void put_failed(struct community *community, uint64_t now_ns)
+{
+	uint64_t at_ns = now_ns + RETRY_NS;
+
+	switch (community->put_kind) {
+	case COMMUNITY_PUT_MEMBER:
+		community->put_ns = at_ns;
+		break;
+	case COMMUNITY_PUT_SHARE:
+		if (!community->untold_s)
+			community->untold_s = community->own_s;
+		if (community->share_look_ns > at_ns)
+			community->share_look_ns = at_ns;
+		break;
+	case COMMUNITY_PUT_HINT:
+		community->hint_ns = at_ns;
+		break;
+	}
+	due(community, at_ns);
+}
+
 static void put_done(void *arg, const struct overlay_result *result, uint64_t now_ns)
 {
 	struct community *community = arg;
 
 	community->put = NULL;
-	if (result->err == 0 && result->stored_cnt > 0 && community->is_member_put)
+	if (result->err < 0 || result->stored_cnt == 0)
+		put_failed(community, now_ns);
+	else if (community->put_kind == COMMUNITY_PUT_MEMBER)
 		community->is_put_due = false;
-	due(community,
-	    community->is_put_due && community->is_member_put ? now_ns + RETRY_NS : now_ns);
-	community->is_member_put = false;
+	due(community, now_ns);
 }
 
-static void put(struct community *community, uint8_t tag, const uint8_t *name, size_t name_len,
-		const uint8_t *record, size_t len, uint64_t now_ns)
+/* record goes into the overlay under the name of its kind; again later where nobody keeps it. */
+static void put(struct community *community, enum community_put kind, const uint8_t *name,
+		size_t name_len, const uint8_t *record, size_t len, uint64_t now_ns)
 {
+	static const uint8_t tags[] = {
+		[COMMUNITY_PUT_MEMBER] = COMMUNITY_TAG_MEMBER,
+		[COMMUNITY_PUT_SHARE] = COMMUNITY_TAG_SHARE,
+		[COMMUNITY_PUT_HINT] = COMMUNITY_TAG_HINT,
+	};
 	const struct overlay_seam *overlay = &community->all->params.overlay;
 	uint8_t value[1 + COMMUNITY_HINT_LEN_MAX];
 
 	if (!overlay->ops)
 		return;
-	value[0] = tag;
+	community->put_kind = kind;
+	value[0] = tags[kind];
 	memcpy(value + 1, record, len);
 	if (overlay->ops->put(overlay->overlay, name, name_len, value, 1 + len, put_done, community,
-			      now_ns, &community->put) < 0)
-		community->put = NULL;
+			      now_ns, &community->put) == 0)
+		return;
+	community->put = NULL;
+	put_failed(community, now_ns);
 }
 
 static void put_member(struct community *community, uint64_t now_ns)
 {
 	uint8_t name[COMMUNITY_NAME_CAP];
 
-	community->is_member_put = true;
-	put(community, COMMUNITY_TAG_MEMBER, name,
+	put(community, COMMUNITY_PUT_MEMBER, name,
 	    community_name_member(community->roster.id, community->all->own_key, name),
 	    community->record, community->record_len, now_ns);
-	if (community->put)
-		return;
-	community->is_member_put = false;
-	due(community, now_ns + RETRY_NS);
 }
 
 /* --- hints --- */
@@ -138,7 +163,7 @@ static void put_hint(struct community *community, uint64_t now_ns)
 	hint.sample_cnt = sampling.cnt;
 	community_hint_write(&w, all->params.key, &hint);
 	if (!w.bad)
-		put(community, COMMUNITY_TAG_HINT, name,
+		put(community, COMMUNITY_PUT_HINT, name,
 		    community_name_hint(community->roster.id, name), bytes, writer_len(&w), now_ns);
 }
 
@@ -199,6 +224,7 @@ static void sign_share(struct community *community, const uint8_t *binding, size
 	struct writer w = writer_of(community->own_bytes, sizeof(community->own_bytes));
 
 	memcpy(share.id, community->roster.id, sizeof(share.id));
+	community->own_s = share.time_s;
 	community_share_write(&w, all->params.key, &share);
 	community->seq = share.seq;
 	if (!w.bad)
@@ -211,6 +237,7 @@ static void member_is_durable(struct community *community, uint64_t now_ns)
 	community->record_len = community->own_len;
 	community->record_s = community_wall_s(community->all);
 	community->is_put_due = true;
+	community->put_ns = now_ns;
 	meet_soon(community, now_ns);
 }
 
@@ -233,29 +260,46 @@ static void own_done(void *arg, struct intake_lot *lot, uint64_t now_ns)
 	if (item->kind == ROSTER_MEMBER)
 		member_is_durable(community, now_ns);
 	else if (lot->taken_cnt)
-		put(community, COMMUNITY_TAG_SHARE, name,
+		put(community, COMMUNITY_PUT_SHARE, name,
 		    community_name_share(community->roster.id, item->key, name),
 		    community->own_bytes, community->own_len, now_ns);
 	due(community, now_ns);
 }
 
-/* --- shares that nobody said again for half a life --- */
+/* --- shares that nobody said again for half a life, or that nobody keeps --- */
 
-/* The binding of the own share at idx, if its record is that old; its length, or 0. */
+static bool is_said_again(const struct community *community, const struct community_share *share)
+{
+	return share->time_s + COMMUNITY_RECORD_LIFE_S / 2 <= community_wall_s(community->all) ||
+	       (community->look_from_s && share->time_s >= community->look_from_s &&
+		share->time_s < community->look_to_s);
+}
+
+/* The binding of the own share at idx, if it is to be said again; its length, or 0. */
 static size_t old_binding(struct community *community, struct store_snapshot *snapshot,
 			  unsigned idx, uint8_t binding[static COMMUNITY_BINDING_LEN_MAX])
 {
-	uint64_t wall_s = community_wall_s(community->all);
 	struct community_share share;
 	struct roster_row row;
 
 	if (roster_get(snapshot, community->roster.id, ROSTER_SHARE, community->shares.ids[idx],
 		       &row) < 0 ||
 	    community_share_parse(row.record, row.len, &share) < 0 ||
-	    share.time_s + COMMUNITY_RECORD_LIFE_S / 2 > wall_s)
+	    !is_said_again(community, &share))
 		return 0;
 	memcpy(binding, share.binding_bytes, share.binding_len);
 	return share.binding_len;
+}
+
+/* What is said again is of this second or later, and said once by this look. */
+static void look_begin(struct community *community)
+{
+	community->look_from_s = 0;
+	community->look_to_s = community_wall_s(community->all);
+	if (community->untold_s >= community->look_to_s)
+		return;
+	community->look_from_s = community->untold_s;
+	community->untold_s = 0;
 }
 
 /* Looks on from where it was; true: one is being signed anew. */
@@ -268,6 +312,8 @@ static bool shares_renew(struct community *community, uint64_t now_ns)
 	if (now_ns < community->share_look_ns ||
 	    store_snapshot_open(community->all->params.store, &snapshot) < 0)
 		return false;
+	if (community->share_idx == 0)
+		look_begin(community);
 	while (len == 0 && community->share_idx < community->shares.cnt)
 		len = old_binding(community, snapshot, community->share_idx++, binding);
 	store_snapshot_close(snapshot);
@@ -276,7 +322,7 @@ static bool shares_renew(struct community *community, uint64_t now_ns)
 		return true;
 	}
 	community->share_idx = 0;
-	community->share_look_ns = now_ns + SHARE_LOOK_NS;
+	community->share_look_ns = now_ns + (community->untold_s ? RETRY_NS : SHARE_LOOK_NS);
 	return false;
 }
 
@@ -313,19 +359,21 @@ static void announce_work(struct community *community, uint64_t now_ns)
 		return;
 	if (community->is_record_stale || (is_in && member_is_old(community))) {
 		sign_member(community, now_ns);
-	} else if (community->is_put_due && community->all->params.overlay.ops) {
-		put_member(community, now_ns);
-	} else if (is_in && community->bind_cnt) {
+	} else if (is_in && community->bind_cnt && community->record_len) {
 		bind_next(community);
+	} else if (community->is_put_due && now_ns >= community->put_ns &&
+		   community->all->params.overlay.ops) {
+		put_member(community, now_ns);
 	} else if (is_in && now_ns >= community->hint_ns) {
 		community->hint_ns = now_ns + HINT_NS;
 		if (hint_is_mine(community))
 			put_hint(community, now_ns);
 		due(community, now_ns + RETRY_NS);
 	} else if (is_in && !shares_renew(community, now_ns)) {
-		due(community, community->hint_ns < community->share_look_ns
-				       ? community->hint_ns
-				       : community->share_look_ns);
+		due(community, community->hint_ns);
+		due(community, community->share_look_ns);
+		if (community->is_put_due && community->all->params.overlay.ops)
+			due(community, community->put_ns);
 	}
 }
 

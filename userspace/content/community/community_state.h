@@ -40,6 +40,9 @@ struct community_partner {
 
 enum community_phase { COMMUNITY_FREE, COMMUNITY_IN, COMMUNITY_LEAVING, COMMUNITY_SWEEPING };
 
+/* What is being put into the overlay. */
+enum community_put { COMMUNITY_PUT_MEMBER, COMMUNITY_PUT_SHARE, COMMUNITY_PUT_HINT };
+
 struct community {
 	struct communities *all;
 	enum community_phase phase;
@@ -81,6 +84,7 @@ struct community {
 	struct intake_lot own; /* one record of ours on its way */
 	uint8_t own_bytes[COMMUNITY_SHARE_LEN_MAX];
 	size_t own_len;
+	uint64_t own_s; /* when the latest share of ours was said */
 	uint8_t binds[COMMUNITY_BINDS_MAX][COMMUNITY_BINDING_LEN_MAX];
 	size_t bind_lens[COMMUNITY_BINDS_MAX];
 	unsigned bind_cnt;
@@ -88,8 +92,11 @@ struct community {
 	unsigned share_idx; /* of them, where the look for old ones goes on */
 	struct timer announce_timer;
 	uint64_t hint_ns, share_look_ns; /* when they are next due */
+	uint64_t put_ns;		 /* no put of the own record before */
+	uint64_t untold_s; /* own shares of that time or later may lack a put; 0: none */
+	uint64_t look_from_s, look_to_s; /* such ones, which the look under way says again */
 	bool is_put_due;		 /* nobody keeps the own record yet */
-	bool is_member_put;		 /* put is of the own record */
+	enum community_put put_kind;
 	struct overlay_run *put;
 
 	/* meet.c, sync.c */
