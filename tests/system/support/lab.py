@@ -286,8 +286,11 @@ def tell_failure(lab, why):
 
 
 def check_calls(lab):
-    """The lists of userspace/base/sandbox_calls.c are whole: no test meets a refusal."""
+    """The lists of userspace/base/sandbox_calls.c are whole: no test meets a refusal. And no answer drifts
+    from the interface's description."""
     for daemon in lab.daemons:
+        drifted = [line for line in daemon.log_text().splitlines() if "follow the interface" in line]
+        check(not drifted, f"{daemon.name}: {drifted}")
         refused = [line for line in daemon.log_text().splitlines() if "refused to a thread" in line]
         check(not refused or daemon.may_be_refused, f"{daemon.name}: {refused}")
 
