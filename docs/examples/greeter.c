@@ -29,7 +29,9 @@ static void greet(void *ctx, struct weft_request *request, const struct weft_req
 int main(int argc, char **argv)
 {
 	static const struct weft_handler handler = {.call = greet};
-	struct weft_offering offering = {.name = "greeter", .socket_path = argc > 1 ? argv[1] : ""};
+	static const char *const read_only[] = {"Greet", NULL};
+	struct weft_offering offering = {
+		.name = "greeter", .socket_path = argc > 1 ? argv[1] : "", .read_only = read_only};
 	struct weft_client *client = NULL;
 	struct weft_offer *offer;
 	struct weft_error error;

@@ -185,6 +185,11 @@ struct weft_offering {
 	unsigned calls_per_min;	  /* of one caller; 0: the configured default */
 	const char *const *allow; /* ids of nodes that may call, ends with NULL; NULL: everybody */
 	const char *const *metadata; /* key, value, key, value, NULL; or NULL */
+	/*
+	 * Methods that change nothing, ends with NULL; or NULL: none. A caller whose connection
+	 * is lost may make a call of one twice. "*" stands for all.
+	 */
+	const char *const *read_only;
 };
 
 /*

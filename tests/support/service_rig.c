@@ -133,7 +133,7 @@ void srig_run(struct srig *rig, uint64_t len_ns)
 	pair_net_run(&rig->net, len_ns);
 }
 
-bool srig_publish(struct srig *rig, unsigned idx, const char *name)
+bool srig_publish_read_only(struct srig *rig, unsigned idx, const char *name, const char *method)
 {
 	struct srig_node *node = &rig->nodes[idx];
 	uint64_t wall_s = srig_wall_s(node);
@@ -152,11 +152,18 @@ bool srig_publish(struct srig *rig, unsigned idx, const char *name)
 	strncpy(descriptor.name, name, sizeof(descriptor.name) - 1);
 	snprintf(key, sizeof(key), "svc:%s", name);
 	writer_u8(&w, SERVICE_TAG_BY_NAME);
+	if (service_read_only_take(&method, method != NULL, &descriptor.read_only))
+		return false;
 	if (service_descriptor_write(&w, node->node_key, &descriptor) != SERVICE_FINE)
 		return false;
 	rig->overlay.wall_s = wall_s;
 	fake_overlay_inject(&rig->overlay, key, value, writer_len(&w));
 	return true;
+}
+
+bool srig_publish(struct srig *rig, unsigned idx, const char *name)
+{
+	return srig_publish_read_only(rig, idx, name, NULL);
 }
 
 static void handle_call(void *ctx, struct service_call *call, const struct service_caller *caller,

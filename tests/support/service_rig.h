@@ -83,6 +83,8 @@ bool srig_offer_with(struct srig *rig, struct srig_provider *provider, unsigned 
 
 /* srig_publish lets A's directory find name, version 1.0.0, at node idx. */
 bool srig_publish(struct srig *rig, unsigned idx, const char *name);
+/* srig_publish_read_only: with that method read-only. */
+bool srig_publish_read_only(struct srig *rig, unsigned idx, const char *name, const char *method);
 
 struct srig_ask {
 	struct service_ask *ask;

@@ -61,6 +61,8 @@ def test_examples_run_against_what_is_installed(lab):
 
     wait_for(lambda: greeted().returncode == 0, "it is offered")
     check(greeted().stdout.startswith("hello, you\n("), greeted().stdout)
+    greeter_offer = next(row for row in a.json("service", "list")["offers"] if row["name"] == "greeter")
+    check_eq(greeter_offer["read_only"], ["Greet"], "what it declares")
     a.kill()
     a.start()
     wait_for(lambda: greeted().returncode == 0, "the daemon, killed, finds the program again")

@@ -266,6 +266,43 @@ def test_a_program_is_run_for_each_call_and_kept_over_restarts(lab):
     check_eq(offer_of(a, "shout"), None, "and stays so")
 
 
+def shown(daemon, name):
+    """The fields that weft service show prints, of each service."""
+    done = daemon.weft("service", "show", name)
+    check_eq(done.returncode, OK, done.stderr)
+    return [dict(line.split("\t", 1) for line in part.splitlines())
+            for part in done.stdout.rstrip("\n").split("\n\n")]
+
+
+def test_read_only_methods_are_declared_and_shown(lab):
+    a, b, node = pair(lab)
+    done = a.weft("service", "publish", "rooms", "--exec", "/usr/bin/tr", "--read-only", "List",
+                  "--read-only", "Get", "--", "a-z", "A-Z")
+    check_eq(done.returncode, OK, done.stderr)
+    check_eq(offer_of(a, "rooms")["read_only"], ["List", "Get"], "as it was said")
+    a.kill()
+    a.start()
+    check_eq(offer_of(a, "rooms")["read_only"], ["List", "Get"], "after a crash")
+    check_eq([(row["node"], row["read_only"]) for row in shown(a, "rooms")], [("here", "List Get")],
+             "here")
+    check_eq(shown(a, "mesh-stats")[0]["read_only"], "GetMeshStatus GetPeersSummary", "built in")
+    check_eq(b.weft("peer", "connect", node, a.json("status")["listen"][0]).returncode, OK, "again")
+    wait_for(lambda: b.weft("service", "find", "rooms", "--fresh").returncode == OK, "published",
+             pause=ASKING_S)
+    check_eq([(row["node"], row["read_only"]) for row in shown(b, "rooms")], [(node, "Get List")],
+             "elsewhere, as the descriptor has it")
+    with web_server() as address:
+        done = a.weft("service", "publish", "site", "--http", address)
+        check_eq(done.returncode, OK, done.stderr)
+        check_eq(shown(a, "site")[0]["read_only"], "GET HEAD", "of HTTP")
+        done = a.weft("service", "publish", "site2", "--http", address, "--read-only", "GET")
+        check(done.returncode == FAILED and "HTTP" in done.stderr, done.stderr)
+    done = a.weft("service", "publish", "odd", "--exec", "/usr/bin/tr", "--read-only", "a b")
+    check(done.returncode == FAILED and "visible letters" in done.stderr, done.stderr)
+    done = b.weft("service", "show", "no-such")
+    check_eq(done.returncode, NOT_FOUND, done.stderr)
+
+
 def test_offers_that_are_none_are_refused_with_a_reason(lab):
     a = lab.daemon("a", config=CONFIG).start()
     rows = [

@@ -165,6 +165,7 @@ int run_policy_test(struct invocation *inv);
 int run_service_publish(struct invocation *inv);
 int run_service_withdraw(struct invocation *inv);
 int run_service_reset(struct invocation *inv);
+int run_service_show(struct invocation *inv);
 int run_service_find(struct invocation *inv);
 int run_service_list(struct invocation *inv);
 int run_service_limits(struct invocation *inv);

@@ -80,7 +80,8 @@ static int lists_add(const struct invocation *inv, json_t *parameters)
 {
 	const char *allow = invocation_option(inv, "allow");
 	const char *meta = invocation_option(inv, "meta");
-	json_t *list = json_array(), *pairs = json_object();
+	const char *read_only = invocation_option(inv, "read-only");
+	json_t *list = json_array(), *pairs = json_object(), *methods = json_array();
 	int status = STATUS_OK;
 	char line[4200];
 
@@ -97,12 +98,17 @@ static int lists_add(const struct invocation *inv, json_t *parameters)
 		*equals = '\0';
 		json_object_set_new(pairs, line, json_string(equals + 1));
 	}
+	while (option_each(&read_only, line, sizeof(line)))
+		json_array_append_new(methods, json_string(line));
+	if (json_array_size(methods))
+		json_object_set(parameters, "read_only", methods);
 	if (json_array_size(list))
 		json_object_set(parameters, "allow", list);
 	if (json_object_size(pairs))
 		json_object_set(parameters, "metadata", pairs);
 	json_decref(list);
 	json_decref(pairs);
+	json_decref(methods);
 	return status;
 }
 

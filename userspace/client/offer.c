@@ -291,7 +291,7 @@ static json_t *offering_json(const struct weft_offering *offering, const char *v
 {
 	json_t *json = json_pack("{s:s, s:s, s:s}", "name", offering->name, "version", version,
 				 "socket", offering->socket_path);
-	json_t *allow = json_array(), *metadata = json_object();
+	json_t *allow = json_array(), *metadata = json_object(), *read_only = json_array();
 
 	for (const char *const *id = offering->allow; id && *id; id++)
 		(void)json_array_append_new(allow, json_string(*id));
@@ -300,7 +300,10 @@ static json_t *offering_json(const struct weft_offering *offering, const char *v
 	if (json && offering->calls_per_min)
 		(void)json_object_set_new(json, "calls_per_min",
 					  json_integer(offering->calls_per_min));
+	for (const char *const *method = offering->read_only; method && *method; method++)
+		(void)json_array_append_new(read_only, json_string(*method));
 	(void)json_object_set_new(json, "metadata", metadata);
+	(void)json_object_set_new(json, "read_only", read_only);
 	if (json_array_size(allow))
 		(void)json_object_set_new(json, "allow", allow);
 	else

@@ -240,16 +240,20 @@ static const struct service_handler *handler_of(enum provider_kind kind)
 	return handlers[kind];
 }
 
-/* Callers learn from the metadata that a service takes HttpInvoke. */
+/* Callers learn from the metadata that a service takes HttpInvoke; RFC 9110 9.2.1 says what is safe. */
 static int offer_to_service(struct offer *offer, uint64_t now_ns, const char **out_why)
 {
+	static const char *const safe[] = {"GET", "HEAD"};
 	const struct provider_spec *view = &offer->spec.view;
+	bool is_http = view->kind == PROVIDER_HTTP;
 	struct service_metadata metadata[PROVIDER_METADATA_MAX];
 	unsigned metadata_cnt = view->metadata_cnt;
 	struct service_offering offering = {
 		.name = view->name,
 		.version = view->version,
 		.metadata = metadata,
+		.read_only = is_http ? safe : view->read_only,
+		.read_only_cnt = is_http ? 2 : view->read_only_cnt,
 		.calls_per_min = view->calls_per_min,
 		.payload_len_max = view->payload_len_max,
 		.timeout_ns = view->timeout_ns,
@@ -262,7 +266,7 @@ static int offer_to_service(struct offer *offer, uint64_t now_ns, const char **o
 	};
 
 	memcpy(metadata, view->metadata, metadata_cnt * sizeof(metadata[0]));
-	if (view->kind == PROVIDER_HTTP)
+	if (is_http)
 		metadata[metadata_cnt++] = (struct service_metadata){"kind", "http"};
 	offering.metadata_cnt = metadata_cnt;
 	return service_offer(offer->provider->service, &offering, now_ns, &offer->handle, out_why);

@@ -41,6 +41,7 @@ bool provider_kind_parse(const char *name, enum provider_kind *out_kind);
 #define PROVIDER_METADATA_MAX	  10   /* http: one less, for kind=http is told by us */
 #define PROVIDER_METADATA_LEN_MAX 4096 /* of all keys and values */
 #define PROVIDER_ALLOW_MAX	  64
+#define PROVIDER_READ_ONLY_MAX	  32 /* methods */
 #define PROVIDER_USER_LEN_MAX	  32 /* as useradd(8) */
 
 /*
@@ -61,6 +62,8 @@ struct provider_spec {
 	const char *health_path; /* http: GET of it gives a status below 400; NULL: it accepts */
 	const struct service_metadata *metadata;
 	unsigned metadata_cnt;
+	const char *const *read_only; /* socket and exec: read-only methods, or "*" */
+	unsigned read_only_cnt;
 	uint32_t calls_per_min;		      /* of one caller */
 	uint32_t payload_len_max;	      /* bytes of a call's payload and of its reply */
 	uint64_t timeout_ns;		      /* of a call; http: until the head of the answer */

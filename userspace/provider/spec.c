@@ -113,6 +113,18 @@ static const char *metadata_fault(const struct provider_spec *view)
 	return len > PROVIDER_METADATA_LEN_MAX ? "the metadata is too long" : NULL;
 }
 
+static const char *read_only_fault(const struct provider_spec *view)
+{
+	if (view->read_only_cnt && view->kind == PROVIDER_HTTP)
+		return "HTTP says itself which of its methods are read-only";
+	if (view->read_only_cnt > PROVIDER_READ_ONLY_MAX)
+		return "more than 32 read-only methods";
+	for (unsigned i = 0; i < view->read_only_cnt; i++)
+		if (!text_is_sound(view->read_only[i], SERVICE_METHOD_LEN_MAX))
+			return "a read-only method is empty or too long";
+	return NULL;
+}
+
 static bool user_is_sound(const char *user)
 {
 	size_t len = strnlen(user, PROVIDER_USER_LEN_MAX + 1);
@@ -159,6 +171,8 @@ int spec_check(const struct provider_spec *view, const char **out_why)
 		fault = args_fault(view);
 	if (!fault)
 		fault = metadata_fault(view);
+	if (!fault)
+		fault = read_only_fault(view);
 	if (!fault)
 		return 0;
 	*out_why = fault;
@@ -223,7 +237,8 @@ static void metadata_write(struct writer *w, const struct provider_spec *view)
 
 void spec_write(struct writer *w, const struct provider_spec *view)
 {
-	cbor_write_map(w, 16u + (view->health_path != NULL) + (view->user != NULL));
+	cbor_write_map(w, 16u + (view->health_path != NULL) + (view->user != NULL) +
+				  (view->read_only_cnt > 0));
 	number_write(w, 0, RECORD_VERSION);
 	text_write(w, 1, view->name);
 	text_write(w, 2, view->version);
@@ -250,6 +265,12 @@ void spec_write(struct writer *w, const struct provider_spec *view)
 	if (view->user)
 		text_write(w, 16, view->user);
 	cbor_field_bool(w, 17, view->is_unconfined);
+	if (view->read_only_cnt) {
+		cbor_write_uint(w, 18);
+		cbor_write_array(w, view->read_only_cnt);
+	}
+	for (unsigned i = 0; i < view->read_only_cnt; i++)
+		cbor_write_text(w, view->read_only[i], strlen(view->read_only[i]));
 }
 
 /* text_keep copies text of the record, which has no room for more than it holds itself. */
@@ -305,6 +326,14 @@ static void allow_read(struct cbor_reader *r, struct spec *spec)
 		cbor_fail(r);
 	while (cbor_next(r))
 		cbor_read_fixed(r, spec->allow[spec->view.allow_cnt++], MESH_KEY_LEN);
+}
+
+static void read_only_read(struct cbor_reader *r, struct spec *spec)
+{
+	if (cbor_enter_array(r) > PROVIDER_READ_ONLY_MAX)
+		cbor_fail(r);
+	while (cbor_next(r))
+		spec->read_only[spec->view.read_only_cnt++] = text_read(r, spec);
 }
 
 static void field_read(struct cbor_reader *r, uint64_t field, struct spec *spec)
@@ -363,6 +392,9 @@ static void field_read(struct cbor_reader *r, uint64_t field, struct spec *spec)
 	case 17:
 		view->is_unconfined = cbor_read_bool(r);
 		break;
+	case 18:
+		read_only_read(r, spec);
+		break;
 	default:
 		cbor_skip(r);
 	}
@@ -389,6 +421,7 @@ int spec_parse(const uint8_t *record, size_t len, struct spec *spec)
 	}
 	spec->view.args = spec->args;
 	spec->view.metadata = spec->metadata;
+	spec->view.read_only = spec->read_only;
 	spec->view.allow = (const uint8_t(*)[MESH_KEY_LEN])spec->allow;
 	if (cbor_reader_finish(&r) < 0 || version != RECORD_VERSION)
 		return WEFT_EMALFORMED;

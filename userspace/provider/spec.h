@@ -10,10 +10,10 @@
  *	{0: 1, 1: name, 2: version, 3: kind, 4: target, 5: [argument...], 6: health path,
  *	 7: {metadata}, 8: calls per minute, 9: payload bytes, 10: timeout ns, 11: concurrency,
  *	 12: memory bytes, 13: [key32...], 14: is hidden, 15: needs signature,
- *	 16: user, 17: is unconfined}
- * of which 5 to 17 may be missing. Equal specs have equal records.
+ *	 16: user, 17: is unconfined, 18: [read-only method...]}
+ * of which 5 to 18 may be missing. Equal specs have equal records.
  */
-#define SPEC_RECORD_CAP 10240
+#define SPEC_RECORD_CAP 12800
 
 /* A spec with all that it points to. */
 struct spec {
@@ -21,11 +21,12 @@ struct spec {
 	const char *args[PROVIDER_ARGS_MAX];
 	struct service_metadata metadata[PROVIDER_METADATA_MAX];
 	uint8_t allow[PROVIDER_ALLOW_MAX][MESH_KEY_LEN];
+	const char *read_only[PROVIDER_READ_ONLY_MAX];
 	char text[SPEC_RECORD_CAP];
 	size_t text_len;
 };
 
-/* spec_check: 0 or WEFT_EMALFORMED with *out_why. Names, versions and keys of metadata are the service's to judge. */
+/* spec_check: 0 or WEFT_EMALFORMED with *out_why. Names, versions, methods and keys of metadata are the service's to judge. */
 WEFT_MUST_CHECK
 int spec_check(const struct provider_spec *view, const char **out_why);
 /* spec_write writes the record of what spec_check took. */

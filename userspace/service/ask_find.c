@@ -10,6 +10,7 @@
 #include "service/answer.h"
 #include "service/ask.h"
 #include "service/directory.h"
+#include "service/http_envelope.h"
 #include "service/id.h"
 #include "service/router.h"
 #include "service/service_state.h"
@@ -38,6 +39,19 @@ static void ask_local(struct service_ask *ask, const struct service_offer *offer
 	ask->call = service_router_call_local(ask, &asked, now_ns);
 }
 
+/* Whether list has the method, or of a service of HTTP the method of the request. */
+static bool ask_is_read_only(const struct service_ask *ask, const struct service_read_only *list)
+{
+	char verb[SERVICE_HTTP_VERB_LEN_MAX + 1] = "";
+	struct service_http_request request;
+
+	if (strcmp(ask->head.method, SERVICE_HTTP_METHOD) != 0 || !ask->channel)
+		return service_read_only_has(list, ask->head.method);
+	if (service_http_request_parse(ask->payload->bytes, ask->payload->len, &request) == 0)
+		memcpy(verb, request.verb, request.verb_len);
+	return service_read_only_has(list, verb);
+}
+
 static void ask_add_found(struct service_ask *ask, const struct service_found *found)
 {
 	const struct service_descriptor *descriptor = found->descriptor;
@@ -49,6 +63,7 @@ static void ask_add_found(struct service_ask *ask, const struct service_found *f
 	*provider = (struct service_provider){
 		.has_major = true,
 		.major = descriptor->major,
+		.is_read_only = ask_is_read_only(ask, &descriptor->read_only),
 		.addr_cnt = descriptor->endpoint_cnt < MESH_PEER_ADDRS_MAX
 				    ? descriptor->endpoint_cnt
 				    : MESH_PEER_ADDRS_MAX,

@@ -113,7 +113,8 @@ static bool may_ask_again(const struct service_ask *ask, enum service_ask_loss l
 {
 	bool is_safe = ask->head.has_key || service_ask_provider(ask)->is_read_only;
 
-	return is_safe && !ask->channel && ask->is_touched && rest_ns < ask->deadline_ns - now_ns &&
+	return is_safe && !ask->is_pinned && ask->is_touched &&
+	       rest_ns < ask->deadline_ns - now_ns &&
 	       (loss == SERVICE_ASK_CUT_OFF || (loss == SERVICE_ASK_REFUSED && ask->is_again));
 }
 

@@ -25,8 +25,9 @@ enum {
 	KEY_EXPIRES = 7,
 	KEY_SEQ = 8,
 	KEY_GONE = 9,
+	KEY_READ_ONLY = 10,
 };
-#define KEYS_NEEDED 0x1ffu /* all but gone */
+#define KEYS_NEEDED 0x1ffu /* all but gone and the read-only methods */
 
 static enum service_fault labels_check(const char *name, const char *version, uint32_t *out_major)
 {
@@ -44,19 +45,23 @@ static enum service_fault labels_check(const char *name, const char *version, ui
 enum service_fault service_descriptor_check(const struct service_offering *offering)
 {
 	struct service_pair pairs[SERVICE_METADATA_MAX];
+	struct service_read_only read_only;
 	enum service_fault fault;
 	uint32_t major;
 
 	fault = labels_check(offering->name, offering->version, &major);
+	if (!fault)
+		fault = service_metadata_take(offering->metadata, offering->metadata_cnt, pairs);
 	return fault ? fault
-		     : service_metadata_take(offering->metadata, offering->metadata_cnt, pairs);
+		     : service_read_only_take(offering->read_only, offering->read_only_cnt,
+					      &read_only);
 }
 
 /* --- writing --- */
 
 static void body_write(struct writer *w, const struct service_descriptor *d)
 {
-	cbor_write_map(w, d->is_gone ? 10 : 9);
+	cbor_write_map(w, 9u + d->is_gone + (d->read_only.cnt > 0));
 	cbor_field_bytes(w, KEY_ID, d->id, sizeof(d->id));
 	cbor_field_text(w, KEY_NAME, d->name, strlen(d->name));
 	cbor_field_text(w, KEY_VERSION, d->version, strlen(d->version));
@@ -70,6 +75,10 @@ static void body_write(struct writer *w, const struct service_descriptor *d)
 	cbor_field_uint(w, KEY_SEQ, d->seq);
 	if (d->is_gone)
 		cbor_field_bool(w, KEY_GONE, true);
+	if (d->read_only.cnt) {
+		cbor_write_uint(w, KEY_READ_ONLY);
+		service_read_only_write(w, &d->read_only);
+	}
 }
 
 enum service_fault service_descriptor_write(struct writer *w, const struct node_key *key,
@@ -80,7 +89,8 @@ enum service_fault service_descriptor_write(struct writer *w, const struct node_
 	enum service_fault fault;
 
 	if ((fault = labels_check(descriptor->name, descriptor->version, &descriptor->major)) ||
-	    (fault = service_metadata_check(descriptor->metadata, descriptor->metadata_cnt)))
+	    (fault = service_metadata_check(descriptor->metadata, descriptor->metadata_cnt)) ||
+	    (fault = service_read_only_check(&descriptor->read_only)))
 		return fault;
 	if (descriptor->endpoint_cnt > PEER_ADDRS_MAX)
 		return SERVICE_MANY_ENDPOINTS;
@@ -153,6 +163,26 @@ static void metadata_read(struct reading *reading)
 	}
 }
 
+static void read_only_read(struct reading *reading)
+{
+	struct service_read_only *list = &reading->descriptor->read_only;
+	struct cbor_reader *r = &reading->r;
+
+	if (cbor_enter_array(r) > SERVICE_READ_ONLY_MAX)
+		reading_fail(reading, SERVICE_MANY_READ_ONLY);
+	while (cbor_next(r)) {
+		size_t len;
+		const char *name = cbor_read_text(r, &len);
+
+		if (!cbor_is_bad(r) && len > SERVICE_METHOD_LEN_MAX)
+			reading_fail(reading, SERVICE_BAD_READ_ONLY);
+		if (cbor_is_bad(r))
+			return;
+		list->names[list->cnt] = name;
+		list->lens[list->cnt++] = (uint8_t)len;
+	}
+}
+
 static void field_read(struct reading *reading, uint64_t key)
 {
 	struct service_descriptor *d = reading->descriptor;
@@ -188,6 +218,9 @@ static void field_read(struct reading *reading, uint64_t key)
 		break;
 	case KEY_GONE:
 		d->is_gone = cbor_read_bool(r);
+		break;
+	case KEY_READ_ONLY:
+		read_only_read(reading);
 		break;
 	default:
 		cbor_skip(r);
@@ -245,6 +278,8 @@ static enum service_fault object_parse(const struct signed_object *object,
 		fault = labels_check(d->name, d->version, &d->major);
 	if (!fault)
 		fault = service_metadata_check(d->metadata, d->metadata_cnt);
+	if (!fault)
+		fault = service_read_only_check(&d->read_only);
 	if (!fault)
 		fault = times_clamp(d);
 	return fault ? fault : owner_check(d, object->signer);

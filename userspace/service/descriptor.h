@@ -9,6 +9,7 @@
 #include "base/cursor.h"
 #include "codec/peer_addr.h"
 #include "service/fault.h"
+#include "service/read_only.h"
 #include "service/service.h"
 
 struct node_key;
@@ -18,7 +19,8 @@ struct node_key;
  * with the tag "svcdesc" and this body (docs/wire/descriptor.md):
  *
  *	0 service id 32 | 1 name | 2 version | 3 owner 32 | 4 endpoints [PeerAddr] |
- *	5 metadata {text: text} | 6 created s | 7 expires s | 8 sequence number | 9 gone?
+ *	5 metadata {text: text} | 6 created s | 7 expires s | 8 sequence number | 9 gone? |
+ *	10 [read-only method]?
  *
  * Unknown fields are stepped over. Pure.
  */
@@ -46,13 +48,14 @@ struct service_descriptor {
 	unsigned endpoint_cnt;
 	unsigned metadata_cnt;
 	struct service_pair metadata[SERVICE_METADATA_MAX]; /* borrow the bytes */
+	struct service_read_only read_only;		    /* borrows, too */
 	uint64_t created_s, expires_s; /* wall clock; the life is within TTL_S_MIN and TTL_S_MAX */
 	uint64_t seq;
 };
 
 /*
  * service_descriptor_check says whether what is to be offered keeps the limits
- * of a descriptor: name, version, metadata.
+ * of a descriptor: name, version, metadata, read-only methods.
  */
 enum service_fault service_descriptor_check(const struct service_offering *offering);
 

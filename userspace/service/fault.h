@@ -24,7 +24,7 @@ int service_fault_err(enum service_fault fault);
  * service_faults_write lists the counters that are not 0: "1 expired, 2 bad
  * signature"; "" when all are. Cut off after cap - 1 bytes; returns text.
  */
-#define SERVICE_FAULTS_TEXT_CAP 512
+#define SERVICE_FAULTS_TEXT_CAP 640
 const char *service_faults_write(const uint32_t cnts[static SERVICE_FAULT_CNT], char *text,
 				 size_t cap);
 

@@ -37,6 +37,7 @@ static bool publication_says(const struct service_publication *publication,
 			     const struct service_offering *offering)
 {
 	const struct service_descriptor *descriptor = &publication->descriptor;
+	struct service_read_only read_only;
 
 	if (descriptor->is_gone || strcmp(descriptor->version, offering->version) != 0 ||
 	    descriptor->metadata_cnt != offering->metadata_cnt)
@@ -45,7 +46,10 @@ static bool publication_says(const struct service_publication *publication,
 		if (!service_descriptor_says(descriptor, offering->metadata[i].key,
 					     offering->metadata[i].value))
 			return false;
-	return true;
+	/* service_descriptor_check took it. */
+	if (service_read_only_take(offering->read_only, offering->read_only_cnt, &read_only))
+		return false;
+	return service_read_only_equals(&descriptor->read_only, &read_only);
 }
 
 static const char *text_add(struct writer *w, const char *text, size_t len)
@@ -54,6 +58,18 @@ static const char *text_add(struct writer *w, const char *text, size_t len)
 
 	writer_bytes(w, text, len);
 	return at;
+}
+
+static void publication_take_methods(struct service_publication *publication,
+				     const struct service_offering *offering)
+{
+	struct service_read_only *list = &publication->descriptor.read_only;
+	struct writer w = writer_of(publication->methods, sizeof(publication->methods));
+
+	if (service_read_only_take(offering->read_only, offering->read_only_cnt, list))
+		list->cnt = 0;
+	for (unsigned i = 0; i < list->cnt; i++)
+		list->names[i] = text_add(&w, list->names[i], list->lens[i]);
 }
 
 /* offering keeps the limits, so that its metadata fits. */
@@ -78,6 +94,7 @@ static void publication_take(struct service_publication *publication,
 			.value = text_add(&w, pair->value, value_len),
 		};
 	}
+	publication_take_methods(publication, offering);
 }
 
 int service_publisher_offer(struct service_publisher *publisher,
@@ -121,6 +138,7 @@ void service_publisher_withdraw(struct service_publisher *publisher, const char 
 	}
 	publication->descriptor.is_gone = true;
 	publication->descriptor.metadata_cnt = 0;
+	publication->descriptor.read_only.cnt = 0;
 	service_publication_change(publication, now_ns);
 }
 

@@ -26,9 +26,11 @@ struct service_publication {
 	struct service_publisher *publisher;
 	enum publication_phase phase;
 	struct timer timer;
-	struct service_descriptor descriptor; /* as it is or will be put; metadata is in text */
+	struct service_descriptor
+		descriptor; /* as it is or will be put; borrows text and methods */
 	char text[SERVICE_METADATA_LEN_MAX];
-	bool is_changed; /* since it was signed */
+	char methods[SERVICE_READ_ONLY_LEN_MAX]; /* the read-only ones */
+	bool is_changed;			 /* since it was signed */
 	bool is_held_back;
 	bool was_put;	       /* somebody may hold a descriptor of it */
 	uint64_t held_until_s; /* when the last such that is not gone is over; wall clock */

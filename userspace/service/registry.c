@@ -108,11 +108,14 @@ static char *text_add(char **at, const char *text)
 static size_t offering_text_len(const struct service_offering *offering)
 {
 	size_t len = offering->allow_cnt * MESH_KEY_LEN +
-		     offering->metadata_cnt * sizeof(*offering->metadata) + strlen(offering->name) +
-		     strlen(offering->version) + 2;
+		     offering->metadata_cnt * sizeof(*offering->metadata) +
+		     offering->read_only_cnt * sizeof(*offering->read_only) +
+		     strlen(offering->name) + strlen(offering->version) + 2;
 
 	for (unsigned i = 0; i < offering->metadata_cnt; i++)
 		len += strlen(offering->metadata[i].key) + strlen(offering->metadata[i].value) + 2;
+	for (unsigned i = 0; i < offering->read_only_cnt; i++)
+		len += strlen(offering->read_only[i]) + 1;
 	return len;
 }
 
@@ -120,6 +123,7 @@ static size_t offering_text_len(const struct service_offering *offering)
 static int offer_copy(struct service_offer *offer, const struct service_offering *offering)
 {
 	struct service_metadata *metadata;
+	const char **read_only;
 	uint8_t(*allow)[MESH_KEY_LEN];
 	char *at;
 
@@ -128,7 +132,8 @@ static int offer_copy(struct service_offer *offer, const struct service_offering
 		return WEFT_EFULL;
 	offer->offering = *offering;
 	metadata = offer->text;
-	allow = (void *)(metadata + offering->metadata_cnt);
+	read_only = (void *)(metadata + offering->metadata_cnt);
+	allow = (void *)(read_only + offering->read_only_cnt);
 	at = (char *)(allow + offering->allow_cnt);
 	if (offering->allow_cnt)
 		memcpy(allow, offering->allow, offering->allow_cnt * MESH_KEY_LEN);
@@ -136,7 +141,10 @@ static int offer_copy(struct service_offer *offer, const struct service_offering
 		metadata[i].key = text_add(&at, offering->metadata[i].key);
 		metadata[i].value = text_add(&at, offering->metadata[i].value);
 	}
+	for (unsigned i = 0; i < offering->read_only_cnt; i++)
+		read_only[i] = text_add(&at, offering->read_only[i]);
 	offer->offering.metadata = metadata;
+	offer->offering.read_only = read_only;
 	offer->offering.allow = (const void *)allow;
 	offer->offering.name = text_add(&at, offering->name);
 	offer->offering.version = text_add(&at, offering->version);
@@ -265,6 +273,8 @@ void service_each(const struct service *service,
 			.id = offer->id,
 			.metadata = offer->offering.metadata,
 			.metadata_cnt = offer->offering.metadata_cnt,
+			.read_only = offer->offering.read_only,
+			.read_only_cnt = offer->offering.read_only_cnt,
 			.allow_cnt = offer->offering.allow_cnt,
 			.is_ready = offer->is_ready,
 			.is_published = offer->offering.is_published,

@@ -180,7 +180,9 @@ struct service_offering {
 	const char *name;
 	const char *version; /* "1.0.0"; one offer per name and major version */
 	const struct service_metadata *metadata;
-	unsigned metadata_cnt; /* at most 10 */
+	unsigned metadata_cnt;	      /* at most 10 */
+	const char *const *read_only; /* names of methods, or "*"; see read_only.h */
+	unsigned read_only_cnt;	      /* at most 32 */
 	uint32_t calls_per_min;
 	uint32_t payload_len_max;
 	uint64_t timeout_ns;
@@ -354,6 +356,8 @@ struct service_info {
 	const uint8_t *id; /* SERVICE_ID_LEN */
 	const struct service_metadata *metadata;
 	unsigned metadata_cnt, allow_cnt;
+	const char *const *read_only;
+	unsigned read_only_cnt;
 	bool is_ready, is_published, needs_signature;
 	uint64_t calls_per_min, payload_len_max, timeout_ns; /* in force */
 	uint64_t in_hand_cnt;

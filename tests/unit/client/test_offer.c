@@ -85,11 +85,13 @@ static struct weft_offer *offer_start(struct weft_client *client, struct seen *s
 {
 	static const char *const allow[] = {"node-1", NULL};
 	static const char *const metadata[] = {"lang", "c", NULL};
+	static const char *const read_only[] = {"List", "Get", NULL};
 	struct weft_offering offering = {.name = "echo",
 					 .socket_path = path,
 					 .calls_per_min = 7,
 					 .allow = allow,
-					 .metadata = metadata};
+					 .metadata = metadata,
+					 .read_only = read_only};
 	struct weft_offer *offer;
 
 	snprintf(path, 96, "%s/echo.sock", fake.dir);
@@ -176,7 +178,8 @@ static void test_an_offer_is_published_and_withdrawn(void)
 	offer = offer_start(client, &seen, path);
 	snprintf(wanted, sizeof(wanted),
 		 "{\"allow\":[\"node-1\"],\"calls_per_min\":7,\"metadata\":{\"lang\":\"c\"},"
-		 "\"name\":\"echo\",\"socket\":\"%s\",\"version\":\"1.0.0\"}",
+		 "\"name\":\"echo\",\"read_only\":[\"List\",\"Get\"],\"socket\":\"%s\","
+		 "\"version\":\"1.0.0\"}",
 		 path);
 	CHECK_STR(published, wanted);
 	weft_offer_close(offer);

@@ -60,6 +60,8 @@ static void test_the_greatest_spec_fits_its_record(void)
 	static char keys[PROVIDER_METADATA_MAX][2];
 	const char *args[PROVIDER_ARGS_MAX];
 	uint8_t record[SPEC_RECORD_CAP];
+	static char method[PROVIDER_READ_ONLY_MAX][SERVICE_METHOD_LEN_MAX + 1];
+	const char *methods[PROVIDER_READ_ONLY_MAX];
 	static struct spec spec;
 	struct provider_spec view = exec_spec();
 	const char *why;
@@ -87,16 +89,28 @@ static void test_the_greatest_spec_fits_its_record(void)
 	view.calls_per_min = view.payload_len_max = view.concurrency_max = UINT32_MAX;
 	view.timeout_ns = view.memory_len_max = UINT64_MAX;
 	view.user = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+	for (unsigned i = 0; i < PROVIDER_READ_ONLY_MAX; i++) {
+		memset(method[i], 'A' + (int)i, SERVICE_METHOD_LEN_MAX);
+		methods[i] = method[i];
+	}
+	view.read_only = methods;
+	view.read_only_cnt = PROVIDER_READ_ONLY_MAX;
 	CHECK_EQ(spec_check(&view, &why), 0);
 	len = spec_to_record(&view, record);
 	CHECK(len > 0);
 	CHECK_EQ(spec_parse(record, len, &spec), 0);
 	CHECK_EQ(spec.view.args_cnt, PROVIDER_ARGS_MAX);
+	CHECK_EQ(spec.view.read_only_cnt, PROVIDER_READ_ONLY_MAX);
+	CHECK_STR(spec.view.read_only[31], method[31]);
 	/* A byte more of each. */
 	value[PROVIDER_METADATA_LEN_MAX - PROVIDER_METADATA_MAX] = 'v';
 	CHECK_EQ(spec_check(&view, &why), WEFT_EMALFORMED);
 	CHECK(strstr(why, "metadata"));
 	view.metadata_cnt = 0;
+	view.read_only_cnt++;
+	CHECK_EQ(spec_check(&view, &why), WEFT_EMALFORMED);
+	CHECK(strstr(why, "32 read-only methods"));
+	view.read_only_cnt = 0;
 	view.allow_cnt++;
 	CHECK_EQ(spec_check(&view, &why), WEFT_EMALFORMED);
 	CHECK(strstr(why, "callers"));
@@ -109,6 +123,7 @@ static void test_the_rules_of_a_spec(void)
 	static const char *const an_arg[] = {long_arg};
 	static const char *const arg_of_no_text[] = {"\xff"};
 	static const struct service_metadata kind[] = {{"kind", "http"}};
+	static const char *const methods[] = {"List", "Get"}, *const longer[] = {long_name, ""};
 	static const struct service_metadata twice[] = {{"a", "1"}, {"a", "2"}};
 	static const struct service_metadata empty[] = {{"", "1"}};
 	static const struct service_metadata many[PROVIDER_METADATA_MAX] = {
@@ -164,6 +179,11 @@ static void test_the_rules_of_a_spec(void)
 		ROW(NULL, PROVIDER_HTTP, "127.0.0.1:80", .metadata = many, .metadata_cnt = 9),
 		ROW("entries", PROVIDER_HTTP, "127.0.0.1:80", .metadata = many, .metadata_cnt = 10),
 		ROW("entries", PROVIDER_EXEC, "/x", .metadata = many, .metadata_cnt = 11),
+		ROW(NULL, PROVIDER_SOCKET, "/x", .read_only = methods, .read_only_cnt = 2),
+		ROW("too long", PROVIDER_EXEC, "/x", .read_only = longer, .read_only_cnt = 1),
+		ROW("empty", PROVIDER_EXEC, "/x", .read_only = longer + 1, .read_only_cnt = 1),
+		ROW("HTTP", PROVIDER_HTTP, "127.0.0.1:80", .read_only = methods,
+		    .read_only_cnt = 1),
 #undef ROW
 	};
 

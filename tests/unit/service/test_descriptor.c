@@ -22,7 +22,9 @@ struct forgery {
 	const char *name, *version;
 	size_t filler_len; /* of an unknown field */
 	unsigned endpoint_cnt, metadata_cnt;
-	size_t metadata_len; /* at least; of keys and values */
+	unsigned read_only_cnt;	  /* of names that ascend */
+	const char *read_only[2]; /* these, in place of those */
+	size_t metadata_len;	  /* at least; of keys and values */
 	const char *metadata_key, *metadata_value;
 	uint64_t created_s, expires_s;
 	unsigned missing; /* bit per field that is left out */
@@ -103,19 +105,37 @@ static void field_forge(struct writer *w, const struct forgery *f, unsigned fiel
 	}
 }
 
+static void read_only_forge(struct writer *w, const struct forgery *f)
+{
+	char name[] = "a00";
+
+	cbor_write_uint(w, 10);
+	cbor_write_array(w, f->read_only[0] ? 1 + (f->read_only[1] != NULL) : f->read_only_cnt);
+	for (unsigned i = 0; i < 2 && f->read_only[i]; i++)
+		cbor_write_text(w, f->read_only[i], strlen(f->read_only[i]));
+	for (unsigned i = 0; i < f->read_only_cnt; i++) {
+		name[1] = (char)('0' + i / 10);
+		name[2] = (char)('0' + i % 10);
+		cbor_write_text(w, name, 3);
+	}
+}
+
 static size_t forge(const struct forgery *f)
 {
 	static uint8_t body[BYTES_CAP], filler[BYTES_CAP];
 	struct writer body_w = writer_of(body, sizeof(body)), w = writer_of(bytes, sizeof(bytes));
 	unsigned field_cnt = 9 - (unsigned)__builtin_popcount(f->missing);
+	bool has_read_only = f->read_only_cnt || f->read_only[0];
 
-	cbor_write_map(&body_w, field_cnt + (f->filler_len > 0));
+	cbor_write_map(&body_w, field_cnt + has_read_only + (f->filler_len > 0));
 	for (unsigned field = 0; field < 9; field++) {
 		if (f->missing & 1u << field)
 			continue;
 		cbor_write_uint(&body_w, field);
 		field_forge(&body_w, f, field);
 	}
+	if (has_read_only)
+		read_only_forge(&body_w, f);
 	if (f->filler_len) {
 		cbor_write_uint(&body_w, 23);
 		cbor_write_bytes(&body_w, filler, f->filler_len);
@@ -189,6 +209,28 @@ static void test_what_is_written_is_read(void)
 	CHECK(!service_descriptor_says(&got, "kin", "http"));
 }
 
+static void test_read_only_methods_are_read(void)
+{
+	static const char *const names[] = {"List", "Get", "GetAll"}, *const all[] = {"*"};
+	struct service_descriptor got, descriptor = plain_descriptor();
+	struct writer w = writer_of(bytes, sizeof(bytes));
+
+	CHECK_EQ(plain_write() > 0, true);
+	CHECK_EQ(service_descriptor_verify(bytes, plain_write(), WALL_S, &got), SERVICE_FINE);
+	CHECK_EQ(got.read_only.cnt, 0); /* as an owner that knows no such field */
+	CHECK(!service_read_only_has(&got.read_only, "Get"));
+	CHECK_EQ(service_read_only_take(names, 3, &descriptor.read_only), SERVICE_FINE);
+	CHECK_EQ(service_descriptor_write(&w, key, &descriptor), SERVICE_FINE);
+	CHECK_EQ(service_descriptor_verify(bytes, writer_len(&w), WALL_S, &got), SERVICE_FINE);
+	CHECK_EQ(got.read_only.cnt, 3);
+	CHECK(service_read_only_has(&got.read_only, "Get"));
+	CHECK(service_read_only_has(&got.read_only, "GetAll"));
+	CHECK(!service_read_only_has(&got.read_only, "GetA"));
+	CHECK(!service_read_only_has(&got.read_only, "Ge"));
+	CHECK_EQ(service_read_only_take(all, 1, &got.read_only), SERVICE_FINE);
+	CHECK(service_read_only_has(&got.read_only, "GetA"));
+}
+
 static void test_withdrawal_is_read(void)
 {
 	struct service_descriptor got, descriptor = plain_descriptor();
@@ -220,6 +262,14 @@ static const struct {
 	 {.metadata_key = "a", .metadata_value = "\x1b[2J"},
 	 SERVICE_BAD_METADATA},
 	{"newline in a key", {.metadata_key = "a\nb"}, SERVICE_BAD_METADATA},
+	{"32 read-only methods", {.read_only_cnt = 32}, SERVICE_FINE},
+	{"33 read-only methods", {.read_only_cnt = 33}, SERVICE_MANY_READ_ONLY},
+	{"a method of 64 letters", {.read_only = {&NAME_65[1]}}, SERVICE_FINE},
+	{"a method of 65 letters", {.read_only = {NAME_65}}, SERVICE_BAD_READ_ONLY},
+	{"a method of none", {.read_only = {""}}, SERVICE_BAD_READ_ONLY},
+	{"a method with a space", {.read_only = {"a b"}}, SERVICE_BAD_READ_ONLY},
+	{"a method twice", {.read_only = {"Get", "Get"}}, SERVICE_BAD_READ_ONLY},
+	{"methods out of order", {.read_only = {"Get", "Fetch"}}, SERVICE_BAD_READ_ONLY},
 	{"unknown field", {.filler_len = 1}, SERVICE_FINE},
 	{"empty name", {.name = ""}, SERVICE_BAD_NAME},
 	{"name with a space", {.name = "pod chat"}, SERVICE_BAD_NAME},
@@ -446,6 +496,7 @@ int main(void)
 	if (node_key_from_seed(seed, &key) < 0 || node_key_from_seed(other_seed, &other_key) < 0)
 		return 1;
 	RUN(test_what_is_written_is_read);
+	RUN(test_read_only_methods_are_read);
 	RUN(test_withdrawal_is_read);
 	RUN(test_each_limit_has_its_fault);
 	RUN(test_longest_descriptor_and_one_byte_more);

@@ -351,6 +351,50 @@ static void test_its_call_with_a_key_waits_for_it_and_is_not_made_elsewhere(void
 	srig_fini(&rig);
 }
 
+/* Publishes echo at node idx with the read-only method Do. */
+static bool publish_read_only(unsigned idx)
+{
+	return srig_publish_read_only(&rig, idx, "echo", "Do");
+}
+
+static void test_a_read_only_call_is_made_elsewhere_when_its_provider_is_lost(void)
+{
+	struct service_stats stats;
+	struct srig_ask ask;
+
+	at_b = at_c = (struct srig_provider){.mode = SRIG_KEEP};
+	srig_init(&rig, 3, NULL);
+	CHECK(publish_read_only(SRIG_B) && publish_read_only(SRIG_C));
+	CHECK(srig_offer(&rig, &at_b, SRIG_B, "echo"));
+	CHECK(srig_offer(&rig, &at_c, SRIG_C, "echo"));
+	CHECK(lose_call(&ask, NULL));
+	CHECK_EQ(ask.answer.status, SERVICE_OK);
+	CHECK_EQ(at_b.call_cnt, 1);
+	CHECK_EQ(at_c.call_cnt, 1);
+	service_stats(rig.nodes[SRIG_A].service, &stats);
+	CHECK_EQ(stats.retried_cnt, 1);
+	srig_ask_fini(&ask);
+	srig_fini(&rig);
+}
+
+static void test_a_read_only_call_is_made_again_at_the_one_provider_there_is(void)
+{
+	struct service_stats stats;
+	struct srig_ask ask;
+
+	at_b = at_c = (struct srig_provider){.mode = SRIG_KEEP};
+	srig_init(&rig, 3, NULL);
+	CHECK(publish_read_only(SRIG_B));
+	CHECK(srig_offer(&rig, &at_b, SRIG_B, "echo"));
+	CHECK(lose_call(&ask, NULL));
+	CHECK_EQ(ask.answer.status, SERVICE_OK);
+	CHECK_EQ(at_b.call_cnt, 2);
+	service_stats(rig.nodes[SRIG_A].service, &stats);
+	CHECK_EQ(stats.again_cnt, 1);
+	srig_ask_fini(&ask);
+	srig_fini(&rig);
+}
+
 static void test_an_answer_of_a_handler_is_final(void)
 {
 	static const enum service_status rows[] = {SERVICE_UNKNOWN_ERROR, SERVICE_UNAVAILABLE,
@@ -465,6 +509,8 @@ int main(void)
 	RUN(test_a_call_without_a_key_that_may_have_left_is_not_made_again);
 	RUN(test_a_provider_that_dies_with_a_call_in_hand_is_noticed);
 	RUN(test_its_call_with_a_key_waits_for_it_and_is_not_made_elsewhere);
+	RUN(test_a_read_only_call_is_made_elsewhere_when_its_provider_is_lost);
+	RUN(test_a_read_only_call_is_made_again_at_the_one_provider_there_is);
 	RUN(test_an_answer_of_a_handler_is_final);
 	RUN(test_a_provider_that_fails_is_put_behind_the_other);
 	RUN(test_a_provider_that_refuses_is_put_behind_the_other);

@@ -228,6 +228,15 @@ static void test_a_change_is_signed_anew_and_no_change_is_not(void)
 	CHECK(rig.descriptor.seq > seq);
 	CHECK(service_descriptor_says(&rig.descriptor, "kind", "http"));
 	CHECK(service_descriptor_says(&rig.descriptor, "about", "a room"));
+	changed.read_only = (const char *const[]){"Say", "List"};
+	changed.read_only_cnt = 2;
+	offer(&changed);
+	offer(&changed);
+	pass(NS_PER_S);
+	CHECK_EQ(rig.overlay.put_cnt, 6);
+	CHECK(look("svc:echo", 0));
+	CHECK(service_read_only_has(&rig.descriptor.read_only, "List"));
+	CHECK(!service_read_only_has(&rig.descriptor.read_only, "Post"));
 	changed.version = "1.3.0";
 	offer(&changed);
 	pass(NS_PER_S);

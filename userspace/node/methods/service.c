@@ -52,6 +52,15 @@ static json_t *json_metadata(const struct service_info *info)
 	return json;
 }
 
+static json_t *json_read_only(const struct service_info *info)
+{
+	json_t *json = json_array();
+
+	for (unsigned i = 0; i < info->read_only_cnt; i++)
+		json_array_append_new(json, json_string(info->read_only[i]));
+	return json;
+}
+
 static json_t *json_info(const struct service_info *info)
 {
 	uint64_t call_cnt = 0, latency_cnt = 0;
@@ -60,11 +69,12 @@ static json_t *json_info(const struct service_info *info)
 		call_cnt += info->counts.status_cnt[i];
 	for (unsigned i = 0; i < SERVICE_LATENCY_CNT; i++)
 		latency_cnt += info->counts.latency_cnt[i];
-	json_t *json = json_pack("{s:s, s:s, s:o, s:s, s:s, s:s, s:s, s:b, s:[], s:o}", "name",
+	json_t *json = json_pack("{s:s, s:s, s:o, s:s, s:s, s:s, s:s, s:b, s:[], s:o, s:o}", "name",
 				 info->name, "version", info->version, "service_id",
 				 json_hex(info->id), "provider", "builtin", "target", "", "state",
 				 info->is_ready ? "ready" : "down", "why", "", "published",
-				 info->is_published, "allow", "metadata", json_metadata(info));
+				 info->is_published, "allow", "metadata", json_metadata(info),
+				 "read_only", json_read_only(info));
 
 	json_object_update_new(
 		json,
@@ -168,6 +178,16 @@ static json_t *json_pairs(const struct service_descriptor *descriptor)
 	return json;
 }
 
+static json_t *json_methods(const struct service_descriptor *descriptor)
+{
+	const struct service_read_only *list = &descriptor->read_only;
+	json_t *json = json_array();
+
+	for (unsigned i = 0; i < list->cnt; i++)
+		json_array_append_new(json, json_stringn(list->names[i], list->lens[i]));
+	return json;
+}
+
 /* Where a peer is reached, is for who may ask it to do things. */
 static json_t *json_endpoints(const struct service_descriptor *descriptor, enum control_role role)
 {
@@ -195,15 +215,15 @@ static json_t *json_found(const struct node *node, const struct service_found *f
 	const struct service_descriptor *descriptor = found->descriptor;
 
 	return json_pack(
-		"{s:s, s:s, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:i}", "name",
+		"{s:s, s:s, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:i}", "name",
 		descriptor->name, "version", descriptor->version, "service_id",
 		json_hex(descriptor->id), "node_id", method_json_id(descriptor->owner), "own",
 		memcmp(descriptor->owner, node->own_key, MESH_KEY_LEN) == 0, "endpoints",
-		json_endpoints(descriptor, role), "metadata", json_pairs(descriptor), "created_s",
-		method_json_uint(descriptor->created_s), "expires_s",
-		method_json_uint(descriptor->expires_s), "seq", method_json_uint(descriptor->seq),
-		"heard_s", method_json_uint(found->age_s), "conduct", (int)found->conduct, "health",
-		(int)found->health);
+		json_endpoints(descriptor, role), "metadata", json_pairs(descriptor), "read_only",
+		json_methods(descriptor), "created_s", method_json_uint(descriptor->created_s),
+		"expires_s", method_json_uint(descriptor->expires_s), "seq",
+		method_json_uint(descriptor->seq), "heard_s", method_json_uint(found->age_s),
+		"conduct", (int)found->conduct, "health", (int)found->health);
 }
 
 struct known_list {

@@ -132,6 +132,7 @@ struct spec_room {
 	const char *args[PROVIDER_ARGS_MAX];
 	struct service_metadata metadata[PROVIDER_METADATA_MAX];
 	uint8_t allow[PROVIDER_ALLOW_MAX][MESH_KEY_LEN];
+	const char *read_only[PROVIDER_READ_ONLY_MAX];
 };
 
 static bool fail_count(struct control_call *call, const char *what, unsigned max)
@@ -235,6 +236,18 @@ static bool allow_read(struct control_call *call, const json_t *allow, struct sp
 	return true;
 }
 
+static bool read_only_read(struct control_call *call, const json_t *methods, struct spec_room *room,
+			   struct provider_spec *spec)
+{
+	if (json_array_size(methods) > PROVIDER_READ_ONLY_MAX)
+		return fail_count(call, "read_only", PROVIDER_READ_ONLY_MAX);
+	for (size_t i = 0; i < json_array_size(methods); i++)
+		room->read_only[i] = json_string_value(json_array_get(methods, i));
+	spec->read_only = room->read_only;
+	spec->read_only_cnt = (unsigned)json_array_size(methods);
+	return true;
+}
+
 static bool limits_read(struct control_call *call, const json_t *parameters,
 			struct provider_spec *spec)
 {
@@ -270,6 +283,7 @@ static bool spec_read(struct control_call *call, const json_t *parameters, struc
 	return kind_read(call, parameters, room, spec) &&
 	       metadata_read(call, json_object_get(parameters, "metadata"), room, spec) &&
 	       allow_read(call, json_object_get(parameters, "allow"), room, spec) &&
+	       read_only_read(call, json_object_get(parameters, "read_only"), room, spec) &&
 	       limits_read(call, parameters, spec);
 }
 

@@ -5,12 +5,14 @@
 #include <stdlib.h>
 
 #include "base/arena.h"
+#include "base/assert.h"
 #include "base/clock.h"
 #include "service/builtin/ack.h"
 #include "service/builtin/echo.h"
 #include "service/builtin/mesh_stats.h"
 #include "service/builtin/pod_chat.h"
 #include "service/builtin/shadow_index.h"
+#include "service/read_only.h"
 
 /* Of a call: the body of a pod's message may be six times as long in JSON. */
 #define JSON_LEN_MAX (32 * 1024)
@@ -32,6 +34,7 @@ struct builtin {
 	struct shadow_index shadow_index;
 	struct table tables[BUILTIN_CNT];
 	struct service_offer *offers[BUILTIN_CNT];
+	const char *read_only[BUILTIN_CNT][SERVICE_READ_ONLY_MAX];
 };
 
 static void table_call(void *ctx, struct service_call *call, const struct service_caller *caller,
@@ -118,6 +121,24 @@ static int parts_init(struct builtin *builtin)
 	return err;
 }
 
+/* Lists the read-only methods of a service: of echo, which keeps nothing, all. */
+static unsigned read_only_list(struct builtin *builtin, enum builtin_service which)
+{
+	const char **names = builtin->read_only[which];
+	const struct request_method *method = builtin->tables[which].methods;
+	unsigned cnt = 0;
+
+	if (which == BUILTIN_ECHO)
+		names[cnt++] = SERVICE_READ_ONLY_ALL;
+	for (; method && method->name; method++) {
+		if (!method->is_read_only)
+			continue;
+		weft_assert(cnt < SERVICE_READ_ONLY_MAX);
+		names[cnt++] = method->name;
+	}
+	return cnt;
+}
+
 static int offer(struct builtin *builtin, enum builtin_service which)
 {
 	const struct builtin_params *params = &builtin->params;
@@ -126,6 +147,8 @@ static int offer(struct builtin *builtin, enum builtin_service which)
 		.version = "1.0.0",
 		.payload_len_max = rows[which].payload_len_max,
 		.timeout_ns = rows[which].timeout_ns,
+		.read_only = builtin->read_only[which],
+		.read_only_cnt = read_only_list(builtin, which),
 		.is_published = true,
 		.handler = which == BUILTIN_ECHO ? &echo_handler : &table_handler,
 		.ctx = which == BUILTIN_ECHO ? (void *)&builtin->echo : &builtin->tables[which],

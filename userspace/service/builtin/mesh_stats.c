@@ -37,7 +37,7 @@ static void get_peers_summary(void *ctx, struct request *request)
 }
 
 const struct request_method mesh_stats_methods[] = {
-	{"GetMeshStatus", get_mesh_status},
-	{"GetPeersSummary", get_peers_summary},
-	{NULL, NULL},
+	{"GetMeshStatus", get_mesh_status, true},
+	{"GetPeersSummary", get_peers_summary, true},
+	{NULL, NULL, false},
 };

@@ -272,19 +272,19 @@ static void get(void *ctx, struct request *request)
 }
 
 const struct request_method pod_chat_methods[] = {
-	{"List", list},
-	{"Get", get},
-	{"Join", pod_chat_join},
-	{"Leave", pod_chat_leave},
-	{"PostMessage", pod_chat_post},
-	{"FetchMessages", pod_chat_fetch},
-	{"Admit", pod_chat_admit},
-	{"AddChannel", pod_chat_add_channel},
-	{"Create", create},
-	{"Converse", converse},
-	{"Dissolve", dissolve},
-	{"channels", list}, /* as a path of the gateway */
-	{NULL, NULL},
+	{"List", list, true},
+	{"Get", get, true},
+	{"Join", pod_chat_join, false},
+	{"Leave", pod_chat_leave, false},
+	{"PostMessage", pod_chat_post, false},
+	{"FetchMessages", pod_chat_fetch, true},
+	{"Admit", pod_chat_admit, false},
+	{"AddChannel", pod_chat_add_channel, false},
+	{"Create", create, false},
+	{"Converse", converse, false},
+	{"Dissolve", dissolve, false},
+	{"channels", list, true}, /* as a path of the gateway */
+	{NULL, NULL, false},
 };
 
 /* ---- life ---- */

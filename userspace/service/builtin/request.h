@@ -22,6 +22,7 @@ struct request {
 struct request_method {
 	const char *name;
 	void (*run)(void *ctx, struct request *request);
+	bool is_read_only; /* a call changes nothing: it may be made twice */
 };
 
 /*

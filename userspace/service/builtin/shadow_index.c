@@ -153,12 +153,12 @@ static void query_batch(void *ctx, struct request *request)
 }
 
 const struct request_method shadow_index_methods[] = {
-	{"RegisterTrack", shadow_index_register},
-	{"LookupByMbId", lookup_by_mbid},
-	{"QueryShard", query_shard},
-	{"QueryBatch", query_batch},
-	{"lookup", lookup_by_mbid}, /* as a path of the gateway */
-	{NULL, NULL},
+	{"RegisterTrack", shadow_index_register, false},
+	{"LookupByMbId", lookup_by_mbid, true},
+	{"QueryShard", query_shard, true},
+	{"QueryBatch", query_batch, true},
+	{"lookup", lookup_by_mbid, true}, /* as a path of the gateway */
+	{NULL, NULL, false},
 };
 
 /* ---- life ---- */

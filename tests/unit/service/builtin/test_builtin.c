@@ -31,6 +31,33 @@ static void test_what_is_configured_is_offered(void)
 	rig_stop();
 }
 
+/* Of each service, in the order of its table; the rest may change something. */
+static void test_methods_that_change_nothing_are_declared_read_only(void)
+{
+	static const char *const wanted[BUILTIN_CNT] = {
+		[BUILTIN_ECHO] = "*",
+		[BUILTIN_POD_CHAT] = "List Get FetchMessages channels",
+		[BUILTIN_SHADOW_INDEX] = "LookupByMbId QueryShard QueryBatch lookup",
+		[BUILTIN_MESH_STATS] = "GetMeshStatus GetPeersSummary",
+	};
+
+	rig_start();
+	for (enum builtin_service i = 0; i < BUILTIN_CNT; i++) {
+		char got[256] = "";
+
+		if (i)
+			rig_down();
+		rig.config.offered = 1u << i;
+		rig_up();
+		for (unsigned j = 0; j < rig.offers[0].read_only_cnt; j++) {
+			strcat(got, j ? " " : "");
+			strcat(got, rig.offers[0].read_only[j]);
+		}
+		CHECK_STR(got, wanted[i]);
+	}
+	rig_stop();
+}
+
 static void test_pods_are_kept_while_they_are_not_offered(void)
 {
 	rig_start();
@@ -257,6 +284,7 @@ static void test_a_quota_is_of_any_period_and_of_each_peer(void)
 int main(void)
 {
 	RUN(test_what_is_configured_is_offered);
+	RUN(test_methods_that_change_nothing_are_declared_read_only);
 	RUN(test_pods_are_kept_while_they_are_not_offered);
 	RUN(test_mesh_stats_are_numbers_alone);
 	RUN(test_echo_answers_what_it_is_asked);
