@@ -11,6 +11,7 @@ FUZZING ?=
 T ?=
 B ?=
 TIME ?= 60
+FROM ?=
 V ?=
 DESTDIR ?=
 PREFIX ?= /usr/local
@@ -29,7 +30,7 @@ MAKEFLAGS += --no-builtin-rules
 .SECONDARY:
 .DELETE_ON_ERROR:
 
-.PHONY: all programs check check-user test demo lab bench fuzz cov tidy format install uninstall clean help
+.PHONY: all programs check check-user test nightly demo lab bench fuzz cov tidy format install uninstall clean help
 all:
 
 # Where the host lacks a package of tools/packages, make enters the private root
@@ -71,6 +72,8 @@ help:
 	@echo 'check-user the system tests once more as an ordinary user, where root runs make'
 	@echo 'programs   builds all that check runs, and runs nothing'
 	@echo 'test       the part of check that needs neither root nor tools'
+	@echo 'nightly    the simulator over 200 seeds a test: T=test_swarm one program, SEEDS=20'
+	@echo '           FROM=1 the first seed; check runs 5 of each'
 	@echo 'bench      all measurements; B=hash one of them'
 	@echo 'fuzz       libFuzzer on every target; T=cbor one of them, TIME=60 seconds each'
 	@echo 'cov        line coverage of the tests by folder'

@@ -11,6 +11,7 @@
 #include "service/publisher.h"
 #include "support/check.h"
 #include "support/overlay_lab.h"
+#include "support/seed.h"
 
 #define NODES	    60
 #define PROVIDERS   25 /* of pod-chat: the first nodes but one */
@@ -81,9 +82,7 @@ static void party_open(struct party *party)
 
 static void lab_open(void)
 {
-	const char *seed = getenv("SEED");
-
-	overlay_lab_init(&lab, seed ? strtoull(seed, NULL, 10) : 11, NODES, NULL);
+	overlay_lab_init(&lab, seed_of_run(11), NODES, NULL);
 	for (unsigned i = 0; i < NODES; i++) {
 		uint8_t key_seed[NODE_KEY_SEED_LEN] = {(uint8_t)i, 3};
 		struct party *party = &parties[i];

@@ -15,6 +15,7 @@
 #include "mesh/overlay/message.h"
 #include "support/check.h"
 #include "support/overlay_lab.h"
+#include "support/seed.h"
 
 #define NODES	    200
 #define LIARS	    (NODES / 5)
@@ -228,11 +229,10 @@ static void value_get(unsigned i, struct tally *tally)
 
 static void test_values_survive_an_hour_of_churn_and_lies(void)
 {
-	const char *seed = getenv("SEED");
 	struct tally tally = {0};
 	unsigned stored_cnt;
 
-	overlay_lab_init(&lab, seed ? strtoull(seed, NULL, 0) : 20, NODES + REPLACED, NULL);
+	overlay_lab_init(&lab, seed_of_run(20), NODES + REPLACED, NULL);
 	overlay_lab_grow(&lab, HONEST / 2, NS_PER_S);
 	liars_add();
 	overlay_lab_grow(&lab, HONEST - HONEST / 2, NS_PER_S);

@@ -9,6 +9,7 @@
 #include "crypto/node_key.h"
 #include "support/check.h"
 #include "support/overlay_lab.h"
+#include "support/seed.h"
 
 #define NODES	  24
 #define FAKES	  1000
@@ -19,7 +20,7 @@ static const uint8_t wanted[32] = {0x77, 1, 2, 3};
 
 static void lab_open(void)
 {
-	overlay_lab_init(&lab, 9, NODES, NULL);
+	overlay_lab_init(&lab, seed_of_run(9), NODES, NULL);
 	for (unsigned i = 0; i < NODES; i++) {
 		struct overlay_lab_node *node = overlay_lab_add(&lab);
 

@@ -17,9 +17,11 @@
 #include "node/sharing/sharing_state.h"
 #include "store/store.h"
 #include "support/check.h"
+#include "support/seed.h"
 #include "support/sim.h"
 
 #define NODES	    50
+#define NODES_SMALL 24
 #define LIARS	    8 /* the last ones */
 #define PUBLISHERS  2 /* the first ones */
 #define REVISIONS   3
@@ -31,6 +33,7 @@
 static const struct mem_link fair = {.delay_ns = 30 * NS_PER_MS, .loss_per_1000 = 5};
 static const uint8_t key_seed[NODE_KEY_SEED_LEN] = {42, 1};
 
+static unsigned node_cnt; /* of the run */
 static struct sim sim;
 static struct publish_settings settings;
 static struct link link;
@@ -39,7 +42,7 @@ static struct head_seen first; /* what liars tell */
 
 static bool is_liar(unsigned i)
 {
-	return i >= NODES - LIARS;
+	return i >= node_cnt - LIARS;
 }
 
 static bool is_follower(unsigned i)
@@ -87,7 +90,7 @@ static void connect_done(void *arg, int err, const uint8_t *actual_key)
 /* It finds the others by one that is up. */
 static void node_connect(unsigned from)
 {
-	unsigned to = (unsigned)random_below(&sim.dice, from ? from : NODES);
+	unsigned to = (unsigned)random_below(&sim.dice, from ? from : node_cnt);
 	struct mesh_peer peer = {.addr_cnt = 1, .addrs = &sim.nodes[to].addr};
 
 	if (to == from || !sim.nodes[to].node)
@@ -101,8 +104,9 @@ static void node_connect(unsigned from)
 
 static void network_init(uint64_t seed)
 {
+	node_cnt = seed_is_small() ? NODES_SMALL : NODES;
 	sim_init(&sim, sim_seed(seed), &fair);
-	for (unsigned i = 0; i < NODES; i++) {
+	for (unsigned i = 0; i < node_cnt; i++) {
 		sim_start(node_add());
 		if (i)
 			node_connect(i);
@@ -222,10 +226,10 @@ static bool follow_begin(unsigned i)
 /* One after the other in an interval: so are their syncs from then on. */
 static bool followers_begin(void)
 {
-	for (unsigned i = 0; i < NODES; i++) {
+	for (unsigned i = 0; i < node_cnt; i++) {
 		if (is_follower(i) && !follow_begin(i))
 			return false;
-		sim_run(&sim, INTERVAL_NS / NODES, NULL, NULL);
+		sim_run(&sim, INTERVAL_NS / node_cnt, NULL, NULL);
 	}
 	return true;
 }
@@ -265,7 +269,7 @@ static bool lies_begin(void)
 		return false;
 	err = head_seen_get(snapshot, share_id, &first);
 	store_snapshot_close(snapshot);
-	for (unsigned i = 0; i < NODES && err == 0; i++)
+	for (unsigned i = 0; i < node_cnt && err == 0; i++)
 		if (is_liar(i))
 			lie(i);
 	return err == 0;
@@ -284,7 +288,7 @@ static struct {
 
 static void followers_watch(uint64_t newest)
 {
-	for (unsigned i = 0; i < NODES; i++) {
+	for (unsigned i = 0; i < node_cnt; i++) {
 		const struct follow *follow = is_follower(i) ? follow_of(i) : NULL;
 		uint64_t seq = follow && follow->revision_cnt ? follow->revisions[0].seq : 0;
 
@@ -310,7 +314,7 @@ static void churn(void)
 		run.from_ns[i] = sim.now_ns;
 	}
 	do {
-		i = PUBLISHERS + (unsigned)random_below(&sim.dice, NODES - PUBLISHERS - LIARS);
+		i = PUBLISHERS + (unsigned)random_below(&sim.dice, node_cnt - PUBLISHERS - LIARS);
 	} while (!sim.nodes[i].node);
 	sim_crash(&sim.nodes[i]);
 	run.down[run.down_cnt++] = i;
@@ -322,7 +326,7 @@ static void update_watch(uint64_t newest)
 	/* At no certain time between two syncs. */
 	uint64_t end_ns = sim.now_ns + UPDATE_NS + random_below(&sim.dice, INTERVAL_NS);
 
-	for (unsigned i = 0; i < NODES; i++)
+	for (unsigned i = 0; i < node_cnt; i++)
 		run.from_ns[i] = sim.now_ns;
 	while (sim.now_ns < end_ns) {
 		sim_run(&sim, NS_PER_S, NULL, NULL);
@@ -331,7 +335,7 @@ static void update_watch(uint64_t newest)
 			continue;
 		churn_ns += CHURN_NS;
 		churn();
-		for (unsigned i = 0; i < NODES; i++)
+		for (unsigned i = 0; i < node_cnt; i++)
 			if (is_liar(i))
 				lie(i);
 	}
@@ -351,8 +355,8 @@ static void test_an_update_reaches_all_through_churn_and_lies(void)
 	memset(&run, 0, sizeof(run));
 	network_init(21);
 	CHECK(share_begin(1));
-	link_name(NODES - 1);
-	link_name(NODES - 2);
+	link_name(node_cnt - 1);
+	link_name(node_cnt - 2);
 	CHECK(followers_begin());
 	CHECK(lies_begin());
 	followers_watch(1);
@@ -362,7 +366,7 @@ static void test_an_update_reaches_all_through_churn_and_lies(void)
 		update_watch(number);
 	}
 	CHECK_EQ(run.back_cnt, 0);
-	for (unsigned i = 0; i < NODES; i++) {
+	for (unsigned i = 0; i < node_cnt; i++) {
 		const struct follow *follow = is_follower(i) ? follow_of(i) : NULL;
 
 		if (follow && sim.now_ns - run.from_ns[i] > 2 * INTERVAL_NS)
@@ -374,7 +378,7 @@ static void test_an_update_reaches_all_through_churn_and_lies(void)
 	printf("# %u updates, asked for every %.0f s: median %.0f s, p95 %.0f s, longest %.0f s\n",
 	       run.took_cnt, (double)INTERVAL_NS / 1e9, (double)median_ns / 1e9,
 	       (double)p95_ns / 1e9, (double)run.took_ns[run.took_cnt - 1] / 1e9);
-	CHECK(run.took_cnt >= REVISIONS * (NODES - PUBLISHERS - LIARS - DOWN_MAX) * 9 / 10);
+	CHECK(run.took_cnt >= REVISIONS * (node_cnt - PUBLISHERS - LIARS - DOWN_MAX) * 9 / 10);
 	/* Half an interval and a whole one, with what syncs are spread by and lost to failures. */
 	CHECK(median_ns < INTERVAL_NS * 7 / 10);
 	CHECK(p95_ns < INTERVAL_NS * 13 / 10);
@@ -409,7 +413,7 @@ static void test_two_publishers_of_one_key_end_at_one_revision(void)
 	for (unsigned i = 0; i < PUBLISHERS; i++)
 		newest[i] = &publisher_lookup(sharing_of(i)->publisher, share_id)->newest;
 	head = newest[head_is_newer(newest[1], newest[0])];
-	for (unsigned i = 0; i < NODES; i++) {
+	for (unsigned i = 0; i < node_cnt; i++) {
 		const struct follow *follow = is_follower(i) ? follow_of(i) : NULL;
 
 		if (!follow)
@@ -447,18 +451,18 @@ static void test_a_stolen_key_is_given_up_for_good(void)
 	revoke_begin(0);
 	CHECK(told_wait(1));
 	sim_run(&sim, 2 * INTERVAL_NS, NULL, NULL);
-	for (unsigned i = 0; i < NODES; i++) {
+	for (unsigned i = 0; i < node_cnt; i++) {
 		const struct follow *follow = is_follower(i) ? follow_of(i) : NULL;
 
 		revoked_cnt += follow && follow->state == FOLLOW_REVOKED && !follow->is_used;
 	}
-	CHECK_EQ(revoked_cnt, NODES - PUBLISHERS - LIARS);
+	CHECK_EQ(revoked_cnt, node_cnt - PUBLISHERS - LIARS);
 	/* Its owner is gone; who follows it now learns it from those who did before. */
 	sim_crash(&sim.nodes[0]);
 	sim_crash(&sim.nodes[1]);
-	CHECK(follow_begin(NODES - 1));
+	CHECK(follow_begin(node_cnt - 1));
 	sim_run(&sim, 60 * NS_PER_S, NULL, NULL);
-	CHECK_EQ(follow_of(NODES - 1)->state, FOLLOW_REVOKED);
+	CHECK_EQ(follow_of(node_cnt - 1)->state, FOLLOW_REVOKED);
 	sim_fini(&sim);
 }
 

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "content/community/rule.h"
 #include "support/scratch_store.h"
+#include "support/seed.h"
 
 static void die(const char *what)
 {
@@ -58,7 +59,7 @@ void community_lab_init(struct community_lab *lab, uint64_t seed, unsigned node_
 	struct overlay_seam seam;
 
 	memset(lab, 0, sizeof(*lab));
-	mesh_lab_init(&lab->mesh, seed, node_cap, &link);
+	mesh_lab_init(&lab->mesh, seed_of_run(seed), node_cap, &link);
 	lab->nodes = calloc(node_cap, sizeof(*lab->nodes));
 	seam = fake_overlay_seam(&lab->overlay);
 	if (!lab->nodes || community_rules_add(&seam) < 0)

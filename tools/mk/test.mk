@@ -16,7 +16,9 @@ SUPPORT_OBJS := $(patsubst %.c,$(B_DIR)/%.o,$(wildcard tests/support/*.c))
 matches = $(filter $(T),$(1))$(filter $(T) test_$(T) fuzz_$(T) check-$(T),$(subst /, ,$(basename $(1))))
 pick = $(if $(T),$(foreach t,$(1),$(if $(call matches,$(t)),$(t))),$(1))
 
-TEST_ENV = WEFTD=$(abspath $(B_DIR)/weftd) WEFT=$(abspath $(B_DIR)/weft) BUILD=$(abspath $(B_DIR))
+# A test of the simulator runs over so many seeds, and those in tests/sim/seeds/: docs/simulator.md.
+SEEDS ?= $(if $(SAN),1,5)
+TEST_ENV = SIM_SEEDS=$(SEEDS) WEFTD=$(abspath $(B_DIR)/weftd) WEFT=$(abspath $(B_DIR)/weft) BUILD=$(abspath $(B_DIR))
 RUN_TESTS = $(TEST_ENV) tools/run-tests $(if $(T),--group $(T))
 
 # An archive: a test that stands in for a seam's other side itself gets no second one.
@@ -55,6 +57,11 @@ $(REPLAY): %: %.o $(FUZZ_MAIN) $(SUPPORT) $(LIBS)
 TEST_PROGRAMS = $(call pick,$(UNIT) $(SIM) $(REPLAY))
 test: $(TEST_PROGRAMS)
 	$(Q)$(RUN_TESTS) $^
+
+# The simulator over many seeds, other ones each day, as many at once as there are processors.
+nightly: SEEDS := $(if $(filter command line environment,$(origin SEEDS)),$(SEEDS),200)
+nightly: $(call pick,$(SIM))
+	$(Q)tools/sim-seeds --seeds $(SEEDS) $(if $(FROM),--from $(FROM)) $^
 
 CHECKS := tools/check-format tools/check-layers tools/check-headers tools/check-man \
 	tools/check-registry tools/check-features
