@@ -2,6 +2,7 @@
 #include "base/poller.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -109,16 +110,8 @@ static int poller_fetch(struct poller *poller, uint64_t deadline_ns)
 			    deadline_ns == UINT64_MAX ? NULL : &timeout, NULL);
 }
 
-int poller_wait(struct poller *poller, uint64_t deadline_ns)
+static int poller_dispatch(struct poller *poller, int cnt, uint64_t now_ns)
 {
-	int cnt = poller_fetch(poller, deadline_ns);
-	uint64_t now_ns;
-
-	if (cnt < 0)
-		return errno == EINTR ? 0 : -errno;
-	if (cnt == 0)
-		return 0;
-	now_ns = clock_monotonic_ns();
 	poller->fetched_cnt = cnt;
 	for (int i = 0; i < cnt; i++) {
 		struct poller_watch *watch = poller->fetched[i].data.ptr;
@@ -128,4 +121,29 @@ int poller_wait(struct poller *poller, uint64_t deadline_ns)
 	}
 	poller->fetched_cnt = 0;
 	return cnt;
+}
+
+int poller_wait(struct poller *poller, uint64_t deadline_ns)
+{
+	int cnt = poller_fetch(poller, deadline_ns);
+
+	if (cnt < 0)
+		return errno == EINTR ? 0 : -errno;
+	return cnt ? poller_dispatch(poller, cnt, clock_monotonic_ns()) : 0;
+}
+
+int poller_poll(struct poller *poller, uint64_t now_ns)
+{
+	int cnt = poller_fetch(poller, 0);
+
+	if (cnt < 0)
+		return errno == EINTR ? 0 : -errno;
+	return poller_dispatch(poller, cnt, now_ns);
+}
+
+bool poller_is_ready(const struct poller *poller)
+{
+	struct pollfd look = {.fd = poller->fd, .events = POLLIN};
+
+	return poll(&look, 1, 0) > 0;
 }

@@ -2,6 +2,7 @@
 #ifndef WEFT_BASE_POLLER_H
 #define WEFT_BASE_POLLER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "weft/err.h"
@@ -43,5 +44,12 @@ void poller_remove(struct poller *poller, struct poller_watch *watch);
  */
 WEFT_MUST_CHECK
 int poller_wait(struct poller *poller, uint64_t deadline_ns);
+/*
+ * For who has a clock of its own: poller_poll does what poller_wait does without waiting, and
+ * tells now_ns. poller_is_ready: it would call somebody.
+ */
+WEFT_MUST_CHECK
+int poller_poll(struct poller *poller, uint64_t now_ns);
+bool poller_is_ready(const struct poller *poller);
 
 #endif

@@ -69,6 +69,8 @@ struct mem_net {
 	uint32_t node_cap, slot_cap, flight_cnt;
 	struct mem_list idle;
 	uint32_t fresh_idx; /* slots from here on were never used */
+	mem_fate_fn fate;   /* NULL: none beside the links */
+	void *fate_ctx;
 	uint64_t now_ns, flight_seq, trace_hash;
 };
 
@@ -224,13 +226,30 @@ static uint64_t link_delay_ns(struct mem_net *net, const struct mem_link *link)
 	return delay_ns;
 }
 
+/* slot_fly puts a datagram into flight that left at depart_ns, unless it is lost on its way. */
+static void slot_fly(struct mem_net *net, uint32_t slot_idx, const struct mem_link *link,
+		     uint64_t depart_ns)
+{
+	struct mem_slot *slot = &net->slots[slot_idx];
+	uint64_t delay_ns = link_delay_ns(net, link), more_ns = 0;
+
+	if (net->fate)
+		more_ns = net->fate(net->fate_ctx, &slot->from, &slot->to, net->now_ns);
+	if (more_ns == MEM_LOST) {
+		slot_release(net, slot_idx);
+		return;
+	}
+	slot->arrive_ns = depart_ns + delay_ns + more_ns;
+	flight_push(net, slot_idx);
+}
+
 static void node_send(struct mem_node *node, uint32_t slot_idx)
 {
 	struct mem_net *net = node->net;
 	const struct mem_link *link = node_link(node);
 	struct mem_slot *slot = &net->slots[slot_idx];
 	uint64_t depart_ns;
-	uint32_t copy_idx;
+	uint32_t copy_idx = MEM_NONE;
 
 	node->tx.counters.dgram_cnt++;
 	node->tx.counters.byte_cnt += slot->len;
@@ -246,16 +265,13 @@ static void node_send(struct mem_node *node, uint32_t slot_idx)
 		slot_release(net, slot_idx);
 		return;
 	}
-	slot->arrive_ns = depart_ns + link_delay_ns(net, link);
-	flight_push(net, slot_idx);
-	if (!dice(net, link->duplicate_per_1000))
-		return;
-	copy_idx = slot_acquire(net);
-	if (copy_idx == MEM_NONE)
-		return;
-	memcpy(&net->slots[copy_idx], slot, offsetof(struct mem_slot, data) + slot->len);
-	net->slots[copy_idx].arrive_ns = depart_ns + link_delay_ns(net, link);
-	flight_push(net, copy_idx);
+	if (dice(net, link->duplicate_per_1000))
+		copy_idx = slot_acquire(net);
+	if (copy_idx != MEM_NONE)
+		memcpy(&net->slots[copy_idx], slot, offsetof(struct mem_slot, data) + slot->len);
+	slot_fly(net, slot_idx, link, depart_ns);
+	if (copy_idx != MEM_NONE)
+		slot_fly(net, copy_idx, link, depart_ns);
 }
 
 static int mem_flush(struct packet_tx *tx)
@@ -493,6 +509,12 @@ void mem_net_set_group(struct mem_net *net, const struct addr *addr, unsigned gr
 
 	weft_assert(node);
 	node->group = group;
+}
+
+void mem_net_set_fate(struct mem_net *net, mem_fate_fn fate, void *ctx)
+{
+	net->fate = fate;
+	net->fate_ctx = ctx;
 }
 
 int mem_net_move(struct mem_net *net, const struct addr *from, const struct addr *to)

@@ -58,6 +58,14 @@ bool mem_rx_is_waiting(const struct packet_rx *rx);
  */
 void mem_net_set_group(struct mem_net *net, const struct addr *addr, unsigned group);
 /*
+ * mem_net_set_fate: fate is asked of each datagram that its link has not lost, and
+ * answers what it takes longer, or MEM_LOST. NULL: nothing more happens to any.
+ */
+#define MEM_LOST UINT64_MAX
+typedef uint64_t (*mem_fate_fn)(void *ctx, const struct addr *from, const struct addr *to,
+				uint64_t now_ns);
+void mem_net_set_fate(struct mem_net *net, mem_fate_fn fate, void *ctx);
+/*
  * mem_net_move: NAT rebinding; what the node sends and receives is now
  * under its new address, and what is in flight to the old one is lost.
  * Returns 0, WEFT_EABSENT or WEFT_EEXISTS.

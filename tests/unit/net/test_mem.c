@@ -223,6 +223,39 @@ static void test_partition_cuts_and_heals(void)
 	lab_close(&lab);
 }
 
+/* One datagram of a hundred is on its way for a second more, others are lost. */
+static uint64_t fate_of_some(void *ctx, const struct addr *from, const struct addr *to,
+			     uint64_t now_ns)
+{
+	unsigned *cnt = ctx;
+
+	(void)now_ns;
+	if (from->ip[3] != 1 || to->ip[3] != 2)
+		return 0;
+	return ++*cnt == 1 ? NS_PER_S : MEM_LOST;
+}
+
+static void test_fate_delays_and_loses_what_the_link_did_not(void)
+{
+	unsigned cnt = 0;
+	struct lab lab;
+
+	lab_open(&lab, 1, 8, &(struct mem_link){.delay_ns = NS_PER_MS});
+	mem_net_set_fate(lab.net, fate_of_some, &cnt);
+	lab_send(&lab, 10, 0);
+	lab_send(&lab, 10, 0);
+	lab_advance(&lab, NS_PER_S);
+	CHECK_EQ(lab_receive_all(&lab), 0);
+	lab_advance(&lab, NS_PER_MS);
+	CHECK_EQ(lab_receive_all(&lab), 1);
+	mem_net_set_fate(lab.net, NULL, NULL);
+	lab_send(&lab, 10, 0);
+	lab_advance(&lab, NS_PER_MS);
+	CHECK_EQ(lab_receive_all(&lab), 1);
+	CHECK_EQ(cnt, 2);
+	lab_close(&lab);
+}
+
 static void test_datagram_above_the_mtu_is_refused_and_counted(void)
 {
 	struct lab lab;
@@ -342,6 +375,7 @@ int main(void)
 	RUN(test_link_of_a_node_is_its_own);
 	RUN(test_reorder_lets_a_later_datagram_pass);
 	RUN(test_partition_cuts_and_heals);
+	RUN(test_fate_delays_and_loses_what_the_link_did_not);
 	RUN(test_datagram_above_the_mtu_is_refused_and_counted);
 	RUN(test_rate_spaces_datagrams_and_its_queue_is_bounded);
 	RUN(test_full_network_drops_and_recovers);
