@@ -304,6 +304,19 @@ void service_publication_hurry(struct service_publication *publication, uint64_t
 		publication_set(publication, now_ns);
 }
 
+/* Less than others' clocks may differ from ours before they hide it (SERVICE_SKEW_S). */
+#define CLOCK_SET_S 60
+
+void service_publication_date(struct service_publication *publication, uint64_t now_ns)
+{
+	const struct service_descriptor *descriptor = &publication->descriptor;
+	uint64_t now_s = wall_now_s(publication->publisher);
+
+	if (publication->was_put && (descriptor->created_s > now_s + CLOCK_SET_S ||
+				     descriptor->expires_s < now_s + CLOCK_SET_S))
+		service_publication_change(publication, now_ns);
+}
+
 /* --- life --- */
 
 void service_publication_init(struct service_publication *publication,

@@ -171,6 +171,14 @@ void service_publisher_hurry(struct service_publisher *publisher, uint64_t now_n
 		service_publication_hurry(publication, now_ns);
 }
 
+void service_publisher_set_wall(struct service_publisher *publisher, uint64_t now_ns)
+{
+	struct service_publication *publication = NULL;
+
+	while ((publication = pool_next(&publisher->publications, publication)))
+		service_publication_date(publication, now_ns);
+}
+
 void service_publisher_each(const struct service_publisher *publisher,
 			    bool (*fn)(void *arg, const struct service_publication_state *state),
 			    void *arg)

@@ -83,6 +83,11 @@ void service_publisher_set_endpoints(struct service_publisher *publisher, const 
  * start any more, and what nobody took, or one node alone, who may be this one, is put again.
  */
 void service_publisher_hurry(struct service_publisher *publisher, uint64_t now_ns);
+/*
+ * service_publisher_set_wall: the wall clock may have been set. What by it was signed in the
+ * future, or is over, others hide: it is signed anew and put now.
+ */
+void service_publisher_set_wall(struct service_publisher *publisher, uint64_t now_ns);
 
 /* What is published, for people. Borrowed for the call of fn. */
 struct service_publication_state {

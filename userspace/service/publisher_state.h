@@ -59,6 +59,8 @@ void service_publication_release(struct service_publication *publication);
 void service_publication_change(struct service_publication *publication, uint64_t at_ns);
 /* service_publication_hurry: the next round is now, if that is of use (publisher.h). */
 void service_publication_hurry(struct service_publication *publication, uint64_t now_ns);
+/* service_publication_date: if the clock says now that it is of another time, it is changed at once. */
+void service_publication_date(struct service_publication *publication, uint64_t now_ns);
 /* service_publication_stop takes back what is on its way. */
 void service_publication_stop(struct service_publication *publication);
 

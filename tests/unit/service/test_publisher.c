@@ -206,6 +206,28 @@ static void test_it_is_renewed_at_half_its_life(void)
 	teardown();
 }
 
+static void test_a_clock_that_is_set_is_followed_by_a_descriptor_of_now(void)
+{
+	static const int64_t set_s[] = {-3600, 86400 * 365};
+
+	for (unsigned i = 0; i < 2; i++) {
+		setup();
+		offer(&echo);
+		pass(SERVICE_PUBLISH_FIRST_NS);
+		service_publisher_set_wall(rig.publisher, rig.now_ns);
+		pass(NS_PER_S);
+		CHECK_EQ(rig.overlay.put_cnt, 2);
+		rig.wall_shift_s = set_s[i];
+		CHECK(!look("svc:echo", 0));
+		service_publisher_set_wall(rig.publisher, rig.now_ns);
+		pass(NS_PER_S);
+		CHECK_EQ(rig.overlay.put_cnt, 4);
+		CHECK(look("svc:echo", 0));
+		CHECK_EQ(rig.descriptor.created_s, rig_wall_s(NULL));
+		teardown();
+	}
+}
+
 static void test_a_change_is_signed_anew_and_no_change_is_not(void)
 {
 	struct service_offering changed = echo;
@@ -573,6 +595,7 @@ int main(void)
 	RUN(test_what_one_node_holds_is_put_again_when_others_come);
 	RUN(test_first_publication_is_seconds_after_the_start);
 	RUN(test_it_is_renewed_at_half_its_life);
+	RUN(test_a_clock_that_is_set_is_followed_by_a_descriptor_of_now);
 	RUN(test_a_change_is_signed_anew_and_no_change_is_not);
 	RUN(test_a_change_on_the_way_is_published_next);
 	RUN(test_major_versions_are_published_side_by_side);

@@ -322,7 +322,7 @@ static int open_provider(struct fabric *fabric)
 	};
 	int err;
 
-	/* The simulator has no programs to call. */
+	/* A simulated node without local programs. */
 	if (!params.poller)
 		return 0;
 	err = provider_new(&params, &fabric->provider);
@@ -442,6 +442,7 @@ void fabric_set_wall(struct fabric *fabric, uint64_t wall_s, uint64_t now_ns)
 		return;
 	overlay_set_wall(fabric->overlay, wall_s, now_ns);
 	mesh_pex_set_wall(fabric->pex, wall_s, now_ns);
+	service_publisher_set_wall(fabric->publisher, now_ns);
 }
 
 static void configure_overlay(struct fabric *fabric, uint64_t now_ns)
