@@ -102,6 +102,13 @@ void web_mesh_run_patience(struct web_mesh_run *run, uint64_t now_ns)
 	timer_set(run->mesh->params.timers, &run->timer, now_ns + run->mesh->params.timeout_ns);
 }
 
+uint64_t web_mesh_run_left_ns(const struct web_mesh_run *run)
+{
+	uint64_t timeout_ns = run->mesh->params.timeout_ns;
+
+	return run->sought_ns < timeout_ns ? timeout_ns - run->sought_ns : 1;
+}
+
 int web_mesh_run_collect(struct web_mesh_run *run, const uint8_t *data, size_t len, size_t len_max)
 {
 	size_t cap = run->cap ? run->cap : 1024;

@@ -77,6 +77,7 @@ struct web_mesh_run {
 	struct service_ask *ask;
 	struct service_channel *channel;
 	struct timer timer; /* the service has to move until then */
+	uint64_t sought_ns; /* the look for what it takes: when it began, then how long it took */
 	char name[SERVICE_NAME_LEN_MAX + 1];
 	char method[SERVICE_METHOD_LEN_MAX + 1]; /* of a call, or a WebSocket's channel */
 	char query[WEB_MESH_QUERY_CAP + 1];
@@ -98,6 +99,8 @@ void web_mesh_run_refuse(struct web_mesh_run *run, const struct gateway_error *e
 			 uint64_t now_ns);
 /* web_mesh_run_patience: the service has the configured time from now on. */
 void web_mesh_run_patience(struct web_mesh_run *run, uint64_t now_ns);
+/* web_mesh_run_left_ns: of the configured time, what the look for the service has left. */
+uint64_t web_mesh_run_left_ns(const struct web_mesh_run *run);
 /* web_mesh_run_collect appends to data, of at most len_max bytes. WEFT_ETOOLARGE or WEFT_EFULL. */
 WEFT_MUST_CHECK
 int web_mesh_run_collect(struct web_mesh_run *run, const uint8_t *data, size_t len, size_t len_max);

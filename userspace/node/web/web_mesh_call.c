@@ -79,7 +79,7 @@ static int call_start(struct web_mesh_run *run, const void *payload, size_t len,
 	struct service_target target = {.name = run->name, .method = run->method};
 
 	return service_call_start(web_mesh_service(run->mesh), &target, payload, len, NULL,
-				  run->mesh->params.timeout_ns, call_done, run, now_ns, &run->ask);
+				  web_mesh_run_left_ns(run), call_done, run, now_ns, &run->ask);
 }
 
 static const struct gateway_error no_method = {

@@ -262,7 +262,7 @@ void web_mesh_http_begin(struct web_mesh_run *run, uint64_t now_ns)
 {
 	struct service_target target = {.name = run->name, .method = SERVICE_HTTP_METHOD};
 	int err = service_channel_open(web_mesh_service(run->mesh), &target, run->data, run->len,
-				       run->mesh->params.timeout_ns, &channel_events, run, now_ns,
+				       web_mesh_run_left_ns(run), &channel_events, run, now_ns,
 				       &run->channel);
 
 	run->len = 0; /* the answer's head takes its place */

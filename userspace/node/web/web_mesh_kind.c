@@ -68,6 +68,7 @@ static void kind_found(void *arg, const struct service_finding *finding, uint64_
 	struct web_mesh_run *run = arg;
 
 	run->find = NULL;
+	run->sought_ns = now_ns - run->sought_ns;
 	timer_cancel(run->mesh->params.timers, &run->timer);
 	begin_as(run, finding->found_cnt && descriptor_is_http(finding->found[0].descriptor),
 		 now_ns);
@@ -110,6 +111,7 @@ static void find_begin(struct web_mesh_run *run, uint64_t now_ns)
 					.not_before_ns = now_ns + wait_ns};
 
 	if (err == 0) {
+		run->sought_ns = now_ns;
 		web_mesh_run_patience(run, now_ns);
 		gateway_watch(run->exchange, &events, run);
 		return;
