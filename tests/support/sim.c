@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/poller.h"
 #include "support/check.h"
+#include "support/seed.h"
 
 #define DGRAM_CAP 32768
 /*
@@ -40,9 +42,7 @@ __attribute__((format(printf, 2, 3), noreturn)) static void bail(const struct si
 
 uint64_t sim_seed(uint64_t seed)
 {
-	const char *text = getenv("SEED");
-
-	return text ? strtoull(text, NULL, 0) : seed;
+	return seed_of_run(seed);
 }
 
 /* A node has half a dozen files open. */
@@ -90,7 +90,7 @@ void sim_init(struct sim *sim, uint64_t seed, const struct mem_link *link)
 	sim_random_take(seed + 2);
 	fds_raise();
 	/* What nodes log about hostile or lost peers is what the tests are about. */
-	log_init(LOG_ERROR);
+	log_init(getenv("SIM_LOG") ? LOG_DEBUG : LOG_ERROR);
 	if (access("/dev/shm", W_OK) == 0)
 		(void)setenv("TMPDIR", "/dev/shm", 0);
 	scratch_make(sim->dir);
@@ -98,16 +98,20 @@ void sim_init(struct sim *sim, uint64_t seed, const struct mem_link *link)
 		bail(sim, "no network");
 	mem_net_set_default_link(sim->net, link);
 	mem_net_advance(sim->net, sim->now_ns);
+	timer_wheel_init(&sim->timers, sim->now_ns);
 }
 
 void sim_fini(struct sim *sim)
 {
 	if (check_failed)
 		printf("# replay with SEED=%" PRIu64 "\n", sim->seed);
+	if (sim->faults)
+		faults_fini(sim->faults);
 	for (unsigned i = 0; i < sim->node_cnt; i++) {
 		node_free(sim->nodes[i].node);
 		node_key_free(sim->nodes[i].key);
 	}
+	poller_free(sim->poller);
 	mem_net_free(sim->net);
 	sim_random_release();
 	scratch_remove(sim->dir);
@@ -178,17 +182,25 @@ struct sim_node *sim_add(struct sim *sim)
 	return node;
 }
 
+static uint64_t wall_s(const struct sim_node *node)
+{
+	const struct sim *sim = node->sim;
+	uint64_t true_s = SIM_WALL_S + (sim->now_ns - sim->begin_ns) / NS_PER_S;
+
+	return (uint64_t)((int64_t)true_s + node->wall_skew_s);
+}
+
 void sim_start(struct sim_node *node)
 {
 	struct sim *sim = node->sim;
-	uint64_t true_s = SIM_WALL_S + (sim->now_ns - sim->begin_ns) / NS_PER_S;
 	struct node_params params = {
 		.config = &node->config,
 		.key = node->key,
 		.random = &node->random,
 		.is_simulated = true,
+		.has_locals = node->has_locals,
 		.now_ns = sim->now_ns,
-		.wall_s = (uint64_t)((int64_t)true_s + node->wall_skew_s),
+		.wall_s = wall_s(node),
 	};
 	char what[NODE_WHAT_CAP];
 	int err;
@@ -205,6 +217,7 @@ void sim_start(struct sim_node *node)
 		bail(sim, "%s: %s", what, weft_err_text(err));
 	node->rx = params.rx;
 	node->next_ns = sim->now_ns;
+	node->paused_until_ns = 0;
 	node->start_cnt++;
 }
 
@@ -222,6 +235,15 @@ void sim_set_group(struct sim_node *node, unsigned group)
 		mem_net_set_group(node->sim->net, &node->addr, group);
 }
 
+void sim_set_clock(struct sim_node *node, int64_t skew_s)
+{
+	node->wall_skew_s = skew_s;
+	if (!node->node)
+		return;
+	node_set_wall(node->node, wall_s(node), node->sim->now_ns);
+	sim_wake(node);
+}
+
 void sim_wake(struct sim_node *node)
 {
 	node->next_ns = node->sim->now_ns;
@@ -229,16 +251,40 @@ void sim_wake(struct sim_node *node)
 
 /* --- time --- */
 
+/* A paused node has heard by then what came meanwhile. */
+static uint64_t node_due_ns(const struct sim_node *node)
+{
+	const struct sim *sim = node->sim;
+
+	if (node->paused_until_ns > sim->now_ns)
+		return node->paused_until_ns;
+	return node->has_locals && node_is_called(node->node) ? sim->now_ns : node->next_ns;
+}
+
 static uint64_t sim_next_ns(const struct sim *sim)
 {
 	uint64_t next_ns = mem_net_next_ns(sim->net);
 
 	if (sim->guest && sim->guest->next_ns < next_ns)
 		next_ns = sim->guest->next_ns;
+	if (sim->faults && faults_next_ns(sim->faults) < next_ns)
+		next_ns = faults_next_ns(sim->faults);
+	if (timer_wheel_next_ns(&sim->timers) < next_ns)
+		next_ns = timer_wheel_next_ns(&sim->timers);
+	if (sim->poller && poller_is_ready(sim->poller))
+		return sim->now_ns;
 	for (unsigned i = 0; i < sim->node_cnt; i++)
-		if (sim->nodes[i].node && sim->nodes[i].next_ns < next_ns)
-			next_ns = sim->nodes[i].next_ns;
+		if (sim->nodes[i].node && node_due_ns(&sim->nodes[i]) < next_ns)
+			next_ns = node_due_ns(&sim->nodes[i]);
 	return next_ns;
+}
+
+/* What local programs and nodes have told each other is heard at once, without an order of time. */
+static void locals_turn(struct sim *sim)
+{
+	timer_wheel_expire(&sim->timers, sim->now_ns);
+	if (sim->poller && poller_poll(sim->poller, sim->now_ns) < 0)
+		bail(sim, "no events");
 }
 
 static void sim_step(struct sim *sim)
@@ -246,12 +292,16 @@ static void sim_step(struct sim *sim)
 	struct sim_guest *guest = sim->guest;
 
 	mem_net_advance(sim->net, sim->now_ns);
+	if (sim->faults)
+		faults_turn(sim->faults, sim->now_ns);
+	locals_turn(sim);
 	if (guest && (guest->next_ns <= sim->now_ns || mem_rx_is_waiting(guest->rx)))
 		guest->next_ns = guest->turn(guest, sim->now_ns);
 	for (unsigned i = 0; i < sim->node_cnt; i++) {
 		struct sim_node *node = &sim->nodes[i];
 
-		if (!node->node || (node->next_ns > sim->now_ns && !mem_rx_is_waiting(node->rx)))
+		if (!node->node || node->paused_until_ns > sim->now_ns ||
+		    (node_due_ns(node) > sim->now_ns && !mem_rx_is_waiting(node->rx)))
 			continue;
 		node->next_ns =
 			node_turn(node->node, sim->now_ns) ? sim->now_ns : node_next_ns(node->node);
@@ -280,6 +330,60 @@ bool sim_run(struct sim *sim, uint64_t for_ns, bool (*done)(void *arg), void *ar
 		sim_step(sim);
 	}
 	return true;
+}
+
+/* --- faults --- */
+
+static bool node_is_up(void *ctx, unsigned idx)
+{
+	return ((struct sim *)ctx)->nodes[idx].node != NULL;
+}
+
+static void node_crashes(void *ctx, unsigned idx)
+{
+	sim_crash(&((struct sim *)ctx)->nodes[idx]);
+}
+
+static void node_starts(void *ctx, unsigned idx)
+{
+	sim_start(&((struct sim *)ctx)->nodes[idx]);
+}
+
+static void node_pauses(void *ctx, unsigned idx, uint64_t until_ns)
+{
+	struct sim_node *node = &((struct sim *)ctx)->nodes[idx];
+
+	node->paused_until_ns = until_ns;
+	sim_wake(node);
+}
+
+static void node_clock_is_set(void *ctx, unsigned idx, int64_t skew_s)
+{
+	sim_set_clock(&((struct sim *)ctx)->nodes[idx], skew_s);
+}
+
+void sim_faults_begin(struct sim *sim, struct faults *faults, const struct fault_ranges *ranges,
+		      uint64_t for_ns, unsigned spared_cnt)
+{
+	static const struct fault_ops ops = {.is_up = node_is_up,
+					     .crash = node_crashes,
+					     .start = node_starts,
+					     .pause = node_pauses,
+					     .set_clock = node_clock_is_set};
+	const struct fault_params params = {
+		.seed = sim->seed,
+		.ranges = ranges,
+		.net = sim->net,
+		.ops = &ops,
+		.ctx = sim,
+		.for_ns = for_ns,
+		.now_ns = sim->now_ns,
+	};
+
+	faults_begin(faults, &params);
+	for (unsigned i = 0; i < sim->node_cnt; i++)
+		faults_add(faults, &sim->nodes[i].addr, i < spared_cnt);
+	sim->faults = faults;
 }
 
 /* --- what users do --- */

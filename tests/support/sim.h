@@ -7,11 +7,13 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "base/timer.h"
 #include "content/content.h"
 #include "crypto/node_key.h"
 #include "net/mem.h"
 #include "node/config/config.h"
 #include "node/node.h"
+#include "support/faults.h"
 #include "support/scratch.h"
 
 /*
@@ -41,7 +43,9 @@ struct sim_node {
 	struct random random;
 	struct node *node; /* NULL: down */
 	struct packet_rx *rx;
-	uint64_t next_ns; /* turn it then, or when something arrived */
+	uint64_t next_ns;	  /* turn it then, or when something arrived */
+	uint64_t paused_until_ns; /* it does nothing before */
+	bool has_locals;	  /* control socket, gateway and programs: support/sim_local.h */
 };
 
 /* What is no node of ours but takes part: turned like one. rx is its side of the network. */
@@ -60,7 +64,10 @@ struct sim {
 	char dir[SCRATCH_CAP]; /* in memory where there is /dev/shm */
 	struct sim_node nodes[SIM_NODE_CAP];
 	unsigned node_cnt;
-	struct sim_guest *guest; /* NULL: none; the test's */
+	struct sim_guest *guest;   /* NULL: none; the test's */
+	struct faults *faults;	   /* NULL: none but the test's own */
+	struct poller *poller;	   /* of local programs; NULL: there are none */
+	struct timer_wheel timers; /* of what the test does at a time, and its programs */
 	uint64_t turn_cnt;
 	uint64_t real_begin_ns, cpu_begin_ns;
 	size_t rss_begin_len;
@@ -91,6 +98,14 @@ void sim_set_group(struct sim_node *node, unsigned group);
  * NULL: never) or for_ns are over. Returns done's last word.
  */
 bool sim_run(struct sim *sim, uint64_t for_ns, bool (*done)(void *arg), void *arg);
+/* sim_set_clock: the wall clock of a node, up or down, is off by skew_s from now on. */
+void sim_set_clock(struct sim_node *node, int64_t skew_s);
+/*
+ * sim_faults_begin lets go wrong, in for_ns from now, what the seed draws from ranges; all nodes
+ * take part, and the first spared_cnt do not crash. sim_fini ends it.
+ */
+void sim_faults_begin(struct sim *sim, struct faults *faults, const struct fault_ranges *ranges,
+		      uint64_t for_ns, unsigned spared_cnt);
 /* sim_wake: something was asked of the node outside its turn, so it has to be turned. */
 void sim_wake(struct sim_node *node);
 

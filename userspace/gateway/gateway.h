@@ -226,11 +226,14 @@ struct gateway_params {
 	struct poller *poller;
 	struct timer_wheel *timers;
 	struct load *load; /* who is refused what (base/load.h); NULL: not kept */
+	bool is_deaf;	   /* it listens nowhere: only what gateway_adopt gives it comes */
 	uint64_t now_ns;
 };
 /* gateway_open binds and listens. 0, WEFT_EBUSY (the port is taken), WEFT_EFULL, -errno. */
 WEFT_MUST_CHECK
 int gateway_open(const struct gateway_params *params, struct gateway **out_gateway);
+/* gateway_adopt admits or refuses fd, which is taken, as if remote had connected. */
+void gateway_adopt(struct gateway *gateway, int fd, const struct addr *remote, uint64_t now_ns);
 /* gateway_close drops clients; gone is called for exchanges that wait. NULL is nothing. */
 void gateway_close(struct gateway *gateway);
 /* gateway_addr: where it listens, with the port that the system chose for port 0. */

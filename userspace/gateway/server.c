@@ -551,10 +551,10 @@ int gateway_open(const struct gateway_params *params, struct gateway **out_gatew
 	gateway->load = params->load;
 	gateway->now_ns = params->now_ns;
 	gateway->listener = (struct poller_watch){.ready = listener_ready, .fd = -1};
-	gateway->diag_fd = local_user_open();
+	gateway->diag_fd = params->is_deaf ? -1 : local_user_open();
 	timer_init(&gateway->accept_timer, accept_timer_fire);
 	err = memory_lay_out(gateway);
-	if (err == 0)
+	if (err == 0 && !params->is_deaf)
 		err = listener_open(gateway);
 	if (err == 0) {
 		listen = gateway_addr(gateway);
@@ -566,6 +566,12 @@ int gateway_open(const struct gateway_params *params, struct gateway **out_gatew
 	}
 	*out_gateway = gateway;
 	return 0;
+}
+
+void gateway_adopt(struct gateway *gateway, int fd, const struct addr *remote, uint64_t now_ns)
+{
+	gateway->now_ns = now_ns;
+	fd_admit(gateway, fd, remote);
 }
 
 void gateway_close(struct gateway *gateway)

@@ -50,14 +50,14 @@ static uint64_t node_wall_s(void *ctx)
 {
 	const struct node *node = ctx;
 
-	if (node->home.poller)
+	if (!node->home.is_simulated)
 		return clock_wall_s();
 	return node->started_wall_s + (node->home.now_ns - node->started_ns) / NS_PER_S;
 }
 
 uint64_t node_wall_us(const struct node *node)
 {
-	if (node->home.poller)
+	if (!node->home.is_simulated)
 		return clock_wall_us();
 	return node->started_wall_s * 1000000 + (node->home.now_ns - node->started_ns) / NS_PER_US;
 }
@@ -65,17 +65,23 @@ uint64_t node_wall_us(const struct node *node)
 /* An administrator or NTP may set the clock; HELLO's times follow within this. */
 #define WALL_CHECK_NS (60 * NS_PER_S)
 
-static void wall_check(struct timer *timer, uint64_t now_ns)
+static void wall_tell(struct node *node, uint64_t now_ns)
 {
-	struct node *node = (struct node *)((char *)timer - offsetof(struct node, wall_timer));
-	uint64_t wall_s = clock_wall_s();
+	uint64_t wall_us = node_wall_us(node), wall_s = wall_us / 1000000;
 
 	worker_set_wall(&node->home, wall_s, now_ns);
 	if (node->home.dht)
-		dht_set_wall(node->home.dht, clock_wall_us(), now_ns);
+		dht_set_wall(node->home.dht, wall_us, now_ns);
 	fabric_set_wall(node->fabric, wall_s, now_ns);
 	if (node->crew)
 		crew_set_wall(node->crew, wall_s, now_ns);
+}
+
+static void wall_check(struct timer *timer, uint64_t now_ns)
+{
+	struct node *node = (struct node *)((char *)timer - offsetof(struct node, wall_timer));
+
+	wall_tell(node, now_ns);
 	timer_set(&node->home.timers, timer, now_ns + WALL_CHECK_NS);
 }
 
@@ -145,6 +151,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 		.rx = params->rx,
 		.tx = params->tx,
 		.is_simulated = params->is_simulated,
+		.has_locals = params->has_locals,
 		.now_ns = params->now_ns,
 		.wall_s = params->wall_s,
 		.content_wall_s = node_wall_s,
@@ -173,9 +180,10 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 	worker.advertised_cnt = node->advertised_cnt;
 	if ((err = worker_open(&node->home, &worker, what)) < 0 ||
 	    (err = node_open_discovery(node, what)) < 0 || (err = fabric_open(node, what)) < 0 ||
-	    (err = sharing_open(node, what)) < 0 || (err = fabric_start(node->fabric, what)) < 0 ||
-	    params->is_simulated)
+	    (err = sharing_open(node, what)) < 0 || (err = fabric_start(node->fabric, what)) < 0)
 		return err;
+	if (params->is_simulated)
+		return params->has_locals ? web_open(node, what) : 0;
 	if ((err = worker_watch(&node->home, &node->store_watch, store_fd(node->store))) < 0)
 		return err;
 	if ((err = node_watch_addresses(node)) < 0)
@@ -376,7 +384,7 @@ int node_new(const struct node_params *params, struct node **out_node, char what
 	    (err = node_open_home(node, params, what)) < 0 ||
 	    (err = node_open_crew(node, params, what)) < 0)
 		goto free_node;
-	if (!params->is_simulated && (err = node_open_control(node, params, what)) < 0)
+	if (node->home.poller && (err = node_open_control(node, params, what)) < 0)
 		goto free_node;
 	timer_init(&node->wall_timer, wall_check);
 	if (!params->is_simulated)
@@ -469,6 +477,8 @@ bool node_turn(struct node *node, uint64_t now_ns)
 {
 	bool is_busy = store_reap(node->store) > 0;
 
+	if (node->home.is_simulated && node->home.poller)
+		is_busy |= poller_poll(node->home.poller, now_ns) > 0;
 	node_tell_damage(node);
 	if (node->crew) {
 		is_busy |= crew_reap(node->crew, now_ns);
@@ -492,7 +502,7 @@ uint64_t node_next_ns(const struct node *node)
 	uint64_t next_ns, sharing_ns, worker_ns;
 
 	/* Without threads, commits run in the next turn. */
-	if (!node->home.poller && store_is_pending(node->store))
+	if (node->home.is_simulated && store_is_pending(node->store))
 		return node->home.now_ns;
 	next_ns = fabric_next_ns(node->fabric);
 	sharing_ns = sharing_next_ns(node->sharing);
@@ -565,6 +575,27 @@ struct poller *node_poller(struct node *node)
 struct timer_wheel *node_timers(struct node *node)
 {
 	return &node->home.timers;
+}
+
+bool node_is_called(const struct node *node)
+{
+	return node->home.poller && poller_is_ready(node->home.poller);
+}
+
+void node_adopt(struct node *node, int fd, const struct addr *remote, uint64_t now_ns)
+{
+	web_adopt(node->web, fd, remote, now_ns);
+}
+
+void node_set_wall(struct node *node, uint64_t wall_s, uint64_t now_ns)
+{
+	node->started_wall_s = wall_s - (now_ns - node->started_ns) / NS_PER_S;
+	wall_tell(node, now_ns);
+}
+
+struct fabric *node_fabric(struct node *node)
+{
+	return node->fabric;
 }
 
 struct content *node_content(struct node *node)

@@ -8,7 +8,9 @@
 #include "node/config/config.h"
 #include "weft/err.h"
 
+struct addr;
 struct content;
+struct fabric;
 struct last_crash;
 struct launcher;
 struct mesh;
@@ -37,8 +39,9 @@ struct node_params {
 	struct packet_rx *rx;		     /* taken; NULL: UDP by config */
 	struct packet_tx *tx;
 	struct launcher *launcher; /* borrowed; NULL: no programs are started */
-	bool is_simulated;	   /* no threads, no descriptors, no control socket */
-	int stop_fd;		   /* borrowed: readable when the process is to end; 0: none */
+	bool is_simulated;	   /* no threads, no clock but now_ns, no network but rx and tx */
+	bool has_locals; /* simulated: its control socket and programs are there, for node_adopt */
+	int stop_fd;	 /* borrowed: readable when the process is to end; 0: none */
 	uint64_t now_ns;
 	uint64_t wall_s; /* wall clock at now_ns */
 };
@@ -85,7 +88,14 @@ int node_reload(struct node *node, config_change_fn changed, void *arg,
 struct poller *node_poller(struct node *node);
 struct timer_wheel *node_timers(struct node *node);
 
-/* The simulator's way in. */
+/*
+ * The simulator's way in. node_is_called: a local program wants a turn. node_adopt gives the
+ * gateway a connection, as if remote had made it; fd is taken. node_set_wall: its clock was set.
+ */
+bool node_is_called(const struct node *node);
+void node_adopt(struct node *node, int fd, const struct addr *remote, uint64_t now_ns);
+void node_set_wall(struct node *node, uint64_t wall_s, uint64_t now_ns);
+struct fabric *node_fabric(struct node *node);
 struct content *node_content(struct node *node);
 struct mesh *node_mesh(struct node *node);
 struct quic_engine *node_quic(struct node *node);

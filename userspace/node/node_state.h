@@ -63,7 +63,7 @@ struct node {
 	bool is_policy_due;	 /* nor which limits and mode hold */
 	bool is_shares_due;	 /* nor the peers that count as more than one in fair shares */
 	uint32_t told_caps;	 /* what they were told that HELLO says */
-	struct control *control; /* NULL: simulated */
+	struct control *control; /* NULL: simulated without local programs */
 	struct event_log event_log;
 	struct address_watch *addresses;
 	struct import_record *imports;			       /* methods/share.c */

@@ -56,6 +56,7 @@ int worker_listen(struct worker *worker, const struct worker_params *params, cha
 	int err = 0;
 
 	worker->idx = params->idx;
+	worker->is_simulated = params->is_simulated;
 	worker->handover = params->handover;
 	udp.worker_idx = params->idx;
 	udp.worker_cnt = params->config->worker_cnt;
@@ -305,7 +306,7 @@ int worker_open(struct worker *worker, const struct worker_params *params, char 
 	    (err = worker_open_content(worker, params, what)) < 0)
 		return err;
 	if (params->is_simulated)
-		return 0;
+		return params->has_locals ? worker_open_poller(worker, params, what) : 0;
 	timer_init(&worker->paths_timer, paths_tell);
 	timer_set(&worker->timers, &worker->paths_timer, params->now_ns + PATHS_TELL_NS);
 	return worker_open_poller(worker, params, what);
@@ -574,7 +575,7 @@ uint64_t worker_next_ns(const struct worker *worker)
 	if (dht_ns < next_ns)
 		next_ns = dht_ns;
 	/* Without threads, jobs run in the next turn. */
-	if (!worker->poller &&
+	if (worker->is_simulated &&
 	    (jobs_in_flight(worker->jobs) || content_is_hashing(worker->content)))
 		return worker->now_ns;
 	/* A full socket has no descriptor event here: look again soon. */

@@ -72,7 +72,8 @@ struct worker {
 	struct content *content;
 	struct dht *dht; /* home's; NULL: off. Node's mainline.c makes and frees it */
 	struct timer_wheel timers;
-	struct poller *poller; /* NULL: simulated */
+	bool is_simulated;     /* by who turns it: no threads, no sockets, no clock but now_ns */
+	struct poller *poller; /* NULL: simulated without local programs */
 	struct poller_watch rx_watch, handover_watch, jobs_watch, content_watch;
 	uint64_t now_ns; /* of the turn */
 	uint64_t turn_cnt, unknown_flow_cnt;
@@ -91,7 +92,8 @@ struct worker_params {
 	struct store *store;
 	struct packet_rx *rx; /* NULL: UDP by config */
 	struct packet_tx *tx;
-	bool is_simulated; /* no threads, no descriptors */
+	bool is_simulated; /* no threads, no sockets but those of local programs */
+	bool has_locals;   /* simulated, and there are such */
 	uint64_t now_ns;
 	uint64_t wall_s;	       /* wall clock at now_ns */
 	const struct addr *advertised; /* what HELLO announces; read by worker_open */

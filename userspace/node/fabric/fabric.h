@@ -77,7 +77,7 @@ void fabric_configure(struct fabric *fabric, const struct fabric_config *config,
 /* fabric_pardon: an operator lifted the ban of key. Takes NULL. */
 void fabric_pardon(struct fabric *fabric, const uint8_t key[static MESH_KEY_LEN], uint64_t now_ns);
 
-/* The parts, for methods and routes; borrowed. There is no provider in the simulator. */
+/* The parts, for methods and routes; borrowed. A simulated node without local programs has no provider. */
 struct overlay *fabric_overlay(struct fabric *fabric);
 struct mesh_pex *fabric_pex(struct fabric *fabric);
 struct service *fabric_service(struct fabric *fabric);

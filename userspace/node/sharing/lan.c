@@ -379,7 +379,7 @@ int sharing_open_lan(struct sharing *sharing)
 	int err;
 
 	/* The simulator has no LAN. */
-	if (!node->home.poller)
+	if (node->home.is_simulated)
 		return 0;
 	part = calloc(1, sizeof(*part));
 	if (!part)

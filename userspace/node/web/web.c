@@ -256,6 +256,7 @@ static int web_open_gateway(struct web *web, char *what)
 		.poller = web->node->home.poller,
 		.timers = &web->node->home.timers,
 		.load = &web->node->home.load,
+		.is_deaf = web->node->home.is_simulated,
 		.now_ns = web->node->home.now_ns,
 	};
 	char text[ADDR_TEXT_CAP];
@@ -294,6 +295,11 @@ int web_open(struct node *node, char *what)
 	web->node = node;
 	err = routes_fill(web);
 	return err < 0 ? err : web_open_gateway(web, what);
+}
+
+void web_adopt(struct web *web, int fd, const struct addr *remote, uint64_t now_ns)
+{
+	gateway_adopt(web->gateway, fd, remote, now_ns);
 }
 
 void web_close(struct web *web)

@@ -53,6 +53,8 @@ struct web;
 /* web_open: 0 with node's web set unless it is off, or a negative code with what naming the object. */
 WEFT_MUST_CHECK
 int web_open(struct node *node, char *what);
+/* web_adopt gives the gateway fd, which is taken, as if remote had connected; web is not NULL. */
+void web_adopt(struct web *web, int fd, const struct addr *remote, uint64_t now_ns);
 /* web_close takes NULL; before services, the DHT and the control socket go. */
 void web_close(struct web *web);
 /* web_stats writes nothing when it is off. */

@@ -1,0 +1,594 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Services of programs, called by nodes and by clients of gateways, while what the seed draws goes wrong with
+ * links, nodes, clocks and the programs. Each run of a program has a number of its own, by
+ * which it is seen what ran twice and who was told what.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+
+#include "base/clock.h"
+#include "mesh/mesh.h"
+#include "node/fabric/fabric.h"
+#include "node/node_state.h"
+#include "node/web/web.h"
+#include "service/service.h"
+#include "support/check.h"
+#include "support/converge.h"
+#include "support/sim.h"
+#include "support/sim_local.h"
+
+#define PROVIDERS	3 /* the first nodes; node 0 does not crash */
+#define NODES		8
+#define CALLERS		(NODES - PROVIDERS)
+#define JOBS		300
+#define ATTEMPTS	4 /* of a job with an idempotency key */
+#define FAULTS_NS	(300 * NS_PER_S)
+#define TIMEOUT_NS	(10 * NS_PER_S)
+#define LATE_NS		(100 * NS_PER_MS) /* a turn and a batch after a deadline */
+#define PROBE_NS	(500 * NS_PER_MS)
+#define CONVERGED_NS	(120 * NS_PER_S)
+#define KEPT_NS		(FAULTS_NS + 100 * NS_PER_S)
+#define CIRCUIT_REST_NS (20 * NS_PER_S)
+
+static const struct mem_link fair = {.delay_ns = 20 * NS_PER_MS};
+
+static struct sim sim;
+static struct faults faults;
+
+/* --- programs --- */
+
+static struct sim_program programs[PROVIDERS];
+static struct timer program_timers[PROVIDERS]; /* when it dies or is started again */
+static bool is_calm;			       /* programs do nothing wrong any more */
+static unsigned run_cnt;
+
+/* What ran of a job at a provider. */
+struct job_run {
+	unsigned cnt;	    /* in all */
+	unsigned start;	    /* of its node: the last one's */
+	unsigned again_cnt; /* runs beyond the first in one start */
+	unsigned told;	    /* the number of the run that the caller was told of, in that start */
+	unsigned told_start;
+};
+
+struct attempt {
+	struct job *job;
+	unsigned caller_start;
+	uint64_t deadline_ns;
+	bool is_under_way;
+	unsigned told_cnt;
+	struct sim_web web;
+};
+
+static struct job {
+	unsigned caller;
+	bool is_keyed, is_web;
+	unsigned attempt_cnt;
+	struct attempt attempts[ATTEMPTS];
+	struct job_run runs[PROVIDERS];
+} jobs[JOBS];
+static unsigned job_cnt;
+
+/* What no test may see; the first of them is told. */
+static struct {
+	unsigned cnt;
+	char what[160];
+} wrong;
+
+static unsigned ok_cnt, failed_cnt, web_ok_cnt, repeated_cnt;
+
+__attribute__((format(printf, 1, 2))) static void note_wrong(const char *fmt, ...)
+{
+	va_list args;
+
+	if (wrong.cnt++)
+		return;
+	va_start(args, fmt);
+	vsnprintf(wrong.what, sizeof(wrong.what), fmt, args);
+	va_end(args);
+}
+
+static unsigned number_in(const char *json, const char *name)
+{
+	const char *at = strstr(json, name);
+
+	return at ? (unsigned)strtoul(at + strlen(name) + strspn(at + strlen(name), "\":"), NULL,
+				      10)
+		  : UINT32_MAX;
+}
+
+static uint64_t serve(void *arg, const char *parameters, char reply[static SIM_TEXT_CAP])
+{
+	const struct sim_program *program = arg;
+	unsigned provider = (unsigned)(program - programs);
+	unsigned number = number_in(strstr(parameters, "\"json\""), "\"n\"");
+	unsigned start = sim.nodes[provider].start_cnt;
+	uint64_t dice = random_below(&sim.dice, 100);
+
+	run_cnt++;
+	snprintf(reply, SIM_TEXT_CAP, "{\"n\":%u,\"run\":%u,\"by\":%u}", number, run_cnt, provider);
+	if (number < JOBS) {
+		struct job_run *run = &jobs[number].runs[provider];
+
+		run->again_cnt += run->cnt && run->start == start;
+		run->start = start;
+		run->cnt++;
+	}
+	if (is_calm)
+		return NS_PER_MS;
+	if (dice < 3)
+		return UINT64_MAX;
+	return dice < 10 ? random_below(&sim.dice, 20 * NS_PER_S)
+			 : random_below(&sim.dice, 50 * NS_PER_MS);
+}
+
+static void program_timer_fire(struct timer *timer, uint64_t now_ns)
+{
+	struct sim_program *program = &programs[timer - program_timers];
+	bool is_up = program->listener.fd >= 0;
+
+	if (is_up)
+		sim_program_kill(program);
+	else
+		sim_program_start(program);
+	timer_set(&sim.timers, timer,
+		  now_ns + random_below(&sim.dice, (is_up ? 10 : 100) * NS_PER_S));
+}
+
+/* --- the network --- */
+
+static void connect_done(void *arg, int err, const uint8_t *actual_key)
+{
+	(void)arg, (void)err, (void)actual_key;
+}
+
+static struct service *service_of(unsigned i)
+{
+	return fabric_service(node_fabric(sim.nodes[i].node));
+}
+
+static struct sim_node *node_add(void)
+{
+	struct sim_node *node = sim_add(&sim);
+	unsigned idx = sim.node_cnt;
+	struct service_limits *limits = &node->config.fabric.service.limits;
+
+	/* Each in a subnet of its own: tables take few from one. */
+	node->addr.ip[2] = (uint8_t)idx;
+	node->addr.ip[3] = 1;
+	node->config.udp.listen[0] = node->addr;
+	fabric_config_defaults(&node->config.fabric);
+	snprintf(node->config.fabric.builtin_names, sizeof(node->config.fabric.builtin_names),
+		 "mesh-stats");
+	node->config.fabric.overlay.serve = OVERLAY_SERVE_ON;
+	limits->calls_per_min = limits->peer_calls_per_min = 1000000;
+	limits->lookups_per_min = limits->fetches_per_min = 100000;
+	limits->kept_answer_ns = KEPT_NS;
+	limits->circuit_rest_ns = CIRCUIT_REST_NS;
+	sim_has_locals(node, "ledger");
+	node->config.web.timeout_ns = TIMEOUT_NS;
+	return node;
+}
+
+static void node_connect(unsigned from, unsigned to)
+{
+	struct mesh_peer peer = {.addr_cnt = 1, .addrs = &sim.nodes[to].addr, .is_chosen = true};
+
+	memcpy(peer.key, node_key_public(sim.nodes[to].key), sizeof(peer.key));
+	sim_wake(&sim.nodes[from]);
+	if (mesh_connect(node_mesh(sim.nodes[from].node), &peer, 30 * NS_PER_S, connect_done, NULL,
+			 sim.now_ns) < 0)
+		abort();
+}
+
+static void network_init(unsigned node_cnt, unsigned provider_cnt)
+{
+	memset(jobs, 0, sizeof(jobs));
+	memset(&wrong, 0, sizeof(wrong));
+	job_cnt = run_cnt = ok_cnt = failed_cnt = web_ok_cnt = repeated_cnt = 0;
+	is_calm = true;
+	sim_init(&sim, sim_seed(1), &fair);
+	for (unsigned i = 0; i < node_cnt; i++) {
+		sim_start(node_add());
+		/* By hand: what descriptors of strangers say is dialled once an hour (mesh/told.h). */
+		for (unsigned j = 0; j < i && j < PROVIDERS; j++)
+			node_connect(i, j);
+		sim_run(&sim, NS_PER_S, NULL, NULL);
+	}
+	for (unsigned i = 0; i < provider_cnt; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "program%u", i);
+		sim_program_init(&programs[i], &sim, name);
+		programs[i].serve = serve;
+		programs[i].arg = &programs[i];
+		sim_program_start(&programs[i]);
+		sim_program_offer(&programs[i], &sim.nodes[i], "ledger");
+	}
+	sim_run(&sim, 30 * NS_PER_S, NULL, NULL);
+}
+
+static void network_fini(unsigned provider_cnt)
+{
+	for (unsigned i = 0; i < provider_cnt; i++) {
+		timer_cancel(&sim.timers, &program_timers[i]);
+		sim_program_kill(&programs[i]);
+	}
+	sim_fini(&sim);
+}
+
+/* --- what was asked, and what came of it --- */
+
+/* A caller that did nothing for a while hears what it has missed behind that. */
+static void deadline_check(const struct attempt *attempt)
+{
+	const struct sim_node *caller = &sim.nodes[attempt->job->caller];
+	uint64_t until_ns = attempt->deadline_ns;
+
+	if (caller->paused_until_ns > until_ns)
+		until_ns = caller->paused_until_ns;
+	if (sim.now_ns > until_ns + LATE_NS)
+		note_wrong("job %u%s%s ended %.3f s after its deadline",
+			   (unsigned)(attempt->job - jobs),
+			   attempt->job->is_web ? ", by a gateway," : "",
+			   attempt->job->is_keyed ? ", with a key," : "",
+			   (double)(sim.now_ns - attempt->deadline_ns) / NS_PER_S);
+}
+
+static void answer_check(struct job *job, const char *json)
+{
+	unsigned number = number_in(json, "\"n\""), provider = number_in(json, "\"by\"");
+	unsigned run = number_in(json, "\"run\"");
+	struct job_run *ran;
+
+	if (number != (unsigned)(job - jobs) || provider >= PROVIDERS) {
+		note_wrong("job %u was answered by %.60s", (unsigned)(job - jobs), json);
+		return;
+	}
+	ran = &job->runs[provider];
+	if (ran->told && ran->told_start == ran->start && ran->told != run)
+		note_wrong("job %u was told of runs %u and %u of provider %u", number, ran->told,
+			   run, provider);
+	repeated_cnt += ran->told == run;
+	ran->told = run;
+	ran->told_start = ran->start;
+}
+
+static void attempt_told(struct attempt *attempt, bool is_ok, const char *json)
+{
+	if (attempt->told_cnt++)
+		note_wrong("job %u was answered twice", (unsigned)(attempt->job - jobs));
+	attempt->is_under_way = false;
+	deadline_check(attempt);
+	ok_cnt += is_ok;
+	failed_cnt += !is_ok;
+	if (is_ok)
+		answer_check(attempt->job, json);
+}
+
+static void called(void *arg, const struct service_answer *answer, uint64_t now_ns)
+{
+	char json[SIM_TEXT_CAP];
+
+	(void)now_ns;
+	snprintf(json, sizeof(json), "%.*s", (int)answer->len, (const char *)answer->payload);
+	attempt_told(arg, answer->status == SERVICE_OK, json);
+}
+
+static void web_answered(struct sim_web *web)
+{
+	struct attempt *attempt = (struct attempt *)((char *)web - offsetof(struct attempt, web));
+
+	/* Of a node that crashed the end of the connection is no answer. */
+	if (attempt->caller_start != sim.nodes[attempt->job->caller].start_cnt ||
+	    !sim.nodes[attempt->job->caller].node) {
+		attempt->is_under_way = false;
+		return;
+	}
+	if (!web->status)
+		note_wrong("a request at the gateway of node %u got no answer",
+			   attempt->job->caller);
+	web_ok_cnt += web->status == 200;
+	attempt_told(attempt, web->status == 200, web->body);
+}
+
+static int call(unsigned from, const struct service_target *target, unsigned number, bool is_keyed,
+		service_answer_fn done, void *arg)
+{
+	uint8_t key[SERVICE_KEY_LEN] = {1, (uint8_t)number, (uint8_t)(number >> 8)};
+	char payload[32];
+	struct service_ask *ask;
+
+	snprintf(payload, sizeof(payload), "{\"n\":%u}", number);
+	sim_wake(&sim.nodes[from]);
+	return service_call_start(service_of(from), target, payload, strlen(payload),
+				  is_keyed ? key : NULL, TIMEOUT_NS, done, arg, sim.now_ns, &ask);
+}
+
+static const struct service_target ledger = {.name = "ledger", .method = "add"};
+
+static void attempt_begin(struct job *job)
+{
+	struct attempt *attempt = &job->attempts[job->attempt_cnt];
+	struct sim_node *caller = &sim.nodes[job->caller];
+	unsigned number = (unsigned)(job - jobs);
+	char path[64];
+
+	*attempt = (struct attempt){.job = job,
+				    .caller_start = caller->start_cnt,
+				    .deadline_ns = sim.now_ns + TIMEOUT_NS,
+				    .web.done = web_answered,
+				    .is_under_way = true};
+	job->attempt_cnt++;
+	if (job->is_web) {
+		snprintf(path, sizeof(path), "/mesh/http/ledger/add?n=%u", number);
+		/* It lies in the socket until its node comes to it. */
+		if (caller->paused_until_ns > sim.now_ns)
+			attempt->deadline_ns += caller->paused_until_ns - sim.now_ns;
+		sim_web_get(&attempt->web, caller, path);
+	} else if (call(job->caller, &ledger, number, job->is_keyed, called, attempt) < 0) {
+		attempt->is_under_way = false;
+	}
+}
+
+static struct timer job_timer;
+
+/* A new job of somebody, or an old one with its key again. */
+static void job_timer_fire(struct timer *timer, uint64_t now_ns)
+{
+	bool is_again = job_cnt && random_below(&sim.dice, 3) == 0;
+	struct job *job = &jobs[is_again ? random_below(&sim.dice, job_cnt) : job_cnt];
+
+	timer_set(&sim.timers, timer,
+		  now_ns + random_below(&sim.dice, 2 * FAULTS_NS / JOBS * 2 / 3));
+	if (is_again && (!job->is_keyed || job->attempt_cnt == ATTEMPTS))
+		return;
+	if (!is_again && job_cnt == JOBS)
+		return;
+	if (!is_again) {
+		job->caller = PROVIDERS + (unsigned)random_below(&sim.dice, CALLERS);
+		job->is_web = random_below(&sim.dice, 4) == 0;
+		job->is_keyed = !job->is_web && random_below(&sim.dice, 2);
+	}
+	/* A client of a gateway finds its node, if it is there, by the kernel. */
+	if (!sim.nodes[job->caller].node)
+		return;
+	job_cnt += !is_again;
+	attempt_begin(job);
+}
+
+static void jobs_check(void)
+{
+	for (unsigned i = 0; i < job_cnt; i++) {
+		unsigned ran_cnt = 0, again_cnt = 0;
+
+		for (unsigned j = 0; j < PROVIDERS; j++) {
+			ran_cnt += jobs[i].runs[j].cnt;
+			again_cnt += jobs[i].runs[j].again_cnt;
+		}
+		if (jobs[i].is_keyed && again_cnt)
+			note_wrong("job %u, with a key, ran %u times more at a provider", i,
+				   again_cnt);
+		if (!jobs[i].is_keyed && ran_cnt > 1)
+			note_wrong("job %u, without a key, ran %u times", i, ran_cnt);
+		for (unsigned j = 0; j < jobs[i].attempt_cnt; j++)
+			if (jobs[i].attempts[j].is_under_way && sim.nodes[jobs[i].caller].node &&
+			    jobs[i].attempts[j].caller_start == sim.nodes[jobs[i].caller].start_cnt)
+				note_wrong("job %u never ended", i);
+	}
+}
+
+/* --- after the faults --- */
+
+static struct probe {
+	unsigned from;
+	unsigned to; /* PROVIDERS: whoever is found; PROVIDERS + 1: by the gateway */
+	bool is_under_way, is_good;
+	unsigned cnt;
+	uint64_t began_ns;
+	char why[100];
+	struct sim_web web;
+} probes[NODES * (PROVIDERS + 2)];
+static unsigned probe_cnt;
+
+static void probed(void *arg, const struct service_answer *answer, uint64_t now_ns)
+{
+	struct probe *probe = arg;
+
+	(void)now_ns;
+	probe->is_under_way = false;
+	probe->is_good = answer->status == SERVICE_OK;
+	snprintf(probe->why, sizeof(probe->why), "%.40s: %.50s",
+		 service_status_name(answer->status), answer->text);
+}
+
+static void web_probed(struct sim_web *web)
+{
+	struct probe *probe = (struct probe *)((char *)web - offsetof(struct probe, web));
+
+	probe->is_under_way = false;
+	probe->is_good = web->status == 200;
+	snprintf(probe->why, sizeof(probe->why), "HTTP %u: %.80s", web->status, web->body);
+}
+
+static void probe_begin(struct probe *probe)
+{
+	struct service_target target = ledger;
+
+	probe->is_under_way = true;
+	probe->began_ns = sim.now_ns;
+	probe->cnt++;
+	if (probe->to == PROVIDERS + 1) {
+		probe->web.done = web_probed;
+		sim_web_get(&probe->web, &sim.nodes[probe->from], "/mesh/http/ledger/add?n=9999");
+		return;
+	}
+	if (probe->to < PROVIDERS)
+		target.provider = node_key_public(sim.nodes[probe->to].key);
+	if (call(probe->from, &target, 9999, false, probed, probe) < 0)
+		probe->is_under_way = false;
+}
+
+static bool probe_holds(void *arg, unsigned part, char why[static CONVERGE_WHY_CAP])
+{
+	struct probe *probe = &probes[part];
+
+	(void)arg;
+	if (!probe->is_good && !probe->is_under_way && sim.now_ns >= probe->began_ns + PROBE_NS)
+		probe_begin(probe);
+	snprintf(why, CONVERGE_WHY_CAP, "node %u asks %s%u, %u times%s: %.100s", probe->from,
+		 probe->to < PROVIDERS	  ? "node "
+		 : probe->to == PROVIDERS ? "anybody "
+					  : "by its gateway ",
+		 probe->to, probe->cnt, probe->is_under_way ? ", and waits" : "", probe->why);
+	return probe->is_good;
+}
+
+static bool sim_run_of(void *world, uint64_t for_ns, bool (*done)(void *arg), void *arg)
+{
+	return sim_run(world, for_ns, done, arg);
+}
+
+/* probes_ask: everybody of the core reaches each provider of the core, and somebody by the gateway. */
+static bool probes_ask(uint64_t within_ns, uint64_t *out_took_ns)
+{
+	const struct converge ask = {
+		.what = "calls between all nodes of the core are answered",
+		.part_cnt = probe_cnt,
+		.part_name = "probe",
+		.holds = probe_holds,
+		.within_ns = within_ns,
+		.run = sim_run_of,
+		.world = &sim,
+		.look_ns = 50 * NS_PER_MS,
+	};
+
+	return converge(&ask, &sim.now_ns, out_took_ns);
+}
+
+static void probe_add(unsigned from, unsigned to)
+{
+	probes[probe_cnt++] = (struct probe){.from = from, .to = to};
+}
+
+static void probes_of_core(void)
+{
+	probe_cnt = 0;
+	for (unsigned i = PROVIDERS; i < NODES; i++) {
+		if (!faults_is_core(&faults, i))
+			continue;
+		for (unsigned j = 0; j < PROVIDERS; j++)
+			if (faults_is_core(&faults, j))
+				probe_add(i, j);
+		probe_add(i, PROVIDERS);
+		probe_add(i, PROVIDERS + 1);
+	}
+}
+
+/* --- leaks --- */
+
+static size_t memory_len_of[NODES]; /* at rest */
+
+static void memory_note(unsigned node_cnt)
+{
+	struct service_stats service;
+
+	for (unsigned i = 0; i < node_cnt; i++) {
+		service_stats(service_of(i), &service);
+		memory_len_of[i] = service.memory_len;
+	}
+}
+
+static bool is_empty(void *arg, unsigned part, char why[static CONVERGE_WHY_CAP])
+{
+	struct node *node = sim.nodes[part].node;
+	struct provider_stats provider;
+	struct gateway_stats gateway;
+	struct service_stats service;
+
+	(void)arg;
+	if (!node)
+		return true;
+	service_stats(fabric_service(node_fabric(node)), &service);
+	provider_stats(fabric_provider(node_fabric(node)), &provider);
+	web_stats(node->web, &gateway);
+	snprintf(why, CONVERGE_WHY_CAP,
+		 "calls %u in hand, %u pending, %u streams, %zu bytes; programs %u calls, %u "
+		 "waiting, %zu "
+		 "bytes; gateway %u connections, %zu bytes",
+		 (unsigned)service.in_hand_cnt, (unsigned)service.pending_cnt,
+		 (unsigned)service.channel_cnt, (size_t)service.memory_len, provider.active_cnt,
+		 provider.waiting_cnt, provider.memory_used_len, gateway.conn_cnt,
+		 gateway.memory_used_len);
+	return !service.in_hand_cnt && !service.pending_cnt && !service.channel_cnt &&
+	       service.memory_len == memory_len_of[part] && !provider.active_cnt &&
+	       !provider.waiting_cnt && !provider.memory_used_len && !gateway.conn_cnt &&
+	       !gateway.memory_used_len;
+}
+
+static bool pools_empty(unsigned node_cnt)
+{
+	const struct converge ask = {
+		.what = "no call holds anything any more",
+		.part_cnt = node_cnt,
+		.part_name = "node",
+		.holds = is_empty,
+		.within_ns = KEPT_NS + 2 * TIMEOUT_NS,
+		.run = sim_run_of,
+		.world = &sim,
+		.look_ns = NS_PER_S,
+	};
+
+	return converge(&ask, &sim.now_ns, NULL);
+}
+
+/* --- tests --- */
+
+static void test_calls_keep_their_promises_under_faults(void)
+{
+	uint64_t took_ns = 0;
+	unsigned core_cnt;
+
+	network_init(NODES, PROVIDERS);
+	memory_note(NODES);
+	is_calm = false;
+	sim_faults_begin(&sim, &faults, &fault_ranges_wide, FAULTS_NS, 1);
+	for (unsigned i = 0; i < PROVIDERS; i++) {
+		timer_init(&program_timers[i], program_timer_fire);
+		timer_set(&sim.timers, &program_timers[i],
+			  sim.now_ns + random_below(&sim.dice, 100 * NS_PER_S));
+	}
+	timer_init(&job_timer, job_timer_fire);
+	timer_set(&sim.timers, &job_timer, sim.now_ns);
+	sim_run(&sim, FAULTS_NS, NULL, NULL);
+	timer_cancel(&sim.timers, &job_timer);
+	is_calm = true;
+	for (unsigned i = 0; i < PROVIDERS; i++) {
+		timer_cancel(&sim.timers, &program_timers[i]);
+		if (programs[i].listener.fd < 0)
+			sim_program_start(&programs[i]);
+	}
+	core_cnt = faults_stop(&faults, NODES / 2 + 1, sim.now_ns);
+	faults_report(&faults);
+	probes_of_core();
+	CHECK(probes_ask(CONVERGED_NS, &took_ns));
+	sim_run(&sim, 2 * TIMEOUT_NS, NULL, NULL);
+	jobs_check();
+	printf("# %u jobs, %u runs; %u answers, %u failures, %u by the gateway, %u repeated; a "
+	       "core of %u is well "
+	       "after %.1f s\n",
+	       job_cnt, run_cnt, ok_cnt, failed_cnt, web_ok_cnt, repeated_cnt, core_cnt,
+	       (double)took_ns / NS_PER_S);
+	CHECK_STR(wrong.what, "");
+	CHECK(ok_cnt > 0);
+	CHECK(pools_empty(NODES));
+	sim_report(&sim, "services");
+	network_fini(PROVIDERS);
+}
+
+int main(void)
+{
+	RUN(test_calls_keep_their_promises_under_faults);
+	return check_done();
+}
