@@ -286,6 +286,61 @@ static void lmdb_gave_up(MDB_env *lmdb, const char *message)
 	crash_hint(STORE_CRASH_HINT);
 }
 
+#define FRESH_DIR "new" /* in db/ */
+
+static int fresh_fill(const char *path, uint64_t map_len)
+{
+	MDB_env *lmdb;
+	int err = row_err(mdb_env_create(&lmdb));
+
+	if (err < 0)
+		return err;
+	err = row_err(mdb_env_set_mapsize(lmdb, map_len));
+	if (err == 0)
+		err = row_err(mdb_env_open(lmdb, path, MDB_NOLOCK, 0600));
+	mdb_env_close(lmdb);
+	return err;
+}
+
+static int fresh_place(int db_fd)
+{
+	int fd = openat(db_fd, FRESH_DIR "/data.mdb", O_RDWR | O_CLOEXEC), err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (fsync(fd) < 0 || renameat(db_fd, FRESH_DIR "/data.mdb", db_fd, "data.mdb") < 0 ||
+	    fsync(db_fd) < 0)
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+/*
+ * LMDB writes both meta pages, and syncs them with the first commit only: a
+ * power cut before would leave a file that is not empty and has none. So it
+ * gets its name when they are on the disk.
+ */
+static int fresh_make(int dir_fd, const char *dir, uint64_t map_len)
+{
+	char path[ENV_PATH_CAP];
+	int db_fd = openat(dir_fd, "db", O_RDONLY | O_DIRECTORY | O_CLOEXEC), err = 0;
+
+	if (db_fd < 0)
+		return -errno;
+	if ((size_t)snprintf(path, sizeof(path), "%s/" FRESH_DIR, dir) >= sizeof(path))
+		err = -ENAMETOOLONG;
+	else if ((mkdirat(db_fd, FRESH_DIR, 0700) < 0 && errno != EEXIST) ||
+		 (unlinkat(db_fd, FRESH_DIR "/data.mdb", 0) < 0 && errno != ENOENT))
+		err = -errno;
+	if (err == 0)
+		err = fresh_fill(path, map_len);
+	if (err == 0)
+		err = fresh_place(db_fd);
+	(void)unlinkat(db_fd, FRESH_DIR, AT_REMOVEDIR);
+	close(db_fd);
+	return err;
+}
+
 static int env_begin(struct env *env, const struct store_config *config, int dir_fd,
 		     const struct env_schema *schema)
 {
@@ -303,6 +358,8 @@ static int env_begin(struct env *env, const struct store_config *config, int dir
 	if (mkdirat(dir_fd, "db", 0700) < 0 && errno != EEXIST)
 		return -errno;
 	err = proof_open(&env->proof, &proof);
+	if (err == 0 && env->proof.is_absent)
+		err = fresh_make(dir_fd, path, config->map_len_max + ENV_RESERVE_LEN);
 	if (err < 0)
 		return err;
 	err = row_err(mdb_env_create(&env->lmdb));

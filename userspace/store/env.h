@@ -51,6 +51,7 @@ struct proof {
 	uint8_t states[ENV_DB_CNT];	 /* enum proof_state */
 	char finding[PAGES_FINDING_CAP]; /* the first; empty: none */
 	bool is_damaged;		 /* atomic: finding stands, and changes no more */
+	bool is_absent;			 /* there is no file yet, or an empty one */
 	bool is_hurried;		 /* atomic: what is not read yet is not read any more */
 	int stop_fd;			 /* readable: the process is to end; or -1 */
 	unsigned asked_cnt;		 /* of stop */

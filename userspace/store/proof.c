@@ -334,6 +334,7 @@ int proof_open(struct proof *proof, const struct proof_config *config)
 	if (err == WEFT_EABSENT) {
 		for (unsigned db = 0; db < ENV_DB_CNT; db++)
 			proof->states[db] = PROOF_SOUND;
+		proof->is_absent = true;
 		err = 0;
 	}
 	if (err < 0 || db_open_first(proof) == UINT_MAX)
