@@ -91,6 +91,9 @@ static const char *start_advice(int err, const char *what)
 		       "move "
 		       "the folder db away: shares are published anew from keys that weft share "
 		       "export-key wrote";
+	case -EAGAIN:
+		return "; there is no memory for another thread, or no more are allowed: see "
+		       "TasksMax and ulimit -u";
 	case -EACCES:
 	case -EPERM:
 	case -EROFS:

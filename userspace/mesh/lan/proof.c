@@ -106,6 +106,8 @@ bool lan_proof_add(struct lan_proof *proof, const struct mesh_peer *peer, uint64
 
 void lan_proof_clear(struct lan_proof *proof)
 {
+	if (!proof)
+		return;
 	memset(proof->suspects, 0, proof->params.node_cap * sizeof(*proof->suspects));
 	for (unsigned i = 0; i < LAN_PROOF_DIALS_MAX; i++)
 		proof->dials[i].suspect = NULL;

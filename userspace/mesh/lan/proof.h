@@ -44,7 +44,7 @@ void lan_proof_free(struct lan_proof *proof);
 
 /* lan_proof_add: peer, of one address, was heard, or is somewhere else now. False: no room. */
 bool lan_proof_add(struct lan_proof *proof, const struct mesh_peer *peer, uint64_t now_ns);
-/* lan_proof_clear forgets all; dials under way lead to nothing. */
+/* lan_proof_clear forgets all; dials under way lead to nothing. Takes NULL. */
 void lan_proof_clear(struct lan_proof *proof);
 
 /* lan_proof_expire dials who is due, and tells who has proved its key since. */
