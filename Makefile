@@ -77,6 +77,8 @@ help:
 	@echo 'bench      all measurements; B=hash one of them'
 	@echo 'fuzz       libFuzzer on every target; T=cbor one of them, TIME=60 seconds each'
 	@echo 'cov        line coverage of the tests by folder'
+	@echo 'mutants    random wrong changes, and which of them the tests notice; T=userspace/kad,'
+	@echo '           COUNT=60, SEED=1 (tools/mutate --help tells more)'
 	@echo 'tidy       clang-tidy; format: clang-format in place'
 	@echo 'install    to $$(DESTDIR)$$(PREFIX), PREFIX=/usr/local; uninstall takes it back'
 	@echo 'clean      removes build/'

@@ -152,6 +152,16 @@ cov:
 cov-run: test
 	$(Q)tools/coverage $(B_DIR)
 
+# Random changes that tests are to notice; the last two goals are for tools/mutate alone.
+COUNT ?= 60
+SEED ?= 1
+mutants:
+	$(Q)tools/mutate $(T:%=--folder %) --count $(COUNT) --seed $(SEED)
+mutant-programs: $(TEST_PROGRAMS)
+mutant-list:
+	$(Q)printf '%s\n' $(TEST_PROGRAMS)
+.PHONY: mutants mutant-programs mutant-list
+
 demo: all $(B_DIR)/pktgen
 	$(Q)$(TEST_ENV) PKTGEN=$(abspath $(B_DIR)/pktgen) tools/demo
 
