@@ -8,7 +8,7 @@
 #include "support/community_lab.h"
 #include "support/fail_nth.h"
 
-#define MINUTES(n) ((n) * 60 * NS_PER_S)
+#define MINUTES(n) ((n)*60 * NS_PER_S)
 
 static struct community_lab lab;
 static uint8_t id[COMMUNITY_ID_LEN];
@@ -674,18 +674,23 @@ static void test_forged_and_old_cursors_are_refused(void)
 
 static void test_one_request_a_minute_too_many_is_refused(void)
 {
-	struct community_lab_node *a, *s;
+	struct community_lab_node *a, *s, *t;
 	struct community_request fields = {0};
 
-	community_lab_init(&lab, 15, 2);
+	community_lab_init(&lab, 15, 3);
 	a = community_lab_add(&lab);
 	a->config.requests_per_min = 5;
 	community_lab_start(a);
-	s = node_up(false);
+	s = node_up(false), t = node_up(false);
 	CHECK_EQ(community_lab_create(a, "open", false, id), 0);
 	CHECK(!community_lab_run(&lab, MINUTES(1), NULL, NULL));
 	for (unsigned i = 0; i < 5; i++)
 		CHECK_EQ(ask_as(s, a, MESH_LIST_MEMBERS, &fields), 0);
+	CHECK_EQ(ask_as(s, a, MESH_LIST_MEMBERS, &fields), WEFT_EREFUSED);
+	/* The limit is each peer's own. */
+	for (unsigned i = 0; i < 5; i++)
+		CHECK_EQ(ask_as(t, a, MESH_LIST_MEMBERS, &fields), 0);
+	CHECK_EQ(ask_as(t, a, MESH_LIST_MEMBERS, &fields), WEFT_EREFUSED);
 	CHECK_EQ(ask_as(s, a, MESH_LIST_MEMBERS, &fields), WEFT_EREFUSED);
 	CHECK(!community_lab_run(&lab, MINUTES(1), NULL, NULL));
 	CHECK_EQ(ask_as(s, a, MESH_LIST_MEMBERS, &fields), 0);

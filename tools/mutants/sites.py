@@ -206,11 +206,12 @@ class File:
     def slot(self, kind, i, end, negated=False, returned=False):
         if i >= end:
             return
-        slot = Slot(kind, self.tokens[i].start, self.tokens[end - 1].end, self.tokens[i].line)
-        whole = self.text[slot.start:slot.end]
+        whole = self.text[self.tokens[i].start:self.tokens[end - 1].end]
+        last = end if kind == "statement" else end - 1	# with its semicolon
+        slot = Slot(kind, self.tokens[i].start, self.tokens[last].end, self.tokens[i].line)
         is_literal = end == i + 1 and self.tokens[i].kind != "name" or whole in ("true", "false", "NULL")
         if kind == "statement" and not (whole.startswith("(void)") and end == i + 4):
-            self.add(slot, i, end, "", "statement removed")
+            self.add(slot, i, end + 1, "", "statement removed")
         if negated:
             self.add(slot, i, end, f"!({whole})", "condition negated")
         if returned and not is_literal:
@@ -275,6 +276,6 @@ def changed(text, mutants):
         if slot.kind == "value":
             new = "(" + "".join(f"WEFT_MUTANT({n}) ? ({v}) : " for n, v in variants) + f"({whole}))"
         else:
-            new = "{ " + "".join(f"if (WEFT_MUTANT({n})) {{ {v}; }} else " for n, v in variants) + f"{{ {whole}; }} }}"
+            new = "{ " + "".join(f"if (WEFT_MUTANT({n})) {{ {v} }} else " for n, v in variants) + f"{{ {whole} }} }}"
         text = text[:slot.start] + new + text[slot.end:]
     return text

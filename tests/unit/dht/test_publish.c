@@ -304,6 +304,43 @@ static void test_every_asker_of_one_target_is_told(void)
 	dht_lab_fini(&lab);
 }
 
+/* A put is cancelled while its search is out: its asker hears nothing, and nothing of it stays. */
+static void test_a_put_cancelled_in_its_search_ends_untold(void)
+{
+	struct dht_item item = {.value = (const uint8_t *)"5:hello", .value_len = 7};
+	struct dht_get_params get = get_params(&item);
+	struct dht_lab_result result, got;
+
+	for (unsigned is_kept = 0; is_kept < 2; is_kept++) {
+		struct dht_put_params put = {.item = &item, .is_kept = is_kept};
+		struct dht_asker asker = dht_lab_asker(&result);
+		struct dht_stats stats;
+		dht_handle handle;
+
+		begin();
+		handle = dht_put(dht_of(3), &put, &asker, lab.now_ns);
+		CHECK(handle);
+		/* A kept one begins with the next turn of the timers. */
+		do {
+			(void)dht_lab_run(&lab, SECOND / 20, NULL, NULL);
+			dht_stats(dht_of(3), lab.now_ns, &stats);
+		} while (!stats.search_cnt && stats.own_cnt && !result.ended_cnt);
+		CHECK_EQ(result.ended_cnt, 0);
+		CHECK_EQ(stats.search_cnt, 1);
+		CHECK_EQ(stats.own_cnt, 1);
+		dht_cancel(dht_of(3), handle);
+		dht_stats(dht_of(3), lab.now_ns, &stats);
+		CHECK_EQ(stats.search_cnt, 0);
+		CHECK_EQ(stats.own_cnt, 0);
+		dht_cancel(dht_of(3), handle); /* it is gone: nothing */
+		(void)dht_lab_run(&lab, 5 * HOUR, NULL, NULL);
+		CHECK_EQ(result.ended_cnt, 0);
+		CHECK(get_done(22, &get, &got));
+		CHECK_EQ(got.outcome.err, WEFT_EABSENT);
+		dht_lab_fini(&lab);
+	}
+}
+
 static void test_item_that_nobody_would_store_is_not_put(void)
 {
 	static uint8_t longest[DHT_VALUE_LEN_MAX + 1];
@@ -366,6 +403,7 @@ int main(void)
 	RUN(test_a_passing_put_leaves_the_kept_one_alone);
 	RUN(test_one_own_too_many_is_refused_and_one_target_is_one);
 	RUN(test_every_asker_of_one_target_is_told);
+	RUN(test_a_put_cancelled_in_its_search_ends_untold);
 	RUN(test_item_that_nobody_would_store_is_not_put);
 	RUN(test_what_is_kept_for_this_life_alone_is_not_put_in_the_next);
 	node_key_free(key);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <poll.h>
 #include <pthread.h>
+#include <unistd.h>
 
 #include "net/handover.h"
 #include "support/check.h"
@@ -63,6 +64,60 @@ static void test_flush_wakes_only_who_was_given_something(void)
 	CHECK(!is_readable(rx));
 	handover_flush(handover, 0);
 	CHECK(!is_readable(rx));
+	handover_free(handover);
+}
+
+static void test_one_flush_wakes_all_who_were_given_something_once(void)
+{
+	uint8_t data[100] = {0};
+	struct dgram given = dgram_of(data, sizeof(data));
+	struct handover *handover;
+	uint64_t wakes;
+
+	CHECK_EQ(handover_new(3, &handover), 0);
+	CHECK_EQ(handover_worker_cnt(handover), 3);
+	CHECK_EQ(handover_give(handover, 0, 1, &given), 0);
+	CHECK_EQ(handover_give(handover, 0, 2, &given), 0);
+	CHECK_EQ(handover_give(handover, 0, 2, &given), 0);
+	/* Another giver's flush wakes nobody for this one. */
+	handover_flush(handover, 1);
+	CHECK(!is_readable(handover_rx(handover, 2)));
+	handover_flush(handover, 0);
+	handover_flush(handover, 0);
+	for (unsigned to = 1; to < 3; to++) {
+		CHECK_EQ(read(handover_rx(handover, to)->fd, &wakes, sizeof(wakes)), sizeof(wakes));
+		CHECK_EQ(wakes, 1);
+	}
+	CHECK(!is_readable(handover_rx(handover, 0)));
+	handover_free(handover);
+}
+
+static void test_bursts_take_from_all_givers_in_turn(void)
+{
+	uint8_t data[2] = {0};
+	struct dgram given = dgram_of(data, sizeof(data)), got[PACKET_BURST_MAX];
+	unsigned cnts[3] = {0};
+	struct handover *handover;
+	struct packet_rx *rx;
+
+	CHECK_EQ(handover_new(3, &handover), 0);
+	rx = handover_rx(handover, 1);
+	for (unsigned i = 0; i < 3; i++) {
+		for (unsigned from = 0; from < 3; from += 2) {
+			data[0] = (uint8_t)from;
+			CHECK_EQ(handover_give(handover, from, 1, &given), 0);
+		}
+	}
+	/* One at a time: the next burst begins with another giver, so that none starves. */
+	for (unsigned i = 0; i < 4; i++) {
+		CHECK_EQ(packet_rx_burst(rx, got, 1), 1);
+		cnts[got[0].data[0]]++;
+	}
+	CHECK(cnts[0] >= 1 && cnts[2] >= 1);
+	CHECK_EQ(packet_rx_burst(rx, got, PACKET_BURST_MAX), 2);
+	CHECK_EQ(rx->counters.dgram_cnt, 6);
+	CHECK_EQ(rx->counters.byte_cnt, 12);
+	CHECK_EQ(packet_rx_burst(rx, got, PACKET_BURST_MAX), 0);
 	handover_free(handover);
 }
 
@@ -149,6 +204,8 @@ int main(void)
 {
 	RUN(test_given_datagram_arrives_as_it_was);
 	RUN(test_flush_wakes_only_who_was_given_something);
+	RUN(test_one_flush_wakes_all_who_were_given_something_once);
+	RUN(test_bursts_take_from_all_givers_in_turn);
 	RUN(test_full_ring_refuses_one_more_until_a_burst_returns);
 	RUN(test_datagram_of_any_length_up_to_the_limit);
 	RUN(test_two_threads_lose_and_reorder_nothing);

@@ -3,6 +3,7 @@
 #include "node/bans/ban_list.h"
 #include "node/bans/ban_room.h"
 
+#include "base/cursor.h"
 #include "base/dgram.h"
 #include "node/fastpath/gate.h"
 #include "store/store.h"
@@ -276,6 +277,39 @@ static void test_one_more_than_fits_is_refused(void)
 	bench_remove(&bench);
 }
 
+/* A list without some of its bans would let in what was kept out: weftd must not start with it. */
+static void test_a_store_of_more_bans_than_fit_does_not_open(void)
+{
+	static const uint64_t many = BAN_LIST_CAP + 1;
+	struct store_batch *batch = NULL;
+	struct bench bench;
+	uint8_t record[256], id[BAN_ID_LEN];
+
+	CHECK(bench_make(&bench));
+	for (uint64_t i = 0; i < many; i++) {
+		struct ban ban = ban_of("key", 0);
+		struct writer w = writer_of(record, sizeof(record));
+
+		ban.target.key[0] = (uint8_t)i;
+		ban.target.key[1] = (uint8_t)(i >> 8);
+		ban_target_id(&ban.target, id);
+		ban_record_write(&w, &ban);
+		if (!batch)
+			batch = store_batch_new(bench.store);
+		store_batch_put(batch, STORE_BANS, id, sizeof(id), record, writer_len(&w));
+		if (i % 512 != 511 && i + 1 != many)
+			continue;
+		CHECK_EQ(store_submit(bench.store, batch, NULL, NULL), 0);
+		store_flush(bench.store);
+		batch = NULL;
+	}
+	ban_list_free(bench.list);
+	bench.list = NULL;
+	CHECK_EQ(ban_list_open(bench.store, WALL_S, &bench.list), WEFT_EFULL);
+	CHECK(!bench.list);
+	bench_remove(&bench);
+}
+
 static void test_the_gate_drops_what_is_banned_until_the_ban_ends(void)
 {
 	struct bench bench;
@@ -452,6 +486,7 @@ int main(void)
 	RUN(test_a_stored_ban_of_ids_is_dropped);
 	RUN(test_bans_end_by_themselves_to_the_second);
 	RUN(test_one_more_than_fits_is_refused);
+	RUN(test_a_store_of_more_bans_than_fit_does_not_open);
 	RUN(test_the_gate_drops_what_is_banned_until_the_ban_ends);
 	RUN(test_the_gate_refuses_keys_and_addresses);
 	RUN(test_the_longest_prefix_names_the_ban);

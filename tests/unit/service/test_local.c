@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls and streams between programs of one node. */
+#include "service/id.h"
+#include "service/registry.h"
 #include "support/check.h"
 #include "support/service_rig.h"
 
@@ -130,6 +132,40 @@ static void test_an_offer_is_checked_and_unique_by_name_and_major_version(void)
 	srig_fini(&rig);
 }
 
+/* A target names its service by a name, or by the id that name has. */
+static void test_a_target_is_found_by_id_or_by_a_valid_name(void)
+{
+	static const struct {
+		const char *name, *version;
+		bool has_id;
+		enum service_status status;
+	} rows[] = {
+		{"echo", NULL, false, SERVICE_OK},	  {"echo", "^1", false, SERVICE_OK},
+		{"echo", "^3", false, SERVICE_NOT_FOUND}, {"none", NULL, false, SERVICE_NOT_FOUND},
+		{"Echo", NULL, false, SERVICE_NOT_FOUND}, {NULL, NULL, false, SERVICE_NOT_FOUND},
+		{NULL, NULL, true, SERVICE_OK},		  {NULL, "^3", true, SERVICE_NOT_FOUND},
+	};
+	struct srig_provider echo = {.mode = SRIG_ECHO}, other = {.mode = SRIG_ECHO};
+	uint8_t id[SERVICE_ID_LEN];
+	struct srig rig;
+
+	srig_init(&rig, 1, NULL);
+	CHECK(srig_offer(&rig, &echo, SRIG_A, "echo"));
+	CHECK(srig_offer(&rig, &other, SRIG_A, "other"));
+	service_id_of("echo", rig.nodes[SRIG_A].key, id);
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct service_target target = {.name = rows[i].name,
+						.version = rows[i].version,
+						.id = rows[i].has_id ? id : NULL,
+						.method = "Do"};
+		struct service_offer *offer;
+		int err = service_registry_find(rig.nodes[SRIG_A].service, &target, &offer);
+
+		CHECK_EQ(err == 0, rows[i].status == SERVICE_OK);
+	}
+	srig_fini(&rig);
+}
+
 static void test_offers_beyond_the_limit_are_refused(void)
 {
 	struct srig_provider providers[4] = {0};
@@ -221,6 +257,7 @@ int main(void)
 	RUN(test_a_local_stream_carries_messages_both_ways);
 	RUN(test_a_withdrawn_service_answers_what_it_has_in_hand);
 	RUN(test_an_offer_is_checked_and_unique_by_name_and_major_version);
+	RUN(test_a_target_is_found_by_id_or_by_a_valid_name);
 	RUN(test_offers_beyond_the_limit_are_refused);
 	RUN(test_an_offer_is_listed_with_what_is_in_force_and_its_counts);
 	RUN(test_a_local_call_ends_at_its_deadline_and_may_be_taken_back);

@@ -49,8 +49,26 @@ static void test_a_share_is_followed_when_it_is_durable_and_synced_then(void)
 	end();
 }
 
+static bool has_blob(const uint8_t id[static 32])
+{
+	struct store_snapshot *snapshot;
+	int64_t len;
+
+	if (store_snapshot_open(rig.store, &snapshot) < 0)
+		abort();
+	len = store_blob_len(snapshot, id);
+	store_snapshot_close(snapshot);
+	return len >= 0;
+}
+
+static void collected(void *arg, int err, const struct content_gc *gc)
+{
+	*(uint64_t *)arg = err ? UINT64_MAX : gc->blob_cnt;
+}
+
 static void test_all_of_it_outlives_a_restart(void)
 {
+	uint64_t freed_cnt = UINT64_MAX;
 	struct follow was;
 
 	begin();
@@ -74,6 +92,14 @@ static void test_all_of_it_outlives_a_restart(void)
 	CHECK_EQ(shown()->item_cnt, 3);
 	CHECK_EQ(rig.changed_cnt, 1);
 	CHECK(rig.was_used);
+	/* Its root and its three parts are known to be needed. */
+	frig_run(&rig, 1200 * NS_PER_S);
+	CHECK_EQ(content_gc(rig.content, true, collected, &freed_cnt), 0);
+	frig_run(&rig, 60 * NS_PER_S);
+	CHECK_EQ(freed_cnt, 0);
+	CHECK_EQ(rig.object_cnt, 4);
+	for (unsigned i = 0; i < rig.object_cnt; i++)
+		CHECK(has_blob(rig.objects[i].id));
 	end();
 }
 
@@ -253,23 +279,6 @@ static void test_a_share_is_found_by_name_title_and_id(void)
 	CHECK_MEM(found->share_id, other.id, 32);
 	frig_share_fini(&other);
 	end();
-}
-
-static bool has_blob(const uint8_t id[static 32])
-{
-	struct store_snapshot *snapshot;
-	int64_t len;
-
-	if (store_snapshot_open(rig.store, &snapshot) < 0)
-		abort();
-	len = store_blob_len(snapshot, id);
-	store_snapshot_close(snapshot);
-	return len >= 0;
-}
-
-static void collected(void *arg, int err, const struct content_gc *gc)
-{
-	*(uint64_t *)arg = err ? UINT64_MAX : gc->blob_cnt;
 }
 
 /* Two parts and a root each; of six revisions the last four are no garbage. */

@@ -87,6 +87,27 @@ static void test_what_a_source_has_not_is_not_picked_for_it(void)
 	rarest_fini(&order);
 }
 
+/* Runs of 64 and of 128 chunks: the bit of a run's last chunk, and the run behind it. */
+static void test_a_long_run_ends_with_its_last_chunk(void)
+{
+	for (uint64_t run_len = 64; run_len <= 128; run_len *= 2) {
+		uint16_t rank;
+
+		CHECK_EQ(rarest_begin(&order, RAREST_RUNS_MAX * run_len, 0), 0);
+		CHECK_EQ(1u << order.run_log2, run_len);
+		rare = 0;
+		rarest_sort(&order, rank_of, NULL);
+		first_held = last_held = run_len - 1;
+		CHECK_EQ(rarest_pick(&order, there, NULL, &rank), run_len - 1);
+		CHECK_EQ(rank, 1);
+		/* The first of the next run is there, of a rank of its own. */
+		first_held = last_held = run_len;
+		CHECK_EQ(rarest_pick(&order, there, NULL, &rank), run_len);
+		CHECK_EQ(rank, 3);
+		rarest_fini(&order);
+	}
+}
+
 static void test_what_is_given_back_is_picked_again(void)
 {
 	begin(0);
@@ -183,6 +204,7 @@ int main(void)
 	RUN(test_every_chunk_is_picked_once_in_order);
 	RUN(test_the_rarest_comes_first);
 	RUN(test_what_a_source_has_not_is_not_picked_for_it);
+	RUN(test_a_long_run_ends_with_its_last_chunk);
 	RUN(test_what_is_given_back_is_picked_again);
 	RUN(test_a_long_file_has_longer_runs_not_more);
 	RUN(test_a_pick_of_a_million_chunks_is_bounded);

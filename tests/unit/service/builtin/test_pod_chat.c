@@ -234,6 +234,36 @@ static void test_roles_decide_who_may_what(void)
 	rig_stop();
 }
 
+static enum service_status admit(unsigned who, unsigned peer, const char *role)
+{
+	CHAT(who, "Admit", "{s:s, s:s, s:s}", "pod", pod, "peer", rig_key_text(peer), "role", role);
+	return rig.call.status;
+}
+
+static void test_the_last_owner_stays_owner_and_member(void)
+{
+	start_with_pod("listed", 7);
+	CHAT(1, "Join", "{s:s}", "pod", pod);
+	CHECK_EQ(admit(RIG_LOCAL, RIG_LOCAL, "mod"), SERVICE_FORBIDDEN);
+	CHECK_EQ(admit(RIG_LOCAL, RIG_LOCAL, "member"), SERVICE_FORBIDDEN);
+	CHECK_EQ(admit(RIG_LOCAL, RIG_LOCAL, "owner"), SERVICE_OK); /* as it was */
+	/* A mod is none of the owners. */
+	CHECK_EQ(admit(RIG_LOCAL, 1, "mod"), SERVICE_OK);
+	CHECK_EQ(admit(RIG_LOCAL, RIG_LOCAL, "member"), SERVICE_FORBIDDEN);
+	CHECK_EQ(admit(RIG_LOCAL, 1, "member"), SERVICE_OK);
+	/* Of two owners either may demote the other, or go; then the other is the last. */
+	CHECK_EQ(admit(RIG_LOCAL, 1, "owner"), SERVICE_OK);
+	CHECK_EQ(admit(1, RIG_LOCAL, "mod"), SERVICE_OK);
+	CHECK_EQ(admit(1, 1, "mod"), SERVICE_FORBIDDEN);
+	CHAT(1, "Leave", "{s:s}", "pod", pod);
+	CHECK_EQ(rig.call.status, SERVICE_FORBIDDEN);
+	CHECK_EQ(admit(1, RIG_LOCAL, "owner"), SERVICE_OK);
+	CHAT(1, "Leave", "{s:s}", "pod", pod);
+	CHECK_EQ(rig.call.status, SERVICE_OK);
+	CHECK_EQ(admit(RIG_LOCAL, RIG_LOCAL, "mod"), SERVICE_FORBIDDEN);
+	rig_stop();
+}
+
 static void test_only_programs_of_the_node_make_pods(void)
 {
 	rig_start();
@@ -695,6 +725,7 @@ int main(void)
 	RUN(test_an_unlisted_pod_is_open_to_who_knows_its_id);
 	RUN(test_only_members_say_and_read);
 	RUN(test_roles_decide_who_may_what);
+	RUN(test_the_last_owner_stays_owner_and_member);
 	RUN(test_only_programs_of_the_node_make_pods);
 	RUN(test_a_conversation_is_of_two);
 	RUN(test_a_pod_has_50_members_50_channels_and_20_tags);
