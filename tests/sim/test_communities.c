@@ -8,7 +8,7 @@
 #include "support/community_lab.h"
 #include "support/fail_nth.h"
 
-#define MINUTES(n) ((n)*60 * NS_PER_S)
+#define MINUTES(n) ((n) * 60 * NS_PER_S)
 
 static struct community_lab lab;
 static uint8_t id[COMMUNITY_ID_LEN];
