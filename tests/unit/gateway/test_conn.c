@@ -276,6 +276,14 @@ static void test_lengths_are_exceeded_by_one(void)
 		rig_say(request);
 		CHECK(begins(rig.out, over ? "HTTP/1.1 431" : "HTTP/1.1 200"));
 
+		/* The last NUL is that of an empty value. */
+		rig_start();
+		snprintf(request, sizeof(request),
+			 "GET /tree/ HTTP/1.1\r\n" HOST "A: %.*s\r\nB:\r\n\r\n",
+			 CONN_HEAD_CAP - 7 - 5 - 2 - 2 - 1 - 2 - 1 + over, filler);
+		rig_say(request);
+		CHECK(begins(rig.out, over ? "HTTP/1.1 431" : "HTTP/1.1 200"));
+
 		rig_start();
 		rig_say("GET /tree/ HTTP/1.1\r\n" HOST);
 		for (int i = 1; i < CONN_HEADERS_MAX + over; i++)
