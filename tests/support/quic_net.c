@@ -205,13 +205,29 @@ static void stream_fill(struct quic_test_stream *record)
 	}
 }
 
+static void stream_answer(struct quic_test_stream *record)
+{
+	struct quic_node *node = record->conn->node;
+	const struct transport_ops *ops = node->transport->ops;
+	uint8_t reply[8];
+
+	for (unsigned i = 0; i < 8; i++)
+		reply[i] = (uint8_t)(record->received_len >> (8 * i));
+	if (ops->send_copy(record->stream, reply, sizeof(reply)) < 0)
+		return;
+	record->to_send_len = node->more_len;
+	if (record->to_send_len)
+		stream_fill(record);
+	else
+		ops->finish(record->stream);
+}
+
 static void on_data(void *ctx, struct transport_stream *stream, const uint8_t *data, size_t len,
 		    bool fin, uint64_t now_ns)
 {
 	struct quic_node *node = ctx;
 	const struct transport_ops *ops = node->transport->ops;
 	struct quic_test_stream *record = stream->user;
-	uint8_t reply[8];
 
 	(void)now_ns;
 	weft_assert(!record->has_fin && !record->is_closed);
@@ -228,17 +244,8 @@ static void on_data(void *ctx, struct transport_stream *stream, const uint8_t *d
 	if (!fin)
 		return;
 	record->has_fin = true;
-	if (record->is_ours)
-		return;
-	for (unsigned i = 0; i < 8; i++)
-		reply[i] = (uint8_t)(record->received_len >> (8 * i));
-	if (ops->send_copy(stream, reply, sizeof(reply)) < 0)
-		return;
-	record->to_send_len = node->more_len;
-	if (record->to_send_len)
-		stream_fill(record);
-	else
-		ops->finish(stream);
+	if (!record->is_ours && !node->is_thinking)
+		stream_answer(record);
 }
 
 static void on_reset(void *ctx, struct transport_stream *stream, uint64_t code, uint64_t now_ns)
@@ -521,6 +528,16 @@ struct quic_test_stream *quic_net_send(struct quic_test_conn *conn, uint64_t len
 	if (len == 0)
 		node->transport->ops->finish(record->stream);
 	return record;
+}
+
+void quic_net_answer(struct quic_node *node)
+{
+	node->is_thinking = false;
+	for (unsigned i = 0; i < node->stream_cnt; i++)
+		if (node->streams[i].has_fin && !node->streams[i].is_ours &&
+		    !node->streams[i].is_closed)
+			stream_answer(&node->streams[i]);
+	quic_engine_flush(node->engine, node->net->now_ns);
 }
 
 static bool is_stream_over(void *arg)

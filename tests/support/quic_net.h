@@ -68,6 +68,7 @@ struct quic_node {
 	int ready_answer;  /* returned from conn_ready */
 	int opened_answer; /* returned from stream_opened */
 	uint64_t more_len; /* of its answers, after the eight bytes */
+	bool is_thinking;  /* its answers wait for quic_net_answer */
 	uint8_t *slot;
 	struct quic_test_conn conns[QUIC_NET_CONNS];
 	unsigned conn_cnt;
@@ -131,6 +132,8 @@ struct quic_test_conn *quic_net_dial_key(struct quic_node *from, const struct ad
 struct quic_test_conn *quic_net_connect(struct quic_node *from, struct quic_node *to);
 /* quic_net_send opens a stream and queues len bytes and the end. */
 struct quic_test_stream *quic_net_send(struct quic_test_conn *conn, uint64_t len);
+/* quic_net_answer sends what node has thought about, and lets it think no more. */
+void quic_net_answer(struct quic_node *node);
 /* quic_net_transfer sends, runs until the reply or for_ns; true when whole and undamaged. */
 bool quic_net_transfer(struct quic_test_conn *conn, uint64_t len, uint64_t for_ns);
 /* One wire and two nodes; config is b's, NULL: quic_net_config. */

@@ -58,12 +58,12 @@ static void conn_fire(struct timer *timer, uint64_t now_ns)
 		rv = NGTCP2_ERR_HANDSHAKE_TIMEOUT;
 	else
 		rv = ngtcp2_conn_handle_expiry(conn->ngtcp2, quic_conn_clock_ns(conn));
-	if (rv == 0)
-		rv = quic_probe_expire(conn);
-	if (rv != 0)
+	if (rv != 0) {
 		quic_conn_shut(conn, rv);
-	else
-		quic_conn_want_write(conn);
+		return;
+	}
+	quic_probe_expire(conn);
+	quic_conn_want_write(conn);
 }
 
 void quic_conn_end_handshake(struct quic_conn *conn)

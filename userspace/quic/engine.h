@@ -147,7 +147,9 @@ struct quic_conn {
 	uint64_t flight_ns;	     /* since when something is in flight, while has_flight */
 	bool has_flight;
 	bool has_left_out;	 /* a datagram, and has read none since */
-	bool is_awaiting;	 /* bytes of an answer came, and more may be owed */
+	uint64_t awaited_ns;	 /* while is_awaiting: since when nothing of an answer has come */
+	uint64_t asked_ns;	 /* when that was last asked about */
+	bool is_awaiting;	 /* an answer, or the rest of one, may be owed */
 	bool is_probe_wanted;	 /* once the datagram that is read has been read */
 	bool is_pinging;	 /* the keep-alive time is that of a PING now */
 	uint64_t burst_sent_len; /* since the pace was last kept (conn_write.c) */
@@ -307,8 +309,7 @@ int quic_probe_heard(struct quic_conn *conn, bool is_read);
 void quic_probe_note_flight(struct quic_conn *conn, bool did_send);
 void quic_probe_await(struct quic_conn *conn);
 uint64_t quic_probe_next_ns(const struct quic_conn *conn);
-WEFT_MUST_CHECK
-int quic_probe_expire(struct quic_conn *conn);
+void quic_probe_expire(struct quic_conn *conn);
 void quic_wake_init(struct quic_engine *engine);
 /* quic_conn_clock_ns: the time as ngtcp2 has it for conn. */
 static inline uint64_t quic_conn_clock_ns(const struct quic_conn *conn)

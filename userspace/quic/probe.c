@@ -11,9 +11,9 @@
  *     flight: the peer is there, and does not wait for our timer;
  *   a path was validated: what was sent to the old one is lost;
  *   somebody waits on a session that has gone silent (mesh/race.c);
- *   an answer stops in the middle (quic_probe_await): its sender may know
- *     only an address that a NAT has given up, and learns the new one from
- *     a packet of ours.
+ *   an answer does not come, or stops in the middle (quic_probe_await): its
+ *     sender may know only an address that a NAT has given up, and learns the
+ *     new one from a packet of ours. Asked is ever less often, and for ten seconds.
  *
  * A connection with nothing in flight sends a PING: the keep-alive time is a
  * nanosecond for one packet. With data in flight the congestion window may be
@@ -40,6 +40,15 @@
 #define STALE_NS (2 * NS_PER_S)
 /* By then a probe is answered even from afar, or can be sent again. */
 #define ANSWER_NS_MAX (50 * NS_PER_MS)
+/*
+ * Of a pause an eighth passes between two questions, so that whoever waited for long
+ * waits an eighth longer at most: 8 questions in the first 800 ms and 21 more in 10 s.
+ * After that mesh/watch.c asks.
+ */
+#define AWAIT_DIVISOR 8
+#define AWAIT_NS_MAX  (10 * NS_PER_S)
+/* Who is not heard for so long is mesh/race.c's. A host answers few of the packets to a port where nobody listens. */
+#define UNHEARD_NS_MAX (2 * NS_PER_S)
 /* Timers that come before a probe timeout, and shortly: an ACK's delay, the pace. */
 #define SOON_NS	   (7 * NS_PER_MS)
 #define EXPIRY_MAX 4
@@ -231,6 +240,7 @@ int quic_probe_heard(struct quic_conn *conn, bool is_read)
 void quic_probe_await(struct quic_conn *conn)
 {
 	conn->is_awaiting = true;
+	conn->awaited_ns = conn->engine->now_ns;
 }
 
 /* Whether the peer owes the rest of an answer; streams that both use do not count. */
@@ -247,18 +257,42 @@ static bool conn_is_owed(const struct quic_conn *conn)
 
 uint64_t quic_probe_next_ns(const struct quic_conn *conn)
 {
+	uint64_t patience_ns, pause_ns, from_ns;
+
 	if (!conn->is_awaiting || conn->state != QUIC_CONN_OPEN)
 		return UINT64_MAX;
-	return conn->heard_ns + quic_probe_patience_ns(conn);
+	patience_ns = quic_probe_patience_ns(conn);
+	from_ns = conn->heard_ns > conn->awaited_ns ? conn->heard_ns : conn->awaited_ns;
+	if (conn->asked_ns > from_ns)
+		from_ns = conn->asked_ns;
+	if (from_ns >= conn->heard_ns + UNHEARD_NS_MAX && conn->asked_ns > conn->heard_ns)
+		return UINT64_MAX;
+	pause_ns = (from_ns - conn->awaited_ns) / AWAIT_DIVISOR;
+	return from_ns + (pause_ns > patience_ns ? pause_ns : patience_ns);
 }
 
-int quic_probe_expire(struct quic_conn *conn)
+/*
+ * After an outage a window is two packets, and questions that nobody hears fill it. Half of it is left, and
+ * the clock stays where it is, for the probes that know that the way is back.
+ */
+static bool conn_has_room(const struct quic_conn *conn)
 {
-	if (conn->engine->now_ns < quic_probe_next_ns(conn))
-		return 0;
-	/* Once a pause: what the peer says next proves that it is there, or brings more. */
-	conn->is_awaiting = false;
-	return conn_is_owed(conn) ? quic_probe_send(conn) : 0;
+	ngtcp2_conn_info info;
+
+	ngtcp2_conn_get_conn_info(conn->ngtcp2, &info);
+	return info.bytes_in_flight < info.cwnd / 2;
+}
+
+void quic_probe_expire(struct quic_conn *conn)
+{
+	uint64_t now_ns = conn->engine->now_ns;
+
+	if (now_ns < quic_probe_next_ns(conn))
+		return;
+	conn->asked_ns = now_ns;
+	conn->is_awaiting = now_ns - conn->awaited_ns < AWAIT_NS_MAX && conn_is_owed(conn);
+	if (conn->is_awaiting && conn_has_room(conn))
+		quic_probe_ping(conn);
 }
 
 void quic_probe_note_flight(struct quic_conn *conn, bool did_send)

@@ -152,6 +152,9 @@ void quic_stream_sent(struct quic_stream *stream, size_t len)
 		stream->sent_idx++;
 	}
 	stream->is_fin_sent = stream->is_fin_wanted;
+	if (stream->is_fin_sent && !stream->is_answered &&
+	    ngtcp2_conn_is_local_stream(stream->conn->ngtcp2, stream->id))
+		quic_probe_await(stream->conn);
 	quic_stream_stop_write(stream);
 }
 

@@ -249,29 +249,134 @@ static void test_a_rebinding_is_noticed_by_who_only_acknowledges(void)
 	}
 }
 
-static bool is_over(void *arg)
-{
-	return ((struct quic_test_stream *)arg)->has_fin;
-}
-
-/* A seeder that waits for its disk is not asked again and again. */
-static void test_an_answer_that_pauses_is_asked_about_once(void)
+/* Asks something that the other end thinks about for think_ns. */
+static struct quic_test_stream *ask_thinker(struct duo *duo, uint64_t think_ns)
 {
 	struct quic_test_stream *stream;
+
+	duo->p.b->is_thinking = true;
+	stream = quic_net_send(duo->conn, 100);
+	weft_assert(stream);
+	quic_net_settle(&duo->p.net, think_ns);
+	weft_assert(!stream->received_len);
+	return stream;
+}
+
+/* The answer goes to a port that the NAT of who asked has given up. */
+static void test_a_rebinding_is_noticed_by_who_waits_for_an_answer(void)
+{
+	static const struct {
+		uint64_t delay_ns, think_ns, within_ns;
+	} rows[] = {
+		{NS_PER_MS, 300 * NS_PER_MS, 200 * NS_PER_MS},
+		{NS_PER_MS, 1500 * NS_PER_MS, 210 * NS_PER_MS},
+		{10 * NS_PER_MS, 800 * NS_PER_MS, 200 * NS_PER_MS},
+		{100 * NS_PER_MS, NS_PER_S, 200 * NS_PER_MS},
+		/* An eighth of what it waited. */
+		{10 * NS_PER_MS, 8 * NS_PER_S, 1100 * NS_PER_MS},
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint64_t took_ns, rtt_ns = 2 * rows[i].delay_ns;
+		struct quic_test_stream *stream;
+		struct duo duo;
+
+		duo_init(&duo, 380 + i);
+		duo.p.net.delay_ns = rows[i].delay_ns;
+		stream = ask_thinker(&duo, rows[i].think_ns);
+		duo.p.a->outer.port = 1234;
+		quic_net_answer(duo.p.b);
+		took_ns = wait_bytes(&duo.p.net, stream);
+		printf("# round trip %u ms, waited %u ms: silent for %u ms\n",
+		       (unsigned)(rtt_ns / NS_PER_MS), (unsigned)(rows[i].think_ns / NS_PER_MS),
+		       (unsigned)(took_ns / NS_PER_MS));
+		CHECK(took_ns < 3 * rtt_ns + rows[i].within_ns);
+		quic_net_fini(&duo.p.net);
+	}
+}
+
+/* Whoever is not heard at all is left to others: some 14 questions in the first 2 s. */
+static void test_who_is_not_heard_is_asked_no_more_after_two_seconds(void)
+{
 	struct quic_stats before, after;
+	struct quic_test_stream *stream;
 	struct duo duo;
 
-	duo_init(&duo, 360);
-	stream = ask_for_file(&duo, true);
-	duo.p.b->is_sink_full = true;
-	quic_net_settle(&duo.p.net, 50 * NS_PER_MS);
+	duo_init(&duo, 390);
+	stream = ask_thinker(&duo, 50 * NS_PER_MS);
 	quic_node_stats(duo.p.a, &before);
+	duo.wire.is_cut = true;
+	quic_net_settle(&duo.p.net, 2500 * NS_PER_MS);
+	quic_node_stats(duo.p.a, &after);
+	CHECK(after.probe_cnt - before.probe_cnt >= 8);
+	CHECK(after.probe_cnt - before.probe_cnt <= 18);
+	before = after;
+	quic_net_settle(&duo.p.net, 2500 * NS_PER_MS);
+	quic_node_stats(duo.p.a, &after);
+	CHECK_EQ(after.probe_cnt, before.probe_cnt);
+	/* Heard again, it is asked again. */
+	duo.wire.is_cut = false;
+	duo.p.a->transport->ops->probe(duo.conn->conn);
 	quic_net_settle(&duo.p.net, 2 * NS_PER_S);
 	quic_node_stats(duo.p.a, &after);
-	CHECK_EQ(after.probe_cnt, before.probe_cnt + 1);
-	duo.p.b->is_sink_full = false;
-	CHECK(quic_net_run(&duo.p.net, 60 * NS_PER_S, is_over, stream));
+	CHECK(after.probe_cnt > before.probe_cnt + 1);
+	CHECK(!stream->received_len);
+	quic_net_fini(&duo.p.net);
+}
+
+/* What was asked for fills most of a window. Those who wait also ask by themselves (mesh/race.c). */
+static void test_what_is_asked_in_an_outage_leaves_room_for_the_way_back(void)
+{
+	struct quic_test_stream *stream;
+	struct duo duo;
+
+	duo_init(&duo, 395);
+	stream = ask_for_file(&duo, true);
+	duo.p.b->more_len = 0;
+	for (unsigned i = 0; i < 8; i++) {
+		uint64_t took_ns;
+
+		duo.wire.is_cut = true;
+		for (unsigned more = 0; more < 14; more++)
+			CHECK(quic_net_send(duo.conn, 1000));
+		for (uint64_t at_ns = 0; at_ns < DOWN_NS; at_ns += 250 * NS_PER_MS) {
+			quic_net_settle(&duo.p.net, 250 * NS_PER_MS);
+			duo.p.a->transport->ops->probe(duo.conn->conn);
+		}
+		duo.wire.is_cut = false;
+		CHECK(quic_engine_wake(duo.p.a->engine, duo.p.net.now_ns));
+		took_ns = wait_bytes(&duo.p.net, stream);
+		CHECK(took_ns < 300 * NS_PER_MS);
+		for (unsigned more = 0; more < 50; more++)
+			(void)wait_bytes(&duo.p.net, stream);
+		CHECK(!stream->has_fin);
+	}
+	quic_net_fini(&duo.p.net);
+}
+
+/* Who thinks for long is asked ever less often, and after ten seconds no more. */
+static void test_who_thinks_long_is_not_asked_without_end(void)
+{
+	struct quic_stats before, after;
+	struct quic_test_stream *stream;
+	struct duo duo;
+
+	duo_init(&duo, 400);
 	quic_node_stats(duo.p.a, &before);
+	stream = ask_thinker(&duo, 2 * NS_PER_S);
+	quic_node_stats(duo.p.a, &after);
+	CHECK(after.probe_cnt - before.probe_cnt >= 8);
+	CHECK(after.probe_cnt - before.probe_cnt <= 18);
+	quic_net_settle(&duo.p.net, 9 * NS_PER_S);
+	quic_node_stats(duo.p.a, &after);
+	CHECK(after.probe_cnt - before.probe_cnt <= 32);
+	before = after;
+	quic_net_settle(&duo.p.net, 30 * NS_PER_S);
+	quic_node_stats(duo.p.a, &after);
+	CHECK_EQ(after.probe_cnt, before.probe_cnt);
+	quic_net_answer(duo.p.b);
+	(void)wait_bytes(&duo.p.net, stream);
+	/* And nobody who waits for nothing. */
 	quic_net_settle(&duo.p.net, 2 * NS_PER_S);
 	quic_node_stats(duo.p.a, &after);
 	CHECK_EQ(after.probe_cnt, before.probe_cnt);
@@ -302,7 +407,10 @@ int main(void)
 	RUN(test_rounds_are_spread_over_connections);
 	RUN(test_changes_without_end_are_not_followed);
 	RUN(test_a_rebinding_is_noticed_by_who_only_acknowledges);
-	RUN(test_an_answer_that_pauses_is_asked_about_once);
+	RUN(test_a_rebinding_is_noticed_by_who_waits_for_an_answer);
+	RUN(test_who_is_not_heard_is_asked_no_more_after_two_seconds);
+	RUN(test_what_is_asked_in_an_outage_leaves_room_for_the_way_back);
+	RUN(test_who_thinks_long_is_not_asked_without_end);
 	RUN(test_an_idle_timeout_is_not_earlier_for_probes);
 	return check_done();
 }
