@@ -39,8 +39,10 @@ struct address_watch {
 	struct watched_link {
 		int ifindex;
 		bool is_running;
-		bool is_lost;	  /* it went, and is not back for SETTLE_NS */
-		uint64_t back_ns; /* while it is_running and is_lost: when it is back for good */
+		bool is_lost; /* it went, and is not back for SETTLE_NS */
+		bool is_back; /* for good, in this turn */
+		uint64_t
+			back_ns; /* while it is_running and is_lost: when it will be back for good */
 	} links[LINKS_CNT];
 	struct udp_hold hold; /* what workers were told */
 };
@@ -104,13 +106,13 @@ static bool choose_local(void *ctx, const struct addr *remote, const struct addr
  * Wireless devices send many messages while they run: only that one began to is news. One
  * that we saw go is a way again when it has been back for a moment.
  */
-static unsigned link_change(struct address_watch *addresses, const struct nlmsghdr *message)
+static unsigned link_change(struct address_watch *addresses, const struct nlmsghdr *message,
+			    uint64_t now_ns)
 {
 	const struct ifinfomsg *info = NLMSG_DATA(message);
 	struct watched_link *link = &addresses->links[(unsigned)info->ifi_index % LINKS_CNT];
 	bool is_running = message->nlmsg_type == RTM_NEWLINK && info->ifi_flags & IFF_UP &&
 			  info->ifi_flags & IFF_RUNNING;
-	uint64_t now_ns = addresses->node->home.now_ns;
 
 	if (link->ifindex != info->ifi_index)
 		*link = (struct watched_link){.ifindex = info->ifi_index};
@@ -138,14 +140,15 @@ static unsigned route_change(const struct nlmsghdr *message)
 	return is_way ? CHANGE_WAY : 0;
 }
 
-static unsigned message_change(struct address_watch *addresses, const struct nlmsghdr *message)
+static unsigned message_change(struct address_watch *addresses, const struct nlmsghdr *message,
+			       uint64_t now_ns)
 {
 	const struct ifaddrmsg *addr = NLMSG_DATA(message);
 
 	switch (message->nlmsg_type) {
 	case RTM_NEWLINK:
 	case RTM_DELLINK:
-		return link_change(addresses, message);
+		return link_change(addresses, message, now_ns);
 	case RTM_NEWADDR:
 		return CHANGE_ADDRS | (addr->ifa_flags & IFA_F_TENTATIVE ? 0 : CHANGE_WAY);
 	case RTM_NEWROUTE:
@@ -158,7 +161,7 @@ static unsigned message_change(struct address_watch *addresses, const struct nlm
 }
 
 /* A set of enum change. Lost messages (ENOBUFS) are changes, too. */
-static unsigned changes_read(struct address_watch *addresses)
+static unsigned changes_read(struct address_watch *addresses, uint64_t now_ns)
 {
 	_Alignas(struct nlmsghdr) char messages[8192];
 	unsigned changes = 0;
@@ -175,7 +178,7 @@ static unsigned changes_read(struct address_watch *addresses)
 			changes |= CHANGE_ADDRS | CHANGE_WAY | CHANGE_LINK;
 		}
 		for (; NLMSG_OK(message, len); message = NLMSG_NEXT(message, len))
-			changes |= message_change(addresses, message);
+			changes |= message_change(addresses, message, now_ns);
 	}
 }
 
@@ -231,6 +234,42 @@ static void ways_changed(struct node *node, uint64_t now_ns)
 		crew_wake(node->crew);
 }
 
+static bool is_back(void *ctx, unsigned ifindex)
+{
+	const struct address_watch *addresses = ctx;
+	const struct watched_link *link = &addresses->links[ifindex % LINKS_CNT];
+
+	return link->is_back && (unsigned)link->ifindex == ifindex;
+}
+
+/*
+ * Neighbours whose own question was too early for our end of the link would ask
+ * again a second later; but any ARP request says where its sender is (RFC 826),
+ * also one for an address that nobody has. Older kernels take it for a
+ * broadcast, which is not allowed, and nothing is lost.
+ */
+static void call_out(struct address_watch *addresses)
+{
+	struct link_addr addrs[ADDRS_MAX];
+	size_t cnt = link_hold_look(addrs, ADDRS_MAX, is_back, addresses);
+
+	for (size_t i = 0; i < cnt; i++) {
+		struct addr to = link_hold_call(&addrs[i]);
+		struct sockaddr_storage from_sa, to_sa;
+		unsigned from_len = addr_to_sockaddr(&addrs[i].ip, &from_sa);
+		int fd = -1;
+
+		if (addrs[i].is_lost && to.family != ADDR_NONE)
+			fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		if (fd < 0)
+			continue;
+		if (bind(fd, (struct sockaddr *)&from_sa, from_len) == 0)
+			(void)sendto(fd, "", 0, MSG_DONTWAIT, (struct sockaddr *)&to_sa,
+				     addr_to_sockaddr(&to, &to_sa));
+		close(fd);
+	}
+}
+
 static void links_settled(struct timer *timer, uint64_t now_ns)
 {
 	struct address_watch *addresses =
@@ -243,12 +282,16 @@ static void links_settled(struct timer *timer, uint64_t now_ns)
 		if (!link->is_lost || !link->is_running)
 			continue;
 		link->is_lost = now_ns < link->back_ns;
+		link->is_back = !link->is_lost;
 		if (link->is_lost && link->back_ns < next_ns)
 			next_ns = link->back_ns;
 	}
 	if (next_ns != UINT64_MAX)
 		timer_set(&addresses->node->home.timers, timer, next_ns);
 	hold_renew(addresses);
+	call_out(addresses);
+	for (unsigned i = 0; i < LINKS_CNT; i++)
+		addresses->links[i].is_back = false;
 	ways_changed(addresses->node, now_ns);
 }
 
@@ -256,7 +299,7 @@ static void address_changed(struct poller_watch *watch, unsigned events, uint64_
 {
 	struct address_watch *addresses = (struct address_watch *)watch;
 	struct node *node = addresses->node;
-	unsigned changes = changes_read(addresses);
+	unsigned changes = changes_read(addresses, now_ns);
 
 	(void)events;
 	if (changes & CHANGE_LINK || (changes & CHANGE_ADDRS && addresses->hold.cnt))

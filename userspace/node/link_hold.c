@@ -18,6 +18,10 @@
 
 #include "net/packet_io.h"
 
+/* Subnets of one or two addresses have none to spare (RFC 3021). */
+#define CALL_PREFIX_MAX 30
+#define DISCARD_PORT	9 /* RFC 863 */
+
 static void hold_add(struct udp_hold *hold, const struct addr *ip)
 {
 	struct addr *entry;
@@ -73,6 +77,19 @@ void link_hold_choose(const struct link_addr *addrs, size_t cnt, const struct ad
 			hold_family(addrs, cnt, families[i], out_hold);
 }
 
+static uint8_t prefix_len_of(const struct ifaddrs *at)
+{
+	struct addr mask;
+	uint8_t len = 0;
+
+	if (!at->ifa_netmask || addr_from_sockaddr(at->ifa_netmask, &mask) < 0 ||
+	    mask.family != ADDR_IPV4)
+		return 0;
+	while (len < 32 && mask.ip[len / 8] & 0x80 >> len % 8)
+		len++;
+	return len;
+}
+
 size_t link_hold_look(struct link_addr *out_addrs, size_t cap,
 		      bool (*is_lost)(void *ctx, unsigned ifindex), void *ctx)
 {
@@ -86,10 +103,23 @@ size_t link_hold_look(struct link_addr *out_addrs, size_t cap,
 
 		if (!at->ifa_addr || addr_from_sockaddr(at->ifa_addr, &to->ip) < 0)
 			continue;
+		to->prefix_len = prefix_len_of(at);
 		to->is_loopback = at->ifa_flags & IFF_LOOPBACK;
 		to->is_lost = !to->is_loopback && is_lost(ctx, if_nametoindex(at->ifa_name));
 		cnt++;
 	}
 	freeifaddrs(list);
 	return cnt;
+}
+
+struct addr link_hold_call(const struct link_addr *addr)
+{
+	struct addr to = {0};
+
+	if (addr->ip.family != ADDR_IPV4 || addr->is_loopback || !addr->prefix_len ||
+	    addr->prefix_len > CALL_PREFIX_MAX)
+		return to;
+	to = addr_prefix_key(&addr->ip, addr->prefix_len);
+	to.port = DISCARD_PORT;
+	return to;
 }

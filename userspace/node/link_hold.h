@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/addr.h"
 
@@ -12,6 +13,7 @@ struct udp_hold;
 /* An address of this machine, and what is known of its device. */
 struct link_addr {
 	struct addr ip;
+	uint8_t prefix_len; /* of IPv4 */
 	bool is_loopback;
 	bool is_lost; /* the device was seen to lose its link, and is not back for good */
 };
@@ -33,5 +35,12 @@ void link_hold_choose(const struct link_addr *addrs, size_t cnt, const struct ad
  */
 size_t link_hold_look(struct link_addr *out_addrs, size_t cap,
 		      bool (*is_lost)(void *ctx, unsigned ifindex), void *ctx);
+
+/*
+ * link_hold_call: where a datagram from addr leaves to nobody, so that the
+ * kernel asks all neighbours for him (ARP): the lowest address of the subnet,
+ * which no host has. ADDR_NONE: there is no such address.
+ */
+struct addr link_hold_call(const struct link_addr *addr);
 
 #endif

@@ -134,10 +134,33 @@ static void test_more_addresses_than_there_is_room_for_leave(void)
 	CHECK(!holds(&hold, "10.77.1.33:7000", PEER));
 }
 
+static void test_neighbours_are_called_from_subnets_with_room(void)
+{
+	static const struct {
+		const char *ip, *to;
+		uint8_t prefix_len;
+	} rows[] = {
+		{"10.77.1.1:0", "10.77.1.0:9", 24}, {"10.77.1.201:0", "10.77.1.200:9", 30},
+		{"10.77.1.201:0", NULL, 31},	    {"10.77.1.201:0", NULL, 32},
+		{"10.77.1.1:0", NULL, 0},	    {"[2001:db8::1]:0", NULL, 64},
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct link_addr from = {.ip = addr_of(rows[i].ip),
+					 .prefix_len = rows[i].prefix_len};
+		struct addr to = link_hold_call(&from), want = addr_of(rows[i].to);
+
+		CHECK(addr_equal(&to, &want));
+		from.is_loopback = true;
+		CHECK_EQ(link_hold_call(&from).family, ADDR_NONE);
+	}
+}
+
 int main(void)
 {
 	RUN(test_nothing_leaves_by_a_link_that_is_down);
 	RUN(test_families_are_held_apart);
 	RUN(test_more_addresses_than_there_is_room_for_leave);
+	RUN(test_neighbours_are_called_from_subnets_with_room);
 	return check_done();
 }
