@@ -32,6 +32,14 @@ void rig_on_step(struct rig *rig, unsigned idx, mesh_step_fn on_step)
 	rig->nodes[idx].on_step = on_step;
 }
 
+static void rig_knock(void *ctx, const struct addr *remote)
+{
+	struct rig_node *node = ctx;
+
+	node->knock_cnt++;
+	node->knocked = *remote;
+}
+
 void rig_add(struct rig *rig, unsigned idx, const struct mesh_config *config, struct store *store,
 	     uint64_t wall_s)
 {
@@ -45,6 +53,7 @@ void rig_add(struct rig *rig, unsigned idx, const struct mesh_config *config, st
 		.wall_s = wall_s,
 		.on_session = rig_on_session,
 		.on_step = rig_step,
+		.knock = rig_knock,
 		.ctx = node,
 	};
 

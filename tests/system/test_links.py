@@ -17,6 +17,8 @@ FLAPS = int(os.environ.get("WEFT_FLAPS", "2"))
 DOWN_S = 5
 # 0.3 s in the middle of many and 1 s at worst are measured by hand; one of two may meet a busy machine.
 WORST_S = 1.5
+# 5 s on a quiet machine; a host that said nothing would be waited for 13 s.
+KILLED_S = 7
 FLOWS_LEN = 64 * 1024
 LISTEN = ["0.0.0.0:7000"]
 
@@ -183,22 +185,33 @@ def test_a_nat_that_forgets_is_answered_by_a_new_packet(lab):
     pair.end()
 
 
-def test_a_call_in_hand_is_answered_when_the_link_is_back(lab):
-    """The answer falls into the gap."""
+def slow_service(lab, thinks_s):
+    """A caller, a provider, and what begins a call that is in hand when it returns."""
     network = lab.plain("star", "2")
     caller = lab.daemon("caller", netns=network.nodes["n1"].name, listen=LISTEN).start()
     provider = lab.daemon("provider", netns=network.nodes["n2"].name, listen=LISTEN).start()
     node, begun = provider.json("node", "id")["node_id"], lab.dir / "begun"
     done = provider.weft("service", "publish", "slow", "--exec", "/bin/sh", "--unconfined", "--",
-                         "-c", f"touch {begun}; sleep 2; echo done")
+                         "-c", f"touch {begun}; sleep $(cat {lab.dir}/pause 2>/dev/null || echo 0); echo done")
     check_eq(done.returncode, OK, done.stderr)
     done = caller.weft("peer", "connect", node, "10.77.2.1:7000")
     check_eq(done.returncode, OK, done.stderr)
     wait_for(lambda: caller.call("CallService", name="slow", method="Run", json={},
                                  provider=node)["status"] == 0, "it answers")
+    (lab.dir / "pause").write_text(str(thinks_s))
     begun.unlink()
-    calling = caller.weft_popen("service", "call", "slow", "Run", "{}", "--provider", node)
-    wait_for(begun.exists, "in hand")
+
+    def begin():
+        calling = caller.weft_popen("service", "call", "slow", "Run", "{}", "--provider", node)
+        wait_for(begun.exists, "in hand")
+        return calling
+    return network, provider, begin
+
+
+def test_a_call_in_hand_is_answered_when_the_link_is_back(lab):
+    """The answer falls into the gap."""
+    network, _, begin_call = slow_service(lab, 2)
+    calling = begin_call()
     down_for_a_while((network.nodes["router"], "veth0"), (network.nodes["n1"], "veth0"))()
     begin = time.monotonic()
     out, err = calling.communicate(timeout=DEADLINE_S)
@@ -206,6 +219,19 @@ def test_a_call_in_hand_is_answered_when_the_link_is_back(lab):
     print(f"# call: {1000 * took_s:.0f} ms")
     check_eq(calling.returncode, OK, f"call: {out}{err}")
     check(took_s < WORST_S, f"{took_s}")
+
+
+def test_a_call_in_hand_ends_when_its_provider_is_killed(lab):
+    """Its host says that nobody listens there any more."""
+    _, provider, begin_call = slow_service(lab, 60)
+    calling = begin_call()
+    provider.kill()
+    begin = time.monotonic()
+    out, err = calling.communicate(timeout=DEADLINE_S)
+    took_s = time.monotonic() - begin
+    print(f"# killed: {1000 * took_s:.0f} ms")
+    check(calling.returncode != OK, f"call: {out}{err}")
+    check(took_s < KILLED_S, f"{took_s}")
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

@@ -132,6 +132,7 @@ int mesh_new(const struct mesh_params *params, struct mesh **out_mesh)
 	mesh->on_step = params->on_step;
 	mesh->on_failure = params->on_failure;
 	mesh->choices = params->choices;
+	mesh->knock = params->knock;
 	list_init(&mesh->share_changes);
 	mesh->ctx = params->ctx;
 	mesh->refuses = params->refuses;

@@ -121,6 +121,8 @@ struct mesh_params {
 	void (*on_failure)(void *ctx, const struct mesh_failure *failure); /* may be NULL */
 	/* enum mesh_choice, of what others say of key: asked at each HELLO. May be NULL. */
 	uint32_t (*choices)(void *ctx, const uint8_t key[MESH_KEY_LEN]);
+	/* Asks whether anybody is at remote, and tells by mesh_knocked, never inside. May be NULL. */
+	void (*knock)(void *ctx, const struct addr *remote);
 	void *ctx;
 	struct load *load;	/* who is refused what (base/load.h); NULL: not kept */
 	mesh_refuse_fn refuses; /* may be NULL: nobody is */
@@ -161,6 +163,14 @@ void mesh_goodbye(struct mesh *mesh, unsigned reason, uint64_t not_before_ms, ui
  * within the last ten minutes are dialled, as many as the table of them holds.
  */
 void mesh_wake(struct mesh *mesh, uint64_t now_ns);
+/*
+ * mesh_knocked: what came of a knock at remote. Somebody who speaks QUIC is
+ * there, whether or not he knows us; or the host is there and says that
+ * nobody listens at that port. A session there that is well says so by itself.
+ */
+enum mesh_knock { MESH_KNOCK_THERE, MESH_KNOCK_NOBODY };
+void mesh_knocked(struct mesh *mesh, const struct addr *remote, enum mesh_knock answer,
+		  uint64_t now_ns);
 /*
  * mesh_connect: `peer connect`; done is told the outcome, never inside the
  * call, and actual_key with WEFT_EWRONGKEY. Without addresses in peer,

@@ -99,6 +99,7 @@ struct mesh_session {
 	struct timer timer;    /* HELLO deadline, quiet while retired, linger while leaving */
 	struct timer watch;    /* set while ours are under way, and at most one turn longer */
 	uint64_t watch_len;    /* bytes received at its last turn */
+	unsigned watch_cnt;    /* turns since something of ours went out last */
 	struct fair_path path; /* where its slots belong, as of path_at_ns */
 	uint64_t path_at_ns;
 };
@@ -232,6 +233,9 @@ struct mesh_dial {
 	bool is_wanted;		     /* or a person or program asks for it */
 	uint64_t due_ns;	     /* when it will have been, or was, silent for long */
 	uint64_t seen_len;	     /* what it had received when it was asked */
+	uint64_t knock_ns;	     /* when to knock next at where it is */
+	uint64_t there_ns;	     /* somebody is there since then, at least; 0: unknown */
+	uint64_t nobody_ns;	     /* nobody was, then; 0: unknown */
 	int err;		     /* the most telling failure so far */
 	uint8_t actual_key[MESH_KEY_LEN];
 	struct mesh_discovery discovery;
@@ -275,6 +279,7 @@ struct mesh {
 	void (*on_session)(void *ctx, const struct mesh_peer_info *peer, bool is_up);
 	void (*on_failure)(void *ctx, const struct mesh_failure *failure);
 	uint32_t (*choices)(void *ctx, const uint8_t key[MESH_KEY_LEN]);
+	void (*knock)(void *ctx, const struct addr *remote); /* may be NULL */
 	void *ctx;
 	struct load *load; /* may be NULL */
 	mesh_refuse_fn refuses;

@@ -16,7 +16,13 @@
  * Where the session itself is, its peer need not be dialled: it is sent a PING each
  * dial_stagger. One that is back there and knows nothing of us answers with a
  * stateless reset (RFC 9000 10.3), which ends the session. For those that do
- * not that address is dialled as well, PUT_OFF_NS later.
+ * not that address is dialled as well, PUT_OFF_NS later; or at once when
+ * somebody is there and the session is silent all the same. That a knock
+ * tells: a packet of no connection that any QUIC server answers, from another
+ * port. Where a host says instead that nobody listens, its process has died, and
+ * nothing is waited for but its return. That answer may be forged by
+ * who guesses the port, and what is in front of a host gives it for hosts that are only cut
+ * off: it ends nothing by itself, only a session that answers nothing, and only where we dialled.
  *
  * The first to answer wins. A packet on the session ends the dial, and
  * what was asked meanwhile goes over the session; a connection that is
@@ -39,6 +45,16 @@
  */
 #define PUT_OFF_NS (6600ull * 1000 * 1000)
 #define RACE_NS	   (10000ull * 1000 * 1000)
+/* With each PING, for so long; then seldom. */
+#define KNOCK_OFTEN_NS (3000ull * 1000 * 1000)
+#define KNOCK_NS       (1000ull * 1000 * 1000)
+/* Asked after the knock was answered, the session has this and three round trips. */
+#define THERE_NS (150ull * 1000 * 1000)
+/*
+ * Asked twice more meanwhile; a process that is started again at once is back by then. Linux says
+ * that nobody listens six times, and then once a second: there may be no second word.
+ */
+#define NOBODY_NS (700ull * 1000 * 1000)
 
 bool mesh_race_is_held(const struct mesh_dial *dial)
 {
@@ -109,7 +125,64 @@ bool mesh_race_puts_off(const struct mesh_dial *dial, unsigned idx)
 	if (!dial->beside || dial->mesh->now_ns >= dial->due_ns + PUT_OFF_NS)
 		return false;
 	dial->mesh->transport->ops->info(dial->beside->conn, &info);
+	if (dial->there_ns && dial->mesh->now_ns >= dial->there_ns + THERE_NS + 3 * info.rtt_ns)
+		return false;
 	return addr_equal(&dial->addrs[idx], &info.remote);
+}
+
+/* The knock first: what the host says of one packet to that port it does not say of the next. */
+static void race_ask(struct mesh_dial *dial)
+{
+	struct mesh *mesh = dial->mesh;
+	struct transport_conn_info info;
+
+	if (mesh->knock && mesh->now_ns >= dial->knock_ns) {
+		mesh->transport->ops->info(dial->beside->conn, &info);
+		dial->knock_ns = mesh->now_ns;
+		if (mesh->now_ns >= dial->due_ns + KNOCK_OFTEN_NS)
+			dial->knock_ns += KNOCK_NS;
+		mesh->knock(mesh->ctx, &info.remote);
+	}
+	if (mesh->transport->ops->probe)
+		mesh->transport->ops->probe(dial->beside->conn);
+}
+
+static bool race_is_lost(const struct mesh_dial *dial)
+{
+	return dial->beside->is_dialler && dial->nobody_ns && !dial->there_ns &&
+	       dial->mesh->now_ns >= dial->nobody_ns + NOBODY_NS;
+}
+
+static void race_knocked(struct mesh_dial *dial, enum mesh_knock answer)
+{
+	struct mesh *mesh = dial->mesh;
+	struct transport_conn_info info;
+
+	if (answer == MESH_KNOCK_NOBODY && !dial->nobody_ns)
+		dial->nobody_ns = mesh->now_ns;
+	if (answer == MESH_KNOCK_NOBODY || dial->there_ns)
+		return;
+	dial->there_ns = mesh->now_ns;
+	if (mesh->transport->ops->probe)
+		mesh->transport->ops->probe(dial->beside->conn);
+	mesh->transport->ops->info(dial->beside->conn, &info);
+	timer_set(mesh->timers, &dial->timer, mesh->now_ns + THERE_NS + 3 * info.rtt_ns);
+}
+
+void mesh_knocked(struct mesh *mesh, const struct addr *remote, enum mesh_knock answer,
+		  uint64_t now_ns)
+{
+	struct mesh_dial *dial = NULL;
+	struct transport_conn_info info;
+
+	mesh->now_ns = now_ns;
+	while ((dial = pool_next(&mesh->dials, dial))) {
+		if (!dial->beside || !dial->knock_ns)
+			continue;
+		mesh->transport->ops->info(dial->beside->conn, &info);
+		if (addr_equal(&info.remote, remote))
+			race_knocked(dial, answer);
+	}
 }
 
 bool mesh_race_goes_on(struct mesh_dial *dial)
@@ -128,12 +201,11 @@ bool mesh_race_goes_on(struct mesh_dial *dial)
 		mesh_dial_won(dial, map_lookup(&mesh->sessions_by_key, session->key));
 		return false;
 	}
-	if (mesh->now_ns >= dial->due_ns + RACE_NS) {
+	if (mesh->now_ns >= dial->due_ns + RACE_NS || race_is_lost(dial)) {
 		mesh_dial_fail(dial, mesh_dial_verdict(dial));
 		return false;
 	}
-	if (mesh->transport->ops->probe)
-		mesh->transport->ops->probe(session->conn);
+	race_ask(dial);
 	return true;
 }
 

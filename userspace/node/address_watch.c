@@ -313,6 +313,11 @@ static void address_changed(struct poller_watch *watch, unsigned events, uint64_
 		ways_changed(node, now_ns);
 }
 
+bool node_is_holding(const struct node *node)
+{
+	return node->addresses && node->addresses->hold.cnt;
+}
+
 int node_watch_addresses(struct node *node)
 {
 	/* An address counts while its device is up, and keeps quiet when that comes up after it. */

@@ -22,6 +22,7 @@
 #include "mesh/mesh.h"
 #include "net/handover.h"
 #include "node/fastpath/gate.h"
+#include "node/knock.h"
 #include "node/last_crash.h"
 #include "node/methods/methods.h"
 #include "provider/launcher.h"
@@ -162,6 +163,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 		.on_step = node_on_step,
 		.on_failure = node_on_failure,
 		.choices = node_choices,
+		.knock = params->is_simulated ? NULL : node_knock,
 		.on_reach_changed = node_on_reach,
 		.on_limits_changed = node_on_limits,
 		.on_member = node_on_member,
@@ -400,6 +402,8 @@ static void node_free_above_store(struct node *node)
 {
 	store_hurry(node->store);
 	node_unwatch_addresses(node);
+	knocks_close(node->knocks);
+	node->knocks = NULL;
 	web_close(node->web);
 	node->web = NULL;
 	control_close(node->control);

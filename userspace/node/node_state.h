@@ -66,13 +66,14 @@ struct node {
 	struct control *control; /* NULL: simulated without local programs */
 	struct event_log event_log;
 	struct address_watch *addresses;
-	struct import_record *imports;			       /* methods/share.c */
-	struct get_watch *get_watches;			       /* methods/get.c */
-	struct ping_run *ping_runs;			       /* methods/ping.c */
-	struct load_watch *load_watches;		       /* methods/top.c */
-	struct check_run *check_runs;			       /* methods/check.c */
-	struct dht_run *dht_runs;			       /* methods/dht_search.c */
-	struct joining *joinings;			       /* methods/community.c */
+	struct knocks *knocks;		 /* NULL: simulated, or nobody was knocked at yet */
+	struct import_record *imports;	 /* methods/share.c */
+	struct get_watch *get_watches;	 /* methods/get.c */
+	struct ping_run *ping_runs;	 /* methods/ping.c */
+	struct load_watch *load_watches; /* methods/top.c */
+	struct check_run *check_runs;	 /* methods/check.c */
+	struct dht_run *dht_runs;	 /* methods/dht_search.c */
+	struct joining *joinings;	 /* methods/community.c */
 	struct community_question_record *community_questions; /* methods/community_show.c */
 	struct poller_watch store_watch;
 	struct addr advertised[MESH_PEER_ADDRS_MAX];
@@ -98,6 +99,8 @@ void node_advertise(struct node *node);
 WEFT_MUST_CHECK
 int node_watch_addresses(struct node *node);
 void node_unwatch_addresses(struct node *node);
+/* A link is down, and nothing shall be sent into it. */
+bool node_is_holding(const struct node *node);
 
 /*
  * events.c: node_tell numbers an event for the control socket and writes its

@@ -115,6 +115,105 @@ static void test_killed_peer_is_reached_at_its_old_address(void)
 	nodes_fini();
 }
 
+/* For for_ns, with an answer to each knock. */
+static void run_answering(uint64_t for_ns, enum mesh_knock answer)
+{
+	uint64_t until_ns = rig.net.now_ns + for_ns;
+	unsigned told_cnt = 0;
+
+	while (rig.net.now_ns < until_ns) {
+		pair_net_run(&rig.net, 10 * PAIR_MS);
+		if (rig.nodes[0].knock_cnt == told_cnt)
+			continue;
+		told_cnt = rig.nodes[0].knock_cnt;
+		mesh_knocked(rig.nodes[0].mesh, &rig.nodes[0].knocked, answer, rig.net.now_ns);
+	}
+}
+
+/* Without a stateless reset: somebody is there, and it is not the session's peer. */
+static void test_peer_that_is_back_is_noticed_by_a_knock(void)
+{
+	CHECK(nodes_init());
+	rig_kill(&rig, 1);
+	CHECK_EQ(ask_at(&ask, pair_addr(2), MESH_GET_CHUNK), 0);
+	pair_net_run(&rig.net, 500 * PAIR_MS);
+	revive_peer_at(pair_addr(2));
+	run_answering(1000 * PAIR_MS, MESH_KNOCK_THERE);
+	CHECK(rig.nodes[0].knock_cnt > 0);
+	CHECK_EQ(dial_cnt(), 1);
+	CHECK_EQ(ask.reply_cnt, 1);
+	CHECK_EQ(ask.reply.err, WEFT_ECLOSED);
+	CHECK_EQ(ask_at(&later, pair_addr(2), MESH_GET_CHUNK), 0);
+	pair_net_run(&rig.net, 100 * PAIR_MS);
+	CHECK_EQ(later.reply.err, 0);
+	nodes_fini();
+}
+
+/* Its answer is on its way when the knock's comes. */
+static void test_answered_knock_ends_no_session_that_answers_too(void)
+{
+	CHECK(nodes_init());
+	rig.net.delay_ns = 550 * PAIR_MS;
+	CHECK_EQ(ask_at(&ask, pair_addr(2), MESH_GET_CHUNK_HASHES), 0);
+	run_answering(20 * PAIR_S, MESH_KNOCK_THERE);
+	CHECK(rig.nodes[0].knock_cnt > 0);
+	CHECK_EQ(dial_cnt(), 0);
+	CHECK_EQ(ask.reply_cnt, 0);
+	CHECK_EQ(rig.nodes[0].down_cnt, 0);
+	nodes_fini();
+}
+
+static void test_host_that_says_nobody_is_there_is_believed_after_a_moment(void)
+{
+	CHECK(nodes_init());
+	rig_kill(&rig, 1);
+	pair_net_rule(&rig.net, pair_addr(2), PAIR_SILENT, 0);
+	CHECK_EQ(ask_at(&ask, pair_addr(2), MESH_GET_CHUNK), 0);
+	run_answering(1600 * PAIR_MS, MESH_KNOCK_NOBODY);
+	CHECK_EQ(ask.reply_cnt, 0);
+	run_answering(500 * PAIR_MS, MESH_KNOCK_NOBODY);
+	CHECK_EQ(ask.reply_cnt, 1);
+	CHECK_EQ(ask.reply.err, WEFT_ECLOSED);
+	CHECK_EQ(rig.nodes[0].end->close_code, MESH_BYE_SILENT);
+	CHECK_EQ(stats_of(0).session_cnt, 0);
+	nodes_fini();
+}
+
+/* A word that can be forged, or a gateway's: who is only slow stays. */
+static void test_word_that_nobody_is_there_ends_no_session_that_answers(void)
+{
+	CHECK(nodes_init());
+	rig.net.delay_ns = 700 * PAIR_MS; /* answers after 1.4 s */
+	CHECK_EQ(ask_at(&ask, pair_addr(2), MESH_GET_CHUNK_HASHES), 0);
+	run_answering(30 * PAIR_S, MESH_KNOCK_NOBODY);
+	CHECK(rig.nodes[0].knock_cnt > 0);
+	CHECK_EQ(ask.reply_cnt, 0);
+	CHECK_EQ(rig.nodes[0].down_cnt, 0);
+	nodes_fini();
+}
+
+/* What it dialled us from may be a port of its gateway that is open for us alone. */
+static void test_word_that_nobody_is_there_counts_where_we_dialled(void)
+{
+	struct mesh_ask call = {.type = MESH_GET_CHUNK, .timeout_ns = 60 * PAIR_S};
+
+	memset(&ask, 0, sizeof(ask));
+	memset(&later, 0, sizeof(later));
+	rig_init(&rig, 2);
+	handle_all(0);
+	handle_all(1);
+	CHECK(rig_connected(&rig, 1, 0));
+	rig_kill(&rig, 1);
+	pair_net_rule(&rig.net, pair_addr(2), PAIR_SILENT, 0);
+	memset(call.peer.key, 2, MESH_KEY_LEN);
+	CHECK_EQ(rig_ask_with(&rig, &ask, 0, &call), 0);
+	run_answering(6 * PAIR_S, MESH_KNOCK_NOBODY);
+	CHECK(rig.nodes[0].knock_cnt > 2);
+	CHECK_EQ(ask.reply_cnt, 0);
+	CHECK_EQ(stats_of(0).session_cnt, 1);
+	nodes_fini();
+}
+
 static void test_peer_that_dials_us_again_frees_what_hangs(void)
 {
 	CHECK(nodes_init());
@@ -319,6 +418,11 @@ int main(void)
 {
 	RUN(test_killed_peer_is_reached_at_its_new_address);
 	RUN(test_killed_peer_is_reached_at_its_old_address);
+	RUN(test_peer_that_is_back_is_noticed_by_a_knock);
+	RUN(test_answered_knock_ends_no_session_that_answers_too);
+	RUN(test_host_that_says_nobody_is_there_is_believed_after_a_moment);
+	RUN(test_word_that_nobody_is_there_ends_no_session_that_answers);
+	RUN(test_word_that_nobody_is_there_counts_where_we_dialled);
 	RUN(test_peer_that_dials_us_again_frees_what_hangs);
 	RUN(test_session_that_owes_nothing_is_never_doubted);
 	RUN(test_late_answer_of_the_session_ends_the_dial);

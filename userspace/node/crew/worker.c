@@ -31,6 +31,7 @@
 #include "net/xdp.h"
 #include "node/config/config.h"
 #include "node/fastpath/gate.h"
+#include "node/knock.h"
 #include "node/node.h"
 #include "quic/quic.h"
 #include "weft/token.h"
@@ -45,8 +46,8 @@ _Static_assert(WORKER_QUEUE_MAX == XDP_DEVICE_MAX * XDP_QUEUE_MAX, "one worker m
 #define PATHS_TELL_NS (GATE_PATH_LIFE_NS / 3)
 /* Bursts of the socket before a ring's, at most: about as much as its buffer holds. */
 #define SOCKET_BURSTS_MAX 64
-/* Descriptors besides control clients: sockets, mailboxes, signals, netlink. */
-#define WATCHES_BESIDE_CLIENTS (16 + WORKER_QUEUE_MAX)
+/* Descriptors besides control clients: sockets, mailboxes, signals, netlink, knocks. */
+#define WATCHES_BESIDE_CLIENTS (16 + KNOCK_CNT + WORKER_QUEUE_MAX)
 
 int worker_listen(struct worker *worker, const struct worker_params *params, char *what)
 {
@@ -201,6 +202,7 @@ static int worker_open_protocols(struct worker *worker, const struct worker_para
 		.on_step = params->on_step,
 		.on_failure = params->on_failure,
 		.choices = worker->idx == 0 ? params->choices : NULL,
+		.knock = worker->idx == 0 ? params->knock : NULL,
 		.ctx = params->ctx,
 		.load = &worker->load,
 		.refuses = worker->gate ? gate_refuses : NULL,

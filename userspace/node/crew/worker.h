@@ -106,6 +106,7 @@ struct worker_params {
 	void (*on_step)(void *ctx, const struct mesh_step *step); /* home */
 	void (*on_failure)(void *ctx, const struct mesh_failure *failure);
 	uint32_t (*choices)(void *ctx, const uint8_t key[MESH_KEY_LEN]);      /* home */
+	void (*knock)(void *ctx, const struct addr *remote);		      /* home */
 	void (*on_reach_changed)(void *ctx);				      /* home */
 	void (*on_finding)(void *ctx, const struct content_finding *finding); /* others */
 	void (*on_limits_changed)(void *ctx);				      /* home */
