@@ -185,14 +185,21 @@ void mesh_knocked(struct mesh *mesh, const struct addr *remote, enum mesh_knock 
 	}
 }
 
+/* Nobody waits, and no knock has said more than silence: who asks next begins anew. */
+static bool race_is_idle(const struct mesh_dial *dial)
+{
+	const struct mesh_session *session = dial->beside;
+
+	return !session->request_cnt && !session->stream_cnts[MESH_SIDE_OPENER] &&
+	       !dial->waiter_cnt && !dial->nobody_ns && !dial->there_ns;
+}
+
 bool mesh_race_goes_on(struct mesh_dial *dial)
 {
 	struct mesh_session *session = dial->beside;
 	struct mesh *mesh = dial->mesh;
 
-	if (received_len(session) != dial->seen_len ||
-	    (!session->request_cnt && !session->stream_cnts[MESH_SIDE_OPENER] &&
-	     !dial->waiter_cnt)) {
+	if (received_len(session) != dial->seen_len || race_is_idle(dial)) {
 		mesh_dial_won(dial, session);
 		return false;
 	}

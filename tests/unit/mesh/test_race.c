@@ -179,6 +179,21 @@ static void test_host_that_says_nobody_is_there_is_believed_after_a_moment(void)
 	nodes_fini();
 }
 
+/* Askers that wait for 300 ms each, and rest between, would never see the end of it. */
+static void test_word_that_nobody_is_there_outlives_who_waited(void)
+{
+	CHECK(nodes_init());
+	rig_kill(&rig, 1);
+	pair_net_rule(&rig.net, pair_addr(2), PAIR_SILENT, 0);
+	CHECK_EQ(ask_at(&ask, pair_addr(2), MESH_GET_CHUNK), 0);
+	run_answering(1100 * PAIR_MS, MESH_KNOCK_NOBODY);
+	CHECK(rig.nodes[0].knock_cnt > 0);
+	rig.nodes[0].seam.ops->cancel(ask.request);
+	run_answering(1000 * PAIR_MS, MESH_KNOCK_NOBODY);
+	CHECK_EQ(stats_of(0).session_cnt, 0);
+	nodes_fini();
+}
+
 /* A word that can be forged, or a gateway's: who is only slow stays. */
 static void test_word_that_nobody_is_there_ends_no_session_that_answers(void)
 {
@@ -421,6 +436,7 @@ int main(void)
 	RUN(test_peer_that_is_back_is_noticed_by_a_knock);
 	RUN(test_answered_knock_ends_no_session_that_answers_too);
 	RUN(test_host_that_says_nobody_is_there_is_believed_after_a_moment);
+	RUN(test_word_that_nobody_is_there_outlives_who_waited);
 	RUN(test_word_that_nobody_is_there_ends_no_session_that_answers);
 	RUN(test_word_that_nobody_is_there_counts_where_we_dialled);
 	RUN(test_peer_that_dials_us_again_frees_what_hangs);
