@@ -81,6 +81,7 @@ static void print_share(const struct invocation *inv, const json_t *reply)
 		{"public", "public", "public", COLUMN_BOOL},
 		{"items", "files", "items", COLUMN_COUNT},
 		{"bytes", "size", "bytes", COLUMN_BYTES},
+		{"bad_files", "bad files", "bad_files", COLUMN_COUNT},
 		{"expires_s", "expires", "expires_s", COLUMN_TIME},
 		{"holders", "head kept by", "holders", COLUMN_COUNT},
 		{"put_error", "head not kept", "put_error", COLUMN_TEXT},

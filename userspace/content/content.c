@@ -449,6 +449,11 @@ int content_check_files(struct content *content, const struct content_files_ask 
 	return scrub_check(content->scrub, ask, now_ns);
 }
 
+unsigned content_bad_files(struct content *content, char *out_path, size_t cap)
+{
+	return scrub_bad_files(content->scrub, out_path, cap);
+}
+
 void content_check_files_cancel(struct content *content)
 {
 	scrub_check_cancel(content->scrub);

@@ -214,7 +214,9 @@ struct content_share {
 	uint64_t byte_cnt;
 	uint64_t served_byte_cnt; /* since start */
 	uint64_t changed_cnt;	  /* files noticed as changed */
-	bool is_published;	  /* a revision of a share with a name (content/publish/) */
+	uint64_t
+		bad_cnt; /* of them: their bytes became bad, until they are mended or shared anew */
+	bool is_published; /* a revision of a share with a name (content/publish/) */
 };
 void content_shares_each(struct content *content,
 			 bool (*fn)(void *arg, const struct content_share *share), void *arg);
@@ -370,6 +372,12 @@ struct content_files_ask {
 WEFT_MUST_CHECK
 int content_check_files(struct content *content, const struct content_files_ask *ask,
 			uint64_t now_ns);
+/*
+ * content_bad_files: how many files are known to be bad, of shares and of
+ * gets, and the path of one of them. They stay known until they are
+ * fetched again, shared anew, or found right by a check or the slow round.
+ */
+unsigned content_bad_files(struct content *content, char *out_path, size_t cap);
 /* content_check_files_cancel: nothing is told any more. */
 void content_check_files_cancel(struct content *content);
 

@@ -5,6 +5,7 @@
  *	version u8 1 | flags u8 (1: racy, 2: got) | content id 32 | size u64be |
  *	mtime ns u64be | ctime ns u64be | inode u64be | device u64be |
  *	the collection it was got as a part of 32, with flag 2 | path
+ * and those of bad files are the same.
  */
 #include "content/object.h"
 
@@ -117,10 +118,105 @@ static void location_key(const struct object_file *file, uint8_t key[static LOCA
 	object_path_key(file->path, key + OBJECT_ID_LEN);
 }
 
+/* --- bad ones --- */
+
+#define BAD_PREFIX     "bad-file:"
+#define BAD_PREFIX_LEN 9
+#define BAD_KEY_LEN    (BAD_PREFIX_LEN + OBJECT_ID_LEN)
+
+static void bad_key(const uint8_t *path_key, uint8_t key[static BAD_KEY_LEN])
+{
+	memcpy(key, BAD_PREFIX, BAD_PREFIX_LEN);
+	memcpy(key + BAD_PREFIX_LEN, path_key, OBJECT_ID_LEN);
+}
+
+struct bad_walk {
+	struct object_file *file; /* NULL: they are counted */
+	bool (*fn)(void *arg, const struct object_file *file);
+	void *arg;
+	unsigned cnt;
+	int err;
+};
+
+static bool bad_seen(void *arg, const struct store_item *item)
+{
+	struct bad_walk *walk = arg;
+
+	if (item->key_len != BAD_KEY_LEN || memcmp(item->key, BAD_PREFIX, BAD_PREFIX_LEN) != 0)
+		return false;
+	walk->cnt++;
+	if (!walk->file)
+		return true;
+	walk->err = object_file_parse(item->value, item->value_len, walk->file);
+	return walk->err == 0 && walk->fn(walk->arg, walk->file);
+}
+
+int object_bad_each(struct store_snapshot *snapshot, const uint8_t from[static OBJECT_ID_LEN],
+		    struct object_file *scratch,
+		    bool (*fn)(void *arg, const struct object_file *file), void *arg)
+{
+	struct bad_walk walk = {.file = scratch, .fn = fn, .arg = arg};
+	uint8_t key[BAD_KEY_LEN];
+	int err;
+
+	bad_key(from, key);
+	err = store_each(snapshot, STORE_META, key, sizeof(key), bad_seen, &walk);
+	return err < 0 ? err : walk.err;
+}
+
+int object_bad_put(struct store *store, struct store_batch *batch, const struct object_file *file)
+{
+	uint8_t key[BAD_KEY_LEN], path_key[OBJECT_ID_LEN] = {0}, record[FILE_RECORD_CAP];
+	struct store_snapshot *snapshot;
+	struct bad_walk counted = {0};
+	int err = store_snapshot_open(store, &snapshot);
+
+	if (err < 0)
+		return err;
+	bad_key(path_key, key);
+	err = store_each(snapshot, STORE_META, key, sizeof(key), bad_seen, &counted);
+	store_snapshot_close(snapshot);
+	if (err < 0 || counted.cnt >= OBJECT_BAD_MAX)
+		return err < 0 ? err : WEFT_EFULL;
+	object_path_key(file->path, path_key);
+	bad_key(path_key, key);
+	store_batch_put(batch, STORE_META, key, sizeof(key), record, file_write(file, record));
+	return 0;
+}
+
+bool object_is_bad(struct store_snapshot *snapshot, const uint8_t path_key[static OBJECT_ID_LEN])
+{
+	uint8_t key[BAD_KEY_LEN];
+	const void *record;
+	size_t len;
+
+	bad_key(path_key, key);
+	return store_get(snapshot, STORE_META, key, sizeof(key), &record, &len) == 0;
+}
+
+void object_bad_delete(struct store_batch *batch, const struct object_file *file)
+{
+	uint8_t key[BAD_KEY_LEN], path_key[OBJECT_ID_LEN];
+
+	object_path_key(file->path, path_key);
+	bad_key(path_key, key);
+	store_batch_delete(batch, STORE_META, key, sizeof(key));
+}
+
+bool object_has_hashes(struct store_snapshot *snapshot, const struct object_file *file)
+{
+	const void *ids;
+	size_t len;
+
+	return file->stamp.size <= BLAKE3_CHUNK_LEN ||
+	       store_get(snapshot, STORE_OUTBOARDS, file->content_id, OBJECT_ID_LEN, &ids, &len) ==
+		       0;
+}
+
 void object_file_put(struct store_batch *batch, const struct object_file *file,
 		     const struct object_file *known)
 {
-	uint8_t key[LOCATION_KEY_LEN], record[FILE_RECORD_CAP];
+	uint8_t key[LOCATION_KEY_LEN], bad[BAD_KEY_LEN], record[FILE_RECORD_CAP];
 	size_t len = file_write(file, record);
 
 	if (known && memcmp(known->content_id, file->content_id, OBJECT_ID_LEN) != 0) {
@@ -128,6 +224,8 @@ void object_file_put(struct store_batch *batch, const struct object_file *file,
 		store_batch_delete(batch, STORE_OBJECTS, key, sizeof(key));
 	}
 	location_key(file, key);
+	bad_key(key + OBJECT_ID_LEN, bad);
+	store_batch_delete(batch, STORE_META, bad, sizeof(bad));
 	store_batch_put(batch, STORE_PATHS, key + OBJECT_ID_LEN, OBJECT_ID_LEN, record, len);
 	store_batch_put(batch, STORE_OBJECTS, key, sizeof(key), "", 0);
 }

@@ -19,6 +19,8 @@ struct store_snapshot;
  *	STORE_PATHS	BLAKE3(path) -> the file as it was, with its content id
  *	STORE_OBJECTS	content id | BLAKE3(path) -> nothing: one row per location
  *	STORE_OUTBOARDS content id -> blob ids of the pages of its chunk list
+ * and in STORE_META "bad-file:" BLAKE3(path) -> the record of a file whose
+ * bytes became bad: it stays named until the path is recorded anew.
  * An object of at most one chunk has no outboard: its chunk's hash is its
  * content id. All of it is plain records; nothing is cached here.
  *
@@ -80,6 +82,25 @@ int object_file_at(struct store_snapshot *snapshot, const uint8_t path_key[stati
  */
 void object_file_put(struct store_batch *batch, const struct object_file *file,
 		     const struct object_file *known);
+/*
+ * object_bad_put marks a file as bad, until object_file_put records its
+ * path again; WEFT_EFULL beyond OBJECT_BAD_MAX of them, and then it is not
+ * put. object_bad_each calls fn with each, read into scratch, in the order of
+ * their paths' keys from the key `from` on, until it returns false. A disk that
+ * fails fills it, no peer can.
+ */
+#define OBJECT_BAD_MAX 1000u
+WEFT_MUST_CHECK
+int object_bad_put(struct store *store, struct store_batch *batch, const struct object_file *file);
+bool object_is_bad(struct store_snapshot *snapshot, const uint8_t path_key[static OBJECT_ID_LEN]);
+void object_bad_delete(struct store_batch *batch, const struct object_file *file);
+WEFT_MUST_CHECK
+int object_bad_each(struct store_snapshot *snapshot, const uint8_t from[static OBJECT_ID_LEN],
+		    struct object_file *scratch,
+		    bool (*fn)(void *arg, const struct object_file *file), void *arg);
+/* object_has_hashes: the object is of one chunk, or its chunk list is stored. */
+bool object_has_hashes(struct store_snapshot *snapshot, const struct object_file *file);
+
 /*
  * object_file_trust records that a file whose record is racy was verified
  * as a whole when its stamp no longer was. Nothing happens when the record

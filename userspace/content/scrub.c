@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,6 +19,7 @@
 #include "content/get/scan.h"
 #include "content/manifest.h"
 #include "content/object.h"
+#include "content/serve/reach.h"
 #include "content/share.h"
 #include "store/store.h"
 
@@ -28,7 +30,14 @@
 #define FREE_POLL_MS 20
 #define PROGRESS_NS  (200 * NS_PER_MS) /* of a check */
 
-enum scrub_verdict { SCRUB_GOES_ON, SCRUB_RIGHT, SCRUB_BAD, SCRUB_PASSED, SCRUB_AT_END };
+enum scrub_verdict {
+	SCRUB_GOES_ON,
+	SCRUB_RIGHT,
+	SCRUB_BAD,
+	SCRUB_PASSED,
+	SCRUB_GONE,
+	SCRUB_AT_END
+};
 
 struct scrub {
 	struct job job; /* first */
@@ -39,7 +48,11 @@ struct scrub {
 	uint64_t stepped_ns, round_ns; /* when this step and this round began */
 	uint64_t served_byte_cnt;      /* when it was looked whether others are busy */
 	/* The job's while it is out: */
-	uint8_t key[OBJECT_ID_LEN]; /* the next path, by its key */
+	uint8_t key[OBJECT_ID_LEN];	 /* the next path, by its key */
+	bool is_past_marks;		 /* marked files were looked at; those recorded are next */
+	uint8_t mark_key[OBJECT_ID_LEN]; /* of the marked ones the next */
+	bool is_mark;			 /* file is one of these */
+	bool is_marked;			 /* it is recorded as well: a get is to fetch it again */
 	struct object_file file;
 	int fd; /* -1: none is open */
 	struct scan scan;
@@ -85,18 +98,60 @@ static bool key_step(uint8_t key[static OBJECT_ID_LEN])
 	return false;
 }
 
-static enum scrub_verdict row_next(struct scrub *scrub)
+static bool on_mark(void *arg, const struct object_file *file)
+{
+	struct row_pick *pick = arg;
+
+	object_path_key(file->path, pick->scrub->mark_key);
+	pick->is_found = true;
+	return false;
+}
+
+/* Of those that are recorded as well, which a get is to fetch again, the record is looked at. */
+static bool mark_next(struct scrub *scrub, struct store_snapshot *snapshot)
 {
 	struct row_pick pick = {.scrub = scrub};
-	struct store_snapshot *snapshot;
+	const void *record;
+	size_t len;
 
+	do {
+		pick.is_found = false;
+		scrub->err =
+			object_bad_each(snapshot, scrub->mark_key, &scrub->file, on_mark, &pick);
+	} while (pick.is_found &&
+		 store_get(snapshot, STORE_PATHS, scrub->mark_key, sizeof(scrub->mark_key), &record,
+			   &len) == 0 &&
+		 (pick.is_found = key_step(scrub->mark_key)));
+	return pick.is_found;
+}
+
+static bool path_next(struct scrub *scrub, struct store_snapshot *snapshot)
+{
+	struct row_pick pick = {.scrub = scrub};
+
+	scrub->err =
+		store_each(snapshot, STORE_PATHS, scrub->key, sizeof(scrub->key), on_row, &pick);
+	scrub->is_marked =
+		pick.is_found && scrub->file.is_racy && object_is_bad(snapshot, scrub->key);
+	return pick.is_found;
+}
+
+/* Those that are marked come first: what becomes bad in this round is then named once. */
+static enum scrub_verdict row_next(struct scrub *scrub)
+{
+	struct store_snapshot *snapshot;
+	bool is_found;
+
+	scrub->is_mark = scrub->is_marked = false;
 	scrub->err = store_snapshot_open(scrub->content->params.store, &snapshot);
 	if (scrub->err)
 		return SCRUB_AT_END;
-	scrub->err =
-		store_each(snapshot, STORE_PATHS, scrub->key, sizeof(scrub->key), on_row, &pick);
+	if (!scrub->is_past_marks)
+		scrub->is_mark = mark_next(scrub, snapshot);
+	scrub->is_past_marks = !scrub->is_mark;
+	is_found = scrub->is_mark || (scrub->err == 0 && path_next(scrub, snapshot));
 	store_snapshot_close(snapshot);
-	return pick.is_found ? SCRUB_GOES_ON : SCRUB_AT_END;
+	return is_found ? SCRUB_GOES_ON : SCRUB_AT_END;
 }
 
 static bool is_as_recorded(const struct scrub *scrub)
@@ -116,9 +171,29 @@ static enum scrub_verdict file_pass(struct scrub *scrub, int err)
 	return SCRUB_PASSED;
 }
 
+/* A file that was repaired has another stamp: its bytes alone count. */
+static enum scrub_verdict mark_open(struct scrub *scrub)
+{
+	uint64_t size = scrub->file.stamp.size;
+	struct stat st;
+
+	scrub->fd = open(scrub->file.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	scrub->err = scrub->fd < 0 || fstat(scrub->fd, &st) < 0 ? -errno : 0;
+	if (scrub->err == 0 && (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != size))
+		scrub->err = WEFT_EDAMAGED;
+	if (scrub->err)
+		return SCRUB_BAD;
+	object_stamp_of(&st, &scrub->file.stamp);
+	scrub->err = scan_init(&scrub->scan, scrub->fd, size);
+	(void)posix_fadvise(scrub->fd, 0, 0, POSIX_FADV_DONTNEED);
+	return scrub->err ? SCRUB_PASSED : SCRUB_GOES_ON;
+}
+
 static enum scrub_verdict file_open(struct scrub *scrub)
 {
-	if (scrub->file.is_racy && !scrub->reads_racy)
+	if (scrub->is_mark)
+		return mark_open(scrub);
+	if (scrub->file.is_racy && !scrub->reads_racy && !scrub->is_marked)
 		return file_pass(scrub, 0); /* its bytes may be new: serving verifies them */
 	scrub->fd = open(scrub->file.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (scrub->fd < 0)
@@ -151,7 +226,7 @@ static enum scrub_verdict file_read(struct scrub *scrub)
 	scrub->err = 0;
 	if (memcmp(scrub->scan.id, scrub->file.content_id, OBJECT_ID_LEN) == 0)
 		return SCRUB_RIGHT;
-	if (scrub->file.is_racy)
+	if (scrub->file.is_racy && !scrub->is_mark && !scrub->is_marked)
 		return file_pass(scrub, WEFT_ECHANGED); /* whether it was written is not known */
 	scrub->err = WEFT_EDAMAGED;
 	return SCRUB_BAD;
@@ -188,20 +263,76 @@ static void file_close(struct scrub *scrub)
 	scan_fini(&scrub->scan);
 }
 
+/* Not recorded, it is found again. */
+static void batch_send(struct scrub *scrub, struct store_batch *batch)
+{
+	if (store_submit(scrub->content->params.store, batch, NULL, NULL) < 0)
+		store_batch_free(batch);
+}
+
 /*
  * What a get brought keeps its record, as one whose bytes are not to be
- * trusted: so the get knows the file as its own and may replace it.
+ * trusted: so the get knows the file as its own and may replace it. Either
+ * is marked; a file beyond OBJECT_BAD_MAX of them is told of once.
  */
-static void got_distrust(struct scrub *scrub)
+static void bad_record(struct scrub *scrub)
 {
 	struct store *store = scrub->content->params.store;
 	struct store_batch *batch = store_batch_new(store);
 	struct object_file file = scrub->file;
 
 	file.is_racy = true;
-	object_file_put(batch, &file, &scrub->file);
-	if (store_submit(store, batch, NULL, NULL) < 0)
-		store_batch_free(batch);
+	if (file.is_got)
+		object_file_put(batch, &file, &scrub->file);
+	else
+		object_file_forget(batch, &file);
+	(void)!object_bad_put(store, batch, &file);
+	batch_send(scrub, batch);
+}
+
+static void mark_drop(struct scrub *scrub)
+{
+	struct store_batch *batch = store_batch_new(scrub->content->params.store);
+
+	object_bad_delete(batch, &scrub->file);
+	batch_send(scrub, batch);
+}
+
+/* Its bytes are right again: it is recorded as it is now, and served. */
+static bool mark_mend(struct scrub *scrub)
+{
+	struct store *store = scrub->content->params.store;
+	struct store_snapshot *snapshot;
+	struct store_batch *batch;
+	bool has_hashes;
+
+	if (store_snapshot_open(store, &snapshot) < 0)
+		return false;
+	has_hashes = object_has_hashes(snapshot, &scrub->file);
+	store_snapshot_close(snapshot);
+	if (!has_hashes)
+		return false; /* gc took them: it is to be shared anew */
+	scrub->file.is_racy = object_stamp_is_racy(
+		&scrub->file.stamp, (int64_t)(content_wall_s(scrub->content) * NS_PER_S));
+	batch = store_batch_new(store);
+	object_file_put(batch, &scrub->file, NULL);
+	batch_send(scrub, batch);
+	shares_note_mended(scrub->content->shares, scrub->file.path);
+	return true;
+}
+
+/* The verdict on a file that is marked, as far as it is still somebody's. */
+static enum scrub_verdict mark_judge(struct scrub *scrub)
+{
+	if (!reach_has_file(content_reach(scrub->content), &scrub->file)) {
+		mark_drop(scrub);
+		return SCRUB_GONE;
+	}
+	if (scrub->verdict == SCRUB_RIGHT && !mark_mend(scrub)) {
+		scrub->err = WEFT_EABSENT;
+		return SCRUB_BAD;
+	}
+	return scrub->verdict;
 }
 
 static void bad_tell(struct scrub *scrub)
@@ -213,13 +344,14 @@ static void bad_tell(struct scrub *scrub)
 		.text = scrub->file.path,
 	};
 
+	if (scrub->is_mark)
+		return; /* that was told when it was marked */
 	content_tell(scrub->content, &event);
-	if (!scrub->file.is_got) {
-		content_forget_file(scrub->content, &scrub->file);
-		return;
-	}
-	got_distrust(scrub);
-	gets_again(scrub->content->gets, scrub->file.got_id);
+	bad_record(scrub);
+	if (scrub->file.is_got)
+		gets_again(scrub->content->gets, scrub->file.got_id);
+	else
+		shares_note_changed(scrub->content->shares, scrub->file.path);
 }
 
 static bool others_are_busy(struct scrub *scrub)
@@ -244,12 +376,19 @@ static uint64_t rate_of(const struct scrub *scrub)
 	return scrub->content->params.config.scrub_rate;
 }
 
+static void marks_again(struct scrub *scrub)
+{
+	memset(scrub->mark_key, 0, sizeof(scrub->mark_key));
+	scrub->is_past_marks = false;
+}
+
 static void round_end(struct scrub *scrub)
 {
 	uint64_t next_ns = scrub->round_ns + ROUND_NS;
 
 	scrub->figures.round_cnt++;
 	memset(scrub->key, 0, sizeof(scrub->key));
+	marks_again(scrub);
 	scrub->round_ns = next_ns > scrub->stepped_ns ? next_ns : scrub->stepped_ns + REST_NS;
 	next_set(scrub, scrub->round_ns);
 }
@@ -275,6 +414,8 @@ static void check_found(struct scrub *scrub)
 		.is_got = scrub->file.is_got,
 	};
 
+	if (scrub->verdict == SCRUB_GONE)
+		return;
 	scrub->checked.file_cnt++;
 	scrub->checked.bad_cnt += finding.is_bad;
 	scrub->checked.passed_cnt += scrub->verdict == SCRUB_PASSED;
@@ -297,6 +438,7 @@ static void check_step(struct scrub *scrub)
 static void round_turn(struct scrub *scrub)
 {
 	scrub->is_turning = false;
+	marks_again(scrub);
 	file_close(scrub);
 	if (scrub->is_checking) {
 		memcpy(scrub->slow_key, scrub->key, sizeof(scrub->key));
@@ -349,6 +491,8 @@ static void step_done(struct job *job)
 	scrub->figures.byte_cnt += scrub->read_len;
 	if (scrub->is_closing)
 		return;
+	if (scrub->is_mark && scrub->verdict != SCRUB_GOES_ON && scrub->verdict != SCRUB_AT_END)
+		scrub->verdict = mark_judge(scrub);
 	if (scrub->is_checking && !scrub->is_turning)
 		check_step(scrub);
 	if (scrub->verdict == SCRUB_GOES_ON) {
@@ -361,7 +505,11 @@ static void step_done(struct job *job)
 	scrub->figures.passed_cnt += scrub->verdict == SCRUB_PASSED;
 	if (scrub->verdict == SCRUB_BAD)
 		bad_tell(scrub);
-	if (scrub->verdict != SCRUB_AT_END && key_step(scrub->key))
+	/* It was mended behind the record: that is trusted again, and the mark goes. */
+	if (scrub->verdict == SCRUB_RIGHT && scrub->is_marked)
+		content_trust_file(scrub->content, &scrub->file);
+	if (scrub->verdict != SCRUB_AT_END &&
+	    key_step(scrub->is_mark ? scrub->mark_key : scrub->key))
 		next_step(scrub);
 	else if (scrub->is_turning)
 		next_set(scrub, scrub->stepped_ns);
@@ -437,6 +585,39 @@ void scrub_configured(struct scrub *scrub)
 {
 	if (rate_of(scrub) && !scrub->job_is_out && !timer_is_set(&scrub->timer))
 		next_set(scrub, scrub->stepped_ns + REST_NS);
+}
+
+struct bad_count {
+	struct scrub *scrub;
+	char *path;
+	size_t cap;
+	unsigned cnt;
+};
+
+static bool bad_seen(void *arg, const struct object_file *file)
+{
+	struct bad_count *count = arg;
+
+	/* Of a get that runs, not all is to be read by peers yet. */
+	if ((file->is_got || reach_has_file(content_reach(count->scrub->content), file)) &&
+	    count->cnt++ == 0)
+		snprintf(count->path, count->cap, "%s", file->path);
+	return true;
+}
+
+unsigned scrub_bad_files(struct scrub *scrub, char *out_path, size_t cap)
+{
+	static const uint8_t first[OBJECT_ID_LEN];
+	struct bad_count count = {scrub, out_path, cap, 0};
+	struct object_file *file = malloc(sizeof(*file));
+	struct store_snapshot *snapshot;
+
+	if (file && store_snapshot_open(scrub->content->params.store, &snapshot) == 0) {
+		(void)!object_bad_each(snapshot, first, file, bad_seen, &count);
+		store_snapshot_close(snapshot);
+	}
+	free(file);
+	return count.cnt;
 }
 
 const struct scrub_figures *scrub_figures(const struct scrub *scrub)

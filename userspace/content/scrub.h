@@ -2,6 +2,7 @@
 #ifndef WEFT_CONTENT_SCRUB_H
 #define WEFT_CONTENT_SCRUB_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "weft/err.h"
@@ -20,7 +21,10 @@ struct scrub;
  * A file whose stamp is not the recorded one was written by somebody and is
  * passed over. One whose stamp is and whose bytes are not right is told as
  * CONTENT_FILE_BAD. What a get brought is fetched again by that get; what is
- * shared in place is no longer served. Home worker; reads in a job.
+ * shared in place is no longer served, and stays marked as bad (object.h). After
+ * the records come the marks: a file whose bytes are right again is
+ * recorded and served as before; one that no share and no get has is forgotten.
+ * Home worker; reads in a job.
  */
 struct scrub_figures {
 	uint64_t file_cnt, byte_cnt; /* verified */
@@ -37,6 +41,8 @@ void scrub_free(struct scrub *scrub);
 WEFT_MUST_CHECK
 int scrub_check(struct scrub *scrub, const struct content_files_ask *ask, uint64_t now_ns);
 void scrub_check_cancel(struct scrub *scrub);
+/* scrub_bad_files: content_bad_files. */
+unsigned scrub_bad_files(struct scrub *scrub, char *out_path, size_t cap);
 /* scrub_configured: scrub_rate is another. */
 void scrub_configured(struct scrub *scrub);
 const struct scrub_figures *scrub_figures(const struct scrub *scrub);

@@ -40,6 +40,7 @@ struct share {
 	uint64_t byte_cnt;
 	uint64_t served_byte_cnt;
 	uint64_t changed_cnt;
+	uint64_t bad_cnt; /* of the last time they were told */
 	bool is_published;
 	bool is_leaving;   /* a removal was submitted */
 	bool has_replaced; /* it is being added in the place of replaced_id */
@@ -195,6 +196,10 @@ static bool share_load_one(void *arg, const struct store_item *item)
 	return load->err == 0;
 }
 
+static bool bad_loaded(void *arg, const struct object_file *file);
+static int shares_each_bad(struct shares *shares, struct store_snapshot *snapshot,
+			   bool (*fn)(void *arg, const struct object_file *file));
+
 int shares_new(struct content *content, struct shares **out_shares)
 {
 	struct share_load load = {.shares = calloc(1, sizeof(struct shares))};
@@ -206,10 +211,12 @@ int shares_new(struct content *content, struct shares **out_shares)
 	err = store_snapshot_open(content->params.store, &load.snapshot);
 	if (err == 0) {
 		err = store_each(load.snapshot, STORE_SHARES, NULL, 0, share_load_one, &load);
+		if (err == 0)
+			err = load.err;
+		if (err == 0)
+			err = shares_each_bad(load.shares, load.snapshot, bad_loaded);
 		store_snapshot_close(load.snapshot);
 	}
-	if (err == 0)
-		err = load.err;
 	if (err < 0) {
 		shares_free(load.shares);
 		return err;
@@ -323,6 +330,56 @@ void shares_note_changed(struct shares *shares, const char *path)
 	}
 }
 
+void shares_note_mended(struct shares *shares, const char *path)
+{
+	for (struct share *share = shares->first; share; share = share->next)
+		if (share_covers(share, path) && share->changed_cnt && --share->changed_cnt == 0)
+			content_reach_changed(shares->content);
+}
+
+/* A file that was bad when this node ended still is: its share is not whole. */
+static bool bad_loaded(void *arg, const struct object_file *file)
+{
+	struct shares *shares = arg;
+
+	for (struct share *share = shares->first; share; share = share->next)
+		share->changed_cnt += share_covers(share, file->path);
+	return true;
+}
+
+static bool bad_counted(void *arg, const struct object_file *file)
+{
+	struct shares *shares = arg;
+
+	for (struct share *share = shares->first; share; share = share->next)
+		share->bad_cnt += share_covers(share, file->path);
+	return true;
+}
+
+static int shares_each_bad(struct shares *shares, struct store_snapshot *snapshot,
+			   bool (*fn)(void *arg, const struct object_file *file))
+{
+	static const uint8_t first[OBJECT_ID_LEN];
+	struct object_file *file = malloc(sizeof(*file));
+	int err = file ? object_bad_each(snapshot, first, file, fn, shares) : -ENOMEM;
+
+	free(file);
+	return err;
+}
+
+static void bad_count(struct shares *shares)
+{
+	struct store_snapshot *snapshot;
+
+	for (struct share *share = shares->first; share; share = share->next)
+		share->bad_cnt = 0;
+	if (!shares->first || store_snapshot_open(shares->content->params.store, &snapshot) < 0)
+		return;
+	/* What cannot be read is told by whoever checks the store. */
+	(void)!shares_each_bad(shares, snapshot, bad_counted);
+	store_snapshot_close(snapshot);
+}
+
 bool shares_added_s(const struct shares *shares, const char *path, uint64_t *out_added_s)
 {
 	for (const struct share *share = shares->first; share; share = share->next) {
@@ -338,6 +395,7 @@ void content_shares_each(struct content *content,
 			 bool (*fn)(void *arg, const struct content_share *share), void *arg)
 {
 	content_collect_served(content);
+	bad_count(content->shares);
 	for (const struct share *share = content->shares->first; share; share = share->next) {
 		struct content_share told = {
 			.path = share->path,
@@ -347,6 +405,7 @@ void content_shares_each(struct content *content,
 			.byte_cnt = share->byte_cnt,
 			.served_byte_cnt = share->served_byte_cnt,
 			.changed_cnt = share->changed_cnt,
+			.bad_cnt = share->bad_cnt,
 			.is_published = share->is_published,
 		};
 
@@ -425,12 +484,42 @@ static void share_added(void *arg, int err)
 			share->path = path;
 			known->only = share->only;
 			share->only = only;
+			known->changed_cnt = 0; /* all of it was looked at */
 			content_reach_changed(shares->content);
 		}
 		shares->cnt--;
 		share_free(share);
 	}
 	done(done_arg, err);
+}
+
+struct bad_dropping {
+	const struct share *share;
+	struct store_batch *batch;
+};
+
+static bool bad_dropped(void *arg, const struct object_file *file)
+{
+	struct bad_dropping *dropping = arg;
+
+	if (share_covers(dropping->share, file->path))
+		object_bad_delete(dropping->batch, file);
+	return true;
+}
+
+/* Every file that a new revision has was hashed for it; one that it has not is missed no more. */
+static void bad_drop(const struct share *share, struct store_batch *batch)
+{
+	static const uint8_t first[OBJECT_ID_LEN];
+	struct bad_dropping dropping = {share, batch};
+	struct object_file *file = malloc(sizeof(*file));
+	struct store_snapshot *snapshot;
+
+	if (file && store_snapshot_open(share->shares->content->params.store, &snapshot) == 0) {
+		(void)!object_bad_each(snapshot, first, file, bad_dropped, &dropping);
+		store_snapshot_close(snapshot);
+	}
+	free(file);
 }
 
 int shares_add(struct shares *shares, struct store_batch *batch, const struct share_ask *ask,
@@ -450,6 +539,7 @@ int shares_add(struct shares *shares, struct store_batch *batch, const struct sh
 	if (share->has_replaced)
 		store_batch_delete(batch, STORE_SHARES, share->replaced_id, 32);
 	store_batch_put(batch, STORE_SHARES, share->manifest_id, 32, row, row_write(share, row));
+	bad_drop(share, batch);
 	err = store_submit(shares->content->params.store, batch, share_added, share);
 	if (err < 0) {
 		share_free(share);

@@ -32,6 +32,8 @@ int shares_fill_reach(const struct shares *shares, struct reach *reach);
 /* shares_note_served counts for one share, shares_note_changed for all that path belongs to. */
 void shares_note_served(struct shares *shares, const uint8_t manifest_id[static 32], uint64_t len);
 void shares_note_changed(struct shares *shares, const char *path);
+/* shares_note_mended: a file that was noted as changed is what it was. */
+void shares_note_mended(struct shares *shares, const char *path);
 
 /* A share that is whole but not durable yet. */
 struct share_ask {

@@ -137,6 +137,20 @@ static void gets_look(const struct node *node, json_t *problems)
 			"weft get list says why; then weft get resume ID or weft get cancel ID");
 }
 
+static void files_look(const struct node *node, json_t *problems)
+{
+	char path[TEXT_CAP], text[2 * TEXT_CAP];
+	unsigned bad_cnt = content_bad_files(node->home.content, path, sizeof(path));
+
+	if (!bad_cnt)
+		return;
+	snprintf(text, sizeof(text), "%u file%s went bad on the disk: %s%s", bad_cnt,
+		 bad_cnt == 1 ? "" : "s", path, bad_cnt == 1 ? "" : " and others");
+	problem_add(problems, text,
+		    "put back a copy and run weft store check --files, which names them all, or "
+		    "share the folder anew; what a get brought is fetched again");
+}
+
 static void store_look(const struct node *node, const struct figures *figures, json_t *problems)
 {
 	char text[TEXT_CAP];
@@ -182,6 +196,7 @@ json_t *method_json_health(struct node *node, const struct figures *figures, uin
 	sandbox_look(problems);
 	store_look(node, figures, problems);
 	gets_look(node, problems);
+	files_look(node, problems);
 	if (node->sharing)
 		follows_each(node->sharing->follows, follow_count, &follow_cnt);
 	health = json_pack("{s:o, s:o, s:o, s:o, s:i}", "reachability",

@@ -80,6 +80,29 @@ static void set_text(json_t *json, const char *name, const char *text)
 		json_object_set_new(json, name, json_string(text));
 }
 
+struct bad_search {
+	const uint8_t *manifest_id;
+	uint64_t bad_cnt;
+};
+
+static bool bad_find(void *arg, const struct content_share *share)
+{
+	struct bad_search *search = arg;
+
+	if (memcmp(share->manifest_id, search->manifest_id, 32) == 0)
+		search->bad_cnt += share->bad_cnt;
+	return true;
+}
+
+static void set_bad_files(const struct node *node, json_t *json, const uint8_t *manifest_id)
+{
+	struct bad_search search = {manifest_id, 0};
+
+	content_shares_each(node->home.content, bad_find, &search);
+	if (search.bad_cnt)
+		json_object_set_new(json, "bad_files", method_json_uint(search.bad_cnt));
+}
+
 static json_t *published_json(const struct node *node, const struct published *share)
 {
 	const struct publish_settings *settings = share->settings;
@@ -109,6 +132,7 @@ static json_t *published_json(const struct node *node, const struct published *s
 		json_object_set_new(json, "collection_id", method_json_id(own->manifest_id));
 		json_object_set_new(json, "created_s", method_json_uint(own->created_s));
 		json_object_set_new(json, "expires_s", method_json_uint(own->expires_s));
+		set_bad_files(node, json, own->manifest_id);
 	}
 	return json;
 }

@@ -65,14 +65,15 @@ static json_t *link_json(const struct node *node, const uint8_t manifest_id[stat
 
 static json_t *share_json(const struct node *node, const struct content_share *share)
 {
-	return json_pack("{s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b}", "collection_id",
+	return json_pack("{s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "collection_id",
 			 method_json_id(share->manifest_id), "link",
 			 link_json(node, share->manifest_id), "path", share->path, "title",
 			 share->title, "added_s", method_json_uint(share->added_s), "items",
 			 method_json_uint(share->item_cnt), "bytes",
 			 method_json_uint(share->byte_cnt), "served_bytes",
 			 method_json_uint(share->served_byte_cnt), "changed_files",
-			 method_json_uint(share->changed_cnt), "published", share->is_published);
+			 method_json_uint(share->changed_cnt), "bad_files",
+			 method_json_uint(share->bad_cnt), "published", share->is_published);
 }
 
 struct share_search {
