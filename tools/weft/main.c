@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "codec/json_heap.h"
 #include "command.h"
 #include "weft/version.h"
 
@@ -16,8 +17,10 @@ int main(int argc, char **argv)
 		.has_terminal_out = isatty(STDOUT_FILENO),
 		.has_terminal_err = isatty(STDERR_FILENO),
 	};
-	int status = invocation_parse(argc, argv, &inv);
+	int status;
 
+	json_heap_begin();
+	status = invocation_parse(argc, argv, &inv);
 	if (status != STATUS_OK)
 		return status;
 	if (inv.is_version) {

@@ -8,6 +8,7 @@
 
 #include "client.h"
 #include "codec/base64.h"
+#include "codec/json_heap.h"
 #include "service_status.h"
 #include "text.h"
 #include "weft/client.h"
@@ -54,8 +55,12 @@ char *service_payload(const char *text, size_t *out_len)
 /* payload_add: a JSON object as it is, so that its answer comes as one, else as bytes. */
 static void payload_add(json_t *parameters, const char *payload, size_t len)
 {
-	json_t *json = len ? json_loadb(payload, len, JSON_REJECT_DUPLICATES, NULL) : NULL;
+	json_t *json = NULL;
 	char *text;
+
+	/* Without memory for it as JSON, it goes as bytes, or fails below. */
+	if (len && json_heap_load(payload, len, JSON_REJECT_DUPLICATES, &json) < 0)
+		json = NULL;
 
 	if (json_is_object(json)) {
 		json_object_set_new(parameters, "json", json);

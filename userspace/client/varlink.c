@@ -12,6 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "codec/json_heap.h"
+
 #define BUFFER_CAP_FIRST 4096
 #define FILL_ROOM_MIN	 65536
 
@@ -47,6 +49,7 @@ int varlink_connect(struct varlink *varlink, const char *path, int timeout_ms)
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	int fd, err;
 
+	json_heap_begin();
 	if (strlen(path) >= sizeof(sun.sun_path))
 		return -ENAMETOOLONG;
 	strcpy(sun.sun_path, path);
@@ -133,7 +136,8 @@ int varlink_send_bytes(struct varlink *varlink, const void *head, size_t head_le
 
 int varlink_send(struct varlink *varlink, const json_t *message)
 {
-	char *text = json_dumps(message, JSON_COMPACT);
+	/* A message that something is missing of says something else. */
+	char *text = json_heap_swap_lost(false) ? NULL : json_dumps(message, JSON_COMPACT);
 	int err = text ? varlink_send_bytes(varlink, text, strlen(text) + 1, NULL, 0) : -ENOMEM;
 
 	free(text);
@@ -186,7 +190,8 @@ int varlink_take(struct varlink *varlink, json_t **out_message)
 	struct varlink_buffer *in = &varlink->in;
 	size_t len = in->end - in->begin;
 	const char *text, *nul;
-	json_t *message;
+	json_t *message = NULL;
+	int err;
 
 	if (len == varlink->scanned)
 		return 0;
@@ -195,8 +200,10 @@ int varlink_take(struct varlink *varlink, json_t **out_message)
 	varlink->scanned = len;
 	if (!nul)
 		return 0;
-	message = json_loadb(text, (size_t)(nul - text), JSON_REJECT_DUPLICATES, NULL);
+	err = json_heap_load(text, (size_t)(nul - text), JSON_REJECT_DUPLICATES, &message);
 	varlink_skip(varlink, (size_t)(nul - text) + 1);
+	if (err == -ENOMEM)
+		return err;
 	if (!json_is_object(message)) {
 		json_decref(message);
 		return WEFT_EMALFORMED;

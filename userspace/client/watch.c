@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "client/ask.h"
 #include "client/failure.h"
+#include "codec/json_heap.h"
 
 #define METHOD_CAP 128
 
@@ -19,8 +21,15 @@ static int method_write(const char *method, char text[static METHOD_CAP], struct
 /* parameters_read: text of an object, or NULL for none. */
 static int parameters_read(const char *text, json_t **out_parameters, struct weft_error *error)
 {
-	json_t *parameters = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : json_object();
+	json_t *parameters = NULL;
+	int err = 0;
 
+	if (text)
+		err = json_heap_load(text, strlen(text), JSON_REJECT_DUPLICATES, &parameters);
+	else if (!(parameters = json_object()))
+		err = -ENOMEM;
+	if (err == -ENOMEM)
+		return failure_set(error, err, "parameters", "no memory", NULL);
 	if (!json_is_object(parameters)) {
 		json_decref(parameters);
 		return failure_set(error, WEFT_EMALFORMED, "parameters", "they are no JSON object",

@@ -5,7 +5,7 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <setjmp.h>
-#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 /* At the end of each block that a reading allocates, so that free takes the block as it is. */
@@ -20,7 +20,8 @@ struct loading {
 	struct block_link blocks; /* a ring */
 };
 
-static atomic_bool has_lost;
+static bool is_ours; /* jansson allocates by the functions below; set once */
+static _Thread_local bool has_lost;
 static _Thread_local struct loading *loading;
 
 static struct block_link *link_of(void *block)
@@ -64,9 +65,16 @@ static void heap_free(void *block)
 	free(block);
 }
 
+/* A program that gave jansson an allocator of its own keeps it: libweft is a guest there. */
 static void functions_set(void)
 {
-	json_set_alloc_funcs(heap_malloc, heap_free);
+	json_malloc_t allocates;
+	json_free_t frees;
+
+	json_get_alloc_funcs(&allocates, &frees);
+	is_ours = allocates == malloc && frees == free;
+	if (is_ours)
+		json_set_alloc_funcs(heap_malloc, heap_free);
 }
 
 void json_heap_begin(void)
@@ -78,7 +86,10 @@ void json_heap_begin(void)
 
 bool json_heap_swap_lost(bool is_lost)
 {
-	return atomic_exchange(&has_lost, is_lost);
+	bool had_lost = has_lost;
+
+	has_lost = is_lost;
+	return had_lost;
 }
 
 int json_heap_load(const char *text, size_t len, size_t flags, json_t **out_json)
@@ -97,7 +108,7 @@ int json_heap_load(const char *text, size_t len, size_t flags, json_t **out_json
 		}
 		return -ENOMEM;
 	}
-	loading = &own;
+	loading = is_ours ? &own : NULL;
 	json = json_loadb(text, len, flags, NULL);
 	loading = NULL;
 	if (!json)

@@ -14,14 +14,16 @@
  * that may not be: it leaves out what it cannot store, so an answer would
  * be shorter than the truth; and as it reads it overruns its own buffer.
  * So a refused allocation is noted, for whoever sends an answer to look at,
- * and ends the reading at once. jansson's functions are the whole process's.
+ * and ends the reading at once. jansson's functions are the whole process's:
+ * one that has set its own keeps them, and nothing is noted then. A note is
+ * of the thread that made the JSON; who hands JSON to another hands it on.
  */
 
 /* json_heap_begin: before the first JSON; again does no harm. */
 void json_heap_begin(void);
 /*
- * json_heap_swap_lost: whether something was lost since the last call, by
- * any thread; is_lost is noted from now on.
+ * json_heap_swap_lost: whether this thread lost something since its last call;
+ * is_lost is noted from now on.
  */
 bool json_heap_swap_lost(bool is_lost);
 /*

@@ -209,6 +209,8 @@ static void call_send(struct control_call *call, const char *error, json_t *para
 	size_t len;
 
 	if ((!call->client && !call->answered) || call->is_oneway) {
+		/* What was lost of this answer is not of the next. */
+		(void)json_heap_swap_lost(false);
 		json_decref(parameters);
 		return;
 	}

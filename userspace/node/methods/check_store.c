@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/jobs.h"
 #include "base/timer.h"
+#include "codec/json_heap.h"
 #include "node/methods/methods.h"
 #include "store/store.h"
 
@@ -23,6 +24,7 @@ struct checking {
 	struct node *node;
 	struct control_call *call; /* NULL: the caller left */
 	bool is_repairing;
+	bool has_lost;	    /* a finding, for want of memory */
 	bool is_unwanted;   /* atomic: the caller left */
 	uint64_t read_len;  /* atomic, written by the job */
 	uint64_t whole_len; /* about, as it began */
@@ -60,7 +62,9 @@ static void checking_run(struct job *job)
 		.stop = {checking_is_due, checking},
 	};
 
+	(void)json_heap_swap_lost(false);
 	checking->err = store_check_until(checking->node->store, &ask, &checking->result);
+	checking->has_lost = json_heap_swap_lost(false);
 }
 
 /* --- at home --- */
@@ -118,6 +122,8 @@ static void checking_done(struct job *job)
 	if (checking->call)
 		control_on_gone(checking->call, NULL, NULL);
 	timer_cancel(&checking->node->home.timers, &checking->timer);
+	if (checking->has_lost)
+		(void)json_heap_swap_lost(true);
 	if (checking->call && checking->err < 0)
 		checking_fail(checking);
 	else if (checking->call)
