@@ -58,9 +58,9 @@ TEST_PROGRAMS = $(call pick,$(UNIT) $(SIM) $(REPLAY))
 test: $(TEST_PROGRAMS)
 	$(Q)$(RUN_TESTS) $^
 
-# The simulator over many seeds, other ones each day, as many at once as there are processors.
+# The simulator, and the store on a bad disk, over many seeds, other ones each day, as many at once as there are processors.
 nightly: SEEDS := $(if $(filter command line environment,$(origin SEEDS)),$(SEEDS),200)
-nightly: $(call pick,$(SIM))
+nightly: $(call pick,$(SIM) $(B_DIR)/tests/unit/store/test_store_disk)
 	$(Q)tools/sim-seeds --seeds $(SEEDS) $(if $(FROM),--from $(FROM)) $^
 
 CHECKS := tools/check-format tools/check-layers tools/check-headers tools/check-man \
