@@ -12,21 +12,30 @@
 #include "node/fabric/fabric.h"
 #include "node/node_state.h"
 #include "node/web/web.h"
+#include "service/directory.h"
 #include "service/service.h"
 #include "support/check.h"
 #include "support/converge.h"
 #include "support/sim.h"
 #include "support/sim_local.h"
 
-#define PROVIDERS	3 /* the first nodes; node 0 does not crash */
-#define NODES		8
-#define CALLERS		(NODES - PROVIDERS)
-#define JOBS		300
-#define ATTEMPTS	4 /* of a job with an idempotency key */
-#define FAULTS_NS	(300 * NS_PER_S)
-#define TIMEOUT_NS	(10 * NS_PER_S)
-#define LATE_NS		(100 * NS_PER_MS) /* a turn and a batch after a deadline */
-#define PROBE_NS	(500 * NS_PER_MS)
+#define PROVIDERS  3 /* the first nodes; node 0 does not crash */
+#define NODES	   8
+#define CALLERS	   (NODES - PROVIDERS)
+#define JOBS	   300
+#define ATTEMPTS   4 /* of a job with an idempotency key */
+#define FAULTS_NS  (300 * NS_PER_S)
+#define TIMEOUT_NS (10 * NS_PER_S)
+#define LATE_NS	   (100 * NS_PER_MS) /* a turn and a batch after a deadline */
+#define PROBE_NS   (500 * NS_PER_MS)
+/* Of a provider: calls are good again within this, which is a second and a lost datagram. */
+#define RETURN_NS (1500 * NS_PER_MS)
+/*
+ * Calls that time out one after the other open a circuit. Then nobody asks, and that the session is of
+ * a node's former life comes to light when it is next kept alive.
+ */
+#define SILENCE_NS	(4 * TIMEOUT_NS)
+#define KEEPALIVE_NS	(20 * NS_PER_S)
 #define CONVERGED_NS	(120 * NS_PER_S)
 #define KEPT_NS		(FAULTS_NS + 100 * NS_PER_S)
 #define CIRCUIT_REST_NS (20 * NS_PER_S)
@@ -55,7 +64,7 @@ struct job_run {
 struct attempt {
 	struct job *job;
 	unsigned caller_start;
-	uint64_t deadline_ns;
+	uint64_t deadline_ns, paused_before_ns;
 	bool is_under_way;
 	unsigned told_cnt;
 	struct sim_web web;
@@ -220,14 +229,12 @@ static void network_fini(unsigned provider_cnt)
 
 /* --- what was asked, and what came of it --- */
 
-/* A caller that did nothing for a while hears what it has missed behind that. */
+/* A caller that did nothing for a while is so much later. */
 static void deadline_check(const struct attempt *attempt)
 {
-	const struct sim_node *caller = &sim.nodes[attempt->job->caller];
-	uint64_t until_ns = attempt->deadline_ns;
+	uint64_t paused_ns = sim.nodes[attempt->job->caller].paused_ns - attempt->paused_before_ns;
+	uint64_t until_ns = attempt->deadline_ns + paused_ns;
 
-	if (caller->paused_until_ns > until_ns)
-		until_ns = caller->paused_until_ns;
 	if (sim.now_ns > until_ns + LATE_NS)
 		note_wrong("job %u%s%s ended %.3f s after its deadline",
 			   (unsigned)(attempt->job - jobs),
@@ -308,6 +315,11 @@ static int call(unsigned from, const struct service_target *target, unsigned num
 
 static const struct service_target ledger = {.name = "ledger", .method = "add"};
 
+static uint64_t pause_left_ns(const struct sim_node *node)
+{
+	return node->paused_until_ns > sim.now_ns ? node->paused_until_ns - sim.now_ns : 0;
+}
+
 static void attempt_begin(struct job *job)
 {
 	struct attempt *attempt = &job->attempts[job->attempt_cnt];
@@ -318,14 +330,12 @@ static void attempt_begin(struct job *job)
 	*attempt = (struct attempt){.job = job,
 				    .caller_start = caller->start_cnt,
 				    .deadline_ns = sim.now_ns + TIMEOUT_NS,
+				    .paused_before_ns = caller->paused_ns - pause_left_ns(caller),
 				    .web.done = web_answered,
 				    .is_under_way = true};
 	job->attempt_cnt++;
 	if (job->is_web) {
 		snprintf(path, sizeof(path), "/mesh/http/ledger/add?n=%u", number);
-		/* It lies in the socket until its node comes to it. */
-		if (caller->paused_until_ns > sim.now_ns)
-			attempt->deadline_ns += caller->paused_until_ns - sim.now_ns;
 		sim_web_get(&attempt->web, caller, path);
 	} else if (call(job->caller, &ledger, number, job->is_keyed, called, attempt) < 0) {
 		attempt->is_under_way = false;
@@ -390,7 +400,8 @@ static struct probe {
 	char why[100];
 	struct sim_web web;
 } probes[NODES * (PROVIDERS + 2)];
-static unsigned probe_cnt;
+static unsigned probe_first, probe_cnt; /* those that are to hold */
+static uint64_t probe_gap_ns = PROBE_NS;
 
 static void probed(void *arg, const struct service_answer *answer, uint64_t now_ns)
 {
@@ -432,10 +443,10 @@ static void probe_begin(struct probe *probe)
 
 static bool probe_holds(void *arg, unsigned part, char why[static CONVERGE_WHY_CAP])
 {
-	struct probe *probe = &probes[part];
+	struct probe *probe = &probes[probe_first + part];
 
 	(void)arg;
-	if (!probe->is_good && !probe->is_under_way && sim.now_ns >= probe->began_ns + PROBE_NS)
+	if (!probe->is_good && !probe->is_under_way && sim.now_ns >= probe->began_ns + probe_gap_ns)
 		probe_begin(probe);
 	snprintf(why, CONVERGE_WHY_CAP, "node %u asks %s%u, %u times%s: %.100s", probe->from,
 		 probe->to < PROVIDERS	  ? "node "
@@ -469,7 +480,7 @@ static bool probes_ask(uint64_t within_ns, uint64_t *out_took_ns)
 
 static void probe_add(unsigned from, unsigned to)
 {
-	probes[probe_cnt++] = (struct probe){.from = from, .to = to};
+	probes[probe_first + probe_cnt++] = (struct probe){.from = from, .to = to};
 }
 
 static void probes_of_core(void)
@@ -587,8 +598,84 @@ static void test_calls_keep_their_promises_under_faults(void)
 	network_fini(PROVIDERS);
 }
 
+/* Callers who ask ten times a second for what is not there, and then is. */
+static void impatience(uint64_t for_ns)
+{
+	for (uint64_t end_ns = sim.now_ns + for_ns; sim.now_ns < end_ns;) {
+		char why[CONVERGE_WHY_CAP];
+
+		for (unsigned i = 0; i < probe_cnt; i++) {
+			probes[probe_first + i].is_good = false;
+			(void)probe_holds(NULL, i, why);
+		}
+		sim_run(&sim, probe_gap_ns, NULL, NULL);
+	}
+}
+
+static void probes_begin(unsigned first, unsigned cnt)
+{
+	probe_first = first;
+	probe_cnt = cnt;
+	for (unsigned i = first; i < first + cnt; i++)
+		probes[i].is_good = false;
+}
+
+static void provider_leaves(bool is_node)
+{
+	if (is_node)
+		sim_crash(&sim.nodes[0]);
+	else
+		sim_program_kill(&programs[0]);
+}
+
+static void provider_returns(bool is_node)
+{
+	if (is_node)
+		sim_start(&sim.nodes[0]);
+	else
+		sim_program_start(&programs[0]);
+}
+
+static void test_calls_are_good_again_a_second_after_the_providers_return(void)
+{
+	const unsigned callers = PROVIDERS + 1;
+
+	network_init(callers + 1, 1);
+	probe_gap_ns = 100 * NS_PER_MS;
+	probe_first = probe_cnt = 0;
+	/* Three of each: impatient, by the provider's name, and whoever is found. */
+	for (unsigned i = 0; i < 3 * callers; i++)
+		probe_add(1 + i % callers, i < 2 * callers ? 0 : PROVIDERS);
+	CHECK(probes_ask(RETURN_NS, NULL));
+	for (unsigned round = 0; round < 8; round++) {
+		uint64_t away_ns = NS_PER_S + random_below(&sim.dice, 60 * NS_PER_S);
+		uint64_t took_ns, found_ns;
+		bool is_node = round % 2;
+
+		probe_first = 0;
+		probe_cnt = callers;
+		provider_leaves(is_node);
+		impatience(away_ns);
+		provider_returns(is_node);
+		/* Circuits are closed at once; that nobody was found may be believed for a while. */
+		probes_begin(callers, callers);
+		CHECK(probes_ask(away_ns < SILENCE_NS ? RETURN_NS : KEEPALIVE_NS + RETURN_NS,
+				 &took_ns));
+		probes_begin(2 * callers, callers);
+		CHECK(probes_ask(SERVICE_FRESH_NS + RETURN_NS, &found_ns));
+		printf("# the %s was away for %.1f s: well after %.2f s, found after %.2f s\n",
+		       is_node ? "node" : "program", (double)away_ns / NS_PER_S,
+		       (double)took_ns / NS_PER_S, (double)(took_ns + found_ns) / NS_PER_S);
+		sim_run(&sim, random_below(&sim.dice, 60 * NS_PER_S), NULL, NULL);
+	}
+	probe_gap_ns = PROBE_NS;
+	probe_first = 0;
+	network_fini(1);
+}
+
 int main(void)
 {
+	RUN(test_calls_are_good_again_a_second_after_the_providers_return);
 	RUN(test_calls_keep_their_promises_under_faults);
 	return check_done();
 }

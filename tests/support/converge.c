@@ -45,8 +45,9 @@ bool converge(const struct converge *ask, const uint64_t *now_ns, uint64_t *out_
 	while (!is_there && *now_ns - begin_ns < ask->within_ns) {
 		uint64_t left_ns = begin_ns + ask->within_ns - *now_ns;
 
-		if (ask->look_ns && ask->look_ns < left_ns) {
-			(void)ask->run(ask->world, ask->look_ns, NULL, NULL);
+		if (ask->look_ns) {
+			(void)ask->run(ask->world, ask->look_ns < left_ns ? ask->look_ns : left_ns,
+				       NULL, NULL);
 			is_there = all_hold((void *)ask);
 		} else {
 			is_there = ask->run(ask->world, left_ns, all_hold, (void *)ask);

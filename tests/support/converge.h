@@ -16,7 +16,10 @@ struct converge {
 	const char *what; /* "every node of the core knows the record" */
 	unsigned part_cnt;
 	const char *part_name; /* "node" */
-	/* A part is as it should be; if not it may write into why what it lacks. Asked often. */
+	/*
+	 * A part is as it should be; if not it may write into why what it lacks. Asked often, and each part
+	 * each time, so it may begin something, or with look_ns let time pass.
+	 */
 	bool (*holds)(void *arg, unsigned part, char why[static CONVERGE_WHY_CAP]);
 	void *arg;
 	uint64_t within_ns; /* from now */

@@ -353,6 +353,10 @@ static void node_pauses(void *ctx, unsigned idx, uint64_t until_ns)
 {
 	struct sim_node *node = &((struct sim *)ctx)->nodes[idx];
 
+	if (until_ns > node->paused_until_ns)
+		node->paused_ns += until_ns - (node->paused_until_ns > node->sim->now_ns
+						       ? node->paused_until_ns
+						       : node->sim->now_ns);
 	node->paused_until_ns = until_ns;
 	sim_wake(node);
 }

@@ -45,6 +45,7 @@ struct sim_node {
 	struct packet_rx *rx;
 	uint64_t next_ns;	  /* turn it then, or when something arrived */
 	uint64_t paused_until_ns; /* it does nothing before */
+	uint64_t paused_ns;	  /* all its pauses together */
 	bool has_locals;	  /* control socket, gateway and programs: support/sim_local.h */
 };
 
