@@ -6,6 +6,7 @@
 #include "content/community/rule.h"
 #include "support/check.h"
 #include "support/community_lab.h"
+#include "support/converge.h"
 #include "support/fail_nth.h"
 
 #define MINUTES(n) ((n) * 60 * NS_PER_S)
@@ -44,15 +45,39 @@ static struct link bare_link_of(struct community_lab_node *node, const uint8_t *
 struct all_know {
 	unsigned cnt;
 };
-static bool all_know(void *arg)
+static bool knows_all(void *arg, unsigned part, char why[static CONVERGE_WHY_CAP])
 {
 	const struct all_know *want = arg;
 
-	for (unsigned i = 0; i < want->cnt; i++)
-		for (unsigned j = 0; j < want->cnt; j++)
-			if (!community_lab_knows(&lab.nodes[i], id, &lab.nodes[j]))
-				return false;
+	for (unsigned i = 0; i < want->cnt; i++) {
+		if (community_lab_knows(&lab.nodes[part], id, &lab.nodes[i]))
+			continue;
+		snprintf(why, CONVERGE_WHY_CAP, "it does not know member %u", i);
+		return false;
+	}
 	return true;
+}
+
+static bool lab_run(void *world, uint64_t for_ns, bool (*done)(void *arg), void *arg)
+{
+	return community_lab_run(world, for_ns, done, arg);
+}
+
+/* all_meet: the first members know each other within so much time. */
+static bool all_meet(uint64_t within_ns, struct all_know *want)
+{
+	const struct converge ask = {
+		.what = "all members know each other",
+		.part_cnt = want->cnt,
+		.part_name = "member",
+		.holds = knows_all,
+		.arg = want,
+		.within_ns = within_ns,
+		.run = lab_run,
+		.world = &lab,
+	};
+
+	return converge(&ask, &lab.mesh.now_ns, NULL);
 }
 
 struct one_lists {
@@ -125,7 +150,7 @@ static void test_who_joins_by_a_link_is_seen_both_ways(void)
 	link = link_of(&lab.nodes[0], id);
 	CHECK_EQ(community_lab_join(&lab.nodes[1], "lab", &link, NULL, 0), 0);
 	CHECK_EQ(community_lab_join(&lab.nodes[2], "ours", &link, NULL, 0), 0);
-	CHECK(community_lab_run(&lab, MINUTES(5), all_know, &want));
+	CHECK(all_meet(MINUTES(5), &want));
 	CHECK_EQ(community_lab_info(&lab.nodes[1], id).member_cnt, 3);
 	/* What members say of themselves, which may name anybody, is dialled as told. */
 	CHECK_EQ(community_peer(lab.nodes[1].communities, id, node_key_public(lab.nodes[2].key),
@@ -150,7 +175,7 @@ static void test_id_and_key_are_enough_where_hints_lie(void)
 	link = bare_link_of(&lab.nodes[0], id);
 	CHECK_EQ(community_lab_join(&lab.nodes[1], "lab", &link, NULL, 0), 0);
 	CHECK_EQ(community_lab_join(&lab.nodes[2], "lab", &link, NULL, 0), 0);
-	CHECK(community_lab_run(&lab, MINUTES(10), all_know, &want));
+	CHECK(all_meet(MINUTES(10), &want));
 	community_lab_fini(&lab);
 }
 
@@ -170,7 +195,7 @@ static void test_two_behind_firewalls_hear_of_each_other(void)
 	link = link_of(open, id);
 	CHECK_EQ(community_lab_join(a, "lab", &link, NULL, 0), 0);
 	CHECK_EQ(community_lab_join(b, "lab", &link, NULL, 0), 0);
-	CHECK(community_lab_run(&lab, MINUTES(10), all_know, &want));
+	CHECK(all_meet(MINUTES(10), &want));
 	CHECK_EQ(community_lab_bind(a, id, 1, 1, true, "from behind", share_id), 0);
 	lists = (struct one_lists){b, share_id};
 	CHECK(community_lab_run(&lab, MINUTES(10), one_lists, &lists));
@@ -292,7 +317,7 @@ static void test_who_leaves_is_gone_for_all_and_may_come_back(void)
 	link = link_of(&lab.nodes[0], id);
 	CHECK_EQ(community_lab_join(&lab.nodes[1], "lab", &link, NULL, 0), 0);
 	CHECK_EQ(community_lab_join(&lab.nodes[2], "lab", &link, NULL, 0), 0);
-	CHECK(community_lab_run(&lab, MINUTES(5), all_know, &all));
+	CHECK(all_meet(MINUTES(5), &all));
 	CHECK_EQ(community_lab_leave(&lab.nodes[2], id), 0);
 	CHECK(!community_lab_run(&lab, MINUTES(5), NULL, NULL));
 	CHECK(!community_lab_info(&lab.nodes[2], id).id);
@@ -303,7 +328,7 @@ static void test_who_leaves_is_gone_for_all_and_may_come_back(void)
 	CHECK_EQ(community_lab_info(&lab.nodes[0], id).member_row_cnt, 3);
 
 	CHECK_EQ(community_lab_join(&lab.nodes[2], "again", &link, NULL, 0), 0);
-	CHECK(community_lab_run(&lab, MINUTES(5), all_know, &all));
+	CHECK(all_meet(MINUTES(5), &all));
 	community_lab_fini(&lab);
 }
 
@@ -317,7 +342,7 @@ static void test_what_says_that_somebody_left_goes_after_a_week(void)
 	CHECK_EQ(community_lab_create(&lab.nodes[0], "lab", false, id), 0);
 	link = link_of(&lab.nodes[0], id);
 	CHECK_EQ(community_lab_join(&lab.nodes[1], "lab", &link, NULL, 0), 0);
-	CHECK(community_lab_run(&lab, MINUTES(5), all_know, &all));
+	CHECK(all_meet(MINUTES(5), &all));
 	CHECK_EQ(community_lab_leave(&lab.nodes[1], id), 0);
 	CHECK(!community_lab_run(&lab, MINUTES(1), NULL, NULL));
 	lab.skew_s = COMMUNITY_RECORD_LIFE_S - 3600;
@@ -345,11 +370,11 @@ static void test_members_and_cursors_outlive_kill_9(void)
 	community_lab_kill(&lab.nodes[1]);
 	community_lab_start(&lab.nodes[1]);
 	CHECK_EQ(community_lab_join(&lab.nodes[2], "lab", &link, NULL, 0), 0);
-	CHECK(community_lab_run(&lab, MINUTES(5), all_know, &all));
+	CHECK(all_meet(MINUTES(5), &all));
 	CHECK(!community_lab_run(&lab, MINUTES(3), NULL, NULL));
 	community_lab_kill(&lab.nodes[0]);
 	community_lab_start(&lab.nodes[0]);
-	CHECK(all_know(&all));
+	CHECK(all_meet(0, &all));
 	CHECK(community_lab_info(&lab.nodes[0], id).is_ours);
 	CHECK(community_lab_info(&lab.nodes[0], id).partner_cnt > 0);
 	/* Killed while it leaves, it goes on with that. */
@@ -463,7 +488,7 @@ static void test_strict_takes_members_by_token_alone(void)
 	token[len - 1] ^= 1;
 	CHECK_EQ(community_lab_join(c, "club", &link, token, len), WEFT_EDAMAGED);
 	CHECK_EQ(community_lab_join(c, "club", &link, NULL, 0), 0);
-	CHECK(community_lab_run(&lab, MINUTES(5), all_know, &both));
+	CHECK(all_meet(MINUTES(5), &both));
 	CHECK(!community_lab_run(&lab, MINUTES(5), NULL, NULL));
 	CHECK(!community_lab_knows(a, id, c));
 	CHECK(!community_lab_knows(c, id, a));
@@ -475,7 +500,7 @@ static void test_strict_takes_members_by_token_alone(void)
 	CHECK(!community_lab_knows(a, id, b));
 	len = token_for(a, b, 3600, token);
 	CHECK_EQ(community_lab_join(b, NULL, &link, token, len), 0);
-	CHECK(community_lab_run(&lab, MINUTES(5), all_know, &both));
+	CHECK(all_meet(MINUTES(5), &both));
 	community_lab_fini(&lab);
 }
 
