@@ -12,6 +12,8 @@
 
 /* Nobody tells us to stay away longer than this. */
 #define WAIT_MAX_NS (3600 * NS_PER_S)
+/* A provider that was not reached is asked after the others for this long. */
+#define AWAY_NS (120 * NS_PER_S)
 
 static size_t ask_head_write(struct service_ask *ask, uint64_t now_ns)
 {
@@ -259,6 +261,15 @@ static enum service_ask_loss loss_of(int err)
 							       : SERVICE_ASK_CUT_OFF;
 }
 
+/* The next calls ask others first. */
+static void ask_note_away(const struct service_ask *ask, uint64_t now_ns)
+{
+	const struct service_provider *provider = service_ask_provider(ask);
+
+	service_routes_use(&ask->service->routes, provider->service_id, provider->key)
+		->away_until_ns = now_ns + AWAY_NS;
+}
+
 static void ask_ended(void *arg, const struct mesh_stream_end *end, uint64_t now_ns)
 {
 	struct service_ask *ask = arg;
@@ -273,8 +284,11 @@ static void ask_ended(void *arg, const struct mesh_stream_end *end, uint64_t now
 		if (end->not_before_ns > now_ns)
 			ask->wait_ns = end->not_before_ns - now_ns;
 		ask->is_touched = ask->is_touched || !end_is_unseen(end);
-		if (end_is_loss(end->err))
+		if (end_is_loss(end->err)) {
 			service_ask_doubt(ask);
+			if (end->is_unsent)
+				ask_note_away(ask, now_ns);
+		}
 		/* That its node is away, or busy, or the way to it, says nothing of the service. */
 		if (loss_of(end->err) == SERVICE_ASK_CUT_OFF)
 			service_ask_note(ask, SERVICE_VERDICT_NONE, now_ns);

@@ -14,6 +14,12 @@ static bool close_one(struct service_circuit *circuit)
 	return is_marked;
 }
 
+static void forgive(struct service_route *route)
+{
+	service_circuit_close(&route->circuit);
+	route->away_until_ns = 0;
+}
+
 void service_peer_returned(struct service *service, const uint8_t *key)
 {
 	struct list_node *routes = &service->routes.by_age;
@@ -22,7 +28,7 @@ void service_peer_returned(struct service *service, const uint8_t *key)
 		struct service_route *route = list_entry(node, struct service_route, node);
 
 		if (memcmp(route->key.provider, key, MESH_KEY_LEN) == 0)
-			service_circuit_close(&route->circuit);
+			forgive(route);
 	}
 }
 

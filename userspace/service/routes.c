@@ -115,6 +115,7 @@ void service_route_note(struct service_route *route, enum service_verdict verdic
 	if (verdict != SERVICE_VERDICT_GOOD)
 		return;
 	route->success += SUCCESS_ALL / SUCCESS_WEIGHT;
+	route->away_until_ns = 0;
 	if (!route->latency_ns)
 		route->latency_ns = took_ns;
 	else

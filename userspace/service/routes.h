@@ -31,8 +31,9 @@ struct service_route {
 	} key;
 	struct list_node node; /* of all, oldest first */
 	struct service_circuit circuit;
-	uint64_t latency_ns; /* of answers, moving average; 0: none yet */
-	uint32_t success;    /* how many of 1,000 calls end well, moving average */
+	uint64_t latency_ns;	/* of answers, moving average; 0: none yet */
+	uint64_t away_until_ns; /* its node was not reached: others are asked first */
+	uint32_t success;	/* how many of 1,000 calls end well, moving average */
 };
 
 /* A provider while calls to it are under way. */

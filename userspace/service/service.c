@@ -193,5 +193,5 @@ unsigned service_health(const struct service *service, const struct service_desc
 		return 50;
 	if (!service_circuit_admits(&route->circuit, service_limits_of(service), now_ns, &wait_ns))
 		return 0;
-	return service_route_health(route);
+	return now_ns < route->away_until_ns ? 0 : service_route_health(route);
 }

@@ -80,7 +80,7 @@ static size_t arena_len(const struct overlay_config *config)
 
 	return mesh_quota_footprint(config->asker_cap) + overlay_book_footprint(book_cap(config)) +
 	       overlay_values_footprint(&values) - values.memory_len + overlay_keep_footprint() +
-	       kad_table_footprint(&config->table) +
+	       kad_table_footprint(&config->table) + overlay_silent_footprint() +
 	       pool_footprint(overlay_run_size(), config->run_cap) +
 	       pool_footprint(overlay_query_size(), config->query_cap);
 }
@@ -147,6 +147,7 @@ static int overlay_lay_out(struct overlay *overlay, const struct overlay_params 
 				     &overlay->reasons[OVERLAY_NOT_KEPT])) < 0 ||
 	    (err = kad_table_new(arena, &config->table, &overlay->own_id, params->random,
 				 params->now_ns, &overlay->table)) < 0 ||
+	    (err = overlay_silent_init(&overlay->silent, arena, overlay->secret)) < 0 ||
 	    (err = pool_init(&overlay->runs, arena, overlay_run_size(), config->run_cap)) < 0 ||
 	    (err = pool_init(&overlay->queries, arena, overlay_query_size(), config->query_cap)) <
 		    0)
@@ -188,7 +189,14 @@ void overlay_stop(struct overlay *overlay)
 		return;
 	while ((run = pool_next(&overlay->runs, run)))
 		overlay_run_cancel(run);
-	overlay_queries_cancel(overlay, NULL);
+	overlay_queries_cancel(overlay, NULL, overlay->now_ns);
+}
+
+void overlay_node_returned(struct overlay *overlay, const uint8_t *key)
+{
+	struct kad_id id = overlay_id_of(key);
+
+	overlay_silent_forget_id(&overlay->silent, &id);
 }
 
 void overlay_free(struct overlay *overlay)
@@ -342,6 +350,7 @@ void overlay_stats(const struct overlay *overlay, uint64_t now_ns, struct overla
 		.is_serving = overlay->is_serving,
 		.run_cnt = overlay->runs.used_cnt,
 		.query_cnt = overlay->queries.used_cnt,
+		.silent_cnt = overlay->silent.pool.used_cnt,
 		.put_cnt = overlay->put_cnt,
 		.get_cnt = overlay->get_cnt,
 		.sent_cnt = overlay->sent_cnt,

@@ -106,6 +106,8 @@ void overlay_know(struct overlay *overlay, const struct mesh_peer *peer, uint64_
  * by, or have shown that this node can be dialled: both are looked at now.
  */
 void overlay_session_up(struct overlay *overlay, uint64_t now_ns);
+/* overlay_node_returned: a session with the node of key is there anew; lookups ask it again. */
+void overlay_node_returned(struct overlay *overlay, const uint8_t *key);
 
 /* Who keeps what is put at the moment, and may be asked for it. */
 enum overlay_keepers {
@@ -127,6 +129,7 @@ struct overlay_stats {
 	uint32_t value_cnt, key_cnt;
 	size_t value_len; /* bytes that values take, rounding included */
 	uint32_t run_cnt, query_cnt;
+	uint32_t silent_cnt;	   /* of OVERLAY_SILENT_MAX */
 	uint64_t put_cnt, get_cnt; /* begun */
 	uint64_t sent_cnt;	   /* requests of ours */
 	uint64_t reasons[OVERLAY_REASON_CNT];

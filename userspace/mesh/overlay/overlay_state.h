@@ -10,6 +10,7 @@
 #include "mesh/overlay/overlay.h"
 #include "mesh/quota.h"
 #include "mesh/overlay/rules.h"
+#include "mesh/overlay/silent.h"
 #include "mesh/overlay/values.h"
 
 /* The overlay's objects, private to this folder. One worker owns all of them. */
@@ -55,6 +56,7 @@ struct overlay {
 	struct overlay_keep keep;
 	struct kad_table *table;
 	struct kad_rtt rtt;
+	struct overlay_silent silent;
 	struct pool runs, queries;
 	bool wants_flush; /* a run does */
 	struct overlay_join join;

@@ -87,6 +87,7 @@ static void table_note(struct overlay *overlay, const struct kad_contact *asked,
 		overlay_count(overlay, OVERLAY_BAD_REPLY);
 		kad_table_drop(overlay->table, &asked->id, &asked->addr);
 	} else {
+		overlay_silent_note(&overlay->silent, asked, now_ns);
 		overlay_count(overlay, OVERLAY_NO_REPLY);
 		kad_table_failed(overlay->table, &asked->id, &asked->addr, now_ns);
 	}
@@ -143,6 +144,9 @@ static void query_replied(void *arg, const struct mesh_reply *reply, uint64_t no
 				      .err = heard_parse(query, reply, &found)};
 
 	query->request = NULL;
+	if (heard.err != WEFT_ETIMEOUT && heard.err != WEFT_EUNREACHABLE &&
+	    heard.err != WEFT_ECLOSED)
+		overlay_silent_forget(&overlay->silent, &query->contact);
 	/* A value that was not taken says nothing against who would not have it. */
 	if (query->kind != OVERLAY_QUERY_STORE || heard.err == WEFT_ETIMEOUT)
 		table_note(overlay, &query->contact, heard.err, now_ns - query->sent_ns, now_ns);
@@ -228,7 +232,20 @@ int overlay_query_ping(struct overlay *overlay, const struct kad_contact *contac
 	return overlay_query_send(overlay, &params, now_ns);
 }
 
-void overlay_queries_cancel(struct overlay *overlay, const struct overlay_run *run)
+/*
+ * Whether a query goes on without its run: it is slow, so its contact is not asked again until it
+ * answers, which may be soon. Half of the queries at most do.
+ */
+static bool query_outlives(const struct overlay_query *query, uint64_t now_ns)
+{
+	const struct overlay *overlay = query->overlay;
+
+	return query->kind == OVERLAY_QUERY_FIND &&
+	       now_ns - query->sent_ns >= overlay->rtt.slow_ns &&
+	       overlay->queries.used_cnt <= overlay->queries.cap_cnt / 2;
+}
+
+void overlay_queries_cancel(struct overlay *overlay, const struct overlay_run *run, uint64_t now_ns)
 {
 	struct overlay_query *query = NULL;
 
@@ -238,6 +255,10 @@ void overlay_queries_cancel(struct overlay *overlay, const struct overlay_run *r
 		query->run = NULL;
 		if (!query->request)
 			continue; /* its answer is being heard, and its owner frees it */
+		if (run && query_outlives(query, now_ns)) {
+			overlay_silent_note(&overlay->silent, &query->contact, now_ns);
+			continue;
+		}
 		overlay->mesh.ops->cancel(query->request);
 		query_free(query);
 	}

@@ -40,8 +40,12 @@ int overlay_query_send(struct overlay *overlay, const struct overlay_query_param
 /* overlay_query_ping asks contact whether it still answers. As overlay_query_send. */
 WEFT_MUST_CHECK
 int overlay_query_ping(struct overlay *overlay, const struct kad_contact *contact, uint64_t now_ns);
-/* overlay_queries_cancel takes back what run has asked. */
-void overlay_queries_cancel(struct overlay *overlay, const struct overlay_run *run);
+/*
+ * overlay_queries_cancel takes back what run has asked, but for slow ones, which go on for no run. NULL:
+ * what no run asks any more, too.
+ */
+void overlay_queries_cancel(struct overlay *overlay, const struct overlay_run *run,
+			    uint64_t now_ns);
 /* overlay_queries_mark marks in the book whom requests are out to. */
 void overlay_queries_mark(struct overlay *overlay);
 size_t overlay_query_size(void);

@@ -44,7 +44,33 @@ static void run_seed(void *arg, const struct kad_contact *contact)
 {
 	struct overlay_run *run = arg;
 
+	if (!overlay_silent_has(&run->overlay->silent, contact, run->begin_ns))
+		(void)kad_lookup_seed(&run->lookup, contact);
+}
+
+static void run_seed_any(void *arg, const struct kad_contact *contact)
+{
+	struct overlay_run *run = arg;
+
 	(void)kad_lookup_seed(&run->lookup, contact);
+}
+
+/* Those that were silent are asked when nobody else is known. */
+static void run_seeds(struct overlay_run *run, uint64_t now_ns)
+{
+	struct overlay *overlay = run->overlay;
+	const struct kad_node *seeds[SEED_CNT];
+	unsigned cnt = kad_table_closest(overlay->table, &run->lookup.params.target, KAD_ASK,
+					 now_ns, seeds, SEED_CNT);
+	void (*seed)(void *arg, const struct kad_contact *contact) = run_seed;
+
+	for (unsigned round = 0; round < 2 && !run->lookup.node_cnt; round++) {
+		for (unsigned i = 0; i < cnt; i++)
+			seed(run, &seeds[i]->contact);
+		if (run->lookup.node_cnt < overlay->config.lookup.k)
+			overlay_join_entries(overlay, seed, run);
+		seed = run_seed_any;
+	}
 }
 
 static struct overlay_run *run_start(struct overlay *overlay, enum overlay_run_kind kind,
@@ -52,7 +78,6 @@ static struct overlay_run *run_start(struct overlay *overlay, enum overlay_run_k
 				     uint64_t now_ns)
 {
 	struct overlay_run *run = pool_acquire(&overlay->runs);
-	const struct kad_node *seeds[SEED_CNT];
 	struct kad_lookup_params params = {
 		.config = &overlay->config.lookup,
 		.rtt = &overlay->rtt,
@@ -61,7 +86,6 @@ static struct overlay_run *run_start(struct overlay *overlay, enum overlay_run_k
 		.kind = kind == RUN_NODES ? KAD_FIND_NODE : KAD_FIND_VALUE,
 		.family = ADDR_NONE,
 	};
-	unsigned cnt;
 
 	if (!run)
 		return NULL;
@@ -72,11 +96,7 @@ static struct overlay_run *run_start(struct overlay *overlay, enum overlay_run_k
 	run->begin_ns = now_ns;
 	run->retry_ns = UINT64_MAX;
 	kad_lookup_init(&run->lookup, &params, now_ns);
-	cnt = kad_table_closest(overlay->table, target, KAD_ASK, now_ns, seeds, SEED_CNT);
-	for (unsigned i = 0; i < cnt; i++)
-		run_seed(run, &seeds[i]->contact);
-	if (cnt < overlay->config.lookup.k)
-		overlay_join_entries(overlay, run_seed, run);
+	run_seeds(run, now_ns);
 	kad_table_note_lookup(overlay->table, target, now_ns);
 	overlay_run_wake(run);
 	return run;
@@ -105,7 +125,7 @@ static void run_free(struct overlay_run *run)
 {
 	struct overlay *overlay = run->overlay;
 
-	overlay_queries_cancel(overlay, run);
+	overlay_queries_cancel(overlay, run, overlay->now_ns);
 	heap_release(overlay->work, run->message);
 	pool_release(&overlay->runs, run);
 }

@@ -145,9 +145,14 @@ static void nodes_hear(struct overlay_run *run, const struct overlay_heard *hear
 {
 	const struct overlay_found *found = heard->found;
 	struct kad_contact told[OVERLAY_NODES_MAX];
+	unsigned cnt = 0;
 
 	overlay_book_contacts(&run->overlay->book, found->nodes, found->node_cnt, told);
-	kad_lookup_answered(&run->lookup, heard->slot, heard->slot, told, found->node_cnt, now_ns);
+	/* Those that were silent just now would be so again. */
+	for (unsigned i = 0; i < found->node_cnt; i++)
+		if (!overlay_silent_has(&run->overlay->silent, &told[i], now_ns))
+			told[cnt++] = told[i];
+	kad_lookup_answered(&run->lookup, heard->slot, heard->slot, told, cnt, now_ns);
 }
 
 /*

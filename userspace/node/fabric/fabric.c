@@ -465,6 +465,8 @@ void fabric_session_up(struct fabric *fabric, const uint8_t *key, uint64_t now_n
 		return;
 	if (fabric->overlay)
 		overlay_session_up(fabric->overlay, now_ns);
+	if (fabric->overlay)
+		overlay_node_returned(fabric->overlay, key);
 	if (fabric->service)
 		service_peer_returned(fabric->service, key);
 }

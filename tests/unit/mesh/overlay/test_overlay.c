@@ -445,6 +445,38 @@ static void test_client_finds_and_is_in_no_table(void)
 	overlay_lab_fini(&lab);
 }
 
+/* Four of twelve nodes die, and each holds the value. */
+static void test_dead_nodes_cost_a_lookup_little_and_once(void)
+{
+	struct overlay_lab_value value;
+	uint64_t well_ns;
+
+	begin(12);
+	value = value_of(1, 7);
+	CHECK_EQ(overlay_lab_put(&lab, &lab.nodes[3], "lab:a", &value, &result), 0);
+	CHECK_EQ(overlay_lab_get(&lab, &lab.nodes[0], "lab:a", &result), 0);
+	well_ns = result.result.took_ns;
+	for (unsigned i = 8; i < 12; i++)
+		overlay_lab_stop(&lab.nodes[i]);
+	CHECK_EQ(overlay_lab_get(&lab, &lab.nodes[0], "lab:a", &result), 0);
+	CHECK_EQ(result.value_cnt, 1);
+	CHECK_EQ(result.result.asked_cnt, 11);
+	CHECK(result.result.took_ns < well_ns + 500 * NS_PER_MS);
+	CHECK_EQ(overlay_lab_stats(&lab.nodes[0]).silent_cnt, 4);
+	CHECK_EQ(overlay_lab_get(&lab, &lab.nodes[0], "lab:a", &result), 0);
+	CHECK_EQ(result.value_cnt, 1);
+	CHECK_EQ(result.result.asked_cnt, 7); /* the living alone */
+	CHECK(result.result.took_ns <= well_ns);
+	/* One of them comes back, and is asked again. */
+	overlay_lab_start(&lab.nodes[8], &lab.nodes[0]);
+	overlay_node_returned(lab.nodes[0].overlay, lab.nodes[8].mesh->key);
+	(void)overlay_lab_run(&lab, 10 * NS_PER_S, NULL, NULL);
+	CHECK_EQ(overlay_lab_get(&lab, &lab.nodes[0], "lab:a", &result), 0);
+	CHECK_EQ(result.result.asked_cnt, 8);
+	CHECK_EQ(overlay_lab_stats(&lab.nodes[0]).silent_cnt, 3);
+	overlay_lab_fini(&lab);
+}
+
 static void test_who_stops_serving_leaves_the_tables(void)
 {
 	begin(4);
@@ -540,6 +572,7 @@ int main(void)
 	RUN(test_one_node_tells_of_no_more_than_it_may_keep);
 	RUN(test_flood_of_nodes_and_runs_within_runs);
 	RUN(test_client_finds_and_is_in_no_table);
+	RUN(test_dead_nodes_cost_a_lookup_little_and_once);
 	RUN(test_who_stops_serving_leaves_the_tables);
 	RUN(test_who_is_gone_is_pinged_before_it_gives_way);
 	RUN(test_auto_serves_when_it_was_dialled_from_afar);
