@@ -9,6 +9,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from lab import ASKING_S, OK, REFUSED, check, check_eq, run, wait_for
@@ -104,6 +105,24 @@ def test_a_withdrawn_service_is_not_found_any_more(lab):
     wait_find(b, "brief", lambda found, told: not found and
               [(row["reason"], row["count"]) for row in told["hidden"]] == [("withdrawn", 1)],
               "it is gone: it was withdrawn")
+
+
+def test_a_stop_withdraws_and_a_start_publishes_again(lab):
+    a, b, node = pair(lab)
+    c = lab.daemon("c", config=CONFIG).start()
+    for daemon, listen in ((a, a.json("status")["listen"][0]), (b, b.json("status")["listen"][0])):
+        done = c.weft("peer", "connect", daemon.json("node", "id")["node_id"], listen)
+        check_eq(done.returncode, OK, done.stderr)
+    check_eq(publish(a, "brief").returncode, OK, "publish")
+    wait_find(b, "brief", lambda found, _: node in found, "b finds it")
+    a.stop()
+    told = find(b, "brief", "--fresh")
+    check_eq(([row["node_id"] for row in told["providers"]],
+              [(row["reason"], row["count"]) for row in told["hidden"]]), ([], [("withdrawn", 1)]), told)
+    a.start()
+    begin = time.monotonic()
+    wait_find(b, "brief", lambda found, _: node in found, "a publishes it again")
+    check(time.monotonic() - begin < 5, f"found again after {time.monotonic() - begin:.1f} s")
 
 
 def test_the_cache_answers_after_a_restart_and_offline(lab):

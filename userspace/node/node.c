@@ -360,6 +360,8 @@ static int node_open_control(struct node *node, const struct node_params *params
 
 /* Ids of a generation are honoured for at least three of these (weft/cid.h). */
 #define CID_KEY_LIFE_NS (3600 * NS_PER_S)
+/* For telling that services are gone, and for calls in hand, before a stop. */
+#define LEAVE_MAX_NS (2 * NS_PER_S)
 
 int node_new(const struct node_params *params, struct node **out_node, char what[NODE_WHAT_CAP])
 {
@@ -515,6 +517,25 @@ uint64_t node_next_ns(const struct node *node)
 	return next_ns < worker_ns ? next_ns : worker_ns;
 }
 
+/*
+ * Callers are to find others, and calls in hand to end, while there are still sessions for that. Half
+ * of the drain's time at most: a call may last longer than that.
+ */
+static void node_leave(struct node *node)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+	uint64_t budget_ns = config_live(node->config)->drain_timeout_ns / 2;
+	uint64_t deadline_ns = now_ns + (budget_ns < LEAVE_MAX_NS ? budget_ns : LEAVE_MAX_NS);
+
+	fabric_leave(node->fabric, now_ns);
+	while (now_ns < deadline_ns && !fabric_has_left(node->fabric)) {
+		(void)node_turn(node, now_ns);
+		if (poller_wait(node->home.poller, now_ns + NS_PER_MS) < 0)
+			return;
+		now_ns = clock_monotonic_ns();
+	}
+}
+
 /* Bounded: what the disks do not finish in time is found again at start. */
 static void node_drain(struct node *node)
 {
@@ -561,6 +582,7 @@ int node_run(struct node *node)
 		if (err < 0)
 			return err;
 	}
+	node_leave(node);
 	node_drain(node);
 	return node->failure;
 }

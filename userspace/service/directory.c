@@ -14,6 +14,7 @@
 #include "service/directory_state.h"
 
 #define EXPIRE_EVERY_NS (60 * NS_PER_S)
+#define NONE_FRESH_NS	NS_PER_S
 
 void service_directory_config_defaults(struct service_directory_config *config)
 {
@@ -123,6 +124,18 @@ static void find_join(struct service_find *find, struct service_fetch *fetch)
 	list_push_back(&fetch->finds, &find->node);
 }
 
+/* That nobody is there is true for a second: a provider that restarts withdraws what it offers. */
+static bool answer_is_fresh(struct service_directory *directory,
+			    const struct service_wanted *wanted, uint64_t now_ns)
+{
+	uint32_t hidden[SERVICE_FAULT_CNT] = {0};
+	struct service_found found;
+
+	return service_wanted_was_asked(directory, wanted, NONE_FRESH_NS, now_ns) ||
+	       (service_wanted_was_asked(directory, wanted, SERVICE_FRESH_NS, now_ns) &&
+		service_rank(directory, wanted, now_ns, &found, 1, hidden) > 0);
+}
+
 /* Asks the overlay, unless somebody does, did lately or cannot: then the cache answers. */
 static void find_begin(struct service_find *find, bool is_anew, uint64_t now_ns)
 {
@@ -135,8 +148,7 @@ static void find_begin(struct service_find *find, bool is_anew, uint64_t now_ns)
 		find_join(find, fetch);
 		return;
 	}
-	if (is_anew ||
-	    !service_wanted_was_asked(directory, &find->wanted, SERVICE_FRESH_NS, now_ns)) {
+	if (is_anew || !answer_is_fresh(directory, &find->wanted, now_ns)) {
 		err = fetch_begin(directory, &find->wanted, now_ns, &fetch);
 		if (err == 0) {
 			find_join(find, fetch);

@@ -106,6 +106,8 @@ int service_publisher_offer(struct service_publisher *publisher,
 	struct service_version version;
 
 	*out_fault = fault;
+	if (publisher->is_leaving)
+		return 0;
 	if (fault)
 		return service_fault_err(fault);
 	if (service_version_parse(offering->version, strlen(offering->version), &version) < 0)
@@ -124,12 +126,11 @@ int service_publisher_offer(struct service_publisher *publisher,
 	return 0;
 }
 
-void service_publisher_withdraw(struct service_publisher *publisher, const char *name,
-				uint32_t major, uint64_t now_ns)
+static void publication_withdraw(struct service_publication *publication, uint64_t now_ns)
 {
-	struct service_publication *publication = publication_lookup(publisher, name, major);
+	struct service_publisher *publisher = publication->publisher;
 
-	if (!publication || publication->descriptor.is_gone)
+	if (publication->descriptor.is_gone)
 		return;
 	publisher->stats.withdrawn_cnt++;
 	if (!publication->was_put && publication->phase == PUBLICATION_DUE) {
@@ -140,6 +141,37 @@ void service_publisher_withdraw(struct service_publisher *publisher, const char 
 	publication->descriptor.metadata_cnt = 0;
 	publication->descriptor.read_only.cnt = 0;
 	service_publication_change(publication, now_ns);
+}
+
+void service_publisher_withdraw(struct service_publisher *publisher, const char *name,
+				uint32_t major, uint64_t now_ns)
+{
+	struct service_publication *publication = publication_lookup(publisher, name, major);
+
+	if (publication)
+		publication_withdraw(publication, now_ns);
+}
+
+void service_publisher_leave(struct service_publisher *publisher, uint64_t now_ns)
+{
+	struct service_publication *publication = NULL;
+
+	publisher->is_leaving = true;
+	while ((publication = pool_next(&publisher->publications, publication)))
+		publication_withdraw(publication, now_ns);
+}
+
+bool service_publisher_has_left(const struct service_publisher *publisher)
+{
+	const struct service_publication *publication = NULL;
+
+	if (!publisher->params.overlay.ops)
+		return true;
+	while ((publication = pool_next(&publisher->publications, publication)))
+		if (publication->phase != PUBLICATION_DUE ||
+		    (publication->is_changed && !publication->is_held_back))
+			return false;
+	return true;
 }
 
 void service_publisher_set_endpoints(struct service_publisher *publisher, const struct addr *addrs,

@@ -74,6 +74,12 @@ int service_publisher_offer(struct service_publisher *publisher,
 			    enum service_fault *out_fault);
 void service_publisher_withdraw(struct service_publisher *publisher, const char *name,
 				uint32_t major, uint64_t now_ns);
+/*
+ * service_publisher_leave: this node stops. All that was published is withdrawn, and nothing is offered
+ * any more. service_publisher_has_left: that is told, or nobody took it, or the limit a minute holds it back.
+ */
+void service_publisher_leave(struct service_publisher *publisher, uint64_t now_ns);
+bool service_publisher_has_left(const struct service_publisher *publisher);
 /* service_publisher_set_endpoints: where this node is dialled; at most PEER_ADDRS_MAX are told. */
 void service_publisher_set_endpoints(struct service_publisher *publisher, const struct addr *addrs,
 				     unsigned cnt, uint64_t now_ns);

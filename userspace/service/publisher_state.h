@@ -47,7 +47,8 @@ struct service_publisher {
 	struct addr endpoints[PEER_ADDRS_MAX];
 	unsigned endpoint_cnt;
 	uint64_t first_ns; /* nothing is put before */
-	uint64_t seq;	   /* the last one used */
+	bool is_leaving;
+	uint64_t seq; /* the last one used */
 	struct service_publisher_stats stats;
 };
 

@@ -255,6 +255,11 @@ static int call_admit(struct service_call *call, uint64_t now_ns)
 	struct call_id id;
 	uint64_t timeout_ns;
 
+	if (service->is_draining && !call->caller.is_local) {
+		call_refuse(call, SERVICE_REFUSED_NOT_READY, SERVICE_UNAVAILABLE,
+			    "the provider's node is stopping", 0, now_ns);
+		return WEFT_EREFUSED;
+	}
 	if (service_admit(service, &asked, now_ns, &call->admission, &refusal) < 0) {
 		call_refuse(call, refusal.reason, refusal.status, refusal.text, refusal.wait_ns,
 			    now_ns);
@@ -528,6 +533,22 @@ void service_router_channel_over(struct service_call *call, enum service_status 
 void service_router_channel_gone(struct service_call *call)
 {
 	service_call_release(call);
+}
+
+void service_drain(struct service *service)
+{
+	service->is_draining = true;
+}
+
+bool service_is_drained(const struct service *service)
+{
+	const struct service_call *call = NULL;
+
+	while ((call = pool_next(&service->calls, call)))
+		if (!call->caller.is_local && !call->is_stream &&
+		    call->state != SERVICE_CALL_ANSWERED)
+			return false;
+	return true;
 }
 
 size_t service_router_footprint(const struct service_limits *limits)

@@ -118,6 +118,13 @@ void service_peer_returned(struct service *service, const uint8_t *key);
 unsigned service_reset(struct service *service, const char *name);
 
 /*
+ * service_drain: this node stops. Calls and streams of peers that come are refused as not seen, so that they are
+ * made elsewhere; service_is_drained: no call of a peer is in hand.
+ */
+void service_drain(struct service *service);
+bool service_is_drained(const struct service *service);
+
+/*
  * service_health: how well the service of descriptor answers calls of ours, 0 to 100, 50 when
  * there were none; 0 while it rests. For the directory, which orders by it.
  */

@@ -35,6 +35,7 @@ struct service {
 	struct service_params params;
 	uint8_t own_key[MESH_KEY_LEN];
 	uint64_t now_ns; /* of the last turn that did something here */
+	bool is_draining;
 	struct arena arena;
 	struct heap *heap;
 	struct service_registry registry;

@@ -205,6 +205,24 @@ static void test_a_withdrawn_one_is_gone(void)
 	rig_fini();
 }
 
+/* That nobody is there is asked again after a second: a provider may be restarting. */
+static void test_nobody_there_is_true_for_a_second(void)
+{
+	setup();
+	rig_publish(&(struct rig_descriptor){.owner = 1, .seq = 1, .is_gone = true});
+	CHECK(rig_find(&by_name));
+	CHECK_EQ(rig.finding.found_cnt, 0);
+	rig_publish(&(struct rig_descriptor){.owner = 1, .seq = 2});
+	CHECK(rig_find(&by_name));
+	CHECK_EQ(rig.finding.found_cnt, 0);
+	CHECK_EQ(rig.overlay.get_cnt, 1);
+	rig_pass(NS_PER_S);
+	CHECK(rig_find(&by_name));
+	CHECK_EQ(rig.finding.found_cnt, 1);
+	CHECK_EQ(rig.overlay.get_cnt, 2);
+	rig_fini();
+}
+
 static void test_a_ban_hides_its_owner_at_once(void)
 {
 	struct service_found found[SERVICE_FOUND_MAX];
@@ -299,6 +317,7 @@ int main(void)
 	RUN(test_versions_of_one_owner_stand_side_by_side);
 	RUN(test_an_older_one_does_not_replace_a_newer_one);
 	RUN(test_a_withdrawn_one_is_gone);
+	RUN(test_nobody_there_is_true_for_a_second);
 	RUN(test_a_ban_hides_its_owner_at_once);
 	RUN(test_all_that_may_be_shown_is_listed_heard_of_last_first);
 	RUN(test_order_is_that_of_conduct_and_health);

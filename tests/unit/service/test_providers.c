@@ -452,6 +452,56 @@ static void test_a_provider_that_refuses_is_put_behind_the_other(void)
 	srig_fini(&rig);
 }
 
+static void test_a_node_that_stops_ends_its_calls_and_takes_no_more(void)
+{
+	struct srig_ask first, ask;
+
+	CHECK(bench_init(SRIG_KEEP, SRIG_ECHO));
+	CHECK(srig_offer(&rig, &at_b, SRIG_B, "echo"));
+	CHECK(srig_offer(&rig, &at_c, SRIG_C, "echo"));
+	CHECK_EQ(srig_call(&rig, &first, SRIG_A, SRIG_B, "echo", "abc", 3), 0);
+	srig_run(&rig, PAIR_S / 10);
+	service_drain(rig.nodes[SRIG_B].service);
+	CHECK(!service_is_drained(rig.nodes[SRIG_B].service));
+	for (unsigned i = 0; i < 5; i++) {
+		CHECK(call_any(&ask, NULL));
+		CHECK_EQ(ask.answer.status, SERVICE_OK);
+		CHECK_MEM(ask.answer.provider, rig.nodes[SRIG_C].key, MESH_KEY_LEN);
+		srig_ask_fini(&ask);
+	}
+	CHECK_EQ(at_b.call_cnt, 1);
+	service_reply(at_b.calls[0], SERVICE_OK, NULL, "abc", 3, rig.net.now_ns);
+	CHECK(service_is_drained(rig.nodes[SRIG_B].service));
+	srig_run(&rig, PAIR_S / 10);
+	CHECK_EQ(first.answer.status, SERVICE_OK);
+	srig_ask_fini(&first);
+	srig_fini(&rig);
+}
+
+/* A provider that was not reached is asked after the other from then on. */
+static void test_a_provider_that_is_down_costs_one_call_its_time(void)
+{
+	struct srig_ask ask;
+
+	for (unsigned idx = SRIG_B; idx <= SRIG_C; idx++) {
+		unsigned down = idx == SRIG_B ? SRIG_C : SRIG_B;
+		unsigned slow_cnt = 0;
+
+		CHECK(bench_init(SRIG_ECHO, SRIG_ECHO));
+		CHECK(srig_offer(&rig, &at_b, idx, "echo"));
+		pair_net_rule(&rig.net, pair_addr(down + 1), PAIR_SILENT, 0);
+		for (unsigned i = 0; i < 20; i++) {
+			CHECK(call_any(&ask, NULL));
+			CHECK_EQ(ask.answer.status, SERVICE_OK);
+			CHECK(ask.answer.took_ns < 700 * PAIR_MS);
+			slow_cnt += ask.answer.took_ns > 400 * PAIR_MS;
+			srig_ask_fini(&ask);
+		}
+		CHECK(slow_cnt <= 1);
+		srig_fini(&rig);
+	}
+}
+
 static void test_an_ask_that_is_being_looked_up_may_be_taken_back_or_time_out(void)
 {
 	struct service_target target = {.name = "echo", .method = "Do"};
@@ -514,6 +564,8 @@ int main(void)
 	RUN(test_an_answer_of_a_handler_is_final);
 	RUN(test_a_provider_that_fails_is_put_behind_the_other);
 	RUN(test_a_provider_that_refuses_is_put_behind_the_other);
+	RUN(test_a_node_that_stops_ends_its_calls_and_takes_no_more);
+	RUN(test_a_provider_that_is_down_costs_one_call_its_time);
 	RUN(test_an_ask_that_is_being_looked_up_may_be_taken_back_or_time_out);
 	RUN(test_a_signed_call_waits_for_its_session_and_is_taken);
 	return check_done();

@@ -369,6 +369,46 @@ static void test_what_was_never_put_goes_without_a_word(void)
 	teardown();
 }
 
+static void test_a_node_that_leaves_withdraws_all_and_offers_nothing(void)
+{
+	setup();
+	offer(&echo);
+	offer(&(struct service_offering){.name = "other", .version = "1.0.0"});
+	pass(SERVICE_PUBLISH_FIRST_NS);
+	CHECK_EQ(rig.overlay.put_cnt, 4);
+	CHECK(service_publisher_has_left(rig.publisher)); /* nothing is under way */
+	service_publisher_leave(rig.publisher, rig.now_ns);
+	CHECK(!service_publisher_has_left(rig.publisher));
+	offer(&echo); /* its program answers just now */
+	pass(1);
+	CHECK(service_publisher_has_left(rig.publisher));
+	CHECK_EQ(rig.overlay.put_cnt, 8);
+	CHECK(look("svc:echo", 0));
+	CHECK(rig.descriptor.is_gone);
+	CHECK(look("svc:other", 0));
+	CHECK(rig.descriptor.is_gone);
+	teardown();
+}
+
+/* What the limit a minute holds back is not waited for. */
+static void test_a_node_that_leaves_keeps_the_limit_a_minute(void)
+{
+	char name[16];
+
+	setup();
+	for (unsigned i = 0; i < 15; i++) {
+		snprintf(name, sizeof(name), "s%u", i);
+		offer(&(struct service_offering){.name = name, .version = "1.0.0"});
+	}
+	pass(SERVICE_PUBLISH_FIRST_NS);
+	CHECK_EQ(rig.overlay.put_cnt, 30);
+	service_publisher_leave(rig.publisher, rig.now_ns);
+	pass(1);
+	CHECK_EQ(rig.overlay.put_cnt, 40); /* 20 publications in all */
+	CHECK(service_publisher_has_left(rig.publisher));
+	teardown();
+}
+
 static void test_who_comes_back_is_published_again(void)
 {
 	setup();
@@ -602,6 +642,8 @@ int main(void)
 	RUN(test_endpoints_are_told_when_they_change);
 	RUN(test_a_withdrawal_says_gone_for_as_long_as_is_left);
 	RUN(test_what_was_never_put_goes_without_a_word);
+	RUN(test_a_node_that_leaves_withdraws_all_and_offers_nothing);
+	RUN(test_a_node_that_leaves_keeps_the_limit_a_minute);
 	RUN(test_who_comes_back_is_published_again);
 	RUN(test_21st_publication_in_a_minute_does_not_leave);
 	RUN(test_what_nobody_took_is_tried_again);

@@ -15,6 +15,8 @@
 #define QUERY_TIMEOUT_NS (5 * NS_PER_S)
 /* Who is pinged before it is evicted has so long. */
 #define PING_TIMEOUT_NS (1500 * NS_PER_MS)
+/* One that was silent just now, and is asked for want of others. */
+#define SILENT_TIMEOUT_NS (450 * NS_PER_MS)
 
 struct overlay_query {
 	struct overlay *overlay;
@@ -171,6 +173,15 @@ static size_t reply_cap(const struct overlay_query_params *params)
 	}
 }
 
+static uint64_t query_timeout_ns(const struct overlay *overlay,
+				 const struct overlay_query_params *params, uint64_t now_ns)
+{
+	if (params->kind == OVERLAY_QUERY_PING)
+		return PING_TIMEOUT_NS;
+	return overlay_silent_has(&overlay->silent, params->contact, now_ns) ? SILENT_TIMEOUT_NS
+									     : QUERY_TIMEOUT_NS;
+}
+
 int overlay_query_send(struct overlay *overlay, const struct overlay_query_params *params,
 		       uint64_t now_ns)
 {
@@ -184,8 +195,7 @@ int overlay_query_send(struct overlay *overlay, const struct overlay_query_param
 		.payload = params->payload,
 		.payload_len = params->payload_len,
 		.reply_cap = reply_cap(params),
-		.timeout_ns =
-			params->kind == OVERLAY_QUERY_PING ? PING_TIMEOUT_NS : QUERY_TIMEOUT_NS,
+		.timeout_ns = query_timeout_ns(overlay, params, now_ns),
 		.reply = query_replied,
 		.arg = query,
 	};

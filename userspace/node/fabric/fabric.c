@@ -388,6 +388,20 @@ void fabric_stop(struct fabric *fabric)
 	overlay_stop(fabric->overlay);
 }
 
+void fabric_leave(struct fabric *fabric, uint64_t now_ns)
+{
+	if (!fabric)
+		return;
+	service_publisher_leave(fabric->publisher, now_ns);
+	service_drain(fabric->service);
+}
+
+bool fabric_has_left(const struct fabric *fabric)
+{
+	return !fabric || (service_publisher_has_left(fabric->publisher) &&
+			   service_is_drained(fabric->service));
+}
+
 void fabric_free(struct fabric *fabric)
 {
 	if (!fabric)

@@ -60,6 +60,12 @@ int fabric_open(struct node *node, char *what);
 WEFT_MUST_CHECK
 int fabric_start(struct fabric *fabric, char *what);
 void fabric_stop(struct fabric *fabric);
+/*
+ * fabric_leave: the node stops soon. What was published is withdrawn, and calls that come are
+ * refused; fabric_has_left: that is told, and no call is in hand. Both take NULL.
+ */
+void fabric_leave(struct fabric *fabric, uint64_t now_ns);
+bool fabric_has_left(const struct fabric *fabric);
 void fabric_free(struct fabric *fabric);
 
 /* fabric_turn does what is due; fabric_next_ns: when that is next. Both take NULL. */

@@ -445,6 +445,21 @@ static void test_client_finds_and_is_in_no_table(void)
 	overlay_lab_fini(&lab);
 }
 
+static void test_one_who_knows_dead_nodes_alone_waits_long_once(void)
+{
+	begin(3);
+	overlay_lab_stop(&lab.nodes[1]);
+	overlay_lab_stop(&lab.nodes[2]);
+	CHECK_EQ(overlay_lab_get(&lab, &lab.nodes[0], "lab:a", &result), 0);
+	CHECK_EQ(result.result.err, WEFT_ETIMEOUT);
+	for (unsigned i = 0; i < 3; i++) {
+		CHECK_EQ(overlay_lab_get(&lab, &lab.nodes[0], "lab:a", &result), 0);
+		CHECK_EQ(result.result.err, WEFT_ETIMEOUT); /* they are tried again */
+		CHECK(result.result.took_ns < 500 * NS_PER_MS);
+	}
+	overlay_lab_fini(&lab);
+}
+
 /* Four of twelve nodes die, and each holds the value. */
 static void test_dead_nodes_cost_a_lookup_little_and_once(void)
 {
@@ -572,6 +587,7 @@ int main(void)
 	RUN(test_one_node_tells_of_no_more_than_it_may_keep);
 	RUN(test_flood_of_nodes_and_runs_within_runs);
 	RUN(test_client_finds_and_is_in_no_table);
+	RUN(test_one_who_knows_dead_nodes_alone_waits_long_once);
 	RUN(test_dead_nodes_cost_a_lookup_little_and_once);
 	RUN(test_who_stops_serving_leaves_the_tables);
 	RUN(test_who_is_gone_is_pinged_before_it_gives_way);
