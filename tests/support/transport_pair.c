@@ -406,6 +406,9 @@ static void op_info(const struct transport_conn *transport_conn,
 	*out_info = (struct transport_conn_info){.local = conn->end->addr,
 						 .is_dialler = conn->is_dialler,
 						 .received_len = conn->received_len};
+	/* Whoever lives acknowledges at once. */
+	if (conn->peer && !conn->peer->end->is_dead)
+		out_info->heard_ns = conn->end->net->now_ns;
 	if (conn->close) {
 		out_info->has_ended = true;
 		out_info->end = *conn->close;

@@ -56,6 +56,7 @@ struct transport_conn_info {
 	uint64_t rtt_ns;
 	uint64_t sent_len; /* bytes of datagrams in all */
 	uint64_t received_len;
+	uint64_t heard_ns; /* when a datagram of the peer came last */
 	uint64_t lost_cnt; /* packets */
 	uint64_t cwnd_len;
 	uint64_t pmtu_len;

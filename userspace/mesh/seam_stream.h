@@ -60,6 +60,7 @@ struct mesh_stream_events {
 struct mesh_stream_peer {
 	uint8_t key[MESH_KEY_LEN];
 	uint8_t session_id[16]; /* same on both sides, of no other session */
+	uint64_t heard_ns; /* of a stream that was opened: when anything came of its peer last */
 };
 
 struct mesh_stream_open {

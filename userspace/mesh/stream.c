@@ -550,9 +550,15 @@ static void op_consume(struct mesh_stream *stream, size_t len)
 
 static int op_peer(const struct mesh_stream *stream, struct mesh_stream_peer *out_peer)
 {
+	struct transport_conn_info info;
+
 	if (!stream->has_peer)
 		return WEFT_EABSENT;
 	*out_peer = stream->peer;
+	if (stream->side != MESH_SIDE_OPENER || !stream->session)
+		return 0;
+	stream_ops(stream)->info(stream->session->conn, &info);
+	out_peer->heard_ns = info.heard_ns;
 	return 0;
 }
 

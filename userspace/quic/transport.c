@@ -156,6 +156,7 @@ static void op_info(const struct transport_conn *transport, struct transport_con
 		info.rtt_ns = stats.smoothed_rtt;
 		info.sent_len = stats.bytes_sent;
 		info.received_len = stats.bytes_recv;
+		info.heard_ns = conn->heard_ns;
 		info.lost_cnt = stats.pkt_lost;
 		info.cwnd_len = stats.cwnd;
 		info.pmtu_len = ngtcp2_conn_get_path_max_tx_udp_payload_size(conn->ngtcp2);

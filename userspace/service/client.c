@@ -119,12 +119,14 @@ void service_ask_reset(struct service_ask *ask, uint64_t code)
 	ask->stream = NULL;
 }
 
-/* That its node was not reached says nothing of the service. */
+/* That its node was not reached, or is not heard any more, says nothing of the service. */
 static enum service_verdict verdict_of_silence(const struct service_ask *ask)
 {
 	struct mesh_stream_peer peer;
 
-	if (ask->stream && service_ask_ops(ask)->peer(ask->stream, &peer) < 0)
+	if (!ask->stream)
+		return SERVICE_VERDICT_FAILED;
+	if (service_ask_ops(ask)->peer(ask->stream, &peer) < 0 || peer.heard_ns < ask->sent_ns)
 		return SERVICE_VERDICT_NONE;
 	return SERVICE_VERDICT_FAILED;
 }

@@ -502,6 +502,29 @@ static void test_a_provider_that_is_down_costs_one_call_its_time(void)
 	}
 }
 
+/* Its node is dead, and no more calls would look whether it is back. */
+static void test_timeouts_at_a_dead_node_do_not_count_against_its_service(void)
+{
+	struct service_target target = {.name = "echo", .method = "Do"};
+	struct srig_ask ask;
+
+	CHECK(bench_init(SRIG_ECHO, SRIG_ECHO));
+	CHECK(srig_offer(&rig, &at_b, SRIG_B, "echo"));
+	CHECK_EQ(srig_once(&rig, SRIG_A, SRIG_B, "echo", 3), SERVICE_OK);
+	target.provider = rig.nodes[SRIG_B].key;
+	rig.nodes[SRIG_B].end->is_dead = true;
+	for (unsigned i = 0; i < 8; i++) {
+		CHECK_EQ(srig_call_with(&rig, &ask, SRIG_A, &target, "abc", 3, NULL, PAIR_S / 10),
+			 0);
+		srig_run(&rig, PAIR_S / 5);
+		CHECK_EQ(ask.answer.status, SERVICE_TIMEOUT);
+		srig_ask_fini(&ask);
+	}
+	rig.nodes[SRIG_B].end->is_dead = false;
+	CHECK_EQ(srig_once(&rig, SRIG_A, SRIG_B, "echo", 3), SERVICE_OK);
+	srig_fini(&rig);
+}
+
 static void test_an_ask_that_is_being_looked_up_may_be_taken_back_or_time_out(void)
 {
 	struct service_target target = {.name = "echo", .method = "Do"};
@@ -566,6 +589,7 @@ int main(void)
 	RUN(test_a_provider_that_refuses_is_put_behind_the_other);
 	RUN(test_a_node_that_stops_ends_its_calls_and_takes_no_more);
 	RUN(test_a_provider_that_is_down_costs_one_call_its_time);
+	RUN(test_timeouts_at_a_dead_node_do_not_count_against_its_service);
 	RUN(test_an_ask_that_is_being_looked_up_may_be_taken_back_or_time_out);
 	RUN(test_a_signed_call_waits_for_its_session_and_is_taken);
 	return check_done();
