@@ -34,10 +34,23 @@ static bool session_is_quiet(const struct mesh_session *session)
 	       list_is_empty(&session->streams) && list_is_empty(&session->stream_queue);
 }
 
+/*
+ * Whether the session in use is one for its dialler too. A dialler that gave it up before it was
+ * ready says no HELLO on it, and its word of that can be lost.
+ */
+static bool successor_is_heard(const struct mesh_session *session)
+{
+	const struct mesh_session *used = map_lookup(&session->mesh->sessions_by_key, session->key);
+
+	return used && used->has_hello;
+}
+
 static bool session_is_over(const struct mesh_session *session, uint64_t now_ns)
 {
-	return session->is_retired && session_is_quiet(session) &&
-	       (session->is_dialler || now_ns >= session->retired_ns + RETIRED_LEFT_NS);
+	if (!session->is_retired || !session_is_quiet(session))
+		return false;
+	return session->is_dialler ||
+	       (now_ns >= session->retired_ns + RETIRED_LEFT_NS && successor_is_heard(session));
 }
 
 static void session_arm(struct mesh_session *session)

@@ -462,8 +462,9 @@ static void test_accepted_session_takes_our_dial_back(void)
 	}
 }
 
-/* Two sessions with a raw peer, both dialled by it: the second is preferred. */
-static bool twins_init(struct pair_raw *raw, struct transport_conn *out_conns[2])
+/* Two sessions with a raw peer, both dialled by it: the second is preferred. hello_cnt of them say HELLO. */
+static bool twins_init(struct pair_raw *raw, struct transport_conn *out_conns[2],
+		       unsigned hello_cnt)
 {
 	uint8_t hello[256];
 
@@ -474,8 +475,9 @@ static bool twins_init(struct pair_raw *raw, struct transport_conn *out_conns[2]
 		if (!pair_raw_dial(raw, pair_addr(1), 1))
 			return false;
 		out_conns[i] = raw->conn;
-		pair_raw_send(raw, pair_raw_open(raw), hello,
-			      rig_hello(hello, sizeof(hello), RIG_WALL_S), false);
+		if (i < hello_cnt)
+			pair_raw_send(raw, pair_raw_open(raw), hello,
+				      rig_hello(hello, sizeof(hello), RIG_WALL_S), false);
 		pair_net_run(&rig.net, 100 * PAIR_MS);
 	}
 	return stats_of(0).session_cnt == 2;
@@ -487,7 +489,7 @@ static void test_retired_session_takes_over_when_the_other_ends(void)
 	struct pair_raw raw;
 	uint8_t bytes[64];
 
-	CHECK(twins_init(&raw, conns));
+	CHECK(twins_init(&raw, conns, 2));
 	CHECK_EQ(rig_ask(&rig, &ask, 0, 8, MESH_GET_CHUNK, "abc", 3), 0);
 	rig_ask_fini(&ask);
 	raw.end->transport.ops->close(conns[1], 0, NULL);
@@ -503,6 +505,23 @@ static void test_retired_session_takes_over_when_the_other_ends(void)
 	pair_net_run(&rig.net, 100 * PAIR_MS);
 	CHECK_EQ(ask.reply_cnt, 1);
 	CHECK_EQ(ask.reply.err, 0);
+	nodes_fini();
+}
+
+/* Its dialler gave the second up before it was ready, and the word of that was lost. */
+static void test_a_session_that_says_no_hello_retires_none_for_good(void)
+{
+	struct transport_conn *conns[2];
+	struct pair_raw raw;
+
+	CHECK(twins_init(&raw, conns, 1));
+	pair_net_run(&rig.net, 20 * PAIR_S);
+	CHECK_EQ(stats_of(0).session_cnt, 1);
+	CHECK_EQ(rig.nodes[0].down_cnt, 0);
+	CHECK_EQ(rig_ask(&rig, &ask, 0, 8, MESH_GET_CHUNK, "abc", 3), 0);
+	pair_net_run(&rig.net, 100 * PAIR_MS);
+	CHECK_EQ(ask.reply_cnt, 0); /* it waits for the raw peer, which says nothing */
+	rig_ask_fini(&ask);
 	nodes_fini();
 }
 
@@ -532,7 +551,7 @@ static void test_queued_requests_move_to_the_other_session_or_fail(void)
 	struct rig_ask asks[3];
 	struct pair_raw raw;
 
-	CHECK(twins_init(&raw, conns));
+	CHECK(twins_init(&raw, conns, 2));
 	rig.net.stream_credit = 1;
 	for (unsigned i = 0; i < 3; i++)
 		CHECK_EQ(rig_ask(&rig, &asks[i], 0, 8, MESH_GET_CHUNK, "abc", 3), 0);
@@ -637,6 +656,7 @@ int main(void)
 	RUN(test_crossed_dials_prefer_the_smaller_keys);
 	RUN(test_accepted_session_takes_our_dial_back);
 	RUN(test_retired_session_takes_over_when_the_other_ends);
+	RUN(test_a_session_that_says_no_hello_retires_none_for_good);
 	RUN(test_our_retired_dial_lives_when_it_takes_over);
 	RUN(test_queued_requests_move_to_the_other_session_or_fail);
 	RUN(test_restarted_peer_is_reached_again);
