@@ -56,40 +56,12 @@ static struct mesh_peer_info peer_of(const struct sim_node *node)
 #define IDLE_NODES 200
 #define IDLE_HOURS 2
 
-static bool has_session(const struct sim_node *node)
-{
-	struct mesh_stats stats;
-
-	mesh_stats(node_mesh(node->node), &stats);
-	return stats.session_cnt > 0;
-}
-
-/*
- * Of a dial that is renewed both connections may be accepted; if then the end of the one that the
- * dialler gives up is lost, each end gives up another one, and in a minute there is none.
- */
-static bool all_dial_again(void)
-{
-	unsigned missing_cnt = 0;
-
-	sim_run(&sim, 120 * NS_PER_S, NULL, NULL);
-	for (unsigned i = 1; i <= IDLE_NODES; i++) {
-		if (has_session(&sim.nodes[i]))
-			continue;
-		missing_cnt++;
-		(void)node_connect(&sim.nodes[i], &sim.nodes[0]);
-	}
-	printf("# %u of %u sessions ended at once and are dialled again\n", missing_cnt,
-	       IDLE_NODES);
-	return missing_cnt == 0;
-}
-
 static void test_two_hundred_idle_sessions_stay_up_for_hours(void)
 {
 	unsigned want = IDLE_NODES;
 	struct mesh_stats mesh;
 	struct quic_stats quic;
-	uint64_t accepted_cnt, idle_cnt, turn_cnt;
+	uint64_t accepted_cnt, turn_cnt;
 
 	sim_init(&sim, sim_seed(1), &good);
 	connected_cnt = refused_cnt = 0;
@@ -104,12 +76,10 @@ static void test_two_hundred_idle_sessions_stay_up_for_hours(void)
 	}
 	CHECK(sim_run(&sim, 60 * NS_PER_S, all_connected, &want));
 	CHECK_EQ(connected_cnt, IDLE_NODES);
-	/* No session is made again after that. */
-	for (unsigned tries = 0; tries < 4 && !all_dial_again(); tries++)
-		;
+	/* A dial that is renewed may be accepted twice; no session is made again after that. */
+	sim_run(&sim, 20 * NS_PER_S, NULL, NULL);
 	quic_engine_stats(node_quic(sim.nodes[0].node), &quic);
 	accepted_cnt = quic.accepted_cnt;
-	idle_cnt = quic.idle_timeout_cnt;
 	turn_cnt = sim.turn_cnt;
 	sim_run(&sim, IDLE_HOURS * 3600 * NS_PER_S, NULL, NULL);
 	mesh_stats(node_mesh(sim.nodes[0].node), &mesh);
@@ -119,7 +89,7 @@ static void test_two_hundred_idle_sessions_stay_up_for_hours(void)
 	printf("# %" PRIu64 " turns for each session and hour\n", turn_cnt);
 	CHECK_EQ(mesh.session_cnt, IDLE_NODES);
 	CHECK_EQ(quic.accepted_cnt, accepted_cnt);
-	CHECK_EQ(quic.idle_timeout_cnt, idle_cnt);
+	CHECK_EQ(quic.idle_timeout_cnt, 0);
 	/* 180 times an hour both ends ask and answer: about a dozen turns, and no more. */
 	CHECK(turn_cnt >= 2 * 180);
 	CHECK(turn_cnt < 14 * 180);

@@ -319,6 +319,8 @@ int quic_conn_input(struct quic_conn *conn, struct dgram *dgram)
 		conn_learn_local(conn, &dgram->local);
 	quic_path_init(&path, &dgram->local, &dgram->remote);
 	if (!is_left_out)
+		conn->read_ns = conn->engine->now_ns;
+	if (!is_left_out)
 		rv = ngtcp2_conn_read_pkt(conn->ngtcp2, &path.path, &info, dgram->data, dgram->len,
 					  quic_conn_clock_ns(conn));
 	if (rv == 0)

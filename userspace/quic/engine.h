@@ -139,6 +139,7 @@ struct quic_conn {
 	uint32_t key_prepared_cnt;   /* generations of packet keys made ready */
 	uint64_t packets_since_keys; /* sent under the keys in use, about */
 	uint64_t heard_ns;	     /* when a datagram came last */
+	uint64_t read_ns;	     /* when ngtcp2 was given one last */
 	uint64_t ahead_ns;	     /* of ngtcp2's clock before the engine's (probe.c) */
 	uint64_t skipped_ns;	     /* of them, since a datagram came last */
 	uint64_t deaf_until_ns;	     /* what comes before is of before a silence */

@@ -88,12 +88,13 @@ uint64_t quic_probe_patience_ns(const struct quic_conn *conn)
 
 /*
  * May the clock move on by step_ns? Each step is twice the last one, and by its clock ngtcp2
- * takes the peer for gone after the idle timeout. After five seconds of silence one or two fit,
- * and one or two more once the peer is heard.
+ * takes the peer for gone after the idle timeout, counted from the last datagram that it was
+ * given. After five seconds of silence one or two fit, and one or two more once the peer is heard.
+ * The timer after a probe timeout that is not sent yet is the idle timeout itself.
  */
 static bool conn_may_skip(const struct quic_conn *conn, uint64_t step_ns)
 {
-	uint64_t idle_ns = conn->engine->config.idle_timeout_ns;
+	uint64_t idle_ns = conn->engine->config.idle_timeout_ns, unread_ns;
 	const ngtcp2_transport_params *params =
 		ngtcp2_conn_get_remote_transport_params(conn->ngtcp2);
 
@@ -101,7 +102,8 @@ static bool conn_may_skip(const struct quic_conn *conn, uint64_t step_ns)
 		idle_ns = params->max_idle_timeout;
 	/* What is heard proves that it is worth it; a link that is up may be no way to this peer. */
 	idle_ns = idle_ns / 4 * (conn_silence_ns(conn) < SILENCE_NS_MIN ? 3 : 1);
-	return !idle_ns || conn_silence_ns(conn) + conn->skipped_ns + step_ns < idle_ns;
+	unread_ns = conn->engine->now_ns - conn->read_ns;
+	return !idle_ns || unread_ns + conn->skipped_ns + step_ns < idle_ns;
 }
 
 /* 0, or the ngtcp2 error that ends conn. False in *out_did: the clock stays where it is. */
@@ -229,6 +231,7 @@ int quic_probe_heard(struct quic_conn *conn, bool is_read)
 	if (is_read) {
 		conn->skipped_ns = 0;
 		conn->has_left_out = false;
+		conn->has_flight = conn->has_flight && conn_in_flight_len(conn) > 0;
 	}
 	if (conn->doubt_len && conn_in_flight_len(conn) < conn->doubt_len)
 		conn->doubt_len = 0;
