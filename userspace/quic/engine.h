@@ -144,6 +144,7 @@ struct quic_conn {
 	uint64_t skipped_ns;	     /* of them, since a datagram came last */
 	uint64_t deaf_until_ns;	     /* what comes before is of before a silence */
 	uint64_t doubt_len;	     /* in flight when a silence ended, and nothing less since */
+	unsigned doubt_cnt;	     /* probes for that */
 	uint64_t probed_ns;	     /* when probe.c last sent something */
 	uint64_t flight_ns;	     /* since when something is in flight, while has_flight */
 	bool has_flight;

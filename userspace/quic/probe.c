@@ -52,6 +52,11 @@
 /* Timers that come before a probe timeout, and shortly: an ACK's delay, the pace. */
 #define SOON_NS	   (7 * NS_PER_MS)
 #define EXPIRY_MAX 4
+/*
+ * A peer may be heard all the time while nothing of ours arrives there. Each probe doubles the next
+ * timeout, so after a few no probe fits any more when the way is back.
+ */
+#define DOUBT_CNT_MAX 2
 
 /* An unresolved neighbour or a bridge port that learns drops the first ones. */
 static const uint64_t rounds_ns[] = {0, 50 * NS_PER_MS, 150 * NS_PER_MS, 350 * NS_PER_MS};
@@ -235,9 +240,14 @@ int quic_probe_heard(struct quic_conn *conn, bool is_read)
 	}
 	if (conn->doubt_len && conn_in_flight_len(conn) < conn->doubt_len)
 		conn->doubt_len = 0;
-	if (conn->is_probe_wanted || (conn->doubt_len && probe_is_answered(conn)))
+	if (!conn->doubt_len)
+		conn->doubt_cnt = 0;
+	if (conn->is_probe_wanted)
 		return quic_probe_send(conn);
-	return 0;
+	if (!conn->doubt_len || conn->doubt_cnt == DOUBT_CNT_MAX || !probe_is_answered(conn))
+		return 0;
+	conn->doubt_cnt++;
+	return quic_probe_send(conn);
 }
 
 void quic_probe_await(struct quic_conn *conn)
