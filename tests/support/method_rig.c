@@ -127,6 +127,8 @@ const char *method_ask(struct method_rig *rig, const char *method, const char *p
 	json_decref(rig->answer);
 	rig->answer = NULL;
 	rig->is_answered = false;
+	/* As in a turn, which calls come in. */
+	rig->node->node->home.now_ns = rig->sim.now_ns;
 	if (control_ask(rig->node->node->control, &ask, rig->sim.now_ns, &call) < 0)
 		bail("too many calls");
 	json_decref(ask.parameters);

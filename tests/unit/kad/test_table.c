@@ -465,6 +465,48 @@ static void test_arena_too_small_is_refused(void)
 	arena_close(&small);
 }
 
+/* Whichever of the table's parts it is that finds no room. */
+static void test_no_part_of_a_table_is_made_without_room(void)
+{
+	size_t len;
+
+	begin();
+	len = kad_table_footprint(&config);
+	for (unsigned i = 1; i < 64; i++) {
+		struct kad_table *none = NULL;
+		struct arena small = {0};
+
+		CHECK_EQ(arena_open(&small, len * i / 64), 0);
+		CHECK_EQ(kad_table_new(&small, &config, &own, &dice, 0, &none), WEFT_EFULL);
+		CHECK(!none);
+		arena_close(&small);
+	}
+}
+
+static void members_check(void *arg, unsigned bucket, const struct kad_node *node)
+{
+	unsigned *bad_cnt = arg;
+
+	(void)bucket;
+	*bad_cnt += kad_table_lookup(table, &node->contact.id) != node;
+}
+
+/* All buckets but the last ones, in which hardly an id is: each member has a place of its own. */
+static void test_full_buckets_share_no_place(void)
+{
+	unsigned bad_cnt = 0;
+
+	begin();
+	for (unsigned i = 0; i < 100 * 100; i++) {
+		struct kad_contact contact = plane_contact(&own, i % 100, i, &dice);
+
+		(void)kad_table_answered(table, &contact, 0, SECOND);
+	}
+	CHECK(counts(SECOND).good >= 100 * config.k);
+	kad_table_each(table, members_check, &bad_cnt);
+	CHECK_EQ(bad_cnt, 0);
+}
+
 static void test_dropped_member_is_succeeded(void)
 {
 	struct kad_contact members[KAD_K_MAX], late;
@@ -532,6 +574,8 @@ int main(void)
 	RUN_PLANES(test_refresh_is_due_once_per_bucket);
 	RUN_PLANES(test_random_target_shares_exactly_the_bits);
 	RUN_PLANES(test_arena_too_small_is_refused);
+	RUN_PLANES(test_no_part_of_a_table_is_made_without_room);
+	RUN_PLANES(test_full_buckets_share_no_place);
 	arena_close(&arena);
 	return check_done();
 }

@@ -345,6 +345,12 @@ static void test_a_run_too_large_for_its_path_is_cut_once(void)
 	KERNEL_TELLS({.err = EIO}, {.err = EMSGSIZE}, {.cnt = 9});
 	CHECK_EQ(packet_tx_flush(tx), 0);
 	CHECK(!sockets.sockets[0].is_gso_refused);
+	/* Nor when nothing of it went either way. */
+	CHECK(send_run(2500, 1000, false, 1, 1));
+	KERNEL_TELLS({.err = EIO}, {.err = EPERM}, {.err = EPERM}, {.err = EPERM});
+	CHECK_EQ(packet_tx_flush(tx), 0);
+	CHECK_EQ(tx->counters.dropped_cnt, 3);
+	CHECK(!sockets.sockets[0].is_gso_refused);
 	tx_end();
 }
 
