@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Services and trials: PublishService, CallService, WithdrawService, TestPolicy, BackupStore, CheckFiles. */
+#include "support/check.h"
+#include "support/method_rig.h"
+
+static struct method_rig rig;
+
+static void begin(void)
+{
+	method_rig_init(&rig, 36);
+	method_rig_add(&rig);
+	method_rig_start(&rig);
+}
+
+static void test_a_call_of_a_service_tells_its_status(void)
+{
+	static const struct method_row rows[] = {
+		{"CallService", "{'name':'pod-chat','method':'List','json':{}}", NULL, "status",
+		 NULL, 0},
+		{"CallService", "{'name':'pod-chat','method':'List','json':{}}", NULL,
+		 "status_name", "OK", 0},
+		{"CallService", "{'name':'pod-chat','method':'None','json':{}}", NULL,
+		 "status_name", "MethodNotFound", 0},
+		{"CallService", "{'name':'pod-chat','version':'^7','method':'List','json':{}}",
+		 NULL, "status_name", "ServiceNotFound", 0},
+		{"CallService", "{'name':'none','method':'List','json':{}}", NULL, "status_name",
+		 "ServiceNotFound", 0},
+		{"CallService", "{'method':'List'}", "InvalidParameter", "parameter", "name", 0},
+	};
+
+	begin();
+	CHECK(METHOD_ROWS(&rig, rows));
+	CHECK_STR(method_ask(&rig, "CallService", "{'name':'pod-chat','method':'List','json':{}}"),
+		  "");
+	CHECK(method_at(&rig, "json.pods"));
+	CHECK_EQ(method_cnt(&rig, "json.pods"), 0);
+	method_rig_fini(&rig);
+}
+
+static void test_an_offer_without_a_valid_name_version_or_target_is_refused(void)
+{
+	static const struct method_row rows[] = {
+		{"PublishService", "{'name':'Bad Name','http':'127.0.0.1:1'}", "Invalid", "code",
+		 NULL, WEFT_EMALFORMED},
+		{"PublishService", "{'name':'web','version':'one','http':'127.0.0.1:1'}", "Invalid",
+		 "code", NULL, WEFT_EMALFORMED},
+		{"PublishService", "{'name':'web'}", "Invalid", "code", NULL, WEFT_EMALFORMED},
+		{"WithdrawService", "{'name':'web'}", "NotFound", "what", "web", 0},
+	};
+
+	begin();
+	CHECK(METHOD_ROWS(&rig, rows));
+	CHECK_STR(method_ask(&rig, "ListServices", NULL), "");
+	CHECK(method_cnt(&rig, "offers") >= 1);
+	for (size_t i = 0; i < method_cnt(&rig, "offers"); i++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "offers.%zu.name", i);
+		CHECK(strcmp(method_text(&rig, path), "web") != 0);
+	}
+	method_rig_fini(&rig);
+}
+
+static void test_checks_trials_and_keys_say_what_they_found(void)
+{
+	static const struct method_row rows[] = {
+		{"TestPolicy", "{'changes':{'limits.initial':'10'}}", "Invalid", "what",
+		 "limits.initial", 0},
+		{"TestPolicy", "{'changes':{'nope':'10'}}", "Invalid", "what", "nope", 0},
+		{"CheckFiles", NULL, NULL, "result.files", NULL, 0},
+		{"CheckFiles", NULL, NULL, "result.files_bad", NULL, 0},
+		{"ShowSearch", NULL, NULL, "search.shares_followed", NULL, 0},
+		{"Search", "{'query':'a','page':2}", NULL, "page", NULL, 2},
+		{"ShowSearch", NULL, NULL, "search.queries", NULL, 1},
+		{"ExportShareKey", "{'name':'a','path':'/nonexistent/key'}", "NotFound", "what",
+		 "a", 0},
+		{"NewShare", "{'name':'a','tags':['b']}", NULL, "share.tags.0", "b", 0},
+		{"RetireShare", "{'name':'a'}", NULL, NULL, NULL, 0},
+		{"RetireShare", "{'name':'a'}", "NotFound", "what", "a", 0},
+		{"MakeCommunityToken", "{'name':'none','node_id':'zz'}", "NotFound", "what", "none",
+		 0},
+	};
+	char parameters[2 * SCRATCH_CAP];
+
+	begin();
+	CHECK(METHOD_ROWS(&rig, rows));
+	snprintf(parameters, sizeof(parameters), "{'path':'%s'}", sim_path(&rig.sim, "backup"));
+	CHECK_STR(method_ask(&rig, "BackupStore", parameters), "");
+	CHECK(method_ask(&rig, "BackupStore", parameters)[0]); /* there is one */
+	method_rig_fini(&rig);
+}
+
+int main(void)
+{
+	RUN(test_a_call_of_a_service_tells_its_status);
+	RUN(test_an_offer_without_a_valid_name_version_or_target_is_refused);
+	RUN(test_checks_trials_and_keys_say_what_they_found);
+	return check_done();
+}
