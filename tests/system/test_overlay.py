@@ -52,4 +52,30 @@ def test_it_can_be_left_out(lab):
     check(said.returncode != OK and "service.enabled = yes" in said.stderr, said.stderr)
 
 
+def test_dead_nodes_cost_a_lookup_little_and_once(lab):
+    """Three of six nodes are killed; all keep what is looked up."""
+    config = "[service]\nbuiltin = echo\n[overlay]\nserve = on\n"
+    nodes = [lab.daemon(name, config=config).start() for name in "abcdef"]
+    for daemon in nodes[1:]:
+        done = daemon.weft("peer", "connect", nodes[0].json("node", "id")["node_id"],
+                           nodes[0].json("status")["listen"][0])
+        check_eq(done.returncode, OK, done.stderr)
+
+    def took_ms():
+        told = nodes[1].json("service", "find", "echo", "--fresh")
+        return told["took_ms"] if len(told["providers"]) == 6 else None
+    wait_for(lambda: overlay(nodes[1])["good"] >= 4, "b knows the others")
+    wait_for(lambda: took_ms() is not None, "all have published", pause=ASKING_S)
+    well_ms = took_ms()
+    for daemon in nodes[3:]:
+        daemon.kill()
+    first_ms, second_ms = took_ms(), took_ms()
+    print(f"# all alive {well_ms} ms; half of them dead: {first_ms} ms, then {second_ms} ms")
+    check(first_ms < well_ms + 500, f"{first_ms} ms with dead nodes, {well_ms} ms without")
+    check(second_ms < well_ms + 100, f"{second_ms} ms the second time")
+    limits = {row["name"]: row for row in nodes[1].json("limits", "show")["limits"]}
+    silent = limits["overlay nodes that did not answer"]
+    check(0 < silent["used"] <= 3 and silent["limit"] == 512, silent)
+
+
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])
