@@ -145,9 +145,22 @@ static void test_an_update_of_many_files_makes_few_new_parts(void)
 	pub_end(&p);
 }
 
+/* Every setting as it was. */
+static bool is_same_settings(const struct publish_settings *a, const struct publish_settings *b)
+{
+	return strcmp(a->name, b->name) == 0 && strcmp(a->title, b->title) == 0 &&
+	       strcmp(a->description, b->description) == 0 && strcmp(a->path, b->path) == 0 &&
+	       strcmp(a->only, b->only) == 0 && strcmp(a->rules, b->rules) == 0 &&
+	       a->is_public == b->is_public && a->community_cnt == b->community_cnt &&
+	       a->recommended_cnt == b->recommended_cnt &&
+	       memcmp(a->communities, b->communities, a->community_cnt * 32) == 0 &&
+	       memcmp(a->recommended, b->recommended, a->recommended_cnt * 32) == 0;
+}
+
 static void test_a_share_outlives_a_restart(void)
 {
 	const struct published *share;
+	static struct publish_settings before;
 	struct publish_settings *settings = pub_settings("docs");
 	struct publish_rig p;
 	struct revised seen;
@@ -159,9 +172,16 @@ static void test_a_share_outlives_a_restart(void)
 	settings->community_cnt = 2;
 	settings->communities[1][0] = 9;
 	settings->recommended_cnt = 1;
+	settings->recommended[0][5] = 7;
+	settings->is_public = true;
 	snprintf(settings->title, sizeof(settings->title), "The docs");
+	snprintf(settings->description, sizeof(settings->description), "What the docs are");
+	snprintf(settings->rules, sizeof(settings->rules), "text\n*3.txt=third");
 	CHECK_EQ(pub_create(&p, settings, pub_seed, id), 0);
 	CHECK_EQ(pub_publish(&p, id, "t", &seen), 0);
+	before = *publisher_find(p.publisher, "docs")->settings;
+	CHECK_STR(before.rules, "text\n*3.txt=third");
+	CHECK(before.path[0] == '/');
 	CHECK_EQ(pub_reopen(&p), 0);
 	share = publisher_find(p.publisher, "docs");
 	CHECK(share);
@@ -169,10 +189,7 @@ static void test_a_share_outlives_a_restart(void)
 	CHECK_EQ(share->state, PUBLISH_CURRENT);
 	CHECK_EQ(share->revision_cnt, 1);
 	CHECK_EQ(share->newest.seq, 1);
-	CHECK_STR(share->settings->title, "The docs");
-	CHECK_EQ(share->settings->community_cnt, 2);
-	CHECK_EQ(share->settings->communities[1][0], 9);
-	CHECK_EQ(share->settings->recommended_cnt, 1);
+	CHECK(is_same_settings(share->settings, &before));
 	CHECK(is_listed(&p, seen.manifest_id));
 	CHECK(p.publisher->first->parts[0].cnt >= 4);
 	p.rig.content->params.config.item_cap = 10;
