@@ -204,6 +204,54 @@ static void test_every_record_is_read_as_it_was_written(void)
 	CHECK_EQ(hint.samples[15][0], 16);
 }
 
+/* The same record with a field that is none of this version's: the number after the last. */
+static size_t extend(enum kind kind, const uint8_t *record, size_t len, uint8_t *out)
+{
+	static const struct {
+		const char *tag;
+		uint8_t field;
+	} kinds[] = {[TOKEN] = {"commtoken", 4},
+		     [MEMBER] = {"commmember", 6},
+		     [BINDING] = {"commbind", 9},
+		     [SHARE] = {"commshare", 4},
+		     [HINT] = {"commhint", 5}};
+	const struct node_key *signers[] = {[TOKEN] = community,
+					    [MEMBER] = node,
+					    [BINDING] = share_key,
+					    [SHARE] = node,
+					    [HINT] = node};
+	struct signed_object object;
+	uint8_t body[CAP];
+	struct writer w = writer_of(body, sizeof(body)), signed_bytes = writer_of(out, CAP);
+
+	if (signed_parse(record, len, &object) < 0)
+		return 0;
+	writer_bytes(&w, object.body, object.body_len);
+	body[0]++; /* a map of fewer than 23 fields says how many in its first byte */
+	cbor_field_uint(&w, kinds[kind].field, 1);
+	signed_write(&signed_bytes, signers[kind], kinds[kind].tag, body, writer_len(&w));
+	return signed_bytes.bad ? 0 : writer_len(&signed_bytes);
+}
+
+static void test_a_field_of_a_later_version_is_passed_over(void)
+{
+	static uint8_t whole[CAP], longer[CAP];
+
+	for (enum kind kind = TOKEN; kind <= HINT; kind++) {
+		size_t len = make(kind, whole);
+
+		/* A kind that has its longest form has no room for one more. */
+		if (kind == HINT) {
+			len = hint_make(1);
+			memcpy(whole, bytes, len);
+		}
+		len = extend(kind, whole, len, longer);
+		CHECK(len > 0);
+		CHECK_EQ(parse(kind, longer, len), 0);
+		CHECK_EQ(verify(kind, longer, len), 0);
+	}
+}
+
 static void test_every_prefix_is_refused(void)
 {
 	static uint8_t whole[CAP];
@@ -392,6 +440,7 @@ int main(void)
 	community_id_of(node_key_public(community), id);
 	memset(long_text, 'x', sizeof(long_text) - 1);
 	RUN(test_every_record_is_read_as_it_was_written);
+	RUN(test_a_field_of_a_later_version_is_passed_over);
 	RUN(test_every_prefix_is_refused);
 	RUN(test_every_changed_byte_is_refused);
 	RUN(test_a_record_is_no_other_kind);
