@@ -209,6 +209,19 @@ static void test_what_is_no_track_is_not_written(void)
 	rig_stop();
 }
 
+static void test_the_first_and_last_of_each_range_are_taken(void)
+{
+	start();
+	CHECK_EQ(register_track(1, MBID, "eightlet", 0, HASH), SERVICE_OK);
+	INDEX(1, "RegisterTrack", "{s:s, s:s, s:i, s:i, s:s, s:i}", "mbid", MBID, "codec", "a",
+	      "kbps", 1, "size", 1, "sha256", HASH, "quality", 0);
+	CHECK_EQ(rig.call.status, SERVICE_OK);
+	INDEX(1, "RegisterTrack", "{s:s, s:s, s:i, s:i, s:s, s:i}", "mbid", MBID, "codec", "b",
+	      "kbps", 1, "size", 1, "sha256", HASH, "quality", 100);
+	CHECK_EQ(rig.call.status, SERVICE_OK);
+	rig_stop();
+}
+
 static void test_a_batch_is_at_most_20(void)
 {
 	json_t *mbids = json_array();
@@ -328,6 +341,7 @@ int main(void)
 	RUN(test_two_registrations_at_once_are_both_kept);
 	RUN(test_the_101st_registration_of_an_hour_is_refused);
 	RUN(test_what_is_no_track_is_not_written);
+	RUN(test_the_first_and_last_of_each_range_are_taken);
 	RUN(test_a_batch_is_at_most_20);
 	RUN(test_a_full_index_takes_no_new_tracks);
 	RUN(test_of_a_key_the_32_freshest_peers_are_kept);
