@@ -126,7 +126,7 @@ static void pod_open(struct pod_chat *chat, const struct request *request, const
 struct wish {
 	const char *name, *scope, *visibility;
 	json_t *tags; /* NULL: none */
-	int days;
+	json_int_t days;
 };
 
 /* tags_read and wish_read fill pod; they say what is wrong, or return NULL. */
@@ -186,11 +186,11 @@ static bool is_of_this_node(const struct request *request)
 static void create(void *ctx, struct request *request)
 {
 	struct pod_chat *chat = ctx;
-	struct wish wish = {.visibility = pod_visibilities[POD_LISTED], .days = (int)chat->days};
+	struct wish wish = {.visibility = pod_visibilities[POD_LISTED], .days = chat->days};
 	struct pod pod = {.id = ""};
 	const char *fault;
 
-	if (!request_unpack(request, "{s:s, s?s, s?s, s?o, s?i}", "name", &wish.name, "scope",
+	if (!request_unpack(request, "{s:s, s?s, s?s, s?o, s?I}", "name", &wish.name, "scope",
 			    &wish.scope, "visibility", &wish.visibility, "tags", &wish.tags, "days",
 			    &wish.days) ||
 	    !is_of_this_node(request))

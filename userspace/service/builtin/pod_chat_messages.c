@@ -189,11 +189,10 @@ void pod_chat_fetch(void *ctx, struct request *request)
 {
 	const char *id, *channel = NULL;
 	struct pod_chat *chat = ctx;
-	int limit = POD_CHAT_PAGE_MAX;
-	json_int_t since = 0;
+	json_int_t since = 0, limit = POD_CHAT_PAGE_MAX;
 	struct pod *pod;
 
-	if (!request_unpack(request, "{s:s, s?s, s?I, s?i}", "pod", &id, "channel", &channel,
+	if (!request_unpack(request, "{s:s, s?s, s?I, s?I}", "pod", &id, "channel", &channel,
 			    "since", &since, "limit", &limit) ||
 	    !(pod = pod_chat_own_pod(chat, request, id, POD_MEMBER)))
 		return;
@@ -201,5 +200,5 @@ void pod_chat_fetch(void *ctx, struct request *request)
 		request_refuse(request, SERVICE_INVALID_PAYLOAD,
 			       "since is a sequence number, and limit 1 to 100");
 	else
-		request_reply(request, page_of(pod, channel, (uint64_t)since, limit));
+		request_reply(request, page_of(pod, channel, (uint64_t)since, (int)limit));
 }

@@ -136,8 +136,7 @@ static void row_write(struct shadow_index *index, const struct request *request,
 /* A variant as JSON has it. */
 struct track {
 	const char *codec, *sha256;
-	int kbps, quality;
-	json_int_t size;
+	json_int_t kbps, quality, size;
 };
 
 /* Fills variant, or says what is wrong. */
@@ -151,8 +150,9 @@ static const char *track_read(const struct track *track, struct shard_variant *v
 	if (!hex_read(track->sha256, sha256, sizeof(sha256)) &&
 	    !hex_read(track->sha256, sha256, SHARD_PREFIX_LEN))
 		return "sha256 is the file's hash or its first 16 bytes, as hexadecimal digits";
-	if (track->kbps < 0 || track->quality < 0 || track->quality > 100 || track->size < 1)
-		return "kbps is 0 or more, quality 0 to 100, size 1 or more bytes";
+	if (track->kbps < 0 || track->kbps > UINT32_MAX || track->quality < 0 ||
+	    track->quality > 100 || track->size < 1)
+		return "kbps is 0 to 4294967295, quality 0 to 100, size 1 or more bytes";
 	*variant = (struct shard_variant){.quality = (uint8_t)track->quality,
 					  .kbps = (uint32_t)track->kbps,
 					  .size = (uint64_t)track->size};
@@ -170,7 +170,7 @@ void shadow_index_register(void *ctx, struct request *request)
 	struct shard_variant variant;
 	struct shard_place place;
 
-	if (!request_unpack(request, "{s:s, s?s, s:s, s:s, s:i, s:I, s?i}", "mbid", &mbid, "kind",
+	if (!request_unpack(request, "{s:s, s?s, s:s, s:s, s:I, s:I, s?I}", "mbid", &mbid, "kind",
 			    &kind, "codec", &track.codec, "sha256", &track.sha256, "kbps",
 			    &track.kbps, "size", &track.size, "quality", &track.quality) ||
 	    !shadow_index_place_read(request, mbid, kind, &place))

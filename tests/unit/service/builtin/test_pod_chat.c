@@ -79,6 +79,9 @@ static void test_since_gives_what_is_newer(void)
 	CHECK(json_is_false(json_object_get(reply, "has_more")));
 	CHAT(RIG_LOCAL, "FetchMessages", "{s:s, s:i}", "pod", pod, "limit", 101);
 	CHECK_EQ(rig.call.status, SERVICE_INVALID_PAYLOAD);
+	CHAT(RIG_LOCAL, "FetchMessages", "{s:s, s:I}", "pod", pod, "limit",
+	     (json_int_t)UINT32_MAX + 2);
+	CHECK_EQ(rig.call.status, SERVICE_INVALID_PAYLOAD);
 	rig_stop();
 }
 

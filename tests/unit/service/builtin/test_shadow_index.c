@@ -198,6 +198,12 @@ static void test_what_is_no_track_is_not_written(void)
 	INDEX(1, "RegisterTrack", "{s:s, s:s, s:i, s:i, s:s, s:i}", "mbid", MBID, "codec", "flac",
 	      "kbps", 1, "size", 1, "sha256", HASH, "quality", 101);
 	CHECK_EQ(rig.call.status, SERVICE_INVALID_PAYLOAD);
+	INDEX(1, "RegisterTrack", "{s:s, s:s, s:I, s:i, s:s}", "mbid", MBID, "codec", "flac",
+	      "kbps", (json_int_t)UINT32_MAX + 1, "size", 1, "sha256", HASH);
+	CHECK_EQ(rig.call.status, SERVICE_INVALID_PAYLOAD);
+	INDEX(1, "RegisterTrack", "{s:s, s:s, s:i, s:i, s:s, s:I}", "mbid", MBID, "codec", "flac",
+	      "kbps", 1, "size", 1, "sha256", HASH, "quality", (json_int_t)UINT32_MAX + 2);
+	CHECK_EQ(rig.call.status, SERVICE_INVALID_PAYLOAD);
 	INDEX(1, "RegisterTrack", "{s:s, s:s, s:i, s:i, s:s}", "mbid", MBID, "codec", "flac",
 	      "kbps", 1, "size", 0, "sha256", HASH);
 	CHECK_EQ(rig.call.status, SERVICE_INVALID_PAYLOAD);
@@ -216,8 +222,8 @@ static void test_the_first_and_last_of_each_range_are_taken(void)
 	INDEX(1, "RegisterTrack", "{s:s, s:s, s:i, s:i, s:s, s:i}", "mbid", MBID, "codec", "a",
 	      "kbps", 1, "size", 1, "sha256", HASH, "quality", 0);
 	CHECK_EQ(rig.call.status, SERVICE_OK);
-	INDEX(1, "RegisterTrack", "{s:s, s:s, s:i, s:i, s:s, s:i}", "mbid", MBID, "codec", "b",
-	      "kbps", 1, "size", 1, "sha256", HASH, "quality", 100);
+	INDEX(1, "RegisterTrack", "{s:s, s:s, s:I, s:i, s:s, s:i}", "mbid", MBID, "codec", "b",
+	      "kbps", (json_int_t)UINT32_MAX, "size", 1, "sha256", HASH, "quality", 100);
 	CHECK_EQ(rig.call.status, SERVICE_OK);
 	rig_stop();
 }
