@@ -96,6 +96,8 @@ static void test_what_a_thread_lost_is_not_of_anothers_answer(void)
 
 int main(void)
 {
+	/* A shared jansson names the real malloc, and this program the wrapped one. */
+	json_set_alloc_funcs(malloc, free);
 	RUN(test_message_without_memory_is_refused_and_never_cut_short);
 	RUN(test_message_that_lost_a_part_is_not_sent);
 	RUN(test_what_a_thread_lost_is_not_of_anothers_answer);

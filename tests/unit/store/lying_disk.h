@@ -530,7 +530,8 @@ static void disk_bytes_grow(struct disk_bytes *bytes, uint64_t len)
 static void disk_bytes_put(struct disk_bytes *bytes, uint64_t off, const void *data, uint64_t len)
 {
 	disk_bytes_grow(bytes, off + len);
-	memcpy(bytes->data + off, data, len);
+	if (len)
+		memcpy(bytes->data + off, data, len);
 }
 
 /* Sector by sector, by chance; tears: one may end anywhere. */
