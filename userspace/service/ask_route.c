@@ -106,12 +106,14 @@ static bool may_go_on(const struct service_ask *ask, enum service_ask_loss loss)
 
 /*
  * Whether the same provider may be asked again: the answer to a key is kept there, and to read
- * twice does no harm. A refusal says nothing of the time before.
+ * twice does no harm, but whoever only reads is told after the second loss that nobody is there. A
+ * refusal says nothing of the time before.
  */
 static bool may_ask_again(const struct service_ask *ask, enum service_ask_loss loss,
 			  uint64_t rest_ns, uint64_t now_ns)
 {
-	bool is_safe = ask->head.has_key || service_ask_provider(ask)->is_read_only;
+	bool is_safe = ask->head.has_key ||
+		       (service_ask_provider(ask)->is_read_only && !ask->is_again);
 
 	return is_safe && !ask->is_pinned && ask->is_touched &&
 	       rest_ns < ask->deadline_ns - now_ns &&
