@@ -54,9 +54,11 @@
 #define EXPIRY_MAX 4
 /*
  * A peer may be heard all the time while nothing of ours arrives there. Each probe doubles the next
- * timeout, so after a few no probe fits any more when the way is back.
+ * timeout, so after a few no probe fits any more when the way is back. Where the first few were
+ * lost on a way that was not quite back, another one goes after a pause.
  */
-#define DOUBT_CNT_MAX 2
+#define DOUBT_CNT_MAX  2
+#define DOUBT_PAUSE_NS (500 * NS_PER_MS)
 
 /* An unresolved neighbour or a bridge port that learns drops the first ones. */
 static const uint64_t rounds_ns[] = {0, 50 * NS_PER_MS, 150 * NS_PER_MS, 350 * NS_PER_MS};
@@ -244,9 +246,13 @@ int quic_probe_heard(struct quic_conn *conn, bool is_read)
 		conn->doubt_cnt = 0;
 	if (conn->is_probe_wanted)
 		return quic_probe_send(conn);
-	if (!conn->doubt_len || conn->doubt_cnt == DOUBT_CNT_MAX || !probe_is_answered(conn))
+	if (!conn->doubt_len || !probe_is_answered(conn))
 		return 0;
-	conn->doubt_cnt++;
+	if (conn->doubt_cnt == DOUBT_CNT_MAX &&
+	    conn->engine->now_ns < conn->probed_ns + DOUBT_PAUSE_NS)
+		return 0;
+	if (conn->doubt_cnt < DOUBT_CNT_MAX)
+		conn->doubt_cnt++;
 	return quic_probe_send(conn);
 }
 
