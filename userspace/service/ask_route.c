@@ -112,8 +112,8 @@ static bool may_go_on(const struct service_ask *ask, enum service_ask_loss loss)
 static bool may_ask_again(const struct service_ask *ask, enum service_ask_loss loss,
 			  uint64_t rest_ns, uint64_t now_ns)
 {
-	bool is_safe = ask->head.has_key ||
-		       (service_ask_provider(ask)->is_read_only && !ask->is_again);
+	bool is_safe =
+		ask->head.has_key || (service_ask_provider(ask)->is_read_only && !ask->is_again);
 
 	return is_safe && !ask->is_pinned && ask->is_touched &&
 	       rest_ns < ask->deadline_ns - now_ns &&
