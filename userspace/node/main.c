@@ -252,6 +252,17 @@ static int crash_report_open(const struct node_config *config, struct last_crash
 	return fd;
 }
 
+/* A start that was told to end has done as it was told. */
+static int start_failed(int err, const char *what)
+{
+	if (err == WEFT_ECANCELLED) {
+		log_info("stopped before it was ready");
+		return EXIT_SUCCESS;
+	}
+	log_error("%s: %s%s", what, weft_err_text(err), start_advice(err, what));
+	return exit_of(err);
+}
+
 static int daemon_start(const struct node_config *config)
 {
 	struct daemon daemon = {.config = config};
@@ -306,14 +317,8 @@ static int daemon_start(const struct node_config *config)
 		.stop_fd = daemon.stop_fd,
 	};
 	err = node_new(&params, &daemon.node, what);
-	if (err == WEFT_ECANCELLED) {
-		log_info("stopped before it was ready");
-		status = EXIT_SUCCESS;
-		goto free_key;
-	}
 	if (err < 0) {
-		log_error("%s: %s%s", what, weft_err_text(err), start_advice(err, what));
-		status = exit_of(err);
+		status = start_failed(err, what);
 		goto free_key;
 	}
 	status = daemon_run(&daemon, node_key_public(key));

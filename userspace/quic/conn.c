@@ -318,11 +318,11 @@ int quic_conn_input(struct quic_conn *conn, struct dgram *dgram)
 	if (!conn->is_local_known && addr_equal(&dgram->remote, &conn->remote))
 		conn_learn_local(conn, &dgram->local);
 	quic_path_init(&path, &dgram->local, &dgram->remote);
-	if (!is_left_out)
+	if (!is_left_out) {
 		conn->read_ns = conn->engine->now_ns;
-	if (!is_left_out)
 		rv = ngtcp2_conn_read_pkt(conn->ngtcp2, &path.path, &info, dgram->data, dgram->len,
 					  quic_conn_clock_ns(conn));
+	}
 	if (rv == 0)
 		rv = quic_probe_heard(conn, !is_left_out);
 	if (rv != 0) {

@@ -28,6 +28,14 @@ static void fail_sends(const int *errs, unsigned cnt)
 	send_err_cnt = cnt;
 }
 
+/* A GET without a body; the server's end of its connection. */
+static int get_accepted(struct web *web, struct prig_stream *stream, const char *path)
+{
+	web_open(web, stream, "GET", path, 0);
+	service_channel_finish(stream->channel);
+	return program_accept(&web->rig, &web->server);
+}
+
 static void test_a_head_is_sent_when_the_server_takes_it(void)
 {
 	static const int errs[] = {EAGAIN, EINTR, EAGAIN};
@@ -38,9 +46,7 @@ static void test_a_head_is_sent_when_the_server_takes_it(void)
 
 	web_init(&web);
 	fail_sends(errs, 3);
-	web_open(&web, &stream, "GET", "/a", 0);
-	service_channel_finish(stream.channel);
-	fd = program_accept(&web.rig, &web.server);
+	fd = get_accepted(&web, &stream, "/a");
 	CHECK(fd >= 0);
 	program_hear(&web.rig, fd, text, sizeof(text), "\r\n\r\n");
 	CHECK_EQ(send_err_cnt, 0);
@@ -59,9 +65,7 @@ static void test_a_head_goes_out_whole_in_pieces(void)
 
 	web_init(&web);
 	send_len_max = 7;
-	web_open(&web, &stream, "GET", "/pieces", 0);
-	service_channel_finish(stream.channel);
-	fd = program_accept(&web.rig, &web.server);
+	fd = get_accepted(&web, &stream, "/pieces");
 	program_hear(&web.rig, fd, text, sizeof(text), "\r\n\r\n");
 	send_len_max = 0;
 	CHECK(strncmp(text, "GET /pieces HTTP/1.1\r\nHost: ", 28) == 0);
@@ -80,9 +84,7 @@ static void test_a_server_that_takes_no_more_is_not_written_to_again(void)
 
 	web_init(&web);
 	fail_sends(errs, 3);
-	web_open(&web, &stream, "GET", "/a", 0);
-	service_channel_finish(stream.channel);
-	fd = program_accept(&web.rig, &web.server);
+	fd = get_accepted(&web, &stream, "/a");
 	CHECK(fd >= 0);
 	prig_run(&web.rig);
 	CHECK_EQ(send_err_cnt, 2); /* one try */

@@ -228,32 +228,34 @@ static unsigned disk_open_mode(int flags, va_list args)
 	return flags & O_CREAT ? va_arg(args, unsigned) : 0;
 }
 
+static int disk_open(int dir_fd, const char *path, int flags, unsigned mode)
+{
+	int fd = (int)syscall(SYS_openat, dir_fd, path, flags & ~O_SYNC, mode);
+
+	disk_opened(fd, flags);
+	return fd;
+}
+
 int open(const char *path, int flags, ...)
 {
 	va_list args;
 	unsigned mode;
-	int fd;
 
 	va_start(args, flags);
 	mode = disk_open_mode(flags, args);
 	va_end(args);
-	fd = (int)syscall(SYS_openat, AT_FDCWD, path, flags & ~O_SYNC, mode);
-	disk_opened(fd, flags);
-	return fd;
+	return disk_open(AT_FDCWD, path, flags, mode);
 }
 
 int openat(int dir_fd, const char *path, int flags, ...)
 {
 	va_list args;
 	unsigned mode;
-	int fd;
 
 	va_start(args, flags);
 	mode = disk_open_mode(flags, args);
 	va_end(args);
-	fd = (int)syscall(SYS_openat, dir_fd, path, flags & ~O_SYNC, mode);
-	disk_opened(fd, flags);
-	return fd;
+	return disk_open(dir_fd, path, flags, mode);
 }
 
 ssize_t pwrite(int fd, const void *data, size_t len, off_t off)
