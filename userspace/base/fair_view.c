@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a pool shows of itself: its fill, who holds most, and the same of several workers added up. */
+/* What a pool shows of itself: its fill, the account that holds most, and the same of several workers added up. */
 #include "base/fair.h"
 
 #include "base/fair_tree.h"

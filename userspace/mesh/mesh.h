@@ -164,9 +164,9 @@ void mesh_goodbye(struct mesh *mesh, unsigned reason, uint64_t not_before_ms, ui
  */
 void mesh_wake(struct mesh *mesh, uint64_t now_ns);
 /*
- * mesh_knocked: what came of a knock at remote. Somebody who speaks QUIC is
- * there, whether or not he knows us; or the host is there and says that
- * nobody listens at that port. A session there that is well says so by itself.
+ * mesh_knocked: what came of a knock at remote. A program that speaks QUIC is
+ * there, whether or not it knows this node; or the host is there and says that
+ * no program listens at that port. A session there that is well says so by itself.
  */
 enum mesh_knock { MESH_KNOCK_THERE, MESH_KNOCK_NOBODY };
 void mesh_knocked(struct mesh *mesh, const struct addr *remote, enum mesh_knock answer,

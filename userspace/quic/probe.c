@@ -41,13 +41,13 @@
 /* By then a probe is answered even from afar, or can be sent again. */
 #define ANSWER_NS_MAX (50 * NS_PER_MS)
 /*
- * Of a pause an eighth passes between two questions, so that whoever waited for long
+ * Of a pause an eighth passes between two questions, so that an asker that waited for long
  * waits an eighth longer at most: 8 questions in the first 800 ms and 21 more in 10 s.
  * After that mesh/watch.c asks.
  */
 #define AWAIT_DIVISOR 8
 #define AWAIT_NS_MAX  (10 * NS_PER_S)
-/* Who is not heard for so long is mesh/race.c's. A host answers few of the packets to a port where nobody listens. */
+/* A peer that is not heard for so long is the matter of mesh/race.c. A host answers few of the packets to a port where nobody listens. */
 #define UNHEARD_NS_MAX (2 * NS_PER_S)
 /* Timers that come before a probe timeout, and shortly: an ACK's delay, the pace. */
 #define SOON_NS	   (7 * NS_PER_MS)
@@ -291,7 +291,7 @@ uint64_t quic_probe_next_ns(const struct quic_conn *conn)
 }
 
 /*
- * After an outage a window is two packets, and questions that nobody hears fill it. Half of it is left, and
+ * After an outage a window is two packets, and questions that the peer does not hear fill it. Half of it is left, and
  * the clock stays where it is, for the probes that know that the way is back.
  */
 static bool conn_has_room(const struct quic_conn *conn)

@@ -106,7 +106,7 @@ static bool may_go_on(const struct service_ask *ask, enum service_ask_loss loss)
 
 /*
  * Whether the same provider may be asked again: the answer to a key is kept there, and to read
- * twice does no harm, but whoever only reads is told after the second loss that nobody is there. A
+ * twice does no harm, but a caller that only reads is told after the second loss that the provider is gone. A
  * refusal says nothing of the time before.
  */
 static bool may_ask_again(const struct service_ask *ask, enum service_ask_loss loss,

@@ -194,7 +194,7 @@ static void test_word_that_nobody_is_there_outlives_who_waited(void)
 	nodes_fini();
 }
 
-/* A word that can be forged, or a gateway's: who is only slow stays. */
+/* A word that can be forged, or a gateway's: a peer that is only slow keeps its session. */
 static void test_word_that_nobody_is_there_ends_no_session_that_answers(void)
 {
 	CHECK(nodes_init());

@@ -354,7 +354,7 @@ static void test_what_is_asked_in_an_outage_leaves_room_for_the_way_back(void)
 	quic_net_fini(&duo.p.net);
 }
 
-/* Who thinks for long is asked ever less often, and after ten seconds no more. */
+/* A peer that thinks for long is asked ever less often, and after ten seconds no more. */
 static void test_who_thinks_long_is_not_asked_without_end(void)
 {
 	struct quic_stats before, after;

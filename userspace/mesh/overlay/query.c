@@ -15,7 +15,7 @@
 #define QUERY_TIMEOUT_NS (5 * NS_PER_S)
 /* Who is pinged before it is evicted has so long. */
 #define PING_TIMEOUT_NS (1500 * NS_PER_MS)
-/* One that was silent just now, and is asked for want of others. */
+/* A node that was silent just now, and is asked for want of others. */
 #define SILENT_TIMEOUT_NS (450 * NS_PER_MS)
 
 struct overlay_query {
