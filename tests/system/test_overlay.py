@@ -73,8 +73,8 @@ def test_dead_nodes_cost_a_lookup_little_and_once(lab):
     print(f"# all alive {well_ms} ms; half of them dead: {first_ms} ms, then {second_ms} ms")
     check(first_ms < well_ms + 500, f"{first_ms} ms with dead nodes, {well_ms} ms without")
     check(second_ms < well_ms + 100, f"{second_ms} ms the second time")
-    limits = {row["name"]: row for row in nodes[1].json("limits", "show")["limits"]}
-    silent = limits["overlay nodes that did not answer"]
+    pools = {pool["name"]: pool for pool in nodes[1].json("limits", "show")["pools"]}
+    silent = pools["overlay nodes that did not answer"]
     check(0 < silent["used"] <= 3 and silent["limit"] == 512, silent)
 
 

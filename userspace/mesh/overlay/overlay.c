@@ -130,10 +130,12 @@ static int overlay_lay_out(struct overlay *overlay, const struct overlay_params 
 {
 	const struct overlay_config *config = &overlay->config;
 	struct overlay_values_config values = values_config(config);
+	struct fair_paths paths = {.site = config->site};
 	struct arena *arena = &overlay->arena;
 	int err;
 
 	random_fill(params->random, overlay->secret, sizeof(overlay->secret));
+	memcpy(paths.secret, overlay->secret, sizeof(paths.secret));
 	if ((err = arena_open(arena, arena_len(config))) < 0 ||
 	    (err = heap_new(config->work_memory_len, &overlay->work)) < 0 ||
 	    (err = heap_new(config->answer_memory_len, &overlay->answers)) < 0 ||
@@ -147,7 +149,7 @@ static int overlay_lay_out(struct overlay *overlay, const struct overlay_params 
 				     &overlay->reasons[OVERLAY_NOT_KEPT])) < 0 ||
 	    (err = kad_table_new(arena, &config->table, &overlay->own_id, params->random,
 				 params->now_ns, &overlay->table)) < 0 ||
-	    (err = overlay_silent_init(&overlay->silent, arena, overlay->secret)) < 0 ||
+	    (err = overlay_silent_init(&overlay->silent, arena, &paths)) < 0 ||
 	    (err = pool_init(&overlay->runs, arena, overlay_run_size(), config->run_cap)) < 0 ||
 	    (err = pool_init(&overlay->queries, arena, overlay_query_size(), config->query_cap)) <
 		    0)
@@ -196,7 +198,7 @@ void overlay_node_returned(struct overlay *overlay, const uint8_t *key)
 {
 	struct kad_id id = overlay_id_of(key);
 
-	overlay_silent_forget_id(&overlay->silent, &id);
+	overlay_silent_forget_id(&overlay->silent, &id, overlay->now_ns);
 }
 
 void overlay_free(struct overlay *overlay)
@@ -343,6 +345,11 @@ void overlay_view(const struct overlay *overlay, struct fair_view *out)
 	overlay_values_view(overlay->values, out);
 }
 
+void overlay_silent_view(const struct overlay *overlay, struct fair_view *out)
+{
+	fair_read(&overlay->silent.shares, out);
+}
+
 void overlay_stats(const struct overlay *overlay, uint64_t now_ns, struct overlay_stats *out_stats)
 {
 	struct overlay_values_counts values;
@@ -350,7 +357,6 @@ void overlay_stats(const struct overlay *overlay, uint64_t now_ns, struct overla
 		.is_serving = overlay->is_serving,
 		.run_cnt = overlay->runs.used_cnt,
 		.query_cnt = overlay->queries.used_cnt,
-		.silent_cnt = overlay->silent.pool.used_cnt,
 		.put_cnt = overlay->put_cnt,
 		.get_cnt = overlay->get_cnt,
 		.sent_cnt = overlay->sent_cnt,

@@ -122,6 +122,8 @@ bool overlay_is_serving(const struct overlay *overlay);
 
 /* overlay_view: values kept, by the class of those who stored them. */
 void overlay_view(const struct overlay *overlay, struct fair_view *out);
+/* overlay_silent_view: the table of nodes that did not answer. */
+void overlay_silent_view(const struct overlay *overlay, struct fair_view *out);
 
 struct overlay_stats {
 	bool is_serving;
@@ -129,7 +131,6 @@ struct overlay_stats {
 	uint32_t value_cnt, key_cnt;
 	size_t value_len; /* bytes that values take, rounding included */
 	uint32_t run_cnt, query_cnt;
-	uint32_t silent_cnt;	   /* of OVERLAY_SILENT_MAX */
 	uint64_t put_cnt, get_cnt; /* begun */
 	uint64_t sent_cnt;	   /* requests of ours */
 	uint64_t reasons[OVERLAY_REASON_CNT];

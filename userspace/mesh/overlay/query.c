@@ -24,6 +24,7 @@ struct overlay_query {
 	enum overlay_query_kind kind;
 	uint16_t slot;
 	struct kad_contact contact;
+	struct addr teller; /* of the contact; of family ADDR_NONE: this node's table */
 	uint64_t sent_ns;
 	struct mesh_request *request; /* NULL while its answer is heard */
 	uint8_t *reply;
@@ -70,9 +71,11 @@ static struct kad_contact contact_proved(struct overlay *overlay, const struct k
 	return contact;
 }
 
-static void table_note(struct overlay *overlay, const struct kad_contact *asked, int err,
-		       uint64_t rtt_ns, uint64_t now_ns)
+static void table_note(struct overlay *overlay, const struct overlay_query *query, int err,
+		       uint64_t now_ns)
 {
+	const struct kad_contact *asked = &query->contact;
+	uint64_t rtt_ns = now_ns - query->sent_ns;
 	struct kad_contact contact;
 
 	if (err == 0) {
@@ -89,7 +92,7 @@ static void table_note(struct overlay *overlay, const struct kad_contact *asked,
 		overlay_count(overlay, OVERLAY_BAD_REPLY);
 		kad_table_drop(overlay->table, &asked->id, &asked->addr);
 	} else {
-		overlay_silent_note(&overlay->silent, asked, now_ns);
+		overlay_silent_note(&overlay->silent, asked, &query->teller, now_ns);
 		overlay_count(overlay, OVERLAY_NO_REPLY);
 		kad_table_failed(overlay->table, &asked->id, &asked->addr, now_ns);
 	}
@@ -148,10 +151,10 @@ static void query_replied(void *arg, const struct mesh_reply *reply, uint64_t no
 	query->request = NULL;
 	if (heard.err != WEFT_ETIMEOUT && heard.err != WEFT_EUNREACHABLE &&
 	    heard.err != WEFT_ECLOSED)
-		overlay_silent_forget(&overlay->silent, &query->contact);
+		overlay_silent_forget(&overlay->silent, &query->contact, now_ns);
 	/* A value that was not taken says nothing against who would not have it. */
 	if (query->kind != OVERLAY_QUERY_STORE || heard.err == WEFT_ETIMEOUT)
-		table_note(overlay, &query->contact, heard.err, now_ns - query->sent_ns, now_ns);
+		table_note(overlay, query, heard.err, now_ns);
 	if (query->run) {
 		nodes_believe(overlay, &found, &query->contact.addr);
 		overlay_run_hear(query->run, &heard, now_ns);
@@ -209,6 +212,8 @@ int overlay_query_send(struct overlay *overlay, const struct overlay_query_param
 					.slot = params->slot,
 					.contact = *params->contact,
 					.sent_ns = now_ns};
+	if (params->run)
+		query->teller = overlay_run_teller(params->run, params->slot);
 	query->reply = heap_alloc(overlay->work, ask.reply_cap);
 	if (!query->reply) {
 		pool_release(&overlay->queries, query);
@@ -266,7 +271,8 @@ void overlay_queries_cancel(struct overlay *overlay, const struct overlay_run *r
 		if (!query->request)
 			continue; /* its answer is being heard, and its owner frees it */
 		if (run && query_outlives(query, now_ns)) {
-			overlay_silent_note(&overlay->silent, &query->contact, now_ns);
+			overlay_silent_note(&overlay->silent, &query->contact, &query->teller,
+					    now_ns);
 			continue;
 		}
 		overlay->mesh.ops->cancel(query->request);

@@ -250,6 +250,22 @@ static void run_end(struct overlay_run *run, uint64_t now_ns)
 	done(arg, &result, now_ns);
 }
 
+struct addr overlay_run_teller(const struct overlay_run *run, uint16_t slot)
+{
+	const struct overlay *overlay = run->overlay;
+	uint16_t teller = run->lookup.nodes[slot].teller;
+	const struct kad_contact *contact;
+	struct mesh_neighbour neighbour;
+
+	if (teller == KAD_NO_SLOT)
+		return (struct addr){.family = ADDR_NONE};
+	contact = &run->lookup.nodes[teller].contact;
+	if (overlay->neighbours->find(overlay->mesh.mesh,
+				      overlay_book_node(&overlay->book, contact)->key, &neighbour))
+		return neighbour.remote;
+	return contact->addr;
+}
+
 int overlay_run_ask(struct overlay_run *run, enum overlay_query_kind kind, uint16_t slot,
 		    const uint8_t *after, uint64_t now_ns)
 {

@@ -34,6 +34,11 @@ void overlay_run_hear(struct overlay_run *run, const struct overlay_heard *heard
 /* overlay_runs_expire sends and ends what can be; overlay_runs_next_ns: when that is next. */
 void overlay_runs_expire(struct overlay *overlay, uint64_t now_ns);
 uint64_t overlay_runs_next_ns(const struct overlay *overlay);
+/*
+ * overlay_run_teller gives the address of the node that told of the node in slot: of its session
+ * where there is one. Family ADDR_NONE: this node's own table did.
+ */
+struct addr overlay_run_teller(const struct overlay_run *run, uint16_t slot);
 /* overlay_runs_mark marks in the book whom lookups name. */
 void overlay_runs_mark(struct overlay *overlay);
 

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/list.h"
+#include "base/fair_path.h"
 #include "base/map.h"
 #include "base/pool.h"
 #include "kad/contact.h"
@@ -16,9 +16,13 @@
  * lookup leaves them out while their pause lasts: two minutes, twice as long each time
  * that they are silent again, an hour at most. An answer, or a new session, forgets a contact.
  *
- * An entry is of an id at one address: whoever tells of a living node at a dead address hides
- * nothing but that lie. Only contacts that this node asked get in, at most OVERLAY_SILENT_MAX; of a full
- * table the one that was silent longest ago makes room, and costs a lookup its time once more. Pure.
+ * An entry is of an id at one address: a false address of a living node hides that address alone.
+ *
+ * Contacts are free to invent, so an entry belongs to the node that told of the contact, by the
+ * address at which that node answered: a full table gives up the oldest entry of the teller with
+ * most of them (base/fair.h). Entries of this node's own routing table have half of the places
+ * for themselves. A teller of many silent contacts loses its own entries and no other. An
+ * entry given up costs one lookup its time once more. Pure.
  */
 #define OVERLAY_SILENT_MAX	    512u
 #define OVERLAY_SILENT_NS	    120000000000ull
@@ -27,19 +31,27 @@
 struct overlay_silent {
 	struct pool pool;
 	struct map by_place;
-	struct list_node by_age; /* silent longest ago first */
+	struct fair shares;
+	struct fair_paths paths;
 };
 
 size_t overlay_silent_footprint(void);
+/* overlay_silent_init: paths says how addresses nest, and is copied. 0, or WEFT_EFULL. */
 WEFT_MUST_CHECK
 int overlay_silent_init(struct overlay_silent *silent, struct arena *arena,
-			const uint64_t secret[2]);
-/* overlay_silent_note: contact did not answer in time. overlay_silent_forget: it did. */
+			const struct fair_paths *paths);
+/*
+ * overlay_silent_note: contact did not answer in time. teller is the address of the node that
+ * told of it; of family ADDR_NONE, this node's routing table did.
+ */
 void overlay_silent_note(struct overlay_silent *silent, const struct kad_contact *contact,
-			 uint64_t now_ns);
-void overlay_silent_forget(struct overlay_silent *silent, const struct kad_contact *contact);
+			 const struct addr *teller, uint64_t now_ns);
+/* overlay_silent_forget: contact answered. */
+void overlay_silent_forget(struct overlay_silent *silent, const struct kad_contact *contact,
+			   uint64_t now_ns);
 /* overlay_silent_forget_id: the node of id is there again, at whichever address. */
-void overlay_silent_forget_id(struct overlay_silent *silent, const struct kad_id *id);
+void overlay_silent_forget_id(struct overlay_silent *silent, const struct kad_id *id,
+			      uint64_t now_ns);
 /* overlay_silent_has: contact was silent, and its pause is not over. */
 bool overlay_silent_has(const struct overlay_silent *silent, const struct kad_contact *contact,
 			uint64_t now_ns);

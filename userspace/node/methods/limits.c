@@ -3,7 +3,6 @@
 #include "dht/dht.h"
 #include "mesh/deferral.h"
 #include "mesh/overlay/overlay.h"
-#include "mesh/overlay/silent.h"
 #include "mesh/told.h"
 #include "node/fabric/fabric.h"
 #include "node/methods/accounts.h"
@@ -156,20 +155,6 @@ static void dht_add(json_t *limits, const struct dht_config *config, const struc
 	ROWS_ADD(limits, rows);
 }
 
-static void overlay_add(json_t *limits, const struct node *node)
-{
-	struct overlay_stats stats = {0};
-
-	if (node->fabric)
-		overlay_stats(fabric_overlay(node->fabric), node->home.now_ns, &stats);
-	const struct limit_row rows[] = {
-		{"overlay nodes that did not answer", COUNT, OVERLAY_SILENT_MAX, stats.silent_cnt,
-		 NOT_KEPT, NOT_KEPT},
-	};
-
-	ROWS_ADD(limits, rows);
-}
-
 static void programs_add(json_t *limits, const struct node *node)
 {
 	struct provider_stats stats = {0};
@@ -303,7 +288,6 @@ json_t *method_json_limits(struct node *node)
 	content_add(limits, &config->content, config->worker_cnt, &f.content);
 	publisher_add(limits, &config->sharing.publisher, node->sharing);
 	dht_add(limits, &config->mainline.dht, &node->home);
-	overlay_add(limits, node);
 	programs_add(limits, node);
 	gateway_add(limits, &config->web.gateway, node->web);
 	sharing_add(limits, &config->sharing, node->sharing);

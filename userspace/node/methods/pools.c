@@ -51,13 +51,22 @@ static bool read_overlay(const struct node *node, struct fair_view *out)
 	return overlay;
 }
 
+static bool read_overlay_silent(const struct node *node, struct fair_view *out)
+{
+	struct overlay *overlay = node->fabric ? fabric_overlay(node->fabric) : NULL;
+
+	if (overlay)
+		overlay_silent_view(overlay, out);
+	return overlay;
+}
+
 static const struct pool_row {
 	/* False: this node has no such pool now. */
 	bool (*read)(const struct node *node, struct fair_view *out);
 	const char *const *classes; /* NULL: those of peers */
 } pools[] = {
 	{read_control, role_classes}, {read_gateway, client_classes}, {read_items, NULL},
-	{read_swarm_peers, NULL},     {read_overlay, NULL},
+	{read_swarm_peers, NULL},     {read_overlay, NULL},	      {read_overlay_silent, NULL},
 };
 
 static json_t *class_json(const struct fair_view *view, unsigned class, const char *name)
