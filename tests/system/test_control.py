@@ -577,7 +577,7 @@ def test_every_pool_that_strangers_take_from_is_shown(lab):
     for name in ("quic.conn_cap", "handshakes with a token", "mesh.incoming_cap",
                  "mesh.medium_buffers", "mesh.large_buffers", "calls with chunk buffers",
                  "calls with manifest buffers", "calls waiting for chunk buffers",
-                 "calls waiting for manifest buffers"):
+                 "calls waiting for manifest buffers", "overlay nodes that did not answer"):
         check_eq(pools.get(name), ["stranger", "known", "useful", "chosen"], name)
     check("control.client_cap" in pools, pools)
     limits = {row["name"]: row for row in shown["limits"]}
