@@ -10,7 +10,7 @@ int control_ask(struct control *control, const struct control_ask *ask, uint64_t
 
 	/* Whoever asks much by another way leaves the socket's clients theirs. */
 	if (control->asked_cnt < control->config.client_cap)
-		call = call_new(control, ask->role);
+		call = call_new(control, ask->role, false);
 	if (!call)
 		return WEFT_EFULL;
 	control->now_ns = now_ns;

@@ -6,6 +6,7 @@
 #include "control/server.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,8 @@
 #include "codec/json_heap.h"
 #include "control/redact.h"
 
-char *message_new(const char *error, json_t *parameters, bool continues, size_t *out_len)
+char *message_new(const char *error, json_t *parameters, bool continues, const uint64_t *id,
+		  size_t *out_len)
 {
 	json_t *message = json_object();
 	char *text = NULL;
@@ -26,6 +28,8 @@ char *message_new(const char *error, json_t *parameters, bool continues, size_t 
 	(void)json_object_set_new(message, "parameters", parameters ? parameters : json_object());
 	if (continues)
 		(void)json_object_set_new(message, "continues", json_true());
+	if (id)
+		(void)json_object_set_new(message, "id", json_integer((json_int_t)*id));
 	if (message)
 		text = json_dumps(message, JSON_COMPACT);
 	if (text)
@@ -125,6 +129,14 @@ json_t *error_parameters(int err, const char *what, const char *why, const char 
 	return parameters;
 }
 
+/* An answer that takes no memory. */
+struct scarce {
+	const char *of;
+	size_t of_len;
+	const char *why, *next;
+	const uint64_t *id;
+};
+
 #define TORN_WHY  "no memory for the answer"
 #define TORN_NEXT "what was asked may be done: look, free some memory, and ask again if it is not"
 
@@ -135,15 +147,29 @@ json_t *error_torn(void)
 	return error_parameters(-ENOMEM, "answer", TORN_WHY, TORN_NEXT, &error);
 }
 
-size_t message_scarce_write(char text[static MESSAGE_SCARCE_CAP], const char *of, size_t of_len)
+const uint64_t *call_id(const struct control_call *call)
 {
-	int len = snprintf(text, MESSAGE_SCARCE_CAP,
-			   "{\"error\":\"" INTERFACE_NODE ".Failed\",\"parameters\":{\"code\":%d,"
-			   "\"name\":\"ENOMEM\",\"what\":\"%.*s\",\"why\":\"" TORN_WHY "\","
-			   "\"next\":\"" TORN_NEXT "\"}}",
-			   -ENOMEM, (int)of_len, of);
+	return call->has_id ? &call->id : NULL;
+}
 
+static size_t scarce_write(char text[static MESSAGE_SCARCE_CAP], const struct scarce *scarce)
+{
+	char id[32] = "";
+	int len;
+
+	if (scarce->id)
+		snprintf(id, sizeof(id), ",\"id\":%" PRIu64, *scarce->id);
+	len = snprintf(text, MESSAGE_SCARCE_CAP,
+		       "{\"error\":\"" INTERFACE_NODE ".Failed\",\"parameters\":{\"code\":%d,"
+		       "\"name\":\"ENOMEM\",\"what\":\"%.*s\",\"why\":\"%s\",\"next\":\"%s\"}%s}",
+		       -ENOMEM, (int)scarce->of_len, scarce->of, scarce->why, scarce->next, id);
 	return (size_t)len;
+}
+
+size_t message_scarce_write(char text[static MESSAGE_SCARCE_CAP], const char *of, size_t of_len,
+			    const uint64_t *id)
+{
+	return scarce_write(text, &(struct scarce){of, of_len, TORN_WHY, TORN_NEXT, id});
 }
 
 /*
@@ -197,8 +223,33 @@ static void call_send_torn(struct control_call *call)
 		call->answered(call->answered_arg, INTERFACE_NODE ".Failed", call->control->torn);
 		return;
 	}
-	len = message_scarce_write(text, name ? name->text : "request", name ? name->len : 7);
+	len = message_scarce_write(text, name ? name->text : "request", name ? name->len : 7,
+				   call_id(call));
 	client_write(call->client, text, len);
+}
+
+#define UNREAD_WHY  "answers that came before it wait to be read, and there is no room for this one"
+#define UNREAD_NEXT "the call was made; read answers as they come, or raise control.output_max"
+
+/*
+ * call_write: the answer of a call with an id may find that the program reads none
+ * of those before it. The call alone is told so; the others keep their answers.
+ */
+static void call_write(struct control_call *call, const char *text, size_t len)
+{
+	struct idl_name name = call->method ? call->method->name : (struct idl_name){"request", 7};
+	char scarce[MESSAGE_SCARCE_CAP];
+
+	if (!call->has_id) {
+		client_write(call->client, text, len);
+	} else if (client_has_room(call->client, len)) {
+		client_write_answer(call->client, text, len);
+	} else {
+		call->control->stats.unread_cnt++;
+		len = scarce_write(scarce, &(struct scarce){name.text, name.len, UNREAD_WHY,
+							    UNREAD_NEXT, &call->id});
+		client_write_answer(call->client, scarce, len);
+	}
 }
 
 /* call_send: parameters is taken. */
@@ -221,14 +272,14 @@ static void call_send(struct control_call *call, const char *error, json_t *para
 		call_send_check(call, error, parameters);
 	parameters = call_shown(call, parameters);
 	if (!call->answered)
-		text = message_new(error, json_incref(parameters), continues, &len);
+		text = message_new(error, json_incref(parameters), continues, call_id(call), &len);
 	call->is_torn |= json_heap_swap_lost(false) || (!call->answered && !text);
 	if (call->is_torn && !continues)
 		call_send_torn(call);
 	else if (!call->is_torn && call->answered)
 		call->answered(call->answered_arg, error, parameters);
 	else if (!call->is_torn)
-		client_write(call->client, text, len);
+		call_write(call, text, len);
 	json_decref(parameters);
 	free(text);
 }
@@ -239,7 +290,10 @@ void call_free(struct control_call *call)
 
 	if (call->is_watching)
 		control->stats.watcher_cnt--;
+	list_unlink(&call->of_client);
+	pending_release(&control->pending, call);
 	control->asked_cnt -= call->is_asked;
+	control->plain_cnt -= !call->has_id;
 	if (call->prev)
 		call->prev->next = call->next;
 	else
@@ -249,13 +303,22 @@ void call_free(struct control_call *call)
 	pool_release(&control->call_pool, call);
 }
 
+/* What its client counts of it. */
+static void call_leave_client(struct control_call *call)
+{
+	if (call->client && call->has_id)
+		call->client->watching_cnt -= call->is_watching;
+	list_unlink(&call->of_client);
+}
+
 void call_end(struct control_call *call)
 {
 	struct control_client *client = call->client;
 
-	call_free(call);
+	call_leave_client(call);
 	if (client)
-		client_call_ended(client);
+		client_call_ended(client, call);
+	call_free(call);
 }
 
 void call_abandon(struct control_call *call)
@@ -263,6 +326,7 @@ void call_abandon(struct control_call *call)
 	void (*gone)(void *arg) = call->gone;
 	void *arg = call->gone_arg;
 
+	call_leave_client(call);
 	call->client = NULL;
 	call->answered = NULL;
 	/* Whoever set gone lets go of the call there; else a reply is still to come. */
@@ -333,6 +397,32 @@ void control_fail_parameter(struct control_call *call, const char *parameter)
 			   json_pack("{s:s}", "parameter", parameter));
 }
 
+unsigned control_cancel(struct control_call *call, uint64_t id)
+{
+	struct control_client *client = call->client;
+	struct list_node *node = client ? client->pending.next : NULL, *next;
+	unsigned cnt = 0;
+
+	for (; client && node != &client->pending; node = next) {
+		struct control_call *one = list_entry(node, struct control_call, of_client);
+
+		next = node->next;
+		if (one->id != id || one == call)
+			continue;
+		call_abandon(one);
+		cnt++;
+	}
+	return cnt;
+}
+
+bool control_caller(const struct control_call *call, struct control_caller *out_caller)
+{
+	if (!call->client)
+		return false;
+	*out_caller = (struct control_caller){call->client->peer.uid, call->client->peer.pid};
+	return true;
+}
+
 void control_on_gone(struct control_call *call, void (*gone)(void *arg), void *arg)
 {
 	call->gone = gone;
@@ -392,17 +482,26 @@ void call_run(struct control_call *call, const char *name, json_t *parameters)
 		control_fail_parameter(call, field);
 	} else if (call->wants_upgrade != method_upgrades(control, method)) {
 		fail_upgrade(call, method->name);
+	} else if (call->wants_upgrade && !list_is_empty(&call->client->pending)) {
+		control_fail(call, WEFT_EREFUSED, method->name,
+			     "other calls are under way on this connection",
+			     "call it on a connection of its own");
 	} else {
 		method->handle(control->ctx, call, parameters, control->now_ns);
 	}
 }
 
-struct control_call *call_new(struct control *control, enum control_role role)
+struct control_call *call_new(struct control *control, enum control_role role, bool has_id)
 {
-	struct control_call *call = pool_acquire(&control->call_pool);
+	uint32_t plain_cap = control->config.client_cap * CALLS_PER_CLIENT;
+	struct control_call *call =
+		has_id || control->plain_cnt < plain_cap ? pool_acquire(&control->call_pool) : NULL;
 
 	if (!call)
 		return NULL;
+	call->has_id = has_id;
+	control->plain_cnt += !has_id;
+	list_init(&call->of_client);
 	call->control = control;
 	call->role = role;
 	call->next = control->calls;
@@ -413,23 +512,72 @@ struct control_call *call_new(struct control *control, enum control_role role)
 	return call;
 }
 
-int call_dispatch(struct control_client *client, struct request *request)
+/* call_begin: request is under way. */
+static void call_begin(struct control_call *call, struct control_client *client,
+		       const struct request *request)
 {
-	struct control_call *call = call_new(client->control, client->role);
-	const char *dot = strrchr(request->method, '.');
-	size_t interface_len = dot ? (size_t)(dot - request->method) : 0;
-	char interface[64];
+	struct control *control = client->control;
 
-	if (!call) {
-		request_drop(request);
-		return WEFT_EFULL;
-	}
 	call->client = client;
 	call->wants_more = request->wants_more;
 	call->is_oneway = request->is_oneway;
 	call->wants_upgrade = request->wants_upgrade;
-	client->call = call;
-	fair_wait_own(&client->control->places.fair, &client->place, client->control->now_ns);
+	call->id = request->id;
+	if (call->has_id) {
+		list_push_back(&client->pending, &call->of_client);
+		pending_take(&control->pending, call);
+	} else {
+		client->call = call;
+	}
+	fair_wait_own(&control->places.fair, &client->place, control->now_ns);
+}
+
+/* Beyond the program's share; its other calls go on. */
+static void refuse_pending(struct control_client *client, const struct request *request,
+			   uint32_t wait_ms)
+{
+	char next[160];
+	const char *error;
+	json_t *parameters;
+	char *text;
+	size_t len;
+
+	if (request->is_oneway)
+		return;
+	snprintf(next, sizeof(next), "ask again in %u ms, or raise control.calls in weft.conf",
+		 wait_ms);
+	parameters = error_parameters(WEFT_EFULL, request->method,
+				      "this program, or its user, has as many calls under way as "
+				      "its share of control.calls",
+				      next, &error);
+	(void)json_object_set_new(parameters, "not_before_ms", json_integer(wait_ms));
+	text = message_new(error, parameters, false, &request->id, &len);
+	if (json_heap_swap_lost(false) || !text)
+		client_break(client);
+	else
+		client_write(client, text, len);
+	free(text);
+}
+
+int call_dispatch(struct control_client *client, struct request *request)
+{
+	const char *dot = strrchr(request->method, '.');
+	size_t interface_len = dot ? (size_t)(dot - request->method) : 0;
+	struct control_call *call;
+	char interface[64];
+	uint32_t wait_ms;
+
+	if (request->has_id && !pending_may_take(&client->control->pending, client, &wait_ms)) {
+		refuse_pending(client, request, wait_ms);
+		request_drop(request);
+		return 0;
+	}
+	call = call_new(client->control, client->peer.role, request->has_id);
+	if (!call) {
+		request_drop(request);
+		return WEFT_EFULL;
+	}
+	call_begin(call, client, request);
 	/* A longer name is cut, and so is none of ours. */
 	if (interface_len >= sizeof(interface))
 		interface_len = sizeof(interface) - 1;

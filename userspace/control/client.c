@@ -58,6 +58,7 @@ static void client_flush(struct control_client *client)
 			return;
 		}
 		client->out_begin += (size_t)n;
+		client->control->out_len -= (size_t)n;
 		client->progress_ns = client->control->now_ns;
 	}
 	client->out_begin = client->out_end = 0;
@@ -109,6 +110,17 @@ void client_append(struct control_client *client, const void *data, size_t len)
 	if (len)
 		memcpy(client->out + client->out_end, data, len);
 	client->out_end += len;
+	client->control->out_len += len;
+}
+
+static void client_queue(struct control_client *client, const char *text, size_t len)
+{
+	client_append(client, text, len + 1);
+	if (client->is_running && client_backlog_len(client) < CLIENT_BACKLOG_LOW)
+		return; /* flushed once at the end of the turn */
+	client_flush(client);
+	if (!client->is_running)
+		client_schedule(client);
 }
 
 void client_write(struct control_client *client, const char *text, size_t len)
@@ -123,26 +135,51 @@ void client_write(struct control_client *client, const char *text, size_t len)
 		client_break(client);
 		return;
 	}
-	client_append(client, text, len + 1);
-	if (client->is_running && client_backlog_len(client) < CLIENT_BACKLOG_LOW)
-		return; /* flushed once at the end of the turn */
-	client_flush(client);
-	if (!client->is_running)
-		client_schedule(client);
+	client_queue(client, text, len);
 }
 
-void client_call_ended(struct control_client *client)
+bool client_has_room(const struct control_client *client, size_t len)
 {
-	client->call = NULL;
-	if (client->state != CLIENT_UPGRADED)
+	const struct control *control = client->control;
+	size_t backlog_len = client_backlog_len(client);
+	uint64_t common_len =
+		(uint64_t)control->config.client_cap / 2 * control->config.output_len_max;
+
+	return backlog_len == 0 || backlog_len + len + 1 <= control->config.output_len_max ||
+	       control->out_len + len + 1 <= common_len;
+}
+
+void client_write_answer(struct control_client *client, const char *text, size_t len)
+{
+	if (client->state != CLIENT_BROKEN)
+		client_queue(client, text, len);
+}
+
+bool client_is_waiting(const struct control_client *client)
+{
+	return client->call || !list_is_empty(&client->pending);
+}
+
+void client_call_ended(struct control_client *client, const struct control_call *call)
+{
+	if (client->call == call)
+		client->call = NULL;
+	if (client->state != CLIENT_UPGRADED && !client_is_waiting(client))
 		fair_wait_peer(&client->control->places.fair, &client->place,
 			       client->control->now_ns);
 	if (!client->is_running)
 		client_schedule(client);
 }
 
+static void client_abandon_pending(struct control_client *client)
+{
+	while (!list_is_empty(&client->pending))
+		call_abandon(list_entry(client->pending.next, struct control_call, of_client));
+}
+
 void client_drain(struct control_client *client, uint64_t patience_ns)
 {
+	client_abandon_pending(client);
 	client->state = CLIENT_DRAINING;
 	client->drain_until_ns = client->control->now_ns + patience_ns;
 	request_fini(&client->splitter);
@@ -155,14 +192,14 @@ static void client_refuse(struct control_client *client, int err, const char *wh
 	json_t *parameters = error_parameters(err, "request", why, NULL, &error);
 	char scarce[MESSAGE_SCARCE_CAP];
 	size_t len;
-	char *text = message_new(error, parameters, false, &len);
+	char *text = message_new(error, parameters, false, NULL, &len);
 
 	if (err == WEFT_EFULL)
 		client->control->stats.refused_cnt++;
 	else
 		client->control->stats.malformed_cnt++;
 	if (json_heap_swap_lost(false))
-		client_write(client, scarce, message_scarce_write(scarce, "request", 7));
+		client_write(client, scarce, message_scarce_write(scarce, "request", 7, NULL));
 	else
 		client_write(client, text, len);
 	free(text);
@@ -326,9 +363,26 @@ static bool client_is_over(const struct control_client *client, bool is_dry)
 {
 	if (client->state == CLIENT_BROKEN || (client->is_hung && !is_dry))
 		return true;
+	if (!list_is_empty(&client->pending))
+		return client->is_hung && client->is_eof;
 	if (client->state == CLIENT_UPGRADED)
 		return client->is_hung && client->is_eof;
 	return client->is_eof && is_dry && client_backlog_len(client) == 0;
+}
+
+static void client_pump(struct control_client *client)
+{
+	struct list_node *node = client->pending.next, *next;
+
+	if (client->call && client->call->is_watching)
+		event_pump(client->call);
+	for (; client->watching_cnt && node != &client->pending; node = next) {
+		struct control_call *call = list_entry(node, struct control_call, of_client);
+
+		next = node->next;
+		if (call->is_watching)
+			event_pump(call);
+	}
 }
 
 /* client_turn does all that can be done now, and leaves timers and watch set for the rest. */
@@ -339,8 +393,7 @@ static void client_turn(struct control_client *client)
 	client_flush(client);
 	if (client->state == CLIENT_UPGRADED)
 		pipe_tell(client);
-	if (client->call && client->call->is_watching)
-		event_pump(client->call);
+	client_pump(client);
 	if (client_is_over(client, is_dry)) {
 		client_close(client);
 		return;
@@ -400,7 +453,8 @@ int client_open(struct control *control, int fd, const struct place_peer *peer,
 		pool_release(&control->clients, client);
 		return err;
 	}
-	client->role = peer->role;
+	client->peer = *peer;
+	list_init(&client->pending);
 	client->watch = (struct poller_watch){.ready = client_ready, .fd = fd};
 	client->interest = POLLER_IN;
 	client->splitter.len_max = control->config.request_len_max;
@@ -429,12 +483,14 @@ void client_close(struct control_client *client)
 	client->state = CLIENT_BROKEN;
 	if (call)
 		call_abandon(call);
+	client_abandon_pending(client);
 	pipe_gone(client);
 	timer_cancel(control->timers, &client->turn_timer);
 	timer_cancel(control->timers, &client->stall_timer);
 	poller_remove(control->poller, &client->watch);
 	close(client->watch.fd);
 	request_fini(&client->splitter);
+	control->out_len -= client_backlog_len(client);
 	free(client->out);
 	fair_release(&control->places.fair, &client->place, control->now_ns);
 	pool_release(&control->clients, client);

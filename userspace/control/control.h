@@ -49,6 +49,7 @@ struct control_config {
 	uint32_t operate_gid;	     /* members may operate; UINT32_MAX: none */
 	uint32_t view_gid;	     /* members may look */
 	uint32_t event_cap;	     /* events kept for late watchers */
+	uint32_t call_cap;	     /* calls with an id under way, of all programs */
 };
 void control_config_defaults(struct control_config *config);
 /* control_footprint: bytes at worst, every client holding all it may. */
@@ -106,6 +107,19 @@ bool control_methods_agree(const struct control_method *methods,
 void control_reply(struct control_call *call, json_t *parameters);
 void control_reply_more(struct control_call *call, json_t *parameters);
 bool control_wants_more(const struct control_call *call);
+/*
+ * Calls with an id (docs/wire/control.md): a connection may have many of them
+ * under way, and each of their replies carries the id. control_cancel ends
+ * those of the caller's own connection with this id as if their caller had
+ * left: no reply follows. Returns how many there were.
+ */
+unsigned control_cancel(struct control_call *call, uint64_t id);
+/* control_caller: the user and the process behind call; false: the call comes from within. */
+struct control_caller {
+	uint32_t uid;
+	int32_t pid;
+};
+bool control_caller(const struct control_call *call, struct control_caller *out_caller);
 /*
  * control_role_of: of who calls; what is shown may depend on it. Links, and
  * all but the first letters of ids and keys, are taken out of every reply to
@@ -203,10 +217,14 @@ void control_on_event(struct control *control, void (*told)(void *arg), void *ar
 struct control_stats {
 	uint32_t client_cnt, client_peak_cnt, client_cap, watcher_cnt;
 	uint64_t call_cnt, refused_cnt, malformed_cnt, dropped_slow_cnt, event_cnt;
+	uint32_t pending_cnt, pending_peak_cnt, pending_cap; /* calls with an id */
+	uint64_t pending_refused_cnt, unread_cnt; /* beyond a share; answers nobody took */
 };
 void control_stats(const struct control *control, struct control_stats *out_stats);
 /* control_places: who holds the places of connections, by role. */
 struct fair_view;
 void control_places(const struct control *control, struct fair_view *out);
+/* control_pending: who has the calls with an id that are under way. */
+void control_pending(const struct control *control, struct fair_view *out);
 
 #endif

@@ -7,6 +7,7 @@
  */
 #include "control/server.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,24 @@ static void pump_gap(struct control_call *call, uint64_t missed_cnt)
 	control_reply_more(call, json_pack("{s:I}", "gap", (json_int_t)missed_cnt));
 }
 
+/* The reply is there already; a watcher with an id has it put in before the last brace. */
+static void pump_entry(struct control_call *call, const char *text, size_t len)
+{
+	char *tagged = NULL;
+	int tagged_len = 0;
+
+	if (call->has_id)
+		tagged_len =
+			asprintf(&tagged, "%.*s,\"id\":%" PRIu64 "}", (int)len - 1, text, call->id);
+	if (!call->has_id)
+		client_write(call->client, text, len);
+	else if (tagged_len > 0)
+		client_write(call->client, tagged, (size_t)tagged_len);
+	else
+		pump_gap(call, 1);
+	free(tagged);
+}
+
 void event_pump(struct control_call *call)
 {
 	struct control *control = call->control;
@@ -52,9 +71,9 @@ void event_pump(struct control_call *call)
 		if (call->client->state == CLIENT_BROKEN)
 			return;
 		if (entry->text && call->role == CONTROL_VIEW)
-			client_write(call->client, entry->view_text, entry->view_len);
+			pump_entry(call, entry->view_text, entry->view_len);
 		else if (entry->text)
-			client_write(call->client, entry->text, entry->len);
+			pump_entry(call, entry->text, entry->len);
 		else
 			pump_gap(call, 1);
 		call->next_seq++;
@@ -156,6 +175,7 @@ void control_watch(struct control *control, struct control_call *call, uint64_t 
 	/* A number from before a restart may lie ahead: then there is nothing old to tell. */
 	call->next_seq = since && since <= control->last_seq ? since : control->last_seq + 1;
 	call->is_watching = true;
+	call->client->watching_cnt += call->has_id;
 	control->stats.watcher_cnt++;
 	event_pump(call);
 }

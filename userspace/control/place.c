@@ -74,7 +74,7 @@ static void client_evict(struct control_client *client)
 		"of them, was idle longest",
 		"connect again, or raise client_cap in section [control]", &error);
 	size_t len;
-	char *text = message_new(error, parameters, false, &len);
+	char *text = message_new(error, parameters, false, NULL, &len);
 
 	if (text && client_backlog_len(client) == 0)
 		(void)send(client->watch.fd, text, len + 1, MSG_DONTWAIT | MSG_NOSIGNAL);

@@ -124,6 +124,20 @@ static int flag_read(const json_t *message, const char *name, bool *out_flag)
 	return !flag || json_is_null(flag) || json_is_boolean(flag) ? 0 : WEFT_EMALFORMED;
 }
 
+static int id_read(const json_t *message, struct request *request)
+{
+	const json_t *id = json_object_get(message, "id");
+	json_int_t value = json_integer_value(id);
+
+	if (!id || json_is_null(id))
+		return 0;
+	if (!json_is_integer(id) || value < 0 || (uint64_t)value > REQUEST_ID_MAX)
+		return WEFT_EMALFORMED;
+	request->has_id = true;
+	request->id = (uint64_t)value;
+	return 0;
+}
+
 static int message_read(struct request *request)
 {
 	json_t *parameters = json_object_get(request->message, "parameters");
@@ -140,7 +154,8 @@ static int message_read(struct request *request)
 	if (!json_is_object(parameters) ||
 	    flag_read(request->message, "more", &request->wants_more) < 0 ||
 	    flag_read(request->message, "oneway", &request->is_oneway) < 0 ||
-	    flag_read(request->message, "upgrade", &request->wants_upgrade) < 0)
+	    flag_read(request->message, "upgrade", &request->wants_upgrade) < 0 ||
+	    id_read(request->message, request) < 0 || (request->has_id && request->wants_upgrade))
 		return WEFT_EMALFORMED;
 	return request->wants_more + request->is_oneway + request->wants_upgrade > 1
 		       ? WEFT_EMALFORMED

@@ -60,14 +60,20 @@ struct request {
 	bool wants_more;
 	bool is_oneway;
 	bool wants_upgrade;
+	bool has_id;
+	uint64_t id; /* the caller's own number for this call */
 };
 
 /* Objects and arrays within each other: JSON_PARSER_MAX_DEPTH of jansson. */
 #define REQUEST_DEPTH_MAX 2048
 
+/* What every JSON library reads back as it was written (RFC 8259, section 6). */
+#define REQUEST_ID_MAX ((1ull << 53) - 1)
+
 /*
- * request_parse reads {"method", "parameters", "more", "oneway", "upgrade"},
- * at most one of the last three. Duplicate keys, too much depth and anything behind the
+ * request_parse reads {"method", "parameters", "more", "oneway", "upgrade",
+ * "id"}, at most one of "more", "oneway" and "upgrade", and no "id" with
+ * "upgrade". An id is an integer of [0, REQUEST_ID_MAX]. Duplicate keys, too much depth and anything behind the
  * object are refused; unknown keys are ignored, as varlink grows by them.
  * Returns 0 or WEFT_EMALFORMED.
  * Owns: the caller frees *out_request with request_drop.

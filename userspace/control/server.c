@@ -43,14 +43,21 @@ void control_config_defaults(struct control_config *config)
 		.operate_gid = UINT32_MAX,
 		.view_gid = UINT32_MAX,
 		.event_cap = 1024,
+		.call_cap = 4096,
 	};
 }
 
-static size_t pools_footprint(uint32_t client_cap)
+/* Calls without an id, and those with one. */
+static uint32_t calls_cap(const struct control_config *config)
 {
-	return place_footprint(client_cap) +
-	       pool_footprint(sizeof(struct control_client), client_cap + 1) +
-	       pool_footprint(sizeof(struct control_call), client_cap * CALLS_PER_CLIENT);
+	return config->client_cap * CALLS_PER_CLIENT + config->call_cap;
+}
+
+static size_t pools_footprint(const struct control_config *config)
+{
+	return place_footprint(config->client_cap) + pending_footprint(config->call_cap) +
+	       pool_footprint(sizeof(struct control_client), config->client_cap + 1) +
+	       pool_footprint(sizeof(struct control_call), calls_cap(config));
 }
 
 size_t control_footprint(const struct control_config *config)
@@ -58,8 +65,7 @@ size_t control_footprint(const struct control_config *config)
 	size_t client_len = sizeof(struct control_client) + config->request_len_max + 1 +
 			    config->output_len_max;
 
-	return sizeof(struct control) + pools_footprint(config->client_cap) +
-	       config->client_cap * client_len +
+	return sizeof(struct control) + pools_footprint(config) + config->client_cap * client_len +
 	       config->event_cap * (sizeof(struct event_entry) + 2 * CONTROL_EVENT_LEN_TYPICAL);
 }
 
@@ -67,7 +73,7 @@ size_t control_footprint(const struct control_config *config)
 static void refuse_fd(struct control *control, int fd, const char *error, json_t *parameters)
 {
 	size_t len;
-	char *text = message_new(error, parameters, false, &len);
+	char *text = message_new(error, parameters, false, NULL, &len);
 
 	control->stats.refused_cnt++;
 	if (text)
@@ -309,7 +315,7 @@ static int listener_open(struct control *control)
 static int clients_lay_out(struct control *control)
 {
 	uint32_t cap = control->config.client_cap;
-	int err = arena_open(&control->arena, pools_footprint(cap));
+	int err = arena_open(&control->arena, pools_footprint(&control->config));
 
 	if (err < 0)
 		return err;
@@ -317,10 +323,12 @@ static int clients_lay_out(struct control *control)
 	if (!control->events)
 		return -ENOMEM;
 	err = pool_init(&control->call_pool, &control->arena, sizeof(struct control_call),
-			cap * CALLS_PER_CLIENT);
+			calls_cap(&control->config));
 	if (err < 0)
 		return err;
 	err = place_init(&control->places, &control->arena, cap);
+	if (err == 0)
+		err = pending_init(&control->pending, &control->arena, control->config.call_cap);
 	if (err < 0)
 		return err;
 	return pool_init(&control->clients, &control->arena, sizeof(struct control_client),
@@ -366,6 +374,7 @@ int control_open(const struct control_params *params, struct control **out_contr
 	control->now_ns = params->now_ns;
 	control->barred_ancestor = params->barred_ancestor;
 	control->stats.client_cap = params->config.client_cap;
+	control->stats.pending_cap = params->config.call_cap;
 	control->listener = (struct poller_watch){.ready = listener_ready, .fd = -1};
 	timer_init(&control->accept_timer, accept_timer_fire);
 	control->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -431,6 +440,11 @@ void control_configure(struct control *control, const struct control_config *con
 void control_places(const struct control *control, struct fair_view *out)
 {
 	fair_read(&control->places.fair, out);
+}
+
+void control_pending(const struct control *control, struct fair_view *out)
+{
+	fair_read(&control->pending.fair, out);
 }
 
 void control_stats(const struct control *control, struct control_stats *out_stats)

@@ -11,13 +11,15 @@
 #include "base/timer.h"
 #include "control/control.h"
 #include "control/idl.h"
+#include "control/pending.h"
 #include "control/place.h"
 #include "control/request.h"
 
 /*
  * Private to control/: the objects behind the socket. One connection runs
- * one call at a time, in the order the requests came, as varlink demands;
- * requests behind it wait in the splitter and the kernel.
+ * one call without an id at a time, in the order the requests came, as
+ * varlink demands; requests behind it wait in the splitter and the kernel.
+ * Calls with an id run beside each other, and hold back no request.
  *
  * Replies may come from anywhere on the home worker, also from inside a
  * handler, so nothing is closed there: the client is marked and its turn
@@ -42,17 +44,19 @@ struct control_pipe {
 struct control_client {
 	struct control *control;
 	struct fair_item place; /* rests while a call runs */
+	struct place_peer peer;
 	struct poller_watch watch;
 	struct timer turn_timer;  /* runs the next requests, or closes */
 	struct timer stall_timer; /* the peer neither reads nor finishes its request */
 	enum client_state state;
-	enum control_role role;
-	unsigned interest; /* what the poller was asked for */
-	bool is_running;   /* inside client_run: replies are flushed by it */
-	bool is_eof;	   /* the peer sends nothing more */
-	bool is_hung;	   /* nor does it read */
-	bool is_shut;	   /* our direction was shut down */
-	struct control_call *call;
+	unsigned interest;	   /* what the poller was asked for */
+	bool is_running;	   /* inside client_run: replies are flushed by it */
+	bool is_eof;		   /* the peer sends nothing more */
+	bool is_hung;		   /* nor does it read */
+	bool is_shut;		   /* our direction was shut down */
+	struct control_call *call; /* without an id */
+	struct list_node pending;  /* calls with one */
+	unsigned watching_cnt;	   /* of these */
 	struct control_pipe pipe;
 	struct request_splitter splitter;
 	uint64_t credit_ns; /* of the request rate; see client_take_credit */
@@ -79,7 +83,11 @@ struct control_call {
 	bool is_asked; /* from within, also when the asker left */
 	bool is_torn;  /* a part of the answer was lost for want of memory */
 	bool is_watching;
-	uint64_t next_seq; /* of a watcher */
+	bool has_id;
+	uint64_t id;
+	struct list_node of_client; /* with an id, until its client leaves or cancels it */
+	struct fair_item share;	    /* with an id, until it is freed */
+	uint64_t next_seq;	    /* of a watcher */
 	void (*gone)(void *arg);
 	void *gone_arg;
 };
@@ -115,11 +123,14 @@ struct control {
 	struct arena arena;
 	struct pool clients; /* one more than there are places: who comes when all are taken */
 	struct places places;
+	struct pending pending;
 	struct pool call_pool;
 	struct control_call *calls;
 	unsigned asked_cnt;	    /* of these, from within */
+	uint32_t plain_cnt;	    /* of these, without an id */
 	struct event_entry *events; /* ring, event seq at [seq % event_cap] */
 	uint64_t last_seq;
+	size_t out_len; /* bytes that wait for all clients */
 	void (*event_told)(void *arg);
 	void *event_told_arg;
 	struct control_stats stats;
@@ -131,6 +142,13 @@ int client_open(struct control *control, int fd, const struct place_peer *peer,
 void client_close(struct control_client *client);
 /* client_write queues text with its NUL; a client too far behind is marked broken. */
 void client_write(struct control_client *client, const char *text, size_t len);
+/*
+ * client_has_room: len bytes more may wait for client: as many as for any one,
+ * and, of the answers to calls with an id, what is left of the half that all
+ * have in common. client_write_answer queues one that has room.
+ */
+bool client_has_room(const struct control_client *client, size_t len);
+void client_write_answer(struct control_client *client, const char *text, size_t len);
 /* client_append queues bytes, and breaks the client when there is no memory for them. */
 void client_append(struct control_client *client, const void *data, size_t len);
 /* client_schedule: the next requests, or the end, at the next expiry of timers. */
@@ -142,8 +160,10 @@ void client_drain(struct control_client *client, uint64_t patience_ns);
 /* client_break closes the connection at its next turn. */
 void client_break(struct control_client *client);
 size_t client_backlog_len(const struct control_client *client);
-/* client_call_ended: the next request may run. */
-void client_call_ended(struct control_client *client);
+/* client_call_ended: call is answered; without an id, the next request may run. */
+void client_call_ended(struct control_client *client, const struct control_call *call);
+/* client_is_waiting: a call is under way. */
+bool client_is_waiting(const struct control_client *client);
 
 /* Nothing is read or written for so long: the client is given up. */
 #define CLIENT_STALL_NS (30 * NS_PER_S)
@@ -177,14 +197,19 @@ void call_reply_last(struct control_call *call, json_t *parameters);
 void call_fail_standard(struct control_call *call, const char *error, json_t *parameters);
 /* error_torn is what control_fail sends of an answer that is not whole. */
 json_t *error_torn(void);
-/* message_new is {"error", "parameters", "continues"}; error NULL: a reply. parameters is taken. */
-char *message_new(const char *error, json_t *parameters, bool continues, size_t *out_len);
+/*
+ * message_new is {"error", "parameters", "continues", "id"}; error NULL: a
+ * reply, id NULL: none. parameters is taken.
+ */
+char *message_new(const char *error, json_t *parameters, bool continues, const uint64_t *id,
+		  size_t *out_len);
 /*
  * message_scarce_write writes what is told when there is no memory for more;
  * of is the method's name. Returns its length without the NUL.
  */
 #define MESSAGE_SCARCE_CAP 512
-size_t message_scarce_write(char text[static MESSAGE_SCARCE_CAP], const char *of, size_t of_len);
+size_t message_scarce_write(char text[static MESSAGE_SCARCE_CAP], const char *of, size_t of_len,
+			    const uint64_t *id);
 /* error_parameters is what control_fail sends; out_error is the error's full name. */
 json_t *error_parameters(int err, const char *what, const char *why, const char *next,
 			 const char **out_error);
@@ -192,8 +217,10 @@ json_t *error_parameters(int err, const char *what, const char *why, const char 
 /* methods_agree: as control_methods_agree, of the parsed interface. */
 bool methods_agree(const struct idl *idl, const struct control_method *methods,
 		   char out_name[static CONTROL_METHOD_NAME_CAP]);
+/* call_id: NULL: it has none. */
+const uint64_t *call_id(const struct control_call *call);
 /* call_new: NULL when too many are under way. */
-struct control_call *call_new(struct control *control, enum control_role role);
+struct control_call *call_new(struct control *control, enum control_role role, bool has_id);
 /* call_run runs a call of net.weft.Node; name without interface. */
 void call_run(struct control_call *call, const char *name, json_t *parameters);
 

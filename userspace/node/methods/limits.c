@@ -250,6 +250,8 @@ static void control_add(json_t *limits, const struct control_stats *control)
 	const struct limit_row rows[] = {
 		{"control.client_cap", COUNT, control->client_cap, control->client_cnt,
 		 control->client_peak_cnt, (int64_t)control->refused_cnt},
+		{"control.calls", COUNT, control->pending_cap, control->pending_cnt,
+		 control->pending_peak_cnt, (int64_t)control->pending_refused_cnt},
 	};
 
 	ROWS_ADD(limits, rows);

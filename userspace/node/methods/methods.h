@@ -19,6 +19,7 @@ typedef void method_fn(void *ctx, struct control_call *call, const json_t *param
 
 /* share.c */
 method_fn method_add_share, method_list_shares, method_remove_share, method_cancel_import;
+method_fn method_cancel_call;
 method_fn method_plan_gc, method_run_gc;
 /* seeding.c */
 method_fn method_list_traffic_limits, method_set_traffic_limit, method_show_seeding;

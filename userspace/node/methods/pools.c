@@ -20,6 +20,14 @@ static bool read_control(const struct node *node, struct fair_view *out)
 	return true;
 }
 
+static const char *const caller_classes[FAIR_CLASS_CNT] = {"programs", NULL, NULL, NULL};
+
+static bool read_pending(const struct node *node, struct fair_view *out)
+{
+	control_pending(node->control, out);
+	return true;
+}
+
 /* Of clients of the gateway: the daemon's own user and root, and all others. */
 static const char *const client_classes[FAIR_CLASS_CNT] = {"other", NULL, NULL, "own"};
 
@@ -65,8 +73,10 @@ static const struct pool_row {
 	bool (*read)(const struct node *node, struct fair_view *out);
 	const char *const *classes; /* NULL: those of peers */
 } pools[] = {
-	{read_control, role_classes}, {read_gateway, client_classes}, {read_items, NULL},
-	{read_swarm_peers, NULL},     {read_overlay, NULL},	      {read_overlay_silent, NULL},
+	{read_control, role_classes},	{read_pending, caller_classes},
+	{read_gateway, client_classes}, {read_items, NULL},
+	{read_swarm_peers, NULL},	{read_overlay, NULL},
+	{read_overlay_silent, NULL},
 };
 
 static json_t *class_json(const struct fair_view *view, unsigned class, const char *name)

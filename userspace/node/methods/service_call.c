@@ -83,6 +83,22 @@ static void fail_call(struct control_call *call, int err, const char *name)
 			     "names have a-z, 0-9 and, inside, - and .; ranges are like ^1");
 }
 
+void method_cancel_call(void *ctx, struct control_call *call, const json_t *parameters,
+			uint64_t now_ns)
+{
+	json_int_t id = json_integer_value(json_object_get(parameters, "call"));
+
+	(void)ctx, (void)now_ns;
+	if (id < 0)
+		control_fail_parameter(call, "call");
+	else if (control_cancel(call, (uint64_t)id) == 0)
+		control_fail(call, WEFT_EABSENT, "call",
+			     "no call with this id is under way on this connection",
+			     "it may have been answered; ids are those of the same connection");
+	else
+		control_reply(call, NULL);
+}
+
 void method_call_service(void *ctx, struct control_call *call, const json_t *parameters,
 			 uint64_t now_ns)
 {

@@ -51,6 +51,7 @@ const struct control_method node_methods[] = {
 	{"RevokeShare", CONTROL_ADMIN, method_revoke_share},
 	{"RetireShare", CONTROL_ADMIN, method_retire_share},
 	{"ExportShareKey", CONTROL_ADMIN, method_export_share_key},
+	{"CancelCall", CONTROL_VIEW, method_cancel_call},
 	{"CancelImport", CONTROL_OPERATE, method_cancel_import},
 	{"ListShareItems", CONTROL_VIEW, method_list_share_items},
 	{"ShowSeeding", CONTROL_OPERATE, method_show_seeding},

@@ -84,6 +84,7 @@ static void test_what_is_switched_off_or_unknown_is_told_with_the_next_step(void
 		{"SetGet", "{'get_id':7,'priority':1}", "NotFound", "code", NULL, WEFT_EABSENT},
 		{"ListGetSources", "{'get_id':7}", "NotFound", "code", NULL, WEFT_EABSENT},
 		{"WatchGet", "{'get_id':7}", "NotFound", "code", NULL, WEFT_EABSENT},
+		{"CancelCall", "{'call':7}", "NotFound", "code", NULL, WEFT_EABSENT},
 		{"CancelImport", "{'import_id':7}", "NotFound", "code", NULL, WEFT_EABSENT},
 		{"RemoveShare", "{'share':'none'}", "NotFound", "code", NULL, WEFT_EABSENT},
 		{"ShowShare", "{'name':'none'}", "NotFound", "code", NULL, WEFT_EABSENT},
