@@ -116,6 +116,12 @@ struct weft_reply {
  * weft_reply_free. weft_call_start does not wait: done is called once, reply
  * is NULL when there was none. weft_call_cancel: done is not called, and the
  * provider is told.
+ *
+ * All calls that were started and not answered share one connection, and are
+ * answered as they end. A program may have about 2,000 of them under way
+ * (control.calls of weft.conf(5)); beyond that error is WEFT_EFULL, and the
+ * others go on. Read answers as they come: what waits for a program that
+ * does not read is bounded.
  */
 WEFT_MUST_CHECK
 int weft_call(struct weft_client *client, const struct weft_target *target, const char *method,

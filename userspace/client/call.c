@@ -7,6 +7,7 @@
 
 #include "client/ask.h"
 #include "client/failure.h"
+#include "client/shared.h"
 #include "client/target.h"
 #include "codec/base64.h"
 
@@ -137,7 +138,7 @@ int weft_call(struct weft_client *client, const struct weft_target *target, cons
 }
 
 struct weft_pending {
-	struct ask *ask;
+	struct shared_ask *ask;
 	weft_call_fn done;
 	void *arg;
 };
@@ -180,7 +181,7 @@ int weft_call_start(struct weft_client *client, const struct weft_target *target
 	}
 	pending->done = done;
 	pending->arg = arg;
-	err = ask_start(client, &params, &pending->ask, error);
+	err = shared_ask_start(client, &params, &pending->ask, error);
 	if (err < 0) {
 		free(pending);
 		return err;
@@ -192,5 +193,5 @@ int weft_call_start(struct weft_client *client, const struct weft_target *target
 void weft_call_cancel(struct weft_pending *pending)
 {
 	if (pending)
-		ask_cancel(pending->ask);
+		shared_ask_cancel(pending->ask);
 }

@@ -82,6 +82,15 @@ void loop_set_deadline(struct loop_source *source, int timeout_ms)
 	timer_arm(source->client);
 }
 
+void loop_add_deadline(struct weft_client *client, struct loop_source *source, int timeout_ms)
+{
+	source->client = client;
+	source->fd = -1;
+	source->interest = 0;
+	list_push_back(&client->sources, &source->node);
+	loop_set_deadline(source, timeout_ms);
+}
+
 static void dead_free(struct weft_client *client)
 {
 	while (!list_is_empty(&client->dead)) {

@@ -34,6 +34,7 @@ struct weft_client {
 	unsigned depth;	       /* of callbacks under way */
 	struct varlink idle[LOOP_IDLE_CAP];
 	unsigned idle_cnt;
+	struct shared *shared;	      /* shared.c; NULL: no call has needed it */
 	bool (*is_interrupted)(void); /* ends waiting with -EINTR; NULL: signals do not */
 };
 
@@ -45,6 +46,8 @@ WEFT_MUST_CHECK
 int loop_add(struct weft_client *client, struct loop_source *source);
 /* loop_want changes what is waited for: POLLIN, POLLOUT; with 0 its end is not noticed either. */
 void loop_want(struct loop_source *source, unsigned interest);
+/* loop_add_deadline: a source that has no descriptor, only a deadline. */
+void loop_add_deadline(struct weft_client *client, struct loop_source *source, int timeout_ms);
 /* loop_set_deadline: expired is called then; timeout_ms < 0: never. */
 void loop_set_deadline(struct loop_source *source, int timeout_ms);
 /* loop_leave: source->fd is watched no more, and closed elsewhere. */

@@ -3,8 +3,10 @@
 #include "daemon.h"
 
 #define PAYLOAD_LEN_MAX (1024 * 1024)
+#define MANY		1000
 
 static int held_fd = -1; /* of the call "hold", whose reply the test sends */
+static json_int_t held_id;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 
@@ -12,11 +14,12 @@ static void held_give(int fd)
 {
 	pthread_mutex_lock(&lock);
 	held_fd = fd;
+	held_id = call_id;
 	pthread_cond_signal(&changed);
 	pthread_mutex_unlock(&lock);
 }
 
-static void answer(int fd, const json_t *call)
+static void answer_call(int fd, const json_t *call)
 {
 	const char *method = json_string_value(parameter(call, "method"));
 
@@ -38,15 +41,31 @@ static void answer(int fd, const json_t *call)
 		base64_write((const uint8_t *)text, strlen(text), base64);
 		say(fd, json_pack("{s:{s:i, s:s}}", "parameters", "status", 0, "base64", base64));
 		free(text);
+	} else if (strcmp(method, "burst") == 0) {
+		/* All together, the newest first. */
+		static json_int_t ids[MANY];
+		static unsigned cnt;
+
+		ids[cnt++] = call_id;
+		if (cnt < MANY)
+			return;
+		while (cnt) {
+			call_id = ids[--cnt];
+			say(fd, json_pack("{s:{s:i, s:I}}", "parameters", "status", 0, "took_us",
+					  call_id));
+		}
 	} else {
 		held_give(fd);
 	}
-	if (strcmp(method, "cancel") == 0) {
-		char byte;
+}
 
-		while (recv(fd, &byte, 1, 0) > 0)
-			;
-		held_give(fd); /* the caller has left */
+static void answer(int fd, const json_t *call)
+{
+	if (call_is(call, "net.weft.Node.CancelCall")) {
+		call_id = json_integer_value(parameter(call, "call"));
+		held_give(fd);
+	} else {
+		answer_call(fd, call);
 	}
 }
 
@@ -178,16 +197,68 @@ static void test_calls_do_not_wait_for_each_other(void)
 	UNTIL(client, quick_told.cnt);
 	CHECK_EQ(quick_told.status, WEFT_CALL_RATE_LIMITED);
 	CHECK_EQ(slow_told.cnt, 0);
-	say(held_take(), json_pack("{s:{s:i}}", "parameters", "status", 0));
+	say(held_take(), json_pack("{s:{s:i}, s:I}", "parameters", "status", 0, "id", held_id));
 	UNTIL(client, slow_told.cnt);
 	CHECK_EQ(slow_told.status, WEFT_CALL_OK);
 	CHECK_EQ(slow_told.err, 0);
 	weft_client_close(client);
 	daemon_close();
-	CHECK_EQ(fake.conn_cnt, 2);
+	CHECK_EQ(fake.conn_cnt, 1);
 }
 
 static void test_a_cancelled_call_is_seen_to_be_gone(void)
+{
+	struct weft_pending *pending, *other;
+	struct told told = {0}, other_told = {0};
+	struct weft_client *client;
+	json_int_t id;
+	int fd;
+
+	daemon_open(answer);
+	client = client_of_fake();
+	CHECK_EQ(weft_call_start(client, &echo, "cancel", "", 0, -1, done, &told, &pending, NULL),
+		 0);
+	(void)held_take();
+	id = held_id;
+	weft_call_cancel(pending);
+	(void)held_take();
+	CHECK_EQ(held_id, id);
+	/* Its answer was under way: nobody hears it, and the connection serves others. */
+	CHECK_EQ(weft_call_start(client, &echo, "hold", "", 0, -1, done, &other_told, &other, NULL),
+		 0);
+	fd = held_take();
+	say(fd, json_pack("{s:{s:i}, s:I}", "parameters", "status", 0, "id", id));
+	say(fd, json_pack("{s:{s:i}, s:I}", "parameters", "status", 0, "id", held_id));
+	UNTIL(client, other_told.cnt);
+	weft_client_close(client);
+	daemon_close();
+	CHECK_EQ(told.cnt, 0);
+	CHECK_EQ(fake.conn_cnt, 1);
+}
+
+static void test_a_thousand_calls_take_one_connection(void)
+{
+	static struct told told[MANY];
+	static struct weft_pending *pending[MANY];
+	struct weft_client *client;
+	unsigned good_cnt = 0;
+
+	daemon_open(answer);
+	client = client_of_fake();
+	for (int i = 0; i < MANY; i++)
+		CHECK_EQ(weft_call_start(client, &echo, "burst", "", 0, 60000, done, &told[i],
+					 &pending[i], NULL),
+			 0);
+	UNTIL(client, told[0].cnt);
+	for (int i = 0; i < MANY; i++)
+		good_cnt += told[i].cnt == 1 && told[i].status == WEFT_CALL_OK;
+	CHECK_EQ(good_cnt, MANY);
+	weft_client_close(client);
+	daemon_close();
+	CHECK_EQ(fake.conn_cnt, 1);
+}
+
+static void test_a_daemon_without_ids_is_told_apart(void)
 {
 	struct weft_pending *pending;
 	struct told told = {0};
@@ -195,14 +266,12 @@ static void test_a_cancelled_call_is_seen_to_be_gone(void)
 
 	daemon_open(answer);
 	client = client_of_fake();
-	CHECK_EQ(weft_call_start(client, &echo, "cancel", "", 0, -1, done, &told, &pending, NULL),
-		 0);
-	(void)held_take();
-	weft_call_cancel(pending);
-	(void)held_take();
+	CHECK_EQ(weft_call_start(client, &echo, "hold", "", 0, -1, done, &told, &pending, NULL), 0);
+	say(held_take(), json_pack("{s:{s:i}}", "parameters", "status", 0));
+	UNTIL(client, told.cnt);
+	CHECK_EQ(told.err, WEFT_EMALFORMED);
 	weft_client_close(client);
 	daemon_close();
-	CHECK_EQ(told.cnt, 0);
 }
 
 static void test_a_daemon_that_leaves_is_an_error_of_the_call(void)
@@ -229,6 +298,8 @@ int main(void)
 	RUN(test_the_target_is_told_and_only_what_was_said);
 	RUN(test_calls_do_not_wait_for_each_other);
 	RUN(test_a_cancelled_call_is_seen_to_be_gone);
+	RUN(test_a_thousand_calls_take_one_connection);
+	RUN(test_a_daemon_without_ids_is_told_apart);
 	RUN(test_a_daemon_that_leaves_is_an_error_of_the_call);
 	return check_done();
 }
