@@ -102,6 +102,44 @@ def test_announces_go_both_ways(lab):
              "we find libtorrent", pause=ASKING_S)
 
 
+def test_a_survey_agrees_with_what_was_put(lab):
+    """Ten items of 50 libtorrent nodes, two of our own, three that were never put."""
+    swarm = Swarm(lab, count=50)
+    a, b = (node_among(lab, swarm, name) for name in "ab")
+    targets = [swarm.ask("put_immutable", number, f"item {number}")["target"]
+               for number in range(10)]
+    signed = [f"{node_id(a)} s{number}" for number in range(2)]
+    for number in range(2):
+        check(a.json("dht", "put", "x", "--salt", f"s{number}")["outcome"]["stored"] >= 1, "put")
+    never = [f"{number:02x}" * 20 for number in range(3)]
+    keys, out = lab.dir / "keys", lab.dir / "survey.tsv"
+    keys.write_text("# of libtorrent\n" + "\n".join(targets + signed + never) + "\n")
+    told = b.json("dht", "survey", keys, "--out", out)
+    rows = {row["group"]: row for row in told["by_age"]}
+    check_eq({group: (row["asked"], row["found"]) for group, row in rows.items()},
+             {"below 1 h": (2, 2), "not known": (13, 10)}, "of each age")
+    check(float(rows["below 1 h"]["holders_mean"]) >= 1, rows)
+    check_eq(told["by_holders"], [], "nothing was asked for before")
+    # A second round, of another run: what had no holder has none, what had one is found.
+    told = b.json("dht", "survey", keys, "--out", out)
+    rows = {row["group"]: (row["asked"], row["found"]) for row in told["by_holders"]}
+    check_eq(rows.pop("none"), (3, 0), "never put")
+    check_eq([sum(row[at] for row in rows.values()) for at in (0, 1)], [12, 12], rows)
+    check_eq(len(out.read_text().splitlines()), 30, "answers")
+    lines = b.weft("dht", "survey", keys, "--out", out).stdout.splitlines()
+    check(any(line.startswith("age\tbelow 1 h\t6\t6\t100.0\t") for line in lines), lines)
+    # Rounds in one run, and what is wrong is said.
+    keys.write_text(targets[0] + "\n")
+    done = b.weft("dht", "survey", keys, "--for", "2s", "--every", "1s")
+    check_eq((done.returncode, done.stderr.count("1 of 1 found")), (OK, 2), done.stderr)
+    keys.write_text("# none\n")
+    done = b.weft("dht", "survey", keys)
+    check("no key is in it" in done.stderr and done.returncode == 2, done.stderr)
+    keys.write_text("no key\n")
+    done = b.weft("dht", "survey", keys)
+    check(done.returncode != OK and "weft:" in done.stderr, done.stderr)
+
+
 def test_a_key_is_all_that_two_nodes_need(lab):
     a, b, swarm = three_places(lab)
     record = wait_published(a)

@@ -44,7 +44,7 @@ int client_say_error(int status, const char *what, const char *why, const char *
 	return status;
 }
 
-static bool is_interrupted(void)
+bool client_is_interrupted(void)
 {
 	return interrupted || terminal_quit_pressed();
 }
@@ -77,7 +77,7 @@ int client_open(const struct invocation *inv, struct weft_client **out_client)
 
 	if (weft_client_open(inv->socket, client_timeout_ms(inv), out_client, &error) < 0)
 		return say_failure(&error);
-	(*out_client)->is_interrupted = is_interrupted;
+	(*out_client)->is_interrupted = client_is_interrupted;
 	return STATUS_OK;
 }
 

@@ -53,8 +53,12 @@ struct weft_client;
 int client_open(const struct invocation *inv, struct weft_client **out_client);
 int client_timeout_ms(const struct invocation *inv);
 
-/* client_catch_interrupt makes SIGINT and SIGTERM end a call instead of the program. */
+/*
+ * client_catch_interrupt makes SIGINT and SIGTERM end a call instead of the program.
+ * client_is_interrupted: one came, or q was pressed.
+ */
 void client_catch_interrupt(void);
+bool client_is_interrupted(void);
 
 /* client_say_error writes "weft: WHAT: WHY" and what to do next, for errors found here. */
 int client_say_error(int status, const char *what, const char *why, const char *next);

@@ -148,6 +148,7 @@ int run_dht_put(struct invocation *inv);
 int run_dht_lookup(struct invocation *inv);
 int run_dht_announce(struct invocation *inv);
 int run_dht_peers(struct invocation *inv);
+int run_dht_survey(struct invocation *inv);
 int run_route_find(struct invocation *inv);
 int run_route_publish(struct invocation *inv);
 int run_xdp_plan(struct invocation *inv);

@@ -246,6 +246,15 @@ const struct command commands[] = {
 	{ { "port", "PORT", "default: the one that this node's datagrams come from" } } },
 { "dht", "peers", "HASH", "list who announced an info-hash", NULL,
 	"weft dht peers e5f96f6f38320f0f33959cb4d3d656452117aadb", run_dht_peers, 1, 1, { { 0 } } },
+{ "dht", "survey", "KEYFILE", "measure how often the DHT gives back what was put",
+	"Each line of KEYFILE is a KEY as of weft dht get, a salt may follow. Each is asked\n"
+	"for again and again, of other nodes alone. Prints how many were found, how fast and\n"
+	"from how many nodes: by the age of the item, and by how many nodes had it before.\n"
+	"Ctrl-C ends it early and prints what it has.",
+	"weft dht survey keys.txt --for 7d --every 1h --out survey.tsv", run_dht_survey, 1, 1,
+	{ { "for", "TIME", "for so long (90s, 10m, 12h, 7d); default: one round" },
+	  { "every", "TIME", "from the start of a round to that of the next; default: 10m" },
+	  { "out", "FILE", "append each answer to FILE, and count the answers that are there" } } },
 { "xdp", "plan", "DEVICE", "say what attaching XDP to a device would do",
 	"Nothing is done. It says the mode, the queues, the memory, a program that is\n"
 	"there already, what stays untouched, and what to beware of.",

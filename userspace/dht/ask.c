@@ -17,6 +17,7 @@ dht_handle dht_get(struct dht *dht, const struct dht_get_params *params,
 		.salt_len = params->salt_len,
 		.known_seq = params->known_seq,
 		.is_first_enough = params->is_first_enough,
+		.is_survey = params->is_survey,
 		.budget_ns = params->budget_ns,
 		.asker = *asker,
 	};

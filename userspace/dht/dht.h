@@ -133,6 +133,7 @@ struct dht_outcome {
 	unsigned stored_cnt;	  /* put, announce: nodes that took it, or have it */
 	unsigned newer_cnt;	  /* put: nodes that refused it for a newer one or for cas */
 	unsigned rolled_back_cnt; /* get: nodes that gave one below known_seq */
+	unsigned holder_cnt;	  /* get: nodes that gave a good one, the newest or an older one */
 	int64_t seq_max; /* get, put: highest that anybody showed with a good signature, or -1 */
 	uint64_t began_ns;
 	uint64_t ended_ns;
@@ -169,7 +170,8 @@ struct dht_get_params {
 	 */
 	int64_t known_seq;
 	bool is_first_enough; /* ends at the first item, not when the newest is sure */
-	uint64_t budget_ns;   /* WEFT_ETIMEOUT after this; 0: as long as it takes */
+	bool is_survey;	    /* asks all of the nearest nodes, and does not look at what lies here */
+	uint64_t budget_ns; /* WEFT_ETIMEOUT after this; 0: as long as it takes */
 };
 dht_handle dht_get(struct dht *dht, const struct dht_get_params *params,
 		   const struct dht_asker *asker, uint64_t now_ns);

@@ -57,6 +57,7 @@ struct dht_search_params {
 	size_t salt_len;
 	int64_t known_seq; /* a mutable item below it is rolled back */
 	bool is_first_enough;
+	bool is_survey;
 	uint64_t budget_ns;	       /* 0: as long as it takes */
 	const struct dht_write *write; /* borrowed until the end; NULL: nothing */
 	struct dht_asker asker;

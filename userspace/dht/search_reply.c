@@ -58,7 +58,8 @@ static enum item_verdict item_tell(struct dht_search *search, const struct dht_i
 /* One item is all there is of an immutable one, and all that some want of a mutable one. */
 static bool search_has_enough(const struct dht_search *search)
 {
-	return search->has_found && !search->params.write && search->params.kind == DHT_FIND_ITEM &&
+	return search->has_found && !search->params.write && !search->params.is_survey &&
+	       search->params.kind == DHT_FIND_ITEM &&
 	       (search->params.is_first_enough || !search->params.key);
 }
 
@@ -112,7 +113,8 @@ bool search_hear_own(struct dht_search *search, uint64_t now_ns)
 	struct dht *dht = search->dht;
 	const pool_handle handle = pool_handle_of(&dht->searches->pool, search);
 
-	if (search->params.kind == DHT_FIND_NODES || search->params.write)
+	if (search->params.kind == DHT_FIND_NODES || search->params.write ||
+	    search->params.is_survey)
 		return true;
 	for (unsigned net = 0; net < DHT_FAMILY_CNT; net++) {
 		if (!(search->params.nets >> net & 1) || !dht_side_is_on(&dht->sides[net]))
@@ -268,8 +270,12 @@ void search_hear(struct dht *dht, pool_handle handle, uint16_t slot,
 	}
 	search->outcome.answered_cnt++;
 	teller = &leg->lookup.nodes[node].contact.addr;
-	if (search->params.kind == DHT_FIND_ITEM && reply->value.data)
+	if (search->params.kind == DHT_FIND_ITEM && reply->value.data) {
 		verdict = item_hear(search, leg, node, reply);
+		/* item_hear may have ended the search. */
+		if (verdict == ITEM_TAKEN && pool_lookup(&dht->searches->pool, handle) == search)
+			search->outcome.holder_cnt++;
+	}
 	if (verdict != ITEM_TAKEN) {
 		item_refuse(search, net, node, verdict);
 		step_failed(search, leg, node, now_ns);

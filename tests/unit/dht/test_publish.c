@@ -57,6 +57,40 @@ static void test_what_lies_here_is_found_when_all_others_are_gone(void)
 	dht_lab_fini(&lab);
 }
 
+static void test_a_survey_counts_the_holders_and_leaves_itself_out(void)
+{
+	struct dht_item item = {.value = (const uint8_t *)"5:hello", .value_len = 7};
+	struct dht_put_params put = {.item = &item};
+	struct dht_get_params get = get_params(&item);
+	struct dht_lab_result result;
+	struct dht_stats stats;
+	unsigned stored_cnt, holder = NODES;
+
+	begin_without_loss();
+	CHECK(put_done(3, &put, &result));
+	stored_cnt = result.outcome.stored_cnt;
+	CHECK(stored_cnt >= 6);
+	get.is_survey = true;
+	CHECK(get_done(node_without_items(), &get, &result));
+	CHECK_EQ(result.outcome.err, 0);
+	CHECK_EQ(result.outcome.holder_cnt, stored_cnt);
+	for (unsigned i = 0; i < NODES; i++) {
+		dht_stats(dht_of(i), lab.now_ns, &stats);
+		if (stats.item_cnt)
+			holder = i;
+	}
+	CHECK(holder < NODES);
+	CHECK(get_done(holder, &get, &result));
+	CHECK_EQ(result.outcome.holder_cnt, stored_cnt - 1);
+	for (unsigned i = 0; i < NODES; i++)
+		if (i != holder)
+			dht_lab_stop(&lab.nodes[i]);
+	CHECK(get_done(holder, &get, &result));
+	CHECK_EQ(result.outcome.holder_cnt, 0);
+	CHECK_EQ(result.item_cnt, 0);
+	dht_lab_fini(&lab);
+}
+
 static void test_mutable_put_with_salt_is_got_and_replaced(void)
 {
 	struct dht_lab_result result;
@@ -393,6 +427,7 @@ int main(void)
 {
 	RUN(test_immutable_put_is_got_elsewhere);
 	RUN(test_what_lies_here_is_found_when_all_others_are_gone);
+	RUN(test_a_survey_counts_the_holders_and_leaves_itself_out);
 	RUN(test_mutable_put_with_salt_is_got_and_replaced);
 	RUN(test_put_below_a_newer_one_is_stale_and_says_how_far);
 	RUN(test_seq_is_the_clock_but_above_the_last);

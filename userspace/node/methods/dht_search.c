@@ -63,8 +63,9 @@ static void run_caller_left(void *arg)
 static json_t *json_outcome(const struct dht_outcome *outcome)
 {
 	json_t *json =
-		json_pack("{s:i, s:i, s:i, s:o}", "asked", outcome->asked_cnt, "answered",
-			  outcome->answered_cnt, "stored", outcome->stored_cnt, "took_us",
+		json_pack("{s:i, s:i, s:i, s:i, s:o}", "asked", outcome->asked_cnt, "answered",
+			  outcome->answered_cnt, "stored", outcome->stored_cnt, "holders",
+			  outcome->holder_cnt, "took_us",
 			  method_json_uint((outcome->ended_ns - outcome->began_ns) / NS_PER_US));
 
 	if (outcome->seq_max >= 0)
@@ -317,7 +318,8 @@ void method_get_dht_item(void *ctx, struct control_call *call, const json_t *par
 {
 	struct node *node = ctx;
 	const char *name = json_string_value(json_object_get(parameters, "key"));
-	struct dht_get_params get = {0};
+	struct dht_get_params get = {.is_survey =
+					     json_is_true(json_object_get(parameters, "survey"))};
 	struct dht_asker asker = {.item = run_item, .ended = run_ended};
 	struct dht_run *run;
 
