@@ -164,7 +164,9 @@ def random_items(dice):
     """In the order of manifest.h: byte by byte, with '/' before all others."""
     paths = {f"{dice.choice('abc')}{dice.choice(['/', '-', ''])}{dice.randrange(40)}-ü" for _ in range(30)}
     paths = sorted(paths, key=lambda path: path.encode().replace(b"/", b"\0"))
-    return [{"path": path, "id": random_id(dice), "size": random_number(dice, 40)} for path in paths]
+    return [{"path": path, "id": random_id(dice), "size": random_number(dice, 40),
+             "mtime_ns": dice.choice([0, random_number(dice, 63)]),
+             "executable": dice.choice([False, True])} for path in paths]
 
 
 def random_addrs(dice):
@@ -222,7 +224,8 @@ def random_wire(dice):
         yield random_descriptor(dice)
     for _ in range(20):
         yield {"kind": "manifest", "created_s": random_number(dice), "title": random_text(dice),
-               "items": random_items(dice), "dirs": sorted({f"empty{dice.randrange(99):02}" for _ in range(4)})}
+               "items": random_items(dice), "dirs": sorted({f"empty{dice.randrange(99):02}" for _ in range(4)}),
+               "links": [[f"to{i}/l", dice.choice(["..", "../a", "x/y", "ü"])] for i in range(dice.randrange(4))]}
 
 
 def with_bytes(v):

@@ -4,7 +4,9 @@
 
     a (shares) --127.0.0.1-- b (gets)
 """
+import os
 import pathlib
+import stat
 import sys
 import time
 
@@ -182,7 +184,7 @@ def test_a_changed_file_is_noticed_and_never_served_wrong(lab):
 def test_what_cannot_be_shared_is_counted_and_skipped(lab):
     a, b = pair(lab)
     root = lab.folder("root", {"x": 10})
-    (root / "link").symlink_to("x")
+    (root / "link").symlink_to("/etc/passwd")
     run_plain("mkfifo", str(root / "pipe"))
     with open(bytes(root) + b"/bad-\xff", "wb") as bad:
         bad.write(b"1")
@@ -192,6 +194,27 @@ def test_what_cannot_be_shared_is_counted_and_skipped(lab):
              "skipped")
     get(b, reply["link"], lab.dir / "out")
     check_eq(sorted(p.name for p in (lab.dir / "out").iterdir()), ["x"], "arrived")
+
+
+def test_times_modes_and_links_arrive(lab):
+    a, b = pair(lab)
+    root = lab.folder("root", {"bin/run": 10, "big": 3 * CHUNK, "text": 10})
+    (root / "bin/run").chmod(0o4755)
+    os.utime(root / "big", ns=(0, 1_600_000_000_123_456_789))
+    (root / "latest").symlink_to("bin/run")
+    (root / "bin/up").symlink_to(".././big")
+    (root / "out").symlink_to("bin/../../../etc/passwd")
+    reply = a.json("share", "add", root)
+    check_eq(reply["import"]["skipped_symlinks"], 1, "links that lead out")
+    out = lab.dir / "out"
+    get(b, reply["link"], out)
+    check_eq(os.readlink(out / "latest"), "bin/run", "link")
+    check_eq(os.readlink(out / "bin/up"), "../big", "link upwards")
+    check(not os.path.lexists(out / "out"), "a link that leads out arrived")
+    check_eq(stat.S_IMODE((out / "bin/run").stat().st_mode) & 0o7111, 0o111, "mode")
+    check_eq((out / "text").stat().st_mode & 0o111, 0, "mode of a text")
+    check_eq((out / "big").stat().st_mtime_ns, 1_600_000_000_123_456_789, "time")
+    check_eq((out / "text").stat().st_mtime_ns, (root / "text").stat().st_mtime_ns, "time")
 
 
 def test_a_removed_share_is_not_served_and_its_data_goes_with_gc(lab):

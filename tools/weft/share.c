@@ -53,7 +53,8 @@ void share_tell_skipped(const json_t *import)
 		const char *field;
 		const char *one, *many;
 	} kinds[] = {
-		{"skipped_symlinks", "symbolic link", "symbolic links"},
+		{"skipped_symlinks", "symbolic link that leads out",
+		 "symbolic links that lead out"},
 		{"skipped_special", "socket, pipe or device", "sockets, pipes or devices"},
 		{"skipped_unreadable", "unreadable file", "unreadable files"},
 		{"skipped_names", "name that is not safe UTF-8 or too deep",

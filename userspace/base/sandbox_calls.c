@@ -102,6 +102,7 @@ static const struct call calls[] = {
 	{SYS_ftruncate, WRITES}, {SYS_linkat, WRITES}, {SYS_mkdirat, WRITES},
 	{SYS_pwrite64, WRITES}, {SYS_pwritev, WRITES}, {SYS_pwritev2, WRITES},
 	{SYS_renameat, WRITES}, {SYS_renameat2, WRITES}, {SYS_sendfile, WRITES},
+	{SYS_symlinkat, WRITES},
 	{SYS_sync_file_range, WRITES}, {SYS_syncfs, WRITES}, {SYS_unlinkat, WRITES},
 	{SYS_utimensat, WRITES}, {SYS_umask, WRITES},
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The list of a collection's files, read (manifest.h): the fields here, the lists in
- * manifest_list.c. One that is signed is the same map in a signed object, with what its
+ * manifest_list.c and manifest_links.c. One that is signed is the same map in a signed object, with what its
  * publisher says of the share.
  */
 #include "content/manifest.h"
@@ -31,6 +31,7 @@ enum {
 	KEY_RECOMMENDED = 11,
 	KEY_PARTS = 12,
 	KEY_DIRS = 13,
+	KEY_LINKS = 14,
 };
 
 /* What only a share has to say, and what it has to say at least. */
@@ -142,6 +143,9 @@ static void field_read(struct manifest_reading *reading, uint64_t key)
 	case KEY_DIRS:
 		manifest_dirs_read(reading);
 		break;
+	case KEY_LINKS:
+		manifest_links_read(reading);
+		break;
 	default:
 		cbor_skip(r);
 	}
@@ -160,13 +164,14 @@ static int shape_take(struct manifest_reading *reading)
 		return WEFT_EMALFORMED;
 	if (has(reading, KEY_PARTS)) {
 		m->shape = MANIFEST_ROOT;
-		return has(reading, KEY_CREATED) && m->part_cnt && !m->dir_cnt ? 0
-									       : WEFT_EMALFORMED;
+		return has(reading, KEY_CREATED) && m->part_cnt && !m->dir_cnt && !m->link_cnt
+			       ? 0
+			       : WEFT_EMALFORMED;
 	}
 	m->shape = has(reading, KEY_CREATED) ? MANIFEST_WHOLE : MANIFEST_PART;
 	if (m->shape == MANIFEST_PART && has(reading, KEY_TITLE))
 		return WEFT_EMALFORMED;
-	return manifest_dirs_are_no_files(m) ? 0 : WEFT_EUNSAFE;
+	return manifest_lists_are_apart(m) ? 0 : WEFT_EUNSAFE;
 }
 
 static int body_parse(struct manifest_reading *reading, const void *bytes, size_t len)
@@ -262,6 +267,7 @@ void manifest_free(struct manifest *manifest)
 	free(manifest->tags);
 	free(manifest->parts);
 	free(manifest->dirs);
+	free(manifest->links);
 	free(manifest);
 }
 

@@ -14,17 +14,20 @@ struct node_key;
  * The list of a collection's files, as deterministic CBOR with integer
  * keys (docs/wire/content.md):
  *	0 version 1 | 4 created s | 6 title? | 10 items[] | 12 parts[] |
- *	13 empty directories[]?
- *	item: 0 content id 32 | 1 size | 2 name | 3 path? | 4 mime? | 5 tags[]? | 6 chunk count
+ *	13 empty directories[]? | 14 symbolic links[]?
+ *	item: 0 content id 32 | 1 size | 2 name | 3 path? | 4 mime? | 5 tags[]? | 6 chunk count |
+ *	      7 mtime ns? | 8 executable (true)?
+ *	link: 0 path | 1 text
  *	part: 0 manifest id 32 | 1 item count | 2 bytes | 3 length
  * Its name is the BLAKE3 of these bytes. There are three shapes:
- *	whole  4, 6?, 10, 13?  all items of a small collection
- *	root   4, 6?, 12       names parts, in order, never roots
- *	part   10, 13?         items of a large collection
+ *	whole  4, 6?, 10, 13?, 14?  all items of a small collection
+ *	root   4, 6?, 12            names parts, in order, never roots
+ *	part   10, 13?, 14?         items of a large collection
  * path is relative and given only where it differs from name, its last
- * part. Items and directories each ascend by manifest_path_compare, which
- * makes the bytes a function of the files and shows a path that is used
- * twice, or as a file and a directory, in one pass. The files' chunk
+ * part. Items, directories and links each ascend by manifest_path_compare,
+ * which makes the bytes a function of the files and shows a path that is
+ * used twice, or as a file and a directory, in one pass. A link leads to a
+ * place in the collection (manifest_link_is_safe). The files' chunk
  * hashes are not in here: they prove themselves against the content id.
  *
  * A whole or root may be a revision of a share (docs/wire/share.md): it is then the body
@@ -39,10 +42,12 @@ struct node_key;
 #define MANIFEST_ITEMS_MAX 3000u /* of one manifest; larger folders have parts */
 #define MANIFEST_PARTS_MAX 3000u
 #define MANIFEST_DIRS_MAX  3000u
+#define MANIFEST_LINKS_MAX 3000u
 /* A call's payload is at most 1 MiB; the answer's own fields need a few bytes. */
 #define MANIFEST_LEN_MAX	     ((1u << 20) - 1024u)
 #define MANIFEST_PATH_LEN_MAX	     4096u
 #define MANIFEST_NAME_LEN_MAX	     255u
+#define MANIFEST_LINK_LEN_MAX	     4095u /* Linux: PATH_MAX with its NUL */
 #define MANIFEST_TITLE_CAP	     256u
 #define MANIFEST_DESCRIPTION_LEN_MAX 4096u
 #define MANIFEST_MIME_LEN_MAX	     127u /* of an item: "audio/flac" */
@@ -71,10 +76,18 @@ struct manifest_item {
 	size_t mime_len;
 	const struct manifest_tag *tags; /* ascending; NULL: none */
 	uint32_t tag_cnt;
+	uint64_t mtime_ns; /* of the publisher's file, since 1970; 0: not told */
+	bool is_executable;
 };
 struct manifest_dir {
 	const char *path;
 	size_t path_len;
+};
+struct manifest_link {
+	const char *path;
+	size_t path_len;
+	const char *text; /* what it points to, from its own directory */
+	size_t text_len;
 };
 struct manifest_part {
 	const uint8_t *manifest_id;
@@ -92,6 +105,8 @@ struct manifest {
 	uint32_t part_cnt;
 	struct manifest_dir *dirs; /* empty directories */
 	uint32_t dir_cnt;
+	struct manifest_link *links;
+	uint32_t link_cnt;
 	uint64_t all_item_cnt; /* with those of the parts */
 	uint64_t all_byte_cnt;
 	struct manifest_tag *tags; /* of all items, in their order */
@@ -145,6 +160,18 @@ int manifest_parse_item(const void *bytes, size_t len, struct manifest **out_man
  * prefix; no NUL or control character; UTF-8; at most 4096 bytes in all.
  */
 bool manifest_path_is_safe(const char *path, size_t len);
+/*
+ * manifest_link_is_safe: text of the link at path is parts divided by one
+ * '/', first any number of "..", at most as many as path has directories,
+ * then names as in a path. As no ".." follows a name, a link that leads
+ * through others still ends inside the collection.
+ */
+bool manifest_link_is_safe(const char *path, size_t path_len, const char *text, size_t text_len);
+/*
+ * manifest_link_normalise takes "." and empty parts out of text, in place: the
+ * length that is left. What the text means stays the same.
+ */
+size_t manifest_link_normalise(char *text, size_t len);
 /* manifest_title_is_safe: UTF-8 without control characters that fits MANIFEST_TITLE_CAP. */
 bool manifest_title_is_safe(const char *title);
 /* manifest_description_is_safe: the same for each line of at most 4096 bytes. */
@@ -159,7 +186,7 @@ int manifest_path_compare(const char *a, size_t a_len, const char *b, size_t b_l
 
 /*
  * A builder encodes as it goes and never holds more than one manifest.
- * Items and directories come in ascending order.
+ * Items, directories and links each come in ascending order.
  */
 struct manifest_builder;
 WEFT_MUST_CHECK
@@ -168,7 +195,7 @@ void manifest_builder_free(struct manifest_builder *builder);
 /* manifest_builder_limit: at most item_cap items, if that is less than MANIFEST_ITEMS_MAX. */
 void manifest_builder_limit(struct manifest_builder *builder, uint32_t item_cap);
 /*
- * manifest_builder_add_{item,dir,part}: 0, WEFT_EFULL (does not fit any
+ * manifest_builder_add_{item,dir,link,part}: 0, WEFT_EFULL (does not fit any
  * more: finish this one and begin the next), WEFT_EUNSAFE, or
  * WEFT_EMALFORMED (not in order). Nothing is added then.
  */
@@ -176,6 +203,8 @@ WEFT_MUST_CHECK
 int manifest_builder_add_item(struct manifest_builder *builder, const struct manifest_item *item);
 WEFT_MUST_CHECK
 int manifest_builder_add_dir(struct manifest_builder *builder, const char *path, size_t len);
+WEFT_MUST_CHECK
+int manifest_builder_add_link(struct manifest_builder *builder, const struct manifest_link *link);
 WEFT_MUST_CHECK
 int manifest_builder_add_part(struct manifest_builder *builder, const struct manifest_part *part);
 /* What was added since the last finish. */

@@ -22,7 +22,7 @@
 	(SIGNED_OVERHEAD_MAX + MANIFEST_TITLE_CAP + MANIFEST_DESCRIPTION_LEN_MAX +                 \
 	 34u * (2 + MANIFEST_COMMUNITIES_MAX + MANIFEST_RECOMMENDED_MAX) + 128u)
 /* The head and the fields of an item but its texts. */
-#define BUILDER_ITEM_LEN 80u
+#define BUILDER_ITEM_LEN 96u
 #define BUILDER_PART_LEN 72u
 
 struct manifest_builder {
@@ -30,14 +30,18 @@ struct manifest_builder {
 	size_t items_len;
 	uint8_t *dirs;
 	size_t dirs_len;
+	uint8_t *links;
+	size_t links_len;
 	uint8_t *whole; /* what encode and sign lend */
 	uint8_t *body;	/* of what is signed */
-	uint32_t item_cap, item_cnt, part_cnt, dir_cnt;
+	uint32_t item_cap, item_cnt, part_cnt, dir_cnt, link_cnt;
 	uint64_t byte_cnt;
 	char last_item[MANIFEST_PATH_LEN_MAX];
 	size_t last_item_len;
 	char last_dir[MANIFEST_PATH_LEN_MAX];
 	size_t last_dir_len;
+	char last_link[MANIFEST_PATH_LEN_MAX];
+	size_t last_link_len;
 };
 
 int manifest_builder_new(struct manifest_builder **out_builder)
@@ -49,9 +53,10 @@ int manifest_builder_new(struct manifest_builder **out_builder)
 	b->item_cap = MANIFEST_ITEMS_MAX;
 	b->items = malloc(MANIFEST_LEN_MAX);
 	b->dirs = malloc(MANIFEST_LEN_MAX);
+	b->links = malloc(MANIFEST_LEN_MAX);
 	b->whole = malloc(MANIFEST_LEN_MAX);
 	b->body = malloc(MANIFEST_LEN_MAX);
-	if (!b->items || !b->dirs || !b->whole || !b->body) {
+	if (!b->items || !b->dirs || !b->links || !b->whole || !b->body) {
 		manifest_builder_free(b);
 		return -ENOMEM;
 	}
@@ -65,6 +70,7 @@ void manifest_builder_free(struct manifest_builder *b)
 		return;
 	free(b->items);
 	free(b->dirs);
+	free(b->links);
 	free(b->whole);
 	free(b->body);
 	free(b);
@@ -77,15 +83,16 @@ void manifest_builder_limit(struct manifest_builder *b, uint32_t item_cap)
 
 void manifest_builder_reset(struct manifest_builder *b)
 {
-	b->items_len = b->dirs_len = 0;
-	b->item_cnt = b->part_cnt = b->dir_cnt = 0;
+	b->items_len = b->dirs_len = b->links_len = 0;
+	b->item_cnt = b->part_cnt = b->dir_cnt = b->link_cnt = 0;
 	b->byte_cnt = 0;
-	b->last_item_len = b->last_dir_len = 0;
+	b->last_item_len = b->last_dir_len = b->last_link_len = 0;
 }
 
 static bool has_room(const struct manifest_builder *b, size_t len)
 {
-	return b->items_len + b->dirs_len + len + BUILDER_FRAME_LEN <= MANIFEST_LEN_MAX;
+	return b->items_len + b->dirs_len + b->links_len + len + BUILDER_FRAME_LEN <=
+	       MANIFEST_LEN_MAX;
 }
 
 /* Does path come after the last of its list? */
@@ -101,7 +108,7 @@ static size_t item_text_len(const struct manifest_item *item)
 
 	if (!manifest_path_is_safe(item->path, item->path_len) ||
 	    (item->mime && !manifest_mime_is_safe(item->mime, item->mime_len)) ||
-	    item->tag_cnt > MANIFEST_TAGS_MAX)
+	    item->tag_cnt > MANIFEST_TAGS_MAX || item->mtime_ns > INT64_MAX)
 		return SIZE_MAX;
 	for (uint32_t i = 0; i < item->tag_cnt; i++) {
 		const struct manifest_tag *tag = &item->tags[i];
@@ -119,7 +126,8 @@ static void item_write(struct writer *w, const struct manifest_item *item)
 	const char *slash = memrchr(item->path, '/', item->path_len);
 	size_t dir_len = slash ? (size_t)(slash + 1 - item->path) : 0;
 
-	cbor_write_map(w, 4u + (slash != NULL) + (item->mime != NULL) + (item->tag_cnt != 0));
+	cbor_write_map(w, 4u + (slash != NULL) + (item->mime != NULL) + (item->tag_cnt != 0) +
+				  (item->mtime_ns != 0) + item->is_executable);
 	cbor_field_bytes(w, 0, item->content_id, 32);
 	cbor_field_uint(w, 1, item->size);
 	cbor_field_text(w, 2, item->path + dir_len, item->path_len - dir_len);
@@ -134,6 +142,10 @@ static void item_write(struct writer *w, const struct manifest_item *item)
 	for (uint32_t i = 0; i < item->tag_cnt; i++)
 		cbor_write_text(w, item->tags[i].text, item->tags[i].len);
 	cbor_field_uint(w, 6, manifest_chunk_cnt(item->size));
+	if (item->mtime_ns)
+		cbor_field_uint(w, 7, item->mtime_ns);
+	if (item->is_executable)
+		cbor_field_bool(w, 8, true);
 }
 
 int manifest_builder_add_item(struct manifest_builder *b, const struct manifest_item *item)
@@ -177,6 +189,28 @@ int manifest_builder_add_dir(struct manifest_builder *b, const char *path, size_
 	return 0;
 }
 
+int manifest_builder_add_link(struct manifest_builder *b, const struct manifest_link *link)
+{
+	struct writer w;
+
+	if (!manifest_path_is_safe(link->path, link->path_len) ||
+	    !manifest_link_is_safe(link->path, link->path_len, link->text, link->text_len))
+		return WEFT_EUNSAFE;
+	if (!path_follows(b->last_link, b->last_link_len, link->path, link->path_len))
+		return WEFT_EMALFORMED;
+	if (b->link_cnt == MANIFEST_LINKS_MAX || !has_room(b, link->path_len + link->text_len + 16))
+		return WEFT_EFULL;
+	w = writer_of(b->links + b->links_len, MANIFEST_LEN_MAX - b->links_len);
+	cbor_write_map(&w, 2);
+	cbor_field_text(&w, 0, link->path, link->path_len);
+	cbor_field_text(&w, 1, link->text, link->text_len);
+	b->links_len += writer_len(&w);
+	b->link_cnt++;
+	memcpy(b->last_link, link->path, link->path_len);
+	b->last_link_len = link->path_len;
+	return 0;
+}
+
 int manifest_builder_add_part(struct manifest_builder *b, const struct manifest_part *part)
 {
 	struct writer w;
@@ -208,7 +242,7 @@ uint64_t manifest_builder_byte_cnt(const struct manifest_builder *b)
 
 bool manifest_builder_is_empty(const struct manifest_builder *b)
 {
-	return b->item_cnt + b->part_cnt + b->dir_cnt == 0;
+	return b->item_cnt + b->part_cnt + b->dir_cnt + b->link_cnt == 0;
 }
 
 static void list_write(struct writer *w, uint64_t key, uint64_t cnt, const uint8_t *items,
@@ -226,7 +260,7 @@ const uint8_t *manifest_builder_encode(struct manifest_builder *b, enum manifest
 	bool has_head = shape != MANIFEST_PART;
 	bool has_title = has_head && title[0];
 
-	cbor_write_map(&w, 2u + has_head + has_title + (b->dir_cnt != 0));
+	cbor_write_map(&w, 2u + has_head + has_title + (b->dir_cnt != 0) + (b->link_cnt != 0));
 	cbor_field_uint(&w, 0, MANIFEST_VERSION);
 	if (has_head)
 		cbor_field_uint(&w, 4, created_s);
@@ -236,6 +270,8 @@ const uint8_t *manifest_builder_encode(struct manifest_builder *b, enum manifest
 		   shape == MANIFEST_ROOT ? b->part_cnt : b->item_cnt, b->items, b->items_len);
 	if (b->dir_cnt)
 		list_write(&w, 13, b->dir_cnt, b->dirs, b->dirs_len);
+	if (b->link_cnt)
+		list_write(&w, 14, b->link_cnt, b->links, b->links_len);
 	*out_len = writer_len(&w);
 	return b->whole;
 }
@@ -289,7 +325,8 @@ static void body_write(struct writer *w, const struct manifest_builder *b,
 	share_id_of(key, id);
 	cbor_write_map(w, 7u + (revision->expires_s != 0) + (revision->title[0] != 0) +
 				  (revision->description[0] != 0) + (revision->community_cnt != 0) +
-				  (revision->recommended_cnt != 0) + (b->dir_cnt != 0));
+				  (revision->recommended_cnt != 0) + (b->dir_cnt != 0) +
+				  (b->link_cnt != 0));
 	cbor_field_uint(w, 0, MANIFEST_VERSION);
 	cbor_field_bytes(w, 1, key, NODE_KEY_LEN);
 	cbor_field_bytes(w, 2, id, sizeof(id));
@@ -308,6 +345,8 @@ static void body_write(struct writer *w, const struct manifest_builder *b,
 		list_write(w, 12, b->part_cnt, b->items, b->items_len);
 	if (b->dir_cnt)
 		list_write(w, 13, b->dir_cnt, b->dirs, b->dirs_len);
+	if (b->link_cnt)
+		list_write(w, 14, b->link_cnt, b->links, b->links_len);
 }
 
 int manifest_builder_sign(struct manifest_builder *b, enum manifest_shape shape,

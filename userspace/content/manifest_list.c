@@ -21,12 +21,15 @@ enum {
 	ITEM_MIME = 4,
 	ITEM_TAGS = 5,
 	ITEM_CHUNKS = 6,
-	ITEM_OPTIONAL = 1 << ITEM_PATH | 1 << ITEM_MIME | 1 << ITEM_TAGS,
-	ITEM_ALL = 0x7f
+	ITEM_MTIME = 7,
+	ITEM_EXECUTABLE = 8,
+	ITEM_OPTIONAL = 1 << ITEM_PATH | 1 << ITEM_MIME | 1 << ITEM_TAGS | 1 << ITEM_MTIME |
+			1 << ITEM_EXECUTABLE,
+	ITEM_ALL = 0x1ff
 };
 enum { PART_ID = 0, PART_ITEMS = 1, PART_BYTES = 2, PART_LEN = 3 };
 
-static bool path_is_below(const char *path, size_t len, const char *dir, size_t dir_len)
+bool manifest_path_is_below(const char *path, size_t len, const char *dir, size_t dir_len)
 {
 	return len > dir_len && path[dir_len] == '/' && memcmp(path, dir, dir_len) == 0;
 }
@@ -38,8 +41,7 @@ void manifest_reading_fail(struct manifest_reading *reading, int err)
 	cbor_fail(&reading->r);
 }
 
-/* list_alloc makes room for the items of the array that was just entered. */
-static void *list_alloc(struct manifest_reading *reading, uint64_t cnt, uint64_t max, size_t len)
+void *manifest_list_alloc(struct manifest_reading *reading, uint64_t cnt, uint64_t max, size_t len)
 {
 	void *list;
 
@@ -128,6 +130,14 @@ static void mime_read(struct manifest_reading *reading, struct manifest_item *it
 		manifest_reading_fail(reading, WEFT_EUNSAFE);
 }
 
+/* One that is not executable is told by leaving the field out. */
+static void executable_read(struct manifest_reading *reading, struct manifest_item *item)
+{
+	item->is_executable = cbor_read_bool(&reading->r);
+	if (!item->is_executable)
+		cbor_fail(&reading->r);
+}
+
 /* The path is given where it differs from the name, its last part. */
 static void path_take(struct manifest_reading *reading, struct manifest_item *item,
 		      const char *name, size_t name_len)
@@ -176,6 +186,12 @@ static void item_read(struct manifest_reading *reading, struct manifest_item *it
 		case ITEM_CHUNKS:
 			chunk_cnt = cbor_read_uint(r);
 			break;
+		case ITEM_MTIME:
+			item->mtime_ns = cbor_read_uint_max(r, INT64_MAX);
+			break;
+		case ITEM_EXECUTABLE:
+			executable_read(reading, item);
+			break;
 		default:
 			cbor_skip(r);
 			continue;
@@ -197,7 +213,7 @@ void manifest_items_read(struct manifest_reading *reading)
 	struct manifest *m = reading->manifest;
 	uint64_t cnt = cbor_enter_array(&reading->r);
 
-	m->items = list_alloc(reading, cnt, MANIFEST_ITEMS_MAX, sizeof(*m->items));
+	m->items = manifest_list_alloc(reading, cnt, MANIFEST_ITEMS_MAX, sizeof(*m->items));
 	while (cbor_next(&reading->r) && m->items) {
 		struct manifest_item *item = &m->items[m->item_cnt];
 
@@ -206,10 +222,10 @@ void manifest_items_read(struct manifest_reading *reading)
 		if (cbor_is_bad(&reading->r))
 			return;
 		/* A file's path before its own child's would make it a directory too. */
-		if (m->item_cnt &&
-		    (manifest_path_compare(item[-1].path, item[-1].path_len, item->path,
-					   item->path_len) >= 0 ||
-		     path_is_below(item->path, item->path_len, item[-1].path, item[-1].path_len))) {
+		if (m->item_cnt && (manifest_path_compare(item[-1].path, item[-1].path_len,
+							  item->path, item->path_len) >= 0 ||
+				    manifest_path_is_below(item->path, item->path_len,
+							   item[-1].path, item[-1].path_len))) {
 			cbor_fail(&reading->r);
 			return;
 		}
@@ -289,7 +305,7 @@ void manifest_parts_read(struct manifest_reading *reading)
 	struct manifest *m = reading->manifest;
 	uint64_t cnt = cbor_enter_array(&reading->r);
 
-	m->parts = list_alloc(reading, cnt, MANIFEST_PARTS_MAX, sizeof(*m->parts));
+	m->parts = manifest_list_alloc(reading, cnt, MANIFEST_PARTS_MAX, sizeof(*m->parts));
 	while (cbor_next(&reading->r) && m->parts) {
 		part_read(reading, &m->parts[m->part_cnt]);
 		m->part_cnt += !cbor_is_bad(&reading->r);
@@ -301,7 +317,7 @@ void manifest_dirs_read(struct manifest_reading *reading)
 	struct manifest *m = reading->manifest;
 	uint64_t cnt = cbor_enter_array(&reading->r);
 
-	m->dirs = list_alloc(reading, cnt, MANIFEST_DIRS_MAX, sizeof(*m->dirs));
+	m->dirs = manifest_list_alloc(reading, cnt, MANIFEST_DIRS_MAX, sizeof(*m->dirs));
 	while (cbor_next(&reading->r) && m->dirs) {
 		struct manifest_dir *dir = &m->dirs[m->dir_cnt];
 
@@ -315,26 +331,4 @@ void manifest_dirs_read(struct manifest_reading *reading)
 			cbor_fail(&reading->r);
 		m->dir_cnt += !cbor_is_bad(&reading->r);
 	}
-}
-
-/* A path may not be a file and an (empty) directory; both lists ascend. */
-bool manifest_dirs_are_no_files(const struct manifest *m)
-{
-	uint32_t i = 0, d = 0;
-
-	while (i < m->item_cnt && d < m->dir_cnt) {
-		const struct manifest_item *item = &m->items[i];
-		const struct manifest_dir *dir = &m->dirs[d];
-		int order =
-			manifest_path_compare(item->path, item->path_len, dir->path, dir->path_len);
-
-		if (order == 0 ||
-		    path_is_below(dir->path, dir->path_len, item->path, item->path_len))
-			return false;
-		if (order < 0)
-			i++;
-		else
-			d++;
-	}
-	return true;
 }

@@ -9,7 +9,10 @@
 #include "codec/cbor.h"
 #include "content/manifest.h"
 
-/* A manifest while it is read: manifest.c reads the fields, manifest_list.c the lists. */
+/*
+ * A manifest while it is read: manifest.c reads the fields, manifest_list.c and
+ * manifest_links.c the lists.
+ */
 struct manifest_reading {
 	struct cbor_reader r;
 	struct manifest *manifest;
@@ -20,10 +23,22 @@ struct manifest_reading {
 /* manifest_reading_fail makes err the outcome, unless there is one. */
 void manifest_reading_fail(struct manifest_reading *reading, int err);
 
+/*
+ * manifest_list_alloc makes room for the cnt items, of len bytes each, of the array that
+ * was just entered; NULL: more than max, or no memory, which is noted.
+ */
+void *manifest_list_alloc(struct manifest_reading *reading, uint64_t cnt, uint64_t max, size_t len);
+
 void manifest_items_read(struct manifest_reading *reading);
 void manifest_parts_read(struct manifest_reading *reading);
 void manifest_dirs_read(struct manifest_reading *reading);
-/* manifest_dirs_are_no_files: no path is both; the lists were read. */
-bool manifest_dirs_are_no_files(const struct manifest *manifest);
+void manifest_links_read(struct manifest_reading *reading);
+/* manifest_path_is_below: path lies in the directory dir, at any depth. */
+bool manifest_path_is_below(const char *path, size_t len, const char *dir, size_t dir_len);
+/*
+ * manifest_lists_are_apart: no path is in two lists, and none lies below a file or a link;
+ * the lists were read.
+ */
+bool manifest_lists_are_apart(const struct manifest *manifest);
 
 #endif

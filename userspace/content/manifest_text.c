@@ -41,6 +41,61 @@ bool manifest_title_is_safe(const char *title)
 	return len < MANIFEST_TITLE_CAP && utf8_is_plain(title, len);
 }
 
+static bool is_up(const char *part, size_t len)
+{
+	return len == 2 && part[0] == '.' && part[1] == '.';
+}
+
+static size_t part_len(const char *at, const char *end)
+{
+	const char *slash = memchr(at, '/', (size_t)(end - at));
+
+	return (size_t)((slash ? slash : end) - at);
+}
+
+bool manifest_link_is_safe(const char *path, size_t path_len, const char *text, size_t text_len)
+{
+	const char *end = text + text_len, *last = path;
+	size_t depth = 0;
+
+	if (text_len > MANIFEST_LINK_LEN_MAX)
+		return false;
+	while ((last = memchr(last, '/', (size_t)(path + path_len - last)))) {
+		last++;
+		depth++;
+	}
+	while (text < end && is_up(text, part_len(text, end))) {
+		if (depth-- == 0)
+			return false;
+		if (text + 2 == end)
+			return true;
+		text += 3;
+	}
+	return manifest_path_is_safe(text, (size_t)(end - text));
+}
+
+size_t manifest_link_normalise(char *text, size_t len)
+{
+	const char *at = text, *end = text + len;
+	char *to = text;
+
+	/* A '/' at the beginning is no part that is empty: it leads out. */
+	if (len > 0 && text[0] == '/')
+		return len;
+	while (at < end) {
+		size_t part = part_len(at, end);
+
+		if (part > 0 && !(part == 1 && at[0] == '.')) {
+			if (to > text)
+				*to++ = '/';
+			memmove(to, at, part);
+			to += part;
+		}
+		at += part + (at + part < end);
+	}
+	return (size_t)(to - text);
+}
+
 /* Lines of text, for people; what else controls a terminal is no part of it. */
 bool manifest_description_is_safe(const char *text, size_t len)
 {

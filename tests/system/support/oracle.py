@@ -147,12 +147,16 @@ def manifest(v):
         *above, name = item["path"].split("/")
         fields = {0: bytes.fromhex(item["id"]), 1: item["size"], 2: name,
                   6: -(-item["size"] // CHUNK_LEN)}
-        items.append(fields | ({3: item["path"]} if above else {}))
+        fields |= {3: item["path"]} if above else {}
+        fields |= {7: item["mtime_ns"]} if item.get("mtime_ns") else {}
+        items.append(fields | ({8: True} if item.get("executable") else {}))
     whole = {0: 1, 4: v["created_s"], 10: items}
     if v["title"]:
         whole[6] = v["title"]
     if v["dirs"]:
         whole[13] = v["dirs"]
+    if v.get("links"):
+        whole[14] = [{0: path, 1: text} for path, text in v["links"]]
     return canonical(whole)
 
 

@@ -339,6 +339,8 @@ static void manifest_add(struct manifest_builder *builder)
 			.size = number_of(each, "size"),
 			.path = text_of(each, "path"),
 			.path_len = strlen(text_of(each, "path")),
+			.mtime_ns = number_of(each, "mtime_ns"),
+			.is_executable = json_is_true(json_object_get(each, "executable")),
 		};
 
 		bytes_of(each, "id", id);
@@ -348,6 +350,14 @@ static void manifest_add(struct manifest_builder *builder)
 		CHECK_EQ(manifest_builder_add_dir(builder, json_string_value(each),
 						  json_string_length(each)),
 			 0);
+	json_array_foreach(json_object_get(vector, "links"), at, each)
+	{
+		const char *path = json_string_value(json_array_get(each, 0));
+		const char *text = json_string_value(json_array_get(each, 1));
+		const struct manifest_link link = {path, strlen(path), text, strlen(text)};
+
+		CHECK_EQ(manifest_builder_add_link(builder, &link), 0);
+	}
 }
 
 static void check_manifest(struct writer *w, const uint8_t *want, size_t len)
@@ -366,6 +376,7 @@ static void check_manifest(struct writer *w, const uint8_t *want, size_t len)
 	CHECK_EQ(manifest_parse(want, len, &manifest), 0);
 	CHECK_EQ(manifest->item_cnt, json_array_size(json_object_get(vector, "items")));
 	CHECK_EQ(manifest->dir_cnt, json_array_size(json_object_get(vector, "dirs")));
+	CHECK_EQ(manifest->link_cnt, json_array_size(json_object_get(vector, "links")));
 	CHECK_STR(manifest->title, text_of(vector, "title"));
 	manifest_free(manifest);
 }

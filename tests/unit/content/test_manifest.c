@@ -18,6 +18,13 @@ static int add(struct manifest_builder *b, const char *path, uint64_t size)
 	return manifest_builder_add_item(b, &item);
 }
 
+static int add_link(struct manifest_builder *b, const char *path, const char *text)
+{
+	const struct manifest_link link = {path, strlen(path), text, strlen(text)};
+
+	return manifest_builder_add_link(b, &link);
+}
+
 static struct manifest_builder *sample_builder(void)
 {
 	struct manifest_builder *b = NULL;
@@ -25,7 +32,8 @@ static struct manifest_builder *sample_builder(void)
 	if (manifest_builder_new(&b) < 0 || add(b, "a", 0) < 0 || add(b, "b/c/d.txt", 1) < 0 ||
 	    add(b, "b/c.txt", 262144) < 0 || add(b, "b.txt", 262145) < 0 ||
 	    add(b, "\xc3\xa9", 1ull << 40) < 0 || manifest_builder_add_dir(b, "b/empty", 7) < 0 ||
-	    manifest_builder_add_dir(b, "empty", 5) < 0)
+	    manifest_builder_add_dir(b, "empty", 5) < 0 || add_link(b, "b/c/up", "../../a") < 0 ||
+	    add_link(b, "latest", "b") < 0)
 		return NULL;
 	return b;
 }
@@ -662,8 +670,206 @@ static void test_hostile_labels_are_refused(void)
 	CHECK_EQ(craft_labels_parse("text/pl ain", NULL, 0), WEFT_EUNSAFE);
 }
 
+/* --- time, mode, links --- */
+
+static void test_time_mode_and_links_are_read_back(void)
+{
+	struct manifest_item item = {.content_id = id, .size = 1, .path = "bin/run", .path_len = 7};
+	struct manifest_builder *b = NULL;
+	struct manifest *m;
+	const uint8_t *bytes;
+	size_t len;
+
+	CHECK_EQ(manifest_builder_new(&b), 0);
+	CHECK_EQ(add(b, "a", 1), 0);
+	item.mtime_ns = 1700000000123456789ull;
+	item.is_executable = true;
+	CHECK_EQ(manifest_builder_add_item(b, &item), 0);
+	item.path = "bin/sun";
+	item.mtime_ns = (uint64_t)INT64_MAX + 1;
+	CHECK_EQ(manifest_builder_add_item(b, &item), WEFT_EUNSAFE);
+	CHECK_EQ(add_link(b, "bin/again", "run"), 0);
+	CHECK_EQ(add_link(b, "latest", "bin/run"), 0);
+	CHECK_EQ(add_link(b, "last", "bin/run"), WEFT_EMALFORMED);
+	bytes = manifest_builder_encode(b, MANIFEST_PART, 0, "", &len);
+	CHECK_EQ(manifest_parse(bytes, len, &m), 0);
+	CHECK_EQ(m->items[0].mtime_ns, 0);
+	CHECK(!m->items[0].is_executable);
+	CHECK_EQ(m->items[1].mtime_ns, 1700000000123456789ull);
+	CHECK(m->items[1].is_executable);
+	CHECK_EQ(m->link_cnt, 2);
+	CHECK_EQ(m->links[0].text_len, 3);
+	CHECK_MEM(m->links[0].text, "run", 3);
+	CHECK_EQ(m->links[1].path_len, 6);
+	CHECK_MEM(m->links[1].path, "latest", 6);
+	manifest_free(m);
+	manifest_builder_reset(b);
+	CHECK(manifest_builder_is_empty(b));
+	for (unsigned i = 0; i < MANIFEST_LINKS_MAX; i++) {
+		char path[8];
+
+		snprintf(path, sizeof(path), "%04u", i);
+		CHECK_EQ(add_link(b, path, "x"), 0);
+	}
+	CHECK_EQ(add_link(b, "9", "x"), WEFT_EFULL);
+	manifest_builder_free(b);
+}
+
+static void test_links_stay_inside(void)
+{
+	static const struct {
+		const char *path, *text;
+		bool is_safe;
+	} rows[] = {
+		{"l", "a", true},
+		{"l", "a/b", true},
+		{"d/l", "..", true},
+		{"d/l", "../a", true},
+		{"d/e/l", "../../a", true},
+		{"d/e/l", "../..", true},
+		{"l", "..", false},
+		{"l", "../a", false},
+		{"d/l", "../../a", false},
+		{"d/e/l", "../../..", false},
+		{"l", "/etc/passwd", false},
+		{"l", "", false},
+		{"l", "a/..", false},
+		{"d/l", "a/../../x", false},
+		{"d/l", "../a/../b", false},
+		{"l", "./a", false},
+		{"l", "a//b", false},
+		{"l", "a/", false},
+		{"d/l", "../", false},
+		{"d/l", "..//a", false},
+		{"l", "a\nb", false},
+		{"l", "\xff", false},
+		{"l", ".weft-partial-1", false},
+		{"l", "...", true},
+		{"d/l", "../..a", true},
+		{"l", ".", false},
+	};
+	char text[MANIFEST_LINK_LEN_MAX + 2];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		CHECK_EQ(manifest_link_is_safe(rows[i].path, strlen(rows[i].path), rows[i].text,
+					       strlen(rows[i].text)),
+			 rows[i].is_safe);
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = i % 2 ? '/' : 'a';
+	CHECK(manifest_link_is_safe("l", 1, text, MANIFEST_LINK_LEN_MAX));
+	CHECK(!manifest_link_is_safe("l", 1, text, MANIFEST_LINK_LEN_MAX + 2));
+}
+
+static void test_a_link_is_normalised(void)
+{
+	static const struct {
+		const char *from, *to;
+	} rows[] = {
+		{"a", "a"},	  {"./a", "a"},		{"a//b", "a/b"}, {"a/./b/", "a/b"},
+		{"../a", "../a"}, {".././a/.", "../a"}, {".", ""},	 {"", ""},
+		{"/etc", "/etc"}, {"a/../b", "a/../b"}, {"./", ""},	 {"..", ".."},
+	};
+	char text[16];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		strcpy(text, rows[i].from);
+		CHECK_EQ(manifest_link_normalise(text, strlen(text)), strlen(rows[i].to));
+		CHECK_MEM(text, rows[i].to, strlen(rows[i].to));
+	}
+}
+
+static void craft_link(const char *path, const char *text)
+{
+	cbor_write_map(&craft.w, 2);
+	cbor_write_uint(&craft.w, 0);
+	cbor_write_text(&craft.w, path, strlen(path));
+	cbor_write_uint(&craft.w, 1);
+	cbor_write_text(&craft.w, text, strlen(text));
+}
+
+/* A file x/y, an empty directory v/w, and links. */
+static int craft_links(const char *first, const char *second, const char *text)
+{
+	craft_begin(5);
+	craft_created();
+	craft_list(10, 1);
+	craft_item("y", "x/y", 1, 1);
+	craft_list(13, 1);
+	cbor_write_text(&craft.w, "v/w", 3);
+	craft_list(14, second ? 2 : 1);
+	craft_link(first, text);
+	if (second)
+		craft_link(second, text);
+	return craft_parse();
+}
+
+static void test_hostile_links_are_refused(void)
+{
+	CHECK_EQ(craft_links("l", "m", "x/y"), 0);
+	CHECK_EQ(craft_links("l", NULL, "../x"), WEFT_EUNSAFE);
+	CHECK_EQ(craft_links("l", NULL, "/x"), WEFT_EUNSAFE);
+	CHECK_EQ(craft_links("../l", NULL, "x"), WEFT_EUNSAFE);
+	CHECK_EQ(craft_links("m", "l", "x"), WEFT_EMALFORMED);
+	CHECK_EQ(craft_links("l", "l", "x"), WEFT_EMALFORMED);
+	CHECK_EQ(craft_links("l", "l/m", "x"), WEFT_EMALFORMED);
+	/* In the way of a file or a directory, or below one. */
+	CHECK_EQ(craft_links("x/y", NULL, "z"), WEFT_EUNSAFE);
+	CHECK_EQ(craft_links("x", NULL, "z"), WEFT_EUNSAFE);
+	CHECK_EQ(craft_links("x/y/z", NULL, "z"), WEFT_EUNSAFE);
+	CHECK_EQ(craft_links("v", NULL, "z"), WEFT_EUNSAFE);
+	CHECK_EQ(craft_links("v/w", NULL, "z"), WEFT_EUNSAFE);
+	CHECK_EQ(craft_links("x/z", NULL, "y"), 0);
+	craft_begin(4);
+	craft_created();
+	craft_list(10, 0);
+	craft_list(14, MANIFEST_LINKS_MAX + 1);
+	for (unsigned i = 0; i <= MANIFEST_LINKS_MAX; i++) {
+		char path[8];
+
+		snprintf(path, sizeof(path), "%04u", i);
+		craft_link(path, "x");
+	}
+	CHECK_EQ(craft_parse(), WEFT_ETOOLARGE);
+}
+
+/* An item with one field more, of a version that tells more. */
+static int craft_field(uint64_t key, bool is_bool, uint64_t value)
+{
+	craft_begin(3);
+	craft_created();
+	craft_list(10, 1);
+	cbor_write_map(&craft.w, 5);
+	cbor_field_bytes(&craft.w, 0, id, 32);
+	cbor_field_uint(&craft.w, 1, 1);
+	cbor_field_text(&craft.w, 2, "n", 1);
+	cbor_field_uint(&craft.w, 6, 1);
+	if (is_bool)
+		cbor_field_bool(&craft.w, key, value);
+	else
+		cbor_field_uint(&craft.w, key, value);
+	return craft_parse();
+}
+
+static void test_times_and_modes_have_one_form(void)
+{
+	CHECK_EQ(craft_field(7, false, 1), 0);
+	CHECK_EQ(craft_field(7, false, INT64_MAX), 0);
+	CHECK_EQ(craft_field(7, false, (uint64_t)INT64_MAX + 1), WEFT_EMALFORMED);
+	CHECK_EQ(craft_field(7, true, 1), WEFT_EMALFORMED);
+	CHECK_EQ(craft_field(8, true, true), 0);
+	CHECK_EQ(craft_field(8, true, false), WEFT_EMALFORMED);
+	CHECK_EQ(craft_field(8, false, 04755), WEFT_EMALFORMED);
+	/* What is not known yet is stepped over. */
+	CHECK_EQ(craft_field(9, false, 7), 0);
+}
+
 int main(void)
 {
+	RUN(test_time_mode_and_links_are_read_back);
+	RUN(test_links_stay_inside);
+	RUN(test_a_link_is_normalised);
+	RUN(test_hostile_links_are_refused);
+	RUN(test_times_and_modes_have_one_form);
 	RUN(test_what_was_built_is_read_back);
 	RUN(test_every_prefix_is_refused);
 	RUN(test_a_byte_more_is_refused);

@@ -204,32 +204,63 @@ static void open_done(struct job *job)
 		fetch_manifest_begin(fetch, fetch->get->manifest_id);
 }
 
+static int dirs_make(struct fetch_step_job *step)
+{
+	const struct manifest *manifest = step->fetch->manifest;
+	int err = 0;
+
+	for (uint32_t i = 0; i < manifest->dir_cnt && !err; i++) {
+		step->path = manifest->dirs[i].path;
+		step->path_len = manifest->dirs[i].path_len;
+		err = target_make_dir(&step->fetch->target, step->path, step->path_len);
+	}
+	return err;
+}
+
+/* After the files, so that none of them is ever written through a link. */
+static int links_make(struct fetch_step_job *step)
+{
+	const struct fetch *fetch = step->fetch;
+	const struct manifest *manifest = fetch->manifest;
+	struct target_dir dir;
+	int err = 0;
+
+	target_dir_init(&dir);
+	for (uint32_t i = 0; i < manifest->link_cnt && err >= 0; i++) {
+		const struct manifest_link *link = &manifest->links[i];
+
+		if (!get_wants(fetch->get, link->path, link->path_len))
+			continue;
+		step->path = link->path;
+		step->path_len = link->path_len;
+		err = target_make_link(&fetch->target, &dir, link, fetch->get->is_replacing);
+		step->link_left_cnt += err == 1;
+	}
+	target_dir_fini(&dir);
+	return err < 0 ? err : 0;
+}
+
 static void dirs_run(struct job *job)
 {
 	struct fetch_step_job *step = (struct fetch_step_job *)job;
-	const struct fetch *fetch = step->fetch;
-	const struct manifest *manifest = fetch->manifest;
 
-	step->err = 0;
-	for (step->dir = 0; step->dir < manifest->dir_cnt; step->dir++) {
-		step->err = target_make_dir(&fetch->target, manifest->dirs[step->dir].path,
-					    manifest->dirs[step->dir].path_len);
-		if (step->err)
-			return;
-	}
+	step->link_left_cnt = 0;
+	step->err = step->fetch->get->only ? 0 : dirs_make(step);
+	if (!step->err)
+		step->err = links_make(step);
 }
 
 static void dirs_done(struct job *job)
 {
 	struct fetch_step_job *step = (struct fetch_step_job *)job;
 	struct fetch *fetch = step->fetch;
-	const struct manifest_dir *dir = &fetch->manifest->dirs[step->dir];
 
 	if (!fetch_step_done(fetch))
 		return;
 	fetch->has_unsynced = true;
+	fetch->link_left_cnt += step->link_left_cnt;
 	if (step->err)
-		fetch_stop_at_path(fetch, dir->path, dir->path_len, step->err);
+		fetch_stop_at_path(fetch, step->path, step->path_len, step->err);
 	else
 		fetch_volume_next(fetch);
 }
@@ -251,6 +282,9 @@ static void close_done(struct job *job)
 	if (step->err)
 		fetch_stop(fetch, step->err, "all is there, but %s/%s cannot be removed: %s",
 			   fetch->get->target, fetch->target.stage_name, weft_err_text(step->err));
+	else if (fetch->link_left_cnt)
+		fetch_stop(fetch, 0, "%llu symbolic links left out: the filesystem has none",
+			   (unsigned long long)fetch->link_left_cnt);
 	else
 		fetch_stop(fetch, 0, "%s", "");
 }
@@ -289,6 +323,11 @@ static void flush_run(struct fetch *fetch)
 	fetch_wake(fetch);
 }
 
+static bool has_dirs(const struct fetch *fetch)
+{
+	return fetch->manifest->link_cnt > 0 || (fetch->manifest->dir_cnt > 0 && !fetch->get->only);
+}
+
 static void step_run(struct fetch *fetch, uint64_t now_ns)
 {
 	switch (fetch->step) {
@@ -310,7 +349,7 @@ static void step_run(struct fetch *fetch, uint64_t now_ns)
 			fetch_requests_run(fetch, now_ns);
 		break;
 	case FETCH_DIRS:
-		if (fetch->manifest->dir_cnt > 0 && !fetch->get->only)
+		if (has_dirs(fetch))
 			fetch_step_submit(fetch, dirs_run, dirs_done);
 		else
 			fetch_volume_next(fetch);

@@ -170,9 +170,10 @@ struct fetch_check {
 	unsigned marked; /* and home knows of those before this */
 	uint32_t items[FETCH_CHECKS_MAX];
 	enum check_phase phase;
-	int fd;	       /* the file at its place, or the source of a copy */
-	bool is_own;   /* the file at its place came by this collection and is as it was left */
-	int staged_fd; /* a copy */
+	int fd;		 /* the file at its place, or the source of a copy */
+	bool is_own;	 /* the file at its place came by this collection and is as it was left */
+	bool may_settle; /* it came by a get, and is as it was left */
+	int staged_fd;	 /* a copy */
 	uint64_t copied_len;
 	unsigned source_cnt; /* places copied from so far */
 	struct reach *reach; /* as it was when items were filled in: others change theirs */
@@ -196,7 +197,7 @@ enum fetch_step {
 	FETCH_ITEMS,
 	FETCH_RANGE_OPENING, /* job: its file */
 	FETCH_RANGE,
-	FETCH_DIRS, /* job: empty directories */
+	FETCH_DIRS, /* job: empty directories, symbolic links */
 	FETCH_FLUSH,
 	FETCH_CLOSING, /* job: the staging directory goes */
 	FETCH_ENDING,  /* waits for what is under way */
@@ -216,11 +217,13 @@ struct fetch_sync {
 	int err;
 };
 
-/* A job about the whole: open, load, dirs, close. */
+/* A job about the whole: open, load, dirs and links, close. */
 struct fetch_step_job {
 	struct job job; /* first */
 	struct fetch *fetch;
-	uint32_t dir; /* the empty directory at hand */
+	const char *path; /* of the directory or link at hand */
+	size_t path_len;
+	uint32_t link_left_cnt;
 	int err;
 };
 
@@ -229,8 +232,9 @@ struct fetch {
 	struct get *get;
 	struct content *content;
 	enum fetch_step step;
-	bool is_clearing; /* only removes what is staged */
-	bool has_left;	  /* an empty staging directory is gone */
+	bool is_clearing;	/* only removes what is staged */
+	bool has_left;		/* an empty staging directory is gone */
+	uint64_t link_left_cnt; /* symbolic links that the filesystem does not have */
 	int end_err;
 	char end_detail[GET_DETAIL_CAP];
 	struct target target;
@@ -402,9 +406,20 @@ void fetch_ready(struct fetch_slot *slot);
 void fetch_writes_run(struct fetch *fetch);
 WEFT_MUST_CHECK
 int fetch_write_at(int fd, uint64_t off, const uint8_t *data, size_t len);
-/* fetch_settle makes a staged file's stamp one that can be trusted, and takes it. */
+
+/*
+ * settle.c, in jobs. fetch_settle gives a staged file the mode and time of the
+ * item, and takes its stamp, which can be trusted: where the item tells no
+ * time it is set two seconds back, so that any later write changes it, however
+ * coarse the filesystem's clock is. fetch_settled_is_racy: it cannot, as the
+ * item's time is hardly over, or yet to come. fetch_settle_again brings a file
+ * that this node placed before up to what a later revision says.
+ */
 WEFT_MUST_CHECK
-int fetch_settle(int fd, struct object_stamp *out_stamp);
+int fetch_settle(int fd, const struct manifest_item *item, struct object_stamp *out_stamp);
+bool fetch_settled_is_racy(const struct manifest_item *item, const struct object_stamp *stamp);
+WEFT_MUST_CHECK
+int fetch_settle_again(int fd, const struct manifest_item *item, struct object_stamp *io_stamp);
 
 /* fetch_range.c */
 void fetch_range_begin(struct fetch *fetch);

@@ -60,6 +60,7 @@ static void check_reset(struct fetch_check *check)
 	check->phase = CHECK_LOOK;
 	check->found = FOUND_NONE;
 	check->source_cnt = 0;
+	check->may_settle = false;
 }
 
 /* --- a copy from elsewhere on this disk --- */
@@ -280,6 +281,23 @@ static int record_look(struct fetch_check *check, struct store_snapshot *snapsho
 }
 
 /*
+ * The right bytes are in their place. Where a get brought them, time and mode
+ * follow the manifest; a file that the user put there keeps its own.
+ */
+static int place_found(struct fetch_check *check)
+{
+	struct object_stamp stamp = check->stamp;
+	int err = check->may_settle ? fetch_settle_again(check->fd, check_entry(check), &stamp) : 0;
+
+	/* One that cannot be changed is as good as it was. */
+	if (err || object_stamp_equal(&stamp, &check->stamp))
+		return ITEM_IS_FOUND;
+	check->stamp = stamp;
+	check->found = FOUND_IN_PLACE;
+	return ITEM_IS_FOUND;
+}
+
+/*
  * A get that goes on believes its record of a file. One that begins reads what
  * is there, for a disk may have changed bytes and nothing else.
  */
@@ -304,8 +322,9 @@ static int place_look(struct fetch_check *check, struct store_snapshot *snapshot
 		return WEFT_EEXISTS;
 	/* Recorded by a share or another get, it is this one's from now on. */
 	check->found = !is_known ? FOUND_NONE : check->is_own ? FOUND_RECORDED : FOUND_IN_PLACE;
+	check->may_settle = is_known && known.is_got;
 	if (is_known && fetch->get->is_continued)
-		return ITEM_IS_FOUND;
+		return place_found(check);
 	check->phase = CHECK_SCAN;
 	return scan_init(&check->scan, check->fd, entry->size);
 }
@@ -343,7 +362,8 @@ static int staged_verify(struct fetch_check *check, int fd)
 	    scan_read(fd, 0, check->buffer, (size_t)entry->size) < 0)
 		return ITEM_IS_ABSENT;
 	blake3_hash(check->buffer, (size_t)entry->size, id);
-	if (memcmp(id, entry->content_id, sizeof(id)) != 0 || fetch_settle(fd, &check->stamp) < 0)
+	if (memcmp(id, entry->content_id, sizeof(id)) != 0 ||
+	    fetch_settle(fd, entry, &check->stamp) < 0)
 		return ITEM_IS_ABSENT;
 	check->found = FOUND_STAGED;
 	return ITEM_IS_FOUND;
@@ -392,7 +412,7 @@ static int phase_scan(struct fetch_check *check, struct store_snapshot *snapshot
 	if (!err && scan_matches(check)) {
 		if (check->found == FOUND_NONE)
 			check->found = FOUND_SCANNED;
-		return ITEM_IS_FOUND;
+		return place_found(check);
 	}
 	if (err && err != WEFT_ECHANGED)
 		return err;
@@ -414,7 +434,7 @@ static int phase_scan_copy(struct fetch_check *check, struct store_snapshot *sna
 		return source_give_up(check, snapshot);
 	err = target_dir_make(&check->fetch->target, &check->dir, entry->path, entry->path_len);
 	if (!err)
-		err = fetch_settle(check->staged_fd, &check->stamp);
+		err = fetch_settle(check->staged_fd, entry, &check->stamp);
 	check->found = FOUND_COPY;
 	return err ? err : ITEM_IS_FOUND;
 }
@@ -498,7 +518,10 @@ static void found_take(struct fetch_check *check)
 		break;
 	case FOUND_IN_PLACE:
 	case FOUND_SCANNED:
-		fetch_found(fetch, item, &check->stamp, check->found == FOUND_SCANNED,
+		fetch_found(fetch, item, &check->stamp,
+			    check->found == FOUND_SCANNED ||
+				    (check->may_settle &&
+				     fetch_settled_is_racy(check_entry(check), &check->stamp)),
 			    check->scan.hashes);
 		break;
 	case FOUND_STAGED:

@@ -360,7 +360,8 @@ static void settle_run(struct job *job)
 
 	file->err = place_prepare(file);
 	if (!file->err)
-		file->err = fetch_settle(file->fd, &file->stamp);
+		file->err = fetch_settle(file->fd, fetch_manifest_item(file->fetch, file->item),
+					 &file->stamp);
 }
 
 static void settle_done(struct job *job)

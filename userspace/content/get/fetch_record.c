@@ -236,7 +236,9 @@ void fetch_staged(struct fetch *fetch, uint32_t item, const struct object_stamp 
 		  const char *staged, const uint8_t *hashes)
 {
 	const struct fetch_item *entry = &fetch->items[item];
+	const struct manifest_item *told = fetch_manifest_item(fetch, item);
 	struct placing_file file = {.stamp = *stamp,
+				    .is_racy = fetch_settled_is_racy(told, stamp),
 				    .may_replace = entry->has_replaced,
 				    .replaced_inode = entry->replaced_inode,
 				    .replaced_dev = entry->replaced_dev};
@@ -247,7 +249,11 @@ void fetch_staged(struct fetch *fetch, uint32_t item, const struct object_stamp 
 
 void fetch_nameless(struct fetch *fetch, struct fetch_slot *slot)
 {
-	struct placing_file file = {.stamp = slot->stamp, .has_fd = true, .fd = slot->fd};
+	const struct manifest_item *told = fetch_manifest_item(fetch, slot->item);
+	struct placing_file file = {.stamp = slot->stamp,
+				    .is_racy = fetch_settled_is_racy(told, &slot->stamp),
+				    .has_fd = true,
+				    .fd = slot->fd};
 
 	if (item_add(fetch, slot->item, &file, NULL) == 0)
 		slot->has_fd = false;

@@ -14,8 +14,7 @@
 
 #include "content/get/fetch.h"
 
-#define CHUNK_LEAVES  (BLAKE3_CHUNK_LEN / BLAKE3_LEAF_LEN)
-#define SETTLED_AGE_S 2
+#define CHUNK_LEAVES (BLAKE3_CHUNK_LEN / BLAKE3_LEAF_LEN)
 
 int fetch_write_at(int fd, uint64_t off, const uint8_t *data, size_t len)
 {
@@ -33,26 +32,6 @@ int fetch_write_at(int fd, uint64_t off, const uint8_t *data, size_t len)
 	return 0;
 }
 
-/*
- * The modification time is set two seconds back, so that any later write
- * changes it however coarse the filesystem's clock is: the stamp can be
- * trusted at once.
- */
-int fetch_settle(int fd, struct object_stamp *out_stamp)
-{
-	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}};
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	times[1] = st.st_mtim;
-	times[1].tv_sec -= SETTLED_AGE_S;
-	if (futimens(fd, times) < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	object_stamp_of(&st, out_stamp);
-	return 0;
-}
-
 static int hash_check(const struct fetch_slot *slot, const uint8_t *want, bool is_root)
 {
 	uint8_t hash[BLAKE3_HASH_LEN];
@@ -65,7 +44,8 @@ static int fd_fill(struct fetch_slot *slot, int fd)
 {
 	int err = fetch_write_at(fd, 0, slot->bytes, slot->len);
 
-	return err ? err : fetch_settle(fd, &slot->stamp);
+	return err ? err
+		   : fetch_settle(fd, fetch_manifest_item(slot->fetch, slot->item), &slot->stamp);
 }
 
 static int staged_write(struct fetch_slot *slot)

@@ -12,7 +12,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define NAME_CAP  256
+#include "content/manifest.h"
+
+#define NAME_CAP 256
+/* In the staging directory: a link on its way to where another stands. */
+#define LINK_NAME "link"
 #define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
 
 /* Makes path and its parents; links on the way to a target are the user's own. */
@@ -275,6 +279,48 @@ int target_make_dir(const struct target *target, const char *path, size_t len)
 		return fd;
 	close(fd);
 	return 0;
+}
+
+/* What stands at name: 0 the same link, 1 another link, or WEFT_EEXISTS. */
+static int link_compare(int dir, const char *name, const char *text)
+{
+	char found[MANIFEST_LINK_LEN_MAX + 1];
+	ssize_t len = readlinkat(dir, name, found, sizeof(found));
+
+	if (len < 0)
+		return errno == EINVAL ? WEFT_EEXISTS : -errno;
+	return (size_t)len == strlen(text) && memcmp(found, text, (size_t)len) == 0 ? 0 : 1;
+}
+
+static int link_replace(const struct target *target, int dir, const char *name, const char *text)
+{
+	target_stage_remove(target, LINK_NAME);
+	if (symlinkat(text, target->stage_fd, LINK_NAME) < 0 ||
+	    renameat(target->stage_fd, LINK_NAME, dir, name) < 0)
+		return -errno;
+	return 0;
+}
+
+int target_make_link(const struct target *target, struct target_dir *dir,
+		     const struct manifest_link *link, bool may_replace)
+{
+	char name[NAME_CAP], text[MANIFEST_LINK_LEN_MAX + 1];
+	int err = parent_open(target, dir, link->path, link->path_len, true, name);
+
+	if (err)
+		return err;
+	memcpy(text, link->text, link->text_len);
+	text[link->text_len] = '\0';
+	if (symlinkat(text, dir->fd, name) == 0)
+		return 0;
+	if (errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS)
+		return 1;
+	if (errno != EEXIST)
+		return -errno;
+	err = link_compare(dir->fd, name, text);
+	if (err <= 0)
+		return err;
+	return may_replace ? link_replace(target, dir->fd, name, text) : WEFT_EEXISTS;
 }
 
 int target_lookup(const struct target *target, struct target_dir *dir, const char *path, size_t len)

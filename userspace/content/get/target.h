@@ -9,6 +9,8 @@
 #include "content/object.h"
 #include "weft/err.h"
 
+struct manifest_link;
+
 /*
  * The directory a get writes into, and the staging directory inside it.
  * Everything below is reached by descriptors, component by component,
@@ -68,6 +70,9 @@ void target_dir_fini(struct target_dir *dir);
  * the way, WEFT_EEXISTS when a file does or the place is taken, -errno.
  *
  * target_make_dir makes a directory with its parents.
+ * target_make_link makes a symbolic link to text, with the directories above
+ * it; one that stands there with the same text is left, one with another is
+ * replaced if may_replace. 1: the filesystem has no symbolic links.
  * target_lookup opens the regular file at path for reading: a descriptor,
  * or WEFT_EABSENT.
  * target_place moves a staged file to path. Where replaced is given, a
@@ -75,6 +80,9 @@ void target_dir_fini(struct target_dir *dir);
  */
 WEFT_MUST_CHECK
 int target_make_dir(const struct target *target, const char *path, size_t len);
+WEFT_MUST_CHECK
+int target_make_link(const struct target *target, struct target_dir *dir,
+		     const struct manifest_link *link, bool may_replace);
 WEFT_MUST_CHECK
 int target_lookup(const struct target *target, struct target_dir *dir, const char *path,
 		  size_t len);

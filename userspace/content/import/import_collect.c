@@ -18,7 +18,7 @@ struct import_collect {
 	uint64_t item_cnt;
 	uint64_t byte_cnt;
 	uint32_t item_cap;
-	uint32_t entry_cnt; /* of the part that is being filled: items and directories */
+	uint32_t entry_cnt; /* of the part that is being filled: items, directories, links */
 	bool has_parts;	    /* there will be some: they end where paths say */
 };
 
@@ -151,6 +151,22 @@ int import_collect_add_dir(struct import_collect *c, const char *path, size_t le
 		err = part_close(c, batch, io_put_len);
 		if (err == 0)
 			err = manifest_builder_add_dir(c->builder, path, len);
+	}
+	c->entry_cnt += err == 0;
+	return err;
+}
+
+int import_collect_add_link(struct import_collect *c, const struct manifest_link *link,
+			    struct store_batch *batch, uint64_t *io_put_len)
+{
+	int err = part_turn(c, link->path, link->path_len, batch, io_put_len);
+
+	if (err == 0)
+		err = manifest_builder_add_link(c->builder, link);
+	if (err == WEFT_EFULL) {
+		err = part_close(c, batch, io_put_len);
+		if (err == 0)
+			err = manifest_builder_add_link(c->builder, link);
 	}
 	c->entry_cnt += err == 0;
 	return err;

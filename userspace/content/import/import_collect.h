@@ -29,7 +29,7 @@ void import_collect_free(struct import_collect *collect);
 /* import_collect_expect: about so many items are to come; asked before the first. */
 void import_collect_expect(struct import_collect *collect, uint64_t item_cnt);
 /*
- * import_collect_add_{item,dir}: in the order of the walk. out_put_len is
+ * import_collect_add_{item,dir,link}: in the order of the walk. out_put_len is
  * raised by what was put into batch. 0, WEFT_EUNSAFE, WEFT_ETOOLARGE (more
  * than a root can name) or -ENOMEM.
  */
@@ -39,6 +39,9 @@ int import_collect_add_item(struct import_collect *collect, const struct manifes
 WEFT_MUST_CHECK
 int import_collect_add_dir(struct import_collect *collect, const char *path, size_t len,
 			   struct store_batch *batch, uint64_t *io_put_len);
+WEFT_MUST_CHECK
+int import_collect_add_link(struct import_collect *collect, const struct manifest_link *link,
+			    struct store_batch *batch, uint64_t *io_put_len);
 /*
  * import_collect_finish closes the last part. import_collect_encode gives
  * the manifest that names the collection, lent until the next call; it may

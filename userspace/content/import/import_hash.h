@@ -40,6 +40,9 @@ struct import_file {
 	uint8_t content_id[OBJECT_ID_LEN];
 	uint8_t *page_ids; /* of its chunk list, when it has more than one chunk */
 	size_t page_cnt;
+	bool is_executable;
+	const char *link; /* of WALK_SYMLINK: its text, behind the path */
+	size_t link_len;
 	char path[]; /* relative to the root of the walk */
 };
 

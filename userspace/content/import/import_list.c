@@ -20,11 +20,16 @@ void import_file_free(struct import_file *file)
 
 static struct import_file *file_make(const struct walk_entry *entry)
 {
-	struct import_file *file = calloc(1, sizeof(*file) + entry->path_len + 1);
+	struct import_file *file = calloc(1, sizeof(*file) + entry->path_len + entry->link_len + 2);
 
 	if (!file)
 		return NULL;
 	memcpy(file->path, entry->path, entry->path_len);
+	file->link = file->path + entry->path_len + 1;
+	file->link_len = entry->link_len;
+	if (entry->link_len)
+		memcpy(file->path + entry->path_len + 1, entry->link, entry->link_len);
+	file->is_executable = entry->is_executable;
 	file->kind = entry->kind;
 	file->stamp = entry->stamp;
 	file->err = entry->err;

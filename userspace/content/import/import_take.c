@@ -33,8 +33,9 @@ static void file_skip(struct import *import, const struct import_file *file)
 	struct content_import *told = &import->told;
 
 	switch (file->kind) {
-	case WALK_SYMLINK:
-		skip_note(import, &told->skipped_symlink_cnt, file, "a symbolic link");
+	case WALK_FAR_LINK:
+		skip_note(import, &told->skipped_symlink_cnt, file,
+			  "a symbolic link that leads out of the folder");
 		break;
 	case WALK_SPECIAL:
 		skip_note(import, &told->skipped_special_cnt, file,
@@ -45,6 +46,7 @@ static void file_skip(struct import *import, const struct import_file *file)
 		break;
 	case WALK_UNREADABLE:
 	case WALK_FILE:
+	case WALK_SYMLINK:
 	case WALK_EMPTY_DIR:
 		if (file->err == WEFT_ECHANGED)
 			skip_note(import, &told->skipped_changed_cnt, file,
@@ -91,6 +93,16 @@ static bool is_scarcity(int err)
 	return err == -EMFILE || err == -ENFILE || err == -ENOMEM;
 }
 
+static int link_take(struct import *import, const struct import_file *file)
+{
+	const struct manifest_link link = {.path = file->path,
+					   .path_len = strlen(file->path),
+					   .text = file->link,
+					   .text_len = file->link_len};
+
+	return import_collect_add_link(import->collect, &link, import->batch, &import->batch_len);
+}
+
 static int file_take(struct import *import, const struct import_file *file)
 {
 	struct manifest_item item = {
@@ -98,12 +110,16 @@ static int file_take(struct import *import, const struct import_file *file)
 		.size = file->stamp.size,
 		.path = file->path,
 		.path_len = strlen(file->path),
+		.mtime_ns = file->stamp.mtime_ns > 0 ? (uint64_t)file->stamp.mtime_ns : 0,
+		.is_executable = file->is_executable,
 	};
 	int err;
 
 	if (file->kind == WALK_EMPTY_DIR)
 		return import_collect_add_dir(import->collect, item.path, item.path_len,
 					      import->batch, &import->batch_len);
+	if (file->kind == WALK_SYMLINK)
+		return link_take(import, file);
 	if (is_scarcity(file->err))
 		return file->err;
 	if (file->kind != WALK_FILE || file->err < 0) {

@@ -38,6 +38,7 @@ struct walk {
 	unsigned depth;
 	struct level levels[WALK_DEPTH_MAX];
 	char path[MANIFEST_PATH_LEN_MAX + 1];
+	char link[MANIFEST_LINK_LEN_MAX + 1];
 };
 
 /* --- one directory --- */
@@ -268,7 +269,7 @@ static int dir_enter(struct walk *walk, const struct level *parent, const char *
 
 static enum walk_kind kind_of(mode_t mode)
 {
-	return S_ISREG(mode) ? WALK_FILE : S_ISLNK(mode) ? WALK_SYMLINK : WALK_SPECIAL;
+	return S_ISREG(mode) ? WALK_FILE : S_ISLNK(mode) ? WALK_FAR_LINK : WALK_SPECIAL;
 }
 
 /* name_append gives the length of the path, 0 when it cannot be shared. */
@@ -285,6 +286,30 @@ static size_t name_append(struct walk *walk, const struct level *level, const ch
 		walk->path[level->path_len] = '/';
 	memcpy(walk->path + dir_len, name, strlen(name) + 1);
 	return manifest_path_is_safe(walk->path, len) ? len : 0;
+}
+
+/* A link may be told when following it, wherever the tree is copied to, stays in the tree. */
+static void link_look(struct walk *walk, const struct level *level, const char *name,
+		      struct walk_entry *entry)
+{
+	ssize_t got = readlinkat(level->fd, name, walk->link, sizeof(walk->link));
+	size_t len;
+
+	if (got < 0 || (size_t)got == sizeof(walk->link))
+		return;
+	len = manifest_link_normalise(walk->link, (size_t)got);
+	if (!manifest_link_is_safe(walk->path, entry->path_len, walk->link, len))
+		return;
+	entry->kind = WALK_SYMLINK;
+	entry->link = walk->link;
+	entry->link_len = len;
+}
+
+static void entry_stat(struct walk_entry *entry, const struct stat *st)
+{
+	entry->kind = kind_of(st->st_mode);
+	entry->is_executable = entry->kind == WALK_FILE && (st->st_mode & S_IXUSR);
+	object_stamp_of(st, &entry->stamp);
 }
 
 /* entry_look: 1 told, 0 nothing to tell (a directory was entered), or an error. */
@@ -312,9 +337,10 @@ static int entry_look(struct walk *walk, struct level *level, struct walk_entry 
 		if (err == WEFT_ETOOLARGE)
 			return 1;
 	} else {
-		entry->kind = kind_of(st.st_mode);
-		level->has_any |= entry->kind == WALK_FILE;
-		object_stamp_of(&st, &entry->stamp);
+		entry_stat(entry, &st);
+		if (entry->kind == WALK_FAR_LINK)
+			link_look(walk, level, name, entry);
+		level->has_any |= entry->kind == WALK_FILE || entry->kind == WALK_SYMLINK;
 		return 1;
 	}
 	entry->kind = WALK_UNREADABLE;
@@ -331,9 +357,8 @@ static int walk_next_single(struct walk *walk, struct walk_entry *entry)
 	walk->is_done = true;
 	if (fstatat(walk->root_fd, walk->path, &st, 0) < 0)
 		return -errno;
-	*entry = (struct walk_entry){
-		.kind = kind_of(st.st_mode), .path = walk->path, .path_len = strlen(walk->path)};
-	object_stamp_of(&st, &entry->stamp);
+	*entry = (struct walk_entry){.path = walk->path, .path_len = strlen(walk->path)};
+	entry_stat(entry, &st);
 	return 1;
 }
 

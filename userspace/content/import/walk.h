@@ -22,7 +22,8 @@
 enum walk_kind {
 	WALK_FILE,
 	WALK_EMPTY_DIR, /* nothing in it, or nothing that can be shared */
-	WALK_SYMLINK,	/* the rest are skipped, and told so that they are counted */
+	WALK_SYMLINK,	/* that leads to a place below the root */
+	WALK_FAR_LINK,	/* one that does not: the rest are skipped, and told to be counted */
 	WALK_SPECIAL,	/* socket, pipe, device */
 	WALK_UNREADABLE,
 	WALK_BAD_NAME, /* manifest_path_is_safe says no: not UTF-8, too deep, ... */
@@ -33,7 +34,10 @@ struct walk_entry {
 	const char *path; /* relative to root, lent until the next call */
 	size_t path_len;
 	struct object_stamp stamp; /* of a file */
-	int err;		   /* of WALK_UNREADABLE */
+	bool is_executable;	   /* of a file: by its owner */
+	const char *link;	   /* of WALK_SYMLINK: its text, normalised; lent as path is */
+	size_t link_len;
+	int err; /* of WALK_UNREADABLE */
 };
 
 struct walk;

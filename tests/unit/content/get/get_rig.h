@@ -2,6 +2,7 @@
 #ifndef WEFT_TESTS_GET_RIG_H
 #define WEFT_TESTS_GET_RIG_H
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,9 +20,15 @@
 static struct duo duo;
 static uint8_t file_bytes[BIG_LEN]; /* of the file that was made last */
 
-/* file_make writes a file of len random bytes and the folders above it. */
+/*
+ * file_make writes a file of len random bytes and the folders above it. It
+ * is an hour old, as what was written this moment is not trusted, and no
+ * two have one time.
+ */
 static inline void file_make(const char *name, size_t len, uint64_t seed)
 {
+	static long made_cnt;
+	struct timespec made = {.tv_sec = (time_t)clock_wall_s() - 3600, .tv_nsec = ++made_cnt};
 	struct random random;
 	char command[SCRATCH_CAP + 400];
 	char *slash;
@@ -38,6 +45,7 @@ static inline void file_make(const char *name, size_t len, uint64_t seed)
 	}
 	mkdir(command, 0755);
 	scratch_write(duo_path(&duo, name), file_bytes, len);
+	utimensat(AT_FDCWD, duo_path(&duo, name), (struct timespec[2]){made, made}, 0);
 }
 
 /* A small folder with every kind of item. */

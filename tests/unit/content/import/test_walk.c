@@ -90,7 +90,7 @@ static void test_an_empty_root_tells_nothing(void)
 static void test_what_cannot_be_shared_is_told_as_that(void)
 {
 	static const struct seen want[] = {
-		{WALK_SYMLINK, "dirlink"},    {WALK_SPECIAL, "fifo"}, {WALK_SYMLINK, "link"},
+		{WALK_FAR_LINK, "dirlink"},   {WALK_SPECIAL, "fifo"}, {WALK_FAR_LINK, "link"},
 		{WALK_BAD_NAME, "new\nline"}, {WALK_FILE, "ok"},      {WALK_SPECIAL, "socket"},
 		{WALK_BAD_NAME, "x\xff"},
 	};
@@ -102,7 +102,7 @@ static void test_what_cannot_be_shared_is_told_as_that(void)
 	scratch_write(at("ok"), "1", 1);
 	scratch_write(at("new\nline"), "1", 1);
 	scratch_write(at("x\xff"), "1", 1);
-	CHECK_EQ(symlink("ok", at("link")), 0);
+	CHECK_EQ(symlink("../ok", at("link")), 0);
 	CHECK_EQ(symlink("/usr", at("dirlink")), 0);
 	CHECK_EQ(mkfifo(at("fifo"), 0644), 0);
 	memcpy(sun.sun_path, at("socket"), strlen(at("socket")) + 1);
@@ -122,9 +122,9 @@ static void test_a_directory_of_only_skipped_things_is_empty(void)
 
 	scratch_make(root);
 	mkdir(at("d"), 0755);
-	CHECK_EQ(symlink("x", at("d/l")), 0);
+	CHECK_EQ(symlink("/x", at("d/l")), 0);
 	CHECK_EQ(walk_all(root, seen, 4), 2);
-	CHECK_EQ(seen[0].kind, WALK_SYMLINK);
+	CHECK_EQ(seen[0].kind, WALK_FAR_LINK);
 	CHECK_EQ(seen[1].kind, WALK_EMPTY_DIR);
 	CHECK_STR(seen[1].path, "d");
 	scratch_remove(root);
@@ -286,8 +286,61 @@ static void test_an_unreadable_directory_is_told(void)
 	scratch_remove(root);
 }
 
+/* A link below the root is told with its text, and whatever leads out is not. */
+static void test_links_are_told_where_they_stay_inside(void)
+{
+	static const struct seen want[] = {
+		{WALK_SYMLINK, "d/over"}, {WALK_FAR_LINK, "d/twist"}, {WALK_SYMLINK, "dangling"},
+		{WALK_FAR_LINK, "far"},	  {WALK_SYMLINK, "to-d"},     {WALK_FAR_LINK, "up"},
+	};
+	struct walk_entry entry;
+	struct seen seen[8];
+	struct walk *walk;
+
+	scratch_make(root);
+	mkdir(at("d"), 0755);
+	CHECK_EQ(symlink("..//./far", at("d/over")), 0);
+	CHECK_EQ(symlink("over/../../x", at("d/twist")), 0);
+	CHECK_EQ(symlink("nothing", at("dangling")), 0);
+	CHECK_EQ(symlink("/etc", at("far")), 0);
+	CHECK_EQ(symlink("d/", at("to-d")), 0);
+	CHECK_EQ(symlink("..", at("up")), 0);
+	CHECK_EQ(walk_all(root, seen, 8), 6);
+	for (int i = 0; i < 6; i++) {
+		CHECK_STR(seen[i].path, want[i].path);
+		CHECK_EQ(seen[i].kind, want[i].kind);
+	}
+	CHECK_EQ(walk_new(root, &walk), 0);
+	CHECK_EQ(walk_next(walk, &entry), 1);
+	CHECK_EQ(entry.link_len, 6);
+	CHECK_MEM(entry.link, "../far", 6);
+	walk_free(walk);
+	scratch_remove(root);
+}
+
+static void test_the_owner_s_bit_tells_what_is_executable(void)
+{
+	struct walk_entry entry;
+	struct walk *walk;
+
+	scratch_make(root);
+	scratch_write(at("a"), "1", 1);
+	scratch_write(at("b"), "1", 1);
+	CHECK_EQ(chmod(at("a"), 0700), 0);
+	CHECK_EQ(chmod(at("b"), 0655), 0);
+	CHECK_EQ(walk_new(root, &walk), 0);
+	CHECK_EQ(walk_next(walk, &entry), 1);
+	CHECK(entry.is_executable);
+	CHECK_EQ(walk_next(walk, &entry), 1);
+	CHECK(!entry.is_executable);
+	walk_free(walk);
+	scratch_remove(root);
+}
+
 int main(void)
 {
+	RUN(test_links_are_told_where_they_stay_inside);
+	RUN(test_the_owner_s_bit_tells_what_is_executable);
 	RUN(test_a_tree_is_told_in_manifest_order);
 	RUN(test_an_empty_root_tells_nothing);
 	RUN(test_what_cannot_be_shared_is_told_as_that);
