@@ -49,7 +49,7 @@ def damaged(lab):
     a = lab.daemon("a").start()
     a.share(lab.folder("root", FILES))
     a.share(lab.folder("other", FILES, seed=2))
-    check_eq(a.weft("backup", "create", lab.dir / "backup").returncode, OK, "backup create")
+    check_eq(a.weft("backup", "create", "--whole", lab.dir / "backup").returncode, OK, "backup create")
     check_eq(a.stop(), 0, "stop")
     damage_row(a, str(lab.dir / "root").encode())
     return a

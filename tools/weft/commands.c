@@ -392,15 +392,21 @@ const struct command commands[] = {
 	"weft store salvage", run_store_salvage, 0, 0,
 	{ { "state", "DIR", "the state folder; default: what weftd has" },
 	  { "config", "FILE", "weftd's configuration" } } },
-{ "backup", "create", "DIR", "copy what the node has stored, and its key, into a new folder",
-	"The node goes on meanwhile. Files that are shared in place are not copied. Keep the\n"
-	"folder as safe as the key.",
-	"weft backup create /srv/weft-backup", run_backup_create, 1, 1, { { 0 } } },
-{ "backup", "restore", "DIR", "put a backup in the place of what is stored; weftd must not run",
-	"The backup is checked whole before. What was stored stays beside it as db.old1 and\n"
-	"segments.old1; a key that is there stays.",
-	"weft backup restore /srv/weft-backup", run_backup_restore, 1, 1,
-	{ { "state", "DIR", "the state folder; default: what weftd has" },
+{ "backup", "create", "FILE", "write the node's keys and settings into a sealed file",
+	"Keys of the node, its shares and communities; heads seen, follows, bans, services and\n"
+	"settings, as of one moment; no content. The daemon writes it and goes on meanwhile.\n"
+	"The passphrase is asked for. --whole copies all that is stored into a folder, unsealed.",
+	"weft backup create /var/lib/weft/node.backup", run_backup_create, 1, 1,
+	{ { "passphrase-file", "FILE", "its first line is the passphrase" },
+	  { "passphrase-fd", "FD", "the same of an open descriptor" },
+	  { "whole", NULL, "a folder with all that is stored, and the key, as they lie" } } },
+{ "backup", "restore", "FILE", "make a new state folder of a backup; weftd must not run",
+	"Refuses a folder that is in use, and warns when the old node still answers. Of a folder\n"
+	"made by --whole: put it in the place of what is stored, which stays as db.old1.",
+	"weft backup restore /media/usb/node.backup", run_backup_restore, 1, 1,
+	{ { "passphrase-file", "FILE", "its first line is the passphrase" },
+	  { "passphrase-fd", "FD", "the same of an open descriptor" },
+	  { "state", "DIR", "the state folder; default: what weftd has" },
 	  { "config", "FILE", "weftd's configuration" } } },
 { "daemon", "reload", "", "read the configuration again, as SIGHUP does", NULL,
 	"weft daemon reload", run_daemon_reload, 0, 0, { { 0 } } },

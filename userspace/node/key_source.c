@@ -15,8 +15,6 @@
 #include "crypto/node_key.h"
 #include "node/config/config.h"
 
-#define PASSPHRASE_CAP 1024
-
 /* credential_path: false when systemd, or whoever speaks its way, gave none of that name. */
 static bool credential_path(const char *name, char path[static CONFIG_PATH_CAP])
 {
@@ -27,9 +25,9 @@ static bool credential_path(const char *name, char path[static CONFIG_PATH_CAP])
 	       access(path, F_OK) == 0;
 }
 
-/* passphrase_read: 0 with "" when there is none. */
-static int passphrase_read(const struct node_config *config, char passphrase[static PASSPHRASE_CAP],
-			   char *message)
+int key_source_passphrase(const struct node_config *config,
+			  char passphrase[static KEY_SOURCE_PASSPHRASE_CAP],
+			  char message[static KEY_SOURCE_MESSAGE_CAP])
 {
 	char path[CONFIG_PATH_CAP];
 	FILE *file;
@@ -48,7 +46,7 @@ static int passphrase_read(const struct node_config *config, char passphrase[sta
 	}
 	/* Unbuffered: the passphrase stays in no buffer but ours. */
 	setvbuf(file, NULL, _IONBF, 0);
-	if (!fgets(passphrase, PASSPHRASE_CAP, file))
+	if (!fgets(passphrase, KEY_SOURCE_PASSPHRASE_CAP, file))
 		passphrase[0] = '\0';
 	fclose(file);
 	passphrase[strcspn(passphrase, "\r\n")] = '\0';
@@ -118,9 +116,9 @@ static const char *key_error_text(int err)
 int key_source_load(const struct node_config *config, struct node_key **out_key,
 		    char message[static KEY_SOURCE_MESSAGE_CAP])
 {
-	char path[CONFIG_PATH_CAP + 16], passphrase[PASSPHRASE_CAP];
+	char path[CONFIG_PATH_CAP + 16], passphrase[KEY_SOURCE_PASSPHRASE_CAP];
 	const char *sealing;
-	int err = passphrase_read(config, passphrase, message);
+	int err = key_source_passphrase(config, passphrase, message);
 
 	if (err < 0)
 		return err;

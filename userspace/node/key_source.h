@@ -21,5 +21,14 @@ struct node_key;
 WEFT_MUST_CHECK
 int key_source_load(const struct node_config *config, struct node_key **out_key,
 		    char message[static KEY_SOURCE_MESSAGE_CAP]);
+/*
+ * key_source_passphrase: what seals the key file; "" when nothing does. 0, WEFT_EMALFORMED (an
+ * empty line) or -errno. The caller wipes it.
+ */
+#define KEY_SOURCE_PASSPHRASE_CAP 1024
+WEFT_MUST_CHECK
+int key_source_passphrase(const struct node_config *config,
+			  char passphrase[static KEY_SOURCE_PASSPHRASE_CAP],
+			  char message[static KEY_SOURCE_MESSAGE_CAP]);
 
 #endif

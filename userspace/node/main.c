@@ -381,7 +381,7 @@ int main(int argc, char **argv)
 		status = offline_salvage(config);
 		break;
 	case OPTIONS_RESTORE:
-		status = offline_restore(config, args.backup_dir);
+		status = offline_restore(config, args.backup, args.passphrase_fd);
 		break;
 	default:
 		status = daemon_start(config);

@@ -5,7 +5,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
+#include "node/backup/backup.h"
 #include "node/config/config.h"
 #include "node/config/options.h"
 #include "store/store.h"
@@ -44,15 +46,18 @@ int offline_salvage(const struct node_config *config)
 	return EXIT_SUCCESS;
 }
 
-int offline_restore(const struct node_config *config, const char *backup_dir)
+int offline_restore(const struct node_config *config, const char *backup, int passphrase_fd)
 {
 	struct store_restore_result result;
-	int err = store_restore(backup_dir, config->state_dir, "node.key", finding_print, NULL,
-				&result);
+	struct stat st;
+	int err;
 
+	if (stat(backup, &st) == 0 && !S_ISDIR(st.st_mode))
+		return backup_restore(config, backup, passphrase_fd);
+	err = store_restore(backup, config->state_dir, "node.key", finding_print, NULL, &result);
 	if (err < 0)
-		return failed(result.is_of_backup ? backup_dir : config->state_dir, err);
-	printf("restored from %s\n", backup_dir);
+		return failed(result.is_of_backup ? backup : config->state_dir, err);
+	printf("restored from %s\n", backup);
 	if (result.aside[0])
 		printf("what was stored is in %s/%s: delete it when nothing is missed\n",
 		       config->state_dir, result.aside);

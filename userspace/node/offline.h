@@ -9,6 +9,7 @@ struct node_config;
  * standard output and error. Each returns the exit status.
  */
 int offline_salvage(const struct node_config *config);
-int offline_restore(const struct node_config *config, const char *backup_dir);
+/* offline_restore: of a folder that backup create --whole made, or of a file (node/backup). */
+int offline_restore(const struct node_config *config, const char *backup, int passphrase_fd);
 
 #endif

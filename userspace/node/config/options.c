@@ -41,8 +41,11 @@ static const struct option_row {
 	 OPTIONS_REFERENCE},
 	{"salvage", NULL, NULL, NULL, "make a sound store of a damaged one, and exit",
 	 OPTIONS_SALVAGE},
-	{"restore", "DIR", NULL, NULL, "put a backup in the place of what is stored, and exit",
+	{"restore", "FILE", NULL, NULL,
+	 "make a new state folder of a backup, or put a whole copy in its place, and exit",
 	 OPTIONS_RESTORE},
+	{"restore-passphrase-fd", "FD", NULL, NULL,
+	 "with --restore: where the backup's passphrase is read, one line; default 0", OPTIONS_RUN},
 	{"help", NULL, NULL, NULL, "print this, and exit", OPTIONS_RUN},
 	{"version", NULL, NULL, NULL, "print the version, and exit", OPTIONS_VERSION},
 	{"json", NULL, NULL, NULL, "with --version: also the versions of linked libraries",
@@ -150,9 +153,11 @@ int options_read(int argc, char **argv, struct daemon_options *args)
 			args->is_json = true;
 		} else if (strcmp(option->name, "config") == 0) {
 			args->config_file = optarg;
+		} else if (strcmp(option->name, "restore-passphrase-fd") == 0) {
+			args->passphrase_fd = atoi(optarg);
 		} else if (option->mode == OPTIONS_RESTORE) {
 			args->mode = option->mode;
-			args->backup_dir = optarg;
+			args->backup = optarg;
 		} else if (option->arg || option->key) {
 			if (override_add(args, option, option->arg ? optarg : "yes") != 0)
 				return OPTIONS_EXIT_USAGE;

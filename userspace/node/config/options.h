@@ -21,13 +21,15 @@ enum options_mode {
 #define OPTIONS_OVERRIDE_CAP 64
 #define OPTIONS_EXIT_USAGE   2 /* also of a configuration with a fault */
 /* What is stored is refused: damaged, of a newer version, sealed by another key. No restart helps. */
-#define OPTIONS_EXIT_STORE 7
+#define OPTIONS_EXIT_STORE   7
+#define OPTIONS_EXIT_REFUSED 5 /* a state folder that is in use is not overwritten */
 
 struct daemon_options {
 	enum options_mode mode;
 	bool is_json;		 /* of the version */
 	const char *config_file; /* NULL: not given */
-	const char *backup_dir;	 /* of OPTIONS_RESTORE */
+	const char *backup;	 /* of OPTIONS_RESTORE: a file, or the folder of a whole copy */
+	int passphrase_fd;	 /* of it; standard input unless given */
 	struct config_override overrides[OPTIONS_OVERRIDE_CAP];
 	unsigned override_cnt;
 	char texts[OPTIONS_OVERRIDE_CAP][PATH_MAX]; /* what overrides point to */

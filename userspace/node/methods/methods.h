@@ -94,6 +94,8 @@ method_fn method_open_service_stream;
 method_fn method_list_drops, method_list_drop_sources;
 /* backup.c */
 method_fn method_backup_store;
+/* backup_keys.c */
+method_fn method_backup_keys;
 /* daemon.c */
 method_fn method_watch_events, method_show_config, method_check_store, method_check_files,
 	method_reload, method_shutdown;

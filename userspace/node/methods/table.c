@@ -90,6 +90,7 @@ const struct control_method node_methods[] = {
 	{"CheckStore", CONTROL_ADMIN, method_check_store},
 	{"CheckFiles", CONTROL_ADMIN, method_check_files},
 	{"BackupStore", CONTROL_ADMIN, method_backup_store},
+	{"BackupKeys", CONTROL_ADMIN, method_backup_keys},
 	{"PlanXdp", CONTROL_VIEW, method_plan_xdp},
 	{"AttachXdp", CONTROL_ADMIN, method_attach_xdp},
 	{"KeepXdp", CONTROL_ADMIN, method_keep_xdp},
