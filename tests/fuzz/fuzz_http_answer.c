@@ -30,7 +30,7 @@ static void check_head(const struct http_answer *answer)
 	struct service_http_answer head;
 	int err;
 
-	http_answer_head(answer, &head);
+	http_answer_head(answer, "127.0.0.1:80", &head);
 	err = service_http_answer_write(&w, &head);
 	weft_assert(err == 0 || err == WEFT_ETOOLARGE || err == WEFT_EMALFORMED);
 	if (err == 0)

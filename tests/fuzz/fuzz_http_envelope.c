@@ -62,7 +62,7 @@ static void check_answer(const uint8_t *data, size_t len)
 	if (service_http_answer_parse(data, len, &answer) < 0)
 		return;
 	check_headers(&answer.headers);
-	weft_assert(!service_http_header_lookup(&answer.headers, "set-cookie"));
+	weft_assert(!service_http_header_lookup(&answer.headers, "set-cookie2"));
 	weft_assert(service_http_answer_write(&w, &answer) == 0);
 	weft_assert(service_http_answer_parse(bytes, writer_len(&w), &again) == 0);
 	weft_assert(answer.status == again.status);

@@ -359,8 +359,8 @@ def test_a_body_reaches_the_server_with_the_name_of_its_sender(lab):
                            "--header", "X-Mesh-Peer: somebody else"], input=data,
                           capture_output=True, timeout=DEADLINE_S)
     check_eq((done.returncode, done.stdout.decode().split()),
-             (OK, [hashlib.sha256(data).hexdigest(), node_id(b), "None"]), done.stderr)
-    check(b"planted" not in done.stderr, "a cookie came back")
+             (OK, [hashlib.sha256(data).hexdigest(), node_id(b), "mine=1"]), done.stderr)
+    check(b"planted=1" in done.stderr, "the server's own cookie comes back")
 
 
 def test_a_server_that_speaks_no_http(lab):

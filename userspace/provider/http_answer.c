@@ -95,6 +95,28 @@ static bool coding_is_known(const struct http_answer *answer)
 	return true;
 }
 
+static const struct http_answer_field *field_lookup(const struct http_answer *answer,
+						    const char *name)
+{
+	for (unsigned i = 0; i < answer->field_cnt; i++)
+		if (field_is(answer, &answer->fields[i], name))
+			return &answer->fields[i];
+	return NULL;
+}
+
+/* Comments of server-sent events are lines that begin with ':' (WHATWG HTML 9.2.6). */
+static bool is_event_stream(const struct http_answer *answer)
+{
+	static const char type[] = "text/event-stream";
+	const struct http_answer_field *field = field_lookup(answer, "content-type");
+
+	return field && field->value_len >= sizeof(type) - 1 &&
+	       strncasecmp(answer->head + field->value_off, type, sizeof(type) - 1) == 0 &&
+	       answer->status == 200 && !answer->is_to_head &&
+	       answer->body_len == SERVICE_HTTP_BODY_LEN_UNTOLD &&
+	       !field_lookup(answer, "content-encoding");
+}
+
 static void head_forget(struct http_answer *answer)
 {
 	answer->head_len = 0;
@@ -119,6 +141,7 @@ static int on_headers_complete(llhttp_t *parser)
 	answer->has_head = true;
 	answer->body_len = parser->flags & F_CONTENT_LENGTH ? parser->content_length
 							    : SERVICE_HTTP_BODY_LEN_UNTOLD;
+	answer->is_event_stream = is_event_stream(answer);
 	return answer->is_to_head || answer->status == 204 || answer->status == 304;
 }
 
@@ -207,7 +230,26 @@ int http_answer_eof(struct http_answer *answer)
 	return WEFT_EMALFORMED;
 }
 
-void http_answer_head(const struct http_answer *answer, struct service_http_answer *out_head)
+/* location_shorten leaves the path of "http://host/path", if it is that. */
+static void location_shorten(struct service_http_header *field, const char *host)
+{
+	static const char scheme[] = "http://";
+	size_t len = sizeof(scheme) - 1 + strlen(host);
+
+	if (field->value_len < len || strncasecmp(field->value, scheme, sizeof(scheme) - 1) != 0 ||
+	    strncasecmp(field->value + sizeof(scheme) - 1, host, strlen(host)) != 0)
+		return;
+	if (field->value_len == len) {
+		field->value = "/";
+		field->value_len = 1;
+	} else if (field->value[len] == '/') {
+		field->value += len;
+		field->value_len -= len;
+	}
+}
+
+void http_answer_head(const struct http_answer *answer, const char *host,
+		      struct service_http_answer *out_head)
 {
 	out_head->status = answer->status;
 	out_head->body_len = answer->body_len;
@@ -221,5 +263,8 @@ void http_answer_head(const struct http_answer *answer, struct service_http_answ
 			.value = answer->head + field->value_off,
 			.value_len = field->value_len,
 		};
+		if (field_is(answer, field, "location") ||
+		    field_is(answer, field, "content-location"))
+			location_shorten(&out_head->headers.list[i], host);
 	}
 }

@@ -28,6 +28,7 @@ struct http_answer {
 	bool keeps_alive; /* of what is whole: the connection can carry another request */
 	const char *fault;
 	uint64_t body_len; /* as the head told it */
+	bool is_event_stream; /* server-sent events without a coding: a comment may stand between lines */
 	unsigned status;
 	unsigned field_cnt;
 	size_t head_len, idle_len;
@@ -48,7 +49,11 @@ int http_answer_input(struct http_answer *answer, uint8_t *data, size_t len, siz
 /* http_answer_eof: the server closed. 0 when that ends the answer, else WEFT_EMALFORMED. */
 WEFT_MUST_CHECK
 int http_answer_eof(struct http_answer *answer);
-/* http_answer_head: once has_head. Borrows from answer. */
-void http_answer_head(const struct http_answer *answer, struct service_http_answer *out_head);
+/*
+ * http_answer_head: once has_head. Borrows from answer. A Location at the server's own address
+ * (host, as its requests name it) is told as its path: the address is one of the server's machine.
+ */
+void http_answer_head(const struct http_answer *answer, const char *host,
+		      struct service_http_answer *out_head);
 
 #endif

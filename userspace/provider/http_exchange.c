@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The bytes of a stream to an HTTP server: the request out, the answer in and on to the caller. */
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "provider/http_request.h"
@@ -75,7 +76,8 @@ static int head_pend(struct http_stream *stream)
 	struct service_http_answer head;
 	int err;
 
-	http_answer_head(&stream->answer, &head);
+	http_answer_head(&stream->answer,
+			 http_request_host(http_stream_offer(stream)->spec.view.target), &head);
 	err = service_http_answer_write(&w, &head);
 	if (err < 0)
 		return err;
@@ -104,10 +106,33 @@ static void stream_input(struct http_stream *stream, struct loan *block, size_t 
 		http_stream_fail(stream, "the head of its answer is longer than 16 KiB", now_ns);
 		return;
 	}
-	if (body_len)
+	if (body_len) {
+		stream->is_within_line = block->data[body_len - 1] != '\n';
 		lending_pend(block, body_len);
-	else
+	} else {
 		lending_release(block);
+	}
+}
+
+bool http_exchange_may_beat(const struct http_stream *stream)
+{
+	return stream->is_head_out && stream->answer.is_event_stream && !stream->answer.is_whole &&
+	       !stream->is_within_line && !http_exchange_waits_for_caller(stream);
+}
+
+bool http_exchange_beat(struct http_stream *stream, uint64_t now_ns)
+{
+	struct loan *block;
+
+	if (!http_exchange_may_beat(stream))
+		return false;
+	block = lending_acquire(&stream->lending);
+	if (!block)
+		return false;
+	memcpy(block->data, ":\n", 2);
+	lending_pend(block, 2);
+	(void)http_exchange_pass_on(stream, now_ns);
+	return true;
 }
 
 /*

@@ -63,17 +63,20 @@ static void framing_write(struct writer *w, const struct service_http_request *r
 	}
 }
 
+/* A path is no host, nor is a zone of an address (RFC 6874). */
+const char *http_request_host(const char *target)
+{
+	return strncmp(target, "unix:", 5) != 0 && !strchr(target, '%') ? target : "localhost";
+}
+
 void http_request_write(struct writer *w, const struct service_http_request *request,
 			const char *target, const struct service_caller *caller)
 {
-	/* A path is no host, nor is a zone of an address (RFC 6874). */
-	bool is_host = strncmp(target, "unix:", 5) != 0 && !strchr(target, '%');
-
 	writer_bytes(w, request->verb, request->verb_len);
 	text_write(w, " ");
 	writer_bytes(w, request->target, request->target_len);
 	text_write(w, " HTTP/1.1\r\n");
-	field_write(w, "Host", is_host ? target : "localhost");
+	field_write(w, "Host", http_request_host(target));
 	caller_write(w, caller);
 	for (unsigned i = 0; i < request->headers.cnt; i++) {
 		const struct service_http_header *header = &request->headers.list[i];

@@ -18,6 +18,9 @@
  */
 bool http_request_is_safe(const struct service_http_request *request);
 
+/* http_request_host: what requests to target (of a spec) call its host. */
+const char *http_request_host(const char *target);
+
 /*
  * http_request_write writes the head as HTTP/1.1, of a server at target (of a spec),
  * and adds Host, X-Mesh-Peer (the caller's key in z-base-32), X-Mesh-Correlation

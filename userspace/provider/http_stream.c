@@ -12,6 +12,7 @@
 #define READS_PER_TURN_MAX 16
 #define STARVED_NS	   (10 * NS_PER_MS) /* until a block is asked of a full heap again */
 #define CONNECT_NS	   (5 * NS_PER_S)
+#define BEATS_PER_STALL	   4
 #define LINGER_NS	   (10 * NS_PER_S) /* a caller may go on sending what nobody wants */
 
 size_t http_stream_len(void)
@@ -171,6 +172,8 @@ static uint64_t stream_deadline_ns(const struct http_stream *stream)
 		return stream->progress_ns + CONNECT_NS;
 	if (stream->is_request_whole && !stream->is_head_out)
 		return stream->progress_ns + offer_timeout_ns(offer);
+	if (http_exchange_may_beat(stream))
+		return stream->progress_ns + offer->provider->config.stall_ns / BEATS_PER_STALL;
 	return stream->progress_ns + offer->provider->config.stall_ns;
 }
 
@@ -255,7 +258,7 @@ static void timer_fire(struct timer *timer, uint64_t now_ns)
 		http_stream_end(stream, SERVICE_OK, "");
 	} else if (stream->conn && stream->conn->is_connecting) {
 		http_stream_unreachable(stream, -ETIMEDOUT, now_ns);
-	} else {
+	} else if (!http_exchange_beat(stream, now_ns)) {
 		if (stream->is_request_whole && !http_exchange_waits_for_caller(stream))
 			offer_failed(http_stream_offer(stream), "it did not answer in time",
 				     now_ns);

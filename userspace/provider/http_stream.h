@@ -33,6 +33,7 @@ struct http_stream {
 	bool is_answered;      /* a byte of the answer came */
 	bool is_head_out;      /* the answer's head is on its way to the caller */
 	bool is_finished;      /* so is all of it */
+	bool is_within_line;   /* the answer's body so far does not end a line */
 	bool is_busy;	       /* an entry from outside runs; what it ends is freed as it leaves */
 	uint64_t progress_ns;  /* when a byte last moved, or a side finished */
 };
@@ -72,6 +73,12 @@ void http_exchange_write(struct http_stream *stream, uint64_t now_ns);
 bool http_exchange_read(struct http_stream *stream, uint64_t now_ns);
 /* http_exchange_pass_on gives the channel what was read; true: nothing waits for it any more. */
 bool http_exchange_pass_on(struct http_stream *stream, uint64_t now_ns);
+/*
+ * http_exchange_{may_beat,beat}: whether it may send, and it sends, a comment on a silent stream of events, so that nobody between server
+ * and reader takes it for dead. False: it is no such stream, or what was sent is not taken.
+ */
+bool http_exchange_may_beat(const struct http_stream *stream);
+bool http_exchange_beat(struct http_stream *stream, uint64_t now_ns);
 bool http_exchange_wants_to_write(const struct http_stream *stream);
 /* http_exchange_waits_for_caller: what the server said is not taken. */
 bool http_exchange_waits_for_caller(const struct http_stream *stream);

@@ -33,12 +33,8 @@
  *	X-Original-URL, X-Rewrite-URL
  *			some programs serve them in place of the path that was checked
  *	Expect		the caller's own side lets it go on
- *	Cookie		browsers share cookies among all ports of a host: those of
- *			other programs on the caller's machine would go to the provider
+ *	Cookie2		obsolete (RFC 6265), as is Set-Cookie2 of answers
  * Of answers, as all services share the one origin of a gateway:
- *	Set-Cookie	a service could plant cookies for those other programs
- *	WWW-Authenticate
- *			a browser would answer it by what it knows for another service
  *	Service-Worker-Allowed, Clear-Site-Data, Alt-Svc, Access-Control-*
  *			speak for the whole origin
  *	X-Accel-*, X-Sendfile
@@ -47,6 +43,8 @@
  * Authorization is passed: it names its one reader, the service, and travels on
  * an encrypted session to the key that was asked for. Who takes one for
  * itself, as a gateway does its token, leaves it out of what it writes here.
+ * Cookie, Set-Cookie and WWW-Authenticate are passed, too: they are the service's own where
+ * it has an origin of its own. A gateway leaves them out at an origin that services share.
  */
 #define SERVICE_HTTP_METHOD	     "HttpInvoke"
 #define SERVICE_HTTP_HEAD_LEN_MAX    16384 /* as it travels */

@@ -131,7 +131,7 @@ static void test_a_parser_may_be_used_again(void)
 	CHECK(!answer.is_whole && !answer.has_head);
 	CHECK_EQ(input("HTTP/1.1 201 Made\r\nC:\t d \r\nContent-Length: 1\r\n\r\nx", &body_len), 0);
 	CHECK(answer.is_whole);
-	http_answer_head(&answer, &head);
+	http_answer_head(&answer, "127.0.0.1:80", &head);
 	CHECK_EQ(head.status, 201);
 	CHECK_EQ(head.body_len, 1);
 	CHECK_EQ(head.headers.cnt, 2);

@@ -208,8 +208,79 @@ static void test_a_server_that_leaves(void)
 	}
 }
 
+static void test_a_location_at_the_server_is_told_as_its_path(void)
+{
+	static const struct {
+		const char *before, *behind; /* of the server's address */
+		const char *want;	     /* NULL: as it is */
+	} rows[] = {
+		{"http://", "/login?x=1", "/login?x=1"},
+		{"HTTP://", "", "/"},
+		{"/login?of=", "", NULL},
+		{"http://", "1/", NULL},
+		{"http://", ".example/", NULL},
+		{"https://", "/", NULL},
+		{"http://example.org/", "", NULL},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct prig_stream stream = {.body = NULL};
+		char location[256], answer[512];
+		struct web web;
+
+		web_init(&web);
+		web_open(&web, &stream, "GET", "/", 0);
+		service_channel_finish(stream.channel);
+		snprintf(location, sizeof(location), "%s%s%s", rows[i].before, web.server.target,
+			 rows[i].behind);
+		snprintf(answer, sizeof(answer),
+			 "HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n",
+			 location);
+		close(serve(&web, answer));
+		CHECK(header_is(&stream, "location", rows[i].want ? rows[i].want : location));
+		web_fini(&web);
+	}
+}
+
+static void test_a_silent_stream_of_events_is_kept_by_comments(void)
+{
+	static const struct {
+		const char *answer, *want;
+		bool is_kept;
+	} rows[] = {
+		{"Content-Type: text/event-stream; charset=utf-8\r\n\r\ndata: 1\n\n",
+		 "data: 1\n\n:\n:\n:\n:\n:\n:\n:\n:\n", true},
+		{"Content-Type: text/event-stream\r\n\r\n", ":\n:\n:\n:\n:\n:\n:\n:\n", true},
+		{"Content-Type: text/event-stream\r\n\r\ndata: 1", "data: 1", false},
+		{"Content-Type: text/event-stream\r\nContent-Encoding: gzip\r\n\r\n", "", false},
+		{"Content-Type: text/plain\r\n\r\nx\n", "x\n", false},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char body[64] = "", answer[256];
+		struct prig_stream stream = {.body = body, .body_cap = sizeof(body)};
+		struct web web;
+		int fd;
+
+		web_init(&web);
+		web_open(&web, &stream, "GET", "/", 0);
+		service_channel_finish(stream.channel);
+		snprintf(answer, sizeof(answer), "HTTP/1.1 200 OK\r\n%s", rows[i].answer);
+		fd = serve(&web, answer);
+		for (unsigned s = 0; s < 125; s++)
+			prig_pass(&web.rig, NS_PER_S);
+		CHECK_EQ(stream.ended_cnt, !rows[i].is_kept);
+		CHECK_EQ(stream.body_len, strlen(rows[i].want));
+		CHECK_MEM(body, rows[i].want, strlen(rows[i].want));
+		close(fd);
+		web_fini(&web);
+	}
+}
+
 int main(void)
 {
+	RUN(test_a_location_at_the_server_is_told_as_its_path);
+	RUN(test_a_silent_stream_of_events_is_kept_by_comments);
 	RUN(test_answers_that_do_not_keep_their_connection);
 	RUN(test_bodies_of_every_framing);
 	RUN(test_the_length_of_a_body_that_is_left_away_is_told);

@@ -95,6 +95,20 @@ static bool is_own_field(const struct service_http_header *header)
 	return false;
 }
 
+/*
+ * field_is_of_origin: cookies and passwords belong to an origin, and all services and every other
+ * program of this machine share the gateway's own: none is told there, and none is taken.
+ */
+static bool field_is_of_origin(const char *name, size_t len)
+{
+	static const char *const names[] = {"Cookie", "Set-Cookie", "WWW-Authenticate"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strlen(names[i]) == len && strncasecmp(names[i], name, len) == 0)
+			return true;
+	return false;
+}
+
 /* Each field costs two bytes more in lines than at least three in CBOR. */
 #define LINES_CAP (SERVICE_HTTP_HEAD_LEN_MAX + 256)
 
@@ -108,7 +122,7 @@ static void lines_write(const struct web_mesh_run *run, const struct service_htt
 	for (unsigned i = 0; i < headers->cnt && at < LINES_CAP; i++) {
 		const struct service_http_header *header = &headers->list[i];
 
-		if (!is_own_field(header))
+		if (!is_own_field(header) && !field_is_of_origin(header->name, header->name_len))
 			at += (size_t)snprintf(lines + at, LINES_CAP - at, "%.*s: %.*s\r\n",
 					       (int)header->name_len, header->name,
 					       (int)header->value_len, header->value);
@@ -229,7 +243,8 @@ static void headers_take(const struct gateway_request *request,
 	for (unsigned i = 0; gateway_header_at(request, i, &name, &value) &&
 			     headers->cnt < SERVICE_HTTP_HEADERS_MAX;
 	     i++) {
-		if (gateway_header_is_secret(request, name, value))
+		if (gateway_header_is_secret(request, name, value) ||
+		    field_is_of_origin(name, strlen(name)))
 			continue;
 		headers->list[headers->cnt++] =
 			(struct service_http_header){.name = name,
