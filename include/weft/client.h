@@ -97,6 +97,7 @@ struct weft_target {
 	const char *service;
 	const char *version;  /* "^1", ">=1.2.0 <3" */
 	const char *provider; /* a node's id; NULL: the best that is known */
+	bool is_signed; /* the call carries this node's signature, for services that demand it */
 };
 
 struct weft_reply {
@@ -196,6 +197,7 @@ struct weft_offering {
 	 * is lost may make a call of one twice. "*" stands for all.
 	 */
 	const char *const *read_only;
+	bool needs_signature; /* calls of other nodes carry their signature, or are refused */
 };
 
 /*

@@ -14,7 +14,7 @@ import sys
 import textwrap
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import (DEADLINE_S, FAILED, OK, TIMEOUT, WEFT, Skip, check, check_eq, free_port, run,
+from lab import (DEADLINE_S, FAILED, OK, REFUSED, TIMEOUT, WEFT, Skip, check, check_eq, free_port, run,
                  wait_for)
 
 # What a sanitizer keeps aside is not what a daemon needs.
@@ -363,6 +363,24 @@ def test_a_body_reaches_the_server_with_the_name_of_its_sender(lab):
     check(b"planted=1" in done.stderr, "the server's own cookie comes back")
 
 
+def test_a17_a_service_demands_a_signature_and_a_caller_makes_one(lab):
+    a, b = pair(lab)
+    publish(a, "seal", "--exec", shutil.which("cat"), "--signed")
+    offer = next(offer for offer in a.json("service", "list")["offers"] if offer["name"] == "seal")
+    check_eq(offer["needs_signature"], True, "the offer says so")
+    plain = call(a, b, "seal", "Say", "hello")
+    check_eq(plain.returncode, REFUSED, plain.stderr)
+    check("Unauthorized" in plain.stderr and "signed calls only" in plain.stderr, plain.stderr)
+    check("--sign" in plain.stderr, "the refusal says what to do")
+    check_eq(call(a, b, "seal", "Say", "hello", "--sign").stdout, "hello", "a signed call is taken")
+    a.kill()
+    a.start()
+    connect(a, b)
+    check_eq(call(a, b, "seal", "Say", "hello").returncode, REFUSED, "still, after a crash")
+    done = call(a, b, "seal", "Say", "hello", "--sign")
+    check_eq((done.returncode, done.stdout), (OK, "hello"), done.stderr)
+
+
 def test_a_server_that_speaks_no_http(lab):
     a, b = pair(lab)
     port = free_port()
@@ -392,4 +410,5 @@ if __name__ == "__main__":
          test_nginx_serves_a_file_that_neither_daemon_holds,
          test_a_stop_ends_what_is_under_way,
          test_a_body_reaches_the_server_with_the_name_of_its_sender,
+         test_a17_a_service_demands_a_signature_and_a_caller_makes_one,
          test_a_server_that_speaks_no_http])

@@ -27,7 +27,7 @@ struct command_option {
 	const char *arg;  /* NULL: a flag; ending in "...": it may be given several times */
 	const char *doc;
 };
-#define COMMAND_OPTION_MAX 16
+#define COMMAND_OPTION_MAX 24
 
 /*
  * One command. Help, the manual's test, completion and the search for

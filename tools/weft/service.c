@@ -156,6 +156,7 @@ static const struct field offer_fields[] = {
 	{"state", "state", "state", COLUMN_TEXT},
 	{"why", "why", "why", COLUMN_TEXT},
 	{"published", "published when ready", "published", COLUMN_BOOL},
+	{"needs_signature", "signed calls only", "needs_signature", COLUMN_BOOL},
 	{"calls_per_min", "calls a minute", "calls_per_min", COLUMN_COUNT},
 	{"payload_max", "longest payload", "payload_max", COLUMN_BYTES},
 	{"timeout_ms", "longest call, ms", "timeout_ms", COLUMN_COUNT},
@@ -193,6 +194,8 @@ int run_service_publish(struct invocation *inv)
 		json_object_set_new(parameters, "unconfined", json_true());
 	if (invocation_option(inv, "hidden"))
 		json_object_set_new(parameters, "hidden", json_true());
+	if (invocation_option(inv, "signed"))
+		json_object_set_new(parameters, "signed", json_true());
 	inv->timeout_ms = 0; /* it was the service's, not the daemon's */
 	return client_show(inv, "PublishService", parameters, print_offer);
 }

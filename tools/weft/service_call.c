@@ -86,6 +86,8 @@ json_t *service_parameters(const struct invocation *inv, const char *method)
 		json_object_set_new(json, "version", json_string(version));
 	if (provider)
 		json_object_set_new(json, "provider", json_string(provider));
+	if (invocation_option(inv, "sign"))
+		json_object_set_new(json, "sign", json_true());
 	if (inv->timeout_ms)
 		json_object_set_new(json, "timeout_ms", json_integer((json_int_t)inv->timeout_ms));
 	return json;
@@ -148,6 +150,8 @@ static const char *next_of(const json_t *reply, char next[static 128])
 		snprintf(next, 128, "Try again in %.1f s.", (double)wait_ms / 1000);
 	else if (status == WEFT_CALL_SERVICE_NOT_FOUND)
 		snprintf(next, 128, "weft service find NAME shows who provides it, or hides.");
+	else if (status == WEFT_CALL_UNAUTHORIZED)
+		snprintf(next, 128, "Sign the call with --sign.");
 	else if (status == WEFT_CALL_TIMEOUT)
 		snprintf(next, 128, "Wait longer with --timeout SECONDS.");
 	else

@@ -215,7 +215,8 @@ int service_http_call(struct invocation *inv)
 	uint8_t head[SERVICE_HTTP_HEAD_LEN_MAX];
 	struct weft_target target = {.service = inv->args[0],
 				     .version = invocation_option(inv, "version"),
-				     .provider = invocation_option(inv, "provider")};
+				     .provider = invocation_option(inv, "provider"),
+				     .is_signed = invocation_option(inv, "sign") != NULL};
 	struct weft_client *client;
 	struct weft_error error;
 	char *body = service_payload(inv->arg_cnt > 3 ? inv->args[3] : NULL, &fetching.body_len);

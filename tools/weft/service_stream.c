@@ -198,7 +198,8 @@ int run_service_stream(struct invocation *inv)
 	const char *channel = inv->arg_cnt > 1 ? inv->args[1] : CHANNEL_DEFAULT;
 	struct weft_target target = {.service = inv->args[0],
 				     .version = invocation_option(inv, "version"),
-				     .provider = invocation_option(inv, "provider")};
+				     .provider = invocation_option(inv, "provider"),
+				     .is_signed = invocation_option(inv, "sign") != NULL};
 	struct weft_client *client;
 	struct weft_error error;
 	int status = client_open(inv, &client);

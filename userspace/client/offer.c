@@ -304,6 +304,8 @@ static json_t *offering_json(const struct weft_offering *offering, const char *v
 		(void)json_array_append_new(read_only, json_string(*method));
 	(void)json_object_set_new(json, "metadata", metadata);
 	(void)json_object_set_new(json, "read_only", read_only);
+	if (offering->needs_signature)
+		(void)json_object_set_new(json, "signed", json_true());
 	if (json_array_size(allow))
 		(void)json_object_set_new(json, "allow", allow);
 	else

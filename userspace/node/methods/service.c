@@ -78,7 +78,8 @@ static json_t *json_info(const struct service_info *info)
 
 	json_object_update_new(
 		json,
-		json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "calls_per_min",
+		json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "needs_signature",
+			  info->needs_signature, "calls_per_min",
 			  method_json_uint(info->calls_per_min), "payload_max",
 			  method_json_uint(info->payload_len_max), "timeout_ms",
 			  method_json_uint(info->timeout_ns / NS_PER_MS), "in_hand",

@@ -279,6 +279,7 @@ static bool spec_read(struct control_call *call, const json_t *parameters, struc
 		.user = text_of(parameters, "user"),
 		.is_unconfined = json_is_true(json_object_get(parameters, "unconfined")),
 		.is_hidden = json_is_true(json_object_get(parameters, "hidden")),
+		.needs_signature = json_is_true(json_object_get(parameters, "signed")),
 	};
 	return kind_read(call, parameters, room, spec) &&
 	       metadata_read(call, json_object_get(parameters, "metadata"), room, spec) &&

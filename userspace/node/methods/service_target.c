@@ -100,7 +100,8 @@ bool service_request_read(struct node *node, struct control_call *call, const js
 	*out_request = (struct service_request){
 		.target = {.name = text_of(parameters, "name"),
 			   .version = text_of(parameters, "version"),
-			   .method = text_of(parameters, "method")},
+			   .method = text_of(parameters, "method"),
+			   .is_signed = json_is_true(json_object_get(parameters, "sign"))},
 	};
 	return timeout_read(call, parameters, out_request) &&
 	       provider_read(node, call, text_of(parameters, "provider"), out_request) &&
