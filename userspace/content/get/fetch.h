@@ -40,6 +40,7 @@ struct store_batch;
 #define FETCH_CHECKS_MAX  128u	       /* items of one check job */
 #define FETCH_CHUNKS_MAX  (1ull << 22) /* of one file: 1 TiB, a list of 128 MiB */
 #define FETCH_NONE	  UINT32_MAX
+#define FETCH_NO_CHUNK	  UINT64_MAX
 #define FETCH_RECORDS_MAX 16384u /* that wait for a sync: some 6 MB; nothing is added then */
 #define FETCH_FDS_MAX	  8192u	 /* of files without a name: two batches of them */
 /* A job's share: long enough to be worth it, short enough to be cancelled. */
@@ -100,6 +101,12 @@ struct fetch_file {
 	uint64_t scan_idx;  /* chunks looked at in the staged file */
 	uint64_t found_len; /* bytes found right by the last job */
 	bool is_scanned;
+	/* Zeros (zeros.h): samples looked at before; then the neighbours of a chunk of zeros. */
+	unsigned sample_idx;
+	bool is_sampled;
+	uint64_t zero_idx; /* whose neighbours are to be looked at; FETCH_NO_CHUNK: none */
+	bool zero_goes_on; /* it is the last of a run */
+	uint64_t zero_begin, zero_end; /* what the last job found */
 	int fd;
 	int err;
 	char name[PLACING_NAME_CAP];
@@ -130,6 +137,7 @@ struct fetch_slot {
 	size_t len;
 	struct fetch_slot *next; /* of those that wait for a write job */
 	int err;
+	bool is_zeros;		   /* of a chunk that was written: as a hole */
 	struct object_stamp stamp; /* of a whole file that is staged */
 	bool has_fd;		   /* and has no name but this descriptor */
 	int fd;
@@ -373,6 +381,17 @@ void fetch_file_list_failed(struct fetch_file *file);
 void fetch_file_take(struct fetch_file *file, uint64_t idx);
 void fetch_file_again(struct fetch_file *file, uint64_t idx);
 void fetch_file_chunk_done(struct fetch_file *file, uint64_t idx, size_t len);
+/*
+ * fetch_zeros.c. fetch_zeros_sample, in a job before anything is asked for, looks for
+ * zeros here and there until is_sampled; fetch_zeros_run and fetch_zeros_done are the job about
+ * the neighbours of zero_idx.
+ */
+WEFT_MUST_CHECK
+int fetch_zeros_sample(struct fetch_file *file);
+void fetch_zeros_run(struct job *job);
+void fetch_zeros_done(struct job *job);
+/* fetch_file_zeros: chunk idx turned out to be zeros; its neighbours may be, too. */
+void fetch_file_zeros(struct fetch_file *file, uint64_t idx);
 /* fetch_file_end leaves the slot to another file, fetch_file_fini frees what it keeps. */
 void fetch_file_end(struct fetch_file *file);
 void fetch_file_fini(struct fetch_file *file);

@@ -4,7 +4,7 @@
  * must lead to its content id; the staged file, whose chunks of an earlier
  * run are hashed before they count; its chunks. The staged file is sparse,
  * so what is in it after a crash is found by its data extents and its hashes
- * alone.
+ * alone. Chunks of zeros stay holes, and most are never asked for (zeros.h).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -147,6 +147,7 @@ int fetch_file_start(struct fetch *fetch, uint32_t item)
 	file->item = item;
 	file->size = entry->size;
 	file->chunk_cnt = chunk_cnt;
+	file->zero_idx = FETCH_NO_CHUNK;
 	fetch_name(fetch, item, file->name);
 	fetch->items[item].state = ITEM_LARGE;
 	fetch->needed_len -= entry->size;
@@ -212,16 +213,31 @@ static void fold_done(struct job *job)
 /* --- what an earlier run left --- */
 
 /*
- * All of its space at once: in one piece where the filesystem can, and no
- * room for it is said before anything is fetched. Still a hole to SEEK_DATA.
+ * The space of what is to come at once: in one piece where the filesystem can,
+ * and no room for it is said before anything is fetched. Still holes to
+ * SEEK_DATA.
  */
-static int staged_reserve(int fd, uint64_t size)
+static int staged_reserve(const struct fetch_file *file)
 {
-	if (fallocate(fd, 0, 0, (off_t)size) == 0)
-		return 0;
-	if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINTR)
-		return -errno;
-	return ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
+	uint64_t begin = 0, end;
+
+	while (begin < file->chunk_cnt) {
+		uint64_t off = begin * BLAKE3_CHUNK_LEN;
+		uint64_t len;
+
+		if (file->chunks[begin] == CHUNK_HAVE) {
+			begin++;
+			continue;
+		}
+		for (end = begin; end < file->chunk_cnt && file->chunks[end] != CHUNK_HAVE; end++)
+			;
+		len = end == file->chunk_cnt ? file->size - off : end * BLAKE3_CHUNK_LEN - off;
+		begin = end;
+		if (fallocate(file->fd, 0, (off_t)off, (off_t)len) == 0 || errno == EINTR)
+			continue;
+		return errno == EOPNOTSUPP || errno == ENOSYS ? 0 : -errno;
+	}
+	return 0;
 }
 
 static int staged_open(struct fetch_file *file)
@@ -233,9 +249,9 @@ static int staged_open(struct fetch_file *file)
 		return file->fd;
 	if (fstat(file->fd, &st) < 0)
 		return -errno;
-	if ((uint64_t)st.st_size > file->size && ftruncate(file->fd, (off_t)file->size) < 0)
-		return -errno;
-	return staged_reserve(file->fd, file->size);
+	return (uint64_t)st.st_size != file->size && ftruncate(file->fd, (off_t)file->size) < 0
+		       ? -errno
+		       : 0;
 }
 
 /* Moves scan_idx over chunks that are holes as a whole. */
@@ -277,15 +293,19 @@ static int staged_scan(struct fetch_file *file, uint8_t *buffer)
 static void open_run(struct job *job)
 {
 	struct fetch_file *file = (struct fetch_file *)job;
-	uint8_t *buffer;
+	uint8_t *buffer = NULL;
 
 	file->found_len = 0;
 	file->err = file->fd < 0 ? staged_open(file) : 0;
-	if (file->err || file->is_scanned)
-		return;
-	buffer = malloc(BLAKE3_CHUNK_LEN);
-	file->err = buffer ? staged_scan(file, buffer) : -ENOMEM;
-	free(buffer);
+	if (!file->err && !file->is_scanned) {
+		buffer = malloc(BLAKE3_CHUNK_LEN);
+		file->err = buffer ? staged_scan(file, buffer) : -ENOMEM;
+		free(buffer);
+	} else if (!file->err) {
+		file->err = fetch_zeros_sample(file);
+	}
+	if (!file->err && file->is_scanned && file->is_sampled)
+		file->err = staged_reserve(file);
 }
 
 /* What the job found need not be asked for. */
@@ -309,7 +329,7 @@ static void open_done(struct job *job)
 	}
 	view->byte_done_cnt += file->found_len;
 	view->reused_byte_cnt += file->found_len;
-	if (!file->is_scanned)
+	if (!file->is_scanned || !file->is_sampled)
 		return;
 	found_note(file);
 	file_serve(file);
@@ -396,9 +416,13 @@ void fetch_file_run(struct fetch_file *file)
 	case FILE_SETTLING:
 		file->job_is_out = fetch_submit(fetch, &file->job, settle_run, settle_done);
 		break;
+	case FILE_CHUNKS:
+		if (file->zero_idx != FETCH_NO_CHUNK)
+			file->job_is_out =
+				fetch_submit(fetch, &file->job, fetch_zeros_run, fetch_zeros_done);
+		break;
 	case FILE_UNUSED:
 	case FILE_LIST:
-	case FILE_CHUNKS:
 	case FILE_WHOLE:
 		break;
 	}

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "content/get/fetch.h"
+#include "content/get/zeros.h"
 
 #define CHUNK_LEAVES (BLAKE3_CHUNK_LEN / BLAKE3_LEAF_LEN)
 
@@ -42,7 +43,10 @@ static int hash_check(const struct fetch_slot *slot, const uint8_t *want, bool i
 
 static int fd_fill(struct fetch_slot *slot, int fd)
 {
-	int err = fetch_write_at(fd, 0, slot->bytes, slot->len);
+	/* Of zeros a hole: the file is new, or empty again. */
+	int err = zeros_only(slot->bytes, slot->len)
+			  ? ftruncate(fd, (off_t)slot->len) < 0 ? -errno : 0
+			  : fetch_write_at(fd, 0, slot->bytes, slot->len);
 
 	return err ? err
 		   : fetch_settle(fd, fetch_manifest_item(slot->fetch, slot->item), &slot->stamp);
@@ -124,6 +128,13 @@ static int write_all(int fd, uint64_t off, struct iovec *iov, unsigned cnt)
 	return 0;
 }
 
+/* Alone, as what is beside it is data or another hole. */
+static void zeros_place(struct fetch_slot *slot)
+{
+	slot->is_zeros = true;
+	slot->err = zeros_punch(slot->file->fd, slot->idx * BLAKE3_CHUNK_LEN, slot->len);
+}
+
 /* Neighbours in a file that are right go to the disk in one call. How many slots it took. */
 static unsigned chunks_write(struct fetch_slot *const *slots, unsigned cnt)
 {
@@ -135,14 +146,18 @@ static unsigned chunks_write(struct fetch_slot *const *slots, unsigned cnt)
 	while (len < cnt && slots[len]->kind == SLOT_CHUNK && slots[len]->file == first->file &&
 	       slots[len]->idx == first->idx + len) {
 		slots[len]->err = chunk_check(slots[len]);
-		if (slots[len]->err)
+		slots[len]->is_zeros = false;
+		if (slots[len]->err || zeros_only(slots[len]->bytes, slots[len]->len))
 			break;
 		iov[len].iov_base = (void *)slots[len]->bytes;
 		iov[len].iov_len = slots[len]->len;
 		len++;
 	}
-	if (len == 0)
+	if (len == 0) {
+		if (!slots[0]->err)
+			zeros_place(slots[0]);
 		return 1;
+	}
 	err = write_all(first->file->fd, first->idx * BLAKE3_CHUNK_LEN, iov, len);
 	/* The disk begins now: what it has left to do when the last chunk is here is waited for. */
 	if (!err)
@@ -225,6 +240,8 @@ static void slot_written(struct fetch_slot *slot)
 		fetch_stop_at(fetch, slot->item, slot->err);
 	} else if (slot->kind == SLOT_CHUNK) {
 		fetch_file_chunk_done(slot->file, slot->idx, slot->len);
+		if (slot->is_zeros)
+			fetch_file_zeros(slot->file, slot->idx);
 	} else if (slot->kind == SLOT_PROOF) {
 		fetch_range_part_done(fetch, slot);
 	} else {

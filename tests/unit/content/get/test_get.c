@@ -107,7 +107,7 @@ static void test_what_is_staged_whole_is_placed_by_the_next_run(void)
 	duo_fini(&duo);
 }
 
-/* Longer than what one job copies, and all holes. */
+/* Longer than what one job copies, and hardly more than holes: a byte in each chunk. */
 #define LONG_LEN (66ull << 20)
 
 static void long_make(const char *name)
@@ -115,6 +115,8 @@ static void long_make(const char *name)
 	int fd = open(duo_path(&duo, name), O_WRONLY | O_CREAT, 0644);
 
 	CHECK(fd >= 0 && ftruncate(fd, (off_t)LONG_LEN) == 0);
+	for (off_t at = 0; at < (off_t)LONG_LEN; at += BLAKE3_CHUNK_LEN)
+		CHECK_EQ(pwrite(fd, "x", 1, at), 1);
 	close(fd);
 }
 
@@ -148,8 +150,7 @@ static void test_source_that_shrinks_is_left_for_the_peer(void)
 	CHECK(has_cut);
 	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
 	CHECK_EQ(get->reused_byte_cnt, 0);
-	CHECK_EQ(truncate(duo_path(&duo, "out/1"), (off_t)LONG_LEN), 0);
-	CHECK(duo_trees_equal(&duo, "in", "out"));
+	CHECK(target_says("cmp -s 2 ../in/2"));
 	duo_fini(&duo);
 }
 
