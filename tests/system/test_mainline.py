@@ -5,6 +5,7 @@ and nodes find each other by key with nothing else between them.
 
     n1 a weftd   n2 b weftd   n3 the swarm: each in a subnet of its own
 """
+import json
 import pathlib
 import shutil
 import sys
@@ -100,6 +101,36 @@ def test_announces_go_both_ways(lab):
     swarm.ask("announce", 2, theirs, 8888)
     wait_for(lambda: "127.0.0.1:8888" in a.json("dht", "peers", theirs)["peers"],
              "we find libtorrent", pause=ASKING_S)
+
+
+def test_a_peer_without_the_dht_uses_it_over_the_service(lab):
+    swarm = Swarm(lab)
+    a = wait_joined(lab.daemon("a", config=swarm.config() + "[service]\nbuiltin = dht\n").start())
+    b = lab.daemon("b", config="[dht]\nenabled = no\n").start()
+    check_eq(b.weft("peer", "connect", node_id(a), a.json("status")["listen"][0]).returncode, OK,
+             "connected")
+
+    def ask(method, **fields):
+        done = b.weft("service", "call", "dht", method, json.dumps(fields), "--provider", node_id(a))
+        check_eq(done.returncode, OK, done.stderr)
+        return json.loads(done.stdout)
+    item = ask("Store", value=b"12:Hello World!".hex())
+    check_eq(item["target"], HASH, "the target of BEP 44's example")
+    check(item["stored"] >= 1, item)
+    check_eq(text_of(swarm.ask("get_immutable", 5, HASH)), "Hello World!", "what libtorrent gets")
+    check_eq(ask("FindValue", key=HASH)["item"], {"value": b"12:Hello World!".hex()}, "it is found")
+    check_eq(ask("FindValue", key="00" * 20)["item"], None, "what is not there")
+    secret, public = key_pair(3)
+    check(swarm.ask("put_mutable", 1, secret, public, "theirs", "s")["stored"] >= 1, "stored")
+    found = ask("FindValue", key=public, salt="s")["item"]
+    check_eq((found["value"], found["seq"]), (b"6:theirs".hex(), 1), "of libtorrent's key")
+    # The same item put again by another program of ours, with the signature that it has.
+    again = ask("Store", value=found["value"], key=found["key"], signature=found["signature"],
+                seq=found["seq"], salt="s")
+    check(again["stored"] >= 1, again)
+    nodes = ask("FindNode", id=HASH)["nodes"]
+    check(0 < len(nodes) <= 8 and all(node["address"] for node in nodes), nodes)
+    check_eq(len(ask("Ping")["id"]), 40, "id")
 
 
 def test_a_survey_agrees_with_what_was_put(lab):

@@ -259,7 +259,7 @@ LIVE("overlay", "requests_per_minute", CONFIG_COUNT, fabric.overlay.requests_per
 NUMBER("service", "enabled", CONFIG_BOOL, fabric.is_on, 0, 1,
 	"Offer and call services, and take part in the overlay in which they are found."),
 TEXT("service", "builtin", CONFIG_NAME, fabric.builtin_names,
-	"Built-in services that are offered: echo, pod-chat, shadow-index, mesh-stats; apart by blanks."),
+	"Built-in services that are offered: echo, pod-chat, shadow-index, mesh-stats, dht; apart by blanks."),
 #include "service/limits.def"
 { "service", "calls_of", CONFIG_NAME, FIELD(fabric.service.calls), 0, 0, SERVICE_NAMED_CAP - 1, NULL, true,
 	"Calls a minute of one peer to services by name, as mesh-stats:3 echo:1000, whatever they say themselves."},

@@ -289,6 +289,7 @@ static int open_builtin(struct fabric *fabric)
 		.random = node->random,
 		.clock = {turn_ns, wall_ms, fabric},
 		.figures = {fabric_mesh_status, fabric_peers_summary, fabric},
+		.dht = fabric_builtin_dht(fabric),
 		.key = node->key,
 		.overlay = overlay_seam_of(fabric->overlay),
 		.now_ns = node->home.now_ns,

@@ -42,4 +42,7 @@ void fabric_on_unpublished(struct fabric *fabric, const struct service_offering 
 void fabric_mesh_status(void *ctx, struct builtin_mesh_status *out_status);
 void fabric_peers_summary(void *ctx, struct builtin_peers_summary *out_summary);
 
+/* fabric_dht.c: the Mainline DHT for the service dht. */
+struct builtin_dht fabric_builtin_dht(struct fabric *fabric);
+
 #endif

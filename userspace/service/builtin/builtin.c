@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "service/builtin/ack.h"
+#include "service/builtin/dht_service.h"
 #include "service/builtin/echo.h"
 #include "service/builtin/mesh_stats.h"
 #include "service/builtin/pod_chat.h"
@@ -22,7 +23,8 @@ struct table {
 	const struct request_method *methods;
 	void *ctx;
 	struct acks *acks;
-	struct shadow_mesh *mesh; /* NULL: it asks nobody */
+	/* What it does for a call beside its acks ends; NULL: nothing. */
+	void (*forget)(void *ctx, const struct service_call *call);
 };
 
 struct builtin {
@@ -32,6 +34,7 @@ struct builtin {
 	struct echo echo;
 	struct pod_chat pod_chat;
 	struct shadow_index shadow_index;
+	struct dht_service dht;
 	struct table tables[BUILTIN_CNT];
 	struct service_offer *offers[BUILTIN_CNT];
 	const char *read_only[BUILTIN_CNT][SERVICE_READ_ONLY_MAX];
@@ -50,8 +53,8 @@ static void table_cancelled(void *ctx, struct service_call *call)
 	struct table *table = ctx;
 
 	acks_forget(table->acks, call);
-	if (table->mesh)
-		shadow_mesh_forget(table->mesh, call);
+	if (table->forget)
+		table->forget(table->ctx, call);
 }
 
 static const struct service_handler table_handler = {.call = table_call,
@@ -67,6 +70,7 @@ static const struct row {
 	[BUILTIN_POD_CHAT] = {"pod-chat", JSON_LEN_MAX, 10 * NS_PER_S},
 	[BUILTIN_SHADOW_INDEX] = {"shadow-index", JSON_LEN_MAX, 60 * NS_PER_S},
 	[BUILTIN_MESH_STATS] = {"mesh-stats", JSON_LEN_MAX, 5 * NS_PER_S},
+	[BUILTIN_DHT] = {"dht", JSON_LEN_MAX, 20 * NS_PER_S},
 };
 
 const char *builtin_name(enum builtin_service which)
@@ -102,6 +106,8 @@ size_t builtin_footprint(const struct builtin_config *config)
 		len += pod_chat_footprint(config);
 	if (is_offered(config, BUILTIN_SHADOW_INDEX))
 		len += shadow_index_footprint();
+	if (is_offered(config, BUILTIN_DHT))
+		len += dht_service_footprint();
 	return len;
 }
 
@@ -118,6 +124,8 @@ static int parts_init(struct builtin *builtin)
 	if (err == 0 && is_offered(config, BUILTIN_SHADOW_INDEX))
 		err = shadow_index_init(&builtin->shadow_index, &builtin->arena, params,
 					&builtin->acks);
+	if (err == 0 && is_offered(config, BUILTIN_DHT))
+		err = dht_service_init(&builtin->dht, &builtin->arena, &params->dht);
 	return err;
 }
 
@@ -169,11 +177,12 @@ int builtin_new(const struct builtin_params *params, struct builtin **out_builti
 	builtin->params = *params;
 	builtin->tables[BUILTIN_POD_CHAT] =
 		(struct table){pod_chat_methods, &builtin->pod_chat, &builtin->acks, NULL};
-	builtin->tables[BUILTIN_SHADOW_INDEX] =
-		(struct table){shadow_index_methods, &builtin->shadow_index, &builtin->acks,
-			       &builtin->shadow_index.mesh};
+	builtin->tables[BUILTIN_SHADOW_INDEX] = (struct table){
+		shadow_index_methods, &builtin->shadow_index, &builtin->acks, shadow_index_forget};
 	builtin->tables[BUILTIN_MESH_STATS] =
 		(struct table){mesh_stats_methods, &builtin->params.figures, &builtin->acks, NULL};
+	builtin->tables[BUILTIN_DHT] = (struct table){dht_service_methods, &builtin->dht,
+						      &builtin->acks, dht_service_forget};
 	err = arena_open(&builtin->arena, builtin_footprint(&params->config));
 	if (err == 0)
 		err = parts_init(builtin);
@@ -202,6 +211,7 @@ void builtin_free(struct builtin *builtin, uint64_t now_ns)
 		if (builtin->offers[i])
 			service_withdraw(builtin->offers[i], now_ns);
 	acks_stop(&builtin->acks);
+	dht_service_fini(&builtin->dht);
 	shadow_index_fini(&builtin->shadow_index);
 	pod_chat_fini(&builtin->pod_chat);
 	echo_fini(&builtin->echo);

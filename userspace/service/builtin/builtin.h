@@ -2,9 +2,11 @@
 #ifndef WEFT_SERVICE_BUILTIN_BUILTIN_H
 #define WEFT_SERVICE_BUILTIN_BUILTIN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/addr.h"
 #include "mesh/seam_overlay.h"
 #include "weft/err.h"
 
@@ -22,6 +24,7 @@ struct timer_wheel;
  *	pod-chat	rooms with members, and the messages in them
  *	shadow-index	who has which recording, by its MusicBrainz id
  *	mesh-stats	how the node is doing, in numbers that name nobody
+ *	dht		the Mainline DHT, for peers that cannot speak to it themselves
  *
  * Home worker.
  */
@@ -32,6 +35,7 @@ enum builtin_service {
 	BUILTIN_POD_CHAT,
 	BUILTIN_SHADOW_INDEX,
 	BUILTIN_MESH_STATS,
+	BUILTIN_DHT,
 	BUILTIN_CNT,
 };
 const char *builtin_name(enum builtin_service which);
@@ -44,7 +48,7 @@ struct builtin_config {
 	size_t pod_memory_len; /* of messages, all together */
 	uint32_t track_cnt;    /* registrations in the shadow index, at most */
 };
-/* builtin_config_defaults: all but echo. */
+/* builtin_config_defaults: all but echo and dht. */
 void builtin_config_defaults(struct builtin_config *config);
 /* builtin_footprint: bytes at worst. */
 size_t builtin_footprint(const struct builtin_config *config);
@@ -76,6 +80,52 @@ struct builtin_figures {
 	void *ctx;
 };
 
+/*
+ * The Mainline DHT as the service dht uses it. An id is of 20 bytes; an item's value is its
+ * bencoding. get: with a key in name, the item that the key signed under name's salt, else the
+ * one of target. found is called for each better item, then ended once, neither from within
+ * get or put; a search that was cancelled is told nothing more. get and put: 0, WEFT_EMALFORMED
+ * (no such item can be), or WEFT_EFULL (no node is known, or too many searches are under way).
+ */
+#define BUILTIN_DHT_ID_LEN    20u
+#define BUILTIN_DHT_VALUE_MAX 1000u
+#define BUILTIN_DHT_SALT_MAX  64u
+
+struct builtin_dht_node {
+	uint8_t id[BUILTIN_DHT_ID_LEN];
+	char address[ADDR_TEXT_CAP];
+};
+struct builtin_dht_item {
+	const uint8_t *value, *key, *sig, *salt; /* key NULL: immutable; sig of 64 bytes */
+	size_t value_len, salt_len;
+	int64_t seq;
+};
+struct builtin_dht_outcome {
+	uint8_t target[BUILTIN_DHT_ID_LEN];
+	unsigned stored_cnt, newer_cnt; /* of a put: nodes that took it; that have a newer one */
+	bool is_answered;		/* by some node */
+};
+struct builtin_dht_search {
+	void (*found)(struct builtin_dht_search *search, const struct builtin_dht_item *item);
+	void (*ended)(struct builtin_dht_search *search, const struct builtin_dht_outcome *outcome,
+		      uint64_t now_ns);
+	uint64_t handle; /* of the seam's */
+	void *seam;
+	uint8_t target[BUILTIN_DHT_ID_LEN];
+};
+struct builtin_dht {
+	bool (*own_id)(void *ctx, uint8_t out_id[BUILTIN_DHT_ID_LEN]); /* false: no DHT */
+	unsigned (*nearest)(void *ctx, const uint8_t target[BUILTIN_DHT_ID_LEN],
+			    struct builtin_dht_node *out_nodes, unsigned cap);
+	int (*get)(void *ctx, const uint8_t target[BUILTIN_DHT_ID_LEN],
+		   const struct builtin_dht_item *name, struct builtin_dht_search *search,
+		   uint64_t budget_ns);
+	int (*put)(void *ctx, const struct builtin_dht_item *item,
+		   struct builtin_dht_search *search);
+	void (*cancel)(void *ctx, struct builtin_dht_search *search);
+	void *ctx;
+};
+
 struct builtin_params {
 	struct builtin_config config;
 	struct service *service;
@@ -84,6 +134,7 @@ struct builtin_params {
 	struct random *random;
 	struct builtin_clock clock;
 	struct builtin_figures figures;
+	struct builtin_dht dht;	    /* outlives builtin */
 	const struct node_key *key; /* the node's; outlives builtin */
 	struct overlay_seam
 		overlay; /* ops NULL: the shadow index is this node's alone; outlives it */

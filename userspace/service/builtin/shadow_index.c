@@ -152,6 +152,13 @@ static void query_batch(void *ctx, struct request *request)
 	request_reply(request, json_pack("{s:o}", "shards", shards));
 }
 
+void shadow_index_forget(void *ctx, const struct service_call *call)
+{
+	struct shadow_index *index = ctx;
+
+	shadow_mesh_forget(&index->mesh, call);
+}
+
 const struct request_method shadow_index_methods[] = {
 	{"RegisterTrack", shadow_index_register, false},
 	{"LookupByMbId", lookup_by_mbid, true},

@@ -44,6 +44,8 @@ struct shadow_index {
 	struct shadow_mesh mesh;
 };
 
+/* shadow_index_forget: the call is gone; ctx is a struct shadow_index. */
+void shadow_index_forget(void *ctx, const struct service_call *call);
 extern const struct request_method shadow_index_methods[];
 
 size_t shadow_index_footprint(void);

@@ -54,6 +54,7 @@ static struct {
 	struct node_key *key;
 	struct fake_overlay overlay;
 	bool has_overlay;
+	struct builtin_dht dht;
 	struct builtin_config config;
 	struct builtin *builtin;
 	struct service_offering offers[BUILTIN_CNT];
@@ -204,6 +205,7 @@ static inline void rig_up(void)
 		.random = &rig.random,
 		.clock = {.now_ns = rig_now_ns, .wall_ms = rig_wall_ms},
 		.figures = {.mesh_status = rig_mesh_status, .peers_summary = rig_peers_summary},
+		.dht = rig.dht,
 		.key = rig.key,
 		.now_ns = rig.now_ns,
 	};
