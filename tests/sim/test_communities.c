@@ -133,6 +133,10 @@ static void test_names_are_unlike_each_other_and_plain(void)
 		CHECK_EQ(community_lab_create(a, name, false, other), 0);
 	}
 	CHECK_EQ(community_lab_create(a, "one-more", false, other), WEFT_EFULL);
+	/* What was left goes on telling so, and takes no place meanwhile. */
+	CHECK_EQ(community_lab_leave(a, id), 0);
+	CHECK_EQ(community_lab_create(a, "one-more", false, other), 0);
+	CHECK_EQ(community_lab_create(a, "two-more", false, other), WEFT_EFULL);
 	community_lab_fini(&lab);
 }
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -33,13 +34,22 @@ static int node_open_store(struct node *node, const struct node_params *params, 
 {
 	struct store_config config = params->config->store;
 	char finding[STORE_FINDING_CAP] = "";
+	struct rlimit space;
 	int err;
 
 	config.is_inline = params->is_simulated;
 	config.stop_fd = params->stop_fd > 0 ? params->stop_fd : -1;
 	config.finding = finding;
 	err = store_open(&config, &node->store);
-	if (err == WEFT_EDAMAGED && finding[0])
+	if (err == -ENOMEM && getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY)
+		snprintf(what, NODE_WHAT_CAP,
+			 "state directory %.80s: the address space may have %llu MiB (ulimit -v, "
+			 "LimitAS) and store.map_max = %llu MiB are laid out of it: raise the one "
+			 "or "
+			 "lower the other",
+			 config.dir, (unsigned long long)space.rlim_cur >> 20,
+			 (unsigned long long)config.map_len_max >> 20);
+	else if ((err == WEFT_EDAMAGED || err == WEFT_ENEWER) && finding[0])
 		snprintf(what, NODE_WHAT_CAP, "state directory %.80s: %s", config.dir, finding);
 	else
 		snprintf(what, NODE_WHAT_CAP, "state directory %s", config.dir);

@@ -52,7 +52,7 @@ struct node_params {
  * what names the object at fault for the user ("state directory /x",
  * "UDP address 127.0.0.1:7000").
  */
-#define NODE_WHAT_CAP 256
+#define NODE_WHAT_CAP 384
 WEFT_MUST_CHECK
 int node_new(const struct node_params *params, struct node **out_node, char what[NODE_WHAT_CAP]);
 /* node_free takes NULL and half-built nodes; it tells no peer: node_run has done that. */

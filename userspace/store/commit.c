@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include "base/cursor.h"
@@ -174,12 +175,28 @@ static int batch_apply(struct store *store, MDB_txn *txn, const struct store_bat
 	return err;
 }
 
+/* Written to a file that nobody finds again, all would be acknowledged, and lost at the end. */
+static int file_check(struct store *store)
+{
+	struct stat open_st, st;
+	mdb_filehandle_t fd;
+
+	if (mdb_env_get_fd(store->env.lmdb, &fd) == MDB_SUCCESS && fstat(fd, &open_st) == 0 &&
+	    fstatat(store->dir_fd, "db/data.mdb", &st, 0) == 0 && st.st_ino == open_st.st_ino &&
+	    st.st_dev == open_st.st_dev)
+		return 0;
+	proof_note_gone(&store->env.proof);
+	return WEFT_EDAMAGED;
+}
+
 int write_begin(struct store *store, MDB_txn **out_txn)
 {
 	int err;
 
 	pthread_mutex_lock(&store->write_lock);
-	err = row_err(mdb_txn_begin(store->env.lmdb, NULL, 0, out_txn));
+	err = file_check(store);
+	if (err == 0)
+		err = row_err(mdb_txn_begin(store->env.lmdb, NULL, 0, out_txn));
 	if (err < 0)
 		pthread_mutex_unlock(&store->write_lock);
 	return err;

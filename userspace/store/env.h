@@ -151,6 +151,7 @@ bool proof_next(struct proof *proof);
  * what was found first since the start; NULL without damage. Any thread.
  */
 void proof_note_row(struct proof *proof, unsigned db);
+void proof_note_gone(struct proof *proof); /* the file of the databases is not in its place */
 const char *proof_finding(const struct proof *proof);
 
 #endif

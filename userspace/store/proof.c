@@ -233,6 +233,14 @@ bool proof_next(struct proof *proof)
 }
 
 /* The thread with the lock is reading: the row will be met again. */
+void proof_note_gone(struct proof *proof)
+{
+	pthread_mutex_lock(&proof->lock);
+	finding_keep(proof, "the databases are gone from the state folder");
+	__atomic_store_n(&proof->is_damaged, true, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&proof->lock);
+}
+
 void proof_note_row(struct proof *proof, unsigned db)
 {
 	if (proof_finding(proof) || pthread_mutex_trylock(&proof->lock) != 0)
@@ -303,8 +311,12 @@ static int file_prove(struct proof *proof, uint32_t version_max, uint64_t late_n
 	uint32_t version;
 	int err = version_read(proof->fd, proof, &version);
 
-	if (err == 0 && version > version_max)
+	if (err == 0 && version > version_max) {
+		snprintf(proof->finding, sizeof(proof->finding),
+			 "it has schema %u, and this version knows schemas up to %u", version,
+			 version_max);
 		err = WEFT_ENEWER;
+	}
 	if (err == 0)
 		err = pages_open(&config, &proof->pages, proof->finding);
 	if (err < 0)

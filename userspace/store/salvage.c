@@ -225,8 +225,11 @@ static int version_look(struct salvage *s, const struct pages_config *config)
 	pages_close(pages);
 	if (err < 0)
 		return err;
-	if (version > STORE_SCHEMA_VERSION)
+	if (version > STORE_SCHEMA_VERSION) {
+		tell(s, "it has schema %u, and this version knows schemas up to %u",
+		     (unsigned)version, STORE_SCHEMA_VERSION);
 		return WEFT_ENEWER;
+	}
 	s->has_checks = version >= ENV_SCHEMA_CHECKS;
 	if (!s->has_checks)
 		tell(s, "rows of schema %u have no checks: all that can be read are taken",

@@ -436,6 +436,62 @@ static void test_a_newer_schema_is_refused_and_left_alone(void)
 	scratch_remove(dir);
 }
 
+static void test_the_refusal_of_a_newer_schema_names_both(void)
+{
+	char dir[SCRATCH_CAP], finding[STORE_FINDING_CAP] = "", want[STORE_FINDING_CAP];
+	struct store_config config;
+	struct store *store;
+	struct env env;
+
+	scratch_make(dir);
+	CHECK_EQ(env_open_as(dir, STORE_SCHEMA_VERSION + 1, NULL, 0, &env), 0);
+	env_close(&env);
+	store_config_defaults(&config);
+	config.dir = dir;
+	config.finding = finding;
+	CHECK_EQ(store_open(&config, &store), WEFT_ENEWER);
+	snprintf(want, sizeof(want), "it has schema %d, and this version knows schemas up to %d",
+		 STORE_SCHEMA_VERSION + 1, STORE_SCHEMA_VERSION);
+	CHECK_STR(finding, want);
+	scratch_remove(dir);
+}
+
+static void batch_done(void *arg, int err)
+{
+	*(int *)arg = err;
+}
+
+static int peer_put(struct store *store)
+{
+	struct store_batch *batch = store_batch_new(store);
+	const uint8_t key[32] = {1};
+	int err = 1;
+
+	store_batch_put(batch, STORE_PEERS, key, sizeof(key), "peer", 4);
+	if (store_submit(store, batch, batch_done, &err) < 0)
+		return -EBUSY;
+	store_flush(store);
+	return err;
+}
+
+static void test_nothing_is_acknowledged_once_the_databases_are_gone(void)
+{
+	char dir[SCRATCH_CAP], path[SCRATCH_CAP + 32];
+	struct store *store;
+
+	CHECK_EQ(open_store(scratch_make(dir), &store), 0);
+	CHECK_EQ(peer_put(store), 0);
+	CHECK(!store_damage(store));
+	CHECK_EQ(unlink(scratch_path(path, sizeof(path), dir, "db/data.mdb")), 0);
+	CHECK_EQ(peer_put(store), WEFT_EDAMAGED);
+	CHECK_STR(store_damage(store), "the databases are gone from the state folder");
+	/* Nor into another file of that name. */
+	scratch_write(path, "x", 1);
+	CHECK_EQ(peer_put(store), WEFT_EDAMAGED);
+	store_close(store);
+	scratch_remove(dir);
+}
+
 /* Puts a row where no batch would: its key is shorter than the database's are. */
 static bool put_short_key(const char *dir, enum store_db db)
 {
@@ -559,6 +615,8 @@ int main(void)
 	RUN(test_compact_keeps_a_segment_it_cannot_read);
 	RUN(test_an_older_schema_is_stepped_up_whole_or_not_at_all);
 	RUN(test_a_newer_schema_is_refused_and_left_alone);
+	RUN(test_the_refusal_of_a_newer_schema_names_both);
+	RUN(test_nothing_is_acknowledged_once_the_databases_are_gone);
 	RUN(test_a_key_of_another_length_is_passed_over_and_found);
 	RUN(test_damage_that_kills_the_reader_is_a_finding);
 	return check_done();

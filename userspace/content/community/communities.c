@@ -18,6 +18,7 @@
 
 #define CURSOR_KEY_NAME	    "community.cursor"
 #define CURSOR_KEY_NAME_LEN (sizeof(CURSOR_KEY_NAME) - 1)
+#define LEAVING_MAX	    32u /* places beside, for communities that are being left */
 #define SWEEP_NS	    (10 * 60 * NS_PER_S)
 
 void community_config_defaults(struct community_config *config)
@@ -44,13 +45,20 @@ static size_t own_shares_len(const struct roster_limits *limits)
 	return limits->shares_per_member * ROSTER_KEY_LEN;
 }
 
+/* One that was left tells its members for a while: it takes no place of one that is joined. */
+static uint32_t slots_for(const struct community_config *config)
+{
+	return config->community_cap +
+	       (config->community_cap < LEAVING_MAX ? config->community_cap : LEAVING_MAX);
+}
+
 size_t communities_footprint(const struct community_config *config)
 {
 	struct roster_limits limits = limits_of(config);
 
 	return sizeof(struct communities) +
-	       config->community_cap * (sizeof(struct community) + 64 + roster_footprint(&limits) +
-					own_shares_len(&limits) + 64) +
+	       slots_for(config) * (sizeof(struct community) + 64 + roster_footprint(&limits) +
+				    own_shares_len(&limits) + 64) +
 	       community_sync_footprint() + community_query_footprint() +
 	       community_search_footprint() +
 	       COMMUNITY_PEERS_MAX * sizeof(struct community_peer_count) + 64 +
@@ -82,7 +90,7 @@ struct community *community_next(const struct communities *all, const struct com
 {
 	const struct community *at = after ? after + 1 : all->slots;
 
-	for (; at < all->slots + all->params.config.community_cap; at++)
+	for (; at < all->slots + all->slot_cnt; at++)
 		if (at->phase != COMMUNITY_FREE)
 			return (struct community *)at;
 	return NULL;
@@ -302,12 +310,12 @@ static int parts_init(struct communities *all)
 				       .counts = all->counts};
 	int err;
 
-	all->slots =
-		arena_alloc(&all->arena, all->params.config.community_cap * sizeof(*all->slots));
+	all->slot_cnt = slots_for(&all->params.config);
+	all->slots = arena_alloc(&all->arena, all->slot_cnt * sizeof(*all->slots));
 	all->peers = arena_alloc(&all->arena, COMMUNITY_PEERS_MAX * sizeof(*all->peers));
 	if (!all->slots || !all->peers)
 		return WEFT_EFULL;
-	for (unsigned i = 0; i < all->params.config.community_cap; i++) {
+	for (unsigned i = 0; i < all->slot_cnt; i++) {
 		struct community *community = &all->slots[i];
 
 		community->all = all;

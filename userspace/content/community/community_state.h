@@ -139,6 +139,7 @@ struct communities {
 	struct arena arena;
 	struct roster_limits limits;
 	struct community *slots;
+	uint32_t slot_cnt; /* more than may be joined: those that are being left have theirs */
 	struct intake *intake;
 	struct heap *answers;
 	struct list_node lent; /* of them, to the mesh */

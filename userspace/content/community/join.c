@@ -23,9 +23,21 @@
 
 /* --- a place --- */
 
+static uint32_t joined_cnt(const struct communities *all)
+{
+	struct community *community = NULL;
+	uint32_t cnt = 0;
+
+	while ((community = community_next(all, community)))
+		cnt += community->phase == COMMUNITY_IN;
+	return cnt;
+}
+
 struct community *community_new(struct communities *all)
 {
-	for (unsigned i = 0; i < all->params.config.community_cap; i++) {
+	if (joined_cnt(all) >= all->params.config.community_cap)
+		return NULL;
+	for (unsigned i = 0; i < all->slot_cnt; i++) {
 		struct community *community = &all->slots[i];
 
 		if (community->phase != COMMUNITY_FREE)
@@ -86,7 +98,8 @@ static int name_check(const struct communities *all, const struct community *com
 	if (!name_is_valid(name))
 		return WEFT_EMALFORMED;
 	while ((other = community_next(all, other)))
-		if (other != community && strcmp(other->name, name) == 0)
+		if (other != community && other->phase == COMMUNITY_IN &&
+		    strcmp(other->name, name) == 0)
 			return WEFT_EEXISTS;
 	return 0;
 }
