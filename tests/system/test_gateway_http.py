@@ -392,10 +392,15 @@ def test_10000_idle_sockets_are_bounded(lab):
 
 def test_rates_are_of_their_routes(lab):
     g = lab.daemon("g", config=PRIVATE + GATEWAY + "rate = 1\nburst = 3\nmesh_rate = 6\n"
-                   "mesh_burst = 5\n").start()
+                   "mesh_burst = 5\nfile_rate = 1\nfile_burst = 7\nmesh = yes\nservices = x\n").start()
     basic = [curl(f"{url_of(g)}/healthz")[0] for _ in range(6)]
     check(basic[:3] == [200] * 3 and 429 in basic[3:], basic)
-    busy = [api(g, "GetNodeId") for _ in range(7)]
+    check_eq([curl(*shown(g), f"{url_of(g)}/healthz")[0] for _ in range(9)], [200] * 9,
+             "who shows the token on this machine")
+    check_eq([api(g, "GetNodeId")[0] for _ in range(9)], [200] * 9, "also where work is done")
+    files = [curl(f"{url_of(g)}/blob/{'0' * 64}")[0] for _ in range(12)]
+    check(429 not in files[:7] and 429 in files[7:], files)
+    busy = [curl(f"{url_of(g)}/mesh/http/services") for _ in range(7)]
     check_eq([answer[0] for answer in busy], [200] * 5 + [429] * 2, "five a burst")
     check_eq(busy[-1][1]["retry-after"], "1", "when to come back")
     check_eq(error_of(busy[-1]), (429, "rate_limited"), "its name")

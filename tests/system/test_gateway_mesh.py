@@ -108,7 +108,9 @@ def test_a36_what_comes_back(lab):
     check_eq((status, json.loads(body)), (200, {"payload": "AP8K", "encoding": "base64"}), "bytes")
     check_eq(get(b, "echo/Any?a=b%20c&d=")[2], b'{"a":"b c","d":""}', "a query")
     check_eq(get(b, "echo/Any")[::2], (200, b""), "nothing")
-    check_eq(error_of(get(b, "mesh-stats/NoSuchMethod")), (404, "method_not_found"), "no method")
+    check_eq(error_of(post(b, "mesh-stats/NoSuchMethod")), (404, "method_not_found"), "no method")
+    check_eq(error_of(get(b, "mesh-stats/NoSuchMethod")), (401, "token_required"),
+             "which nobody says only reads")
     check_eq(error_of(get(b, "absent/x")), (503, "service_unavailable"), "no service")
     status, fields, body = get(b, "mesh-stats/GetMeshStatus", "-I")
     check_eq((status, body), (200, b""), "HEAD")
@@ -203,7 +205,7 @@ class Web(http.server.BaseHTTPRequestHandler):
                     "fields": {name.lower(): value for name, value in self.headers.items()},
                     "body": len(self.body())}
             self.reply(200, json.dumps(said).encode(), ("Content-Type", "application/json"),
-                       ("Set-Cookie", "a=b"), ("Access-Control-Allow-Origin", "*"), ("X-Own", "yes"))
+                       ("Set-Cookie", "a=b; Domain=localhost; Path=/"), ("Access-Control-Allow-Origin", "*"), ("X-Own", "yes"))
         elif self.path == "/range" and self.headers.get("Range") == "bytes=10-19":
             self.reply(206, BLOB[10:20], ("Content-Range", f"bytes 10-19/{len(BLOB)}"))
         elif self.path == "/chunks":
@@ -272,6 +274,73 @@ def test_a33_a_web_server_behind_another_node(lab):
     status, fields, body = get(b, "web/range", "-H", "Range: bytes=10-19")
     check_eq((status, fields["content-range"], body), (206, f"bytes 10-19/{len(BLOB)}", BLOB[10:20]),
              "a range")
+
+
+def test_a_service_is_opened_in_a_browser(lab):
+    a, b, _ = web_pair(lab)
+    authority = "web.localhost:" + authority_of(b).split(":")[1]
+    origin = ("-H", f"Origin: http://{authority}")
+
+    def at(path, *words):
+        return curl("-H", f"Host: {authority}", *words, url_of(b) + path)
+
+    check_eq(json.loads(at("/heard")[2])["path"], "/heard", "reading is open")
+    check_eq(at("/healthz")[::2], (404, b"nothing here"), "no path of the gateway's own is there")
+    for path in ("/metrics", "/events", "/api/v1/Status", "/blob/" + "0" * 64):
+        check_eq(at(path)[::2], (404, b"nothing here"), path)
+    check_eq(error_of(at("/heard", "-X", "POST", *origin)), (401, "token_required"), "no pass")
+    check_eq(error_of(at("/heard", "-X", "POST", "-H", f"X-Weft-Token: {token_of(b)}")),
+             (403, "origin_not_allowed"), "the token without Origin")
+
+    url = b.weft("service", "open", "web").stdout.strip()
+    check(url.startswith(f"http://{authority}/.weft/open/"), url)
+    path = url.removeprefix(f"http://{authority}")
+    status, fields, _ = at(path)
+    check_eq((status, fields["location"]), (303, "/"), fields)
+    name, rest = fields["set-cookie"].split("=", 1)
+    check_eq(rest.split("; ")[1:], ["path=/", "max-age=43200", "httponly", "samesite=strict"], rest)
+    check_eq(error_of(at(path)), (401, "pass_unknown"), "once")
+    cookie = ("-H", f"Cookie: mine=1; {name}={rest.split(';')[0]}")
+    said = json.loads(at("/heard", "-X", "POST", "-d", "abc", *cookie, *origin)[2])
+    check_eq((said["method"], said["body"]), ("POST", 3), "the pass and Origin")
+    for method in ("PATCH", "OPTIONS", "DELETE"):
+        check(at("/heard", "-X", method, *cookie, *origin)[0] in (200, 501), method)
+    _, fields, body = at("/heard", *cookie)
+    check_eq(json.loads(body)["fields"].get("cookie", ""), "mine=1", "its own cookies, and no pass")
+    check_eq(fields["set-cookie"], "a=b; path=/", "for this host alone")
+    check_eq(error_of(at("/heard", "-X", "POST", *cookie)), (403, "origin_not_allowed"), "no Origin")
+    check_eq(error_of(at("/heard", "-X", "POST", *cookie, "-H", "Origin: http://web.localhost:1")),
+             (403, "origin_not_allowed"), "a page of another port, to which cookies go, too")
+    check_eq(error_of(curl("-X", "POST", *cookie, f"{url_of(b)}/mesh/http/web/heard")),
+             (401, "token_required"), "of one host alone")
+
+    node = a.json("node", "id")["node_id"]
+    url = b.weft("service", "open", f"web@{node}").stdout.strip()
+    check(url.startswith(f"http://web.{node}.localhost:"), url)
+    check_eq(b.weft("service", "open", "nothing").returncode, 4, "not in gateway.services")
+    check_eq(b.weft("service", "open", "Web").returncode, 4, "names have no capitals")
+    check_eq(b.weft("service", "open", "web@^1").returncode, 1, "a host has no version")
+
+
+def test_nobody_acts_as_the_node_by_a_get(lab):
+    b = lab.daemon("b", config=PRIVATE + "[service]\nbuiltin = pod-chat\n" + OPEN_LIMITS + GATEWAY + QUICK +
+                   MESH).start()
+    room = b.call("CallService", name="pod-chat", method="Create",
+                  json={"name": "r", "visibility": "listed"})["json"]["pod"]
+    pod = room["id"] if isinstance(room, dict) else room
+    ask = f"pod-chat/PostMessage?pod={pod}&channel=general&body=forged"
+    check_eq(error_of(get(b, ask)), (401, "token_required"), "to write")
+    check_eq(error_of(get(b, f"pod-chat/Dissolve?pod={pod}")), (401, "token_required"), "to end it")
+    check_eq(error_of(get(b, ask, "-H", "X-Weft-Token: " + "0" * 64)), (401, "token_required"), "a wrong one")
+    status, fields, body = get(b, f"pod-chat/FetchMessages?pod={pod}")
+    check_eq((status, json.loads(body)["messages"]), (200, []), "nothing was written")
+    check_eq(fields["cache-control"], "no-store", fields)
+    check_eq(error_of(get(b, "pod-chat/List", "-H", "X-Weft-Token: " + "0" * 64)),
+             (401, "token_required"), "a wrong token where none is wanted")
+    for method in ("PUT", "DELETE", "PATCH"):
+        status, fields, _ = post(b, f"pod-chat/Dissolve?pod={pod}", b"", "-X", method)
+        check_eq((status, fields["allow"]), (405, "get, head, post, options"), method)
+    check_eq(get(b, f"pod-chat/Get?pod={pod}")[0], 200, "it is still there")
 
 
 def test_bodies_are_streamed_both_ways(lab):

@@ -170,6 +170,7 @@ int run_service_show(struct invocation *inv);
 int run_service_find(struct invocation *inv);
 int run_service_list(struct invocation *inv);
 int run_service_limits(struct invocation *inv);
+int run_service_open(struct invocation *inv);
 int run_service_call(struct invocation *inv);
 int run_service_stream(struct invocation *inv);
 int run_drops(struct invocation *inv);

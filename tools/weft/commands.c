@@ -328,6 +328,8 @@ const struct command commands[] = {
 	  { "sign", NULL, "the call carries this node's signature, for services that demand it" },
 	  { "sign", NULL, "the opening carries this node's signature, for services that demand it" },
 	  { "lines", NULL, "each line is a message of text, both ways" } } },
+{ "service", "open", "NAME[@NODE]", "print an address for a browser: once, to use a service as this node",
+	NULL, "weft service open hello", run_service_open, 1, 1, { { 0 } } },
 { "service", "list", "", "list services: offered here, with calls and errors, and known elsewhere", NULL,
 	"weft service list", run_service_list, 0, 0, { { 0 } } },
 { "service", "limits", "", "show every limit of services and what is used of it", NULL,

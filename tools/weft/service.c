@@ -317,6 +317,22 @@ int run_service_list(struct invocation *inv)
 	return client_show(inv, "ListServices", NULL, print_services);
 }
 
+int run_service_open(struct invocation *inv)
+{
+	json_t *reply;
+	int status =
+		client_ask(inv, "OpenService", json_pack("{s:s}", "name", inv->args[0]), &reply);
+
+	if (status != STATUS_OK)
+		return status;
+	if (inv->is_json)
+		text_print_json(reply);
+	else
+		printf("%s\n", field_text(reply, "url"));
+	json_decref(reply);
+	return STATUS_OK;
+}
+
 int run_service_limits(struct invocation *inv)
 {
 	static const struct column columns[] = {

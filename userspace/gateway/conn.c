@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/heap.h"
+#include "gateway/pass.h"
 #include "gateway/refusal.h"
 #include "gateway/reply.h"
 
@@ -23,7 +24,11 @@ static void request_begin(struct gateway_conn *conn)
 	conn->is_begun = conn->is_head_done = conn->wants_continue = false;
 	conn->is_body_due = conn->is_message_end = conn->is_paused = conn->is_held = false;
 	conn->held.data = NULL;
-	conn->raw_len = conn->head_len = 0;
+	conn->raw_len = conn->unread_len = conn->head_len = 0;
+	conn->authority = NULL;
+	conn->site[0] = '\0';
+	conn->proof = GATEWAY_PROOF_NONE;
+	conn->allowed = 0;
 	conn->header_cnt = 0;
 	heap_release(conn->shared->heap, conn->body);
 	conn->body = NULL;
@@ -126,6 +131,11 @@ void gateway_watch(struct gateway_exchange *exchange, const struct gateway_event
 	exchange->arg = arg;
 }
 
+void gateway_allow(struct gateway_exchange *exchange, unsigned methods)
+{
+	exchange->conn->allowed = methods;
+}
+
 void gateway_resume(struct gateway_exchange *exchange)
 {
 	if (!exchange->conn->is_held)
@@ -159,6 +169,8 @@ static void conn_run(struct gateway_conn *conn)
 	struct gateway_request request = {
 		.method = conn->method == GATEWAY_HEAD ? GATEWAY_GET : conn->method,
 		.is_head = conn->method == GATEWAY_HEAD,
+		.proof = conn->proof,
+		.site = conn->site,
 		.path = conn->target,
 		.query = conn->query,
 		.body = conn->body,
@@ -177,7 +189,9 @@ static void conn_run(struct gateway_conn *conn)
 	} else if (!shared->admits(shared, conn, conn->now_ns)) {
 		shared->stats.limited_cnt++;
 		gateway_reply_error(&conn->exchange, &refusal_rate, conn->now_ns);
-	} else if (conn->method == GATEWAY_OPTIONS) {
+	} else if (pass_is_for(conn)) {
+		pass_answer(conn);
+	} else if (conn->method == GATEWAY_OPTIONS && !(conn->route->methods & GATEWAY_OPTIONS)) {
 		reply_options(conn);
 	} else {
 		conn->route->handle(conn->route->ctx, &conn->exchange, &request, conn->now_ns);

@@ -29,6 +29,8 @@ struct heap;
 #define CONN_HEADERS_MAX 64
 /* What framing may cost beyond head and body: chunk sizes and extensions, trailers, names we skip. */
 #define CONN_FRAMING_MAX 8192
+/* Of it, chunk extensions and trailers, which nobody reads. */
+#define CONN_UNREAD_MAX 2048
 
 #define CONN_IDLE_NS	 (60ull * 1000000000) /* between requests */
 #define CONN_REQUEST_NS	 (10ull * 1000000000) /* from a request's first byte to its handler */
@@ -45,6 +47,7 @@ struct heap;
 struct conn_shared {
 	const struct gateway_route *routes;
 	const struct guard *guard;
+	struct pass_book *passes; /* NULL: there are none */
 	struct heap *heap;
 	uint64_t (*wall_s)(void);
 	/* True: the client may ask now. */
@@ -127,8 +130,13 @@ struct gateway_conn {
 	uint64_t progress_ns; /* when the state changed, or enough bytes moved */
 	size_t moved_len;     /* since */
 	size_t raw_len;	      /* of the request so far, with its framing */
+	size_t unread_len;    /* of it, chunk extensions and trailers */
 	char *target;	      /* in head, set when the head is there */
 	const char *query;
+	const char *authority; /* of the target, else the field Host; NULL: neither */
+	char site[GATEWAY_SITE_CAP];
+	enum gateway_proof proof;
+	unsigned allowed; /* methods; 0: those of the route */
 	char head[CONN_HEAD_CAP];
 	size_t head_len;
 	struct conn_header headers[CONN_HEADERS_MAX];
@@ -189,6 +197,8 @@ bool conn_deliver(struct gateway_conn *conn, const struct gateway_piece *piece);
 /* conn_head.c: llhttp's callbacks. */
 extern const llhttp_settings_t conn_parser_settings;
 const char *conn_header(const struct gateway_conn *conn, const char *name, unsigned *out_cnt);
+bool conn_header_at(const struct gateway_conn *conn, unsigned idx, const char **out_name,
+		    const char **out_value);
 
 /* socket.c: socket_input takes what lies in `in`; socket_expire is due after silence. */
 void socket_input(struct gateway_conn *conn);

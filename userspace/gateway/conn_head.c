@@ -57,11 +57,22 @@ static int on_url_complete(llhttp_t *parser)
 	return head_end_string(conn_of(parser));
 }
 
+/* on_unread: a chunk's extension, or a trailer. Its sender may not go on with it for ever. */
+static int on_unread(llhttp_t *parser, const char *at, size_t len)
+{
+	struct gateway_conn *conn = conn_of(parser);
+
+	(void)at;
+	conn->unread_len += len;
+	return conn->unread_len > CONN_UNREAD_MAX ? refuse_in_parser(conn, &refusal_unread) : 0;
+}
+
 static int on_header_field(llhttp_t *parser, const char *at, size_t len)
 {
 	struct gateway_conn *conn = conn_of(parser);
 
-	return conn->is_head_done ? 0 : head_append(conn, at, len, &refusal_head);
+	return conn->is_head_done ? on_unread(parser, at, len)
+				  : head_append(conn, at, len, &refusal_head);
 }
 
 static int on_header_field_complete(llhttp_t *parser)
@@ -125,11 +136,9 @@ const char *gateway_header(const struct gateway_request *request, const char *na
 	return conn_header(request->conn, name, &cnt);
 }
 
-bool gateway_header_at(const struct gateway_request *request, unsigned idx, const char **out_name,
-		       const char **out_value)
+bool conn_header_at(const struct gateway_conn *conn, unsigned idx, const char **out_name,
+		    const char **out_value)
 {
-	const struct gateway_conn *conn = request->conn;
-
 	if (idx >= conn->header_cnt)
 		return false;
 	*out_name = conn->head + conn->headers[idx].name_off;
@@ -137,21 +146,39 @@ bool gateway_header_at(const struct gateway_request *request, unsigned idx, cons
 	return true;
 }
 
+bool gateway_header_at(const struct gateway_request *request, unsigned idx, const char **out_name,
+		       const char **out_value)
+{
+	return conn_header_at(request->conn, idx, out_name, out_value);
+}
+
 /*
- * target_split leaves the path in conn->target and the query in
- * conn->query. A proxy's form with scheme and host is taken as well (RFC
- * 9112, 3.2.2). False: it is neither.
+ * authority_take leaves the authority of a target with scheme and host in
+ * conn->authority, and returns what is behind it; NULL: it has none, or somebody's name and
+ * password. The field Host counts for nothing then (RFC 9112, 3.2.2).
  */
+static char *authority_take(struct gateway_conn *conn, char *target)
+{
+	char *authority = target + 7;
+	size_t len = strcspn(authority, "/?");
+
+	if (!len || authority[len] != '/' || memchr(authority, '@', len))
+		return NULL;
+	/* Its end takes the place of the scheme's last letter. */
+	memmove(authority - 1, authority, len);
+	authority[len - 1] = '\0';
+	conn->authority = authority - 1;
+	return authority + len;
+}
+
+/* target_split leaves the path in conn->target and the query in conn->query. */
 static bool target_split(struct gateway_conn *conn)
 {
 	char *target = conn->head;
 	char *query;
 
-	if (strncasecmp(target, "http://", 7) == 0) {
-		target += 7 + strcspn(target + 7, "/?");
-		if (*target != '/')
-			return false;
-	}
+	if (strncasecmp(target, "http://", 7) == 0 && !(target = authority_take(conn, target)))
+		return false;
 	query = strchr(target, '?');
 	if (query)
 		*query++ = '\0';
@@ -160,12 +187,16 @@ static bool target_split(struct gateway_conn *conn)
 	return target[0] == '/' && !strchr(target, '#');
 }
 
-static const struct gateway_route *route_lookup(const struct conn_shared *shared, const char *path)
+static const struct gateway_route *route_lookup(const struct gateway_conn *conn)
 {
-	for (const struct gateway_route *route = shared->routes; route->path; route++) {
+	const char *path = conn->target;
+
+	for (const struct gateway_route *route = conn->shared->routes; route->path; route++) {
 		size_t len = strlen(route->path);
 		bool is_tree = route->path[len - 1] == '/';
 
+		if (route->is_site != (conn->site[0] != '\0'))
+			continue;
 		if (is_tree ? strncmp(path, route->path, len) == 0 : strcmp(path, route->path) == 0)
 			return route;
 	}
@@ -187,6 +218,8 @@ static enum gateway_method method_of(uint8_t method)
 		return GATEWAY_POST;
 	case HTTP_DELETE:
 		return GATEWAY_DELETE;
+	case HTTP_PATCH:
+		return GATEWAY_PATCH;
 	default:
 		return 0;
 	}
@@ -229,18 +262,18 @@ static const struct gateway_error *expectation_judge(struct gateway_conn *conn)
 
 static const struct gateway_error *route_judge(struct gateway_conn *conn)
 {
-	const struct gateway_route *route = route_lookup(conn->shared, conn->target);
+	const struct gateway_route *route;
 	const struct gateway_error *refusal;
 	unsigned allowed;
 
-	conn->route = route;
-	if (!route)
-		return &refusal_path;
-	if (route->instead)
+	guard_site(conn->shared->guard, conn->authority, conn->site);
+	conn->route = route = route_lookup(conn);
+	if (route && route->instead)
 		return route->instead;
+	conn->proof = guard_proof(conn->shared->guard, conn);
 	refusal = guard_judge(conn->shared->guard, conn);
 	if (refusal) {
-		conn->shared->stats.forbidden_cnt++;
+		conn->shared->stats.forbidden_cnt += refusal != &refusal_path;
 		return refusal;
 	}
 	allowed = route->methods | GATEWAY_OPTIONS;
@@ -258,7 +291,7 @@ static const struct gateway_error *head_judge(struct gateway_conn *conn)
 	unsigned host_cnt;
 
 	conn->method = method_of(llhttp_get_method(&conn->parser));
-	conn_header(conn, "Host", &host_cnt);
+	conn->authority = conn_header(conn, "Host", &host_cnt);
 	if (host_cnt > 1 || (host_cnt == 0 && conn->parser.http_minor >= 1) || !target_split(conn))
 		return &refusal_malformed;
 	refusal = framing_judge(conn);
@@ -343,6 +376,8 @@ const llhttp_settings_t conn_parser_settings = {
 	.on_header_value = on_header_field,
 	.on_header_value_complete = on_header_value_complete,
 	.on_headers_complete = on_headers_complete,
+	.on_chunk_extension_name = on_unread,
+	.on_chunk_extension_value = on_unread,
 	.on_body = on_body,
 	.on_message_complete = on_message_complete,
 };

@@ -35,16 +35,29 @@ enum gateway_method {
 	GATEWAY_OPTIONS = 1 << 3, /* answered here, from the route's row */
 	GATEWAY_POST = 1 << 4,
 	GATEWAY_DELETE = 1 << 5,
+	GATEWAY_PATCH = 1 << 6,
 };
+
+/* What a request shows of its right to act as this node. */
+enum gateway_proof {
+	GATEWAY_PROOF_NONE,
+	GATEWAY_PROOF_BEARER, /* a bearer that is not this gateway's token: the service's, or wrong */
+	GATEWAY_PROOF_WRONG,  /* X-Weft-Token is not the token; no handler sees one */
+	GATEWAY_PROOF_COOKIE, /* of gateway_pass_issue, at the origin that it was issued for */
+	GATEWAY_PROOF_TOKEN,
+};
+#define GATEWAY_SITE_CAP 128
 
 #define GATEWAY_LEN_UNKNOWN UINT64_MAX
 
 /* A request as its handler sees it; all borrowed for the call. */
 struct gateway_request {
-	enum gateway_method method; /* never HEAD nor OPTIONS */
+	enum gateway_method method; /* never HEAD; OPTIONS where the route has it */
 	bool is_head;		    /* GET stands for HEAD */
-	const char *path;	    /* begins with '/'; not decoded */
-	const char *query;	    /* behind the '?', else "" */
+	enum gateway_proof proof;
+	const char *site;  /* "NAME" of the host NAME.localhost, in lower case; else "" */
+	const char *path;  /* begins with '/'; not decoded */
+	const char *query; /* behind the '?', else "" */
 	const uint8_t *body;
 	size_t body_len;   /* at most the route's body_len_max */
 	bool has_body;	   /* of a streamed route: pieces follow */
@@ -62,6 +75,14 @@ bool gateway_header_at(const struct gateway_request *request, unsigned idx, cons
 /* gateway_header_is_secret: the field shows this gateway's token, and is for nobody behind it. */
 bool gateway_header_is_secret(const struct gateway_request *request, const char *name,
 			      const char *value);
+
+/*
+ * gateway_cookies_write copies the value of a field Cookie without the gateway's own, for who is
+ * behind it. Returns its length, below cap; 0: nothing is left.
+ */
+size_t gateway_cookies_write(const char *cookies, char *out, size_t cap);
+/* gateway_cookie_is_own: NAME=VALUE, of len letters, is the cookie of a gateway, whatever its port. */
+bool gateway_cookie_is_own(const char *cookie, size_t len);
 
 /* An answer that says why not: a JSON object of error and message. */
 struct gateway_error {
@@ -82,6 +103,7 @@ enum gateway_access {
  * Who answers what. The first row whose path is the request's answers; a
  * path that ends in '/' stands for everything below it. A method that is
  * not in methods is answered by 405. The handler replies in the call or later, once.
+ * A row of sites makes the names below localhost hosts of this gateway, while it listens on loopback.
  *
  * A streamed row's handler is called when the head is there, and is given
  * the body in pieces (gateway_watch); who ends its side ends the exchange.
@@ -91,7 +113,10 @@ struct gateway_route {
 	unsigned methods; /* enum gateway_method, or-ed */
 	enum gateway_access access;
 	bool is_streamed;
-	bool is_busy; /* its requests have the rate of the busy routes */
+	bool is_site;		   /* of the hosts NAME.localhost, where no other row answers */
+	bool passes_authorization; /* a bearer that is not the token may be for who is behind it */
+	bool is_busy;		   /* its requests have the rate of the busy routes */
+	bool is_file;		   /* or that of files: a folder of pictures, a player that seeks */
 	const struct gateway_error
 		*instead;    /* answered before anything else is looked at, or NULL */
 	size_t body_len_max; /* also of a WebSocket's message */
@@ -140,6 +165,8 @@ struct gateway_reply {
 	 * draw, run nothing, and reach nothing of this gateway.
 	 */
 	bool is_foreign;
+	/* A page of a site: what it may do there, it says itself, for nobody else is at its origin. */
+	bool is_site_page;
 };
 void gateway_reply(struct gateway_exchange *exchange, const struct gateway_reply *reply,
 		   uint64_t now_ns);
@@ -148,6 +175,9 @@ void gateway_reply_text(struct gateway_exchange *exchange, unsigned status, cons
 			uint64_t now_ns);
 void gateway_reply_error(struct gateway_exchange *exchange, const struct gateway_error *error,
 			 uint64_t now_ns);
+
+/* gateway_allow: what the field Allow says beside 405 when it is less than the route's methods. */
+void gateway_allow(struct gateway_exchange *exchange, unsigned methods);
 
 /*
  * A reply in pieces. gateway_reply_begin sends the head; body_len of reply
@@ -209,6 +239,8 @@ struct gateway_config {
 	unsigned request_burst;
 	unsigned busy_rate_per_min; /* the same for busy routes */
 	unsigned busy_burst;
+	unsigned file_rate_per_s; /* the same for files */
+	unsigned file_burst;
 	size_t memory_cap; /* bodies that are collected, and what waits to be sent */
 };
 void gateway_config_defaults(struct gateway_config *config);
@@ -239,9 +271,20 @@ void gateway_close(struct gateway *gateway);
 /* gateway_addr: where it listens, with the port that the system chose for port 0. */
 struct addr gateway_addr(const struct gateway *gateway);
 
+/*
+ * gateway_pass_issue writes an address that can be opened once, within two minutes, and lets the
+ * browser act as this node at the origin of site, NAME or NAME.NODE. WEFT_EMALFORMED: no host can be
+ * called so; WEFT_EREFUSED: services have no hosts here.
+ */
+#define GATEWAY_PASS_URL_CAP 256
+WEFT_MUST_CHECK
+int gateway_pass_issue(struct gateway *gateway, const char *site, uint64_t now_ns,
+		       char out_url[static GATEWAY_PASS_URL_CAP]);
+
 struct gateway_stats {
 	uint32_t conn_cnt, conn_peak_cnt, conn_cap;
 	uint32_t socket_cnt, socket_peak_cnt, socket_cap;
+	uint32_t pass_cnt, pass_cap; /* addresses and cookies of gateway_pass_issue */
 	uint64_t request_cnt;
 	uint64_t malformed_cnt; /* requests that were none: 400, 431, 505, ... */
 	uint64_t limited_cnt;	/* answered by 429 */

@@ -7,9 +7,12 @@
 #include <strings.h>
 
 #include "gateway/conn.h"
+#include "gateway/pass.h"
 #include "gateway/refusal.h"
 
-#define TOKEN_HEADER "X-Weft-Token"
+#define TOKEN_HEADER  "X-Weft-Token"
+#define SITE_TOP      ".localhost" /* browsers take it for this machine without DNS (RFC 6761, 6.3) */
+#define LABEL_LEN_MAX 63
 
 int gateway_names_parse(const char *text, struct gateway_names *out_names)
 {
@@ -74,6 +77,14 @@ static int hosts_add_own(struct gateway_names *hosts, const struct addr *listen)
 						    : err;
 }
 
+static bool has_sites(const struct gateway_route *routes)
+{
+	for (; routes && routes->path; routes++)
+		if (routes->is_site)
+			return true;
+	return false;
+}
+
 int guard_init(struct guard *guard, const struct gateway_params *params, const struct addr *listen)
 {
 	char origin[GATEWAY_NAME_CAP + 8];
@@ -84,6 +95,11 @@ int guard_init(struct guard *guard, const struct gateway_params *params, const s
 	guard->is_token_always = params->is_token_always;
 	memcpy(guard->token, params->token, sizeof(guard->token));
 	err = hosts_add_own(&guard->hosts, listen);
+	if (has_sites(params->routes) && addr_is_loopback(listen)) {
+		snprintf(guard->site_suffix, sizeof(guard->site_suffix), SITE_TOP ":%u",
+			 listen->port);
+		guard->is_portless = listen->port == 80;
+	}
 	for (unsigned i = 0; i < guard->hosts.cnt && err == 0; i++) {
 		snprintf(origin, sizeof(origin), "http://%s", guard->hosts.names[i]);
 		err = strlen(origin) < GATEWAY_NAME_CAP ? names_add(&guard->origins, origin)
@@ -106,55 +122,203 @@ static bool token_is_right(const struct guard *guard, const char *token)
 
 static bool bearer_is_right(const struct guard *guard, const char *value)
 {
-	return strncasecmp(value, "Bearer ", 7) == 0 &&
-	       token_is_right(guard, value + 7 + strspn(value + 7, " "));
+	return token_is_right(guard, value + 7 + strspn(value + 7, " "));
 }
 
-static bool has_token(const struct guard *guard, const struct gateway_conn *conn)
+static bool is_bearer(const char *value)
+{
+	return strncasecmp(value, "Bearer ", 7) == 0;
+}
+
+static bool cookie_is_right(const struct gateway_conn *conn)
+{
+	const struct pass_book *book = conn->shared->passes;
+	const char *name, *value;
+
+	if (!book || !conn->site[0])
+		return false;
+	for (unsigned i = 0; conn_header_at(conn, i, &name, &value); i++)
+		if (strcasecmp(name, "Cookie") == 0 &&
+		    pass_is_shown(book, conn->site, value, conn->now_ns))
+			return true;
+	return false;
+}
+
+enum gateway_proof guard_proof(const struct guard *guard, const struct gateway_conn *conn)
 {
 	unsigned cnt;
 	const char *value = conn_header(conn, TOKEN_HEADER, &cnt);
 
 	if (value)
-		return cnt == 1 && token_is_right(guard, value);
+		return cnt == 1 && token_is_right(guard, value) ? GATEWAY_PROOF_TOKEN
+								: GATEWAY_PROOF_WRONG;
 	value = conn_header(conn, "Authorization", &cnt);
-	return value && cnt == 1 && bearer_is_right(guard, value);
+	if (value && cnt == 1 && is_bearer(value) && bearer_is_right(guard, value))
+		return GATEWAY_PROOF_TOKEN;
+	if (cookie_is_right(conn))
+		return GATEWAY_PROOF_COOKIE;
+	return value && is_bearer(value) ? GATEWAY_PROOF_BEARER : GATEWAY_PROOF_NONE;
 }
 
 bool gateway_header_is_secret(const struct gateway_request *request, const char *name,
 			      const char *value)
 {
 	return strcasecmp(name, TOKEN_HEADER) == 0 ||
-	       (strcasecmp(name, "Authorization") == 0 &&
+	       (strcasecmp(name, "Authorization") == 0 && is_bearer(value) &&
 		bearer_is_right(request->conn->shared->guard, value));
+}
+
+/* A label of DNS: what a host name has between its points. Returns its length, or 0. */
+static size_t label_len(const char *text)
+{
+	size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-");
+
+	return len && len <= LABEL_LEN_MAX && text[0] != '-' && text[len - 1] != '-' ? len : 0;
+}
+
+/* site_is_sound: NAME or NAME.NODE. */
+static bool site_is_sound(const char *site)
+{
+	size_t len = label_len(site);
+
+	if (len && site[len] == '.') {
+		site += len + 1;
+		len = label_len(site);
+	}
+	return len && !site[len];
+}
+
+static size_t suffix_len(const struct guard *guard, const char *authority, size_t len)
+{
+	const char *suffix = guard->site_suffix;
+	size_t cnt = strlen(suffix);
+
+	if (len > cnt && strcasecmp(authority + len - cnt, suffix) == 0)
+		return cnt;
+	cnt = strlen(SITE_TOP);
+	return guard->is_portless && len > cnt && strcasecmp(authority + len - cnt, SITE_TOP) == 0
+		       ? cnt
+		       : 0;
+}
+
+void guard_site(const struct guard *guard, const char *authority,
+		char out_site[static GATEWAY_SITE_CAP])
+{
+	size_t len = authority ? strlen(authority) : 0, cnt;
+
+	out_site[0] = '\0';
+	if (!guard->site_suffix[0] || !len || names_have(&guard->hosts, authority))
+		return;
+	cnt = suffix_len(guard, authority, len);
+	if (!cnt || len - cnt >= GATEWAY_SITE_CAP)
+		return;
+	len -= cnt;
+	for (size_t i = 0; i < len; i++)
+		out_site[i] = authority[i] >= 'A' && authority[i] <= 'Z'
+				      ? (char)(authority[i] - 'A' + 'a')
+				      : authority[i];
+	out_site[len] = '\0';
+	if (!site_is_sound(out_site))
+		out_site[0] = '\0';
+}
+
+static bool is_reading(const struct gateway_conn *conn)
+{
+	return conn->method & (GATEWAY_GET | GATEWAY_HEAD);
+}
+
+/* is_foreign_part: another site's page asks for a part of itself: a picture, a script, a frame. */
+static bool is_foreign_part(const struct gateway_conn *conn, bool may_follow)
+{
+	unsigned cnt;
+	const char *site = conn_header(conn, "Sec-Fetch-Site", &cnt);
+	const char *mode, *dest;
+
+	if (!site || strcmp(site, "same-origin") == 0 || strcmp(site, "none") == 0)
+		return false;
+	mode = conn_header(conn, "Sec-Fetch-Mode", &cnt);
+	dest = conn_header(conn, "Sec-Fetch-Dest", &cnt);
+	/* A link that somebody follows there leaves the other page behind. */
+	return !may_follow || !mode || strcmp(mode, "navigate") != 0 || !dest ||
+	       strcmp(dest, "document") != 0;
 }
 
 /* needs_token: asked by another site's page, even an open route is guarded. */
 static bool needs_token(const struct guard *guard, const struct gateway_conn *conn)
 {
-	unsigned cnt;
-	const char *site = conn_header(conn, "Sec-Fetch-Site", &cnt);
+	if (conn->route->access == GATEWAY_GUARDED || guard->is_token_always || !is_reading(conn))
+		return true;
+	return is_foreign_part(conn, false);
+}
 
-	if (conn->route->access == GATEWAY_GUARDED || guard->is_token_always)
+static const struct gateway_error *origin_judge(const struct guard *guard,
+						const struct gateway_conn *conn)
+{
+	unsigned cnt;
+	const char *origin = conn_header(conn, "Origin", &cnt);
+	const char *own = origin;
+
+	if (!origin)
+		return NULL;
+	if (conn->site[0])
+		own = strncasecmp(origin, "http://", 7) == 0 ? origin + 7 : "";
+	if (cnt == 1 && (conn->site[0] ? strcasecmp(own, conn->authority) == 0
+				       : names_have(&guard->origins, origin)))
+		return NULL;
+	return conn->site[0] ? &refusal_site_origin : &refusal_origin;
+}
+
+/*
+ * site_judge: to read is open, as HTTP means it. What may change something, and a WebSocket,
+ * shows a pass or the token, and says that a page of this very origin asks.
+ */
+static const struct gateway_error *site_judge(const struct guard *guard,
+					      const struct gateway_conn *conn)
+{
+	unsigned upgrade_cnt, origin_cnt;
+	bool has_proof = conn->proof >= GATEWAY_PROOF_COOKIE;
+
+	conn_header(conn, "Upgrade", &upgrade_cnt);
+	conn_header(conn, "Origin", &origin_cnt);
+	if (is_reading(conn) && !upgrade_cnt) {
+		if (pass_is_for(conn) || conn->proof == GATEWAY_PROOF_TOKEN)
+			return NULL;
+		/* A cookie goes along from other ports of the same name, too. */
+		return is_foreign_part(conn, true) || (guard->is_token_always && !has_proof)
+			       ? &refusal_pass
+			       : NULL;
+	}
+	if (!has_proof)
+		return &refusal_pass;
+	return origin_cnt == 1 ? NULL : &refusal_site_origin;
+}
+
+/* A bearer that is not the token may be meant for who is behind the route. */
+static bool shows_wrong_token(const struct gateway_conn *conn)
+{
+	if (conn->proof == GATEWAY_PROOF_WRONG)
 		return true;
-	if (!(conn->method & (GATEWAY_GET | GATEWAY_HEAD)))
-		return true;
-	return site && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0;
+	return conn->proof == GATEWAY_PROOF_BEARER &&
+	       !(conn->route && conn->route->passes_authorization);
 }
 
 const struct gateway_error *guard_judge(const struct guard *guard, const struct gateway_conn *conn)
 {
-	unsigned cnt;
-	const char *host = conn_header(conn, "Host", &cnt);
-	const char *origin = conn_header(conn, "Origin", &cnt);
+	const struct gateway_error *refusal;
 
+	if (shows_wrong_token(conn))
+		return &refusal_token_wrong;
+	if (!conn->route)
+		return &refusal_path;
 	if (conn->route->access == GATEWAY_PUBLIC)
 		return NULL;
-	if (!host || !names_have(&guard->hosts, host))
+	if (!conn->site[0] && (!conn->authority || !names_have(&guard->hosts, conn->authority)))
 		return &refusal_host;
-	if (origin && (cnt > 1 || !names_have(&guard->origins, origin)))
-		return &refusal_origin;
-	if (conn->method == GATEWAY_OPTIONS)
-		return NULL;
-	return needs_token(guard, conn) && !has_token(guard, conn) ? &refusal_token : NULL;
+	refusal = origin_judge(guard, conn);
+	if (refusal || (!conn->site[0] && conn->method == GATEWAY_OPTIONS))
+		return refusal;
+	if (conn->site[0])
+		return site_judge(guard, conn);
+	return needs_token(guard, conn) && conn->proof != GATEWAY_PROOF_TOKEN ? &refusal_token
+									      : NULL;
 }

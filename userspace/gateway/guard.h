@@ -14,6 +14,8 @@
 struct guard {
 	struct gateway_names hosts;
 	struct gateway_names origins;
+	char site_suffix[24]; /* ".localhost:PORT"; "": services have no hosts of their own */
+	bool is_portless;     /* ".localhost" alone is meant, too */
 	char token[GATEWAY_TOKEN_CAP];
 	bool is_token_always;
 };
@@ -21,6 +23,14 @@ struct guard {
 /* guard_init: listen is where the gateway listens, its port known. 0, or WEFT_EFULL. */
 WEFT_MUST_CHECK
 int guard_init(struct guard *guard, const struct gateway_params *params, const struct addr *listen);
+
+/*
+ * guard_site: whether authority is a service's own host, NAME.localhost or NAME.NODE.localhost;
+ * then out_site is what stands in front, in lower case, else "".
+ */
+void guard_site(const struct guard *guard, const char *authority,
+		char out_site[static GATEWAY_SITE_CAP]);
+enum gateway_proof guard_proof(const struct guard *guard, const struct gateway_conn *conn);
 
 /* guard_judge: NULL: the request of conn may go to its route; else what it is answered by. */
 const struct gateway_error *guard_judge(const struct guard *guard, const struct gateway_conn *conn);

@@ -16,6 +16,18 @@ const struct gateway_error refusal_token = {401, "token_required",
 					    "Authorization: Bearer; the log of weftd says "
 					    "in which file it is.",
 					    0};
+const struct gateway_error refusal_token_wrong = {
+	401, "token_required",
+	"This is not the gateway's token; the log of weftd says in which file it is.", 0};
+const struct gateway_error refusal_pass = {
+	401, "token_required",
+	"Open the address that weft service open NAME prints, or send the gateway's token.", 0};
+const struct gateway_error refusal_site_origin = {
+	403, "origin_not_allowed",
+	"What may change something says the field Origin here, and it is that of this host itself.",
+	0};
+const struct gateway_error refusal_unread = {
+	400, "malformed_request", "Chunk extensions and trailers are longer than 2 KiB.", 0};
 const struct gateway_error refusal_path = {404, "not_found", "Nothing is served at this path.", 0};
 const struct gateway_error refusal_method = {
 	405, "method_not_allowed", "This path does not know the method; see the field Allow.", 0};

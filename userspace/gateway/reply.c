@@ -19,6 +19,11 @@
 	"X-Content-Type-Options: nosniff\r\n"                                                      \
 	"X-Frame-Options: DENY\r\n"                                                                \
 	"Referrer-Policy: no-referrer\r\n"
+/* A page without a referrer says "null" for the Origin of its own forms. */
+#define SITE_FIELDS                                                                                \
+	"X-Content-Type-Options: nosniff\r\n"                                                      \
+	"X-Frame-Options: SAMEORIGIN\r\n"                                                          \
+	"Referrer-Policy: same-origin\r\n"
 #define POLICY_FIELD "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
 #define FOREIGN_POLICY_FIELD                                                                       \
 	"Content-Security-Policy: sandbox; default-src 'none'; img-src 'self'; "                   \
@@ -97,10 +102,8 @@ static void head_add_methods(struct head *head, unsigned methods)
 		enum gateway_method method;
 		const char *name;
 	} names[] = {
-		{GATEWAY_GET, "GET, HEAD, "},
-		{GATEWAY_PUT, "PUT, "},
-		{GATEWAY_POST, "POST, "},
-		{GATEWAY_DELETE, "DELETE, "},
+		{GATEWAY_GET, "GET, HEAD, "}, {GATEWAY_PUT, "PUT, "},	  {GATEWAY_POST, "POST, "},
+		{GATEWAY_DELETE, "DELETE, "}, {GATEWAY_PATCH, "PATCH, "},
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -132,8 +135,12 @@ static void head_add_own_fields(struct head *head, const struct gateway_conn *co
 		head_add(head, "Connection: close\r\n");
 	else if (conn->parser.http_minor == 0)
 		head_add(head, "Connection: keep-alive\r\n");
-	head_add(head, SECURITY_FIELDS);
-	head_add(head, reply->is_foreign ? FOREIGN_POLICY_FIELD : POLICY_FIELD);
+	if (reply->is_site_page) {
+		head_add(head, SITE_FIELDS);
+	} else {
+		head_add(head, SECURITY_FIELDS);
+		head_add(head, reply->is_foreign ? FOREIGN_POLICY_FIELD : POLICY_FIELD);
+	}
 	if (is_public)
 		head_add_public_fields(head, conn);
 	else
@@ -142,7 +149,7 @@ static void head_add_own_fields(struct head *head, const struct gateway_conn *co
 		head_add(head, "WWW-Authenticate: Bearer\r\n");
 	if (conn->route && (status == 405 || conn->method == GATEWAY_OPTIONS)) {
 		head_add(head, "Allow: ");
-		head_add_methods(head, conn->route->methods);
+		head_add_methods(head, conn->allowed ? conn->allowed : conn->route->methods);
 	}
 }
 
@@ -359,7 +366,7 @@ static void json_write(char *out, size_t cap, const char *text)
 void gateway_reply_error(struct gateway_exchange *exchange, const struct gateway_error *error,
 			 uint64_t now_ns)
 {
-	char body[768], message[600], headers[48] = "";
+	char body[768], message[600], headers[80] = "Cache-Control: no-store\r\n";
 	struct gateway_reply reply = {
 		.status = error->status,
 		.type = "application/json",
@@ -371,6 +378,7 @@ void gateway_reply_error(struct gateway_exchange *exchange, const struct gateway
 	reply.body_len = (size_t)snprintf(body, sizeof(body), "{\"error\":\"%s\",\"message\":%s}\n",
 					  error->name, message);
 	if (error->retry_after_s)
-		snprintf(headers, sizeof(headers), "Retry-After: %u\r\n", error->retry_after_s);
+		snprintf(headers, sizeof(headers), "Cache-Control: no-store\r\nRetry-After: %u\r\n",
+			 error->retry_after_s);
 	gateway_reply(exchange, &reply, now_ns);
 }

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -21,6 +22,7 @@
 #include "base/timer.h"
 #include "gateway/conn.h"
 #include "gateway/local_user.h"
+#include "gateway/pass.h"
 #include "gateway/rate.h"
 
 #define ACCEPT_PER_TURN_MAX 64
@@ -63,10 +65,11 @@ struct gateway {
 	struct pool conns; /* one more than there are places: who comes when all are taken */
 	struct fair places;
 	struct fair_paths paths;
-	int diag_fd;		  /* asks for local users; -1: nobody tells */
-	struct heap *heap;	  /* bodies that are collected, and what waits to be sent */
-	struct rate *rate, *busy; /* of all routes but the busy ones, and of those */
+	int diag_fd;			  /* asks for local users; -1: nobody tells */
+	struct heap *heap;		  /* bodies that are collected, and what waits to be sent */
+	struct rate *rate, *busy, *files; /* of all routes but the next two kinds, and of those */
 	struct guard guard;
+	struct pass_book passes;
 };
 
 void gateway_config_defaults(struct gateway_config *config)
@@ -80,6 +83,8 @@ void gateway_config_defaults(struct gateway_config *config)
 		.request_burst = 10,
 		.busy_rate_per_min = 60,
 		.busy_burst = 60,
+		.file_rate_per_s = 50,
+		.file_burst = 1000,
 		.memory_cap =
 			64 * 1024 * 1024, /* twice what one stream may grant (quic.window_max) */
 	};
@@ -102,7 +107,7 @@ static size_t tables_footprint(const struct gateway_config *config)
 	/* The arena gives each piece at a multiple of 64 bytes. */
 	return fair_footprint(&places) +
 	       pool_footprint(sizeof(struct server_conn), config->conn_cap + 1) +
-	       2 * sizeof(struct rate) + 128;
+	       3 * sizeof(struct rate) + 192;
 }
 
 size_t gateway_footprint(const struct gateway_config *config)
@@ -274,7 +279,12 @@ static bool server_admits(struct conn_shared *shared, const struct gateway_conn 
 	const struct server_conn *conn =
 		(const void *)((const char *)http - offsetof(struct server_conn, http));
 
-	return rate_take(http->route->is_busy ? gateway->busy : gateway->rate,
+	/* A program of this machine that shows the token may ask as often as it likes. */
+	if (http->proof >= GATEWAY_PROOF_COOKIE && addr_is_loopback(&http->remote))
+		return true;
+	return rate_take(http->route->is_busy	? gateway->busy
+			 : http->route->is_file ? gateway->files
+						: gateway->rate,
 			 &conn->account.prefix, now_ns);
 }
 
@@ -516,7 +526,8 @@ static int memory_lay_out(struct gateway *gateway)
 	gateway->shared.heap = gateway->heap;
 	gateway->rate = arena_alloc(&gateway->arena, sizeof(*gateway->rate));
 	gateway->busy = arena_alloc(&gateway->arena, sizeof(*gateway->busy));
-	if (!gateway->rate || !gateway->busy)
+	gateway->files = arena_alloc(&gateway->arena, sizeof(*gateway->files));
+	if (!gateway->rate || !gateway->busy || !gateway->files)
 		return WEFT_EFULL;
 	rate_init(gateway->rate,
 		  config->request_rate_per_s ? NS_PER_S / config->request_rate_per_s : 0,
@@ -524,6 +535,8 @@ static int memory_lay_out(struct gateway *gateway)
 	rate_init(gateway->busy,
 		  config->busy_rate_per_min ? 60 * NS_PER_S / config->busy_rate_per_min : 0,
 		  config->busy_burst);
+	rate_init(gateway->files, config->file_rate_per_s ? NS_PER_S / config->file_rate_per_s : 0,
+		  config->file_burst);
 	return 0;
 }
 
@@ -538,6 +551,7 @@ int gateway_open(const struct gateway_params *params, struct gateway **out_gatew
 	gateway->shared = (struct conn_shared){
 		.routes = params->routes,
 		.guard = &gateway->guard,
+		.passes = &gateway->passes,
 		.wall_s = params->wall_s,
 		.admits = server_admits,
 		.make_room = server_make_room,
@@ -559,6 +573,7 @@ int gateway_open(const struct gateway_params *params, struct gateway **out_gatew
 	if (err == 0) {
 		listen = gateway_addr(gateway);
 		err = guard_init(&gateway->guard, params, &listen);
+		pass_book_init(&gateway->passes, listen.port);
 	}
 	if (err < 0) {
 		gateway_close(gateway);
@@ -607,12 +622,33 @@ struct addr gateway_addr(const struct gateway *gateway)
 	return addr;
 }
 
+int gateway_pass_issue(struct gateway *gateway, const char *site, uint64_t now_ns,
+		       char out_url[static GATEWAY_PASS_URL_CAP])
+{
+	const char *suffix = gateway->guard.site_suffix;
+	char authority[GATEWAY_SITE_CAP + sizeof(gateway->guard.site_suffix)];
+	char own[GATEWAY_SITE_CAP], code[PASS_TEXT_CAP];
+
+	if (!suffix[0])
+		return WEFT_EREFUSED;
+	if (snprintf(authority, sizeof(authority), "%s%s", site, suffix) >= (int)sizeof(authority))
+		return WEFT_EMALFORMED;
+	guard_site(&gateway->guard, authority, own);
+	if (!own[0])
+		return WEFT_EMALFORMED;
+	pass_issue(&gateway->passes, own, now_ns, code);
+	snprintf(out_url, GATEWAY_PASS_URL_CAP, "http://%s%s" PASS_PATH "%s", own, suffix, code);
+	return 0;
+}
+
 void gateway_stats(const struct gateway *gateway, struct gateway_stats *out_stats)
 {
 	struct heap_usage usage;
 
 	heap_usage(gateway->heap, &usage);
 	*out_stats = gateway->shared.stats;
+	out_stats->pass_cnt = pass_cnt(&gateway->passes, gateway->now_ns);
+	out_stats->pass_cap = PASS_CAP;
 	out_stats->memory_used_len = usage.used_len;
 	out_stats->memory_peak_len = usage.peak_len;
 	out_stats->memory_cap = usage.cap;

@@ -8,6 +8,7 @@
 #include "service/call.h"
 #include "service/intake.h"
 #include "service/routes.h"
+#include "service/version.h"
 
 struct service_find;
 struct service_outcome;
@@ -49,6 +50,11 @@ struct service_ask {
 	struct service_call_head head;
 	bool is_signed;
 	bool is_named;	 /* its caller named the provider: no other will do */
+	bool only_reads; /* its caller may only read */
+	bool is_unread;	 /* a provider was passed over for that */
+	bool has_own; /* own_id and own_version say which offer of this node is the last resort */
+	uint8_t own_id[SERVICE_ID_LEN];
+	char own_version[SERVICE_RANGE_LEN_MAX + 1];
 	bool is_passing; /* its route's circuit is owed how it ends */
 	bool is_probe;
 	bool is_touched; /* the provider may have seen bytes of it, now or before */

@@ -15,30 +15,6 @@
 #include "service/router.h"
 #include "service/service_state.h"
 
-/* Hands ask to an offer of this node. */
-static void ask_local(struct service_ask *ask, const struct service_offer *offer, uint64_t now_ns)
-{
-	struct service *service = ask->service;
-	struct service_local_call asked = {
-		.service = service,
-		.head = &ask->head,
-		.is_stream = ask->channel != NULL,
-		.deadline_ns = ask->head.has_key ? UINT64_MAX : ask->deadline_ns,
-	};
-
-	memcpy(ask->head.service_id, offer->id, sizeof(ask->head.service_id));
-	ask->head.has_major = true;
-	ask->head.major = offer->version.major;
-	ask->provider_cnt = 1;
-	memcpy(ask->providers[0].key, service->own_key, MESH_KEY_LEN);
-	ask->head.left_ms = (uint32_t)((ask->deadline_ns - now_ns) / NS_PER_MS);
-	ask->state = SERVICE_ASK_LOCAL;
-	if (!ask->head
-		     .has_key) /* the router keeps the deadline, unless the call may go on after it */
-		timer_cancel(service->params.timers, &ask->timer);
-	ask->call = service_router_call_local(ask, &asked, now_ns);
-}
-
 /* Whether list has the method, or of a service of HTTP the method of the request. */
 static bool ask_is_read_only(const struct service_ask *ask, const struct service_read_only *list)
 {
@@ -52,6 +28,50 @@ static bool ask_is_read_only(const struct service_ask *ask, const struct service
 	return service_read_only_has(list, verb);
 }
 
+static bool offer_may_be_asked(const struct service_ask *ask, const struct service_offer *offer)
+{
+	struct service_read_only list;
+
+	return !ask->only_reads ||
+	       (service_read_only_take(offer->offering.read_only, offer->offering.read_only_cnt,
+				       &list) == SERVICE_FINE &&
+		ask_is_read_only(ask, &list));
+}
+
+static void ask_refuse_unread(struct service_ask *ask)
+{
+	service_ask_finish_soon(ask, SERVICE_UNAUTHORIZED,
+				"no provider declares this method read-only", 0);
+}
+
+/* Hands ask to an offer of this node. */
+static void ask_local(struct service_ask *ask, const struct service_offer *offer, uint64_t now_ns)
+{
+	struct service *service = ask->service;
+	struct service_local_call asked = {
+		.service = service,
+		.head = &ask->head,
+		.is_stream = ask->channel != NULL,
+		.deadline_ns = ask->head.has_key ? UINT64_MAX : ask->deadline_ns,
+	};
+
+	if (!offer_may_be_asked(ask, offer)) {
+		ask_refuse_unread(ask);
+		return;
+	}
+	memcpy(ask->head.service_id, offer->id, sizeof(ask->head.service_id));
+	ask->head.has_major = true;
+	ask->head.major = offer->version.major;
+	ask->provider_cnt = 1;
+	memcpy(ask->providers[0].key, service->own_key, MESH_KEY_LEN);
+	ask->head.left_ms = (uint32_t)((ask->deadline_ns - now_ns) / NS_PER_MS);
+	ask->state = SERVICE_ASK_LOCAL;
+	if (!ask->head
+		     .has_key) /* the router keeps the deadline, unless the call may go on after it */
+		timer_cancel(service->params.timers, &ask->timer);
+	ask->call = service_router_call_local(ask, &asked, now_ns);
+}
+
 static void ask_add_found(struct service_ask *ask, const struct service_found *found)
 {
 	const struct service_descriptor *descriptor = found->descriptor;
@@ -60,6 +80,10 @@ static void ask_add_found(struct service_ask *ask, const struct service_found *f
 	if (ask->provider_cnt == SERVICE_PROVIDERS_MAX ||
 	    memcmp(descriptor->owner, ask->service->own_key, MESH_KEY_LEN) == 0)
 		return;
+	if (ask->only_reads && !ask_is_read_only(ask, &descriptor->read_only)) {
+		ask->is_unread = true;
+		return;
+	}
 	*provider = (struct service_provider){
 		.has_major = true,
 		.major = descriptor->major,
@@ -75,11 +99,27 @@ static void ask_add_found(struct service_ask *ask, const struct service_found *f
 	ask->provider_cnt++;
 }
 
-/* Whom the caller named is asked although nobody told of it. */
+/* Whom the caller named is asked although nobody told of it, unless that takes its word for a method. */
 static void ask_named(struct service_ask *ask, uint64_t now_ns)
 {
+	if (ask->only_reads) {
+		ask_refuse_unread(ask);
+		return;
+	}
 	ask->provider_cnt = 1;
 	service_ask_route(ask, "the provider cannot be reached", now_ns);
+}
+
+/* ask_own: nobody else is known; false: this node has no such offer either. */
+static bool ask_own(struct service_ask *ask, uint64_t now_ns)
+{
+	struct service_target target = {.id = ask->own_id, .version = ask->own_version};
+	struct service_offer *offer;
+
+	if (!ask->has_own || service_registry_find(ask->service, &target, &offer) < 0)
+		return false;
+	ask_local(ask, offer, now_ns);
+	return true;
 }
 
 static void ask_found(void *arg, const struct service_finding *finding, uint64_t now_ns)
@@ -94,6 +134,12 @@ static void ask_found(void *arg, const struct service_finding *finding, uint64_t
 		ask_add_found(ask, &finding->found[i]);
 	if (ask->provider_cnt) {
 		service_ask_route(ask, "the provider cannot be reached", now_ns);
+		return;
+	}
+	if (ask_own(ask, now_ns))
+		return;
+	if (ask->is_unread) {
+		ask_refuse_unread(ask);
 		return;
 	}
 	if (ask->is_named) {
@@ -133,18 +179,26 @@ static void ask_look_up(struct service_ask *ask, const struct service_target *ta
 		service_ask_route(ask, "the provider cannot be reached", now_ns);
 		return;
 	}
-	if (ask->is_named && !target->version) {
+	if (ask->is_named && !target->version && !ask->only_reads) {
 		ask_named(ask, now_ns);
 		return;
 	}
 	ask->state = SERVICE_ASK_FINDING;
 	err = service_find_start(directory, &query, ask_found, ask, now_ns, &ask->find, &wait_ns);
-	if (err < 0)
+	if (err < 0 && !ask_own(ask, now_ns))
 		service_ask_finish_soon(
 			ask, err == WEFT_EREFUSED ? SERVICE_RATE_LIMITED : SERVICE_UNAVAILABLE,
 			err == WEFT_EREFUSED ? "this node looks up too many services in a minute"
 					     : "too many services are being looked up",
 			wait_ns);
+}
+
+static void own_remember(struct service_ask *ask, const struct service_offer *offer,
+			 const char *version)
+{
+	memcpy(ask->own_id, offer->id, sizeof(ask->own_id));
+	strncpy(ask->own_version, version ? version : "", sizeof(ask->own_version) - 1);
+	ask->has_own = true;
 }
 
 void service_ask_find(struct service_ask *ask, const struct service_target *target, uint64_t now_ns)
@@ -156,8 +210,11 @@ void service_ask_find(struct service_ask *ask, const struct service_target *targ
 	struct service_offer *offer;
 
 	if ((!target->provider || is_own) && service_registry_find(service, target, &offer) == 0) {
-		ask_local(ask, offer, now_ns);
-		return;
+		if (is_own || !target->is_own_last || !service->params.directory) {
+			ask_local(ask, offer, now_ns);
+			return;
+		}
+		own_remember(ask, offer, target->version);
 	}
 	if (is_own || (!target->provider && !service->params.directory)) {
 		service_ask_finish_soon(ask, SERVICE_NOT_FOUND,

@@ -237,7 +237,9 @@ struct service_target {
 	const uint8_t *provider; /* a node's key, or NULL: the best that is known */
 	const char *version;	 /* a range: "1.2.0", "^1", "~1.2", ">=1.0.0 <3" */
 	const char *method;
-	bool is_signed; /* the call carries this node's signature, for services that need it */
+	bool is_signed;	  /* the call carries this node's signature, for services that need it */
+	bool only_reads;  /* only providers that declare the method read-only are asked */
+	bool is_own_last; /* this node's own offer is called when no other provider is known */
 };
 
 struct service_answer {

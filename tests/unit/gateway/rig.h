@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/heap.h"
 #include "gateway/conn.h"
+#include "gateway/pass.h"
 #include "support/check.h"
 
 /* One connection without sockets: bytes are fed, what it would send is collected. */
@@ -16,6 +17,7 @@ static struct {
 	struct conn_shared shared;
 	struct gateway_conn conn;
 	struct guard guard;
+	struct pass_book passes;
 	struct heap *heap;
 	char out[512 * 1024];
 	size_t out_len;
@@ -190,6 +192,17 @@ static const struct gateway_route rig_routes[] = {
 	 .body_len_max = 1000,
 	 .handle = rig_socket},
 	{.path = "/instead", .methods = GATEWAY_GET, .instead = &rig_instead},
+	{.path = "/bearers",
+	 .methods = GATEWAY_GET | GATEWAY_POST,
+	 .access = GATEWAY_OPEN,
+	 .passes_authorization = true,
+	 .handle = rig_echo},
+	{.path = "/",
+	 .methods = GATEWAY_GET | GATEWAY_POST | GATEWAY_OPTIONS,
+	 .access = GATEWAY_OPEN,
+	 .is_site = true,
+	 .body_len_max = RIG_BODY_CAP,
+	 .handle = rig_echo},
 	{.path = "/only", .methods = GATEWAY_PUT, .body_len_max = RIG_BODY_CAP, .handle = rig_echo},
 	{.path = NULL},
 };
@@ -250,6 +263,14 @@ static inline void rig_start(void)
 					  .woken = rig_woken,
 					  .stats.socket_cap = 1};
 	conn_init(&rig.conn, &rig.shared, &remote, rig.now_ns);
+}
+
+/* rig_start_sites: services have hosts of their own, as at a gateway of port 5030. */
+static inline void rig_start_sites(void)
+{
+	strcpy(rig.guard.site_suffix, ".localhost:5030");
+	pass_book_init(&rig.passes, 5030);
+	rig.shared.passes = &rig.passes;
 }
 
 static inline void rig_turn(void)

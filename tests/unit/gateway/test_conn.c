@@ -47,7 +47,7 @@ static void test_pieces_of_any_size_and_pipelining(void)
 		"PUT /public HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello"
 		"\r\nPUT /public HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
 		"2;ext=1\r\nab\r\n3\r\ncde\r\n0\r\nTrailer: x\r\n\r\n"
-		"GET http://host/tree/ HTTP/1.1\r\n" HOST "\r\n"
+		"GET http://x/tree/ HTTP/1.1\r\n" HOST "\r\n"
 		"GET /public HTTP/1.1\r\n" HOST "X-Test: last\r\n\r\n";
 	char whole[4096];
 
@@ -309,9 +309,35 @@ static void test_framing_without_end_is_cut_off(void)
 	rig_say("PUT /public HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n1;");
 	for (int i = 0; i < 64 && rig.conn.state == CONN_READING; i++)
 		rig_say(extension);
-	CHECK(begins(rig.out, "HTTP/1.1 413"));
+	CHECK(begins(rig.out, "HTTP/1.1 400"));
 	CHECK(rig.conn.raw_len <=
 	      CONN_HEAD_CAP + CONN_FRAMING_MAX + 2 * RIG_BODY_CAP + CONN_IN_CAP);
+}
+
+static void test_chunk_extensions_and_trailers_are_bounded_together(void)
+{
+	char unread[CONN_UNREAD_MAX + 2], request[2 * CONN_UNREAD_MAX];
+
+	for (size_t len = CONN_UNREAD_MAX; len <= CONN_UNREAD_MAX + 1; len++) {
+		memset(unread, 'e', len);
+		unread[len] = '\0';
+		rig_start();
+		/* Half of it in each of two chunks, of a body that may be much longer. */
+		snprintf(request, sizeof(request),
+			 "POST /stream HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
+			 "1;%.*s\r\na\r\n1;%s\r\nb\r\n0\r\n\r\n",
+			 CONN_UNREAD_MAX / 2, unread, unread + CONN_UNREAD_MAX / 2);
+		rig_say(request);
+		CHECK_EQ(rig.finished_cnt, len == CONN_UNREAD_MAX);
+		CHECK_EQ(begins(rig_hear(), "HTTP/1.1 400"), len > CONN_UNREAD_MAX);
+		rig_start();
+		snprintf(request, sizeof(request),
+			 "POST /stream HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
+			 "1\r\na\r\n0\r\nT: %s\r\n\r\n",
+			 unread + 1);
+		rig_say(request);
+		CHECK_EQ(rig.finished_cnt, len == CONN_UNREAD_MAX);
+	}
 }
 
 static void test_a_client_is_told_to_send_its_body(void)
@@ -451,6 +477,7 @@ int main(void)
 	RUN(test_what_is_wrong_is_told_by_its_status);
 	RUN(test_lengths_are_exceeded_by_one);
 	RUN(test_framing_without_end_is_cut_off);
+	RUN(test_chunk_extensions_and_trailers_are_bounded_together);
 	RUN(test_a_client_is_told_to_send_its_body);
 	RUN(test_other_origins_may_call_public_routes_alone);
 	RUN(test_who_asks_too_often_is_told_to_wait);

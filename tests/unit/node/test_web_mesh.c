@@ -83,7 +83,7 @@ static void start(void)
 					    .metadata = &http,
 					    .metadata_cnt = 1,
 					    .handler = &stream_handler};
-	struct web_mesh_params params = {.services = "calls, web, only/Good, nobody",
+	struct web_mesh_params params = {.services = "calls, web, only/Good, nobody, reads",
 					 .run_cap = 2,
 					 .memory_cap = 16 << 20,
 					 .body_len_max = 1 << 20,
@@ -208,6 +208,17 @@ static void test_what_is_not_allowed_is_refused_by_name(void)
 		 "404", "method_not_found"},
 		{"GET /mesh/http/nobody/x" HEAD "\r\n", "503", "service_unavailable"},
 		{"PATCH /mesh/http/calls/x" HEAD "\r\n", "405", "method_not_allowed"},
+		{"PUT /mesh/http/calls/x" HEAD "Content-Length: 0\r\n\r\n", "405",
+		 "Allow: GET, HEAD, POST, OPTIONS\r\n"},
+		{"DELETE /mesh/http/calls/x" HEAD "\r\n", "405", "method_not_allowed"},
+		{"GET /mesh/http/ca%6Cls%2Fx" HEAD "\r\n", "403", "service_not_allowed"},
+		{"GET /mesh/http/oth%65r@^1/x" HEAD "\r\n", "403", "service_not_allowed"},
+		{"GET /mesh/http/calls@/x" HEAD "\r\n", "404", "not_found"},
+		{"GET /mesh/http/@^1/x" HEAD "\r\n", "404", "not_found"},
+		{"GET /mesh/http/calls%/x" HEAD "\r\n", "404", "not_found"},
+		{"GET /mesh/http/calls%00/x" HEAD "\r\n", "404", "not_found"},
+		{"GET /mesh/http/calls@^1@^2/x" HEAD "\r\n", "404", "not_found"},
+		{"GET /mesh/http/calls@^9/x" HEAD "\r\n", "503", "service_unavailable"},
 	};
 
 	start();
@@ -219,6 +230,42 @@ static void test_what_is_not_allowed_is_refused_by_name(void)
 	}
 	rig.is_off = true;
 	CHECK(says(ask("GET /mesh/http/calls/x" HEAD "\r\n"), "503", "service_unavailable"));
+	stop();
+}
+
+/* The declared one is Get; whoever acts as the node may call all. */
+static void test_a_get_without_the_token_only_reads(void)
+{
+	static const struct {
+		const char *request, *status, *text;
+	} rows[] = {
+		{"GET /mesh/http/reads/Get HTTP/1.1\r\nHost: h\r\n\r\n", "200", "no-store"},
+		{"HEAD /mesh/http/reads/Get HTTP/1.1\r\nHost: h\r\n\r\n", "200", ""},
+		{"GET /mesh/http/reads/Set HTTP/1.1\r\nHost: h\r\n\r\n", "401", "token_required"},
+		{"HEAD /mesh/http/reads/Set HTTP/1.1\r\nHost: h\r\n\r\n", "401", ""},
+		{"GET /mesh/http/calls/Do HTTP/1.1\r\nHost: h\r\n\r\n", "401", "token_required"},
+		{"GET /mesh/http/reads/get HTTP/1.1\r\nHost: h\r\n\r\n", "401", "token_required"},
+		{"GET /mesh/http/reads/Get HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer x\r\n\r\n",
+		 "401", "token_required"},
+		{"GET /mesh/http/reads/Get HTTP/1.1\r\nHost: h\r\nX-Weft-Token: x\r\n\r\n", "401",
+		 "token_required"},
+		{"GET /mesh/http/reads/Set" HEAD "\r\n", "200", "X-Mesh-Provider: "},
+	};
+	static const char *const names[] = {"Get"};
+	struct service_offering offering = {.name = "reads",
+					    .version = "1.0.0",
+					    .read_only = names,
+					    .read_only_cnt = 1,
+					    .handler = &srig_handler};
+	static struct srig_provider reads;
+
+	start();
+	memset(&reads, 0, sizeof(reads));
+	CHECK(srig_offer_with(&rig.srig, &reads, SRIG_A, &offering));
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		printf("# %s\n", rows[i].request);
+		CHECK(says(ask(rows[i].request), rows[i].status, rows[i].text));
+	}
 	stop();
 }
 
@@ -346,12 +393,47 @@ static void answer_head(unsigned status, uint64_t body_len)
 	struct writer w = writer_of(head, sizeof(head));
 	struct service_piece piece = {.data = head, .is_last = true};
 
-	answer.headers.cnt = 2;
+	answer.headers.cnt = 4;
 	answer.headers.list[0] = (struct service_http_header){"X-Own", "yes", 5, 3};
 	answer.headers.list[1] = (struct service_http_header){"X-Frame-Options", "ALLOW", 15, 5};
+	answer.headers.list[2] = (struct service_http_header){
+		"Set-Cookie", "s=1;  domain =localhost; Path=/", 10, 31};
+	answer.headers.list[3] =
+		(struct service_http_header){"Set-Cookie", " weft-5030=planted", 10, 18};
 	CHECK_EQ(service_http_answer_write(&w, &answer), 0);
 	piece.len = writer_len(&w);
 	CHECK_EQ(service_channel_send(rig.stream.channel, &piece, NULL, NULL), 0);
+}
+
+static void test_the_host_says_which_service_is_meant(void)
+{
+	struct service_http_request request;
+
+	start();
+	strcpy(rig.guard.site_suffix, ".localhost");
+	(void)ask("GET /a?b HTTP/1.1\r\nHost: web.localhost\r\nCookie: weft-1=x; a=b\r\n\r\n");
+	CHECK_EQ(service_http_request_parse(rig.head, rig.head_len, &request), 0);
+	CHECK_EQ(request.target_len, strlen("/a?b"));
+	CHECK_EQ(service_http_header_lookup(&request.headers, "cookie")->value_len, 3);
+	answer_head(200, 0);
+	service_channel_finish(rig.stream.channel);
+	run(20 * NS_PER_MS);
+	CHECK(strstr(rig.out, "Set-Cookie: s=1; Path=/\r\n"));
+	CHECK(!strstr(rig.out, "weft-"));
+	stop();
+	start();
+	strcpy(rig.guard.site_suffix, ".localhost");
+	CHECK(says(
+		ask("GET /Do HTTP/1.1\r\nHost: calls.localhost\r\nX-Weft-Token: " TOKEN "\r\n\r\n"),
+		"401", "token_required"));
+	CHECK(says(ask("POST /Do HTTP/1.1\r\nHost: calls.localhost\r\nX-Weft-Token: " TOKEN
+		       "\r\nOrigin: http://calls.localhost\r\nContent-Length: 0\r\n\r\n"),
+		   "200", "X-Mesh-Provider: "));
+	CHECK(says(ask("GET /x HTTP/1.1\r\nHost: other.localhost\r\n\r\n"), "403",
+		   "service_not_allowed"));
+	CHECK(says(ask("GET /x HTTP/1.1\r\nHost: calls.node.localhost\r\n\r\n"), "404",
+		   "not_found"));
+	stop();
 }
 
 static int answer_more(const void *data, size_t len)
@@ -640,6 +722,8 @@ static void test_what_may_be_called_is_listed(void)
 int main(void)
 {
 	RUN(test_what_is_not_allowed_is_refused_by_name);
+	RUN(test_a_get_without_the_token_only_reads);
+	RUN(test_the_host_says_which_service_is_meant);
 	RUN(test_a_call_is_mapped_both_ways);
 	RUN(test_a36_each_status_has_its_own);
 	RUN(test_a36_a_client_that_left_is_counted_and_the_call_taken_back);

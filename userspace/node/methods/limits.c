@@ -185,6 +185,8 @@ static void gateway_add(json_t *limits, const struct gateway_config *config, con
 		 stats.conn_peak_cnt, (int64_t)stats.refused_cnt},
 		{"gateway.sockets", COUNT, config->socket_cap, stats.socket_cnt,
 		 stats.socket_peak_cnt, NOT_KEPT},
+		{"addresses and cookies of weft service open", COUNT, stats.pass_cap,
+		 stats.pass_cnt, NOT_KEPT, NOT_KEPT},
 		{"gateway.memory", BYTES, config->memory_cap, stats.memory_used_len,
 		 (int64_t)stats.memory_peak_len, (int64_t)stats.memory_refused_cnt},
 		{"gateway.rate", COUNT, config->request_rate_per_s, 0, NOT_KEPT,

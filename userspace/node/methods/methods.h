@@ -83,7 +83,8 @@ method_fn method_show_why;
 /* policy.c */
 method_fn method_show_policy, method_test_policy;
 /* service.c */
-method_fn method_list_services, method_find_service, method_show_service_limits;
+method_fn method_list_services, method_find_service, method_open_service,
+	method_show_service_limits;
 /* service_offer.c */
 method_fn method_publish_service, method_withdraw_service, method_reset_service;
 /* service_call.c */

@@ -109,6 +109,7 @@ const struct control_method node_methods[] = {
 	{"ResetService", CONTROL_OPERATE, method_reset_service},
 	{"ListServices", CONTROL_VIEW, method_list_services},
 	{"FindService", CONTROL_OPERATE, method_find_service},
+	{"OpenService", CONTROL_OPERATE, method_open_service},
 	{"CallService", CONTROL_OPERATE, method_call_service},
 	{"OpenServiceStream", CONTROL_OPERATE, method_open_service_stream},
 	{"ShowServiceLimits", CONTROL_VIEW, method_show_service_limits},

@@ -154,6 +154,7 @@ static int mesh_open(struct web *web)
 		.service = fabric_service_of,
 		.directory = fabric_directory_of,
 		.ctx = web->node,
+		.own_key = web->node->own_key,
 	};
 
 	return web_mesh_new(&params, &web->mesh);
@@ -300,6 +301,18 @@ int web_open(struct node *node, char *what)
 void web_adopt(struct web *web, int fd, const struct addr *remote, uint64_t now_ns)
 {
 	gateway_adopt(web->gateway, fd, remote, now_ns);
+}
+
+int web_pass_issue(struct web *web, const char *name, uint64_t now_ns,
+		   char out_url[static GATEWAY_PASS_URL_CAP])
+{
+	char site[GATEWAY_SITE_CAP];
+	int err;
+
+	if (!web || !web->mesh)
+		return WEFT_EREFUSED;
+	err = web_mesh_site(web->mesh, name, site);
+	return err < 0 ? err : gateway_pass_issue(web->gateway, site, now_ns, out_url);
 }
 
 void web_close(struct web *web)

@@ -55,6 +55,14 @@ WEFT_MUST_CHECK
 int web_open(struct node *node, char *what);
 /* web_adopt gives the gateway fd, which is taken, as if remote had connected; web is not NULL. */
 void web_adopt(struct web *web, int fd, const struct addr *remote, uint64_t now_ns);
+/*
+ * web_pass_issue writes an address for a browser: gateway_pass_issue for the service that name says,
+ * NAME or NAME@NODE. WEFT_EREFUSED: services have no hosts here, also for NULL; WEFT_EABSENT: it is none of
+ * gateway.services; WEFT_EMALFORMED.
+ */
+WEFT_MUST_CHECK
+int web_pass_issue(struct web *web, const char *name, uint64_t now_ns,
+		   char out_url[static GATEWAY_PASS_URL_CAP]);
 /* web_close takes NULL; before services, the DHT and the control socket go. */
 void web_close(struct web *web);
 /* web_stats writes nothing when it is off. */

@@ -91,6 +91,7 @@ static void call_answered(void *arg, const char *error, const json_t *parameters
 	struct gateway_reply reply = {
 		.status = error ? status_of(error) : 200,
 		.type = "application/json",
+		.headers = "Cache-Control: no-store\r\n",
 		.body = text ? text : "{}",
 		.body_len = text ? strlen(text) : 2,
 	};

@@ -348,11 +348,13 @@ void web_content_routes(struct web_content *content, struct gateway_route *route
 	routes[0] = (struct gateway_route){.path = BLOB_PATH,
 					   .methods = GATEWAY_GET,
 					   .access = GATEWAY_OPEN,
+					   .is_file = true,
 					   .handle = blob_asked,
 					   .ctx = content};
 	routes[1] = (struct gateway_route){.path = SHARE_PATH,
 					   .methods = GATEWAY_GET,
 					   .access = GATEWAY_OPEN,
+					   .is_file = true,
 					   .handle = share_asked,
 					   .ctx = content};
 }

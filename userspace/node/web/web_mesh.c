@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "codec/zbase32.h"
 
 #define HTTP_PATH   "/mesh/http/"
 #define SOCKET_PATH "/mesh/ws/"
@@ -26,12 +27,22 @@ const struct gateway_error web_mesh_not_allowed = {
 static const struct gateway_error no_service = {
 	404, "not_found",
 	"Name a service behind /mesh/http/, or a service and its channel behind /mesh/ws/.", 0};
+static const struct gateway_error only_reads = {
+	401, "token_required",
+	"No provider declares this method read-only, so it wants the gateway's token, and at "
+	"NAME.localhost POST with what weft service open NAME sets.",
+	0};
 static const struct gateway_error is_off = {503, "service_unavailable",
 					    "The service fabric of this node is off.", 0};
 
 struct service *web_mesh_service(const struct web_mesh *mesh)
 {
 	return mesh->params.service(mesh->params.ctx);
+}
+
+bool web_mesh_is_own(const struct web_mesh *mesh, const uint8_t *key)
+{
+	return mesh->params.own_key && memcmp(mesh->params.own_key, key, MESH_KEY_LEN) == 0;
 }
 
 size_t web_mesh_footprint(unsigned run_cap, size_t memory_cap)
@@ -84,6 +95,11 @@ void web_mesh_run_fail(struct web_mesh_run *run, const struct service_answer *an
 	enum service_status status = answer->status;
 	struct gateway_error error;
 
+	if (status == SERVICE_UNAUTHORIZED &&
+	    memcmp(answer->provider, nobody, sizeof(nobody)) == 0) {
+		web_mesh_run_refuse(run, &only_reads, now_ns);
+		return;
+	}
 	/* Nobody provides it just now; a node that says so itself does not know it. */
 	if (status == SERVICE_NOT_FOUND && memcmp(answer->provider, nobody, sizeof(nobody)) == 0)
 		status = SERVICE_UNAVAILABLE;
@@ -169,25 +185,30 @@ bool web_mesh_allows(const struct web_mesh *mesh, const char *name, const char *
 	return false;
 }
 
-/* What is asked for, as the path says it. */
-struct mesh_target {
-	char name[SERVICE_NAME_LEN_MAX + 1];
-	const char *rest; /* behind the name: "" or from '/' */
-};
-
-/* target_parse reads SERVICE[/REST] behind the prefix. */
-static bool target_parse(const char *path, const char *prefix, struct mesh_target *out_target)
+struct service_target web_mesh_run_target(const struct web_mesh_run *run, const char *method)
 {
-	size_t len;
+	const struct web_mesh_target *target = &run->target;
 
-	path += strlen(prefix);
-	len = strcspn(path, "/");
-	if (!len || len > SERVICE_NAME_LEN_MAX)
-		return false;
-	memcpy(out_target->name, path, len);
-	out_target->name[len] = '\0';
-	out_target->rest = path + len;
-	return true;
+	return (struct service_target){
+		.name = target->name,
+		.provider = target->has_provider ? target->provider : NULL,
+		.version = target->version[0] ? target->version : NULL,
+		.method = method,
+		.is_own_last = !web_mesh_prefers_local(run->query),
+	};
+}
+
+char *web_mesh_provider_line(const uint8_t provider[MESH_KEY_LEN],
+			     char lines[static WEB_MESH_LINES_CAP])
+{
+	static const uint8_t nobody[MESH_KEY_LEN];
+	char text[ZBASE32_KEY_TEXT_CAP];
+
+	lines[0] = '\0';
+	if (memcmp(provider, nobody, sizeof(nobody)) != 0)
+		snprintf(lines, WEB_MESH_LINES_CAP, "X-Mesh-Provider: %s\r\n",
+			 zbase32_write(provider, MESH_KEY_LEN, text));
+	return lines;
 }
 
 static void run_late(struct timer *timer, uint64_t now_ns)
@@ -211,7 +232,7 @@ static void run_late(struct timer *timer, uint64_t now_ns)
 
 static struct web_mesh_run *run_new(struct web_mesh *mesh, struct gateway_exchange *exchange,
 				    const struct gateway_request *request,
-				    const struct mesh_target *target)
+				    const struct web_mesh_target *target)
 {
 	const char *method = target->rest[0] ? target->rest + 1 : "";
 	struct web_mesh_run *run = pool_acquire(&mesh->runs);
@@ -222,12 +243,24 @@ static struct web_mesh_run *run_new(struct web_mesh *mesh, struct gateway_exchan
 	run->exchange = exchange;
 	run->is_body_whole = !request->has_body;
 	timer_init(&run->timer, run_late);
-	strcpy(run->name, target->name);
+	run->target = *target;
+	run->target.rest = NULL;
+	run->verb = request->method;
+	run->is_head = request->is_head;
+	run->proof = request->proof;
 	/* What is too long for a method may still be a path. */
 	if (strlen(method) <= SERVICE_METHOD_LEN_MAX)
 		strcpy(run->method, method);
 	snprintf(run->query, sizeof(run->query), "%s", request->query);
 	return run;
+}
+
+static bool target_read(const struct gateway_request *request, const char *prefix,
+			struct web_mesh_target *out_target)
+{
+	if (request->site[0])
+		return web_mesh_target_of_site(request->site, request->path, out_target);
+	return web_mesh_target_parse(request->path + strlen(prefix), out_target);
 }
 
 static void http_handle(void *ctx, struct gateway_exchange *exchange,
@@ -238,10 +271,10 @@ static void http_handle(void *ctx, struct gateway_exchange *exchange,
 	const struct gateway_error *refusal = NULL;
 	struct web_mesh *mesh = ctx;
 	struct web_mesh_run *run = NULL;
-	struct mesh_target target;
+	struct web_mesh_target target;
 	int err;
 
-	if (!target_parse(request->path, HTTP_PATH, &target))
+	if (!target_read(request, HTTP_PATH, &target))
 		refusal = &no_service;
 	else if (!web_mesh_allows(mesh, target.name, NULL))
 		refusal = &web_mesh_not_allowed;
@@ -268,11 +301,11 @@ static void socket_handle(void *ctx, struct gateway_exchange *exchange,
 	const struct gateway_error *refusal = gateway_socket_reserve(exchange, request);
 	struct web_mesh *mesh = ctx;
 	struct web_mesh_run *run = NULL;
-	struct mesh_target target;
+	struct web_mesh_target target;
 
 	if (refusal)
 		;
-	else if (!target_parse(request->path, SOCKET_PATH, &target) || strlen(target.rest) < 2 ||
+	else if (!target_read(request, SOCKET_PATH, &target) || strlen(target.rest) < 2 ||
 		 strlen(target.rest + 1) > SERVICE_METHOD_LEN_MAX)
 		refusal = &no_service;
 	else if (!web_mesh_allows(mesh, target.name, target.rest + 1))
@@ -287,6 +320,16 @@ static void socket_handle(void *ctx, struct gateway_exchange *exchange,
 		web_mesh_socket_begin(run, now_ns);
 }
 
+/* site_handle: NAME.localhost, where an upgrade is the only WebSocket there is. */
+static void site_handle(void *ctx, struct gateway_exchange *exchange,
+			const struct gateway_request *request, uint64_t now_ns)
+{
+	if (gateway_header(request, "Upgrade"))
+		socket_handle(ctx, exchange, request, now_ns);
+	else
+		http_handle(ctx, exchange, request, now_ns);
+}
+
 static void list_handle(void *ctx, struct gateway_exchange *exchange,
 			const struct gateway_request *request, uint64_t now_ns)
 {
@@ -294,6 +337,7 @@ static void list_handle(void *ctx, struct gateway_exchange *exchange,
 	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 	struct gateway_reply reply = {.status = 200,
 				      .type = "application/json",
+				      .headers = "Cache-Control: no-store\r\n",
 				      .body = text,
 				      .body_len = text ? strlen(text) : 0};
 
@@ -375,10 +419,11 @@ void web_mesh_routes(struct web_mesh *mesh, struct gateway_route routes[static W
 					   .ctx = mesh};
 	routes[1] = (struct gateway_route){.path = HTTP_PATH,
 					   .methods = GATEWAY_GET | GATEWAY_POST | GATEWAY_PUT |
-						      GATEWAY_DELETE,
+						      GATEWAY_DELETE | GATEWAY_PATCH,
 					   .access = GATEWAY_OPEN,
 					   .is_busy = true,
 					   .is_streamed = true,
+					   .passes_authorization = true,
 					   .body_len_max = body_len_max,
 					   .handle = http_handle,
 					   .ctx = mesh};
@@ -390,4 +435,16 @@ void web_mesh_routes(struct web_mesh *mesh, struct gateway_route routes[static W
 					   .body_len_max = body_len_max,
 					   .handle = socket_handle,
 					   .ctx = mesh};
+	routes[3] =
+		(struct gateway_route){.path = "/",
+				       .methods = GATEWAY_GET | GATEWAY_POST | GATEWAY_PUT |
+						  GATEWAY_DELETE | GATEWAY_PATCH | GATEWAY_OPTIONS,
+				       .access = GATEWAY_OPEN,
+				       .is_site = true,
+				       .is_busy = true,
+				       .is_streamed = true,
+				       .passes_authorization = true,
+				       .body_len_max = body_len_max,
+				       .handle = site_handle,
+				       .ctx = mesh};
 }

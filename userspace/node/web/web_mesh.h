@@ -12,11 +12,13 @@
 #include "service/directory.h"
 #include "service/http_envelope.h"
 #include "service/service.h"
+#include "service/version.h"
 
 /*
  * Requests and WebSockets on their way to services, for web.c.
  *
  *	web_mesh.c	  whether the service may be called; what a status means
+ *	web_mesh_target.c which service, node and version is meant
  *	web_mesh_kind.c	  what it takes: HTTP, if its descriptor says kind=http, or calls
  *	web_mesh_http.c	  HTTP: a stream that begins with the request's head
  *	web_mesh_call.c	  one call, and one reply
@@ -24,7 +26,9 @@
  *
  * Home worker.
  */
-#define WEB_MESH_QUERY_CAP 2048 /* as long as a target may be */
+#define WEB_MESH_QUERY_CAP   2048 /* as long as a target may be */
+#define WEB_MESH_VERSION_CAP (SERVICE_RANGE_LEN_MAX + 1)
+#define WEB_MESH_SEGMENT_CAP 256
 
 struct web_mesh;
 
@@ -39,6 +43,7 @@ struct web_mesh_params {
 	struct service *(*service)(void *ctx);
 	struct service_directory *(*directory)(void *ctx);
 	void *ctx;
+	const uint8_t *own_key; /* of this node, borrowed for life; NULL: not known (tests) */
 };
 size_t web_mesh_footprint(unsigned run_cap, size_t memory_cap);
 /* web_mesh_new: 0, WEFT_EFULL, WEFT_ETOOLARGE (services) or -errno. params are copied, services too. */
@@ -46,11 +51,16 @@ WEFT_MUST_CHECK
 int web_mesh_new(const struct web_mesh_params *params, struct web_mesh **out_mesh);
 /* web_mesh_free: behind the gateway, before the fabric. Takes NULL. */
 void web_mesh_free(struct web_mesh *mesh);
-#define WEB_MESH_ROUTE_CNT 3
+#define WEB_MESH_ROUTE_CNT 4
 void web_mesh_routes(struct web_mesh *mesh, struct gateway_route routes[static WEB_MESH_ROUTE_CNT]);
 
 /* web_mesh_query_json makes a JSON object of a query's parameters, or NULL: they are not in UTF-8. */
 json_t *web_mesh_query_json(const char *query);
+
+/* web_mesh_site: what stands in front of .localhost for NAME or NAME@NODE. WEFT_EMALFORMED or WEFT_EABSENT. */
+WEFT_MUST_CHECK
+int web_mesh_site(const struct web_mesh *mesh, const char *name,
+		  char out_site[static GATEWAY_SITE_CAP]);
 
 /* Private to web_mesh*.c from here on. */
 
@@ -58,6 +68,16 @@ json_t *web_mesh_query_json(const char *query);
 struct web_mesh_service {
 	char name[SERVICE_NAME_LEN_MAX + 1];
 	char method[SERVICE_METHOD_LEN_MAX + 1]; /* "": all of them */
+};
+
+/* What is asked for, as path and host say it. */
+struct web_mesh_target {
+	char name[SERVICE_NAME_LEN_MAX + 1];
+	bool has_provider;
+	uint8_t provider[MESH_KEY_LEN];
+	char version[WEB_MESH_VERSION_CAP]; /* a range; "": any */
+	const char *rest;		    /* behind the name: "" or from '/'; borrowed */
+	bool is_site;			    /* asked at an origin of its own */
 };
 
 struct web_mesh {
@@ -78,8 +98,11 @@ struct web_mesh_run {
 	struct service_channel *channel;
 	struct timer timer; /* the service has to move until then */
 	uint64_t sought_ns; /* the look for what it takes: when it began, then how long it took */
-	char name[SERVICE_NAME_LEN_MAX + 1];
+	struct web_mesh_target target;		 /* without rest */
 	char method[SERVICE_METHOD_LEN_MAX + 1]; /* of a call, or a WebSocket's channel */
+	enum gateway_method verb;
+	bool is_head;
+	enum gateway_proof proof;
 	char query[WEB_MESH_QUERY_CAP + 1];
 	uint8_t provider[MESH_KEY_LEN];
 	bool is_opened;
@@ -109,6 +132,25 @@ void web_mesh_run_used(struct web_mesh_run *run, size_t len);
 void web_mesh_run_drained(void *arg, uint64_t now_ns);
 /* web_mesh_run_writable: the channel takes more, so the client is read again. */
 void web_mesh_run_writable(void *arg, uint64_t now_ns);
+/*
+ * web_mesh_run_target: whom a call or stream of method goes to, borrowed from run. The own node is
+ * the last one unless the query says prefer=local.
+ */
+struct service_target web_mesh_run_target(const struct web_mesh_run *run, const char *method);
+bool web_mesh_is_own(const struct web_mesh *mesh, const uint8_t *key);
+/* web_mesh_prefers_local: the query has prefer=local. */
+bool web_mesh_prefers_local(const char *query);
+/*
+ * web_mesh_target_parse reads path from the service's name on; _of_site what stands in front of
+ * .localhost. False: no service can be called so.
+ */
+bool web_mesh_target_parse(const char *path, struct web_mesh_target *out_target);
+bool web_mesh_target_of_site(const char *site, const char *path,
+			     struct web_mesh_target *out_target);
+/* web_mesh_provider_line writes the field that says which node answered. Returns lines. */
+#define WEB_MESH_LINES_CAP 160
+char *web_mesh_provider_line(const uint8_t provider[MESH_KEY_LEN],
+			     char lines[static WEB_MESH_LINES_CAP]);
 bool web_mesh_allows(const struct web_mesh *mesh, const char *name, const char *method);
 
 struct service *web_mesh_service(const struct web_mesh *mesh);

@@ -40,12 +40,16 @@ static char *payload_wrap(const uint8_t *payload, size_t len, size_t *out_len)
 static void reply_pass(struct web_mesh_run *run, const struct service_answer *answer,
 		       uint64_t now_ns)
 {
+	char lines[WEB_MESH_LINES_CAP];
 	struct gateway_reply reply = {.status = 200,
 				      .type = "application/json",
+				      .headers = lines,
 				      .body = answer->payload,
 				      .body_len = answer->len};
 	struct gateway_exchange *exchange = run->exchange;
 	char *wrapped = NULL;
+
+	strcat(web_mesh_provider_line(answer->provider, lines), "Cache-Control: no-store\r\n");
 
 	if (!answer->len) {
 		reply.type = NULL;
@@ -74,10 +78,21 @@ static void call_done(void *arg, const struct service_answer *answer, uint64_t n
 	web_mesh_run_end(run);
 }
 
+/*
+ * may_change: the caller showed that it may act as this node. At a site that is a POST, whose
+ * Origin was looked at; a page of another port makes a browser GET with the cookie.
+ */
+static bool may_change(const struct web_mesh_run *run)
+{
+	return run->proof >= GATEWAY_PROOF_COOKIE &&
+	       (!run->target.is_site || run->verb == GATEWAY_POST);
+}
+
 static int call_start(struct web_mesh_run *run, const void *payload, size_t len, uint64_t now_ns)
 {
-	struct service_target target = {.name = run->name, .method = run->method};
+	struct service_target target = web_mesh_run_target(run, run->method);
 
+	target.only_reads = !may_change(run);
 	return service_call_start(web_mesh_service(run->mesh), &target, payload, len, NULL,
 				  web_mesh_run_left_ns(run), call_done, run, now_ns, &run->ask);
 }
@@ -87,6 +102,12 @@ static const struct gateway_error no_method = {
 	"A call names its method behind the service, in 1 to 64 visible letters.", 0};
 static const struct gateway_error too_large = {413, "payload_too_large",
 					       "A call of a service takes at most 1 MiB.", 0};
+
+static const struct gateway_error wrong_token = {
+	401, "token_required",
+	"This is not the gateway's token, and a call has no use for another.", 0};
+static const struct gateway_error no_call = {
+	405, "method_not_allowed", "The service takes calls: GET for what only reads, or POST.", 0};
 
 static void call_send(struct web_mesh_run *run, uint64_t now_ns)
 {
@@ -147,8 +168,18 @@ void web_mesh_call_begin(struct web_mesh_run *run, uint64_t now_ns)
 	static const struct gateway_events events = {
 		.piece = call_piece, .finished = call_finished, .gone = call_gone};
 
-	if (!web_mesh_allows(run->mesh, run->name, run->method)) {
-		web_mesh_run_refuse(run, &web_mesh_not_allowed, now_ns);
+	const struct gateway_error *refusal = NULL;
+
+	if (!web_mesh_allows(run->mesh, run->target.name, run->method))
+		refusal = &web_mesh_not_allowed;
+	else if (run->proof == GATEWAY_PROOF_BEARER)
+		refusal = &wrong_token;
+	else if (!(run->verb & (GATEWAY_GET | GATEWAY_POST)))
+		refusal = &no_call;
+	if (refusal == &no_call)
+		gateway_allow(run->exchange, GATEWAY_GET | GATEWAY_POST);
+	if (refusal) {
+		web_mesh_run_refuse(run, refusal, now_ns);
 		web_mesh_run_end(run);
 		return;
 	}

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "codec/zbase32.h"
 #include "node/web/web_mesh.h"
 
 static void http_gone(void *arg)
@@ -78,17 +77,15 @@ static void channel_opened(void *arg, const uint8_t provider[MESH_KEY_LEN], uint
 		gateway_resume(run->exchange);
 }
 
-/* Fields that the gateway tells itself. */
-static bool is_own_field(const struct service_http_header *header)
+/* Fields that the gateway tells itself; a page at an origin of its own has its own policy. */
+static bool is_own_field(const struct web_mesh_run *run, const struct service_http_header *header)
 {
-	static const char *const own[] = {"Date",
-					  "X-Content-Type-Options",
-					  "X-Frame-Options",
-					  "Referrer-Policy",
-					  "Content-Security-Policy",
-					  "Cross-Origin-Resource-Policy"};
+	static const char *const own[] = {
+		"Content-Security-Policy", "Date",
+		"X-Content-Type-Options",  "X-Frame-Options",
+		"Referrer-Policy",	   "Cross-Origin-Resource-Policy"};
 
-	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+	for (size_t i = run->target.is_site; i < sizeof(own) / sizeof(own[0]); i++)
 		if (strlen(own[i]) == header->name_len &&
 		    strncasecmp(own[i], header->name, header->name_len) == 0)
 			return true;
@@ -96,17 +93,53 @@ static bool is_own_field(const struct service_http_header *header)
 }
 
 /*
- * field_is_of_origin: cookies and passwords belong to an origin, and all services and every other
- * program of this machine share the gateway's own: none is told there, and none is taken.
+ * field_is_of_origin: cookies and passwords belong to an origin. All services and every other
+ * program of this machine share that of the gateway's hosts: none is told there, and none is taken.
  */
-static bool field_is_of_origin(const char *name, size_t len)
+static bool field_is_of_origin(const struct service_http_header *header)
 {
-	static const char *const names[] = {"Cookie", "Set-Cookie", "WWW-Authenticate"};
+	static const char *const names[] = {"Set-Cookie", "WWW-Authenticate"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strlen(names[i]) == len && strncasecmp(names[i], name, len) == 0)
+		if (strlen(names[i]) == header->name_len &&
+		    strncasecmp(names[i], header->name, header->name_len) == 0)
 			return true;
 	return false;
+}
+
+static bool is_domain(const char *attribute, size_t len)
+{
+	size_t skip = 0;
+
+	while (skip < len && (attribute[skip] == ' ' || attribute[skip] == '\t'))
+		skip++;
+	return len > skip + 6 && strncasecmp(attribute + skip, "Domain", 6) == 0 &&
+	       strchr("= \t", attribute[skip + 6]);
+}
+
+/*
+ * cookie_set writes what a service sets at its own origin: without Domain, so that it stays
+ * there, and nothing that a gateway would take for its own.
+ */
+static size_t cookie_set(const struct service_http_header *header, char *out, size_t cap)
+{
+	const char *end = header->value + header->value_len;
+	const char *at = header->value;
+	size_t len = 0;
+
+	if (gateway_cookie_is_own(at, header->value_len))
+		return 0;
+	while (at < end) {
+		const char *semicolon = memchr(at, ';', (size_t)(end - at));
+		size_t part = (size_t)((semicolon ? semicolon : end) - at);
+
+		if (at == header->value || !is_domain(at, part))
+			len += (size_t)snprintf(out + len, len < cap ? cap - len : 0, "%s%.*s",
+						at == header->value ? "Set-Cookie: " : ";",
+						(int)part, at);
+		at += part + 1;
+	}
+	return len + (size_t)snprintf(out + len, len < cap ? cap - len : 0, "\r\n");
 }
 
 /* Each field costs two bytes more in lines than at least three in CBOR. */
@@ -115,14 +148,18 @@ static bool field_is_of_origin(const char *name, size_t len)
 static void lines_write(const struct web_mesh_run *run, const struct service_http_headers *headers,
 			char lines[static LINES_CAP])
 {
-	char provider[ZBASE32_KEY_TEXT_CAP];
-	size_t at = (size_t)snprintf(lines, LINES_CAP, "X-Mesh-Provider: %s\r\n",
-				     zbase32_write(run->provider, MESH_KEY_LEN, provider));
+	size_t at = strlen(web_mesh_provider_line(run->provider, lines));
 
 	for (unsigned i = 0; i < headers->cnt && at < LINES_CAP; i++) {
 		const struct service_http_header *header = &headers->list[i];
 
-		if (!is_own_field(header) && !field_is_of_origin(header->name, header->name_len))
+		if (is_own_field(run, header))
+			continue;
+		if (field_is_of_origin(header) && !run->target.is_site)
+			continue;
+		if (header->name_len == 10 && strncasecmp(header->name, "Set-Cookie", 10) == 0)
+			at += cookie_set(header, lines + at, LINES_CAP - at);
+		else
 			at += (size_t)snprintf(lines + at, LINES_CAP - at, "%.*s: %.*s\r\n",
 					       (int)header->name_len, header->name,
 					       (int)header->value_len, header->value);
@@ -137,7 +174,7 @@ static void answer_begin(struct web_mesh_run *run, uint64_t now_ns)
 {
 	struct service_http_answer answer;
 	char lines[LINES_CAP];
-	struct gateway_reply reply = {.headers = lines};
+	struct gateway_reply reply = {.headers = lines, .is_site_page = run->target.is_site};
 
 	if (service_http_answer_parse(run->data, run->len, &answer) < 0) {
 		http_cut(run, &bad_answer, now_ns);
@@ -229,22 +266,47 @@ static const char *verb_of(const struct gateway_request *request)
 		return "PUT";
 	case GATEWAY_DELETE:
 		return "DELETE";
+	case GATEWAY_PATCH:
+		return "PATCH";
+	case GATEWAY_OPTIONS:
+		return "OPTIONS";
 	default:
 		return request->is_head ? "HEAD" : "GET";
 	}
 }
 
-static void headers_take(const struct gateway_request *request,
+#define COOKIES_CAP 8192 /* as long as a header may be */
+
+/*
+ * cookies_take: at an origin of its own a service has its own cookies, without the gateway's; at
+ * the gateway's hosts they are those of every program of this machine. NULL: none crosses.
+ */
+static const char *cookies_take(const struct gateway_request *request, const char *value,
+				char room[static COOKIES_CAP])
+{
+	if (!request->site[0] || !gateway_cookies_write(value, room, COOKIES_CAP))
+		return NULL;
+	return room;
+}
+
+/* headers_take: room is what a field Cookie borrows from; a second one is none. */
+static void headers_take(const struct gateway_request *request, char room[static COOKIES_CAP],
 			 struct service_http_headers *headers)
 {
 	const char *name, *value;
+	bool has_cookies = false;
 
 	headers->cnt = 0;
 	for (unsigned i = 0; gateway_header_at(request, i, &name, &value) &&
 			     headers->cnt < SERVICE_HTTP_HEADERS_MAX;
 	     i++) {
-		if (gateway_header_is_secret(request, name, value) ||
-		    field_is_of_origin(name, strlen(name)))
+		if (gateway_header_is_secret(request, name, value))
+			continue;
+		if (strcasecmp(name, "Cookie") == 0) {
+			value = has_cookies ? NULL : cookies_take(request, value, room);
+			has_cookies = true;
+		}
+		if (!value)
 			continue;
 		headers->list[headers->cnt++] =
 			(struct service_http_header){.name = name,
@@ -259,6 +321,7 @@ int web_mesh_http_head(struct web_mesh_run *run, const struct gateway_request *r
 {
 	char target[WEB_MESH_QUERY_CAP + 2];
 	uint8_t head[SERVICE_HTTP_HEAD_LEN_MAX];
+	char room[COOKIES_CAP];
 	struct service_http_request envelope = {.verb = verb_of(request), .target = target};
 	struct writer w = writer_of(head, sizeof(head));
 	int err;
@@ -268,14 +331,14 @@ int web_mesh_http_head(struct web_mesh_run *run, const struct gateway_request *r
 					       request->query[0] ? "?" : "", request->query);
 	envelope.body_len = request->said_len == GATEWAY_LEN_UNKNOWN ? SERVICE_HTTP_BODY_LEN_UNTOLD
 								     : request->said_len;
-	headers_take(request, &envelope.headers);
+	headers_take(request, room, &envelope.headers);
 	err = service_http_request_write(&w, &envelope);
 	return err < 0 ? err : web_mesh_run_collect(run, head, writer_len(&w), sizeof(head));
 }
 
 void web_mesh_http_begin(struct web_mesh_run *run, uint64_t now_ns)
 {
-	struct service_target target = {.name = run->name, .method = SERVICE_HTTP_METHOD};
+	struct service_target target = web_mesh_run_target(run, SERVICE_HTTP_METHOD);
 	int err = service_channel_open(web_mesh_service(run->mesh), &target, run->data, run->len,
 				       web_mesh_run_left_ns(run), &channel_events, run, now_ns,
 				       &run->channel);

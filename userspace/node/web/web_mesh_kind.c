@@ -52,7 +52,7 @@ static struct service_directory *directory_of(const struct web_mesh *mesh)
 
 static void begin_as(struct web_mesh_run *run, bool is_http, uint64_t now_ns)
 {
-	if (is_http && !web_mesh_allows(run->mesh, run->name, SERVICE_HTTP_METHOD)) {
+	if (is_http && !web_mesh_allows(run->mesh, run->target.name, SERVICE_HTTP_METHOD)) {
 		web_mesh_run_refuse(run, &web_mesh_not_allowed, now_ns);
 		web_mesh_run_end(run);
 	} else if (is_http) {
@@ -98,11 +98,22 @@ static void find_gone(void *arg)
 	web_mesh_run_end(run);
 }
 
+static struct service_query query_of(const struct web_mesh_run *run)
+{
+	const struct web_mesh_target *target = &run->target;
+
+	return (struct service_query){
+		.name = target->name,
+		.owner = target->has_provider ? target->provider : NULL,
+		.version = target->version[0] ? target->version : NULL,
+	};
+}
+
 static void find_begin(struct web_mesh_run *run, uint64_t now_ns)
 {
 	static const struct gateway_events events = {
 		.piece = find_piece, .finished = find_finished, .gone = find_gone};
-	struct service_query query = {.name = run->name};
+	struct service_query query = query_of(run);
 	uint64_t wait_ns = 0;
 	int err = service_find_start(directory_of(run->mesh), &query, kind_found, run, now_ns,
 				     &run->find, &wait_ns);
@@ -125,19 +136,36 @@ static void find_begin(struct web_mesh_run *run, uint64_t now_ns)
 	web_mesh_run_end(run);
 }
 
+/* Whether this node's own offer is the one that is asked, when it has one: own last, unless preferred or named. */
+static bool own_is_first(const struct web_mesh_run *run, const struct service_directory *directory)
+{
+	return !directory || web_mesh_prefers_local(run->query);
+}
+
 void web_mesh_kind_begin(struct web_mesh_run *run, uint64_t now_ns)
 {
-	struct offer_search search = {.name = run->name};
+	struct offer_search search = {.name = run->target.name};
 	struct service_directory *directory = directory_of(run->mesh);
-	struct service_query query = {.name = run->name};
-	struct service_found found;
+	struct service_query query = query_of(run);
+	struct service_found found[2];
 	bool is_fresh = false;
+	unsigned cnt = 0;
 
-	service_each(web_mesh_service(run->mesh), offer_look, &search);
-	if (search.is_found || !directory)
+	if (!run->target.has_provider || web_mesh_is_own(run->mesh, run->target.provider))
+		service_each(web_mesh_service(run->mesh), offer_look, &search);
+	if (search.is_found && (run->target.has_provider || own_is_first(run, directory))) {
 		begin_as(run, search.is_http, now_ns);
-	else if (service_directory_peek(directory, &query, now_ns, &found, 1, &is_fresh) > 0)
-		begin_as(run, descriptor_is_http(found.descriptor), now_ns);
+		return;
+	}
+	if (directory)
+		cnt = service_directory_peek(directory, &query, now_ns, found, 2, &is_fresh);
+	/* What the directory has of this node itself is what service_each said. */
+	if (cnt && search.is_found && web_mesh_is_own(run->mesh, found[0].descriptor->owner))
+		found[0] = found[--cnt];
+	if (cnt)
+		begin_as(run, descriptor_is_http(found[0].descriptor), now_ns);
+	else if (search.is_found || !directory)
+		begin_as(run, search.is_http, now_ns);
 	else
 		find_begin(run, now_ns);
 }

@@ -105,7 +105,7 @@ static const struct service_channel_events channel_events = {
 
 void web_mesh_socket_begin(struct web_mesh_run *run, uint64_t now_ns)
 {
-	struct service_target target = {.name = run->name, .method = run->method};
+	struct service_target target = web_mesh_run_target(run, run->method);
 	json_t *query = web_mesh_query_json(run->query);
 	char *head = query && json_object_size(query) ? json_dumps(query, JSON_COMPACT) : NULL;
 	int err = WEFT_EMALFORMED;
