@@ -56,7 +56,7 @@ struct duo_node {
 	struct content *content;
 	struct content_config config;
 	uint64_t wall_s; /* its clock: 0, long before any file was written */
-	unsigned event_cnt[CONTENT_FILE_BAD + 1];
+	unsigned event_cnt[CONTENT_EVENT_CNT];
 	uint8_t verified_key[MESH_KEY_LEN]; /* of whom it verified bytes last */
 	uint64_t verified_len;
 };

@@ -274,6 +274,34 @@ int run_get_cancel(struct invocation *inv)
 	return STATUS_OK;
 }
 
+static void print_forgotten(const struct invocation *inv, const json_t *reply)
+{
+	uint64_t removed = field_uint(reply, "removed"), kept = field_uint(reply, "kept");
+	char count[TEXT_COUNT_CAP], clean[PATH_MAX];
+
+	if (invocation_option(inv, "delete"))
+		printf("Given up; %s removed", text_count(removed, "file", "files", count));
+	else
+		printf("Given up; its files stay");
+	if (kept)
+		printf(", %s kept that weft did not write or that changed since, as %s",
+		       text_count(kept, "file", "files", count),
+		       text_clean(field_text(reply, "first_kept"), clean, sizeof(clean)));
+	printf(".\n");
+}
+
+int run_get_forget(struct invocation *inv)
+{
+	json_t *parameters = NULL;
+	int status = id_parse(inv, &parameters);
+
+	if (status != STATUS_OK)
+		return status;
+	json_object_set_new(parameters, "delete",
+			    json_boolean(invocation_option(inv, "delete") != NULL));
+	return client_show(inv, "ForgetGet", parameters, print_forgotten);
+}
+
 int run_get_pause(struct invocation *inv)
 {
 	json_t *parameters = NULL, *reply;

@@ -167,12 +167,15 @@ void content_configure(struct content *content, const struct content_config *con
 	own->stall_ns = config->stall_ns;
 	own->item_cap = config->item_cap;
 	own->scrub_rate = config->scrub_rate;
+	own->seed_percent = config->seed_percent;
+	own->seed_for_ns = config->seed_for_ns;
 	memcpy(own->zones, config->zones, sizeof(own->zones));
 	zones_take(content);
 	/* Other workers hear of limits from home, which knows those that were set, too. */
 	if (content->is_server)
 		return;
 	scrub_configured(content->scrub);
+	gets_configured(content->gets, serve_now_ns(content->serve));
 	memcpy(content->limits.configured, config->limits, sizeof(config->limits));
 	content_limits_apply(content, serve_now_ns(content->serve));
 	if (content->params.on_limits_changed)
@@ -212,12 +215,12 @@ void content_reach_changed(struct content *content)
 
 static void served_take(void *arg, const uint8_t manifest_id[static 32], uint64_t len)
 {
-	shares_note_served(arg, manifest_id, len);
+	content_note_served(arg, manifest_id, len);
 }
 
 void content_collect_served(struct content *content)
 {
-	reach_served_each(content->reach, served_take, content->shares);
+	reach_served_each(content->reach, served_take, content);
 }
 
 int content_add_holder(struct content *content, const struct content_holder *holder)
@@ -285,10 +288,11 @@ struct reach *content_reach(struct content *content)
 		return content->reach;
 	}
 	reach_seal(reach);
+	/* What was counted may end the seeding of a get, and then the new list is stale already. */
+	content->is_reach_stale = false;
 	content_collect_served(content);
 	reach_free(content->reach);
 	content->reach = reach;
-	content->is_reach_stale = false;
 	return reach;
 }
 
@@ -353,6 +357,8 @@ void content_note_served(struct content *content, const uint8_t manifest_id[stat
 			 uint64_t len)
 {
 	shares_note_served(content->shares, manifest_id, len);
+	if (content->gets)
+		gets_note_served(content->gets, manifest_id, len);
 }
 
 /* --- what serving finds out --- */

@@ -51,8 +51,10 @@ struct content_config {
 	uint32_t chunk_buffer_cnt; /* 256 KiB buffers in all, serving and fetching */
 	uint64_t request_timeout_ns;
 	uint64_t stall_ns;
-	uint32_t item_cap;   /* items of one manifest: 3,000 */
-	uint64_t scrub_rate; /* bytes a second of files here that are verified; 0: none */
+	uint32_t item_cap;     /* items of one manifest: 3,000 */
+	uint64_t scrub_rate;   /* bytes a second of files here that are verified; 0: none */
+	uint64_t seed_percent; /* of its size that a get is sent to others; 0: no bound */
+	uint64_t seed_for_ns;  /* that a get is seeded after it finished; 0: no bound */
 	uint64_t limits[CONTENT_LIMIT_CNT];
 	char zones[ZONES_TEXT_CAP]; /* as zones_parse reads it; what it refuses is left out */
 };
@@ -69,8 +71,12 @@ enum content_event_kind {
 	CONTENT_GET_DONE,
 	CONTENT_GET_FAILED,
 	CONTENT_GET_CANCELLED,
-	CONTENT_PEER_BAD, /* a peer sent bytes that fail verification */
-	CONTENT_FILE_BAD, /* a disk changed bytes of a file here */
+	CONTENT_PEER_BAD,      /* a peer sent bytes that fail verification */
+	CONTENT_FILE_BAD,      /* a disk changed bytes of a file here */
+	CONTENT_GET_FORGOTTEN, /* given up, or gave way to another; text says why */
+	CONTENT_SEED_STARTED,  /* what a get brought is given to others again */
+	CONTENT_SEED_STOPPED,  /* and no more; text says why */
+	CONTENT_EVENT_CNT,
 };
 struct content_event {
 	enum content_event_kind kind;
@@ -245,6 +251,27 @@ enum content_get_state {
 #define CONTENT_GET_ONLY_LEN_MAX 4096u /* of all patterns, each with a NUL */
 #define CONTENT_GET_PRIORITY_MAX 4u
 #define CONTENT_GET_PRIORITY	 2u /* of a get that names none */
+/*
+ * Whether what a get brought is given to others, and until when. A bound of 0 is none. sent:
+ * bytes of its whole files; with since_s it is counted anew when seeding starts again after a
+ * bound was reached. A program that is killed loses up to a minute of the count.
+ */
+#define CONTENT_SEED_PERCENT_MAX 100000000u
+#define CONTENT_SEED_FOR_S_MAX	 (100ull * 366 * 86400)
+enum content_seed_end {
+	CONTENT_SEED_GOES_ON,
+	CONTENT_SEED_ASKED,
+	CONTENT_SEED_RATIO,
+	CONTENT_SEED_TIME
+};
+struct content_seed {
+	enum content_seed_end end; /* why it stopped */
+	bool has_percent, has_for; /* its own bounds; else those of the configuration */
+	uint64_t percent, for_s;   /* in force */
+	uint64_t sent_byte_cnt;	   /* in all */
+	uint64_t counted_byte_cnt; /* of them against percent */
+	uint64_t since_s;	   /* against for_s; 0: it has not finished */
+};
 /* Bytes [off, off + len) of the one file, less than 1 TiB of them: the get fails otherwise. */
 struct content_range {
 	uint64_t off, len;
@@ -285,6 +312,8 @@ struct content_get {
 	uint64_t reused_byte_cnt;	  /* found on disk, copied from a twin, or zeros */
 	uint64_t received_byte_cnt, bad_chunk_cnt;
 	uint64_t started_ns, ended_ns;
+	struct content_seed seed;
+	bool is_leaving;		  /* content_get_forget began */
 	uint8_t actual_key[MESH_KEY_LEN]; /* with WEFT_EWRONGKEY */
 };
 /*
@@ -325,6 +354,34 @@ int content_get_pause(struct content *content, uint64_t id, uint64_t now_ns);
 WEFT_MUST_CHECK
 int content_get_prioritise(struct content *content, uint64_t id, unsigned priority,
 			   uint64_t now_ns);
+/*
+ * content_get_forget gives a get up: it is stopped, what it staged goes, with deletes also
+ * those files that it wrote and that nobody changed since; then its record goes, and nobody is
+ * served from it any more. Durable when it begins: a restart goes on with it. done is told once:
+ * 0, or what went wrong with the folder or the store (the get is forgotten all the same, unless
+ * it is WEFT_ECANCELLED: the node stops). 0, WEFT_EABSENT or WEFT_EBUSY (it is leaving).
+ */
+struct content_forgotten {
+	uint64_t removed_cnt, kept_cnt; /* files; kept: foreign, changed, or another get's by now */
+	const char *first_kept;		/* a path below the target, or "" */
+};
+typedef void (*content_forgotten_fn)(void *arg, int err, const struct content_forgotten *forgotten);
+WEFT_MUST_CHECK
+int content_get_forget(struct content *content, uint64_t id, bool deletes, uint64_t now_ns,
+		       content_forgotten_fn done, void *arg);
+/*
+ * content_get_seed changes what is not NULL. 0, WEFT_EABSENT, WEFT_EBUSY (it is leaving), or
+ * WEFT_EMALFORMED (a bound). percent and for_s: UINT64_MAX is that of the configuration.
+ */
+struct content_seed_ask {
+	const bool *is_stopped;
+	const uint64_t *percent, *for_s;
+};
+WEFT_MUST_CHECK
+int content_get_seed(struct content *content, uint64_t id, const struct content_seed_ask *ask,
+		     uint64_t now_ns);
+/* content_get_is_seeded: peers may have what of the get is here. */
+bool content_get_is_seeded(const struct content_get *get);
 struct swarm_source_view;
 /* content_get_sources_each: whom a get that runs asks (swarm/swarm.h). */
 void content_get_sources_each(struct content *content, uint64_t id,

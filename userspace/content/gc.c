@@ -117,7 +117,7 @@ static void gc_end(struct gc *gc)
 
 static bool file_is_held(const struct gc *gc, const struct object_file *file)
 {
-	return reach_has_file(content_reach(gc->content), file);
+	return reach_holds_file(content_reach(gc->content), file);
 }
 
 /* location_lives: the path record of a location row names its content and is held. */
@@ -180,7 +180,7 @@ static void pages_mark(struct gc *gc, const struct store_item *item)
 
 static bool blob_lives(const struct gc *gc, const uint8_t *id)
 {
-	return reach_has_manifest(content_reach(gc->content), id) ||
+	return reach_holds_manifest(content_reach(gc->content), id) ||
 	       (gc->mark_cnt && bsearch(id, gc->marks, gc->mark_cnt, OBJECT_ID_LEN, mark_order));
 }
 

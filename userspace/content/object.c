@@ -2,7 +2,7 @@
 /*
  * Records of objects and of the files that hold them. Path records are
  * binary with a version byte:
- *	version u8 1 | flags u8 (1: racy, 2: got) | content id 32 | size u64be |
+ *	version u8 1 | flags u8 (1: racy, 2: got, 4: placed) | content id 32 | size u64be |
  *	mtime ns u64be | ctime ns u64be | inode u64be | device u64be |
  *	the collection it was got as a part of 32, with flag 2 | path
  * and those of bad files are the same.
@@ -23,6 +23,7 @@
 #define FILE_VERSION	 1
 #define FILE_FLAG_RACY	 1
 #define FILE_FLAG_GOT	 2
+#define FILE_FLAG_PLACED 4
 #define FILE_RECORD_CAP	 (OBJECT_PATH_LEN_MAX + 128)
 #define LOCATION_KEY_LEN (2 * OBJECT_ID_LEN)
 
@@ -73,7 +74,8 @@ static size_t file_write(const struct object_file *file, uint8_t record[static F
 
 	writer_u8(&w, FILE_VERSION);
 	writer_u8(&w, (uint8_t)((file->is_racy ? FILE_FLAG_RACY : 0) |
-				(file->is_got ? FILE_FLAG_GOT : 0)));
+				(file->is_got ? FILE_FLAG_GOT : 0) |
+				(file->is_placed ? FILE_FLAG_PLACED : 0)));
 	writer_bytes(&w, file->content_id, OBJECT_ID_LEN);
 	writer_be64(&w, file->stamp.size);
 	writer_be64(&w, (uint64_t)file->stamp.mtime_ns);
@@ -95,6 +97,7 @@ int object_file_parse(const void *record, size_t len, struct object_file *out_fi
 
 	out_file->is_racy = flags & FILE_FLAG_RACY;
 	out_file->is_got = flags & FILE_FLAG_GOT;
+	out_file->is_placed = flags & FILE_FLAG_PLACED;
 	cursor_copy(&c, out_file->content_id, OBJECT_ID_LEN);
 	out_file->stamp.size = cursor_be64(&c);
 	out_file->stamp.mtime_ns = (int64_t)cursor_be64(&c);

@@ -58,7 +58,9 @@ struct object_file {
 	bool is_racy;
 	/* A get brought or found it here, as a file of this collection. */
 	bool is_got;
-	uint8_t got_id[OBJECT_ID_LEN];	/* the manifest that the get's link names */
+	uint8_t got_id[OBJECT_ID_LEN]; /* the manifest that the get's link names */
+	/* The get wrote it; else it lay in its place before, and is the user's own. */
+	bool is_placed;
 	char path[OBJECT_PATH_LEN_MAX]; /* absolute */
 };
 

@@ -324,7 +324,7 @@ static bool mark_mend(struct scrub *scrub)
 /* The verdict on a file that is marked, as far as it is still somebody's. */
 static enum scrub_verdict mark_judge(struct scrub *scrub)
 {
-	if (!reach_has_file(content_reach(scrub->content), &scrub->file)) {
+	if (!reach_holds_file(content_reach(scrub->content), &scrub->file)) {
 		mark_drop(scrub);
 		return SCRUB_GONE;
 	}
@@ -599,7 +599,7 @@ static bool bad_seen(void *arg, const struct object_file *file)
 	struct bad_count *count = arg;
 
 	/* Of a get that runs, not all is to be read by peers yet. */
-	if ((file->is_got || reach_has_file(content_reach(count->scrub->content), file)) &&
+	if ((file->is_got || reach_holds_file(content_reach(count->scrub->content), file)) &&
 	    count->cnt++ == 0)
 		snprintf(count->path, count->cap, "%s", file->path);
 	return true;

@@ -26,6 +26,9 @@ static const char *const content_event_names[] = {
 	[CONTENT_GET_CANCELLED] = "get.cancelled",
 	[CONTENT_PEER_BAD] = "peer.bad-bytes",
 	[CONTENT_FILE_BAD] = "file.bad",
+	[CONTENT_GET_FORGOTTEN] = "get.forgotten",
+	[CONTENT_SEED_STARTED] = "seed.started",
+	[CONTENT_SEED_STOPPED] = "seed.stopped",
 };
 
 static void fields_set_key(json_t *fields, const char *name, const uint8_t *key)
@@ -70,6 +73,16 @@ static void content_event_log(const struct content_event *event)
 	case CONTENT_GET_FAILED:
 		log_warn("get %llu stopped: %s", (unsigned long long)event->id,
 			 event->text ? event->text : weft_err_text(event->err));
+		break;
+	case CONTENT_GET_FORGOTTEN:
+		if (event->err)
+			log_warn("get %llu into %s is forgotten to make room for another: "
+				 "content.get_cap are remembered",
+				 (unsigned long long)event->id, event->text ? event->text : "?");
+		break;
+	case CONTENT_SEED_STOPPED:
+		log_info("get %llu is not seeded any more: %s", (unsigned long long)event->id,
+			 event->text ? event->text : "?");
 		break;
 	default:
 		break;

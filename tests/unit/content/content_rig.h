@@ -32,7 +32,7 @@ struct content_rig {
 	struct content *content;
 	uint64_t now_ns;
 	uint64_t wall_s;
-	unsigned events[CONTENT_FILE_BAD + 1];
+	unsigned events[CONTENT_EVENT_CNT];
 	int open_err;
 };
 

@@ -36,7 +36,8 @@ static bool get_tell_held(void *arg, const struct content_get *get)
 {
 	struct telling *telling = arg;
 
-	if (get->state == CONTENT_GET_FETCHING || get->state == CONTENT_GET_FINISHED)
+	if (content_get_is_seeded(get) &&
+	    (get->state == CONTENT_GET_FETCHING || get->state == CONTENT_GET_FINISHED))
 		telling->is_over = !telling->fn(telling->arg, get->manifest_id);
 	return !telling->is_over;
 }

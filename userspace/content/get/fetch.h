@@ -181,6 +181,7 @@ struct fetch_check {
 	int fd;		 /* the file at its place, or the source of a copy */
 	bool is_own;	 /* the file at its place came by this collection and is as it was left */
 	bool may_settle; /* it came by a get, and is as it was left */
+	bool was_placed; /* a get wrote the file at its place, and nobody since */
 	int staged_fd;	 /* a copy */
 	uint64_t copied_len;
 	unsigned source_cnt; /* places copied from so far */
@@ -343,8 +344,8 @@ void fetch_name(const struct fetch *fetch, uint32_t item, char name[static PLACI
 void fetch_staged(struct fetch *fetch, uint32_t item, const struct object_stamp *stamp,
 		  const char *staged, const uint8_t *hashes);
 void fetch_nameless(struct fetch *fetch, struct fetch_slot *slot);
-void fetch_found(struct fetch *fetch, uint32_t item, const struct object_stamp *stamp, bool is_racy,
-		 const uint8_t *hashes);
+void fetch_found(struct fetch *fetch, uint32_t item, const struct fetch_check *check,
+		 bool is_settled_racy);
 struct store_batch *fetch_batch(struct fetch *fetch);
 void fetch_records_run(struct fetch *fetch, bool is_last);
 bool fetch_records_pending(const struct fetch *fetch);

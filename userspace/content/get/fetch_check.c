@@ -277,6 +277,10 @@ static int record_look(struct fetch_check *check, struct store_snapshot *snapsho
 	check->is_own = !err && known->is_got && known->stamp.inode == check->stamp.inode &&
 			known->stamp.mtime_ns == check->stamp.mtime_ns &&
 			memcmp(known->got_id, fetch->get->manifest_id, OBJECT_ID_LEN) == 0;
+	/* The same file by inode and time of writing; its bytes are hashed wherever that counts. */
+	check->was_placed = !err && known->is_placed && known->stamp.inode == check->stamp.inode &&
+			    known->stamp.size == check->stamp.size &&
+			    known->stamp.mtime_ns == check->stamp.mtime_ns;
 	return err;
 }
 
@@ -518,11 +522,9 @@ static void found_take(struct fetch_check *check)
 		break;
 	case FOUND_IN_PLACE:
 	case FOUND_SCANNED:
-		fetch_found(fetch, item, &check->stamp,
-			    check->found == FOUND_SCANNED ||
-				    (check->may_settle &&
-				     fetch_settled_is_racy(check_entry(check), &check->stamp)),
-			    check->scan.hashes);
+		fetch_found(fetch, item, check,
+			    check->may_settle &&
+				    fetch_settled_is_racy(check_entry(check), &check->stamp));
 		break;
 	case FOUND_STAGED:
 		fetch_name(fetch, item, name);

@@ -51,6 +51,8 @@ static struct partials *file_partials(const struct fetch_file *file)
 /* From now on others may have what is there; what an earlier run left at once. */
 static void file_serve(struct fetch_file *file)
 {
+	if (!content_get_is_seeded(&file->fetch->get->view))
+		return;
 	file->partial = partials_add(file_partials(file), file->content_id, file->size, file->fd,
 				     file->hashes);
 	for (uint64_t i = 0; file->partial && i < file->chunk_cnt; i++)

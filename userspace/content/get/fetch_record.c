@@ -77,7 +77,9 @@ static void placed_record(struct fetch *fetch)
 
 	for (size_t i = 0; i < sync->placing.cnt; i++) {
 		const struct placing_file *from = &sync->placing.files[i];
-		struct object_file file = {.is_racy = from->is_racy, .is_got = true};
+		struct object_file file = {.is_racy = from->is_racy,
+					   .is_got = true,
+					   .is_placed = !from->is_in_place || from->was_placed};
 
 		if (!from->is_placed)
 			continue;
@@ -259,10 +261,13 @@ void fetch_nameless(struct fetch *fetch, struct fetch_slot *slot)
 		slot->has_fd = false;
 }
 
-void fetch_found(struct fetch *fetch, uint32_t item, const struct object_stamp *stamp, bool is_racy,
-		 const uint8_t *hashes)
+void fetch_found(struct fetch *fetch, uint32_t item, const struct fetch_check *check,
+		 bool is_settled_racy)
 {
-	struct placing_file file = {.stamp = *stamp, .is_racy = is_racy};
+	bool is_racy = check->found == FOUND_SCANNED || is_settled_racy;
+	struct placing_file file = {
+		.stamp = check->stamp, .is_racy = is_racy, .was_placed = check->was_placed};
+	const uint8_t *hashes = check->scan.hashes;
 
 	(void)item_add(fetch, item, &file, hashes);
 }

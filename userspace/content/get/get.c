@@ -14,7 +14,9 @@
 #include "base/clock.h"
 #include "content/get/fetch.h"
 #include "content/get/get_state.h"
+#include "content/get/removal.h"
 #include "content/serve/reach.h"
+#include "content/serve/serve.h"
 #include "content/swarm/swarm.h"
 #include "store/store.h"
 
@@ -22,7 +24,6 @@
 /* A record without its part ids. */
 #define RECORD_LEN_MAX (OBJECT_PATH_LEN_MAX + GET_DETAIL_CAP + MANIFEST_TITLE_CAP + 1024u)
 
-static void gets_run_next(struct gets *gets);
 static void gets_rank(struct gets *gets);
 
 bool get_is_ended(const struct get *get)
@@ -73,7 +74,10 @@ static void get_saved(void *arg, int err)
 	}
 	get->is_durable = true;
 	get_tell_end(get);
-	gets_run_next(get->gets);
+	if (get->view.is_leaving)
+		get_leave(get);
+	else
+		gets_run_next(get->gets);
 }
 
 static int get_save(struct get *get)
@@ -99,7 +103,7 @@ static int get_save(struct get *get)
 }
 
 /* For changes of a get that is stored already: they may wait for room. */
-static void get_save_soon(struct get *get)
+void get_save_soon(struct get *get)
 {
 	struct gets *gets = get->gets;
 
@@ -121,6 +125,7 @@ static void on_save_timer(struct timer *timer, uint64_t now_ns)
 
 static void get_free(struct get *get)
 {
+	removal_free(get->removal);
 	free(get->part_ids);
 	free(get->only);
 	free(get);
@@ -150,12 +155,30 @@ static void gets_append(struct gets *gets, struct get *get)
 	gets->next_id = get->view.id + 1;
 }
 
-static struct get *gets_lookup(const struct gets *gets, uint64_t id)
+struct get *gets_lookup(const struct gets *gets, uint64_t id)
 {
 	for (uint32_t i = 0; i < gets->cnt; i++)
 		if (gets->slots[i]->view.id == id)
 			return gets->slots[i];
 	return NULL;
+}
+
+void gets_serve_less(struct gets *gets)
+{
+	content_reach_changed(gets->content);
+	serve_forget_files(gets->content->serve);
+}
+
+void gets_drop(struct gets *gets, struct get *get)
+{
+	uint32_t at = 0;
+
+	while (gets->slots[at] != get)
+		at++;
+	gets->cnt--;
+	memmove(&gets->slots[at], &gets->slots[at + 1], (gets->cnt - at) * sizeof(gets->slots[0]));
+	get_free(get);
+	gets_serve_less(gets);
 }
 
 static void get_begin(struct get *get, bool is_clearing)
@@ -204,7 +227,7 @@ static struct get *gets_first_queued(const struct gets *gets)
 	return found;
 }
 
-static void gets_run_next(struct gets *gets)
+void gets_run_next(struct gets *gets)
 {
 	struct get *get;
 
@@ -233,7 +256,10 @@ void get_ended(struct get *get, int err, const char *detail)
 		view->state = err ? CONTENT_GET_STOPPED : CONTENT_GET_FINISHED;
 	if (view->state == CONTENT_GET_PAUSED)
 		view->err = 0;
+	if (view->state == CONTENT_GET_FINISHED)
+		get_seed_begin(get);
 	get->is_pausing = false;
+	gets_seed_look(get->gets);
 	gets_rank(get->gets);
 	get_save_soon(get);
 	gets_run_next(get->gets);
@@ -264,7 +290,16 @@ static bool gets_load_one(void *arg, const struct store_item *item)
 		get->view.err = 0;
 	}
 	gets_append(gets, get);
+	get_seed_begin(get);
 	return true;
+}
+
+/* A get that was leaving goes on with it; get_leave may take it off the table. */
+static void gets_leave_again(struct gets *gets)
+{
+	for (uint32_t i = gets->cnt; i-- > 0;)
+		if (gets->slots[i]->view.is_leaving)
+			get_leave(gets->slots[i]);
 }
 
 static int gets_load(struct gets *gets)
@@ -290,6 +325,7 @@ int gets_new(struct content *content, struct gets **out_gets)
 	gets->next_id = 1;
 	gets->now_ns = content->params.now_ns;
 	timer_init(&gets->save_timer, on_save_timer);
+	timer_init(&gets->seed_timer, gets_seed_timer);
 	gets->slots = calloc(content->params.config.get_cap, sizeof(struct get *));
 	if (gets->slots)
 		err = gets_load(gets);
@@ -298,6 +334,8 @@ int gets_new(struct content *content, struct gets **out_gets)
 		return err;
 	}
 	*out_gets = gets;
+	gets_seed_look(gets);
+	gets_leave_again(gets);
 	gets_run_next(gets);
 	return 0;
 }
@@ -307,12 +345,16 @@ void gets_free(struct gets *gets)
 	if (!gets)
 		return;
 	gets->is_closing = true;
+	gets_save_counts(gets);
 	timer_cancel(gets->content->params.timers, &gets->save_timer);
+	timer_cancel(gets->content->params.timers, &gets->seed_timer);
 	/* Batches of ours still name gets: they are told before those go. */
 	store_flush(gets->content->params.store);
 	for (uint32_t i = 0; i < gets->cnt; i++)
 		if (gets->slots[i]->fetch)
 			fetch_abandon(gets->slots[i]->fetch);
+	for (uint32_t i = 0; i < gets->cnt; i++)
+		get_leave_cancel(gets->slots[i]);
 	for (uint32_t i = 0; i < gets->cnt; i++)
 		get_free(gets->slots[i]);
 	free(gets->slots);
@@ -333,8 +375,11 @@ int gets_fill_reach(const struct gets *gets, struct reach *reach)
 		if (get->fetch || get->view.state == CONTENT_GET_QUEUED)
 			add = reach_add_growing;
 
-		if (get->view.state == CONTENT_GET_TAKEN_BACK)
+		if (get->view.state == CONTENT_GET_TAKEN_BACK && !get->view.is_leaving)
 			continue;
+		/* What it wrote may be removed by its list of files, or seeded again. */
+		if (!content_get_is_seeded(&get->view))
+			add = reach_add_held;
 		err = add(reach, get->manifest_id);
 		for (uint32_t part = 0; part < get->part_cnt && !err; part++)
 			err = add(reach, get->part_ids + (size_t)part * OBJECT_ID_LEN);
@@ -348,53 +393,6 @@ void gets_fill_stats(const struct gets *gets, struct content_stats *stats)
 	stats->get_active_cnt += gets->active_cnt;
 	stats->received_byte_cnt += gets->received_byte_cnt;
 	stats->bad_chunk_cnt += gets->bad_chunk_cnt;
-}
-
-/*
- * What may be forgotten for a new get: what has ended, unless it is paused or
- * left something staged, which would lie in its target for ever then.
- */
-static bool get_is_forgettable(const struct get *get)
-{
-	bool may_go_on = get->view.state == CONTENT_GET_PAUSED ||
-			 (get->view.state == CONTENT_GET_STOPPED && get->has_staged);
-
-	return get_is_ended(get) && get->save_cnt == 0 && !get->fetch && !may_go_on;
-}
-
-/* The oldest of those is forgotten, taken back ones first. */
-static int gets_make_room(struct gets *gets)
-{
-	struct store *store = gets->content->params.store;
-	struct store_batch *batch;
-	uint8_t key[GET_RECORD_KEY_LEN];
-	uint32_t found = gets->cnt;
-
-	if (gets->cnt < gets->content->params.config.get_cap)
-		return 0;
-	for (uint32_t i = gets->cnt; i-- > 0;) {
-		const struct get *get = gets->slots[i];
-		bool is_better = found == gets->cnt || get->view.state == CONTENT_GET_TAKEN_BACK ||
-				 gets->slots[found]->view.state != CONTENT_GET_TAKEN_BACK;
-
-		if (is_better && get_is_forgettable(get))
-			found = i;
-	}
-	if (found == gets->cnt)
-		return WEFT_EFULL;
-	batch = store_batch_new(store);
-	get_record_key(gets->slots[found]->view.id, key);
-	store_batch_delete(batch, STORE_GETS, key, sizeof(key));
-	if (store_submit(store, batch, NULL, NULL) < 0) {
-		store_batch_free(batch);
-		return WEFT_EFULL;
-	}
-	get_free(gets->slots[found]);
-	memmove(&gets->slots[found], &gets->slots[found + 1],
-		(gets->cnt - found - 1) * sizeof(gets->slots[0]));
-	gets->cnt--;
-	content_reach_changed(gets->content);
-	return 0;
 }
 
 /* The get under way that brings the same collection into the same target. */
@@ -572,6 +570,7 @@ void content_gets_each(struct content *content,
 {
 	struct gets *gets = content->gets;
 
+	content_collect_served(content);
 	for (uint32_t i = 0; i < gets->cnt; i++)
 		if (!fn(arg, &gets->slots[i]->view))
 			return;
@@ -605,8 +604,9 @@ int content_get_resume(struct content *content, uint64_t id, uint64_t now_ns)
 	if (!get)
 		return WEFT_EABSENT;
 	content->gets->now_ns = now_ns;
-	if (content->is_sweeping || get->fetch || get->view.state == CONTENT_GET_FINISHED ||
-	    !get_is_ended(get) || gets_twin(content->gets, get))
+	if (content->is_sweeping || get->fetch || get->view.is_leaving ||
+	    get->view.state == CONTENT_GET_FINISHED || !get_is_ended(get) ||
+	    gets_twin(content->gets, get))
 		return WEFT_EBUSY;
 	get->is_cancelled = false;
 	get->is_continued = true;
@@ -625,6 +625,7 @@ void gets_again(struct gets *gets, const uint8_t manifest_id[static 32])
 		struct get *get = gets->slots[i];
 
 		if (get->view.state != CONTENT_GET_FINISHED || get->range_cnt > 0 || get->fetch ||
+		    get->view.is_leaving ||
 		    memcmp(get->manifest_id, manifest_id, OBJECT_ID_LEN) != 0 ||
 		    gets_twin(gets, get))
 			continue;
@@ -645,7 +646,7 @@ int content_get_pause(struct content *content, uint64_t id, uint64_t now_ns)
 	content->gets->now_ns = now_ns;
 	if (get->view.state == CONTENT_GET_PAUSED)
 		return 0;
-	if (get_is_ended(get) || get->is_cancelled)
+	if (get_is_ended(get) || get->is_cancelled || get->view.is_leaving)
 		return WEFT_EBUSY;
 	if (get->fetch) {
 		get->is_pausing = true;

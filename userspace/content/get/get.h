@@ -24,6 +24,10 @@ void gets_free(struct gets *gets);
 /* gets_fill_reach adds manifests and their parts of all that were not taken back. */
 WEFT_MUST_CHECK
 int gets_fill_reach(const struct gets *gets, struct reach *reach);
+/* gets_note_served: len bytes of that collection were sent. */
+void gets_note_served(struct gets *gets, const uint8_t manifest_id[static 32], uint64_t len);
+/* gets_configured: the configuration's bounds of seeding changed. */
+void gets_configured(struct gets *gets, uint64_t now_ns);
 /* gets_again: finished gets of the collection begin again; a file of theirs is bad. */
 void gets_again(struct gets *gets, const uint8_t manifest_id[static 32]);
 /* gets_fill_stats adds get_cnt, get_active_cnt, received_byte_cnt and bad_chunk_cnt. */

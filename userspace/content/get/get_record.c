@@ -4,7 +4,9 @@
  * 7 error | 8 detail | 9 title | 10 items | 11 bytes | 12 items done |
  * 13 bytes done | 14 part ids (one byte string) | 15 something is staged |
  * 16 it is to be taken back | 17 manifest id | 18 nodes: [key, [PeerAddr]] each |
- * 19 priority | 20 ranges: [offset, length] each | 21 only (one byte string).
+ * 19 priority | 20 ranges: [offset, length] each | 21 only (one byte string) |
+ * 30 it is leaving | 31 and deletes | 32 end of seeding | 33 percent? | 34 seconds? | 35 bytes
+ * sent | 36 of them before counting began | 37 seconds since 1970 when counting began.
  * Before there were swarms: 1 link, 4 range offset?, 5 range length?.
  */
 #include <stdlib.h>
@@ -45,11 +47,27 @@ static void write_ranges(struct writer *w, const struct get *get)
 	}
 }
 
+static void write_end(struct writer *w, const struct get *get)
+{
+	const struct content_seed *seed = &get->view.seed;
+
+	cbor_field_bool(w, 30, get->view.is_leaving);
+	cbor_field_bool(w, 31, get->is_deleting);
+	cbor_field_uint(w, 32, seed->end);
+	if (seed->has_percent)
+		cbor_field_uint(w, 33, seed->percent);
+	if (seed->has_for)
+		cbor_field_uint(w, 34, seed->for_s);
+	cbor_field_uint(w, 35, seed->sent_byte_cnt);
+	cbor_field_uint(w, 36, get->seed_base);
+	cbor_field_uint(w, 37, seed->since_s);
+}
+
 int get_record_write(const struct get *get, uint8_t *out, size_t cap)
 {
 	struct writer w = writer_of(out, cap);
 
-	cbor_write_map(&w, 19);
+	cbor_write_map(&w, 25u + get->view.seed.has_percent + get->view.seed.has_for);
 	cbor_field_uint(&w, 0, RECORD_VERSION);
 	/* Paths need not be UTF-8, so these are byte strings. */
 	cbor_field_bytes(&w, 2, get->target, strlen(get->target));
@@ -71,6 +89,7 @@ int get_record_write(const struct get *get, uint8_t *out, size_t cap)
 	cbor_field_uint(&w, 19, get->view.priority);
 	write_ranges(&w, get);
 	cbor_field_bytes(&w, 21, get->only, get->view.only_len);
+	write_end(&w, get);
 	return w.bad ? WEFT_EFULL : (int)writer_len(&w);
 }
 
@@ -170,6 +189,36 @@ static void read_part_ids(struct cbor_reader *r, struct get *get)
 	get->part_cnt = (uint32_t)(len / OBJECT_ID_LEN);
 }
 
+static void read_seed_field(struct cbor_reader *r, uint64_t key, struct get *get)
+{
+	struct content_seed *seed = &get->view.seed;
+
+	switch (key) {
+	case 32:
+		seed->end = (enum content_seed_end)cbor_read_uint_max(r, CONTENT_SEED_TIME);
+		break;
+	case 33:
+		seed->has_percent = true;
+		seed->percent = cbor_read_uint_max(r, CONTENT_SEED_PERCENT_MAX);
+		break;
+	case 34:
+		seed->has_for = true;
+		seed->for_s = cbor_read_uint_max(r, CONTENT_SEED_FOR_S_MAX);
+		break;
+	case 35:
+		get->seed_saved = seed->sent_byte_cnt = cbor_read_uint(r);
+		break;
+	case 36:
+		get->seed_base = cbor_read_uint(r);
+		break;
+	case 37:
+		seed->since_s = cbor_read_uint(r);
+		break;
+	default:
+		cbor_skip(r);
+	}
+}
+
 /* What is shown of the get. */
 static void read_view_field(struct cbor_reader *r, uint64_t key, struct content_get *view)
 {
@@ -250,8 +299,17 @@ static void read_field(struct cbor_reader *r, uint64_t key, struct get *get)
 	case 21:
 		read_only(r, get);
 		break;
+	case 30:
+		get->view.is_leaving = cbor_read_bool(r);
+		break;
+	case 31:
+		get->is_deleting = cbor_read_bool(r);
+		break;
 	default:
-		read_view_field(r, key, &get->view);
+		if (key >= 32)
+			read_seed_field(r, key, get);
+		else
+			read_view_field(r, key, &get->view);
 	}
 }
 

@@ -28,11 +28,21 @@ struct get {
 	uint8_t *part_ids; /* of a root manifest, 32 bytes each */
 	uint32_t part_cnt;
 	struct fetch *fetch;
-	bool is_durable;   /* its first record is committed: it may start */
-	bool is_continued; /* its earlier run looked at what lay in the target */
-	bool is_cancelled; /* becomes taken back when fetch has ended */
-	bool is_pausing;   /* becomes paused then */
-	bool is_unsaved;   /* the store had no room for a batch: try again */
+	bool is_deleting;	 /* while it leaves: with the files that it wrote */
+	struct removal *removal; /* of those; NULL: none runs */
+	bool is_removed;	 /* they are gone, as far as they go */
+	struct content_forgotten forgotten;
+	char first_kept[256];
+	int leave_err;
+	content_forgotten_fn leave_done; /* NULL: nobody waits */
+	void *leave_arg;
+	uint64_t seed_base;  /* of view.seed.sent_byte_cnt, when counting began */
+	uint64_t seed_saved; /* and as it was stored last */
+	bool is_durable;     /* its first record is committed: it may start */
+	bool is_continued;   /* its earlier run looked at what lay in the target */
+	bool is_cancelled;   /* becomes taken back when fetch has ended */
+	bool is_pausing;     /* becomes paused then */
+	bool is_unsaved;     /* the store had no room for a batch: try again */
 	bool is_end_told;
 	bool has_staged;   /* it stopped with something staged to go on with */
 	unsigned save_cnt; /* batches under way */
@@ -40,6 +50,7 @@ struct get {
 
 struct gets {
 	struct timer save_timer; /* first */
+	struct timer seed_timer; /* bounds of time are looked at, counts are saved */
 	struct content *content;
 	struct get **slots; /* by ascending id */
 	uint32_t cnt;
@@ -47,12 +58,36 @@ struct gets {
 	unsigned top_priority; /* of those that are active */
 	bool is_closing;       /* nothing new starts */
 	uint64_t next_id;
-	uint64_t now_ns; /* of the last call that told it */
+	uint64_t now_ns;	  /* of the last call that told it */
+	uint64_t counts_saved_ns; /* of bytes sent */
 	uint64_t received_byte_cnt;
 	uint64_t bad_chunk_cnt;
 };
 
 bool get_is_ended(const struct get *get);
+struct get *gets_lookup(const struct gets *gets, uint64_t id);
+/* get_save_soon stores a get that is stored already; when there is no room, later. */
+void get_save_soon(struct get *get);
+/* gets_run_next starts what waits, as far as there are places. */
+void gets_run_next(struct gets *gets);
+/* gets_serve_less: peers may read less of what gets brought than before. */
+void gets_serve_less(struct gets *gets);
+/* gets_drop takes a get off the table, whose record is deleted, and frees it. */
+void gets_drop(struct gets *gets, struct get *get);
+
+/* get_forget.c: get_leave takes a leaving get a step further, after anything of it ended. */
+void get_leave(struct get *get);
+/* get_leave_cancel, at shut-down: waits for its job, and tells who waits. */
+void get_leave_cancel(struct get *get);
+/* gets_make_room: 0 when there is a place for one more, WEFT_EFULL. */
+WEFT_MUST_CHECK
+int gets_make_room(struct gets *gets);
+
+/* get_seed.c: get_seed_begin when it finished, or was loaded; gets_seed_timer is seed_timer's. */
+void get_seed_begin(struct get *get);
+void gets_seed_timer(struct timer *timer, uint64_t now_ns);
+void gets_seed_look(struct gets *gets);
+void gets_save_counts(struct gets *gets);
 /* get_tell hands an event about get to node/. */
 void get_tell(const struct get *get, enum content_event_kind kind, int err, const char *text);
 

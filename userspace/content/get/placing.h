@@ -33,6 +33,7 @@ struct placing_file {
 	bool has_fd;		       /* it has no name yet but this descriptor, owned */
 	int fd;			       /* else it was found in its place, and is only recorded */
 	bool is_racy;
+	bool was_placed;  /* found in its place, where an earlier get had put it */
 	bool may_replace; /* the file with this inode, and no other */
 	uint64_t replaced_inode, replaced_dev;
 	/* Set by placing_add and placing_run. */

@@ -445,6 +445,92 @@ int target_dir_sync(const struct target *target, struct target_dir *dir, const c
 	return err ? err : dir_sync(dir->fd);
 }
 
+int target_open_there(struct target *target, const char *path)
+{
+	*target = (struct target){.stage_fd = -1};
+	if (strlen(path) >= sizeof(target->path))
+		return WEFT_ETOOLARGE;
+	strcpy(target->path, path);
+	target->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return target->fd < 0 ? -errno : 0;
+}
+
+/* 0: the file of that inode stands at name. */
+static int inode_check(int dir, const char *name, const struct object_stamp *stamp)
+{
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return S_ISREG(st.st_mode) && st.st_ino == stamp->inode && st.st_dev == stamp->dev
+		       ? 0
+		       : WEFT_EEXISTS;
+}
+
+void target_remove_dirs(const struct target *target, struct target_dir *dir, const char *path,
+			size_t len)
+{
+	char name[NAME_CAP];
+
+	while (len > 0 && parent_open(target, dir, path, len, false, name) == 0 &&
+	       unlinkat(dir->fd, name, AT_REMOVEDIR) == 0) {
+		const char *slash = memrchr(path, '/', len);
+
+		len = slash ? (size_t)(slash - path) : 0;
+	}
+}
+
+/* The directory of path, where a file was: it goes when nothing else is in it. */
+static void parent_remove(const struct target *target, struct target_dir *dir, const char *path,
+			  size_t len)
+{
+	const char *slash = memrchr(path, '/', len);
+
+	(void)dir_sync(dir->fd);
+	if (slash)
+		target_remove_dirs(target, dir, path, (size_t)(slash - path));
+}
+
+int target_remove(const struct target *target, struct target_dir *dir, const char *path, size_t len,
+		  const struct object_stamp *stamp)
+{
+	char name[NAME_CAP];
+	int err = parent_open(target, dir, path, len, false, name);
+
+	if (!err)
+		err = inode_check(dir->fd, name, stamp);
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	if (unlinkat(dir->fd, name, 0) < 0 && errno != ENOENT)
+		return -errno;
+	parent_remove(target, dir, path, len);
+	return 0;
+}
+
+int target_move(const struct target *target, struct target_dir *dir, const char *path, size_t len,
+		const struct object_stamp *stamp, int to)
+{
+	const struct target other = {.fd = to, .stage_fd = -1};
+	struct target_dir to_dir;
+	char name[NAME_CAP];
+	int err = parent_open(target, dir, path, len, false, name);
+
+	if (!err)
+		err = inode_check(dir->fd, name, stamp);
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	target_dir_init(&to_dir);
+	err = parent_open(&other, &to_dir, path, len, true, name);
+	if (!err && renameat(dir->fd, name, to_dir.fd, name) < 0)
+		err = -errno;
+	if (!err)
+		err = dir_sync(to_dir.fd);
+	target_dir_fini(&to_dir);
+	if (!err)
+		parent_remove(target, dir, path, len);
+	return err;
+}
+
 int target_stage_open(const struct target *target, const char *name, bool *out_is_new)
 {
 	int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW;

@@ -119,6 +119,25 @@ WEFT_MUST_CHECK
 int target_stamp(const struct target *target, struct target_dir *dir, const char *path, size_t len,
 		 struct object_stamp *out_stamp);
 
+/*
+ * target_open_there opens a target that is there, without a staging directory: 0 or -errno.
+ * target_remove removes the file of that inode at path, then each directory above it that is
+ * empty now, up to the target: 0 (also when it is not there), WEFT_EEXISTS when another file is,
+ * or -errno. target_remove_dirs: likewise the directory at path, as far as it is empty.
+ * target_move moves the file of that inode into another directory of the same filesystem, whose
+ * descriptor to is, under the same path; what was there under that path is replaced.
+ */
+WEFT_MUST_CHECK
+int target_open_there(struct target *target, const char *path);
+WEFT_MUST_CHECK
+int target_remove(const struct target *target, struct target_dir *dir, const char *path, size_t len,
+		  const struct object_stamp *stamp);
+void target_remove_dirs(const struct target *target, struct target_dir *dir, const char *path,
+			size_t len);
+WEFT_MUST_CHECK
+int target_move(const struct target *target, struct target_dir *dir, const char *path, size_t len,
+		const struct object_stamp *stamp, int to);
+
 /* target_stage_open opens or makes a staged file; *out_is_new tells which. A descriptor. */
 WEFT_MUST_CHECK
 int target_stage_open(const struct target *target, const char *name, bool *out_is_new);

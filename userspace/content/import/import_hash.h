@@ -31,7 +31,7 @@ struct import_file {
 	struct object_stamp stamp;
 	bool is_reused; /* hashed before and unchanged since: content_id is known */
 	bool has_known; /* known_id, is_got and got_id are what its record says */
-	bool is_got;
+	bool is_got, is_placed;
 	bool is_racy;
 	bool was_retried;
 	int err; /* why it is skipped */

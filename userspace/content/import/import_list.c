@@ -54,6 +54,7 @@ static void file_recall(const struct import_list *list, struct store_snapshot *s
 	file->has_known = true;
 	memcpy(file->known_id, known->content_id, OBJECT_ID_LEN);
 	file->is_got = known->is_got;
+	file->is_placed = known->is_placed;
 	memcpy(file->got_id, known->got_id, OBJECT_ID_LEN);
 	if (known->is_racy || !object_stamp_equal(&known->stamp, &file->stamp))
 		return;

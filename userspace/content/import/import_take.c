@@ -74,6 +74,7 @@ static int object_store(struct import *import, const struct import_file *file)
 		/* Other bytes are no part of what was got. */
 		record->is_got = file->is_got &&
 				 memcmp(file->known_id, file->content_id, OBJECT_ID_LEN) == 0;
+		record->is_placed = record->is_got && file->is_placed;
 		memcpy(record->got_id, file->got_id, OBJECT_ID_LEN);
 		memcpy(known->content_id, file->known_id, OBJECT_ID_LEN);
 		memcpy(known->path, record->path, sizeof(known->path));

@@ -40,7 +40,7 @@ static void search_run(struct job *job)
 	store_snapshot_close(snapshot);
 }
 
-/* What peers may not read is not for programs that ask by hash, either. */
+/* What is neither served nor held for a get is not for programs that ask by hash, either. */
 static void places_filter(struct reader *reader)
 {
 	struct reader_search *search = &reader->search;
@@ -48,7 +48,7 @@ static void places_filter(struct reader *reader)
 	unsigned kept = 0;
 
 	for (unsigned i = 0; i < search->place_cnt; i++)
-		if (reach && reach_has_file(reach, &search->places[i]))
+		if (reach && reach_holds_file(reach, &search->places[i]))
 			search->places[kept++] = search->places[i];
 	search->place_cnt = kept;
 }

@@ -15,7 +15,9 @@
 
 struct reach_manifest {
 	uint8_t id[MANIFEST_ID_LEN];
+	bool is_held; /* not served, as far as this one goes, and no garbage */
 	bool is_whole, is_growing;
+	uint64_t served_len;
 };
 
 struct reach_place {
@@ -62,35 +64,37 @@ static void *array_grow(void *array, size_t cnt, size_t *cap, size_t len)
 }
 
 static int manifest_add(struct reach *reach, const uint8_t id[static MANIFEST_ID_LEN],
-			bool is_whole, bool is_growing)
+			struct reach_manifest how)
 {
-	struct reach_manifest *manifest;
 	void *grown = array_grow(reach->manifests, reach->manifest_cnt, &reach->manifest_cap,
 				 sizeof(reach->manifests[0]));
 
 	if (!grown)
 		return -ENOMEM;
 	reach->manifests = grown;
-	manifest = &reach->manifests[reach->manifest_cnt++];
-	memcpy(manifest->id, id, MANIFEST_ID_LEN);
-	manifest->is_whole = is_whole;
-	manifest->is_growing = is_growing;
+	memcpy(how.id, id, MANIFEST_ID_LEN);
+	reach->manifests[reach->manifest_cnt++] = how;
 	return 0;
 }
 
 int reach_add_manifest(struct reach *reach, const uint8_t id[static MANIFEST_ID_LEN])
 {
-	return manifest_add(reach, id, false, false);
+	return manifest_add(reach, id, (struct reach_manifest){0});
+}
+
+int reach_add_held(struct reach *reach, const uint8_t id[static MANIFEST_ID_LEN])
+{
+	return manifest_add(reach, id, (struct reach_manifest){.is_held = true});
 }
 
 int reach_add_whole(struct reach *reach, const uint8_t id[static MANIFEST_ID_LEN])
 {
-	return manifest_add(reach, id, true, false);
+	return manifest_add(reach, id, (struct reach_manifest){.is_whole = true});
 }
 
 int reach_add_growing(struct reach *reach, const uint8_t id[static MANIFEST_ID_LEN])
 {
-	return manifest_add(reach, id, false, true);
+	return manifest_add(reach, id, (struct reach_manifest){.is_growing = true});
 }
 
 int reach_add_share(struct reach *reach, const char *path,
@@ -130,6 +134,7 @@ static void manifests_merge(struct reach *reach)
 			reach->manifests[++kept] = *manifest;
 			continue;
 		}
+		reach->manifests[kept].is_held &= manifest->is_held;
 		reach->manifests[kept].is_whole |= manifest->is_whole;
 		reach->manifests[kept].is_growing |= manifest->is_growing;
 	}
@@ -176,8 +181,10 @@ struct reach *reach_copy_some(const struct reach *reach,
 	for (size_t i = 0; i < reach->manifest_cnt && !err; i++)
 		if (is_wanted(arg, reach->manifests[i].id))
 			err = manifest_add(copy, reach->manifests[i].id,
-					   reach->manifests[i].is_whole,
-					   reach->manifests[i].is_growing);
+					   (struct reach_manifest){
+						   .is_held = reach->manifests[i].is_held,
+						   .is_whole = reach->manifests[i].is_whole,
+						   .is_growing = reach->manifests[i].is_growing});
 	for (size_t i = 0; i < reach->place_cnt && !err; i++) {
 		const struct reach_place *place = &reach->places[i];
 
@@ -203,7 +210,20 @@ static const struct reach_manifest *manifest_find(const struct reach *reach, con
 
 bool reach_has_manifest(const struct reach *reach, const uint8_t id[static MANIFEST_ID_LEN])
 {
+	const struct reach_manifest *manifest = manifest_find(reach, id);
+
+	return manifest && !manifest->is_held;
+}
+
+bool reach_holds_manifest(const struct reach *reach, const uint8_t id[static MANIFEST_ID_LEN])
+{
 	return manifest_find(reach, id) != NULL;
+}
+
+bool reach_holds_file(const struct reach *reach, const struct object_file *file)
+{
+	return (file->is_got && reach_holds_manifest(reach, file->got_id)) ||
+	       reach_has_file(reach, file);
 }
 
 bool reach_has_whole(const struct reach *reach, const uint8_t id[static MANIFEST_ID_LEN])
@@ -274,19 +294,29 @@ bool reach_has_file(const struct reach *reach, const struct object_file *file)
 	return false;
 }
 
-void reach_note_served(struct reach *reach, const char *path, uint64_t len)
+static void places_note(struct reach *reach, const char *at, const uint8_t *but_id, uint64_t len)
 {
 	const struct reach_place *end = reach->places + reach->place_cnt;
+	struct reach_place *place = place_find(reach, at);
+
+	for (; place && place < end && strcmp(place->path, at) == 0; place++)
+		if (!but_id || memcmp(place->share_id, but_id, MANIFEST_ID_LEN) != 0)
+			place->served_len += len;
+}
+
+void reach_note_served(struct reach *reach, const struct object_file *file, uint64_t len)
+{
+	struct reach_manifest *got =
+		file->is_got ? (struct reach_manifest *)manifest_find(reach, file->got_id) : NULL;
 	char at[OBJECT_PATH_LEN_MAX];
 
-	if (!path_begin(at, path))
+	if (got)
+		got->served_len += len;
+	if (!path_begin(at, file->path))
 		return;
-	do {
-		struct reach_place *place = place_find(reach, at);
-
-		for (; place && place < end && strcmp(place->path, at) == 0; place++)
-			place->served_len += len;
-	} while (path_ascend(at));
+	do
+		places_note(reach, at, got ? got->id : NULL, len);
+	while (path_ascend(at));
 }
 
 void reach_served_each(struct reach *reach,
@@ -300,5 +330,12 @@ void reach_served_each(struct reach *reach,
 		if (place->served_len)
 			fn(arg, place->share_id, place->served_len);
 		place->served_len = 0;
+	}
+	for (size_t i = 0; i < reach->manifest_cnt; i++) {
+		struct reach_manifest *manifest = &reach->manifests[i];
+
+		if (manifest->served_len)
+			fn(arg, manifest->id, manifest->served_len);
+		manifest->served_len = 0;
 	}
 }

@@ -23,13 +23,16 @@ struct object_file;
 struct reach *reach_new(void);
 void reach_free(struct reach *reach);
 /*
- * reach_add_manifest, reach_add_whole (all that the manifest names is here),
+ * reach_add_manifest, reach_add_held (peers may not read it, but it is no garbage and this node
+ * reads it), reach_add_whole (all that the manifest names is here),
  * reach_add_growing (what is not here yet is being fetched) and reach_add_share (an absolute path: the file itself or all below the
  * folder; share_id is the share's manifest) copy what they are given.
  * reach_seal sorts; asking comes after it. 0 or -ENOMEM.
  */
 WEFT_MUST_CHECK
 int reach_add_manifest(struct reach *reach, const uint8_t id[static 32]);
+WEFT_MUST_CHECK
+int reach_add_held(struct reach *reach, const uint8_t id[static 32]);
 WEFT_MUST_CHECK
 int reach_add_whole(struct reach *reach, const uint8_t id[static 32]);
 WEFT_MUST_CHECK
@@ -52,10 +55,16 @@ bool reach_has_whole(const struct reach *reach, const uint8_t id[static 32]);
 /* reach_is_growing: likewise, as growing. */
 bool reach_is_growing(const struct reach *reach, const uint8_t id[static 32]);
 bool reach_has_file(const struct reach *reach, const struct object_file *file);
+/* reach_holds_manifest, reach_holds_file: likewise, or it is held. */
+bool reach_holds_manifest(const struct reach *reach, const uint8_t id[static 32]);
+bool reach_holds_file(const struct reach *reach, const struct object_file *file);
 
-/* reach_note_served counts len bytes for every share that path belongs to. */
-void reach_note_served(struct reach *reach, const char *path, uint64_t len);
-/* reach_served_each tells what was counted since it last did, by share. */
+/*
+ * reach_note_served counts len bytes of a file for every share that its path belongs to, and for
+ * the collection that a get brought it as, once where they are the same.
+ */
+void reach_note_served(struct reach *reach, const struct object_file *file, uint64_t len);
+/* reach_served_each tells what was counted since it last did, by manifest. */
 void reach_served_each(struct reach *reach,
 		       void (*fn)(void *arg, const uint8_t share_id[static 32], uint64_t len),
 		       void *arg);

@@ -233,7 +233,7 @@ static void call_count(struct serve_call *call)
 	usage_note(&serve->peer_usage, call->peer_key, call->answer.len, 1, serve->now_ns);
 	usage_note(&serve->content_usage, call->request.id, call->answer.len, 1, serve->now_ns);
 	if (call->file)
-		reach_note_served(content_reach(serve->content), call->file->object.path,
+		reach_note_served(content_reach(serve->content), &call->file->object,
 				  call->answer.len);
 }
 

@@ -14,6 +14,7 @@
 #include "content/content.h"
 #include "content/link.h"
 #include "content/swarm/swarm.h"
+#include "node/methods/get_named.h"
 #include "node/methods/methods.h"
 #include "node/methods/share_target.h"
 
@@ -59,14 +60,32 @@ static const char *get_link_text(const struct content_get *get, char text[static
 	return link_write(&link, text);
 }
 
-static json_t *get_json(const struct node *node, const struct content_get *get)
+/* How it is given to others: in force, and what was sent. */
+static void seeding_set(json_t *json, const struct content_get *get)
+{
+	static const char *const ends[] = {"", "asked", "ratio", "time"};
+	const struct content_seed *seed = &get->seed;
+
+	json_object_set_new(json, "leaving", json_boolean(get->is_leaving));
+	json_object_set_new(json, "seeded", json_boolean(content_get_is_seeded(get)));
+	json_object_set_new(json, "seed_end", json_string(ends[seed->end]));
+	json_object_set_new(json, "bytes_sent", method_json_uint(seed->sent_byte_cnt));
+	json_object_set_new(json, "bytes_counted", method_json_uint(seed->counted_byte_cnt));
+	json_object_set_new(json, "seed_percent", method_json_uint(seed->percent));
+	json_object_set_new(json, "seed_for_s", method_json_uint(seed->for_s));
+	if (seed->since_s)
+		json_object_set_new(json, "seeded_since_s", method_json_uint(seed->since_s));
+}
+
+json_t *method_json_get(const struct node *node, const struct content_get *get)
 {
 	char link[LINK_TEXT_CAP];
 	uint64_t end_ns = get->ended_ns ? get->ended_ns : node->home.now_ns;
 	struct source_count sources = {0};
+	json_t *json;
 
 	content_get_sources_each(node->home.content, get->id, source_count, &sources);
-	return json_pack(
+	json = json_pack(
 		"{s:o, s:s, s:s, s:s, s:s, s:o, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
 		" s:o, s:i, s:s}",
 		"get_id", method_json_uint(get->id), "state", get_state_names[get->state], "link",
@@ -82,6 +101,8 @@ static json_t *get_json(const struct node *node, const struct content_get *get)
 		method_json_uint(get->bad_chunk_cnt), "elapsed_ms",
 		method_json_uint((end_ns - get->started_ns) / 1000000), "code", get->err, "detail",
 		get->detail ? get->detail : "");
+	seeding_set(json, get);
+	return json;
 }
 
 static bool get_is_over(const struct content_get *get)
@@ -149,7 +170,7 @@ static void get_reply(struct node *node, struct control_call *call, const struct
 	if (get->state == CONTENT_GET_STOPPED || get->state == CONTENT_GET_TAKEN_BACK)
 		get_fail(call, get);
 	else
-		control_reply(call, json_pack("{s:o}", "transfer", get_json(node, get)));
+		control_reply(call, json_pack("{s:o}", "transfer", method_json_get(node, get)));
 }
 
 static void watch_remove(struct get_watch *watch)
@@ -200,7 +221,7 @@ static void watch_join(struct node *node, struct control_call *call, uint64_t ge
 		get_reply(node, call, get);
 		return;
 	}
-	control_reply_more(call, json_pack("{s:o}", "transfer", get_json(node, get)));
+	control_reply_more(call, json_pack("{s:o}", "transfer", method_json_get(node, get)));
 	watch_add(node, call, get_id);
 }
 
@@ -208,8 +229,8 @@ static void watch_join(struct node *node, struct control_call *call, uint64_t ge
 static void watch_tell(struct get_watch *watch, const struct content_get *get)
 {
 	if (control_wants_more(watch->call) && !get_is_over(get)) {
-		control_reply_more(watch->call,
-				   json_pack("{s:o}", "transfer", get_json(watch->node, get)));
+		control_reply_more(watch->call, json_pack("{s:o}", "transfer",
+							  method_json_get(watch->node, get)));
 		return;
 	}
 	control_on_gone(watch->call, NULL, NULL);
@@ -323,8 +344,10 @@ static void get_begin(struct node *node, struct control_call *call, const json_t
 			     "a get of the same into that folder runs with other options",
 			     "weft get list shows it: wait for it, or cancel it first");
 	else if (err == WEFT_EFULL)
-		control_fail(call, err, ask.target, "as many gets are remembered as may be",
-			     "cancel one or raise content.get_cap (weft limits show)");
+		control_fail(
+			call, err, ask.target, "as many gets are remembered as may be",
+			"weft get forget one that is not needed any more, or raise content.get_cap "
+			"(weft limits show)");
 	else if (err < 0)
 		control_fail(call, err, ask.target, weft_err_text(err),
 			     "check the link and the target folder");
@@ -341,8 +364,7 @@ void method_get(void *ctx, struct control_call *call, const json_t *parameters, 
 			       now_ns);
 }
 
-/* The get a call names, or NULL after the call was failed. */
-static void fail_get(struct control_call *call, uint64_t id, int err, const char *why,
+void method_fail_get(struct control_call *call, uint64_t id, int err, const char *why,
 		     const char *next)
 {
 	char what[32];
@@ -351,15 +373,15 @@ static void fail_get(struct control_call *call, uint64_t id, int err, const char
 	control_fail(call, err, what, why, next);
 }
 
-static const struct content_get *get_named(struct node *node, struct control_call *call,
+const struct content_get *method_get_named(struct node *node, struct control_call *call,
 					   const json_t *parameters)
 {
 	json_int_t id = json_integer_value(json_object_get(parameters, "get_id"));
 	const struct content_get *get = content_get_lookup(node->home.content, (uint64_t)id);
 
 	if (!get)
-		fail_get(call, (uint64_t)id, WEFT_EABSENT, "there is no get of that number",
-			 "weft get list shows all");
+		method_fail_get(call, (uint64_t)id, WEFT_EABSENT, "there is no get of that number",
+				"weft get list shows all");
 	return get;
 }
 
@@ -367,7 +389,7 @@ void method_watch_get(void *ctx, struct control_call *call, const json_t *parame
 		      uint64_t now_ns)
 {
 	struct node *node = ctx;
-	const struct content_get *get = get_named(node, call, parameters);
+	const struct content_get *get = method_get_named(node, call, parameters);
 
 	(void)now_ns;
 	if (get && !get_is_over(get))
@@ -393,7 +415,7 @@ static bool get_collect(void *arg, const struct content_get *get)
 	struct get_search *search = arg;
 
 	if (search->wants_all || is_running(get))
-		json_array_append_new(search->found, get_json(search->node, get));
+		json_array_append_new(search->found, method_json_get(search->node, get));
 	return true;
 }
 
@@ -416,7 +438,7 @@ void method_cancel_get(void *ctx, struct control_call *call, const json_t *param
 		       uint64_t now_ns)
 {
 	struct node *node = ctx;
-	const struct content_get *get = get_named(node, call, parameters);
+	const struct content_get *get = method_get_named(node, call, parameters);
 	uint64_t id;
 	int err;
 
@@ -426,16 +448,16 @@ void method_cancel_get(void *ctx, struct control_call *call, const json_t *param
 	err = content_get_cancel(node->home.content, id, now_ns);
 	get = content_get_lookup(node->home.content, id);
 	if (err < 0 || !get)
-		fail_get(call, id, err, weft_err_text(err), "weft get list shows all");
+		method_fail_get(call, id, err, weft_err_text(err), "weft get list shows all");
 	else
-		control_reply(call, json_pack("{s:o}", "transfer", get_json(node, get)));
+		control_reply(call, json_pack("{s:o}", "transfer", method_json_get(node, get)));
 }
 
 void method_pause_get(void *ctx, struct control_call *call, const json_t *parameters,
 		      uint64_t now_ns)
 {
 	struct node *node = ctx;
-	const struct content_get *get = get_named(node, call, parameters);
+	const struct content_get *get = method_get_named(node, call, parameters);
 	uint64_t id;
 	int err;
 
@@ -444,17 +466,17 @@ void method_pause_get(void *ctx, struct control_call *call, const json_t *parame
 	id = get->id;
 	err = content_get_pause(node->home.content, id, now_ns);
 	if (err < 0)
-		fail_get(call, id, err,
-			 err == WEFT_EBUSY ? "it has ended already" : weft_err_text(err),
-			 "weft get list shows its state");
+		method_fail_get(call, id, err,
+				err == WEFT_EBUSY ? "it has ended already" : weft_err_text(err),
+				"weft get list shows its state");
 	else
-		control_reply(call, json_pack("{s:o}", "transfer", get_json(node, get)));
+		control_reply(call, json_pack("{s:o}", "transfer", method_json_get(node, get)));
 }
 
 void method_set_get(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	struct node *node = ctx;
-	const struct content_get *get = get_named(node, call, parameters);
+	const struct content_get *get = method_get_named(node, call, parameters);
 	json_int_t priority = json_integer_value(json_object_get(parameters, "priority"));
 	int err;
 
@@ -464,9 +486,9 @@ void method_set_get(void *ctx, struct control_call *call, const json_t *paramete
 			   : content_get_prioritise(node->home.content, get->id, (unsigned)priority,
 						    now_ns);
 	if (err < 0)
-		fail_get(call, get->id, err, "a priority is 0 to 4", "2 is that of others");
+		method_fail_get(call, get->id, err, "a priority is 0 to 4", "2 is that of others");
 	else
-		control_reply(call, json_pack("{s:o}", "transfer", get_json(node, get)));
+		control_reply(call, json_pack("{s:o}", "transfer", method_json_get(node, get)));
 }
 
 static bool source_list_add(void *arg, const struct swarm_source_view *view)
@@ -485,7 +507,7 @@ void method_list_get_sources(void *ctx, struct control_call *call, const json_t 
 			     uint64_t now_ns)
 {
 	struct node *node = ctx;
-	const struct content_get *get = get_named(node, call, parameters);
+	const struct content_get *get = method_get_named(node, call, parameters);
 	json_t *sources;
 
 	(void)now_ns;
@@ -500,7 +522,7 @@ void method_resume_get(void *ctx, struct control_call *call, const json_t *param
 		       uint64_t now_ns)
 {
 	struct node *node = ctx;
-	const struct content_get *get = get_named(node, call, parameters);
+	const struct content_get *get = method_get_named(node, call, parameters);
 	int err;
 
 	if (!get)
@@ -511,11 +533,11 @@ void method_resume_get(void *ctx, struct control_call *call, const json_t *param
 	}
 	err = content_get_resume(node->home.content, get->id, now_ns);
 	if (err < 0)
-		fail_get(call, get->id, err,
-			 get->state == CONTENT_GET_FINISHED ? "it is finished already"
-			 : err == WEFT_EBUSY ? "another get of the same into its folder runs"
-					     : weft_err_text(err),
-			 "weft get list shows its state");
+		method_fail_get(call, get->id, err,
+				get->state == CONTENT_GET_FINISHED ? "it is finished already"
+				: err == WEFT_EBUSY ? "another get of the same into its folder runs"
+						    : weft_err_text(err),
+				"weft get list shows its state");
 	else
 		watch_add(node, call,
 			  (uint64_t)json_integer_value(json_object_get(parameters, "get_id")));

@@ -34,6 +34,8 @@ method_fn method_diff_share;
 /* get.c */
 method_fn method_get, method_watch_get, method_list_gets, method_cancel_get, method_resume_get;
 method_fn method_pause_get, method_set_get, method_list_get_sources;
+/* get_keep.c */
+method_fn method_forget_get, method_set_seeding;
 /* sub.c */
 method_fn method_add_follow, method_list_follows, method_set_follow, method_remove_follow;
 method_fn method_show_follow, method_sync_follows;

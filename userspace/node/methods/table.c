@@ -64,6 +64,8 @@ const struct control_method node_methods[] = {
 	{"PauseGet", CONTROL_OPERATE, method_pause_get},
 	{"ResumeGet", CONTROL_OPERATE, method_resume_get},
 	{"SetGet", CONTROL_OPERATE, method_set_get},
+	{"ForgetGet", CONTROL_OPERATE, method_forget_get},
+	{"SetSeeding", CONTROL_OPERATE, method_set_seeding},
 	{"ListGetSources", CONTROL_VIEW, method_list_get_sources},
 	{"AddFollow", CONTROL_OPERATE, method_add_follow},
 	{"ListFollows", CONTROL_VIEW, method_list_follows},

@@ -77,6 +77,8 @@ static void get_stop_half_way(struct link *link, const char *target, uint64_t *o
 
 static void test_stopped_get_with_staged_bytes_is_not_forgotten(void)
 {
+	const bool stops = true;
+	const struct content_seed_ask stop = {.is_stopped = &stops};
 	struct link link;
 	uint64_t half, other, id;
 
@@ -89,7 +91,9 @@ static void test_stopped_get_with_staged_bytes_is_not_forgotten(void)
 	get_stop_half_way(&link, "half", &half);
 	other = duo_get_start(&duo, &link, "other");
 	CHECK_EQ(duo_run(&duo, other, TURN_MAX)->state, CONTENT_GET_FINISHED);
-	/* The younger one that finished goes, also after a restart. */
+	/* One that finished and is not seeded gives way, also after a restart. */
+	CHECK_EQ(content_get_seed(duo.nodes[DUO_B].content, other, &stop, duo.now_ns), 0);
+	turns(20);
 	duo_node_close(&duo, DUO_B);
 	duo_node_open(&duo, DUO_B);
 	id = duo_get_start(&duo, &link, "third");
@@ -220,32 +224,6 @@ static void test_asking_the_impossible_is_refused(void)
 	duo_fini(&duo);
 }
 
-static void test_full_table_forgets_the_oldest_that_ended(void)
-{
-	struct link link;
-	const struct content_get_ask bad = {.link = &link, .target = "relative"};
-	uint64_t first, id;
-
-	duo_init(&duo);
-	duo_node_close(&duo, DUO_B);
-	duo.nodes[DUO_B].config.get_cap = 2;
-	duo_node_open(&duo, DUO_B);
-	file_make("in/x", 10, 1);
-	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
-	first = duo_get_start(&duo, &link, "out1");
-	duo_run(&duo, first, TURN_MAX);
-	id = duo_get_start(&duo, &link, "out2");
-	duo_run(&duo, id, TURN_MAX);
-	/* An ask that is refused costs nobody his place. */
-	CHECK_EQ(content_get_start(duo.nodes[DUO_B].content, &bad, duo.now_ns, &id), WEFT_EUNSAFE);
-	CHECK(content_get_lookup(duo.nodes[DUO_B].content, first));
-	id = duo_get_start(&duo, &link, "out3");
-	CHECK(id);
-	CHECK(!content_get_lookup(duo.nodes[DUO_B].content, first));
-	CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, CONTENT_GET_FINISHED);
-	duo_fini(&duo);
-}
-
 /* The table was made smaller: what it has no room for keeps its record and its number. */
 static void test_get_without_a_place_keeps_its_number(void)
 {
@@ -262,6 +240,10 @@ static void test_get_without_a_place_keeps_its_number(void)
 	duo_node_close(&duo, DUO_B);
 	duo.nodes[DUO_B].config.get_cap = 1;
 	duo_node_open(&duo, DUO_B);
+	CHECK_EQ(content_get_cancel(duo.nodes[DUO_B].content, first, duo.now_ns), 0);
+	CHECK_EQ(content_get_forget(duo.nodes[DUO_B].content, first, false, duo.now_ns, NULL, NULL),
+		 0);
+	turns(20);
 	CHECK(duo_get_start(&duo, &link, "out3") > second);
 	duo_node_close(&duo, DUO_B);
 	duo.nodes[DUO_B].config.get_cap = 2;
@@ -279,7 +261,6 @@ int main(void)
 	RUN(test_table_of_gets_with_staged_bytes_is_full);
 	RUN(test_cancel_of_a_get_whose_target_is_gone_makes_nothing);
 	RUN(test_asking_the_impossible_is_refused);
-	RUN(test_full_table_forgets_the_oldest_that_ended);
 	RUN(test_get_without_a_place_keeps_its_number);
 	return check_done();
 }

@@ -88,14 +88,60 @@ static void tell(void *arg, const uint8_t share_id[static 32], uint64_t len)
 	told->cnt++;
 }
 
+static void note_served(struct reach *reach, const char *path, uint64_t len)
+{
+	struct object_file file = {0};
+
+	snprintf(file.path, sizeof(file.path), "%s", path);
+	reach_note_served(reach, &file, len);
+}
+
+/* A folder that was got and is shared as the same collection counts a byte once. */
+static void test_bytes_of_a_got_file_count_once_for_its_collection(void)
+{
+	struct object_file file = {.path = "/x/y", .is_got = true};
+	struct reach *reach = reach_new();
+	struct told told = {0};
+
+	memcpy(file.got_id, one, sizeof(file.got_id));
+	CHECK_EQ(reach_add_share(reach, "/x", one), 0);
+	CHECK_EQ(reach_add_share(reach, "/x", three), 0);
+	CHECK_EQ(reach_add_manifest(reach, one), 0);
+	reach_seal(reach);
+	reach_note_served(reach, &file, 9);
+	reach_served_each(reach, tell, &told);
+	CHECK_EQ(told.by_first_byte[1], 9);
+	CHECK_EQ(told.by_first_byte[3], 9);
+	reach_free(reach);
+}
+
+/* Kept for the node itself: neither its list nor its files are given to peers. */
+static void test_held_collection_is_not_served(void)
+{
+	struct object_file file = {.path = "/home/get/x", .is_got = true};
+	struct reach *reach = reach_new(), *copy;
+
+	memcpy(file.got_id, one, sizeof(file.got_id));
+	CHECK_EQ(reach_add_held(reach, one), 0);
+	CHECK_EQ(reach_add_held(reach, three), 0);
+	CHECK_EQ(reach_add_manifest(reach, three), 0);
+	reach_seal(reach);
+	copy = reach_copy(reach);
+	CHECK(!reach_has_manifest(copy, one) && !reach_has_file(copy, &file));
+	CHECK(reach_holds_manifest(copy, one) && reach_holds_file(copy, &file));
+	CHECK(reach_has_manifest(copy, three));
+	reach_free(copy);
+	reach_free(reach);
+}
+
 static void test_served_bytes_count_for_every_share_around_them_once(void)
 {
 	struct reach *reach = reach_of(), *copy;
 	struct told told = {0};
 
-	reach_note_served(reach, "/srv/files/inner/x", 100);
-	reach_note_served(reach, "/srv/one.iso", 5);
-	reach_note_served(reach, "/home/get/x", 7); /* of a get: no share counts it */
+	note_served(reach, "/srv/files/inner/x", 100);
+	note_served(reach, "/srv/one.iso", 5);
+	note_served(reach, "/home/get/x", 7); /* of a get: no share counts it */
 	copy = reach_copy(reach);
 	reach_served_each(copy, tell, &told);
 	CHECK_EQ(told.cnt, 0);
@@ -117,7 +163,7 @@ static void test_two_shares_of_one_path_are_both_counted(void)
 	CHECK_EQ(reach_add_share(reach, "/x", one), 0);
 	CHECK_EQ(reach_add_share(reach, "/x", three), 0);
 	reach_seal(reach);
-	reach_note_served(reach, "/x/y", 9);
+	note_served(reach, "/x/y", 9);
 	reach_served_each(reach, tell, &told);
 	CHECK_EQ(told.by_first_byte[1], 9);
 	CHECK_EQ(told.by_first_byte[3], 9);
@@ -189,6 +235,8 @@ int main(void)
 	RUN(test_manifest_is_whole_for_one_who_says_so);
 	RUN(test_path_is_reachable_at_or_below_a_place);
 	RUN(test_root_folder_covers_all_and_an_empty_list_nothing);
+	RUN(test_bytes_of_a_got_file_count_once_for_its_collection);
+	RUN(test_held_collection_is_not_served);
 	RUN(test_served_bytes_count_for_every_share_around_them_once);
 	RUN(test_two_shares_of_one_path_are_both_counted);
 	RUN(test_got_file_is_reachable_while_its_collection_is);

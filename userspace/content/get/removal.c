@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "content/get/removal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "content/get/scan.h"
+#include "content/manifest.h"
+#include "crypto/blake3.h"
+#include "store/store.h"
+
+/* A run's share: long enough to be worth a job, short enough to wait for at shut-down. */
+#define RUN_ITEMS 1000u
+#define RUN_LEN	  (64ull << 20)
+
+struct removal *removal_new(struct store *store, const char *path,
+			    const uint8_t got_id[static OBJECT_ID_LEN], const uint8_t *part_ids,
+			    uint32_t part_cnt)
+{
+	struct removal *removal = calloc(1, sizeof(*removal));
+
+	if (!removal)
+		return NULL;
+	removal->store = store;
+	removal->target.fd = removal->target.stage_fd = -1;
+	removal->versions_fd = -1;
+	target_dir_init(&removal->dir);
+	snprintf(removal->path, sizeof(removal->path), "%s", path);
+	memcpy(removal->got_id, got_id, OBJECT_ID_LEN);
+	removal->ids = malloc(((size_t)part_cnt + 1) * OBJECT_ID_LEN);
+	if (!removal->ids) {
+		removal_free(removal);
+		return NULL;
+	}
+	memcpy(removal->ids, got_id, OBJECT_ID_LEN);
+	if (part_cnt)
+		memcpy(removal->ids + OBJECT_ID_LEN, part_ids, (size_t)part_cnt * OBJECT_ID_LEN);
+	removal->id_cnt = part_cnt + 1;
+	return removal;
+}
+
+void removal_free(struct removal *removal)
+{
+	if (!removal)
+		return;
+	volume_fini(&removal->volume);
+	target_dir_fini(&removal->dir);
+	target_close(&removal->target);
+	if (removal->versions_fd >= 0)
+		close(removal->versions_fd);
+	free(removal->ids);
+	free(removal);
+}
+
+/* The bytes decide where the stamp does not: a change of mode or of a name changes that, too. */
+static bool bytes_match(const struct object_file *file, int fd)
+{
+	uint8_t *buffer = malloc(BLAKE3_CHUNK_LEN);
+	struct scan scan = {0};
+	bool is_same = false;
+	int err = buffer ? scan_init(&scan, fd, file->stamp.size) : -ENOMEM;
+
+	if (!err) {
+		while ((err = scan_run(&scan, UINT64_MAX, buffer)) > 0)
+			continue;
+		is_same = !err && memcmp(scan.id, file->content_id, sizeof(scan.id)) == 0;
+		scan_fini(&scan);
+	}
+	free(buffer);
+	return is_same;
+}
+
+bool placed_is_unchanged(const struct object_file *file, int fd)
+{
+	struct object_stamp stamp;
+	struct stat st;
+
+	if (!file->is_got || !file->is_placed || fstat(fd, &st) < 0)
+		return false;
+	object_stamp_of(&st, &stamp);
+	if (stamp.size != file->stamp.size)
+		return false;
+	return (!file->is_racy && object_stamp_equal(&stamp, &file->stamp)) ||
+	       bytes_match(file, fd);
+}
+
+static void item_keep(struct removal *removal, const struct manifest_item *item)
+{
+	if (removal->kept_cnt++ == 0)
+		snprintf(removal->first_kept, sizeof(removal->first_kept), "%.*s",
+			 (int)item->path_len, item->path);
+	removal->kept_len += item->size;
+}
+
+/* 1: there is such a record and it is of this get. */
+static bool item_record(const struct removal *removal, struct store_snapshot *snapshot,
+			const struct manifest_item *item, struct object_file *file)
+{
+	return target_join(&removal->target, item->path, item->path_len, file->path) == 0 &&
+	       object_file_get(snapshot, file->path, file) == 0 && file->is_got &&
+	       memcmp(file->got_id, removal->got_id, OBJECT_ID_LEN) == 0 &&
+	       memcmp(file->content_id, item->content_id, OBJECT_ID_LEN) == 0;
+}
+
+/* Returns the bytes that were looked at. */
+static uint64_t item_remove(struct removal *removal, struct store_snapshot *snapshot,
+			    const struct manifest_item *item)
+{
+	struct object_file file;
+	struct object_stamp stamp;
+	struct stat st;
+	int err, fd = target_lookup(&removal->target, &removal->dir, item->path, item->path_len);
+
+	if (fd == WEFT_EABSENT)
+		return 0;
+	if (fd < 0 || fstat(fd, &st) < 0 || !item_record(removal, snapshot, item, &file) ||
+	    !placed_is_unchanged(&file, fd)) {
+		if (fd >= 0)
+			close(fd);
+		item_keep(removal, item);
+		return item->size;
+	}
+	close(fd);
+	object_stamp_of(&st, &stamp);
+	err = removal->versions_fd >= 0 ? target_move(&removal->target, &removal->dir, item->path,
+						      item->path_len, &stamp, removal->versions_fd)
+					: target_remove(&removal->target, &removal->dir, item->path,
+							item->path_len, &stamp);
+	if (err < 0)
+		item_keep(removal, item);
+	else
+		removal->removed_cnt++;
+	return item->size;
+}
+
+static void dirs_remove(struct removal *removal)
+{
+	const struct manifest *manifest = removal->volume.manifest;
+
+	for (uint32_t i = manifest->dir_cnt; i-- > 0;)
+		target_remove_dirs(&removal->target, &removal->dir, manifest->dirs[i].path,
+				   manifest->dirs[i].path_len);
+}
+
+/* Some items of the volume at hand; false: they are done. */
+static bool items_run(struct removal *removal, uint64_t *looked_len)
+{
+	const struct manifest *manifest = removal->volume.manifest;
+	struct store_snapshot *snapshot;
+	unsigned cnt = 0;
+
+	removal->err = store_snapshot_open(removal->store, &snapshot);
+	if (removal->err)
+		return true;
+	while (removal->item_at < manifest->item_cnt && cnt++ < RUN_ITEMS && *looked_len < RUN_LEN)
+		*looked_len += item_remove(removal, snapshot, &manifest->items[removal->item_at++]);
+	store_snapshot_close(snapshot);
+	if (removal->item_at < manifest->item_cnt)
+		return true;
+	dirs_remove(removal);
+	return false;
+}
+
+/* A list that is not here was never read by the get: it brought nothing of it. */
+static int volume_next(struct removal *removal)
+{
+	int err = 0;
+
+	while (!removal->volume.manifest && removal->id_at < removal->id_cnt) {
+		err = volume_load(removal->store,
+				  removal->ids + (size_t)removal->id_at * OBJECT_ID_LEN,
+				  &removal->volume);
+		removal->item_at = 0;
+		if (err == 0 || err == -ENOMEM)
+			return err;
+		removal->id_at++;
+	}
+	return 0;
+}
+
+void removal_run(struct job *job)
+{
+	struct removal *removal = (struct removal *)job;
+	uint64_t looked_len = 0;
+
+	if (removal->target.fd < 0)
+		removal->err = target_open_there(&removal->target, removal->path);
+	/* The folder is gone, and all that was in it. */
+	if (removal->err == -ENOENT || removal->err == -ENOTDIR) {
+		removal->err = 0;
+		removal->is_over = true;
+	}
+	while (!removal->err && !removal->is_over && looked_len < RUN_LEN) {
+		removal->err = volume_next(removal);
+		removal->is_over = !removal->err && !removal->volume.manifest;
+		if (removal->err || removal->is_over)
+			return;
+		if (items_run(removal, &looked_len))
+			return;
+		volume_fini(&removal->volume);
+		removal->id_at++;
+	}
+}
