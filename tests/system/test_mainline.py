@@ -103,6 +103,23 @@ def test_announces_go_both_ways(lab):
              "we find libtorrent", pause=ASKING_S)
 
 
+def test_the_address_record_is_json_too_where_it_is_wanted(lab):
+    swarm = Swarm(lab)
+    a = node_among(lab, swarm, publish_json="yes")
+    b = node_among(lab, swarm, "b")
+    for daemon in (a, b):
+        wait_published(daemon)
+    public = [zbase32_decode(node_id(daemon)).hex() for daemon in (a, b)]
+    found = wait_for(lambda: swarm.ask("get_mutable", 4, public[0], "tom-addr-v1"), "it is out",
+                     pause=ASKING_S)
+    told = json.loads(text_of(found["value"]))
+    check_eq((told["node_id"], told["direct_addrs"], told["relay_urls"]),
+             (public[0], published(a)["addresses"], []), "what it says")
+    check(abs(told["timestamp"] / 1000 - time.time()) < 60, told)
+    check_eq(b.weft("dht", "get", public[1], "--salt", "tom-addr-v1").returncode, NOT_FOUND,
+             "not wanted")
+
+
 def test_a_peer_without_the_dht_uses_it_over_the_service(lab):
     swarm = Swarm(lab)
     a = wait_joined(lab.daemon("a", config=swarm.config() + "[service]\nbuiltin = dht\n").start())

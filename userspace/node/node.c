@@ -23,6 +23,7 @@
 #include "mesh/mesh.h"
 #include "net/handover.h"
 #include "node/fastpath/gate.h"
+#include "node/discovery/json_record.h"
 #include "node/knock.h"
 #include "node/last_crash.h"
 #include "node/methods/methods.h"
@@ -130,7 +131,7 @@ static int node_open_discovery(struct node *node, char *what)
 	    (!node->config->mainline.is_only &&
 	     ((err = pkarr_client_open(node, what)) < 0 || (err = signaling_open(node, what)) < 0)))
 		return err;
-	if ((err = publish_open(node)) < 0)
+	if ((err = publish_open(node)) < 0 || (err = json_record_open(node)) < 0)
 		return err;
 	if (node->mainline)
 		node->providers[node->provider_cnt++] = mainline_provider(node->mainline);
@@ -436,6 +437,7 @@ static void node_free_above_store(struct node *node)
 	drops_close(&node->drops);
 	record_close(&node->record);
 	mesh_forget_providers(node->home.mesh);
+	json_record_close(node->json_record);
 	publish_close(node->publish);
 	pkarr_client_close(node->pkarr_client);
 	signaling_close(node->signaling);

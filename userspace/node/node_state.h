@@ -44,6 +44,7 @@ struct node {
 	struct record record;
 	struct mainline *mainline; /* NULL: the DHT is off */
 	struct publish *publish;
+	struct json_record *json_record;   /* NULL: not wanted */
 	struct pkarr_client *pkarr_client; /* NULL: no relays are named */
 	struct signaling *signaling;	   /* NULL: none is configured */
 	struct fabric *fabric;		   /* NULL: services are off */

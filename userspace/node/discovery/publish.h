@@ -17,6 +17,7 @@ struct node;
  */
 struct publish_config {
 	struct pkarr_policy policy;
+	bool is_json; /* also as JSON (json_record.h) */
 };
 
 struct publish;
