@@ -5,6 +5,7 @@ no test executes."""
 import functools
 import json
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,15 +38,29 @@ int endless(int number)
 		left--;
 	return left;
 }
+int asleep(int number)
+{
+	if (number == 3)
+		pause();
+	return number;
+}
+int half_run(int number)
+{
+	if (number < 0)
+		return number;
+	return number + 0;
+}
 """
 TEST = """\
 #include "../../userspace/half/half.h"
 int main(void)
 {
-	return half(8) != 4 || at_most(5, 3) != 3 || endless(3) != 0;
+	return half(8) != 4 || at_most(5, 3) != 3 || endless(3) != 0 || asleep(4) != 4 || half_run(5) != 5;
 }
 """
-HEADER = "int half(int number);\nint at_most(int number, int most);\nint never(int number);\nint endless(int number);\n"
+HEADER = "#include <unistd.h>\n" + "".join(f"int {name};\n" for name in (
+    "half(int number)", "at_most(int number, int most)", "never(int number)", "endless(int number)",
+    "asleep(int number)", "half_run(int number)"))
 MAKEFILE = """\
 PROGRAM := tests/half/test_half
 mutant-programs: $(PROGRAM)
@@ -101,6 +116,57 @@ def test_a_mutant_that_no_test_executes_is_not_reached(_):
 def test_a_mutant_that_never_ends_is_killed(_):
     fate = fates()[(21, "-- became ++")]
     check(fate["killed_by"], fate)
+
+
+def test_a_mutant_that_waits_for_ever_is_killed(_):
+    fate = fates()[(26, "== became !=")]
+    check_eq(fate["how"], "limit", fate)
+
+
+def test_a_mutant_that_a_test_passes_by_in_its_function_is_not_reached(_):
+    fate = fates()[(33, "returns 0")]
+    check(fate["state"] == "not reached" and not fate["programs"], fate)
+
+
+def runs(done):
+    check_eq(done.returncode, OK, done.stderr)
+    return next(line for line in done.stderr.splitlines() if "runs with a mutant" in line)
+
+
+def test_what_a_program_said_is_remembered_until_it_changes(_):
+    with Fixture() as tree:
+        words = ("--folder", "userspace/half", "--count", "8", "--seed", "4")
+        first, again = mutate(tree, *words), mutate(tree, *words)
+        test = pathlib.Path(tree, "tests/half/test_half.c")
+        test.write_text(TEST.replace("endless(3) != 0", "at_most(3, 3) != 3"))
+        changed, fresh = mutate(tree, *words), mutate(tree, *words, "--fresh")
+    check(" 0 remembered" in runs(first), first.stderr)
+    check(" 0 runs with a mutant" in runs(again) and " 0 remembered" not in runs(again), again.stderr)
+    check_eq(again.stdout, first.stdout, "the second report")
+    check(" 0 remembered" in runs(changed), changed.stderr)
+    check_eq(fresh.stdout, changed.stdout, "the report with nothing remembered")
+
+
+def test_an_interrupt_prints_what_is_known(_):
+    with Fixture() as tree:
+        tool = subprocess.Popen([sys.executable, TOOL, "--tree", tree, "--count", "1000", "--jobs", "1"],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for line in tool.stderr:
+            if "survived: " in line:
+                break
+        tool.send_signal(signal.SIGINT)
+        out = tool.communicate()[0]
+    check_eq(tool.returncode, 128 + signal.SIGINT, out)
+    check("  userspace/half/half.c:9: > became >=: if (number > most)" in out, out)
+    last = out.splitlines()[-1]
+    check(last.startswith("interrupted: ") and last.endswith("are open and counted nowhere"), out)
+
+
+def test_programs_longer_than_wanted_are_left_out_and_said(_):
+    with Fixture() as tree:
+        done = mutate(tree, "--count", "3", "--longest", "0.000001")
+    check("1 programs run longer" in done.stderr, done.stderr)
+    check(done.stdout.splitlines()[-1].split()[1:4] == ["3", "0", "0"], done.stdout)
 
 
 def test_same_seed_same_sample(_):

@@ -5,7 +5,7 @@ The text is cut into tokens and functions into statements; nothing is compiled.
 A slot is an expression or statement that can be chosen at run time: mutants of
 one slot become one chain of WEFT_MUTANT(id) ? changed : original. What that
 breaks (a size, a constant initialiser) the compiler refuses, and tools/mutate
-leaves such mutants out.
+leaves such mutants out. At the begin of each function stands a mark, WEFT_ENTERED(id).
 """
 import bisect
 import collections
@@ -61,6 +61,7 @@ class File:
         self.tokens = tokens_of(text)
         self.match = {}
         self.mutants = []
+        self.functions = []	# where the body of each begins
         self.is_bool = False
 
     # close returns the index of what closes the bracket at i.
@@ -94,6 +95,8 @@ class File:
                 if i and self.tokens[i - 1].text == ")":
                     before = [t.text for t in self.tokens[begin:self.close(i - 1)]]
                     self.is_bool = "bool" in before and "*" not in before
+                    if "=" not in before:
+                        self.functions.append(self.tokens[i].end)
                     self.walk_block(i)
                 i = self.close(i)
             elif text in "([":
@@ -258,24 +261,32 @@ class File:
         return text in TYPE_WORDS or re.fullmatch(r"\w+_t|__(be|le|u|s)\d+", text) is not None
 
 
-def mutants_of(path, text):
-    return File(path, text).find_mutants()
+def places_of(path, text):
+    """Returns the mutants of a file and where the body of each of its functions begins, in order."""
+    file = File(path, text)
+    return file.find_mutants(), file.functions
 
 
-def changed(text, mutants):
-    """Returns text with mutants, {id: Mutant}, behind their switches."""
+def function_of(mutant, functions):
+    """Returns which of functions, a list of places_of, contains mutant."""
+    return bisect.bisect(functions, mutant.slot.start) - 1
+
+
+def changed_slot(whole, slot, mutants):
+    variants = [(number, whole[:m.start - slot.start] + m.text + whole[m.end - slot.start:]) for number, m in mutants]
+    if slot.kind == "value":
+        return "(" + "".join(f"WEFT_MUTANT({n}) ? ({v}) : " for n, v in variants) + f"({whole}))"
+    return "{ " + "".join(f"if (WEFT_MUTANT({n})) {{ {v} }} else " for n, v in variants) + f"{{ {whole} }} }}"
+
+
+def changed(text, mutants, marks):
+    """Returns text with mutants, {id: Mutant}, behind their switches, and marks, {place: id}."""
     slots = collections.defaultdict(list)
     for number, mutant in sorted(mutants.items()):
         slots[mutant.slot].append((number, mutant))
-    # Slots do not overlap; from the last to the first, positions stay true.
-    for slot in sorted(slots, key=lambda s: -s.start):
-        whole = text[slot.start:slot.end]
-        variants = []
-        for number, mutant in slots[slot]:
-            variants.append((number, whole[:mutant.start - slot.start] + mutant.text + whole[mutant.end - slot.start:]))
-        if slot.kind == "value":
-            new = "(" + "".join(f"WEFT_MUTANT({n}) ? ({v}) : " for n, v in variants) + f"({whole}))"
-        else:
-            new = "{ " + "".join(f"if (WEFT_MUTANT({n})) {{ {v} }} else " for n, v in variants) + f"{{ {whole} }} }}"
-        text = text[:slot.start] + new + text[slot.end:]
+    edits = [(s.start, s.end, changed_slot(text[s.start:s.end], s, slots[s])) for s in slots]
+    edits += [(place, place, f" WEFT_ENTERED({number});") for place, number in marks.items()]
+    # They do not overlap; from the last to the first, positions stay true.
+    for start, end, new in sorted(edits, reverse=True):
+        text = text[:start] + new + text[end:]
     return text
