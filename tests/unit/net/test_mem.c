@@ -207,6 +207,30 @@ static void test_reorder_lets_a_later_datagram_pass(void)
 	lab_close(&lab);
 }
 
+/* Their delays come in no order: each arrives in its millisecond, and not behind one that is due later. */
+static void test_each_of_many_arrives_when_it_is_due(void)
+{
+	enum { CNT = 31 };
+	struct lab lab;
+
+	lab_open(&lab, 1, 64, &(struct mem_link){0});
+	for (unsigned i = 0; i < CNT; i++) {
+		uint64_t delay_ns = (1 + i * 12 % CNT) * NS_PER_MS;
+
+		mem_net_set_default_link(lab.net, &(struct mem_link){.delay_ns = delay_ns});
+		lab_send(&lab, 1 + i * 12 % CNT, 0);
+	}
+	for (unsigned ms = 1; ms <= CNT; ms++) {
+		struct dgram dgrams[2];
+
+		CHECK_EQ(mem_net_next_ns(lab.net), ms * NS_PER_MS);
+		lab_advance(&lab, NS_PER_MS);
+		CHECK_EQ(packet_rx_burst(lab.rx[1], dgrams, 2), 1);
+		CHECK_EQ(dgrams[0].len, ms);
+	}
+	lab_close(&lab);
+}
+
 static void test_partition_cuts_and_heals(void)
 {
 	struct lab lab;
@@ -374,6 +398,7 @@ int main(void)
 	RUN(test_loss_and_duplication_are_near_what_was_asked);
 	RUN(test_link_of_a_node_is_its_own);
 	RUN(test_reorder_lets_a_later_datagram_pass);
+	RUN(test_each_of_many_arrives_when_it_is_due);
 	RUN(test_partition_cuts_and_heals);
 	RUN(test_fate_delays_and_loses_what_the_link_did_not);
 	RUN(test_datagram_above_the_mtu_is_refused_and_counted);

@@ -130,6 +130,28 @@ static void test_files_in_turn_take_no_memory_of_their_own(void)
 	end();
 }
 
+/* All that there is room for ends at once: what is kept for the next ones has a limit. */
+static void test_files_that_end_together_leave_a_few_spare(void)
+{
+	struct partial *all[PARTIALS_SPARE + 1];
+	uint8_t id[32] = {0};
+
+	CHECK(begin());
+	for (unsigned i = 0; i < PARTIALS_SPARE + 1; i++) {
+		id[0] = (uint8_t)i;
+		all[i] = partials_add(&partials, id, FILE_LEN, fd, NULL);
+		CHECK(all[i]);
+	}
+	for (unsigned i = 0; i < PARTIALS_SPARE; i++) {
+		partials_drop(&partials, all[i]);
+		CHECK_EQ(partials.spare_cnt, i + 1);
+	}
+	partials_drop(&partials, all[PARTIALS_SPARE]);
+	CHECK_EQ(partials.spare_cnt, PARTIALS_SPARE);
+	CHECK_EQ(partials.cnt, 0);
+	end();
+}
+
 static void test_copy_says_the_same_and_is_its_own(void)
 {
 	struct partials copy;
@@ -161,6 +183,7 @@ int main(void)
 	RUN(test_file_that_was_cut_is_an_error);
 	RUN(test_one_more_than_there_is_room_for_is_not_served);
 	RUN(test_files_in_turn_take_no_memory_of_their_own);
+	RUN(test_files_that_end_together_leave_a_few_spare);
 	RUN(test_copy_says_the_same_and_is_its_own);
 	return check_done();
 }
