@@ -3,8 +3,10 @@
 #define WEFT_SERVICE_ASK_H
 
 #include "base/addr.h"
+#include "base/fair.h"
 #include "base/list.h"
 #include "base/timer.h"
+#include "base/turns.h"
 #include "service/call.h"
 #include "service/intake.h"
 #include "service/routes.h"
@@ -16,6 +18,8 @@ struct service_outlet;
 
 /* What the files of the client share: client.c, ask_find.c, ask_route.c, ask_stream.c. */
 #define SERVICE_PROVIDERS_MAX 4 /* that one call tries */
+
+#define SERVICE_WAITED_TEXT "other calls to the provider took all the time there was"
 
 /* Who may be asked, and for which of its versions. */
 struct service_provider {
@@ -44,8 +48,11 @@ enum service_ask_state {
 struct service_ask {
 	struct service *service;
 	enum service_ask_state state;
-	struct list_node node; /* of its outlet's waiting, of service->answered */
-	struct timer timer;    /* deadline, telling, end of the stream */
+	struct list_node node;	/* of its outlet's busy, of service->answered */
+	struct turns_item turn; /* while it waits at its outlet */
+	struct fair_path asker;
+	struct fair_item share; /* while it is pending */
+	struct timer timer;	/* deadline, telling, end of the stream */
 	uint64_t began_ns, sent_ns, deadline_ns;
 	struct service_call_head head;
 	bool is_signed;
@@ -92,6 +99,8 @@ void service_ask_finish_soon(struct service_ask *ask, enum service_status status
 			     uint64_t wait_ns);
 void service_ask_reset(struct service_ask *ask, uint64_t code);
 void service_ask_release(struct service_ask *ask);
+/* service_ask_settle: it is pending no more, however it ended. */
+void service_ask_settle(struct service_ask *ask);
 
 /*
  * ask_find.c. find: finds who provides target, and goes there. doubt: its provider keeps silent; if

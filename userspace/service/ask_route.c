@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/random.h"
 #include "service/answer.h"
@@ -19,15 +20,63 @@
 /* Before the same provider is asked again; each time twice as long. */
 #define REST_NS	    (50 * NS_PER_MS)
 #define REST_MAX_NS (800 * NS_PER_MS)
+/* 10 of 12 places at a provider are anybody's. */
+#define LAST_PART 6u
+/* What a call costs of its program's turns beside its payload. */
+#define TURN_CALL_LEN 4096
 
 static void ask_open(struct service_ask *ask, uint64_t now_ns);
 static void ask_join(struct service_ask *ask, uint64_t now_ns);
+
+/* Calls at outlet of the same user as ask, or with the level of programs of the same program. */
+static uint32_t outlet_held_cnt(const struct service_outlet *outlet, const struct service_ask *ask,
+				unsigned level)
+{
+	const struct list_node *node = outlet->busy.next;
+	uint32_t cnt = 0;
+
+	for (; node != &outlet->busy; node = node->next) {
+		const struct service_ask *other = list_entry(node, struct service_ask, node);
+
+		cnt += other->asker.ids[level] == ask->asker.ids[level];
+	}
+	return cnt;
+}
+
+/* The last places at a provider are for programs that have none there. */
+static bool outlet_takes(const struct service_outlet *outlet, const struct service_ask *ask)
+{
+	uint64_t cap = service_limits_of(ask->service)->out_per_peer;
+
+	return outlet->busy_cnt < cap - cap / LAST_PART ||
+	       (outlet->busy_cnt < cap &&
+		outlet_held_cnt(outlet, ask, SERVICE_ASKER_LEVELS - 1) == 0);
+}
+
+static bool turn_may(void *arg, const struct turns_item *item)
+{
+	return outlet_takes(arg, list_entry(item, const struct service_ask, turn));
+}
+
+/* Turns begin with the second level of an asker's path. */
+static uint32_t turn_held(void *arg, const struct turns_item *item, unsigned level)
+{
+	return outlet_held_cnt(arg, list_entry(item, const struct service_ask, turn), level + 1);
+}
+
+static void outlet_enter(struct service_outlet *outlet, struct service_ask *ask)
+{
+	outlet->busy_cnt++;
+	list_push_back(&outlet->busy, &ask->node);
+}
 
 /* Leaves its provider; the next that waits there has its turn. */
 void service_ask_leave(struct service_ask *ask, uint64_t now_ns)
 {
 	struct service *service = ask->service;
 	struct service_outlet *outlet = ask->outlet;
+	const struct turns_pick pick = {.may = turn_may, .held = turn_held, .arg = outlet};
+	struct turns_item *item;
 
 	ask->outlet = NULL;
 	if (!outlet)
@@ -35,13 +84,11 @@ void service_ask_leave(struct service_ask *ask, uint64_t now_ns)
 	if (ask->state != SERVICE_ASK_WAITING)
 		outlet->busy_cnt--;
 	list_unlink(&ask->node);
-	while (!list_is_empty(&outlet->waiting) &&
-	       outlet->busy_cnt < service_limits_of(service)->out_per_peer) {
-		struct service_ask *next =
-			list_entry(outlet->waiting.next, struct service_ask, node);
+	turns_remove(&outlet->waiting, &ask->turn);
+	while ((item = turns_pop(&outlet->waiting, &pick, now_ns))) {
+		struct service_ask *next = list_entry(item, struct service_ask, turn);
 
-		list_unlink(&next->node);
-		outlet->busy_cnt++;
+		outlet_enter(outlet, next);
 		ask_open(next, now_ns);
 	}
 	service_outlet_release(&service->routes, outlet);
@@ -203,8 +250,12 @@ static void ask_open(struct service_ask *ask, uint64_t now_ns)
 	uint64_t wait_ns;
 	int err;
 
-	/* It may have opened while ask waited. */
 	ask->state = SERVICE_ASK_UNSENT;
+	if (now_ns >= ask->deadline_ns) {
+		service_ask_finish_soon(ask, SERVICE_TIMEOUT, SERVICE_WAITED_TEXT, 0);
+		return;
+	}
+	/* It may have opened while ask waited. */
 	if (!service_circuit_admits(&route->circuit, service_limits_of(service), now_ns,
 				    &wait_ns)) {
 		service_ask_finish_soon(ask, SERVICE_UNAVAILABLE,
@@ -233,6 +284,20 @@ static void ask_open(struct service_ask *ask, uint64_t now_ns)
 				NS_PER_S);
 }
 
+/* Behind those of its own program, and in turn with those of others. */
+static void ask_wait(struct service_ask *ask, uint64_t now_ns)
+{
+	const struct turns_path path = service_asker_turn(&ask->asker);
+	struct turns_item *none;
+	int err;
+
+	ask->state = SERVICE_ASK_WAITING;
+	ask->turn.cost_len = TURN_CALL_LEN + ask->payload->len;
+	err = turns_push(&ask->outlet->waiting, &ask->turn, &path, now_ns, &none);
+	/* There are accounts for all asks. */
+	weft_assert(err == 0);
+}
+
 /* Takes ask to its provider, behind those that are at it already. */
 static void ask_join(struct service_ask *ask, uint64_t now_ns)
 {
@@ -244,12 +309,11 @@ static void ask_join(struct service_ask *ask, uint64_t now_ns)
 	ask->head.has_major = provider->has_major;
 	ask->head.major = provider->major;
 	ask->outlet = outlet;
-	if (outlet->busy_cnt >= service_limits_of(service)->out_per_peer) {
-		ask->state = SERVICE_ASK_WAITING;
-		list_push_back(&outlet->waiting, &ask->node);
+	if (!outlet_takes(outlet, ask)) {
+		ask_wait(ask, now_ns);
 		return;
 	}
-	outlet->busy_cnt++;
+	outlet_enter(outlet, ask);
 	ask_open(ask, now_ns);
 }
 

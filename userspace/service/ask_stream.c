@@ -168,7 +168,7 @@ static void ask_opened(struct service_ask *ask, uint64_t now_ns)
 	service_count(&service->stats.out, SERVICE_OK, now_ns - ask->began_ns);
 	service->stats.out.stream_cnt++;
 	service_ask_leave(ask, now_ns);
-	service->pending_cnt--;
+	service_ask_settle(ask);
 	ask->state = SERVICE_ASK_OPEN;
 	timer_cancel(service->params.timers, &ask->timer);
 	service_channel_opened(ask->channel, service_ask_provider(ask)->key, now_ns);

@@ -42,6 +42,14 @@ static bool ask_is_pending(const struct service_ask *ask)
 	return ask->state != SERVICE_ASK_OPEN && ask->state != SERVICE_ASK_ANSWERED;
 }
 
+void service_ask_settle(struct service_ask *ask)
+{
+	struct service *service = ask->service;
+
+	service->pending_cnt--;
+	fair_release(&service->askers.fair, &ask->share, service->now_ns);
+}
+
 void service_ask_release(struct service_ask *ask)
 {
 	struct service *service = ask->service;
@@ -81,7 +89,7 @@ void service_ask_finish(struct service_ask *ask, const struct service_outcome *o
 		memcpy(answer.provider, provider->key, sizeof(answer.provider));
 	service_count(&service->stats.out, outcome->status, answer.took_ns);
 	service_ask_leave(ask, now_ns);
-	service->pending_cnt--;
+	service_ask_settle(ask);
 	service_body_put(ask->payload);
 	ask->payload = NULL;
 	ask->answer = NULL;
@@ -159,7 +167,7 @@ static void ask_expire(struct timer *timer, uint64_t now_ns)
 		service_ask_again(ask, now_ns);
 		return;
 	} else if (ask->state == SERVICE_ASK_WAITING) {
-		outcome.text = "other calls to the provider took all the time there was";
+		outcome.text = SERVICE_WAITED_TEXT;
 	} else {
 		service_ask_note(ask, verdict_of_silence(ask), now_ns);
 		service_ask_doubt(ask);
@@ -195,7 +203,7 @@ void service_client_opened(struct service_ask *ask, uint64_t now_ns)
 
 	service_count(&service->stats.out, SERVICE_OK, now_ns - ask->began_ns);
 	service->stats.out.stream_cnt++;
-	service->pending_cnt--;
+	service_ask_settle(ask);
 	service_ask_release(ask);
 }
 
@@ -236,9 +244,11 @@ static uint64_t timeout_of(const struct service *service, const struct service_t
 }
 
 /* An ask, of the pool or the place of one that only drains. */
-static struct service_ask *ask_acquire(struct service *service)
+static struct service_ask *ask_acquire(struct service *service, const struct fair_path *asker,
+				       uint64_t now_ns)
 {
-	if (service->pending_cnt >= service_limits_of(service)->out_pending_cnt)
+	if (!service_askers_may_take(&service->askers, asker,
+				     service_limits_of(service)->out_pending_cnt, now_ns))
 		return NULL;
 	if (service->asks.used_cnt == service->asks.cap_cnt && !list_is_empty(&service->answered)) {
 		struct service_ask *oldest =
@@ -254,13 +264,16 @@ static int ask_new(struct service *service, const struct service_target *target,
 		   const void *payload, size_t len, uint64_t timeout_ns, uint64_t now_ns,
 		   struct service_ask **out_ask)
 {
+	const struct fair_path asker = service_asker_path(&service->askers, &target->asker);
 	int err = target_check(target);
+	enum fair_verdict verdict;
+	struct fair_item *victim;
 	struct service_ask *ask;
 
 	service->now_ns = now_ns;
 	if (err < 0)
 		return err;
-	ask = ask_acquire(service);
+	ask = ask_acquire(service, &asker, now_ns);
 	if (!ask)
 		return WEFT_EFULL;
 	ask->service = service;
@@ -279,6 +292,10 @@ static int ask_new(struct service *service, const struct service_target *target,
 	strncpy(ask->head.method, target->method, sizeof(ask->head.method) - 1);
 	random_fill(service->params.random, ask->head.correlation, sizeof(ask->head.correlation));
 	service->pending_cnt++;
+	ask->asker = asker;
+	/* A place is free, as service_askers_may_take saw. */
+	verdict = fair_take(&service->askers.fair, &asker, &ask->share, now_ns, &victim);
+	weft_assert(verdict == FAIR_TAKEN);
 	timer_set(service->params.timers, &ask->timer, ask->deadline_ns);
 	*out_ask = ask;
 	return 0;
@@ -336,8 +353,18 @@ void service_call_cancel(struct service_ask *ask)
 	service_ask_note(ask, SERVICE_VERDICT_NONE, now_ns);
 	service_ask_reset(ask, MESH_CANCEL);
 	service_ask_leave(ask, now_ns);
-	service->pending_cnt--;
+	service_ask_settle(ask);
 	service_ask_release(ask);
+}
+
+uint32_t service_pending_wait_ms(const struct service *service)
+{
+	return service->askers.wait_ms;
+}
+
+void service_pending(const struct service *service, struct fair_view *out)
+{
+	fair_read(&service->askers.fair, out);
 }
 
 size_t service_client_footprint(const struct service_limits *limits)

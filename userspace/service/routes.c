@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "service/askers.h"
 
 /* Of one answer in the moving average of latencies, as RFC 6298 weighs a round trip. */
 #define LATENCY_WEIGHT 8
@@ -13,6 +14,8 @@
 #define SUCCESS_ALL    1000u
 /* A provider that takes so long is worth half of one that takes no time. */
 #define SLOW_MS 1000u
+/* What a turn is worth; a call costs its payload and as much as a small one. */
+#define TURN_QUANTUM_LEN 16384
 
 static uint32_t route_cap(const struct service_limits *limits)
 {
@@ -25,12 +28,19 @@ static uint32_t outlet_cap(const struct service_limits *limits)
 	return (uint32_t)(limits->out_pending_cnt + limits->channel_cnt);
 }
 
+/* Of users and programs whose asks wait, each at one outlet; one ask more: it waits before another goes. */
+static uint32_t turn_account_cap(const struct service_limits *limits)
+{
+	return (outlet_cap(limits) + 1) * SERVICE_TURN_LEVELS;
+}
+
 size_t service_routes_footprint(const struct service_limits *limits)
 {
 	return pool_footprint(sizeof(struct service_route), route_cap(limits)) +
 	       map_footprint(sizeof(struct service_route_key), route_cap(limits)) +
 	       pool_footprint(sizeof(struct service_outlet), outlet_cap(limits)) +
-	       map_footprint(MESH_KEY_LEN, outlet_cap(limits));
+	       map_footprint(MESH_KEY_LEN, outlet_cap(limits)) +
+	       pool_footprint(sizeof(struct turns_account), turn_account_cap(limits));
 }
 
 int service_routes_init(struct service_routes *routes, struct arena *arena,
@@ -44,7 +54,9 @@ int service_routes_init(struct service_routes *routes, struct arena *arena,
 	    (err = map_init(&routes->routes_by_key, arena, sizeof(struct service_route_key),
 			    route_cap(limits), secret)) < 0 ||
 	    (err = pool_init(&routes->outlets, arena, sizeof(struct service_outlet),
-			     outlet_cap(limits))) < 0)
+			     outlet_cap(limits))) < 0 ||
+	    (err = pool_init(&routes->turn_accounts, arena, sizeof(struct turns_account),
+			     turn_account_cap(limits))) < 0)
 		return err;
 	return map_init(&routes->outlets_by_key, arena, MESH_KEY_LEN, outlet_cap(limits), secret);
 }
@@ -130,6 +142,10 @@ unsigned service_route_health(const struct service_route *route)
 	return (unsigned)(route->success * 100 / SUCCESS_ALL * SLOW_MS / (SLOW_MS + latency_ms));
 }
 
+/* As many as wait are bounded by the asks there are. */
+static const struct turns_config turns_config = {.quantum_len = TURN_QUANTUM_LEN,
+						 .level_cnt = SERVICE_TURN_LEVELS};
+
 struct service_outlet *service_outlet_of(struct service_routes *routes, const uint8_t *provider)
 {
 	struct service_outlet *outlet = map_lookup(&routes->outlets_by_key, provider);
@@ -140,7 +156,8 @@ struct service_outlet *service_outlet_of(struct service_routes *routes, const ui
 	outlet = pool_acquire(&routes->outlets);
 	weft_assert(outlet);
 	memcpy(outlet->provider, provider, sizeof(outlet->provider));
-	list_init(&outlet->waiting);
+	list_init(&outlet->busy);
+	turns_init(&outlet->waiting, &routes->turn_accounts, &turns_config);
 	err = map_put(&routes->outlets_by_key, provider, outlet);
 	weft_assert(!err);
 	return outlet;
@@ -148,7 +165,7 @@ struct service_outlet *service_outlet_of(struct service_routes *routes, const ui
 
 void service_outlet_release(struct service_routes *routes, struct service_outlet *outlet)
 {
-	if (outlet->busy_cnt || !list_is_empty(&outlet->waiting))
+	if (outlet->busy_cnt || outlet->waiting.cnt)
 		return;
 	map_delete(&routes->outlets_by_key, outlet->provider);
 	pool_release(&routes->outlets, outlet);

@@ -5,6 +5,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/pool.h"
+#include "base/turns.h"
 #include "service/circuit.h"
 #include "service/service.h"
 
@@ -40,11 +41,13 @@ struct service_route {
 struct service_outlet {
 	uint8_t provider[MESH_KEY_LEN];
 	uint64_t busy_cnt;
-	struct list_node waiting; /* asks */
+	struct list_node busy; /* asks under way there */
+	struct turns waiting;  /* asks, by user and program */
 };
 
 struct service_routes {
 	struct pool routes, outlets;
+	struct pool turn_accounts; /* of all outlets' waiting */
 	struct map routes_by_key, outlets_by_key;
 	struct list_node by_age;
 };

@@ -81,8 +81,8 @@ static size_t tables_footprint(const struct service_limits *limits)
 {
 	return service_registry_footprint(limits) + service_callers_footprint(limits) +
 	       service_router_footprint(limits) + service_kept_table_footprint(limits) +
-	       service_client_footprint(limits) + service_routes_footprint(limits) +
-	       service_channels_footprint(limits);
+	       service_client_footprint(limits) + service_askers_footprint(limits) +
+	       service_routes_footprint(limits) + service_channels_footprint(limits);
 }
 
 size_t service_footprint(const struct service_config *config)
@@ -106,6 +106,7 @@ static int service_lay_out(struct service *service)
 	    (err = service_kept_table_init(&service->kept, arena, limits, service->params.timers,
 					   secret)) < 0 ||
 	    (err = service_client_init(service)) < 0 ||
+	    (err = service_askers_init(&service->askers, arena, limits, secret)) < 0 ||
 	    (err = service_routes_init(&service->routes, arena, limits, secret)) < 0 ||
 	    (err = service_channels_init(service)) < 0)
 		return err;

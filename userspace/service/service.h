@@ -230,6 +230,13 @@ bool service_spend(struct service_call *call, unsigned units, uint64_t now_ns);
 /* service_violation: the caller broke the service's rules; conduct hears of it. why is a static string. */
 void service_violation(struct service_call *call, const char *why, uint64_t now_ns);
 
+/* The local program that asks; zeros: the daemon itself, for its built-in services and gateway. */
+struct service_asker {
+	uint32_t is_program;
+	uint32_t user;
+	int32_t program;
+};
+
 /* Which service is meant: by name, or by id; version may be NULL for any. Borrowed. */
 struct service_target {
 	const char *name;
@@ -237,6 +244,7 @@ struct service_target {
 	const uint8_t *provider; /* a node's key, or NULL: the best that is known */
 	const char *version;	 /* a range: "1.2.0", "^1", "~1.2", ">=1.0.0 <3" */
 	const char *method;
+	struct service_asker asker;
 	bool is_signed;	  /* the call carries this node's signature, for services that need it */
 	bool only_reads;  /* only providers that declare the method read-only are asked */
 	bool is_own_last; /* this node's own offer is called when no other provider is known */
@@ -257,7 +265,8 @@ typedef void (*service_answer_fn)(void *arg, const struct service_answer *answer
  * service_call_start asks for a reply within timeout_ns (0: the service's
  * or the configured default). payload is copied. Calls with the same idempotency key
  * (NULL: none) are run once by the provider, which answers the later ones alike.
- * 0, WEFT_EFULL (too many pending), WEFT_EMALFORMED, WEFT_ETOOLARGE.
+ * 0, WEFT_EFULL (target->asker has its share of service.pending; service_pending_wait_ms
+ * is when to ask again), WEFT_EMALFORMED, WEFT_ETOOLARGE.
  * service_call_cancel: done is not called; the provider is told.
  */
 WEFT_MUST_CHECK
@@ -266,6 +275,10 @@ int service_call_start(struct service *service, const struct service_target *tar
 		       uint64_t timeout_ns, service_answer_fn done, void *arg, uint64_t now_ns,
 		       struct service_ask **out_ask);
 void service_call_cancel(struct service_ask *ask);
+/* service_pending_wait_ms: that who was refused last should wait. service_pending: who has the places. */
+uint32_t service_pending_wait_ms(const struct service *service);
+struct fair_view;
+void service_pending(const struct service *service, struct fair_view *out);
 
 /*
  * A stream, the same for who opened it and who took it. Bytes travel in

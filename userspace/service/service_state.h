@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "base/pool.h"
 #include "base/timer.h"
+#include "service/askers.h"
 #include "service/body.h"
 #include "service/call.h"
 #include "service/callers.h"
@@ -44,8 +45,9 @@ struct service {
 	struct map calls_by_id; /* of a caller and correlation, while in hand */
 	struct service_kept_table kept;
 	struct pool asks;
-	uint32_t pending_cnt;	   /* asks not answered yet */
-	struct list_node answered; /* asks whose stream is all that is left of them */
+	uint32_t pending_cnt;	      /* asks not answered yet */
+	struct service_askers askers; /* whose they are */
+	struct list_node answered;    /* asks whose stream is all that is left of them */
 	struct service_routes routes;
 	struct pool channels;
 	struct service_stats stats;

@@ -41,18 +41,37 @@ static void test_ten_calls_are_at_one_provider_and_the_others_wait_their_turn(vo
 	srig_fini(&rig);
 }
 
+/* A call of a local program to B's kept. */
+static int program_call(struct srig *rig, struct srig_ask *ask, uint32_t user, int32_t program,
+			const char *payload)
+{
+	const struct service_target target = {
+		.name = "kept",
+		.provider = rig->nodes[SRIG_B].key,
+		.method = "Do",
+		.asker = {.is_program = 1, .user = user, .program = program},
+	};
+
+	return srig_call_with(rig, ask, SRIG_A, &target, payload, strlen(payload), NULL, 0);
+}
+
 static void test_1000_calls_are_pending_and_the_next_is_refused_at_once(void)
 {
 	static struct srig_ask asks[1001];
 	struct srig_provider kept = {.mode = SRIG_KEEP};
+	struct service_config config;
 	struct service_stats stats;
 	struct srig rig;
 
-	srig_init(&rig, 2, NULL);
+	service_config_defaults(&config);
+	config.limits.out_pending_cnt = 2000;
+	srig_init(&rig, 2, &config);
 	CHECK(srig_offer(&rig, &kept, SRIG_B, "kept"));
+	CHECK_EQ(srig_once(&rig, SRIG_A, SRIG_B, "none", 0), SERVICE_NOT_FOUND); /* they met */
 	for (unsigned i = 0; i < 1000; i++)
-		CHECK_EQ(srig_call(&rig, &asks[i], SRIG_A, SRIG_B, "kept", "", 0), 0);
-	CHECK_EQ(srig_call(&rig, &asks[1000], SRIG_A, SRIG_B, "kept", "", 0), WEFT_EFULL);
+		CHECK_EQ(program_call(&rig, &asks[i], 0, 7, ""), 0);
+	CHECK_EQ(program_call(&rig, &asks[1000], 0, 7, ""), WEFT_EFULL);
+	CHECK(service_pending_wait_ms(rig.nodes[SRIG_A].service) > 0);
 	service_stats(rig.nodes[SRIG_A].service, &stats);
 	CHECK_EQ(stats.pending_cnt, 1000);
 	/* Who waited until its deadline is told, and did not reach the provider. */
@@ -65,6 +84,86 @@ static void test_1000_calls_are_pending_and_the_next_is_refused_at_once(void)
 	}
 	service_stats(rig.nodes[SRIG_A].service, &stats);
 	CHECK_EQ(stats.pending_cnt, 0);
+	srig_fini(&rig);
+}
+
+static void test_a_program_with_its_share_leaves_places_to_others(void)
+{
+	static struct srig_ask asks[2000];
+	static const struct {
+		uint32_t user;
+		int32_t program;
+		unsigned want_cnt;
+	} rows[] = {
+		{0, 7, 1000}, /* as many as it leaves free */
+		{0, 8, 500},  /* another of the same user */
+		{0, 9, 0},    /* the user has three times as many as are free */
+		{1, 7, 250},  /* another user, whatever its program's number */
+	};
+	struct srig_provider kept = {.mode = SRIG_KEEP};
+	struct service_config config;
+	unsigned ask_cnt = 0;
+	struct srig rig;
+
+	service_config_defaults(&config);
+	config.limits.out_pending_cnt = 2000;
+	srig_init(&rig, 2, &config);
+	CHECK(srig_offer(&rig, &kept, SRIG_B, "kept"));
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		unsigned cnt = 0;
+
+		while (program_call(&rig, &asks[ask_cnt], rows[i].user, rows[i].program, "") == 0) {
+			ask_cnt++;
+			cnt++;
+		}
+		CHECK_EQ(cnt, rows[i].want_cnt);
+	}
+	/* What ended is there for the next. */
+	service_call_cancel(asks[0].ask);
+	CHECK_EQ(program_call(&rig, &asks[0], 1, 7, ""), 0);
+	for (unsigned i = 0; i < ask_cnt; i++)
+		service_call_cancel(asks[i].ask);
+	CHECK_EQ(program_call(&rig, &asks[0], 0, 7, ""), 0);
+	service_call_cancel(asks[0].ask);
+	srig_fini(&rig);
+}
+
+static void test_a_call_does_not_wait_behind_all_of_another_program(void)
+{
+	static struct srig_ask asks[500], other, second;
+	struct srig_provider kept = {.mode = SRIG_KEEP};
+	struct srig rig;
+
+	srig_init(&rig, 2, NULL);
+	CHECK(srig_offer(&rig, &kept, SRIG_B, "kept"));
+	CHECK_EQ(srig_once(&rig, SRIG_A, SRIG_B, "none", 0), SERVICE_NOT_FOUND); /* they met */
+	for (unsigned i = 0; i < 500; i++)
+		CHECK_EQ(program_call(&rig, &asks[i], 0, 7, "many"), 0);
+	CHECK_EQ(program_call(&rig, &other, 0, 8, "operator"), 0);
+	srig_run(&rig, 100 * PAIR_MS);
+	/* Ten of the program with many, and one of the two last places for the other. */
+	CHECK_EQ(kept.kept_cnt, 11);
+	CHECK_EQ(kept.len, strlen("operator"));
+	CHECK_EQ(program_call(&rig, &second, 0, 8, "operator"), 0);
+	srig_run(&rig, 100 * PAIR_MS);
+	CHECK_EQ(kept.kept_cnt, 11);
+	/* Its next one is the first that goes, for its program has less there. */
+	for (unsigned i = 0; i < 5; i++)
+		service_reply(kept.calls[i], SERVICE_OK, NULL, NULL, 0, rig.net.now_ns);
+	kept.mode = SRIG_ECHO;
+	srig_run(&rig, 100 * PAIR_MS);
+	CHECK_EQ(second.cnt, 1);
+	CHECK_EQ(second.answer.status, SERVICE_OK);
+	service_reply(kept.calls[10], SERVICE_OK, NULL, NULL, 0, rig.net.now_ns);
+	srig_run(&rig, 100 * PAIR_MS);
+	CHECK_EQ(other.cnt, 1);
+	srig_ask_fini(&second);
+	srig_ask_fini(&other);
+	for (unsigned i = 0; i < 500; i++) {
+		if (!asks[i].cnt)
+			service_call_cancel(asks[i].ask);
+		srig_ask_fini(&asks[i]);
+	}
 	srig_fini(&rig);
 }
 
@@ -338,6 +437,8 @@ int main(void)
 {
 	RUN(test_ten_calls_are_at_one_provider_and_the_others_wait_their_turn);
 	RUN(test_1000_calls_are_pending_and_the_next_is_refused_at_once);
+	RUN(test_a_program_with_its_share_leaves_places_to_others);
+	RUN(test_a_call_does_not_wait_behind_all_of_another_program);
 	RUN(test_a_call_waits_30_s_and_by_name_what_is_configured);
 	RUN(test_a_provider_has_the_callers_deadline_or_its_own_if_that_is_sooner);
 	RUN(test_an_answer_after_the_deadline_is_none);

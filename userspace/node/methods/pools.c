@@ -28,6 +28,15 @@ static bool read_pending(const struct node *node, struct fair_view *out)
 	return true;
 }
 
+static bool read_asks(const struct node *node, struct fair_view *out)
+{
+	struct service *service = node->fabric ? fabric_service(node->fabric) : NULL;
+
+	if (service)
+		service_pending(service, out);
+	return service;
+}
+
 /* Of clients of the gateway: the daemon's own user and root, and all others. */
 static const char *const client_classes[FAIR_CLASS_CNT] = {"other", NULL, NULL, "own"};
 
@@ -73,10 +82,10 @@ static const struct pool_row {
 	bool (*read)(const struct node *node, struct fair_view *out);
 	const char *const *classes; /* NULL: those of peers */
 } pools[] = {
-	{read_control, role_classes},	{read_pending, caller_classes},
-	{read_gateway, client_classes}, {read_items, NULL},
-	{read_swarm_peers, NULL},	{read_overlay, NULL},
-	{read_overlay_silent, NULL},
+	{read_control, role_classes}, {read_pending, caller_classes},
+	{read_asks, caller_classes},  {read_gateway, client_classes},
+	{read_items, NULL},	      {read_swarm_peers, NULL},
+	{read_overlay, NULL},	      {read_overlay_silent, NULL},
 };
 
 static json_t *class_json(const struct fair_view *view, unsigned class, const char *name)

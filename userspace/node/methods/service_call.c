@@ -4,6 +4,7 @@
  * leaves is cancelled.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,11 +70,22 @@ static bool key_read(struct control_call *call, const json_t *parameters,
 	return false;
 }
 
-static void fail_call(struct control_call *call, int err, const char *name)
+static void fail_full(struct control_call *call, const char *name, uint32_t wait_ms)
+{
+	char next[128];
+
+	snprintf(next, sizeof(next), "try again in %u ms, or raise service.pending in weft.conf",
+		 wait_ms);
+	control_fail_with(call, WEFT_EFULL, name,
+			  "this program, or its user, has as many calls under way as its share of "
+			  "service.pending",
+			  next, json_pack("{s:I}", "not_before_ms", (json_int_t)wait_ms));
+}
+
+static void fail_call(struct control_call *call, int err, const char *name, uint32_t wait_ms)
 {
 	if (err == WEFT_EFULL)
-		control_fail(call, err, name, "as many calls are under way as may be",
-			     "try again, or raise service.pending in weft.conf");
+		fail_full(call, name, wait_ms);
 	else if (err == WEFT_ETOOLARGE)
 		control_fail(call, err, "payload", "larger than a call's may be",
 			     "weft service limits shows it; send it as a stream");
@@ -127,7 +139,8 @@ void method_call_service(void *ctx, struct control_call *call, const json_t *par
 	free(request.payload);
 	if (err < 0) {
 		free(calling);
-		fail_call(call, err, request.target.name);
+		fail_call(call, err, request.target.name,
+			  service_pending_wait_ms(fabric_service(node->fabric)));
 		return;
 	}
 	control_on_gone(call, calling_gone, calling);

@@ -97,12 +97,16 @@ static bool timeout_read(struct control_call *call, const json_t *parameters,
 bool service_request_read(struct node *node, struct control_call *call, const json_t *parameters,
 			  struct service_request *out_request)
 {
+	struct control_caller caller;
+
 	*out_request = (struct service_request){
 		.target = {.name = text_of(parameters, "name"),
 			   .version = text_of(parameters, "version"),
 			   .method = text_of(parameters, "method"),
 			   .is_signed = json_is_true(json_object_get(parameters, "sign"))},
 	};
+	if (control_caller(call, &caller))
+		out_request->target.asker = (struct service_asker){1, caller.uid, caller.pid};
 	return timeout_read(call, parameters, out_request) &&
 	       provider_read(node, call, text_of(parameters, "provider"), out_request) &&
 	       payload_read(call, parameters, out_request);
