@@ -68,6 +68,10 @@ def test_immutable_items_go_both_ways(lab):
     check_eq(got["item"]["text"], "from libtorrent", "what weft gets")
     done = a.weft("dht", "get", "00" * 20)
     check_eq(done.returncode, NOT_FOUND, done.stderr)
+    # What no JSON reader takes is told as bytes alone.
+    theirs = swarm.ask("put_immutable", 3, "nul \0 in it")
+    got = a.json("dht", "get", theirs["target"])["item"]
+    check("text" not in got and "nul \0 in it".encode().hex() in got["value_hex"], got)
 
 
 def test_mutable_items_go_both_ways(lab):

@@ -38,4 +38,19 @@ def test_a_limit_of_the_address_space_is_named_with_what_needs_it(lab):
         check(word in done.stderr, done.stderr)
 
 
+def test_a_share_that_is_followed_and_not_here_yet_is_pending_in_a_search(lab):
+    a, b = lab.daemon("a").start(), lab.daemon("b").start()
+    done = b.weft("share", "new", "films")
+    check_eq(done.returncode, OK, done.stderr)
+    done = b.weft("share", "publish", "films", lab.folder("films", {"a.txt": 10}))
+    check_eq(done.returncode, OK, done.stderr)
+    check_eq(a.call("Search", query="a")["pending_shares"], 0, "nothing is followed")
+    link = b.weft("share", "link", "films", "--bare").stdout.strip()
+    follow = a.call("AddFollow", link=link, trust="untrusted")["follow"]
+    check_eq(follow["revision"], 0, "nobody knows it here")
+    check_eq(a.call("Search", query="a")["pending_shares"], 0, "of those that are trusted")
+    check_eq(a.call("Search", query="a", trust="untrusted")["pending_shares"], 1, "of all")
+    check_eq(a.call("Search", query="a", share=follow["share_id"])["pending_shares"], 1, "of it")
+
+
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

@@ -259,6 +259,7 @@ void follows_start(struct follows *follows, uint64_t now_ns)
 	for (struct list_node *at = follows->all.next; at != &follows->all; at = at->next) {
 		struct followed *followed = followed_of(at, node);
 
+		followed_recall(followed);
 		followed_refresh(followed, false);
 		followed_schedule(followed,
 				  now_ns + random_below(follows->params.random, START_SPREAD_NS));

@@ -135,6 +135,8 @@ int followed_describe(struct followed *followed, const struct manifest *manifest
  * though nothing but the revision, tier or weight has changed.
  */
 void followed_refresh(struct followed *followed, bool is_told);
+/* followed_recall: what was told in an earlier life is not told again. At start. */
+void followed_recall(struct followed *followed);
 void follows_refresh(struct follows *follows);
 void followed_tell(struct followed *followed, enum follow_event_kind kind, uint64_t seq,
 		   const uint8_t *peer_key, int err);

@@ -101,6 +101,12 @@ void followed_tell(struct followed *followed, enum follow_event_kind kind, uint6
 		params->on_event(params->ctx, &event);
 }
 
+void followed_recall(struct followed *followed)
+{
+	if (state_of(followed) == FOLLOW_REVOKED)
+		followed->view.state = FOLLOW_REVOKED;
+}
+
 void followed_refresh(struct followed *followed, bool is_told)
 {
 	const struct follows_params *params = &followed->follows->params;

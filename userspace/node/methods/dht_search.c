@@ -197,7 +197,9 @@ static json_t *json_item(const struct dht_item *item)
 	json = json_pack("{s:o, s:s}", "target", method_json_kad_id(&target), "value_hex",
 			 hex_write(item->value, item->value_len, hex));
 	text = value_text(item);
-	if (text.data && utf8_is_valid((const char *)text.data, text.len))
+	/* Readers of JSON take no NUL, and would drop the whole answer. */
+	if (text.data && utf8_is_valid((const char *)text.data, text.len) &&
+	    !memchr(text.data, '\0', text.len))
 		json_object_set_new(json, "text", json_stringn((const char *)text.data, text.len));
 	if (item->key) {
 		json_object_set_new(json, "key", json_string(zbase32_write(item->key, 32, key)));

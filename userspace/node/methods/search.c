@@ -17,6 +17,9 @@ struct search_wait {
 	struct control_call *call;
 	struct search_run *run;
 	uint32_t page, page_len;
+	unsigned tiers;
+	bool has_share; /* only that one is searched: */
+	uint8_t share_id[SHARE_ID_LEN];
 };
 
 /* --- the answer --- */
@@ -55,6 +58,32 @@ static json_t *json_hit(const struct search_hit *hit)
 	return json;
 }
 
+struct unfetched {
+	const struct search_wait *wait;
+	uint32_t cnt;
+};
+
+/* A share without any revision is not known to the index. */
+static bool unfetched_count(void *arg, const struct follow *follow)
+{
+	struct unfetched *unfetched = arg;
+	const struct search_wait *wait = unfetched->wait;
+
+	unfetched->cnt += follow->state == FOLLOW_NEW && (wait->tiers >> follow->tier & 1) &&
+			  (!wait->has_share ||
+			   memcmp(wait->share_id, follow->share_id, sizeof(wait->share_id)) == 0);
+	return true;
+}
+
+/* Shares followed whose first revision is not here yet. */
+static uint32_t unfetched_cnt(const struct search_wait *wait)
+{
+	struct unfetched unfetched = {wait, 0};
+
+	follows_each(wait->node->sharing->follows, unfetched_count, &unfetched);
+	return unfetched.cnt;
+}
+
 static void search_done(void *arg, const struct search_result *result)
 {
 	struct search_wait *wait = arg;
@@ -74,12 +103,12 @@ static void search_done(void *arg, const struct search_result *result)
 	hits = json_array();
 	for (uint32_t i = 0; i < result->hit_cnt; i++)
 		json_array_append_new(hits, json_hit(&result->hits[i]));
-	control_reply(wait->call,
-		      json_pack("{s:o, s:o, s:i, s:i, s:i, s:i, s:i}", "hits", hits, "found",
-				method_json_uint(result->found_cnt), "reachable",
-				(int)result->reachable_cnt, "page", (int)wait->page + 1,
-				"page_size", (int)wait->page_len, "shares", (int)result->share_cnt,
-				"pending_shares", (int)result->pending_cnt));
+	control_reply(wait->call, json_pack("{s:o, s:o, s:i, s:i, s:i, s:i, s:i}", "hits", hits,
+					    "found", method_json_uint(result->found_cnt),
+					    "reachable", (int)result->reachable_cnt, "page",
+					    (int)wait->page + 1, "page_size", (int)wait->page_len,
+					    "shares", (int)result->share_cnt, "pending_shares",
+					    (int)(result->pending_cnt + unfetched_cnt(wait))));
 	free(wait);
 }
 
@@ -174,8 +203,14 @@ static void search_ask_for(struct node *node, struct control_call *call, struct 
 	int err = wait ? sharing_search_block(node->sharing) : -ENOMEM;
 
 	if (err == 0) {
-		*wait = (struct search_wait){
-			.node = node, .call = call, .page = ask->page, .page_len = ask->page_len};
+		*wait = (struct search_wait){.node = node,
+					     .call = call,
+					     .page = ask->page,
+					     .page_len = ask->page_len,
+					     .tiers = ask->tiers,
+					     .has_share = ask->share_id != NULL};
+		if (ask->share_id)
+			memcpy(wait->share_id, ask->share_id, sizeof(wait->share_id));
 		ask->done = search_done;
 		ask->arg = wait;
 		err = search_query(node->sharing->search, ask, &wait->run);

@@ -190,6 +190,8 @@ static void test_a_share_that_was_given_up_is_used_no_more(void)
 	frig_open(&rig);
 	frig_run(&rig, 60 * NS_PER_S);
 	CHECK_EQ(shown()->state, FOLLOW_REVOKED);
+	/* It was told once, and not with each start. */
+	CHECK_EQ(frig_told_cnt(&rig, FOLLOW_WAS_REVOKED), 1);
 	end();
 }
 

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mesh/overlay/rules.h"
+
+#include <string.h>
+
+#include "mesh/overlay/reason.h"
 #include "support/check.h"
 
 static struct overlay_rules rules;
@@ -132,11 +136,19 @@ static void test_values_are_judged(void)
 	}
 }
 
+static void test_too_many_entries_are_not_told_as_too_many_bytes_alone(void)
+{
+	/* A rule answers both with WEFT_ETOOLARGE: an eleventh entry of metadata, and a long text. */
+	CHECK(strstr(overlay_reason_text(OVERLAY_LONG_VALUE), "has more entries"));
+	CHECK_STR(overlay_reason_word(OVERLAY_LONG_VALUE), "long-value");
+}
+
 int main(void)
 {
 	RUN(test_rules_that_make_no_sense_are_refused);
 	RUN(test_a_name_has_one_rule);
 	RUN(test_one_rule_too_many_is_refused);
 	RUN(test_values_are_judged);
+	RUN(test_too_many_entries_are_not_told_as_too_many_bytes_alone);
 	return check_done();
 }
