@@ -116,6 +116,7 @@ static void reader_free(struct reader *reader)
 	*at = reader->next;
 	readers->cnt--;
 	timer_cancel(reader->content->params.timers, &reader->timer);
+	timer_cancel(reader->content->params.timers, &reader->watch);
 	if (reader->swarm)
 		swarm_leave(reader->swarm);
 	reader->is_stale = true;
@@ -189,6 +190,7 @@ int reader_start(struct content *content, const struct reader_ask *ask, uint64_t
 		reader->ask.size = 0;
 	reader->is_sized = reader->ask.size != READER_SIZE_UNTOLD;
 	timer_init(&reader->timer, reader_run);
+	timer_init(&reader->watch, reader_watch);
 	reader->next = readers->first;
 	readers->first = reader;
 	readers->cnt++;

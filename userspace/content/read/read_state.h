@@ -17,6 +17,12 @@
 #define READER_SIZE_TRIES_MAX 3u /* of nodes that tell a length they do not prove */
 #define READER_PROOF_LEN      (MESSAGE_GROUPS_MAX * BLAKE3_GROUP_LEN)
 #define READER_HALF_CNT	      ((unsigned)(BLAKE3_CHUNK_LEN / READER_PROOF_LEN))
+/*
+ * Somebody watches what is read: a source from which no byte comes for so long is left, and a
+ * reader that had bytes and gets no more from anybody ends.
+ */
+#define READER_STALL_NS	 (4ull * 1000000000)
+#define READER_SILENT_NS (8ull * 1000000000)
 /* Nodes above the groups of a proof, and the frame around it. */
 #define READER_PROOF_CAP (READER_PROOF_LEN + 8192u)
 
@@ -67,6 +73,9 @@ enum reader_step {
 
 struct reader {
 	struct timer timer; /* first */
+	struct timer watch; /* while others are asked */
+	bool has_streamed;  /* a part came from others */
+	uint64_t came_ns;   /* the last one, or when the first was asked for behind it */
 	struct reader *next;
 	struct content *content;
 	uint64_t now_ns; /* of the last call that told it */
@@ -124,5 +133,7 @@ void reader_chunk_ask_cancel(struct reader_chunk *chunk);
  * node tells with the first group may be a lie, what it proves with the last is none.
  */
 void reader_size_ask(struct reader *reader, uint64_t now_ns);
+/* reader_watch ends a reader whose sources are gone; its timer runs while others are asked. */
+void reader_watch(struct timer *watch, uint64_t now_ns);
 
 #endif

@@ -5,11 +5,14 @@
  * a seek costs no list of hashes. Verifying a piece takes some 50 us, so it is
  * done where the answer comes in.
  */
+#include <stddef.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "content/read/read_state.h"
 
 #define READ_WHAT "the file"
+#define WATCH_NS  (500 * NS_PER_MS) /* between two looks at what is asked */
 
 static struct blake3_range half_range(const struct reader_half *half)
 {
@@ -58,11 +61,57 @@ static void half_done(void *arg, const struct swarm_answer *answer, uint64_t now
 		return;
 	}
 	half->is_here = true;
+	chunk->reader->has_streamed = true;
+	chunk->reader->came_ns = now_ns;
 	for (unsigned i = 0; i < READER_HALF_CNT; i++)
 		if (!chunk->halves[i].is_here && !half_is_empty(&chunk->halves[i]))
 			return;
 	chunk->state = READER_CHUNK_READY;
 	reader_wake(chunk->reader);
+}
+
+/* What is out of a reader; *out_lost: the way to who was asked for it failed. */
+static bool is_asking(const struct reader *reader, bool *out_lost)
+{
+	bool is_out = false;
+
+	*out_lost = false;
+	for (unsigned i = 0; i < READER_CHUNK_CNT * READER_HALF_CNT; i++) {
+		const struct reader_half *half =
+			&reader->chunks[i / READER_HALF_CNT].halves[i % READER_HALF_CNT];
+
+		is_out |= half->is_out;
+		*out_lost |= half->is_out && half->ask.lost_cnt > 0;
+	}
+	return is_out;
+}
+
+/* A source that is slow is no dead one: from it bytes come, and its way does not fail. */
+void reader_watch(struct timer *watch, uint64_t now_ns)
+{
+	struct reader *reader =
+		(struct reader *)(void *)((char *)watch - offsetof(struct reader, watch));
+	bool is_lost;
+
+	if (!is_asking(reader, &is_lost) || reader->step == READER_ENDING)
+		return;
+	if (reader->has_streamed && is_lost && now_ns - reader->came_ns >= READER_SILENT_NS) {
+		reader->now_ns = now_ns;
+		reader_fail(reader, WEFT_ETIMEOUT,
+			    "the nodes that had the file do not answer any more");
+		return;
+	}
+	timer_set(reader->content->params.timers, watch, now_ns + WATCH_NS);
+}
+
+static void watch_begin(struct reader *reader, uint64_t now_ns)
+{
+	bool is_lost;
+
+	if (!is_asking(reader, &is_lost))
+		reader->came_ns = now_ns;
+	if (!timer_is_set(&reader->watch))
+		timer_set(reader->content->params.timers, &reader->watch, now_ns + WATCH_NS);
 }
 
 static int half_ask(struct reader_half *half, uint64_t now_ns)
@@ -79,10 +128,13 @@ static int half_ask(struct reader_half *half, uint64_t now_ns)
 		.chunk = half->chunk->idx,
 		.buf = half->proof,
 		.cap = sizeof(half->proof),
+		.stall_ns = READER_STALL_NS,
 		.check = half_check,
 		.done = half_done,
 		.arg = half,
 	};
+
+	watch_begin(reader, now_ns);
 	memcpy(half->ask.request.id, reader->ask.content_id, sizeof(half->ask.request.id));
 	return swarm_ask(reader->swarm, &half->ask, now_ns);
 }

@@ -109,6 +109,7 @@ static int ask_send(struct swarm_ask *ask, struct swarm_member *member, uint64_t
 		.payload_len = message_request_write(ask->type, &ask->request, payload),
 		.reply_buf = ask->buf,
 		.reply_cap = ask->cap,
+		.stall_ns = ask->stall_ns,
 		.reply = on_reply,
 		.arg = ask,
 	};
@@ -208,6 +209,7 @@ int swarm_ask(struct swarm *swarm, struct swarm_ask *ask, uint64_t now_ns)
 	ask->swarm = swarm;
 	ask->member = NULL;
 	ask->request_out = NULL;
+	ask->lost_cnt = 0;
 	memset(ask->failed, 0, sizeof(ask->failed));
 	ask->next = swarm->asks;
 	swarm->asks = ask;
@@ -431,6 +433,7 @@ static void on_reply(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
 		return;
 	}
 	source_dropped(member->source);
+	ask->lost_cnt += reply->err != WEFT_EBUSY && reply->err != WEFT_EREFUSED;
 	ask_failed(ask, member, reply, now_ns);
 	swarm_changed(swarm);
 	answer.detail = swarm->fail_detail;

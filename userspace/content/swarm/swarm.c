@@ -249,7 +249,8 @@ int swarm_send(struct swarm_member *member, struct mesh_ask *ask, uint64_t now_n
 	ask->peer.is_wanted = source->hint_cnt > 0;
 	if (!ask->timeout_ns)
 		ask->timeout_ns = params->config.request_timeout_ns;
-	ask->stall_ns = params->config.stall_ns;
+	if (!ask->stall_ns || ask->stall_ns > params->config.stall_ns)
+		ask->stall_ns = params->config.stall_ns;
 	/* Where others can be asked, waiting for a silent one costs more than leaving it. */
 	if (swarm->open_cnt > 1 && ask->stall_ns > STALL_NS)
 		ask->stall_ns = STALL_NS;

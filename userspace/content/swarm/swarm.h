@@ -105,6 +105,7 @@ struct swarm_ask {
 	struct swarm_member *from;
 	const uint8_t (*not_of)[MESH_KEY_LEN]; /* without from: nodes that are not asked */
 	unsigned not_of_cnt;
+	uint64_t stall_ns; /* without a byte, before another is asked; 0 or above: as configured */
 	bool (*check)(void *arg, const struct message_answer *answer); /* NULL: done looks */
 	void (*done)(void *arg, const struct swarm_answer *answer, uint64_t now_ns);
 	void *arg;
@@ -115,7 +116,8 @@ struct swarm_ask {
 	struct swarm_member *member; /* asked now */
 	struct mesh_request *request_out;
 	uint64_t asked_ns;
-	size_t taken_len;			 /* of the limits of downloads, while it is asked */
+	unsigned lost_cnt; /* times that the way to a node failed, since it was asked */
+	size_t taken_len;  /* of the limits of downloads, while it is asked */
 	uint64_t failed[SWARM_MEMBERS_MAX / 64]; /* members that have not got it */
 };
 /*

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/random.h"
 #include "content/content_state.h"
 #include "content/read/read.h"
@@ -211,6 +212,54 @@ static void test_wrong_bytes_are_never_handed_out(void)
 	CHECK(heard.detail[0]);
 	CHECK_EQ(heard.len, 0);
 	free(heard.data);
+	duo_fini(&duo);
+}
+
+static uint64_t died_ns;
+
+/* The source dies in the middle: whatever is asked of it stalls, four seconds each time. */
+static void source_dies(struct duo *d, struct duo_answer *answer)
+{
+	if (answer->type != MESH_RANGE_PROOF && !died_ns)
+		return;
+	if (d->hook_cnt++ < 3)
+		return;
+	if (!died_ns)
+		died_ns = d->now_ns;
+	answer->err = WEFT_ETIMEOUT;
+	answer->delay_ns = 4 * NS_PER_S;
+}
+
+static void test_a_stream_whose_only_source_dies_ends_within_ten_seconds(void)
+{
+	struct heard heard;
+
+	CHECK(world_begin());
+	heard_init(&heard);
+	died_ns = 0;
+	duo.on_answer = source_dies;
+	CHECK_EQ(read_start(DUO_B, &heard, 0, FILE_LEN), 0);
+	turns(&heard);
+	CHECK_EQ(heard.done_cnt, 1);
+	CHECK_EQ(heard.err, WEFT_ETIMEOUT);
+	CHECK(died_ns && duo.now_ns - died_ns < 10 * NS_PER_S);
+	CHECK_MEM(heard.data, bytes, heard.len);
+	free(heard.data);
+	duo_fini(&duo);
+}
+
+static void answers_crawl(struct duo *d, struct duo_answer *answer)
+{
+	(void)d;
+	if (answer->type == MESH_RANGE_PROOF)
+		answer->delay_ns = 9 * NS_PER_S;
+}
+
+static void test_a_slow_source_is_no_dead_one(void)
+{
+	CHECK(world_begin());
+	duo.on_answer = answers_crawl;
+	check_read(DUO_B, 0, 3 * BLAKE3_CHUNK_LEN);
 	duo_fini(&duo);
 }
 
@@ -490,6 +539,8 @@ int main(void)
 	RUN(test_parts_of_a_file_that_is_elsewhere);
 	RUN(test_a_seek_asks_for_its_chunks_alone);
 	RUN(test_wrong_bytes_are_never_handed_out);
+	RUN(test_a_stream_whose_only_source_dies_ends_within_ten_seconds);
+	RUN(test_a_slow_source_is_no_dead_one);
 	RUN(test_what_is_not_taken_comes_again);
 	RUN(test_a_cancelled_reader_tells_nothing);
 	RUN(test_a_file_that_changed_here_is_not_believed);
