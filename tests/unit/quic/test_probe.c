@@ -12,7 +12,7 @@
 
 /* A wire that is cut, and what each end says meanwhile. */
 struct wire {
-	bool is_cut;
+	bool is_cut, is_deaf;	/* is_deaf: nothing of b arrives */
 	uint64_t dgram_cnt[2];	/* of a, of b */
 	uint64_t slice_cnt_max; /* of a, at one moment */
 	uint64_t slice_cnt, at_ns;
@@ -30,7 +30,7 @@ static bool cut(struct quic_net *net, struct quic_net_dgram *dgram)
 		if (wire->slice_cnt > wire->slice_cnt_max)
 			wire->slice_cnt_max = wire->slice_cnt;
 	}
-	return !wire->is_cut;
+	return !wire->is_cut && !(wire->is_deaf && from == 1);
 }
 
 struct goal {
@@ -399,6 +399,89 @@ static void test_an_idle_timeout_is_not_earlier_for_probes(void)
 	quic_net_fini(&duo.p.net);
 }
 
+/* Lets a be heard every 150 ms, unless nothing arrives. */
+static void speak(struct duo *duo, uint64_t for_ns)
+{
+	for (uint64_t at_ns = 0; at_ns < for_ns; at_ns += 150 * NS_PER_MS) {
+		duo->p.a->transport->ops->probe(duo->conn->conn);
+		quic_net_settle(&duo->p.net, 150 * NS_PER_MS);
+	}
+}
+
+/*
+ * The asker is heard again, but what is sent to it is lost for a while longer: two probes are lost at
+ * once, and then one goes each half second, and one of them meets the way that is back.
+ */
+static void test_probes_that_are_lost_are_sent_again_after_a_pause(void)
+{
+	struct quic_stats before, after;
+	struct quic_test_stream *stream;
+	struct goal goal;
+	uint64_t took_ns;
+	struct duo duo;
+
+	duo_init(&duo, 410);
+	stream = ask_for_file(&duo, true);
+	goal.stream = stream;
+	duo.wire.is_cut = true;
+	quic_net_settle(&duo.p.net, DOWN_NS);
+	duo.wire.is_cut = false;
+	duo.wire.is_deaf = true;
+	quic_node_stats(duo.p.b, &before);
+	speak(&duo, 450 * NS_PER_MS);
+	quic_node_stats(duo.p.b, &after);
+	CHECK_EQ(after.probe_cnt - before.probe_cnt, 2);
+	before = after;
+	speak(&duo, 3000 * NS_PER_MS);
+	quic_node_stats(duo.p.b, &after);
+	printf("# %u more\n", (unsigned)(after.probe_cnt - before.probe_cnt));
+	CHECK(after.probe_cnt - before.probe_cnt >= 4);
+	CHECK(after.probe_cnt - before.probe_cnt <= 7);
+	duo.wire.is_deaf = false;
+	took_ns = duo.p.net.now_ns;
+	goal.len = stream->received_len;
+	for (unsigned i = 0; i < 20 && !has_more(&goal); i++)
+		speak(&duo, 150 * NS_PER_MS);
+	took_ns = duo.p.net.now_ns - took_ns;
+	printf("# bytes after %u ms\n", (unsigned)(took_ns / NS_PER_MS));
+	CHECK(took_ns <= 750 * NS_PER_MS);
+	quic_net_fini(&duo.p.net);
+}
+
+/*
+ * Keep-alives of both ends cross, now and then one is lost: what is left out as stale is no sign
+ * that the clock may move on to the idle timeout.
+ */
+static void test_idle_connections_survive_keep_alives_that_are_lost(void)
+{
+	enum { CNT = 200 };
+	struct quic_config config;
+	struct quic_stats stats;
+	struct quic_pair p;
+
+	quic_net_config(&config);
+	config.conn_cap = 512;
+	config.conn_per_key_cap = 512;
+	config.keepalive_ns = 20 * NS_PER_S;
+	config.idle_timeout_ns = 60 * NS_PER_S;
+	for (unsigned seed = 420; seed < 423; seed++) {
+		quic_net_init(&p.net, seed);
+		p.net.delay_ns = 20 * NS_PER_MS;
+		p.net.loss_per_1000 = 10;
+		p.a = quic_net_add(&p.net, 1, &config);
+		p.b = quic_net_add(&p.net, 2, &config);
+		for (unsigned i = 0; i < CNT; i++)
+			CHECK(quic_net_connect(p.a, p.b)->is_ready);
+		quic_net_settle(&p.net, 90 * NS_PER_S);
+		quic_node_stats(p.a, &stats);
+		CHECK_EQ(stats.idle_timeout_cnt, 0);
+		quic_node_stats(p.b, &stats);
+		CHECK_EQ(stats.idle_timeout_cnt, 0);
+		CHECK_EQ(stats.conn_cnt, CNT);
+		quic_net_fini(&p.net);
+	}
+}
+
 int main(void)
 {
 	RUN(test_bytes_flow_at_once_when_a_link_is_back);
@@ -411,6 +494,8 @@ int main(void)
 	RUN(test_who_is_not_heard_is_asked_no_more_after_two_seconds);
 	RUN(test_what_is_asked_in_an_outage_leaves_room_for_the_way_back);
 	RUN(test_who_thinks_long_is_not_asked_without_end);
+	RUN(test_probes_that_are_lost_are_sent_again_after_a_pause);
+	RUN(test_idle_connections_survive_keep_alives_that_are_lost);
 	RUN(test_an_idle_timeout_is_not_earlier_for_probes);
 	return check_done();
 }
