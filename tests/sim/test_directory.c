@@ -10,12 +10,14 @@
 #include "service/directory.h"
 #include "service/publisher.h"
 #include "support/check.h"
+#include "support/converge.h"
 #include "support/overlay_lab.h"
 #include "support/seed.h"
 
 #define NODES	    60
 #define PROVIDERS   25 /* of pod-chat: the first nodes but one */
 #define FIND_NS_MAX (30 * NS_PER_S)
+#define CONVERGE_NS (60 * NS_PER_S) /* seed 11: 25 s for ten nodes, one after the other */
 
 static struct overlay_lab lab;
 
@@ -159,6 +161,58 @@ static bool find(struct party *party, const struct service_query *query)
 }
 
 static const struct service_query pod_chat = {.name = "pod-chat", .is_anew = true};
+static const struct service_query mortal = {.name = "mortal"};
+static const struct service_query lonely = {.name = "lonely", .is_anew = true};
+
+static bool lab_passes(void *world, uint64_t for_ns, bool (*done)(void *arg), void *arg)
+{
+	return overlay_lab_run(world, for_ns, done, arg);
+}
+
+/* What some nodes are to find anew. */
+struct wanted {
+	const struct service_query *query;
+	unsigned first; /* of the nodes that look */
+	unsigned found_cnt, gone_cnt;
+	const struct party *owner; /* of the one that is found; NULL: anybody */
+};
+
+static bool finds_it(void *arg, unsigned part, char why[static CONVERGE_WHY_CAP])
+{
+	const struct wanted *wanted = arg;
+
+	if (!find(&parties[wanted->first + part], wanted->query)) {
+		snprintf(why, CONVERGE_WHY_CAP, "the search fails: %d", last.finding.err);
+		return false;
+	}
+	snprintf(why, CONVERGE_WHY_CAP, "%u found, %u gone", last.finding.found_cnt,
+		 last.finding.hidden[SERVICE_GONE]);
+	return last.finding.found_cnt == wanted->found_cnt &&
+	       last.finding.hidden[SERVICE_GONE] == wanted->gone_cnt &&
+	       (!wanted->owner || memcmp(last.descriptors[0].owner,
+					 node_key_public(wanted->owner->key), NODE_KEY_LEN) == 0);
+}
+
+/* All of cnt nodes find it. */
+static bool all_find(struct wanted wanted, unsigned cnt)
+{
+	const struct converge ask = {
+		.what = "every node that looks finds who offers the service, and no others",
+		.part_cnt = cnt,
+		.part_name = "looking node",
+		.holds = finds_it,
+		.arg = &wanted,
+		.within_ns = CONVERGE_NS,
+		.run = lab_passes,
+		.world = &lab,
+		.look_ns = NS_PER_S,
+	};
+	uint64_t took_ns;
+	bool is_true = converge(&ask, &lab.mesh.now_ns, &took_ns);
+
+	printf("# %s: all find it after %.1f s\n", wanted.query->name, (double)took_ns / NS_PER_S);
+	return is_true;
+}
 
 static void test_providers_are_found_from_anywhere(void)
 {
@@ -167,7 +221,8 @@ static void test_providers_are_found_from_anywhere(void)
 	for (unsigned i = 1; i <= PROVIDERS; i++)
 		offer(&parties[i], "pod-chat", "1.0.0");
 	offer(&parties[30], "lonely", "1.0.0");
-	overlay_lab_run(&lab, 60 * NS_PER_S, NULL, NULL);
+	CHECK(all_find((struct wanted){&pod_chat, 40, SERVICE_FOUND_MAX, 0, NULL}, 10));
+	CHECK(all_find((struct wanted){&lonely, 40, 1, 0, &parties[30]}, 10));
 	for (unsigned i = 40; i < 50; i++) {
 		CHECK(find(&parties[i], &pod_chat));
 		CHECK_EQ(last.finding.found_cnt, SERVICE_FOUND_MAX);
@@ -207,19 +262,10 @@ static void test_a_withdrawn_service_is_gone_for_all(void)
 {
 	service_publisher_withdraw(parties[30].publisher, "lonely", 1, lab.mesh.now_ns);
 	parties[30].node->mesh->due_ns = 0;
-	overlay_lab_run(&lab, 20 * NS_PER_S, NULL, NULL);
-	for (unsigned i = 40; i < 45; i++) {
-		CHECK(find(&parties[i],
-			   &(struct service_query){.name = "lonely", .is_anew = true}));
-		CHECK_EQ(last.finding.found_cnt, 0);
-		CHECK_EQ(last.finding.hidden[SERVICE_GONE], 1);
-	}
+	CHECK(all_find((struct wanted){&lonely, 40, 0, 1, NULL}, 5));
 	/* Another node takes it over. */
 	offer(&parties[32], "lonely", "1.0.0");
-	overlay_lab_run(&lab, 20 * NS_PER_S, NULL, NULL);
-	CHECK(find(&parties[40], &(struct service_query){.name = "lonely", .is_anew = true}));
-	CHECK_EQ(last.finding.found_cnt, 1);
-	CHECK_MEM(last.descriptors[0].owner, node_key_public(parties[32].key), NODE_KEY_LEN);
+	CHECK(all_find((struct wanted){&lonely, 40, 1, 1, &parties[32]}, 5));
 }
 
 /* Twice a life later: who lives has renewed itself, who died is forgotten. */
@@ -228,9 +274,7 @@ static void test_the_living_renew_and_the_dead_expire(void)
 	const unsigned dead = 33, alive = 32;
 
 	offer(&parties[dead], "mortal", "1.0.0");
-	overlay_lab_run(&lab, 20 * NS_PER_S, NULL, NULL);
-	CHECK(find(&parties[51], &(struct service_query){.name = "mortal"}));
-	CHECK_EQ(last.finding.found_cnt, 1);
+	CHECK(all_find((struct wanted){&mortal, 51, 1, 0, &parties[dead]}, 1));
 	party_close(&parties[dead]);
 	overlay_lab_stop(parties[dead].node);
 	overlay_lab_run(&lab, 2 * 3600 * NS_PER_S, NULL, NULL);
