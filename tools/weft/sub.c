@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "client.h"
+#include "path.h"
 #include "show.h"
 #include "text.h"
 
@@ -28,24 +29,25 @@ static const struct field follow_fields[] = {
 	{"blocklist", "has a blocklist", "blocklist", COLUMN_BOOL},
 	{"old_heads", "old heads refused", "old_heads", COLUMN_COUNT},
 	{"forks", "forks", "forks", COLUMN_COUNT},
+	{"folder", "fetched into", "folder", COLUMN_TEXT},
+	{"folder_revision", "revision there", "folder_revision", COLUMN_COUNT},
+	{"folder_state", "its get", "folder_state", COLUMN_TEXT},
+	{"folder_detail", "trouble there", "folder_detail", COLUMN_TEXT},
+	{"kept_files", "files kept as they are", "kept_files", COLUMN_COUNT},
+	{"mirror", "removes", "mirror", COLUMN_BOOL},
+	{"keep_versions", "versions kept", "keep_versions", COLUMN_COUNT},
 	{"link", "link", "link", COLUMN_TEXT},
 	{0},
 };
 
 static const struct column follow_columns[] = {
-	{"SHARE", "share_id", COLUMN_ID},
-	{"NAME", "name", COLUMN_TEXT},
-	{"TITLE", "title", COLUMN_TEXT},
-	{"TRUST", "trust", COLUMN_TEXT},
-	{"STATE", "state", COLUMN_TEXT},
-	{"REVISION", "revision", COLUMN_COUNT},
-	{"FILES", "items", COLUMN_COUNT},
-	{"SIZE", "bytes", COLUMN_BYTES},
-	{"HEARD", "heard_s", COLUMN_TIME},
-	{"DETAIL", "detail", COLUMN_TEXT},
-	{"WEIGHT", "weight", COLUMN_PIPE},
-	{"LINK", "link", COLUMN_PIPE},
-	{0},
+	{"SHARE", "share_id", COLUMN_ID},  {"NAME", "name", COLUMN_TEXT},
+	{"TITLE", "title", COLUMN_TEXT},   {"TRUST", "trust", COLUMN_TEXT},
+	{"STATE", "state", COLUMN_TEXT},   {"REVISION", "revision", COLUMN_COUNT},
+	{"FILES", "items", COLUMN_COUNT},  {"SIZE", "bytes", COLUMN_BYTES},
+	{"HEARD", "heard_s", COLUMN_TIME}, {"DETAIL", "detail", COLUMN_TEXT},
+	{"FOLDER", "folder", COLUMN_TEXT}, {"WEIGHT", "weight", COLUMN_PIPE},
+	{"LINK", "link", COLUMN_PIPE},	   {0},
 };
 
 /* Adds what --name, --trust and --weight say; STATUS_USAGE after saying what is wrong. */
@@ -68,6 +70,37 @@ static int settings_add(const struct invocation *inv, json_t *parameters)
 	return STATUS_OK;
 }
 
+/* Adds what is said of the folder; STATUS_USAGE after saying what is wrong. */
+static int folder_add(const struct invocation *inv, json_t *parameters)
+{
+	const char *fetch = invocation_option(inv, "fetch");
+	const char *versions = invocation_option(inv, "keep-versions");
+	bool is_mirror = invocation_option(inv, "mirror") != NULL;
+	bool is_keeping = invocation_option(inv, "no-mirror") != NULL;
+	bool is_ended = invocation_option(inv, "no-fetch") != NULL;
+	char path[PATH_MAX];
+	uint64_t cnt;
+
+	if ((fetch && is_ended) || (is_mirror && is_keeping))
+		return client_say_error(STATUS_USAGE, "sub set", "that is said and taken back",
+					"give one of the two");
+	if (fetch && !path_absolute(fetch, path))
+		return client_say_error(STATUS_USAGE, fetch, path, NULL);
+	if (fetch && json_object_set_new(parameters, "fetch", json_string(path)) < 0)
+		return client_say_error(STATUS_USAGE, "--fetch", "the path is not UTF-8", NULL);
+	if (is_ended)
+		(void)json_object_set_new(parameters, "fetch", json_string(""));
+	if (versions && (!text_parse_count(versions, &cnt) || cnt > 1000))
+		return client_say_error(STATUS_USAGE, "--keep-versions",
+					"not a number from 0 to 1000", "0 keeps none");
+	if (versions)
+		(void)json_object_set_new(parameters, "keep_versions",
+					  json_integer((json_int_t)cnt));
+	if (is_mirror || is_keeping)
+		(void)json_object_set_new(parameters, "mirror", json_boolean(is_mirror));
+	return STATUS_OK;
+}
+
 /* One call about the share that is named first; shows it as it is then. */
 static int share_call(struct invocation *inv, const char *method, const char *member)
 {
@@ -77,6 +110,8 @@ static int share_call(struct invocation *inv, const char *method, const char *me
 	if (!parameters)
 		return client_say_error(STATUS_USAGE, inv->command->verb, "it is not UTF-8", NULL);
 	status = settings_add(inv, parameters);
+	if (status == STATUS_OK)
+		status = folder_add(inv, parameters);
 	if (status != STATUS_OK) {
 		json_decref(parameters);
 		return status;

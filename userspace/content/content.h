@@ -76,6 +76,7 @@ enum content_event_kind {
 	CONTENT_GET_FORGOTTEN, /* given up, or gave way to another; text says why */
 	CONTENT_SEED_STARTED,  /* what a get brought is given to others again */
 	CONTENT_SEED_STOPPED,  /* and no more; text says why */
+	CONTENT_GET_KEPT, /* a file of a followed share's folder is not weft's to change: text, its path */
 	CONTENT_EVENT_CNT,
 };
 struct content_event {
@@ -276,6 +277,18 @@ struct content_seed {
 struct content_range {
 	uint64_t off, len;
 };
+/*
+ * A get of a revision of a followed share, into the share's folder. What an earlier get of the
+ * share wrote there and nobody changed is replaced; any other file stays, is told of
+ * (CONTENT_GET_KEPT) and counted. When it finished, those earlier gets are forgotten.
+ */
+#define CONTENT_VERSIONS_MAX 1000u
+struct content_folder {
+	uint8_t share_id[32];
+	uint64_t revision;
+	bool is_mirror;	      /* what is in the revision no more goes */
+	unsigned version_cnt; /* former revisions' files that are kept, below .weft-versions */
+};
 struct content_get_ask {
 	const struct link *link;       /* of a collection; or NULL, and then: */
 	const uint8_t *manifest_id;    /* 32 bytes */
@@ -293,6 +306,7 @@ struct content_get_ask {
 	const char *only;
 	size_t only_len;
 	unsigned priority; /* up to CONTENT_GET_PRIORITY_MAX: begins earlier, is asked for more */
+	const struct content_folder *folder; /* NULL: it is no followed share's */
 };
 struct content_get {
 	uint64_t id;
@@ -313,7 +327,9 @@ struct content_get {
 	uint64_t received_byte_cnt, bad_chunk_cnt;
 	uint64_t started_ns, ended_ns;
 	struct content_seed seed;
-	bool is_leaving;		  /* content_get_forget began */
+	const struct content_folder *folder; /* NULL: it is no followed share's */
+	uint64_t kept_cnt; /* files that were not its own to change, in its last run */
+	bool is_leaving;   /* content_get_forget began */
 	uint8_t actual_key[MESH_KEY_LEN]; /* with WEFT_EWRONGKEY */
 };
 /*
@@ -382,6 +398,12 @@ int content_get_seed(struct content *content, uint64_t id, const struct content_
 		     uint64_t now_ns);
 /* content_get_is_seeded: peers may have what of the get is here. */
 bool content_get_is_seeded(const struct content_get *get);
+/*
+ * content_get_supersede stops a get of a followed share for a newer revision: it stays, stopped,
+ * with nothing staged, so that what it wrote is known until that has finished. 0 or WEFT_EABSENT.
+ */
+WEFT_MUST_CHECK
+int content_get_supersede(struct content *content, uint64_t id, uint64_t now_ns);
 struct swarm_source_view;
 /* content_get_sources_each: whom a get that runs asks (swarm/swarm.h). */
 void content_get_sources_each(struct content *content, uint64_t id,

@@ -29,6 +29,7 @@ static const char *const content_event_names[] = {
 	[CONTENT_GET_FORGOTTEN] = "get.forgotten",
 	[CONTENT_SEED_STARTED] = "seed.started",
 	[CONTENT_SEED_STOPPED] = "seed.stopped",
+	[CONTENT_GET_KEPT] = "get.file-kept",
 };
 
 static void fields_set_key(json_t *fields, const char *name, const uint8_t *key)
@@ -80,6 +81,11 @@ static void content_event_log(const struct content_event *event)
 				 "content.get_cap are remembered",
 				 (unsigned long long)event->id, event->text ? event->text : "?");
 		break;
+	case CONTENT_GET_KEPT:
+		log_warn("get %llu: %s in its folder is not what weft wrote there; it stays as it "
+			 "is",
+			 (unsigned long long)event->id, event->text ? event->text : "?");
+		break;
 	case CONTENT_SEED_STOPPED:
 		log_info("get %llu is not seeded any more: %s", (unsigned long long)event->id,
 			 event->text ? event->text : "?");
@@ -94,6 +100,12 @@ static bool is_get_event(enum content_event_kind kind)
 	return kind == CONTENT_GET_STARTED || kind == CONTENT_GET_PROGRESS ||
 	       kind == CONTENT_GET_DONE || kind == CONTENT_GET_FAILED ||
 	       kind == CONTENT_GET_CANCELLED;
+}
+
+static bool is_end_event(enum content_event_kind kind)
+{
+	return kind == CONTENT_GET_DONE || kind == CONTENT_GET_FAILED ||
+	       kind == CONTENT_GET_CANCELLED || kind == CONTENT_GET_FORGOTTEN;
 }
 
 /* Watchers of a get see every step; the event ring keeps one in two seconds. */
@@ -130,6 +142,8 @@ void node_on_content(void *ctx, const struct content_event *event)
 	}
 	if (event->kind == CONTENT_GET_DONE)
 		sharing_content_changed(node->sharing, event->manifest_id, node->home.now_ns);
+	if (is_end_event(event->kind))
+		sharing_get_moved(node->sharing);
 	/* While content/ resumes what was running at start, nobody watches yet. */
 	if (!node->control)
 		return;

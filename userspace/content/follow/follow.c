@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "codec/zbase32.h"
 #include "content/follow/follow_state.h"
+#include "content/object.h"
 #include "content/follow/list_serve.h"
 #include "store/store.h"
 
@@ -33,7 +34,8 @@ void follows_config_defaults(struct follows_config *config)
 
 size_t follows_footprint(const struct follows_config *config)
 {
-	return config->follow_cap * (sizeof(struct followed) + MANIFEST_DESCRIPTION_LEN_MAX) +
+	return config->follow_cap * (sizeof(struct followed) + OBJECT_PATH_LEN_MAX +
+				     MANIFEST_DESCRIPTION_LEN_MAX) +
 	       config->sync_cap * sync_footprint();
 }
 
@@ -67,7 +69,7 @@ struct followed *followed_new(struct follows *follows, const uint8_t share_id[st
 	memcpy(followed->view.share_id, share_id, SHARE_ID_LEN);
 	followed->view.name = followed->name;
 	followed->view.title = followed->title;
-	followed->view.description = "";
+	followed->view.description = followed->view.folder = "";
 	followed->view.detail = followed->detail;
 	followed->view.recommended = (const uint8_t(*)[SHARE_ID_LEN])followed->recommended;
 	followed->view.hints = followed->hints;
@@ -89,6 +91,7 @@ void followed_free(struct followed *followed)
 		free(followed->parts[i].ids);
 	blocklist_fini(&followed->blocklist);
 	free(followed->description);
+	free(followed->folder);
 	free(followed);
 }
 
@@ -255,7 +258,7 @@ int follows_new(const struct follows_params *params, struct follows **out_follow
 
 void follows_start(struct follows *follows, uint64_t now_ns)
 {
-	follows->is_started = true;
+	follows->is_started = follows->are_folders_due = true;
 	for (struct list_node *at = follows->all.next; at != &follows->all; at = at->next) {
 		struct followed *followed = followed_of(at, node);
 
@@ -269,6 +272,13 @@ void follows_start(struct follows *follows, uint64_t now_ns)
 void follows_turn(struct follows *follows, uint64_t now_ns)
 {
 	follows->now_ns = now_ns;
+	if (follows->are_folders_due && follows->is_started)
+		follows_run_folders(follows);
+}
+
+void follows_gets_moved(struct follows *follows)
+{
+	follows->are_folders_due = true;
 }
 
 /* A job reads into memory of ours. */

@@ -103,6 +103,11 @@ struct follow {
 	const uint8_t (*recommended)[SHARE_ID_LEN];
 	unsigned recommended_cnt;
 
+	const char *folder;   /* absolute, that its revisions are fetched into; "": none */
+	bool is_mirror;	      /* what a revision has no more goes */
+	unsigned version_cnt; /* former versions of files kept */
+	int folder_err;	      /* of the last get into it that could not begin; 0: it did */
+
 	const struct link_node *hints;
 	unsigned hint_cnt;
 	uint64_t followed_s;
@@ -192,10 +197,15 @@ struct follow_change {
 	const char *name;
 	const enum follow_tier *tier;
 	const unsigned *weight;
+	const char *folder; /* "": none any more; what was fetched stays */
+	const bool *is_mirror;
+	const unsigned *version_cnt; /* at most CONTENT_VERSIONS_MAX */
 };
 WEFT_MUST_CHECK
 int follow_set(struct follows *follows, const uint8_t share_id[static SHARE_ID_LEN],
 	       const struct follow_change *change, follow_done_fn done, void *arg);
+/* follows_gets_moved: a get ended or went; folders are looked after in the next turn. */
+void follows_gets_moved(struct follows *follows);
 /* follow_remove: done when it is durable. 0, WEFT_EABSENT or what store_submit says. */
 WEFT_MUST_CHECK
 int follow_remove(struct follows *follows, const uint8_t share_id[static SHARE_ID_LEN],

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "content/content.h"
 #include "content/follow/follow_state.h"
+#include "content/object.h"
 #include "store/store.h"
 
 /* A change under way: told and done when its batch is durable. */
@@ -18,6 +20,9 @@ struct change {
 	char name[FOLLOW_NAME_CAP];
 	enum follow_tier tier;
 	unsigned weight;
+	char *folder; /* NULL: none */
+	bool is_mirror;
+	unsigned version_cnt;
 	uint8_t share_id[SHARE_ID_LEN];
 	follow_done_fn done;
 	void *arg;
@@ -46,6 +51,29 @@ static void change_remove(struct followed *followed)
 	content_holder_changed(follows->params.content);
 }
 
+/* The folder of followed becomes that of change, and the other way round. */
+static void folder_swap(struct followed *followed, struct change *change)
+{
+	struct follow *view = &followed->view;
+	char *folder = followed->folder;
+	bool is_mirror = view->is_mirror;
+	unsigned version_cnt = view->version_cnt;
+
+	followed->folder = change->folder;
+	view->folder = followed->folder ? followed->folder : "";
+	view->is_mirror = change->is_mirror;
+	view->version_cnt = change->version_cnt;
+	change->folder = folder;
+	change->is_mirror = is_mirror;
+	change->version_cnt = version_cnt;
+}
+
+static void change_free(struct change *change)
+{
+	free(change->folder);
+	free(change);
+}
+
 static void change_set(struct change *change)
 {
 	struct followed *followed = follows_lookup(change->follows, change->share_id);
@@ -55,10 +83,12 @@ static void change_set(struct change *change)
 	memcpy(followed->name, change->name, sizeof(followed->name));
 	followed->view.tier = change->tier;
 	followed->view.weight = change->weight;
+	folder_swap(followed, change);
 	if (followed->row_cnt != change->row_cnt)
 		followed_row_again(followed);
 	followed_refresh(followed, true);
 	follows_refresh(change->follows);
+	followed_folder_retry(followed);
 }
 
 static void change_failed(struct change *change)
@@ -86,7 +116,7 @@ static void change_done(void *arg, int err)
 		change_set(change);
 	if (change->done)
 		change->done(change->arg, err);
-	free(change);
+	change_free(change);
 }
 
 static bool name_is_fit(const char *name)
@@ -231,11 +261,40 @@ static void change_row_put(struct store_batch *batch, struct followed *followed,
 	memcpy(followed->name, change->name, sizeof(followed->name));
 	view->tier = change->tier;
 	view->weight = change->weight;
+	folder_swap(followed, change);
 	follow_row_put(batch, followed, NULL, view->has_blocklist ? followed->blocklist_id : NULL);
 	change->row_cnt = followed->row_cnt;
 	memcpy(followed->name, name, sizeof(followed->name));
 	view->tier = tier;
 	view->weight = weight;
+	folder_swap(followed, change);
+}
+
+/* The folder as ask leaves it: 0, WEFT_EMALFORMED, WEFT_EREFUSED (another share's) or -ENOMEM. */
+static int folder_take(struct change *change, const struct followed *followed,
+		       const struct follow_change *ask)
+{
+	const struct follow *view = &followed->view;
+	const char *folder = ask->folder ? ask->folder : view->folder;
+	size_t len = strlen(folder);
+
+	change->is_mirror = ask->is_mirror ? *ask->is_mirror : view->is_mirror;
+	change->version_cnt = ask->version_cnt ? *ask->version_cnt : view->version_cnt;
+	if (change->version_cnt > CONTENT_VERSIONS_MAX || len >= OBJECT_PATH_LEN_MAX ||
+	    (len && folder[0] != '/'))
+		return WEFT_EMALFORMED;
+	while (len > 1 && folder[len - 1] == '/')
+		len--;
+	for (struct list_node *at = change->follows->all.next; len && at != &change->follows->all;
+	     at = at->next) {
+		const struct followed *other = followed_of(at, node);
+
+		if (other != followed && strlen(other->view.folder) == len &&
+		    memcmp(other->view.folder, folder, len) == 0)
+			return WEFT_EREFUSED;
+	}
+	change->folder = len ? strndup(folder, len) : NULL;
+	return len && !change->folder ? -ENOMEM : 0;
 }
 
 int follow_set(struct follows *follows, const uint8_t share_id[static SHARE_ID_LEN],
@@ -258,7 +317,9 @@ int follow_set(struct follows *follows, const uint8_t share_id[static SHARE_ID_L
 				  .weight = ask->weight ? *ask->weight : followed->view.weight,
 				  .done = done,
 				  .arg = arg};
-	err = settings_check(follows, name, change->tier, change->weight, share_id);
+	err = folder_take(change, followed, ask);
+	if (err == 0)
+		err = settings_check(follows, name, change->tier, change->weight, share_id);
 	if (err == 0) {
 		memcpy(change->share_id, share_id, SHARE_ID_LEN);
 		memcpy(change->name, name, strlen(name) + 1);
@@ -267,7 +328,7 @@ int follow_set(struct follows *follows, const uint8_t share_id[static SHARE_ID_L
 		err = change_submit(change, batch);
 	}
 	if (err < 0)
-		free(change);
+		change_free(change);
 	return err;
 }
 

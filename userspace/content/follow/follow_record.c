@@ -7,7 +7,9 @@
 #include "base/assert.h"
 #include "codec/cbor.h"
 #include "codec/peer_addr.h"
+#include "content/content.h"
 #include "content/follow/follow_state.h"
+#include "content/object.h"
 #include "content/volume.h"
 #include "store/store.h"
 
@@ -23,6 +25,9 @@ enum {
 	KEY_REVISIONS = 6,
 	KEY_BLOCKLIST = 7,
 	KEY_IS_BLOCKLIST_DUE = 8,
+	KEY_FOLDER = 9,
+	KEY_IS_MIRROR = 10,
+	KEY_VERSIONS = 11,
 };
 
 /* --- the row --- */
@@ -66,7 +71,7 @@ void follow_row_put(struct store_batch *batch, struct followed *followed,
 	uint8_t row[FOLLOW_ROW_CAP];
 	struct writer w = writer_of(row, sizeof(row));
 
-	cbor_write_map(&w, 8 + (blocklist_id != NULL));
+	cbor_write_map(&w, 8u + (blocklist_id != NULL) + (followed->folder ? 3u : 0));
 	cbor_field_text(&w, KEY_NAME, followed->name, strlen(followed->name));
 	cbor_field_uint(&w, KEY_TIER, view->tier);
 	cbor_field_uint(&w, KEY_WEIGHT, view->weight);
@@ -79,6 +84,12 @@ void follow_row_put(struct store_batch *batch, struct followed *followed,
 	if (blocklist_id)
 		cbor_field_bytes(&w, KEY_BLOCKLIST, blocklist_id, 32);
 	cbor_field_bool(&w, KEY_IS_BLOCKLIST_DUE, followed->is_blocklist_due);
+	if (followed->folder) {
+		/* A path need not be UTF-8. */
+		cbor_field_bytes(&w, KEY_FOLDER, followed->folder, strlen(followed->folder));
+		cbor_field_bool(&w, KEY_IS_MIRROR, view->is_mirror);
+		cbor_field_uint(&w, KEY_VERSIONS, view->version_cnt);
+	}
 	weft_assert(!w.bad);
 	store_batch_put(batch, STORE_FOLLOWS, view->share_id, sizeof(view->share_id), row,
 			writer_len(&w));
@@ -101,6 +112,22 @@ static void hints_read(struct cbor_reader *r, struct followed *followed)
 		if (cbor_next(r))
 			cbor_fail(r);
 	}
+}
+
+static void folder_read(struct cbor_reader *r, struct followed *followed)
+{
+	size_t len;
+	const uint8_t *bytes = cbor_read_bytes(r, &len);
+	char path[OBJECT_PATH_LEN_MAX];
+
+	if (!bytes || len == 0 || len >= sizeof(path) || memchr(bytes, 0, len)) {
+		cbor_fail(r);
+		return;
+	}
+	memcpy(path, bytes, len);
+	path[len] = '\0';
+	if (followed_folder_set(followed, path) < 0)
+		cbor_fail(r);
 }
 
 static void revisions_read(struct cbor_reader *r, struct follow *view)
@@ -158,6 +185,15 @@ int follow_row_parse(const uint8_t *data, size_t len, struct followed *followed)
 			break;
 		case KEY_IS_BLOCKLIST_DUE:
 			followed->is_blocklist_due = cbor_read_bool(&r);
+			break;
+		case KEY_FOLDER:
+			folder_read(&r, followed);
+			break;
+		case KEY_IS_MIRROR:
+			view->is_mirror = cbor_read_bool(&r);
+			break;
+		case KEY_VERSIONS:
+			view->version_cnt = (unsigned)cbor_read_uint_max(&r, CONTENT_VERSIONS_MAX);
 			break;
 		default:
 			cbor_skip(&r);

@@ -40,6 +40,7 @@ struct followed {
 
 	char name[FOLLOW_NAME_CAP];
 	char title[MANIFEST_TITLE_CAP];
+	char *folder;	   /* NULL: none */
 	char *description; /* NULL: none */
 	char detail[FOLLOW_DETAIL_CAP];
 	uint8_t recommended[MANIFEST_RECOMMENDED_MAX][SHARE_ID_LEN];
@@ -73,7 +74,8 @@ struct follows {
 	struct list_node listings; /* asks for lists under way */
 	uint32_t listing_cnt;
 	bool is_started, is_stopped;
-	bool is_beginning; /* syncs_begin runs */
+	bool are_folders_due; /* gets of folders ended, or what they are of changed */
+	bool is_beginning;    /* syncs_begin runs */
 	struct follows_stats stats;
 	uint64_t blocked_stamp; /* of which blocklists count: another when one more or less does */
 };
@@ -107,10 +109,11 @@ void followed_row_again(struct followed *followed);
 /*
  * follow_record.c: a row of STORE_FOLLOWS, deterministic CBOR:
  *	{0 name, 1 tier, 2 weight, 3 followed s, 4 share key, 5 hints [[key, addresses]...],
- *	 6 revisions [[seq, manifest id]...], 7 blocklist's content id?}
+ *	 6 revisions [[seq, manifest id]...], 7 blocklist's content id?, 9 folder?, 10 mirror,
+ *	 11 versions}
  * STORE_HEADS has the bytes of the newest head that was ever seen of a share.
  */
-#define FOLLOW_ROW_CAP 4096
+#define FOLLOW_ROW_CAP 8192
 /*
  * follow_row_put puts followed, with revision (NULL: none) before those it has, and counts
  * it in row_cnt.
@@ -140,6 +143,15 @@ void followed_recall(struct followed *followed);
 void follows_refresh(struct follows *follows);
 void followed_tell(struct followed *followed, enum follow_event_kind kind, uint64_t seq,
 		   const uint8_t *peer_key, int err);
+
+/*
+ * follow_folder.c: followed_folder_set takes the path of a change: 0 or -ENOMEM. follows_run_folders
+ * begins what folders lack. followed_folder_retry: it was heard of, so what stopped goes on.
+ */
+WEFT_MUST_CHECK
+int followed_folder_set(struct followed *followed, const char *folder);
+void follows_run_folders(struct follows *follows);
+void followed_folder_retry(struct followed *followed);
 
 /* list_ask.c: follow_listings_stop ends all with WEFT_ECANCELLED. */
 void follow_listings_stop(struct follows *follows);

@@ -260,6 +260,7 @@ static void sync_end(struct sync *sync, bool is_changed, uint64_t now_ns)
 	const struct follow_synced synced = {
 		.err = sync->err, .head = followed->view.head, .is_changed = is_changed};
 	struct list_node callers;
+	int sync_err = sync->err;
 
 	outcome_note(followed, sync);
 	sync_put(sync, now_ns);
@@ -273,6 +274,8 @@ static void sync_end(struct sync *sync, bool is_changed, uint64_t now_ns)
 		followed_refresh(followed, is_changed);
 		if (is_changed)
 			follows_refresh(follows);
+		if (sync_err == 0)
+			followed_folder_retry(followed);
 	}
 	callers_tell(&callers, &synced, now_ns);
 	syncs_begin(follows, now_ns);

@@ -21,6 +21,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "content/get/removal.h"
 #include "store/store.h"
 
 #define RETRY_NS (10 * NS_PER_MS)
@@ -156,6 +157,8 @@ static void fetch_free(struct fetch *fetch)
 	free(fetch->root_buf);
 	fetch_records_free(fetch);
 	target_close(&fetch->target);
+	removal_free(fetch->removal);
+	free(fetch->intents);
 	free(fetch->slots);
 	free(fetch);
 }
@@ -186,6 +189,11 @@ static void open_run(struct job *job)
 				       fetch->get->manifest_id[i]);
 	step->err = fetch->is_clearing ? target_discard(fetch->get->target, name)
 				       : target_open(&fetch->target, fetch->get->target, name);
+	if (!step->err && !fetch->is_clearing && fetch->get->view.folder &&
+	    fetch->get->folder.version_cnt && fetch->get->base_revision)
+		step->err = target_open_versions(&fetch->target, fetch->get->base_revision);
+	if (!step->err && !fetch->is_clearing && fetch->get->view.folder)
+		step->err = fetch_intents_load(fetch);
 }
 
 static void open_done(struct job *job)
@@ -235,6 +243,11 @@ static int links_make(struct fetch_step_job *step)
 		step->path_len = link->path_len;
 		err = target_make_link(&fetch->target, &dir, link, fetch->get->is_replacing);
 		step->link_left_cnt += err == 1;
+		/* In a share's folder what is in the way stays. */
+		if (fetch->get->view.folder && (err == WEFT_EEXISTS || err == WEFT_EUNSAFE)) {
+			step->link_kept_cnt++;
+			err = 0;
+		}
 	}
 	target_dir_fini(&dir);
 	return err < 0 ? err : 0;
@@ -244,7 +257,7 @@ static void dirs_run(struct job *job)
 {
 	struct fetch_step_job *step = (struct fetch_step_job *)job;
 
-	step->link_left_cnt = 0;
+	step->link_left_cnt = step->link_kept_cnt = 0;
 	step->err = step->fetch->get->only ? 0 : dirs_make(step);
 	if (!step->err)
 		step->err = links_make(step);
@@ -259,6 +272,7 @@ static void dirs_done(struct job *job)
 		return;
 	fetch->has_unsynced = true;
 	fetch->link_left_cnt += step->link_left_cnt;
+	fetch->get->view.kept_cnt += step->link_kept_cnt;
 	if (step->err)
 		fetch_stop_at_path(fetch, step->path, step->path_len, step->err);
 	else
@@ -319,7 +333,7 @@ static void flush_run(struct fetch *fetch)
 			   "no file of the collection is called as --only says");
 		return;
 	}
-	fetch->step = FETCH_CLOSING;
+	fetch->step = fetch->get->view.folder ? FETCH_REMOVING : FETCH_CLOSING;
 	fetch_wake(fetch);
 }
 
@@ -357,6 +371,9 @@ static void step_run(struct fetch *fetch, uint64_t now_ns)
 	case FETCH_FLUSH:
 		fetch_records_run(fetch, true);
 		flush_run(fetch);
+		break;
+	case FETCH_REMOVING:
+		fetch_removing_run(fetch);
 		break;
 	case FETCH_CLOSING:
 		fetch_step_submit(fetch, close_run, close_done);
@@ -538,6 +555,9 @@ int fetch_start(struct get *get, bool is_clearing)
 		return -ENOMEM;
 	}
 	fetch->is_clearing = is_clearing;
+	get_folder_begin(get);
+	fetch_intents_begin(fetch);
+	fetch->target.versions_fd = -1;
 	fetch->target.fd = -1;
 	fetch->target.stage_fd = -1;
 	fetch->range_fd = fetch->range_sum_fd = -1;

@@ -34,15 +34,16 @@ struct store_batch;
  * set; fetch_pump, which the timer calls, decides what is next. So a turn
  * decides once, over all that arrived in it.
  */
-#define FETCH_FILES_MAX	  4u	       /* large files at once */
-#define FETCH_JOBS_MAX	  4u	       /* write jobs at once */
-#define FETCH_WRITES_MAX  16u	       /* chunks of one write job */
-#define FETCH_CHECKS_MAX  128u	       /* items of one check job */
-#define FETCH_CHUNKS_MAX  (1ull << 22) /* of one file: 1 TiB, a list of 128 MiB */
-#define FETCH_NONE	  UINT32_MAX
-#define FETCH_NO_CHUNK	  UINT64_MAX
-#define FETCH_RECORDS_MAX 16384u /* that wait for a sync: some 6 MB; nothing is added then */
-#define FETCH_FDS_MAX	  8192u	 /* of files without a name: two batches of them */
+#define FETCH_FILES_MAX	     4u		  /* large files at once */
+#define FETCH_JOBS_MAX	     4u		  /* write jobs at once */
+#define FETCH_WRITES_MAX     16u	  /* chunks of one write job */
+#define FETCH_CHECKS_MAX     128u	  /* items of one check job */
+#define FETCH_CHUNKS_MAX     (1ull << 22) /* of one file: 1 TiB, a list of 128 MiB */
+#define FETCH_NONE	     UINT32_MAX
+#define FETCH_INTENT_IDS_MAX 16u /* gets of one folder whose notes are read */
+#define FETCH_NO_CHUNK	     UINT64_MAX
+#define FETCH_RECORDS_MAX    16384u /* that wait for a sync: some 6 MB; nothing is added then */
+#define FETCH_FDS_MAX	     8192u  /* of files without a name: two batches of them */
 /* A job's share: long enough to be worth it, short enough to be cancelled. */
 #define FETCH_JOB_LEN (64ull << 20)
 
@@ -166,6 +167,7 @@ enum check_found {
 	FOUND_SCANNED,
 	FOUND_STAGED,
 	FOUND_COPY,
+	FOUND_KEPT, /* not weft's to change */
 };
 
 /* Looks at items in order until one is found here, which it reports. */
@@ -178,9 +180,12 @@ struct fetch_check {
 	unsigned marked; /* and home knows of those before this */
 	uint32_t items[FETCH_CHECKS_MAX];
 	enum check_phase phase;
-	int fd;		 /* the file at its place, or the source of a copy */
-	bool is_own;	 /* the file at its place came by this collection and is as it was left */
-	bool may_settle; /* it came by a get, and is as it was left */
+	int fd;		   /* the file at its place, or the source of a copy */
+	bool is_own;	   /* the file at its place came by this collection and is as it was left */
+	bool may_settle;   /* it came by a get, and is as it was left */
+	bool has_obstacle; /* with FOUND_KEPT: of another kind than a file, or above it */
+	bool has_known;	   /* known is the record of the file at its place */
+	struct object_file known;
 	bool was_placed; /* a get wrote the file at its place, and nobody since */
 	int staged_fd;	 /* a copy */
 	uint64_t copied_len;
@@ -208,11 +213,12 @@ enum fetch_step {
 	FETCH_RANGE,
 	FETCH_DIRS, /* job: empty directories, symbolic links */
 	FETCH_FLUSH,
-	FETCH_CLOSING, /* job: the staging directory goes */
-	FETCH_ENDING,  /* waits for what is under way */
+	FETCH_REMOVING, /* jobs: of a share's folder, what is in the revision no more */
+	FETCH_CLOSING,	/* job: the staging directory goes */
+	FETCH_ENDING,	/* waits for what is under way */
 };
 
-enum fetch_sync_step { SYNC_NONE, SYNC_WAITING, SYNC_OUT, SYNC_DONE };
+enum fetch_sync_step { SYNC_NONE, SYNC_NOTING, SYNC_NOTING_OUT, SYNC_WAITING, SYNC_OUT, SYNC_DONE };
 
 /* Files that are brought to the disk, then to their places, before their records are stored. */
 struct fetch_sync {
@@ -233,6 +239,7 @@ struct fetch_step_job {
 	const char *path; /* of the directory or link at hand */
 	size_t path_len;
 	uint32_t link_left_cnt;
+	uint32_t link_kept_cnt; /* something else stands there */
 	int err;
 };
 
@@ -247,6 +254,16 @@ struct fetch {
 	int end_err;
 	char end_detail[GET_DETAIL_CAP];
 	struct target target;
+	/* Of a share's folder: */
+	uint64_t intent_ids[FETCH_INTENT_IDS_MAX];
+	unsigned intent_id_cnt;
+	uint8_t *intents; /* that were left there, sorted, from FETCH_LOADING on */
+	uint32_t intent_cnt;
+	struct removal *removal;
+	uint64_t removal_id;   /* the get whose files removal looks at, or the last */
+	uint64_t removed_cnt;  /* in this round */
+	uint64_t obstacle_cnt; /* files in the way of folders, or the other way round */
+	bool is_second_round;
 	struct fetch_step_job step_job;
 	bool step_is_out;
 	unsigned out_cnt; /* jobs and batches under way */
@@ -440,6 +457,31 @@ int fetch_settle(int fd, const struct manifest_item *item, struct object_stamp *
 bool fetch_settled_is_racy(const struct manifest_item *item, const struct object_stamp *stamp);
 WEFT_MUST_CHECK
 int fetch_settle_again(int fd, const struct manifest_item *item, struct object_stamp *io_stamp);
+
+/*
+ * fetch_intent.c. fetch_intents_begin, on home, says whose notes fetch_intents_load reads, in a job:
+ * 0 or -errno. fetch_intents_store notes what fetch->sync is to place, done is told: as
+ * store_submit or -ENOMEM. fetch_intents_end takes that back in the batch of the records,
+ * fetch_intents_forget in that of the get's own end. fetch_intent_find: the file at path is one
+ * that was about to be placed, as out_file says.
+ */
+void fetch_intents_begin(struct fetch *fetch);
+WEFT_MUST_CHECK
+int fetch_intents_load(struct fetch *fetch);
+bool fetch_intents_are_wanted(const struct fetch *fetch);
+WEFT_MUST_CHECK
+int fetch_intents_store(struct fetch *fetch, void (*done)(void *arg, int err));
+void fetch_intents_end(struct fetch *fetch, struct store_batch *batch);
+void fetch_intents_forget(struct store_batch *batch, uint64_t id);
+bool fetch_intent_find(const struct fetch *fetch, const char *path,
+		       const struct object_stamp *stamp, struct object_file *out_file);
+
+/*
+ * fetch_folder.c: of a followed share's folder. fetch_kept: the file in an item's place stays.
+ * fetch_removing_run: what former revisions brought and this one has not goes.
+ */
+void fetch_kept(struct fetch *fetch, uint32_t item);
+void fetch_removing_run(struct fetch *fetch);
 
 /* fetch_range.c */
 void fetch_range_begin(struct fetch *fetch);

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "content/get/fetch.h"
+#include "content/get/removal.h"
 #include "content/serve/reach.h"
 #include "store/store.h"
 
@@ -59,6 +60,7 @@ static void check_reset(struct fetch_check *check)
 	scan_fini(&check->scan);
 	check->phase = CHECK_LOOK;
 	check->found = FOUND_NONE;
+	check->has_known = check->has_obstacle = false;
 	check->source_cnt = 0;
 	check->may_settle = false;
 }
@@ -274,6 +276,8 @@ static int record_look(struct fetch_check *check, struct store_snapshot *snapsho
 
 	if (!err)
 		err = object_file_get(snapshot, known->path, known);
+	if (err != WEFT_ETOOLARGE && fetch_intent_find(fetch, known->path, &check->stamp, known))
+		err = 0;
 	check->is_own = !err && known->is_got && known->stamp.inode == check->stamp.inode &&
 			known->stamp.mtime_ns == check->stamp.mtime_ns &&
 			memcmp(known->got_id, fetch->get->manifest_id, OBJECT_ID_LEN) == 0;
@@ -309,7 +313,7 @@ static int place_look(struct fetch_check *check, struct store_snapshot *snapshot
 {
 	const struct fetch *fetch = check->fetch;
 	const struct manifest_item *entry = check_entry(check);
-	struct object_file known;
+	struct object_file *known = &check->known;
 	struct stat st;
 	bool is_known;
 
@@ -319,14 +323,15 @@ static int place_look(struct fetch_check *check, struct store_snapshot *snapshot
 	if (fstat(check->fd, &st) < 0)
 		return -errno;
 	object_stamp_of(&st, &check->stamp);
-	is_known = record_look(check, snapshot, &known) == 0 && !known.is_racy &&
-		   object_stamp_equal(&known.stamp, &check->stamp) &&
-		   memcmp(known.content_id, entry->content_id, OBJECT_ID_LEN) == 0;
+	check->has_known = record_look(check, snapshot, known) == 0;
+	is_known = check->has_known && !known->is_racy &&
+		   object_stamp_equal(&known->stamp, &check->stamp) &&
+		   memcmp(known->content_id, entry->content_id, OBJECT_ID_LEN) == 0;
 	if (check->stamp.size != entry->size)
 		return WEFT_EEXISTS;
 	/* Recorded by a share or another get, it is this one's from now on. */
 	check->found = !is_known ? FOUND_NONE : check->is_own ? FOUND_RECORDED : FOUND_IN_PLACE;
-	check->may_settle = is_known && known.is_got;
+	check->may_settle = is_known && known->is_got;
 	if (is_known && fetch->get->is_continued)
 		return place_found(check);
 	check->phase = CHECK_SCAN;
@@ -343,7 +348,12 @@ static int place_conflict(struct fetch_check *check)
 {
 	struct fetch_item *item = &check->fetch->items[check_item(check)];
 
-	if (!check->fetch->get->is_replacing && !check->is_own)
+	if (check->fetch->get->view.folder && !check->is_own &&
+	    !(check->has_known && placed_is_unchanged(&check->known, check->fd))) {
+		check->found = FOUND_KEPT;
+		return 0;
+	}
+	if (!check->fetch->get->is_replacing && !check->fetch->get->view.folder && !check->is_own)
 		return WEFT_EEXISTS;
 	check->found = FOUND_NONE;
 	item->has_replaced = true;
@@ -401,6 +411,14 @@ static int phase_look(struct fetch_check *check, struct store_snapshot *snapshot
 		err = place_conflict(check);
 	else if (err == WEFT_EABSENT)
 		err = 0;
+	else if (check->fetch->get->view.folder && (err == WEFT_EEXISTS || err == WEFT_EUNSAFE)) {
+		/* A folder where a file should be, or the other way round, or a link. */
+		check->found = FOUND_KEPT;
+		check->has_obstacle = true;
+		return ITEM_IS_FOUND;
+	}
+	if (!err && check->found == FOUND_KEPT)
+		return ITEM_IS_FOUND;
 	if (err || check->phase == CHECK_SCAN)
 		return err ? err : ITEM_WANTS_MORE;
 	err = staged_look(check);
@@ -421,6 +439,8 @@ static int phase_scan(struct fetch_check *check, struct store_snapshot *snapshot
 	if (err && err != WEFT_ECHANGED)
 		return err;
 	err = place_conflict(check);
+	if (!err && check->found == FOUND_KEPT)
+		return ITEM_IS_FOUND;
 	return err ? err : source_next(check, snapshot);
 }
 
@@ -511,10 +531,16 @@ static void found_take(struct fetch_check *check)
 	uint64_t size = check_entry(check)->size;
 	char name[PLACING_NAME_CAP];
 
+	if (check->found == FOUND_KEPT)
+		size = 0;
 	fetch->get->view.byte_done_cnt += size;
 	fetch->get->view.reused_byte_cnt += size;
 	switch (check->found) {
 	case FOUND_NONE:
+		break;
+	case FOUND_KEPT:
+		fetch->obstacle_cnt += check->has_obstacle;
+		fetch_kept(fetch, item);
 		break;
 	case FOUND_RECORDED:
 		fetch->get->view.item_done_cnt++;

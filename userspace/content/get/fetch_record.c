@@ -121,6 +121,7 @@ static void sync_done(struct job *job)
 	sync->step = SYNC_DONE;
 	(void)fetch_job_done(fetch);
 	placed_record(fetch);
+	fetch_intents_end(fetch, sync->batch);
 	if (sync->err)
 		sync_failed(fetch);
 	placing_fini(&sync->placing);
@@ -134,10 +135,38 @@ static void sync_begin(struct fetch *fetch)
 	sync->began_ns = fetch->get->gets->now_ns;
 	sync->batch = fetch_batch(fetch);
 	sync->placing = fetch->placing;
-	sync->step = fetch->has_unsynced ? SYNC_WAITING : SYNC_DONE;
+	sync->step = !fetch->has_unsynced	       ? SYNC_DONE
+		     : fetch_intents_are_wanted(fetch) ? SYNC_NOTING
+						       : SYNC_WAITING;
 	fetch->batch = NULL;
 	fetch->placing = (struct placing){0};
 	fetch->has_unsynced = false;
+}
+
+static void noted(void *arg, int err)
+{
+	struct fetch *fetch = arg;
+
+	fetch->out_cnt--;
+	fetch_wake(fetch);
+	fetch->sync.step = err ? SYNC_DONE : SYNC_WAITING;
+	if (err)
+		fetch_stop(fetch, err, "cannot store what is to be placed: %s", weft_err_text(err));
+}
+
+static void sync_note(struct fetch *fetch)
+{
+	int err = fetch_intents_store(fetch, noted);
+
+	if (err == WEFT_EFULL) {
+		fetch->must_retry_soon = true;
+	} else if (err) {
+		fetch->sync.step = SYNC_DONE;
+		fetch_stop(fetch, err, "cannot store what is to be placed: %s", weft_err_text(err));
+	} else {
+		fetch->out_cnt++;
+		fetch->sync.step = SYNC_NOTING_OUT;
+	}
 }
 
 static void sync_store(struct fetch *fetch)
@@ -184,6 +213,8 @@ void fetch_records_run(struct fetch *fetch, bool is_last)
 	if (sync->step == SYNC_NONE &&
 	    (is_last ? fetch_records_pending(fetch) : sync_is_due(fetch)))
 		sync_begin(fetch);
+	if (sync->step == SYNC_NOTING)
+		sync_note(fetch);
 	if (sync->step == SYNC_WAITING && fetch_submit(fetch, &sync->job, sync_run, sync_done))
 		sync->step = SYNC_OUT;
 	if (sync->step == SYNC_DONE)

@@ -74,6 +74,7 @@ static void get_saved(void *arg, int err)
 	}
 	get->is_durable = true;
 	get_tell_end(get);
+	get_folder_done(get);
 	if (get->view.is_leaving)
 		get_leave(get);
 	else
@@ -297,6 +298,8 @@ static bool gets_load_one(void *arg, const struct store_item *item)
 /* A get that was leaving goes on with it; get_leave may take it off the table. */
 static void gets_leave_again(struct gets *gets)
 {
+	for (uint32_t i = 0; i < gets->cnt; i++)
+		get_folder_done(gets->slots[i]);
 	for (uint32_t i = gets->cnt; i-- > 0;)
 		if (gets->slots[i]->view.is_leaving)
 			get_leave(gets->slots[i]);
@@ -368,7 +371,7 @@ int gets_fill_reach(const struct gets *gets, struct reach *reach)
 	for (uint32_t i = 0; i < gets->cnt && !err; i++) {
 		const struct get *get = gets->slots[i];
 		bool is_whole = get->view.state == CONTENT_GET_FINISHED && get->range_cnt == 0 &&
-				!get->only;
+				!get->only && get->view.kept_cnt == 0;
 		int (*add)(struct reach *reach, const uint8_t id[static 32]) =
 			is_whole ? reach_add_whole : reach_add_manifest;
 
@@ -411,6 +414,9 @@ static struct get *gets_twin(const struct gets *gets, const struct get *of)
 /* Nodes may differ: they are ways to the same bytes. */
 static bool get_does_same(const struct get *get, const struct get *other)
 {
+	/* Those of a share's folder are told apart by their manifest alone. */
+	if (get->view.folder && other->view.folder)
+		return !get->is_cancelled;
 	size_t ranges_len = other->range_cnt * sizeof(other->ranges[0]);
 
 	return !get->is_cancelled && get->is_replacing == other->is_replacing &&
@@ -511,6 +517,10 @@ static int get_fill(struct get *get, const struct content_get_ask *ask)
 				    : WEFT_EMALFORMED;
 	if (err)
 		return err;
+	if (ask->folder) {
+		get->folder = *ask->folder;
+		get->view.folder = &get->folder;
+	}
 	nodes_take(get, ask);
 	get->is_replacing = ask->is_replacing;
 	get->view.priority = ask->priority;
@@ -550,6 +560,7 @@ int content_get_start(struct content *content, const struct content_get_ask *ask
 		err = get_save(get);
 	if (err)
 		goto free_get;
+	get_seed_inherit(get);
 	gets_append(gets, get);
 	*out_id = get->view.id;
 	return 0;
@@ -606,7 +617,7 @@ int content_get_resume(struct content *content, uint64_t id, uint64_t now_ns)
 	content->gets->now_ns = now_ns;
 	if (content->is_sweeping || get->fetch || get->view.is_leaving ||
 	    get->view.state == CONTENT_GET_FINISHED || !get_is_ended(get) ||
-	    gets_twin(content->gets, get))
+	    gets_folder_other(content->gets, get, id) || gets_twin(content->gets, get))
 		return WEFT_EBUSY;
 	get->is_cancelled = false;
 	get->is_continued = true;

@@ -58,6 +58,7 @@ static void record_delete(struct get *get)
 
 	get_record_key(get->view.id, key);
 	store_batch_delete(batch, STORE_GETS, key, sizeof(key));
+	fetch_intents_forget(batch, get->view.id);
 	if (store_submit(store, batch, left, get) == 0) {
 		get->save_cnt++;
 		return;
@@ -214,6 +215,7 @@ int gets_make_room(struct gets *gets)
 	batch = store_batch_new(store);
 	get_record_key(found->view.id, key);
 	store_batch_delete(batch, STORE_GETS, key, sizeof(key));
+	fetch_intents_forget(batch, found->view.id);
 	if (store_submit(store, batch, NULL, NULL) < 0) {
 		store_batch_free(batch);
 		return WEFT_EFULL;

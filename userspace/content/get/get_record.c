@@ -6,7 +6,8 @@
  * 16 it is to be taken back | 17 manifest id | 18 nodes: [key, [PeerAddr]] each |
  * 19 priority | 20 ranges: [offset, length] each | 21 only (one byte string) |
  * 30 it is leaving | 31 and deletes | 32 end of seeding | 33 percent? | 34 seconds? | 35 bytes
- * sent | 36 of them before counting began | 37 seconds since 1970 when counting began.
+ * sent | 36 of them before counting began | 37 seconds since 1970 when counting began |
+ * 40 the followed share whose folder it fills | 41 revision | 42 mirror | 43 versions kept.
  * Before there were swarms: 1 link, 4 range offset?, 5 range length?.
  */
 #include <stdlib.h>
@@ -61,13 +62,20 @@ static void write_end(struct writer *w, const struct get *get)
 	cbor_field_uint(w, 35, seed->sent_byte_cnt);
 	cbor_field_uint(w, 36, get->seed_base);
 	cbor_field_uint(w, 37, seed->since_s);
+	if (!get->view.folder)
+		return;
+	cbor_field_bytes(w, 40, get->folder.share_id, sizeof(get->folder.share_id));
+	cbor_field_uint(w, 41, get->folder.revision);
+	cbor_field_bool(w, 42, get->folder.is_mirror);
+	cbor_field_uint(w, 43, get->folder.version_cnt);
 }
 
 int get_record_write(const struct get *get, uint8_t *out, size_t cap)
 {
 	struct writer w = writer_of(out, cap);
 
-	cbor_write_map(&w, 25u + get->view.seed.has_percent + get->view.seed.has_for);
+	cbor_write_map(&w, 25u + (get->view.folder ? 4u : 0) + get->view.seed.has_percent +
+				   get->view.seed.has_for);
 	cbor_field_uint(&w, 0, RECORD_VERSION);
 	/* Paths need not be UTF-8, so these are byte strings. */
 	cbor_field_bytes(&w, 2, get->target, strlen(get->target));
@@ -219,6 +227,29 @@ static void read_seed_field(struct cbor_reader *r, uint64_t key, struct get *get
 	}
 }
 
+static void read_folder_field(struct cbor_reader *r, uint64_t key, struct get *get)
+{
+	struct content_folder *folder = &get->folder;
+
+	switch (key) {
+	case 40:
+		get->view.folder = folder;
+		cbor_read_fixed(r, folder->share_id, sizeof(folder->share_id));
+		break;
+	case 41:
+		folder->revision = cbor_read_uint(r);
+		break;
+	case 42:
+		folder->is_mirror = cbor_read_bool(r);
+		break;
+	case 43:
+		folder->version_cnt = (unsigned)cbor_read_uint_max(r, CONTENT_VERSIONS_MAX);
+		break;
+	default:
+		cbor_skip(r);
+	}
+}
+
 /* What is shown of the get. */
 static void read_view_field(struct cbor_reader *r, uint64_t key, struct content_get *view)
 {
@@ -306,7 +337,9 @@ static void read_field(struct cbor_reader *r, uint64_t key, struct get *get)
 		get->is_deleting = cbor_read_bool(r);
 		break;
 	default:
-		if (key >= 32)
+		if (key >= 40)
+			read_folder_field(r, key, get);
+		else if (key >= 32)
 			read_seed_field(r, key, get);
 		else
 			read_view_field(r, key, &get->view);

@@ -44,6 +44,24 @@ void get_seed_begin(struct get *get)
 	bounds_take(get);
 }
 
+void get_seed_inherit(struct get *get)
+{
+	const struct get *other = NULL;
+
+	while ((other = gets_folder_other(get->gets, get, other ? other->view.id : 0))) {
+		const struct content_seed *of = &other->view.seed;
+
+		get->view.seed = (struct content_seed){
+			.end = of->end == CONTENT_SEED_ASKED ? of->end : CONTENT_SEED_GOES_ON,
+			.has_percent = of->has_percent,
+			.has_for = of->has_for,
+			.percent = of->percent,
+			.for_s = of->for_s,
+		};
+	}
+	bounds_take(get);
+}
+
 static bool ratio_is_reached(const struct get *get)
 {
 	const struct content_seed *seed = &get->view.seed;

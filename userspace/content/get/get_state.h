@@ -28,9 +28,12 @@ struct get {
 	uint8_t *part_ids; /* of a root manifest, 32 bytes each */
 	uint32_t part_cnt;
 	struct fetch *fetch;
-	bool is_deleting;	 /* while it leaves: with the files that it wrote */
-	struct removal *removal; /* of those; NULL: none runs */
-	bool is_removed;	 /* they are gone, as far as they go */
+	struct content_folder folder; /* view.folder, or unused */
+	uint64_t base_revision;	      /* whose files lie in the folder, as its last run began */
+	bool is_superseded;	      /* it stops, and what is staged goes */
+	bool is_deleting;	      /* while it leaves: with the files that it wrote */
+	struct removal *removal;      /* of those; NULL: none runs */
+	bool is_removed;	      /* they are gone, as far as they go */
 	struct content_forgotten forgotten;
 	char first_kept[256];
 	int leave_err;
@@ -83,8 +86,19 @@ void get_leave_cancel(struct get *get);
 WEFT_MUST_CHECK
 int gets_make_room(struct gets *gets);
 
+/*
+ * get_folder.c: gets of followed shares. gets_folder_other: the next get of the same folder after
+ * number id, or NULL. get_folder_begin: a run begins. get_folder_done drops those that a finished
+ * one came after.
+ */
+struct get *gets_folder_other(const struct gets *gets, const struct get *of, uint64_t id);
+void get_folder_begin(struct get *get);
+void get_folder_done(struct get *get);
+
 /* get_seed.c: get_seed_begin when it finished, or was loaded; gets_seed_timer is seed_timer's. */
 void get_seed_begin(struct get *get);
+/* get_seed_inherit: a new revision is seeded as the one before in its folder. */
+void get_seed_inherit(struct get *get);
 void gets_seed_timer(struct timer *timer, uint64_t now_ns);
 void gets_seed_look(struct gets *gets);
 void gets_save_counts(struct gets *gets);

@@ -120,6 +120,12 @@ static int file_name(const struct placing *placing, const struct placing_file *f
 	const struct object_stamp replaced = {.inode = file->replaced_inode,
 					      .dev = file->replaced_dev};
 
+	if (file->may_replace) {
+		int err = target_keep(target, dir, path, file->path_len, &replaced);
+
+		if (err)
+			return err;
+	}
 	if (file->has_fd)
 		return target_nameless_place(target, dir, file->fd, path, file->path_len);
 	return target_place(target, dir, file->staged, path, file->path_len,

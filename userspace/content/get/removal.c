@@ -96,14 +96,21 @@ static void item_keep(struct removal *removal, const struct manifest_item *item)
 	removal->kept_len += item->size;
 }
 
-/* 1: there is such a record and it is of this get. */
-static bool item_record(const struct removal *removal, struct store_snapshot *snapshot,
-			const struct manifest_item *item, struct object_file *file)
+enum claim { CLAIM_OTHER, CLAIM_OWN, CLAIM_NEWER };
+
+/* Whose the file at an item's place is, by its record. */
+static enum claim item_claim(const struct removal *removal, struct store_snapshot *snapshot,
+			     const struct manifest_item *item, struct object_file *file)
 {
-	return target_join(&removal->target, item->path, item->path_len, file->path) == 0 &&
-	       object_file_get(snapshot, file->path, file) == 0 && file->is_got &&
-	       memcmp(file->got_id, removal->got_id, OBJECT_ID_LEN) == 0 &&
-	       memcmp(file->content_id, item->content_id, OBJECT_ID_LEN) == 0;
+	if (target_join(&removal->target, item->path, item->path_len, file->path) < 0 ||
+	    object_file_get(snapshot, file->path, file) < 0 || !file->is_got)
+		return CLAIM_OTHER;
+	if (removal->has_newer && memcmp(file->got_id, removal->newer_id, OBJECT_ID_LEN) == 0)
+		return CLAIM_NEWER;
+	return memcmp(file->got_id, removal->got_id, OBJECT_ID_LEN) == 0 &&
+			       memcmp(file->content_id, item->content_id, OBJECT_ID_LEN) == 0
+		       ? CLAIM_OWN
+		       : CLAIM_OTHER;
 }
 
 /* Returns the bytes that were looked at. */
@@ -113,12 +120,17 @@ static uint64_t item_remove(struct removal *removal, struct store_snapshot *snap
 	struct object_file file;
 	struct object_stamp stamp;
 	struct stat st;
-	int err, fd = target_lookup(&removal->target, &removal->dir, item->path, item->path_len);
+	enum claim claim = item_claim(removal, snapshot, item, &file);
+	int err, fd;
+
+	/* Of a folder that is followed, what is not weft's was told of when it was met. */
+	if (claim == CLAIM_NEWER || (claim == CLAIM_OTHER && removal->has_newer))
+		return 0;
+	fd = target_lookup(&removal->target, &removal->dir, item->path, item->path_len);
 
 	if (fd == WEFT_EABSENT)
 		return 0;
-	if (fd < 0 || fstat(fd, &st) < 0 || !item_record(removal, snapshot, item, &file) ||
-	    !placed_is_unchanged(&file, fd)) {
+	if (fd < 0 || fstat(fd, &st) < 0 || claim != CLAIM_OWN || !placed_is_unchanged(&file, fd)) {
 		if (fd >= 0)
 			close(fd);
 		item_keep(removal, item);

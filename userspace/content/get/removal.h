@@ -31,7 +31,9 @@ struct removal {
 	struct target_dir dir;
 	char path[OBJECT_PATH_LEN_MAX]; /* of the folder */
 	uint8_t got_id[OBJECT_ID_LEN];	/* the manifest that the get's link names */
-	uint8_t *ids;			/* its own, then those of parts: 32 bytes each */
+	bool has_newer;			/* what newer_id's get claims now is not looked at */
+	uint8_t newer_id[OBJECT_ID_LEN];
+	uint8_t *ids; /* its own, then those of parts: 32 bytes each */
 	uint32_t id_cnt, id_at;
 	struct volume volume; /* of ids[id_at], if it is loaded */
 	uint32_t item_at;

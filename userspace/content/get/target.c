@@ -85,7 +85,7 @@ int target_open(struct target *target, const char *path, const char *stage_name)
 	int err;
 
 	target->fd = -1;
-	target->stage_fd = -1;
+	target->stage_fd = target->versions_fd = -1;
 	target->has_nameless = false;
 	if (strlen(path) >= sizeof(target->path) ||
 	    strlen(stage_name) >= sizeof(target->stage_name))
@@ -108,6 +108,9 @@ void target_close(struct target *target)
 {
 	if (target->stage_fd >= 0)
 		close(target->stage_fd);
+	if (target->versions_fd >= 0)
+		close(target->versions_fd);
+	target->versions_fd = -1;
 	if (target->fd >= 0)
 		close(target->fd);
 	target->stage_fd = -1;
@@ -144,7 +147,8 @@ bool target_leave(const struct target *target)
 int target_discard(const char *path, const char *stage_name)
 {
 	struct target target = {.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
-				.stage_fd = -1};
+				.stage_fd = -1,
+				.versions_fd = -1};
 	int err;
 
 	if (target.fd < 0)
@@ -447,7 +451,7 @@ int target_dir_sync(const struct target *target, struct target_dir *dir, const c
 
 int target_open_there(struct target *target, const char *path)
 {
-	*target = (struct target){.stage_fd = -1};
+	*target = (struct target){.stage_fd = -1, .versions_fd = -1};
 	if (strlen(path) >= sizeof(target->path))
 		return WEFT_ETOOLARGE;
 	strcpy(target->path, path);
@@ -528,6 +532,33 @@ int target_move(const struct target *target, struct target_dir *dir, const char 
 	target_dir_fini(&to_dir);
 	if (!err)
 		parent_remove(target, dir, path, len);
+	return err;
+}
+
+int target_link(const struct target *target, struct target_dir *dir, const char *path, size_t len,
+		const struct object_stamp *stamp, int to)
+{
+	const struct target other = {.fd = to, .stage_fd = -1, .versions_fd = -1};
+	struct target_dir to_dir;
+	char name[NAME_CAP];
+	int err = parent_open(target, dir, path, len, false, name);
+
+	if (!err)
+		err = inode_check(dir->fd, name, stamp);
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	target_dir_init(&to_dir);
+	err = parent_open(&other, &to_dir, path, len, true, name);
+	/* One from a run that was killed here is the same file. */
+	if (!err && unlinkat(to_dir.fd, name, 0) < 0 && errno != ENOENT)
+		err = -errno;
+	if (!err && linkat(dir->fd, name, to_dir.fd, name, 0) < 0)
+		err = errno == EPERM || errno == EOPNOTSUPP || errno == EMLINK
+			      ? renameat(dir->fd, name, to_dir.fd, name) < 0 ? -errno : 0
+			      : -errno;
+	if (!err)
+		err = dir_sync(to_dir.fd);
+	target_dir_fini(&to_dir);
 	return err;
 }
 

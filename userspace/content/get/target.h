@@ -25,6 +25,7 @@ struct manifest_link;
 struct target {
 	int fd;
 	int stage_fd;
+	int versions_fd;   /* where what is replaced or removed is kept; -1: nowhere */
 	bool is_stage_old; /* an earlier run may have left something in it */
 	bool has_nameless; /* files here can be made without a name and get one later */
 	char path[OBJECT_PATH_LEN_MAX];
@@ -137,6 +138,24 @@ void target_remove_dirs(const struct target *target, struct target_dir *dir, con
 WEFT_MUST_CHECK
 int target_move(const struct target *target, struct target_dir *dir, const char *path, size_t len,
 		const struct object_stamp *stamp, int to);
+
+/*
+ * target_open_versions makes a folder of that number below .weft-versions in the target, and
+ * target_keep gives the file of that inode at path a second name there, before it is replaced.
+ * target_prune_versions removes all but the cnt highest numbers, and those that are empty.
+ * 0, WEFT_EUNSAFE (a link stands there), or as others above.
+ */
+WEFT_MUST_CHECK
+int target_open_versions(struct target *target, uint64_t number);
+WEFT_MUST_CHECK
+int target_keep(const struct target *target, struct target_dir *dir, const char *path, size_t len,
+		const struct object_stamp *stamp);
+/* target_link: as target_move, but the file keeps its name too, where the filesystem has links. */
+WEFT_MUST_CHECK
+int target_link(const struct target *target, struct target_dir *dir, const char *path, size_t len,
+		const struct object_stamp *stamp, int to);
+WEFT_MUST_CHECK
+int target_prune_versions(const struct target *target, unsigned cnt);
 
 /* target_stage_open opens or makes a staged file; *out_is_new tells which. A descriptor. */
 WEFT_MUST_CHECK

@@ -32,6 +32,11 @@ static const char *const get_state_names[] = {
 	[CONTENT_GET_TAKEN_BACK] = "cancelled", [CONTENT_GET_PAUSED] = "paused",
 };
 
+const char *method_get_state(const struct content_get *get)
+{
+	return get_state_names[get->state];
+}
+
 struct source_count {
 	unsigned cnt, open_cnt;
 };
@@ -73,6 +78,11 @@ static void seeding_set(json_t *json, const struct content_get *get)
 	json_object_set_new(json, "bytes_counted", method_json_uint(seed->counted_byte_cnt));
 	json_object_set_new(json, "seed_percent", method_json_uint(seed->percent));
 	json_object_set_new(json, "seed_for_s", method_json_uint(seed->for_s));
+	json_object_set_new(json, "kept_files", method_json_uint(get->kept_cnt));
+	if (get->folder) {
+		json_object_set_new(json, "follow_id", method_json_id(get->folder->share_id));
+		json_object_set_new(json, "revision", method_json_uint(get->folder->revision));
+	}
 	if (seed->since_s)
 		json_object_set_new(json, "seeded_since_s", method_json_uint(seed->since_s));
 }

@@ -10,6 +10,7 @@
 #include "content/content.h"
 #include "node/methods/get_named.h"
 #include "node/methods/methods.h"
+#include "node/sharing/sharing_state.h"
 
 /* --- giving up --- */
 
@@ -51,6 +52,16 @@ static void forget_done(void *arg, int err, const struct content_forgotten *forg
 	free(forgetting);
 }
 
+static bool is_followed(const struct node *node, const struct content_get *get)
+{
+	const struct follow *follow =
+		get->folder && node->sharing
+			? follow_lookup(node->sharing->follows, get->folder->share_id)
+			: NULL;
+
+	return follow && strcmp(follow->folder, get->target) == 0;
+}
+
 void method_forget_get(void *ctx, struct control_call *call, const json_t *parameters,
 		       uint64_t now_ns)
 {
@@ -64,6 +75,13 @@ void method_forget_get(void *ctx, struct control_call *call, const json_t *param
 	if (!get)
 		return;
 	id = get->id;
+	if (is_followed(node, get)) {
+		method_fail_get(
+			call, id, WEFT_EREFUSED,
+			"it fills the folder of a followed share, and would begin again",
+			"first: weft sub set NAME --no-fetch (weft sub list shows the name)");
+		return;
+	}
 	forgetting = calloc(1, sizeof(*forgetting));
 	if (!forgetting) {
 		method_fail_get(call, id, -ENOMEM, "no memory", "free some and try again");

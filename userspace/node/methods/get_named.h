@@ -17,5 +17,7 @@ void method_fail_get(struct control_call *call, uint64_t id, int err, const char
 		     const char *next);
 /* method_json_get: the get as a Transfer. */
 json_t *method_json_get(const struct node *node, const struct content_get *get);
+/* method_get_state: the word for its state. */
+const char *method_get_state(const struct content_get *get);
 
 #endif

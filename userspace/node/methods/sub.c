@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "codec/zbase32.h"
+#include "content/content.h"
 #include "content/follow/follow.h"
+#include "node/methods/get_named.h"
 #include "node/methods/methods.h"
 #include "node/methods/share_target.h"
 #include "node/sharing/sharing_state.h"
@@ -46,7 +48,47 @@ static json_t *recommended_json(const struct follow *follow)
 	return list;
 }
 
-static json_t *follow_json(const struct follow *follow)
+/* The get that fills its folder, the youngest of them. */
+struct folder_search {
+	const struct follow *follow;
+	const struct content_get *get;
+};
+
+static bool folder_note(void *arg, const struct content_get *get)
+{
+	struct folder_search *search = arg;
+
+	if (get->folder && strcmp(get->target, search->follow->folder) == 0 &&
+	    memcmp(get->folder->share_id, search->follow->share_id, SHARE_ID_LEN) == 0)
+		search->get = get;
+	return true;
+}
+
+static void folder_set(const struct node *node, json_t *json, const struct follow *follow)
+{
+	struct folder_search search = {.follow = follow};
+
+	json_object_set_new(json, "folder", json_string(follow->folder));
+	if (!*follow->folder)
+		return;
+	json_object_set_new(json, "mirror", json_boolean(follow->is_mirror));
+	json_object_set_new(json, "keep_versions", json_integer((json_int_t)follow->version_cnt));
+	content_gets_each(node->home.content, folder_note, &search);
+	if (follow->folder_err)
+		json_object_set_new(json, "folder_detail",
+				    json_string(weft_err_text(follow->folder_err)));
+	if (!search.get)
+		return;
+	json_object_set_new(json, "folder_get", method_json_uint(search.get->id));
+	json_object_set_new(json, "folder_revision",
+			    method_json_uint(search.get->folder->revision));
+	json_object_set_new(json, "folder_state", json_string(method_get_state(search.get)));
+	json_object_set_new(json, "kept_files", method_json_uint(search.get->kept_cnt));
+	if (search.get->detail && *search.get->detail)
+		json_object_set_new(json, "folder_detail", json_string(search.get->detail));
+}
+
+static json_t *follow_json(const struct node *node, const struct follow *follow)
 {
 	json_t *json = json_pack(
 		"{s:o, s:o, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:b, s:b, s:b, s:o, s:o, s:o, s:o,"
@@ -70,21 +112,29 @@ static json_t *follow_json(const struct follow *follow)
 		json_object_set_new(json, "created_s", method_json_uint(follow->created_s));
 	if (follow->expires_s)
 		json_object_set_new(json, "expires_s", method_json_uint(follow->expires_s));
+	folder_set(node, json, follow);
 	return json;
 }
 
+struct follow_rows {
+	const struct node *node;
+	json_t *list;
+};
+
 static bool follow_collect(void *arg, const struct follow *follow)
 {
-	json_array_append_new(arg, follow_json(follow));
+	const struct follow_rows *to = arg;
+
+	json_array_append_new(to->list, follow_json(to->node, follow));
 	return true;
 }
 
 static json_t *follows_json(const struct node *node)
 {
-	json_t *list = json_array();
+	struct follow_rows to = {node, json_array()};
 
-	follows_each(node->sharing->follows, follow_collect, list);
-	return list;
+	follows_each(node->sharing->follows, follow_collect, &to);
+	return to.list;
 }
 
 /* --- changes --- */
@@ -128,7 +178,8 @@ static void change_done(void *arg, int err)
 		control_reply(change->call,
 			      json_pack("{s:o}", "share_id", method_json_id(change->share_id)));
 	else if (change->call && follow)
-		control_reply(change->call, json_pack("{s:o}", "follow", follow_json(follow)));
+		control_reply(change->call,
+			      json_pack("{s:o}", "follow", follow_json(change->node, follow)));
 	free(change);
 }
 
@@ -143,10 +194,13 @@ static void change_fail(struct change *change, const char *what, int err)
 		{WEFT_EFULL, "as many shares are followed as may be",
 		 "weft sub remove one, or raise sharing.follow_cap (weft limits show)"},
 		{WEFT_EBUSY, "another followed share has that name", "give another with --name"},
-		{WEFT_EMALFORMED, "the name or the weight cannot be",
+		{WEFT_EMALFORMED, "the name, the weight, the folder or the versions cannot be",
 		 "a name has at most 64 bytes without control characters and does not begin with "
-		 "mesh:; a weight is 0 to 1000 percent"},
+		 "mesh:; a weight is 0 to 1000 percent; a folder's path is absolute; at most 1000 "
+		 "versions are kept"},
 		{WEFT_EABSENT, "it is not followed", "weft sub list shows what is"},
+		{WEFT_EREFUSED, "another followed share is fetched into that folder",
+		 "give another folder; weft sub list shows whose it is"},
 	};
 	size_t i = 0;
 
@@ -252,7 +306,24 @@ void method_show_follow(void *ctx, struct control_call *call, const json_t *para
 
 	(void)now_ns;
 	if (follow)
-		control_reply(call, json_pack("{s:o}", "follow", follow_json(follow)));
+		control_reply(call, json_pack("{s:o}", "follow", follow_json(ctx, follow)));
+}
+
+/* What a call says of the folder; a number out of range stays out of it. */
+static void folder_read(const json_t *parameters, struct follow_change *ask, bool *is_mirror,
+			unsigned *version_cnt)
+{
+	const json_t *mirror = json_object_get(parameters, "mirror");
+	const json_t *versions = json_object_get(parameters, "keep_versions");
+	json_int_t cnt = json_integer_value(versions);
+
+	*is_mirror = json_is_true(mirror);
+	*version_cnt =
+		cnt < 0 || cnt > CONTENT_VERSIONS_MAX ? CONTENT_VERSIONS_MAX + 1 : (unsigned)cnt;
+	if (json_is_boolean(mirror))
+		ask->is_mirror = is_mirror;
+	if (json_is_integer(versions))
+		ask->version_cnt = version_cnt;
 }
 
 void method_set_follow(void *ctx, struct control_call *call, const json_t *parameters,
@@ -262,11 +333,13 @@ void method_set_follow(void *ctx, struct control_call *call, const json_t *param
 	const char *share = json_string_value(json_object_get(parameters, "share"));
 	const struct follow *follow;
 	enum follow_tier tier;
-	unsigned weight;
+	unsigned weight, version_cnt;
+	bool is_mirror;
 	struct follow_change ask = {
 		.name = json_string_value(json_object_get(parameters, "name")),
 		.tier = &tier,
 		.weight = &weight,
+		.folder = json_string_value(json_object_get(parameters, "fetch")),
 	};
 	struct change *change;
 	int err;
@@ -279,6 +352,7 @@ void method_set_follow(void *ctx, struct control_call *call, const json_t *param
 	weight = follow->weight;
 	if (!settings_read(call, parameters, &tier, &weight))
 		return;
+	folder_read(parameters, &ask, &is_mirror, &version_cnt);
 	change = change_new(node, call);
 	if (!change)
 		return;
@@ -327,13 +401,13 @@ static void syncs_reply(struct sync_wait *wait)
 {
 	const struct follow *follow =
 		wait->is_one ? follow_lookup(wait->node->sharing->follows, wait->share_id) : NULL;
-	json_t *list = json_array();
+	struct follow_rows to = {wait->node, json_array()};
 
 	if (follow)
-		json_array_append_new(list, follow_json(follow));
+		(void)follow_collect(&to, follow);
 	else
-		follows_each(wait->node->sharing->follows, follow_collect, list);
-	control_reply(wait->call, json_pack("{s:o}", "follows", list));
+		follows_each(wait->node->sharing->follows, follow_collect, &to);
+	control_reply(wait->call, json_pack("{s:o}", "follows", to.list));
 }
 
 static void synced(void *arg, const struct follow_synced *outcome, uint64_t now_ns)

@@ -169,6 +169,12 @@ void sharing_content_changed(struct sharing *sharing, const uint8_t *manifest_id
 		announce_held_changed(sharing->announce, manifest_id, now_ns);
 }
 
+void sharing_get_moved(struct sharing *sharing)
+{
+	if (sharing && sharing->follows)
+		follows_gets_moved(sharing->follows);
+}
+
 void sharing_session_changed(struct sharing *sharing, const uint8_t key[static MESH_KEY_LEN],
 			     bool is_up, uint64_t now_ns)
 {

@@ -58,6 +58,8 @@ uint32_t sharing_choices(const struct sharing *sharing, const uint8_t key[static
  * What peers may read changed, or, with a manifest_id, a get of it has ended. Takes NULL.
  */
 void sharing_content_changed(struct sharing *sharing, const uint8_t *manifest_id, uint64_t now_ns);
+/* sharing_get_moved: a get ended or was forgotten. Takes NULL. */
+void sharing_get_moved(struct sharing *sharing);
 /*
  * A session came or went; the addresses that are advertised changed; a reload changed the
  * configuration. All take NULL.

@@ -246,6 +246,47 @@ static void test_settings_are_changed_told_and_kept(void)
 	end();
 }
 
+/* The share has no revision yet: nothing is fetched. */
+static void test_folder_of_a_share_is_kept_and_belongs_to_one(void)
+{
+	unsigned cnt = CONTENT_VERSIONS_MAX, too_many = CONTENT_VERSIONS_MAX + 1;
+	bool is_mirror = true;
+	struct frig_share other;
+
+	begin();
+	frig_share_init(&other, 2);
+	CHECK_EQ(frig_follow(&rig, &share, 0, FOLLOW_NORMAL), 0);
+	CHECK_EQ(frig_follow(&rig, &other, 0, FOLLOW_NORMAL), 0);
+	CHECK_EQ(follow_set(rig.follows, share.id, &(struct follow_change){.folder = "a"}, NULL,
+			    NULL),
+		 WEFT_EMALFORMED);
+	CHECK_EQ(follow_set(rig.follows, share.id,
+			    &(struct follow_change){.folder = "/a", .version_cnt = &too_many}, NULL,
+			    NULL),
+		 WEFT_EMALFORMED);
+	CHECK_EQ(follow_set(rig.follows, share.id,
+			    &(struct follow_change){
+				    .folder = "/a/", .is_mirror = &is_mirror, .version_cnt = &cnt},
+			    NULL, NULL),
+		 0);
+	frig_run(&rig, NS_PER_S);
+	CHECK_EQ(follow_set(rig.follows, other.id, &(struct follow_change){.folder = "/a"}, NULL,
+			    NULL),
+		 WEFT_EREFUSED);
+	frig_close(&rig);
+	frig_open(&rig);
+	CHECK_STR(shown()->folder, "/a");
+	CHECK(shown()->is_mirror);
+	CHECK_EQ(shown()->version_cnt, CONTENT_VERSIONS_MAX);
+	CHECK_EQ(follow_set(rig.follows, share.id, &(struct follow_change){.folder = ""}, NULL,
+			    NULL),
+		 0);
+	frig_run(&rig, NS_PER_S);
+	CHECK_STR(shown()->folder, "");
+	frig_share_fini(&other);
+	end();
+}
+
 static void test_a_share_is_found_by_name_title_and_id(void)
 {
 	struct frig_share other;
@@ -314,6 +355,7 @@ int main(void)
 	RUN(test_bad_names_tiers_and_weights_are_refused);
 	RUN(test_two_shares_have_not_one_name_even_when_added_at_once);
 	RUN(test_settings_are_changed_told_and_kept);
+	RUN(test_folder_of_a_share_is_kept_and_belongs_to_one);
 	RUN(test_a_share_is_found_by_name_title_and_id);
 	RUN(test_manifests_of_the_last_revisions_are_kept);
 	return check_done();

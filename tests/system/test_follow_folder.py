@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A folder is kept up to date with a followed share, and nothing of the user's is touched in it.
+
+    n1 (10.77.0.1) -- switch -- n2 (10.77.0.2), n3 (10.77.0.3)
+"""
+import pathlib
+import random
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+from fabric import start
+from lab import ASKING_S, OK, REFUSED, USAGE, check, check_eq, run, same_tree, wait_for
+
+SYNC = "[sharing]\nsync_interval = 10s\n"
+
+
+def said(done, what):
+    check_eq(done.returncode, OK, f"{what}: {done.stderr}")
+    return done.stdout
+
+
+def shown(daemon):
+    return daemon.json("sub", "show", "mine")["follow"]
+
+
+def files(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*")
+            if path.is_file() and ".weft-" not in str(path)}
+
+
+def wait_folder(daemon, revision):
+    def is_there():
+        daemon.weft("sub", "sync", "mine")
+        follow = shown(daemon)
+        return (follow.get("folder_revision") == revision
+                and follow.get("folder_state") == "finished")
+    wait_for(is_there, f"revision {revision} is in the folder", pause=ASKING_S)
+
+
+def begun(lab, contents, *options):
+    """Publisher, follower, its folder and the published one."""
+    nodes = start(lab, 2, more=SYNC)
+    folder = lab.dir / "docs"
+    for name, text in contents.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(text)
+    said(nodes[0].weft("share", "new", "docs", "--public"), "share new")
+    said(nodes[0].weft("share", "publish", "docs", folder), "publish")
+    link = said(nodes[0].weft("share", "link", "docs"), "link").strip()
+    said(nodes[1].weft("sub", "add", link, "--name", "mine"), "sub add")
+    out = lab.dir / "out"
+    out.mkdir()
+    (out / "foreign").write_text("mine")
+    said(nodes[1].weft("sub", "set", "mine", "--fetch", out, *options), "sub set")
+    wait_folder(nodes[1], 1)
+    return nodes[0], nodes[1], folder, out
+
+
+def update(daemon, revision=None):
+    said(daemon.weft("share", "update", "docs"), "share update")
+
+
+def test_a_new_revision_updates_the_folder_and_fetches_only_what_changed(lab):
+    big = random.Random(1).randbytes(3_000_000)
+    a, b, folder, out = begun(lab, {"big": big, "one": b"one", "sub/two": b"two", "gone": b"x"})
+    check_eq(files(out), files(folder) | {"foreign": b"mine"}, "revision 1")
+    inode = (out / "big").stat().st_ino
+    (folder / "one").write_bytes(b"one, again")
+    (folder / "new").write_bytes(b"new")
+    (folder / "gone").unlink()
+    (out / "sub/two").write_bytes(b"changed here")
+    (folder / "sub/two").write_bytes(b"changed there")
+    (out / "new").write_bytes(b"was here before")
+    update(a)
+    wait_folder(b, 2)
+    check_eq(files(out), {"big": big, "one": b"one, again", "sub/two": b"changed here",
+                          "new": b"was here before", "foreign": b"mine", "gone": b"x"},
+             "changed and foreign files stay; without --mirror also what was removed")
+    check_eq((out / "big").stat().st_ino, inode, "what is as it was is not written again")
+    follow = shown(b)
+    check_eq(follow["kept_files"], 2, follow)
+    check("sub/two in its folder" in b.log_text() and "new in its folder" in b.log_text(), "told")
+    rows = b.json("get", "list")["transfers"]
+    check_eq(len(rows), 1, "the former revision's get is gone")
+    check(rows[0]["bytes_received"] < 100_000, rows[0])
+    done = b.weft("get", "forget", str(rows[0]["get_id"]), "--delete")
+    check_eq(done.returncode, REFUSED, done.stderr)
+    check("--no-fetch" in done.stderr, done.stderr)
+
+
+def test_a_mirror_removes_what_was_removed_and_keeps_versions(lab):
+    a, b, folder, out = begun(lab, {"one": b"1", "sub/gone": b"x", "sub/changed": b"y", "way": b"z"},
+                              "--mirror", "--keep-versions", "2")
+    (folder / "one").write_bytes(b"2")
+    (folder / "sub/gone").unlink()
+    (folder / "sub/changed").unlink()
+    (out / "sub/changed").write_bytes(b"my own")
+    (folder / "way").unlink()
+    (folder / "way").mkdir()
+    (folder / "way/in").write_bytes(b"a folder now")
+    update(a)
+    wait_folder(b, 2)
+    check_eq(files(out), {"one": b"2", "sub/changed": b"my own", "way/in": b"a folder now",
+                          "foreign": b"mine"}, "mirrored")
+    check_eq((out / ".weft-versions/1/one").read_bytes(), b"1", "the former version")
+    check_eq((out / ".weft-versions/1/sub/gone").read_bytes(), b"x", "of what was removed, too")
+    for number in (3, 4):
+        (folder / "one").write_bytes(str(number).encode())
+        update(a)
+        wait_folder(b, number)
+    check_eq(sorted(path.name for path in (out / ".weft-versions").iterdir()), ["2", "3"],
+             "so many as were asked for")
+    check_eq((out / ".weft-versions/3/one").read_bytes(), b"3", "the last")
+    # A version too many is refused, a folder that is another's, too.
+    done = b.weft("sub", "set", "mine", "--keep-versions", "1001")
+    check_eq(done.returncode, USAGE, done.stderr)
+    said(b.weft("sub", "set", "mine", "--no-fetch"), "no-fetch")
+    check_eq(shown(b)["folder"], "", "none any more")
+    said(b.weft("get", "forget", str(b.json("get", "list")["transfers"][0]["get_id"])), "forget")
+
+
+def test_updates_survive_kill_9(lab):
+    contents = {f"d{i}/f{i}": f"{i}".encode() * 2000 for i in range(40)}
+    a, b, folder, out = begun(lab, contents, "--mirror", "--keep-versions", "1")
+    for revision in range(2, 6):
+        for i in range(40):
+            path = folder / f"d{i}/f{i}"
+            path.write_bytes(f"{revision}-{i}".encode() * 2000)
+        (folder / f"only{revision}").write_bytes(b"x")
+        (folder / f"only{revision - 1}").unlink(missing_ok=True)
+        update(a)
+        b.weft_popen("sub", "sync", "mine")
+        time.sleep(0.05 + 0.12 * (revision - 2))  # a point to die at, whichever it is
+        b.kill()
+        b.start()
+        wait_folder(b, revision)
+        check_eq(files(out), files(folder) | {"foreign": b"mine"}, f"revision {revision}")
+        check_eq(shown(b)["kept_files"], 0, "nothing of its own is taken for foreign")
+
+
+run([test_a_new_revision_updates_the_folder_and_fetches_only_what_changed,
+     test_a_mirror_removes_what_was_removed_and_keeps_versions,
+     test_updates_survive_kill_9])

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Gets of followed shares: each revision is a get into the share's folder. The one before stays
+ * in the table until the next has finished, for its list of files says what weft wrote there.
+ */
+#include <string.h>
+
+#include "content/get/fetch.h"
+#include "content/get/get_state.h"
+#include "store/store.h"
+
+static bool is_other(const struct get *get, const struct get *of)
+{
+	return get != of && get->view.folder && of->view.folder &&
+	       memcmp(get->folder.share_id, of->folder.share_id, OBJECT_ID_LEN) == 0 &&
+	       strcmp(get->target, of->target) == 0;
+}
+
+struct get *gets_folder_other(const struct gets *gets, const struct get *of, uint64_t id)
+{
+	for (uint32_t i = 0; i < gets->cnt; i++)
+		if (gets->slots[i]->view.id > id && is_other(gets->slots[i], of))
+			return gets->slots[i];
+	return NULL;
+}
+
+void get_folder_begin(struct get *get)
+{
+	const struct get *other = NULL;
+
+	get->view.kept_cnt = 0;
+	get->base_revision = 0;
+	while ((other = gets_folder_other(get->gets, get, other ? other->view.id : 0)))
+		if (other->view.state == CONTENT_GET_FINISHED &&
+		    other->folder.revision > get->base_revision)
+			get->base_revision = other->folder.revision;
+}
+
+static void other_delete(void *arg, int err)
+{
+	struct get *get = arg;
+
+	get->save_cnt--;
+	/* A record that stays is deleted after the next start. */
+	if (!err && !get->gets->is_closing)
+		gets_drop(get->gets, get);
+}
+
+void get_folder_done(struct get *get)
+{
+	struct store *store = get->gets->content->params.store;
+	struct get *other = NULL;
+
+	if (!get->view.folder || get->view.state != CONTENT_GET_FINISHED || get->view.is_leaving)
+		return;
+	while ((other = gets_folder_other(get->gets, get, other ? other->view.id : 0))) {
+		struct store_batch *batch;
+		uint8_t key[GET_RECORD_KEY_LEN];
+
+		if (other->fetch || other->save_cnt || other->view.is_leaving ||
+		    !get_is_ended(other) || other->view.id > get->view.id)
+			continue;
+		batch = store_batch_new(store);
+		get_record_key(other->view.id, key);
+		store_batch_delete(batch, STORE_GETS, key, sizeof(key));
+		fetch_intents_forget(batch, other->view.id);
+		if (store_submit(store, batch, other_delete, other) < 0)
+			store_batch_free(batch);
+		else
+			other->save_cnt++;
+	}
+}
+
+int content_get_supersede(struct content *content, uint64_t id, uint64_t now_ns)
+{
+	struct get *get = gets_lookup(content->gets, id);
+
+	if (!get)
+		return WEFT_EABSENT;
+	content->gets->now_ns = now_ns;
+	if (get_is_ended(get) || get->is_cancelled)
+		return 0;
+	get->is_superseded = true;
+	if (get->fetch) {
+		fetch_stop(get->fetch, WEFT_ECANCELLED, "there is a newer revision");
+		get->fetch->must_clear = true;
+		return 0;
+	}
+	get->view.state = CONTENT_GET_STOPPED;
+	get->view.err = WEFT_ECANCELLED;
+	get_save_soon(get);
+	return 0;
+}
