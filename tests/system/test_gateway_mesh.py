@@ -343,6 +343,51 @@ def test_nobody_acts_as_the_node_by_a_get(lab):
     check_eq(get(b, f"pod-chat/Get?pod={pod}")[0], 200, "it is still there")
 
 
+def test_a_provider_and_a_version_are_named(lab):
+    """Over HTTP, over WebSocket paths and by the command; this node is one of two."""
+    a = provider(lab)
+    b = lab.daemon("b", config=PRIVATE + "[service]\nbuiltin = mesh-stats pod-chat\n" + OPEN_LIMITS + GATEWAY +
+                   QUICK + MESH).start()
+    join(b, a)
+    theirs, own = (node.json("node", "id")["node_id"] for node in (a, b))
+
+    def asked(path):
+        status, fields, body = get(b, path)
+        check_eq(status, 200, body)
+        return fields["x-mesh-provider"]
+
+    check_eq(asked(f"mesh-stats@{own}/GetMeshStatus"), own, "this node")
+    wait_for(lambda: asked("mesh-stats/GetMeshStatus") == theirs, "this node comes last", pause=ASKING_S)
+    check_eq(asked("mesh-stats/GetMeshStatus?prefer=local"), own, "or first")
+    check_eq(asked(f"mesh-stats@{theirs}@%5E1/GetMeshStatus"), theirs, "node and version")
+    check_eq(asked(f"mesh%2Dstats%40{theirs}/GetMeshStatus"), theirs, "percent-encoded")
+    check_eq(error_of(get(b, f"mesh-stats@{theirs}@%5E2/GetMeshStatus")), (503, "service_unavailable"),
+             "a version that is not there")
+    check_eq(error_of(get(b, f"ech%6F2@{theirs}/x")), (403, "service_not_allowed"), "the name is what is listed")
+    host = f"mesh-stats.{theirs}.localhost:" + authority_of(b).split(":")[1]
+    check_eq(curl("-H", f"Host: {host}", f"{url_of(b)}/GetMeshStatus")[1]["x-mesh-provider"], theirs,
+             "as a host")
+    for name, node in ((f"mesh-stats@{theirs}@^1", theirs), (f"mesh-stats@{own}", own), ("mesh-stats", own)):
+        said = json.loads(b.weft("--json", "service", "call", name, "GetMeshStatus").stdout)
+        check_eq(said["provider"], node, f"the command: {name}")
+    said = json.loads(b.weft("--json", "service", "call", "mesh-stats", "GetMeshStatus", "--prefer", "mesh").stdout)
+    check_eq(said["provider"], theirs, "--prefer mesh")
+
+
+def test_a_query_has_the_types_of_its_method(lab):
+    b = lab.daemon("b", config=PRIVATE + "[service]\nbuiltin = pod-chat shadow-index\n" + OPEN_LIMITS + GATEWAY +
+                   QUICK + MESH).start()
+    pod = b.call("CallService", name="pod-chat", method="Create", json={"name": "r"})["json"]["pod"]
+    for number in range(3):
+        check_eq(post(b, f"pod-chat/PostMessage?pod={pod}&channel=general&body={number}")[0], 200, "a text stays one")
+    status, _, body = get(b, f"pod-chat/FetchMessages?pod={pod}&limit=2&since=0")
+    check_eq((status, [message["body"] for message in json.loads(body)["messages"]]), (200, ["0", "1"]), body)
+    check_eq(error_of(get(b, f"pod-chat/FetchMessages?pod={pod}&limit=two")), (400, "invalid_payload"), "no number")
+    for query in (f"mbids={MBID}", f"mbids={MBID}&mbids={MBID}"):
+        status, _, body = get(b, f"shadow-index/QueryBatch?{query}")
+        check_eq((status, len(json.loads(body)["shards"])), (200, query.count("=")), body)
+
+
 def test_bodies_are_streamed_both_ways(lab):
     _, b, _ = web_pair(lab, "body_max = 32M\nmemory = 16M\n[quic]\nwindow_max = 2M\n")
     check_eq(get(b, "web/chunks")[2], BLOB[:100000], "chunks")

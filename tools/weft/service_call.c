@@ -86,6 +86,8 @@ json_t *service_parameters(const struct invocation *inv, const char *method)
 		json_object_set_new(json, "version", json_string(version));
 	if (provider)
 		json_object_set_new(json, "provider", json_string(provider));
+	if (invocation_option(inv, "prefer"))
+		json_object_set_new(json, "prefer", json_string(invocation_option(inv, "prefer")));
 	if (invocation_option(inv, "sign"))
 		json_object_set_new(json, "sign", json_true());
 	if (inv->timeout_ms)

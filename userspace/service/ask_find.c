@@ -142,7 +142,7 @@ static void ask_found(void *arg, const struct service_finding *finding, uint64_t
 		ask_refuse_unread(ask);
 		return;
 	}
-	if (ask->is_named) {
+	if (ask->is_named && !ask->only_reads) {
 		ask_named(ask, now_ns);
 		return;
 	}

@@ -80,6 +80,39 @@ static bool payload_read(struct control_call *call, const json_t *parameters,
 	return false;
 }
 
+/* name_read: NAME[@NODE][@VERSION]; what is told apart counts beside it. */
+static bool name_read(struct control_call *call, const json_t *parameters,
+		      struct service_request *request)
+{
+	struct service_target *target = &request->target;
+	struct service_named *named = &request->named;
+
+	if (service_named_parse(text_of(parameters, "name"), named) < 0 ||
+	    (named->version[0] && target->version)) {
+		control_fail_parameter(call, "name");
+		return false;
+	}
+	target->name = named->name;
+	if (named->version[0])
+		target->version = named->version;
+	if (named->has_provider)
+		target->provider = named->provider;
+	return true;
+}
+
+/* prefer_read: whether this node's own offer comes first, as it does when nothing is told. */
+static bool prefer_read(struct control_call *call, const json_t *parameters,
+			struct service_request *request)
+{
+	const char *prefer = text_of(parameters, "prefer");
+
+	request->target.is_own_last = prefer && strcmp(prefer, "mesh") == 0;
+	if (!prefer || request->target.is_own_last || strcmp(prefer, "local") == 0)
+		return true;
+	control_fail_parameter(call, "prefer");
+	return false;
+}
+
 static bool timeout_read(struct control_call *call, const json_t *parameters,
 			 struct service_request *request)
 {
@@ -100,14 +133,15 @@ bool service_request_read(struct node *node, struct control_call *call, const js
 	struct control_caller caller;
 
 	*out_request = (struct service_request){
-		.target = {.name = text_of(parameters, "name"),
-			   .version = text_of(parameters, "version"),
+		.target = {.version = text_of(parameters, "version"),
 			   .method = text_of(parameters, "method"),
 			   .is_signed = json_is_true(json_object_get(parameters, "sign"))},
 	};
 	if (control_caller(call, &caller))
 		out_request->target.asker = (struct service_asker){1, caller.uid, caller.pid};
-	return timeout_read(call, parameters, out_request) &&
+	return name_read(call, parameters, out_request) &&
+	       prefer_read(call, parameters, out_request) &&
+	       timeout_read(call, parameters, out_request) &&
 	       provider_read(node, call, text_of(parameters, "provider"), out_request) &&
 	       payload_read(call, parameters, out_request);
 }

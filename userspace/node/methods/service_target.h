@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "node/methods/methods.h"
+#include "service/named.h"
 #include "service/service.h"
 
 /*
@@ -12,7 +13,8 @@
  * meant, and bytes in JSON.
  */
 struct service_request {
-	struct service_target target; /* borrows parameters and provider */
+	struct service_target target; /* borrows parameters, named and provider */
+	struct service_named named;
 	uint8_t provider[MESH_KEY_LEN];
 	uint8_t *payload;
 	size_t len;

@@ -187,7 +187,7 @@ bool web_mesh_allows(const struct web_mesh *mesh, const char *name, const char *
 
 struct service_target web_mesh_run_target(const struct web_mesh_run *run, const char *method)
 {
-	const struct web_mesh_target *target = &run->target;
+	const struct service_named *target = &run->target.service;
 
 	return (struct service_target){
 		.name = target->name,
@@ -276,7 +276,7 @@ static void http_handle(void *ctx, struct gateway_exchange *exchange,
 
 	if (!target_read(request, HTTP_PATH, &target))
 		refusal = &no_service;
-	else if (!web_mesh_allows(mesh, target.name, NULL))
+	else if (!web_mesh_allows(mesh, target.service.name, NULL))
 		refusal = &web_mesh_not_allowed;
 	else if (!web_mesh_service(mesh))
 		refusal = &is_off;
@@ -308,7 +308,7 @@ static void socket_handle(void *ctx, struct gateway_exchange *exchange,
 	else if (!target_read(request, SOCKET_PATH, &target) || strlen(target.rest) < 2 ||
 		 strlen(target.rest + 1) > SERVICE_METHOD_LEN_MAX)
 		refusal = &no_service;
-	else if (!web_mesh_allows(mesh, target.name, target.rest + 1))
+	else if (!web_mesh_allows(mesh, target.service.name, target.rest + 1))
 		refusal = &web_mesh_not_allowed;
 	else if (!web_mesh_service(mesh))
 		refusal = &is_off;

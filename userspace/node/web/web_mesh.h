@@ -11,8 +11,8 @@
 #include "gateway/gateway.h"
 #include "service/directory.h"
 #include "service/http_envelope.h"
+#include "service/named.h"
 #include "service/service.h"
-#include "service/version.h"
 
 /*
  * Requests and WebSockets on their way to services, for web.c.
@@ -27,7 +27,6 @@
  * Home worker.
  */
 #define WEB_MESH_QUERY_CAP   2048 /* as long as a target may be */
-#define WEB_MESH_VERSION_CAP (SERVICE_RANGE_LEN_MAX + 1)
 #define WEB_MESH_SEGMENT_CAP 256
 
 struct web_mesh;
@@ -72,12 +71,9 @@ struct web_mesh_service {
 
 /* What is asked for, as path and host say it. */
 struct web_mesh_target {
-	char name[SERVICE_NAME_LEN_MAX + 1];
-	bool has_provider;
-	uint8_t provider[MESH_KEY_LEN];
-	char version[WEB_MESH_VERSION_CAP]; /* a range; "": any */
-	const char *rest;		    /* behind the name: "" or from '/'; borrowed */
-	bool is_site;			    /* asked at an origin of its own */
+	struct service_named service;
+	const char *rest; /* behind the name: "" or from '/'; borrowed */
+	bool is_site;	  /* asked at an origin of its own */
 };
 
 struct web_mesh {

@@ -170,7 +170,7 @@ void web_mesh_call_begin(struct web_mesh_run *run, uint64_t now_ns)
 
 	const struct gateway_error *refusal = NULL;
 
-	if (!web_mesh_allows(run->mesh, run->target.name, run->method))
+	if (!web_mesh_allows(run->mesh, run->target.service.name, run->method))
 		refusal = &web_mesh_not_allowed;
 	else if (run->proof == GATEWAY_PROOF_BEARER)
 		refusal = &wrong_token;

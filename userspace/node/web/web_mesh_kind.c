@@ -52,7 +52,7 @@ static struct service_directory *directory_of(const struct web_mesh *mesh)
 
 static void begin_as(struct web_mesh_run *run, bool is_http, uint64_t now_ns)
 {
-	if (is_http && !web_mesh_allows(run->mesh, run->target.name, SERVICE_HTTP_METHOD)) {
+	if (is_http && !web_mesh_allows(run->mesh, run->target.service.name, SERVICE_HTTP_METHOD)) {
 		web_mesh_run_refuse(run, &web_mesh_not_allowed, now_ns);
 		web_mesh_run_end(run);
 	} else if (is_http) {
@@ -100,7 +100,7 @@ static void find_gone(void *arg)
 
 static struct service_query query_of(const struct web_mesh_run *run)
 {
-	const struct web_mesh_target *target = &run->target;
+	const struct service_named *target = &run->target.service;
 
 	return (struct service_query){
 		.name = target->name,
@@ -144,16 +144,17 @@ static bool own_is_first(const struct web_mesh_run *run, const struct service_di
 
 void web_mesh_kind_begin(struct web_mesh_run *run, uint64_t now_ns)
 {
-	struct offer_search search = {.name = run->target.name};
+	struct offer_search search = {.name = run->target.service.name};
 	struct service_directory *directory = directory_of(run->mesh);
 	struct service_query query = query_of(run);
 	struct service_found found[2];
 	bool is_fresh = false;
 	unsigned cnt = 0;
 
-	if (!run->target.has_provider || web_mesh_is_own(run->mesh, run->target.provider))
+	if (!run->target.service.has_provider ||
+	    web_mesh_is_own(run->mesh, run->target.service.provider))
 		service_each(web_mesh_service(run->mesh), offer_look, &search);
-	if (search.is_found && (run->target.has_provider || own_is_first(run, directory))) {
+	if (search.is_found && (run->target.service.has_provider || own_is_first(run, directory))) {
 		begin_as(run, search.is_http, now_ns);
 		return;
 	}

@@ -24,6 +24,18 @@ static bool part_decode(const char *part, size_t len, char out[static WEB_MESH_Q
 	return true;
 }
 
+/* parameter_set: one that comes again makes a list. */
+static int parameter_set(json_t *object, const char *name, size_t name_len, json_t *value)
+{
+	json_t *was = json_object_getn(object, name, name_len);
+
+	if (!was)
+		return json_object_setn_new(object, name, name_len, value);
+	if (json_is_array(was))
+		return json_array_append_new(was, value);
+	return json_object_setn_new(object, name, name_len, json_pack("[O, o]", was, value));
+}
+
 /* parameter_take reads NAME[=VALUE]. */
 static bool parameter_take(json_t *object, const char *text, size_t len)
 {
@@ -35,9 +47,11 @@ static bool parameter_take(json_t *object, const char *text, size_t len)
 	if (!part_decode(text, name_part, name, &name_len) ||
 	    (equals && !part_decode(equals + 1, len - name_part - 1, value, &value_len)))
 		return false;
+	if (name_len == 6 && memcmp(name, "prefer", 6) == 0)
+		return true; /* the gateway's own */
 	if (!name_len || !utf8_is_valid(name, name_len) || !utf8_is_valid(value, value_len))
 		return false;
-	return json_object_setn_new(object, name, name_len, json_stringn(value, value_len)) == 0;
+	return parameter_set(object, name, name_len, json_stringn(value, value_len)) == 0;
 }
 
 json_t *web_mesh_query_json(const char *query)

@@ -37,12 +37,53 @@ void request_run(const struct request_method *methods, void *ctx, struct service
 	json_decref(request.fields);
 }
 
+/* number_of: the integer that text is, or NULL. */
+static json_t *number_of(const char *text)
+{
+	char *end;
+	long long value;
+
+	if (!text || !*text || strspn(text, "-0123456789") != strlen(text))
+		return NULL;
+	errno = 0;
+	value = strtoll(text, &end, 10);
+	return errno || *end ? NULL : json_integer(value);
+}
+
+/*
+ * types_settle gives fields that came as texts, as those of a query in a URL do, the types that
+ * format wants: I a number, o a list, of one entry.
+ */
+static void types_settle(struct request *request, const char *format, va_list args)
+{
+	for (const char *at = format; *at; at++) {
+		const char *key, *text;
+		json_t *typed = NULL;
+
+		if (*at != 's')
+			continue;
+		key = va_arg(args, const char *);
+		at += 1 + strspn(at + 1, "?: ");
+		(void)va_arg(args, void *);
+		text = json_string_value(json_object_get(request->fields, key));
+		if (text && *at == 'I')
+			typed = number_of(text);
+		else if (text && *at == 'o')
+			typed = json_pack("[s]", text);
+		if (typed)
+			(void)json_object_set_new(request->fields, key, typed);
+	}
+}
+
 bool request_unpack(struct request *request, const char *format, ...)
 {
 	json_error_t error;
 	va_list args;
 	int err;
 
+	va_start(args, format);
+	types_settle(request, format, args);
+	va_end(args);
 	va_start(args, format);
 	err = json_vunpack_ex(request->fields, &error, JSON_STRICT, format, args);
 	va_end(args);

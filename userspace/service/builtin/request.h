@@ -34,7 +34,7 @@ void request_run(const struct request_method *methods, void *ctx, struct service
 		 size_t len, uint64_t now_ns);
 
 /*
- * request_unpack reads the fields as json_unpack does, "{s:s, s?I}"; texts
+ * request_unpack reads the fields as json_unpack does, a number or a list also from a text, "{s:s, s?I}"; texts
  * are borrowed, numbers are I, for i cuts off what an int has no room for. What is not named there may not be in it. False: the
  * call was answered SERVICE_INVALID_PAYLOAD, saying which field is wrong.
  */
