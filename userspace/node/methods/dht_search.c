@@ -268,17 +268,28 @@ static bool target_read(struct control_call *call, const char *text, struct kad_
 	return false;
 }
 
+/* text NULL: ipv4. False: call was failed. */
+static bool network_read(struct control_call *call, const char *text, enum dht_net *out_net)
+{
+	*out_net = text && strcmp(text, "ipv6") == 0 ? DHT_NET_IPV6 : DHT_NET_IPV4;
+	if (!text || *out_net == DHT_NET_IPV6 || strcmp(text, "ipv4") == 0)
+		return true;
+	control_fail(call, WEFT_EMALFORMED, "network", "neither ipv4 nor ipv6",
+		     "name one of them, or none for ipv4");
+	return false;
+}
+
 void method_lookup_dht(void *ctx, struct control_call *call, const json_t *parameters,
 		       uint64_t now_ns)
 {
 	struct node *node = ctx;
 	const char *network = json_string_value(json_object_get(parameters, "network"));
-	enum dht_net net = network && strcmp(network, "ipv6") == 0 ? DHT_NET_IPV6 : DHT_NET_IPV4;
+	enum dht_net net;
 	struct dht_asker asker = {.nodes = run_nodes, .ended = run_ended};
 	struct dht_run *run;
 	struct kad_id target;
 
-	if (!method_dht_is_on(node, call) ||
+	if (!method_dht_is_on(node, call) || !network_read(call, network, &net) ||
 	    !target_read(call, json_string_value(json_object_get(parameters, "target")), &target) ||
 	    !(run = run_new(node, call, "nodes", json_array())))
 		return;
