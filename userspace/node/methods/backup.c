@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* BackupStore: a copy of the state folder, made in a job while the node goes on. Home worker. */
+/*
+ * BackupStore: a copy of the state folder, made in a job while the node goes on,
+ * which ends when its caller leaves. Home worker.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,15 +16,25 @@ struct backup {
 	struct job job;
 	struct node *node;
 	struct control_call *call; /* NULL: the caller left */
+	bool is_unwanted;	   /* atomic: the caller left */
 	char path[CONFIG_PATH_CAP];
 	int err;
 };
 
+static bool backup_is_due(void *arg, size_t read_len)
+{
+	struct backup *backup = arg;
+
+	(void)read_len;
+	return __atomic_load_n(&backup->is_unwanted, __ATOMIC_RELAXED);
+}
+
 static void backup_run(struct job *job)
 {
 	struct backup *backup = (struct backup *)job;
+	const struct store_stop stop = {backup_is_due, backup};
 
-	backup->err = store_backup(backup->node->store, backup->path, "node.key");
+	backup->err = store_backup(backup->node->store, backup->path, "node.key", &stop);
 }
 
 static const char *advice_of(int err)
@@ -40,6 +53,8 @@ static void backup_done(struct job *job)
 {
 	struct backup *backup = (struct backup *)job;
 
+	if (backup->call)
+		control_on_gone(backup->call, NULL, NULL);
 	if (backup->call && backup->err < 0)
 		control_fail(backup->call, backup->err, backup->path, weft_err_text(backup->err),
 			     advice_of(backup->err));
@@ -51,7 +66,10 @@ static void backup_done(struct job *job)
 
 static void backup_caller_left(void *arg)
 {
-	((struct backup *)arg)->call = NULL;
+	struct backup *backup = arg;
+
+	backup->call = NULL;
+	__atomic_store_n(&backup->is_unwanted, true, __ATOMIC_RELAXED);
 }
 
 void method_backup_store(void *ctx, struct control_call *call, const json_t *parameters,
