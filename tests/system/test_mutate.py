@@ -187,6 +187,16 @@ def test_a_table_has_a_row_for_each_folder_and_the_survivors_stand_before_it(_):
     check_eq(source, CODE, "the source afterwards")
 
 
+def test_only_programs_that_match_are_built_and_run(_):
+    with Fixture() as tree:
+        pathlib.Path(tree, "Makefile").write_text(MAKEFILE.replace("@echo", "@echo tests/half/none"))
+        done = mutate(tree, "--count", "3", "--tests", "test_half$")
+        none = mutate(tree, "--count", "3", "--tests", "nothing")
+    check_eq(done.returncode, OK, done.stderr)
+    check("programs without a mutant: 1 of 1" in done.stderr, done.stderr)
+    check(none.returncode != OK and "--tests nothing" in none.stderr, none.stderr)
+
+
 def test_a_folder_without_code_is_refused(_):
     with Fixture() as tree:
         done = mutate(tree, "--folder", "userspace/none")
