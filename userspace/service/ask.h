@@ -27,6 +27,7 @@ struct service_provider {
 	uint8_t service_id[SERVICE_ID_LEN];
 	bool has_major;
 	bool is_read_only; /* its owner says so of the method that is called */
+	bool is_equal;	   /* of the same version and about the same conduct as the best */
 	uint32_t major;
 	struct addr addrs[MESH_PEER_ADDRS_MAX];
 	unsigned addr_cnt;
@@ -109,6 +110,9 @@ void service_ask_settle(struct service_ask *ask);
 void service_ask_find(struct service_ask *ask, const struct service_target *target,
 		      uint64_t now_ns);
 void service_ask_doubt(const struct service_ask *ask);
+
+/* spread.c. spread puts one of the providers that are as good as the first in its place. */
+void service_ask_spread(struct service_ask *ask, uint64_t now_ns);
 
 /*
  * ask_route.c. route takes ask to the first provider from here on that does not rest; why: there

@@ -15,6 +15,9 @@
 #include "service/router.h"
 #include "service/service_state.h"
 
+/* Of 100: as much as some good transfers, or two failed ones. */
+#define EQUAL_CONDUCT 10u
+
 /* Whether list has the method, or of a service of HTTP the method of the request. */
 static bool ask_is_read_only(const struct service_ask *ask, const struct service_read_only *list)
 {
@@ -99,6 +102,35 @@ static void ask_add_found(struct service_ask *ask, const struct service_found *f
 	ask->provider_cnt++;
 }
 
+/*
+ * Whether other may take a share of what would all go to best: what was seen of
+ * both speaks about alike for them. A key of today does not get half of what a
+ * trusted node has.
+ */
+static bool found_is_equal(const struct service_found *best, const struct service_found *other)
+{
+	return other->conduct + EQUAL_CONDUCT >= best->conduct &&
+	       best->conduct + EQUAL_CONDUCT >= other->conduct &&
+	       strcmp(best->descriptor->version, other->descriptor->version) == 0;
+}
+
+static void ask_add_all(struct service_ask *ask, const struct service_found *found, unsigned cnt,
+			uint64_t now_ns)
+{
+	const struct service_found *best = NULL;
+
+	for (unsigned i = 0; i < cnt; i++) {
+		unsigned before = ask->provider_cnt;
+
+		ask_add_found(ask, &found[i]);
+		if (ask->provider_cnt == before)
+			continue;
+		best = best ? best : &found[i];
+		ask->providers[before].is_equal = found_is_equal(best, &found[i]);
+	}
+	service_ask_spread(ask, now_ns);
+}
+
 /* Whom the caller named is asked although nobody told of it, unless that takes its word for a method. */
 static void ask_named(struct service_ask *ask, uint64_t now_ns)
 {
@@ -130,8 +162,7 @@ static void ask_found(void *arg, const struct service_finding *finding, uint64_t
 
 	ask->find = NULL;
 	ask->service->now_ns = now_ns;
-	for (unsigned i = 0; i < finding->found_cnt; i++)
-		ask_add_found(ask, &finding->found[i]);
+	ask_add_all(ask, finding->found, finding->found_cnt, now_ns);
 	if (ask->provider_cnt) {
 		service_ask_route(ask, "the provider cannot be reached", now_ns);
 		return;
@@ -173,8 +204,8 @@ static void ask_look_up(struct service_ask *ask, const struct service_target *ta
 
 	cnt = service_directory_peek(directory, &query, now_ns, found, SERVICE_PROVIDERS_MAX,
 				     &is_fresh);
-	for (unsigned i = 0; i < cnt && (is_fresh || ask->is_named); i++)
-		ask_add_found(ask, &found[i]);
+	if (is_fresh || ask->is_named)
+		ask_add_all(ask, found, cnt, now_ns);
 	if (ask->provider_cnt) {
 		service_ask_route(ask, "the provider cannot be reached", now_ns);
 		return;

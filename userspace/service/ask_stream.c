@@ -14,6 +14,9 @@
 #define WAIT_MAX_NS (3600 * NS_PER_S)
 /* A provider that was not reached is asked after the others for this long. */
 #define AWAY_NS (120 * NS_PER_S)
+/* One that refuses, at least for this; doubled each time in a row. */
+#define BUSY_NS	    NS_PER_S
+#define BUSY_MAX_NS (64 * NS_PER_S)
 
 static size_t ask_head_write(struct service_ask *ask, uint64_t now_ns)
 {
@@ -107,6 +110,19 @@ static void ask_frame(void *arg, const struct mesh_stream_frame *frame, uint64_t
 		service_intake_begin(&ask->intake, frame->payload_len);
 }
 
+/* The next calls ask others first: until the time that it named, for longer each time in a row. */
+static void ask_note_busy(const struct service_ask *ask, uint64_t now_ns)
+{
+	const struct service_provider *provider = service_ask_provider(ask);
+	struct service_route *route =
+		service_routes_use(&ask->service->routes, provider->service_id, provider->key);
+	uint64_t busy_ns = BUSY_NS;
+
+	for (unsigned i = 1; i < route->refusal_cnt && busy_ns < BUSY_MAX_NS; i++)
+		busy_ns *= 2;
+	route->busy_until_ns = now_ns + (busy_ns > ask->wait_ns ? busy_ns : ask->wait_ns);
+}
+
 /* The reply is whole; payload is borrowed. */
 static void ask_answered(struct service_ask *ask, const uint8_t *payload, size_t len,
 			 uint64_t now_ns)
@@ -131,6 +147,8 @@ static void ask_answered(struct service_ask *ask, const uint8_t *payload, size_t
 	}
 	service_ask_note(ask, service_verdict_of(outcome.status), now_ns);
 	ask->wait_ns = outcome.wait_ns;
+	if (service_verdict_of(outcome.status) == SERVICE_VERDICT_REFUSED)
+		ask_note_busy(ask, now_ns);
 	if (!reply->is_refused || !service_ask_retry(ask, SERVICE_ASK_REFUSED, reply->text, now_ns))
 		service_ask_finish(ask, &outcome, now_ns);
 }

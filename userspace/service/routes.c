@@ -124,15 +124,22 @@ enum service_verdict service_verdict_of(enum service_status status)
 void service_route_note(struct service_route *route, enum service_verdict verdict, uint64_t took_ns)
 {
 	route->success -= route->success / SUCCESS_WEIGHT;
+	route->refusal_cnt = verdict == SERVICE_VERDICT_REFUSED ? route->refusal_cnt + 1 : 0;
 	if (verdict != SERVICE_VERDICT_GOOD)
 		return;
 	route->success += SUCCESS_ALL / SUCCESS_WEIGHT;
 	route->away_until_ns = 0;
+	route->busy_until_ns = 0;
 	if (!route->latency_ns)
 		route->latency_ns = took_ns;
 	else
 		route->latency_ns = route->latency_ns - route->latency_ns / LATENCY_WEIGHT +
 				    took_ns / LATENCY_WEIGHT;
+}
+
+bool service_route_is_good(const struct service_route *route)
+{
+	return route->refusal_cnt || route->success >= SUCCESS_ALL / SUCCESS_WEIGHT;
 }
 
 unsigned service_route_health(const struct service_route *route)
@@ -161,6 +168,12 @@ struct service_outlet *service_outlet_of(struct service_routes *routes, const ui
 	err = map_put(&routes->outlets_by_key, provider, outlet);
 	weft_assert(!err);
 	return outlet;
+}
+
+const struct service_outlet *service_outlet_lookup(const struct service_routes *routes,
+						   const uint8_t *provider)
+{
+	return map_lookup(&routes->outlets_by_key, provider);
 }
 
 void service_outlet_release(struct service_routes *routes, struct service_outlet *outlet)

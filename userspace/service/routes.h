@@ -34,6 +34,8 @@ struct service_route {
 	struct service_circuit circuit;
 	uint64_t latency_ns;	/* of answers, moving average; 0: none yet */
 	uint64_t away_until_ns; /* its node was not reached: others are asked first */
+	uint64_t busy_until_ns; /* it named a time before which it has no room: likewise */
+	unsigned refusal_cnt;	/* refusals in a row, the last answers; a refusal is no failure */
 	uint32_t success;	/* how many of 1,000 calls end well, moving average */
 };
 
@@ -64,6 +66,8 @@ struct service_route *service_routes_use(struct service_routes *routes, const ui
 /* service_route_note: a call ended after took_ns. */
 void service_route_note(struct service_route *route, enum service_verdict verdict,
 			uint64_t took_ns);
+/* service_route_is_good: it answered lately, or refused, which its own time undoes. */
+bool service_route_is_good(const struct service_route *route);
 /* service_route_health: 0 to 100. */
 unsigned service_route_health(const struct service_route *route);
 /*
@@ -71,6 +75,9 @@ unsigned service_route_health(const struct service_route *route);
  * service_outlet_release drops it when nothing is under way and nobody waits.
  */
 struct service_outlet *service_outlet_of(struct service_routes *routes, const uint8_t *provider);
+/* service_outlet_lookup: NULL: nothing is under way there. */
+const struct service_outlet *service_outlet_lookup(const struct service_routes *routes,
+						   const uint8_t *provider);
 void service_outlet_release(struct service_routes *routes, struct service_outlet *outlet);
 /* service_routes_busiest: calls under way at the provider that has most. */
 uint64_t service_routes_busiest(const struct service_routes *routes);

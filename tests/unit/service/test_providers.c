@@ -448,6 +448,70 @@ static void test_a_provider_that_refuses_is_put_behind_the_other(void)
 	}
 	CHECK_EQ(at_c.call_cnt, 20);
 	service_stats(rig.nodes[SRIG_A].service, &stats);
+	/* It is asked again after 1, 2, 4, ... s; the calls take 40 s. */
+	CHECK(stats.retried_cnt <= 6);
+	srig_fini(&rig);
+}
+
+static void test_equal_providers_share_calls_that_follow_each_other(void)
+{
+	struct srig_ask ask;
+
+	CHECK(bench_init(SRIG_ECHO, SRIG_ECHO));
+	CHECK(srig_offer(&rig, &at_b, SRIG_B, "echo"));
+	CHECK(srig_offer(&rig, &at_c, SRIG_C, "echo"));
+	for (unsigned i = 0; i < 60; i++) {
+		CHECK(call_any(&ask, NULL));
+		CHECK_EQ(ask.answer.status, SERVICE_OK);
+		srig_ask_fini(&ask);
+	}
+	/* Nothing is under way when the next one comes: it is a coin. */
+	CHECK(at_b.call_cnt >= 15);
+	CHECK(at_c.call_cnt >= 15);
+	srig_fini(&rig);
+}
+
+static void test_calls_at_once_go_to_who_has_least_to_do(void)
+{
+	const struct service_target target = {.name = "echo", .method = "Do"};
+	struct srig_ask asks[16], ask;
+
+	CHECK(bench_init(SRIG_ECHO, SRIG_ECHO));
+	CHECK(srig_offer(&rig, &at_b, SRIG_B, "echo"));
+	CHECK(srig_offer(&rig, &at_c, SRIG_C, "echo"));
+	CHECK(call_any(&ask, NULL)); /* both are known from now on */
+	srig_ask_fini(&ask);
+	at_b.mode = at_c.mode = SRIG_KEEP;
+	for (unsigned i = 0; i < 16; i++)
+		CHECK_EQ(srig_call_with(&rig, &asks[i], SRIG_A, &target, "", 0, NULL, 0), 0);
+	srig_run(&rig, PAIR_S);
+	CHECK_EQ(at_b.kept_cnt, 8);
+	CHECK_EQ(at_c.kept_cnt, 8);
+	for (unsigned i = 0; i < 16; i++) {
+		service_call_cancel(asks[i].ask);
+		srig_ask_fini(&asks[i]);
+	}
+	srig_fini(&rig);
+}
+
+static void test_a_provider_with_a_time_to_come_again_is_spared_until_then(void)
+{
+	static const struct service_offering scarce = {
+		.name = "echo", .version = "1.0.0", .calls_per_min = 1};
+	struct service_stats stats;
+	struct srig_ask ask;
+
+	CHECK(bench_init(SRIG_ECHO, SRIG_ECHO));
+	CHECK(srig_offer_with(&rig, &at_b, SRIG_B, &scarce));
+	CHECK(srig_offer(&rig, &at_c, SRIG_C, "echo"));
+	for (unsigned i = 0; i < 20; i++) { /* of two seconds each */
+		CHECK(call_any(&ask, NULL));
+		CHECK_EQ(ask.answer.status, SERVICE_OK);
+		srig_ask_fini(&ask);
+	}
+	service_stats(rig.nodes[SRIG_A].service, &stats);
+	CHECK(at_b.call_cnt >= 1);
+	CHECK_EQ(at_b.call_cnt + at_c.call_cnt, 20);
 	CHECK(stats.retried_cnt <= 2);
 	srig_fini(&rig);
 }
@@ -587,6 +651,9 @@ int main(void)
 	RUN(test_an_answer_of_a_handler_is_final);
 	RUN(test_a_provider_that_fails_is_put_behind_the_other);
 	RUN(test_a_provider_that_refuses_is_put_behind_the_other);
+	RUN(test_equal_providers_share_calls_that_follow_each_other);
+	RUN(test_calls_at_once_go_to_who_has_least_to_do);
+	RUN(test_a_provider_with_a_time_to_come_again_is_spared_until_then);
 	RUN(test_a_node_that_stops_ends_its_calls_and_takes_no_more);
 	RUN(test_a_provider_that_is_down_costs_one_call_its_time);
 	RUN(test_timeouts_at_a_dead_node_do_not_count_against_its_service);
