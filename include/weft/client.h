@@ -198,6 +198,11 @@ struct weft_offering {
 	 */
 	const char *const *read_only;
 	bool needs_signature; /* calls of other nodes carry their signature, or are refused */
+	/*
+	 * Calls and streams that it takes at once; 0: 16. More calls wait at the daemon, in turn by
+	 * caller, up to a bound, and are told then when to come again.
+	 */
+	unsigned concurrency;
 };
 
 /*

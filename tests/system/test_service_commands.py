@@ -229,14 +229,20 @@ def test_an_offer_is_what_was_said(lab):
     with web_server() as address:
         done = a.weft("service", "publish", "site", "--http", address, "--version", "2.1.0",
                       "--calls", "10/s", "--payload", "64K", "--timeout", "7", "--allow", node,
-                      "--meta", "lang=en", "--meta", "made=by, hand", "--health", "/200")
+                      "--meta", "lang=en", "--meta", "made=by, hand", "--health", "/200",
+                      "--concurrency", "3")
         check_eq(done.returncode, OK, done.stderr)
         told = offer_of(a, "site")
         wanted = {"version": "2.1.0", "provider": "http", "target": address, "allow": [node],
-                  "calls_per_min": 600, "payload_max": 65536, "timeout_ms": 7000, "published": True}
+                  "calls_per_min": 600, "payload_max": 65536, "timeout_ms": 7000, "published": True,
+                  "concurrency": 3, "under_way": 0, "waiting": 0, "waiting_max": 32}
         check_eq({key: told[key] for key in wanted}, wanted, "limits")
         check_eq((told["metadata"]["lang"], told["metadata"]["made"]), ("en", "by, hand"),
                  told["metadata"])
+        shown = a.weft("service", "show", "site")
+        check("concurrency\t3\n" in shown.stdout, shown.stdout)
+        done = a.weft("service", "publish", "none", "--http", address, "--concurrency", "0")
+        check_eq(done.returncode, USAGE, done.stderr)
         again = a.weft("service", "publish", "site", "--http", address, "--version", "2.1.1")
         check_eq(again.returncode, REFUSED, again.stderr)
         other = a.weft("service", "publish", "site", "--http", address)

@@ -319,6 +319,7 @@ const struct command commands[] = {
 	  { "meta", "KEY=VALUE...", "told with the service; may be given again" },
 	  { "read-only", "METHOD...", "changes nothing, so callers may repeat it; may be given again; * is all" },
 	  { "health", "PATH", "of --http: what a GET of must not fail" },
+	  { "concurrency", "N", "calls and streams that the program takes at once; more calls wait" },
 	  { "memory", "SIZE", "of --exec: most that a process may have" },
 	  { "user", "NAME", "of --exec: user that it runs as" },
 	  { "unconfined", NULL, "of --exec: it may share the daemon's user and view of the files" },

@@ -53,6 +53,7 @@ static int limits_add(struct invocation *inv, json_t *parameters)
 	const char *calls = invocation_option(inv, "calls");
 	const char *payload = invocation_option(inv, "payload");
 	const char *memory = invocation_option(inv, "memory");
+	const char *concurrency = invocation_option(inv, "concurrency");
 	uint64_t value;
 
 	if (calls && !calls_read(calls, &value))
@@ -60,6 +61,11 @@ static int limits_add(struct invocation *inv, json_t *parameters)
 					"for example: --calls 100/min");
 	if (calls)
 		json_object_set_new(parameters, "calls_per_min", json_integer((json_int_t)value));
+	if (concurrency && (!text_parse_count(concurrency, &value) || !value || value > UINT32_MAX))
+		return client_say_error(STATUS_USAGE, "--concurrency", "not a number of calls",
+					"for example: --concurrency 8");
+	if (concurrency)
+		json_object_set_new(parameters, "concurrency", json_integer((json_int_t)value));
 	if (payload && !text_parse_size(payload, strlen(payload), &value))
 		return client_say_error(STATUS_USAGE, "--payload", "not a size",
 					"for example: --payload 64K");

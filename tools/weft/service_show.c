@@ -56,6 +56,13 @@ static void print_one(const struct invocation *inv, json_t *service)
 		{"metadata", "metadata", "pairs", COLUMN_TEXT},
 		{0},
 	};
+	static const struct field program_fields[] = {
+		{"concurrency", "calls at once", "concurrency", COLUMN_COUNT},
+		{"under_way", "under way", "under_way", COLUMN_COUNT},
+		{"waiting", "waiting", "waiting", COLUMN_COUNT},
+		{"waiting_max", "may wait", "waiting_max", COLUMN_COUNT},
+		{0},
+	};
 	const json_t *node = json_object_get(service, "node_id");
 	json_t *shown = json_copy(service);
 
@@ -63,6 +70,8 @@ static void print_one(const struct invocation *inv, json_t *service)
 	json_object_set_new(shown, "methods", list_text(json_object_get(service, "read_only")));
 	json_object_set_new(shown, "pairs", pairs_text(json_object_get(service, "metadata")));
 	fields_print(inv, shown, fields);
+	if (json_object_get(service, "concurrency"))
+		fields_print(inv, shown, program_fields);
 	json_decref(shown);
 }
 

@@ -11,7 +11,7 @@ static const uint32_t concurrency_defaults[PROVIDER_KIND_CNT] = {
 	[PROVIDER_EXEC] = 4,
 };
 
-static uint32_t concurrency_max(const struct offer *offer)
+uint32_t offer_concurrency(const struct offer *offer)
 {
 	const struct provider_spec *view = &offer->spec.view;
 
@@ -20,7 +20,7 @@ static uint32_t concurrency_max(const struct offer *offer)
 
 bool offer_is_busy(const struct offer *offer)
 {
-	return offer->active_cnt >= concurrency_max(offer);
+	return offer->active_cnt >= offer_concurrency(offer);
 }
 
 bool offer_enter(struct offer *offer, struct active *active,

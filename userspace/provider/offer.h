@@ -68,6 +68,8 @@ struct active {
 	void (*abandon)(struct active *active, uint64_t now_ns);
 };
 
+/* offer_concurrency: calls and streams that it takes at once. */
+uint32_t offer_concurrency(const struct offer *offer);
 /* offer_is_busy: its program has as many calls and streams as it may have at once. */
 bool offer_is_busy(const struct offer *offer);
 /* offer_enter: false: a limit is reached, and counted. offer_leave undoes it. */

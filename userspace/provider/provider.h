@@ -86,9 +86,11 @@ enum provider_state {
 struct provider_view {
 	struct provider_spec spec; /* borrowed for the call, as all of it */
 	enum provider_state state;
-	const char *why;     /* of DOWN: what the last check found */
-	uint64_t since_ns;   /* of the state */
-	uint32_t active_cnt; /* calls and streams under way */
+	const char *why;		   /* of DOWN: what the last check found */
+	uint64_t since_ns;		   /* of the state */
+	uint32_t active_cnt;		   /* calls and streams under way */
+	uint32_t active_max;		   /* so many at once */
+	uint32_t waiting_cnt, waiting_max; /* calls that wait for one of these to end */
 	uint64_t call_cnt, stream_cnt;
 	uint64_t
 		failed_cnt; /* of both: that the program answered by rubbish, too much or not at all */

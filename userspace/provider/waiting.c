@@ -7,9 +7,13 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/heap.h"
 
 #define BUSY_TEXT "the service has too many calls under way"
+/* Around this a caller that is refused may come again. */
+#define BUSY_WAIT_NS   (1000ull * NS_PER_MS)
+#define JITTER_STEP_NS (618ull * NS_PER_MS) /* spreads those refused in a row evenly */
 
 struct waiting {
 	struct turns_item item;
@@ -37,6 +41,14 @@ static void waiting_free(struct waiting *waiting)
 	turns_remove(&offer->turns, &waiting->item);
 	heap_release(offer->provider->heap, waiting->method);
 	pool_release(&offer->provider->waiting, waiting);
+}
+
+/* Half a second to one and a half, so that those who are refused do not come back together. */
+static void call_refuse(struct offer *offer, struct service_call *call, uint64_t now_ns)
+{
+	uint64_t jitter_ns = offer->provider->stats.refused_cnt * JITTER_STEP_NS % BUSY_WAIT_NS;
+
+	service_refuse(call, BUSY_TEXT, BUSY_WAIT_NS / 2 + jitter_ns, now_ns);
 }
 
 static void waiting_answer(struct waiting *waiting, const char *text, uint64_t now_ns)
@@ -87,8 +99,11 @@ static bool waiting_put(struct offer *offer, const struct waiting_call *call, ui
 		return false;
 	}
 	if (victim) {
+		struct service_call *evicted = waiting_of(victim)->call;
+
 		offer->provider->stats.waiting_evicted_cnt++;
-		waiting_answer(waiting_of(victim), BUSY_TEXT, now_ns);
+		waiting_free(waiting_of(victim));
+		call_refuse(offer, evicted, now_ns);
 	}
 	return true;
 }
@@ -101,7 +116,7 @@ bool waiting_takes(struct offer *offer, const struct waiting_call *call, uint64_
 	if (waiting_put(offer, call, now_ns))
 		return true;
 	offer->provider->stats.refused_cnt++;
-	service_reply(call->call, SERVICE_UNAVAILABLE, BUSY_TEXT, NULL, 0, now_ns);
+	call_refuse(offer, call->call, now_ns);
 	return true;
 }
 

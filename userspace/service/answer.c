@@ -224,6 +224,27 @@ void service_reply(struct service_call *call, enum service_status status, const 
 	service_call_answer(call, &outcome, now_ns);
 }
 
+/* Nothing is kept for the key of a call that did not run. */
+void service_refuse(struct service_call *call, const char *text, uint64_t wait_ns, uint64_t now_ns)
+{
+	const struct service_outcome outcome = {.status = SERVICE_UNAVAILABLE,
+						.text = text,
+						.wait_ns = wait_ns,
+						.is_refused = true};
+	struct service *service = call->service;
+	struct service_kept *kept = call->kept;
+
+	weft_assert(call->state == SERVICE_CALL_IN_HAND);
+	service->now_ns = now_ns;
+	call->kept = NULL;
+	while (kept && !list_is_empty(&kept->waiters))
+		call_end(list_entry(kept->waiters.next, struct service_call, kept_node), &outcome,
+			 now_ns);
+	if (kept)
+		service_kept_drop(&service->kept, kept);
+	call_end(call, &outcome, now_ns);
+}
+
 bool service_spend(struct service_call *call, unsigned units, uint64_t now_ns)
 {
 	return service_admission_spend(call->service, &call->admission, units, now_ns);

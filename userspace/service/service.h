@@ -221,6 +221,11 @@ void service_withdraw(struct service_offer *offer, uint64_t now_ns);
 void service_reply(struct service_call *call, enum service_status status, const char *text,
 		   const void *payload, size_t len, uint64_t now_ns);
 /*
+ * service_refuse ends a call that the handler has no room for, as if it had never begun:
+ * SERVICE_UNAVAILABLE, with wait_ns as the time to come again. The caller may go elsewhere.
+ */
+void service_refuse(struct service_call *call, const char *text, uint64_t wait_ns, uint64_t now_ns);
+/*
  * service_spend takes units of the call's work budget before it fans out: a
  * downstream search, fetch or call is one. False: the call is to be
  * answered SERVICE_RATE_LIMITED.

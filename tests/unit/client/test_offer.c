@@ -89,6 +89,7 @@ static struct weft_offer *offer_start(struct weft_client *client, struct seen *s
 	struct weft_offering offering = {.name = "echo",
 					 .socket_path = path,
 					 .calls_per_min = 7,
+					 .concurrency = 3,
 					 .allow = allow,
 					 .metadata = metadata,
 					 .read_only = read_only};
@@ -177,7 +178,8 @@ static void test_an_offer_is_published_and_withdrawn(void)
 	client = client_of_fake();
 	offer = offer_start(client, &seen, path);
 	snprintf(wanted, sizeof(wanted),
-		 "{\"allow\":[\"node-1\"],\"calls_per_min\":7,\"metadata\":{\"lang\":\"c\"},"
+		 "{\"allow\":[\"node-1\"],\"calls_per_min\":7,\"concurrency\":3,\"metadata\":{"
+		 "\"lang\":\"c\"},"
 		 "\"name\":\"echo\",\"read_only\":[\"List\",\"Get\"],\"socket\":\"%s\","
 		 "\"version\":\"1.0.0\"}",
 		 path);

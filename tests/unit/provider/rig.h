@@ -403,6 +403,7 @@ struct prig_call {
 	struct service_ask *ask;
 	unsigned cnt;
 	enum service_status status;
+	uint64_t wait_ns; /* that it was told to stay away */
 	char text[SERVICE_TEXT_LEN_MAX + 1];
 	char *payload; /* NUL-terminated copy */
 	size_t len;
@@ -412,7 +413,7 @@ static inline void call_done(void *arg, const struct service_answer *answer, uin
 {
 	struct prig_call *call = arg;
 
-	(void)now_ns;
+	call->wait_ns = answer->not_before_ns ? answer->not_before_ns - now_ns : 0;
 	call->cnt++;
 	call->ask = NULL;
 	call->status = answer->status;

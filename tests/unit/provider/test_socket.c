@@ -310,6 +310,38 @@ static void test_several_calls_are_under_way_and_one_more_waits(void)
 	desk_fini(&desk);
 }
 
+static void test_one_call_more_than_may_wait_is_told_when_to_come_again(void)
+{
+	static struct prig_call calls[34];
+	struct provider_spec spec = desk_spec;
+	struct provider_stats stats;
+	unsigned refused_cnt = 0;
+	struct desk desk;
+
+	memset(calls, 0, sizeof(calls));
+	spec.concurrency_max = 1;
+	desk_init_with(&desk, spec);
+	for (unsigned i = 0; i < 34; i++)
+		CHECK_EQ(prig_call(&desk.rig, &calls[i], "desk", "Do", "x", 1), 0);
+	prig_pass(&desk.rig, 100 * NS_PER_MS);
+	/* One is under way, and 32 wait. */
+	for (unsigned i = 0; i < 34; i++) {
+		refused_cnt += calls[i].cnt;
+		CHECK(!calls[i].cnt || (calls[i].status == SERVICE_UNAVAILABLE &&
+					calls[i].wait_ns >= 500 * NS_PER_MS &&
+					calls[i].wait_ns <= 1500 * NS_PER_MS));
+	}
+	CHECK_EQ(refused_cnt, 1);
+	provider_stats(desk.rig.provider, &stats);
+	CHECK_EQ(stats.waiting_cnt, 32);
+	prig_pass(&desk.rig, 120 * NS_PER_S);
+	for (unsigned i = 0; i < 34; i++) {
+		CHECK_EQ(calls[i].cnt, 1);
+		free(calls[i].payload);
+	}
+	desk_fini(&desk);
+}
+
 static void test_a_waiting_call_ends_with_its_deadline(void)
 {
 	struct provider_spec spec = desk_spec;
@@ -370,6 +402,7 @@ int main(void)
 	RUN(test_a_reply_longer_than_the_offer_allows);
 	RUN(test_a_program_that_is_late_or_leaves);
 	RUN(test_several_calls_are_under_way_and_one_more_waits);
+	RUN(test_one_call_more_than_may_wait_is_told_when_to_come_again);
 	RUN(test_a_waiting_call_ends_with_its_deadline);
 	RUN(test_a_program_that_is_not_there);
 	return check_done();

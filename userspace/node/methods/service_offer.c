@@ -57,11 +57,15 @@ static bool view_add(void *arg, const struct provider_view *view)
 		return true;
 	json_object_update_new(
 		wanted->json,
-		json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "provider",
+		json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "provider",
 			  provider_kind_name(view->spec.kind), "target", view->spec.target, "state",
 			  states[view->state], "why", view->why ? view->why : "", "allow",
 			  json_allow(&view->spec), "streams", method_json_uint(view->stream_cnt),
-			  "errors", method_json_uint(view->failed_cnt)));
+			  "errors", method_json_uint(view->failed_cnt), "concurrency",
+			  method_json_uint(view->active_max), "under_way",
+			  method_json_uint(view->active_cnt), "waiting",
+			  method_json_uint(view->waiting_cnt), "waiting_max",
+			  method_json_uint(view->waiting_max)));
 	return false;
 }
 
