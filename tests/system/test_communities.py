@@ -105,6 +105,30 @@ def test_a_strict_community_takes_members_by_token(lab):
         wait_members(daemon, "club", n1, n2, n3)
 
 
+def test_a_method_of_a_service_may_be_for_members(lab):
+    n1, n2, n3 = start(lab)
+    link = done(n1, "create", "lab").stdout.strip()
+    done(n2, "join", link, "--name", "lab")
+    wait_members(n1, "lab", n1, n2)
+    published = n1.weft("service", "publish", "desk", "--exec", "/usr/bin/cat", "--allow", "Write=community:lab")
+    check_eq(published.returncode, OK, published.stderr)
+
+    def write(daemon):
+        return daemon.weft("service", "call", "desk", "Write", "x", "--provider", fabric.node_id(n1))
+
+    wait_for(lambda: write(n2).stdout == "x", "a member may")
+    for node in (n3, n2):
+        read = node.weft("service", "call", "desk", "Read", "x", "--provider", fabric.node_id(n1))
+        check_eq(read.stdout, "x", "another method is for everybody")
+    refused = write(n3)
+    check_eq(refused.returncode, REFUSED, refused.stderr)
+    check("for others" in refused.stderr, refused.stderr)
+    done(n2, "leave", "lab")
+    wait_for(lambda: write(n2).returncode == REFUSED, "who left may not")
+    unknown = n1.weft("service", "allow", "desk", "Write=community:nowhere")
+    check_eq(unknown.returncode, NOT_FOUND, unknown.stderr)
+
+
 def test_what_is_wrong_is_said(lab):
     n1, n2 = start(lab, 2)
     link = done(n1, "create", "lab").stdout.strip()

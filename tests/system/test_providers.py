@@ -16,6 +16,7 @@ import textwrap
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 from lab import (DEADLINE_S, FAILED, OK, REFUSED, TIMEOUT, WEFT, Skip, check, check_eq, free_port, run,
                  wait_for)
+from web import GATEWAY, curl, url_of
 
 # What a sanitizer keeps aside is not what a daemon needs.
 os.environ.setdefault("ASAN_OPTIONS", "quarantine_size_mb=4")
@@ -381,6 +382,90 @@ def test_a17_a_service_demands_a_signature_and_a_caller_makes_one(lab):
     check_eq((done.returncode, done.stdout), (OK, "hello"), done.stderr)
 
 
+def test_methods_are_for_whom_the_provider_names(lab):
+    a, b = pair(lab)
+    c = lab.daemon("c", config=CONFIG).start()
+    connect(a, c)
+    port = free_port()
+    Program(lab, UPLOAD, port)
+    publish(a, "site", "--http", f"127.0.0.1:{port}", "--allow", f"POST={node_id(b)}")
+    publish(a, "desk", "--exec", shutil.which("cat"), "--allow", "Write=group:staff")
+
+    def check_all(why):
+        post = call(a, c, "site", "POST", "/", "body")
+        check_eq(post.returncode, REFUSED, why)
+        check("its provider says for whom" in post.stderr, post.stderr)
+        check_eq(call(a, b, "site", "POST", "/", "body").returncode, OK, why)
+        check("501" in call(a, c, "site", "GET", "/").stderr, "GET is for everybody, and none of the server's")
+        check_eq(call(a, b, "desk", "Write", "x").returncode, REFUSED, why)
+        check_eq(call(a, b, "desk", "Read", "x").stdout, "x", why)
+
+    check_all("as published")
+    a.kill()
+    a.start()
+    connect(a, b)
+    connect(a, c)
+    wait_for(lambda: state_of(a, "site") == "ready", "the server is found again")
+    check_all("after a crash")
+    a.conf.write_text(CONFIG + f"groups = staff:{node_id(b)}\n")
+    done = a.weft("daemon", "reload")
+    check_eq(done.returncode, OK, done.stderr)
+    check_eq(call(a, b, "desk", "Write", "x").stdout, "x", "it is of the group now")
+    check_eq(call(a, c, "desk", "Write", "x").returncode, REFUSED, "the other is not")
+    check_eq(a.weft("service", "allow", "site", node_id(c)).returncode, OK, "changed")
+    check_eq(call(a, b, "site", "POST", "/", "body").returncode, REFUSED, "at once")
+    check_eq(call(a, c, "site", "POST", "/", "body").returncode, OK, "at once")
+    a.kill()
+    a.start()
+    connect(a, b)
+    connect(a, c)
+    wait_for(lambda: state_of(a, "site") == "ready", "the server is found again")
+    check_eq(call(a, b, "site", "POST", "/", "body").returncode, REFUSED, "it was durable")
+    allow = next(offer["allow"] for offer in a.json("service", "list")["offers"] if offer["name"] == "desk")
+    check_eq(allow, ["Write=group:staff"], "as it was told")
+    check_eq(a.weft("service", "allow", "site", "--everybody").returncode, OK, "opened")
+    check_eq(call(a, b, "site", "POST", "/", "body").returncode, OK, "for everybody")
+    for bad in ("nobody", "=" + node_id(b), "x=group:Staff", "group:" + 33 * "a"):
+        check(a.weft("service", "allow", "site", bad).returncode not in (OK, 2), bad)
+
+
+def test_a41_calls_are_counted_by_method_and_logged_without_addresses(lab):
+    a = lab.daemon("a", config=CONFIG + "access_log = on\n" + GATEWAY).start()
+    b = lab.daemon("b", config=CONFIG).start()
+    connect(a, b)
+    port = free_port()
+    Program(lab, UPLOAD, port)
+    publish(a, "site", "--http", f"127.0.0.1:{port}")
+    publish(a, "desk", "--exec", shutil.which("cat"), "--allow", f"Write={node_id(a)}")
+    for _ in range(3):
+        check_eq(call(a, b, "site", "POST", "/secret-path", "secret-body").returncode, OK, "a request")
+    check_eq(call(a, b, "desk", "Read", "secret-body").returncode, OK, "a call")
+    check_eq(call(a, b, "desk", "Write", "x").returncode, REFUSED, "one that is refused")
+    check_eq(call(a, a, "desk", "Read", "x").returncode, OK, "one of this node")
+
+    def rows():
+        return {(row["service"], row["method"]): row for row in a.json("service", "top")["methods"]}
+
+    wait_for(lambda: rows().get(("site", "POST"), {}).get("calls") == 3, "streams end")
+    check_eq((rows()[("desk", "Read")]["calls"], rows()[("desk", "")]["refused"]), (2, 1), rows())
+    check(rows()[("site", "POST")]["slow_us"] > 0, rows())
+    metrics = curl(f"{url_of(a)}/metrics")[2].decode()
+    check('weft_service_method_calls_total{service="site",version="1.0.0",method="POST",status="OK"} 3\n'
+          in metrics, "counted")
+    check('weft_service_method_seconds_count{service="desk",version="1.0.0",method="Read"} 2\n' in metrics,
+          "timed")
+    lines = [line for line in a.log_text().splitlines() if " access: " in line]
+    check_eq(len(lines), 6, lines)
+    pattern = re.compile(r"access: service=(site|desk)@1\.0\.0 method=(POST|Read|Write) "
+                         r"peer=(local-)?[0-9a-f]{8} status=(OK|Forbidden) ms=\d+\.\d{3}$")
+    for line in lines:
+        check(pattern.search(line), line)
+    check_eq(len({re.search(r"peer=([0-9a-f]{8}) ", line)[1] for line in lines if "local-" not in line}), 1,
+             "one peer has one tag")
+    for secret in ("secret", node_id(b)[:8], "127.0.0.1"):
+        check(not [line for line in lines if secret in line], secret)
+
+
 def test_a_server_that_speaks_no_http(lab):
     a, b = pair(lab)
     port = free_port()
@@ -411,4 +496,6 @@ if __name__ == "__main__":
          test_a_stop_ends_what_is_under_way,
          test_a_body_reaches_the_server_with_the_name_of_its_sender,
          test_a17_a_service_demands_a_signature_and_a_caller_makes_one,
+         test_methods_are_for_whom_the_provider_names,
+         test_a41_calls_are_counted_by_method_and_logged_without_addresses,
          test_a_server_that_speaks_no_http])

@@ -166,6 +166,8 @@ int run_policy_show(struct invocation *inv);
 int run_policy_test(struct invocation *inv);
 int run_service_publish(struct invocation *inv);
 int run_service_withdraw(struct invocation *inv);
+int run_service_top(struct invocation *inv);
+int run_service_allow(struct invocation *inv);
 int run_service_reset(struct invocation *inv);
 int run_service_show(struct invocation *inv);
 int run_service_find(struct invocation *inv);

@@ -216,6 +216,25 @@ int run_service_withdraw(struct invocation *inv)
 	return client_show(inv, "WithdrawService", parameters, NULL);
 }
 
+int run_service_allow(struct invocation *inv)
+{
+	const char *version = invocation_option(inv, "version");
+	bool is_for_all = invocation_option(inv, "everybody") != NULL;
+	json_t *parameters, *allow;
+
+	if (is_for_all == (inv->arg_cnt > 1))
+		return client_say_error(STATUS_USAGE, inv->args[0],
+					"say who may call it, or --everybody, and not both",
+					"for example: weft service allow hello DELETE=group:staff");
+	allow = json_array();
+	for (unsigned i = 1; i < inv->arg_cnt; i++)
+		json_array_append_new(allow, json_string(inv->args[i]));
+	parameters = json_pack("{s:s, s:o}", "name", inv->args[0], "allow", allow);
+	if (version)
+		json_object_set_new(parameters, "version", json_string(version));
+	return client_show(inv, "SetServiceAccess", parameters, NULL);
+}
+
 static void print_reset(const struct invocation *inv, const json_t *reply)
 {
 	uint64_t cnt = field_uint(reply, "closed");
@@ -337,6 +356,46 @@ int run_service_open(struct invocation *inv)
 		printf("%s\n", field_text(reply, "url"));
 	json_decref(reply);
 	return STATUS_OK;
+}
+
+/* most_called_first: a stable order for who looks again and again. */
+static void most_called_first(json_t *rows)
+{
+	for (size_t i = 1; i < json_array_size(rows); i++)
+		for (size_t j = i; j > 0; j--) {
+			json_t *row = json_array_get(rows, j),
+			       *before = json_array_get(rows, j - 1);
+
+			if (field_uint(row, "calls") <= field_uint(before, "calls"))
+				break;
+			json_incref(before);
+			json_array_set(rows, j - 1, row);
+			json_array_set_new(rows, j, before);
+		}
+}
+
+static void print_methods(const struct invocation *inv, const json_t *reply)
+{
+	static const struct column columns[] = {
+		{"SERVICE", "service", COLUMN_TEXT},
+		{"VERSION", "version", COLUMN_TEXT},
+		{"METHOD", "method", COLUMN_TEXT},
+		{"CALLS", "calls", COLUMN_COUNT},
+		{"ERRORS", "errors", COLUMN_COUNT},
+		{"REFUSED", "refused", COLUMN_COUNT},
+		{"MEAN", "mean_us", COLUMN_RTT},
+		{"9 OF 10", "slow_us", COLUMN_RTT},
+		{0},
+	};
+	json_t *rows = json_object_get(reply, "methods");
+
+	most_called_first(rows);
+	table_print(inv, rows, columns, "no service of this node was called yet");
+}
+
+int run_service_top(struct invocation *inv)
+{
+	return client_show(inv, "ListServiceMethods", NULL, print_methods);
 }
 
 int run_service_limits(struct invocation *inv)

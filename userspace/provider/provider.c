@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "provider/exec.h"
 #include "provider/exec_launch.h"
@@ -259,6 +260,8 @@ static int offer_to_service(struct offer *offer, uint64_t now_ns, const char **o
 		.timeout_ns = view->timeout_ns,
 		.allow = view->allow,
 		.allow_cnt = view->allow_cnt,
+		.grants = view->grants,
+		.grant_cnt = view->grant_cnt,
 		.is_published = !view->is_hidden,
 		.needs_signature = view->needs_signature,
 		.handler = handler_of(view->kind),
@@ -480,6 +483,66 @@ int provider_publish(struct provider *provider, const struct provider_spec *spec
 		offer_end(made, now_ns);
 release_change:
 	pool_release(&provider->changes, change);
+	return err;
+}
+
+static struct service_offering access_of(const struct provider_spec *spec)
+{
+	return (struct service_offering){.allow = spec->allow,
+					 .allow_cnt = spec->allow_cnt,
+					 .grants = spec->grants,
+					 .grant_cnt = spec->grant_cnt};
+}
+
+/* change_access: what the offer says of callers becomes that of spec, whose record is stored. */
+static int change_access(struct change *change, struct offer *offer,
+			 const struct provider_spec *spec)
+{
+	const struct service_offering now = access_of(&offer->spec.view), next = access_of(spec);
+	uint8_t record[SPEC_RECORD_CAP];
+	struct writer w = writer_of(record, sizeof(record));
+	int err = service_set_access(offer->handle, &next);
+
+	if (err < 0)
+		return err;
+	spec_write(&w, spec);
+	err = change_store(change, spec, record, writer_len(&w));
+	if (err == 0) {
+		err = spec_parse(record, writer_len(&w), &offer->spec);
+		weft_assert(err == 0); /* it was written from a spec that was checked */
+	} else if (service_set_access(offer->handle, &now) < 0) {
+		service_set_ready(offer->handle, false, 0);
+	}
+	return err;
+}
+
+int provider_set_access(struct provider *provider, const char *name, uint32_t major,
+			const struct provider_spec *spec, provider_done_fn done, void *arg,
+			const char **out_why)
+{
+	struct offer *offer = offer_find(provider, name, major, false);
+	struct provider_spec changed;
+	struct change *change;
+	int err;
+
+	*out_why = "no program of this machine offers such a service";
+	if (!offer)
+		return WEFT_EABSENT;
+	changed = offer->spec.view;
+	changed.allow = spec->allow;
+	changed.allow_cnt = spec->allow_cnt;
+	changed.grants = spec->grants;
+	changed.grant_cnt = spec->grant_cnt;
+	if ((err = spec_check(&changed, out_why)) < 0)
+		return err;
+	*out_why = "too many changes wait for the disk";
+	change = change_new(provider, done, arg);
+	if (!change)
+		return WEFT_EFULL;
+	*out_why = "the store takes no changes now, or there is no memory";
+	err = change_access(change, offer, &changed);
+	if (err < 0)
+		pool_release(&provider->changes, change);
 	return err;
 }
 

@@ -41,6 +41,7 @@ bool provider_kind_parse(const char *name, enum provider_kind *out_kind);
 #define PROVIDER_METADATA_MAX	  10   /* http: one less, for kind=http is told by us */
 #define PROVIDER_METADATA_LEN_MAX 4096 /* of all keys and values */
 #define PROVIDER_ALLOW_MAX	  64
+#define PROVIDER_GRANT_MAX	  32 /* of methods, groups and communities */
 #define PROVIDER_READ_ONLY_MAX	  32 /* methods */
 #define PROVIDER_USER_LEN_MAX	  32 /* as useradd(8) */
 
@@ -72,6 +73,8 @@ struct provider_spec {
 	const char *user;		      /* exec: its user; NULL: nobody, or ours */
 	const uint8_t (*allow)[MESH_KEY_LEN]; /* none: everybody */
 	unsigned allow_cnt;
+	const struct service_grant *grants; /* beside allow; see service.h */
+	unsigned grant_cnt;
 	bool is_hidden;	      /* not published: found by who knows this node only */
 	bool needs_signature; /* calls of peers carry one */
 	bool is_unconfined;   /* exec: may be our user and see our files */
@@ -179,6 +182,15 @@ int provider_publish(struct provider *provider, const struct provider_spec *spec
 WEFT_MUST_CHECK
 int provider_withdraw(struct provider *provider, const char *name, uint32_t major,
 		      provider_done_fn done, void *arg, uint64_t now_ns);
+/*
+ * provider_set_access replaces who may call the offer of name and major version by allow and
+ * grants of spec, whose other fields are not looked at. It is in force at once; done follows when it
+ * is durable. WEFT_EABSENT, WEFT_EMALFORMED, WEFT_EFULL with *out_why: nothing changed.
+ */
+WEFT_MUST_CHECK
+int provider_set_access(struct provider *provider, const char *name, uint32_t major,
+			const struct provider_spec *spec, provider_done_fn done, void *arg,
+			const char **out_why);
 /* provider_forget: done will not be called for arg. */
 void provider_forget(struct provider *provider, void *arg);
 

@@ -10,7 +10,8 @@
 #include "provider/upstream.h"
 #include "service/version.h"
 
-#define RECORD_VERSION 1
+#define RECORD_VERSION	      1
+#define RECORD_VERSION_GRANTS 2
 
 static const char *const kind_names[PROVIDER_KIND_CNT] = {
 	[PROVIDER_HTTP] = "http",
@@ -125,6 +126,24 @@ static const char *read_only_fault(const struct provider_spec *view)
 	return NULL;
 }
 
+static const char *grants_fault(const struct provider_spec *view)
+{
+	if (view->grant_cnt > PROVIDER_GRANT_MAX)
+		return "more than 32 rules of methods, groups and communities";
+	for (unsigned i = 0; i < view->grant_cnt; i++) {
+		const struct service_grant *grant = &view->grants[i];
+
+		if (grant->method[0] && !text_is_sound(grant->method, SERVICE_METHOD_LEN_MAX))
+			return "a method that is allowed is too long";
+		if (grant->kind == SERVICE_GRANT_GROUP
+			    ? !service_group_name_is_valid(grant->group, strlen(grant->group))
+			    : grant->group[0] != '\0')
+			return "a group that is allowed has no name of 1 to 32 of a-z, 0-9, - and "
+			       "_";
+	}
+	return NULL;
+}
+
 static bool user_is_sound(const char *user)
 {
 	size_t len = strnlen(user, PROVIDER_USER_LEN_MAX + 1);
@@ -173,6 +192,8 @@ int spec_check(const struct provider_spec *view, const char **out_why)
 		fault = metadata_fault(view);
 	if (!fault)
 		fault = read_only_fault(view);
+	if (!fault)
+		fault = grants_fault(view);
 	if (!fault)
 		return 0;
 	*out_why = fault;
@@ -235,11 +256,28 @@ static void metadata_write(struct writer *w, const struct provider_spec *view)
 	}
 }
 
+static void grants_write(struct writer *w, const struct provider_spec *view)
+{
+	cbor_write_uint(w, 19);
+	cbor_write_array(w, view->grant_cnt);
+	for (unsigned i = 0; i < view->grant_cnt; i++) {
+		const struct service_grant *grant = &view->grants[i];
+
+		cbor_write_array(w, 3);
+		cbor_write_text(w, grant->method, strlen(grant->method));
+		cbor_write_uint(w, grant->kind);
+		if (grant->kind == SERVICE_GRANT_GROUP)
+			cbor_write_text(w, grant->group, strlen(grant->group));
+		else
+			cbor_write_bytes(w, grant->id, sizeof(grant->id));
+	}
+}
+
 void spec_write(struct writer *w, const struct provider_spec *view)
 {
 	cbor_write_map(w, 16u + (view->health_path != NULL) + (view->user != NULL) +
-				  (view->read_only_cnt > 0));
-	number_write(w, 0, RECORD_VERSION);
+				  (view->read_only_cnt > 0) + (view->grant_cnt > 0));
+	number_write(w, 0, view->grant_cnt ? RECORD_VERSION_GRANTS : RECORD_VERSION);
 	text_write(w, 1, view->name);
 	text_write(w, 2, view->version);
 	number_write(w, 3, view->kind);
@@ -271,6 +309,8 @@ void spec_write(struct writer *w, const struct provider_spec *view)
 	}
 	for (unsigned i = 0; i < view->read_only_cnt; i++)
 		cbor_write_text(w, view->read_only[i], strlen(view->read_only[i]));
+	if (view->grant_cnt)
+		grants_write(w, view);
 }
 
 /* text_keep copies text of the record, which has no room for more than it holds itself. */
@@ -336,6 +376,29 @@ static void read_only_read(struct cbor_reader *r, struct spec *spec)
 		spec->read_only[spec->view.read_only_cnt++] = text_read(r, spec);
 }
 
+static void grant_read(struct cbor_reader *r, struct spec *spec, struct service_grant *grant)
+{
+	if (cbor_enter_array(r) != 3)
+		cbor_fail(r);
+	grant->group = "";
+	grant->method = text_read(r, spec);
+	grant->kind = (enum service_grant_kind)cbor_read_uint_max(r, SERVICE_GRANT_KIND_CNT - 1);
+	if (grant->kind == SERVICE_GRANT_GROUP)
+		grant->group = text_read(r, spec);
+	else
+		cbor_read_fixed(r, grant->id, sizeof(grant->id));
+	if (cbor_next(r))
+		cbor_fail(r);
+}
+
+static void grants_read(struct cbor_reader *r, struct spec *spec)
+{
+	if (cbor_enter_array(r) > PROVIDER_GRANT_MAX)
+		cbor_fail(r);
+	while (cbor_next(r))
+		grant_read(r, spec, &spec->grants[spec->view.grant_cnt++]);
+}
+
 static void field_read(struct cbor_reader *r, uint64_t field, struct spec *spec)
 {
 	struct provider_spec *view = &spec->view;
@@ -395,6 +458,9 @@ static void field_read(struct cbor_reader *r, uint64_t field, struct spec *spec)
 	case 18:
 		read_only_read(r, spec);
 		break;
+	case 19:
+		grants_read(r, spec);
+		break;
 	default:
 		cbor_skip(r);
 	}
@@ -416,14 +482,16 @@ int spec_parse(const uint8_t *record, size_t len, struct spec *spec)
 		else
 			field_read(&r, field, spec);
 		/* What a later version means by its fields is not ours to judge. */
-		if (field == 0 && version > RECORD_VERSION)
+		if (field == 0 && version > RECORD_VERSION_GRANTS)
 			return WEFT_EUNKNOWN;
 	}
 	spec->view.args = spec->args;
 	spec->view.metadata = spec->metadata;
 	spec->view.read_only = spec->read_only;
+	spec->view.grants = spec->grants;
 	spec->view.allow = (const uint8_t(*)[MESH_KEY_LEN])spec->allow;
-	if (cbor_reader_finish(&r) < 0 || version != RECORD_VERSION)
+	if (cbor_reader_finish(&r) < 0 ||
+	    version != (spec->view.grant_cnt ? RECORD_VERSION_GRANTS : RECORD_VERSION))
 		return WEFT_EMALFORMED;
 	return spec_check(&spec->view, &why);
 }

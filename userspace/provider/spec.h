@@ -10,10 +10,12 @@
  *	{0: 1, 1: name, 2: version, 3: kind, 4: target, 5: [argument...], 6: health path,
  *	 7: {metadata}, 8: calls per minute, 9: payload bytes, 10: timeout ns, 11: concurrency,
  *	 12: memory bytes, 13: [key32...], 14: is hidden, 15: needs signature,
- *	 16: user, 17: is unconfined, 18: [read-only method...]}
- * of which 5 to 18 may be missing. Equal specs have equal records.
+ *	 16: user, 17: is unconfined, 18: [read-only method...],
+ *	 19: [[method, kind, key32 or group]...]}
+ * of which 5 to 19 may be missing. Equal specs have equal records. One with 19 has version
+ * 2: a daemon that does not know grants must not offer it to everybody.
  */
-#define SPEC_RECORD_CAP 12800
+#define SPEC_RECORD_CAP 17408
 
 /* A spec with all that it points to. */
 struct spec {
@@ -21,6 +23,7 @@ struct spec {
 	const char *args[PROVIDER_ARGS_MAX];
 	struct service_metadata metadata[PROVIDER_METADATA_MAX];
 	uint8_t allow[PROVIDER_ALLOW_MAX][MESH_KEY_LEN];
+	struct service_grant grants[PROVIDER_GRANT_MAX];
 	const char *read_only[PROVIDER_READ_ONLY_MAX];
 	char text[SPEC_RECORD_CAP];
 	size_t text_len;

@@ -130,6 +130,9 @@ void service_call_count(struct service_call *call, enum service_status status, u
 	if (call->admission.offer)
 		service_count(&call->admission.offer->counts, status, took_ns);
 	service_count(&call->service->stats.in, status, took_ns);
+	/* A stream that was taken is noted at its end. */
+	if (!call->is_stream || status != SERVICE_OK)
+		service_call_note(call, status, now_ns);
 }
 
 /* Ends one call, whoever else waits for it. */

@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "service/access.h"
 #include "service/registry.h"
 #include "service/service_state.h"
 
@@ -195,9 +196,13 @@ static int admit_call(struct service *service, const struct service_caller_call 
 	uint64_t len_max = call->is_stream ? service_limits_of(service)->head_len
 					   : service_offer_payload_len_max(offer);
 
-	if (!call->is_local && !service_offer_allows(offer, call->key))
+	enum service_access access =
+		call->is_local ? SERVICE_ACCESS_GIVEN
+			       : service_access_of(offer, call->key, head->method, call->is_stream);
+
+	if (access == SERVICE_ACCESS_NONE || access == SERVICE_ACCESS_NOT_METHOD)
 		return refuse(refusal, SERVICE_REFUSED_ALLOW, SERVICE_FORBIDDEN,
-			      "this service is for others");
+			      service_access_text(access));
 	if (head->body_len > len_max) {
 		if (!call->is_local)
 			service_tell_violation(service, call->key, "sent too large a payload",

@@ -32,6 +32,8 @@
  *			programs believe these of what connects from this machine
  *	X-Original-URL, X-Rewrite-URL
  *			some programs serve them in place of the path that was checked
+ *	X-HTTP-Method, X-HTTP-Method-Override, X-Method-Override
+ *			some programs take them for the method that was checked
  *	Expect		the caller's own side lets it go on
  *	Cookie2		obsolete (RFC 6265), as is Set-Cookie2 of answers
  * Of answers, as all services share the one origin of a gateway:

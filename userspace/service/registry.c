@@ -87,14 +87,6 @@ uint64_t service_offer_timeout_ns(const struct service_offer *offer)
 	return offer->offering.timeout_ns ?: offer->service->config.limits.timeout_ns;
 }
 
-bool service_offer_allows(const struct service_offer *offer, const uint8_t *key)
-{
-	for (unsigned i = 0; i < offer->offering.allow_cnt; i++)
-		if (memcmp(offer->offering.allow[i], key, MESH_KEY_LEN) == 0)
-			return true;
-	return offer->offering.allow_cnt == 0;
-}
-
 static char *text_add(char **at, const char *text)
 {
 	size_t len = strlen(text) + 1;
@@ -107,8 +99,7 @@ static char *text_add(char **at, const char *text)
 
 static size_t offering_text_len(const struct service_offering *offering)
 {
-	size_t len = offering->allow_cnt * MESH_KEY_LEN +
-		     offering->metadata_cnt * sizeof(*offering->metadata) +
+	size_t len = offering->metadata_cnt * sizeof(*offering->metadata) +
 		     offering->read_only_cnt * sizeof(*offering->read_only) +
 		     strlen(offering->name) + strlen(offering->version) + 2;
 
@@ -124,19 +115,16 @@ static int offer_copy(struct service_offer *offer, const struct service_offering
 {
 	struct service_metadata *metadata;
 	const char **read_only;
-	uint8_t(*allow)[MESH_KEY_LEN];
 	char *at;
 
 	offer->text = heap_alloc(offer->service->heap, offering_text_len(offering));
 	if (!offer->text)
 		return WEFT_EFULL;
 	offer->offering = *offering;
+	offer->offering.allow_cnt = offer->offering.grant_cnt = 0;
 	metadata = offer->text;
 	read_only = (void *)(metadata + offering->metadata_cnt);
-	allow = (void *)(read_only + offering->read_only_cnt);
-	at = (char *)(allow + offering->allow_cnt);
-	if (offering->allow_cnt)
-		memcpy(allow, offering->allow, offering->allow_cnt * MESH_KEY_LEN);
+	at = (char *)(read_only + offering->read_only_cnt);
 	for (unsigned i = 0; i < offering->metadata_cnt; i++) {
 		metadata[i].key = text_add(&at, offering->metadata[i].key);
 		metadata[i].value = text_add(&at, offering->metadata[i].value);
@@ -145,11 +133,49 @@ static int offer_copy(struct service_offer *offer, const struct service_offering
 		read_only[i] = text_add(&at, offering->read_only[i]);
 	offer->offering.metadata = metadata;
 	offer->offering.read_only = read_only;
-	offer->offering.allow = (const void *)allow;
 	offer->offering.name = text_add(&at, offering->name);
 	offer->offering.version = text_add(&at, offering->version);
+	if (service_set_access(offer, offering) < 0)
+		return WEFT_EFULL;
 	return service_version_parse(offer->offering.version, strlen(offer->offering.version),
 				     &offer->version);
+}
+
+static size_t access_len(const struct service_offering *offering)
+{
+	size_t len = offering->grant_cnt * sizeof(*offering->grants) +
+		     offering->allow_cnt * MESH_KEY_LEN + 1;
+
+	for (unsigned i = 0; i < offering->grant_cnt; i++)
+		len += strlen(offering->grants[i].method) + strlen(offering->grants[i].group) + 2;
+	return len;
+}
+
+int service_set_access(struct service_offer *offer, const struct service_offering *offering)
+{
+	struct service_grant *grants = heap_alloc(offer->service->heap, access_len(offering));
+	uint8_t(*allow)[MESH_KEY_LEN];
+	char *at;
+
+	if (!grants)
+		return WEFT_EFULL;
+	allow = (void *)(grants + offering->grant_cnt);
+	at = (char *)(allow + offering->allow_cnt);
+	if (offering->allow_cnt)
+		memcpy(allow, offering->allow, offering->allow_cnt * MESH_KEY_LEN);
+	for (unsigned i = 0; i < offering->grant_cnt; i++) {
+		grants[i] = offering->grants[i];
+		grants[i].method = text_add(&at, offering->grants[i].method);
+		grants[i].group = text_add(&at, offering->grants[i].group);
+	}
+	if (offer->access)
+		heap_release(offer->service->heap, offer->access);
+	offer->access = grants;
+	offer->offering.grants = grants;
+	offer->offering.grant_cnt = offering->grant_cnt;
+	offer->offering.allow = (const void *)allow;
+	offer->offering.allow_cnt = offering->allow_cnt;
+	return 0;
 }
 
 /* Puts offer among those of its id, the highest version first. */
@@ -192,6 +218,8 @@ static void offer_release(struct service_offer *offer)
 
 	if (offer->text)
 		heap_release(service->heap, offer->text);
+	if (offer->access)
+		heap_release(service->heap, offer->access);
 	pool_release(&service->registry.offers, offer);
 }
 
@@ -275,7 +303,7 @@ void service_each(const struct service *service,
 			.metadata_cnt = offer->offering.metadata_cnt,
 			.read_only = offer->offering.read_only,
 			.read_only_cnt = offer->offering.read_only_cnt,
-			.allow_cnt = offer->offering.allow_cnt,
+			.allow_cnt = offer->offering.allow_cnt + offer->offering.grant_cnt,
 			.is_ready = offer->is_ready,
 			.is_published = offer->offering.is_published,
 			.needs_signature = offer->offering.needs_signature,
@@ -284,6 +312,8 @@ void service_each(const struct service *service,
 			.timeout_ns = service_offer_timeout_ns(offer),
 			.in_hand_cnt = offer->in_hand_cnt,
 			.counts = offer->counts,
+			.methods = offer->methods,
+			.method_cnt = offer->method_cnt + 1,
 		};
 
 		if (!fn(arg, &info))

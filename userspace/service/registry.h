@@ -20,12 +20,15 @@ struct service_offer {
 	uint8_t id[SERVICE_ID_LEN];
 	struct service_version version;	  /* borrows offering.version */
 	struct service_offering offering; /* its strings and lists are in text */
-	void *text;			  /* one block of the heap */
+	void *text;			  /* one block of the heap, as is access */
+	void *access;			  /* where allow and grants are */
 	bool is_ready;
 	struct list_node calls; /* in hand, streams among them */
 	uint32_t in_hand_cnt;
 	bool has_spent; /* its calls cause work elsewhere */
 	struct service_counts counts;
+	struct service_method_counts methods[SERVICE_METHODS_MAX + 1]; /* all others first */
+	unsigned method_cnt;					       /* of named ones */
 };
 
 /* service_offer_close_circuits lets all callers of it in again; returns how many were kept out or counted. */
@@ -56,6 +59,5 @@ int service_registry_find(struct service *service, const struct service_target *
 uint64_t service_offer_calls_per_min(const struct service_offer *offer);
 uint64_t service_offer_payload_len_max(const struct service_offer *offer);
 uint64_t service_offer_timeout_ns(const struct service_offer *offer);
-bool service_offer_allows(const struct service_offer *offer, const uint8_t *key);
 
 #endif

@@ -16,6 +16,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "service/access.h"
 #include "service/answer.h"
 #include "service/channel.h"
 #include "service/client.h"
@@ -106,13 +107,47 @@ static void call_time_out(struct service_call *call, uint64_t now_ns)
 	service_call_answer(call, &outcome, now_ns);
 }
 
+/* stream_read_verb: of HTTP the method is in the request's own head; "" when there is none. */
+static void stream_read_verb(struct service_call *call, const uint8_t *head, size_t len)
+{
+	struct service_http_request request;
+
+	if (strcmp(call->head.method, SERVICE_HTTP_METHOD) != 0 ||
+	    !service_offer_is_http(call->admission.offer) ||
+	    service_http_request_parse(head, len, &request) < 0)
+		return;
+	memcpy(call->verb, request.verb, request.verb_len);
+	call->verb[request.verb_len] = '\0';
+}
+
+/* stream_is_allowed: false: the request asks what this caller may not, and was refused. */
+static bool stream_is_allowed(struct service_call *call, uint64_t now_ns)
+{
+	const struct service_offer *offer = call->admission.offer;
+	enum service_access access = SERVICE_ACCESS_GIVEN;
+
+	if (!call->caller.is_local)
+		access = service_access_of(offer, call->caller.key, call->head.method, true);
+	if (access == SERVICE_ACCESS_LATER)
+		access = service_access_of_verb(offer, call->caller.key, call->verb);
+	if (access == SERVICE_ACCESS_GIVEN)
+		return true;
+	call_refuse(call, SERVICE_REFUSED_ALLOW, SERVICE_FORBIDDEN, service_access_text(access), 0,
+		    now_ns);
+	return false;
+}
+
 /* Hands a stream: its taker accepts it now, or it is ended. */
 static void call_hand_stream(struct service_call *call, const uint8_t *head, size_t len,
 			     uint64_t now_ns)
 {
 	const struct service_offering *offering = &call->admission.offer->offering;
-	struct service_channel *channel = service_channel_offer(call);
+	struct service_channel *channel;
 
+	stream_read_verb(call, head, len);
+	if (!stream_is_allowed(call, now_ns))
+		return;
+	channel = service_channel_offer(call);
 	if (!channel) {
 		call_refuse(call, SERVICE_REFUSED_MEMORY, SERVICE_UNAVAILABLE,
 			    "too many streams are open", MEMORY_WAIT_NS, now_ns);
@@ -527,6 +562,7 @@ void service_router_taken(struct service_call *call)
 void service_router_channel_over(struct service_call *call, enum service_status status,
 				 uint64_t now_ns)
 {
+	service_call_note(call, status, now_ns);
 	service_call_settle(call, true, status, now_ns);
 }
 

@@ -6,6 +6,7 @@
 #include "base/timer.h"
 #include "service/call.h"
 #include "service/callers.h"
+#include "service/http_envelope.h"
 #include "service/intake.h"
 
 struct service_kept;
@@ -30,7 +31,9 @@ struct service_call {
 	struct service_call_head head;
 	struct timer timer; /* start, deadline, drain */
 	uint64_t began_ns;
-	bool is_listed;	 /* in calls_by_id */
+	bool is_listed;				  /* in calls_by_id */
+	bool is_noted;				  /* its end was counted by method, and told */
+	char verb[SERVICE_HTTP_VERB_LEN_MAX + 1]; /* of a request over HTTP */
 	bool is_settled; /* it was counted, and holds nothing it was admitted with */
 	uint8_t session_id[16];
 	struct mesh_stream *stream;	 /* NULL: local, or the caller left */

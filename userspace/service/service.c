@@ -3,6 +3,7 @@
  * The fabric as a whole: its memory, its configuration, what it counts.
  * The story of a call is on top of router.c (those of others) and client.c (ours).
  */
+#include "service/access.h"
 #include "service/service.h"
 
 #include <errno.h>
@@ -73,7 +74,8 @@ static int named_check(const char *list)
 
 int service_config_check(const struct service_config *config)
 {
-	return named_check(config->calls) ?: named_check(config->timeouts);
+	return named_check(config->calls) ?: named_check(config->timeouts)
+	       ?: (service_groups_are_valid(config->groups) ? 0 : WEFT_EMALFORMED);
 }
 
 /* Without the heap of payloads, which is a mapping of its own. */

@@ -48,16 +48,21 @@ struct service_channel; /* one side of a stream */
 #define SERVICE_ID_LEN		32
 #define SERVICE_KEY_LEN		16 /* correlation ids, idempotency keys */
 
-#define SERVICE_NAMED_CAP 256
+#define SERVICE_NAMED_CAP     256
+#define SERVICE_GROUPS_CAP    4096 /* some 75 ids of nodes */
+#define SERVICE_GROUP_LEN_MAX 32
+#define SERVICE_COMMUNITY_LEN 32
 
 struct service_config {
 	struct service_limits limits;
 	/* Of services by name, as "mesh-stats:3 echo:1000", over what the offer says and the default. */
 	char calls[SERVICE_NAMED_CAP];	  /* calls a minute of one peer */
 	char timeouts[SERVICE_NAMED_CAP]; /* seconds a call of ours waits */
+	/* Groups of nodes that offers may name, as "friends:ID,ID lab:ID". */
+	char groups[SERVICE_GROUPS_CAP];
 };
 void service_config_defaults(struct service_config *config);
-/* service_config_check: 0, or WEFT_EMALFORMED when calls or timeouts is no such list. */
+/* service_config_check: 0, or WEFT_EMALFORMED when calls, timeouts or groups is no such list. */
 WEFT_MUST_CHECK
 int service_config_check(const struct service_config *config);
 
@@ -73,6 +78,7 @@ struct service_event {
 };
 
 /* Everything is borrowed until service_free, but config and the seams, which are copied. */
+struct service_access_record;
 struct service_params {
 	struct service_config config;
 	struct mesh_stream_seam streams;     /* ops NULL: no peer calls, and none is called */
@@ -93,6 +99,11 @@ struct service_params {
 	void (*on_violation)(void *ctx, const uint8_t key[MESH_KEY_LEN], const char *why,
 			     uint64_t now_ns);
 	void (*on_event)(void *ctx, const struct service_event *event, uint64_t now_ns);
+	/* A call or stream of an offer ended; one line of an access log. */
+	void (*on_access)(void *ctx, const struct service_access_record *record, uint64_t now_ns);
+	/* The node of key is a member of a community that this node joined. NULL: it is of none. */
+	bool (*is_member)(void *ctx, const uint8_t community[SERVICE_COMMUNITY_LEN],
+			  const uint8_t key[MESH_KEY_LEN]);
 	void *ctx;
 };
 
@@ -180,8 +191,30 @@ struct service_metadata {
 };
 
 /*
+ * Who may call which method of an offer. What names a method decides alone about it; every other
+ * method is for those whom grants of all methods, and allow, name: none of them means everybody. Of HTTP
+ * a method is the request's; HEAD follows GET unless it is named itself.
+ */
+enum service_grant_kind {
+	SERVICE_GRANT_NODE,
+	SERVICE_GRANT_GROUP, /* of the configuration */
+	SERVICE_GRANT_COMMUNITY,
+	SERVICE_GRANT_KIND_CNT,
+};
+struct service_grant {
+	const char *method; /* "": of all methods that no other grant names */
+	enum service_grant_kind kind;
+	uint8_t id[MESH_KEY_LEN]; /* of a node or a community */
+	const char *group;	  /* "" unless of one */
+};
+_Static_assert(SERVICE_COMMUNITY_LEN == MESH_KEY_LEN, "ids in one place");
+
+/* service_group_name_is_valid: 1 to 32 of a-z, 0-9, '-' and '_'. */
+bool service_group_name_is_valid(const char *name, size_t len);
+
+/*
  * An offer as its provider states it; copied. Limits of 0 are the
- * configured defaults. allow: keys that may call; none: everybody.
+ * configured defaults. allow: keys that may call; see service_grant.
  */
 struct service_offering {
 	const char *name;
@@ -195,6 +228,8 @@ struct service_offering {
 	uint64_t timeout_ns;
 	const uint8_t (*allow)[MESH_KEY_LEN];
 	unsigned allow_cnt;
+	const struct service_grant *grants;
+	unsigned grant_cnt;
 	bool is_published;    /* else it is found by who knows this node only */
 	bool needs_signature; /* calls of peers carry one, or are answered SERVICE_UNAUTHORIZED */
 	const struct service_handler *handler;
@@ -211,6 +246,12 @@ struct service_offering {
 WEFT_MUST_CHECK
 int service_offer(struct service *service, const struct service_offering *offering, uint64_t now_ns,
 		  struct service_offer **out_offer, const char **out_why);
+/*
+ * service_set_access replaces allow and grants by those of offering, for calls that come from now
+ * on. 0 or WEFT_EFULL: nothing changed.
+ */
+WEFT_MUST_CHECK
+int service_set_access(struct service_offer *offer, const struct service_offering *offering);
 void service_set_ready(struct service_offer *offer, bool is_ready, uint64_t now_ns);
 void service_withdraw(struct service_offer *offer, uint64_t now_ns);
 
@@ -341,7 +382,7 @@ enum service_refusal_reason {
 	SERVICE_REFUSED_MALFORMED,
 	SERVICE_REFUSED_PEER_CALLS, /* the limits, in their order */
 	SERVICE_REFUSED_UNKNOWN,
-	SERVICE_REFUSED_ALLOW,
+	SERVICE_REFUSED_ALLOW, /* not of those that may call the service, or its method */
 	SERVICE_REFUSED_PAYLOAD,
 	SERVICE_REFUSED_CALLS,
 	SERVICE_REFUSED_IN_HAND,
@@ -376,6 +417,28 @@ struct service_stats {
 };
 void service_stats(const struct service *service, struct service_stats *out_stats);
 
+/*
+ * A call, or a stream that ended, of an offer; borrowed for the call that tells it. method of HTTP
+ * is the request's.
+ */
+struct service_access_record {
+	const char *service, *version, *method;
+	const uint8_t *caller; /* a node's key */
+	bool is_local, is_stream;
+	enum service_status status;
+	uint64_t took_ns;
+};
+
+/*
+ * Counts of an offer by method: the first SERVICE_METHODS_MAX that answered a call well, and
+ * all others as one, whose name is "".
+ */
+#define SERVICE_METHODS_MAX 16
+struct service_method_counts {
+	char method[SERVICE_METHOD_LEN_MAX + 1];
+	struct service_counts counts;
+};
+
 /* A service that this node provides. Borrowed for the call of fn. */
 struct service_info {
 	struct service_offer *offer;
@@ -389,6 +452,8 @@ struct service_info {
 	uint64_t calls_per_min, payload_len_max, timeout_ns; /* in force */
 	uint64_t in_hand_cnt;
 	struct service_counts counts;
+	const struct service_method_counts *methods; /* the first is that of all others */
+	unsigned method_cnt;
 };
 /* service_each calls fn until it returns false. */
 void service_each(const struct service *service,

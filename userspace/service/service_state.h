@@ -71,6 +71,8 @@ uint64_t service_named_value(const char *list, const char *name);
 void service_tell_violation(struct service *service, const uint8_t *key, const char *why,
 			    uint64_t now_ns);
 void service_tell(struct service *service, const struct service_event *event, uint64_t now_ns);
+/* service_call_note: call, which was admitted, ended with status; counted by its method, once. */
+void service_call_note(struct service_call *call, enum service_status status, uint64_t now_ns);
 /* service_count adds a call that took took_ns. */
 void service_count(struct service_counts *counts, enum service_status status, uint64_t took_ns);
 

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the fabric counts, and how full its limits are. */
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/heap.h"
+#include "service/router.h"
 #include "service/service_state.h"
 
 const uint32_t service_latency_bounds_us[SERVICE_LATENCY_CNT - 1] = {
@@ -41,6 +44,49 @@ void service_count(struct service_counts *counts, enum service_status status, ui
 	counts->status_cnt[status]++;
 	counts->latency_cnt[bucket]++;
 	counts->latency_sum_us += took_us;
+}
+
+/* A caller chooses what it calls: a name gets counts of its own when it was answered well. */
+static struct service_method_counts *method_counts(struct service_offer *offer, const char *method,
+						   enum service_status status)
+{
+	struct service_method_counts *counts;
+
+	for (unsigned i = 1; i <= offer->method_cnt; i++)
+		if (strcmp(offer->methods[i].method, method) == 0)
+			return &offer->methods[i];
+	if (status != SERVICE_OK || offer->method_cnt == SERVICE_METHODS_MAX)
+		return &offer->methods[0];
+	counts = &offer->methods[++offer->method_cnt];
+	strcpy(counts->method, method);
+	return counts;
+}
+
+void service_call_note(struct service_call *call, enum service_status status, uint64_t now_ns)
+{
+	struct service *service = call->service;
+	struct service_offer *offer = call->admission.offer;
+	struct service_access_record record = {
+		.method = call->verb[0] ? call->verb : call->head.method,
+		.caller = call->caller.key,
+		.is_local = call->caller.is_local,
+		.is_stream = call->is_stream,
+		.status = status,
+		.took_ns = now_ns - call->began_ns,
+	};
+
+	/* One that was refused: who floods writes no log. */
+	if (!offer && status != SERVICE_RATE_LIMITED)
+		offer = service_registry_lookup(&service->registry, call->head.service_id,
+						call->head.has_major ? &call->head.major : NULL);
+	if (!offer || call->is_noted)
+		return;
+	call->is_noted = true;
+	record.service = offer->offering.name;
+	record.version = offer->offering.version;
+	service_count(&method_counts(offer, record.method, status)->counts, status, record.took_ns);
+	if (service->params.on_access)
+		service->params.on_access(service->params.ctx, &record, now_ns);
 }
 
 void service_stats(const struct service *service, struct service_stats *out_stats)

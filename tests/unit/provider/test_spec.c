@@ -61,6 +61,8 @@ static void test_the_greatest_spec_fits_its_record(void)
 	const char *args[PROVIDER_ARGS_MAX];
 	uint8_t record[SPEC_RECORD_CAP];
 	static char method[PROVIDER_READ_ONLY_MAX][SERVICE_METHOD_LEN_MAX + 1];
+	static char group[SERVICE_GROUP_LEN_MAX + 2];
+	struct service_grant grants[PROVIDER_GRANT_MAX + 1];
 	const char *methods[PROVIDER_READ_ONLY_MAX];
 	static struct spec spec;
 	struct provider_spec view = exec_spec();
@@ -95,6 +97,12 @@ static void test_the_greatest_spec_fits_its_record(void)
 	}
 	view.read_only = methods;
 	view.read_only_cnt = PROVIDER_READ_ONLY_MAX;
+	memset(group, 'g', SERVICE_GROUP_LEN_MAX);
+	for (unsigned i = 0; i < PROVIDER_GRANT_MAX; i++)
+		grants[i] = (struct service_grant){
+			.method = method[i], .kind = SERVICE_GRANT_GROUP, .group = group};
+	view.grants = grants;
+	view.grant_cnt = PROVIDER_GRANT_MAX;
 	CHECK_EQ(spec_check(&view, &why), 0);
 	len = spec_to_record(&view, record);
 	CHECK(len > 0);
@@ -102,7 +110,18 @@ static void test_the_greatest_spec_fits_its_record(void)
 	CHECK_EQ(spec.view.args_cnt, PROVIDER_ARGS_MAX);
 	CHECK_EQ(spec.view.read_only_cnt, PROVIDER_READ_ONLY_MAX);
 	CHECK_STR(spec.view.read_only[31], method[31]);
+	CHECK_EQ(spec.view.grant_cnt, PROVIDER_GRANT_MAX);
+	CHECK_STR(spec.view.grants[31].method, method[31]);
+	CHECK_STR(spec.view.grants[31].group, group);
 	/* A byte more of each. */
+	group[SERVICE_GROUP_LEN_MAX] = 'g';
+	CHECK_EQ(spec_check(&view, &why), WEFT_EMALFORMED);
+	CHECK(strstr(why, "group"));
+	group[SERVICE_GROUP_LEN_MAX] = '\0';
+	view.grant_cnt++;
+	CHECK_EQ(spec_check(&view, &why), WEFT_EMALFORMED);
+	CHECK(strstr(why, "32 rules"));
+	view.grant_cnt = 0;
 	value[PROVIDER_METADATA_LEN_MAX - PROVIDER_METADATA_MAX] = 'v';
 	CHECK_EQ(spec_check(&view, &why), WEFT_EMALFORMED);
 	CHECK(strstr(why, "metadata"));
@@ -207,11 +226,38 @@ static void test_the_rules_of_a_spec(void)
 	}
 }
 
+static void test_a_daemon_that_knows_no_grants_takes_no_record_with_some(void)
+{
+	static struct spec spec;
+	const struct service_grant grants[] = {
+		{.method = "Write", .kind = SERVICE_GRANT_NODE, .id = {7}, .group = ""},
+		{.method = "", .kind = SERVICE_GRANT_COMMUNITY, .id = {8}, .group = ""},
+	};
+	uint8_t record[SPEC_RECORD_CAP];
+	struct provider_spec view = exec_spec();
+	size_t len = spec_to_record(&view, record);
+
+	CHECK_MEM(record + 1, "\0\1", 2);
+	view.grants = grants;
+	view.grant_cnt = 2;
+	len = spec_to_record(&view, record);
+	CHECK_MEM(record + 1, "\0\2", 2);
+	CHECK_EQ(spec_parse(record, len, &spec), 0);
+	CHECK_STR(spec.view.grants[0].method, "Write");
+	CHECK_EQ(spec.view.grants[0].id[0], 7);
+	CHECK_EQ(spec.view.grants[1].kind, SERVICE_GRANT_COMMUNITY);
+	for (size_t part = 0; part < len; part++)
+		CHECK_EQ(spec_parse(record, part, &spec), WEFT_EMALFORMED);
+	record[2] = 1;
+	CHECK_EQ(spec_parse(record, len, &spec), WEFT_EMALFORMED);
+}
+
 static void test_records_of_other_versions(void)
 {
 	static struct spec spec;
 
-	CHECK_EQ(spec_parse((const uint8_t *)"\xa1\0\2", 3, &spec), WEFT_EUNKNOWN);
+	CHECK_EQ(spec_parse((const uint8_t *)"\xa1\0\3", 3, &spec), WEFT_EUNKNOWN);
+	CHECK_EQ(spec_parse((const uint8_t *)"\xa1\0\2", 3, &spec), WEFT_EMALFORMED);
 	CHECK_EQ(spec_parse((const uint8_t *)"\xa1\0\0", 3, &spec), WEFT_EMALFORMED);
 	CHECK_EQ(spec_parse((const uint8_t *)"\xa0", 1, &spec), WEFT_EMALFORMED);
 	CHECK_EQ(spec_parse((const uint8_t *)"", 0, &spec), WEFT_EMALFORMED);
@@ -242,6 +288,7 @@ int main(void)
 	RUN(test_a_record_is_read_as_written_and_no_prefix_of_it);
 	RUN(test_the_greatest_spec_fits_its_record);
 	RUN(test_the_rules_of_a_spec);
+	RUN(test_a_daemon_that_knows_no_grants_takes_no_record_with_some);
 	RUN(test_records_of_other_versions);
 	RUN(test_keys_in_the_store_are_of_name_and_major_version);
 	RUN(test_kinds_have_names);

@@ -203,3 +203,29 @@ int joined_record_parse(const void *bytes, size_t len, struct community *communi
 		return err;
 	return cbor_reader_finish(&r) < 0 ? WEFT_EDAMAGED : 0;
 }
+
+int joined_record_brief(const void *bytes, size_t len, struct joined_brief *out_brief)
+{
+	struct joined_brief brief = {0};
+	struct cbor_reader r;
+	uint64_t key, layout = 0;
+
+	cbor_reader_init(&r, bytes, len);
+	cbor_enter_map(&r);
+	while (cbor_next_key(&r, &key)) {
+		if (key == FIELD_LAYOUT)
+			layout = cbor_read_uint(&r);
+		else if (key == FIELD_STRICT)
+			brief.is_strict = cbor_read_bool(&r);
+		else if (key == FIELD_LEAVING)
+			brief.is_leaving = cbor_read_bool(&r);
+		else
+			cbor_skip(&r);
+	}
+	if (cbor_reader_finish(&r) < 0)
+		return WEFT_EDAMAGED;
+	if (layout != LAYOUT)
+		return WEFT_ENEWER;
+	*out_brief = brief;
+	return 0;
+}

@@ -2,6 +2,7 @@
 #ifndef WEFT_CONTENT_COMMUNITY_JOINED_RECORD_H
 #define WEFT_CONTENT_COMMUNITY_JOINED_RECORD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -9,6 +10,11 @@
 #include "weft/err.h"
 
 struct community;
+
+/* What a thread that asks who may read needs of a row (gate.h). */
+struct joined_brief {
+	bool is_strict, is_leaving;
+};
 
 /*
  * A community in STORE_COMMUNITIES: the map {0: layout 1, 1: key, 2: seed of it (crypto/key_seal.h)?, 3: name,
@@ -25,5 +31,9 @@ void joined_record_write(struct writer *w, const struct community *community);
  */
 WEFT_MUST_CHECK
 int joined_record_parse(const void *bytes, size_t len, struct community *community);
+
+/* joined_record_brief: 0, WEFT_ENEWER or WEFT_EDAMAGED. */
+WEFT_MUST_CHECK
+int joined_record_brief(const void *bytes, size_t len, struct joined_brief *out_brief);
 
 #endif

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "content/community/gate.h"
 #include "mesh/hello.h"
 #include "mesh/neighbours.h"
 #include "node/fabric/fabric_state.h"
@@ -256,6 +257,14 @@ static void on_offer(void *ctx, const struct service_offering *offering, uint32_
 		fabric_on_unpublished(fabric, offering);
 }
 
+static bool is_member(void *ctx, const uint8_t community[SERVICE_COMMUNITY_LEN],
+		      const uint8_t key[MESH_KEY_LEN])
+{
+	struct node *node = ((struct fabric *)ctx)->node;
+
+	return community_admits(node->store, community, key, node_wall_us(node) / 1000000);
+}
+
 static int open_service(struct fabric *fabric)
 {
 	struct node *node = fabric->node;
@@ -272,6 +281,8 @@ static int open_service(struct fabric *fabric)
 		.on_offer = on_offer,
 		.on_violation = fabric_on_violation,
 		.on_event = fabric_on_event,
+		.on_access = fabric_on_access,
+		.is_member = is_member,
 		.ctx = fabric,
 	};
 

@@ -27,9 +27,12 @@ struct node;
 
 #define FABRIC_BUILTIN_CAP 128
 
+enum fabric_access_log { FABRIC_ACCESS_OFF, FABRIC_ACCESS_ON, FABRIC_ACCESS_SAMPLED };
+
 struct fabric_config {
 	bool is_on;
-	struct overlay_config overlay; /* is_public follows from what is advertised */
+	enum fabric_access_log access_log; /* of calls to services of this node */
+	struct overlay_config overlay;	   /* is_public follows from what is advertised */
 	struct service_config service;
 	struct service_directory_config directory;
 	struct service_publisher_config publisher;

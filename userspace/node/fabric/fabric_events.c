@@ -8,6 +8,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/random.h"
+#include "base/siphash.h"
 #include "codec/zbase32.h"
 #include "mesh/neighbours.h"
 #include "node/fabric/fabric_state.h"
@@ -116,6 +118,31 @@ void fabric_on_abuse(void *ctx, const struct service_abuse_event *event, uint64_
 	tell(fabric->node, "service.abuse", event->caller,
 	     json_pack("{s:s, s:i, s:i}", "pattern", service_abuse_name(event->kind), "queries",
 		       (int)event->query_cnt, "names", (int)event->name_cnt));
+}
+
+/* One of so many is written in mode sampled. */
+#define ACCESS_SAMPLE 100
+
+void fabric_on_access(void *ctx, const struct service_access_record *record, uint64_t now_ns)
+{
+	struct fabric *fabric = ctx;
+	enum fabric_access_log mode = fabric->node->config->fabric.access_log;
+	uint64_t tag;
+
+	(void)now_ns;
+	if (mode == FABRIC_ACCESS_OFF ||
+	    (mode == FABRIC_ACCESS_SAMPLED && fabric->access_cnt++ % ACCESS_SAMPLE))
+		return;
+	if (!fabric->has_access_salt)
+		random_fill(fabric->node->random, fabric->access_salt, sizeof(fabric->access_salt));
+	fabric->has_access_salt = true;
+	tag = siphash(fabric->access_salt, record->caller, MESH_KEY_LEN);
+	log_notice("access: service=%s@%s method=%s peer=%s%08llx status=%s ms=%llu.%03llu",
+		   record->service, record->version, record->method,
+		   record->is_local ? "local-" : "", (unsigned long long)(tag & 0xffffffff),
+		   service_status_name(record->status),
+		   (unsigned long long)(record->took_ns / NS_PER_MS),
+		   (unsigned long long)(record->took_ns % NS_PER_MS / NS_PER_US));
 }
 
 void fabric_on_event(void *ctx, const struct service_event *event, uint64_t now_ns)

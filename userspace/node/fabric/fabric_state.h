@@ -20,6 +20,9 @@ struct fabric {
 	struct service *service;
 	struct builtin *builtin;
 	struct provider *provider; /* NULL: simulated */
+	uint64_t access_salt[2];   /* of callers in the access log, until a restart */
+	bool has_access_salt;
+	uint64_t access_cnt; /* of records in mode sampled */
 };
 
 /* fabric_rendezvous.c: open once the DHT is there; stop before it goes, which takes half of one. */
@@ -35,6 +38,7 @@ void fabric_on_violation(void *ctx, const uint8_t key[MESH_KEY_LEN], const char 
 			 uint64_t now_ns);
 void fabric_on_abuse(void *ctx, const struct service_abuse_event *event, uint64_t now_ns);
 void fabric_on_event(void *ctx, const struct service_event *event, uint64_t now_ns);
+void fabric_on_access(void *ctx, const struct service_access_record *record, uint64_t now_ns);
 void fabric_on_provider(void *ctx, const struct provider_event *event, uint64_t now_ns);
 void fabric_on_unpublished(struct fabric *fabric, const struct service_offering *offering);
 

@@ -88,7 +88,8 @@ method_fn method_show_policy, method_test_policy;
 method_fn method_list_services, method_find_service, method_open_service,
 	method_show_service_limits;
 /* service_offer.c */
-method_fn method_publish_service, method_withdraw_service, method_reset_service;
+method_fn method_publish_service, method_withdraw_service, method_reset_service,
+	method_set_service_access, method_list_service_methods;
 /* service_call.c */
 method_fn method_call_service;
 /* service_stream.c */

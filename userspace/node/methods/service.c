@@ -401,6 +401,64 @@ static void limit_add(void *arg, const struct service_limit_state *state)
 	json_array_append_new(arg, json);
 }
 
+/* counts_slow_us: the bound of the bucket in which the ninth of ten lies; of the last, its lower one. */
+static uint64_t counts_slow_us(const struct service_counts *counts, uint64_t cnt)
+{
+	uint64_t seen = 0;
+
+	for (unsigned i = 0; i < SERVICE_LATENCY_CNT - 1; i++) {
+		seen += counts->latency_cnt[i];
+		if (cnt && seen * 10 >= cnt * 9)
+			return service_latency_bounds_us[i];
+	}
+	return cnt ? service_latency_bounds_us[SERVICE_LATENCY_CNT - 2] : 0;
+}
+
+static json_t *json_counts(const struct service_info *info,
+			   const struct service_method_counts *method)
+{
+	const struct service_counts *counts = &method->counts;
+	uint64_t cnt = 0, error_cnt = counts->status_cnt[SERVICE_UNKNOWN_ERROR] +
+				      counts->status_cnt[SERVICE_TIMEOUT];
+
+	for (unsigned i = 0; i < SERVICE_STATUS_CNT; i++)
+		cnt += counts->status_cnt[i];
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "service", info->name,
+			 "version", info->version, "method", method->method, "calls",
+			 method_json_uint(cnt), "errors", method_json_uint(error_cnt), "refused",
+			 method_json_uint(cnt - error_cnt - counts->status_cnt[SERVICE_OK]),
+			 "mean_us", method_json_uint(cnt ? counts->latency_sum_us / cnt : 0),
+			 "slow_us", method_json_uint(counts_slow_us(counts, cnt)));
+}
+
+static bool methods_add(void *arg, const struct service_info *info)
+{
+	json_t *rows = arg;
+
+	for (unsigned i = 0; i < info->method_cnt; i++) {
+		json_t *row = json_counts(info, &info->methods[i]);
+
+		if (json_integer_value(json_object_get(row, "calls")))
+			json_array_append(rows, row);
+		json_decref(row);
+	}
+	return true;
+}
+
+void method_list_service_methods(void *ctx, struct control_call *call, const json_t *parameters,
+				 uint64_t now_ns)
+{
+	struct node *node = ctx;
+	json_t *rows;
+
+	(void)parameters, (void)now_ns;
+	if (!method_services_are_on(node, call))
+		return;
+	rows = json_array();
+	service_each(fabric_service(node->fabric), methods_add, rows);
+	control_reply(call, json_pack("{s:o}", "methods", rows));
+}
+
 void method_show_service_limits(void *ctx, struct control_call *call, const json_t *parameters,
 				uint64_t now_ns)
 {

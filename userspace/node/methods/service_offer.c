@@ -11,13 +11,16 @@
 #include "base/clock.h"
 #include "codec/zbase32.h"
 #include "node/fabric/fabric.h"
+#include "node/methods/community.h"
 #include "node/methods/methods.h"
 #include "service/id.h"
 #include "service/service.h"
 #include "service/version.h"
 
-#define VERSION_DEFAULT "1.0.0"
-#define MS_MAX		(UINT64_MAX / NS_PER_MS)
+#define VERSION_DEFAULT	 "1.0.0"
+#define GROUP_PREFIX	 "group:"
+#define COMMUNITY_PREFIX "community:"
+#define MS_MAX		 (UINT64_MAX / NS_PER_MS)
 
 /* A call that waits until an offer, or its end, is durable. */
 struct offer_change {
@@ -34,12 +37,31 @@ struct view_wanted {
 	json_t *json;
 };
 
+/* json_grant: "METHOD=WHO", or "WHO" of all methods, as allow_read takes it. */
+static json_t *json_grant(const struct service_grant *grant)
+{
+	static const char *const kinds[] = {
+		[SERVICE_GRANT_NODE] = "",
+		[SERVICE_GRANT_GROUP] = GROUP_PREFIX,
+		[SERVICE_GRANT_COMMUNITY] = COMMUNITY_PREFIX,
+	};
+	char id[ZBASE32_KEY_TEXT_CAP];
+
+	return json_sprintf("%s%s%s%s", grant->method, grant->method[0] ? "=" : "",
+			    kinds[grant->kind],
+			    grant->kind == SERVICE_GRANT_GROUP
+				    ? grant->group
+				    : zbase32_write(grant->id, sizeof(grant->id), id));
+}
+
 static json_t *json_allow(const struct provider_spec *spec)
 {
 	json_t *json = json_array();
 
 	for (unsigned i = 0; i < spec->allow_cnt; i++)
 		json_array_append_new(json, method_json_id(spec->allow[i]));
+	for (unsigned i = 0; i < spec->grant_cnt; i++)
+		json_array_append_new(json, json_grant(&spec->grants[i]));
 	return json;
 }
 
@@ -136,6 +158,8 @@ struct spec_room {
 	const char *args[PROVIDER_ARGS_MAX];
 	struct service_metadata metadata[PROVIDER_METADATA_MAX];
 	uint8_t allow[PROVIDER_ALLOW_MAX][MESH_KEY_LEN];
+	struct service_grant grants[PROVIDER_GRANT_MAX];
+	char methods[PROVIDER_GRANT_MAX][SERVICE_METHOD_LEN_MAX + 1];
 	const char *read_only[PROVIDER_READ_ONLY_MAX];
 };
 
@@ -216,27 +240,76 @@ static bool metadata_read(struct control_call *call, json_t *metadata, struct sp
 	return true;
 }
 
-static bool allow_read(struct control_call *call, const json_t *allow, struct spec_room *room,
-		       struct provider_spec *spec)
+static bool grant_fail(struct control_call *call, const char *text)
 {
-	json_t *id;
+	control_fail(call, WEFT_EMALFORMED, text, "says not who may call",
+		     "give a whole node id, group:NAME or community:NAME, behind METHOD= if it is "
+		     "for one method");
+	return false;
+}
+
+static bool community_read(struct node *node, struct control_call *call, const char *name,
+			   uint8_t out_id[static COMMUNITY_ID_LEN])
+{
+	struct communities *communities;
+
+	if (zbase32_parse(name, strlen(name), out_id, COMMUNITY_ID_LEN) == COMMUNITY_ID_LEN)
+		return true;
+	communities = method_communities(node, call);
+	return communities && method_community_find(communities, call, name, out_id);
+}
+
+/* grant_read: "[METHOD=]WHO"; false: call was failed. */
+static bool grant_read(struct node *node, struct control_call *call, const char *text,
+		       struct spec_room *room, struct provider_spec *spec)
+{
+	const char *equals = strrchr(text, '='), *who = equals ? equals + 1 : text;
+	struct service_grant *grant = &room->grants[spec->grant_cnt];
+	char *method = room->methods[spec->grant_cnt];
+
+	if (equals && (equals == text || equals - text > SERVICE_METHOD_LEN_MAX))
+		return grant_fail(call, text);
+	snprintf(method, SERVICE_METHOD_LEN_MAX + 1, "%.*s", equals ? (int)(equals - text) : 0,
+		 text);
+	*grant = (struct service_grant){.method = method, .group = ""};
+	if (strncmp(who, GROUP_PREFIX, strlen(GROUP_PREFIX)) == 0) {
+		grant->kind = SERVICE_GRANT_GROUP;
+		grant->group = who + strlen(GROUP_PREFIX);
+	} else if (strncmp(who, COMMUNITY_PREFIX, strlen(COMMUNITY_PREFIX)) == 0) {
+		grant->kind = SERVICE_GRANT_COMMUNITY;
+		if (!community_read(node, call, who + strlen(COMMUNITY_PREFIX), grant->id))
+			return false;
+	} else if (zbase32_parse(who, strlen(who), grant->id, MESH_KEY_LEN) != MESH_KEY_LEN) {
+		return grant_fail(call, text);
+	}
+	spec->grant_cnt++;
+	return true;
+}
+
+/* Nodes for all methods are in a list of their own. */
+static bool allow_read(struct node *node, struct control_call *call, const json_t *allow,
+		       struct spec_room *room, struct provider_spec *spec)
+{
+	json_t *who;
 	size_t idx;
 
-	if (json_array_size(allow) > PROVIDER_ALLOW_MAX)
-		return fail_count(call, "allow", PROVIDER_ALLOW_MAX);
-	json_array_foreach(allow, idx, id)
+	json_array_foreach(allow, idx, who)
 	{
-		const char *text = json_string_value(id);
+		const char *text = json_string_value(who);
 
-		if (zbase32_parse(text, strlen(text), room->allow[idx], MESH_KEY_LEN) ==
-		    MESH_KEY_LEN)
+		if (spec->allow_cnt < PROVIDER_ALLOW_MAX &&
+		    zbase32_parse(text, strlen(text), room->allow[spec->allow_cnt], MESH_KEY_LEN) ==
+			    MESH_KEY_LEN) {
+			spec->allow_cnt++;
 			continue;
-		control_fail(call, WEFT_EMALFORMED, text, "not a whole node id",
-			     "give all 52 letters, as weft node id prints them");
-		return false;
+		}
+		if (spec->grant_cnt == PROVIDER_GRANT_MAX)
+			return fail_count(call, "allow", PROVIDER_GRANT_MAX);
+		if (!grant_read(node, call, text, room, spec))
+			return false;
 	}
 	spec->allow = (const uint8_t(*)[MESH_KEY_LEN])room->allow;
-	spec->allow_cnt = (unsigned)json_array_size(allow);
+	spec->grants = room->grants;
 	return true;
 }
 
@@ -271,8 +344,8 @@ static bool limits_read(struct control_call *call, const json_t *parameters,
 }
 
 /* spec_read: false when call was failed. */
-static bool spec_read(struct control_call *call, const json_t *parameters, struct spec_room *room,
-		      struct provider_spec *spec)
+static bool spec_read(struct node *node, struct control_call *call, const json_t *parameters,
+		      struct spec_room *room, struct provider_spec *spec)
 {
 	const char *version = text_of(parameters, "version");
 
@@ -287,7 +360,7 @@ static bool spec_read(struct control_call *call, const json_t *parameters, struc
 	};
 	return kind_read(call, parameters, room, spec) &&
 	       metadata_read(call, json_object_get(parameters, "metadata"), room, spec) &&
-	       allow_read(call, json_object_get(parameters, "allow"), room, spec) &&
+	       allow_read(node, call, json_object_get(parameters, "allow"), room, spec) &&
 	       read_only_read(call, json_object_get(parameters, "read_only"), room, spec) &&
 	       limits_read(call, parameters, spec);
 }
@@ -334,7 +407,7 @@ void method_publish_service(void *ctx, struct control_call *call, const json_t *
 	const char *why = NULL;
 	int err;
 
-	if (!method_services_are_on(node, call) || !spec_read(call, parameters, &room, &spec))
+	if (!method_services_are_on(node, call) || !spec_read(node, call, parameters, &room, &spec))
 		return;
 	change = change_new(node, call, spec.name, spec.version);
 	if (!change)
@@ -365,6 +438,35 @@ static bool major_read(struct control_call *call, const char *text, uint32_t *ou
 	}
 	*out_major = version.major;
 	return true;
+}
+
+void method_set_service_access(void *ctx, struct control_call *call, const json_t *parameters,
+			       uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const char *name = text_of(parameters, "name"), *version = text_of(parameters, "version");
+	struct provider_spec spec = {.name = name};
+	struct offer_change *change;
+	struct spec_room room;
+	const char *why = NULL;
+	uint32_t major;
+	int err;
+
+	(void)now_ns;
+	if (!method_services_are_on(node, call) || !major_read(call, version, &major) ||
+	    !allow_read(node, call, json_object_get(parameters, "allow"), &room, &spec))
+		return;
+	change = change_new(node, call, name, "");
+	if (!change)
+		return;
+	err = provider_set_access(fabric_provider(node->fabric), name, major, &spec, change_done,
+				  change, &why);
+	if (err < 0) {
+		free(change);
+		control_fail(call, err, name, why, "weft service list shows what is offered");
+		return;
+	}
+	control_on_gone(call, change_gone, change);
 }
 
 static bool name_is_builtin(void *arg, const struct service_info *info)

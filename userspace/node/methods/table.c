@@ -107,6 +107,8 @@ const struct control_method node_methods[] = {
 	{"ShowPolicy", CONTROL_VIEW, method_show_policy},
 	{"TestPolicy", CONTROL_VIEW, method_test_policy},
 	{"PublishService", CONTROL_OPERATE, method_publish_service},
+	{"ListServiceMethods", CONTROL_VIEW, method_list_service_methods},
+	{"SetServiceAccess", CONTROL_OPERATE, method_set_service_access},
 	{"WithdrawService", CONTROL_OPERATE, method_withdraw_service},
 	{"ResetService", CONTROL_OPERATE, method_reset_service},
 	{"ListServices", CONTROL_VIEW, method_list_services},

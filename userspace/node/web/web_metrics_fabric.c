@@ -41,6 +41,78 @@ static void latencies_write(FILE *out, const char *name, const char *help,
 	fprintf(out, "%s_count %llu\n", name, cnt);
 }
 
+/* label_write: callers choose names of methods (text format 0.0.4). */
+static void label_write(FILE *out, const char *text)
+{
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			fputc('\\', out);
+		fputc(*text, out);
+	}
+}
+
+static void method_row_write(FILE *out, const char *name, const struct service_info *info,
+			     const struct service_method_counts *method)
+{
+	fprintf(out, "%s{service=\"%s\",version=\"%s\",method=\"", name, info->name, info->version);
+	label_write(out, method->method[0] ? method->method : "other");
+}
+
+static bool method_statuses_write(void *arg, const struct service_info *info)
+{
+	FILE *out = arg;
+
+	for (unsigned i = 0; i < info->method_cnt; i++)
+		for (unsigned s = 0; s < SERVICE_STATUS_CNT; s++) {
+			if (!info->methods[i].counts.status_cnt[s])
+				continue;
+			method_row_write(out, "weft_service_method_calls_total", info,
+					 &info->methods[i]);
+			fprintf(out, "\",status=\"%s\"} %llu\n",
+				service_status_name((enum service_status)s),
+				(unsigned long long)info->methods[i].counts.status_cnt[s]);
+		}
+	return true;
+}
+
+static bool method_latencies_write(void *arg, const struct service_info *info)
+{
+	FILE *out = arg;
+
+	for (unsigned i = 0; i < info->method_cnt; i++) {
+		const struct service_method_counts *method = &info->methods[i];
+		unsigned long long cnt = 0;
+
+		for (unsigned b = 0; b < SERVICE_LATENCY_CNT; b++) {
+			cnt += method->counts.latency_cnt[b];
+			method_row_write(out, "weft_service_method_seconds_bucket", info, method);
+			if (b == SERVICE_LATENCY_CNT - 1)
+				fprintf(out, "\",le=\"+Inf\"} %llu\n", cnt);
+			else
+				fprintf(out, "\",le=\"%u.%06u\"} %llu\n",
+					service_latency_bounds_us[b] / US_PER_S,
+					service_latency_bounds_us[b] % US_PER_S, cnt);
+		}
+		method_row_write(out, "weft_service_method_seconds_sum", info, method);
+		fprintf(out, "\"} %llu.%06llu\n",
+			(unsigned long long)(method->counts.latency_sum_us / US_PER_S),
+			(unsigned long long)(method->counts.latency_sum_us % US_PER_S));
+		method_row_write(out, "weft_service_method_seconds_count", info, method);
+		fprintf(out, "\"} %llu\n", cnt);
+	}
+	return true;
+}
+
+static void methods_write(FILE *out, const struct service *service)
+{
+	metric_family_write(out, "weft_service_method_calls_total", "counter",
+			    "Calls and streams that ended, by service and method.");
+	service_each(service, method_statuses_write, out);
+	metric_family_write(out, "weft_service_method_seconds", "histogram",
+			    "Until calls and streams ended, by service and method.");
+	service_each(service, method_latencies_write, out);
+}
+
 static void services_write(FILE *out, const struct service *service)
 {
 	struct service_stats stats;
@@ -83,6 +155,7 @@ static void services_write(FILE *out, const struct service *service)
 			service_refusal_name((enum service_refusal_reason)i),
 			(unsigned long long)stats.refused_cnt[i]);
 	METRICS_WRITE(out, rows);
+	methods_write(out, service);
 }
 
 /* Labels are words of faults.def: "bad signature". */
