@@ -53,4 +53,14 @@ def test_a_share_that_is_followed_and_not_here_yet_is_pending_in_a_search(lab):
     check_eq(a.call("Search", query="a", share=follow["share_id"])["pending_shares"], 1, "of it")
 
 
+def test_a_peers_reputation_is_shown(lab):
+    a, b = lab.daemon("a").start(), lab.daemon("b").start()
+    node = b.json("node", "id")["node_id"]
+    done = a.weft("peer", "connect", node, b.json("status")["listen"][0])
+    check_eq(done.returncode, OK, done.stderr)
+    shown = dict(line.split("\t") for line in a.weft("peer", "show", node).stdout.splitlines())
+    check_eq(shown["conduct"], "50", "of a node that services know nothing of")
+    check_eq(a.json("peer", "show", node)["peer"]["conduct"], 50, "as JSON")
+
+
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

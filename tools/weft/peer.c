@@ -38,6 +38,7 @@ static const struct field peer_fields[] = {
 	{"last_seen", "last seen", "last_seen_s", COLUMN_TIME},
 	{"clock_skew_s", "its clock is ahead", "clock_skew_s", COLUMN_SECONDS},
 	{"share", "counts as peers", "share", COLUMN_COUNT},
+	{"conduct", "conduct, 0 to 100", "conduct", COLUMN_COUNT},
 	{"dialled_by_us", "dialled by us", "dialled_by_us", COLUMN_BOOL},
 	{"resumed", "resumed session", "resumed", COLUMN_BOOL},
 	{"rtt_us", "round trip", "rtt_us", COLUMN_RTT},

@@ -9,7 +9,9 @@
 #include "base/clock.h"
 #include "codec/zbase32.h"
 #include "demux/tables.h"
+#include "node/fabric/fabric.h"
 #include "node/methods/methods.h"
+#include "service/conduct.h"
 
 /* A NodeId may be cut to a prefix of this many letters. */
 #define PREFIX_LEN_MIN 8
@@ -51,6 +53,11 @@ json_t *method_json_peer(const struct node *node, const struct mesh_peer_info *p
 				 "last_seen_s", method_json_uint(peer->last_seen_s), "clock_skew_s",
 				 (json_int_t)peer->skew_s, "share", (int)peer->share_cnt);
 
+	/* Of a node that services know nothing of, what every one begins with. */
+	if (node->fabric)
+		json_object_set_new(json, "conduct",
+				    json_integer(service_conduct_score(fabric_conduct(node->fabric),
+								       peer->key)));
 	if (peer->last_addr.family)
 		json_object_set_new(json, "address", peer_address(node, &peer->last_addr, role));
 	if (peer->is_connected)
