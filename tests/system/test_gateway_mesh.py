@@ -374,6 +374,45 @@ def test_a_provider_and_a_version_are_named(lab):
     check_eq(said["provider"], theirs, "--prefer mesh")
 
 
+def test_a39_a_room_is_heard_and_spoken_in(lab):
+    need_websockets()
+    a, b = provider(lab), asker(lab)
+    join(b, a)
+    pod = a.call("CallService", name="pod-chat", method="Create", json={"name": "r"})["json"]["pod"]
+    wait_for(lambda: post(b, f"pod-chat/Join?pod={pod}")[0] == 200, "b joins a's room", pause=ASKING_S)
+    mine = b.json("node", "id")["node_id"]
+
+    def said(body):
+        asked = a.call("CallService", name="pod-chat", method="PostMessage",
+                       json={"pod": pod, "channel": "general", "body": body})
+        check_eq(asked["status"], 0, asked)
+
+    async def talk():
+        said("before")
+        async with opened(b, f"pod-chat/general?pod={pod}") as ws, opened(b, "pod-chat/general") as other:
+            said("new")
+            message = json.loads(await asyncio.wait_for(ws.recv(), DEADLINE_S))
+            check_eq((message["body"], message["channel"]), ("new", "general"), message)
+            await ws.send("a text")
+            await ws.send('{"body": "in JSON"}')
+            heard = [json.loads(await asyncio.wait_for(ws.recv(), DEADLINE_S)) for _ in range(2)]
+            check_eq([(entry["body"], entry["sender"]) for entry in heard],
+                     [("a text", mine), ("in JSON", mine)], heard)
+            check(message["sequence"] < heard[0]["sequence"] < heard[1]["sequence"], "in order")
+            also = [json.loads(await asyncio.wait_for(other.recv(), DEADLINE_S))["body"] for _ in range(3)]
+            check_eq(also, ["new", "a text", "in JSON"], "everybody who listens")
+            await ws.send("x" * 4097)
+            check_eq(list(json.loads(await asyncio.wait_for(ws.recv(), DEADLINE_S))), ["error"], "too long")
+            a.call("CallService", name="pod-chat", method="Leave", json={"pod": pod, "peer": mine})
+            said("among ourselves")
+            try:
+                check(False, await asyncio.wait_for(ws.recv(), DEADLINE_S))
+            except websockets.ConnectionClosed as closed:
+                check_eq(closed.rcvd.code, 1011, "no member any more")
+
+    asyncio.run(talk())
+
+
 def test_a_query_has_the_types_of_its_method(lab):
     b = lab.daemon("b", config=PRIVATE + "[service]\nbuiltin = pod-chat shadow-index\n" + OPEN_LIMITS + GATEWAY +
                    QUICK + MESH).start()

@@ -194,7 +194,9 @@ struct service_target web_mesh_run_target(const struct web_mesh_run *run, const 
 		.provider = target->has_provider ? target->provider : NULL,
 		.version = target->version[0] ? target->version : NULL,
 		.method = method,
-		.is_own_last = !web_mesh_prefers_local(run->query),
+		/* A room is on one node: who is to be asked for another one is named. */
+		.is_own_last = !web_mesh_prefers_local(run->query) &&
+			       strcmp(target->name, "pod-chat") != 0,
 	};
 }
 

@@ -25,6 +25,10 @@ struct table {
 	struct acks *acks;
 	/* What it does for a call beside its acks ends; NULL: nothing. */
 	void (*forget)(void *ctx, const struct service_call *call);
+	/* A stream of it is opened; NULL: it takes none. */
+	void (*stream)(void *ctx, struct service_channel *channel,
+		       const struct service_caller *caller, const char *method, const uint8_t *head,
+		       size_t len, uint64_t now_ns);
 };
 
 struct builtin {
@@ -57,8 +61,21 @@ static void table_cancelled(void *ctx, struct service_call *call)
 		table->forget(table->ctx, call);
 }
 
-static const struct service_handler table_handler = {.call = table_call,
-						     .cancelled = table_cancelled};
+static void table_stream(void *ctx, struct service_channel *channel,
+			 const struct service_caller *caller, const char *method,
+			 const uint8_t *head, size_t len, uint64_t now_ns)
+{
+	const struct table *table = ctx;
+
+	if (table->stream)
+		table->stream(table->ctx, channel, caller, method, head, len, now_ns);
+	else
+		service_channel_end(channel, SERVICE_METHOD_NOT_FOUND,
+				    "the service takes no streams");
+}
+
+static const struct service_handler table_handler = {
+	.call = table_call, .cancelled = table_cancelled, .stream = table_stream};
 
 /* What is told of each: the limits of a call are those of its kind. */
 static const struct row {
@@ -175,14 +192,15 @@ int builtin_new(const struct builtin_params *params, struct builtin **out_builti
 	if (!builtin)
 		return -ENOMEM;
 	builtin->params = *params;
-	builtin->tables[BUILTIN_POD_CHAT] =
-		(struct table){pod_chat_methods, &builtin->pod_chat, &builtin->acks, NULL};
-	builtin->tables[BUILTIN_SHADOW_INDEX] = (struct table){
-		shadow_index_methods, &builtin->shadow_index, &builtin->acks, shadow_index_forget};
-	builtin->tables[BUILTIN_MESH_STATS] =
-		(struct table){mesh_stats_methods, &builtin->params.figures, &builtin->acks, NULL};
+	builtin->tables[BUILTIN_POD_CHAT] = (struct table){pod_chat_methods, &builtin->pod_chat,
+							   &builtin->acks, NULL, pod_chat_stream};
+	builtin->tables[BUILTIN_SHADOW_INDEX] =
+		(struct table){shadow_index_methods, &builtin->shadow_index, &builtin->acks,
+			       shadow_index_forget, NULL};
+	builtin->tables[BUILTIN_MESH_STATS] = (struct table){
+		mesh_stats_methods, &builtin->params.figures, &builtin->acks, NULL, NULL};
 	builtin->tables[BUILTIN_DHT] = (struct table){dht_service_methods, &builtin->dht,
-						      &builtin->acks, dht_service_forget};
+						      &builtin->acks, dht_service_forget, NULL};
 	err = arena_open(&builtin->arena, builtin_footprint(&params->config));
 	if (err == 0)
 		err = parts_init(builtin);

@@ -297,9 +297,15 @@ static void sweep(struct timer *timer, uint64_t now_ns)
 	timer_set(chat->timers, timer, now_ns + SWEEP_NS);
 }
 
+static void message_kept(struct pods *pods, const struct pod *pod)
+{
+	pod_chat_streams_tell(list_entry(pods, struct pod_chat, pods), pod);
+}
+
 size_t pod_chat_footprint(const struct builtin_config *config)
 {
-	return pods_footprint(config) + quota_footprint(POD_CHAT_POSTS_PER_MIN);
+	return pods_footprint(config) + quota_footprint(POD_CHAT_POSTS_PER_MIN) +
+	       pod_chat_streams_footprint();
 }
 
 int pod_chat_init(struct pod_chat *chat, struct arena *arena, const struct builtin_params *params,
@@ -313,8 +319,10 @@ int pod_chat_init(struct pod_chat *chat, struct arena *arena, const struct built
 	timer_init(&chat->sweep, sweep);
 	if ((err = quota_init(&chat->posts, arena, POD_CHAT_POSTS_PER_MIN, 60 * NS_PER_S,
 			      params->random)) < 0 ||
+	    (err = pod_chat_streams_init(chat, arena)) < 0 ||
 	    (err = pods_init(&chat->pods, arena, params, acks)) < 0)
 		return err;
+	chat->pods.on_kept = message_kept;
 	timer_set(chat->timers, &chat->sweep, params->now_ns + SWEEP_NS);
 	return 0;
 }
@@ -323,5 +331,6 @@ void pod_chat_fini(struct pod_chat *chat)
 {
 	if (timer_is_set(&chat->sweep))
 		timer_cancel(chat->timers, &chat->sweep);
+	pod_chat_streams_fini(chat);
 	pods_fini(&chat->pods);
 }

@@ -12,11 +12,15 @@
 /* Of an answer's bodies: a letter may take six in JSON, and the answer has to fit a payload. */
 #define POD_CHAT_PAGE_LEN_MAX (128 * 1024)
 #define POD_CHAT_SKEW_MS      (300 * 1000)
+#define POD_CHAT_STREAM_MAX   64 /* listeners at once */
+/* Of a message that comes on a stream: a body of which each byte takes six in JSON, and its fields. */
+#define POD_CHAT_STREAM_LEN_MAX (6 * POD_BODY_LEN_MAX + 512)
 
 /* The service pod-chat: what callers may do with the pods of this node. */
 struct pod_chat {
 	struct pods pods;
 	struct quota posts;
+	struct pool streams; /* struct pod_stream */
 	struct random *random;
 	struct timer_wheel *timers;
 	struct timer sweep;
@@ -40,6 +44,33 @@ void pod_chat_add_channel(void *ctx, struct request *request);
 /* pod_chat_messages.c */
 void pod_chat_post(void *ctx, struct request *request);
 void pod_chat_fetch(void *ctx, struct request *request);
+json_t *pod_chat_json_of_message(const struct pod_message *message);
+
+/* What somebody says; texts are borrowed. */
+struct pod_chat_saying {
+	const uint8_t *sender;
+	const char *channel, *body;
+	const char *id, *signature; /* NULL: one is made; none */
+	json_int_t at_ms;	    /* 0: now */
+	struct service_call *call;  /* ended when it is kept; NULL: nobody waits for that */
+	uint64_t now_ns;
+};
+/* pod_chat_say: SERVICE_OK, or *out_why is a static string that says why it is not taken. */
+enum service_status pod_chat_say(struct pod_chat *chat, struct pod *pod,
+				 const struct pod_chat_saying *saying, const char **out_why);
+
+/*
+ * pod_chat_stream.c: a channel of a pod as a stream, whose method is the channel. tell: a message
+ * of pod was kept.
+ */
+size_t pod_chat_streams_footprint(void);
+WEFT_MUST_CHECK
+int pod_chat_streams_init(struct pod_chat *chat, struct arena *arena);
+void pod_chat_streams_fini(struct pod_chat *chat);
+void pod_chat_stream(void *ctx, struct service_channel *channel,
+		     const struct service_caller *caller, const char *method, const uint8_t *head,
+		     size_t len, uint64_t now_ns);
+void pod_chat_streams_tell(struct pod_chat *chat, const struct pod *pod);
 
 /*
  * pod_chat_pod gives the pod that request may know of, by the id in its

@@ -7,12 +7,6 @@
 #include "service/builtin/builtin.h"
 #include "service/builtin/pod_chat.h"
 
-/* A message as JSON has it. */
-struct post {
-	const char *channel, *body, *id, *signature;
-	json_int_t at_ms;
-};
-
 /* It is for its caller to say why a message is not taken: *out_why, with the status. */
 static enum service_status refusal(enum service_status status, const char *why,
 				   const char **out_why)
@@ -38,7 +32,7 @@ static bool has_id(const struct pod *pod, const char *id)
 }
 
 /* Fills message of what is well formed. */
-static enum service_status post_read(const struct post *post, const struct pod *pod,
+static enum service_status post_read(const struct pod_chat_saying *post, const struct pod *pod,
 				     uint64_t wall_ms, struct pod_message *message,
 				     const char **out_why)
 {
@@ -72,8 +66,8 @@ static enum service_status post_read(const struct post *post, const struct pod *
 }
 
 /* Who named a key when joining signs; who did not is known by the session alone. */
-static enum service_status signature_check(const struct request *request, const struct pod *pod,
-					   const struct pod_member *member,
+static enum service_status signature_check(const struct pod_chat_saying *saying,
+					   const struct pod *pod, const struct pod_member *member,
 					   const struct pod_message *message, const char **out_why)
 {
 	char text[POD_SIGNING_TEXT_CAP];
@@ -89,61 +83,78 @@ static enum service_status signature_check(const struct request *request, const 
 	len = pod_message_signing_text(pod->id, message, text);
 	if (node_key_verify(member->signing_key, text, len, message->signature) == 0)
 		return SERVICE_OK;
-	service_violation(request->call, "a pod message with a bad signature", request->now_ns);
+	if (saying->call)
+		service_violation(saying->call, "a pod message with a bad signature",
+				  saying->now_ns);
 	return refusal(SERVICE_UNAUTHORIZED, "the signature is not by the member's key", out_why);
 }
 
-static void message_post(struct pod_chat *chat, const struct request *request, struct pod *pod,
-			 struct pod_message *message)
+static enum service_status message_post(struct pod_chat *chat, const struct pod_chat_saying *saying,
+					struct pod *pod, struct pod_message *message,
+					const char **out_why)
 {
-	struct ack ack = {.call = request->call};
+	struct ack ack = {.call = saying->call};
 
 	message->sequence = pods_next_sequence(&chat->pods, pod);
 	ack.reply = json_pack("{s:s, s:I, s:I}", "id", message->id, "sequence",
 			      (json_int_t)message->sequence, "at_ms", (json_int_t)message->at_ms);
-	if (pods_post(&chat->pods, pod, message, &ack, request->now_ns) == 0)
-		return;
+	if (pods_post(&chat->pods, pod, message, &ack, saying->now_ns) == 0)
+		return SERVICE_OK;
 	json_decref(ack.reply);
-	request_refuse(request, SERVICE_UNAVAILABLE, "this node has no memory for messages now");
+	return refusal(SERVICE_UNAVAILABLE, "this node has no memory for messages now", out_why);
+}
+
+enum service_status pod_chat_say(struct pod_chat *chat, struct pod *pod,
+				 const struct pod_chat_saying *saying, const char **out_why)
+{
+	uint64_t wall_ms = chat->pods.clock->wall_ms(chat->pods.clock->ctx);
+	uint8_t random_id[POD_MESSAGE_ID_LEN / 2];
+	char id[POD_MESSAGE_ID_LEN + 1];
+	struct pod_message message = {.id = ""};
+	struct pod_chat_saying post = *saying;
+	enum service_status status;
+
+	random_fill(chat->random, random_id, sizeof(random_id));
+	hex_write(random_id, sizeof(random_id), id);
+	post.id = post.id ? post.id : id;
+	post.at_ms = post.at_ms ? post.at_ms : (json_int_t)wall_ms;
+	memcpy(message.sender, post.sender, MESH_KEY_LEN);
+	status = post_read(&post, pod, wall_ms, &message, out_why);
+	if (status == SERVICE_OK)
+		status = signature_check(&post, pod, pod_find_member(pod, post.sender), &message,
+					 out_why);
+	if (status == SERVICE_OK && has_id(pod, message.id))
+		status = refusal(SERVICE_INVALID_PAYLOAD, "the pod has a message of this id",
+				 out_why);
+	if (status == SERVICE_OK && !quota_take(&chat->posts, post.sender, post.now_ns))
+		status = refusal(SERVICE_RATE_LIMITED, "a peer says at most 10 messages a minute",
+				 out_why);
+	return status == SERVICE_OK ? message_post(chat, &post, pod, &message, out_why) : status;
 }
 
 void pod_chat_post(void *ctx, struct request *request)
 {
 	struct pod_chat *chat = ctx;
-	uint64_t wall_ms = chat->pods.clock->wall_ms(chat->pods.clock->ctx);
-	uint8_t random_id[POD_MESSAGE_ID_LEN / 2];
-	char id[POD_MESSAGE_ID_LEN + 1];
-	struct pod_message message = {.id = ""};
-	struct post post = {.id = id, .at_ms = (json_int_t)wall_ms};
+	struct pod_chat_saying post = {
+		.sender = request->caller->key, .call = request->call, .now_ns = request->now_ns};
 	enum service_status status;
 	const char *pod_id, *why;
+	json_int_t at_ms = -1;
 	struct pod *pod;
 
-	random_fill(chat->random, random_id, sizeof(random_id));
-	hex_write(random_id, sizeof(random_id), id);
 	if (!request_unpack(request, "{s:s, s:s, s:s, s?s, s?I, s?s}", "pod", &pod_id, "channel",
-			    &post.channel, "body", &post.body, "id", &post.id, "at_ms", &post.at_ms,
+			    &post.channel, "body", &post.body, "id", &post.id, "at_ms", &at_ms,
 			    "signature", &post.signature) ||
 	    !(pod = pod_chat_own_pod(chat, request, pod_id, POD_MEMBER)))
 		return;
-	memcpy(message.sender, request->caller->key, MESH_KEY_LEN);
-	status = post_read(&post, pod, wall_ms, &message, &why);
-	if (status == SERVICE_OK)
-		status = signature_check(request, pod, pod_find_member(pod, request->caller->key),
-					 &message, &why);
-	if (status == SERVICE_OK && has_id(pod, message.id))
-		status = refusal(SERVICE_INVALID_PAYLOAD, "the pod has a message of this id", &why);
-	if (status == SERVICE_OK &&
-	    !quota_take(&chat->posts, request->caller->key, request->now_ns))
-		status = refusal(SERVICE_RATE_LIMITED, "a peer says at most 10 messages a minute",
-				 &why);
-	if (status == SERVICE_OK)
-		message_post(chat, request, pod, &message);
-	else
+	/* 0 is a time, long ago. */
+	post.at_ms = at_ms == 0 ? 1 : at_ms == -1 ? 0 : at_ms;
+	status = pod_chat_say(chat, pod, &post, &why);
+	if (status != SERVICE_OK)
 		request_refuse(request, status, why);
 }
 
-static json_t *json_of_message(const struct pod_message *message)
+json_t *pod_chat_json_of_message(const struct pod_message *message)
 {
 	char signature[BASE64_LEN(POD_SIGNATURE_LEN) + 1];
 	json_t *json = json_pack("{s:I, s:s, s:s, s:o, s:I, s:s%}", "sequence",
@@ -177,7 +188,7 @@ static json_t *page_of(const struct pod *pod, const char *channel, uint64_t sinc
 			   bodies_len + message->body_len > POD_CHAT_PAGE_LEN_MAX;
 		if (has_more)
 			break;
-		json_array_append_new(messages, json_of_message(message));
+		json_array_append_new(messages, pod_chat_json_of_message(message));
 		bodies_len += message->body_len;
 		since = message->sequence;
 	}

@@ -310,6 +310,8 @@ static void message_done(void *arg, bool is_kept, uint64_t now_ns)
 		heap_release(message->pods->messages, message);
 	else if (!is_kept)
 		message_drop(message->pods, message, NULL);
+	else if (message->pods->on_kept)
+		message->pods->on_kept(message->pods, message->pod);
 }
 
 int pods_post(struct pods *pods, struct pod *pod, const struct pod_message *message,

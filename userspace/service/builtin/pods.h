@@ -27,6 +27,8 @@ struct pods {
 	struct store *store;
 	const struct builtin_clock *clock;
 	unsigned message_max; /* of one pod */
+	void (*on_kept)(struct pods *pods,
+			const struct pod *pod); /* a message is shown now; may be NULL */
 };
 
 size_t pods_footprint(const struct builtin_config *config);

@@ -716,8 +716,163 @@ static void test_bad_payloads_are_refused(void)
 	rig_stop();
 }
 
+static void listen_as(unsigned who, struct service_channel *channel, const char *name,
+		      const char *head)
+{
+	const struct service_offering *offering = rig_offering(BUILTIN_POD_CHAT);
+	struct service_caller caller = {.is_local = who == RIG_LOCAL};
+
+	rig_key(who, caller.key);
+	memset(channel, 0, sizeof(*channel));
+	channel->room_len = RIG_SENT_CAP;
+	offering->handler->stream(offering->ctx, channel, &caller, name, (const uint8_t *)head,
+				  strlen(head), rig.now_ns);
+}
+
+static const char *heard(const struct service_channel *channel)
+{
+	static char text[RIG_SENT_CAP + 1];
+
+	memcpy(text, channel->sent, channel->sent_len);
+	text[channel->sent_len] = '\0';
+	return text;
+}
+
+static void say_on(struct service_channel *channel, const char *text, size_t len)
+{
+	const struct service_piece piece = {
+		.data = (const uint8_t *)text, .len = len, .is_text = true, .is_last = true};
+
+	channel->events->piece(channel->arg, &piece, rig.now_ns);
+	store_flush(rig.store);
+}
+
+static void test_a_listener_hears_what_is_said_and_speaks(void)
+{
+	struct service_channel channel, other;
+	char head[128];
+
+	start_with_pod("listed", 7);
+	CHAT(1, "Join", "{s:s}", "pod", pod);
+	CHECK_EQ(post(RIG_LOCAL, "before"), SERVICE_OK);
+	snprintf(head, sizeof(head), "{\"pod\":\"%s\"}", pod);
+	listen_as(1, &channel, "general", head);
+	listen_as(RIG_LOCAL, &other, "general", "");
+	CHECK(channel.events && other.events);
+	CHECK_EQ(post(RIG_LOCAL, "hello"), SERVICE_OK);
+	CHECK_EQ(channel.message_cnt, 1);
+	CHECK(strstr(heard(&channel), "\"body\":\"hello\""));
+	say_on(&channel, "a text", 6);
+	say_on(&channel, "{\"body\":\"in JSON\"}", 18);
+	CHECK_EQ(other.message_cnt, 3);
+	CHECK(strstr(heard(&other), "\"body\":\"in JSON\""));
+	CHECK(strstr(heard(&other), rig_key_text(1)));
+	CHECK_STR(body_at(1, 2), "a text");
+	/* A quota of its own would be a way around that of the calls. */
+	for (unsigned i = 0; i < POD_CHAT_POSTS_PER_MIN - 2; i++)
+		say_on(&channel, "more", 4);
+	CHECK(!strstr(heard(&channel), "error"));
+	say_on(&channel, "more", 4);
+	CHECK(strstr(heard(&channel), "{\"error\":\"a peer says at most 10"));
+	channel.events->ended(channel.arg, NULL, rig.now_ns);
+	rig_stop();
+}
+
+static void test_a_listener_who_reads_slowly_gets_all_in_order(void)
+{
+	struct service_channel channel;
+
+	start_with_pod("listed", 7);
+	listen_as(RIG_LOCAL, &channel, "general", "");
+	channel.room_len = 0;
+	CHECK_EQ(post(RIG_LOCAL, "one"), SERVICE_OK);
+	CHECK_EQ(post(RIG_LOCAL, "two"), SERVICE_OK);
+	CHECK_EQ(channel.message_cnt, 0);
+	channel.room_len = RIG_SENT_CAP;
+	channel.events->writable(channel.arg, rig.now_ns);
+	CHECK_EQ(channel.message_cnt, 2);
+	CHECK(strstr(heard(&channel), "one") < strstr(heard(&channel), "two"));
+	rig_stop();
+}
+
+static void test_only_members_listen_and_no_longer_than_they_are(void)
+{
+	static const struct {
+		const char *name, *head;
+	} rows[] = {
+		{"general", "{\"pod\":\"pod:00000000000000000000000000000000\"}"},
+		{"general", "{\"pod\":1}"},
+		{"general", "no JSON"},
+		{"general", "{\"other\":\"x\"}"},
+		{"absent", ""},
+		{"", ""},
+	};
+	struct service_channel channel;
+	char head[128];
+
+	start_with_pod("listed", 7);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		listen_as(RIG_LOCAL, &channel, rows[i].name, rows[i].head);
+		CHECK_EQ(channel.status, SERVICE_INVALID_PAYLOAD);
+	}
+	snprintf(head, sizeof(head), "{\"pod\":\"%s\"}", pod);
+	listen_as(1, &channel, "general", head);
+	CHECK_EQ(channel.status, SERVICE_INVALID_PAYLOAD);
+	CHAT(1, "Join", "{s:s}", "pod", pod);
+	listen_as(1, &channel, "general", head);
+	CHECK(channel.events);
+	CHAT(1, "Leave", "{s:s}", "pod", pod);
+	CHECK_EQ(post(RIG_LOCAL, "among ourselves"), SERVICE_OK);
+	CHECK_EQ(channel.message_cnt, 0);
+	CHECK_EQ(channel.status, SERVICE_FORBIDDEN);
+	rig_stop();
+}
+
+static void test_what_is_no_message_is_told_and_not_said(void)
+{
+	static char text[POD_CHAT_STREAM_LEN_MAX + 2];
+	struct service_channel channel;
+
+	start_with_pod("listed", 7);
+	listen_as(RIG_LOCAL, &channel, "general", "");
+	memset(text, 'x', sizeof(text));
+	say_on(&channel, text, POD_BODY_LEN_MAX + 1);
+	say_on(&channel, text, POD_CHAT_STREAM_LEN_MAX);
+	say_on(&channel, text, POD_CHAT_STREAM_LEN_MAX + 1);
+	say_on(&channel, "\xff", 1);
+	say_on(&channel, "a\0b", 3);
+	say_on(&channel, "", 0);
+	say_on(&channel, "{\"body\":1}", 10);
+	CHECK_EQ(channel.message_cnt, 7);
+	CHECK_EQ(message_cnt(RIG_LOCAL), 0);
+	say_on(&channel, text, POD_BODY_LEN_MAX);
+	CHECK_EQ(message_cnt(RIG_LOCAL), 1);
+	rig_stop();
+}
+
+static void test_64_listen_and_one_more_is_refused(void)
+{
+	static struct service_channel channels[POD_CHAT_STREAM_MAX + 1];
+
+	start_with_pod("listed", 7);
+	for (unsigned i = 0; i <= POD_CHAT_STREAM_MAX; i++) {
+		listen_as(RIG_LOCAL, &channels[i], "general", "");
+		CHECK_EQ(channels[i].events != NULL, i < POD_CHAT_STREAM_MAX);
+	}
+	CHECK_EQ(channels[POD_CHAT_STREAM_MAX].status, SERVICE_UNAVAILABLE);
+	channels[0].events->ended(channels[0].arg, NULL, rig.now_ns);
+	listen_as(RIG_LOCAL, &channels[0], "general", "");
+	CHECK(channels[0].events);
+	rig_stop();
+}
+
 int main(void)
 {
+	RUN(test_a_listener_hears_what_is_said_and_speaks);
+	RUN(test_a_listener_who_reads_slowly_gets_all_in_order);
+	RUN(test_only_members_listen_and_no_longer_than_they_are);
+	RUN(test_what_is_no_message_is_told_and_not_said);
+	RUN(test_64_listen_and_one_more_is_refused);
 	RUN(test_two_peers_join_post_and_fetch_in_one_order);
 	RUN(test_since_gives_what_is_newer);
 	RUN(test_a_page_fits_an_answer_whatever_is_in_it);
