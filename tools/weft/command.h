@@ -136,6 +136,7 @@ int run_get_list(struct invocation *inv);
 int run_get_pause(struct invocation *inv);
 int run_get_set(struct invocation *inv);
 int run_get_sources(struct invocation *inv);
+int run_share_watch(struct invocation *inv);
 int run_get_cancel(struct invocation *inv);
 int run_get_forget(struct invocation *inv);
 int run_get_resume(struct invocation *inv);

@@ -42,6 +42,15 @@ const struct command commands[] = {
 	  { "description", "TEXT", "what it is, at most 4096 bytes" } } },
 { "share", "update", "NAME", "publish the same folder again, if anything changed", NULL,
 	"weft share update docs", run_share_update, 1, 1, { { 0 } } },
+{ "share", "watch", "DIR|NAME", "publish a folder by itself whenever it changed",
+	"A revision is made when nothing changed for the quiet time. Of a DIR that no share publishes yet\n"
+	"one is made, called as the folder. Too few inotify watches: it is looked at every\n"
+	"sharing.watch_rescan.",
+	"weft share watch ~/docs --quiet 30s", run_share_watch, 1, 1,
+	{ { "quiet", "TIME", "how long nothing may change before it is published: 1s to 24h; default 5s" },
+	  { "name", "NAME", "of the share that is made; default: the folder's" },
+	  { "public", NULL, "and which is listed to everybody" },
+	  { "off", NULL, "watch it no more" } } },
 { "share", "set", "NAME", "change what is said of a share, in a revision of the same files",
 	"Tags are those of the next weft share publish or update.",
 	"weft share set docs --private", run_share_set, 1, 1,

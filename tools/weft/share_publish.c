@@ -421,3 +421,87 @@ int run_share_export_key(struct invocation *inv)
 			   json_pack("{s:s, s:s}", "name", inv->args[0], "path", path),
 			   print_exported);
 }
+
+/* --- weft share watch --- */
+
+/* The share that is called as the argument, or publishes path (NULL: no such file). */
+static const char *watched_find(const struct invocation *inv, const json_t *list, const char *path)
+{
+	const json_t *share;
+	size_t i;
+
+	json_array_foreach(json_object_get(list, "published"), i, share)
+	{
+		if (strcmp(field_text(share, "name"), inv->args[0]) == 0 ||
+		    (path && strcmp(field_text(share, "path"), path) == 0))
+			return field_text(share, "name");
+	}
+	return NULL;
+}
+
+/* Makes a share of the folder: its name, or NULL after *out_status was said. */
+static const char *watched_make(struct invocation *inv, const char *path, int *out_status)
+{
+	const char *name = invocation_option(inv, "name"), *slash = strrchr(path, '/');
+	json_t *reply = NULL;
+
+	name = name ? name : slash ? slash + 1 : path;
+	*out_status = client_ask(inv, "NewShare",
+				 json_pack("{s:s, s:b}", "name", name, "public",
+					   invocation_option(inv, "public") != NULL),
+				 &reply);
+	json_decref(reply);
+	if (*out_status == STATUS_OK)
+		*out_status = publish(inv, json_pack("{s:s, s:s}", "name", name, "path", path));
+	return *out_status == STATUS_OK ? name : NULL;
+}
+
+static void print_watched(const struct invocation *inv, const json_t *reply)
+{
+	const json_t *share = json_object_get(reply, "share");
+	char name[PATH_MAX];
+
+	text_clean(field_text(share, "name"), name, sizeof(name));
+	if (!inv->has_terminal_out)
+		printf("%s\n", name);
+	else if (invocation_option(inv, "off"))
+		printf("%s is watched no more; weft share update %s publishes it.\n", name, name);
+	else
+		printf("%s is published by itself, %" PRIu64 " s after its folder changed last.\n",
+		       name, field_uint(share, "watch_quiet_s"));
+}
+
+int run_share_watch(struct invocation *inv)
+{
+	const char *quiet = invocation_option(inv, "quiet"), *name;
+	json_t *list = NULL, *parameters;
+	char path[PATH_MAX];
+	uint64_t quiet_s = 0;
+	bool is_there = path_existing(inv->args[0], path);
+	int status;
+
+	if (quiet && (!text_parse_seconds(quiet, &quiet_s) || quiet_s > 86400))
+		return client_say_error(STATUS_USAGE, "--quiet", "not a time", "give 1s to 24h");
+	status = client_ask(inv, "ListShares", NULL, &list);
+	if (status != STATUS_OK)
+		return status;
+	name = watched_find(inv, list, is_there ? path : NULL);
+	if (!name && (!is_there || invocation_option(inv, "off"))) {
+		json_decref(list);
+		return client_say_error(STATUS_NOT_FOUND, inv->args[0],
+					"no share is called so or publishes it",
+					"weft share list shows those there are");
+	}
+	if (!name)
+		name = watched_make(inv, path, &status);
+	if (name) {
+		parameters = json_pack("{s:s, s:b}", "name", name, "watch",
+				       invocation_option(inv, "off") == NULL);
+		if (quiet)
+			json_object_set_new(parameters, "quiet_s",
+					    json_integer((json_int_t)quiet_s));
+		status = client_show(inv, "WatchShare", parameters, print_watched);
+	}
+	json_decref(list);
+	return status;
+}

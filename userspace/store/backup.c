@@ -21,56 +21,31 @@
 
 /* --- copying --- */
 
-static int block_write(int fd, const uint8_t *block, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, block, len);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			block += n;
-			len -= (size_t)n;
-		}
-	}
-	return 0;
-}
-
-/* Copies [off, end) of a file, or up to its end where that is less. */
-static int span_copy(int from_fd, int to_fd, uint64_t off, uint64_t end,
-		     const struct store_stop *stop)
+static int bytes_copy(int from_fd, int to_fd)
 {
 	uint8_t *block = malloc(COPY_LEN);
 	int err = block ? 0 : -ENOMEM;
 	ssize_t len = 1;
 
-	while (err == 0 && len > 0 && off < end) {
-		size_t cap = end - off < COPY_LEN ? (size_t)(end - off) : COPY_LEN;
-
-		do
-			len = pread(from_fd, block, cap, (off_t)off);
-		while (len < 0 && errno == EINTR);
-		if (len < 0)
+	while (err == 0 && len > 0) {
+		len = read(from_fd, block, COPY_LEN);
+		for (ssize_t at = 0, n; at < len && err == 0; at += n) {
+			n = write(to_fd, block + at, (size_t)(len - at));
+			if (n < 0) {
+				err = errno == EINTR ? 0 : -errno;
+				n = 0;
+			}
+		}
+		if (len < 0 && errno == EINTR)
+			len = 1;
+		else if (len < 0)
 			err = -errno;
-		else if (stop_is_due(stop, (size_t)len))
-			err = WEFT_ECANCELLED;
-		else
-			err = block_write(to_fd, block, (size_t)len);
-		off += len > 0 ? (size_t)len : 0;
 	}
 	free(block);
-	return err;
-}
-
-static int bytes_copy(int from_fd, int to_fd, const struct store_stop *stop)
-{
-	int err = span_copy(from_fd, to_fd, 0, UINT64_MAX, stop);
-
 	return err == 0 && fsync(to_fd) < 0 ? -errno : err;
 }
 
-static int file_copy(int from_dir_fd, int to_dir_fd, const char *name,
-		     const struct store_stop *stop)
+static int file_copy(int from_dir_fd, int to_dir_fd, const char *name)
 {
 	int from_fd = openat(from_dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	int to_fd, err;
@@ -78,7 +53,7 @@ static int file_copy(int from_dir_fd, int to_dir_fd, const char *name,
 	if (from_fd < 0)
 		return -errno;
 	to_fd = openat(to_dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	err = to_fd < 0 ? -errno : bytes_copy(from_fd, to_fd, stop);
+	err = to_fd < 0 ? -errno : bytes_copy(from_fd, to_fd);
 	if (to_fd >= 0)
 		close(to_fd);
 	close(from_fd);
@@ -103,7 +78,6 @@ struct segment_copying {
 	int from_fd, to_fd;
 	bool removes; /* from from_fd, and nothing is copied */
 	int err;
-	const struct store_stop *stop;
 };
 
 static void segment_copy(void *arg, uint32_t number)
@@ -113,20 +87,18 @@ static void segment_copy(void *arg, uint32_t number)
 	int err = 0;
 
 	snprintf(name, sizeof(name), "%08x.seg", number);
-	if (copying->err < 0 && !copying->removes)
-		return;
 	if (!copying->removes)
-		err = file_copy(copying->from_fd, copying->to_fd, name, copying->stop);
+		err = file_copy(copying->from_fd, copying->to_fd, name);
 	else if (unlinkat(copying->from_fd, name, 0) < 0)
 		err = -errno;
 	if (copying->err == 0)
 		copying->err = err;
 }
 
-static int segments_copy(int from_state_fd, int to_state_fd, const struct store_stop *stop)
+static int segments_copy(int from_state_fd, int to_state_fd)
 {
 	struct segment_copying copying = {dir_open_at(from_state_fd, "segments"),
-					  dir_make_at(to_state_fd, "segments"), false, 0, stop};
+					  dir_make_at(to_state_fd, "segments"), false, 0};
 	int err = copying.from_fd < 0 ? copying.from_fd : copying.to_fd < 0 ? copying.to_fd : 0;
 
 	if (err == 0)
@@ -144,113 +116,52 @@ static int segments_copy(int from_state_fd, int to_state_fd, const struct store_
 
 /* --- making one --- */
 
-/*
- * As mdb_env_copy does, with a word in between: both meta pages while nothing commits, then the
- * pages that the newest leads to, which no commit takes while a transaction reads them.
- */
-static int pages_copy(struct store *store, int to_fd, const struct store_stop *stop)
+/* LMDB makes the file with the mode that the mask leaves. */
+static int databases_copy(struct store *store, const char *to, int to_fd)
 {
-	struct store_snapshot *snapshot;
-	mdb_filehandle_t from_fd;
-	MDB_envinfo info;
-	MDB_stat stat;
-	uint64_t metas_len;
-	int err;
+	char path[PATH_CAP];
+	int fd, err = 0;
 
-	(void)mdb_env_stat(store->env.lmdb, &stat);
-	metas_len = 2 * (uint64_t)stat.ms_psize;
-	err = row_err(mdb_env_get_fd(store->env.lmdb, &from_fd));
-	if (err < 0)
-		return err;
-	pthread_mutex_lock(&store->write_lock);
-	err = store_snapshot_open(store, &snapshot);
-	(void)mdb_env_info(store->env.lmdb, &info);
-	if (err == 0)
-		err = span_copy(from_fd, to_fd, 0, metas_len, NULL);
-	pthread_mutex_unlock(&store->write_lock);
-	if (err < 0)
-		return err;
-	err = span_copy(from_fd, to_fd, metas_len, (info.me_last_pgno + 1) * stat.ms_psize, stop);
-	store_snapshot_close(snapshot);
-	return err;
-}
-
-static int databases_copy(struct store *store, int to_fd, const struct store_stop *stop)
-{
-	int db_fd = dir_make_at(to_fd, "db"), fd, err;
-
-	if (db_fd < 0)
-		return db_fd;
-	fd = openat(db_fd, "data.mdb", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	err = fd < 0 ? -errno : pages_copy(store, fd, stop);
-	if (err == 0 && (fsync(fd) < 0 || fsync(db_fd) < 0))
+	if ((size_t)snprintf(path, sizeof(path), "%s/db", to) >= sizeof(path))
+		return -ENAMETOOLONG;
+	fd = dir_make_at(to_fd, "db");
+	if (fd < 0)
+		return fd;
+	close(fd);
+	err = row_err(mdb_env_copy(store->env.lmdb, path));
+	fd = err == 0 ? openat(to_fd, "db/data.mdb", O_RDWR | O_CLOEXEC) : -1;
+	if (err == 0 && (fd < 0 || fchmod(fd, 0600) < 0 || fsync(fd) < 0))
 		err = -errno;
 	if (fd >= 0)
 		close(fd);
-	close(db_fd);
 	return err;
 }
 
-static int backup_fill(struct store *store, int to_fd, const char *extra_file,
-		       const struct store_stop *stop)
-{
-	int err;
-
-	pthread_mutex_lock(&store->move_lock);
-	err = databases_copy(store, to_fd, stop);
-	if (err == 0)
-		err = segments_copy(store->dir_fd, to_fd, stop);
-	pthread_mutex_unlock(&store->move_lock);
-	if (err == 0 && extra_file)
-		err = file_copy(store->dir_fd, to_fd, extra_file, NULL);
-	if (err == -ENOENT && extra_file)
-		err = 0;
-	return err == 0 && fsync(to_fd) < 0 ? -errno : err;
-}
-
-/* copy_remove removes what a backup or a restore makes in the folder name. */
-static void copy_remove(int parent_fd, const char *name, const char *extra_file)
-{
-	struct segment_copying removing = {.removes = true};
-	int fd = dir_open_at(parent_fd, name);
-
-	if (fd < 0)
-		return;
-	(void)unlinkat(fd, "db/data.mdb", 0);
-	(void)unlinkat(fd, "db/lock.mdb", 0);
-	(void)unlinkat(fd, "db", AT_REMOVEDIR);
-	removing.from_fd = dir_open_at(fd, "segments");
-	if (removing.from_fd >= 0) {
-		/* What stays fails the next restore, which then says so. */
-		if (segments_each(removing.from_fd, segment_copy, &removing) < 0)
-			removing.err = -EIO;
-		close(removing.from_fd);
-	}
-	(void)unlinkat(fd, "segments", AT_REMOVEDIR);
-	(void)unlinkat(fd, "lock", 0);
-	if (extra_file)
-		(void)unlinkat(fd, extra_file, 0);
-	close(fd);
-	(void)unlinkat(parent_fd, name, AT_REMOVEDIR);
-}
-
-int store_backup(struct store *store, const char *to, const char *extra_file,
-		 const struct store_stop *stop)
+int store_backup(struct store *store, const char *to, const char *extra_file)
 {
 	int to_fd, err;
 
-	/* Pages are copied as they are: no damaged one passes for a backup. */
+	/* LMDB copies pages as they are: no damaged one passes for a backup. */
 	for (unsigned db = 0; db < ENV_DB_CNT; db++)
 		if ((err = proof_need(&store->env.proof, db)) < 0)
 			return err;
 	if (mkdir(to, 0700) < 0)
 		return -errno;
 	to_fd = open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	err = to_fd < 0 ? -errno : backup_fill(store, to_fd, extra_file, stop);
-	if (to_fd >= 0)
-		close(to_fd);
-	if (err < 0)
-		copy_remove(AT_FDCWD, to, extra_file);
+	if (to_fd < 0)
+		return -errno;
+	pthread_mutex_lock(&store->move_lock);
+	err = databases_copy(store, to, to_fd);
+	if (err == 0)
+		err = segments_copy(store->dir_fd, to_fd);
+	pthread_mutex_unlock(&store->move_lock);
+	if (err == 0 && extra_file)
+		err = file_copy(store->dir_fd, to_fd, extra_file);
+	if (err == -ENOENT && extra_file)
+		err = 0;
+	if (err == 0 && fsync(to_fd) < 0)
+		err = -errno;
+	close(to_fd);
 	return err;
 }
 
@@ -259,7 +170,21 @@ int store_backup(struct store *store, const char *to, const char *extra_file,
 /* What an earlier try left, or this one if it fails. */
 static void stage_clear(int state_fd)
 {
-	copy_remove(state_fd, STAGE_NAME, NULL);
+	struct segment_copying removing = {.removes = true};
+
+	(void)unlinkat(state_fd, STAGE_NAME "/db/data.mdb", 0);
+	(void)unlinkat(state_fd, STAGE_NAME "/db/lock.mdb", 0);
+	(void)unlinkat(state_fd, STAGE_NAME "/db", AT_REMOVEDIR);
+	removing.from_fd = dir_open_at(state_fd, STAGE_NAME "/segments");
+	if (removing.from_fd >= 0) {
+		/* What stays fails the next restore, which then says so. */
+		if (segments_each(removing.from_fd, segment_copy, &removing) < 0)
+			removing.err = -EIO;
+		close(removing.from_fd);
+	}
+	(void)unlinkat(state_fd, STAGE_NAME "/segments", AT_REMOVEDIR);
+	(void)unlinkat(state_fd, STAGE_NAME "/lock", 0);
+	(void)unlinkat(state_fd, STAGE_NAME, AT_REMOVEDIR);
 }
 
 static int stage_fill(int from_fd, int state_fd)
@@ -271,11 +196,11 @@ static int stage_fill(int from_fd, int state_fd)
 	if (err == 0)
 		to_db_fd = dir_make_at(stage_fd, "db");
 	if (err == 0)
-		err = to_db_fd < 0 ? to_db_fd : file_copy(from_db_fd, to_db_fd, "data.mdb", NULL);
+		err = to_db_fd < 0 ? to_db_fd : file_copy(from_db_fd, to_db_fd, "data.mdb");
 	if (err == 0 && fsync(to_db_fd) < 0)
 		err = -errno;
 	if (err == 0)
-		err = segments_copy(from_fd, stage_fd, NULL);
+		err = segments_copy(from_fd, stage_fd);
 	for (int i = 0; i < 3; i++) {
 		int fd = (int[]){to_db_fd, from_db_fd, stage_fd}[i];
 
@@ -371,7 +296,7 @@ int store_restore(const char *from, const char *dir, const char *extra_file,
 		err = restore_run(from_fd, dir_fd, stage, report, arg, out_result);
 	/* One that is there stays: it may have been made since. */
 	if (err == 0 && extra_file) {
-		err = file_copy(from_fd, dir_fd, extra_file, NULL);
+		err = file_copy(from_fd, dir_fd, extra_file);
 		if (err == -EEXIST || err == -ENOENT)
 			err = 0;
 	}

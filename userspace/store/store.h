@@ -248,12 +248,10 @@ int store_salvage(const char *dir, void (*report)(void *arg, const char *finding
 /*
  * store_backup copies what is stored at one commit into the folder to,
  * which it makes, and extra_file of the state directory, if that is there.
- * On an error what was made is removed again: WEFT_EDAMAGED, WEFT_ECANCELLED (stop, which may
- * be NULL), -EEXIST, -errno. Blocks: in a job.
+ * 0, WEFT_EDAMAGED (nothing was made), -EEXIST, -errno. Blocks: in a job.
  */
 WEFT_MUST_CHECK
-int store_backup(struct store *store, const char *to, const char *extra_file,
-		 const struct store_stop *stop);
+int store_backup(struct store *store, const char *to, const char *extra_file);
 /*
  * store_restore puts a backup in the place of what is stored under dir,
  * which nobody has open: first it is copied there and checked whole. What

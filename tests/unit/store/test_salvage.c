@@ -212,8 +212,8 @@ static void test_a_backup_is_what_was_stored_when_it_was_made(void)
 	CHECK(filled(dir));
 	scratch_write(scratch_path(path, sizeof(path), dir, "node.key"), "key", 3);
 	CHECK_EQ(open_store(dir, &store), 0);
-	CHECK_EQ(store_backup(store, backup, "node.key", NULL), 0);
-	CHECK_EQ(store_backup(store, backup, "node.key", NULL), -EEXIST);
+	CHECK_EQ(store_backup(store, backup, "node.key"), 0);
+	CHECK_EQ(store_backup(store, backup, "node.key"), -EEXIST);
 	batch = store_batch_new(store);
 	key_of(3, key);
 	store_batch_delete(batch, STORE_PEERS, key, 32);
@@ -244,7 +244,7 @@ static void test_a_damaged_backup_leaves_what_is_stored(void)
 	snprintf(backup, sizeof(backup), "%s.backup", scratch_make(dir));
 	CHECK(filled(dir));
 	CHECK_EQ(open_store(dir, &store), 0);
-	CHECK_EQ(store_backup(store, backup, NULL, NULL), 0);
+	CHECK_EQ(store_backup(store, backup, NULL), 0);
 	store_close(store);
 	fd = open(scratch_path(path, sizeof(path), backup, "segments/00000001.seg"),
 		  O_RDWR | O_CLOEXEC);
@@ -260,43 +260,6 @@ static void test_a_damaged_backup_leaves_what_is_stored(void)
 	scratch_remove(dir);
 }
 
-struct stopping {
-	unsigned left_cnt, asked_cnt;
-};
-
-static bool stops_after(void *arg, size_t read_len)
-{
-	struct stopping *stopping = arg;
-
-	(void)read_len;
-	stopping->asked_cnt++;
-	return stopping->left_cnt-- == 0;
-}
-
-static void test_a_backup_that_is_stopped_anywhere_leaves_nothing(void)
-{
-	char backup[SCRATCH_CAP + 16];
-	struct stopping stopping = {.left_cnt = UINT32_MAX};
-	const struct store_stop stop = {stops_after, &stopping};
-	struct store *store;
-	unsigned cnt;
-
-	snprintf(backup, sizeof(backup), "%s.backup", scratch_make(dir));
-	CHECK(filled(dir));
-	CHECK_EQ(open_store(dir, &store), 0);
-	CHECK_EQ(store_backup(store, backup, "node.key", &stop), 0);
-	scratch_remove(backup);
-	cnt = stopping.asked_cnt;
-	CHECK(cnt >= 3); /* within the databases and within the segments */
-	for (unsigned at = 0; at < cnt; at++) {
-		stopping.left_cnt = at;
-		CHECK_EQ(store_backup(store, backup, "node.key", &stop), WEFT_ECANCELLED);
-		CHECK(access(backup, F_OK) < 0);
-	}
-	store_close(store);
-	scratch_remove(dir);
-}
-
 int main(void)
 {
 	if (sysconf(_SC_PAGESIZE) != PAGE_LEN)
@@ -307,6 +270,5 @@ int main(void)
 	RUN(test_a_store_that_is_open_is_not_salvaged);
 	RUN(test_a_backup_is_what_was_stored_when_it_was_made);
 	RUN(test_a_damaged_backup_leaves_what_is_stored);
-	RUN(test_a_backup_that_is_stopped_anywhere_leaves_nothing);
 	return check_done();
 }

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * BackupStore: a copy of the state folder, made in a job while the node goes on,
- * which ends when its caller leaves. Home worker.
- */
+/* BackupStore: a copy of the state folder, made in a job while the node goes on. Home worker. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,25 +13,15 @@ struct backup {
 	struct job job;
 	struct node *node;
 	struct control_call *call; /* NULL: the caller left */
-	bool is_unwanted;	   /* atomic: the caller left */
 	char path[CONFIG_PATH_CAP];
 	int err;
 };
 
-static bool backup_is_due(void *arg, size_t read_len)
-{
-	struct backup *backup = arg;
-
-	(void)read_len;
-	return __atomic_load_n(&backup->is_unwanted, __ATOMIC_RELAXED);
-}
-
 static void backup_run(struct job *job)
 {
 	struct backup *backup = (struct backup *)job;
-	const struct store_stop stop = {backup_is_due, backup};
 
-	backup->err = store_backup(backup->node->store, backup->path, "node.key", &stop);
+	backup->err = store_backup(backup->node->store, backup->path, "node.key");
 }
 
 static const char *advice_of(int err)
@@ -53,8 +40,6 @@ static void backup_done(struct job *job)
 {
 	struct backup *backup = (struct backup *)job;
 
-	if (backup->call)
-		control_on_gone(backup->call, NULL, NULL);
 	if (backup->call && backup->err < 0)
 		control_fail(backup->call, backup->err, backup->path, weft_err_text(backup->err),
 			     advice_of(backup->err));
@@ -66,10 +51,7 @@ static void backup_done(struct job *job)
 
 static void backup_caller_left(void *arg)
 {
-	struct backup *backup = arg;
-
-	backup->call = NULL;
-	__atomic_store_n(&backup->is_unwanted, true, __ATOMIC_RELAXED);
+	((struct backup *)arg)->call = NULL;
 }
 
 void method_backup_store(void *ctx, struct control_call *call, const json_t *parameters,

@@ -207,6 +207,8 @@ static void sharing_add(json_t *limits, const struct sharing_config *config,
 		search_stats(sharing->search, &search);
 	}
 	const struct limit_row rows[] = {
+		{"sharing.watch_cap", COUNT, config->watches.watch_cap,
+		 sharing ? watches_cnt(sharing->watches) : 0, NOT_KEPT, NOT_KEPT},
 		{"sharing.follow_cap", COUNT, config->follow.follow_cap, follows.follow_cnt,
 		 NOT_KEPT, NOT_KEPT},
 		{"sharing.sync_cap", COUNT, config->follow.sync_cap, follows.sync_cnt, NOT_KEPT,

@@ -103,6 +103,19 @@ static void set_bad_files(const struct node *node, json_t *json, const uint8_t *
 		json_object_set_new(json, "bad_files", method_json_uint(search.bad_cnt));
 }
 
+static void watch_set_fields(const struct node *node, json_t *json, const uint8_t *share_id)
+{
+	struct watch_view view;
+
+	if (!watch_lookup(node->sharing->watches, share_id, &view))
+		return;
+	json_object_set_new(json, "watch", json_string(view.is_rescanned ? "rescan" : "inotify"));
+	json_object_set_new(json, "watch_quiet_s", json_integer((json_int_t)view.quiet_s));
+	json_object_set_new(json, "watched_dirs", json_integer((json_int_t)view.dir_cnt));
+	if (view.err)
+		json_object_set_new(json, "watch_error", json_string(weft_err_text(view.err)));
+}
+
 static json_t *published_json(const struct node *node, const struct published *share)
 {
 	const struct publish_settings *settings = share->settings;
@@ -126,6 +139,7 @@ static json_t *published_json(const struct node *node, const struct published *s
 	set_text(json, "path", settings->path);
 	if (settings->only[0])
 		json_object_set_new(json, "only", lines_json(settings->only));
+	watch_set_fields(node, json, share->share_id);
 	if (share->put_err)
 		set_text(json, "put_error", weft_err_text(share->put_err));
 	if (own) {
@@ -442,6 +456,68 @@ static void retire_done(void *arg, int err)
 	else if (call)
 		control_reply(call, NULL);
 }
+
+/* --- WatchShare --- */
+
+static void watch_done(void *arg, int err)
+{
+	struct sharing_call *waiting = arg;
+	struct node *node = waiting->sharing->node;
+	const struct published *share =
+		publisher_lookup(waiting->sharing->publisher, waiting->share_id);
+	struct control_call *call = call_end(waiting);
+
+	if (!call)
+		return;
+	if (err < 0 || !share)
+		control_fail(call, err < 0 ? err : WEFT_EABSENT, "share", weft_err_text(err),
+			     "try again");
+	else
+		control_reply(call, json_pack("{s:o}", "share", published_json(node, share)));
+}
+
+static void watch_refuse(struct control_call *call, const char *name, int err)
+{
+	if (err == WEFT_EFULL)
+		control_fail(call, err, name, "as many shares are watched as may be",
+			     "weft share watch NAME --off another, or raise sharing.watch_cap "
+			     "(weft limits show)");
+	else
+		control_fail(call, err, name,
+			     err == WEFT_EMALFORMED ? "the quiet time is more than a day"
+						    : weft_err_text(err),
+			     "give --quiet 1s to 24h");
+}
+
+void method_watch_share(void *ctx, struct control_call *call, const json_t *parameters,
+			uint64_t now_ns)
+{
+	struct node *node = ctx;
+	const struct published *share = method_published(node, call, parameters);
+	const json_t *quiet = json_object_get(parameters, "quiet_s");
+	bool is_off = json_is_false(json_object_get(parameters, "watch"));
+	json_int_t asked_s = json_is_integer(quiet) ? json_integer_value(quiet) : WATCH_QUIET_S;
+	uint32_t quiet_s = asked_s < 1 || asked_s > WATCH_QUIET_S_MAX ? WATCH_QUIET_S_MAX + 1
+								      : (uint32_t)asked_s;
+	struct sharing_call *waiting;
+	char name[PUBLISH_NAME_LEN_MAX + 1];
+	int err;
+
+	(void)now_ns;
+	if (!share)
+		return;
+	memcpy(name, share->settings->name, sizeof(name));
+	waiting = call_wait(node->sharing, call, name, false);
+	if (!waiting)
+		return;
+	memcpy(waiting->share_id, share->share_id, SHARE_ID_LEN);
+	err = watch_set(node->sharing->watches, share->share_id, is_off ? 0 : quiet_s, watch_done,
+			waiting);
+	if (err < 0 && (call = call_end(waiting)))
+		watch_refuse(call, name, err);
+}
+
+/* --- RetireShare --- */
 
 void method_retire_share(void *ctx, struct control_call *call, const json_t *parameters,
 			 uint64_t now_ns)

@@ -50,6 +50,7 @@ const struct control_method node_methods[] = {
 	{"DiffShare", CONTROL_VIEW, method_diff_share},
 	{"RevokeShare", CONTROL_ADMIN, method_revoke_share},
 	{"RetireShare", CONTROL_ADMIN, method_retire_share},
+	{"WatchShare", CONTROL_OPERATE, method_watch_share},
 	{"ExportShareKey", CONTROL_ADMIN, method_export_share_key},
 	{"CancelCall", CONTROL_VIEW, method_cancel_call},
 	{"CancelImport", CONTROL_OPERATE, method_cancel_import},

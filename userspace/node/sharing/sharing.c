@@ -17,6 +17,7 @@ void sharing_config_defaults(struct sharing_config *config)
 	sharing_lan_config_defaults(&config->lan);
 	follows_config_defaults(&config->follow);
 	publisher_config_defaults(&config->publisher);
+	watches_config_defaults(&config->watches);
 	search_config_defaults(&config->search);
 	community_config_defaults(&config->community);
 }
@@ -63,6 +64,7 @@ int sharing_open(struct node *node, char *what)
 		{"the seal of share keys", open_seal},
 		{"heads of shares", open_heads},
 		{"shares that are published", sharing_open_publisher},
+		{"folders that are watched", sharing_open_watches},
 		{"the search index", sharing_open_search},
 		{"shares that are followed", sharing_open_follows},
 		{"communities", sharing_open_communities},
@@ -98,6 +100,7 @@ void sharing_stop(struct sharing *sharing)
 	search_stop(sharing->search);
 	communities_stop(sharing->communities);
 	announce_stop(sharing->announce);
+	watches_stop(sharing->watches);
 	publisher_stop(sharing->publisher);
 	sharing_stop_lan(sharing->lan);
 }
@@ -111,6 +114,7 @@ void sharing_free(struct sharing *sharing)
 	communities_free(sharing->communities);
 	announce_free(sharing->announce);
 	publisher_free(sharing->publisher);
+	watches_free(sharing->watches);
 	key_seal_free(sharing->seal);
 	while (sharing->calls)
 		sharing_call_free(sharing->calls);
@@ -207,6 +211,7 @@ void sharing_configure(struct sharing *sharing, const struct sharing_config *con
 		return;
 	follows_configure(sharing->follows, &config->follow);
 	publisher_configure(sharing->publisher, &config->publisher);
+	watches_configure(sharing->watches, &config->watches);
 	communities_configure(sharing->communities, &config->community);
 	if (sharing->announce)
 		announce_configure(sharing->announce, &config->announce, now_ns);

@@ -9,6 +9,7 @@
 #include "content/announce/announce.h"
 #include "content/community/community.h"
 #include "content/publish/publish.h"
+#include "content/publish/watch.h"
 #include "content/follow/follow.h"
 #include "content/search/search.h"
 #include "mesh/seam.h"
@@ -29,6 +30,7 @@ struct sharing_config {
 	bool is_on;
 	struct announce_config announce;
 	struct publisher_config publisher;
+	struct watches_config watches;
 	struct sharing_lan_config lan;
 	struct follows_config follow;
 	struct search_config search;

@@ -16,6 +16,7 @@ struct sharing {
 	struct sharing_call *calls; /* that wait */
 	struct key_seal *seal;	    /* of keys in the store */
 	struct publisher *publisher;
+	struct watches *watches; /* of folders that it publishes */
 	struct follows *follows;
 	struct search *search;
 	uint64_t blocked_stamp; /* of the blocked contents that search was told of */
@@ -47,6 +48,10 @@ struct overlay_seam sharing_overlay(struct sharing *sharing);
 /* publish.c: shares with revisions that this node publishes, and what is told of them. */
 WEFT_MUST_CHECK
 int sharing_open_publisher(struct sharing *sharing);
+
+/* watch.c: folders that are published when they change. */
+WEFT_MUST_CHECK
+int sharing_open_watches(struct sharing *sharing);
 
 /*
  * search.c: finding in shares that are followed. sharing_search_follow: what of one is
