@@ -10,6 +10,7 @@
 
 #include "base/cursor.h"
 #include "content/manifest.h"
+#include "content/scope.h"
 #include "crypto/node_key.h"
 #include "crypto/signed.h"
 
@@ -73,8 +74,14 @@ static void check_manifest(const uint8_t *data, size_t len)
 	const uint8_t *bytes;
 	size_t bytes_len;
 
+	struct scope scope, same;
+	bool has_scope = scope_parse(data, len, &scope) == 0;
+
 	if (manifest_parse(data, len, &m) < 0)
 		return;
+	scope_of_manifest(m, &same);
+	if (!has_scope || !scope_is_equal(&scope, &same))
+		abort();
 	if (manifest_builder_new(&builder) < 0)
 		abort();
 	/* The builder keeps some bytes for heads, so a very long one does not fit again. */

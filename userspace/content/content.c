@@ -19,12 +19,15 @@
 #include "content/object.h"
 #include "content/read/read.h"
 #include "content/serve/partial.h"
+#include "content/scope.h"
 #include "content/serve/reach.h"
 #include "content/scrub.h"
 #include "content/serve/serve.h"
 #include "content/share.h"
 #include "content/swarm/swarm.h"
 #include "store/store.h"
+
+#define SCOPE_AGAIN_NS NS_PER_S
 
 void content_config_defaults(struct content_config *config)
 {
@@ -250,40 +253,136 @@ void content_holder_end(struct content *content)
 	content->unheld_cnt--;
 }
 
+bool content_admits(const struct content *content, const uint8_t id[static 32],
+		    const uint8_t key[static MESH_KEY_LEN])
+{
+	const struct content_params *params = &content->params;
+
+	return params->admits && params->admits(params->store, id, key, content_wall_s(content));
+}
+
+static bool manifest_scope(const struct content *content, const uint8_t *id,
+			   struct scope *out_scope)
+{
+	return reach_scope_of(content->reach, id, out_scope) ||
+	       scope_load(content->params.store, id, out_scope) == 0;
+}
+
+bool content_scope_hides(const struct content *content, const struct scope *scope)
+{
+	const struct content_params *params = &content->params;
+
+	if (scope_is_open(scope))
+		return false;
+	for (uint32_t i = 0; i < scope->cnt && !scope->is_closed; i++)
+		if (params->hides && !params->hides(params->store, scope->ids[i]))
+			return false;
+	return true;
+}
+
+bool content_has_scope(const struct content *content, const uint8_t manifest_id[static 32])
+{
+	struct scope scope;
+
+	return manifest_scope(content, manifest_id, &scope);
+}
+
+bool content_hides(const struct content *content, const uint8_t manifest_id[static 32])
+{
+	struct scope scope;
+
+	return !manifest_scope(content, manifest_id, &scope) ||
+	       content_scope_hides(content, &scope);
+}
+
+bool content_lets(const struct content *content, const uint8_t manifest_id[static 32],
+		  const uint8_t key[static MESH_KEY_LEN])
+{
+	struct scope scope;
+
+	if (!manifest_scope(content, manifest_id, &scope) || scope.is_closed)
+		return false;
+	for (uint32_t i = 0; i < scope.cnt; i++)
+		if (content_admits(content, scope.ids[i], key))
+			return true;
+	return scope.cnt == 0;
+}
+
+/* From the list of before, else from the store. What is not stored yet is closed until it is. */
+static void scope_find(struct reach_filling *filling, const uint8_t *id, struct scope *out_scope)
+{
+	struct content *content = filling->content;
+	int err;
+
+	if (reach_scope_of(content->reach, id, out_scope) && !out_scope->is_closed)
+		return;
+	err = scope_load(content->params.store, id, out_scope);
+	if (err == 0)
+		return;
+	content->is_scope_absent |= err != WEFT_EMALFORMED;
+	*out_scope = (struct scope){.is_closed = true};
+}
+
+int content_scope_set(struct reach_filling *filling, const uint8_t id[static 32])
+{
+	struct scope scope;
+
+	scope_find(filling, id, &scope);
+	return reach_set_scope(filling->reach, &scope);
+}
+
 static bool held_fill(void *arg, const uint8_t manifest_id[static 32], const uint8_t *part_ids,
 		      size_t part_cnt)
 {
-	struct reach *reach = arg;
-	int err = reach_add_manifest(reach, manifest_id);
+	struct reach_filling *filling = arg;
+	struct reach *reach = filling->reach;
+	int err = content_scope_set(filling, manifest_id);
 
+	if (!err)
+		err = reach_add_manifest(reach, manifest_id);
 	for (size_t i = 0; i < part_cnt && !err; i++)
 		err = reach_add_manifest(reach, part_ids + 32 * i);
 	return err == 0;
 }
 
-static bool reach_fill(struct content *content, struct reach *reach)
+static bool reach_fill(struct reach_filling *filling)
 {
-	if (shares_fill_reach(content->shares, reach) < 0 ||
-	    (content->gets && gets_fill_reach(content->gets, reach) < 0))
+	const struct content *content = filling->content;
+
+	if (shares_fill_reach(content->shares, filling) < 0 ||
+	    (content->gets && gets_fill_reach(content->gets, filling) < 0))
 		return false;
 	for (unsigned i = 0; i < content->holder_cnt; i++) {
 		const struct content_holder *holder = &content->holders[i];
 
-		if (!holder->manifests_each(holder->ctx, held_fill, reach))
+		if (!holder->manifests_each(holder->ctx, held_fill, filling))
 			return false;
 	}
 	return true;
 }
 
+/* Once a second it looks whether a manifest of unknown scope was stored, or can be read, by now. */
+static bool reach_is_current(const struct content *content)
+{
+	return !content->is_reach_stale &&
+	       !(content->is_scope_absent &&
+		 serve_now_ns(content->serve) >= content->reach_ns + SCOPE_AGAIN_NS);
+}
+
 /* When a new list cannot be made the old one stays, and is_reach_stale says so. */
 struct reach *content_reach(struct content *content)
 {
+	struct reach_filling filling = {.content = content};
 	struct reach *reach;
+	bool is_filled;
 
-	if (!content->is_reach_stale)
+	if (content->is_server || reach_is_current(content))
 		return content->reach;
-	reach = reach_new();
-	if (!reach || !reach_fill(content, reach)) {
+	content->is_scope_absent = false;
+	content->reach_ns = serve_now_ns(content->serve);
+	filling.reach = reach = reach_new();
+	is_filled = reach && reach_fill(&filling);
+	if (!is_filled) {
 		reach_free(reach);
 		return content->reach;
 	}

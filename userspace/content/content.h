@@ -114,6 +114,14 @@ struct content_params {
 	struct mesh_seam mesh;
 	uint64_t now_ns;
 	uint64_t (*wall_s)(void *ctx); /* seconds since 1970, for records; NULL: 0 */
+	/*
+	 * Is the node of key a member of the community of id, as far as store says? Any worker,
+	 * of its own content. NULL: nobody is one of any.
+	 */
+	bool (*admits)(struct store *store, const uint8_t id[static 32],
+		       const uint8_t key[static MESH_KEY_LEN], uint64_t wall_s);
+	/* Is what is bound to the community of id kept out of public records? NULL: it is. Any thread. */
+	bool (*hides)(struct store *store, const uint8_t id[static 32]);
 	/* Where this node can be reached, told to those it swarms with; NULL: nowhere. */
 	unsigned (*own_addrs)(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]);
 	void (*on_event)(void *ctx, const struct content_event *event); /* may be NULL */

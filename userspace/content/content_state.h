@@ -33,6 +33,13 @@ struct readers;
 struct scrub;
 struct gc;
 struct reach;
+struct scope;
+
+/* A list of what peers may read that is being made. */
+struct reach_filling {
+	struct content *content;
+	struct reach *reach;
+};
 
 struct content {
 	struct content_params params;
@@ -48,9 +55,11 @@ struct content {
 	void *blocker;
 	struct content_holder holders[CONTENT_HOLDERS_MAX];
 	unsigned holder_cnt;
-	unsigned unheld_cnt; /* manifests on their way into the store (holder.h) */
-	struct reach *reach; /* what serve answers from */
-	bool is_reach_stale; /* shares or gets changed since it was made */
+	unsigned unheld_cnt;  /* manifests on their way into the store (holder.h) */
+	struct reach *reach;  /* what serve answers from */
+	bool is_reach_stale;  /* shares or gets changed since it was made */
+	bool is_scope_absent; /* of some manifest: it is not stored yet */
+	uint64_t reach_ns;    /* when it was made */
 	struct content_limits limits;
 	bool has_upload_part; /* of the limit of all uploads, this worker may send upload_part */
 	uint64_t upload_part;
@@ -102,6 +111,26 @@ uint64_t content_wall_s(const struct content *content);
  */
 void content_reach_changed(struct content *content);
 struct reach *content_reach(struct content *content);
+/*
+ * content_scope_set is for those that fill a list: what they add next has the scope of the
+ * manifest of id. 0 or -ENOMEM.
+ */
+WEFT_MUST_CHECK
+int content_scope_set(struct reach_filling *filling, const uint8_t id[static 32]);
+/* content_admits: the node of key may read what is bound to the community of id. */
+bool content_admits(const struct content *content, const uint8_t id[static 32],
+		    const uint8_t key[static MESH_KEY_LEN]);
+/*
+ * content_scope_hides: nothing of what has this scope stands in a public record: each of its
+ * communities is strict, or was not joined. Any thread. content_has_scope: the manifest is here.
+ * content_hides, content_lets: what its scope says; of one that is not here, that it is hidden,
+ * and that nobody may.
+ */
+bool content_scope_hides(const struct content *content, const struct scope *scope);
+bool content_has_scope(const struct content *content, const uint8_t manifest_id[static 32]);
+bool content_hides(const struct content *content, const uint8_t manifest_id[static 32]);
+bool content_lets(const struct content *content, const uint8_t manifest_id[static 32],
+		  const uint8_t key[static MESH_KEY_LEN]);
 /* content_collect_served brings the shares' counts of served bytes up to date. */
 void content_collect_served(struct content *content);
 

@@ -25,6 +25,7 @@
 #include "content/get/get.h"
 #include "content/import/import.h"
 #include "content/object.h"
+#include "content/scope.h"
 #include "content/serve/reach.h"
 #include "store/store.h"
 
@@ -206,6 +207,7 @@ static void blob_sweep(struct gc *gc, const struct store_item *item)
 	gc->told.blob_cnt++;
 	gc->told.byte_cnt += len > 0 ? (uint64_t)len : 0;
 	store_batch_delete_blob(gc->batch, item->key);
+	scope_drop(gc->batch, item->key);
 }
 
 static bool row_sweep(void *arg, const struct store_item *item)

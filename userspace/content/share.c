@@ -290,15 +290,18 @@ static int share_fill_places(const struct share *share, struct reach *reach)
 	return err;
 }
 
-int shares_fill_reach(const struct shares *shares, struct reach *reach)
+int shares_fill_reach(const struct shares *shares, struct reach_filling *filling)
 {
+	struct reach *reach = filling->reach;
 	int err = 0;
 
 	for (const struct share *share = shares->first; share && !err; share = share->next) {
 		int (*add)(struct reach *reach, const uint8_t id[static 32]) =
 			share->changed_cnt ? reach_add_manifest : reach_add_whole;
 
-		err = share_fill_places(share, reach);
+		err = content_scope_set(filling, share->manifest_id);
+		if (!err)
+			err = share_fill_places(share, reach);
 		if (!err)
 			err = add(reach, share->manifest_id);
 		for (size_t i = 0; i < share->part_cnt && !err; i++)

@@ -9,7 +9,7 @@
 #include "weft/err.h"
 
 struct content;
-struct reach;
+struct reach_filling;
 struct shares;
 struct store_batch;
 
@@ -28,7 +28,7 @@ uint32_t shares_cnt(const struct shares *shares);
 bool shares_has_manifest(const struct shares *shares, const uint8_t id[static 32]);
 /* shares_fill_reach adds manifests, their parts, and the shared paths. 0 or -ENOMEM. */
 WEFT_MUST_CHECK
-int shares_fill_reach(const struct shares *shares, struct reach *reach);
+int shares_fill_reach(const struct shares *shares, struct reach_filling *filling);
 /* shares_note_served counts for one share, shares_note_changed for all that path belongs to. */
 void shares_note_served(struct shares *shares, const uint8_t manifest_id[static 32], uint64_t len);
 void shares_note_changed(struct shares *shares, const char *path);

@@ -31,6 +31,7 @@ struct announce_manifest {
 	bool is_out;	 /* a put of it is under way */
 	bool is_looked;	 /* what follows is known */
 	bool is_signed, is_public;
+	bool is_hidden; /* nothing is told of it */
 	uint64_t item_cnt;
 };
 

@@ -11,6 +11,7 @@
 #include "content/content_state.h"
 #include "content/manifest.h"
 #include "content/object.h"
+#include "content/scope.h"
 #include "content/serve/reach.h"
 #include "content/volume.h"
 #include "store/store.h"
@@ -81,7 +82,9 @@ static void regions_mark(const struct manifest *manifest, struct held_manifest *
 
 static int look(void *ctx, const uint8_t id[static 32], struct held_manifest *out_manifest)
 {
-	struct store *store = ((struct content *)ctx)->params.store;
+	const struct content *content = ctx;
+	struct store *store = content->params.store;
+	struct scope scope;
 	struct held_manifest held = {0};
 	const struct manifest *manifest;
 	struct volume volume;
@@ -92,6 +95,8 @@ static int look(void *ctx, const uint8_t id[static 32], struct held_manifest *ou
 	manifest = volume.manifest;
 	held.is_signed = manifest->is_signed;
 	held.is_public = manifest->is_public;
+	scope_of_manifest(manifest, &scope);
+	held.is_hidden = content_scope_hides(content, &scope);
 	held.item_cnt = manifest->all_item_cnt;
 	regions_mark(manifest, &held);
 	volume_fini(&volume);

@@ -16,6 +16,7 @@ struct content;
 /* What the bytes of a manifest say; a manifest id stands for these bytes for ever. */
 struct held_manifest {
 	bool is_signed, is_public;
+	bool is_hidden;	   /* it stands in no public record */
 	uint64_t item_cnt; /* with those of its parts */
 	bool has_regions;  /* else: its items may be in any */
 	uint8_t regions[HELD_REGION_CNT / 8];

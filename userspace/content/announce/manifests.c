@@ -13,7 +13,7 @@ static uint32_t manifest_seed(const struct announce_manifest *manifest)
 bool announce_manifest_is_due(const struct announce *announce,
 			      const struct announce_manifest *manifest)
 {
-	return !manifest->is_out &&
+	return !manifest->is_out && manifest->is_looked && !manifest->is_hidden &&
 	       announce_is_due(manifest->told_s, announce->changed_s, manifest_seed(manifest),
 			       announce_wall_s(announce));
 }
@@ -22,7 +22,7 @@ bool announce_manifest_is_due(const struct announce *announce,
 bool announce_manifest_is_wanted(const struct announce *announce,
 				 const struct announce_manifest *manifest)
 {
-	return manifest->is_looked &&
+	return manifest->is_looked && !manifest->is_hidden &&
 	       (manifest->is_public ||
 		(announce->params.config.scope == ANNOUNCE_ALL && !manifest->is_signed));
 }
@@ -129,6 +129,7 @@ void announce_manifest_looked(struct announce *announce)
 	manifest->is_looked = true;
 	manifest->is_signed = job->manifest.is_signed;
 	manifest->is_public = job->manifest.is_public;
+	manifest->is_hidden = job->manifest.is_hidden;
 	manifest->item_cnt = job->manifest.item_cnt;
 	if (announce_manifest_is_wanted(announce, manifest))
 		announce_regions_touch(announce, &job->manifest);

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "content/content_state.h"
 #include "content/follow/follow_state.h"
+#include "content/head_seen.h"
 #include "content/list_message.h"
 #include "store/store.h"
 
@@ -49,13 +51,34 @@ static void refuse(const struct follows *follows, const struct mesh_call *call, 
 	follows->params.mesh.ops->answer_error(call->incoming, code, text, 0);
 }
 
+/*
+ * The newest head of a share that is for members alone is told to them. Of a revision whose manifest
+ * is not here the one that is followed speaks, and else nothing is known that would be kept.
+ */
+static bool may_tell(const struct follows *follows, const struct listing *listing,
+		     const uint8_t *key, const uint8_t share_id[static SHARE_ID_LEN])
+{
+	const struct followed *followed = follows_lookup(follows, share_id);
+	const struct content *content = follows->params.content;
+	struct head_seen seen;
+
+	if (head_seen_get(listing->snapshot, share_id, &seen) < 0)
+		return false;
+	if (content_has_scope(content, seen.head.manifest_id))
+		return content_lets(content, seen.head.manifest_id, key);
+	if (!followed || !followed->view.revision_cnt)
+		return true;
+	return content_lets(content, followed->view.revisions[0].manifest_id, key);
+}
+
 static void answer_share(const struct follows *follows, const struct mesh_call *call,
 			 struct listing *listing, const uint8_t share_id[static SHARE_ID_LEN])
 {
 	uint8_t bytes[SHORT_ANSWER_CAP];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
-	head_add(listing, share_id);
+	if (may_tell(follows, listing, call->peer_key, share_id))
+		head_add(listing, share_id);
 	if (!listing->answer.head_cnt) {
 		refuse(follows, call, MESH_CODE_ABSENT, "no head of that share is known here");
 		return;

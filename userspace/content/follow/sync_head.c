@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "content/content_state.h"
 #include "content/follow/sync.h"
 #include "store/store.h"
 
@@ -239,6 +240,22 @@ static void put_done(void *arg, const struct overlay_result *result, uint64_t no
 	followed->put_ns = now_ns + PUT_NS + random_below(follows->params.random, PUT_NS / 4);
 }
 
+/*
+ * No public record names a share that is for the members of strict communities alone. Of a
+ * revision that is not here the one before it speaks.
+ */
+static bool head_is_hidden(const struct followed *followed)
+{
+	const struct content *content = followed->follows->params.content;
+	const struct follow *view = &followed->view;
+
+	if (content_has_scope(content, view->head.manifest_id))
+		return content_hides(content, view->head.manifest_id);
+	if (view->revision_cnt)
+		return content_hides(content, view->revisions[0].manifest_id);
+	return !head_is_revoked(&view->head);
+}
+
 void sync_put(struct sync *sync, uint64_t now_ns)
 {
 	struct followed *followed = sync->followed;
@@ -248,6 +265,8 @@ void sync_put(struct sync *sync, uint64_t now_ns)
 	bool is_there = sync->overlay_head.seq && !head_is_newer(head, &sync->overlay_head);
 
 	if (!overlay->ops || !head->seq || followed->put_run || followed->is_passing)
+		return;
+	if (head_is_hidden(followed))
 		return;
 	if (is_there && !followed->put_ns)
 		followed->put_ns =

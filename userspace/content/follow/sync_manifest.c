@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "content/follow/sync.h"
+#include "content/scope.h"
 
 static void next(struct sync *sync, uint64_t now_ns);
 
@@ -92,6 +93,8 @@ static void root_got(struct sync_ask *ask, uint64_t now_ns)
 	} else if ((err = root_keep(sync, ask)) < 0) {
 		revision_refuse(sync, err);
 	} else {
+		if (!ask->is_stored)
+			scope_put(sync_batch(sync), ask->id, ask->bytes, ask->len);
 		sync_save(sync, ask);
 		blocklist_look_for(sync, sync->root, ask->id);
 		content_holder_changed(sync->follows->params.content);

@@ -55,6 +55,8 @@ static void file_serve(struct fetch_file *file)
 		return;
 	file->partial = partials_add(file_partials(file), file->content_id, file->size, file->fd,
 				     file->hashes);
+	if (file->partial)
+		partial_set_manifest(file->partial, file->fetch->get->manifest_id);
 	for (uint64_t i = 0; file->partial && i < file->chunk_cnt; i++)
 		if (file->chunks[i] == CHUNK_HAVE)
 			partial_note(file_partials(file), file->partial, i);

@@ -197,6 +197,9 @@ static void manifest_keep(struct fetch *fetch)
 	struct store_batch *batch = store_batch_new(store);
 
 	store_batch_put_blob(batch, fetch->manifest_id, fetch->manifest_bytes, fetch->manifest_len);
+	/* Parts have the scope of their root. */
+	if (!fetch->root)
+		scope_put(batch, fetch->manifest_id, fetch->manifest_bytes, fetch->manifest_len);
 	if (store_submit(store, batch, NULL, NULL) == 0)
 		return;
 	store_batch_free(batch);
@@ -221,6 +224,8 @@ static void manifest_use(struct fetch *fetch)
 	}
 	manifest_keep(fetch);
 	if (!fetch->root) {
+		scope_of_manifest(manifest, &get->scope);
+		content_reach_changed(get->gets->content);
 		memcpy(get->title, manifest->title, sizeof(get->title));
 		get->view.item_cnt = get->only ? 0 : manifest->all_item_cnt;
 		get->view.byte_cnt = get->only ? 0 : manifest->all_byte_cnt;

@@ -146,6 +146,7 @@ static struct get *get_make(struct gets *gets, uint64_t id)
 	get->view.priority = CONTENT_GET_PRIORITY;
 	get->view.target = get->target;
 	get->view.title = get->title;
+	get->scope.is_closed = true;
 	return get;
 }
 
@@ -364,8 +365,16 @@ void gets_free(struct gets *gets)
 	free(gets);
 }
 
-int gets_fill_reach(const struct gets *gets, struct reach *reach)
+/* A get's own word first: what it fetched may not be stored yet. */
+static int get_set_scope(const struct get *get, struct reach_filling *filling)
 {
+	return get->scope.is_closed ? content_scope_set(filling, get->manifest_id)
+				    : reach_set_scope(filling->reach, &get->scope);
+}
+
+int gets_fill_reach(const struct gets *gets, struct reach_filling *filling)
+{
+	struct reach *reach = filling->reach;
 	int err = 0;
 
 	for (uint32_t i = 0; i < gets->cnt && !err; i++) {
@@ -383,7 +392,9 @@ int gets_fill_reach(const struct gets *gets, struct reach *reach)
 		/* What it wrote may be removed by its list of files, or seeded again. */
 		if (!content_get_is_seeded(&get->view))
 			add = reach_add_held;
-		err = add(reach, get->manifest_id);
+		err = get_set_scope(get, filling);
+		if (!err)
+			err = add(reach, get->manifest_id);
 		for (uint32_t part = 0; part < get->part_cnt && !err; part++)
 			err = add(reach, get->part_ids + (size_t)part * OBJECT_ID_LEN);
 	}

@@ -7,6 +7,7 @@
 #include "content/get/get.h"
 #include "content/manifest.h"
 #include "content/object.h"
+#include "content/scope.h"
 
 struct fetch;
 struct cbor_reader;
@@ -17,6 +18,7 @@ struct get {
 	struct gets *gets;
 	struct content_get view; /* its pointers point below */
 	uint8_t manifest_id[OBJECT_ID_LEN];
+	struct scope scope; /* of it; closed until it is here */
 	struct link_node nodes[CONTENT_GET_NODES_MAX];
 	char target[OBJECT_PATH_LEN_MAX];
 	char title[MANIFEST_TITLE_CAP];

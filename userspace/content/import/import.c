@@ -16,6 +16,7 @@
 #include "base/timer.h"
 #include "content/content_state.h"
 #include "content/import/import_state.h"
+#include "content/scope.h"
 #include "content/share.h"
 #include "content/import/walk.h"
 #include "store/store.h"
@@ -311,6 +312,7 @@ void import_save(struct import *import)
 		return;
 	}
 	store_batch_put_blob(import->batch, import->told.manifest_id, bytes, len);
+	scope_put(import->batch, import->told.manifest_id, bytes, len);
 	ask.manifest_id = import->told.manifest_id;
 	err = shares_add(content->shares, import->batch, &ask, share_stored, import);
 	if (err < 0) {

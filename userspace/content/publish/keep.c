@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "content/content_state.h"
 #include "content/publish/publish_state.h"
+#include "content/scope.h"
 #include "store/store.h"
 
 /* A moment for more than one change, and for the overlay to be joined after a start. */
@@ -55,6 +56,17 @@ void keep_now(struct publication *publication)
 {
 	publication->is_put_due = true;
 	timer_set(publication->publisher->params.timers, &publication->timer, 0);
+}
+
+/* No public record names a share that is for the members of strict communities alone. */
+static bool publication_is_hidden(const struct publication *publication)
+{
+	const struct publish_settings *settings = &publication->settings;
+	struct scope scope = {.cnt = settings->community_cnt};
+
+	memcpy(scope.ids, settings->communities,
+	       settings->community_cnt * sizeof(settings->communities[0]));
+	return content_scope_hides(publication->publisher->params.content, &scope);
 }
 
 static void keep_put(struct publication *publication, uint64_t now_ns);
@@ -251,7 +263,7 @@ static void keep_put(struct publication *publication, uint64_t now_ns)
 	const struct head_seen *newest = &publication->newest;
 	int err;
 
-	if (!newest->head.seq || !overlay->ops) {
+	if (!newest->head.seq || !overlay->ops || publication_is_hidden(publication)) {
 		keep_schedule(publication, now_ns + AGAIN_NS, now_ns);
 		return;
 	}

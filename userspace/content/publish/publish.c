@@ -298,7 +298,7 @@ void publisher_each(const struct publisher *publisher,
 	}
 }
 
-/* The least id behind after, of what is listed to all; NULL: there is none. */
+/* The least id behind after, of what is listed to all: of no community. NULL: there is none. */
 static const uint8_t *public_next(const struct publisher *publisher, const uint8_t *after)
 {
 	const uint8_t *least = NULL;
@@ -306,8 +306,8 @@ static const uint8_t *public_next(const struct publisher *publisher, const uint8
 	for (const struct publication *at = publisher->first; at; at = at->next) {
 		const uint8_t *id = at->view.share_id;
 
-		if (at->settings.is_public && at->newest.head.seq && !at->is_leaving &&
-		    (!after || memcmp(id, after, SHARE_ID_LEN) > 0) &&
+		if (at->settings.is_public && !at->settings.community_cnt && at->newest.head.seq &&
+		    !at->is_leaving && (!after || memcmp(id, after, SHARE_ID_LEN) > 0) &&
 		    (!least || memcmp(id, least, SHARE_ID_LEN) < 0))
 			least = id;
 	}

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "content/content_state.h"
 #include "content/publish/publish_state.h"
+#include "content/scope.h"
 #include "content/share.h"
 #include "crypto/blake3.h"
 #include "store/store.h"
@@ -150,6 +151,7 @@ static int signed_submit(struct publication *publication, struct import_sealed *
 	};
 
 	store_batch_put_blob(sealed->batch, ask.manifest_id, sealed->bytes, sealed->len);
+	scope_put(sealed->batch, ask.manifest_id, sealed->bytes, sealed->len);
 	return shares_add(publication->publisher->params.content->shares, sealed->batch, &ask,
 			  revise_stored, publication);
 }

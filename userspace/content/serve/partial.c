@@ -98,9 +98,15 @@ struct partial *partials_add(struct partials *partials, const uint8_t content_id
 		return NULL;
 	}
 	memcpy(partial->content_id, content_id, sizeof(partial->content_id));
+	memset(partial->manifest_id, 0, sizeof(partial->manifest_id));
 	list_push_back(&partials->list, &partial->node);
 	partials->cnt++;
 	return partial;
+}
+
+void partial_set_manifest(struct partial *partial, const uint8_t manifest_id[static 32])
+{
+	memcpy(partial->manifest_id, manifest_id, sizeof(partial->manifest_id));
 }
 
 bool partial_has(const struct partial *partial, uint64_t chunk)
@@ -132,8 +138,9 @@ void partials_drop(struct partials *partials, struct partial *partial)
 		partial_end(partials, partial);
 }
 
-struct partial *partials_lookup(const struct partials *partials,
-				const uint8_t content_id[static 32])
+struct partial *partials_find(const struct partials *partials, const uint8_t content_id[static 32],
+			      bool (*lets)(void *arg, const uint8_t manifest_id[static 32]),
+			      void *arg)
 {
 	struct partial *best = NULL;
 
@@ -142,10 +149,23 @@ struct partial *partials_lookup(const struct partials *partials,
 		struct partial *partial = list_entry(node, struct partial, node);
 
 		if (memcmp(partial->content_id, content_id, sizeof(partial->content_id)) == 0 &&
-		    (!best || best->have_cnt < partial->have_cnt))
+		    (!best || best->have_cnt < partial->have_cnt) &&
+		    lets(arg, partial->manifest_id))
 			best = partial;
 	}
 	return best;
+}
+
+static bool lets_all(void *arg, const uint8_t manifest_id[static 32])
+{
+	(void)arg, (void)manifest_id;
+	return true;
+}
+
+struct partial *partials_lookup(const struct partials *partials,
+				const uint8_t content_id[static 32])
+{
+	return partials_find(partials, content_id, lets_all, NULL);
 }
 
 void partial_use(struct partial *partial)
@@ -170,6 +190,7 @@ int partials_copy(struct partials *partials, struct partials *out_copy)
 
 		if (!copy)
 			return -ENOMEM;
+		partial_set_manifest(copy, partial->manifest_id);
 		memcpy(copy->bits, partial->bits, bits_len(partial->chunk_cnt));
 		copy->have_cnt = partial->have_cnt;
 	}

@@ -28,6 +28,7 @@
 struct partial {
 	struct list_node node; /* in the list; alone once dropped */
 	uint8_t content_id[32];
+	uint8_t manifest_id[32]; /* of the get that fetches it: its scope is the file's */
 	uint64_t size;
 	uint64_t chunk_cnt, have_cnt;
 	int fd;		       /* of its own */
@@ -54,6 +55,8 @@ void partials_fini(struct partials *partials);
  */
 struct partial *partials_add(struct partials *partials, const uint8_t content_id[static 32],
 			     uint64_t size, int fd, const uint8_t *hashes);
+/* partial_set_manifest: the get is of manifest_id; a file of none is served to no peer. */
+void partial_set_manifest(struct partial *partial, const uint8_t manifest_id[static 32]);
 /* partial_note: chunk was verified and written. */
 void partial_note(struct partials *partials, struct partial *partial, uint64_t chunk);
 /* partials_drop: nobody finds it any more; takes NULL. */
@@ -62,6 +65,10 @@ void partials_drop(struct partials *partials, struct partial *partial);
 /* partials_lookup: borrowed, or NULL. */
 struct partial *partials_lookup(const struct partials *partials,
 				const uint8_t content_id[static 32]);
+/* partials_find: likewise, of those that lets says yes of. */
+struct partial *partials_find(const struct partials *partials, const uint8_t content_id[static 32],
+			      bool (*lets)(void *arg, const uint8_t manifest_id[static 32]),
+			      void *arg);
 bool partial_has(const struct partial *partial, uint64_t chunk);
 /* partial_use keeps it until partial_release. */
 void partial_use(struct partial *partial);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "content/object.h"
+#include "content/scope.h"
 
 #define MANIFEST_ID_LEN 32
 
@@ -18,12 +19,14 @@ struct reach_manifest {
 	bool is_held; /* not served, as far as this one goes, and no garbage */
 	bool is_whole, is_growing;
 	uint64_t served_len;
+	uint32_t scope; /* 0: open; else the place in scopes, from 1 */
 };
 
 struct reach_place {
 	char *path;
 	uint8_t share_id[MANIFEST_ID_LEN];
 	uint64_t served_len;
+	uint32_t scope; /* likewise */
 };
 
 struct reach {
@@ -31,6 +34,9 @@ struct reach {
 	size_t manifest_cnt, manifest_cap;
 	struct reach_place *places;
 	size_t place_cnt, place_cap;
+	struct scope *scopes; /* each once; few, as communities are */
+	size_t scope_cnt, scope_cap;
+	uint32_t scope; /* of what is added now */
 };
 
 struct reach *reach_new(void)
@@ -46,6 +52,7 @@ void reach_free(struct reach *reach)
 		free(reach->places[i].path);
 	free(reach->places);
 	free(reach->manifests);
+	free(reach->scopes);
 	free(reach);
 }
 
@@ -63,6 +70,26 @@ static void *array_grow(void *array, size_t cnt, size_t *cap, size_t len)
 	return grown;
 }
 
+int reach_set_scope(struct reach *reach, const struct scope *scope)
+{
+	void *grown;
+
+	reach->scope = 0;
+	if (scope_is_open(scope))
+		return 0;
+	while (reach->scope < reach->scope_cnt)
+		if (scope_is_equal(&reach->scopes[reach->scope++], scope))
+			return 0;
+	grown = array_grow(reach->scopes, reach->scope_cnt, &reach->scope_cap,
+			   sizeof(reach->scopes[0]));
+	if (!grown)
+		return -ENOMEM;
+	reach->scopes = grown;
+	reach->scopes[reach->scope_cnt++] = *scope;
+	reach->scope = (uint32_t)reach->scope_cnt;
+	return 0;
+}
+
 static int manifest_add(struct reach *reach, const uint8_t id[static MANIFEST_ID_LEN],
 			struct reach_manifest how)
 {
@@ -73,6 +100,7 @@ static int manifest_add(struct reach *reach, const uint8_t id[static MANIFEST_ID
 		return -ENOMEM;
 	reach->manifests = grown;
 	memcpy(how.id, id, MANIFEST_ID_LEN);
+	how.scope = reach->scope;
 	reach->manifests[reach->manifest_cnt++] = how;
 	return 0;
 }
@@ -100,7 +128,7 @@ int reach_add_growing(struct reach *reach, const uint8_t id[static MANIFEST_ID_L
 int reach_add_share(struct reach *reach, const char *path,
 		    const uint8_t share_id[static MANIFEST_ID_LEN])
 {
-	struct reach_place place = {.path = strdup(path)};
+	struct reach_place place = {.path = strdup(path), .scope = reach->scope};
 	void *grown = array_grow(reach->places, reach->place_cnt, &reach->place_cap,
 				 sizeof(reach->places[0]));
 
@@ -118,11 +146,12 @@ int reach_add_share(struct reach *reach, const char *path,
 static int manifest_compare(const void *a, const void *b)
 {
 	const struct reach_manifest *left = a, *right = b;
+	int order = memcmp(left->id, right->id, MANIFEST_ID_LEN);
 
-	return memcmp(left->id, right->id, MANIFEST_ID_LEN);
+	return order ? order : (left->scope > right->scope) - (left->scope < right->scope);
 }
 
-/* One of each: a share and a get may name the same. */
+/* One of each in each scope: a share and a get may name the same, as may parts of two shares. */
 static void manifests_merge(struct reach *reach)
 {
 	size_t kept = 0;
@@ -170,24 +199,41 @@ struct reach *reach_copy(const struct reach *reach)
 	return reach_copy_some(reach, is_any, NULL);
 }
 
+static int scopes_copy(struct reach *copy, const struct reach *reach)
+{
+	if (!reach->scope_cnt)
+		return 0;
+	copy->scopes = calloc(reach->scope_cnt, sizeof(reach->scopes[0]));
+	if (!copy->scopes)
+		return -ENOMEM;
+	memcpy(copy->scopes, reach->scopes, reach->scope_cnt * sizeof(reach->scopes[0]));
+	copy->scope_cnt = copy->scope_cap = reach->scope_cnt;
+	return 0;
+}
+
 struct reach *reach_copy_some(const struct reach *reach,
 			      bool (*is_wanted)(void *arg,
 						const uint8_t manifest_id[static MANIFEST_ID_LEN]),
 			      void *arg)
 {
 	struct reach *copy = reach_new();
-	int err = copy ? 0 : -ENOMEM;
+	int err = copy ? scopes_copy(copy, reach) : -ENOMEM;
 
-	for (size_t i = 0; i < reach->manifest_cnt && !err; i++)
-		if (is_wanted(arg, reach->manifests[i].id))
-			err = manifest_add(copy, reach->manifests[i].id,
-					   (struct reach_manifest){
-						   .is_held = reach->manifests[i].is_held,
-						   .is_whole = reach->manifests[i].is_whole,
-						   .is_growing = reach->manifests[i].is_growing});
+	for (size_t i = 0; i < reach->manifest_cnt && !err; i++) {
+		const struct reach_manifest *manifest = &reach->manifests[i];
+
+		copy->scope = manifest->scope;
+		if (is_wanted(arg, manifest->id))
+			err = manifest_add(
+				copy, manifest->id,
+				(struct reach_manifest){.is_held = manifest->is_held,
+							.is_whole = manifest->is_whole,
+							.is_growing = manifest->is_growing});
+	}
 	for (size_t i = 0; i < reach->place_cnt && !err; i++) {
 		const struct reach_place *place = &reach->places[i];
 
+		copy->scope = place->scope;
 		if (is_wanted(arg, place->share_id))
 			err = reach_add_share(copy, place->path, place->share_id);
 	}
@@ -197,27 +243,79 @@ struct reach *reach_copy_some(const struct reach *reach,
 	return NULL;
 }
 
-static const struct reach_manifest *manifest_find(const struct reach *reach, const uint8_t *id)
-{
-	struct reach_manifest wanted;
+/* --- asking --- */
 
-	if (!reach->manifest_cnt)
-		return NULL;
-	memcpy(wanted.id, id, sizeof(wanted.id));
-	return bsearch(&wanted, reach->manifests, reach->manifest_cnt, sizeof(reach->manifests[0]),
-		       manifest_compare);
+/* A reader may see what is open, and what one of its communities may. NULL: this node. */
+static bool scope_lets(const struct reach *reach, uint32_t scope_idx,
+		       const struct reach_reader *reader)
+{
+	const struct scope *scope;
+
+	if (!reader || !scope_idx)
+		return true;
+	scope = &reach->scopes[scope_idx - 1];
+	for (uint32_t i = 0; i < scope->cnt && !scope->is_closed; i++)
+		if (reader->admits(reader->ctx, scope->ids[i], reader->key))
+			return true;
+	return false;
+}
+
+/* The first of those of id, whatever their scopes; NULL: none. The others follow it. */
+static const struct reach_manifest *manifest_first(const struct reach *reach, const uint8_t *id)
+{
+	size_t low = 0, high = reach->manifest_cnt;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (memcmp(reach->manifests[middle].id, id, MANIFEST_ID_LEN) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < reach->manifest_cnt &&
+			       memcmp(reach->manifests[low].id, id, MANIFEST_ID_LEN) == 0
+		       ? &reach->manifests[low]
+		       : NULL;
+}
+
+/* What all of those of id that reader may read say together. */
+struct manifest_view {
+	bool is_there, is_whole, is_growing;
+};
+
+static struct manifest_view manifest_look(const struct reach *reach, const uint8_t *id,
+					  const struct reach_reader *reader)
+{
+	const struct reach_manifest *manifest = manifest_first(reach, id);
+	const struct reach_manifest *end = reach->manifests + reach->manifest_cnt;
+	struct manifest_view view = {0};
+
+	for (; manifest && manifest < end && memcmp(manifest->id, id, MANIFEST_ID_LEN) == 0;
+	     manifest++) {
+		if (!scope_lets(reach, manifest->scope, reader))
+			continue;
+		view.is_there |= !manifest->is_held;
+		view.is_whole |= manifest->is_whole;
+		view.is_growing |= manifest->is_growing;
+	}
+	return view;
 }
 
 bool reach_has_manifest(const struct reach *reach, const uint8_t id[static MANIFEST_ID_LEN])
 {
-	const struct reach_manifest *manifest = manifest_find(reach, id);
+	return manifest_look(reach, id, NULL).is_there;
+}
 
-	return manifest && !manifest->is_held;
+bool reach_gives_manifest(const struct reach *reach, const uint8_t id[static MANIFEST_ID_LEN],
+			  const struct reach_reader *reader)
+{
+	return manifest_look(reach, id, reader).is_there;
 }
 
 bool reach_holds_manifest(const struct reach *reach, const uint8_t id[static MANIFEST_ID_LEN])
 {
-	return manifest_find(reach, id) != NULL;
+	return manifest_first(reach, id) != NULL;
 }
 
 bool reach_holds_file(const struct reach *reach, const struct object_file *file)
@@ -228,16 +326,30 @@ bool reach_holds_file(const struct reach *reach, const struct object_file *file)
 
 bool reach_has_whole(const struct reach *reach, const uint8_t id[static MANIFEST_ID_LEN])
 {
-	const struct reach_manifest *manifest = manifest_find(reach, id);
+	return manifest_look(reach, id, NULL).is_whole;
+}
 
-	return manifest && manifest->is_whole;
+bool reach_gives_whole(const struct reach *reach, const uint8_t id[static MANIFEST_ID_LEN],
+		       const struct reach_reader *reader)
+{
+	return manifest_look(reach, id, reader).is_whole;
 }
 
 bool reach_is_growing(const struct reach *reach, const uint8_t id[static MANIFEST_ID_LEN])
 {
-	const struct reach_manifest *manifest = manifest_find(reach, id);
+	return manifest_look(reach, id, NULL).is_growing;
+}
 
-	return manifest && manifest->is_growing;
+bool reach_scope_of(const struct reach *reach, const uint8_t id[static MANIFEST_ID_LEN],
+		    struct scope *out_scope)
+{
+	const struct reach_manifest *manifest = manifest_first(reach, id);
+
+	if (!manifest)
+		return false;
+	*out_scope =
+		manifest->scope ? reach->scopes[manifest->scope - 1] : (struct scope){.cnt = 0};
+	return true;
 }
 
 /* The first place of exactly this path; others of the same path follow it. */
@@ -279,19 +391,37 @@ static bool path_begin(char at[static OBJECT_PATH_LEN_MAX], const char *path)
 	return true;
 }
 
-bool reach_has_file(const struct reach *reach, const struct object_file *file)
+static bool places_let(const struct reach *reach, const char *path,
+		       const struct reach_reader *reader)
+{
+	const struct reach_place *end = reach->places + reach->place_cnt;
+	const struct reach_place *place = place_find(reach, path);
+
+	for (; place && place < end && strcmp(place->path, path) == 0; place++)
+		if (scope_lets(reach, place->scope, reader))
+			return true;
+	return false;
+}
+
+bool reach_gives_file(const struct reach *reach, const struct object_file *file,
+		      const struct reach_reader *reader)
 {
 	char at[OBJECT_PATH_LEN_MAX];
 
-	if (file->is_got && reach_has_manifest(reach, file->got_id))
+	if (file->is_got && reach_gives_manifest(reach, file->got_id, reader))
 		return true;
 	if (!path_begin(at, file->path))
 		return false;
 	do
-		if (place_find(reach, at))
+		if (places_let(reach, at, reader))
 			return true;
 	while (path_ascend(at));
 	return false;
+}
+
+bool reach_has_file(const struct reach *reach, const struct object_file *file)
+{
+	return reach_gives_file(reach, file, NULL);
 }
 
 static void places_note(struct reach *reach, const char *at, const uint8_t *but_id, uint64_t len)
@@ -307,7 +437,7 @@ static void places_note(struct reach *reach, const char *at, const uint8_t *but_
 void reach_note_served(struct reach *reach, const struct object_file *file, uint64_t len)
 {
 	struct reach_manifest *got =
-		file->is_got ? (struct reach_manifest *)manifest_find(reach, file->got_id) : NULL;
+		file->is_got ? (struct reach_manifest *)manifest_first(reach, file->got_id) : NULL;
 	char at[OBJECT_PATH_LEN_MAX];
 
 	if (got)

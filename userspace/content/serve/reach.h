@@ -9,7 +9,8 @@
 #include "weft/err.h"
 
 /*
- * What peers may read: the manifests that shares and gets name; files at or
+ * What peers may read, each thing within the scope (content/scope.h) of the manifest that names it:
+ * the manifests that shares and gets name; files at or
  * below the paths of shares; and files that a get recorded as part of a
  * collection (object.h) whose manifest is one of those. A get's target says
  * nothing: what else lies in it is none of the collection's. Home makes a new
@@ -18,6 +19,14 @@
  */
 struct reach;
 struct object_file;
+struct scope;
+
+/* A peer that asks: may the node of key read what is bound to the community of id? */
+struct reach_reader {
+	const uint8_t *key;
+	bool (*admits)(void *ctx, const uint8_t id[static 32], const uint8_t key[static 32]);
+	void *ctx;
+};
 
 /* reach_new: an empty list, to be added to and then sealed; NULL: no memory. */
 struct reach *reach_new(void);
@@ -41,6 +50,15 @@ WEFT_MUST_CHECK
 int reach_add_share(struct reach *reach, const char *path, const uint8_t share_id[static 32]);
 void reach_seal(struct reach *reach);
 /*
+ * reach_set_scope: what is added from here on has this scope; a new list begins open. 0 or
+ * -ENOMEM. reach_scope_of: that of a manifest in a sealed list, the first of several; false: it
+ * is not there.
+ */
+WEFT_MUST_CHECK
+int reach_set_scope(struct reach *reach, const struct scope *scope);
+bool reach_scope_of(const struct reach *reach, const uint8_t id[static 32],
+		    struct scope *out_scope);
+/*
  * reach_copy copies a sealed list, counts at zero; reach_copy_some what of it belongs to
  * manifests for which is_wanted says yes, parts not included. NULL: no memory.
  */
@@ -58,6 +76,17 @@ bool reach_has_file(const struct reach *reach, const struct object_file *file);
 /* reach_holds_manifest, reach_holds_file: likewise, or it is held. */
 bool reach_holds_manifest(const struct reach *reach, const uint8_t id[static 32]);
 bool reach_holds_file(const struct reach *reach, const struct object_file *file);
+
+/*
+ * reach_gives_{manifest,whole,file}: as reach_has_*, of what reader may read: something is
+ * open where one that added it left it open, whatever others that added it say.
+ */
+bool reach_gives_manifest(const struct reach *reach, const uint8_t id[static 32],
+			  const struct reach_reader *reader);
+bool reach_gives_whole(const struct reach *reach, const uint8_t id[static 32],
+		       const struct reach_reader *reader);
+bool reach_gives_file(const struct reach *reach, const struct object_file *file,
+		      const struct reach_reader *reader);
 
 /*
  * reach_note_served counts len bytes of a file for every share that its path belongs to, and for

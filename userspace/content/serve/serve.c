@@ -39,9 +39,40 @@ void serve_try_destroy(struct serve *serve)
 	free(serve);
 }
 
+static bool reader_lets(void *ctx, const uint8_t id[static 32], const uint8_t key[static 32])
+{
+	return content_admits(ctx, id, key);
+}
+
+struct reach_reader serve_reader(struct serve *serve, const uint8_t key[static MESH_KEY_LEN])
+{
+	return (struct reach_reader){key, reader_lets, serve->content};
+}
+
+struct partial_reader {
+	const struct reach *reach;
+	const struct reach_reader *reader;
+};
+
+static bool partial_lets(void *arg, const uint8_t manifest_id[static 32])
+{
+	const struct partial_reader *at = arg;
+
+	return reach_gives_manifest(at->reach, manifest_id, at->reader);
+}
+
+struct partial *serve_partials_find(const struct serve *serve, const uint8_t id[static 32],
+				    const struct reach_reader *reader)
+{
+	struct partial_reader at = {content_reach(serve->content), reader};
+
+	return partials_find(&serve->partials, id, partial_lets, &at);
+}
+
 static void on_request(void *ctx, const struct mesh_call *asked, uint64_t now_ns)
 {
 	struct serve *serve = ctx;
+	struct reach_reader reader = serve_reader(serve, asked->peer_key);
 	struct message_request request;
 	struct serve_call *call;
 
@@ -52,7 +83,7 @@ static void on_request(void *ctx, const struct mesh_call *asked, uint64_t now_ns
 		return;
 	}
 	if (asked->type == MESH_GET_MANIFEST &&
-	    !reach_has_manifest(content_reach(serve->content), request.id)) {
+	    !reach_gives_manifest(content_reach(serve->content), request.id, &reader)) {
 		serve_mesh(serve)->answer_error(asked->incoming, MESH_CODE_ABSENT,
 						"no such collection here", 0);
 		return;

@@ -114,6 +114,7 @@ static void have_send(struct have *have)
 
 struct location_look {
 	struct serve *serve;
+	const struct reach_reader *reader;
 	bool is_here;
 };
 
@@ -121,14 +122,15 @@ static bool location_seen(void *arg, const struct object_file *file)
 {
 	struct location_look *look = arg;
 
-	look->is_here = reach_has_file(content_reach(look->serve->content), file) &&
+	look->is_here = reach_gives_file(content_reach(look->serve->content), file, look->reader) &&
 			!serve_files_has_changed(&look->serve->files, file);
 	return !look->is_here;
 }
 
-static bool content_is_here(struct serve *serve, struct store_snapshot *snapshot, const uint8_t *id)
+static bool content_is_here(struct serve *serve, struct store_snapshot *snapshot, const uint8_t *id,
+			    const struct reach_reader *reader)
 {
-	struct location_look look = {.serve = serve};
+	struct location_look look = {.serve = serve, .reader = reader};
 	struct object_file scratch;
 
 	return object_locations_each(snapshot, id, &scratch, location_seen, &look) == 0 &&
@@ -188,12 +190,13 @@ static void id_look(struct have *have, struct store_snapshot *snapshot)
 {
 	struct serve *serve = have->serve;
 	const uint8_t *id = have->ids[have->at];
+	struct reach_reader reader = serve_reader(serve, have->peer_key);
 	const struct partial *partial;
 
-	if (have->is_of_parts ? reach_has_whole(content_reach(serve->content), id)
-			      : content_is_here(serve, snapshot, id)) {
+	if (have->is_of_parts ? reach_gives_whole(content_reach(serve->content), id, &reader)
+			      : content_is_here(serve, snapshot, id, &reader)) {
 		have->bits[have->at / 8] |= (uint8_t)(1u << have->at % 8);
-	} else if (!have->is_of_parts && (partial = partials_lookup(&serve->partials, id))) {
+	} else if (!have->is_of_parts && (partial = serve_partials_find(serve, id, &reader))) {
 		have->answer.is_growing = true;
 		partial_tell(have, partial);
 	}
@@ -368,6 +371,7 @@ void serve_have_asked(void *ctx, const struct mesh_call *asked, uint64_t now_ns)
 {
 	struct serve *serve = ctx;
 	const struct reach *reach = content_reach(serve->content);
+	struct reach_reader reader = serve_reader(serve, asked->peer_key);
 	struct message_have_request request;
 	struct have *have;
 
@@ -377,12 +381,12 @@ void serve_have_asked(void *ctx, const struct mesh_call *asked, uint64_t now_ns)
 						0);
 		return;
 	}
-	if (request.has_manifest && !reach_has_manifest(reach, request.manifest_id)) {
+	if (request.has_manifest && !reach_gives_manifest(reach, request.manifest_id, &reader)) {
 		serve_mesh(serve)->answer_error(asked->incoming, MESH_CODE_ABSENT,
 						"no such collection here", 0);
 		return;
 	}
-	if (request.has_manifest && reach_has_whole(reach, request.manifest_id)) {
+	if (request.has_manifest && reach_gives_whole(reach, request.manifest_id, &reader)) {
 		all_tell(serve, asked);
 		return;
 	}

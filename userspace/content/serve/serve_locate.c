@@ -14,9 +14,12 @@
 #define LOCATION_TRIES_MAX 16u
 #define LOCATIONS_MAX	   256u
 
-static bool file_is_reachable(const struct serve *serve, const struct object_file *file)
+/* By the one that asks. */
+static bool file_is_reachable(const struct serve_call *call, const struct object_file *file)
 {
-	return reach_has_file(content_reach(serve->content), file);
+	struct reach_reader reader = serve_reader(call->serve, call->peer_key);
+
+	return reach_gives_file(content_reach(call->serve->content), file, &reader);
 }
 
 struct location_search {
@@ -41,7 +44,7 @@ static bool location_seen(void *arg, const struct object_file *file)
 		return false;
 	call->seen_cnt++;
 	memcpy(call->seen_key, key, sizeof(key));
-	if (!file_is_reachable(call->serve, file))
+	if (!file_is_reachable(call, file))
 		return true;
 	search->is_found = !serve_files_has_changed(&call->serve->files, file);
 	call->was_changed |= !search->is_found;
@@ -73,13 +76,15 @@ static int whole_locate(struct serve_call *call)
 {
 	struct serve_file *file = serve_files_lookup(&call->serve->files, call->request.id);
 
-	if (file && file_is_reachable(call->serve, &file->object)) {
+	if (file && file_is_reachable(call, &file->object)) {
 		call->file = file;
 		call->fd = file->fd;
 		return 0;
 	}
 	if (file) {
-		serve_file_drop(file);
+		/* One that others may read stays open for them. */
+		if (!reach_has_file(content_reach(call->serve->content), &file->object))
+			serve_file_drop(file);
 		serve_file_release(file);
 	}
 	return file_locate(call);
@@ -94,7 +99,8 @@ static bool partial_serves(const struct serve_call *call, const struct partial *
 /* What is being fetched is not in the store's list of locations: it has no place yet. */
 int serve_locate(struct serve_call *call)
 {
-	struct partial *partial = partials_lookup(&call->serve->partials, call->request.id);
+	struct reach_reader reader = serve_reader(call->serve, call->peer_key);
+	struct partial *partial = serve_partials_find(call->serve, call->request.id, &reader);
 
 	if (!partial || !partial_serves(call, partial))
 		return whole_locate(call);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who else serves an id (498). Only of what is reachable here: this node
+ * Who else serves an id (498). Only of what the asker may read here: this node
  * is nobody's list of other people's collections.
  */
 #include <string.h>
@@ -11,6 +11,7 @@
 
 struct location_look {
 	struct serve *serve;
+	const struct reach_reader *reader;
 	bool is_here;
 };
 
@@ -18,19 +19,19 @@ static bool location_seen(void *arg, const struct object_file *file)
 {
 	struct location_look *look = arg;
 
-	look->is_here = reach_has_file(content_reach(look->serve->content), file);
+	look->is_here = reach_gives_file(content_reach(look->serve->content), file, look->reader);
 	return !look->is_here;
 }
 
-static bool id_is_here(struct serve *serve, const uint8_t *id)
+static bool id_is_here(struct serve *serve, const uint8_t *id, const struct reach_reader *reader)
 {
-	struct location_look look = {.serve = serve};
+	struct location_look look = {.serve = serve, .reader = reader};
 	struct store_snapshot *snapshot;
 	struct object_file scratch;
 	int err;
 
-	if (reach_has_manifest(content_reach(serve->content), id) ||
-	    partials_lookup(&serve->partials, id))
+	if (reach_gives_manifest(content_reach(serve->content), id, reader) ||
+	    serve_partials_find(serve, id, reader))
 		return true;
 	if (store_snapshot_open(serve->content->params.store, &snapshot) < 0)
 		return false;
@@ -96,6 +97,7 @@ void serve_members_asked(void *ctx, const struct mesh_call *asked, uint64_t now_
 {
 	struct serve *serve = ctx;
 	struct message_providers_request request;
+	struct reach_reader reader;
 	struct serve_call *call;
 
 	serve->now_ns = now_ns;
@@ -104,7 +106,8 @@ void serve_members_asked(void *ctx, const struct mesh_call *asked, uint64_t now_
 						0);
 		return;
 	}
-	if (!id_is_here(serve, request.id)) {
+	reader = serve_reader(serve, asked->peer_key);
+	if (!id_is_here(serve, request.id, &reader)) {
 		serve_mesh(serve)->answer_error(asked->incoming, MESH_CODE_ABSENT,
 						"no such content here", 0);
 		return;

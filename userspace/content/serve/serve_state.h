@@ -10,6 +10,7 @@
 #include "content/serve/buffers.h"
 #include "content/serve/members.h"
 #include "content/serve/partial.h"
+#include "content/serve/reach.h"
 #include "content/serve/serve.h"
 #include "content/serve/serve_call.h"
 #include "content/serve/uploads.h"
@@ -60,6 +61,14 @@ static inline const struct mesh_ops *serve_mesh(const struct serve *serve)
 {
 	return serve->content->params.mesh.ops;
 }
+
+/*
+ * serve.c. serve_reader: the peer of key as one that reads here. serve_partials_find: what is
+ * being fetched of id that it may read, or NULL.
+ */
+struct reach_reader serve_reader(struct serve *serve, const uint8_t key[static MESH_KEY_LEN]);
+struct partial *serve_partials_find(const struct serve *serve, const uint8_t id[static 32],
+				    const struct reach_reader *reader);
 
 /*
  * serve_call.c. serve_call_new: what was asked as a call, or NULL when there

@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/jobs.h"
 #include "base/random.h"
+#include "content/community/gate.h"
 #include "content/content.h"
 #include "crypto/node_key.h"
 #include "demux/demux.h"
@@ -241,6 +242,8 @@ static int worker_open_content(struct worker *worker, const struct worker_params
 		.mesh = mesh_seam_of(worker->mesh),
 		.now_ns = params->now_ns,
 		.wall_s = params->content_wall_s,
+		.admits = community_admits,
+		.hides = community_hides,
 		.own_addrs = params->content_own_addrs,
 		.on_event = params->on_content,
 		.on_verified = params->on_verified,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "content/object.h"
+#include "content/scope.h"
 #include "content/serve/reach.h"
 #include "support/check.h"
 
@@ -229,8 +230,51 @@ static void test_manifest_is_whole_for_one_who_says_so(void)
 	reach_free(copy);
 }
 
+static bool admits_c(void *ctx, const uint8_t id[static 32], const uint8_t key[static 32])
+{
+	(void)ctx;
+	return id[0] == 'c' && key[0] == 'm';
+}
+
+/* Where two name the same, each peer may read what either lets it. */
+static void test_scope_is_the_widest_of_all_that_name_it(void)
+{
+	static const uint8_t member[32] = {'m'}, other[32] = {'o'};
+	const struct reach_reader m = {member, admits_c, NULL}, o = {other, admits_c, NULL};
+	struct scope c = {.cnt = 1, .ids = {{'c'}}}, d = {.cnt = 1, .ids = {{'d'}}}, open = {0},
+		     told;
+	struct object_file file = {.is_got = false, .path = "/srv/c/d/file"};
+	struct reach *reach = reach_new(), *copy;
+
+	CHECK(reach);
+	CHECK_EQ(reach_set_scope(reach, &c), 0);
+	CHECK_EQ(reach_add_share(reach, "/srv/c", one), 0);
+	CHECK_EQ(reach_add_whole(reach, one), 0);
+	CHECK_EQ(reach_add_manifest(reach, two), 0);
+	CHECK_EQ(reach_set_scope(reach, &d), 0);
+	CHECK_EQ(reach_add_share(reach, "/srv/c/d", three), 0);
+	CHECK_EQ(reach_add_manifest(reach, one), 0);
+	CHECK_EQ(reach_add_manifest(reach, three), 0);
+	CHECK_EQ(reach_set_scope(reach, &open), 0);
+	CHECK_EQ(reach_add_manifest(reach, two), 0);
+	CHECK_EQ(reach_set_scope(reach, &c), 0); /* once more: no scope is there twice */
+	CHECK_EQ(reach_add_manifest(reach, two), 0);
+	reach_seal(reach);
+	copy = reach_copy(reach);
+	reach_free(reach);
+	CHECK(reach_gives_whole(copy, one, &m) && !reach_gives_manifest(copy, one, &o));
+	CHECK(reach_gives_manifest(copy, two, &m) && reach_gives_manifest(copy, two, &o));
+	CHECK(!reach_gives_manifest(copy, three, &m) && reach_has_manifest(copy, three));
+	CHECK(reach_gives_file(copy, &file, &m) && !reach_gives_file(copy, &file, &o));
+	CHECK(reach_has_file(copy, &file));
+	CHECK(reach_scope_of(copy, three, &told) && scope_is_equal(&told, &d));
+	CHECK(reach_scope_of(copy, two, &told) && scope_is_open(&told));
+	reach_free(copy);
+}
+
 int main(void)
 {
+	RUN(test_scope_is_the_widest_of_all_that_name_it);
 	RUN(test_a_part_of_it_has_what_belongs_to_the_wanted_manifests);
 	RUN(test_manifest_is_whole_for_one_who_says_so);
 	RUN(test_path_is_reachable_at_or_below_a_place);

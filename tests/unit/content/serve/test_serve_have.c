@@ -232,6 +232,7 @@ static void test_peers_that_acknowledge_nothing_leave_others_their_answer(void)
 	partial = partials_add(partials, huge_id[0], (uint64_t)HUGE_CHUNKS * BLAKE3_CHUNK_LEN, 0,
 			       hashes[0]);
 	CHECK(partial);
+	partial_set_manifest(partial, shared.manifest_id);
 	for (uint64_t i = 0; i < HUGE_CHUNKS / 2; i++)
 		partial_note(partials, partial, i);
 	message_have_ask_ids(&w, (const uint8_t(*)[32])huge_id, 1);

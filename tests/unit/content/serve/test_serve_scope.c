@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is bound to communities is given to their members alone, by every message that asks for it. */
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "content/content_state.h"
+#include "content/message.h"
+#include "content/message_have.h"
+#include "content/message_providers.h"
+#include "content/scope.h"
+#include "content/serve/partial.h"
+#include "content/serve/reach.h"
+#include "content/serve/serve.h"
+#include "crypto/blake3.h"
+#include "support/check.h"
+#include "support/content_duo.h"
+
+#define BIG_LEN	  (2u * BLAKE3_CHUNK_LEN + 12345)
+#define REPLY_CAP (BLAKE3_CHUNK_LEN + 8192)
+
+static struct duo duo;
+static struct link shared;
+static uint8_t bytes[BIG_LEN], big_id[32], reply[REPLY_CAP];
+static const uint8_t community[32] = {'c'};
+
+static bool is_member; /* the asker, as the holder sees it */
+static unsigned asked_cnt;
+
+static bool admits(struct store *store, const uint8_t id[static 32],
+		   const uint8_t key[static MESH_KEY_LEN], uint64_t wall_s)
+{
+	(void)store, (void)wall_s;
+	asked_cnt++;
+	return is_member && id[0] == 'c' && key[0] == duo.nodes[DUO_B].key[0];
+}
+
+static bool duo_begin(void)
+{
+	struct random random;
+
+	duo_init(&duo);
+	mkdir(duo_path(&duo, "in"), 0755);
+	random_init_seeded(&random, 1);
+	random_fill(&random, bytes, BIG_LEN);
+	blake3_hash(bytes, BIG_LEN, big_id);
+	scratch_write(duo_path(&duo, "in/big"), bytes, BIG_LEN);
+	duo.nodes[DUO_A].content->params.admits = admits;
+	is_member = false;
+	return duo_share(&duo, duo_path(&duo, "in"), &shared);
+}
+
+/* What A's share would make reachable, within scope; and openly, too. */
+static void reach_set(const struct scope *scope, bool is_open_too)
+{
+	struct reach *reach = reach_new();
+	struct scope open = {0};
+
+	if (!reach || reach_set_scope(reach, scope) < 0 ||
+	    reach_add_whole(reach, shared.manifest_id) < 0 ||
+	    reach_add_share(reach, duo_path(&duo, "in"), shared.manifest_id) < 0 ||
+	    (is_open_too && (reach_set_scope(reach, &open) < 0 ||
+			     reach_add_share(reach, duo_path(&duo, "in/big"), community) < 0)))
+		abort();
+	reach_seal(reach);
+	content_take_reach(duo.nodes[DUO_A].content, reach);
+	duo.nodes[DUO_A].content->is_reach_stale = false;
+}
+
+static struct scope members_only(void)
+{
+	struct scope scope = {.cnt = 1};
+
+	memcpy(scope.ids[0], community, sizeof(scope.ids[0]));
+	return scope;
+}
+
+/* --- asking --- */
+
+static struct {
+	bool is_answered;
+	int err;
+	enum mesh_code code;
+	size_t len;
+} got;
+
+static void on_reply(void *arg, const struct mesh_reply *answer, uint64_t now_ns)
+{
+	(void)arg, (void)now_ns;
+	got.is_answered = true;
+	got.err = answer->err;
+	got.code = answer->code;
+	got.len = answer->payload_len;
+}
+
+static bool asked(unsigned type, const uint8_t *payload, size_t len)
+{
+	struct mesh_request *request;
+	struct mesh_ask ask = {.type = type,
+			       .payload = payload,
+			       .payload_len = len,
+			       .reply_buf = reply,
+			       .reply_cap = sizeof(reply),
+			       .timeout_ns = 60 * NS_PER_S,
+			       .reply = on_reply};
+
+	got.is_answered = false;
+	(void)!duo_ops()->ask(&duo.nodes[DUO_B].mesh, &ask, duo.now_ns, &request);
+	for (unsigned i = 0; i < 2000 && !got.is_answered; i++)
+		if (!duo_turn(&duo))
+			duo.now_ns += NS_PER_MS;
+	return got.is_answered;
+}
+
+static bool bytes_asked(unsigned type)
+{
+	struct message_request request = {.first = 0, .cnt = 1};
+	uint8_t payload[128];
+
+	memcpy(request.id, type == MESH_GET_MANIFEST ? shared.manifest_id : big_id, 32);
+	return asked(type, payload, message_request_write(type, &request, payload));
+}
+
+static bool have_asked(bool is_of_manifest)
+{
+	static uint8_t payload[HAVE_REQUEST_CAP];
+	struct writer w = writer_of(payload, sizeof(payload));
+
+	if (is_of_manifest)
+		message_have_ask_manifest(&w, shared.manifest_id);
+	else
+		message_have_ask_ids(&w, (const uint8_t(*)[32])big_id, 1);
+	return asked(MESH_HAVE_CONTENT, payload, writer_len(&w));
+}
+
+static bool providers_asked(const uint8_t *id)
+{
+	struct message_providers_request request = {.is_serving = true};
+	static uint8_t payload[PROVIDERS_REQUEST_CAP];
+	struct writer w = writer_of(payload, sizeof(payload));
+
+	memcpy(request.id, id, 32);
+	message_providers_request_write(&w, &request);
+	return asked(MESH_PROVIDERS, payload, writer_len(&w));
+}
+
+static bool has_big(void)
+{
+	struct message_have_answer answer;
+
+	return have_asked(false) && got.err == 0 &&
+	       message_have_answer_parse(reply, got.len, &answer) == 0 &&
+	       (answer.partial_cnt > 0 || message_have_has_item(&answer, 0));
+}
+
+static const unsigned of_bytes[] = {MESH_GET_MANIFEST, MESH_GET_CHUNK, MESH_GET_CHUNK_HASHES,
+				    MESH_RANGE_PROOF};
+#define OF_BYTES_CNT (sizeof(of_bytes) / sizeof(of_bytes[0]))
+
+/* Everything there is to ask says what it says of a thing that is not here. */
+static void check_absent(void)
+{
+	for (size_t i = 0; i < OF_BYTES_CNT; i++) {
+		CHECK(bytes_asked(of_bytes[i]));
+		CHECK_EQ(got.code, MESH_CODE_ABSENT);
+	}
+	CHECK(have_asked(true));
+	CHECK_EQ(got.code, MESH_CODE_ABSENT);
+	CHECK(!has_big());
+	CHECK(providers_asked(shared.manifest_id));
+	CHECK_EQ(got.code, MESH_CODE_ABSENT);
+	CHECK(providers_asked(big_id));
+	CHECK_EQ(got.code, MESH_CODE_ABSENT);
+}
+
+static void check_given(void)
+{
+	for (size_t i = 0; i < OF_BYTES_CNT; i++) {
+		CHECK(bytes_asked(of_bytes[i]));
+		CHECK_EQ(got.err, 0);
+	}
+	CHECK(have_asked(true));
+	CHECK_EQ(got.err, 0);
+	CHECK(has_big());
+	CHECK(providers_asked(shared.manifest_id));
+	CHECK_EQ(got.err, 0);
+}
+
+static void test_who_is_no_member_hears_that_it_is_not_here(void)
+{
+	struct scope scope = members_only();
+
+	CHECK(duo_begin());
+	reach_set(&scope, false);
+	check_absent();
+	CHECK_EQ(content_member_cnt(duo.nodes[DUO_A].content, shared.manifest_id), 0);
+	is_member = true;
+	check_given();
+	/* Nothing that was opened or read for a member helps another. */
+	is_member = false;
+	check_absent();
+	duo_fini(&duo);
+}
+
+static void test_member_of_another_community_is_none(void)
+{
+	struct scope scope = {.cnt = 2, .ids = {{'a'}, {'b'}}};
+
+	CHECK(duo_begin());
+	is_member = true;
+	reach_set(&scope, false);
+	check_absent();
+	duo_fini(&duo);
+}
+
+static void test_unknown_scope_is_nobodys(void)
+{
+	struct scope scope = members_only();
+
+	CHECK(duo_begin());
+	scope.is_closed = true;
+	is_member = true;
+	reach_set(&scope, false);
+	check_absent();
+	duo_fini(&duo);
+}
+
+static void test_file_that_is_open_elsewhere_is_given_to_all(void)
+{
+	struct scope scope = members_only();
+
+	CHECK(duo_begin());
+	reach_set(&scope, true);
+	CHECK(bytes_asked(MESH_GET_CHUNK));
+	CHECK_EQ(got.err, 0);
+	CHECK(has_big());
+	CHECK(bytes_asked(MESH_GET_MANIFEST));
+	CHECK_EQ(got.code, MESH_CODE_ABSENT);
+	duo_fini(&duo);
+}
+
+/* A get that seeds while it runs: the same rule. */
+static void test_file_being_fetched_has_the_scope_of_its_get(void)
+{
+	struct scope scope = members_only();
+	uint8_t rare_id[32] = {9}, hashes[3 * 32] = {0};
+	struct message_request request = {.first = 0, .cnt = 1};
+	struct partials *partials;
+	struct partial *partial;
+	uint8_t payload[128];
+	size_t len;
+
+	CHECK(duo_begin());
+	reach_set(&scope, false);
+	partials = serve_partials(duo.nodes[DUO_A].content->serve);
+	partial = partials_add(partials, rare_id, BIG_LEN, 0, hashes);
+	CHECK(partial);
+	memcpy(request.id, rare_id, 32);
+	len = message_request_write(MESH_GET_CHUNK_HASHES, &request, payload);
+	is_member = true; /* of a file that no get names nobody may have any */
+	CHECK(asked(MESH_GET_CHUNK_HASHES, payload, len));
+	CHECK_EQ(got.code, MESH_CODE_ABSENT);
+	partial_set_manifest(partial, shared.manifest_id);
+	CHECK(asked(MESH_GET_CHUNK_HASHES, payload, len));
+	CHECK_EQ(got.err, 0);
+	is_member = false;
+	CHECK(asked(MESH_GET_CHUNK_HASHES, payload, len));
+	CHECK_EQ(got.code, MESH_CODE_ABSENT);
+	partials_drop(partials, partial);
+	duo_fini(&duo);
+}
+
+/* The look into the store is made for what is bound alone. */
+static void test_what_is_open_asks_for_no_membership(void)
+{
+	CHECK(duo_begin());
+	asked_cnt = 0;
+	check_given();
+	CHECK_EQ(asked_cnt, 0);
+	duo_fini(&duo);
+}
+
+int main(void)
+{
+	RUN(test_who_is_no_member_hears_that_it_is_not_here);
+	RUN(test_member_of_another_community_is_none);
+	RUN(test_unknown_scope_is_nobodys);
+	RUN(test_file_that_is_open_elsewhere_is_given_to_all);
+	RUN(test_file_being_fetched_has_the_scope_of_its_get);
+	RUN(test_what_is_open_asks_for_no_membership);
+	return check_done();
+}
