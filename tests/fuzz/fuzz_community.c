@@ -16,6 +16,7 @@ static void check_records(const uint8_t *data, size_t len)
 	struct community_token token;
 	struct community_member member;
 	struct community_share share;
+	static struct community_roll roll;
 	struct community_hint hint;
 
 	if (community_token_parse(data, len, &token) == 0)
@@ -30,6 +31,12 @@ static void check_records(const uint8_t *data, size_t len)
 		weft_assert(share.binding.text_len <= COMMUNITY_TEXT_LEN_MAX);
 		weft_assert(memcmp(share.id, share.binding.id, sizeof(share.id)) == 0);
 		weft_assert(!community_share_is_newer(&share, &share));
+	}
+	if (community_roll_parse(data, len, &roll) == 0) {
+		weft_assert(roll.epoch > 0 && roll.expelled_cnt <= COMMUNITY_EXPELLED_MAX);
+		for (unsigned i = 0; i < roll.expelled_cnt; i++)
+			weft_assert(community_roll_has(&roll, roll.expelled[i]));
+		weft_assert(!community_roll_is_newer(&roll, &roll));
 	}
 	if (community_hint_parse(data, len, &hint) == 0)
 		weft_assert(hint.sample_cnt <= COMMUNITY_SAMPLES_MAX);
@@ -48,7 +55,7 @@ static void check_request(const uint8_t *data, size_t len)
 	community_request_write(&w, &request);
 	weft_assert(!w.bad);
 	weft_assert(community_request_parse(bytes, writer_len(&w), &again) == 0);
-	weft_assert(again.words_len == request.words_len);
+	weft_assert(again.words_len == request.words_len && again.epoch == request.epoch);
 	weft_assert(again.last_bucket == request.last_bucket);
 	weft_assert(memcmp(again.id, request.id, COMMUNITY_ID_LEN) == 0);
 }
@@ -56,6 +63,7 @@ static void check_request(const uint8_t *data, size_t len)
 static void check_answers(const uint8_t *data, size_t len)
 {
 	static uint8_t bytes[2 * 65536];
+	struct community_shown shown;
 	struct community_state state;
 	static struct community_page page, again;
 	struct writer w = writer_of(bytes, sizeof(bytes));
@@ -64,6 +72,9 @@ static void check_answers(const uint8_t *data, size_t len)
 		return;
 	if (community_state_parse(data, len, &state) == 0)
 		weft_assert(state.cursor.len <= COMMUNITY_CURSOR_LEN);
+	if (community_shown_parse(data, len, &shown) == 0)
+		weft_assert(shown.roll.len <= COMMUNITY_ROLL_LEN_MAX &&
+			    shown.token.len <= COMMUNITY_TOKEN_LEN_MAX);
 	if (community_page_parse(data, len, &page) < 0)
 		return;
 	weft_assert(page.member_cnt + page.share_cnt <= COMMUNITY_PAGE_MAX);

@@ -146,7 +146,9 @@ def test_what_is_wrong_is_said(lab):
     done(n1, "members", "lab", "--limit", "201", want=USAGE)
     done(n1, "members", "lab", "--cursor", "y" * 93, want=NOT_VERIFIED)
     done(n1, "members", "lab", "--cursor", "!", want=FAILED)
-    done(n1, "token", "lab", fabric.node_id(n2), "--for", "367d", want=FAILED)
+    done(n1, "token", "lab", fabric.node_id(n2), "--for", "30d", want=OK)
+    said = done(n1, "token", "lab", fabric.node_id(n2), "--for", "2592001s", want=FAILED).stderr
+    check("at most 30 days" in said, said)
 
 
 def shares(daemon, name, *words):

@@ -7,7 +7,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
 import fabric
-from lab import NOT_FOUND, OK, check, check_eq, need_root, run, same_tree, wait_for
+from lab import OK, REFUSED, check, check_eq, need_root, run, same_tree, wait_for
 
 CONFIG = "[community]\nsync = 1s\n[sharing]\nsync_interval = 10s\n"
 FILES = {"a.map": 300_000, "sub/b.map": 2000}
@@ -57,17 +57,8 @@ def publish(daemon, name, folder, *words):
     return weft(daemon, "share", "link", name)
 
 
-def collection_id(daemon, name):
-    row = next(row for row in daemon.json("share", "list")["published"] if row["name"] == name)
-    return row["collection_id"] if "collection_id" in row else row["revision"]["collection_id"]
-
-
 def listed(daemon, of):
     return [row["share_id"] for row in daemon.json("share", "list", fabric.node_id(of))["shares"]]
-
-
-def get(daemon, link, to, want=OK):
-    return weft(daemon, "get", link, "--to", str(to), "--wait", want=want)
 
 
 def test_a_non_member_neither_lists_nor_fetches(lab):
@@ -81,6 +72,67 @@ def test_a_non_member_neither_lists_nor_fetches(lab):
     check(refused.returncode != OK, f"n3 got what it is no member for: {refused.stdout}")
     weft(n2, "get", link, "--to", str(lab.dir / "n2"))
     same_tree(folder, lab.dir / "n2")
+
+
+def expelled(daemon, name):
+    row = next(row for row in daemon.json("community", "list")["communities"] if row["name"] == name)
+    return row["epoch"], row["expelled"]
+
+
+def test_who_is_expelled_is_told_nothing_more_over_kill_9(lab):
+    """n2 has it, too: it heard of the roll from n1, and keeps to it."""
+    n1, n2, n3 = start(lab)
+    join("club", n1, n2, n3)
+    folder = lab.folder("maps", FILES)
+    link = publish(n1, "maps", folder, "--community", "club")
+    for daemon in (n2, n3):
+        wait_for(lambda daemon=daemon: daemon.json("community", "shares", "club")["shares"],
+                 f"{daemon.name} sees it", pause=0.2)
+    weft(n2, "get", link, "--to", str(lab.dir / "n2"))
+    check_eq(expelled(n1, "club"), (1, 0), "the first roll")
+    weft(n2, "community", "expel", "club", fabric.node_id(n3), want=REFUSED)
+    weft(n1, "community", "expel", "club", fabric.node_id(n3))
+    weft(n1, "community", "expel", "club", fabric.node_id(n3), want=REFUSED)
+    check_eq(expelled(n1, "club"), (2, 1), "the next one")
+    wait_for(lambda: expelled(n2, "club") == (2, 1), "n2 heard of it", pause=0.2)
+    for daemon in (n1, n2):
+        wait_for(lambda daemon=daemon: members(daemon, "club") == {fabric.node_id(n1), fabric.node_id(n2)},
+                 f"{daemon.name} forgot n3", pause=0.2)
+    for daemon in (n1, n2):
+        daemon.kill()
+        daemon.start()
+        check_eq(expelled(daemon, "club"), (2, 1), f"{daemon.name} after kill -9")
+    fabric.connect(n3, n1)
+    refused = n3.weft("get", link, "--to", str(lab.dir / "n3"), "--timeout", REFUSED_S)
+    check(refused.returncode != OK, f"n3 got it after all: {refused.stdout}")
+    asked = n3.weft("community", "shares", "club", "--from", fabric.node_id(n1))
+    check(asked.returncode != OK, f"n3 is told of shares: {asked.stdout}")
+    # It may be taken back: its token counts again.
+    weft(n1, "community", "expel", "club", fabric.node_id(n3), "--undo")
+    check_eq(expelled(n1, "club"), (3, 0), "the third")
+    wait_for(lambda: n3.weft("get", link, "--to", str(lab.dir / "again")).returncode == OK,
+             "n3 gets it again", pause=0.5)
+    same_tree(folder, lab.dir / "again")
+
+
+def zbase32(data):
+    bits = int.from_bytes(data, "big") << (-8 * len(data) % 5)
+    cnt = (8 * len(data) + 4) // 5
+    return "".join("ybndrfg8ejkmcpqxot1uwisza345h769"[bits >> 5 * at & 31] for at in reversed(range(cnt)))
+
+
+def test_a_roll_has_256_nodes_and_no_more(lab):
+    (n1,) = start(lab, 1)
+    weft(n1, "community", "create", "club", "--strict")
+    for number in range(256):
+        n1.call("ExpelCommunityMember", name="club", node_id=zbase32(bytes([1, number]) + bytes(30)))
+    said = n1.weft("community", "expel", "club", zbase32(bytes([2]) * 32))
+    check(said.returncode != OK and "256 nodes are expelled" in said.stderr, said.stderr)
+    fill = next(row for row in n1.json("community", "list")["fills"] if "expelled" in row["name"])
+    check_eq((fill["used"], fill["cap"]), (256, 256), "shown")
+    n1.kill()
+    n1.start()
+    check_eq(expelled(n1, "club"), (257, 256), "after kill -9")
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

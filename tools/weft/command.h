@@ -125,6 +125,7 @@ int run_community_leave(struct invocation *inv);
 int run_community_list(struct invocation *inv);
 int run_community_link(struct invocation *inv);
 int run_community_token(struct invocation *inv);
+int run_community_expel(struct invocation *inv);
 int run_community_members(struct invocation *inv);
 int run_community_shares(struct invocation *inv);
 int run_community_search(struct invocation *inv);

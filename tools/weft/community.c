@@ -151,6 +151,25 @@ int run_community_token(struct invocation *inv)
 	return client_show(inv, "MakeCommunityToken", parameters, print_token);
 }
 
+static void print_expelled(const struct invocation *inv, const json_t *reply)
+{
+	const json_t *community = json_object_get(reply, "community");
+
+	if (inv->has_terminal_out)
+		printf("%s: epoch %lld, %lld expelled.\n", field_text(community, "name"),
+		       (long long)json_integer_value(json_object_get(community, "epoch")),
+		       (long long)json_integer_value(json_object_get(community, "expelled")));
+}
+
+int run_community_expel(struct invocation *inv)
+{
+	json_t *parameters =
+		json_pack("{s:s, s:s, s:b}", "name", inv->args[0], "node_id", inv->args[1], "undo",
+			  invocation_option(inv, "undo") != NULL);
+
+	return client_show(inv, "ExpelCommunityMember", parameters, print_expelled);
+}
+
 /* What the options say of a page; NULL: it was said that they are wrong. */
 static json_t *page_parameters(const struct invocation *inv)
 {

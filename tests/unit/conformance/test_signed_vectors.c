@@ -228,6 +228,16 @@ static void make_hint(struct writer *w)
 	community_hint_write(w, other_key, &hint);
 }
 
+static void make_roll(struct writer *w)
+{
+	struct community_roll roll = {.epoch = 2, .time_s = TIME_S, .expelled_cnt = 2};
+
+	memcpy(roll.home, node_key_public(other_key), sizeof(roll.home));
+	roll.expelled[0][0] = 1;
+	roll.expelled[1][0] = 2;
+	community_roll_write(w, key, &roll);
+}
+
 /* --- services --- */
 
 static void make_descriptor(struct writer *w)
@@ -276,6 +286,7 @@ static const struct {
 	{"community binding", "commbind", false, make_binding},
 	{"community share", "commshare", false, make_share},
 	{"community hint", "commhint", false, make_hint},
+	{"community roll", "commroll", false, make_roll},
 	{"service descriptor", SERVICE_DESCRIPTOR_TAG, false, make_descriptor},
 	{"row of the shadow index", "shard", false, make_shard},
 };

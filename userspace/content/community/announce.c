@@ -351,9 +351,24 @@ static void bind_next(struct community *community)
 	sign_share(community, binding, len);
 }
 
+/* The node with the community's key makes its own tokens. */
+static void own_token_renew(struct community *community)
+{
+	if (!community->secret || !community->roster.is_strict ||
+	    community_wall_s(community->all) + COMMUNITY_TOKEN_LIFE_S_MAX / 2 <
+		    community->token_expires_s ||
+	    community_token_renew(community) < 0)
+		return;
+	community_save(community);
+	community->is_record_stale = true;
+}
+
 static void announce_work(struct community *community, uint64_t now_ns)
 {
 	bool is_in = community->phase == COMMUNITY_IN;
+
+	if (is_in)
+		own_token_renew(community);
 
 	if (community->own.is_waiting || community->put || community->phase == COMMUNITY_SWEEPING)
 		return;

@@ -60,7 +60,7 @@ size_t communities_footprint(const struct community_config *config)
 	       slots_for(config) * (sizeof(struct community) + 64 + roster_footprint(&limits) +
 				    own_shares_len(&limits) + 64) +
 	       community_sync_footprint() + community_query_footprint() +
-	       community_search_footprint() +
+	       community_search_footprint() + roll_footprint() +
 	       COMMUNITY_PEERS_MAX * sizeof(struct community_peer_count) + 64 +
 	       COMMUNITY_ANSWER_MEMORY_LEN;
 }
@@ -293,6 +293,8 @@ static int rows_load(struct communities *all)
 		memcpy(id, community->roster.id, sizeof(id));
 		err = roster_open(&community->roster, all->params.store, id);
 		if (err == 0)
+			err = roll_open(community);
+		if (err == 0)
 			err = community_announce_load(community);
 	}
 	return err;
@@ -319,6 +321,7 @@ static int parts_init(struct communities *all)
 		struct community *community = &all->slots[i];
 
 		community->all = all;
+		community->roster.roll = &community->roll;
 		err = roster_init(&community->roster, &all->arena, &all->limits,
 				  random_u64(all->params.random));
 		if (err < 0)
@@ -330,7 +333,8 @@ static int parts_init(struct communities *all)
 	}
 	list_init(&all->lent);
 	if ((err = heap_new(COMMUNITY_ANSWER_MEMORY_LEN, &all->answers)) < 0 ||
-	    (err = intake_new(&intake, &all->intake)) < 0 || (err = community_sync_init(all)) < 0)
+	    (err = intake_new(&intake, &all->intake)) < 0 || (err = community_sync_init(all)) < 0 ||
+	    (err = roll_init(all)) < 0)
 		return err;
 	if ((err = community_search_init(all)) < 0)
 		return err;
@@ -423,13 +427,17 @@ void communities_session(struct communities *all, const uint8_t key[static MESH_
 	struct addr addrs[PEER_ADDRS_MAX];
 	struct mesh_peer peer;
 
-	while (is_up && (community = community_next(all, community)))
+	while (is_up && (community = community_next(all, community))) {
+		if (community_peer(all, community->roster.id, key, &peer, addrs) < 0)
+			continue;
+		/* It may not have heard of us, and then gives us nothing. */
+		roll_show(community, &peer, now_ns);
 		/* A member without an address can be asked now. */
-		if (community->partner_cnt < COMMUNITY_PARTNERS_MAX &&
-		    community_peer(all, community->roster.id, key, &peer, addrs) == 0) {
+		if (community->partner_cnt < COMMUNITY_PARTNERS_MAX) {
 			meet_told(community, key, addrs, peer.addr_cnt);
 			community_sync_start(community, now_ns);
 		}
+	}
 }
 
 /* --- turns --- */
@@ -438,7 +446,10 @@ static void sweep_done(void *arg, struct intake_lot *lot, uint64_t now_ns)
 {
 	struct community *community = arg;
 
-	(void)now_ns;
+	if (community->is_sweep_whole && lot->err == 0) {
+		community->is_sweep_whole = !lot->is_swept;
+		community->sweep_ns = lot->is_swept ? community->sweep_ns : now_ns;
+	}
 	if (community->phase == COMMUNITY_SWEEPING)
 		community_swept(community, lot);
 }
@@ -500,7 +511,8 @@ bool communities_is_due(const struct communities *all)
 	if (all->is_stopped)
 		return false;
 	while ((community = community_next(all, community)))
-		if ((community->is_save_due && !community->is_saving) || community->is_done_due ||
+		if ((community->is_sweep_whole && !community->sweep.is_waiting) ||
+		    (community->is_save_due && !community->is_saving) || community->is_done_due ||
 		    community->is_leave_kept ||
 		    (community->phase == COMMUNITY_SWEEPING && !community->sweep.is_waiting))
 			return true;
@@ -532,6 +544,8 @@ static struct community_info info_of(const struct community *community)
 		.share_cnt = community->roster.bound_cnt,
 		.member_row_cnt = community->roster.member_cnt,
 		.share_row_cnt = community->roster.share_cnt,
+		.epoch = community->roll.epoch,
+		.expelled_cnt = community->roll.expelled_cnt,
 		.partner_cnt = community->partner_cnt,
 		.synced_ns = community->synced_ns,
 	};
@@ -564,5 +578,7 @@ void communities_stats(const struct communities *all, struct community_stats *ou
 			out_stats->member_max = community->roster.member_cnt;
 		if (community->roster.share_cnt > out_stats->share_max)
 			out_stats->share_max = community->roster.share_cnt;
+		if (community->roll.expelled_cnt > out_stats->expelled_max)
+			out_stats->expelled_max = community->roll.expelled_cnt;
 	}
 }

@@ -148,8 +148,10 @@ struct community_info {
 	uint64_t token_expires_s;	/* 0: none */
 	uint32_t member_cnt, share_cnt; /* that joined, that are bound; this node among them */
 	uint32_t member_row_cnt, share_row_cnt; /* with what says that they left */
-	unsigned partner_cnt;			/* members that are asked again and again */
-	uint64_t synced_ns;			/* when one of them last said all; 0: none yet */
+	uint64_t epoch;				/* of the roll; 0: none */
+	unsigned expelled_cnt;
+	unsigned partner_cnt; /* members that are asked again and again */
+	uint64_t synced_ns;   /* when one of them last said all; 0: none yet */
 };
 void communities_each(const struct communities *communities,
 		      bool (*fn)(void *arg, const struct community_info *info), void *arg);
@@ -172,6 +174,17 @@ int community_token(const struct communities *communities,
 		    const uint8_t id[static COMMUNITY_ID_LEN],
 		    const uint8_t member[static COMMUNITY_KEY_LEN], uint64_t expires_s,
 		    uint8_t out[static COMMUNITY_TOKEN_LEN_MAX], size_t *out_len);
+
+/*
+ * community_expel signs a new roll, under the next epoch, that has the node of member, or has it no
+ * more. It holds here at once, and is durable soon. 0, WEFT_EABSENT, WEFT_EREFUSED (the community's
+ * key is not here), WEFT_EEXISTS (it is as it is), WEFT_EFULL (COMMUNITY_EXPELLED_MAX),
+ * WEFT_EMALFORMED (this node itself).
+ */
+WEFT_MUST_CHECK
+int community_expel(struct communities *communities, const uint8_t id[static COMMUNITY_ID_LEN],
+		    const uint8_t member[static COMMUNITY_KEY_LEN], bool is_expelled,
+		    uint64_t now_ns);
 
 /*
  * community_bind says in the community of binding->id that its share belongs to it, or no more, as
@@ -245,6 +258,7 @@ int community_peer(struct communities *communities, const uint8_t id[static COMM
 struct community_stats {
 	uint32_t community_cnt;
 	uint32_t member_max, share_max; /* rows of the largest */
+	uint32_t expelled_max;
 	uint64_t reasons[COMMUNITY_REASON_CNT];
 };
 void communities_stats(const struct communities *communities, struct community_stats *out_stats);

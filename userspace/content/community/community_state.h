@@ -9,6 +9,7 @@
 #include "content/community/community.h"
 #include "content/community/intake.h"
 #include "content/community/own_shares.h"
+#include "content/community/roll.h"
 #include "content/community/roster.h"
 
 /* What the files of content/community/ share; each part of it has one file that owns it. */
@@ -117,10 +118,16 @@ struct community {
 	struct intake_lot heard;
 	uint8_t heard_bytes[COMMUNITY_MEMBER_LEN_MAX];
 
+	/* roll.c */
+	struct community_roll roll; /* epoch 0: none is here */
+	uint8_t roll_bytes[COMMUNITY_ROLL_LEN_MAX];
+	size_t roll_len;
+
 	struct intake_lot sweep;
 	uint64_t sweep_ns;
-	uint64_t leave_ns; /* telling that we leave ends */
-	bool is_gone;	   /* its row went, or never was */
+	bool is_sweep_whole; /* it goes on at once until it came to the end */
+	uint64_t leave_ns;   /* telling that we leave ends */
+	bool is_gone;	     /* its row went, or never was */
 };
 
 struct community_peer_count {
@@ -129,6 +136,7 @@ struct community_peer_count {
 	uint32_t cnt;
 };
 
+struct roll_ask;
 struct sync_run;
 struct search_run;
 struct question_run;
@@ -147,6 +155,7 @@ struct communities {
 	struct addr addrs[PEER_ADDRS_MAX];
 	unsigned addr_cnt;
 	struct sync_run *runs;
+	struct roll_ask *roll_asks;
 	struct search_run *searches;
 	struct question_run *questions;
 	struct community_peer_count *peers;
@@ -178,6 +187,14 @@ void community_before_restore(struct community *community);
 /* community_leave_begin: that it leaves is durable. */
 void community_leave_begin(struct community *community, uint64_t now_ns);
 void community_leave_turn(struct community *community, uint64_t now_ns);
+
+/* join.c: token_take is for one that was checked; token_renew makes this node one of its own. */
+int community_token_check(const struct communities *all, const uint8_t *id, const uint8_t *bytes,
+			  size_t len, struct community_token *out_token);
+void community_token_take(struct community *community, const uint8_t *bytes, size_t len,
+			  const struct community_token *token);
+WEFT_MUST_CHECK
+int community_token_renew(struct community *community);
 
 /* announce.c */
 void community_announce_init(struct community *community);

@@ -2,6 +2,7 @@
 #include "content/community/gate.h"
 
 #include "content/community/joined_record.h"
+#include "content/community/roll.h"
 #include "content/community/roster.h"
 #include "store/store.h"
 
@@ -13,6 +14,15 @@ static bool joined_read(struct store_snapshot *snapshot, const uint8_t *id,
 
 	return store_get(snapshot, STORE_COMMUNITIES, id, COMMUNITY_ID_LEN, &bytes, &len) == 0 &&
 	       joined_record_brief(bytes, len, out_brief) == 0 && !out_brief->is_leaving;
+}
+
+/* A roll that cannot be read expels all. */
+static bool is_expelled(struct store_snapshot *snapshot, const uint8_t *id, const uint8_t *key)
+{
+	struct community_roll roll;
+	int err = roll_load(snapshot, id, &roll);
+
+	return err == WEFT_EABSENT ? false : err < 0 || community_roll_has(&roll, key);
 }
 
 /* The row's signatures were verified when it came. */
@@ -38,7 +48,8 @@ bool community_admits(struct store *store, const uint8_t id[static COMMUNITY_ID_
 		return false;
 	is_member = joined_read(snapshot, id, &joined) &&
 		    roster_get(snapshot, id, ROSTER_MEMBER, key, &row) == 0 && row.is_live &&
-		    row.until_s > wall_s && (!joined.is_strict || token_counts(&row, wall_s));
+		    row.until_s > wall_s && (!joined.is_strict || token_counts(&row, wall_s)) &&
+		    !is_expelled(snapshot, id, key);
 	store_snapshot_close(snapshot);
 	return is_member;
 }

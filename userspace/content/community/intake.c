@@ -165,6 +165,8 @@ static enum community_reason member_judge(struct judging *judging)
 		return COMMUNITY_FOREIGN;
 	if ((reason = time_reason(member.time_s, judging->wall_s)) != COMMUNITY_TAKEN)
 		return reason;
+	if (roster_is_expelled(roster, member.key))
+		return COMMUNITY_EXPELLED;
 	memcpy(item->key, member.key, sizeof(item->key));
 	item->is_live = member.is_joined;
 	item->until_s = member.time_s + COMMUNITY_RECORD_LIFE_S;
@@ -191,7 +193,8 @@ static bool announcer_is_member(struct judging *judging, const struct community_
 	const struct roster *roster = judging->lot->roster;
 	struct roster_row row;
 
-	return roster_get(judging->snapshot, roster->id, ROSTER_MEMBER, share->key, &row) == 0 &&
+	return !roster_is_expelled(roster, share->key) &&
+	       roster_get(judging->snapshot, roster->id, ROSTER_MEMBER, share->key, &row) == 0 &&
 	       row.is_live && row.until_s > judging->wall_s;
 }
 

@@ -60,6 +60,7 @@ static void community_release(struct community *community)
 	blank.roster.tallies = community->roster.tallies;
 	blank.roster.tally_cap = community->roster.tally_cap;
 	blank.roster.secret = community->roster.secret;
+	blank.roster.roll = &community->roll;
 	blank.shares.ids = community->shares.ids;
 	blank.shares.cap = community->shares.cap;
 	*community = blank;
@@ -77,6 +78,7 @@ void community_end(struct community *community)
 	community_announce_stop(community);
 	meet_stop(community);
 	community_sync_forget(community);
+	roll_forget(community);
 }
 
 /* --- joining --- */
@@ -104,8 +106,8 @@ static int name_check(const struct communities *all, const struct community *com
 	return 0;
 }
 
-static int token_check(const struct communities *all, const uint8_t *id, const uint8_t *bytes,
-		       size_t len, struct community_token *out_token)
+int community_token_check(const struct communities *all, const uint8_t *id, const uint8_t *bytes,
+			  size_t len, struct community_token *out_token)
 {
 	if (community_token_parse(bytes, len, out_token) < 0 ||
 	    memcmp(out_token->id, id, sizeof(out_token->id)) != 0 ||
@@ -115,8 +117,8 @@ static int token_check(const struct communities *all, const uint8_t *id, const u
 	return community_token_is_valid(out_token, community_wall_s(all)) ? 0 : WEFT_ESTALE;
 }
 
-static void token_take(struct community *community, const uint8_t *bytes, size_t len,
-		       const struct community_token *token)
+void community_token_take(struct community *community, const uint8_t *bytes, size_t len,
+			  const struct community_token *token)
 {
 	memcpy(community->token, bytes, len);
 	community->token_len = len;
@@ -148,7 +150,8 @@ static int community_open(struct communities *all, const uint8_t *key, const cha
 	memcpy(community->key, key, sizeof(community->key));
 	strcpy(community->name, name);
 	community->joined_s = community_wall_s(all);
-	if ((err = roster_open(&community->roster, all->params.store, id)) < 0) {
+	if ((err = roster_open(&community->roster, all->params.store, id)) < 0 ||
+	    (err = roll_open(community)) < 0) {
 		community_release(community);
 		return err;
 	}
@@ -157,12 +160,12 @@ static int community_open(struct communities *all, const uint8_t *key, const cha
 }
 
 /* Who makes a strict community is its first member, by a token of its own. */
-static int token_for_self(struct community *community)
+int community_token_renew(struct community *community)
 {
 	struct communities *all = community->all;
-	struct community_token token = {.issued_s = community->joined_s,
-					.expires_s =
-						community->joined_s + COMMUNITY_TOKEN_LIFE_S_MAX};
+	uint64_t now_s = community_wall_s(all);
+	struct community_token token = {.issued_s = now_s,
+					.expires_s = now_s + COMMUNITY_TOKEN_LIFE_S_MAX};
 	uint8_t bytes[COMMUNITY_TOKEN_LEN_MAX];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
@@ -170,7 +173,7 @@ static int token_for_self(struct community *community)
 	community_token_write(&w, community->secret, &token);
 	if (w.bad)
 		return WEFT_ETOOLARGE;
-	token_take(community, bytes, writer_len(&w), &token);
+	community_token_take(community, bytes, writer_len(&w), &token);
 	return 0;
 }
 
@@ -193,10 +196,12 @@ int community_create(struct communities *all, const char *name, bool is_strict,
 		return err;
 	}
 	community->secret = secret;
-	if (is_strict && (err = token_for_self(community)) < 0) {
+	if (is_strict && (err = community_token_renew(community)) < 0) {
 		community_release(community);
 		return err;
 	}
+	if (is_strict)
+		roll_begin(community);
 	done_set(community, done, arg);
 	memcpy(out_id, community->roster.id, COMMUNITY_ID_LEN);
 	community_tell(all, COMMUNITY_JOINED, out_id, NULL);
@@ -260,7 +265,8 @@ int community_join(struct communities *all, const struct community_join_ask *ask
 	community_id_of(ask->link->public_key, id);
 	if (memcmp(id, ask->link->community_id, sizeof(id)) != 0)
 		return WEFT_EREFUSED;
-	if (ask->token && (err = token_check(all, id, ask->token, ask->token_len, &token)) < 0)
+	if (ask->token &&
+	    (err = community_token_check(all, id, ask->token, ask->token_len, &token)) < 0)
 		return err;
 	community = community_lookup(all, id);
 	is_new = !community;
@@ -269,7 +275,7 @@ int community_join(struct communities *all, const struct community_join_ask *ask
 	if (err < 0)
 		return err;
 	if (ask->token)
-		token_take(community, ask->token, ask->token_len, &token);
+		community_token_take(community, ask->token, ask->token_len, &token);
 	community->roster.is_strict |= ask->is_strict;
 	seeds_take(community, ask->link);
 	done_set(community, done, arg);
@@ -341,6 +347,7 @@ void community_swept(struct community *community, const struct intake_lot *lot)
 	    !(batch = store_batch_new(store)))
 		return;
 	store_batch_delete(batch, STORE_COMMUNITIES, community->roster.id, COMMUNITY_ID_LEN);
+	roll_drop(batch, community->roster.id);
 	community->is_saving = true;
 	if (store_submit(store, batch, row_gone, community) < 0) {
 		store_batch_free(batch);

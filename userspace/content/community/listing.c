@@ -137,6 +137,8 @@ static bool announcer_counts(const struct filling *filling, const struct roster_
 
 	if (community_share_parse(row->record, row->len, &share) < 0)
 		return false;
+	if (roster_is_expelled(&community->roster, share.key))
+		return false;
 	if (is_own)
 		return memcmp(share.key, community->all->own_key, COMMUNITY_KEY_LEN) == 0;
 	return roster_get(filling->snapshot, community->roster.id, ROSTER_MEMBER, share.key,
@@ -151,8 +153,9 @@ static bool row_counts(const struct filling *filling, const struct roster_row *r
 
 	if (row->until_s <= listing->wall_s || ((listing->is_live_only || is_own) && !row->is_live))
 		return false;
-	return filling->kind == ROSTER_MEMBER || (!listing->is_live_only && !is_own) ||
-	       announcer_counts(filling, row, is_own);
+	if (filling->kind == ROSTER_MEMBER)
+		return !roster_is_expelled(&listing->community->roster, row->key);
+	return (!listing->is_live_only && !is_own) || announcer_counts(filling, row, is_own);
 }
 
 static bool fill_row(void *arg, const struct roster_row *row)

@@ -10,6 +10,7 @@ enum {
 	REQUEST_FIRST,
 	REQUEST_LAST,
 	REQUEST_WORDS,
+	REQUEST_EPOCH,
 };
 enum {
 	STATE_RECORD,
@@ -20,6 +21,7 @@ enum {
 	STATE_SHARE_DIGESTS,
 };
 #define STATE_NEEDED 0x3fu
+enum { SHOWN_ROLL, SHOWN_TOKEN };
 enum { PAGE_MEMBERS, PAGE_SHARES, PAGE_CURSOR, PAGE_MORE };
 
 static struct community_bytes bytes_read(struct cbor_reader *r, size_t len_max)
@@ -39,7 +41,7 @@ void community_request_write(struct writer *w, const struct community_request *r
 	bool has_range = request->first_bucket > 0 || request->last_bucket < COMMUNITY_BUCKETS - 1;
 
 	cbor_write_map(w, 2u + (request->cursor.data != NULL) + 2u * has_range +
-				  (request->words != NULL));
+				  (request->words != NULL) + (request->epoch > 0));
 	cbor_field_bytes(w, REQUEST_ID, request->id, COMMUNITY_ID_LEN);
 	cbor_field_bytes(w, REQUEST_RECORD, request->record.data, request->record.len);
 	if (request->cursor.data)
@@ -50,6 +52,8 @@ void community_request_write(struct writer *w, const struct community_request *r
 	}
 	if (request->words)
 		cbor_field_text(w, REQUEST_WORDS, request->words, request->words_len);
+	if (request->epoch)
+		cbor_field_uint(w, REQUEST_EPOCH, request->epoch);
 }
 
 static void request_field_read(struct cbor_reader *r, uint64_t key,
@@ -75,6 +79,9 @@ static void request_field_read(struct cbor_reader *r, uint64_t key,
 	case REQUEST_WORDS:
 		request->words = cbor_read_text(r, &request->words_len);
 		break;
+	case REQUEST_EPOCH:
+		request->epoch = cbor_read_uint(r);
+		break;
 	default:
 		cbor_skip(r);
 	}
@@ -96,6 +103,39 @@ int community_request_parse(const void *payload, size_t len, struct community_re
 	if (request.words_len > COMMUNITY_WORDS_LEN_MAX)
 		return WEFT_ETOOLARGE;
 	*out_request = request;
+	return 0;
+}
+
+/* --- what is said to a record that was shown --- */
+
+void community_shown_write(struct writer *w, const struct community_shown *shown)
+{
+	cbor_write_map(w, 0u + (shown->roll.data != NULL) + (shown->token.data != NULL));
+	if (shown->roll.data)
+		cbor_field_bytes(w, SHOWN_ROLL, shown->roll.data, shown->roll.len);
+	if (shown->token.data)
+		cbor_field_bytes(w, SHOWN_TOKEN, shown->token.data, shown->token.len);
+}
+
+int community_shown_parse(const void *payload, size_t len, struct community_shown *out_shown)
+{
+	struct community_shown shown = {0};
+	struct cbor_reader r;
+	uint64_t key;
+
+	cbor_reader_init(&r, payload, len);
+	cbor_enter_map(&r);
+	while (cbor_next_key(&r, &key)) {
+		if (key == SHOWN_ROLL)
+			shown.roll = bytes_read(&r, COMMUNITY_ROLL_LEN_MAX);
+		else if (key == SHOWN_TOKEN)
+			shown.token = bytes_read(&r, COMMUNITY_TOKEN_LEN_MAX);
+		else
+			cbor_skip(&r);
+	}
+	if (cbor_reader_finish(&r) < 0)
+		return WEFT_EMALFORMED;
+	*out_shown = shown;
 	return 0;
 }
 

@@ -11,15 +11,17 @@
 #include "content/community/record.h"
 
 /*
- * The payloads of messages 404 to 415 (docs/wire/community.md), as maps with integer
+ * The payloads of messages 404 to 417 (docs/wire/community.md), as maps with integer
  * keys. Every request names the community and carries the asker's own member record:
  *
- *	0 community id | 1 record | 2 cursor? | 3 first bucket? | 4 last bucket? | 5 words?
+ *	0 community id | 1 record | 2 cursor? | 3 first bucket? | 4 last bucket? | 5 words? |
+ *	6 epoch of the roll that is here?
  *
  * A bucket is the first byte of members' keys, or of share ids. Answers:
  *
  *	state	0 record | 1 members | 2 shares | 3 cursor of events | 4 digests of members'
  *		buckets | 5 of shares'
+ *	shown	0 roll? | 1 token for the asker?
  *	page	0 [member records] | 1 [share records] | 2 cursor? | 3 there is more
  *
  * Parsers give 0, WEFT_EMALFORMED or WEFT_ETOOLARGE, and pointers into the payload.
@@ -48,6 +50,7 @@ struct community_request {
 	unsigned first_bucket, last_bucket; /* inclusive; 0 and 255 when they are not told */
 	const char *words;
 	size_t words_len;
+	uint64_t epoch; /* 0: not told */
 };
 void community_request_write(struct writer *w, const struct community_request *request);
 WEFT_MUST_CHECK
@@ -66,6 +69,14 @@ struct community_state {
 void community_state_write(struct writer *w, const struct community_state *state);
 WEFT_MUST_CHECK
 int community_state_parse(const void *payload, size_t len, struct community_state *out_state);
+
+struct community_shown {
+	struct community_bytes roll, token;
+};
+#define COMMUNITY_SHOWN_CAP (64 + COMMUNITY_ROLL_LEN_MAX + COMMUNITY_TOKEN_LEN_MAX)
+void community_shown_write(struct writer *w, const struct community_shown *shown);
+WEFT_MUST_CHECK
+int community_shown_parse(const void *payload, size_t len, struct community_shown *out_shown);
 
 struct community_page {
 	struct community_bytes members[COMMUNITY_PAGE_MAX];

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The five records, written and read. Each body is a map of fields in order; whoever
+ * The six records, written and read. Each body is a map of fields in order; whoever
  * reads skips fields it does not know, and refuses what lacks one it needs.
  */
 #include "content/community/record.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "codec/cbor.h"
@@ -18,6 +19,7 @@
 #define TAG_BINDING "commbind"
 #define TAG_SHARE   "commshare"
 #define TAG_HINT    "commhint"
+#define TAG_ROLL    "commroll"
 
 _Static_assert(COMMUNITY_ID_LEN == SHA256_HASH_LEN && COMMUNITY_KEY_LEN == NODE_KEY_LEN,
 	       "ids are hashes of keys");
@@ -37,6 +39,7 @@ enum {
 };
 enum { SHARE_ID, SHARE_SEQ, SHARE_TIME, SHARE_BINDING };
 enum { HINT_ID, HINT_SEQ, HINT_TIME, HINT_ADDRS, HINT_SAMPLES };
+enum { ROLL_ID, ROLL_EPOCH, ROLL_TIME, ROLL_HOME, ROLL_EXPELLED };
 
 /* Of a member: 0 left, 1 joined; of a binding: 0 ended, 1 bound. */
 #define STATE_MAX 1
@@ -152,6 +155,29 @@ void community_hint_write(struct writer *w, const struct node_key *key,
 	body_sign(w, key, TAG_HINT, &body);
 }
 
+void community_roll_write(struct writer *w, const struct node_key *key,
+			  const struct community_roll *roll)
+{
+	uint8_t bytes[COMMUNITY_ROLL_LEN_MAX - SIGNED_OVERHEAD_MAX], id[COMMUNITY_ID_LEN];
+	struct writer body = writer_of(bytes, sizeof(bytes));
+
+	if (roll->expelled_cnt > COMMUNITY_EXPELLED_MAX) {
+		w->bad = true;
+		return;
+	}
+	community_id_of(node_key_public(key), id);
+	cbor_write_map(&body, 5);
+	cbor_field_bytes(&body, ROLL_ID, id, sizeof(id));
+	cbor_field_uint(&body, ROLL_EPOCH, roll->epoch);
+	cbor_field_uint(&body, ROLL_TIME, roll->time_s);
+	cbor_field_bytes(&body, ROLL_HOME, roll->home, sizeof(roll->home));
+	cbor_write_uint(&body, ROLL_EXPELLED);
+	cbor_write_array(&body, roll->expelled_cnt);
+	for (unsigned i = 0; i < roll->expelled_cnt; i++)
+		cbor_write_bytes(&body, roll->expelled[i], sizeof(roll->expelled[i]));
+	body_sign(w, key, TAG_ROLL, &body);
+}
+
 /* --- reading --- */
 
 /* A body under way. */
@@ -246,8 +272,11 @@ int community_token_parse(const uint8_t *bytes, size_t len, struct community_tok
 	if ((err = body_close(&body, 4)) < 0)
 		return err;
 	if (token.expires_s <= token.issued_s ||
-	    token.expires_s - token.issued_s > COMMUNITY_TOKEN_LIFE_S_MAX)
+	    token.expires_s - token.issued_s > COMMUNITY_TOKEN_READ_S_MAX)
 		return WEFT_EMALFORMED;
+	/* Whatever it says, it counts for no longer than one made now. */
+	if (token.expires_s - token.issued_s > COMMUNITY_TOKEN_LIFE_S_MAX)
+		token.expires_s = token.issued_s + COMMUNITY_TOKEN_LIFE_S_MAX;
 	if (!id_is_of(token.id, body.signer))
 		return WEFT_EREFUSED;
 	*out_token = token;
@@ -441,6 +470,71 @@ int community_hint_parse(const uint8_t *bytes, size_t len, struct community_hint
 	return 0;
 }
 
+/* Keys ascend, so that none is there twice. */
+static void expelled_read(struct cbor_reader *r, struct community_roll *roll)
+{
+	if (cbor_enter_array(r) > COMMUNITY_EXPELLED_MAX)
+		cbor_fail(r);
+	while (cbor_next(r)) {
+		uint8_t *key = roll->expelled[roll->expelled_cnt++];
+
+		cbor_read_fixed(r, key, COMMUNITY_KEY_LEN);
+		if (roll->expelled_cnt > 1 &&
+		    memcmp(key - COMMUNITY_KEY_LEN, key, COMMUNITY_KEY_LEN) >= 0)
+			cbor_fail(r);
+	}
+}
+
+static void roll_field_read(struct cbor_reader *r, unsigned field, struct community_roll *roll)
+{
+	switch (field) {
+	case ROLL_ID:
+		cbor_read_fixed(r, roll->id, sizeof(roll->id));
+		break;
+	case ROLL_EPOCH:
+		roll->epoch = cbor_read_uint(r);
+		break;
+	case ROLL_TIME:
+		roll->time_s = cbor_read_uint_max(r, INT64_MAX);
+		break;
+	case ROLL_HOME:
+		cbor_read_fixed(r, roll->home, sizeof(roll->home));
+		break;
+	default:
+		expelled_read(r, roll);
+	}
+}
+
+int community_roll_parse(const uint8_t *bytes, size_t len, struct community_roll *out_roll)
+{
+	struct body body;
+	unsigned field;
+	int err = body_open(&body, bytes, len, COMMUNITY_ROLL_LEN_MAX);
+
+	if (err < 0)
+		return err;
+	*out_roll = (struct community_roll){0};
+	while (body_next(&body, 5, &field))
+		roll_field_read(&body.r, field, out_roll);
+	if ((err = body_close(&body, 5)) < 0)
+		return err;
+	if (out_roll->epoch == 0)
+		return WEFT_EMALFORMED;
+	return id_is_of(out_roll->id, body.signer) ? 0 : WEFT_EREFUSED;
+}
+
+static int key_compare(const void *a, const void *b)
+{
+	return memcmp(a, b, COMMUNITY_KEY_LEN);
+}
+
+bool community_roll_has(const struct community_roll *roll,
+			const uint8_t key[static COMMUNITY_KEY_LEN])
+{
+	return roll->expelled_cnt && bsearch(key, roll->expelled, roll->expelled_cnt,
+					     COMMUNITY_KEY_LEN, key_compare) != NULL;
+}
+
 /* --- signatures --- */
 
 static int verify(const uint8_t *bytes, size_t len, const char *tag)
@@ -483,6 +577,11 @@ int community_hint_verify(const uint8_t *bytes, size_t len)
 	return verify(bytes, len, TAG_HINT);
 }
 
+int community_roll_verify(const uint8_t *bytes, size_t len)
+{
+	return verify(bytes, len, TAG_ROLL);
+}
+
 /* --- order --- */
 
 int community_time_check(uint64_t time_s, uint64_t life_s, uint64_t wall_s)
@@ -518,4 +617,9 @@ bool community_share_is_newer(const struct community_share *a, const struct comm
 		return a->time_s > b->time_s;
 	order = memcmp(a->key, b->key, COMMUNITY_KEY_LEN);
 	return order ? order > 0 : a->seq > b->seq;
+}
+
+bool community_roll_is_newer(const struct community_roll *a, const struct community_roll *b)
+{
+	return a->epoch != b->epoch ? a->epoch > b->epoch : a->time_s > b->time_s;
 }

@@ -23,6 +23,7 @@ struct writer;
  *	binding	"commbind", by a share's key: the share belongs to the community, or no more
  *	share	"commshare", by a node: it publishes the share of a binding
  *	hint	"commhint", by a node: whom to ask first
+ *	roll	"commroll", by the community's key: who is a member no more
  *
  * Member and share records live for a week from when they were signed, and are
  * signed anew at half of it. So what says that somebody left is kept for as long as anything
@@ -35,7 +36,9 @@ struct writer;
 #define COMMUNITY_KEY_LEN	   32u
 #define COMMUNITY_RECORD_LIFE_S	   (7u * 86400)
 #define COMMUNITY_HINT_LIFE_S	   86400u
-#define COMMUNITY_TOKEN_LIFE_S_MAX (366u * 86400)
+#define COMMUNITY_TOKEN_LIFE_S_MAX (30u * 86400)
+#define COMMUNITY_TOKEN_READ_S_MAX (366u * 86400) /* of one that an earlier version made */
+#define COMMUNITY_EXPELLED_MAX	   256u
 #define COMMUNITY_SKEW_S	   300u /* that a clock may be ahead */
 #define COMMUNITY_SAMPLES_MAX	   16u	/* members named by a hint */
 #define COMMUNITY_TITLE_LEN_MAX	   255u
@@ -47,6 +50,7 @@ struct writer;
 #define COMMUNITY_BINDING_LEN_MAX 1152u
 #define COMMUNITY_SHARE_LEN_MAX	  1408u
 #define COMMUNITY_HINT_LEN_MAX	  1600u
+#define COMMUNITY_ROLL_LEN_MAX	  9216u
 
 /* community_id_of: of the community, or share, of key. */
 void community_id_of(const uint8_t key[static COMMUNITY_KEY_LEN],
@@ -55,7 +59,7 @@ void community_id_of(const uint8_t key[static COMMUNITY_KEY_LEN],
 struct community_token {
 	uint8_t id[COMMUNITY_ID_LEN];
 	uint8_t member[COMMUNITY_KEY_LEN];
-	uint64_t issued_s, expires_s;
+	uint64_t issued_s, expires_s; /* at most COMMUNITY_TOKEN_LIFE_S_MAX apart, as read */
 };
 
 struct community_member {
@@ -105,6 +109,16 @@ struct community_hint {
 	unsigned sample_cnt;
 };
 
+/* Epochs ascend; the roll of the greatest counts, and of one epoch the later. */
+struct community_roll {
+	uint8_t id[COMMUNITY_ID_LEN];
+	uint64_t epoch; /* from 1 */
+	uint64_t time_s;
+	uint8_t home[COMMUNITY_KEY_LEN]; /* the node that has the community's key */
+	unsigned expelled_cnt;
+	uint8_t expelled[COMMUNITY_EXPELLED_MAX][COMMUNITY_KEY_LEN]; /* nodes, ascending */
+};
+
 /*
  * community_*_write sign with key and write; fields that follow from key are not read. No room, or
  * a field beyond its limit, makes w bad.
@@ -119,6 +133,8 @@ void community_share_write(struct writer *w, const struct node_key *key,
 			   const struct community_share *share);
 void community_hint_write(struct writer *w, const struct node_key *key,
 			  const struct community_hint *hint);
+void community_roll_write(struct writer *w, const struct node_key *key,
+			  const struct community_roll *roll);
 
 /*
  * community_*_parse: 0, WEFT_EMALFORMED, WEFT_ETOOLARGE, or WEFT_EREFUSED: the id is not that of
@@ -136,6 +152,11 @@ WEFT_MUST_CHECK
 int community_share_parse(const uint8_t *bytes, size_t len, struct community_share *out_share);
 WEFT_MUST_CHECK
 int community_hint_parse(const uint8_t *bytes, size_t len, struct community_hint *out_hint);
+WEFT_MUST_CHECK
+int community_roll_parse(const uint8_t *bytes, size_t len, struct community_roll *out_roll);
+/* community_roll_has: key is expelled. */
+bool community_roll_has(const struct community_roll *roll,
+			const uint8_t key[static COMMUNITY_KEY_LEN]);
 
 /*
  * community_*_verify: 0 or WEFT_EDAMAGED: some signature in bytes, which were parsed, is not
@@ -151,6 +172,8 @@ WEFT_MUST_CHECK
 int community_share_verify(const uint8_t *bytes, size_t len);
 WEFT_MUST_CHECK
 int community_hint_verify(const uint8_t *bytes, size_t len);
+WEFT_MUST_CHECK
+int community_roll_verify(const uint8_t *bytes, size_t len);
 
 /*
  * community_time_check: 0, WEFT_EREFUSED (time_s is in the future), WEFT_ESTALE (life_s are over).
@@ -163,5 +186,6 @@ bool community_token_is_valid(const struct community_token *token, uint64_t wall
 /* Is a newer than b? Both are of one member, or of one share. */
 bool community_member_is_newer(const struct community_member *a, const struct community_member *b);
 bool community_share_is_newer(const struct community_share *a, const struct community_share *b);
+bool community_roll_is_newer(const struct community_roll *a, const struct community_roll *b);
 
 #endif

@@ -194,6 +194,11 @@ static void tally_change(struct roster *roster, uint64_t tag, int delta)
 		tally->cnt--;
 }
 
+bool roster_is_expelled(const struct roster *roster, const uint8_t key[static ROSTER_KEY_LEN])
+{
+	return roster->roll && community_roll_has(roster->roll, key);
+}
+
 uint32_t roster_share_cnt(const struct roster *roster, const uint8_t *key)
 {
 	const struct roster_tally *tally = tally_find(roster, tag_of(roster, key), false);
@@ -413,7 +418,8 @@ static bool sweep_row(void *arg, const struct roster_row *row)
 	}
 	sweep->seen_cnt++;
 	/* There is room: it was looked for above. */
-	return row->until_s > sweep->wall_s ||
+	return (row->until_s > sweep->wall_s &&
+		!(roster->sweep_kind == ROSTER_MEMBER && roster_is_expelled(roster, row->key))) ||
 	       roster_draft_drop(sweep->draft, row, roster->sweep_kind) == 0;
 }
 

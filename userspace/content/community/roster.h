@@ -44,10 +44,11 @@ struct roster_limits {
 struct roster {
 	uint8_t id[COMMUNITY_ID_LEN];
 	const struct roster_limits *limits;
-	bool is_strict;			/* members need a token that is valid */
-	uint32_t member_cnt, share_cnt; /* rows */
-	uint32_t joined_cnt, bound_cnt; /* of them */
-	uint64_t event;			/* the last one */
+	bool is_strict;			   /* members need a token that is valid */
+	const struct community_roll *roll; /* who was expelled; NULL: nobody */
+	uint32_t member_cnt, share_cnt;	   /* rows */
+	uint32_t joined_cnt, bound_cnt;	   /* of them */
+	uint64_t event;			   /* the last one */
 	struct community_digests members, shares;
 	struct roster_tally *tallies;
 	uint32_t tally_cap; /* a power of two */
@@ -94,6 +95,8 @@ int roster_events_each(struct store_snapshot *snapshot, const uint8_t *id, uint6
 		       bool (*fn)(void *arg, uint64_t event, enum roster_kind kind,
 				  const uint8_t *key),
 		       void *arg);
+/* roster_is_expelled: the node of key is a member no more. */
+bool roster_is_expelled(const struct roster *roster, const uint8_t key[static ROSTER_KEY_LEN]);
 /* roster_share_cnt: how many shares the node of key announced. */
 uint32_t roster_share_cnt(const struct roster *roster, const uint8_t *key);
 

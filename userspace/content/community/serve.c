@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests of members: admitted, answered from a snapshot in the turn they come in; a
+ * Requests of members (404 to 416): admitted, answered from a snapshot in the turn they come in; a
  * search is answered by a job (search.c).
  */
 #include "content/community/serve.h"
@@ -163,6 +163,7 @@ static enum community_reason member_check(const struct community *community,
 	if (community_member_parse(record->data, record->len, &member) < 0 ||
 	    memcmp(member.key, call->peer_key, COMMUNITY_KEY_LEN) != 0 ||
 	    memcmp(member.id, community->roster.id, COMMUNITY_ID_LEN) != 0 ||
+	    roster_is_expelled(&community->roster, member.key) ||
 	    community_time_check(member.time_s, COMMUNITY_RECORD_LIFE_S, wall_s) < 0)
 		return COMMUNITY_STRANGER;
 	if (!community->roster.is_strict)
@@ -262,6 +263,60 @@ static bool is_leaving(struct communities *all, const struct mesh_call *call,
 		return false;
 	refuse(all, call, COMMUNITY_STRANGER, MESH_CODE_ABSENT, 0);
 	return true;
+}
+
+/* --- 416 --- */
+
+/*
+ * From the node with the community's key: a member whose token was made for the whole time that
+ * tokens have, and has half of it left at most, is given the next. A shorter one ends as it says.
+ */
+static size_t token_write(const struct community *community, const struct mesh_call *call,
+			  const struct community_request *request,
+			  uint8_t bytes[static COMMUNITY_TOKEN_LEN_MAX])
+{
+	uint64_t wall_s = community_wall_s(community->all);
+	struct community_member member;
+	struct community_token token;
+	size_t len;
+
+	if (!community->secret ||
+	    community_member_parse(request->record.data, request->record.len, &member) < 0 ||
+	    !member.token || community_token_parse(member.token, member.token_len, &token) < 0 ||
+	    token.expires_s - token.issued_s < COMMUNITY_TOKEN_LIFE_S_MAX ||
+	    token.expires_s > wall_s + COMMUNITY_TOKEN_LIFE_S_MAX / 2 ||
+	    community_token(community->all, community->roster.id, call->peer_key,
+			    wall_s + COMMUNITY_TOKEN_LIFE_S_MAX, bytes, &len) < 0)
+		return 0;
+	return len;
+}
+
+static void handle_show(void *ctx, const struct mesh_call *call, uint64_t now_ns)
+{
+	struct communities *all = ctx;
+	struct community_request request;
+	struct community *community = admit(all, call, &request, now_ns);
+	uint8_t token[COMMUNITY_TOKEN_LEN_MAX];
+	struct community_shown shown = {0};
+	struct answer *answer;
+	struct writer w;
+
+	if (!community || is_leaving(all, call, &request))
+		return;
+	if (!(answer = answer_new(all, call->peer_key, COMMUNITY_SHOWN_CAP))) {
+		refuse(all, call, COMMUNITY_BUSY, MESH_CODE_BUSY, 0);
+		return;
+	}
+	if (community->roll.epoch > request.epoch)
+		shown.roll = (struct community_bytes){community->roll_bytes, community->roll_len};
+	shown.token.len = token_write(community, call, &request, token);
+	if (shown.token.len)
+		shown.token.data = token;
+	w = writer_of(answer->bytes, answer->cap);
+	community_shown_write(&w, &shown);
+	answer_send(all, call, answer, &w);
+	if (request.epoch > community->roll.epoch)
+		roll_show_key(community, call->peer_key, now_ns);
 }
 
 /* --- 404 --- */
@@ -379,6 +434,7 @@ int community_serve_init(struct communities *all)
 		{MESH_ASK_COMMUNITY, handle_state},	{MESH_LIST_OWN_SHARES, handle_own},
 		{MESH_LIST_MEMBERS, handle_members},	{MESH_LIST_COMMUNITY_SHARES, handle_shares},
 		{MESH_SEARCH_COMMUNITY, handle_search}, {MESH_ASK_EVENTS, handle_events},
+		{MESH_SHOW_MEMBER, handle_show},
 	};
 	struct mesh_seam *mesh = &all->params.mesh;
 	int err = 0;

@@ -97,6 +97,14 @@ static void run_fail(struct sync_run *run, bool is_final)
 	run_end(run);
 }
 
+/* The node with the key is asked for the next one, whoever was asked now. */
+static bool token_is_half_over(const struct community *community)
+{
+	return community->token_len && community->roll.epoch &&
+	       community_wall_s(community->all) + COMMUNITY_TOKEN_LIFE_S_MAX / 2 >=
+		       community->token_expires_s;
+}
+
 /* The partner said all that it has. */
 static void run_succeed(struct sync_run *run, uint64_t now_ns)
 {
@@ -108,6 +116,9 @@ static void run_succeed(struct sync_run *run, uint64_t now_ns)
 	memcpy(partner->cursor, run->events_cursor, run->events_len);
 	partner->cursor_len = run->events_len;
 	run->community->synced_ns = now_ns;
+	roll_show_key(run->community, run->key, now_ns);
+	if (token_is_half_over(run->community))
+		roll_show_key(run->community, run->community->roll.home, now_ns);
 	run_end(run);
 }
 
@@ -231,6 +242,8 @@ static bool run_trusts(const struct sync_run *run, const struct community_member
 {
 	struct community_token token;
 
+	if (roster_is_expelled(&run->community->roster, member->key))
+		return false;
 	return !run->community->roster.is_strict ||
 	       (member->token &&
 		community_token_parse(member->token, member->token_len, &token) == 0 &&

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * CreateCommunity, JoinCommunity, LeaveCommunity, ListCommunities, LinkCommunity,
- * MakeCommunityToken. What is in a community is shown by community_show.c.
+ * MakeCommunityToken, ExpelCommunityMember. What is in a community is shown by community_show.c.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -40,13 +40,14 @@ bool method_community_find(struct communities *communities, struct control_call 
 
 static json_t *json_community(const struct node *node, const struct community_info *info)
 {
-	json_t *json = json_pack("{s:o, s:o, s:s, s:b, s:b, s:o, s:o, s:o, s:o}", "community_id",
-				 method_json_id(info->id), "key", method_json_id(info->key), "name",
-				 info->name, "strict", info->is_strict, "ours", info->is_ours,
-				 "joined_s", method_json_uint(info->joined_s), "members",
-				 method_json_uint(info->member_cnt), "shares",
-				 method_json_uint(info->share_cnt), "partners",
-				 method_json_uint(info->partner_cnt));
+	json_t *json = json_pack(
+		"{s:o, s:o, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:I}", "community_id",
+		method_json_id(info->id), "key", method_json_id(info->key), "name", info->name,
+		"strict", info->is_strict, "ours", info->is_ours, "joined_s",
+		method_json_uint(info->joined_s), "members", method_json_uint(info->member_cnt),
+		"shares", method_json_uint(info->share_cnt), "partners",
+		method_json_uint(info->partner_cnt), "epoch", method_json_uint(info->epoch),
+		"expelled", (json_int_t)info->expelled_cnt);
 
 	if (info->token_expires_s)
 		json_object_set_new(json, "token_expires_s",
@@ -87,6 +88,9 @@ static json_t *json_fills(const struct node *node, const struct community_stats 
 						     config->member_cap, "community.member_cap"));
 	json_array_append_new(json, method_json_fill("shares of the largest", stats->share_max,
 						     config->share_cap, "community.share_cap"));
+	json_array_append_new(json,
+			      method_json_fill("nodes expelled from the one with most",
+					       stats->expelled_max, COMMUNITY_EXPELLED_MAX, ""));
 	return json;
 }
 
@@ -417,8 +421,8 @@ void method_make_community_token(void *ctx, struct control_call *call, const jso
 	if (life_s == 0)
 		life_s = TOKEN_LIFE_S;
 	if (life_s < 0 || life_s > COMMUNITY_TOKEN_LIFE_S_MAX) {
-		control_fail(call, WEFT_EMALFORMED, "for", "a token lives for at most 366 days",
-			     "give a time like 90d, and another token later");
+		control_fail(call, WEFT_EMALFORMED, "for", "a token lives for at most 30 days",
+			     "give a time like 12h or 30d; one of 30 days is renewed by itself");
 		return;
 	}
 	expires_s = node_wall_us(node) / 1000000 + (uint64_t)life_s;
@@ -432,4 +436,45 @@ void method_make_community_token(void *ctx, struct control_call *call, const jso
 		control_reply(call,
 			      json_pack("{s:s, s:o}", "token", zbase32_write(token, len, text),
 					"expires_s", method_json_uint(expires_s)));
+}
+
+void method_expel_community_member(void *ctx, struct control_call *call, const json_t *parameters,
+				   uint64_t now_ns)
+{
+	static const struct {
+		int err;
+		const char *why, *next;
+	} rows[] = {
+		{WEFT_EREFUSED, "the community's key is not on this node",
+		 "ask whoever created the community"},
+		{WEFT_EEXISTS, "it is so already", "weft community list --json has how many are"},
+		{WEFT_EFULL, "256 nodes are expelled",
+		 "expel --undo one whose token has ended long ago"},
+		{WEFT_EMALFORMED, "that is this node, which has the community's key",
+		 "weft community leave gives the community up"},
+		{0, NULL, "try again"},
+	};
+	struct node *node = ctx;
+	struct communities *communities = method_communities(node, call);
+	const char *name = json_string_value(json_object_get(parameters, "name"));
+	const char *member = json_string_value(json_object_get(parameters, "node_id"));
+	bool is_expelled = !json_is_true(json_object_get(parameters, "undo"));
+	uint8_t id[COMMUNITY_ID_LEN], key[MESH_KEY_LEN];
+	struct collecting collecting = {.node = node, .id = id};
+	size_t i = 0;
+	int err;
+
+	if (!communities || !method_community_find(communities, call, name, id) ||
+	    !method_node_id_read(node, call, member, key))
+		return;
+	err = community_expel(communities, id, key, is_expelled, now_ns);
+	if (err == 0) {
+		communities_each(communities, collect, &collecting);
+		control_reply(call, json_pack("{s:o}", "community", collecting.found));
+		return;
+	}
+	while (rows[i].err && rows[i].err != err)
+		i++;
+	control_fail(call, err, member, rows[i].why ? rows[i].why : weft_err_text(err),
+		     rows[i].next);
 }

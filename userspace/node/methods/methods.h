@@ -43,6 +43,7 @@ method_fn method_show_follow, method_sync_follows;
 /* community.c */
 method_fn method_create_community, method_join_community, method_leave_community;
 method_fn method_list_communities, method_link_community, method_make_community_token;
+method_fn method_expel_community_member;
 /* community_show.c */
 method_fn method_list_community_members, method_list_community_shares, method_search_community;
 /* peer.c */

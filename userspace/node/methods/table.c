@@ -80,6 +80,7 @@ const struct control_method node_methods[] = {
 	{"ListCommunities", CONTROL_VIEW, method_list_communities},
 	{"LinkCommunity", CONTROL_OPERATE, method_link_community},
 	{"MakeCommunityToken", CONTROL_OPERATE, method_make_community_token},
+	{"ExpelCommunityMember", CONTROL_OPERATE, method_expel_community_member},
 	{"ListCommunityMembers", CONTROL_VIEW, method_list_community_members},
 	{"ListCommunityShares", CONTROL_VIEW, method_list_community_shares},
 	{"SearchCommunity", CONTROL_VIEW, method_search_community},

@@ -8,7 +8,7 @@
 #include "support/check.h"
 
 #define WALL_S 1800000000ull
-#define CAP    4096
+#define CAP    (COMMUNITY_ROLL_LEN_MAX + 16)
 
 static struct node_key *community, *node, *share_key, *other;
 static uint8_t id[COMMUNITY_ID_LEN];
@@ -101,8 +101,23 @@ static size_t hint_make(unsigned sample_cnt)
 	return w.bad ? 0 : writer_len(&w);
 }
 
+static size_t roll_make(unsigned expelled_cnt)
+{
+	static struct community_roll roll;
+	struct writer w = writer_of(bytes, sizeof(bytes));
+
+	roll = (struct community_roll){.epoch = 3, .time_s = WALL_S, .expelled_cnt = expelled_cnt};
+	memcpy(roll.home, node_key_public(node), sizeof(roll.home));
+	for (unsigned i = 0; i < expelled_cnt && i < COMMUNITY_EXPELLED_MAX; i++) {
+		roll.expelled[i][0] = (uint8_t)(i >> 8);
+		roll.expelled[i][1] = (uint8_t)i;
+	}
+	community_roll_write(&w, community, &roll);
+	return w.bad ? 0 : writer_len(&w);
+}
+
 /* What of a record is parsed and verified as kind. */
-enum kind { TOKEN, MEMBER, BINDING, SHARE, HINT };
+enum kind { TOKEN, MEMBER, BINDING, SHARE, HINT, ROLL };
 
 static int parse(enum kind kind, const uint8_t *data, size_t len)
 {
@@ -112,6 +127,7 @@ static int parse(enum kind kind, const uint8_t *data, size_t len)
 		struct community_binding binding;
 		struct community_share share;
 		struct community_hint hint;
+		struct community_roll roll;
 	} out;
 
 	switch (kind) {
@@ -123,8 +139,10 @@ static int parse(enum kind kind, const uint8_t *data, size_t len)
 		return community_binding_parse(data, len, &out.binding);
 	case SHARE:
 		return community_share_parse(data, len, &out.share);
-	default:
+	case HINT:
 		return community_hint_parse(data, len, &out.hint);
+	default:
+		return community_roll_parse(data, len, &out.roll);
 	}
 }
 
@@ -139,8 +157,10 @@ static int verify(enum kind kind, const uint8_t *data, size_t len)
 		return community_binding_verify(data, len);
 	case SHARE:
 		return community_share_verify(data, len);
-	default:
+	case HINT:
 		return community_hint_verify(data, len);
+	default:
+		return community_roll_verify(data, len);
 	}
 }
 
@@ -163,8 +183,11 @@ static size_t make(enum kind kind, uint8_t *out)
 	case SHARE:
 		len = share_make(binding_make(20, 40), id);
 		break;
-	default:
+	case HINT:
 		len = hint_make(COMMUNITY_SAMPLES_MAX);
+		break;
+	default:
+		len = roll_make(3);
 	}
 	memcpy(out, bytes, len);
 	return len;
@@ -210,16 +233,12 @@ static size_t extend(enum kind kind, const uint8_t *record, size_t len, uint8_t 
 	static const struct {
 		const char *tag;
 		uint8_t field;
-	} kinds[] = {[TOKEN] = {"commtoken", 4},
-		     [MEMBER] = {"commmember", 6},
-		     [BINDING] = {"commbind", 9},
-		     [SHARE] = {"commshare", 4},
-		     [HINT] = {"commhint", 5}};
-	const struct node_key *signers[] = {[TOKEN] = community,
-					    [MEMBER] = node,
-					    [BINDING] = share_key,
-					    [SHARE] = node,
-					    [HINT] = node};
+	} kinds[] = {[TOKEN] = {"commtoken", 4},  [MEMBER] = {"commmember", 6},
+		     [BINDING] = {"commbind", 9}, [SHARE] = {"commshare", 4},
+		     [HINT] = {"commhint", 5},	  [ROLL] = {"commroll", 5}};
+	const struct node_key *signers[] = {
+		[TOKEN] = community, [MEMBER] = node, [BINDING] = share_key,
+		[SHARE] = node,	     [HINT] = node,   [ROLL] = community};
 	struct signed_object object;
 	uint8_t body[CAP];
 	struct writer w = writer_of(body, sizeof(body)), signed_bytes = writer_of(out, CAP);
@@ -237,7 +256,7 @@ static void test_a_field_of_a_later_version_is_passed_over(void)
 {
 	static uint8_t whole[CAP], longer[CAP];
 
-	for (enum kind kind = TOKEN; kind <= HINT; kind++) {
+	for (enum kind kind = TOKEN; kind <= ROLL; kind++) {
 		size_t len = make(kind, whole);
 
 		/* A kind that has its longest form has no room for one more. */
@@ -256,7 +275,7 @@ static void test_every_prefix_is_refused(void)
 {
 	static uint8_t whole[CAP];
 
-	for (enum kind kind = TOKEN; kind <= HINT; kind++) {
+	for (enum kind kind = TOKEN; kind <= ROLL; kind++) {
 		size_t len = make(kind, whole);
 
 		CHECK(len > 0);
@@ -277,7 +296,7 @@ static void test_every_changed_byte_is_refused(void)
 {
 	static uint8_t whole[CAP];
 
-	for (enum kind kind = TOKEN; kind <= HINT; kind++) {
+	for (enum kind kind = TOKEN; kind <= ROLL; kind++) {
 		size_t len = make(kind, whole);
 
 		CHECK_EQ(parse(kind, whole, len), 0);
@@ -294,10 +313,10 @@ static void test_a_record_is_no_other_kind(void)
 {
 	static uint8_t whole[CAP];
 
-	for (enum kind made = TOKEN; made <= HINT; made++) {
+	for (enum kind made = TOKEN; made <= ROLL; made++) {
 		size_t len = make(made, whole);
 
-		for (enum kind kind = TOKEN; kind <= HINT; kind++)
+		for (enum kind kind = TOKEN; kind <= ROLL; kind++)
 			if (kind != made)
 				CHECK(parse(kind, whole, len) < 0 || verify(kind, whole, len) < 0);
 	}
@@ -363,7 +382,13 @@ static void test_limits_are_met_and_not_passed(void)
 	size_t len = token_make(community, node, WALL_S, WALL_S + COMMUNITY_TOKEN_LIFE_S_MAX);
 
 	CHECK_EQ(community_token_parse(token_bytes, len, &token), 0);
+	/* One that an earlier version made counts for no longer than one of today. */
 	len = token_make(community, node, WALL_S, WALL_S + COMMUNITY_TOKEN_LIFE_S_MAX + 1);
+	CHECK_EQ(community_token_parse(token_bytes, len, &token), 0);
+	CHECK_EQ(token.expires_s, WALL_S + COMMUNITY_TOKEN_LIFE_S_MAX);
+	CHECK(community_token_is_valid(&token, WALL_S + COMMUNITY_TOKEN_LIFE_S_MAX - 1));
+	CHECK(!community_token_is_valid(&token, WALL_S + COMMUNITY_TOKEN_LIFE_S_MAX));
+	len = token_make(community, node, WALL_S, WALL_S + COMMUNITY_TOKEN_READ_S_MAX + 1);
 	CHECK_EQ(community_token_parse(token_bytes, len, &token), WEFT_EMALFORMED);
 	len = token_make(community, node, WALL_S, WALL_S);
 	CHECK_EQ(community_token_parse(token_bytes, len, &token), WEFT_EMALFORMED);
@@ -375,6 +400,10 @@ static void test_limits_are_met_and_not_passed(void)
 	CHECK_EQ(parse(SHARE, bytes, len), 0);
 	CHECK(hint_make(COMMUNITY_SAMPLES_MAX) > 0);
 	CHECK_EQ(hint_make(COMMUNITY_SAMPLES_MAX + 1), 0);
+	len = roll_make(COMMUNITY_EXPELLED_MAX);
+	CHECK(len > 0);
+	CHECK_EQ(parse(ROLL, bytes, len), 0);
+	CHECK_EQ(roll_make(COMMUNITY_EXPELLED_MAX + 1), 0);
 
 	/* The longest of what this program signs is read again. */
 	len = member_make(PEER_ADDRS_MAX,
@@ -385,8 +414,54 @@ static void test_limits_are_met_and_not_passed(void)
 	CHECK_EQ(parse(MEMBER, bytes, COMMUNITY_MEMBER_LEN_MAX + 1), WEFT_ETOOLARGE);
 	CHECK_EQ(parse(SHARE, bytes, COMMUNITY_SHARE_LEN_MAX + 1), WEFT_ETOOLARGE);
 	CHECK_EQ(parse(HINT, bytes, COMMUNITY_HINT_LEN_MAX + 1), WEFT_ETOOLARGE);
+	CHECK_EQ(parse(ROLL, bytes, COMMUNITY_ROLL_LEN_MAX + 1), WEFT_ETOOLARGE);
 	CHECK_EQ(parse(BINDING, bytes, COMMUNITY_BINDING_LEN_MAX + 1), WEFT_ETOOLARGE);
 	CHECK_EQ(parse(TOKEN, bytes, COMMUNITY_TOKEN_LEN_MAX + 1), WEFT_ETOOLARGE);
+}
+
+/* A body by hand, well signed. */
+static size_t roll_craft(uint64_t epoch, unsigned cnt, bool ascends)
+{
+	static uint8_t body_bytes[2 * COMMUNITY_ROLL_LEN_MAX];
+	struct writer body = writer_of(body_bytes, sizeof(body_bytes));
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	uint8_t key[COMMUNITY_KEY_LEN] = {0};
+
+	cbor_write_map(&body, 5);
+	cbor_field_bytes(&body, 0, id, sizeof(id));
+	cbor_field_uint(&body, 1, epoch);
+	cbor_field_uint(&body, 2, WALL_S);
+	cbor_field_bytes(&body, 3, key, sizeof(key));
+	cbor_write_uint(&body, 4);
+	cbor_write_array(&body, cnt);
+	for (unsigned i = 0; i < cnt; i++) {
+		key[0] = (uint8_t)(i >> 8);
+		key[1] = (uint8_t)(ascends ? i : 7);
+		cbor_write_bytes(&body, key, sizeof(key));
+	}
+	signed_write(&w, community, "commroll", body_bytes, writer_len(&body));
+	return w.bad ? 0 : writer_len(&w);
+}
+
+static void test_a_roll_has_an_epoch_and_each_node_once(void)
+{
+	static struct community_roll roll, later;
+	uint8_t absent[COMMUNITY_KEY_LEN] = {0xff};
+
+	CHECK_EQ(community_roll_parse(bytes, roll_craft(1, 2, true), &roll), 0);
+	CHECK(community_roll_has(&roll, roll.expelled[0]));
+	CHECK(community_roll_has(&roll, roll.expelled[1]));
+	CHECK(!community_roll_has(&roll, absent));
+	CHECK_EQ(community_roll_parse(bytes, roll_craft(0, 2, true), &roll), WEFT_EMALFORMED);
+	CHECK_EQ(community_roll_parse(bytes, roll_craft(1, 2, false), &roll), WEFT_EMALFORMED);
+	CHECK_EQ(
+		community_roll_parse(bytes, roll_craft(1, COMMUNITY_EXPELLED_MAX + 1, true), &roll),
+		WEFT_EMALFORMED);
+	CHECK_EQ(community_roll_parse(bytes, roll_craft(5, 0, true), &roll), 0);
+	later = roll;
+	later.epoch++;
+	later.time_s--;
+	CHECK(community_roll_is_newer(&later, &roll) && !community_roll_is_newer(&roll, &later));
 }
 
 static void test_text_that_could_steer_a_terminal_is_refused(void)
@@ -450,6 +525,7 @@ int main(void)
 	RUN(test_a_binding_of_another_community_is_refused);
 	RUN(test_limits_are_met_and_not_passed);
 	RUN(test_text_that_could_steer_a_terminal_is_refused);
+	RUN(test_a_roll_has_an_epoch_and_each_node_once);
 	RUN(test_times_and_order);
 	node_key_free(community);
 	node_key_free(node);

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "content/community/roll.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "content/community/community_state.h"
+#include "crypto/node_key.h"
+#include "store/store.h"
+
+#define ROW_PREFIX  "roll:"
+#define ROW_KEY_LEN (sizeof(ROW_PREFIX) - 1 + COMMUNITY_ID_LEN)
+#define TIMEOUT_NS  (20 * NS_PER_S)
+
+struct roll_ask {
+	struct community *community; /* NULL: free */
+	struct mesh_request *request;
+	uint8_t reply[COMMUNITY_SHOWN_CAP];
+};
+
+size_t roll_footprint(void)
+{
+	return ROLL_SHOWS_MAX * sizeof(struct roll_ask) + 64;
+}
+
+int roll_init(struct communities *all)
+{
+	all->roll_asks = arena_alloc(&all->arena, ROLL_SHOWS_MAX * sizeof(*all->roll_asks));
+	return all->roll_asks ? 0 : WEFT_EFULL;
+}
+
+/* --- in the store --- */
+
+static void row_key(const uint8_t *id, uint8_t key[static ROW_KEY_LEN])
+{
+	memcpy(key, ROW_PREFIX, sizeof(ROW_PREFIX) - 1);
+	memcpy(key + sizeof(ROW_PREFIX) - 1, id, COMMUNITY_ID_LEN);
+}
+
+static int row_get(struct store_snapshot *snapshot, const uint8_t *id, const void **out_bytes,
+		   size_t *out_len)
+{
+	uint8_t key[ROW_KEY_LEN];
+
+	row_key(id, key);
+	return store_get(snapshot, STORE_META, key, sizeof(key), out_bytes, out_len);
+}
+
+int roll_load(struct store_snapshot *snapshot, const uint8_t id[static COMMUNITY_ID_LEN],
+	      struct community_roll *out_roll)
+{
+	const void *bytes;
+	size_t len;
+	int err = row_get(snapshot, id, &bytes, &len);
+
+	if (err < 0)
+		return err;
+	return community_roll_parse(bytes, len, out_roll) < 0 ? WEFT_EDAMAGED : 0;
+}
+
+/* One that cannot be read is asked for again: what the next member gives is newer than none. */
+int roll_open(struct community *community)
+{
+	struct store_snapshot *snapshot;
+	const void *bytes;
+	size_t len;
+	int err = store_snapshot_open(community->all->params.store, &snapshot);
+
+	if (err < 0)
+		return err;
+	if (row_get(snapshot, community->roster.id, &bytes, &len) == 0 &&
+	    len <= sizeof(community->roll_bytes) &&
+	    community_roll_parse(bytes, len, &community->roll) == 0) {
+		memcpy(community->roll_bytes, bytes, len);
+		community->roll_len = len;
+	} else {
+		community->roll = (struct community_roll){0};
+	}
+	store_snapshot_close(snapshot);
+	return 0;
+}
+
+static void row_save(struct community *community)
+{
+	struct store *store = community->all->params.store;
+	struct store_batch *batch = store_batch_new(store);
+	uint8_t key[ROW_KEY_LEN];
+
+	row_key(community->roster.id, key);
+	store_batch_put(batch, STORE_META, key, sizeof(key), community->roll_bytes,
+			community->roll_len);
+	if (store_submit(store, batch, NULL, NULL) == 0)
+		return;
+	store_batch_free(batch);
+	community->all->counts[COMMUNITY_STORE_FAILED]++;
+}
+
+void roll_drop(struct store_batch *batch, const uint8_t id[static COMMUNITY_ID_LEN])
+{
+	uint8_t key[ROW_KEY_LEN];
+
+	row_key(id, key);
+	store_batch_delete(batch, STORE_META, key, sizeof(key));
+}
+
+/* --- taken --- */
+
+/* Rows of the expelled go; none of them is asked or told any more. */
+static void roll_apply(struct community *community, uint64_t now_ns)
+{
+	row_save(community);
+	for (unsigned i = community->partner_cnt; i-- > 0;)
+		if (community_roll_has(&community->roll, community->partners[i].key))
+			meet_failed(community, community->partners[i].key, true);
+	community->roster.sweep_kind = ROSTER_MEMBER;
+	memset(community->roster.sweep_key, 0, sizeof(community->roster.sweep_key));
+	community->is_sweep_whole = true;
+	community->sweep_ns = now_ns;
+	for (unsigned i = 0; i < community->partner_cnt; i++)
+		roll_show_key(community, community->partners[i].key, now_ns);
+}
+
+bool roll_take(struct community *community, const uint8_t *bytes, size_t len, uint64_t now_ns)
+{
+	struct community_roll roll;
+
+	if (community_roll_parse(bytes, len, &roll) < 0 ||
+	    memcmp(roll.id, community->roster.id, sizeof(roll.id)) != 0 ||
+	    roll.time_s > community_wall_s(community->all) + COMMUNITY_SKEW_S ||
+	    (community->roll.epoch && !community_roll_is_newer(&roll, &community->roll)) ||
+	    community_roll_verify(bytes, len) < 0)
+		return false;
+	community->roll = roll;
+	memcpy(community->roll_bytes, bytes, len);
+	community->roll_len = len;
+	roll_apply(community, now_ns);
+	return true;
+}
+
+/* --- made --- */
+
+/* Signs what community->roll says, under the next epoch. */
+static void roll_sign(struct community *community)
+{
+	struct community_roll *roll = &community->roll;
+	struct writer w = writer_of(community->roll_bytes, sizeof(community->roll_bytes));
+
+	memcpy(roll->id, community->roster.id, sizeof(roll->id));
+	memcpy(roll->home, community->all->own_key, sizeof(roll->home));
+	roll->epoch++;
+	roll->time_s = community_wall_s(community->all);
+	community_roll_write(&w, community->secret, roll);
+	community->roll_len = writer_len(&w);
+}
+
+void roll_begin(struct community *community)
+{
+	roll_sign(community);
+	row_save(community);
+}
+
+static unsigned place_of(const struct community_roll *roll, const uint8_t *key)
+{
+	unsigned at = 0;
+
+	while (at < roll->expelled_cnt && memcmp(roll->expelled[at], key, COMMUNITY_KEY_LEN) < 0)
+		at++;
+	return at;
+}
+
+int community_expel(struct communities *all, const uint8_t id[static COMMUNITY_ID_LEN],
+		    const uint8_t member[static COMMUNITY_KEY_LEN], bool is_expelled,
+		    uint64_t now_ns)
+{
+	struct community *community = community_lookup(all, id);
+	struct community_roll *roll = community ? &community->roll : NULL;
+	unsigned at;
+
+	if (!community || community->phase != COMMUNITY_IN)
+		return WEFT_EABSENT;
+	if (!community->secret)
+		return WEFT_EREFUSED;
+	if (memcmp(member, all->own_key, COMMUNITY_KEY_LEN) == 0)
+		return WEFT_EMALFORMED;
+	if (community_roll_has(roll, member) == is_expelled)
+		return WEFT_EEXISTS;
+	if (is_expelled && roll->expelled_cnt == COMMUNITY_EXPELLED_MAX)
+		return WEFT_EFULL;
+	at = place_of(roll, member);
+	if (is_expelled) {
+		memmove(roll->expelled[at + 1], roll->expelled[at],
+			(roll->expelled_cnt++ - at) * sizeof(roll->expelled[0]));
+		memcpy(roll->expelled[at], member, COMMUNITY_KEY_LEN);
+	} else {
+		memmove(roll->expelled[at], roll->expelled[at + 1],
+			(--roll->expelled_cnt - at) * sizeof(roll->expelled[0]));
+	}
+	roll_sign(community);
+	roll_apply(community, now_ns);
+	return 0;
+}
+
+/* --- shown --- */
+
+/* From the node with the key, for this node, and later than what is here. */
+static void token_take(struct community *community, const struct community_bytes *bytes,
+		       uint64_t now_ns)
+{
+	struct community_token token;
+
+	if (!community->token_len ||
+	    community_token_check(community->all, community->roster.id, bytes->data, bytes->len,
+				  &token) < 0 ||
+	    token.expires_s <= community->token_expires_s)
+		return;
+	community_token_take(community, bytes->data, bytes->len, &token);
+	community_save(community);
+	community_announce_renew(community, 0, now_ns);
+}
+
+static void ask_answered(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
+{
+	struct roll_ask *ask = arg;
+	struct community *community = ask->community;
+	struct community_shown shown;
+
+	ask->community = NULL;
+	ask->request = NULL;
+	if (reply->err < 0 || community->phase != COMMUNITY_IN ||
+	    community_shown_parse(reply->payload, reply->payload_len, &shown) < 0)
+		return;
+	if (shown.token.data)
+		token_take(community, &shown.token, now_ns);
+	if (shown.roll.data)
+		(void)roll_take(community, shown.roll.data, shown.roll.len, now_ns);
+}
+
+void roll_show(struct community *community, const struct mesh_peer *peer, uint64_t now_ns)
+{
+	struct mesh_seam *mesh = &community->all->params.mesh;
+	struct roll_ask *ask = community->all->roll_asks;
+	struct community_request request = {.id = community->roster.id,
+					    .record = {community->record, community->record_len},
+					    .last_bucket = COMMUNITY_BUCKETS - 1,
+					    .epoch = community->roll.epoch};
+	uint8_t payload[COMMUNITY_REQUEST_CAP];
+	struct writer w = writer_of(payload, sizeof(payload));
+	struct mesh_ask asked = {.peer = *peer,
+				 .type = MESH_SHOW_MEMBER,
+				 .payload = payload,
+				 .timeout_ns = TIMEOUT_NS,
+				 .reply = ask_answered};
+
+	while (ask < community->all->roll_asks + ROLL_SHOWS_MAX && ask->community)
+		ask++;
+	if (ask == community->all->roll_asks + ROLL_SHOWS_MAX || community->phase != COMMUNITY_IN ||
+	    !community->record_len)
+		return;
+	community_request_write(&w, &request);
+	asked.payload_len = writer_len(&w);
+	asked.reply_buf = ask->reply;
+	asked.reply_cap = sizeof(ask->reply);
+	asked.arg = ask;
+	ask->community = community;
+	if (mesh->ops->ask(mesh->mesh, &asked, now_ns, &ask->request) < 0)
+		ask->community = NULL;
+}
+
+void roll_show_key(struct community *community, const uint8_t key[static COMMUNITY_KEY_LEN],
+		   uint64_t now_ns)
+{
+	struct addr addrs[PEER_ADDRS_MAX];
+	struct mesh_peer peer;
+
+	if (community_peer(community->all, community->roster.id, key, &peer, addrs) == 0)
+		roll_show(community, &peer, now_ns);
+}
+
+void roll_forget(struct community *community)
+{
+	struct communities *all = community->all;
+
+	for (unsigned i = 0; i < ROLL_SHOWS_MAX; i++) {
+		if (all->roll_asks[i].community != community)
+			continue;
+		all->params.mesh.ops->cancel(all->roll_asks[i].request);
+		all->roll_asks[i].community = NULL;
+	}
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEFT_CONTENT_COMMUNITY_ROLL_H
+#define WEFT_CONTENT_COMMUNITY_ROLL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "content/community/record.h"
+
+struct community;
+struct mesh_peer;
+struct store_batch;
+struct store_snapshot;
+
+/*
+ * The roll of a community: which nodes were expelled, signed by its key under an epoch that
+ * ascends (STORE_META, "roll:" and the id). The node that has the key makes one with each change;
+ * members ask each other for a newer one when a session begins and after each sync.
+ *
+ *	expel	community_expel -> signed -> stored -> told to partners
+ *	show	416 to a member: our own record and the epoch that is here -> 417: its roll, if that
+ *		is newer, and from the node with the key a new token, when half of ours is over
+ *	taken	newer, signed -> in memory and stored -> rows of the expelled go with the next sweep
+ *
+ * Home worker, but for roll_load.
+ */
+#define ROLL_SHOWS_MAX 16u /* asked at once, by all communities */
+
+/* roll_load reads what the store has: 0, WEFT_EABSENT, WEFT_EDAMAGED or -errno. Any thread. */
+WEFT_MUST_CHECK
+int roll_load(struct store_snapshot *snapshot, const uint8_t id[static COMMUNITY_ID_LEN],
+	      struct community_roll *out_roll);
+size_t roll_footprint(void);
+struct communities;
+WEFT_MUST_CHECK
+int roll_init(struct communities *all);
+/* roll_open takes the stored roll of a community that was opened, if there is one. 0 or -errno. */
+WEFT_MUST_CHECK
+int roll_open(struct community *community);
+void roll_drop(struct store_batch *batch, const uint8_t id[static COMMUNITY_ID_LEN]);
+/* roll_begin makes the first roll of a community that was created here. */
+void roll_begin(struct community *community);
+/* roll_take is for bytes that a peer gave. True: it was newer, and holds from now on. */
+bool roll_take(struct community *community, const uint8_t *bytes, size_t len, uint64_t now_ns);
+/* roll_show asks peer, a member, as above; while too many are asked, it asks nobody. */
+void roll_show(struct community *community, const struct mesh_peer *peer, uint64_t now_ns);
+/* roll_show_key: the member of key, if it is known where it is. */
+void roll_show_key(struct community *community, const uint8_t key[static COMMUNITY_KEY_LEN],
+		   uint64_t now_ns);
+/* roll_forget ends what is asked for community. */
+void roll_forget(struct community *community);
+
+#endif
