@@ -41,6 +41,37 @@ static bool is_there(const char *name)
 	return access(duo_path(&duo, name), F_OK) == 0;
 }
 
+/* --- from whom --- */
+
+/* The same get asked for again learns of nodes that it does not know, as far as there is room. */
+static void test_a_get_learns_of_nodes_until_it_has_eight(void)
+{
+	struct link_node nodes[CONTENT_GET_NODES_MAX + 2] = {0};
+	struct content_get_ask ask = {.node_cnt = 2, .nodes = nodes};
+	const struct content_get *get;
+	uint64_t id;
+
+	CHECK(duo_begin());
+	for (unsigned i = 0; i < CONTENT_GET_NODES_MAX + 2; i++)
+		nodes[i].key[0] = (uint8_t)(i + 1);
+	ask.manifest_id = shared.manifest_id;
+	id = start(&ask);
+	CHECK(id > 0);
+	get = content_get_lookup(duo.nodes[DUO_B].content, id);
+	CHECK_EQ(get->node_cnt, 2);
+	/* Two that it knows, and five more. */
+	ask.node_cnt = CONTENT_GET_NODES_MAX - 1;
+	CHECK_EQ(start(&ask), id);
+	CHECK_EQ(get->node_cnt, CONTENT_GET_NODES_MAX - 1);
+	ask.nodes = nodes + 2;
+	ask.node_cnt = CONTENT_GET_NODES_MAX;
+	CHECK_EQ(start(&ask), id);
+	CHECK_EQ(get->node_cnt, CONTENT_GET_NODES_MAX);
+	for (unsigned i = 0; i < CONTENT_GET_NODES_MAX; i++)
+		CHECK_EQ(get->nodes[i].key[0], i + 1);
+	duo_fini(&duo);
+}
+
 /* --- only --- */
 
 static unsigned chunk_answer_cnt;
@@ -335,6 +366,7 @@ static void test_a_range_longer_than_any_file_is_refused(void)
 
 int main(void)
 {
+	RUN(test_a_get_learns_of_nodes_until_it_has_eight);
 	RUN(test_only_what_matches_is_fetched);
 	RUN(test_patterns_that_match_nothing_say_so);
 	RUN(test_patterns_are_kept_over_a_restart);
