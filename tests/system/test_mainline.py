@@ -9,10 +9,11 @@ import json
 import pathlib
 import shutil
 import sys
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from lab import ASKING_S, NOT_FOUND, OK, REFUSED, check, check_eq, run, same_tree, wait_for
+from lab import ASKING_S, DEADLINE_S, NOT_FOUND, OK, REFUSED, check, check_eq, run, same_tree, wait_for
 from swarm import Swarm, bare_link, key_pair, text_of, zbase32_decode
 
 HASH = "e5f96f6f38320f0f33959cb4d3d656452117aadb"  # of 12:Hello World! (BEP 44)
@@ -219,6 +220,39 @@ def test_a_link_with_nothing_but_keys_is_followed(lab):
     check_eq(route["addresses"], published(a)["addresses"], "the record")
     trace = b.weft("route", "find", node_id(a), "--trace").stdout.splitlines()
     check(any(line.startswith("answered\t") for line in trace), trace)
+
+
+def test_join_put_get_and_connect_are_events_with_durations(lab):
+    a, b, _ = three_places(lab)
+    wait_published(a)
+    wait_published(b)
+    check_eq(b.weft("peer", "connect", node_id(a)).returncode, OK, "found")
+
+    def events_until(daemon, *kinds):
+        """The first event of each kind since the start, in their order."""
+        watch = daemon.weft_popen("event", "watch", "--since", "1", "--json")
+        overdue = threading.Timer(DEADLINE_S, watch.kill)
+        overdue.start()
+        found = {}
+        for line in watch.stdout:
+            event = json.loads(line)["event"]
+            if event["kind"] in kinds:
+                found.setdefault(event["kind"], event["fields"])
+            if len(found) == len(kinds):
+                break
+        overdue.cancel()
+        watch.kill()
+        watch.communicate()
+        check_eq(tuple(found), kinds, "order")
+        return found
+    put = events_until(a, "dht.joined", "dht.published")
+    check(0 < put["dht.joined"]["took_us"] < 20e6 and put["dht.published"]["took_us"] > 0, put)
+    check(put["dht.published"]["nodes"] >= 1, put)
+    got = events_until(b, "dht.joined", "peer.looked-for", "peer.connected")
+    check_eq((got["peer.looked-for"]["step"], got["peer.looked-for"]["peer"]),
+             ("mainline", node_id(a)), "the step")
+    check(got["peer.looked-for"]["took_us"] > 0 and
+          got["peer.connected"]["peer"] == node_id(a), got)
 
 
 def test_a_stale_address_in_a_link_is_made_up_for(lab):

@@ -64,6 +64,8 @@ struct bootstrap_lookup {
 };
 
 #define STATE_LOOK_NS (5 * NS_PER_S)
+/* Until a node answers: its table is small then, and what follows waits for it. */
+#define LOST_LOOK_NS NS_PER_MS
 
 struct mainline {
 	struct node *node;
@@ -77,6 +79,7 @@ struct mainline {
 	bool is_draining;
 	bool is_joined; /* as it was last told */
 	uint64_t looked_ns;
+	uint64_t lost_ns; /* since when no node is known */
 	struct timer names_timer;
 	struct bootstrap_lookup names;
 	struct mainline_look looks[LOOKS_MAX];
@@ -154,12 +157,18 @@ static void state_look(struct mainline *mainline, uint64_t now_ns)
 {
 	bool is_joined;
 
-	if (now_ns - mainline->looked_ns < STATE_LOOK_NS)
+	if (now_ns - mainline->looked_ns < (mainline->is_joined ? STATE_LOOK_NS : LOST_LOOK_NS))
 		return;
 	mainline->looked_ns = now_ns;
 	is_joined = knows_somebody(mainline, now_ns);
-	if (is_joined != mainline->is_joined)
-		node_tell(mainline->node, is_joined ? "dht.joined" : "dht.lost", json_object());
+	if (is_joined && !mainline->is_joined)
+		node_tell(mainline->node, "dht.joined",
+			  json_pack("{s:I}", "took_us",
+				    (json_int_t)((now_ns - mainline->lost_ns) / NS_PER_US)));
+	else if (!is_joined && mainline->is_joined) {
+		node_tell(mainline->node, "dht.lost", json_object());
+		mainline->lost_ns = now_ns;
+	}
 	mainline->is_joined = is_joined;
 }
 
@@ -356,6 +365,7 @@ int mainline_open(struct node *node, char *what)
 	if ((err = dht_new(&params, &mainline->dht)) < 0)
 		return err;
 	node->home.dht = mainline->dht;
+	mainline->lost_ns = node->home.now_ns;
 	on_reply_keys(mainline, dht_reply_keys(mainline->dht));
 	mainline_load(mainline);
 	mainline_bootstrap(mainline);

@@ -95,6 +95,11 @@ static void put_ended(void *ctx, const struct dht_outcome *outcome)
 	int err;
 
 	publish->stored_cnt = outcome->stored_cnt;
+	if (outcome->stored_cnt)
+		node_tell(publish->node, "dht.published",
+			  json_pack("{s:i, s:I}", "nodes", (int)outcome->stored_cnt, "took_us",
+				    (json_int_t)((outcome->ended_ns - outcome->began_ns) /
+						 NS_PER_US)));
 	if (outcome->err != WEFT_ESTALE) {
 		publish_tell(publish, outcome->err);
 		return;
