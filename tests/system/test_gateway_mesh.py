@@ -27,6 +27,7 @@ except ImportError:
 ALL = "echo pod-chat shadow-index mesh-stats"
 OPEN_LIMITS = "peer_calls = 1000000\ncalls = 1000000\nlookups = 1000000\nfetches = 1000000\n"
 MESH = "mesh = yes\nservices = echo, pod-chat, shadow-index, mesh-stats, web, absent\n"
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 MBID = "b1a9c0e9-d987-4042-ae91-78d6a3267d69"
 PRIVATE = "[dht]\nenabled = no\n"
 
@@ -255,11 +256,13 @@ def web_pair(lab, extra=""):
 
 def test_a33_a_web_server_behind_another_node(lab):
     a, b, _ = web_pair(lab)
-    status, fields, body = get(b, "web/heard/x?q=1&q=2", "-H", "X-Mine: v", "-H", "Cookie: c=d",
+    status, fields, body = get(b, "web/heard/x?q=1&q=2", "-H", "X-Mine: v", "-H", f"traceparent: {TRACE}",
+                               "-H", "Cookie: c=d",
                                "-H", "X-Forwarded-For: 1.2.3.4")
     said = json.loads(body)
     check_eq((status, said["path"], said["method"]), (200, "/heard/x?q=1&q=2", "GET"), body)
     check_eq(said["fields"].get("x-mine"), "v", "a field")
+    check_eq(said["fields"].get("traceparent"), TRACE, "W3C trace context crosses as it is")
     for name in ("cookie", "x-forwarded-for", "x-weft-token", "authorization"):
         check(name not in said["fields"], f"{name} stays here")
     check_eq((fields["x-own"], fields["x-mesh-provider"]), ("yes", a.json("node", "id")["node_id"]),

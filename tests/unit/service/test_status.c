@@ -128,6 +128,48 @@ static void test_an_answer_names_how_long_it_took_and_is_counted(void)
 	srig_fini(&rig);
 }
 
+static bool echo_info(void *arg, const struct service_info *info)
+{
+	struct service_info *out = arg;
+
+	if (strcmp(info->name, "echo") != 0)
+		return true;
+	*out = *info;
+	return false;
+}
+
+static void test_16_methods_have_counts_of_their_own_and_the_next_has_not(void)
+{
+	struct service_info info = {.name = NULL};
+	struct service_target target = {.name = "echo"};
+	char method[16];
+	struct cast cast;
+	struct srig rig;
+
+	srig_init(&rig, 2, NULL);
+	CHECK(cast_offer(&rig, &cast));
+	/* The session. */
+	CHECK_EQ(srig_once(&rig, SRIG_A, SRIG_B, "fails", 1), SERVICE_UNKNOWN_ERROR);
+	target.provider = rig.nodes[SRIG_B].key;
+	target.method = method;
+	for (unsigned i = 0; i < 2 * (SERVICE_METHODS_MAX + 1); i++) {
+		struct srig_ask ask;
+
+		snprintf(method, sizeof(method), "M%u", i % (SERVICE_METHODS_MAX + 1));
+		CHECK_EQ(srig_call_with(&rig, &ask, SRIG_A, &target, "x", 1, NULL, 0), 0);
+		srig_run(&rig, PAIR_S);
+		CHECK_EQ(ask.answer.status, SERVICE_OK);
+		srig_ask_fini(&ask);
+	}
+	service_each(rig.nodes[SRIG_B].service, echo_info, &info);
+	CHECK_EQ(info.method_cnt, SERVICE_METHODS_MAX + 1);
+	for (unsigned i = 0; i <= SERVICE_METHODS_MAX; i++)
+		CHECK_EQ(info.methods[i].counts.status_cnt[SERVICE_OK], 2);
+	CHECK_STR(info.methods[0].method, "");
+	CHECK_STR(info.methods[SERVICE_METHODS_MAX].method, "M15");
+	srig_fini(&rig);
+}
+
 static void test_a_payload_of_a_mebibyte_is_echoed_and_one_byte_more_refused(void)
 {
 	const size_t len = SERVICE_PAYLOAD_LEN_MAX;
@@ -238,6 +280,7 @@ int main(void)
 	RUN(test_every_status_is_provoked_and_read_back);
 	RUN(test_what_a_handler_says_of_its_failure_stays_here);
 	RUN(test_an_answer_names_how_long_it_took_and_is_counted);
+	RUN(test_16_methods_have_counts_of_their_own_and_the_next_has_not);
 	RUN(test_a_payload_of_a_mebibyte_is_echoed_and_one_byte_more_refused);
 	RUN(test_an_answer_that_is_too_large_is_told_as_such);
 	RUN(test_calls_in_pieces_of_any_size_arrive_whole);
