@@ -243,8 +243,8 @@ static bool metadata_read(struct control_call *call, json_t *metadata, struct sp
 static bool grant_fail(struct control_call *call, const char *text)
 {
 	control_fail(call, WEFT_EMALFORMED, text, "says not who may call",
-		     "give a whole node id, group:NAME or community:NAME, behind METHOD= if it is "
-		     "for one method");
+		     "give all 52 letters of a node id, group:NAME or community:NAME, behind "
+		     "METHOD= if it is for one method");
 	return false;
 }
 
