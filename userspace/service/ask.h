@@ -84,6 +84,7 @@ struct service_ask {
 	uint64_t wait_ns;	     /* of its end */
 	uint64_t first_ns;	     /* when it was first sent to this provider */
 	uint64_t rest_ns;	     /* the last time that it rested */
+	uint64_t hedge_ns;	     /* when its provider has been silent for too long; 0: never */
 };
 
 const struct service_provider *service_ask_provider(const struct service_ask *ask);
@@ -111,6 +112,13 @@ void service_ask_find(struct service_ask *ask, const struct service_target *targ
 		      uint64_t now_ns);
 void service_ask_doubt(const struct service_ask *ask);
 
+/*
+ * hedge.c. arm: it was just sent, and may go on to the next provider if this one keeps
+ * silent. fire: the timer rang; false: not for that.
+ */
+void service_hedge_arm(struct service_ask *ask, uint64_t now_ns);
+bool service_hedge_fire(struct service_ask *ask, uint64_t now_ns);
+
 /* spread.c. spread puts one of the providers that are as good as the first in its place. */
 void service_ask_spread(struct service_ask *ask, uint64_t now_ns);
 
@@ -133,6 +141,8 @@ void service_ask_fail(struct service_ask *ask, enum service_ask_loss loss,
 bool service_ask_retry(struct service_ask *ask, enum service_ask_loss loss, const char *why,
 		       uint64_t now_ns);
 void service_ask_again(struct service_ask *ask, uint64_t now_ns);
+/* service_ask_pass_by: its provider is silent, and the next one is there and may be asked. */
+void service_ask_pass_by(struct service_ask *ask, uint64_t now_ns);
 /* service_ask_end_text says how a stream ended, or why it was not opened. */
 const char *service_ask_end_text(int err);
 

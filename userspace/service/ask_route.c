@@ -136,6 +136,7 @@ static void ask_take_back(struct service_ask *ask, uint64_t now_ns)
 	service_body_put(ask->answer);
 	ask->answer = NULL;
 	ask->wait_ns = 0;
+	ask->hedge_ns = 0;
 }
 
 /*
@@ -176,6 +177,30 @@ static uint64_t rest_of(const struct service_ask *ask)
 	return rest_ns > ask->wait_ns ? rest_ns : ask->wait_ns;
 }
 
+static void ask_go_on(struct service_ask *ask, const char *why, uint64_t now_ns)
+{
+	ask_take_back(ask, now_ns);
+	ask->is_touched = false;
+	ask->is_again = false;
+	ask->head.is_again = false;
+	ask->rest_ns = 0;
+	ask->provider_idx++;
+	service_ask_route(ask, why, now_ns);
+}
+
+/* Its next answers are expected later. */
+void service_ask_pass_by(struct service_ask *ask, uint64_t now_ns)
+{
+	const struct service_provider *provider = service_ask_provider(ask);
+
+	service_route_note_silence(
+		service_routes_use(&ask->service->routes, provider->service_id, provider->key),
+		now_ns - ask->sent_ns);
+	service_ask_note(ask, SERVICE_VERDICT_NONE, now_ns);
+	service_ask_reset(ask, MESH_CANCEL);
+	ask_go_on(ask, "the providers keep silent", now_ns);
+}
+
 bool service_ask_retry(struct service_ask *ask, enum service_ask_loss loss, const char *why,
 		       uint64_t now_ns)
 {
@@ -185,14 +210,8 @@ bool service_ask_retry(struct service_ask *ask, enum service_ask_loss loss, cons
 	if (now_ns >= ask->deadline_ns)
 		return false;
 	if (may_go_on(ask, loss)) {
-		ask_take_back(ask, now_ns);
-		ask->is_touched = false;
-		ask->is_again = false;
-		ask->head.is_again = false;
-		ask->rest_ns = 0;
-		ask->provider_idx++;
 		service->stats.retried_cnt++;
-		service_ask_route(ask, why, now_ns);
+		ask_go_on(ask, why, now_ns);
 		return true;
 	}
 	if (!may_ask_again(ask, loss, rest_ns, now_ns))
@@ -274,8 +293,10 @@ static void ask_open(struct service_ask *ask, uint64_t now_ns)
 		      : WEFT_EREFUSED;
 	if (err == 0)
 		err = service_ask_start(ask, now_ns);
-	if (err == 0)
+	if (err == 0) {
+		service_hedge_arm(ask, now_ns);
 		return;
+	}
 	service_ask_note(ask, SERVICE_VERDICT_NONE, now_ns);
 	service_ask_reset(ask, MESH_CANCEL);
 	service_ask_finish_soon(ask, SERVICE_UNAVAILABLE,

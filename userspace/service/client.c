@@ -113,6 +113,7 @@ void service_ask_finish_soon(struct service_ask *ask, enum service_status status
 			     uint64_t wait_ns)
 {
 	ask->state = SERVICE_ASK_TELLING;
+	ask->hedge_ns = 0;
 	ask->reply.status = status;
 	service_text_copy(ask->reply.text, text);
 	ask->wait_ns = wait_ns;
@@ -155,6 +156,8 @@ static void ask_expire(struct timer *timer, uint64_t now_ns)
 		service_ask_release(ask);
 		return;
 	}
+	if (service_hedge_fire(ask, now_ns))
+		return;
 	if (ask->state == SERVICE_ASK_TELLING) {
 		outcome = (struct service_outcome){
 			.status = ask->reply.status,

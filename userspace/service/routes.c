@@ -8,7 +8,8 @@
 #include "service/askers.h"
 
 /* Of one answer in the moving average of latencies, as RFC 6298 weighs a round trip. */
-#define LATENCY_WEIGHT 8
+#define LATENCY_WEIGHT	 8
+#define DEVIATION_WEIGHT 4
 /* A few calls are enough to tell who answers; before the first it is even. */
 #define SUCCESS_WEIGHT 4
 #define SUCCESS_ALL    1000u
@@ -121,6 +122,25 @@ enum service_verdict service_verdict_of(enum service_status status)
 	}
 }
 
+static void latency_note(struct service_route *route, uint64_t took_ns)
+{
+	uint64_t apart_ns = took_ns > route->latency_ns ? took_ns - route->latency_ns
+							: route->latency_ns - took_ns;
+
+	if (!route->latency_ns) {
+		route->latency_ns = took_ns;
+		route->deviation_ns = took_ns / 2;
+		return;
+	}
+	route->deviation_ns += apart_ns / DEVIATION_WEIGHT - route->deviation_ns / DEVIATION_WEIGHT;
+	route->latency_ns += took_ns / LATENCY_WEIGHT - route->latency_ns / LATENCY_WEIGHT;
+}
+
+void service_route_note_silence(struct service_route *route, uint64_t silent_ns)
+{
+	latency_note(route, silent_ns);
+}
+
 void service_route_note(struct service_route *route, enum service_verdict verdict, uint64_t took_ns)
 {
 	route->success -= route->success / SUCCESS_WEIGHT;
@@ -130,11 +150,7 @@ void service_route_note(struct service_route *route, enum service_verdict verdic
 	route->success += SUCCESS_ALL / SUCCESS_WEIGHT;
 	route->away_until_ns = 0;
 	route->busy_until_ns = 0;
-	if (!route->latency_ns)
-		route->latency_ns = took_ns;
-	else
-		route->latency_ns = route->latency_ns - route->latency_ns / LATENCY_WEIGHT +
-				    took_ns / LATENCY_WEIGHT;
+	latency_note(route, took_ns);
 }
 
 bool service_route_is_good(const struct service_route *route)

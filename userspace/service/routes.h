@@ -33,6 +33,7 @@ struct service_route {
 	struct list_node node; /* of all, oldest first */
 	struct service_circuit circuit;
 	uint64_t latency_ns;	/* of answers, moving average; 0: none yet */
+	uint64_t deviation_ns;	/* of these from it, likewise */
 	uint64_t away_until_ns; /* its node was not reached: others are asked first */
 	uint64_t busy_until_ns; /* it named a time before which it has no room: likewise */
 	unsigned refusal_cnt;	/* refusals in a row, the last answers; a refusal is no failure */
@@ -66,6 +67,8 @@ struct service_route *service_routes_use(struct service_routes *routes, const ui
 /* service_route_note: a call ended after took_ns. */
 void service_route_note(struct service_route *route, enum service_verdict verdict,
 			uint64_t took_ns);
+/* service_route_note_silence: there was no answer for silent_ns, and it was not waited for. */
+void service_route_note_silence(struct service_route *route, uint64_t silent_ns);
 /* service_route_is_good: it answered lately, or refused, which its own time undoes. */
 bool service_route_is_good(const struct service_route *route);
 /* service_route_health: 0 to 100. */

@@ -410,6 +410,7 @@ struct service_stats {
 	uint64_t cancelled_cnt, late_cnt; /* callers left; answers came after the deadline */
 	uint64_t repeated_cnt;		  /* answered alike, for their idempotency key */
 	uint64_t retried_cnt;		  /* calls of ours that went on to another provider */
+	uint64_t hedged_cnt;		  /* of these that only read, past a silent one */
 	uint64_t again_cnt; /* times that calls of this node were sent again to the same provider */
 	uint64_t violation_cnt;
 	uint64_t offer_cnt, in_hand_cnt, pending_cnt, channel_cnt, peer_cnt, kept_answer_cnt;

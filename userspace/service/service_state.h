@@ -47,7 +47,9 @@ struct service {
 	struct pool asks;
 	uint32_t pending_cnt;	      /* asks not answered yet */
 	struct service_askers askers; /* whose they are */
-	struct list_node answered;    /* asks whose stream is all that is left of them */
+	uint32_t hedge_call_cnt,
+		hedge_cnt;	   /* of the last 100 calls that might: those that went on */
+	struct list_node answered; /* asks whose stream is all that is left of them */
 	struct service_routes routes;
 	struct pool channels;
 	struct service_stats stats;

@@ -131,6 +131,9 @@ static bool limit_used(const struct service *service, enum service_limit which, 
 	case SERVICE_LIMIT_out_pending_cnt:
 		*out_used = stats.pending_cnt;
 		return true;
+	case SERVICE_LIMIT_hedges_per_100:
+		*out_used = service->hedge_cnt;
+		return true;
 	case SERVICE_LIMIT_channel_cnt:
 		*out_used = stats.channel_cnt;
 		return true;

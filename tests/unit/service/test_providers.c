@@ -372,7 +372,7 @@ static void test_a_read_only_call_is_made_elsewhere_when_its_provider_is_lost(vo
 	CHECK_EQ(at_b.call_cnt, 1);
 	CHECK_EQ(at_c.call_cnt, 1);
 	service_stats(rig.nodes[SRIG_A].service, &stats);
-	CHECK_EQ(stats.retried_cnt, 1);
+	CHECK_EQ(stats.retried_cnt + stats.hedged_cnt, 1); /* it is silent first */
 	srig_ask_fini(&ask);
 	srig_fini(&rig);
 }
@@ -516,6 +516,79 @@ static void test_a_provider_with_a_time_to_come_again_is_spared_until_then(void)
 	srig_fini(&rig);
 }
 
+/* Both may be read from; B keeps all calls, C answers. */
+static void hedge_init(const struct service_config *config)
+{
+	at_b = (struct srig_provider){.mode = SRIG_ECHO};
+	at_c = (struct srig_provider){.mode = SRIG_ECHO};
+	srig_init(&rig, 3, config);
+	CHECK(srig_publish_read_only(&rig, SRIG_B, "echo", "Do"));
+	CHECK(srig_publish_read_only(&rig, SRIG_C, "echo", "Do"));
+	CHECK(srig_offer(&rig, &at_b, SRIG_B, "echo"));
+	CHECK(srig_offer(&rig, &at_c, SRIG_C, "echo"));
+	for (unsigned i = 0; i < 20; i++) {
+		struct srig_ask ask;
+
+		CHECK(call_any(&ask, NULL));
+		srig_ask_fini(&ask);
+	}
+	CHECK(at_b.call_cnt > 0);
+	at_b.mode = SRIG_KEEP;
+}
+
+/* Calls until B has kept cnt of them; the last one is left as it is. */
+static void calls_until_kept(struct srig_ask *ask, unsigned cnt)
+{
+	const struct service_target target = {.name = "echo", .method = "Do"};
+
+	for (unsigned i = 0; i < 200 && at_b.kept_cnt < cnt; i++) {
+		CHECK_EQ(srig_call_with(&rig, ask, SRIG_A, &target, "", 0, NULL, 0), 0);
+		srig_run(&rig, 2 * PAIR_S);
+		if (at_b.kept_cnt < cnt)
+			srig_ask_fini(ask);
+	}
+}
+
+static void test_a_call_that_only_reads_goes_past_a_silent_provider(void)
+{
+	struct service_stats stats;
+	struct srig_ask ask;
+
+	hedge_init(NULL);
+	calls_until_kept(&ask, 1);
+	CHECK_EQ(ask.cnt, 1);
+	CHECK_EQ(ask.answer.status, SERVICE_OK);
+	CHECK_MEM(ask.answer.provider, rig.nodes[SRIG_C].key, MESH_KEY_LEN);
+	CHECK_EQ(at_b.cancelled_cnt, 1);
+	service_stats(rig.nodes[SRIG_A].service, &stats);
+	CHECK_EQ(stats.hedged_cnt, 1);
+	CHECK_EQ(stats.retried_cnt, 0);
+	srig_ask_fini(&ask);
+	srig_fini(&rig);
+}
+
+static void test_no_more_of_100_calls_go_on_than_may(void)
+{
+	struct service_config config;
+	struct service_stats stats;
+	struct srig_ask ask;
+
+	service_config_defaults(&config);
+	config.limits.hedges_per_100 = 2;
+	hedge_init(&config);
+	for (unsigned i = 1; i <= 3; i++) {
+		calls_until_kept(&ask, i);
+		CHECK_EQ(ask.cnt, i <= 2);
+		if (ask.cnt)
+			srig_ask_fini(&ask);
+	}
+	service_stats(rig.nodes[SRIG_A].service, &stats);
+	CHECK_EQ(stats.hedged_cnt, 2);
+	service_call_cancel(ask.ask);
+	srig_ask_fini(&ask);
+	srig_fini(&rig);
+}
+
 static void test_a_node_that_stops_ends_its_calls_and_takes_no_more(void)
 {
 	struct srig_ask first, ask;
@@ -654,6 +727,8 @@ int main(void)
 	RUN(test_equal_providers_share_calls_that_follow_each_other);
 	RUN(test_calls_at_once_go_to_who_has_least_to_do);
 	RUN(test_a_provider_with_a_time_to_come_again_is_spared_until_then);
+	RUN(test_a_call_that_only_reads_goes_past_a_silent_provider);
+	RUN(test_no_more_of_100_calls_go_on_than_may);
 	RUN(test_a_node_that_stops_ends_its_calls_and_takes_no_more);
 	RUN(test_a_provider_that_is_down_costs_one_call_its_time);
 	RUN(test_timeouts_at_a_dead_node_do_not_count_against_its_service);
