@@ -389,8 +389,9 @@ uint64_t conn_deadline_ns(const struct gateway_conn *conn)
 		return conn->progress_ns + CONN_PROGRESS_NS;
 	switch (conn->state) {
 	case CONN_READING:
-		return conn->is_begun ? conn->began_ns + CONN_REQUEST_NS
-				      : conn->progress_ns + CONN_IDLE_NS;
+		if (!conn->is_begun)
+			return conn->progress_ns + CONN_IDLE_NS;
+		return conn->began_ns + (conn->is_head_done ? CONN_REQUEST_NS : CONN_HEAD_NS);
 	case CONN_WAITING:
 		return conn->is_body_due && !conn->held.data ? conn->progress_ns + CONN_PROGRESS_NS
 							     : UINT64_MAX;

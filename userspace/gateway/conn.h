@@ -33,6 +33,7 @@ struct heap;
 #define CONN_UNREAD_MAX 2048
 
 #define CONN_IDLE_NS	 (60ull * 1000000000) /* between requests */
+#define CONN_HEAD_NS	 (3ull * 1000000000) /* from a request's first byte to the end of its head */
 #define CONN_REQUEST_NS	 (10ull * 1000000000) /* from a request's first byte to its handler */
 #define CONN_PROGRESS_NS (30ull * 1000000000) /* in which CONN_PROGRESS_LEN bytes have to move */
 #define CONN_DRAIN_NS	 (2ull * 1000000000)  /* after the last reply, so that it is read */

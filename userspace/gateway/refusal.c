@@ -31,8 +31,9 @@ const struct gateway_error refusal_unread = {
 const struct gateway_error refusal_path = {404, "not_found", "Nothing is served at this path.", 0};
 const struct gateway_error refusal_method = {
 	405, "method_not_allowed", "This path does not know the method; see the field Allow.", 0};
-const struct gateway_error refusal_slow = {408, "request_timeout",
-					   "The request was not complete within 10 seconds.", 0};
+const struct gateway_error refusal_slow = {
+	408, "request_timeout",
+	"The request was not complete in time: its head within 3 seconds, all of it within 10.", 0};
 const struct gateway_error refusal_body = {413, "payload_too_large",
 					   "The body is longer than this path takes.", 0};
 const struct gateway_error refusal_target = {414, "target_too_long",

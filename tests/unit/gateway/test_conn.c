@@ -401,13 +401,13 @@ static void expire_at(uint64_t now_ns)
 	conn_expire(&rig.conn, now_ns);
 }
 
-static void test_a_slow_request_is_answered_by_408_and_closed(void)
+static void test_a_head_that_dribbles_is_answered_by_408_and_closed(void)
 {
 	rig_start();
 	rig_say("GET /tree/ HT");
-	CHECK_EQ(conn_deadline_ns(&rig.conn), rig.now_ns + CONN_REQUEST_NS);
+	CHECK_EQ(conn_deadline_ns(&rig.conn), rig.now_ns + CONN_HEAD_NS);
 	/* A byte now and then does not help. */
-	rig.now_ns += CONN_REQUEST_NS - 1;
+	rig.now_ns += CONN_HEAD_NS - 1;
 	rig_say("TP");
 	expire_at(rig.now_ns);
 	CHECK_EQ(rig.conn.state, CONN_READING);
@@ -419,6 +419,22 @@ static void test_a_slow_request_is_answered_by_408_and_closed(void)
 	CHECK(!conn_is_over(&rig.conn));
 	expire_at(rig.now_ns + CONN_DRAIN_NS);
 	CHECK(conn_is_over(&rig.conn));
+}
+
+static void test_a_slow_request_is_answered_by_408(void)
+{
+	uint64_t began_ns;
+
+	rig_start();
+	began_ns = rig.now_ns;
+	rig_say("PUT /public HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\n");
+	CHECK_EQ(conn_deadline_ns(&rig.conn), began_ns + CONN_REQUEST_NS);
+	rig.now_ns = began_ns + CONN_REQUEST_NS - 1;
+	rig_say("b");
+	expire_at(rig.now_ns);
+	CHECK_EQ(rig.conn.state, CONN_READING);
+	expire_at(began_ns + CONN_REQUEST_NS);
+	CHECK(begins(rig_hear(), "HTTP/1.1 408 "));
 }
 
 static void test_an_idle_connection_is_closed_without_a_word(void)
@@ -481,7 +497,8 @@ int main(void)
 	RUN(test_a_client_is_told_to_send_its_body);
 	RUN(test_other_origins_may_call_public_routes_alone);
 	RUN(test_who_asks_too_often_is_told_to_wait);
-	RUN(test_a_slow_request_is_answered_by_408_and_closed);
+	RUN(test_a_head_that_dribbles_is_answered_by_408_and_closed);
+	RUN(test_a_slow_request_is_answered_by_408);
 	RUN(test_an_idle_connection_is_closed_without_a_word);
 	RUN(test_a_client_that_does_not_read_is_dropped);
 	RUN(test_the_end_of_the_input_ends_what_is_not_begun_or_owed);
