@@ -326,6 +326,8 @@ void fetch_stop(struct fetch *fetch, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* fetch_abandon ends it now, at shut-down: waits for jobs, forgets requests. */
 void fetch_abandon(struct fetch *fetch);
+/* fetch_serve_less: nobody has what is fetched from here any more (its seeding was stopped). */
+void fetch_serve_less(struct fetch *fetch);
 /* fetch_hint: node may have it too. */
 void fetch_hint(struct fetch *fetch, const struct link_node *node);
 bool fetch_is_stopping(const struct fetch *fetch);

@@ -62,6 +62,17 @@ static void file_serve(struct fetch_file *file)
 			partial_note(file_partials(file), file->partial, i);
 }
 
+void fetch_serve_less(struct fetch *fetch)
+{
+	for (unsigned i = 0; i < FETCH_FILES_MAX; i++) {
+		struct fetch_file *file = &fetch->files[i];
+
+		if (file->partial)
+			partials_drop(file_partials(file), file->partial);
+		file->partial = NULL;
+	}
+}
+
 static void chunks_free(struct fetch_file *file)
 {
 	free(file->hashes);

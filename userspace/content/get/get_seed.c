@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "content/get/fetch.h"
 #include "content/get/get_state.h"
 
 #define LOOK_NS	   (60 * NS_PER_S)
@@ -86,6 +87,8 @@ static void seed_end(struct get *get, enum content_seed_end end)
 
 	get->view.seed.end = end;
 	gets_serve_less(get->gets);
+	if (get->fetch)
+		fetch_serve_less(get->fetch);
 	get->seed_saved = get->view.seed.sent_byte_cnt;
 	get_save_soon(get);
 	if (end == CONTENT_SEED_RATIO)

@@ -2,6 +2,7 @@
 /* Gets that are given up, and how long what they brought is given to others. */
 #include <unistd.h>
 
+#include "content/serve/partial.h"
 #include "unit/content/get/get_rig.h"
 
 static struct told {
@@ -253,6 +254,35 @@ static void test_stopped_seeding_serves_nobody_over_restarts(void)
 	duo_fini(&duo);
 }
 
+static unsigned partials_served(void)
+{
+	struct partials *copy = content_partials_copy(b());
+	unsigned cnt = copy ? copy->cnt : 99;
+
+	content_partials_free(copy);
+	return cnt;
+}
+
+static void test_stopped_seeding_of_a_running_get_serves_no_part_of_it(void)
+{
+	const bool stops = true;
+	const struct content_seed_ask ask = {.is_stopped = &stops};
+	struct link link;
+	uint64_t id;
+
+	duo_init(&duo);
+	file_make("in/one.bin", BIG_LEN, 9);
+	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
+	duo.on_answer = only_first_chunks;
+	id = duo_get_start(&duo, &link, "out");
+	for (unsigned i = 0; i < 2000 && partials_served() == 0; i++)
+		(void)duo_turn(&duo);
+	CHECK_EQ(partials_served(), 1);
+	CHECK_EQ(content_get_seed(b(), id, &ask, duo.now_ns), 0);
+	CHECK_EQ(partials_served(), 0);
+	duo_fini(&duo);
+}
+
 static void collected(void *arg, int err, const struct content_gc *gc)
 {
 	(void)gc;
@@ -388,6 +418,7 @@ int main(void)
 	RUN(test_giving_up_goes_on_after_a_restart_at_any_point);
 	RUN(test_full_table_refuses_rather_than_forget_what_is_seeded);
 	RUN(test_stopped_seeding_serves_nobody_over_restarts);
+	RUN(test_stopped_seeding_of_a_running_get_serves_no_part_of_it);
 	RUN(test_stopped_seeding_is_no_garbage);
 	RUN(test_reached_ratio_ends_seeding_and_is_counted_anew);
 	RUN(test_time_ends_seeding);
