@@ -233,12 +233,13 @@ static void test_senders_are_as_many_as_workers_and_cost_frames(void)
 	struct xdp_plan plan;
 
 	begin();
-	config.frame_cnt = 256;
-	one = umem_footprint(256, UMEM_FRAME_LEN_MIN);
-	two = umem_footprint(512, UMEM_FRAME_LEN_MIN);
+	config.frame_cnt = 2048; /* each is more than a huge page */
+	one = umem_footprint(2048, UMEM_FRAME_LEN_MIN);
+	two = umem_footprint(4096, UMEM_FRAME_LEN_MIN);
 	netdev.rx_queue_cnt = 4;
 	config.worker_cnt = 2;
 	plan = plan_of();
+	CHECK(two > one);
 	CHECK_EQ(xdp_plan_sender_cnt(&config, &plan), 0);
 	CHECK_EQ(plan.frames_len, 4 * one);
 	config.send = XDP_SEND_AF_XDP;
