@@ -74,7 +74,7 @@ class Script:
             (after["bound"].add if kind == "bind" else after["bound"].remove)(args)
             after["published"][args[1]] += 1
         elif kind == "follow":
-            words = ("sub", "add", self.link, "--name", name)
+            words = ("sub", "add", self.link, "--no-wait", "--name", name)
             after["follows"][name] = "normal"
         elif kind == "trust":
             wanted = self.dice.choice([each for each in ("normal", "trusted", "untrusted")

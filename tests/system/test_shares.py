@@ -4,6 +4,7 @@
 
     n1 (10.77.0.1) -- switch -- n2 .. n5 (10.77.0.2 to .5): they know each other by n1 or n2
 """
+import json
 import pathlib
 import sys
 
@@ -127,11 +128,29 @@ def test_the_201st_is_refused(lab):
         links.append(bare_link(daemon, f"s{number}"))
     follower = lab.daemon("n2", config="[sharing]\nsync_interval = 1h\n").start()
     for link in links[:200]:
-        said(follower.weft("sub", "add", link), "sub add")
+        said(follower.weft("sub", "add", link, "--no-wait"), "sub add")
     done = follower.weft("sub", "add", links[200])
     check_eq(done.returncode, REFUSED, "the 201st")
     check("sharing.follow_cap" in done.stderr, done.stderr)
     check_eq(len(follower.json("sub", "list")["follows"]), 200, "followed")
+
+
+def test_sub_add_waits_for_the_first_revision_or_says_why_there_is_none(lab):
+    nodes = start(lab, 2, more=SYNC)
+    link = publish(nodes[0], "songs", lab.folder("songs", {"a": 1000}))
+    done = nodes[1].weft("sub", "add", link, "--json")
+    check_eq((done.returncode, json.loads(done.stdout)["follow"]["revision"]), (OK, 1), done.stderr)
+    check_eq(done.stderr, "", "nothing to complain of")
+    said(nodes[0].weft("share", "new", "empty"), "share new")
+    said(nodes[1].weft("sub", "add", bare_link(nodes[0], "empty")), "followed all the same")
+    done = nodes[1].weft("sub", "add", bare_link(nodes[0], "empty"))
+    check(done.returncode != OK and "followed already" in done.stderr, done.stderr)
+    said(nodes[0].weft("share", "new", "other"), "share new")
+    done = nodes[1].weft("sub", "add", bare_link(nodes[0], "other"))
+    check_eq(done.returncode, OK, done.stderr)
+    check("no revision of it is here" in done.stderr and "weft sub sync" in done.stderr, done.stderr)
+    said(nodes[0].weft("share", "new", "later"), "share new")
+    check_eq(nodes[1].weft("sub", "add", bare_link(nodes[0], "later"), "--no-wait").stderr, "", "no wait")
 
 
 def test_what_a_followed_blocklist_names_is_not_fetched(lab):
@@ -141,10 +160,14 @@ def test_what_a_followed_blocklist_names_is_not_fetched(lab):
     link = publish(nodes[0], "songs", folder)
     lists = lab.dir / "lists"
     lists.mkdir()
-    (lists / "blocklist").write_text(f"# bad\ncontent {content}\n")
+    (lists / "blocklist").write_text(f"# bad\nblock all\ncontent {content}\n")
     follow(nodes[1], publish(nodes[0], "lists", lists), "--name", "lists")
     wait_revision(nodes[1], "lists", 1)
     check(shown(nodes[1], "lists")["blocklist"], "it has a blocklist")
+    # A bad line is told with its file, number and reason; the others hold.
+    check_eq(shown(nodes[1], "lists")["blocklist_fault"],
+             "file blocklist, line 2: it begins with neither share nor content", "bad line")
+    check("blocklist, line 2: it begins" in nodes[1].log_text(), nodes[1].log_text())
     done = nodes[1].weft("get", link, "--to", lab.dir / "got")
     check_eq(done.returncode, REFUSED, f"get: {done.stderr}")
     check("bad.bin" in done.stderr and "blocklist" in done.stderr, done.stderr)

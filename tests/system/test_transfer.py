@@ -176,6 +176,10 @@ def test_a_changed_file_is_noticed_and_never_served_wrong(lab):
     done = b.weft("get", link, "--to", lab.dir / "out")
     check(done.returncode != OK and "chang" in done.stderr, done.stderr)
     check(not (lab.dir / "out" / "x").exists(), "a wrong file arrived")
+    # Who comes later is told the same reason, and whoever asks again.
+    for who in b, lab.daemon("c").start():
+        done = who.weft("get", link, "--to", lab.dir / "later")
+        check(done.returncode != OK and "x has changed" in done.stderr, done.stderr)
     check(a.json("share", "list")["shares"][0]["changed_files"] >= 1, "not noticed")
     get(b, a.share(root), lab.dir / "out2")
     same_tree(root, lab.dir / "out2")

@@ -80,13 +80,15 @@ const struct command commands[] = {
 	"weft share items papers", run_share_items, 1, 1,
 	{ { "from", "N", "begin with this one, counted from 0" } } },
 { "sub", "add", "LINK", "follow a share: hear of its revisions, search in it",
+	"Waits for the first revision, or for why there is none yet; either way it is followed.\n"
 	"The newest revision's list of files is fetched and kept up to date; the files are not:\n"
 	"weft get NAME --to DIR fetches them. Trust: search leaves untrusted shares out, and\n"
 	"their blocklists do not count; what is trusted is not blocked by other lists.",
 	"weft sub add 'mesh:...' --name songs --trust trusted", run_sub_add, 1, 1,
 	{ { "name", "NAME", "what to call it here; default: its title" },
 	  { "trust", "HOW", "trusted, normal (default) or untrusted" },
-	  { "weight", "PERCENT", "of its hits in search, 0 to 1000; default 100" } } },
+	  { "weight", "PERCENT", "of its hits in search, 0 to 1000; default 100" },
+	  { "no-wait", NULL, "do not wait for the first revision" } } },
 { "sub", "list", "", "list the shares that are followed, and how they stand", NULL,
 	"weft sub list", run_sub_list, 0, 0, { { 0 } } },
 { "sub", "show", "NAME", "show all about a followed share",

@@ -27,6 +27,7 @@ static const struct field follow_fields[] = {
 	{"followed", "followed since", "followed_s", COLUMN_TIME},
 	{"public", "public", "public", COLUMN_BOOL},
 	{"blocklist", "has a blocklist", "blocklist", COLUMN_BOOL},
+	{"blocklist_fault", "blocklist trouble", "blocklist_fault", COLUMN_TEXT},
 	{"old_heads", "old heads refused", "old_heads", COLUMN_COUNT},
 	{"forks", "forks", "forks", COLUMN_COUNT},
 	{"folder", "fetched into", "folder", COLUMN_TEXT},
@@ -101,6 +102,61 @@ static int folder_add(const struct invocation *inv, json_t *parameters)
 	return STATUS_OK;
 }
 
+static bool keep_reply(void *arg, json_t *reply, bool is_last)
+{
+	(void)is_last;
+	*(json_t **)arg = json_incref(reply);
+	return true;
+}
+
+/* It is followed whatever came of the first sync; that there is nothing yet is said with why. */
+static void first_revision_tell(const json_t *follow)
+{
+	const char *detail = json_string_value(json_object_get(follow, "detail"));
+	const char *state = json_string_value(json_object_get(follow, "state"));
+
+	if (json_integer_value(json_object_get(follow, "revision")) == 0)
+		fprintf(stderr,
+			"weft: it is followed, but no revision of it is here (%s)%s%s\n"
+			"  it is asked for again by itself; weft sub sync asks now\n",
+			state, detail[0] ? ": " : "", detail);
+	else if (detail[0])
+		fprintf(stderr, "weft: %s\n", detail);
+}
+
+int run_sub_add(struct invocation *inv)
+{
+	bool waits = !invocation_option(inv, "no-wait");
+	json_t *reply = NULL;
+	struct client_call call = {
+		.method = "AddFollow",
+		.parameters = json_pack("{s:s, s:b}", "link", inv->args[0], "wait", waits),
+		.is_long = true,
+		.reply = keep_reply,
+		.arg = &reply};
+	int status;
+
+	if (!call.parameters)
+		return client_say_error(STATUS_USAGE, "add", "it is not UTF-8", NULL);
+	status = settings_add(inv, call.parameters);
+	if (status != STATUS_OK) {
+		json_decref(call.parameters);
+		return status;
+	}
+	if (waits && inv->has_terminal_err)
+		fprintf(stderr, "Waiting for its first revision; Ctrl-C leaves it followed.\n");
+	client_catch_interrupt();
+	status = client_call(inv, &call);
+	if (status == STATUS_OK && inv->is_json)
+		text_print_json(reply);
+	else if (status == STATUS_OK)
+		fields_print(inv, json_object_get(reply, "follow"), follow_fields);
+	if (status == STATUS_OK && waits)
+		first_revision_tell(json_object_get(reply, "follow"));
+	json_decref(reply);
+	return status;
+}
+
 /* One call about the share that is named first; shows it as it is then. */
 static int share_call(struct invocation *inv, const char *method, const char *member)
 {
@@ -117,11 +173,6 @@ static int share_call(struct invocation *inv, const char *method, const char *me
 		return status;
 	}
 	return show_fields(inv, method, parameters, "follow", follow_fields);
-}
-
-int run_sub_add(struct invocation *inv)
-{
-	return share_call(inv, "AddFollow", "link");
 }
 
 int run_sub_set(struct invocation *inv)
@@ -160,13 +211,6 @@ int run_sub_show(struct invocation *inv)
 	if (!parameters)
 		return client_say_error(STATUS_USAGE, "show", "it is not UTF-8", NULL);
 	return client_show(inv, "ShowFollow", parameters, print_follow);
-}
-
-static bool keep_reply(void *arg, json_t *reply, bool is_last)
-{
-	(void)is_last;
-	*(json_t **)arg = json_incref(reply);
-	return true;
 }
 
 int run_sub_sync(struct invocation *inv)

@@ -14,11 +14,14 @@ static int answer_read(struct head_ask *ask, const struct mesh_reply *reply)
 		return WEFT_EDAMAGED;
 	if (answer.head_cnt == 0)
 		return WEFT_EABSENT;
-	/* One from the future would make our clock the publisher's. */
 	if (head_parse(answer.heads[0].bytes, answer.heads[0].len, &head) < 0 ||
-	    memcmp(head.share_id, ask->share_id, SHARE_ID_LEN) != 0 ||
-	    head.updated_s > ask->latest_s)
+	    memcmp(head.share_id, ask->share_id, SHARE_ID_LEN) != 0)
 		return WEFT_EDAMAGED;
+	/* One from the future would make our clock the publisher's. */
+	if (head.updated_s > ask->latest_s) {
+		ask->future = head;
+		return WEFT_EDAMAGED;
+	}
 	seen->head = head;
 	seen->len = answer.heads[0].len;
 	memcpy(seen->bytes, answer.heads[0].bytes, seen->len);
@@ -49,7 +52,7 @@ int head_ask_start(struct head_ask *ask, const struct mesh_seam *mesh, const str
 		.arg = ask,
 	};
 
-	ask->seen.head.seq = 0;
+	ask->seen.head.seq = ask->future.seq = 0;
 	memcpy(request.share_id, ask->share_id, SHARE_ID_LEN);
 	asked.payload_len = list_request_write(&request, payload);
 	return mesh->ops->ask(mesh->mesh, &asked, now_ns, &ask->request);

@@ -23,6 +23,8 @@ struct head_ask {
 	 */
 	void (*done)(struct head_ask *ask, int err, uint64_t now_ns);
 	struct head_seen seen; /* seq 0: none */
+	/* With WEFT_EDAMAGED: the share's own head, but dated later than latest_s; seq 0: not so. */
+	struct share_head future;
 
 	/* its own */
 	struct mesh_request *request; /* NULL: not under way */

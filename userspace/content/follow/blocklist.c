@@ -85,18 +85,35 @@ static bool id_read(struct piece word, uint8_t id[static BLOCKLIST_ID_LEN])
 	return hex_read(text, id, BLOCKLIST_ID_LEN);
 }
 
-static bool line_read(struct blocklist *list, struct piece line)
+/* What keeps a line from being an entry; NULL: nothing does, or there is nothing in it. */
+static const char *line_read(struct blocklist *list, struct piece line)
 {
-	struct piece word = word_next(&line);
+	struct piece word = word_next(&line), id;
 	enum blocklist_kind kind;
 
 	if (!word.len)
-		return true;
-	if (!kind_read(word, &kind) ||
-	    !id_read(word_next(&line), list->kinds[kind].ids[list->kinds[kind].cnt]))
-		return false;
+		return NULL;
+	if (!kind_read(word, &kind))
+		return "it begins with neither share nor content";
+	id = word_next(&line);
+	if (!id.len)
+		return "it names no id";
+	if (!id_read(id, list->kinds[kind].ids[list->kinds[kind].cnt]))
+		return "its id is neither 52 letters of z-base-32 nor 64 hexadecimal digits";
+	if (word_next(&line).len)
+		return "something follows the id; a remark begins with #";
 	list->kinds[kind].cnt++;
-	return word_next(&line).len == 0;
+	return NULL;
+}
+
+static void fault_note(struct blocklist_fault *fault, unsigned line, const char *why)
+{
+	if (!why)
+		return;
+	if (fault->line_cnt++ == 0) {
+		fault->first_line = line;
+		fault->why = why;
+	}
 }
 
 static int id_order(const void *a, const void *b)
@@ -104,10 +121,17 @@ static int id_order(const void *a, const void *b)
 	return memcmp(a, b, BLOCKLIST_ID_LEN);
 }
 
-int blocklist_parse(const void *text, size_t len, struct blocklist *out_list, unsigned *out_line)
+static bool is_no_list(const struct blocklist *list)
+{
+	return list->fault.line_cnt && !list->kinds[BLOCKLIST_SHARE].cnt &&
+	       !list->kinds[BLOCKLIST_CONTENT].cnt;
+}
+
+int blocklist_parse(const void *text, size_t len, struct blocklist *out_list)
 {
 	struct piece left = {text, len}, line;
-	struct blocklist list = {0};
+	struct blocklist list = {.fault = {.line_cnt = 0}};
+	struct blocklist_fault fault;
 	unsigned number = 0;
 
 	if (len > BLOCKLIST_LEN_MAX)
@@ -119,13 +143,13 @@ int blocklist_parse(const void *text, size_t len, struct blocklist *out_list, un
 			return -ENOMEM;
 		}
 	}
-	while (line_next(&left, &line)) {
-		number++;
-		if (!line_read(&list, line)) {
-			blocklist_fini(&list);
-			*out_line = number;
-			return WEFT_EMALFORMED;
-		}
+	while (line_next(&left, &line))
+		fault_note(&list.fault, ++number, line_read(&list, line));
+	if (is_no_list(&list)) {
+		fault = list.fault;
+		blocklist_fini(&list);
+		*out_list = (struct blocklist){.fault = fault};
+		return WEFT_EMALFORMED;
 	}
 	for (unsigned kind = 0; kind < BLOCKLIST_KIND_CNT; kind++)
 		qsort(list.kinds[kind].ids, list.kinds[kind].cnt, BLOCKLIST_ID_LEN, id_order);

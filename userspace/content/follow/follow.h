@@ -46,7 +46,7 @@ struct follow_listing; /* one that waits for a list of another node */
 #define FOLLOW_REVISIONS_MAX 4u /* of a share, whose manifests are kept */
 #define FOLLOW_WEIGHT_MAX    1000u
 #define FOLLOW_WEIGHT	     100u /* percent, in search */
-#define FOLLOW_DETAIL_CAP    160u
+#define FOLLOW_DETAIL_CAP    320u
 
 /* What the user thinks of a share: search leaves untrusted ones out unless asked for. */
 enum follow_tier { FOLLOW_TRUSTED, FOLLOW_NORMAL, FOLLOW_UNTRUSTED, FOLLOW_TIER_CNT };
@@ -89,7 +89,7 @@ struct follow {
 	bool is_used; /* its revision counts: CURRENT or BEHIND with a revision that holds */
 	bool is_syncing;
 	int err;	    /* of the last sync; 0: it heard of the share */
-	const char *detail; /* what err was about, for people; "" */
+	const char *detail; /* what err was about, why a revision is not taken; for people; "" */
 
 	struct follow_revision revisions[FOLLOW_REVISIONS_MAX]; /* kept, newest first */
 	unsigned revision_cnt;
@@ -98,6 +98,7 @@ struct follow {
 	/* Of the newest revision; zero and "" before there is one. */
 	const char *title, *description;
 	bool is_public, has_blocklist;
+	struct blocklist_fault fault;  /* lines of its blocklist that were left out */
 	uint64_t created_s, expires_s; /* expires_s 0: never */
 	uint64_t item_cnt, byte_cnt;
 	const uint8_t (*recommended)[SHARE_ID_LEN];
@@ -122,8 +123,12 @@ enum follow_event_kind {
 	FOLLOW_FORKED,	 /* two revisions have one number: the later one holds */
 	FOLLOW_WAS_REVOKED,
 	FOLLOW_HAS_EXPIRED,
-	FOLLOW_BAD_REVISION,  /* what a head names is no revision of its share */
-	FOLLOW_BAD_BLOCKLIST, /* seq: the line that is none of a blocklist; 0: it is too long */
+	FOLLOW_BAD_REVISION, /* what a head names is no revision of its share */
+	/*
+	 * seq: the first line that is no entry of a blocklist, and follow->fault says why; err 0:
+	 * its other lines hold. seq 0: it is too long.
+	 */
+	FOLLOW_BAD_BLOCKLIST,
 };
 struct follow_event {
 	enum follow_event_kind kind;

@@ -277,13 +277,13 @@ static int revisions_load(struct followed *followed)
 static int blocklist_load(struct followed *followed)
 {
 	uint8_t *bytes = NULL;
-	unsigned line;
 	size_t len;
 	int err = store_blob_load(followed->follows->params.store, followed->blocklist_id,
 				  BLOCKLIST_LEN_MAX, &bytes, &len);
 
 	if (err == 0)
-		err = blocklist_parse(bytes, len, &followed->blocklist, &line);
+		err = blocklist_parse(bytes, len, &followed->blocklist);
+	followed->view.fault = followed->blocklist.fault;
 	free(bytes);
 	followed->view.has_blocklist = err == 0;
 	return err == -ENOMEM ? err : 0;

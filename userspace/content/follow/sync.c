@@ -241,12 +241,12 @@ static void next_plan(struct followed *followed, uint64_t now_ns)
 static void outcome_note(struct followed *followed, const struct sync *sync)
 {
 	followed->view.err = sync->err;
-	followed->detail[0] = '\0';
+	snprintf(followed->detail, sizeof(followed->detail), "%s", sync->note);
 	if (sync->err < 0) {
 		followed->fail_cnt++;
 		followed->follows->stats.failed_cnt++;
-		snprintf(followed->detail, sizeof(followed->detail), "%s: %s", sync->what,
-			 weft_err_text(sync->err));
+		snprintf(followed->detail, sizeof(followed->detail), "%s: %s%s%s", sync->what,
+			 weft_err_text(sync->err), sync->note[0] ? "; " : "", sync->note);
 	} else {
 		followed->fail_cnt = 0;
 		followed->follows->stats.synced_cnt++;

@@ -20,7 +20,8 @@
 #define SYNC_ASKS_MAX  4u /* manifests on their way at once, a MiB each */
 #define SYNC_REPLY_CAP (MANIFEST_LEN_MAX + MESSAGE_HEAD_CAP + MESH_FRAME_OVERHEAD)
 /* Manifests are handed to the store when so many bytes wait. */
-#define SYNC_BATCH_LEN (4u << 20)
+#define SYNC_BATCH_LEN	(4u << 20)
+#define FOLLOW_NOTE_CAP 160u
 
 enum sync_step { SYNC_HEADS, SYNC_MANIFESTS, SYNC_BLOCKLIST, SYNC_SAVING };
 
@@ -62,6 +63,9 @@ struct sync {
 	unsigned head_wait_cnt; /* of run and head_asks */
 	bool is_heard;		/* somebody answered, with a head or without */
 	struct head_seen best;	/* seq 0: none */
+	struct share_head
+		future; /* the newest of the share's that is dated ahead of us; seq 0: none */
+	char note[FOLLOW_NOTE_CAP]; /* why a revision that was heard of is not taken; "" */
 
 	/* manifests */
 	struct swarm *swarm;

@@ -2,7 +2,8 @@
 /*
  * The blocklist of a revision: a file of one chunk, so its content id proves it. One
  * that cannot be had now is asked for in the next sync, and until then the former one holds;
- * one that is no list is told of, and none holds.
+ * one that is no list is told of, and none holds; so are lines that are no entries, and the
+ * others hold.
  */
 #include <string.h>
 
@@ -10,16 +11,18 @@
 
 static void list_take(struct sync *sync, const struct sync_ask *ask)
 {
-	unsigned line;
-	int err = blocklist_parse(ask->bytes, ask->len, &sync->blocklist, &line);
+	int err = blocklist_parse(ask->bytes, ask->len, &sync->blocklist);
 
-	if (err == WEFT_EMALFORMED) {
-		sync->has_blocklist = false;
-		followed_tell(sync->followed, FOLLOW_BAD_BLOCKLIST, line, NULL, err);
+	if (err < 0 && err != WEFT_EMALFORMED) {
+		sync_fail(sync, err, "no memory for its blocklist");
 		return;
 	}
-	if (err < 0) {
-		sync_fail(sync, err, "no memory for its blocklist");
+	sync->followed->view.fault = sync->blocklist.fault;
+	if (sync->blocklist.fault.line_cnt)
+		followed_tell(sync->followed, FOLLOW_BAD_BLOCKLIST,
+			      sync->blocklist.fault.first_line, NULL, err);
+	if (err == WEFT_EMALFORMED) {
+		sync->has_blocklist = false;
 		return;
 	}
 	sync->is_blocklist_here = true;
@@ -41,6 +44,8 @@ void sync_blocklist_begin(struct sync *sync, uint64_t now_ns)
 	struct sync_ask *ask = &sync->asks[0];
 
 	sync->step = SYNC_BLOCKLIST;
+	if (!sync->has_blocklist)
+		sync->followed->view.fault = (struct blocklist_fault){0};
 	if (sync->has_blocklist && sync->blocklist_len > BLOCKLIST_LEN_MAX) {
 		sync->has_blocklist = false;
 		followed_tell(sync->followed, FOLLOW_BAD_BLOCKLIST, 0, NULL, WEFT_ETOOLARGE);

@@ -4,6 +4,7 @@
  * names are asked at once. Nobody is believed alone: what counts is the newest
  * that the share's key has signed, and never one that is older than what was seen.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -31,13 +32,21 @@ static void answered(struct sync *sync, uint64_t now_ns)
 		sync_step_done(sync, now_ns);
 }
 
-static bool is_of_share(const struct sync *sync, const struct share_head *head)
+static void future_note(struct sync *sync, const struct share_head *head)
 {
-	const struct follows *follows = sync->follows;
+	if (!sync->future.seq || head_is_newer(head, &sync->future))
+		sync->future = *head;
+}
 
+static bool is_of_share(struct sync *sync, const struct share_head *head)
+{
+	if (memcmp(head->share_id, sync->followed->view.share_id, SHARE_ID_LEN) != 0)
+		return false;
 	/* One from the future would make our clock the publisher's. */
-	return memcmp(head->share_id, sync->followed->view.share_id, SHARE_ID_LEN) == 0 &&
-	       head->updated_s <= follows_wall_s(follows) + HEAD_SKEW_S;
+	if (head->updated_s <= follows_wall_s(sync->follows) + HEAD_SKEW_S)
+		return true;
+	future_note(sync, head);
+	return false;
 }
 
 /* --- the overlay --- */
@@ -90,6 +99,8 @@ static void node_answered(struct head_ask *ask, int err, uint64_t now_ns)
 		heard(sync, &ask->seen.head, ask->seen.bytes, ask->seen.len);
 	else if (err == WEFT_EDAMAGED)
 		sync->follows->stats.false_head_cnt++;
+	if (err == WEFT_EDAMAGED && ask->future.seq)
+		future_note(sync, &ask->future);
 	sync->is_heard |= err == 0 || err == WEFT_EABSENT || err == WEFT_EDAMAGED;
 	answered(sync, now_ns);
 }
@@ -199,6 +210,25 @@ static void seen_refresh(struct followed *followed)
 	store_snapshot_close(snapshot);
 }
 
+/* Why a head that was heard of does not count: its date, or what was seen before. */
+static void note_write(struct sync *sync, const struct share_head *seen)
+{
+	const struct share_head *newest = &sync->followed->view.head, *best = &sync->best.head;
+	uint64_t wall_s = follows_wall_s(sync->follows);
+
+	if (sync->future.seq && (!newest->seq || head_is_newer(&sync->future, newest)))
+		snprintf(sync->note, sizeof(sync->note),
+			 "revision %llu is dated %llu s ahead of this node's clock and not taken; "
+			 "set the clock that is wrong",
+			 (unsigned long long)sync->future.seq,
+			 (unsigned long long)(sync->future.updated_s - wall_s));
+	else if (best->seq && seen->seq && head_is_newer(seen, best))
+		snprintf(sync->note, sizeof(sync->note),
+			 "the nodes that answered are behind: they tell of revision %llu, and %llu "
+			 "was seen before",
+			 (unsigned long long)best->seq, (unsigned long long)seen->seq);
+}
+
 int sync_heads_judge(struct sync *sync)
 {
 	struct followed *followed = sync->followed;
@@ -219,6 +249,7 @@ int sync_heads_judge(struct sync *sync)
 		sync_save_flush(sync);
 	}
 	other_heads_note(sync, &seen);
+	note_write(sync, &seen);
 	if (sync->best.head.seq)
 		view->synced_s = follows_wall_s(sync->follows);
 	else

@@ -161,6 +161,21 @@ bool serve_files_has_changed(const struct serve_files *files, const struct objec
 	return false;
 }
 
+bool serve_files_each_changed(const struct serve_files *files,
+			      const uint8_t content_id[static OBJECT_ID_LEN],
+			      bool (*fn)(void *arg, const struct object_file *object), void *arg)
+{
+	for (size_t i = 0; i < SERVE_FILES_MAX; i++) {
+		const struct serve_file *file = &files->slots[i];
+
+		if (file->is_changed &&
+		    memcmp(file->object.content_id, content_id, OBJECT_ID_LEN) == 0 &&
+		    fn(arg, &file->object))
+			return true;
+	}
+	return false;
+}
+
 void serve_files_drop_all(struct serve_files *files)
 {
 	for (size_t i = 0; i < SERVE_FILES_MAX; i++)

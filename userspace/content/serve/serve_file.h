@@ -66,6 +66,13 @@ bool serve_file_settle(struct serve_file *file, uint64_t chunk);
 uint32_t serve_file_ahead(struct serve_file *file, uint64_t chunk);
 /* serve_files_has_changed: object was found changed, though its record may be there still. */
 bool serve_files_has_changed(const struct serve_files *files, const struct object_file *object);
+/*
+ * serve_files_each_changed calls fn with each file of that content that was found changed
+ * and is still remembered, until it returns true; what it returned last.
+ */
+bool serve_files_each_changed(const struct serve_files *files,
+			      const uint8_t content_id[static OBJECT_ID_LEN],
+			      bool (*fn)(void *arg, const struct object_file *object), void *arg);
 void serve_files_drop_all(struct serve_files *files);
 
 /*

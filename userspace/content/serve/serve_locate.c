@@ -51,6 +51,11 @@ static bool location_seen(void *arg, const struct object_file *file)
 	return !search->is_found;
 }
 
+static bool changed_seen(void *arg, const struct object_file *file)
+{
+	return file_is_reachable(arg, file);
+}
+
 static int file_locate(struct serve_call *call)
 {
 	struct location_search search = {.call = call};
@@ -65,6 +70,10 @@ static int file_locate(struct serve_call *call)
 		err = object_locations_each(snapshot, call->request.id, &object, location_seen,
 					    &search);
 	store_snapshot_close(snapshot);
+	/* Its record is gone since it was found changed; the reason is told all the same. */
+	if (!err && !search.is_found)
+		call->was_changed |= serve_files_each_changed(&serve->files, call->request.id,
+							      changed_seen, serve);
 	if (err || !search.is_found)
 		return err ? err : WEFT_EABSENT;
 	call->file = serve_files_add(&serve->files, &object);

@@ -332,6 +332,14 @@ static void ask_failed_without_code(struct swarm_member *member, const struct me
 		swarm_way_failed(member, reply, now_ns);
 }
 
+/* That it changed where it was says more than that it is not elsewhere. */
+static bool is_told_changed(const struct swarm *swarm, const struct swarm_ask *ask)
+{
+	return swarm->fail_err == WEFT_ECHANGED &&
+	       strncmp(swarm->fail_detail, ask->what, ask->what_len) == 0 &&
+	       swarm->fail_detail[ask->what_len] == ' ';
+}
+
 static void ask_failed(struct swarm_ask *ask, struct swarm_member *member,
 		       const struct mesh_reply *reply, uint64_t now_ns)
 {
@@ -342,7 +350,9 @@ static void ask_failed(struct swarm_ask *ask, struct swarm_member *member,
 	swarm_member_name(member, name);
 	switch (reply->code) {
 	case MESH_CODE_ABSENT:
-		swarm_fail(swarm, WEFT_EABSENT, "node %s has not got %.*s", name, len, ask->what);
+		if (!is_told_changed(swarm, ask))
+			swarm_fail(swarm, WEFT_EABSENT, "node %s has not got %.*s", name, len,
+				   ask->what);
 		refused(ask, member, now_ns);
 		return;
 	case MESH_CODE_CHANGED:

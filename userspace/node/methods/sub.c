@@ -4,6 +4,7 @@
  * disk or for syncs with a record of its own; what was begun goes on when it leaves.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,6 +89,15 @@ static void folder_set(const struct node *node, json_t *json, const struct follo
 		json_object_set_new(json, "folder_detail", json_string(search.get->detail));
 }
 
+static json_t *fault_json(const struct blocklist_fault *fault)
+{
+	char text[200];
+
+	snprintf(text, sizeof(text), "file %s, line %u: %s%s", BLOCKLIST_NAME, fault->first_line,
+		 fault->why, fault->line_cnt > 1 ? ", and more lines" : "");
+	return json_string(text);
+}
+
 static json_t *follow_json(const struct node *node, const struct follow *follow)
 {
 	json_t *json = json_pack(
@@ -108,6 +118,8 @@ static json_t *follow_json(const struct node *node, const struct follow *follow)
 
 	if (follow->head.seq && !head_is_revoked(&follow->head))
 		json_object_set_new(json, "newest", method_json_uint(follow->head.seq));
+	if (follow->fault.line_cnt)
+		json_object_set_new(json, "blocklist_fault", fault_json(&follow->fault));
 	if (follow->created_s)
 		json_object_set_new(json, "created_s", method_json_uint(follow->created_s));
 	if (follow->expires_s)
@@ -144,6 +156,7 @@ struct change {
 	struct control_call *call; /* NULL: the caller left */
 	uint8_t share_id[SHARE_ID_LEN];
 	bool is_removal;
+	bool waits; /* for the first sync */
 };
 
 static void change_caller_left(void *arg)
@@ -165,12 +178,40 @@ static struct change *change_new(struct node *node, struct control_call *call)
 	return change;
 }
 
+static void first_synced(void *arg, const struct follow_synced *outcome, uint64_t now_ns)
+{
+	struct change *change = arg;
+	const struct follow *follow =
+		follow_lookup(change->node->sharing->follows, change->share_id);
+
+	(void)now_ns;
+	if (change->call && follow)
+		control_reply(change->call,
+			      json_pack("{s:o}", "follow", follow_json(change->node, follow)));
+	else if (change->call)
+		control_fail(change->call, outcome->err, "share", weft_err_text(outcome->err),
+			     "weft sub list shows what is followed");
+	free(change);
+}
+
+/* True when the change is answered, and freed, when the first sync is over. */
+static bool first_sync_wait(struct change *change)
+{
+	struct follow_sync *sync;
+
+	return change->waits && change->call &&
+	       follow_sync_start(change->node->sharing->follows, change->share_id, first_synced,
+				 change, change->node->home.now_ns, &sync) == 0;
+}
+
 static void change_done(void *arg, int err)
 {
 	struct change *change = arg;
 	const struct follow *follow =
 		follow_lookup(change->node->sharing->follows, change->share_id);
 
+	if (err == 0 && first_sync_wait(change))
+		return;
 	if (change->call && err < 0)
 		control_fail(change->call, err, "share", weft_err_text(err),
 			     "it is as it was: try again");
@@ -273,6 +314,7 @@ void method_add_follow(void *ctx, struct control_call *call, const json_t *param
 	change = change_new(node, call);
 	if (!change)
 		return;
+	change->waits = json_is_true(json_object_get(parameters, "wait"));
 	share_id_of(link.public_key, change->share_id);
 	blocker = follow_blocker(node->sharing->follows, BLOCKLIST_SHARE, change->share_id);
 	if (blocker && ask.tier != FOLLOW_TRUSTED) {

@@ -39,6 +39,20 @@ static const char *shown_name(const struct follow *follow, char text[static SHOW
 	return text;
 }
 
+static void blocklist_log(const struct follow_event *event, const char *name)
+{
+	const struct blocklist_fault *fault = &event->follow->fault;
+
+	if (event->err)
+		log_warn("share %s: its file " BLOCKLIST_NAME " is no blocklist, and none of it "
+			 "holds: line %u: %s",
+			 name, fault->first_line, fault->why);
+	else
+		log_warn("share %s: file " BLOCKLIST_NAME ", line %u: %s; lines left out: %u, the "
+			 "others hold",
+			 name, fault->first_line, fault->why, fault->line_cnt);
+}
+
 static void event_log(const struct follow_event *event)
 {
 	const struct follow *follow = event->follow;
@@ -71,8 +85,7 @@ static void event_log(const struct follow_event *event)
 		break;
 	case FOLLOW_BAD_BLOCKLIST:
 		if (seq)
-			log_warn("share %s: its blocklist does not hold: line %llu is no entry",
-				 name, seq);
+			blocklist_log(event, name);
 		else
 			log_warn(
 				"share %s: its blocklist does not hold: it is longer than %u bytes",
@@ -100,7 +113,9 @@ static void on_event(void *ctx, const struct follow_event *event)
 		json_object_set_new(
 			fields, "peer",
 			json_string(zbase32_write(event->peer_key, MESH_KEY_LEN, peer)));
-	if (event->err)
+	if (event->kind == FOLLOW_BAD_BLOCKLIST && event->seq)
+		json_object_set_new(fields, "error", json_string(event->follow->fault.why));
+	else if (event->err)
 		json_object_set_new(fields, "error", json_string(weft_err_text(event->err)));
 	node_tell(node, event_names[event->kind], fields);
 }

@@ -215,6 +215,35 @@ static void test_a_list_that_is_none_is_told_with_its_line(void)
 	end();
 }
 
+static void test_a_bad_line_leaves_the_others_in_force(void)
+{
+	char text[400];
+
+	begin();
+	snprintf(text, sizeof(text), "%s\nblock everything\n", list_text());
+	list_publish(1, text, 0);
+	CHECK_EQ(frig_follow(&rig, &lister, 1, FOLLOW_NORMAL), 0);
+	for (unsigned round = 0; round < 2; round++) {
+		CHECK(shown(&lister)->has_blocklist);
+		CHECK(is_blocked(BLOCKLIST_CONTENT, content_id));
+		CHECK_EQ(shown(&lister)->fault.line_cnt, 1);
+		CHECK(strstr(shown(&lister)->fault.why, "neither share nor content"));
+		CHECK_EQ(frig_told_cnt(&rig, FOLLOW_BAD_BLOCKLIST), 1);
+		frig_close(&rig);
+		frig_open(&rig);
+	}
+	list_publish(2, "# all is well", 0);
+	sync_now(&lister);
+	CHECK_EQ(shown(&lister)->fault.line_cnt, 0);
+	list_publish(3, text, 0);
+	sync_now(&lister);
+	CHECK_EQ(shown(&lister)->fault.line_cnt, 1);
+	list_publish(4, NULL, 0);
+	sync_now(&lister);
+	CHECK_EQ(shown(&lister)->fault.line_cnt, 0);
+	end();
+}
+
 static void test_a_list_has_one_chunk_and_not_one_byte_more(void)
 {
 	char *text = malloc(BLOCKLIST_LEN_MAX + 2);
@@ -304,6 +333,7 @@ int main(void)
 	RUN(test_a_blocked_share_is_not_fetched);
 	RUN(test_two_lists_that_block_each_other_both_count);
 	RUN(test_a_list_that_is_none_is_told_with_its_line);
+	RUN(test_a_bad_line_leaves_the_others_in_force);
 	RUN(test_a_list_has_one_chunk_and_not_one_byte_more);
 	RUN(test_a_list_that_cannot_be_had_now_is_asked_for_again);
 	return check_done();

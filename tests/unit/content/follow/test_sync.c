@@ -109,6 +109,13 @@ static void test_an_older_head_than_was_seen_is_refused_and_told_once(void)
 	CHECK_EQ(shown()->old_head_cnt, 3);
 	CHECK_EQ(frig_told_cnt(&rig, FOLLOW_OLD_HEAD), 1);
 	CHECK_EQ(rig.told[1].seq, 1);
+	CHECK_STR(shown()->detail, "");
+	/* The overlay has lost it: nobody who answers is up to date, and that is said. */
+	while (rig.overlay.value_cnt)
+		free((void *)rig.overlay.values[--rig.overlay.value_cnt].bytes);
+	sync_now();
+	CHECK_EQ(shown()->revisions[0].seq, 2);
+	CHECK(strstr(shown()->detail, "they tell of revision 1, and 2"));
 	/* After a restart it is refused as before. */
 	frig_close(&rig);
 	frig_open(&rig);
@@ -122,6 +129,7 @@ static void test_an_older_head_than_was_seen_is_refused_and_told_once(void)
 static void test_heads_that_are_none_of_the_share_are_not_believed(void)
 {
 	struct frig_share other;
+	uint8_t manifest_id[32];
 
 	begin();
 	frig_share_init(&other, 2);
@@ -132,11 +140,13 @@ static void test_heads_that_are_none_of_the_share_are_not_believed(void)
 	publish(9);
 	frig_head_at(&rig, 2, &share);
 	rig.nodes[2].head[40] ^= 1; /* altered */
-	frig_head_make(&share, 10, share.head.manifest_id, FRIG_WALL_S + HEAD_SKEW_S + 10);
+	memcpy(manifest_id, share.head.manifest_id, sizeof(manifest_id));
+	frig_head_make(&share, 10, manifest_id, FRIG_WALL_S + HEAD_SKEW_S + 10);
 	frig_head_at(&rig, 3, &share); /* from the future */
 	CHECK_EQ(frig_follow(&rig, &share, 4, FOLLOW_NORMAL), 0);
 	CHECK_EQ(shown()->head.seq, 1);
 	CHECK_EQ(shown()->revisions[0].seq, 1);
+	CHECK(strstr(shown()->detail, "revision 10 is dated"));
 	frig_share_fini(&other);
 	end();
 }
