@@ -115,6 +115,21 @@ def test_who_is_expelled_is_told_nothing_more_over_kill_9(lab):
     same_tree(folder, lab.dir / "again")
 
 
+def test_members_have_it_from_each_other_without_its_publisher(lab):
+    """No public record names the share; n1, that its link names, is gone."""
+    n1, n2, n3 = start(lab)
+    join("club", n1, n2, n3)
+    folder = lab.folder("maps", FILES)
+    link = publish(n1, "maps", folder, "--community", "club")
+    bare = weft(n1, "share", "link", "maps", "--bare")
+    weft(n2, "get", link, "--to", str(lab.dir / "n2"))
+    wait_for(lambda: n3.json("community", "shares", "club")["shares"], "n3 sees it", pause=0.2)
+    n1.kill()
+    wait_for(lambda: n3.weft("get", bare, "--to", str(lab.dir / "n3")).returncode == OK,
+             "n3 gets it from n2", pause=0.5)
+    same_tree(folder, lab.dir / "n3")
+
+
 def zbase32(data):
     bits = int.from_bytes(data, "big") << (-8 * len(data) % 5)
     cnt = (8 * len(data) + 4) // 5

@@ -255,6 +255,22 @@ int community_peer(struct communities *communities, const uint8_t id[static COMM
 		   const uint8_t key[static COMMUNITY_KEY_LEN], struct mesh_peer *out_peer,
 		   struct addr addrs[static PEER_ADDRS_MAX]);
 
+/*
+ * Members that may have what was bound: who announced it, members that are asked again and again,
+ * and some others. community_keepers_of_share: of every community where the share of share_id is
+ * bound. community_keepers_of_manifest: where a share of that newest revision is bound, as far as
+ * the first COMMUNITY_LOOK_MAX shares of each tell. Write at most COMMUNITY_KEEPERS_MAX, each once,
+ * this node not among them; addresses are those that each says of itself. Return how many.
+ */
+#define COMMUNITY_KEEPERS_MAX 8u
+#define COMMUNITY_LOOK_MAX    4096u
+unsigned community_keepers_of_share(struct communities *communities,
+				    const uint8_t share_id[static COMMUNITY_ID_LEN],
+				    struct link_node out[static COMMUNITY_KEEPERS_MAX]);
+unsigned community_keepers_of_manifest(struct communities *communities,
+				       const uint8_t manifest_id[static 32],
+				       struct link_node out[static COMMUNITY_KEEPERS_MAX]);
+
 struct community_stats {
 	uint32_t community_cnt;
 	uint32_t member_max, share_max; /* rows of the largest */

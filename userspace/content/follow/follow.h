@@ -43,6 +43,7 @@ struct follow_listing; /* one that waits for a list of another node */
 
 #define FOLLOW_NAME_CAP	     65u /* 64 bytes of text */
 #define FOLLOW_HINTS_MAX     LINK_NODES_MAX
+#define FOLLOW_KEEPERS_MAX   8u
 #define FOLLOW_REVISIONS_MAX 4u /* of a share, whose manifests are kept */
 #define FOLLOW_WEIGHT_MAX    1000u
 #define FOLLOW_WEIGHT	     100u /* percent, in search */
@@ -163,6 +164,12 @@ struct follows_params {
 	void (*public_each)(void *ctx, const uint8_t *after,
 			    bool (*fn)(void *arg, const uint8_t share_id[static SHARE_ID_LEN]),
 			    void *arg);
+	/*
+	 * Nodes beside those of its link that may know a share, at most FOLLOW_KEEPERS_MAX;
+	 * addresses are what each says of itself. Returns how many. NULL: none.
+	 */
+	unsigned (*keepers)(void *ctx, const uint8_t share_id[static SHARE_ID_LEN],
+			    struct link_node out[static FOLLOW_KEEPERS_MAX]);
 	void *ctx;
 };
 

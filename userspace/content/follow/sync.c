@@ -407,7 +407,8 @@ static void fetch_begin(struct sync *sync, uint64_t now_ns)
 {
 	struct followed *followed = sync->followed;
 	const struct share_head *head = &followed->view.head;
-	struct mesh_peer hints[FOLLOW_HINTS_MAX];
+	struct mesh_peer hints[SYNC_NODES_MAX] = {0};
+	unsigned hint_cnt = followed->view.hint_cnt;
 
 	if (memcmp(head->manifest_id, followed->bad_manifest_id, 32) == 0) {
 		sync_fail(sync, WEFT_EMALFORMED, "what its head names is no revision of the share");
@@ -419,8 +420,13 @@ static void fetch_begin(struct sync *sync, uint64_t now_ns)
 		hints[i].addr_cnt = followed->hints[i].addr_cnt;
 		memcpy(hints[i].key, followed->hints[i].key, MESH_KEY_LEN);
 	}
+	for (unsigned i = 0; i < sync->keeper_cnt; i++, hint_cnt++) {
+		hints[hint_cnt].addrs = sync->keepers[i].addrs;
+		hints[hint_cnt].addr_cnt = hints[hint_cnt].told_cnt = sync->keepers[i].addr_cnt;
+		memcpy(hints[hint_cnt].key, sync->keepers[i].key, MESH_KEY_LEN);
+	}
 	sync->swarm = swarm_join(sync->follows->params.content->swarms, head->manifest_id, hints,
-				 followed->view.hint_cnt, now_ns);
+				 hint_cnt, now_ns);
 	if (!sync->swarm) {
 		sync_fail(sync, WEFT_EFULL, "too much is fetched at once");
 		sync_end(sync, false, now_ns);

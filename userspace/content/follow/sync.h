@@ -48,6 +48,8 @@ struct sync_ask {
 	struct swarm_ask swarm;
 };
 #define SYNC_ROOT UINT32_MAX
+/* Nodes that are asked for a head: those of the link, and keepers. */
+#define SYNC_NODES_MAX (FOLLOW_HINTS_MAX + FOLLOW_KEEPERS_MAX)
 
 struct sync {
 	struct follows *follows;
@@ -59,7 +61,9 @@ struct sync {
 	/* heads */
 	struct overlay_run *run;
 	struct share_head overlay_head; /* the newest that the overlay gave; seq 0: none */
-	struct sync_head_ask head_asks[FOLLOW_HINTS_MAX];
+	struct link_node keepers[FOLLOW_KEEPERS_MAX]; /* asked after those of the link */
+	unsigned keeper_cnt;
+	struct sync_head_ask head_asks[SYNC_NODES_MAX];
 	unsigned head_wait_cnt; /* of run and head_asks */
 	bool is_heard;		/* somebody answered, with a head or without */
 	struct head_seen best;	/* seq 0: none */

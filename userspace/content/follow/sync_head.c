@@ -106,10 +106,12 @@ static void node_answered(struct head_ask *ask, int err, uint64_t now_ns)
 }
 
 static void node_ask(struct sync *sync, struct sync_head_ask *asked, const struct link_node *hint,
-		     uint64_t now_ns)
+		     bool is_told, uint64_t now_ns)
 {
 	const struct follows_params *params = &sync->follows->params;
-	struct mesh_peer peer = {.addrs = hint->addrs, .addr_cnt = hint->addr_cnt};
+	struct mesh_peer peer = {.addrs = hint->addrs,
+				 .addr_cnt = hint->addr_cnt,
+				 .told_cnt = is_told ? hint->addr_cnt : 0};
 
 	memcpy(peer.key, hint->key, sizeof(hint->key));
 	memcpy(asked->ask.share_id, sync->followed->view.share_id, SHARE_ID_LEN);
@@ -122,6 +124,29 @@ static void node_ask(struct sync *sync, struct sync_head_ask *asked, const struc
 		sync->head_wait_cnt++;
 }
 
+static bool is_hint(const struct followed *followed, const uint8_t *key)
+{
+	for (unsigned i = 0; i < followed->view.hint_cnt; i++)
+		if (memcmp(followed->hints[i].key, key, MESH_KEY_LEN) == 0)
+			return true;
+	return false;
+}
+
+/* Members of communities that the share is bound to. */
+static void keepers_ask(struct sync *sync, uint64_t now_ns)
+{
+	const struct follows_params *params = &sync->follows->params;
+	const struct followed *followed = sync->followed;
+
+	sync->keeper_cnt = params->keepers ? params->keepers(params->ctx, followed->view.share_id,
+							     sync->keepers)
+					   : 0;
+	for (unsigned i = 0; i < sync->keeper_cnt; i++)
+		if (!is_hint(followed, sync->keepers[i].key))
+			node_ask(sync, &sync->head_asks[FOLLOW_HINTS_MAX + i], &sync->keepers[i],
+				 true, now_ns);
+}
+
 void sync_heads_begin(struct sync *sync, uint64_t now_ns)
 {
 	const struct followed *followed = sync->followed;
@@ -131,7 +156,8 @@ void sync_heads_begin(struct sync *sync, uint64_t now_ns)
 	for (unsigned i = 0; i < followed->view.hint_cnt; i++)
 		if (memcmp(followed->hints[i].key, sync->follows->params.own_key, MESH_KEY_LEN) !=
 		    0)
-			node_ask(sync, &sync->head_asks[i], &followed->hints[i], now_ns);
+			node_ask(sync, &sync->head_asks[i], &followed->hints[i], false, now_ns);
+	keepers_ask(sync, now_ns);
 	if (!sync->head_wait_cnt)
 		sync_step_done(sync, now_ns);
 }
@@ -143,7 +169,7 @@ void sync_heads_cancel(struct sync *sync)
 	if (sync->run)
 		params->overlay.ops->cancel(sync->run);
 	sync->run = NULL;
-	for (unsigned i = 0; i < FOLLOW_HINTS_MAX; i++)
+	for (unsigned i = 0; i < SYNC_NODES_MAX; i++)
 		head_ask_cancel(&sync->head_asks[i].ask, &params->mesh);
 }
 
@@ -181,15 +207,15 @@ static void fork_note(struct followed *followed, const struct share_head *head)
 static void other_heads_note(struct sync *sync, const struct share_head *seen)
 {
 	struct followed *followed = sync->followed;
-	const struct share_head *heads[FOLLOW_HINTS_MAX + 1];
-	const uint8_t *keys[FOLLOW_HINTS_MAX + 1] = {NULL};
+	const struct share_head *heads[SYNC_NODES_MAX + 1];
+	const uint8_t *keys[SYNC_NODES_MAX + 1] = {NULL};
 
 	heads[0] = &sync->overlay_head;
-	for (unsigned i = 0; i < FOLLOW_HINTS_MAX; i++) {
+	for (unsigned i = 0; i < SYNC_NODES_MAX; i++) {
 		heads[i + 1] = &sync->head_asks[i].ask.seen.head;
 		keys[i + 1] = sync->head_asks[i].key;
 	}
-	for (unsigned i = 0; i <= FOLLOW_HINTS_MAX; i++) {
+	for (unsigned i = 0; i <= SYNC_NODES_MAX; i++) {
 		if (!heads[i]->seq)
 			continue;
 		if (head_is_fork(heads[i], &followed->view.head))

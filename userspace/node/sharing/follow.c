@@ -132,6 +132,18 @@ static void public_each(void *ctx, const uint8_t *after,
 	publisher_public_each(((struct sharing *)ctx)->publisher, after, fn, arg);
 }
 
+_Static_assert(FOLLOW_KEEPERS_MAX >= COMMUNITY_KEEPERS_MAX, "as many as there may be");
+
+static unsigned keepers(void *ctx, const uint8_t share_id[static SHARE_ID_LEN],
+			struct link_node out[static FOLLOW_KEEPERS_MAX])
+{
+	const struct sharing *sharing = ctx;
+
+	return sharing->communities
+		       ? community_keepers_of_share(sharing->communities, share_id, out)
+		       : 0;
+}
+
 static bool is_blocked(void *ctx, const uint8_t content_id[static 32])
 {
 	const struct sharing *sharing = ctx;
@@ -186,6 +198,7 @@ int sharing_open_follows(struct sharing *sharing)
 		.on_changed = sharing_search_follow,
 		.on_event = on_event,
 		.public_each = public_each,
+		.keepers = keepers,
 		.ctx = sharing,
 	};
 	int err = follows_new(&params, &sharing->follows);

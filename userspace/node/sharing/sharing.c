@@ -68,6 +68,7 @@ int sharing_open(struct node *node, char *what)
 		{"the search index", sharing_open_search},
 		{"shares that are followed", sharing_open_follows},
 		{"communities", sharing_open_communities},
+		{"finding members", sharing_open_member_finder},
 		{"announcing what is shared", sharing_open_announce},
 		{"discovery on the LAN", sharing_open_lan},
 	};

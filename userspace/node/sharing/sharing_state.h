@@ -5,10 +5,22 @@
 #include "content/announce/announce.h"
 #include "content/announce/held.h"
 #include "content/publish/publish.h"
+#include "base/timer.h"
+#include "content/swarm/finder.h"
 #include "mesh/overlay/overlay.h"
 #include "node/sharing/sharing.h"
 
 struct control_call;
+
+#define SHARING_MEMBER_FINDS_MAX 64u /* searches among members at once */
+
+/* member_finder.c */
+struct member_find {
+	struct timer timer;
+	struct sharing *sharing;
+	bool is_on;
+	struct swarm_search asked;
+};
 
 /* Private to sharing*.c, with the methods that show or change a part. */
 struct sharing {
@@ -26,6 +38,7 @@ struct sharing {
 	struct announce *announce;    /* NULL: there is no overlay */
 	enum overlay_keepers keepers; /* of the overlay, in the turn before */
 	struct sharing_lan *lan;      /* NULL: simulated */
+	struct member_find member_finds[SHARING_MEMBER_FINDS_MAX];
 };
 
 /* A control call that waits for a part; freed with sharing, unanswered, if it still does. */
@@ -71,6 +84,10 @@ int sharing_open_follows(struct sharing *sharing);
 /* community.c */
 WEFT_MUST_CHECK
 int sharing_open_communities(struct sharing *sharing);
+
+/* member_finder.c: members are asked for what is bound to their community. */
+WEFT_MUST_CHECK
+int sharing_open_member_finder(struct sharing *sharing);
 
 /* bind.c: what shares say of communities is told in these. */
 void sharing_bind_soon(struct sharing *sharing);
