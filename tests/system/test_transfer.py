@@ -251,6 +251,25 @@ def test_shares_and_gets_survive_kill(lab):
     check_eq(known, [a.json("node", "id")["node_id"]], "peers are kept")
 
 
+def test_what_a_get_brings_is_changed_while_it_runs_and_kept_over_kill(lab):
+    a, b = pair(lab)
+    root = lab.folder("root", {"x": 480 * CHUNK, "y/1": 10, "y/2": 20})
+    waiting = get_under_way(lab, a, b, a.share(root))
+    transfer, = b.json("get", "list")["transfers"]
+    done = b.weft("get", "set", transfer["get_id"], "--only", "y/", "--exclude", "2", "--first", "1")
+    check_eq(done.returncode, OK, done.stderr)
+    b.kill()
+    waiting.wait(timeout=DEADLINE_S)
+    b.start()
+    wait_for(lambda: b.json("get", "list")["transfers"][0]["state"] == "finished", "the get ends")
+    transfer, = b.json("get", "list")["transfers"]
+    check_eq((transfer["only"], transfer["exclude"], transfer["first"], transfer["items"]),
+             (["y/"], ["2"], ["1"], 1), "choice")
+    check(not (lab.dir / "out" / "x").exists() and not (lab.dir / "out" / "y/2").exists(), "unwanted")
+    check((lab.dir / "out" / "y/1").exists(), "wanted")
+    check_eq(b.weft("get", "set", transfer["get_id"]).returncode, 2, "nothing to set")
+
+
 def test_a_cancelled_get_leaves_no_staging(lab):
     a, b = pair(lab)
     waiting = get_under_way(lab, a, b, a.share(lab.folder("root", {"x": 480 * CHUNK})))

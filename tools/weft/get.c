@@ -183,11 +183,21 @@ static json_t *lines_parse(const char *lines, json_t *(*parse)(const char *line)
 	return array;
 }
 
+/* The patterns of an option; one that is empty: none. */
+static void patterns_add(const struct invocation *inv, const char *name, json_t *parameters)
+{
+	const char *lines = invocation_option(inv, name);
+
+	if (lines)
+		(void)json_object_set_new(parameters, name,
+					  lines[0] ? lines_parse(lines, json_string)
+						   : json_array());
+}
+
 int run_get(struct invocation *inv)
 {
 	const char *to = invocation_option(inv, "to");
 	const char *range = invocation_option(inv, "range");
-	const char *only = invocation_option(inv, "only");
 	const char *prio = invocation_option(inv, "priority");
 	json_t *parameters, *ranges = NULL;
 	uint64_t priority = 0;
@@ -216,8 +226,11 @@ int run_get(struct invocation *inv)
 	}
 	if (ranges)
 		(void)json_object_set_new(parameters, "ranges", ranges);
-	if (only)
-		(void)json_object_set_new(parameters, "only", lines_parse(only, json_string));
+	patterns_add(inv, "only", parameters);
+	patterns_add(inv, "exclude", parameters);
+	patterns_add(inv, "first", parameters);
+	if (invocation_option(inv, "sequential"))
+		(void)json_object_set_new(parameters, "sequential", json_true());
 	if (prio)
 		(void)json_object_set_new(parameters, "priority",
 					  json_integer((json_int_t)priority));
@@ -319,30 +332,69 @@ int run_get_pause(struct invocation *inv)
 	return STATUS_OK;
 }
 
-int run_get_set(struct invocation *inv)
+/* What is to be changed, into parameters; STATUS_USAGE after saying what is wrong. */
+static int changes_add(const struct invocation *inv, json_t *parameters)
 {
 	const char *prio = invocation_option(inv, "priority");
-	json_t *parameters = NULL, *reply;
+	const char *sequential = invocation_option(inv, "sequential");
 	uint64_t priority;
-	int status;
 
-	if (!prio || !text_parse_count(prio, &priority) || priority > PRIORITY_MAX)
-		return client_say_error(STATUS_USAGE, "get set",
-					prio ? "--priority takes 0 to 4" : "--priority is missing",
+	if (prio && (!text_parse_count(prio, &priority) || priority > PRIORITY_MAX))
+		return client_say_error(STATUS_USAGE, "get set", "--priority takes 0 to 4",
 					"for example: weft get set 1 --priority 4");
-	status = id_parse(inv, &parameters);
-	if (status == STATUS_OK) {
+	if (sequential && strcmp(sequential, "on") != 0 && strcmp(sequential, "off") != 0)
+		return client_say_error(STATUS_USAGE, "get set", "--sequential takes on or off",
+					NULL);
+	if (prio)
 		(void)json_object_set_new(parameters, "priority",
 					  json_integer((json_int_t)priority));
-		status = client_ask(inv, "SetGet", parameters, &reply);
-	}
+	if (sequential)
+		(void)json_object_set_new(parameters, "sequential",
+					  json_boolean(strcmp(sequential, "on") == 0));
+	patterns_add(inv, "only", parameters);
+	patterns_add(inv, "exclude", parameters);
+	patterns_add(inv, "first", parameters);
+	if (json_object_size(parameters) > 1)
+		return STATUS_OK;
+	return client_say_error(STATUS_USAGE, "get set",
+				"--priority, --only, --exclude, --first or --sequential is missing",
+				"for example: weft get set 1 --only '*.flac'");
+}
+
+static void selection_print(const char *name, const json_t *transfer, const char *member)
+{
+	const json_t *pattern;
+	size_t i;
+
+	json_array_foreach(json_object_get(transfer, member), i, pattern)
+		printf("%s %s\n", name, json_string_value(pattern));
+}
+
+int run_get_set(struct invocation *inv)
+{
+	json_t *parameters = NULL, *reply, *transfer;
+	int status = id_parse(inv, &parameters);
+
+	if (status == STATUS_OK && (status = changes_add(inv, parameters)) != STATUS_OK)
+		json_decref(parameters);
 	if (status != STATUS_OK)
 		return status;
-	if (inv->is_json)
+	status = client_ask(inv, "SetGet", parameters, &reply);
+	if (status != STATUS_OK)
+		return status;
+	transfer = json_object_get(reply, "transfer");
+	if (inv->is_json) {
 		text_print_json(reply);
-	else if (inv->has_terminal_out)
-		printf("Get %s has priority %" PRIu64 " of %d.\n", inv->args[0], priority,
-		       PRIORITY_MAX);
+	} else if (inv->has_terminal_out) {
+		printf("Get %s has priority %lld of %d%s.\n", inv->args[0],
+		       (long long)json_integer_value(json_object_get(transfer, "priority")),
+		       PRIORITY_MAX,
+		       json_is_true(json_object_get(transfer, "sequential")) ? ", in sequence"
+									     : "");
+		selection_print("Only:   ", transfer, "only");
+		selection_print("Exclude:", transfer, "exclude");
+		selection_print("First:  ", transfer, "first");
+	}
 	json_decref(reply);
 	return STATUS_OK;
 }

@@ -297,6 +297,14 @@ struct content_folder {
 	bool is_mirror;	      /* what is in the revision no more goes */
 	unsigned version_cnt; /* former revisions' files that are kept, below .weft-versions */
 };
+/* Patterns as in content_get_ask.only; NULL with len 0: none. */
+struct content_get_choice {
+	const char *exclude; /* files that are not wanted, whatever only says */
+	size_t exclude_len;
+	const char *first; /* files that are fetched before others */
+	size_t first_len;
+	bool is_sequential; /* files, and their chunks, in order: to be read while they come */
+};
 struct content_get_ask {
 	const struct link *link;       /* of a collection; or NULL, and then: */
 	const uint8_t *manifest_id;    /* 32 bytes */
@@ -313,6 +321,7 @@ struct content_get_ask {
 	 */
 	const char *only;
 	size_t only_len;
+	struct content_get_choice choice;
 	unsigned priority; /* up to CONTENT_GET_PRIORITY_MAX: begins earlier, is asked for more */
 	const struct content_folder *folder; /* NULL: it is no followed share's */
 };
@@ -329,6 +338,7 @@ struct content_get {
 	unsigned priority;
 	const char *only; /* as asked for */
 	size_t only_len;
+	struct content_get_choice choice;
 	uint64_t item_cnt, item_done_cnt; /* of those that are wanted, as far as they are known */
 	uint64_t byte_cnt, byte_done_cnt; /* byte_done: verified and written */
 	uint64_t reused_byte_cnt;	  /* found on disk, copied from a twin, or zeros */
@@ -412,6 +422,25 @@ bool content_get_is_seeded(const struct content_get *get);
  */
 WEFT_MUST_CHECK
 int content_get_supersede(struct content *content, uint64_t id, uint64_t now_ns);
+/*
+ * content_get_choose changes which files are fetched and in which order, also while the get
+ * runs: it begins again then, with what is verified on disk. One that has finished goes on when
+ * it is to bring other files. What was fetched and is not wanted any more stays. done is told
+ * when that is durable, not inside the call. 0, 1 (as it is already, done is not called),
+ * WEFT_EABSENT, WEFT_EMALFORMED (a pattern; patterns for ranges), WEFT_EBUSY (taken back,
+ * leaving, or another change is not durable yet), WEFT_EREFUSED (into a followed share's folder,
+ * which gets all of it) or -ENOMEM.
+ */
+struct content_get_selection {
+	const char *only; /* as content_get_ask's */
+	size_t only_len;
+	struct content_get_choice choice;
+	void (*done)(void *arg, int err); /* NULL: nobody waits */
+	void *arg;
+};
+WEFT_MUST_CHECK
+int content_get_choose(struct content *content, uint64_t id,
+		       const struct content_get_selection *selection, uint64_t now_ns);
 struct swarm_source_view;
 /* content_get_sources_each: whom a get that runs asks (swarm/swarm.h). */
 void content_get_sources_each(struct content *content, uint64_t id,

@@ -258,7 +258,7 @@ static void dirs_run(struct job *job)
 	struct fetch_step_job *step = (struct fetch_step_job *)job;
 
 	step->link_left_cnt = step->link_kept_cnt = 0;
-	step->err = step->fetch->get->only ? 0 : dirs_make(step);
+	step->err = get_is_partial(step->fetch->get) ? 0 : dirs_make(step);
 	if (!step->err)
 		step->err = links_make(step);
 }
@@ -328,9 +328,10 @@ static void flush_run(struct fetch *fetch)
 {
 	if (fetch->out_cnt > 0 || fetch_records_pending(fetch) || fetch_is_stopping(fetch))
 		return;
-	if (fetch->get->only && fetch->get->view.item_cnt == 0) {
-		fetch_stop(fetch, WEFT_EABSENT,
-			   "no file of the collection is called as --only says");
+	if (get_is_partial(fetch->get) && fetch->get->view.item_cnt == 0) {
+		fetch_stop(
+			fetch, WEFT_EABSENT,
+			"no file of the collection is called as --only says, or all are excluded");
 		return;
 	}
 	fetch->step = fetch->get->view.folder ? FETCH_REMOVING : FETCH_CLOSING;
@@ -339,7 +340,8 @@ static void flush_run(struct fetch *fetch)
 
 static bool has_dirs(const struct fetch *fetch)
 {
-	return fetch->manifest->link_cnt > 0 || (fetch->manifest->dir_cnt > 0 && !fetch->get->only);
+	return fetch->manifest->link_cnt > 0 ||
+	       (fetch->manifest->dir_cnt > 0 && !get_is_partial(fetch->get));
 }
 
 static void step_run(struct fetch *fetch, uint64_t now_ns)

@@ -60,6 +60,7 @@ enum item_state {
 
 struct fetch_item {
 	enum item_state state;
+	bool is_first;	    /* to be fetched before those that are not */
 	uint32_t twin_of;   /* the item of the same content that came first */
 	uint32_t next_twin; /* chain of those that wait for this one */
 	bool has_replaced;
@@ -283,6 +284,7 @@ struct fetch {
 	uint32_t item_cnt;
 	uint32_t done_cnt;
 	uint32_t check_idx; /* the next to check */
+	bool checks_others; /* all that are to be fetched first were */
 	uint32_t need_idx;  /* none before it is NEEDED */
 	uint32_t ready_twins;
 	uint64_t needed_len; /* of items found to be needed and not begun */
@@ -435,6 +437,8 @@ bool fetch_pick(struct fetch *fetch, struct fetch_slot *slot, struct swarm_membe
 		uint64_t now_ns);
 /* fetch_pick_list: a file whose chunk list is to be asked for. */
 bool fetch_pick_list(struct fetch *fetch, struct fetch_slot *slot);
+/* fetch_file_order: the file's chunks are to be asked for; in sequence, where that is wanted. */
+void fetch_file_order(struct fetch_file *file);
 /* fetch_count brings up to date how many have what. */
 void fetch_count(struct fetch *fetch, uint64_t now_ns);
 

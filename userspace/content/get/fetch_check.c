@@ -606,6 +606,23 @@ static void check_done(struct job *job)
 		found_take(check);
 }
 
+/* check_idx comes to the next item to check: all that are to be fetched first, then the others. */
+static bool check_idx_next(struct fetch *fetch)
+{
+	for (;;) {
+		for (; fetch->check_idx < fetch->item_cnt; fetch->check_idx++) {
+			const struct fetch_item *item = &fetch->items[fetch->check_idx];
+
+			if (item->state == ITEM_NEW && (fetch->checks_others || item->is_first))
+				return true;
+		}
+		if (fetch->checks_others)
+			return false;
+		fetch->checks_others = true;
+		fetch->check_idx = 0;
+	}
+}
+
 static void batch_fill(struct fetch_check *check)
 {
 	struct fetch *fetch = check->fetch;
@@ -619,14 +636,9 @@ static void batch_fill(struct fetch_check *check)
 		twin->next_twin = FETCH_NONE;
 		twin->state = ITEM_CHECKING;
 	}
-	for (; fetch->check_idx < fetch->item_cnt && check->cnt < FETCH_CHECKS_MAX;
-	     fetch->check_idx++) {
-		struct fetch_item *item = &fetch->items[fetch->check_idx];
-
-		if (item->state != ITEM_NEW)
-			continue;
+	while (check->cnt < FETCH_CHECKS_MAX && check_idx_next(fetch)) {
 		check->items[check->cnt++] = fetch->check_idx;
-		item->state = ITEM_CHECKING;
+		fetch->items[fetch->check_idx++].state = ITEM_CHECKING;
 	}
 	content_reach_free(check->reach);
 	/* This is asked at every step of a get, most of them with nothing left to look at. */

@@ -108,7 +108,7 @@ static uint64_t order_seed(const struct fetch_file *file, uint64_t chunk_cnt)
 	uint8_t seed[8];
 	struct cursor c = cursor_of(seed, sizeof(seed));
 
-	if (chunk_cnt < ORDER_CHUNKS_MIN)
+	if (chunk_cnt < ORDER_CHUNKS_MIN || file->fetch->get->view.choice.is_sequential)
 		return 0;
 	blake3_init_keyed(&hash, file->content_id);
 	blake3_update(&hash, file->fetch->content->params.own_key, MESH_KEY_LEN);
@@ -347,6 +347,7 @@ static void open_done(struct job *job)
 	if (!file->is_scanned || !file->is_sampled)
 		return;
 	found_note(file);
+	fetch_file_order(file);
 	file_serve(file);
 	file->step = file->have_cnt == file->chunk_cnt ? FILE_SETTLING : FILE_CHUNKS;
 	file->fetch->counted_ns = 0; /* how many have what of it */

@@ -68,9 +68,13 @@ static void items_choose(struct fetch *fetch)
 {
 	struct content_get *view = &fetch->get->view;
 
-	for (uint32_t i = 0; i < fetch->item_cnt && fetch->get->only; i++) {
+	for (uint32_t i = 0; i < fetch->item_cnt; i++) {
 		const struct manifest_item *entry = fetch_manifest_item(fetch, i);
 
+		fetch->items[i].is_first =
+			get_wants_first(fetch->get, entry->path, entry->path_len);
+		if (!get_is_partial(fetch->get))
+			continue;
 		if (get_wants(fetch->get, entry->path, entry->path_len)) {
 			view->item_cnt++;
 			view->byte_cnt += entry->size;
@@ -91,6 +95,7 @@ static int volume_lay_out(struct fetch *fetch)
 	fetch->item_cnt = cnt;
 	fetch->done_cnt = 0;
 	fetch->check_idx = 0;
+	fetch->checks_others = !fetch->get->first;
 	fetch->need_idx = 0;
 	fetch->ready_twins = FETCH_NONE;
 	fetch->needed_len = fetch->check.reserved_len = 0;
@@ -124,7 +129,7 @@ static void volume_begin(struct fetch *fetch)
 	if (blocked) {
 		fetch_stop(fetch, WEFT_EREFUSED,
 			   "%.*s is on the blocklist of a share that is followed (weft sub "
-			   "list); --only fetches the others",
+			   "list); --exclude fetches the others",
 			   (int)blocked->path_len, blocked->path);
 		return;
 	}
@@ -227,8 +232,8 @@ static void manifest_use(struct fetch *fetch)
 		scope_of_manifest(manifest, &get->scope);
 		content_reach_changed(get->gets->content);
 		memcpy(get->title, manifest->title, sizeof(get->title));
-		get->view.item_cnt = get->only ? 0 : manifest->all_item_cnt;
-		get->view.byte_cnt = get->only ? 0 : manifest->all_byte_cnt;
+		get->view.item_cnt = get_is_partial(get) ? 0 : manifest->all_item_cnt;
+		get->view.byte_cnt = get_is_partial(get) ? 0 : manifest->all_byte_cnt;
 	}
 	if (manifest->shape != MANIFEST_ROOT) {
 		volume_begin(fetch);

@@ -45,7 +45,16 @@ static uint16_t chunk_rank(void *arg, uint64_t idx)
 {
 	const struct fetch_file *file = arg;
 
+	/* A run of the file is the most that is asked for out of order. */
+	if (file->fetch->get->view.choice.is_sequential)
+		return (uint16_t)(idx >> file->order.run_log2);
 	return rank_of(file->fetch->swarm, file->item, idx, idx >> part_log2(file->chunk_cnt));
+}
+
+void fetch_file_order(struct fetch_file *file)
+{
+	if (file->fetch->get->view.choice.is_sequential)
+		rarest_sort(&file->order, chunk_rank, file);
 }
 
 void fetch_count(struct fetch *fetch, uint64_t now_ns)
@@ -116,22 +125,31 @@ static uint64_t file_pick(struct fetch_file *file, const struct swarm_member *me
 	return idx;
 }
 
+/* Before the rank of a chunk: files that are wanted first, and in sequence the first of them. */
+static uint64_t file_rank(const struct fetch *fetch, const struct fetch_file *file, uint16_t rank)
+{
+	bool is_later = !fetch->items[file->item].is_first;
+
+	return (uint64_t)is_later << 48 |
+	       (fetch->get->view.choice.is_sequential ? (uint64_t)file->item << 16 : 0) | rank;
+}
+
 static bool pick_chunk(struct fetch *fetch, struct fetch_slot *slot,
 		       const struct swarm_member *member)
 {
 	struct fetch_file *found = NULL;
-	uint16_t found_rank = UINT16_MAX, rank;
-	uint64_t found_idx = 0;
+	uint64_t found_idx = 0, found_rank = UINT64_MAX;
+	uint16_t rank;
 
 	for (unsigned i = 0; i < FETCH_FILES_MAX; i++) {
 		struct fetch_file *file = &fetch->files[i];
 		uint64_t idx = file_pick(file, member, &rank);
 
-		if (idx == RAREST_NONE || rank >= found_rank)
+		if (idx == RAREST_NONE || file_rank(fetch, file, rank) >= found_rank)
 			continue;
 		found = file;
 		found_idx = idx;
-		found_rank = rank;
+		found_rank = file_rank(fetch, file, rank);
 	}
 	if (!found)
 		return false;
@@ -160,10 +178,13 @@ static bool item_is_for(const struct fetch *fetch, uint32_t at, const struct swa
 	return member && (item_is_large(fetch, at) || swarm_member_has(member, at, 0));
 }
 
-/* The first item for member, or of the next few the rarest; FETCH_NONE. */
-static uint32_t item_find(struct fetch *fetch, const struct swarm_member *member)
+/*
+ * The first item for member, or of the next few the rarest, of those that are to be fetched
+ * first, or of the others; FETCH_NONE.
+ */
+static uint32_t class_find(struct fetch *fetch, const struct swarm_member *member, bool is_first)
 {
-	bool is_even = swarm_is_even(fetch->swarm);
+	bool in_order = swarm_is_even(fetch->swarm) || fetch->get->view.choice.is_sequential;
 	uint32_t found = FETCH_NONE, seen_cnt = 0;
 	unsigned found_rank = UINT32_MAX;
 
@@ -171,20 +192,29 @@ static uint32_t item_find(struct fetch *fetch, const struct swarm_member *member
 		const struct fetch_item *item = &fetch->items[at];
 		unsigned rank;
 
+		if (item->is_first != is_first)
+			continue;
 		if (item->state == ITEM_NEW || item->state == ITEM_CHECKING)
 			break; /* what is behind it is not checked either */
 		if (!item_is_for(fetch, at, member))
 			continue;
-		rank = is_even ? 0 : rank_of(fetch->swarm, at, 0, 0);
+		rank = in_order ? 0 : rank_of(fetch->swarm, at, 0, 0);
 		if (rank < found_rank) {
 			found = at;
 			found_rank = rank;
 		}
 		seen_cnt++;
-		if (is_even)
+		if (in_order)
 			break;
 	}
 	return found;
+}
+
+static uint32_t item_find(struct fetch *fetch, const struct swarm_member *member)
+{
+	uint32_t found = fetch->get->first ? class_find(fetch, member, true) : FETCH_NONE;
+
+	return found == FETCH_NONE ? class_find(fetch, member, false) : found;
 }
 
 /* Items before need_idx are not needed. */

@@ -22,7 +22,9 @@
 
 #define SAVE_RETRY_NS (100 * NS_PER_MS)
 /* A record without its part ids. */
-#define RECORD_LEN_MAX (OBJECT_PATH_LEN_MAX + GET_DETAIL_CAP + MANIFEST_TITLE_CAP + 1024u)
+#define RECORD_LEN_MAX                                                                             \
+	(OBJECT_PATH_LEN_MAX + GET_DETAIL_CAP + MANIFEST_TITLE_CAP +                               \
+	 3 * CONTENT_GET_ONLY_LEN_MAX + 1024u)
 
 static void gets_rank(struct gets *gets);
 
@@ -61,6 +63,16 @@ static void get_tell_end(struct get *get)
 	get_tell(get, kind, get->view.err, get->detail);
 }
 
+static void choose_saved(struct get *get, int err)
+{
+	void (*done)(void *arg, int err) = get->choose_done;
+
+	if (!done || --get->choose_save_cnt > 0)
+		return;
+	get->choose_done = NULL;
+	done(get->choose_arg, err);
+}
+
 static void get_saved(void *arg, int err)
 {
 	struct get *get = arg;
@@ -73,6 +85,7 @@ static void get_saved(void *arg, int err)
 			 weft_err_text(err));
 	}
 	get->is_durable = true;
+	choose_saved(get, err);
 	get_tell_end(get);
 	get_folder_done(get);
 	if (get->view.is_leaving)
@@ -128,7 +141,11 @@ static void get_free(struct get *get)
 {
 	removal_free(get->removal);
 	free(get->part_ids);
-	free(get->only);
+	get->choose_save_cnt = 1;
+	choose_saved(get, WEFT_ECANCELLED);
+	get_choice_free(get);
+	if (get->chosen)
+		get_free(get->chosen);
 	free(get);
 }
 
@@ -240,6 +257,24 @@ void gets_run_next(struct gets *gets)
 	gets_rank(gets);
 }
 
+/* It ended only because other files are wanted now. */
+static void get_begin_anew(struct get *get)
+{
+	get->view.state = CONTENT_GET_QUEUED;
+	get->view.err = 0;
+	get->detail[0] = '\0';
+	get->is_continued = true;
+}
+
+static void get_choose_now(struct get *get)
+{
+	if (!get->chosen)
+		return;
+	get_choice_move(get, get->chosen);
+	get_free(get->chosen);
+	get->chosen = NULL;
+}
+
 void get_ended(struct get *get, int err, const char *detail)
 {
 	struct content_get *view = &get->view;
@@ -252,6 +287,8 @@ void get_ended(struct get *get, int err, const char *detail)
 	content_reach_changed(get->gets->content);
 	if (get->is_cancelled)
 		view->state = CONTENT_GET_TAKEN_BACK;
+	else if (get->chosen && !get->is_pausing && !view->is_leaving)
+		get_begin_anew(get);
 	else if (get->is_pausing && err)
 		view->state = CONTENT_GET_PAUSED;
 	else
@@ -261,6 +298,7 @@ void get_ended(struct get *get, int err, const char *detail)
 	if (view->state == CONTENT_GET_FINISHED)
 		get_seed_begin(get);
 	get->is_pausing = false;
+	get_choose_now(get);
 	gets_seed_look(get->gets);
 	gets_rank(get->gets);
 	get_save_soon(get);
@@ -380,7 +418,7 @@ int gets_fill_reach(const struct gets *gets, struct reach_filling *filling)
 	for (uint32_t i = 0; i < gets->cnt && !err; i++) {
 		const struct get *get = gets->slots[i];
 		bool is_whole = get->view.state == CONTENT_GET_FINISHED && get->range_cnt == 0 &&
-				!get->only && get->view.kept_cnt == 0;
+				!get_is_partial(get) && get->view.kept_cnt == 0;
 		int (*add)(struct reach *reach, const uint8_t id[static 32]) =
 			is_whole ? reach_add_whole : reach_add_manifest;
 
@@ -433,8 +471,7 @@ static bool get_does_same(const struct get *get, const struct get *other)
 	return !get->is_cancelled && get->is_replacing == other->is_replacing &&
 	       get->range_cnt == other->range_cnt &&
 	       memcmp(get->ranges, other->ranges, ranges_len) == 0 &&
-	       get->view.only_len == other->view.only_len &&
-	       (!get->only || memcmp(get->only, other->only, get->view.only_len) == 0);
+	       get_choice_equal(get->chosen ? get->chosen : get, other);
 }
 
 struct link_node get_sender(const struct link *link)
@@ -526,6 +563,10 @@ static int get_fill(struct get *get, const struct content_get_ask *ask)
 	if (!err && ask->only)
 		err = ask->only_len ? get_only_take(get, ask->only, ask->only_len)
 				    : WEFT_EMALFORMED;
+	if (!err)
+		err = get_choice_take(get, &ask->choice);
+	if (!err && get->range_cnt && get_is_partial(get))
+		err = WEFT_EMALFORMED;
 	if (err)
 		return err;
 	if (ask->folder) {
@@ -677,6 +718,62 @@ int content_get_pause(struct content *content, uint64_t id, uint64_t now_ns)
 	}
 	get->view.state = CONTENT_GET_PAUSED;
 	get_save_soon(get);
+	return 0;
+}
+
+static void get_choose(struct get *get, struct get *chosen)
+{
+	if (get->chosen)
+		get_free(get->chosen);
+	get->chosen = chosen;
+	/* Jobs may look at what was wanted, until fetch has ended. */
+	if (get->fetch) {
+		fetch_stop(get->fetch, WEFT_ECANCELLED, "%s", "");
+	} else {
+		get_choose_now(get);
+		if (get->view.state == CONTENT_GET_FINISHED) {
+			get->is_durable = false; /* what is wanted is stored before it begins */
+			get_begin_anew(get);
+		}
+	}
+	content_reach_changed(get->gets->content);
+	get_save_soon(get);
+	/* When there was no room for it, the next batch is the one. */
+	get->choose_save_cnt = get->save_cnt + get->is_unsaved;
+	gets_run_next(get->gets);
+}
+
+int content_get_choose(struct content *content, uint64_t id,
+		       const struct content_get_selection *selection, uint64_t now_ns)
+{
+	struct get *get = gets_lookup(content->gets, id), *chosen;
+	int err;
+
+	if (!get)
+		return WEFT_EABSENT;
+	if (get->is_cancelled || get->view.is_leaving || get->choose_done ||
+	    get->view.state == CONTENT_GET_TAKEN_BACK)
+		return WEFT_EBUSY;
+	if (get->view.folder)
+		return WEFT_EREFUSED;
+	content->gets->now_ns = now_ns;
+	chosen = calloc(1, sizeof(*chosen));
+	if (!chosen)
+		return -ENOMEM;
+	err = get_only_take(chosen, selection->only, selection->only_len);
+	if (err == 0)
+		err = get_choice_take(chosen, &selection->choice);
+	if (err == 0 && get->range_cnt && get_is_partial(chosen))
+		err = WEFT_EMALFORMED;
+	if (err == 0 && get_choice_equal(get->chosen ? get->chosen : get, chosen))
+		err = 1;
+	if (err) {
+		get_free(chosen);
+		return err;
+	}
+	get->choose_done = selection->done;
+	get->choose_arg = selection->arg;
+	get_choose(get, chosen);
 	return 0;
 }
 

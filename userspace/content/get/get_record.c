@@ -5,6 +5,7 @@
  * 13 bytes done | 14 part ids (one byte string) | 15 something is staged |
  * 16 it is to be taken back | 17 manifest id | 18 nodes: [key, [PeerAddr]] each |
  * 19 priority | 20 ranges: [offset, length] each | 21 only (one byte string) |
+ * 22 exclude | 23 first (as only) | 24 sequential |
  * 30 it is leaving | 31 and deletes | 32 end of seeding | 33 percent? | 34 seconds? | 35 bytes
  * sent | 36 of them before counting began | 37 seconds since 1970 when counting began |
  * 40 the followed share whose folder it fills | 41 revision | 42 mirror | 43 versions kept.
@@ -70,11 +71,22 @@ static void write_end(struct writer *w, const struct get *get)
 	cbor_field_uint(w, 43, get->folder.version_cnt);
 }
 
+/* What was asked for last, though the get may still be ending what was asked before. */
+static void write_choice(struct writer *w, const struct get *get)
+{
+	const struct content_get_choice *choice = &get->view.choice;
+
+	cbor_field_bytes(w, 21, get->only, get->view.only_len);
+	cbor_field_bytes(w, 22, get->exclude, choice->exclude_len);
+	cbor_field_bytes(w, 23, get->first, choice->first_len);
+	cbor_field_bool(w, 24, choice->is_sequential);
+}
+
 int get_record_write(const struct get *get, uint8_t *out, size_t cap)
 {
 	struct writer w = writer_of(out, cap);
 
-	cbor_write_map(&w, 25u + (get->view.folder ? 4u : 0) + get->view.seed.has_percent +
+	cbor_write_map(&w, 28u + (get->view.folder ? 4u : 0) + get->view.seed.has_percent +
 				   get->view.seed.has_for);
 	cbor_field_uint(&w, 0, RECORD_VERSION);
 	/* Paths need not be UTF-8, so these are byte strings. */
@@ -96,7 +108,7 @@ int get_record_write(const struct get *get, uint8_t *out, size_t cap)
 	write_nodes(&w, get);
 	cbor_field_uint(&w, 19, get->view.priority);
 	write_ranges(&w, get);
-	cbor_field_bytes(&w, 21, get->only, get->view.only_len);
+	write_choice(&w, get->chosen ? get->chosen : get);
 	write_end(&w, get);
 	return w.bad ? WEFT_EFULL : (int)writer_len(&w);
 }
@@ -168,12 +180,13 @@ static void read_ranges(struct cbor_reader *r, struct get *get)
 	get->range_cnt = cnt;
 }
 
-static void read_only(struct cbor_reader *r, struct get *get)
+static void read_patterns(struct cbor_reader *r, struct get *get,
+			  int (*take)(struct get *get, const char *patterns, size_t len))
 {
 	size_t len;
 	const uint8_t *bytes = cbor_read_bytes(r, &len);
 
-	if (!bytes || get_only_take(get, (const char *)bytes, len) < 0)
+	if (!bytes || take(get, (const char *)bytes, len) < 0)
 		cbor_fail(r);
 }
 
@@ -328,7 +341,16 @@ static void read_field(struct cbor_reader *r, uint64_t key, struct get *get)
 		read_ranges(r, get);
 		break;
 	case 21:
-		read_only(r, get);
+		read_patterns(r, get, get_only_take);
+		break;
+	case 22:
+		read_patterns(r, get, get_exclude_take);
+		break;
+	case 23:
+		read_patterns(r, get, get_first_take);
+		break;
+	case 24:
+		get->view.choice.is_sequential = cbor_read_bool(r);
 		break;
 	case 30:
 		get->view.is_leaving = cbor_read_bool(r);

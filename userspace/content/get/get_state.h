@@ -26,8 +26,13 @@ struct get {
 	bool is_replacing;
 	struct content_range ranges[CONTENT_GET_RANGES_MAX];
 	unsigned range_cnt;
-	char *only;	   /* view.only, or NULL */
-	uint8_t *part_ids; /* of a root manifest, 32 bytes each */
+	char *only;				 /* view.only, or NULL */
+	char *exclude, *first;			 /* of view.choice, or NULL */
+	void (*choose_done)(void *arg, int err); /* NULL: nobody waits until it is stored */
+	void *choose_arg;
+	unsigned choose_save_cnt; /* batches until then */
+	struct get *chosen; /* whose choice takes the place of this one's when fetch has ended */
+	uint8_t *part_ids;  /* of a root manifest, 32 bytes each */
 	uint32_t part_cnt;
 	struct fetch *fetch;
 	struct content_folder folder; /* view.folder, or unused */
@@ -116,6 +121,20 @@ struct link_node get_sender(const struct link *link);
 WEFT_MUST_CHECK
 int get_only_take(struct get *get, const char *only, size_t len);
 bool get_wants(const struct get *get, const char *path, size_t len);
+/* get_is_partial: some files may not be wanted. get_wants_first: path before others. */
+bool get_is_partial(const struct get *get);
+bool get_wants_first(const struct get *get, const char *path, size_t len);
+/* get_{exclude,first,choice}_take copy, as get_only_take; get_choice_equal: nothing of it differs. */
+WEFT_MUST_CHECK
+int get_exclude_take(struct get *get, const char *exclude, size_t len);
+WEFT_MUST_CHECK
+int get_first_take(struct get *get, const char *first, size_t len);
+WEFT_MUST_CHECK
+int get_choice_take(struct get *get, const struct content_get_choice *choice);
+bool get_choice_equal(const struct get *get, const struct get *other);
+/* get_choice_move hands what other wants over to get; get_choice_free forgets it. */
+void get_choice_move(struct get *get, struct get *other);
+void get_choice_free(struct get *get);
 
 /* get_record.c: a get as bytes in STORE_GETS, key id u64be. */
 #define GET_RECORD_KEY_LEN 8

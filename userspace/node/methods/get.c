@@ -87,6 +87,25 @@ static void seeding_set(json_t *json, const struct content_get *get)
 		json_object_set_new(json, "seeded_since_s", method_json_uint(seed->since_s));
 }
 
+static json_t *patterns_json(const char *patterns, size_t len)
+{
+	json_t *list = json_array();
+
+	for (const char *at = patterns; at < patterns + len; at += strlen(at) + 1)
+		json_array_append_new(list, json_string(at));
+	return list;
+}
+
+static void choice_set(json_t *json, const struct content_get *get)
+{
+	const struct content_get_choice *choice = &get->choice;
+
+	json_object_set_new(json, "only", patterns_json(get->only, get->only_len));
+	json_object_set_new(json, "exclude", patterns_json(choice->exclude, choice->exclude_len));
+	json_object_set_new(json, "first", patterns_json(choice->first, choice->first_len));
+	json_object_set_new(json, "sequential", json_boolean(choice->is_sequential));
+}
+
 json_t *method_json_get(const struct node *node, const struct content_get *get)
 {
 	char link[LINK_TEXT_CAP];
@@ -112,6 +131,7 @@ json_t *method_json_get(const struct node *node, const struct content_get *get)
 		method_json_uint((end_ns - get->started_ns) / 1000000), "code", get->err, "detail",
 		get->detail ? get->detail : "");
 	seeding_set(json, get);
+	choice_set(json, get);
 	return json;
 }
 
@@ -264,6 +284,8 @@ void method_get_moved(struct node *node, uint64_t get_id)
 struct get_options {
 	struct content_range ranges[CONTENT_GET_RANGES_MAX];
 	char only[CONTENT_GET_ONLY_LEN_MAX];
+	char exclude[CONTENT_GET_ONLY_LEN_MAX];
+	char first[CONTENT_GET_ONLY_LEN_MAX];
 };
 
 /* NULL, or what is wrong. */
@@ -285,22 +307,52 @@ static const char *ranges_read(const json_t *ranges, struct content_get_ask *ask
 	return NULL;
 }
 
-static const char *only_read(const json_t *only, struct content_get_ask *ask,
-			     struct get_options *options)
+/* Each with its NUL, one behind the other; *out_len 0: none. */
+static const char *patterns_read(const json_t *patterns, char text[CONTENT_GET_ONLY_LEN_MAX],
+				 size_t *out_len)
 {
-	for (size_t i = 0; i < json_array_size(only); i++) {
-		const char *pattern = json_string_value(json_array_get(only, i));
+	size_t all = 0;
+
+	for (size_t i = 0; i < json_array_size(patterns); i++) {
+		const char *pattern = json_string_value(json_array_get(patterns, i));
 		size_t len = strlen(pattern) + 1;
 
 		if (len == 1)
 			return "a pattern is empty";
-		if (ask->only_len + len > sizeof(options->only))
+		if (all + len > CONTENT_GET_ONLY_LEN_MAX)
 			return "the patterns are longer than 4 KiB together";
-		memcpy(options->only + ask->only_len, pattern, len);
-		ask->only_len += len;
+		memcpy(text + all, pattern, len);
+		all += len;
 	}
-	ask->only = ask->only_len ? options->only : NULL;
+	*out_len = all;
 	return NULL;
+}
+
+/* Which files, and in which order, as far as parameters say it; the rest stays. */
+static const char *choice_read(const json_t *parameters, struct content_get_selection *selection,
+			       struct get_options *options)
+{
+	const json_t *only = json_object_get(parameters, "only");
+	const json_t *exclude = json_object_get(parameters, "exclude");
+	const json_t *first = json_object_get(parameters, "first");
+	const json_t *sequential = json_object_get(parameters, "sequential");
+	const char *why = NULL;
+
+	if (json_is_array(only)) {
+		why = patterns_read(only, options->only, &selection->only_len);
+		selection->only = selection->only_len ? options->only : NULL;
+	}
+	if (!why && json_is_array(exclude)) {
+		why = patterns_read(exclude, options->exclude, &selection->choice.exclude_len);
+		selection->choice.exclude = options->exclude;
+	}
+	if (!why && json_is_array(first)) {
+		why = patterns_read(first, options->first, &selection->choice.first_len);
+		selection->choice.first = options->first;
+	}
+	if (json_is_boolean(sequential))
+		selection->choice.is_sequential = json_is_true(sequential);
+	return why;
 }
 
 static const char *options_read(const json_t *parameters, struct content_get_ask *ask,
@@ -308,14 +360,18 @@ static const char *options_read(const json_t *parameters, struct content_get_ask
 {
 	const json_t *priority = json_object_get(parameters, "priority");
 	const char *why = ranges_read(json_object_get(parameters, "ranges"), ask, options);
+	struct content_get_selection selection = {.only = NULL};
 
 	if (!why)
-		why = only_read(json_object_get(parameters, "only"), ask, options);
+		why = choice_read(parameters, &selection, options);
+	ask->only = selection.only;
+	ask->only_len = selection.only_len;
+	ask->choice = selection.choice;
 	ask->priority = json_is_integer(priority) ? (unsigned)json_integer_value(priority)
 						  : CONTENT_GET_PRIORITY;
 	if (!why && ask->priority > CONTENT_GET_PRIORITY_MAX)
 		why = "a priority is 0 to 4";
-	if (!why && ask->only && ask->range_cnt)
+	if (!why && (ask->only || ask->choice.exclude_len) && ask->range_cnt)
 		why = "ranges are of one file, patterns of many";
 	return why;
 }
@@ -483,22 +539,99 @@ void method_pause_get(void *ctx, struct control_call *call, const json_t *parame
 		control_reply(call, json_pack("{s:o}", "transfer", method_json_get(node, get)));
 }
 
+/* A caller that waits until its change is stored. */
+struct get_set {
+	struct node *node;
+	struct control_call *call; /* NULL: it left */
+	uint64_t get_id;
+};
+
+static void set_caller_left(void *arg)
+{
+	((struct get_set *)arg)->call = NULL;
+}
+
+static void set_end(struct get_set *set, int err)
+{
+	const struct content_get *get = content_get_lookup(set->node->home.content, set->get_id);
+
+	control_on_gone(set->call, NULL, NULL);
+	if (err == 0 && get)
+		control_reply(set->call,
+			      json_pack("{s:o}", "transfer", method_json_get(set->node, get)));
+	else
+		method_fail_get(set->call, set->get_id, err ? err : WEFT_EABSENT,
+				weft_err_text(err ? err : WEFT_EABSENT),
+				"weft get list shows how it stands");
+}
+
+static void set_stored(void *arg, int err)
+{
+	struct get_set *set = arg;
+
+	if (set->call)
+		set_end(set, err);
+	free(set);
+}
+
+static const char *choose_why(int err)
+{
+	if (err == WEFT_EBUSY)
+		return "it was cancelled, is given up, or another change is being stored";
+	if (err == WEFT_EREFUSED)
+		return "the folder of a followed share gets all of it";
+	return err == WEFT_EMALFORMED ? "ranges are of one file, patterns of many"
+				      : weft_err_text(err);
+}
+
+static void get_choose(struct node *node, struct control_call *call, const json_t *parameters,
+		       const struct content_get *get, uint64_t now_ns)
+{
+	struct get_set *set = calloc(1, sizeof(*set));
+	struct content_get_selection selection = {.only = get->only,
+						  .only_len = get->only_len,
+						  .choice = get->choice,
+						  .done = set_stored,
+						  .arg = set};
+	struct get_options options;
+	const char *why = choice_read(parameters, &selection, &options);
+	int err = !set ? -ENOMEM : why ? WEFT_EMALFORMED : 0;
+
+	if (err == 0) {
+		*set = (struct get_set){node, call, get->id};
+		control_on_gone(call, set_caller_left, set);
+		err = content_get_choose(node->home.content, get->id, &selection, now_ns);
+	}
+	if (err == 0)
+		return;
+	if (err == 1) {
+		set_end(set, 0);
+	} else {
+		control_on_gone(call, NULL, NULL);
+		method_fail_get(call, get->id, err, why ? why : choose_why(err),
+				"see weft help get set");
+	}
+	free(set);
+}
+
 void method_set_get(void *ctx, struct control_call *call, const json_t *parameters, uint64_t now_ns)
 {
 	struct node *node = ctx;
 	const struct content_get *get = method_get_named(node, call, parameters);
-	json_int_t priority = json_integer_value(json_object_get(parameters, "priority"));
-	int err;
+	const json_t *given = json_object_get(parameters, "priority");
+	json_int_t priority = json_integer_value(given);
+	int err = 0;
 
 	if (!get)
 		return;
-	err = priority < 0 ? WEFT_EMALFORMED
-			   : content_get_prioritise(node->home.content, get->id, (unsigned)priority,
-						    now_ns);
+	if (json_is_integer(given))
+		err = priority < 0 ? WEFT_EMALFORMED
+				   : content_get_prioritise(node->home.content, get->id,
+							    (unsigned)priority, now_ns);
 	if (err < 0)
 		method_fail_get(call, get->id, err, "a priority is 0 to 4", "2 is that of others");
 	else
-		control_reply(call, json_pack("{s:o}", "transfer", method_json_get(node, get)));
+		get_choose(node, call, parameters, get, now_ns);
 }
 
 static bool source_list_add(void *arg, const struct swarm_source_view *view)

@@ -151,6 +151,136 @@ static void test_patterns_are_kept_over_a_restart(void)
 	duo_fini(&duo);
 }
 
+/* --- exclude, first, in sequence; changed while it runs --- */
+
+static size_t answer_lens[64];
+static uint64_t answer_chunks[512];
+static unsigned answer_cnt;
+
+static void note_order(struct duo *d, struct duo_answer *answer)
+{
+	struct message_answer told;
+
+	(void)d;
+	if (answer->type != MESH_CHUNK_DATA || answer_cnt == 512 ||
+	    message_answer_parse(MESH_CHUNK_DATA, answer->payload, answer->len, &told) < 0)
+		return;
+	if (answer_cnt < 64)
+		answer_lens[answer_cnt] = told.len;
+	answer_chunks[answer_cnt++] = told.first;
+}
+
+static void test_excluded_files_are_not_fetched(void)
+{
+	const struct content_get_ask ask = {
+		.link = &shared,
+		.only = "*.txt\0docs/",
+		.only_len = 12,
+		.choice = {.exclude = "a.*\0*.iso", .exclude_len = 10},
+	};
+	const struct content_get *get;
+
+	CHECK(duo_begin());
+	get = run(&ask);
+	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->item_cnt, 2);
+	CHECK(is_there("out/small.txt") && is_there("out/docs/b.bin"));
+	CHECK(!is_there("out/docs/a.txt") && !is_there("out/big.iso"));
+	duo_fini(&duo);
+}
+
+static void test_files_that_are_wanted_first_come_first(void)
+{
+	const struct content_get_ask ask = {
+		.link = &shared,
+		.choice = {.first = "small.*\0b.bin", .first_len = 14},
+	};
+
+	CHECK(duo_begin());
+	answer_cnt = 0;
+	duo.on_answer = note_order;
+	CHECK_EQ(run(&ask)->state, CONTENT_GET_FINISHED);
+	CHECK(duo_trees_equal(&duo, "in", "out"));
+	CHECK(answer_cnt >= 4);
+	CHECK_EQ(answer_lens[0] + answer_lens[1], 4000);
+	duo_fini(&duo);
+}
+
+static void test_in_sequence_chunks_come_from_the_first_to_the_last(void)
+{
+	static uint8_t bytes[150 * BLAKE3_CHUNK_LEN];
+	struct content_get_ask ask = {.choice = {.is_sequential = true}};
+	struct random random;
+	struct link link;
+	unsigned late = 0;
+
+	duo_init(&duo);
+	file_make("in/b", 10, 1);
+	random_init_seeded(&random, 9);
+	random_fill(&random, bytes, sizeof(bytes));
+	scratch_write(duo_path(&duo, "in/film"), bytes, sizeof(bytes));
+	CHECK(duo_share(&duo, duo_path(&duo, "in"), &link));
+	ask.link = &link;
+	answer_cnt = 0;
+	duo.on_answer = note_order;
+	CHECK_EQ(run(&ask)->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(answer_cnt, 151);
+	for (unsigned i = 1; i < answer_cnt; i++)
+		late += answer_chunks[i] < answer_chunks[i - 1];
+	CHECK(late <= 1);
+	duo_fini(&duo);
+}
+
+static void slow_files(struct duo *d, struct duo_answer *answer)
+{
+	(void)d;
+	if (answer->type == MESH_CHUNK_DATA)
+		answer->delay_ns = NS_PER_S;
+}
+
+static void test_what_is_wanted_changes_while_the_get_runs(void)
+{
+	const struct content_get_selection docs = {.only = "docs/", .only_len = 6},
+					   all = {.choice = {.exclude = "b.bin", .exclude_len = 6}};
+	struct content *content;
+	const struct content_get *get;
+	const struct content_get_ask ask = {.link = &shared};
+	uint64_t id;
+
+	CHECK(duo_begin());
+	duo.on_answer = slow_files;
+	id = start(&ask);
+	content = duo.nodes[DUO_B].content;
+	for (unsigned i = 0; i < 1000; i++) {
+		get = content_get_lookup(content, id);
+		if (get->state == CONTENT_GET_FETCHING)
+			break;
+		turns(1);
+	}
+	CHECK_EQ(get->state, CONTENT_GET_FETCHING);
+	CHECK_EQ(content_get_choose(content, id, &docs, duo.now_ns), 0);
+	/* Stored at once: also when the next thing is the node's end. */
+	turns(3);
+	duo_node_close(&duo, DUO_B);
+	duo_node_open(&duo, DUO_B);
+	content = duo.nodes[DUO_B].content;
+	CHECK_STR(content_get_lookup(content, id)->only, "docs/");
+	get = duo_run(&duo, id, TURN_MAX);
+	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->item_cnt, 2);
+	CHECK(is_there("out/docs/a.txt") && is_there("out/docs/b.bin"));
+	CHECK(!is_there("out/big.iso"));
+	/* One that has finished goes on, and what is not wanted any more stays. */
+	CHECK_EQ(content_get_choose(content, id, &all, duo.now_ns), 0);
+	CHECK_EQ(content_get_lookup(content, id)->state, CONTENT_GET_QUEUED);
+	get = duo_run(&duo, id, TURN_MAX);
+	CHECK_EQ(get->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(get->item_cnt, 3);
+	CHECK(is_there("out/big.iso") && is_there("out/small.txt") && is_there("out/docs/b.bin"));
+	CHECK_EQ(content_get_choose(content, 99, &all, duo.now_ns), WEFT_EABSENT);
+	duo_fini(&duo);
+}
+
 static void test_unsound_options_are_refused(void)
 {
 	static const struct content_range ranges[CONTENT_GET_RANGES_MAX + 1] = {
@@ -370,6 +500,10 @@ int main(void)
 	RUN(test_only_what_matches_is_fetched);
 	RUN(test_patterns_that_match_nothing_say_so);
 	RUN(test_patterns_are_kept_over_a_restart);
+	RUN(test_excluded_files_are_not_fetched);
+	RUN(test_files_that_are_wanted_first_come_first);
+	RUN(test_in_sequence_chunks_come_from_the_first_to_the_last);
+	RUN(test_what_is_wanted_changes_while_the_get_runs);
 	RUN(test_unsound_options_are_refused);
 	RUN(test_several_ranges_arrive);
 	RUN(test_a_range_longer_than_any_file_is_refused);
