@@ -137,10 +137,10 @@ static void test_the_target_is_told_and_only_what_was_said(void)
 		int timeout_ms;
 		const char *asked;
 	} rows[] = {
-		{{"echo", NULL, NULL},
+		{{.service = "echo"},
 		 -1,
 		 "{\"base64\":\"aGk=\",\"method\":\"asked\",\"name\":\"echo\"}"},
-		{{"echo", "^1", "a-node"},
+		{{.service = "echo", .version = "^1", .provider = "a-node"},
 		 1500,
 		 "{\"base64\":\"aGk=\",\"method\":\"asked\",\"name\":\"echo\",\"provider\":\"a-"
 		 "node\","
