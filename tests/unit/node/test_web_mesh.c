@@ -78,8 +78,11 @@ static void conn_begin(void)
 static void start(void)
 {
 	static const struct service_metadata http = {"kind", "http"};
+	static const char *const safe[] = {"GET", "HEAD"};
 	struct service_offering offering = {.name = "web",
 					    .version = "1.2.0",
+					    .read_only = safe,
+					    .read_only_cnt = 2,
 					    .metadata = &http,
 					    .metadata_cnt = 1,
 					    .handler = &stream_handler};
@@ -266,6 +269,29 @@ static void test_a_get_without_the_token_only_reads(void)
 		printf("# %s\n", rows[i].request);
 		CHECK(says(ask(rows[i].request), rows[i].status, rows[i].text));
 	}
+	stop();
+}
+
+/* Of two providers of a name one is HTTP, and the other, whose reading is not safe, is reached. */
+static void test_a_get_without_the_token_opens_no_stream_that_is_not_declared_safe(void)
+{
+	static const struct service_metadata http = {"kind", "http"};
+	struct service_offering offering = {.name = "nobody",
+					    .version = "1.0.0",
+					    .metadata = &http,
+					    .metadata_cnt = 1,
+					    .handler = &stream_handler};
+	static struct srig_provider unsafe;
+
+	start();
+	memset(&unsafe, 0, sizeof(unsafe));
+	unsafe.stream = &rig.stream;
+	CHECK(srig_offer_with(&rig.srig, &unsafe, SRIG_A, &offering));
+	CHECK(says(ask("GET /mesh/http/nobody/x HTTP/1.1\r\nHost: h\r\n\r\n"), "401",
+		   "token_required"));
+	CHECK_EQ(rig.head_len, 0);
+	ask("GET /mesh/http/nobody/x" HEAD "\r\n");
+	CHECK(rig.head_len > 0);
 	stop();
 }
 
@@ -723,6 +749,7 @@ int main(void)
 {
 	RUN(test_what_is_not_allowed_is_refused_by_name);
 	RUN(test_a_get_without_the_token_only_reads);
+	RUN(test_a_get_without_the_token_opens_no_stream_that_is_not_declared_safe);
 	RUN(test_the_host_says_which_service_is_meant);
 	RUN(test_a_call_is_mapped_both_ways);
 	RUN(test_a36_each_status_has_its_own);

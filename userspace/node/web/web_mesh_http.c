@@ -339,10 +339,13 @@ int web_mesh_http_head(struct web_mesh_run *run, const struct gateway_request *r
 void web_mesh_http_begin(struct web_mesh_run *run, uint64_t now_ns)
 {
 	struct service_target target = web_mesh_run_target(run, SERVICE_HTTP_METHOD);
-	int err = service_channel_open(web_mesh_service(run->mesh), &target, run->data, run->len,
-				       web_mesh_run_left_ns(run), &channel_events, run, now_ns,
-				       &run->channel);
+	int err;
 
+	/* Any provider may claim to be HTTP: another one of the name may take calls. */
+	target.only_reads = run->proof < GATEWAY_PROOF_COOKIE;
+	err = service_channel_open(web_mesh_service(run->mesh), &target, run->data, run->len,
+				   web_mesh_run_left_ns(run), &channel_events, run, now_ns,
+				   &run->channel);
 	run->len = 0; /* the answer's head takes its place */
 	if (err < 0) {
 		web_mesh_run_refuse(run, &web_mesh_busy, now_ns);
