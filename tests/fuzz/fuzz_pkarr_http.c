@@ -20,6 +20,8 @@ static uint64_t wall_s(void)
 	return 1700000000;
 }
 
+static const struct guard guard; /* the relay's route is open to all */
+
 static bool admits(struct conn_shared *shared, const struct gateway_conn *conn, uint64_t at_ns)
 {
 	(void)shared;
@@ -96,7 +98,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		.secret = secret,
 	};
 	struct gateway_route routes[2] = {{.path = NULL}, {.path = NULL}};
-	struct conn_shared shared = {.routes = routes, .wall_s = wall_s, .admits = admits};
+	struct conn_shared shared = {
+		.routes = routes, .guard = &guard, .wall_s = wall_s, .admits = admits};
 	struct addr remote = {.family = ADDR_IPV4};
 	struct pkarr_relay *relay;
 	uint8_t how = len ? *data++ : 0;

@@ -2,17 +2,22 @@
 #include "support/sim_local.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/poller.h"
 #include "node/fabric/fabric.h"
+#include "node/web/web.h"
 #include "provider/provider.h"
 #include "support/check.h"
 
 #define WATCH_CAP 4096
+#define TOKEN_CAP 128
 
 __attribute__((noreturn)) static void die(const char *what)
 {
@@ -242,20 +247,36 @@ static void web_ready(struct poller_watch *of, unsigned events, uint64_t now_ns)
 	web->text[web->len] = '\0';
 }
 
+/* As a program of the node's user does. */
+static void token_read(const struct sim_node *node, char token[static TOKEN_CAP])
+{
+	char path[PATH_MAX];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/" WEB_TOKEN_NAME, node->state_dir);
+	file = fopen(path, "re");
+	if (!file || !fgets(token, TOKEN_CAP, file))
+		die("no token of the gateway");
+	fclose(file);
+	token[strcspn(token, "\n")] = '\0';
+}
+
 void sim_web_get(struct sim_web *web, struct sim_node *node, const char *path)
 {
 	static const struct addr client = {
 		.family = ADDR_IPV4, .ip = {127, 0, 0, 1}, .port = 40000};
 	void (*done)(struct sim_web *web) = web->done;
-	char request[SIM_TEXT_CAP];
+	char request[SIM_TEXT_CAP], token[TOKEN_CAP];
 	int fds[2], len;
 
+	token_read(node, token);
 	*web = (struct sim_web){.sim = node->sim, .done = done};
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
 		die("no connection");
 	len = snprintf(request, sizeof(request),
-		       "GET %s HTTP/1.1\r\nHost: 127.0.0.1:5030\r\nConnection: close\r\n\r\n",
-		       path);
+		       "GET %s HTTP/1.1\r\nHost: 127.0.0.1:5030\r\nX-Weft-Token: %s\r\n"
+		       "Connection: close\r\n\r\n",
+		       path, token);
 	(void)!send(fds[0], request, (size_t)len, MSG_NOSIGNAL);
 	web->watch = (struct poller_watch){.ready = web_ready, .fd = fds[0]};
 	watch(node->sim, &web->watch);

@@ -37,6 +37,8 @@ static uint64_t wall_s(void)
 	return WALL_S;
 }
 
+static const struct guard guard; /* the relay's route is open to all */
+
 static bool admits(struct conn_shared *shared, const struct gateway_conn *conn, uint64_t now_ns)
 {
 	(void)shared;
@@ -105,8 +107,11 @@ static bool rig_open(void)
 	rig.path[0] = '/';
 	zbase32_write(node_key_public(rig.key), NODE_KEY_LEN, rig.path + 1);
 	rig.routes[0] = pkarr_relay_route(rig.relay);
-	rig.shared = (struct conn_shared){
-		.routes = rig.routes, .heap = rig.heap, .wall_s = wall_s, .admits = admits};
+	rig.shared = (struct conn_shared){.guard = &guard,
+					  .routes = rig.routes,
+					  .heap = rig.heap,
+					  .wall_s = wall_s,
+					  .admits = admits};
 	conn_begin(&rig.conn);
 	return true;
 }

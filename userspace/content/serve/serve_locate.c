@@ -73,7 +73,7 @@ static int file_locate(struct serve_call *call)
 	/* Its record is gone since it was found changed; the reason is told all the same. */
 	if (!err && !search.is_found)
 		call->was_changed |= serve_files_each_changed(&serve->files, call->request.id,
-							      changed_seen, serve);
+							      changed_seen, call);
 	if (err || !search.is_found)
 		return err ? err : WEFT_EABSENT;
 	call->file = serve_files_add(&serve->files, &object);
