@@ -83,11 +83,12 @@ def test_an_error_has_a_line_of_its_own(lab):
     shown = on_terminal("-s", a.sock, "get", link, "--to", lab.dir / "out", "--only", "*.nope")
     before, said = shown.split("weft: get 1: ")
     check(not before or before.endswith("\r"), repr(shown))
-    check_eq(said.splitlines(), ["no file of the collection is called as --only says",
+    check_eq(said.splitlines(), ["no file of the collection is called as --only says, "
+                                 "or all are excluded",
                                  "  get it again with another --only, or without"], "what is said")
     for words, wanted in ((("pause", "9"), "get 9: there is no get of that number"),
                           (("resume", "1"), "get 1: no file of the collection"),
-                          (("set", "1"), "get set: --priority is missing"),
+                          (("set", "1"), "get set: --priority, --only,"),
                           (("sources", *"abcdefghijklmnop"), '"o" is one argument too many')):
         done = a.weft("get", *words)
         check(wanted in done.stderr, f"{words}: {done.stderr}")
