@@ -88,7 +88,7 @@ def metrics_parse(text):
             typed[name] = kind
         else:
             found = re.fullmatch(
-                r'([a-z_][a-z0-9_]*)(?:\{([a-z_]+="[^"\\\n]*")\})? (\d+(?:\.\d+)?)', line)
+                r'([a-z_][a-z0-9_]*)(?:\{((?:,?[a-z_]+="[^"\\\n]*")+)\})? (\d+(?:\.\d+)?)', line)
             check(found, f"a sample: {line!r}")
             name, labels, value = found.groups()
             family = re.sub("_(bucket|sum|count)$", "", name)
