@@ -296,7 +296,7 @@ static void handle_show(void *ctx, const struct mesh_call *call, uint64_t now_ns
 	struct communities *all = ctx;
 	struct community_request request;
 	struct community *community = admit(all, call, &request, now_ns);
-	uint8_t token[COMMUNITY_TOKEN_LEN_MAX];
+	uint8_t token[COMMUNITY_TOKEN_LEN_MAX], asker[COMMUNITY_KEY_LEN];
 	struct community_shown shown = {0};
 	struct answer *answer;
 	struct writer w;
@@ -314,9 +314,11 @@ static void handle_show(void *ctx, const struct mesh_call *call, uint64_t now_ns
 		shown.token.data = token;
 	w = writer_of(answer->bytes, answer->cap);
 	community_shown_write(&w, &shown);
+	/* The call is gone once it is answered. */
+	memcpy(asker, call->peer_key, sizeof(asker));
 	answer_send(all, call, answer, &w);
 	if (request.epoch > community->roll.epoch)
-		roll_show_key(community, call->peer_key, now_ns);
+		roll_show_key(community, asker, now_ns);
 }
 
 /* --- 404 --- */
