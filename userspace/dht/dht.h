@@ -229,6 +229,9 @@ void dht_leave(struct dht *dht, dht_handle handle);
 /* What there is. */
 void dht_nodes_each(const struct dht *dht, enum dht_net net,
 		    void (*fn)(void *ctx, unsigned bucket, const struct kad_node *node), void *ctx);
+/* dht_closest: the nodes nearest to target that others may be told, as kad_table_closest. */
+unsigned dht_closest(const struct dht *dht, enum dht_net net, const struct kad_id *target,
+		     uint64_t now_ns, const struct kad_node **out_nodes, unsigned cap);
 const struct kad_id *dht_own_id(const struct dht *dht, enum dht_net net);
 /* dht_external: where others see us; false: not known yet. */
 bool dht_external(const struct dht *dht, enum dht_net net, struct addr *out_addr);

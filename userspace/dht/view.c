@@ -43,6 +43,16 @@ void dht_token_key(const struct dht *dht, uint64_t out_key[2])
 	out_key[1] = dht->tokens.current[1];
 }
 
+unsigned dht_closest(const struct dht *dht, enum dht_net net, const struct kad_id *target,
+		     uint64_t now_ns, const struct kad_node **out_nodes, unsigned cap)
+{
+	const struct dht_side *side = &dht->sides[net];
+
+	return dht_side_is_on(side)
+		       ? kad_table_closest(side->table, target, KAD_TELL, now_ns, out_nodes, cap)
+		       : 0;
+}
+
 const struct kad_id *dht_own_id(const struct dht *dht, enum dht_net net)
 {
 	return &dht->sides[net].id;

@@ -32,56 +32,41 @@ static bool own_id(void *ctx, uint8_t out_id[BUILTIN_DHT_ID_LEN])
 	return true;
 }
 
-/* --- the nodes nearest to a target --- */
-
-struct nearest {
-	struct kad_id target;
-	struct builtin_dht_node *nodes; /* nearest first */
-	unsigned cnt, cap;
-	bool allows_private;
-};
-
-static void nearest_add(void *ctx, unsigned bucket, const struct kad_node *node)
+/* Neighbours in a private network are told where the DHT is a private one. */
+static unsigned nearest_in(const struct fabric *fabric, enum dht_net net,
+			   const struct kad_id *target, struct builtin_dht_node *out_nodes,
+			   unsigned cap)
 {
-	const struct kad_contact *contact = &node->contact;
-	struct nearest *nearest = ctx;
-	unsigned at = nearest->cnt;
+	const struct node *node = fabric->node;
+	const struct kad_node *closest[KAD_CLOSEST_MAX];
+	unsigned cnt = dht_closest(node->home.dht, net, target, node->home.now_ns, closest, cap);
+	unsigned told_cnt = 0;
 
-	(void)bucket;
-	if (node->failed_cnt || !node->has_answered ||
-	    (!nearest->allows_private && kad_reach_of(&contact->addr) != KAD_REACH_GLOBAL))
-		return;
-	while (at > 0) {
-		struct kad_id other = id_of(nearest->nodes[at - 1].id);
+	for (unsigned i = 0; i < cnt; i++) {
+		const struct kad_contact *contact = &closest[i]->contact;
 
-		if (!kad_id_is_nearer(&nearest->target, &contact->id, &other))
-			break;
-		if (at < nearest->cap)
-			nearest->nodes[at] = nearest->nodes[at - 1];
-		at--;
+		if (!node->config->publish.policy.allows_private &&
+		    kad_reach_of(&contact->addr) != KAD_REACH_GLOBAL)
+			continue;
+		memcpy(out_nodes[told_cnt].id, contact->id.bytes, BUILTIN_DHT_ID_LEN);
+		(void)addr_format(&contact->addr, out_nodes[told_cnt].address);
+		told_cnt++;
 	}
-	if (at == nearest->cap)
-		return;
-	memcpy(nearest->nodes[at].id, contact->id.bytes, BUILTIN_DHT_ID_LEN);
-	(void)addr_format(&contact->addr, nearest->nodes[at].address);
-	if (nearest->cnt < nearest->cap)
-		nearest->cnt++;
+	return told_cnt;
 }
 
+/* Half of the places are for IPv6; IPv4 has the rest. */
 static unsigned nearest_find(void *ctx, const uint8_t target[BUILTIN_DHT_ID_LEN],
 			     struct builtin_dht_node *out_nodes, unsigned cap)
 {
+	const struct kad_id id = id_of(target);
 	const struct fabric *fabric = ctx;
-	const struct dht *dht = dht_of(ctx);
-	struct nearest nearest = {.target = id_of(target),
-				  .nodes = out_nodes,
-				  .cap = cap,
-				  .allows_private =
-					  fabric->node->config->publish.policy.allows_private};
+	unsigned cnt;
 
-	for (enum dht_net net = 0; dht && net < DHT_FAMILY_CNT; net++)
-		dht_nodes_each(dht, net, nearest_add, &nearest);
-	return nearest.cnt;
+	if (!dht_of(ctx))
+		return 0;
+	cnt = nearest_in(fabric, DHT_NET_IPV6, &id, out_nodes, cap / 2);
+	return cnt + nearest_in(fabric, DHT_NET_IPV4, &id, out_nodes + cnt, cap - cnt);
 }
 
 /* --- searches --- */
