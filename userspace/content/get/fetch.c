@@ -559,9 +559,7 @@ int fetch_start(struct get *get, bool is_clearing)
 	fetch->is_clearing = is_clearing;
 	get_folder_begin(get);
 	fetch_intents_begin(fetch);
-	fetch->target.versions_fd = -1;
-	fetch->target.fd = -1;
-	fetch->target.stage_fd = -1;
+	target_init(&fetch->target);
 	fetch->range_fd = fetch->range_sum_fd = -1;
 	fetch->step_job.fetch = fetch;
 	fetch->ready_end = &fetch->ready;

@@ -26,7 +26,7 @@ struct removal *removal_new(struct store *store, const char *path,
 	if (!removal)
 		return NULL;
 	removal->store = store;
-	removal->target.fd = removal->target.stage_fd = -1;
+	target_init(&removal->target);
 	removal->versions_fd = -1;
 	target_dir_init(&removal->dir);
 	snprintf(removal->path, sizeof(removal->path), "%s", path);

@@ -80,13 +80,16 @@ static bool nameless_probe(const struct target *target)
 	return is_linked;
 }
 
+void target_init(struct target *target)
+{
+	*target = (struct target){.fd = -1, .stage_fd = -1, .versions_fd = -1};
+}
+
 int target_open(struct target *target, const char *path, const char *stage_name)
 {
 	int err;
 
-	target->fd = -1;
-	target->stage_fd = target->versions_fd = -1;
-	target->has_nameless = false;
+	target_init(target);
 	if (strlen(path) >= sizeof(target->path) ||
 	    strlen(stage_name) >= sizeof(target->stage_name))
 		return WEFT_ETOOLARGE;
@@ -146,11 +149,11 @@ bool target_leave(const struct target *target)
 
 int target_discard(const char *path, const char *stage_name)
 {
-	struct target target = {.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
-				.stage_fd = -1,
-				.versions_fd = -1};
+	struct target target;
 	int err;
 
+	target_init(&target);
+	target.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (target.fd < 0)
 		return errno == ENOENT ? 0 : -errno;
 	snprintf(target.stage_name, sizeof(target.stage_name), "%s", stage_name);
@@ -451,7 +454,7 @@ int target_dir_sync(const struct target *target, struct target_dir *dir, const c
 
 int target_open_there(struct target *target, const char *path)
 {
-	*target = (struct target){.stage_fd = -1, .versions_fd = -1};
+	target_init(target);
 	if (strlen(path) >= sizeof(target->path))
 		return WEFT_ETOOLARGE;
 	strcpy(target->path, path);

@@ -32,6 +32,8 @@ struct target {
 	char stage_name[TARGET_STAGE_CAP];
 };
 
+/* target_init: nothing is open; as target_close leaves it. */
+void target_init(struct target *target);
 /*
  * target_open makes path (with its parents) and the staging directory
  * where they are missing. 0, WEFT_ETOOLARGE (path), WEFT_EUNSAFE (a link
