@@ -7,7 +7,6 @@
 
 #include "content/get/fetch.h"
 #include "content/get/get_state.h"
-#include "store/store.h"
 
 static bool is_other(const struct get *get, const struct get *of)
 {
@@ -41,33 +40,23 @@ static void other_delete(void *arg, int err)
 	struct get *get = arg;
 
 	get->save_cnt--;
-	/* A record that stays is deleted after the next start. */
+	/* So is a record that stays. */
 	if (!err && !get->gets->is_closing)
 		gets_drop(get->gets, get);
 }
 
 void get_folder_done(struct get *get)
 {
-	struct store *store = get->gets->content->params.store;
 	struct get *other = NULL;
 
 	if (!get->view.folder || get->view.state != CONTENT_GET_FINISHED || get->view.is_leaving)
 		return;
 	while ((other = gets_folder_other(get->gets, get, other ? other->view.id : 0))) {
-		struct store_batch *batch;
-		uint8_t key[GET_RECORD_KEY_LEN];
-
 		if (other->fetch || other->save_cnt || other->view.is_leaving ||
 		    !get_is_ended(other) || other->view.id > get->view.id)
 			continue;
-		batch = store_batch_new(store);
-		get_record_key(other->view.id, key);
-		store_batch_delete(batch, STORE_GETS, key, sizeof(key));
-		fetch_intents_forget(batch, other->view.id);
-		if (store_submit(store, batch, other_delete, other) < 0)
-			store_batch_free(batch);
-		else
-			other->save_cnt++;
+		/* A record for which there is no room now is deleted after the next start. */
+		(void)!get_forget_record(other, other_delete);
 	}
 }
 

@@ -50,22 +50,29 @@ static void left(void *arg, int err)
 	gets_drop(get->gets, get);
 }
 
-static void record_delete(struct get *get)
+int get_forget_record(struct get *get, void (*done)(void *arg, int err))
 {
 	struct store *store = get->gets->content->params.store;
 	struct store_batch *batch = store_batch_new(store);
 	uint8_t key[GET_RECORD_KEY_LEN];
+	int err;
 
 	get_record_key(get->view.id, key);
 	store_batch_delete(batch, STORE_GETS, key, sizeof(key));
 	fetch_intents_forget(batch, get->view.id);
-	if (store_submit(store, batch, left, get) == 0) {
+	err = store_submit(store, batch, done, get);
+	if (err < 0)
+		store_batch_free(batch);
+	else if (done)
 		get->save_cnt++;
-		return;
-	}
-	store_batch_free(batch);
+	return err;
+}
+
+static void record_delete(struct get *get)
+{
 	/* No room: get_leave comes again when this is stored. */
-	get_save_soon(get);
+	if (get_forget_record(get, left) < 0)
+		get_save_soon(get);
 }
 
 static void removal_done(struct job *job)
@@ -171,9 +178,8 @@ int content_get_forget(struct content *content, uint64_t id, bool deletes, uint6
 	get->leave_arg = arg;
 	gets_serve_less(content->gets);
 	get->is_cancelled |= !get_is_ended(get);
-	if (get->fetch) {
+	if (get->fetch)
 		fetch_stop(get->fetch, WEFT_ECANCELLED, "given up");
-	}
 	get_save_soon(get);
 	return 0;
 }
@@ -197,9 +203,6 @@ static unsigned get_worth(const struct get *get)
 
 int gets_make_room(struct gets *gets)
 {
-	struct store *store = gets->content->params.store;
-	struct store_batch *batch;
-	uint8_t key[GET_RECORD_KEY_LEN];
 	struct get *found = NULL;
 
 	if (gets->cnt < gets->content->params.config.get_cap)
@@ -212,14 +215,8 @@ int gets_make_room(struct gets *gets)
 	}
 	if (!found)
 		return WEFT_EFULL;
-	batch = store_batch_new(store);
-	get_record_key(found->view.id, key);
-	store_batch_delete(batch, STORE_GETS, key, sizeof(key));
-	fetch_intents_forget(batch, found->view.id);
-	if (store_submit(store, batch, NULL, NULL) < 0) {
-		store_batch_free(batch);
+	if (get_forget_record(found, NULL) < 0)
 		return WEFT_EFULL;
-	}
 	get_tell(found, CONTENT_GET_FORGOTTEN, WEFT_EFULL, found->target);
 	gets_drop(gets, found);
 	return 0;

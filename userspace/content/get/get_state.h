@@ -89,6 +89,12 @@ void gets_drop(struct gets *gets, struct get *get);
 void get_leave(struct get *get);
 /* get_leave_cancel, at shut-down: waits for its job, and tells who waits. */
 void get_leave_cancel(struct get *get);
+/*
+ * get_forget_record deletes the record of get and its notes of files to place. done is called with
+ * get, and counts the batch off save_cnt; NULL: none is counted. Returns what store_submit does.
+ */
+WEFT_MUST_CHECK
+int get_forget_record(struct get *get, void (*done)(void *arg, int err));
 /* gets_make_room: 0 when there is a place for one more, WEFT_EFULL. */
 WEFT_MUST_CHECK
 int gets_make_room(struct gets *gets);
