@@ -26,8 +26,6 @@
 	(OBJECT_PATH_LEN_MAX + GET_DETAIL_CAP + MANIFEST_TITLE_CAP +                               \
 	 3 * CONTENT_GET_ONLY_LEN_MAX + 1024u)
 
-static void gets_rank(struct gets *gets);
-
 bool get_is_ended(const struct get *get)
 {
 	return get->view.state >= CONTENT_GET_FINISHED;
@@ -605,14 +603,13 @@ int content_get_start(struct content *content, const struct content_get_ask *ask
 		}
 		goto free_get;
 	}
+	/* Before the get that it inherits from may give way, and as part of its first record. */
+	get_seed_inherit(get);
 	err = gets_make_room(gets);
-	if (!err)
-		err = gets_make_room(gets);
 	if (!err)
 		err = get_save(get);
 	if (err)
 		goto free_get;
-	get_seed_inherit(get);
 	gets_append(gets, get);
 	*out_id = get->view.id;
 	return 0;

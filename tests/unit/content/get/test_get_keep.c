@@ -410,6 +410,67 @@ static void test_configured_bounds_hold_for_all(void)
 	duo_fini(&duo);
 }
 
+/* --- a followed share's folder --- */
+
+static void revision_start(const struct link *link, uint64_t revision, uint64_t *out_id)
+{
+	const struct content_folder folder = {.share_id = {7}, .revision = revision};
+	const struct content_get_ask ask = {
+		.link = link, .target = duo_path(&duo, "out"), .folder = &folder};
+
+	CHECK_EQ(content_get_start(b(), &ask, duo.now_ns, out_id), 0);
+}
+
+/* B has the first of two revisions and seeds it no more. */
+static void stopped_revision(struct link links[static 2])
+{
+	const bool stops = true;
+	const struct content_seed_ask stop = {.is_stopped = &stops};
+	uint64_t id = 0;
+
+	file_make("in1/one.bin", BIG_LEN, 9);
+	file_make("in2/one.bin", BIG_LEN, 10);
+	CHECK(duo_share(&duo, duo_path(&duo, "in1"), &links[0]));
+	CHECK(duo_share(&duo, duo_path(&duo, "in2"), &links[1]));
+	revision_start(&links[0], 1, &id);
+	CHECK_EQ(duo_run(&duo, id, TURN_MAX)->state, CONTENT_GET_FINISHED);
+	CHECK_EQ(content_get_seed(b(), id, &stop, duo.now_ns), 0);
+	turns(20);
+}
+
+static void test_stopped_seeding_of_a_folder_outlives_a_kill_in_the_next_revision(void)
+{
+	const struct content_get *get;
+	struct link links[2];
+	uint64_t id = 0;
+
+	duo_init(&duo);
+	stopped_revision(links);
+	revision_start(&links[1], 2, &id);
+	duo_node_close(&duo, DUO_B);
+	duo_node_open(&duo, DUO_B);
+	get = content_get_lookup(b(), id);
+	CHECK(get);
+	CHECK_EQ(get->seed.end, CONTENT_SEED_ASKED);
+	duo_fini(&duo);
+}
+
+static void test_stopped_seeding_of_a_folder_outlives_a_full_table(void)
+{
+	struct link links[2];
+	uint64_t id = 0;
+
+	duo_init(&duo);
+	duo_node_close(&duo, DUO_B);
+	duo.nodes[DUO_B].config.get_cap = 1;
+	duo_node_open(&duo, DUO_B);
+	stopped_revision(links);
+	revision_start(&links[1], 2, &id);
+	CHECK_EQ(content_get_lookup(b(), id)->seed.end, CONTENT_SEED_ASKED);
+	CHECK_EQ(duo.nodes[DUO_B].event_cnt[CONTENT_GET_FORGOTTEN], 1);
+	duo_fini(&duo);
+}
+
 int main(void)
 {
 	RUN(test_given_up_get_is_gone_and_its_files_stay);
@@ -423,5 +484,7 @@ int main(void)
 	RUN(test_reached_ratio_ends_seeding_and_is_counted_anew);
 	RUN(test_time_ends_seeding);
 	RUN(test_configured_bounds_hold_for_all);
+	RUN(test_stopped_seeding_of_a_folder_outlives_a_kill_in_the_next_revision);
+	RUN(test_stopped_seeding_of_a_folder_outlives_a_full_table);
 	return check_done();
 }
