@@ -118,7 +118,15 @@ void gets_save_counts(struct gets *gets);
 /* get_tell hands an event about get to node/. */
 void get_tell(const struct get *get, enum content_event_kind kind, int err, const char *text);
 
-/* get_sender: the node that a collection's link names. */
+/*
+ * get_ask.c. get_ask_take makes a new get that of ask: 0, WEFT_EMALFORMED, WEFT_EUNSAFE (target is
+ * no absolute path), WEFT_ETOOLARGE or -ENOMEM; get is only to be freed then. get_ask_merge: asked
+ * asks for the same as get, and may name nodes that get does not know. get_sender: the node that a
+ * collection's link names.
+ */
+WEFT_MUST_CHECK
+int get_ask_take(struct get *get, const struct content_get_ask *ask);
+void get_ask_merge(struct get *get, const struct get *asked);
 struct link_node get_sender(const struct link *link);
 /*
  * get_only_take copies patterns, if they are what content_get_ask says: 0,
