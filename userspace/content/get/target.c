@@ -358,16 +358,25 @@ int target_lookup(const struct target *target, struct target_dir *dir, const cha
 	return err ? err : fd;
 }
 
-static int place_replacing(const struct target *target, int dir, const char *staged,
-			   const char *name, const struct object_stamp *replaced)
+/* 0: the file of that inode stands at name. WEFT_EEXISTS: a race, or a name that differs in case. */
+static int inode_check(int dir, const char *name, const struct object_stamp *stamp)
 {
 	struct stat st;
 
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
-	/* Another file than the one looked at before: a race, or a name that differs in case. */
-	if (!S_ISREG(st.st_mode) || st.st_ino != replaced->inode || st.st_dev != replaced->dev)
-		return WEFT_EEXISTS;
+	return S_ISREG(st.st_mode) && st.st_ino == stamp->inode && st.st_dev == stamp->dev
+		       ? 0
+		       : WEFT_EEXISTS;
+}
+
+static int place_replacing(const struct target *target, int dir, const char *staged,
+			   const char *name, const struct object_stamp *replaced)
+{
+	int err = inode_check(dir, name, replaced);
+
+	if (err)
+		return err;
 	return renameat(target->stage_fd, staged, dir, name) < 0 ? -errno : 0;
 }
 
@@ -462,18 +471,6 @@ int target_open_there(struct target *target, const char *path)
 	return target->fd < 0 ? -errno : 0;
 }
 
-/* 0: the file of that inode stands at name. */
-static int inode_check(int dir, const char *name, const struct object_stamp *stamp)
-{
-	struct stat st;
-
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return -errno;
-	return S_ISREG(st.st_mode) && st.st_ino == stamp->inode && st.st_dev == stamp->dev
-		       ? 0
-		       : WEFT_EEXISTS;
-}
-
 void target_remove_dirs(const struct target *target, struct target_dir *dir, const char *path,
 			size_t len)
 {
@@ -514,10 +511,33 @@ int target_remove(const struct target *target, struct target_dir *dir, const cha
 	return 0;
 }
 
-int target_move(const struct target *target, struct target_dir *dir, const char *path, size_t len,
-		const struct object_stamp *stamp, int to)
+/* Another directory of the same filesystem, and how a file gets its name there. */
+struct other {
+	int fd;
+	int (*put)(int from, int to, const char *name);
+};
+
+static int name_move(int from, int to, const char *name)
 {
-	const struct target other = {.fd = to, .stage_fd = -1};
+	return renameat(from, name, to, name) < 0 ? -errno : 0;
+}
+
+static int name_link(int from, int to, const char *name)
+{
+	/* One from a run that was killed here is the same file. */
+	if (unlinkat(to, name, 0) < 0 && errno != ENOENT)
+		return -errno;
+	if (linkat(from, name, to, name, 0) == 0)
+		return 0;
+	return errno == EPERM || errno == EOPNOTSUPP || errno == EMLINK ? name_move(from, to, name)
+									: -errno;
+}
+
+/* 1: the file of that inode has the same path in other now. 0: it is not there any more. */
+static int other_put(const struct target *target, struct target_dir *dir, const char *path,
+		     size_t len, const struct object_stamp *stamp, const struct other *other)
+{
+	const struct target to = {.fd = other->fd, .stage_fd = -1, .versions_fd = -1};
 	struct target_dir to_dir;
 	char name[NAME_CAP];
 	int err = parent_open(target, dir, path, len, false, name);
@@ -527,42 +547,33 @@ int target_move(const struct target *target, struct target_dir *dir, const char 
 	if (err)
 		return err == -ENOENT ? 0 : err;
 	target_dir_init(&to_dir);
-	err = parent_open(&other, &to_dir, path, len, true, name);
-	if (!err && renameat(dir->fd, name, to_dir.fd, name) < 0)
-		err = -errno;
+	err = parent_open(&to, &to_dir, path, len, true, name);
+	if (!err)
+		err = other->put(dir->fd, to_dir.fd, name);
 	if (!err)
 		err = dir_sync(to_dir.fd);
 	target_dir_fini(&to_dir);
-	if (!err)
+	return err ? err : 1;
+}
+
+int target_move(const struct target *target, struct target_dir *dir, const char *path, size_t len,
+		const struct object_stamp *stamp, int to)
+{
+	const struct other other = {to, name_move};
+	int err = other_put(target, dir, path, len, stamp, &other);
+
+	if (err == 1)
 		parent_remove(target, dir, path, len);
-	return err;
+	return err < 0 ? err : 0;
 }
 
 int target_link(const struct target *target, struct target_dir *dir, const char *path, size_t len,
 		const struct object_stamp *stamp, int to)
 {
-	const struct target other = {.fd = to, .stage_fd = -1, .versions_fd = -1};
-	struct target_dir to_dir;
-	char name[NAME_CAP];
-	int err = parent_open(target, dir, path, len, false, name);
+	const struct other other = {to, name_link};
+	int err = other_put(target, dir, path, len, stamp, &other);
 
-	if (!err)
-		err = inode_check(dir->fd, name, stamp);
-	if (err)
-		return err == -ENOENT ? 0 : err;
-	target_dir_init(&to_dir);
-	err = parent_open(&other, &to_dir, path, len, true, name);
-	/* One from a run that was killed here is the same file. */
-	if (!err && unlinkat(to_dir.fd, name, 0) < 0 && errno != ENOENT)
-		err = -errno;
-	if (!err && linkat(dir->fd, name, to_dir.fd, name, 0) < 0)
-		err = errno == EPERM || errno == EOPNOTSUPP || errno == EMLINK
-			      ? renameat(dir->fd, name, to_dir.fd, name) < 0 ? -errno : 0
-			      : -errno;
-	if (!err)
-		err = dir_sync(to_dir.fd);
-	target_dir_fini(&to_dir);
-	return err;
+	return err < 0 ? err : 0;
 }
 
 int target_stage_open(const struct target *target, const char *name, bool *out_is_new)
