@@ -6,6 +6,7 @@
 #include "base/jobs.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -17,6 +18,9 @@
 #include "base/crash.h"
 #include "base/privilege.h"
 #include "base/ring.h"
+
+/* jobs_reap_wait looks again after so long; a job that ends meanwhile ends the wait. */
+#define REAP_WAIT_MS 20
 
 struct jobs_thread {
 	struct jobs *jobs;
@@ -232,6 +236,14 @@ unsigned jobs_reap(struct jobs *jobs)
 		}
 	}
 	return cnt;
+}
+
+void jobs_reap_wait(struct jobs *jobs)
+{
+	struct pollfd ready = {.fd = jobs->fd, .events = POLLIN};
+
+	if (jobs_reap(jobs) == 0)
+		(void)poll(&ready, ready.fd >= 0, REAP_WAIT_MS);
 }
 
 int jobs_fd(const struct jobs *jobs)

@@ -49,6 +49,11 @@ WEFT_MUST_CHECK
 int jobs_submit(struct jobs *jobs, struct job *job);
 /* jobs_reap calls done for what has ended; returns how many. Worker only. */
 unsigned jobs_reap(struct jobs *jobs);
+/*
+ * jobs_reap_wait reaps for a caller that stops and has a job out; when none has ended it waits
+ * for one first, but not for long: the caller calls it until its own job is done.
+ */
+void jobs_reap_wait(struct jobs *jobs);
 /* jobs_fd becomes readable when jobs_reap has work; -1 with thread_cnt 0. */
 int jobs_fd(const struct jobs *jobs);
 uint32_t jobs_in_flight(const struct jobs *jobs);

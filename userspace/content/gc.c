@@ -14,7 +14,6 @@
 #include "content/gc.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,9 +28,8 @@
 #include "content/serve/reach.h"
 #include "store/store.h"
 
-#define GC_STEP_CNT	256 /* rows of one turn: well below a millisecond */
-#define GC_KEY_CAP	64
-#define GC_STOP_POLL_MS 100
+#define GC_STEP_CNT 256 /* rows of one turn: well below a millisecond */
+#define GC_KEY_CAP  64
 
 enum gc_phase { GC_PATHS, GC_OBJECTS, GC_OUTBOARDS, GC_BLOBS, GC_COMPACT, GC_IDLE };
 
@@ -81,17 +79,13 @@ int gc_new(struct content *content, struct gc **out_gc)
 
 void gc_stop(struct gc *gc)
 {
-	struct pollfd ready = {.events = POLLIN};
-
 	if (!gc)
 		return;
 	gc->done = NULL;
 	gc->is_stopped = true;
 	timer_cancel(gc->content->params.timers, &gc->timer);
-	ready.fd = jobs_fd(gc->content->params.jobs);
 	while (gc->is_compacting)
-		if (jobs_reap(gc->content->params.jobs) == 0)
-			(void)poll(&ready, ready.fd >= 0, GC_STOP_POLL_MS);
+		jobs_reap_wait(gc->content->params.jobs);
 }
 
 void gc_free(struct gc *gc)

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,11 +23,10 @@
 #include "store/store.h"
 
 /* Read at once, then waited for: 0.25 s of the default rate. */
-#define STEP_LEN     (1u << 20)
-#define REST_NS	     (5 * NS_PER_S) /* while others need the disk, and after the start */
-#define ROUND_NS     (24ull * 3600 * NS_PER_S)
-#define FREE_POLL_MS 20
-#define PROGRESS_NS  (200 * NS_PER_MS) /* of a check */
+#define STEP_LEN    (1u << 20)
+#define REST_NS	    (5 * NS_PER_S) /* while others need the disk, and after the start */
+#define ROUND_NS    (24ull * 3600 * NS_PER_S)
+#define PROGRESS_NS (200 * NS_PER_MS) /* of a check */
 
 enum scrub_verdict {
 	SCRUB_GOES_ON,
@@ -563,19 +561,12 @@ int scrub_new(struct content *content, struct scrub **out_scrub)
 
 void scrub_free(struct scrub *scrub)
 {
-	struct jobs *jobs;
-
 	if (!scrub)
 		return;
 	scrub->is_closing = true;
 	timer_cancel(scrub->content->params.timers, &scrub->timer);
-	jobs = scrub->content->params.jobs;
-	while (scrub->job_is_out) {
-		struct pollfd ready = {.fd = jobs_fd(jobs), .events = POLLIN};
-
-		if (jobs_reap(jobs) == 0)
-			(void)poll(&ready, ready.fd >= 0, FREE_POLL_MS);
-	}
+	while (scrub->job_is_out)
+		jobs_reap_wait(scrub->content->params.jobs);
 	file_close(scrub);
 	free(scrub->buffer);
 	free(scrub);

@@ -4,7 +4,6 @@
  * fields from submit to done, and reads nothing else of the announcer.
  */
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,8 +11,6 @@
 #include "crypto/blake3.h"
 #include "crypto/node_key.h"
 #include "store/store.h"
-
-#define STOP_POLL_MS 100
 
 size_t announce_job_footprint(void)
 {
@@ -218,10 +215,6 @@ int announce_job_list(struct announce_job *job, uint32_t region,
 
 void announce_job_stop(struct announce_job *job)
 {
-	struct jobs *jobs = job->announce->params.jobs;
-	struct pollfd ready = {.fd = jobs_fd(jobs), .events = POLLIN};
-
 	while (job->is_out)
-		if (jobs_reap(jobs) == 0)
-			(void)poll(&ready, ready.fd >= 0, STOP_POLL_MS);
+		jobs_reap_wait(job->announce->params.jobs);
 }

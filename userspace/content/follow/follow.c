@@ -3,7 +3,6 @@
 #include "content/follow/follow.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +19,6 @@
 #define ID_PREFIX_LEN_MIN 8
 /* After a start, syncs begin over so long: not all at once. */
 #define START_SPREAD_NS (20 * NS_PER_S)
-#define STOP_POLL_MS	100
 
 void follows_config_defaults(struct follows_config *config)
 {
@@ -281,17 +279,6 @@ void follows_gets_moved(struct follows *follows)
 	follows->are_folders_due = true;
 }
 
-/* A job reads into memory of ours. */
-static void jobs_wait(const struct follows *follows)
-{
-	struct jobs *jobs = follows->params.jobs;
-	struct pollfd ready = {.fd = jobs_fd(jobs), .events = POLLIN};
-
-	while (follows->job_cnt)
-		if (jobs_reap(jobs) == 0)
-			(void)poll(&ready, ready.fd >= 0, STOP_POLL_MS);
-}
-
 void follows_stop(struct follows *follows)
 {
 	if (!follows)
@@ -307,7 +294,9 @@ void follows_stop(struct follows *follows)
 		followed_free(followed);
 	}
 	follow_listings_stop(follows);
-	jobs_wait(follows);
+	/* A job reads into memory of this object. */
+	while (follows->job_cnt)
+		jobs_reap_wait(follows->params.jobs);
 }
 
 void follows_free(struct follows *follows)

@@ -11,7 +11,6 @@
 #include "content/get/fetch.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,8 +25,6 @@
 
 #define RETRY_NS (10 * NS_PER_MS)
 #define TELL_NS	 (250 * NS_PER_MS)
-/* At shut-down: how long to wait for one ended job before looking again. */
-#define ABANDON_POLL_MS 20
 
 static void fetch_pump(struct timer *timer, uint64_t now_ns);
 
@@ -585,16 +582,10 @@ int fetch_start(struct get *get, bool is_clearing)
 
 void fetch_abandon(struct fetch *fetch)
 {
-	struct jobs *jobs = fetch->content->params.jobs;
-
 	fetch_stop(fetch, WEFT_ECANCELLED, "shut down");
 	store_flush(fetch->content->params.store);
-	while (fetch->out_cnt > 0) {
-		struct pollfd ready = {.fd = jobs_fd(jobs), .events = POLLIN};
-
-		if (jobs_reap(jobs) == 0)
-			(void)poll(&ready, ready.fd >= 0, ABANDON_POLL_MS);
-	}
+	while (fetch->out_cnt > 0)
+		jobs_reap_wait(fetch->content->params.jobs);
 	fetch->get->fetch = NULL;
 	fetch_free(fetch);
 }

@@ -8,7 +8,6 @@
  * is here, then one that nobody is served from. A get that is seeded, paused or half there stays.
  */
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,9 +16,6 @@
 #include "content/get/get_state.h"
 #include "content/get/removal.h"
 #include "store/store.h"
-
-/* At shut-down: how long to wait for one ended job before looking again. */
-#define LEAVE_POLL_MS 20
 
 static void removal_next(struct get *get);
 
@@ -151,14 +147,8 @@ void get_leave(struct get *get)
 
 void get_leave_cancel(struct get *get)
 {
-	struct jobs *jobs = get->gets->content->params.jobs;
-
-	while (get->removal) {
-		struct pollfd ready = {.fd = jobs_fd(jobs), .events = POLLIN};
-
-		if (jobs_reap(jobs) == 0)
-			(void)poll(&ready, ready.fd >= 0, LEAVE_POLL_MS);
-	}
+	while (get->removal)
+		jobs_reap_wait(get->gets->content->params.jobs);
 	leave_tell(get, WEFT_ECANCELLED);
 }
 

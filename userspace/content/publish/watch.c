@@ -2,7 +2,6 @@
 #include "content/publish/watch.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +21,6 @@
 #define KEY_LEN	       (KEY_PREFIX_LEN + SHARE_ID_LEN)
 #define LOOK_NS	       NS_PER_S
 #define RETRY_NS       (60 * NS_PER_S) /* after a revision could not be made */
-#define STOP_POLL_MS   20
 
 /* The directories of a share, being watched; reads what it holds alone. */
 struct opening_job {
@@ -408,12 +406,8 @@ void watches_stop(struct watches *watches)
 		return;
 	watches->is_stopped = true;
 	timer_cancel(watches->params.timers, &watches->timer);
-	while (watches->job_cnt) {
-		struct pollfd ready = {.fd = jobs_fd(watches->params.jobs), .events = POLLIN};
-
-		if (jobs_reap(watches->params.jobs) == 0)
-			(void)poll(&ready, ready.fd >= 0, STOP_POLL_MS);
-	}
+	while (watches->job_cnt)
+		jobs_reap_wait(watches->params.jobs);
 }
 
 void watches_free(struct watches *watches)

@@ -10,7 +10,6 @@
 #include "content/read/read.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,8 +20,6 @@
 #include "content/read/read_state.h"
 
 #define RETRY_NS (10 * NS_PER_MS)
-/* At shut-down: how long to wait for one ended job before looking again. */
-#define FREE_POLL_MS 20
 
 struct readers {
 	struct content *content;
@@ -229,9 +226,7 @@ void readers_free(struct readers *readers)
 			reader_free(readers->first);
 			continue;
 		}
-		if (jobs_reap(jobs) == 0)
-			poll(&(struct pollfd){.fd = jobs_fd(jobs), .events = POLLIN}, 1,
-			     FREE_POLL_MS);
+		jobs_reap_wait(jobs);
 	}
 	free(readers);
 }

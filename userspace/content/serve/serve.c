@@ -14,7 +14,6 @@
 #include "content/serve/serve.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,9 +22,6 @@
 #include "content/manifest.h"
 #include "content/serve/reach.h"
 #include "content/serve/serve_state.h"
-
-/* At shut-down: how long to wait for one ended job before looking again. */
-#define FREE_POLL_MS 20
 
 void serve_try_destroy(struct serve *serve)
 {
@@ -226,18 +222,14 @@ int serve_new(struct content *content, struct serve **out_serve)
 /* Jobs come back; what is lent to streams is given back when those are freed, maybe later. */
 void serve_free(struct serve *serve)
 {
-	struct pollfd ready = {.events = POLLIN};
-
 	if (!serve)
 		return;
 	serve_limits_fini(serve);
 	buffer_queue_fini(&serve->chunk_queue);
 	buffer_queue_fini(&serve->manifest_queue);
-	ready.fd = jobs_fd(serve->content->params.jobs);
 	partials_fini(&serve->partials);
 	while (serve->job_cnt > 0 || have_table_has_jobs(serve->haves))
-		if (jobs_reap(serve->content->params.jobs) == 0)
-			(void)poll(&ready, ready.fd >= 0, FREE_POLL_MS);
+		jobs_reap_wait(serve->content->params.jobs);
 	have_table_stop(serve->haves);
 	serve->is_ended = true;
 	serve_try_destroy(serve);

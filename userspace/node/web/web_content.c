@@ -3,7 +3,6 @@
 #include "node/web/web_content.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +15,6 @@
 
 #define BLOB_PATH  "/blob/"
 #define SHARE_PATH "/share/"
-/* At shut-down: how long to wait for one ended job before looking again. */
-#define FREE_POLL_MS 20
 
 struct web_content {
 	struct node *node;
@@ -70,9 +67,7 @@ void web_content_free(struct web_content *content)
 		return;
 	jobs = content->node->home.jobs;
 	while (content->runs)
-		if (jobs_reap(jobs) == 0)
-			poll(&(struct pollfd){.fd = jobs_fd(jobs), .events = POLLIN}, 1,
-			     FREE_POLL_MS);
+		jobs_reap_wait(jobs);
 	free(content);
 }
 
