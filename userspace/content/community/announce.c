@@ -355,9 +355,7 @@ static void bind_next(struct community *community)
 static void own_token_renew(struct community *community)
 {
 	if (!community->secret || !community->roster.is_strict ||
-	    community_wall_s(community->all) + COMMUNITY_TOKEN_LIFE_S_MAX / 2 <
-		    community->token_expires_s ||
-	    community_token_renew(community) < 0)
+	    !community_token_is_half_over(community) || community_token_renew(community) < 0)
 		return;
 	community_save(community);
 	community->is_record_stale = true;

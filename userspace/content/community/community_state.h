@@ -188,13 +188,17 @@ void community_before_restore(struct community *community);
 void community_leave_begin(struct community *community, uint64_t now_ns);
 void community_leave_turn(struct community *community, uint64_t now_ns);
 
-/* join.c: token_take is for one that was checked; token_renew makes this node one of its own. */
+/*
+ * join.c: token_take is for one that was checked; token_renew makes this node one of its own;
+ * token_is_half_over: half of the time that tokens have is left at most.
+ */
 int community_token_check(const struct communities *all, const uint8_t *id, const uint8_t *bytes,
 			  size_t len, struct community_token *out_token);
 void community_token_take(struct community *community, const uint8_t *bytes, size_t len,
 			  const struct community_token *token);
 WEFT_MUST_CHECK
 int community_token_renew(struct community *community);
+bool community_token_is_half_over(const struct community *community);
 
 /* announce.c */
 void community_announce_init(struct community *community);

@@ -159,7 +159,13 @@ static int community_open(struct communities *all, const uint8_t *key, const cha
 	return 0;
 }
 
-/* Who makes a strict community is its first member, by a token of its own. */
+bool community_token_is_half_over(const struct community *community)
+{
+	return community_wall_s(community->all) + COMMUNITY_TOKEN_LIFE_S_MAX / 2 >=
+	       community->token_expires_s;
+}
+
+/* The node that makes a strict community is its first member, by a token of its own. */
 int community_token_renew(struct community *community)
 {
 	struct communities *all = community->all;

@@ -97,14 +97,6 @@ static void run_fail(struct sync_run *run, bool is_final)
 	run_end(run);
 }
 
-/* The node with the key is asked for the next one, whoever was asked now. */
-static bool token_is_half_over(const struct community *community)
-{
-	return community->token_len && community->roll.epoch &&
-	       community_wall_s(community->all) + COMMUNITY_TOKEN_LIFE_S_MAX / 2 >=
-		       community->token_expires_s;
-}
-
 /* The partner said all that it has. */
 static void run_succeed(struct sync_run *run, uint64_t now_ns)
 {
@@ -117,7 +109,9 @@ static void run_succeed(struct sync_run *run, uint64_t now_ns)
 	partner->cursor_len = run->events_len;
 	run->community->synced_ns = now_ns;
 	roll_show_key(run->community, run->key, now_ns);
-	if (token_is_half_over(run->community))
+	/* The node with the key has the next token, whichever node was asked now. */
+	if (run->community->token_len && run->community->roll.epoch &&
+	    community_token_is_half_over(run->community))
 		roll_show_key(run->community, run->community->roll.home, now_ns);
 	run_end(run);
 }
