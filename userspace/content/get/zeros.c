@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "content/get/fetch.h"
 #include "crypto/blake3.h"
 
 #define CHUNK_LEAVES (BLAKE3_CHUNK_LEN / BLAKE3_LEAF_LEN)
@@ -21,12 +21,12 @@ static int zeros_write(int fd, uint64_t off, uint64_t len)
 
 	while (len > 0) {
 		size_t part = len < sizeof(page) ? (size_t)len : sizeof(page);
-		ssize_t put = pwrite(fd, page, part, (off_t)off);
+		int err = fetch_write_at(fd, off, page, part);
 
-		if (put < 0 && errno != EINTR)
-			return -errno;
-		off += put > 0 ? (uint64_t)put : 0;
-		len -= put > 0 ? (uint64_t)put : 0;
+		if (err)
+			return err;
+		off += part;
+		len -= part;
 	}
 	return 0;
 }

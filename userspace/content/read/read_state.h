@@ -2,6 +2,7 @@
 #ifndef WEFT_CONTENT_READ_READ_STATE_H
 #define WEFT_CONTENT_READ_READ_STATE_H
 
+#include "base/clock.h"
 #include "base/jobs.h"
 #include "base/timer.h"
 #include "content/content_state.h"
@@ -21,8 +22,8 @@
  * Somebody watches what is read: a source from which no byte comes for so long is left, and a
  * reader that had bytes and gets no more from anybody ends.
  */
-#define READER_STALL_NS	 (4ull * 1000000000)
-#define READER_SILENT_NS (8ull * 1000000000)
+#define READER_STALL_NS	 (4 * NS_PER_S)
+#define READER_SILENT_NS (8 * NS_PER_S)
 /* Nodes above the groups of a proof, and the frame around it. */
 #define READER_PROOF_CAP (READER_PROOF_LEN + 8192u)
 
