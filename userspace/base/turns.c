@@ -216,6 +216,7 @@ static struct turns_item *account_next(struct turns *turns, struct turns_account
 				       const struct turns_pick *pick, uint64_t now_ns)
 {
 	uint32_t barren_cnt = 0, least;
+	bool is_first_served;
 
 	if (account_is_leaf(turns, at)) {
 		struct turns_item *item = leaf_next(turns, at, now_ns);
@@ -223,6 +224,7 @@ static struct turns_item *account_next(struct turns *turns, struct turns_account
 		return !pick->may || pick->may(pick->arg, item) ? item : NULL;
 	}
 	least = children_least(turns, at, pick);
+	is_first_served = account_at(at->children.next)->is_served;
 	while (barren_cnt < at->child_cnt) {
 		struct turns_account *child = account_at(at->children.next);
 		bool is_ahead = account_held(turns, child, pick) > least;
@@ -238,14 +240,18 @@ static struct turns_item *account_next(struct turns *turns, struct turns_account
 			return item;
 		child_pass(at, child);
 	}
+	/* All were passed once, so the first is first again; no other had a turn since its quantum. */
+	account_at(at->children.next)->is_served = is_first_served;
 	return NULL;
 }
 
 struct turns_item *turns_pop(struct turns *turns, const struct turns_pick *pick, uint64_t now_ns)
 {
-	struct turns_item *item =
-		account_next(turns, &turns->root, pick ? pick : &pick_any, now_ns);
+	struct turns_item *item;
 
+	if (!turns->cnt)
+		return NULL;
+	item = account_next(turns, &turns->root, pick ? pick : &pick_any, now_ns);
 	if (!item)
 		return NULL;
 	for (struct turns_account *at = item->account; at->level > 0; at = at->parent)

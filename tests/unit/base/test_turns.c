@@ -316,6 +316,32 @@ static void test_items_that_may_not_go_wait_on(void)
 	arena_close(&arena);
 }
 
+static bool may_not(void *arg, const struct turns_item *item)
+{
+	(void)arg;
+	(void)item;
+	return false;
+}
+
+/* As an owner pops that gives away one place at a time, until there is none. */
+static void test_a_pop_that_finds_nothing_earns_no_new_turn(void)
+{
+	const struct turns_pick pick = {.may = may_not};
+	unsigned of_first_cnt = 0;
+
+	turns_make();
+	for (unsigned i = 0; i < 8; i++)
+		CHECK_EQ(push(i, 1, 0), 0);
+	for (unsigned i = 8; i < 16; i++)
+		CHECK_EQ(push(i, 2, 0), 0);
+	for (unsigned i = 0; i < 8; i++) {
+		of_first_cnt += pop(MS) < 8;
+		CHECK(!turns_pop(&turns, &pick, MS));
+	}
+	CHECK_EQ(of_first_cnt, QUANTUM / CALL_LEN);
+	arena_close(&arena);
+}
+
 static void test_nested_items_are_walked_and_removed(void)
 {
 	bool seen[12] = {false};
@@ -356,6 +382,7 @@ int main(void)
 	RUN(test_classes_are_served_by_their_weights);
 	RUN(test_an_account_that_holds_more_is_passed_over);
 	RUN(test_items_that_may_not_go_wait_on);
+	RUN(test_a_pop_that_finds_nothing_earns_no_new_turn);
 	RUN(test_nested_items_are_walked_and_removed);
 	RUN(test_without_an_account_an_item_is_refused);
 	RUN(test_a_caller_that_floods_waits_for_itself_alone);
