@@ -209,6 +209,30 @@ static void process_confine(void)
 	}
 }
 
+/* process_prepare gives up what the daemon may not do, before it opens anything of its own. */
+static int process_prepare(const struct node_config *config)
+{
+	const struct sandbox_config sandbox = {
+		.is_on = config->is_sandboxed,
+		.state_dir = config->state_dir,
+		.readable = {config->pkarr_client.ca_file, config->signaling.ca_file,
+			     getenv("SSL_CERT_FILE"), getenv("SSL_CERT_DIR")},
+	};
+	char message[USER_MESSAGE_CAP];
+	int err;
+
+	process_confine();
+	err = user_become(config, message);
+	if (err < 0) {
+		log_error("%s", message);
+		return err;
+	}
+	process_hide(config);
+	quic_openssl_init();
+	sandbox_arm(&sandbox);
+	return 0;
+}
+
 static int daemon_run(struct daemon *daemon, const uint8_t *public_key)
 {
 	char id[ZBASE32_KEY_TEXT_CAP], status[128];
@@ -268,7 +292,6 @@ static int daemon_start(const struct node_config *config)
 	struct daemon daemon = {.config = config};
 	char message[KEY_SOURCE_MESSAGE_CAP], what[NODE_WHAT_CAP] = "start";
 	struct node_key *key = NULL;
-	char user_message[USER_MESSAGE_CAP];
 	struct last_crash last_crash;
 	struct random random;
 	struct launcher *launcher;
@@ -278,21 +301,8 @@ static int daemon_start(const struct node_config *config)
 		log_error("the process that starts programs: %s", weft_err_text(err));
 		return EXIT_FAILED;
 	}
-	process_confine();
-	err = user_become(config, user_message);
-	if (err < 0) {
-		log_error("%s", user_message);
-		return EXIT_FAILED;
-	}
-	process_hide(config);
-	quic_openssl_init();
-	const struct sandbox_config sandbox = {
-		.is_on = config->is_sandboxed,
-		.state_dir = config->state_dir,
-		.readable = {config->pkarr_client.ca_file, config->signaling.ca_file,
-			     getenv("SSL_CERT_FILE"), getenv("SSL_CERT_DIR")},
-	};
-	sandbox_arm(&sandbox);
+	if (process_prepare(config) < 0)
+		goto close_launcher;
 	notify_open(&daemon.notify);
 	err = signals_block(&daemon);
 	if (err < 0) {
@@ -332,6 +342,7 @@ close_signals:
 	close(daemon.signals.fd);
 close_notify:
 	notify_close(&daemon.notify);
+close_launcher:
 	launcher_close(launcher);
 	return status;
 }
