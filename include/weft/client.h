@@ -203,6 +203,11 @@ struct weft_offering {
 	 * caller, up to a bound, and are told then when to come again.
 	 */
 	unsigned concurrency;
+	/*
+	 * What the service says of its methods to whoever asks, at most 16 KiB: a varlink interface, or JSON
+	 * as docs/services.md has it. NULL: nothing but the names in read_only.
+	 */
+	const char *description;
 };
 
 /*

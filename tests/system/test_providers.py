@@ -382,6 +382,59 @@ def test_a17_a_service_demands_a_signature_and_a_caller_makes_one(lab):
     check_eq((done.returncode, done.stdout), (OK, "hello"), done.stderr)
 
 
+# A shop's interface, which says what its methods take.
+SHOP = """interface org.example.shop
+
+# Makes a pot.
+# Example: {"leaf": "sencha"}
+method Brew(leaf: string, minutes: ?int) -> (pot: string)
+method List() -> (leaves: []string)
+"""
+
+
+def test_a_service_describes_itself(lab):
+    a, b = pair(lab)
+    file = lab.dir / "shop.varlink"
+    file.write_text(SHOP)
+    publish(a, "shop", "--exec", shutil.which("cat"), "--describe", file, "--read-only", "List", "--signed")
+
+    def check_shop(why):
+        told = b.json("service", "show", "shop", "--provider", node_id(a))["description"]
+        methods = {method["name"]: method for method in told["methods"]}
+        check_eq(sorted(methods), ["Brew", "List"], why)
+        check_eq([(f["name"], f["type"]) for f in methods["Brew"]["takes"]],
+                 [("leaf", "string"), ("minutes", "?int")], why)
+        check_eq(methods["Brew"]["example"], {"leaf": "sencha"}, why)
+        check_eq(methods["Brew"]["about"], "Makes a pot.", why)
+        check_eq((methods["Brew"]["read_only"], methods["List"]["read_only"]), (False, True), why)
+        check_eq((told["needs_signature"], told["http"]), (True, False), why)
+
+    check_shop("as published, though the call is not signed")
+    a.kill()
+    a.start()
+    connect(a, b)
+    wait_for(lambda: state_of(a, "shop") == "ready", "it is offered again")
+    check_shop("after a crash")
+    table = b.weft("service", "show", f"shop@{node_id(a)}").stdout
+    check("Brew\tno\tno\tleaf:string minutes:?int\tpot:string\tMakes a pot.\t" in table, table)
+    # JSON says the same, and what contradicts the offer is not published.
+    file.write_text(json.dumps({"methods": [{"name": "Put", "read_only": True}]}))
+    done = a.weft("service", "publish", "till", "--exec", shutil.which("cat"), "--describe", file)
+    check_eq(done.returncode, FAILED, "Put is not read-only")
+    check("Put is read-only" in done.stderr and "--read-only" in done.stderr, done.stderr)
+    file.write_text("x" * 16385)
+    done = a.weft("service", "publish", "till", "--exec", shutil.which("cat"), "--describe", file)
+    check("longer than 16 KiB" in done.stderr, done.stderr)
+    # Who described nothing is described by what the offer says.
+    port = free_port()
+    Program(lab, UPLOAD, port)
+    publish(a, "site", "--http", f"127.0.0.1:{port}")
+    told = b.json("service", "show", "site", "--provider", node_id(a))["description"]
+    check_eq(([method["name"] for method in told["methods"]], told["http"]), (["GET", "HEAD"], True), "of HTTP")
+    none = b.weft("service", "show", "none", "--provider", node_id(a))
+    check_eq(none.returncode, 4, none.stderr)
+
+
 def test_methods_are_for_whom_the_provider_names(lab):
     a, b = pair(lab)
     c = lab.daemon("c", config=CONFIG).start()
@@ -496,6 +549,7 @@ if __name__ == "__main__":
          test_a_stop_ends_what_is_under_way,
          test_a_body_reaches_the_server_with_the_name_of_its_sender,
          test_a17_a_service_demands_a_signature_and_a_caller_makes_one,
+         test_a_service_describes_itself,
          test_methods_are_for_whom_the_provider_names,
          test_a41_calls_are_counted_by_method_and_logged_without_addresses,
          test_a_server_that_speaks_no_http])

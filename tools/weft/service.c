@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* weft service: publish, withdraw, find, list, limits. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +9,8 @@
 #include "path.h"
 #include "show.h"
 #include "text.h"
+
+#define DESCRIPTION_LEN_MAX 16384 /* the daemon's limit, too */
 
 static const char example_publish[] =
 	"for example: weft service publish hello --http 127.0.0.1:8080";
@@ -174,6 +177,34 @@ static void print_offer(const struct invocation *inv, const json_t *reply)
 	fields_print(inv, json_object_get(reply, "service"), offer_fields);
 }
 
+/* describe_add: what --describe names, as it is; the daemon judges it. */
+static int describe_add(const struct invocation *inv, json_t *parameters)
+{
+	const char *path = invocation_option(inv, "describe");
+	char text[DESCRIPTION_LEN_MAX + 1];
+	FILE *file;
+	json_t *json;
+	size_t len;
+
+	if (!path)
+		return STATUS_OK;
+	file = fopen(path, "re");
+	if (!file)
+		return client_say_error(STATUS_FAILED, path, strerror(errno),
+					"name a file with a varlink interface, or JSON");
+	len = fread(text, 1, sizeof(text), file);
+	fclose(file);
+	if (len == sizeof(text))
+		return client_say_error(STATUS_USAGE, path, "longer than 16 KiB",
+					"describe fewer methods, or with fewer words");
+	json = json_stringn(text, len);
+	if (!json)
+		return client_say_error(STATUS_USAGE, path, "no UTF-8 text",
+					"name a file with a varlink interface, or JSON");
+	json_object_set_new(parameters, "description", json);
+	return STATUS_OK;
+}
+
 int run_service_publish(struct invocation *inv)
 {
 	const char *version = invocation_option(inv, "version");
@@ -186,6 +217,8 @@ int run_service_publish(struct invocation *inv)
 		status = lists_add(inv, parameters);
 	if (status == STATUS_OK)
 		status = limits_add(inv, parameters);
+	if (status == STATUS_OK)
+		status = describe_add(inv, parameters);
 	if (status != STATUS_OK) {
 		json_decref(parameters);
 		return status;

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* weft service show: what is known of a service, offered here or elsewhere. */
+/* weft service show: what is known of a service, offered here or elsewhere, and what it says of itself. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "client.h"
+#include "service_status.h"
 #include "table.h"
 #include "text.h"
+
+#define DESCRIBE_MS 5000 /* unless --timeout says otherwise */
 
 /* A list of texts as one, for a field: "Get List"; none: "none". */
 static json_t *list_text(const json_t *list)
@@ -107,27 +111,150 @@ static int gather(const struct invocation *inv, json_t *services)
 	return STATUS_OK;
 }
 
-int run_service_show(struct invocation *inv)
+/* A list of fields as one text: "pod:string limit:?int". */
+static json_t *fields_text(const json_t *fields)
 {
-	json_t *services = json_array(), *service, *told;
-	int status = gather(inv, services);
+	char text[8192] = "";
+	const json_t *field;
+	size_t idx, len = 0;
+
+	json_array_foreach(fields, idx, field)
+	{
+		const char *name = field_text(field, "name"), *type = field_text(field, "type");
+		size_t left = sizeof(text) - len;
+
+		if (strlen(name) + strlen(type) + 3 < left)
+			len += (size_t)snprintf(text + len, left, "%s%s:%s", len ? " " : "", name,
+						type);
+	}
+	return json_string(text);
+}
+
+static json_t *example_text(const json_t *method)
+{
+	char *text = json_dumps(json_object_get(method, "example"), 0);
+	json_t *json = json_string(text ? text : "");
+
+	free(text);
+	return json;
+}
+
+/* print_methods: what a service says of itself. */
+static void print_methods(const struct invocation *inv, const json_t *described)
+{
+	static const struct column columns[] = {
+		{"METHOD", "name", COLUMN_TEXT},	  {"READ-ONLY", "read_only", COLUMN_BOOL},
+		{"STREAM", "stream", COLUMN_BOOL},	  {"TAKES", "takes_text", COLUMN_TEXT},
+		{"GIVES", "gives_text", COLUMN_TEXT},	  {"ABOUT", "about", COLUMN_TEXT},
+		{"EXAMPLE", "example_text", COLUMN_TEXT}, {0},
+	};
+	static const struct field fields[] = {
+		{"about", "about", "about", COLUMN_TEXT},
+		{"needs_signature", "signed calls only", "needs_signature", COLUMN_BOOL},
+		{"http", "methods of HTTP", "http", COLUMN_BOOL},
+		{0},
+	};
+	const json_t *methods = json_object_get(described, "methods"), *method;
+	json_t *rows = json_array();
 	size_t idx;
 
-	if (status == STATUS_OK && !json_array_size(services))
-		status = client_say_error(STATUS_NOT_FOUND, inv->args[0], "nobody provides it",
-					  "see: weft service list");
-	if (status == STATUS_OK && inv->is_json) {
+	fields_print(inv, described, fields);
+	json_array_foreach(methods, idx, method)
+	{
+		json_t *row = json_copy((json_t *)method);
+
+		json_object_set_new(row, "takes_text",
+				    fields_text(json_object_get(method, "takes")));
+		json_object_set_new(row, "gives_text",
+				    fields_text(json_object_get(method, "gives")));
+		json_object_set_new(row, "example_text", example_text(method));
+		json_array_append_new(rows, row);
+	}
+	putchar('\n');
+	table_print(inv, rows, columns, "Its owner describes no methods.");
+	json_decref(rows);
+}
+
+static bool keep_reply(void *arg, json_t *reply, bool is_last)
+{
+	(void)is_last;
+	*(json_t **)arg = json_incref(reply);
+	return true;
+}
+
+/* describe asks the provider what its service says of itself. *out_described is NULL unless the status is OK. */
+static int describe(struct invocation *inv, json_t **out_described)
+{
+	json_t *reply = NULL, *parameters = service_parameters(inv, "");
+	struct client_call call = {
+		.method = "DescribeService", .is_long = true, .reply = keep_reply, .arg = &reply};
+	char why[256];
+	uint64_t answered;
+	int status;
+
+	*out_described = NULL;
+	json_object_del(parameters, "method");
+	if (!inv->timeout_ms)
+		json_object_set_new(parameters, "timeout_ms", json_integer(DESCRIBE_MS));
+	call.parameters = parameters;
+	status = client_call(inv, &call);
+	if (status != STATUS_OK)
+		return status;
+	answered = field_uint(reply, "status");
+	if (answered == 0) {
+		*out_described = json_incref(json_object_get(reply, "service"));
+		json_decref(reply);
+		return STATUS_OK;
+	}
+	snprintf(why, sizeof(why), "it does not describe itself: %s: %s",
+		 field_text(reply, "status_name"), field_text(reply, "text"));
+	json_decref(reply);
+	return client_say_error(service_status_exit(answered), inv->args[0], why,
+				"weft service find NAME shows who provides it");
+}
+
+static void print_all(const struct invocation *inv, const json_t *services, json_t *described)
+{
+	json_t *service, *told;
+	size_t idx;
+
+	if (inv->is_json) {
 		told = json_pack("{s:O}", "services", services);
+		if (described)
+			json_object_set(told, "description", described);
 		text_print_json(told);
 		json_decref(told);
-	} else if (status == STATUS_OK) {
-		json_array_foreach(services, idx, service)
-		{
-			if (idx)
-				putchar('\n');
-			print_one(inv, service);
-		}
+		return;
 	}
+	json_array_foreach(services, idx, service)
+	{
+		if (idx)
+			putchar('\n');
+		print_one(inv, service);
+	}
+	if (described && json_array_size(services))
+		putchar('\n');
+	if (described)
+		print_methods(inv, described);
+}
+
+int run_service_show(struct invocation *inv)
+{
+	bool is_named = invocation_option(inv, "provider") || strchr(inv->args[0], '@');
+	json_t *services = json_array(), *described = NULL;
+	int status = is_named ? STATUS_OK : gather(inv, services);
+
+	if (status == STATUS_OK && !is_named && !json_array_size(services))
+		status = client_say_error(STATUS_NOT_FOUND, inv->args[0], "nobody provides it",
+					  "see: weft service list");
+	if (status == STATUS_OK)
+		status = describe(inv, &described);
+	if (described || json_array_size(services))
+		print_all(inv, services, described);
+	/* What is known was shown; why there is no more was said. */
+	if (json_array_size(services))
+		status = STATUS_OK;
 	json_decref(services);
+	json_decref(described);
 	return status;
 }

@@ -302,6 +302,8 @@ static json_t *offering_json(const struct weft_offering *offering, const char *v
 					  json_integer(offering->calls_per_min));
 	if (json && offering->concurrency)
 		(void)json_object_set_new(json, "concurrency", json_integer(offering->concurrency));
+	if (json && offering->description)
+		(void)json_object_set_new(json, "description", json_string(offering->description));
 	for (const char *const *method = offering->read_only; method && *method; method++)
 		(void)json_array_append_new(read_only, json_string(*method));
 	(void)json_object_set_new(json, "metadata", metadata);

@@ -255,6 +255,7 @@ static int offer_to_service(struct offer *offer, uint64_t now_ns, const char **o
 		.metadata = metadata,
 		.read_only = is_http ? safe : view->read_only,
 		.read_only_cnt = is_http ? 2 : view->read_only_cnt,
+		.description = view->description,
 		.calls_per_min = view->calls_per_min,
 		.payload_len_max = view->payload_len_max,
 		.timeout_ns = view->timeout_ns,

@@ -65,6 +65,7 @@ struct provider_spec {
 	unsigned metadata_cnt;
 	const char *const *read_only; /* socket and exec: read-only methods, or "*" */
 	unsigned read_only_cnt;
+	const char *description;	      /* NULL: none; JSON as service/description.h says */
 	uint32_t calls_per_min;		      /* of one caller */
 	uint32_t payload_len_max;	      /* bytes of a call's payload and of its reply */
 	uint64_t timeout_ns;		      /* of a call; http: until the head of the answer */

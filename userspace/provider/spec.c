@@ -167,6 +167,13 @@ static const char *program_fault(const struct provider_spec *view)
 	return NULL;
 }
 
+static const char *description_fault(const struct provider_spec *view)
+{
+	if (view->description && !text_is_sound(view->description, SERVICE_DESCRIPTION_LEN_MAX))
+		return "the description is empty, no UTF-8 or longer than 16 KiB";
+	return NULL;
+}
+
 int spec_check(const struct provider_spec *view, const char **out_why)
 {
 	const char *fault = NULL;
@@ -194,6 +201,8 @@ int spec_check(const struct provider_spec *view, const char **out_why)
 		fault = read_only_fault(view);
 	if (!fault)
 		fault = grants_fault(view);
+	if (!fault)
+		fault = description_fault(view);
 	if (!fault)
 		return 0;
 	*out_why = fault;
@@ -276,7 +285,8 @@ static void grants_write(struct writer *w, const struct provider_spec *view)
 void spec_write(struct writer *w, const struct provider_spec *view)
 {
 	cbor_write_map(w, 16u + (view->health_path != NULL) + (view->user != NULL) +
-				  (view->read_only_cnt > 0) + (view->grant_cnt > 0));
+				  (view->read_only_cnt > 0) + (view->grant_cnt > 0) +
+				  (view->description != NULL));
 	number_write(w, 0, view->grant_cnt ? RECORD_VERSION_GRANTS : RECORD_VERSION);
 	text_write(w, 1, view->name);
 	text_write(w, 2, view->version);
@@ -311,6 +321,8 @@ void spec_write(struct writer *w, const struct provider_spec *view)
 		cbor_write_text(w, view->read_only[i], strlen(view->read_only[i]));
 	if (view->grant_cnt)
 		grants_write(w, view);
+	if (view->description)
+		text_write(w, 20, view->description);
 }
 
 /* text_keep copies text of the record, which has no room for more than it holds itself. */
@@ -460,6 +472,9 @@ static void field_read(struct cbor_reader *r, uint64_t field, struct spec *spec)
 		break;
 	case 19:
 		grants_read(r, spec);
+		break;
+	case 20:
+		view->description = text_read(r, spec);
 		break;
 	default:
 		cbor_skip(r);

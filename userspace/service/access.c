@@ -155,9 +155,24 @@ static bool offer_has_methods(const struct service_offer *offer)
 	return false;
 }
 
+/* What a service says of itself is for all who may call one of its methods. */
+static enum service_access access_of_description(const struct service_offer *offer,
+						 const uint8_t *key)
+{
+	const struct service_offering *offering = &offer->offering;
+	enum service_access access = access_in_general(offer, key);
+
+	for (unsigned i = 0; access != SERVICE_ACCESS_GIVEN && i < offering->grant_cnt; i++)
+		if (grant_names(offer, &offering->grants[i], key))
+			access = SERVICE_ACCESS_GIVEN;
+	return access;
+}
+
 enum service_access service_access_of(const struct service_offer *offer, const uint8_t *key,
 				      const char *method, bool is_stream)
 {
+	if (!is_stream && strcmp(method, SERVICE_DESCRIBE) == 0)
+		return access_of_description(offer, key);
 	if (is_stream && strcmp(method, SERVICE_HTTP_METHOD) == 0 && service_offer_is_http(offer) &&
 	    offer_has_methods(offer))
 		return SERVICE_ACCESS_LATER;

@@ -251,6 +251,9 @@ static int admit_offer(const struct service_caller_call *call, const struct serv
 		return refuse(refusal, SERVICE_REFUSED_NOT_READY, SERVICE_UNAVAILABLE,
 			      "the program that provides this service does not answer");
 	refusal->wait_ns = 0;
+	/* The router answers it, of whatever kind the service is. */
+	if (!call->is_stream && strcmp(call->head->method, SERVICE_DESCRIBE) == 0)
+		return 0;
 	if (call->is_stream ? !handler->stream : !handler->call)
 		return refuse(refusal, SERVICE_REFUSED_METHOD, SERVICE_METHOD_NOT_FOUND,
 			      call->is_stream ? "this service takes no streams"

@@ -69,6 +69,8 @@ bool service_read_only_has(const struct service_read_only *list, const char *met
 {
 	size_t len = strlen(method);
 
+	if (strcmp(method, SERVICE_DESCRIBE) == 0)
+		return true;
 	for (unsigned i = 0; i < list->cnt; i++)
 		if (name_compare(list->names[i], list->lens[i], method, len) == 0 ||
 		    name_compare(list->names[i], list->lens[i], SERVICE_READ_ONLY_ALL, 1) == 0)

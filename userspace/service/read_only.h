@@ -34,6 +34,7 @@ struct service_read_only {
 enum service_fault service_read_only_take(const char *const *names, unsigned cnt,
 					  struct service_read_only *out_list);
 enum service_fault service_read_only_check(const struct service_read_only *list);
+/* service_read_only_has: the list has method, or "*"; SERVICE_DESCRIBE is in every list. */
 bool service_read_only_has(const struct service_read_only *list, const char *method);
 bool service_read_only_equals(const struct service_read_only *a, const struct service_read_only *b);
 /* service_read_only_write: the array of the descriptor's field. */

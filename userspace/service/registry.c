@@ -107,6 +107,8 @@ static size_t offering_text_len(const struct service_offering *offering)
 		len += strlen(offering->metadata[i].key) + strlen(offering->metadata[i].value) + 2;
 	for (unsigned i = 0; i < offering->read_only_cnt; i++)
 		len += strlen(offering->read_only[i]) + 1;
+	if (offering->description)
+		len += strlen(offering->description) + 1;
 	return len;
 }
 
@@ -135,6 +137,8 @@ static int offer_copy(struct service_offer *offer, const struct service_offering
 	offer->offering.read_only = read_only;
 	offer->offering.name = text_add(&at, offering->name);
 	offer->offering.version = text_add(&at, offering->version);
+	if (offering->description)
+		offer->offering.description = text_add(&at, offering->description);
 	if (service_set_access(offer, offering) < 0)
 		return WEFT_EFULL;
 	return service_version_parse(offer->offering.version, strlen(offer->offering.version),
@@ -244,6 +248,11 @@ int service_offer(struct service *service, const struct service_offering *offeri
 
 	*out_why = service_fault_text(fault);
 	if (fault != SERVICE_FINE)
+		return WEFT_EMALFORMED;
+	*out_why = "the description is longer than 16 KiB";
+	if (offering->description &&
+	    strnlen(offering->description, SERVICE_DESCRIPTION_LEN_MAX + 1) >
+		    SERVICE_DESCRIPTION_LEN_MAX)
 		return WEFT_EMALFORMED;
 	if ((err = service_version_parse(offering->version, strlen(offering->version), &version)) <
 	    0)

@@ -20,6 +20,7 @@
 #include "service/answer.h"
 #include "service/channel.h"
 #include "service/client.h"
+#include "service/description.h"
 #include "service/proof.h"
 #include "service/service_state.h"
 
@@ -168,6 +169,8 @@ static void call_hand(struct service_call *call, const uint8_t *payload, size_t 
 	call->state = SERVICE_CALL_IN_HAND;
 	if (call->is_stream)
 		call_hand_stream(call, payload, len, now_ns);
+	else if (strcmp(call->head.method, SERVICE_DESCRIBE) == 0)
+		service_describe(call, now_ns);
 	else
 		offering->handler->call(offering->ctx, call, &call->caller, call->head.method,
 					payload, len, now_ns);

@@ -46,7 +46,10 @@ struct service_channel; /* one side of a stream */
 #define SERVICE_PIECE_LEN_MAX	(256 * 1024)  /* of one channel send */
 #define SERVICE_COPY_LEN_MAX	16000	      /* of one that is copied */
 #define SERVICE_ID_LEN		32
-#define SERVICE_KEY_LEN		16 /* correlation ids, idempotency keys */
+/* The router's own method of every service, which changes nothing; see description.h. */
+#define SERVICE_DESCRIBE	    "$describe"
+#define SERVICE_DESCRIPTION_LEN_MAX (16 * 1024)
+#define SERVICE_KEY_LEN		    16 /* correlation ids, idempotency keys */
 
 #define SERVICE_NAMED_CAP     256
 #define SERVICE_GROUPS_CAP    4096 /* some 75 ids of nodes */
@@ -223,6 +226,7 @@ struct service_offering {
 	unsigned metadata_cnt;	      /* at most 10 */
 	const char *const *read_only; /* names of methods, or "*"; see read_only.h */
 	unsigned read_only_cnt;	      /* at most 32 */
+	const char *description;      /* NULL: none; JSON as service_description_load takes it */
 	uint32_t calls_per_min;
 	uint32_t payload_len_max;
 	uint64_t timeout_ns;

@@ -90,6 +90,7 @@ static struct weft_offer *offer_start(struct weft_client *client, struct seen *s
 					 .socket_path = path,
 					 .calls_per_min = 7,
 					 .concurrency = 3,
+					 .description = "{}",
 					 .allow = allow,
 					 .metadata = metadata,
 					 .read_only = read_only};
@@ -171,14 +172,15 @@ static void test_an_offer_is_published_and_withdrawn(void)
 	struct weft_client *client;
 	struct weft_offer *offer;
 	struct seen seen = {0};
-	char path[96], wanted[256];
+	char path[96], wanted[320];
 	struct stat st;
 
 	daemon_open(answer);
 	client = client_of_fake();
 	offer = offer_start(client, &seen, path);
 	snprintf(wanted, sizeof(wanted),
-		 "{\"allow\":[\"node-1\"],\"calls_per_min\":7,\"concurrency\":3,\"metadata\":{"
+		 "{\"allow\":[\"node-1\"],\"calls_per_min\":7,\"concurrency\":3,\"description\":\"{"
+		 "}\",\"metadata\":{"
 		 "\"lang\":\"c\"},"
 		 "\"name\":\"echo\",\"read_only\":[\"List\",\"Get\"],\"socket\":\"%s\","
 		 "\"version\":\"1.0.0\"}",

@@ -94,6 +94,7 @@ method_fn method_publish_service, method_withdraw_service, method_reset_service,
 	method_set_service_access, method_list_service_methods;
 /* service_call.c */
 method_fn method_call_service;
+method_fn method_describe_service;
 /* service_stream.c */
 method_fn method_open_service_stream;
 /* drops.c */

@@ -82,7 +82,7 @@ static void fail_full(struct control_call *call, const char *name, uint32_t wait
 			  next, json_pack("{s:I}", "not_before_ms", (json_int_t)wait_ms));
 }
 
-static void fail_call(struct control_call *call, int err, const char *name, uint32_t wait_ms)
+void service_call_fail(struct control_call *call, int err, const char *name, uint32_t wait_ms)
 {
 	if (err == WEFT_EFULL)
 		fail_full(call, name, wait_ms);
@@ -139,8 +139,8 @@ void method_call_service(void *ctx, struct control_call *call, const json_t *par
 	free(request.payload);
 	if (err < 0) {
 		free(calling);
-		fail_call(call, err, request.target.name,
-			  service_pending_wait_ms(fabric_service(node->fabric)));
+		service_call_fail(call, err, request.target.name,
+				  service_pending_wait_ms(fabric_service(node->fabric)));
 		return;
 	}
 	control_on_gone(call, calling_gone, calling);

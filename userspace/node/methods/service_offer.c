@@ -13,6 +13,7 @@
 #include "node/fabric/fabric.h"
 #include "node/methods/community.h"
 #include "node/methods/methods.h"
+#include "node/methods/service_target.h"
 #include "service/id.h"
 #include "service/service.h"
 #include "service/version.h"
@@ -405,16 +406,23 @@ void method_publish_service(void *ctx, struct control_call *call, const json_t *
 	struct provider_spec spec;
 	struct offer_change *change;
 	const char *why = NULL;
+	char *description;
 	int err;
 
-	if (!method_services_are_on(node, call) || !spec_read(node, call, parameters, &room, &spec))
+	if (!method_services_are_on(node, call) ||
+	    !spec_read(node, call, parameters, &room, &spec) ||
+	    !service_description_read(call, parameters, &spec, &description))
 		return;
 	change = change_new(node, call, spec.name, spec.version);
-	if (!change)
+	if (!change) {
+		free(description);
 		return;
+	}
 	change->is_publish = true;
+	spec.description = description;
 	err = provider_publish(fabric_provider(node->fabric), &spec, change_done, change, now_ns,
 			       &why);
+	free(description);
 	if (err < 0) {
 		free(change);
 		fail_publish(call, err, spec.name, why);

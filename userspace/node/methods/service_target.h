@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "node/methods/methods.h"
+#include "provider/provider.h"
 #include "service/named.h"
 #include "service/service.h"
 
@@ -27,6 +28,14 @@ bool service_request_read(struct node *node, struct control_call *call, const js
 			  struct service_request *out_request);
 /* service_payload_set adds bytes as "json" if they are one object and may be, else as "base64". */
 void service_payload_set(json_t *parameters, const void *payload, size_t len, bool may_be_json);
+/* service_call_fail: service_call_start refused; wait_ms is when there may be a place. */
+void service_call_fail(struct control_call *call, int err, const char *name, uint32_t wait_ms);
+/*
+ * service_description_read: what "description" of PublishService says, JSON or a varlink interface, as
+ * text to be freed; NULL: nothing. Methods that it calls read-only are so in spec. False: call was failed.
+ */
+bool service_description_read(struct control_call *call, const json_t *parameters,
+			      const struct provider_spec *spec, char **out_text);
 /* service_status_err is the error of the interface that a stream's refusal is. */
 int service_status_err(enum service_status status);
 

@@ -117,6 +117,7 @@ const struct control_method node_methods[] = {
 	{"FindService", CONTROL_OPERATE, method_find_service},
 	{"OpenService", CONTROL_OPERATE, method_open_service},
 	{"CallService", CONTROL_OPERATE, method_call_service},
+	{"DescribeService", CONTROL_OPERATE, method_describe_service},
 	{"OpenServiceStream", CONTROL_OPERATE, method_open_service_stream},
 	{"ShowServiceLimits", CONTROL_VIEW, method_show_service_limits},
 	{"ListDrops", CONTROL_VIEW, method_list_drops},

@@ -82,12 +82,18 @@ static const struct row {
 	const char *name;
 	uint32_t payload_len_max; /* 0: the configured default */
 	uint64_t timeout_ns;
+	const struct request_method *methods;
+	const char *about;
 } rows[BUILTIN_CNT] = {
-	[BUILTIN_ECHO] = {.name = "echo"},
-	[BUILTIN_POD_CHAT] = {"pod-chat", JSON_LEN_MAX, 10 * NS_PER_S},
-	[BUILTIN_SHADOW_INDEX] = {"shadow-index", JSON_LEN_MAX, 60 * NS_PER_S},
-	[BUILTIN_MESH_STATS] = {"mesh-stats", JSON_LEN_MAX, 5 * NS_PER_S},
-	[BUILTIN_DHT] = {"dht", JSON_LEN_MAX, 20 * NS_PER_S},
+	[BUILTIN_ECHO] = {"echo", 0, 0, echo_methods, "What is sent comes back"},
+	[BUILTIN_POD_CHAT] = {"pod-chat", JSON_LEN_MAX, 10 * NS_PER_S, pod_chat_methods,
+			      "Rooms with members, and the messages in them"},
+	[BUILTIN_SHADOW_INDEX] = {"shadow-index", JSON_LEN_MAX, 60 * NS_PER_S, shadow_index_methods,
+				  "Who has which recording, by its MusicBrainz id"},
+	[BUILTIN_MESH_STATS] = {"mesh-stats", JSON_LEN_MAX, 5 * NS_PER_S, mesh_stats_methods,
+				"How the node is doing, in numbers that name nobody"},
+	[BUILTIN_DHT] = {"dht", JSON_LEN_MAX, 20 * NS_PER_S, dht_service_methods,
+			 "The Mainline DHT, for peers that cannot speak to it themselves"},
 };
 
 const char *builtin_name(enum builtin_service which)
@@ -178,10 +184,17 @@ static int offer(struct builtin *builtin, enum builtin_service which)
 		.handler = which == BUILTIN_ECHO ? &echo_handler : &table_handler,
 		.ctx = which == BUILTIN_ECHO ? (void *)&builtin->echo : &builtin->tables[which],
 	};
+	char *description = request_describe(rows[which].about, rows[which].methods);
 	const char *why;
+	int err;
 
-	return service_offer(params->service, &offering, params->now_ns, &builtin->offers[which],
-			     &why);
+	if (!description)
+		return -ENOMEM;
+	offering.description = description;
+	err = service_offer(params->service, &offering, params->now_ns, &builtin->offers[which],
+			    &why);
+	free(description);
+	return err;
 }
 
 int builtin_new(const struct builtin_params *params, struct builtin **out_builtin)

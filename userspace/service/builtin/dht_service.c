@@ -258,8 +258,20 @@ static void store(void *ctx, struct request *request)
 }
 
 const struct request_method dht_service_methods[] = {
-	{"Ping", ping, true},	 {"FindNode", find_node, true}, {"FindValue", find_value, true},
-	{"Store", store, false}, {NULL, NULL, false},
+	{"Ping", ping, true, .takes = "", .gives = "id:string",
+	 .about = "The id of this node on the DHT", .example = "{}"},
+	{"FindNode", find_node, true, .takes = "id:string", .gives = "nodes:[]object",
+	 .about = "The 8 nearest nodes that this one knows",
+	 .example = "{\"id\": \"0123456789abcdef0123456789abcdef01234567\"}"},
+	{"FindValue", find_value, true, .takes = "key:string salt:?string", .gives = "item:?object",
+	 .about = "The item under a target, or of a key that signed it",
+	 .example = "{\"key\": \"0123456789abcdef0123456789abcdef01234567\"}"},
+	{"Store", store, false,
+	 .takes = "value:string key:?string signature:?string seq:?int salt:?string",
+	 .gives = "target:string stored:int newer:int",
+	 .about = "Puts an item of BEP 44, which is bencoded",
+	 .example = "{\"value\": \"353a68656c6c6f\"}"},
+	{.name = NULL},
 };
 
 /* --- life --- */

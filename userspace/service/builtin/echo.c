@@ -137,6 +137,13 @@ static void stream(void *ctx, struct service_channel *channel, const struct serv
 	service_channel_accept(channel, &stream_events, opened);
 }
 
+const struct request_method echo_methods[] = {
+	{"*",
+	 .about = "Any method: the answer is the payload, and a stream brings its messages back",
+	 .example = "{\"hello\": \"mesh\"}"},
+	{.name = NULL},
+};
+
 const struct service_handler echo_handler = {.call = call, .stream = stream};
 
 size_t echo_footprint(void)

@@ -3,7 +3,7 @@
 #define WEFT_SERVICE_BUILTIN_ECHO_H
 
 #include "base/pool.h"
-#include "service/service.h"
+#include "service/builtin/request.h"
 
 /*
  * The service echo: the answer to a call of any method is its payload,
@@ -18,7 +18,8 @@ struct echo {
 	struct heap *memory;
 };
 
-extern const struct service_handler echo_handler; /* ctx is a struct echo */
+extern const struct service_handler echo_handler;  /* ctx is a struct echo */
+extern const struct request_method echo_methods[]; /* for its description alone */
 
 size_t echo_footprint(void);
 WEFT_MUST_CHECK

@@ -37,7 +37,12 @@ static void get_peers_summary(void *ctx, struct request *request)
 }
 
 const struct request_method mesh_stats_methods[] = {
-	{"GetMeshStatus", get_mesh_status, true},
-	{"GetPeersSummary", get_peers_summary, true},
-	{NULL, NULL, false},
+	{"GetMeshStatus", get_mesh_status, true, .takes = "",
+	 .gives = "uptime_s:int session_cnt:int service_cnt:int call_cnt:int refused_cnt:int "
+		  "bytes_in:int bytes_out:int",
+	 .about = "Counts of this node since it started", .example = "{}"},
+	{"GetPeersSummary", get_peers_summary, true, .takes = "",
+	 .gives = "known_cnt:int connected_cnt:int banned_cnt:int rtt_median_us:int",
+	 .about = "Counts of the peers of this node", .example = "{}"},
+	{.name = NULL},
 };

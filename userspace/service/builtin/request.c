@@ -16,7 +16,7 @@ void request_run(const struct request_method *methods, void *ctx, struct service
 	struct request request = {.call = call, .caller = caller, .now_ns = now_ns};
 	int err;
 
-	while (methods->name && strcmp(methods->name, method) != 0)
+	while (methods->name && (!methods->run || strcmp(methods->name, method) != 0))
 		methods++;
 	if (!methods->name) {
 		request_refuse(&request, SERVICE_METHOD_NOT_FOUND,
@@ -35,6 +35,50 @@ void request_run(const struct request_method *methods, void *ctx, struct service
 	else
 		request_refuse(&request, SERVICE_INVALID_PAYLOAD, "the payload is no JSON object");
 	json_decref(request.fields);
+}
+
+/* fields_of: "pod:string limit:?int" as a list of fields. */
+static json_t *fields_of(const char *text)
+{
+	json_t *fields = json_array();
+
+	while (text && *text) {
+		size_t name_len = strcspn(text, ":"), type_len = strcspn(text + name_len + 1, " ");
+		const char *type = text + name_len + 1;
+
+		(void)json_array_append_new(fields, json_pack("{s:s%, s:s%}", "name", text,
+							      name_len, "type", type, type_len));
+		text = type + type_len;
+		text += strspn(text, " ");
+	}
+	return fields;
+}
+
+char *request_describe(const char *about, const struct request_method *methods)
+{
+	json_t *list = json_array(),
+	       *root = json_pack("{s:s, s:O}", "about", about, "methods", list);
+	char *text;
+
+	for (; methods->name; methods++) {
+		json_t *method = json_pack("{s:s, s:s, s:b, s:o, s:o}", "name", methods->name,
+					   "about", methods->about ? methods->about : "", "stream",
+					   methods->is_stream, "takes", fields_of(methods->takes),
+					   "gives", fields_of(methods->gives));
+
+		if (methods->example)
+			(void)json_object_set_new(method, "example",
+						  json_loads(methods->example, 0, NULL));
+		(void)json_array_append_new(list, method);
+	}
+	text = json_dumps(root, JSON_COMPACT);
+	json_decref(list);
+	json_decref(root);
+	if (json_heap_swap_lost(false)) {
+		free(text);
+		return NULL;
+	}
+	return text;
 }
 
 /* number_of: the integer that text is, or NULL. */

@@ -23,6 +23,10 @@ struct request_method {
 	const char *name;
 	void (*run)(void *ctx, struct request *request);
 	bool is_read_only; /* a call changes nothing: it may be made twice */
+	/* What the service says of it: fields as "pod:string limit:?int", as description.h has them. */
+	const char *takes, *gives, *about;
+	const char *example; /* of what it takes; NULL: none */
+	bool is_stream;	     /* a stream, not a call: run is NULL */
 };
 
 /*
@@ -32,6 +36,13 @@ struct request_method {
 void request_run(const struct request_method *methods, void *ctx, struct service_call *call,
 		 const struct service_caller *caller, const char *method, const uint8_t *payload,
 		 size_t len, uint64_t now_ns);
+
+/*
+ * request_describe is the description of a service that answers by that table, to be freed with free();
+ * NULL: no memory.
+ */
+WEFT_MUST_CHECK
+char *request_describe(const char *about, const struct request_method *methods);
 
 /*
  * request_unpack reads the fields as json_unpack does, a number or a list also from a text, "{s:s, s?I}"; texts

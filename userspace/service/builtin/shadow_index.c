@@ -160,12 +160,33 @@ void shadow_index_forget(void *ctx, const struct service_call *call)
 }
 
 const struct request_method shadow_index_methods[] = {
-	{"RegisterTrack", shadow_index_register, false},
-	{"LookupByMbId", lookup_by_mbid, true},
-	{"QueryShard", query_shard, true},
-	{"QueryBatch", query_batch, true},
-	{"lookup", lookup_by_mbid, true}, /* as a path of the gateway */
-	{NULL, NULL, false},
+	{"RegisterTrack", shadow_index_register, false,
+	 .takes = "mbid:string codec:string kbps:int size:int sha256:string quality:?int "
+		  "kind:?string",
+	 .gives = "key:string ttl:int",
+	 .about = "The caller has a file of the recording, for seven days",
+	 .example = "{\"mbid\": \"4d5a2c6a-3f0b-4c1d-9b6e-0a1b2c3d4e5f\", \"codec\": \"flac\", "
+		    "\"kbps\": 900, \"size\": 31457280, \"sha256\": "
+		    "\"0000000000000000000000000000000000000000000000000000000000000000\"}"},
+	{"LookupByMbId", lookup_by_mbid, true, .takes = "mbid:string kind:?string",
+	 .gives = "version:string key:string timestamp:int ttl:int peers:[]string peer_cnt:int "
+		  "variants:[]object",
+	 .about = "Who has it, here and as others told",
+	 .example = "{\"mbid\": \"4d5a2c6a-3f0b-4c1d-9b6e-0a1b2c3d4e5f\"}"},
+	{"QueryShard", query_shard, true, .takes = "key:string",
+	 .gives = "version:string key:string timestamp:int ttl:int peers:[]string peer_cnt:int "
+		  "variants:[]object",
+	 .about = "What this node has under a key",
+	 .example = "{\"key\": \"0000000000000000000000000000000000000000\"}"},
+	{"QueryBatch", query_batch, true, .takes = "mbids:[]string kind:?string",
+	 .gives = "shards:[]object", .about = "What this node has of at most 20",
+	 .example = "{\"mbids\": [\"4d5a2c6a-3f0b-4c1d-9b6e-0a1b2c3d4e5f\"]}"},
+	{"lookup", lookup_by_mbid, true, .takes = "mbid:string kind:?string",
+	 .gives = "version:string key:string timestamp:int ttl:int peers:[]string peer_cnt:int "
+		  "variants:[]object",
+	 .about = "LookupByMbId, as a path of the gateway",
+	 .example = "{\"mbid\": \"4d5a2c6a-3f0b-4c1d-9b6e-0a1b2c3d4e5f\"}"},
+	{.name = NULL},
 };
 
 /* ---- life ---- */

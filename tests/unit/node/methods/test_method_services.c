@@ -37,6 +37,26 @@ static void test_a_call_of_a_service_tells_its_status(void)
 	method_rig_fini(&rig);
 }
 
+static void test_a_service_says_what_it_takes_and_gives(void)
+{
+	static const struct method_row rows[] = {
+		{"DescribeService", "{'name':'pod-chat'}", NULL, "service.name", "pod-chat", 0},
+		{"DescribeService", "{'name':'pod-chat'}", NULL, "service.methods.0.name", "List",
+		 0},
+		{"DescribeService", "{'name':'none'}", NULL, "status_name", "ServiceNotFound", 0},
+		{"DescribeService", "{}", "InvalidParameter", "parameter", "name", 0},
+		{"PublishService", "{'name':'web','http':'127.0.0.1:1','description':'[]'}",
+		 "Invalid", "code", NULL, WEFT_EMALFORMED},
+		{"PublishService",
+		 "{'name':'web','http':'127.0.0.1:1','description':'interface a.b\\nmethod'}",
+		 "Invalid", "why", "line 2 is no varlink interface description", 0},
+	};
+
+	begin();
+	CHECK(METHOD_ROWS(&rig, rows));
+	method_rig_fini(&rig);
+}
+
 static void test_an_offer_without_a_valid_name_version_or_target_is_refused(void)
 {
 	static const struct method_row rows[] = {
@@ -93,6 +113,7 @@ static void test_checks_trials_and_keys_say_what_they_found(void)
 int main(void)
 {
 	RUN(test_a_call_of_a_service_tells_its_status);
+	RUN(test_a_service_says_what_it_takes_and_gives);
 	RUN(test_an_offer_without_a_valid_name_version_or_target_is_refused);
 	RUN(test_checks_trials_and_keys_say_what_they_found);
 	return check_done();

@@ -58,6 +58,7 @@ static struct {
 	struct builtin_config config;
 	struct builtin *builtin;
 	struct service_offering offers[BUILTIN_CNT];
+	char descriptions[BUILTIN_CNT][SERVICE_DESCRIPTION_LEN_MAX + 1];
 	unsigned offer_cnt;
 	uint64_t now_ns, wall_ms;
 	struct service_call call; /* the last one */
@@ -69,7 +70,11 @@ int service_offer(struct service *service, const struct service_offering *offeri
 		  struct service_offer **out_offer, const char **out_why)
 {
 	(void)service, (void)now_ns, (void)out_why;
-	rig.offers[rig.offer_cnt++] = *offering;
+	snprintf(rig.descriptions[rig.offer_cnt], sizeof(rig.descriptions[0]), "%s",
+		 offering->description);
+	rig.offers[rig.offer_cnt] = *offering;
+	rig.offers[rig.offer_cnt].description = rig.descriptions[rig.offer_cnt];
+	rig.offer_cnt++;
 	*out_offer = (struct service_offer *)&rig.offers[rig.offer_cnt - 1];
 	return 0;
 }

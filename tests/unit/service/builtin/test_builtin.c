@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "rig.h"
 #include "service/builtin/quota.h"
+#include "service/description.h"
 
 static void test_what_is_configured_is_offered(void)
 {
@@ -55,6 +56,56 @@ static void test_methods_that_change_nothing_are_declared_read_only(void)
 			strcat(got, rig.offers[0].read_only[j]);
 		}
 		CHECK_STR(got, wanted[i]);
+	}
+	rig_stop();
+}
+
+/* example_fits: the method takes what its description shows, whatever it answers to it. */
+static void example_fits(enum builtin_service which, json_t *method)
+{
+	const char *name = json_string_value(json_object_get(method, "name"));
+	json_t *example = json_object_get(method, "example"), *takes, *field;
+	size_t i;
+
+	CHECK(example && *json_string_value(json_object_get(method, "about")));
+	takes = json_object_get(method, "takes");
+	json_array_foreach(takes, i, field)
+	{
+		const char *type = json_string_value(json_object_get(field, "type"));
+
+		CHECK(*type == '?' ||
+		      json_object_get(example, json_string_value(json_object_get(field, "name"))));
+	}
+	/* The DHT has no node behind it here. */
+	if (which == BUILTIN_DHT || strcmp(name, "*") == 0)
+		return;
+	rig_call(which, RIG_LOCAL, name, json_incref(example));
+	CHECK(!strstr(rig.call.text, "not found") && !strstr(rig.call.text, "unpacked"));
+	CHECK(rig.call.status != SERVICE_METHOD_NOT_FOUND);
+}
+
+static void test_every_service_describes_each_method_with_an_example_that_fits(void)
+{
+	rig_start();
+	for (enum builtin_service which = 0; which < BUILTIN_CNT; which++) {
+		json_t *described, *method;
+		const char *why;
+		size_t i;
+
+		if (which)
+			rig_down();
+		rig.config.offered = 1u << which;
+		rig_up();
+		CHECK_EQ(service_description_load(rig.offers[0].description,
+						  strlen(rig.offers[0].description), &described,
+						  &why),
+			 0);
+		CHECK(json_array_size(json_object_get(described, "methods")) > 0);
+		json_array_foreach(json_object_get(described, "methods"), i, method)
+		{
+			example_fits(which, method);
+		}
+		json_decref(described);
 	}
 	rig_stop();
 }
@@ -286,6 +337,7 @@ int main(void)
 {
 	RUN(test_what_is_configured_is_offered);
 	RUN(test_methods_that_change_nothing_are_declared_read_only);
+	RUN(test_every_service_describes_each_method_with_an_example_that_fits);
 	RUN(test_pods_are_kept_while_they_are_not_offered);
 	RUN(test_mesh_stats_are_numbers_alone);
 	RUN(test_echo_answers_what_it_is_asked);
