@@ -241,13 +241,13 @@ class Web(http.server.BaseHTTPRequestHandler):
         """It says nothing."""
 
 
-def web_pair(lab, extra=""):
+def web_pair(lab, extra="", *options):
     """a with a web server behind it, b with the gateway, and the server."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Web)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     a, b = provider(lab), asker(lab, extra)
-    done = a.weft("service", "publish", "web", "--http", f"127.0.0.1:{server.server_port}")
+    done = a.weft("service", "publish", "web", "--http", f"127.0.0.1:{server.server_port}", *options)
     check_eq(done.returncode, OK, done.stderr)
     join(b, a)
     wait_for(lambda: get(b, "web/heard")[0] == 200, "b finds the web server", pause=ASKING_S)
@@ -451,6 +451,30 @@ def test_bodies_are_streamed_both_ways(lab):
         held = metrics_parse(curl(f"{url_of(b)}/metrics")[2].decode())["weft_gateway_memory_bytes", None]
         check(held <= 2.5 * 1024 * 1024, f"{held} bytes are held for a client that does not read")
         check(read_all(client).endswith(BLOB[-1000:]), "and it gets all of it")
+
+
+def test_bodies_are_as_long_as_the_offer_says(lab):
+    """The gateway takes 1 MiB of itself, the offer 24."""
+    a, b, server = web_pair(lab, "memory = 16M\n[quic]\nwindow_max = 2M\n", "--body-max", "24M")
+    offer = next(o for o in a.json("service", "list")["offers"] if o["name"] == "web")
+    check_eq(offer["body_max"], len(BLOB), "it is told")
+    chunked = "-H", "Transfer-Encoding: chunked"
+    for words in ((), chunked):
+        status, _, body = post(b, "web/echo", BLOB, *words)
+        check_eq((status, body == BLOB), (200, True), f"{words}: {len(body)} bytes up and down")
+        check_eq(error_of(post(b, "web/echo", BLOB + b"x", *words)), (413, "payload_too_large"), f"and a byte {words}")
+    check_eq(get(b, "web/heard")[0], 200, "and it goes on")
+    # The provider's own bound, whatever a gateway takes: its server hears nothing of it.
+    check_eq(a.weft("service", "withdraw", "web").returncode, OK, "withdrawn")
+    done = a.weft("service", "publish", "web", "--version", "2.0.0", "--http", f"127.0.0.1:{server.server_port}",
+                  "--body-max", "1000")
+    check_eq(done.returncode, OK, done.stderr)
+    wait_for(lambda: post(b, "web@2.0.0/heard", b"x" * 1000)[0] == 200, "the new one is found", pause=ASKING_S)
+    for words in ((), chunked):
+        status, _, body = post(b, "web@2.0.0/heard", b"x" * 1001, *words)
+        check_eq((status, b"longer than this service takes" in body), (413, True), body)
+    done = a.weft("service", "publish", "desk", "--exec", "/bin/cat", "--body-max", "1K")
+    check("only services of HTTP have bodies" in done.stderr, done.stderr)
 
 
 def test_a_web_server_that_fails(lab):

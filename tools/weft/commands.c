@@ -345,6 +345,7 @@ const struct command commands[] = {
 	  { "meta", "KEY=VALUE...", "told with the service; may be given again" },
 	  { "read-only", "METHOD...", "changes nothing, so callers may repeat it; may be given again; * is all" },
 	  { "health", "PATH", "of --http: what a GET of must not fail" },
+	  { "body-max", "SIZE", "of --http: longest body of a request; gateways take it, too" },
 	  { "concurrency", "N", "calls and streams that the program takes at once; more calls wait" },
 	  { "memory", "SIZE", "of --exec: most that a process may have" },
 	  { "user", "NAME", "of --exec: user that it runs as" },

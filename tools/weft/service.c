@@ -57,6 +57,7 @@ static int limits_add(struct invocation *inv, json_t *parameters)
 	const char *payload = invocation_option(inv, "payload");
 	const char *memory = invocation_option(inv, "memory");
 	const char *concurrency = invocation_option(inv, "concurrency");
+	const char *body = invocation_option(inv, "body-max");
 	uint64_t value;
 
 	if (calls && !calls_read(calls, &value))
@@ -79,6 +80,11 @@ static int limits_add(struct invocation *inv, json_t *parameters)
 					"for example: --memory 256M");
 	if (memory)
 		json_object_set_new(parameters, "memory_max", json_integer((json_int_t)value));
+	if (body && !text_parse_size(body, strlen(body), &value))
+		return client_say_error(STATUS_USAGE, "--body-max", "not a size",
+					"for example: --body-max 512M");
+	if (body)
+		json_object_set_new(parameters, "body_max", json_integer((json_int_t)value));
 	if (inv->timeout_ms)
 		json_object_set_new(parameters, "timeout_ms",
 				    json_integer((json_int_t)inv->timeout_ms));
@@ -168,6 +174,7 @@ static const struct field offer_fields[] = {
 	{"needs_signature", "signed calls only", "needs_signature", COLUMN_BOOL},
 	{"calls_per_min", "calls a minute", "calls_per_min", COLUMN_COUNT},
 	{"payload_max", "longest payload", "payload_max", COLUMN_BYTES},
+	{"body_max", "longest body", "body_max", COLUMN_BYTES},
 	{"timeout_ms", "longest call, ms", "timeout_ms", COLUMN_COUNT},
 	{0},
 };

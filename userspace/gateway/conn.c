@@ -131,6 +131,14 @@ void gateway_watch(struct gateway_exchange *exchange, const struct gateway_event
 	exchange->arg = arg;
 }
 
+bool gateway_body_max(struct gateway_exchange *exchange, size_t len_max)
+{
+	struct gateway_conn *conn = exchange->conn;
+
+	conn->body_len_max = len_max;
+	return conn->body_len <= len_max && conn->parser.content_length <= len_max;
+}
+
 void gateway_allow(struct gateway_exchange *exchange, unsigned methods)
 {
 	exchange->conn->allowed = methods;
@@ -241,7 +249,7 @@ static void conn_paused(struct gateway_conn *conn)
 
 static size_t raw_len_max(const struct gateway_conn *conn)
 {
-	size_t body_len_max = conn->is_head_done && conn->route ? conn->route->body_len_max : 0;
+	size_t body_len_max = conn->is_head_done && conn->route ? conn->body_len_max : 0;
 
 	return CONN_HEAD_CAP + CONN_FRAMING_MAX + 2 * body_len_max;
 }

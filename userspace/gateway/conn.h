@@ -145,6 +145,7 @@ struct gateway_conn {
 	uint8_t *body; /* of the heap, body_cap bytes; NULL: none */
 	size_t body_cap;
 	size_t body_len;	   /* so far */
+	size_t body_len_max;	   /* of the request, once its route is known */
 	struct gateway_piece held; /* in `in`, NULL: none */
 	struct conn_socket socket;
 	size_t in_begin, in_end;

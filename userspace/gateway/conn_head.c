@@ -268,6 +268,10 @@ static const struct gateway_error *route_judge(struct gateway_conn *conn)
 
 	guard_site(conn->shared->guard, conn->authority, conn->site);
 	conn->route = route = route_lookup(conn);
+	conn->body_len_max = route ? route->body_len_max : 0;
+	/* Twice that is still a number. */
+	if (route && route->judges_body)
+		conn->body_len_max = SIZE_MAX / 4;
 	if (route && route->instead)
 		return route->instead;
 	conn->proof = guard_proof(conn->shared->guard, conn);
@@ -281,7 +285,7 @@ static const struct gateway_error *route_judge(struct gateway_conn *conn)
 		allowed |= GATEWAY_HEAD;
 	if (!(conn->method & allowed))
 		return &refusal_method;
-	return conn->parser.content_length > route->body_len_max ? &refusal_body : NULL;
+	return conn->parser.content_length > conn->body_len_max ? &refusal_body : NULL;
 }
 
 /* head_judge: what the request is answered by without its route, or NULL. */
@@ -332,8 +336,8 @@ static bool body_room(struct gateway_conn *conn, size_t len)
 		cap = 1024;
 	if (cap < conn->body_len + len)
 		cap = conn->body_len + len;
-	if (cap > conn->route->body_len_max)
-		cap = conn->route->body_len_max;
+	if (cap > conn->body_len_max)
+		cap = conn->body_len_max;
 	body = heap_resize(conn->shared->heap, conn->body, cap);
 	if (!body)
 		return false;
@@ -347,7 +351,7 @@ static int on_body(llhttp_t *parser, const char *at, size_t len)
 	struct gateway_conn *conn = conn_of(parser);
 	struct gateway_piece piece = {.data = (const uint8_t *)at, .len = len};
 
-	if (conn->refusal || !conn->route || len > conn->route->body_len_max - conn->body_len)
+	if (conn->refusal || !conn->route || len > conn->body_len_max - conn->body_len)
 		return refuse_in_parser(conn, &refusal_body);
 	if (conn->is_body_due) {
 		conn->body_len += len;

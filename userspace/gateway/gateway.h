@@ -120,6 +120,7 @@ struct gateway_route {
 	const struct gateway_error
 		*instead;    /* answered before anything else is looked at, or NULL */
 	size_t body_len_max; /* also of a WebSocket's message */
+	bool judges_body; /* a streamed row's handler says by gateway_body_max how long a body may be */
 	void (*handle)(void *ctx, struct gateway_exchange *exchange,
 		       const struct gateway_request *request, uint64_t now_ns);
 	void *ctx;
@@ -149,6 +150,12 @@ struct gateway_events {
 void gateway_watch(struct gateway_exchange *exchange, const struct gateway_events *events,
 		   void *arg);
 void gateway_resume(struct gateway_exchange *exchange);
+/*
+ * gateway_body_max: the request's body has at most len_max bytes; a longer one is answered by 413 as it
+ * turns out. False: what was said or came is longer already, and the handler is to refuse it.
+ */
+WEFT_MUST_CHECK
+bool gateway_body_max(struct gateway_exchange *exchange, size_t len_max);
 
 /*
  * gateway_reply ends the exchange. headers are whole lines, each with its

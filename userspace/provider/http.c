@@ -22,9 +22,11 @@
 	"call NAME GET /PATH, or open a stream of method HttpInvoke"
 
 /* body_check: of a piece of the request, or its end, that could not be taken. */
-static void body_check(struct http_stream *stream, int err, const char *fault)
+static void body_check(struct http_stream *stream, int err, const char *fault, uint64_t now_ns)
 {
-	if (err == WEFT_EMALFORMED)
+	if (err == WEFT_ETOOLARGE)
+		http_stream_refuse_body(stream, now_ns);
+	else if (err == WEFT_EMALFORMED)
 		http_stream_end(stream, SERVICE_INVALID_PAYLOAD, fault);
 	else if (err < 0)
 		http_stream_end(stream, SERVICE_UNAVAILABLE, "too many bodies are under way");
@@ -40,7 +42,7 @@ static void on_piece(void *arg, const struct service_piece *piece, uint64_t now_
 		service_channel_consume(stream->channel, piece->len);
 	else
 		body_check(stream, http_body_take(&stream->body, piece->data, piece->len),
-			   "the body is longer than its head says");
+			   "the body is longer than its head says", now_ns);
 	http_stream_turn(stream, now_ns);
 }
 
@@ -53,7 +55,7 @@ static void on_finished(void *arg, uint64_t now_ns)
 	stream->progress_ns = now_ns;
 	if (!stream->is_deaf)
 		body_check(stream, http_body_finish(&stream->body),
-			   "the body is shorter than its head says");
+			   "the body is shorter than its head says", now_ns);
 	http_stream_turn(stream, now_ns);
 }
 
@@ -79,6 +81,20 @@ static const struct service_channel_events channel_events = {
 	.ended = on_ended,
 };
 
+/* body_len_max: of a request, as the offer says. */
+static uint64_t body_len_max(const struct offer *offer)
+{
+	uint64_t len_max = offer->spec.view.body_len_max;
+
+	return len_max ? len_max : UINT64_MAX;
+}
+
+static bool body_is_too_long(const struct offer *offer, const struct service_http_request *request)
+{
+	return request->body_len != SERVICE_HTTP_BODY_LEN_UNTOLD &&
+	       request->body_len > body_len_max(offer);
+}
+
 static void stream_ask(struct http_stream *stream, const struct service_http_request *request,
 		       const struct service_caller *caller)
 {
@@ -86,7 +102,8 @@ static void stream_ask(struct http_stream *stream, const struct service_http_req
 
 	http_request_write(&w, request, http_stream_offer(stream)->spec.view.target, caller);
 	stream->head_len = writer_len(&w);
-	http_body_init(&stream->body, http_stream_offer(stream)->provider->heap, request->body_len);
+	http_body_init(&stream->body, http_stream_offer(stream)->provider->heap, request->body_len,
+		       body_len_max(http_stream_offer(stream)));
 	stream->is_safe = http_request_is_safe(request);
 	stream->answer.is_to_head = request->verb_len == 4 && memcmp(request->verb, "HEAD", 4) == 0;
 }
@@ -132,6 +149,13 @@ static void http_stream(void *ctx, struct service_channel *channel,
 	stream->channel = channel;
 	stream->progress_ns = now_ns;
 	stream->is_busy = true;
+	/* Its server hears nothing of it. */
+	if (body_is_too_long(offer, &request)) {
+		service_channel_accept(channel, &channel_events, stream);
+		http_stream_refuse_body(stream, now_ns);
+		http_stream_settle(stream, now_ns);
+		return;
+	}
 	err = stream_connect(stream);
 	if (err < 0) {
 		http_stream_unreachable(stream, err, now_ns);

@@ -5,11 +5,11 @@
 
 #include "service/http_envelope.h"
 
-void http_body_init(struct http_body *body, struct heap *heap, uint64_t body_len)
+void http_body_init(struct http_body *body, struct heap *heap, uint64_t body_len, uint64_t len_max)
 {
 	*body = (struct http_body){.out.heap = heap};
 	body->is_chunked = body_len == SERVICE_HTTP_BODY_LEN_UNTOLD;
-	body->left = body->is_chunked ? 0 : body_len;
+	body->left = body->is_chunked ? len_max : body_len;
 }
 
 static int chunk_push(struct http_body *body, const uint8_t *data, size_t len)
@@ -30,21 +30,21 @@ int http_body_take(struct http_body *body, const uint8_t *data, size_t len)
 	/* A chunk of no bytes would be the last one. */
 	if (len == 0)
 		return 0;
-	if (!body->is_chunked && len > body->left)
-		return WEFT_EMALFORMED;
+	if (len > body->left)
+		return body->is_chunked ? WEFT_ETOOLARGE : WEFT_EMALFORMED;
 	err = body->is_chunked ? chunk_push(body, data, len) : queue_push(&body->out, data, len);
 	if (err < 0)
 		return err;
-	body->left -= body->is_chunked ? 0 : len;
+	body->left -= len;
 	body->unconsumed_len += len;
 	return 0;
 }
 
 int http_body_finish(struct http_body *body)
 {
-	if (body->left)
-		return WEFT_EMALFORMED;
-	return body->is_chunked ? queue_push(&body->out, "0\r\n\r\n", 5) : 0;
+	if (body->is_chunked)
+		return queue_push(&body->out, "0\r\n\r\n", 5);
+	return body->left ? WEFT_EMALFORMED : 0;
 }
 
 size_t http_body_sent(struct http_body *body, size_t sent_len)

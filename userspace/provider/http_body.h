@@ -14,13 +14,19 @@
 struct http_body {
 	struct queue out;
 	bool is_chunked;
-	uint64_t left; /* to come, of a body of told length */
+	uint64_t left; /* to come, of a body of told length; of chunks: that may come */
 	size_t unconsumed_len;
 };
 
-/* http_body_init: body_len may be SERVICE_HTTP_BODY_LEN_UNTOLD. */
-void http_body_init(struct http_body *body, struct heap *heap, uint64_t body_len);
-/* http_body_take: 0, WEFT_EFULL, or WEFT_EMALFORMED: it is longer than its head told. */
+/*
+ * http_body_init: body_len may be SERVICE_HTTP_BODY_LEN_UNTOLD: then at most len_max bytes come. A
+ * body of told length is the caller's to judge.
+ */
+void http_body_init(struct http_body *body, struct heap *heap, uint64_t body_len, uint64_t len_max);
+/*
+ * http_body_take: 0, WEFT_EFULL, WEFT_EMALFORMED: it is longer than its head told, or WEFT_ETOOLARGE:
+ * than len_max.
+ */
 WEFT_MUST_CHECK
 int http_body_take(struct http_body *body, const uint8_t *data, size_t len);
 /* http_body_finish: 0, WEFT_EFULL, or WEFT_EMALFORMED: it is shorter than its head told. */

@@ -105,28 +105,22 @@ static void stream_complete(struct http_stream *stream, uint64_t now_ns)
 	stream_finish(stream, now_ns);
 }
 
-void http_stream_fail(struct http_stream *stream, const char *fault, uint64_t now_ns)
+/* stream_say answers in place of the server, to who has no head yet; it is the end of the answer. */
+static void stream_say(struct http_stream *stream, unsigned status, const char *text,
+		       uint64_t now_ns)
 {
-	struct service_http_answer answer = {.status = 502};
+	struct service_http_answer answer = {.status = status, .body_len = strlen(text)};
 	uint8_t head[256];
-	char text[128];
 	struct writer w = writer_of(head, sizeof(head));
-	struct service_piece pieces[2] = {{.data = head, .is_last = true},
-					  {.data = (uint8_t *)text, .is_last = true}};
+	struct service_piece pieces[2] = {
+		{.data = head, .is_last = true},
+		{.data = (const uint8_t *)text, .len = strlen(text), .is_last = true}};
 
-	offer_failed(http_stream_offer(stream), fault, now_ns);
-	if (stream->is_head_out) {
-		http_stream_end(stream, SERVICE_UNKNOWN_ERROR, "");
-		return;
-	}
 	answer.headers.list[0] = (struct service_http_header){"content-type", "text/plain", 12, 10};
 	answer.headers.cnt = 1;
-	answer.body_len = (uint64_t)snprintf(
-		text, sizeof(text), "The program behind this service failed: %s.\n", fault);
 	if (service_http_answer_write(&w, &answer) < 0)
 		goto end;
 	pieces[0].len = writer_len(&w);
-	pieces[1].len = (size_t)answer.body_len;
 	for (unsigned i = 0; i < (stream->answer.is_to_head ? 1 : 2); i++)
 		if (service_channel_send(stream->channel, &pieces[i], NULL, NULL) < 0)
 			goto end;
@@ -134,6 +128,28 @@ void http_stream_fail(struct http_stream *stream, const char *fault, uint64_t no
 	return;
 end:
 	http_stream_end(stream, SERVICE_UNKNOWN_ERROR, "");
+}
+
+void http_stream_fail(struct http_stream *stream, const char *fault, uint64_t now_ns)
+{
+	char text[128];
+
+	offer_failed(http_stream_offer(stream), fault, now_ns);
+	if (stream->is_head_out) {
+		http_stream_end(stream, SERVICE_UNKNOWN_ERROR, "");
+		return;
+	}
+	snprintf(text, sizeof(text), "The program behind this service failed: %s.\n", fault);
+	stream_say(stream, 502, text, now_ns);
+}
+
+void http_stream_refuse_body(struct http_stream *stream, uint64_t now_ns)
+{
+	if (stream->is_head_out)
+		http_stream_end(stream, SERVICE_PAYLOAD_TOO_LARGE,
+				"the body is longer than this service takes");
+	else
+		stream_say(stream, 413, "The body is longer than this service takes.\n", now_ns);
 }
 
 void http_stream_unreachable(struct http_stream *stream, int err, uint64_t now_ns)

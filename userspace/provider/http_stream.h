@@ -61,6 +61,8 @@ void http_stream_settle(struct http_stream *stream, uint64_t now_ns);
 void http_stream_deafen(struct http_stream *stream);
 /* http_stream_fail: the server did what it must not. A caller who has no head yet gets a 502. */
 void http_stream_fail(struct http_stream *stream, const char *fault, uint64_t now_ns);
+/* http_stream_refuse_body: the request's body is longer than the offer takes: a 413, if no head went out yet. */
+void http_stream_refuse_body(struct http_stream *stream, uint64_t now_ns);
 /* http_stream_unreachable: no connection, so nothing was asked of the server. */
 void http_stream_unreachable(struct http_stream *stream, int err, uint64_t now_ns);
 void http_stream_end(struct http_stream *stream, enum service_status status, const char *text);

@@ -10,6 +10,8 @@
 #include "provider/provider.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -247,6 +249,7 @@ static int offer_to_service(struct offer *offer, uint64_t now_ns, const char **o
 	static const char *const safe[] = {"GET", "HEAD"};
 	const struct provider_spec *view = &offer->spec.view;
 	bool is_http = view->kind == PROVIDER_HTTP;
+	char body_len_max[24];
 	struct service_metadata metadata[PROVIDER_METADATA_MAX];
 	unsigned metadata_cnt = view->metadata_cnt;
 	struct service_offering offering = {
@@ -272,6 +275,9 @@ static int offer_to_service(struct offer *offer, uint64_t now_ns, const char **o
 	memcpy(metadata, view->metadata, metadata_cnt * sizeof(metadata[0]));
 	if (is_http)
 		metadata[metadata_cnt++] = (struct service_metadata){"kind", "http"};
+	snprintf(body_len_max, sizeof(body_len_max), "%" PRIu64, view->body_len_max);
+	if (view->body_len_max)
+		metadata[metadata_cnt++] = (struct service_metadata){"body-max", body_len_max};
 	offering.metadata_cnt = metadata_cnt;
 	return service_offer(offer->provider->service, &offering, now_ns, &offer->handle, out_why);
 }

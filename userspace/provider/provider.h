@@ -38,12 +38,13 @@ bool provider_kind_parse(const char *name, enum provider_kind *out_kind);
 #define PROVIDER_PATH_LEN_MAX	  200 /* of health_path */
 #define PROVIDER_ARGS_MAX	  16
 #define PROVIDER_ARGS_LEN_MAX	  2048 /* of all, each with its NUL */
-#define PROVIDER_METADATA_MAX	  10   /* http: one less, for kind=http is told by us */
+#define PROVIDER_METADATA_MAX	  10 /* http: one or two less, for kind and body-max are told by us */
 #define PROVIDER_METADATA_LEN_MAX 4096 /* of all keys and values */
 #define PROVIDER_ALLOW_MAX	  64
-#define PROVIDER_GRANT_MAX	  32 /* of methods, groups and communities */
-#define PROVIDER_READ_ONLY_MAX	  32 /* methods */
-#define PROVIDER_USER_LEN_MAX	  32 /* as useradd(8) */
+#define PROVIDER_GRANT_MAX	  32	       /* of methods, groups and communities */
+#define PROVIDER_READ_ONLY_MAX	  32	       /* methods */
+#define PROVIDER_USER_LEN_MAX	  32	       /* as useradd(8) */
+#define PROVIDER_BODY_LEN_MAX	  (1ull << 40) /* of a bound that an offer tells; 13 digits */
 
 /*
  * What is offered, and by which program. Borrowed wherever it is handed
@@ -65,13 +66,14 @@ struct provider_spec {
 	unsigned metadata_cnt;
 	const char *const *read_only; /* socket and exec: read-only methods, or "*" */
 	unsigned read_only_cnt;
-	const char *description;	      /* NULL: none; JSON as service/description.h says */
-	uint32_t calls_per_min;		      /* of one caller */
-	uint32_t payload_len_max;	      /* bytes of a call's payload and of its reply */
-	uint64_t timeout_ns;		      /* of a call; http: until the head of the answer */
-	uint32_t concurrency_max;	      /* calls and streams at once, of all callers */
-	uint64_t memory_len_max;	      /* exec: address space of one process, bytes */
-	const char *user;		      /* exec: its user; NULL: nobody, or ours */
+	const char *description;  /* NULL: none; JSON as service/description.h says */
+	uint32_t calls_per_min;	  /* of one caller */
+	uint32_t payload_len_max; /* bytes of a call's payload and of its reply */
+	uint64_t body_len_max;	  /* http: of a request's body, told to callers; 0: no bound */
+	uint64_t timeout_ns;	  /* of a call; http: until the head of the answer */
+	uint32_t concurrency_max; /* calls and streams at once, of all callers */
+	uint64_t memory_len_max;  /* exec: address space of one process, bytes */
+	const char *user;	  /* exec: its user; NULL: nobody, or ours */
 	const uint8_t (*allow)[MESH_KEY_LEN]; /* none: everybody */
 	unsigned allow_cnt;
 	const struct service_grant *grants; /* beside allow; see service.h */

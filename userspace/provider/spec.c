@@ -90,7 +90,8 @@ static const char *args_fault(const struct provider_spec *view)
 
 static const char *metadata_fault(const struct provider_spec *view)
 {
-	unsigned cnt_max = PROVIDER_METADATA_MAX - (view->kind == PROVIDER_HTTP);
+	unsigned told = (view->kind == PROVIDER_HTTP ? 1u : 0) + (view->body_len_max ? 1u : 0);
+	unsigned cnt_max = PROVIDER_METADATA_MAX - told;
 	size_t len = 0;
 
 	if (view->metadata_cnt > cnt_max)
@@ -106,6 +107,9 @@ static const char *metadata_fault(const struct provider_spec *view)
 			return "a value of the metadata is too long or no UTF-8";
 		if (strcmp(pair->key, "kind") == 0)
 			return "the key kind of the metadata is told by weft";
+		if (view->kind == PROVIDER_HTTP && strcmp(pair->key, "body-max") == 0)
+			return "the key body-max of the metadata is told by weft: --body-max does "
+			       "it";
 		for (unsigned j = 0; j < i; j++)
 			if (strcmp(pair->key, view->metadata[j].key) == 0)
 				return "a key of the metadata is there twice";
@@ -167,6 +171,15 @@ static const char *program_fault(const struct provider_spec *view)
 	return NULL;
 }
 
+static const char *body_fault(const struct provider_spec *view)
+{
+	if (view->body_len_max && view->kind != PROVIDER_HTTP)
+		return "only services of HTTP have bodies";
+	if (view->body_len_max > PROVIDER_BODY_LEN_MAX)
+		return "a body has at most 1 TiB";
+	return NULL;
+}
+
 static const char *description_fault(const struct provider_spec *view)
 {
 	if (view->description && !text_is_sound(view->description, SERVICE_DESCRIPTION_LEN_MAX))
@@ -203,6 +216,8 @@ int spec_check(const struct provider_spec *view, const char **out_why)
 		fault = grants_fault(view);
 	if (!fault)
 		fault = description_fault(view);
+	if (!fault)
+		fault = body_fault(view);
 	if (!fault)
 		return 0;
 	*out_why = fault;
@@ -286,7 +301,7 @@ void spec_write(struct writer *w, const struct provider_spec *view)
 {
 	cbor_write_map(w, 16u + (view->health_path != NULL) + (view->user != NULL) +
 				  (view->read_only_cnt > 0) + (view->grant_cnt > 0) +
-				  (view->description != NULL));
+				  (view->description != NULL) + (view->body_len_max > 0));
 	number_write(w, 0, view->grant_cnt ? RECORD_VERSION_GRANTS : RECORD_VERSION);
 	text_write(w, 1, view->name);
 	text_write(w, 2, view->version);
@@ -323,6 +338,8 @@ void spec_write(struct writer *w, const struct provider_spec *view)
 		grants_write(w, view);
 	if (view->description)
 		text_write(w, 20, view->description);
+	if (view->body_len_max)
+		number_write(w, 21, view->body_len_max);
 }
 
 /* text_keep copies text of the record, which has no room for more than it holds itself. */
@@ -475,6 +492,9 @@ static void field_read(struct cbor_reader *r, uint64_t field, struct spec *spec)
 		break;
 	case 20:
 		view->description = text_read(r, spec);
+		break;
+	case 21:
+		view->body_len_max = cbor_read_uint(r);
 		break;
 	default:
 		cbor_skip(r);

@@ -11,11 +11,12 @@
  *	 7: {metadata}, 8: calls per minute, 9: payload bytes, 10: timeout ns, 11: concurrency,
  *	 12: memory bytes, 13: [key32...], 14: is hidden, 15: needs signature,
  *	 16: user, 17: is unconfined, 18: [read-only method...],
- *	 19: [[method, kind, key32 or group]...], 20: description}
- * of which 5 to 20 may be missing. Equal specs have equal records. One with 19 has version
+ *	 19: [[method, kind, key32 or group]...], 20: description,
+ *	 21: body bytes}
+ * of which 5 to 21 may be missing. Equal specs have equal records. One with 19 has version
  * 2: a daemon that does not know grants must not offer it to everybody.
  */
-#define SPEC_RECORD_CAP (17408 + SERVICE_DESCRIPTION_LEN_MAX)
+#define SPEC_RECORD_CAP (17424 + SERVICE_DESCRIPTION_LEN_MAX)
 
 /* A spec with all that it points to. */
 struct spec {

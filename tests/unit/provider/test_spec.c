@@ -37,17 +37,43 @@ static void test_a_record_is_read_as_written_and_no_prefix_of_it(void)
 	view.metadata_cnt = 3;
 	view.allow = (const uint8_t[2][MESH_KEY_LEN]){{1}, {2}};
 	view.allow_cnt = 2;
+	view.description = "{\"methods\":[]}";
+	view.body_len_max = 1 << 30;
 	len = spec_to_record(&view, record);
 	CHECK(len > 0);
 	CHECK_EQ(spec_parse(record, len, &spec), 0);
 	CHECK_STR(spec.view.name, "web");
 	CHECK_STR(spec.view.health_path, "/health");
+	CHECK_STR(spec.view.description, "{\"methods\":[]}");
+	CHECK_EQ(spec.view.body_len_max, 1 << 30);
 	CHECK_EQ(spec.view.metadata_cnt, 3);
 	CHECK_EQ(spec.view.allow[1][0], 2);
 	CHECK_EQ(spec_to_record(&spec.view, other), len);
 	CHECK_MEM(other, record, len);
 	for (size_t part = 0; part < len; part++)
 		CHECK_EQ(spec_parse(record, part, &again), WEFT_EMALFORMED);
+}
+
+static void test_a_bound_of_bodies_is_of_http_and_costs_an_entry_of_metadata(void)
+{
+	static const struct service_metadata metadata[9] = {{"a", ""}, {"b", ""}, {"c", ""},
+							    {"d", ""}, {"e", ""}, {"f", ""},
+							    {"g", ""}, {"h", ""}, {"i", ""}};
+	struct provider_spec view = http_spec(), program = exec_spec();
+	const char *why;
+
+	view.metadata = metadata;
+	view.metadata_cnt = 9;
+	CHECK_EQ(spec_check(&view, &why), 0);
+	view.body_len_max = PROVIDER_BODY_LEN_MAX;
+	CHECK_EQ(spec_check(&view, &why), WEFT_EMALFORMED);
+	CHECK_STR(why, "too many entries of metadata");
+	view.metadata_cnt = 8;
+	CHECK_EQ(spec_check(&view, &why), 0);
+	view.body_len_max++;
+	CHECK_EQ(spec_check(&view, &why), WEFT_EMALFORMED);
+	program.body_len_max = 1;
+	CHECK_EQ(spec_check(&program, &why), WEFT_EMALFORMED);
 }
 
 static void test_the_greatest_spec_fits_its_record(void)
@@ -61,7 +87,7 @@ static void test_the_greatest_spec_fits_its_record(void)
 	const char *args[PROVIDER_ARGS_MAX];
 	uint8_t record[SPEC_RECORD_CAP];
 	static char method[PROVIDER_READ_ONLY_MAX][SERVICE_METHOD_LEN_MAX + 1];
-	static char group[SERVICE_GROUP_LEN_MAX + 2];
+	static char group[SERVICE_GROUP_LEN_MAX + 2], description[SERVICE_DESCRIPTION_LEN_MAX + 2];
 	struct service_grant grants[PROVIDER_GRANT_MAX + 1];
 	const char *methods[PROVIDER_READ_ONLY_MAX];
 	static struct spec spec;
@@ -103,6 +129,8 @@ static void test_the_greatest_spec_fits_its_record(void)
 			.method = method[i], .kind = SERVICE_GRANT_GROUP, .group = group};
 	view.grants = grants;
 	view.grant_cnt = PROVIDER_GRANT_MAX;
+	memset(description, 'd', SERVICE_DESCRIPTION_LEN_MAX);
+	view.description = description;
 	CHECK_EQ(spec_check(&view, &why), 0);
 	len = spec_to_record(&view, record);
 	CHECK(len > 0);
@@ -113,7 +141,12 @@ static void test_the_greatest_spec_fits_its_record(void)
 	CHECK_EQ(spec.view.grant_cnt, PROVIDER_GRANT_MAX);
 	CHECK_STR(spec.view.grants[31].method, method[31]);
 	CHECK_STR(spec.view.grants[31].group, group);
+	CHECK_STR(spec.view.description, description);
 	/* A byte more of each. */
+	description[SERVICE_DESCRIPTION_LEN_MAX] = 'd';
+	CHECK_EQ(spec_check(&view, &why), WEFT_EMALFORMED);
+	CHECK(strstr(why, "description"));
+	view.description = NULL;
 	group[SERVICE_GROUP_LEN_MAX] = 'g';
 	CHECK_EQ(spec_check(&view, &why), WEFT_EMALFORMED);
 	CHECK(strstr(why, "group"));
@@ -286,6 +319,7 @@ static void test_kinds_have_names(void)
 int main(void)
 {
 	RUN(test_a_record_is_read_as_written_and_no_prefix_of_it);
+	RUN(test_a_bound_of_bodies_is_of_http_and_costs_an_entry_of_metadata);
 	RUN(test_the_greatest_spec_fits_its_record);
 	RUN(test_the_rules_of_a_spec);
 	RUN(test_a_daemon_that_knows_no_grants_takes_no_record_with_some);

@@ -89,6 +89,9 @@ static bool view_add(void *arg, const struct provider_view *view)
 			  method_json_uint(view->active_cnt), "waiting",
 			  method_json_uint(view->waiting_cnt), "waiting_max",
 			  method_json_uint(view->waiting_max)));
+	if (view->spec.body_len_max)
+		json_object_set_new(wanted->json, "body_max",
+				    method_json_uint(view->spec.body_len_max));
 	return false;
 }
 
@@ -335,6 +338,8 @@ static bool limits_read(struct control_call *call, const json_t *parameters,
 	    !number_read(call, parameters, "payload_max", UINT32_MAX, &payload) ||
 	    !number_read(call, parameters, "timeout_ms", MS_MAX, &ms) ||
 	    !number_read(call, parameters, "concurrency", UINT32_MAX, &concurrency) ||
+	    !number_read(call, parameters, "body_max", PROVIDER_BODY_LEN_MAX,
+			 &spec->body_len_max) ||
 	    !number_read(call, parameters, "memory_max", INT64_MAX, &spec->memory_len_max))
 		return false;
 	spec->calls_per_min = (uint32_t)calls;

@@ -20,6 +20,8 @@ const struct gateway_error web_mesh_busy = {503, "gateway_busy",
 					    "Too many requests wait for services; try again.", 1};
 const struct gateway_error web_mesh_bad_query = {
 	400, "invalid_query", "The query is to be parameters in UTF-8, percent-encoded.", 0};
+const struct gateway_error web_mesh_too_long = {413, "payload_too_large",
+						"The body is longer than this service takes.", 0};
 const struct gateway_error web_mesh_not_allowed = {
 	403, "service_not_allowed",
 	"The service, or this method of it, is not in gateway.services.", 0};
@@ -244,6 +246,9 @@ static struct web_mesh_run *run_new(struct web_mesh *mesh, struct gateway_exchan
 	run->mesh = mesh;
 	run->exchange = exchange;
 	run->is_body_whole = !request->has_body;
+	run->has_said_len = request->said_len != GATEWAY_LEN_UNKNOWN;
+	run->said_len = request->said_len;
+	run->body_len_max = mesh->params.body_len_max;
 	timer_init(&run->timer, run_late);
 	run->target = *target;
 	run->target.rest = NULL;
@@ -307,6 +312,8 @@ static void socket_handle(void *ctx, struct gateway_exchange *exchange,
 
 	if (refusal)
 		;
+	else if (!gateway_body_max(exchange, mesh->params.body_len_max))
+		refusal = &web_mesh_too_long;
 	else if (!target_read(request, SOCKET_PATH, &target) || strlen(target.rest) < 2 ||
 		 strlen(target.rest + 1) > SERVICE_METHOD_LEN_MAX)
 		refusal = &no_service;
@@ -426,6 +433,7 @@ void web_mesh_routes(struct web_mesh *mesh, struct gateway_route routes[static W
 					   .is_busy = true,
 					   .is_streamed = true,
 					   .passes_authorization = true,
+					   .judges_body = true,
 					   .body_len_max = body_len_max,
 					   .handle = http_handle,
 					   .ctx = mesh};
@@ -446,6 +454,7 @@ void web_mesh_routes(struct web_mesh *mesh, struct gateway_route routes[static W
 				       .is_busy = true,
 				       .is_streamed = true,
 				       .passes_authorization = true,
+				       .judges_body = true,
 				       .body_len_max = body_len_max,
 				       .handle = site_handle,
 				       .ctx = mesh};

@@ -104,6 +104,10 @@ struct web_mesh_run {
 	bool is_opened;
 	bool is_begun; /* the reply's head is out */
 	bool is_body_whole;
+	bool has_said_len; /* of the body; it is said_len */
+	uint64_t said_len;
+	uint64_t
+		body_len_max; /* of a body to a service of HTTP; what its provider takes, if that is more */
 	size_t unused_len; /* bytes of the channel that wait to be sent */
 	uint8_t *data;	   /* of the heap: a request's or an answer's head, or a call's body */
 	size_t len, cap;
@@ -150,7 +154,8 @@ char *web_mesh_provider_line(const uint8_t provider[MESH_KEY_LEN],
 bool web_mesh_allows(const struct web_mesh *mesh, const char *name, const char *method);
 
 struct service *web_mesh_service(const struct web_mesh *mesh);
-extern const struct gateway_error web_mesh_busy, web_mesh_bad_query, web_mesh_not_allowed;
+extern const struct gateway_error web_mesh_too_long, web_mesh_busy, web_mesh_bad_query,
+	web_mesh_not_allowed;
 
 /*
  * Each takes the run, answers for what goes wrong, and lets go of it in the

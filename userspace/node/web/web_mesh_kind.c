@@ -11,11 +11,29 @@
 #define KIND_KEY  "kind"
 #define KIND_HTTP "http"
 
+#define BODY_KEY "body-max" /* as the provider of an offer tells it */
+
 struct offer_search {
 	const char *name;
 	bool is_found, is_http;
+	uint64_t body_len_max; /* 0: it says nothing of it */
 	char version[SERVICE_VERSION_LEN_MAX + 1];
 };
+
+/* number_of: of digits, as a descriptor has them; 0: no number, or more than a body can have. */
+static uint64_t number_of(const char *text, size_t len)
+{
+	uint64_t number = 0;
+
+	if (len == 0 || len > 15)
+		return 0;
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return 0;
+		number = 10 * number + (uint64_t)(text[i] - '0');
+	}
+	return number;
+}
 
 static bool offer_look(void *arg, const struct service_info *info)
 {
@@ -25,9 +43,14 @@ static bool offer_look(void *arg, const struct service_info *info)
 		return true;
 	search->is_found = true;
 	strncpy(search->version, info->version, sizeof(search->version) - 1);
-	for (unsigned i = 0; i < info->metadata_cnt; i++)
-		if (strcmp(info->metadata[i].key, KIND_KEY) == 0)
-			search->is_http = strcmp(info->metadata[i].value, KIND_HTTP) == 0;
+	for (unsigned i = 0; i < info->metadata_cnt; i++) {
+		const struct service_metadata *pair = &info->metadata[i];
+
+		if (strcmp(pair->key, KIND_KEY) == 0)
+			search->is_http = strcmp(pair->value, KIND_HTTP) == 0;
+		else if (strcmp(pair->key, BODY_KEY) == 0)
+			search->body_len_max = number_of(pair->value, strlen(pair->value));
+	}
 	return false;
 }
 
@@ -45,6 +68,50 @@ static bool descriptor_is_http(const struct service_descriptor *descriptor)
 	return false;
 }
 
+static uint64_t descriptor_body_max(const struct service_descriptor *descriptor)
+{
+	for (unsigned i = 0; i < descriptor->metadata_cnt; i++) {
+		const struct service_pair *pair = &descriptor->metadata[i];
+
+		if (pair->key_len == strlen(BODY_KEY) &&
+		    memcmp(pair->key, BODY_KEY, pair->key_len) == 0)
+			return number_of(pair->value, pair->value_len);
+	}
+	return 0;
+}
+
+/* body_may_need: the body may be longer than the gateway takes of itself. */
+static bool body_may_need(const struct web_mesh_run *run)
+{
+	return !run->is_body_whole && (!run->has_said_len || run->said_len > run->body_len_max);
+}
+
+/*
+ * body_admit: such a body goes to the best provider whose descriptor says that it takes it, and then
+ * to no other.
+ */
+static void body_admit(struct web_mesh_run *run, const struct service_found *found, unsigned cnt)
+{
+	for (unsigned i = 0; i < cnt && body_may_need(run); i++) {
+		uint64_t len_max = descriptor_body_max(found[i].descriptor);
+
+		if (!descriptor_is_http(found[i].descriptor) || len_max <= run->body_len_max ||
+		    (run->has_said_len && run->said_len > len_max))
+			continue;
+		run->body_len_max = len_max;
+		run->target.service.has_provider = true;
+		memcpy(run->target.service.provider, found[i].descriptor->owner, MESH_KEY_LEN);
+		return;
+	}
+}
+
+/* body_admit_own: as this node's own offer says, where none but it is asked. */
+static void body_admit_own(struct web_mesh_run *run, const struct offer_search *search)
+{
+	if (search->is_http && search->body_len_max > run->body_len_max)
+		run->body_len_max = search->body_len_max;
+}
+
 static struct service_directory *directory_of(const struct web_mesh *mesh)
 {
 	return mesh->params.directory(mesh->params.ctx);
@@ -52,7 +119,13 @@ static struct service_directory *directory_of(const struct web_mesh *mesh)
 
 static void begin_as(struct web_mesh_run *run, bool is_http, uint64_t now_ns)
 {
-	if (is_http && !web_mesh_allows(run->mesh, run->target.service.name, SERVICE_HTTP_METHOD)) {
+	uint64_t len_max = is_http ? run->body_len_max : run->mesh->params.body_len_max;
+
+	if (!gateway_body_max(run->exchange, (size_t)len_max)) {
+		web_mesh_run_refuse(run, &web_mesh_too_long, now_ns);
+		web_mesh_run_end(run);
+	} else if (is_http &&
+		   !web_mesh_allows(run->mesh, run->target.service.name, SERVICE_HTTP_METHOD)) {
 		web_mesh_run_refuse(run, &web_mesh_not_allowed, now_ns);
 		web_mesh_run_end(run);
 	} else if (is_http) {
@@ -70,6 +143,7 @@ static void kind_found(void *arg, const struct service_finding *finding, uint64_
 	run->find = NULL;
 	run->sought_ns = now_ns - run->sought_ns;
 	timer_cancel(run->mesh->params.timers, &run->timer);
+	body_admit(run, finding->found, finding->found_cnt);
 	begin_as(run, finding->found_cnt && descriptor_is_http(finding->found[0].descriptor),
 		 now_ns);
 }
@@ -147,7 +221,7 @@ void web_mesh_kind_begin(struct web_mesh_run *run, uint64_t now_ns)
 	struct offer_search search = {.name = run->target.service.name};
 	struct service_directory *directory = directory_of(run->mesh);
 	struct service_query query = query_of(run);
-	struct service_found found[2];
+	struct service_found found[SERVICE_FOUND_MAX];
 	bool is_fresh = false;
 	unsigned cnt = 0;
 
@@ -155,20 +229,25 @@ void web_mesh_kind_begin(struct web_mesh_run *run, uint64_t now_ns)
 	    web_mesh_is_own(run->mesh, run->target.service.provider))
 		service_each(web_mesh_service(run->mesh), offer_look, &search);
 	if (search.is_found && (run->target.service.has_provider || own_is_first(run, directory))) {
+		body_admit_own(run, &search);
 		begin_as(run, search.is_http, now_ns);
 		return;
 	}
 	if (directory)
-		cnt = service_directory_peek(directory, &query, now_ns, found, 2, &is_fresh);
+		cnt = service_directory_peek(directory, &query, now_ns, found, SERVICE_FOUND_MAX,
+					     &is_fresh);
 	/* What the directory has of this node itself is what service_each said. */
 	if (cnt && search.is_found && web_mesh_is_own(run->mesh, found[0].descriptor->owner))
 		found[0] = found[--cnt];
-	if (cnt)
+	if (cnt) {
+		body_admit(run, found, cnt);
 		begin_as(run, descriptor_is_http(found[0].descriptor), now_ns);
-	else if (search.is_found || !directory)
+	} else if (search.is_found || !directory) {
+		body_admit_own(run, &search);
 		begin_as(run, search.is_http, now_ns);
-	else
+	} else {
 		find_begin(run, now_ns);
+	}
 }
 
 static json_t *kind_json(const struct web_mesh *mesh, const struct web_mesh_service *service,
