@@ -133,6 +133,24 @@ def test_a36_and_a37_bodies_are_exceeded_by_one(lab):
              (413, "payload_too_large"), "in chunks")
 
 
+def test_a37_bodies_are_logged_where_a_key_says_so(lab):
+    """Off unless a key says so; then so many bytes of each, and never those of /api."""
+    body = json.dumps({"said": "marker-4711"}).encode()
+    quiet, loud = asker(lab, "[log]\nlevel = debug\n", "quiet"), asker(lab, "log_bodies = 100\n", "loud")
+    a = provider(lab)
+    for b in (quiet, loud):
+        join(b, a)
+        wait_for(lambda: get(b, "mesh-stats/GetMeshStatus")[0] == 200, "found", pause=ASKING_S)
+        check_eq(post(b, "echo/Any", body)[0], 200, "said")
+    check_eq((quiet.log_text().count("marker-4711"), loud.log_text().count("marker-4711")), (0, 1), "off and on")
+    # Of a longer body just so many bytes, and nothing that a terminal would obey.
+    check_eq(post(loud, "echo/Any", b"\x1b" + b"y" * 99 + b"marker-4712")[0], 200, "100 and more")
+    check("at=0: ?" + "y" * 99 in loud.log_text().replace("\n", ""), loud.log_text()[-600:])
+    check("marker-4712" not in loud.log_text() and "\x1b" not in loud.log_text(), "no more of it")
+    curl(f"{url_of(loud)}/api/v1/GetNodeId", "-H", f"X-Weft-Token: {token_of(loud)}", "-d", '{"marker-4713": 1}')
+    check("marker-4713" not in loud.log_text(), "of /api nothing")
+
+
 def test_a36_limits_of_the_provider_are_told(lab):
     a = lab.daemon("a", config=PRIVATE + "[service]\nbuiltin = echo\ncalls = 3\n").start()
     b = asker(lab)

@@ -149,6 +149,7 @@ static int mesh_open(struct web *web)
 		.run_cap = config->gateway.conn_cap,
 		.memory_cap = config->gateway.memory_cap,
 		.body_len_max = config->body_len_max,
+		.body_log_len = config->body_log_len,
 		.timeout_ns = config->timeout_ns,
 		.timers = &web->node->home.timers,
 		.service = fabric_service_of,

@@ -38,6 +38,7 @@ struct web_config {
 	bool serves_mesh;
 	char services[WEB_NAMES_CAP]; /* NAME or NAME/METHOD */
 	uint64_t body_len_max;	      /* of what goes to services */
+	uint64_t body_log_len;	      /* of each, in the log */
 	uint64_t timeout_ns;	      /* for a service's answer to begin */
 	enum web_pkarr_use pkarr_use;
 	uint32_t pkarr_cache_cap; /* packets */

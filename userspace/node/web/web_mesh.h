@@ -36,6 +36,7 @@ struct web_mesh_params {
 	unsigned run_cap;
 	size_t memory_cap; /* bodies of calls, heads */
 	size_t body_len_max;
+	size_t body_log_len; /* of a request's body, in the log; 0: nothing of it */
 	uint64_t timeout_ns;
 	struct timer_wheel *timers;
 	/* The fabric may come later than this, and go: NULL while it is not there. */
@@ -108,6 +109,7 @@ struct web_mesh_run {
 	uint64_t said_len;
 	uint64_t
 		body_len_max; /* of a body to a service of HTTP; what its provider takes, if that is more */
+	size_t logged_len; /* of the request's body; at most body_log_len */
 	size_t unused_len; /* bytes of the channel that wait to be sent */
 	uint8_t *data;	   /* of the heap: a request's or an answer's head, or a call's body */
 	size_t len, cap;
@@ -127,6 +129,8 @@ uint64_t web_mesh_run_left_ns(const struct web_mesh_run *run);
 /* web_mesh_run_collect appends to data, of at most len_max bytes. WEFT_ETOOLARGE or WEFT_EFULL. */
 WEFT_MUST_CHECK
 int web_mesh_run_collect(struct web_mesh_run *run, const uint8_t *data, size_t len, size_t len_max);
+/* web_mesh_body_log: piece was taken; logs what of it the configuration wants, as visible letters. */
+void web_mesh_body_log(struct web_mesh_run *run, const struct gateway_piece *piece);
 /* web_mesh_run_used: len bytes came from the channel; they are consumed as the client reads. */
 void web_mesh_run_used(struct web_mesh_run *run, size_t len);
 void web_mesh_run_drained(void *arg, uint64_t now_ns);

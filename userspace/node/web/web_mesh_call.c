@@ -140,6 +140,8 @@ static bool call_piece(void *arg, const struct gateway_piece *piece, uint64_t no
 	int err = web_mesh_run_collect(run, piece->data, piece->len, SERVICE_PAYLOAD_LEN_MAX);
 
 	if (err == 0)
+		web_mesh_body_log(run, piece);
+	if (err == 0)
 		return true;
 	web_mesh_run_refuse(run, err == WEFT_ETOOLARGE ? &too_large : &web_mesh_busy, now_ns);
 	web_mesh_run_end(run);

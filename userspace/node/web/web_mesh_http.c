@@ -42,6 +42,7 @@ static bool http_piece(void *arg, const struct gateway_piece *piece, uint64_t no
 		return false;
 	if (service_channel_send(run->channel, &out, NULL, NULL) == WEFT_EFULL)
 		return false;
+	web_mesh_body_log(run, piece);
 	if (!run->is_begun)
 		web_mesh_run_patience(run, now_ns);
 	return true;
