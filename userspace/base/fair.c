@@ -248,14 +248,13 @@ static struct fair_item *leaf_stale(struct fair *fair, struct fair_account *leaf
  * Without such a sibling it is a tie: a slot past the grace goes, of the
  * narrowest level where a sibling holds one more, or of the asker itself.
  */
-static struct fair_item *victim_in_own(struct fair *fair, const struct fair_path *path,
-				       enum fair_class class)
+static struct fair_item *victim_below(struct fair *fair, struct fair_account *node, unsigned level,
+				      const struct fair_path *path, enum fair_class class)
 {
-	struct fair_account *node = fair->classes[class];
 	struct fair_account *tied = NULL;
 	struct fair_item *stale = NULL;
 
-	for (unsigned level = 0; node && level < path->level_cnt; level++) {
+	for (; node && level < path->level_cnt; level++) {
 		struct fair_account *own = fair_tree_lookup(fair, path, level, class);
 		uint32_t own_cnt = own ? own->held_cnt : 0;
 		struct fair_rank *top = fair_tree_top(fair, node);
@@ -279,7 +278,7 @@ static struct fair_item *victim_find(struct fair *fair, const struct fair_path *
 	enum fair_class payer = class_that_pays(fair, class);
 
 	if (payer == class)
-		return victim_in_own(fair, path, class);
+		return victim_below(fair, fair->classes[class], 0, path, class);
 	return leaf_victim(fair, fair_tree_largest(fair, fair->classes[payer]));
 }
 
@@ -362,6 +361,17 @@ struct fair_item *fair_victim(struct fair *fair, const struct fair_path *path, u
 	if (fair->held_cnt == 0)
 		return NULL;
 	return victim_find(fair, path_least(fair, path, &branch), class_of(fair, path));
+}
+
+struct fair_item *fair_victim_within(struct fair *fair, const struct fair_path *path,
+				     uint64_t now_ns)
+{
+	enum fair_class class;
+
+	time_pass(fair, now_ns);
+	fair_tree_settle(fair);
+	class = class_of(fair, path);
+	return victim_below(fair, fair_tree_lookup(fair, path, 0, class), 1, path, class);
 }
 
 void fair_evict(struct fair *fair, struct fair_item *item, uint64_t now_ns)

@@ -247,9 +247,12 @@ bool fair_may_hold(struct fair *fair, const struct fair_path *path, uint32_t fre
  * For what is full though slots are free, such as the bytes that values of
  * many sizes take: fair_victim gives the item that a full pool would take
  * a slot from for path, or NULL for none, and changes nothing; fair_evict
- * takes its slot back, counted as evicted.
+ * takes its slot back, counted as evicted. fair_victim_within: the same among those that share
+ * the account of path's first level alone, for a limit of that account.
  */
 struct fair_item *fair_victim(struct fair *fair, const struct fair_path *path, uint64_t now_ns);
+struct fair_item *fair_victim_within(struct fair *fair, const struct fair_path *path,
+				     uint64_t now_ns);
 void fair_evict(struct fair *fair, struct fair_item *item, uint64_t now_ns);
 
 /*

@@ -103,17 +103,25 @@ static struct turns_account *child_largest(const struct turns_account *at)
 	return largest;
 }
 
-/* The item that goes for one of path; NULL: none holds so much more. */
+/*
+ * The item that goes for one of path; NULL: none of an account that holds so much more. Where
+ * path's own account is among those that hold most, the accounts within it are compared.
+ */
 static struct turns_item *victim_find(const struct turns *turns, const struct turns_path *path)
 {
-	struct turns_account *at = child_largest(&turns->root);
-	struct turns_account *own = child_lookup(&turns->root, path->ids[0]);
+	const struct turns_account *at = &turns->root;
+	struct turns_account *largest = NULL, *own;
 
-	if (!at || at->cnt < (own ? own->cnt : 0) + TURNS_MARGIN)
-		return NULL;
-	while (!account_is_leaf(turns, at))
-		at = child_largest(at);
-	return item_at(at->children.next);
+	do {
+		if (!at || account_is_leaf(turns, at))
+			return NULL;
+		largest = child_largest(at);
+		own = child_lookup(at, path->ids[at->level]);
+		at = own;
+	} while (!largest || largest->cnt < (own ? own->cnt : 0) + TURNS_MARGIN);
+	while (!account_is_leaf(turns, largest))
+		largest = child_largest(largest);
+	return item_at(largest->children.next);
 }
 
 void turns_remove(struct turns *turns, struct turns_item *item)
@@ -129,6 +137,15 @@ void turns_remove(struct turns *turns, struct turns_item *item)
 	for (struct turns_account *at = account; at; at = at->parent)
 		at->cnt--;
 	account_settle(turns, account);
+}
+
+void turns_peer_ids(const struct fair_path *path, uint64_t out_ids[static TURNS_PEER_LEVELS])
+{
+	unsigned last = path->level_cnt - 1u;
+
+	for (unsigned level = 0; level < TURNS_PEER_LEVELS; level++)
+		out_ids[level] = path->ids[level < last ? level : last];
+	out_ids[TURNS_PEER_LEVELS - 1] = path->ids[last];
 }
 
 int turns_push(struct turns *turns, struct turns_item *item, const struct turns_path *path,

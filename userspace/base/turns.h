@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/fair.h"
 #include "base/list.h"
 #include "base/pool.h"
 #include "weft/err.h"
@@ -24,10 +25,11 @@
  * holds: one that holds more than a sibling that waits, too, is passed over
  * until the sibling holds as many, and round robin is for those that hold alike.
  *
- * Who may wait is the owner's to say: by cap_cnt, where the account of the
- * first level with most items loses its oldest and one that has most itself
- * is refused, or by a pool of base/fair.h with cap_cnt 0. An honest asker
- * waits for one item of each other account. Pure; one worker.
+ * Who may wait is the owner's to say: by cap_cnt, where from the widest level
+ * on the account with most items loses its oldest to one that has fewer, and
+ * one that has most at each level itself is refused, or by a pool of
+ * base/fair.h with cap_cnt 0. An honest asker waits for one item of each
+ * other account. Pure; one worker.
  */
 #define TURNS_LEVEL_MAX 4
 /* How many more the loser of an item has: else two would take from each other in turn. */
@@ -76,6 +78,13 @@ struct turns {
 	uint32_t cnt;
 	uint64_t refused_cnt, evicted_cnt;
 };
+
+/*
+ * turns_peer_ids writes the ids of TURNS_PEER_LEVELS levels for a peer of path (base/fair_path.h): its
+ * family, its network, its key. The addresses between are no level of turns.
+ */
+#define TURNS_PEER_LEVELS 3
+void turns_peer_ids(const struct fair_path *path, uint64_t out_ids[static TURNS_PEER_LEVELS]);
 
 /* turns_init: accounts has room for level_cnt accounts of each item that may wait, and of one more. */
 void turns_init(struct turns *turns, struct pool *accounts, const struct turns_config *config);

@@ -25,21 +25,12 @@ static enum mesh_pool buffer_pool(const struct mesh *mesh, size_t len)
 	}
 }
 
-/* Of a session of another worker home knows where it led when it began. */
-static struct addr foreign_addr(const struct mesh_incoming *incoming)
-{
-	const struct mesh_peer_entry *entry =
-		mesh_peers_lookup(&incoming->mesh->peers, incoming->foreign->peer.key);
-
-	return entry ? entry->foreign_at : (struct addr){.family = ADDR_NONE};
-}
-
 void mesh_incoming_asker_addr(const struct mesh_incoming *incoming, struct addr *out_addr)
 {
 	struct transport_conn_info info = {.remote.family = ADDR_NONE};
 
 	if (incoming->foreign)
-		info.remote = foreign_addr(incoming);
+		mesh_stream_peer_addr(incoming->foreign, &info.remote);
 	else if (incoming->session)
 		mesh_transport_ops(incoming->mesh)->info(incoming->session->conn, &info);
 	*out_addr = info.remote;
@@ -47,14 +38,10 @@ void mesh_incoming_asker_addr(const struct mesh_incoming *incoming, struct addr 
 
 void mesh_incoming_path(const struct mesh_incoming *incoming, struct fair_path *out_path)
 {
-	struct addr addr;
-
-	if (incoming->session) {
+	if (incoming->session)
 		*out_path = *mesh_slots_session_path(incoming->session);
-		return;
-	}
-	addr = foreign_addr(incoming);
-	mesh_slots_key_path(incoming->mesh, incoming->foreign->peer.key, &addr, out_path);
+	else
+		mesh_stream_peer_path(incoming->foreign, out_path);
 }
 
 void mesh_incoming_note_refused(const struct mesh_incoming *incoming, const char *pool,

@@ -92,6 +92,7 @@ typedef int (*mesh_accept_fn)(void *ctx, struct mesh_stream *stream, unsigned ty
  *     lent tails come back by their done. Allowed inside every event.
  * consume: len bytes of data were used; as many more may come.
  * peer: of an accepted stream at once, of an opened one after its first event.
+ * peer_path: of an accepted stream, where its peer's slots belong (base/fair_path.h).
  * accept registers the acceptor of a first frame's type; once per type, at start.
  */
 struct mesh_stream_ops {
@@ -103,6 +104,7 @@ struct mesh_stream_ops {
 	void (*reset)(struct mesh_stream *stream, uint64_t code);
 	void (*consume)(struct mesh_stream *stream, size_t len);
 	int (*peer)(const struct mesh_stream *stream, struct mesh_stream_peer *out_peer);
+	void (*peer_path)(const struct mesh_stream *stream, struct fair_path *out_path);
 	int (*accept)(struct mesh *mesh, unsigned type, mesh_accept_fn accept, void *ctx);
 };
 

@@ -562,6 +562,18 @@ static int op_peer(const struct mesh_stream *stream, struct mesh_stream_peer *ou
 	return 0;
 }
 
+void mesh_stream_peer_path(const struct mesh_stream *stream, struct fair_path *out_path)
+{
+	struct addr addr;
+
+	if (stream->session) {
+		*out_path = *mesh_slots_session_path(stream->session);
+		return;
+	}
+	mesh_stream_peer_addr(stream, &addr);
+	mesh_slots_key_path(stream->mesh, stream->peer.key, &addr, out_path);
+}
+
 static int op_accept(struct mesh *mesh, unsigned type, mesh_accept_fn accept, void *ctx)
 {
 	return mesh_handler_set(mesh, type, &(struct mesh_handler){.accept = accept, .ctx = ctx});
@@ -574,6 +586,7 @@ static const struct mesh_stream_ops stream_seam_ops = {
 	.reset = mesh_stream_drop,
 	.consume = op_consume,
 	.peer = op_peer,
+	.peer_path = mesh_stream_peer_path,
 	.accept = op_accept,
 };
 

@@ -84,6 +84,8 @@ struct mesh_stream *mesh_stream_make(struct mesh *mesh, enum mesh_stream_side si
 struct mesh_stream *mesh_stream_make_accepted(struct mesh *mesh, const struct fair_path *path);
 /* mesh_stream_peer_addr: where the peer of stream is; of family ADDR_NONE: not known. */
 void mesh_stream_peer_addr(const struct mesh_stream *stream, struct addr *out_addr);
+/* mesh_stream_peer_path: where slots of the peer of stream belong. */
+void mesh_stream_peer_path(const struct mesh_stream *stream, struct fair_path *out_path);
 /* mesh_stream_evict ends a stream whose slot another one got: both sides are told BUSY. */
 void mesh_stream_evict(struct mesh_stream *stream);
 struct mesh_stream *mesh_stream_take(struct mesh_session *session,

@@ -100,12 +100,14 @@ static void process_cut(struct process *process, enum service_status status, con
 	process_kill(process);
 }
 
-static void process_abandon(struct active *active, uint64_t now_ns)
+static void process_abandon(struct active *active, const char *why, uint64_t now_ns)
 {
 	struct process *process = list_entry(active, struct process, active);
 
-	process_cut(process, SERVICE_UNAVAILABLE, "the service is withdrawn", now_ns);
+	process_cut(process, SERVICE_UNAVAILABLE, why, now_ns);
 }
+
+static const struct active_kind process_kind = {.abandon = process_abandon};
 
 static void in_ready(struct poller_watch *watch, unsigned events, uint64_t now_ns)
 {
@@ -365,7 +367,8 @@ static int watches_open(struct process *process, int files[static LAUNCH_FD_CNT]
 	return 0;
 }
 
-static struct process *process_new(struct offer *offer, const uint8_t *payload, size_t len)
+static struct process *process_new(struct offer *offer, const struct waiting_call *call,
+				   uint64_t now_ns)
 {
 	struct provider *provider = offer->provider;
 	struct process *process = pool_acquire(&provider->processes);
@@ -373,13 +376,13 @@ static struct process *process_new(struct offer *offer, const uint8_t *payload, 
 	if (!process)
 		goto refuse;
 	process->in.fd = process->out.fd = process->err.fd = -1;
-	process->input_len = len;
-	process->input = heap_alloc(provider->heap, len);
+	process->input_len = call->len;
+	process->input = heap_alloc(provider->heap, call->len);
 	if (!process->input)
 		goto release_process;
-	if (len)
-		memcpy(process->input, payload, len);
-	if (offer_enter(offer, &process->active, process_abandon))
+	if (call->len)
+		memcpy(process->input, call->payload, call->len);
+	if (offer_enter(offer, &process->active, &process_kind, call->caller, now_ns))
 		return process;
 	heap_release(provider->heap, process->input);
 	pool_release(&provider->processes, process);
@@ -417,7 +420,7 @@ static void exec_call(void *ctx, struct service_call *call, const struct service
 	}
 	if (waiting_takes(offer, &waiting, now_ns))
 		return;
-	process = process_new(offer, payload, len);
+	process = process_new(offer, &waiting, now_ns);
 	if (!process) {
 		service_reply(call, SERVICE_UNAVAILABLE, "the service has too many calls under way",
 			      NULL, 0, now_ns);

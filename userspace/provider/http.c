@@ -137,7 +137,7 @@ static void http_stream(void *ctx, struct service_channel *channel,
 				    "the head of the request is not one of HttpInvoke");
 		return;
 	}
-	stream = http_stream_new(offer);
+	stream = http_stream_new(offer, caller, now_ns);
 	if (!stream) {
 		service_channel_end(channel, SERVICE_UNAVAILABLE,
 				    "the service has too many requests under way");

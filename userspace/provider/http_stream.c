@@ -54,16 +54,18 @@ void http_stream_end(struct http_stream *stream, enum service_status status, con
 	http_stream_close(stream);
 }
 
-static void stream_abandon(struct active *active, uint64_t now_ns)
+static void stream_abandon(struct active *active, const char *why, uint64_t now_ns)
 {
 	struct http_stream *stream = list_entry(active, struct http_stream, active);
 
 	if (!stream->channel)
 		return;
 	stream->is_busy = true;
-	http_stream_end(stream, SERVICE_UNAVAILABLE, "the service is withdrawn");
+	http_stream_end(stream, SERVICE_UNAVAILABLE, why);
 	http_stream_settle(stream, now_ns);
 }
+
+static const struct active_kind stream_kind = {.abandon = stream_abandon, .is_stream = true};
 
 /* Comes from the channel, maybe while it is called: the stream goes on at its turn. */
 static void block_returned(struct lending *lending)
@@ -284,11 +286,14 @@ static void timer_fire(struct timer *timer, uint64_t now_ns)
 	http_stream_settle(stream, now_ns);
 }
 
-struct http_stream *http_stream_new(struct offer *offer)
+struct http_stream *http_stream_new(struct offer *offer, const struct service_caller *caller,
+				    uint64_t now_ns)
 {
 	struct provider *provider = offer->provider;
-	struct http_stream *stream = pool_acquire(&provider->http_streams);
+	struct http_stream *stream;
 
+	offer_make_room(offer, caller, now_ns);
+	stream = pool_acquire(&provider->http_streams);
 	if (!stream ||
 	    !lending_init(&stream->lending, provider->heap, HTTP_REQUEST_CAP, block_returned)) {
 		provider->stats.refused_cnt++;
@@ -296,7 +301,7 @@ struct http_stream *http_stream_new(struct offer *offer)
 	}
 	timer_init(&stream->timer, timer_fire);
 	timer_init(&stream->turn, turn_fire);
-	if (offer_enter(offer, &stream->active, stream_abandon))
+	if (offer_enter(offer, &stream->active, &stream_kind, caller, now_ns))
 		return stream;
 	lending_fini(&stream->lending);
 release_stream:

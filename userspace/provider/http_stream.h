@@ -44,7 +44,8 @@ static inline struct offer *http_stream_offer(const struct http_stream *stream)
 }
 
 /* http_stream_new: NULL: there is no room, which was counted. */
-struct http_stream *http_stream_new(struct offer *offer);
+struct http_stream *http_stream_new(struct offer *offer, const struct service_caller *caller,
+				    uint64_t now_ns);
 /* http_stream_use_conn: conn is the stream's now, and carries its request from the start. */
 void http_stream_use_conn(struct http_stream *stream, struct http_conn *conn);
 void http_stream_drop_conn(struct http_stream *stream);

@@ -2,6 +2,7 @@
 /* What the kinds of offers share: limits of what is under way, and what is told of them. */
 #include "provider/waiting.h"
 
+#include "base/assert.h"
 #include "base/clock.h"
 
 /* Calls and streams at once of an offer that says nothing of it. */
@@ -23,17 +24,61 @@ bool offer_is_busy(const struct offer *offer)
 	return offer->active_cnt >= offer_concurrency(offer);
 }
 
-bool offer_enter(struct offer *offer, struct active *active,
-		 void (*abandon)(struct active *active, uint64_t now_ns))
+static struct fair_path place_path(const struct offer *offer, const struct service_caller *caller)
+{
+	const struct fair_paths *paths = &offer->provider->paths;
+	struct fair_path path;
+
+	fair_path_start(FAIR_STRANGER, &path);
+	fair_path_add(paths, &path, &offer, sizeof(offer));
+	for (unsigned level = 0; level < caller->path.level_cnt; level++)
+		fair_path_add(paths, &path, &caller->path.ids[level], sizeof(uint64_t));
+	return path;
+}
+
+static bool provider_is_busy(const struct provider *provider)
+{
+	return provider->active_cnt >= provider->config.active_cap;
+}
+
+void offer_make_room(struct offer *offer, const struct service_caller *caller, uint64_t now_ns)
 {
 	struct provider *provider = offer->provider;
+	struct fair_path path = place_path(offer, caller);
+	struct fair_item *item = NULL;
+	struct active *active;
 
-	if (offer_is_busy(offer) || provider->active_cnt >= provider->config.active_cap) {
+	if (offer_is_busy(offer))
+		item = fair_victim_within(&provider->places, &path, now_ns);
+	else if (provider_is_busy(provider))
+		item = fair_victim(&provider->places, &path, now_ns);
+	active = item ? list_entry(item, struct active, place) : NULL;
+	if (!active || !active->kind->is_stream)
+		return;
+	fair_evict(&provider->places, item, now_ns);
+	active->kind->abandon(active, "its place went to a caller that has fewer streams", now_ns);
+}
+
+bool offer_enter(struct offer *offer, struct active *active, const struct active_kind *kind,
+		 const struct service_caller *caller, uint64_t now_ns)
+{
+	struct provider *provider = offer->provider;
+	struct fair_path path = place_path(offer, caller);
+	struct fair_item *victim = NULL;
+
+	if (offer_is_busy(offer) || provider_is_busy(provider)) {
+		fair_refuse(&provider->places, &path, now_ns);
 		provider->stats.refused_cnt++;
 		return false;
 	}
 	active->offer = offer;
-	active->abandon = abandon;
+	active->kind = kind;
+	/* There are as many places as there may be actives. */
+	if (fair_take(&provider->places, &path, &active->place, now_ns, &victim) != FAIR_TAKEN)
+		weft_assert(false);
+	/* The program owes an answer to a call, which is never taken back. */
+	if (!kind->is_stream)
+		fair_wait_own(&provider->places, &active->place, now_ns);
 	list_push_back(&offer->actives, &active->link);
 	offer->active_cnt++;
 	provider->active_cnt++;
@@ -46,6 +91,7 @@ void offer_leave(struct active *active)
 {
 	struct offer *offer = active->offer;
 
+	fair_release(&offer->provider->places, &active->place, offer->provider->places.now_ns);
 	list_unlink(&active->link);
 	offer->active_cnt--;
 	offer->provider->active_cnt--;

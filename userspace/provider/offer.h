@@ -3,6 +3,7 @@
 #define WEFT_PROVIDER_OFFER_H
 
 #include "base/arena.h"
+#include "base/fair_path.h"
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/poller.h"
@@ -34,6 +35,12 @@ struct provider {
 	struct pool socket_calls, socket_streams;
 	struct pool processes;
 	struct pool waiting, turn_accounts; /* waiting.h */
+	/*
+	 * What is under way, by offer and, within it, by the caller's family, network, address and
+	 * key: of streams, which may stay, the youngest of who has most is ended for who has fewer.
+	 */
+	struct fair places;
+	struct fair_paths paths;
 	struct list_node offer_list;
 	struct provider_stats stats; /* the counters; the rest is filled in when asked */
 	uint32_t active_cnt, active_peak_cnt, idle_cnt, ready_cnt;
@@ -61,20 +68,31 @@ struct offer {
 	bool is_gone;			       /* withdrawn; what is under way holds it */
 };
 
+struct active;
+struct active_kind {
+	/* Tells the caller that the service is unavailable, and why, and leaves. */
+	void (*abandon)(struct active *active, const char *why, uint64_t now_ns);
+	bool is_stream; /* it may stay for good, so it may be ended for another caller */
+};
+
 struct active {
 	struct list_node link;
 	struct offer *offer;
-	/* Tells the caller that the service is unavailable, and leaves. */
-	void (*abandon)(struct active *active, uint64_t now_ns);
+	const struct active_kind *kind;
+	struct fair_item place; /* of provider.places */
 };
 
 /* offer_concurrency: calls and streams that it takes at once. */
 uint32_t offer_concurrency(const struct offer *offer);
 /* offer_is_busy: its program has as many calls and streams as it may have at once. */
 bool offer_is_busy(const struct offer *offer);
-/* offer_enter: false: a limit is reached, and counted. offer_leave undoes it. */
-bool offer_enter(struct offer *offer, struct active *active,
-		 void (*abandon)(struct active *active, uint64_t now_ns));
+/*
+ * offer_make_room ends a stream of a caller that has more than caller, where a limit of what is
+ * under way is reached. offer_enter: false: one is reached, and counted; offer_leave undoes it.
+ */
+void offer_make_room(struct offer *offer, const struct service_caller *caller, uint64_t now_ns);
+bool offer_enter(struct offer *offer, struct active *active, const struct active_kind *kind,
+		 const struct service_caller *caller, uint64_t now_ns);
 void offer_leave(struct active *active);
 /* offer_failed counts that the program failed a caller, and tells by which fault. */
 void offer_failed(struct offer *offer, const char *fault, uint64_t now_ns);

@@ -17,6 +17,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/random.h"
 #include "provider/exec.h"
 #include "provider/exec_launch.h"
 #include "provider/http.h"
@@ -88,17 +89,29 @@ static void pools_plan(struct provider *provider, const struct provider_config *
 		{&provider->socket_streams, socket_stream_len(), config->active_cap},
 		{&provider->processes, exec_process_len(), config->process_cap},
 		{&provider->waiting, waiting_len(), waiting_cap(config)},
-		{&provider->turn_accounts, sizeof(struct turns_account), waiting_cap(config)},
+		{&provider->turn_accounts, sizeof(struct turns_account),
+		 waiting_cap(config) * TURNS_PEER_LEVELS},
 	};
 
 	memcpy(plan, rows, sizeof(rows));
 }
 
+/* One class for all; the first level of a path is the offer. */
+static struct fair_config places_config(const struct provider_config *config)
+{
+	_Static_assert(FAIR_PEER_LEVELS < FAIR_LEVEL_MAX, "an offer and a caller's path are one");
+	return (struct fair_config){.name = "service.program_calls",
+				    .kind = FAIR_STANDING,
+				    .cap_cnt = config->active_cap,
+				    .level_cnt = FAIR_PEER_LEVELS + 1};
+}
+
 static size_t arena_len(const struct provider_config *config)
 {
+	const struct fair_config places = places_config(config);
 	struct pool_plan plan[POOL_CNT];
 	struct provider none;
-	size_t len = 0;
+	size_t len = fair_footprint(&places);
 
 	pools_plan(&none, config, plan);
 	for (unsigned i = 0; i < POOL_CNT; i++)
@@ -119,6 +132,7 @@ unsigned provider_watch_cap(const struct provider_config *config)
 
 static int pools_init(struct provider *provider)
 {
+	const struct fair_config places = places_config(&provider->config);
 	struct pool_plan plan[POOL_CNT];
 	int err = arena_open(&provider->arena, arena_len(&provider->config));
 
@@ -126,6 +140,9 @@ static int pools_init(struct provider *provider)
 	for (unsigned i = 0; err == 0 && i < POOL_CNT; i++)
 		err = pool_init(plan[i].pool, &provider->arena, plan[i].object_len,
 				plan[i].cap_cnt);
+	if (err == 0)
+		err = fair_init(&provider->places, &provider->arena, &places,
+				provider->paths.secret);
 	return err;
 }
 
@@ -163,6 +180,7 @@ int provider_new(const struct provider_params *params, struct provider **out_pro
 	provider->store = params->store;
 	provider->event = params->event;
 	provider->ctx = params->ctx;
+	random_fill(params->random, provider->paths.secret, sizeof(provider->paths.secret));
 	list_init(&provider->offer_list);
 	err = pools_init(provider);
 	if (err == 0)
@@ -188,7 +206,7 @@ static void offer_end(struct offer *offer, uint64_t now_ns)
 		struct active *active = list_entry(node, struct active, link);
 
 		next = node->next;
-		active->abandon(active, now_ns);
+		active->kind->abandon(active, "the service is withdrawn", now_ns);
 	}
 	http_conns_close_idle(offer);
 	service_withdraw(offer->handle, now_ns);
@@ -673,6 +691,11 @@ void provider_each(const struct provider *provider,
 		if (!fn(arg, &view))
 			return;
 	}
+}
+
+void provider_places(const struct provider *provider, struct fair_view *out)
+{
+	fair_read(&provider->places, out);
 }
 
 void provider_stats(const struct provider *provider, struct provider_stats *out_stats)

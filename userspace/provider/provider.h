@@ -142,6 +142,7 @@ struct provider_params {
 	struct timer_wheel *timers;
 	struct store *store;
 	struct launcher *launcher; /* borrowed; NULL: no program is started */
+	struct random *random;	   /* borrowed by provider_new */
 	/* What programs do not see: PROVIDER_HIDDEN_MAX paths, NULL and "" are none; borrowed. */
 	const char *const *hidden;
 	/* Comes from the poller or a timer, or from provider_restore; publishes and withdraws nothing. */
@@ -214,6 +215,8 @@ struct provider_stats {
 	uint64_t waiting_evicted_cnt; /* of them, that made room for another caller's */
 	uint64_t refused_cnt;	      /* calls and streams for want of room */
 };
+/* provider_places: who has the places of calls and streams under way. */
+void provider_places(const struct provider *provider, struct fair_view *out);
 void provider_stats(const struct provider *provider, struct provider_stats *out_stats);
 
 #endif

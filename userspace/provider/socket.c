@@ -51,11 +51,13 @@ static void call_fail(struct socket_call *ask, enum service_status status, const
 	call_refuse(ask, status, text, now_ns);
 }
 
-static void call_abandon(struct active *active, uint64_t now_ns)
+static void call_abandon(struct active *active, const char *why, uint64_t now_ns)
 {
-	call_refuse(list_entry(active, struct socket_call, link.active), SERVICE_UNAVAILABLE,
-		    "the service is withdrawn", now_ns);
+	call_refuse(list_entry(active, struct socket_call, link.active), SERVICE_UNAVAILABLE, why,
+		    now_ns);
 }
+
+static const struct active_kind call_kind = {.abandon = call_abandon};
 
 static void call_unreachable(struct socket_call *ask, int err, uint64_t now_ns)
 {
@@ -138,7 +140,8 @@ static void call_ready(struct program_link *link, uint64_t now_ns)
 		call_read(ask, now_ns);
 }
 
-static struct socket_call *call_new(struct offer *offer)
+static struct socket_call *call_new(struct offer *offer, const struct service_caller *caller,
+				    uint64_t now_ns)
 {
 	struct provider *provider = offer->provider;
 	struct socket_call *ask = pool_acquire(&provider->socket_calls);
@@ -150,7 +153,7 @@ static struct socket_call *call_new(struct offer *offer)
 	ask->link.watch.fd = -1;
 	ask->link.out.heap = provider->heap;
 	ask->link.ready = call_ready;
-	if (offer_enter(offer, &ask->link.active, call_abandon))
+	if (offer_enter(offer, &ask->link.active, &call_kind, caller, now_ns))
 		return ask;
 	pool_release(&provider->socket_calls, ask);
 	return NULL;
@@ -166,7 +169,7 @@ static void socket_call(void *ctx, struct service_call *call, const struct servi
 
 	if (waiting_takes(offer, &waiting, now_ns))
 		return;
-	ask = call_new(offer);
+	ask = call_new(offer, caller, now_ns);
 	if (!ask) {
 		service_reply(call, SERVICE_UNAVAILABLE, "the service has too many calls under way",
 			      NULL, 0, now_ns);
@@ -199,7 +202,7 @@ static void socket_cancelled(void *ctx, struct service_call *call)
 		struct active *active = list_entry(node, struct active, link);
 		struct socket_call *ask;
 
-		if (active->abandon != call_abandon)
+		if (active->kind != &call_kind)
 			continue;
 		ask = list_entry(active, struct socket_call, link.active);
 		if (ask->call != call)

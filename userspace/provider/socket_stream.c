@@ -71,12 +71,13 @@ static void stream_fail(struct socket_stream *stream, const char *fault, uint64_
 	stream_end(stream, SERVICE_UNKNOWN_ERROR, "");
 }
 
-static void stream_abandon(struct active *active, uint64_t now_ns)
+static void stream_abandon(struct active *active, const char *why, uint64_t now_ns)
 {
 	(void)now_ns;
-	stream_end(list_entry(active, struct socket_stream, link.active), SERVICE_UNAVAILABLE,
-		   "the service is withdrawn");
+	stream_end(list_entry(active, struct socket_stream, link.active), SERVICE_UNAVAILABLE, why);
 }
+
+static const struct active_kind stream_kind = {.abandon = stream_abandon, .is_stream = true};
 
 static struct queue *frames_to(struct socket_stream *stream)
 {
@@ -374,11 +375,14 @@ static const struct service_channel_events channel_events = {
 	.ended = on_ended,
 };
 
-static struct socket_stream *stream_new(struct offer *offer)
+static struct socket_stream *stream_new(struct offer *offer, const struct service_caller *caller,
+					uint64_t now_ns)
 {
 	struct provider *provider = offer->provider;
-	struct socket_stream *stream = pool_acquire(&provider->socket_streams);
+	struct socket_stream *stream;
 
+	offer_make_room(offer, caller, now_ns);
+	stream = pool_acquire(&provider->socket_streams);
 	if (!stream) {
 		provider->stats.refused_cnt++;
 		return NULL;
@@ -388,7 +392,7 @@ static struct socket_stream *stream_new(struct offer *offer)
 	stream->link.ready = link_ready;
 	timer_init(&stream->timer, timer_fire);
 	timer_init(&stream->turn, turn_fire);
-	if (offer_enter(offer, &stream->link.active, stream_abandon))
+	if (offer_enter(offer, &stream->link.active, &stream_kind, caller, now_ns))
 		return stream;
 	pool_release(&provider->socket_streams, stream);
 	return NULL;
@@ -407,7 +411,7 @@ void socket_stream_open(void *ctx, struct service_channel *channel,
 				    "this service does not speak HTTP: call its methods");
 		return;
 	}
-	stream = stream_new(offer);
+	stream = stream_new(offer, caller, now_ns);
 	if (!stream) {
 		service_channel_end(channel, SERVICE_UNAVAILABLE,
 				    "the service has too many streams under way");

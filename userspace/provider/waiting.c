@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Calls before a program that takes no more of them: put into turns by
- * caller, and handed to the offer's handler again when one has ended.
+ * family, network and key, and handed to the offer's handler again when one has ended.
  */
 #include "provider/waiting.h"
 
@@ -91,8 +91,7 @@ static bool waiting_put(struct offer *offer, const struct waiting_call *call, ui
 
 	if (!waiting)
 		return false;
-	/* A caller that would share another's account makes 2^63 keys for it. */
-	memcpy(path.ids, call->caller->key, sizeof(path.ids[0]));
+	turns_peer_ids(&call->caller->path, path.ids);
 	waiting->item.cost_len = WAITING_CALL_LEN + call->len;
 	if (turns_push(&offer->turns, &waiting->item, &path, now_ns, &victim) < 0) {
 		waiting_free(waiting);
@@ -110,8 +109,11 @@ static bool waiting_put(struct offer *offer, const struct waiting_call *call, ui
 
 bool waiting_takes(struct offer *offer, const struct waiting_call *call, uint64_t now_ns)
 {
+	if (offer->is_serving)
+		return false;
+	offer_make_room(offer, call->caller, now_ns);
 	/* No call passes those that wait. */
-	if (offer->is_serving || (!offer_is_busy(offer) && !offer->turns.cnt))
+	if (!offer_is_busy(offer) && !offer->turns.cnt)
 		return false;
 	if (waiting_put(offer, call, now_ns))
 		return true;
@@ -145,7 +147,7 @@ void waiting_init(struct offer *offer, const struct service_handler *handler)
 	const struct turns_config config = {.cap_cnt = WAITING_CAP,
 					    .quantum_len = WAITING_QUANTUM_LEN,
 					    .standing_ns = WAITING_STANDING_NS,
-					    .level_cnt = 1};
+					    .level_cnt = TURNS_PEER_LEVELS};
 
 	offer->handler = handler;
 	turns_init(&offer->turns, &offer->provider->turn_accounts, &config);

@@ -6,8 +6,9 @@
 
 /*
  * Private to provider/: calls that wait until a call of their offer's program ends, in turn by
- * caller (base/turns.h). Each holds a copy of its payload in the heap of bodies, until its turn,
- * its caller's deadline, or a caller with fewer waiting calls takes its place.
+ * family, network and key of the caller (base/turns.h), since keys are free. Each holds a copy of
+ * its payload in the heap of bodies, until its turn, its caller's deadline, or a caller of a
+ * family with fewer waiting calls takes its place.
  */
 #define WAITING_CAP	    32 /* calls of one service */
 #define WAITING_QUANTUM_LEN 16384

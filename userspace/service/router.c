@@ -496,6 +496,7 @@ static int router_accept(void *ctx, struct mesh_stream *stream, unsigned type, u
 		return WEFT_EFULL;
 	call->stream = stream;
 	memcpy(call->caller.key, peer.key, sizeof(call->caller.key));
+	service->params.streams.ops->peer_path(stream, &call->caller.path);
 	memcpy(call->session_id, peer.session_id, sizeof(call->session_id));
 	timer_set(service->params.timers, &call->timer,
 		  now_ns + service_limits_of(service)->timeout_ns);
@@ -523,6 +524,9 @@ struct service_call *service_router_call_local(struct service_ask *ask,
 	call->head = *asked->head;
 	call->caller.is_local = true;
 	memcpy(call->caller.key, service->own_key, sizeof(call->caller.key));
+	fair_path_start(FAIR_CHOSEN, &call->caller.path);
+	fair_path_add(&service->askers.paths, &call->caller.path, service->own_key,
+		      sizeof(service->own_key));
 	memcpy(call->caller.correlation, call->head.correlation, SERVICE_KEY_LEN);
 	if (call_admit(call, now_ns) < 0)
 		return NULL;

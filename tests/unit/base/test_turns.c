@@ -244,6 +244,32 @@ static void test_five_keys_of_a_network_have_one_networks_turns(void)
 	arena_close(&arena);
 }
 
+/* A family, its networks, their keys: as before a program. */
+static void test_a_full_queue_takes_from_the_network_with_most(void)
+{
+	static const struct turns_config config = {
+		.cap_cnt = CAP, .quantum_len = 1, .level_cnt = 3};
+
+	turns_make_as(&config, 3 * (CAP + 1));
+	/* As many keys as there are places, all of one network. */
+	for (unsigned i = 0; i < CAP; i++)
+		CHECK_EQ(push_nested(i, (uint8_t[]){0, 1, (uint8_t)i}, 1), 0);
+	CHECK_EQ(push_nested(100, (uint8_t[]){0, 1, 200}, 1), WEFT_EFULL);
+	for (unsigned i = 0; i < CAP / 2; i++) {
+		CHECK_EQ(push_nested(101 + i, (uint8_t[]){0, 2, 7}, 1), 0);
+		CHECK_EQ(network_of[item_idx(victim)], 1);
+	}
+	CHECK_EQ(push_nested(150, (uint8_t[]){0, 2, 7}, 1), WEFT_EFULL);
+	/* Its neighbour has as good a right to the network's half. */
+	CHECK_EQ(push_nested(151, (uint8_t[]){0, 2, 8}, 1), 0);
+	CHECK(victim == &items[101]);
+	CHECK_EQ(turns.cnt, CAP);
+	while (pop(0) >= 0)
+		;
+	CHECK_EQ(accounts.used_cnt, 0);
+	arena_close(&arena);
+}
+
 static void test_classes_are_served_by_their_weights(void)
 {
 	unsigned served[4] = {0};
@@ -379,6 +405,7 @@ static void test_without_an_account_an_item_is_refused(void)
 int main(void)
 {
 	RUN(test_five_keys_of_a_network_have_one_networks_turns);
+	RUN(test_a_full_queue_takes_from_the_network_with_most);
 	RUN(test_classes_are_served_by_their_weights);
 	RUN(test_an_account_that_holds_more_is_passed_over);
 	RUN(test_items_that_may_not_go_wait_on);

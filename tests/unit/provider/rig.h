@@ -109,6 +109,7 @@ static inline void prig_start(struct prig *rig)
 	provider.store = rig->store;
 	weft_assert(launcher_open(&rig->launcher) == 0);
 	provider.launcher = rig->launcher;
+	provider.random = &rig->random;
 	provider.hidden = rig->hidden;
 	provider.event = prig_event;
 	provider.ctx = rig;

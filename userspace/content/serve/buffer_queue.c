@@ -126,8 +126,7 @@ static struct turns_path turns_path_of(const struct fair_path *path)
 	struct turns_path turns = {.weight = weights[path->class]};
 
 	turns.ids[LEVEL_CLASS] = path->class;
-	for (unsigned level = LEVEL_FAMILY; level < LEVEL_CNT; level++)
-		turns.ids[level] = path->ids[fair_level(path, level)];
+	turns_peer_ids(path, turns.ids + LEVEL_FAMILY);
 	return turns;
 }
 

@@ -328,6 +328,7 @@ static int open_provider(struct fabric *fabric)
 		.timers = &node->home.timers,
 		.store = node->store,
 		.launcher = node->launcher,
+		.random = node->random,
 		.hidden = hidden,
 		.event = fabric_on_provider,
 		.ctx = fabric,

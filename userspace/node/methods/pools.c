@@ -40,6 +40,18 @@ static bool read_asks(const struct node *node, struct fair_view *out)
 /* Of clients of the gateway: the daemon's own user and root, and all others. */
 static const char *const client_classes[FAIR_CLASS_CNT] = {"other", NULL, NULL, "own"};
 
+/* One class, of peers and of the programs of this node. */
+static const char *const all_callers[FAIR_CLASS_CNT] = {"callers", NULL, NULL, NULL};
+
+static bool read_program_calls(const struct node *node, struct fair_view *out)
+{
+	struct provider *provider = node->fabric ? fabric_provider(node->fabric) : NULL;
+
+	if (provider)
+		provider_places(provider, out);
+	return provider;
+}
+
 static bool read_gateway(const struct node *node, struct fair_view *out)
 {
 	return web_places(node->web, out);
@@ -82,10 +94,11 @@ static const struct pool_row {
 	bool (*read)(const struct node *node, struct fair_view *out);
 	const char *const *classes; /* NULL: those of peers */
 } pools[] = {
-	{read_control, role_classes}, {read_pending, caller_classes},
-	{read_asks, caller_classes},  {read_gateway, client_classes},
-	{read_items, NULL},	      {read_swarm_peers, NULL},
-	{read_overlay, NULL},	      {read_overlay_silent, NULL},
+	{read_control, role_classes},	{read_pending, caller_classes},
+	{read_asks, caller_classes},	{read_program_calls, all_callers},
+	{read_gateway, client_classes}, {read_items, NULL},
+	{read_swarm_peers, NULL},	{read_overlay, NULL},
+	{read_overlay_silent, NULL},
 };
 
 static json_t *class_json(const struct fair_view *view, unsigned class, const char *name)

@@ -148,7 +148,8 @@ static int parts_init(struct builtin *builtin)
 		err = shadow_index_init(&builtin->shadow_index, &builtin->arena, params,
 					&builtin->acks);
 	if (err == 0 && is_offered(config, BUILTIN_DHT))
-		err = dht_service_init(&builtin->dht, &builtin->arena, &params->dht);
+		err = dht_service_init(&builtin->dht, &builtin->arena, &params->dht,
+				       params->random);
 	return err;
 }
 

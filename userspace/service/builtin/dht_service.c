@@ -4,6 +4,9 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/assert.h"
+#include "base/fair_path.h"
+#include "base/random.h"
 #include "codec/hex.h"
 #include "codec/zbase32.h"
 
@@ -15,7 +18,7 @@ struct dht_search {
 	struct builtin_dht_search base; /* first */
 	struct dht_service *service;
 	struct service_call *call;
-	uint8_t caller[MESH_KEY_LEN];
+	struct fair_item place;
 	json_t *item; /* found so far; NULL: none */
 	bool is_put;
 };
@@ -24,8 +27,11 @@ struct dht_search {
 
 static void search_free(struct dht_search *search)
 {
+	struct dht_service *service = search->service;
+
 	json_decref(search->item);
-	pool_release(&search->service->searches, search);
+	fair_release(&service->places, &search->place, service->now_ns);
+	pool_release(&service->searches, search);
 }
 
 static json_t *json_hex(const uint8_t *data, size_t len)
@@ -56,6 +62,7 @@ static void search_ended(struct builtin_dht_search *base, const struct builtin_d
 	struct dht_search *search = (struct dht_search *)base;
 	json_t *reply;
 
+	search->service->now_ns = now_ns;
 	if (!outcome->is_answered) {
 		service_reply(search->call, SERVICE_UNAVAILABLE,
 			      "no node of the DHT answered this one", NULL, 0, now_ns);
@@ -74,31 +81,37 @@ static void search_ended(struct builtin_dht_search *base, const struct builtin_d
 	search_free(search);
 }
 
-static unsigned searches_of(struct dht_service *service, const uint8_t caller[MESH_KEY_LEN])
+/* Another caller got its place. */
+static void search_evict(struct dht_search *search, uint64_t now_ns)
 {
-	struct dht_search *search = NULL;
-	unsigned cnt = 0;
+	struct dht_service *service = search->service;
 
-	while ((search = pool_next(&service->searches, search)))
-		cnt += memcmp(search->caller, caller, MESH_KEY_LEN) == 0;
-	return cnt;
+	service->dht.cancel(service->dht.ctx, &search->base);
+	service_reply(search->call, SERVICE_RATE_LIMITED,
+		      "its place went to a caller that has fewer searches", NULL, 0, now_ns);
+	search_free(search);
 }
 
 /* NULL: the call was answered. */
 static struct dht_search *search_new(struct dht_service *service, const struct request *request)
 {
-	struct dht_search *search;
+	struct dht_search *search = pool_acquire(&service->searches);
+	struct fair_item *victim = NULL;
 
-	if (searches_of(service, request->caller->key) >= DHT_SERVICE_CALLER_MAX ||
-	    !(search = pool_acquire(&service->searches))) {
-		request_refuse(request, SERVICE_RATE_LIMITED,
-			       "too many searches of this caller, or of all, are under way");
-		return NULL;
-	}
+	weft_assert(search); /* there is one more than there are places */
+	service->now_ns = request->now_ns;
 	*search = (struct dht_search){.base = {.found = search_found, .ended = search_ended},
 				      .service = service,
 				      .call = request->call};
-	memcpy(search->caller, request->caller->key, MESH_KEY_LEN);
+	if (fair_take(&service->places, &request->caller->path, &search->place, request->now_ns,
+		      &victim) == FAIR_BUSY) {
+		request_refuse(request, SERVICE_RATE_LIMITED,
+			       "too many searches of this caller's network are under way");
+		search_free(search);
+		return NULL;
+	}
+	if (victim)
+		search_evict(list_entry(victim, struct dht_search, place), request->now_ns);
 	if (service_spend(request->call, 1, request->now_ns))
 		return search;
 	request_refuse(request, SERVICE_RATE_LIMITED, "the caller's work is used up");
@@ -276,17 +289,33 @@ const struct request_method dht_service_methods[] = {
 
 /* --- life --- */
 
+static const struct fair_config places_config = {.name = "searches of the service dht",
+						 .kind = FAIR_WORK,
+						 .cap_cnt = DHT_SERVICE_SEARCH_MAX,
+						 .level_cnt = FAIR_PEER_LEVELS,
+						 .parts = FAIR_PEER_PARTS};
+
 size_t dht_service_footprint(void)
 {
-	return pool_footprint(sizeof(struct dht_search), DHT_SERVICE_SEARCH_MAX);
+	return pool_footprint(sizeof(struct dht_search), DHT_SERVICE_SEARCH_MAX + 1) +
+	       fair_footprint(&places_config);
 }
 
 int dht_service_init(struct dht_service *service, struct arena *arena,
-		     const struct builtin_dht *dht)
+		     const struct builtin_dht *dht, struct random *random)
 {
+	uint64_t secret[2];
+	int err = pool_init(&service->searches, arena, sizeof(struct dht_search),
+			    DHT_SERVICE_SEARCH_MAX + 1);
+
 	service->dht = *dht;
-	return pool_init(&service->searches, arena, sizeof(struct dht_search),
-			 DHT_SERVICE_SEARCH_MAX);
+	random_fill(random, secret, sizeof(secret));
+	return err < 0 ? err : fair_init(&service->places, arena, &places_config, secret);
+}
+
+void dht_service_places(const struct dht_service *service, struct fair_view *out)
+{
+	fair_read(&service->places, out);
 }
 
 void dht_service_forget(void *ctx, const struct service_call *call)

@@ -2,6 +2,7 @@
 #ifndef WEFT_SERVICE_BUILTIN_DHT_SERVICE_H
 #define WEFT_SERVICE_BUILTIN_DHT_SERVICE_H
 
+#include "base/fair.h"
 #include "base/pool.h"
 #include "service/builtin/builtin.h"
 #include "service/builtin/request.h"
@@ -12,23 +13,27 @@
  * and Store search, which is a unit of the caller's work each.
  *
  * A search has a place of DHT_SERVICE_SEARCH_MAX until it ends, DHT_SERVICE_SEARCH_NS at most.
- * A caller has DHT_SERVICE_CALLER_MAX of them; where all are taken the call is
- * answered SERVICE_RATE_LIMITED, as is one more of such a caller. Home worker.
+ * Keys are free, so the places are shared by network (base/fair.h): when all are taken, the
+ * oldest search of the network with most makes room for a caller of one with fewer, or the
+ * call is refused. Home worker.
  */
 #define DHT_SERVICE_SEARCH_MAX 32u
-#define DHT_SERVICE_CALLER_MAX 4u
 #define DHT_SERVICE_SEARCH_NS  10000000000ull
 #define DHT_SERVICE_NODES_MAX  8u
 
 struct dht_service {
 	struct builtin_dht dht;
 	struct pool searches;
+	struct fair places; /* of searches */
+	uint64_t now_ns;    /* of the last call, or end of a search */
 };
 
 size_t dht_service_footprint(void);
 WEFT_MUST_CHECK
 int dht_service_init(struct dht_service *service, struct arena *arena,
-		     const struct builtin_dht *dht);
+		     const struct builtin_dht *dht, struct random *random);
+/* dht_service_places: who has the places of searches. */
+void dht_service_places(const struct dht_service *service, struct fair_view *out);
 /* dht_service_fini ends all searches, untold. */
 void dht_service_fini(struct dht_service *service);
 /* dht_service_forget: the call is gone; ctx is a struct dht_service. */

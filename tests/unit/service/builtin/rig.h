@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "base/clock.h"
+#include "base/fair_path.h"
 #include "base/random.h"
 #include "base/timer.h"
 #include "codec/zbase32.h"
@@ -20,7 +21,9 @@
  * The built-in services of one node on a store of its own, and in place of
  * the fabric: its functions that providers use, so that a test is any caller.
  */
-#define RIG_LOCAL  0 /* caller 0 is this node; the others are peers */
+#define RIG_LOCAL 0 /* caller 0 is this node; the others are peers */
+#define RIG_OF_NETWORK(network, number)                                                            \
+	((network) << 16 | (number)) /* all others are of network 0 */
 #define RIG_WALL_S 1800000000
 
 struct service_call {
@@ -291,6 +294,15 @@ static inline const struct service_offering *rig_offering(enum builtin_service w
 	abort();
 }
 
+static inline void rig_path(unsigned who, struct fair_path *out_path)
+{
+	static const struct fair_paths paths;
+	struct addr addr = {.family = ADDR_IPV4, .ip = {10, 0, (uint8_t)(who >> 16), 1}};
+
+	fair_path_of_addr(&paths, &addr, who == RIG_LOCAL ? FAIR_CHOSEN : FAIR_STRANGER, out_path);
+	fair_path_add(&paths, out_path, &who, sizeof(who));
+}
+
 /* Begins a call that may have to wait for the store. */
 static inline void rig_ask_bytes(enum builtin_service which, unsigned who, const char *method,
 				 const void *payload, size_t len)
@@ -299,6 +311,7 @@ static inline void rig_ask_bytes(enum builtin_service which, unsigned who, const
 	struct service_caller caller = {.is_local = who == RIG_LOCAL};
 
 	rig_key(who, caller.key);
+	rig_path(who, &caller.path);
 	json_decref(rig.call.reply);
 	rig.call = (struct service_call){.work_left = 10};
 	offering->handler->call(offering->ctx, &rig.call, &caller, method, payload, len,

@@ -211,28 +211,35 @@ static void test_what_is_no_item_is_refused(void)
 	rig_stop();
 }
 
-static void test_searches_are_limited_by_caller_and_in_all(void)
+static void test_searches_are_shared_by_network(void)
 {
 	static const char fields[] = "{\"key\":\"" TARGET_HEX "\"}";
-	unsigned caller_cnt = DHT_SERVICE_SEARCH_MAX / DHT_SERVICE_CALLER_MAX;
+	enum { HALF = DHT_SERVICE_SEARCH_MAX / 2 };
 
 	start();
-	for (unsigned who = 1; who <= caller_cnt; who++) {
-		for (unsigned i = 0; i < DHT_SERVICE_CALLER_MAX; i++) {
-			ask(who, "FindValue", fields);
-			CHECK(!rig.call.is_answered);
-		}
-		ask(who, "FindValue", fields);
-		CHECK_EQ(rig.call.status, SERVICE_RATE_LIMITED);
+	/* Each with a key of its own. */
+	for (unsigned i = 0; i < DHT_SERVICE_SEARCH_MAX; i++) {
+		ask(RIG_OF_NETWORK(1, i), "FindValue", fields);
+		CHECK(!rig.call.is_answered);
 	}
-	ask(caller_cnt + 1, "FindValue", fields);
+	ask(RIG_OF_NETWORK(1, 99), "FindValue", fields);
 	CHECK_EQ(rig.call.status, SERVICE_RATE_LIMITED);
-	rig.call = (struct service_call){0}; /* all of them are the rig's one call */
-	end(0, 0, true);
-	ask(caller_cnt + 1, "FindValue", fields);
+	CHECK_EQ(fake.cancelled_cnt, 0);
+	for (unsigned i = 0; i < HALF; i++) {
+		/* All calls are the rig's one call: the status is that of the search that made room. */
+		ask(RIG_OF_NETWORK(2, 200), "FindValue", fields);
+		CHECK_EQ(rig.call.status, SERVICE_RATE_LIMITED);
+		CHECK_EQ(fake.cnt, DHT_SERVICE_SEARCH_MAX + i + 1);
+		CHECK_EQ(fake.cancelled_cnt, i + 1);
+	}
+	ask(RIG_OF_NETWORK(2, 200), "FindValue", fields);
+	CHECK_EQ(rig.call.status, SERVICE_RATE_LIMITED);
+	CHECK_EQ(fake.cnt, DHT_SERVICE_SEARCH_MAX + HALF);
+	rig.call = (struct service_call){0};
+	end(DHT_SERVICE_SEARCH_MAX, 0, true);
+	ask(RIG_OF_NETWORK(2, 200), "FindValue", fields);
 	CHECK(!rig.call.is_answered);
 	rig_stop();
-	CHECK_EQ(fake.cancelled_cnt, DHT_SERVICE_SEARCH_MAX);
 }
 
 static void test_a_caller_that_left_frees_its_search(void)
@@ -255,6 +262,7 @@ static void test_a_call_without_work_left_searches_nothing(void)
 	static const char fields[] = "{\"key\":\"" TARGET_HEX "\"}";
 
 	start();
+	rig_path(1, &caller.path);
 	offering = rig_offering(BUILTIN_DHT);
 	rig.call = (struct service_call){.work_left = 0};
 	offering->handler->call(offering->ctx, &rig.call, &caller, "FindValue",
@@ -270,7 +278,7 @@ int main(void)
 	RUN(test_an_item_that_was_found_is_told_with_its_signature);
 	RUN(test_an_item_is_put_and_its_place_told);
 	RUN(test_what_is_no_item_is_refused);
-	RUN(test_searches_are_limited_by_caller_and_in_all);
+	RUN(test_searches_are_shared_by_network);
 	RUN(test_a_caller_that_left_frees_its_search);
 	RUN(test_a_call_without_work_left_searches_nothing);
 	return check_done();

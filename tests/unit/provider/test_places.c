@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who has the places of a program, and who waits for one, when keys are free. */
+#include "provider/waiting.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "support/check.h"
+
+#define CAP	    512
+#define CONCURRENCY 16
+#define STREAM_CNT  600
+#define CALL_CNT    64
+
+/* ---- the fabric, and an offer that is busy with CONCURRENCY ---- */
+
+struct service_call {
+	unsigned refused_cnt;
+};
+
+void service_refuse(struct service_call *call, const char *text, uint64_t wait_ns, uint64_t now_ns)
+{
+	(void)text, (void)now_ns;
+	CHECK(wait_ns > 0);
+	call->refused_cnt++;
+}
+
+void service_reply(struct service_call *call, enum service_status status, const char *text,
+		   const void *payload, size_t len, uint64_t now_ns)
+{
+	(void)call, (void)status, (void)text, (void)payload, (void)len, (void)now_ns;
+}
+
+static struct {
+	struct arena arena;
+	struct provider provider;
+	struct timer_wheel timers;
+	struct offer offers[40];
+	struct active actives[STREAM_CNT];
+	unsigned network_of[STREAM_CNT];
+	unsigned abandoned_cnt, last_abandoned;
+	struct service_call calls[CALL_CNT];
+	unsigned served[4]; /* calls handed to the program, by network */
+} desk;
+
+static void stream_abandon(struct active *active, const char *why, uint64_t now_ns)
+{
+	(void)now_ns;
+	CHECK_STR(why, "its place went to a caller that has fewer streams");
+	desk.last_abandoned = (unsigned)(active - desk.actives);
+	desk.abandoned_cnt++;
+	offer_leave(active);
+}
+
+static void call_abandon(struct active *active, const char *why, uint64_t now_ns)
+{
+	(void)active, (void)why, (void)now_ns;
+	CHECK(false); /* its program may be at work */
+}
+
+static const struct active_kind stream_kind = {.abandon = stream_abandon, .is_stream = true};
+static const struct active_kind call_kind = {.abandon = call_abandon};
+
+/* A caller of 10.0.NETWORK.HOST with the key of that number. */
+static struct service_caller caller_of(unsigned network, unsigned key)
+{
+	struct addr addr = {.family = ADDR_IPV4, .ip = {10, 0, (uint8_t)network, 1}};
+	struct service_caller caller = {.key = {(uint8_t)key, (uint8_t)(key >> 8)}};
+
+	fair_path_of_addr(&desk.provider.paths, &addr, FAIR_STRANGER, &caller.path);
+	fair_path_add(&desk.provider.paths, &caller.path, caller.key, sizeof(caller.key));
+	return caller;
+}
+
+static void serve(void *ctx, struct service_call *call, const struct service_caller *caller,
+		  const char *method, const uint8_t *payload, size_t len, uint64_t now_ns)
+{
+	(void)ctx, (void)caller, (void)method, (void)payload, (void)len, (void)now_ns;
+	desk.served[(call - desk.calls) / 32]++;
+}
+
+static const struct service_handler handler = {.call = serve};
+
+static void start(void)
+{
+	const struct fair_config places = {.name = "places",
+					   .kind = FAIR_STANDING,
+					   .cap_cnt = CAP,
+					   .level_cnt = FAIR_PEER_LEVELS + 1};
+	const struct fair_config *config = &places;
+	unsigned wait_cap = WAITING_CAP + 1;
+
+	memset(&desk, 0, sizeof(desk));
+	desk.provider.config.active_cap = CAP;
+	desk.provider.timers = &desk.timers;
+	timer_wheel_init(&desk.timers, 0);
+	if (arena_open(&desk.arena, fair_footprint(config) + (1 << 20)) < 0 ||
+	    fair_init(&desk.provider.places, &desk.arena, config, desk.provider.paths.secret) < 0 ||
+	    pool_init(&desk.provider.waiting, &desk.arena, waiting_len(), wait_cap) < 0 ||
+	    pool_init(&desk.provider.turn_accounts, &desk.arena, sizeof(struct turns_account),
+		      wait_cap * TURNS_PEER_LEVELS) < 0 ||
+	    heap_new(1 << 20, &desk.provider.heap) < 0)
+		abort();
+	for (unsigned i = 0; i < 40; i++) {
+		desk.offers[i].provider = &desk.provider;
+		desk.offers[i].spec.view.concurrency_max = CONCURRENCY;
+		list_init(&desk.offers[i].actives);
+		waiting_init(&desk.offers[i], &handler);
+	}
+}
+
+static void stop(void)
+{
+	for (unsigned i = 0; i < 40; i++)
+		waiting_end(&desk.offers[i], 1);
+	heap_free(desk.provider.heap);
+	arena_close(&desk.arena);
+}
+
+static bool enter(unsigned i, struct offer *offer, unsigned network, const struct active_kind *kind)
+{
+	const struct service_caller caller = caller_of(network, 1000 + i);
+
+	desk.network_of[i] = network;
+	if (kind->is_stream)
+		offer_make_room(offer, &caller, i + 1);
+	return offer_enter(offer, &desk.actives[i], kind, &caller, i + 1);
+}
+
+static void leave_all(struct offer *offer)
+{
+	while (!list_is_empty(&offer->actives))
+		offer_leave(list_entry(offer->actives.next, struct active, link));
+}
+
+static void test_keys_of_one_network_leave_a_program_to_others(void)
+{
+	struct offer *offer = &desk.offers[0];
+	unsigned cnt = 0;
+
+	start();
+	for (unsigned i = 0; i < CONCURRENCY; i++)
+		CHECK(enter(i, offer, 1, &stream_kind));
+	/* One more of that network gets none; another network gets its half, the youngest go. */
+	CHECK(!enter(20, offer, 1, &stream_kind));
+	CHECK_EQ(desk.provider.stats.refused_cnt, 1);
+	for (unsigned i = 30; i < 30 + CONCURRENCY / 2; i++) {
+		CHECK(enter(i, offer, 2, &stream_kind));
+		CHECK_EQ(desk.last_abandoned, CONCURRENCY - 1 - cnt++);
+	}
+	CHECK(!enter(50, offer, 2, &stream_kind));
+	CHECK_EQ(desk.abandoned_cnt, CONCURRENCY / 2);
+	CHECK_EQ(offer->active_cnt, CONCURRENCY);
+	leave_all(offer);
+	CHECK_EQ(desk.provider.active_cnt, 0);
+	CHECK_EQ(desk.provider.places.held_cnt, 0);
+	stop();
+}
+
+static void test_a_call_under_way_is_never_taken_back(void)
+{
+	struct offer *offer = &desk.offers[0];
+
+	start();
+	for (unsigned i = 0; i < CONCURRENCY; i++)
+		CHECK(enter(i, offer, 1, &call_kind));
+	CHECK(!enter(50, offer, 2, &stream_kind));
+	/* A stream beside them goes. */
+	offer_leave(&desk.actives[3]);
+	CHECK(enter(3, offer, 1, &stream_kind));
+	CHECK(enter(51, offer, 2, &stream_kind));
+	CHECK_EQ(desk.last_abandoned, 3);
+	leave_all(offer);
+	stop();
+}
+
+static void test_one_program_leaves_places_to_the_others(void)
+{
+	unsigned i = 0;
+
+	start();
+	for (unsigned o = 0; o < CAP / CONCURRENCY; o++)
+		for (unsigned n = 0; n < CONCURRENCY; n++)
+			CHECK(enter(i++, &desk.offers[o], 1, &stream_kind));
+	CHECK_EQ(desk.provider.active_cnt, CAP);
+	CHECK(enter(i, &desk.offers[39], 2, &stream_kind));
+	CHECK_EQ(desk.abandoned_cnt, 1);
+	CHECK_EQ(desk.provider.active_cnt, CAP);
+	for (unsigned o = 0; o < 40; o++)
+		leave_all(&desk.offers[o]);
+	stop();
+}
+
+static bool call_waits(unsigned i, unsigned network)
+{
+	const struct service_caller caller = caller_of(network, 2000 + i);
+	const struct waiting_call call = {
+		.call = &desk.calls[i], .caller = &caller, .method = "Do"};
+
+	return waiting_takes(&desk.offers[0], &call, 100) && !desk.calls[i].refused_cnt;
+}
+
+static void test_free_keys_fill_no_queue(void)
+{
+	struct offer *offer = &desk.offers[0];
+
+	start();
+	for (unsigned i = 0; i < CONCURRENCY; i++)
+		CHECK(enter(i, offer, 1, &call_kind));
+	/* Each with a key of its own. */
+	for (unsigned i = 0; i < WAITING_CAP; i++)
+		CHECK(call_waits(i, 1));
+	CHECK(call_waits(WAITING_CAP, 2));
+	CHECK_EQ(desk.calls[0].refused_cnt, 1);
+	CHECK(!call_waits(WAITING_CAP - 1, 1));
+	/* Its turn comes with the second place that gets free, and not with the 32nd. */
+	for (unsigned i = 0; i < 2; i++) {
+		offer_leave(&desk.actives[i]);
+		timer_wheel_expire(&desk.timers, 200 + i);
+	}
+	CHECK_EQ(desk.served[1], 1);
+	leave_all(offer);
+	stop();
+}
+
+int main(void)
+{
+	RUN(test_keys_of_one_network_leave_a_program_to_others);
+	RUN(test_a_call_under_way_is_never_taken_back);
+	RUN(test_one_program_leaves_places_to_the_others);
+	RUN(test_free_keys_fill_no_queue);
+	return check_done();
+}
