@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/assert.h"
 #include "base/clock.h"
 #include "service/access.h"
 #include "service/registry.h"
@@ -14,17 +15,24 @@
 #define PAIRS_PER_CALLER 4
 /* When to come back where only others' leaving makes room. */
 #define ROOM_WAIT_NS NS_PER_S
-/* One peer holds at most this part of the memory. */
-#define MEMORY_SHARE 4
+static uint32_t entry_cap(const struct service_limits *limits)
+{
+	return (uint32_t)limits->peer_cnt + 1;
+}
 
 static uint32_t pair_cap(const struct service_limits *limits)
 {
 	return (uint32_t)limits->peer_cnt * PAIRS_PER_CALLER;
 }
 
+uint32_t service_callers_peer_cnt(const struct service_callers *callers)
+{
+	return callers->entries.used_cnt - (callers->own != NULL);
+}
+
 size_t service_callers_footprint(const struct service_limits *limits)
 {
-	uint32_t cap = (uint32_t)limits->peer_cnt;
+	uint32_t cap = entry_cap(limits);
 
 	return pool_footprint(sizeof(struct service_caller_entry), cap) +
 	       map_footprint(MESH_KEY_LEN, cap) +
@@ -35,7 +43,7 @@ size_t service_callers_footprint(const struct service_limits *limits)
 int service_callers_init(struct service_callers *callers, struct arena *arena,
 			 const struct service_limits *limits, const uint64_t secret[2])
 {
-	uint32_t cap = (uint32_t)limits->peer_cnt;
+	uint32_t cap = entry_cap(limits);
 	int err;
 
 	list_init(&callers->entries_by_age);
@@ -107,8 +115,19 @@ static void list_touch(struct list_node *list, struct list_node *node)
 	list_push_back(list, node);
 }
 
-/* The caller of key, made if need be; NULL: the table is full of callers in hand. */
-static struct service_caller_entry *entry_of(struct service_callers *callers, const uint8_t *key)
+static struct service_caller_entry *entry_make(struct service_callers *callers, const uint8_t *key)
+{
+	struct service_caller_entry *entry = pool_acquire(&callers->entries);
+
+	weft_assert(entry); /* room was made, and this node's own has a place of its own */
+	memcpy(entry->key, key, MESH_KEY_LEN);
+	list_init(&entry->node);
+	return entry;
+}
+
+/* The caller of key, made if need be; NULL: the table is full of peers with calls in hand. */
+static struct service_caller_entry *entry_of_peer(struct service_callers *callers,
+						  const uint8_t *key)
 {
 	struct service_caller_entry *entry = map_lookup(&callers->entries_by_key, key);
 
@@ -116,15 +135,23 @@ static struct service_caller_entry *entry_of(struct service_callers *callers, co
 		list_touch(&callers->entries_by_age, &entry->node);
 		return entry;
 	}
-	if (callers->entries.used_cnt == callers->entries.cap_cnt && !entry_make_room(callers))
+	if (service_callers_peer_cnt(callers) == callers->entries.cap_cnt - 1 &&
+	    !entry_make_room(callers))
 		return NULL;
-	entry = pool_acquire(&callers->entries);
-	memcpy(entry->key, key, MESH_KEY_LEN);
-	list_init(&entry->node);
+	entry = entry_make(callers, key);
 	list_push_back(&callers->entries_by_age, &entry->node);
 	if (map_put(&callers->entries_by_key, key, entry) < 0)
 		return NULL;
 	return entry;
+}
+
+/* This node's own programs are one caller, which never makes room. */
+static struct service_caller_entry *entry_of_own(struct service_callers *callers,
+						 const uint8_t *key)
+{
+	if (!callers->own)
+		callers->own = entry_make(callers, key);
+	return callers->own;
 }
 
 static struct service_caller_pair *pair_of(struct service_callers *callers,
@@ -286,7 +313,8 @@ int service_admit(struct service *service, const struct service_caller_call *cal
 {
 	const struct service_call_head *head = call->head;
 	struct service_callers *callers = &service->callers;
-	struct service_caller_entry *entry = entry_of(callers, call->key);
+	struct service_caller_entry *entry = call->is_local ? entry_of_own(callers, call->key)
+							    : entry_of_peer(callers, call->key);
 	struct service_caller_pair *pair;
 	struct service_offer *offer;
 	int err;
@@ -318,11 +346,11 @@ int service_admit(struct service *service, const struct service_caller_call *cal
 }
 
 bool service_admission_hold(struct service *service, struct service_admission *admission,
-			    size_t len)
+			    const struct fair_path *path, size_t len)
 {
 	struct service_caller_entry *entry = admission->caller;
 
-	if (entry->held_len + len > service_limits_of(service)->memory_len / MEMORY_SHARE)
+	if (!service_memory_hold(&service->memory, path, entry->held_len, len, &admission->memory))
 		return false;
 	entry->held_len += len;
 	admission->held_len += len;
@@ -351,6 +379,7 @@ void service_admission_end(struct service *service, struct service_admission *ad
 				     .service_id = admission->offer->id,
 			     },
 			     now_ns);
+	service_memory_release(&service->memory, &admission->memory);
 	admission->caller->held_len -= admission->held_len;
 	admission->caller->in_hand_cnt--;
 	pair->in_hand_cnt--;

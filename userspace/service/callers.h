@@ -6,6 +6,7 @@
 #include "base/map.h"
 #include "base/pool.h"
 #include "service/circuit.h"
+#include "service/memory.h"
 #include "service/service.h"
 #include "service/window.h"
 
@@ -42,7 +43,8 @@ struct service_caller_pair {
 };
 
 struct service_callers {
-	struct pool entries, pairs;
+	struct pool entries, pairs; /* entries: of as many peers as may be, and of this node */
+	struct service_caller_entry *own; /* NULL: not made yet */
 	struct map entries_by_key, pairs_by_key;
 	struct list_node entries_by_age, pairs_by_age;
 };
@@ -51,6 +53,8 @@ size_t service_callers_footprint(const struct service_limits *limits);
 WEFT_MUST_CHECK
 int service_callers_init(struct service_callers *callers, struct arena *arena,
 			 const struct service_limits *limits, const uint64_t secret[2]);
+/* service_callers_peer_cnt: peers that are remembered. */
+uint32_t service_callers_peer_cnt(const struct service_callers *callers);
 /* service_callers_forget: offer is going; nothing of it is in hand. */
 void service_callers_forget(struct service_callers *callers, const struct service_offer *offer);
 
@@ -63,6 +67,7 @@ struct service_admission {
 	uint64_t began_ns;
 	uint64_t work_spent;
 	size_t held_len;
+	struct service_memory_hold memory;
 };
 
 struct service_refusal {
@@ -82,7 +87,8 @@ struct service_caller_call {
 /*
  * service_admit goes through the limits. 0 with *out_admission, or WEFT_EREFUSED with
  * *out_refusal; violations have been told.
- * service_admission_hold: len bytes of memory more; false: that is more than one peer may.
+ * service_admission_hold: len bytes of memory, once; false: the caller of path, or its network,
+ * has its part.
  * service_admission_end gives back what is held. ran: a handler had it, and status is how it ended.
  */
 WEFT_MUST_CHECK
@@ -90,7 +96,7 @@ int service_admit(struct service *service, const struct service_caller_call *cal
 		  struct service_admission *out_admission, struct service_refusal *out_refusal);
 WEFT_MUST_CHECK
 bool service_admission_hold(struct service *service, struct service_admission *admission,
-			    size_t len);
+			    const struct fair_path *path, size_t len);
 void service_admission_end(struct service *service, struct service_admission *admission, bool ran,
 			   enum service_status status, uint64_t now_ns);
 /* service_admission_spend: units of work; false: more than its budget or its caller's. */

@@ -75,6 +75,7 @@ void service_call_release(struct service_call *call)
 	timer_cancel(call->service->params.timers, &call->timer);
 	service_intake_fini(&call->intake);
 	service_body_put(call->unsent);
+	call->service->peer_call_cnt -= !call->caller.is_local;
 	pool_release(&call->service->calls, call);
 }
 
@@ -249,7 +250,7 @@ static int call_hold_body(struct service_call *call)
 	struct service *service = call->service;
 	size_t len = service_intake_body_len(&call->intake);
 
-	if (!service_admission_hold(service, &call->admission, len))
+	if (!service_admission_hold(service, &call->admission, &call->caller.path, len))
 		return WEFT_EFULL;
 	return service_intake_collect(&call->intake, service->heap);
 }
@@ -466,13 +467,20 @@ static void call_expire(struct timer *timer, uint64_t now_ns)
 	}
 }
 
-static struct service_call *call_acquire(struct service *service, bool is_stream, uint64_t now_ns)
+static struct service_call *call_acquire(struct service *service, bool is_local, bool is_stream,
+					 uint64_t now_ns)
 {
-	struct service_call *call = pool_acquire(&service->calls);
+	struct service_call *call;
 
+	/* However many calls of peers are in hand, this node's programs reach its services. */
+	if (!is_local && service->peer_call_cnt >= service_limits_of(service)->in_hand_cnt)
+		return NULL;
+	call = pool_acquire(&service->calls);
 	if (!call)
 		return NULL;
+	service->peer_call_cnt += !is_local;
 	call->service = service;
+	call->caller.is_local = is_local;
 	call->is_stream = is_stream;
 	call->began_ns = now_ns;
 	list_init(&call->node);
@@ -491,7 +499,7 @@ static int router_accept(void *ctx, struct mesh_stream *stream, unsigned type, u
 
 	if (err < 0)
 		return err;
-	call = call_acquire(service, type == MESH_STREAM_OPEN, now_ns);
+	call = call_acquire(service, false, type == MESH_STREAM_OPEN, now_ns);
 	if (!call)
 		return WEFT_EFULL;
 	call->stream = stream;
@@ -514,7 +522,7 @@ struct service_call *service_router_call_local(struct service_ask *ask,
 				       .text = "too many calls are in hand",
 				       .wait_ns = MEMORY_WAIT_NS,
 				       .is_refused = true};
-	struct service_call *call = call_acquire(service, asked->is_stream, now_ns);
+	struct service_call *call = call_acquire(service, true, asked->is_stream, now_ns);
 
 	if (!call) {
 		service_client_answered(ask, &full, now_ns);
@@ -522,7 +530,6 @@ struct service_call *service_router_call_local(struct service_ask *ask,
 	}
 	call->ask = ask;
 	call->head = *asked->head;
-	call->caller.is_local = true;
 	memcpy(call->caller.key, service->own_key, sizeof(call->caller.key));
 	fair_path_start(FAIR_CHOSEN, &call->caller.path);
 	fair_path_add(&service->askers.paths, &call->caller.path, service->own_key,
@@ -594,24 +601,31 @@ bool service_is_drained(const struct service *service)
 	return true;
 }
 
+/* Calls of peers, and of this node's own programs as many as these may have under way. */
+static uint32_t call_cap(const struct service_limits *limits)
+{
+	return (uint32_t)(limits->in_hand_cnt + limits->out_pending_cnt);
+}
+
 size_t service_router_footprint(const struct service_limits *limits)
 {
-	uint32_t cap = (uint32_t)limits->in_hand_cnt;
+	uint32_t cap = call_cap(limits);
 
 	return pool_footprint(sizeof(struct service_call), cap) +
-	       map_footprint(sizeof(struct call_id), cap);
+	       map_footprint(sizeof(struct call_id), cap) + service_memory_footprint(cap);
 }
 
 int service_router_init(struct service *service, const uint64_t secret[2])
 {
 	const struct mesh_stream_seam *streams = &service->params.streams;
-	uint32_t cap = (uint32_t)service_limits_of(service)->in_hand_cnt;
+	uint32_t cap = call_cap(service_limits_of(service));
 	int err;
 
 	if ((err = pool_init(&service->calls, &service->arena, sizeof(struct service_call), cap)) <
 		    0 ||
 	    (err = map_init(&service->calls_by_id, &service->arena, sizeof(struct call_id), cap,
 			    secret)) < 0 ||
+	    (err = service_memory_init(&service->memory, &service->arena, cap, secret)) < 0 ||
 	    !streams->ops)
 		return err;
 	if ((err = streams->ops->accept(streams->mesh, MESH_CALL, router_accept, service)) < 0)

@@ -112,6 +112,8 @@ static int service_lay_out(struct service *service)
 	    (err = service_routes_init(&service->routes, arena, limits, secret)) < 0 ||
 	    (err = service_channels_init(service)) < 0)
 		return err;
+	service->memory.heap = service->heap;
+	service->memory.cap_len = limits->memory_len;
 	service->kept.since_ns = service->params.now_ns;
 	return service_router_init(service, secret);
 }

@@ -42,7 +42,9 @@ struct service {
 	struct service_registry registry;
 	struct service_callers callers;
 	struct pool calls;
-	struct map calls_by_id; /* of a caller and correlation, while in hand */
+	uint32_t peer_call_cnt;	      /* of those */
+	struct service_memory memory; /* who holds the bodies of calls */
+	struct map calls_by_id;	      /* of a caller and correlation, while in hand */
 	struct service_kept_table kept;
 	struct pool asks;
 	uint32_t pending_cnt;	      /* asks not answered yet */

@@ -96,10 +96,10 @@ void service_stats(const struct service *service, struct service_stats *out_stat
 	heap_usage(service->heap, &usage);
 	*out_stats = service->stats;
 	out_stats->offer_cnt = service->registry.offers.used_cnt;
-	out_stats->in_hand_cnt = service->calls.used_cnt;
+	out_stats->in_hand_cnt = service->peer_call_cnt;
 	out_stats->pending_cnt = service->pending_cnt;
 	out_stats->channel_cnt = service->channels.used_cnt;
-	out_stats->peer_cnt = service->callers.entries.used_cnt;
+	out_stats->peer_cnt = service_callers_peer_cnt(&service->callers);
 	out_stats->kept_answer_cnt = service->kept.kept.used_cnt;
 	out_stats->memory_len = usage.used_len;
 	out_stats->memory_peak_len = usage.peak_len;

@@ -469,6 +469,8 @@ static void test_more_calls_than_there_are_places_for_are_reset(void)
 	CHECK_EQ(status_on(raw.stream_cnt - 1), -1);
 	CHECK(raw.streams[raw.stream_cnt - 1].is_reset);
 	CHECK(raw.conn);
+	/* The node's own programs have places of their own. */
+	CHECK_EQ(srig_once(&rig, SRIG_A, SRIG_A, "echo", 1), SERVICE_OK);
 	bench_fini();
 }
 

@@ -362,6 +362,29 @@ static void test_lists_of_rates_by_name_are_checked(void)
 	}
 }
 
+static void test_a_caller_comes_with_the_path_of_its_places(void)
+{
+	struct srig_provider echo = {.mode = SRIG_ECHO};
+	struct fair_path of_b, of_c, own;
+	struct srig rig;
+
+	srig_init(&rig, 3, NULL);
+	CHECK(srig_offer(&rig, &echo, SRIG_A, "echo"));
+	CHECK_EQ(srig_once(&rig, SRIG_B, SRIG_A, "echo", 1), SERVICE_OK);
+	of_b = echo.caller.path;
+	CHECK_EQ(srig_once(&rig, SRIG_C, SRIG_A, "echo", 1), SERVICE_OK);
+	of_c = echo.caller.path;
+	CHECK_EQ(srig_once(&rig, SRIG_A, SRIG_A, "echo", 1), SERVICE_OK);
+	own = echo.caller.path;
+	/* Two nodes of one /24: a family and a network, and keys of their own. */
+	CHECK_EQ(of_b.level_cnt, 4);
+	CHECK(of_b.ids[0] == of_c.ids[0] && of_b.ids[1] == of_c.ids[1]);
+	CHECK(of_b.ids[3] != of_c.ids[3]);
+	CHECK_EQ(own.class, FAIR_CHOSEN);
+	CHECK(own.class != of_b.class && own.ids[0] != of_b.ids[0]);
+	srig_fini(&rig);
+}
+
 int main(void)
 {
 	RUN(test_exactly_100_of_130_calls_in_10_s_are_answered);
@@ -376,5 +399,6 @@ int main(void)
 	RUN(test_callers_beyond_the_table_make_the_oldest_give_way);
 	RUN(test_limits_are_listed_with_their_fill);
 	RUN(test_lists_of_rates_by_name_are_checked);
+	RUN(test_a_caller_comes_with_the_path_of_its_places);
 	return check_done();
 }

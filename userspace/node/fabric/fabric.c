@@ -560,3 +560,8 @@ struct provider *fabric_provider(struct fabric *fabric)
 {
 	return fabric->provider;
 }
+
+struct builtin *fabric_builtin(struct fabric *fabric)
+{
+	return fabric->builtin;
+}

@@ -97,5 +97,6 @@ struct service_conduct *fabric_conduct(struct fabric *fabric);
 void fabric_note_false_content(struct fabric *fabric, const uint8_t key[static MESH_KEY_LEN],
 			       uint64_t now_ns);
 struct provider *fabric_provider(struct fabric *fabric);
+struct builtin *fabric_builtin(struct fabric *fabric);
 
 #endif

@@ -52,6 +52,11 @@ static bool read_program_calls(const struct node *node, struct fair_view *out)
 	return provider;
 }
 
+static bool read_searches(const struct node *node, struct fair_view *out)
+{
+	return node->fabric && builtin_dht_places(fabric_builtin(node->fabric), out);
+}
+
 static bool read_gateway(const struct node *node, struct fair_view *out)
 {
 	return web_places(node->web, out);
@@ -94,10 +99,15 @@ static const struct pool_row {
 	bool (*read)(const struct node *node, struct fair_view *out);
 	const char *const *classes; /* NULL: those of peers */
 } pools[] = {
-	{read_control, role_classes},	{read_pending, caller_classes},
-	{read_asks, caller_classes},	{read_program_calls, all_callers},
-	{read_gateway, client_classes}, {read_items, NULL},
-	{read_swarm_peers, NULL},	{read_overlay, NULL},
+	{read_control, role_classes},
+	{read_pending, caller_classes},
+	{read_asks, caller_classes},
+	{read_program_calls, all_callers},
+	{read_gateway, client_classes},
+	{read_searches, NULL},
+	{read_items, NULL},
+	{read_swarm_peers, NULL},
+	{read_overlay, NULL},
 	{read_overlay_silent, NULL},
 };
 

@@ -250,3 +250,11 @@ void builtin_free(struct builtin *builtin, uint64_t now_ns)
 	arena_close(&builtin->arena);
 	free(builtin);
 }
+
+bool builtin_dht_places(const struct builtin *builtin, struct fair_view *out)
+{
+	if (!is_offered(&builtin->params.config, BUILTIN_DHT))
+		return false;
+	dht_service_places(&builtin->dht, out);
+	return true;
+}

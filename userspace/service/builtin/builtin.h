@@ -11,6 +11,7 @@
 #include "weft/err.h"
 
 struct node_key;
+struct fair_view;
 struct random;
 struct service;
 struct store;
@@ -150,5 +151,8 @@ int builtin_new(const struct builtin_params *params, struct builtin **out_builti
 void builtin_free(struct builtin *builtin, uint64_t now_ns);
 /* builtin_hurry: the overlay is there now, or more of it: what is published goes there soon. */
 void builtin_hurry(struct builtin *builtin, uint64_t now_ns);
+
+/* builtin_dht_places: who has the places of the service dht's searches; false: it is not offered. */
+bool builtin_dht_places(const struct builtin *builtin, struct fair_view *out);
 
 #endif
