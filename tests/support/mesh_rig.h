@@ -10,7 +10,7 @@
  * Meshes on a transport_pair net, and an asker that remembers what it
  * was told. Node n (from 0) has key byte n + 1 and address pair_addr(n + 1).
  */
-#define RIG_NODES     4
+#define RIG_NODES     6
 #define RIG_REPLY_CAP (300 * 1024)
 
 struct rig_node {

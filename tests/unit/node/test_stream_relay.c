@@ -380,7 +380,7 @@ static void test_one_peer_leaves_room_for_others(void)
 	CHECK_EQ(stream_user_say(&other, MESH_CALL, "", NULL), 0);
 	pair_net_run(&rig.net, PAIR_S);
 	CHECK_EQ(other.ended_cnt, 0);
-	CHECK_EQ(relay.accounts.used_cnt, 2);
+	CHECK_EQ(relay.accounts.used_cnt, 3); /* of two peers and their network */
 	CHECK_EQ(relay.letters_len, 9 * sizeof(struct stream_letter));
 	/* One more would leave less than it holds. */
 	CHECK_EQ(stream_user_say(&other, MESH_STREAM_DATA, "", NULL), 0);
@@ -393,7 +393,37 @@ static void test_one_peer_leaves_room_for_others(void)
 	run();
 	CHECK_EQ(host.cnt, 2);
 	CHECK_EQ(relay.letters_len, sizeof(struct stream_letter)); /* of the end of the first */
-	CHECK_EQ(relay.accounts.used_cnt, 1);
+	CHECK_EQ(relay.accounts.used_cnt, 2);
+	bench_fini();
+}
+
+static void test_the_keys_of_one_network_leave_a_quarter_to_others(void)
+{
+	struct stream_user users[4] = {0};
+	struct addr addr = pair_addr(2);
+	struct mesh_config config;
+
+	bench_init();
+	mesh_config_defaults(&config);
+	relay.letters_len_max = 20 * sizeof(struct stream_letter);
+	for (unsigned i = 0; i < 4; i++) {
+		if (i > 0)
+			rig_add(&rig, 2 + i, &config, NULL, RIG_WALL_S);
+		CHECK_EQ(stream_user_open(&users[i],
+					  mesh_stream_seam_of(rig.nodes[i ? 2 + i : 0].mesh), 2,
+					  &addr, rig.net.now_ns),
+			 0);
+		CHECK_EQ(stream_user_say(&users[i], MESH_CALL, "", NULL), 0);
+		pair_net_run(&rig.net, PAIR_S);
+		CHECK_EQ(users[i].ended_cnt, 0);
+		CHECK_EQ(stream_user_say(&users[i], MESH_STREAM_DATA, "", NULL), 0);
+		pair_net_run(&rig.net, PAIR_S);
+	}
+	/* Opened, ended, a call and a piece each. With it the last would leave as much as it holds. */
+	CHECK_EQ(relay.letters_len, 15 * sizeof(struct stream_letter));
+	CHECK_EQ(users[3].end.code, MESH_CODE_BUSY);
+	CHECK_EQ(users[0].ended_cnt + users[1].ended_cnt + users[2].ended_cnt, 0);
+	run();
 	bench_fini();
 }
 
@@ -629,6 +659,7 @@ int main(void)
 	RUN(test_bytes_that_home_does_not_use_are_bounded);
 	RUN(test_letters_that_home_has_not_read_are_bounded);
 	RUN(test_one_peer_leaves_room_for_others);
+	RUN(test_the_keys_of_one_network_leave_a_quarter_to_others);
 	RUN(test_worker_that_ends_takes_its_streams_along);
 	RUN(test_session_that_ends_is_told_once);
 	RUN(test_request_reaches_home_and_its_answer_the_peer);

@@ -14,7 +14,11 @@
 /* Letters that home has not read, at most. */
 #define POSTED_CAP (RELAY_LETTERS_LEN_MAX / sizeof(struct stream_letter))
 /* A peer's account outlives its streams until home has read their letters. */
-#define ACCOUNTS_PER_STREAM 2
+#define ACCOUNTS_PER_PEER 2
+#define NETWORK_LEVEL	  1 /* of a path, below its family */
+#define NETWORK_FACTOR	  3
+/* Each has one of a network, too. */
+#define ACCOUNTS_PER_STREAM (2 * ACCOUNTS_PER_PEER)
 
 struct relayed {
 	struct stream_relay *relay;
@@ -26,44 +30,86 @@ struct relayed {
 	struct mesh_stream_end end;
 };
 
-static struct relay_account *account_open(struct stream_relay *relay,
-					  const uint8_t key[static MESH_KEY_LEN])
+static struct relay_account *account_make(struct stream_relay *relay, uint64_t id)
 {
-	struct relay_account *account = map_lookup(&relay->accounts_by_key, key);
+	struct relay_account *account = map_lookup(&relay->accounts_by_id, &id);
 
 	if (account)
 		return account;
 	account = pool_acquire(&relay->accounts);
 	if (!account)
 		return NULL;
-	memcpy(account->key, key, MESH_KEY_LEN);
-	if (map_put(&relay->accounts_by_key, key, account) == 0)
+	account->id = id;
+	if (map_put(&relay->accounts_by_id, &id, account) == 0)
 		return account;
 	pool_release(&relay->accounts, account);
 	return NULL;
 }
 
-/* An account is there while it holds something. */
+/* An account is there while it holds something or is used. */
 static void account_settle(struct stream_relay *relay, struct relay_account *account)
 {
-	if (account->stream_cnt || account->letters_len || account->unused_len)
+	struct relay_account *network = account->network;
+
+	if (account->user_cnt || account->letters_len || account->unused_len)
 		return;
-	map_delete(&relay->accounts_by_key, account->key);
+	map_delete(&relay->accounts_by_id, &account->id);
 	pool_release(&relay->accounts, account);
+	if (!network)
+		return;
+	network->user_cnt--;
+	account_settle(relay, network);
 }
 
-/* What the account would hold, and all others with it, against what that leaves free. */
-static bool leaves_enough(size_t own_len, size_t all_len, size_t len, size_t max)
+/* The account of a peer with that path, or NULL. */
+static struct relay_account *account_open(struct stream_relay *relay, const struct fair_path *path,
+					  const uint8_t key[static MESH_KEY_LEN])
 {
-	return all_len + len <= max && own_len + len <= max - all_len - len;
+	unsigned last = path->level_cnt - 1u;
+	struct relay_account *account = account_make(relay, path->ids[last]);
+	struct relay_account *network;
+
+	if (!account || account->network)
+		return account;
+	network = account_make(relay, path->ids[last > NETWORK_LEVEL ? NETWORK_LEVEL : 0]);
+	if (!network || network == account) {
+		account_settle(relay, account);
+		return NULL;
+	}
+	memcpy(account->key, key, MESH_KEY_LEN);
+	account->network = network;
+	network->user_cnt++;
+	return account;
+}
+
+/* Times factor of what they leave free is what those who hold own_len of all_len may hold. */
+static bool leaves_enough(size_t own_len, size_t all_len, size_t len, size_t max, size_t factor)
+{
+	return all_len + len <= max && own_len + len <= factor * (max - all_len - len);
 }
 
 static bool relay_has_room(const struct stream_relay *relay, const struct relay_account *account,
 			   size_t letter_cnt, size_t len)
 {
-	return leaves_enough(account->letters_len, relay->letters_len,
-			     letter_cnt * sizeof(struct stream_letter), relay->letters_len_max) &&
-	       leaves_enough(account->unused_len, relay->unused_len, len, relay->len_max);
+	size_t letters_len = letter_cnt * sizeof(struct stream_letter), factor = 1;
+
+	for (; account; account = account->network) {
+		if (!leaves_enough(account->letters_len, relay->letters_len, letters_len,
+				   relay->letters_len_max, factor) ||
+		    !leaves_enough(account->unused_len, relay->unused_len, len, relay->len_max,
+				   factor))
+			return false;
+		factor = NETWORK_FACTOR;
+	}
+	return true;
+}
+
+static void account_add(struct relay_account *account, size_t letters_len, size_t len)
+{
+	account->letters_len += letters_len;
+	account->unused_len += len;
+	account->network->letters_len += letters_len;
+	account->network->unused_len += len;
 }
 
 static void relay_count(struct stream_relay *relay)
@@ -77,8 +123,7 @@ static void relay_count(struct stream_relay *relay)
 static void relay_charge(struct stream_relay *relay, struct relay_account *account,
 			 size_t letter_cnt, size_t len)
 {
-	account->letters_len += letter_cnt * sizeof(struct stream_letter);
-	account->unused_len += len;
+	account_add(account, letter_cnt * sizeof(struct stream_letter), len);
 	relay->letters_len += letter_cnt * sizeof(struct stream_letter);
 	relay->unused_len += len;
 	relay_count(relay);
@@ -88,8 +133,7 @@ static void relay_charge(struct stream_relay *relay, struct relay_account *accou
 static void relay_discharge(struct stream_relay *relay, struct relay_account *account,
 			    size_t letter_cnt, size_t len)
 {
-	account->letters_len -= letter_cnt * sizeof(struct stream_letter);
-	account->unused_len -= len;
+	account_add(account, -(letter_cnt * sizeof(struct stream_letter)), -len);
 	relay->letters_len -= letter_cnt * sizeof(struct stream_letter);
 	relay->unused_len -= len;
 	relay_count(relay);
@@ -168,7 +212,7 @@ static void relayed_release(struct relayed *relayed)
 	struct relay_account *account = relayed->account;
 
 	pool_release(&relay->streams, relayed);
-	account->stream_cnt--;
+	account->user_cnt--;
 	account_settle(relay, account);
 }
 
@@ -322,12 +366,16 @@ static const struct mesh_stream_events relayed_events = {
 };
 
 /* A stream of peer that has been paid for, or NULL. */
-static struct relayed *relayed_new(struct stream_relay *relay, const struct mesh_stream_peer *peer)
+static struct relayed *relayed_new(struct stream_relay *relay, const struct mesh_stream *stream,
+				   const struct mesh_stream_peer *peer)
 {
-	struct relay_account *account = account_open(relay, peer->key);
+	struct fair_path path;
+	struct relay_account *account;
 	struct relayed *relayed = NULL;
 	bool has_room;
 
+	relay->seam.ops->peer_path(stream, &path);
+	account = account_open(relay, &path, peer->key);
 	if (!account)
 		return NULL;
 	has_room = relay_has_room(relay, account, LETTERS_PER_STREAM, 0);
@@ -342,7 +390,7 @@ static struct relayed *relayed_new(struct stream_relay *relay, const struct mesh
 	relayed->relay = relay;
 	relayed->account = account;
 	relayed->last_say_at = &relayed->says;
-	account->stream_cnt++;
+	account->user_cnt++;
 	relay_charge(relay, account, LETTERS_PER_STREAM, 0);
 	return relayed;
 }
@@ -359,7 +407,7 @@ static int relay_accept(void *ctx, struct mesh_stream *stream, unsigned type, ui
 	relay->now_ns = now_ns;
 	if (err < 0)
 		return err;
-	relayed = relayed_new(relay, &peer);
+	relayed = relayed_new(relay, stream, &peer);
 	if (!relayed)
 		return WEFT_EFULL;
 	letter = stream_letter_new(STREAM_OPENED, pool_handle_of(&relay->streams, relayed), 0);
@@ -381,7 +429,7 @@ size_t stream_relay_footprint(uint32_t stream_cap)
 {
 	return pool_footprint(sizeof(struct relayed), stream_cap) +
 	       pool_footprint(sizeof(struct relay_account), ACCOUNTS_PER_STREAM * stream_cap) +
-	       map_footprint(MESH_KEY_LEN, ACCOUNTS_PER_STREAM * stream_cap) +
+	       map_footprint(sizeof(uint64_t), ACCOUNTS_PER_STREAM * stream_cap) +
 	       POSTED_CAP * sizeof(struct relay_account *) + 64;
 }
 
@@ -396,7 +444,8 @@ static int accounts_init(struct stream_relay *relay, uint32_t stream_cap)
 	random_fill(&random, secret, sizeof(secret));
 	if ((err = pool_init(&relay->accounts, &relay->arena, sizeof(struct relay_account), cap)) <
 		    0 ||
-	    (err = map_init(&relay->accounts_by_key, &relay->arena, MESH_KEY_LEN, cap, secret)) < 0)
+	    (err = map_init(&relay->accounts_by_id, &relay->arena, sizeof(uint64_t), cap, secret)) <
+		    0)
 		return err;
 	relay->posted = arena_alloc(&relay->arena, POSTED_CAP * sizeof(struct relay_account *));
 	return relay->posted ? 0 : WEFT_EFULL;

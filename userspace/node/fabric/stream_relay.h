@@ -20,7 +20,8 @@ struct load;
  * the frame that it tells of, and costs its peer no credit: what they take besides bytes
  * is bounded likewise, by RELAY_LETTERS_LEN_MAX, until home has read them.
  * None of it can be taken back, so a peer may hold of each as much as it
- * leaves free to others (base/fair.h, dynamic threshold): half while it is alone. A user at
+ * leaves free to others (base/fair.h, dynamic threshold): half while it is alone; and its network,
+ * since keys are free, three times what it leaves free: three quarters. A user at
  * home has RELAY_SAYS_MAX frames on their way at most, each with its head copied.
  */
 #define RELAY_LEN_MAX	      ((size_t)64 << 20)
@@ -33,11 +34,13 @@ struct stream_relay_stats {
 	uint64_t refused_cnt; /* streams, for want of room */
 };
 
-/* What a peer holds of both, all its streams together. */
+/* What a peer holds of both, all its streams together; or a network, all its peers together. */
 struct relay_account {
-	uint8_t key[MESH_KEY_LEN];
+	uint64_t id;		       /* of the peer's path (base/fair_path.h) */
+	struct relay_account *network; /* NULL: this is one */
+	uint8_t key[MESH_KEY_LEN];     /* of a peer */
 	size_t unused_len, letters_len;
-	unsigned stream_cnt;
+	unsigned user_cnt; /* streams of a peer, peers of a network */
 };
 
 struct stream_relay {
@@ -47,7 +50,7 @@ struct stream_relay {
 	struct stream_lane *in, *out;
 	struct arena arena;
 	struct pool streams, accounts;
-	struct map accounts_by_key;
+	struct map accounts_by_id;
 	/* Whose the letters are that home has not read, in the order in which it reads them. */
 	struct relay_account **posted;
 	size_t posted_first, posted_cnt;
