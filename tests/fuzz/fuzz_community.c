@@ -55,7 +55,8 @@ static void check_request(const uint8_t *data, size_t len)
 	community_request_write(&w, &request);
 	weft_assert(!w.bad);
 	weft_assert(community_request_parse(bytes, writer_len(&w), &again) == 0);
-	weft_assert(again.words_len == request.words_len && again.epoch == request.epoch);
+	weft_assert(again.words_len == request.words_len && again.epoch == request.epoch &&
+		    again.key_epoch == request.key_epoch);
 	weft_assert(again.last_bucket == request.last_bucket);
 	weft_assert(memcmp(again.id, request.id, COMMUNITY_ID_LEN) == 0);
 }
@@ -75,6 +76,14 @@ static void check_answers(const uint8_t *data, size_t len)
 	if (community_shown_parse(data, len, &shown) == 0)
 		weft_assert(shown.roll.len <= COMMUNITY_ROLL_LEN_MAX &&
 			    shown.token.len <= COMMUNITY_TOKEN_LEN_MAX);
+	if (community_shown_parse(data, len, &shown) == 0) {
+		struct community_shown reread;
+
+		community_shown_write(&w, &shown);
+		weft_assert(!w.bad && community_shown_parse(bytes, writer_len(&w), &reread) == 0);
+		weft_assert(reread.roll.len == shown.roll.len && !reread.box == !shown.box);
+		w = writer_of(bytes, sizeof(bytes));
+	}
 	if (community_page_parse(data, len, &page) < 0)
 		return;
 	weft_assert(page.member_cnt + page.share_cnt <= COMMUNITY_PAGE_MAX);

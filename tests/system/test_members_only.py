@@ -76,7 +76,7 @@ def test_a_non_member_neither_lists_nor_fetches(lab):
 
 def expelled(daemon, name):
     row = next(row for row in daemon.json("community", "list")["communities"] if row["name"] == name)
-    return row["epoch"], row["expelled"]
+    return row["epoch"], row["expelled"], row["key_epoch"]
 
 
 def test_who_is_expelled_is_told_nothing_more_over_kill_9(lab):
@@ -89,19 +89,19 @@ def test_who_is_expelled_is_told_nothing_more_over_kill_9(lab):
         wait_for(lambda daemon=daemon: daemon.json("community", "shares", "club")["shares"],
                  f"{daemon.name} sees it", pause=0.2)
     weft(n2, "get", link, "--to", str(lab.dir / "n2"))
-    check_eq(expelled(n1, "club"), (1, 0), "the first roll")
+    check_eq(expelled(n1, "club"), (1, 0, 1), "the first roll")
     weft(n2, "community", "expel", "club", fabric.node_id(n3), want=REFUSED)
     weft(n1, "community", "expel", "club", fabric.node_id(n3))
     weft(n1, "community", "expel", "club", fabric.node_id(n3), want=REFUSED)
-    check_eq(expelled(n1, "club"), (2, 1), "the next one")
-    wait_for(lambda: expelled(n2, "club") == (2, 1), "n2 heard of it", pause=0.2)
+    check_eq(expelled(n1, "club"), (2, 1, 2), "the next one")
+    wait_for(lambda: expelled(n2, "club") == (2, 1, 2), "n2 heard of it", pause=0.2)
     for daemon in (n1, n2):
         wait_for(lambda daemon=daemon: members(daemon, "club") == {fabric.node_id(n1), fabric.node_id(n2)},
                  f"{daemon.name} forgot n3", pause=0.2)
     for daemon in (n1, n2):
         daemon.kill()
         daemon.start()
-        check_eq(expelled(daemon, "club"), (2, 1), f"{daemon.name} after kill -9")
+        check_eq(expelled(daemon, "club"), (2, 1, 2), f"{daemon.name} after kill -9")
     fabric.connect(n3, n1)
     refused = n3.weft("get", link, "--to", str(lab.dir / "n3"), "--timeout", REFUSED_S)
     check(refused.returncode != OK, f"n3 got it after all: {refused.stdout}")
@@ -109,7 +109,7 @@ def test_who_is_expelled_is_told_nothing_more_over_kill_9(lab):
     check(asked.returncode != OK, f"n3 is told of shares: {asked.stdout}")
     # It may be taken back: its token counts again.
     weft(n1, "community", "expel", "club", fabric.node_id(n3), "--undo")
-    check_eq(expelled(n1, "club"), (3, 0), "the third")
+    check_eq(expelled(n1, "club"), (3, 0, 3), "the third")
     wait_for(lambda: n3.weft("get", link, "--to", str(lab.dir / "again")).returncode == OK,
              "n3 gets it again", pause=0.5)
     same_tree(folder, lab.dir / "again")
@@ -147,7 +147,7 @@ def test_a_roll_has_256_nodes_and_no_more(lab):
     check_eq((fill["used"], fill["cap"]), (256, 256), "shown")
     n1.kill()
     n1.start()
-    check_eq(expelled(n1, "club"), (257, 256), "after kill -9")
+    check_eq(expelled(n1, "club"), (257, 256, 257), "after kill -9")
 
 
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

@@ -9,6 +9,7 @@
 #include "codec/hex.h"
 #include "content/announce/provider.h"
 #include "content/announce/provset.h"
+#include "content/community/epoch_key.h"
 #include "content/community/record.h"
 #include "content/head.h"
 #include "content/manifest.h"
@@ -228,6 +229,18 @@ static void make_hint(struct writer *w)
 	community_hint_write(w, other_key, &hint);
 }
 
+static void make_strict_roll(struct writer *w)
+{
+	struct community_roll roll = {.epoch = 3, .time_s = TIME_S, .has_commit = true};
+	uint8_t secret[EPOCH_KEY_LEN];
+
+	for (unsigned i = 0; i < sizeof(secret); i++)
+		secret[i] = (uint8_t)i;
+	epoch_key_commit(secret, roll.commit);
+	memcpy(roll.home, node_key_public(other_key), sizeof(roll.home));
+	community_roll_write(w, key, &roll);
+}
+
 static void make_roll(struct writer *w)
 {
 	struct community_roll roll = {.epoch = 2, .time_s = TIME_S, .expelled_cnt = 2};
@@ -287,6 +300,7 @@ static const struct {
 	{"community share", "commshare", false, make_share},
 	{"community hint", "commhint", false, make_hint},
 	{"community roll", "commroll", false, make_roll},
+	{"roll of a strict community", "commroll", false, make_strict_roll},
 	{"service descriptor", SERVICE_DESCRIPTOR_TAG, false, make_descriptor},
 	{"row of the shadow index", "shard", false, make_shard},
 };

@@ -545,6 +545,7 @@ static struct community_info info_of(const struct community *community)
 		.member_row_cnt = community->roster.member_cnt,
 		.share_row_cnt = community->roster.share_cnt,
 		.epoch = community->roll.epoch,
+		.key_epoch = roll_key_epoch(community),
 		.expelled_cnt = community->roll.expelled_cnt,
 		.partner_cnt = community->partner_cnt,
 		.synced_ns = community->synced_ns,

@@ -149,6 +149,7 @@ struct community_info {
 	uint32_t member_cnt, share_cnt; /* that joined, that are bound; this node among them */
 	uint32_t member_row_cnt, share_row_cnt; /* with what says that they left */
 	uint64_t epoch;				/* of the roll; 0: none */
+	uint64_t key_epoch; /* the same, if the key of the epoch is here; else 0 */
 	unsigned expelled_cnt;
 	unsigned partner_cnt; /* members that are asked again and again */
 	uint64_t synced_ns;   /* when one of them last said all; 0: none yet */

@@ -7,6 +7,7 @@
 #include "base/list.h"
 #include "base/timer.h"
 #include "content/community/community.h"
+#include "content/community/epoch_key.h"
 #include "content/community/intake.h"
 #include "content/community/own_shares.h"
 #include "content/community/roll.h"
@@ -122,6 +123,7 @@ struct community {
 	struct community_roll roll; /* epoch 0: none is here */
 	uint8_t roll_bytes[COMMUNITY_ROLL_LEN_MAX];
 	size_t roll_len;
+	struct epoch_keys epoch_keys;
 
 	struct intake_lot sweep;
 	uint64_t sweep_ns;

@@ -56,6 +56,7 @@ static void community_release(struct community *community)
 	struct community blank = {.all = community->all};
 
 	node_key_free(community->secret);
+	epoch_keys_wipe(&community->epoch_keys);
 	blank.roster.limits = community->roster.limits;
 	blank.roster.tallies = community->roster.tallies;
 	blank.roster.tally_cap = community->roster.tally_cap;

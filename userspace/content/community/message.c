@@ -11,6 +11,7 @@ enum {
 	REQUEST_LAST,
 	REQUEST_WORDS,
 	REQUEST_EPOCH,
+	REQUEST_KEY_EPOCH,
 };
 enum {
 	STATE_RECORD,
@@ -21,7 +22,7 @@ enum {
 	STATE_SHARE_DIGESTS,
 };
 #define STATE_NEEDED 0x3fu
-enum { SHOWN_ROLL, SHOWN_TOKEN };
+enum { SHOWN_ROLL, SHOWN_TOKEN, SHOWN_BOX };
 enum { PAGE_MEMBERS, PAGE_SHARES, PAGE_CURSOR, PAGE_MORE };
 
 static struct community_bytes bytes_read(struct cbor_reader *r, size_t len_max)
@@ -41,7 +42,8 @@ void community_request_write(struct writer *w, const struct community_request *r
 	bool has_range = request->first_bucket > 0 || request->last_bucket < COMMUNITY_BUCKETS - 1;
 
 	cbor_write_map(w, 2u + (request->cursor.data != NULL) + 2u * has_range +
-				  (request->words != NULL) + (request->epoch > 0));
+				  (request->words != NULL) + (request->epoch > 0) +
+				  (request->key_epoch > 0));
 	cbor_field_bytes(w, REQUEST_ID, request->id, COMMUNITY_ID_LEN);
 	cbor_field_bytes(w, REQUEST_RECORD, request->record.data, request->record.len);
 	if (request->cursor.data)
@@ -54,6 +56,8 @@ void community_request_write(struct writer *w, const struct community_request *r
 		cbor_field_text(w, REQUEST_WORDS, request->words, request->words_len);
 	if (request->epoch)
 		cbor_field_uint(w, REQUEST_EPOCH, request->epoch);
+	if (request->key_epoch)
+		cbor_field_uint(w, REQUEST_KEY_EPOCH, request->key_epoch);
 }
 
 static void request_field_read(struct cbor_reader *r, uint64_t key,
@@ -81,6 +85,9 @@ static void request_field_read(struct cbor_reader *r, uint64_t key,
 		break;
 	case REQUEST_EPOCH:
 		request->epoch = cbor_read_uint(r);
+		break;
+	case REQUEST_KEY_EPOCH:
+		request->key_epoch = cbor_read_uint(r);
 		break;
 	default:
 		cbor_skip(r);
@@ -110,11 +117,14 @@ int community_request_parse(const void *payload, size_t len, struct community_re
 
 void community_shown_write(struct writer *w, const struct community_shown *shown)
 {
-	cbor_write_map(w, 0u + (shown->roll.data != NULL) + (shown->token.data != NULL));
+	cbor_write_map(w, 0u + (shown->roll.data != NULL) + (shown->token.data != NULL) +
+				  (shown->box != NULL));
 	if (shown->roll.data)
 		cbor_field_bytes(w, SHOWN_ROLL, shown->roll.data, shown->roll.len);
 	if (shown->token.data)
 		cbor_field_bytes(w, SHOWN_TOKEN, shown->token.data, shown->token.len);
+	if (shown->box)
+		cbor_field_bytes(w, SHOWN_BOX, shown->box, KEY_WRAP_LEN);
 }
 
 int community_shown_parse(const void *payload, size_t len, struct community_shown *out_shown)
@@ -130,6 +140,8 @@ int community_shown_parse(const void *payload, size_t len, struct community_show
 			shown.roll = bytes_read(&r, COMMUNITY_ROLL_LEN_MAX);
 		else if (key == SHOWN_TOKEN)
 			shown.token = bytes_read(&r, COMMUNITY_TOKEN_LEN_MAX);
+		else if (key == SHOWN_BOX)
+			shown.box = cbor_read_exactly(&r, KEY_WRAP_LEN);
 		else
 			cbor_skip(&r);
 	}

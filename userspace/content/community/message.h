@@ -9,19 +9,20 @@
 #include "base/cursor.h"
 #include "content/community/cursor.h"
 #include "content/community/record.h"
+#include "crypto/key_wrap.h"
 
 /*
  * The payloads of messages 404 to 417 (docs/wire/community.md), as maps with integer
  * keys. Every request names the community and carries the asker's own member record:
  *
  *	0 community id | 1 record | 2 cursor? | 3 first bucket? | 4 last bucket? | 5 words? |
- *	6 epoch of the roll that is here?
+ *	6 epoch of the roll that is here? | 7 epoch of the key that is here?
  *
  * A bucket is the first byte of members' keys, or of share ids. Answers:
  *
  *	state	0 record | 1 members | 2 shares | 3 cursor of events | 4 digests of members'
  *		buckets | 5 of shares'
- *	shown	0 roll? | 1 token for the asker?
+ *	shown	0 roll? | 1 token for the asker? | 2 epoch key, sealed to the asker?
  *	page	0 [member records] | 1 [share records] | 2 cursor? | 3 there is more
  *
  * Parsers give 0, WEFT_EMALFORMED or WEFT_ETOOLARGE, and pointers into the payload.
@@ -33,7 +34,7 @@
 #define COMMUNITY_PAGE_LEN_MAX	(60u * 1024) /* bytes of an answer */
 #define COMMUNITY_WORDS_LEN_MAX 256u
 #define COMMUNITY_REQUEST_CAP                                                                      \
-	(64 + COMMUNITY_MEMBER_LEN_MAX + COMMUNITY_CURSOR_LEN + COMMUNITY_WORDS_LEN_MAX)
+	(80 + COMMUNITY_MEMBER_LEN_MAX + COMMUNITY_CURSOR_LEN + COMMUNITY_WORDS_LEN_MAX)
 #define COMMUNITY_STATE_CAP                                                                        \
 	(64 + COMMUNITY_MEMBER_LEN_MAX + COMMUNITY_CURSOR_LEN + 2 * COMMUNITY_DIGESTS_LEN)
 
@@ -50,7 +51,7 @@ struct community_request {
 	unsigned first_bucket, last_bucket; /* inclusive; 0 and 255 when they are not told */
 	const char *words;
 	size_t words_len;
-	uint64_t epoch; /* 0: not told */
+	uint64_t epoch, key_epoch; /* 0: not told */
 };
 void community_request_write(struct writer *w, const struct community_request *request);
 WEFT_MUST_CHECK
@@ -72,8 +73,9 @@ int community_state_parse(const void *payload, size_t len, struct community_stat
 
 struct community_shown {
 	struct community_bytes roll, token;
+	const uint8_t *box; /* KEY_WRAP_LEN, or NULL */
 };
-#define COMMUNITY_SHOWN_CAP (64 + COMMUNITY_ROLL_LEN_MAX + COMMUNITY_TOKEN_LEN_MAX)
+#define COMMUNITY_SHOWN_CAP (64 + COMMUNITY_ROLL_LEN_MAX + COMMUNITY_TOKEN_LEN_MAX + KEY_WRAP_LEN)
 void community_shown_write(struct writer *w, const struct community_shown *shown);
 WEFT_MUST_CHECK
 int community_shown_parse(const void *payload, size_t len, struct community_shown *out_shown);

@@ -39,7 +39,7 @@ enum {
 };
 enum { SHARE_ID, SHARE_SEQ, SHARE_TIME, SHARE_BINDING };
 enum { HINT_ID, HINT_SEQ, HINT_TIME, HINT_ADDRS, HINT_SAMPLES };
-enum { ROLL_ID, ROLL_EPOCH, ROLL_TIME, ROLL_HOME, ROLL_EXPELLED };
+enum { ROLL_ID, ROLL_EPOCH, ROLL_TIME, ROLL_HOME, ROLL_EXPELLED, ROLL_COMMIT };
 
 /* Of a member: 0 left, 1 joined; of a binding: 0 ended, 1 bound. */
 #define STATE_MAX 1
@@ -166,7 +166,7 @@ void community_roll_write(struct writer *w, const struct node_key *key,
 		return;
 	}
 	community_id_of(node_key_public(key), id);
-	cbor_write_map(&body, 5);
+	cbor_write_map(&body, roll->has_commit ? 6 : 5);
 	cbor_field_bytes(&body, ROLL_ID, id, sizeof(id));
 	cbor_field_uint(&body, ROLL_EPOCH, roll->epoch);
 	cbor_field_uint(&body, ROLL_TIME, roll->time_s);
@@ -175,6 +175,8 @@ void community_roll_write(struct writer *w, const struct node_key *key,
 	cbor_write_array(&body, roll->expelled_cnt);
 	for (unsigned i = 0; i < roll->expelled_cnt; i++)
 		cbor_write_bytes(&body, roll->expelled[i], sizeof(roll->expelled[i]));
+	if (roll->has_commit)
+		cbor_field_bytes(&body, ROLL_COMMIT, roll->commit, sizeof(roll->commit));
 	body_sign(w, key, TAG_ROLL, &body);
 }
 
@@ -500,8 +502,12 @@ static void roll_field_read(struct cbor_reader *r, unsigned field, struct commun
 	case ROLL_HOME:
 		cbor_read_fixed(r, roll->home, sizeof(roll->home));
 		break;
-	default:
+	case ROLL_EXPELLED:
 		expelled_read(r, roll);
+		break;
+	default:
+		cbor_read_fixed(r, roll->commit, sizeof(roll->commit));
+		roll->has_commit = true;
 	}
 }
 
@@ -514,7 +520,7 @@ int community_roll_parse(const uint8_t *bytes, size_t len, struct community_roll
 	if (err < 0)
 		return err;
 	*out_roll = (struct community_roll){0};
-	while (body_next(&body, 5, &field))
+	while (body_next(&body, 6, &field))
 		roll_field_read(&body.r, field, out_roll);
 	if ((err = body_close(&body, 5)) < 0)
 		return err;

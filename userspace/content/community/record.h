@@ -39,6 +39,7 @@ struct writer;
 #define COMMUNITY_TOKEN_LIFE_S_MAX (30u * 86400)
 #define COMMUNITY_TOKEN_READ_S_MAX (366u * 86400) /* of one that an earlier version made */
 #define COMMUNITY_EXPELLED_MAX	   256u
+#define COMMUNITY_COMMIT_LEN	   32u
 #define COMMUNITY_SKEW_S	   300u /* that a clock may be ahead */
 #define COMMUNITY_SAMPLES_MAX	   16u	/* members named by a hint */
 #define COMMUNITY_TITLE_LEN_MAX	   255u
@@ -117,6 +118,8 @@ struct community_roll {
 	uint8_t home[COMMUNITY_KEY_LEN]; /* the node that has the community's key */
 	unsigned expelled_cnt;
 	uint8_t expelled[COMMUNITY_EXPELLED_MAX][COMMUNITY_KEY_LEN]; /* nodes, ascending */
+	bool has_commit; /* a strict community's: to the key of the epoch (epoch_key.h) */
+	uint8_t commit[COMMUNITY_COMMIT_LEN];
 };
 
 /*

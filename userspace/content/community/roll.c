@@ -9,8 +9,9 @@
 #include "crypto/node_key.h"
 #include "store/store.h"
 
-#define ROW_PREFIX  "roll:"
-#define ROW_KEY_LEN (sizeof(ROW_PREFIX) - 1 + COMMUNITY_ID_LEN)
+#define ROLL_ROWS   "roll:"
+#define KEY_ROWS    EPOCH_KEY_ROW_NAME
+#define ROW_KEY_CAP (sizeof(KEY_ROWS) - 1 + COMMUNITY_ID_LEN)
 #define TIMEOUT_NS  (20 * NS_PER_S)
 
 struct roll_ask {
@@ -32,19 +33,22 @@ int roll_init(struct communities *all)
 
 /* --- in the store --- */
 
-static void row_key(const uint8_t *id, uint8_t key[static ROW_KEY_LEN])
+static size_t row_key(const char *rows, const uint8_t *id, uint8_t key[static ROW_KEY_CAP])
 {
-	memcpy(key, ROW_PREFIX, sizeof(ROW_PREFIX) - 1);
-	memcpy(key + sizeof(ROW_PREFIX) - 1, id, COMMUNITY_ID_LEN);
+	size_t len = strlen(rows);
+
+	memcpy(key, rows, len);
+	memcpy(key + len, id, COMMUNITY_ID_LEN);
+	return len + COMMUNITY_ID_LEN;
 }
 
-static int row_get(struct store_snapshot *snapshot, const uint8_t *id, const void **out_bytes,
-		   size_t *out_len)
+static int row_get(struct store_snapshot *snapshot, const char *rows, const uint8_t *id,
+		   const void **out_bytes, size_t *out_len)
 {
-	uint8_t key[ROW_KEY_LEN];
+	uint8_t key[ROW_KEY_CAP];
+	size_t len = row_key(rows, id, key);
 
-	row_key(id, key);
-	return store_get(snapshot, STORE_META, key, sizeof(key), out_bytes, out_len);
+	return store_get(snapshot, STORE_META, key, len, out_bytes, out_len);
 }
 
 int roll_load(struct store_snapshot *snapshot, const uint8_t id[static COMMUNITY_ID_LEN],
@@ -52,45 +56,51 @@ int roll_load(struct store_snapshot *snapshot, const uint8_t id[static COMMUNITY
 {
 	const void *bytes;
 	size_t len;
-	int err = row_get(snapshot, id, &bytes, &len);
+	int err = row_get(snapshot, ROLL_ROWS, id, &bytes, &len);
 
 	if (err < 0)
 		return err;
 	return community_roll_parse(bytes, len, out_roll) < 0 ? WEFT_EDAMAGED : 0;
 }
 
-/* One that cannot be read is asked for again: what the next member gives is newer than none. */
-int roll_open(struct community *community)
+/* What cannot be read is asked for again: what the next member gives is newer than none. */
+static void rows_read(struct community *community, struct store_snapshot *snapshot)
 {
-	struct store_snapshot *snapshot;
 	const void *bytes;
 	size_t len;
-	int err = store_snapshot_open(community->all->params.store, &snapshot);
 
-	if (err < 0)
-		return err;
-	if (row_get(snapshot, community->roster.id, &bytes, &len) == 0 &&
-	    len <= sizeof(community->roll_bytes) &&
-	    community_roll_parse(bytes, len, &community->roll) == 0) {
-		memcpy(community->roll_bytes, bytes, len);
-		community->roll_len = len;
-	} else {
+	community->roll = (struct community_roll){0};
+	community->roll_len = 0;
+	epoch_keys_wipe(&community->epoch_keys);
+	if (row_get(snapshot, ROLL_ROWS, community->roster.id, &bytes, &len) < 0 ||
+	    len > sizeof(community->roll_bytes))
+		return;
+	if (community_roll_parse(bytes, len, &community->roll) < 0) {
 		community->roll = (struct community_roll){0};
+		return;
 	}
-	store_snapshot_close(snapshot);
-	return 0;
+	memcpy(community->roll_bytes, bytes, len);
+	community->roll_len = len;
+	if (row_get(snapshot, KEY_ROWS, community->roster.id, &bytes, &len) == 0)
+		(void)!epoch_keys_parse(bytes, len, community->all->params.seal,
+					&community->epoch_keys);
 }
 
-static void row_save(struct community *community)
+static void rows_save(struct community *community)
 {
-	struct store *store = community->all->params.store;
-	struct store_batch *batch = store_batch_new(store);
-	uint8_t key[ROW_KEY_LEN];
+	const struct community_params *params = &community->all->params;
+	struct store_batch *batch = store_batch_new(params->store);
+	uint8_t key[ROW_KEY_CAP], row[EPOCH_KEY_ROW_CAP];
+	size_t len = row_key(ROLL_ROWS, community->roster.id, key);
 
-	row_key(community->roster.id, key);
-	store_batch_put(batch, STORE_META, key, sizeof(key), community->roll_bytes,
-			community->roll_len);
-	if (store_submit(store, batch, NULL, NULL) == 0)
+	store_batch_put(batch, STORE_META, key, len, community->roll_bytes, community->roll_len);
+	if (community->epoch_keys.current.epoch) {
+		len = row_key(KEY_ROWS, community->roster.id, key);
+		store_batch_put(batch, STORE_META, key, len, row,
+				epoch_keys_write(&community->epoch_keys, params->seal, row));
+		explicit_bzero(row, sizeof(row));
+	}
+	if (store_submit(params->store, batch, NULL, NULL) == 0)
 		return;
 	store_batch_free(batch);
 	community->all->counts[COMMUNITY_STORE_FAILED]++;
@@ -98,10 +108,10 @@ static void row_save(struct community *community)
 
 void roll_drop(struct store_batch *batch, const uint8_t id[static COMMUNITY_ID_LEN])
 {
-	uint8_t key[ROW_KEY_LEN];
+	uint8_t key[ROW_KEY_CAP];
 
-	row_key(id, key);
-	store_batch_delete(batch, STORE_META, key, sizeof(key));
+	store_batch_delete(batch, STORE_META, key, row_key(ROLL_ROWS, id, key));
+	store_batch_delete(batch, STORE_META, key, row_key(KEY_ROWS, id, key));
 }
 
 /* --- taken --- */
@@ -109,7 +119,7 @@ void roll_drop(struct store_batch *batch, const uint8_t id[static COMMUNITY_ID_L
 /* Rows of the expelled go; none of them is asked or told any more. */
 static void roll_apply(struct community *community, uint64_t now_ns)
 {
-	row_save(community);
+	rows_save(community);
 	for (unsigned i = community->partner_cnt; i-- > 0;)
 		if (community_roll_has(&community->roll, community->partners[i].key))
 			meet_failed(community, community->partners[i].key, true);
@@ -140,7 +150,7 @@ bool roll_take(struct community *community, const uint8_t *bytes, size_t len, ui
 
 /* --- made --- */
 
-/* Signs what community->roll says, under the next epoch. */
+/* Signs what community->roll says, under the next epoch and, in a strict one, with its key. */
 static void roll_sign(struct community *community)
 {
 	struct community_roll *roll = &community->roll;
@@ -150,6 +160,11 @@ static void roll_sign(struct community *community)
 	memcpy(roll->home, community->all->own_key, sizeof(roll->home));
 	roll->epoch++;
 	roll->time_s = community_wall_s(community->all);
+	roll->has_commit = community->roster.is_strict;
+	if (roll->has_commit) {
+		epoch_keys_make(&community->epoch_keys, community->all->params.random, roll->epoch);
+		epoch_key_commit(community->epoch_keys.current.secret, roll->commit);
+	}
 	community_roll_write(&w, community->secret, roll);
 	community->roll_len = writer_len(&w);
 }
@@ -157,7 +172,23 @@ static void roll_sign(struct community *community)
 void roll_begin(struct community *community)
 {
 	roll_sign(community);
-	row_save(community);
+	rows_save(community);
+}
+
+int roll_open(struct community *community)
+{
+	struct store_snapshot *snapshot;
+	int err = store_snapshot_open(community->all->params.store, &snapshot);
+
+	if (err < 0)
+		return err;
+	rows_read(community, snapshot);
+	store_snapshot_close(snapshot);
+	/* Made by an earlier version, or lost: no other node can make one. */
+	if (community->secret && community->roster.is_strict && community->roll.epoch &&
+	    !epoch_keys_are_of(&community->epoch_keys, &community->roll))
+		roll_begin(community);
+	return 0;
 }
 
 static unsigned place_of(const struct community_roll *roll, const uint8_t *key)
@@ -234,6 +265,23 @@ static void ask_answered(void *arg, const struct mesh_reply *reply, uint64_t now
 		token_take(community, &shown.token, now_ns);
 	if (shown.roll.data)
 		(void)roll_take(community, shown.roll.data, shown.roll.len, now_ns);
+	if (shown.box && community->roll.epoch &&
+	    epoch_keys_take(&community->epoch_keys, community->all->params.key, &community->roll,
+			    shown.box) == 0)
+		rows_save(community);
+}
+
+uint64_t roll_key_epoch(const struct community *community)
+{
+	return epoch_keys_are_of(&community->epoch_keys, &community->roll) ? community->roll.epoch
+									   : 0;
+}
+
+bool roll_box(const struct community *community, const uint8_t key[static COMMUNITY_KEY_LEN],
+	      uint8_t out_box[static KEY_WRAP_LEN])
+{
+	return community->roster.is_strict && roll_key_epoch(community) > 0 &&
+	       key_wrap(key, community->epoch_keys.current.secret, out_box) == 0;
 }
 
 void roll_show(struct community *community, const struct mesh_peer *peer, uint64_t now_ns)
@@ -243,7 +291,8 @@ void roll_show(struct community *community, const struct mesh_peer *peer, uint64
 	struct community_request request = {.id = community->roster.id,
 					    .record = {community->record, community->record_len},
 					    .last_bucket = COMMUNITY_BUCKETS - 1,
-					    .epoch = community->roll.epoch};
+					    .epoch = community->roll.epoch,
+					    .key_epoch = roll_key_epoch(community)};
 	uint8_t payload[COMMUNITY_REQUEST_CAP];
 	struct writer w = writer_of(payload, sizeof(payload));
 	struct mesh_ask asked = {.peer = *peer,

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "content/community/record.h"
+#include "crypto/key_wrap.h"
 
 struct community;
 struct mesh_peer;
@@ -21,6 +22,8 @@ struct store_snapshot;
  *	expel	community_expel -> signed -> stored -> told to partners
  *	show	416 to a member: our own record and the epoch that is here -> 417: its roll, if that
  *		is newer, and from the node with the key a new token, when half of ours is over
+ *	key	of a strict community: 417 carries the key of the epoch, too (epoch_key.h), from
+ *		each member that has it to each that says it has an older one
  *	taken	newer, signed -> in memory and stored -> rows of the expelled go with the next sweep
  *
  * Home worker, but for roll_load.
@@ -35,7 +38,10 @@ size_t roll_footprint(void);
 struct communities;
 WEFT_MUST_CHECK
 int roll_init(struct communities *all);
-/* roll_open takes the stored roll of a community that was opened, if there is one. 0 or -errno. */
+/*
+ * roll_open takes the stored roll and epoch keys of a community that was opened, if there are some.
+ * Where the community's key is here and no key is that of the epoch, a new epoch begins. 0 or -errno.
+ */
 WEFT_MUST_CHECK
 int roll_open(struct community *community);
 void roll_drop(struct store_batch *batch, const uint8_t id[static COMMUNITY_ID_LEN]);
@@ -43,6 +49,11 @@ void roll_drop(struct store_batch *batch, const uint8_t id[static COMMUNITY_ID_L
 void roll_begin(struct community *community);
 /* roll_take is for bytes that a peer gave. True: it was newer, and holds from now on. */
 bool roll_take(struct community *community, const uint8_t *bytes, size_t len, uint64_t now_ns);
+/* roll_key_epoch: of the roll, if the key of its epoch is here; else 0. */
+uint64_t roll_key_epoch(const struct community *community);
+/* roll_box seals the key of the epoch to the node of key; false: it is not here. */
+bool roll_box(const struct community *community, const uint8_t key[static COMMUNITY_KEY_LEN],
+	      uint8_t out_box[static KEY_WRAP_LEN]);
 /* roll_show asks peer, a member, as above; while too many are asked, it asks nobody. */
 void roll_show(struct community *community, const struct mesh_peer *peer, uint64_t now_ns);
 /* roll_show_key: the member of key, if it is known where it is. */

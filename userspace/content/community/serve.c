@@ -297,6 +297,7 @@ static void handle_show(void *ctx, const struct mesh_call *call, uint64_t now_ns
 	struct community_request request;
 	struct community *community = admit(all, call, &request, now_ns);
 	uint8_t token[COMMUNITY_TOKEN_LEN_MAX], asker[COMMUNITY_KEY_LEN];
+	uint8_t box[KEY_WRAP_LEN];
 	struct community_shown shown = {0};
 	struct answer *answer;
 	struct writer w;
@@ -312,6 +313,8 @@ static void handle_show(void *ctx, const struct mesh_call *call, uint64_t now_ns
 	shown.token.len = token_write(community, call, &request, token);
 	if (shown.token.len)
 		shown.token.data = token;
+	if (request.key_epoch < community->roll.epoch && roll_box(community, call->peer_key, box))
+		shown.box = box;
 	w = writer_of(answer->bytes, answer->cap);
 	community_shown_write(&w, &shown);
 	/* The call is gone once it is answered. */

@@ -41,13 +41,14 @@ bool method_community_find(struct communities *communities, struct control_call 
 static json_t *json_community(const struct node *node, const struct community_info *info)
 {
 	json_t *json = json_pack(
-		"{s:o, s:o, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:I}", "community_id",
+		"{s:o, s:o, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "community_id",
 		method_json_id(info->id), "key", method_json_id(info->key), "name", info->name,
 		"strict", info->is_strict, "ours", info->is_ours, "joined_s",
 		method_json_uint(info->joined_s), "members", method_json_uint(info->member_cnt),
 		"shares", method_json_uint(info->share_cnt), "partners",
 		method_json_uint(info->partner_cnt), "epoch", method_json_uint(info->epoch),
-		"expelled", (json_int_t)info->expelled_cnt);
+		"key_epoch", method_json_uint(info->key_epoch), "expelled",
+		(json_int_t)info->expelled_cnt);
 
 	if (info->token_expires_s)
 		json_object_set_new(json, "token_expires_s",

@@ -17,7 +17,9 @@ static size_t request_make(size_t words_len, size_t record_len)
 					    .first_bucket = 3,
 					    .last_bucket = 200,
 					    .words = words,
-					    .words_len = words_len};
+					    .words_len = words_len,
+					    .epoch = UINT64_MAX,
+					    .key_epoch = UINT64_MAX - 1};
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
 	community_request_write(&w, &request);
@@ -65,6 +67,7 @@ static void test_what_is_written_is_read(void)
 	CHECK_EQ(request.first_bucket, 3);
 	CHECK_EQ(request.last_bucket, 200);
 	CHECK_EQ(request.words_len, 5);
+	CHECK(request.epoch == UINT64_MAX && request.key_epoch == UINT64_MAX - 1);
 	CHECK_EQ(request.cursor.len, COMMUNITY_CURSOR_LEN);
 	CHECK_EQ(community_page_parse(bytes, page_make(2, 3, true, true), &page), 0);
 	CHECK_EQ(page.member_cnt, 2);
@@ -74,6 +77,49 @@ static void test_what_is_written_is_read(void)
 	CHECK_EQ(state.member_cnt, 7);
 	CHECK(state.members.buckets[255] == 0x1122334455667788);
 	CHECK_EQ(state.shares.buckets[0], 9);
+}
+
+static const uint8_t box[KEY_WRAP_LEN] = {5};
+
+static size_t shown_make(size_t roll_len, size_t token_len)
+{
+	static const uint8_t roll[COMMUNITY_ROLL_LEN_MAX + 1] = {6};
+	struct community_shown shown = {
+		.roll = {roll, roll_len}, .token = {record, token_len}, .box = box};
+	struct writer w = writer_of(bytes, sizeof(bytes));
+
+	community_shown_write(&w, &shown);
+	return w.bad ? 0 : writer_len(&w);
+}
+
+static void test_a_shown_answer_has_roll_token_and_box(void)
+{
+	size_t len = shown_make(COMMUNITY_ROLL_LEN_MAX, COMMUNITY_TOKEN_LEN_MAX);
+	struct community_shown shown;
+
+	CHECK(len <= COMMUNITY_SHOWN_CAP);
+	CHECK_EQ(community_shown_parse(bytes, len, &shown), 0);
+	CHECK_EQ(shown.roll.len, COMMUNITY_ROLL_LEN_MAX);
+	CHECK_EQ(shown.token.len, COMMUNITY_TOKEN_LEN_MAX);
+	CHECK_MEM(shown.box, box, sizeof(box));
+	for (size_t cut = 0; cut < len; cut++)
+		CHECK(community_shown_parse(bytes, cut, &shown) < 0);
+	CHECK(community_shown_parse(bytes, shown_make(COMMUNITY_ROLL_LEN_MAX + 1, 1), &shown) < 0);
+	CHECK(community_shown_parse(bytes, shown_make(1, COMMUNITY_TOKEN_LEN_MAX + 1), &shown) < 0);
+}
+
+/* {2: a box that is a byte too long, or too short} */
+static void test_a_box_of_another_length_is_refused(void)
+{
+	for (size_t len = KEY_WRAP_LEN - 1; len <= KEY_WRAP_LEN + 1; len++) {
+		struct writer w = writer_of(bytes, sizeof(bytes));
+		struct community_shown shown;
+
+		cbor_write_map(&w, 1);
+		cbor_field_bytes(&w, 2, record, len);
+		CHECK_EQ(community_shown_parse(bytes, writer_len(&w), &shown),
+			 len == KEY_WRAP_LEN ? 0 : WEFT_EMALFORMED);
+	}
 }
 
 static void test_every_prefix_is_refused(void)
@@ -148,6 +194,8 @@ int main(void)
 	memset(words, 'w', sizeof(words) - 1);
 	RUN(test_what_is_written_is_read);
 	RUN(test_every_prefix_is_refused);
+	RUN(test_a_shown_answer_has_roll_token_and_box);
+	RUN(test_a_box_of_another_length_is_refused);
 	RUN(test_limits_are_met_and_not_passed);
 	RUN(test_an_array_beyond_a_page_is_refused);
 	RUN(test_buckets_are_bytes_in_order);

@@ -106,7 +106,11 @@ static size_t roll_make(unsigned expelled_cnt)
 	static struct community_roll roll;
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
-	roll = (struct community_roll){.epoch = 3, .time_s = WALL_S, .expelled_cnt = expelled_cnt};
+	roll = (struct community_roll){.epoch = 3,
+				       .time_s = WALL_S,
+				       .expelled_cnt = expelled_cnt,
+				       .has_commit = true,
+				       .commit = {4}};
 	memcpy(roll.home, node_key_public(node), sizeof(roll.home));
 	for (unsigned i = 0; i < expelled_cnt && i < COMMUNITY_EXPELLED_MAX; i++) {
 		roll.expelled[i][0] = (uint8_t)(i >> 8);
@@ -235,7 +239,7 @@ static size_t extend(enum kind kind, const uint8_t *record, size_t len, uint8_t 
 		uint8_t field;
 	} kinds[] = {[TOKEN] = {"commtoken", 4},  [MEMBER] = {"commmember", 6},
 		     [BINDING] = {"commbind", 9}, [SHARE] = {"commshare", 4},
-		     [HINT] = {"commhint", 5},	  [ROLL] = {"commroll", 5}};
+		     [HINT] = {"commhint", 5},	  [ROLL] = {"commroll", 6}};
 	const struct node_key *signers[] = {
 		[TOKEN] = community, [MEMBER] = node, [BINDING] = share_key,
 		[SHARE] = node,	     [HINT] = node,   [ROLL] = community};
