@@ -508,6 +508,39 @@ static void test_strict_takes_members_by_token_alone(void)
 	community_lab_fini(&lab);
 }
 
+/* A hint, a member's record or a share in the overlay would name those who are in it. */
+static void test_nothing_of_a_strict_community_is_in_the_overlay(void)
+{
+	struct community_lab_node *a, *b, *c;
+	uint8_t token[COMMUNITY_TOKEN_LEN_MAX], share_id[COMMUNITY_ID_LEN];
+	struct one_lists lists;
+	struct all_know all = {3};
+	struct link link;
+	size_t len;
+
+	community_lab_init(&lab, 12, 3);
+	a = node_up(false), b = node_up(false), c = node_up(false);
+	CHECK_EQ(community_lab_create(a, "club", true, id), 0);
+	link = link_of(a, id);
+	len = token_for(a, b, 7 * 86400, token);
+	CHECK_EQ(community_lab_join(b, "club", &link, token, len), 0);
+	len = token_for(a, c, 7 * 86400, token);
+	CHECK_EQ(community_lab_join(c, "club", &link, token, len), 0);
+	CHECK_EQ(community_lab_bind(a, id, 1, 1, true, "maps", share_id), 0);
+	CHECK(all_meet(MINUTES(15), &all));
+	lists = (struct one_lists){c, share_id};
+	CHECK(community_lab_run(&lab, MINUTES(15), one_lists, &lists));
+	/* Halves of lives, and leaving, sign and would put again. */
+	CHECK(!community_lab_run(&lab, 5 * 86400 * NS_PER_S, NULL, NULL));
+	CHECK(community_lab_knows(b, id, c));
+	CHECK_EQ(community_lab_leave(c, id), 0);
+	CHECK(!community_lab_run(&lab, MINUTES(15), NULL, NULL));
+	CHECK(!community_lab_knows(b, id, c));
+	CHECK_EQ(lab.overlay.put_cnt, 0);
+	CHECK_EQ(lab.overlay.get_cnt, 0);
+	community_lab_fini(&lab);
+}
+
 static void test_a_token_that_has_expired_joins_nothing(void)
 {
 	struct community_lab_node *a, *b;
@@ -935,6 +968,7 @@ int main(void)
 	RUN(test_what_cannot_be_saved_was_not_joined);
 	RUN(test_a_leave_and_a_rename_that_cannot_be_saved_change_nothing);
 	RUN(test_strict_takes_members_by_token_alone);
+	RUN(test_nothing_of_a_strict_community_is_in_the_overlay);
 	RUN(test_a_token_that_has_expired_joins_nothing);
 	RUN(test_strangers_hear_of_no_community);
 	RUN(test_open_communities_answer_whoever_says_it_is_one_of_them);

@@ -85,7 +85,7 @@ static void put(struct community *community, enum community_put kind, const uint
 	const struct overlay_seam *overlay = &community->all->params.overlay;
 	uint8_t value[1 + COMMUNITY_HINT_LEN_MAX];
 
-	if (!overlay->ops)
+	if (!community_has_overlay(community))
 		return;
 	community->put_kind = kind;
 	value[0] = tags[kind];
@@ -375,17 +375,17 @@ static void announce_work(struct community *community, uint64_t now_ns)
 	} else if (is_in && community->bind_cnt && community->record_len) {
 		bind_next(community);
 	} else if (community->is_put_due && now_ns >= community->put_ns &&
-		   community->all->params.overlay.ops) {
+		   community_has_overlay(community)) {
 		put_member(community, now_ns);
 	} else if (is_in && now_ns >= community->hint_ns) {
 		community->hint_ns = now_ns + HINT_NS;
-		if (hint_is_mine(community))
+		if (community_has_overlay(community) && hint_is_mine(community))
 			put_hint(community, now_ns);
 		due(community, now_ns + RETRY_NS);
 	} else if (is_in && !shares_renew(community, now_ns)) {
 		due(community, community->hint_ns);
 		due(community, community->share_look_ns);
-		if (community->is_put_due && community->all->params.overlay.ops)
+		if (community->is_put_due && community_has_overlay(community))
 			due(community, community->put_ns);
 	}
 }

@@ -65,6 +65,11 @@ size_t communities_footprint(const struct community_config *config)
 	       COMMUNITY_ANSWER_MEMORY_LEN;
 }
 
+bool community_has_overlay(const struct community *community)
+{
+	return community->all->params.overlay.ops && !community->roster.is_strict;
+}
+
 uint64_t community_wall_s(const struct communities *all)
 {
 	return all->params.wall_s(all->params.ctx);

@@ -169,6 +169,11 @@ struct communities {
 struct community *community_lookup(const struct communities *all, const uint8_t *id);
 /* community_next walks the places in use: start with NULL, ends with NULL. */
 struct community *community_next(const struct communities *all, const struct community *after);
+/*
+ * community_has_overlay: nodes of the overlay may hear of it. Of a strict one nobody but its
+ * members does: they meet by links, sessions and what each keeps of the others.
+ */
+bool community_has_overlay(const struct community *community);
 uint64_t community_wall_s(const struct communities *all);
 void community_tell(struct communities *all, enum community_event_kind kind, const uint8_t *id,
 		    const uint8_t *key);

@@ -333,7 +333,7 @@ static void get_hints(struct community *community, uint64_t now_ns)
 	uint8_t name[COMMUNITY_NAME_CAP];
 	size_t len = community_name_hint(community->roster.id, name);
 
-	if (!overlay->ops || community->get)
+	if (!community_has_overlay(community) || community->get)
 		return;
 	community->has_sample = false;
 	if (overlay->ops->get(overlay->overlay, name, len, COMMUNITY_TAG_HINT, hear_hint,
