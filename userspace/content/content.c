@@ -514,6 +514,12 @@ void content_note_member(struct content *content, const struct content_member *m
 	serve_note_member(content->serve, member, now_ns);
 }
 
+bool content_gives(struct content *content, const uint8_t content_id[static 32],
+		   const uint8_t key[static MESH_KEY_LEN])
+{
+	return serve_gives(content->serve, content_id, key);
+}
+
 unsigned content_member_cnt(const struct content *content, const uint8_t id[static 32])
 {
 	return serve_member_cnt(content->serve, id);

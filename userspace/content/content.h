@@ -182,6 +182,9 @@ void content_note_member(struct content *content, const struct content_member *m
 			 uint64_t now_ns);
 /* content_member_cnt: nodes that lately said that they serve a manifest or a content. */
 unsigned content_member_cnt(const struct content *content, const uint8_t id[static 32]);
+/* content_gives: a whole file of content_id is here that the peer of key may read. Home. */
+bool content_gives(struct content *content, const uint8_t content_id[static 32],
+		   const uint8_t key[static MESH_KEY_LEN]);
 void content_note_finding(struct content *content, const struct content_finding *finding);
 void content_served_each(struct content *content,
 			 void (*fn)(void *arg, const uint8_t manifest_id[static 32], uint64_t len),

@@ -45,6 +45,9 @@ unsigned serve_members(struct serve *serve, const uint8_t id[static 32], uint64_
 void serve_set_limits(struct serve *serve, const struct upload_limits *limits, uint64_t now_ns);
 void serve_fill_traffic(const struct serve *serve, uint64_t now_ns,
 			struct content_traffic *traffic);
+/* serve_gives: as content_gives. */
+bool serve_gives(struct serve *serve, const uint8_t content_id[static 32],
+		 const uint8_t key[static 32]);
 /* serve_now_ns: as far as it was told. */
 uint64_t serve_now_ns(const struct serve *serve);
 /* serve_partials: what gets are fetching and may be served already. */

@@ -137,6 +137,20 @@ static bool content_is_here(struct serve *serve, struct store_snapshot *snapshot
 	       look.is_here;
 }
 
+bool serve_gives(struct serve *serve, const uint8_t content_id[static 32],
+		 const uint8_t key[static 32])
+{
+	struct reach_reader reader = serve_reader(serve, key);
+	struct store_snapshot *snapshot;
+	bool is_here;
+
+	if (store_snapshot_open(serve->content->params.store, &snapshot) < 0)
+		return false;
+	is_here = content_is_here(serve, snapshot, content_id, &reader);
+	store_snapshot_close(snapshot);
+	return is_here;
+}
+
 static bool run_is_here(const struct partial *partial, uint64_t run, unsigned log2)
 {
 	uint64_t end = (run + 1) << log2;

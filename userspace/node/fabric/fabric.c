@@ -62,7 +62,8 @@ const char *fabric_config_check(const struct fabric_config *config)
 	uint32_t offered;
 
 	if (!builtins_parse(config->builtin_names, &offered))
-		return "service.builtin: there are echo, pod-chat, shadow-index and mesh-stats";
+		return "service.builtin: there are echo, pod-chat, shadow-index, mesh-stats, dht "
+		       "and mesh-content";
 	if (service_config_check(&config->service) < 0)
 		return "service.calls_of and service.timeouts_of are lists as \"mesh-stats:3 "
 		       "echo:1000\"";
@@ -301,6 +302,7 @@ static int open_builtin(struct fabric *fabric)
 		.clock = {turn_ns, wall_ms, fabric},
 		.figures = {fabric_mesh_status, fabric_peers_summary, fabric},
 		.dht = fabric_builtin_dht(fabric),
+		.content = fabric_builtin_content(fabric),
 		.key = node->key,
 		.overlay = overlay_seam_of(fabric->overlay),
 		.now_ns = node->home.now_ns,

@@ -48,5 +48,7 @@ void fabric_peers_summary(void *ctx, struct builtin_peers_summary *out_summary);
 
 /* fabric_dht.c: the Mainline DHT for the service dht. */
 struct builtin_dht fabric_builtin_dht(struct fabric *fabric);
+/* fabric_content.c: what this node serves, for the service mesh-content. */
+struct builtin_content fabric_builtin_content(struct fabric *fabric);
 
 #endif

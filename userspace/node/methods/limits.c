@@ -175,6 +175,17 @@ static void programs_add(json_t *limits, const struct node *node)
 	ROWS_ADD(limits, rows);
 }
 
+static void builtin_add(json_t *limits, struct fabric *fabric)
+{
+	unsigned reading_cnt = 0;
+	unsigned reading_cap = fabric ? builtin_readings(fabric_builtin(fabric), &reading_cnt) : 0;
+	const struct limit_row rows[] = {
+		{"readings of mesh-content", COUNT, reading_cap, reading_cnt, NOT_KEPT, NOT_KEPT},
+	};
+
+	ROWS_ADD(limits, rows);
+}
+
 static void gateway_add(json_t *limits, const struct gateway_config *config, const struct web *web)
 {
 	struct gateway_stats stats = {0};
@@ -295,6 +306,7 @@ json_t *method_json_limits(struct node *node)
 	publisher_add(limits, &config->sharing.publisher, node->sharing);
 	dht_add(limits, &config->mainline.dht, &node->home);
 	programs_add(limits, node);
+	builtin_add(limits, node->fabric);
 	gateway_add(limits, &config->web.gateway, node->web);
 	sharing_add(limits, &config->sharing, node->sharing);
 	store_add(limits, &f.store);

@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "service/builtin/ack.h"
+#include "service/builtin/content_service.h"
 #include "service/builtin/dht_service.h"
 #include "service/builtin/echo.h"
 #include "service/builtin/mesh_stats.h"
@@ -39,6 +40,7 @@ struct builtin {
 	struct pod_chat pod_chat;
 	struct shadow_index shadow_index;
 	struct dht_service dht;
+	struct content_service content;
 	struct table tables[BUILTIN_CNT];
 	struct service_offer *offers[BUILTIN_CNT];
 	const char *read_only[BUILTIN_CNT][SERVICE_READ_ONLY_MAX];
@@ -94,6 +96,8 @@ static const struct row {
 				"How the node is doing, in numbers that name nobody"},
 	[BUILTIN_DHT] = {"dht", JSON_LEN_MAX, 20 * NS_PER_S, dht_service_methods,
 			 "The Mainline DHT, for peers that cannot speak to it themselves"},
+	[BUILTIN_CONTENT] = {"mesh-content", JSON_LEN_MAX, 30 * NS_PER_S, content_service_methods,
+			     "Bytes of what this node serves, by content id"},
 };
 
 const char *builtin_name(enum builtin_service which)
@@ -131,6 +135,8 @@ size_t builtin_footprint(const struct builtin_config *config)
 		len += shadow_index_footprint();
 	if (is_offered(config, BUILTIN_DHT))
 		len += dht_service_footprint();
+	if (is_offered(config, BUILTIN_CONTENT))
+		len += content_service_footprint();
 	return len;
 }
 
@@ -150,6 +156,8 @@ static int parts_init(struct builtin *builtin)
 	if (err == 0 && is_offered(config, BUILTIN_DHT))
 		err = dht_service_init(&builtin->dht, &builtin->arena, &params->dht,
 				       params->random);
+	if (err == 0 && is_offered(config, BUILTIN_CONTENT))
+		err = content_service_init(&builtin->content, &builtin->arena, params);
 	return err;
 }
 
@@ -215,6 +223,9 @@ int builtin_new(const struct builtin_params *params, struct builtin **out_builti
 		mesh_stats_methods, &builtin->params.figures, &builtin->acks, NULL, NULL};
 	builtin->tables[BUILTIN_DHT] = (struct table){dht_service_methods, &builtin->dht,
 						      &builtin->acks, dht_service_forget, NULL};
+	builtin->tables[BUILTIN_CONTENT] =
+		(struct table){content_service_methods, &builtin->content, &builtin->acks,
+			       content_service_forget, content_service_stream};
 	err = arena_open(&builtin->arena, builtin_footprint(&params->config));
 	if (err == 0)
 		err = parts_init(builtin);
@@ -235,6 +246,12 @@ void builtin_hurry(struct builtin *builtin, uint64_t now_ns)
 		shadow_mesh_hurry(&builtin->shadow_index.mesh, now_ns);
 }
 
+unsigned builtin_readings(const struct builtin *builtin, unsigned *out_cnt)
+{
+	*out_cnt = builtin->content.readings.used_cnt;
+	return builtin->content.readings.cap_cnt;
+}
+
 void builtin_free(struct builtin *builtin, uint64_t now_ns)
 {
 	if (!builtin)
@@ -243,6 +260,7 @@ void builtin_free(struct builtin *builtin, uint64_t now_ns)
 		if (builtin->offers[i])
 			service_withdraw(builtin->offers[i], now_ns);
 	acks_stop(&builtin->acks);
+	content_service_fini(&builtin->content);
 	dht_service_fini(&builtin->dht);
 	shadow_index_fini(&builtin->shadow_index);
 	pod_chat_fini(&builtin->pod_chat);

@@ -26,6 +26,7 @@ struct timer_wheel;
  *	shadow-index	who has which recording, by its MusicBrainz id
  *	mesh-stats	how the node is doing, in numbers that name nobody
  *	dht		the Mainline DHT, for peers that cannot speak to it themselves
+ *	mesh-content	bytes of what this node serves, by content id
  *
  * Home worker.
  */
@@ -37,6 +38,7 @@ enum builtin_service {
 	BUILTIN_SHADOW_INDEX,
 	BUILTIN_MESH_STATS,
 	BUILTIN_DHT,
+	BUILTIN_CONTENT,
 	BUILTIN_CNT,
 };
 const char *builtin_name(enum builtin_service which);
@@ -49,7 +51,7 @@ struct builtin_config {
 	size_t pod_memory_len; /* of messages, all together */
 	uint32_t track_cnt;    /* registrations in the shadow index, at most */
 };
-/* builtin_config_defaults: all but echo and dht. */
+/* builtin_config_defaults: all but echo, dht and mesh-content. */
 void builtin_config_defaults(struct builtin_config *config);
 /* builtin_footprint: bytes at worst. */
 size_t builtin_footprint(const struct builtin_config *config);
@@ -127,6 +129,30 @@ struct builtin_dht {
 	void *ctx;
 };
 
+/*
+ * Contents that this node serves. read begins to read one for the peer of key (NULL: a program of
+ * this node, which may read all that is here): opened is told its size once and says which part
+ * is wanted, or false, and the reading is over; piece brings the next bytes of it, borrowed, false: not now, they come
+ * again after resume; ended comes once and last with 0 or why. None of them comes from within
+ * read, resume or cancel, which ends it untold. read: 0, WEFT_EABSENT (key may not read it, or it
+ * is not here), WEFT_EREFUSED (blocked), WEFT_EFULL.
+ */
+struct builtin_reading {
+	bool (*opened)(struct builtin_reading *reading, uint64_t size, uint64_t *out_off,
+		       uint64_t *out_len, uint64_t now_ns);
+	bool (*piece)(struct builtin_reading *reading, const uint8_t *data, size_t len,
+		      uint64_t now_ns);
+	void (*ended)(struct builtin_reading *reading, int err, uint64_t now_ns);
+	void *seam;
+};
+struct builtin_content {
+	int (*read)(void *ctx, const uint8_t *key, const uint8_t content_id[32],
+		    struct builtin_reading *reading, uint64_t now_ns);
+	void (*resume)(void *ctx, struct builtin_reading *reading, uint64_t now_ns);
+	void (*cancel)(void *ctx, struct builtin_reading *reading);
+	void *ctx;
+};
+
 struct builtin_params {
 	struct builtin_config config;
 	struct service *service;
@@ -135,8 +161,9 @@ struct builtin_params {
 	struct random *random;
 	struct builtin_clock clock;
 	struct builtin_figures figures;
-	struct builtin_dht dht;	    /* outlives builtin */
-	const struct node_key *key; /* the node's; outlives builtin */
+	struct builtin_dht dht;		/* outlives builtin */
+	struct builtin_content content; /* likewise */
+	const struct node_key *key;	/* the node's; outlives builtin */
 	struct overlay_seam
 		overlay; /* ops NULL: the shadow index is this node's alone; outlives it */
 	uint64_t now_ns;
@@ -151,6 +178,8 @@ int builtin_new(const struct builtin_params *params, struct builtin **out_builti
 void builtin_free(struct builtin *builtin, uint64_t now_ns);
 /* builtin_hurry: the overlay is there now, or more of it: what is published goes there soon. */
 void builtin_hurry(struct builtin *builtin, uint64_t now_ns);
+/* builtin_readings: of mesh-content, under way; returns at most how many. */
+unsigned builtin_readings(const struct builtin *builtin, unsigned *out_cnt);
 
 /* builtin_dht_places: who has the places of the service dht's searches; false: it is not offered. */
 bool builtin_dht_places(const struct builtin *builtin, struct fair_view *out);

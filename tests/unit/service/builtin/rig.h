@@ -58,6 +58,7 @@ static struct {
 	struct fake_overlay overlay;
 	bool has_overlay;
 	struct builtin_dht dht;
+	struct builtin_content content;
 	struct builtin_config config;
 	struct builtin *builtin;
 	struct service_offering offers[BUILTIN_CNT];
@@ -214,6 +215,7 @@ static inline void rig_up(void)
 		.clock = {.now_ns = rig_now_ns, .wall_ms = rig_wall_ms},
 		.figures = {.mesh_status = rig_mesh_status, .peers_summary = rig_peers_summary},
 		.dht = rig.dht,
+		.content = rig.content,
 		.key = rig.key,
 		.now_ns = rig.now_ns,
 	};
@@ -251,6 +253,14 @@ static inline void rig_crash(void)
 	rig_up();
 }
 
+/* No content is here, unless a test has others. */
+static inline int rig_no_content(void *ctx, const uint8_t *key, const uint8_t content_id[32],
+				 struct builtin_reading *reading, uint64_t now_ns)
+{
+	(void)ctx, (void)key, (void)content_id, (void)reading, (void)now_ns;
+	return WEFT_EABSENT;
+}
+
 static inline void rig_start(void)
 {
 	static const uint8_t seed[NODE_KEY_SEED_LEN] = {1};
@@ -265,6 +275,7 @@ static inline void rig_start(void)
 	random_init_seeded(&rig.random, 1);
 	builtin_config_defaults(&rig.config);
 	rig.config.offered = (1u << BUILTIN_CNT) - 1;
+	rig.content = (struct builtin_content){.read = rig_no_content};
 }
 
 static inline void rig_stop(void)

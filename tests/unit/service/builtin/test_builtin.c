@@ -41,6 +41,7 @@ static void test_methods_that_change_nothing_are_declared_read_only(void)
 		[BUILTIN_SHADOW_INDEX] = "LookupByMbId QueryShard QueryBatch lookup",
 		[BUILTIN_MESH_STATS] = "GetMeshStatus GetPeersSummary",
 		[BUILTIN_DHT] = "Ping FindNode FindValue",
+		[BUILTIN_CONTENT] = "GetByContentId",
 	};
 
 	rig_start();

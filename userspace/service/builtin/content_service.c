@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/builtin/content_service.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "codec/base64.h"
+#include "codec/hex.h"
+#include "codec/json_heap.h"
+
+#define METHOD	       "GetByContentId"
+#define FIELDS	       "{s:s, s?I, s?I}"
+#define NUMBER_LEN_MAX 18 /* digits; the largest size has no more */
+#define ABSENT_TEXT    "this node serves no such content to the caller"
+#define CROWDED_TEXT   "too many readings of this caller, or of all, are under way"
+
+struct content_stream;
+
+/* One range of one content on its way to a call or a stream. */
+struct content_reading {
+	struct builtin_reading base; /* first */
+	struct timer stall;
+	struct content_service *service;
+	struct service_call *call;     /* or: */
+	struct content_stream *stream; /* whose channel takes the bytes */
+	uint8_t caller[MESH_KEY_LEN];
+	uint8_t content_id[32];
+	uint64_t off, len; /* as asked, then as they are; len 0: to the end */
+	uint64_t size;	   /* of the content */
+	uint64_t done_len; /* of the range */
+	size_t piece_off;  /* of the piece in hand that was sent */
+	const char *why;   /* why the range cannot be had, static */
+	enum service_status status;
+	uint8_t data[CONTENT_SERVICE_CALL_LEN]; /* of a call */
+};
+
+struct content_stream {
+	struct content_service *service;
+	struct service_channel *channel;
+	struct content_reading *reading; /* NULL: all was sent */
+};
+
+/* --- the end of a reading --- */
+
+static void reading_release(struct content_reading *reading)
+{
+	if (timer_is_set(&reading->stall))
+		timer_cancel(reading->service->timers, &reading->stall);
+	if (reading->stream)
+		reading->stream->reading = NULL;
+	pool_release(&reading->service->readings, reading);
+}
+
+static void stream_release(struct content_stream *stream)
+{
+	struct content_service *service = stream->service;
+
+	if (stream->reading) {
+		service->content.cancel(service->content.ctx, &stream->reading->base);
+		reading_release(stream->reading);
+	}
+	pool_release(&service->streams, stream);
+}
+
+/* Ends the call or the stream; the seam knows nothing of the reading any more. */
+static void reading_refuse(struct content_reading *reading, enum service_status status,
+			   const char *why, uint64_t now_ns)
+{
+	struct content_stream *stream = reading->stream;
+
+	if (!stream) {
+		service_reply(reading->call, status, why, NULL, 0, now_ns);
+		reading_release(reading);
+		return;
+	}
+	reading_release(reading);
+	service_channel_end(stream->channel, status, why);
+	stream_release(stream);
+}
+
+static void call_answer(struct content_reading *reading, uint64_t now_ns)
+{
+	char id[HEX_TEXT_CAP(32)];
+	json_t *data = NULL;
+	char *text = malloc(BASE64_LEN(reading->done_len) + 1);
+
+	if (text)
+		data = json_string_nocheck(
+			base64_write(reading->data, (size_t)reading->done_len, text));
+	free(text);
+	if (!data) {
+		reading_refuse(reading, SERVICE_UNAVAILABLE, "no memory for the answer", now_ns);
+		return;
+	}
+	reply_end(reading->call,
+		  json_pack("{s:s, s:I, s:I, s:I, s:o}", "content",
+			    hex_write(reading->content_id, 32, id), "size",
+			    (json_int_t)reading->size, "offset", (json_int_t)reading->off, "length",
+			    (json_int_t)reading->done_len, "data", data),
+		  now_ns);
+	reading_release(reading);
+}
+
+/* --- what the seam tells --- */
+
+static uint64_t range_cap(const struct content_reading *reading)
+{
+	return reading->stream ? CONTENT_SERVICE_STREAM_LEN : CONTENT_SERVICE_CALL_LEN;
+}
+
+static bool on_opened(struct builtin_reading *base, uint64_t size, uint64_t *out_off,
+		      uint64_t *out_len, uint64_t now_ns)
+{
+	struct content_reading *reading = (struct content_reading *)base;
+
+	reading->size = size;
+	if (reading->off > size || reading->len > size - reading->off) {
+		reading_refuse(reading, SERVICE_INVALID_PAYLOAD,
+			       "the range ends beyond the end of the content", now_ns);
+		return false;
+	}
+	if (reading->len == 0)
+		reading->len = size - reading->off;
+	if (reading->len > range_cap(reading)) {
+		reading_refuse(reading, SERVICE_PAYLOAD_TOO_LARGE,
+			       reading->stream ? "a stream takes a range of at most 32 MiB: name "
+						 "offset and length"
+					       : "a call takes a range of at most 512 KiB: name "
+						 "offset and length, or open a stream",
+			       now_ns);
+		return false;
+	}
+	*out_off = reading->off;
+	*out_len = reading->len;
+	return true;
+}
+
+static bool piece_send(struct content_reading *reading, const uint8_t *data, size_t len)
+{
+	while (reading->piece_off < len) {
+		size_t left = len - reading->piece_off;
+		struct service_piece piece = {
+			.data = data + reading->piece_off,
+			.len = left < SERVICE_COPY_LEN_MAX ? left : SERVICE_COPY_LEN_MAX,
+			.is_last = true,
+		};
+
+		if (service_channel_send(reading->stream->channel, &piece, NULL, NULL) < 0)
+			return false;
+		reading->piece_off += piece.len;
+	}
+	return true;
+}
+
+static bool on_piece(struct builtin_reading *base, const uint8_t *data, size_t len, uint64_t now_ns)
+{
+	struct content_reading *reading = (struct content_reading *)base;
+	struct content_service *service = reading->service;
+	size_t sent_before = reading->piece_off;
+	bool is_taken = true;
+
+	if (reading->stream)
+		is_taken = piece_send(reading, data, len);
+	else
+		memcpy(reading->data + reading->done_len, data, len);
+	if (is_taken || reading->piece_off > sent_before)
+		timer_set(service->timers, &reading->stall, now_ns + CONTENT_SERVICE_STALL_NS);
+	if (!is_taken)
+		return false;
+	reading->piece_off = 0;
+	reading->done_len += len;
+	return true;
+}
+
+static void on_ended(struct builtin_reading *base, int err, uint64_t now_ns)
+{
+	struct content_reading *reading = (struct content_reading *)base;
+	struct content_stream *stream = reading->stream;
+
+	if (err == WEFT_EABSENT || err == WEFT_EREFUSED) {
+		reading_refuse(reading, SERVICE_NOT_FOUND, ABSENT_TEXT, now_ns);
+	} else if (err < 0) {
+		reading_refuse(reading, SERVICE_UNAVAILABLE,
+			       "the content could not be read now: ask again", now_ns);
+	} else if (stream) {
+		reading_release(reading);
+		service_channel_finish(stream->channel);
+	} else {
+		call_answer(reading, now_ns);
+	}
+}
+
+static void on_stall(struct timer *timer, uint64_t now_ns)
+{
+	struct content_reading *reading = list_entry(timer, struct content_reading, stall);
+	struct builtin_content *content = &reading->service->content;
+
+	content->cancel(content->ctx, &reading->base);
+	reading_refuse(reading, SERVICE_TIMEOUT, "no byte moved for 30 s", now_ns);
+}
+
+/* --- the begin of one --- */
+
+/* What a call or the head of a stream asks for. */
+struct wish {
+	const char *content;
+	json_int_t off, len; /* len 0: to the end */
+	uint8_t content_id[32];
+};
+
+/* wish_check says what is wrong, or NULL. */
+static const char *wish_check(struct wish *wish)
+{
+	if (!hex_read(wish->content, wish->content_id, sizeof(wish->content_id)))
+		return "content: 64 hexadecimal digits";
+	if (wish->off < 0)
+		return "offset: 0 or more";
+	if (wish->len < 0)
+		return "length: 0 or more; 0 is to the end";
+	return NULL;
+}
+
+static unsigned readings_of(struct content_service *service, const uint8_t caller[MESH_KEY_LEN])
+{
+	struct content_reading *reading = NULL;
+	unsigned cnt = 0;
+
+	while ((reading = pool_next(&service->readings, reading)))
+		cnt += memcmp(reading->caller, caller, MESH_KEY_LEN) == 0;
+	return cnt;
+}
+
+/* NULL: there is no room. data is left as it is. */
+static struct content_reading *reading_new(struct content_service *service,
+					   const struct service_caller *caller,
+					   const struct wish *wish)
+{
+	struct content_reading *reading;
+
+	if (readings_of(service, caller->key) >= CONTENT_SERVICE_CALLER_MAX ||
+	    !(reading = pool_acquire(&service->readings)))
+		return NULL;
+	reading->base =
+		(struct builtin_reading){.opened = on_opened, .piece = on_piece, .ended = on_ended};
+	reading->service = service;
+	reading->call = NULL;
+	reading->stream = NULL;
+	reading->off = (uint64_t)wish->off;
+	reading->len = (uint64_t)wish->len;
+	reading->done_len = 0;
+	reading->piece_off = 0;
+	timer_init(&reading->stall, on_stall);
+	memcpy(reading->caller, caller->key, MESH_KEY_LEN);
+	memcpy(reading->content_id, wish->content_id, sizeof(reading->content_id));
+	return reading;
+}
+
+static void reading_start(struct content_reading *reading, const struct service_caller *caller,
+			  uint64_t now_ns)
+{
+	struct content_service *service = reading->service;
+	int err = service->content.read(service->content.ctx, caller->is_local ? NULL : caller->key,
+					reading->content_id, &reading->base, now_ns);
+
+	if (err == 0)
+		timer_set(service->timers, &reading->stall, now_ns + CONTENT_SERVICE_STALL_NS);
+	else if (err == WEFT_EABSENT || err == WEFT_EREFUSED)
+		reading_refuse(reading, SERVICE_NOT_FOUND, ABSENT_TEXT, now_ns);
+	else
+		reading_refuse(reading, SERVICE_UNAVAILABLE,
+			       "this node reads as many contents as it may: ask again", now_ns);
+}
+
+static void get_by_content_id(void *ctx, struct request *request)
+{
+	struct content_service *service = ctx;
+	struct content_reading *reading;
+	struct wish wish = {.off = 0};
+	const char *fault;
+
+	if (!request_unpack(request, FIELDS, "content", &wish.content, "offset", &wish.off,
+			    "length", &wish.len))
+		return;
+	fault = wish_check(&wish);
+	if (fault) {
+		request_refuse(request, SERVICE_INVALID_PAYLOAD, fault);
+		return;
+	}
+	reading = reading_new(service, request->caller, &wish);
+	if (!reading) {
+		request_refuse(request, SERVICE_RATE_LIMITED, CROWDED_TEXT);
+		return;
+	}
+	reading->call = request->call;
+	if (service_spend(request->call, 1, request->now_ns))
+		reading_start(reading, request->caller, request->now_ns);
+	else
+		reading_refuse(reading, SERVICE_RATE_LIMITED, "the caller's work is used up",
+			       request->now_ns);
+}
+
+const struct request_method content_service_methods[] = {
+	{METHOD, get_by_content_id, true, .takes = "content:string offset:?int length:?int",
+	 .gives = "content:string size:int offset:int length:int data:string",
+	 .about = "At most 512 KiB of a content, in base64; as a stream at most 32 MiB as they are",
+	 .example = "{\"content\": "
+		    "\"af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262\"}"},
+	{.name = NULL},
+};
+
+/* --- streams --- */
+
+static void channel_piece(void *arg, const struct service_piece *piece, uint64_t now_ns)
+{
+	struct content_stream *stream = arg;
+
+	(void)now_ns;
+	service_channel_consume(stream->channel, piece->len);
+}
+
+static void channel_finished(void *arg, uint64_t now_ns)
+{
+	(void)arg, (void)now_ns;
+}
+
+static void channel_writable(void *arg, uint64_t now_ns)
+{
+	struct content_stream *stream = arg;
+	struct builtin_content *content = &stream->service->content;
+
+	if (stream->reading)
+		content->resume(content->ctx, &stream->reading->base, now_ns);
+}
+
+static void channel_ended(void *arg, const struct service_answer *answer, uint64_t now_ns)
+{
+	(void)answer, (void)now_ns;
+	stream_release(arg);
+}
+
+static const struct service_channel_events channel_events = {
+	.piece = channel_piece,
+	.finished = channel_finished,
+	.writable = channel_writable,
+	.ended = channel_ended,
+};
+
+/* A number, or a text that is one, as a query of a URL has it. False: it is there and is neither. */
+static bool number_read(const json_t *json, json_int_t *out_number)
+{
+	const char *text = json_string_value(json);
+	char *end;
+
+	if (json_is_integer(json))
+		*out_number = json_integer_value(json);
+	else if (text && *text && strlen(text) <= NUMBER_LEN_MAX)
+		*out_number = strtoll(text, &end, 10);
+	return !json || json_is_integer(json) ||
+	       (text && *text && strlen(text) <= NUMBER_LEN_MAX && !*end);
+}
+
+/* head_read: as wish_check; texts of wish are of json. */
+static const char *head_read(json_t *json, struct wish *wish)
+{
+	json_t *off = NULL, *len = NULL;
+
+	if (json_unpack(json, "{s:s, s?o, s?o !}", "content", &wish->content, "offset", &off,
+			"length", &len) < 0 ||
+	    !number_read(off, &wish->off) || !number_read(len, &wish->len))
+		return "the head is a JSON object with content, and offset and length or none";
+	return wish_check(wish);
+}
+
+static void stream_open(struct content_service *service, struct service_channel *channel,
+			const struct service_caller *caller, const struct wish *wish,
+			uint64_t now_ns)
+{
+	struct content_stream *stream = pool_acquire(&service->streams);
+
+	if (!stream) {
+		service_channel_end(channel, SERVICE_RATE_LIMITED, CROWDED_TEXT);
+		return;
+	}
+	*stream = (struct content_stream){.service = service, .channel = channel};
+	stream->reading = reading_new(service, caller, wish);
+	if (!stream->reading) {
+		service_channel_end(channel, SERVICE_RATE_LIMITED, CROWDED_TEXT);
+		stream_release(stream);
+		return;
+	}
+	stream->reading->stream = stream;
+	service_channel_accept(channel, &channel_events, stream);
+	reading_start(stream->reading, caller, now_ns);
+}
+
+void content_service_stream(void *ctx, struct service_channel *channel,
+			    const struct service_caller *caller, const char *method,
+			    const uint8_t *head, size_t len, uint64_t now_ns)
+{
+	const char *fault = "the head is a JSON object with content";
+	struct wish wish = {.off = 0};
+	json_t *json = NULL;
+
+	if (strcmp(method, METHOD) != 0) {
+		service_channel_end(channel, SERVICE_METHOD_NOT_FOUND,
+				    "the service has no such method");
+		return;
+	}
+	if (len && json_heap_load((const char *)head, len, JSON_REJECT_DUPLICATES, &json) == 0)
+		fault = head_read(json, &wish);
+	if (fault)
+		service_channel_end(channel, SERVICE_INVALID_PAYLOAD, fault);
+	else
+		stream_open(ctx, channel, caller, &wish, now_ns);
+	json_decref(json);
+}
+
+/* --- life --- */
+
+size_t content_service_footprint(void)
+{
+	return pool_footprint(sizeof(struct content_reading), CONTENT_SERVICE_READING_MAX) +
+	       pool_footprint(sizeof(struct content_stream), CONTENT_SERVICE_STREAM_MAX);
+}
+
+int content_service_init(struct content_service *service, struct arena *arena,
+			 const struct builtin_params *params)
+{
+	int err;
+
+	service->content = params->content;
+	service->timers = params->timers;
+	err = pool_init(&service->readings, arena, sizeof(struct content_reading),
+			CONTENT_SERVICE_READING_MAX);
+	return err < 0 ? err
+		       : pool_init(&service->streams, arena, sizeof(struct content_stream),
+				   CONTENT_SERVICE_STREAM_MAX);
+}
+
+void content_service_forget(void *ctx, const struct service_call *call)
+{
+	struct content_service *service = ctx;
+	struct content_reading *reading = NULL;
+
+	while ((reading = pool_next(&service->readings, reading))) {
+		if (call && reading->call != call)
+			continue;
+		service->content.cancel(service->content.ctx, &reading->base);
+		reading_release(reading);
+	}
+}
+
+void content_service_fini(struct content_service *service)
+{
+	content_service_forget(service, NULL);
+}
