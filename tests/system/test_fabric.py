@@ -190,6 +190,33 @@ def test_a24_two_nodes_join_post_and_fetch_over_the_fabric_and_http(lab):
     check_eq(call(b, "pod-chat", "Shout", {}, a)["status"], fabric.METHOD_NOT_FOUND, "no method")
 
 
+def test_a24_a33_the_rooms_and_tracks_of_another_node_over_http(lab):
+    a, b, c = fabric.start(lab, service=GENEROUS, more=fabric.GATEWAY + "services = pod-chat shadow-index\n")
+    pod = ask(a, "pod-chat", "Create", {"name": "tea"})["pod"]
+    ask(b, "pod-chat", "Create", {"name": "b's own"})
+    rooms = f"/mesh/http/pod-chat@{node_id(a)}"
+    for who, body in ((b, "first"), (c, "second"), (b, "third")):
+        if body != "third":
+            fabric.post(who, f"{rooms}/Join", {"pod": pod})
+        fabric.post(who, f"{rooms}/PostMessage", {"pod": pod, "channel": "general", "body": body})
+    fabric.post(a, "/mesh/http/pod-chat/PostMessage?prefer=local",
+                {"pod": pod, "channel": "general", "body": "fourth"})
+    wanted = [(node_id(b), "first"), (node_id(c), "second"), (node_id(b), "third"),
+              (node_id(a), "fourth")]
+    for who in (a, b, c):
+        got = fabric.post(who, f"{rooms}/FetchMessages", {"pod": pod})["messages"]
+        check_eq([(row["sender"], row["body"]) for row in got], wanted, f"what {who.name} reads")
+    # The URLs of the requirement: a GET, without a token.
+    listed = json.loads(fabric.fetch(b, f"{rooms}/channels"))["pods"]
+    check_eq([row["pod"] for row in listed], [pod], "a's rooms, as b sees them")
+    own = json.loads(fabric.fetch(b, "/mesh/http/pod-chat/channels"))["pods"]
+    check_eq([row["name"] for row in own], ["b's own"], "without a node: b's own, as it offers rooms")
+    register(a, a)
+    tracks = f"/mesh/http/shadow-index@{node_id(a)}/lookup?mbid={MBID}"
+    found = json.loads(fabric.fetch(b, tracks))
+    check_eq(found["peer_cnt"], 1, found)
+
+
 def test_a25_a_body_and_a_rate_too_many(lab):
     a, b = fabric.start(lab, 2, service=GENEROUS)
     pod = ask(a, "pod-chat", "Create", {"name": "tea"})["pod"]
