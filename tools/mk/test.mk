@@ -28,9 +28,18 @@ $(SUPPORT): $(SUPPORT_OBJS)
 	$(Q)rm -f $@
 	$(Q)ar rcs $@ $^
 
-$(SIM) $(SYSTEM_C): %: %.o $(SUPPORT) $(LIBS)
+$(SIM): %: %.o $(SUPPORT) $(LIBS)
 	$(call say,LINK,$@)
 	$(Q)$(call link,$< $(SUPPORT))
+
+# weftd's main under another name, for tests/support/daemon_rig.h.
+WEFTD_MAIN := $(B_DIR)/tests/support/weftd_main
+$(WEFTD_MAIN): $(B_DIR)/userspace/node/main.o
+	$(call say,MAIN,$@)
+	$(Q)mkdir -p $(@D) && objcopy --redefine-sym main=weftd_main $< $@
+$(SYSTEM_C): %: %.o $(WEFTD_MAIN) $(SUPPORT) $(LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(call link,$< $(WEFTD_MAIN) $(SUPPORT))
 
 # Their allocations can be made to fail: tests/support/fail_alloc.h.
 ALLOC_WRAPS := $(foreach f,malloc calloc realloc aligned_alloc,-Wl,--wrap=$(f))
@@ -152,14 +161,16 @@ cov:
 cov-run: test
 	$(Q)tools/coverage $(B_DIR)
 
-# Random changes that tests are to notice; the last two goals are for tools/mutate alone.
+# Random changes that tests are to notice; the last two goals are for tools/mutate alone. System
+# tests in C are quick, and run what no unit test can: sockets, threads, a daemon's start.
+MUTANT_PROGRAMS = $(TEST_PROGRAMS) $(call pick,$(SYSTEM_C))
 COUNT ?= 60
 SEED ?= 1
 mutants:
 	$(Q)tools/mutate $(T:%=--folder %) --count $(COUNT) --seed $(SEED)
-mutant-programs: $(TEST_PROGRAMS)
+mutant-programs: $(MUTANT_PROGRAMS)
 mutant-list:
-	$(Q)printf '%s\n' $(TEST_PROGRAMS)
+	$(Q)printf '%s\n' $(MUTANT_PROGRAMS)
 .PHONY: mutants mutant-programs mutant-list
 
 demo: all $(B_DIR)/pktgen
