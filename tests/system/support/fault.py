@@ -169,13 +169,15 @@ def faults_of(calls):
             yield call, KILL
 
 
-def drive(daemon, calls, work):
+def drive(daemon, calls, work, kills_only=False):
     """Calls work(faulty, fault) for each way to fail and n = 1, 2, 3, ... until it met no fault.
 
     work returns after the daemon is up again. Returns the number of faults met.
     """
     met = 0
     for call, how in faults_of(calls):
+        if kills_only and how != KILL:
+            continue
         for n in itertools.count(1):
             fault = Fault(call, how, n)
             faulty = Faulty(daemon, fault)
