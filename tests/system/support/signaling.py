@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A signaling endpoint for tests (docs/wire/signaling.md), on a thread."""
+"""A signaling endpoint for tests (docs/wire/signaling.md), on a thread.
+
+  signaling.py ADDRESS     in a process of its own; prints its URL, then each key that publishes
+"""
 import base64
 import hashlib
 import socket
 import struct
+import sys
 import threading
 
 SALT = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -12,11 +16,11 @@ SALT = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 class Endpoint:
     """Keeps what is published; lies in one way if told to."""
 
-    def __init__(self):
+    def __init__(self, address="127.0.0.1"):
         self.records, self.accepted = {}, 0
         self.spoils = False  # a byte of each record that is given out
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"ws://127.0.0.1:{self.socket.getsockname()[1]}/signal"
+        self.socket = socket.create_server((address, 0))
+        self.url = f"ws://{address}:{self.socket.getsockname()[1]}/signal"
         threading.Thread(target=self.serve, daemon=True).start()
 
     def serve(self):
@@ -87,3 +91,15 @@ class Endpoint:
     def close(self):
         self.socket.shutdown(socket.SHUT_RDWR)  # or accept() would still take one
         self.socket.close()
+
+
+class ToldEndpoint(Endpoint):
+    def answer(self, message):
+        if message[0] == 2:
+            print(message[1:33].hex(), flush=True)
+        return super().answer(message)
+
+
+if __name__ == "__main__":
+    print(ToldEndpoint(sys.argv[1]).url, flush=True)
+    threading.Event().wait()
