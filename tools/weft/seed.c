@@ -18,6 +18,8 @@ static const struct column limit_columns[] = {
 	{"FILL %", "fill_percent", COLUMN_COUNT},
 	{"SET", "kept", COLUMN_BOOL},
 	{"CONFIGURED", "configured", COLUMN_TEXT},
+	{"IN FORCE", "in_force", COLUMN_TEXT},
+	{"NEXT CHANGE", "next_at", COLUMN_TIME},
 	{0},
 };
 

@@ -114,6 +114,24 @@ static void print_crash(const struct invocation *inv, const json_t *crash)
 		printf("last_crash\t%s\n", text);
 }
 
+/* What timetables say now, and until when. */
+static void print_rates(const struct invocation *inv, const json_t *rates)
+{
+	const json_t *rate;
+	size_t idx;
+
+	json_array_foreach(rates, idx, rate)
+	{
+		uint64_t next_s = field_uint(rate, "next_at");
+		char next[TEXT_SHORT_CAP];
+
+		printf(inv->has_terminal_out ? "%-*s  %s until %s\n" : "%.*s\t%s\t%s\n",
+		       inv->has_terminal_out ? FIELD_TITLE_WIDTH : 64, field_text(rate, "name"),
+		       field_text(rate, "in_force"),
+		       next_s ? text_time(next_s, next) : "further notice");
+	}
+}
+
 /* The verdict, what is wrong, and what to do about it. */
 static void print_verdict(const struct invocation *inv, const json_t *health)
 {
@@ -182,6 +200,7 @@ static void print_status(const struct invocation *inv, const json_t *status)
 			printf("listen\t%s\n", json_string_value(address));
 	}
 	print_queues(inv, json_object_get(status, "workers"));
+	print_rates(inv, json_object_get(status, "rates"));
 	print_sandbox(inv, json_object_get(status, "sandbox"));
 	print_crash(inv, json_object_get(status, "last_crash"));
 	if (inv->has_terminal_out) {

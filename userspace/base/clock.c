@@ -24,6 +24,14 @@ uint64_t clock_wall_s(void)
 	return (uint64_t)time(NULL);
 }
 
+int64_t clock_utc_offset_s(uint64_t wall_s)
+{
+	time_t at = (time_t)wall_s;
+	struct tm local;
+
+	return localtime_r(&at, &local) ? local.tm_gmtoff : 0;
+}
+
 uint64_t clock_wall_us(void)
 {
 	struct timespec ts;

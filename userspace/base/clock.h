@@ -15,5 +15,7 @@ uint64_t clock_thread_ns(void);
 /* clock_wall_{s,us}: seconds, microseconds since 1970, for records and logs only. */
 uint64_t clock_wall_s(void);
 uint64_t clock_wall_us(void);
+/* clock_utc_offset_s: seconds that local time is ahead of UTC at wall_s, as TZ or /etc/localtime says. */
+int64_t clock_utc_offset_s(uint64_t wall_s);
 
 #endif

@@ -60,7 +60,7 @@ static int kept_limits_load(struct content *content)
 
 	if (err)
 		return err;
-	err = content_limits_load(&content->limits, snapshot);
+	err = content_limits_load(content, snapshot);
 	store_snapshot_close(snapshot);
 	return err;
 }
@@ -100,8 +100,10 @@ int content_new(const struct content_params *params, struct content **out_conten
 		err = serve_new(content, &content->serve);
 	if (err == 0)
 		err = kept_limits_load(content);
-	if (err == 0)
+	if (err == 0) {
+		hours_init(content, params->now_ns);
 		content_limits_apply(content, params->now_ns);
+	}
 	if (err == 0)
 		err = swarms_new(content, &content->swarms);
 	if (err == 0)
@@ -146,6 +148,7 @@ void content_free(struct content *content)
 		shares_stop(content->shares);
 		gc_stop(content->gc);
 		content->limits.is_stopped = true;
+		hours_fini(content);
 		store_flush(content->params.store);
 		scrub_free(content->scrub);
 		readers_free(content->readers);
@@ -180,6 +183,7 @@ void content_configure(struct content *content, const struct content_config *con
 	scrub_configured(content->scrub);
 	gets_configured(content->gets, serve_now_ns(content->serve));
 	memcpy(content->limits.configured, config->limits, sizeof(config->limits));
+	hours_configure(content, config, serve_now_ns(content->serve));
 	content_limits_apply(content, serve_now_ns(content->serve));
 	if (content->params.on_limits_changed)
 		content->params.on_limits_changed(content->params.ctx);
@@ -541,6 +545,13 @@ bool content_is_blocked(const struct content *content, const uint8_t content_id[
 uint64_t content_wall_s(const struct content *content)
 {
 	return content->params.wall_s ? content->params.wall_s(content->params.ctx) : 0;
+}
+
+int64_t content_utc_offset_s(const struct content *content, uint64_t wall_s)
+{
+	const struct content_params *params = &content->params;
+
+	return params->utc_offset_s ? params->utc_offset_s(params->ctx, wall_s) : 0;
 }
 
 void content_stats(const struct content *content, struct content_stats *out_stats)

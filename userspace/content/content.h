@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "content/link.h"
+#include "content/timetable.h"
 #include "content/zones.h"
 #include "mesh/seam.h"
 #include "weft/err.h"
@@ -39,6 +40,7 @@ enum content_limit {
 	CONTENT_LIMIT_UPLOAD_SLOTS, /* peers each worker serves at a time, at most CONTENT_SLOTS_MAX */
 	CONTENT_LIMIT_CNT,
 };
+enum content_direction { CONTENT_UPLOADS, CONTENT_DOWNLOADS, CONTENT_DIRECTION_CNT };
 #define CONTENT_SLOTS_MAX 1024u
 #define CONTENT_PATH_CAP  4096u
 
@@ -56,6 +58,8 @@ struct content_config {
 	uint64_t seed_percent; /* of its size that a get is sent to others; 0: no bound */
 	uint64_t seed_for_ns;  /* that a get is seeded after it finished; 0: no bound */
 	uint64_t limits[CONTENT_LIMIT_CNT];
+	char timetables[CONTENT_DIRECTION_CNT]
+		       [TIMETABLE_TEXT_CAP]; /* as timetable_parse reads them */
 	char zones[ZONES_TEXT_CAP]; /* as zones_parse reads it; what it refuses is left out */
 };
 void content_config_defaults(struct content_config *config);
@@ -77,6 +81,7 @@ enum content_event_kind {
 	CONTENT_SEED_STARTED,  /* what a get brought is given to others again */
 	CONTENT_SEED_STOPPED,  /* and no more; text says why */
 	CONTENT_GET_KEPT, /* a file of a followed share's folder is not weft's to change: text, its path */
+	CONTENT_RATE_CHANGED, /* another entry of a timetable is in force: text, which of which */
 	CONTENT_EVENT_CNT,
 };
 struct content_event {
@@ -114,6 +119,8 @@ struct content_params {
 	struct mesh_seam mesh;
 	uint64_t now_ns;
 	uint64_t (*wall_s)(void *ctx); /* seconds since 1970, for records; NULL: 0 */
+	/* Seconds that local time is ahead of UTC at wall_s, in -86400 to 86400; NULL: 0. */
+	int64_t (*utc_offset_s)(void *ctx, uint64_t wall_s);
 	/*
 	 * Is the node of key a member of the community of id, as far as store says? Any worker,
 	 * of its own content. NULL: nobody is one of any.
@@ -542,15 +549,16 @@ struct content_stats {
 void content_stats(const struct content *content, struct content_stats *out_stats);
 
 /*
- * Limits. What is set is in force at once and kept over restarts; reset
- * goes back to the configuration. done is told when that is durable. set: 0,
- * WEFT_ETOOLARGE (content_limit_max), or what store_submit says; nothing has
- * changed then.
+ * Limits. What is set is in force once it is durable, and kept over restarts;
+ * reset goes back to the configuration. done is told then, or why not: nothing
+ * has changed then. set: 0, WEFT_ETOOLARGE (content_limit_max), or what
+ * store_submit says; nothing has changed then, either.
  */
 const char *content_limit_name(enum content_limit which);
 uint64_t content_limit_max(enum content_limit which);
 struct content_limit_view {
-	uint64_t value; /* in force */
+	uint64_t value;	   /* that was set, or is configured */
+	uint64_t in_force; /* the least of it and of what a timetable says now */
 	uint64_t configured;
 	bool is_kept; /* it was set; else value is configured */
 };
@@ -562,6 +570,26 @@ int content_limit_set(struct content *content, enum content_limit which, uint64_
 WEFT_MUST_CHECK
 int content_limit_reset(struct content *content, enum content_limit which,
 			void (*done)(void *arg, int err), void *arg);
+/*
+ * Timetables of the rates of all uploads and of all downloads (content/timetable.h): the
+ * least of the limit and of the entry in force holds. They are set, kept and reset (text
+ * NULL) as limits are; WEFT_EMALFORMED: timetable_parse refuses text. What a view names is
+ * borrowed until the next turn.
+ */
+struct content_timetable_view {
+	const char *text, *configured;
+	bool is_kept;
+	const char *entry; /* in force, entry_len bytes of text; NULL: none is */
+	size_t entry_len;
+	uint64_t per_s;	 /* that it says; 0: none, or no limit */
+	uint64_t next_s; /* when another is, in seconds since 1970; 0: not within eight days */
+};
+const char *content_timetable_name(enum content_direction direction);
+void content_timetable_show(struct content *content, enum content_direction direction,
+			    struct content_timetable_view *out_view);
+WEFT_MUST_CHECK
+int content_timetable_set(struct content *content, enum content_direction direction,
+			  const char *text, void (*done)(void *arg, int err), void *arg);
 /*
  * With several workers home tells each what is in force, and which part of
  * the upload of all is its own: content_limits_get on home, content_limits_take

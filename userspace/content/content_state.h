@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "content/content.h"
+#include "content/hours.h"
 #include "content/limits.h"
 #include "content/holder.h"
 
@@ -61,6 +62,7 @@ struct content {
 	bool is_scope_absent; /* of some manifest: it is not stored yet */
 	uint64_t reach_ns;    /* when it was made */
 	struct content_limits limits;
+	struct hours hours;
 	bool has_upload_part; /* of the limit of all uploads, this worker may send upload_part */
 	uint64_t upload_part;
 	struct zones zones;
@@ -103,6 +105,8 @@ bool content_is_blocked(const struct content *content, const uint8_t content_id[
 
 /* content_wall_s: seconds since 1970; 0 without a clock. */
 uint64_t content_wall_s(const struct content *content);
+/* content_utc_offset_s: seconds that local time is ahead of UTC at wall_s. */
+int64_t content_utc_offset_s(const struct content *content, uint64_t wall_s);
 
 /*
  * content_reach_changed is for share.c, get.c and holders: what peers may read is

@@ -30,6 +30,6 @@ struct content_limits {
 
 /* content_limits_load reads what was kept; what is damaged or unknown counts as not kept. 0 or -errno. */
 WEFT_MUST_CHECK
-int content_limits_load(struct content_limits *limits, struct store_snapshot *snapshot);
+int content_limits_load(struct content *content, struct store_snapshot *snapshot);
 
 #endif

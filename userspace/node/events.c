@@ -30,6 +30,7 @@ static const char *const content_event_names[] = {
 	[CONTENT_SEED_STARTED] = "seed.started",
 	[CONTENT_SEED_STOPPED] = "seed.stopped",
 	[CONTENT_GET_KEPT] = "get.file-kept",
+	[CONTENT_RATE_CHANGED] = "rate.changed",
 };
 
 static void fields_set_key(json_t *fields, const char *name, const uint8_t *key)

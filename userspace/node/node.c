@@ -67,6 +67,14 @@ static uint64_t node_wall_s(void *ctx)
 	return node->started_wall_s + (node->home.now_ns - node->started_ns) / NS_PER_S;
 }
 
+/* Simulated time is in UTC. */
+static int64_t node_utc_offset_s(void *ctx, uint64_t wall_s)
+{
+	const struct node *node = ctx;
+
+	return node->home.is_simulated ? 0 : clock_utc_offset_s(wall_s);
+}
+
 uint64_t node_wall_us(const struct node *node)
 {
 	if (!node->home.is_simulated)
@@ -167,6 +175,7 @@ static int node_open_home(struct node *node, const struct node_params *params, c
 		.now_ns = params->now_ns,
 		.wall_s = params->wall_s,
 		.content_wall_s = node_wall_s,
+		.content_utc_offset_s = node_utc_offset_s,
 		.content_own_addrs = node_own_addrs,
 		.on_content = node_on_content,
 		.on_verified = node_on_verified,

@@ -155,6 +155,27 @@ static int groups_resolve(struct node_config *config, char *message)
 	return 0;
 }
 
+static int timetables_check(const struct content_config *config, char *message)
+{
+	static const char *const names[CONTENT_DIRECTION_CNT] = {
+		[CONTENT_UPLOADS] = "upload_timetable",
+		[CONTENT_DOWNLOADS] = "download_timetable",
+	};
+	struct timetable_fault fault;
+	struct timetable table;
+
+	for (unsigned i = 0; i < CONTENT_DIRECTION_CNT; i++) {
+		int err = timetable_parse(config->timetables[i], &table, &fault);
+
+		if (err < 0) {
+			config_message_set(message, "sharing.%s: \"%.*s\": %s", names[i],
+					   (int)fault.len, fault.at, fault.why);
+			return err;
+		}
+	}
+	return 0;
+}
+
 static int keys_agree(const struct node_config *config, char *message)
 {
 	const char *web_fault = web_config_fault(&config->web);
@@ -189,6 +210,8 @@ static int keys_agree(const struct node_config *config, char *message)
 				   (int)strcspn(zone, " ,\t"), zone, ZONE_PRICE_MAX);
 		return WEFT_EMALFORMED;
 	}
+	if (timetables_check(&config->content, message) < 0)
+		return WEFT_EMALFORMED;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		if (rows[i].is_bad) {
 			config_message_set(message, "%s", rows[i].text);

@@ -242,6 +242,7 @@ static int worker_open_content(struct worker *worker, const struct worker_params
 		.mesh = mesh_seam_of(worker->mesh),
 		.now_ns = params->now_ns,
 		.wall_s = params->content_wall_s,
+		.utc_offset_s = params->content_utc_offset_s,
 		.admits = community_admits,
 		.hides = community_hides,
 		.own_addrs = params->content_own_addrs,

@@ -99,6 +99,7 @@ struct worker_params {
 	const struct addr *advertised; /* what HELLO announces; read by worker_open */
 	unsigned advertised_cnt;
 	uint64_t (*content_wall_s)(void *ctx);
+	int64_t (*content_utc_offset_s)(void *ctx, uint64_t wall_s); /* home */
 	unsigned (*content_own_addrs)(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]);
 	void (*on_content)(void *ctx, const struct content_event *event);
 	void (*on_verified)(void *ctx, const uint8_t key[static MESH_KEY_LEN], size_t len);

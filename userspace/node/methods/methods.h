@@ -21,9 +21,12 @@ typedef void method_fn(void *ctx, struct control_call *call, const json_t *param
 method_fn method_add_share, method_list_shares, method_remove_share, method_cancel_import;
 method_fn method_cancel_call;
 method_fn method_plan_gc, method_run_gc;
+/* traffic.c. traffic: of all workers. json_rates: the rows of timetables that are not empty. */
+struct content_traffic method_traffic(struct node *node, uint64_t now_ns);
+json_t *method_json_rates(struct node *node, uint64_t now_ns);
+method_fn method_list_traffic_limits, method_set_traffic_limit;
 /* seeding.c */
-method_fn method_list_traffic_limits, method_set_traffic_limit, method_show_seeding;
-method_fn method_list_share_items;
+method_fn method_show_seeding, method_list_share_items;
 /* publish.c */
 method_fn method_new_share, method_publish_share, method_set_share, method_show_share;
 method_fn method_revoke_share, method_retire_share, method_export_share_key;

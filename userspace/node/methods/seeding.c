@@ -1,209 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ListTrafficLimits, SetTrafficLimit, ShowSeeding, ListShareItems: what goes
- * out, to whom, of what, and how much of it may.
+ * ShowSeeding, ListShareItems: what goes out, to whom, and of what.
  */
-#include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "content/content.h"
-#include "node/config/config_table.h"
 #include "node/methods/methods.h"
 #include "node/sharing/place.h"
 
 /* Rows of each table that are told, the busiest first. */
 #define SEEDING_ROWS   50u
 #define ITEMS_PER_PAGE 1000u
-#define VALUE_CAP      32u
-
-/* --- limits --- */
-
-static struct content_traffic traffic_of_all(struct node *node, uint64_t now_ns)
-{
-	struct content_traffic sum;
-
-	content_traffic(node->home.content, now_ns, &sum);
-	for (unsigned i = 1; node->crew && i <= crew_cnt(node->crew); i++) {
-		const struct content_traffic *of = &crew_figures(node->crew, i)->traffic;
-
-		sum.upload_per_s += of->upload_per_s;
-		sum.upload_slot_cnt += of->upload_slot_cnt;
-		sum.upload_waiting_cnt += of->upload_waiting_cnt;
-		sum.upload_refused_cnt += of->upload_refused_cnt;
-		if (of->peer_upload_per_s > sum.peer_upload_per_s)
-			sum.peer_upload_per_s = of->peer_upload_per_s;
-	}
-	return sum;
-}
-
-static uint64_t used_of(const struct content_traffic *traffic, enum content_limit which)
-{
-	switch (which) {
-	case CONTENT_LIMIT_UPLOAD:
-		return traffic->upload_per_s;
-	case CONTENT_LIMIT_DOWNLOAD:
-		return traffic->download_per_s;
-	case CONTENT_LIMIT_UPLOAD_PEER:
-		return traffic->peer_upload_per_s;
-	case CONTENT_LIMIT_UPLOAD_SLOTS:
-		return traffic->upload_slot_cnt;
-	default:
-		return 0;
-	}
-}
-
-static bool limit_is_rate(enum content_limit which)
-{
-	return which != CONTENT_LIMIT_UPLOAD_SLOTS;
-}
-
-static const char *value_format(enum content_limit which, uint64_t value,
-				char text[static VALUE_CAP])
-{
-	if (limit_is_rate(which) && value)
-		return config_rate_format(value, text, VALUE_CAP);
-	snprintf(text, VALUE_CAP, value ? "%" PRIu64 : "none", value);
-	return text;
-}
-
-static json_t *limit_json(struct node *node, enum content_limit which,
-			  const struct content_traffic *traffic)
-{
-	char value[VALUE_CAP], configured[VALUE_CAP];
-	uint64_t used = used_of(traffic, which);
-	struct content_limit_view view;
-	json_t *json;
-
-	content_limit_show(node->home.content, which, &view);
-	json = json_pack("{s:s, s:s, s:o, s:s, s:s, s:b, s:o}", "name", content_limit_name(which),
-			 "unit", limit_is_rate(which) ? "bytes_per_s" : "peers", "limit",
-			 method_json_uint(view.value), "value",
-			 value_format(which, view.value, value), "configured",
-			 value_format(which, view.configured, configured), "kept", view.is_kept,
-			 "used", method_json_uint(used));
-	if (view.value)
-		json_object_set_new(json, "fill_percent",
-				    method_json_uint(used * 100 / view.value));
-	return json;
-}
-
-void method_list_traffic_limits(void *ctx, struct control_call *call, const json_t *parameters,
-				uint64_t now_ns)
-{
-	struct content_traffic traffic = traffic_of_all(ctx, now_ns);
-	json_t *list = json_array();
-
-	(void)parameters;
-	for (unsigned i = 0; i < CONTENT_LIMIT_CNT; i++)
-		json_array_append_new(list, limit_json(ctx, (enum content_limit)i, &traffic));
-	control_reply(call, json_pack("{s:o, s:o, s:o}", "limits", list, "waiting",
-				      method_json_uint(traffic.upload_waiting_cnt), "refused",
-				      method_json_uint(traffic.upload_refused_cnt)));
-}
-
-struct setting {
-	struct node *node;
-	struct control_call *call; /* NULL: the caller left */
-	enum content_limit which;
-};
-
-static void setting_caller_left(void *arg)
-{
-	((struct setting *)arg)->call = NULL;
-}
-
-static void setting_done(void *arg, int err)
-{
-	struct setting *setting = arg;
-	struct content_traffic traffic;
-
-	if (setting->call && err < 0) {
-		control_fail(setting->call, err, content_limit_name(setting->which),
-			     weft_err_text(err),
-			     "it is in force until a restart: mend the store and set it again");
-	} else if (setting->call) {
-		traffic = traffic_of_all(setting->node, setting->node->home.now_ns);
-		control_reply(setting->call,
-			      json_pack("{s:o}", "limit",
-					limit_json(setting->node, setting->which, &traffic)));
-	}
-	free(setting);
-}
-
-static bool limit_find(struct control_call *call, const char *name, enum content_limit *out_which)
-{
-	for (unsigned i = 0; i < CONTENT_LIMIT_CNT; i++) {
-		if (strcmp(content_limit_name((enum content_limit)i), name) == 0) {
-			*out_which = (enum content_limit)i;
-			return true;
-		}
-	}
-	control_fail(call, WEFT_EUNKNOWN, name, "there is no limit of that name",
-		     "weft limits list shows those there are");
-	return false;
-}
-
-static bool value_read(struct control_call *call, enum content_limit which, const char *text,
-		       uint64_t *out_value)
-{
-	char *end;
-
-	if (strcmp(text, "none") == 0 || strcmp(text, "0") == 0) {
-		*out_value = 0;
-		return true;
-	}
-	if (limit_is_rate(which) && config_rate_parse(text, out_value) && *out_value)
-		return true;
-	if (!limit_is_rate(which) && text[0] >= '0' && text[0] <= '9') {
-		*out_value = strtoull(text, &end, 10);
-		if (!*end)
-			return true;
-	}
-	control_fail(call, WEFT_EMALFORMED, content_limit_name(which),
-		     limit_is_rate(which) ? "that is not a rate" : "that is not a number",
-		     limit_is_rate(which) ? "give it as 10mbit, 500kbit, 2gbit, 125000B or none"
-					  : "give a number of peers, or none");
-	return false;
-}
-
-static void setting_refuse(struct control_call *call, enum content_limit which, int err)
-{
-	control_fail(call, err, content_limit_name(which),
-		     err == WEFT_ETOOLARGE ? "that is more than there can be" : weft_err_text(err),
-		     err == WEFT_ETOOLARGE ? "give less, or none for no limit" : "try again");
-}
-
-void method_set_traffic_limit(void *ctx, struct control_call *call, const json_t *parameters,
-			      uint64_t now_ns)
-{
-	struct node *node = ctx;
-	const char *text = json_string_value(json_object_get(parameters, "value"));
-	struct setting *setting;
-	enum content_limit which;
-	uint64_t value = 0;
-	int err;
-
-	(void)now_ns;
-	if (!limit_find(call, json_string_value(json_object_get(parameters, "name")), &which) ||
-	    (text && !value_read(call, which, text, &value)))
-		return;
-	setting = calloc(1, sizeof(*setting));
-	if (!setting) {
-		setting_refuse(call, which, -ENOMEM);
-		return;
-	}
-	*setting = (struct setting){node, call, which};
-	control_on_gone(call, setting_caller_left, setting);
-	err = text ? content_limit_set(node->home.content, which, value, setting_done, setting)
-		   : content_limit_reset(node->home.content, which, setting_done, setting);
-	if (err == 0)
-		return;
-	control_on_gone(call, NULL, NULL);
-	setting_refuse(call, which, err);
-	free(setting);
-}
 
 /* --- what is seeded --- */
 
@@ -267,7 +75,7 @@ void method_show_seeding(void *ctx, struct control_call *call, const json_t *par
 			 uint64_t now_ns)
 {
 	struct node *node = ctx;
-	struct content_traffic traffic = traffic_of_all(node, now_ns);
+	struct content_traffic traffic = method_traffic(node, now_ns);
 	struct content_stats stats;
 
 	(void)parameters;

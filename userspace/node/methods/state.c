@@ -141,6 +141,7 @@ void method_status(void *ctx, struct control_call *call, const json_t *parameter
 	json_object_set_new(json, "health", method_json_health(node, &f, now_ns));
 	json_object_set_new(json, "workers", method_json_workers(node));
 	json_object_set_new(json, "sandbox", sandbox_json());
+	json_object_set_new(json, "rates", method_json_rates(node, now_ns));
 	if (node->last_crash)
 		json_object_set_new(json, "last_crash", last_crash_json(node->last_crash));
 	control_reply(call, json);

@@ -171,6 +171,22 @@ static void parts_write(FILE *out, const struct node *node)
 	METRICS_WRITE(out, rows);
 }
 
+/* The least of limit and timetable; a rate that has none is left out. */
+static void rates_write(FILE *out, const struct node *node)
+{
+	static const char name[] = "weft_rate_bytes_per_second";
+	static const enum content_limit rates[] = {CONTENT_LIMIT_UPLOAD, CONTENT_LIMIT_DOWNLOAD};
+	struct content_limit_view view;
+
+	metric_family_write(out, name, "gauge", "Rate in force of what is sent and fetched.");
+	for (unsigned i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+		content_limit_show(node->home.content, rates[i], &view);
+		if (view.in_force)
+			fprintf(out, "%s{limit=\"%s\"} %llu\n", name, content_limit_name(rates[i]),
+				(unsigned long long)view.in_force);
+	}
+}
+
 static void metrics_write(FILE *out, struct node *node, const json_t *status)
 {
 	struct gateway_stats stats = {0};
@@ -184,6 +200,7 @@ static void metrics_write(FILE *out, struct node *node, const json_t *status)
 	web_stats(node->web, &stats);
 	gateway_write(out, &stats);
 	parts_write(out, node);
+	rates_write(out, node);
 	if (node->fabric)
 		metrics_fabric_write(out, node->fabric);
 	if (node->sharing)
