@@ -300,7 +300,9 @@ static json_t *replies_of(struct daemon_rig *rig, const char *method, const char
 	if (!params.parameters)
 		bail(text);
 	free(text);
-	if (ask_start(rig->client, &params, &ask, NULL) == 0)
+	if (!rig->client)
+		json_decref(params.parameters);
+	else if (ask_start(rig->client, &params, &ask, NULL) == 0)
 		(void)ask_run(rig->client, ask, &asked.is_done);
 	return asked.replies;
 }
