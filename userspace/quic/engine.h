@@ -54,6 +54,7 @@ struct quic_stream {
 	size_t acked_off;    /* acknowledged bytes of spans[0] */
 	uint64_t acked_len;  /* acknowledged bytes in all */
 	uint64_t unread_len; /* received and not yet given back as credit */
+	uint64_t lent_len;   /* of it, what the connection has credit for already */
 	bool is_sending;     /* on conn->starting or conn->sending */
 	bool is_starting;    /* in its first turn: the former */
 	size_t turn_len;     /* bytes of its turn that are left */
@@ -93,6 +94,8 @@ struct quic_conn {
 	struct timer timer;
 	TAILQ_ENTRY(quic_conn) link; /* engine->ready, or engine->lingering */
 	struct quic_stream_list streams;
+	uint64_t withheld_len;		  /* unread of all streams, and not lent */
+	uint64_t lent_len;		  /* of all streams */
 	struct quic_stream_list starting; /* streams in their first turn, which is short */
 	struct quic_stream_list sending;  /* and in later ones */
 	bool is_start_next;		  /* who has the next packet when both have streams */
@@ -402,6 +405,8 @@ void quic_conn_release(struct quic_conn *conn);
 struct quic_stream *quic_stream_new(struct quic_conn *conn, int64_t id);
 void quic_stream_release(struct quic_stream *stream);
 void quic_stream_close(struct quic_stream *stream, uint64_t code);
+/* quic_stream_credit: the speaker used len bytes of what is unread; the connection has credit for them. */
+void quic_stream_credit(struct quic_stream *stream, uint64_t len);
 unsigned quic_stream_unsent(const struct quic_stream *stream,
 			    ngtcp2_vec vecs[static TRANSPORT_SPANS_MAX]);
 void quic_stream_sent(struct quic_stream *stream, size_t len);

@@ -70,15 +70,53 @@ void quic_stream_release(struct quic_stream *stream)
 	pool_release(&conn->engine->streams, stream);
 }
 
+/*
+ * stream_lend: the windows of a stream that is read quickly grow sooner than its connection's, up to
+ * more than that has. So that streams whose readers stopped leave the others, and pings, half of what the
+ * connection had at first, it has credit at once for what is unread beyond; their own windows bound them. What is
+ * unread lies with the speakers, and nothing of it in our heap.
+ */
+static void stream_lend(struct quic_stream *stream)
+{
+	struct quic_conn *conn = stream->conn;
+	const uint64_t kept_len =
+		ngtcp2_conn_get_local_transport_params(conn->ngtcp2)->initial_max_data / 2;
+	const uint64_t lent_max = conn->engine->config.window_len_max;
+	uint64_t len;
+
+	if (conn->withheld_len <= kept_len || conn->lent_len >= lent_max)
+		return;
+	len = conn->withheld_len - kept_len;
+	if (len > stream->unread_len - stream->lent_len)
+		len = stream->unread_len - stream->lent_len;
+	if (len > lent_max - conn->lent_len)
+		len = lent_max - conn->lent_len;
+	stream->lent_len += len;
+	conn->lent_len += len;
+	conn->withheld_len -= len;
+	ngtcp2_conn_extend_max_offset(conn->ngtcp2, len);
+}
+
+void quic_stream_credit(struct quic_stream *stream, uint64_t len)
+{
+	struct quic_conn *conn = stream->conn;
+	const uint64_t lent_len = len < stream->lent_len ? len : stream->lent_len;
+
+	stream->unread_len -= len;
+	stream->lent_len -= lent_len;
+	conn->lent_len -= lent_len;
+	conn->withheld_len -= len - lent_len;
+	if (len > lent_len)
+		ngtcp2_conn_extend_max_offset(conn->ngtcp2, len - lent_len);
+}
+
 void quic_stream_close(struct quic_stream *stream, uint64_t code)
 {
 	struct quic_conn *conn = stream->conn;
 	struct quic_engine *engine = conn->engine;
 
 	/* What the speaker never used still counts against the connection. */
-	if (stream->unread_len)
-		ngtcp2_conn_extend_max_offset(conn->ngtcp2, stream->unread_len);
-	stream->unread_len = 0;
+	quic_stream_credit(stream, stream->unread_len);
 	stream->is_gone = true;
 	engine->events->stream_closed(engine->ctx, &stream->transport, code, engine->now_ns);
 	quic_stream_release(stream);
@@ -240,6 +278,8 @@ int quic_stream_on_data(ngtcp2_conn *ngtcp2, uint32_t flags, int64_t id, uint64_
 		return 0;
 	}
 	stream->unread_len += len;
+	conn->withheld_len += len;
+	stream_lend(stream);
 	stream->is_answered |= (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0;
 	if (stream->is_fin_sent)
 		quic_probe_await(conn);

@@ -130,9 +130,8 @@ static void op_consume(struct transport_stream *transport, size_t len)
 		return;
 	if (len > stream->unread_len)
 		len = (size_t)stream->unread_len;
-	stream->unread_len -= len;
 	(void)ngtcp2_conn_extend_max_stream_offset(conn->ngtcp2, stream->id, len);
-	ngtcp2_conn_extend_max_offset(conn->ngtcp2, len);
+	quic_stream_credit(stream, len);
 	quic_conn_want_write(conn);
 }
 

@@ -151,6 +151,45 @@ static void test_a_silent_reader_does_not_stop_the_other_streams(void)
 	quic_pair_fini(&p);
 }
 
+static bool has_16_mib(void *arg)
+{
+	const struct quic_node *node = arg;
+
+	return node->streams[0].received_len >= 16 << 20;
+}
+
+/* Read quickly, a stream's window grows, and its connection's not as fast. */
+static void test_readers_that_stop_later_do_not_stop_the_other_streams(void)
+{
+	struct quic_test_conn *conn;
+	struct quic_pair p;
+
+	quic_pair_init(&p, 135, NULL);
+	conn = quic_net_connect(p.a, p.b);
+	CHECK(quic_net_send(conn, 64 << 20));
+	CHECK(quic_net_run(&p.net, 60 * NS_PER_S, has_16_mib, p.b));
+	p.b->is_consuming = false;
+	quic_net_settle(&p.net, 10 * NS_PER_S);
+	CHECK(p.b->streams[0].received_len < 48 << 20);
+	/* Two more that nobody reads, and what pings, calls and answers need. */
+	for (unsigned i = 1; i < 3; i++)
+		CHECK(quic_net_send(conn, 8 << 20));
+	quic_net_settle(&p.net, 10 * NS_PER_S);
+	for (unsigned i = 3; i < 6; i++) {
+		CHECK(quic_net_send(conn, 64000));
+		quic_net_settle(&p.net, NS_PER_S);
+		CHECK_EQ(p.b->streams[i].received_len, 64000);
+	}
+	/* What was lent is given back: all goes on. */
+	p.b->is_consuming = true;
+	for (unsigned i = 0; i < 3; i++)
+		p.b->transport->ops->consume(p.b->streams[i].stream,
+					     p.b->streams[i].unconsumed_len);
+	CHECK(quic_net_run(&p.net, 60 * NS_PER_S, are_closed, p.b));
+	CHECK_EQ(p.b->streams[0].received_len, 64 << 20);
+	quic_pair_fini(&p);
+}
+
 /* The end needs no credit, of the stream or of the connection (RFC 9000 4.1). */
 static void test_end_arrives_while_the_window_is_closed(void)
 {
@@ -348,6 +387,7 @@ int main(void)
 	RUN(test_long_answer_gets_half_beside_a_flood_of_short_ones);
 	RUN(test_silent_reader_stops_the_sender_at_its_window);
 	RUN(test_a_silent_reader_does_not_stop_the_other_streams);
+	RUN(test_readers_that_stop_later_do_not_stop_the_other_streams);
 	RUN(test_end_arrives_while_the_window_is_closed);
 	RUN(test_unused_bytes_of_a_reset_stream_free_the_connection);
 	RUN(test_send_after_the_end_is_refused);
