@@ -308,7 +308,9 @@ void conn_turn(struct gateway_conn *conn, uint64_t now_ns)
 	if (held_deliver(conn)) {
 		while (conn_may_parse(conn))
 			conn_parse_step(conn);
-		if (conn->state >= CONN_SOCKET)
+		if (conn->state == CONN_TUNNEL)
+			tunnel_input(conn);
+		else if (conn->state >= CONN_SOCKET)
 			socket_input(conn);
 	}
 	conn->is_parsing = false;
@@ -355,6 +357,8 @@ void conn_eof(struct gateway_conn *conn)
 	bool is_streamed = conn->route && conn->route->is_streamed;
 
 	conn->is_eof = true;
+	if (conn->state == CONN_TUNNEL)
+		tunnel_input(conn);
 	if (conn->state == CONN_SOCKET || (conn->state == CONN_WAITING && is_streamed))
 		conn_over(conn);
 }
@@ -387,8 +391,8 @@ bool conn_is_idle(const struct gateway_conn *conn)
 
 bool conn_is_over(const struct gateway_conn *conn)
 {
-	return conn->state == CONN_OVER ||
-	       (conn->is_eof && conn->state != CONN_WAITING && !conn->output.len);
+	return conn->state == CONN_OVER || (conn->is_eof && conn->state != CONN_WAITING &&
+					    conn->state != CONN_TUNNEL && !conn->output.len);
 }
 
 uint64_t conn_deadline_ns(const struct gateway_conn *conn)
@@ -405,6 +409,8 @@ uint64_t conn_deadline_ns(const struct gateway_conn *conn)
 							     : UINT64_MAX;
 	case CONN_SOCKET:
 		return conn->socket.heard_ns + (conn->socket.is_pinged ? 2 : 1) * CONN_PING_NS;
+	case CONN_TUNNEL:
+		return UINT64_MAX;
 	case CONN_CLOSING:
 		return conn->progress_ns + CONN_CLOSE_NS;
 	default:

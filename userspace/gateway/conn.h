@@ -65,6 +65,7 @@ enum conn_state {
 	CONN_READING,  /* between requests, or in one */
 	CONN_WAITING,  /* a handler has the exchange */
 	CONN_SOCKET,   /* upgraded */
+	CONN_TUNNEL,   /* upgraded by who is behind us; nobody here knows what it carries */
 	CONN_CLOSING,  /* the WebSocket's close was sent; the client's is waited for */
 	CONN_DRAINING, /* the last reply is out or on its way; input is thrown away */
 	CONN_OVER,
@@ -123,6 +124,7 @@ struct gateway_conn {
 	bool is_held;	     /* held was refused by the handler */
 	bool is_parsing;     /* replies from within a handler do not parse on */
 	bool is_eof;	     /* the client sends nothing more */
+	bool is_finished;    /* of a tunnel, and its handler knows */
 	bool is_counted;     /* among the WebSockets */
 	bool keeps_alive;
 	bool wants_continue;
@@ -205,5 +207,7 @@ bool conn_header_at(const struct gateway_conn *conn, unsigned idx, const char **
 /* socket.c: socket_input takes what lies in `in`; socket_expire is due after silence. */
 void socket_input(struct gateway_conn *conn);
 void socket_expire(struct gateway_conn *conn);
+/* tunnel.c: tunnel_input hands on what lies in `in`, and then the client's end. */
+void tunnel_input(struct gateway_conn *conn);
 
 #endif

@@ -222,6 +222,21 @@ int gateway_socket_send(struct gateway_exchange *exchange, const struct gateway_
 void gateway_socket_close(struct gateway_exchange *exchange, unsigned code, const char *text,
 			  uint64_t now_ns);
 
+/*
+ * gateway_tunnel_begin answers a request that gateway_socket_reserve found good by 101 with headers, as
+ * who is behind us said. Its connection is a tunnel from then on (RFC 9110, 3.7): pieces are bytes as they come, finished
+ * is the client's end, drained and gone are as ever. gateway_tunnel_end ends it when all that was sent is out, gateway_abort
+ * at once. send's errors are gateway_reply_more's. gateway_tunnel_accepts: accept is what the client expects as
+ * Sec-WebSocket-Accept.
+ */
+bool gateway_tunnel_accepts(const struct gateway_exchange *exchange, const char *accept,
+			    size_t len);
+void gateway_tunnel_begin(struct gateway_exchange *exchange, const char *headers, uint64_t now_ns);
+WEFT_MUST_CHECK
+int gateway_tunnel_send(struct gateway_exchange *exchange, const void *data, size_t len,
+			uint64_t now_ns);
+void gateway_tunnel_end(struct gateway_exchange *exchange, uint64_t now_ns);
+
 /* Names of hosts and origins, compared byte by byte after lowering. */
 #define GATEWAY_NAME_CAP  128
 #define GATEWAY_NAMES_MAX 32

@@ -214,6 +214,13 @@ void reply_options(struct gateway_conn *conn)
 	gateway_reply(&conn->exchange, &reply, conn->now_ns);
 }
 
+static void switch_write(struct gateway_conn *conn, const struct head *head)
+{
+	if (!head->fits || conn_write(conn, head->text, head->len) < 0)
+		conn_over(conn);
+	conn->shared->stats.class_cnt[1]++;
+}
+
 void reply_switch(struct gateway_conn *conn, const char *accept)
 {
 	struct head head;
@@ -224,9 +231,20 @@ void reply_switch(struct gateway_conn *conn, const char *accept)
 		 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 		 "Sec-WebSocket-Accept: %s\r\n\r\n",
 		 accept);
-	if (conn_write(conn, head.text, head.len) < 0)
-		conn_over(conn);
-	conn->shared->stats.class_cnt[1]++;
+	switch_write(conn, &head);
+}
+
+void reply_switch_as(struct gateway_conn *conn, const char *headers)
+{
+	struct head head;
+
+	head.len = 0;
+	head.fits = true;
+	head_add(&head,
+		 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+		 "%s\r\n",
+		 headers);
+	switch_write(conn, &head);
 }
 
 void gateway_reply_begin(struct gateway_exchange *exchange, const struct gateway_reply *reply,

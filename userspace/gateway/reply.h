@@ -12,5 +12,7 @@ void reply_continue(struct gateway_conn *conn);
 void reply_options(struct gateway_conn *conn);
 /* reply_switch says 101 with the proof of the handshake (RFC 6455, 4.2.2). */
 void reply_switch(struct gateway_conn *conn, const char *accept);
+/* reply_switch_as says 101 with the fields of who is behind us. */
+void reply_switch_as(struct gateway_conn *conn, const char *headers);
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,10 @@
 
 #define ACCEPT_PER_TURN_MAX 64
 #define ACCEPT_PAUSE_NS	    (100 * NS_PER_MS)
-#define STEPS_PER_TURN_MAX  64 /* sends and receives before others get their turn */
+/* Of a tunnel: between two probes, and of silence before the first; without an answer to so many it ends. */
+#define KEEPALIVE_S	   30
+#define KEEPALIVE_PROBES   4
+#define STEPS_PER_TURN_MAX 64 /* sends and receives before others get their turn */
 
 /*
  * Who is behind a connection: an address (IPv6: its /64), or over loopback,
@@ -46,6 +50,7 @@ struct server_conn {
 	unsigned interest;
 	bool is_readable; /* more may lie in the socket; the poller tells of what comes later */
 	bool is_shut;	  /* our direction was shut down */
+	bool is_probed;	  /* TCP asks whether its machine is there */
 	struct account account;
 	struct fair_item place; /* rests while a handler works */
 	uint64_t moved_ns;	/* progress of http that place was told of */
@@ -163,6 +168,18 @@ static int conn_receive(struct server_conn *conn)
 	return 1;
 }
 
+/* keepalive_set: a tunnel may be silent for days, and its client's machine may be gone meanwhile. */
+static void keepalive_set(struct server_conn *conn)
+{
+	int one = 1, wait_s = KEEPALIVE_S, probe_cnt = KEEPALIVE_PROBES;
+
+	conn->is_probed = true;
+	(void)setsockopt(conn->watch.fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	(void)setsockopt(conn->watch.fd, IPPROTO_TCP, TCP_KEEPIDLE, &wait_s, sizeof(wait_s));
+	(void)setsockopt(conn->watch.fd, IPPROTO_TCP, TCP_KEEPINTVL, &wait_s, sizeof(wait_s));
+	(void)setsockopt(conn->watch.fd, IPPROTO_TCP, TCP_KEEPCNT, &probe_cnt, sizeof(probe_cnt));
+}
+
 static void conn_watch(struct server_conn *conn)
 {
 	const char *data;
@@ -215,6 +232,8 @@ static void conn_serve(struct server_conn *conn)
 			conn->http.state = CONN_OVER;
 	}
 	conn_note(conn);
+	if (conn->http.state == CONN_TUNNEL && !conn->is_probed)
+		keepalive_set(conn);
 	if (!conn_is_over(&conn->http))
 		conn_watch(conn);
 	if (conn_is_over(&conn->http)) {

@@ -16,10 +16,14 @@
 
 #include "provider/http_request.h"
 #include "provider/http_stream.h"
+#include "provider/http_upgrade.h"
 
 #define HTTP_HINT                                                                                  \
 	"this service speaks HTTP: ask it by /mesh/http/NAME/PATH of a gateway, by weft service "  \
 	"call NAME GET /PATH, or open a stream of method HttpInvoke"
+
+/* A server that refuses the upgrade would take them for its next request, from whom it likes. */
+#define EARLY_TEXT "bytes came before the server agreed to a WebSocket"
 
 /* body_check: of a piece of the request, or its end, that could not be taken. */
 static void body_check(struct http_stream *stream, int err, const char *fault, uint64_t now_ns)
@@ -40,6 +44,8 @@ static void on_piece(void *arg, const struct service_piece *piece, uint64_t now_
 	stream->progress_ns = now_ns;
 	if (stream->is_deaf)
 		service_channel_consume(stream->channel, piece->len);
+	else if (stream->is_upgrade && !stream->answer.is_switched)
+		http_stream_end(stream, SERVICE_INVALID_PAYLOAD, EARLY_TEXT);
 	else
 		body_check(stream, http_body_take(&stream->body, piece->data, piece->len),
 			   "the body is longer than its head says", now_ns);
@@ -53,7 +59,7 @@ static void on_finished(void *arg, uint64_t now_ns)
 	stream->is_busy = true;
 	stream->is_request_whole = true;
 	stream->progress_ns = now_ns;
-	if (!stream->is_deaf)
+	if (!stream->is_deaf && !stream->is_upgrade)
 		body_check(stream, http_body_finish(&stream->body),
 			   "the body is shorter than its head says", now_ns);
 	http_stream_turn(stream, now_ns);
@@ -99,12 +105,19 @@ static void stream_ask(struct http_stream *stream, const struct service_http_req
 		       const struct service_caller *caller)
 {
 	struct writer w = writer_of(stream->lending.head.data, HTTP_REQUEST_CAP);
+	struct offer *offer = http_stream_offer(stream);
+	const char *target = offer->spec.view.target;
 
-	http_request_write(&w, request, http_stream_offer(stream)->spec.view.target, caller);
+	if (stream->is_upgrade)
+		http_request_write_upgrade(&w, request, target, caller);
+	else
+		http_request_write(&w, request, target, caller);
 	stream->head_len = writer_len(&w);
-	http_body_init(&stream->body, http_stream_offer(stream)->provider->heap, request->body_len,
-		       body_len_max(http_stream_offer(stream)));
-	stream->is_safe = http_request_is_safe(request);
+	/* Of a WebSocket nobody tells how much will come; no framing of ours is in it. */
+	http_body_init(&stream->body, offer->provider->heap,
+		       stream->is_upgrade ? SERVICE_HTTP_BODY_LEN_UNTOLD - 1 : request->body_len,
+		       body_len_max(offer));
+	stream->is_safe = !stream->is_upgrade && http_request_is_safe(request);
 	stream->answer.is_to_head = request->verb_len == 4 && memcmp(request->verb, "HEAD", 4) == 0;
 }
 
@@ -126,9 +139,10 @@ static void http_stream(void *ctx, struct service_channel *channel,
 	struct offer *offer = ctx;
 	struct service_http_request request;
 	struct http_stream *stream;
+	bool is_upgrade = strcmp(method, SERVICE_HTTP_UPGRADE) == 0;
 	int err;
 
-	if (strcmp(method, SERVICE_HTTP_METHOD) != 0) {
+	if (!service_http_is_method(method)) {
 		service_channel_end(channel, SERVICE_METHOD_NOT_FOUND, HTTP_HINT);
 		return;
 	}
@@ -137,12 +151,24 @@ static void http_stream(void *ctx, struct service_channel *channel,
 				    "the head of the request is not one of HttpInvoke");
 		return;
 	}
+	if (is_upgrade && !service_http_wants_socket(&request)) {
+		service_channel_end(channel, SERVICE_INVALID_PAYLOAD,
+				    "the head of the request asks for no WebSocket");
+		return;
+	}
 	stream = http_stream_new(offer, caller, now_ns);
+	if (stream && is_upgrade && !http_upgrade_enter(stream, caller, now_ns)) {
+		http_stream_cancel(stream);
+		service_channel_end(channel, SERVICE_UNAVAILABLE,
+				    "the service has too many WebSockets open");
+		return;
+	}
 	if (!stream) {
 		service_channel_end(channel, SERVICE_UNAVAILABLE,
 				    "the service has too many requests under way");
 		return;
 	}
+	stream->is_upgrade = is_upgrade;
 	offer->stream_cnt++;
 	offer->provider->stats.stream_cnt++;
 	stream_ask(stream, &request, caller);

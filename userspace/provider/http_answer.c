@@ -117,11 +117,32 @@ static bool is_event_stream(const struct http_answer *answer)
 	       !field_lookup(answer, "content-encoding");
 }
 
+/* Nothing but a WebSocket is ever asked for: in HTTP/2 a caller could say whose request it is. */
+static bool is_socket(const struct http_answer *answer)
+{
+	const struct http_answer_field *field = field_lookup(answer, "upgrade");
+
+	return field && field->value_len == 9 &&
+	       strncasecmp(answer->head + field->value_off, "websocket", 9) == 0;
+}
+
 static void head_forget(struct http_answer *answer)
 {
 	answer->head_len = 0;
 	answer->field_cnt = 0;
 	answer->fields[0] = (struct http_answer_field){0};
+}
+
+/* switch_take: 2 says that what follows is another protocol. */
+static int switch_take(struct http_answer *answer)
+{
+	if (!answer->may_switch)
+		return fail(answer, "its answer has a status that nobody asked for");
+	if (!is_socket(answer))
+		return fail(answer, "it went over to a protocol that nobody asked for");
+	answer->has_head = answer->is_switched = true;
+	answer->body_len = SERVICE_HTTP_BODY_LEN_UNTOLD;
+	return 2;
 }
 
 /* 1 says that no body follows, whatever the head tells of its length. */
@@ -132,7 +153,9 @@ static int on_headers_complete(llhttp_t *parser)
 	answer->status = (unsigned)llhttp_get_status_code(parser);
 	if (llhttp_get_http_major(parser) != 1)
 		return fail(answer, "its answer is not of HTTP/1.1");
-	if (answer->status == 101 || answer->status < 100 || answer->status > 599)
+	if (answer->status == SERVICE_HTTP_SWITCHED)
+		return switch_take(answer);
+	if (answer->status < 100 || answer->status > 599)
 		return fail(answer, "its answer has a status that nobody asked for");
 	if (answer->status < 200)
 		return 1;
@@ -162,6 +185,8 @@ static int on_message_complete(llhttp_t *parser)
 		head_forget(answer);
 		return 0;
 	}
+	if (answer->is_switched)
+		return 0;
 	answer->is_whole = true;
 	/* Of what must not have a body, a server that sends one is found out by the next answer. */
 	answer->keeps_alive = llhttp_should_keep_alive(parser) == 1 && !answer->is_to_head &&
@@ -188,15 +213,30 @@ void http_answer_init(struct http_answer *answer, bool is_to_head)
 	answer->is_to_head = is_to_head;
 }
 
+/* rest_take: what came behind the head of a 101 is the other protocol's. */
+static void rest_take(struct http_answer *answer, const char *end)
+{
+	const char *rest = llhttp_get_error_pos(&answer->parser);
+
+	answer->body_got = (size_t)(end - rest);
+	memmove(answer->body, rest, answer->body_got);
+}
+
 int http_answer_input(struct http_answer *answer, uint8_t *data, size_t len, size_t *out_body_len)
 {
 	const char *text = (const char *)data;
 	llhttp_errno_t outcome;
 
+	if (answer->is_switched) {
+		*out_body_len = len;
+		return 0;
+	}
 	answer->body = data;
 	answer->body_got = 0;
 	outcome = llhttp_execute(&answer->parser, text, len);
-	if (outcome == HPE_PAUSED && answer->is_whole) {
+	if (outcome == HPE_PAUSED_UPGRADE && answer->is_switched) {
+		rest_take(answer, text + len);
+	} else if (outcome == HPE_PAUSED && answer->is_whole) {
 		if (llhttp_get_error_pos(&answer->parser) < text + len)
 			answer->keeps_alive = false;
 	} else if (outcome != HPE_OK) {
@@ -217,6 +257,7 @@ int http_answer_eof(struct http_answer *answer)
 {
 	llhttp_errno_t outcome;
 
+	answer->is_whole = answer->is_whole || answer->is_switched;
 	if (answer->is_whole)
 		return 0;
 	outcome = answer->has_head ? llhttp_finish(&answer->parser) : HPE_CLOSED_CONNECTION;

@@ -19,11 +19,13 @@ struct http_answer_field {
 	uint16_t name_off, name_len, value_off, value_len; /* in head */
 };
 
-/* Callers may read has_head, is_whole, keeps_alive. */
+/* Callers may read has_head, is_whole, is_switched, keeps_alive. */
 struct http_answer {
 	llhttp_t parser;
-	bool is_to_head; /* the request's method was HEAD */
-	bool has_head;	 /* the final one */
+	bool is_to_head;  /* the request's method was HEAD */
+	bool may_switch;  /* the request asked for a WebSocket; set behind http_answer_init */
+	bool is_switched; /* the answer was 101: what follows its head is no HTTP, until the end */
+	bool has_head;	  /* the final one */
 	bool is_whole;
 	bool keeps_alive; /* of what is whole: the connection can carry another request */
 	const char *fault;

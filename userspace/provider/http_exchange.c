@@ -6,6 +6,7 @@
 
 #include "provider/http_request.h"
 #include "provider/http_stream.h"
+#include "provider/http_upgrade.h"
 
 /* Sends of the request's head what is left. 0 when all went or nothing more goes, or -errno. */
 static int head_flush(struct http_stream *stream)
@@ -78,10 +79,13 @@ static int head_pend(struct http_stream *stream)
 
 	http_answer_head(&stream->answer,
 			 http_request_host(http_stream_offer(stream)->spec.view.target), &head);
-	err = service_http_answer_write(&w, &head);
+	err = stream->answer.is_switched ? service_http_switch_write(&w, &head)
+					 : service_http_answer_write(&w, &head);
 	if (err < 0)
 		return err;
 	stream->is_head_out = true;
+	if (stream->answer.is_switched)
+		http_upgrade_begin(stream);
 	lending_pend(&stream->lending.head, writer_len(&w));
 	return 0;
 }

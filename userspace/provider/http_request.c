@@ -69,8 +69,16 @@ const char *http_request_host(const char *target)
 	return strncmp(target, "unix:", 5) != 0 && !strchr(target, '%') ? target : "localhost";
 }
 
-void http_request_write(struct writer *w, const struct service_http_request *request,
-			const char *target, const struct service_caller *caller)
+static void header_write(struct writer *w, const struct service_http_header *header)
+{
+	writer_bytes(w, header->name, header->name_len);
+	text_write(w, ": ");
+	writer_bytes(w, header->value, header->value_len);
+	text_write(w, "\r\n");
+}
+
+static void line_write(struct writer *w, const struct service_http_request *request,
+		       const char *target, const struct service_caller *caller)
 {
 	writer_bytes(w, request->verb, request->verb_len);
 	text_write(w, " ");
@@ -78,14 +86,34 @@ void http_request_write(struct writer *w, const struct service_http_request *req
 	text_write(w, " HTTP/1.1\r\n");
 	field_write(w, "Host", http_request_host(target));
 	caller_write(w, caller);
-	for (unsigned i = 0; i < request->headers.cnt; i++) {
-		const struct service_http_header *header = &request->headers.list[i];
+}
 
-		writer_bytes(w, header->name, header->name_len);
-		text_write(w, ": ");
-		writer_bytes(w, header->value, header->value_len);
+void http_request_write(struct writer *w, const struct service_http_request *request,
+			const char *target, const struct service_caller *caller)
+{
+	line_write(w, request, target, caller);
+	for (unsigned i = 0; i < request->headers.cnt; i++)
+		header_write(w, &request->headers.list[i]);
+	framing_write(w, request);
+	text_write(w, "\r\n");
+}
+
+void http_request_write_upgrade(struct writer *w, const struct service_http_request *request,
+				const char *target, const struct service_caller *caller)
+{
+	const struct service_http_header *origin =
+		service_http_header_lookup(&request->headers, "origin");
+
+	line_write(w, request, target, caller);
+	for (unsigned i = 0; i < request->headers.cnt; i++)
+		if (&request->headers.list[i] != origin)
+			header_write(w, &request->headers.list[i]);
+	if (origin) {
+		text_write(w, "Origin: http://");
+		text_write(w, http_request_host(target));
 		text_write(w, "\r\n");
 	}
-	framing_write(w, request);
+	field_write(w, "Connection", "Upgrade");
+	field_write(w, "Upgrade", "websocket");
 	text_write(w, "\r\n");
 }

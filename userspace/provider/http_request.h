@@ -29,4 +29,11 @@ const char *http_request_host(const char *target);
 void http_request_write(struct writer *w, const struct service_http_request *request,
 			const char *target, const struct service_caller *caller);
 
+/*
+ * http_request_write_upgrade is http_request_write of a request that asks for a WebSocket. Origin, which the
+ * caller's gateway compared with its own name, becomes the server's own address: it knows no other.
+ */
+void http_request_write_upgrade(struct writer *w, const struct service_http_request *request,
+				const char *target, const struct service_caller *caller);
+
 #endif

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "provider/http.h"
 #include "provider/http_request.h"
+#include "provider/http_upgrade.h"
 
 #define READS_PER_TURN_MAX 16
 #define STARVED_NS	   (10 * NS_PER_MS) /* until a block is asked of a full heap again */
@@ -30,6 +31,11 @@ static void stream_free(struct http_stream *stream)
 	pool_release(&provider->http_streams, stream);
 }
 
+void http_stream_cancel(struct http_stream *stream)
+{
+	stream_free(stream);
+}
+
 void http_stream_drop_conn(struct http_stream *stream)
 {
 	if (stream->conn)
@@ -42,6 +48,7 @@ void http_stream_close(struct http_stream *stream)
 	struct timer_wheel *timers = http_stream_offer(stream)->provider->timers;
 
 	stream->channel = NULL;
+	http_upgrade_leave(stream);
 	http_stream_drop_conn(stream);
 	timer_cancel(timers, &stream->timer);
 	timer_cancel(timers, &stream->turn);
@@ -91,6 +98,7 @@ void http_stream_deafen(struct http_stream *stream)
 static void stream_finish(struct http_stream *stream, uint64_t now_ns)
 {
 	http_stream_drop_conn(stream);
+	http_upgrade_leave(stream);
 	http_stream_deafen(stream);
 	service_channel_finish(stream->channel);
 	stream->is_finished = true;
@@ -180,6 +188,12 @@ static void stream_watch(struct http_stream *stream, uint64_t now_ns)
 		http_stream_unreachable(stream, err, now_ns);
 }
 
+/* stream_awaits_answer: all of the request is there, so it is the server's turn. */
+static bool stream_awaits_answer(const struct http_stream *stream)
+{
+	return stream->is_request_whole || (stream->is_upgrade && !stream->answer.is_switched);
+}
+
 static uint64_t stream_deadline_ns(const struct http_stream *stream)
 {
 	const struct offer *offer = http_stream_offer(stream);
@@ -188,7 +202,9 @@ static uint64_t stream_deadline_ns(const struct http_stream *stream)
 		return stream->progress_ns + LINGER_NS;
 	if (stream->conn && stream->conn->is_connecting)
 		return stream->progress_ns + CONNECT_NS;
-	if (stream->is_request_whole && !stream->is_head_out)
+	if (stream->answer.is_switched)
+		return http_upgrade_deadline_ns(stream);
+	if (stream_awaits_answer(stream) && !stream->is_head_out)
 		return stream->progress_ns + offer_timeout_ns(offer);
 	if (http_exchange_may_beat(stream))
 		return stream->progress_ns + offer->provider->config.stall_ns / BEATS_PER_STALL;
@@ -198,6 +214,7 @@ static uint64_t stream_deadline_ns(const struct http_stream *stream)
 void http_stream_settle(struct http_stream *stream, uint64_t now_ns)
 {
 	struct timer_wheel *timers = http_stream_offer(stream)->provider->timers;
+	uint64_t deadline_ns;
 
 	if (stream->channel)
 		stream_watch(stream, now_ns);
@@ -207,7 +224,11 @@ void http_stream_settle(struct http_stream *stream, uint64_t now_ns)
 			stream_free(stream);
 		return;
 	}
-	timer_set(timers, &stream->timer, stream_deadline_ns(stream));
+	deadline_ns = stream_deadline_ns(stream);
+	if (deadline_ns == UINT64_MAX)
+		timer_cancel(timers, &stream->timer);
+	else
+		timer_set(timers, &stream->timer, deadline_ns);
 	if (stream->lending.is_starved)
 		timer_set(timers, &stream->turn, now_ns + STARVED_NS);
 }
@@ -220,6 +241,7 @@ void http_stream_turn(struct http_stream *stream, uint64_t now_ns)
 	stream->lending.is_starved = false;
 	if (stream->conn && !stream->conn->is_connecting)
 		http_exchange_write(stream, now_ns);
+	http_upgrade_write(stream);
 	while (http_exchange_read(stream, now_ns))
 		if (++reads == READS_PER_TURN_MAX) {
 			timer_set(http_stream_offer(stream)->provider->timers, &stream->turn,
@@ -259,6 +281,7 @@ void http_stream_use_conn(struct http_stream *stream, struct http_conn *conn)
 	stream->head_sent_len = 0;
 	stream->is_deaf = false;
 	http_answer_init(&stream->answer, stream->answer.is_to_head);
+	stream->answer.may_switch = stream->is_upgrade;
 }
 
 static void turn_fire(struct timer *timer, uint64_t now_ns)
@@ -277,7 +300,8 @@ static void timer_fire(struct timer *timer, uint64_t now_ns)
 	} else if (stream->conn && stream->conn->is_connecting) {
 		http_stream_unreachable(stream, -ETIMEDOUT, now_ns);
 	} else if (!http_exchange_beat(stream, now_ns)) {
-		if (stream->is_request_whole && !http_exchange_waits_for_caller(stream))
+		if (stream_awaits_answer(stream) && !stream->answer.is_switched &&
+		    !http_exchange_waits_for_caller(stream))
 			offer_failed(http_stream_offer(stream), "it did not answer in time",
 				     now_ns);
 		http_stream_end(stream, SERVICE_TIMEOUT,

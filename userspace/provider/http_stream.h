@@ -26,7 +26,10 @@ struct http_stream {
 	struct http_answer answer;
 	struct lending lending; /* its head is the request's until a byte of the answer came */
 	size_t head_len, head_sent_len;
-	struct http_body body; /* of the request */
+	struct http_body body;	/* of the request */
+	struct fair_item place; /* of an upgrade; http_upgrade.h */
+	bool is_upgrade;	/* it asks for a WebSocket */
+	bool is_shut;		/* of one, the server was told that the caller ended */
 	bool is_safe;
 	bool is_request_whole; /* the caller finished */
 	bool is_deaf;	       /* the server takes no more of it */
@@ -46,6 +49,8 @@ static inline struct offer *http_stream_offer(const struct http_stream *stream)
 /* http_stream_new: NULL: there is no room, which was counted. */
 struct http_stream *http_stream_new(struct offer *offer, const struct service_caller *caller,
 				    uint64_t now_ns);
+/* http_stream_cancel undoes http_stream_new, before it has anything else. */
+void http_stream_cancel(struct http_stream *stream);
 /* http_stream_use_conn: conn is the stream's now, and carries its request from the start. */
 void http_stream_use_conn(struct http_stream *stream, struct http_conn *conn);
 void http_stream_drop_conn(struct http_stream *stream);

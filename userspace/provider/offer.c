@@ -72,6 +72,7 @@ bool offer_enter(struct offer *offer, struct active *active, const struct active
 		return false;
 	}
 	active->offer = offer;
+	active->is_apart = false;
 	active->kind = kind;
 	/* There are as many places as there may be actives. */
 	if (fair_take(&provider->places, &path, &active->place, now_ns, &victim) != FAIR_TAKEN)
@@ -87,16 +88,38 @@ bool offer_enter(struct offer *offer, struct active *active, const struct active
 	return true;
 }
 
+bool offer_is_idle(const struct offer *offer)
+{
+	return offer->active_cnt + offer->apart_cnt == 0;
+}
+
+static void active_uncount(struct offer *offer)
+{
+	offer->active_cnt--;
+	offer->provider->active_cnt--;
+	waiting_wake(offer);
+}
+
+void offer_set_apart(struct active *active)
+{
+	fair_release(&active->offer->provider->places, &active->place,
+		     active->offer->provider->places.now_ns);
+	active->is_apart = true;
+	active->offer->apart_cnt++;
+	active_uncount(active->offer);
+}
+
 void offer_leave(struct active *active)
 {
 	struct offer *offer = active->offer;
 
 	fair_release(&offer->provider->places, &active->place, offer->provider->places.now_ns);
 	list_unlink(&active->link);
-	offer->active_cnt--;
-	offer->provider->active_cnt--;
-	waiting_wake(offer);
-	if (offer->is_gone && offer->active_cnt == 0)
+	if (active->is_apart)
+		offer->apart_cnt--;
+	else
+		active_uncount(offer);
+	if (offer->is_gone && offer_is_idle(offer))
 		pool_release(&offer->provider->offers, offer);
 }
 

@@ -3,6 +3,7 @@
 #define WEFT_PROVIDER_OFFER_H
 
 #include "base/arena.h"
+#include "base/fair.h"
 #include "base/fair_path.h"
 #include "base/heap.h"
 #include "base/list.h"
@@ -41,6 +42,8 @@ struct provider {
 	 */
 	struct fair places;
 	struct fair_paths paths;
+	struct fair upgrades; /* http_upgrade.h */
+	struct fair_paths upgrade_paths;
 	struct list_node offer_list;
 	struct provider_stats stats; /* the counters; the rest is filled in when asked */
 	uint32_t active_cnt, active_peak_cnt, idle_cnt, ready_cnt;
@@ -56,6 +59,7 @@ struct offer {
 	struct list_node actives;
 	struct list_node idle_conns; /* http */
 	uint32_t active_cnt;
+	uint32_t apart_cnt; /* of actives, those that count no longer */
 	uint64_t call_cnt, stream_cnt, failed_cnt;
 	uint64_t told_ns; /* when a failure was last told */
 	uint64_t said_ns; /* a second began in which said_cnt lines of standard error were told */
@@ -80,6 +84,7 @@ struct active {
 	struct offer *offer;
 	const struct active_kind *kind;
 	struct fair_item place; /* of provider.places */
+	bool is_apart;
 };
 
 /* offer_concurrency: calls and streams that it takes at once. */
@@ -94,6 +99,13 @@ void offer_make_room(struct offer *offer, const struct service_caller *caller, u
 bool offer_enter(struct offer *offer, struct active *active, const struct active_kind *kind,
 		 const struct service_caller *caller, uint64_t now_ns);
 void offer_leave(struct active *active);
+/*
+ * offer_set_apart: active goes on, but the limits of what is under way do not count it any more: it
+ * is bounded elsewhere.
+ */
+void offer_set_apart(struct active *active);
+/* offer_is_idle: nothing is under way, so nothing holds it. */
+bool offer_is_idle(const struct offer *offer);
 /* offer_failed counts that the program failed a caller, and tells by which fault. */
 void offer_failed(struct offer *offer, const char *fault, uint64_t now_ns);
 void offer_tell(struct offer *offer, enum provider_event_kind kind, const char *text,

@@ -21,6 +21,7 @@
 #include "provider/exec.h"
 #include "provider/exec_launch.h"
 #include "provider/http.h"
+#include "provider/http_upgrade.h"
 #include "provider/http_conn.h"
 #include "provider/launcher.h"
 #include "provider/offer.h"
@@ -51,6 +52,7 @@ void provider_config_defaults(struct provider_config *config)
 		.active_cap = 512,
 		.process_cap = 32,
 		.idle_cap = 128,
+		.upgrade_cap = 128,
 		.memory_len = 64 * 1024 * 1024,
 		.health_ns = 5 * NS_PER_S,
 		.timeout_ns = 30 * NS_PER_S,
@@ -60,7 +62,7 @@ void provider_config_defaults(struct provider_config *config)
 
 static unsigned conn_cap(const struct provider_config *config)
 {
-	return config->active_cap + config->idle_cap;
+	return config->active_cap + config->idle_cap + config->upgrade_cap;
 }
 
 /* What one arena holds. */
@@ -83,7 +85,8 @@ static void pools_plan(struct provider *provider, const struct provider_config *
 	const struct pool_plan rows[POOL_CNT] = {
 		{&provider->offers, sizeof(struct offer), config->offer_cap},
 		{&provider->changes, sizeof(struct change), CHANGE_CAP},
-		{&provider->http_streams, http_stream_len(), config->active_cap},
+		{&provider->http_streams, http_stream_len(),
+		 config->active_cap + config->upgrade_cap},
 		{&provider->http_conns, sizeof(struct http_conn), conn_cap(config)},
 		{&provider->socket_calls, socket_call_len(), config->active_cap},
 		{&provider->socket_streams, socket_stream_len(), config->active_cap},
@@ -116,7 +119,7 @@ static size_t arena_len(const struct provider_config *config)
 	pools_plan(&none, config, plan);
 	for (unsigned i = 0; i < POOL_CNT; i++)
 		len += pool_footprint(plan[i].object_len, plan[i].cap_cnt);
-	return len;
+	return len + http_upgrade_footprint(config);
 }
 
 size_t provider_footprint(const struct provider_config *config)
@@ -143,7 +146,7 @@ static int pools_init(struct provider *provider)
 	if (err == 0)
 		err = fair_init(&provider->places, &provider->arena, &places,
 				provider->paths.secret);
-	return err;
+	return err < 0 ? err : http_upgrade_init(provider);
 }
 
 /* A launcher that is dead is no reason not to start: offers of programs say so. */
@@ -213,7 +216,7 @@ static void offer_end(struct offer *offer, uint64_t now_ns)
 	list_unlink(&offer->link);
 	offer->provider->stats.offer_cnt--;
 	offer->is_gone = true;
-	if (offer->active_cnt == 0)
+	if (offer_is_idle(offer))
 		pool_release(&offer->provider->offers, offer);
 }
 
@@ -717,6 +720,7 @@ void provider_stats(const struct provider *provider, struct provider_stats *out_
 	out_stats->waiting_cap = config->offer_cap * WAITING_CAP;
 	out_stats->idle_cnt = provider->idle_cnt;
 	out_stats->idle_cap = config->idle_cap;
+	fair_read(&provider->upgrades, &out_stats->upgrades);
 	out_stats->memory_used_len = usage.used_len;
 	out_stats->memory_peak_len = usage.peak_len;
 	out_stats->memory_len = usage.cap;

@@ -123,6 +123,7 @@ struct provider_config {
 	unsigned active_cap;  /* calls and streams under way, of all offers */
 	unsigned process_cap; /* of them, processes of exec */
 	unsigned idle_cap;    /* connections kept for later, of all offers */
+	unsigned upgrade_cap; /* WebSockets to HTTP servers, of all offers */
 	size_t memory_len;    /* bytes of bodies under way, of all offers */
 	uint64_t health_ns;   /* between two checks of one offer */
 	uint64_t timeout_ns;  /* of a call whose spec says nothing */
@@ -210,6 +211,7 @@ struct provider_stats {
 	struct launcher_usage launcher;
 	uint32_t waiting_cnt, waiting_cap; /* calls before programs that are busy */
 	uint32_t idle_cnt, idle_cap;
+	struct fair_view upgrades; /* who has WebSockets to HTTP servers */
 	size_t memory_used_len, memory_peak_len, memory_len;
 	uint64_t call_cnt, stream_cnt, failed_cnt;
 	uint64_t waiting_evicted_cnt; /* of them, that made room for another caller's */

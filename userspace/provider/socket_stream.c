@@ -406,7 +406,7 @@ void socket_stream_open(void *ctx, struct service_channel *channel,
 	struct socket_stream *stream;
 	int err;
 
-	if (strcmp(method, SERVICE_HTTP_METHOD) == 0) {
+	if (service_http_is_method(method)) {
 		service_channel_end(channel, SERVICE_METHOD_NOT_FOUND,
 				    "this service does not speak HTTP: call its methods");
 		return;

@@ -173,7 +173,7 @@ enum service_access service_access_of(const struct service_offer *offer, const u
 {
 	if (!is_stream && strcmp(method, SERVICE_DESCRIBE) == 0)
 		return access_of_description(offer, key);
-	if (is_stream && strcmp(method, SERVICE_HTTP_METHOD) == 0 && service_offer_is_http(offer) &&
+	if (is_stream && service_http_is_method(method) && service_offer_is_http(offer) &&
 	    offer_has_methods(offer))
 		return SERVICE_ACCESS_LATER;
 	return access_of_method(offer, key, method, false);

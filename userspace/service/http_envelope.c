@@ -5,6 +5,8 @@
  */
 #include "service/http_envelope.h"
 
+#include <string.h>
+
 #include "codec/cbor.h"
 
 enum direction { REQUEST = 1, ANSWER = 2, BOTH = REQUEST | ANSWER };
@@ -234,18 +236,28 @@ static bool is_status(uint64_t status)
 	return status >= 200 && status <= 599;
 }
 
-int service_http_answer_write(struct writer *w, const struct service_http_answer *answer)
+static int answer_write(struct writer *w, const struct service_http_answer *answer)
 {
 	size_t begin = writer_len(w);
 	int err;
 
-	if (!is_status(answer->status))
-		return WEFT_EMALFORMED;
 	cbor_write_map(w, 2);
 	cbor_field_uint(w, 0, answer->status);
 	cbor_write_uint(w, 2);
 	err = headers_write(w, &answer->headers, answer->body_len, ANSWER);
 	return err < 0 ? err : head_end(w, begin);
+}
+
+int service_http_answer_write(struct writer *w, const struct service_http_answer *answer)
+{
+	return is_status(answer->status) ? answer_write(w, answer) : WEFT_EMALFORMED;
+}
+
+int service_http_switch_write(struct writer *w, const struct service_http_answer *answer)
+{
+	if (answer->status != SERVICE_HTTP_SWITCHED && !is_status(answer->status))
+		return WEFT_EMALFORMED;
+	return answer_write(w, answer);
 }
 
 /* A length has one form: digits without a sign or a zero before them, below "untold". */
@@ -330,8 +342,8 @@ int service_http_request_parse(const uint8_t *data, size_t len,
 	return 0;
 }
 
-int service_http_answer_parse(const uint8_t *data, size_t len,
-			      struct service_http_answer *out_answer)
+static int answer_parse(const uint8_t *data, size_t len, bool may_switch,
+			struct service_http_answer *out_answer)
 {
 	struct service_http_answer answer = {.body_len = SERVICE_HTTP_BODY_LEN_UNTOLD};
 	struct cbor_reader r;
@@ -353,11 +365,37 @@ int service_http_answer_parse(const uint8_t *data, size_t len,
 			cbor_skip(&r);
 		}
 	}
-	if (cbor_reader_finish(&r) < 0 || !is_status(answer.status))
+	if (cbor_reader_finish(&r) < 0 ||
+	    !(is_status(answer.status) || (may_switch && answer.status == SERVICE_HTTP_SWITCHED)))
 		return WEFT_EMALFORMED;
 	headers_keep_crossing(&answer.headers, ANSWER);
 	*out_answer = answer;
 	return 0;
+}
+
+int service_http_answer_parse(const uint8_t *data, size_t len,
+			      struct service_http_answer *out_answer)
+{
+	return answer_parse(data, len, false, out_answer);
+}
+
+int service_http_switch_parse(const uint8_t *data, size_t len,
+			      struct service_http_answer *out_answer)
+{
+	return answer_parse(data, len, true, out_answer);
+}
+
+bool service_http_is_method(const char *method)
+{
+	return strcmp(method, SERVICE_HTTP_METHOD) == 0 ||
+	       strcmp(method, SERVICE_HTTP_UPGRADE) == 0;
+}
+
+bool service_http_wants_socket(const struct service_http_request *request)
+{
+	return request->verb_len == 3 && memcmp(request->verb, "GET", 3) == 0 &&
+	       request->body_len == 0 &&
+	       service_http_header_lookup(&request->headers, "sec-websocket-key");
 }
 
 const struct service_http_header *

@@ -47,8 +47,15 @@
  * itself, as a gateway does its token, leaves it out of what it writes here.
  * Cookie, Set-Cookie and WWW-Authenticate are passed, too: they are the service's own where
  * it has an origin of its own. A gateway leaves them out at an origin that services share.
+ *
+ * SERVICE_HTTP_UPGRADE is the method of a request that wants to go on as a WebSocket (RFC 6455): a
+ * GET without a body. An answer of status 101 is followed by the connection's bytes, both ways, in
+ * messages whose bounds mean nothing; any other one is as above. The asker sends nothing before it
+ * has the answer: what came early would be the server's next request.
  */
 #define SERVICE_HTTP_METHOD	     "HttpInvoke"
+#define SERVICE_HTTP_UPGRADE	     "HttpUpgrade"
+#define SERVICE_HTTP_SWITCHED	     101
 #define SERVICE_HTTP_HEAD_LEN_MAX    16384 /* as it travels */
 #define SERVICE_HTTP_HEADERS_MAX     64
 #define SERVICE_HTTP_VERB_LEN_MAX    24
@@ -98,6 +105,16 @@ int service_http_request_parse(const uint8_t *data, size_t len,
 WEFT_MUST_CHECK
 int service_http_answer_parse(const uint8_t *data, size_t len,
 			      struct service_http_answer *out_answer);
+/* service_http_switch_{write,parse}: of an answer to SERVICE_HTTP_UPGRADE, whose status may also be 101. */
+WEFT_MUST_CHECK
+int service_http_switch_write(struct writer *w, const struct service_http_answer *answer);
+WEFT_MUST_CHECK
+int service_http_switch_parse(const uint8_t *data, size_t len,
+			      struct service_http_answer *out_answer);
+/* service_http_is_method: a stream of method begins with the head of a request of HTTP. */
+bool service_http_is_method(const char *method);
+/* service_http_wants_socket: the request asks for a WebSocket as RFC 6455, 4.1 says: a GET without a body, and a key. */
+bool service_http_wants_socket(const struct service_http_request *request);
 
 /* service_http_header_lookup: the first of that name in any case, or NULL. */
 const struct service_http_header *

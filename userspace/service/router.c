@@ -114,7 +114,7 @@ static void stream_read_verb(struct service_call *call, const uint8_t *head, siz
 {
 	struct service_http_request request;
 
-	if (strcmp(call->head.method, SERVICE_HTTP_METHOD) != 0 ||
+	if (!service_http_is_method(call->head.method) ||
 	    !service_offer_is_http(call->admission.offer) ||
 	    service_http_request_parse(head, len, &request) < 0)
 		return;

@@ -711,6 +711,130 @@ static void test_a_socket_that_is_not_to_be_had_is_answered_in_http(void)
 	stop();
 }
 
+#define SITE_HEAD                                                                                  \
+	" HTTP/1.1\r\nHost: web.localhost\r\nX-Weft-Token: " TOKEN                                 \
+	"\r\nOrigin: http://web.localhost\r\n"
+
+/* switch_say is a server's 101 with the proof that it gives of the handshake. */
+static void switch_say(const char *accept)
+{
+	struct service_http_answer answer = {.status = SERVICE_HTTP_SWITCHED,
+					     .body_len = SERVICE_HTTP_BODY_LEN_UNTOLD,
+					     .headers.cnt = 2};
+	struct service_piece piece = {.is_last = true};
+	uint8_t head[256];
+	struct writer w = writer_of(head, sizeof(head));
+
+	answer.headers.list[0] =
+		(struct service_http_header){"Sec-WebSocket-Accept", accept, 20, strlen(accept)};
+	answer.headers.list[1] =
+		(struct service_http_header){"Sec-WebSocket-Protocol", "chat", 22, 4};
+	CHECK_EQ(service_http_switch_write(&w, &answer), 0);
+	piece.data = head;
+	piece.len = writer_len(&w);
+	CHECK_EQ(service_channel_send(rig.stream.channel, &piece, NULL, NULL), 0);
+	run(20 * NS_PER_MS);
+}
+
+static void open_tunnel(void)
+{
+	start();
+	strcpy(rig.guard.site_suffix, ".localhost");
+	CHECK_STR(ask("GET /room?x=y" SITE_HEAD UPGRADE), "");
+	CHECK_STR(rig.web.method, SERVICE_HTTP_UPGRADE);
+}
+
+static void test_a_websocket_to_a_web_server_is_bytes_both_ways(void)
+{
+	struct service_http_request request;
+	struct service_piece piece = {
+		.data = (const uint8_t *)"\x88\x00", .len = 2, .is_last = true};
+
+	open_tunnel();
+	CHECK_EQ(service_http_request_parse(rig.head, rig.head_len, &request), 0);
+	CHECK(service_http_wants_socket(&request));
+	CHECK(!service_http_header_lookup(&request.headers, "x-weft-token"));
+	CHECK_EQ(rig.stream.finished_cnt, 0);
+	switch_say("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+	CHECK(says(rig.out, "101", "Sec-WebSocket-Protocol: chat\r\n"));
+	CHECK(strstr(rig.out, "Upgrade: websocket\r\n") && strstr(rig.out, "X-Mesh-Provider: "));
+	CHECK_EQ(rig.shared.stats.socket_cnt, 1);
+	/* No frame of any kind, and nobody minds. */
+	CHECK_STR(ask("\xff\xff\xff"), "");
+	CHECK_EQ(rig.stream.len, 3);
+	/* An hour of silence: nobody is asked whether it is there, and nothing ends. */
+	rig.srig.net.now_ns += 3600 * NS_PER_S;
+	CHECK_EQ(conn_deadline_ns(&rig.conn), UINT64_MAX);
+	conn_expire(&rig.conn, rig.srig.net.now_ns);
+	CHECK(!conn_is_over(&rig.conn));
+	/* The client ends first; the server still speaks. */
+	conn_eof(&rig.conn);
+	run(20 * NS_PER_MS);
+	CHECK_EQ(rig.stream.finished_cnt, 1);
+	CHECK(!conn_is_over(&rig.conn));
+	CHECK_EQ(service_channel_send(rig.stream.channel, &piece, NULL, NULL), 0);
+	service_channel_finish(rig.stream.channel);
+	run(20 * NS_PER_MS);
+	CHECK_EQ(rig.out_len, 2);
+	CHECK_EQ(rig.stream.status, SERVICE_OK);
+	CHECK_EQ(rig.mesh->runs.used_cnt, 0);
+	CHECK(conn_is_over(&rig.conn));
+	stop();
+}
+
+static void test_a_handshake_that_proves_nothing_is_none(void)
+{
+	open_tunnel();
+	switch_say("s3pPLMBiTxaQ9kYGzzhZRbK+xOx=");
+	CHECK(says(rig.out, "502", "bad_gateway"));
+	CHECK_EQ(rig.shared.stats.socket_cnt, 0);
+	stop();
+}
+
+static void test_a_server_refuses_a_websocket_by_its_own_status(void)
+{
+	open_tunnel();
+	answer_head(403, 2);
+	CHECK_EQ(answer_more("no", 2), 0);
+	service_channel_finish(rig.stream.channel);
+	run(20 * NS_PER_MS);
+	CHECK(says(rig.out, "403", "\r\n\r\nno"));
+	CHECK_EQ(rig.shared.stats.socket_cnt, 0);
+	CHECK_EQ(rig.mesh->runs.used_cnt, 0);
+	stop();
+}
+
+static void test_a_provider_that_is_older_is_told_clearly(void)
+{
+	start();
+	strcpy(rig.guard.site_suffix, ".localhost");
+	rig.web.status = SERVICE_METHOD_NOT_FOUND;
+	rig.web.stream = NULL;
+	CHECK(says(ask("GET /room" SITE_HEAD UPGRADE), "501", "upgrade_not_supported"));
+	CHECK_EQ(rig.shared.stats.socket_cnt, 0);
+	stop();
+}
+
+static void test_a_websocket_to_a_service_of_calls_is_a_stream_of_it(void)
+{
+	start();
+	strcpy(rig.guard.site_suffix, ".localhost");
+	CHECK(says(ask("GET /room HTTP/1.1\r\nHost: calls.localhost\r\nX-Weft-Token: " TOKEN
+		       "\r\nOrigin: http://calls.localhost\r\n" UPGRADE),
+		   "101", "websocket"));
+	CHECK_STR(rig.calls.method, "room");
+	stop();
+	start();
+	strcpy(rig.guard.site_suffix, ".localhost");
+	CHECK(says(ask("GET / HTTP/1.1\r\nHost: calls.localhost\r\nX-Weft-Token: " TOKEN
+		       "\r\nOrigin: http://calls.localhost\r\n" UPGRADE),
+		   "404", "not_found"));
+	CHECK(says(ask("GET /Bad HTTP/1.1\r\nHost: only.localhost\r\nX-Weft-Token: " TOKEN
+		       "\r\nOrigin: http://only.localhost\r\n" UPGRADE),
+		   "403", "service_not_allowed"));
+	stop();
+}
+
 static void test_one_more_than_there_is_room_for_is_refused(void)
 {
 	static struct gateway_conn others[2];
@@ -766,6 +890,11 @@ int main(void)
 	RUN(test_a_socket_is_bridged_and_closed_by_the_client);
 	RUN(test_a_socket_is_closed_by_the_service);
 	RUN(test_a_socket_that_is_not_to_be_had_is_answered_in_http);
+	RUN(test_a_websocket_to_a_web_server_is_bytes_both_ways);
+	RUN(test_a_handshake_that_proves_nothing_is_none);
+	RUN(test_a_server_refuses_a_websocket_by_its_own_status);
+	RUN(test_a_provider_that_is_older_is_told_clearly);
+	RUN(test_a_websocket_to_a_service_of_calls_is_a_stream_of_it);
 	RUN(test_one_more_than_there_is_room_for_is_refused);
 	RUN(test_what_may_be_called_is_listed);
 	return check_done();

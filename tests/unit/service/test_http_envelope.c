@@ -508,6 +508,26 @@ static void test_too_little_room_is_told(void)
 	CHECK_EQ(service_http_request_write(&w, &request), WEFT_ETOOLARGE);
 }
 
+static void test_101_is_an_answer_to_an_upgrade_alone(void)
+{
+	struct service_http_answer answer = {.status = 101,
+					     .body_len = SERVICE_HTTP_BODY_LEN_UNTOLD};
+	uint8_t bytes[64];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+
+	CHECK_EQ(service_http_answer_write(&w, &answer), WEFT_EMALFORMED);
+	CHECK_EQ(service_http_switch_write(&w, &answer), 0);
+	CHECK_EQ(service_http_answer_parse(bytes, writer_len(&w), &answer), WEFT_EMALFORMED);
+	CHECK_EQ(service_http_switch_parse(bytes, writer_len(&w), &answer), 0);
+	CHECK_EQ(answer.status, 101);
+	w = writer_of(bytes, sizeof(bytes));
+	answer.status = 100;
+	CHECK_EQ(service_http_switch_write(&w, &answer), WEFT_EMALFORMED);
+	answer.status = 404;
+	CHECK_EQ(service_http_switch_write(&w, &answer), 0);
+	CHECK_EQ(service_http_switch_parse(bytes, writer_len(&w), &answer), 0);
+}
+
 int main(void)
 {
 	RUN(test_request_is_read_as_written);
@@ -522,6 +542,7 @@ int main(void)
 	RUN(test_two_lengths_are_refused);
 	RUN(test_writer_tells_body_len_alone);
 	RUN(test_statuses);
+	RUN(test_101_is_an_answer_to_an_upgrade_alone);
 	RUN(test_one_header_too_many_is_refused);
 	RUN(test_writer_counts_the_length_among_headers);
 	RUN(test_head_of_one_byte_too_many_is_refused);

@@ -170,6 +170,9 @@ static void programs_add(json_t *limits, const struct node *node)
 		 NOT_KEPT, (int64_t)stats.waiting_evicted_cnt},
 		{"calls that programs have", COUNT, stats.active_cap, stats.active_cnt,
 		 stats.active_peak_cnt, (int64_t)stats.refused_cnt},
+		{"WebSockets to web servers", COUNT, stats.upgrades.cap_cnt,
+		 stats.upgrades.held_cnt, NOT_KEPT,
+		 (int64_t)stats.upgrades.refused_cnts[FAIR_STRANGER]},
 	};
 
 	ROWS_ADD(limits, rows);

@@ -26,7 +26,7 @@ const struct gateway_error web_mesh_not_allowed = {
 	403, "service_not_allowed",
 	"The service, or this method of it, is not in gateway.services.", 0};
 
-static const struct gateway_error no_service = {
+const struct gateway_error web_mesh_no_service = {
 	404, "not_found",
 	"Name a service behind /mesh/http/, or a service and its channel behind /mesh/ws/.", 0};
 static const struct gateway_error only_reads = {
@@ -270,19 +270,22 @@ static bool target_read(const struct gateway_request *request, const char *prefi
 	return web_mesh_target_parse(request->path + strlen(prefix), out_target);
 }
 
-static void http_handle(void *ctx, struct gateway_exchange *exchange,
-			const struct gateway_request *request, uint64_t now_ns)
+/* http_begin: what the service takes, HTTP or calls, decides what becomes of the request. */
+static void http_begin(struct web_mesh *mesh, struct gateway_exchange *exchange,
+		       const struct gateway_request *request, bool is_upgrade, uint64_t now_ns)
 {
 	static const struct gateway_error bad_head = {
 		400, "invalid_request", "The request's target or header cannot be passed on.", 0};
-	const struct gateway_error *refusal = NULL;
-	struct web_mesh *mesh = ctx;
+	const struct gateway_error *refusal =
+		is_upgrade ? gateway_socket_reserve(exchange, request) : NULL;
 	struct web_mesh_run *run = NULL;
 	struct web_mesh_target target;
 	int err;
 
-	if (!target_read(request, HTTP_PATH, &target))
-		refusal = &no_service;
+	if (refusal)
+		;
+	else if (!target_read(request, HTTP_PATH, &target))
+		refusal = &web_mesh_no_service;
 	else if (!web_mesh_allows(mesh, target.service.name, NULL))
 		refusal = &web_mesh_not_allowed;
 	else if (!web_mesh_service(mesh))
@@ -293,6 +296,9 @@ static void http_handle(void *ctx, struct gateway_exchange *exchange,
 		gateway_reply_error(exchange, refusal, now_ns);
 		return;
 	}
+	run->is_upgrade = is_upgrade;
+	/* Of a WebSocket, what the client sends until it ends. */
+	run->is_body_whole = run->is_body_whole && !is_upgrade;
 	err = web_mesh_http_head(run, request, target.rest);
 	if (err < 0) {
 		web_mesh_run_refuse(run, err == WEFT_EFULL ? &web_mesh_busy : &bad_head, now_ns);
@@ -300,6 +306,12 @@ static void http_handle(void *ctx, struct gateway_exchange *exchange,
 		return;
 	}
 	web_mesh_kind_begin(run, now_ns);
+}
+
+static void http_handle(void *ctx, struct gateway_exchange *exchange,
+			const struct gateway_request *request, uint64_t now_ns)
+{
+	http_begin(ctx, exchange, request, false, now_ns);
 }
 
 static void socket_handle(void *ctx, struct gateway_exchange *exchange,
@@ -316,7 +328,7 @@ static void socket_handle(void *ctx, struct gateway_exchange *exchange,
 		refusal = &web_mesh_too_long;
 	else if (!target_read(request, SOCKET_PATH, &target) || strlen(target.rest) < 2 ||
 		 strlen(target.rest + 1) > SERVICE_METHOD_LEN_MAX)
-		refusal = &no_service;
+		refusal = &web_mesh_no_service;
 	else if (!web_mesh_allows(mesh, target.service.name, target.rest + 1))
 		refusal = &web_mesh_not_allowed;
 	else if (!web_mesh_service(mesh))
@@ -329,14 +341,11 @@ static void socket_handle(void *ctx, struct gateway_exchange *exchange,
 		web_mesh_socket_begin(run, now_ns);
 }
 
-/* site_handle: NAME.localhost, where an upgrade is the only WebSocket there is. */
+/* site_handle: NAME.localhost, where a WebSocket has no path of its own. */
 static void site_handle(void *ctx, struct gateway_exchange *exchange,
 			const struct gateway_request *request, uint64_t now_ns)
 {
-	if (gateway_header(request, "Upgrade"))
-		socket_handle(ctx, exchange, request, now_ns);
-	else
-		http_handle(ctx, exchange, request, now_ns);
+	http_begin(ctx, exchange, request, gateway_header(request, "Upgrade"), now_ns);
 }
 
 static void list_handle(void *ctx, struct gateway_exchange *exchange,

@@ -99,6 +99,8 @@ struct web_mesh_run {
 	char method[SERVICE_METHOD_LEN_MAX + 1]; /* of a call, or a WebSocket's channel */
 	enum gateway_method verb;
 	bool is_head;
+	bool is_upgrade; /* of a site: it asks for a WebSocket, to a web server or to a service of calls */
+	bool is_tunnel; /* and a web server agreed */
 	enum gateway_proof proof;
 	char query[WEB_MESH_QUERY_CAP + 1];
 	uint8_t provider[MESH_KEY_LEN];
@@ -159,7 +161,7 @@ bool web_mesh_allows(const struct web_mesh *mesh, const char *name, const char *
 
 struct service *web_mesh_service(const struct web_mesh *mesh);
 extern const struct gateway_error web_mesh_too_long, web_mesh_busy, web_mesh_bad_query,
-	web_mesh_not_allowed;
+	web_mesh_not_allowed, web_mesh_no_service;
 
 /*
  * Each takes the run, answers for what goes wrong, and lets go of it in the

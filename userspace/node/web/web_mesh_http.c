@@ -42,7 +42,8 @@ static bool http_piece(void *arg, const struct gateway_piece *piece, uint64_t no
 		return false;
 	if (service_channel_send(run->channel, &out, NULL, NULL) == WEFT_EFULL)
 		return false;
-	web_mesh_body_log(run, piece);
+	if (!run->is_tunnel)
+		web_mesh_body_log(run, piece);
 	if (!run->is_begun)
 		web_mesh_run_patience(run, now_ns);
 	return true;
@@ -170,6 +171,36 @@ static void lines_write(const struct web_mesh_run *run, const struct service_htt
 static const struct gateway_error bad_answer = {502, "bad_gateway",
 						"The service's answer is none that HTTP knows.", 0};
 
+/* A node that is older does not know the method. */
+static const struct gateway_error no_upgrade = {
+	501, "upgrade_not_supported",
+	"The node that provides this service runs a version of weft that passes no WebSocket on to "
+	"a web server: "
+	"name another one by NAME.NODE.localhost, or have it updated.",
+	0};
+
+static int answer_parse(const struct web_mesh_run *run, struct service_http_answer *out_answer)
+{
+	return run->is_upgrade ? service_http_switch_parse(run->data, run->len, out_answer)
+			       : service_http_answer_parse(run->data, run->len, out_answer);
+}
+
+/* tunnel_begin: the server agreed to a WebSocket. */
+static void tunnel_begin(struct web_mesh_run *run, const struct service_http_answer *answer,
+			 const char *lines, uint64_t now_ns)
+{
+	const struct service_http_header *accept =
+		service_http_header_lookup(&answer->headers, "Sec-WebSocket-Accept");
+
+	if (!accept || !gateway_tunnel_accepts(run->exchange, accept->value, accept->value_len)) {
+		http_cut(run, &bad_answer, now_ns);
+		return;
+	}
+	run->is_begun = run->is_tunnel = true;
+	timer_cancel(run->mesh->params.timers, &run->timer);
+	gateway_tunnel_begin(run->exchange, lines, now_ns);
+}
+
 /* answer_begin: the answer's head is whole. */
 static void answer_begin(struct web_mesh_run *run, uint64_t now_ns)
 {
@@ -177,11 +208,15 @@ static void answer_begin(struct web_mesh_run *run, uint64_t now_ns)
 	char lines[LINES_CAP];
 	struct gateway_reply reply = {.headers = lines, .is_site_page = run->target.is_site};
 
-	if (service_http_answer_parse(run->data, run->len, &answer) < 0) {
+	if (answer_parse(run, &answer) < 0) {
 		http_cut(run, &bad_answer, now_ns);
 		return;
 	}
 	lines_write(run, &answer.headers, lines);
+	if (answer.status == SERVICE_HTTP_SWITCHED) {
+		tunnel_begin(run, &answer, lines, now_ns);
+		return;
+	}
 	reply.status = answer.status;
 	reply.body_len = answer.body_len == SERVICE_HTTP_BODY_LEN_UNTOLD ? GATEWAY_LEN_UNKNOWN
 									 : answer.body_len;
@@ -200,7 +235,8 @@ static void channel_piece(void *arg, const struct service_piece *piece, uint64_t
 		return;
 	}
 	if (run->is_begun) {
-		err = gateway_reply_more(run->exchange, piece->data, piece->len, now_ns);
+		err = (run->is_tunnel ? gateway_tunnel_send : gateway_reply_more)(
+			run->exchange, piece->data, piece->len, now_ns);
 		if (err < 0)
 			http_cut(run, &web_mesh_busy, now_ns);
 		else
@@ -229,7 +265,10 @@ static void channel_finished(void *arg, uint64_t now_ns)
 		return;
 	}
 	run->exchange = NULL;
-	gateway_reply_end(exchange, now_ns);
+	if (run->is_tunnel)
+		gateway_tunnel_end(exchange, now_ns);
+	else
+		gateway_reply_end(exchange, now_ns);
 	if (run->is_body_whole)
 		return; /* ended follows */
 	service_channel_end(run->channel, SERVICE_OK, "");
@@ -245,6 +284,8 @@ static void channel_ended(void *arg, const struct service_answer *answer, uint64
 		gateway_abort(run->exchange, now_ns);
 	else if (run->exchange && answer->status == SERVICE_OK)
 		web_mesh_run_refuse(run, &bad_answer, now_ns);
+	else if (run->exchange && run->is_upgrade && answer->status == SERVICE_METHOD_NOT_FOUND)
+		web_mesh_run_refuse(run, &no_upgrade, now_ns);
 	else if (run->exchange)
 		web_mesh_run_fail(run, answer, now_ns);
 	web_mesh_run_end(run);
@@ -339,7 +380,8 @@ int web_mesh_http_head(struct web_mesh_run *run, const struct gateway_request *r
 
 void web_mesh_http_begin(struct web_mesh_run *run, uint64_t now_ns)
 {
-	struct service_target target = web_mesh_run_target(run, SERVICE_HTTP_METHOD);
+	struct service_target target = web_mesh_run_target(
+		run, run->is_upgrade ? SERVICE_HTTP_UPGRADE : SERVICE_HTTP_METHOD);
 	int err;
 
 	/* Any provider may claim to be HTTP: another one of the name may take calls. */

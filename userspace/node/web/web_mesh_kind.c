@@ -117,6 +117,16 @@ static struct service_directory *directory_of(const struct web_mesh *mesh)
 	return mesh->params.directory(mesh->params.ctx);
 }
 
+/* method_is_allowed: of calls, the method's own begin looks at it, but for a WebSocket's channel. */
+static bool method_is_allowed(const struct web_mesh_run *run, bool is_http)
+{
+	const char *method = run->is_upgrade ? SERVICE_HTTP_UPGRADE : SERVICE_HTTP_METHOD;
+
+	if (!is_http && !run->is_upgrade)
+		return true;
+	return web_mesh_allows(run->mesh, run->target.service.name, is_http ? method : run->method);
+}
+
 static void begin_as(struct web_mesh_run *run, bool is_http, uint64_t now_ns)
 {
 	uint64_t len_max = is_http ? run->body_len_max : run->mesh->params.body_len_max;
@@ -124,12 +134,16 @@ static void begin_as(struct web_mesh_run *run, bool is_http, uint64_t now_ns)
 	if (!gateway_body_max(run->exchange, (size_t)len_max)) {
 		web_mesh_run_refuse(run, &web_mesh_too_long, now_ns);
 		web_mesh_run_end(run);
-	} else if (is_http &&
-		   !web_mesh_allows(run->mesh, run->target.service.name, SERVICE_HTTP_METHOD)) {
+	} else if (run->is_upgrade && !is_http && !run->method[0]) {
+		web_mesh_run_refuse(run, &web_mesh_no_service, now_ns);
+		web_mesh_run_end(run);
+	} else if (!method_is_allowed(run, is_http)) {
 		web_mesh_run_refuse(run, &web_mesh_not_allowed, now_ns);
 		web_mesh_run_end(run);
 	} else if (is_http) {
 		web_mesh_http_begin(run, now_ns);
+	} else if (run->is_upgrade) {
+		web_mesh_socket_begin(run, now_ns);
 	} else {
 		web_mesh_call_begin(run, now_ns);
 	}
