@@ -544,6 +544,31 @@ static void test_request_reaches_home_and_its_answer_the_peer(void)
 	request_bench_fini();
 }
 
+static void test_requests_for_lists_of_shares_and_of_communities_reach_home(void)
+{
+	static const unsigned types[] = {MESH_LIST_SHARES,
+					 MESH_ASK_COMMUNITY,
+					 MESH_LIST_OWN_SHARES,
+					 MESH_LIST_MEMBERS,
+					 MESH_LIST_COMMUNITY_SHARES,
+					 MESH_SEARCH_COMMUNITY,
+					 MESH_ASK_EVENTS,
+					 MESH_SHOW_MEMBER};
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		request_bench_init();
+		CHECK_EQ(kept.ops->handle(rig.nodes[2].mesh, types[i], rig_keep, &kept), 0);
+		CHECK_EQ(rig_ask(&rig, &asked, 0, 1, types[i], "x", 1), 0);
+		run();
+		CHECK_EQ(kept.cnt, 1);
+		kept.ops->answer_error(kept.incoming[0], MESH_CODE_ABSENT, "none", 0);
+		run();
+		CHECK_EQ(asked.reply.code, MESH_CODE_ABSENT);
+		CHECK(requests_gone());
+		request_bench_fini();
+	}
+}
+
 static void test_home_says_why_it_refuses_a_request(void)
 {
 	request_bench_init();
@@ -663,6 +688,7 @@ int main(void)
 	RUN(test_worker_that_ends_takes_its_streams_along);
 	RUN(test_session_that_ends_is_told_once);
 	RUN(test_request_reaches_home_and_its_answer_the_peer);
+	RUN(test_requests_for_lists_of_shares_and_of_communities_reach_home);
 	RUN(test_home_says_why_it_refuses_a_request);
 	RUN(test_home_hears_that_the_asker_left);
 	RUN(test_answer_after_the_asker_left_is_taken_from_nobody);

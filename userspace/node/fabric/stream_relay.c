@@ -454,8 +454,23 @@ static int accounts_init(struct stream_relay *relay, uint32_t stream_cap)
 int stream_relay_open(struct stream_relay *relay, struct mesh_stream_seam seam, uint32_t stream_cap,
 		      struct stream_lane *in, struct stream_lane *out)
 {
-	static const unsigned types[] = {MESH_CALL,	 MESH_STREAM_OPEN, MESH_PEX_REQUEST,
-					 MESH_FIND_NODE, MESH_FIND_VALUE,  MESH_STORE};
+	/* All that has a handler or an acceptor at home alone. */
+	static const unsigned types[] = {
+		MESH_CALL,
+		MESH_STREAM_OPEN,
+		MESH_PEX_REQUEST,
+		MESH_FIND_NODE,
+		MESH_FIND_VALUE,
+		MESH_STORE,
+		MESH_LIST_SHARES,
+		MESH_ASK_COMMUNITY,
+		MESH_LIST_OWN_SHARES,
+		MESH_LIST_MEMBERS,
+		MESH_LIST_COMMUNITY_SHARES,
+		MESH_SEARCH_COMMUNITY,
+		MESH_ASK_EVENTS,
+		MESH_SHOW_MEMBER,
+	};
 	int err;
 
 	*relay = (struct stream_relay){.seam = seam,
