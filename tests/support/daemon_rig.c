@@ -21,11 +21,12 @@
 #include "client/ask.h"
 #include "support/check.h"
 
-#define WAIT_NS	   (20 * NS_PER_S)
-#define PAUSE_MS   10
-#define ASK_MS	   20000
-#define WORDS_CAP  32
-#define BODY_CAP   (16u << 20)
+#define WAIT_NS	  (20 * NS_PER_S)
+#define PAUSE_MS  10
+#define ASK_MS	  20000
+#define WORDS_CAP 32
+#define BODY_CAP  (16u << 20)
+/* Nobody out there is asked, unless a test says whom. */
 #define CONFIG_OWN "[dht]\nbootstrap =\nprivate = yes\n"
 
 /* userspace/node/main.c; in system tests alone. */
@@ -216,7 +217,7 @@ void daemon_start(struct daemon_rig *rig, const char *config)
 
 	memset(rig, 0, sizeof(*rig));
 	scratch_make(rig->dir);
-	snprintf(text, sizeof(text), CONFIG_OWN "%s", config);
+	snprintf(text, sizeof(text), "%s%s", strstr(config, "bootstrap") ? "" : CONFIG_OWN, config);
 	scratch_write(daemon_path(rig, "weft.conf"), text, strlen(text));
 	daemon_again(rig, NULL);
 }
@@ -385,18 +386,24 @@ size_t daemon_cnt(const struct daemon_rig *rig, const char *path)
 	return json_array_size(daemon_at(rig, path));
 }
 
-bool daemon_ask_until(struct daemon_rig *rig, const char *method, const char *path,
-		      const char *text, long long number)
+bool daemon_until(struct daemon_rig *rig, const char *method, const char *parameters,
+		  const char *path, const char *text, long long number)
 {
 	uint64_t deadline_ns = clock_monotonic_ns() + WAIT_NS;
 
 	do {
-		(void)daemon_ask(rig, method, NULL);
+		(void)daemon_ask(rig, method, parameters);
 		if (text ? strcmp(daemon_text(rig, path), text) == 0
 			 : daemon_number(rig, path) == number)
 			return true;
 	} while (wait_more(deadline_ns));
 	return false;
+}
+
+bool daemon_ask_until(struct daemon_rig *rig, const char *method, const char *path,
+		      const char *text, long long number)
+{
+	return daemon_until(rig, method, NULL, path, text, number);
 }
 
 void daemon_print(const struct daemon_rig *rig)

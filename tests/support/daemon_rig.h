@@ -60,9 +60,12 @@ bool daemon_logged(struct daemon_rig *rig, const char *text);
 /*
  * daemon_ask calls a method of net.weft.Node; in parameters ' stands for ", and
  * %s for the daemon's folder. Returns the error's last name, or "".
- * daemon_ask_until asks until text (number, with text NULL) stands at path.
+ * daemon_until asks until text (number, with text NULL) stands at path,
+ * daemon_ask_until without parameters.
  */
 const char *daemon_ask(struct daemon_rig *rig, const char *method, const char *parameters);
+bool daemon_until(struct daemon_rig *rig, const char *method, const char *parameters,
+		  const char *path, const char *text, long long number);
 bool daemon_ask_until(struct daemon_rig *rig, const char *method, const char *path,
 		      const char *text, long long number);
 /* daemon_ask_more takes every reply of a method that gives several: "replies.0". */
