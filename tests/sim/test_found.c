@@ -169,6 +169,97 @@ static void test_who_publishes_is_told_how_it_ended(void)
 	sim_fini(&sim);
 }
 
+/* --- a record's day --- */
+
+#define HOUR_NS (3600 * NS_PER_S)
+#define OWNER	2
+
+static void small_network_init(void)
+{
+	sim_init(&sim, sim_seed(13), &fair);
+	for (unsigned i = 0; i < 8; i++)
+		sim_start(node_add(i == OWNER ? PKARR_DIRECT : PKARR_OFF));
+	sim_run(&sim, 90 * NS_PER_S, NULL, NULL);
+}
+
+/* Of the record that is out; what else is known of it in *out_state. */
+static uint64_t record_seq(struct publish_state *out_state)
+{
+	publish_state(sim.nodes[OWNER].node->publish, out_state);
+	return out_state->packet ? out_state->packet->seq : 0;
+}
+
+/* Lets time pass until the record with this number is age_ns old. */
+static void run_until_age(uint64_t seq, uint64_t age_ns)
+{
+	uint64_t now_us = node_wall_us(sim.nodes[0].node);
+
+	sim_run(&sim, age_ns - (now_us - seq) * NS_PER_US, NULL, NULL);
+}
+
+static void test_a_record_is_signed_again_at_twelve_hours_and_found_after_a_day(void)
+{
+	struct publish_state state;
+	uint64_t seq, next_seq;
+
+	small_network_init();
+	seq = record_seq(&state);
+	CHECK(seq);
+	run_until_age(seq, 12 * HOUR_NS - 120 * NS_PER_S);
+	CHECK_EQ(record_seq(&state), seq);
+	CHECK(state.stored_cnt > 0);
+	/* A restart does not begin the twelve hours anew. */
+	sim_crash(&sim.nodes[OWNER]);
+	sim_start(&sim.nodes[OWNER]);
+	run_until_age(seq, 12 * HOUR_NS - 30 * NS_PER_S);
+	CHECK_EQ(record_seq(&state), seq);
+	run_until_age(seq, 12 * HOUR_NS + 120 * NS_PER_S);
+	next_seq = record_seq(&state);
+	CHECK(next_seq > seq);
+	run_until_age(seq, 25 * HOUR_NS);
+	CHECK(record_seq(&state) > next_seq);
+	CHECK_EQ(node_reach(&sim.nodes[5], &sim.nodes[OWNER]), 0);
+	sim_report(&sim, "a day of a record");
+	sim_fini(&sim);
+}
+
+/* Records that the node refused; any other would have been dialled. */
+static uint64_t over_cnt(const struct sim_node *node)
+{
+	struct mesh_stats stats;
+
+	mesh_stats(node_mesh(node->node), &stats);
+	return stats.stale_record_cnt;
+}
+
+/* Somebody who read it puts it again and again: that keeps it no longer than its day. */
+static void test_what_an_owner_left_behind_is_believed_for_a_day(void)
+{
+	struct dht_put_params put = {.is_kept = true};
+	const struct dht_asker nobody = {0};
+	struct publish_state state;
+	struct pkarr_packet packet;
+	struct dht_item item;
+	uint64_t seq;
+
+	small_network_init();
+	seq = record_seq(&state);
+	CHECK(seq);
+	packet = *state.packet;
+	pkarr_packet_item(&packet, &item);
+	put.item = &item;
+	sim_crash(&sim.nodes[OWNER]);
+	sim_wake(&sim.nodes[3]);
+	CHECK(dht_put(sim.nodes[3].node->home.dht, &put, &nobody, sim.now_ns));
+	run_until_age(seq, 24 * HOUR_NS);
+	CHECK_EQ(node_reach(&sim.nodes[5], &sim.nodes[OWNER]), WEFT_EUNREACHABLE);
+	CHECK_EQ(over_cnt(&sim.nodes[5]), 0);
+	run_until_age(seq, 24 * HOUR_NS + 301 * NS_PER_S);
+	CHECK_EQ(node_reach(&sim.nodes[6], &sim.nodes[OWNER]), WEFT_EUNREACHABLE);
+	CHECK(over_cnt(&sim.nodes[6]) > 0);
+	sim_fini(&sim);
+}
+
 int main(void)
 {
 	RUN(test_a_key_is_enough);
@@ -176,5 +267,7 @@ int main(void)
 	RUN(test_who_moved_is_found_where_it_is_now);
 	RUN(test_a_restarted_node_needs_no_bootstrap);
 	RUN(test_who_publishes_is_told_how_it_ended);
+	RUN(test_a_record_is_signed_again_at_twelve_hours_and_found_after_a_day);
+	RUN(test_what_an_owner_left_behind_is_believed_for_a_day);
 	return check_done();
 }

@@ -89,8 +89,8 @@ static bool found_is_stale(struct mesh_dial *dial, const struct mesh_found *foun
 {
 	const struct mesh_peer_entry *entry = mesh_peers_lookup(&dial->mesh->peers, dial->key);
 
-	return found->seq &&
-	       ((entry && found->seq < entry->record.addr_seq) || found->seq < dial->discovery.seq);
+	return found->is_over || (found->seq && ((entry && found->seq < entry->record.addr_seq) ||
+						 found->seq < dial->discovery.seq));
 }
 
 static int look_found(struct mesh_look *lookup, const struct mesh_found *found, uint64_t now_ns)

@@ -28,13 +28,14 @@ struct mesh_found {
 	const struct addr *addrs;
 	unsigned addr_cnt;
 	uint64_t seq; /* of the signed record it is from; 0: of none */
+	bool is_over; /* the record is older than records are believed */
 };
 
 /*
  * One provider looking for one key, embedded by who wants to know: found is
  * called any number of times, ended once and last. found returns
- * WEFT_ESTALE, else 0: the record is older than one that this key's owner
- * published before, so somebody replays it, and it was refused.
+ * WEFT_ESTALE, else 0: the record is over, or older than one that this key's
+ * owner published before, so somebody replays it, and it was refused.
  */
 struct mesh_look {
 	int (*found)(struct mesh_look *look, const struct mesh_found *found, uint64_t now_ns);

@@ -418,8 +418,10 @@ static void look_item(void *ctx, const struct dht_item *item)
 	if (pkarr_packet_of_item(item, &packet) < 0 ||
 	    pkarr_record_read(&packet, node->config->publish.policy.allows_private, &record) < 0)
 		return;
-	found = (struct mesh_found){
-		.addrs = record.addrs, .addr_cnt = record.addr_cnt, .seq = (uint64_t)item->seq};
+	found = (struct mesh_found){.addrs = record.addrs,
+				    .addr_cnt = record.addr_cnt,
+				    .seq = packet.seq,
+				    .is_over = publish_record_is_over(node, packet.seq)};
 	(void)slot->look->found(slot->look, &found, node->home.now_ns);
 }
 

@@ -116,8 +116,10 @@ static void packet_tell(struct relay_look *look, const struct relay_errand *erra
 	    pkarr_record_read(&packet, node->config->publish.policy.allows_private, &record) < 0)
 		return;
 	look->newest_seq = packet.seq + 1;
-	found = (struct mesh_found){
-		.addrs = record.addrs, .addr_cnt = record.addr_cnt, .seq = packet.seq};
+	found = (struct mesh_found){.addrs = record.addrs,
+				    .addr_cnt = record.addr_cnt,
+				    .seq = packet.seq,
+				    .is_over = publish_record_is_over(node, packet.seq)};
 	(void)look->look->found(look->look, &found, node->home.now_ns);
 }
 

@@ -20,8 +20,10 @@
 #include "node/node_state.h"
 #include "store/store.h"
 
-/* Others may doubt a record that is older than a day. */
+/* Half of a record's life: one round may fail for half a day. */
 #define SIGN_AGAIN_NS (12 * 3600 * NS_PER_S)
+#define CLOCKS_US     (300 * 1000000ull)  /* by so much clocks may differ, as in share heads */
+#define TIME_MIN_US   1000000000000000ull /* in 2001: others number their packets from one, too */
 /* Addresses are looked at again, in case nobody told. */
 #define LOOK_AGAIN_NS (60 * NS_PER_S)
 /* Nobody is known to put it to: the DHT has just begun, or the network is down. */
@@ -246,6 +248,14 @@ static void publish_look(struct timer *timer, uint64_t now_ns)
 		publish_put(publish);
 }
 
+bool publish_record_is_over(const struct node *node, uint64_t seq)
+{
+	uint64_t now_us = node_wall_us(node);
+
+	return seq >= TIME_MIN_US && now_us > seq &&
+	       now_us - seq > PUBLISH_RECORD_LIFE_S * 1000000ull + CLOCKS_US;
+}
+
 bool publish_has_place(const struct publish *publish)
 {
 	const struct node *node = publish->node;
@@ -316,7 +326,8 @@ static void publish_load(struct publish *publish)
 					  &publish->record) == 0 &&
 			signed_s <= now_s && now_s - signed_s < SIGN_AGAIN_NS / NS_PER_S;
 		publish->is_stored = true;
-		publish->signed_ns = publish->node->home.now_ns;
+		/* Before this clock began, maybe: only differences of it are looked at. */
+		publish->signed_ns = publish->node->home.now_ns - (now_s - signed_s) * NS_PER_S;
 	}
 	store_snapshot_close(snapshot);
 }

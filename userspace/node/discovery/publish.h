@@ -45,6 +45,13 @@ WEFT_MUST_CHECK
 int publish_now(struct publish *publish, publish_done_fn done, void *arg, uint64_t now_ns);
 void publish_forget(struct publish *publish, const void *arg);
 
+/*
+ * publish_record_is_over: a record with this sequence number, anybody's, was signed more than
+ * PUBLISH_RECORD_LIFE_S ago by our clock. Numbers that are no time since 2001 are never over.
+ */
+#define PUBLISH_RECORD_LIFE_S 86400
+bool publish_record_is_over(const struct node *node, uint64_t seq);
+
 /* publish_next_seq: for anything else that is signed by the node's key. */
 uint64_t publish_next_seq(struct publish *publish);
 

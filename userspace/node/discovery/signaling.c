@@ -133,8 +133,10 @@ static int look_tell(struct signal_errand *errand)
 		return WEFT_EDAMAGED;
 	if (pkarr_record_read(&packet, node->config->publish.policy.allows_private, &record) < 0)
 		return 0;
-	found = (struct mesh_found){
-		.addrs = record.addrs, .addr_cnt = record.addr_cnt, .seq = packet.seq};
+	found = (struct mesh_found){.addrs = record.addrs,
+				    .addr_cnt = record.addr_cnt,
+				    .seq = packet.seq,
+				    .is_over = publish_record_is_over(node, packet.seq)};
 	(void)errand->look->found(errand->look, &found, node->home.now_ns);
 	return 0;
 }

@@ -275,7 +275,7 @@ static int look_found(struct mesh_look *lookup, const struct mesh_found *found, 
 	struct check_look *look = (void *)((char *)lookup - offsetof(struct check_look, look));
 
 	(void)now_ns;
-	if (found->seq && found->seq < look->seq)
+	if (found->is_over || (found->seq && found->seq < look->seq))
 		return WEFT_ESTALE;
 	look->seq = found->seq;
 	look->addr_cnt = 0;
