@@ -159,6 +159,7 @@ void content_free(struct content *content)
 	gc_free(content->gc);
 	imports_free(content->imports);
 	shares_free(content->shares);
+	blind_keys_fini(&content->blinds);
 	reach_free(content->reach);
 	free(content);
 }
@@ -281,6 +282,17 @@ bool content_scope_hides(const struct content *content, const struct scope *scop
 	for (uint32_t i = 0; i < scope->cnt && !scope->is_closed; i++)
 		if (params->hides && !params->hides(params->store, scope->ids[i]))
 			return false;
+	return true;
+}
+
+bool content_scope_of(const struct content *content, const uint8_t manifest_id[static 32],
+		      struct scope *out_scope)
+{
+	struct scope scope;
+
+	if (!manifest_scope(content, manifest_id, &scope) || scope.is_closed)
+		return false;
+	*out_scope = scope;
 	return true;
 }
 

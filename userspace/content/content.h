@@ -109,6 +109,9 @@ struct content_member {
 	struct addr addrs[MESH_PEER_ADDRS_MAX];
 };
 
+struct blind_keys;
+struct key_seal;
+
 struct content_params {
 	struct content_config config;
 	const uint8_t *own_key;
@@ -129,6 +132,10 @@ struct content_params {
 		       const uint8_t key[static MESH_KEY_LEN], uint64_t wall_s);
 	/* Is what is bound to the community of id kept out of public records? NULL: it is. Any thread. */
 	bool (*hides)(struct store *store, const uint8_t id[static 32]);
+	/* The keys under which ids are blinded, as store says (blind.h). NULL: none are. Any worker. */
+	int (*blind_keys)(struct store *store, const struct key_seal *seal, uint64_t wall_s,
+			  struct blind_keys *keys);
+	const struct key_seal *seal; /* of keys in the store, for blind_keys */
 	/* Where this node can be reached, told to those it swarms with; NULL: nowhere. */
 	unsigned (*own_addrs)(void *ctx, struct addr addrs[static MESH_PEER_ADDRS_MAX]);
 	void (*on_event)(void *ctx, const struct content_event *event); /* may be NULL */

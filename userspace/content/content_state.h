@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "content/blind.h"
 #include "content/content.h"
 #include "content/hours.h"
 #include "content/limits.h"
@@ -66,6 +67,9 @@ struct content {
 	bool has_upload_part; /* of the limit of all uploads, this worker may send upload_part */
 	uint64_t upload_part;
 	struct zones zones;
+	struct blind_keys blinds; /* as of blinds_ns, once there were some (blinds.c) */
+	uint64_t blinds_ns;
+	bool has_blinds;
 	bool is_sweeping;
 	bool is_server; /* all but serve and reach are NULL */
 };
@@ -135,6 +139,33 @@ bool content_has_scope(const struct content *content, const uint8_t manifest_id[
 bool content_hides(const struct content *content, const uint8_t manifest_id[static 32]);
 bool content_lets(const struct content *content, const uint8_t manifest_id[static 32],
 		  const uint8_t key[static MESH_KEY_LEN]);
+/*
+ * blinds.c: ids that strict communities alone may read are blinded (blind.h) in requests.
+ *
+ * content_unblind: the id that a request names, and the community whose members it is for;
+ *     false: none that this node can tell. content_is_blind: ids bound to that community alone are
+ *     answered under their blinded names only.
+ * content_ways_to: how to name what has this scope (NULL: not known yet) to the node of
+ *     peer_key, one after the other until it has it. Borrowed until the next call about keys.
+ * content_name writes id in one of these ways; returns the length, 32 or BLIND_ID_LEN.
+ */
+#define CONTENT_WAYS_MAX 16u
+struct content_ways {
+	unsigned cnt;					/* at least 1 */
+	const struct blind_key *keys[CONTENT_WAYS_MAX]; /* NULL: the id itself */
+};
+bool content_unblind(struct content *content, const uint8_t blind[static BLIND_ID_LEN],
+		     uint64_t now_ns, uint8_t out_id[static 32], uint8_t out_community[static 32]);
+bool content_is_blind(struct content *content, const uint8_t community[static 32], uint64_t now_ns);
+void content_ways_to(struct content *content, const struct scope *scope,
+		     const uint8_t peer_key[static MESH_KEY_LEN], uint64_t now_ns,
+		     struct content_ways *out_ways);
+size_t content_name(const struct content_ways *ways, unsigned way, const uint8_t id[static 32],
+		    uint8_t out_name[static BLIND_ID_LEN]);
+/* content_scope_of: of a manifest that is here; false: it is not, or cannot be read. */
+bool content_scope_of(const struct content *content, const uint8_t manifest_id[static 32],
+		      struct scope *out_scope);
+
 /* content_collect_served brings the shares' counts of served bytes up to date. */
 void content_collect_served(struct content *content);
 

@@ -60,6 +60,32 @@ static unsigned shape_field_cnt(const struct shape *shape)
 	return cnt;
 }
 
+void message_id_write(struct writer *w, uint64_t key, const uint8_t id[static 32],
+		      const uint8_t *veiled)
+{
+	cbor_write_uint(w, key);
+	cbor_write_bytes_head(w, veiled ? 64 : 32);
+	writer_bytes(w, id, 32);
+	if (veiled)
+		writer_bytes(w, veiled, 32);
+}
+
+bool message_id_read(struct cbor_reader *r, uint8_t out_id[static 32],
+		     uint8_t out_veiled[static 32])
+{
+	size_t len = 0;
+	const uint8_t *bytes = cbor_read_bytes(r, &len);
+
+	if (!bytes || (len != 32 && len != 64)) {
+		cbor_fail(r);
+		return false;
+	}
+	memcpy(out_id, bytes, 32);
+	if (len == 64)
+		memcpy(out_veiled, bytes + 32, 32);
+	return len == 64;
+}
+
 size_t message_request_write(unsigned type, const struct message_request *request,
 			     uint8_t out[static MESSAGE_REQUEST_CAP])
 {
@@ -68,7 +94,7 @@ size_t message_request_write(unsigned type, const struct message_request *reques
 	struct writer w = writer_of(out, MESSAGE_REQUEST_CAP);
 
 	cbor_write_map(&w, 1 + cnt);
-	cbor_field_bytes(&w, 0, request->id, sizeof(request->id));
+	message_id_write(&w, 0, request->id, request->is_blind ? request->veiled : NULL);
 	for (unsigned i = 0; i < cnt; i++)
 		cbor_field_uint(&w, i + 1,
 				shape->fields[i] == FIELD_FIRST ? request->first : request->cnt);
@@ -77,7 +103,7 @@ size_t message_request_write(unsigned type, const struct message_request *reques
 
 /* Reads the map of shape; what a message has no field for stays zero. */
 static int fields_parse(const struct shape *shape, const void *payload, size_t len,
-			struct message_answer *out, uint64_t *out_cnt)
+			struct message_answer *out, struct message_request *request)
 {
 	unsigned field_cnt = shape_field_cnt(shape);
 	struct cbor_reader r;
@@ -90,6 +116,8 @@ static int fields_parse(const struct shape *shape, const void *payload, size_t l
 		seen_cnt++;
 		if (key > field_cnt)
 			cbor_fail(&r);
+		else if (key == 0 && request)
+			request->is_blind = message_id_read(&r, out->id, request->veiled);
 		else if (key == 0)
 			cbor_read_fixed(&r, out->id, sizeof(out->id));
 		else if (shape->fields[key - 1] == FIELD_BYTES)
@@ -99,7 +127,7 @@ static int fields_parse(const struct shape *shape, const void *payload, size_t l
 		else if (shape->fields[key - 1] == FIELD_TOTAL)
 			out->total = cbor_read_uint(&r);
 		else
-			*out_cnt = cbor_read_uint(&r);
+			request->cnt = cbor_read_uint(&r); /* no answer has one */
 	}
 	/* Keys ascend and are unique, so counting them finds a missing one. */
 	if (seen_cnt != field_cnt + 1)
@@ -110,15 +138,15 @@ static int fields_parse(const struct shape *shape, const void *payload, size_t l
 int message_request_parse(unsigned type, const void *payload, size_t len,
 			  struct message_request *out_request)
 {
+	struct message_request request = {.first = 0};
 	struct message_answer fields;
-	uint64_t cnt = 0;
-	int err = fields_parse(request_shape(type), payload, len, &fields, &cnt);
+	int err = fields_parse(request_shape(type), payload, len, &fields, &request);
 
 	if (err)
 		return err;
-	memcpy(out_request->id, fields.id, sizeof(out_request->id));
-	out_request->first = fields.first;
-	out_request->cnt = cnt;
+	memcpy(request.id, fields.id, sizeof(request.id));
+	request.first = fields.first;
+	*out_request = request;
 	return 0;
 }
 
@@ -152,7 +180,5 @@ size_t message_answer_write_end(unsigned type, const struct message_answer *answ
 int message_answer_parse(unsigned type, const void *payload, size_t len,
 			 struct message_answer *out_answer)
 {
-	uint64_t cnt;
-
-	return fields_parse(answer_shape(type), payload, len, out_answer, &cnt);
+	return fields_parse(answer_shape(type), payload, len, out_answer, NULL);
 }

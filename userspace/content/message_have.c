@@ -27,10 +27,24 @@ void message_have_ask_ids(struct writer *w, const uint8_t (*ids)[32], uint32_t i
 		cbor_write_bytes(w, ids[i], ID_LEN);
 }
 
-void message_have_ask_manifest(struct writer *w, const uint8_t id[static 32])
+void message_have_ask_manifest(struct writer *w, const uint8_t *id, size_t len)
 {
 	cbor_write_map(w, 1);
-	cbor_field_bytes(w, 1, id, ID_LEN);
+	cbor_field_bytes(w, 1, id, len);
+}
+
+static void manifest_read(struct cbor_reader *r, struct message_have_request *request)
+{
+	size_t len = 0;
+	const uint8_t *id = cbor_read_bytes(r, &len);
+
+	if (!id || (len != ID_LEN && len != 2 * ID_LEN)) {
+		cbor_fail(r);
+		return;
+	}
+	request->manifest_id = id;
+	request->veiled = len == ID_LEN ? NULL : id + ID_LEN;
+	request->has_manifest = true;
 }
 
 /* Each head has one shortest form, so the ids lie at equal distances. */
@@ -65,8 +79,7 @@ int message_have_request_parse(const void *payload, size_t len,
 			ids_read(&r, &request);
 			break;
 		case 1:
-			request.manifest_id = cbor_read_exactly(&r, ID_LEN);
-			request.has_manifest = true;
+			manifest_read(&r, &request);
 			break;
 		default:
 			cbor_skip(&r);

@@ -11,7 +11,7 @@
 
 /*
  * The payloads of message 499, HAVE_CONTENT: which of these are here?
- *	asked	 {0: [content id]} or {1: manifest id}
+ *	asked	 {0: [content id]} or {1: manifest id, may be blinded (blind.h)}
  *	answered {0: whole, 1: [[item, log2 chunks per bit, bits]]?, 2: true?, 3: true?}
  * An item is an index into the ids that were asked, or into the items of the
  * manifest; for a root manifest, which has none, into its parts. Bit i of
@@ -38,7 +38,8 @@
 struct message_have_request {
 	bool has_manifest;	    /* else ids */
 	const uint8_t *manifest_id; /* 32 bytes */
-	const uint8_t *ids;	    /* see message_have_id */
+	const uint8_t *veiled; /* NULL, or the second half of a blinded manifest id (blind.h) */
+	const uint8_t *ids;    /* see message_have_id */
 	uint32_t id_cnt;
 };
 /* message_have_id: the content id at idx, below id_cnt. */
@@ -46,7 +47,8 @@ const uint8_t *message_have_id(const struct message_have_request *request, uint3
 
 /* What is written: ids lie one behind the other. */
 void message_have_ask_ids(struct writer *w, const uint8_t (*ids)[32], uint32_t id_cnt);
-void message_have_ask_manifest(struct writer *w, const uint8_t id[static 32]);
+/* message_have_ask_manifest: of 32 bytes, or of 64 as it is blinded. */
+void message_have_ask_manifest(struct writer *w, const uint8_t *id, size_t len);
 WEFT_MUST_CHECK
 int message_have_request_parse(const void *payload, size_t len,
 			       struct message_have_request *out_request);

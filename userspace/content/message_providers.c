@@ -3,12 +3,13 @@
 #include "content/message_providers.h"
 
 #include "codec/cbor.h"
+#include "content/message.h"
 
 void message_providers_request_write(struct writer *w,
 				     const struct message_providers_request *request)
 {
 	cbor_write_map(w, 1u + request->is_serving);
-	cbor_field_bytes(w, 0, request->id, sizeof(request->id));
+	message_id_write(w, 0, request->id, request->is_blind ? request->veiled : NULL);
 	if (request->is_serving) {
 		cbor_write_uint(w, 1);
 		peer_addrs_write(w, request->addrs, request->addr_cnt);
@@ -28,7 +29,7 @@ int message_providers_request_parse(const void *payload, size_t len,
 	while (cbor_next_key(&r, &key)) {
 		switch (key) {
 		case 0:
-			cbor_read_fixed(&r, request.id, sizeof(request.id));
+			request.is_blind = message_id_read(&r, request.id, request.veiled);
 			break;
 		case 1:
 			request.addr_cnt = peer_addrs_read(&r, request.addrs);

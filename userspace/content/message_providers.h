@@ -26,7 +26,9 @@
 #define PROVIDERS_ANSWER_CAP  (16u + PROVIDERS_MAX * 512u)
 
 struct message_providers_request {
-	uint8_t id[32];
+	uint8_t id[32]; /* or the first half of a blinded one (blind.h) */
+	uint8_t veiled[32];
+	bool is_blind;
 	bool is_serving;
 	unsigned addr_cnt;
 	struct addr addrs[PEER_ADDRS_MAX];

@@ -40,7 +40,7 @@ static void test_asked_manifest_is_read_back(void)
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	struct message_have_request got;
 
-	message_have_ask_manifest(&w, ids[3]);
+	message_have_ask_manifest(&w, ids[3], 32);
 	CHECK_EQ(message_have_request_parse(bytes, writer_len(&w), &got), 0);
 	CHECK(got.has_manifest);
 	CHECK_MEM(got.manifest_id, ids[3], 32);

@@ -6,12 +6,14 @@
 
 #include "base/cursor.h"
 #include "base/random.h"
+#include "content/blind.h"
 #include "content/community/record.h"
 #include "crypto/blake3.h"
 #include "crypto/key_seal.h"
 
 #define COMMIT_CONTEXT "mesh/community/epoch/v1"
 #define BLIND_CONTEXT  "mesh/community/blind/v1"
+#define VEIL_CONTEXT   "mesh/community/veil/v1"
 #define ROW_LAYOUT     1u
 
 _Static_assert(EPOCH_KEY_LEN == NODE_KEY_SEED_LEN, "it is sealed as a seed is");
@@ -25,14 +27,12 @@ void epoch_key_commit(const uint8_t secret[static EPOCH_KEY_LEN],
 	blake3_derive_key(COMMIT_CONTEXT, secret, EPOCH_KEY_LEN, out_commit, EPOCH_KEY_LEN);
 }
 
-void epoch_key_blind(const uint8_t secret[static EPOCH_KEY_LEN], const uint8_t id[static 32],
-		     uint8_t out_blind[static 32])
+void epoch_key_blind(const uint8_t secret[static EPOCH_KEY_LEN], struct blind_key *out_key)
 {
-	uint8_t key[BLAKE3_KEY_LEN];
-
-	blake3_derive_key(BLIND_CONTEXT, secret, EPOCH_KEY_LEN, key, sizeof(key));
-	blake3_keyed(key, id, 32, out_blind);
-	explicit_bzero(key, sizeof(key));
+	blake3_derive_key(BLIND_CONTEXT, secret, EPOCH_KEY_LEN, out_key->blind,
+			  sizeof(out_key->blind));
+	blake3_derive_key(VEIL_CONTEXT, secret, EPOCH_KEY_LEN, out_key->veil,
+			  sizeof(out_key->veil));
 }
 
 /* --- made and taken --- */

@@ -9,6 +9,7 @@
 #include "crypto/key_wrap.h"
 #include "weft/err.h"
 
+struct blind_key;
 struct community_roll;
 struct key_seal;
 struct random;
@@ -41,11 +42,10 @@ struct epoch_keys {
 void epoch_key_commit(const uint8_t secret[static EPOCH_KEY_LEN],
 		      uint8_t out_commit[static EPOCH_KEY_LEN]);
 /*
- * epoch_key_blind: id as it goes over the wire and into hints, BLAKE3 of id keyed by
- * derive_key("mesh/community/blind/v1", secret).
+ * epoch_key_blind: the keys under which ids are blinded (content/blind.h), derived of secret with
+ * the contexts "mesh/community/blind/v1" and "mesh/community/veil/v1".
  */
-void epoch_key_blind(const uint8_t secret[static EPOCH_KEY_LEN], const uint8_t id[static 32],
-		     uint8_t out_blind[static 32]);
+void epoch_key_blind(const uint8_t secret[static EPOCH_KEY_LEN], struct blind_key *out_key);
 
 /* epoch_keys_make: a new current one, of epoch. epoch_keys_wipe forgets both. */
 void epoch_keys_make(struct epoch_keys *keys, struct random *random, uint64_t epoch);

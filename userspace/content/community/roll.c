@@ -63,6 +63,16 @@ int roll_load(struct store_snapshot *snapshot, const uint8_t id[static COMMUNITY
 	return community_roll_parse(bytes, len, out_roll) < 0 ? WEFT_EDAMAGED : 0;
 }
 
+int roll_keys_load(struct store_snapshot *snapshot, const uint8_t id[static COMMUNITY_ID_LEN],
+		   const struct key_seal *seal, struct epoch_keys *out_keys)
+{
+	const void *bytes;
+	size_t len;
+	int err = row_get(snapshot, KEY_ROWS, id, &bytes, &len);
+
+	return err < 0 ? err : epoch_keys_parse(bytes, len, seal, out_keys);
+}
+
 /* What cannot be read is asked for again: what the next member gives is newer than none. */
 static void rows_read(struct community *community, struct store_snapshot *snapshot)
 {
@@ -81,9 +91,8 @@ static void rows_read(struct community *community, struct store_snapshot *snapsh
 	}
 	memcpy(community->roll_bytes, bytes, len);
 	community->roll_len = len;
-	if (row_get(snapshot, KEY_ROWS, community->roster.id, &bytes, &len) == 0)
-		(void)!epoch_keys_parse(bytes, len, community->all->params.seal,
-					&community->epoch_keys);
+	(void)!roll_keys_load(snapshot, community->roster.id, community->all->params.seal,
+			      &community->epoch_keys);
 }
 
 static void rows_save(struct community *community)

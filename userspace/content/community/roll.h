@@ -26,7 +26,7 @@ struct store_snapshot;
  *		each member that has it to each that says it has an older one
  *	taken	newer, signed -> in memory and stored -> rows of the expelled go with the next sweep
  *
- * Home worker, but for roll_load.
+ * Home worker, but for roll_load and roll_keys_load.
  */
 #define ROLL_SHOWS_MAX 16u /* asked at once, by all communities */
 
@@ -34,6 +34,12 @@ struct store_snapshot;
 WEFT_MUST_CHECK
 int roll_load(struct store_snapshot *snapshot, const uint8_t id[static COMMUNITY_ID_LEN],
 	      struct community_roll *out_roll);
+/* roll_keys_load: likewise, the epoch keys; WEFT_ESEALED, too. */
+struct epoch_keys;
+struct key_seal;
+WEFT_MUST_CHECK
+int roll_keys_load(struct store_snapshot *snapshot, const uint8_t id[static COMMUNITY_ID_LEN],
+		   const struct key_seal *seal, struct epoch_keys *out_keys);
 size_t roll_footprint(void);
 struct communities;
 WEFT_MUST_CHECK

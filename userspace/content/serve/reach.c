@@ -255,7 +255,8 @@ static bool scope_lets(const struct reach *reach, uint32_t scope_idx,
 		return true;
 	scope = &reach->scopes[scope_idx - 1];
 	for (uint32_t i = 0; i < scope->cnt && !scope->is_closed; i++)
-		if (reader->admits(reader->ctx, scope->ids[i], reader->key))
+		if ((!reader->community || memcmp(scope->ids[i], reader->community, 32) == 0) &&
+		    reader->admits(reader->ctx, scope->ids[i], reader->key))
 			return true;
 	return false;
 }

@@ -26,6 +26,7 @@ struct reach_reader {
 	const uint8_t *key;
 	bool (*admits)(void *ctx, const uint8_t id[static 32], const uint8_t key[static 32]);
 	void *ctx;
+	const uint8_t *community; /* NULL, or it asked as a member of this one alone */
 };
 
 /* reach_new: an empty list, to be added to and then sealed; NULL: no memory. */

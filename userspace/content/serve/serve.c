@@ -35,14 +35,41 @@ void serve_try_destroy(struct serve *serve)
 	free(serve);
 }
 
-static bool reader_lets(void *ctx, const uint8_t id[static 32], const uint8_t key[static 32])
+static bool blind_lets(void *ctx, const uint8_t id[static 32], const uint8_t key[static 32])
 {
-	return content_admits(ctx, id, key);
+	struct serve *serve = ctx;
+
+	return content_admits(serve->content, id, key);
 }
 
-struct reach_reader serve_reader(struct serve *serve, const uint8_t key[static MESH_KEY_LEN])
+/* A plain id says nothing in a community whose ids are blinded, whoever asks. */
+static bool plain_lets(void *ctx, const uint8_t id[static 32], const uint8_t key[static 32])
 {
-	return (struct reach_reader){key, reader_lets, serve->content};
+	struct serve *serve = ctx;
+
+	return content_admits(serve->content, id, key) &&
+	       !content_is_blind(serve->content, id, serve->now_ns);
+}
+
+struct reach_reader serve_reader(struct serve *serve, const uint8_t key[static MESH_KEY_LEN],
+				 const struct serve_name *name)
+{
+	return (struct reach_reader){.key = key,
+				     .admits = name->is_blind ? blind_lets : plain_lets,
+				     .ctx = serve,
+				     .community = name->is_blind ? name->community : NULL};
+}
+
+void serve_unblind(struct serve *serve, uint8_t id[static 32], const uint8_t veiled[static 32],
+		   struct serve_name *out_name)
+{
+	uint8_t blind[BLIND_ID_LEN];
+
+	memcpy(blind, id, 32);
+	memcpy(blind + 32, veiled, 32);
+	out_name->is_blind =
+		content_unblind(serve->content, blind, serve->now_ns, id, out_name->community);
+	memcpy(out_name->half, blind, sizeof(out_name->half));
 }
 
 struct partial_reader {
@@ -68,8 +95,9 @@ struct partial *serve_partials_find(const struct serve *serve, const uint8_t id[
 static void on_request(void *ctx, const struct mesh_call *asked, uint64_t now_ns)
 {
 	struct serve *serve = ctx;
-	struct reach_reader reader = serve_reader(serve, asked->peer_key);
+	struct serve_name name = {.is_blind = false};
 	struct message_request request;
+	struct reach_reader reader;
 	struct serve_call *call;
 
 	serve->now_ns = now_ns;
@@ -78,6 +106,9 @@ static void on_request(void *ctx, const struct mesh_call *asked, uint64_t now_ns
 						0);
 		return;
 	}
+	if (request.is_blind)
+		serve_unblind(serve, request.id, request.veiled, &name);
+	reader = serve_reader(serve, asked->peer_key, &name);
 	if (asked->type == MESH_GET_MANIFEST &&
 	    !reach_gives_manifest(content_reach(serve->content), request.id, &reader)) {
 		serve_mesh(serve)->answer_error(asked->incoming, MESH_CODE_ABSENT,
@@ -88,6 +119,7 @@ static void on_request(void *ctx, const struct mesh_call *asked, uint64_t now_ns
 	if (!call)
 		return;
 	call->request = request;
+	call->asked_by = name;
 	serve_call_admit(call);
 }
 

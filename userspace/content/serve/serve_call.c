@@ -244,6 +244,8 @@ static void call_answer(struct serve_call *call)
 	struct writer w = writer_of(head, sizeof(head));
 	size_t len = call->answer.len;
 
+	if (call->asked_by.is_blind)
+		memcpy(call->answer.id, call->asked_by.half, sizeof(call->answer.id));
 	message_answer_write_head(&w, type, &call->answer);
 	/* The buffer has room after the hashes: 8,192 of them are one chunk. */
 	len += message_answer_write_end(type, &call->answer, call->buffer + len);

@@ -16,6 +16,13 @@ struct partial;
 struct serve;
 struct store;
 
+/* By what name something was asked for (content/blind.h). */
+struct serve_name {
+	bool is_blind;
+	uint8_t community[32]; /* whose members' it is */
+	uint8_t half[32];      /* of the blinded id; the answer says it again */
+};
+
 /*
  * A request in hand. Its worker owns it; while its job is out the job reads
  * type, request and store, works on file and buffer, and writes answer.
@@ -35,8 +42,9 @@ struct serve_call {
 	bool has_turn;		/* the next buffer is its own */
 	bool is_named;		/* it asks for what others may ask for: */
 	struct chunk_name name;
-	unsigned type; /* of the request */
-	struct message_request request;
+	unsigned type;			/* of the request */
+	struct message_request request; /* its id as it is, unblinded */
+	struct serve_name asked_by;
 	struct upload upload;	 /* of a call that asks for bytes */
 	struct partial *partial; /* or file, or neither for a manifest */
 	struct serve_file *file;

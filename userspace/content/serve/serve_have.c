@@ -51,6 +51,7 @@ struct have {
 	struct mesh_incoming *incoming; /* NULL: the asker left, or was answered */
 	uint8_t peer_key[MESH_KEY_LEN];
 	uint8_t manifest_id[OBJECT_ID_LEN];
+	struct serve_name asked_by;
 	bool is_of_parts; /* ids are a root's parts */
 	int err;
 	uint32_t id_cnt, at;
@@ -140,7 +141,8 @@ static bool content_is_here(struct serve *serve, struct store_snapshot *snapshot
 bool serve_gives(struct serve *serve, const uint8_t content_id[static 32],
 		 const uint8_t key[static 32])
 {
-	struct reach_reader reader = serve_reader(serve, key);
+	const struct serve_name name = {.is_blind = false};
+	struct reach_reader reader = serve_reader(serve, key, &name);
 	struct store_snapshot *snapshot;
 	bool is_here;
 
@@ -204,7 +206,7 @@ static void id_look(struct have *have, struct store_snapshot *snapshot)
 {
 	struct serve *serve = have->serve;
 	const uint8_t *id = have->ids[have->at];
-	struct reach_reader reader = serve_reader(serve, have->peer_key);
+	struct reach_reader reader = serve_reader(serve, have->peer_key, &have->asked_by);
 	const struct partial *partial;
 
 	if (have->is_of_parts ? reach_gives_whole(content_reach(serve->content), id, &reader)
@@ -357,7 +359,7 @@ static void all_tell(struct serve *serve, const struct mesh_call *asked)
 }
 
 static void have_begin(struct have *have, const struct mesh_call *asked,
-		       const struct message_have_request *request)
+		       const struct message_have_request *request, const struct serve_name *name)
 {
 	have->is_used = true;
 	have->is_long = long_is_free(have->serve->haves);
@@ -369,6 +371,7 @@ static void have_begin(struct have *have, const struct mesh_call *asked,
 		request->has_manifest &&
 		reach_is_growing(content_reach(have->serve->content), request->manifest_id);
 	have->answer.partial_cnt = 0;
+	have->asked_by = *name;
 	memcpy(have->peer_key, asked->peer_key, MESH_KEY_LEN);
 	serve_mesh(have->serve)->abandoned(have->incoming, have_abandoned, have);
 	if (request->has_manifest) {
@@ -385,16 +388,24 @@ void serve_have_asked(void *ctx, const struct mesh_call *asked, uint64_t now_ns)
 {
 	struct serve *serve = ctx;
 	const struct reach *reach = content_reach(serve->content);
-	struct reach_reader reader = serve_reader(serve, asked->peer_key);
+	struct serve_name name = {.is_blind = false};
 	struct message_have_request request;
+	uint8_t manifest_id[OBJECT_ID_LEN];
+	struct reach_reader reader;
 	struct have *have;
 
-	(void)now_ns;
+	serve->now_ns = now_ns;
 	if (message_have_request_parse(asked->payload, asked->payload_len, &request) < 0) {
 		serve_mesh(serve)->answer_error(asked->incoming, MESH_CODE_MALFORMED, "malformed",
 						0);
 		return;
 	}
+	if (request.veiled) {
+		memcpy(manifest_id, request.manifest_id, sizeof(manifest_id));
+		serve_unblind(serve, manifest_id, request.veiled, &name);
+		request.manifest_id = manifest_id;
+	}
+	reader = serve_reader(serve, asked->peer_key, &name);
 	if (request.has_manifest && !reach_gives_manifest(reach, request.manifest_id, &reader)) {
 		serve_mesh(serve)->answer_error(asked->incoming, MESH_CODE_ABSENT,
 						"no such collection here", 0);
@@ -406,7 +417,7 @@ void serve_have_asked(void *ctx, const struct mesh_call *asked, uint64_t now_ns)
 	}
 	have = have_acquire(serve, asked->peer_key);
 	if (have) {
-		have_begin(have, asked, &request);
+		have_begin(have, asked, &request, &name);
 	} else {
 		serve->refused_busy_cnt++;
 		serve_mesh(serve)->answer_error(asked->incoming, MESH_CODE_BUSY, "busy",

@@ -17,7 +17,7 @@
 /* By the one that asks. */
 static bool file_is_reachable(const struct serve_call *call, const struct object_file *file)
 {
-	struct reach_reader reader = serve_reader(call->serve, call->peer_key);
+	struct reach_reader reader = serve_reader(call->serve, call->peer_key, &call->asked_by);
 
 	return reach_gives_file(content_reach(call->serve->content), file, &reader);
 }
@@ -108,7 +108,7 @@ static bool partial_serves(const struct serve_call *call, const struct partial *
 /* What is being fetched is not in the store's list of locations: it has no place yet. */
 int serve_locate(struct serve_call *call)
 {
-	struct reach_reader reader = serve_reader(call->serve, call->peer_key);
+	struct reach_reader reader = serve_reader(call->serve, call->peer_key, &call->asked_by);
 	struct partial *partial = serve_partials_find(call->serve, call->request.id, &reader);
 
 	if (!partial || !partial_serves(call, partial))

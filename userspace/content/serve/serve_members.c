@@ -97,6 +97,7 @@ void serve_members_asked(void *ctx, const struct mesh_call *asked, uint64_t now_
 {
 	struct serve *serve = ctx;
 	struct message_providers_request request;
+	struct serve_name name = {.is_blind = false};
 	struct reach_reader reader;
 	struct serve_call *call;
 
@@ -106,7 +107,9 @@ void serve_members_asked(void *ctx, const struct mesh_call *asked, uint64_t now_
 						0);
 		return;
 	}
-	reader = serve_reader(serve, asked->peer_key);
+	if (request.is_blind)
+		serve_unblind(serve, request.id, request.veiled, &name);
+	reader = serve_reader(serve, asked->peer_key, &name);
 	if (!id_is_here(serve, request.id, &reader)) {
 		serve_mesh(serve)->answer_error(asked->incoming, MESH_CODE_ABSENT,
 						"no such content here", 0);

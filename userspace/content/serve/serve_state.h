@@ -63,10 +63,15 @@ static inline const struct mesh_ops *serve_mesh(const struct serve *serve)
 }
 
 /*
- * serve.c. serve_reader: the peer of key as one that reads here. serve_partials_find: what is
+ * serve.c. serve_unblind: id, which is asked for by a blinded name with that second half, becomes what it
+ * names; where this node cannot tell, it stays one that nothing here has. serve_reader: the peer
+ * of key as one that reads here what it asks for by name, which is borrowed. serve_partials_find: what is
  * being fetched of id that it may read, or NULL.
  */
-struct reach_reader serve_reader(struct serve *serve, const uint8_t key[static MESH_KEY_LEN]);
+void serve_unblind(struct serve *serve, uint8_t id[static 32], const uint8_t veiled[static 32],
+		   struct serve_name *out_name);
+struct reach_reader serve_reader(struct serve *serve, const uint8_t key[static MESH_KEY_LEN],
+				 const struct serve_name *name);
 struct partial *serve_partials_find(const struct serve *serve, const uint8_t id[static 32],
 				    const struct reach_reader *reader);
 

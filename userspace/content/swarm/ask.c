@@ -100,13 +100,31 @@ static void limits_settle(struct swarm_ask *ask, struct swarm_member *member, si
 	wait_notice(member, swarms->now_ns);
 }
 
+/* The request, under one of the names that what it asks for may have with member. */
+static struct message_request request_named(const struct swarm_ask *ask,
+					    struct swarm_member *member, uint64_t now_ns)
+{
+	struct message_request request = ask->request;
+	struct content_ways ways;
+	uint8_t name[BLIND_ID_LEN];
+
+	swarm_ways(member, now_ns, &ways);
+	request.is_blind =
+		content_name(&ways, member->way + ask->way_cnt, request.id, name) == BLIND_ID_LEN;
+	memcpy(request.id, name, sizeof(request.id));
+	if (request.is_blind)
+		memcpy(request.veiled, name + sizeof(request.id), sizeof(request.veiled));
+	return request;
+}
+
 static int ask_send(struct swarm_ask *ask, struct swarm_member *member, uint64_t now_ns)
 {
 	uint8_t payload[MESSAGE_REQUEST_CAP];
+	struct message_request request = request_named(ask, member, now_ns);
 	struct mesh_ask sent = {
 		.type = ask->type,
 		.payload = payload,
-		.payload_len = message_request_write(ask->type, &ask->request, payload),
+		.payload_len = message_request_write(ask->type, &request, payload),
 		.reply_buf = ask->buf,
 		.reply_cap = ask->cap,
 		.stall_ns = ask->stall_ns,
@@ -117,6 +135,7 @@ static int ask_send(struct swarm_ask *ask, struct swarm_member *member, uint64_t
 
 	if (err)
 		return err;
+	memcpy(ask->name, request.id, sizeof(ask->name));
 	ask->member = member;
 	ask->asked_ns = now_ns;
 	member->asked_cnt++;
@@ -209,7 +228,7 @@ int swarm_ask(struct swarm *swarm, struct swarm_ask *ask, uint64_t now_ns)
 	ask->swarm = swarm;
 	ask->member = NULL;
 	ask->request_out = NULL;
-	ask->lost_cnt = 0;
+	ask->lost_cnt = ask->way_cnt = 0;
 	memset(ask->failed, 0, sizeof(ask->failed));
 	ask->next = swarm->asks;
 	swarm->asks = ask;
@@ -393,12 +412,24 @@ static unsigned answer_type(unsigned type)
 	}
 }
 
+/* It has not got it by that name; true: it is asked by another. */
+static bool ask_other_way(struct swarm_ask *ask, struct swarm_member *member, uint64_t now_ns)
+{
+	struct content_ways ways;
+
+	swarm_ways(member, now_ns, &ways);
+	if (member->is_going || ask->way_cnt + 1 >= ways.cnt)
+		return false;
+	ask->way_cnt++;
+	return ask_send(ask, member, now_ns) == 0;
+}
+
 static bool answer_is_right(const struct swarm_ask *ask, const struct mesh_reply *reply,
 			    struct message_answer *answer)
 {
 	return message_answer_parse(answer_type(ask->type), reply->payload, reply->payload_len,
 				    answer) == 0 &&
-	       memcmp(answer->id, ask->request.id, sizeof(answer->id)) == 0 &&
+	       memcmp(answer->id, ask->name, sizeof(answer->id)) == 0 &&
 	       answer->first == ask->request.first && (!ask->check || ask->check(ask->arg, answer));
 }
 
@@ -437,12 +468,17 @@ static void on_reply(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
 	if (member->is_going || !ask->from)
 		swarm_changed(swarm);
 	if (!reply->err) {
+		member->way += ask->way_cnt;
+		ask->way_cnt = 0;
 		source_answered(member->source, reply->payload_len, swarm_window_max(swarm),
 				now_ns);
 		on_answer(ask, member, reply, now_ns);
 		return;
 	}
 	source_dropped(member->source);
+	if (reply->code == MESH_CODE_ABSENT && ask_other_way(ask, member, now_ns))
+		return;
+	ask->way_cnt = 0;
 	ask->lost_cnt += reply->err != WEFT_EBUSY && reply->err != WEFT_EREFUSED;
 	ask_failed(ask, member, reply, now_ns);
 	swarm_changed(swarm);

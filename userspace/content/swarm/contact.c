@@ -164,6 +164,28 @@ static void contact_failed(struct contact *contact, const struct mesh_reply *rep
 	contact->due_ns = member->source->not_before_ns;
 }
 
+/* Absent by that name; true: it is asked again by another, at once. */
+static bool contact_other_way(struct contact *contact, uint64_t now_ns)
+{
+	struct content_ways ways;
+
+	swarm_ways(contact->member, now_ns, &ways);
+	contact->way_cnt++;
+	if (contact->way_cnt < ways.cnt) {
+		contact->due_ns = now_ns;
+		return true;
+	}
+	contact->way_cnt = 0;
+	return false;
+}
+
+/* The name it answered to is the one to begin with. */
+static void contact_way_found(struct contact *contact)
+{
+	contact->member->way += contact->way_cnt;
+	contact->way_cnt = 0;
+}
+
 /* --- what it has --- */
 
 static void have_told(struct swarm_member *member, const struct mesh_reply *reply, uint64_t now_ns)
@@ -171,6 +193,7 @@ static void have_told(struct swarm_member *member, const struct mesh_reply *repl
 	struct contact *contact = &member->have_contact;
 	int is_other = have_take(&member->have, reply->payload, reply->payload_len);
 
+	contact_way_found(contact);
 	if (is_other == WEFT_EMALFORMED) {
 		swarm_member_blame(member, now_ns);
 		if (member->state == MEMBER_FOUND)
@@ -193,6 +216,8 @@ static void have_refused(struct swarm_member *member, const struct mesh_reply *r
 
 	switch (reply->code) {
 	case MESH_CODE_ABSENT:
+		if (contact_other_way(contact, now_ns))
+			break;
 		/* Whoever was found by a guess is none; a hint may be fetching it itself. */
 		member->was_reached = true;
 		have_set(&member->have, HAVE_SOME);
@@ -229,7 +254,7 @@ static void on_have(void *arg, const struct mesh_reply *reply, uint64_t now_ns)
 
 static void have_ask(struct swarm_member *member, uint64_t now_ns)
 {
-	uint8_t payload[64];
+	uint8_t payload[96], name[BLIND_ID_LEN];
 	struct writer w = writer_of(payload, sizeof(payload));
 	struct mesh_ask ask = {
 		.type = MESH_HAVE_CONTENT,
@@ -237,14 +262,26 @@ static void have_ask(struct swarm_member *member, uint64_t now_ns)
 		.reply_cap = HAVE_REPLY_CAP,
 		.reply = on_have,
 	};
+	struct content_ways ways;
+	size_t len;
 
+	swarm_ways(member, now_ns, &ways);
+	if (member->swarm->kind == FINDER_CONTENT && ways.cnt > 1) {
+		/* Of a file by itself the answer is never that it is absent: asking for it tells. */
+		member->is_mute = true;
+		member->have_contact.due_ns = TIMER_NEVER;
+		swarm_member_open(member, now_ns);
+		return;
+	}
 	if (member->state == MEMBER_FOUND)
 		ask.timeout_ns = GUESS_NS;
 	memcpy(member->have_contact.id, member->swarm->volume_id, sizeof(member->have_contact.id));
+	len = content_name(&ways, member->way + member->have_contact.way_cnt,
+			   member->have_contact.id, name);
 	if (member->swarm->kind == FINDER_CONTENT)
 		message_have_ask_ids(&w, &member->swarm->id, 1);
 	else
-		message_have_ask_manifest(&w, member->have_contact.id);
+		message_have_ask_manifest(&w, name, len);
 	ask.payload_len = writer_len(&w);
 	(void)!contact_send(&member->have_contact, &ask, now_ns);
 }
@@ -277,12 +314,13 @@ static void on_providers(void *arg, const struct mesh_reply *reply, uint64_t now
 
 	if (!reply->err) {
 		contact_again_after(contact, now_ns, PROVIDERS_EVERY_MAX_NS);
+		contact_way_found(contact);
 		providers_told(member, reply, now_ns);
 	} else if (reply->code == MESH_CODE_UNKNOWN || reply->code == MESH_CODE_MALFORMED) {
 		contact->due_ns = TIMER_NEVER;
 	} else if (is_busy(reply)) {
 		contact->due_ns = busy_until(reply, now_ns);
-	} else {
+	} else if (reply->code != MESH_CODE_ABSENT || !contact_other_way(contact, now_ns)) {
 		contact_again_after(contact, now_ns, PROVIDERS_EVERY_MAX_NS);
 	}
 	contact_free(contact);
@@ -293,7 +331,8 @@ static void providers_ask(struct swarm_member *member, uint64_t now_ns)
 	const struct swarm *swarm = member->swarm;
 	const struct content_params *params = &swarm->swarms->content->params;
 	struct message_providers_request request = {.is_serving = swarm->is_serving};
-	uint8_t payload[PROVIDERS_REQUEST_CAP];
+	uint8_t payload[PROVIDERS_REQUEST_CAP], name[BLIND_ID_LEN];
+	struct content_ways ways;
 	struct writer w = writer_of(payload, sizeof(payload));
 	struct mesh_ask ask = {
 		.type = MESH_PROVIDERS,
@@ -302,7 +341,12 @@ static void providers_ask(struct swarm_member *member, uint64_t now_ns)
 		.reply = on_providers,
 	};
 
-	memcpy(request.id, swarm->id, sizeof(request.id));
+	swarm_ways(member, now_ns, &ways);
+	request.is_blind = content_name(&ways, member->way + member->providers_contact.way_cnt,
+					swarm->id, name) == BLIND_ID_LEN;
+	memcpy(request.id, name, sizeof(request.id));
+	if (request.is_blind)
+		memcpy(request.veiled, name + sizeof(request.id), sizeof(request.veiled));
 	if (params->own_addrs)
 		request.addr_cnt = params->own_addrs(params->ctx, request.addrs);
 	message_providers_request_write(&w, &request);

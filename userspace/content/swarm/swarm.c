@@ -662,6 +662,18 @@ void swarm_watch(struct swarm *swarm, const struct swarm_watcher *watcher)
 	swarm->watcher = *watcher;
 }
 
+void swarm_ways(struct swarm_member *member, uint64_t now_ns, struct content_ways *out_ways)
+{
+	struct swarm *swarm = member->swarm;
+	struct content *content = swarm->swarms->content;
+
+	/* It comes with the manifest, and is the same for ever. */
+	if (!swarm->has_scope && swarm->kind != FINDER_CONTENT)
+		swarm->has_scope = content_scope_of(content, swarm->id, &swarm->scope);
+	content_ways_to(content, swarm->has_scope ? &swarm->scope : NULL, member->source->key,
+			now_ns, out_ways);
+}
+
 void swarm_set_volume(struct swarm *swarm, const uint8_t id[static 32], bool is_serving)
 {
 	bool is_other = memcmp(swarm->volume_id, id, sizeof(swarm->volume_id)) != 0;

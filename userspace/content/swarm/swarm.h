@@ -117,6 +117,8 @@ struct swarm_ask {
 	struct mesh_request *request_out;
 	uint64_t asked_ns;
 	unsigned lost_cnt; /* times that the way to a node failed, since it was asked */
+	uint8_t name[32];  /* of what it asks for, as the member it is asked of knows it */
+	unsigned way_cnt;  /* to name it that were tried with the member */
 	size_t taken_len;  /* of the limits of downloads, while it is asked */
 	uint64_t failed[SWARM_MEMBERS_MAX / 64]; /* members that have not got it */
 };

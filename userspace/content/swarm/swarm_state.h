@@ -4,6 +4,7 @@
 
 #include "base/timer.h"
 #include "content/content_state.h"
+#include "content/scope.h"
 #include "content/swarm/have.h"
 #include "content/swarm/source.h"
 #include "content/swarm/swarm.h"
@@ -33,6 +34,7 @@ struct contact {
 	uint8_t id[32];		      /* of the manifest asked about */
 	uint64_t due_ns;	      /* of the next; TIMER_NEVER: none */
 	uint64_t every_ns;
+	unsigned way_cnt; /* tried, of those to name what it asks about */
 };
 
 struct swarm_member {
@@ -46,6 +48,7 @@ struct swarm_member {
 	bool is_going;	     /* removed when nothing of it is under way */
 	unsigned try_cnt;    /* that failed, never reached */
 	unsigned asked_cnt;
+	unsigned way; /* to name things by, that it answered last (content_ways_to) */
 	uint64_t found_ns, opened_ns;
 	uint64_t received_len;
 	uint32_t skipped_round;
@@ -67,6 +70,8 @@ struct swarm {
 	uint8_t id[32];
 	uint8_t volume_id[32];
 	bool is_serving;
+	bool has_scope; /* of the manifest, as soon as it is here */
+	struct scope scope;
 	struct swarm_member members[SWARM_MEMBERS_MAX];
 	unsigned member_cnt, open_cnt;
 	uint32_t round;
@@ -106,6 +111,8 @@ bool swarm_member_is_usable(const struct swarm_member *member);
  * the source's window full for as long as they run.
  */
 bool swarm_member_has_room(const struct swarm_member *member, uint64_t now_ns);
+/* swarm_ways: how to name to member what the swarm is about (content_state.h). */
+void swarm_ways(struct swarm_member *member, uint64_t now_ns, struct content_ways *out_ways);
 /* swarm_changed: the watcher is told in the timer's next turn, and asks that wait are tried. */
 void swarm_changed(struct swarm *swarm);
 void swarm_tend_at(struct swarm *swarm, uint64_t at_ns);

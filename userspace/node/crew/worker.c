@@ -21,8 +21,10 @@
 #include "base/clock.h"
 #include "base/jobs.h"
 #include "base/random.h"
+#include "content/community/blinding.h"
 #include "content/community/gate.h"
 #include "content/content.h"
+#include "crypto/key_seal.h"
 #include "crypto/node_key.h"
 #include "demux/demux.h"
 #include "dht/dht.h"
@@ -245,6 +247,8 @@ static int worker_open_content(struct worker *worker, const struct worker_params
 		.utc_offset_s = params->content_utc_offset_s,
 		.admits = community_admits,
 		.hides = community_hides,
+		.blind_keys = community_blind_keys,
+		.seal = worker->seal,
 		.own_addrs = params->content_own_addrs,
 		.on_event = params->on_content,
 		.on_verified = params->on_verified,
@@ -309,6 +313,7 @@ int worker_open(struct worker *worker, const struct worker_params *params, char 
 	    (err = worker_open_lane(worker, params, what)) < 0 ||
 	    (err = worker_open_load(worker, params, what)) < 0 ||
 	    (err = worker_open_protocols(worker, params, what)) < 0 ||
+	    (err = key_seal_new(params->key, &worker->seal)) < 0 ||
 	    (err = worker_open_content(worker, params, what)) < 0)
 		return err;
 	if (params->is_simulated)
@@ -321,6 +326,7 @@ int worker_open(struct worker *worker, const struct worker_params *params, char 
 void worker_close(struct worker *worker)
 {
 	content_free(worker->content);
+	key_seal_free(worker->seal);
 	mesh_free(worker->mesh);
 	quic_engine_free(worker->quic);
 	gate_free(worker->gate);

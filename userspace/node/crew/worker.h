@@ -69,6 +69,7 @@ struct worker {
 	struct jobs *jobs;
 	struct quic_engine *quic;
 	struct mesh *mesh;
+	struct key_seal *seal; /* of keys in the store */
 	struct content *content;
 	struct dht *dht; /* home's; NULL: off. Node's mainline.c makes and frees it */
 	struct timer_wheel timers;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The epoch key: its forms, and how it reaches the members of a strict community. */
+#include "content/blind.h"
 #include "content/community/epoch_key.h"
 
 #include <string.h>
@@ -58,7 +59,8 @@ static void test_commitment_and_blinded_ids_are_those_of_the_vectors(void)
 					  0xf3, 0xf0, 0x5f, 0xb0, 0xe8, 0x0f, 0xae, 0x13,
 					  0x2c, 0x28, 0x3b, 0x80, 0x7d, 0x55, 0x3b, 0x14,
 					  0x9b, 0x09, 0x37, 0xc2, 0x4f, 0x09, 0xad, 0x41};
-	uint8_t secret[EPOCH_KEY_LEN], content[32], out[32];
+	uint8_t secret[EPOCH_KEY_LEN], content[32], out[32], name[BLIND_ID_LEN];
+	struct blind_key key = {.is_missing = false};
 
 	for (unsigned i = 0; i < 32; i++) {
 		secret[i] = (uint8_t)i;
@@ -66,8 +68,9 @@ static void test_commitment_and_blinded_ids_are_those_of_the_vectors(void)
 	}
 	epoch_key_commit(secret, out);
 	CHECK_MEM(out, commit, sizeof(commit));
-	epoch_key_blind(secret, content, out);
-	CHECK_MEM(out, blind, sizeof(blind));
+	epoch_key_blind(secret, &key);
+	blind_id_write(&key, content, name);
+	CHECK_MEM(name, blind, sizeof(blind));
 }
 
 static void test_what_is_written_is_read_by_the_same_seal_alone(void)

@@ -240,7 +240,8 @@ static bool admits_c(void *ctx, const uint8_t id[static 32], const uint8_t key[s
 static void test_scope_is_the_widest_of_all_that_name_it(void)
 {
 	static const uint8_t member[32] = {'m'}, other[32] = {'o'};
-	const struct reach_reader m = {member, admits_c, NULL}, o = {other, admits_c, NULL};
+	const struct reach_reader m = {member, admits_c, NULL, NULL},
+				  o = {other, admits_c, NULL, NULL};
 	struct scope c = {.cnt = 1, .ids = {{'c'}}}, d = {.cnt = 1, .ids = {{'d'}}}, open = {0},
 		     told;
 	struct object_file file = {.is_got = false, .path = "/srv/c/d/file"};

@@ -75,7 +75,7 @@ static bool have_ask(unsigned idx, const uint8_t *manifest_id, const uint8_t (*i
 	struct writer w = writer_of(payload, sizeof(payload));
 
 	if (manifest_id)
-		message_have_ask_manifest(&w, manifest_id);
+		message_have_ask_manifest(&w, manifest_id, 32);
 	else
 		message_have_ask_ids(&w, ids, id_cnt);
 	ask(&q, idx, MESH_HAVE_CONTENT, &w, payload);

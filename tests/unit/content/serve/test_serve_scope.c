@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "content/blind.h"
 #include "content/content_state.h"
 #include "content/message.h"
 #include "content/message_have.h"
@@ -23,6 +24,9 @@ static struct duo duo;
 static struct link shared;
 static uint8_t bytes[BIG_LEN], big_id[32], reply[REPLY_CAP];
 static const uint8_t community[32] = {'c'};
+
+static bool is_blinded; /* what is asked for is named blindly, by blinder */
+static struct blind_key blinder;
 
 static bool is_member; /* the asker, as the holder sees it */
 static unsigned asked_cnt;
@@ -46,7 +50,7 @@ static bool duo_begin(void)
 	blake3_hash(bytes, BIG_LEN, big_id);
 	scratch_write(duo_path(&duo, "in/big"), bytes, BIG_LEN);
 	duo.nodes[DUO_A].content->params.admits = admits;
-	is_member = false;
+	is_member = is_blinded = false;
 	return duo_share(&duo, duo_path(&duo, "in"), &shared);
 }
 
@@ -112,22 +116,32 @@ static bool asked(unsigned type, const uint8_t *payload, size_t len)
 	return got.is_answered;
 }
 
+static size_t name_write(const uint8_t *id, uint8_t name[static BLIND_ID_LEN])
+{
+	memcpy(name, id, 32);
+	if (is_blinded)
+		blind_id_write(&blinder, id, name);
+	return is_blinded ? BLIND_ID_LEN : 32;
+}
+
 static bool bytes_asked(unsigned type)
 {
-	struct message_request request = {.first = 0, .cnt = 1};
-	uint8_t payload[128];
+	struct message_request request = {.first = 0, .cnt = 1, .is_blind = is_blinded};
+	uint8_t payload[128], name[BLIND_ID_LEN];
 
-	memcpy(request.id, type == MESH_GET_MANIFEST ? shared.manifest_id : big_id, 32);
+	(void)name_write(type == MESH_GET_MANIFEST ? shared.manifest_id : big_id, name);
+	memcpy(request.id, name, 32);
+	memcpy(request.veiled, name + 32, 32);
 	return asked(type, payload, message_request_write(type, &request, payload));
 }
 
 static bool have_asked(bool is_of_manifest)
 {
-	static uint8_t payload[HAVE_REQUEST_CAP];
+	static uint8_t payload[HAVE_REQUEST_CAP], name[BLIND_ID_LEN];
 	struct writer w = writer_of(payload, sizeof(payload));
 
 	if (is_of_manifest)
-		message_have_ask_manifest(&w, shared.manifest_id);
+		message_have_ask_manifest(&w, name, name_write(shared.manifest_id, name));
 	else
 		message_have_ask_ids(&w, (const uint8_t(*)[32])big_id, 1);
 	return asked(MESH_HAVE_CONTENT, payload, writer_len(&w));
@@ -135,11 +149,14 @@ static bool have_asked(bool is_of_manifest)
 
 static bool providers_asked(const uint8_t *id)
 {
-	struct message_providers_request request = {.is_serving = true};
+	struct message_providers_request request = {.is_serving = true, .is_blind = is_blinded};
 	static uint8_t payload[PROVIDERS_REQUEST_CAP];
+	uint8_t name[BLIND_ID_LEN];
 	struct writer w = writer_of(payload, sizeof(payload));
 
-	memcpy(request.id, id, 32);
+	(void)name_write(id, name);
+	memcpy(request.id, name, 32);
+	memcpy(request.veiled, name + 32, 32);
 	message_providers_request_write(&w, &request);
 	return asked(MESH_PROVIDERS, payload, writer_len(&w));
 }
@@ -280,8 +297,171 @@ static void test_what_is_open_asks_for_no_membership(void)
 	duo_fini(&duo);
 }
 
+/* --- blinded names --- */
+
+static struct blind_key holder_keys[2]; /* the current one and the one before */
+static unsigned holder_key_cnt;
+
+static int keys_of_holder(struct store *store, const struct key_seal *seal, uint64_t wall_s,
+			  struct blind_keys *keys)
+{
+	(void)store, (void)seal, (void)wall_s;
+	blind_keys_clear(keys);
+	for (unsigned i = 0; i < holder_key_cnt; i++)
+		*blind_keys_add(keys) = holder_keys[i];
+	return 0;
+}
+
+static struct blind_key key_of(uint8_t seed, uint8_t community_name)
+{
+	struct blind_key made = {.community = {community_name}};
+
+	memset(made.blind, seed, sizeof(made.blind));
+	memset(made.veil, seed + 1, sizeof(made.veil));
+	return made;
+}
+
+/* The holder looks again after a moment. */
+static void keys_set(unsigned cnt, const struct blind_key *keys)
+{
+	holder_key_cnt = cnt;
+	memcpy(holder_keys, keys, cnt * sizeof(*keys));
+	duo.now_ns += NS_PER_S;
+}
+
+/* What A's share would make reachable, and of which A has keys. */
+static bool blind_begin(unsigned cnt, const struct blind_key *keys)
+{
+	struct scope scope = members_only();
+
+	if (!duo_begin())
+		return false;
+	duo.nodes[DUO_A].content->params.blind_keys = keys_of_holder;
+	keys_set(cnt, keys);
+	reach_set(&scope, false);
+	return true;
+}
+
+static void check_blind_given(void)
+{
+	for (size_t i = 0; i < OF_BYTES_CNT; i++) {
+		struct message_answer answer;
+
+		CHECK(bytes_asked(of_bytes[i]));
+		CHECK_EQ(got.err, 0);
+		CHECK_EQ(message_answer_parse(of_bytes[i] == MESH_RANGE_PROOF ? MESH_RANGE_PROOF
+									      : of_bytes[i] + 1,
+					      reply, got.len, &answer),
+			 0);
+		CHECK(memcmp(answer.id, big_id, 32) != 0);
+		CHECK(memcmp(answer.id, shared.manifest_id, 32) != 0);
+	}
+	CHECK(have_asked(true));
+	CHECK_EQ(got.err, 0);
+	CHECK(providers_asked(shared.manifest_id));
+	CHECK_EQ(got.err, 0);
+	CHECK_EQ(content_member_cnt(duo.nodes[DUO_A].content, shared.manifest_id), 1);
+}
+
+static void test_leaked_hash_asks_nothing_even_of_a_member(void)
+{
+	struct blind_key keys[] = {key_of(1, 'c')};
+
+	CHECK(blind_begin(1, keys));
+	is_member = true;
+	check_absent();
+	/* Nor does the epoch key to one that is no member. */
+	blinder = keys[0];
+	is_blinded = true;
+	is_member = false;
+	check_absent();
+	CHECK_EQ(content_member_cnt(duo.nodes[DUO_A].content, shared.manifest_id), 0);
+	is_member = true;
+	check_blind_given();
+	duo_fini(&duo);
+}
+
+static void test_blinded_names_of_the_epoch_before_end_with_the_grace(void)
+{
+	struct blind_key keys[] = {key_of(3, 'c'), key_of(1, 'c')};
+
+	CHECK(blind_begin(2, keys));
+	is_member = is_blinded = true;
+	blinder = keys[1];
+	check_blind_given();
+	keys_set(1, keys);
+	check_absent();
+	blinder = keys[0];
+	check_blind_given();
+	duo_fini(&duo);
+}
+
+static void test_epoch_key_of_another_community_names_nothing(void)
+{
+	struct blind_key keys[] = {key_of(1, 'c'), key_of(5, 'd')};
+
+	CHECK(blind_begin(2, keys));
+	is_member = is_blinded = true;
+	blinder = keys[1];
+	check_absent();
+	duo_fini(&duo);
+}
+
+/* The roll is here and its key is not yet: a plain id says nothing all the same. */
+static void test_epoch_without_a_key_takes_no_plain_ids(void)
+{
+	struct blind_key keys[] = {{.community = {'c'}, .is_missing = true}};
+
+	CHECK(blind_begin(1, keys));
+	is_member = true;
+	check_absent();
+	is_blinded = true;
+	blinder = keys[0]; /* of zeros */
+	check_absent();
+	duo_fini(&duo);
+}
+
+/* A member fetches: by the right name at once, and by that of the epoch before where the holder is behind. */
+static void check_gets(unsigned key_cnt, const struct blind_key *keys, bool is_got)
+{
+	struct blind_key asker_keys[] = {key_of(3, 'c'), key_of(1, 'c')};
+	struct content_ways ways;
+	uint8_t name[BLIND_ID_LEN];
+	struct scope scope = members_only();
+	bool is_found = false;
+
+	CHECK(blind_begin(2, asker_keys));
+	content_ways_to(duo.nodes[DUO_A].content, &scope, duo.nodes[DUO_B].key, duo.now_ns, &ways);
+	CHECK_EQ(ways.cnt, 2);
+	keys_set(key_cnt, keys);
+	is_member = is_blinded = true;
+	for (unsigned i = 0; i < ways.cnt; i++) {
+		CHECK_EQ(content_name(&ways, i, big_id, name), BLIND_ID_LEN);
+		blinder = asker_keys[i];
+		CHECK(bytes_asked(MESH_GET_CHUNK));
+		is_found |= got.err == 0;
+	}
+	CHECK_EQ(is_found, is_got);
+	duo_fini(&duo);
+}
+
+static void test_asker_has_a_name_of_each_epoch_and_none_that_is_plain(void)
+{
+	struct blind_key newest[] = {key_of(3, 'c')}, older[] = {key_of(1, 'c')},
+			 other[] = {key_of(9, 'c')};
+
+	check_gets(1, newest, true);
+	check_gets(1, older, true);
+	check_gets(1, other, false);
+}
+
 int main(void)
 {
+	RUN(test_leaked_hash_asks_nothing_even_of_a_member);
+	RUN(test_blinded_names_of_the_epoch_before_end_with_the_grace);
+	RUN(test_epoch_key_of_another_community_names_nothing);
+	RUN(test_epoch_without_a_key_takes_no_plain_ids);
+	RUN(test_asker_has_a_name_of_each_epoch_and_none_that_is_plain);
 	RUN(test_who_is_no_member_hears_that_it_is_not_here);
 	RUN(test_member_of_another_community_is_none);
 	RUN(test_unknown_scope_is_nobodys);
