@@ -272,7 +272,8 @@ int run_top(struct invocation *inv)
 	uint64_t interval_s = INTERVAL_S;
 	int status;
 
-	if (interval && (!text_parse_seconds(interval, &interval_s) || interval_s > 3600))
+	if (interval &&
+	    (!text_parse_seconds(interval, &interval_s) || !interval_s || interval_s > 3600))
 		return client_say_error(STATUS_USAGE, "--interval", "not a time from 1s to 60m",
 					"for example 1s, 5s or 1m");
 	if (!inv->has_terminal_out && !inv->is_json)

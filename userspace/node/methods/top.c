@@ -179,23 +179,34 @@ static void watch_fire(struct timer *timer, uint64_t now_ns)
 	control_reply_more(watch->call, load_json(watch, now_ns));
 }
 
+/* interval_read: false when call was failed. */
+static bool interval_read(struct control_call *call, const json_t *parameters,
+			  json_int_t *out_interval_ms)
+{
+	const json_t *json = json_object_get(parameters, "interval_ms");
+	json_int_t interval_ms = json_is_integer(json) ? json_integer_value(json) : INTERVAL_MS;
+
+	*out_interval_ms = interval_ms;
+	if (interval_ms >= INTERVAL_MS_MIN && interval_ms <= INTERVAL_MS_MAX)
+		return true;
+	control_fail_parameter(call, "interval_ms");
+	return false;
+}
+
 void method_watch_load(void *ctx, struct control_call *call, const json_t *parameters,
 		       uint64_t now_ns)
 {
 	struct node *node = ctx;
-	json_int_t interval_ms = json_integer_value(json_object_get(parameters, "interval_ms"));
-	struct load_watch *watch = calloc(1, sizeof(*watch));
+	struct load_watch *watch;
+	json_int_t interval_ms;
 
+	if (!interval_read(call, parameters, &interval_ms))
+		return;
+	watch = calloc(1, sizeof(*watch));
 	if (!watch) {
 		control_fail(call, -ENOMEM, "load", weft_err_text(-ENOMEM), "try again");
 		return;
 	}
-	if (interval_ms <= 0)
-		interval_ms = INTERVAL_MS;
-	if (interval_ms < INTERVAL_MS_MIN)
-		interval_ms = INTERVAL_MS_MIN;
-	if (interval_ms > INTERVAL_MS_MAX)
-		interval_ms = INTERVAL_MS_MAX;
 	watch->node = node;
 	watch->call = call;
 	watch->interval_ns = (uint64_t)interval_ms * NS_PER_MS;

@@ -183,6 +183,14 @@ static void test_follows_are_asked_about_by_what_names_them(void)
 		{"WatchLoad", NULL, NULL, "mode", "normal", 0},
 		{"WatchLoad", NULL, NULL, "workers.0.worker", NULL, 0},
 		{"WatchLoad", NULL, NULL, "workers.1", "", 0},
+		{"WatchLoad", "{'interval_ms':100}", NULL, "mode", "normal", 0},
+		{"WatchLoad", "{'interval_ms':3600000}", NULL, "mode", "normal", 0},
+		{"WatchLoad", "{'interval_ms':0}", "InvalidParameter", "parameter", "interval_ms",
+		 0},
+		{"WatchLoad", "{'interval_ms':99}", "InvalidParameter", "parameter", "interval_ms",
+		 0},
+		{"WatchLoad", "{'interval_ms':3600001}", "InvalidParameter", "parameter",
+		 "interval_ms", 0},
 	};
 
 	begin();
