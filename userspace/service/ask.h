@@ -19,6 +19,8 @@ struct service_outlet;
 /* What the files of the client share: client.c, ask_find.c, ask_route.c, ask_stream.c. */
 #define SERVICE_PROVIDERS_MAX 4 /* that one call tries */
 
+#define SERVICE_OTHER_VERSIONS_TEXT                                                                \
+	"the named provider offers no version in this range; weft service find lists those it has"
 #define SERVICE_WAITED_TEXT "other calls to the provider took all the time there was"
 
 /* Who may be asked, and for which of its versions. */

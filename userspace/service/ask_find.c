@@ -154,6 +154,17 @@ static bool ask_own(struct service_ask *ask, uint64_t now_ns)
 	return true;
 }
 
+/* Whether the named provider publishes the service, so in other versions than the asked ones. */
+static bool named_has_others(struct service_ask *ask, uint64_t now_ns)
+{
+	const struct service_query query = {.id = ask->providers[0].service_id};
+	struct service_found found;
+	bool is_fresh;
+
+	return service_directory_peek(ask->service->params.directory, &query, now_ns, &found, 1,
+				      &is_fresh) > 0;
+}
+
 static void ask_found(void *arg, const struct service_finding *finding, uint64_t now_ns)
 {
 	struct service_ask *ask = arg;
@@ -171,6 +182,10 @@ static void ask_found(void *arg, const struct service_finding *finding, uint64_t
 		return;
 	if (ask->is_unread) {
 		ask_refuse_unread(ask);
+		return;
+	}
+	if (ask->is_named && named_has_others(ask, now_ns)) {
+		service_ask_finish_soon(ask, SERVICE_NOT_FOUND, SERVICE_OTHER_VERSIONS_TEXT, 0);
 		return;
 	}
 	if (ask->is_named && !ask->only_reads) {

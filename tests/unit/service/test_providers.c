@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which of several providers, found by the directory, a call goes to, and where it goes next. */
 #include "mesh/told.h"
+#include "service/ask.h"
 #include "support/check.h"
 #include "support/service_rig.h"
 
@@ -58,6 +59,39 @@ static void test_nobody_provides_it_says_so(void)
 	CHECK_EQ(ask.answer.status, SERVICE_NOT_FOUND);
 	CHECK_STR(ask.text, "nobody is known to provide this service");
 	srig_ask_fini(&ask);
+	srig_fini(&rig);
+}
+
+/* Its descriptor says 1.0.0. Without one, nobody knows before it is asked. */
+static void test_a_named_provider_is_not_asked_for_a_version_it_does_not_have(void)
+{
+	static const struct {
+		const char *range;
+		enum service_status status;
+		unsigned call_cnt;
+	} rows[] = {
+		{"^2", SERVICE_NOT_FOUND, 0},
+		{"=1.0.1", SERVICE_NOT_FOUND, 0},
+		{"^1", SERVICE_OK, 1},
+		{"", SERVICE_OK, 2},
+	};
+	struct service_target target = {.name = "echo", .method = "Do"};
+	struct srig_ask ask;
+
+	CHECK(bench_init(SRIG_ECHO, SRIG_ECHO));
+	CHECK(srig_offer(&rig, &at_b, SRIG_B, "echo"));
+	target.provider = rig.nodes[SRIG_B].key;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		target.version = rows[i].range;
+		CHECK_EQ(srig_call_with(&rig, &ask, SRIG_A, &target, "abc", 3, NULL, 0), 0);
+		for (unsigned k = 0; k < 20; k++)
+			srig_run(&rig, PAIR_S / 10);
+		CHECK_EQ(ask.answer.status, rows[i].status);
+		CHECK_EQ(at_b.call_cnt, rows[i].call_cnt);
+		if (rows[i].status == SERVICE_NOT_FOUND)
+			CHECK_STR(ask.text, SERVICE_OTHER_VERSIONS_TEXT);
+		srig_ask_fini(&ask);
+	}
 	srig_fini(&rig);
 }
 
@@ -708,6 +742,7 @@ int main(void)
 {
 	RUN(test_a_call_finds_its_provider_and_the_next_finds_it_at_hand);
 	RUN(test_nobody_provides_it_says_so);
+	RUN(test_a_named_provider_is_not_asked_for_a_version_it_does_not_have);
 	RUN(test_a_provider_that_has_it_no_longer_is_passed_over);
 	RUN(test_a_provider_that_is_down_is_passed_over);
 	RUN(test_an_address_of_a_descriptor_is_dialled_as_told);
