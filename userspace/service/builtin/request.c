@@ -3,11 +3,16 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "codec/json_heap.h"
 #include "codec/zbase32.h"
+
+#define FIELD_CNT_MAX	   8  /* of a method */
+#define FIELD_NAME_LEN_MAX 32 /* of a name that is repeated in an answer */
+#define FAULT_TEXT_CAP	   160
 
 void request_run(const struct request_method *methods, void *ctx, struct service_call *call,
 		 const struct service_caller *caller, const char *method, const uint8_t *payload,
@@ -119,9 +124,89 @@ static void types_settle(struct request *request, const char *format, va_list ar
 	}
 }
 
+/* field_fault: why value is not what letter of a format wants, or NULL. */
+static const char *field_fault(const json_t *value, char letter, bool may_be_missing)
+{
+	if (!value)
+		return may_be_missing ? NULL : "is missing";
+	if (letter == 's')
+		return json_is_string(value) ? NULL : "is no text";
+	if (letter == 'o')
+		return NULL;
+	return json_is_integer(value) ? NULL : "is no whole number";
+}
+
+/* The name of a field as its sender wrote it, where that can be repeated. */
+static bool name_is_plain(const char *name)
+{
+	size_t len =
+		strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+
+	return len > 0 && len <= FIELD_NAME_LEN_MAX && !name[len];
+}
+
+static bool name_is_known(const char *name, const char *const *known, unsigned known_cnt)
+{
+	for (unsigned i = 0; i < known_cnt; i++)
+		if (strcmp(known[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* foreign_fault_write: which field of request is none of the known ones. */
+static void foreign_fault_write(const struct request *request, const char *const *known,
+				unsigned known_cnt, char text[static FAULT_TEXT_CAP])
+{
+	size_t len = 0;
+	const char *name;
+	json_t *value;
+
+	json_object_foreach(request->fields, name, value)
+	{
+		if (name_is_known(name, known, known_cnt))
+			continue;
+		len = (size_t)snprintf(text, FAULT_TEXT_CAP, "the method has no field %s",
+				       name_is_plain(name) ? name : "of a name that was sent");
+		break;
+	}
+	for (unsigned i = 0; i < known_cnt && len < FAULT_TEXT_CAP; i++)
+		len += (size_t)snprintf(text + len, FAULT_TEXT_CAP - len, "%s%s",
+					i ? ", " : "; its fields: ", known[i]);
+	if (!known_cnt && len < FAULT_TEXT_CAP)
+		snprintf(text + len, FAULT_TEXT_CAP - len, "; it takes none");
+}
+
+/* fault_write names the first field that format does not take, and why. */
+static void fault_write(const struct request *request, const char *format, va_list args,
+			char text[static FAULT_TEXT_CAP])
+{
+	const char *known[FIELD_CNT_MAX];
+	unsigned known_cnt = 0;
+
+	for (const char *at = format; *at; at++) {
+		const char *key, *fault;
+		bool may_be_missing;
+
+		if (*at != 's')
+			continue;
+		key = va_arg(args, const char *);
+		may_be_missing = at[1] == '?';
+		at += 1 + strspn(at + 1, "?: ");
+		(void)va_arg(args, void *);
+		fault = field_fault(json_object_get(request->fields, key), *at, may_be_missing);
+		if (fault) {
+			snprintf(text, FAULT_TEXT_CAP, "the field %s %s", key, fault);
+			return;
+		}
+		if (known_cnt < FIELD_CNT_MAX)
+			known[known_cnt++] = key;
+	}
+	foreign_fault_write(request, known, known_cnt, text);
+}
+
 bool request_unpack(struct request *request, const char *format, ...)
 {
-	json_error_t error;
+	char fault[FAULT_TEXT_CAP];
 	va_list args;
 	int err;
 
@@ -129,11 +214,15 @@ bool request_unpack(struct request *request, const char *format, ...)
 	types_settle(request, format, args);
 	va_end(args);
 	va_start(args, format);
-	err = json_vunpack_ex(request->fields, &error, JSON_STRICT, format, args);
+	err = json_vunpack_ex(request->fields, NULL, JSON_STRICT, format, args);
 	va_end(args);
-	if (err)
-		request_refuse(request, SERVICE_INVALID_PAYLOAD, error.text);
-	return !err;
+	if (!err)
+		return true;
+	va_start(args, format);
+	fault_write(request, format, args, fault);
+	va_end(args);
+	request_refuse(request, SERVICE_INVALID_PAYLOAD, fault);
+	return false;
 }
 
 void reply_end(struct service_call *call, json_t *reply, uint64_t now_ns)

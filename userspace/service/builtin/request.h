@@ -47,7 +47,7 @@ char *request_describe(const char *about, const struct request_method *methods);
 /*
  * request_unpack reads the fields as json_unpack does, a number or a list also from a text, "{s:s, s?I}"; texts
  * are borrowed, numbers are I, for i cuts off what an int has no room for. What is not named there may not be in it. False: the
- * call was answered SERVICE_INVALID_PAYLOAD, saying which field is wrong.
+ * call was answered SERVICE_INVALID_PAYLOAD, with the field that is missing, wrong or unknown.
  */
 WEFT_MUST_CHECK
 bool request_unpack(struct request *request, const char *format, ...);

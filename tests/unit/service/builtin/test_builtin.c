@@ -156,6 +156,41 @@ static void test_mesh_stats_are_numbers_alone(void)
 	rig_stop();
 }
 
+/* No word of the library that reads JSON. */
+static void test_a_field_that_is_wrong_is_named_with_its_fault(void)
+{
+	static const struct {
+		const char *method, *fields, *text;
+	} rows[] = {
+		{"FetchMessages", "{}", "the field pod is missing"},
+		{"FetchMessages", "{'pod':7}", "the field pod is no text"},
+		{"FetchMessages", "{'pod':null}", "the field pod is no text"},
+		{"FetchMessages", "{'pod':'a','limit':'many'}",
+		 "the field limit is no whole number"},
+		{"FetchMessages", "{'pod':'a','limit':1.5}", "the field limit is no whole number"},
+		{"FetchMessages", "{'pod':'a','Limit':1}",
+		 "the method has no field Limit; its fields: pod, channel, since, limit"},
+		{"FetchMessages", "{'pod':'a','a b':1}",
+		 "the method has no field of a name that was sent; its fields: pod, channel, "
+		 "since, limit"},
+		{"List", "{'pod':'a'}", "the method has no field pod; it takes none"},
+	};
+
+	rig_start();
+	rig_up();
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[128];
+		size_t len = strlen(rows[i].fields);
+
+		for (size_t k = 0; k <= len; k++)
+			text[k] = rows[i].fields[k] == '\'' ? '"' : rows[i].fields[k];
+		rig_ask_bytes(BUILTIN_POD_CHAT, RIG_LOCAL, rows[i].method, text, len);
+		CHECK_EQ(rig.call.status, SERVICE_INVALID_PAYLOAD);
+		CHECK_STR(rig.call.text, rows[i].text);
+	}
+	rig_stop();
+}
+
 /* ---- echo ---- */
 
 static struct service_channel channel;
@@ -339,6 +374,7 @@ int main(void)
 	RUN(test_what_is_configured_is_offered);
 	RUN(test_methods_that_change_nothing_are_declared_read_only);
 	RUN(test_every_service_describes_each_method_with_an_example_that_fits);
+	RUN(test_a_field_that_is_wrong_is_named_with_its_fault);
 	RUN(test_pods_are_kept_while_they_are_not_offered);
 	RUN(test_mesh_stats_are_numbers_alone);
 	RUN(test_echo_answers_what_it_is_asked);
