@@ -2,6 +2,7 @@
 #include "node/web/web_mesh.h"
 
 #include "base/clock.h"
+#include "codec/zbase32.h"
 #include "gateway/conn.h"
 #include "support/check.h"
 #include "support/service_rig.h"
@@ -86,7 +87,8 @@ static void start(void)
 					    .metadata = &http,
 					    .metadata_cnt = 1,
 					    .handler = &stream_handler};
-	struct web_mesh_params params = {.services = "calls, web, only/Good, nobody, reads",
+	struct web_mesh_params params = {.services =
+						 "calls, web, only/Good, nobody, reads, pod-chat",
 					 .run_cap = 2,
 					 .memory_cap = 16 << 20,
 					 .body_len_max = 1 << 20,
@@ -322,6 +324,43 @@ static void test_a_call_is_mapped_both_ways(void)
 	CHECK_STR(rig.out + strlen(rig.out) - 4, "\r\n\r\n");
 	CHECK(says(ask("GET /mesh/http/calls/Do?a=%ff" HEAD "\r\n"), "400", "invalid_query"));
 	CHECK(says(ask("GET /mesh/http/calls/Do?a=%2" HEAD "\r\n"), "400", "invalid_query"));
+	stop();
+}
+
+/* Without @NODE the room is this node's; with another node's it is asked for there, and nobody here. */
+static void test_a_rooms_node_is_asked_for_its_room(void)
+{
+	static struct srig_provider rooms;
+	static const uint8_t other[MESH_KEY_LEN] = {7};
+	char own_text[ZBASE32_KEY_TEXT_CAP], other_text[ZBASE32_KEY_TEXT_CAP], text[512];
+	const struct {
+		const char *service, *query, *node, *status, *body;
+		unsigned call_cnt;
+	} rows[] = {
+		{"pod-chat", "pod=77", "", "200", "{\"pod\":\"77\"}", 1},
+		{"pod-chat", "limit=2&pod=77@", own_text, "200", "{\"limit\":\"2\",\"pod\":\"77\"}",
+		 2},
+		{"pod-chat", "pod=77%40", own_text, "200", "{\"pod\":\"77\"}", 3},
+		{"pod-chat", "pod=77@", other_text, "503", "", 3},
+		{"pod-chat", "pod=77@", "node", "400", "ID@NODE", 3},
+		{"pod-chat", "pod=77@", "", "400", "ID@NODE", 3},
+		{"calls", "pod=77@", "node", "200", "{\"pod\":\"77@node\"}", 3},
+	};
+
+	start();
+	rooms = (struct srig_provider){.mode = SRIG_ECHO};
+	CHECK(srig_offer(&rig.srig, &rooms, SRIG_A, "pod-chat"));
+	zbase32_write(rig.srig.nodes[SRIG_A].key, MESH_KEY_LEN, own_text);
+	zbase32_write(other, sizeof(other), other_text);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(text, sizeof(text), "GET /mesh/http/%s/Do?%s%s" HEAD "\r\n",
+			 rows[i].service, rows[i].query, rows[i].node);
+		CHECK(says(ask(text), rows[i].status, rows[i].body));
+		CHECK_EQ(rooms.call_cnt, rows[i].call_cnt);
+	}
+	snprintf(text, sizeof(text), "GET /mesh/http/pod-chat@%s/Do?pod=77@%s" HEAD "\r\n",
+		 other_text, own_text);
+	CHECK(says(ask(text), "400", "the same as the node"));
 	stop();
 }
 
@@ -876,6 +915,7 @@ int main(void)
 	RUN(test_a_get_without_the_token_opens_no_stream_that_is_not_declared_safe);
 	RUN(test_the_host_says_which_service_is_meant);
 	RUN(test_a_call_is_mapped_both_ways);
+	RUN(test_a_rooms_node_is_asked_for_its_room);
 	RUN(test_a36_each_status_has_its_own);
 	RUN(test_a36_a_client_that_left_is_counted_and_the_call_taken_back);
 	RUN(test_a_call_that_takes_too_long_is_told);

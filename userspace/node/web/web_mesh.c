@@ -259,6 +259,7 @@ static struct web_mesh_run *run_new(struct web_mesh *mesh, struct gateway_exchan
 	if (strlen(method) <= SERVICE_METHOD_LEN_MAX)
 		strcpy(run->method, method);
 	snprintf(run->query, sizeof(run->query), "%s", request->query);
+	web_mesh_pod_strip(&run->target.service, run->query);
 	return run;
 }
 
@@ -269,6 +270,12 @@ static bool target_read(const struct gateway_request *request, const char *prefi
 		return web_mesh_target_of_site(request->site, request->path, out_target);
 	return web_mesh_target_parse(request->path + strlen(prefix), out_target);
 }
+
+static const struct gateway_error bad_pod = {400, "invalid_request",
+					     "A room is named ?pod=ID@NODE: NODE is all 52 letters "
+					     "of its node's id, and the same as the "
+					     "node of the service's name, if that has one.",
+					     0};
 
 /* http_begin: what the service takes, HTTP or calls, decides what becomes of the request. */
 static void http_begin(struct web_mesh *mesh, struct gateway_exchange *exchange,
@@ -290,6 +297,8 @@ static void http_begin(struct web_mesh *mesh, struct gateway_exchange *exchange,
 		refusal = &web_mesh_not_allowed;
 	else if (!web_mesh_service(mesh))
 		refusal = &is_off;
+	else if (!web_mesh_pod_read(request->query, &target.service))
+		refusal = &bad_pod;
 	else if ((run = run_new(mesh, exchange, request, &target)) == NULL)
 		refusal = &web_mesh_busy;
 	if (refusal) {
@@ -333,6 +342,8 @@ static void socket_handle(void *ctx, struct gateway_exchange *exchange,
 		refusal = &web_mesh_not_allowed;
 	else if (!web_mesh_service(mesh))
 		refusal = &is_off;
+	else if (!web_mesh_pod_read(request->query, &target.service))
+		refusal = &bad_pod;
 	else if ((run = run_new(mesh, exchange, request, &target)) == NULL)
 		refusal = &web_mesh_busy;
 	if (refusal)

@@ -147,6 +147,14 @@ bool web_mesh_is_own(const struct web_mesh *mesh, const uint8_t *key);
 /* web_mesh_prefers_local: the query has prefer=local. */
 bool web_mesh_prefers_local(const char *query);
 /*
+ * A room of pod-chat is named pod=ID@NODE where it is not of this node. web_mesh_pod_read makes NODE
+ * the provider; false: it is no node id, or not the node that service names. web_mesh_pod_strip
+ * leaves pod=ID of it.
+ */
+WEFT_MUST_CHECK
+bool web_mesh_pod_read(const char *query, struct service_named *service);
+void web_mesh_pod_strip(const struct service_named *service, char *query);
+/*
  * web_mesh_target_parse reads path from the service's name on; _of_site what stands in front of
  * .localhost. False: no service can be called so.
  */

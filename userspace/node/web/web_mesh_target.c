@@ -11,6 +11,8 @@
 #include "node/web/web_mesh.h"
 
 #define PREFER_LOCAL "prefer=local"
+#define POD_SERVICE  "pod-chat"
+#define POD_PART     "pod="
 
 /* segment_decode writes a segment of a path without its coding; false: it is no text of a name. */
 static bool segment_decode(const char *segment, size_t len, char out[static WEB_MESH_SEGMENT_CAP])
@@ -80,4 +82,55 @@ bool web_mesh_prefers_local(const char *query)
 		query += len + (query[len] == '&');
 	}
 	return false;
+}
+
+/* pod_node_find: where the node of the first pod=ID@NODE begins, its '@' included; NULL: there is none. */
+static const char *pod_node_find(const char *query, size_t *out_len, size_t *out_at_len)
+{
+	while (*query) {
+		size_t len = strcspn(query, "&");
+
+		for (size_t at = strlen(POD_PART); at < len; at++) {
+			bool is_coded = len - at >= 3 && memcmp(query + at, "%40", 3) == 0;
+
+			if (memcmp(query, POD_PART, strlen(POD_PART)) != 0)
+				break;
+			if (query[at] != '@' && !is_coded)
+				continue;
+			*out_at_len = is_coded ? 3 : 1;
+			*out_len = len - at;
+			return query + at;
+		}
+		query += len + (query[len] == '&');
+	}
+	return NULL;
+}
+
+bool web_mesh_pod_read(const char *query, struct service_named *service)
+{
+	uint8_t key[MESH_KEY_LEN];
+	size_t len, at_len;
+	const char *node;
+
+	if (strcmp(service->name, POD_SERVICE) != 0 ||
+	    (node = pod_node_find(query, &len, &at_len)) == NULL)
+		return true;
+	if (len - at_len != ZBASE32_TEXT_LEN(MESH_KEY_LEN) ||
+	    zbase32_parse(node + at_len, len - at_len, key, sizeof(key)) != MESH_KEY_LEN ||
+	    (service->has_provider && memcmp(service->provider, key, sizeof(key)) != 0))
+		return false;
+	memcpy(service->provider, key, sizeof(key));
+	service->has_provider = true;
+	return true;
+}
+
+void web_mesh_pod_strip(const struct service_named *service, char *query)
+{
+	size_t len, at_len;
+	const char *node;
+
+	if (strcmp(service->name, POD_SERVICE) != 0 ||
+	    (node = pod_node_find(query, &len, &at_len)) == NULL)
+		return;
+	memmove(query + (node - query), node + len, strlen(node + len) + 1);
 }
