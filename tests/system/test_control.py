@@ -487,7 +487,12 @@ def test_a_peer_counts_as_many_in_fair_shares_also_after_a_restart(lab):
     check_eq(done.returncode, NOT_FOUND, "a peer that was not met")
     check("has not met" in done.stderr and "weft peer connect" in done.stderr, done.stderr)
     where = b.json("status")["listen"][0]
+    check_eq(a.weft("conns").stdout, "", "connections before")
     check_eq(a.weft("peer", "connect", b_id, where).returncode, OK, "connect")
+    lines = [line.split("\t") for line in a.weft("conns").stdout.splitlines()]
+    check_eq([line[:2] for line in lines], [[b_id, where]], "peer and path of its connection")
+    check(all(number.isdigit() for number in lines[0][2:]) and len(lines[0]) == 7, str(lines))
+    check_eq(len(a.json("conns")["peers"]), 1, "connections as JSON")
     check_eq(a.json("peer", "show", b_id)["peer"]["share"], 1, "before")
     for word in ("share=0", "share=65", "share=", "share=x", "weight=2"):
         done = a.weft("peer", "set", b_id, word)

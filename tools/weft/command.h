@@ -92,6 +92,7 @@ int run_memory_show(struct invocation *inv);
 int run_daemon_reload(struct invocation *inv);
 int run_daemon_stop(struct invocation *inv);
 int run_top(struct invocation *inv);
+int run_conns(struct invocation *inv);
 int run_peer_list(struct invocation *inv);
 int run_peer_show(struct invocation *inv);
 int run_peer_connect(struct invocation *inv);

@@ -29,6 +29,36 @@ int run_peer_list(struct invocation *inv)
 			 "no peers yet; weft peer connect NODE ADDR:PORT meets one");
 }
 
+int run_conns(struct invocation *inv)
+{
+	static const struct column columns[] = {
+		{"NODE", "node_id", COLUMN_ID},
+		{"PATH", "address", COLUMN_TEXT},
+		{"RTT", "rtt_us", COLUMN_RTT},
+		{"LOST", "lost_packets", COLUMN_COUNT},
+		{"SENT", "sent_bytes", COLUMN_BYTES},
+		{"RECEIVED", "received_bytes", COLUMN_BYTES},
+		{"SINCE", "connected_since_s", COLUMN_TIME},
+		{0},
+	};
+	json_t *reply, *peers;
+	int status = client_ask(inv, "ListPeers", NULL, &reply);
+
+	if (status != STATUS_OK)
+		return status;
+	peers = json_object_get(reply, "peers");
+	for (size_t i = json_array_size(peers); i-- > 0;)
+		if (!json_is_true(json_object_get(json_array_get(peers, i), "connected")))
+			json_array_remove(peers, i);
+	if (inv->is_json)
+		text_print_json(reply);
+	else
+		table_print(inv, peers, columns,
+			    "no connections; weft peer connect NODE ADDR:PORT opens one");
+	json_decref(reply);
+	return STATUS_OK;
+}
+
 static const struct field peer_fields[] = {
 	{"node", "node", "node_id", COLUMN_TEXT},
 	{"connected", "connected", "connected", COLUMN_BOOL},
@@ -41,6 +71,7 @@ static const struct field peer_fields[] = {
 	{"conduct", "conduct, 0 to 100", "conduct", COLUMN_COUNT},
 	{"dialled_by_us", "dialled by us", "dialled_by_us", COLUMN_BOOL},
 	{"resumed", "resumed session", "resumed", COLUMN_BOOL},
+	{"connected_since", "connected since", "connected_since_s", COLUMN_TIME},
 	{"rtt_us", "round trip", "rtt_us", COLUMN_RTT},
 	{"mtu", "datagram size", "mtu", COLUMN_BYTES},
 	{"sent", "sent", "sent_bytes", COLUMN_BYTES},

@@ -50,6 +50,7 @@ struct mesh_peer_info {
 	int64_t skew_s; /* peer's clock minus ours at its last HELLO */
 	char agent[65];
 	bool is_connected;
+	uint64_t connected_since_s;	 /* when connected: what our clock said as it began */
 	struct transport_conn_info conn; /* when connected */
 	uint32_t requests_in_flight, incoming_in_flight;
 	unsigned share_cnt;	    /* as so many peers it counts in fair shares */

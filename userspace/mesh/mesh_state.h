@@ -78,7 +78,7 @@ struct mesh_session {
 	bool is_retired; /* another session of this key is preferred */
 	bool is_leaving; /* GOODBYE was sent: only the close is missing */
 	bool has_spare;	 /* an incoming beyond the limits, maybe the control stream */
-	uint64_t ready_ns;
+	uint64_t ready_ns, ready_wall_s;
 	uint64_t retired_ns;
 	struct transport_close end;   /* set before it ends */
 	struct mesh_peer_token token; /* the newest that its peer gave us */

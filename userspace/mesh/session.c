@@ -170,6 +170,7 @@ struct mesh_session *mesh_session_make(struct mesh *mesh, struct transport_conn 
 	session->remote = info->remote;
 	session->is_dialler = info->is_dialler;
 	session->ready_ns = mesh->now_ns;
+	session->ready_wall_s = mesh_wall_now_s(mesh);
 	session->next_req_id = 1;
 	list_init(&session->requests);
 	list_init(&session->queue);
@@ -303,6 +304,7 @@ void mesh_session_fill_info(const struct mesh_session *session, struct mesh_peer
 			info.share_cnt = entry->record.share_cnt;
 		memcpy(info.agent, entry->record.agent, sizeof(info.agent));
 	}
+	info.connected_since_s = session->ready_wall_s;
 	session->mesh->transport->ops->info(session->conn, &info.conn);
 	if (info.conn.remote.family != ADDR_NONE)
 		info.last_addr = info.conn.remote; /* it may have moved */

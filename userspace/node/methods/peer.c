@@ -21,9 +21,10 @@ static void peer_add_conn(json_t *json, const struct mesh_peer_info *peer)
 	const struct transport_conn_info *conn = &peer->conn;
 
 	json_object_update_new(
-		json, json_pack("{s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "dialled_by_us",
-				conn->is_dialler, "resumed", conn->is_resumed, "rtt_us",
-				method_json_uint(conn->rtt_ns / NS_PER_US), "mtu",
+		json, json_pack("{s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+				"dialled_by_us", conn->is_dialler, "resumed", conn->is_resumed,
+				"connected_since_s", method_json_uint(peer->connected_since_s),
+				"rtt_us", method_json_uint(conn->rtt_ns / NS_PER_US), "mtu",
 				method_json_uint(conn->pmtu_len), "sent_bytes",
 				method_json_uint(conn->sent_len), "received_bytes",
 				method_json_uint(conn->received_len), "lost_packets",

@@ -40,6 +40,8 @@ static void connect(void)
 
 static void test_a_peer_is_shown_from_its_first_session_on(void)
 {
+	long long since_s;
+
 	begin();
 	CHECK_STR(method_ask(&rig, "ListPeers", NULL), "");
 	CHECK_EQ(method_cnt(&rig, "peers"), 0);
@@ -59,8 +61,13 @@ static void test_a_peer_is_shown_from_its_first_session_on(void)
 	CHECK(method_number(&rig, "peers.0.sent_bytes") > 1200);
 	CHECK(method_number(&rig, "peers.0.received_bytes") > 1200);
 	CHECK(method_number(&rig, "peers.0.first_seen_s") >= (long long)SIM_WALL_S);
+	since_s = method_number(&rig, "peers.0.connected_since_s");
+	CHECK(since_s >= (long long)SIM_WALL_S);
+	settle();
 	CHECK_STR(ask("ShowPeer", 8, ""), "");
 	CHECK_STR(method_text(&rig, "peer.node_id"), other);
+	CHECK_EQ(method_number(&rig, "peer.connected_since_s"), since_s);
+	CHECK(method_number(&rig, "peer.last_seen_s") >= since_s + 5);
 	CHECK_STR(ask("ShowPeer", 7, ""), "Invalid");
 	method_rig_fini(&rig);
 }
