@@ -16,23 +16,27 @@
 #include "node/bans/ban_room.h"
 #include "node/node_state.h"
 
-/* How late a wall clock that was set is noticed. */
-#define LOOK_S 30
+/* How late a wall clock that was set is noticed: while a ban is to end, and else. */
+#define LOOK_S	      1
+#define LOOK_SELDOM_S 30
 
-static uint64_t wall_offset_s(uint64_t now_ns)
+static uint64_t wall_now_s(const struct bans *bans)
 {
-	return clock_wall_s() - now_ns / NS_PER_S;
+	return node_wall_us(bans->node) / 1000000;
+}
+
+static uint64_t wall_offset_s(const struct bans *bans, uint64_t now_ns)
+{
+	return wall_now_s(bans) - now_ns / NS_PER_S;
 }
 
 static void timer_arm(struct bans *bans, uint64_t now_ns)
 {
-	uint64_t next_s = ban_list_next_s(bans->list), wall_s = clock_wall_s();
-	uint64_t in_s = LOOK_S;
+	uint64_t next_s = ban_list_next_s(bans->list), wall_s = wall_now_s(bans);
+	uint64_t in_s = next_s == UINT64_MAX ? LOOK_SELDOM_S : LOOK_S;
 
 	if (next_s <= wall_s)
 		in_s = 0;
-	else if (next_s - wall_s < LOOK_S)
-		in_s = next_s - wall_s;
 	timer_set(&bans->node->home.timers, &bans->timer, now_ns + in_s * NS_PER_S);
 }
 
@@ -40,9 +44,9 @@ static void spread(struct bans *bans, uint64_t now_ns)
 {
 	struct node *node = bans->node;
 
-	bans->wall_offset_s = wall_offset_s(now_ns);
+	bans->wall_offset_s = wall_offset_s(bans, now_ns);
 	bans->is_spread_due = false;
-	worker_take_bans(&node->home, ban_list_copy(bans->list, clock_wall_s(), now_ns), now_ns);
+	worker_take_bans(&node->home, ban_list_copy(bans->list, wall_now_s(bans), now_ns), now_ns);
 	node->is_bans_due = node->crew != NULL;
 }
 
@@ -53,7 +57,7 @@ void bans_tell(struct bans *bans, enum incident_kind kind, const struct ban *ban
 					     [INCIDENT_BAN_ENDED] = "ban.ended"};
 	struct node *node = bans->node;
 	const struct incident incident = {.at_ns = node->home.now_ns,
-					  .at_s = clock_wall_s(),
+					  .at_s = wall_now_s(bans),
 					  .kind = kind,
 					  .who = ban->target};
 	char key[BAN_TARGET_TEXT_CAP];
@@ -78,12 +82,12 @@ static void ban_ended(void *arg, const struct ban *ban)
 static void timer_fire(struct timer *timer, uint64_t now_ns)
 {
 	struct bans *bans = (struct bans *)((char *)timer - offsetof(struct bans, timer));
-	uint64_t offset_s = wall_offset_s(now_ns);
+	uint64_t offset_s = wall_offset_s(bans, now_ns);
 	bool was_set = offset_s > bans->wall_offset_s + 1 || offset_s + 1 < bans->wall_offset_s;
 
 	if (was_set)
 		fastpath_bans_push(&bans->node->fastpath);
-	if (ban_list_expire(bans->list, clock_wall_s(), ban_ended, bans) || was_set ||
+	if (ban_list_expire(bans->list, wall_now_s(bans), ban_ended, bans) || was_set ||
 	    bans->is_spread_due)
 		spread(bans, now_ns);
 	timer_arm(bans, now_ns);
@@ -160,7 +164,7 @@ static struct ban_target place_target(const struct addr *place)
 static void limit_place(struct bans *bans, const struct addr *place, uint64_t cause)
 {
 	struct ban ban = {.target = place_target(place),
-			  .added_s = clock_wall_s(),
+			  .added_s = wall_now_s(bans),
 			  .is_automatic = true,
 			  .is_limit = true,
 			  .cause = cause,
@@ -178,7 +182,7 @@ bool bans_add_peer(struct bans *bans, const struct ban_offender *offender, uint6
 		   const char *reason)
 {
 	struct ban ban = {.target = {.kind = BAN_KEY},
-			  .added_s = clock_wall_s(),
+			  .added_s = wall_now_s(bans),
 			  .expires_s = until_s,
 			  .is_automatic = true};
 	struct offence offence = {.at_s = ban.added_s};
@@ -210,7 +214,7 @@ static void place_review(void *arg, const struct addr *place)
 	const struct ban *limit = ban_list_lookup(bans->list, &target);
 
 	if (limit && limit->is_limit &&
-	    !offences_limit_until_s(&bans->offences, place, clock_wall_s()))
+	    !offences_limit_until_s(&bans->offences, place, wall_now_s(bans)))
 		drop(bans, limit, INCIDENT_BAN_REMOVED);
 }
 
@@ -231,7 +235,7 @@ int bans_open(struct bans *bans, struct node *node)
 
 	bans->node = node;
 	timer_init(&bans->timer, timer_fire);
-	err = ban_list_open(node->store, clock_wall_s(), &bans->list);
+	err = ban_list_open(node->store, wall_now_s(bans), &bans->list);
 	if (err < 0)
 		return err;
 	if (ban_list_cnt(bans->list))

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "node/fabric/fabric.h"
 #include "node/methods/methods.h"
@@ -165,7 +164,7 @@ void method_add_ban(void *ctx, struct control_call *call, const json_t *paramete
 	struct node *node = ctx;
 	const char *text = json_string_value(json_object_get(parameters, "target"));
 	const json_t *duration = json_object_get(parameters, "duration_s");
-	struct ban ban = {.added_s = clock_wall_s()};
+	struct ban ban = {.added_s = node_wall_us(ctx) / 1000000};
 	json_int_t duration_s = json_integer_value(duration);
 
 	(void)now_ns;

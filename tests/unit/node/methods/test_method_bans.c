@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* AddBan, ListBans, RemoveBan, ShowWhy. */
+#include "base/clock.h"
 #include "support/check.h"
 #include "support/method_rig.h"
 
@@ -74,6 +75,34 @@ static void test_a_ban_is_shown_as_it_was_made_until_it_is_removed(void)
 	method_rig_fini(&rig);
 }
 
+static size_t bans_after(uint64_t for_ns)
+{
+	(void)sim_run(&rig.sim, for_ns, NULL, NULL);
+	(void)method_ask(&rig, "ListBans", NULL);
+	return method_cnt(&rig, "bans");
+}
+
+/* An administrator or NTP sets the clock: what is over by the new one ends within two seconds. */
+static void test_a_ban_ends_by_a_clock_that_was_set(void)
+{
+	static const char *const add = "{'target':'192.0.2.1','duration_s':3600}";
+
+	begin();
+	CHECK_STR(method_ask(&rig, "AddBan", add), "");
+	CHECK_EQ(bans_after(5 * NS_PER_S), 1);
+	sim_set_clock(rig.node, 3590);
+	CHECK_EQ(bans_after(2 * NS_PER_S), 1);
+	CHECK_EQ(bans_after(5 * NS_PER_S), 0);
+	CHECK_STR(method_ask(&rig, "AddBan", add), "");
+	CHECK_EQ(bans_after(5 * NS_PER_S), 1);
+	sim_set_clock(rig.node, 3590 + 3600);
+	CHECK_EQ(bans_after(2 * NS_PER_S), 0);
+	CHECK_STR(method_ask(&rig, "AddBan", add), "");
+	sim_set_clock(rig.node, 0);
+	CHECK_EQ(bans_after(3602 * NS_PER_S), 1);
+	method_rig_fini(&rig);
+}
+
 /* Bans of an address and of the prefix around it: the question names them, and what happened. */
 static void test_why_tells_of_bans_and_what_was_done_by_hand(void)
 {
@@ -134,6 +163,7 @@ int main(void)
 {
 	RUN(test_targets_that_are_none_are_refused);
 	RUN(test_a_ban_is_shown_as_it_was_made_until_it_is_removed);
+	RUN(test_a_ban_ends_by_a_clock_that_was_set);
 	RUN(test_why_tells_of_bans_and_what_was_done_by_hand);
 	RUN(test_each_role_may_do_its_own);
 	return check_done();
