@@ -659,6 +659,7 @@ def test_weft_says_what_was_meant(lab):
                         (["get", "mesh:x", "--too", "/"], "did you mean --to?"),
                         (["get", "mesh:x"], "--to DIR is missing"),
                         (["get", "mesh:x", "--to", "/", "--range", "9-3"], "not a range"),
+                        (["get", "mesh:x", "--to", "/", "--to", "/x"], "--to is there twice"),
                         (["get", "cancel", "x"], "not the number of a get"),
                         (["event", "watch", "--since"], "--since takes N"),
                         (["share"], "share: a verb is missing"), (["share"], "share add DIR"),

@@ -273,6 +273,11 @@ static int option_set(struct invocation *inv, const struct option_word *word)
 		return option_set_global(inv, word);
 	if (option->arg && strstr(option->arg, "..."))
 		return option_add(inv, idx, word);
+	if (inv->values[idx] && option->arg) {
+		fprintf(stderr, "weft: --%s is there twice, and takes one %s; give it once\n",
+			word->name, option->arg);
+		return STATUS_USAGE;
+	}
 	inv->values[idx] = word->value ? word->value : "";
 	return STATUS_OK;
 }
