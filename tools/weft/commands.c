@@ -160,7 +160,7 @@ const struct command commands[] = {
 	  { "only", "PATTERN...", "only files called so; '' for all" },
 	  { "exclude", "PATTERN...", "not files called so; '' for none" },
 	  { "first", "PATTERN...", "files called so before the others; '' for none" },
-	  { "sequential", "on|off", "files and their bytes in order" } } },
+	  { "sequential", "yes|no", "files and their bytes in order" } } },
 { "get", "sources", "ID", "list the nodes that a running get asks", NULL,
 	"weft get sources 1", run_get_sources, 1, 1, { { 0 } } },
 { "seed", "top", "", "show what is sent, to whom and of what", NULL,

@@ -342,15 +342,15 @@ static int changes_add(const struct invocation *inv, json_t *parameters)
 	if (prio && (!text_parse_count(prio, &priority) || priority > PRIORITY_MAX))
 		return client_say_error(STATUS_USAGE, "get set", "--priority takes 0 to 4",
 					"for example: weft get set 1 --priority 4");
-	if (sequential && strcmp(sequential, "on") != 0 && strcmp(sequential, "off") != 0)
-		return client_say_error(STATUS_USAGE, "get set", "--sequential takes on or off",
+	if (sequential && strcmp(sequential, "yes") != 0 && strcmp(sequential, "no") != 0)
+		return client_say_error(STATUS_USAGE, "get set", "--sequential takes yes or no",
 					NULL);
 	if (prio)
 		(void)json_object_set_new(parameters, "priority",
 					  json_integer((json_int_t)priority));
 	if (sequential)
 		(void)json_object_set_new(parameters, "sequential",
-					  json_boolean(strcmp(sequential, "on") == 0));
+					  json_boolean(strcmp(sequential, "yes") == 0));
 	patterns_add(inv, "only", parameters);
 	patterns_add(inv, "exclude", parameters);
 	patterns_add(inv, "first", parameters);

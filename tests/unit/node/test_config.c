@@ -209,6 +209,36 @@ static void test_values_are_read_in_their_units(void)
 	scratch_remove(dir);
 }
 
+/* Also of keys with a third word; other words for them are read and never shown. */
+static void test_a_switch_is_shown_as_yes_or_no(void)
+{
+	static const struct {
+		const char *text, *section, *key, *shown;
+	} rows[] = {
+		{"[overlay]\nserve = on\n", "overlay", "serve", "yes"},
+		{"[overlay]\nserve = false\n", "overlay", "serve", "no"},
+		{"[overlay]\nserve = auto\n", "overlay", "serve", "auto"},
+		{"[service]\naccess_log = on\n", "service", "access_log", "yes"},
+		{"[service]\naccess_log = off\n", "service", "access_log", "no"},
+		{"[service]\naccess_log = sampled\n", "service", "access_log", "sampled"},
+		{"[dht]\nenabled = on\n", "dht", "enabled", "yes"},
+	};
+	struct node_config *config;
+
+	begin();
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		CHECK_EQ(load_text(rows[i].text, &config), 0);
+		CHECK_STR(value_of(config, rows[i].section, rows[i].key), rows[i].shown);
+		config_free(config);
+	}
+	for (unsigned i = 0; i < config_key_cnt; i++)
+		if (config_keys[i].type == CONFIG_CHOICE)
+			CHECK(strncmp(config_keys[i].choices, "on ", 3) != 0 &&
+			      !strstr(config_keys[i].choices, " on"));
+	CHECK(load_text("[overlay]\nserve = maybe\n", &config) < 0);
+	scratch_remove(dir);
+}
+
 static void test_io_uring_no_means_refuse(void)
 {
 	struct node_config *config;
@@ -472,6 +502,7 @@ int main(void)
 	RUN(test_every_key_has_a_default_within_its_range);
 	RUN(test_every_number_is_held_to_its_range);
 	RUN(test_values_are_read_in_their_units);
+	RUN(test_a_switch_is_shown_as_yes_or_no);
 	RUN(test_io_uring_no_means_refuse);
 	RUN(test_faults_name_file_line_and_what_was_meant);
 	RUN(test_a_named_file_must_be_there);

@@ -172,17 +172,26 @@ static int count_parse(const struct config_key *key, const char *text, struct no
 	return 0;
 }
 
+static bool text_is_yes(const char *text)
+{
+	return !strcasecmp(text, "yes") || !strcasecmp(text, "true") || !strcasecmp(text, "on") ||
+	       !strcmp(text, "1");
+}
+
+static bool text_is_no(const char *text)
+{
+	return !strcasecmp(text, "no") || !strcasecmp(text, "false") || !strcasecmp(text, "off") ||
+	       !strcmp(text, "0");
+}
+
 static int bool_parse(const struct config_key *key, const char *text, struct node_config *config,
 		      char *why)
 {
-	bool is_yes = !strcasecmp(text, "yes") || !strcasecmp(text, "true") ||
-		      !strcasecmp(text, "on") || !strcmp(text, "1");
-	bool is_no = !strcasecmp(text, "no") || !strcasecmp(text, "false") ||
-		     !strcasecmp(text, "off") || !strcmp(text, "0");
+	bool is_yes = text_is_yes(text);
 
-	if (!is_yes && !is_no)
+	if (!is_yes && !text_is_no(text))
 		return refuse(why, "\"%.64s\" is neither yes nor no", text);
-	number_set(key, config, key->type == CONFIG_BOOL ? is_yes : is_no);
+	number_set(key, config, is_yes == (key->type == CONFIG_BOOL));
 	return 0;
 }
 
@@ -201,13 +210,23 @@ static bool choice_at(const struct config_key *key, uint64_t idx, char word[stat
 	return true;
 }
 
+/* choice_is: word is written with other letters of a switch, too: on or true for yes. */
+static bool choice_is(const char *word, const char *text)
+{
+	if (strcmp(word, "yes") == 0)
+		return text_is_yes(text);
+	if (strcmp(word, "no") == 0)
+		return text_is_no(text);
+	return strcmp(word, text) == 0;
+}
+
 static int choice_parse(const struct config_key *key, const char *text, struct node_config *config,
 			char *why)
 {
 	char word[32];
 
 	for (uint64_t i = 0; choice_at(key, i, word); i++) {
-		if (strcmp(word, text) == 0) {
+		if (choice_is(word, text)) {
 			number_set(key, config, key->min + i);
 			return 0;
 		}
