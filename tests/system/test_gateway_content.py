@@ -179,6 +179,9 @@ def test_a_file_by_its_hash_from_whoever_has_it(lab):
              "it is announced and found", pause=ASKING_S)
     status, fields, body = curl(blob)
     check_eq((status, int(fields["content-length"]), body == FILM), (200, FILM_LEN, True), fields)
+    told = b.json("status")
+    check(told["streamed_bytes"] >= FILM_LEN, f"streamed, in the status: {told['streamed_bytes']}")
+    check(told["received_bytes"] >= told["streamed_bytes"], f"got from peers: {told}")
     check_eq(error_of(curl(f"{url_of(b)}/blob/{b3(b'nobody has this')}"))[0] in (404, 503, 504), True,
              "what nobody has")
 

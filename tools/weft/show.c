@@ -180,6 +180,7 @@ static void print_status(const struct invocation *inv, const json_t *status)
 		{"gets_active", "gets running", "gets_active", COLUMN_COUNT},
 		{"served", "served to peers", "served_bytes", COLUMN_BYTES},
 		{"received", "got from peers", "received_bytes", COLUMN_BYTES},
+		{"streamed", "of these, streamed", "streamed_bytes", COLUMN_BYTES},
 		{"bad_chunks", "bad chunks refused", "bad_chunks", COLUMN_COUNT},
 		{"stored", "stored", "store_bytes", COLUMN_BYTES},
 		{"hashing", "hashing with", "hash_backend", COLUMN_TEXT},

@@ -575,6 +575,8 @@ void content_stats(const struct content *content, struct content_stats *out_stat
 	out_stats->share_cnt = shares_cnt(content->shares);
 	out_stats->import_cnt = imports_cnt(content->imports);
 	gets_fill_stats(content->gets, out_stats);
+	out_stats->streamed_byte_cnt = content->streamed_byte_cnt;
+	out_stats->received_byte_cnt += content->streamed_byte_cnt;
 }
 
 int content_check_files(struct content *content, const struct content_files_ask *ask,

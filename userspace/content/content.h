@@ -546,8 +546,9 @@ enum content_pool {
 struct content_stats {
 	uint32_t share_cnt, get_cnt, get_active_cnt, chunk_buffer_used_cnt, import_cnt;
 	uint64_t served_byte_cnt, served_chunk_cnt, received_byte_cnt, bad_chunk_cnt;
-	uint64_t shared_read_cnt; /* chunks answered from what was read for another peer */
-	uint64_t read_byte_cnt;	  /* of chunks, from files */
+	uint64_t streamed_byte_cnt; /* of received_byte_cnt, for readers: no get kept them */
+	uint64_t shared_read_cnt;   /* chunks answered from what was read for another peer */
+	uint64_t read_byte_cnt;	    /* of chunks, from files */
 	uint64_t refused_busy_cnt, changed_cnt;
 	uint32_t manifest_buffer_cap, manifest_buffer_used_cnt;
 	struct fair_view pools[CONTENT_POOL_CNT];

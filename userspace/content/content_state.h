@@ -51,6 +51,7 @@ struct content {
 	struct swarms *swarms;
 	struct gets *gets;
 	struct readers *readers;
+	uint64_t streamed_byte_cnt; /* that came for readers */
 	struct scrub *scrub;
 	struct gc *gc;
 	bool (*is_blocked)(void *ctx, const uint8_t content_id[static 32]); /* NULL: none is */

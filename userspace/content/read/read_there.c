@@ -37,6 +37,14 @@ static bool half_is_empty(const struct reader_half *half)
 	return (size_t)(half - chunk->halves) * READER_PROOF_LEN >= chunk->len;
 }
 
+static size_t half_len(const struct reader_half *half)
+{
+	size_t off = (size_t)(half - half->chunk->halves) * READER_PROOF_LEN;
+	size_t left = half->chunk->len - off;
+
+	return left < READER_PROOF_LEN ? left : READER_PROOF_LEN;
+}
+
 static bool half_check(void *arg, const struct message_answer *answer)
 {
 	struct reader_half *half = arg;
@@ -61,6 +69,7 @@ static void half_done(void *arg, const struct swarm_answer *answer, uint64_t now
 		return;
 	}
 	half->is_here = true;
+	chunk->reader->content->streamed_byte_cnt += half_len(half);
 	chunk->reader->has_streamed = true;
 	chunk->reader->came_ns = now_ns;
 	for (unsigned i = 0; i < READER_HALF_CNT; i++)

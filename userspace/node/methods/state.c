@@ -123,7 +123,7 @@ void method_status(void *ctx, struct control_call *call, const json_t *parameter
 			 "hash_backend", blake3_backend_name());
 	json_object_update_new(
 		json, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
-				" s:o}",
+				" s:o, s:o}",
 				"connections", method_json_uint(f.quic.conn_cnt), "handshakes",
 				method_json_uint(f.quic.handshake_cnt), "sessions",
 				method_json_uint(f.mesh.session_cnt), "peers",
@@ -133,7 +133,8 @@ void method_status(void *ctx, struct control_call *call, const json_t *parameter
 				method_json_uint(f.content.get_cnt), "gets_active",
 				method_json_uint(f.content.get_active_cnt), "served_bytes",
 				method_json_uint(f.content.served_byte_cnt), "received_bytes",
-				method_json_uint(f.content.received_byte_cnt), "bad_chunks",
+				method_json_uint(f.content.received_byte_cnt), "streamed_bytes",
+				method_json_uint(f.content.streamed_byte_cnt), "bad_chunks",
 				method_json_uint(f.content.bad_chunk_cnt), "store_bytes",
 				method_json_uint(f.store.map_used_len + f.store.segment_len),
 				"store_max_bytes", method_json_uint(f.store.map_len_max),

@@ -62,6 +62,8 @@ static void status_write(FILE *out, const json_t *status)
 		{"served_bytes", "weft_served_bytes_total", "counter", "Content sent to peers."},
 		{"received_bytes", "weft_received_bytes_total", "counter",
 		 "Content received and verified."},
+		{"streamed_bytes", "weft_streamed_bytes_total", "counter",
+		 "Of these, what no get kept: it was handed on as it came."},
 		{"bad_chunks", "weft_bad_chunks_total", "counter",
 		 "Chunks that did not match their hash."},
 		{"store_bytes", "weft_store_bytes", "gauge", "Bytes of the store."},

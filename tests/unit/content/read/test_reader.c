@@ -172,9 +172,17 @@ static void test_parts_of_a_file_that_is_here(void)
 
 static void test_parts_of_a_file_that_is_elsewhere(void)
 {
+	struct content_stats stats;
+
 	CHECK(world_begin());
 	for (size_t i = 0; i < RANGE_CNT && !check_failed; i++)
 		check_read(DUO_B, ranges[i][0], ranges[i][1]);
+	/* The first range is the file; chunks of the others come again whole. */
+	content_stats(duo.nodes[DUO_B].content, &stats);
+	CHECK(stats.streamed_byte_cnt >= FILE_LEN);
+	CHECK_EQ(stats.received_byte_cnt, stats.streamed_byte_cnt);
+	content_stats(duo.nodes[DUO_A].content, &stats);
+	CHECK_EQ(stats.streamed_byte_cnt, 0);
 	duo_fini(&duo);
 }
 
