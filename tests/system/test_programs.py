@@ -175,6 +175,18 @@ def test_a_program_runs_as_the_user_it_is_to(lab):
     check(done.returncode != OK and "no such user" in done.stderr, done.stderr)
 
 
+def test_publishing_a_program_that_is_not_there_fails_and_says_why(lab):
+    a = daemon_of(lab).start()
+    done = a.weft("service", "publish", "absent", *ways()[0], "--exec", "/nonexistent")
+    check_eq(done.returncode, FAILED, done.stdout)
+    check("/nonexistent" in done.stderr and "no such file" in done.stderr, done.stderr)
+    check("service withdraw" in done.stderr, done.stderr)
+    check_eq(state_of(a, "absent"), "down", "it waits for its program")
+    done = a.weft("service", "publish", "there", *ways()[0], "--exec", "/bin/cat")
+    check_eq(done.returncode, OK, done.stderr)
+    check_eq(state_of(a, "there"), "ready", "checked as the command ends")
+
+
 def test_unconfined_is_wanted_where_nothing_else_can_be_had(lab):
     need_root()
     if not shutil.which("setpriv"):

@@ -212,6 +212,30 @@ static int describe_add(const struct invocation *inv, json_t *parameters)
 	return STATUS_OK;
 }
 
+/* publish: a program that cannot be run is no success, though its offer waits until it can. */
+static int publish(const struct invocation *inv, json_t *parameters)
+{
+	const json_t *offer;
+	json_t *reply;
+	int status = client_ask(inv, "PublishService", parameters, &reply);
+
+	if (status != STATUS_OK)
+		return status;
+	if (inv->is_json)
+		text_print_json(reply);
+	else
+		print_offer(inv, reply);
+	offer = json_object_get(reply, "service");
+	if (strcmp(field_text(offer, "provider"), "exec") == 0 &&
+	    strcmp(field_text(offer, "state"), "down") == 0)
+		status = client_say_error(STATUS_FAILED, field_text(offer, "target"),
+					  field_text(offer, "why"),
+					  "callers find the service once the program can be run; "
+					  "weft service withdraw NAME ends the offer");
+	json_decref(reply);
+	return status;
+}
+
 int run_service_publish(struct invocation *inv)
 {
 	const char *version = invocation_option(inv, "version");
@@ -243,7 +267,7 @@ int run_service_publish(struct invocation *inv)
 	if (invocation_option(inv, "signed"))
 		json_object_set_new(parameters, "signed", json_true());
 	inv->timeout_ms = 0; /* it was the service's, not the daemon's */
-	return client_show(inv, "PublishService", parameters, print_offer);
+	return publish(inv, parameters);
 }
 
 int run_service_withdraw(struct invocation *inv)

@@ -4,6 +4,7 @@
  * worker; the reply comes when the store has it.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +24,14 @@
 #define COMMUNITY_PREFIX "community:"
 #define MS_MAX		 (UINT64_MAX / NS_PER_MS)
 
-/* A call that waits until an offer, or its end, is durable. */
+/* A program that is run by us is checked in milliseconds; who publishes one hears what came of it. */
+#define CHECK_LOOK_NS (20 * NS_PER_MS)
+#define CHECK_WAIT_NS (3 * NS_PER_S)
+
+/* A call that waits until an offer, or its end, is durable, and a program was checked. */
 struct offer_change {
+	struct timer timer; /* the next look at what the check found */
+	uint64_t until_ns;
 	struct node *node;
 	struct control_call *call;
 	bool is_publish;
@@ -106,31 +113,66 @@ static void change_gone(void *arg)
 {
 	struct offer_change *change = arg;
 
+	timer_cancel(&change->node->home.timers, &change->timer);
 	provider_forget(fabric_provider(change->node->fabric), change);
 	free(change);
+}
+
+static bool is_in_check(const json_t *offer)
+{
+	const char *kind = json_string_value(json_object_get(offer, "provider"));
+	const char *state = json_string_value(json_object_get(offer, "state"));
+
+	return kind && state && strcmp(kind, provider_kind_name(PROVIDER_EXEC)) == 0 &&
+	       strcmp(state, "checking") == 0;
+}
+
+/* publish_done: false: the program is being checked, and the call waits on. */
+static bool publish_done(struct offer_change *change, uint64_t now_ns)
+{
+	struct control_call *call = change->call;
+	json_t *offer = method_json_offer(change->node, change->name, change->version);
+
+	if (offer && is_in_check(offer) && now_ns < change->until_ns) {
+		json_decref(offer);
+		timer_set(&change->node->home.timers, &change->timer, now_ns + CHECK_LOOK_NS);
+		return false;
+	}
+	control_on_gone(call, NULL, NULL);
+	if (offer)
+		control_reply(call, json_pack("{s:o}", "service", offer));
+	else
+		control_fail(call, WEFT_ECANCELLED, change->name,
+			     "it was withdrawn before it was published", "publish it again");
+	return true;
+}
+
+static void check_look(struct timer *timer, uint64_t now_ns)
+{
+	struct offer_change *change =
+		(struct offer_change *)((char *)timer - offsetof(struct offer_change, timer));
+
+	if (publish_done(change, now_ns))
+		free(change);
 }
 
 static void change_done(void *arg, int err, uint64_t now_ns)
 {
 	struct offer_change *change = arg;
 	struct control_call *call = change->call;
-	json_t *offer;
 
-	(void)now_ns;
+	if (err == 0 && change->is_publish) {
+		change->until_ns = now_ns + CHECK_WAIT_NS;
+		if (publish_done(change, now_ns))
+			free(change);
+		return;
+	}
 	control_on_gone(call, NULL, NULL);
-	offer = err == 0 && change->is_publish
-			? method_json_offer(change->node, change->name, change->version)
-			: NULL;
 	if (err < 0)
 		control_fail(call, err, change->name, "the store did not take the change",
 			     "see the daemon's log and the disk it writes to");
-	else if (!change->is_publish)
-		control_reply(call, NULL);
-	else if (offer)
-		control_reply(call, json_pack("{s:o}", "service", offer));
 	else
-		control_fail(call, WEFT_ECANCELLED, change->name,
-			     "it was withdrawn before it was published", "publish it again");
+		control_reply(call, NULL);
 	free(change);
 }
 
@@ -396,6 +438,7 @@ static struct offer_change *change_new(struct node *node, struct control_call *c
 		control_fail(call, -ENOMEM, name, "no memory", "free some and try again");
 		return NULL;
 	}
+	timer_init(&change->timer, check_look);
 	change->node = node;
 	change->call = call;
 	snprintf(change->name, sizeof(change->name), "%s", name);
