@@ -182,6 +182,16 @@ def test_sharing_tells_the_link_alone_or_a_story(lab):
     done = a.weft("share", "add", root, "--title", "a b")
     check(re.fullmatch(r"mesh:[a-z0-9]+\n", done.stdout), done.stdout)
     check("skipped 1 symbolic link that leads out;" in done.stderr, done.stderr)
+    odd = lab.folder("odd", {"x": 10, ".weft-mine": 10})
+    (odd / "ln").symlink_to("/etc/passwd")
+    os.mkfifo(odd / "pipe")
+    with open(os.fsencode(odd) + b"/no\xfftext", "wb"):
+        pass
+    listed = a.json("share", "add", odd)["import"]["skipped"]
+    check_eq(sorted(listed), [".weft-mine: a name that cannot be shared",
+                              "ln: a symbolic link that leads out of the folder",
+                              "no?text: a name that cannot be shared",
+                              "pipe: neither a file nor a directory"], "which and why")
     shown = on_terminal("-s", a.sock, "share", "add", root, "--title", "a b")
     check("weft get 'mesh:" in shown and '"a b": 2 files, 30 B' in shown, shown)
     check_eq(a.weft("share", "remove", done.stdout.strip()).returncode, OK, "remove by link")

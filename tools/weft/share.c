@@ -76,6 +76,8 @@ void share_tell_skipped(const json_t *import)
 	}
 	if (is_any && *first)
 		fprintf(stderr, "; for example %s", text_clean(first, clean, sizeof(clean)));
+	if (json_array_size(json_object_get(import, "skipped")) > 1)
+		fprintf(stderr, "; --json lists them");
 	if (is_any)
 		fprintf(stderr, "\n");
 }

@@ -212,6 +212,8 @@ void content_note_served(struct content *content, const uint8_t manifest_id[stat
  * now and then, done once with a whole sentence in detail when it failed;
  * nothing is listed before it is durable.
  */
+#define CONTENT_SKIPPED_LEN 4096
+#define CONTENT_SKIPPED_MAX 32
 struct content_import {
 	uint64_t id;
 	uint64_t file_cnt, file_done_cnt;
@@ -220,6 +222,9 @@ struct content_import {
 	uint64_t skipped_symlink_cnt, skipped_special_cnt, skipped_unreadable_cnt, skipped_name_cnt,
 		skipped_changed_cnt;
 	char first_skipped[256]; /* an example, for people */
+	/* The first of those that were skipped, "PATH: why", a NUL behind each; the rest is counted. */
+	char skipped[CONTENT_SKIPPED_LEN];
+	uint32_t skipped_len, skipped_told_cnt;
 	uint8_t manifest_id[32]; /* set when done */
 };
 struct content_share_ask {

@@ -18,12 +18,26 @@
  */
 #define TAKE_FILE_LEN (2 * 4096)
 
+/* skip_list adds what is still within the bounds of the list. */
+static void skip_list(struct content_import *told, const char *path, const char *why)
+{
+	size_t room = sizeof(told->skipped) - told->skipped_len;
+	int len = snprintf(NULL, 0, "%s: %s", path, why);
+
+	if (told->skipped_told_cnt == CONTENT_SKIPPED_MAX || (size_t)len >= room)
+		return;
+	snprintf(told->skipped + told->skipped_len, room, "%s: %s", path, why);
+	told->skipped_len += (uint32_t)len + 1;
+	told->skipped_told_cnt++;
+}
+
 static void skip_note(struct import *import, uint64_t *io_cnt, const struct import_file *file,
 		      const char *why)
 {
 	char *text = import->told.first_skipped;
 
 	++*io_cnt;
+	skip_list(&import->told, file->path, why);
 	if (text[0] == '\0')
 		snprintf(text, sizeof(import->told.first_skipped), "%s: %s", file->path, why);
 }

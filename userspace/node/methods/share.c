@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/utf8.h"
 #include "codec/zbase32.h"
 #include "content/content.h"
 #include "content/link.h"
@@ -32,6 +33,29 @@ struct import_record {
 	char *title; /* NULL: the path's last part */
 };
 
+/* json_any_text: a name may have bytes that are no UTF-8; they become question marks. */
+static json_t *json_any_text(const char *text)
+{
+	char copy[CONTENT_SKIPPED_LEN];
+	size_t len = strlen(text);
+
+	if (utf8_is_valid(text, len))
+		return json_string(text);
+	for (size_t i = 0; i <= len; i++)
+		copy[i] = (unsigned char)text[i] < 0x80 ? text[i] : '?';
+	return json_string(copy);
+}
+
+static json_t *json_skipped(const struct content_import *import)
+{
+	json_t *list = json_array();
+
+	for (uint32_t at = 0; at < import->skipped_len;
+	     at += (uint32_t)strlen(import->skipped + at) + 1)
+		json_array_append_new(list, json_any_text(import->skipped + at));
+	return list;
+}
+
 json_t *method_json_import(const struct content_import *import, const char *path)
 {
 	json_t *json = json_pack(
@@ -49,6 +73,7 @@ json_t *method_json_import(const struct content_import *import, const char *path
 
 	if (import->first_skipped[0])
 		json_object_set_new(json, "first_skipped", json_string(import->first_skipped));
+	json_object_set_new(json, "skipped", json_skipped(import));
 	return json;
 }
 

@@ -237,6 +237,27 @@ static void test_skipped_things_are_counted_with_an_example(void)
 	CHECK_EQ(seen.told.skipped_symlink_cnt, 1);
 	CHECK_EQ(seen.told.skipped_special_cnt, 1);
 	CHECK_STR(seen.told.first_skipped, ".weft-mine: a name that cannot be shared");
+	CHECK(seen.told.skipped_told_cnt >= 1);
+	CHECK_STR(seen.told.skipped, ".weft-mine: a name that cannot be shared");
+	rig_end(&rig);
+}
+
+static void test_the_list_of_what_was_skipped_is_bounded(void)
+{
+	struct content_rig rig;
+	struct rig_import seen;
+	char name[32];
+
+	CHECK(rig_begin(&rig));
+	rig_mkdir(&rig, "t");
+	rig_file(&rig, "t/ok", 10, 1);
+	for (unsigned i = 0; i <= CONTENT_SKIPPED_MAX; i++) {
+		snprintf(name, sizeof(name), "t/.weft-%u", i);
+		rig_file(&rig, name, 10, 1);
+	}
+	CHECK_EQ(rig_share(&rig, "t", &seen), 0);
+	CHECK_EQ(seen.told.skipped_name_cnt, CONTENT_SKIPPED_MAX + 1);
+	CHECK_EQ(seen.told.skipped_told_cnt, CONTENT_SKIPPED_MAX);
 	rig_end(&rig);
 }
 
@@ -603,5 +624,6 @@ int main(void)
 	RUN(test_both_ways_of_reading_read_the_same);
 	RUN(test_threads_hash_the_same_tree_to_the_same_name);
 	RUN(test_time_that_nanoseconds_cannot_say_is_cut);
+	RUN(test_the_list_of_what_was_skipped_is_bounded);
 	return check_done();
 }
