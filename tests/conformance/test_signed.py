@@ -148,4 +148,16 @@ def test_what_is_nested_is_signed_by_its_own_maker(lab):
         check(verifies("commbind", canonical(inner[0])), "binding")
 
 
+def test_a_rooms_segments_are_a_chain_that_its_head_names(lab):
+    (_, first, one), (_, second, two) = wrappers("room segment")
+    bodies_ = [canonical(each[0]) for each in (one, two)]
+    (wrapper, head), = bodies("room head")
+    check_eq([body[1] for body in bodies_], [0, 1], "numbers")
+    check_eq([body[2] for body in bodies_], [bytes(32), blake3(first)], "hashes of those before")
+    check_eq((head[5], head[6], head[7]), (1, blake3(first), blake3(second)), "what the head names")
+    check_eq({wrapper[1], one[1], two[1]}, {wrapper[1]}, "all by the host")
+    sequences = [event[0] for body in bodies_ for event in body[3]]
+    check_eq(sequences, sorted(set(sequences)), "sequences ascend")
+
+
 run([value for name, value in sorted(globals().items()) if name.startswith("test_")])

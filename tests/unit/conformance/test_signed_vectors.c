@@ -15,6 +15,8 @@
 #include "content/manifest.h"
 #include "crypto/node_key.h"
 #include "crypto/signed.h"
+#include "crypto/blake3.h"
+#include "service/builtin/room_record.h"
 #include "service/builtin/shard_value.h"
 #include "service/descriptor.h"
 #include "support/check.h"
@@ -283,6 +285,76 @@ static void make_shard(struct writer *w)
 	writer_bytes(w, value + 1, writer_len(&v) - 1);
 }
 
+#define ROOM "pod:00112233445566778899aabbccddeeff"
+
+/* Segment number of two, each the continuation of the one before; the second is a tail. */
+static void room_segment_make(struct writer *w, unsigned number)
+{
+	static uint8_t bytes[OBJECT_CAP], first[OBJECT_CAP];
+	struct room_segment segment = {.id = ROOM, .number = number, .event_cnt = 2};
+	struct writer body = writer_of(bytes, sizeof(bytes));
+	uint8_t sender[32], id[ROOM_EVENT_ID_LEN], signature[64];
+
+	bytes_fill(sender, sizeof(sender), 1);
+	bytes_fill(id, sizeof(id), 0x40);
+	bytes_fill(signature, sizeof(signature), 0x80);
+	if (number) {
+		struct writer f = writer_of(first, sizeof(first));
+
+		room_segment_make(&f, 0);
+		blake3_hash(first, writer_len(&f), segment.previous);
+	}
+	body = writer_of(bytes, sizeof(bytes));
+	room_segment_begin(&body, &segment);
+	for (unsigned i = 0; i < 2; i++) {
+		struct room_event event = {.sequence = TIME_S * 1000 + 2 * number + i,
+					   .at_ms = TIME_S * 1000,
+					   .kind = i ? ROOM_REACTION : ROOM_TEXT,
+					   .sender = sender,
+					   .id = id,
+					   .signature = i ? NULL : signature,
+					   .channel = "general",
+					   .channel_len = 7,
+					   .body = "t\xc3\xa9",
+					   .body_len = 3};
+
+		room_event_write(&body, &event);
+	}
+	room_segment_sign(w, key, &body);
+}
+
+static void make_room_segment(struct writer *w)
+{
+	room_segment_make(w, 0);
+}
+
+static void make_room_tail(struct writer *w)
+{
+	room_segment_make(w, 1);
+}
+
+static void make_room_head(struct writer *w)
+{
+	static uint8_t bytes[OBJECT_CAP];
+	struct writer segment = writer_of(bytes, sizeof(bytes));
+	struct room_head head = {.id = ROOM,
+				 .name = "tea",
+				 .visibility = POD_PRIVATE,
+				 .days = 7,
+				 .member_cnt = 2,
+				 .sealed_cnt = 1,
+				 .updated_ms = TIME_S * 1000 + 5};
+
+	bytes_fill(head.members[0], 32, 1);
+	bytes_fill(head.members[1], 32, 2);
+	room_segment_make(&segment, 0);
+	blake3_hash(bytes, writer_len(&segment), head.last);
+	segment = writer_of(bytes, sizeof(bytes));
+	room_segment_make(&segment, 1);
+	blake3_hash(bytes, writer_len(&segment), head.tail);
+	room_head_write(w, key, &head);
+}
+
 static const struct {
 	const char *kind, *tag;
 	bool is_named; /* by the BLAKE3 of its bytes */
@@ -303,6 +375,9 @@ static const struct {
 	{"roll of a strict community", "commroll", false, make_strict_roll},
 	{"service descriptor", SERVICE_DESCRIPTOR_TAG, false, make_descriptor},
 	{"row of the shadow index", "shard", false, make_shard},
+	{"room segment", "roomsegment", false, make_room_segment},
+	{"room segment, tail", "roomsegment", false, make_room_tail},
+	{"room head", "roomhead", false, make_room_head},
 };
 #define KIND_CNT (sizeof(kinds) / sizeof(kinds[0]))
 

@@ -303,6 +303,7 @@ static int open_builtin(struct fabric *fabric)
 		.figures = {fabric_mesh_status, fabric_peers_summary, fabric},
 		.dht = fabric_builtin_dht(fabric),
 		.content = fabric_builtin_content(fabric),
+		.mesh = mesh_seam_of(node->home.mesh),
 		.key = node->key,
 		.overlay = overlay_seam_of(fabric->overlay),
 		.now_ns = node->home.now_ns,

@@ -182,7 +182,22 @@ static void builtin_add(json_t *limits, struct fabric *fabric)
 {
 	unsigned reading_cnt = 0;
 	unsigned reading_cap = fabric ? builtin_readings(fabric_builtin(fabric), &reading_cnt) : 0;
+	struct builtin_rooms rooms = {0};
+
+	if (fabric)
+		builtin_rooms(fabric_builtin(fabric), &rooms);
 	const struct limit_row rows[] = {
+		{"kept histories of rooms", COUNT, rooms.kept_cap, rooms.kept_cnt, NOT_KEPT,
+		 NOT_KEPT},
+		{"answers of histories under way", COUNT, rooms.answer_cap, rooms.answer_cnt,
+		 NOT_KEPT, NOT_KEPT},
+		{"segments of a room's history", COUNT, rooms.segment_cap, rooms.segment_cnt,
+		 NOT_KEPT, NOT_KEPT},
+		{"events of a room's history", COUNT, rooms.event_cap, rooms.event_cnt, NOT_KEPT,
+		 NOT_KEPT},
+		{"bytes of a room's history", BYTES, rooms.len_cap, rooms.len, NOT_KEPT, NOT_KEPT},
+		{"memory of histories of rooms", BYTES, rooms.memory_cap, rooms.memory_len,
+		 NOT_KEPT, NOT_KEPT},
 		{"readings of mesh-content", COUNT, reading_cap, reading_cnt, NOT_KEPT, NOT_KEPT},
 	};
 

@@ -246,6 +246,18 @@ void builtin_hurry(struct builtin *builtin, uint64_t now_ns)
 		shadow_mesh_hurry(&builtin->shadow_index.mesh, now_ns);
 }
 
+void builtin_rooms(const struct builtin *builtin, struct builtin_rooms *out)
+{
+	*out = (struct builtin_rooms){.kept_cap = ROOMS_KEPT_MAX,
+				      .answer_cap = ROOMS_ANSWERS_MAX,
+				      .segment_cap = ROOM_SEGMENTS_MAX,
+				      .event_cap = ROOM_EVENTS_MAX,
+				      .len_cap = ROOM_BYTES_MAX,
+				      .memory_cap = ROOMS_MEMORY_LEN};
+	if (is_offered(&builtin->params.config, BUILTIN_POD_CHAT))
+		rooms_fill(&builtin->pod_chat.rooms, out);
+}
+
 unsigned builtin_readings(const struct builtin *builtin, unsigned *out_cnt)
 {
 	*out_cnt = builtin->content.readings.used_cnt;

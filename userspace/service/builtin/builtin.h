@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "mesh/seam.h"
 #include "mesh/seam_overlay.h"
 #include "weft/err.h"
 
@@ -155,6 +156,7 @@ struct builtin_content {
 
 struct builtin_params {
 	struct builtin_config config;
+	struct mesh_seam mesh; /* ops NULL: no history of rooms is asked for; outlives builtin */
 	struct service *service;
 	struct store *store;
 	struct timer_wheel *timers;
@@ -180,6 +182,16 @@ void builtin_free(struct builtin *builtin, uint64_t now_ns);
 void builtin_hurry(struct builtin *builtin, uint64_t now_ns);
 /* builtin_readings: of mesh-content, under way; returns at most how many. */
 unsigned builtin_readings(const struct builtin *builtin, unsigned *out_cnt);
+/* Histories of rooms: the fills of the bounds in rooms.h, of rooms the fullest one's. */
+struct builtin_rooms {
+	unsigned kept_cnt, kept_cap;
+	unsigned answer_cnt, answer_cap;
+	unsigned segment_cnt, segment_cap;
+	uint64_t event_cnt, event_cap;
+	uint64_t len, len_cap;
+	uint64_t memory_len, memory_cap;
+};
+void builtin_rooms(const struct builtin *builtin, struct builtin_rooms *out);
 
 /* builtin_dht_places: who has the places of the service dht's searches; false: it is not offered. */
 bool builtin_dht_places(const struct builtin *builtin, struct fair_view *out);

@@ -316,6 +316,22 @@ const struct request_method pod_chat_methods[] = {
 	{"Dissolve", dissolve, false, .takes = "pod:string", .gives = "",
 	 .about = "Ends a pod with all that was said in it; for its owners",
 	 .example = "{\"pod\": \"pod:00112233445566778899aabbccddeeff\"}"},
+	{"Keep", pod_chat_keep, false, .takes = "pod:string host:string from:?string",
+	 .gives = "pod:string host:string",
+	 .about = "Keeps the history of another node's room; for programs of the node",
+	 .example = "{\"pod\": \"pod:00112233445566778899aabbccddeeff\", \"host\": "
+		    "\"ybndrfg8ejkmcpqxot1uwisza345h769ybndrfg8ejkmcpqxot1u\"}"},
+	{"Forget", pod_chat_forget, false, .takes = "pod:string host:string", .gives = "",
+	 .about = "Drops a history that was kept; for programs of the node",
+	 .example = "{\"pod\": \"pod:00112233445566778899aabbccddeeff\", \"host\": "
+		    "\"ybndrfg8ejkmcpqxot1uwisza345h769ybndrfg8ejkmcpqxot1u\"}"},
+	{"Kept", pod_chat_kept, true, .takes = "", .gives = "rooms:[]object",
+	 .about = "The histories that are kept here; for programs of the node", .example = "{}"},
+	{"History", pod_chat_history, true,
+	 .takes = "pod:string host:?string since:?int limit:?int",
+	 .gives = "messages:[]object next:int has_more:bool",
+	 .about = "What was said in a room, as far as its history is here",
+	 .example = "{\"pod\": \"pod:00112233445566778899aabbccddeeff\", \"since\": 0}"},
 	{"channels", list, true, .takes = "", .gives = "pods:[]object",
 	 .about = "List, as a path of the gateway", .example = "{}"},
 	{"*", NULL, false, .takes = "pod:?string", .gives = "body:string id:?string at_ms:?int",
@@ -336,13 +352,26 @@ static void sweep(struct timer *timer, uint64_t now_ns)
 
 static void message_kept(struct pods *pods, const struct pod *pod)
 {
-	pod_chat_streams_tell(list_entry(pods, struct pod_chat, pods), pod);
+	struct pod_chat *chat = list_entry(pods, struct pod_chat, pods);
+
+	rooms_said(&chat->rooms, pod);
+	pod_chat_streams_tell(chat, pod);
+}
+
+static void pod_changed(struct pods *pods, const struct pod *pod, bool is_gone)
+{
+	struct pod_chat *chat = list_entry(pods, struct pod_chat, pods);
+
+	if (is_gone)
+		rooms_gone(&chat->rooms, pod->id, pods->clock->now_ns(pods->clock->ctx));
+	else if (!pod->is_forming)
+		rooms_said(&chat->rooms, pod);
 }
 
 size_t pod_chat_footprint(const struct builtin_config *config)
 {
-	return pods_footprint(config) + quota_footprint(POD_CHAT_POSTS_PER_MIN) +
-	       pod_chat_streams_footprint();
+	return pods_footprint(config) + rooms_footprint(config) +
+	       quota_footprint(POD_CHAT_POSTS_PER_MIN) + pod_chat_streams_footprint();
 }
 
 int pod_chat_init(struct pod_chat *chat, struct arena *arena, const struct builtin_params *params,
@@ -357,9 +386,11 @@ int pod_chat_init(struct pod_chat *chat, struct arena *arena, const struct built
 	if ((err = quota_init(&chat->posts, arena, POD_CHAT_POSTS_PER_MIN, 60 * NS_PER_S,
 			      params->random)) < 0 ||
 	    (err = pod_chat_streams_init(chat, arena)) < 0 ||
-	    (err = pods_init(&chat->pods, arena, params, acks)) < 0)
+	    (err = pods_init(&chat->pods, arena, params, acks)) < 0 ||
+	    (err = rooms_init(&chat->rooms, arena, params, &chat->pods, acks)) < 0)
 		return err;
 	chat->pods.on_kept = message_kept;
+	chat->pods.on_changed = pod_changed;
 	timer_set(chat->timers, &chat->sweep, params->now_ns + SWEEP_NS);
 	return 0;
 }
@@ -369,5 +400,6 @@ void pod_chat_fini(struct pod_chat *chat)
 	if (timer_is_set(&chat->sweep))
 		timer_cancel(chat->timers, &chat->sweep);
 	pod_chat_streams_fini(chat);
+	rooms_fini(&chat->rooms);
 	pods_fini(&chat->pods);
 }

@@ -6,6 +6,7 @@
 #include "service/builtin/pods.h"
 #include "service/builtin/quota.h"
 #include "service/builtin/request.h"
+#include "service/builtin/rooms.h"
 
 #define POD_CHAT_POSTS_PER_MIN 10 /* of one peer */
 #define POD_CHAT_PAGE_MAX      100
@@ -19,6 +20,7 @@
 /* The service pod-chat: what callers may do with the pods of this node. */
 struct pod_chat {
 	struct pods pods;
+	struct rooms rooms;
 	struct quota posts;
 	struct pool streams; /* struct pod_stream */
 	struct random *random;
@@ -41,6 +43,11 @@ void pod_chat_join(void *ctx, struct request *request);
 void pod_chat_leave(void *ctx, struct request *request);
 void pod_chat_admit(void *ctx, struct request *request);
 void pod_chat_add_channel(void *ctx, struct request *request);
+/* pod_chat_history.c */
+void pod_chat_keep(void *ctx, struct request *request);
+void pod_chat_forget(void *ctx, struct request *request);
+void pod_chat_kept(void *ctx, struct request *request);
+void pod_chat_history(void *ctx, struct request *request);
 /* pod_chat_messages.c */
 void pod_chat_post(void *ctx, struct request *request);
 void pod_chat_fetch(void *ctx, struct request *request);

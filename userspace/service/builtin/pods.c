@@ -185,6 +185,8 @@ static void change_done(void *arg, bool is_kept, uint64_t now_ns)
 
 	(void)now_ns;
 	pod->is_changing = false;
+	if (is_kept && pods->on_changed)
+		pods->on_changed(pods, pod, change->is_removal);
 	if (is_kept && change->is_removal) {
 		(void)pod_sweep(pods, pod, 0, NULL);
 		pod_release(pods, pod);

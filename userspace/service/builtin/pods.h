@@ -29,6 +29,8 @@ struct pods {
 	unsigned message_max; /* of one pod */
 	void (*on_kept)(struct pods *pods,
 			const struct pod *pod); /* a message is shown now; may be NULL */
+	/* pod is another than it was, or (is_gone) is not any more; may be NULL. */
+	void (*on_changed)(struct pods *pods, const struct pod *pod, bool is_gone);
 };
 
 size_t pods_footprint(const struct builtin_config *config);

@@ -59,6 +59,7 @@ static struct {
 	bool has_overlay;
 	struct builtin_dht dht;
 	struct builtin_content content;
+	struct mesh_seam mesh;
 	struct builtin_config config;
 	struct builtin *builtin;
 	struct service_offering offers[BUILTIN_CNT];
@@ -216,6 +217,7 @@ static inline void rig_up(void)
 		.figures = {.mesh_status = rig_mesh_status, .peers_summary = rig_peers_summary},
 		.dht = rig.dht,
 		.content = rig.content,
+		.mesh = rig.mesh,
 		.key = rig.key,
 		.now_ns = rig.now_ns,
 	};

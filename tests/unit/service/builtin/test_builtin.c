@@ -37,7 +37,7 @@ static void test_methods_that_change_nothing_are_declared_read_only(void)
 {
 	static const char *const wanted[BUILTIN_CNT] = {
 		[BUILTIN_ECHO] = "*",
-		[BUILTIN_POD_CHAT] = "List Get FetchMessages channels",
+		[BUILTIN_POD_CHAT] = "List Get FetchMessages Kept History channels",
 		[BUILTIN_SHADOW_INDEX] = "LookupByMbId QueryShard QueryBatch lookup",
 		[BUILTIN_MESH_STATS] = "GetMeshStatus GetPeersSummary",
 		[BUILTIN_DHT] = "Ping FindNode FindValue",
