@@ -38,11 +38,16 @@ static void bail(const char *what)
 	exit(1);
 }
 
+void daemon_pause(void)
+{
+	(void)poll(NULL, 0, PAUSE_MS);
+}
+
 static bool wait_more(uint64_t deadline_ns)
 {
 	if (clock_monotonic_ns() >= deadline_ns)
 		return false;
-	(void)poll(NULL, 0, PAUSE_MS);
+	daemon_pause();
 	return true;
 }
 

@@ -51,6 +51,8 @@ void daemon_fini(struct daemon_rig *rig);
  */
 int daemon_run(const char *const *words, char *out, size_t cap);
 
+/* daemon_pause waits a moment, for a loop that asks until something is so. */
+void daemon_pause(void);
 /* daemon_path writes DIR/NAME; daemon_file makes that file, and folders up to it. */
 const char *daemon_path(struct daemon_rig *rig, const char *name);
 const char *daemon_file(struct daemon_rig *rig, const char *name, const void *data, size_t len);
