@@ -64,6 +64,7 @@ static const struct field peer_fields[] = {
 	{"connected", "connected", "connected", COLUMN_BOOL},
 	{"address", "address", "address", COLUMN_TEXT},
 	{"agent", "agent", "agent", COLUMN_TEXT},
+	{"can", "does for others", "can", COLUMN_TEXT},
 	{"first_seen", "first seen", "first_seen_s", COLUMN_TIME},
 	{"last_seen", "last seen", "last_seen_s", COLUMN_TIME},
 	{"clock_skew_s", "its clock is ahead", "clock_skew_s", COLUMN_SECONDS},

@@ -2,10 +2,38 @@
 /* HELLO and GOODBYE payloads; session.c decides what they mean. */
 #include "mesh/hello.h"
 
+#include <stdio.h>
+
 #include "codec/cbor.h"
 #include "codec/peer_addr.h"
 
 _Static_assert(MESH_PEER_ADDRS_MAX == PEER_ADDRS_MAX, "lists of addresses");
+
+static const struct {
+	uint32_t cap;
+	const char *name;
+} cap_names[] = {
+	{MESH_CAP_DHT, "dht"},
+	{MESH_CAP_STORE, "store"},
+	{MESH_CAP_RELAY, "relay"},
+	{MESH_CAP_CONTENT_SEED, "content_seed"},
+	{MESH_CAP_MOBILE_LIGHT, "mobile_light"},
+	{MESH_CAP_PAGED_BROWSE, "paged_browse"},
+	{MESH_CAP_SEARCH, "search"},
+	{MESH_CAP_DELTA, "delta"},
+};
+
+char *mesh_caps_text(uint32_t caps, char text[static MESH_CAPS_TEXT_CAP])
+{
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < sizeof(cap_names) / sizeof(cap_names[0]); i++)
+		if (caps & cap_names[i].cap)
+			len += (size_t)snprintf(text + len, MESH_CAPS_TEXT_CAP - len, "%s%s",
+						len ? " " : "", cap_names[i].name);
+	return text;
+}
 
 void mesh_hello_write(struct writer *w, const struct mesh_hello *hello)
 {

@@ -23,12 +23,19 @@
 
 /* What a node does for others, as bits of caps. */
 enum mesh_cap {
-	MESH_CAP_DHT = 0x8, /* keeps values of the overlay: overlay/ */
+	MESH_CAP_RELAY = 0x1, /* carries what others send: known, and announced by no node yet */
+	MESH_CAP_STORE = 0x2, /* takes values of others into the overlay */
+	MESH_CAP_DHT = 0x8,   /* answers for the overlay: overlay/ */
 	MESH_CAP_CONTENT_SEED = 0x10,
+	MESH_CAP_MOBILE_LIGHT = 0x20,	/* on a battery, or pays by byte: leave it alone */
 	MESH_CAP_PAGED_BROWSE = 0x1000, /* members and shares of communities, by pages (408, 410) */
 	MESH_CAP_SEARCH = 0x2000,	/* of communities (412) */
 	MESH_CAP_DELTA = 0x4000,	/* what is new in communities (414) */
 };
+
+/* mesh_caps_text writes the names of those in caps that have one, apart by blanks; returns text. */
+#define MESH_CAPS_TEXT_CAP 128
+char *mesh_caps_text(uint32_t caps, char text[static MESH_CAPS_TEXT_CAP]);
 
 struct mesh_hello {
 	uint32_t caps;

@@ -48,6 +48,13 @@ void mesh_config_defaults(struct mesh_config *config)
 	};
 }
 
+uint32_t mesh_config_caps(const struct mesh_config *config)
+{
+	return config->is_light
+		       ? (config->caps & ~(uint32_t)MESH_CAP_CONTENT_SEED) | MESH_CAP_MOBILE_LIGHT
+		       : config->caps;
+}
+
 /* A session may have a dial beside it, and a dial may become a session. */
 static uint32_t dial_cap(const struct mesh_config *config)
 {
@@ -126,6 +133,7 @@ int mesh_new(const struct mesh_params *params, struct mesh **out_mesh)
 		return -ENOMEM;
 	mesh->config = params->config;
 	memcpy(mesh->own_key, params->own_key, sizeof(mesh->own_key));
+	mesh->config.caps = mesh_config_caps(&mesh->config);
 	mesh->timers = params->timers;
 	mesh->now_ns = params->now_ns;
 	mesh->on_session = params->on_session;

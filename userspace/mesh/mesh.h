@@ -31,13 +31,16 @@ struct mesh_config {
 	uint32_t peer_cap;		 /* peer table kept in the store */
 	uint64_t dial_stagger_ns;	 /* between two addresses of one peer */
 	uint64_t skew_max_s;		 /* clock difference that is reported */
-	uint32_t caps;			 /* capability bitmap we announce */
+	uint32_t caps;			 /* capability bitmap we announce, when we are not light */
+	bool is_light;			 /* it does nothing for others that it need not */
 	struct addr addrs[8];		 /* what HELLO announces */
 	unsigned addr_cnt;
 	char agent[65];
 	struct fair_site site; /* whose nodes share a network */
 };
 void mesh_config_defaults(struct mesh_config *config);
+/* mesh_config_caps: what HELLO says before anything else is announced. */
+uint32_t mesh_config_caps(const struct mesh_config *config);
 /* mesh_footprint: bytes that mesh_new lays out, touched as they are used. */
 size_t mesh_footprint(const struct mesh_config *config);
 

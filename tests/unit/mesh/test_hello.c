@@ -22,6 +22,16 @@ static struct mesh_hello full_hello(void)
 	return hello;
 }
 
+static void test_every_capability_has_a_name(void)
+{
+	char text[MESH_CAPS_TEXT_CAP];
+
+	CHECK_STR(mesh_caps_text(0, text), "");
+	CHECK_STR(mesh_caps_text(MESH_CAP_RELAY | MESH_CAP_STORE | 1u << 31, text), "store relay");
+	CHECK_STR(mesh_caps_text(UINT32_MAX, text),
+		  "dht store relay content_seed mobile_light paged_browse search delta");
+}
+
 static void test_hello_is_read_as_written(void)
 {
 	struct mesh_hello hello = full_hello(), got;
@@ -290,6 +300,7 @@ static void test_bye_is_read_as_written(void)
 
 int main(void)
 {
+	RUN(test_every_capability_has_a_name);
 	RUN(test_hello_is_read_as_written);
 	RUN(test_prefix_of_hello_is_refused);
 	RUN(test_hello_rules);

@@ -39,7 +39,8 @@ void overlay_reach_look(struct overlay *overlay, uint64_t now_ns)
 	if (is_serving == overlay->is_serving)
 		return;
 	overlay->is_serving = is_serving;
-	overlay->neighbours->announce(overlay->mesh.mesh, MESH_CAP_DHT, is_serving);
+	overlay->neighbours->announce(overlay->mesh.mesh, MESH_CAP_DHT | MESH_CAP_STORE,
+				      is_serving);
 }
 
 void overlay_reach_note(struct overlay *overlay, const struct mesh_neighbour *asker,

@@ -178,6 +178,8 @@ NUMBER("quic", "heap", CONFIG_SIZE, quic.heap_cap, MIB, TIB,
 LIVE("quic", "pmtud", CONFIG_BOOL, quic.is_pmtud_on, 0, 1,
 	"Look for a larger path MTU."),
 
+NUMBER("mesh", "light", CONFIG_BOOL, mesh.is_light, 0, 1,
+	"The node is on a battery, or pays by byte: it serves no overlay, whatever overlay.serve says, and tells peers so (mobile_light in place of content_seed). What others ask of it by name it still answers."),
 NUMBER("mesh", "session_cap", CONFIG_COUNT, mesh.session_cap, 1, 1000000,
 	"Sessions with peers."),
 NUMBER("mesh", "request_cap", CONFIG_COUNT, mesh.request_cap, 1, 10000000,

@@ -68,7 +68,7 @@ static void all_add(struct pkarr_record *all, const struct addr *addr)
 static int record_make(const struct publish *publish, struct pkarr_record *out_record)
 {
 	const struct node *node = publish->node;
-	struct pkarr_record all = {.caps = node->config->mesh.caps};
+	struct pkarr_record all = {.caps = mesh_config_caps(&node->config->mesh)};
 	struct addr external;
 
 	for (unsigned net = 0; net < DHT_FAMILY_CNT && !node->config->advertise_cnt; net++)

@@ -127,6 +127,8 @@ static int open_overlay(struct fabric *fabric)
 
 	params.config.is_public = is_public(node);
 	params.config.site = node->config->mesh.site;
+	if (node->config->mesh.is_light)
+		params.config.serve = OVERLAY_SERVE_OFF;
 	return overlay_new(&params, &fabric->overlay);
 }
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "codec/zbase32.h"
 #include "demux/tables.h"
+#include "mesh/hello.h"
 #include "node/fabric/fabric.h"
 #include "node/methods/methods.h"
 #include "service/conduct.h"
@@ -53,7 +54,9 @@ json_t *method_json_peer(const struct node *node, const struct mesh_peer_info *p
 				 "first_seen_s", method_json_uint(peer->first_seen_s),
 				 "last_seen_s", method_json_uint(peer->last_seen_s), "clock_skew_s",
 				 (json_int_t)peer->skew_s, "share", (int)peer->share_cnt);
+	char can[MESH_CAPS_TEXT_CAP];
 
+	json_object_set_new(json, "can", json_string(mesh_caps_text(peer->caps, can)));
 	/* Of a node that services know nothing of, what every one begins with. */
 	if (node->fabric)
 		json_object_set_new(json, "conduct",

@@ -28,7 +28,6 @@
 #define FINDS_MAX  64
 /* Datagrams of one turn from one socket: a flood must not hold the worker. */
 #define TURN_MAX 32
-#define CAPS	 MESH_CAP_CONTENT_SEED
 /* The longest of mDNS, and a byte that shows a longer one. */
 #define DNSSD_PACKET_CAP 9001
 
@@ -319,6 +318,8 @@ static void interfaces_follow(struct sharing_lan *part, uint64_t now_ns)
 
 	groups_join(part, interfaces, cnt);
 	lan_set_interfaces(part->lan, interfaces, cnt, now_ns);
+	lan_set_self(part->lan, part->node->home.bound[0].port, mesh_caps(part->node->home.mesh),
+		     now_ns);
 }
 
 /* --- on and off --- */
@@ -329,7 +330,7 @@ static int part_begin(struct sharing_lan *part, uint64_t now_ns)
 	const struct lan_params params = {
 		.own_key = node->own_key,
 		.port = node->home.bound[0].port,
-		.caps = CAPS,
+		.caps = mesh_caps(node->home.mesh),
 		.random = node->random,
 		.node_cap = node->config->sharing.lan.node_cap,
 		.source_max = SOURCE_MAX,
